@@ -1,0 +1,273 @@
+//! Approvals: asking, answering, claiming, settling.
+
+use crate::{AgentId, ApprovalId, EventId, Micros, TaskId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// `POST /api/approve`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ApproveRequest {
+    pub task_id: TaskId,
+    /// For chat work: the agent's id.
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub description: String,
+    pub estimated_cost: Micros,
+    pub agent_type: AgentId,
+    #[serde(default)]
+    pub channel_context: Option<ChannelContext>,
+    /// For chat work: `run`.
+    #[serde(default)]
+    pub operation: Option<String>,
+    #[serde(default)]
+    pub arguments: Option<Value>,
+    /// Seconds to wait for a decision before answering `pending` (0–30).
+    #[serde(default)]
+    pub wait: Option<u32>,
+}
+
+/// Where the request came from, so that the owner can be asked there. Callers outside may send any object;
+/// only members known here are used.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ChannelContext {
+    pub channel: Option<String>,
+    pub endpoint: Option<String>,
+    /// The conversation's id and the platform's address for a reply; believed from the aggregator alone.
+    pub conversation: Option<String>,
+    pub event_id: Option<EventId>,
+    /// `telegram:main:700100200`.
+    pub sender: Option<String>,
+    /// Targets where the owner can be asked, best first; filled by the aggregator.
+    pub ask: Vec<crate::outbox::Target>,
+    #[serde(flatten)]
+    pub extra: serde_json::Map<String, Value>,
+}
+
+/// Where an approval stands, for the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ApprovalState {
+    Pending,
+    Approved,
+    Rejected,
+    Expired,
+    Cancelled,
+    Claimed,
+    Consumed,
+    Lapsed,
+}
+
+impl ApprovalState {
+    /// All, for list filters.
+    pub const ALL: [Self; 8] =
+        [Self::Pending, Self::Approved, Self::Rejected, Self::Expired, Self::Cancelled, Self::Claimed, Self::Consumed, Self::Lapsed];
+    /// The wire text.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Approved => "approved",
+            Self::Rejected => "rejected",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+            Self::Claimed => "claimed",
+            Self::Consumed => "consumed",
+            Self::Lapsed => "lapsed",
+        }
+    }
+    /// The state of this wire text.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+    /// Whether the work was allowed, whatever became of it.
+    pub const fn was_approved(self) -> bool {
+        matches!(self, Self::Approved | Self::Claimed | Self::Consumed)
+    }
+}
+
+/// How closely a run should be watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MonitoringLevel {
+    None,
+    Basic,
+    Intensive,
+}
+
+/// Answer of `POST /api/approve`; always 200, `state` is one of approved, rejected, pending.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApproveAnswer {
+    pub approved: bool,
+    pub reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub constraints: Option<Value>,
+    pub monitoring_level: MonitoringLevel,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_limit: Option<Micros>,
+    pub state: ApprovalState,
+    pub approval_id: ApprovalId,
+    pub digest: String,
+    pub policies: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remaining: Option<Micros>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resets_at: Option<String>,
+}
+
+/// One approval in full: `GET /api/approvals/{id}` and the rows of the list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Approval {
+    pub id: ApprovalId,
+    pub version: u32,
+    pub state: ApprovalState,
+    pub task_id: TaskId,
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub agent_type: AgentId,
+    pub operation: Option<String>,
+    pub description: String,
+    pub arguments: Option<Value>,
+    pub estimated_cost: Option<Micros>,
+    pub cost_limit: Micros,
+    pub digest: String,
+    pub reason: String,
+    pub code: Option<String>,
+    pub policies: Vec<String>,
+    pub monitoring_level: MonitoringLevel,
+    pub requested_at: String,
+    pub expires_at: String,
+    pub decided_at: Option<String>,
+    /// `policy`, `api`, `dashboard`, `telegram:main:700100200`, …
+    pub decided_by: Option<String>,
+    pub channel: Option<String>,
+    pub event_id: Option<EventId>,
+    /// What the run cost in the end.
+    pub actual_cost: Option<Micros>,
+}
+
+/// `GET /api/approvals`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApprovalList {
+    pub approvals: Vec<Approval>,
+}
+
+/// Approve or reject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    Approve,
+    Reject,
+}
+
+/// `POST /api/approvals/{id}/decide`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DecideRequest {
+    pub decision: Decision,
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// The version that was shown; another one is refused.
+    #[serde(default)]
+    pub version: Option<u32>,
+    /// Who decides; believed from the aggregator and the dashboard alone.
+    #[serde(default)]
+    pub actor: Option<String>,
+}
+
+/// A button press, already checked for endpoint and approver by the aggregator: `POST /internal/press`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PressRequest {
+    /// What the button carried, as it came: `a1:<22 characters>:y|n`.
+    pub token: String,
+    pub channel: String,
+    pub endpoint: String,
+    /// The chat the press came from, as [`crate::outbox::Target::chat`] spells it.
+    pub chat: String,
+    /// `telegram:main:700100200`.
+    pub actor: String,
+}
+
+/// What the presser is told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PressAnswer {
+    /// `decided`, `already_decided`, `no_longer_valid`, `over_budget`, `halted`.
+    pub outcome: String,
+    /// A short sentence for the chat.
+    pub message: String,
+    pub approval_id: Option<ApprovalId>,
+}
+
+/// `POST /api/approvals/{id}/claim`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClaimRequest {
+    pub digest: String,
+}
+
+/// Answer of claim: the token comes once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimAnswer {
+    pub claim_token: String,
+    pub cost_limit: Micros,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    Success,
+    /// The agent ran and said it failed.
+    Failed,
+    /// Stopped by a halt.
+    Cancelled,
+    /// Ran into its time limit.
+    Timeout,
+    /// The agent could not be started: another may do the work.
+    Unavailable,
+}
+
+impl Outcome {
+    /// The wire text.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Timeout => "timeout",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// `POST /api/tasks/{taskId}/settle`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SettleRequest {
+    pub claim_token: String,
+    #[serde(default)]
+    pub actual_cost: Option<Micros>,
+    #[serde(default)]
+    pub usage: Option<Value>,
+    pub outcome: Outcome,
+}
+
+/// Answer of settle.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SettleAnswer {
+    pub task_id: TaskId,
+    pub posted: Micros,
+    /// The run did not say what it cost; the held amount was posted.
+    pub unpriced: bool,
+    /// Posted above what was held.
+    pub overrun: Micros,
+}

@@ -1,0 +1,43 @@
+//! The budget: limits, what is spent, what is held.
+
+use crate::Micros;
+use serde::{Deserialize, Serialize};
+
+/// `GET /api/budget`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BudgetAnswer {
+    pub time_zone: String,
+    pub scopes: Vec<BudgetScope>,
+}
+
+/// One limit and how much of it is used.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BudgetScope {
+    /// `all` or `agent:<id>`.
+    pub scope: String,
+    /// `day` or `month`.
+    pub window: String,
+    /// The window's local label: `2026-11-23` or `2026-11`.
+    pub label: String,
+    pub limit: Micros,
+    /// `default`, `file` or `api`.
+    pub source: String,
+    pub spent: Micros,
+    pub held: Micros,
+    pub remaining: Micros,
+    pub resets_at: String,
+}
+
+/// `PUT /api/budget`: a member sets that limit, `reset: true` goes back to the file's value.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BudgetUpdate {
+    #[serde(default)]
+    pub daily: Option<Micros>,
+    #[serde(default)]
+    pub monthly: Option<Micros>,
+    #[serde(default)]
+    pub reset: bool,
+}

@@ -1,0 +1,74 @@
+//! The owner's chat with the assistant, and the owner's rules.
+
+use crate::Micros;
+use serde::{Deserialize, Serialize};
+
+/// `POST /api/chat`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ChatRequest {
+    pub message: String,
+    pub session_key: String,
+}
+
+/// Tokens a model used; zero when no model was asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Usage {
+    pub input_tokens: u64,
+    pub output_tokens: u64,
+}
+
+/// Answer of `POST /api/chat`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChatAnswer {
+    pub message: String,
+    pub session_key: String,
+    pub usage: Usage,
+}
+
+/// How readily spending is approved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RiskTolerance {
+    Conservative,
+    #[default]
+    Balanced,
+    Aggressive,
+}
+
+/// `GET /api/context`: the owner's preferences and rules.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OwnerContext {
+    /// Dollars a day; the same setting as `budget.daily`.
+    pub budget_limit: Micros,
+    pub cost_threshold: Micros,
+    pub risk_tolerance: RiskTolerance,
+    /// Agents that may work at all; empty means every one.
+    pub allowed_agencies: Vec<String>,
+    pub blocked_operations: Vec<String>,
+    pub requires_human_approval: Vec<String>,
+    pub time_zone: String,
+}
+
+/// `PUT /api/context`: members that are there replace what is kept.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OwnerContextUpdate {
+    #[serde(default)]
+    pub budget_limit: Option<Micros>,
+    #[serde(default)]
+    pub cost_threshold: Option<Micros>,
+    #[serde(default)]
+    pub risk_tolerance: Option<RiskTolerance>,
+    #[serde(default)]
+    pub allowed_agencies: Option<Vec<String>>,
+    #[serde(default)]
+    pub blocked_operations: Option<Vec<String>>,
+    #[serde(default)]
+    pub requires_human_approval: Option<Vec<String>>,
+    #[serde(default)]
+    pub time_zone: Option<String>,
+}

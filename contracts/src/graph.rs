@@ -1,0 +1,236 @@
+//! The skill graph as the loader publishes it and everybody else reads it.
+
+use crate::{AgentId, GraphVersion};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One file handed in for publishing or checking. `path` is relative, with forward slashes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceFile {
+    pub path: String,
+    pub text: String,
+}
+
+/// How much work a message asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Complexity {
+    Simple,
+    Moderate,
+    Complex,
+}
+
+impl Complexity {
+    /// The wire text.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Simple => "simple",
+            Self::Moderate => "moderate",
+            Self::Complex => "complex",
+        }
+    }
+}
+
+/// What a file of the graph describes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SkillKind {
+    Agent,
+    Channel,
+    Skill,
+    Guide,
+}
+
+/// A whole published graph: `GET /api/graph`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Graph {
+    pub version: Option<GraphVersion>,
+    pub agents: Vec<Agent>,
+    pub channels: Vec<Channel>,
+    pub skills: Vec<Skill>,
+    pub links: Vec<Link>,
+}
+
+impl Graph {
+    /// The agent of this id.
+    pub fn agent(&self, id: &AgentId) -> Option<&Agent> {
+        self.agents.iter().find(|agent| &agent.id == id)
+    }
+    /// Who gets what nobody else is for: the agent with `fallback: true`, else `assistant`.
+    pub fn fallback_agent(&self) -> Option<&Agent> {
+        self.agents.iter().find(|agent| agent.fallback).or_else(|| self.agents.iter().find(|agent| agent.id.as_str() == "assistant"))
+    }
+    /// The file of this id.
+    pub fn skill(&self, id: &str) -> Option<&Skill> {
+        self.skills.iter().find(|skill| skill.id == id)
+    }
+}
+
+/// An agent with what the router learns it from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Agent {
+    pub id: AgentId,
+    /// The file it comes from (a [`Skill::id`]).
+    pub skill: String,
+    pub title: String,
+    pub description: String,
+    pub keywords: Vec<String>,
+    pub aliases: Vec<String>,
+    /// Short statements of its file: bullets outside the examples.
+    pub bullets: Vec<String>,
+    pub examples: Vec<String>,
+    /// "NOT for …" clauses.
+    pub negatives: Vec<String>,
+    /// Complexities it is made for; empty means any.
+    pub complexity: Vec<Complexity>,
+    /// Its fallback chain, best first, then the graph's fallback agent.
+    pub related_agents: Vec<AgentId>,
+    pub related_channels: Vec<String>,
+    pub model: Option<String>,
+    /// Gets what nobody else is for.
+    pub fallback: bool,
+    /// May be used by senders of an endpoint opened with `senders = ["*"]`.
+    pub public: bool,
+}
+
+/// A channel and what it can carry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Channel {
+    pub id: String,
+    pub skill: String,
+    pub title: String,
+    pub description: String,
+    pub platform: Option<String>,
+    pub context_richness: Option<String>,
+    pub latency: Option<String>,
+    pub keywords: Vec<String>,
+    pub related_agents: Vec<AgentId>,
+}
+
+/// One file of the graph, whatever it describes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Skill {
+    /// The file's stem, or the folder's name for a `SKILL.md`; with the folder before it where stems collide.
+    pub id: String,
+    pub path: String,
+    pub kind: SkillKind,
+    pub title: String,
+    pub description: String,
+    pub keywords: Vec<String>,
+    pub aliases: Vec<String>,
+    pub tags: Vec<String>,
+    pub headings: Vec<String>,
+    pub related_agents: Vec<AgentId>,
+    /// The Markdown below the front matter.
+    pub body: String,
+    /// Front matter keys that Quintet has no use for, kept as they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub extra: BTreeMap<String, serde_json::Value>,
+}
+
+/// A resolved link between two files.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Link {
+    pub from: String,
+    pub to: String,
+}
+
+/// How bad a finding is: `error` leaves the file out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    Error,
+    Warning,
+    Hint,
+}
+
+/// One line of the report on a folder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    pub severity: Severity,
+    /// Stable name, such as `broken_link`.
+    pub code: String,
+    pub path: String,
+    /// From 1; 0 when the whole file is meant.
+    pub line: u32,
+    pub message: String,
+    pub fix: String,
+}
+
+/// `POST /api/publish`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PublishRequest {
+    pub files: Vec<SourceFile>,
+    #[serde(default)]
+    pub message: Option<String>,
+    #[serde(default)]
+    pub allow_removal: bool,
+}
+
+/// Answer of `POST /api/publish` and `/api/rollback`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Published {
+    pub version: GraphVersion,
+    /// False when this very content was current already.
+    pub changed: bool,
+    pub agents: usize,
+    pub skills: usize,
+    pub findings: Vec<Finding>,
+}
+
+/// `POST /api/rollback`; without a version: the one before the current.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RollbackRequest {
+    #[serde(default)]
+    pub version: Option<GraphVersion>,
+}
+
+/// A row of `GET /api/versions`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionRow {
+    pub version: GraphVersion,
+    pub current: bool,
+    pub published_at: String,
+    pub message: Option<String>,
+    pub agents: usize,
+    pub skills: usize,
+    pub findings: usize,
+}
+
+/// `GET /api/search`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SearchAnswer {
+    pub query: String,
+    pub version: Option<GraphVersion>,
+    pub results: Vec<SearchHit>,
+}
+
+/// One file that fits a query, best first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SearchHit {
+    pub id: String,
+    pub path: String,
+    pub kind: SkillKind,
+    pub title: String,
+    pub description: String,
+    /// The heading above the snippet, when there is one.
+    pub heading: Option<String>,
+    /// Plain text of the best passage (at most 320 characters).
+    pub snippet: String,
+    /// `[start, end)` in Unicode scalar values of `snippet`, in order, not overlapping.
+    pub highlights: Vec<[usize; 2]>,
+    pub score: f64,
+}

@@ -1,0 +1,87 @@
+//! Halting and resuming.
+
+use crate::TaskId;
+use serde::{Deserialize, Serialize};
+
+/// `POST /api/halt`: one task, or all.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HaltRequest {
+    #[serde(default)]
+    pub task_id: Option<TaskId>,
+    #[serde(default)]
+    pub all: bool,
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Who halts; believed from the aggregator and the dashboard alone.
+    #[serde(default)]
+    pub actor: Option<String>,
+}
+
+/// `POST /api/resume`: one task's halt, or (without) the halt of all.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ResumeRequest {
+    #[serde(default)]
+    pub task_id: Option<TaskId>,
+    #[serde(default)]
+    pub actor: Option<String>,
+}
+
+/// How far a halt has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HaltLevel {
+    /// Durable: no later start.
+    Accepted,
+    /// Confirmed by the gateway: the process tree is gone.
+    Stopped,
+}
+
+/// Answer of halt: 202, or 200 when it was stopped already.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HaltAnswer {
+    pub success: bool,
+    pub task_id: Option<TaskId>,
+    pub message: String,
+    pub level: HaltLevel,
+}
+
+/// A row of `GET /api/halts`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HaltRow {
+    /// `all` or `task:<id>`.
+    pub target: String,
+    pub reason: String,
+    pub by: String,
+    pub at: String,
+    pub level: HaltLevel,
+    /// Set once resumed.
+    pub resumed_at: Option<String>,
+}
+
+/// `GET /api/halts`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HaltList {
+    /// Whether everything is halted now.
+    pub all: bool,
+    pub halts: Vec<HaltRow>,
+}
+
+/// Which of these tasks must stop (`POST /internal/halts/check`): asked when leases are renewed.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HaltCheck {
+    pub tasks: Vec<TaskId>,
+}
+
+/// Answer of the check.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HaltCheckAnswer {
+    pub all: bool,
+    pub halted: Vec<TaskId>,
+}

@@ -1,0 +1,123 @@
+//! What is measured, and the parts each owner contributes.
+
+use crate::Micros;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// `GET /health` of every service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Health {
+    pub service: crate::ServiceName,
+    /// `ok` or `degraded`.
+    pub status: String,
+    pub version: String,
+    /// What is wrong, for people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
+}
+
+/// `GET /internal/ledger-stats?since=` of personal-assistant.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LedgerStats {
+    pub time_zone: String,
+    /// Local label of today, `2026-11-23`.
+    pub today: String,
+    /// Start of today in milliseconds since the epoch.
+    pub day_start_ms: i64,
+    /// Decided today.
+    pub approved: u64,
+    pub rejected: u64,
+    pub expired: u64,
+    /// Decided today by a person.
+    pub by_human: u64,
+    /// Waiting now.
+    pub pending: u64,
+    pub median_decision_ms: Option<f64>,
+    pub cost_today: Micros,
+    pub held: Micros,
+    pub limit: Micros,
+    pub unpriced_count: u64,
+    pub overrun: Micros,
+    /// Cost of the last 14 full days, oldest first; days before the first record are absent.
+    pub daily_costs: Vec<Micros>,
+    pub halted: bool,
+}
+
+/// `GET /internal/inbox-stats?since=` of webhook-aggregator.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InboxStats {
+    /// Accepted since `since`, duplicates not counted.
+    pub requests: u64,
+    pub by_state: BTreeMap<String, u64>,
+    pub by_channel: BTreeMap<String, u64>,
+    /// Events that are not at an end, now.
+    pub open: u64,
+    pub oldest_open_ms: Option<i64>,
+    /// Dead now.
+    pub dead: u64,
+    /// Mean and percentiles of received → answered, last 7 days, milliseconds.
+    pub avg_latency_ms: Option<f64>,
+    pub p50_latency_ms: Option<f64>,
+    pub p90_latency_ms: Option<f64>,
+    pub p99_latency_ms: Option<f64>,
+    pub answered: u64,
+}
+
+/// `GET /api/stats`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stats {
+    pub requests: u64,
+    pub avg_routing_latency: Option<f64>,
+    pub p50_routing_latency: Option<f64>,
+    pub p95_routing_latency: Option<f64>,
+    pub p99_routing_latency: Option<f64>,
+    pub approval_rate: Option<f64>,
+    /// `$12.50`.
+    pub cost_today: String,
+    pub cost_today_micros: i64,
+    pub held_micros: i64,
+    pub limit_micros: i64,
+    pub unpriced_count: u64,
+    pub overrun_micros: i64,
+    pub pending_approvals: u64,
+    pub dead_letters: u64,
+    pub open_events: u64,
+    pub halted: bool,
+    pub today_tz: String,
+    /// RFC 3339 UTC start of the local day.
+    pub since: String,
+    /// Service → `healthy`, `degraded`, `down`, `maintenance` or `unknown`.
+    pub worker_status: BTreeMap<String, String>,
+}
+
+/// `GET /api/sla`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sla {
+    /// Percent, two decimals rounded down; null while nothing was measured.
+    pub uptime7d: Option<f64>,
+    /// Milliseconds, mean of received → answered over 7 days.
+    pub avg_latency: Option<f64>,
+    pub p50_latency: Option<f64>,
+    pub p90_latency: Option<f64>,
+    pub p99_latency: Option<f64>,
+    pub routing_accuracy: Option<f64>,
+    pub routing_accuracy_n: u64,
+    /// `rising`, `falling`, `stable` or `insufficient_data`.
+    pub cost_trend: String,
+    /// Measured ÷ 168 h.
+    pub coverage: f64,
+    pub per_service: BTreeMap<String, ServiceUptime>,
+}
+
+/// One service's uptime.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceUptime {
+    pub uptime7d: Option<f64>,
+    pub coverage: f64,
+}

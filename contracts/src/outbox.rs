@@ -1,0 +1,118 @@
+//! What another service asks the aggregator to say in a chat.
+
+use crate::EventId;
+use serde::{Deserialize, Serialize};
+
+/// An address in a channel.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Target {
+    pub channel: String,
+    pub endpoint: String,
+    /// Telegram chat id, Slack channel id, Discord channel id, web conversation id.
+    /// With `direct`: the user's id, to be opened as a direct message.
+    pub chat: String,
+    /// Telegram topic, Slack thread_ts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread: Option<String>,
+    /// The message that is answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<String>,
+    /// `chat` is a user, not a channel.
+    #[serde(default)]
+    pub direct: bool,
+    /// Whom to mention when the answer cannot be attached to their request any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mention: Option<String>,
+    /// A Discord interaction that can still be answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interaction: Option<Interaction>,
+}
+
+/// The way back that a Discord interaction opens for 15 minutes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Interaction {
+    pub application_id: String,
+    pub token: String,
+    /// Milliseconds since the epoch.
+    pub until_ms: i64,
+}
+
+/// Two buttons, each with what a press carries (at most 64 bytes).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Buttons {
+    pub approve: String,
+    pub reject: String,
+}
+
+/// One message to be kept at its newest revision in one place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Delivery {
+    /// Idempotency: the same id and revision is sent once; a higher revision edits what was sent.
+    pub id: String,
+    pub revision: u32,
+    pub target: Target,
+    pub text: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buttons: Option<Buttons>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_id: Option<EventId>,
+}
+
+/// `POST /internal/outbox`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutboxRequest {
+    pub deliveries: Vec<Delivery>,
+}
+
+/// Where a delivery stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeliveryState {
+    Queued,
+    Sending,
+    Sent,
+    /// The bytes left and no answer came; it may be in the chat.
+    Unknown,
+    Failed,
+    Expired,
+}
+
+impl DeliveryState {
+    /// The wire text.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Sending => "sending",
+            Self::Sent => "sent",
+            Self::Unknown => "unknown",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+        }
+    }
+    /// The state of this wire text.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Queued, Self::Sending, Self::Sent, Self::Unknown, Self::Failed, Self::Expired].into_iter().find(|s| s.as_str() == text)
+    }
+}
+
+/// Answer of `POST /internal/outbox`, in the order of the request.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutboxAnswer {
+    pub states: Vec<DeliveryStatus>,
+}
+
+/// One delivery's state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeliveryStatus {
+    pub id: String,
+    pub state: DeliveryState,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}

@@ -1,0 +1,198 @@
+//! Routing: who gets a message, how sure the router is, and why.
+
+use crate::graph::Complexity;
+use crate::{AgentId, DecisionId, EventId, GraphVersion, Micros};
+use serde::{Deserialize, Serialize};
+
+/// `POST /api/route` and `/api/analyze`; also `/internal/route` with the members below `context`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RouteRequest {
+    pub message: String,
+    #[serde(default)]
+    pub channel: Option<String>,
+    #[serde(default)]
+    pub complexity: Option<Complexity>,
+    #[serde(default)]
+    pub user_id: Option<String>,
+    /// Free JSON of the caller; data, never instructions.
+    #[serde(default)]
+    pub context: Option<serde_json::Value>,
+    /// The agent that answered last in this conversation: a short follow-up stays with it. Internal callers only.
+    #[serde(default)]
+    pub sticky_agent: Option<AgentId>,
+    /// Agents that have just failed on this message. Internal callers only.
+    #[serde(default)]
+    pub exclude: Vec<AgentId>,
+    /// Only agents with `public: true` may be chosen. Internal callers only.
+    #[serde(default)]
+    pub public_only: bool,
+    /// The event this is decided for; asked twice for one event (and one exclude list) the same decision comes back. Internal callers only.
+    #[serde(default)]
+    pub event_id: Option<EventId>,
+}
+
+/// Answer of `POST /api/route`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RouteAnswer {
+    /// Who gets the message, always.
+    pub agent: AgentId,
+    /// Probability that `agent` is right, 0–1.
+    pub confidence: f64,
+    pub skill_files_used: Vec<String>,
+    /// Milliseconds spent routing.
+    pub routing_latency: f64,
+    pub complexity: Complexity,
+    pub reason: String,
+    pub matched_keywords: Vec<String>,
+    pub alternatives: Vec<Alternative>,
+    /// The best agent was down or excluded and `agent` stands in for it.
+    pub fallback: bool,
+    pub out_of_scope: bool,
+    /// Two agents are too close to call; a person should choose.
+    pub needs_choice: bool,
+    /// Price of the configured runner where it is known.
+    pub estimated_cost: Option<Micros>,
+    pub decision_id: DecisionId,
+    pub graph_version: Option<GraphVersion>,
+    pub cached: bool,
+    /// RFC 3339 UTC.
+    pub timestamp: String,
+}
+
+/// Another agent that was considered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Alternative {
+    pub agent: AgentId,
+    pub confidence: f64,
+}
+
+/// A row of `GET /api/decisions`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DecisionRow {
+    pub id: DecisionId,
+    pub at: String,
+    pub agent: AgentId,
+    pub confidence: f64,
+    pub channel: Option<String>,
+    pub user_id: Option<String>,
+    pub event_id: Option<EventId>,
+    pub message: String,
+    pub reason: String,
+    pub complexity: Complexity,
+    pub fallback: bool,
+    pub out_of_scope: bool,
+    pub graph_version: Option<GraphVersion>,
+    pub latency_ms: f64,
+    /// What feedback said: true, false, or nothing yet.
+    pub correct: Option<bool>,
+    /// The agent feedback named instead.
+    pub correct_agent: Option<AgentId>,
+}
+
+/// `GET /api/decisions`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DecisionList {
+    pub decisions: Vec<DecisionRow>,
+    pub cursor: Option<String>,
+}
+
+/// `POST /api/feedback`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Feedback {
+    pub decision_id: DecisionId,
+    pub correct: bool,
+    #[serde(default)]
+    pub agent: Option<AgentId>,
+}
+
+/// State of an agent's circuit breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Breaker {
+    Closed,
+    Open,
+    HalfOpen,
+}
+
+/// A row of `GET /api/agents` of the router.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PoolMember {
+    pub agent: AgentId,
+    pub title: String,
+    /// False while its breaker is open or it is reported down.
+    pub available: bool,
+    pub breaker: Breaker,
+    /// Tasks handed out and not reported back.
+    pub in_flight: u32,
+    /// Smoothed run time.
+    pub latency_ms: Option<f64>,
+    pub failures: u32,
+    /// When an open breaker lets a probe through, RFC 3339 UTC.
+    pub retry_at: Option<String>,
+}
+
+/// What became of a run, told to the router's pool: `POST /internal/outcomes`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutcomeReport {
+    pub agent: AgentId,
+    /// `started` counts up, the others count down.
+    pub outcome: PoolOutcome,
+    #[serde(default)]
+    pub latency_ms: Option<f64>,
+}
+
+/// What the pool needs to know of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PoolOutcome {
+    Started,
+    Succeeded,
+    /// The agent could not do its work: counts against its breaker.
+    Failed,
+    /// Ended by the owner or the budget: says nothing about the agent.
+    Cancelled,
+}
+
+/// `GET /api/routing-stats`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RoutingStats {
+    /// Decisions since the start of the owner's day.
+    pub decisions: u64,
+    pub avg_latency_ms: Option<f64>,
+    pub p50_latency_ms: Option<f64>,
+    pub p95_latency_ms: Option<f64>,
+    pub p99_latency_ms: Option<f64>,
+    pub out_of_scope: u64,
+    pub fallbacks: u64,
+    pub by_agent: std::collections::BTreeMap<String, u64>,
+    /// Labelled correct ÷ labelled, last 7 days; null without labels.
+    pub accuracy: Option<f64>,
+    pub labelled: u64,
+}
+
+/// Loader to router: train a model for this graph (`POST /internal/train`).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TrainRequest {
+    pub graph: crate::graph::Graph,
+}
+
+/// The trained model, ready to be stored beside the graph.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TrainAnswer {
+    /// The model's bytes in standard base64.
+    pub model_base64: String,
+    pub train_ms: f64,
+    /// Agents whose examples are too few to be sure of, and the like.
+    pub findings: Vec<crate::graph::Finding>,
+}
