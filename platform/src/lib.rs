@@ -1,1 +1,20 @@
-//! Under construction.
+//! What a service may ask of the world, and the edge that the world meets.
+//!
+//! * [`ports`]: one trait a file; the intersection of what both runtimes can do.
+//! * [`edge`]: problems, sign-in, request ids, limits: the same HTTP manners for every service.
+//! * [`inbox`]: the inbox's state machine over a synchronous SQL, shared by SQLite and Durable Objects.
+//! * [`config`]: reads a section of the configuration and lists everything that is wrong with it.
+//! * [`memory`] (feature `memory`): reference adapters with injectable faults; [`suite`]: what every adapter must pass.
+
+pub mod config;
+pub mod edge;
+pub mod inbox;
+#[cfg(feature = "memory")]
+pub mod memory;
+pub mod ports;
+pub mod secret;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+#[cfg(feature = "memory")]
+pub mod suite;
+pub mod time;

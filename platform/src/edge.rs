@@ -1,0 +1,13 @@
+//! The same HTTP manners for every service: problems, sign-in, request ids, limits.
+
+mod api_error;
+pub mod auth;
+mod body;
+mod request_id;
+mod routes;
+
+pub use api_error::{ApiError, ApiResult};
+pub use auth::{Auth, Principal, Scope};
+pub use body::{JsonBody, Query, RawBody, read_body};
+pub use request_id::RequestId;
+pub use routes::{Access, Routes};

@@ -1,0 +1,134 @@
+//! Bodies and queries, read with limits, and refused with the field that is wrong.
+
+use super::ApiError;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use bytes::{Bytes, BytesMut};
+use contracts::{ErrorCode, Problem};
+use http_body_util::BodyExt;
+use serde::de::DeserializeOwned;
+
+/// The largest JSON body of an API call, unless a handler reads with another limit.
+pub const JSON_BYTES_MAX: usize = 1 << 20;
+
+/// Reads a body of at most `limit` bytes. A longer `Content-Length` is refused before a byte is read.
+pub async fn read_body(request: Request, limit: usize) -> Result<Bytes, ApiError> {
+    let too_large = || ApiError::new(ErrorCode::TooLarge, format!("The body is larger than {limit} bytes."));
+    let announced = request.headers().get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limit as u64) {
+        return Err(too_large());
+    }
+    let mut body = request.into_body();
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| ApiError::new(ErrorCode::Malformed, "The body ended before it was complete."))?;
+        if let Some(data) = frame.data_ref() {
+            if bytes.len() + data.len() > limit {
+                return Err(too_large());
+            }
+            bytes.extend_from_slice(data);
+        }
+    }
+    Ok(bytes.freeze())
+}
+
+/// The body as it came, at most [`JSON_BYTES_MAX`].
+pub struct RawBody(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for RawBody {
+    type Rejection = ApiError;
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        read_body(request, JSON_BYTES_MAX).await.map(Self)
+    }
+}
+
+/// A JSON body. Bad JSON is 400; a missing, unknown or wrong field is 422 and named.
+pub struct JsonBody<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
+    type Rejection = ApiError;
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let bytes = read_body(request, JSON_BYTES_MAX).await?;
+        parse_json(&bytes).map(Self)
+    }
+}
+
+/// Parses JSON and names what is wrong with it.
+pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value: Result<T, _> = serde_path_to_error::deserialize(&mut reader);
+    let value = value.map_err(|error| {
+        let path = error.path().to_string();
+        let inner = error.into_inner();
+        if inner.is_data() { wrong_field(&path, &inner.to_string()) } else { malformed(&inner) }
+    })?;
+    reader.end().map_err(|error| malformed(&error))?;
+    Ok(value)
+}
+
+fn malformed(error: &serde_json::Error) -> ApiError {
+    ApiError::new(ErrorCode::Malformed, format!("The body is not valid JSON (line {}, column {}).", error.line(), error.column()))
+}
+
+/// serde names missing and unknown fields in backticks; the path names the rest.
+fn wrong_field(path: &str, message: &str) -> ApiError {
+    let message = message.split(" at line ").next().unwrap_or(message);
+    let named = message.split('`').nth(1).unwrap_or_default();
+    let parent = if path == "." { "" } else { path };
+    let join = |name: &str| if parent.is_empty() || parent == "?" { name.to_owned() } else { format!("{parent}.{name}") };
+    if message.starts_with("missing field") {
+        let field = join(named);
+        return Problem::field(&field, format!("The field `{field}` is missing."), format!("Add `{named}` to the body.")).into();
+    }
+    if message.starts_with("unknown field") {
+        let allowed = message.split_once("expected").map_or("", |(_, rest)| rest.trim());
+        let field = if parent.ends_with(named) { parent.to_owned() } else { join(named) };
+        let fix = if allowed.is_empty() { format!("Remove `{named}`.") } else { format!("Remove `{named}`; the fields are: {}.", allowed.trim_start_matches("one of ")) };
+        return Problem::field(&field, format!("The field `{field}` is unknown."), fix).into();
+    }
+    let field = if parent.is_empty() { "body" } else { parent };
+    Problem::field(field, format!("The field `{field}` is wrong: {message}."), "Send a value of the kind the contract names.".to_owned()).into()
+}
+
+/// The query string, read into `T`.
+pub struct Query<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut http::request::Parts, _: &S) -> Result<Self, ApiError> {
+        axum::extract::Query::<T>::try_from_uri(&parts.uri).map(|query| Self(query.0)).map_err(|rejection| {
+            let text = rejection.body_text();
+            let message = text.split(": ").skip(1).collect::<Vec<_>>().join(": ");
+            let named = message.split('`').nth(1).or_else(|| message.split(':').next()).unwrap_or("query").to_owned();
+            ApiError::from(Problem::field(&named, format!("The query is wrong: {message}."), "Correct or leave out that parameter."))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    #[expect(dead_code, reason = "read by serde alone")]
+    struct Sample {
+        task_id: String,
+        #[serde(default)]
+        count: u32,
+    }
+
+    fn refusal(text: &str) -> Problem {
+        *parse_json::<Sample>(text.as_bytes()).unwrap_err().0
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        assert_eq!(refusal("{}").extra["field"], "taskId");
+        assert_eq!(refusal(r#"{"taskId":"a","count":"x"}"#).extra["field"], "count");
+        assert_eq!(refusal(r#"{"taskId":"a","hurry":1}"#).extra["field"], "hurry");
+        assert_eq!(refusal("[]").status, 422);
+        assert_eq!(refusal("{").status, 400);
+        assert_eq!(refusal("{} x").status, 422);
+    }
+}

@@ -1,0 +1,102 @@
+//! The URL map of a service: each route says who may call it, so that none is open by omission.
+
+use super::{ApiError, Auth, Principal, Scope, request_id};
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::MethodRouter;
+use axum::{Router, response::IntoResponse};
+use contracts::{ErrorCode, ServiceName, calls};
+
+/// Who may call a route.
+#[derive(Clone, Copy, Debug)]
+pub enum Access {
+    /// Everybody: health, and webhooks that prove themselves by their signatures.
+    Open,
+    /// These scopes, and services by the table in `contracts::calls`.
+    Scopes(&'static [Scope]),
+    /// Services by the table alone; 404 to everybody else.
+    Internal,
+}
+
+#[derive(Clone)]
+struct Guard {
+    service: ServiceName,
+    auth: Auth,
+    access: Access,
+}
+
+/// Collects the routes of one service.
+pub struct Routes<S> {
+    service: ServiceName,
+    auth: Auth,
+    router: Router<S>,
+}
+
+impl<S: Clone + Send + Sync + 'static> Routes<S> {
+    /// An empty map.
+    pub fn new(service: ServiceName, auth: Auth) -> Self {
+        Self { service, auth, router: Router::new() }
+    }
+    /// A path for everybody.
+    #[must_use]
+    pub fn open(self, path: &str, methods: MethodRouter<S>) -> Self {
+        self.add(Access::Open, path, methods)
+    }
+    /// A path for these scopes (the operator's is added by you, where it is meant).
+    #[must_use]
+    pub fn scoped(self, scopes: &'static [Scope], path: &str, methods: MethodRouter<S>) -> Self {
+        self.add(Access::Scopes(scopes), path, methods)
+    }
+    /// A path for services alone.
+    #[must_use]
+    pub fn internal(self, path: &str, methods: MethodRouter<S>) -> Self {
+        self.add(Access::Internal, path, methods)
+    }
+    fn add(mut self, access: Access, path: &str, methods: MethodRouter<S>) -> Self {
+        let guard = Guard { service: self.service, auth: self.auth.clone(), access };
+        self.router = self.router.route(path, methods.layer(from_fn_with_state(guard, check)));
+        self
+    }
+    /// The service's router: unknown paths and methods become problems, every answer carries its request id.
+    pub fn finish(self, state: S) -> Router {
+        self.router
+            .fallback(|| async { ApiError::new(ErrorCode::NotFound, "There is no such path.") })
+            .method_not_allowed_fallback(|| async { ApiError::new(ErrorCode::MethodNotAllowed, "This path does not take that method.") })
+            .layer(from_fn(request_id::layer))
+            .with_state(state)
+    }
+}
+
+/// Lets a request through, or says why not.
+async fn check(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
+    match guard.admits(&request) {
+        Ok(Some(principal)) => {
+            request.extensions_mut().insert(principal);
+            next.run(request).await
+        }
+        Ok(None) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+impl Guard {
+    fn admits(&self, request: &Request) -> Result<Option<Principal>, ApiError> {
+        let sender = self.auth.bearer(request.headers());
+        let by_table = |service| calls::is_allowed(service, self.service, request.method().as_str(), request.uri().path());
+        match (self.access, sender) {
+            (Access::Open, sender) => Ok(sender.ok().flatten()),
+            (Access::Internal, Ok(Some(Principal::Service(service)))) if by_table(service) => Ok(Some(Principal::Service(service))),
+            (Access::Internal, _) => Err(ApiError::new(ErrorCode::NotFound, "There is no such path.")),
+            (Access::Scopes(_), Ok(None)) => Err(ApiError::new(ErrorCode::Unauthenticated, "This needs a token.")),
+            (Access::Scopes(_), Err(())) => Err(ApiError::new(ErrorCode::Unauthenticated, "Nobody has this token.")),
+            (Access::Scopes(_), Ok(Some(Principal::Service(service)))) if by_table(service) => Ok(Some(Principal::Service(service))),
+            (Access::Scopes(scopes), Ok(Some(Principal::Scope(scope)))) if scopes.contains(&scope) => Ok(Some(Principal::Scope(scope))),
+            (Access::Scopes(scopes), Ok(Some(who))) => {
+                let names: Vec<_> = scopes.iter().map(|scope| scope.as_str()).collect();
+                let detail = format!("The token of {} may not do this; it needs the scope {}.", who.as_str(), names.join(" or "));
+                Err(ApiError::new(ErrorCode::Forbidden, detail))
+            }
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! Under construction.
+pub enum Command {} pub enum Reply {}

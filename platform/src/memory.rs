@@ -1,0 +1,28 @@
+//! Reference adapters: what a port promises, in the fewest lines, with faults that a test can order.
+//! Same file names as in `ports/`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test equipment: a broken fake must stop the test")]
+
+mod background;
+mod calls;
+mod cell;
+mod clock;
+mod faults;
+mod kv;
+mod objects;
+mod outbound;
+mod programs;
+mod signal;
+mod sql;
+
+pub use background::TokioBackground;
+pub use calls::{MemoryCalls, Switchboard};
+pub use cell::MemoryCell;
+pub use clock::ManualClock;
+pub use faults::Faults;
+pub use kv::MemoryKv;
+pub use objects::MemoryObjects;
+pub use outbound::{MemoryOutbound, Sent};
+pub use programs::{MemoryPrograms, ScriptedProgram};
+pub use signal::MemorySignal;
+pub use sql::MemorySql;

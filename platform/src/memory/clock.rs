@@ -1,0 +1,67 @@
+//! A clock that stands still until a test moves it, and dice that fall the same each time.
+
+use crate::ports::Clock;
+use async_trait::async_trait;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use tokio::sync::Notify;
+
+/// Time moved by hand.
+pub struct ManualClock {
+    now_ms: AtomicI64,
+    dice: AtomicU64,
+    moved: Notify,
+}
+
+impl ManualClock {
+    /// A clock at this time; the time is the seed of the dice too.
+    pub fn at(now_ms: i64) -> Self {
+        Self { now_ms: AtomicI64::new(now_ms), dice: AtomicU64::new(now_ms.unsigned_abs() | 1), moved: Notify::new() }
+    }
+    /// Moves time on and wakes who slept until then.
+    pub fn advance(&self, ms: i64) {
+        self.now_ms.fetch_add(ms, Ordering::SeqCst);
+        self.moved.notify_waiters();
+    }
+    /// Sets the time, also backwards.
+    pub fn set(&self, now_ms: i64) {
+        self.now_ms.store(now_ms, Ordering::SeqCst);
+        self.moved.notify_waiters();
+    }
+}
+
+impl Default for ManualClock {
+    /// The vectors' time: 2026-09-21T14:13:22Z.
+    fn default() -> Self {
+        Self::at(1_790_000_002_000)
+    }
+}
+
+#[async_trait]
+impl Clock for ManualClock {
+    fn now_ms(&self) -> i64 {
+        self.now_ms.load(Ordering::SeqCst)
+    }
+    fn random(&self, bytes: &mut [u8]) {
+        // splitmix64: https://prng.di.unimi.it/splitmix64.c
+        for chunk in bytes.chunks_mut(8) {
+            let mut z = self.dice.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst);
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            z ^= z >> 31;
+            for (byte, random) in chunk.iter_mut().zip(z.to_le_bytes()) {
+                *byte = random;
+            }
+        }
+    }
+    async fn sleep_until(&self, at_ms: i64) {
+        loop {
+            let moved = self.moved.notified();
+            tokio::pin!(moved);
+            moved.as_mut().enable();
+            if self.now_ms() >= at_ms {
+                return;
+            }
+            moved.await;
+        }
+    }
+}

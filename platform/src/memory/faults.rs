@@ -1,0 +1,49 @@
+//! Faults that a test orders: the next operations fail, or are done and fail all the same.
+
+use crate::ports::{PortError, PortErrorKind, PortResult};
+use std::sync::Mutex;
+
+#[derive(Clone, Copy)]
+enum Fault {
+    /// Fails before anything happens.
+    Refuse(PortErrorKind),
+    /// Happens, and then reports a failure.
+    KeepButFail,
+}
+
+/// The faults an adapter still has to show. Dropping it with faults left fails the test: the fault was never met.
+#[derive(Default)]
+pub struct Faults(Mutex<Vec<Fault>>);
+
+impl Faults {
+    /// The next `n` operations fail and change nothing.
+    pub fn refuse_next(&self, n: usize, kind: PortErrorKind) {
+        self.0.lock().unwrap().extend(std::iter::repeat_n(Fault::Refuse(kind), n));
+    }
+    /// The next `n` operations happen but report a failure of unknown effect.
+    pub fn keep_but_fail_next(&self, n: usize) {
+        self.0.lock().unwrap().extend(std::iter::repeat_n(Fault::KeepButFail, n));
+    }
+    /// Runs an operation under the next fault.
+    pub fn around<T>(&self, operation: impl FnOnce() -> PortResult<T>) -> PortResult<T> {
+        let fault = {
+            let mut faults = self.0.lock().unwrap();
+            if faults.is_empty() { None } else { Some(faults.remove(0)) }
+        };
+        match fault {
+            None => operation(),
+            Some(Fault::Refuse(kind)) => Err(PortError::clean(kind, "injected")),
+            Some(Fault::KeepButFail) => {
+                operation()?;
+                Err(PortError::unknown(PortErrorKind::Timeout, "injected after the effect"))
+            }
+        }
+    }
+}
+
+impl Drop for Faults {
+    fn drop(&mut self) {
+        let left = self.0.lock().map_or(0, |faults| faults.len());
+        assert!(left == 0 || std::thread::panicking(), "{left} injected faults were never met");
+    }
+}

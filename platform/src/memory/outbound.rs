@@ -1,0 +1,56 @@
+//! The world as a recorder: keeps every request, answers from a script.
+
+use crate::ports::{Outbound, OutboundRequest, OutboundResponse, PortResult};
+use async_trait::async_trait;
+use std::sync::{Arc, Mutex};
+
+/// A recorded request.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    pub method: String,
+    pub url: String,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+type Script = dyn Fn(&Sent) -> PortResult<OutboundResponse> + Send + Sync;
+
+/// Records and answers.
+pub struct MemoryOutbound {
+    sent: Mutex<Vec<Sent>>,
+    script: Mutex<Arc<Script>>,
+}
+
+impl MemoryOutbound {
+    /// Answers every request with what the function says.
+    pub fn new(script: impl Fn(&Sent) -> PortResult<OutboundResponse> + Send + Sync + 'static) -> Self {
+        Self { sent: Mutex::default(), script: Mutex::new(Arc::new(script)) }
+    }
+    /// Changes the answers from now on.
+    pub fn answer(&self, script: impl Fn(&Sent) -> PortResult<OutboundResponse> + Send + Sync + 'static) {
+        *self.script.lock().unwrap() = Arc::new(script);
+    }
+    /// What was sent so far.
+    pub fn sent(&self) -> Vec<Sent> {
+        self.sent.lock().unwrap().clone()
+    }
+    /// An answer with a JSON body.
+    pub fn json(status: u16, body: &serde_json::Value) -> OutboundResponse {
+        OutboundResponse { status, headers: http::HeaderMap::new(), body: body.to_string().into() }
+    }
+}
+
+#[async_trait]
+impl Outbound for MemoryOutbound {
+    async fn send(&self, request: OutboundRequest) -> PortResult<OutboundResponse> {
+        let sent = Sent {
+            method: request.method.to_string(),
+            url: request.url,
+            headers: request.headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            body: String::from_utf8_lossy(&request.body).into_owned(),
+        };
+        self.sent.lock().unwrap().push(sent.clone());
+        let script = self.script.lock().unwrap().clone();
+        script(&sent)
+    }
+}

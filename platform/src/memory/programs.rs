@@ -1,0 +1,80 @@
+//! Programs as scripts: what each prints and how it ends is written down by the test.
+
+use crate::ports::{PortError, PortErrorKind, PortResult, ProgramEvent, ProgramSpec, Programs, Running};
+use async_trait::async_trait;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use tokio::sync::Notify;
+
+/// What a program does.
+#[derive(Clone, Debug, Default)]
+pub struct ScriptedProgram {
+    pub lines: Vec<String>,
+    pub exit: Option<i32>,
+    pub stderr: String,
+    /// Prints its lines and then never ends by itself.
+    pub hangs: bool,
+}
+
+/// Programs by name; records what was started and stopped.
+#[derive(Default)]
+pub struct MemoryPrograms {
+    scripts: Mutex<HashMap<String, ScriptedProgram>>,
+    started: Mutex<Vec<ProgramSpec>>,
+    stopped: Arc<Mutex<Vec<String>>>,
+}
+
+impl MemoryPrograms {
+    /// Makes a program known.
+    pub fn install(&self, name: &str, script: ScriptedProgram) {
+        self.scripts.lock().unwrap().insert(name.to_owned(), script);
+    }
+    /// What was started.
+    pub fn started(&self) -> Vec<ProgramSpec> {
+        self.started.lock().unwrap().clone()
+    }
+    /// Tasks whose program was stopped from outside.
+    pub fn stopped(&self) -> Vec<String> {
+        self.stopped.lock().unwrap().clone()
+    }
+}
+
+struct ScriptedRun {
+    task: String,
+    lines: VecDeque<String>,
+    end: Option<ProgramEvent>,
+    never: Notify,
+    stopped: Arc<Mutex<Vec<String>>>,
+}
+
+#[async_trait]
+impl Running for ScriptedRun {
+    async fn next(&mut self) -> ProgramEvent {
+        if let Some(line) = self.lines.pop_front() {
+            return ProgramEvent::Line(line);
+        }
+        if self.end.is_none() {
+            self.never.notified().await;
+        }
+        self.end.clone().unwrap_or(ProgramEvent::Exited { code: None, stderr: String::new() })
+    }
+    async fn stop(&mut self) -> PortResult<()> {
+        self.stopped.lock().unwrap().push(self.task.clone());
+        self.end = Some(ProgramEvent::Exited { code: None, stderr: String::new() });
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Programs for MemoryPrograms {
+    async fn start(&self, spec: ProgramSpec) -> PortResult<Box<dyn Running>> {
+        let script = self.scripts.lock().unwrap().get(&spec.program).cloned();
+        let script = script.ok_or_else(|| PortError::clean(PortErrorKind::Invalid, format!("{} was not found", spec.program)))?;
+        self.started.lock().unwrap().push(spec.clone());
+        let end = (!script.hangs).then(|| ProgramEvent::Exited { code: Some(script.exit.unwrap_or(0)), stderr: script.stderr.clone() });
+        Ok(Box::new(ScriptedRun { task: spec.task, lines: script.lines.into(), end, never: Notify::new(), stopped: self.stopped.clone() }))
+    }
+    fn exists(&self, program: &str) -> bool {
+        self.scripts.lock().unwrap().contains_key(program)
+    }
+}

@@ -1,0 +1,67 @@
+//! The ports. To add one: a file here with its contract, an adapter of the same file name in `memory/`
+//! and in each runtime, a module in `suite/`, and a line below.
+
+pub mod background;
+pub mod calls;
+pub mod cell;
+pub mod clock;
+pub mod inbox;
+pub mod kv;
+pub mod objects;
+pub mod outbound;
+pub mod programs;
+pub mod signal;
+pub mod sql;
+
+pub use background::Background;
+pub use calls::{CallError, Calls, call};
+pub use cell::Cell;
+pub use clock::{Clock, ClockExt};
+pub use inbox::Inbox;
+pub use kv::Kv;
+pub use objects::Objects;
+pub use outbound::{Outbound, OutboundRequest, OutboundResponse};
+pub use programs::{ProgramEvent, ProgramSpec, Programs, Running};
+pub use signal::Signal;
+pub use sql::{Row, Sql, SqlExt, SqlValue, Statement};
+
+use contracts::Effect;
+
+/// What kind of failure a port met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PortErrorKind {
+    /// The other side cannot be reached or is overloaded: later it may work.
+    Unavailable,
+    /// No room left to write.
+    Full,
+    /// A constraint or a compare-and-set said no.
+    Conflict,
+    /// The request itself is wrong; the same again fails again.
+    Invalid,
+    /// No answer in time.
+    Timeout,
+}
+
+/// A port's failure. `detail` is for the log, never for an answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{kind:?} (effect {effect:?}): {detail}")]
+pub struct PortError {
+    pub kind: PortErrorKind,
+    /// Whether the effect certainly did not happen or may have happened.
+    pub effect: Effect,
+    pub detail: String,
+}
+
+impl PortError {
+    /// A failure that certainly changed nothing.
+    pub fn clean(kind: PortErrorKind, detail: impl Into<String>) -> Self {
+        Self { kind, effect: Effect::None, detail: detail.into() }
+    }
+    /// A failure whose effect may have happened.
+    pub fn unknown(kind: PortErrorKind, detail: impl Into<String>) -> Self {
+        Self { kind, effect: Effect::Unknown, detail: detail.into() }
+    }
+}
+
+/// A port's answer.
+pub type PortResult<T> = Result<T, PortError>;

@@ -1,0 +1,77 @@
+//! Service to service: a service binding on Workers, in-process natively. The adapter is made for one caller and
+//! signs in with that caller's own secret; a path is relative to the service (`/api/route`).
+
+use super::PortError;
+use async_trait::async_trait;
+use bytes::Bytes;
+use contracts::{Problem, ServiceName};
+use serde::{Serialize, de::DeserializeOwned};
+
+/// Sends a request to another service.
+#[async_trait]
+pub trait Calls: Send + Sync {
+    /// The answer as it came, whatever its status.
+    async fn send(&self, callee: ServiceName, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, PortError>;
+}
+
+/// Why a typed call gave no value.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CallError {
+    /// The other service refused, and said why.
+    #[error("{0:?}")]
+    Refused(Box<Problem>),
+    /// It was not reached, or its answer is not what the contract says.
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
+impl CallError {
+    /// The status of a refusal.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Refused(problem) => Some(problem.status),
+            Self::Port(_) => None,
+        }
+    }
+}
+
+/// A JSON call: `body` is sent when given, the answer parsed. Non-2xx answers become [`CallError::Refused`].
+pub async fn call<Q: Serialize + Sync, A: DeserializeOwned>(
+    calls: &dyn Calls,
+    callee: ServiceName,
+    method: http::Method,
+    path: &str,
+    body: Option<&Q>,
+) -> Result<A, CallError> {
+    let invalid = |text: String| PortError::clean(super::PortErrorKind::Invalid, text);
+    let bytes = match body {
+        Some(body) => Bytes::from(serde_json::to_vec(body).map_err(|e| invalid(e.to_string()))?),
+        None => Bytes::new(),
+    };
+    let request = http::Request::builder()
+        .method(method)
+        .uri(path)
+        .header(http::header::CONTENT_TYPE, "application/json")
+        .body(bytes)
+        .map_err(|e| invalid(e.to_string()))?;
+    let answer = calls.send(callee, request).await?;
+    let odd = |text: String| PortError::unknown(super::PortErrorKind::Unavailable, format!("{callee} {path}: {text}"));
+    if answer.status().is_success() {
+        let body: &[u8] = if answer.body().is_empty() { b"null" } else { answer.body() };
+        return serde_json::from_slice(body).map_err(|e| odd(e.to_string()).into());
+    }
+    match serde_json::from_slice::<Problem>(answer.body()) {
+        Ok(problem) => Err(CallError::Refused(Box::new(problem))),
+        Err(_) => Err(odd(format!("status {}", answer.status())).into()),
+    }
+}
+
+/// A GET that expects JSON.
+pub async fn get<A: DeserializeOwned>(calls: &dyn Calls, callee: ServiceName, path: &str) -> Result<A, CallError> {
+    call::<(), A>(calls, callee, http::Method::GET, path, None).await
+}
+
+/// A POST of JSON that expects JSON.
+pub async fn post<Q: Serialize + Sync, A: DeserializeOwned>(calls: &dyn Calls, callee: ServiceName, path: &str, body: &Q) -> Result<A, CallError> {
+    call(calls, callee, http::Method::POST, path, Some(body)).await
+}

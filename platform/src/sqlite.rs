@@ -1,0 +1,56 @@
+//! SQLite as both the reference and the native runtime use it: rows as JSON, failures as port errors.
+
+use crate::ports::{PortError, PortErrorKind, PortResult, Row, SqlValue, Statement};
+use rusqlite::types::{Value, ValueRef};
+use rusqlite::{Connection, ErrorCode};
+
+/// Runs one statement and reads its rows.
+pub fn run(connection: &Connection, statement: &Statement) -> PortResult<Vec<Row>> {
+    let mut prepared = connection.prepare_cached(&statement.sql).map_err(|e| port_error(&e))?;
+    let names: Vec<String> = prepared.column_names().into_iter().map(str::to_owned).collect();
+    let args = statement.args.iter().map(|value| match value {
+        SqlValue::Null => Value::Null,
+        SqlValue::Int(number) => Value::Integer(*number),
+        SqlValue::Real(number) => Value::Real(*number),
+        SqlValue::Text(text) => Value::Text(text.clone()),
+    });
+    let mut rows = prepared.query(rusqlite::params_from_iter(args)).map_err(|e| port_error(&e))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().map_err(|e| port_error(&e))? {
+        let mut object = Row::new();
+        for (i, name) in names.iter().enumerate() {
+            object.insert(name.clone(), json_of(row.get_ref(i).map_err(|e| port_error(&e))?));
+        }
+        found.push(object);
+    }
+    Ok(found)
+}
+
+/// Runs all in one transaction.
+pub fn run_batch(connection: &mut Connection, statements: &[Statement]) -> PortResult<Vec<Vec<Row>>> {
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(|e| port_error(&e))?;
+    let rows = statements.iter().map(|statement| run(&transaction, statement)).collect::<PortResult<Vec<_>>>()?;
+    transaction.commit().map_err(|e| port_error(&e))?;
+    Ok(rows)
+}
+
+fn json_of(value: ValueRef<'_>) -> serde_json::Value {
+    match value {
+        ValueRef::Null => serde_json::Value::Null,
+        ValueRef::Integer(number) => number.into(),
+        ValueRef::Real(number) => number.into(),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => String::from_utf8_lossy(bytes).into_owned().into(),
+    }
+}
+
+/// SQLite's failure as a port's. Every statement runs in a transaction, so nothing of a failed one stays.
+pub fn port_error(error: &rusqlite::Error) -> PortError {
+    let kind = match error.sqlite_error_code() {
+        Some(ErrorCode::ConstraintViolation) => PortErrorKind::Conflict,
+        Some(ErrorCode::DiskFull) => PortErrorKind::Full,
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => PortErrorKind::Timeout,
+        Some(ErrorCode::CannotOpen | ErrorCode::SystemIoFailure | ErrorCode::ReadOnly) => PortErrorKind::Unavailable,
+        _ => PortErrorKind::Invalid,
+    };
+    PortError::clean(kind, error.to_string())
+}

@@ -1,0 +1,303 @@
+//! A message as numbers: words, pairs, skip pairs and letters within words, hashed into 2^14 buckets.
+//!
+//! Hashing first and pruning never keeps the table's size known before training, and an unseen word still shares its
+//! letters ("vulnerabilities" with "vulnerability"). Each block is weighed by (1 + ln tf)·idf and scaled to length 1.
+#![expect(clippy::indexing_slicing, reason = "buckets are 14-bit by construction and index tables of 2^14; ranges come from the tokeniser")]
+
+use super::arithmetic::ln;
+use std::ops::Range;
+
+/// Bits of a bucket's number.
+const BUCKET_BITS: u32 = 14;
+/// Rows of every table that a bucket indexes.
+pub const BUCKETS: usize = 1 << BUCKET_BITS;
+/// How far apart the two words of a skip pair may be.
+const SKIP_MAX: usize = 4;
+/// Lengths of the letter sequences within a word, its begin and end marks counted.
+const LETTERS: Range<usize> = 3..6;
+/// A word's letters beyond this are not cut into sequences: no word is that long, but base64 is.
+const WORD_LETTERS_MAX: usize = 48;
+/// idf is kept in steps of 1/16: one byte holds 0 to 15.9, and ln(10^6) + 1 is 14.8.
+const IDF_STEP: f32 = 1.0 / 16.0;
+
+const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+const BEGIN: u64 = 0x51_7c_c1_b7_27_22_0a_95;
+const END: u64 = 0x2545_f491_4f6c_dd1d;
+
+/// One word of a message: where its letters are, and its hash.
+#[derive(Clone, Debug)]
+pub struct Word {
+    pub letters: Range<usize>,
+    pub hash: u64,
+}
+
+/// A message in lower case, cut into words.
+#[derive(Clone, Debug, Default)]
+pub struct Tokens {
+    pub letters: Vec<char>,
+    pub words: Vec<Word>,
+}
+
+/// The kinds of features. Each is scaled to its own length, so that many letters do not drown few words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Block {
+    Words,
+    Pairs,
+    Skips,
+    Letters,
+}
+
+/// Every block with the share it has in the whole vector (measured on CLINC150; see `docs/decisions`).
+const BLOCKS: [(Block, f32); 4] = [(Block::Words, 1.0), (Block::Pairs, 0.8), (Block::Skips, 0.6), (Block::Letters, 1.0)];
+
+/// A bucket and its weight in one message.
+pub type Feature = (u16, f32);
+
+fn stir(hash: u64, next: u64) -> u64 {
+    (hash ^ next).wrapping_mul(MULTIPLIER).rotate_left(23)
+}
+
+fn bucket(hash: u64) -> u16 {
+    let mixed = (hash ^ (hash >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    (mixed >> (64 - BUCKET_BITS)) as u16
+}
+
+/// Scripts written without spaces: each character counts as a word, so that pairs and skip pairs can join them.
+fn stands_alone(letter: char) -> bool {
+    matches!(u32::from(letter), 0x0e00..=0x0eff | 0x1000..=0x109f | 0x1780..=0x17ff | 0x3040..=0x30ff | 0x3400..=0x4dbf | 0x4e00..=0x9fff | 0xf900..=0xfaff | 0x20000..=0x3ffff)
+}
+
+impl Tokens {
+    /// Cuts a message into words. Any text will do; what is neither letter nor digit separates.
+    pub fn of(text: &str) -> Self {
+        let mut tokens = Self { letters: Vec::with_capacity(text.len()), words: Vec::with_capacity(text.len() / 5 + 1) };
+        let mut start = 0;
+        for letter in text.chars() {
+            if letter.is_ascii_alphanumeric() {
+                tokens.letters.push(letter.to_ascii_lowercase());
+            } else if letter == '\'' || letter == '\u{2019}' {
+                // "what's" and "whats" are one word.
+            } else if !letter.is_ascii() && letter.is_alphanumeric() {
+                if stands_alone(letter) {
+                    tokens.close(start);
+                    start = tokens.letters.len();
+                }
+                tokens.letters.extend(letter.to_lowercase());
+                if stands_alone(letter) {
+                    tokens.close(start);
+                    start = tokens.letters.len();
+                }
+            } else {
+                tokens.close(start);
+                start = tokens.letters.len();
+            }
+        }
+        tokens.close(start);
+        tokens
+    }
+
+    fn close(&mut self, start: usize) {
+        let end = self.letters.len();
+        if end > start {
+            let hash = self.letters[start..end].iter().fold(BEGIN, |hash, &letter| stir(hash, u64::from(letter)));
+            self.words.push(Word { letters: start..end, hash });
+        }
+    }
+
+    /// The letters of a word.
+    pub fn text(&self, word: &Word) -> String {
+        self.letters[word.letters.clone()].iter().collect()
+    }
+
+    /// Buckets of one block, as often as they occur.
+    pub fn buckets(&self, block: Block, into: &mut Vec<u16>) {
+        match block {
+            Block::Words => into.extend(self.words.iter().map(word_bucket)),
+            Block::Pairs => self.pairs(into),
+            Block::Skips => {
+                for (place, word) in self.words.iter().enumerate() {
+                    let after = self.words.iter().skip(place + 2).take(SKIP_MAX - 1);
+                    into.extend(after.map(|other| bucket(stir(stir(word.hash, 0x5c), other.hash))));
+                }
+            }
+            Block::Letters => self.words.iter().for_each(|word| self.letter_buckets(word, into)),
+        }
+    }
+
+    fn pairs(&self, into: &mut Vec<u16>) {
+        let mut before = BEGIN;
+        for word in &self.words {
+            into.push(pair_bucket(before, word.hash));
+            before = word.hash;
+        }
+        if !self.words.is_empty() {
+            into.push(pair_bucket(before, END));
+        }
+    }
+
+    /// Letter sequences of one word with its begin and end marks.
+    pub fn letter_buckets(&self, word: &Word, into: &mut Vec<u16>) {
+        let letters = &self.letters[word.letters.clone()];
+        let length = letters.len().min(WORD_LETTERS_MAX) + 2;
+        let at = |place: usize| match place {
+            0 => u64::from('<'),
+            _ if place + 1 == length => u64::from('>'),
+            _ => letters.get(place - 1).map_or(0, |&letter| u64::from(letter)),
+        };
+        for start in 0..length {
+            let mut hash = 0x1e77_e125;
+            for (count, place) in (start..length.min(start + LETTERS.end - 1)).enumerate() {
+                hash = stir(hash, at(place));
+                // A sequence that is the whole marked word says no more than the word itself.
+                if LETTERS.contains(&(count + 1)) {
+                    into.push(bucket(hash));
+                }
+            }
+        }
+    }
+}
+
+/// The bucket of a word by itself.
+pub fn word_bucket(word: &Word) -> u16 {
+    bucket(stir(word.hash, 0x3d))
+}
+
+/// The bucket of two words in a row, given their hashes.
+pub fn pair_bucket(first: u64, second: u64) -> u16 {
+    bucket(stir(stir(first, 0xa9), second))
+}
+
+/// How rare each bucket is: idf = 1 + ln((1 + n) / (1 + df)), in steps of 1/16.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rarity {
+    pub steps: Vec<u8>,
+}
+
+impl Rarity {
+    /// Counts in how many texts each bucket occurs.
+    pub fn of<'a>(texts: impl Iterator<Item = &'a Tokens>) -> Self {
+        let mut documents = vec![0u32; BUCKETS];
+        let (mut count, mut seen) = (0u32, Vec::new());
+        for tokens in texts {
+            count += 1;
+            seen.clear();
+            BLOCKS.iter().for_each(|(block, _)| tokens.buckets(*block, &mut seen));
+            seen.sort_unstable();
+            seen.dedup();
+            seen.iter().for_each(|&bucket| documents[usize::from(bucket)] += 1);
+        }
+        let idf = |documents: u32| 1.0 + ln((1.0 + count as f32) / (1.0 + documents as f32));
+        Self { steps: documents.into_iter().map(|documents| (idf(documents) / IDF_STEP).round().clamp(1.0, 255.0) as u8).collect() }
+    }
+
+    /// The message's features: each block's (1 + ln tf)·idf scaled to the block's share, the whole to length 1.
+    pub fn weigh(&self, tokens: &Tokens) -> Vec<Feature> {
+        let mut features = Vec::with_capacity(tokens.words.len() * 14 + 2);
+        let mut buckets = Vec::with_capacity(tokens.letters.len() * 3 + 8);
+        let mut total = 0.0;
+        for (block, share) in BLOCKS {
+            buckets.clear();
+            tokens.buckets(block, &mut buckets);
+            if buckets.is_empty() {
+                continue;
+            }
+            buckets.sort_unstable();
+            let start = features.len();
+            let mut squares = 0.0;
+            for same in buckets.chunk_by(|a, b| a == b) {
+                let Some(&bucket) = same.first() else { continue };
+                let times = if same.len() == 1 { 1.0 } else { 1.0 + ln(same.len() as f32) };
+                let value = times * f32::from(self.steps[usize::from(bucket)]);
+                squares += value * value;
+                features.push((bucket, value));
+            }
+            let scale = share / squares.sqrt();
+            features[start..].iter_mut().for_each(|(_, value)| *value *= scale);
+            total += share * share;
+        }
+        let scale = 1.0 / f32::max(total, f32::MIN_POSITIVE).sqrt();
+        features.iter_mut().for_each(|(_, value)| *value *= scale);
+        features
+    }
+}
+
+/// Which words the training text held, as 2^16 bits: with 5,000 words one unseen word in 14 passes for known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KnownWords {
+    pub bits: Vec<u64>,
+}
+
+/// Bits of [`KnownWords`].
+pub const KNOWN_BITS: usize = 1 << 16;
+
+impl KnownWords {
+    /// The words of these texts.
+    pub fn of<'a>(texts: impl Iterator<Item = &'a Tokens>) -> Self {
+        let mut bits = vec![0u64; KNOWN_BITS / 64];
+        for word in texts.flat_map(|tokens| &tokens.words) {
+            let place = (word.hash >> 48) as usize;
+            bits[place / 64] |= 1 << (place % 64);
+        }
+        Self { bits }
+    }
+    /// Share of the message's words that no training text held, 0–1; 1 for a message without words.
+    pub fn unknown_share(&self, tokens: &Tokens) -> f32 {
+        let known = tokens.words.iter().filter(|word| {
+            let place = (word.hash >> 48) as usize;
+            self.bits[place / 64] >> (place % 64) & 1 == 1
+        });
+        if tokens.words.is_empty() { 1.0 } else { 1.0 - known.count() as f32 / tokens.words.len() as f32 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        let tokens = Tokens::of(text);
+        tokens.words.iter().map(|word| tokens.text(word)).collect()
+    }
+
+    #[test]
+    fn a_message_is_cut_at_what_is_neither_letter_nor_digit() {
+        assert_eq!(words("What's UP,  CVE-2024?"), ["whats", "up", "cve", "2024"]);
+        assert_eq!(words("Größe ändern"), ["größe", "ändern"]);
+        assert_eq!(words("!!! 🙂"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn scripts_without_spaces_are_cut_at_every_character() {
+        assert_eq!(words("修复bug吧"), ["修", "复", "bug", "吧"]);
+    }
+
+    #[test]
+    fn the_vector_has_length_one_and_known_buckets_only() {
+        let texts = [Tokens::of("fix the build"), Tokens::of("scan the server")];
+        let rarity = Rarity::of(texts.iter());
+        let features = rarity.weigh(&Tokens::of("please fix the the server"));
+        let length: f32 = features.iter().map(|(_, value)| value * value).sum();
+        assert!((length - 1.0).abs() < 1e-3, "{length}");
+        assert!(features.iter().all(|&(bucket, _)| usize::from(bucket) < BUCKETS));
+    }
+
+    #[test]
+    fn related_forms_share_letters() {
+        let buckets = |text: &str| {
+            let mut found = Vec::new();
+            Tokens::of(text).buckets(Block::Letters, &mut found);
+            found
+        };
+        let singular = buckets("vulnerability");
+        let shared = buckets("vulnerabilities").iter().filter(|bucket| singular.contains(bucket)).count();
+        assert!(shared > 20, "{shared}");
+    }
+
+    #[test]
+    fn no_text_makes_it_panic() {
+        for text in ["", "\u{0}", "İİİİ", "ﷺ", "e\u{301}\u{301}", "👩‍👩‍👧‍👦", "\u{202e}abc", &"ß".repeat(20_000), "ไทย", "a'b’c"] {
+            let tokens = Tokens::of(text);
+            Rarity::of([&tokens].into_iter()).weigh(&tokens);
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Softmax regression over hashed features, learned by AdaGrad with dropout.
+//!
+//! Per weight: g is the gradient of the cross entropy, G the sum of its squares, and the step rate·g/√(G + ε) with the
+//! rate falling linearly from 0.3 to 0 (Duchi, Hazan and Singer 2011). Half of a line's features are hidden at each
+//! visit and the rest doubled, so that no single n-gram decides alone.
+#![expect(clippy::indexing_slicing, reason = "rows are cut at multiples of `stride` from tables of BUCKETS × stride; labels are below the class count")]
+
+use super::arithmetic::{Random, softmax};
+use super::features::{BUCKETS, Feature};
+
+const RATE: f32 = 0.3;
+const EPSILON: f32 = 1e-6;
+/// Gradients smaller than this move no weight by a step of the int8 table.
+const GRADIENT_MIN: f32 = 1e-4;
+/// Rows are padded to this many classes, so that the compiler can use whole vector registers.
+const LANES: usize = 4;
+
+/// One line to learn from.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    pub features: &'a [Feature],
+    pub label: usize,
+    pub weight: f32,
+}
+
+/// How to train.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    pub classes: usize,
+    pub epochs: usize,
+    /// Trainings with different seeds whose weights are averaged.
+    pub runs: usize,
+    /// How strongly a class's mean vector is added to its weights; 0 leaves it out.
+    pub centroid: f32,
+    pub seed: u64,
+}
+
+/// Trained weights before rounding: `weights[bucket · stride + class]`.
+#[derive(Clone, Debug)]
+pub struct Dense {
+    pub classes: usize,
+    pub stride: usize,
+    pub weights: Vec<f32>,
+    pub bias: Vec<f32>,
+}
+
+impl Dense {
+    fn zeros(classes: usize) -> Self {
+        let stride = classes.div_ceil(LANES) * LANES;
+        Self { classes, stride, weights: vec![0.0; BUCKETS * stride], bias: vec![0.0; stride] }
+    }
+    fn row(&self, bucket: u16) -> &[f32] {
+        let start = usize::from(bucket) * self.stride;
+        &self.weights[start..start + self.stride]
+    }
+    /// Logits of one message, before temperature.
+    pub fn logits(&self, features: &[Feature]) -> Vec<f32> {
+        let mut logits = self.bias.clone();
+        for &(bucket, value) in features {
+            logits.iter_mut().zip(self.row(bucket)).for_each(|(logit, weight)| *logit += value * weight);
+        }
+        logits.truncate(self.classes);
+        logits
+    }
+}
+
+/// Learns weights for these lines. The same lines and plan give the same weights, on every machine.
+pub fn fit(lines: &[Line<'_>], plan: Plan) -> Dense {
+    let runs = plan.runs.max(1);
+    let mut sum = run(lines, plan, plan.seed);
+    for extra in 1..runs {
+        let other = run(lines, plan, plan.seed.wrapping_add(extra as u64));
+        sum.weights.iter_mut().zip(&other.weights).for_each(|(total, weight)| *total += weight);
+        sum.bias.iter_mut().zip(&other.bias).for_each(|(total, weight)| *total += weight);
+    }
+    if runs > 1 {
+        let share = 1.0 / runs as f32;
+        sum.weights.iter_mut().chain(&mut sum.bias).for_each(|weight| *weight *= share);
+    }
+    if plan.centroid > 0.0 {
+        add_centroids(&mut sum, lines, plan.centroid);
+    }
+    sum
+}
+
+fn run(lines: &[Line<'_>], plan: Plan, seed: u64) -> Dense {
+    let mut learner = Learner::new(plan.classes);
+    let mut random = Random::new(seed);
+    let mut order: Vec<usize> = (0..lines.len()).collect();
+    let (mut step, steps) = (0usize, (plan.epochs * lines.len()).max(1));
+    for _ in 0..plan.epochs {
+        random.shuffle(&mut order);
+        for &place in &order {
+            learner.learn(lines[place], RATE * (1.0 - step as f32 / steps as f32), &mut random);
+            step += 1;
+        }
+    }
+    learner.dense
+}
+
+/// Weights with their squared gradients and the room for one step.
+struct Learner {
+    dense: Dense,
+    squares: Vec<f32>,
+    bias_squares: Vec<f32>,
+    kept: Vec<Feature>,
+    gradient: Vec<f32>,
+}
+
+impl Learner {
+    fn new(classes: usize) -> Self {
+        let dense = Dense::zeros(classes);
+        let (squares, bias_squares) = (vec![EPSILON; dense.weights.len()], vec![EPSILON; dense.stride]);
+        Self { gradient: vec![0.0; dense.stride], dense, squares, bias_squares, kept: Vec::new() }
+    }
+
+    fn learn(&mut self, line: Line<'_>, rate: f32, random: &mut Random) {
+        self.drop_half(line.features, random);
+        self.predict();
+        self.gradient[line.label] -= 1.0;
+        self.gradient.iter_mut().for_each(|gradient| *gradient *= line.weight);
+        let active: Vec<usize> = (0..self.dense.classes).filter(|&class| self.gradient[class].abs() > GRADIENT_MIN).collect();
+        if active.len() * 4 < self.dense.stride {
+            self.update_some(&active, rate);
+        } else {
+            self.update_all(rate);
+        }
+    }
+
+    fn drop_half(&mut self, features: &[Feature], random: &mut Random) {
+        self.kept.clear();
+        for group in features.chunks(64) {
+            let mask = random.bits();
+            let visible = group.iter().enumerate().filter(|(place, _)| mask >> place & 1 == 1);
+            self.kept.extend(visible.map(|(_, &(bucket, value))| (bucket, value * 2.0)));
+        }
+    }
+
+    /// Fills `gradient` with the probabilities.
+    fn predict(&mut self) {
+        let (dense, stride) = (&self.dense, self.dense.stride);
+        self.gradient.copy_from_slice(&dense.bias);
+        for &(bucket, value) in &self.kept {
+            let start = usize::from(bucket) * stride;
+            let row = &dense.weights[start..start + stride];
+            self.gradient.iter_mut().zip(row).for_each(|(logit, weight)| *logit += value * weight);
+        }
+        softmax(&mut self.gradient[..dense.classes]);
+        self.gradient[dense.classes..].fill(0.0);
+    }
+
+    fn update_all(&mut self, rate: f32) {
+        let stride = self.dense.stride;
+        for &(bucket, value) in &self.kept {
+            let start = usize::from(bucket) * stride;
+            let (weights, squares) = (&mut self.dense.weights[start..start + stride], &mut self.squares[start..start + stride]);
+            for ((weight, square), gradient) in weights.iter_mut().zip(squares).zip(&self.gradient) {
+                let slope = gradient * value;
+                *square += slope * slope;
+                *weight -= rate * slope / square.sqrt();
+            }
+        }
+        for ((weight, square), slope) in self.dense.bias.iter_mut().zip(&mut self.bias_squares).zip(&self.gradient) {
+            *square += slope * slope;
+            *weight -= rate * slope / square.sqrt();
+        }
+    }
+
+    fn update_some(&mut self, active: &[usize], rate: f32) {
+        let stride = self.dense.stride;
+        for &(bucket, value) in &self.kept {
+            let start = usize::from(bucket) * stride;
+            let (weights, squares) = (&mut self.dense.weights[start..start + stride], &mut self.squares[start..start + stride]);
+            for &class in active {
+                let slope = self.gradient[class] * value;
+                squares[class] += slope * slope;
+                weights[class] -= rate * slope / squares[class].sqrt();
+            }
+        }
+        for &class in active {
+            let slope = self.gradient[class];
+            self.bias_squares[class] += slope * slope;
+            self.dense.bias[class] -= rate * slope / self.bias_squares[class].sqrt();
+        }
+    }
+}
+
+/// Adds `strength` × each class's mean vector (scaled to length 1): the logit gains the cosine to the class's centre.
+fn add_centroids(dense: &mut Dense, lines: &[Line<'_>], strength: f32) {
+    let stride = dense.stride;
+    let mut centres = vec![0.0f32; dense.weights.len()];
+    for line in lines {
+        for &(bucket, value) in line.features {
+            centres[usize::from(bucket) * stride + line.label] += value * line.weight;
+        }
+    }
+    let mut lengths = vec![0.0f32; stride];
+    for row in centres.chunks_exact(stride) {
+        lengths.iter_mut().zip(row).for_each(|(length, value)| *length += value * value);
+    }
+    let scales: Vec<f32> = lengths.iter().map(|length| strength / length.sqrt().max(f32::MIN_POSITIVE)).collect();
+    for (weights, row) in dense.weights.chunks_exact_mut(stride).zip(centres.chunks_exact(stride)) {
+        weights.iter_mut().zip(row).zip(&scales).for_each(|((weight, value), scale)| *weight += value * scale);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan() -> Plan {
+        Plan { classes: 2, epochs: 20, runs: 1, centroid: 0.0, seed: 1 }
+    }
+
+    #[test]
+    fn two_separable_classes_are_told_apart() {
+        let (left, right) = ([(3u16, 0.7f32), (9, 0.7)], [(4u16, 0.7f32), (9, 0.7)]);
+        let lines = [Line { features: &left, label: 0, weight: 1.0 }, Line { features: &right, label: 1, weight: 1.0 }];
+        let dense = fit(&lines, plan());
+        let logits = dense.logits(&left);
+        assert!(logits[0] > logits[1] + 0.5, "{logits:?}");
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_weights() {
+        let features = [(3u16, 0.5f32), (9, 0.5)];
+        let lines = [Line { features: &features, label: 1, weight: 1.0 }];
+        assert_eq!(fit(&lines, plan()).weights, fit(&lines, plan()).weights);
+    }
+}

@@ -1,0 +1,299 @@
+//! The YAML between two `---` lines at the top of a file, read as leniently as people write it.
+
+use crate::parse::yaml_repair;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Front matter beyond this is no front matter but a mistake.
+const YAML_BYTES_MAX: usize = 64 * 1024;
+/// JSON numbers are exact up to 2^53; a larger integer is kept as text so that the digest stays the same everywhere.
+const EXACT_INTEGER_MAX: u64 = 1 << 53;
+
+/// Something about the front matter that its author should know.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trouble {
+    /// From 1, in the file.
+    pub line: u32,
+    pub message: String,
+    /// The front matter could not be used at all.
+    pub fatal: bool,
+}
+
+/// A file cut in two. Lines count from 1 in the file.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cut<'a> {
+    pub yaml: Option<&'a str>,
+    pub yaml_line: u32,
+    pub body: &'a str,
+    pub body_line: u32,
+    /// It opens with `---` and a key, and nothing closes it.
+    pub unclosed: bool,
+}
+
+/// Finds the front matter of a text with `\n` line ends and no byte order mark.
+pub fn cut(text: &str) -> Cut<'_> {
+    let whole = Cut { yaml: None, yaml_line: 1, body: text, body_line: 1, unclosed: false };
+    let mut offset = 0;
+    let mut line = 0_u32;
+    let mut opened: Option<(usize, u32)> = None;
+    for raw in text.split_inclusive('\n') {
+        line += 1;
+        let trimmed = raw.trim_end();
+        let next = offset + raw.len();
+        match opened {
+            None if trimmed.is_empty() => {}
+            None if trimmed == "---" => opened = Some((next, line + 1)),
+            None => return whole,
+            Some((start, yaml_line)) if trimmed == "---" || trimmed == "..." => {
+                let yaml = text.get(start..offset);
+                return Cut { yaml, yaml_line, body: text.get(next..).unwrap_or_default(), body_line: line + 1, unclosed: false };
+            }
+            Some(_) => {}
+        }
+        offset = next;
+    }
+    let opens_with_key = opened.and_then(|(start, _)| text.get(start..)).and_then(|rest| rest.lines().next()).is_some_and(|first| key_of(first).is_some());
+    Cut { unclosed: opens_with_key, ..whole }
+}
+
+/// The unindented key that a line of YAML opens with.
+pub(crate) fn key_of(line: &str) -> Option<&str> {
+    if line.starts_with([' ', '\t', '-', '#']) {
+        return None;
+    }
+    let (key, rest) = line.split_once(':')?;
+    let key = key.trim().trim_matches(['"', '\'']);
+    let is_key = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ' '));
+    (is_key && (rest.is_empty() || rest.starts_with([' ', '\t']))).then_some(key)
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Entry {
+    key: String,
+    /// The key without case, dashes and underscores: `agent_id` and `agentId` are the same.
+    plain: String,
+    value: Value,
+    line: u32,
+}
+
+/// The keys of a file, in the order written.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FrontMatter {
+    entries: Vec<Entry>,
+    /// The lines as written, to find the line of a list item.
+    lines: Vec<String>,
+    first_line: u32,
+}
+
+fn plain(key: &str) -> String {
+    key.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect()
+}
+
+/// Reads the YAML. `None` means that the text between the dashes is prose, not keys.
+pub fn read(yaml: &str, first_line: u32) -> (Option<FrontMatter>, Vec<Trouble>) {
+    if yaml.len() > YAML_BYTES_MAX {
+        let message = format!("the front matter has {} bytes; {YAML_BYTES_MAX} are the most", yaml.len());
+        return (None, vec![Trouble { line: first_line, message, fatal: true }]);
+    }
+    let (value, mut troubles) = yaml_repair::parse(yaml, first_line);
+    let lines: Vec<String> = yaml.lines().map(str::to_owned).collect();
+    match value {
+        None => (None, troubles),
+        Some(yaml_serde::Value::Null) => (Some(FrontMatter { entries: Vec::new(), lines, first_line }), troubles),
+        Some(yaml_serde::Value::Mapping(mapping)) => {
+            let entries = mapping
+                .into_iter()
+                .map(|(key, value)| {
+                    let key = scalar_text(&to_json(key)).unwrap_or_default();
+                    let line = lines.iter().position(|line| key_of(line) == Some(key.as_str()));
+                    let line = first_line + line.and_then(|at| u32::try_from(at).ok()).unwrap_or(0);
+                    Entry { plain: plain(&key), key, value: to_json(value), line }
+                })
+                .filter(|entry| !entry.key.is_empty())
+                .collect();
+            (Some(FrontMatter { entries, lines, first_line }), troubles)
+        }
+        Some(yaml_serde::Value::Sequence(_)) => {
+            troubles.push(Trouble { line: first_line, message: "the front matter is a list, not keys with values".to_owned(), fatal: true });
+            (None, troubles)
+        }
+        Some(_) => (None, Vec::new()),
+    }
+}
+
+fn to_json(value: yaml_serde::Value) -> Value {
+    use yaml_serde::Value as Yaml;
+    match value {
+        Yaml::Null => Value::Null,
+        Yaml::Bool(flag) => Value::Bool(flag),
+        Yaml::String(text) => Value::String(text),
+        Yaml::Number(number) => number_to_json(&number),
+        Yaml::Sequence(items) => Value::Array(items.into_iter().map(to_json).collect()),
+        Yaml::Mapping(mapping) => {
+            let pairs = mapping.into_iter().filter_map(|(key, value)| Some((scalar_text(&to_json(key))?, to_json(value))));
+            Value::Object(pairs.collect())
+        }
+        Yaml::Tagged(tagged) => to_json(tagged.value),
+    }
+}
+
+fn number_to_json(number: &yaml_serde::Number) -> Value {
+    if let Some(whole) = number.as_i64() {
+        return if whole.unsigned_abs() <= EXACT_INTEGER_MAX { Value::from(whole) } else { Value::String(whole.to_string()) };
+    }
+    if let Some(whole) = number.as_u64() {
+        return Value::String(whole.to_string());
+    }
+    let float = number.as_f64().and_then(serde_json::Number::from_f64);
+    float.map_or_else(|| Value::String(number.to_string()), Value::Number)
+}
+
+fn scalar_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.trim().to_owned()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        _ => None,
+    }
+    .filter(|text| !text.is_empty())
+}
+
+/// Every scalar in a value, however deep: `[[T]]` without quotes is a list in a list for YAML.
+fn flatten(value: &Value, into: &mut Vec<String>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| flatten(item, into)),
+        Value::Object(map) => map.values().for_each(|item| flatten(item, into)),
+        scalar => into.extend(scalar_text(scalar)),
+    }
+}
+
+impl FrontMatter {
+    fn entry(&self, key: &str) -> Option<&Entry> {
+        let wanted = plain(key);
+        self.entries.iter().find(|entry| entry.plain == wanted)
+    }
+    /// Whether the key is there, with whatever value.
+    pub fn has(&self, key: &str) -> bool {
+        self.entry(key).is_some()
+    }
+    /// One text; the first of a list; line breaks become spaces.
+    pub fn text(&self, key: &str) -> Option<String> {
+        let mut found = Vec::new();
+        flatten(&self.entry(key)?.value, &mut found);
+        let text = found.first()?.split_whitespace().collect::<Vec<_>>().join(" ");
+        (!text.is_empty()).then_some(text)
+    }
+    /// A list of short texts. One scalar is cut at commas and line breaks.
+    pub fn list(&self, key: &str) -> Vec<String> {
+        let Some(entry) = self.entry(key) else { return Vec::new() };
+        let mut found = Vec::new();
+        match scalar_text(&entry.value) {
+            Some(text) => found.extend(text.split([',', '\n', ';']).map(|part| part.trim().trim_start_matches("- ").trim().to_owned())),
+            None => flatten(&entry.value, &mut found),
+        }
+        unique(found)
+    }
+    /// A list of sentences with their lines. One scalar is cut at line breaks only.
+    pub fn sentences(&self, key: &str) -> Vec<(String, u32)> {
+        let Some(entry) = self.entry(key) else { return Vec::new() };
+        let mut found = Vec::new();
+        match scalar_text(&entry.value) {
+            Some(text) => found.extend(text.lines().map(|part| part.trim().trim_start_matches(['-', '*']).trim().to_owned())),
+            None => flatten(&entry.value, &mut found),
+        }
+        unique(found).into_iter().map(|text| (text.clone(), self.line_of(key, &text))).collect()
+    }
+    /// True for `true`, `yes`, `on` and 1.
+    pub fn flag(&self, key: &str) -> bool {
+        self.text(key).is_some_and(|text| matches!(text.to_lowercase().as_str(), "true" | "yes" | "on" | "1"))
+    }
+    /// The line of a key, or of the first front matter line when it is not there.
+    pub fn line(&self, key: &str) -> u32 {
+        self.entry(key).map_or(self.first_line, |entry| entry.line)
+    }
+    /// The line of an item below a key, else the key's.
+    pub fn line_of(&self, key: &str, item: &str) -> u32 {
+        let key_line = self.line(key);
+        let skip = usize::try_from(key_line.saturating_sub(self.first_line)).unwrap_or(0);
+        let found = self.lines.iter().skip(skip).take_while({
+            let mut first = true;
+            move |line| std::mem::take(&mut first) || key_of(line).is_none()
+        });
+        let at = found.into_iter().position(|line| line.contains(item));
+        key_line + at.and_then(|at| u32::try_from(at).ok()).unwrap_or(0)
+    }
+    /// The raw lines with their numbers.
+    pub fn raw_lines(&self) -> impl Iterator<Item = (u32, &str)> {
+        (self.first_line..).zip(self.lines.iter().map(String::as_str))
+    }
+    /// What is left when the keys named are taken out, spelled as written.
+    pub fn extra(&self, used: &[&str]) -> BTreeMap<String, Value> {
+        let used: Vec<String> = used.iter().map(|key| plain(key)).collect();
+        let left = self.entries.iter().filter(|entry| !used.contains(&entry.plain));
+        left.map(|entry| (entry.key.clone(), entry.value.clone())).collect()
+    }
+}
+
+/// Without empties and repetitions (which ignore case), in order.
+pub fn unique(texts: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut seen = std::collections::HashSet::new();
+    texts.into_iter().filter(|text| !text.is_empty() && seen.insert(text.to_lowercase())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn front(yaml: &str) -> FrontMatter {
+        let (front, troubles) = read(yaml, 2);
+        assert!(troubles.iter().all(|trouble| !trouble.fatal), "{troubles:?}");
+        front.unwrap()
+    }
+
+    #[test]
+    fn the_front_matter_ends_at_the_second_dashes() {
+        let cut = cut("---\ntitle: T\n---\nbody\n");
+        assert_eq!((cut.yaml, cut.body, cut.yaml_line, cut.body_line), (Some("title: T\n"), "body\n", 2, 4));
+    }
+
+    #[test]
+    fn a_rule_in_the_text_is_no_front_matter() {
+        assert_eq!(cut("text\n---\nmore\n---\n").yaml, None);
+        assert!(!cut("---\njust a rule above\n").unclosed);
+        assert!(cut("---\ntitle: T\nbody\n").unclosed);
+        assert_eq!(cut("").body, "");
+    }
+
+    #[test]
+    fn keywords_may_be_a_list_or_one_line() {
+        assert_eq!(front("keywords: code, bug , fix\n").list("keywords"), ["code", "bug", "fix"]);
+        assert_eq!(front("keywords:\n- code\n- 404\n- Code\n").list("keywords"), ["code", "404"]);
+        assert_eq!(front("keywords:\n").list("keywords"), Vec::<String>::new());
+        assert_eq!(front("relatedAgents: [[agent-pm]]\n").list("relatedAgents"), ["agent-pm"]);
+    }
+
+    #[test]
+    fn key_spelling_does_not_matter() {
+        for key in ["agentId", "agent_id", "agent-id", "AgentID"] {
+            assert_eq!(front(&format!("{key}: x\n")).text("agentId").as_deref(), Some("x"), "{key}");
+        }
+    }
+
+    #[test]
+    fn unknown_keys_stay_as_they_are() {
+        let extra = front("title: T\nmetadata:\n  openclaw: {emoji: x}\nbig: 9007199254740993\n").extra(&["title"]);
+        assert_eq!(serde_json::to_string(&extra).unwrap(), r#"{"big":"9007199254740993","metadata":{"openclaw":{"emoji":"x"}}}"#);
+    }
+
+    #[test]
+    fn items_know_their_line() {
+        let front = front("title: T\nexamples:\n  - first one\n  - second one\ntags: [second one]\n");
+        assert_eq!(front.sentences("examples"), [("first one".to_owned(), 4), ("second one".to_owned(), 5)]);
+    }
+
+    #[test]
+    fn a_list_is_refused_and_prose_is_not_front_matter() {
+        assert!(read("- a\n- b\n", 2).1.iter().any(|trouble| trouble.fatal));
+        assert_eq!(read("just some words\n", 2), (None, Vec::new()));
+    }
+}
