@@ -54,3 +54,12 @@ pub fn port_error(error: &rusqlite::Error) -> PortError {
     };
     PortError::clean(kind, error.to_string())
 }
+
+/// A connection as the inbox's synchronous SQL.
+pub struct ConnectionSql<'a>(pub &'a Connection);
+
+impl crate::inbox::SyncSql for ConnectionSql<'_> {
+    fn exec(&self, sql: &str, args: &[SqlValue]) -> PortResult<Vec<Row>> {
+        run(self.0, &Statement { sql: sql.to_owned().into(), args: args.to_vec() })
+    }
+}

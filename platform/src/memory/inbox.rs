@@ -1,1 +1,42 @@
-//! The inbox over SQLite in memory.
+//! The inbox over SQLite in memory: one transaction a command.
+
+use super::Faults;
+use crate::inbox::{Command, Context, Reply, SCHEMA, handle};
+use crate::ports::{Clock, ClockExt, Inbox, PortResult};
+use crate::sqlite::{ConnectionSql, port_error};
+use async_trait::async_trait;
+use contracts::Shard;
+use rusqlite::Connection;
+use std::sync::{Arc, Mutex};
+
+/// All shards in one database in memory.
+pub struct MemoryInbox {
+    connection: Mutex<Connection>,
+    clock: Arc<dyn Clock>,
+    pub faults: Faults,
+}
+
+impl MemoryInbox {
+    /// An empty inbox.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        let connection = Connection::open_in_memory().expect("SQLite in memory");
+        for statement in SCHEMA {
+            connection.execute_batch(statement).expect("the inbox's schema");
+        }
+        Self { connection: Mutex::new(connection), clock, faults: Faults::default() }
+    }
+}
+
+#[async_trait]
+impl Inbox for MemoryInbox {
+    async fn send(&self, shard: &Shard, command: Command) -> PortResult<Reply> {
+        self.faults.around(|| {
+            let connection = self.connection.lock().unwrap();
+            let transaction = connection.unchecked_transaction().map_err(|e| port_error(&e))?;
+            let context = Context { sql: &ConnectionSql(&transaction), shard, now_ms: self.clock.now_ms(), ulid: &|| self.clock.ulid() };
+            let reply = handle(&context, command)?;
+            transaction.commit().map_err(|e| port_error(&e))?;
+            Ok(reply)
+        })
+    }
+}

@@ -1,1 +1,73 @@
-//! Under construction.
+//! The agency gateway: the only place where agents run, on the owner's own machine.
+//!
+//! It opens no connection to itself: [`serve`] leases work from webhook-aggregator by long poll, claims the approval at
+//! personal-assistant, runs the agent by its runner, settles the cost and hands the result back. [`router`] is for the
+//! owner's own programs on the same machine.
+//!
+//! * `lease.rs` takes work, `run.rs` carries one task out, `guard.rs` keeps its lease and hears of halts, `report.rs`
+//!   repeats what must be acknowledged.
+//! * `board.rs` knows what runs here; the endpoints `run_task.rs`, `tasks.rs`, `halt.rs`, `health.rs` read it.
+//! * `runners.rs` is the registry of ways to run an agent.
+
+mod backoff;
+pub mod board;
+pub mod config;
+mod guard;
+mod halt;
+mod health;
+mod lease;
+mod report;
+mod run;
+mod run_task;
+pub mod runners;
+mod tasks;
+mod text;
+
+pub use board::Board;
+pub use config::Config;
+
+use axum::Router;
+use axum::routing::{get, post};
+use contracts::{GatewayId, ServiceName};
+use platform::edge::{Auth, Routes, Scope};
+use platform::ports::{Background, Calls, Clock, Programs, Signal};
+use std::sync::Arc;
+
+/// What the gateway needs of the world. Clones share the board: hand one to [`router`] and one to [`serve`].
+#[derive(Clone)]
+pub struct Deps {
+    /// Calls to the control plane, signed in with the gateway's token by the adapter.
+    pub calls: Arc<dyn Calls>,
+    pub clock: Arc<dyn Clock>,
+    /// Fires the key `halts` when something was halted; without it halts are heard at the next renewal.
+    pub signal: Arc<dyn Signal>,
+    pub background: Arc<dyn Background>,
+    pub programs: Arc<dyn Programs>,
+    pub auth: Auth,
+    pub config: Arc<Config>,
+    pub gateway_id: GatewayId,
+    /// What runs here; start with `Board::default()`.
+    pub board: Board,
+}
+
+const READERS: &[Scope] = &[Scope::Operator, Scope::Viewer, Scope::Gateway];
+
+fn routes(deps: &Deps) -> Routes<Deps> {
+    Routes::new(ServiceName::AgencyGateway, deps.auth.clone())
+        .open("/health", get(health::health))
+        .scoped(&[Scope::Operator, Scope::Gateway], "/api/run-task", post(run_task::run_task))
+        .scoped(READERS, "/api/tasks/{id}", get(tasks::one))
+        .scoped(READERS, "/api/tasks/{id}/events", get(tasks::events))
+        .scoped(&[Scope::Operator], "/api/halt", post(halt::halt))
+}
+
+/// The gateway's own HTTP interface.
+pub fn router(deps: Deps) -> Router {
+    routes(&deps).finish(deps)
+}
+
+/// Takes and runs tasks until `stop` is ready; then runs in hand get 5 s to end, are stopped, and are reported.
+/// Returns when nothing runs any more, at the latest some 30 s after `stop`.
+pub async fn serve(deps: Deps, stop: impl Future<Output = ()> + Send) {
+    lease::serve(&deps, stop).await;
+}

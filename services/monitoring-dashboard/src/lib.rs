@@ -1,1 +1,93 @@
-//! Under construction.
+//! Figures, service levels and the owner's pages. It owns no message, no money and no decision: it asks their owners,
+//! and acts for the signed-in owner alone.
+//!
+//! * [`router`]: the URL map, below. [`tick`]: one probe round. [`sign_in_link`]: a one-use way in.
+
+mod assets;
+mod attempts;
+pub mod config;
+mod form;
+mod guard;
+mod owners;
+mod pages;
+mod probe;
+mod session;
+mod sla;
+mod stats;
+mod store;
+
+pub use config::{Config, Place};
+pub use probe::tick;
+pub use session::sign_in_link;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{any, get, post};
+use contracts::monitoring::Health;
+use contracts::{ErrorCode, ServiceName};
+use form::Form;
+use platform::edge::{ApiError, Auth, Routes, Scope};
+use platform::ports::{Background, Calls, Cell, Clock, Signal, Sql};
+use std::sync::Arc;
+
+/// What the dashboard needs of the world.
+#[derive(Clone)]
+pub struct Deps {
+    pub sql: Arc<dyn Sql>,
+    pub calls: Arc<dyn Calls>,
+    pub clock: Arc<dyn Clock>,
+    pub cell: Arc<dyn Cell>,
+    pub signal: Arc<dyn Signal>,
+    pub background: Arc<dyn Background>,
+    pub auth: Auth,
+    pub config: Arc<Config>,
+}
+
+/// The service.
+pub fn router(deps: Deps) -> Router {
+    let guard = from_fn_with_state(deps.clone(), guard::layer);
+    routes(&deps).finish(deps).layer(guard)
+}
+
+/// The whole URL map. Pages are open here and closed by [`session::Owner`], which every page handler takes.
+fn routes(deps: &Deps) -> Routes<Deps> {
+    use pages::{agents, approvals, budget, console, dashboard, event, events, halt, health, sign_in};
+    const READERS: &[Scope] = &[Scope::Viewer, Scope::Operator];
+    Routes::new(ServiceName::MonitoringDashboard, deps.auth.clone())
+        .open("/health", get(own_health))
+        .scoped(READERS, "/api/stats", get(stats::show))
+        .scoped(READERS, "/api/sla", get(sla::show))
+        .scoped(READERS, "/api/series", any(later))
+        .scoped(READERS, "/api/incidents", any(later))
+        .scoped(READERS, "/metrics", any(later))
+        .open("/status", any(later))
+        .open("/", get(dashboard::lead_there))
+        .open("/assets/{file}", get(assets::show))
+        .open("/sign-in", get(sign_in::show).post(sign_in::sign_in))
+        .open("/sign-out", post(sign_in::sign_out))
+        .open("/dashboard", get(dashboard::show))
+        .open("/dashboard/live", get(dashboard::live))
+        .open("/dashboard/console", post(console::say))
+        .open("/dashboard/console/feed", get(console::feed))
+        .open("/dashboard/halt", post(halt::halt))
+        .open("/dashboard/resume", post(halt::resume))
+        .open("/dashboard/events", get(events::show))
+        .open("/dashboard/events/{id}", get(event::show))
+        .open("/dashboard/events/{id}/replay", post(event::replay))
+        .open("/dashboard/approvals", get(approvals::show))
+        .open("/dashboard/approvals/{id}", get(approvals::show_one))
+        .open("/dashboard/approvals/{id}/decide", post(approvals::decide))
+        .open("/dashboard/agents", get(agents::show))
+        .open("/dashboard/health", get(health::show))
+        .open("/dashboard/budget", get(budget::show))
+        .open("/dashboard/{*rest}", get(pages::refusal::no_such_page))
+}
+
+async fn own_health() -> axum::Json<Health> {
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    axum::Json(Health { service: ServiceName::MonitoringDashboard, status: "ok".to_owned(), version, problems: Vec::new() })
+}
+
+async fn later() -> ApiError {
+    ApiError::new(ErrorCode::NotInThisVersion, "This path belongs to a later version.")
+}

@@ -1,15 +1,16 @@
 //! Softmax regression over hashed features, learned by AdaGrad with dropout.
 //!
 //! Per weight: g is the gradient of the cross entropy, G the sum of its squares, and the step rate·g/√(G + ε) with the
-//! rate falling linearly from 0.3 to 0 (Duchi, Hazan and Singer 2011). Half of a line's features are hidden at each
+//! rate falling linearly to 0 (Duchi, Hazan and Singer 2011). ε matters: with 1e-6 the first visit to a rare n-gram moves
+//! its weight by the whole rate whatever the error was, which cost 1 point of accuracy and 25 points of AUROC on CLINC150. Half of a line's features are hidden at each
 //! visit and the rest doubled, so that no single n-gram decides alone.
-#![expect(clippy::indexing_slicing, reason = "rows are cut at multiples of `stride` from tables of BUCKETS × stride; labels are below the class count")]
+#![expect(clippy::indexing_slicing, reason = "rows are cut at multiples of `stride` from tables of 2^bits × stride; labels are below the class count")]
 
 use super::arithmetic::{Random, softmax};
-use super::features::{BUCKETS, Feature};
+use super::features::Feature;
 
-const RATE: f32 = 0.3;
-const EPSILON: f32 = 1e-6;
+const RATE: f32 = 1.0;
+const EPSILON: f32 = 0.03;
 /// Gradients smaller than this move no weight by a step of the int8 table.
 const GRADIENT_MIN: f32 = 1e-4;
 /// Rows are padded to this many classes, so that the compiler can use whole vector registers.
@@ -30,8 +31,8 @@ pub struct Plan {
     pub epochs: usize,
     /// Trainings with different seeds whose weights are averaged.
     pub runs: usize,
-    /// How strongly a class's mean vector is added to its weights; 0 leaves it out.
-    pub centroid: f32,
+    /// The table has 2^bits rows.
+    pub bits: u32,
     pub seed: u64,
 }
 
@@ -45,9 +46,9 @@ pub struct Dense {
 }
 
 impl Dense {
-    fn zeros(classes: usize) -> Self {
+    fn zeros(classes: usize, bits: u32) -> Self {
         let stride = classes.div_ceil(LANES) * LANES;
-        Self { classes, stride, weights: vec![0.0; BUCKETS * stride], bias: vec![0.0; stride] }
+        Self { classes, stride, weights: vec![0.0; stride << bits], bias: vec![0.0; stride] }
     }
     fn row(&self, bucket: u16) -> &[f32] {
         let start = usize::from(bucket) * self.stride;
@@ -77,14 +78,11 @@ pub fn fit(lines: &[Line<'_>], plan: Plan) -> Dense {
         let share = 1.0 / runs as f32;
         sum.weights.iter_mut().chain(&mut sum.bias).for_each(|weight| *weight *= share);
     }
-    if plan.centroid > 0.0 {
-        add_centroids(&mut sum, lines, plan.centroid);
-    }
     sum
 }
 
 fn run(lines: &[Line<'_>], plan: Plan, seed: u64) -> Dense {
-    let mut learner = Learner::new(plan.classes);
+    let mut learner = Learner::new(plan);
     let mut random = Random::new(seed);
     let mut order: Vec<usize> = (0..lines.len()).collect();
     let (mut step, steps) = (0usize, (plan.epochs * lines.len()).max(1));
@@ -108,8 +106,8 @@ struct Learner {
 }
 
 impl Learner {
-    fn new(classes: usize) -> Self {
-        let dense = Dense::zeros(classes);
+    fn new(plan: Plan) -> Self {
+        let dense = Dense::zeros(plan.classes, plan.bits);
         let (squares, bias_squares) = (vec![EPSILON; dense.weights.len()], vec![EPSILON; dense.stride]);
         Self { gradient: vec![0.0; dense.stride], dense, squares, bias_squares, kept: Vec::new() }
     }
@@ -185,31 +183,12 @@ impl Learner {
     }
 }
 
-/// Adds `strength` × each class's mean vector (scaled to length 1): the logit gains the cosine to the class's centre.
-fn add_centroids(dense: &mut Dense, lines: &[Line<'_>], strength: f32) {
-    let stride = dense.stride;
-    let mut centres = vec![0.0f32; dense.weights.len()];
-    for line in lines {
-        for &(bucket, value) in line.features {
-            centres[usize::from(bucket) * stride + line.label] += value * line.weight;
-        }
-    }
-    let mut lengths = vec![0.0f32; stride];
-    for row in centres.chunks_exact(stride) {
-        lengths.iter_mut().zip(row).for_each(|(length, value)| *length += value * value);
-    }
-    let scales: Vec<f32> = lengths.iter().map(|length| strength / length.sqrt().max(f32::MIN_POSITIVE)).collect();
-    for (weights, row) in dense.weights.chunks_exact_mut(stride).zip(centres.chunks_exact(stride)) {
-        weights.iter_mut().zip(row).zip(&scales).for_each(|((weight, value), scale)| *weight += value * scale);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn plan() -> Plan {
-        Plan { classes: 2, epochs: 20, runs: 1, centroid: 0.0, seed: 1 }
+        Plan { classes: 2, epochs: 20, runs: 1, bits: 14, seed: 1 }
     }
 
     #[test]

@@ -65,11 +65,29 @@ pub fn outline(body: &str, first_line: u32) -> Outline {
     outline
 }
 
+/// Plain text on one line, code included, comments and markup left out: for snippets.
+pub fn plain_text(text: &str) -> String {
+    let uncommented = without_comments(text);
+    let text = uncommented.as_deref().unwrap_or(text);
+    let mut out = String::with_capacity(text.len());
+    for event in Parser::new_ext(text, options()) {
+        match event {
+            Event::Text(text) | Event::Code(text) => out.push_str(&text),
+            Event::SoftBreak | Event::HardBreak | Event::End(TagEnd::TableCell | TagEnd::CodeBlock) => out.push(' '),
+            Event::End(TagEnd::Paragraph | TagEnd::Heading(_) | TagEnd::Item | TagEnd::TableRow) => out.push(' '),
+            // A list item's text may come without a paragraph round it.
+            Event::Start(Tag::List(_) | Tag::Item) => out.push(' '),
+            _ => {}
+        }
+    }
+    tidy(&out).replace('\n', " ")
+}
+
 fn options() -> Options {
     Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS
 }
 
-/// The text with `%%comments%%` blanked (same length, same lines), or `None` when there are none.
+/// The text with `%%comments%%` cut out (same lines), or `None` when there are none.
 fn without_comments(text: &str) -> Option<String> {
     if !text.contains("%%") {
         return None;
@@ -89,7 +107,20 @@ fn without_comments(text: &str) -> Option<String> {
             _ => None,
         })
         .collect();
-    (!comments.is_empty()).then(|| mask(text, &comments))
+    (!comments.is_empty()).then(|| without(text, &comments))
+}
+
+/// The text without these ranges; their line breaks stay. (Blanks instead would turn the rest of a line into indented code.)
+fn without(text: &str, ranges: &[Range<usize>]) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut from = 0;
+    for range in ranges {
+        out.push_str(text.get(from..range.start).unwrap_or_default());
+        out.extend(text.get(range.clone()).unwrap_or_default().matches('\n'));
+        from = range.end;
+    }
+    out.push_str(text.get(from..).unwrap_or_default());
+    out
 }
 
 /// The text with these ranges blanked, byte for byte; line breaks stay.

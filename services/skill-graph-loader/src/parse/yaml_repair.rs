@@ -49,7 +49,7 @@ fn quoted(line: &str) -> Option<String> {
     };
     let value = value.trim();
     let is_structure = value.is_empty() || value.starts_with(['"', '\'', '[', '{', '|', '>', '#']);
-    let stumbles = value.contains(": ") || value.ends_with(':') || value.starts_with(['@', '`', '%', '*', '&', '!', '?', '-']);
+    let stumbles = value.contains(": ") || value.ends_with(':') || value.starts_with(['@', '`', '%', '*', '!', '?', '-']);
     // An item such as `- text: hello` is a mapping and parses as one; only a second colon makes it a stumbling block.
     let is_mapping_item = lead == "- " && value.matches(": ").count() == 1;
     if is_structure || !stumbles || is_mapping_item {

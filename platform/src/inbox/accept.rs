@@ -1,0 +1,86 @@
+//! Accept: dedup key, event, queue row and transcript in one transaction. A duplicate is an answer, not an error.
+
+use super::limits::{Passed, count};
+use super::{Context, NewEvent, Reply, args, json, outbox, transcript};
+use crate::ports::PortResult;
+use contracts::EventId;
+use contracts::event::Stage;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Known {
+    id: EventId,
+    state: Stage,
+}
+
+pub(super) fn accept(context: &Context<'_>, mut event: NewEvent) -> PortResult<Reply> {
+    if let Some(known) = known(context, &event)? {
+        return Ok(Reply::Accepted { event: known.id, duplicate: true, state: known.state });
+    }
+    if event.state == Stage::Received
+        && let Passed::No { tell } = count(context, &event.limits)?
+    {
+        event.state = Stage::Ignored;
+        event.reason = Some("rate_limited".to_owned());
+        if let Some(notice) = event.limit_notice.take().filter(|_| tell) {
+            outbox::put(context, &notice)?;
+        }
+    }
+    let id = EventId::new(format!("{}.{}", context.shard, (context.ulid)()));
+    insert(context, &event, &id)?;
+    context.exec(
+        "INSERT INTO stage (event_id, at_ms, stage, note) VALUES (?1, ?2, ?3, ?4)",
+        args![id.as_str(), context.now_ms, event.state.as_str(), event.reason.clone()],
+    )?;
+    if event.state == Stage::Received {
+        // Control inputs refer to something else and wait for nobody: each is a lane of its own.
+        let lane = if event.control { id.as_str() } else { event.conversation.as_str() };
+        context.exec(
+            "INSERT INTO queue (event_id, seq, shard, lane, control, state, due_ms)
+             SELECT id, seq, shard, ?2, control, state, ?3 FROM event WHERE id = ?1",
+            args![id.as_str(), lane, context.now_ms],
+        )?;
+    }
+    for line in event.said {
+        transcript::put(context, &line, Some(&id))?;
+    }
+    Ok(Reply::Accepted { event: id, duplicate: false, state: event.state })
+}
+
+fn known(context: &Context<'_>, event: &NewEvent) -> PortResult<Option<Known>> {
+    let shard = context.shard.as_str();
+    let same = context.one("SELECT id, state FROM event WHERE shard = ?1 AND dedupe_key = ?2", args![shard, &event.dedupe_key])?;
+    if same.is_some() {
+        return Ok(same);
+    }
+    match &event.semantic_key {
+        Some(key) => context.one("SELECT id, state FROM event WHERE shard = ?1 AND semantic_key = ?2", args![shard, key]),
+        None => Ok(None),
+    }
+}
+
+fn insert(context: &Context<'_>, event: &NewEvent, id: &EventId) -> PortResult<()> {
+    context.exec(
+        "INSERT INTO event (id, shard, channel, endpoint, dedupe_key, semantic_key, conversation, control, sender, text, payload, raw,
+            state, reason, received_ms, updated_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15)",
+        args![
+            id.as_str(),
+            context.shard.as_str(),
+            &event.channel,
+            &event.endpoint,
+            &event.dedupe_key,
+            event.semantic_key.clone(),
+            event.conversation.as_str(),
+            event.control,
+            event.sender.clone(),
+            &event.text,
+            json(&event.payload)?,
+            event.raw.clone(),
+            event.state.as_str(),
+            event.reason.clone(),
+            context.now_ms,
+        ],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! The end of a step: the event moves, or waits, or is tried again; what it says and hands out goes along in the
+//! same transaction.
+
+use super::{Context, Draft, NewSaid, Reply, args, json, outbox, tasks, transcript};
+use crate::ports::{PortResult, SqlValue};
+use contracts::event::Stage;
+use contracts::task::TaskContext;
+use contracts::{AgentId, ApprovalId, DecisionId, EventId, TaskId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What a step comes to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Step {
+    /// On to a stage (perhaps the same one, to change what is kept), due at `due_ms` unless the stage is an end.
+    To { stage: Stage, note: Option<String>, patch: Box<Patch>, due_ms: i64 },
+    /// The same stage again later; the failure is kept in the history.
+    Retry { error: String, due_ms: i64 },
+    /// Nothing new: look again later.
+    Wait { due_ms: i64 },
+}
+
+/// What changes beside the stage; `None` leaves a member as it is.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Patch {
+    pub reason: Option<String>,
+    pub agent: Option<AgentId>,
+    pub decision_id: Option<DecisionId>,
+    pub task_id: Option<TaskId>,
+    pub approval_id: Option<ApprovalId>,
+    pub digest: Option<String>,
+    pub cost_limit: Option<i64>,
+    pub cost_micros: Option<i64>,
+    /// Replaces the event's free data.
+    pub data: Option<Value>,
+    /// Begins a new run of the event.
+    pub new_run: bool,
+    /// A task for a gateway.
+    pub task: Option<NewTask>,
+    /// What is to be said.
+    pub say: Vec<Draft>,
+    /// Lines for the transcript.
+    pub said: Vec<NewSaid>,
+}
+
+/// A task for a gateway to lease.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NewTask {
+    pub id: TaskId,
+    pub agent: AgentId,
+    pub message: String,
+    pub context: TaskContext,
+    pub approval_id: ApprovalId,
+    pub digest: String,
+    pub cost_limit: i64,
+}
+
+pub(super) fn advance(context: &Context<'_>, event: &EventId, version: u32, step: Step) -> PortResult<Reply> {
+    Ok(Reply::Advanced(apply(context, event, version, step)?))
+}
+
+/// Applies a step when the event still has this version.
+pub(super) fn apply(context: &Context<'_>, event: &EventId, version: u32, step: Step) -> PortResult<bool> {
+    let id = event.as_str();
+    let current = context.number("SELECT version FROM event WHERE id = ?1", args![id])?;
+    if current != i64::from(version) {
+        return Ok(false);
+    }
+    match step {
+        Step::Wait { due_ms } => release(context, id, due_ms)?,
+        Step::Retry { error, due_ms } => {
+            context.exec(
+                "INSERT INTO stage (event_id, at_ms, stage, error, retry_ms) SELECT id, ?2, state, ?3, ?4 FROM event WHERE id = ?1",
+                args![id, context.now_ms, error, due_ms],
+            )?;
+            context.exec("UPDATE event SET attempts = attempts + 1, updated_ms = ?2 WHERE id = ?1", args![id, context.now_ms])?;
+            release(context, id, due_ms)?;
+        }
+        Step::To { stage, note, patch, due_ms } => to(context, event, stage, note, *patch, due_ms)?,
+    }
+    Ok(true)
+}
+
+/// Ends the step's lease. A wake that came during the step has made the event due earlier: that stays.
+fn release(context: &Context<'_>, id: &str, due_ms: i64) -> PortResult<()> {
+    context.exec(
+        "UPDATE queue SET due_ms = CASE WHEN due_ms > 0 AND lease_ms > 0 AND due_ms > ?3 THEN MIN(due_ms, ?2) ELSE ?2 END, lease_ms = 0 WHERE event_id = ?1",
+        args![id, due_ms, context.now_ms],
+    )?;
+    Ok(())
+}
+
+fn to(context: &Context<'_>, event: &EventId, stage: Stage, note: Option<String>, patch: Patch, due_ms: i64) -> PortResult<()> {
+    let id = event.as_str();
+    update(context, id, stage, &patch)?;
+    context.exec(
+        "INSERT INTO stage (event_id, at_ms, stage, note) VALUES (?1, ?2, ?3, ?4)",
+        args![id, context.now_ms, stage.as_str(), note.or_else(|| patch.reason.clone())],
+    )?;
+    if stage.is_final() {
+        context.exec("DELETE FROM queue WHERE event_id = ?1", args![id])?;
+    } else {
+        context.exec("UPDATE queue SET state = ?2, due_ms = ?3, lease_ms = 0 WHERE event_id = ?1", args![id, stage.as_str(), due_ms])?;
+    }
+    if let Some(task) = &patch.task {
+        tasks::insert(context, event, task)?;
+    }
+    for draft in &patch.say {
+        outbox::put(context, draft)?;
+    }
+    for line in &patch.said {
+        transcript::put(context, line, Some(event))?;
+    }
+    Ok(())
+}
+
+fn update(context: &Context<'_>, id: &str, stage: Stage, patch: &Patch) -> PortResult<()> {
+    let data = patch.data.as_ref().map(json).transpose()?;
+    let answered = matches!(stage, Stage::Answered).then_some(context.now_ms);
+    context.exec(
+        "UPDATE event SET state = ?2, version = version + 1, updated_ms = ?3, attempts = 0,
+            reason = ?4, agent = COALESCE(?5, agent), decision_id = COALESCE(?6, decision_id), task_id = COALESCE(?7, task_id),
+            approval_id = COALESCE(?8, approval_id), digest = COALESCE(?9, digest), cost_limit = COALESCE(?10, cost_limit),
+            cost_micros = COALESCE(?11, cost_micros), data = COALESCE(?12, data), runs = runs + ?13, answered_ms = COALESCE(?14, answered_ms)
+         WHERE id = ?1",
+        &[
+            SqlValue::from(id),
+            stage.as_str().into(),
+            context.now_ms.into(),
+            patch.reason.clone().into(),
+            patch.agent.as_ref().map(|id| id.as_str()).into(),
+            patch.decision_id.as_ref().map(|id| id.as_str()).into(),
+            patch.task_id.as_ref().map(|id| id.as_str()).into(),
+            patch.approval_id.as_ref().map(|id| id.as_str()).into(),
+            patch.digest.clone().into(),
+            patch.cost_limit.into(),
+            patch.cost_micros.into(),
+            data.into(),
+            patch.new_run.into(),
+            answered.into(),
+        ],
+    )?;
+    Ok(())
+}

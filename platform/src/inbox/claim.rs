@@ -1,0 +1,72 @@
+//! Which event may take its next step: due, not in a step already, and its lane free.
+
+use super::{Context, Reply, StoredEvent, args};
+use crate::ports::PortResult;
+use contracts::EventId;
+
+/// Lane rules. Received and Routed wait for every earlier event of their conversation that holds the lane. An Approved
+/// one may be older than what runs now (it was parked meanwhile): it waits for whatever runs. The rest wait for nobody.
+const FREE: &str = "(q.control = 1 OR q.state NOT IN ('received', 'routed', 'approved')
+    OR (q.state IN ('received', 'routed') AND NOT EXISTS (
+        SELECT 1 FROM queue f WHERE f.lane = q.lane AND f.seq < q.seq AND f.control = 0 AND f.state IN ('received', 'routed', 'approved', 'running')))
+    OR (q.state = 'approved' AND NOT EXISTS (
+        SELECT 1 FROM queue f WHERE f.lane = q.lane AND f.seq <> q.seq AND f.control = 0
+            AND (f.state = 'running' OR (f.state = 'approved' AND f.seq < q.seq)))))";
+
+pub(super) const EVENT_COLUMNS: &str = "seq, id, shard, channel, endpoint, dedupe_key, conversation, control, sender, text, payload, state, reason,
+    attempts, runs, replays, version, received_ms, updated_ms, agent, decision_id, task_id, approval_id, digest, cost_limit, cost_micros, data";
+
+/// Takes up to `limit` events, oldest due first. One lane gives one content event at a time by the lane rules, so a
+/// chatty conversation cannot fill the batch.
+pub(super) fn claim(context: &Context<'_>, limit: u32, lease_ms: i64) -> PortResult<Reply> {
+    let sql = format!(
+        "SELECT q.event_id AS id FROM queue q WHERE q.shard = ?1 AND q.due_ms <= ?2 AND q.lease_ms <= ?2 AND {FREE} ORDER BY q.due_ms, q.seq LIMIT ?3"
+    );
+    let rows = context.exec(&sql, args![context.shard.as_str(), context.now_ms, limit])?;
+    let ids = rows.iter().filter_map(|row| row.get("id").and_then(|id| id.as_str()));
+    let mut events = Vec::new();
+    for id in ids {
+        events.extend(take(context, id, lease_ms)?);
+    }
+    Ok(Reply::Events(events))
+}
+
+pub(super) fn claim_one(context: &Context<'_>, event: &EventId, lease_ms: i64) -> PortResult<Reply> {
+    let sql = format!("SELECT q.event_id AS id FROM queue q WHERE q.event_id = ?1 AND q.lease_ms <= ?2 AND {FREE}");
+    let free = !context.exec(&sql, args![event.as_str(), context.now_ms])?.is_empty();
+    Ok(Reply::Events(if free { take(context, event.as_str(), lease_ms)?.into_iter().collect() } else { Vec::new() }))
+}
+
+fn take(context: &Context<'_>, id: &str, lease_ms: i64) -> PortResult<Option<StoredEvent>> {
+    context.exec("UPDATE queue SET lease_ms = ?2 WHERE event_id = ?1", args![id, context.now_ms + lease_ms])?;
+    context.one(&format!("SELECT {EVENT_COLUMNS} FROM event WHERE id = ?1"), args![id])
+}
+
+/// Due now; a step under way is not disturbed, but looks again right after it.
+pub(super) fn wake(context: &Context<'_>, event: &EventId) -> PortResult<Reply> {
+    context.exec("UPDATE queue SET due_ms = MIN(due_ms, ?2) WHERE event_id = ?1", args![event.as_str(), context.now_ms])?;
+    Ok(Reply::Done)
+}
+
+/// The process before has died: its steps and sendings are free at once, and its runs are lost. What was being sent
+/// when it died may have arrived, which the sender resolves by channel.
+pub(super) fn recover(context: &Context<'_>) -> PortResult<Reply> {
+    context.exec("UPDATE queue SET lease_ms = 0 WHERE lease_ms > 0", &[])?;
+    context.exec("UPDATE queue SET due_ms = 0 WHERE state = 'running'", &[])?;
+    context.exec("UPDATE outbox SET state = 'queued', lease_ms = 0 WHERE state = 'sending'", &[])?;
+    context.exec("UPDATE task SET lease_until_ms = 0 WHERE state = 'leased'", &[])?;
+    Ok(Reply::Done)
+}
+
+/// The earliest time at which an event or a delivery wants attention. Lanes that are not free have a due time in the
+/// past; they are moved by the end of what they wait for, so they are left out.
+pub(super) fn next_due(context: &Context<'_>) -> PortResult<Reply> {
+    let sql = format!(
+        "SELECT MIN(at) AS at FROM (
+            SELECT MIN(MAX(q.due_ms, q.lease_ms)) AS at FROM queue q WHERE q.shard = ?1 AND {FREE}
+            UNION ALL SELECT MIN(due_ms) FROM outbox WHERE shard = ?1 AND state = 'queued'
+            UNION ALL SELECT MIN(lease_ms) FROM outbox WHERE shard = ?1 AND state = 'sending')"
+    );
+    let rows = context.exec(&sql, args![context.shard.as_str()])?;
+    Ok(Reply::Due(rows.first().and_then(|row| row.get("at").and_then(serde_json::Value::as_i64))))
+}

@@ -1,0 +1,106 @@
+//! What is to be said. A row is one message in one place, kept at its newest revision: sent once, then edited.
+
+use super::{Context, Draft, OutboxRow, Reply, SentReport, args, json};
+use crate::ports::PortResult;
+use contracts::outbox::{DeliveryState, DeliveryStatus, Target};
+
+const COLUMNS: &str = "id, event_id, target, text, buttons, kind, revision, sent_revision, parts, state, attempts, expires_ms, error, created_ms, updated_ms";
+
+/// One message after the other goes to an address: the place and, for direct messages, the person.
+fn address(target: &Target) -> String {
+    format!("{}:{}:{}", target.channel, target.endpoint, target.chat)
+}
+
+/// Puts a draft in; a revision that is not newer than the one kept changes nothing.
+pub(super) fn put(context: &Context<'_>, draft: &Draft) -> PortResult<()> {
+    let buttons = draft.buttons.as_ref().map(json).transpose()?;
+    context.exec(
+        "INSERT INTO outbox (id, seq, shard, event_id, address, target, text, buttons, kind, revision, state, due_ms, expires_ms, created_ms, updated_ms)
+         VALUES (?1, (SELECT COALESCE(MAX(seq), 0) + 1 FROM outbox), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'queued', ?10, ?11, ?10, ?10)
+         ON CONFLICT (id) DO UPDATE SET text = excluded.text, buttons = excluded.buttons, target = excluded.target, revision = excluded.revision,
+            expires_ms = excluded.expires_ms, due_ms = CASE WHEN outbox.state = 'queued' THEN MAX(outbox.due_ms, excluded.due_ms) ELSE excluded.due_ms END,
+            attempts = 0, updated_ms = excluded.updated_ms, state = CASE WHEN outbox.state = 'sending' THEN 'sending' ELSE 'queued' END
+         WHERE excluded.revision > outbox.revision",
+        args![
+            &draft.id,
+            context.shard.as_str(),
+            draft.event_id.as_ref().map(|id| id.as_str()),
+            address(&draft.target),
+            json(&draft.target)?,
+            &draft.text,
+            buttons,
+            &draft.kind,
+            draft.revision,
+            context.now_ms,
+            draft.expires_ms,
+        ],
+    )?;
+    Ok(())
+}
+
+pub(super) fn enqueue(context: &Context<'_>, drafts: Vec<Draft>) -> PortResult<Reply> {
+    let mut states = Vec::new();
+    for draft in drafts {
+        put(context, &draft)?;
+        let row: Option<OutboxRow> = context.one(&format!("SELECT {COLUMNS} FROM outbox WHERE id = ?1"), args![&draft.id])?;
+        states.push(row.map_or(DeliveryStatus { id: draft.id, state: DeliveryState::Failed, error: None }, |row| DeliveryStatus {
+            id: row.id,
+            state: row.state,
+            error: row.error,
+        }));
+    }
+    Ok(Reply::Deliveries(states))
+}
+
+/// Takes what is due, oldest first, one at a time an address. A sending whose lease ran out is taken again.
+pub(super) fn claim(context: &Context<'_>, limit: u32, lease_ms: i64) -> PortResult<Reply> {
+    context.exec(
+        "UPDATE outbox SET state = 'queued', lease_ms = 0 WHERE shard = ?1 AND state = 'sending' AND lease_ms <= ?2",
+        args![context.shard.as_str(), context.now_ms],
+    )?;
+    let rows: Vec<OutboxRow> = context.all(
+        &format!(
+            "UPDATE outbox SET state = 'sending', lease_ms = ?3, attempts = attempts + 1
+             WHERE id IN (SELECT o.id FROM outbox o WHERE o.shard = ?1 AND o.state = 'queued' AND o.due_ms <= ?2
+                AND NOT EXISTS (SELECT 1 FROM outbox b WHERE b.address = o.address AND b.state = 'sending')
+                AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.address = o.address AND e.state = 'queued' AND e.due_ms <= ?2 AND e.seq < o.seq)
+                ORDER BY o.due_ms, o.seq LIMIT ?4)
+             RETURNING {COLUMNS}"
+        ),
+        args![context.shard.as_str(), context.now_ms, context.now_ms + lease_ms, limit],
+    )?;
+    Ok(Reply::Outbox(rows))
+}
+
+/// Writes down a try. When a newer revision came meanwhile, the row is due again at once.
+pub(super) fn sent(context: &Context<'_>, report: &SentReport) -> PortResult<Reply> {
+    let done = report.state == DeliveryState::Sent;
+    context.exec(
+        "UPDATE outbox SET parts = ?2, error = ?3, updated_ms = ?4, lease_ms = 0,
+            sent_revision = CASE WHEN ?5 = 1 THEN ?6 ELSE sent_revision END,
+            state = CASE WHEN revision > ?6 THEN 'queued' ELSE ?7 END,
+            due_ms = CASE WHEN revision > ?6 AND ?7 <> 'queued' THEN ?4 ELSE ?8 END
+         WHERE id = ?1",
+        args![
+            &report.id,
+            json(&report.parts)?,
+            report.error.clone(),
+            context.now_ms,
+            done,
+            report.revision,
+            report.state.as_str(),
+            report.due_ms,
+        ],
+    )?;
+    // Its event waits in Answered for exactly this.
+    context.exec(
+        "UPDATE queue SET due_ms = MIN(due_ms, ?2) WHERE state = 'answered' AND event_id = (SELECT event_id FROM outbox WHERE id = ?1)",
+        args![&report.id, context.now_ms],
+    )?;
+    Ok(Reply::Done)
+}
+
+/// The replies of an event, oldest first.
+pub(super) fn of_event(context: &Context<'_>, event: &str) -> PortResult<Vec<OutboxRow>> {
+    context.all(&format!("SELECT {COLUMNS} FROM outbox WHERE event_id = ?1 ORDER BY seq"), args![event])
+}

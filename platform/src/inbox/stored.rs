@@ -1,0 +1,233 @@
+//! What the tables hold, as values.
+
+use contracts::event::{Speaker, Stage};
+use contracts::outbox::{Buttons, DeliveryState, Target};
+use contracts::{AgentId, ApprovalId, ConversationId, DecisionId, EventId, Micros, Shard, TaskId};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// A message on its way in, verified and read.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NewEvent {
+    pub channel: String,
+    pub endpoint: String,
+    /// The platform's own id of this delivery.
+    pub dedupe_key: String,
+    /// A second key for platforms that deliver one message as two events; only content has one.
+    pub semantic_key: Option<String>,
+    pub conversation: ConversationId,
+    /// A control input waits in no content lane; this names what it is about.
+    pub control: bool,
+    pub sender: Option<String>,
+    pub text: String,
+    /// What the channel read out of the body (reply address, button press, command).
+    pub payload: Value,
+    /// The body, kept only where it could not be read.
+    pub raw: Option<String>,
+    /// `Received`, `Ignored` or `Quarantined`.
+    pub state: Stage,
+    pub reason: Option<String>,
+    /// Limits that count this message; exceeding one makes it Ignored(rate_limited).
+    pub limits: Vec<super::Limit>,
+    /// Said once when a limit is first exceeded.
+    pub limit_notice: Option<Draft>,
+    /// Lines for the transcript: what the person said.
+    pub said: Vec<NewSaid>,
+}
+
+/// A line for the transcript.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NewSaid {
+    /// Stable: the same id again replaces the line and gives it a new `seq`.
+    pub id: String,
+    pub conversation: ConversationId,
+    pub speaker: Speaker,
+    pub agent: Option<AgentId>,
+    pub text: String,
+    pub settled: bool,
+}
+
+/// Something to be said, at a revision.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Draft {
+    pub id: String,
+    pub revision: u32,
+    pub target: Target,
+    pub text: String,
+    pub buttons: Option<Buttons>,
+    pub event_id: Option<EventId>,
+    /// `reply`, `ask` or `press_ack`: what the sender makes of it.
+    pub kind: String,
+    /// After this it is no use sending any more.
+    pub expires_ms: Option<i64>,
+}
+
+/// An event as it is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoredEvent {
+    pub seq: i64,
+    pub id: EventId,
+    pub shard: Shard,
+    pub channel: String,
+    pub endpoint: String,
+    pub dedupe_key: String,
+    pub conversation: ConversationId,
+    #[serde(deserialize_with = "flag")]
+    pub control: bool,
+    pub sender: Option<String>,
+    pub text: String,
+    #[serde(deserialize_with = "inner_json")]
+    pub payload: Value,
+    pub state: Stage,
+    pub reason: Option<String>,
+    pub attempts: u32,
+    /// How often work on it was begun: names the task of each run.
+    pub runs: u32,
+    pub replays: u32,
+    /// Rises with every change.
+    pub version: u32,
+    pub received_ms: i64,
+    pub updated_ms: i64,
+    pub agent: Option<AgentId>,
+    pub decision_id: Option<DecisionId>,
+    pub task_id: Option<TaskId>,
+    pub approval_id: Option<ApprovalId>,
+    pub digest: Option<String>,
+    pub cost_limit: Option<i64>,
+    pub cost_micros: Option<i64>,
+    #[serde(deserialize_with = "inner_json")]
+    pub data: Value,
+}
+
+impl StoredEvent {
+    /// The task of the current run: the event's id, with `~n` from the second run on.
+    pub fn current_task(&self) -> TaskId {
+        if self.runs <= 1 { TaskId::new(self.id.as_str()) } else { TaskId::new(format!("{}~{}", self.id, self.runs)) }
+    }
+}
+
+/// A task as it is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskRow {
+    pub id: TaskId,
+    pub event_id: EventId,
+    pub agent: AgentId,
+    pub message: String,
+    #[serde(deserialize_with = "inner_json")]
+    pub context: Value,
+    pub approval_id: ApprovalId,
+    pub digest: String,
+    #[serde(deserialize_with = "micros")]
+    pub cost_limit: Micros,
+    /// `queued`, `leased` or `done`.
+    pub state: String,
+    pub epoch: u32,
+    pub gateway_id: Option<String>,
+    pub lease_until_ms: i64,
+    pub created_ms: i64,
+    pub leased_ms: Option<i64>,
+    pub progress: Option<String>,
+    pub outcome: Option<String>,
+    pub text: Option<String>,
+}
+
+/// A part of a message that the platform has.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// The platform's id of it.
+    pub id: String,
+    /// The channel it is in, where the platform opened one for us (direct messages).
+    pub chat: String,
+    /// What it shows, as a digest, so that an unchanged part is not edited.
+    pub shows: String,
+}
+
+/// Something to be said, as it is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OutboxRow {
+    pub id: String,
+    pub event_id: Option<EventId>,
+    #[serde(deserialize_with = "inner_json")]
+    pub target: Target,
+    pub text: String,
+    #[serde(deserialize_with = "inner_json_option")]
+    pub buttons: Option<Buttons>,
+    pub kind: String,
+    pub revision: u32,
+    pub sent_revision: i64,
+    #[serde(deserialize_with = "inner_json")]
+    pub parts: Vec<Part>,
+    pub state: DeliveryState,
+    pub attempts: u32,
+    pub expires_ms: Option<i64>,
+    pub error: Option<String>,
+    pub created_ms: i64,
+    pub updated_ms: i64,
+}
+
+/// What became of a try to send.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SentReport {
+    pub id: String,
+    /// The revision that was tried.
+    pub revision: u32,
+    pub parts: Vec<Part>,
+    pub state: DeliveryState,
+    /// When to try again, for `Queued`.
+    pub due_ms: i64,
+    pub error: Option<String>,
+}
+
+/// A stage or a failed try in an event's history.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    pub at_ms: i64,
+    pub stage: Stage,
+    pub note: Option<String>,
+    pub error: Option<String>,
+    pub retry_ms: Option<i64>,
+}
+
+/// Figures of one inbox.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ShardStats {
+    pub requests: u64,
+    pub by_state: BTreeMap<String, u64>,
+    pub open: u64,
+    pub oldest_open_ms: Option<i64>,
+    pub dead: u64,
+    /// Received → answered of the newest answers in the window, milliseconds.
+    pub latencies_ms: Vec<i64>,
+}
+
+fn flag<'de, D: Deserializer<'de>>(d: D) -> Result<bool, D::Error> {
+    match Value::deserialize(d)? {
+        Value::Bool(flag) => Ok(flag),
+        other => Ok(other.as_i64().unwrap_or(0) != 0),
+    }
+}
+
+fn micros<'de, D: Deserializer<'de>>(d: D) -> Result<Micros, D::Error> {
+    // In a column it is an integer of micro-dollars; on the way between shells it is the wire's decimal.
+    let value = Value::deserialize(d)?;
+    Ok(value.as_i64().filter(|_| !value.is_f64()).map_or_else(|| Micros::from_dollars(value.as_f64().unwrap_or(0.0)).unwrap_or_default(), Micros))
+}
+
+/// A column holds JSON as text; between shells the same field travels as JSON itself.
+fn inner_json<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(d: D) -> Result<T, D::Error> {
+    let value = match Value::deserialize(d)? {
+        Value::String(text) => serde_json::from_str(&text).map_err(serde::de::Error::custom)?,
+        other => other,
+    };
+    serde_json::from_value(value).map_err(serde::de::Error::custom)
+}
+
+fn inner_json_option<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(d: D) -> Result<Option<T>, D::Error> {
+    let value = match Value::deserialize(d)? {
+        Value::Null => return Ok(None),
+        Value::String(text) => serde_json::from_str(&text).map_err(serde::de::Error::custom)?,
+        other => other,
+    };
+    serde_json::from_value(value).map(Some).map_err(serde::de::Error::custom)
+}

@@ -1,0 +1,141 @@
+//! Tasks: queued, leased to one gateway at a time, done. An epoch that is not the newest changes nothing.
+
+use super::{Context, NewTask, Reply, Step, TaskRow, advance, args, json};
+use super::command::Finish;
+use crate::ports::PortResult;
+use contracts::approval::Outcome;
+use contracts::task::LeasedTask;
+use contracts::{EventId, GatewayId, TaskId};
+
+const COLUMNS: &str = "id, event_id, agent, message, context, approval_id, digest, cost_limit, state, epoch, gateway_id, lease_until_ms, created_ms,
+    leased_ms, progress, outcome, text";
+
+/// Puts a task up for lease. The same task again changes nothing.
+pub(super) fn insert(context: &Context<'_>, event: &EventId, task: &NewTask) -> PortResult<()> {
+    context.exec(
+        "INSERT INTO task (id, shard, event_id, agent, message, context, approval_id, digest, cost_limit, state, created_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'queued', ?10) ON CONFLICT (id) DO NOTHING",
+        args![
+            task.id.as_str(),
+            context.shard.as_str(),
+            event.as_str(),
+            task.agent.as_str(),
+            &task.message,
+            json(&task.context)?,
+            task.approval_id.as_str(),
+            &task.digest,
+            task.cost_limit,
+            context.now_ms,
+        ],
+    )?;
+    Ok(())
+}
+
+pub(super) fn get(context: &Context<'_>, task: &TaskId) -> PortResult<Option<TaskRow>> {
+    context.one(&format!("SELECT {COLUMNS} FROM task WHERE id = ?1"), args![task.as_str()])
+}
+
+/// Hands out what waits, oldest first. A lease that ran out is not handed on here: whether that run may be begun
+/// again is for the event's own step to decide.
+pub(super) fn lease(context: &Context<'_>, gateway: &GatewayId, agents: &[String], capacity: u32, lease_ms: i64) -> PortResult<Reply> {
+    let offered = json(&agents)?;
+    context.exec(
+        "INSERT INTO gateway (id, shard, agents, seen_ms) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (id, shard) DO UPDATE SET agents = excluded.agents, seen_ms = excluded.seen_ms",
+        args![gateway.as_str(), context.shard.as_str(), &offered, context.now_ms],
+    )?;
+    let rows: Vec<TaskRow> = context.all(
+        &format!(
+            "UPDATE task SET state = 'leased', epoch = epoch + 1, gateway_id = ?2, lease_until_ms = ?3, leased_ms = ?4
+             WHERE id IN (SELECT id FROM task WHERE shard = ?1 AND state = 'queued'
+                AND EXISTS (SELECT 1 FROM json_each(?5) offer WHERE offer.value = '*' OR offer.value = task.agent)
+                ORDER BY created_ms LIMIT ?6)
+             RETURNING {COLUMNS}"
+        ),
+        args![context.shard.as_str(), gateway.as_str(), context.now_ms + lease_ms, context.now_ms, &offered, capacity],
+    )?;
+    let mut leased = Vec::new();
+    for row in rows {
+        // The event's own look at the run is at the end of the lease.
+        context.exec("UPDATE queue SET due_ms = ?2 WHERE event_id = ?1 AND state = 'running'", args![row.event_id.as_str(), row.lease_until_ms + 1])?;
+        leased.push(LeasedTask {
+            task_id: row.id,
+            epoch: row.epoch,
+            lease_ms,
+            agent: row.agent,
+            message: row.message,
+            context: serde_json::from_value(row.context).unwrap_or_default(),
+            approval_id: row.approval_id,
+            digest: row.digest,
+            cost_limit: row.cost_limit,
+        });
+    }
+    Ok(Reply::Leased(leased))
+}
+
+pub(super) fn renew(context: &Context<'_>, task: &TaskId, epoch: u32, progress: Option<String>, lease_ms: i64) -> PortResult<Reply> {
+    let until = context.now_ms + lease_ms;
+    let row: Option<TaskRow> = context.one(
+        &format!(
+            "UPDATE task SET lease_until_ms = ?3, progress = COALESCE(?4, progress)
+             WHERE id = ?1 AND epoch = ?2 AND state = 'leased' AND lease_until_ms >= ?5 RETURNING {COLUMNS}"
+        ),
+        args![task.as_str(), epoch, until, progress, context.now_ms],
+    )?;
+    if let Some(row) = &row {
+        context.exec("UPDATE queue SET due_ms = ?2 WHERE event_id = ?1 AND state = 'running'", args![row.event_id.as_str(), until + 1])?;
+        context.exec("UPDATE gateway SET seen_ms = ?2 WHERE id = ?1", args![row.gateway_id.clone(), context.now_ms])?;
+    }
+    Ok(Reply::Task(row))
+}
+
+/// A run's end as it was reported.
+pub(super) struct Finished {
+    pub task: TaskId,
+    pub epoch: u32,
+    pub outcome: Outcome,
+    pub text: String,
+    pub event_version: u32,
+}
+
+/// Records a run's end and moves its event in one go. A report of the newest epoch is taken even after its lease ran
+/// out, as long as nothing else was decided meanwhile: the work is done and its answer is worth having.
+pub(super) fn finish(context: &Context<'_>, report: &Finished, step: Step) -> PortResult<Reply> {
+    let Some(row) = get(context, &report.task)? else { return Ok(Reply::Finished(Finish::Stale)) };
+    if row.epoch != report.epoch {
+        return Ok(Reply::Finished(Finish::Stale));
+    }
+    if row.state == "done" {
+        let same = row.outcome.as_deref() == Some(report.outcome.as_str());
+        return Ok(Reply::Finished(if same { Finish::Again } else { Finish::Stale }));
+    }
+    if row.state != "leased" {
+        return Ok(Reply::Finished(Finish::Stale));
+    }
+    if !advance::apply(context, &row.event_id, report.event_version, step)? {
+        return Ok(Reply::Finished(Finish::EventMoved));
+    }
+    context.exec(
+        "UPDATE task SET state = 'done', outcome = ?2, text = ?3 WHERE id = ?1",
+        args![report.task.as_str(), report.outcome.as_str(), &report.text],
+    )?;
+    Ok(Reply::Finished(Finish::First))
+}
+
+#[derive(serde::Deserialize)]
+struct Seen {
+    id: String,
+    agents: String,
+    seen_ms: i64,
+    running: u32,
+}
+
+pub(super) fn gateways(context: &Context<'_>) -> PortResult<Reply> {
+    let rows: Vec<Seen> = context.all(
+        "SELECT g.id, g.agents, g.seen_ms, (SELECT COUNT(*) FROM task t WHERE t.shard = g.shard AND t.gateway_id = g.id AND t.state = 'leased') AS running
+         FROM gateway g WHERE g.shard = ?1",
+        args![context.shard.as_str()],
+    )?;
+    let list = rows.into_iter().map(|row| (row.id, serde_json::from_str(&row.agents).unwrap_or_default(), row.seen_ms, row.running));
+    Ok(Reply::Gateways(list.collect()))
+}

@@ -1,0 +1,250 @@
+//! The state machine driven over SQLite in memory.
+
+use super::*;
+use crate::memory::{ManualClock, MemoryInbox};
+use crate::ports::Inbox;
+use contracts::approval::Outcome;
+use contracts::event::Stage;
+use contracts::outbox::{DeliveryState, Target};
+use contracts::{EventId, GatewayId, TaskId};
+use std::sync::Arc;
+
+struct Bed {
+    clock: Arc<ManualClock>,
+    inbox: MemoryInbox,
+    shard: Shard,
+}
+
+impl Bed {
+    fn new() -> Self {
+        let clock = Arc::new(ManualClock::default());
+        Self { inbox: MemoryInbox::new(clock.clone()), clock, shard: Shard::new("telegram.main") }
+    }
+    async fn send(&self, command: Command) -> Reply {
+        self.inbox.send(&self.shard, command).await.unwrap()
+    }
+    async fn accept(&self, key: &str, conversation: &str) -> (EventId, bool) {
+        match self.send(Command::Accept(Box::new(event(key, conversation)))).await {
+            Reply::Accepted { event, duplicate, .. } => (event, duplicate),
+            other => panic!("{other:?}"),
+        }
+    }
+    async fn claim(&self) -> Vec<StoredEvent> {
+        match self.send(Command::Claim { limit: 32, lease_ms: 60_000 }).await {
+            Reply::Events(events) => events,
+            other => panic!("{other:?}"),
+        }
+    }
+    async fn to(&self, event: &StoredEvent, stage: Stage, patch: Patch) -> bool {
+        let step = Step::To { stage, note: None, patch: Box::new(patch), due_ms: 0 };
+        match self.send(Command::Advance { event: event.id.clone(), version: event.version, step: Box::new(step) }).await {
+            Reply::Advanced(moved) => moved,
+            other => panic!("{other:?}"),
+        }
+    }
+    async fn get(&self, id: &EventId) -> (StoredEvent, Vec<Entry>, Vec<OutboxRow>) {
+        match self.send(Command::Get { event: id.clone() }).await {
+            Reply::Event(Some(found)) => *found,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn event(key: &str, conversation: &str) -> NewEvent {
+    NewEvent {
+        channel: "telegram".into(),
+        endpoint: "main".into(),
+        dedupe_key: key.into(),
+        semantic_key: None,
+        conversation: conversation.into(),
+        control: false,
+        sender: Some("1".into()),
+        text: "hello".into(),
+        payload: serde_json::json!({}),
+        raw: None,
+        state: Stage::Received,
+        reason: None,
+        limits: vec![],
+        limit_notice: None,
+        said: vec![],
+    }
+}
+
+fn draft(id: &str, revision: u32) -> Draft {
+    Draft {
+        id: id.into(),
+        revision,
+        target: Target { channel: "telegram".into(), endpoint: "main".into(), chat: "7".into(), ..Target::default() },
+        text: format!("text {revision}"),
+        buttons: None,
+        event_id: None,
+        kind: "reply".into(),
+        expires_ms: None,
+    }
+}
+
+#[tokio::test]
+async fn a_duplicate_is_the_same_event() {
+    let bed = Bed::new();
+    let (first, _) = bed.accept("1", "a").await;
+    let (again, duplicate) = bed.accept("1", "a").await;
+    assert_eq!((first, true), (again, duplicate));
+    assert_eq!(bed.claim().await.len(), 1);
+}
+
+#[tokio::test]
+async fn content_of_one_conversation_goes_in_order_and_others_do_not_wait() {
+    let bed = Bed::new();
+    let (first, _) = bed.accept("1", "a").await;
+    let (second, _) = bed.accept("2", "a").await;
+    let (other, _) = bed.accept("3", "b").await;
+    let claimed = bed.claim().await;
+    assert_eq!(claimed.iter().map(|e| e.id.clone()).collect::<Vec<_>>(), [first.clone(), other]);
+    assert!(bed.to(&claimed[0], Stage::Parked, Patch::default()).await);
+    let now = bed.claim().await;
+    assert!(now.iter().any(|event| event.id == second), "a parked event releases its lane");
+}
+
+#[tokio::test]
+async fn a_decided_event_waits_for_what_runs_now() {
+    let bed = Bed::new();
+    bed.accept("1", "a").await;
+    bed.accept("2", "a").await;
+    let old = bed.claim().await.remove(0);
+    bed.to(&old, Stage::Parked, Patch::default()).await;
+    let new = bed.claim().await.into_iter().find(|event| event.seq > old.seq).unwrap();
+    bed.to(&new, Stage::Running, Patch::default()).await;
+    let old = bed.get(&old.id).await.0;
+    bed.to(&old, Stage::Approved, Patch::default()).await;
+    let claimed = bed.claim().await;
+    assert!(claimed.iter().all(|event| event.id != old.id), "the later message still runs");
+    let new = bed.get(&new.id).await.0;
+    bed.to(&new, Stage::Answered, Patch::default()).await;
+    assert!(bed.claim().await.iter().any(|event| event.id == old.id));
+}
+
+#[tokio::test]
+async fn a_control_input_waits_for_nobody() {
+    let bed = Bed::new();
+    bed.accept("1", "a").await;
+    bed.claim().await;
+    let mut press = event("2", "a");
+    press.control = true;
+    bed.send(Command::Accept(Box::new(press))).await;
+    assert_eq!(bed.claim().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_step_on_an_old_version_changes_nothing() {
+    let bed = Bed::new();
+    bed.accept("1", "a").await;
+    let claimed = bed.claim().await.remove(0);
+    assert!(bed.to(&claimed, Stage::Routed, Patch::default()).await);
+    assert!(!bed.to(&claimed, Stage::Dead, Patch::default()).await);
+    assert_eq!(bed.get(&claimed.id).await.0.state, Stage::Routed);
+}
+
+#[tokio::test]
+async fn a_step_that_crashed_is_taken_again_when_its_lease_ends() {
+    let bed = Bed::new();
+    bed.accept("1", "a").await;
+    assert_eq!(bed.claim().await.len(), 1);
+    assert_eq!(bed.claim().await.len(), 0);
+    bed.clock.advance(60_001);
+    assert_eq!(bed.claim().await.len(), 1);
+    bed.send(Command::Recover).await;
+    assert_eq!(bed.claim().await.len(), 1, "after a restart at once");
+}
+
+#[tokio::test]
+async fn a_lease_is_fenced_by_its_epoch_and_a_result_is_taken_once() {
+    let bed = Bed::new();
+    bed.accept("1", "a").await;
+    let claimed = bed.claim().await.remove(0);
+    let task = NewTask {
+        id: TaskId::new(claimed.id.as_str()),
+        agent: "codegen".into(),
+        message: "m".into(),
+        context: contracts::task::TaskContext::default(),
+        approval_id: "apr_1".into(),
+        digest: "d".into(),
+        cost_limit: 5,
+    };
+    bed.to(&claimed, Stage::Running, Patch { task: Some(task.clone()), ..Patch::default() }).await;
+    let lease = Command::Lease { gateway: GatewayId::new("g"), agents: vec!["codegen".into()], capacity: 4, lease_ms: 30_000 };
+    let Reply::Leased(leased) = bed.send(lease.clone()).await else { panic!() };
+    assert_eq!((leased[0].epoch, leased[0].cost_limit.0), (1, 5));
+    let Reply::Leased(none) = bed.send(lease).await else { panic!() };
+    assert!(none.is_empty());
+    let version = bed.get(&claimed.id).await.0.version;
+    let finish = |epoch| Command::Finish {
+        task: task.id.clone(),
+        epoch,
+        outcome: Outcome::Success,
+        text: "done".into(),
+        event_version: version,
+        step: Box::new(Step::To { stage: Stage::Answered, note: None, patch: Box::default(), due_ms: 0 }),
+    };
+    for (epoch, expected) in [(0, Finish::Stale), (1, Finish::First), (1, Finish::Again)] {
+        let Reply::Finished(finish) = bed.send(finish(epoch)).await else { panic!() };
+        assert_eq!(finish, expected);
+    }
+    assert_eq!(bed.get(&claimed.id).await.0.state, Stage::Answered);
+}
+
+#[tokio::test]
+async fn a_message_is_sent_once_a_revision_and_one_at_a_time_an_address() {
+    let bed = Bed::new();
+    bed.send(Command::Enqueue(vec![draft("x", 1), draft("y", 1)])).await;
+    let take = || Command::ClaimDeliveries { limit: 8, lease_ms: 60_000 };
+    let Reply::Outbox(first) = bed.send(take()).await else { panic!() };
+    assert_eq!(first.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["x"]);
+    bed.send(Command::Enqueue(vec![draft("x", 2), draft("x", 1)])).await;
+    let sent = |id: &str, revision| Command::Sent(SentReport { id: id.into(), revision, parts: vec![], state: DeliveryState::Sent, due_ms: 0, error: None });
+    bed.send(sent("x", 1)).await;
+    let Reply::Outbox(second) = bed.send(take()).await else { panic!() };
+    assert_eq!((second[0].id.as_str(), second[0].text.as_str()), ("x", "text 2"));
+    bed.send(sent("x", 2)).await;
+    let Reply::Outbox(third) = bed.send(take()).await else { panic!() };
+    assert_eq!(third[0].id, "y");
+}
+
+#[tokio::test]
+async fn an_ended_event_is_done_again_under_its_own_id() {
+    let bed = Bed::new();
+    bed.accept("1", "a").await;
+    let claimed = bed.claim().await.remove(0);
+    let replay = Command::Replay { event: claimed.id.clone(), actor: "operator".into() };
+    let Reply::Replayed(open) = bed.send(replay.clone()).await else { panic!() };
+    assert_eq!(open, Replayed::StillOpen);
+    bed.to(&claimed, Stage::Dead, Patch { reason: Some("test".into()), ..Patch::default() }).await;
+    let Reply::Replayed(yes) = bed.send(replay).await else { panic!() };
+    assert_eq!(yes, Replayed::Yes);
+    let again = bed.claim().await.remove(0);
+    assert_eq!((again.id.clone(), again.runs), (claimed.id.clone(), 2));
+    assert_eq!(again.current_task().as_str(), format!("{}~2", claimed.id));
+    assert!(bed.accept("1", "a").await.1, "replay does not open the dedup key");
+}
+
+#[tokio::test]
+async fn too_many_messages_are_ignored_and_the_sender_is_told_once() {
+    let bed = Bed::new();
+    for n in 0..5 {
+        let mut one = event(&n.to_string(), "a");
+        one.limits = vec![Limit { key: "s:1".into(), per_minute: 3 }];
+        one.limit_notice = Some(draft(&format!("notice {n}"), 1));
+        bed.send(Command::Accept(Box::new(one))).await;
+    }
+    let Reply::Stats(stats) = bed.send(Command::Stats { since_ms: 0, latency_since_ms: 0 }).await else { panic!() };
+    assert_eq!(stats.by_state.get("ignored"), Some(&2));
+    let Reply::Outbox(notices) = bed.send(Command::ClaimDeliveries { limit: 8, lease_ms: 1 }).await else { panic!() };
+    assert_eq!(notices.len(), 1);
+}
+
+#[tokio::test]
+async fn a_commit_that_fails_changes_nothing() {
+    let bed = Bed::new();
+    bed.inbox.faults.refuse_next(1, PortErrorKind::Full);
+    assert!(bed.inbox.send(&bed.shard, Command::Accept(Box::new(event("1", "a")))).await.is_err());
+    assert!(!bed.accept("1", "a").await.1);
+}

@@ -1,0 +1,65 @@
+//! What was said in a conversation, on every channel.
+
+use super::{Context, NewSaid, Reply, args};
+use crate::ports::PortResult;
+use contracts::EventId;
+use contracts::event::{Said, Speaker};
+use serde::Deserialize;
+
+/// Writes a line; the same id again replaces it and gives it a new `seq`, so that readers see the change.
+pub(super) fn put(context: &Context<'_>, line: &NewSaid, event: Option<&EventId>) -> PortResult<()> {
+    let first = context.number("SELECT at_ms FROM said WHERE id = ?1", args![&line.id])?;
+    let at = if first == 0 { context.now_ms } else { first };
+    let speaker = match line.speaker {
+        Speaker::User => "user",
+        Speaker::Agent => "agent",
+        Speaker::System => "system",
+    };
+    context.exec(
+        "INSERT OR REPLACE INTO said (id, conversation, speaker, agent, text, event_id, settled, at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        args![
+            &line.id,
+            line.conversation.as_str(),
+            speaker,
+            line.agent.as_ref().map(|id| id.as_str()),
+            &line.text,
+            event.map(|id| id.as_str()),
+            line.settled,
+            at,
+        ],
+    )?;
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Line {
+    seq: i64,
+    id: String,
+    speaker: Speaker,
+    agent: Option<contracts::AgentId>,
+    text: String,
+    event_id: Option<EventId>,
+    settled: i64,
+    at_ms: i64,
+}
+
+/// Lines after a `seq`, oldest first; with `after` 0 the newest `limit` of them.
+pub(super) fn read(context: &Context<'_>, conversation: &str, after: i64, limit: u32) -> PortResult<Reply> {
+    let mut lines: Vec<Line> = context.all(
+        "SELECT seq, id, speaker, agent, text, event_id, settled, at_ms FROM said WHERE conversation = ?1 AND seq > ?2 ORDER BY seq DESC LIMIT ?3",
+        args![conversation, after, limit],
+    )?;
+    lines.reverse();
+    let last = context.number("SELECT COALESCE(MAX(seq), 0) FROM said WHERE conversation = ?1", args![conversation])?;
+    let said = lines.into_iter().map(|line| Said {
+        seq: line.seq,
+        id: line.id,
+        speaker: line.speaker,
+        agent: line.agent,
+        text: line.text,
+        event_id: line.event_id,
+        settled: line.settled != 0,
+        at: crate::time::rfc3339(line.at_ms),
+    });
+    Ok(Reply::Said(said.collect(), last))
+}

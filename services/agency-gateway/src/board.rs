@@ -1,0 +1,292 @@
+//! What runs here: every run since the start (the last 500 of those that ended), who waits for news of it, and the
+//! wish to stop it. In memory alone: the truth about tasks and money lies with the control plane.
+
+use crate::runners::Finish;
+use contracts::task::TaskView;
+use contracts::{AgentId, ApprovalId, TaskId};
+use platform::time::rfc3339;
+use serde::Serialize;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+
+/// Ended runs that are kept to be read.
+const KEPT: usize = 500;
+/// Events kept of one run; older ones are dropped.
+const EVENTS_KEPT: usize = 200;
+
+/// Why a run is stopped from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// The owner halted it.
+    Halted,
+    /// Another lease of this task is newer.
+    Stale,
+    /// Its lease could not be renewed and has ended.
+    LeaseLost,
+    /// The gateway is shut down.
+    Shutdown,
+}
+
+/// One line of `GET /api/tasks/{id}/events`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskEvent {
+    /// Counts from 1 within the run.
+    pub seq: u64,
+    /// RFC 3339 UTC.
+    pub at: String,
+    /// `started`, `progress`, `stopping` or `finished`.
+    pub kind: &'static str,
+    /// The progress line; for `finished` the state.
+    pub text: String,
+}
+
+/// The runs of this gateway. Clones show the same board.
+#[derive(Clone, Default)]
+pub struct Board(Arc<Mutex<Inner>>);
+
+#[derive(Default)]
+struct Inner {
+    runs: VecDeque<Record>,
+    next: u64,
+    closed: bool,
+    wakers: Vec<Waker>,
+    control: Control,
+}
+
+/// When the control plane was last heard, for health.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Control {
+    pub heard_ms: Option<i64>,
+    pub problem: Option<String>,
+}
+
+struct Record {
+    number: u64,
+    epoch: Option<u32>,
+    approval: ApprovalId,
+    view: TaskView,
+    events: VecDeque<TaskEvent>,
+    seq: u64,
+    stop: Option<StopReason>,
+    done: bool,
+}
+
+/// What a new run is.
+pub(crate) struct Entry {
+    pub task: TaskId,
+    pub agent: AgentId,
+    /// The lease's; none for a run that was asked for over HTTP.
+    pub epoch: Option<u32>,
+    pub approval: ApprovalId,
+}
+
+/// Whether a run may begin.
+pub(crate) enum Begin {
+    Go(Ticket),
+    /// This lease, or this task, is known already; it must not run twice.
+    Known(TaskView, ApprovalId),
+    /// The gateway is shutting down.
+    Closed,
+}
+
+impl Board {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    fn change<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
+        let mut inner = self.lock();
+        let answer = change(&mut inner);
+        let wakers = std::mem::take(&mut inner.wakers);
+        drop(inner);
+        wakers.into_iter().for_each(Waker::wake);
+        answer
+    }
+    /// Waits until `ready` finds something; looks again after every change.
+    async fn when<T>(&self, mut ready: impl FnMut(&Inner) -> Option<T>) -> T {
+        poll_fn(|cx| {
+            let mut inner = self.lock();
+            if let Some(answer) = ready(&inner) {
+                return Poll::Ready(answer);
+            }
+            if !inner.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+                inner.wakers.push(cx.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await
+    }
+    /// Enters a run, unless its lease (or, over HTTP, its task) is known.
+    pub(crate) fn begin(&self, entry: Entry, now_ms: i64) -> Begin {
+        self.change(|inner| {
+            if inner.closed {
+                return Begin::Closed;
+            }
+            let same = |r: &&Record| r.view.task_id == entry.task && (entry.epoch.is_none() || r.epoch == entry.epoch);
+            if let Some(record) = inner.runs.iter().rev().find(same) {
+                return Begin::Known(record.view.clone(), record.approval.clone());
+            }
+            inner.next += 1;
+            let view = TaskView {
+                task_id: entry.task,
+                agent: entry.agent,
+                state: "running".to_owned(),
+                text: String::new(),
+                started_at: rfc3339(now_ms),
+                finished_at: None,
+                actual_cost: None,
+            };
+            let mut record = Record { number: inner.next, epoch: entry.epoch, approval: entry.approval, view, events: VecDeque::new(), seq: 0, stop: None, done: false };
+            record.tell("started", String::new(), now_ms);
+            inner.runs.push_back(record);
+            inner.forget_old();
+            Begin::Go(Ticket { board: self.clone(), number: inner.next })
+        })
+    }
+    /// Runs that have not ended.
+    pub fn running(&self) -> usize {
+        self.lock().running()
+    }
+    /// Waits until fewer than `capacity` runs are under way; the number that may still be taken.
+    pub(crate) async fn room(&self, capacity: u32) -> u32 {
+        self.when(|inner| {
+            let running = u32::try_from(inner.running()).unwrap_or(u32::MAX);
+            (running < capacity).then(|| capacity - running)
+        })
+        .await
+    }
+    /// Wishes the task's run (or all) to be stopped; how many had not ended. The first reason stays.
+    pub(crate) fn stop(&self, task: Option<&TaskId>, why: StopReason, now_ms: i64) -> usize {
+        self.change(|inner| {
+            let mut count = 0;
+            for record in inner.runs.iter_mut().filter(|r| !r.done && task.is_none_or(|task| &r.view.task_id == task)) {
+                count += 1;
+                if record.stop.is_none() {
+                    record.stop = Some(why);
+                    record.tell("stopping", String::new(), now_ms);
+                }
+            }
+            count
+        })
+    }
+    /// The newest run of a task.
+    pub fn view(&self, task: &TaskId) -> Option<TaskView> {
+        self.lock().newest(task).map(|record| record.view.clone())
+    }
+    /// Waits for events of the task's newest run after number `after`; the flag says whether it has ended.
+    /// None when the task is not known.
+    pub(crate) async fn events_after(&self, task: &TaskId, after: u64) -> Option<(Vec<TaskEvent>, bool)> {
+        self.when(|inner| {
+            let Some(record) = inner.newest(task) else { return Some(None) };
+            let events: Vec<_> = record.events.iter().filter(|event| event.seq > after).cloned().collect();
+            (record.done || !events.is_empty()).then_some(Some((events, record.done)))
+        })
+        .await
+    }
+    /// No run begins from now on.
+    pub(crate) fn close(&self) {
+        self.change(|inner| inner.closed = true);
+    }
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+    pub(crate) async fn closed(&self) {
+        self.when(|inner| inner.closed.then_some(())).await;
+    }
+    /// Waits until nothing runs.
+    pub(crate) async fn quiet(&self) {
+        self.when(|inner| (inner.running() == 0).then_some(())).await;
+    }
+    /// Notes that the control plane answered, or why it did not.
+    pub(crate) fn heard(&self, now_ms: i64, problem: Option<String>) {
+        let mut inner = self.lock();
+        if problem.is_none() {
+            inner.control.heard_ms = Some(now_ms);
+        }
+        inner.control.problem = problem;
+    }
+    pub(crate) fn control(&self) -> Control {
+        self.lock().control.clone()
+    }
+}
+
+impl Inner {
+    fn running(&self) -> usize {
+        self.runs.iter().filter(|record| !record.done).count()
+    }
+    fn newest(&self, task: &TaskId) -> Option<&Record> {
+        self.runs.iter().rev().find(|record| &record.view.task_id == task)
+    }
+    fn forget_old(&mut self) {
+        while self.runs.len() > KEPT {
+            let Some(oldest) = self.runs.iter().position(|record| record.done) else { return };
+            self.runs.remove(oldest);
+        }
+    }
+}
+
+impl Record {
+    fn tell(&mut self, kind: &'static str, text: String, now_ms: i64) {
+        self.seq += 1;
+        if self.events.len() == EVENTS_KEPT {
+            self.events.pop_front();
+        }
+        self.events.push_back(TaskEvent { seq: self.seq, at: rfc3339(now_ms), kind, text });
+    }
+}
+
+/// A run's place on the board. Dropped before it finished (its future was dropped), the run counts as cancelled.
+pub(crate) struct Ticket {
+    board: Board,
+    number: u64,
+}
+
+impl Ticket {
+    fn update(&self, update: impl FnOnce(&mut Record)) {
+        self.board.change(|inner| inner.runs.iter_mut().find(|r| r.number == self.number && !r.done).map(update));
+    }
+    /// Waits until somebody wishes this run to stop.
+    pub(crate) async fn stopped(&self) -> StopReason {
+        self.board.when(|inner| inner.runs.iter().find(|r| r.number == self.number)?.stop).await
+    }
+    /// The wish to stop, when there is one already.
+    pub(crate) fn stop_reason(&self) -> Option<StopReason> {
+        self.board.lock().runs.iter().find(|r| r.number == self.number)?.stop
+    }
+    /// A line of progress.
+    pub(crate) fn progress(&self, text: &str, now_ms: i64) {
+        self.update(|record| {
+            text.clone_into(&mut record.view.text);
+            record.tell("progress", text.to_owned(), now_ms);
+        });
+    }
+    /// The end of the run.
+    pub(crate) fn finish(&self, finish: &Finish, now_ms: i64) {
+        self.update(|record| {
+            finish.outcome.as_str().clone_into(&mut record.view.state);
+            record.view.text.clone_from(&finish.text);
+            record.view.actual_cost = finish.actual_cost;
+            record.view.finished_at = Some(rfc3339(now_ms));
+            record.tell("finished", finish.outcome.as_str().to_owned(), now_ms);
+            record.done = true;
+        });
+    }
+    /// Takes a run that never began off the board.
+    pub(crate) fn withdraw(self) {
+        self.board.change(|inner| inner.runs.retain(|record| record.number != self.number));
+    }
+    pub(crate) fn view(&self) -> Option<TaskView> {
+        self.board.lock().runs.iter().find(|r| r.number == self.number).map(|r| r.view.clone())
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.update(|record| {
+            "cancelled".clone_into(&mut record.view.state);
+            record.done = true;
+        });
+    }
+}

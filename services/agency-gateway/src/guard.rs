@@ -1,0 +1,161 @@
+//! Watches over one run: keeps its lease, hears of halts, and says when the run has to stop.
+//!
+//! A leased run renews at webhook-aggregator, which answers whether to cancel. A run asked for over HTTP has no lease;
+//! it reads the halts of personal-assistant as often. Either stops itself when nobody has answered for a lease's length
+//! (fencing: by then another gateway may have the task).
+
+use crate::board::{StopReason, Ticket};
+use crate::{Deps, backoff, report, text};
+use contracts::halt::HaltList;
+use contracts::task::{LEASE_MS, RENEW_EVERY_MS, RenewAnswer, RenewRequest};
+use contracts::{ServiceName, TaskId};
+use futures_util::FutureExt;
+use futures_util::future::{Either, select};
+use platform::ports::{CallError, calls};
+use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
+
+/// Retries within a lease come this often at most apart.
+const RETRY_MS_MAX: i64 = 3_000;
+/// The key that the control plane fires when something was halted.
+const HALTS: &str = "halts";
+
+/// What ties a run to the control plane.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Tie {
+    Lease { epoch: u32 },
+    /// Asked for over HTTP.
+    Direct,
+}
+
+/// The watch over one run.
+pub(crate) struct Guard<'a> {
+    deps: &'a Deps,
+    task: &'a TaskId,
+    tie: Tie,
+    /// The newest line of progress that has not been handed on.
+    note: Mutex<Option<String>>,
+    times: Mutex<Times>,
+}
+
+#[derive(Clone, Copy)]
+struct Times {
+    renew_ms: i64,
+    /// When the lease ends.
+    until_ms: i64,
+    failures: u32,
+}
+
+impl<'a> Guard<'a> {
+    /// A watch over a run whose lease began at `since_ms` and lasts `lease_ms`.
+    pub(crate) fn new(deps: &'a Deps, task: &'a TaskId, tie: Tie, since_ms: i64, lease_ms: i64) -> Self {
+        let times = Times { renew_ms: since_ms + RENEW_EVERY_MS, until_ms: since_ms + lease_ms, failures: 0 };
+        Self { deps, task, tie, note: Mutex::default(), times: Mutex::new(times) }
+    }
+    /// Keeps a line of progress for the next renewal.
+    pub(crate) fn note(&self, line: &str) {
+        *self.note.lock().unwrap_or_else(PoisonError::into_inner) = Some(line.to_owned());
+    }
+    fn times(&self) -> Times {
+        *self.times.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    fn set(&self, times: Times) {
+        *self.times.lock().unwrap_or_else(PoisonError::into_inner) = times;
+    }
+    /// Returns when the run has to stop, and why.
+    pub(crate) async fn watch(&self, ticket: &Ticket) -> StopReason {
+        match select(pin!(ticket.stopped()), pin!(self.keep())).await {
+            Either::Left((why, _)) | Either::Right((why, _)) => why,
+        }
+    }
+    /// Keeps the lease while an ended run is reported: whatever it hears, there is nothing left to stop.
+    pub(crate) async fn keep_while<T>(&self, reporting: impl Future<Output = T>) -> T {
+        let keeping = async {
+            loop {
+                if matches!(self.keep().await, StopReason::Stale | StopReason::LeaseLost) {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        match select(pin!(reporting), pin!(keeping)).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right((never, _)) => never,
+        }
+    }
+    /// Renews in time until the answer says stop, or none comes for too long.
+    async fn keep(&self) -> StopReason {
+        let mut wait = self.deps.signal.wait(HALTS, self.times().renew_ms);
+        loop {
+            (&mut wait).await;
+            // Waiting goes on while the renewal is under way, so that a halt in that moment is not missed.
+            wait = self.deps.signal.wait(HALTS, self.deps.clock.now_ms() + RENEW_EVERY_MS);
+            let mut woken = false;
+            {
+                let mut renewal = pin!(self.renew());
+                let first = select(&mut renewal, &mut wait).map(|first| match first {
+                    Either::Left((verdict, _)) => Some(verdict),
+                    Either::Right(((), _)) => None,
+                });
+                let verdict = match first.await {
+                    Some(verdict) => verdict,
+                    None => {
+                        woken = true;
+                        renewal.await
+                    }
+                };
+                if let Some(why) = verdict {
+                    return why;
+                }
+            }
+            if woken || self.times().failures > 0 {
+                let at = if woken { self.deps.clock.now_ms() } else { self.times().renew_ms };
+                wait = self.deps.signal.wait(HALTS, at);
+            }
+        }
+    }
+    /// Asks once, no longer than the lease lasts.
+    async fn renew(&self) -> Option<StopReason> {
+        let sent_ms = self.deps.clock.now_ms();
+        let mut times = self.times();
+        let answer = match select(pin!(self.ask()), self.deps.clock.sleep_until(times.until_ms)).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right(((), _)) => return Some(StopReason::LeaseLost),
+        };
+        let now = self.deps.clock.now_ms();
+        match answer {
+            Ok(answer) => {
+                // The lease is counted from the question, not from the answer: the other side's clock started earlier.
+                self.set(Times { renew_ms: sent_ms + RENEW_EVERY_MS, until_ms: sent_ms + answer.lease_ms, failures: 0 });
+                answer.cancel.then_some(StopReason::Halted)
+            }
+            Err(error) if self.is_stale(&error) => Some(StopReason::Stale),
+            Err(error) => {
+                tracing::warn!(error = %error, task = %self.task, "a lease could not be renewed");
+                times.failures += 1;
+                times.renew_ms = now + backoff::wait_ms(&*self.deps.clock, times.failures, RETRY_MS_MAX);
+                self.set(times);
+                (now >= times.until_ms).then_some(StopReason::LeaseLost)
+            }
+        }
+    }
+    /// A refusal that no repetition will change: the task is not ours any more.
+    fn is_stale(&self, error: &CallError) -> bool {
+        matches!(self.tie, Tie::Lease { .. }) && matches!(error.status(), Some(404 | 409)) && !report::may_pass(error)
+    }
+    async fn ask(&self) -> Result<RenewAnswer, CallError> {
+        match self.tie {
+            Tie::Lease { epoch } => {
+                let progress = self.note.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let request = RenewRequest { epoch, progress, cost_micros: None };
+                let path = format!("/api/tasks/{}/renew", text::encode(self.task.as_str()));
+                calls::post(&*self.deps.calls, ServiceName::WebhookAggregator, &path, &request).await
+            }
+            Tie::Direct => {
+                let list: HaltList = calls::get(&*self.deps.calls, ServiceName::PersonalAssistant, "/api/halts").await?;
+                let target = format!("task:{}", self.task);
+                let mine = list.halts.iter().any(|row| row.target == target && row.resumed_at.is_none());
+                Ok(RenewAnswer { cancel: list.all || mine, lease_ms: LEASE_MS })
+            }
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Calls that must be acknowledged: repeated with back-off until the other side has answered yes or no.
+
+use crate::{Deps, backoff};
+use contracts::approval::{SettleAnswer, SettleRequest};
+use contracts::task::{ResultAnswer, ResultRequest};
+use contracts::{ServiceName, TaskId};
+use futures_util::future::{Either, select};
+use platform::ports::{CallError, calls};
+use std::pin::pin;
+
+const WAIT_MS_MAX: i64 = 30_000;
+/// While the gateway shuts down there is no time for long waits.
+const CLOSING_WAIT_MS: i64 = 1_000;
+
+/// Whether the same call may succeed later.
+pub(crate) fn may_pass(error: &CallError) -> bool {
+    match error {
+        CallError::Port(_) => true,
+        CallError::Refused(problem) => problem.code.retryable() || problem.status >= 500,
+    }
+}
+
+/// Books what a run cost. Refusals are logged: nothing more can be done about them here.
+pub(crate) async fn settle(deps: &Deps, task: &TaskId, request: &SettleRequest) {
+    let path = format!("/api/tasks/{}/settle", crate::text::encode(task.as_str()));
+    until_answered::<_, SettleAnswer>(deps, ServiceName::PersonalAssistant, &path, request).await;
+}
+
+/// Hands a result back. A stale epoch is an answer too: another lease reports in its place.
+pub(crate) async fn result(deps: &Deps, task: &TaskId, request: &ResultRequest) {
+    let path = format!("/api/tasks/{}/result", crate::text::encode(task.as_str()));
+    until_answered::<_, ResultAnswer>(deps, ServiceName::WebhookAggregator, &path, request).await;
+}
+
+async fn until_answered<Q: serde::Serialize + Sync, A: serde::de::DeserializeOwned>(deps: &Deps, callee: ServiceName, path: &str, request: &Q) {
+    let mut failures = 0;
+    loop {
+        match calls::post::<Q, A>(&*deps.calls, callee, path, request).await {
+            Ok(_) => return,
+            Err(error) if may_pass(&error) => {
+                failures += 1;
+                tracing::warn!(error = %error, path, failures, "a report was not acknowledged; it will be repeated");
+                pause(deps, failures).await;
+            }
+            Err(error) => {
+                tracing::warn!(error = %error, path, "a report was refused");
+                return;
+            }
+        }
+    }
+}
+
+/// Waits before the next try; a shutdown cuts long waits short.
+async fn pause(deps: &Deps, failures: u32) {
+    let most = if deps.board.is_closed() { CLOSING_WAIT_MS } else { WAIT_MS_MAX };
+    let sleep = deps.clock.sleep_until(deps.clock.now_ms() + backoff::wait_ms(&*deps.clock, failures, most));
+    if deps.board.is_closed() {
+        sleep.await;
+        return;
+    }
+    match select(sleep, pin!(deps.board.closed())).await {
+        Either::Left(_) | Either::Right(_) => {}
+    }
+}

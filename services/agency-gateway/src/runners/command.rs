@@ -1,0 +1,134 @@
+//! `runner = "command"`: the owner's own program, run as it stands and never through a shell.
+//!
+//! The message goes to standard input, or takes the place of the one argument `{message}`. What is printed is the
+//! answer: plain text, or lines of JSON as `lines.rs` knows them.
+
+mod lines;
+
+use super::{Ended, Finish, Job, MESSAGE, PROGRESS_BYTES_MAX, Run, RunEvent, Runner, TEXT_BYTES_MAX};
+use crate::Deps;
+use crate::config::AgentConfig;
+use crate::text::{clip, clip_front};
+use async_trait::async_trait;
+use contracts::Micros;
+use contracts::approval::Outcome;
+use lines::Transcript;
+use platform::ports::{PortErrorKind, ProgramEvent, ProgramSpec, Programs, Running};
+use std::sync::Arc;
+
+/// The longest message that is handed over as an argument; Linux takes 128 KiB in one.
+const ARGUMENT_BYTES_MAX: usize = 100 << 10;
+/// How much of standard error a person is shown.
+const STDERR_BYTES_MAX: usize = 600;
+
+/// Runs one agent's program.
+pub(super) struct Command {
+    programs: Arc<dyn Programs>,
+    config: AgentConfig,
+}
+
+impl Command {
+    pub(super) fn new(deps: &Deps, config: &AgentConfig) -> Self {
+        Self { programs: deps.programs.clone(), config: config.clone() }
+    }
+    /// Program, arguments and standard input for this message; the sentence says why not.
+    fn spec(&self, job: &Job) -> Result<ProgramSpec, &'static str> {
+        let (program, args) = self.config.command.split_first().ok_or("No command is configured for it.")?;
+        let as_argument = args.iter().any(|arg| arg == MESSAGE);
+        if as_argument && job.message.len() > ARGUMENT_BYTES_MAX {
+            return Err("The message is too long to be handed over as an argument.");
+        }
+        if as_argument && job.message.contains('\0') {
+            return Err("The message holds a NUL character, which no argument can.");
+        }
+        let put = |arg: &String| if arg == MESSAGE { job.message.clone() } else { arg.clone() };
+        Ok(ProgramSpec {
+            program: program.clone(),
+            args: args.iter().map(put).collect(),
+            stdin: if as_argument { String::new() } else { job.message.clone() },
+            env: self.config.env.clone(),
+            task: job.task.to_string(),
+            timeout_ms: self.config.timeout_ms,
+            output_bytes_max: self.config.output_bytes_max,
+        })
+    }
+}
+
+#[async_trait]
+impl Runner for Command {
+    async fn start(&self, job: &Job) -> Box<dyn Run> {
+        let spec = match self.spec(job) {
+            Ok(spec) => spec,
+            Err(why) => return Box::new(Ended(Finish::free(Outcome::Failed, format!("{} was not started. {why}", job.agent)))),
+        };
+        let program = spec.program.clone();
+        let limit_s = spec.timeout_ms / 1000;
+        match self.programs.start(spec).await {
+            Ok(running) => Box::new(Session { agent: job.agent.to_string(), running, transcript: Transcript::default(), end: None, limit_s }),
+            Err(error) => {
+                tracing::warn!(error = %error, task = %job.task, "a program could not be started");
+                let why = if error.kind == PortErrorKind::Invalid { "was not found or cannot be run" } else { "could not be started just now" };
+                Box::new(Ended(Finish::unavailable(format!("{} is not available: its program {program} {why}.", job.agent))))
+            }
+        }
+    }
+}
+
+struct Session {
+    agent: String,
+    running: Box<dyn Running>,
+    transcript: Transcript,
+    end: Option<Finish>,
+    limit_s: u64,
+}
+
+impl Session {
+    fn finish(&self, event: ProgramEvent) -> Finish {
+        let agent = &self.agent;
+        let (outcome, text) = match event {
+            ProgramEvent::Exited { code: Some(0), .. } => self.transcript.answer(agent),
+            ProgramEvent::Exited { code, stderr } => (Outcome::Failed, self.failure(code, &stderr)),
+            ProgramEvent::TimedOut => (Outcome::Timeout, format!("{agent} was stopped at its time limit of {} s.", self.limit_s)),
+            ProgramEvent::TooMuchOutput => (Outcome::Failed, format!("{agent} was stopped: it printed more than its output limit.")),
+            ProgramEvent::Line(_) => (Outcome::Failed, format!("{agent} ended without an answer.")),
+        };
+        Finish { outcome, text: clip(&text, TEXT_BYTES_MAX), actual_cost: self.transcript.cost, usage: self.transcript.usage.clone() }
+    }
+    /// What the agent itself said of its failure, else the end of its standard error.
+    fn failure(&self, code: Option<i32>, stderr: &str) -> String {
+        let how = code.map_or_else(|| "was ended by a signal".to_owned(), |code| format!("failed with exit code {code}"));
+        let tail = clip_front(stderr.trim(), STDERR_BYTES_MAX);
+        let why = self.transcript.said().filter(|text| !text.is_empty()).unwrap_or(tail);
+        if why.is_empty() { format!("{} {how}.", self.agent) } else { format!("{} {how}: {why}", self.agent) }
+    }
+}
+
+#[async_trait]
+impl Run for Session {
+    async fn next(&mut self) -> RunEvent {
+        if let Some(end) = &self.end {
+            return RunEvent::Finished(end.clone());
+        }
+        loop {
+            match self.running.next().await {
+                ProgramEvent::Line(line) => {
+                    if let Some(progress) = self.transcript.take(line) {
+                        let first = progress.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+                        return RunEvent::Progress(clip(first.trim(), PROGRESS_BYTES_MAX));
+                    }
+                }
+                end => {
+                    let finish = self.finish(end);
+                    self.end = Some(finish.clone());
+                    return RunEvent::Finished(finish);
+                }
+            }
+        }
+    }
+    async fn stop(&mut self) -> Option<Micros> {
+        if let Err(error) = self.running.stop().await {
+            tracing::error!(error = %error, agent = self.agent, "a program could not be stopped");
+        }
+        self.transcript.cost
+    }
+}

@@ -1,0 +1,150 @@
+//! `runner = "knowledge"`, the default: answers from the skill graph alone. No model, no program, no cost; the same
+//! graph and message give the same answer. What stands in the files is quoted as data and never followed.
+//!
+//! Files come from the routing decision first, then from the loader's search; `sections.rs` cuts them at their headings
+//! and finds the sections nearest to the message; `compose.rs` writes the answer.
+
+mod compose;
+mod sections;
+
+use super::{Finish, Job, Run, RunEvent, Runner};
+use crate::Deps;
+use crate::text::{clip, encode};
+use async_trait::async_trait;
+use contracts::approval::Outcome;
+use contracts::graph::{Agent, SearchAnswer, SearchHit, Skill, SkillKind};
+use contracts::{Micros, ServiceName};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use platform::ports::{CallError, Calls, calls};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// How much of a message is searched for, in bytes.
+const QUERY_BYTES_MAX: usize = 400;
+/// Hits asked for.
+const HITS: usize = 6;
+/// Files that are read.
+const FILES: usize = 5;
+
+/// What an answer is made of.
+struct Material {
+    agents: Vec<Agent>,
+    /// Best first, without agents and channels.
+    files: Vec<Skill>,
+    hits: Vec<SearchHit>,
+}
+
+/// Answers from the skill graph.
+pub(super) struct Knowledge {
+    calls: Arc<dyn Calls>,
+}
+
+impl Knowledge {
+    pub(super) fn new(deps: &Deps) -> Self {
+        Self { calls: deps.calls.clone() }
+    }
+}
+
+#[async_trait]
+impl Runner for Knowledge {
+    async fn start(&self, job: &Job) -> Box<dyn Run> {
+        let (calls, job) = (self.calls.clone(), job.clone());
+        let work = async move {
+            match gather(&*calls, &job).await {
+                Ok(material) => Finish::free(Outcome::Success, compose::answer(&job, &material)),
+                Err(error) => {
+                    tracing::warn!(error = %error, task = %job.task, "the skill graph could not be read");
+                    Finish::free(Outcome::Failed, format!("{} answers from the skill graph, which could not be read just now. Please try again.", job.agent))
+                }
+            }
+        };
+        Box::new(Answering { work: work.boxed(), end: None })
+    }
+}
+
+struct Answering {
+    work: BoxFuture<'static, Finish>,
+    end: Option<Finish>,
+}
+
+#[async_trait]
+impl Run for Answering {
+    async fn next(&mut self) -> RunEvent {
+        if self.end.is_none() {
+            self.end = Some((&mut self.work).await);
+        }
+        RunEvent::Finished(self.end.clone().unwrap_or_else(|| Finish::free(Outcome::Cancelled, "")))
+    }
+    async fn stop(&mut self) -> Option<Micros> {
+        // Nothing runs outside this future: no longer asked, it does nothing any more.
+        self.work = std::future::pending().boxed();
+        self.end.get_or_insert_with(|| Finish::free(Outcome::Cancelled, ""));
+        Some(Micros::ZERO)
+    }
+}
+
+async fn gather(calls: &dyn Calls, job: &Job) -> Result<Material, CallError> {
+    let query = encode(&clip(&job.message, QUERY_BYTES_MAX));
+    let search: SearchAnswer = calls::get(calls, ServiceName::SkillGraphLoader, &format!("/api/search?q={query}&limit={HITS}")).await?;
+    // Without the list of agents an answer is poorer, not wrong.
+    let agents = calls::get::<Value>(calls, ServiceName::SkillGraphLoader, "/api/agents").await.map(agents_of).unwrap_or_default();
+    let mut files: Vec<Skill> = Vec::new();
+    for id in wanted(job, &search.results) {
+        match calls::get::<Skill>(calls, ServiceName::SkillGraphLoader, &format!("/api/skills/{}", encode(&id))).await {
+            Ok(skill) if matches!(skill.kind, SkillKind::Guide | SkillKind::Skill) => files.push(skill),
+            Ok(_) => {}
+            // The graph may have changed since the message was routed.
+            Err(error) if error.status() == Some(404) => {}
+            Err(error) => return Err(error),
+        }
+        if files.len() == FILES {
+            break;
+        }
+    }
+    Ok(Material { agents, files, hits: search.results })
+}
+
+/// The files to read: those of the decision first, then the hits; no agents, no channels, none twice.
+fn wanted(job: &Job, hits: &[SearchHit]) -> Vec<String> {
+    let decided = job.context.skill_files.iter().map(|name| file_id(name));
+    let found = hits.iter().filter(|hit| matches!(hit.kind, SkillKind::Guide | SkillKind::Skill)).map(|hit| hit.id.clone());
+    let mut ids: Vec<String> = Vec::new();
+    for id in decided.chain(found) {
+        let other_kind = hits.iter().any(|hit| hit.id == id && !matches!(hit.kind, SkillKind::Guide | SkillKind::Skill));
+        if !id.is_empty() && !other_kind && !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    ids
+}
+
+/// The id of a file that may be given by its path: `guides/code-review.md` is `code-review`.
+fn file_id(name: &str) -> String {
+    let Some(path) = name.strip_suffix(".md") else { return name.to_owned() };
+    let mut parts = path.rsplit('/');
+    let stem = parts.next().unwrap_or_default();
+    if stem == "SKILL" { parts.next().unwrap_or_default().to_owned() } else { stem.to_owned() }
+}
+
+/// The agents of a list, bare or under `agents`; entries that cannot be read are left out.
+fn agents_of(value: Value) -> Vec<Agent> {
+    let list = match value {
+        Value::Object(mut object) => object.remove("agents").unwrap_or_default(),
+        other => other,
+    };
+    let list = list.as_array().cloned().unwrap_or_default();
+    list.into_iter().filter_map(|agent| serde_json::from_value(agent).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_found_by_its_id_or_its_path() {
+        assert_eq!(file_id("code-review"), "code-review");
+        assert_eq!(file_id("guides/code-review.md"), "code-review");
+        assert_eq!(file_id("skills/pdf/SKILL.md"), "pdf");
+    }
+}

@@ -1,0 +1,153 @@
+//! Cuts files at their headings and finds the sections nearest to a message, by the words they share.
+
+use contracts::graph::{SearchHit, Skill};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A passage under one heading.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Section {
+    /// The file's id.
+    pub file: String,
+    /// The heading; for the text above the first one the file's title.
+    pub heading: String,
+    pub text: String,
+}
+
+/// A section with how well it fits.
+pub(super) struct Scored {
+    pub section: Section,
+    pub score: f64,
+}
+
+/// Sections that teach nothing about the message: lists of examples, pointers elsewhere.
+const PASSED_OVER: &[&str] = &["example", "examples", "see also", "boundaries", "further reading", "links"];
+/// A word in the heading says more than one in the text.
+const HEADING_WEIGHT: f64 = 2.5;
+/// The file's title and keywords say what all of it is about.
+const FILE_WEIGHT: f64 = 0.8;
+/// The search engine has found this very passage.
+const HIT_BONUS: f64 = 1.2;
+
+/// Words so frequent that sharing them means nothing.
+const STOP: &str = " a about after all am an and any are as at be been but by can could did do does doing for from get got had has have he \
+    her here hey hi him his how i if in into is it its just know let like make may me my need no not now of off on one or our out please pls \
+    she should so some tell than that the their them then there these they thing this those to too up us use very want was way we were what \
+    when where which who why will with would you your ";
+
+/// The meaningful words of a text, lower-case, without plural endings.
+pub(super) fn words(text: &str) -> Vec<String> {
+    let lower = text.to_lowercase();
+    let parts = lower.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| word.chars().count() >= 2);
+    parts.filter(|word| !STOP.contains(&format!(" {word} "))).map(stem).collect()
+}
+
+fn stem(word: &str) -> String {
+    let long = word.len() > 4 && word.is_ascii();
+    for ending in ["ing", "ies", "ed", "es", "s"] {
+        if let Some(root) = word.strip_suffix(ending).filter(|root| long && root.len() >= 3 && !word.ends_with("ss")) {
+            return root.trim_end_matches(['e', 'i']).to_owned();
+        }
+    }
+    word.trim_end_matches('e').to_owned()
+}
+
+/// The sections of a file, in order; headings of examples take all below them along.
+pub(super) fn cut(file: &Skill) -> Vec<Section> {
+    let mut sections = Vec::new();
+    let (mut heading, mut text, mut fenced) = (file.title.clone(), String::new(), false);
+    let mut hidden: Option<usize> = None;
+    for line in file.body.lines() {
+        fenced ^= line.trim_start().starts_with("```");
+        let Some((level, title)) = heading_of(line).filter(|_| !fenced) else {
+            if hidden.is_none() {
+                text.push_str(line);
+                text.push('\n');
+            }
+            continue;
+        };
+        push(&mut sections, file, &heading, &text);
+        text.clear();
+        title.clone_into(&mut heading);
+        if hidden.is_none_or(|above| level <= above) {
+            hidden = PASSED_OVER.contains(&title.to_lowercase().as_str()).then_some(level);
+        }
+    }
+    push(&mut sections, file, &heading, &text);
+    sections
+}
+
+fn heading_of(line: &str) -> Option<(usize, &str)> {
+    let level = line.bytes().take_while(|byte| *byte == b'#').count();
+    let title = line.get(level..)?.strip_prefix(' ')?.trim();
+    ((1..=6).contains(&level) && !title.is_empty()).then_some((level, title))
+}
+
+fn push(sections: &mut Vec<Section>, file: &Skill, heading: &str, text: &str) {
+    if !text.trim().is_empty() {
+        sections.push(Section { file: file.id.clone(), heading: heading.to_owned(), text: text.trim().to_owned() });
+    }
+}
+
+/// The sections that share words with the message, best first. Files are given best first.
+pub(super) fn rank(message: &str, files: &[Skill], hits: &[SearchHit]) -> Vec<Scored> {
+    let asked: BTreeSet<String> = words(message).into_iter().collect();
+    let sections: Vec<(usize, Section)> = files.iter().enumerate().flat_map(|(at, file)| cut(file).into_iter().map(move |section| (at, section))).collect();
+    let bags: Vec<BTreeSet<String>> = sections.iter().map(|(_, s)| words(&format!("{} {}", s.heading, s.text)).into_iter().collect()).collect();
+    let rarity: BTreeMap<&String, f64> = asked.iter().map(|word| (word, rarity(word, &bags))).collect();
+    let mut scored: Vec<Scored> = Vec::new();
+    for ((at, section), bag) in sections.into_iter().zip(&bags) {
+        let Some(file) = files.get(at) else { continue };
+        let heading: BTreeSet<String> = words(&section.heading).into_iter().collect();
+        let about: BTreeSet<String> = words(&format!("{} {} {}", file.title, file.keywords.join(" "), file.aliases.join(" "))).into_iter().collect();
+        let sum = |set: &BTreeSet<String>| asked.intersection(set).filter_map(|word| rarity.get(word)).sum::<f64>();
+        let own = sum(bag) + HEADING_WEIGHT * sum(&heading);
+        let hit = hits.iter().any(|hit| hit.id == section.file && hit.heading.as_deref() == Some(section.heading.as_str()));
+        if own > 0.0 {
+            // Later files are a little less likely to be meant.
+            let score = (own + FILE_WEIGHT * sum(&about) + if hit { HIT_BONUS } else { 0.0 }) * 0.93_f64.powi(i32::try_from(at).unwrap_or(i32::MAX));
+            scored.push(Scored { section, score });
+        }
+    }
+    // A stable sort: equal scores keep the order of the files.
+    scored.sort_by(|a, b| b.score.total_cmp(&a.score));
+    scored
+}
+
+/// Near 1 for a word that hardly any section has, small for one that all have.
+fn rarity(word: &String, bags: &[BTreeSet<String>]) -> f64 {
+    let having = bags.iter().filter(|bag| bag.contains(word)).count();
+    (1.0 + (bags.len() as f64 + 1.0) / (having as f64 + 1.0)).ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contracts::graph::SkillKind;
+
+    fn guide(id: &str, body: &str) -> Skill {
+        Skill {
+            id: id.to_owned(), path: format!("guides/{id}.md"), kind: SkillKind::Guide, title: "Title".to_owned(), description: String::new(),
+            keywords: vec![], aliases: vec![], tags: vec![], headings: vec![], related_agents: vec![], body: body.to_owned(), extra: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn examples_and_pointers_are_left_out_with_all_below_them() {
+        let file = guide("g", "Intro.\n\n## One\ntext\n```\n# no heading\n```\n## Examples\n- a\n### More\n- b\n## See also\n- x\n## Two\nend");
+        let headings: Vec<_> = cut(&file).into_iter().map(|s| s.heading).collect();
+        assert_eq!(headings, ["Title", "One", "Two"]);
+    }
+
+    #[test]
+    fn a_rare_word_in_a_heading_wins() {
+        let files = [guide("g", "## Order\nread the login error\n## TypeError in a login flow\ncheck the login session\n## Rest\nnothing")];
+        let ranked = rank("fix the TypeErrors in login", &files, &[]);
+        assert_eq!(ranked.iter().map(|s| s.section.heading.as_str()).collect::<Vec<_>>(), ["TypeError in a login flow", "Order"]);
+    }
+
+    #[test]
+    fn words_meet_in_spite_of_their_endings() {
+        assert_eq!(words("approvals approval approved approve"), ["approval", "approval", "approv", "approv"]);
+        assert_eq!(words("the is of"), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,48 @@
+//! Text cut to size without breaking a character.
+
+/// At most `max` bytes of the beginning, with `…` where something was cut off.
+pub fn clip(text: &str, max: usize) -> String {
+    if text.len() <= max {
+        return text.to_owned();
+    }
+    let room = max.saturating_sub('…'.len_utf8());
+    let end = (0..=room).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    format!("{}…", text.get(..end).unwrap_or_default().trim_end())
+}
+
+/// At most `max` bytes of the end, with `…` where something was cut off.
+pub fn clip_front(text: &str, max: usize) -> String {
+    if text.len() <= max {
+        return text.to_owned();
+    }
+    let start = text.len().saturating_sub(max.saturating_sub('…'.len_utf8()));
+    let start = (start..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+    format!("…{}", text.get(start..).unwrap_or_default().trim_start())
+}
+
+/// Percent-encodes a text for one path segment or query value.
+pub fn encode(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_are_never_broken() {
+        assert_eq!(clip("äöü", 100), "äöü");
+        assert_eq!(clip("äöüß", 7), "äö…");
+        assert_eq!(clip_front("äöüß", 7), "…üß");
+        assert_eq!(clip("abc", 0), "…");
+        assert_eq!(encode("a b/ü~"), "a%20b%2F%C3%BC~");
+    }
+}

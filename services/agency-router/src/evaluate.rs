@@ -1,0 +1,266 @@
+//! `quintet eval`: how well the router does on labelled messages, as figures that a person can check.
+//!
+//! Pure: lines come in as text, time through a closure (seconds since any moment), progress goes out through another.
+
+use crate::model::{Model, TrainingSet};
+use contracts::graph::Graph;
+use metrics::{auroc, calibration_error, confusion, coverage, macro_f1, percentile, worst_errors};
+pub use metrics::{ConfusionPair, Coverage, WorstError};
+use serde::Serialize;
+
+mod metrics;
+
+/// The label that means "none of these".
+pub const OUT_OF_SCOPE: &str = "oos";
+/// Folds when a graph is tested against itself.
+const FOLDS: usize = 5;
+
+/// One labelled message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Case {
+    pub text: String,
+    pub label: String,
+}
+
+/// Why a file of cases cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {message}")]
+pub struct CaseError {
+    /// From 1.
+    pub line: usize,
+    pub message: String,
+}
+
+/// Time and progress, as the caller has them.
+pub struct Surroundings<'a> {
+    /// Seconds since any fixed moment.
+    pub seconds: &'a dyn Fn() -> f64,
+    /// Called with (steps done, steps in all) now and then.
+    pub progress: &'a mut dyn FnMut(usize, usize),
+}
+
+/// The report. Rates are fractions 0–1; what cannot be computed is null.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Share of in-scope lines whose best agent is the right one (whatever the gate says).
+    pub accuracy: Option<f64>,
+    /// The same where a line that the gate turns away counts as routed to the fallback agent.
+    pub accuracy_with_gate: Option<f64>,
+    #[serde(rename = "macroF1")]
+    pub macro_f1: Option<f64>,
+    /// Share of `oos` lines that the gate turns away.
+    pub oos_recall: Option<f64>,
+    /// Probability that an in-scope line gets a higher P(in scope) than an `oos` line.
+    pub oos_auroc: Option<f64>,
+    /// Expected calibration error of the confidence, in-scope lines, 15 equal bins (Guo et al. 2017).
+    pub ece: Option<f64>,
+    pub coverage: Coverage,
+    pub route_micros: RouteMicros,
+    pub model_bytes: usize,
+    pub train_seconds: f64,
+    pub lines: usize,
+    pub oos_lines: usize,
+    pub labels: usize,
+    /// Most frequent mistakes first.
+    pub confusion: Vec<ConfusionPair>,
+    /// Wrong with the highest confidence first.
+    pub worst_errors: Vec<WorstError>,
+}
+
+/// Microseconds to score one message.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct RouteMicros {
+    pub p50: Option<f64>,
+    pub p99: Option<f64>,
+}
+
+/// What the model said to one case.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub text: String,
+    pub label: String,
+    pub predicted: String,
+    pub confidence: f64,
+    pub in_scope: f64,
+    pub refused: bool,
+    pub terms: Vec<String>,
+    pub micros: f64,
+}
+
+impl Outcome {
+    /// Whether the case belongs to an agent.
+    pub fn belongs(&self) -> bool {
+        self.label != OUT_OF_SCOPE
+    }
+    /// Whether the best agent is the right one.
+    pub fn right(&self) -> bool {
+        self.predicted == self.label
+    }
+}
+
+/// Reads one JSON object a line: `text`, and the label under `label_field`. Blank lines are skipped.
+pub fn read_cases(lines: &str, label_field: &str) -> Result<Vec<Case>, CaseError> {
+    let mut cases = Vec::new();
+    for (place, line) in lines.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let wrong = |message: String| CaseError { line: place + 1, message };
+        let value: serde_json::Value = serde_json::from_str(line).map_err(|error| wrong(format!("is not JSON: {error}")))?;
+        let member = |name: &str| value.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
+        let text = member("text").ok_or_else(|| wrong("has no `text`".to_owned()))?;
+        let label = member(label_field).ok_or_else(|| wrong(format!("has no `{label_field}`")))?;
+        cases.push(Case { text, label });
+    }
+    if cases.is_empty() {
+        return Err(CaseError { line: 0, message: "the file holds no line".to_owned() });
+    }
+    Ok(cases)
+}
+
+/// The lines of a training file.
+pub fn training_set(cases: &[Case]) -> TrainingSet {
+    TrainingSet::from_pairs(cases.iter().map(|case| (case.text.as_str(), case.label.as_str())), OUT_OF_SCOPE)
+}
+
+/// Trains on `set` and tests with `cases`; `fallback` is the label that gets what the gate turns away. `None` when the
+/// set has no example.
+pub fn evaluate(set: &TrainingSet, cases: &[Case], fallback: Option<&str>, around: &mut Surroundings<'_>) -> Option<Report> {
+    (around.progress)(0, cases.len() + 1);
+    let start = (around.seconds)();
+    let model = Model::train(set)?;
+    let train_seconds = (around.seconds)() - start;
+    let mut outcomes = Vec::with_capacity(cases.len());
+    for (done, case) in cases.iter().enumerate() {
+        if done % 256 == 0 {
+            (around.progress)(done + 1, cases.len() + 1);
+        }
+        outcomes.push(ask(&model, case, around.seconds));
+    }
+    (around.progress)(cases.len() + 1, cases.len() + 1);
+    Some(report(&outcomes, &model, train_seconds, fallback))
+}
+
+/// Tests a graph against itself: each fifth of the examples is routed by a model that has not seen it. `None` when no
+/// agent has an example.
+pub fn cross_validate(graph: &Graph, around: &mut Surroundings<'_>) -> Option<Report> {
+    let set = TrainingSet::from_graph(graph);
+    let fallback = graph.fallback_agent().map(|agent| agent.id.as_str().to_owned());
+    (around.progress)(0, FOLDS + 1);
+    let start = (around.seconds)();
+    let model = Model::train(&set)?;
+    let train_seconds = (around.seconds)() - start;
+    let mut seen = vec![0usize; set.labels.len()];
+    let folds: Vec<Option<usize>> = set
+        .examples
+        .iter()
+        .map(|example| {
+            let count = seen.get_mut(example.label).filter(|_| example.weight >= 1.0)?;
+            *count += 1;
+            Some(*count % FOLDS)
+        })
+        .collect();
+    let mut outcomes = Vec::new();
+    for fold in 0..FOLDS {
+        (around.progress)(fold + 1, FOLDS + 1);
+        let numbered = || set.examples.iter().zip(&folds);
+        let kept = numbered().filter(|(_, of)| **of != Some(fold)).map(|(example, _)| example.clone()).collect();
+        let Some(other) = Model::train(&TrainingSet { examples: kept, ..set.clone() }) else { continue };
+        for (example, _) in numbered().filter(|(_, of)| **of == Some(fold)) {
+            let label = set.labels.get(example.label).cloned().unwrap_or_default();
+            outcomes.push(ask(&other, &Case { text: example.text.clone(), label }, around.seconds));
+        }
+    }
+    (around.progress)(FOLDS + 1, FOLDS + 1);
+    Some(report(&outcomes, &model, train_seconds, fallback.as_deref()))
+}
+
+fn ask(model: &Model, case: &Case, seconds: &dyn Fn() -> f64) -> Outcome {
+    let start = seconds();
+    let scored = model.score(&case.text);
+    let micros = (seconds() - start) * 1e6;
+    Outcome {
+        text: case.text.clone(),
+        label: case.label.clone(),
+        predicted: model.labels().get(scored.winner).cloned().unwrap_or_default(),
+        confidence: scored.probabilities.get(scored.winner).copied().unwrap_or(0.0),
+        in_scope: scored.in_scope,
+        refused: scored.out_of_scope,
+        terms: scored.winner_terms.into_iter().map(|term| term.text).collect(),
+        micros,
+    }
+}
+
+fn report(outcomes: &[Outcome], model: &Model, train_seconds: f64, fallback: Option<&str>) -> Report {
+    let inside: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.belongs()).collect();
+    let outside: Vec<&Outcome> = outcomes.iter().filter(|outcome| !outcome.belongs()).collect();
+    let share = |part: usize, whole: usize| (whole > 0).then(|| part as f64 / whole as f64);
+    let right_with_gate = |outcome: &&&Outcome| if outcome.refused { fallback == Some(outcome.label.as_str()) } else { outcome.right() };
+    let scores = |of: &[&Outcome]| -> Vec<f64> { of.iter().map(|outcome| outcome.in_scope).collect() };
+    let mut micros: Vec<f64> = outcomes.iter().map(|outcome| outcome.micros).collect();
+    micros.sort_unstable_by(f64::total_cmp);
+    Report {
+        accuracy: share(inside.iter().filter(|outcome| outcome.right()).count(), inside.len()),
+        accuracy_with_gate: share(inside.iter().filter(right_with_gate).count(), inside.len()),
+        macro_f1: macro_f1(&inside),
+        oos_recall: share(outside.iter().filter(|outcome| outcome.refused).count(), outside.len()),
+        oos_auroc: auroc(&scores(&inside), &scores(&outside)),
+        ece: calibration_error(&inside),
+        coverage: coverage(&inside),
+        route_micros: RouteMicros { p50: percentile(&micros, 0.5), p99: percentile(&micros, 0.99) },
+        model_bytes: model.to_bytes().len(),
+        train_seconds,
+        lines: inside.len(),
+        oos_lines: outside.len(),
+        labels: model.labels().len(),
+        confusion: confusion(&inside),
+        worst_errors: worst_errors(outcomes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines() -> String {
+        let mut text = String::new();
+        for n in 0..20 {
+            text += &format!("{{\"text\": \"fix build number {n}\", \"label\": \"codegen\"}}\n{{\"text\": \"scan server number {n}\", \"label\": \"security\"}}\n");
+            text += &format!("{{\"text\": \"plan sprint number {n}\", \"label\": \"pm\"}}\n\n");
+        }
+        text + "{\"text\": \"zebra quilt\", \"label\": \"oos\"}"
+    }
+
+    fn run(test: &str) -> Report {
+        let train = read_cases(&lines(), "label").unwrap();
+        let mut steps = 0;
+        let mut around = Surroundings { seconds: &|| 0.0, progress: &mut |_, _| steps += 1 };
+        let report = evaluate(&training_set(&train), &read_cases(test, "label").unwrap(), None, &mut around).unwrap();
+        assert!(steps >= 2);
+        report
+    }
+
+    #[test]
+    fn easy_lines_are_all_right_and_the_report_has_the_keys_of_the_contract() {
+        let report = run(&lines());
+        assert_eq!(report.accuracy, Some(1.0));
+        assert_eq!(report.macro_f1, Some(1.0));
+        let json = serde_json::to_value(&report).unwrap();
+        for key in ["accuracy", "macroF1", "oosRecall", "oosAuroc", "ece", "coverage", "routeMicros", "modelBytes", "trainSeconds"] {
+            assert!(json.get(key).is_some_and(|value| !value.is_null()), "{key}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_computed_is_null() {
+        let report = run("{\"text\": \"fix it\", \"label\": \"codegen\"}");
+        assert_eq!((report.oos_recall, report.oos_auroc), (None, None));
+        let report = run("{\"text\": \"fix it\", \"label\": \"oos\"}");
+        assert_eq!((report.accuracy, report.ece), (None, None));
+    }
+
+    #[test]
+    fn an_unreadable_line_is_named() {
+        assert_eq!(read_cases("{\"text\":\"a\",\"label\":\"b\"}\nnonsense", "label").unwrap_err().line, 2);
+        let error = read_cases("{\"text\":\"a\",\"label\":\"b\"}", "domain").unwrap_err();
+        assert!(error.message.contains("`domain`"));
+    }
+}

@@ -1,0 +1,207 @@
+//! The routing model: from a message to a probability for each agent, and for "none of these".
+//!
+//! [`features`] turns text into hashed numbers, [`train`] learns weights from the graph's examples, [`calibrate`] makes
+//! probabilities of them, [`weights`] keeps them in bytes, [`explain`] says which words decided. Everything is
+//! deterministic: the same training set gives the same bytes natively and on Workers.
+
+pub mod arithmetic;
+pub mod calibrate;
+pub mod explain;
+pub mod features;
+pub mod train;
+pub mod training_set;
+pub mod weights;
+
+use arithmetic::softmax;
+use calibrate::{Gate, Prepared, calibrate, gate_inputs};
+pub use explain::Term;
+use features::{KnownWords, Rarity, Tokens};
+use train::{Line, Plan, fit};
+pub use training_set::{Example, TrainingSet};
+pub use weights::{ModelError, Weights};
+
+/// Lines marked "none of these" become a class of their own from this many on.
+pub const OUT_OF_SCOPE_MIN: usize = 50;
+/// Below this many lines a class on average, training takes more epochs.
+const FEW_LINES: usize = 50;
+/// Below this many lines in all, three trainings are averaged.
+const TINY_SET: usize = 400;
+
+/// A trained model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    labels: Vec<String>,
+    rarity: Rarity,
+    known: KnownWords,
+    weights: Weights,
+    temperature: f32,
+    gate: Gate,
+    seed: u64,
+}
+
+/// What the model thinks of a message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scored {
+    /// One probability a label, in the order of [`Model::labels`]; they sum to 1 and suppose that the message is in scope.
+    pub probabilities: Vec<f64>,
+    /// Probability that the message is for one of the labels at all, if half of all messages were.
+    pub in_scope: f64,
+    /// Whether `in_scope` lies below the model's threshold.
+    pub out_of_scope: bool,
+    /// Places of the best and the second-best label.
+    pub winner: usize,
+    pub runner_up: Option<usize>,
+    /// What spoke for the winner rather than the runner-up, strongest first.
+    pub winner_terms: Vec<Term>,
+    pub runner_up_terms: Vec<Term>,
+    /// Share of the message's words that no training text held, 0–1.
+    pub unknown_words: f64,
+}
+
+impl Model {
+    /// Learns from a training set; `None` when no label has an example.
+    pub fn train(set: &TrainingSet) -> Option<Self> {
+        let labels = set.labels.len();
+        let with_other = set.out_of_scope.len() >= OUT_OF_SCOPE_MIN;
+        let examples = set.examples.iter().filter(|example| example.label < labels && example.weight > 0.0);
+        let mut texts: Vec<(&str, usize, f32)> = examples.map(|example| (example.text.as_str(), example.label, example.weight)).collect();
+        if texts.is_empty() {
+            return None;
+        }
+        if with_other {
+            texts.extend(set.out_of_scope.iter().map(|text| (text.as_str(), labels, 1.0)));
+        }
+        let plan = plan(labels + usize::from(with_other), texts.len(), set.seed);
+        let tokens: Vec<Tokens> = texts.iter().map(|(text, ..)| Tokens::of(text)).collect();
+        let rarity = Rarity::of(tokens.iter(), plan.bits);
+        let known = KnownWords::of(tokens.iter());
+        let lines: Vec<Prepared> = tokens
+            .into_iter()
+            .zip(&texts)
+            .map(|(tokens, &(_, label, weight))| Prepared { features: rarity.weigh(&tokens).features, tokens, label, weight })
+            .collect();
+        let (temperature, gate) = calibrate(&lines, labels, plan);
+        let training: Vec<Line<'_>> = lines.iter().map(|line| Line { features: &line.features, label: line.label, weight: line.weight }).collect();
+        let weights = Weights::round(&fit(&training, plan));
+        Some(Self { labels: set.labels.clone(), rarity, known, weights, temperature, gate, seed: set.seed })
+    }
+
+    /// The labels, in the order of [`Scored::probabilities`].
+    pub fn labels(&self) -> &[String] {
+        &self.labels
+    }
+
+    /// Scores a message. Any text will do; one without letters or digits is out of scope.
+    pub fn score(&self, text: &str) -> Scored {
+        let tokens = Tokens::of(text);
+        let weighted = self.rarity.weigh(&tokens);
+        let mut logits = self.weights.logits(&weighted.features);
+        let unknown = self.known.unknown_share(&tokens);
+        let inputs = gate_inputs(&logits, self.labels.len(), unknown, tokens.words.len());
+        let in_scope = if tokens.words.is_empty() { 0.0 } else { self.gate.in_scope(&inputs) };
+        logits.truncate(self.labels.len());
+        let (winner, runner_up) = best_two(&logits);
+        logits.iter_mut().for_each(|logit| *logit /= self.temperature);
+        softmax(&mut logits);
+        let terms = explain::explain(self, &tokens, &weighted, winner, runner_up);
+        Scored {
+            probabilities: logits.into_iter().map(f64::from).collect(),
+            in_scope: f64::from(in_scope),
+            out_of_scope: tokens.words.is_empty() || in_scope < self.gate.threshold,
+            winner,
+            runner_up,
+            winner_terms: terms.winner,
+            runner_up_terms: terms.runner_up,
+            unknown_words: f64::from(unknown),
+        }
+    }
+}
+
+/// Places of the largest and the second-largest number.
+fn best_two(logits: &[f32]) -> (usize, Option<usize>) {
+    let (mut winner, mut runner_up) = ((0, f32::MIN), None);
+    for (place, &logit) in logits.iter().enumerate() {
+        if place == 0 || logit > winner.1 {
+            runner_up = (place > 0).then_some(winner);
+            winner = (place, logit);
+        } else if runner_up.is_none_or(|(_, second)| logit > second) {
+            runner_up = Some((place, logit));
+        }
+    }
+    (winner.0, runner_up.map(|(place, _)| place))
+}
+
+fn plan(classes: usize, lines: usize, seed: u64) -> Plan {
+    let few = lines < FEW_LINES * classes;
+    Plan {
+        classes,
+        epochs: if few { 30 } else { 20 },
+        runs: if lines < TINY_SET { 3 } else { 1 },
+        // Twice the buckets is worth 0.3 points where thousands of lines crowd few classes, and nothing elsewhere.
+        bits: if lines > 4000 && classes <= 40 { 15 } else { 14 },
+        seed,
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// Three small agents.
+    pub fn small_set() -> TrainingSet {
+        let lines: [(&str, &[&str]); 3] = [
+            ("codegen", &["fix the failing build", "write a function that parses dates", "refactor the login module", "the unit test is broken", "add a command line flag", "implement retries in the client"]),
+            ("security", &["scan the server for vulnerabilities", "rotate the leaked api key", "is this dependency vulnerable", "audit who has access", "check for exposed secrets", "report the cve to the team"]),
+            ("pm", &["plan the next sprint", "write a ticket for the login bug", "what is the status of the project", "who is assigned to the release", "move the deadline to friday", "summarise the meeting"]),
+        ];
+        let labels = lines.iter().map(|(label, _)| (*label).to_owned()).collect();
+        let of_label = |(label, texts): (usize, &[&str])| -> Vec<Example> { texts.iter().map(|text| Example { text: (*text).to_owned(), label, weight: 1.0 }).collect() };
+        let examples = lines.iter().map(|(_, texts)| *texts).enumerate().flat_map(of_label).collect();
+        TrainingSet { labels, examples, out_of_scope: Vec::new(), seed: 1 }
+    }
+
+    /// A model of three small agents.
+    pub fn small_model() -> Model {
+        Model::train(&small_set()).unwrap()
+    }
+
+    #[test]
+    fn unseen_forms_of_known_words_find_their_agent() {
+        let model = small_model();
+        let scored = model.score("any vulnerability on that server?");
+        assert_eq!(model.labels()[scored.winner], "security");
+        assert!((scored.probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-5);
+        assert!(scored.winner_terms.iter().any(|term| term.text.contains("vulnerability")), "{:?}", scored.winner_terms);
+    }
+
+    #[test]
+    fn training_twice_gives_the_same_bytes_and_another_seed_does_not() {
+        assert_eq!(small_model().to_bytes(), small_model().to_bytes());
+        let other = TrainingSet { seed: 2, ..small_set() };
+        assert_ne!(Model::train(&other).unwrap().to_bytes(), small_model().to_bytes());
+    }
+
+    #[test]
+    fn a_message_without_words_is_out_of_scope() {
+        let scored = small_model().score("?! 🙂");
+        assert!(scored.out_of_scope);
+        assert_eq!((scored.in_scope, scored.unknown_words), (0.0, 1.0));
+    }
+
+    #[test]
+    fn one_label_is_a_model_and_none_is_not() {
+        let set = TrainingSet { labels: vec!["only".into()], examples: vec![Example { text: "do it".into(), label: 0, weight: 1.0 }], ..TrainingSet::default() };
+        let scored = Model::train(&set).unwrap().score("do it now");
+        assert_eq!((scored.winner, scored.runner_up), (0, None));
+        assert!(Model::train(&TrainingSet::default()).is_none());
+    }
+
+    #[test]
+    fn any_script_is_scored_without_panic() {
+        let model = small_model();
+        for text in ["исправь сборку", "修复构建失败", "صلح البناء", "빌드를 고쳐줘", "\u{0}\u{feff}", "𝒻𝒾𝓍 𝒾𝓉", "ẞß", &"a".repeat(16_000), &"é ".repeat(8_000)] {
+            let scored = model.score(text);
+            assert!(scored.probabilities.iter().all(|p| p.is_finite()), "{text}");
+        }
+    }
+}

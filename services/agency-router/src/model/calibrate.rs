@@ -1,0 +1,284 @@
+//! What makes a score a probability: a temperature, and a gate that knows "none of these".
+//!
+//! Both are learned from lines that the scoring model has not seen. Temperature: folds of lines are held out, and the
+//! negative log likelihood of their labels is minimised over T. Gate: whole classes are left out of a training, and a
+//! logistic regression learns to tell their lines (nobody's) from held-out lines of the classes that stayed. So no
+//! out-of-scope example is needed; where there are enough, they join both as a class of their own.
+
+use super::arithmetic::{Random, exp, ln, sigmoid};
+use super::features::{Feature, KnownWords, Tokens};
+use super::train::{Line, Plan, fit};
+
+/// Folds of lines, and groups of classes left out.
+const FOLDS: usize = 5;
+/// Enough held-out lines to stop training further folds.
+const HELD_OUT_ENOUGH: usize = 600;
+/// Share of held-out lines of known classes that the gate may turn away.
+const REFUSED_MAX: f32 = 0.06;
+/// Inputs of the gate.
+pub const GATE_INPUTS: usize = 6;
+
+/// One prepared line of the training set.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    pub tokens: Tokens,
+    pub features: Vec<Feature>,
+    pub label: usize,
+    pub weight: f32,
+}
+
+/// P(in scope) = σ(coefficients · inputs + bias), as if half of all messages were in scope.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gate {
+    pub coefficients: [f32; GATE_INPUTS],
+    pub bias: f32,
+    /// Messages below this P(in scope) go to the fallback agent.
+    pub threshold: f32,
+}
+
+impl Gate {
+    /// For one or two agents, where no class can be left out: share of known words alone decides.
+    pub const fn by_known_words() -> Self {
+        Self { coefficients: [0.0, 0.0, 0.0, -5.0, 0.0, 0.0], bias: 3.0, threshold: 0.3 }
+    }
+    /// P(in scope) of a message with these inputs.
+    pub fn in_scope(&self, inputs: &[f32; GATE_INPUTS]) -> f32 {
+        let sum: f32 = self.coefficients.iter().zip(inputs).map(|(coefficient, input)| coefficient * input).sum();
+        sigmoid(sum + self.bias)
+    }
+}
+
+/// What the gate looks at. `logits` has one number a label and, where there is one, that of "none of these" behind them.
+pub fn gate_inputs(logits: &[f32], labels: usize, unknown_share: f32, words: usize) -> [f32; GATE_INPUTS] {
+    let (mut best, mut second) = (f32::MIN, f32::MIN);
+    for &logit in logits.iter().take(labels) {
+        if logit > best {
+            (best, second) = (logit, best);
+        } else if logit > second {
+            second = logit;
+        }
+    }
+    let margin = if labels > 1 { (best - second).min(20.0) } else { 0.0 };
+    let energy = best + ln(logits.iter().take(labels).map(|logit| exp(logit - best)).sum());
+    let other = logits.get(labels).map_or(0.0, |other| other - best);
+    [best, margin, energy, unknown_share, other, ln(1.0 + words as f32)]
+}
+
+/// The temperature and the gate for a training set of `labels` classes (and one more where `plan.classes` says so).
+pub fn calibrate(lines: &[Prepared], labels: usize, plan: Plan) -> (f32, Gate) {
+    let plan = Plan { runs: 1, ..plan };
+    let folds = assign_folds(lines, plan);
+    let mut rows = Vec::new();
+    let held_out = held_out_scores(lines, &folds, labels, plan, &mut rows);
+    let temperature = fit_temperature(&held_out);
+    if labels < 3 {
+        return (temperature, Gate::by_known_words());
+    }
+    leave_classes_out(lines, &folds, labels, plan, &mut rows);
+    let mut gate = fit_gate(&rows);
+    // From lines held out of the whole set: with classes missing, those that stayed score otherwise.
+    gate.threshold = threshold(&held_out, &gate);
+    (temperature, gate)
+}
+
+/// The fold of each line: round-robin within its class in random order; lines below full weight are never held out.
+fn assign_folds(lines: &[Prepared], plan: Plan) -> Vec<Option<usize>> {
+    let whole = |line: &Prepared| line.weight >= 1.0;
+    let any_whole = lines.iter().any(whole);
+    let mut order: Vec<usize> = (0..lines.len()).collect();
+    Random::new(plan.seed ^ 0xf01d).shuffle(&mut order);
+    let mut counts = vec![0usize; plan.classes];
+    let mut folds = vec![None; lines.len()];
+    for place in order {
+        let Some(line) = lines.get(place).filter(|line| whole(line) || !any_whole) else { continue };
+        if let (Some(count), Some(fold)) = (counts.get_mut(line.label), folds.get_mut(place)) {
+            *fold = Some(*count % FOLDS);
+            *count += 1;
+        }
+    }
+    folds
+}
+
+/// Logits of a held-out line with its label.
+struct HeldOut {
+    logits: Vec<f32>,
+    inputs: [f32; GATE_INPUTS],
+    label: usize,
+}
+
+/// One line for the gate: its inputs, and whether it is in scope.
+struct GateRow {
+    inputs: [f32; GATE_INPUTS],
+    in_scope: bool,
+}
+
+/// A training on some lines, and the others' scores.
+fn scores_of_the_rest(lines: &[Prepared], keep: &dyn Fn(usize, &Prepared) -> bool, ask: &dyn Fn(usize, &Prepared) -> bool, plan: Plan) -> Vec<(usize, Vec<f32>, f32)> {
+    let numbered = || lines.iter().enumerate();
+    let kept: Vec<&Prepared> = numbered().filter(|(place, line)| keep(*place, line)).map(|(_, line)| line).collect();
+    let known = KnownWords::of(kept.iter().map(|line| &line.tokens));
+    let training: Vec<Line<'_>> = kept.iter().map(|line| Line { features: &line.features, label: line.label, weight: line.weight }).collect();
+    let dense = fit(&training, plan);
+    let asked = numbered().filter(|(place, line)| ask(*place, line));
+    asked.map(|(place, line)| (place, dense.logits(&line.features), known.unknown_share(&line.tokens))).collect()
+}
+
+fn held_out_scores(lines: &[Prepared], folds: &[Option<usize>], labels: usize, plan: Plan, rows: &mut Vec<GateRow>) -> Vec<HeldOut> {
+    let mut held_out = Vec::new();
+    let fold_of = |place: usize| folds.get(place).copied().flatten();
+    for fold in 0..FOLDS {
+        let scored = scores_of_the_rest(lines, &|place, _| fold_of(place) != Some(fold), &|place, _| fold_of(place) == Some(fold), plan);
+        for (place, mut logits, unknown) in scored {
+            let Some(line) = lines.get(place) else { continue };
+            let inputs = gate_inputs(&logits, labels, unknown, line.tokens.words.len());
+            if line.label >= labels {
+                rows.push(GateRow { inputs, in_scope: false });
+                continue;
+            }
+            logits.truncate(labels);
+            held_out.push(HeldOut { logits, inputs, label: line.label });
+        }
+        if held_out.len() >= HELD_OUT_ENOUGH {
+            break;
+        }
+    }
+    held_out
+}
+
+fn leave_classes_out(lines: &[Prepared], folds: &[Option<usize>], labels: usize, plan: Plan, rows: &mut Vec<GateRow>) {
+    let groups = FOLDS.min(labels);
+    let mut strangers = 0;
+    for group in 0..groups {
+        let left_out = |line: &Prepared| line.label < labels && line.label % groups == group;
+        let held_out = |place: usize| folds.get(place).copied().flatten();
+        let keep = |place: usize, line: &Prepared| !left_out(line) && held_out(place) != Some(group);
+        let ask = |place: usize, line: &Prepared| held_out(place).is_some_and(|fold| fold == group || left_out(line));
+        for (place, mut logits, unknown) in scores_of_the_rest(lines, &keep, &ask, plan) {
+            let Some(line) = lines.get(place) else { continue };
+            let mut class = 0;
+            // The columns of the left-out classes were never trained: they are no candidates here.
+            logits.retain(|_| {
+                class += 1;
+                class > labels || (class - 1) % groups != group
+            });
+            let remaining = logits.len() - (plan.classes - labels);
+            let inputs = gate_inputs(&logits, remaining, unknown, line.tokens.words.len());
+            let in_scope = line.label < labels && !left_out(line);
+            strangers += usize::from(!in_scope);
+            rows.push(GateRow { inputs, in_scope });
+        }
+        if strangers >= HELD_OUT_ENOUGH {
+            break;
+        }
+    }
+}
+
+/// The T that minimises −Σ ln softmax(logits / T)[label], by golden section over ln T from −3 to 3.
+fn fit_temperature(held_out: &[HeldOut]) -> f32 {
+    if held_out.is_empty() {
+        return 1.0;
+    }
+    let loss = |log_temperature: f32| -> f64 {
+        let scale = exp(-log_temperature);
+        let of_line = |line: &HeldOut| {
+            let top = line.logits.iter().copied().fold(f32::MIN, f32::max);
+            let sum: f32 = line.logits.iter().map(|logit| exp((logit - top) * scale)).sum();
+            let own = line.logits.get(line.label).copied().unwrap_or(top);
+            f64::from(ln(sum) - (own - top) * scale)
+        };
+        held_out.iter().map(of_line).sum()
+    };
+    const GOLDEN: f32 = 0.618_034;
+    let (mut low, mut high) = (-3.0f32, 3.0f32);
+    for _ in 0..24 {
+        let (left, right) = (high - GOLDEN * (high - low), low + GOLDEN * (high - low));
+        if loss(left) < loss(right) { high = right } else { low = left }
+    }
+    exp((low + high) / 2.0)
+}
+
+/// Logistic regression over standardised inputs, both sides weighing the same, by gradient descent with momentum.
+fn fit_gate(rows: &[GateRow]) -> Gate {
+    let inside = rows.iter().filter(|row| row.in_scope).count();
+    let outside = rows.len() - inside;
+    if inside < 5 || outside < 5 {
+        return Gate::by_known_words();
+    }
+    let (means, deviations) = moments(rows);
+    let standardise = |inputs: &[f32; GATE_INPUTS]| {
+        let mut values = *inputs;
+        values.iter_mut().zip(&means).zip(&deviations).for_each(|((value, mean), deviation)| *value = (*value - mean) / deviation);
+        values
+    };
+    let points: Vec<([f32; GATE_INPUTS], f32, f32)> = rows
+        .iter()
+        .map(|row| (standardise(&row.inputs), f32::from(u8::from(row.in_scope)), 0.5 / if row.in_scope { inside } else { outside } as f32))
+        .collect();
+    let mut gate = Gate { coefficients: [0.0; GATE_INPUTS], bias: 0.0, threshold: 0.5 };
+    let mut speed = [0.0f32; GATE_INPUTS + 1];
+    for _ in 0..300 {
+        let mut slopes = [0.0f32; GATE_INPUTS + 1];
+        for (inputs, target, weight) in &points {
+            let error = (gate.in_scope(inputs) - target) * weight;
+            slopes.iter_mut().zip(inputs.iter().chain([&1.0])).for_each(|(slope, input)| *slope += error * input);
+        }
+        let numbers = gate.coefficients.iter_mut().chain([&mut gate.bias]);
+        for ((number, speed), slope) in numbers.zip(&mut speed).zip(slopes) {
+            // The small pull to zero keeps two inputs that say the same from growing against each other.
+            *speed = 0.9 * *speed - 0.5 * (slope + 1e-3 * *number);
+            *number += *speed;
+        }
+    }
+    // Back from standardised inputs to the inputs themselves.
+    for ((coefficient, mean), deviation) in gate.coefficients.iter_mut().zip(&means).zip(&deviations) {
+        *coefficient /= deviation;
+        gate.bias -= *coefficient * mean;
+    }
+    gate
+}
+
+fn moments(rows: &[GateRow]) -> ([f32; GATE_INPUTS], [f32; GATE_INPUTS]) {
+    let count = rows.len() as f32;
+    let (mut means, mut deviations) = ([0.0f32; GATE_INPUTS], [0.0f32; GATE_INPUTS]);
+    for row in rows {
+        means.iter_mut().zip(&row.inputs).for_each(|(mean, input)| *mean += input / count);
+    }
+    for row in rows {
+        let squares = row.inputs.iter().zip(&means).map(|(input, mean)| (input - mean) * (input - mean));
+        deviations.iter_mut().zip(squares).for_each(|(deviation, square)| *deviation += square / count);
+    }
+    // An input that never varies has nothing to say; dividing by 1 leaves its coefficient at 0.
+    deviations.iter_mut().for_each(|deviation| *deviation = if *deviation > 1e-8 { deviation.sqrt() } else { 1.0 });
+    (means, deviations)
+}
+
+/// One half, or lower where one half would turn away more than [`REFUSED_MAX`] of the lines that are in scope.
+fn threshold(held_out: &[HeldOut], gate: &Gate) -> f32 {
+    let mut scores: Vec<f32> = held_out.iter().map(|line| gate.in_scope(&line.inputs)).collect();
+    scores.sort_unstable_by(f32::total_cmp);
+    let place = (scores.len() as f32 * REFUSED_MAX) as usize;
+    scores.get(place).copied().unwrap_or(0.5).min(0.5)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overconfident_logits_get_a_temperature_above_one() {
+        // Logits say 99.99 %, but one in four is wrong.
+        let held_out: Vec<HeldOut> = (0..400).map(|n| HeldOut { logits: vec![10.0, 0.0], inputs: [0.0; GATE_INPUTS], label: usize::from(n % 4 == 0) }).collect();
+        let temperature = fit_temperature(&held_out);
+        let confidence = 1.0 / (1.0 + (-10.0f32 / temperature).exp());
+        assert!((confidence - 0.75).abs() < 0.01, "{temperature} {confidence}");
+    }
+
+    #[test]
+    fn the_gate_separates_weak_from_strong_scores() {
+        let row = |n: usize, in_scope: bool| GateRow { inputs: [if in_scope { 4.0 } else { 1.0 } + (n % 10) as f32 / 10.0, 1.0, 2.0, 0.1, 0.0, 2.0], in_scope };
+        let rows: Vec<GateRow> = (0..100).map(|n| row(n, n % 2 == 0)).collect();
+        let gate = fit_gate(&rows);
+        assert!(gate.in_scope(&[4.5, 1.0, 2.0, 0.1, 0.0, 2.0]) > 0.8);
+        assert!(gate.in_scope(&[1.5, 1.0, 2.0, 0.1, 0.0, 2.0]) < 0.2);
+    }
+}

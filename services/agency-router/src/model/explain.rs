@@ -1,0 +1,74 @@
+//! Why the winner won: the words and pairs that spoke for it rather than for the runner-up, and the other way round.
+//!
+//! The model is linear, so a term's say is exact: Σ over its features of value × (weight for one − weight for the other).
+//! A word answers for its letter sequences too; skip pairs are left out of the account, since nobody can read them.
+
+use super::features::{Block, Tokens, Weighted, pair_bucket, word_bucket};
+use super::Model;
+
+/// Terms listed for a side.
+const TERMS_MAX: usize = 6;
+/// A term must have this share of the strongest one's say.
+const SHARE_MIN: f32 = 0.15;
+
+/// A word or pair of the message and how much it spoke for its side, in logits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Term {
+    pub text: String,
+    pub weight: f32,
+}
+
+/// Terms for the winner and for the runner-up, strongest first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Explanation {
+    pub winner: Vec<Term>,
+    pub runner_up: Vec<Term>,
+}
+
+/// Where a term stands in the message: one word, or a word and the next.
+struct Say {
+    first: usize,
+    words: usize,
+    weight: f32,
+}
+
+/// Explains the winner against the runner-up (or against nothing, where there is one class only).
+pub fn explain(model: &Model, tokens: &Tokens, weighted: &Weighted, winner: usize, runner_up: Option<usize>) -> Explanation {
+    let contrast = |bucket: u16| model.weights.weight(bucket, winner) - runner_up.map_or(0.0, |class| model.weights.weight(bucket, class));
+    let say = |block: Block, bucket: u16| {
+        let bucket = model.rarity.fit(bucket);
+        weighted.value(block, bucket) * contrast(bucket)
+    };
+    let mut says = Vec::with_capacity(tokens.words.len() * 2);
+    let (mut letters, mut before) = (Vec::new(), None);
+    for (place, word) in tokens.words.iter().enumerate() {
+        letters.clear();
+        tokens.letter_buckets(word, &mut letters);
+        let own = say(Block::Words, word_bucket(word)) + letters.iter().map(|&bucket| say(Block::Letters, bucket)).sum::<f32>();
+        says.push(Say { first: place, words: 1, weight: own });
+        if let Some(before) = before {
+            says.push(Say { first: place - 1, words: 2, weight: say(Block::Pairs, pair_bucket(before, word.hash)) });
+        }
+        before = Some(word.hash);
+    }
+    says.sort_unstable_by(|a, b| b.weight.total_cmp(&a.weight).then(a.first.cmp(&b.first)));
+    let winner = strongest(tokens, says.iter().map(|say| (say, say.weight)));
+    let runner_up = strongest(tokens, says.iter().rev().map(|say| (say, -say.weight)));
+    Explanation { winner, runner_up }
+}
+
+fn strongest<'a>(tokens: &Tokens, says: impl Iterator<Item = (&'a Say, f32)>) -> Vec<Term> {
+    let mut terms: Vec<Term> = Vec::new();
+    for (say, weight) in says.take_while(|(_, weight)| *weight > 0.0) {
+        let floor = terms.first().map_or(0.0, |top| top.weight * SHARE_MIN);
+        if terms.len() == TERMS_MAX || weight < floor {
+            break;
+        }
+        let words: Vec<String> = tokens.words.iter().skip(say.first).take(say.words).map(|word| tokens.text(word)).collect();
+        let text = words.join(" ");
+        if terms.iter().all(|term| term.text != text) {
+            terms.push(Term { text, weight });
+        }
+    }
+    terms
+}

@@ -1,0 +1,212 @@
+//! The model at rest: one byte a weight, a versioned header, a checksum, and no byte trusted.
+//!
+//! Layout, little endian: `QTRM`, version u16, bits u8, classes u16, labels u16, seed u64, temperature f32, the gate,
+//! labels (u16 length, UTF-8), rarity steps (2^bits), known words (2^13 bytes), per class a scale and a bias (f32), the
+//! weights (2^bits × classes, i8), FNV-1a 64 of all that.
+#![expect(clippy::indexing_slicing, reason = "rows are cut at multiples of `classes` from a table of 2^bits × classes, checked on reading")]
+
+use super::calibrate::{GATE_INPUTS, Gate};
+use super::features::{BITS, Feature, KNOWN_BITS, KnownWords, Rarity};
+use super::train::Dense;
+use super::Model;
+
+const MAGIC: &[u8; 4] = b"QTRM";
+const VERSION: u16 = 1;
+const CLASSES_MAX: usize = 2000;
+
+/// Weights as whole numbers from −127 to 127, with one scale a class.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weights {
+    pub scales: Vec<f32>,
+    pub bias: Vec<f32>,
+    pub values: Vec<i8>,
+}
+
+impl Weights {
+    /// Rounds trained weights.
+    pub fn round(dense: &Dense) -> Self {
+        let classes = dense.classes;
+        let mut tops = vec![f32::MIN_POSITIVE; classes];
+        for row in dense.weights.chunks_exact(dense.stride) {
+            tops.iter_mut().zip(row).for_each(|(top, weight)| *top = top.max(weight.abs()));
+        }
+        let scales: Vec<f32> = tops.iter().map(|top| top / 127.0).collect();
+        let rows = dense.weights.chunks_exact(dense.stride);
+        let values = rows.flat_map(|row| row.iter().zip(&scales).map(|(weight, scale)| (weight / scale).round() as i8)).collect();
+        Self { scales, bias: dense.bias.iter().copied().take(classes).collect(), values }
+    }
+
+    /// Logits of a message, before temperature.
+    pub fn logits(&self, features: &[Feature]) -> Vec<f32> {
+        let classes = self.scales.len();
+        let mut sums = vec![0.0f32; classes];
+        for &(bucket, value) in features {
+            let start = usize::from(bucket) * classes;
+            sums.iter_mut().zip(&self.values[start..start + classes]).for_each(|(sum, &weight)| *sum += value * f32::from(weight));
+        }
+        sums.iter_mut().zip(&self.scales).zip(&self.bias).for_each(|((sum, scale), bias)| *sum = *sum * scale + bias);
+        sums
+    }
+
+    /// The weight of one bucket for one class.
+    pub fn weight(&self, bucket: u16, class: usize) -> f32 {
+        let value = self.values.get(usize::from(bucket) * self.scales.len() + class).copied().unwrap_or(0);
+        f32::from(value) * self.scales.get(class).copied().unwrap_or(0.0)
+    }
+}
+
+/// Why bytes are no model.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ModelError {
+    #[error("these bytes are not a routing model")]
+    NotAModel,
+    #[error("the model has format {0}; this version reads format {VERSION}")]
+    OtherVersion(u16),
+    #[error("the model is damaged: {0}")]
+    Damaged(&'static str),
+}
+
+impl Model {
+    /// The model as bytes, to be stored beside its graph.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.weights.values.len() + self.rarity.steps.len() + KNOWN_BITS / 8 + 4096);
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.push(self.rarity.bits as u8);
+        bytes.extend_from_slice(&(self.weights.scales.len() as u16).to_le_bytes());
+        bytes.extend_from_slice(&(self.labels.len() as u16).to_le_bytes());
+        bytes.extend_from_slice(&self.seed.to_le_bytes());
+        let gate = self.gate.coefficients.iter().chain([&self.gate.bias, &self.gate.threshold]);
+        [self.temperature].iter().chain(gate).for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
+        for label in &self.labels {
+            bytes.extend_from_slice(&(label.len() as u16).to_le_bytes());
+            bytes.extend_from_slice(label.as_bytes());
+        }
+        bytes.extend_from_slice(&self.rarity.steps);
+        self.known.bits.iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
+        self.weights.scales.iter().chain(&self.weights.bias).for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
+        bytes.extend(self.weights.values.iter().map(|&weight| weight as u8));
+        let sum = checksum(&bytes);
+        bytes.extend_from_slice(&sum.to_le_bytes());
+        bytes
+    }
+
+    /// Reads what [`Model::to_bytes`] wrote; anything else is an error, never a panic.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ModelError> {
+        let (body, sum) = bytes.split_last_chunk::<8>().ok_or(ModelError::NotAModel)?;
+        let mut reader = Reader(body);
+        if reader.take(4)? != MAGIC {
+            return Err(ModelError::NotAModel);
+        }
+        let version = reader.u16()?;
+        if version != VERSION {
+            return Err(ModelError::OtherVersion(version));
+        }
+        if checksum(body) != u64::from_le_bytes(*sum) {
+            return Err(ModelError::Damaged("its checksum does not fit"));
+        }
+        let bits = u32::from(reader.array::<1>()?[0]);
+        let (classes, count) = (usize::from(reader.u16()?), usize::from(reader.u16()?));
+        let sizes_fit = BITS.contains(&bits) && (1..=CLASSES_MAX).contains(&classes) && (count == classes || count + 1 == classes);
+        if !sizes_fit || count == 0 {
+            return Err(ModelError::Damaged("its sizes are out of bounds"));
+        }
+        let seed = u64::from_le_bytes(reader.array()?);
+        let temperature = reader.number()?;
+        if temperature <= 0.0 {
+            return Err(ModelError::Damaged("its temperature is not positive"));
+        }
+        let coefficients: [f32; GATE_INPUTS] = reader.numbers(GATE_INPUTS)?.try_into().map_err(|_| ModelError::Damaged("its gate"))?;
+        let gate = Gate { coefficients, bias: reader.number()?, threshold: reader.number()? };
+        let labels = (0..count).map(|_| reader.label()).collect::<Result<Vec<_>, _>>()?;
+        let rarity = Rarity { bits, steps: reader.take(1 << bits)?.to_vec() };
+        let known = reader.take(KNOWN_BITS / 8)?.chunks_exact(8).map(|chunk| chunk.iter().rev().fold(0u64, |word, &byte| word << 8 | u64::from(byte)));
+        let known = KnownWords { bits: known.collect() };
+        let (scales, bias) = (reader.numbers(classes)?, reader.numbers(classes)?);
+        let values = reader.take(classes << bits)?.iter().map(|&byte| byte as i8).collect();
+        if !reader.0.is_empty() {
+            return Err(ModelError::Damaged("there is something behind its end"));
+        }
+        Ok(Self { labels, rarity, known, weights: Weights { scales, bias, values }, temperature, gate, seed })
+    }
+}
+
+/// What is left to read.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, count: usize) -> Result<&'a [u8], ModelError> {
+        let (head, rest) = self.0.split_at_checked(count).ok_or(ModelError::Damaged("it ends too early"))?;
+        self.0 = rest;
+        Ok(head)
+    }
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], ModelError> {
+        self.take(N)?.try_into().map_err(|_| ModelError::Damaged("it ends too early"))
+    }
+    fn u16(&mut self) -> Result<u16, ModelError> {
+        self.array().map(u16::from_le_bytes)
+    }
+    fn number(&mut self) -> Result<f32, ModelError> {
+        let number = f32::from_le_bytes(self.array()?);
+        if number.is_finite() { Ok(number) } else { Err(ModelError::Damaged("a number is not finite")) }
+    }
+    fn numbers(&mut self, count: usize) -> Result<Vec<f32>, ModelError> {
+        (0..count).map(|_| self.number()).collect()
+    }
+    fn label(&mut self) -> Result<String, ModelError> {
+        let length = usize::from(self.u16()?);
+        let text = std::str::from_utf8(self.take(length)?);
+        text.map(str::to_owned).map_err(|_| ModelError::Damaged("a label is not UTF-8"))
+    }
+}
+
+/// FNV-1a over eight bytes at a time: it guards against truncation and bit rot, not against people.
+fn checksum(bytes: &[u8]) -> u64 {
+    bytes.chunks(8).fold(0xcbf2_9ce4_8422_2325, |hash, chunk| {
+        let word = chunk.iter().fold(0u64, |word, &byte| word << 8 | u64::from(byte));
+        (hash ^ word).wrapping_mul(0x0100_0000_01b3).rotate_left(17)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::tests::small_model;
+
+    #[test]
+    fn a_model_survives_its_bytes() {
+        let model = small_model();
+        let again = Model::from_bytes(&model.to_bytes()).unwrap();
+        assert_eq!(again, model);
+        assert_eq!(again.to_bytes(), model.to_bytes());
+    }
+
+    #[test]
+    fn damaged_bytes_are_refused_and_never_panic() {
+        let bytes = small_model().to_bytes();
+        for cut in [0, 1, 7, 8, 12, 30, 100, 5000, bytes.len() - 1] {
+            assert!(Model::from_bytes(&bytes[..cut]).is_err(), "{cut}");
+        }
+        for place in (0..400).chain((400..bytes.len()).step_by(997)) {
+            let mut bad = bytes.clone();
+            bad[place] ^= 0x55;
+            assert!(Model::from_bytes(&bad).is_err(), "{place}");
+        }
+    }
+
+    #[test]
+    fn lying_headers_with_a_right_checksum_are_refused() {
+        let bytes = small_model().to_bytes();
+        for place in 4..120 {
+            for value in [0, 0x7f, 0xff] {
+                let mut bad = bytes[..bytes.len() - 8].to_vec();
+                bad[place] = value;
+                let sum = checksum(&bad);
+                bad.extend_from_slice(&sum.to_le_bytes());
+                if let Ok(model) = Model::from_bytes(&bad) {
+                    model.score("fix the build");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! One decision, in the order of the design: named outright, follow-up, content with its gate, then the pool.
+//!
+//! Pure: graph, model, pool and time come in; agent, confidence and a sentence for each step that decided go out.
+
+pub mod content;
+pub mod follow_up;
+pub mod mention;
+
+use crate::complexity::{Judged, judge};
+use crate::fallback::{Obstacle, fallback_id, stand_in};
+use crate::model::Model;
+use crate::pool::Pool;
+use content::{Content, Leanings, weigh};
+use contracts::AgentId;
+use contracts::graph::{Agent, Complexity, Graph};
+use contracts::routing::{Alternative, RouteRequest};
+
+/// Confidence that an agent named by the sender is the right one.
+const NAMED: f64 = 1.0;
+/// The same for a follow-up phrase, and for a message that is merely short and weak. Set by judgement until the audit
+/// log holds enough feedback to measure them.
+const FOLLOW_UP: f64 = 0.9;
+const SHORT_AND_WEAK: f64 = 0.7;
+/// A short message with less than this goes on with the last agent.
+const WEAK: f64 = 0.6;
+/// A person should choose when the best has less than this …
+const CHOICE_BELOW: f64 = 0.6;
+/// … and leads by less than this.
+const CHOICE_LEAD: f64 = 0.15;
+/// Alternatives listed, and the probability from which they are.
+const ALTERNATIVES_MAX: usize = 3;
+const ALTERNATIVE_MIN: f64 = 0.01;
+
+/// What a decision is made from.
+#[derive(Clone, Copy)]
+pub struct World<'a> {
+    pub graph: &'a Graph,
+    pub model: Option<&'a Model>,
+    pub pool: &'a Pool,
+    pub now_ms: i64,
+}
+
+/// Who gets the message and why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    pub agent: AgentId,
+    /// Probability that `agent` is right, 0–1.
+    pub confidence: f64,
+    pub complexity: Complexity,
+    pub complexity_reasons: Vec<String>,
+    /// One sentence a step.
+    pub steps: Vec<String>,
+    pub matched_keywords: Vec<String>,
+    pub alternatives: Vec<Alternative>,
+    pub fallback: bool,
+    pub out_of_scope: bool,
+    pub needs_choice: bool,
+    pub skill_files: Vec<String>,
+    /// What the model said, also where something before it decided.
+    pub content: Option<Content>,
+}
+
+/// Decides. Of the request, the members for internal callers count here: drop them before where they must not.
+pub fn decide(request: &RouteRequest, world: World<'_>) -> Decision {
+    let judged = judge(&request.message);
+    let complexity = request.complexity.unwrap_or(judged.complexity);
+    let leanings = Leanings { channel: request.channel.as_deref(), complexity, complexity_stated: request.complexity.is_some() };
+    let content = world.model.and_then(|model| weigh(model, world.graph, &request.message, leanings));
+    let named = by_name(request, world).or_else(|| by_conversation(request, world, content.as_ref()));
+    let chosen = named.unwrap_or_else(|| by_content(world, content.as_ref()));
+    into_decision(chosen, content, request, world, judged)
+}
+
+/// The outcome of steps 1 to 4.
+struct Chosen {
+    agent: AgentId,
+    confidence: f64,
+    step: String,
+    out_of_scope: bool,
+    /// Whether alternatives may make a person choose.
+    by_content: bool,
+}
+
+fn by_name(request: &RouteRequest, world: World<'_>) -> Option<Chosen> {
+    let (agent, written) = mention::mentioned(world.graph, &request.message)?;
+    let step = format!("The message names {} ({}).", agent.id, shorten(written));
+    Some(Chosen { agent: agent.id.clone(), confidence: NAMED, step, out_of_scope: false, by_content: false })
+}
+
+fn by_conversation(request: &RouteRequest, world: World<'_>, content: Option<&Content>) -> Option<Chosen> {
+    let agent = world.graph.agent(request.sticky_agent.as_ref()?)?;
+    let chosen = |confidence: f64, step: String| Chosen { agent: agent.id.clone(), confidence, step, out_of_scope: false, by_content: false };
+    if follow_up::is_follow_up(&request.message) {
+        return Some(chosen(FOLLOW_UP, format!("The message follows up on the conversation with {}.", agent.id)));
+    }
+    let weak = content.is_none_or(|content| content.out_of_scope || content.ranked.first().is_none_or(|(_, best)| *best < WEAK));
+    let step = || format!("The message is short and says little by itself, so it stays with {}, which answered last.", agent.id);
+    (weak && follow_up::is_short(&request.message)).then(|| chosen(SHORT_AND_WEAK, step()))
+}
+
+fn by_content(world: World<'_>, content: Option<&Content>) -> Chosen {
+    let fallback = fallback_id(world.graph);
+    let Some(content) = content else {
+        let step = if world.graph.version.is_none() { "No skill graph is published" } else { "No agent of the graph has anything to learn from" };
+        return Chosen { step: format!("{step}, so {fallback} answers."), agent: fallback, confidence: 0.0, out_of_scope: true, by_content: false };
+    };
+    if content.out_of_scope {
+        // Right when nobody is meant, or when the fallback agent itself is.
+        let confidence = (1.0 - content.in_scope) + content.in_scope * content.probability(&fallback);
+        let step = format!("The words fit no agent well (probability that they fit any: {}), so it goes to {fallback}.", percent(content.in_scope));
+        return Chosen { agent: fallback, confidence, step, out_of_scope: true, by_content: true };
+    }
+    let (agent, confidence) = content.ranked.first().cloned().unwrap_or((fallback, 0.0));
+    let step = content_step(content, &agent, confidence);
+    Chosen { agent, confidence, step, out_of_scope: false, by_content: true }
+}
+
+fn content_step(content: &Content, agent: &AgentId, confidence: f64) -> String {
+    let terms: Vec<String> = content.winner_terms.iter().take(3).map(|term| format!("“{}”", term.text)).collect();
+    let speak = match terms.as_slice() {
+        [] => "The message as a whole speaks".to_owned(),
+        [one] => format!("{one} speaks"),
+        _ => format!("{} speak", terms.join(", ")),
+    };
+    let mut step = format!("{speak} for {agent} ({})", percent(confidence));
+    if let Some((other, probability)) = content.ranked.get(1) {
+        step += &format!(" rather than {other} ({})", percent(*probability));
+    }
+    if let Some(overruled) = &content.overruled {
+        step += &format!("; by words alone it would have been {overruled}, but complexity and channel tip the balance");
+    }
+    step + "."
+}
+
+/// Step 5: the pool has the last word; then everything is put together.
+fn into_decision(chosen: Chosen, content: Option<Content>, request: &RouteRequest, world: World<'_>, judged: Judged) -> Decision {
+    let obstacle = |agent: &Agent| obstacle(agent, request, world);
+    let ranked = content.as_ref().map_or(&[][..], |content| &content.ranked);
+    let mut steps = vec![chosen.step];
+    let found = world.graph.agent(&chosen.agent).and_then(obstacle);
+    let (mut agent, mut confidence) = (chosen.agent.clone(), chosen.confidence);
+    if let Some(why) = found {
+        agent = stand_in(world.graph, &chosen.agent, ranked, &obstacle);
+        let nobody = world.graph.agent(&agent).and_then(obstacle).is_some();
+        let ending = if nobody { "and nobody else is free either, so it goes to" } else { "so it goes to" };
+        steps.push(format!("But {} {}, {ending} {agent}.", chosen.agent, why.phrase()));
+        if agent != chosen.agent {
+            confidence = content.as_ref().map_or(0.0, |content| content.probability(&agent));
+        }
+    }
+    let others = ranked.iter().filter(|(id, probability)| *id != agent && *id != chosen.agent && *probability >= ALTERNATIVE_MIN);
+    let free = others.filter(|(id, _)| world.graph.agent(id).is_some_and(|agent| obstacle(agent).is_none()));
+    let alternatives: Vec<Alternative> = free.take(ALTERNATIVES_MAX).map(|(id, confidence)| Alternative { agent: id.clone(), confidence: *confidence }).collect();
+    let second = alternatives.first().map_or(0.0, |other| other.confidence);
+    let needs_choice = chosen.by_content && !chosen.out_of_scope && found.is_none() && confidence < CHOICE_BELOW && confidence - second < CHOICE_LEAD;
+    if let Some(other) = alternatives.first().filter(|_| needs_choice) {
+        steps.push(format!("{} is almost as likely: a person should choose.", other.agent));
+    }
+    let winner_terms = content.iter().filter(|_| chosen.by_content && !chosen.out_of_scope).flat_map(|content| &content.winner_terms);
+    Decision {
+        skill_files: skill_files(world.graph, &agent, request.channel.as_deref()),
+        matched_keywords: winner_terms.map(|term| term.text.clone()).collect(),
+        fallback: found.is_some(),
+        out_of_scope: chosen.out_of_scope,
+        complexity_reasons: if request.complexity.is_some() { vec!["stated by the caller".to_owned()] } else { judged.reasons },
+        agent,
+        confidence,
+        complexity: request.complexity.unwrap_or(judged.complexity),
+        steps,
+        alternatives,
+        needs_choice,
+        content,
+    }
+}
+
+fn obstacle(agent: &Agent, request: &RouteRequest, world: World<'_>) -> Option<Obstacle> {
+    if request.public_only && !agent.public {
+        Some(Obstacle::NotPublic)
+    } else if request.exclude.contains(&agent.id) {
+        Some(Obstacle::Excluded)
+    } else if !world.pool.available(&agent.id, world.now_ms) {
+        Some(Obstacle::Down)
+    } else {
+        None
+    }
+}
+
+/// Paths of the files that the decision rests on: the agent's, and the channel's where the graph has one.
+fn skill_files(graph: &Graph, agent: &AgentId, channel: Option<&str>) -> Vec<String> {
+    let agent = graph.agent(agent).map(|agent| agent.skill.as_str());
+    let channel = channel.and_then(|name| graph.channels.iter().find(|channel| channel.id.eq_ignore_ascii_case(name)));
+    let ids = agent.into_iter().chain(channel.map(|channel| channel.skill.as_str()));
+    ids.filter_map(|id| graph.skill(id)).map(|skill| skill.path.clone()).collect()
+}
+
+fn percent(probability: f64) -> String {
+    match probability * 100.0 {
+        share if share < 1.0 => "below 1 %".to_owned(),
+        share => format!("{share:.0} %"),
+    }
+}
+
+/// A word of the message for the reason, cut where it is long.
+fn shorten(word: &str) -> String {
+    word.chars().take(40).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+//! Step 3 and 4: what the model makes of the words, complexity and channel added as log-odds, and the gate.
+
+use crate::model::{Model, Term};
+use contracts::AgentId;
+use contracts::graph::{Agent, Complexity, Graph};
+
+/// Log-odds for an agent made for the complexity that the caller stated, and against one made for another.
+const COMPLEXITY_STATED: f64 = 0.5;
+/// The same where the router judged the complexity itself.
+const COMPLEXITY_JUDGED: f64 = 0.15;
+/// Log-odds for an agent that names the channel, and against one that names others only.
+const CHANNEL: f64 = 0.2;
+
+/// What enters beside the words.
+#[derive(Clone, Copy, Debug)]
+pub struct Leanings<'a> {
+    pub channel: Option<&'a str>,
+    pub complexity: Complexity,
+    pub complexity_stated: bool,
+}
+
+/// The agents by probability, best first, and what the gate says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Content {
+    pub ranked: Vec<(AgentId, f64)>,
+    pub in_scope: f64,
+    pub out_of_scope: bool,
+    pub winner_terms: Vec<Term>,
+    pub runner_up_terms: Vec<Term>,
+    pub unknown_words: f64,
+    /// The best agent by words alone, where complexity or channel changed it.
+    pub overruled: Option<AgentId>,
+}
+
+impl Content {
+    /// The probability of an agent; 0 for one the model does not know.
+    pub fn probability(&self, agent: &AgentId) -> f64 {
+        self.ranked.iter().find(|(id, _)| id == agent).map_or(0.0, |(_, probability)| *probability)
+    }
+}
+
+/// Scores a message. `None` when the model knows no agent of the graph.
+pub fn weigh(model: &Model, graph: &Graph, message: &str, leanings: Leanings<'_>) -> Option<Content> {
+    let scored = model.score(message);
+    let known: Vec<(&Agent, f64)> = model
+        .labels()
+        .iter()
+        .zip(&scored.probabilities)
+        .filter_map(|(label, probability)| Some((graph.agents.iter().find(|agent| agent.id.as_str() == label)?, *probability)))
+        .collect();
+    let by_words = known.iter().max_by(|a, b| a.1.total_cmp(&b.1)).map(|(agent, _)| agent.id.clone())?;
+    // p·e^x over their sum: adding log-odds x and making probabilities of it again.
+    let mut ranked: Vec<(AgentId, f64)> =
+        known.iter().map(|(agent, probability)| (agent.id.clone(), probability.max(1e-12) * log_odds(agent, leanings).exp())).collect();
+    let total: f64 = ranked.iter().map(|(_, weight)| weight).sum();
+    ranked.iter_mut().for_each(|(_, weight)| *weight /= total);
+    ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let best = ranked.first().map(|(id, _)| id.clone())?;
+    let overruled = (best != by_words).then_some(by_words);
+    // The terms were found for the model's own order; when that changed, the sides change too.
+    let (winner_terms, runner_up_terms) =
+        if overruled.is_none() { (scored.winner_terms, scored.runner_up_terms) } else { (scored.runner_up_terms, scored.winner_terms) };
+    Some(Content {
+        ranked,
+        in_scope: scored.in_scope,
+        out_of_scope: scored.out_of_scope,
+        winner_terms,
+        runner_up_terms,
+        unknown_words: scored.unknown_words,
+        overruled,
+    })
+}
+
+/// The sum of what complexity and channel say for an agent.
+pub fn log_odds(agent: &Agent, leanings: Leanings<'_>) -> f64 {
+    let strength = if leanings.complexity_stated { COMPLEXITY_STATED } else { COMPLEXITY_JUDGED };
+    let complexity = match agent.complexity.as_slice() {
+        [] => 0.0,
+        list if list.contains(&leanings.complexity) => strength,
+        _ => -strength,
+    };
+    let channel = match (leanings.channel, agent.related_channels.as_slice()) {
+        (None, _) | (_, []) => 0.0,
+        (Some(channel), list) if list.iter().any(|name| name.eq_ignore_ascii_case(channel)) => CHANNEL,
+        _ => -CHANNEL,
+    };
+    complexity + channel
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::TrainingSet;
+    use crate::samples::graph;
+
+    #[test]
+    fn probabilities_stay_probabilities_after_leaning() {
+        let graph = graph();
+        let model = Model::train(&TrainingSet::from_graph(&graph)).unwrap();
+        let leanings = Leanings { channel: Some("telegram"), complexity: Complexity::Complex, complexity_stated: true };
+        let content = weigh(&model, &graph, "fix the failing build", leanings).unwrap();
+        assert!((content.ranked.iter().map(|(_, p)| p).sum::<f64>() - 1.0).abs() < 1e-9);
+        assert_eq!(content.ranked[0].0.as_str(), "codegen");
+    }
+
+    #[test]
+    fn an_agent_without_preferences_is_neither_favoured_nor_disfavoured() {
+        let mut agent = graph().agents.remove(0);
+        agent.complexity.clear();
+        agent.related_channels.clear();
+        let leanings = Leanings { channel: Some("web"), complexity: Complexity::Simple, complexity_stated: true };
+        assert_eq!(log_odds(&agent, leanings), 0.0);
+        agent.complexity.push(Complexity::Simple);
+        assert_eq!(log_odds(&agent, leanings), COMPLEXITY_STATED);
+        agent.related_channels.push("slack".to_owned());
+        assert_eq!(log_odds(&agent, leanings), COMPLEXITY_STATED - CHANNEL);
+    }
+}

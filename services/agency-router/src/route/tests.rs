@@ -1,0 +1,129 @@
+//! The order of decision, step by step, on a small graph.
+
+use super::*;
+use crate::model::TrainingSet;
+use crate::samples::graph;
+use contracts::routing::{OutcomeReport, PoolOutcome};
+
+fn model() -> Model {
+    Model::train(&TrainingSet::from_graph(&graph())).unwrap()
+}
+
+fn ask(message: &str) -> RouteRequest {
+    RouteRequest { message: message.to_owned(), ..RouteRequest::default() }
+}
+
+fn decide_with(request: &RouteRequest, pool: &Pool) -> Decision {
+    let (graph, model) = (graph(), model());
+    decide(request, World { graph: &graph, model: Some(&model), pool, now_ms: 1_000 })
+}
+
+fn route(request: &RouteRequest) -> Decision {
+    decide_with(request, &Pool::default())
+}
+
+fn down(agents: &[&str]) -> Pool {
+    let mut pool = Pool::default();
+    for agent in agents {
+        (0..3).for_each(|_| pool.apply(&OutcomeReport { agent: AgentId::from(*agent), outcome: PoolOutcome::Failed, latency_ms: None }, 1_000, 0.5));
+    }
+    pool
+}
+
+#[test]
+fn content_finds_the_agent_and_says_which_words_spoke_for_it() {
+    let decision = route(&ask("scan the server for vulnerabilities"));
+    assert_eq!(decision.agent.as_str(), "security");
+    assert!(decision.steps[0].contains("security (") && decision.steps[0].contains('“'), "{:?}", decision.steps);
+    assert!(decision.matched_keywords.iter().any(|term| term.contains("vulnerab") || term.contains("scan")), "{:?}", decision.matched_keywords);
+    assert!(decision.confidence > 0.3 && decision.confidence <= 1.0);
+    assert_eq!(decision.skill_files, ["agents/agent-security.md"]);
+    assert!(!decision.fallback && !decision.out_of_scope);
+}
+
+#[test]
+fn a_mention_goes_before_content() {
+    let decision = route(&ask("@pm scan the server for vulnerabilities"));
+    assert_eq!((decision.agent.as_str(), decision.confidence), ("pm", 1.0));
+    assert_eq!(decision.steps, ["The message names pm (@pm)."]);
+}
+
+#[test]
+fn a_follow_up_stays_with_the_agent_of_the_conversation() {
+    let request = RouteRequest { sticky_agent: Some(AgentId::from("codegen")), ..ask("yes, do it") };
+    assert_eq!(route(&request).agent.as_str(), "codegen");
+    let other = RouteRequest { message: "scan the server for vulnerabilities and leaked keys".to_owned(), ..request };
+    assert_eq!(route(&other).agent.as_str(), "security");
+}
+
+#[test]
+fn what_fits_nobody_goes_to_the_fallback_agent() {
+    let decision = route(&ask("qwxz blorf zzyq"));
+    assert_eq!(decision.agent.as_str(), "assistant");
+    assert!(decision.out_of_scope && !decision.needs_choice, "{:?}", decision.steps);
+}
+
+#[test]
+fn the_related_agent_stands_in_for_one_that_is_down() {
+    let decision = decide_with(&ask("fix the failing build in the parser"), &down(&["codegen"]));
+    assert_eq!(decision.agent.as_str(), "security");
+    assert!(decision.fallback);
+    assert!(decision.steps[1].contains("codegen is down, so it goes to security"), "{:?}", decision.steps);
+    let decision = decide_with(&ask("@codegen go"), &down(&["codegen", "security"]));
+    assert_eq!(decision.agent.as_str(), "assistant");
+}
+
+#[test]
+fn an_agent_is_named_even_when_all_are_down() {
+    let decision = decide_with(&ask("fix the failing build in the parser"), &down(&["codegen", "security", "pm", "assistant"]));
+    assert_eq!(decision.agent.as_str(), "assistant");
+    assert!(decision.steps[1].contains("nobody else is free"), "{:?}", decision.steps);
+}
+
+#[test]
+fn excluded_and_private_agents_are_passed_over() {
+    let request = RouteRequest { exclude: vec![AgentId::from("codegen")], ..ask("fix the failing build in the parser") };
+    let decision = route(&request);
+    assert!(decision.fallback && decision.agent.as_str() == "security");
+    assert!(decision.alternatives.iter().all(|other| other.agent.as_str() != "codegen"));
+    let request = RouteRequest { public_only: true, ..ask("@codegen fix the failing build") };
+    let decision = route(&request);
+    assert_eq!(decision.agent.as_str(), "assistant");
+    assert!(decision.steps[1].contains("not open to this sender"));
+}
+
+#[test]
+fn without_a_model_the_built_in_assistant_answers() {
+    let graph = crate::built_in::graph();
+    let decision = decide(&ask("hello"), World { graph: &graph, model: None, pool: &Pool::default(), now_ms: 0 });
+    assert_eq!(decision.agent.as_str(), "assistant");
+    assert!(decision.out_of_scope && decision.steps[0].contains("No skill graph"));
+}
+
+#[test]
+fn two_close_agents_leave_the_choice_to_a_person() {
+    let (graph, model) = (graph(), model());
+    let world = World { graph: &graph, model: Some(&model), pool: &Pool::default(), now_ms: 0 };
+    let content = Content {
+        ranked: vec![(AgentId::from("codegen"), 0.45), (AgentId::from("security"), 0.4), (AgentId::from("pm"), 0.15)],
+        in_scope: 0.9,
+        out_of_scope: false,
+        winner_terms: vec![],
+        runner_up_terms: vec![],
+        unknown_words: 0.0,
+        overruled: None,
+    };
+    let request = ask("fix the security of the parser");
+    let decision = into_decision(by_content(world, Some(&content)), Some(content), &request, world, judge(&request.message));
+    assert!(decision.needs_choice);
+    assert_eq!(decision.alternatives[0].agent.as_str(), "security");
+    assert!(decision.steps[1].contains("a person should choose"));
+}
+
+#[test]
+fn any_text_is_decided() {
+    for message in ["", "@", "/", "@@@@", "\u{0}", "修复构建", "/\u{202e}", &"x".repeat(16_000), &"@codegen".repeat(2_000)] {
+        let decision = route(&RouteRequest { channel: Some("nowhere".to_owned()), sticky_agent: Some(AgentId::from("gone")), ..ask(message) });
+        assert!((0.0..=1.0).contains(&decision.confidence), "{message}");
+    }
+}

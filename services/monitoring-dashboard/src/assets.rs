@@ -1,0 +1,58 @@
+//! The style sheet, the script and the icon, under names that hold a digest of their content: cached for ever, never stale.
+
+use crate::Config;
+use axum::extract::Path;
+use axum::response::{IntoResponse, Response};
+use contracts::ErrorCode;
+use http::header;
+use platform::secret::digest_hex;
+use std::sync::LazyLock;
+
+use crate::pages::refusal::Friendly;
+
+struct Asset {
+    stem: &'static str,
+    extension: &'static str,
+    content_type: &'static str,
+    text: &'static str,
+}
+
+const STYLE: Asset = Asset { stem: "dashboard", extension: "css", content_type: "text/css; charset=utf-8", text: include_str!("assets/dashboard.css") };
+const SCRIPT: Asset = Asset { stem: "dashboard", extension: "js", content_type: "text/javascript; charset=utf-8", text: include_str!("assets/dashboard.js") };
+const ICON: Asset = Asset { stem: "icon", extension: "svg", content_type: "image/svg+xml", text: include_str!("assets/icon.svg") };
+
+static STYLE_NAME: LazyLock<String> = LazyLock::new(|| STYLE.name());
+static SCRIPT_NAME: LazyLock<String> = LazyLock::new(|| SCRIPT.name());
+static ICON_NAME: LazyLock<String> = LazyLock::new(|| ICON.name());
+
+impl Asset {
+    fn name(&self) -> String {
+        let digest = digest_hex(self.text.as_bytes());
+        format!("{}-{}.{}", self.stem, digest.get(..12).unwrap_or_default(), self.extension)
+    }
+}
+
+/// Where the style sheet is.
+pub fn style(config: &Config) -> String {
+    config.url(&format!("/assets/{}", *STYLE_NAME))
+}
+
+/// Where the script is.
+pub fn script(config: &Config) -> String {
+    config.url(&format!("/assets/{}", *SCRIPT_NAME))
+}
+
+/// Where the icon is.
+pub fn icon(config: &Config) -> String {
+    config.url(&format!("/assets/{}", *ICON_NAME))
+}
+
+/// `GET /assets/{file}`.
+pub async fn show(Path(file): Path<String>) -> Response {
+    let known = [(&*STYLE_NAME, STYLE), (&*SCRIPT_NAME, SCRIPT), (&*ICON_NAME, ICON)];
+    let Some((_, asset)) = known.into_iter().find(|(name, _)| **name == file) else {
+        return Friendly::new(ErrorCode::NotFound, "There is no such file.").into_response();
+    };
+    let headers = [(header::CONTENT_TYPE, asset.content_type), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")];
+    (headers, asset.text).into_response()
+}

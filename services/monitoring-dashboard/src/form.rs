@@ -1,0 +1,30 @@
+//! The body of an HTML form.
+
+use crate::pages::refusal::Friendly;
+use axum::extract::{FromRequest, Request};
+use contracts::ErrorCode;
+use std::collections::BTreeMap;
+
+/// A form's fields by name.
+#[derive(Debug, Default)]
+pub struct Form(BTreeMap<String, String>);
+
+impl Form {
+    /// A field, empty when it was not sent.
+    pub fn field(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
+    }
+    /// A field without surrounding space, unless nothing is left of it.
+    pub fn filled(&self, name: &str) -> Option<String> {
+        let text = self.field(name).trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Form {
+    type Rejection = Friendly;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Friendly> {
+        let form = axum::Form::<BTreeMap<String, String>>::from_request(request, state).await;
+        form.map(|form| Self(form.0)).map_err(|_| Friendly::new(ErrorCode::Malformed, "The form could not be read.").fix("Go back, reload the page and try again."))
+    }
+}

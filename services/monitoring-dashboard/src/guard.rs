@@ -1,0 +1,132 @@
+//! What every request meets first: our own host name, no changes from other sites, and the headers that keep pages safe.
+//!
+//! Form tokens prove that a form came from this session and means exactly this change: an HMAC of the change, keyed with
+//! the session's cookie, which no other site and no other session knows.
+
+use crate::pages::refusal::Friendly;
+use crate::{Config, Deps};
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use contracts::ErrorCode;
+use hmac::{Hmac, KeyInit, Mac};
+use http::header::{self, HeaderName, HeaderValue};
+use http::{HeaderMap, Method};
+use platform::edge::ApiError;
+use platform::secret::Secret;
+use sha2::Sha256;
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const POLICY: &str = "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
+
+/// The layer round every route of this service.
+pub async fn layer(State(deps): State<Deps>, request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    let is_page = !is_for_programs(&path);
+    let refusal = if path == "/health" { None } else { refusal(&deps.config, &request, is_page) };
+    let response = match refusal {
+        Some(friendly) if is_page => friendly.into_response(),
+        Some(friendly) => ApiError::new(friendly.code, friendly.detail).into_response(),
+        None => next.run(request).await,
+    };
+    if is_page { dress(&deps.config, response) } else { response }
+}
+
+fn is_for_programs(path: &str) -> bool {
+    path.starts_with("/api/") || matches!(path, "/health" | "/metrics")
+}
+
+fn refusal(config: &Config, request: &Request, is_page: bool) -> Option<Friendly> {
+    let host = host(request);
+    if !config.answers_to(host) {
+        return Some(Friendly::new(ErrorCode::Misdirected, format!("This dashboard does not answer to the name “{host}”.")));
+    }
+    let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if is_page && changes && !is_same_origin(request.headers(), host) {
+        let detail = "The request came from another site, so nothing was changed.";
+        return Some(Friendly::new(ErrorCode::Forbidden, detail).fix("Open the dashboard itself and press the button there."));
+    }
+    None
+}
+
+/// The host a request is for; HTTP/2 carries it in the address.
+fn host(request: &Request) -> &str {
+    let header = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
+    header.or_else(|| request.uri().authority().map(http::uri::Authority::as_str)).unwrap_or_default()
+}
+
+/// Whether a browser sent this from one of our own pages; programs send neither header.
+fn is_same_origin(headers: &HeaderMap, host: &str) -> bool {
+    let site_fits = headers.get(SEC_FETCH_SITE).is_none_or(|site| site == "same-origin" || site == "none");
+    let origin_fits = headers.get(header::ORIGIN).is_none_or(|origin| {
+        let authority = origin.to_str().ok().and_then(|text| text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")));
+        authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
+    });
+    site_fits && origin_fits
+}
+
+/// Whether a link on another site, or another program, led here.
+pub fn is_from_elsewhere(headers: &HeaderMap) -> bool {
+    headers.get(SEC_FETCH_SITE).is_some_and(|site| site == "cross-site" || site == "same-site")
+}
+
+/// Writes refusals out as pages and adds the headers.
+fn dress(config: &Config, mut response: Response) -> Response {
+    if let Some(friendly) = response.extensions_mut().remove::<Friendly>() {
+        let html = friendly.page(config).into_string();
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+        *response.body_mut() = html.into();
+    }
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // Not `no-referrer`: with it browsers send `Origin: null` with our own forms, and the check above would refuse them.
+    // `same-origin` sends nothing to anybody else either.
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.insert(HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// The token of a form that makes this change in this session.
+pub fn form_token(session: &str, change: &str) -> String {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(session.as_bytes()) else { return String::new() };
+    mac.update(change.as_bytes());
+    hex::encode(mac.finalize().into_bytes())
+}
+
+/// Whether a form's token is the one for this change in this session.
+pub fn is_form_token(session: &str, change: &str, sent: &str) -> bool {
+    let expected = form_token(session, change);
+    !expected.is_empty() && Secret::new(expected).matches(sent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn only_our_own_pages_may_change_anything() {
+        let host = "localhost:8787";
+        for good in [&[][..], &[("origin", "http://localhost:8787")], &[("origin", "https://LOCALHOST:8787"), ("sec-fetch-site", "same-origin")], &[("sec-fetch-site", "none")]] {
+            assert!(is_same_origin(&headers(good), host), "{good:?}");
+        }
+        for bad in [("origin", "null"), ("origin", "http://localhost"), ("origin", "http://evil.example"), ("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-site")] {
+            assert!(!is_same_origin(&headers(&[bad]), host), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_form_token_is_for_one_change_of_one_session() {
+        let token = form_token("session-a", "decide:apr_1:3:approve");
+        assert!(is_form_token("session-a", "decide:apr_1:3:approve", &token));
+        assert!(!is_form_token("session-b", "decide:apr_1:3:approve", &token));
+        assert!(!is_form_token("session-a", "decide:apr_1:4:approve", &token));
+        assert!(!is_form_token("session-a", "decide:apr_1:3:approve", ""));
+    }
+}

@@ -1,0 +1,171 @@
+//! The frame round every page: head, navigation, the halt lever, notices.
+
+use super::{halt, html as answer};
+use crate::session::Owner;
+use crate::{Config, Deps, assets, owners};
+use axum::response::Response;
+use contracts::halt::HaltList;
+use contracts::monitoring::LedgerStats;
+use futures_util::future::join;
+use http::StatusCode;
+use maud::{DOCTYPE, Markup, html};
+
+/// The entries of the navigation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Here {
+    Overview,
+    Events,
+    Approvals,
+    Agents,
+    Health,
+    Budget,
+}
+
+impl Here {
+    const ALL: [Self; 6] = [Self::Overview, Self::Events, Self::Approvals, Self::Agents, Self::Health, Self::Budget];
+    const fn entry(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Overview => ("Overview", "/dashboard"),
+            Self::Events => ("Events", "/dashboard/events"),
+            Self::Approvals => ("Approvals", "/dashboard/approvals"),
+            Self::Agents => ("Agents", "/dashboard/agents"),
+            Self::Health => ("Health", "/dashboard/health"),
+            Self::Budget => ("Budget", "/dashboard/budget"),
+        }
+    }
+}
+
+/// What the frame itself shows: how many decisions wait, and whether everything is halted.
+pub struct Frame<'a> {
+    pub deps: &'a Deps,
+    pub owner: &'a Owner,
+    pub pending: Option<u64>,
+    pub halts: Option<HaltList>,
+    /// A notice above the page, named by `?note=`.
+    pub note: Option<&'static str>,
+}
+
+impl<'a> Frame<'a> {
+    /// Asks for what it shows.
+    pub async fn load(deps: &'a Deps, owner: &'a Owner, note: &str) -> Self {
+        let (ledger, halts) = join(owners::ledger(deps), owners::halts(deps)).await;
+        Self::of(deps, owner, ledger.ok().as_ref(), halts.ok(), note)
+    }
+    /// Of what is known already.
+    pub fn of(deps: &'a Deps, owner: &'a Owner, ledger: Option<&LedgerStats>, halts: Option<HaltList>, note: &str) -> Self {
+        Self { deps, owner, pending: ledger.map(|ledger| ledger.pending), halts, note: notice(note) }
+    }
+    /// The whole page.
+    pub fn page(&self, here: Here, title: &str, body: Markup) -> Response {
+        let config = &self.deps.config;
+        let markup = html! {
+            (head(config, title))
+            body {
+                a.skip href="#main" { "Skip to the content" }
+                (self.top(here))
+                main #main {
+                    (self.banner())
+                    @if let Some(note) = self.note { p.note role="status" { (note) } }
+                    (body)
+                }
+                footer { p { "Quintet " (env!("CARGO_PKG_VERSION")) " · times are yours, UTC on hover" } }
+            }
+        };
+        answer(StatusCode::OK, document(markup))
+    }
+    fn top(&self, here: Here) -> Markup {
+        let config = &self.deps.config;
+        html! {
+            header.top {
+                a.brand href=(config.url("/dashboard")) { img src=(assets::icon(config)) alt="" width="24" height="24"; "Quintet" }
+                nav aria-label="Pages" {
+                    @for entry in Here::ALL {
+                        @let (name, path) = entry.entry();
+                        a href=(config.url(path)) aria-current=[(entry == here).then_some("page")] {
+                            (name)
+                            @if entry == Here::Approvals { (self.pending_count()) }
+                        }
+                    }
+                }
+                div.levers {
+                    @if self.halts.as_ref().is_some_and(|halts| !halts.all) { (halt::lever(config, self.owner)) }
+                    form method="post" action=(config.url("/sign-out")) {
+                        input type="hidden" name="token" value=(self.owner.token("sign-out"));
+                        button.plain { "Sign out" }
+                    }
+                }
+            }
+        }
+    }
+    /// The number beside "Approvals".
+    pub fn pending_count(&self) -> Markup {
+        html! {
+            span #live-pending aria-live="polite" {
+                @if let Some(count) = self.pending.filter(|count| *count > 0) { span.count { (count) span.unseen { " waiting" } } }
+            }
+        }
+    }
+    /// The halt of everything, when it is in force.
+    pub fn banner(&self) -> Markup {
+        html! { div #live-banner { @if let Some(halts) = self.halts.as_ref().filter(|halts| halts.all) { (halt::banner(&self.deps.config, self.owner, halts)) } } }
+    }
+}
+
+fn notice(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "approved" => "Approved. The work starts as soon as a gateway takes it.",
+        "rejected" => "Rejected. Whoever asked has been told.",
+        "halted" => "Halted. Nothing new starts; running work is being stopped.",
+        "resumed" => "Resumed. Work that waited goes on.",
+        "replayed" => "Replayed. The event goes through all stages again.",
+        _ => return None,
+    })
+}
+
+fn document(markup: Markup) -> Markup {
+    html! { (DOCTYPE) html lang="en" { (markup) } }
+}
+
+fn head(config: &Config, title: &str) -> Markup {
+    html! {
+        head {
+            meta charset="utf-8";
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            meta name="color-scheme" content="light dark";
+            meta name="robots" content="noindex";
+            title { (title) " · Quintet" }
+            link rel="icon" href=(assets::icon(config)) type="image/svg+xml";
+            link rel="stylesheet" href=(assets::style(config));
+            script src=(assets::script(config)) defer {}
+        }
+    }
+}
+
+/// A small page without navigation: sign-in and refusals.
+pub fn bare(config: &Config, title: &str, body: Markup) -> Markup {
+    bare_with(config, title, None, body)
+}
+
+/// The same, going on to another page by itself.
+pub fn bare_with(config: &Config, title: &str, goes_to: Option<&str>, body: Markup) -> Markup {
+    document(html! {
+        (head(config, title))
+        @if let Some(address) = goes_to { meta http-equiv="refresh" content={ "0; url=" (address) }; }
+        body.bare {
+            main #main {
+                p.brand { img src=(assets::icon(config)) alt="" width="28" height="28"; "Quintet" }
+                (body)
+            }
+        }
+    })
+}
+
+/// A heading with a line below it.
+pub fn title(name: &str, about: &str) -> Markup {
+    html! { div.title { h1 { (name) } p.quiet { (about) } } }
+}
+
+/// What stands where a part cannot be shown.
+pub fn gap(service: &str) -> Markup {
+    html! { p.empty { (service) " does not answer right now, so this part is missing. It comes back by itself; the Health page shows more." } }
+}

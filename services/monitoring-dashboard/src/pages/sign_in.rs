@@ -1,0 +1,143 @@
+//! Signing in by a one-use link or the operator token, and signing out.
+
+use super::refusal::{Friendly, PageResult};
+use super::{html as answer, layout, see};
+use crate::session::Owner;
+use crate::{Config, Deps, Form, attempts, guard, owners, session};
+use axum::extract::{Query, State};
+use axum::response::Response;
+use contracts::ErrorCode;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use maud::html;
+use platform::edge::{Principal, Scope};
+use serde::Deserialize;
+
+/// What the sign-in page is asked with.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Asked {
+    code: String,
+    next: String,
+}
+
+/// The sign-in page's address, coming back to `wanted` afterwards.
+pub fn address(config: &Config, wanted: &str) -> String {
+    config.url(&format!("/sign-in{}", owners::query(&[("next", own_page(wanted).filter(|page| *page != "/dashboard").unwrap_or_default())])))
+}
+
+/// A page of ours, or nothing: nobody is led elsewhere.
+fn own_page(path: &str) -> Option<&str> {
+    let is_plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-._~%?=&:".contains(&b));
+    let is_ours = path == "/dashboard" || path.starts_with("/dashboard/") || path.starts_with("/dashboard?");
+    (is_plain && is_ours && !path.contains("//") && !path.contains("..")).then_some(path)
+}
+
+fn next_page(config: &Config, next: &str) -> String {
+    config.url(own_page(next).unwrap_or("/dashboard"))
+}
+
+/// A page that leads on to `wanted`: reached from ours, the strict cookie comes along.
+pub fn stepping_stone(config: &Config, wanted: &str) -> Response {
+    let next = address(config, wanted);
+    let body = html! { h1 { "One moment" } p { a.button href=(next) { "Continue to Quintet" } } };
+    answer(StatusCode::OK, layout::bare_with(config, "One moment", Some(&next), body))
+}
+
+fn page(config: &Config, status: StatusCode, next: &str, trouble: Option<&str>) -> Response {
+    let body = html! {
+        h1 { "Sign in" }
+        @if let Some(trouble) = trouble { p.note.bad role="alert" { (trouble) } }
+        form method="post" action=(config.url("/sign-in")) {
+            input type="hidden" name="next" value=(next);
+            label { "Operator token" input type="password" name="operator_token" autocomplete="current-password" required autofocus spellcheck="false"; }
+            button.primary { "Sign in" }
+        }
+        p.quiet { "Or open the sign-in link that " code { "quintet up" } " prints when it starts; it works once, for ten minutes. The operator token lies in the data directory, in a file only you can read." }
+    };
+    let mut response = answer(status, layout::bare(config, "Sign in", body));
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
+    }
+    response
+}
+
+fn with_cookie(mut response: Response, cookie: &str) -> Response {
+    if let Ok(value) = HeaderValue::from_str(cookie) {
+        response.headers_mut().insert(header::SET_COOKIE, value);
+    }
+    response
+}
+
+const TOO_MANY: &str = "Too many failed sign-ins. Wait a minute, then try again.";
+const SPENT: &str = "This sign-in link was used before or is older than ten minutes. Sign in with the operator token, or start quintet again for a new link.";
+const WRONG: &str = "That is not the operator token.";
+
+/// `GET /sign-in`, with `?code=` from a printed link.
+pub async fn show(State(deps): State<Deps>, method: Method, headers: HeaderMap, Query(asked): Query<Asked>) -> PageResult {
+    let signed_in = session::find(&deps, &headers).await?.is_some();
+    // A preview that only asks for the head must not use the link up.
+    if !asked.code.is_empty() && method == Method::GET {
+        if session::use_code(&deps, &asked.code).await? {
+            return welcome(&deps, &headers, &asked.next).await;
+        }
+        if !signed_in {
+            let may_try = attempts::take(&deps).await?;
+            let (status, trouble) = if may_try { (StatusCode::UNAUTHORIZED, SPENT) } else { (StatusCode::TOO_MANY_REQUESTS, TOO_MANY) };
+            return Ok(page(&deps.config, status, &asked.next, Some(trouble)));
+        }
+    }
+    if signed_in {
+        return Ok(see(&next_page(&deps.config, &asked.next)));
+    }
+    Ok(page(&deps.config, StatusCode::OK, &asked.next, None))
+}
+
+/// Opens the session and leads on. From another program or site the strict cookie would not come along a redirect.
+async fn welcome(deps: &Deps, headers: &HeaderMap, next: &str) -> PageResult {
+    let cookie = session::open(deps).await?;
+    let next = next_page(&deps.config, next);
+    let response = if guard::is_from_elsewhere(headers) {
+        let body = html! { h1 { "Signed in" } p { a.button href=(next) { "Continue" } } };
+        answer(StatusCode::OK, layout::bare_with(&deps.config, "Signed in", Some(&next), body))
+    } else {
+        see(&next)
+    };
+    Ok(with_cookie(response, &cookie))
+}
+
+/// `POST /sign-in` with the operator token.
+pub async fn sign_in(State(deps): State<Deps>, form: Form) -> PageResult {
+    let next = form.field("next");
+    if !attempts::take(&deps).await? {
+        return Ok(page(&deps.config, StatusCode::TOO_MANY_REQUESTS, next, Some(TOO_MANY)));
+    }
+    if deps.auth.who(form.field("operator_token").trim()) != Some(Principal::Scope(Scope::Operator)) {
+        return Ok(page(&deps.config, StatusCode::UNAUTHORIZED, next, Some(WRONG)));
+    }
+    attempts::give_back(&deps).await?;
+    let cookie = session::open(&deps).await?;
+    Ok(with_cookie(see(&next_page(&deps.config, next)), &cookie))
+}
+
+/// `POST /sign-out`.
+pub async fn sign_out(State(deps): State<Deps>, headers: HeaderMap, form: Form) -> PageResult {
+    let Some(owner) = session::find(&deps, &headers).await? else { return Ok(see(&deps.config.url("/sign-in"))) };
+    owner.require(&form, "sign-out").map_err(|_| Friendly::new(ErrorCode::Forbidden, "This form belongs to another session."))?;
+    let cookie = session::close(&deps, &owner).await?;
+    Ok(with_cookie(see(&deps.config.url("/sign-in")), &cookie))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_led_elsewhere_after_signing_in() {
+        for good in ["/dashboard", "/dashboard/events?state=dead", "/dashboard/approvals/apr_01"] {
+            assert_eq!(own_page(good), Some(good));
+        }
+        for bad in ["", "//evil.example", "https://evil.example", "/dashboard//evil", "/dashboardx", "/dashboard/../api", "/dashboard/\\evil", "/sign-in?code=x"] {
+            assert_eq!(own_page(bad), None, "{bad}");
+        }
+    }
+}

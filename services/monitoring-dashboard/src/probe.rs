@@ -1,0 +1,206 @@
+//! The probe round: asks every service for its health, and the aggregator for when a gateway last asked for work.
+//!
+//! A status holds until the next check. One failed check makes a service degraded, the second in a row makes it down;
+//! time that nobody measured counts for nothing.
+
+use crate::owners::{self, within};
+use crate::store::{self, HOUR_MS, Measured, ProbeRow};
+use crate::{Config, Deps};
+use contracts::ServiceName;
+use contracts::monitoring::Health;
+use contracts::task::GatewayList;
+use futures_util::future::{join, join_all};
+use std::collections::BTreeMap;
+
+/// The name under which all services together are kept.
+pub const SYSTEM: &str = "system";
+/// Slower than this is degraded.
+const SLOW_MS: f64 = 2_000.0;
+/// No answer for this long is a failed check.
+const PATIENCE_MS: i64 = 5_000;
+/// A gateway asks for work at least every 25 seconds.
+const GATEWAY_FRESH_MS: i64 = 60_000;
+const GATEWAY_STALE_MS: i64 = 180_000;
+/// So many failed checks in a row are an outage.
+const CONFIRM: u32 = 2;
+/// A check older than this many intervals says nothing any more.
+const STALE_INTERVALS: i64 = 3;
+
+/// What one check found.
+#[derive(Clone, Debug, PartialEq)]
+enum Verdict {
+    Good,
+    Unwell(String),
+    Failed(String),
+    /// We could not look.
+    Unmeasured(String),
+}
+
+struct Check {
+    service: ServiceName,
+    verdict: Verdict,
+    latency_ms: Option<f64>,
+}
+
+/// One round. Never fails: what it cannot write down is simply not measured.
+pub async fn tick(deps: &Deps) {
+    if let Err(error) = round(deps).await {
+        tracing::warn!(error = %error, "the probe round was not written down");
+    }
+}
+
+async fn round(deps: &Deps) -> platform::ports::PortResult<()> {
+    let previous: BTreeMap<String, ProbeRow> = store::probes(&*deps.sql).await?.into_iter().map(|row| (row.service.clone(), row)).collect();
+    let asked = [ServiceName::PersonalAssistant, ServiceName::AgencyRouter, ServiceName::SkillGraphLoader, ServiceName::WebhookAggregator];
+    let (mut checks, gateway) = join(join_all(asked.map(|service| check(deps, service))), check_gateway(deps)).await;
+    checks.push(Check { service: ServiceName::MonitoringDashboard, verdict: Verdict::Good, latency_ms: None });
+    checks.push(gateway);
+    let now = deps.clock.now_ms();
+    let mut rows: Vec<ProbeRow> = checks.iter().map(|check| advance(previous.get(check.service.as_str()), check, now)).collect();
+    rows.push(whole_system(previous.get(SYSTEM), &rows, now));
+    let mut statements = Vec::new();
+    for row in &rows {
+        let before = previous.get(&row.service);
+        statements.extend(store::record(row, before.map(|p| p.checked_at), measured(before, now, deps.config.probe_interval_ms)));
+    }
+    let last_round = previous.get(SYSTEM).map_or(0, |row| row.checked_at);
+    if last_round / HOUR_MS != now / HOUR_MS {
+        statements.extend(store::forget(now));
+    }
+    deps.sql.batch(statements).await?;
+    Ok(())
+}
+
+async fn check(deps: &Deps, service: ServiceName) -> Check {
+    let started = deps.clock.now_ms();
+    let answer = within(deps, PATIENCE_MS, owners::get::<Health>(deps, service, "/health")).await;
+    let latency_ms = (deps.clock.now_ms() - started).max(0) as f64;
+    let verdict = match answer {
+        Err(_) => Verdict::Failed("did not answer its health check".to_owned()),
+        Ok(health) if health.status != "ok" => Verdict::Unwell(if health.problems.is_empty() { "says it is degraded".to_owned() } else { health.problems.join("; ") }),
+        Ok(_) if latency_ms > SLOW_MS => Verdict::Unwell(format!("answered after {latency_ms:.0} ms")),
+        Ok(_) => Verdict::Good,
+    };
+    let measured = !matches!(verdict, Verdict::Failed(_));
+    Check { service, verdict, latency_ms: measured.then_some(latency_ms) }
+}
+
+async fn check_gateway(deps: &Deps) -> Check {
+    let verdict = match within(deps, PATIENCE_MS, owners::gateways(deps)).await {
+        Ok(list) => gateway_verdict(&list),
+        Err(_) => Verdict::Unmeasured("webhook-aggregator did not say".to_owned()),
+    };
+    Check { service: ServiceName::AgencyGateway, verdict, latency_ms: None }
+}
+
+fn gateway_verdict(list: &GatewayList) -> Verdict {
+    let Some(age_ms) = list.gateways.iter().map(|gateway| gateway.age_ms).min() else {
+        return Verdict::Failed("no gateway has asked for work yet".to_owned());
+    };
+    let said = format!("last asked for work {} s ago", age_ms / 1000);
+    match age_ms {
+        ..=GATEWAY_FRESH_MS => Verdict::Good,
+        ..=GATEWAY_STALE_MS => Verdict::Unwell(said),
+        _ => Verdict::Failed(said),
+    }
+}
+
+/// The status after a check.
+fn advance(previous: Option<&ProbeRow>, check: &Check, now: i64) -> ProbeRow {
+    let failed_before = previous.map_or(0, |row| row.fails);
+    let (status, fails, detail) = match &check.verdict {
+        Verdict::Good => ("healthy", 0, None),
+        Verdict::Unwell(why) => ("degraded", 0, Some(why)),
+        Verdict::Failed(why) if failed_before + 1 >= CONFIRM => ("down", failed_before + 1, Some(why)),
+        Verdict::Failed(why) => ("degraded", failed_before + 1, Some(why)),
+        Verdict::Unmeasured(why) => ("unknown", failed_before, Some(why)),
+    };
+    row(previous, check.service.as_str(), (status, fails, detail.cloned()), check.latency_ms, now)
+}
+
+fn row(previous: Option<&ProbeRow>, service: &str, (status, fails, detail): (&str, u32, Option<String>), latency_ms: Option<f64>, now: i64) -> ProbeRow {
+    let since = previous.filter(|before| before.status == status).map_or(now, |before| before.since);
+    ProbeRow { service: service.to_owned(), status: status.to_owned(), fails, since, checked_at: now, latency_ms, detail }
+}
+
+/// All services together: as bad as the worst; unknown when one is unknown and none is known to be down.
+fn whole_system(previous: Option<&ProbeRow>, rows: &[ProbeRow], now: i64) -> ProbeRow {
+    let worst = ["down", "unknown", "degraded"].into_iter().find(|status| rows.iter().any(|row| row.status == *status)).unwrap_or("healthy");
+    row(previous, SYSTEM, (worst, 0, None), None, now)
+}
+
+/// The time since the previous check, on the account of what that check found.
+fn measured(previous: Option<&ProbeRow>, now: i64, interval_ms: i64) -> Measured {
+    let Some(before) = previous else { return Measured::default() };
+    let passed = (now - before.checked_at).max(0);
+    let held = if passed > STALE_INTERVALS * interval_ms { interval_ms } else { passed };
+    match before.status.as_str() {
+        "healthy" => Measured { up_ms: held, ..Measured::default() },
+        "degraded" => Measured { degraded_ms: held, ..Measured::default() },
+        "down" => Measured { down_ms: held, ..Measured::default() },
+        _ => Measured::default(),
+    }
+}
+
+/// The status to show now: what the last check found, unless that is too long ago.
+pub fn shown<'a>(row: Option<&'a ProbeRow>, now: i64, config: &Config) -> &'a str {
+    row.filter(|row| now - row.checked_at <= STALE_INTERVALS * config.probe_interval_ms).map_or("unknown", |row| row.status.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contracts::task::GatewayRow;
+
+    fn check(verdict: Verdict) -> Check {
+        Check { service: ServiceName::AgencyRouter, verdict, latency_ms: None }
+    }
+    fn bad() -> Check {
+        check(Verdict::Failed("no answer".into()))
+    }
+
+    #[test]
+    fn the_second_failure_in_a_row_is_an_outage() {
+        let well = advance(None, &check(Verdict::Good), 0);
+        let first = advance(Some(&well), &bad(), 15_000);
+        assert_eq!((first.status.as_str(), first.fails), ("degraded", 1));
+        let second = advance(Some(&first), &bad(), 30_000);
+        assert_eq!((second.status.as_str(), second.since), ("down", 30_000));
+        let third = advance(Some(&second), &bad(), 45_000);
+        assert_eq!((third.status.as_str(), third.since, third.fails), ("down", 30_000, 3));
+        assert_eq!(advance(Some(&third), &check(Verdict::Good), 60_000).status, "healthy");
+    }
+
+    #[test]
+    fn a_status_holds_until_the_next_check_but_not_through_a_gap() {
+        let well = advance(None, &check(Verdict::Good), 1_000);
+        assert_eq!(measured(Some(&well), 16_000, 15_000).up_ms, 15_000);
+        assert_eq!(measured(Some(&well), 46_000, 15_000).up_ms, 45_000);
+        assert_eq!(measured(Some(&well), 9_000_000, 15_000).up_ms, 15_000);
+        assert_eq!(measured(Some(&well), 0, 15_000), Measured::default());
+        assert_eq!(measured(None, 16_000, 15_000), Measured::default());
+    }
+
+    #[test]
+    fn a_gateway_is_as_healthy_as_its_last_lease_is_young() {
+        let list = |age_ms| GatewayList {
+            gateways: vec![GatewayRow { gateway_id: "home".into(), agents: vec!["*".into()], last_seen: String::new(), age_ms, running: 0 }],
+        };
+        assert_eq!(gateway_verdict(&list(60_000)), Verdict::Good);
+        assert!(matches!(gateway_verdict(&list(60_001)), Verdict::Unwell(_)));
+        assert!(matches!(gateway_verdict(&list(200_000)), Verdict::Failed(_)));
+        assert!(matches!(gateway_verdict(&GatewayList::default()), Verdict::Failed(_)));
+    }
+
+    #[test]
+    fn the_system_is_as_bad_as_its_worst_part() {
+        let of = |statuses: &[&str]| {
+            let rows: Vec<_> = statuses.iter().map(|status| row(None, "x", (status, 0, None), None, 0)).collect();
+            whole_system(None, &rows, 0).status
+        };
+        assert_eq!(of(&["healthy", "healthy"]), "healthy");
+        assert_eq!(of(&["healthy", "degraded"]), "degraded");
+        assert_eq!(of(&["degraded", "unknown"]), "unknown");
+        assert_eq!(of(&["unknown", "down"]), "down");
+    }
+}

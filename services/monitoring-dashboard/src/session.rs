@@ -1,0 +1,136 @@
+//! Sessions: a random cookie in the browser, its digest in the database, 12 hours, nothing else.
+
+use crate::pages::refusal::{Friendly, Turn};
+use crate::{Config, Deps, Form, guard, store};
+use axum::extract::FromRequestParts;
+use axum::response::IntoResponse;
+use contracts::ErrorCode;
+use http::request::Parts;
+use http::{HeaderMap, header};
+use platform::edge::ApiError;
+use platform::ports::{ClockExt, PortResult};
+use platform::secret::digest_hex;
+
+/// How long a session lasts.
+const SESSION_MS: i64 = 12 * 3_600_000;
+/// How long a printed link may be used.
+const LINK_MS: i64 = 10 * 60_000;
+const COOKIE: &str = "quintet_session";
+
+/// The signed-in owner; a page handler that takes it is closed to everybody else.
+#[derive(Clone)]
+pub struct Owner {
+    secret: String,
+    /// What the console shows.
+    pub conversation: Option<String>,
+}
+
+impl Owner {
+    /// The token of a form that makes this change.
+    pub fn token(&self, change: &str) -> String {
+        guard::form_token(&self.secret, change)
+    }
+    /// Refuses a form that was not made for this change in this session.
+    pub fn require(&self, form: &Form, change: &str) -> Result<(), Friendly> {
+        if guard::is_form_token(&self.secret, change, form.field("token")) {
+            return Ok(());
+        }
+        let detail = "This form is out of date or belongs to another session, so nothing was changed.";
+        Err(Friendly::new(ErrorCode::Forbidden, detail).fix("Open the page again and repeat what you wanted to do."))
+    }
+    /// The digest its session is kept under.
+    pub fn id_hash(&self) -> String {
+        digest_hex(self.secret.as_bytes())
+    }
+}
+
+impl FromRequestParts<Deps> for Owner {
+    type Rejection = Turn;
+    async fn from_request_parts(parts: &mut Parts, deps: &Deps) -> Result<Self, Turn> {
+        if let Some(owner) = find(deps, &parts.headers).await? {
+            return Ok(owner);
+        }
+        if wants_json(&parts.headers) {
+            return Err(Turn::Answer(Box::new(ApiError::new(ErrorCode::Unauthenticated, "The session has ended; sign in again.").into_response())));
+        }
+        let wanted = parts.uri.path_and_query().map_or("", |path| path.as_str());
+        // A link on another site arrives without our strict cookie; a page of our own brings it along.
+        if guard::is_from_elsewhere(&parts.headers) {
+            return Err(Turn::Answer(Box::new(crate::pages::sign_in::stepping_stone(&deps.config, wanted))));
+        }
+        Err(Turn::SignIn(crate::pages::sign_in::address(&deps.config, wanted)))
+    }
+}
+
+/// Whether our own script asks.
+pub fn wants_json(headers: &HeaderMap) -> bool {
+    headers.get(header::ACCEPT).is_some_and(|accept| accept == "application/json")
+}
+
+/// Who a browser belongs to.
+pub async fn find(deps: &Deps, headers: &HeaderMap) -> PortResult<Option<Owner>> {
+    let Some(secret) = cookie(headers) else { return Ok(None) };
+    let row = store::session(&*deps.sql, &digest_hex(secret.as_bytes()), deps.clock.now_ms()).await?;
+    Ok(row.map(|row| Owner { secret: secret.to_owned(), conversation: row.conversation }))
+}
+
+fn cookie(headers: &HeaderMap) -> Option<&str> {
+    let texts = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, value)| *name == COOKIE && value.len() == 64).map(|(_, value)| value)
+}
+
+/// Opens a session; the `Set-Cookie` that hands it over.
+pub async fn open(deps: &Deps) -> PortResult<String> {
+    let secret = deps.clock.random_hex(32);
+    let now = deps.clock.now_ms();
+    store::open_session(&*deps.sql, &digest_hex(secret.as_bytes()), now, now + SESSION_MS).await?;
+    Ok(set_cookie(&deps.config, &secret, SESSION_MS / 1000))
+}
+
+/// Ends a session; the `Set-Cookie` that forgets it.
+pub async fn close(deps: &Deps, owner: &Owner) -> PortResult<String> {
+    store::close_session(&*deps.sql, &owner.id_hash()).await?;
+    Ok(set_cookie(&deps.config, "", 0))
+}
+
+fn set_cookie(config: &Config, value: &str, age_s: i64) -> String {
+    let secure = if config.secure_cookies { "; Secure" } else { "" };
+    format!("{COOKIE}={value}; Path={}; Max-Age={age_s}; HttpOnly; SameSite=Strict{secure}", config.cookie_path())
+}
+
+/// A new sign-in link, as a path to be put behind the address: good once, for ten minutes.
+pub async fn sign_in_link(deps: &Deps) -> PortResult<String> {
+    let code = deps.clock.random_hex(32);
+    store::keep_link(&*deps.sql, &digest_hex(code.as_bytes()), deps.clock.now_ms() + LINK_MS).await?;
+    Ok(deps.config.url(&format!("/sign-in?code={code}")))
+}
+
+/// Uses a link's code up.
+pub async fn use_code(deps: &Deps, code: &str) -> PortResult<bool> {
+    store::use_link(&*deps.sql, &digest_hex(code.as_bytes()), deps.clock.now_ms()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Place;
+
+    #[test]
+    fn the_cookie_is_found_among_others() {
+        let secret = "a".repeat(64);
+        let mut headers = HeaderMap::new();
+        headers.insert(header::COOKIE, format!("theme=dark; {COOKIE}={secret}").parse().unwrap());
+        assert_eq!(cookie(&headers), Some(secret.as_str()));
+        headers.insert(header::COOKIE, format!("x{COOKIE}={secret}").parse().unwrap());
+        assert_eq!(cookie(&headers), None);
+    }
+
+    #[test]
+    fn the_cookie_is_for_our_pages_and_nobody_else() {
+        let native = Config::at(Place { base_path: "/monitoring-dashboard".into(), ..Place::default() });
+        assert_eq!(set_cookie(&native, "x", 5), "quintet_session=x; Path=/monitoring-dashboard; Max-Age=5; HttpOnly; SameSite=Strict");
+        let workers = Config::at(Place { secure_cookies: true, ..Place::default() });
+        assert_eq!(set_cookie(&workers, "x", 5), "quintet_session=x; Path=/; Max-Age=5; HttpOnly; SameSite=Strict; Secure");
+    }
+}

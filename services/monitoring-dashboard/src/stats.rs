@@ -1,0 +1,123 @@
+//! `GET /api/stats`: today's figures, each asked from its owner. An owner that does not answer leaves a gap, never an error.
+
+use crate::store::{self, HOUR_MS, ProbeRow};
+use crate::{Deps, owners, probe};
+use axum::Json;
+use axum::extract::State;
+use contracts::monitoring::{InboxStats, LedgerStats, Stats};
+use contracts::routing::RoutingStats;
+use contracts::{Micros, ServiceName};
+use futures_util::future::join;
+use platform::time::rfc3339;
+use std::collections::BTreeMap;
+
+/// What the owners said, and what the probes found.
+pub struct Figures {
+    pub ledger: Option<LedgerStats>,
+    pub routing: Option<RoutingStats>,
+    pub inbox: Option<InboxStats>,
+    pub probes: Vec<ProbeRow>,
+    pub now: i64,
+}
+
+impl Figures {
+    /// Asks everybody.
+    pub async fn gather(deps: &Deps) -> Self {
+        let now = deps.clock.now_ms();
+        let money_and_messages = async {
+            let ledger = owners::ledger(deps).await.ok();
+            let since = ledger.as_ref().map_or_else(|| utc_day_start(now), |ledger| ledger.day_start_ms);
+            (ledger, owners::inbox(deps, since).await.ok())
+        };
+        let ((ledger, inbox), routing) = join(money_and_messages, owners::routing(deps)).await;
+        let probes = store::probes(&*deps.sql).await.unwrap_or_default();
+        Self { ledger, routing: routing.ok(), inbox, probes, now }
+    }
+    /// The last check of a service.
+    pub fn probe(&self, service: ServiceName) -> Option<&ProbeRow> {
+        self.probes.iter().find(|row| row.service == service.as_str())
+    }
+    /// The status to show: a healthy service that has just failed to answer us is degraded until the probes say more.
+    pub fn status(&self, deps: &Deps, service: ServiceName) -> String {
+        let status = probe::shown(self.probe(service), self.now, &deps.config);
+        let silent = match service {
+            ServiceName::PersonalAssistant => self.ledger.is_none(),
+            ServiceName::AgencyRouter => self.routing.is_none(),
+            ServiceName::WebhookAggregator => self.inbox.is_none(),
+            _ => false,
+        };
+        if silent && status == "healthy" { "degraded".to_owned() } else { status.to_owned() }
+    }
+}
+
+fn utc_day_start(now: i64) -> i64 {
+    now - now.rem_euclid(24 * HOUR_MS)
+}
+
+/// Dollars and cents, as the first sketch writes them; the micros beside it are exact.
+pub fn cents(amount: Micros) -> String {
+    let cents = (amount.0.unsigned_abs() + 5_000) / 10_000;
+    format!("{}${}.{:02}", if amount.0 < 0 { "-" } else { "" }, cents / 100, cents % 100)
+}
+
+/// Approved ÷ decided.
+pub fn approval_rate(ledger: &LedgerStats) -> Option<f64> {
+    let decided = ledger.approved + ledger.rejected + ledger.expired;
+    (decided > 0).then(|| ledger.approved as f64 / decided as f64)
+}
+
+/// The answer of `GET /api/stats`.
+pub fn stats(deps: &Deps, figures: &Figures) -> Stats {
+    let ledger = figures.ledger.clone().unwrap_or_default();
+    let routing = figures.routing.clone().unwrap_or_default();
+    let inbox = figures.inbox.clone().unwrap_or_default();
+    let known = figures.ledger.is_some();
+    let since = if known { ledger.day_start_ms } else { utc_day_start(figures.now) };
+    Stats {
+        requests: inbox.requests,
+        avg_routing_latency: routing.avg_latency_ms,
+        p50_routing_latency: routing.p50_latency_ms,
+        p95_routing_latency: routing.p95_latency_ms,
+        p99_routing_latency: routing.p99_latency_ms,
+        approval_rate: approval_rate(&ledger),
+        cost_today: if known { cents(ledger.cost_today) } else { "unknown".to_owned() },
+        cost_today_micros: ledger.cost_today.0,
+        held_micros: ledger.held.0,
+        limit_micros: ledger.limit.0,
+        unpriced_count: ledger.unpriced_count,
+        overrun_micros: ledger.overrun.0,
+        pending_approvals: ledger.pending,
+        dead_letters: inbox.dead,
+        open_events: inbox.open,
+        halted: ledger.halted,
+        today_tz: if known { ledger.time_zone } else { "UTC".to_owned() },
+        since: rfc3339(since),
+        worker_status: ServiceName::ALL.map(|service| (service.to_string(), figures.status(deps, service))).into_iter().collect::<BTreeMap<_, _>>(),
+    }
+}
+
+/// `GET /api/stats`.
+pub async fn show(State(deps): State<Deps>) -> Json<Stats> {
+    let figures = Figures::gather(&deps).await;
+    Json(stats(&deps, &figures))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn money_is_written_in_cents() {
+        for (micros, text) in [(12_500_000, "$12.50"), (0, "$0.00"), (4_999, "$0.00"), (5_000, "$0.01"), (-1_250_000, "-$1.25"), (1_999_996_000, "$2000.00")] {
+            assert_eq!(cents(Micros(micros)), text);
+        }
+    }
+
+    #[test]
+    fn nothing_decided_means_no_rate() {
+        let mut ledger = LedgerStats::default();
+        assert_eq!(approval_rate(&ledger), None);
+        (ledger.approved, ledger.rejected, ledger.expired) = (6, 1, 1);
+        assert_eq!(approval_rate(&ledger), Some(0.75));
+    }
+}

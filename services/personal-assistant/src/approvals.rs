@@ -1,0 +1,108 @@
+//! `GET /api/approvals` and `GET /api/approvals/{id}`: read, and wait until decided.
+
+use crate::Deps;
+use crate::approve::WAIT_SECONDS_MAX;
+use crate::store::{self, ApprovalRow};
+use axum::extract::{Path, State};
+use axum::{Extension, Json};
+use contracts::Problem;
+use contracts::approval::{Approval, ApprovalList, ApprovalState};
+use futures_util::FutureExt;
+use platform::edge::{ApiError, ApiResult, Principal, Query, Scope};
+use platform::ports::{SqlExt, Statement};
+use serde::Deserialize;
+
+const LIMIT_MAX: u32 = 500;
+const LIMIT_DEFAULT: u32 = 100;
+/// Who waits looks again this often, in case a wake-up was lost.
+const LOOK_EVERY_MS: i64 = 2_000;
+
+/// The query of the list.
+#[derive(Deserialize)]
+pub struct ListQuery {
+    state: Option<String>,
+    limit: Option<u32>,
+}
+
+/// The newest first. `limit` 1–500.
+pub async fn list(State(deps): State<Deps>, Extension(who): Extension<Principal>, Query(query): Query<ListQuery>) -> ApiResult<Json<ApprovalList>> {
+    let now_ms = deps.clock.now_ms();
+    let limit = query.limit.unwrap_or(LIMIT_DEFAULT);
+    if !(1..=LIMIT_MAX).contains(&limit) {
+        return Err(Problem::field("limit", format!("`limit` is not from 1 to {LIMIT_MAX}."), "Correct the number.").into());
+    }
+    let condition = match query.state.as_deref() {
+        None => "true",
+        Some(text) => condition(ApprovalState::parse(text).ok_or_else(|| unknown_state(text))?),
+    };
+    // An agent sees what was asked for with its own scope; `?2` is null for everybody else.
+    let own = (who == Principal::Scope(Scope::Agent)).then_some(Scope::Agent.as_str());
+    let text = format!("SELECT * FROM approvals WHERE ({condition}) AND (?2 IS NULL OR requested_by = ?2) AND ?1 = ?1 ORDER BY requested_at DESC, id DESC LIMIT ?3");
+    let rows: Vec<ApprovalRow> = deps.sql.all(Statement::new(text).bind(now_ms).bind(own).bind(limit)).await?;
+    let approvals = rows.iter().map(|row| row.wire(now_ms)).collect::<ApiResult<Vec<_>>>()?;
+    Ok(Json(ApprovalList { approvals }))
+}
+
+fn unknown_state(text: &str) -> ApiError {
+    let known: Vec<_> = ApprovalState::ALL.iter().map(|state| state.as_str()).collect();
+    Problem::field("state", format!("There is no state `{text}`."), format!("The states are: {}.", known.join(", "))).into()
+}
+
+/// The rows that are in this state at `?1`: the same arithmetic as [`ApprovalRow::state_at`].
+const fn condition(state: ApprovalState) -> &'static str {
+    match state {
+        ApprovalState::Pending => "state = 'pending' AND expires_at > ?1",
+        ApprovalState::Expired => "state = 'expired' OR (state = 'pending' AND expires_at <= ?1)",
+        ApprovalState::Approved => "state = 'approved' AND valid_until > ?1",
+        ApprovalState::Claimed => "state = 'claimed' AND (valid_until > ?1 OR lease_until > ?1)",
+        ApprovalState::Lapsed => "(state = 'approved' AND valid_until <= ?1) OR (state = 'claimed' AND valid_until <= ?1 AND lease_until <= ?1)",
+        ApprovalState::Rejected => "state = 'rejected'",
+        ApprovalState::Cancelled => "state = 'cancelled'",
+        ApprovalState::Consumed => "state = 'consumed'",
+    }
+}
+
+/// The query of one.
+#[derive(Deserialize)]
+pub struct OneQuery {
+    wait: Option<u32>,
+}
+
+/// One approval; with `wait` (seconds, at most 30) once it is decided or the time is over.
+pub async fn one(State(deps): State<Deps>, Extension(who): Extension<Principal>, Path(id): Path<String>, Query(query): Query<OneQuery>) -> ApiResult<Json<Approval>> {
+    let wait = query.wait.unwrap_or(0);
+    if wait > WAIT_SECONDS_MAX {
+        return Err(Problem::field("wait", format!("`wait` is more than {WAIT_SECONDS_MAX} seconds."), "Wait at most 30 seconds, then ask again.").into());
+    }
+    let row = store::approval(&*deps.sql, &id).await?;
+    if who == Principal::Scope(Scope::Agent) && !row.was_requested_by(Scope::Agent.as_str()) {
+        return Err(ApiError::not_found("approval of this id"));
+    }
+    let row = until_decided(&deps, row, i64::from(wait) * 1_000).await?;
+    row.wire(deps.clock.now_ms()).map(Json)
+}
+
+/// The signal's key for those who wait for a decision.
+pub fn key(id: &str) -> String {
+    format!("approval:{id}")
+}
+
+/// Waits while it is pending, at most `wait_ms`, and returns the row as it then is.
+pub async fn until_decided(deps: &Deps, mut row: ApprovalRow, wait_ms: i64) -> ApiResult<ApprovalRow> {
+    let until_ms = deps.clock.now_ms() + wait_ms;
+    let key = key(&row.id);
+    loop {
+        let now_ms = deps.clock.now_ms();
+        if now_ms >= until_ms || row.state_at(now_ms)? != ApprovalState::Pending {
+            return Ok(row);
+        }
+        let mut woken = deps.signal.wait(&key, until_ms.min(now_ms + LOOK_EVERY_MS));
+        // Waiting begins here, before the row is read again: a decision in between is not missed.
+        let is_woken = (&mut woken).now_or_never().is_some();
+        row = store::approval(&*deps.sql, &row.id).await?;
+        if !is_woken && row.state_at(deps.clock.now_ms())? == ApprovalState::Pending {
+            woken.await;
+            row = store::approval(&*deps.sql, &row.id).await?;
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! `POST /api/approve`: yes, no, or the owner is asked.
+//!
+//! One batch writes the outcome: money is set aside if it fits, and the approval's row says approved only if that
+//! happened and no halt is in force. The same task again gets the state as it is now.
+
+use crate::ask::{self, Placed};
+use crate::context::{self, Owner};
+use crate::ledger::{self, Figures, Reserve, Scope, Shortfall};
+use crate::policy::{self, Ask, Ruling, Verdict, id};
+use crate::store::{self, Answers, ApprovalRow, CLAIM_WINDOW_MS, DECISION_WINDOW_MS, SKEW_MS};
+use crate::{Deps, window};
+use axum::extract::State;
+use axum::{Extension, Json};
+use contracts::approval::{ApprovalState, ApproveAnswer, ApproveRequest, ChannelContext};
+use contracts::{ApprovalId, ErrorCode, Micros, Problem, ServiceName};
+use platform::edge::{ApiError, ApiResult, JsonBody, Principal};
+use platform::ports::{ClockExt, Statement};
+use platform::secret::digest_hex;
+use platform::time::rfc3339;
+use serde_json::{Value, json};
+
+/// The longest description, characters.
+const DESCRIPTION_CHARS_MAX: usize = 8_000;
+/// The longest id, type, agent or operation, characters.
+const NAME_CHARS_MAX: usize = 200;
+/// The largest `arguments`, bytes of JSON.
+const ARGUMENTS_BYTES_MAX: usize = 64 << 10;
+/// The longest wait, seconds.
+pub const WAIT_SECONDS_MAX: u32 = 30;
+/// Whole numbers above this are no longer exact in RFC 8785 JSON: two different ones could share a digest.
+const WHOLE_MAX: u64 = 1 << 53;
+
+/// The handler.
+pub async fn approve(State(deps): State<Deps>, Extension(who): Extension<Principal>, JsonBody(request): JsonBody<ApproveRequest>) -> ApiResult<Json<ApproveAnswer>> {
+    validate(&request)?;
+    let (row, shortfall) = record(&deps, who, &request).await?;
+    let wait_ms = i64::from(request.wait.unwrap_or(0)) * 1_000;
+    let row = crate::approvals::until_decided(&deps, row, wait_ms).await?;
+    answer(&row, deps.clock.now_ms(), shortfall).map(Json)
+}
+
+fn validate(request: &ApproveRequest) -> ApiResult<()> {
+    let names = [("taskId", request.task_id.as_str()), ("type", &request.kind), ("agentType", request.agent_type.as_str())];
+    let operation = request.operation.as_deref().map(|operation| ("operation", operation));
+    for (field, text) in names.into_iter().chain(operation) {
+        if text.is_empty() || text != text.trim() || text.chars().any(char::is_control) || text.chars().count() > NAME_CHARS_MAX {
+            let fix = format!("Send 1 to {NAME_CHARS_MAX} characters, without control characters and without space around them.");
+            return Err(Problem::field(field, format!("`{field}` is empty, too long, or has characters that do not belong there."), fix).into());
+        }
+    }
+    if request.description.chars().count() > DESCRIPTION_CHARS_MAX {
+        let detail = format!("The description has more than {DESCRIPTION_CHARS_MAX} characters.");
+        return Err(Problem::field("description", detail, "Shorten it to what the owner must know to decide.").into());
+    }
+    if request.wait.is_some_and(|wait| wait > WAIT_SECONDS_MAX) {
+        return Err(Problem::field("wait", format!("`wait` is more than {WAIT_SECONDS_MAX} seconds."), "Wait at most 30 seconds, then ask again.").into());
+    }
+    if let Some(arguments) = &request.arguments {
+        if arguments.to_string().len() > ARGUMENTS_BYTES_MAX {
+            return Err(Problem::field("arguments", format!("`arguments` is larger than {ARGUMENTS_BYTES_MAX} bytes."), "Send a reference instead of the data.").into());
+        }
+        if !is_exact(arguments) {
+            return Err(Problem::field("arguments", "`arguments` holds a whole number beyond 2^53.", "Send such numbers as text: the digest could not tell them apart.").into());
+        }
+    }
+    Ok(())
+}
+
+/// Whether every whole number in it survives RFC 8785.
+fn is_exact(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => number.as_i64().map(i64::unsigned_abs).or_else(|| number.as_u64()).is_none_or(|whole| whole <= WHOLE_MAX),
+        Value::Array(items) => items.iter().all(is_exact),
+        Value::Object(members) => members.values().all(is_exact),
+        _ => true,
+    }
+}
+
+/// Lower-case hex SHA-256 of the RFC 8785 form.
+fn canonical_digest(value: &Value) -> ApiResult<String> {
+    let bytes = serde_json_canonicalizer::to_vec(value).map_err(|_| ApiError::new(ErrorCode::Internal, "The request has no canonical form."))?;
+    Ok(digest_hex(&bytes))
+}
+
+/// What binds a decision to what will run. An absent operation or absent arguments are null.
+fn digest(request: &ApproveRequest, amount: Micros) -> ApiResult<String> {
+    canonical_digest(&json!({
+        "taskId": request.task_id,
+        "agentType": request.agent_type,
+        "type": request.kind,
+        "operation": request.operation,
+        "arguments": request.arguments,
+        "description": request.description,
+        "costLimitMicros": amount.0,
+    }))
+}
+
+/// What makes a repetition the same request: all that the caller says of the work, before any rule is applied.
+fn fingerprint(request: &ApproveRequest) -> ApiResult<String> {
+    canonical_digest(&json!([
+        request.task_id, request.agent_type, request.kind, request.operation, request.arguments, request.description, request.estimated_cost.0,
+    ]))
+}
+
+/// Writes the outcome, or finds the one there is. With the shortfall when this request met one.
+async fn record(deps: &Deps, who: Principal, request: &ApproveRequest) -> ApiResult<(ApprovalRow, Option<Shortfall>)> {
+    let owner = context::owner(deps).await?;
+    let now_ms = deps.clock.now_ms();
+    let ask = Ask {
+        agent: request.agent_type.as_str(),
+        kind: &request.kind,
+        operation: request.operation.as_deref(),
+        estimated: request.estimated_cost,
+        price: deps.config.price(request.agent_type.as_str()),
+        flat: owner.rules.cost_threshold.min(owner.daily),
+    };
+    let ruling = policy::rule(&ask, &owner.rules);
+    let scopes = scopes(deps, &owner, now_ms, request.agent_type.as_str())?;
+    let keys = ledger::keys(&scopes);
+    let draft = Draft::new(deps, who, request, &ruling, now_ms)?;
+    let mut batch = Vec::new();
+    if ruling.verdict == Verdict::Approve {
+        batch.push(ledger::ensure(&scopes));
+        let order = Reserve { task: &draft.task, attempt: &draft.attempt, amount: ruling.amount, until_ms: now_ms + CLAIM_WINDOW_MS + SKEW_MS, now_ms, keys: &keys };
+        batch.push(ledger::reserve(order, "NOT EXISTS (SELECT 1 FROM approvals a WHERE a.task = ?1)"));
+    }
+    let head = batch.len();
+    batch.push(draft.insert());
+    batch.extend(ask::place(deps, &draft.id, &draft.placed));
+    let tail = batch.len() - head;
+    batch.push(store::approval_by_task(&draft.task));
+    batch.push(ledger::figures(&keys, now_ms));
+    let mut answers = Answers::of(&*deps.sql, batch).await?;
+    (0..head + tail).for_each(|_| answers.skip());
+    let row: ApprovalRow = answers.one()?.ok_or_else(|| store::unreadable("approval"))?;
+    let figures: Vec<Figures> = answers.all()?;
+    if row.id != draft.id {
+        return repetition(request, row).map(|row| (row, None));
+    }
+    let is_pending = row.state_at(now_ms)? == ApprovalState::Pending;
+    if is_pending && !draft.placed.is_empty() {
+        ask::flush_soon(deps);
+    }
+    let short = row.code.as_deref() == Some(ErrorCode::BudgetExhausted.as_str());
+    let shortfall = short.then(|| ledger::shortfall(&scopes, &figures, ruling.amount));
+    Ok((row, shortfall))
+}
+
+/// The scopes of a task of this agent, in the owner's calendar.
+pub fn scopes(deps: &Deps, owner: &Owner, now_ms: i64, agent: &str) -> ApiResult<Vec<Scope>> {
+    let zone = window::zone(&owner.time_zone).ok_or_else(|| store::unreadable("time zone"))?;
+    ledger::scopes(&deps.config, &zone, now_ms, Some(agent)).map_err(|_| store::unreadable("calendar"))
+}
+
+fn repetition(request: &ApproveRequest, row: ApprovalRow) -> ApiResult<ApprovalRow> {
+    if row.fingerprint == fingerprint(request)? {
+        return Ok(row);
+    }
+    let detail = format!("The task {} was asked for before with other content.", row.task);
+    Err(Problem::new(ErrorCode::Conflict, detail).with("approvalId", row.id).with_fix("Use a new taskId for new work.").into())
+}
+
+/// The row to be written, with the texts for each way it can turn out inside the database.
+struct Draft {
+    id: String,
+    task: String,
+    attempt: String,
+    placed: Vec<Placed>,
+    outcomes: Value,
+    wanted: &'static str,
+    columns: Value,
+}
+
+impl Draft {
+    fn new(deps: &Deps, who: Principal, request: &ApproveRequest, ruling: &Ruling, now_ms: i64) -> ApiResult<Self> {
+        let id = format!("apr_{}", deps.clock.ulid());
+        let trusted = who.is_service(ServiceName::WebhookAggregator);
+        let context = request.channel_context.clone().unwrap_or_default();
+        let wanted = match ruling.verdict {
+            Verdict::Approve => "approved",
+            Verdict::AskOwner => "pending",
+            Verdict::Reject(_) => "rejected",
+        };
+        // Where to ask is believed from the aggregator alone: nobody else may address messages to a chat.
+        let targets = if trusted && wanted == "pending" { context.ask.as_slice() } else { &[] };
+        Ok(Self {
+            placed: ask::placed(deps, targets),
+            task: request.task_id.0.clone(),
+            attempt: deps.clock.random_hex(16),
+            outcomes: outcomes(ruling, now_ms),
+            columns: columns(deps, who, request, ruling, trusted.then_some(&context))?,
+            wanted,
+            id,
+        })
+    }
+
+    /// Inserts the row unless the task has one. A halt or a budget that does not cover it wins over what the rules say.
+    fn insert(&self) -> Statement {
+        let text = format!(
+            "WITH turned AS (SELECT json_extract(?4, '$.' || CASE
+                 WHEN {halted} THEN 'halted'
+                 WHEN ?3 = 'approved' AND NOT EXISTS (SELECT 1 FROM hold h WHERE h.task = ?1 AND h.attempt = ?6) THEN 'budget'
+                 ELSE 'ruled' END) AS o, ?5 AS c)
+             INSERT INTO approvals (id, task, fingerprint, digest, state, version, kind, agent, operation, description, arguments, estimated_u,
+                 amount_u, declared_free, reason, code, policies, monitoring, requested_at, requested_by, expires_at, decided_at, decided_by,
+                 valid_until, attempt, channel, event_id)
+             SELECT ?2, ?1, c ->> 'fingerprint', c ->> 'digest', o ->> 'state', 1, c ->> 'kind', c ->> 'agent', c ->> 'operation',
+                 c ->> 'description', c ->> 'arguments', c ->> 'estimated', c ->> 'amount', c ->> 'free', o ->> 'reason', o ->> 'code',
+                 o ->> 'policies', c ->> 'monitoring', ?7, c ->> 'by', ?8, o ->> 'decidedAt', o ->> 'decidedBy', o ->> 'validUntil', ?6,
+                 c ->> 'channel', c ->> 'event'
+             FROM turned WHERE true ON CONFLICT (task) DO NOTHING",
+            halted = store::HALTED
+        );
+        let now = &self.columns["now"];
+        let now_ms = now.as_i64().unwrap_or_default();
+        Statement::new(text)
+            .bind(&self.task)
+            .bind(&self.id)
+            .bind(self.wanted)
+            .bind(self.outcomes.to_string())
+            .bind(self.columns.to_string())
+            .bind(&self.attempt)
+            .bind(now_ms)
+            .bind(now_ms + DECISION_WINDOW_MS)
+    }
+}
+
+/// State, reason, code and rules for each way it can turn out: as ruled, halted, over budget.
+fn outcomes(ruling: &Ruling, now_ms: i64) -> Value {
+    let list = |policies: &[&str]| json!(policies).to_string();
+    let decided = |state: &str, code: Option<&str>, reason: &str, policies: String, valid: Option<i64>| {
+        json!({"state": state, "code": code, "reason": reason, "policies": policies, "decidedAt": now_ms, "decidedBy": "policy", "validUntil": valid})
+    };
+    let ruled = match ruling.verdict {
+        Verdict::Approve => decided("approved", None, &ruling.reason, list(&ruling.policies), Some(now_ms + CLAIM_WINDOW_MS)),
+        Verdict::Reject(code) => decided("rejected", Some(code), &ruling.reason, list(&ruling.policies), None),
+        Verdict::AskOwner => json!({"state": "pending", "reason": ruling.reason, "policies": list(&ruling.policies)}),
+    };
+    let over = format!("The budget does not cover {}.", ruling.amount);
+    let mut with_budget = ruling.policies.clone();
+    with_budget.push(id::BUDGET);
+    json!({
+        "ruled": ruled,
+        "halted": decided("rejected", Some(ErrorCode::Halted.as_str()), "A halt is in force.", list(&[id::HALT]), None),
+        "budget": decided("rejected", Some(ErrorCode::BudgetExhausted.as_str()), &over, list(&with_budget), None),
+    })
+}
+
+/// What is in the row however it turns out.
+fn columns(deps: &Deps, who: Principal, request: &ApproveRequest, ruling: &Ruling, trusted: Option<&ChannelContext>) -> ApiResult<Value> {
+    let channel = request.channel_context.as_ref().and_then(|context| context.channel.as_deref());
+    let free = deps.config.price(request.agent_type.as_str()) == crate::config::Price::Known(Micros::ZERO);
+    Ok(json!({
+        "now": deps.clock.now_ms(),
+        "fingerprint": fingerprint(request)?,
+        "digest": digest(request, ruling.amount)?,
+        "kind": request.kind,
+        "agent": request.agent_type,
+        "operation": request.operation,
+        "description": request.description,
+        "arguments": request.arguments.as_ref().map(Value::to_string),
+        "estimated": request.estimated_cost.0,
+        "amount": ruling.amount.0,
+        "free": i32::from(free),
+        "monitoring": ruling.monitoring,
+        "by": who.as_str(),
+        "channel": channel.filter(|name| name.len() <= NAME_CHARS_MAX),
+        "event": trusted.and_then(|context| context.event_id.as_ref()),
+    }))
+}
+
+/// The answer of a row: approved while it may be, or has been, worked on; pending; else rejected with the state as code.
+fn answer(row: &ApprovalRow, now_ms: i64, shortfall: Option<Shortfall>) -> ApiResult<ApproveAnswer> {
+    let now = row.state_at(now_ms)?;
+    let state = match now {
+        ApprovalState::Pending => ApprovalState::Pending,
+        state if state.was_approved() => ApprovalState::Approved,
+        _ => ApprovalState::Rejected,
+    };
+    let approved = state == ApprovalState::Approved;
+    let code = match now {
+        ApprovalState::Expired | ApprovalState::Cancelled | ApprovalState::Lapsed => Some(now.as_str().to_owned()),
+        _ => row.code.clone(),
+    };
+    let reason = match now {
+        ApprovalState::Expired => "Nobody decided in time.".to_owned(),
+        ApprovalState::Lapsed => "It was approved and not begun in time.".to_owned(),
+        _ => row.reason.clone(),
+    };
+    Ok(ApproveAnswer {
+        approved,
+        reason,
+        constraints: row.valid_until.filter(|_| approved).map(|until| json!({"claimBefore": rfc3339(until)})),
+        monitoring_level: row.monitoring()?,
+        cost_limit: Some(row.amount()),
+        state,
+        approval_id: ApprovalId::new(&row.id),
+        digest: row.digest.clone(),
+        policies: row.policies()?,
+        code,
+        remaining: shortfall.as_ref().map(|short| short.remaining),
+        resets_at: shortfall.map(|short| short.resets_at),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_is_that_of_the_contract() {
+        let request: ApproveRequest = serde_json::from_value(json!({
+            "taskId": "t-1", "type": "codegen", "description": "Fix it", "estimatedCost": 1.25, "agentType": "codegen", "operation": "run",
+        }))
+        .unwrap();
+        let text = r#"{"agentType":"codegen","arguments":null,"costLimitMicros":1250000,"description":"Fix it","operation":"run","taskId":"t-1","type":"codegen"}"#;
+        assert_eq!(digest(&request, Micros(1_250_000)).unwrap(), digest_hex(text.as_bytes()));
+    }
+
+    #[test]
+    fn numbers_that_a_digest_cannot_tell_apart_are_refused() {
+        assert!(is_exact(&json!({"a": [1, 2.5, -9007199254740992_i64]})));
+        assert!(!is_exact(&json!({"a": [9007199254740993_i64]})));
+    }
+}

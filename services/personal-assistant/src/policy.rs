@@ -1,0 +1,240 @@
+//! The rules: pure, in one fixed order, so that no rule can be reached round another.
+//!
+//! Any rule that forbids → rejected; else any rule that wants the owner → the owner; else a price of 0 → approved; else
+//! the risk tolerance. A halt and the budget are looked at later, inside the statement that writes the outcome.
+
+use crate::config::Price;
+use contracts::Micros;
+use contracts::approval::MonitoringLevel;
+use contracts::chat::RiskTolerance;
+
+/// From which amount on the owner is asked when nobody says anything: $10.
+pub const COST_THRESHOLD_DEFAULT: Micros = Micros(10_000_000);
+
+/// Names of rules, as `policies` lists them.
+pub mod id {
+    pub const HALT: &str = "halt";
+    pub const BUDGET: &str = "budget";
+    pub const ALLOWED_AGENCIES: &str = "allowedAgencies";
+    pub const BLOCKED_OPERATIONS: &str = "blockedOperations";
+    pub const REQUIRES_HUMAN_APPROVAL: &str = "requiresHumanApproval";
+    pub const UNKNOWN_PRICE: &str = "unknownPrice";
+    pub const COST_THRESHOLD: &str = "costThreshold";
+    pub const FREE_OF_CHARGE: &str = "freeOfCharge";
+    pub const CONSERVATIVE: &str = "riskTolerance:conservative";
+    pub const BALANCED: &str = "riskTolerance:balanced";
+    pub const AGGRESSIVE: &str = "riskTolerance:aggressive";
+}
+
+/// The owner's rules.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rules {
+    pub cost_threshold: Micros,
+    pub risk_tolerance: RiskTolerance,
+    /// Empty: every agent.
+    pub allowed_agencies: Vec<String>,
+    pub blocked_operations: Vec<String>,
+    pub requires_human_approval: Vec<String>,
+}
+
+/// What is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    pub agent: &'a str,
+    pub kind: &'a str,
+    pub operation: Option<&'a str>,
+    /// What the caller says it costs: it can raise the amount, never lower it.
+    pub estimated: Micros,
+    pub price: Price,
+    /// Held where neither the caller nor the configuration knows a price.
+    pub flat: Micros,
+}
+
+/// What follows from the rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Approve,
+    AskOwner,
+    /// With the code for programs.
+    Reject(&'static str),
+}
+
+/// The verdict with all that is recorded beside it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ruling {
+    pub verdict: Verdict,
+    /// The rules that determined it.
+    pub policies: Vec<&'static str>,
+    /// A sentence for people.
+    pub reason: String,
+    /// What is held and may be spent.
+    pub amount: Micros,
+    pub monitoring: MonitoringLevel,
+}
+
+/// Compares without case, and with nothing else left out: free text never matches.
+fn same(a: &str, b: &str) -> bool {
+    a.trim().to_lowercase() == b.trim().to_lowercase()
+}
+
+fn lists(list: &[String], name: &str) -> bool {
+    list.iter().any(|item| same(item, name))
+}
+
+/// What may be spent on it: the larger of estimate and price; the flat amount where nobody knows.
+pub fn amount(ask: &Ask<'_>) -> Micros {
+    match ask.price {
+        Price::Known(price) => ask.estimated.max(price),
+        Price::Unknown if ask.estimated > Micros::ZERO => ask.estimated,
+        Price::Unknown => ask.flat,
+    }
+}
+
+/// Applies the rules.
+pub fn rule(ask: &Ask<'_>, rules: &Rules) -> Ruling {
+    let amount = amount(ask);
+    let monitoring = monitoring(ask, amount, rules);
+    let make = |verdict, policies, reason| Ruling { verdict, policies, reason, amount, monitoring };
+    if let Some((policy, code, reason)) = forbidden(ask, rules) {
+        return make(Verdict::Reject(code), vec![policy], reason);
+    }
+    let asks = owner_wanted(ask, amount, rules);
+    if !asks.is_empty() {
+        let reasons: Vec<_> = asks.iter().map(|(_, reason)| reason.as_str()).collect();
+        return make(Verdict::AskOwner, asks.iter().map(|(policy, _)| *policy).collect(), reasons.join(" "));
+    }
+    if amount == Micros::ZERO {
+        return make(Verdict::Approve, vec![id::FREE_OF_CHARGE], "It costs nothing.".to_owned());
+    }
+    let quarter = Micros(rules.cost_threshold.0 / 4);
+    match rules.risk_tolerance {
+        RiskTolerance::Conservative => {
+            make(Verdict::AskOwner, vec![id::CONSERVATIVE], format!("It costs up to {amount}, and your risk tolerance is conservative."))
+        }
+        RiskTolerance::Balanced if amount <= quarter => {
+            make(Verdict::Approve, vec![id::BALANCED], format!("Up to {amount} is within a quarter of your cost threshold ({quarter})."))
+        }
+        RiskTolerance::Balanced => {
+            make(Verdict::AskOwner, vec![id::BALANCED], format!("It costs up to {amount}, more than a quarter of your cost threshold ({quarter})."))
+        }
+        RiskTolerance::Aggressive => {
+            make(Verdict::Approve, vec![id::AGGRESSIVE], format!("Up to {amount} is within your cost threshold ({}).", rules.cost_threshold))
+        }
+    }
+}
+
+fn forbidden(ask: &Ask<'_>, rules: &Rules) -> Option<(&'static str, &'static str, String)> {
+    if !rules.allowed_agencies.is_empty() && !lists(&rules.allowed_agencies, ask.agent) {
+        return Some((id::ALLOWED_AGENCIES, "agency_not_allowed", format!("The agent {} is not among your allowed agencies.", ask.agent)));
+    }
+    let operation = ask.operation.unwrap_or(ask.kind);
+    if lists(&rules.blocked_operations, operation) {
+        return Some((id::BLOCKED_OPERATIONS, "blocked_operation", format!("You blocked the operation {operation}.")));
+    }
+    None
+}
+
+fn owner_wanted(ask: &Ask<'_>, amount: Micros, rules: &Rules) -> Vec<(&'static str, String)> {
+    let mut found = Vec::new();
+    let names = [ask.operation, Some(ask.kind), Some(ask.agent)];
+    if let Some(name) = names.into_iter().flatten().find(|name| lists(&rules.requires_human_approval, name)) {
+        found.push((id::REQUIRES_HUMAN_APPROVAL, format!("You want to be asked about {name}.")));
+    }
+    if ask.price == Price::Unknown {
+        let fix = format!("What a run of {} costs is unknown; set estimated_cost in [agents.{}] to say it.", ask.agent, ask.agent);
+        found.push((id::UNKNOWN_PRICE, fix));
+    }
+    if amount > rules.cost_threshold {
+        found.push((id::COST_THRESHOLD, format!("It costs up to {amount}, above your cost threshold ({}).", rules.cost_threshold)));
+    }
+    found
+}
+
+fn monitoring(ask: &Ask<'_>, amount: Micros, rules: &Rules) -> MonitoringLevel {
+    match ask.price {
+        Price::Known(_) if amount == Micros::ZERO => MonitoringLevel::None,
+        Price::Known(_) if amount.0 <= rules.cost_threshold.0 / 4 => MonitoringLevel::Basic,
+        _ => MonitoringLevel::Intensive,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules() -> Rules {
+        Rules { cost_threshold: COST_THRESHOLD_DEFAULT, ..Rules::default() }
+    }
+    fn ask(dollars: f64) -> Ask<'static> {
+        let estimated = Micros::from_dollars(dollars).unwrap();
+        Ask { agent: "codegen", kind: "codegen", operation: Some("run"), estimated, price: Price::Known(Micros::ZERO), flat: Micros(10_000_000) }
+    }
+    fn verdict(ask: &Ask<'_>, rules: &Rules) -> Verdict {
+        rule(ask, rules).verdict
+    }
+
+    #[test]
+    fn balanced_approves_a_quarter_of_the_threshold_and_asks_about_the_rest() {
+        assert_eq!(verdict(&ask(0.0), &rules()), Verdict::Approve);
+        assert_eq!(verdict(&ask(2.5), &rules()), Verdict::Approve);
+        assert_eq!(verdict(&ask(2.500001), &rules()), Verdict::AskOwner);
+        assert_eq!(rule(&ask(10.000001), &rules()).policies, [id::COST_THRESHOLD]);
+    }
+
+    #[test]
+    fn conservative_asks_about_all_that_costs_and_aggressive_about_none_below_the_threshold() {
+        let conservative = Rules { risk_tolerance: RiskTolerance::Conservative, ..rules() };
+        let aggressive = Rules { risk_tolerance: RiskTolerance::Aggressive, ..rules() };
+        assert_eq!(verdict(&ask(0.000001), &conservative), Verdict::AskOwner);
+        assert_eq!(verdict(&ask(0.0), &conservative), Verdict::Approve);
+        assert_eq!(verdict(&ask(10.0), &aggressive), Verdict::Approve);
+        assert_eq!(verdict(&ask(10.01), &aggressive), Verdict::AskOwner);
+    }
+
+    #[test]
+    fn an_estimate_raises_the_amount_and_never_lowers_it() {
+        let priced = Ask { price: Price::Known(Micros(3_000_000)), ..ask(0.0) };
+        assert_eq!(amount(&priced), Micros(3_000_000));
+        assert_eq!(amount(&Ask { estimated: Micros(4_000_000), ..priced }), Micros(4_000_000));
+    }
+
+    #[test]
+    fn an_unknown_price_goes_to_the_owner_whatever_the_caller_says() {
+        let unknown = Ask { price: Price::Unknown, ..ask(0.0) };
+        let aggressive = Rules { risk_tolerance: RiskTolerance::Aggressive, ..rules() };
+        let ruling = rule(&unknown, &aggressive);
+        assert_eq!((ruling.verdict, ruling.amount), (Verdict::AskOwner, Micros(10_000_000)));
+        assert_eq!(ruling.policies, [id::UNKNOWN_PRICE]);
+    }
+
+    #[test]
+    fn blocked_operations_compare_exactly_without_case_and_never_with_free_text() {
+        let blocking = |name: &str| Rules { blocked_operations: vec![name.to_owned()], ..rules() };
+        assert_eq!(verdict(&ask(0.0), &blocking("RUN")), Verdict::Reject("blocked_operation"));
+        assert_eq!(verdict(&ask(0.0), &blocking("ru")), Verdict::Approve);
+        assert_eq!(verdict(&ask(0.0), &blocking("codegen")), Verdict::Approve, "the type counts where there is no operation only");
+        assert_eq!(verdict(&Ask { operation: None, ..ask(0.0) }, &blocking("codegen")), Verdict::Reject("blocked_operation"));
+    }
+
+    #[test]
+    fn forbidding_wins_over_every_other_rule() {
+        let rules = Rules {
+            allowed_agencies: vec!["security".to_owned()],
+            requires_human_approval: vec!["run".to_owned()],
+            risk_tolerance: RiskTolerance::Aggressive,
+            ..rules()
+        };
+        assert_eq!(verdict(&ask(0.0), &rules), Verdict::Reject("agency_not_allowed"));
+        assert_eq!(verdict(&Ask { agent: "Security", ..ask(0.0) }, &rules), Verdict::AskOwner);
+    }
+
+    #[test]
+    fn the_owner_can_want_to_be_asked_by_operation_type_or_agent() {
+        for name in ["Run", "CODEGEN"] {
+            let rules = Rules { requires_human_approval: vec![name.to_owned()], ..rules() };
+            assert_eq!(verdict(&ask(0.0), &rules), Verdict::AskOwner, "{name}");
+        }
+        let by_agent = Rules { requires_human_approval: vec!["codegen".to_owned()], ..rules() };
+        assert_eq!(verdict(&Ask { kind: "x", operation: None, ..ask(0.0) }, &by_agent), Verdict::AskOwner);
+    }
+}

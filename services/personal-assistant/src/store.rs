@@ -1,0 +1,186 @@
+//! Every table of this service, and the approval's row.
+//!
+//! | table | holds | written by |
+//! | --- | --- | --- |
+//! | `approvals` | one request for approval each, kept for ever | `approve`, `decide`, `claim`, `settle`, `halt`, `expire` |
+//! | `delivery`, `button` | where the owner was asked, and what the buttons there mean | `approve`, `ask` |
+//! | `budget`, `budget_rule`, `hold`, `posted` | the ledger | `ledger`, `budget`, `settle` |
+//! | `claim` | who claimed an approval | `claim` |
+//! | `halt` | halts, in force while `resumed_at` is null | `halt` |
+//! | `personal_context` | the owner's rules, one row each that was set | `context` |
+//! | `chat_message` | the owner's chat, append-only | `chat` |
+//!
+//! Nothing of these has a lifetime: what ends, ends because a time in the row has passed.
+
+use contracts::approval::{Approval, ApprovalState, MonitoringLevel};
+use contracts::{AgentId, ApprovalId, ErrorCode, EventId, Micros, TaskId};
+use platform::edge::{ApiError, ApiResult};
+use platform::ports::{PortResult, Row, Sql, SqlExt, Statement, sql::read_row};
+use platform::sql;
+use platform::time::rfc3339;
+use serde::Deserialize;
+
+/// How long the owner has to decide.
+pub const DECISION_WINDOW_MS: i64 = 24 * 3_600_000;
+/// How long an approval may be claimed, and holds its amount.
+pub const CLAIM_WINDOW_MS: i64 = 15 * 60_000;
+/// A hold counts this much longer than its holder may use it: clocks differ.
+pub const SKEW_MS: i64 = 5_000;
+
+/// True while a halt of everything or of task `?1` is in force. Part of every statement that lets work begin.
+pub const HALTED: &str = "EXISTS (SELECT 1 FROM halt t WHERE t.resumed_at IS NULL AND t.target IN ('all', 'task:' || ?1))";
+
+/// A row of `approvals`. Times are milliseconds since the epoch, amounts micro-dollars.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ApprovalRow {
+    pub id: String,
+    pub task: String,
+    pub fingerprint: String,
+    pub digest: String,
+    state: String,
+    pub version: u32,
+    pub kind: String,
+    pub agent: String,
+    pub operation: Option<String>,
+    pub description: String,
+    arguments: Option<String>,
+    estimated_u: i64,
+    pub amount_u: i64,
+    pub declared_free: i64,
+    pub reason: String,
+    pub code: Option<String>,
+    policies: String,
+    monitoring: String,
+    pub requested_at: i64,
+    pub requested_by: String,
+    pub expires_at: i64,
+    pub decided_at: Option<i64>,
+    pub decided_by: Option<String>,
+    pub valid_until: Option<i64>,
+    pub lease_until: Option<i64>,
+    pub attempt: String,
+    pub channel: Option<String>,
+    pub event_id: Option<String>,
+    actual_u: Option<i64>,
+}
+
+impl ApprovalRow {
+    /// Where it stands now: expiry and lapse follow from the time. A state that nobody wrote is unreadable, never approved.
+    pub fn state_at(&self, now_ms: i64) -> ApiResult<ApprovalState> {
+        let stored = ApprovalState::parse(&self.state).ok_or_else(|| unreadable("state"))?;
+        let over = self.valid_until.is_none_or(|until| until <= now_ms);
+        let unleased = self.lease_until.is_none_or(|until| until <= now_ms);
+        Ok(match stored {
+            ApprovalState::Pending if self.expires_at <= now_ms => ApprovalState::Expired,
+            ApprovalState::Approved if over => ApprovalState::Lapsed,
+            ApprovalState::Claimed if over && unleased => ApprovalState::Lapsed,
+            state => state,
+        })
+    }
+    /// What is held and may be spent.
+    pub fn amount(&self) -> Micros {
+        Micros(self.amount_u)
+    }
+    /// The rules that determined it.
+    pub fn policies(&self) -> ApiResult<Vec<String>> {
+        serde_json::from_str(&self.policies).map_err(|_| unreadable("policies"))
+    }
+    /// How closely a run should be watched.
+    pub fn monitoring(&self) -> ApiResult<MonitoringLevel> {
+        serde_json::from_value(serde_json::Value::String(self.monitoring.clone())).map_err(|_| unreadable("monitoring"))
+    }
+    /// Whether the caller with this name asked for it.
+    pub fn was_requested_by(&self, name: &str) -> bool {
+        self.requested_by == name
+    }
+    /// The approval as it travels.
+    pub fn wire(&self, now_ms: i64) -> ApiResult<Approval> {
+        let arguments = self.arguments.as_deref().map(serde_json::from_str).transpose().map_err(|_| unreadable("arguments"))?;
+        Ok(Approval {
+            id: ApprovalId::new(&self.id),
+            version: self.version,
+            state: self.state_at(now_ms)?,
+            task_id: TaskId::new(&self.task),
+            kind: self.kind.clone(),
+            agent_type: AgentId::new(&self.agent),
+            operation: self.operation.clone(),
+            description: self.description.clone(),
+            arguments,
+            estimated_cost: Some(Micros(self.estimated_u)),
+            cost_limit: self.amount(),
+            digest: self.digest.clone(),
+            reason: self.reason.clone(),
+            code: self.code.clone(),
+            policies: self.policies()?,
+            monitoring_level: self.monitoring()?,
+            requested_at: rfc3339(self.requested_at),
+            expires_at: rfc3339(self.expires_at),
+            decided_at: self.decided_at.map(rfc3339),
+            decided_by: self.decided_by.clone(),
+            channel: self.channel.clone(),
+            event_id: self.event_id.as_deref().map(EventId::new),
+            actual_cost: self.actual_u.map(Micros),
+        })
+    }
+}
+
+/// A row that does not read as it should: refused, so that nothing is approved or spent on it.
+pub fn unreadable(what: &str) -> ApiError {
+    tracing::error!(what, "a stored row is unreadable");
+    ApiError::new(ErrorCode::Internal, "What is stored cannot be read; nothing was changed.")
+}
+
+/// The approval of this id.
+pub fn approval_by_id(id: &str) -> Statement {
+    sql!("SELECT * FROM approvals WHERE id = ?1", id)
+}
+
+/// The approval of this task.
+pub fn approval_by_task(task: &str) -> Statement {
+    sql!("SELECT * FROM approvals WHERE task = ?1", task)
+}
+
+/// Reads one approval, or 404.
+pub async fn approval(sql: &dyn Sql, id: &str) -> ApiResult<ApprovalRow> {
+    sql.one(approval_by_id(id)).await?.ok_or_else(|| ApiError::not_found("approval of this id"))
+}
+
+/// Whether a halt of everything or of the task is in force; the column is `halted`.
+pub fn halted(task: &str) -> Statement {
+    Statement::new(format!("SELECT {HALTED} AS halted")).bind(task)
+}
+
+/// The rows of a batch, taken in the order of its statements.
+pub struct Answers(std::vec::IntoIter<Vec<Row>>);
+
+impl Answers {
+    /// Runs the batch.
+    pub async fn of(sql: &dyn Sql, statements: Vec<Statement>) -> PortResult<Self> {
+        Ok(Self(sql.batch(statements).await?.into_iter()))
+    }
+    /// Leaves out the next statement's rows.
+    pub fn skip(&mut self) {
+        self.0.next();
+    }
+    /// All rows of the next statement.
+    pub fn all<T: serde::de::DeserializeOwned>(&mut self) -> PortResult<Vec<T>> {
+        self.0.next().unwrap_or_default().into_iter().map(read_row).collect()
+    }
+    /// The first row of the next statement.
+    pub fn one<T: serde::de::DeserializeOwned>(&mut self) -> PortResult<Option<T>> {
+        self.0.next().unwrap_or_default().into_iter().next().map(read_row).transpose()
+    }
+    /// Whether the next statement gave a row: with `RETURNING`, whether it did anything.
+    pub fn any(&mut self) -> bool {
+        self.0.next().is_some_and(|rows| !rows.is_empty())
+    }
+    /// The answer of [`halted`].
+    pub fn halted(&mut self) -> PortResult<bool> {
+        #[derive(Deserialize)]
+        struct Flag {
+            halted: i64,
+        }
+        // No row would be no answer: take it as halted.
+        Ok(self.one::<Flag>()?.is_none_or(|flag| flag.halted != 0))
+    }
+}

@@ -1,0 +1,53 @@
+//! Findings about a folder: what is wrong, where, and what to do. `error` leaves the file out; the rest is advice.
+
+mod agents;
+mod names;
+
+use crate::parse::document::Document;
+use contracts::graph::{Finding, Severity, SkillKind};
+use std::collections::BTreeSet;
+
+/// Two agents share an id: the one error that refuses a whole graph.
+pub const DUPLICATE_AGENT: &str = "duplicate_agent";
+
+/// A finding; `line` counts from 1, 0 means the whole file.
+pub fn finding(severity: Severity, code: &str, path: &str, line: u32, message: impl Into<String>, fix: impl Into<String>) -> Finding {
+    Finding { severity, code: code.to_owned(), path: path.to_owned(), line, message: message.into(), fix: fix.into() }
+}
+
+/// Everything that needs all files at once. `edges` are links, `related` the agents that each file names.
+pub fn documents(documents: &[Document], edges: &BTreeSet<(usize, usize)>, related: &[Vec<usize>], findings: &mut Vec<Finding>) {
+    for document in documents {
+        unknown_complexity(document, findings);
+    }
+    agents::check(documents, findings);
+    names::check(documents, findings);
+    orphans(documents, edges, related, findings);
+}
+
+fn unknown_complexity(document: &Document, findings: &mut Vec<Finding>) {
+    if document.kind != SkillKind::Agent {
+        return;
+    }
+    for value in document.front.list("complexity") {
+        if !matches!(value.to_lowercase().as_str(), "simple" | "moderate" | "complex" | "any" | "all") {
+            let line = document.front.line_of("complexity", &value);
+            let message = format!("complexity `{value}` is unknown");
+            findings.push(finding(Severity::Warning, "unknown_complexity", &document.path, line, message, "Use simple, moderate or complex."));
+        }
+    }
+}
+
+/// Files that nothing leads to or from.
+fn orphans(documents: &[Document], edges: &BTreeSet<(usize, usize)>, related: &[Vec<usize>], findings: &mut Vec<Finding>) {
+    let mut linked: BTreeSet<usize> = edges.iter().flat_map(|(from, to)| [*from, *to]).collect();
+    for (from, agents) in related.iter().enumerate().filter(|(_, agents)| !agents.is_empty()) {
+        linked.insert(from);
+        linked.extend(agents);
+    }
+    for (at, document) in documents.iter().enumerate() {
+        if !linked.contains(&at) && documents.len() > 1 {
+            findings.push(finding(Severity::Hint, "orphan", &document.path, 0, "no file links to it and it links to none", "Link it from where it is needed."));
+        }
+    }
+}

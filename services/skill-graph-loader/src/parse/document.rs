@@ -1,0 +1,194 @@
+//! One file, read: its keys, its outline, its kind and names. Nothing here knows the other files.
+
+use crate::check::finding;
+use crate::parse::examples::{Claims, claims, split_negatives};
+use crate::parse::front_matter::{self, FrontMatter, unique};
+use crate::parse::kind::{self, is_skill_file};
+use crate::parse::markdown::{BlockKind, Outline, outline};
+use contracts::graph::{Complexity, Finding, Severity, SkillKind, SourceFile};
+
+/// A file above this is indexed by title, headings and its first [`crate::search::BODY_BYTES_INDEXED`] bytes.
+pub const FILE_BYTES_MAX: usize = 256 * 1024;
+const DESCRIPTION_CHARS_MAX: usize = 300;
+const ID_CHARS_MAX: usize = 100;
+
+/// Keys every kind of file uses.
+const KEYS: &[&str] = &["title", "name", "description", "keywords", "aliases", "alias", "tags", "tag", "type", "relatedAgents"];
+/// Keys an agent uses beside them.
+const AGENT_KEYS: &[&str] = &["agentId", "model", "complexity", "relatedChannels", "examples", "triggers", "utterances", "fallback", "public"];
+/// Keys a channel uses beside them.
+const CHANNEL_KEYS: &[&str] = &["channelId", "platform", "contextRichness", "latency"];
+
+/// A file that could be read.
+#[derive(Clone, Debug)]
+pub struct Document {
+    pub path: String,
+    pub front: FrontMatter,
+    pub body: String,
+    pub outline: Outline,
+    pub kind: SkillKind,
+    pub title: String,
+    pub description: String,
+    /// `name` of the front matter.
+    pub name: Option<String>,
+    pub aliases: Vec<String>,
+    pub keywords: Vec<String>,
+    pub agent_id: Option<String>,
+    pub channel_id: Option<String>,
+    pub claims: Claims,
+    pub complexity: Vec<Complexity>,
+}
+
+impl Document {
+    /// Reads a file whose path has been judged. `None` when it has to be left out; the findings say why.
+    pub fn read(file: &SourceFile) -> (Option<Self>, Vec<Finding>) {
+        let text = normal(&file.text);
+        let mut findings = Vec::new();
+        if text.len() > FILE_BYTES_MAX {
+            let message = format!("the file has {} KB; its title, headings and first 64 KB are searchable", text.len() / 1024);
+            findings.push(finding(Severity::Warning, "large_file", &file.path, 0, message, "Cut it into several files and link them."));
+        }
+        let cut = front_matter::cut(&text);
+        if cut.unclosed {
+            let fix = "Close the front matter with a line of three dashes.";
+            findings.push(finding(Severity::Error, "bad_front_matter", &file.path, 1, "the front matter is never closed", fix));
+            return (None, findings);
+        }
+        let (front, troubles) = cut.yaml.map_or((Some(FrontMatter::default()), Vec::new()), |yaml| front_matter::read(yaml, cut.yaml_line));
+        for trouble in &troubles {
+            let (severity, code) = if trouble.fatal { (Severity::Error, "bad_front_matter") } else { (Severity::Warning, "repaired_front_matter") };
+            findings.push(finding(severity, code, &file.path, trouble.line, &trouble.message, "Write `key: value`; put texts with a colon or a special sign in quotes."));
+        }
+        if troubles.iter().any(|trouble| trouble.fatal) {
+            return (None, findings);
+        }
+        // Prose between two rules is text, not keys.
+        let (front, body, body_line) = front.map_or((FrontMatter::default(), text.as_str(), 1), |front| (front, cut.body, cut.body_line));
+        let document = Self::describe(&file.path, front, body, body_line);
+        let bad_id = document.agent_id.as_deref().or(document.channel_id.as_deref()).filter(|id| id.chars().count() > ID_CHARS_MAX || id.chars().any(char::is_control));
+        if bad_id.is_some() {
+            let message = format!("the id is longer than {ID_CHARS_MAX} characters or holds control characters");
+            findings.push(finding(Severity::Error, "bad_id", &file.path, document.front.line("agentId"), message, "Give it a short id of one or two words."));
+            return (None, findings);
+        }
+        (Some(document), findings)
+    }
+
+    fn describe(path: &str, front: FrontMatter, body: &str, body_line: u32) -> Self {
+        let outline = outline(body, body_line);
+        let kind = kind::kind_of(path, &front);
+        let name = front.text("name");
+        let first_heading = || outline.headings.iter().find(|heading| heading.level == 1 || name.is_none()).map(|heading| heading.text.clone());
+        let title = front.text("title").or_else(|| first_heading().filter(|text| !text.is_empty())).or_else(|| name.clone());
+        let title = title.unwrap_or_else(|| kind::id_parts(path).last().copied().unwrap_or(path).to_owned());
+        let description = front.text("description").unwrap_or_else(|| first_paragraph(&outline));
+        let mut document = Self {
+            path: path.to_owned(),
+            kind,
+            title,
+            description,
+            name,
+            aliases: unique(front.list("aliases").into_iter().chain(front.list("alias"))),
+            keywords: front.list("keywords"),
+            agent_id: None,
+            channel_id: (kind == SkillKind::Channel).then(|| kind::channel_id(path, &front)),
+            claims: Claims::default(),
+            complexity: complexities(&front),
+            front,
+            body: body.to_owned(),
+            outline,
+        };
+        if kind == SkillKind::Agent {
+            document.become_agent();
+        }
+        document
+    }
+
+    /// Makes it an agent: for agent files, and for skills in a folder without any agent.
+    pub fn become_agent(&mut self) {
+        self.kind = SkillKind::Agent;
+        self.agent_id = Some(kind::agent_id(&self.path, &self.front));
+        self.claims = claims(&self.front, &self.outline);
+    }
+    /// Whether this is a skill folder's own file.
+    pub fn is_skill_file(&self) -> bool {
+        is_skill_file(&self.path)
+    }
+    /// The description without its "NOT for …" clauses: those would teach the router the opposite.
+    pub fn positive_description(&self) -> String {
+        split_negatives(&self.description).0.replace('\n', " ")
+    }
+    /// Tags without their `#`.
+    pub fn tags(&self) -> Vec<String> {
+        let tags = self.front.list("tags").into_iter().chain(self.front.list("tag"));
+        unique(tags.map(|tag| tag.trim_start_matches('#').to_owned()))
+    }
+    /// Front matter keys that this kind of file has no use for.
+    pub fn extra(&self) -> std::collections::BTreeMap<String, serde_json::Value> {
+        let own = match self.kind {
+            SkillKind::Agent => AGENT_KEYS,
+            SkillKind::Channel => CHANNEL_KEYS,
+            SkillKind::Skill | SkillKind::Guide => &[],
+        };
+        self.front.extra(&[KEYS, own].concat())
+    }
+}
+
+/// Without byte order mark, with `\n` line ends and without NUL.
+fn normal(text: &str) -> String {
+    text.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace('\r', "\n").replace('\0', "\u{fffd}")
+}
+
+fn complexities(front: &FrontMatter) -> Vec<Complexity> {
+    let known = [Complexity::Simple, Complexity::Moderate, Complexity::Complex];
+    let named = front.list("complexity");
+    known.into_iter().filter(|known| named.iter().any(|name| name.eq_ignore_ascii_case(known.as_str()))).collect()
+}
+
+/// The first paragraph as one line, for files without a description.
+fn first_paragraph(outline: &Outline) -> String {
+    let paragraph = outline.blocks.iter().find(|block| block.kind == BlockKind::Paragraph);
+    let text = paragraph.map(|block| block.text.replace('\n', " ")).unwrap_or_default();
+    if text.chars().count() <= DESCRIPTION_CHARS_MAX {
+        return text;
+    }
+    let head: String = text.chars().take(DESCRIPTION_CHARS_MAX - 1).collect();
+    format!("{}…", head.rsplit_once(' ').map_or(head.as_str(), |(head, _)| head))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(path: &str, text: &str) -> (Option<Document>, Vec<Finding>) {
+        Document::read(&SourceFile { path: path.to_owned(), text: text.to_owned() })
+    }
+
+    #[test]
+    fn windows_files_read_like_others() {
+        let document = read("agents/a.md", "\u{feff}---\r\ntitle: T\r\nkeywords: a, b\r\n---\r\n# H\r\ntext\r\n").0.unwrap();
+        assert_eq!((document.title.as_str(), document.keywords.len(), document.body.as_str()), ("T", 2, "# H\ntext\n"));
+    }
+
+    #[test]
+    fn the_title_is_the_heading_then_the_name_of_the_file() {
+        assert_eq!(read("a/x.md", "# Big *idea*\n").0.unwrap().title, "Big idea");
+        assert_eq!(read("a/x.md", "").0.unwrap().title, "x");
+        assert_eq!(read("skills/pdf/SKILL.md", "---\nname: pdf-tools\n---\n## Use\n").0.unwrap().title, "pdf-tools");
+    }
+
+    #[test]
+    fn bad_front_matter_is_an_error_with_its_line() {
+        let (document, findings) = read("a.md", "---\ntitle: T\nkeywords: [a, b\n---\n");
+        assert!(document.is_none());
+        assert_eq!((findings[0].code.as_str(), findings[0].severity), ("bad_front_matter", Severity::Error));
+        assert!(findings[0].line >= 3, "{findings:?}");
+        assert_eq!(read("a.md", "---\ntitle: T\n").1[0].line, 1);
+    }
+
+    #[test]
+    fn keys_that_no_one_uses_are_kept() {
+        let document = read("skills/w/SKILL.md", "---\nname: w\nlicense: MIT\nlatency: low\nmetadata: {openclaw: {requires: [curl]}}\n---\n").0.unwrap();
+        assert_eq!(document.extra().keys().collect::<Vec<_>>(), ["latency", "license", "metadata"]);
+    }
+}

@@ -1,0 +1,105 @@
+//! The byte form of an index: a mark, a version, numbers of variable length, a checksum. Reading trusts nothing.
+
+/// What the bytes begin with: a mark, then the version of the form.
+const MARK: &[u8; 4] = b"QIDX";
+const VERSION: u32 = 1;
+
+/// Why bytes are no index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadIndex {
+    #[error("the bytes are no index")]
+    NoIndex,
+    #[error("the index has version {0}; this build reads {VERSION}")]
+    Version(u32),
+    #[error("the index is damaged: {0}")]
+    Corrupt(&'static str),
+}
+
+fn checksum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// Writes the form.
+pub struct Writer(Vec<u8>);
+
+impl Writer {
+    /// Begins with mark and version.
+    pub fn new() -> Self {
+        Self([MARK.as_slice(), &VERSION.to_le_bytes()].concat())
+    }
+    /// One byte as it is: only tests forge an index.
+    #[cfg(test)]
+    pub fn byte(&mut self, value: u8) {
+        self.0.push(value);
+    }
+    /// Seven bits a byte, the lowest first.
+    pub fn u32(&mut self, mut value: u32) {
+        while value >= 0x80 {
+            self.0.push(value.to_le_bytes()[0] | 0x80);
+            value >>= 7;
+        }
+        self.0.push(value.to_le_bytes()[0]);
+    }
+    pub fn u16(&mut self, value: u16) {
+        self.0.extend_from_slice(&value.to_le_bytes());
+    }
+    pub fn text(&mut self, text: &str) {
+        self.u32(u32::try_from(text.len()).unwrap_or(u32::MAX));
+        self.0.extend_from_slice(text.as_bytes());
+    }
+    /// Closes with the checksum.
+    pub fn finish(mut self) -> Vec<u8> {
+        let sum = checksum(&self.0);
+        self.0.extend_from_slice(&sum.to_le_bytes());
+        self.0
+    }
+}
+
+/// Reads the form.
+pub struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    /// Checks mark, version and checksum.
+    pub fn open(bytes: &'a [u8]) -> Result<Self, BadIndex> {
+        let rest = bytes.strip_prefix(MARK).ok_or(BadIndex::NoIndex)?;
+        let (version, rest) = rest.split_first_chunk::<4>().ok_or(BadIndex::NoIndex)?;
+        let version = u32::from_le_bytes(*version);
+        if version != VERSION {
+            return Err(BadIndex::Version(version));
+        }
+        let (inner, sum) = rest.split_last_chunk::<8>().ok_or(BadIndex::NoIndex)?;
+        let summed = bytes.get(..bytes.len() - 8).unwrap_or_default();
+        if checksum(summed) != u64::from_le_bytes(*sum) {
+            return Err(BadIndex::Corrupt("the checksum differs"));
+        }
+        Ok(Self(inner))
+    }
+    fn take(&mut self, length: usize) -> Result<&'a [u8], BadIndex> {
+        let (head, tail) = self.0.split_at_checked(length).ok_or(BadIndex::Corrupt("it ends too early"))?;
+        self.0 = tail;
+        Ok(head)
+    }
+    pub fn u32(&mut self) -> Result<u32, BadIndex> {
+        let mut value = 0_u64;
+        for shift in [0, 7, 14, 21, 28] {
+            let byte = self.take(1)?.first().copied().unwrap_or(0);
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return u32::try_from(value).map_err(|_| BadIndex::Corrupt("a number is too large"));
+            }
+        }
+        Err(BadIndex::Corrupt("a number is too long"))
+    }
+    pub fn u16(&mut self) -> Result<u16, BadIndex> {
+        let bytes = self.take(2)?.first_chunk::<2>().copied().unwrap_or_default();
+        Ok(u16::from_le_bytes(bytes))
+    }
+    pub fn text(&mut self) -> Result<&'a str, BadIndex> {
+        let length = usize::try_from(self.u32()?).map_err(|_| BadIndex::Corrupt("a text is too long"))?;
+        std::str::from_utf8(self.take(length)?).map_err(|_| BadIndex::Corrupt("a text is not UTF-8"))
+    }
+    /// Everything must have been read.
+    pub fn close(self) -> Result<(), BadIndex> {
+        if self.0.is_empty() { Ok(()) } else { Err(BadIndex::Corrupt("something follows the end")) }
+    }
+}
