@@ -8,6 +8,6 @@ mod routes;
 
 pub use api_error::{ApiError, ApiResult};
 pub use auth::{Auth, Principal, Scope};
-pub use body::{JsonBody, Query, RawBody, read_body};
+pub use body::{JsonBody, Query, RawBody, parse_json, read_body};
 pub use request_id::RequestId;
-pub use routes::{Access, Routes};
+pub use routes::{Access, FromLoopback, Routes};

@@ -91,6 +91,10 @@ pub fn handle(context: &Context<'_>, command: Command) -> PortResult<Reply> {
         }
         Command::Task { task } => tasks::get(context, &task).map(Reply::Task),
         Command::Gateways => tasks::gateways(context),
+        Command::Record(lines) => {
+            lines.iter().try_for_each(|line| transcript::put(context, line, None))?;
+            Ok(Reply::Done)
+        }
         Command::Enqueue(deliveries) => outbox::enqueue(context, deliveries),
         Command::ClaimDeliveries { limit, lease_ms } => outbox::claim(context, limit, lease_ms),
         Command::Sent(report) => outbox::sent(context, &report),

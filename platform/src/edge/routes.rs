@@ -19,6 +19,10 @@ pub enum Access {
     Internal,
 }
 
+/// Put on a request by a runtime that knows the caller sits on this very machine. Workers never do.
+#[derive(Clone, Copy, Debug)]
+pub struct FromLoopback;
+
 #[derive(Clone)]
 struct Guard {
     service: ServiceName,

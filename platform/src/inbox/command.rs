@@ -1,6 +1,6 @@
 //! What can be asked of an inbox, and what it answers: plain data, so that it can cross to a Durable Object.
 
-use super::{Draft, Entry, NewEvent, OutboxRow, SentReport, ShardStats, Step, StoredEvent, TaskRow};
+use super::{Draft, Entry, NewEvent, NewSaid, OutboxRow, SentReport, ShardStats, Step, StoredEvent, TaskRow};
 use contracts::approval::Outcome;
 use contracts::event::{Said, Stage};
 use contracts::outbox::DeliveryStatus;
@@ -35,6 +35,8 @@ pub enum Command {
     Task { task: TaskId },
     /// Gateways that asked for work. → `Gateways`
     Gateways,
+    /// Lines for the transcript of a place that has no platform behind it (the web console). → `Done`
+    Record(Vec<NewSaid>),
     /// Things to be said, idempotent by id and revision. → `Deliveries`
     Enqueue(Vec<Draft>),
     /// Takes what is due to be sent. → `Outbox`

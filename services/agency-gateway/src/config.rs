@@ -89,7 +89,7 @@ impl Config {
     }
     /// Agents that need a program, with its name.
     pub fn programs(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.agents.iter().filter_map(|(name, agent)| Some((name.as_str(), agent.command.first()?.as_str())))
+        self.agents.iter().filter(|(_, agent)| agent.runner == "command").filter_map(|(name, agent)| Some((name.as_str(), agent.command.first()?.as_str())))
     }
 }
 

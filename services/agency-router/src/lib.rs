@@ -1,11 +1,96 @@
-//! agency-router.
+//! Decides who gets a message, how sure that is, and why.
+//!
+//! * `route.rs` is the decision, pure: named outright, follow-up, content, gate, pool. `model.rs` is the content model,
+//!   `pool.rs` the agents' health, `fallback.rs` who stands in, `complexity.rs` how much work it is.
+//! * `graph_source.rs` and `pool_source.rs` keep graph, model and pool in memory; `store.rs` is the audit trail.
+//! * `handle_route.rs`, `analyze.rs`, `feedback.rs`, `decisions.rs`, `stats.rs`, `agents.rs`, `handle_train.rs` are the
+//!   endpoints; `evaluate.rs` is `quintet eval`, `answer.rs` is `quintet route`.
 
+mod agents;
+mod analyze;
+pub mod answer;
 pub mod built_in;
 pub mod complexity;
+pub mod config;
+mod decisions;
 pub mod evaluate;
 pub mod fallback;
+mod feedback;
+mod graph_source;
+mod handle_route;
+mod handle_train;
+mod health;
 pub mod model;
 pub mod pool;
+mod pool_source;
 pub mod route;
 #[cfg(test)]
 mod samples;
+mod stats;
+mod store;
+
+pub use config::Config;
+pub use graph_source::{GraphSource, Snapshot};
+pub use pool_source::PoolSource;
+
+use axum::routing::{get, post};
+use axum::Router;
+use contracts::ServiceName;
+use platform::edge::{Auth, Routes, Scope};
+use platform::ports::{Calls, Cell, Clock, Sql};
+use std::sync::Arc;
+
+/// What the router needs of the world.
+#[derive(Clone)]
+pub struct Deps {
+    /// The shared database with migration 0002.
+    pub sql: Arc<dyn Sql>,
+    /// Calls to skill-graph-loader, signed in as agency-router.
+    pub calls: Arc<dyn Calls>,
+    /// Holds the pool.
+    pub cell: Arc<dyn Cell>,
+    pub clock: Arc<dyn Clock>,
+    pub stopwatch: Stopwatch,
+    pub auth: Auth,
+    pub config: Arc<Config>,
+    /// Start with `Shared::default()`, once a process: requests and clones share what was loaded.
+    pub shared: Shared,
+}
+
+/// Milliseconds since any moment, as fine as the runtime has them: a route takes some 0.02 ms.
+pub type Stopwatch = Arc<dyn Fn() -> f64 + Send + Sync>;
+
+/// A stopwatch for runtimes that have nothing finer than the clock.
+pub fn stopwatch_of(clock: Arc<dyn Clock>) -> Stopwatch {
+    Arc::new(move || clock.now_ms() as f64)
+}
+
+/// What is kept in memory between requests.
+#[derive(Clone, Default)]
+pub struct Shared {
+    pub graph: GraphSource,
+    pub pool: PoolSource,
+}
+
+const OPERATOR: &[Scope] = &[Scope::Operator];
+const READERS: &[Scope] = &[Scope::Operator, Scope::Viewer];
+
+fn routes(deps: &Deps) -> Routes<Deps> {
+    Routes::new(ServiceName::AgencyRouter, deps.auth.clone())
+        .open("/health", get(health::health))
+        .scoped(OPERATOR, "/api/route", post(handle_route::public))
+        .scoped(READERS, "/api/analyze", post(analyze::analyze))
+        .scoped(OPERATOR, "/api/feedback", post(feedback::feedback))
+        .scoped(READERS, "/api/agents", get(agents::agents))
+        .scoped(READERS, "/api/decisions", get(decisions::list))
+        .scoped(READERS, "/api/decisions/{id}", get(decisions::one))
+        .scoped(READERS, "/api/routing-stats", get(stats::stats))
+        .internal("/internal/route", post(handle_route::internal))
+        .internal("/internal/outcomes", post(agents::outcomes))
+        .internal("/internal/train", post(handle_train::train))
+}
+
+/// The service.
+pub fn router(deps: Deps) -> Router {
+    routes(&deps).finish(deps)
+}

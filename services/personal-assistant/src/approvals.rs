@@ -37,7 +37,7 @@ pub async fn list(State(deps): State<Deps>, Extension(who): Extension<Principal>
     };
     // An agent sees what was asked for with its own scope; `?2` is null for everybody else.
     let own = (who == Principal::Scope(Scope::Agent)).then_some(Scope::Agent.as_str());
-    let text = format!("SELECT * FROM approvals WHERE ({condition}) AND (?2 IS NULL OR requested_by = ?2) AND ?1 = ?1 ORDER BY requested_at DESC, id DESC LIMIT ?3");
+    let text = format!("SELECT * FROM approvals WHERE ({condition}) AND (?2 IS NULL OR requested_by = ?2) ORDER BY requested_at DESC, id DESC LIMIT ?3");
     let rows: Vec<ApprovalRow> = deps.sql.all(Statement::new(text).bind(now_ms).bind(own).bind(limit)).await?;
     let approvals = rows.iter().map(|row| row.wire(now_ms)).collect::<ApiResult<Vec<_>>>()?;
     Ok(Json(ApprovalList { approvals }))

@@ -52,6 +52,9 @@ fn validate(request: &ApproveRequest) -> ApiResult<()> {
         let detail = format!("The description has more than {DESCRIPTION_CHARS_MAX} characters.");
         return Err(Problem::field("description", detail, "Shorten it to what the owner must know to decide.").into());
     }
+    if request.description.contains('\0') {
+        return Err(Problem::field("description", "The description holds a NUL character.", "Leave it out.").into());
+    }
     if request.wait.is_some_and(|wait| wait > WAIT_SECONDS_MAX) {
         return Err(Problem::field("wait", format!("`wait` is more than {WAIT_SECONDS_MAX} seconds."), "Wait at most 30 seconds, then ask again.").into());
     }
@@ -169,6 +172,7 @@ struct Draft {
     outcomes: Value,
     wanted: &'static str,
     columns: Value,
+    now_ms: i64,
 }
 
 impl Draft {
@@ -190,6 +194,7 @@ impl Draft {
             outcomes: outcomes(ruling, now_ms),
             columns: columns(deps, who, request, ruling, trusted.then_some(&context))?,
             wanted,
+            now_ms,
             id,
         })
     }
@@ -211,8 +216,7 @@ impl Draft {
              FROM turned WHERE true ON CONFLICT (task) DO NOTHING",
             halted = store::HALTED
         );
-        let now = &self.columns["now"];
-        let now_ms = now.as_i64().unwrap_or_default();
+        let now_ms = self.now_ms;
         Statement::new(text)
             .bind(&self.task)
             .bind(&self.id)
@@ -251,7 +255,6 @@ fn columns(deps: &Deps, who: Principal, request: &ApproveRequest, ruling: &Rulin
     let channel = request.channel_context.as_ref().and_then(|context| context.channel.as_deref());
     let free = deps.config.price(request.agent_type.as_str()) == crate::config::Price::Known(Micros::ZERO);
     Ok(json!({
-        "now": deps.clock.now_ms(),
         "fingerprint": fingerprint(request)?,
         "digest": digest(request, ruling.amount)?,
         "kind": request.kind,

@@ -5,7 +5,7 @@
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan, Zoned};
+use jiff::{Timestamp, ToSpan, ZonedDateTime};
 
 /// A local day or month. Times are milliseconds since the epoch; `end_ms` is the first instant after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,13 +45,13 @@ pub fn days_before(now_ms: i64, zone: &TimeZone, n: i64) -> Result<Vec<String>, 
     (1..=n).rev().map(|back| today.checked_sub(back.days()).map(|date| date.to_string()).map_err(|_| OutsideCalendar)).collect()
 }
 
-fn local(now_ms: i64, zone: &TimeZone) -> Result<Zoned, OutsideCalendar> {
-    Ok(Timestamp::from_millisecond(now_ms).map_err(|_| OutsideCalendar)?.to_zoned(zone.clone()))
+fn local(now_ms: i64, zone: &TimeZone) -> Result<ZonedDateTime, OutsideCalendar> {
+    Ok(Timestamp::from_millisecond(now_ms).map_err(|_| OutsideCalendar)?.to_zoned_datetime(zone.clone()))
 }
 
 fn window(label: String, first: Date, next: Date, zone: &TimeZone) -> Result<Window, OutsideCalendar> {
     // Where midnight does not exist, this is the first instant after the gap.
-    let start = |date: Date| date.to_zoned(zone.clone()).map(|time| time.timestamp().as_millisecond()).map_err(|_| OutsideCalendar);
+    let start = |date: Date| date.to_zoned_datetime(zone.clone()).map(|time| time.timestamp().as_millisecond()).map_err(|_| OutsideCalendar);
     Ok(Window { label, start_ms: start(first)?, end_ms: start(next)? })
 }
 

@@ -1,7 +1,100 @@
 //! Turns a folder of Markdown into the versioned skill graph everybody routes and searches by.
+//!
+//! Pure: [`parse`] (files → graph and findings), [`check`] (what is wrong with a folder), [`search`] (an index in memory).
+//! The service around it: [`publish`], [`rollback`], and reading by version; [`store`] lists everything that is kept.
 
+mod answer;
+pub mod cache;
 pub mod check;
+mod find;
+mod graph;
 pub mod parse;
+pub mod publish;
+pub mod rollback;
 pub mod search;
+pub mod store;
+mod versions;
 
 pub use parse::Parsed;
+pub use publish::{PublishError, publish_files};
+pub use search::{Searcher, search_files};
+
+use axum::Router;
+use axum::routing::{get, post};
+use cache::{Cache, LoadError};
+use contracts::ServiceName;
+use contracts::graph::SourceFile;
+use platform::edge::{Auth, Routes, Scope};
+use platform::ports::{Calls, Clock, Kv, Objects, Sql};
+use std::sync::Arc;
+
+/// What may be published here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Of a request, packed and unpacked.
+    pub body_bytes_max: usize,
+    pub files_max: usize,
+    /// Sum of all paths and texts.
+    pub graph_bytes_max: usize,
+}
+
+impl Limits {
+    /// On a machine of one's own.
+    pub const NATIVE: Self = Self { body_bytes_max: 20 << 20, files_max: 20_000, graph_bytes_max: 20 << 20 };
+    /// A Worker has 128 MB for everything.
+    pub const WORKERS: Self = Self { body_bytes_max: 20 << 20, files_max: 2_000, graph_bytes_max: 16 << 20 };
+}
+
+/// Everything this service asks of the world. Clones share the cache.
+#[derive(Clone)]
+pub struct Deps {
+    pub sql: Arc<dyn Sql>,
+    pub kv: Arc<dyn Kv>,
+    pub objects: Arc<dyn Objects>,
+    /// Signed in as skill-graph-loader; reaches agency-router.
+    pub calls: Arc<dyn Calls>,
+    pub clock: Arc<dyn Clock>,
+    pub auth: Auth,
+    pub limits: Limits,
+    /// `Cache::default()`.
+    pub cache: Cache,
+}
+
+/// The service.
+pub fn router(deps: Deps) -> Router {
+    routes(deps.auth.clone()).finish(deps)
+}
+
+/// The URL map.
+fn routes(auth: Auth) -> Routes<Deps> {
+    const READ: &[Scope] = &[Scope::Viewer, Scope::Operator, Scope::Agent, Scope::Gateway];
+    const OWNER: &[Scope] = &[Scope::Operator];
+    Routes::new(ServiceName::SkillGraphLoader, auth)
+        .scoped(READ, "/api/graph", get(graph::graph))
+        .scoped(READ, "/api/agents", get(graph::agents))
+        .scoped(READ, "/api/channels", get(graph::channels))
+        .scoped(READ, "/api/skills/{*id}", get(graph::skill))
+        .scoped(READ, "/api/search", get(find::search))
+        .scoped(READ, "/api/versions", get(versions::versions))
+        .scoped(OWNER, "/api/publish", post(publish::publish))
+        .scoped(OWNER, "/api/rollback", post(rollback::rollback))
+        .internal("/internal/current", get(versions::current))
+        .internal("/internal/model/{version}", get(versions::model))
+        .open("/health", get(versions::health))
+}
+
+/// Reads a folder without a server: for `quintet graph check` and `quintet route --graph`.
+pub fn check_folder(files: Vec<SourceFile>) -> Parsed {
+    parse::parse(files)
+}
+
+/// Loads the current graph and its index into memory, so that the first reader does not wait. Nothing published is fine.
+///
+/// # Errors
+/// When the database or the objects do not answer, or the stored graph is damaged.
+pub async fn warm(deps: &Deps) -> Result<(), LoadError> {
+    if let Some(version) = store::current(&*deps.sql).await? {
+        cache::searcher(deps, &version).await?;
+    }
+    Ok(())
+}

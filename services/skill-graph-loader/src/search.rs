@@ -5,13 +5,15 @@ pub mod index;
 pub mod score;
 pub mod snippet;
 pub mod tokenise;
+pub mod wanted;
 
 pub use bytes::BadIndex;
 pub use index::Index;
 
 use contracts::graph::{Graph, SearchAnswer, SearchHit, SourceFile};
-use snippet::{Wanted, snippet};
+use snippet::snippet;
 use std::sync::Arc;
+use wanted::Wanted;
 
 /// Bytes of a large file's text that are indexed.
 pub const BODY_BYTES_INDEXED: usize = 64 * 1024;
@@ -58,14 +60,9 @@ impl Searcher {
     /// At most `limit` files (and never more than [`LIMIT_MAX`]) that fit the query, best first.
     pub fn search(&self, query: &str, limit: usize) -> Vec<SearchHit> {
         let found = score::score(&self.index, query, limit.min(LIMIT_MAX));
-        let mut wanted = Wanted::new();
+        let mut wanted = Wanted::default();
         for (word, expansions) in found.expansions.iter().enumerate() {
-            for expansion in expansions {
-                let entry = wanted.entry(self.index.term(expansion.position)).or_insert((word, expansion.weight));
-                if entry.1 < expansion.weight {
-                    *entry = (word, expansion.weight);
-                }
-            }
+            expansions.iter().for_each(|expansion| wanted.add(self.index.term(expansion.position), word, expansion.weight));
         }
         let skills = found.documents.iter().filter_map(|(document, score)| Some((self.graph.skills.get(usize::try_from(*document).ok()?)?, *score)));
         skills

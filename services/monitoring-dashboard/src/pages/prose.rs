@@ -35,7 +35,7 @@ fn blocks(text: &str) -> Vec<Block<'_>> {
         }
         match (blocks.last_mut(), list_item(line)) {
             (Some(Block::Code(lines)), _) if in_code => lines.push(line),
-            _ if line.trim().is_empty() => fresh = true,
+            _ if line.trim().is_empty() => {}
             (Some(Block::List(items)), Some(item)) => items.push(item),
             (_, Some(item)) => blocks.push(Block::List(vec![item])),
             _ if heading(line).is_some() => blocks.extend(heading(line).map(Block::Heading)),

@@ -2,7 +2,6 @@
 
 use super::refusal::{Friendly, PageResult};
 use super::{html as answer, layout, see};
-use crate::session::Owner;
 use crate::{Config, Deps, Form, attempts, guard, owners, session};
 use axum::extract::{Query, State};
 use axum::response::Response;
@@ -49,7 +48,7 @@ fn page(config: &Config, status: StatusCode, next: &str, trouble: Option<&str>) 
         @if let Some(trouble) = trouble { p.note.bad role="alert" { (trouble) } }
         form method="post" action=(config.url("/sign-in")) {
             input type="hidden" name="next" value=(next);
-            label { "Operator token" input type="password" name="operator_token" autocomplete="current-password" required autofocus spellcheck="false"; }
+            label { "Operator token" input type="password" name="token" autocomplete="current-password" required autofocus spellcheck="false"; }
             button.primary { "Sign in" }
         }
         p.quiet { "Or open the sign-in link that " code { "quintet up" } " prints when it starts; it works once, for ten minutes. The operator token lies in the data directory, in a file only you can read." }
@@ -111,7 +110,7 @@ pub async fn sign_in(State(deps): State<Deps>, form: Form) -> PageResult {
     if !attempts::take(&deps).await? {
         return Ok(page(&deps.config, StatusCode::TOO_MANY_REQUESTS, next, Some(TOO_MANY)));
     }
-    if deps.auth.who(form.field("operator_token").trim()) != Some(Principal::Scope(Scope::Operator)) {
+    if deps.auth.who(form.field("token").trim()) != Some(Principal::Scope(Scope::Operator)) {
         return Ok(page(&deps.config, StatusCode::UNAUTHORIZED, next, Some(WRONG)));
     }
     attempts::give_back(&deps).await?;

@@ -55,7 +55,7 @@ pub fn is_skill_file(path: &str) -> bool {
 pub fn id_parts(path: &str) -> Vec<&str> {
     let mut parts: Vec<&str> = path.split('/').collect();
     parts.pop();
-    if !(is_skill_file(path) && !parts.is_empty()) {
+    if !is_skill_file(path) || parts.is_empty() {
         parts.push(stem(path));
     }
     parts

@@ -10,7 +10,7 @@ const QUERY_CHARS_MAX: usize = 512;
 /// Terms one word of a query may stand for.
 const EXPANSIONS_MAX: usize = 48;
 /// Postings that the expansions of one whole query may cost: bounds the time on large graphs.
-const POSTINGS_MAX: usize = 120_000;
+const POSTINGS_MAX: usize = 60_000;
 /// A query that is exactly a title, alias or id.
 const NAME_BONUS: f32 = 40.0;
 

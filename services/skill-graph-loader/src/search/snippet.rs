@@ -2,8 +2,7 @@
 
 use crate::parse::markdown::plain_text;
 use crate::search::index::body_indexed;
-use crate::search::tokenise::each_term;
-use std::collections::HashMap;
+use crate::search::wanted::Wanted;
 
 /// Characters of a snippet, dots included.
 pub const SNIPPET_CHARS_MAX: usize = 320;
@@ -11,9 +10,6 @@ pub const SNIPPET_CHARS_MAX: usize = 320;
 const LEAD_CHARS: usize = 60;
 /// Bytes of a section that are turned into plain text, from a little before its first match.
 const SECTION_BYTES_MAX: usize = 6 * 1024;
-
-/// Term → (word of the query, weight).
-pub type Wanted<'a> = HashMap<&'a str, (usize, f32)>;
 
 /// A passage.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -89,14 +85,12 @@ fn weigh(text: &str, wanted: &Wanted<'_>) -> (f32, usize) {
     let mut by_word = [0_f32; 16];
     let mut repeats = 0_f32;
     let mut first = None;
-    each_term(text, &mut |term, start, _| {
-        if let Some((word, weight)) = wanted.get(term) {
-            if let Some(slot) = by_word.get_mut(*word) {
-                *slot = slot.max(*weight);
-            }
-            repeats += weight;
-            first.get_or_insert(start);
+    wanted.each_in(text, &mut |word, weight, start, _| {
+        if let Some(slot) = by_word.get_mut(word) {
+            *slot = slot.max(weight);
         }
+        repeats += weight;
+        first.get_or_insert(start);
     });
     (by_word.iter().sum::<f32>() + 0.05 * repeats.min(8.0), first.unwrap_or(0))
 }
@@ -124,11 +118,7 @@ struct Match {
 /// Cuts a plain text to the stretch that holds most of the words.
 fn window(text: &str, wanted: &Wanted<'_>) -> (String, Vec<[usize; 2]>) {
     let mut matches = Vec::new();
-    each_term(text, &mut |term, start, end| {
-        if let Some((word, weight)) = wanted.get(term) {
-            matches.push(Match { start, end, word: *word, weight: *weight });
-        }
-    });
+    wanted.each_in(text, &mut |word, weight, start, end| matches.push(Match { start, end, word, weight }));
     let chars: Vec<char> = text.chars().collect();
     // Room for the dots at both ends.
     let room = SNIPPET_CHARS_MAX - 4;
@@ -189,7 +179,9 @@ mod tests {
     use super::*;
 
     fn wanted(terms: &[&'static str]) -> Wanted<'static> {
-        terms.iter().enumerate().map(|(at, term)| (*term, (at, 1.0))).collect()
+        let mut wanted = Wanted::default();
+        terms.iter().enumerate().for_each(|(at, term)| wanted.add(term, at, 1.0));
+        wanted
     }
 
     fn shown(found: &Snippet) -> Vec<String> {

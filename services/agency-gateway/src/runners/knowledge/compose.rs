@@ -106,7 +106,12 @@ fn whole_lines(text: &str, max: usize) -> String {
         kept.push_str(line);
         kept.push('\n');
     }
-    if kept.trim().is_empty() { clip(text, max) } else { format!("{}\n…", kept.trim_end()) }
+    if kept.trim().is_empty() {
+        return clip(text, max);
+    }
+    // A block of code that was cut must not swallow the rest of the answer.
+    let open = kept.lines().filter(|line| line.trim_start().starts_with("```")).count() % 2 == 1;
+    format!("{}\n…{}", kept.trim_end(), if open { "\n```" } else { "" })
 }
 
 /// `[[code-review]]` and `[[code-review|the guide]]` as a reader outside the graph can use them.

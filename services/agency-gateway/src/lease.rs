@@ -1,0 +1,133 @@
+//! The loop that takes work: one long poll at a time, its tasks carried out side by side, a clean end.
+
+use crate::board::StopReason;
+use crate::{Deps, backoff, run};
+use contracts::ServiceName;
+use contracts::task::{LeaseRequest, LeasedTask};
+use futures_util::future::{BoxFuture, Either, select};
+use futures_util::stream::{FuturesUnordered, Stream};
+use futures_util::FutureExt;
+use platform::ports::{CallError, PortError, PortErrorKind, calls};
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+
+/// Seconds the other side waits for work.
+const WAIT_S: u32 = 25;
+/// An answer that takes longer than the wait and this is given up.
+const SLACK_MS: i64 = 15_000;
+const WAIT_MS_MAX: i64 = 30_000;
+/// An empty answer that came at once is not asked for again before this.
+const EMPTY_PAUSE_MS: i64 = 1_000;
+/// Runs in hand may end by themselves this long after the wish to stop.
+const DRAIN_MS: i64 = 5_000;
+/// Then they are stopped (5 s of grace, then killed), settled and reported within this.
+const REPORT_MS: i64 = 20_000;
+
+type Leased = Result<Vec<LeasedTask>, CallError>;
+type InHand = FuturesUnordered<BoxFuture<'static, ()>>;
+
+enum Turn {
+    Stop,
+    Answer(Leased),
+}
+
+/// Takes and carries out tasks until `stop`.
+pub(crate) async fn serve(deps: &Deps, stop: impl Future<Output = ()> + Send) {
+    let mut stop = pin!(stop);
+    let mut in_hand = InHand::new();
+    let mut failures = 0;
+    let mut asking: BoxFuture<'_, Leased> = ask(deps, 0).boxed();
+    loop {
+        match turn(stop.as_mut(), &mut in_hand, &mut asking).await {
+            Turn::Stop => break,
+            Turn::Answer(Ok(tasks)) => {
+                failures = 0;
+                deps.board.heard(deps.clock.now_ms(), None);
+                in_hand.extend(tasks.into_iter().map(|task| run::leased(deps.clone(), task).boxed()));
+                // The new runs enter the board before free room is counted again.
+                poll_fn(|cx| Poll::Ready(advance(&mut in_hand, cx))).await;
+            }
+            Turn::Answer(Err(error)) => {
+                failures += 1;
+                tracing::warn!(error = %error, failures, "no work could be leased");
+                deps.board.heard(deps.clock.now_ms(), Some(problem_of(&error)));
+            }
+        }
+        asking = ask(deps, failures).boxed();
+    }
+    drop(asking);
+    drain(deps, in_hand).await;
+}
+
+/// Lets the runs go on until the stop or an answer.
+async fn turn(mut stop: Pin<&mut (impl Future<Output = ()> + Send)>, in_hand: &mut InHand, asking: &mut BoxFuture<'_, Leased>) -> Turn {
+    poll_fn(|cx| {
+        if stop.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Turn::Stop);
+        }
+        advance(in_hand, cx);
+        asking.as_mut().poll(cx).map(Turn::Answer)
+    })
+    .await
+}
+
+/// Advances every run that can go on, and lets go of those that ended.
+fn advance(in_hand: &mut InHand, cx: &mut std::task::Context<'_>) {
+    while let Poll::Ready(Some(())) = Pin::new(&mut *in_hand).poll_next(cx) {}
+}
+
+/// Waits for free room (and after failures for a while), then asks for that many tasks.
+async fn ask(deps: &Deps, failures: u32) -> Leased {
+    let now = deps.clock.now_ms();
+    if failures > 0 {
+        deps.clock.sleep_until(now + backoff::wait_ms(&*deps.clock, failures, WAIT_MS_MAX)).await;
+    }
+    let capacity = deps.board.room(deps.config.capacity).await;
+    let request = LeaseRequest { gateway_id: deps.gateway_id.clone(), agents: deps.config.leases(), capacity, wait: Some(WAIT_S) };
+    let sent_ms = deps.clock.now_ms();
+    let limit = deps.clock.sleep_until(sent_ms + i64::from(WAIT_S) * 1000 + SLACK_MS);
+    let call = calls::post::<_, Vec<LeasedTask>>(&*deps.calls, ServiceName::WebhookAggregator, "/api/tasks/lease", &request);
+    let tasks = match select(pin!(call), limit).await {
+        Either::Left((answer, _)) => answer?,
+        Either::Right(_) => return Err(PortError::unknown(PortErrorKind::Timeout, "the long poll was not answered").into()),
+    };
+    if tasks.is_empty() && deps.clock.now_ms() - sent_ms < EMPTY_PAUSE_MS {
+        deps.clock.sleep_until(sent_ms + EMPTY_PAUSE_MS).await;
+    }
+    Ok(tasks)
+}
+
+/// A sentence for health, without internal text.
+fn problem_of(error: &CallError) -> String {
+    match error {
+        CallError::Refused(problem) => format!("webhook-aggregator refuses to lease work: {} {}", problem.detail, problem.fix),
+        CallError::Port(_) => "webhook-aggregator cannot be reached to lease work.".to_owned(),
+    }
+}
+
+/// Ends what is in hand: by itself, else stopped; all of it reported.
+async fn drain(deps: &Deps, mut in_hand: InHand) {
+    deps.board.close();
+    let start_ms = deps.clock.now_ms();
+    if !quiet_by(deps, &mut in_hand, start_ms + DRAIN_MS).await {
+        deps.board.stop(None, StopReason::Shutdown, deps.clock.now_ms());
+        if !quiet_by(deps, &mut in_hand, start_ms + DRAIN_MS + REPORT_MS).await {
+            tracing::error!(left = deps.board.running(), "runs could not be reported before the end");
+        }
+    }
+}
+
+/// Whether everything, also what was asked for over HTTP, ended by then.
+async fn quiet_by(deps: &Deps, in_hand: &mut InHand, until_ms: i64) -> bool {
+    let mut limit = deps.clock.sleep_until(until_ms);
+    let mut quiet = pin!(deps.board.quiet());
+    poll_fn(|cx| {
+        advance(in_hand, cx);
+        if quiet.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(true);
+        }
+        limit.as_mut().poll(cx).map(|()| false)
+    })
+    .await
+}

@@ -1,0 +1,151 @@
+//! One task from claim to report. The claim is the gate: its token comes once, so nothing runs twice.
+//!
+//! 1. claim the approval with its digest; refused, nothing runs and the person is told why;
+//! 2. run the agent under a [`Guard`], which keeps the lease and says when to stop;
+//! 3. settle what it cost, then hand the result back, both repeated until they are answered.
+
+use crate::board::{Begin, Entry, StopReason, Ticket};
+use crate::guard::{Guard, Tie};
+use crate::runners::{self, Finish, Job, PROGRESS_BYTES_MAX, Run, RunEvent, TEXT_BYTES_MAX};
+use crate::text::{clip, encode};
+use crate::{Deps, backoff, report};
+use contracts::approval::{ClaimAnswer, ClaimRequest, Outcome, SettleRequest};
+use contracts::task::{LEASE_MS, LeasedTask, ResultRequest};
+use contracts::{ApprovalId, ErrorCode, Problem, ServiceName};
+use futures_util::future::{Either, select};
+use platform::ports::{CallError, PortError, PortErrorKind, calls};
+use std::pin::pin;
+
+/// A lease needs this much left for a run to begin: what is claimed later could not be renewed in time.
+const CLAIM_RESERVE_MS: i64 = 5_000;
+const CLAIM_WAIT_MS_MAX: i64 = 3_000;
+
+/// Carries out a leased task, from its claim to its result.
+pub(crate) async fn leased(deps: Deps, task: LeasedTask) {
+    let since_ms = deps.clock.now_ms();
+    let entry = Entry { task: task.task_id.clone(), agent: task.agent.clone(), epoch: Some(task.epoch), approval: task.approval_id.clone() };
+    // A lease that is known is running or was reported; one that comes while shutting down lapses and is leased again.
+    let Begin::Go(ticket) = deps.board.begin(entry, since_ms) else { return };
+    let guard = Guard::new(&deps, &task.task_id, Tie::Lease { epoch: task.epoch }, since_ms, task.lease_ms);
+    let job = Job { task: task.task_id.clone(), agent: task.agent, message: task.message, context: task.context, cost_limit: task.cost_limit };
+    let finish = match claim_within(&deps, &task.approval_id, &task.digest, since_ms + task.lease_ms - CLAIM_RESERVE_MS).await {
+        Ok(claim) => carry_out(&deps, &job, claim, &guard, &ticket).await,
+        Err(CallError::Refused(problem)) => refused(&problem),
+        Err(error @ CallError::Port(_)) => {
+            // Nothing has run, and the lease lapses by itself: the task comes back when the assistant answers again.
+            tracing::warn!(error = %error, task = %job.task, "an approval could not be claimed");
+            ticket.finish(&Finish::unavailable("The approval could not be claimed just now; nothing was run."), deps.clock.now_ms());
+            return;
+        }
+    };
+    let request = ResultRequest { epoch: task.epoch, outcome: finish.outcome, text: finish.text.clone(), actual_cost: finish.actual_cost, usage: finish.usage.clone() };
+    guard.keep_while(report::result(&deps, &job.task, &request)).await;
+    ticket.finish(&finish, deps.clock.now_ms());
+}
+
+/// Carries out a task that was asked for over HTTP and whose approval is claimed.
+pub(crate) async fn direct(deps: Deps, job: Job, claim: ClaimAnswer, ticket: Ticket) {
+    let guard = Guard::new(&deps, &job.task, Tie::Direct, deps.clock.now_ms(), LEASE_MS);
+    let finish = carry_out(&deps, &job, claim, &guard, &ticket).await;
+    ticket.finish(&finish, deps.clock.now_ms());
+}
+
+/// Claims once. The approval is spent for this run by it.
+pub(crate) async fn claim(deps: &Deps, approval: &ApprovalId, digest: &str) -> Result<ClaimAnswer, CallError> {
+    let path = format!("/api/approvals/{}/claim", encode(approval.as_str()));
+    calls::post(&*deps.calls, ServiceName::PersonalAssistant, &path, &ClaimRequest { digest: digest.to_owned() }).await
+}
+
+/// Claims, again when the assistant does not answer, until `until_ms`. After an answer that was lost the claim may
+/// stand; then the next one is refused, and nothing runs.
+async fn claim_within(deps: &Deps, approval: &ApprovalId, digest: &str, until_ms: i64) -> Result<ClaimAnswer, CallError> {
+    let tries = async {
+        let mut failures = 0;
+        loop {
+            match claim(deps, approval, digest).await {
+                Err(error) if report::may_pass(&error) => {
+                    failures += 1;
+                    deps.clock.sleep_until(deps.clock.now_ms() + backoff::wait_ms(&*deps.clock, failures, CLAIM_WAIT_MS_MAX)).await;
+                }
+                answer => return answer,
+            }
+        }
+    };
+    match select(pin!(tries), deps.clock.sleep_until(until_ms)).await {
+        Either::Left((answer, _)) => answer,
+        Either::Right(_) => Err(PortError::unknown(PortErrorKind::Timeout, "the approval was not claimed in time").into()),
+    }
+}
+
+/// What a person is told when the claim was refused. Nothing was spent.
+fn refused(problem: &Problem) -> Finish {
+    let text = match problem.code {
+        ErrorCode::Halted => return Finish::free(Outcome::Cancelled, "Not started: work is halted."),
+        ErrorCode::BudgetExhausted => "Not started: the budget no longer covers it.".to_owned(),
+        ErrorCode::NotApproved => format!("Not started: it is not approved (any more). {}", problem.detail),
+        ErrorCode::Conflict | ErrorCode::AlreadyDecided | ErrorCode::StaleEpoch => {
+            format!("Not started: the approval does not fit this task any more. {}", problem.detail)
+        }
+        _ => format!("Not started: the approval could not be claimed. {}", problem.detail),
+    };
+    Finish::free(Outcome::Failed, text.trim())
+}
+
+/// Runs the agent and books its cost.
+async fn carry_out(deps: &Deps, job: &Job, claim: ClaimAnswer, guard: &Guard<'_>, ticket: &Ticket) -> Finish {
+    let mut finish = match ticket.stop_reason() {
+        Some(why) => Finish::free(outcome_of(why), stop_text(why)),
+        None => drive(deps, job, guard, ticket).await,
+    };
+    finish.text = clip(&finish.text, TEXT_BYTES_MAX);
+    let request = SettleRequest { claim_token: claim.claim_token, actual_cost: finish.actual_cost, usage: finish.usage.clone(), outcome: finish.outcome };
+    guard.keep_while(report::settle(deps, &job.task, &request)).await;
+    finish
+}
+
+/// Runs the agent until it ends or has to stop; stopped, it returns only when all it started is gone.
+async fn drive(deps: &Deps, job: &Job, guard: &Guard<'_>, ticket: &Ticket) -> Finish {
+    let watch = pin!(guard.watch(ticket));
+    let runner = runners::of(deps, &job.agent);
+    // Starting is short and never cut off: a program half started could not be stopped.
+    let mut run = runner.start(job).await;
+    let mut watch = watch;
+    loop {
+        // The watch is asked first: a run that never pauses must not drown it.
+        let event = match select(&mut watch, run.next()).await {
+            Either::Left((why, _)) => Err(why),
+            Either::Right((event, _)) => Ok(event),
+        };
+        match event {
+            Ok(RunEvent::Progress(line)) => {
+                let line = clip(&line, PROGRESS_BYTES_MAX);
+                guard.note(&line);
+                ticket.progress(&line, deps.clock.now_ms());
+            }
+            Ok(RunEvent::Finished(finish)) => return finish,
+            Err(why) => return stop(&mut *run, why, job).await,
+        }
+    }
+}
+
+async fn stop(run: &mut dyn Run, why: StopReason, job: &Job) -> Finish {
+    tracing::info!(task = %job.task, agent = %job.agent, ?why, "a run is stopped");
+    let actual_cost = run.stop().await;
+    Finish { actual_cost, ..Finish::new(outcome_of(why), stop_text(why)) }
+}
+
+fn outcome_of(why: StopReason) -> Outcome {
+    match why {
+        StopReason::Halted | StopReason::Shutdown | StopReason::Stale => Outcome::Cancelled,
+        StopReason::LeaseLost => Outcome::Failed,
+    }
+}
+
+fn stop_text(why: StopReason) -> &'static str {
+    match why {
+        StopReason::Halted => "Stopped by the owner.",
+        StopReason::Shutdown => "Stopped because the gateway was shut down.",
+        StopReason::Stale => "Stopped: another gateway has the task now.",
+        StopReason::LeaseLost => "Stopped: the gateway could not reach the control plane in time.",
+    }
+}

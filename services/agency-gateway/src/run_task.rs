@@ -1,0 +1,91 @@
+//! `POST /api/run-task`: a program of the owner's has work done here. It needs an approval; the claim is the gate.
+
+use crate::board::{Begin, Entry};
+use crate::runners::Job;
+use crate::text::encode;
+use crate::{Deps, run};
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use contracts::approval::Approval;
+use contracts::task::RunTaskRequest;
+use contracts::{ErrorCode, Problem, ServiceName};
+use futures_util::FutureExt;
+use http::StatusCode;
+use platform::edge::{ApiError, ApiResult, RawBody, parse_json};
+use platform::ports::{CallError, calls};
+use serde_json::Value;
+
+/// 202 with the task's view; 200 when this task runs or ran here by the same approval; 403 without an approval.
+pub(crate) async fn run_task(State(deps): State<Deps>, RawBody(body): RawBody) -> ApiResult<Response> {
+    let request = read(&body)?;
+    if deps.board.running() >= usize::try_from(deps.config.capacity).unwrap_or(usize::MAX) && deps.board.view(&request.task_id).is_none() {
+        return Err(ApiError::new(ErrorCode::Unavailable, "This gateway runs as many tasks as it may."));
+    }
+    let entry = Entry { task: request.task_id.clone(), agent: request.agent.clone(), epoch: None, approval: request.approval_id.clone() };
+    let ticket = match deps.board.begin(entry, deps.clock.now_ms()) {
+        Begin::Go(ticket) => ticket,
+        Begin::Known(view, approval) if approval == request.approval_id => return Ok((StatusCode::OK, Json(view)).into_response()),
+        Begin::Known(..) => return Err(ApiError::new(ErrorCode::Conflict, "This task runs or ran here by another approval.")),
+        Begin::Closed => return Err(ApiError::new(ErrorCode::Unavailable, "This gateway is shutting down.")),
+    };
+    let claimed = match bound(&deps, &request).await {
+        Ok(()) => run::claim(&deps, &request.approval_id, &request.digest).await.map_err(refusal),
+        Err(error) => Err(error),
+    };
+    let claim = match claimed {
+        Ok(claim) => claim,
+        Err(error) => {
+            ticket.withdraw();
+            return Err(error);
+        }
+    };
+    let view = ticket.view();
+    let job = Job { task: request.task_id, agent: request.agent, message: request.message, context: request.context, cost_limit: claim.cost_limit };
+    deps.background.spawn(run::direct(deps.clone(), job, claim, ticket).boxed());
+    Ok((StatusCode::ACCEPTED, Json(view)).into_response())
+}
+
+/// A body without an approval is refused as such, whatever else is wrong with it.
+fn read(body: &[u8]) -> ApiResult<RunTaskRequest> {
+    let value: Value = parse_json(body)?;
+    let approval = value.get("approvalId").and_then(Value::as_str).unwrap_or_default();
+    if value.is_object() && approval.is_empty() {
+        return Err(ApiError::new(ErrorCode::NotApproved, "The request names no approvalId."));
+    }
+    let request: RunTaskRequest = parse_json(body)?;
+    for (field, text) in [("taskId", request.task_id.as_str()), ("agent", request.agent.as_str()), ("message", &request.message)] {
+        if text.trim().is_empty() {
+            return Err(Problem::field(field, format!("The field `{field}` is empty."), "Fill it in.").into());
+        }
+    }
+    Ok(request)
+}
+
+/// The approval must be for this task and this agent; and for this message, where it names one in its arguments.
+/// Otherwise one thing would be approved and another one run.
+async fn bound(deps: &Deps, request: &RunTaskRequest) -> ApiResult<()> {
+    let path = format!("/api/approvals/{}", encode(request.approval_id.as_str()));
+    let approval: Approval = calls::get(&*deps.calls, ServiceName::PersonalAssistant, &path).await.map_err(refusal)?;
+    let other_message = approval.arguments.as_ref().and_then(|arguments| arguments.get("message")).is_some_and(|message| message.as_str() != Some(&request.message));
+    let differs = [
+        (approval.task_id != request.task_id, "another task"),
+        (approval.agent_type != request.agent, "another agent"),
+        (approval.digest != request.digest, "other content (the digest differs)"),
+        (other_message, "another message"),
+    ];
+    match differs.into_iter().find(|(differs, _)| *differs) {
+        Some((_, what)) => Err(ApiError::new(ErrorCode::NotApproved, format!("The approval is for {what}."))),
+        None => Ok(()),
+    }
+}
+
+/// Halts and budgets are named as such; any other refusal means that there is no approval for this.
+fn refusal(error: CallError) -> ApiError {
+    match error {
+        CallError::Refused(problem) if matches!(problem.code, ErrorCode::Halted | ErrorCode::BudgetExhausted) || problem.status >= 500 => ApiError(problem),
+        CallError::Refused(problem) if problem.code == ErrorCode::NotFound => ApiError::new(ErrorCode::NotApproved, "There is no such approval."),
+        CallError::Refused(problem) => ApiError::new(ErrorCode::NotApproved, problem.detail),
+        other => other.into(),
+    }
+}

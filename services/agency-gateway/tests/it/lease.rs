@@ -1,0 +1,242 @@
+//! Leased tasks from claim to result, and everything that ends them early.
+
+use crate::bed::{Bed, breathe, hanging, saying, task, tool, until};
+use contracts::ErrorCode;
+use platform::memory::ScriptedProgram;
+use serde_json::json;
+
+#[tokio::test]
+async fn a_task_is_claimed_run_settled_and_reported_in_that_order() {
+    let bed = Bed::start(&tool());
+    bed.programs.install("tool", saying(&[r#"{"type":"result","text":"Done.","costUsd":0.25}"#]));
+    bed.plane.push(task("t~1", 3, "worker", "do it; rm -rf $HOME"));
+    until("reported", || bed.plane.count("/result") == 1).await;
+    let paths: Vec<_> = bed.plane.log().iter().map(|line| line.split(' ').next().unwrap().to_owned()).collect();
+    assert_eq!(paths, ["/api/approvals/apr_t~1/claim", "/api/tasks/t~1/settle", "/api/tasks/t~1/result"]);
+    assert_eq!(bed.plane.bodies("/claim"), [json!({"digest": "digest"})]);
+    assert_eq!(bed.plane.bodies("/settle"), [json!({"claimToken": "token", "actualCost": 0.25, "usage": null, "outcome": "success"})]);
+    assert_eq!(bed.plane.bodies("/result"), [json!({"epoch": 3, "outcome": "success", "text": "Done.", "actualCost": 0.25, "usage": null})]);
+    let started = bed.programs.started();
+    assert_eq!((started.len(), started[0].args.clone(), started[0].stdin.as_str()), (1, vec!["--json".to_owned()], "do it; rm -rf $HOME"));
+    assert_eq!((started[0].env.clone(), started[0].timeout_ms), (vec!["API_KEY".to_owned()], 60_000));
+}
+
+#[tokio::test]
+async fn it_leases_for_every_agent_and_only_for_the_room_it_has() {
+    let bed = Bed::start(&json!({"gateway": {"capacity": 2}, "agents": tool()["agents"]}));
+    bed.programs.install("tool", hanging());
+    for id in ["a", "b", "c"] {
+        bed.plane.push(task(id, 1, "worker", "go"));
+    }
+    until("two run", || bed.programs.started().len() == 2).await;
+    breathe().await;
+    assert_eq!(bed.deps.board.running(), 2);
+    let leases = bed.plane.leases();
+    assert_eq!(leases.iter().map(|l| l["capacity"].as_u64().unwrap()).max(), Some(2));
+    assert_eq!(leases[0], json!({"gatewayId": "gw", "agents": ["*"], "capacity": 2, "wait": 25}));
+    bed.call("POST", "/api/halt", "operator", json!({"taskId": "a"})).await;
+    until("the third runs", || bed.programs.started().len() == 3).await;
+}
+
+#[tokio::test]
+async fn a_refused_claim_runs_nothing_and_says_why() {
+    let cases = [
+        (ErrorCode::Halted, "cancelled", "halted"),
+        (ErrorCode::NotApproved, "failed", "not approved"),
+        (ErrorCode::BudgetExhausted, "failed", "budget"),
+        (ErrorCode::Conflict, "failed", "does not fit"),
+        (ErrorCode::NotFound, "failed", "could not be claimed"),
+    ];
+    for (code, outcome, words) in cases {
+        let bed = Bed::start(&tool());
+        bed.programs.install("tool", saying(&["done"]));
+        bed.plane.refuse("claim", &[code]);
+        bed.plane.push(task("t", 1, "worker", "go"));
+        until("reported", || bed.plane.count("/result") == 1).await;
+        let result = bed.plane.bodies("/result").remove(0);
+        assert_eq!((result["outcome"].as_str(), result["actualCost"].as_f64()), (Some(outcome), Some(0.0)), "{code:?}");
+        assert!(result["text"].as_str().unwrap().contains(words), "{result}");
+        assert_eq!((bed.programs.started().len(), bed.plane.count("/settle")), (0, 0), "{code:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_assistant_that_does_not_answer_is_asked_again_while_the_lease_lasts() {
+    let bed = Bed::start(&tool());
+    bed.programs.install("tool", saying(&["done"]));
+    bed.plane.refuse("claim", &[ErrorCode::Unavailable]);
+    bed.plane.push(task("t", 1, "worker", "go"));
+    until("asked", || bed.plane.count("/claim") == 1).await;
+    breathe().await;
+    bed.clock.advance(1_000);
+    until("reported", || bed.plane.count("/result") == 1).await;
+    assert_eq!(bed.plane.count("/claim"), 2);
+}
+
+#[tokio::test]
+async fn a_claim_that_never_comes_leaves_the_lease_to_lapse() {
+    let bed = Bed::start(&tool());
+    *bed.plane.silent.lock().unwrap() = true;
+    bed.plane.push(task("t", 1, "worker", "go"));
+    until("taken", || bed.deps.board.running() == 1).await;
+    breathe().await;
+    bed.clock.advance(25_000);
+    until("given up", || bed.deps.board.running() == 0).await;
+    assert_eq!((bed.programs.started().len(), bed.plane.count("/result")), (0, 0));
+}
+
+#[tokio::test]
+async fn a_halt_is_heard_at_once_and_stops_the_program() {
+    let bed = Bed::start(&tool());
+    bed.programs.install("tool", hanging());
+    bed.plane.push(task("t", 1, "worker", "go"));
+    until("running", || bed.programs.started().len() == 1).await;
+    breathe().await;
+    bed.halts();
+    until("reported", || bed.plane.count("/result") == 1).await;
+    assert_eq!(bed.programs.stopped(), ["t"]);
+    assert_eq!(bed.plane.bodies("/settle")[0]["outcome"], "cancelled");
+    assert_eq!(bed.plane.bodies("/result")[0], json!({"epoch": 1, "outcome": "cancelled", "text": "Stopped by the owner.", "actualCost": null, "usage": null}));
+}
+
+#[tokio::test]
+async fn without_a_signal_the_next_renewal_hears_of_the_halt() {
+    let bed = Bed::start(&tool());
+    bed.programs.install("tool", hanging());
+    bed.plane.push(task("t", 1, "worker", "go"));
+    until("running", || bed.programs.started().len() == 1).await;
+    breathe().await;
+    bed.clock.advance(10_000);
+    until("renewed", || bed.plane.count("/renew") == 1).await;
+    assert_eq!(bed.plane.bodies("/renew")[0], json!({"epoch": 1, "progress": "thinking", "costMicros": null}));
+    breathe().await;
+    *bed.plane.cancel.lock().unwrap() = true;
+    bed.clock.advance(10_000);
+    until("reported", || bed.plane.count("/result") == 1).await;
+    assert_eq!(bed.plane.bodies("/renew")[1]["progress"], json!(null));
+}
+
+#[tokio::test]
+async fn a_stale_lease_stops_the_run_but_its_cost_is_booked() {
+    let bed = Bed::start(&tool());
+    bed.programs.install("tool", hanging());
+    bed.plane.refuse("renew", &[ErrorCode::StaleEpoch]);
+    bed.plane.refuse("result", &[ErrorCode::StaleEpoch]);
+    bed.plane.push(task("t", 1, "worker", "go"));
+    until("running", || bed.programs.started().len() == 1).await;
+    breathe().await;
+    bed.clock.advance(10_000);
+    until("ended", || bed.deps.board.running() == 0).await;
+    assert_eq!(bed.programs.stopped(), ["t"]);
+    assert_eq!((bed.plane.count("/settle"), bed.plane.count("/result")), (1, 1));
+}
+
+#[tokio::test]
+async fn a_run_stops_itself_when_its_lease_cannot_be_renewed() {
+    let bed = Bed::start(&tool());
+    bed.programs.install("tool", hanging());
+    bed.plane.push(task("t", 1, "worker", "go"));
+    until("running", || bed.programs.started().len() == 1).await;
+    breathe().await;
+    *bed.plane.silent.lock().unwrap() = true;
+    bed.clock.advance(10_000);
+    breathe().await;
+    assert!(bed.programs.stopped().is_empty());
+    bed.clock.advance(20_000);
+    until("stopped", || bed.programs.stopped() == ["t"]).await;
+}
+
+#[tokio::test]
+async fn renewals_that_fail_for_a_while_are_forgiven() {
+    let bed = Bed::start(&tool());
+    bed.programs.install("tool", hanging());
+    bed.plane.refuse("renew", &[ErrorCode::Unavailable, ErrorCode::Internal]);
+    bed.plane.push(task("t", 1, "worker", "go"));
+    until("running", || bed.programs.started().len() == 1).await;
+    for _ in 0..3 {
+        breathe().await;
+        bed.clock.advance(10_000);
+    }
+    breathe().await;
+    assert_eq!(bed.plane.count("/renew"), 3);
+    assert!(bed.programs.stopped().is_empty());
+}
+
+#[tokio::test]
+async fn reports_are_repeated_until_they_are_answered_and_the_lease_is_kept_meanwhile() {
+    let bed = Bed::start(&tool());
+    bed.programs.install("tool", saying(&["done"]));
+    bed.plane.refuse("settle", &[ErrorCode::Unavailable, ErrorCode::Internal]);
+    bed.plane.refuse("result", &[ErrorCode::Unavailable]);
+    bed.plane.push(task("t", 1, "worker", "go"));
+    for _ in 0..20 {
+        breathe().await;
+        bed.clock.advance(2_000);
+    }
+    assert_eq!((bed.plane.count("/settle"), bed.plane.count("/result"), bed.plane.count("/claim")), (3, 2, 1));
+    assert_eq!((bed.programs.started().len(), bed.deps.board.running()), (1, 0));
+}
+
+#[tokio::test]
+async fn the_same_lease_twice_runs_once_and_a_new_epoch_is_gated_by_its_claim() {
+    let bed = Bed::start(&tool());
+    bed.programs.install("tool", hanging());
+    bed.plane.push(task("t", 1, "worker", "go"));
+    bed.plane.push(task("t", 1, "worker", "go"));
+    until("running", || bed.programs.started().len() == 1).await;
+    breathe().await;
+    assert_eq!(bed.plane.count("/claim"), 1);
+    bed.plane.refuse("claim", &[ErrorCode::NotApproved]);
+    bed.plane.push(task("t", 2, "worker", "go"));
+    until("refused", || bed.plane.count("/result") == 1).await;
+    assert_eq!((bed.plane.bodies("/result")[0]["epoch"].as_u64(), bed.programs.started().len()), (Some(2), 1));
+}
+
+#[tokio::test]
+async fn leasing_goes_on_after_errors_with_pauses_in_between() {
+    let bed = Bed::start(&tool());
+    bed.plane.refuse("lease", &[ErrorCode::Unavailable, ErrorCode::Unauthenticated]);
+    breathe().await;
+    let (_, health) = bed.call("GET", "/health", "", json!(null)).await;
+    assert_eq!(health["status"], "degraded");
+    assert!(bed.plane.leases().is_empty());
+    bed.clock.advance(700);
+    breathe().await;
+    bed.clock.advance(1_300);
+    until("leased", || bed.plane.leases().len() == 1).await;
+}
+
+#[tokio::test]
+async fn a_program_that_is_missing_makes_its_agent_unavailable_at_no_cost() {
+    let bed = Bed::start(&tool());
+    bed.plane.push(task("t", 1, "worker", "go"));
+    until("reported", || bed.plane.count("/result") == 1).await;
+    let result = bed.plane.bodies("/result").remove(0);
+    assert_eq!((result["outcome"].as_str(), result["actualCost"].as_f64()), (Some("unavailable"), Some(0.0)));
+    assert_eq!(bed.plane.bodies("/settle")[0]["outcome"], "unavailable");
+}
+
+#[tokio::test]
+async fn a_failing_program_is_told_with_the_end_of_its_standard_error() {
+    let bed = Bed::start(&tool());
+    let stderr = format!("{}\nlogin expired", "noise ".repeat(400));
+    bed.programs.install("tool", ScriptedProgram { exit: Some(3), stderr, ..ScriptedProgram::default() });
+    bed.plane.push(task("t", 1, "worker", "go"));
+    until("reported", || bed.plane.count("/result") == 1).await;
+    let text = bed.plane.bodies("/result")[0]["text"].as_str().unwrap().to_owned();
+    assert!(text.starts_with("worker failed with exit code 3: …") && text.ends_with("login expired") && text.len() < 700, "{text}");
+}
+
+#[tokio::test]
+async fn a_claim_whose_answer_was_lost_is_not_run_on_a_guess() {
+    // The first claim stands though its answer is lost; the second is refused as claimed already.
+    let bed = Bed::start(&tool());
+    bed.programs.install("tool", saying(&["done"]));
+    bed.plane.refuse("claim", &[ErrorCode::Internal, ErrorCode::NotApproved]);
+    bed.plane.push(task("t", 1, "worker", "go"));
+    until("asked", || bed.plane.count("/claim") == 1).await;
+    breathe().await;
+    bed.clock.advance(1_000);
+    until("reported", || bed.plane.count("/result") == 1).await;
+    assert_eq!((bed.programs.started().len(), bed.plane.bodies("/result")[0]["outcome"].as_str()), (0, Some("failed")));
+}

@@ -1,0 +1,64 @@
+//! The end of the gateway: no new work, a little time for what is in hand, then stopped and reported.
+
+use crate::bed::{Bed, breathe, hanging, task, tool, until};
+use serde_json::json;
+
+#[tokio::test]
+async fn an_idle_gateway_stops_at_once() {
+    let mut bed = Bed::start(&tool());
+    breathe().await;
+    bed.stop();
+    until("stopped", || !bed.is_serving()).await;
+}
+
+#[tokio::test]
+async fn runs_in_hand_get_five_seconds_and_are_then_stopped_and_reported() {
+    let mut bed = Bed::start(&tool());
+    bed.programs.install("tool", hanging());
+    bed.plane.push(task("t", 1, "worker", "go"));
+    until("running", || bed.programs.started().len() == 1).await;
+    bed.stop();
+    breathe().await;
+    bed.plane.push(task("u", 1, "worker", "go"));
+    bed.clock.advance(4_000);
+    breathe().await;
+    assert!(bed.is_serving() && bed.programs.stopped().is_empty());
+    bed.clock.advance(1_000);
+    until("stopped", || !bed.is_serving()).await;
+    assert_eq!(bed.programs.stopped(), ["t"]);
+    assert_eq!(bed.plane.bodies("/result")[0]["text"], "Stopped because the gateway was shut down.");
+    assert_eq!((bed.plane.count("/settle"), bed.plane.count("/claim")), (1, 1));
+}
+
+#[tokio::test]
+async fn a_control_plane_that_is_gone_does_not_hold_the_shutdown_up_for_ever() {
+    let mut bed = Bed::start(&tool());
+    bed.programs.install("tool", hanging());
+    bed.plane.push(task("t", 1, "worker", "go"));
+    until("running", || bed.programs.started().len() == 1).await;
+    *bed.plane.silent.lock().unwrap() = true;
+    bed.stop();
+    for _ in 0..6 {
+        breathe().await;
+        bed.clock.advance(5_000);
+    }
+    until("stopped", || !bed.is_serving()).await;
+    assert_eq!(bed.programs.stopped(), ["t"]);
+}
+
+#[tokio::test]
+async fn work_asked_for_over_http_is_stopped_too_and_none_begins_any_more() {
+    let mut bed = Bed::start(&tool());
+    bed.programs.install("tool", hanging());
+    *bed.plane.approval.lock().unwrap() = Some(crate::http::approval("d1", "worker"));
+    let body = crate::http::request("d1", "worker");
+    assert_eq!(bed.call("POST", "/api/run-task", "operator", body).await.0, 202);
+    until("running", || bed.programs.started().len() == 1).await;
+    bed.stop();
+    breathe().await;
+    assert_eq!(bed.call("POST", "/api/run-task", "operator", crate::http::request("d2", "worker")).await.0, 503);
+    bed.clock.advance(5_000);
+    until("stopped", || !bed.is_serving()).await;
+    assert_eq!((bed.programs.stopped(), bed.plane.count("/settle")), (vec!["d1".to_owned()], 1));
+    assert_eq!(bed.call("GET", "/api/tasks/d1", "viewer", json!(null)).await.1["state"], "cancelled");
+}

@@ -1,0 +1,23 @@
+//! `GET /api/agents`: the pool. `POST /internal/outcomes`: what became of a run.
+
+use crate::Deps;
+use axum::Json;
+use axum::extract::State;
+use contracts::routing::{OutcomeReport, PoolMember};
+use platform::edge::{ApiResult, JsonBody};
+use serde_json::{Value, json};
+
+/// A row for each agent of the current graph: `{agents: [PoolMember]}`.
+pub async fn agents(State(deps): State<Deps>) -> ApiResult<Json<Value>> {
+    let now_ms = deps.clock.now_ms();
+    let snapshot = deps.shared.graph.current(&*deps.calls, now_ms).await;
+    let pool = deps.shared.pool.current(&*deps.cell, now_ms).await;
+    let agents: Vec<PoolMember> = pool.rows(&snapshot.graph, now_ms);
+    Ok(Json(json!({ "agents": agents })))
+}
+
+/// Counts an outcome.
+pub async fn outcomes(State(deps): State<Deps>, JsonBody(report): JsonBody<OutcomeReport>) -> ApiResult<Json<Value>> {
+    deps.shared.pool.report(&*deps.cell, &*deps.clock, &report).await?;
+    Ok(Json(json!({ "recorded": true })))
+}

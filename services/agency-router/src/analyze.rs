@@ -1,0 +1,46 @@
+//! `POST /api/analyze`: the same scoring spelled out; nothing is recorded.
+
+use crate::Deps;
+use crate::handle_route::{for_everybody, route};
+use crate::model::Term;
+use axum::Json;
+use axum::extract::State;
+use contracts::routing::{RouteAnswer, RouteRequest};
+use platform::edge::{ApiResult, JsonBody};
+use serde_json::{Value, json};
+
+/// The answer of `/api/route` without a decision id, and `steps`, `probabilities`, `inScope`, `unknownWords`,
+/// `complexityReasons`, `spokeForWinner` and `spokeForRunnerUp`.
+pub async fn analyze(State(deps): State<Deps>, JsonBody(request): JsonBody<RouteRequest>) -> ApiResult<Json<Value>> {
+    let request = for_everybody(request)?;
+    let (decision, answer, _) = route(&deps, &request).await;
+    let content = decision.content.as_ref();
+    let ranked = content.map_or(&[][..], |content| &content.ranked);
+    let probabilities: Vec<Value> = ranked.iter().map(|(agent, confidence)| json!({"agent": agent, "confidence": confidence})).collect();
+    Ok(Json(with(
+        &answer,
+        json!({
+            "steps": decision.steps,
+            "probabilities": probabilities,
+            "inScope": content.map(|content| content.in_scope),
+            "unknownWords": content.map(|content| content.unknown_words),
+            "complexityReasons": decision.complexity_reasons,
+            "spokeForWinner": terms(content.map_or(&[][..], |content| &content.winner_terms)),
+            "spokeForRunnerUp": terms(content.map_or(&[][..], |content| &content.runner_up_terms)),
+        }),
+    )))
+}
+
+fn terms(terms: &[Term]) -> Vec<Value> {
+    terms.iter().map(|term| json!({"term": term.text, "weight": (f64::from(term.weight) * 1000.0).round() / 1000.0})).collect()
+}
+
+/// The answer with more members, and without the id of a decision that nobody recorded.
+fn with(answer: &RouteAnswer, more: Value) -> Value {
+    let mut value = serde_json::to_value(answer).unwrap_or_default();
+    if let (Some(object), Value::Object(more)) = (value.as_object_mut(), more) {
+        object.remove("decisionId");
+        object.extend(more);
+    }
+    value
+}

@@ -1,0 +1,42 @@
+//! `GET /api/decisions` and `/api/decisions/{id}`: the audit trail, newest first.
+
+use crate::{Deps, store};
+use axum::Json;
+use axum::extract::{Path, State};
+use contracts::routing::{DecisionList, DecisionRow};
+use contracts::{DecisionId, Problem};
+use platform::edge::{ApiError, ApiResult, Query};
+use serde::Deserialize;
+
+/// The largest page.
+const LIMIT_MAX: u32 = 200;
+/// The page when no limit is named.
+const LIMIT: u32 = 50;
+
+/// The query of a list.
+#[derive(Debug, Deserialize)]
+pub struct Page {
+    limit: Option<u32>,
+    /// The `cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// A page; `cursor` is null on the last.
+pub async fn list(State(deps): State<Deps>, Query(page): Query<Page>) -> ApiResult<Json<DecisionList>> {
+    let limit = page.limit.unwrap_or(LIMIT);
+    if !(1..=LIMIT_MAX).contains(&limit) {
+        return Err(Problem::field("limit", format!("The limit {limit} is out of bounds."), format!("Ask for 1 to {LIMIT_MAX}.")).into());
+    }
+    // One more than asked for tells whether there is a next page.
+    let mut decisions = store::page(&*deps.sql, page.cursor.as_deref(), limit + 1).await?;
+    let more = decisions.len() > limit as usize;
+    decisions.truncate(limit as usize);
+    let cursor = decisions.last().filter(|_| more).map(|row| row.id.0.clone());
+    Ok(Json(DecisionList { decisions, cursor }))
+}
+
+/// One decision.
+pub async fn one(State(deps): State<Deps>, Path(id): Path<String>) -> ApiResult<Json<DecisionRow>> {
+    let row = store::one(&*deps.sql, &DecisionId::new(id)).await?;
+    row.map(Json).ok_or_else(|| ApiError::not_found("such decision"))
+}

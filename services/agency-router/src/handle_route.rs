@@ -1,0 +1,92 @@
+//! `POST /api/route` for people and programs, `POST /internal/route` for the conductor.
+
+use crate::answer::{Stamp, answer};
+use crate::graph_source::Snapshot;
+use crate::route::{Decision, World, decide};
+use crate::store::{self, Asked};
+use crate::Deps;
+use axum::extract::State;
+use axum::{Extension, Json};
+use contracts::routing::{RouteAnswer, RouteRequest};
+use contracts::{DecisionId, Problem};
+use platform::edge::{ApiResult, JsonBody, Principal};
+use platform::ports::ClockExt;
+use std::sync::Arc;
+
+/// Characters of a message that are read; a longer one is refused (or cut, where it comes from inside).
+pub const MESSAGE_CHARS_MAX: usize = 16_000;
+
+/// `POST /api/route`.
+pub async fn public(State(deps): State<Deps>, Extension(who): Extension<Principal>, JsonBody(request): JsonBody<RouteRequest>) -> ApiResult<Json<RouteAnswer>> {
+    let request = for_everybody(request)?;
+    let (decision, answer, _) = route(&deps, &request).await;
+    store::record(&*deps.sql, &asked(&request, &decision, &answer, who), &answer).await?;
+    Ok(Json(answer))
+}
+
+/// `POST /internal/route`: the members below `context` count, and one event is decided once.
+pub async fn internal(State(deps): State<Deps>, Extension(who): Extension<Principal>, JsonBody(mut request): JsonBody<RouteRequest>) -> ApiResult<Json<RouteAnswer>> {
+    // What was accepted must be routed: a long message is cut rather than refused.
+    if let Some((end, _)) = request.message.char_indices().nth(MESSAGE_CHARS_MAX) {
+        request.message.truncate(end);
+    }
+    let key = store::exclude_key(&request.exclude);
+    if let Some(event) = &request.event_id
+        && let Some(earlier) = store::of_event(&*deps.sql, event, &key).await?
+    {
+        return Ok(Json(earlier));
+    }
+    let (decision, answer, _) = route(&deps, &request).await;
+    store::record(&*deps.sql, &asked(&request, &decision, &answer, who), &answer).await?;
+    // Two requests for one event may have decided at the same moment: the recorded one counts for both.
+    if let Some(event) = &request.event_id
+        && let Some(recorded) = store::of_event(&*deps.sql, event, &key).await?
+        && recorded.decision_id != answer.decision_id
+    {
+        return Ok(Json(recorded));
+    }
+    Ok(Json(answer))
+}
+
+/// Refuses what is out of bounds and drops what only internal callers may say.
+pub fn for_everybody(request: RouteRequest) -> ApiResult<RouteRequest> {
+    if request.message.trim().is_empty() {
+        return Err(Problem::field("message", "The message is empty.", "Send the text to be routed in `message`.").into());
+    }
+    let length = request.message.chars().count();
+    if length > MESSAGE_CHARS_MAX {
+        let detail = format!("The message has {length} characters; at most {MESSAGE_CHARS_MAX} are read.");
+        return Err(Problem::field("message", detail, "Shorten the message, or route by its first paragraphs.").into());
+    }
+    Ok(RouteRequest { sticky_agent: None, exclude: Vec::new(), public_only: false, event_id: None, ..request })
+}
+
+/// Decides with the current graph and pool; the graph is given back for those who tell more than the answer.
+pub async fn route(deps: &Deps, request: &RouteRequest) -> (Decision, RouteAnswer, Arc<Snapshot>) {
+    let now_ms = deps.clock.now_ms();
+    let snapshot = deps.shared.graph.current(&*deps.calls, now_ms).await;
+    let pool = deps.shared.pool.current(&*deps.cell, now_ms).await;
+    // The decision alone is timed: fetching a new graph happens once a publish, not once a route.
+    let start = (deps.stopwatch)();
+    let decision = decide(request, World { graph: &snapshot.graph, model: snapshot.model.as_ref(), pool: &pool, now_ms });
+    let latency_ms = ((deps.stopwatch)() - start).max(0.0);
+    let stamp = Stamp { decision_id: DecisionId::new(format!("dec_{}", deps.clock.ulid())), now_ms, latency_ms };
+    let answer = answer(&decision, &snapshot.graph, &deps.config, stamp);
+    (decision, answer, snapshot)
+}
+
+fn asked(request: &RouteRequest, decision: &Decision, answer: &RouteAnswer, who: Principal) -> Asked {
+    Asked {
+        source: who.as_str(),
+        at_ms: platform::time::parse_rfc3339(&answer.timestamp).unwrap_or_default(),
+        event_id: request.event_id.clone(),
+        exclude_key: store::exclude_key(&request.exclude),
+        channel: request.channel.clone(),
+        user_id: request.user_id.clone(),
+        message: request.message.clone(),
+        sticky_agent: request.sticky_agent.clone(),
+        public_only: request.public_only,
+        in_scope: decision.content.as_ref().map(|content| content.in_scope),
+        unknown_words: decision.content.as_ref().map(|content| content.unknown_words),
+    }
+}

@@ -1,0 +1,71 @@
+//! The pool as it is shared: one named cell, read at most every two seconds, changed by compare-and-set.
+
+use crate::pool::Pool;
+use contracts::routing::OutcomeReport;
+use platform::ports::{Cell, Clock, ClockExt, PortError, PortErrorKind, PortResult};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The cell's name.
+const NAME: &str = "agency-router/pool";
+/// How old a snapshot may be.
+const FRESH_MS: i64 = 2_000;
+/// Attempts to write against others who write at the same moment.
+const ATTEMPTS: usize = 16;
+
+#[derive(Default)]
+struct State {
+    read_at_ms: Option<i64>,
+    pool: Arc<Pool>,
+}
+
+/// Shared by all requests of a process.
+#[derive(Clone, Default)]
+pub struct PoolSource(Arc<Mutex<State>>);
+
+impl PoolSource {
+    /// The pool, at most [`FRESH_MS`] old. When the cell cannot be read, what was known last: routing goes on.
+    pub async fn current(&self, cell: &dyn Cell, now_ms: i64) -> Arc<Pool> {
+        let known = {
+            let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if state.read_at_ms.is_some_and(|at| (0..FRESH_MS).contains(&(now_ms - at))) {
+                return state.pool.clone();
+            }
+            state.pool.clone()
+        };
+        let pool = match cell.load(NAME).await {
+            Ok((text, _)) => Arc::new(parse(&text)),
+            Err(error) => {
+                tracing::warn!(%error, "the pool could not be read");
+                known
+            }
+        };
+        self.keep(pool.clone(), now_ms);
+        pool
+    }
+
+    /// Takes in what became of a run.
+    pub async fn report(&self, cell: &dyn Cell, clock: &dyn Clock, report: &OutcomeReport) -> PortResult<()> {
+        for _ in 0..ATTEMPTS {
+            let (text, version) = cell.load(NAME).await?;
+            let now_ms = clock.now_ms();
+            let mut pool = parse(&text);
+            pool.apply(report, now_ms, clock.uniform());
+            let text = serde_json::to_string(&pool).map_err(|error| PortError::clean(PortErrorKind::Invalid, error.to_string()))?;
+            if cell.store(NAME, &text, version).await? {
+                self.keep(Arc::new(pool), now_ms);
+                return Ok(());
+            }
+        }
+        Err(PortError::clean(PortErrorKind::Conflict, "the pool's cell changed under every attempt"))
+    }
+
+    fn keep(&self, pool: Arc<Pool>, now_ms: i64) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *state = State { read_at_ms: Some(now_ms), pool };
+    }
+}
+
+/// An unreadable pool is an empty one: it holds nothing that a few runs do not teach again.
+fn parse(text: &str) -> Pool {
+    serde_json::from_str(text).unwrap_or_default()
+}

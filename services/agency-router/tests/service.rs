@@ -1,0 +1,199 @@
+//! The service on memory ports, through HTTP, beside a stand-in for skill-graph-loader.
+
+#[path = "service/world.rs"]
+mod world;
+
+use contracts::ServiceName;
+use serde_json::{Value, json};
+use world::World;
+
+#[tokio::test]
+async fn a_route_is_answered_with_reasons_and_recorded() {
+    let world = World::with_graph().await;
+    let answer = world.ok("POST", "/api/route", json!({"message": "scan the server for vulnerabilities", "channel": "telegram", "userId": "u1"})).await;
+    assert_eq!(answer["agent"], "security");
+    assert!(answer["confidence"].as_f64().unwrap() > 0.3);
+    assert_eq!(answer["graphVersion"], "v1");
+    assert_eq!(answer["estimatedCost"], 0.5);
+    assert_eq!((&answer["cached"], &answer["fallback"], &answer["outOfScope"]), (&json!(false), &json!(false), &json!(false)));
+    assert!(answer["routingLatency"].is_number() && answer["timestamp"].as_str().unwrap().ends_with('Z'));
+    let row = world.ok("GET", &format!("/api/decisions/{}", answer["decisionId"].as_str().unwrap()), Value::Null).await;
+    assert_eq!(row["reason"], answer["reason"]);
+    assert_eq!((&row["message"], &row["channel"], &row["userId"]), (&json!("scan the server for vulnerabilities"), &json!("telegram"), &json!("u1")));
+}
+
+#[tokio::test]
+async fn a_request_that_is_wrong_names_the_field_and_the_fix() {
+    let world = World::with_graph().await;
+    for (body, field) in [
+        (json!({}), "message"),
+        (json!({"message": "  "}), "message"),
+        (json!({"message": "x".repeat(16_001)}), "message"),
+        (json!({"message": "x", "complexity": "huge"}), "complexity"),
+        (json!({"message": "x", "speed": 1}), "speed"),
+    ] {
+        let (status, problem) = world.call("POST", "/api/route", body).await;
+        assert_eq!((status, &problem["field"]), (422, &json!(field)), "{problem}");
+        assert!(!problem["fix"].as_str().unwrap().is_empty());
+    }
+    let (status, _) = world.call("POST", "/api/route", json!({"message": "ж".repeat(16_000)})).await;
+    assert_eq!(status, 200);
+}
+
+#[tokio::test]
+async fn analyze_spells_the_scoring_out_and_records_nothing() {
+    let world = World::with_graph().await;
+    let analysis = world.ok("POST", "/api/analyze", json!({"message": "fix the failing build"})).await;
+    assert_eq!(analysis["agent"], "codegen");
+    assert_eq!(analysis["probabilities"].as_array().unwrap().len(), 4);
+    assert!(analysis["inScope"].is_number() && analysis["spokeForWinner"].is_array() && analysis.get("decisionId").is_none());
+    let list = world.ok("GET", "/api/decisions", Value::Null).await;
+    assert_eq!(list, json!({"decisions": [], "cursor": null}));
+}
+
+#[tokio::test]
+async fn what_only_internal_callers_may_say_is_ignored_from_outside() {
+    let world = World::with_graph().await;
+    let body = json!({"message": "fix the failing build", "exclude": ["codegen"], "stickyAgent": "pm", "eventId": "web.console.01ARZ3NDEKTSV4RRFFQ69G5FAV"});
+    assert_eq!(world.ok("POST", "/api/route", body.clone()).await["agent"], "codegen");
+    let (status, _) = world.call("POST", "/internal/route", body.clone()).await;
+    assert_eq!(status, 404);
+    assert_eq!(world.internal("/internal/route", body).await["agent"], "security");
+}
+
+#[tokio::test]
+async fn one_event_is_decided_once_for_each_exclude_list() {
+    let world = World::with_graph().await;
+    let body = json!({"message": "fix the failing build", "eventId": "web.console.01ARZ3NDEKTSV4RRFFQ69G5FAV"});
+    let first = world.internal("/internal/route", body.clone()).await;
+    let mut again = world.internal("/internal/route", body.clone()).await;
+    assert_eq!((&first["cached"], &again["cached"]), (&json!(false), &json!(true)));
+    again["cached"] = json!(false);
+    assert_eq!(first, again);
+    let mut other = body;
+    other["exclude"] = json!(["codegen"]);
+    let third = world.internal("/internal/route", other).await;
+    assert_ne!(third["decisionId"], first["decisionId"]);
+    assert_eq!((&third["agent"], &third["fallback"]), (&json!("security"), &json!(true)));
+    assert_eq!(world.ok("GET", "/api/decisions", Value::Null).await["decisions"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn three_failures_take_an_agent_out_until_a_probe_succeeds() {
+    let world = World::with_graph().await;
+    let ask = json!({"message": "fix the failing build"});
+    let report = |outcome: &str| json!({"agent": "codegen", "outcome": outcome, "latencyMs": 1200.0});
+    for _ in 0..3 {
+        world.internal("/internal/outcomes", report("started")).await;
+        world.internal("/internal/outcomes", report("failed")).await;
+    }
+    let stand_in = world.ok("POST", "/api/route", ask.clone()).await;
+    assert_eq!((&stand_in["agent"], &stand_in["fallback"]), (&json!("security"), &json!(true)));
+    assert!(stand_in["reason"].as_str().unwrap().contains("codegen is down, so it goes to security"));
+    let rows = world.ok("GET", "/api/agents", Value::Null).await;
+    let row = rows["agents"].as_array().unwrap().iter().find(|row| row["agent"] == "codegen").unwrap().clone();
+    assert_eq!((&row["available"], &row["breaker"], &row["inFlight"], &row["failures"]), (&json!(false), &json!("open"), &json!(0), &json!(3)));
+    assert!(row["retryAt"].is_string());
+    world.clock.advance(7_000);
+    world.internal("/internal/outcomes", report("started")).await;
+    world.internal("/internal/outcomes", report("succeeded")).await;
+    assert_eq!(world.ok("POST", "/api/route", ask).await["agent"], "codegen");
+}
+
+#[tokio::test]
+async fn decisions_are_paged_newest_first() {
+    let world = World::with_graph().await;
+    for n in 0..5 {
+        world.clock.advance(10);
+        world.ok("POST", "/api/route", json!({"message": format!("fix build {n}")})).await;
+    }
+    let mut seen = Vec::new();
+    let mut path = "/api/decisions?limit=2".to_owned();
+    loop {
+        let page = world.ok("GET", &path, Value::Null).await;
+        seen.extend(page["decisions"].as_array().unwrap().iter().map(|row| row["message"].as_str().unwrap().to_owned()));
+        let Some(cursor) = page["cursor"].as_str() else { break };
+        path = format!("/api/decisions?limit=2&cursor={cursor}");
+    }
+    assert_eq!(seen, ["fix build 4", "fix build 3", "fix build 2", "fix build 1", "fix build 0"]);
+    for bad in ["limit=0", "limit=201", "limit=x"] {
+        assert_eq!(world.call("GET", &format!("/api/decisions?{bad}"), Value::Null).await.0, 422, "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn feedback_becomes_accuracy() {
+    let world = World::with_graph().await;
+    let mut ids = Vec::new();
+    for message in ["fix the failing build", "hello there", "plan the next sprint"] {
+        let answer = world.ok("POST", "/api/route", json!({"message": message})).await;
+        ids.push((answer["decisionId"].clone(), answer["agent"].clone()));
+    }
+    world.ok("POST", "/api/feedback", json!({"decisionId": ids[0].0, "correct": true})).await;
+    let row = world.ok("POST", "/api/feedback", json!({"decisionId": ids[2].0, "correct": false, "agent": "Security"})).await;
+    assert_eq!((&row["correct"], &row["correctAgent"]), (&json!(false), &json!("security")));
+    let stats = world.ok("GET", "/api/routing-stats", Value::Null).await;
+    assert_eq!((&stats["decisions"], &stats["labelled"], &stats["accuracy"]), (&json!(3), &json!(2), &json!(0.5)));
+    assert!(stats["p99LatencyMs"].is_number());
+    for (body, status) in [
+        (json!({"decisionId": "dec_none", "correct": true}), 404),
+        (json!({"decisionId": ids[0].0, "correct": false, "agent": "nobody"}), 422),
+        (json!({"decisionId": ids[0].0, "correct": true, "agent": "pm"}), 422),
+    ] {
+        assert_eq!(world.call("POST", "/api/feedback", body).await.0, status);
+    }
+}
+
+#[tokio::test]
+async fn without_a_graph_the_built_in_assistant_answers() {
+    let world = World::empty();
+    let answer = world.ok("POST", "/api/route", json!({"message": "scan the server"})).await;
+    assert_eq!((&answer["agent"], &answer["outOfScope"], &answer["graphVersion"]), (&json!("assistant"), &json!(true), &Value::Null));
+    let health = world.ok("GET", "/health", Value::Null).await;
+    assert_eq!(health["status"], "degraded");
+}
+
+#[tokio::test]
+async fn a_new_graph_is_seen_within_two_seconds_and_an_absent_loader_changes_nothing() {
+    let world = World::empty();
+    assert_eq!(world.ok("POST", "/api/route", json!({"message": "scan the server"})).await["agent"], "assistant");
+    world.publish("v1").await;
+    world.clock.advance(2_000);
+    assert_eq!(world.ok("POST", "/api/route", json!({"message": "scan the server for vulnerabilities"})).await["agent"], "security");
+    world.switchboard.lock().unwrap().remove(&ServiceName::SkillGraphLoader);
+    world.clock.advance(60_000);
+    let answer = world.ok("POST", "/api/route", json!({"message": "scan the server for vulnerabilities"})).await;
+    assert_eq!((&answer["agent"], &answer["graphVersion"]), (&json!("security"), &json!("v1")));
+}
+
+#[tokio::test]
+async fn a_model_is_trained_for_the_loader_alone_and_always_the_same() {
+    let world = World::with_graph().await;
+    let body = json!({"graph": world::graph("v2")});
+    let (status, _) = world.call("POST", "/internal/train", body.clone()).await;
+    assert_eq!(status, 404);
+    let first = world.as_loader("/internal/train", body.clone()).await;
+    let second = world.as_loader("/internal/train", body).await;
+    assert_eq!(first["modelBase64"], second["modelBase64"]);
+    assert!(first["modelBase64"].as_str().unwrap().len() > 10_000);
+}
+
+#[tokio::test]
+async fn tokens_open_what_their_scope_allows() {
+    let world = World::with_graph().await;
+    let ask = json!({"message": "hello"});
+    assert_eq!(world.call_as("", "POST", "/api/route", ask.clone()).await.0, 401);
+    assert_eq!(world.call_as("viewer", "POST", "/api/route", ask.clone()).await.0, 403);
+    assert_eq!(world.call_as("viewer", "POST", "/api/analyze", ask).await.0, 200);
+    assert_eq!(world.call_as("", "GET", "/health", Value::Null).await.0, 200);
+    assert_eq!(world.call_as("agent", "GET", "/api/decisions", Value::Null).await.0, 403);
+}
+
+#[tokio::test]
+async fn a_decision_that_cannot_be_recorded_is_refused() {
+    let world = World::with_graph().await;
+    world.ok("POST", "/api/route", json!({"message": "hello"})).await;
+    world.sql.faults.refuse_next(1, platform::ports::PortErrorKind::Unavailable);
+    let (status, problem) = world.call("POST", "/api/route", json!({"message": "hello"})).await;
+    assert_eq!((status, &problem["code"]), (503, &json!("unavailable")));
+}

@@ -1,0 +1,142 @@
+//! A router on memory ports, and a loader that serves one graph.
+
+use agency_router::model::{Model, TrainingSet};
+use agency_router::{Config, Deps, Shared, router, stopwatch_of};
+use axum::body::{Body, to_bytes};
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use contracts::ServiceName;
+use contracts::graph::Graph;
+use platform::edge::{Auth, Principal, Scope};
+use platform::memory::{ManualClock, MemoryCalls, MemoryCell, MemorySql, Switchboard};
+use platform::secret::Secret;
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
+use tower::ServiceExt;
+
+const MIGRATION: &str = include_str!("../../../../migrations/0002_agency_router.sql");
+
+/// What the stand-in for the loader has published.
+type Published = Arc<Mutex<Option<(Graph, Vec<u8>)>>>;
+
+pub struct World {
+    pub clock: Arc<ManualClock>,
+    pub sql: Arc<MemorySql>,
+    pub switchboard: Switchboard,
+    published: Published,
+    router: Router,
+}
+
+impl World {
+    /// No graph was ever published.
+    pub fn empty() -> Self {
+        let clock = Arc::new(ManualClock::default());
+        let sql = Arc::new(MemorySql::with_migrations(&[MIGRATION]));
+        let (switchboard, published) = (Switchboard::default(), Published::default());
+        switchboard.lock().unwrap().insert(ServiceName::SkillGraphLoader, loader(published.clone()));
+        let scope = |name: &str, scope: Scope| (Secret::new(name), Principal::Scope(scope));
+        let service = |service: ServiceName| (Secret::new(service.as_str()), Principal::Service(service));
+        let auth = Auth::new([
+            scope("operator", Scope::Operator),
+            scope("viewer", Scope::Viewer),
+            scope("agent", Scope::Agent),
+            service(ServiceName::WebhookAggregator),
+            service(ServiceName::SkillGraphLoader),
+        ]);
+        let config = Config::read(&json!({"agents": {"security": {"runner": "command", "estimated_cost": 0.5}}}));
+        let router = router(Deps {
+            sql: sql.clone(),
+            calls: Arc::new(MemoryCalls::new(Secret::new("agency-router"), switchboard.clone())),
+            cell: Arc::new(MemoryCell::default()),
+            clock: clock.clone(),
+            stopwatch: stopwatch_of(clock.clone()),
+            auth,
+            config: Arc::new(config),
+            shared: Shared::default(),
+        });
+        Self { clock, sql, switchboard, published, router }
+    }
+
+    /// The small graph as version `v1`.
+    pub async fn with_graph() -> Self {
+        let world = Self::empty();
+        world.publish("v1").await;
+        world
+    }
+
+    /// Publishes the small graph under this version.
+    pub async fn publish(&self, version: &str) {
+        let graph = graph(version);
+        let model = Model::train(&TrainingSet::from_graph(&graph)).unwrap().to_bytes();
+        *self.published.lock().unwrap() = Some((graph, model));
+    }
+
+    /// Status and JSON of a call with this token.
+    pub async fn call_as(&self, token: &str, method: &str, path: &str, body: Value) -> (u16, Value) {
+        let mut request = http::Request::builder().method(method).uri(path).header("content-type", "application/json");
+        if !token.is_empty() {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        let response = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+        let status = response.status().as_u16();
+        let bytes = to_bytes(response.into_body(), 1 << 24).await.unwrap();
+        (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    }
+    pub async fn call(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        self.call_as("operator", method, path, body).await
+    }
+    pub async fn ok(&self, method: &str, path: &str, body: Value) -> Value {
+        let (status, value) = self.call(method, path, body).await;
+        assert_eq!(status, 200, "{path}: {value}");
+        value
+    }
+    /// As webhook-aggregator.
+    pub async fn internal(&self, path: &str, body: Value) -> Value {
+        let (status, value) = self.call_as("webhook-aggregator", "POST", path, body).await;
+        assert_eq!(status, 200, "{path}: {value}");
+        value
+    }
+    /// As skill-graph-loader.
+    pub async fn as_loader(&self, path: &str, body: Value) -> Value {
+        let (status, value) = self.call_as("skill-graph-loader", "POST", path, body).await;
+        assert_eq!(status, 200, "{path}: {value}");
+        value
+    }
+}
+
+fn loader(published: Published) -> Router {
+    let current = |State(published): State<Published>| async move {
+        let version = published.lock().unwrap().as_ref().and_then(|(graph, _)| graph.version.clone());
+        Json(json!({ "version": version }))
+    };
+    let graph = |State(published): State<Published>| async move { Json(published.lock().unwrap().as_ref().map(|(graph, _)| graph.clone())) };
+    let model = |State(published): State<Published>| async move { published.lock().unwrap().as_ref().map(|(_, model)| model.clone()).unwrap_or_default() };
+    Router::new()
+        .route("/internal/current", get(current))
+        .route("/api/graph", get(graph))
+        .route("/internal/model/{version}", get(model))
+        .with_state(published)
+}
+
+/// Agents assistant (fallback, public), codegen (related: security), security, pm.
+pub fn graph(version: &str) -> Graph {
+    let agent = |id: &str, related: &[&str], examples: &[&str]| {
+        json!({
+            "id": id, "skill": format!("agent-{id}"), "title": id, "description": "", "keywords": [], "aliases": [], "bullets": [],
+            "examples": examples, "negatives": [], "complexity": [], "relatedAgents": related, "relatedChannels": [], "model": null,
+            "fallback": id == "assistant", "public": id == "assistant",
+        })
+    };
+    let graph = json!({
+        "version": version, "channels": [], "skills": [], "links": [],
+        "agents": [
+            agent("assistant", &[], &["hello there", "good morning", "thanks a lot", "what can you do", "how are you", "tell me a joke", "who are you", "what did we spend"]),
+            agent("codegen", &["security"], &["fix the failing build", "write a function that parses dates", "refactor the login module", "the unit test is broken", "add a command line flag", "implement retries in the client", "fix the parser", "why does the build fail"]),
+            agent("security", &["codegen"], &["scan the server for vulnerabilities", "rotate the leaked api key", "is this dependency vulnerable", "audit who has access", "check for exposed secrets", "report the cve to the team", "scan for leaked keys", "is the server hardened"]),
+            agent("pm", &[], &["plan the next sprint", "write a ticket for the login bug", "what is the status of the project", "who is assigned to the release", "move the deadline to friday", "summarise the meeting", "plan the roadmap", "who is on the team"]),
+        ],
+    });
+    serde_json::from_value(graph).unwrap()
+}

@@ -1,0 +1,133 @@
+// Quintet's dashboard: local times, countdowns, live parts, the console. Everything works without this file too.
+// Fragments put in place are drawn and escaped by the server with the templates of the pages themselves.
+'use strict';
+const $ = (id) => document.getElementById(id);
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+const json = { headers: { Accept: 'application/json' } };
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
+const day = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
+function localise(root) {
+  for (const time of root.querySelectorAll('time[datetime]:not([data-countdown])')) {
+    const at = new Date(time.dateTime);
+    if (!isNaN(at)) time.textContent = (at.toDateString() === new Date().toDateString() ? clock : day).format(at);
+  }
+}
+
+function countDown() {
+  for (const time of document.querySelectorAll('[data-countdown]')) {
+    const left = Math.round((new Date(time.dateTime) - Date.now()) / 1000);
+    const text = left <= 0 ? 'time is up' : left < 60 ? `${left} s left` : `${Math.floor(left / 60)} min ${left % 60} s left`;
+    if (time.textContent !== text) time.textContent = text;
+    time.classList.toggle('soon', left < 120);
+  }
+}
+
+const awake = () => document.hidden
+  ? new Promise((done) => document.addEventListener('visibilitychange', done, { once: true }))
+  : undefined;
+
+// The figures, services, banner and events of the overview, every 15 seconds while somebody looks.
+async function keepLive(address) {
+  const shown = new Map();
+  for (;;) {
+    await pause(15000);
+    await awake();
+    try {
+      const answer = await fetch(address, json);
+      if (answer.status === 401) return location.reload();
+      if (!answer.ok) continue;
+      const parts = new DOMParser().parseFromString(await answer.text(), 'text/html');
+      for (const part of parts.querySelectorAll('[id^=live-]')) {
+        const here = $(part.id);
+        if (!here || shown.get(part.id) === part.innerHTML || here.contains(document.activeElement)) continue;
+        shown.set(part.id, part.innerHTML);
+        here.replaceChildren(...part.childNodes);
+        localise(here);
+      }
+    } catch { /* away for a moment: the next round looks again */ }
+  }
+}
+
+function startConsole(said) {
+  const form = $('say'), text = $('text'), trouble = $('say-trouble'), button = form.querySelector('button');
+  const state = { last: +said.dataset.last, event: said.dataset.event || '', mark: said.dataset.mark || '' };
+  let request = new AbortController();
+  const down = () => { said.scrollTop = said.scrollHeight; };
+
+  function put(line) {
+    const frame = document.createElement('template');
+    frame.innerHTML = line.html;
+    localise(frame.content);
+    const before = $(line.id);
+    if (before) before.replaceWith(frame.content); else said.append(frame.content);
+    $('welcome')?.remove();
+  }
+
+  async function listen() {
+    for (let failures = 0; ;) {
+      await awake();
+      request = new AbortController();
+      try {
+        const query = new URLSearchParams({ after: state.last, event: state.event, mark: state.mark });
+        const answer = await fetch(`${said.dataset.feed}?${query}`, { ...json, signal: request.signal });
+        if (answer.status === 401) return location.reload();
+        if (!answer.ok) throw new Error(answer.status);
+        const news = await answer.json();
+        failures = 0;
+        state.last = news.last;
+        news.lines.forEach(put);
+        if (news.track !== null) { $('track').innerHTML = news.track; state.mark = news.mark; }
+        if (news.over) { state.event = ''; state.mark = ''; }
+        if (news.lines.length) down();
+        else if (news.track === null) await pause(250);
+      } catch (error) {
+        if (error.name !== 'AbortError') await pause(Math.min(30000, 2000 * ++failures));
+      }
+    }
+  }
+
+  form.addEventListener('submit', async (submit) => {
+    submit.preventDefault();
+    if (!text.value.trim()) return;
+    button.disabled = true;
+    trouble.hidden = true;
+    try {
+      const answer = await fetch(form.action, { ...json, method: 'POST', body: new URLSearchParams(new FormData(form)) });
+      const body = await answer.json();
+      if (answer.status === 401) return location.reload();
+      if (!answer.ok) throw new Error(body.detail);
+      text.value = '';
+      state.event = body.event;
+      state.mark = '';
+      request.abort();
+    } catch (error) {
+      trouble.textContent = `Not sent: ${error.message || 'the server does not answer.'}`;
+      trouble.hidden = false;
+    } finally {
+      button.disabled = false;
+      text.focus();
+    }
+  });
+  text.addEventListener('keydown', (key) => {
+    if (key.key === 'Enter' && !key.shiftKey && !key.isComposing) { key.preventDefault(); form.requestSubmit(); }
+  });
+  down();
+  listen();
+}
+
+// j and k walk through the approval cards; deciding stays a deliberate press of a button.
+document.addEventListener('keydown', (key) => {
+  if (!/^[jk]$/.test(key.key) || key.ctrlKey || key.metaKey || key.altKey || key.target.matches('input, textarea, select')) return;
+  const cards = [...document.querySelectorAll('[data-card]')];
+  const here = cards.findIndex((card) => card.contains(document.activeElement));
+  const next = cards[here + (key.key === 'j' ? 1 : -1)];
+  if (next) { next.querySelector('button, a').focus(); next.scrollIntoView({ block: 'center' }); }
+});
+
+for (const form of document.querySelectorAll('[data-autosend]')) form.addEventListener('change', () => form.requestSubmit());
+localise(document);
+countDown();
+setInterval(countDown, 1000);
+if ($('said')) startConsole($('said'));
+if ($('live')) keepLive($('live').dataset.live);

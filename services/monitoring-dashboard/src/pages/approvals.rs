@@ -1,0 +1,125 @@
+//! The approvals: what waits first, what was decided below, one by itself, and the decision.
+
+use super::approval_card::{self, Desk, change};
+use super::dashboard::Noted;
+use super::layout::{Frame, Here, gap, title};
+use super::refusal::{Friendly, PageResult};
+use super::{see, signs};
+use crate::owners;
+use crate::session::Owner;
+use crate::{Config, Deps, Form};
+use axum::extract::{Path, Query, State};
+use contracts::approval::{Approval, ApprovalState, DecideRequest, Decision};
+use contracts::monitoring::LedgerStats;
+use contracts::{ErrorCode, Micros};
+use futures_util::future::{join, join4};
+use maud::{Markup, html};
+use platform::ports::CallError;
+
+/// How many decided ones are listed.
+const DECIDED_MAX: usize = 50;
+
+fn remaining(ledger: &LedgerStats) -> Micros {
+    ledger.limit.minus(ledger.cost_today).minus(ledger.held)
+}
+
+/// `GET /dashboard/approvals`.
+pub async fn show(State(deps): State<Deps>, owner: Owner, Query(noted): Query<Noted>) -> PageResult {
+    let (ledger, halts, waiting, all) = join4(owners::ledger(&deps), owners::halts(&deps), owners::approvals(&deps, "pending"), owners::approvals(&deps, "")).await;
+    let ledger = ledger.ok();
+    let mut frame = Frame::of(&deps, &owner, ledger.as_ref(), halts.ok(), &noted.note);
+    if let Ok(waiting) = &waiting {
+        frame.pending = Some(waiting.len() as u64);
+    }
+    let desk = Desk { config: &deps.config, owner: &owner, now: deps.clock.now_ms(), remaining: ledger.as_ref().map(remaining) };
+    let body = html! {
+        (title("Approvals", "What agents may only do with your yes. Who decides first decides; the chats show the outcome too."))
+        @match &waiting {
+            Err(_) => section.panel { (gap("personal-assistant")) },
+            Ok(list) if list.is_empty() => section.panel { (nothing_waits()) },
+            Ok(list) => div.cards { @for (i, approval) in by_urgency(list).into_iter().enumerate() { (desk.card(approval, i == 0)) } },
+        }
+        (decided(&deps.config, &all.unwrap_or_default()))
+    };
+    let name = match frame.pending {
+        Some(count) if count > 0 => format!("Approvals ({count} waiting)"),
+        _ => "Approvals".to_owned(),
+    };
+    Ok(frame.page(Here::Approvals, &name, body))
+}
+
+fn by_urgency(list: &[Approval]) -> Vec<&Approval> {
+    let mut list: Vec<_> = list.iter().filter(|approval| approval.state == ApprovalState::Pending).collect();
+    list.sort_by(|a, b| a.expires_at.cmp(&b.expires_at));
+    list
+}
+
+fn nothing_waits() -> Markup {
+    html! {
+        p.empty { "Nothing waits for you." }
+        p.quiet { "Work above your cost threshold, of unknown price, or named in " code { "requiresHumanApproval" } " stops here and in your chats." }
+    }
+}
+
+fn decided(config: &Config, all: &[Approval]) -> Markup {
+    let decided: Vec<_> = all.iter().filter(|approval| approval.state != ApprovalState::Pending).take(DECIDED_MAX).collect();
+    html! {
+        @if !decided.is_empty() {
+            section.panel aria-labelledby="decided-title" {
+                h2 #decided-title { "Decided" }
+                table.events {
+                    thead { tr { th scope="col" { "State" } th scope="col" { "Request" } th scope="col" { "Agent" } th.figure scope="col" { "Cost" } th scope="col" { "By" } th scope="col" { "When" } } }
+                    tbody { @for approval in decided {
+                        tr {
+                            td { (signs::approval(approval.state)) }
+                            td.wide { a href=(approval_card::address(config, approval)) { (signs::excerpt(&approval.description, 100)) } span.quiet.detail { (signs::excerpt(&approval.reason, 120)) } }
+                            td { (approval.agent_type) }
+                            td.figure { (signs::money(approval.actual_cost.or(approval.estimated_cost))) }
+                            td { (approval.decided_by.as_deref().unwrap_or("–")) }
+                            td { (signs::time(approval.decided_at.as_ref().unwrap_or(&approval.requested_at))) }
+                        }
+                    } }
+                }
+            }
+        }
+    }
+}
+
+/// `GET /dashboard/approvals/{id}`.
+pub async fn show_one(State(deps): State<Deps>, owner: Owner, Path(id): Path<String>, Query(noted): Query<Noted>) -> PageResult {
+    let ((ledger, halts), approval) = join(join(owners::ledger(&deps), owners::halts(&deps)), owners::approval(&deps, &id)).await;
+    let (approval, ledger) = (approval?, ledger.ok());
+    let desk = Desk { config: &deps.config, owner: &owner, now: deps.clock.now_ms(), remaining: ledger.as_ref().map(remaining) };
+    let body = html! {
+        p.crumb { a href=(deps.config.url("/dashboard/approvals")) { "Approvals" } }
+        h1.unseen { "Approval" }
+        @if noted.note == "late" { p.note { "It was decided before your answer came; that decision stands." } }
+        div.cards { (desk.card(&approval, true)) }
+        section.panel { h2 { "Facts" } dl.facts {
+            dt { "Approval" } dd { code { (approval.id) } " · version " (approval.version) }
+            dt { "Task" } dd { code { (approval.task_id) } }
+            dt { "Expires" } dd { (signs::time(&approval.expires_at)) }
+        } }
+    };
+    let frame = Frame::of(&deps, &owner, ledger.as_ref(), halts.ok(), &noted.note);
+    Ok(frame.page(Here::Approvals, &signs::excerpt(&approval.description, 40), body))
+}
+
+/// `POST /dashboard/approvals/{id}/decide`.
+pub async fn decide(State(deps): State<Deps>, owner: Owner, Path(id): Path<String>, form: Form) -> PageResult {
+    let (decision, note) = match form.field("decision") {
+        "approve" => (Decision::Approve, "approved"),
+        "reject" => (Decision::Reject, "rejected"),
+        _ => return Err(Friendly::new(ErrorCode::Malformed, "The form does not say what was decided.").into()),
+    };
+    owner.require(&form, &change(&id, form.field("version"), decision))?;
+    let version = form.field("version").parse().ok();
+    let request = DecideRequest { decision, reason: form.filled("reason"), version, actor: Some(super::halt::ACTOR.to_owned()) };
+    match owners::decide(&deps, &id, &request).await {
+        Ok(_) => Ok(see(&deps.config.url(&format!("/dashboard/approvals?note={note}")))),
+        Err(CallError::Refused(problem)) if problem.code == ErrorCode::AlreadyDecided => {
+            Ok(see(&deps.config.url(&format!("/dashboard/approvals/{}?note=late", owners::encode(&id)))))
+        }
+        Err(error) => Err(error.into()),
+    }
+}

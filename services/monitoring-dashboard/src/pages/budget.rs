@@ -1,0 +1,123 @@
+//! The budget: limits, what is spent, what is held, and how to change it.
+
+use super::layout::{Frame, Here, gap, title};
+use super::refusal::PageResult;
+use super::signs;
+use crate::session::Owner;
+use crate::stats::cents;
+use crate::{Deps, owners, sla};
+use axum::extract::State;
+use contracts::Micros;
+use contracts::budget::BudgetScope;
+use contracts::monitoring::LedgerStats;
+use futures_util::future::join3;
+use maud::{Markup, html};
+
+/// `GET /dashboard/budget`.
+pub async fn show(State(deps): State<Deps>, owner: Owner) -> PageResult {
+    let (ledger, halts, budget) = join3(owners::ledger(&deps), owners::halts(&deps), owners::budget(&deps)).await;
+    let ledger = ledger.ok();
+    let frame = Frame::of(&deps, &owner, ledger.as_ref(), halts.ok(), "");
+    let body = html! {
+        (title("Budget", "What may be spent, what is spent, and what is held for work that was approved or waits for you."))
+        @match budget {
+            Err(_) => section.panel { (gap("personal-assistant")) },
+            Ok(budget) => div.cards.small { @for scope in &budget.scopes { (card(scope)) } },
+        }
+        @if let Some(ledger) = &ledger { (fortnight(ledger)) }
+        section.panel {
+            h2 { "Change it" }
+            p { "Start values stand in " code { "quintet.toml" } ":" }
+            pre { code { "[budget]\ndaily = 50.00\nmonthly = 500.00\n\n[agents.codegen]\ndaily_budget = 20.00" } }
+            p.quiet { "While it runs, " code { "PUT /api/budget" } " of personal-assistant wins until it is reset. When a limit is reached, work is refused before it starts; nothing is cut off half-way." }
+        }
+    };
+    Ok(frame.page(Here::Budget, "Budget", body))
+}
+
+fn card(scope: &BudgetScope) -> Markup {
+    let name = match scope.scope.strip_prefix("agent:") {
+        Some(agent) => format!("{agent}, "),
+        None => String::new(),
+    };
+    let window = if scope.window == "month" { "this month" } else { "today" };
+    html! {
+        section.panel {
+            div.bar { h2 { (name) (window) } span.quiet { (scope.label) } }
+            p.large { strong { (cents(scope.spent)) } " of " (cents(scope.limit)) }
+            (bar(scope))
+            dl.facts {
+                dt { "Held" } dd { (cents(scope.held)) }
+                dt { "Left" } dd { (cents(scope.remaining)) }
+                dt { "Resets" } dd { (signs::time(&scope.resets_at)) }
+                dt { "Set by" } dd { @match scope.source.as_str() { "api" => "the API", "file" => "quintet.toml", _ => "default" } }
+            }
+        }
+    }
+}
+
+/// Spent and held as shares of the limit, in percent.
+fn shares(scope: &BudgetScope) -> (f64, f64) {
+    if scope.limit.0 <= 0 {
+        return (100.0, 0.0);
+    }
+    let share = |amount: Micros| (amount.0 as f64 * 100.0 / scope.limit.0 as f64).clamp(0.0, 100.0);
+    let spent = share(scope.spent);
+    (spent, share(scope.held).min(100.0 - spent))
+}
+
+fn bar(scope: &BudgetScope) -> Markup {
+    let (spent, held) = shares(scope);
+    html! {
+        svg.bar-chart width="100%" height="10" role="img" aria-label={ (format!("{spent:.0}")) " percent spent, " (format!("{held:.0}")) " percent held" } {
+            rect.ground width="100%" height="10" rx="5" {}
+            rect.held width=(format!("{:.2}%", spent + held)) height="10" rx="5" {}
+            rect.spent width=(format!("{spent:.2}%")) height="10" rx="5" {}
+        }
+    }
+}
+
+/// The last full days as bars, with the same figures as a list for readers without sight.
+fn fortnight(ledger: &LedgerStats) -> Markup {
+    let days = &ledger.daily_costs;
+    let most = days.iter().map(|day| day.0).max().unwrap_or(0).max(1);
+    html! {
+        section.panel {
+            div.bar { h2 { "Last 14 days" } span.quiet { "trend: " (sla::cost_trend(days).replace('_', " ")) } }
+            @if days.is_empty() { p.empty { "The first full day has not passed yet." } }
+            @else {
+                svg.columns viewBox={ "0 0 " (days.len() * 20) " 60" } preserveAspectRatio="none" height="60" role="img" aria-label="Cost of each day, oldest first" {
+                    @for (i, day) in days.iter().enumerate() {
+                        @let height = (day.0.max(0) as f64 * 56.0 / most as f64).max(1.0);
+                        rect x=(i * 20 + 2) width="16" y=(format!("{:.1}", 60.0 - height)) height=(format!("{height:.1}")) { title { (cents(*day)) } }
+                    }
+                }
+                details { summary { "As a list" } ol.days { @for day in days { li { (cents(*day)) } } } }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bar_never_leaves_its_frame() {
+        let scope = |limit, spent, held| BudgetScope {
+            scope: "all".into(),
+            window: "day".into(),
+            label: String::new(),
+            limit: Micros(limit),
+            source: String::new(),
+            spent: Micros(spent),
+            held: Micros(held),
+            remaining: Micros(0),
+            resets_at: String::new(),
+        };
+        assert_eq!(shares(&scope(100, 25, 50)), (25.0, 50.0));
+        assert_eq!(shares(&scope(100, 90, 50)), (90.0, 10.0));
+        assert_eq!(shares(&scope(100, 200, 50)), (100.0, 0.0));
+        assert_eq!(shares(&scope(0, 0, 0)), (100.0, 0.0));
+    }
+}

@@ -1,0 +1,132 @@
+//! The overview: the console first, then today's figures, the services, what waits, and what came in last.
+
+use super::console::Console;
+use super::layout::{Frame, Here, gap};
+use super::refusal::PageResult;
+use super::{events, html as answer, see, signs};
+use crate::session::Owner;
+use crate::stats::{self, Figures};
+use crate::{Deps, owners};
+use axum::extract::{Query, State};
+use axum::response::Response;
+use contracts::ServiceName;
+use contracts::event::EventList;
+use contracts::halt::HaltList;
+use futures_util::future::{join, join3};
+use http::StatusCode;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+/// How many events the overview lists.
+const EVENTS: u32 = 8;
+
+/// `?note=`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Noted {
+    pub note: String,
+}
+
+/// `GET /`.
+pub async fn lead_there(State(deps): State<Deps>) -> Response {
+    see(&deps.config.url("/dashboard"))
+}
+
+/// What changes by itself.
+struct Live {
+    figures: Figures,
+    halts: Option<HaltList>,
+    events: Option<EventList>,
+}
+
+impl Live {
+    async fn load(deps: &Deps) -> Self {
+        let filter = owners::EventFilter::default();
+        let (figures, halts, events) = join3(Figures::gather(deps), owners::halts(deps), owners::events(deps, &filter, EVENTS)).await;
+        Self { figures, halts: halts.ok(), events: events.ok() }
+    }
+    fn frame<'a>(&self, deps: &'a Deps, owner: &'a Owner, note: &str) -> Frame<'a> {
+        Frame::of(deps, owner, self.figures.ledger.as_ref(), self.halts.clone(), note)
+    }
+}
+
+/// `GET /dashboard`.
+pub async fn show(State(deps): State<Deps>, owner: Owner, Query(noted): Query<Noted>) -> PageResult {
+    let (live, console) = join(Live::load(&deps), Console::load(&deps, &owner)).await;
+    let body = html! {
+        h1.unseen { "Overview" }
+        div.overview #live data-live=(deps.config.url("/dashboard/live")) {
+            (console.panel(&deps.config, &owner))
+            div.side { (tiles(&live)) (services(&deps, &live.figures)) }
+        }
+        (last_events(&deps, &live))
+    };
+    Ok(live.frame(&deps, &owner, &noted.note).page(Here::Overview, "Overview", body))
+}
+
+/// `GET /dashboard/live`: the parts that change by themselves, for the script to put in place.
+pub async fn live(State(deps): State<Deps>, owner: Owner) -> PageResult {
+    let live = Live::load(&deps).await;
+    let frame = live.frame(&deps, &owner, "");
+    let parts = html! { (frame.banner()) (frame.pending_count()) (tiles(&live)) (services(&deps, &live.figures)) (last_events(&deps, &live)) };
+    Ok(answer(StatusCode::OK, parts))
+}
+
+fn tile(name: &str, value: &str, about: Markup) -> Markup {
+    html! { div.tile { dt { (name) } dd { strong { (value) } span.quiet { (about) } } } }
+}
+
+/// Today's figures.
+fn tiles(live: &Live) -> Markup {
+    let figures = &live.figures;
+    let (ledger, inbox, routing) = (figures.ledger.as_ref(), figures.inbox.as_ref(), figures.routing.as_ref());
+    let number = |value: Option<u64>| value.map_or_else(|| "–".to_owned(), |value| value.to_string());
+    html! {
+        section.panel #live-tiles aria-labelledby="tiles-title" {
+            div.bar {
+                h2 #tiles-title { "Today" }
+                @if let Some(ledger) = ledger { span.quiet { (ledger.today) " · " (ledger.time_zone) } }
+            }
+            dl.tiles {
+                (tile("Requests", &number(inbox.map(|i| i.requests)), html! { @if let Some(inbox) = inbox { (inbox.open) " under way" @if inbox.dead > 0 { ", " (inbox.dead) " given up" } } }))
+                (tile("Spent", &ledger.map_or_else(|| "–".to_owned(), |l| stats::cents(l.cost_today)), html! { @if let Some(l) = ledger { "of " (stats::cents(l.limit)) @if l.held.0 > 0 { ", " (stats::cents(l.held)) " held" } } }))
+                (tile("Approval rate", &signs::percent(ledger.and_then(stats::approval_rate)), html! { @if let Some(l) = ledger { (l.approved) " of " (l.approved + l.rejected + l.expired) " decided" } }))
+                (tile("Waiting for you", &number(ledger.map(|l| l.pending)), html! { @if let Some(ms) = ledger.and_then(|l| l.median_decision_ms) { "decided in " (signs::duration(ms as i64)) } }))
+                (tile("Routing", &signs::latency(routing.and_then(|r| r.avg_latency_ms)), html! { @if let Some(r) = routing { "p95 " (signs::latency(r.p95_latency_ms)) } }))
+                (tile("Answer time", &signs::latency(inbox.and_then(|i| i.avg_latency_ms)), html! { @if let Some(i) = inbox { "p90 " (signs::latency(i.p90_latency_ms)) ", 7 days" } }))
+            }
+        }
+    }
+}
+
+/// The five services and the gateway.
+fn services(deps: &Deps, figures: &Figures) -> Markup {
+    html! {
+        section.panel #live-services aria-labelledby="services-title" {
+            div.bar { h2 #services-title { "Services" } a href=(deps.config.url("/dashboard/health")) { "Health" } }
+            ul.services {
+                @for service in ServiceName::ALL {
+                    @let row = figures.probe(service);
+                    @let detail = row.and_then(|row| row.detail.as_deref());
+                    li {
+                        span { (service) @if let Some(detail) = detail { span.quiet.detail { (detail) } } }
+                        (signs::status(&figures.status(deps, service)))
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn last_events(deps: &Deps, live: &Live) -> Markup {
+    html! {
+        section.panel #live-events aria-labelledby="events-title" {
+            div.bar { h2 #events-title { "Last events" } a href=(deps.config.url("/dashboard/events")) { "All events" } }
+            @match &live.events {
+                None => (gap("webhook-aggregator")),
+                Some(list) if list.events.is_empty() => p.empty { "Nothing has come in yet. Type a message above, or in a terminal: " code { "quintet send telegram \"How do I review a pull request?\"" } },
+                Some(list) => (events::table(&deps.config, &list.events)),
+            }
+        }
+    }
+}

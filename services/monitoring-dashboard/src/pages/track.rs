@@ -1,0 +1,81 @@
+//! The way of one event as a row of stages: what it passed, where it is, what comes next.
+
+use super::signs::{self, duration};
+use crate::Config;
+use contracts::event::{EventDetail, Stage, StageEntry};
+use maud::{Markup, html};
+
+/// The way an event takes when nothing comes between.
+const WAY: [Stage; 6] = [Stage::Received, Stage::Routed, Stage::Approved, Stage::Running, Stage::Answered, Stage::Done];
+
+/// Words for a stage that a newcomer understands.
+const fn word(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Received => "Received",
+        Stage::Routed => "Routed",
+        Stage::Parked => "Waits for you",
+        Stage::Approved => "Approved",
+        Stage::Running => "Working",
+        Stage::Answered => "Answered",
+        Stage::Done => "Delivered",
+        Stage::Refused => "Refused",
+        Stage::Expired => "Expired",
+        Stage::Dead => "Given up",
+        Stage::Ignored => "Ignored",
+        Stage::Quarantined => "Unreadable",
+    }
+}
+
+/// What is still to come after the stages passed.
+fn ahead(detail: &EventDetail) -> Vec<Stage> {
+    if detail.row.state.is_final() {
+        return Vec::new();
+    }
+    let place = |stage: Stage| WAY.iter().position(|known| *known == stage);
+    let here = match detail.row.state {
+        // After the owner's yes comes the approval.
+        Stage::Parked => place(Stage::Routed),
+        state => place(state),
+    };
+    here.and_then(|here| WAY.get(here + 1..)).unwrap_or_default().to_vec()
+}
+
+fn passed(entry: &StageEntry, detail: &EventDetail, is_last: bool) -> Markup {
+    let current = is_last && !detail.row.state.is_final();
+    html! {
+        li class=(if current { "now" } else { "passed" }) title=[entry.note.as_deref()] {
+            (signs::sign(if current || entry.stage.is_final() || entry.stage == Stage::Parked { signs::stage_mood(entry.stage) } else { signs::Mood::Good }, word(entry.stage)))
+            @if entry.stage == Stage::Routed { @if let Some(agent) = &detail.row.agent { " " span.agent { (agent) } } }
+            @if entry.after_ms > 0 { " " span.quiet { (duration(entry.after_ms)) } }
+        }
+    }
+}
+
+/// The row of stages. Repeated stages show once, at their last time.
+pub fn track(config: &Config, detail: &EventDetail) -> Markup {
+    let mut entries: Vec<&StageEntry> = Vec::new();
+    for entry in &detail.stages {
+        entries.retain(|seen| seen.stage != entry.stage);
+        entries.push(entry);
+    }
+    html! {
+        div.track {
+            ol {
+                @for (i, entry) in entries.iter().enumerate() { (passed(entry, detail, i + 1 == entries.len())) }
+                @for stage in ahead(detail) { li.ahead { (word(stage)) } }
+            }
+            @if let Some(reason) = detail.row.reason.as_deref().filter(|reason| !reason.is_empty()) { p.quiet { (reason) } }
+            p.links {
+                @if let Some(id) = detail.row.approval_id.as_ref().filter(|_| detail.row.state == Stage::Parked) {
+                    a.button href=(config.url(&format!("/dashboard/approvals/{}", crate::owners::encode(id.as_str())))) { "Decide" }
+                }
+                a href=(config.url(&format!("/dashboard/events/{}", crate::owners::encode(detail.row.id.as_str())))) { "Details of this event" }
+            }
+        }
+    }
+}
+
+/// Changes whenever the row of stages would look different.
+pub fn mark(detail: &EventDetail) -> String {
+    format!("{}-{}-{}", detail.row.state.as_str(), detail.stages.len(), detail.row.attempts)
+}

@@ -1,0 +1,298 @@
+//! Asking the owner in the chats: one delivery row for each place, buttons that mean something once, and the outcome
+//! written over the question in every place.
+//!
+//! The rows are written with the approval; the aggregator's outbox is called after that, and again until it has taken
+//! the newest revision. A lost call costs time, never a decision: the dashboard shows every pending approval anyway.
+
+use crate::Deps;
+use crate::store::{self, ApprovalRow};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use contracts::approval::{ApprovalState, Decision};
+use contracts::outbox::{Buttons, Delivery, DeliveryState, DeliveryStatus, OutboxAnswer, OutboxRequest, Target};
+use contracts::{EventId, ServiceName};
+use hmac::{Hmac, KeyInit, Mac};
+use platform::edge::{ApiError, ApiResult};
+use platform::ports::{CallError, ClockExt, SqlExt, Statement};
+use platform::secret::digest_hex;
+use platform::sql;
+use platform::time::rfc3339;
+use serde::Deserialize;
+use serde_json::json;
+use sha2::Sha256;
+
+/// No request is asked about in more places.
+const TARGETS_MAX: usize = 20;
+/// Deliveries looked at in one go.
+const FLUSH_MAX: u32 = 20;
+const RETRY_FIRST_MS: i64 = 2_000;
+const RETRY_MAX_MS: i64 = 60_000;
+/// How much of a description a chat shows, characters.
+const SHOWN_CHARS: usize = 600;
+/// How long after the end a chat is still brought up to date.
+const MIRROR_FOR_MS: i64 = 24 * 3_600_000;
+
+/// A place where the owner is asked, with the ids that will be written.
+pub struct Placed {
+    id: String,
+    target: Target,
+}
+
+/// Gives each target its delivery id.
+pub fn placed(deps: &Deps, targets: &[Target]) -> Vec<Placed> {
+    targets.iter().take(TARGETS_MAX).map(|target| Placed { id: format!("ask_{}", deps.clock.ulid()), target: target.clone() }).collect()
+}
+
+/// The rows of the deliveries and their buttons: written only if the approval was written, and is pending.
+pub fn place(deps: &Deps, approval: &str, placed: &[Placed]) -> Vec<Statement> {
+    if placed.is_empty() {
+        return Vec::new();
+    }
+    let rows: Vec<_> = placed.iter().map(|place| json!({"id": place.id, "target": json!(place.target).to_string()})).collect();
+    let buttons: Vec<_> = placed.iter().flat_map(|place| [Decision::Approve, Decision::Reject].map(|decision| button_row(deps, place, decision))).collect();
+    let pending = "EXISTS (SELECT 1 FROM approvals a WHERE a.id = ?1 AND a.state = 'pending')";
+    vec![
+        Statement::new(format!(
+            "INSERT INTO delivery (id, approval, target, revision, state, due_at)
+             SELECT value ->> 'id', ?1, value ->> 'target', 1, 'queued', ?3 FROM json_each(?2) WHERE {pending}"
+        ))
+        .bind(approval)
+        .bind(json!(rows).to_string())
+        .bind(deps.clock.now_ms()),
+        Statement::new(format!(
+            "INSERT INTO button (token_hash, approval, version, decision, delivery, channel, endpoint, chat, direct)
+             SELECT value ->> 'hash', ?1, 1, value ->> 'decision', value ->> 'delivery', value ->> 'channel', value ->> 'endpoint',
+                    value ->> 'chat', value ->> 'direct' FROM json_each(?2) WHERE {pending}"
+        ))
+        .bind(approval)
+        .bind(json!(buttons).to_string()),
+    ]
+}
+
+fn button_row(deps: &Deps, place: &Placed, decision: Decision) -> serde_json::Value {
+    json!({
+        "hash": digest_hex(token(deps, &place.id, 1, decision).as_bytes()),
+        "decision": decision,
+        "delivery": place.id,
+        "channel": place.target.channel,
+        "endpoint": place.target.endpoint,
+        "chat": place.target.chat,
+        "direct": i32::from(place.target.direct),
+    })
+}
+
+/// What a button carries: `a1:<22 characters>:y|n`, 27 bytes. Only who has the key can make one; it can be made again
+/// after a restart, so that nothing but its digest is stored.
+fn token(deps: &Deps, delivery: &str, version: u32, decision: Decision) -> String {
+    let answer = match decision {
+        Decision::Approve => 'y',
+        Decision::Reject => 'n',
+    };
+    let reference = Hmac::<Sha256>::new_from_slice(deps.button_key.reveal().as_bytes()).map_or_else(
+        |_| Vec::new(),
+        |mut mac| {
+            mac.update(format!("{delivery}|{version}|{answer}").as_bytes());
+            mac.finalize().into_bytes().iter().copied().take(16).collect()
+        },
+    );
+    format!("a1:{}:{answer}", URL_SAFE_NO_PAD.encode(reference))
+}
+
+/// Brings every chat of an approval up to its version. Belongs into the batch that ends the waiting.
+pub fn mirror(approval: &str, now_ms: i64) -> Statement {
+    sql!(
+        "UPDATE delivery SET revision = (SELECT a.version FROM approvals a WHERE a.id = ?1), state = 'queued', error = NULL, attempts = 0, due_at = ?2
+         WHERE approval = ?1 AND revision < (SELECT a.version FROM approvals a WHERE a.id = ?1)",
+        approval,
+        now_ms
+    )
+}
+
+#[derive(Debug, Deserialize)]
+struct DeliveryRow {
+    id: String,
+    approval: String,
+    target: String,
+    revision: u32,
+    attempts: u32,
+}
+
+/// Calls the outbox after the answer; the tick repeats what this does not manage.
+pub fn flush_soon(deps: &Deps) {
+    let work = deps.clone();
+    deps.background.spawn(Box::pin(async move {
+        if let Err(error) = flush_due(&work).await {
+            tracing::warn!(problem = ?error.0, "delivering to the chats failed; the next tick tries again");
+        }
+    }));
+}
+
+/// Hands everything that is due to the outbox, each approval by itself: one that cannot be read stops no other.
+pub async fn flush_due(deps: &Deps) -> ApiResult<()> {
+    let due = sql!(
+        "SELECT id, approval, target, revision, attempts FROM delivery WHERE due_at IS NOT NULL AND due_at <= ?1 ORDER BY due_at LIMIT ?2",
+        deps.clock.now_ms(),
+        FLUSH_MAX
+    );
+    let rows: Vec<DeliveryRow> = deps.sql.all(due).await?;
+    let mut first_error = None;
+    for chunk in rows.chunk_by(|a, b| a.approval == b.approval) {
+        if let Err(error) = flush(deps, chunk).await {
+            first_error.get_or_insert(error);
+        }
+    }
+    first_error.map_or(Ok(()), Err)
+}
+
+async fn flush(deps: &Deps, rows: &[DeliveryRow]) -> ApiResult<()> {
+    let Some(first) = rows.first() else { return Ok(()) };
+    let approval = store::approval(&*deps.sql, &first.approval).await?;
+    let now_ms = deps.clock.now_ms();
+    let deliveries = rows.iter().map(|row| delivery(deps, &approval, row, now_ms)).collect::<ApiResult<Vec<_>>>()?;
+    let answer: Result<OutboxAnswer, CallError> =
+        platform::ports::calls::post(&*deps.calls, ServiceName::WebhookAggregator, "/internal/outbox", &OutboxRequest { deliveries }).await;
+    let updates = match &answer {
+        Ok(answer) => rows.iter().map(|row| taken(row, answer.states.iter().find(|status| status.id == row.id), now_ms)).collect(),
+        Err(error) => {
+            tracing::warn!(error = %error, approval = %approval.id, "the outbox did not take the messages");
+            rows.iter().map(|row| again(row, &approval, now_ms)).collect()
+        }
+    };
+    deps.sql.batch(updates).await?;
+    Ok(())
+}
+
+fn delivery(deps: &Deps, approval: &ApprovalRow, row: &DeliveryRow, now_ms: i64) -> ApiResult<Delivery> {
+    let target: Target = serde_json::from_str(&row.target).map_err(|_| store::unreadable("target"))?;
+    let is_pending = approval.state_at(now_ms)? == ApprovalState::Pending;
+    let buttons = is_pending.then(|| Buttons {
+        approve: token(deps, &row.id, approval.version, Decision::Approve),
+        reject: token(deps, &row.id, approval.version, Decision::Reject),
+    });
+    let event_id = approval.event_id.as_deref().map(EventId::new);
+    Ok(Delivery { id: row.id.clone(), revision: row.revision, target, text: text(approval, now_ms)?, buttons, event_id })
+}
+
+/// What the outbox says of a delivery. While it is on its way there, we ask again; the revision in the condition keeps
+/// an answer about the question from ending the delivery of the outcome.
+fn taken(row: &DeliveryRow, status: Option<&DeliveryStatus>, now_ms: i64) -> Statement {
+    let state = status.map_or(DeliveryState::Queued, |status| status.state);
+    let on_its_way = matches!(state, DeliveryState::Queued | DeliveryState::Sending);
+    let due = on_its_way.then(|| now_ms + backoff(row.attempts));
+    sql!(
+        "UPDATE delivery SET state = ?3, error = ?4, attempts = attempts + 1, due_at = ?5 WHERE id = ?1 AND revision = ?2",
+        &row.id,
+        row.revision,
+        state.as_str(),
+        status.and_then(|status| status.error.clone()),
+        due
+    )
+}
+
+/// The outbox was not reached: later again, until a day after the waiting has ended.
+fn again(row: &DeliveryRow, approval: &ApprovalRow, now_ms: i64) -> Statement {
+    let ended = approval.decided_at.unwrap_or(approval.expires_at);
+    let give_up = now_ms > ended + MIRROR_FOR_MS;
+    let state = if give_up { DeliveryState::Failed } else { DeliveryState::Queued };
+    sql!(
+        "UPDATE delivery SET state = ?3, error = 'the outbox was not reached', attempts = attempts + 1, due_at = ?4 WHERE id = ?1 AND revision = ?2",
+        &row.id,
+        row.revision,
+        state.as_str(),
+        (!give_up).then(|| now_ms + backoff(row.attempts))
+    )
+}
+
+fn backoff(attempts: u32) -> i64 {
+    RETRY_FIRST_MS.saturating_mul(1_i64 << attempts.min(10)).min(RETRY_MAX_MS)
+}
+
+fn text(approval: &ApprovalRow, now_ms: i64) -> ApiResult<String> {
+    let work = match &approval.operation {
+        Some(operation) => format!("{} · {operation}", approval.agent),
+        None => format!("{} · {}", approval.agent, approval.kind),
+    };
+    let shown = shorten(&approval.description);
+    let by = approval.decided_by.as_deref().unwrap_or("nobody");
+    let end = match approval.state_at(now_ms)? {
+        ApprovalState::Pending => {
+            return Ok(format!(
+                "Approval needed: {work}\n{shown}\n\nCost: up to {}\nWhy you are asked: {}\nUntil {} · {}",
+                approval.amount(),
+                approval.reason,
+                rfc3339(approval.expires_at),
+                approval.id
+            ));
+        }
+        ApprovalState::Rejected => format!("Rejected by {by}"),
+        ApprovalState::Expired => "Expired: nobody decided in time".to_owned(),
+        ApprovalState::Cancelled => format!("Cancelled: halted by {by}"),
+        ApprovalState::Approved | ApprovalState::Claimed | ApprovalState::Consumed | ApprovalState::Lapsed => format!("Approved by {by}"),
+    };
+    Ok(format!("{end}: {work}\n{shown}\n\n{} · up to {}", approval.id, approval.amount()))
+}
+
+fn shorten(text: &str) -> String {
+    let mut shown: String = text.chars().take(SHOWN_CHARS).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// Tells everybody that an approval's waiting is over: those who long-poll, the event that is parked on it, the chats.
+/// Each may fail: the event's own timer and the tick look again.
+pub fn announce(deps: &Deps, approval: &ApprovalRow) {
+    deps.signal.notify(&crate::approvals::key(&approval.id));
+    flush_soon(deps);
+    wake(deps, approval.event_id.clone().into_iter().collect());
+}
+
+/// Wakes these events at the aggregator, in the background.
+pub fn wake(deps: &Deps, events: Vec<String>) {
+    if events.is_empty() {
+        return;
+    }
+    let calls = deps.calls.clone();
+    deps.background.spawn(Box::pin(async move {
+        for event in events.into_iter().filter(|event| is_path_safe(event)) {
+            let path = format!("/internal/events/{event}/wake");
+            let woken: Result<serde_json::Value, _> = platform::ports::calls::post(&*calls, ServiceName::WebhookAggregator, &path, &json!({})).await;
+            if let Err(error) = woken {
+                tracing::debug!(error = %error, event, "waking an event failed; its own timer looks again");
+            }
+        }
+    }));
+}
+
+fn is_path_safe(event: &str) -> bool {
+    EventId::new(event).shard().is_some() && event.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:~-".contains(&b))
+}
+
+/// How many places could not be reached, for the status page.
+pub async fn undelivered(deps: &Deps) -> Result<i64, ApiError> {
+    #[derive(Deserialize)]
+    struct Count {
+        n: i64,
+    }
+    let count = sql!("SELECT COUNT(*) AS n FROM delivery d JOIN approvals a ON a.id = d.approval WHERE a.state = 'pending' AND d.state IN ('queued', 'failed', 'expired')");
+    Ok(deps.sql.one::<Count>(count).await?.map_or(0, |count| count.n))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_retry_waits_longer_each_time_and_never_more_than_a_minute() {
+        let waits: Vec<_> = [0, 1, 2, 5, 60].into_iter().map(backoff).collect();
+        assert_eq!(waits, [2_000, 4_000, 8_000, 60_000, 60_000]);
+    }
+
+    #[test]
+    fn only_ids_of_events_get_into_a_path() {
+        assert!(is_path_safe("slack.T0AAAA111.01ARZ3NDEKTSV4RRFFQ69G5FAV"));
+        assert!(!is_path_safe("x/../y.01ARZ3NDEKTSV4RRFFQ69G5FAV"));
+        assert!(!is_path_safe("nonsense"));
+    }
+}

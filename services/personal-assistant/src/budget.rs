@@ -1,0 +1,125 @@
+//! `GET/PUT /api/budget`: limits and where each comes from, what is spent, held and left.
+//!
+//! The daily limit is one setting with three names: `budget.daily` here, `budgetLimit` in the context, `[budget] daily`
+//! in the file. The file's is the start value; one that is put wins until it is reset.
+
+use crate::config::DAILY_DEFAULT;
+use crate::context::{self, check_amount, refuse};
+use crate::decide::actor;
+use crate::ledger::{self, Figures, Scope};
+use crate::store::{self, Answers};
+use crate::{Deps, window};
+use axum::extract::State;
+use axum::{Extension, Json};
+use contracts::Micros;
+use contracts::budget::{BudgetAnswer, BudgetScope, BudgetUpdate};
+use platform::edge::{ApiResult, JsonBody, Principal};
+use platform::ports::{SqlExt, Statement};
+use platform::sql;
+use platform::time::rfc3339;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct RuleRow {
+    rule: String,
+    limit_u: i64,
+}
+
+/// The limits that are in force, each with its source: `default`, `file` or `api`.
+pub struct Limits {
+    rules: Vec<RuleRow>,
+    daily: Option<Micros>,
+    monthly: Option<Micros>,
+}
+
+impl Limits {
+    /// Reads what was put; the rest comes from the file.
+    pub async fn read(deps: &Deps) -> ApiResult<Self> {
+        let rules = deps.sql.all(sql!("SELECT rule, limit_u FROM budget_rule")).await?;
+        Ok(Self { rules, daily: deps.config.daily, monthly: deps.config.monthly })
+    }
+    fn put(&self, rule: &str) -> Option<(Micros, &'static str)> {
+        self.rules.iter().find(|row| row.rule == rule).map(|row| (Micros(row.limit_u), "api"))
+    }
+    /// The day's limit.
+    pub fn daily(&self) -> (Micros, &'static str) {
+        self.put("daily").or(self.daily.map(|limit| (limit, "file"))).unwrap_or((DAILY_DEFAULT, "default"))
+    }
+    /// The month's limit, if there is one.
+    pub fn monthly(&self) -> Option<(Micros, &'static str)> {
+        self.put("monthly").or(self.monthly.map(|limit| (limit, "file")))
+    }
+    fn of(&self, scope: &Scope) -> Option<(Micros, &'static str)> {
+        match scope.rule {
+            Some("daily") => Some(self.daily()),
+            Some(_) => self.monthly(),
+            None => Some((Micros(scope.limit), "file")),
+        }
+    }
+}
+
+/// Puts a limit in the place of the file's.
+pub fn set_rule(rule: &str, limit: Micros, now_ms: i64, by: &str) -> Statement {
+    sql!(
+        "INSERT INTO budget_rule (rule, limit_u, set_at, set_by) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (rule) DO UPDATE SET limit_u = excluded.limit_u, set_at = excluded.set_at, set_by = excluded.set_by",
+        rule,
+        limit,
+        now_ms,
+        by
+    )
+}
+
+/// `GET /api/budget`.
+pub async fn read(State(deps): State<Deps>) -> ApiResult<Json<BudgetAnswer>> {
+    Ok(Json(answer(&deps).await?))
+}
+
+/// The budget as it stands.
+pub async fn answer(deps: &Deps) -> ApiResult<BudgetAnswer> {
+    let owner = context::owner(deps).await?;
+    let limits = Limits::read(deps).await?;
+    let now_ms = deps.clock.now_ms();
+    let zone = window::zone(&owner.time_zone).ok_or_else(|| store::unreadable("time zone"))?;
+    let mut scopes = ledger::scopes(&deps.config, &zone, now_ms, None).map_err(|_| store::unreadable("calendar"))?;
+    for agent in deps.config.agents() {
+        let of_agent = ledger::scopes(&deps.config, &zone, now_ms, Some(&agent.id)).map_err(|_| store::unreadable("calendar"))?;
+        scopes.extend(of_agent.into_iter().filter(|scope| scope.rule.is_none()));
+    }
+    let figures: Vec<Figures> = deps.sql.all(ledger::figures(&ledger::keys(&scopes), now_ms)).await?;
+    let rows = scopes.iter().filter_map(|scope| {
+        let (limit, source) = limits.of(scope)?;
+        let (spent, held) = figures.iter().find(|row| row.scope == scope.key).map_or((0, 0), |row| (row.spent_u, row.held_u));
+        Some(BudgetScope {
+            scope: scope.whom.clone(),
+            window: scope.kind.to_owned(),
+            label: scope.window.label.clone(),
+            limit,
+            source: source.to_owned(),
+            spent: Micros(spent),
+            held: Micros(held),
+            remaining: Micros((limit.0 - spent - held).max(0)),
+            resets_at: rfc3339(scope.window.end_ms),
+        })
+    });
+    Ok(BudgetAnswer { scopes: rows.collect(), time_zone: owner.time_zone })
+}
+
+/// `PUT /api/budget`: `reset` first, then the limits that are named. A lower limit refuses new work only.
+pub async fn update(State(deps): State<Deps>, Extension(who): Extension<Principal>, JsonBody(update): JsonBody<BudgetUpdate>) -> ApiResult<Json<BudgetAnswer>> {
+    let mut wrong = Vec::new();
+    check_amount("daily", update.daily, &mut wrong);
+    check_amount("monthly", update.monthly, &mut wrong);
+    refuse(&wrong)?;
+    let (now_ms, by) = (deps.clock.now_ms(), actor(who, None));
+    let mut batch = Vec::new();
+    if update.reset {
+        batch.push(sql!("DELETE FROM budget_rule"));
+    }
+    let named = [("daily", update.daily), ("monthly", update.monthly)];
+    batch.extend(named.into_iter().filter_map(|(rule, limit)| Some(set_rule(rule, limit?, now_ms, &by))));
+    if !batch.is_empty() {
+        Answers::of(&*deps.sql, batch).await?;
+    }
+    Ok(Json(answer(&deps).await?))
+}

@@ -1,0 +1,173 @@
+//! `POST /api/approvals/{id}/claim`: the one way from an approval to work. And `/internal/renewed`: the work goes on.
+//!
+//! Whether it may begin is decided in the statements that record it: no halt, the same digest, still valid, nobody
+//! else at it, and its money held. A claim whose lease ran out may be followed by another while the approval is valid.
+
+use crate::approve::scopes;
+use crate::decide::over_budget;
+use crate::ledger::{self, Figures, Shortfall};
+use crate::store::{self, Answers, ApprovalRow, HALTED, SKEW_MS};
+use crate::{Deps, context};
+use axum::extract::{Path, State};
+use axum::{Extension, Json};
+use contracts::approval::{ApprovalState, ClaimAnswer, ClaimRequest};
+use contracts::task::LEASE_MS;
+use contracts::{ErrorCode, TaskId};
+use platform::edge::{ApiError, ApiResult, JsonBody, Principal, Scope};
+use platform::ports::{ClockExt, PortError, Statement};
+use platform::secret::digest_hex;
+use platform::sql;
+use serde::{Deserialize, Serialize};
+
+/// Why a claim is refused.
+#[derive(Debug, thiserror::Error)]
+enum ClaimError {
+    #[error("a halt is in force")]
+    Halted,
+    #[error("the digest is another one")]
+    OtherDigest,
+    #[error("somebody is at it, or was")]
+    Claimed(ApprovalState),
+    #[error("it is not approved")]
+    NotApproved(ApprovalState),
+    #[error("the hold ran out and no longer fits")]
+    OverBudget(Shortfall),
+    #[error(transparent)]
+    Port(#[from] PortError),
+    #[error("refused")]
+    Refused(ApiError),
+}
+
+impl From<ApiError> for ClaimError {
+    fn from(error: ApiError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<ClaimError> for ApiError {
+    fn from(error: ClaimError) -> Self {
+        match error {
+            ClaimError::Halted => Self::new(ErrorCode::Halted, "A halt is in force; nothing may begin."),
+            ClaimError::OtherDigest => Self::new(ErrorCode::Conflict, "The digest is not that of what was approved."),
+            ClaimError::Claimed(state) => Self::new(ErrorCode::Conflict, format!("It is {} already.", state.as_str())),
+            ClaimError::NotApproved(state) => Self::new(ErrorCode::NotApproved, format!("The approval is {}.", state.as_str())),
+            ClaimError::OverBudget(short) => over_budget(&short),
+            ClaimError::Port(error) => error.into(),
+            ClaimError::Refused(error) => error,
+        }
+    }
+}
+
+/// The handler. Services are let in to decide under the same path prefix; claiming is the gateway's alone.
+pub async fn claim(State(deps): State<Deps>, Extension(who): Extension<Principal>, Path(id): Path<String>, JsonBody(request): JsonBody<ClaimRequest>) -> ApiResult<Json<ClaimAnswer>> {
+    if who != Principal::Scope(Scope::Gateway) {
+        return Err(ApiError::new(ErrorCode::Forbidden, "Claiming needs the scope gateway."));
+    }
+    Ok(Json(take(&deps, &id, &request.digest).await?))
+}
+
+async fn take(deps: &Deps, id: &str, digest: &str) -> Result<ClaimAnswer, ClaimError> {
+    let seen = store::approval(&*deps.sql, id).await?;
+    let owner = context::owner(deps).await?;
+    let now_ms = deps.clock.now_ms();
+    let until_ms = now_ms + LEASE_MS + SKEW_MS;
+    let scopes = scopes(deps, &owner, now_ms, &seen.agent)?;
+    let token = deps.clock.random_hex(32);
+    let hash = digest_hex(token.as_bytes());
+    let bind = |statement: Statement| statement.bind(id).bind(digest);
+    let batch = vec![
+        ledger::ensure(&scopes),
+        bind(ledger::prolong(&seen.task, until_ms, now_ms, &format!("EXISTS (SELECT 1 FROM approvals a WHERE {})", claimable("?4", "?5")))),
+        bind(Statement::new(insert_claim()).bind(&seen.task).bind(&hash).bind(now_ms)),
+        bind(Statement::new(take_over()).bind(&seen.task).bind(&hash).bind(now_ms)).bind(until_ms),
+        store::approval_by_id(id),
+        store::halted(&seen.task),
+        ledger::figures(&ledger::keys(&scopes), now_ms),
+    ];
+    let mut answers = Answers::of(&*deps.sql, batch).await?;
+    (0..3).for_each(|_| answers.skip());
+    if answers.any() {
+        tracing::info!(approval = id, "claimed");
+        return Ok(ClaimAnswer { claim_token: token, cost_limit: seen.amount() });
+    }
+    let row: ApprovalRow = answers.one()?.ok_or_else(|| store::unreadable("approval"))?;
+    let halted = answers.halted()?;
+    let figures: Vec<Figures> = answers.all()?;
+    why_not(&row, digest, halted, now_ms)?;
+    Err(ClaimError::OverBudget(ledger::shortfall(&scopes, &figures, row.amount())))
+}
+
+/// The first reason, in the order in which a person would want to know.
+fn why_not(row: &ApprovalRow, digest: &str, halted: bool, now_ms: i64) -> Result<(), ClaimError> {
+    if halted {
+        return Err(ClaimError::Halted);
+    }
+    if row.digest != digest {
+        return Err(ClaimError::OtherDigest);
+    }
+    match row.state_at(now_ms)? {
+        ApprovalState::Approved => Ok(()),
+        ApprovalState::Claimed if row.lease_until.is_some_and(|until| until <= now_ms) => Ok(()),
+        state @ (ApprovalState::Claimed | ApprovalState::Consumed) => Err(ClaimError::Claimed(state)),
+        state => Err(ClaimError::NotApproved(state)),
+    }
+}
+
+/// A row `a` of `approvals` that may be claimed at `?3`.
+fn claimable(id: &str, digest: &str) -> String {
+    format!("a.id = {id} AND a.digest = {digest} AND a.valid_until > ?3 AND (a.state = 'approved' OR (a.state = 'claimed' AND a.lease_until <= ?3))")
+}
+
+/// `?1` task, `?2` hash of the token, `?3` now, `?4` id, `?5` digest.
+fn insert_claim() -> String {
+    format!(
+        "INSERT INTO claim (token_hash, task, seq, at)
+         SELECT ?2, ?1, (SELECT COALESCE(MAX(c.seq), 0) + 1 FROM claim c WHERE c.task = ?1), ?3 FROM approvals a
+         WHERE {} AND a.task = ?1 AND NOT {HALTED} AND EXISTS (SELECT 1 FROM hold h WHERE h.task = ?1 AND h.exp > ?3)",
+        claimable("?4", "?5")
+    )
+}
+
+/// The same parameters, and `?6` the end of the lease. Only the batch that made the claim changes the state.
+fn take_over() -> String {
+    format!(
+        "UPDATE approvals AS a SET state = 'claimed', lease_until = ?6
+         WHERE {} AND NOT {HALTED} AND EXISTS (SELECT 1 FROM claim c WHERE c.task = ?1 AND c.token_hash = ?2) RETURNING a.id",
+        claimable("?4", "?5")
+    )
+}
+
+/// `POST /internal/renewed`: a gateway has renewed its lease of this task.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RenewedRequest {
+    task_id: TaskId,
+}
+
+/// Whether the hold goes on: not when halted, settled, or run out and taken by others.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RenewedAnswer {
+    task_id: TaskId,
+    renewed: bool,
+}
+
+/// Prolongs hold and lease of a claimed task.
+pub async fn renewed(State(deps): State<Deps>, JsonBody(request): JsonBody<RenewedRequest>) -> ApiResult<Json<RenewedAnswer>> {
+    let now_ms = deps.clock.now_ms();
+    let until_ms = now_ms + LEASE_MS + SKEW_MS;
+    let task = request.task_id.as_str();
+    let claimed = "EXISTS (SELECT 1 FROM approvals a WHERE a.task = ?1 AND a.state = 'claimed')";
+    let lease = sql!(
+        format!(
+            "UPDATE approvals SET lease_until = MAX(lease_until, ?2) WHERE task = ?1 AND state = 'claimed' AND NOT {HALTED}
+             AND EXISTS (SELECT 1 FROM hold h WHERE h.task = ?1 AND h.exp > ?3) RETURNING id"
+        ),
+        task,
+        until_ms,
+        now_ms
+    );
+    let mut answers = Answers::of(&*deps.sql, vec![ledger::prolong(task, until_ms, now_ms, claimed), lease]).await?;
+    answers.skip();
+    Ok(Json(RenewedAnswer { renewed: answers.any(), task_id: request.task_id }))
+}

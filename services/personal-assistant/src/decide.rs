@@ -1,0 +1,191 @@
+//! `POST /api/approvals/{id}/decide`: the owner's word. The first wins, whoever comes later learns who it was.
+//!
+//! One batch: the money is set aside if the approval still waits, no halt is in force and the budget covers it; the
+//! state changes only if that happened. When it no longer fits, nothing changes and the approval goes on waiting.
+
+use crate::approve::scopes;
+use crate::ledger::{self, Figures, Reserve, Shortfall};
+use crate::store::{self, Answers, ApprovalRow, CLAIM_WINDOW_MS, HALTED, SKEW_MS};
+use crate::{Deps, ask, context};
+use axum::extract::{Path, State};
+use axum::{Extension, Json};
+use contracts::approval::{Approval, ApprovalState, DecideRequest, Decision};
+use contracts::{ErrorCode, Problem, ServiceName};
+use platform::edge::{ApiError, ApiResult, JsonBody, Principal};
+use platform::ports::{ClockExt, PortError, Statement};
+use platform::time::rfc3339;
+
+/// The longest reason and actor, characters.
+pub const TEXT_CHARS_MAX: usize = 500;
+
+/// The handler.
+pub async fn decide(State(deps): State<Deps>, Extension(who): Extension<Principal>, Path(id): Path<String>, JsonBody(request): JsonBody<DecideRequest>) -> ApiResult<Json<Approval>> {
+    check_text("reason", request.reason.as_deref())?;
+    check_text("actor", request.actor.as_deref())?;
+    let actor = actor(who, request.actor);
+    let word = Word { id: &id, decision: request.decision, reason: request.reason.as_deref(), version: request.version, actor: &actor };
+    let row = take(&deps, word).await?;
+    row.wire(deps.clock.now_ms()).map(Json)
+}
+
+/// Who acts: believed from the aggregator and the dashboard alone, `api` for tokens.
+pub fn actor(who: Principal, said: Option<String>) -> String {
+    match who {
+        Principal::Service(ServiceName::WebhookAggregator | ServiceName::MonitoringDashboard) => said.unwrap_or_else(|| match who {
+            Principal::Service(ServiceName::MonitoringDashboard) => "dashboard".to_owned(),
+            _ => who.as_str().to_owned(),
+        }),
+        _ => "api".to_owned(),
+    }
+}
+
+/// Refuses texts that are too long.
+pub fn check_text(field: &str, text: Option<&str>) -> ApiResult<()> {
+    if text.is_some_and(|text| text.chars().count() > TEXT_CHARS_MAX || text.contains('\0')) {
+        return Err(Problem::field(field, format!("`{field}` has more than {TEXT_CHARS_MAX} characters."), "Shorten it.").into());
+    }
+    Ok(())
+}
+
+/// The owner's word on one approval.
+#[derive(Clone, Copy, Debug)]
+pub struct Word<'a> {
+    pub id: &'a str,
+    pub decision: Decision,
+    pub reason: Option<&'a str>,
+    /// The version that was shown; another one is refused.
+    pub version: Option<u32>,
+    pub actor: &'a str,
+}
+
+/// Why a word changed nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum DecideError {
+    #[error("decided before")]
+    AlreadyDecided(Box<ApprovalRow>, ApprovalState),
+    #[error("it was shown in another version")]
+    OtherVersion(u32),
+    #[error("a halt is in force")]
+    Halted,
+    #[error("the budget does not cover it")]
+    OverBudget(Shortfall),
+    #[error(transparent)]
+    Port(#[from] PortError),
+    #[error("refused")]
+    Refused(ApiError),
+}
+
+impl From<ApiError> for DecideError {
+    fn from(error: ApiError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<DecideError> for ApiError {
+    fn from(error: DecideError) -> Self {
+        match error {
+            DecideError::AlreadyDecided(row, state) => {
+                let by = row.decided_by.clone().unwrap_or_else(|| "expiry".to_owned());
+                let at = rfc3339(row.decided_at.unwrap_or(row.expires_at));
+                Problem::new(ErrorCode::AlreadyDecided, format!("It is {} since {at}, by {by}.", state.as_str()))
+                    .with("decidedBy", by)
+                    .with("decidedAt", at)
+                    .with("state", state.as_str())
+                    .into()
+            }
+            DecideError::OtherVersion(version) => Problem::new(ErrorCode::Conflict, format!("The approval is in version {version} now.")).with("version", version).into(),
+            DecideError::Halted => Self::new(ErrorCode::Halted, "A halt is in force; the approval goes on waiting."),
+            DecideError::OverBudget(short) => over_budget(&short),
+            DecideError::Port(error) => error.into(),
+            DecideError::Refused(error) => error,
+        }
+    }
+}
+
+/// 402 with what remains and when there is more.
+pub fn over_budget(short: &Shortfall) -> ApiError {
+    Problem::new(ErrorCode::BudgetExhausted, format!("{} remains until {}.", short.remaining, short.resets_at))
+        .with("remaining", short.remaining.dollars())
+        .with("resetsAt", short.resets_at.clone())
+        .with("scope", short.scope.clone())
+        .into()
+}
+
+/// Takes the word: decides, or says why nothing changed.
+pub async fn take(deps: &Deps, word: Word<'_>) -> Result<ApprovalRow, DecideError> {
+    let seen = store::approval(&*deps.sql, word.id).await?;
+    let now_ms = deps.clock.now_ms();
+    refuse_decided(&seen, now_ms)?;
+    if let Some(version) = word.version.filter(|version| *version != seen.version) {
+        tracing::info!(approval = word.id, version, "a word on another version");
+        return Err(DecideError::OtherVersion(seen.version));
+    }
+    let attempt = deps.clock.random_hex(16);
+    let owner = context::owner(deps).await?;
+    let scopes = scopes(deps, &owner, now_ms, &seen.agent)?;
+    let keys = ledger::keys(&scopes);
+    let mut batch = match word.decision {
+        Decision::Approve => {
+            let order = Reserve { task: &seen.task, attempt: &attempt, amount: seen.amount(), until_ms: now_ms + CLAIM_WINDOW_MS + SKEW_MS, now_ms, keys: &keys };
+            let waits = "EXISTS (SELECT 1 FROM approvals a WHERE a.id = ?7 AND a.state = 'pending' AND a.version = ?8 AND a.expires_at > ?5)";
+            vec![ledger::ensure(&scopes), ledger::reserve(order, waits).bind(&seen.id).bind(seen.version)]
+        }
+        Decision::Reject => Vec::new(),
+    };
+    let skipped = batch.len();
+    batch.push(compare_and_set(&seen, word, &attempt, now_ms));
+    batch.push(ask::mirror(&seen.id, now_ms));
+    batch.push(store::approval_by_id(&seen.id));
+    batch.push(store::halted(&seen.task));
+    batch.push(ledger::figures(&keys, now_ms));
+    let mut answers = Answers::of(&*deps.sql, batch).await?;
+    (0..skipped).for_each(|_| answers.skip());
+    let won = answers.any();
+    answers.skip();
+    let row: ApprovalRow = answers.one()?.ok_or_else(|| store::unreadable("approval"))?;
+    if won {
+        tracing::info!(approval = %row.id, by = word.actor, decision = ?word.decision, "decided");
+        ask::announce(deps, &row);
+        return Ok(row);
+    }
+    refuse_decided(&row, now_ms)?;
+    if answers.halted()? {
+        return Err(DecideError::Halted);
+    }
+    let figures: Vec<Figures> = answers.all()?;
+    Err(DecideError::OverBudget(ledger::shortfall(&scopes, &figures, row.amount())))
+}
+
+fn refuse_decided(row: &ApprovalRow, now_ms: i64) -> Result<(), DecideError> {
+    match row.state_at(now_ms)? {
+        ApprovalState::Pending => Ok(()),
+        state => Err(DecideError::AlreadyDecided(Box::new(row.clone()), state)),
+    }
+}
+
+fn compare_and_set(seen: &ApprovalRow, word: Word<'_>, attempt: &str, now_ms: i64) -> Statement {
+    let (state, valid_until, code) = match word.decision {
+        Decision::Approve => ("approved", Some(now_ms + CLAIM_WINDOW_MS), None),
+        Decision::Reject => ("rejected", None, Some("rejected_by_owner")),
+    };
+    // Rejecting needs no money and is allowed during a halt.
+    let may = match word.decision {
+        Decision::Approve => format!("NOT {HALTED} AND EXISTS (SELECT 1 FROM hold h WHERE h.task = ?1 AND h.attempt = ?5 AND h.exp > ?4)"),
+        Decision::Reject => "true".to_owned(),
+    };
+    let reason = word.reason.map_or_else(|| format!("{} by {}.", if state == "approved" { "Approved" } else { "Rejected" }, word.actor), str::to_owned);
+    Statement::new(format!(
+        "UPDATE approvals SET state = ?6, version = version + 1, decided_at = ?4, decided_by = ?7, reason = ?8, code = ?9, valid_until = ?10, attempt = ?5
+         WHERE id = ?2 AND state = 'pending' AND version = ?3 AND expires_at > ?4 AND {may} RETURNING id"
+    ))
+    .bind(&seen.task)
+    .bind(&seen.id)
+    .bind(seen.version)
+    .bind(now_ms)
+    .bind(attempt)
+    .bind(state)
+    .bind(word.actor)
+    .bind(reason)
+    .bind(code)
+    .bind(valid_until)
+}

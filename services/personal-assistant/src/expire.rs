@@ -1,0 +1,37 @@
+//! What waited too long ends as expired: never approved, and everybody who waits is told.
+
+use crate::store::{Answers, ApprovalRow, approval_by_id};
+use crate::{Deps, ask};
+use platform::edge::ApiResult;
+use platform::ports::SqlExt;
+use platform::sql;
+use serde::Deserialize;
+
+/// In one go; the next tick takes the rest.
+const AT_ONCE_MAX: u32 = 50;
+
+#[derive(Deserialize)]
+struct Due {
+    id: String,
+}
+
+/// Ends the approvals whose time is over. They count as expired from that time on anyway; this writes it down.
+pub async fn expire_due(deps: &Deps) -> ApiResult<()> {
+    let now_ms = deps.clock.now_ms();
+    let due: Vec<Due> = deps.sql.all(sql!("SELECT id FROM approvals WHERE state = 'pending' AND expires_at <= ?1 ORDER BY expires_at LIMIT ?2", now_ms, AT_ONCE_MAX)).await?;
+    for Due { id } in due {
+        let end = sql!(
+            "UPDATE approvals SET state = 'expired', version = version + 1, decided_at = expires_at, decided_by = 'expiry', reason = 'Nobody decided in time.', code = 'expired'
+             WHERE id = ?1 AND state = 'pending' AND expires_at <= ?2 RETURNING id",
+            &id,
+            now_ms
+        );
+        let mut answers = Answers::of(&*deps.sql, vec![end, ask::mirror(&id, now_ms), approval_by_id(&id)]).await?;
+        let ended = answers.any();
+        answers.skip();
+        if let (true, Some(row)) = (ended, answers.one::<ApprovalRow>()?) {
+            ask::announce(deps, &row);
+        }
+    }
+    Ok(())
+}

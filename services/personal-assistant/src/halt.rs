@@ -1,0 +1,204 @@
+//! `POST /api/halt` and `/api/resume`, the list, and what the aggregator asks and reports.
+//!
+//! A halt is one row, durable before it is answered. Every statement that lets work begin looks for it itself, so
+//! there is no moment between the halt and its effect; also for a task that nobody has asked about yet.
+
+use crate::decide::{actor, check_text};
+use crate::store::{self, Answers, ApprovalRow};
+use crate::{Deps, ask};
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use contracts::halt::{HaltAnswer, HaltCheck, HaltCheckAnswer, HaltLevel, HaltList, HaltRequest, HaltRow, ResumeRequest};
+use contracts::{Problem, TaskId};
+use http::StatusCode;
+use platform::edge::{ApiResult, JsonBody, Principal};
+use platform::ports::{ClockExt, SqlExt, Statement};
+use platform::sql;
+use platform::time::rfc3339;
+use serde::{Deserialize, Serialize};
+
+/// The signal's key for those who watch for halts.
+pub const KEY: &str = "halts";
+const TASK_CHARS_MAX: usize = 200;
+const LIST_MAX: u32 = 200;
+const WAKE_MAX: u32 = 200;
+
+#[derive(Deserialize)]
+struct Stored {
+    target: String,
+    reason: String,
+    halted_by: String,
+    at: i64,
+    level: HaltLevel,
+    resumed_at: Option<i64>,
+}
+
+/// What is meant: one task, or all.
+fn target(task: Option<&TaskId>) -> String {
+    task.map_or_else(|| "all".to_owned(), |task| format!("task:{task}"))
+}
+
+fn check_task(task: Option<&TaskId>) -> ApiResult<()> {
+    let is_sane = |task: &TaskId| !task.as_str().trim().is_empty() && task.as_str().chars().count() <= TASK_CHARS_MAX && !task.as_str().contains('\0');
+    if task.is_some_and(|task| !is_sane(task)) {
+        return Err(Problem::field("taskId", "`taskId` is empty or too long.", format!("Send 1 to {TASK_CHARS_MAX} characters.")).into());
+    }
+    Ok(())
+}
+
+/// `POST /api/halt`: 202 once it is durable, 200 when nothing of it can run any more.
+pub async fn halt(State(deps): State<Deps>, Extension(who): Extension<Principal>, JsonBody(request): JsonBody<HaltRequest>) -> ApiResult<Response> {
+    if request.all == request.task_id.is_some() {
+        return Err(Problem::field("taskId", "Send either `taskId` or `all: true`.", "Name one task, or halt all.").into());
+    }
+    check_task(request.task_id.as_ref())?;
+    check_text("reason", request.reason.as_deref())?;
+    check_text("actor", request.actor.as_deref())?;
+    let by = actor(who, request.actor);
+    let reason = request.reason.unwrap_or_else(|| "No reason was given.".to_owned());
+    let answer = match request.task_id {
+        Some(task) => halt_task(&deps, task, &reason, &by).await?,
+        None => halt_all(&deps, &reason, &by).await?,
+    };
+    let status = if answer.level == HaltLevel::Stopped { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok((status, Json(answer)).into_response())
+}
+
+/// Writes the halt, unless one of the same target is in force.
+fn write(deps: &Deps, target: &str, reason: &str, by: &str, level: &str) -> Statement {
+    let text = format!(
+        "INSERT INTO halt (id, target, reason, halted_by, at, level)
+         SELECT ?1, ?2, ?3, ?4, ?5, {level} WHERE NOT EXISTS (SELECT 1 FROM halt t WHERE t.target = ?2 AND t.resumed_at IS NULL)"
+    );
+    Statement::new(text).bind(format!("hlt_{}", deps.clock.ulid())).bind(target).bind(reason).bind(by).bind(deps.clock.now_ms())
+}
+
+async fn halt_task(deps: &Deps, task: TaskId, reason: &str, by: &str) -> ApiResult<HaltAnswer> {
+    let now_ms = deps.clock.now_ms();
+    let target = target(Some(&task));
+    let cancel = sql!(
+        "UPDATE approvals SET state = 'cancelled', version = version + 1, decided_at = ?2, decided_by = ?3, reason = ?4, code = 'cancelled'
+         WHERE task = ?1 AND state = 'pending' RETURNING id",
+        task.as_str(),
+        now_ms,
+        by,
+        reason
+    );
+    let mirror = sql!(
+        "UPDATE delivery SET revision = revision + 1, state = 'queued', error = NULL, attempts = 0, due_at = ?2
+         WHERE approval IN (SELECT a.id FROM approvals a WHERE a.task = ?1 AND a.version > delivery.revision)",
+        task.as_str(),
+        now_ms
+    );
+    // A run that has ended, or was refused, is stopped already.
+    let level = "CASE WHEN EXISTS (SELECT 1 FROM approvals a WHERE 'task:' || a.task = ?2 AND a.state IN ('consumed', 'rejected', 'expired')) THEN 'stopped' ELSE 'accepted' END";
+    let level_now = sql!("SELECT target, reason, halted_by, at, level, resumed_at FROM halt WHERE target = ?1 AND resumed_at IS NULL", &target);
+    let batch = vec![write(deps, &target, reason, by, level), cancel, mirror, level_now, store::approval_by_task(task.as_str())];
+    let mut answers = Answers::of(&*deps.sql, batch).await?;
+    answers.skip();
+    let cancelled = answers.any();
+    answers.skip();
+    let row: Stored = answers.one()?.ok_or_else(|| store::unreadable("halt"))?;
+    deps.signal.notify(KEY);
+    match answers.one::<ApprovalRow>()? {
+        Some(approval) => ask::announce(deps, &approval),
+        None => ask::wake(deps, vec![task.event_id().0]),
+    }
+    let message = match (row.level, cancelled) {
+        (HaltLevel::Stopped, _) => format!("{task} is stopped; it will not start again."),
+        (_, true) => format!("{task} is halted; it waited for a decision and is cancelled."),
+        _ => format!("{task} is halted: it will not start. If it runs, its gateway is told within ten seconds."),
+    };
+    Ok(HaltAnswer { success: true, task_id: Some(task), message, level: row.level })
+}
+
+async fn halt_all(deps: &Deps, reason: &str, by: &str) -> ApiResult<HaltAnswer> {
+    let affected = sql!("SELECT event_id AS id FROM approvals WHERE state IN ('approved', 'claimed') AND event_id IS NOT NULL ORDER BY requested_at DESC LIMIT ?1", WAKE_MAX);
+    let level_now = sql!("SELECT target, reason, halted_by, at, level, resumed_at FROM halt WHERE target = 'all' AND resumed_at IS NULL");
+    let mut answers = Answers::of(&*deps.sql, vec![write(deps, "all", reason, by, "'accepted'"), level_now, affected]).await?;
+    answers.skip();
+    let row: Stored = answers.one()?.ok_or_else(|| store::unreadable("halt"))?;
+    let events: Vec<Event> = answers.all()?;
+    deps.signal.notify(KEY);
+    ask::wake(deps, events.into_iter().map(|event| event.id).collect());
+    let message = "Everything is halted: nothing starts until you resume. Gateways are told within ten seconds.".to_owned();
+    Ok(HaltAnswer { success: true, task_id: None, message, level: row.level })
+}
+
+#[derive(Deserialize)]
+struct Event {
+    id: String,
+}
+
+/// Answer of resume.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResumeAnswer {
+    /// False when nothing was halted.
+    success: bool,
+    task_id: Option<TaskId>,
+    message: String,
+}
+
+/// `POST /api/resume`: ends one task's halt, or the halt of all. What was cancelled stays cancelled.
+pub async fn resume(State(deps): State<Deps>, Extension(who): Extension<Principal>, JsonBody(request): JsonBody<ResumeRequest>) -> ApiResult<Json<ResumeAnswer>> {
+    check_task(request.task_id.as_ref())?;
+    check_text("actor", request.actor.as_deref())?;
+    let target = target(request.task_id.as_ref());
+    let end = sql!(
+        "UPDATE halt SET resumed_at = ?2, resumed_by = ?3 WHERE target = ?1 AND resumed_at IS NULL RETURNING id",
+        &target,
+        deps.clock.now_ms(),
+        actor(who, request.actor)
+    );
+    let success = !deps.sql.query(end).await?.is_empty();
+    deps.signal.notify(KEY);
+    let what = request.task_id.as_ref().map_or_else(|| "Everything".to_owned(), ToString::to_string);
+    let message = if success { format!("{what} may start again.") } else { format!("{what} was not halted.") };
+    Ok(Json(ResumeAnswer { success, task_id: request.task_id, message }))
+}
+
+/// Whether everything is halted.
+pub async fn all_halted(deps: &Deps) -> ApiResult<bool> {
+    Ok(!deps.sql.query(sql!("SELECT 1 AS one FROM halt WHERE target = 'all' AND resumed_at IS NULL")).await?.is_empty())
+}
+
+/// `GET /api/halts`: those in force first, then the newest.
+pub async fn list(State(deps): State<Deps>) -> ApiResult<Json<HaltList>> {
+    let find = sql!("SELECT target, reason, halted_by, at, level, resumed_at FROM halt ORDER BY resumed_at IS NOT NULL, at DESC, id DESC LIMIT ?1", LIST_MAX);
+    let rows: Vec<Stored> = deps.sql.all(find).await?;
+    let halts = rows.into_iter().map(|row| HaltRow { target: row.target, reason: row.reason, by: row.halted_by, at: rfc3339(row.at), level: row.level, resumed_at: row.resumed_at.map(rfc3339) });
+    Ok(Json(HaltList { all: all_halted(&deps).await?, halts: halts.collect() }))
+}
+
+/// `POST /internal/halts/check`: which of these tasks must stop. When everything must, all of them are named.
+pub async fn check(State(deps): State<Deps>, JsonBody(request): JsonBody<HaltCheck>) -> ApiResult<Json<HaltCheckAnswer>> {
+    #[derive(Deserialize)]
+    struct Target {
+        target: String,
+    }
+    let tasks = serde_json::to_string(&request.tasks).map_err(|_| store::unreadable("request"))?;
+    let find = sql!("SELECT target FROM halt WHERE resumed_at IS NULL AND (target = 'all' OR target IN (SELECT 'task:' || value FROM json_each(?1)))", tasks);
+    let rows: Vec<Target> = deps.sql.all(find).await?;
+    let all = rows.iter().any(|row| row.target == "all");
+    let is_halted = |task: &TaskId| all || rows.iter().any(|row| row.target == target(Some(task)));
+    let halted = request.tasks.into_iter().filter(is_halted).collect();
+    Ok(Json(HaltCheckAnswer { all, halted }))
+}
+
+/// `POST /internal/stopped`: the gateway confirmed that nothing of this task runs any more.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StoppedRequest {
+    task_id: TaskId,
+}
+
+/// Raises the level of the task's halt.
+pub async fn stopped(State(deps): State<Deps>, JsonBody(request): JsonBody<StoppedRequest>) -> ApiResult<Json<HaltAnswer>> {
+    let raise = sql!("UPDATE halt SET level = 'stopped' WHERE target = ?1 AND resumed_at IS NULL RETURNING id", target(Some(&request.task_id)));
+    let success = !deps.sql.query(raise).await?.is_empty();
+    deps.signal.notify(KEY);
+    let message = if success { format!("{} is stopped.", request.task_id) } else { format!("{} was not halted by itself.", request.task_id) };
+    Ok(Json(HaltAnswer { success, task_id: Some(request.task_id), message, level: HaltLevel::Stopped }))
+}

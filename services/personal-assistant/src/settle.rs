@@ -1,0 +1,105 @@
+//! `POST /api/tasks/{taskId}/settle`: a run has ended; what it cost is posted once, whatever is in force.
+
+use crate::Deps;
+use crate::ledger::{self, Posting};
+use crate::store::{self, Answers, ApprovalRow};
+use axum::extract::{Path, State};
+use axum::{Extension, Json};
+use contracts::approval::{Outcome, SettleAnswer, SettleRequest};
+use contracts::{ErrorCode, Micros, TaskId};
+use platform::edge::{ApiError, ApiResult, JsonBody, Principal, Scope};
+use platform::ports::{ClockExt, SqlExt};
+use platform::secret::digest_hex;
+use platform::sql;
+use serde::Deserialize;
+
+/// Larger `usage` is left out: it is kept for people, nothing is reckoned from it.
+const USAGE_BYTES_MAX: usize = 16 << 10;
+
+#[derive(Deserialize)]
+struct ClaimRow {
+    seq: i64,
+}
+
+/// What is still held for the task; no row: nothing ever was.
+#[derive(Deserialize)]
+struct HoldRow {
+    amt_u: i64,
+    exp: i64,
+}
+
+#[derive(Deserialize)]
+struct PostedRow {
+    amt_u: i64,
+    outcome: String,
+    reported_u: Option<i64>,
+    unpriced: i64,
+    overrun_u: i64,
+}
+
+/// The handler.
+pub async fn settle(State(deps): State<Deps>, Extension(who): Extension<Principal>, Path(task): Path<String>, JsonBody(request): JsonBody<SettleRequest>) -> ApiResult<Json<SettleAnswer>> {
+    if who != Principal::Scope(Scope::Gateway) {
+        return Err(ApiError::new(ErrorCode::Forbidden, "Settling needs the scope gateway."));
+    }
+    let find = sql!("SELECT seq FROM claim WHERE token_hash = ?1 AND task = ?2", digest_hex(request.claim_token.as_bytes()), &task);
+    let claim: ClaimRow = deps.sql.one(find).await?.ok_or_else(|| ApiError::new(ErrorCode::Forbidden, "The claimToken is not one of this task."))?;
+    let approval: ApprovalRow = deps.sql.one(store::approval_by_task(&task)).await?.ok_or_else(|| store::unreadable("approval"))?;
+    let hold: Option<HoldRow> = deps.sql.one(sql!("SELECT MAX(amt_u) AS amt_u, MIN(exp) AS exp FROM hold WHERE task = ?1 HAVING COUNT(*) > 0", &task)).await?;
+    let now_ms = deps.clock.now_ms();
+    let cost = cost(&request, &approval, hold.as_ref(), now_ms);
+    let posting = Posting {
+        task: &task,
+        seq: claim.seq,
+        amount: cost.posted,
+        outcome: request.outcome.as_str(),
+        reported: request.actual_cost,
+        unpriced: cost.unpriced,
+        overrun: cost.overrun,
+        usage: request.usage.as_ref().map(ToString::to_string).filter(|text| text.len() <= USAGE_BYTES_MAX),
+        at_ms: now_ms,
+        nonce: &deps.clock.random_hex(16),
+    };
+    let mut batch = ledger::post(posting);
+    let steps = batch.len();
+    batch.push(sql!("SELECT amt_u, outcome, reported_u, unpriced, overrun_u FROM posted WHERE task = ?1 AND seq = ?2", &task, claim.seq));
+    let mut answers = Answers::of(&*deps.sql, batch).await?;
+    (0..steps).for_each(|_| answers.skip());
+    let row: PostedRow = answers.one()?.ok_or_else(|| store::unreadable("posting"))?;
+    deps.signal.notify(&crate::approvals::key(&approval.id));
+    same(&row, &request)?;
+    Ok(Json(SettleAnswer { task_id: TaskId::new(task), posted: Micros(row.amt_u), unpriced: row.unpriced != 0, overrun: Micros(row.overrun_u) }))
+}
+
+/// Settling again with the same figures is answered the same; with others it is a conflict, and changes nothing.
+fn same(row: &PostedRow, request: &SettleRequest) -> ApiResult<()> {
+    if row.outcome == request.outcome.as_str() && row.reported_u == request.actual_cost.map(|cost| cost.0) {
+        return Ok(());
+    }
+    Err(ApiError::new(ErrorCode::Conflict, format!("It was settled before: {}, {}.", row.outcome, Micros(row.amt_u))))
+}
+
+/// What is posted, and how it is flagged.
+#[derive(Debug, PartialEq, Eq)]
+struct Cost {
+    posted: Micros,
+    unpriced: bool,
+    overrun: Micros,
+}
+
+/// A run that did not say what it cost is posted at what was held for it, unless it certainly cost nothing: it could
+/// not be started, or its runner's price is declared to be 0 and it did not succeed at something dearer. Whatever is
+/// posted beyond a live hold is overrun.
+fn cost(request: &SettleRequest, approval: &ApprovalRow, hold: Option<&HoldRow>, now_ms: i64) -> Cost {
+    let amount = hold.map_or(approval.amount(), |hold| Micros(hold.amt_u));
+    let free = approval.declared_free != 0;
+    let (posted, unpriced) = match (request.actual_cost, request.outcome) {
+        (Some(actual), _) => (actual, false),
+        (None, Outcome::Unavailable) => (Micros::ZERO, false),
+        (None, Outcome::Success) => (amount, !(free && amount == Micros::ZERO)),
+        (None, Outcome::Failed | Outcome::Cancelled | Outcome::Timeout) if free => (Micros::ZERO, false),
+        (None, Outcome::Failed | Outcome::Cancelled | Outcome::Timeout) => (amount, true),
+    };
+    let covered = if hold.is_some_and(|hold| hold.exp > now_ms) { amount } else { Micros::ZERO };
+    Cost { posted, unpriced, overrun: posted.minus(covered) }
+}

@@ -1,0 +1,69 @@
+//! `GET /health` and `GET /api/status`.
+
+use crate::{Deps, ask, budget, halt};
+use axum::Json;
+use axum::extract::State;
+use contracts::ServiceName;
+use contracts::budget::BudgetScope;
+use contracts::monitoring::Health;
+use platform::edge::ApiResult;
+use platform::ports::SqlExt;
+use platform::sql;
+use serde::{Deserialize, Serialize};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// `GET /health`, open: degraded when the database does not answer, since nothing can be approved then.
+pub async fn health(State(deps): State<Deps>) -> Json<Health> {
+    let answers = deps.sql.query(sql!("SELECT 1 AS one")).await;
+    let problems: Vec<String> = answers.err().map(|_| "The database does not answer.".to_owned()).into_iter().collect();
+    let status = if problems.is_empty() { "ok" } else { "degraded" };
+    Json(Health { service: ServiceName::PersonalAssistant, status: status.to_owned(), version: VERSION.to_owned(), problems })
+}
+
+/// Answer of `GET /api/status`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    service: ServiceName,
+    version: &'static str,
+    /// Whether everything is halted.
+    halted: bool,
+    pending: i64,
+    /// Questions of pending approvals that no chat shows yet.
+    undelivered: i64,
+    /// Claimed and not settled.
+    running: i64,
+    /// No model in this version: always null.
+    model: Option<String>,
+    time_zone: String,
+    budget: Vec<BudgetScope>,
+}
+
+#[derive(Deserialize)]
+struct Counts {
+    pending: i64,
+    running: i64,
+}
+
+/// What an owner wants to know at a glance.
+pub async fn status(State(deps): State<Deps>) -> ApiResult<Json<Status>> {
+    let count = sql!(
+        "SELECT (SELECT COUNT(*) FROM approvals WHERE state = 'pending' AND expires_at > ?1) AS pending,
+                (SELECT COUNT(*) FROM approvals WHERE state = 'claimed' AND (lease_until > ?1 OR valid_until > ?1)) AS running",
+        deps.clock.now_ms()
+    );
+    let counts = deps.sql.one::<Counts>(count).await?.unwrap_or(Counts { pending: 0, running: 0 });
+    let budget = budget::answer(&deps).await?;
+    Ok(Json(Status {
+        service: ServiceName::PersonalAssistant,
+        version: VERSION,
+        halted: halt::all_halted(&deps).await?,
+        pending: counts.pending,
+        undelivered: ask::undelivered(&deps).await?,
+        running: counts.running,
+        model: None,
+        time_zone: budget.time_zone,
+        budget: budget.scopes,
+    }))
+}

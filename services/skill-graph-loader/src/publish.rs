@@ -1,0 +1,267 @@
+//! `POST /api/publish`: a folder of Markdown becomes the graph that is served.
+//!
+//! 1. Parse. Refuse only when no agent is left, two agents share an id, or an agent would vanish unasked.
+//! 2. The digest of the graph's canonical JSON names the version; the current content again changes nothing.
+//! 3. The router trains the model.
+//! 4. Write graph, model, index and backup as objects, and read them back.
+//! 5. One batch writes the row and makes it current. Until then the old version keeps serving.
+
+use crate::cache::{self, Loaded};
+use crate::check::DUPLICATE_AGENT;
+use crate::search::Searcher;
+use crate::store::{self, BACKUP, GRAPH_TTL_S, ObjectNames, Version};
+use crate::{Deps, Parsed, check_folder};
+use axum::Json;
+use axum::extract::{Request, State};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use contracts::graph::{Finding, Graph, PublishRequest, Published, Severity, SourceFile};
+use contracts::routing::{TrainAnswer, TrainRequest};
+use contracts::{Effect, ErrorCode, GraphVersion, Problem, ServiceName};
+use platform::edge::{ApiError, ApiResult, read_body};
+use platform::ports::{CallError, PortError, PortErrorKind, calls};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use std::io::Read;
+use std::sync::Arc;
+
+/// Findings in a refusal; the first are the worst.
+const FINDINGS_MAX: usize = 200;
+const MESSAGE_CHARS_MAX: usize = 500;
+/// Somebody else may publish between our look at the current version and our batch.
+const TRIES: usize = 3;
+
+/// Why a graph was not published. The old one keeps serving.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    #[error("no agent is left")]
+    NoAgent(Vec<Finding>),
+    #[error("two agents share an id")]
+    DuplicateAgent(Vec<Finding>),
+    #[error("agents would vanish: {0:?}")]
+    Removal(Vec<String>, Vec<Finding>),
+    #[error("{0}")]
+    TooLarge(String),
+    #[error("the message is longer than {MESSAGE_CHARS_MAX} characters")]
+    LongMessage,
+    #[error("somebody else published at the same moment")]
+    Raced,
+    #[error("no digest: {0}")]
+    Digest(String),
+    #[error("the router trained no model: {0}")]
+    Train(CallError),
+    #[error("object {0} did not read back as written")]
+    NotKept(String),
+    #[error(transparent)]
+    Load(#[from] cache::LoadError),
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
+impl From<PublishError> for ApiError {
+    fn from(error: PublishError) -> Self {
+        let refusal = |detail: String, fix: &str, findings: &[Finding]| {
+            let findings = findings.get(..FINDINGS_MAX).unwrap_or(findings);
+            Problem::field("files", detail, fix).with("findings", json!(findings))
+        };
+        match error {
+            PublishError::NoAgent(findings) => {
+                let fix = "Add a file in agents/ (or with `agentId:`); the findings say which files were left out and why.";
+                refusal("No agent is left in this graph; the old one keeps serving.".to_owned(), fix, &findings).into()
+            }
+            PublishError::DuplicateAgent(findings) => {
+                refusal("Two agents share an id; the old graph keeps serving.".to_owned(), "Give one of them another `agentId`.", &findings).into()
+            }
+            PublishError::Removal(gone, findings) => {
+                let detail = format!("These agents of the current graph would vanish: {}.", gone.join(", "));
+                let fix = "Put their files back, or publish with \"allowRemoval\": true.";
+                refusal(detail, fix, &findings).with("removedAgents", json!(gone)).into()
+            }
+            PublishError::TooLarge(detail) => Self::new(ErrorCode::TooLarge, detail),
+            PublishError::LongMessage => Problem::field("message", format!("The message is longer than {MESSAGE_CHARS_MAX} characters."), "Shorten it.").into(),
+            PublishError::Raced => Self::new(ErrorCode::Conflict, "Somebody else published at the same moment; look at GET /api/versions and publish again."),
+            PublishError::Train(CallError::Refused(problem)) => {
+                tracing::error!(?problem, "the router trained no model");
+                Self::new(ErrorCode::Upstream, "agency-router trained no model for this graph; the old one keeps serving.")
+            }
+            PublishError::Train(error) => error.into(),
+            PublishError::Load(error) => error.into(),
+            PublishError::Port(error) => error.into(),
+            PublishError::Digest(_) | PublishError::NotKept(_) => {
+                tracing::error!(%error, "publishing failed");
+                Self::new(ErrorCode::Internal, "The graph could not be stored; the old one keeps serving.")
+            }
+        }
+    }
+}
+
+/// The endpoint: JSON, as it is or gzipped.
+pub async fn publish(State(deps): State<Deps>, request: Request) -> ApiResult<Json<Published>> {
+    let limit = deps.limits.body_bytes_max;
+    let gzip = match request.headers().get(http::header::CONTENT_ENCODING).map(|value| value.as_bytes().to_ascii_lowercase()) {
+        None => false,
+        Some(encoding) if encoding == b"identity" => false,
+        Some(encoding) if encoding == b"gzip" => true,
+        Some(_) => return Err(Problem::new(ErrorCode::Malformed, "Content-Encoding may be gzip or left out.").with_fix("Send the JSON as it is, or gzipped.").into()),
+    };
+    let body = read_body(request, limit).await?;
+    let body = if gzip { gunzip(&body, limit)? } else { body };
+    let request = read_request(&body)?;
+    drop(body);
+    Ok(Json(publish_files(&deps, request.files, request.message, request.allow_removal).await?))
+}
+
+/// Unpacks, and stops at the limit: a few kilobytes can unpack to gigabytes.
+fn gunzip(packed: &[u8], limit: usize) -> ApiResult<Bytes> {
+    let mut unpacked = Vec::new();
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    let read = flate2::read::MultiGzDecoder::new(packed).take(most).read_to_end(&mut unpacked);
+    read.map_err(|_| ApiError::new(ErrorCode::Malformed, "The body is not valid gzip."))?;
+    if unpacked.len() > limit {
+        return Err(ApiError::new(ErrorCode::TooLarge, format!("The unpacked body is larger than {limit} bytes.")));
+    }
+    Ok(unpacked.into())
+}
+
+fn read_request(body: &[u8]) -> ApiResult<PublishRequest> {
+    serde_json::from_slice(body).map_err(|error| {
+        if !error.is_data() {
+            return ApiError::new(ErrorCode::Malformed, format!("The body is not valid JSON (line {}, column {}).", error.line(), error.column()));
+        }
+        let text = error.to_string();
+        let field = text.split('`').nth(1).unwrap_or("body").to_owned();
+        Problem::field(&field, format!("The body is wrong: {text}."), "Send {\"files\": [{\"path\", \"text\"}], \"message\"?, \"allowRemoval\"?}.").into()
+    })
+}
+
+/// Publishes a folder: what the endpoint does, and what the native runtime calls at first start with the default graph.
+///
+/// # Errors
+/// See [`PublishError`]; whatever it is, the version served before is still served.
+pub async fn publish_files(deps: &Deps, files: Vec<SourceFile>, message: Option<String>, allow_removal: bool) -> Result<Published, PublishError> {
+    within_limits(deps, &files)?;
+    if message.as_ref().is_some_and(|message| message.chars().count() > MESSAGE_CHARS_MAX) {
+        return Err(PublishError::LongMessage);
+    }
+    let Parsed { graph, mut findings } = check_folder(files);
+    acceptable(&graph, &findings)?;
+    let digest = digest(&graph)?;
+    let version = store::version_of(&digest);
+    let mut made: Option<(Loaded, Searcher, Vec<Finding>)> = None;
+    for _ in 0..TRIES {
+        let current = store::current(&*deps.sql).await?;
+        if current.as_ref() == Some(&version) {
+            return Ok(published(version, false, &graph, findings));
+        }
+        if let (Some(current), false) = (&current, allow_removal) {
+            nobody_vanishes(deps, current, &graph, &findings).await?;
+        }
+        if made.is_none() {
+            made = Some(make(deps, graph.clone(), &digest).await?);
+        }
+        let Some((loaded, searcher, trained)) = made.take() else { break };
+        let row = Version {
+            version: version.clone(),
+            digest: digest.clone(),
+            published_at: deps.clock.now_ms(),
+            message: message.clone(),
+            agents: graph.agents.len(),
+            skills: graph.skills.len(),
+            findings: findings.len() + trained.len(),
+            objects: ObjectNames::of(&digest),
+        };
+        if !commit(deps, &row, current.as_ref()).await? {
+            made = Some((loaded, searcher, trained));
+            continue;
+        }
+        findings.extend(trained);
+        findings.sort_by_key(|finding| finding.severity);
+        let json = String::from_utf8_lossy(&loaded.json).into_owned();
+        deps.cache.keep_graph(Arc::new(loaded));
+        deps.cache.keep_searcher(version.clone(), searcher);
+        cache::put_copy(deps, &format!("graph:{version}"), &json, GRAPH_TTL_S).await;
+        tracing::info!(graph.version = %version, agents = graph.agents.len(), skills = graph.skills.len(), "published");
+        return Ok(published(version, true, &graph, findings));
+    }
+    Err(PublishError::Raced)
+}
+
+fn published(version: GraphVersion, changed: bool, graph: &Graph, findings: Vec<Finding>) -> Published {
+    Published { version, changed, agents: graph.agents.len(), skills: graph.skills.len(), findings }
+}
+
+fn within_limits(deps: &Deps, files: &[SourceFile]) -> Result<(), PublishError> {
+    let bytes: usize = files.iter().map(|file| file.text.len() + file.path.len()).sum();
+    let limits = &deps.limits;
+    if files.len() > limits.files_max {
+        return Err(PublishError::TooLarge(format!("The folder has {} files; {} are the most here.", files.len(), limits.files_max)));
+    }
+    if bytes > limits.graph_bytes_max {
+        return Err(PublishError::TooLarge(format!("The folder has {bytes} bytes; {} are the most here.", limits.graph_bytes_max)));
+    }
+    Ok(())
+}
+
+fn acceptable(graph: &Graph, findings: &[Finding]) -> Result<(), PublishError> {
+    if findings.iter().any(|finding| finding.severity == Severity::Error && finding.code == DUPLICATE_AGENT) {
+        return Err(PublishError::DuplicateAgent(findings.to_vec()));
+    }
+    if graph.agents.is_empty() {
+        return Err(PublishError::NoAgent(findings.to_vec()));
+    }
+    Ok(())
+}
+
+async fn nobody_vanishes(deps: &Deps, current: &GraphVersion, graph: &Graph, findings: &[Finding]) -> Result<(), PublishError> {
+    let old = match cache::graph(deps, current).await {
+        Ok(old) => old,
+        // A damaged current version must not stand in the way of its replacement.
+        Err(cache::LoadError::Damaged(..) | cache::LoadError::Unknown(_)) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let gone: Vec<String> = old.graph.agents.iter().filter(|agent| graph.agent(&agent.id).is_none()).map(|agent| agent.id.to_string()).collect();
+    if gone.is_empty() { Ok(()) } else { Err(PublishError::Removal(gone, findings.to_vec())) }
+}
+
+/// Lower-case hex SHA-256 over the RFC 8785 JSON of a graph without a version.
+pub fn digest(graph: &Graph) -> Result<String, PublishError> {
+    let canonical = serde_json_canonicalizer::to_vec(graph).map_err(|e| PublishError::Digest(e.to_string()))?;
+    Ok(hex::encode(Sha256::digest(canonical)))
+}
+
+/// Trains, indexes, writes the objects and reads them back.
+async fn make(deps: &Deps, mut graph: Graph, digest: &str) -> Result<(Loaded, Searcher, Vec<Finding>), PublishError> {
+    let version = store::version_of(digest);
+    graph.version = Some(version.clone());
+    let request = TrainRequest { graph };
+    let answer: TrainAnswer = calls::post(&*deps.calls, ServiceName::AgencyRouter, "/internal/train", &request).await.map_err(PublishError::Train)?;
+    let model = STANDARD.decode(&answer.model_base64);
+    let model = model.map_err(|e| PublishError::Train(PortError::clean(PortErrorKind::Invalid, format!("the model is not base64: {e}")).into()))?;
+    let graph = Arc::new(request.graph);
+    let json = Bytes::from(serde_json::to_vec(&*graph).map_err(|e| PublishError::Digest(e.to_string()))?);
+    let searcher = Searcher::build(graph.clone());
+    let names = ObjectNames::of(digest);
+    keep(deps, &names.graph, json.clone()).await?;
+    keep(deps, &names.model, model.into()).await?;
+    keep(deps, &names.index, searcher.index().to_bytes().into()).await?;
+    keep(deps, BACKUP, json.clone()).await?;
+    Ok((Loaded { version, graph, json }, searcher, answer.findings))
+}
+
+/// Writes an object and reads it back.
+async fn keep(deps: &Deps, name: &str, bytes: Bytes) -> Result<(), PublishError> {
+    deps.objects.put(name, bytes.clone()).await?;
+    let kept = deps.objects.get(name).await?;
+    if kept.as_ref() == Some(&bytes) { Ok(()) } else { Err(PublishError::NotKept(name.to_owned())) }
+}
+
+/// Writes the row and the pointer. False when somebody else was faster; a failure that may have happened is looked into.
+async fn commit(deps: &Deps, row: &Version, seen: Option<&GraphVersion>) -> Result<bool, PublishError> {
+    match store::publish(&*deps.sql, row, seen).await {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind == PortErrorKind::Conflict => Ok(false),
+        Err(error) if error.effect == Effect::Unknown && store::current(&*deps.sql).await? == Some(row.version.clone()) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
+}

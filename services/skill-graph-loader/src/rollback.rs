@@ -1,0 +1,48 @@
+//! `POST /api/rollback`: an earlier version is served again. Its objects are read first, so that only a whole version becomes current.
+
+use crate::store::{self, BACKUP};
+use crate::{Deps, cache};
+use axum::Json;
+use axum::extract::State;
+use contracts::graph::{Published, RollbackRequest};
+use contracts::{ErrorCode, Problem};
+use platform::edge::{ApiError, ApiResult, RawBody};
+
+/// To the version named, else to the one published before the current.
+pub async fn rollback(State(deps): State<Deps>, RawBody(body): RawBody) -> ApiResult<Json<Published>> {
+    let request = read_request(&body)?;
+    let current = store::current(&*deps.sql).await?;
+    let target = match (&request.version, &current) {
+        (Some(version), _) => store::version(&*deps.sql, version).await?.ok_or_else(|| ApiError::not_found(&format!("graph version {version}")))?,
+        (None, Some(current)) => store::before(&*deps.sql, current).await?.ok_or_else(|| ApiError::new(ErrorCode::Conflict, "There is no version before the current one."))?,
+        (None, None) => return Err(ApiError::new(ErrorCode::Conflict, "Nothing was published yet.")),
+    };
+    let changed = current.as_ref() != Some(&target.version);
+    if changed {
+        let loaded = cache::graph(&deps, &target.version).await?;
+        cache::object(&deps, &target.version, |names| names.model).await?;
+        if !store::point(&*deps.sql, &target.version, current.as_ref()).await? {
+            return Err(ApiError::new(ErrorCode::Conflict, "Somebody else published at the same moment; look at GET /api/versions."));
+        }
+        // The backup follows; when it cannot be written the rollback stands all the same.
+        if let Err(error) = deps.objects.put(BACKUP, loaded.json.clone()).await {
+            tracing::warn!(%error, "the backup was not written");
+        }
+        tracing::info!(graph.version = %target.version, "rolled back");
+    }
+    Ok(Json(Published { version: target.version, changed, agents: target.agents, skills: target.skills, findings: Vec::new() }))
+}
+
+/// An empty body means: the version before.
+fn read_request(body: &[u8]) -> ApiResult<RollbackRequest> {
+    if body.is_empty() {
+        return Ok(RollbackRequest::default());
+    }
+    serde_json::from_slice(body).map_err(|error| {
+        if error.is_data() {
+            Problem::field("version", format!("The body is wrong: {error}."), "Send {\"version\": \"…\"}, or nothing for the version before.").into()
+        } else {
+            ApiError::new(ErrorCode::Malformed, "The body is not valid JSON.")
+        }
+    })
+}

@@ -1,0 +1,122 @@
+//! A loader on memory ports with a router beside it that trains a pretended model.
+
+use axum::body::Body;
+use axum::routing::post;
+use axum::{Json, Router};
+use base64::Engine;
+use contracts::ServiceName;
+use contracts::graph::SourceFile;
+use contracts::routing::{TrainAnswer, TrainRequest};
+use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use platform::edge::{Auth, Principal, Scope};
+use platform::memory::{ManualClock, MemoryCalls, MemoryKv, MemoryObjects, MemorySql, Switchboard};
+use platform::secret::Secret;
+use serde_json::{Value, json};
+use skill_graph_loader::{Deps, Limits, cache::Cache, router};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tower::ServiceExt;
+
+const MIGRATION: &str = include_str!("../../../../migrations/0003_skill_graph_loader.sql");
+
+/// Everything of one test.
+pub struct Bed {
+    pub deps: Deps,
+    pub sql: Arc<MemorySql>,
+    pub kv: Arc<MemoryKv>,
+    pub objects: Arc<MemoryObjects>,
+    pub calls: Arc<MemoryCalls>,
+    pub trained: Arc<AtomicUsize>,
+    pub router: Router,
+}
+
+/// What came back.
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: http::HeaderMap,
+    pub body: bytes::Bytes,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+impl Bed {
+    pub fn new() -> Self {
+        let clock = Arc::new(ManualClock::default());
+        let sql = Arc::new(MemorySql::with_migrations(&[MIGRATION]));
+        let kv = Arc::new(MemoryKv::new(clock.clone()));
+        let objects = Arc::new(MemoryObjects::default());
+        let trained = Arc::new(AtomicUsize::new(0));
+        let switchboard = Switchboard::default();
+        let calls = Arc::new(MemoryCalls::new(Secret::new("loader-secret"), switchboard.clone()));
+        switchboard.lock().unwrap().insert(ServiceName::AgencyRouter, pretended_router(trained.clone()));
+        let scopes = Scope::ALL.map(|scope| (Secret::new(scope.as_str()), Principal::Scope(scope)));
+        let services = ServiceName::ALL.map(|service| (Secret::new(service.as_str()), Principal::Service(service)));
+        let auth = Auth::new(scopes.into_iter().chain(services));
+        let deps = Deps { sql: sql.clone(), kv: kv.clone(), objects: objects.clone(), calls: calls.clone(), clock, auth, limits: Limits::NATIVE, cache: Cache::default() };
+        Self { router: router(deps.clone()), deps, sql, kv, objects, calls, trained }
+    }
+
+    /// The same storage seen by a process that has just started.
+    pub fn restarted(&mut self) {
+        self.deps.cache = Cache::default();
+        self.router = router(self.deps.clone());
+    }
+
+    pub fn trainings(&self) -> usize {
+        self.trained.load(Ordering::SeqCst)
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let response: Response<Body> = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        Answer { status: parts.status, headers: parts.headers, body: body.collect().await.unwrap().to_bytes() }
+    }
+    pub async fn get(&self, token: &str, path: &str) -> Answer {
+        self.send(request("GET", token, path).body(Body::empty()).unwrap()).await
+    }
+    pub async fn get_if_none_match(&self, path: &str, tag: &str) -> Answer {
+        self.send(request("GET", "viewer", path).header("if-none-match", tag).body(Body::empty()).unwrap()).await
+    }
+    pub async fn post(&self, token: &str, path: &str, body: &Value) -> Answer {
+        self.send(request("POST", token, path).body(Body::from(body.to_string())).unwrap()).await
+    }
+    pub async fn publish(&self, files: &[SourceFile]) -> Answer {
+        self.post("operator", "/api/publish", &json!({ "files": files, "message": "from a test" })).await
+    }
+    /// Publishes and gives the version.
+    pub async fn published(&self, files: &[SourceFile]) -> String {
+        let answer = self.publish(files).await;
+        assert_eq!(answer.status, 200, "{}", answer.json());
+        answer.json()["version"].as_str().unwrap().to_owned()
+    }
+}
+
+pub fn request(method: &str, token: &str, path: &str) -> http::request::Builder {
+    Request::builder().method(method).uri(path).header("authorization", format!("Bearer {token}"))
+}
+
+fn pretended_router(trained: Arc<AtomicUsize>) -> Router {
+    let train = move |Json(request): Json<TrainRequest>| async move {
+        trained.fetch_add(1, Ordering::SeqCst);
+        let model = format!("model of {} agents", request.graph.agents.len());
+        Json(TrainAnswer { model_base64: base64::engine::general_purpose::STANDARD.encode(model), train_ms: 1.0, findings: Vec::new() })
+    };
+    Router::new().route("/internal/train", post(train))
+}
+
+pub fn file(path: &str, text: &str) -> SourceFile {
+    SourceFile { path: path.to_owned(), text: text.to_owned() }
+}
+
+/// An agent file.
+pub fn agent(id: &str) -> SourceFile {
+    file(&format!("agents/agent-{id}.md"), &format!("---\nagentId: {id}\ndescription: Does {id}.\nkeywords: [{id}]\n---\n# {id} agent\n## Examples\n- please do {id}\n"))
+}

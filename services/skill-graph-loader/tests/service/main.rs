@@ -1,0 +1,7 @@
+//! The service on memory ports, asked over HTTP.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "a test that cannot go on must stop")]
+
+mod bed;
+mod http;
+mod races;

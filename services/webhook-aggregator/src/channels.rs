@@ -1,0 +1,177 @@
+//! The channels. To add one: `channels/<name>.rs` with a [`Channel`], its vectors under `tests/`, its config section in
+//! `config.rs`, and a line in [`channel`] and [`NAMES`].
+
+mod discord;
+mod form;
+mod slack;
+mod telegram;
+
+use crate::config::Endpoint;
+use contracts::outbox::Target;
+use platform::inbox::{OutboxRow, Part};
+use platform::ports::{OutboundRequest, OutboundResponse};
+use serde_json::Value;
+
+/// Channels with a platform behind them, as they are spelled in addresses.
+pub const NAMES: [&str; 3] = ["telegram", "slack", "discord"];
+
+/// The channel of this name.
+pub fn channel(name: &str) -> Option<&'static dyn Channel> {
+    match name {
+        "telegram" => Some(&telegram::Telegram),
+        "slack" => Some(&slack::Slack),
+        "discord" => Some(&discord::Discord),
+        _ => None,
+    }
+}
+
+/// What a platform expects at once, after the message is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ack {
+    pub status: u16,
+    pub body: Option<Value>,
+}
+
+impl Ack {
+    /// 200 with this JSON.
+    pub fn json(body: Value) -> Self {
+        Self { status: 200, body: Some(body) }
+    }
+    /// An empty answer.
+    pub fn empty(status: u16) -> Self {
+        Self { status, body: None }
+    }
+}
+
+/// What an authentic body turned out to be.
+#[derive(Clone, Debug)]
+pub enum Incoming {
+    /// Nothing to store: the URL is being set up.
+    Handshake(Ack),
+    /// Something to store.
+    Event(Box<Inbound>),
+}
+
+/// An authentic body, read.
+#[derive(Clone, Debug)]
+pub struct Inbound {
+    pub ack: Ack,
+    pub dedupe_key: String,
+    /// The message itself, where the platform delivers one message as two events.
+    pub semantic_key: Option<String>,
+    /// The platform's parts of the conversation key; empty where there is none.
+    pub conversation: Vec<String>,
+    /// Platform user id.
+    pub sender: Option<String>,
+    pub kind: Kind,
+    /// Where an answer goes.
+    pub target: Target,
+}
+
+/// What somebody did.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// Said something to us.
+    Message { text: String },
+    /// Pressed a button of ours. `callback` names the press where it has to be answered by a call.
+    Press { token: String, callback: Option<String> },
+    /// Not for us, with the reason.
+    Ignored(&'static str),
+    /// Authentic and unreadable, with the reason.
+    Quarantined(&'static str),
+}
+
+/// The next request that brings a message nearer to what it should show.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    pub request: OutboundRequest,
+    pub aim: Aim,
+    /// Sending it twice shows it once.
+    pub idempotent: bool,
+    /// What was shown before can no longer be reached: this part is the first of a new message.
+    pub restart: bool,
+}
+
+/// What an attempt is for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Aim {
+    /// A new part; what it shows, and the name it is edited by where the platform's own id is not that.
+    Send { shows: String, known_as: Option<&'static str> },
+    /// An edit of the part at this index; what it shows.
+    Edit { index: usize, shows: String },
+    /// A direct conversation with the person, to be written to next.
+    OpenDirect,
+    /// An answer to a press.
+    AnswerPress,
+}
+
+/// What a platform's answer means.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// It shows now; the platform's id of it and the chat it is in.
+    Shown { message: String, chat: String },
+    /// The direct conversation's id.
+    Opened { chat: String },
+    /// The message to edit is gone: send a new one.
+    Gone,
+    /// Try again after this many milliseconds, or by the usual back-off.
+    Later { after_ms: Option<i64>, error: String },
+    /// It will never work.
+    Never { error: String },
+}
+
+/// What every channel can do. Pure: no IO, no clock of its own.
+pub trait Channel: Send + Sync {
+    /// Whether the platform really sent this. `now_ms` bounds replays where the platform signs a time.
+    fn verify(&self, endpoint: &Endpoint, headers: &http::HeaderMap, body: &[u8], now_ms: i64) -> bool;
+    /// Reads an authentic body leniently; never fails, never panics.
+    fn read(&self, endpoint: &Endpoint, headers: &http::HeaderMap, body: &[u8], now_ms: i64) -> Incoming;
+    /// The next request for a message, `None` when it shows what it should.
+    fn next(&self, endpoint: &Endpoint, row: &OutboxRow, now_ms: i64) -> Option<Attempt>;
+    /// What the answer to an attempt means.
+    fn judge(&self, aim: &Aim, answer: &OutboundResponse) -> Verdict;
+}
+
+/// A key for bodies without an id of their own: the digest of the bytes.
+fn body_key(body: &[u8]) -> String {
+    format!("sha256:{}", platform::secret::digest_hex(body))
+}
+
+/// What a part shows, in short.
+fn shows(text: &str, buttons: bool) -> String {
+    platform::secret::digest_hex(format!("{buttons}\n{text}").as_bytes()).chars().take(16).collect()
+}
+
+/// Which part has to be sent or edited next: the first that is missing or shows something else.
+enum Due<'a> {
+    Send(usize),
+    Edit(usize, &'a Part),
+    None,
+}
+
+fn due<'a>(wanted: &[String], parts: &'a [Part]) -> Due<'a> {
+    for (index, shows) in wanted.iter().enumerate() {
+        match parts.get(index) {
+            None => return Due::Send(index),
+            Some(part) if &part.shows != shows => return Due::Edit(index, part),
+            Some(_) => {}
+        }
+    }
+    Due::None
+}
+
+/// A header as text.
+fn header<'a>(headers: &'a http::HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// A status nobody gave a meaning to.
+fn by_status(answer: &OutboundResponse, error: String) -> Verdict {
+    match answer.status {
+        408 | 409 | 425 | 429 | 500..=599 => Verdict::Later { after_ms: None, error },
+        _ => Verdict::Never { error },
+    }
+}
+
+/// How long a request to a platform may take.
+const SEND_TIMEOUT_MS: u64 = 15_000;

@@ -1,0 +1,136 @@
+//! What we say in Discord: the deferred answer is edited while its token lives; afterwards the bot writes to the
+//! channel and mentions who asked.
+
+use super::super::{Aim, Attempt, Due, SEND_TIMEOUT_MS, Verdict, by_status, due, shows};
+use crate::config::{Credentials, Endpoint};
+use crate::split::{Limit, split};
+use bytes::Bytes;
+use contracts::outbox::{Buttons, Interaction};
+use platform::inbox::{OutboxRow, Part};
+use platform::ports::{OutboundRequest, OutboundResponse};
+use serde_json::{Value, json};
+
+const TEXT: Limit = Limit { units: 2000, utf16: false };
+/// Room for the mention that a late answer starts with.
+const MENTION_ROOM: usize = 32;
+/// The original answer has no id until it is asked for; it is addressed by this name.
+const ORIGINAL: &str = "@original";
+
+/// The next request for a message.
+pub(super) fn next(endpoint: &Endpoint, row: &OutboxRow, now_ms: i64) -> Option<Attempt> {
+    let token = row.target.interaction.as_ref().filter(|interaction| interaction.until_ms > now_ms);
+    if row.kind == "press_ack" {
+        // Only the presser sees it (flag 64), and only while the token lives.
+        let interaction = token.filter(|_| row.parts.is_empty())?;
+        let body = json!({ "content": row.text, "flags": 64, "allowed_mentions": { "parse": [] } });
+        let request = by_token(endpoint, interaction, http::Method::POST, "", &body);
+        return Some(Attempt { request, aim: Aim::AnswerPress, idempotent: false, restart: false });
+    }
+    // The original answer is out of reach once its token has died: the answer goes on as a new message of the bot.
+    let restart = token.is_none() && row.parts.first().is_some_and(|part| part.id == ORIGINAL);
+    let parts = if restart { &[] } else { row.parts.as_slice() };
+    if row.target.direct && parts.is_empty() {
+        let body = json!({ "recipient_id": row.target.chat });
+        let request = by_bot(endpoint, http::Method::POST, "/users/@me/channels", &body);
+        return Some(Attempt { request, aim: Aim::OpenDirect, idempotent: true, restart });
+    }
+    // The part that only remembers where a direct conversation is stands before the real ones.
+    let opened = parts.first().filter(|part| row.target.direct && part.id.is_empty());
+    let shift = usize::from(opened.is_some());
+    let texts = split(&row.text, Limit { units: TEXT.units - MENTION_ROOM, ..TEXT });
+    let last = texts.len() - 1;
+    let wanted: Vec<_> = texts.iter().enumerate().map(|(i, text)| shows(text, i == last && row.buttons.is_some())).collect();
+    let (index, edited) = match due(&wanted, parts.get(shift..).unwrap_or_default()) {
+        Due::Send(index) => (index, None),
+        Due::Edit(index, part) => (index, Some(part)),
+        Due::None => return None,
+    };
+    let show = wanted.get(index)?.clone();
+    let body = message(texts.get(index)?, row.buttons.as_ref().filter(|_| index == last), edited.is_some());
+    if let Some(part) = edited {
+        let request = edit(endpoint, token, part, &body);
+        return Some(Attempt { request, aim: Aim::Edit { index: index + shift, shows: show }, idempotent: true, restart: false });
+    }
+    if let Some(interaction) = token {
+        let first = index == 0;
+        let (method, path) = if first { (http::Method::PATCH, "/messages/@original") } else { (http::Method::POST, "") };
+        let aim = Aim::Send { shows: show, known_as: first.then_some(ORIGINAL) };
+        return Some(Attempt { request: by_token(endpoint, interaction, method, path, &body), aim, idempotent: first, restart });
+    }
+    let chat = opened.map_or(row.target.chat.as_str(), |part| part.chat.as_str());
+    let aim = Aim::Send { shows: show, known_as: None };
+    Some(Attempt { request: post(endpoint, row, chat, index, body), aim, idempotent: true, restart })
+}
+
+fn message(text: &str, buttons: Option<&Buttons>, edit: bool) -> Value {
+    let mut body = json!({ "content": text, "allowed_mentions": { "parse": [] } });
+    if let Some(buttons) = buttons {
+        let button = |style: u8, label: &str, id: &str| json!({ "type": 2, "style": style, "label": label, "custom_id": id });
+        body["components"] = json!([{ "type": 1, "components": [button(3, "Approve", &buttons.approve), button(4, "Reject", &buttons.reject)] }]);
+    } else if edit {
+        body["components"] = json!([]);
+    }
+    body
+}
+
+/// A message by the bot; the nonce makes Discord drop a repetition for some minutes.
+fn post(endpoint: &Endpoint, row: &OutboxRow, chat: &str, index: usize, mut body: Value) -> OutboundRequest {
+    if let Some(who) = row.target.mention.as_ref().filter(|_| index == 0 && row.target.interaction.is_some()) {
+        body["content"] = format!("<@{who}> {}", body["content"].as_str().unwrap_or_default()).into();
+        body["allowed_mentions"] = json!({ "parse": [], "users": [who] });
+    }
+    let nonce: String = platform::secret::digest_hex(format!("{}#{index}", row.id).as_bytes()).chars().take(24).collect();
+    body["nonce"] = nonce.into();
+    body["enforce_nonce"] = true.into();
+    by_bot(endpoint, http::Method::POST, &format!("/channels/{chat}/messages"), &body)
+}
+
+/// What was written by the interaction's token is edited by it while it lives; everything else by the bot.
+fn edit(endpoint: &Endpoint, token: Option<&Interaction>, part: &Part, body: &Value) -> OutboundRequest {
+    match token {
+        Some(interaction) => by_token(endpoint, interaction, http::Method::PATCH, &format!("/messages/{}", part.id), body),
+        None => by_bot(endpoint, http::Method::PATCH, &format!("/channels/{}/messages/{}", part.chat, part.id), body),
+    }
+}
+
+fn by_token(endpoint: &Endpoint, interaction: &Interaction, method: http::Method, path: &str, body: &Value) -> OutboundRequest {
+    let url = format!("{}/webhooks/{}/{}{path}", endpoint.api_base, interaction.application_id, interaction.token);
+    request(method, url, Vec::new(), body)
+}
+
+fn by_bot(endpoint: &Endpoint, method: http::Method, path: &str, body: &Value) -> OutboundRequest {
+    let token = match &endpoint.credentials {
+        Credentials::Discord { bot_token, .. } => bot_token.reveal(),
+        _ => "",
+    };
+    request(method, format!("{}{path}", endpoint.api_base), vec![("authorization", format!("Bot {token}"))], body)
+}
+
+fn request(method: http::Method, url: String, mut headers: Vec<(&'static str, String)>, body: &Value) -> OutboundRequest {
+    headers.push(("content-type", "application/json".to_owned()));
+    headers.push(("user-agent", concat!("DiscordBot (quintet, ", env!("CARGO_PKG_VERSION"), ")").to_owned()));
+    OutboundRequest { method, url, headers, body: Bytes::from(body.to_string()), timeout_ms: SEND_TIMEOUT_MS }
+}
+
+/// What Discord's answer means. <https://discord.com/developers/docs/topics/opcodes-and-status-codes#json>
+pub(super) fn judge(aim: &Aim, answer: &OutboundResponse) -> Verdict {
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    if answer.status < 300 {
+        return match aim {
+            Aim::OpenDirect => Verdict::Opened { chat: text(&body["id"]) },
+            _ => Verdict::Shown { message: text(&body["id"]), chat: text(&body["channel_id"]) },
+        };
+    }
+    let code = body["code"].as_i64().unwrap_or_default();
+    let error = format!("Discord {}: {} ({code})", answer.status, body["message"].as_str().unwrap_or_default());
+    if answer.status == 429 {
+        let seconds = body["retry_after"].as_f64().or_else(|| answer.header("retry-after").and_then(|text| text.parse().ok()));
+        return Verdict::Later { after_ms: seconds.map(|seconds| (seconds.clamp(0.1, 3600.0) * 1000.0).ceil() as i64), error };
+    }
+    match (aim, code) {
+        // Unknown message, or a webhook token that died early: start again with a new message.
+        (Aim::Edit { .. }, 10008 | 10015 | 50027) => Verdict::Gone,
+        _ => by_status(answer, error),
+    }
+}

@@ -1,0 +1,133 @@
+//! What we say in Slack: form-encoded as the official SDK does it, blocks as a JSON string.
+
+use super::super::{Aim, Attempt, Due, SEND_TIMEOUT_MS, Verdict, by_status, due, form, shows};
+use crate::config::{Credentials, Endpoint};
+use crate::split::{Limit, split};
+use bytes::Bytes;
+use contracts::outbox::Buttons;
+use platform::inbox::OutboxRow;
+use platform::ports::{OutboundRequest, OutboundResponse};
+use serde_json::{Value, json};
+
+/// A section block takes 3000 characters; escaping may lengthen a text, so parts stay well below.
+const TEXT: Limit = Limit { units: 2700, utf16: false };
+
+/// The next request for a message.
+pub(super) fn next(endpoint: &Endpoint, row: &OutboxRow) -> Option<Attempt> {
+    if row.kind == "press_ack" {
+        return row.parts.is_empty().then(|| ephemeral(endpoint, row));
+    }
+    let texts = split(&row.text, TEXT);
+    let last = texts.len() - 1;
+    let wanted: Vec<_> = texts.iter().enumerate().map(|(i, text)| shows(text, i == last && row.buttons.is_some())).collect();
+    let (index, edited) = match due(&wanted, &row.parts) {
+        Due::Send(index) => (index, None),
+        Due::Edit(index, part) => (index, Some(part)),
+        Due::None => return None,
+    };
+    let show = wanted.get(index)?.clone();
+    let text = mrkdwn(texts.get(index)?);
+    let blocks = row.buttons.as_ref().filter(|_| index == last).map(|buttons| ask(&text, buttons, &row.id));
+    let mut fields = vec![("channel", edited.map_or(&row.target.chat, |part| &part.chat).clone())];
+    if let Some(part) = edited {
+        fields.extend([("ts", part.id.clone()), ("text", text)]);
+        // An empty list takes the buttons away.
+        fields.push(("blocks", blocks.map_or_else(|| "[]".to_owned(), |blocks| blocks.to_string())));
+        return Some(Attempt { request: call(endpoint, "chat.update", &fields), aim: Aim::Edit { index, shows: show }, idempotent: true, restart: false });
+    }
+    fields.push(("text", text));
+    fields.extend(row.target.thread.clone().map(|thread| ("thread_ts", thread)));
+    fields.extend(blocks.map(|blocks| ("blocks", blocks.to_string())));
+    fields.push(("metadata", json!({ "event_type": "outbox", "event_payload": { "id": row.id } }).to_string()));
+    Some(Attempt { request: call(endpoint, "chat.postMessage", &fields), aim: Aim::Send { shows: show, known_as: None }, idempotent: false, restart: false })
+}
+
+/// Only the presser sees it.
+fn ephemeral(endpoint: &Endpoint, row: &OutboxRow) -> Attempt {
+    let fields = vec![("channel", row.target.chat.clone()), ("user", row.target.mention.clone().unwrap_or_default()), ("text", mrkdwn(&row.text))];
+    Attempt { request: call(endpoint, "chat.postEphemeral", &fields), aim: Aim::AnswerPress, idempotent: true, restart: false }
+}
+
+fn ask(text: &str, buttons: &Buttons, id: &str) -> Value {
+    let button = |action: &str, label: &str, style: &str, value: &str| {
+        json!({ "type": "button", "action_id": action, "style": style, "text": { "type": "plain_text", "text": label }, "value": value })
+    };
+    let block_id: String = format!("appr_{id}").chars().take(255).collect();
+    json!([
+        { "type": "section", "text": { "type": "mrkdwn", "text": text } },
+        { "type": "actions", "block_id": block_id, "elements": [
+            button("approve", "Approve", "primary", &buttons.approve),
+            button("reject", "Reject", "danger", &buttons.reject),
+        ] }
+    ])
+}
+
+/// Markdown as Slack writes it: three characters escaped, bold with one star. Code stays as it is.
+fn mrkdwn(text: &str) -> String {
+    let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let mut in_code = false;
+    let lines: Vec<_> = escaped
+        .split('\n')
+        .map(|line| {
+            if line.trim_start().starts_with("```") {
+                in_code = !in_code;
+                // Slack shows a language behind the fence as text.
+                return "```".to_owned();
+            }
+            let heading = line.trim_start_matches('#');
+            if in_code {
+                line.to_owned()
+            } else if heading.len() < line.len() && heading.starts_with(' ') {
+                format!("*{}*", heading.trim())
+            } else {
+                line.replace("**", "*")
+            }
+        })
+        .collect();
+    lines.join("\n")
+}
+
+fn call(endpoint: &Endpoint, method: &str, fields: &[(&str, String)]) -> OutboundRequest {
+    let token = match &endpoint.credentials {
+        Credentials::Slack { bot_token, .. } => bot_token.reveal(),
+        _ => "",
+    };
+    OutboundRequest {
+        method: http::Method::POST,
+        url: format!("{}/{method}", endpoint.api_base),
+        headers: vec![("authorization", format!("Bearer {token}")), ("content-type", "application/x-www-form-urlencoded".to_owned())],
+        body: Bytes::from(form::body(fields)),
+        timeout_ms: SEND_TIMEOUT_MS,
+    }
+}
+
+/// What Slack's answer means: errors come with status 200 and a word.
+pub(super) fn judge(aim: &Aim, answer: &OutboundResponse) -> Verdict {
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
+    if answer.status < 300 && body["ok"] == true {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        return Verdict::Shown { message: text(&body["ts"]), chat: text(&body["channel"]) };
+    }
+    let word = body["error"].as_str().unwrap_or("no answer");
+    let error = format!("Slack {}: {word}", answer.status);
+    let after_ms = answer.header("retry-after").and_then(|seconds| seconds.parse::<i64>().ok()).map(|seconds| seconds.clamp(1, 3600) * 1000);
+    if answer.status == 429 || word == "ratelimited" || word == "rate_limited" {
+        return Verdict::Later { after_ms, error };
+    }
+    match word {
+        "message_not_found" | "cant_update_message" | "edit_window_closed" if matches!(aim, Aim::Edit { .. }) => Verdict::Gone,
+        "internal_error" | "fatal_error" | "service_unavailable" | "request_timeout" => Verdict::Later { after_ms, error },
+        _ if answer.status < 300 => Verdict::Never { error },
+        _ => by_status(answer, error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markdown_becomes_what_slack_shows() {
+        assert_eq!(mrkdwn("## Why\n**a** < b & `c`\n```rust\nlet x = **p;\n```"), "*Why*\n*a* &lt; b &amp; `c`\n```\nlet x = **p;\n```");
+    }
+}

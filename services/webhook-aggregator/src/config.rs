@@ -1,0 +1,244 @@
+//! Which endpoints there are, who may use them, and how fast.
+
+use contracts::Shard;
+use platform::config::{Report, Section};
+use platform::secret::Secret;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// The aggregator's part of the configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    pub endpoints: Vec<Endpoint>,
+    /// Messages a minute from one sender; 0 = no limit.
+    pub sender_per_minute: u32,
+    /// Messages a minute through one endpoint; 0 = no limit.
+    pub endpoint_per_minute: u32,
+    /// Agents whose runner may have effects: a run of theirs that was cut off is not begun again by itself.
+    pub careful_agents: Vec<String>,
+}
+
+/// One bot, app or workspace.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    pub channel: String,
+    pub name: String,
+    pub credentials: Credentials,
+    pub api_base: String,
+    /// Platform user ids that may press approve and reject.
+    pub approvers: Vec<String>,
+    /// Who may ask; `*` opens it for agents with `public: true`.
+    pub senders: Vec<String>,
+    /// Made at first start for `quintet send`; answers on this machine alone.
+    pub local: bool,
+}
+
+/// What proves the platform to us, and us to the platform.
+#[derive(Clone, Debug)]
+pub enum Credentials {
+    Telegram { secret_token: Secret, bot_token: Secret, bot_username: Option<String> },
+    Slack { signing_secret: Secret, bot_token: Secret },
+    Discord { public_key: [u8; 32], application_id: String, bot_token: Secret },
+    /// The web console: proven by the API's own sign-in.
+    Web,
+}
+
+/// How a sender stands to an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Among the senders (or approvers, by default).
+    Known,
+    /// Let in by `*`: public agents only.
+    Public,
+    Stranger,
+}
+
+impl Endpoint {
+    /// The inbox of this endpoint.
+    pub fn shard(&self) -> Shard {
+        Shard::of(&self.channel, &self.name)
+    }
+    /// Whether this user may decide.
+    pub fn is_approver(&self, user: &str) -> bool {
+        self.approvers.iter().any(|id| id == user)
+    }
+    /// How this user stands.
+    pub fn standing(&self, user: &str) -> Standing {
+        let listed = |list: &[String]| list.iter().any(|id| id == user);
+        if listed(&self.senders) || listed(&self.approvers) {
+            Standing::Known
+        } else if listed_star(&self.senders) {
+            Standing::Public
+        } else {
+            Standing::Stranger
+        }
+    }
+}
+
+fn listed_star(list: &[String]) -> bool {
+    list.iter().any(|id| id == "*")
+}
+
+/// The endpoint of the web console and of the owner's own programs.
+pub const WEB: &str = "console";
+
+impl Config {
+    /// Reads `[endpoints]`, `[limits]` and `[agents]` of the whole configuration.
+    pub fn read(root: &Value, report: &Report) -> Self {
+        let mut config = Self {
+            endpoints: vec![web_console()],
+            sender_per_minute: 30,
+            endpoint_per_minute: 600,
+            careful_agents: careful_agents(root),
+        };
+        let mut endpoints = Section::new(root.get("endpoints"), "endpoints", report);
+        for channel in ["telegram", "slack", "discord"] {
+            let mut names = endpoints.section(channel);
+            for name in names.names() {
+                if !is_name(&name) {
+                    names.wrong(&name, "is no name for an endpoint.", "Use letters, digits, '-' and '_' (at most 64): it stands in the webhook's address.");
+                    continue;
+                }
+                let section = names.section(&name);
+                config.endpoints.extend(endpoint(channel, &name, section));
+            }
+        }
+        endpoints.finish();
+        let mut limits = Section::new(root.get("limits"), "limits", report);
+        let bound = |value: Option<i64>, default: u32| value.and_then(|n| u32::try_from(n).ok()).unwrap_or(default);
+        config.sender_per_minute = bound(limits.whole("sender_per_minute", 0, 100_000), config.sender_per_minute);
+        config.endpoint_per_minute = bound(limits.whole("endpoint_per_minute", 0, 1_000_000), config.endpoint_per_minute);
+        limits.finish();
+        config
+    }
+    /// The endpoint of this channel and name.
+    pub fn endpoint(&self, channel: &str, name: &str) -> Option<&Endpoint> {
+        self.endpoints.iter().find(|endpoint| endpoint.channel == channel && endpoint.name == name)
+    }
+    /// Every inbox there is.
+    pub fn shards(&self) -> Vec<Shard> {
+        self.endpoints.iter().map(Endpoint::shard).collect()
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+}
+
+fn web_console() -> Endpoint {
+    Endpoint {
+        channel: "web".to_owned(),
+        name: WEB.to_owned(),
+        credentials: Credentials::Web,
+        api_base: String::new(),
+        approvers: vec!["owner".to_owned()],
+        senders: vec!["owner".to_owned()],
+        local: false,
+    }
+}
+
+/// Agents that run by anything but the knowledge runner. The table is checked where it belongs, in the gateway.
+fn careful_agents(root: &Value) -> Vec<String> {
+    let agents: BTreeMap<String, Value> = root.get("agents").and_then(|agents| serde_json::from_value(agents.clone()).ok()).unwrap_or_default();
+    let runs_programs = |agent: &Value| agent.get("runner").and_then(Value::as_str).is_some_and(|runner| runner != "knowledge");
+    agents.into_iter().filter(|(_, agent)| runs_programs(agent)).map(|(id, _)| id).collect()
+}
+
+fn endpoint(channel: &str, name: &str, mut section: Section<'_>) -> Option<Endpoint> {
+    let credentials = match channel {
+        "telegram" => telegram(&mut section),
+        "slack" => slack(&mut section),
+        _ => discord(&mut section),
+    };
+    let default_base = match channel {
+        "telegram" => "https://api.telegram.org",
+        "slack" => "https://slack.com/api",
+        _ => "https://discord.com/api/v10",
+    };
+    let api_base = section.url("api_base").unwrap_or_else(|| default_base.to_owned());
+    let approvers = section.texts("approvers").unwrap_or_default();
+    let senders = section.texts("senders").unwrap_or_else(|| approvers.clone());
+    let local = section.flag("local").unwrap_or(false);
+    section.finish();
+    Some(Endpoint { channel: channel.to_owned(), name: name.to_owned(), credentials: credentials?, api_base, approvers, senders, local })
+}
+
+fn bot_token(section: &mut Section<'_>, where_from: &str) -> Option<Secret> {
+    let token = section.secret("bot_token");
+    section.required("bot_token", token, where_from)
+}
+
+fn telegram(section: &mut Section<'_>) -> Option<Credentials> {
+    let secret = section.secret("secret_token");
+    let secret = section.required("secret_token", secret, "Choose 1-256 characters of A-Z a-z 0-9 _ - and hand them to setWebhook (`quintet setup telegram`).");
+    let fits = |text: &str| text.len() <= 256 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+    if secret.as_ref().is_some_and(|secret| !fits(secret.reveal())) {
+        section.wrong("secret_token", "has characters that Telegram does not take.", "Use 1-256 characters of A-Z a-z 0-9 _ -.");
+    }
+    let bot_token = bot_token(section, "Copy it from @BotFather.");
+    let bot_username = section.text("bot_username").map(|name| name.trim_start_matches('@').to_owned());
+    Some(Credentials::Telegram { secret_token: secret?, bot_token: bot_token?, bot_username })
+}
+
+fn slack(section: &mut Section<'_>) -> Option<Credentials> {
+    let signing_secret = section.secret("signing_secret");
+    let signing_secret = section.required("signing_secret", signing_secret, "Copy it from the app's Basic Information page.");
+    let bot_token = bot_token(section, "Copy the Bot User OAuth Token (xoxb-…) from the app's OAuth page.");
+    Some(Credentials::Slack { signing_secret: signing_secret?, bot_token: bot_token? })
+}
+
+fn discord(section: &mut Section<'_>) -> Option<Credentials> {
+    let text = section.text("public_key");
+    let text = section.required("public_key", text, "Copy it from the application's General Information page (64 hex characters).");
+    let public_key = text.and_then(|text| {
+        let bytes = hex::decode(text.trim()).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        if bytes.is_none() {
+            section.wrong("public_key", "is not 64 hex characters.", "Copy it from the application's General Information page.");
+        }
+        bytes
+    });
+    let application_id = section.text("application_id");
+    let application_id = section.required("application_id", application_id, "Copy it from the application's General Information page.");
+    let bot_token = bot_token(section, "Copy it from the application's Bot page.");
+    Some(Credentials::Discord { public_key: public_key?, application_id: application_id?, bot_token: bot_token? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_mistake_is_listed_with_its_place() {
+        let root = json!({"endpoints": {
+            "telegram": {"main": {"secret_token": "bad secret!", "bot_token": "1:a", "colour": 1}},
+            "discord": {"d": {"public_key": "zz"}},
+            "fax": {}
+        }});
+        let report = Report::default();
+        Config::read(&root, &report);
+        let paths: Vec<_> = report.into_problems().into_iter().map(|problem| problem.path).collect();
+        assert_eq!(
+            paths,
+            [
+                "endpoints.telegram.main.secret_token",
+                "endpoints.telegram.main.colour",
+                "endpoints.discord.d.public_key",
+                "endpoints.discord.d.application_id",
+                "endpoints.discord.d.bot_token",
+                "endpoints.fax"
+            ]
+        );
+    }
+
+    #[test]
+    fn who_may_ask_defaults_to_who_may_approve() {
+        let root = json!({"endpoints": {"slack": {"T1": {"signing_secret": "s", "bot_token": "x", "approvers": ["U1"]}}}});
+        let report = Report::default();
+        let config = Config::read(&root, &report);
+        assert!(report.into_problems().is_empty());
+        let endpoint = config.endpoint("slack", "T1").unwrap();
+        assert_eq!(endpoint.standing("U1"), Standing::Known);
+        assert_eq!(endpoint.standing("U2"), Standing::Stranger);
+    }
+}

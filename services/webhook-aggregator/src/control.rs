@@ -1,0 +1,68 @@
+//! What the owner types to steer Quintet itself: recognised before any model sees it.
+
+use contracts::{ApprovalId, TaskId};
+
+/// A command to Quintet.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ControlCommand {
+    /// Without a task: everything.
+    Halt(Option<TaskId>),
+    Resume,
+    Approve(ApprovalId),
+    Reject(ApprovalId),
+    Budget,
+    Help,
+    /// A command without what it needs; the text says how it is written.
+    Incomplete(&'static str),
+}
+
+/// Whether a slash command's name is one of ours.
+pub fn is_command(name: &str) -> bool {
+    matches!(bare(name).as_str(), "halt" | "resume" | "approve" | "reject" | "budget" | "help" | "start") && name.starts_with('/')
+}
+
+/// `/halt@name` → `halt`.
+fn bare(word: &str) -> String {
+    word.trim_start_matches('/').split('@').next().unwrap_or_default().to_ascii_lowercase()
+}
+
+/// The command a text is, if it is one. `/start` and `/help` are answered to everybody; the rest is for approvers.
+pub fn parse(text: &str) -> Option<ControlCommand> {
+    let mut words = text.split_whitespace();
+    let first = words.next()?;
+    if !is_command(first) {
+        return None;
+    }
+    let argument = words.next();
+    Some(match (bare(first).as_str(), argument) {
+        ("halt", None | Some("all")) => ControlCommand::Halt(None),
+        ("halt", Some(task)) => ControlCommand::Halt(Some(TaskId::new(task))),
+        ("resume", _) => ControlCommand::Resume,
+        ("approve", Some(id)) => ControlCommand::Approve(ApprovalId::new(id)),
+        ("reject", Some(id)) => ControlCommand::Reject(ApprovalId::new(id)),
+        ("approve", None) => ControlCommand::Incomplete("Write `/approve ID`; the pending ids are shown by `quintet approvals` and the dashboard."),
+        ("reject", None) => ControlCommand::Incomplete("Write `/reject ID`; the pending ids are shown by `quintet approvals` and the dashboard."),
+        ("budget", _) => ControlCommand::Budget,
+        _ => ControlCommand::Help,
+    })
+}
+
+/// What `/start` and `/help` say.
+pub const HELP: &str = "I am Quintet. Write what you need and the best agent takes it; begin with @agent (such as @codegen or /security) to choose one yourself.\n\n\
+    For the owner:\n/halt – stop everything now\n/resume – go on\n/approve ID, /reject ID – decide\n/budget – what is spent and left\n/help – this text";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_commands_are_taken() {
+        assert_eq!(parse("/halt"), Some(ControlCommand::Halt(None)));
+        assert_eq!(parse("/halt@desk_bot all"), Some(ControlCommand::Halt(None)));
+        assert_eq!(parse("/approve apr_1"), Some(ControlCommand::Approve(ApprovalId::new("apr_1"))));
+        assert!(matches!(parse("/approve"), Some(ControlCommand::Incomplete(_))));
+        assert_eq!(parse("/start"), Some(ControlCommand::Help));
+        assert_eq!(parse("halt the deployment"), None);
+        assert_eq!(parse("/security check this"), None);
+    }
+}

@@ -1,0 +1,64 @@
+//! A run's end → Answered, Refused or another agent; Answered → Done once the chat has it.
+
+use super::{Stop, list_of, run, say, to};
+use crate::Deps;
+use contracts::AgentId;
+use contracts::approval::Outcome;
+use contracts::event::Stage;
+use contracts::outbox::DeliveryState;
+use contracts::task::ResultRequest;
+use platform::inbox::{OutboxRow, Patch, Step, StoredEvent, TaskRow};
+use serde_json::json;
+
+/// Answered looks again at its deliveries this often; sending itself wakes it sooner.
+const LOOK_AGAIN_MS: i64 = 60_000;
+
+/// What a result means for its event.
+pub(crate) fn outcome_step(deps: &Deps, event: &StoredEvent, task: &TaskRow, result: &ResultRequest) -> Step {
+    let now = deps.clock.now_ms();
+    let cost = Patch { cost_micros: result.actual_cost.map(|cost| cost.0), ..Patch::default() };
+    let answered = |text: &str, note: &str| {
+        let said = say(event, Some(&task.agent), text, true);
+        to(Stage::Answered, Some(note.to_owned()), Patch { say: said.say, said: said.said, ..cost.clone() }, now)
+    };
+    match result.outcome {
+        Outcome::Success if result.text.trim().is_empty() => answered(&format!("{} is done; it left no answer.", task.agent), "answered without text"),
+        Outcome::Success => answered(&result.text, &format!("answered by {}", task.agent)),
+        Outcome::Cancelled => {
+            let said = say(event, None, "Stopped by the owner.", true);
+            to(Stage::Refused, Some("stopped".to_owned()), Patch { reason: Some("halted".to_owned()), say: said.say, said: said.said, ..cost }, 0)
+        }
+        Outcome::Unavailable if event.runs < run::RUNS_MAX => {
+            // Another agent takes it, as a run of its own: it is approved anew, for that agent and its price.
+            let mut exclude: Vec<AgentId> = list_of(event, "exclude");
+            exclude.push(task.agent.clone());
+            let patch = Patch { new_run: true, data: Some(json!({ "exclude": exclude })), ..cost };
+            to(Stage::Received, Some(format!("{} is not available: {}", task.agent, brief(&result.text))), patch, now)
+        }
+        Outcome::Timeout => answered(&format!("{} ran into its time limit and was stopped.", task.agent), "time limit"),
+        Outcome::Failed | Outcome::Unavailable => answered(&format!("{} could not do this: {}", task.agent, result.text.trim()), "the agent failed"),
+    }
+}
+
+fn brief(text: &str) -> String {
+    text.chars().take(200).collect()
+}
+
+/// Done when every reply has reached its end; a reply that the platform refused is a dead letter with its reason.
+pub(super) async fn answered(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
+    let found = super::port(deps.event(&event.id).await)?;
+    let replies = found.map(|(_, _, replies)| replies).unwrap_or_default();
+    let own = |row: &&OutboxRow| row.kind == "reply";
+    if replies.iter().filter(own).any(|row| matches!(row.state, DeliveryState::Queued | DeliveryState::Sending)) {
+        return Ok(Step::Wait { due_ms: deps.clock.now_ms() + LOOK_AGAIN_MS });
+    }
+    let current = format!("re:{}", event.current_task());
+    let failed = replies.iter().find(|row| row.id == current && matches!(row.state, DeliveryState::Failed | DeliveryState::Expired));
+    Ok(match failed {
+        Some(row) => {
+            let reason = format!("reply_failed: {}", row.error.clone().unwrap_or_default());
+            to(Stage::Dead, None, Patch { reason: Some(reason), ..Patch::default() }, 0)
+        }
+        None => to(Stage::Done, None, Patch::default(), 0),
+    })
+}

@@ -1,0 +1,121 @@
+//! Routed → Approved, Parked or Refused; Parked → what was decided.
+
+use super::{Stop, say, to};
+use crate::Deps;
+use crate::config::Endpoint;
+use contracts::approval::{Approval, ApprovalState, ApproveAnswer, ApproveRequest, ChannelContext};
+use contracts::event::Stage;
+use contracts::outbox::Target;
+use contracts::{AgentId, Micros, ServiceName};
+use platform::inbox::{Patch, Step, StoredEvent};
+use platform::ports::calls;
+use serde_json::{Value, json};
+
+/// A parked event looks again this often by itself: a lost wake costs time, never a decision.
+const LOOK_AGAIN_MS: i64 = 60_000;
+/// What the owner is shown of a message.
+const DESCRIPTION_CHARS: usize = 2_000;
+
+pub(super) async fn routed(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
+    let agent = event.agent.clone().ok_or_else(|| Stop::Never("routed to nobody".to_owned()))?;
+    let request = request(deps, event, &agent);
+    let answer: ApproveAnswer = calls::post(deps.calls.as_ref(), ServiceName::PersonalAssistant, "/api/approve", &request).await?;
+    let mut patch = Patch {
+        task_id: Some(request.task_id),
+        approval_id: Some(answer.approval_id.clone()),
+        digest: Some(answer.digest.clone()),
+        cost_limit: Some(answer.cost_limit.unwrap_or_default().0),
+        ..Patch::default()
+    };
+    let now = deps.clock.now_ms();
+    Ok(match answer.state {
+        state if answer.approved && state.was_approved() => to(Stage::Approved, Some(answer.reason), patch, now),
+        ApprovalState::Pending => {
+            let text = format!("{agent} needs approval for this: {} Waiting for the owner ({}).", answer.reason, answer.approval_id);
+            merge(&mut patch, say(event, None, &text, false));
+            to(Stage::Parked, Some(answer.reason), patch, now + LOOK_AGAIN_MS)
+        }
+        _ => {
+            let code = answer.code.unwrap_or_else(|| "rejected".to_owned());
+            merge(&mut patch, say(event, None, &format!("Not done: {}", answer.reason), true));
+            patch.reason = Some(code);
+            to(Stage::Refused, Some(answer.reason), patch, 0)
+        }
+    })
+}
+
+fn request(deps: &Deps, event: &StoredEvent, agent: &AgentId) -> ApproveRequest {
+    let target = super::target(event);
+    let approver = event.payload.get("approver") == Some(&Value::Bool(true));
+    let endpoint = deps.config.endpoint(&event.channel, &event.endpoint);
+    let estimated: Option<Micros> = event.data.get("estimatedCost").cloned().and_then(|value| serde_json::from_value(value).ok()).flatten();
+    ApproveRequest {
+        task_id: event.current_task(),
+        kind: agent.0.clone(),
+        description: event.text.chars().take(DESCRIPTION_CHARS).collect(),
+        estimated_cost: estimated.unwrap_or_default(),
+        agent_type: agent.clone(),
+        channel_context: Some(ChannelContext {
+            channel: Some(event.channel.clone()),
+            endpoint: Some(event.endpoint.clone()),
+            conversation: Some(event.conversation.0.clone()),
+            event_id: Some(event.id.clone()),
+            sender: event.payload.get("actor").and_then(Value::as_str).map(str::to_owned),
+            ask: endpoint.map(|endpoint| where_to_ask(endpoint, &target, approver)).unwrap_or_default(),
+            ..ChannelContext::default()
+        }),
+        operation: Some("run".to_owned()),
+        arguments: Some(json!({ "message": event.text })),
+        wait: None,
+    }
+}
+
+/// In the conversation when who asked may approve there; else each approver directly.
+fn where_to_ask(endpoint: &Endpoint, target: &Target, approver: bool) -> Vec<Target> {
+    if approver {
+        // A question is a message of its own: it outlives the token of the interaction it came from.
+        return vec![Target { interaction: None, reply_to: None, ..target.clone() }];
+    }
+    let direct = |user: &String| Target {
+        channel: endpoint.channel.clone(),
+        endpoint: endpoint.name.clone(),
+        chat: user.clone(),
+        direct: true,
+        ..Target::default()
+    };
+    endpoint.approvers.iter().map(direct).collect()
+}
+
+pub(super) async fn parked(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
+    let id = event.approval_id.clone().ok_or_else(|| Stop::Never("parked without an approval".to_owned()))?;
+    let path = format!("/api/approvals/{id}");
+    let approval: Approval = calls::get(deps.calls.as_ref(), ServiceName::PersonalAssistant, &path).await?;
+    let now = deps.clock.now_ms();
+    let by = approval.decided_by.clone().unwrap_or_else(|| "the rules".to_owned());
+    Ok(match approval.state {
+        ApprovalState::Pending => Step::Wait { due_ms: now + LOOK_AGAIN_MS },
+        state if state.was_approved() => {
+            // The hold may have been made at another amount than was asked for.
+            let patch = Patch { digest: Some(approval.digest), cost_limit: Some(approval.cost_limit.0), ..Patch::default() };
+            to(Stage::Approved, Some(format!("approved by {by}")), patch, now)
+        }
+        ApprovalState::Rejected => {
+            let why = if approval.reason.is_empty() { String::new() } else { format!(" {}", approval.reason) };
+            let patch = Patch { reason: Some(approval.code.unwrap_or_else(|| "rejected".to_owned())), ..say(event, None, &format!("Rejected by {by}.{why}"), true) };
+            to(Stage::Refused, Some(format!("rejected by {by}")), patch, 0)
+        }
+        ApprovalState::Cancelled => {
+            let patch = Patch { reason: Some("halted".to_owned()), ..say(event, None, "Stopped by the owner before it began.", true) };
+            to(Stage::Refused, None, patch, 0)
+        }
+        _ => {
+            let patch = Patch { reason: Some("not_decided".to_owned()), ..say(event, None, "Nobody decided in time, so this was not done.", true) };
+            to(Stage::Expired, None, patch, 0)
+        }
+    })
+}
+
+fn merge(patch: &mut Patch, said: Patch) {
+    patch.say = said.say;
+    patch.said = said.said;
+}

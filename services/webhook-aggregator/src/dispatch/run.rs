@@ -1,0 +1,112 @@
+//! Approved → Running: the task is put up for lease; Running: looks after leases that ran out.
+
+use super::{Stop, list_of, port, say, to};
+use crate::{Deps, ask};
+use contracts::event::{Said, Speaker, Stage};
+use contracts::task::{TaskContext, Turn};
+use contracts::{AgentId, Shard, TaskId};
+use platform::inbox::{Command, NewTask, Patch, Reply, Step, StoredEvent, TaskRow};
+use platform::ports::PortResult;
+use serde_json::{Value, json};
+
+/// A task nobody leases is looked at this often.
+const LOOK_AGAIN_MS: i64 = 60_000;
+/// So long a task waits for a gateway to come back.
+const WAIT_MS: i64 = 24 * 3_600_000;
+/// When nobody has taken a task for this long, the person is told.
+const TELL_AFTER_MS: i64 = 45_000;
+const HISTORY_TURNS: u32 = 20;
+/// A message is begun this often at most.
+pub(super) const RUNS_MAX: u32 = 4;
+
+pub(super) async fn approved(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
+    let agent = event.agent.clone().ok_or_else(|| Stop::Never("approved for nobody".to_owned()))?;
+    let (Some(approval_id), Some(digest)) = (event.approval_id.clone(), event.digest.clone()) else {
+        return Err(Stop::Never("approved without an approval".to_owned()));
+    };
+    let task = NewTask {
+        id: event.current_task(),
+        message: without_address(&event.text, &agent),
+        context: TaskContext {
+            channel: Some(event.channel.clone()),
+            conversation: Some(event.conversation.0.clone()),
+            event_id: Some(event.id.clone()),
+            skill_files: list_of(event, "skillFiles"),
+            reason: event.data.get("reason").and_then(Value::as_str).map(str::to_owned),
+            history: port(history(deps, event).await)?,
+            ..TaskContext::default()
+        },
+        agent: agent.clone(),
+        approval_id,
+        digest,
+        cost_limit: event.cost_limit.unwrap_or(0),
+    };
+    let patch = Patch { task_id: Some(task.id.clone()), task: Some(task), ..say(event, Some(&agent), &format!("{agent} is working on it …"), false) };
+    Ok(to(Stage::Running, None, patch, deps.clock.now_ms() + TELL_AFTER_MS))
+}
+
+/// `@codegen fix it` and `/codegen fix it` reach codegen as `fix it`.
+fn without_address(text: &str, agent: &AgentId) -> String {
+    let first = text.split_whitespace().next().unwrap_or_default();
+    let name = first.trim_start_matches(['@', '/']).trim_end_matches([':', ',']);
+    let rest = text.trim_start().get(first.len()..).unwrap_or_default().trim();
+    let addressed = first.starts_with(['@', '/']) && name.eq_ignore_ascii_case(agent.as_str()) && !rest.is_empty();
+    if addressed { rest.to_owned() } else { text.to_owned() }
+}
+
+async fn history(deps: &Deps, event: &StoredEvent) -> PortResult<Vec<Turn>> {
+    let read = Command::Said { conversation: event.conversation.0.clone(), after: 0, limit: HISTORY_TURNS };
+    let said: Vec<Said> = ask!(deps, &event.shard, read, Reply::Said(said, _) => said)?;
+    let earlier = said.into_iter().filter(|line| line.settled && line.speaker != Speaker::System && line.event_id.as_ref() != Some(&event.id));
+    Ok(earlier.map(|line| Turn { speaker: line.speaker, text: line.text }).collect())
+}
+
+/// One task.
+pub(crate) async fn task_of(deps: &Deps, shard: &Shard, task: &TaskId) -> PortResult<Option<TaskRow>> {
+    ask!(deps, shard, Command::Task { task: task.clone() }, Reply::Task(row) => row)
+}
+
+pub(super) async fn running(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
+    let task = event.task_id.clone().unwrap_or_else(|| event.current_task());
+    let row = port(task_of(deps, &event.shard, &task).await)?.ok_or_else(|| Stop::Never("its task is gone".to_owned()))?;
+    let now = deps.clock.now_ms();
+    match row.state.as_str() {
+        "leased" if row.lease_until_ms > now => Ok(Step::Wait { due_ms: row.lease_until_ms + 1 }),
+        "leased" => Ok(lost(deps, event, &row)),
+        "queued" if now - row.created_ms > WAIT_MS => {
+            let patch = Patch { reason: Some("no_gateway".to_owned()), ..say(event, None, "No machine took this up within a day, so it was not done.", true) };
+            Ok(to(Stage::Expired, None, patch, 0))
+        }
+        "queued" if !told(event) => {
+            let text = format!("{} is not online at the moment. Your message waits and is worked on as soon as it is.", row.agent);
+            let patch = Patch { data: Some(with_told(event)), ..say(event, None, &text, false) };
+            Ok(to(Stage::Running, Some("no gateway has taken it yet".to_owned()), patch, now + LOOK_AGAIN_MS))
+        }
+        _ => Ok(Step::Wait { due_ms: now + LOOK_AGAIN_MS }),
+    }
+}
+
+fn told(event: &StoredEvent) -> bool {
+    event.data.get("toldOffline") == Some(&Value::Bool(true))
+}
+
+fn with_told(event: &StoredEvent) -> Value {
+    let mut data = event.data.clone();
+    if let Some(object) = data.as_object_mut() {
+        object.insert("toldOffline".to_owned(), json!(true));
+    }
+    data
+}
+
+/// The gateway vanished in the middle of a run. What only reads is begun again, as a new run with a new approval;
+/// what may have had effects is not: the owner decides.
+fn lost(deps: &Deps, event: &StoredEvent, row: &TaskRow) -> Step {
+    let careful = deps.config.careful_agents.iter().any(|agent| agent.eq_ignore_ascii_case(row.agent.as_str()));
+    if careful || event.runs >= RUNS_MAX {
+        let text = format!("{} was cut off in the middle of this. It was not begun again, since it may have had effects already.", row.agent);
+        let patch = Patch { reason: Some("gateway_lost".to_owned()), ..say(event, None, &text, true) };
+        return to(Stage::Dead, None, patch, 0);
+    }
+    let patch = Patch { new_run: true, ..say(event, None, "The run was cut off; it is begun again.", true) };
+    to(Stage::Received, Some("the gateway was lost; begun again".to_owned()), Patch { say: Vec::new(), said: Vec::new(), ..patch }, deps.clock.now_ms())
+}

@@ -1,0 +1,145 @@
+//! Reading events: lists over all inboxes, one event whole.
+
+use crate::{Deps, EventParts, ask};
+use axum::Json;
+use axum::extract::{Path, State};
+use contracts::event::{AttemptEntry, EventDetail, EventList, EventRow, Reply as SaidReply, Stage, StageEntry};
+use contracts::{EventId, Problem, Shard};
+use futures_util::future::join_all;
+use platform::edge::{ApiError, ApiResult, Query};
+use platform::inbox::{Command, Reply, StoredEvent};
+use platform::ports::{PortResult, begin_wait};
+use platform::time::rfc3339;
+use serde::Deserialize;
+
+const LIMIT_DEFAULT: u32 = 50;
+const LIMIT_MAX: u32 = 500;
+const WAIT_S_MAX: u32 = 25;
+
+#[derive(Deserialize)]
+pub(crate) struct Filter {
+    state: Option<String>,
+    channel: Option<String>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+/// `GET /api/events?state=&channel=&limit=&cursor=`, newest first.
+pub(crate) async fn list(State(deps): State<Deps>, Query(filter): Query<Filter>) -> ApiResult<Json<EventList>> {
+    let limit = filter.limit.unwrap_or(LIMIT_DEFAULT);
+    if !(1..=LIMIT_MAX).contains(&limit) {
+        return Err(Problem::field("limit", format!("`limit` must be from 1 to {LIMIT_MAX}."), "Ask for less, and go on with the cursor.").into());
+    }
+    let state = parse_state(filter.state.as_deref())?;
+    let events = newest(&deps, state, filter.channel.as_deref(), filter.cursor, limit).await?;
+    let more = events.len() == usize::try_from(limit).unwrap_or(usize::MAX);
+    let cursor = events.last().filter(|_| more).map(|event| ulid_of(&event.id).to_owned());
+    Ok(Json(EventList { events: events.into_iter().map(row).collect(), cursor }))
+}
+
+/// The state of a filter, or what states there are.
+pub(crate) fn parse_state(text: Option<&str>) -> ApiResult<Option<Stage>> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let known = || Stage::ALL.map(Stage::as_str).join(", ");
+    Stage::parse(text)
+        .map(Some)
+        .ok_or_else(|| Problem::field("state", format!("There is no state `{text}`."), format!("The states are: {}.", known())).into())
+}
+
+/// Asks every inbox side by side and merges by time.
+pub(crate) async fn newest(deps: &Deps, state: Option<Stage>, channel: Option<&str>, before: Option<String>, limit: u32) -> PortResult<Vec<StoredEvent>> {
+    let shards: Vec<Shard> =
+        deps.config.endpoints.iter().filter(|endpoint| channel.is_none_or(|channel| channel == endpoint.channel)).map(|endpoint| endpoint.shard()).collect();
+    let lists = join_all(shards.iter().map(|shard| async {
+        let list = Command::List { state, channel: None, conversation: None, before: before.clone(), limit };
+        ask!(deps, shard, list, Reply::Events(events) => events)
+    }))
+    .await;
+    let mut events: Vec<StoredEvent> = lists.into_iter().collect::<PortResult<Vec<_>>>()?.into_iter().flatten().collect();
+    events.sort_by(|a, b| ulid_of(&b.id).cmp(ulid_of(&a.id)));
+    events.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(events)
+}
+
+fn ulid_of(id: &EventId) -> &str {
+    id.as_str().rsplit_once('.').map_or("", |(_, ulid)| ulid)
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Wait {
+    /// Seconds to wait for the event to reach an end.
+    #[serde(default)]
+    wait: u32,
+}
+
+/// `GET /api/events/{id}`; with `wait` it answers when the event has ended, been answered or parked, or the time is up.
+pub(crate) async fn one(State(deps): State<Deps>, Path(id): Path<String>, Query(query): Query<Wait>) -> ApiResult<Json<EventDetail>> {
+    let id = EventId::new(id);
+    let deadline = deps.clock.now_ms() + i64::from(query.wait.min(WAIT_S_MAX)) * 1000;
+    let key = format!("event:{id}");
+    loop {
+        let waiting = begin_wait(deps.signal.as_ref(), &key, deadline).await;
+        let found = deps.event(&id).await?.ok_or_else(|| ApiError::not_found("event of this id"))?;
+        let settled = found.0.state.is_final() || found.0.state == Stage::Parked;
+        if settled || deps.clock.now_ms() >= deadline {
+            return Ok(Json(detail(found)));
+        }
+        waiting.await;
+    }
+}
+
+fn detail((event, entries, replies): EventParts) -> EventDetail {
+    let (replays, received) = (event.replays, event.received_ms);
+    let stages = entries.iter().filter(|entry| entry.error.is_none()).map(|entry| StageEntry {
+        stage: entry.stage,
+        at: rfc3339(entry.at_ms),
+        after_ms: entry.at_ms - received,
+        note: entry.note.clone(),
+    });
+    let attempts = entries.iter().filter_map(|entry| {
+        let error = entry.error.clone()?;
+        Some(AttemptEntry { stage: entry.stage, at: rfc3339(entry.at_ms), error, retry_at: entry.retry_ms.map(rfc3339) })
+    });
+    EventDetail {
+        stages: stages.collect(),
+        attempts_log: attempts.collect(),
+        replies: replies
+            .into_iter()
+            .filter(|row| row.kind != "press_ack")
+            .map(|row| SaidReply {
+                id: row.id,
+                state: row.state.as_str().to_owned(),
+                text: row.text,
+                attempts: row.attempts,
+                error: row.error,
+                message_ids: row.parts.into_iter().map(|part| part.id).collect(),
+                updated_at: rfc3339(row.updated_ms),
+            })
+            .collect(),
+        replays,
+        row: row(event),
+    }
+}
+
+/// An event as the contract shows it.
+pub(crate) fn row(event: StoredEvent) -> EventRow {
+    EventRow {
+        task_id: event.task_id,
+        id: event.id,
+        endpoint: event.endpoint,
+        channel: event.channel,
+        dedupe_key: event.dedupe_key,
+        conversation: event.conversation,
+        sender: event.sender,
+        text: event.text,
+        state: event.state,
+        reason: event.reason,
+        attempts: event.attempts,
+        received_at: rfc3339(event.received_ms),
+        updated_at: rfc3339(event.updated_ms),
+        agent: event.agent,
+        decision_id: event.decision_id,
+        approval_id: event.approval_id,
+        cost_micros: event.cost_micros,
+    }
+}

@@ -1,0 +1,188 @@
+//! A webhook comes in: limits, proof, reading, durable accept, and only then the channel's own acknowledgement.
+
+use crate::channels::{Ack, Channel, Inbound, Incoming, Kind, channel};
+use crate::config::{Endpoint, Standing};
+use crate::{Deps, ask, control, pump};
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use contracts::event::{Speaker, Stage};
+use contracts::{ConversationId, ErrorCode, EventId, Problem};
+use platform::edge::{ApiError, ApiResult, FromLoopback, read_body};
+use platform::inbox::{Command, Draft, Limit, NewEvent, NewSaid, Reply};
+use platform::ports::PortError;
+use serde_json::json;
+
+/// Bodies above this are refused before they are read.
+const BODY_BYTES_MAX: usize = 1 << 20;
+/// A message is kept up to this many characters; what is longer ends with an ellipsis.
+const TEXT_CHARS_MAX: usize = 16_000;
+/// What is kept of a body that cannot be read.
+const RAW_BYTES_MAX: usize = 64 << 10;
+
+/// `POST /telegram/{endpoint}`.
+pub(crate) async fn telegram(State(deps): State<Deps>, Path(name): Path<String>, request: Request) -> ApiResult<Response> {
+    receive(&deps, "telegram", &name, request).await
+}
+
+/// `POST /slack/{endpoint}`.
+pub(crate) async fn slack(State(deps): State<Deps>, Path(name): Path<String>, request: Request) -> ApiResult<Response> {
+    receive(&deps, "slack", &name, request).await
+}
+
+/// `POST /discord/{endpoint}`.
+pub(crate) async fn discord(State(deps): State<Deps>, Path(name): Path<String>, request: Request) -> ApiResult<Response> {
+    receive(&deps, "discord", &name, request).await
+}
+
+async fn receive(deps: &Deps, channel_name: &str, name: &str, request: Request) -> ApiResult<Response> {
+    let near = request.extensions().get::<FromLoopback>().is_some();
+    let unknown = || ApiError::new(ErrorCode::NotFound, format!("There is no {channel_name} endpoint of this name."));
+    let endpoint = deps.config.endpoint(channel_name, name).filter(|endpoint| !endpoint.local || near).ok_or_else(unknown)?;
+    let channel = channel(channel_name).ok_or_else(unknown)?;
+    let (parts, body) = request.into_parts();
+    let headers = parts.headers.clone();
+    let body = read_body(Request::from_parts(parts, body), BODY_BYTES_MAX).await?;
+    let now_ms = deps.clock.now_ms();
+    if !channel.verify(endpoint, &headers, &body, now_ms) {
+        return Err(ApiError::new(ErrorCode::BadSignature, "The request is not signed with this endpoint's secret."));
+    }
+    match channel.read(endpoint, &headers, &body, now_ms) {
+        Incoming::Handshake(ack) => Ok(acknowledge(&ack)),
+        Incoming::Event(inbound) => {
+            let ack = inbound.ack.clone();
+            accept(deps, endpoint, channel, *inbound, &body).await?;
+            Ok(acknowledge(&ack))
+        }
+    }
+}
+
+async fn accept(deps: &Deps, endpoint: &Endpoint, channel: &dyn Channel, inbound: Inbound, body: &[u8]) -> ApiResult<()> {
+    let _ = channel;
+    let event = new_event(deps, endpoint, inbound, body);
+    let conversation = event.conversation.clone();
+    let shard = endpoint.shard();
+    let accepted = ask!(deps, &shard, Command::Accept(Box::new(event)), Reply::Accepted { event, duplicate, state } => (event, duplicate, state));
+    let (event, duplicate, state) = accepted.map_err(cannot_store)?;
+    if !duplicate {
+        started(deps, &event, state, conversation.as_str());
+    }
+    Ok(())
+}
+
+/// After the commit: whoever watches the conversation sees it, and the event starts without waiting for a timer.
+pub(crate) fn started(deps: &Deps, event: &EventId, state: Stage, conversation: &str) {
+    tracing::info!("event.id" = %event, state = state.as_str(), "accepted");
+    deps.notify_conversation(conversation);
+    pump::soon(deps, event.clone());
+}
+
+/// Nothing was stored: the platform must keep the message and come again, whatever the storage said.
+pub(crate) fn cannot_store(error: PortError) -> ApiError {
+    tracing::error!(error = %error, "an event could not be stored");
+    Problem::new(ErrorCode::Unavailable, "The message could not be stored; it was not accepted.")
+        .with("retryAfter", 5)
+        .with_fix("Send it again after Retry-After; check the disk of the server.")
+        .into()
+}
+
+fn new_event(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8]) -> NewEvent {
+    let parts = std::iter::once(endpoint.channel.as_str()).chain([endpoint.name.as_str()]).chain(inbound.conversation.iter().map(String::as_str));
+    let conversation = ConversationId::new(parts.collect::<Vec<_>>().join(":"));
+    let actor = inbound.sender.as_ref().map(|user| format!("{}:{}:{user}", endpoint.channel, endpoint.name));
+    let standing = inbound.sender.as_deref().map_or(Standing::Stranger, |user| endpoint.standing(user));
+    let approver = inbound.sender.as_deref().is_some_and(|user| endpoint.is_approver(user));
+    let mut event = NewEvent {
+        channel: endpoint.channel.clone(),
+        endpoint: endpoint.name.clone(),
+        dedupe_key: inbound.dedupe_key,
+        semantic_key: inbound.semantic_key,
+        conversation,
+        control: false,
+        sender: inbound.sender.clone(),
+        text: String::new(),
+        payload: json!({ "target": inbound.target, "actor": actor, "approver": approver }),
+        raw: None,
+        state: Stage::Received,
+        reason: None,
+        limits: Vec::new(),
+        limit_notice: None,
+        said: Vec::new(),
+    };
+    match inbound.kind {
+        Kind::Ignored(reason) => ignore(&mut event, Stage::Ignored, reason),
+        Kind::Quarantined(reason) => {
+            ignore(&mut event, Stage::Quarantined, reason);
+            event.raw = Some(String::from_utf8_lossy(body.get(..RAW_BYTES_MAX).unwrap_or(body)).into_owned());
+        }
+        Kind::Press { token, callback } => {
+            event.control = true;
+            event.text = "button".to_owned();
+            event.payload["press"] = json!({ "token": token, "callback": callback });
+        }
+        Kind::Message { text } => content(deps, endpoint, &mut event, text, standing),
+    }
+    event
+}
+
+fn ignore(event: &mut NewEvent, state: Stage, reason: &str) {
+    event.state = state;
+    event.reason = Some(reason.to_owned());
+    event.semantic_key = None;
+}
+
+fn content(deps: &Deps, endpoint: &Endpoint, event: &mut NewEvent, text: String, standing: Standing) {
+    event.text = shorten(text);
+    if standing == Standing::Stranger {
+        ignore(event, Stage::Ignored, "unknown_sender");
+        return;
+    }
+    event.payload["publicOnly"] = (standing == Standing::Public).into();
+    if control::parse(&event.text).is_some() {
+        event.control = true;
+    }
+    let sender = event.sender.clone().unwrap_or_default();
+    // A halt must get through however much was said before it.
+    if !event.control {
+        event.limits = vec![
+            Limit { key: format!("sender:{}:{}:{sender}", endpoint.channel, endpoint.name), per_minute: deps.config.sender_per_minute },
+            Limit { key: format!("endpoint:{}:{}", endpoint.channel, endpoint.name), per_minute: deps.config.endpoint_per_minute },
+        ];
+        event.limit_notice = Some(limit_notice(event));
+    }
+    event.said = vec![NewSaid {
+        id: format!("in:{}:{}:{}", endpoint.channel, endpoint.name, event.dedupe_key),
+        conversation: event.conversation.clone(),
+        speaker: Speaker::User,
+        agent: None,
+        text: event.text.clone(),
+        settled: true,
+    }];
+}
+
+fn limit_notice(event: &NewEvent) -> Draft {
+    Draft {
+        id: format!("limit:{}:{}", event.conversation, event.dedupe_key),
+        revision: 1,
+        target: serde_json::from_value(event.payload["target"].clone()).unwrap_or_default(),
+        text: "That is more than I can take at once. Please wait a minute; messages sent until then are not worked on.".to_owned(),
+        buttons: None,
+        event_id: None,
+        kind: "reply".to_owned(),
+        expires_ms: None,
+    }
+}
+
+fn shorten(text: String) -> String {
+    if text.chars().count() <= TEXT_CHARS_MAX {
+        return text;
+    }
+    text.chars().take(TEXT_CHARS_MAX).chain(['…']).collect()
+}
+
+fn acknowledge(ack: &Ack) -> Response {
+    let status = http::StatusCode::from_u16(ack.status).unwrap_or(http::StatusCode::OK);
+    match &ack.body {
+        Some(body) => (status, axum::Json(body.clone())).into_response(),
+        None => status.into_response(),
+    }
+}

@@ -1,0 +1,110 @@
+//! The web console and the owner's own programs: saying something, and reading what was said.
+
+use crate::config::WEB;
+use crate::{Deps, ask, control, ingest};
+use axum::Json;
+use axum::extract::{Path, State};
+use contracts::event::{MessageAccepted, MessageRequest, SaidList, Speaker, Stage};
+use contracts::outbox::Target;
+use contracts::{ConversationId, Problem, Shard};
+use platform::edge::{ApiResult, JsonBody, Query};
+use platform::inbox::{Command, Limit, NewEvent, NewSaid, Reply};
+use platform::ports::{ClockExt, begin_wait};
+use serde::Deserialize;
+use serde_json::json;
+
+const TEXT_CHARS_MAX: usize = 16_000;
+const WAIT_S_MAX: u32 = 25;
+const LINES_MAX: u32 = 200;
+
+/// `POST /api/messages` → 202.
+pub(crate) async fn send(State(deps): State<Deps>, JsonBody(request): JsonBody<MessageRequest>) -> ApiResult<(http::StatusCode, Json<MessageAccepted>)> {
+    let text = request.text.trim().to_owned();
+    if text.is_empty() || text.chars().count() > TEXT_CHARS_MAX {
+        let detail = format!("The field `text` must have 1 to {TEXT_CHARS_MAX} characters.");
+        return Err(Problem::field("text", detail, "Write what you want done.").into());
+    }
+    let name = match request.conversation {
+        Some(name) => checked_name(name)?,
+        None => deps.clock.ulid().to_lowercase(),
+    };
+    let event = new_event(&deps, &name, text);
+    let conversation = event.conversation.clone();
+    let shard = Shard::of("web", WEB);
+    let accepted = ask!(deps, &shard, Command::Accept(Box::new(event)), Reply::Accepted { event, state, .. } => (event, state));
+    let (event_id, state) = accepted.map_err(ingest::cannot_store)?;
+    ingest::started(&deps, &event_id, state, conversation.as_str());
+    Ok((http::StatusCode::ACCEPTED, Json(MessageAccepted { event_id, conversation: conversation.0 })))
+}
+
+/// A caller may name its conversation, with or without our prefix.
+fn checked_name(name: String) -> ApiResult<String> {
+    let bare = name.strip_prefix("web:console:").unwrap_or(&name).to_owned();
+    let fits = (1..=64).contains(&bare.len()) && bare.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    if fits {
+        return Ok(bare);
+    }
+    let fix = "Use 1 to 64 letters, digits, '-', '_' or '.', or leave it out for a new conversation.";
+    Err(Problem::field("conversation", "The field `conversation` is no name.", fix).into())
+}
+
+fn new_event(deps: &Deps, name: &str, text: String) -> NewEvent {
+    let conversation = ConversationId::new(format!("web:{WEB}:{name}"));
+    let key = deps.clock.ulid();
+    let target = Target { channel: "web".to_owned(), endpoint: WEB.to_owned(), chat: conversation.0.clone(), ..Target::default() };
+    NewEvent {
+        channel: "web".to_owned(),
+        endpoint: WEB.to_owned(),
+        control: control::parse(&text).is_some(),
+        said: vec![NewSaid {
+            id: format!("in:web:{key}"),
+            conversation: conversation.clone(),
+            speaker: Speaker::User,
+            agent: None,
+            text: text.clone(),
+            settled: true,
+        }],
+        dedupe_key: key,
+        semantic_key: None,
+        conversation,
+        sender: Some("owner".to_owned()),
+        text,
+        payload: json!({ "target": target, "actor": "web:console:owner", "approver": true, "publicOnly": false }),
+        raw: None,
+        state: Stage::Received,
+        reason: None,
+        limits: vec![Limit { key: format!("endpoint:web:{WEB}"), per_minute: deps.config.endpoint_per_minute }],
+        limit_notice: None,
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct After {
+    #[serde(default)]
+    after: i64,
+    #[serde(default)]
+    wait: u32,
+}
+
+/// `GET /api/conversations/{id}/messages?after=&wait=`: what was said, or nothing new by the end of the wait.
+pub(crate) async fn read(State(deps): State<Deps>, Path(id): Path<String>, Query(query): Query<After>) -> ApiResult<Json<SaidList>> {
+    let shard = shard_of(&deps, &id).ok_or_else(|| platform::edge::ApiError::not_found("conversation of this id"))?;
+    let deadline = deps.clock.now_ms() + i64::from(query.wait.min(WAIT_S_MAX)) * 1000;
+    let key = format!("said:{id}");
+    loop {
+        let waiting = begin_wait(deps.signal.as_ref(), &key, deadline).await;
+        let read = Command::Said { conversation: id.clone(), after: query.after, limit: LINES_MAX };
+        let (messages, last) = ask!(deps, &shard, read, Reply::Said(messages, last) => (messages, last))?;
+        if !messages.is_empty() || deps.clock.now_ms() >= deadline {
+            return Ok(Json(SaidList { messages, last }));
+        }
+        waiting.await;
+    }
+}
+
+/// `<channel>:<endpoint>:…` → the inbox of that endpoint.
+fn shard_of(deps: &Deps, conversation: &str) -> Option<Shard> {
+    let mut parts = conversation.splitn(3, ':');
+    let (channel, endpoint) = (parts.next()?, parts.next()?);
+    deps.config.endpoint(channel, endpoint).map(crate::config::Endpoint::shard)
+}

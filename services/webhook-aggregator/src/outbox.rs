@@ -1,0 +1,66 @@
+//! What another service wants said: `POST /internal/outbox`.
+
+use crate::{Deps, ask, send};
+use axum::Json;
+use axum::extract::State;
+use contracts::event::Speaker;
+use contracts::outbox::{Delivery, DeliveryState, DeliveryStatus, OutboxAnswer, OutboxRequest};
+use contracts::{ConversationId, Shard};
+use platform::edge::{ApiResult, JsonBody};
+use platform::inbox::{Command, Draft, NewSaid, Reply};
+use platform::ports::PortResult;
+
+/// Queues each delivery (idempotent by id and revision), sends in the background, and says where each stands.
+pub(crate) async fn enqueue(State(deps): State<Deps>, JsonBody(request): JsonBody<OutboxRequest>) -> ApiResult<Json<OutboxAnswer>> {
+    let mut states = Vec::new();
+    for delivery in request.deliveries {
+        states.push(put(&deps, delivery).await?);
+    }
+    Ok(Json(OutboxAnswer { states }))
+}
+
+async fn put(deps: &Deps, delivery: Delivery) -> PortResult<DeliveryStatus> {
+    let Some(endpoint) = deps.config.endpoint(&delivery.target.channel, &delivery.target.endpoint) else {
+        return Ok(DeliveryStatus { id: delivery.id, state: DeliveryState::Failed, error: Some("there is no such endpoint".to_owned()) });
+    };
+    let shard = endpoint.shard();
+    if endpoint.channel == "web" {
+        return record(deps, &shard, delivery).await;
+    }
+    let draft = Draft {
+        id: delivery.id,
+        revision: delivery.revision,
+        target: delivery.target,
+        text: delivery.text,
+        buttons: delivery.buttons,
+        event_id: delivery.event_id,
+        kind: "ask".to_owned(),
+        expires_ms: None,
+    };
+    let mut states: Vec<DeliveryStatus> = ask!(deps, &shard, Command::Enqueue(vec![draft]), Reply::Deliveries(states) => states)?;
+    let work = {
+        let deps = deps.clone();
+        async move {
+            if let Err(error) = send::flush(&deps, &shard).await {
+                tracing::warn!(error = %error, "the outbox could not be sent at once");
+            }
+        }
+    };
+    deps.background.spawn(Box::pin(work));
+    states.pop().ok_or_else(crate::odd_reply)
+}
+
+/// The web console has no platform behind it: its transcript is the message.
+async fn record(deps: &Deps, shard: &Shard, delivery: Delivery) -> PortResult<DeliveryStatus> {
+    let line = NewSaid {
+        id: delivery.id.clone(),
+        conversation: ConversationId::new(delivery.target.chat.clone()),
+        speaker: Speaker::System,
+        agent: None,
+        text: delivery.text,
+        settled: delivery.buttons.is_none(),
+    };
+    ask!(deps, shard, Command::Record(vec![line]), Reply::Done => ())?;
+    deps.notify_conversation(&delivery.target.chat);
+    Ok(DeliveryStatus { id: delivery.id, state: DeliveryState::Sent, error: None })
+}

@@ -1,0 +1,125 @@
+//! Control inputs: a button pressed, a command typed. They steer what is there and never wait behind content.
+
+use crate::control::{self, ControlCommand};
+use crate::dispatch::{say, target};
+use crate::{Deps, retry};
+use contracts::approval::{Approval, DecideRequest, Decision, PressAnswer, PressRequest};
+use contracts::budget::BudgetAnswer;
+use contracts::event::Stage;
+use contracts::halt::{HaltAnswer, HaltRequest, ResumeRequest};
+use contracts::outbox::Target;
+use contracts::{ApprovalId, ServiceName, TaskId};
+use platform::inbox::{Draft, Patch, Step, StoredEvent};
+use platform::ports::{CallError, calls};
+use serde_json::Value;
+
+/// A Telegram press can be answered for 150 s; nowhere is a later answer of use.
+const PRESS_ANSWER_MS: i64 = 150_000;
+const NOT_YOURS: &str = "Only an approver of this endpoint may do that.";
+
+/// The one step a control input takes, to its end.
+pub(crate) async fn advance(deps: &Deps, event: &StoredEvent) -> Step {
+    let done = match event.payload.get("press") {
+        Some(press) => pressed(deps, event, press).await,
+        None => commanded(deps, event).await,
+    };
+    match done {
+        Ok(step) => step,
+        Err(error) => match retry::delay_ms(event.attempts, deps.clock.as_ref()) {
+            Some(delay) => Step::Retry { error: error.to_string(), due_ms: deps.clock.now_ms() + delay.max(200) },
+            None => finish(Stage::Dead, Patch { reason: Some(format!("given up: {error}")), ..Patch::default() }),
+        },
+    }
+}
+
+fn finish(stage: Stage, patch: Patch) -> Step {
+    Step::To { stage, note: None, patch: Box::new(patch), due_ms: 0 }
+}
+
+fn approver(event: &StoredEvent) -> bool {
+    event.payload.get("approver") == Some(&Value::Bool(true))
+}
+
+fn actor(event: &StoredEvent) -> String {
+    event.payload.get("actor").and_then(Value::as_str).unwrap_or("unknown").to_owned()
+}
+
+async fn pressed(deps: &Deps, event: &StoredEvent, press: &Value) -> Result<Step, CallError> {
+    let text = if approver(event) {
+        let request = PressRequest {
+            token: press["token"].as_str().unwrap_or_default().to_owned(),
+            channel: event.channel.clone(),
+            endpoint: event.endpoint.clone(),
+            chat: target(event).chat,
+            actor: actor(event),
+        };
+        let answer: PressAnswer = calls::post(deps.calls.as_ref(), ServiceName::PersonalAssistant, "/internal/press", &request).await?;
+        answer.message
+    } else {
+        NOT_YOURS.to_owned()
+    };
+    let callback = press["callback"].as_str().map(str::to_owned);
+    let patch = Patch { say: vec![answer_press(deps, event, callback, text.clone())], ..Patch::default() };
+    Ok(Step::To { stage: Stage::Done, note: Some(text), patch: Box::new(patch), due_ms: 0 })
+}
+
+/// What the presser alone sees. Telegram names the press, the others who pressed.
+fn answer_press(deps: &Deps, event: &StoredEvent, callback: Option<String>, text: String) -> Draft {
+    Draft {
+        id: format!("press:{}", event.id),
+        revision: 1,
+        target: Target { reply_to: callback, mention: event.sender.clone(), ..target(event) },
+        text,
+        buttons: None,
+        event_id: None,
+        kind: "press_ack".to_owned(),
+        expires_ms: Some(deps.clock.now_ms() + PRESS_ANSWER_MS),
+    }
+}
+
+async fn commanded(deps: &Deps, event: &StoredEvent) -> Result<Step, CallError> {
+    let command = control::parse(&event.text).unwrap_or(ControlCommand::Help);
+    let text = match command {
+        ControlCommand::Help => control::HELP.to_owned(),
+        _ if !approver(event) => NOT_YOURS.to_owned(),
+        ControlCommand::Incomplete(how) => how.to_owned(),
+        ControlCommand::Halt(task) => halt(deps, event, task).await?,
+        ControlCommand::Resume => {
+            let request = ResumeRequest { task_id: None, actor: Some(actor(event)) };
+            calls::post::<_, Value>(deps.calls.as_ref(), ServiceName::PersonalAssistant, "/api/resume", &request).await?;
+            "Resumed: new work may begin.".to_owned()
+        }
+        ControlCommand::Approve(id) => decide(deps, event, &id, Decision::Approve).await?,
+        ControlCommand::Reject(id) => decide(deps, event, &id, Decision::Reject).await?,
+        ControlCommand::Budget => budget(deps).await?,
+    };
+    Ok(finish(Stage::Done, say(event, None, &text, true)))
+}
+
+async fn halt(deps: &Deps, event: &StoredEvent, task: Option<TaskId>) -> Result<String, CallError> {
+    let request = HaltRequest { all: task.is_none(), task_id: task, reason: Some("by chat".to_owned()), actor: Some(actor(event)) };
+    let answer: HaltAnswer = calls::post(deps.calls.as_ref(), ServiceName::PersonalAssistant, "/api/halt", &request).await?;
+    Ok(answer.message)
+}
+
+/// A refusal is an answer too: the person is told, and nothing is tried again.
+async fn decide(deps: &Deps, event: &StoredEvent, id: &ApprovalId, decision: Decision) -> Result<String, CallError> {
+    if !id.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        return Ok("That is no id of an approval.".to_owned());
+    }
+    let request = DecideRequest { decision, reason: None, version: None, actor: Some(actor(event)) };
+    let path = format!("/api/approvals/{id}/decide");
+    match calls::post::<_, Approval>(deps.calls.as_ref(), ServiceName::PersonalAssistant, &path, &request).await {
+        Ok(approval) => Ok(format!("{id} is {}.", approval.state.as_str())),
+        Err(CallError::Refused(problem)) if !problem.code.retryable() => Ok(problem.detail),
+        Err(error) => Err(error),
+    }
+}
+
+async fn budget(deps: &Deps) -> Result<String, CallError> {
+    let answer: BudgetAnswer = calls::get(deps.calls.as_ref(), ServiceName::PersonalAssistant, "/api/budget").await?;
+    let line = |scope: &contracts::budget::BudgetScope| {
+        format!("{} ({}): {} spent, {} held, {} of {} left", scope.scope, scope.label, scope.spent, scope.held, scope.remaining, scope.limit)
+    };
+    Ok(answer.scopes.iter().map(line).collect::<Vec<_>>().join("\n"))
+}

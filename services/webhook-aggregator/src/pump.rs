@@ -1,0 +1,114 @@
+//! Moves what is due: events by their stage, messages by the outbox. Called after each accept and by the runtime's
+//! timer (a loop natively, an alarm in a Durable Object); any number of pumps may run at once, the inbox hands each
+//! event to one of them.
+
+use crate::{Deps, ask, dispatch, press, send};
+use axum::Json;
+use axum::extract::{Path, State};
+use contracts::{EventId, Shard};
+use futures_util::future::join_all;
+use platform::edge::{ApiError, ApiResult};
+use platform::inbox::{Command, Reply, Step, StoredEvent};
+use platform::ports::PortResult;
+
+/// Events moved side by side.
+const BATCH: u32 = 32;
+/// A step that has not ended after this long is taken again.
+const STEP_LEASE_MS: i64 = 60_000;
+/// No event takes more steps in one go; a guard, since every path ends long before.
+const STEPS_MAX: usize = 16;
+
+/// Moves everything that is due in one inbox as far as it goes.
+pub async fn pump(deps: &Deps, shard: &Shard) -> PortResult<()> {
+    loop {
+        let claim = Command::Claim { limit: BATCH, lease_ms: STEP_LEASE_MS };
+        let events: Vec<StoredEvent> = ask!(deps, shard, claim, Reply::Events(events) => events)?;
+        let sent = send::flush(deps, shard).await?;
+        if events.is_empty() && sent == 0 {
+            return Ok(());
+        }
+        join_all(events.into_iter().map(|event| drive(deps, event))).await;
+    }
+}
+
+/// When the inbox wants attention next, milliseconds since the epoch.
+pub async fn next_due(deps: &Deps, shard: &Shard) -> PortResult<Option<i64>> {
+    ask!(deps, shard, Command::NextDue, Reply::Due(due) => due)
+}
+
+/// After a restart: what the process before had under way is free again.
+pub async fn recover(deps: &Deps) -> PortResult<()> {
+    for shard in deps.config.shards() {
+        deps.inbox.send(&shard, Command::Recover).await?;
+    }
+    Ok(())
+}
+
+/// Starts an event in the background; the runtime's timer looks after it in any case.
+pub(crate) fn soon(deps: &Deps, event: EventId) {
+    let deps = deps.clone();
+    let work = {
+        let deps = deps.clone();
+        async move {
+            if let Err(error) = now(&deps, &event).await {
+                tracing::warn!("event.id" = %event, error = %error, "an event could not be started at once");
+            }
+        }
+    };
+    deps.background.spawn(Box::pin(work));
+}
+
+/// Takes one event as far as it goes, then whatever that set free in its inbox.
+pub(crate) async fn now(deps: &Deps, event: &EventId) -> PortResult<()> {
+    let Some(shard) = deps.shard_of(event) else { return Ok(()) };
+    let claim = Command::ClaimOne { event: event.clone(), lease_ms: STEP_LEASE_MS };
+    let events: Vec<StoredEvent> = ask!(deps, &shard, claim, Reply::Events(events) => events)?;
+    for event in events {
+        drive(deps, event).await;
+    }
+    pump(deps, &shard).await
+}
+
+/// Step after step until the event waits or ends. A failure of the inbox itself leaves the event to its lease.
+async fn drive(deps: &Deps, mut event: StoredEvent) {
+    for _ in 0..STEPS_MAX {
+        match step(deps, &event).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => {
+                tracing::error!("event.id" = %event.id, error = %error, "a step could not be written down");
+                return;
+            }
+        }
+        let claim = Command::ClaimOne { event: event.id.clone(), lease_ms: STEP_LEASE_MS };
+        let again = ask!(deps, &event.shard, claim, Reply::Events(events) => events);
+        match again.map(|events: Vec<StoredEvent>| events.into_iter().next()) {
+            Ok(Some(next)) => event = next,
+            _ => return,
+        }
+    }
+}
+
+/// One step; true when the event has moved on and may take the next at once.
+async fn step(deps: &Deps, event: &StoredEvent) -> PortResult<bool> {
+    let step = if event.control { press::advance(deps, event).await } else { dispatch::advance(deps, event).await };
+    let goes_on = matches!(&step, Step::To { stage, due_ms, .. } if !stage.is_final() && *due_ms <= deps.clock.now_ms());
+    let hands_out = matches!(&step, Step::To { patch, .. } if patch.task.is_some());
+    let advance = Command::Advance { event: event.id.clone(), version: event.version, step: Box::new(step) };
+    let moved = ask!(deps, &event.shard, advance, Reply::Advanced(moved) => moved)?;
+    if hands_out {
+        deps.signal.notify("tasks");
+    }
+    deps.notify_conversation(event.conversation.as_str());
+    deps.signal.notify(&format!("event:{}", event.id));
+    Ok(moved && goes_on)
+}
+
+/// `POST /internal/events/{id}/wake`: something this event waits for has changed.
+pub(crate) async fn wake(State(deps): State<Deps>, Path(id): Path<String>) -> ApiResult<Json<serde_json::Value>> {
+    let event = EventId::new(id);
+    let shard = deps.shard_of(&event).ok_or_else(|| ApiError::not_found("event of this id"))?;
+    deps.inbox.send(&shard, Command::Wake { event: event.clone() }).await?;
+    soon(&deps, event);
+    Ok(Json(serde_json::json!({})))
+}

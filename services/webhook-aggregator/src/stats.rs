@@ -1,0 +1,80 @@
+//! Figures for the dashboard, over all inboxes.
+
+use crate::{Deps, ask};
+use axum::Json;
+use axum::extract::State;
+use contracts::GatewayId;
+use contracts::monitoring::InboxStats;
+use contracts::task::{GatewayList, GatewayRow};
+use futures_util::future::join_all;
+use platform::edge::{ApiResult, Query};
+use platform::inbox::{Command, Reply, ShardStats};
+use platform::ports::PortResult;
+use platform::time::rfc3339;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+const WEEK_MS: i64 = 7 * 24 * 3_600_000;
+
+#[derive(Deserialize)]
+pub(crate) struct Since {
+    /// Milliseconds since the epoch.
+    #[serde(default)]
+    since: i64,
+}
+
+/// `GET /internal/inbox-stats?since=`.
+pub(crate) async fn inbox_stats(State(deps): State<Deps>, Query(query): Query<Since>) -> ApiResult<Json<InboxStats>> {
+    let latency_since_ms = deps.clock.now_ms() - WEEK_MS;
+    let asked = join_all(deps.config.endpoints.iter().map(|endpoint| async {
+        let stats = Command::Stats { since_ms: query.since, latency_since_ms };
+        let stats = ask!(deps, &endpoint.shard(), stats, Reply::Stats(stats) => stats)?;
+        PortResult::Ok((endpoint.channel.clone(), stats))
+    }))
+    .await;
+    Ok(Json(merge(asked.into_iter().collect::<PortResult<Vec<_>>>()?)))
+}
+
+fn merge(shards: Vec<(String, ShardStats)>) -> InboxStats {
+    let mut all = InboxStats::default();
+    let mut latencies = Vec::new();
+    for (channel, stats) in shards {
+        all.requests += stats.requests;
+        all.open += stats.open;
+        all.dead += stats.dead;
+        all.oldest_open_ms = all.oldest_open_ms.max(stats.oldest_open_ms);
+        *all.by_channel.entry(channel).or_default() += stats.requests;
+        for (state, n) in stats.by_state {
+            *all.by_state.entry(state).or_default() += n;
+        }
+        latencies.extend(stats.latencies_ms);
+    }
+    latencies.sort_unstable();
+    // Nearest rank: the smallest value that at least p of all do not exceed.
+    let percentile = |p: f64| latencies.get(((p * latencies.len() as f64).ceil() as usize).saturating_sub(1)).map(|ms| *ms as f64);
+    all.answered = latencies.len() as u64;
+    all.avg_latency_ms = (!latencies.is_empty()).then(|| latencies.iter().sum::<i64>() as f64 / latencies.len() as f64);
+    all.p50_latency_ms = percentile(0.5);
+    all.p90_latency_ms = percentile(0.9);
+    all.p99_latency_ms = percentile(0.99);
+    all
+}
+
+/// `GET /internal/gateways`: a gateway asks every inbox, so it is as fresh as its freshest request.
+pub(crate) async fn gateways(State(deps): State<Deps>) -> ApiResult<Json<GatewayList>> {
+    let now = deps.clock.now_ms();
+    let mut found: BTreeMap<String, GatewayRow> = BTreeMap::new();
+    for shard in deps.config.shards() {
+        let rows = ask!(deps, &shard, Command::Gateways, Reply::Gateways(rows) => rows)?;
+        for (id, agents, seen_ms, running) in rows {
+            let row = GatewayRow { gateway_id: GatewayId::new(id.clone()), agents, last_seen: rfc3339(seen_ms), age_ms: now - seen_ms, running: 0 };
+            let kept = found.entry(id).or_insert_with(|| row.clone());
+            let running = kept.running + running;
+            if row.age_ms < kept.age_ms {
+                *kept = row;
+            }
+            kept.running = running;
+        }
+    }
+    Ok(Json(GatewayList { gateways: found.into_values().collect() }))
+}

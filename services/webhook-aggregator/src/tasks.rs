@@ -1,0 +1,152 @@
+//! Gateways: they take tasks by lease, hold them on, and bring results back.
+
+use crate::dispatch::{outcome_step, task_of};
+use crate::{Deps, ask, pump};
+use axum::Json;
+use axum::extract::{Path, State};
+use contracts::approval::Outcome;
+use contracts::halt::{HaltCheck, HaltCheckAnswer};
+use contracts::routing::{OutcomeReport, PoolOutcome};
+use contracts::task::{LEASE_MS, LeaseRequest, LeasedTask, RenewAnswer, RenewRequest, ResultAnswer, ResultRequest};
+use contracts::{AgentId, ErrorCode, Problem, ServiceName, TaskId};
+use platform::edge::{ApiError, ApiResult, JsonBody};
+use platform::inbox::{Command, Finish, Reply, StoredEvent, TaskRow};
+use platform::ports::{begin_wait, calls};
+use serde_json::{Value, json};
+
+const WAIT_S_MAX: u32 = 25;
+const CAPACITY_MAX: u32 = 64;
+const AGENTS_MAX: usize = 1000;
+const TEXT_CHARS_MAX: usize = 200_000;
+/// A result that meets an event which moves at the same moment is tried again this often.
+const RACES_MAX: usize = 8;
+
+/// `POST /api/tasks/lease`: up to `capacity` tasks, or none by the end of the wait.
+pub(crate) async fn lease(State(deps): State<Deps>, JsonBody(request): JsonBody<LeaseRequest>) -> ApiResult<Json<Vec<LeasedTask>>> {
+    if request.gateway_id.as_str().is_empty() || request.gateway_id.as_str().len() > 128 {
+        return Err(Problem::field("gatewayId", "The field `gatewayId` must have 1 to 128 characters.", "Send the gateway's own name.").into());
+    }
+    if request.agents.len() > AGENTS_MAX || !(1..=CAPACITY_MAX).contains(&request.capacity) {
+        let detail = format!("`capacity` must be from 1 to {CAPACITY_MAX}, `agents` at most {AGENTS_MAX}.");
+        return Err(Problem::field("capacity", detail, "Ask for less at a time.").into());
+    }
+    let deadline = deps.clock.now_ms() + i64::from(request.wait.unwrap_or(0).min(WAIT_S_MAX)) * 1000;
+    loop {
+        let waiting = begin_wait(deps.signal.as_ref(), "tasks", deadline).await;
+        let leased = take(&deps, &request).await?;
+        if !leased.is_empty() || deps.clock.now_ms() >= deadline {
+            return Ok(Json(leased));
+        }
+        waiting.await;
+    }
+}
+
+async fn take(deps: &Deps, request: &LeaseRequest) -> ApiResult<Vec<LeasedTask>> {
+    let mut leased: Vec<LeasedTask> = Vec::new();
+    for shard in deps.config.shards() {
+        let capacity = request.capacity.saturating_sub(u32::try_from(leased.len()).unwrap_or(u32::MAX));
+        let command = Command::Lease { gateway: request.gateway_id.clone(), agents: request.agents.clone(), capacity, lease_ms: LEASE_MS };
+        leased.extend(ask!(deps, &shard, command, Reply::Leased(tasks) => tasks)?);
+    }
+    for task in &leased {
+        tracing::info!(task = %task.task_id, agent = %task.agent, epoch = task.epoch, gateway = %request.gateway_id, "leased");
+        report(deps, task.agent.clone(), PoolOutcome::Started, None);
+    }
+    Ok(leased)
+}
+
+/// `POST /api/tasks/{taskId}/renew`: holds the lease on, and says whether to stop.
+pub(crate) async fn renew(State(deps): State<Deps>, Path(id): Path<String>, JsonBody(request): JsonBody<RenewRequest>) -> ApiResult<Json<RenewAnswer>> {
+    let task = TaskId::new(id);
+    let shard = deps.shard_of(&task.event_id()).ok_or_else(|| ApiError::not_found("task of this id"))?;
+    let progress = request.progress.map(|text| text.chars().take(500).collect());
+    let command = Command::Renew { task: task.clone(), epoch: request.epoch, progress, lease_ms: LEASE_MS };
+    let row = ask!(deps, &shard, command, Reply::Task(row) => row)?;
+    if row.is_none() {
+        return Err(ApiError::new(ErrorCode::StaleEpoch, "This lease has ended or passed on."));
+    }
+    let check = HaltCheck { tasks: vec![task.clone()] };
+    // Not knowing whether it is halted is no reason to stop it, nor to let it hold its lease for ever: the renewal
+    // itself is recorded, the caller sees the failure and asks again.
+    let answer: HaltCheckAnswer = calls::post(deps.calls.as_ref(), ServiceName::PersonalAssistant, "/internal/halts/check", &check).await?;
+    let cancel = answer.all || answer.halted.contains(&task);
+    if !cancel {
+        // The hold on the budget lives as long as the run.
+        let renewed = calls::post::<_, Value>(deps.calls.as_ref(), ServiceName::PersonalAssistant, "/internal/renewed", &json!({ "taskId": task })).await;
+        if let Err(error) = renewed {
+            tracing::warn!(task = %task, error = %error, "the hold could not be extended");
+        }
+    }
+    Ok(Json(RenewAnswer { cancel, lease_ms: LEASE_MS }))
+}
+
+/// `POST /api/tasks/{taskId}/result`: recorded once; the same again is answered the same.
+pub(crate) async fn result(State(deps): State<Deps>, Path(id): Path<String>, JsonBody(mut request): JsonBody<ResultRequest>) -> ApiResult<Json<ResultAnswer>> {
+    let task = TaskId::new(id);
+    request.text = request.text.chars().take(TEXT_CHARS_MAX).collect();
+    let missing = || ApiError::not_found("task of this id");
+    let shard = deps.shard_of(&task.event_id()).ok_or_else(missing)?;
+    for _ in 0..RACES_MAX {
+        let row = task_of(&deps, &shard, &task).await?.ok_or_else(missing)?;
+        let (event, ..) = deps.event(&row.event_id).await?.ok_or_else(missing)?;
+        let step = outcome_step(&deps, &event, &row, &request);
+        let finish = Command::Finish {
+            task: task.clone(),
+            epoch: request.epoch,
+            outcome: request.outcome,
+            text: request.text.clone(),
+            event_version: event.version,
+            step: Box::new(step),
+        };
+        match ask!(deps, &shard, finish, Reply::Finished(finish) => finish)? {
+            Finish::First => {
+                recorded(&deps, &event, &row, &request);
+                return Ok(Json(ResultAnswer { task_id: task, accepted: true }));
+            }
+            Finish::Again => return Ok(Json(ResultAnswer { task_id: task, accepted: true })),
+            Finish::Stale => return Err(ApiError::new(ErrorCode::StaleEpoch, "This lease has ended or passed on; the result was not taken.")),
+            Finish::EventMoved => {}
+        }
+    }
+    Err(ApiError::new(ErrorCode::Unavailable, "The event is moving at the moment; nothing was recorded."))
+}
+
+/// After the commit: the conversation goes on, the router learns, a halt is confirmed.
+fn recorded(deps: &Deps, event: &StoredEvent, task: &TaskRow, request: &ResultRequest) {
+    tracing::info!(task = %task.id, outcome = request.outcome.as_str(), "result recorded");
+    deps.notify_conversation(event.conversation.as_str());
+    pump::soon(deps, event.id.clone());
+    let outcome = match request.outcome {
+        Outcome::Success => PoolOutcome::Succeeded,
+        Outcome::Cancelled => PoolOutcome::Cancelled,
+        Outcome::Failed | Outcome::Timeout | Outcome::Unavailable => PoolOutcome::Failed,
+    };
+    let latency = task.leased_ms.map(|at| (deps.clock.now_ms() - at) as f64);
+    report(deps, task.agent.clone(), outcome, latency);
+    if request.outcome == Outcome::Cancelled {
+        let (deps, body) = (deps.clone(), json!({ "taskId": task.id }));
+        let work = {
+            let spawner = deps.background.clone();
+            (spawner, async move {
+                let told = calls::post::<_, Value>(deps.calls.as_ref(), ServiceName::PersonalAssistant, "/internal/stopped", &body).await;
+                if let Err(error) = told {
+                    tracing::warn!(error = %error, "the halt could not be confirmed");
+                }
+            })
+        };
+        work.0.spawn(Box::pin(work.1));
+    }
+}
+
+/// Tells the router's pool, in the background: a lost report makes its picture older, not wrong.
+pub(crate) fn report(deps: &Deps, agent: AgentId, outcome: PoolOutcome, latency_ms: Option<f64>) {
+    let deps = deps.clone();
+    let spawner = deps.background.clone();
+    spawner.spawn(Box::pin(async move {
+        let report = OutcomeReport { agent, outcome, latency_ms };
+        let told = calls::post::<_, Value>(deps.calls.as_ref(), ServiceName::AgencyRouter, "/internal/outcomes", &report).await;
+        if let Err(error) = told {
+            tracing::warn!(error = %error, "the router could not be told of an outcome");
+        }
+    }));
+}
