@@ -1,2 +1,65 @@
-//! Under construction.
-fn main() {}
+//! `quintet`: the control plane between your chat channels and your AI agents, on one machine.
+
+mod cli;
+mod client;
+mod commands;
+mod config_file;
+mod data_dir;
+mod exit;
+mod graph_folder;
+mod local_platform;
+mod offline;
+mod ports;
+mod programs;
+mod server;
+mod services;
+mod supervise;
+mod terminal;
+mod up;
+
+use clap::Parser;
+use cli::Cli;
+
+fn main() {
+    let mut args = std::env::args();
+    let _ = args.next();
+    // The gateway starts agents through this very program: see supervise.rs.
+    if args.next().as_deref() == Some("__supervise") {
+        std::process::exit(supervise::main(args.collect()));
+    }
+    let cli = Cli::parse();
+    start_log();
+    std::process::exit(run(cli));
+}
+
+fn run(cli: Cli) -> i32 {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(8).enable_all().build();
+    let done = match runtime {
+        Ok(runtime) => {
+            let done = runtime.block_on(commands::run(cli));
+            runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+            done
+        }
+        Err(error) => Err(error.into()),
+    };
+    match done {
+        Ok(()) => 0,
+        Err(error) => {
+            terminal::remark(&format!("quintet: {error:#}"));
+            exit::code(&error)
+        }
+    }
+}
+
+/// Structured lines to stderr; `QUINTET_LOG=debug` shows more.
+fn start_log() {
+    use std::io::IsTerminal;
+    let filter = data_dir::variable("QUINTET_LOG").unwrap_or_else(|| "warn".to_owned());
+    let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        builder.compact().init();
+    } else {
+        builder.json().init();
+    }
+}

@@ -11,7 +11,7 @@ use contracts::task::{LEASE_MS, RENEW_EVERY_MS, RenewAnswer, RenewRequest};
 use contracts::{ServiceName, TaskId};
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
-use platform::ports::{CallError, calls};
+use platform::ports::{CallError, begin_wait, calls};
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 
@@ -84,32 +84,18 @@ impl<'a> Guard<'a> {
     }
     /// Renews in time until the answer says stop, or none comes for too long.
     async fn keep(&self) -> StopReason {
-        let mut wait = self.deps.signal.wait(HALTS, self.times().renew_ms);
+        let (signal, clock) = (&*self.deps.signal, &self.deps.clock);
+        let mut wait = begin_wait(signal, HALTS, self.times().renew_ms).await;
         loop {
-            (&mut wait).await;
-            // Waiting goes on while the renewal is under way, so that a halt in that moment is not missed.
-            wait = self.deps.signal.wait(HALTS, self.deps.clock.now_ms() + RENEW_EVERY_MS);
-            let mut woken = false;
-            {
-                let mut renewal = pin!(self.renew());
-                let first = select(&mut renewal, &mut wait).map(|first| match first {
-                    Either::Left((verdict, _)) => Some(verdict),
-                    Either::Right(((), _)) => None,
-                });
-                let verdict = match first.await {
-                    Some(verdict) => verdict,
-                    None => {
-                        woken = true;
-                        renewal.await
-                    }
-                };
-                if let Some(why) = verdict {
-                    return why;
-                }
+            wait.await;
+            // Begun before the renewal: a halt while that is under way is not missed, but renews once more.
+            wait = begin_wait(signal, HALTS, clock.now_ms() + RENEW_EVERY_MS).await;
+            if let Some(why) = self.renew().await {
+                return why;
             }
-            if woken || self.times().failures > 0 {
-                let at = if woken { self.deps.clock.now_ms() } else { self.times().renew_ms };
-                wait = self.deps.signal.wait(HALTS, at);
+            if self.times().failures > 0 {
+                let sooner = clock.sleep_until(self.times().renew_ms);
+                wait = select(wait, sooner).map(|_| ()).boxed();
             }
         }
     }

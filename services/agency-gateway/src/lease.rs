@@ -46,7 +46,11 @@ pub(crate) async fn serve(deps: &Deps, stop: impl Future<Output = ()> + Send) {
                 deps.board.heard(deps.clock.now_ms(), None);
                 in_hand.extend(tasks.into_iter().map(|task| run::leased(deps.clone(), task).boxed()));
                 // The new runs enter the board before free room is counted again.
-                poll_fn(|cx| Poll::Ready(advance(&mut in_hand, cx))).await;
+                poll_fn(|cx| {
+                    advance(&mut in_hand, cx);
+                    Poll::Ready(())
+                })
+                .await;
             }
             Turn::Answer(Err(error)) => {
                 failures += 1;

@@ -56,13 +56,17 @@ pub(crate) async fn claim(deps: &Deps, approval: &ApprovalId, digest: &str) -> R
     calls::post(&*deps.calls, ServiceName::PersonalAssistant, &path, &ClaimRequest { digest: digest.to_owned() }).await
 }
 
-/// Claims, again when the assistant does not answer, until `until_ms`. After an answer that was lost the claim may
-/// stand; then the next one is refused, and nothing runs.
+/// Claims, again when the assistant does not answer, until `until_ms`. After an answer that was lost the claim may stand
+/// without anybody holding its token: then the next one meets a conflict, and nothing runs on a guess. The lapsing
+/// lease and claim bring the task back.
 async fn claim_within(deps: &Deps, approval: &ApprovalId, digest: &str, until_ms: i64) -> Result<ClaimAnswer, CallError> {
     let tries = async {
         let mut failures = 0;
         loop {
             match claim(deps, approval, digest).await {
+                Err(CallError::Refused(problem)) if failures > 0 && problem.code == ErrorCode::Conflict => {
+                    return Err(PortError::unknown(PortErrorKind::Conflict, "the approval was claimed, perhaps by an answer that was lost").into());
+                }
                 Err(error) if report::may_pass(&error) => {
                     failures += 1;
                     deps.clock.sleep_until(deps.clock.now_ms() + backoff::wait_ms(&*deps.clock, failures, CLAIM_WAIT_MS_MAX)).await;

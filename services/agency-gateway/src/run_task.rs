@@ -84,6 +84,10 @@ async fn bound(deps: &Deps, request: &RunTaskRequest) -> ApiResult<()> {
 fn refusal(error: CallError) -> ApiError {
     match error {
         CallError::Refused(problem) if matches!(problem.code, ErrorCode::Halted | ErrorCode::BudgetExhausted) || problem.status >= 500 => ApiError(problem),
+        CallError::Refused(problem) if matches!(problem.code, ErrorCode::Forbidden | ErrorCode::Unauthenticated) => {
+            tracing::error!(detail = problem.detail, "personal-assistant does not know this gateway's token, or lets it read no approvals");
+            ApiError::new(ErrorCode::Upstream, "personal-assistant does not let this gateway read or claim the approval.")
+        }
         CallError::Refused(problem) if problem.code == ErrorCode::NotFound => ApiError::new(ErrorCode::NotApproved, "There is no such approval."),
         CallError::Refused(problem) => ApiError::new(ErrorCode::NotApproved, problem.detail),
         other => other.into(),

@@ -137,8 +137,8 @@ fn plan(classes: usize, lines: usize, seed: u64) -> Plan {
         classes,
         epochs: if few { 30 } else { 20 },
         runs: if lines < TINY_SET { 3 } else { 1 },
-        // Twice the buckets is worth 0.3 points where thousands of lines crowd few classes, and nothing elsewhere.
-        bits: if lines > 4000 && classes <= 40 { 15 } else { 14 },
+        // Twice the buckets is worth 0.6 points where many lines crowd few classes; with many classes the size counts more.
+        bits: if lines > 1000 && classes <= 40 { 15 } else { 14 },
         seed,
     }
 }

@@ -98,10 +98,12 @@ fn gateway_verdict(list: &GatewayList) -> Verdict {
         return Verdict::Failed("no gateway has asked for work yet".to_owned());
     };
     let said = format!("last asked for work {} s ago", age_ms / 1000);
-    match age_ms {
-        ..=GATEWAY_FRESH_MS => Verdict::Good,
-        ..=GATEWAY_STALE_MS => Verdict::Unwell(said),
-        _ => Verdict::Failed(said),
+    if age_ms <= GATEWAY_FRESH_MS {
+        Verdict::Good
+    } else if age_ms <= GATEWAY_STALE_MS {
+        Verdict::Unwell(said)
+    } else {
+        Verdict::Failed(said)
     }
 }
 

@@ -132,7 +132,7 @@ fn insert_claim() -> String {
 fn take_over() -> String {
     format!(
         "UPDATE approvals AS a SET state = 'claimed', lease_until = ?6
-         WHERE {} AND NOT {HALTED} AND EXISTS (SELECT 1 FROM claim c WHERE c.task = ?1 AND c.token_hash = ?2) RETURNING a.id",
+         WHERE {} AND NOT {HALTED} AND EXISTS (SELECT 1 FROM claim c WHERE c.task = ?1 AND c.token_hash = ?2) RETURNING id",
         claimable("?4", "?5")
     )
 }

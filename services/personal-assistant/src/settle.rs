@@ -19,6 +19,8 @@ const USAGE_BYTES_MAX: usize = 16 << 10;
 #[derive(Deserialize)]
 struct ClaimRow {
     seq: i64,
+    /// 0 when another claim of the task followed: the hold is that one's.
+    is_last: i64,
 }
 
 /// What is still held for the task; no row: nothing ever was.
@@ -42,12 +44,18 @@ pub async fn settle(State(deps): State<Deps>, Extension(who): Extension<Principa
     if who != Principal::Scope(Scope::Gateway) {
         return Err(ApiError::new(ErrorCode::Forbidden, "Settling needs the scope gateway."));
     }
-    let find = sql!("SELECT seq FROM claim WHERE token_hash = ?1 AND task = ?2", digest_hex(request.claim_token.as_bytes()), &task);
+    let find = sql!(
+        "SELECT seq, seq = (SELECT MAX(c.seq) FROM claim c WHERE c.task = ?2) AS is_last FROM claim WHERE token_hash = ?1 AND task = ?2",
+        digest_hex(request.claim_token.as_bytes()),
+        &task
+    );
     let claim: ClaimRow = deps.sql.one(find).await?.ok_or_else(|| ApiError::new(ErrorCode::Forbidden, "The claimToken is not one of this task."))?;
     let approval: ApprovalRow = deps.sql.one(store::approval_by_task(&task)).await?.ok_or_else(|| store::unreadable("approval"))?;
     let hold: Option<HoldRow> = deps.sql.one(sql!("SELECT MAX(amt_u) AS amt_u, MIN(exp) AS exp FROM hold WHERE task = ?1 HAVING COUNT(*) > 0", &task)).await?;
     let now_ms = deps.clock.now_ms();
-    let cost = cost(&request, &approval, hold.as_ref(), now_ms);
+    let is_held = claim.is_last != 0 && hold.as_ref().is_some_and(|hold| hold.exp > now_ms);
+    let amount = hold.map_or(approval.amount(), |hold| Micros(hold.amt_u));
+    let cost = cost(&request, approval.declared_free != 0, amount, is_held);
     let posting = Posting {
         task: &task,
         seq: claim.seq,
@@ -87,12 +95,10 @@ struct Cost {
     overrun: Micros,
 }
 
-/// A run that did not say what it cost is posted at what was held for it, unless it certainly cost nothing: it could
-/// not be started, or its runner's price is declared to be 0 and it did not succeed at something dearer. Whatever is
-/// posted beyond a live hold is overrun.
-fn cost(request: &SettleRequest, approval: &ApprovalRow, hold: Option<&HoldRow>, now_ms: i64) -> Cost {
-    let amount = hold.map_or(approval.amount(), |hold| Micros(hold.amt_u));
-    let free = approval.declared_free != 0;
+/// A run that did not say what it cost is posted at what was held for it (`amount`), unless it certainly cost nothing:
+/// it could not be started, or its runner's price is declared to be 0 and it did not succeed at something dearer.
+/// Whatever is posted beyond a live hold of its own is overrun.
+fn cost(request: &SettleRequest, free: bool, amount: Micros, is_held: bool) -> Cost {
     let (posted, unpriced) = match (request.actual_cost, request.outcome) {
         (Some(actual), _) => (actual, false),
         (None, Outcome::Unavailable) => (Micros::ZERO, false),
@@ -100,6 +106,34 @@ fn cost(request: &SettleRequest, approval: &ApprovalRow, hold: Option<&HoldRow>,
         (None, Outcome::Failed | Outcome::Cancelled | Outcome::Timeout) if free => (Micros::ZERO, false),
         (None, Outcome::Failed | Outcome::Cancelled | Outcome::Timeout) => (amount, true),
     };
-    let covered = if hold.is_some_and(|hold| hold.exp > now_ms) { amount } else { Micros::ZERO };
+    let covered = if is_held { amount } else { Micros::ZERO };
     Cost { posted, unpriced, overrun: posted.minus(covered) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settled(actual: Option<i64>, outcome: Outcome, free: bool, amount: i64, is_held: bool) -> (i64, bool, i64) {
+        let request = SettleRequest { claim_token: String::new(), actual_cost: actual.map(Micros), usage: None, outcome };
+        let cost = cost(&request, free, Micros(amount), is_held);
+        (cost.posted.0, cost.unpriced, cost.overrun.0)
+    }
+
+    #[test]
+    fn what_a_run_says_it_cost_is_what_is_posted() {
+        assert_eq!(settled(Some(3), Outcome::Failed, false, 5, true), (3, false, 0));
+        assert_eq!(settled(Some(7), Outcome::Success, true, 5, true), (7, false, 2));
+        assert_eq!(settled(Some(3), Outcome::Unavailable, false, 5, false), (3, false, 3));
+    }
+
+    #[test]
+    fn silence_costs_what_was_held_unless_it_certainly_cost_nothing() {
+        assert_eq!(settled(None, Outcome::Success, true, 5, true), (5, true, 0));
+        assert_eq!(settled(None, Outcome::Success, true, 0, true), (0, false, 0));
+        assert_eq!(settled(None, Outcome::Success, false, 0, true), (0, true, 0));
+        assert_eq!(settled(None, Outcome::Timeout, true, 5, true), (0, false, 0));
+        assert_eq!(settled(None, Outcome::Timeout, false, 5, false), (5, true, 5));
+        assert_eq!(settled(None, Outcome::Unavailable, false, 5, true), (0, false, 0));
+    }
 }

@@ -98,3 +98,11 @@ pub async fn warm(deps: &Deps) -> Result<(), LoadError> {
     }
     Ok(())
 }
+
+/// Whether a graph is published at all.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn has_graph(deps: &Deps) -> platform::ports::PortResult<bool> {
+    Ok(store::current(&*deps.sql).await?.is_some())
+}

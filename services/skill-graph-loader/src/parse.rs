@@ -14,6 +14,7 @@ use contracts::graph::{Agent, Channel, Finding, Graph, Link, Severity, Skill, Sk
 use document::Document;
 use kind::PathVerdict;
 use links::{Names, Resolution};
+use markdown::RawLink;
 use std::collections::{BTreeSet, HashMap};
 
 /// A folder, read: the graph (without a version) and what its author should know.
@@ -124,29 +125,46 @@ fn resolve_links(documents: &[Document], names: &Names, findings: &mut Vec<Findi
     let mut edges = BTreeSet::new();
     for (from, document) in documents.iter().enumerate() {
         let in_keys = document.front.raw_lines().filter(|(_, line)| !line.trim_start().starts_with('#'));
-        let in_keys = in_keys.flat_map(|(number, line)| markdown::wiki_links_of_line(line).into_iter().map(move |target| (target, number, true)));
-        let in_body = document.outline.links.iter().map(|link| (link.target.clone(), link.line, link.wiki));
+        let in_keys = in_keys.flat_map(|(number, line)| markdown::wiki_links_of_line(line).into_iter().map(move |target| RawLink { target, line: number, wiki: true }));
         // `relatedAgents: [[x]]` is looked after as an agent, not as a link.
-        let in_keys: Vec<_> = in_keys.filter(|(target, ..)| names.agent(documents, from, target).is_none()).collect();
-        for (target, line, wiki) in in_keys.into_iter().chain(in_body) {
-            let resolution = if wiki { names.wiki(from, &target) } else { names.markdown(from, &target) };
-            match resolution {
-                Resolution::To(to) if to != from => drop(edges.insert((from, to))),
-                Resolution::To(_) | Resolution::NotOurs => {}
-                Resolution::Broken => {
-                    let message = format!("nothing is called `{target}`");
-                    findings.push(finding(Severity::Warning, "broken_link", &document.path, line, message, "Correct the link, or add a file, title or alias of that name."));
-                }
-                Resolution::Ambiguous(to, all) => {
-                    edges.insert((from, to));
-                    let paths: Vec<&str> = all.iter().filter_map(|at| documents.get(*at)).map(|other| other.path.as_str()).take(5).collect();
-                    let message = format!("`{target}` may mean {}", paths.join(" or "));
-                    findings.push(finding(Severity::Warning, "ambiguous_link", &document.path, line, message, "Write the folder too, as in `[[folder/name]]`."));
-                }
+        let in_keys: Vec<_> = in_keys.filter(|link| names.agent(documents, from, &link.target).is_none()).collect();
+        let mut told = 0;
+        for link in in_keys.iter().chain(&document.outline.links) {
+            let resolution = if link.wiki { names.wiki(from, &link.target) } else { names.markdown(from, &link.target) };
+            if let Resolution::To(to) | Resolution::Ambiguous(to, _) = &resolution
+                && *to != from
+            {
+                edges.insert((from, *to));
             }
+            let Some(found) = link_finding(documents, document, link, &resolution) else { continue };
+            told += 1;
+            if told <= check::FINDINGS_A_FILE_MAX {
+                findings.push(found);
+            }
+        }
+        if told > check::FINDINGS_A_FILE_MAX {
+            let message = format!("{} more links lead nowhere or to several files", told - check::FINDINGS_A_FILE_MAX);
+            findings.push(finding(Severity::Warning, "more_links", &document.path, 0, message, "Correct the first ones and check again."));
         }
     }
     edges
+}
+
+fn link_finding(documents: &[Document], document: &Document, link: &RawLink, resolution: &Resolution) -> Option<Finding> {
+    let target: String = link.target.chars().take(200).collect();
+    match resolution {
+        Resolution::To(_) | Resolution::NotOurs => None,
+        Resolution::Broken => {
+            let message = format!("nothing is called `{target}`");
+            let fix = "Correct the link, or add a file, title or alias of that name.";
+            Some(finding(Severity::Warning, "broken_link", &document.path, link.line, message, fix))
+        }
+        Resolution::Ambiguous(_, all) => {
+            let paths: Vec<&str> = all.iter().filter_map(|at| documents.get(*at)).map(|other| other.path.as_str()).take(5).collect();
+            let message = format!("`{target}` may mean {}", paths.join(" or "));
+            Some(finding(Severity::Warning, "ambiguous_link", &document.path, link.line, message, "Write the folder too, as in `[[folder/name]]`."))
+        }
+    }
 }
 
 /// For each file the agents that its `relatedAgents` name, in order, without itself.

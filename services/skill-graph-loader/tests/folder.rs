@@ -149,3 +149,17 @@ fn noise_never_panics() {
         assert_eq!(ids.len(), parsed.graph.skills.len(), "round {round}");
     }
 }
+
+/// Text made to be slow: each of these is read once, not once for each of its characters.
+#[test]
+fn hostile_text_takes_no_longer_than_other_text() {
+    let pieces = ["[", "[[a", "“", "NOT for x. ", "%%", "`", "- ", "> ", "#", "| a ", "word ", "[a](b) ", "[[x]] ", "*a_ ", "<", "&a *a "];
+    for piece in pieces {
+        let body = piece.repeat(60_000 / piece.len());
+        let text = format!("---\nagentId: a\ndescription: \"{}\"\n---\n# {body}\n\n## Examples\n\n- {body}\n\n{body}\n", "NOT for it. ".repeat(2000));
+        let parsed = folder(&[("agents/a.md", &text), ("b.md", &body)]);
+        assert_eq!(parsed.graph.skills.len(), 2, "{piece}");
+        assert!(parsed.findings.len() < 300, "{piece}: {}", parsed.findings.len());
+        skill_graph_loader::Searcher::build(std::sync::Arc::new(parsed.graph)).search("word a", 10);
+    }
+}

@@ -1,4 +1,5 @@
 //! Search time over 10,000 files of 4 KB, in an optimised build:
+//! `cargo test --release -p skill-graph-loader --test speed -- --ignored --nocapture`.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "a test that cannot go on must stop")]
 

@@ -12,7 +12,7 @@ pub(crate) use run::task_of;
 use crate::{Deps, retry};
 use contracts::event::{Speaker, Stage};
 use contracts::outbox::Target;
-use contracts::{AgentId, ErrorCode};
+use contracts::AgentId;
 use platform::inbox::{Draft, NewSaid, Patch, Step, StoredEvent};
 use platform::ports::{CallError, PortResult};
 use serde_json::Value;
@@ -112,12 +112,4 @@ fn list_of<T: serde::de::DeserializeOwned>(event: &StoredEvent, key: &str) -> Ve
 
 fn port<T>(result: PortResult<T>) -> Result<T, Stop> {
     result.map_err(|error| Stop::Again(error.to_string()))
-}
-
-/// A refusal's code when the other service gave one.
-fn refusal_code(error: &CallError) -> Option<ErrorCode> {
-    match error {
-        CallError::Refused(problem) => Some(problem.code),
-        CallError::Port(_) => None,
-    }
 }

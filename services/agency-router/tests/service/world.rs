@@ -1,4 +1,5 @@
 //! A router on memory ports, and a loader that serves one graph.
+#![allow(clippy::unwrap_used, reason = "test equipment: what breaks here must stop the test")]
 
 use agency_router::model::{Model, TrainingSet};
 use agency_router::{Config, Deps, Shared, router, stopwatch_of};

@@ -28,10 +28,11 @@ const awake = () => document.hidden
   : undefined;
 
 // The figures, services, banner and events of the overview, every 15 seconds while somebody looks.
+let hurry = () => {};
 async function keepLive(address) {
   const shown = new Map();
   for (;;) {
-    await pause(15000);
+    await Promise.race([pause(15000), new Promise((done) => { hurry = done; })]);
     await awake();
     try {
       const answer = await fetch(address, json);
@@ -78,6 +79,7 @@ function startConsole(said) {
         state.last = news.last;
         news.lines.forEach(put);
         if (news.track !== null) { $('track').innerHTML = news.track; state.mark = news.mark; }
+        if (news.over && state.event) hurry();
         if (news.over) { state.event = ''; state.mark = ''; }
         if (news.lines.length) down();
         else if (news.track === null) await pause(250);
@@ -126,6 +128,10 @@ document.addEventListener('keydown', (key) => {
 });
 
 for (const form of document.querySelectorAll('[data-autosend]')) form.addEventListener('change', () => form.requestSubmit());
+document.addEventListener('keydown', (key) => {
+  if (key.key === 'Escape') document.querySelector('.lever')?.removeAttribute('open');
+});
+document.querySelector('nav [aria-current]')?.scrollIntoView({ inline: 'center', block: 'nearest' });
 localise(document);
 countDown();
 setInterval(countDown, 1000);

@@ -41,10 +41,10 @@ fn line(agent: &PoolMember, today: u64) -> Markup {
         tr {
             td { (signs::sign(mood, word)) @if let Some(at) = &agent.retry_at { span.quiet.detail { "tried again " (signs::time(at)) } } }
             td.wide { strong { (agent.title) } span.quiet.detail { (agent.agent) } }
-            td.figure { (today) }
-            td.figure { (agent.in_flight) }
-            td.figure { (signs::latency(agent.latency_ms)) }
-            td.figure { (agent.failures) }
+            (signs::cell("today", &today.to_string()))
+            (signs::cell("running", &agent.in_flight.to_string()))
+            (signs::cell("run time", &signs::latency(agent.latency_ms)))
+            (signs::cell("failures", &agent.failures.to_string()))
         }
     }
 }

@@ -74,8 +74,8 @@ fn decided(config: &Config, all: &[Approval]) -> Markup {
                             td { (signs::approval(approval.state)) }
                             td.wide { a href=(approval_card::address(config, approval)) { (signs::excerpt(&approval.description, 100)) } span.quiet.detail { (signs::excerpt(&approval.reason, 120)) } }
                             td { (approval.agent_type) }
-                            td.figure { (signs::money(approval.actual_cost.or(approval.estimated_cost))) }
-                            td { (approval.decided_by.as_deref().unwrap_or("–")) }
+                            (signs::cell("", &signs::money(approval.actual_cost.or(approval.estimated_cost))))
+                            td.nil[approval.decided_by.is_none()] { (approval.decided_by.as_deref().unwrap_or("–")) }
                             td { (signs::time(approval.decided_at.as_ref().unwrap_or(&approval.requested_at))) }
                         }
                     } }

@@ -37,10 +37,10 @@ pub async fn show(State(deps): State<Deps>, owner: Owner) -> PageResult {
 
 fn card(scope: &BudgetScope) -> Markup {
     let name = match scope.scope.strip_prefix("agent:") {
-        Some(agent) => format!("{agent}, "),
+        Some(agent) => format!("{agent}: "),
         None => String::new(),
     };
-    let window = if scope.window == "month" { "this month" } else { "today" };
+    let window = if scope.window == "month" { "This month" } else { "Today" };
     html! {
         section.panel {
             div.bar { h2 { (name) (window) } span.quiet { (scope.label) } }

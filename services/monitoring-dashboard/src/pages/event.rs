@@ -25,7 +25,7 @@ pub async fn show(State(deps): State<Deps>, owner: Owner, Path(id): Path<String>
         }
         div.two {
             div {
-                section.panel { h2 { "Message" } div.prose { (prose(&detail.row.text)) } (track::track(&deps.config, &detail)) }
+                section.panel { h2 { "Message" } div.prose { (prose(&detail.row.text)) } (track::steps(&detail)) }
                 (replies(&detail))
                 (attempts(&detail))
             }
@@ -65,7 +65,7 @@ fn stages(detail: &EventDetail) -> Markup {
             table {
                 thead { tr { th scope="col" { "Stage" } th.figure scope="col" { "After" } th scope="col" { "Note" } } }
                 tbody { @for entry in &detail.stages {
-                    tr { td { (signs::stage(entry.stage)) } td.figure title=(entry.at) { (signs::duration(entry.after_ms)) } td.wide { (entry.note.as_deref().unwrap_or_default()) } }
+                    tr { td { (signs::stage_passed(entry.stage)) } td.figure title=(entry.at) { (signs::duration(entry.after_ms)) } td.wide { (entry.note.as_deref().unwrap_or_default()) } }
                 } }
             }
         }
@@ -99,10 +99,10 @@ fn attempts(detail: &EventDetail) -> Markup {
         @if !detail.attempts_log.is_empty() {
             section.panel {
                 h2 { "Failed tries" }
-                table {
+                table.events {
                     thead { tr { th scope="col" { "Stage" } th scope="col" { "When" } th scope="col" { "What went wrong" } th scope="col" { "Next try" } } }
                     tbody { @for entry in &detail.attempts_log {
-                        tr { td { (entry.stage.as_str()) } td { (signs::time(&entry.at)) } td.wide { (entry.error) } td { @match &entry.retry_at { Some(at) => (signs::time(at)), None => "none" } } }
+                        tr { td { (entry.stage.as_str()) } td { (signs::time(&entry.at)) } td.wide { (entry.error) } td data-name="next" { @match &entry.retry_at { Some(at) => (signs::time(at)), None => "none" } } }
                     } }
                 }
             }

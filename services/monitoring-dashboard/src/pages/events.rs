@@ -94,9 +94,9 @@ fn line(config: &Config, row: &EventRow) -> Markup {
                 a href=(config.url(&format!("/dashboard/events/{}", owners::encode(row.id.as_str())))) { @if excerpt.is_empty() { "(no text)" } @else { (excerpt) } }
                 @if let Some(reason) = row.reason.as_deref().filter(|reason| !reason.is_empty()) { span.quiet.detail { (reason) } }
             }
-            td { (row.agent.as_ref().map_or("–", |agent| agent.as_str())) }
+            td.nil[row.agent.is_none()] { (row.agent.as_ref().map_or("–", |agent| agent.as_str())) }
             td { (row.channel) }
-            td.figure { (signs::money(row.cost_micros.map(Micros))) }
+            (signs::cell("", &signs::money(row.cost_micros.map(Micros))))
             td { (signs::time(&row.received_at)) }
         }
     }

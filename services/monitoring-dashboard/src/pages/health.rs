@@ -64,10 +64,10 @@ fn line(deps: &Deps, sla: &Sla, hours: &[HourRow], row: Option<&ProbeRow>, servi
                 @if let Some(detail) = row.and_then(|row| row.detail.as_deref()) { span.quiet.detail { (detail) } }
                 (strip(&parts(hours, service.as_str(), now)))
             }
-            td.figure { (figure(uptime.uptime7d)) }
-            td.figure { (format!("{:.0} %", uptime.coverage * 100.0)) }
-            td.figure { (signs::latency(mean_latency(hours, service.as_str()))) }
-            td { @match row { Some(row) => (signs::time(&rfc3339(row.since))), None => "–" } }
+            (signs::cell("uptime", &figure(uptime.uptime7d)))
+            (signs::cell("measured", &format!("{:.0} %", uptime.coverage * 100.0)))
+            (signs::cell("latency", &signs::latency(mean_latency(hours, service.as_str()))))
+            td data-name="since" { @match row { Some(row) => (signs::time(&rfc3339(row.since))), None => "–" } }
         }
     }
 }

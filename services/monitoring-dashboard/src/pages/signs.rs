@@ -72,6 +72,12 @@ pub fn stage(stage: Stage) -> Markup {
     sign(stage_mood(stage), stage.as_str())
 }
 
+/// A stage that lies behind: good, unless it was an end that is not.
+pub fn stage_passed(stage: Stage) -> Markup {
+    let mood = if stage.is_final() || stage == Stage::Parked { stage_mood(stage) } else { Mood::Good };
+    sign(mood, stage.as_str())
+}
+
 /// Where an approval stands.
 pub fn approval(state: ApprovalState) -> Markup {
     let mood = match state {
@@ -111,10 +117,10 @@ pub fn countdown(rfc3339: &str, now: i64) -> Markup {
 /// `340 ms`, `2.4 s`, `3 min`, `5 h`, `2 d`.
 pub fn duration(ms: i64) -> String {
     match ms {
-        ..1_000 => format!("{ms} ms"),
-        ..60_000 => format!("{:.1} s", ms as f64 / 1_000.0),
-        ..5_400_000 => format!("{} min", (ms + 30_000) / 60_000),
-        ..172_800_000 => format!("{} h", (ms + 1_800_000) / 3_600_000),
+        ..=999 => format!("{ms} ms"),
+        1_000..=59_999 => format!("{:.1} s", ms as f64 / 1_000.0),
+        60_000..=5_399_999 => format!("{} min", (ms + 30_000) / 60_000),
+        5_400_000..=172_799_999 => format!("{} h", (ms + 1_800_000) / 3_600_000),
         _ => format!("{} d", ms / 86_400_000),
     }
 }
@@ -136,6 +142,11 @@ pub fn percent(share: Option<f64>) -> String {
 /// An amount, or a dash.
 pub fn money(amount: Option<Micros>) -> String {
     amount.map_or_else(|| "–".to_owned(), |amount| amount.to_string())
+}
+
+/// A table's cell that narrow screens name, and leave out when there is nothing to say.
+pub fn cell(name: &str, value: &str) -> Markup {
+    html! { td.figure.nil[value == "–"] data-name=(name) { (value) } }
 }
 
 /// The first line of a text, cut where a list would break.

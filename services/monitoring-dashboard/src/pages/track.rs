@@ -52,7 +52,7 @@ fn passed(entry: &StageEntry, detail: &EventDetail, is_last: bool) -> Markup {
 }
 
 /// The row of stages. Repeated stages show once, at their last time.
-pub fn track(config: &Config, detail: &EventDetail) -> Markup {
+pub fn steps(detail: &EventDetail) -> Markup {
     let mut entries: Vec<&StageEntry> = Vec::new();
     for entry in &detail.stages {
         entries.retain(|seen| seen.stage != entry.stage);
@@ -64,6 +64,15 @@ pub fn track(config: &Config, detail: &EventDetail) -> Markup {
                 @for (i, entry) in entries.iter().enumerate() { (passed(entry, detail, i + 1 == entries.len())) }
                 @for stage in ahead(detail) { li.ahead { (word(stage)) } }
             }
+        }
+    }
+}
+
+/// The row of stages, why it ended where it did, and where to go from there.
+pub fn track(config: &Config, detail: &EventDetail) -> Markup {
+    html! {
+        (steps(detail))
+        div.track {
             @if let Some(reason) = detail.row.reason.as_deref().filter(|reason| !reason.is_empty()) { p.quiet { (reason) } }
             p.links {
                 @if let Some(id) = detail.row.approval_id.as_ref().filter(|_| detail.row.state == Stage::Parked) {

@@ -1,6 +1,6 @@
 //! Findings about agents: enough examples, no two agents claiming the same message, keywords that say something.
 
-use super::finding;
+use super::{FINDINGS_A_FILE_MAX, finding};
 use crate::parse::document::Document;
 use contracts::graph::{Finding, Severity, SkillKind};
 use std::collections::{HashMap, HashSet};
@@ -34,7 +34,6 @@ fn missing_description(agent: &Document, findings: &mut Vec<Finding>) {
 fn few_examples(agent: &Document, findings: &mut Vec<Finding>) {
     let count = agent.claims.examples.len();
     let (severity, code) = match count {
-        _ if agent.front.flag("fallback") && count >= EXAMPLES_FEW => return,
         0..EXAMPLES_FEW => (Severity::Warning, "few_examples"),
         EXAMPLES_FEW..EXAMPLES_SOME => (Severity::Hint, "more_examples"),
         _ => return,
@@ -76,9 +75,14 @@ fn normal(text: &str) -> String {
 fn shared_examples(agents: &[&Document], findings: &mut Vec<Finding>) {
     let mut owner: HashMap<String, (&str, u32)> = HashMap::new();
     for agent in agents {
+        let mut told = 0;
         for (text, line) in &agent.claims.examples {
             match owner.get(&normal(text)) {
                 Some((path, other_line)) if *path != agent.path => {
+                    told += 1;
+                    if told > FINDINGS_A_FILE_MAX {
+                        break;
+                    }
                     let message = format!("`{text}` is also an example in {path}, line {other_line}");
                     findings.push(finding(Severity::Warning, "shared_example", &agent.path, *line, message, "Keep it with the agent that should get the message."));
                 }

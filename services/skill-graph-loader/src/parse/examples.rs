@@ -18,6 +18,12 @@ pub struct Claims {
     pub bullets: Vec<String>,
 }
 
+/// A quotation longer than this is a lone quotation mark.
+const QUOTE_CHARS_MAX: usize = 500;
+/// Longer texts are not searched for "NOT for …", and no text for more clauses than so many: both bound the time.
+const NEGATIVE_BYTES_MAX: usize = 8 * 1024;
+const NEGATIVES_MAX: usize = 20;
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Mode {
     Statement,
@@ -158,7 +164,7 @@ fn quoted_strings(text: &str) -> Vec<String> {
     while let Some((at, open)) = rest.char_indices().find(|(_, c)| is_open_quote(*c)) {
         let Some(inner) = rest.get(at + open.len_utf8()..) else { break };
         let closes = |c: char| QUOTES.iter().any(|(first, last)| *first == open && *last == c) || (open == '„' && c == '”');
-        match inner.char_indices().find(|(_, c)| closes(*c)) {
+        match inner.char_indices().take(QUOTE_CHARS_MAX).find(|(_, c)| closes(*c)) {
             Some((end, close)) => {
                 found.extend(inner.get(..end).map(|text| text.trim().trim_end_matches(',').to_owned()));
                 rest = inner.get(end + close.len_utf8()..).unwrap_or_default();
@@ -193,7 +199,7 @@ pub fn split_negatives(text: &str) -> (String, Vec<String>) {
     let mut kept = String::with_capacity(text.len());
     let mut negatives = Vec::new();
     let mut rest = text;
-    while let Some((start, length)) = next_negation(rest) {
+    while let Some((start, length)) = (text.len() <= NEGATIVE_BYTES_MAX && negatives.len() < NEGATIVES_MAX).then(|| next_negation(rest)).flatten() {
         kept.push_str(rest.get(..start).unwrap_or_default());
         let clause = rest.get(start + length..).unwrap_or_default();
         let end = clause_end(clause);

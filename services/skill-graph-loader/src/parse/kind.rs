@@ -12,13 +12,19 @@ pub enum PathVerdict {
     Ignored,
     /// Not Markdown.
     NotMarkdown,
-    /// Leads out of the folder.
+    /// Leads out of the folder, or is no path at all.
     Refused,
 }
+
+const PATH_BYTES_MAX: usize = 1024;
 
 /// Judges a path.
 pub fn judge_path(path: &str) -> PathVerdict {
     let path = path.replace('\\', "/");
+    // Longer than any file system takes.
+    if path.len() > PATH_BYTES_MAX {
+        return PathVerdict::Refused;
+    }
     let is_drive = path.as_bytes().get(1) == Some(&b':');
     if path.starts_with('/') || is_drive || path.contains('\0') || path.split('/').any(|part| part == "..") {
         return PathVerdict::Refused;

@@ -3,6 +3,9 @@
 use pulldown_cmark::{Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd};
 use std::ops::Range;
 
+/// A longer link is none.
+const LINK_BYTES_MAX: usize = 512;
+
 /// A heading. `line` counts from 1 in the file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Heading {
@@ -312,11 +315,13 @@ fn show_wiki_links(text: &str) -> String {
 
 /// Text before, inside and after the next `[[…]]` that is closed on its own line.
 fn next_wiki_link(text: &str) -> Option<(&str, &str, &str)> {
+    let last = text.rfind("]]")?;
     let mut from = 0;
     loop {
-        let start = from + text.get(from..)?.find("[[")?;
+        let start = from + text.get(from..last)?.find("[[")?;
         let inner = text.get(start + 2..)?;
-        let end = inner.find("]]");
+        // Without a bound, a line of brackets would be read anew from each of them.
+        let end = inner.get(..inner.floor_char_boundary(LINK_BYTES_MAX)).and_then(|near| near.find("]]"));
         let inside = end.and_then(|end| inner.get(..end)).filter(|inside| !inside.contains(['\n', '[']));
         match (inside, end) {
             (Some(inside), Some(end)) => return Some((text.get(..start)?, inside, inner.get(end + 2..)?)),

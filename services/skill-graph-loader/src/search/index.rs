@@ -18,6 +18,8 @@ const DESCRIPTION: f32 = 1.2;
 /// BM25's saturation and length normalisation, for the body.
 const K1: f32 = 1.2;
 const B: f32 = 0.7;
+/// Words of one title, heading or description that count.
+const FIELD_TERMS_MAX: usize = 200;
 /// Impacts are stored in steps of 1/2048, up to 31.
 const IMPACT_STEPS: f32 = 2048.0;
 
@@ -107,7 +109,7 @@ impl Builder {
     fn field(&mut self, text: &str, weight: f32, document: u32) {
         let mut terms: Vec<String> = Vec::new();
         each_term(text, &mut |term, _, _| {
-            if !terms.iter().any(|known| known == term) {
+            if terms.len() < FIELD_TERMS_MAX && !terms.iter().any(|known| known == term) {
                 terms.push(term.to_owned());
             }
         });

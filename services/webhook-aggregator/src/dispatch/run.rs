@@ -107,6 +107,6 @@ fn lost(deps: &Deps, event: &StoredEvent, row: &TaskRow) -> Step {
         let patch = Patch { reason: Some("gateway_lost".to_owned()), ..say(event, None, &text, true) };
         return to(Stage::Dead, None, patch, 0);
     }
-    let patch = Patch { new_run: true, ..say(event, None, "The run was cut off; it is begun again.", true) };
-    to(Stage::Received, Some("the gateway was lost; begun again".to_owned()), Patch { say: Vec::new(), said: Vec::new(), ..patch }, deps.clock.now_ms())
+    let patch = Patch { new_run: true, ..Patch::default() };
+    to(Stage::Received, Some("the gateway was lost; begun again".to_owned()), patch, deps.clock.now_ms())
 }

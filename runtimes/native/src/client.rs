@@ -1,0 +1,96 @@
+//! The commands' way to a running server: its address and the operator's token, and what a refusal looks like.
+
+use crate::data_dir::{DataDir, variable};
+use crate::exit::{No, Unreachable};
+use anyhow::{Context, Result};
+use contracts::{Problem, ServiceName};
+use platform::edge::Scope;
+use platform::secret::Secret;
+use serde::{Serialize, de::DeserializeOwned};
+use std::time::Duration;
+
+/// Speaks to a server as the operator.
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    token: Secret,
+}
+
+impl Client {
+    /// The server of `--server`, else of the data directory's `server.json`; the token of the variable, else of its file.
+    ///
+    /// # Errors
+    /// When no server is known, or there is no token.
+    pub fn new(server: Option<&str>, data: &DataDir) -> Result<Self> {
+        let base = match server {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => data.server().map(|file| file.address).ok_or_else(|| {
+                Unreachable(format!("no server runs on {}. Start one with `quintet up`, or name one with --server URL.", data.path().display()))
+            })?,
+        };
+        if !platform::config::is_safe_url(&base) {
+            anyhow::bail!(Unreachable(format!("{base} is neither https nor on this machine: the token is not sent there.")));
+        }
+        let token = match variable("QUINTET_OPERATOR_TOKEN") {
+            Some(token) => Secret::new(token),
+            None => {
+                let path = data.join("tokens").join(Scope::Operator.as_str());
+                let text = std::fs::read_to_string(&path);
+                Secret::new(text.map_err(|_| Unreachable(format!("no operator token: set QUINTET_OPERATOR_TOKEN, or run where {} is.", path.display())))?.trim())
+            }
+        };
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(Duration::from_secs(60)).build()?;
+        Ok(Self { http, base, token })
+    }
+    /// The address of a path at the root.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+    /// The plain HTTP client, for requests that prove themselves otherwise.
+    pub fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+    /// A GET.
+    ///
+    /// # Errors
+    /// [`Unreachable`] when nobody answers, [`No`] when the server refuses.
+    pub async fn get<A: DeserializeOwned>(&self, service: ServiceName, path: &str) -> Result<A> {
+        self.send(self.http.get(self.url(&format!("/{service}{path}")))).await
+    }
+    /// A POST of JSON.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn post<A: DeserializeOwned>(&self, service: ServiceName, path: &str, body: &impl Serialize) -> Result<A> {
+        self.send(self.http.post(self.url(&format!("/{service}{path}"))).json_body(body)?).await
+    }
+    async fn send<A: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<A> {
+        let answer = request.bearer_auth(self.token.reveal()).send().await.map_err(|e| Unreachable(format!("{} does not answer: {}", self.base, e.without_url())))?;
+        let ok = answer.status().is_success();
+        let status = answer.status();
+        let bytes = answer.bytes().await.map_err(|e| Unreachable(format!("the answer broke off: {}", e.without_url())))?;
+        if ok {
+            return serde_json::from_slice(&bytes).context("the server's answer is not what this version expects");
+        }
+        match serde_json::from_slice::<Problem>(&bytes) {
+            Ok(problem) if matches!(problem.status, 502 | 503) => Err(Unreachable(format!("{}\n{}", problem.detail, problem.fix)).into()),
+            Ok(problem) => Err(No(format!("{}\n{}", problem.detail, problem.fix)).into()),
+            Err(_) => Err(Unreachable(format!("{} answered {status} and nothing readable: is it a Quintet server?", self.base)).into()),
+        }
+    }
+}
+
+/// JSON bodies without reqwest's own feature for them.
+pub trait JsonBody: Sized {
+    /// Sets body and content type.
+    ///
+    /// # Errors
+    /// When the value is no JSON.
+    fn json_body(self, body: &impl Serialize) -> Result<Self>;
+}
+
+impl JsonBody for reqwest::RequestBuilder {
+    fn json_body(self, body: &impl Serialize) -> Result<Self> {
+        Ok(self.header("content-type", "application/json").body(serde_json::to_vec(body)?))
+    }
+}

@@ -1,0 +1,48 @@
+//! The commands. To add one: a variant in `cli.rs` with an example, a file here, a line below.
+
+mod backup;
+mod decide;
+mod doctor;
+mod eval;
+mod events;
+mod gateway;
+mod graph;
+mod route;
+mod send;
+mod setup;
+
+use crate::cli::{Cli, Command};
+use crate::client::Client;
+use crate::data_dir::DataDir;
+use crate::up;
+use anyhow::Result;
+
+/// Runs the command to its end.
+///
+/// # Errors
+/// Whose exit code `exit::code` knows.
+pub async fn run(cli: Cli) -> Result<()> {
+    let json = cli.global.json;
+    let data = || DataDir::locate(cli.global.data.as_deref());
+    let client = || Client::new(cli.global.server.as_deref(), &data()?);
+    match cli.command {
+        Command::Up { config, listen } => up::up(data()?, config.as_deref(), listen).await,
+        Command::Send { channel, text, wait } => send::send(&client()?, &data()?, &channel, &text, wait, json).await,
+        Command::Route { text, graph, channel } => route::route(text, graph.as_deref(), channel, json).await,
+        Command::Eval { test, train, graph, label_field } => eval::eval(test.as_deref(), train.as_deref(), graph.as_deref(), &label_field, json),
+        Command::Graph(command) => graph::graph(command, client, json).await,
+        Command::Approvals { state } => decide::approvals(&client()?, &state, json).await,
+        Command::Approve { id, reason } => decide::decide(&client()?, &id, contracts::approval::Decision::Approve, reason, json).await,
+        Command::Reject { id, reason } => decide::decide(&client()?, &id, contracts::approval::Decision::Reject, reason, json).await,
+        Command::Halt { task, reason } => decide::halt(&client()?, task, reason, json).await,
+        Command::Resume { task } => decide::resume(&client()?, task, json).await,
+        Command::Budget => decide::budget(&client()?, json).await,
+        Command::Events { state, limit } => events::events(&client()?, state, limit, json).await,
+        Command::Replay { ids } => events::replay(&client()?, &ids, json).await,
+        Command::Gateway { control, config } => gateway::gateway(&control, config.as_deref(), &data()?).await,
+        Command::Setup { channel, endpoint, url, config } => setup::setup(&data()?, &channel, endpoint, url, config.as_deref()).await,
+        Command::Backup { file } => backup::backup(&data()?, &file, json),
+        Command::Restore { file } => backup::restore(&data()?, &file, json),
+        Command::Doctor { config } => doctor::doctor(&data()?, config.as_deref(), json).await,
+    }
+}

@@ -1,0 +1,127 @@
+//! `quintet backup` and `quintet restore`: both databases by SQLite's own online copy, and every file beside them.
+
+use crate::data_dir::DataDir;
+use crate::exit::{No, Unreachable};
+use crate::ports::clock::SystemClock;
+use crate::terminal::{say, say_json};
+use anyhow::{Context, Result};
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use platform::ports::ClockExt;
+use rusqlite::{Connection, OpenFlags};
+use serde_json::json;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// The inbox first: what it knows of approvals is then in the other one too.
+const DATABASES: [&str; 2] = ["inbox.db", "quintet.db"];
+const FILES: [&str; 2] = ["local.json", "quintet.toml"];
+const FOLDERS: [&str; 2] = ["objects", "tokens"];
+
+/// Writes everything into one file of mode 0600 (it holds tokens), while a server may run.
+///
+/// # Errors
+/// When there is nothing to back up, or the file exists already.
+pub fn backup(data: &DataDir, file: &Path, as_json: bool) -> Result<()> {
+    if !data.join("quintet.db").exists() {
+        return Err(Unreachable(format!("there is nothing to back up in {}", data.path().display())).into());
+    }
+    let out = OpenOptions::new().create_new(true).write(true).mode(0o600).open(file);
+    let out = out.with_context(|| format!("cannot write {}: choose a name that is not there yet", file.display()))?;
+    let written = pack(data, out);
+    if written.is_err() {
+        let _ = std::fs::remove_file(file);
+    }
+    written?;
+    let bytes = std::fs::metadata(file)?.len();
+    if as_json {
+        say_json(&json!({ "file": file.display().to_string(), "bytes": bytes }));
+    } else {
+        say(&format!("{} ({bytes} bytes). It holds the tokens: keep it as safe as the data directory.", file.display()));
+    }
+    Ok(())
+}
+
+fn pack(data: &DataDir, out: std::fs::File) -> Result<()> {
+    let mut archive = tar::Builder::new(GzEncoder::new(out, Compression::default()));
+    let scratch = data.join(&format!(".backup-{}", SystemClock.random_hex(6)));
+    std::fs::create_dir_all(&scratch)?;
+    let packed = (|| {
+        for name in DATABASES.into_iter().filter(|name| data.join(name).exists()) {
+            let copy = scratch.join(name);
+            let source = Connection::open_with_flags(data.join(name), OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+            source.busy_timeout(std::time::Duration::from_secs(10))?;
+            source.execute("VACUUM INTO ?1", [copy.to_string_lossy()])?;
+            archive.append_path_with_name(&copy, name)?;
+        }
+        for name in FILES.into_iter().filter(|name| data.join(name).exists()) {
+            archive.append_path_with_name(data.join(name), name)?;
+        }
+        for name in FOLDERS.into_iter().filter(|name| data.join(name).exists()) {
+            archive.append_dir_all(name, data.join(name))?;
+        }
+        archive.finish()?;
+        Ok(())
+    })();
+    let _ = std::fs::remove_dir_all(&scratch);
+    packed
+}
+
+/// Brings a backup back into an empty or new data directory; it is unpacked beside, checked, and then put in place.
+///
+/// # Errors
+/// When the directory is in use or holds data, or the file is no backup.
+pub fn restore(data: &DataDir, file: &Path, as_json: bool) -> Result<()> {
+    if data.join("quintet.db").exists() || data.join("inbox.db").exists() {
+        return Err(No(format!("{} holds data already. Move it away, or name an empty directory with --data.", data.path().display())).into());
+    }
+    let input = std::fs::File::open(file).map_err(|e| Unreachable(format!("cannot read {}: {e}", file.display())))?;
+    data.create()?;
+    let _lock = data.lock()?;
+    let scratch = data.join(&format!(".restore-{}", SystemClock.random_hex(6)));
+    std::fs::create_dir_all(&scratch)?;
+    let done = unpack(input, &scratch).and_then(|()| check(&scratch)).and_then(|()| place(&scratch, data));
+    let _ = std::fs::remove_dir_all(&scratch);
+    done?;
+    if as_json {
+        say_json(&json!({ "data": data.path().display().to_string() }));
+    } else {
+        say(&format!("restored into {}. Start with `quintet up`.", data.path().display()));
+    }
+    Ok(())
+}
+
+fn unpack(input: std::fs::File, scratch: &Path) -> Result<()> {
+    let mut archive = tar::Archive::new(GzDecoder::new(input));
+    for entry in archive.entries().context("this is no backup of quintet")? {
+        let mut entry = entry.context("this is no backup of quintet, or it is cut off")?;
+        let kind = entry.header().entry_type();
+        // `unpack_in` keeps every path inside; links are never part of a backup.
+        anyhow::ensure!(kind.is_file() || kind.is_dir(), "the backup holds something that is neither file nor folder");
+        anyhow::ensure!(entry.unpack_in(scratch)?, "the backup holds a path that leads out of it");
+    }
+    Ok(())
+}
+
+fn check(scratch: &Path) -> Result<()> {
+    for name in DATABASES {
+        let path = scratch.join(name);
+        anyhow::ensure!(path.exists(), "the backup has no {name}");
+        let verdict: String = Connection::open(&path)?.pragma_query_value(None, "integrity_check", |row| row.get(0))?;
+        anyhow::ensure!(verdict == "ok", "{name} of the backup is damaged: {verdict}");
+    }
+    Ok(())
+}
+
+fn place(scratch: &Path, data: &DataDir) -> Result<()> {
+    for name in FOLDERS.into_iter().chain(FILES).chain(DATABASES) {
+        let (from, to): (PathBuf, PathBuf) = (scratch.join(name), data.join(name));
+        if from.exists() {
+            let _ = std::fs::remove_dir_all(&to);
+            std::fs::rename(from, to)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! The owner's levers: approvals, halt and resume, the budget.
+
+use crate::client::Client;
+use crate::exit::Usage;
+use crate::terminal::{say, say_json, short, table};
+use anyhow::Result;
+use contracts::ServiceName::PersonalAssistant;
+use contracts::approval::{ApprovalList, ApprovalState, DecideRequest, Decision};
+use contracts::budget::BudgetAnswer;
+use contracts::halt::{HaltAnswer, HaltRequest, ResumeRequest};
+use contracts::{Micros, TaskId};
+use serde_json::Value;
+
+/// `quintet approvals`.
+///
+/// # Errors
+/// As the server says.
+pub async fn approvals(client: &Client, state: &str, as_json: bool) -> Result<()> {
+    if state != "all" && ApprovalState::parse(state).is_none() {
+        let known = ApprovalState::ALL.map(ApprovalState::as_str).join(", ");
+        return Err(Usage(format!("there is no state {state}: use {known} or all")).into());
+    }
+    let path = if state == "all" { "/api/approvals".to_owned() } else { format!("/api/approvals?state={state}") };
+    let list: ApprovalList = client.get(PersonalAssistant, &path).await?;
+    if as_json {
+        say_json(&list);
+        return Ok(());
+    }
+    if list.approvals.is_empty() {
+        say(if state == "pending" { "nothing waits for you" } else { "none" });
+        return Ok(());
+    }
+    let rows: Vec<Vec<String>> = list
+        .approvals
+        .iter()
+        .map(|row| vec![row.id.to_string(), row.state.as_str().to_owned(), row.agent_type.to_string(), amount(row.estimated_cost), short(&row.description, 60)])
+        .collect();
+    say(&table(&["ID", "STATE", "AGENT", "COST", "WHAT"], &rows));
+    Ok(())
+}
+
+fn amount(cost: Option<Micros>) -> String {
+    cost.map_or_else(|| "unknown".to_owned(), |cost| cost.to_string())
+}
+
+/// `quintet approve` and `quintet reject`.
+///
+/// # Errors
+/// As the server says: who decided before, or what the budget lacks.
+pub async fn decide(client: &Client, id: &str, decision: Decision, reason: Option<String>, as_json: bool) -> Result<()> {
+    if !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        return Err(Usage(format!("{id} is no id of an approval; `quintet approvals` lists them")).into());
+    }
+    let request = DecideRequest { decision, reason, version: None, actor: None };
+    let answer: Value = client.post(PersonalAssistant, &format!("/api/approvals/{id}/decide"), &request).await?;
+    if as_json {
+        say_json(&answer);
+    } else {
+        say(&format!("{id} is {}", answer["state"].as_str().unwrap_or("decided")));
+    }
+    Ok(())
+}
+
+/// `quintet halt`.
+///
+/// # Errors
+/// As the server says.
+pub async fn halt(client: &Client, task: Option<String>, reason: String, as_json: bool) -> Result<()> {
+    let request = HaltRequest { all: task.is_none(), task_id: task.map(TaskId::new), reason: Some(reason), actor: None };
+    let answer: HaltAnswer = client.post(PersonalAssistant, "/api/halt", &request).await?;
+    if as_json { say_json(&answer) } else { say(&answer.message) }
+    Ok(())
+}
+
+/// `quintet resume`.
+///
+/// # Errors
+/// As the server says.
+pub async fn resume(client: &Client, task: Option<String>, as_json: bool) -> Result<()> {
+    let request = ResumeRequest { task_id: task.map(TaskId::new), actor: None };
+    let answer: Value = client.post(PersonalAssistant, "/api/resume", &request).await?;
+    if as_json { say_json(&answer) } else { say(answer["message"].as_str().unwrap_or("resumed")) }
+    Ok(())
+}
+
+/// `quintet budget`.
+///
+/// # Errors
+/// As the server says.
+pub async fn budget(client: &Client, as_json: bool) -> Result<()> {
+    let answer: BudgetAnswer = client.get(PersonalAssistant, "/api/budget").await?;
+    if as_json {
+        say_json(&answer);
+        return Ok(());
+    }
+    let rows: Vec<Vec<String>> = answer
+        .scopes
+        .iter()
+        .map(|row| {
+            let money = [row.limit, row.spent, row.held, row.remaining].map(|micros| micros.to_string());
+            [vec![row.scope.clone(), row.label.clone()], money.to_vec(), vec![row.source.clone(), row.resets_at.clone()]].concat()
+        })
+        .collect();
+    say(&table(&["SCOPE", "WINDOW", "LIMIT", "SPENT", "HELD", "LEFT", "FROM", "RESETS"], &rows));
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! `quintet eval`: routing accuracy.
+
+use crate::graph_folder;
+use crate::terminal::{say, say_json, table, watched};
+use anyhow::{Context, Result, anyhow};
+use agency_router::evaluate::{self, Case, Report, Surroundings};
+use contracts::graph::Graph;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::path::Path;
+
+/// Evaluates; exit 0 whatever the score.
+///
+/// # Errors
+/// When a file cannot be read, or there is nothing to learn from.
+pub fn eval(test: Option<&Path>, train: Option<&Path>, folder: Option<&Path>, label_field: &str, as_json: bool) -> Result<()> {
+    let bar = if watched() { ProgressBar::new(1) } else { ProgressBar::hidden() };
+    bar.set_style(ProgressStyle::with_template("{bar:32} {pos}/{len} {elapsed}").unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let mut progress = |done: usize, all: usize| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+    };
+    let clock = crate::services::stopwatch();
+    let seconds = || clock() / 1000.0;
+    let mut around = Surroundings { seconds: &seconds, progress: &mut progress };
+    let report = match (test, train) {
+        (None, _) => evaluate::cross_validate(&graph(folder)?, &mut around),
+        (Some(test), Some(train)) => evaluate::evaluate(&evaluate::training_set(&cases(train, label_field)?), &cases(test, label_field)?, None, &mut around),
+        (Some(test), None) => {
+            let graph = graph(folder)?;
+            let fallback = graph.fallback_agent().map(|agent| agent.id.as_str().to_owned());
+            evaluate::evaluate(&agency_router::model::TrainingSet::from_graph(&graph), &cases(test, label_field)?, fallback.as_deref(), &mut around)
+        }
+    };
+    bar.finish_and_clear();
+    let report = report.ok_or_else(|| anyhow!("there is no example to learn from: add `## Examples` to the agent files"))?;
+    if as_json {
+        say_json(&report);
+    } else {
+        say(&readable(&report));
+    }
+    Ok(())
+}
+
+fn graph(folder: Option<&Path>) -> Result<Graph> {
+    let files = folder.map_or_else(|| Ok(graph_folder::default_graph()), graph_folder::read)?;
+    Ok(skill_graph_loader::check_folder(files).graph)
+}
+
+fn cases(path: &Path, label_field: &str) -> Result<Vec<Case>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    evaluate::read_cases(&text, label_field).map_err(|e| anyhow!("{}: {e}", path.display()))
+}
+
+fn readable(report: &Report) -> String {
+    let percent = |rate: Option<f64>| rate.map_or_else(|| "–".to_owned(), |rate| format!("{:.1} %", rate * 100.0));
+    let micros = |micros: Option<f64>| micros.map_or_else(|| "–".to_owned(), |micros| format!("{micros:.1} µs"));
+    let rows: Vec<Vec<String>> = [
+        ("accuracy (in scope)", percent(report.accuracy)),
+        ("macro-F1", percent(report.macro_f1)),
+        ("out of scope: recall", percent(report.oos_recall)),
+        ("out of scope: AUROC", percent(report.oos_auroc)),
+        ("calibration error", percent(report.ece)),
+        ("a route, p50", micros(report.route_micros.p50)),
+        ("a route, p99", micros(report.route_micros.p99)),
+        ("model", format!("{} KB", report.model_bytes / 1024)),
+        ("training", format!("{:.2} s", report.train_seconds)),
+        ("lines", format!("{} + {} out of scope, {} labels", report.lines, report.oos_lines, report.labels)),
+    ]
+    .into_iter()
+    .map(|(name, value)| vec![name.to_owned(), value])
+    .collect();
+    let mut out = table(&["figure", "value"], &rows);
+    let confusion: Vec<Vec<String>> = serde_rows(&report.confusion);
+    if !confusion.is_empty() {
+        out.push_str("\n\nmost frequent mistakes\n");
+        out.push_str(&confusion.iter().take(10).map(|row| format!("  {}", row.join("  "))).collect::<Vec<_>>().join("\n"));
+    }
+    let worst: Vec<Vec<String>> = serde_rows(&report.worst_errors);
+    if !worst.is_empty() {
+        out.push_str("\n\nworst errors\n");
+        out.push_str(&worst.iter().take(10).map(|row| format!("  {}", crate::terminal::short(&row.join("  "), 160))).collect::<Vec<_>>().join("\n"));
+    }
+    out
+}
+
+/// Members of each row as `name value`.
+fn serde_rows(rows: &impl serde::Serialize) -> Vec<Vec<String>> {
+    let value = serde_json::to_value(rows).unwrap_or_default();
+    let cell = |(name, value): (&String, &serde_json::Value)| format!("{name}: {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    value.as_array().into_iter().flatten().filter_map(|row| row.as_object()).map(|row| row.iter().map(cell).collect()).collect()
+}

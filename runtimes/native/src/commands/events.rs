@@ -1,0 +1,72 @@
+//! `quintet events` and `quintet replay`.
+
+use crate::client::Client;
+use crate::exit::{No, Usage};
+use crate::terminal::{say, say_json, short, table};
+use anyhow::Result;
+use contracts::ServiceName::WebhookAggregator;
+use contracts::event::{EventList, ReplayAnswer, Stage};
+
+/// Lists the newest events.
+///
+/// # Errors
+/// As the server says.
+pub async fn events(client: &Client, state: Option<String>, limit: u32, as_json: bool) -> Result<()> {
+    let filter = match &state {
+        Some(text) => {
+            let known = || Stage::ALL.map(Stage::as_str).join(", ");
+            let stage = Stage::parse(text).ok_or_else(|| Usage(format!("there is no state {text}: use one of {}", known())))?;
+            format!("&state={}", stage.as_str())
+        }
+        None => String::new(),
+    };
+    let list: EventList = client.get(WebhookAggregator, &format!("/api/events?limit={limit}{filter}")).await?;
+    if as_json {
+        say_json(&list);
+        return Ok(());
+    }
+    if list.events.is_empty() {
+        say("no events; try `quintet send telegram \"hello\"`");
+        return Ok(());
+    }
+    let rows: Vec<Vec<String>> = list
+        .events
+        .into_iter()
+        .map(|row| {
+            let agent = row.agent.map(|agent| agent.0).unwrap_or_default();
+            let state = row.reason.map_or_else(|| row.state.as_str().to_owned(), |reason| format!("{} ({})", row.state.as_str(), short(&reason, 40)));
+            vec![row.id.0, row.received_at, state, agent, short(&row.text, 50)]
+        })
+        .collect();
+    say(&table(&["ID", "RECEIVED", "STATE", "AGENT", "TEXT"], &rows));
+    Ok(())
+}
+
+/// Replays each id; the first refusal is reported at the end, the others are done all the same.
+///
+/// # Errors
+/// [`No`] when one could not be replayed.
+pub async fn replay(client: &Client, ids: &[String], as_json: bool) -> Result<()> {
+    let mut done = ReplayAnswer::default();
+    let mut refused = Vec::new();
+    for id in ids {
+        if !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) {
+            return Err(Usage(format!("{id} is no id of an event; `quintet events` lists them")).into());
+        }
+        match client.post::<ReplayAnswer>(WebhookAggregator, &format!("/api/events/{id}/replay"), &serde_json::json!({})).await {
+            Ok(answer) => {
+                done.matched.extend(answer.matched);
+                done.replayed.extend(answer.replayed);
+                if !as_json {
+                    say(&format!("{id} is done again"));
+                }
+            }
+            Err(error) if error.is::<No>() => refused.push(format!("{id}: {error}")),
+            Err(error) => return Err(error),
+        }
+    }
+    if as_json {
+        say_json(&done);
+    }
+    if refused.is_empty() { Ok(()) } else { Err(No(refused.join("\n")).into()) }
+}

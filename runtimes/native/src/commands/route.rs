@@ -1,0 +1,45 @@
+//! `quintet route`: one decision with its reasons.
+
+use crate::graph_folder;
+use crate::offline;
+use crate::terminal::{say, say_json};
+use anyhow::Result;
+use contracts::routing::{RouteAnswer, RouteRequest};
+use std::path::Path;
+
+/// Routes one message; exit 0 for any decision.
+///
+/// # Errors
+/// When the folder cannot be read or holds no agent.
+pub async fn route(text: String, folder: Option<&Path>, channel: Option<String>, as_json: bool) -> Result<()> {
+    let files = folder.map_or_else(|| Ok(graph_folder::default_graph()), graph_folder::read)?;
+    let request = RouteRequest { message: text, channel, ..RouteRequest::default() };
+    let answer = offline::route(files, &request).await.map_err(|error| match error.downcast_ref::<platform::ports::CallError>() {
+        Some(platform::ports::CallError::Refused(problem)) => crate::exit::Usage(format!("{} {}", problem.detail, problem.fix)).into(),
+        _ => error,
+    })?;
+    if as_json {
+        say_json(&answer);
+    } else {
+        say(&readable(&answer));
+    }
+    Ok(())
+}
+
+fn readable(answer: &RouteAnswer) -> String {
+    let mut lines = vec![format!("{}  {:.1} %", answer.agent, answer.confidence * 100.0), format!("  {}", answer.reason)];
+    lines.push(format!("  complexity  {}", answer.complexity.as_str()));
+    if !answer.matched_keywords.is_empty() {
+        lines.push(format!("  keywords    {}", answer.matched_keywords.join(", ")));
+    }
+    if !answer.skill_files_used.is_empty() {
+        lines.push(format!("  files       {}", answer.skill_files_used.join(", ")));
+    }
+    for other in &answer.alternatives {
+        lines.push(format!("  else        {} {:.1} %", other.agent, other.confidence * 100.0));
+    }
+    if answer.out_of_scope {
+        lines.push("  no agent is made for this".to_owned());
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,223 @@
+//! The configuration: `quintet.toml`, variables over it, and the local endpoints of this installation. Everything
+//! wrong is listed at once, and then nothing is started.
+
+use crate::data_dir::{DataDir, write_private};
+use crate::ports::clock::SystemClock;
+use anyhow::{Context, Result};
+use contracts::Micros;
+use ed25519_dalek::SigningKey;
+use platform::config::{ConfigProblem, Report, Section};
+use platform::ports::ClockExt;
+use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
+
+/// Every service's part of the configuration.
+pub struct Configuration {
+    pub aggregator: webhook_aggregator::Config,
+    pub router: agency_router::Config,
+    pub assistant: personal_assistant::Config,
+    pub gateway: agency_gateway::Config,
+    pub dashboard: monitoring_dashboard::Config,
+    /// Variables that no key has.
+    pub warnings: Vec<String>,
+}
+
+/// What was wrong, all of it.
+#[derive(Debug, thiserror::Error)]
+#[error("the configuration has {} problem(s); nothing was started:\n{}", .0.len(), list(.0))]
+pub struct Wrong(pub Vec<ConfigProblem>);
+
+fn list(problems: &[ConfigProblem]) -> String {
+    problems.iter().map(|problem| format!("  {problem}")).collect::<Vec<_>>().join("\n")
+}
+
+/// The file to read: the one named, else `quintet.toml` in the data directory when it is there.
+pub fn path(given: Option<&Path>, data: &DataDir) -> Option<PathBuf> {
+    given.map(Path::to_owned).or_else(|| Some(data.join("quintet.toml")).filter(|path| path.exists()))
+}
+
+/// Reads the file (or nothing) and the variables into one tree.
+///
+/// # Errors
+/// When the file is missing or no TOML; the message names line and column.
+pub fn read_tree(file: Option<&Path>) -> Result<(Value, Vec<String>)> {
+    let mut tree = match file {
+        Some(file) => {
+            let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the configuration {}", file.display()))?;
+            let table: toml::Table = text.parse().with_context(|| format!("{} is not valid TOML", file.display()))?;
+            serde_json::to_value(table)?
+        }
+        None => json!({}),
+    };
+    let warnings = apply_variables(&mut tree, std::env::vars());
+    Ok((tree, warnings))
+}
+
+/// Top-level tables there may be; a variable of another is a warning.
+const TABLES: [&str; 7] = ["endpoints", "models", "budget", "limits", "agents", "gateway", "server"];
+/// Variables with a meaning of their own.
+const NOT_CONFIG: [&str; 6] =
+    ["QUINTET_DATA", "QUINTET_LOG", "QUINTET_OPERATOR_TOKEN", "QUINTET_VIEWER_TOKEN", "QUINTET_AGENT_TOKEN", "QUINTET_GATEWAY_TOKEN"];
+
+/// `QUINTET_BUDGET__DAILY=20` sets `budget.daily`. A path that the file spells in another case keeps that spelling;
+/// a value is read as TOML where it is that, else as text.
+fn apply_variables(tree: &mut Value, variables: impl Iterator<Item = (String, String)>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (name, text) in variables {
+        let Some(path) = name.strip_prefix("QUINTET_").filter(|_| !NOT_CONFIG.contains(&name.as_str())) else { continue };
+        let words: Vec<String> = path.split("__").map(str::to_ascii_lowercase).collect();
+        let known = words.len() > 1 && words.first().is_some_and(|table| TABLES.contains(&table.as_str())) && words.iter().all(|word| !word.is_empty());
+        if !known {
+            warnings.push(format!("the variable {name} belongs to no key of the configuration and is ignored"));
+            continue;
+        }
+        set(tree, &words, path, typed(&words, &text));
+    }
+    warnings
+}
+
+/// Secrets and ids stay text, even where they look like a number.
+fn typed(words: &[String], text: &str) -> Value {
+    let in_endpoint = words.first().is_some_and(|word| word == "endpoints");
+    let parsed = format!("v = {text}").parse::<toml::Table>().ok().and_then(|table| serde_json::to_value(table.get("v")?).ok());
+    match parsed {
+        Some(value) if !in_endpoint || value.is_array() || value.is_boolean() => value,
+        _ => text.into(),
+    }
+}
+
+fn set(tree: &mut Value, words: &[String], raw: &str, value: Value) {
+    let raw_words: Vec<&str> = raw.split("__").collect();
+    let mut at = tree;
+    for (depth, word) in words.iter().enumerate() {
+        if !at.is_object() {
+            *at = json!({});
+        }
+        let Some(object) = at.as_object_mut() else { return };
+        let existing = object.keys().find(|key| key.eq_ignore_ascii_case(word)).cloned();
+        // Endpoint names may have capitals (a Slack team): where the file has none, the variable's own spelling is taken.
+        let is_name = depth == 2 && words.first().is_some_and(|word| word == "endpoints");
+        let slack = words.get(1).is_some_and(|word| word == "slack");
+        let fresh = if is_name && slack { raw_words.get(depth).map_or(word.clone(), |raw| (*raw).to_owned()) } else { word.clone() };
+        let key = existing.unwrap_or(fresh);
+        if depth + 1 == words.len() {
+            object.insert(key, value);
+            return;
+        }
+        at = object.entry(key).or_insert_with(|| json!({}));
+    }
+}
+
+/// Reads every service's part; the local endpoints come along.
+///
+/// # Errors
+/// [`Wrong`], with everything that is wrong.
+pub fn read(tree: &Value, local: &Value, place: monitoring_dashboard::Place, warnings: Vec<String>) -> Result<Configuration, Wrong> {
+    let report = Report::default();
+    let mut root = Section::new(Some(tree), "", &report);
+    for table in TABLES {
+        root.value(table);
+    }
+    root.later("models");
+    root.finish();
+    if let Some(daily) = tree.pointer("/budget/daily").and_then(Value::as_f64).filter(|daily| *daily == 0.0) {
+        let _ = Micros::from_dollars(daily);
+    }
+    let with_local = merged(tree, local);
+    let configuration = Configuration {
+        aggregator: webhook_aggregator::Config::read(&with_local, &report),
+        assistant: personal_assistant::Config::read(tree, &report),
+        gateway: agency_gateway::Config::read(tree, &report),
+        dashboard: monitoring_dashboard::Config::read(tree, place, &report),
+        router: agency_router::Config::read(tree),
+        warnings,
+    };
+    let problems = report.into_problems();
+    if problems.is_empty() { Ok(configuration) } else { Err(Wrong(problems)) }
+}
+
+fn merged(tree: &Value, local: &Value) -> Value {
+    let mut both = tree.clone();
+    for (channel, endpoint) in local.as_object().into_iter().flatten() {
+        if !both["endpoints"].is_object() {
+            both["endpoints"] = json!({});
+        }
+        if !both["endpoints"][channel.as_str()].is_object() {
+            both["endpoints"][channel.as_str()] = json!({});
+        }
+        both["endpoints"][channel.as_str()]["local"] = endpoint.clone();
+    }
+    both
+}
+
+/// The `local` endpoints: random secrets of this installation, one user, this server itself as their platform.
+/// Kept in `local.json` without the address, which may change from start to start.
+///
+/// # Errors
+/// The file system's own.
+pub fn local_endpoints(data: &DataDir, address: &str) -> Result<Value> {
+    let path = data.join("local.json");
+    let kept = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Map<String, Value>>(&bytes).ok());
+    let mut endpoints = match kept {
+        Some(kept) => kept,
+        None => {
+            let made = make_local();
+            write_private(&path, &serde_json::to_vec_pretty(&made)?)?;
+            made
+        }
+    };
+    for (channel, endpoint) in &mut endpoints {
+        endpoint["api_base"] = format!("{address}/local/{channel}").into();
+        endpoint["local"] = true.into();
+        // The signer's half stays with the file.
+        if let Some(object) = endpoint.as_object_mut() {
+            object.remove("private_key");
+        }
+    }
+    Ok(Value::Object(endpoints))
+}
+
+fn make_local() -> Map<String, Value> {
+    let hex = |n| SystemClock.random_hex(n);
+    let mut seed = [0_u8; 32];
+    platform::ports::Clock::random(&SystemClock, &mut seed);
+    let key = SigningKey::from_bytes(&seed);
+    let endpoints = json!({
+        "telegram": { "secret_token": hex(24), "bot_token": format!("4200000001:{}", hex(16)), "approvers": ["700000001"] },
+        "slack": { "signing_secret": hex(16), "bot_token": format!("xoxb-{}", hex(16)), "approvers": ["U0LOCAL01"] },
+        "discord": {
+            "public_key": hex::encode(key.verifying_key().to_bytes()),
+            "private_key": hex::encode(seed),
+            "application_id": "910000000000000042",
+            "bot_token": hex(24),
+            "approvers": ["810000000000000042"],
+        },
+    });
+    match endpoints {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_go_over_the_file_and_strangers_are_warned_about() {
+        let mut tree = json!({"budget": {"daily": 5}, "endpoints": {"slack": {"T0AAAA111": {"bot_token": "a"}}}});
+        let variables = [
+            ("QUINTET_BUDGET__DAILY", "20.5"),
+            ("QUINTET_ENDPOINTS__SLACK__T0AAAA111__BOT_TOKEN", "12345"),
+            ("QUINTET_ENDPOINTS__TELEGRAM__MAIN__APPROVERS", "[\"1\"]"),
+            ("QUINTET_COLOUR", "red"),
+            ("QUINTET_DATA", "/tmp"),
+            ("PATH", "/bin"),
+        ];
+        let warnings = apply_variables(&mut tree, variables.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())));
+        assert_eq!(tree["budget"]["daily"], 20.5);
+        assert_eq!(tree["endpoints"]["slack"]["T0AAAA111"]["bot_token"], "12345");
+        assert_eq!(tree["endpoints"]["telegram"]["main"]["approvers"], json!(["1"]));
+        assert_eq!(warnings.len(), 1);
+    }
+}

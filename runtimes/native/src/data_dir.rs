@@ -1,0 +1,148 @@
+//! The data directory: whose it is, what lies in it, and the lock that says somebody works in it.
+
+use anyhow::{Context, Result, bail};
+use platform::edge::{Principal, Scope};
+use platform::ports::ClockExt;
+use platform::secret::Secret;
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::ports::clock::SystemClock;
+
+/// A directory that is ours alone (mode 0700).
+#[derive(Clone, Debug)]
+pub struct DataDir(PathBuf);
+
+/// What clients need to find the server: `server.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ServerFile {
+    pub address: String,
+    pub pid: u32,
+}
+
+/// A variable of the environment, read in the one place that may.
+#[expect(clippy::disallowed_methods, reason = "the command line is where the environment comes in")]
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|text| !text.is_empty())
+}
+
+impl DataDir {
+    /// `--data`, else `$QUINTET_DATA`, else `$XDG_DATA_HOME/quintet`, else `~/.local/share/quintet`.
+    ///
+    /// # Errors
+    /// When none of them is set.
+    pub fn locate(given: Option<&Path>) -> Result<Self> {
+        let path = given
+            .map(Path::to_owned)
+            .or_else(|| variable("QUINTET_DATA").map(PathBuf::from))
+            .or_else(|| variable("XDG_DATA_HOME").map(|base| Path::new(&base).join("quintet")))
+            .or_else(|| variable("HOME").map(|home| Path::new(&home).join(".local/share/quintet")))
+            .context("no data directory: name one with --data DIR, or set HOME")?;
+        Ok(Self(std::path::absolute(path)?))
+    }
+    /// The path itself.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+    /// A path within.
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+    /// Makes the directory, mode 0700.
+    ///
+    /// # Errors
+    /// The file system's own.
+    pub fn create(&self) -> Result<()> {
+        let make = |path: &Path| std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+        make(&self.0).with_context(|| format!("cannot make the data directory {}", self.0.display()))?;
+        std::fs::set_permissions(&self.0, std::fs::Permissions::from_mode(0o700))?;
+        make(&self.join("tokens"))?;
+        Ok(())
+    }
+    /// Takes the lock; it is the operating system's and dies with the process.
+    ///
+    /// # Errors
+    /// When another process holds it.
+    pub fn lock(&self) -> Result<File> {
+        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(self.join("lock"))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => {
+                let by = self.server().map(|server| format!(" (process {}, {})", server.pid, server.address)).unwrap_or_default();
+                bail!("another `quintet up` works on {}{by}. Stop it first, or name another directory with --data.", self.0.display())
+            }
+            Err(TryLockError::Error(error)) => Err(error).context("cannot lock the data directory"),
+        }
+    }
+    /// Where the server listens, as it wrote it down.
+    pub fn server(&self) -> Option<ServerFile> {
+        serde_json::from_slice(&std::fs::read(self.join("server.json")).ok()?).ok()
+    }
+    /// Writes the address down for clients.
+    ///
+    /// # Errors
+    /// The file system's own.
+    pub fn write_server(&self, server: &ServerFile) -> Result<()> {
+        write_private(&self.join("server.json"), &serde_json::to_vec(server)?)
+    }
+    /// A secret kept under a name, made at the first time it is asked for.
+    ///
+    /// # Errors
+    /// The file system's own.
+    pub fn secret(&self, name: &str) -> Result<Secret> {
+        let path = self.join("tokens").join(name);
+        if let Ok(text) = std::fs::read_to_string(&path)
+            && !text.trim().is_empty()
+        {
+            return Ok(Secret::new(text.trim()));
+        }
+        let made = SystemClock.random_hex(32);
+        write_private(&path, made.as_bytes())?;
+        Ok(Secret::new(made))
+    }
+    /// The tokens of the four scopes: a variable's goes before the file's and is not written down.
+    ///
+    /// # Errors
+    /// The file system's own.
+    pub fn tokens(&self) -> Result<Vec<(Secret, Principal)>> {
+        Scope::ALL.into_iter().map(|scope| Ok((self.token(scope)?, Principal::Scope(scope)))).collect()
+    }
+    /// The token of one scope.
+    ///
+    /// # Errors
+    /// The file system's own.
+    pub fn token(&self, scope: Scope) -> Result<Secret> {
+        match variable(&token_variable(scope)) {
+            Some(token) => Ok(Secret::new(token)),
+            None => self.secret(scope.as_str()),
+        }
+    }
+}
+
+/// `QUINTET_OPERATOR_TOKEN` and so on.
+pub fn token_variable(scope: Scope) -> String {
+    format!("QUINTET_{}_TOKEN", scope.as_str().to_ascii_uppercase())
+}
+
+/// Writes a file of mode 0600, whole or not at all.
+///
+/// # Errors
+/// The file system's own.
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    let beside = path.with_extension("new");
+    let _ = std::fs::remove_file(&beside);
+    let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&beside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)?;
+    Ok(())
+}
+
+/// Where programs of agents work: outside the data directory, since they may read what lies beside them.
+pub fn work_dir() -> PathBuf {
+    let base = variable("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| variable("HOME").map(|home| Path::new(&home).join(".cache")));
+    base.unwrap_or_else(std::env::temp_dir).join("quintet-work")
+}

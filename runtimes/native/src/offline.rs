@@ -1,0 +1,79 @@
+//! Routing without a server: the loader and the router themselves, over a database in memory, so that the answer is
+//! the one a server would give.
+
+use crate::ports::calls::{LocalCalls, Switchboard};
+use crate::ports::cell::ProcessCell;
+use crate::ports::clock::SystemClock;
+use crate::ports::kv::ProcessKv;
+use crate::ports::objects::FolderObjects;
+use crate::ports::sql::SqliteSql;
+use crate::services::stopwatch;
+use anyhow::{Result, anyhow};
+use contracts::ServiceName;
+use contracts::graph::SourceFile;
+use contracts::routing::{RouteAnswer, RouteRequest};
+use platform::edge::{Auth, Principal};
+use platform::ports::{Clock, ClockExt, Sql, calls};
+use platform::secret::Secret;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Routes one message by a folder.
+///
+/// # Errors
+/// When the folder holds no agent, with what is wrong in it.
+pub async fn route(files: Vec<SourceFile>, request: &RouteRequest) -> Result<RouteAnswer> {
+    let switchboard = Switchboard::default();
+    let secret = |service| (Secret::new(SystemClock.random_hex(16)), Principal::Service(service));
+    let (router_secret, loader_secret) = (secret(ServiceName::AgencyRouter), secret(ServiceName::SkillGraphLoader));
+    let operator = (Secret::new(SystemClock.random_hex(16)), Principal::Scope(platform::edge::Scope::Operator));
+    let auth = Auth::new([router_secret.clone(), loader_secret.clone(), operator.clone()]);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let sql: Arc<dyn Sql> = Arc::new(SqliteSql::open(Path::new(":memory:"))?);
+    let folder = Scratch::new();
+    let loader = skill_graph_loader::Deps {
+        sql: sql.clone(),
+        kv: Arc::new(ProcessKv::default()),
+        objects: Arc::new(FolderObjects::new(folder.0.clone())),
+        calls: Arc::new(LocalCalls::new(switchboard.clone(), loader_secret.0)),
+        clock: clock.clone(),
+        auth: auth.clone(),
+        limits: skill_graph_loader::Limits::NATIVE,
+        cache: skill_graph_loader::Cache::default(),
+    };
+    let router = agency_router::Deps {
+        sql,
+        calls: Arc::new(LocalCalls::new(switchboard.clone(), router_secret.0)),
+        cell: Arc::new(ProcessCell::default()),
+        clock,
+        stopwatch: stopwatch(),
+        auth,
+        config: Arc::new(agency_router::Config::read(&serde_json::Value::Null)),
+        shared: agency_router::Shared::default(),
+    };
+    switchboard.connect(HashMap::from([
+        (ServiceName::SkillGraphLoader, skill_graph_loader::router(loader.clone())),
+        (ServiceName::AgencyRouter, agency_router::router(router)),
+    ]));
+    skill_graph_loader::publish_files(&loader, files, None, true).await.map_err(|e| anyhow!("{e}"))?;
+    let caller = LocalCalls::new(switchboard, operator.0);
+    // The first decision loads the model; the figure that counts is a warm one.
+    let _warm: RouteAnswer = calls::post(&caller, ServiceName::AgencyRouter, "/api/route", request).await?;
+    Ok(calls::post(&caller, ServiceName::AgencyRouter, "/api/route", request).await?)
+}
+
+/// A folder that is removed again.
+struct Scratch(std::path::PathBuf);
+
+impl Scratch {
+    fn new() -> Self {
+        Self(std::env::temp_dir().join(format!("quintet-route-{}", SystemClock.random_hex(8))))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,12 @@
+//! The native adapters: SQLite, files, tokio and reqwest behind the ports.
+
+pub mod background;
+pub mod calls;
+pub mod cell;
+pub mod clock;
+pub mod inbox;
+pub mod kv;
+pub mod objects;
+pub mod outbound;
+pub mod signal;
+pub mod sql;

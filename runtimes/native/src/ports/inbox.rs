@@ -1,0 +1,107 @@
+//! The inbox on SQLite: one writer thread, group commit by natural batching. Whatever waits when the writer comes
+//! round is committed together; a command that fails is rolled back alone, by its savepoint.
+
+use super::clock::SystemClock;
+use super::sql::{as_port_error, open};
+use async_trait::async_trait;
+use contracts::Shard;
+use platform::inbox::{Command, Context, Reply, SCHEMA, handle};
+use platform::ports::{Clock, ClockExt, Inbox, PortError, PortErrorKind, PortResult};
+use platform::sqlite::ConnectionSql;
+use rusqlite::Connection;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use tokio::sync::oneshot;
+
+/// Commands committed together, at most.
+const BATCH_MAX: usize = 256;
+/// Commands that may wait; beyond that callers are refused, and what was not accepted is not lost.
+const QUEUE_MAX: usize = 4096;
+
+struct Job {
+    shard: Shard,
+    command: Command,
+    answer: oneshot::Sender<PortResult<Reply>>,
+}
+
+/// The inbox of every endpoint, in one file.
+pub struct SqliteInbox {
+    jobs: SyncSender<Job>,
+}
+
+impl SqliteInbox {
+    /// Opens the file and starts the writer.
+    ///
+    /// # Errors
+    /// SQLite's own, or no thread to be had.
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        let connection = open(path)?;
+        for statement in SCHEMA {
+            connection.execute_batch(statement)?;
+        }
+        let (jobs, queue) = sync_channel(QUEUE_MAX);
+        std::thread::Builder::new().name("inbox-writer".to_owned()).spawn(move || write_all(&connection, &queue))?;
+        Ok(Self { jobs })
+    }
+}
+
+#[async_trait]
+impl Inbox for SqliteInbox {
+    async fn send(&self, shard: &Shard, command: Command) -> PortResult<Reply> {
+        let (answer, answered) = oneshot::channel();
+        let full = |_| PortError::clean(PortErrorKind::Unavailable, "the inbox has more to write than it can take");
+        self.jobs.try_send(Job { shard: shard.clone(), command, answer }).map_err(full)?;
+        answered.await.unwrap_or_else(|_| Err(PortError::unknown(PortErrorKind::Unavailable, "the inbox's writer has ended")))
+    }
+}
+
+/// Until the last sender is gone: take what waits, commit it, answer.
+fn write_all(connection: &Connection, queue: &Receiver<Job>) {
+    while let Ok(first) = queue.recv() {
+        let batch: Vec<Job> = std::iter::once(first).chain(queue.try_iter().take(BATCH_MAX - 1)).collect();
+        let (commands, answers): (Vec<_>, Vec<_>) = batch.into_iter().map(|job| ((job.shard, job.command), job.answer)).unzip();
+        let replies = commit(connection, commands);
+        for (answer, reply) in answers.into_iter().zip(replies) {
+            let _ = answer.send(reply);
+        }
+    }
+}
+
+/// All in one transaction, each in its own savepoint. When the commit itself fails nothing of the batch has happened,
+/// and everybody is told so.
+fn commit(connection: &Connection, commands: Vec<(Shard, Command)>) -> Vec<PortResult<Reply>> {
+    let n = commands.len();
+    let all = |error: &rusqlite::Error| {
+        let _ = connection.execute_batch("ROLLBACK");
+        std::iter::repeat_n(Err(as_port_error(error)), n).collect()
+    };
+    if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+        return all(&error);
+    }
+    let replies: Vec<_> = commands.into_iter().map(|(shard, command)| one(connection, &shard, command)).collect();
+    // A failure such as a full disk may have ended the transaction under the savepoints.
+    if connection.is_autocommit() {
+        let lost = PortError::clean(PortErrorKind::Full, "the transaction was rolled back");
+        return replies.into_iter().map(|reply| reply.and(Err(lost.clone()))).collect();
+    }
+    match connection.execute_batch("COMMIT") {
+        Ok(()) => replies,
+        Err(error) => all(&error),
+    }
+}
+
+fn one(connection: &Connection, shard: &Shard, command: Command) -> PortResult<Reply> {
+    let failed = |error: rusqlite::Error| as_port_error(&error);
+    connection.execute_batch("SAVEPOINT command").map_err(failed)?;
+    let context = Context { sql: &ConnectionSql(connection), shard, now_ms: SystemClock.now_ms(), ulid: &|| SystemClock.ulid() };
+    match handle(&context, command) {
+        Ok(reply) => {
+            connection.execute_batch("RELEASE command").map_err(failed)?;
+            Ok(reply)
+        }
+        Err(error) => {
+            let _ = connection.execute_batch("ROLLBACK TO command; RELEASE command");
+            Err(error)
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! One port for everything: each service under its name, webhooks at the root too, `/` leads to the dashboard.
+
+use crate::local_platform;
+use crate::services::Services;
+use axum::Router;
+use axum::extract::{ConnectInfo, Request};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use contracts::{ErrorCode, ServiceName};
+use platform::edge::{ApiError, FromLoopback};
+use std::net::SocketAddr;
+
+/// The whole server.
+pub fn app(services: &Services) -> Router {
+    let mut app = Router::new().route("/", get(|| async { Redirect::to("/monitoring-dashboard/dashboard") }));
+    for (service, router) in &services.routers {
+        app = app.nest(&format!("/{service}"), router.clone());
+    }
+    if let Some(aggregator) = services.routers.get(&ServiceName::WebhookAggregator) {
+        for channel in webhook_aggregator::channels::NAMES {
+            app = app.route_service(&format!("/{channel}/{{endpoint}}"), aggregator.clone());
+        }
+    }
+    app.nest("/local", local_platform::router())
+        .fallback(|| async { ApiError::new(ErrorCode::NotFound, "There is no such path. Services lie under their names, such as /agency-router/api/route.") })
+        .layer(from_fn(note_loopback))
+}
+
+/// Tells the services whether the caller sits on this very machine; what a client claims of itself is taken off.
+async fn note_loopback(ConnectInfo(peer): ConnectInfo<SocketAddr>, mut request: Request, next: Next) -> Response {
+    request.extensions_mut().remove::<FromLoopback>();
+    // Behind a proxy on this machine everybody seems near; a forwarded request is somebody else's.
+    let forwarded = ["x-forwarded-for", "forwarded", "x-real-ip", "cf-connecting-ip"].iter().any(|name| request.headers().contains_key(*name));
+    if peer.ip().is_loopback() && !forwarded {
+        request.extensions_mut().insert(FromLoopback);
+    }
+    next.run(request).await.into_response()
+}

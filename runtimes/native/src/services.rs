@@ -1,0 +1,143 @@
+//! The bill of materials: opens the ports, builds the six services, connects them.
+
+use crate::config_file::Configuration;
+use crate::data_dir::{DataDir, work_dir};
+use crate::ports::background::TokioBackground;
+use crate::ports::calls::{LocalCalls, Switchboard};
+use crate::ports::cell::ProcessCell;
+use crate::ports::clock::SystemClock;
+use crate::ports::inbox::SqliteInbox;
+use crate::ports::kv::ProcessKv;
+use crate::ports::objects::FolderObjects;
+use crate::ports::outbound::ReqwestOutbound;
+use crate::ports::signal::ProcessSignal;
+use crate::ports::sql::SqliteSql;
+use crate::programs::NativePrograms;
+use anyhow::Result;
+use axum::Router;
+use contracts::{GatewayId, ServiceName};
+use platform::edge::{Auth, Principal, Scope};
+use platform::ports::{Background, Calls, Cell, Clock, ClockExt, Signal, Sql};
+use platform::secret::Secret;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The six services, ready to be served and pumped.
+pub struct Services {
+    pub routers: HashMap<ServiceName, Router>,
+    pub aggregator: webhook_aggregator::Deps,
+    pub assistant: personal_assistant::Deps,
+    pub loader: skill_graph_loader::Deps,
+    pub dashboard: monitoring_dashboard::Deps,
+    pub gateway: agency_gateway::Deps,
+}
+
+/// Each service's own secret towards the others: made anew at each start, never written down.
+struct Secrets(HashMap<ServiceName, Secret>);
+
+impl Secrets {
+    fn new() -> Self {
+        Self(ServiceName::ALL.into_iter().map(|service| (service, Secret::new(SystemClock.random_hex(32)))).collect())
+    }
+    fn of(&self, service: ServiceName) -> Secret {
+        self.0.get(&service).cloned().unwrap_or_else(|| Secret::new(String::new()))
+    }
+    fn principals(&self) -> impl Iterator<Item = (Secret, Principal)> {
+        self.0.iter().map(|(service, secret)| (secret.clone(), Principal::Service(*service)))
+    }
+}
+
+/// Opens everything below the data directory and builds the services.
+///
+/// # Errors
+/// When a file cannot be opened, or a database is newer than this program.
+pub fn build(data: &DataDir, configuration: Configuration) -> Result<Services> {
+    let switchboard = Switchboard::default();
+    let secrets = Secrets::new();
+    let auth = Auth::new(data.tokens()?.into_iter().chain(secrets.principals()));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let signal: Arc<dyn Signal> = Arc::new(ProcessSignal::default());
+    let background: Arc<dyn Background> = Arc::new(TokioBackground);
+    let cell: Arc<dyn Cell> = Arc::new(ProcessCell::default());
+    let sql: Arc<dyn Sql> = Arc::new(SqliteSql::open(&data.join("quintet.db"))?);
+    let calls = |service| -> Arc<dyn Calls> { Arc::new(LocalCalls::new(switchboard.clone(), secrets.of(service))) };
+
+    let aggregator = webhook_aggregator::Deps {
+        inbox: Arc::new(SqliteInbox::open(&data.join("inbox.db"))?),
+        calls: calls(ServiceName::WebhookAggregator),
+        outbound: Arc::new(ReqwestOutbound::new()?),
+        clock: clock.clone(),
+        signal: signal.clone(),
+        background: background.clone(),
+        auth: auth.clone(),
+        config: Arc::new(configuration.aggregator),
+    };
+    let assistant = personal_assistant::Deps {
+        sql: sql.clone(),
+        calls: calls(ServiceName::PersonalAssistant),
+        clock: clock.clone(),
+        signal: signal.clone(),
+        background: background.clone(),
+        auth: auth.clone(),
+        config: Arc::new(configuration.assistant),
+        button_key: data.secret("button-key")?,
+    };
+    let router = agency_router::Deps {
+        sql: sql.clone(),
+        calls: calls(ServiceName::AgencyRouter),
+        cell: cell.clone(),
+        clock: clock.clone(),
+        stopwatch: stopwatch(),
+        auth: auth.clone(),
+        config: Arc::new(configuration.router),
+        shared: agency_router::Shared::default(),
+    };
+    let loader = skill_graph_loader::Deps {
+        sql: sql.clone(),
+        kv: Arc::new(ProcessKv::default()),
+        objects: Arc::new(FolderObjects::new(data.join("objects"))),
+        calls: calls(ServiceName::SkillGraphLoader),
+        clock: clock.clone(),
+        auth: auth.clone(),
+        limits: skill_graph_loader::Limits::NATIVE,
+        cache: skill_graph_loader::Cache::default(),
+    };
+    let dashboard = monitoring_dashboard::Deps {
+        sql,
+        calls: calls(ServiceName::MonitoringDashboard),
+        clock: clock.clone(),
+        cell,
+        signal: signal.clone(),
+        background: background.clone(),
+        auth: auth.clone(),
+        config: Arc::new(configuration.dashboard),
+    };
+    let gateway = agency_gateway::Deps {
+        calls: Arc::new(LocalCalls::new(switchboard.clone(), data.token(Scope::Gateway)?)),
+        clock,
+        signal,
+        background,
+        programs: Arc::new(NativePrograms::new(work_dir())),
+        auth,
+        config: Arc::new(configuration.gateway),
+        gateway_id: GatewayId::new("local"),
+        board: agency_gateway::Board::default(),
+    };
+    let routers = HashMap::from([
+        (ServiceName::PersonalAssistant, personal_assistant::router(assistant.clone())),
+        (ServiceName::AgencyRouter, agency_router::router(router)),
+        (ServiceName::SkillGraphLoader, skill_graph_loader::router(loader.clone())),
+        (ServiceName::MonitoringDashboard, monitoring_dashboard::router(dashboard.clone())),
+        (ServiceName::WebhookAggregator, webhook_aggregator::router(aggregator.clone())),
+        (ServiceName::AgencyGateway, agency_gateway::router(gateway.clone())),
+    ]);
+    switchboard.connect(routers.clone());
+    Ok(Services { routers, aggregator, assistant, loader, dashboard, gateway })
+}
+
+/// Finer than the clock: a route takes some 20 µs.
+#[expect(clippy::disallowed_methods, reason = "a stopwatch of the native runtime")]
+pub fn stopwatch() -> agency_router::Stopwatch {
+    let start = std::time::Instant::now();
+    Arc::new(move || start.elapsed().as_secs_f64() * 1000.0)
+}

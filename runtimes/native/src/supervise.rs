@@ -1,0 +1,240 @@
+//! The supervisor of one agent program: `quintet __supervise -- program args…`, this binary started again.
+//!
+//! It stands between the gateway and the program because only a parent can know everything a program has started: as
+//! a child subreaper (Linux) it inherits what double-forked or called setsid, so the whole tree stays below it and is
+//! found by walking `/proc`. It ends when the program has ended or it is told to stop, and never leaves anything behind.
+//!
+//! | descriptor | is |
+//! | --- | --- |
+//! | 0 | a socket to the gateway: in come 8 bytes of length (little-endian) and the program's standard input; its end means stop. Out go `started PID`, `failed REASON`, `exited code N` or `exited signal N`, one a line |
+//! | 1, 2 | the program's own, handed on |
+//!
+//! The socket closes when the gateway's process ends, however it ends. `PR_SET_PDEATHSIG` would say the same, but it
+//! fires when the starting *thread* ends, and threads of an async runtime come and go.
+
+use nix::sys::signal::{SigSet, Signal, kill, killpg};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// The hidden subcommand.
+pub const SUBCOMMAND: &str = "__supervise";
+
+/// How long a program that is told to stop has to do so.
+const GRACE_MS: u64 = 5_000;
+/// What a program left behind when it ended has less: its answer waits for it.
+const LEFTOVER_GRACE_MS: u64 = 1_000;
+const LOOK_EVERY_MS: u64 = 20;
+/// The exit code when the program could not be started.
+const NOT_STARTED: i32 = 127;
+
+/// How the program ended.
+#[derive(Clone, Copy)]
+enum End {
+    Code(i32),
+    Signal(i32),
+}
+
+/// Runs the program of `-- program args…` (what follows the subcommand) to its end, and returns its exit code.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> i32 {
+    let mut args = args.into_iter().skip_while(|arg| arg == "--");
+    let (Some(program), Ok(mut control)) = (args.next(), own_control()) else { return NOT_STARTED };
+    #[cfg(target_os = "linux")]
+    if let Err(error) = nix::sys::prctl::set_child_subreaper(true) {
+        tell(&mut control, &format!("failed no subreaper: {error}"));
+        return NOT_STARTED;
+    }
+    let Some(input) = read_input(&mut control) else { return NOT_STARTED };
+    let mut command = Command::new(program);
+    command.args(args).stdin(Stdio::piped()).process_group(0);
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            tell(&mut control, &format!("failed {error}"));
+            return NOT_STARTED;
+        }
+    };
+    // Blocked only now: the program would have inherited the mask. A signal before this moment simply ends us.
+    let signals: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD].into_iter().collect();
+    if signals.thread_block().is_err() {
+        return abandon(&mut child);
+    }
+    let Ok(pid) = i32::try_from(child.id()).map(Pid::from_raw) else { return abandon(&mut child) };
+    tell(&mut control, &format!("started {pid}"));
+    if let Some(mut stdin) = child.stdin.take() {
+        // A program that does not read holds up this thread alone.
+        std::thread::spawn(move || stdin.write_all(&input));
+    }
+    match control.try_clone() {
+        Ok(watched) => std::thread::spawn(move || stop_at_end(watched)),
+        Err(_) => return abandon(&mut child),
+    };
+    let end = supervise(pid, &signals);
+    tell(&mut control, &match end {
+        End::Code(code) => format!("exited code {code}"),
+        End::Signal(signal) => format!("exited signal {signal}"),
+    });
+    match end {
+        End::Code(code) => code,
+        End::Signal(signal) => 128 + signal,
+    }
+}
+
+/// The socket of descriptor 0, as a file of its own.
+fn own_control() -> std::io::Result<File> {
+    std::io::stdin().as_fd().try_clone_to_owned().map(File::from)
+}
+
+fn tell(control: &mut File, line: &str) {
+    // A gateway that is gone needs no news; the end of its socket stops us anyway.
+    let _ = writeln!(control, "{}", line.replace('\n', " "));
+}
+
+fn read_input(control: &mut File) -> Option<Vec<u8>> {
+    let mut length = [0_u8; 8];
+    control.read_exact(&mut length).ok()?;
+    let mut input = vec![0; usize::try_from(u64::from_le_bytes(length)).ok()?];
+    control.read_exact(&mut input).ok()?;
+    Some(input)
+}
+
+/// Wakes the main thread with SIGTERM once the gateway has closed its side.
+fn stop_at_end(mut control: File) {
+    let mut rest = [0_u8; 64];
+    while matches!(control.read(&mut rest), Ok(n) if n > 0) {}
+    let _ = kill(Pid::this(), Signal::SIGTERM);
+}
+
+/// Something that cannot fail did: nothing may run unsupervised.
+fn abandon(child: &mut std::process::Child) -> i32 {
+    let _ = child.kill();
+    let _ = child.wait();
+    NOT_STARTED
+}
+
+/// Waits for the program's end or a signal to stop, then ends whatever is left.
+fn supervise(program: Pid, signals: &SigSet) -> End {
+    let mut end = None;
+    loop {
+        reap(program, &mut end);
+        if end.is_some() {
+            end_tree(program, LEFTOVER_GRACE_MS, &mut end);
+            break;
+        }
+        match signals.wait() {
+            Ok(Signal::SIGCHLD) => {}
+            Ok(_) | Err(_) => {
+                end_tree(program, GRACE_MS, &mut end);
+                break;
+            }
+        }
+    }
+    end.unwrap_or(End::Signal(Signal::SIGKILL as i32))
+}
+
+/// Collects every child that has ended; notes how the program did.
+fn reap(program: Pid, end: &mut Option<End>) {
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(pid, code)) if pid == program => *end = Some(End::Code(code)),
+            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == program => *end = Some(End::Signal(signal as i32)),
+            Ok(WaitStatus::StillAlive) | Err(_) => return,
+            Ok(_) => {}
+        }
+    }
+}
+
+/// Asks everything below us to end, kills what has not within the grace, and returns when nothing is left.
+fn end_tree(program: Pid, grace_ms: u64, end: &mut Option<End>) {
+    let mut asked = BTreeSet::new();
+    for _ in 0..grace_ms / LOOK_EVERY_MS {
+        reap(program, end);
+        let left = below_us(program, end.is_some());
+        if left.is_empty() {
+            return;
+        }
+        for pid in left.into_iter().filter(|pid| asked.insert(*pid)) {
+            let _ = kill(pid, Signal::SIGTERM);
+            // A stopped process hears nothing until it goes on.
+            let _ = kill(pid, Signal::SIGCONT);
+        }
+        std::thread::sleep(Duration::from_millis(LOOK_EVERY_MS));
+    }
+    loop {
+        freeze(program, end.is_some());
+        for pid in below_us(program, end.is_some()) {
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+        if !cfg!(target_os = "linux") {
+            let _ = killpg(program, Signal::SIGKILL);
+        }
+        std::thread::sleep(Duration::from_millis(LOOK_EVERY_MS));
+        reap(program, end);
+        if below_us(program, end.is_some()).is_empty() {
+            return;
+        }
+    }
+}
+
+/// Stops processes until none is new, so that none can start another between the look and the kill.
+fn freeze(program: Pid, ended: bool) {
+    let mut frozen = BTreeSet::new();
+    loop {
+        let fresh: Vec<_> = below_us(program, ended).into_iter().filter(|pid| frozen.insert(*pid)).collect();
+        if fresh.is_empty() {
+            return;
+        }
+        for pid in fresh {
+            let _ = kill(pid, Signal::SIGSTOP);
+        }
+    }
+}
+
+/// Every process below this one. Without `/proc` only the program itself is known; its group is killed with it.
+fn below_us(program: Pid, ended: bool) -> BTreeSet<Pid> {
+    let Some(parents) = parents() else { return if ended { BTreeSet::new() } else { BTreeSet::from([program]) } };
+    let mut below = BTreeSet::new();
+    let mut above = vec![Pid::this()];
+    while let Some(parent) = above.pop() {
+        for (pid, _) in parents.iter().filter(|(_, its_parent)| *its_parent == parent) {
+            if below.insert(*pid) {
+                above.push(*pid);
+            }
+        }
+    }
+    below
+}
+
+/// Process and parent of everything in `/proc`; none where there is no such thing.
+fn parents() -> Option<Vec<(Pid, Pid)>> {
+    let entries = std::fs::read_dir("/proc").ok().filter(|_| cfg!(target_os = "linux"))?;
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    Some(pids.filter_map(|pid| Some((Pid::from_raw(pid), parent_of(pid)?))).collect())
+}
+
+fn parent_of(pid: i32) -> Option<Pid> {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
+    // The name in parentheses may hold anything, also parentheses; the state and the parent follow the last one.
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_whitespace().nth(1)?.parse().ok().map(Pid::from_raw)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_parent_is_read_from_proc() {
+        assert_eq!(parent_of(Pid::this().as_raw()), Some(nix::unistd::getppid()));
+        assert_eq!(parent_of(-1), None);
+    }
+}

@@ -1,0 +1,154 @@
+//! `quintet up`: everything on one port, until it is told to stop.
+
+use crate::config_file;
+use crate::data_dir::{DataDir, ServerFile};
+use crate::graph_folder::default_graph;
+use crate::ports::clock::SystemClock;
+use crate::server;
+use crate::services::{self, Services};
+use anyhow::{Context, Result};
+use platform::ports::Clock;
+use std::future::IntoFuture;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// After a stop, requests under way get this long.
+const DRAIN: Duration = Duration::from_secs(2);
+/// The gateway gives its runs 5 s and then stops them; this is the end of all patience.
+const GATEWAY_DRAIN: Duration = Duration::from_secs(15);
+/// The timers' pace when nothing is due sooner.
+const IDLE_MS: i64 = 1_000;
+const FLOOR_MS: i64 = 20;
+const PROBE_EVERY: Duration = Duration::from_secs(15);
+
+/// Runs until Ctrl-C or SIGTERM.
+///
+/// # Errors
+/// When the directory is taken, the configuration wrong, or the address in use.
+pub async fn up(data: DataDir, config: Option<&Path>, listen: SocketAddr) -> Result<()> {
+    data.create()?;
+    let _lock = data.lock()?;
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}: is another program using the port? Choose one with --listen"))?;
+    let address = listener.local_addr()?;
+    let base = format!("http://{address}");
+    let file = config_file::path(config, &data);
+    let (tree, warnings) = config_file::read_tree(file.as_deref())?;
+    let place = monitoring_dashboard::Place {
+        base_path: "/monitoring-dashboard".to_owned(),
+        listen: vec![address.to_string()],
+        secure_cookies: false,
+        probe_interval_ms: i64::try_from(PROBE_EVERY.as_millis()).unwrap_or(15_000),
+    };
+    let local = config_file::local_endpoints(&data, &base)?;
+    let configuration = config_file::read(&tree, &local, place, warnings)?;
+    for warning in &configuration.warnings {
+        tracing::warn!("{warning}");
+    }
+    let services = services::build(&data, configuration)?;
+    prepare(&services).await?;
+    data.write_server(&ServerFile { address: base.clone(), pid: std::process::id() })?;
+    let (stop, stopped) = watch::channel(false);
+    let loops = start_loops(&services, &stopped);
+    let gateway = tokio::spawn(agency_gateway::serve(services.gateway.clone(), until(stopped.clone())));
+    let app = server::app(&services).into_make_service_with_connect_info::<SocketAddr>();
+    let serving = tokio::spawn(axum::serve(listener, app).with_graceful_shutdown(until(stopped.clone())).into_future());
+    greet(&services, &base).await;
+    stop_signal().await;
+    tracing::info!("stopping: work in hand is finished or handed back");
+    let _ = stop.send(true);
+    let _ = tokio::time::timeout(GATEWAY_DRAIN, gateway).await;
+    let _ = tokio::time::timeout(DRAIN, serving).await;
+    loops.iter().for_each(tokio::task::JoinHandle::abort);
+    let _ = std::fs::remove_file(data.join("server.json"));
+    Ok(())
+}
+
+/// What must be true before the first request: nothing of the process before is under way, a graph is published.
+async fn prepare(services: &Services) -> Result<()> {
+    webhook_aggregator::recover(&services.aggregator).await?;
+    if !skill_graph_loader::has_graph(&services.loader).await? {
+        skill_graph_loader::publish_files(&services.loader, default_graph(), Some("default graph".to_owned()), false)
+            .await
+            .map_err(|e| anyhow::anyhow!("the default graph could not be published: {e}"))?;
+    }
+    Ok(())
+}
+
+async fn greet(services: &Services, base: &str) {
+    let link = monitoring_dashboard::sign_in_link(&services.dashboard).await;
+    let mut out = String::from("Quintet is up.\n\n");
+    match link {
+        Ok(link) => out.push_str(&format!("  Dashboard  {base}{link}\n             (this link signs you in once, for 10 minutes)\n")),
+        Err(error) => out.push_str(&format!("  Dashboard  {base}/ (no sign-in link: {error}; use the operator token)\n")),
+    }
+    out.push_str("  Try        quintet send telegram \"Fix the TypeError in the login flow\"\n  Stop       Ctrl-C\n");
+    crate::terminal::say(&out);
+}
+
+fn start_loops(services: &Services, stopped: &watch::Receiver<bool>) -> Vec<tokio::task::JoinHandle<()>> {
+    let (aggregator, assistant, dashboard) = (services.aggregator.clone(), services.assistant.clone(), services.dashboard.clone());
+    let loader = services.loader.clone();
+    let pump = tokio::spawn(pump_loop(aggregator));
+    let sweep = tokio::spawn(every(Duration::from_secs(1), move || {
+        let assistant = assistant.clone();
+        async move { personal_assistant::tick(&assistant).await }
+    }));
+    let probe = tokio::spawn(every(PROBE_EVERY, move || {
+        let dashboard = dashboard.clone();
+        async move { monitoring_dashboard::tick(&dashboard).await }
+    }));
+    let warm = tokio::spawn(async move {
+        if let Err(error) = skill_graph_loader::warm(&loader).await {
+            tracing::warn!(error = %error, "the graph could not be warmed");
+        }
+    });
+    let _ = stopped;
+    vec![pump, sweep, probe, warm]
+}
+
+async fn every<F: Future<Output = ()>>(pace: Duration, mut work: impl FnMut() -> F) {
+    let mut timer = tokio::time::interval(pace);
+    timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        timer.tick().await;
+        work().await;
+    }
+}
+
+/// The inbox's timer: looks when something is due, at least once a second. New messages do not wait for it.
+async fn pump_loop(deps: webhook_aggregator::Deps) {
+    loop {
+        let mut next = SystemClock.now_ms() + IDLE_MS;
+        for shard in deps.config.shards() {
+            match webhook_aggregator::next_due(&deps, &shard).await {
+                Ok(Some(due)) if due <= SystemClock.now_ms() => {
+                    if let Err(error) = webhook_aggregator::pump(&deps, &shard).await {
+                        tracing::error!(%shard, %error, "the inbox could not be pumped; it is tried again");
+                    }
+                }
+                Ok(due) => next = next.min(due.unwrap_or(i64::MAX)),
+                Err(error) => tracing::error!(%shard, %error, "the inbox does not answer"),
+            }
+        }
+        SystemClock.sleep_until(next.max(SystemClock.now_ms() + FLOOR_MS)).await;
+    }
+}
+
+async fn until(mut stopped: watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        let _ = tokio::signal::ctrl_c().await;
+        return;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}

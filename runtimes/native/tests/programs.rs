@@ -1,0 +1,319 @@
+//! Agents' programs on this machine: what they may see, how they are limited, and that nothing of them is left.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods, reason = "test equipment: whatever is odd must stop the test")]
+
+#[path = "../src"]
+#[allow(dead_code, reason = "what only the binary uses")]
+mod native {
+    pub mod programs;
+    pub mod supervise;
+}
+
+use native::programs::NativePrograms;
+use platform::ports::{PortErrorKind, ProgramEvent, ProgramSpec, Programs, Running};
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+struct Bed {
+    work: TempDir,
+    programs: NativePrograms,
+}
+
+fn bed() -> Bed {
+    let work = tempfile::tempdir().unwrap();
+    let environment = [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("HOME", "/home/owner"), ("LANG", "C.UTF-8"), ("TERM", "dumb"), ("API_KEY", "k-123"),
+        ("OTHER", "hidden"), ("QUINTET_OPERATOR_TOKEN", "secret"), ("quintet_data", "secret")];
+    let environment = environment.map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    let programs = NativePrograms::with(env!("CARGO_BIN_EXE_quintet"), work.path().join("work"), environment);
+    Bed { work, programs }
+}
+
+/// A shell script as the agent; the shell is the test's, the adapter never uses one.
+fn script(text: &str) -> ProgramSpec {
+    ProgramSpec {
+        program: "sh".to_owned(),
+        args: vec!["-c".to_owned(), text.to_owned()],
+        task: "web.console.01~2/../x".to_owned(),
+        timeout_ms: 60_000,
+        output_bytes_max: 1 << 20,
+        ..ProgramSpec::default()
+    }
+}
+
+impl Bed {
+    async fn start(&self, spec: ProgramSpec) -> Box<dyn Running> {
+        self.programs.start(spec).await.unwrap()
+    }
+    async fn run(&self, spec: ProgramSpec) -> (Vec<String>, ProgramEvent) {
+        let mut running = self.start(spec).await;
+        let answer = to_end(&mut *running).await;
+        assert_eq!(running.next().await, answer.1, "the end stays the end");
+        let left: Vec<_> = std::fs::read_dir(self.work.path().join("work")).unwrap().collect();
+        assert!(left.is_empty(), "{left:?}");
+        answer
+    }
+}
+
+async fn to_end(running: &mut dyn Running) -> (Vec<String>, ProgramEvent) {
+    let mut lines = Vec::new();
+    loop {
+        match running.next().await {
+            ProgramEvent::Line(line) => lines.push(line),
+            end => return (lines, end),
+        }
+    }
+}
+
+async fn line(running: &mut dyn Running) -> String {
+    match running.next().await {
+        ProgramEvent::Line(line) => line,
+        end => panic!("no line but {end:?}"),
+    }
+}
+
+fn well() -> ProgramEvent {
+    ProgramEvent::Exited { code: Some(0), stderr: String::new() }
+}
+
+fn is_alive(pid: &str) -> bool {
+    Path::new("/proc").join(pid).exists()
+}
+
+#[tokio::test]
+async fn a_program_reads_its_input_and_its_lines_and_exit_come_back() {
+    let bed = bed();
+    let spec = ProgramSpec { stdin: "hello\nworld".to_owned(), ..script("cat; echo; printf 'last'; echo trouble >&2; exit 3") };
+    let (lines, end) = bed.run(spec).await;
+    assert_eq!(lines, ["hello", "world", "last"]);
+    assert_eq!(end, ProgramEvent::Exited { code: Some(3), stderr: "trouble\n".to_owned() });
+}
+
+#[tokio::test]
+async fn arguments_are_handed_over_as_they_stand() {
+    let bed = bed();
+    let args = ["%s|", "--", "$(reboot)", "a b", "; rm -rf /", "*"].map(str::to_owned).to_vec();
+    let (lines, end) = bed.run(ProgramSpec { program: "printf".to_owned(), args, ..script("") }).await;
+    assert_eq!((lines, end), (vec!["--|$(reboot)|a b|; rm -rf /|*|".to_owned()], well()));
+}
+
+#[tokio::test]
+async fn it_sees_only_the_named_variables_and_never_quintets_own() {
+    let bed = bed();
+    let env = ["API_KEY", "QUINTET_OPERATOR_TOKEN", "quintet_data", "PATH", "MISSING"].map(str::to_owned).to_vec();
+    let (mut lines, end) = bed.run(ProgramSpec { program: "env".to_owned(), args: vec![], env, ..script("") }).await;
+    lines.sort();
+    assert_eq!(lines, ["API_KEY=k-123", "HOME=/home/owner", "LANG=C.UTF-8", "PATH=/usr/local/bin:/usr/bin:/bin", "TERM=dumb"]);
+    assert_eq!(end, well());
+}
+
+#[tokio::test]
+async fn it_works_in_a_directory_of_its_own_that_is_removed() {
+    let bed = bed();
+    let (lines, _) = bed.run(script("pwd; stat -c %a .; touch left; mkdir -p deep/er; ls -a | wc -l")).await;
+    let expected = bed.work.path().join("work").join("web_console_01_2____x");
+    assert!(lines[0].starts_with(expected.to_str().unwrap()), "{lines:?}");
+    assert_eq!(lines[1..], ["700", "4"]);
+    assert!(!Path::new(&lines[0]).exists());
+}
+
+#[tokio::test]
+async fn a_program_that_cannot_be_run_is_invalid() {
+    let bed = bed();
+    let broken = bed.work.path().join("broken");
+    std::fs::write(&broken, b"\x7fELF nonsense").unwrap();
+    std::os::unix::fs::symlink("/nowhere", bed.work.path().join("dangling")).unwrap();
+    std::fs::set_permissions(&broken, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    for program in ["no-such-agent".to_owned(), "/etc/passwd".to_owned(), broken.display().to_string(), bed.work.path().join("dangling").display().to_string()] {
+        let error = bed.programs.start(ProgramSpec { program: program.clone(), args: vec![], ..script("") }).await.err().unwrap();
+        assert_eq!(error.kind, PortErrorKind::Invalid, "{program}: {error}");
+    }
+    let long = bed.programs.start(ProgramSpec { args: vec!["x".repeat(1 << 20)], ..script("") }).await.err().unwrap();
+    assert_eq!(long.kind, PortErrorKind::Invalid, "{long}");
+    assert!(bed.programs.exists("sh") && !bed.programs.exists("no-such-agent"));
+}
+
+#[tokio::test]
+async fn a_message_that_nobody_reads_blocks_nothing() {
+    let bed = bed();
+    let message = "x".repeat(10 << 20);
+    let (lines, end) = bed.run(ProgramSpec { stdin: message.clone(), ..script("echo done") }).await;
+    assert_eq!((lines, end), (vec!["done".to_owned()], well()));
+    let (lines, _) = bed.run(ProgramSpec { stdin: message.clone(), ..script("wc -c") }).await;
+    assert_eq!(lines, [(10 << 20).to_string()]);
+    // Nor does it keep the program from being stopped.
+    let mut running = bed.start(ProgramSpec { stdin: message, ..script("echo $$; exec sleep 1000") }).await;
+    let pid = line(&mut *running).await;
+    running.stop().await.unwrap();
+    assert!(!is_alive(&pid));
+}
+
+#[tokio::test]
+async fn too_much_output_ends_it() {
+    let bed = bed();
+    let spec = ProgramSpec { output_bytes_max: 100_000, ..script("echo $$; exec yes") };
+    let (lines, end) = bed.run(spec).await;
+    assert_eq!(end, ProgramEvent::TooMuchOutput);
+    assert!(!is_alive(&lines[0]));
+    let exact = ProgramSpec { output_bytes_max: 6, ..script("echo 12345") };
+    assert_eq!(bed.run(exact).await.1, well());
+}
+
+#[tokio::test]
+async fn too_much_time_ends_it_also_when_nobody_reads_its_lines() {
+    let bed = bed();
+    let began = Instant::now();
+    let mut running = bed.start(ProgramSpec { timeout_ms: 300, output_bytes_max: 1 << 30, ..script("echo $$; exec yes") }).await;
+    let pid = line(&mut *running).await;
+    tokio::time::sleep(Duration::from_millis(1_000)).await;
+    assert!(!is_alive(&pid));
+    assert_eq!(to_end(&mut *running).await.1, ProgramEvent::TimedOut);
+    assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn an_agent_that_ignores_being_asked_is_killed_after_the_grace() {
+    let bed = bed();
+    let mut running = bed.start(script("trap '' TERM; echo $$; while :; do sleep 0.1; done")).await;
+    let pid = line(&mut *running).await;
+    let began = Instant::now();
+    running.stop().await.unwrap();
+    assert!(!is_alive(&pid));
+    let took = began.elapsed();
+    assert!(took >= Duration::from_secs(4) && took < Duration::from_secs(9), "{took:?}");
+}
+
+#[tokio::test]
+async fn an_agent_may_clean_up_when_asked() {
+    let bed = bed();
+    let mut running = bed.start(script("trap 'echo bye >&2; exit 0' TERM; echo $$; while :; do sleep 0.05; done")).await;
+    line(&mut *running).await;
+    let began = Instant::now();
+    running.stop().await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(3));
+    let ProgramEvent::Exited { code: None, stderr } = running.next().await else { panic!("no end") };
+    assert!(stderr.ends_with("bye\n"), "{stderr}");
+    running.stop().await.unwrap();
+}
+
+/// Prints its own id and that of a grandchild in a session of its own whose parent is gone.
+const DAEMON: &str = "echo $$; (setsid sh -c 'trap \"\" TERM HUP; echo $$ > daemon; exec sleep 1000' >/dev/null 2>&1 &) ; \
+    while [ ! -s daemon ]; do sleep 0.01; done; cat daemon; ";
+
+#[tokio::test]
+async fn a_grandchild_that_ran_away_is_gone_after_a_stop() {
+    let bed = bed();
+    let mut running = bed.start(script(&format!("{DAEMON} exec sleep 1000"))).await;
+    let (pid, daemon) = (line(&mut *running).await, line(&mut *running).await);
+    assert!(is_alive(&pid) && is_alive(&daemon));
+    running.stop().await.unwrap();
+    assert!(!is_alive(&pid) && !is_alive(&daemon));
+}
+
+#[tokio::test]
+async fn what_a_program_leaves_behind_is_gone_when_its_end_is_told() {
+    let bed = bed();
+    let (lines, end) = bed.run(script(&format!("{DAEMON} exit 7"))).await;
+    assert_eq!(end, ProgramEvent::Exited { code: Some(7), stderr: String::new() });
+    assert!(!is_alive(&lines[0]) && !is_alive(&lines[1]), "{lines:?}");
+}
+
+#[tokio::test]
+async fn dropping_the_handle_ends_it_too() {
+    let bed = bed();
+    let mut running = bed.start(script(&format!("{DAEMON} exec sleep 1000"))).await;
+    let (pid, daemon) = (line(&mut *running).await, line(&mut *running).await);
+    drop(running);
+    for _ in 0..400 {
+        if !is_alive(&pid) && !is_alive(&daemon) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("still there");
+}
+
+#[test]
+fn when_the_gateway_is_gone_its_programs_end() {
+    let bed = bed();
+    let gateway = tokio::runtime::Runtime::new().unwrap();
+    let (pid, daemon) = gateway.block_on(async {
+        let mut running = bed.start(script(&format!("{DAEMON} exec sleep 1000"))).await;
+        let ids = (line(&mut *running).await, line(&mut *running).await);
+        // As with kill -9 nothing is asked of the handle; only the descriptors close.
+        std::mem::forget(running);
+        ids
+    });
+    gateway.shutdown_background();
+    for _ in 0..400 {
+        if !is_alive(&pid) && !is_alive(&daemon) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("still there");
+}
+
+#[tokio::test]
+async fn killing_the_supervisor_still_ends_the_programs_group() {
+    let bed = bed();
+    let mut running = bed.start(script("echo $PPID; echo $$; exec sleep 1000")).await;
+    let (supervisor, pid) = (line(&mut *running).await, line(&mut *running).await);
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(supervisor.parse().unwrap()), nix::sys::signal::Signal::SIGKILL).unwrap();
+    let (_, end) = to_end(&mut *running).await;
+    assert_eq!(end, ProgramEvent::Exited { code: None, stderr: String::new() });
+    for _ in 0..100 {
+        // Without its supervisor the program is another's to collect: ended is enough.
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        if stat.is_empty() || stat.contains(") Z ") {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("still there");
+}
+
+#[tokio::test]
+async fn a_program_that_dies_by_a_signal_has_no_exit_code() {
+    let bed = bed();
+    assert_eq!(bed.run(script("kill -9 $$")).await.1, ProgramEvent::Exited { code: None, stderr: String::new() });
+}
+
+#[tokio::test]
+async fn only_the_end_of_standard_error_is_kept() {
+    let bed = bed();
+    let (_, end) = bed.run(script("yes noise | head -c 100000 >&2; printf end >&2; exit 1")).await;
+    let ProgramEvent::Exited { code: Some(1), stderr } = end else { panic!("{end:?}") };
+    assert!(stderr.len() == 4096 && stderr.ends_with("end"));
+}
+
+#[tokio::test]
+async fn no_descriptor_of_the_server_reaches_the_program() {
+    let bed = bed();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let connection = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let database = std::fs::File::create(bed.work.path().join("quintet.db")).unwrap();
+    let own: Vec<String> = std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|fd| std::fs::read_link(fd.unwrap().path()).ok()).map(|to| to.display().to_string()).collect();
+    let (lines, _) = bed.run(script("for fd in /proc/self/fd/*; do readlink $fd; done | sort")).await;
+    drop((listener, connection, database));
+    assert!(!lines.iter().any(|to| to.contains("quintet.db") || to.contains("socket:")), "{lines:?}");
+    let ours = own.iter().filter(|to| to.contains("socket:") || to.contains("quintet.db")).count();
+    assert!(ours >= 3, "{own:?}");
+}
+
+#[tokio::test]
+async fn many_side_by_side_do_not_disturb_each_other() {
+    let bed = bed();
+    let runs = (0..16).map(|n| bed.run_alone(n));
+    futures_util::future::join_all(runs).await;
+}
+
+impl Bed {
+    async fn run_alone(&self, n: usize) {
+        let mut running = self.start(ProgramSpec { stdin: n.to_string(), ..script("cat; sleep 0.1; exit 5") }).await;
+        let (lines, end) = to_end(&mut *running).await;
+        assert_eq!((lines, end), (vec![n.to_string()], ProgramEvent::Exited { code: Some(5), stderr: String::new() }));
+    }
+}

@@ -1,0 +1,122 @@
+//! The dashboard on memory ports, with a browser that keeps its cookie.
+
+use super::world::World;
+use axum::Router;
+use axum::body::Body;
+use http::{Request, StatusCode, header};
+use http_body_util::BodyExt;
+use monitoring_dashboard::{Config, Deps, Place};
+use platform::edge::{Auth, Principal, Scope};
+use platform::memory::{ManualClock, MemoryCalls, MemoryCell, MemorySignal, MemorySql, Switchboard, TokioBackground};
+use platform::secret::Secret;
+use std::sync::Arc;
+use tower::ServiceExt;
+
+pub const BASE: &str = "/monitoring-dashboard";
+pub const OPERATOR: &str = "operator-token";
+const HOST: &str = "127.0.0.1:8787";
+const MIGRATION: &str = include_str!("../../../../migrations/0004_monitoring_dashboard.sql");
+
+pub struct Bed {
+    pub deps: Deps,
+    pub clock: Arc<ManualClock>,
+    pub world: Arc<World>,
+    pub switchboard: Switchboard,
+    router: Router,
+}
+
+/// An answer, read whole.
+pub struct Page {
+    pub status: StatusCode,
+    pub headers: http::HeaderMap,
+    pub text: String,
+}
+
+impl Page {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+    pub fn location(&self) -> &str {
+        self.header("location")
+    }
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.text).unwrap()
+    }
+    /// `name=value` of the cookie that was set.
+    pub fn cookie(&self) -> String {
+        self.header("set-cookie").split(';').next().unwrap().to_owned()
+    }
+    /// The token of the form that posts to this path and whose text holds `mark`.
+    pub fn token(&self, action: &str, mark: &str) -> String {
+        let forms = self.text.split("<form").skip(1).map(|form| form.split("</form>").next().unwrap());
+        let form = forms.filter(|form| form.contains(&format!("action=\"{BASE}{action}\""))).find(|form| form.contains(mark));
+        let form = form.unwrap_or_else(|| panic!("no form for {action} with {mark} in {}", self.text));
+        form.split("name=\"token\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+    }
+}
+
+pub fn tokens() -> Auth {
+    let scope = |token: &str, scope| (Secret::new(token), Principal::Scope(scope));
+    let dashboard = (Secret::new("dashboard-secret"), Principal::Service(contracts::ServiceName::MonitoringDashboard));
+    Auth::new([scope(OPERATOR, Scope::Operator), scope("viewer-token", Scope::Viewer), scope("agent-token", Scope::Agent), dashboard])
+}
+
+impl Bed {
+    pub fn new() -> Self {
+        let clock = Arc::new(ManualClock::default());
+        let world = World::at(clock.clone());
+        let switchboard = Switchboard::default();
+        let auth = tokens();
+        switchboard.lock().unwrap().extend(world.services(&auth));
+        let place = Place { base_path: BASE.into(), listen: vec![HOST.into()], ..Place::default() };
+        let deps = Deps {
+            sql: Arc::new(MemorySql::with_migrations(&[MIGRATION])),
+            calls: Arc::new(MemoryCalls::new(Secret::new("dashboard-secret"), switchboard.clone())),
+            clock: clock.clone(),
+            cell: Arc::new(MemoryCell::default()),
+            signal: Arc::new(MemorySignal::new(clock.clone())),
+            background: Arc::new(TokioBackground),
+            auth,
+            config: Arc::new(Config::at(place)),
+        };
+        let router = Router::new().nest(BASE, monitoring_dashboard::router(deps.clone()));
+        Self { deps, clock, world, switchboard, router }
+    }
+    /// Sends a request with these headers, as it is.
+    pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Page {
+        let mut request = Request::builder().method(method).uri(format!("{BASE}{path}"));
+        if !headers.iter().any(|(name, _)| *name == "host") {
+            request = request.header(header::HOST, HOST);
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = self.router.clone().oneshot(request.body(Body::from(body.to_owned())).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+        Page { status: parts.status, headers: parts.headers, text }
+    }
+    pub async fn get(&self, path: &str, cookie: &str) -> Page {
+        self.send("GET", path, &[("cookie", cookie)], "").await
+    }
+    pub async fn post(&self, path: &str, cookie: &str, fields: &[(&str, &str)]) -> Page {
+        self.post_with(path, cookie, fields, &[]).await
+    }
+    pub async fn post_with(&self, path: &str, cookie: &str, fields: &[(&str, &str)], headers: &[(&str, &str)]) -> Page {
+        let body: Vec<_> = fields.iter().map(|(name, value)| format!("{name}={}", value.replace('%', "%25").replace('&', "%26").replace('+', "%2B"))).collect();
+        let mut all = vec![("cookie", cookie), ("content-type", "application/x-www-form-urlencoded")];
+        all.extend_from_slice(headers);
+        self.send("POST", path, &all, &body.join("&")).await
+    }
+    /// A call of the API with a token.
+    pub async fn api(&self, path: &str, token: &str) -> Page {
+        self.send("GET", path, &[("authorization", &format!("Bearer {token}"))], "").await
+    }
+    /// Signs in by a fresh link; the cookie.
+    pub async fn sign_in(&self) -> String {
+        let link = monitoring_dashboard::sign_in_link(&self.deps).await.unwrap();
+        let page = self.get(link.strip_prefix(BASE).unwrap(), "").await;
+        assert_eq!(page.status, 303, "{}", page.text);
+        page.cookie()
+    }
+}

@@ -1,0 +1,128 @@
+//! The figures of `/api/stats` and `/api/sla`, and the probe rounds behind them.
+
+use super::bed::{Bed, OPERATOR};
+use contracts::ServiceName;
+use monitoring_dashboard::tick;
+use serde_json::json;
+
+async fn rounds(bed: &Bed, n: usize) {
+    for _ in 0..n {
+        bed.clock.advance(15_000);
+        tick(&bed.deps).await;
+    }
+}
+
+#[tokio::test]
+async fn stats_are_what_their_owners_say() {
+    let bed = Bed::new();
+    tick(&bed.deps).await;
+    let stats = bed.api("/api/stats", "viewer-token").await.json();
+    assert_eq!(stats["requests"], 76);
+    assert_eq!(stats["avgRoutingLatency"], 2.3);
+    assert_eq!(stats["approvalRate"], 0.92);
+    assert_eq!(stats["costToday"], "$12.50");
+    assert_eq!((&stats["costTodayMicros"], &stats["pendingApprovals"], &stats["deadLetters"]), (&json!(12_500_000), &json!(2), &json!(1)));
+    assert_eq!((&stats["todayTz"], &stats["since"]), (&json!("Europe/Berlin"), &json!("2026-09-21T00:13:22.000Z")));
+    for service in ServiceName::ALL {
+        assert_eq!(stats["workerStatus"][service.as_str()], "healthy", "{service}");
+    }
+}
+
+#[tokio::test]
+async fn sla_is_null_until_something_was_measured() {
+    let bed = Bed::new();
+    let sla = bed.api("/api/sla", OPERATOR).await.json();
+    assert_eq!((&sla["uptime7d"], &sla["coverage"]), (&json!(null), &json!(0.0)));
+    tick(&bed.deps).await;
+    rounds(&bed, 4).await;
+    let sla = bed.api("/api/sla", OPERATOR).await.json();
+    assert_eq!((&sla["uptime7d"], &sla["perService"]["agency-router"]["uptime7d"]), (&json!(100.0), &json!(100.0)));
+    assert_eq!((&sla["avgLatency"], &sla["routingAccuracy"], &sla["costTrend"]), (&json!(3420.0), &json!(0.918), &json!("rising")));
+}
+
+#[tokio::test]
+async fn an_outage_takes_its_time_off_the_uptime() {
+    let bed = Bed::new();
+    tick(&bed.deps).await;
+    rounds(&bed, 4).await;
+    let router = bed.switchboard.lock().unwrap().remove(&ServiceName::AgencyRouter).unwrap();
+    rounds(&bed, 4).await;
+    let stats = bed.api("/api/stats", OPERATOR).await.json();
+    assert_eq!((&stats["workerStatus"]["agency-router"], &stats["avgRoutingLatency"]), (&json!("down"), &json!(null)));
+    bed.switchboard.lock().unwrap().insert(ServiceName::AgencyRouter, router);
+    rounds(&bed, 1).await;
+    // Nine intervals: up until the first failed check, degraded until the second, down for the three after it.
+    let sla = bed.api("/api/sla", OPERATOR).await.json();
+    assert_eq!((&sla["uptime7d"], &sla["perService"]["agency-router"]["uptime7d"]), (&json!(66.66), &json!(66.66)));
+    assert_eq!(sla["perService"]["personal-assistant"]["uptime7d"], 100.0);
+}
+
+#[tokio::test]
+async fn a_silent_gateway_is_degraded_and_then_down() {
+    let bed = Bed::new();
+    let status = async |bed: &Bed| bed.api("/api/stats", OPERATOR).await.json()["workerStatus"]["agency-gateway"].clone();
+    assert_eq!(status(&bed).await, "unknown");
+    for (age_ms, expected) in [(1_000, "healthy"), (90_000, "degraded"), (400_000, "degraded"), (415_000, "down"), (2_000, "healthy")] {
+        *bed.world.gateway_age_ms.lock().unwrap() = age_ms;
+        rounds(&bed, 1).await;
+        assert_eq!(status(&bed).await, expected, "{age_ms}");
+    }
+    bed.switchboard.lock().unwrap().remove(&ServiceName::WebhookAggregator);
+    rounds(&bed, 1).await;
+    assert_eq!(status(&bed).await, "unknown");
+}
+
+#[tokio::test]
+async fn without_its_owners_the_api_answers_with_gaps() {
+    let bed = Bed::new();
+    bed.switchboard.lock().unwrap().clear();
+    let stats = bed.api("/api/stats", OPERATOR).await;
+    assert_eq!(stats.status, 200);
+    let stats = stats.json();
+    assert_eq!((&stats["approvalRate"], &stats["costToday"], &stats["avgRoutingLatency"]), (&json!(null), &json!("unknown"), &json!(null)));
+    assert_eq!(stats["workerStatus"]["personal-assistant"], "unknown");
+    assert_eq!(bed.api("/api/sla", OPERATOR).await.json()["costTrend"], "insufficient_data");
+}
+
+#[tokio::test]
+async fn old_checks_say_nothing_any_more() {
+    let bed = Bed::new();
+    tick(&bed.deps).await;
+    bed.clock.advance(45_001);
+    assert_eq!(bed.api("/api/stats", OPERATOR).await.json()["workerStatus"]["agency-router"], "unknown");
+}
+
+#[tokio::test]
+async fn two_rounds_at_once_count_time_once() {
+    let bed = Bed::new();
+    tick(&bed.deps).await;
+    bed.clock.advance(15_000);
+    tokio::join!(tick(&bed.deps), tick(&bed.deps));
+    let rows = bed.deps.sql.query(platform::sql!("SELECT up_ms FROM metrics WHERE series = 'probe.system'")).await.unwrap();
+    assert_eq!(rows[0]["up_ms"], 15_000);
+}
+
+#[tokio::test]
+async fn figures_need_a_token_that_may_read() {
+    let bed = Bed::new();
+    assert_eq!(bed.api("/api/stats", "nonsense").await.status, 401);
+    assert_eq!(bed.api("/api/stats", "agent-token").await.status, 403);
+    assert_eq!(bed.get("/health", "").await.json()["service"], "monitoring-dashboard");
+}
+
+#[tokio::test]
+async fn what_belongs_to_later_says_so() {
+    let bed = Bed::new();
+    for path in ["/api/series", "/api/incidents", "/metrics"] {
+        assert_eq!(bed.api(path, "viewer-token").await.json()["code"], "not_in_this_version", "{path}");
+    }
+    assert_eq!(bed.get("/status", "").await.status, 501);
+}
+
+#[tokio::test]
+async fn a_round_that_cannot_be_written_is_not_measured_and_breaks_nothing() {
+    let sql = std::sync::Arc::new(platform::memory::MemorySql::with_migrations(&[]));
+    let mut bed = Bed::new();
+    bed.deps.sql = sql;
+    tick(&bed.deps).await;
+}

@@ -1,0 +1,8 @@
+//! The dashboard over HTTP, on memory ports.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "test equipment: a broken bed must stop the test")]
+
+mod bed;
+mod figures;
+mod pages;
+mod sign_in;
+mod world;

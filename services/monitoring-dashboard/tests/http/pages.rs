@@ -1,0 +1,240 @@
+//! What the pages show, and what can be changed from them, and from nowhere else.
+
+use super::bed::{BASE, Bed, Page};
+use contracts::event::{Speaker, Stage};
+use serde_json::json;
+
+const DECIDE: &str = "/dashboard/approvals/apr_01J8B1/decide";
+const REJECT: &str = "value=\"reject\"";
+const APPROVE: &str = "value=\"approve\"";
+
+async fn approvals(bed: &Bed, cookie: &str) -> Page {
+    bed.get("/dashboard/approvals", cookie).await
+}
+
+fn decision<'a>(token: &'a str, word: &'a str, version: &'a str) -> [(&'a str, &'a str); 3] {
+    [("token", token), ("decision", word), ("version", version)]
+}
+
+#[tokio::test]
+async fn the_owner_approves_exactly_what_was_shown() {
+    let bed = Bed::new();
+    let cookie = bed.sign_in().await;
+    let token = approvals(&bed, &cookie).await.token(DECIDE, APPROVE);
+    let answer = bed.post(DECIDE, &cookie, &decision(&token, "approve", "3")).await;
+    assert_eq!(answer.location(), "/monitoring-dashboard/dashboard/approvals?note=approved");
+    let body = json!({ "decision": "approve", "reason": null, "version": 3, "actor": "dashboard" });
+    assert_eq!(bed.world.changed(), [("/api/approvals/apr_01J8B1/decide".to_owned(), body)]);
+}
+
+#[tokio::test]
+async fn a_form_token_of_another_session_approval_version_or_decision_is_refused() {
+    let bed = Bed::new();
+    let (cookie, other) = (bed.sign_in().await, bed.sign_in().await);
+    let page = approvals(&bed, &cookie).await;
+    let reject = page.token(DECIDE, REJECT);
+    let of_another = page.token("/dashboard/approvals/apr_01J8B2/decide", APPROVE);
+    let approve = page.token(DECIDE, APPROVE);
+    for (session, fields) in [
+        (&other, decision(&approve, "approve", "3")),
+        (&cookie, decision(&of_another, "approve", "3")),
+        (&cookie, decision(&approve, "approve", "4")),
+        (&cookie, decision(&reject, "approve", "3")),
+        (&cookie, decision("", "approve", "3")),
+    ] {
+        let answer = bed.post(DECIDE, session, &fields).await;
+        assert_eq!(answer.status, 403, "{fields:?}");
+        assert!(answer.text.contains("nothing was changed"));
+    }
+    assert!(bed.world.changed().is_empty());
+}
+
+#[tokio::test]
+async fn who_is_second_learns_who_was_first() {
+    let bed = Bed::new();
+    let cookie = bed.sign_in().await;
+    let token = approvals(&bed, &cookie).await.token(DECIDE, REJECT);
+    bed.world.approvals.lock().unwrap()[0].state = contracts::approval::ApprovalState::Approved;
+    let answer = bed.post(DECIDE, &cookie, &decision(&token, "reject", "3")).await;
+    let page = bed.get(answer.location().strip_prefix(BASE).unwrap(), &cookie).await;
+    assert!(page.text.contains("that decision stands"));
+}
+
+#[tokio::test]
+async fn a_post_from_another_site_changes_nothing() {
+    let bed = Bed::new();
+    let cookie = bed.sign_in().await;
+    let page = bed.get("/dashboard", &cookie).await;
+    let (halt, say) = (page.token("/dashboard/halt", "Halt"), page.token("/dashboard/console", "textarea"));
+    for header in [("origin", "https://evil.example"), ("origin", "null"), ("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-site")] {
+        for (path, token) in [("/dashboard/halt", &halt), ("/dashboard/console", &say), ("/sign-in", &halt), ("/sign-out", &halt)] {
+            let answer = bed.post_with(path, &cookie, &[("token", token), ("text", "hello")], &[header]).await;
+            assert_eq!(answer.status, 403, "{path} {header:?}");
+        }
+    }
+    assert!(bed.world.changed().is_empty());
+    let own = [("origin", "http://127.0.0.1:8787"), ("sec-fetch-site", "same-origin")];
+    assert_eq!(bed.post_with("/dashboard/halt", &cookie, &[("token", &halt)], &own).await.status, 303);
+}
+
+#[tokio::test]
+async fn a_wrong_host_name_is_421_everywhere_but_for_health() {
+    let bed = Bed::new();
+    let cookie = bed.sign_in().await;
+    for path in ["/dashboard", "/sign-in", "/api/stats", "/assets/x.css", "/nowhere", "/status"] {
+        for host in ["evil.example:8787", "127.0.0.1:1", ""] {
+            let answer = bed.send("GET", path, &[("host", host), ("cookie", &cookie), ("authorization", "Bearer operator-token")], "").await;
+            assert_eq!(answer.status, 421, "{path} {host}");
+        }
+    }
+    assert_eq!(bed.send("GET", "/health", &[("host", "evil.example")], "").await.status, 200);
+    assert_eq!(bed.send("GET", "/dashboard", &[("host", "localhost:8787"), ("cookie", &cookie)], "").await.status, 200);
+    let problem = bed.send("GET", "/api/stats", &[("host", "evil.example")], "").await;
+    assert_eq!(problem.json()["code"], "misdirected");
+}
+
+#[tokio::test]
+async fn script_tags_are_shown_and_never_run() {
+    let bed = Bed::new();
+    let cookie = bed.sign_in().await;
+    bed.world.say(Speaker::Agent, Some("<script>agent"), "<script>alert(1)</script>\n- <img src=x onerror=alert(2)>", None);
+    let event = "/dashboard/events/slack.main.01J8AAAAAAAAAAAAAAAAAAAAA5";
+    for path in ["/dashboard", "/dashboard/events", event, "/dashboard/approvals", "/dashboard/approvals/apr_01J8B2", "/dashboard/console/feed?hold=0"] {
+        let page = bed.get(path, &cookie).await;
+        assert_eq!(page.status, 200, "{path}");
+        let text = page.text.replace("<script src=\"/monitoring-dashboard/assets/dashboard-", "");
+        assert!(!text.contains("<script") && !text.contains("<img src=x") && !text.contains("<b>"), "{path}");
+        assert!(text.contains("&lt;"), "{path} shows it as text");
+    }
+}
+
+#[tokio::test]
+async fn pages_carry_the_headers_that_keep_them_safe() {
+    let bed = Bed::new();
+    let cookie = bed.sign_in().await;
+    for path in ["/dashboard", "/sign-in?x=1", "/dashboard/nowhere", "/dashboard/events/none"] {
+        let page = bed.get(path, &cookie).await;
+        let policy = page.header("content-security-policy");
+        assert!(policy.contains("default-src 'self'") && policy.contains("frame-ancestors 'none'") && policy.contains("form-action 'self'") && !policy.contains("unsafe"), "{path}");
+        assert_eq!((page.header("x-content-type-options"), page.header("cache-control")), ("nosniff", "no-store"), "{path}");
+        assert!(!page.text.contains(" style=") && !page.text.contains(" onclick="), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_missing_is_said_on_a_page() {
+    let bed = Bed::new();
+    let cookie = bed.sign_in().await;
+    for path in ["/dashboard/nowhere", "/dashboard/events/none", "/dashboard/approvals/none"] {
+        let page = bed.get(path, &cookie).await;
+        assert_eq!((page.status.as_u16(), page.header("content-type")), (404, "text/html; charset=utf-8"), "{path}");
+        assert!(page.text.contains("<h1>Not found</h1>"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn pages_show_themselves_when_every_other_service_is_gone() {
+    let bed = Bed::new();
+    let cookie = bed.sign_in().await;
+    bed.switchboard.lock().unwrap().clear();
+    for path in ["/dashboard", "/dashboard/live", "/dashboard/events", "/dashboard/approvals", "/dashboard/agents", "/dashboard/health", "/dashboard/budget"] {
+        assert_eq!(bed.get(path, &cookie).await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn assets_are_cached_for_ever_under_the_name_of_their_content() {
+    let bed = Bed::new();
+    let page = bed.get("/sign-in", "").await;
+    for (part, kind) in [(".css", "text/css; charset=utf-8"), (".js", "text/javascript; charset=utf-8"), (".svg", "image/svg+xml")] {
+        let path = page.text.split('"').find(|text| text.contains("/assets/") && text.ends_with(part)).unwrap();
+        let asset = bed.get(path.strip_prefix(BASE).unwrap(), "").await;
+        assert_eq!((asset.status.as_u16(), asset.header("content-type")), (200, kind));
+        assert_eq!(asset.header("cache-control"), "public, max-age=31536000, immutable");
+    }
+    assert_eq!(bed.get("/assets/dashboard-000000000000.css", "").await.status, 404);
+}
+
+#[tokio::test]
+async fn the_console_works_without_a_script() {
+    let bed = Bed::new();
+    let cookie = bed.sign_in().await;
+    let token = bed.get("/dashboard", &cookie).await.token("/dashboard/console", "textarea");
+    let answer = bed.post("/dashboard/console", &cookie, &[("token", &token), ("text", "Plan the sprint")]).await;
+    assert_eq!(answer.status, 303);
+    let page = bed.get("/dashboard", &cookie).await;
+    assert!(page.text.contains("Plan the sprint") && page.text.contains("Routed"));
+    let empty = bed.post("/dashboard/console", &cookie, &[("token", &token), ("text", "  ")]).await;
+    assert_eq!(empty.status, 422);
+}
+
+#[tokio::test]
+async fn the_feed_brings_answers_and_stages_as_they_come() {
+    let bed = Bed::new();
+    let cookie = bed.sign_in().await;
+    let token = bed.get("/dashboard", &cookie).await.token("/dashboard/console", "textarea");
+    let json = [("accept", "application/json")];
+    let accepted = bed.post_with("/dashboard/console", &cookie, &[("token", &token), ("text", "Plan")], &json).await.json();
+    let event = accepted["event"].as_str().unwrap().to_owned();
+    let first = bed.get(&format!("/dashboard/console/feed?after=0&event={event}"), &cookie).await.json();
+    assert_eq!((first["last"].as_i64(), first["over"].as_bool()), (Some(1), Some(false)));
+    assert!(first["track"].as_str().unwrap().contains("Routed"));
+    let mark = first["mark"].as_str().unwrap();
+    let quiet = bed.get(&format!("/dashboard/console/feed?after=1&event={event}&mark={mark}&hold=0"), &cookie).await.json();
+    assert_eq!((quiet["lines"].as_array().unwrap().len(), &quiet["track"]), (0, &json!(null)));
+    bed.world.events.lock().unwrap()[0].row.state = Stage::Done;
+    bed.world.say(Speaker::Agent, Some("pm"), "Two weeks.", Some(&event));
+    let last = bed.get(&format!("/dashboard/console/feed?after=1&event={event}&mark={mark}"), &cookie).await.json();
+    assert!(last["lines"][0]["html"].as_str().unwrap().contains("Two weeks.") && last["over"].as_bool().unwrap());
+}
+
+#[tokio::test]
+async fn a_new_conversation_leaves_the_old_one() {
+    let bed = Bed::new();
+    let cookie = bed.sign_in().await;
+    let page = bed.get("/dashboard", &cookie).await;
+    let token = page.token("/dashboard/console", "name=\"fresh\"");
+    bed.post("/dashboard/console", &cookie, &[("token", &token), ("fresh", "1")]).await;
+    bed.post("/dashboard/console", &cookie, &[("token", &token), ("text", "Hello")]).await;
+    let (_, body) = bed.world.changed().remove(0);
+    assert!(body["conversation"].as_str().unwrap().starts_with("console-"), "{body}");
+}
+
+#[tokio::test]
+async fn everything_is_halted_and_resumed_by_the_owner() {
+    let bed = Bed::new();
+    let cookie = bed.sign_in().await;
+    let halt = bed.get("/dashboard", &cookie).await.token("/dashboard/halt", "Halt");
+    bed.post("/dashboard/halt", &cookie, &[("token", &halt), ("reason", "odd bills")]).await;
+    let page = bed.get("/dashboard", &cookie).await;
+    assert!(page.text.contains("Everything is halted") && page.text.contains("odd bills"));
+    let resume = page.token("/dashboard/resume", "Resume");
+    assert_eq!(bed.post("/dashboard/resume", &cookie, &[("token", &halt)]).await.status, 403);
+    assert_eq!(bed.post("/dashboard/resume", &cookie, &[("token", &resume)]).await.status, 303);
+    let paths: Vec<_> = bed.world.changed().into_iter().map(|(path, body)| (path, body["actor"].clone())).collect();
+    assert_eq!(paths, [("/api/halt".to_owned(), json!("dashboard")), ("/api/resume".to_owned(), json!("dashboard"))]);
+}
+
+#[tokio::test]
+async fn an_event_is_replayed_from_its_page() {
+    let bed = Bed::new();
+    let cookie = bed.sign_in().await;
+    let path = "/dashboard/events/telegram.main.01J8AAAAAAAAAAAAAAAAAAAAA6";
+    let token = bed.get(path, &cookie).await.token(&format!("{path}/replay"), "Replay");
+    let other = "/dashboard/events/discord.main.01J8AAAAAAAAAAAAAAAAAAAAA3/replay";
+    assert_eq!(bed.post(other, &cookie, &[("token", &token)]).await.status, 403);
+    assert!(bed.post(&format!("{path}/replay"), &cookie, &[("token", &token)]).await.location().ends_with("?note=replayed"));
+    assert_eq!(bed.world.changed().len(), 1);
+}
+
+#[tokio::test]
+async fn events_are_chosen_by_state_and_paged() {
+    let bed = Bed::new();
+    let cookie = bed.sign_in().await;
+    let all = bed.get("/dashboard/events", &cookie).await;
+    assert!(all.text.contains("cursor=next%20page%261"));
+    let dead = bed.get("/dashboard/events?state=dead&channel=telegram", &cookie).await;
+    assert!(dead.text.contains("Summarise the incident channel") && !dead.text.contains("Plan the next sprint"));
+    let none = bed.get("/dashboard/events?state=quarantined", &cookie).await;
+    assert!(none.text.contains("No event fits"));
+}

@@ -1,0 +1,123 @@
+//! Who gets in, and what a session may do.
+
+use super::bed::{BASE, Bed, OPERATOR};
+
+async fn try_token(bed: &Bed, token: &str) -> u16 {
+    bed.post("/sign-in", "", &[("token", token)]).await.status.as_u16()
+}
+
+#[tokio::test]
+async fn a_link_signs_in_once() {
+    let bed = Bed::new();
+    let link = monitoring_dashboard::sign_in_link(&bed.deps).await.unwrap();
+    assert!(link.starts_with("/monitoring-dashboard/sign-in?code="));
+    let path = link.strip_prefix(BASE).unwrap();
+    let peek = bed.send("HEAD", path, &[], "").await;
+    assert!(peek.headers.get("set-cookie").is_none(), "a preview does not use the link up");
+    let first = bed.get(path, "").await;
+    assert_eq!((first.status.as_u16(), first.location()), (303, "/monitoring-dashboard/dashboard"));
+    let attributes = first.header("set-cookie");
+    for part in ["Path=/monitoring-dashboard;", "HttpOnly", "SameSite=Strict", "Max-Age=43200"] {
+        assert!(attributes.contains(part), "{attributes}");
+    }
+    assert_eq!(bed.get("/dashboard", &first.cookie()).await.status, 200);
+    let second = bed.get(path, "").await;
+    assert_eq!(second.status, 401);
+    assert!(second.text.contains("was used before") && second.text.contains("<form"));
+}
+
+#[tokio::test]
+async fn a_link_is_good_for_ten_minutes() {
+    let bed = Bed::new();
+    let link = monitoring_dashboard::sign_in_link(&bed.deps).await.unwrap();
+    bed.clock.advance(600_000);
+    assert_eq!(bed.get(link.strip_prefix(BASE).unwrap(), "").await.status, 401);
+}
+
+#[tokio::test]
+async fn a_session_ends_after_twelve_hours_and_by_signing_out() {
+    let bed = Bed::new();
+    let (one, two) = (bed.sign_in().await, bed.sign_in().await);
+    let token = bed.get("/dashboard", &one).await.token("/sign-out", "Sign out");
+    let out = bed.post("/sign-out", &one, &[("token", &token)]).await;
+    assert!(out.header("set-cookie").contains("Max-Age=0"));
+    assert_eq!(bed.get("/dashboard", &one).await.location(), "/monitoring-dashboard/sign-in");
+    assert_eq!(bed.get("/dashboard", &two).await.status, 200);
+    bed.clock.advance(12 * 3_600_000);
+    assert_eq!(bed.get("/dashboard", &two).await.status, 303);
+}
+
+#[tokio::test]
+async fn the_operator_token_signs_in_and_no_other() {
+    let bed = Bed::new();
+    for wrong in ["", "nonsense", "viewer-token", "dashboard-secret"] {
+        assert_eq!(try_token(&bed, wrong).await, 401, "{wrong}");
+    }
+    assert_eq!(try_token(&bed, OPERATOR).await, 303);
+}
+
+#[tokio::test]
+async fn after_five_failures_a_minute_nobody_may_try() {
+    let bed = Bed::new();
+    for _ in 0..5 {
+        assert_eq!(try_token(&bed, "nonsense").await, 401);
+    }
+    let sixth = bed.post("/sign-in", "", &[("token", OPERATOR)]).await;
+    assert_eq!((sixth.status.as_u16(), sixth.header("retry-after")), (429, "60"));
+    bed.clock.advance(60_001);
+    assert_eq!(try_token(&bed, OPERATOR).await, 303);
+}
+
+#[tokio::test]
+async fn good_sign_ins_are_never_counted() {
+    let bed = Bed::new();
+    for _ in 0..8 {
+        assert_eq!(try_token(&bed, OPERATOR).await, 303);
+    }
+}
+
+#[tokio::test]
+async fn the_cookie_never_opens_the_api() {
+    let bed = Bed::new();
+    let cookie = bed.sign_in().await;
+    for path in ["/api/stats", "/api/sla", "/api/series", "/metrics"] {
+        assert_eq!(bed.get(path, &cookie).await.status, 401, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn no_page_opens_without_a_session() {
+    let bed = Bed::new();
+    for path in ["/dashboard", "/dashboard/live", "/dashboard/events", "/dashboard/events/x", "/dashboard/approvals", "/dashboard/approvals/x", "/dashboard/agents", "/dashboard/health", "/dashboard/budget"] {
+        let page = bed.get(path, "").await;
+        assert!(page.status == 303 && page.location().starts_with("/monitoring-dashboard/sign-in"), "{path}");
+    }
+    for path in ["/dashboard/console", "/dashboard/halt", "/dashboard/resume", "/dashboard/events/x/replay", "/dashboard/approvals/apr_01J8B1/decide"] {
+        assert_eq!(bed.post(path, "", &[]).await.status, 303, "{path}");
+    }
+    let feed = bed.send("GET", "/dashboard/console/feed", &[("accept", "application/json")], "").await;
+    assert_eq!(feed.status, 401);
+    assert!(bed.world.changed().is_empty());
+}
+
+#[tokio::test]
+async fn signing_in_leads_back_to_the_page_that_was_wanted() {
+    let bed = Bed::new();
+    let turned = bed.get("/dashboard/events?state=dead", "").await;
+    assert_eq!(turned.location(), "/monitoring-dashboard/sign-in?next=%2Fdashboard%2Fevents%3Fstate%3Ddead");
+    let back = bed.post("/sign-in", "", &[("token", OPERATOR), ("next", "/dashboard/events?state=dead")]).await;
+    assert_eq!(back.location(), "/monitoring-dashboard/dashboard/events?state=dead");
+    let led_astray = bed.post("/sign-in", "", &[("token", OPERATOR), ("next", "//evil.example")]).await;
+    assert_eq!(led_astray.location(), "/monitoring-dashboard/dashboard");
+}
+
+#[tokio::test]
+async fn a_link_from_another_site_gets_in_by_a_stepping_stone() {
+    let bed = Bed::new();
+    // The strict cookie is not sent along a link from elsewhere; a page of our own brings it.
+    let page = bed.send("GET", "/dashboard/approvals", &[("sec-fetch-site", "cross-site")], "").await;
+    assert_eq!(page.status, 200);
+    assert!(page.text.contains("content=\"0; url=/monitoring-dashboard/sign-in?next=%2Fdashboard%2Fapprovals\""));
+    let cookie = bed.sign_in().await;
+    assert_eq!(bed.get("/sign-in?next=%2Fdashboard%2Fapprovals", &cookie).await.location(), "/monitoring-dashboard/dashboard/approvals");
+}

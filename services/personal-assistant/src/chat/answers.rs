@@ -1,0 +1,163 @@
+//! The parts of an answer, each from the place that knows: the ledger, the approvals, the halts, the inbox, the graph.
+
+use super::intent::{Intent, intents};
+use crate::store::ApprovalRow;
+use crate::{Deps, budget, halt};
+use contracts::ServiceName;
+use contracts::event::EventList;
+use contracts::graph::{SearchAnswer, SearchHit};
+use platform::edge::ApiResult;
+use platform::ports::SqlExt;
+use platform::sql;
+use platform::time::rfc3339;
+use serde::Deserialize;
+
+/// Said under every answer, so that nobody takes it for a model's.
+const HONESTLY: &str = "I answer from the skill graph and the state; no model is configured.";
+const HITS: u32 = 3;
+const ROWS: u32 = 5;
+const QUERY_CHARS: usize = 200;
+const LINE_CHARS: usize = 160;
+
+/// The whole answer to a message.
+pub async fn answer(deps: &Deps, session: &str, message: &str) -> ApiResult<String> {
+    let mut parts = Vec::new();
+    for intent in intents(message) {
+        parts.push(match intent {
+            Intent::Order => "I do not act from here. Use `quintet halt`, `resume`, `approve` or `reject`, the dashboard, or the buttons under a question.".to_owned(),
+            Intent::Who => "I am your assistant in Quintet: I keep your approvals, your budget and your halts.".to_owned(),
+            Intent::Help => "Ask me about the budget, pending approvals, halts, recent events, what you said here, or anything that stands in the skill graph.".to_owned(),
+            Intent::Budget => about_budget(deps).await?,
+            Intent::Approvals => about_approvals(deps).await?,
+            Intent::Halts => about_halts(deps).await?,
+            Intent::Events => about_events(deps).await,
+            Intent::History => about_session(deps, session).await?,
+            Intent::Knowledge => about_graph(deps, message).await,
+        });
+    }
+    parts.push(HONESTLY.to_owned());
+    Ok(parts.join("\n\n"))
+}
+
+async fn about_budget(deps: &Deps) -> ApiResult<String> {
+    let budget = budget::answer(deps).await?;
+    let line = |scope: &contracts::budget::BudgetScope| {
+        let (spent, limit, held, remaining) = (scope.spent, scope.limit, scope.held, scope.remaining);
+        format!("- {} {} ({}): {spent} of {limit} spent, {held} held, {remaining} left until {}", scope.scope, scope.window, scope.label, scope.resets_at)
+    };
+    Ok(format!("Your budget:\n{}", budget.scopes.iter().map(line).collect::<Vec<_>>().join("\n")))
+}
+
+async fn about_approvals(deps: &Deps) -> ApiResult<String> {
+    let find = sql!("SELECT * FROM approvals WHERE state = 'pending' AND expires_at > ?1 ORDER BY requested_at LIMIT ?2", deps.clock.now_ms(), ROWS);
+    let rows: Vec<ApprovalRow> = deps.sql.all(find).await?;
+    if rows.is_empty() {
+        return Ok("Nothing waits for your decision.".to_owned());
+    }
+    let line = |row: &ApprovalRow| format!("- {}: {} for up to {}, since {}: {}", row.id, row.agent, row.amount(), rfc3339(row.requested_at), shorten(&row.description));
+    Ok(format!("Waiting for your decision:\n{}", rows.iter().map(line).collect::<Vec<_>>().join("\n")))
+}
+
+async fn about_halts(deps: &Deps) -> ApiResult<String> {
+    #[derive(Deserialize)]
+    struct Halt {
+        target: String,
+        reason: String,
+        at: i64,
+    }
+    if !halt::all_halted(deps).await? {
+        let rows: Vec<Halt> = deps.sql.all(sql!("SELECT target, reason, at FROM halt WHERE resumed_at IS NULL ORDER BY at DESC LIMIT ?1", ROWS)).await?;
+        if rows.is_empty() {
+            return Ok("Nothing is halted.".to_owned());
+        }
+        let line = |row: &Halt| format!("- {} since {}: {}", row.target, rfc3339(row.at), shorten(&row.reason));
+        return Ok(format!("Halted:\n{}", rows.iter().map(line).collect::<Vec<_>>().join("\n")));
+    }
+    Ok("Everything is halted: nothing starts until you resume.".to_owned())
+}
+
+async fn about_events(deps: &Deps) -> String {
+    let path = format!("/api/events?limit={ROWS}");
+    match platform::ports::calls::get::<EventList>(&*deps.calls, ServiceName::WebhookAggregator, &path).await {
+        Ok(list) if list.events.is_empty() => "No message has come in yet.".to_owned(),
+        Ok(list) => {
+            let line = |event: &contracts::event::EventRow| format!("- {} {} ({}): {}", event.received_at, event.channel, event.state.as_str(), shorten(&event.text));
+            format!("The newest messages:\n{}", list.events.iter().map(line).collect::<Vec<_>>().join("\n"))
+        }
+        Err(error) => {
+            tracing::warn!(error = %error, "the events could not be read for the chat");
+            "The inbox cannot be read right now.".to_owned()
+        }
+    }
+}
+
+async fn about_session(deps: &Deps, session: &str) -> ApiResult<String> {
+    #[derive(Deserialize)]
+    struct Said {
+        content: String,
+        at: i64,
+    }
+    let find = sql!("SELECT content, at FROM chat_message WHERE session = ?1 AND role = 'user' ORDER BY id DESC LIMIT ?2", session, ROWS);
+    let rows: Vec<Said> = deps.sql.all(find).await?;
+    if rows.is_empty() {
+        return Ok("This is the first thing you say here.".to_owned());
+    }
+    let line = |said: &Said| format!("- {}: {}", rfc3339(said.at), shorten(&said.content));
+    Ok(format!("You said here, newest first:\n{}", rows.iter().map(line).collect::<Vec<_>>().join("\n")))
+}
+
+async fn about_graph(deps: &Deps, message: &str) -> String {
+    let query: String = message.chars().take(QUERY_CHARS).collect();
+    let path = format!("/api/search?q={}&limit={HITS}", percent_encoded(&query));
+    match platform::ports::calls::get::<SearchAnswer>(&*deps.calls, ServiceName::SkillGraphLoader, &path).await {
+        Ok(found) if found.results.is_empty() => "I found nothing about that in the skill graph.".to_owned(),
+        Ok(found) => format!("From the skill graph:\n{}", found.results.iter().take(HITS as usize).map(cited).collect::<Vec<_>>().join("\n")),
+        Err(error) => {
+            tracing::warn!(error = %error, "the skill graph could not be searched for the chat");
+            "The skill graph cannot be read right now.".to_owned()
+        }
+    }
+}
+
+/// A passage with the place it comes from.
+fn cited(hit: &SearchHit) -> String {
+    let heading = hit.heading.as_deref().map(|heading| format!(" › {heading}")).unwrap_or_default();
+    let text = if hit.snippet.is_empty() { &hit.description } else { &hit.snippet };
+    format!("- {}{heading}: {text} [{}]", hit.title, hit.path)
+}
+
+fn percent_encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+        out
+    })
+}
+
+fn shorten(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(LINE_CHARS) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_cannot_leave_its_parameter() {
+        assert_eq!(percent_encoded("a b&c=ü"), "a%20b%26c%3D%C3%BC");
+    }
+
+    #[test]
+    fn long_lines_are_cut_between_characters() {
+        let text = "ü".repeat(500);
+        assert_eq!(shorten(&text).chars().count(), LINE_CHARS + 1);
+        assert_eq!(shorten("a\n b"), "a b");
+    }
+}

@@ -1,0 +1,82 @@
+//! What a message is about, by its words: pure, and the same for the same message.
+
+/// A part of the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// An order that chat does not carry out.
+    Order,
+    Who,
+    Help,
+    Budget,
+    Approvals,
+    Halts,
+    Events,
+    /// What was said in this session.
+    History,
+    /// Anything else: looked up in the skill graph.
+    Knowledge,
+}
+
+const ORDERS: &[&str] = &["halt", "stop", "resume", "approve", "reject", "cancel"];
+const PHRASES: &[(Intent, &[&str])] = &[
+    (Intent::Who, &["who are you", "what are you", "your name", "which model", "what model"]),
+    (Intent::Help, &["what can you do", "what can i ask", "how can you help"]),
+    (Intent::History, &["what did i", "what have i", "did i say", "did i ask", "our conversation", "i said earlier"]),
+    (Intent::Budget, &["how much is left", "how much have", "how much did"]),
+];
+const WORDS: &[(Intent, &[&str])] = &[
+    (Intent::Budget, &["budget", "budgets", "spent", "spending", "money"]),
+    (Intent::Approvals, &["approval", "approvals", "pending", "waiting"]),
+    (Intent::Halts, &["halt", "halts", "halted", "paused"]),
+    (Intent::Events, &["events", "inbox", "happened", "recent", "lately"]),
+    (Intent::History, &["history"]),
+];
+
+/// What the message asks for, in the order of the answer; never empty.
+pub fn intents(message: &str) -> Vec<Intent> {
+    let words: Vec<String> = message.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect();
+    if words.first().is_some_and(|first| ORDERS.contains(&first.as_str())) {
+        return vec![Intent::Order];
+    }
+    if let [word] = words.as_slice()
+        && ["help", "hi", "hello"].contains(&word.as_str())
+    {
+        return vec![Intent::Help];
+    }
+    let padded = format!(" {} ", words.join(" "));
+    let by_phrase = PHRASES.iter().filter(|(_, phrases)| phrases.iter().any(|phrase| padded.contains(&format!(" {phrase} "))));
+    let by_word = WORDS.iter().filter(|(_, known)| words.iter().any(|word| known.contains(&word.as_str())));
+    let mut found = Vec::new();
+    for (intent, _) in by_phrase.chain(by_word) {
+        if !found.contains(intent) {
+            found.push(*intent);
+        }
+    }
+    if found.is_empty() {
+        found.push(Intent::Knowledge);
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_about_what_its_words_say() {
+        let cases: &[(&str, &[Intent])] = &[
+            ("How much of the budget is left?", &[Intent::Budget]),
+            ("Are there pending approvals, and is anything halted?", &[Intent::Approvals, Intent::Halts]),
+            ("Who are you?", &[Intent::Who]),
+            ("help", &[Intent::Help]),
+            ("Halt everything!", &[Intent::Order]),
+            ("What happened lately?", &[Intent::Events]),
+            ("What did I ask before?", &[Intent::History]),
+            ("How should I retry a failed request?", &[Intent::Knowledge]),
+            ("…", &[Intent::Knowledge]),
+        ];
+        for (message, expected) in cases {
+            assert_eq!(intents(message), *expected, "{message}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Asking for approval.
+
+use crate::kit::*;
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn cheap_work_is_approved_at_once_and_its_amount_is_held() {
+    let bed = Bed::new();
+    let answer = bed.ask("t1", 1.25).await;
+    assert_eq!((&answer["approved"], &answer["state"], &answer["costLimit"]), (&json!(true), &json!("approved"), &json!(1.25)));
+    assert_eq!(answer["policies"], json!(["riskTolerance:balanced"]));
+    assert_eq!(answer["monitoringLevel"], "basic");
+    let day = bed.day().await;
+    assert_eq!((&day["held"], &day["remaining"], &day["limit"], &day["source"]), (&json!(1.25), &json!(48.75), &json!(50.0), &json!("default")));
+}
+
+#[tokio::test]
+async fn the_same_request_again_gets_the_state_as_it_is_and_nothing_is_held_twice() {
+    let bed = Bed::new();
+    let first = bed.ask("t1", 1.0).await;
+    let again = bed.ask("t1", 1.0).await;
+    assert_eq!(first["approvalId"], again["approvalId"]);
+    assert_eq!(bed.day().await["held"], 1.0);
+    let (status, body) = bed.post(OPERATOR, "/api/approve", request("t1", 2.0)).await;
+    assert_eq!((status, &body["code"], &body["approvalId"]), (409, &json!("conflict"), &first["approvalId"]));
+}
+
+#[tokio::test]
+async fn over_budget_is_an_answer_with_what_remains_and_when_it_resets() {
+    let bed = Bed::with(json!({"budget": {"daily": 2.0, "time_zone": "Europe/Berlin"}}));
+    bed.ask("t1", 1.5).await;
+    let answer = bed.ask("t2", 1.0).await;
+    assert_eq!((&answer["approved"], &answer["state"], &answer["code"]), (&json!(false), &json!("rejected"), &json!("budget_exhausted")));
+    assert_eq!((&answer["remaining"], &answer["resetsAt"]), (&json!(0.5), &json!("2026-09-21T22:00:00.000Z")));
+    assert!(answer["policies"].as_array().unwrap().contains(&json!("budget")));
+    assert_eq!(bed.day().await["held"], 1.5);
+}
+
+#[tokio::test]
+async fn a_budget_that_is_used_up_still_lets_free_work_through() {
+    let bed = Bed::with(json!({"budget": {"daily": 0}}));
+    assert_eq!(bed.ask("t1", 0.0).await["state"], "approved");
+    assert_eq!(bed.ask("t2", 0.01).await["code"], "budget_exhausted");
+}
+
+#[tokio::test]
+async fn an_agents_own_budget_and_the_month_count_too() {
+    let bed = Bed::with(json!({"budget": {"monthly": 3.0}, "agents": {"codegen": {"daily_budget": 2.0}}}));
+    bed.ask("t1", 1.5).await;
+    assert_eq!(bed.ask("t2", 1.0).await["code"], "budget_exhausted", "the agent's day");
+    let mut other = request("t3", 1.5);
+    other["agentType"] = json!("security");
+    assert_eq!(bed.post(OPERATOR, "/api/approve", other.clone()).await.1["state"], "approved");
+    other["taskId"] = json!("t4");
+    assert_eq!(bed.post(OPERATOR, "/api/approve", other).await.1["code"], "budget_exhausted", "the month");
+    let scopes: Vec<Value> = bed.get(OPERATOR, "/api/budget").await["scopes"].as_array().unwrap().clone();
+    let held: Vec<_> = scopes.iter().map(|scope| (scope["scope"].as_str().unwrap(), scope["window"].as_str().unwrap(), scope["held"].as_f64().unwrap())).collect();
+    assert_eq!(held, [("all", "day", 3.0), ("all", "month", 3.0), ("agent:codegen", "day", 1.5)]);
+}
+
+#[tokio::test]
+async fn a_command_without_a_price_is_the_owners_to_decide_in_any_spelling() {
+    let bed = Bed::with(json!({"agents": {"codegen": {"runner": "command"}}}));
+    for (task, agent) in [("t1", "codegen"), ("t2", "CodeGen")] {
+        let mut body = request(task, 0.0);
+        body["agentType"] = json!(agent);
+        let answer = bed.post(AGENT, "/api/approve", body).await.1;
+        assert_eq!((&answer["state"], &answer["policies"]), (&json!("pending"), &json!(["unknownPrice"])));
+        assert_eq!(answer["costLimit"], 10.0, "held when approved: nobody knows the price");
+    }
+    assert_eq!(bed.day().await["held"], 0.0, "a question holds nothing");
+}
+
+#[tokio::test]
+async fn wrong_fields_are_named() {
+    let bed = Bed::new();
+    let cases = [
+        ("taskId", json!("")),
+        ("taskId", json!(" t ")),
+        ("type", json!("x".repeat(201))),
+        ("agentType", json!("a\nb")),
+        ("operation", json!("")),
+        ("description", json!("x".repeat(8_001))),
+        ("wait", json!(31)),
+        ("estimatedCost", json!(-1)),
+        ("arguments", json!({"n": 9_007_199_254_740_993_i64})),
+        ("hurry", json!(true)),
+    ];
+    for (field, value) in cases {
+        let mut body = request("t1", 1.0);
+        body[field] = value;
+        let (status, problem) = bed.post(OPERATOR, "/api/approve", body).await;
+        assert_eq!((status, problem["field"].as_str()), (422, Some(field)), "{problem}");
+    }
+    assert!(bed.rows("SELECT id FROM approvals").await.is_empty());
+}
+
+#[tokio::test]
+async fn who_may_ask_and_who_may_see() {
+    let bed = Bed::new();
+    for (token, status) in [(OPERATOR, 200), (AGENT, 200), (AGGREGATOR, 200), (VIEWER, 403), (GATEWAY, 403), (DASHBOARD, 403), ("nobody", 401)] {
+        assert_eq!(bed.post(token, "/api/approve", request(&format!("t-{token}"), 0.0)).await.0, status, "{token}");
+    }
+    let seen = |list: Value| list["approvals"].as_array().unwrap().len();
+    assert_eq!(seen(bed.get(OPERATOR, "/api/approvals").await), 3);
+    assert_eq!(seen(bed.get(VIEWER, "/api/approvals").await), 3);
+    let own = bed.get(AGENT, "/api/approvals").await;
+    assert_eq!(own["approvals"][0]["taskId"], "t-token-agent");
+    assert_eq!(seen(own), 1);
+    let foreign = bed.get(OPERATOR, "/api/approvals").await["approvals"][2]["id"].as_str().unwrap().to_owned();
+    assert_eq!(bed.send(AGENT, "GET", &format!("/api/approvals/{foreign}"), Value::Null).await.0, 404);
+    assert_eq!(bed.send(OPERATOR, "GET", "/api/approvals?state=perhaps", Value::Null).await.0, 422);
+}
+
+#[tokio::test]
+async fn storage_that_fails_never_approves() {
+    let bed = Bed::new();
+    bed.sql.faults.refuse_next(1, platform::ports::PortErrorKind::Unavailable);
+    let (status, problem) = bed.post(OPERATOR, "/api/approve", request("t1", 1.0)).await;
+    assert_eq!((status, &problem["code"]), (503, &json!("unavailable")));
+    assert!(bed.rows("SELECT id FROM approvals UNION SELECT task FROM hold").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_failure_after_the_write_is_met_by_asking_again() {
+    let bed = Bed::new();
+    let healthy = bed.ask("t0", 1.0).await;
+    assert_eq!(healthy["state"], "approved");
+    // Rules and limits are two reads; the third operation is the batch.
+    bed.sql.faults.keep_but_fail_next(1);
+    assert_eq!(bed.post(OPERATOR, "/api/approve", request("t1", 1.0)).await.0, 500);
+    let again = bed.ask("t1", 1.0).await;
+    assert_eq!(again["state"], "approved");
+    assert_eq!(bed.day().await["held"], 2.0);
+}
+
+#[tokio::test]
+async fn rules_that_cannot_be_read_allow_nothing() {
+    let bed = Bed::new();
+    bed.rows("INSERT INTO personal_context (name, value, set_at, set_by) VALUES ('riskTolerance', '\"reckless\"', 0, 'x')").await;
+    let (status, problem) = bed.post(OPERATOR, "/api/approve", request("t1", 0.0)).await;
+    assert_eq!((status, &problem["code"]), (500, &json!("internal")));
+    assert!(bed.rows("SELECT id FROM approvals").await.is_empty());
+}
+
+#[tokio::test]
+async fn an_approval_lapses_by_arithmetic_and_its_hold_with_it() {
+    let bed = Bed::new();
+    let answer = bed.ask("t1", 1.0).await;
+    bed.clock.advance(15 * 60_000);
+    let path = format!("/api/approvals/{}", answer["approvalId"].as_str().unwrap());
+    assert_eq!(bed.get(OPERATOR, &path).await["state"], "lapsed");
+    assert_eq!(bed.day().await["held"], 1.0, "five seconds for clocks that differ");
+    bed.clock.advance(5_000);
+    assert_eq!(bed.day().await["held"], 0.0);
+    let again = bed.ask("t1", 1.0).await;
+    assert_eq!((&again["approved"], &again["code"]), (&json!(false), &json!("lapsed")));
+    let lapsed = bed.get(OPERATOR, "/api/approvals?state=lapsed").await;
+    assert_eq!(lapsed["approvals"].as_array().unwrap().len(), 1);
+}

@@ -1,0 +1,115 @@
+//! Asking in the chats, and the buttons there.
+
+use crate::kit::*;
+use contracts::outbox::DeliveryState;
+use serde_json::{Value, json};
+
+fn press(token: &str, chat: &str, endpoint: &str) -> Value {
+    json!({"token": token, "channel": "telegram", "endpoint": endpoint, "chat": chat, "actor": "telegram:main:700100200"})
+}
+
+#[tokio::test]
+async fn the_owner_is_asked_with_buttons_and_the_outcome_replaces_the_question() {
+    let bed = Bed::new();
+    bed.ask_in_chat("t1", 5.0).await;
+    let asked = bed.deliveries();
+    assert_eq!(asked.len(), 1);
+    let buttons = asked[0].buttons.clone().unwrap();
+    assert_eq!((buttons.approve.len(), asked[0].revision), (27, 1));
+    assert!(buttons.approve.starts_with("a1:") && buttons.approve.ends_with(":y") && buttons.reject.ends_with(":n"));
+    assert!(asked[0].text.contains("Fix the build") && asked[0].text.contains("$5.00"));
+    let (status, answer) = bed.post(AGGREGATOR, "/internal/press", press(&buttons.approve, "700100200", "main")).await;
+    assert_eq!((status, &answer["outcome"]), (200, &json!("decided")), "{answer}");
+    bed.background().await;
+    let told = bed.deliveries();
+    assert_eq!((told[1].id.as_str(), told[1].revision, &told[1].buttons), (asked[0].id.as_str(), 2, &None));
+    assert!(told[1].text.starts_with("Approved by telegram:main:700100200"));
+    assert_eq!(bed.told.lock().unwrap().woken, [EVENT]);
+    let (_, later) = bed.post(AGGREGATOR, "/internal/press", press(&buttons.reject, "700100200", "main")).await;
+    assert_eq!((&later["outcome"], &later["message"]), (&json!("already_decided"), &json!("Already approved by telegram:main:700100200.")));
+}
+
+#[tokio::test]
+async fn a_forged_or_forwarded_button_changes_nothing() {
+    let bed = Bed::new();
+    let asked = bed.ask_in_chat("t1", 5.0).await;
+    let buttons = bed.deliveries()[0].buttons.clone().unwrap();
+    let forged = format!("a1:{}:y", "A".repeat(22));
+    let cases = [press(&buttons.approve, "666", "main"), press(&buttons.approve, "700100200", "other"), press(&forged, "700100200", "main"), press(&buttons.reject.replace(":n", ":y"), "700100200", "main")];
+    for case in cases {
+        assert_eq!(bed.post(AGGREGATOR, "/internal/press", case).await.1["outcome"], "no_longer_valid");
+    }
+    assert_eq!(bed.post(OPERATOR, "/internal/press", press(&buttons.approve, "700100200", "main")).await.0, 404);
+    assert_eq!(bed.get(OPERATOR, &format!("/api/approvals/{}", asked["approvalId"].as_str().unwrap())).await["state"], "pending");
+    let kept = bed.rows("SELECT token_hash FROM button").await;
+    assert!(kept.iter().all(|row| row["token_hash"].as_str().unwrap() != buttons.approve));
+}
+
+#[tokio::test]
+async fn a_press_over_budget_or_under_a_halt_says_so_and_leaves_it_waiting() {
+    let bed = Bed::with(json!({"budget": {"daily": 4.0}}));
+    bed.ask_in_chat("t1", 5.0).await;
+    let buttons = bed.deliveries()[0].buttons.clone().unwrap();
+    let press = press(&buttons.approve, "700100200", "main");
+    assert_eq!(bed.post(AGGREGATOR, "/internal/press", press.clone()).await.1["outcome"], "over_budget");
+    bed.post(OPERATOR, "/api/halt", json!({"all": true, "reason": "stop"})).await;
+    assert_eq!(bed.post(AGGREGATOR, "/internal/press", press.clone()).await.1["outcome"], "halted");
+    bed.post(OPERATOR, "/api/resume", json!({})).await;
+    bed.send(OPERATOR, "PUT", "/api/budget", json!({"daily": 5.0})).await;
+    assert_eq!(bed.post(AGGREGATOR, "/internal/press", press).await.1["outcome"], "decided");
+}
+
+#[tokio::test]
+async fn nobody_but_the_aggregator_chooses_where_to_ask() {
+    let bed = Bed::new();
+    let mut body = request("t1", 5.0);
+    body["channelContext"] = json!({"channel": "telegram", "eventId": EVENT, "ask": [{"channel": "telegram", "endpoint": "main", "chat": "666"}]});
+    for token in [OPERATOR, AGENT] {
+        body["taskId"] = json!(token);
+        bed.post(token, "/api/approve", body.clone()).await;
+    }
+    bed.background().await;
+    assert!(bed.deliveries().is_empty());
+    assert!(bed.rows("SELECT id FROM delivery").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_question_that_did_not_reach_the_outbox_is_sent_again_with_growing_patience() {
+    let bed = Bed::new();
+    bed.calls.faults.refuse_next(2, platform::ports::PortErrorKind::Unavailable);
+    bed.ask_in_chat("t1", 5.0).await;
+    assert!(bed.deliveries().is_empty());
+    bed.clock.advance(1_999);
+    personal_assistant::tick(&bed.deps).await;
+    assert!(bed.deliveries().is_empty(), "not due yet");
+    bed.clock.advance(1);
+    personal_assistant::tick(&bed.deps).await;
+    bed.clock.advance(4_000);
+    personal_assistant::tick(&bed.deps).await;
+    assert_eq!(bed.deliveries().len(), 1);
+    bed.clock.advance(600_000);
+    personal_assistant::tick(&bed.deps).await;
+    assert_eq!(bed.deliveries().len(), 1, "what was sent is not sent again");
+}
+
+#[tokio::test]
+async fn a_decision_reaches_the_chat_even_when_its_first_try_is_lost() {
+    let bed = Bed::new();
+    let asked = bed.ask_in_chat("t1", 5.0).await;
+    bed.calls.faults.refuse_next(2, platform::ports::PortErrorKind::Unavailable);
+    bed.decide(&asked["approvalId"], "reject").await;
+    bed.background().await;
+    assert_eq!(bed.deliveries().len(), 1);
+    bed.clock.advance(2_000);
+    personal_assistant::tick(&bed.deps).await;
+    assert!(bed.deliveries()[1].text.starts_with("Rejected by api"));
+}
+
+#[tokio::test]
+async fn a_chat_that_cannot_be_reached_leaves_the_approval_pending_for_the_dashboard() {
+    let bed = Bed::new();
+    bed.told.lock().unwrap().state = Some(DeliveryState::Failed);
+    bed.ask_in_chat("t1", 5.0).await;
+    assert_eq!(bed.get(DASHBOARD, "/api/approvals?state=pending").await["approvals"].as_array().unwrap().len(), 1);
+    assert_eq!(bed.get(OPERATOR, "/api/status").await["undelivered"], 1);
+}

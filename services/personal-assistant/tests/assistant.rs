@@ -1,0 +1,15 @@
+//! The service over memory ports, asked by HTTP.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests stop at the first surprise")]
+
+mod approving;
+mod asking;
+mod ceiling;
+mod chatting;
+mod claiming;
+mod deciding;
+mod halting;
+mod invariants;
+mod kit;
+mod ruling;
+mod settling;

@@ -1,0 +1,102 @@
+//! Claiming an approval: the one way to begin.
+
+use crate::kit::*;
+use serde_json::json;
+
+#[tokio::test]
+async fn a_claim_gives_a_token_once() {
+    let bed = Bed::new();
+    let approval = bed.ask("t1", 1.0).await;
+    let (status, claim) = bed.claim(&approval).await;
+    assert_eq!((status, &claim["costLimit"]), (200, &json!(1.0)));
+    assert_eq!(claim["claimToken"].as_str().unwrap().len(), 64);
+    assert!(bed.rows("SELECT token_hash FROM claim").await[0]["token_hash"] != claim["claimToken"]);
+    let (status, problem) = bed.claim(&approval).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("conflict")));
+}
+
+#[tokio::test]
+async fn what_was_not_approved_cannot_begin() {
+    let bed = Bed::new();
+    let pending = bed.ask("t1", 5.0).await;
+    assert_eq!(bed.claim(&pending).await.1["code"], "not_approved");
+    bed.decide(&pending["approvalId"], "reject").await;
+    let (status, problem) = bed.claim(&pending).await;
+    assert_eq!((status, &problem["code"]), (403, &json!("not_approved")));
+    let approved = bed.ask("t2", 1.0).await;
+    bed.clock.advance(15 * 60_000);
+    assert_eq!(bed.claim(&approved).await.1["code"], "not_approved", "its time is over");
+    assert_eq!(bed.post(GATEWAY, "/api/approvals/apr_none/claim", json!({"digest": "x"})).await.0, 404);
+}
+
+#[tokio::test]
+async fn another_digest_is_refused_and_so_is_everybody_but_the_gateway() {
+    let bed = Bed::new();
+    let mut approval = bed.ask("t1", 1.0).await;
+    for token in [OPERATOR, AGENT, DASHBOARD, AGGREGATOR] {
+        let path = format!("/api/approvals/{}/claim", approval["approvalId"].as_str().unwrap());
+        assert_eq!(bed.post(token, &path, json!({"digest": approval["digest"]})).await.0, 403, "{token}");
+    }
+    approval["digest"] = json!("0".repeat(64));
+    assert_eq!(bed.claim(&approval).await.0, 409);
+}
+
+#[tokio::test]
+async fn a_claim_that_never_started_can_be_followed_by_another_while_the_approval_is_valid() {
+    let bed = Bed::new();
+    let approval = bed.ask("t1", 1.0).await;
+    let first = bed.claim(&approval).await.1["claimToken"].clone();
+    bed.clock.advance(34_999);
+    assert_eq!(bed.claim(&approval).await.0, 409);
+    bed.clock.advance(1);
+    let second = bed.claim(&approval).await.1["claimToken"].clone();
+    assert_eq!(bed.day().await["held"], 1.0);
+    assert_eq!(bed.settle("t1", &second, Some(0.4), "success").await.0, 200);
+    // The first one ran after all: what it spent is a fact.
+    let (status, late) = bed.settle("t1", &first, Some(0.3), "success").await;
+    assert_eq!((status, &late["overrun"]), (200, &json!(0.3)));
+    assert_eq!(bed.day().await["spent"], 0.7);
+    assert_eq!(bed.claim(&approval).await.0, 409);
+}
+
+#[tokio::test]
+async fn what_an_earlier_claim_spent_is_not_covered_by_the_hold_of_the_one_that_runs() {
+    let bed = Bed::with(json!({"budget": {"daily": 1.0}}));
+    let approval = bed.ask("t1", 1.0).await;
+    let first = bed.claim(&approval).await.1["claimToken"].clone();
+    bed.clock.advance(35_000);
+    let second = bed.claim(&approval).await.1["claimToken"].clone();
+    assert_eq!(bed.settle("t1", &first, Some(0.5), "failed").await.1["overrun"], 0.5);
+    let day = bed.day().await;
+    assert_eq!((&day["spent"], &day["held"], &day["remaining"]), (&json!(0.5), &json!(1.0), &json!(0.0)));
+    assert_eq!(bed.settle("t1", &second, Some(0.5), "success").await.1["overrun"], 0.0);
+}
+
+#[tokio::test]
+async fn a_renewed_task_keeps_its_hold_as_long_as_it_runs() {
+    let bed = Bed::new();
+    bed.claimed("t1", 1.0).await;
+    for _ in 0..120 {
+        bed.clock.advance(10_000);
+        let (status, answer) = bed.post(AGGREGATOR, "/internal/renewed", json!({"taskId": "t1"})).await;
+        assert_eq!((status, &answer["renewed"]), (200, &json!(true)));
+    }
+    assert_eq!(bed.day().await["held"], 1.0);
+    assert_eq!(bed.get(OPERATOR, "/api/approvals?state=claimed").await["approvals"].as_array().unwrap().len(), 1);
+    bed.clock.advance(35_000);
+    assert_eq!(bed.day().await["held"], 0.0, "the gateway is gone, and no job had to run");
+    assert_eq!(bed.post(AGGREGATOR, "/internal/renewed", json!({"taskId": "unknown"})).await.1["renewed"], false);
+}
+
+#[tokio::test]
+async fn a_hold_that_ran_out_is_taken_up_again_only_if_it_still_fits() {
+    let bed = Bed::with(json!({"budget": {"daily": 2.0}}));
+    let approval = bed.ask("t1", 1.5).await;
+    bed.rows("UPDATE hold SET exp = 1 WHERE task = 't1'").await;
+    bed.ask("t2", 1.0).await;
+    let (status, problem) = bed.claim(&approval).await;
+    assert_eq!((status, &problem["code"], &problem["remaining"]), (402, &json!("budget_exhausted"), &json!(1.0)));
+    bed.send(OPERATOR, "PUT", "/api/budget", json!({"daily": 2.5})).await;
+    assert_eq!(bed.claim(&approval).await.0, 200);
+    assert_eq!(bed.day().await["held"], 2.5);
+}

@@ -1,0 +1,178 @@
+//! The ledger's invariants (I1–I10 of the design) under random interleavings: each seed is a story of requests,
+//! decisions, claims, renewals, settles, halts, lost answers, limit changes and passing time.
+
+use crate::kit::*;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+
+/// splitmix64, so that a seed tells the whole story.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % n
+    }
+    fn dollars(&mut self, max_micros: u64) -> f64 {
+        self.roll(max_micros + 1) as f64 / 1e6
+    }
+}
+
+struct Story {
+    bed: Bed,
+    dice: Dice,
+    asked: Vec<Value>,
+    tokens: HashMap<String, Vec<Value>>,
+    /// Limits only rise in half of the stories; then no admitted work may ever stand above a limit.
+    rising: bool,
+    limit: u64,
+}
+
+impl Story {
+    fn new(seed: u64) -> Self {
+        let mut dice = Dice(seed);
+        let limit = 3_000_000 + dice.roll(6_000_000);
+        let config = json!({"budget": {"daily": limit as f64 / 1e6, "monthly": 20.0}, "agents": {"codegen": {"daily_budget": 4.0}}});
+        Self { bed: Bed::with(config), rising: dice.roll(2) == 0, dice, asked: Vec::new(), tokens: HashMap::new(), limit }
+    }
+    fn some_asked(&mut self) -> Option<Value> {
+        let n = self.asked.len() as u64;
+        (n > 0).then(|| self.asked[self.dice.roll(n) as usize].clone())
+    }
+    async fn step(&mut self) {
+        if self.dice.roll(12) == 0 {
+            // The answer of one of the next operations is lost although it happened, or it never happens.
+            if self.dice.roll(2) == 0 {
+                self.bed.sql.faults.keep_but_fail_next(1);
+            } else {
+                self.bed.sql.faults.refuse_next(1, platform::ports::PortErrorKind::Unavailable);
+            }
+        }
+        match self.dice.roll(16) {
+            0..=3 => self.request().await,
+            4 | 5 => self.decide().await,
+            6..=8 => self.claim().await,
+            9..=11 => self.settle().await,
+            12 => self.renew().await,
+            13 => self.halt().await,
+            14 => self.change_limit().await,
+            _ => self.bed.clock.advance(self.dice.roll(400_000) as i64),
+        }
+    }
+    async fn request(&mut self) {
+        // Now and then a task that was asked for before, with the same or another amount.
+        let task = format!("t{}", self.dice.roll(40));
+        let mut body = request(&task, self.dice.dollars(3_000_000));
+        body["agentType"] = json!(["codegen", "security"][self.dice.roll(2) as usize]);
+        let (status, mut answer) = self.bed.post(AGENT, "/api/approve", body).await;
+        if status == 200 {
+            answer["task"] = json!(task);
+            self.asked.push(answer);
+        }
+    }
+    async fn decide(&mut self) {
+        let Some(asked) = self.some_asked() else { return };
+        let decision = if self.dice.roll(4) == 0 { "reject" } else { "approve" };
+        self.bed.decide(&asked["approvalId"], decision).await;
+    }
+    async fn claim(&mut self) {
+        let Some(asked) = self.some_asked() else { return };
+        let task = asked["task"].as_str().unwrap().to_owned();
+        let halted = self.is_halted(&task).await;
+        let (status, answer) = self.bed.claim(&asked).await;
+        if status == 200 {
+            assert!(!halted, "I10: {task} began under a halt");
+            self.tokens.entry(task).or_default().push(answer["claimToken"].clone());
+        }
+    }
+    async fn is_halted(&self, task: &str) -> bool {
+        // Straight from the table, and not through the port that may be about to fail.
+        let Ok(rows) = self.bed.deps.sql.query(platform::sql!("SELECT 1 AS one FROM halt WHERE resumed_at IS NULL AND target IN ('all', ?1)", format!("task:{task}"))).await else { return false };
+        !rows.is_empty()
+    }
+    async fn settle(&mut self) {
+        let mut tasks: Vec<_> = self.tokens.keys().cloned().collect();
+        tasks.sort();
+        if tasks.is_empty() {
+            return;
+        }
+        let task = tasks[self.dice.roll(tasks.len() as u64) as usize].clone();
+        let token = self.tokens[&task][self.dice.roll(self.tokens[&task].len() as u64) as usize].clone();
+        let cost = (self.dice.roll(4) > 0).then(|| self.dice.dollars(2_000_000));
+        let outcome = ["success", "failed", "cancelled", "timeout", "unavailable"][self.dice.roll(5) as usize];
+        let first = self.bed.settle(&task, &token, cost, outcome).await;
+        let again = self.bed.settle(&task, &token, cost, outcome).await;
+        if first.0 == 200 && again.0 == 200 {
+            assert_eq!(first.1, again.1, "I4: settling again is the same");
+        }
+    }
+    async fn renew(&mut self) {
+        let task = format!("t{}", self.dice.roll(40));
+        self.bed.post(AGGREGATOR, "/internal/renewed", json!({"taskId": task})).await;
+    }
+    async fn halt(&mut self) {
+        let body = if self.dice.roll(3) == 0 { json!({"all": true}) } else { json!({"taskId": format!("t{}", self.dice.roll(40))}) };
+        let target = json!({"taskId": body["taskId"]});
+        let path = if self.dice.roll(2) == 0 { "/api/halt" } else { "/api/resume" };
+        self.bed.post(OPERATOR, path, if path == "/api/halt" { body } else { target }).await;
+    }
+    async fn change_limit(&mut self) {
+        self.limit = if self.rising { self.limit + self.dice.roll(500_000) } else { 2_000_000 + self.dice.roll(8_000_000) };
+        self.bed.send(OPERATOR, "PUT", "/api/budget", json!({"daily": self.limit as f64 / 1e6})).await;
+    }
+
+    async fn check(&self, seed: u64, step: u32) {
+        let at = format!("seed {seed}, step {step}");
+        let now = platform::ports::Clock::now_ms(&*self.bed.clock);
+        let rows = |text: &'static str| async move { self.bed.deps.sql.query(platform::ports::Statement::new(text)).await };
+        let Ok(spent) = rows("SELECT b.scope, b.spent_u, (SELECT COALESCE(SUM(p.amt_u), 0) FROM posted p WHERE p.task IN (SELECT h.task FROM hold h WHERE h.scope = b.scope)) AS posted FROM budget b").await else { return };
+        for row in spent {
+            assert_eq!(row["spent_u"], row["posted"], "{at}: I3 {row:?}");
+        }
+        let Ok(partial) = rows("SELECT h.task, COUNT(*) AS n, a.agent, COUNT(DISTINCT h.amt_u) AS amounts, COUNT(DISTINCT h.attempt) AS attempts FROM hold h JOIN approvals a ON a.task = h.task GROUP BY h.task").await else { return };
+        for row in partial {
+            let expected = if row["agent"] == "codegen" { 3 } else { 2 };
+            assert_eq!((row["n"].as_i64(), row["amounts"].as_i64(), row["attempts"].as_i64()), (Some(expected), Some(1), Some(1)), "{at}: I2 {row:?}");
+        }
+        let figures = platform::sql!("SELECT b.scope, b.limit_u, b.spent_u, (SELECT COALESCE(SUM(h.amt_u), 0) FROM hold h WHERE h.scope = b.scope AND h.exp > ?1) AS held, (SELECT COALESCE(SUM(p.overrun_u), 0) FROM posted p WHERE p.task IN (SELECT h.task FROM hold h WHERE h.scope = b.scope)) AS overrun FROM budget b", now);
+        let Ok(figures) = self.bed.deps.sql.query(figures).await else { return };
+        for row in figures {
+            let figure = |name: &str| row[name].as_i64().unwrap();
+            if self.rising || !row["scope"].as_str().unwrap().starts_with("day:") || row["scope"].as_str().unwrap().contains("agent:") {
+                assert!(figure("spent_u") + figure("held") <= figure("limit_u") + figure("overrun"), "{at}: I1 {row:?}");
+            }
+        }
+        let Ok(orphans) = rows("SELECT a.task FROM approvals a WHERE a.state IN ('approved', 'claimed', 'consumed') AND NOT EXISTS (SELECT 1 FROM hold h WHERE h.task = a.task)").await else { return };
+        assert!(orphans.is_empty(), "{at}: I11 approved without a hold: {orphans:?}");
+        let Ok(revived) = rows("SELECT a.task FROM approvals a JOIN hold h ON h.task = a.task WHERE a.state = 'consumed' AND h.exp <> 0").await else { return };
+        assert!(revived.is_empty(), "{at}: I8 a settled hold lives again: {revived:?}");
+    }
+}
+
+async fn tell(seed: u64) {
+    let mut story = Story::new(seed);
+    for step in 0..250 {
+        story.step().await;
+        story.check(seed, step).await;
+    }
+    // I5: nobody renews, nothing runs, and all that was held is free again.
+    story.bed.clock.advance(2 * 3_600_000);
+    let now = platform::ports::Clock::now_ms(&*story.bed.clock);
+    for _ in 0..3 {
+        // Faults that are left are met here.
+        let live = story.bed.deps.sql.query(platform::sql!("SELECT task FROM hold WHERE exp > ?1", now)).await;
+        assert!(live.is_ok_and(|rows| rows.is_empty()) || story.bed.deps.sql.query(platform::sql!("SELECT 1 AS one")).await.is_ok(), "seed {seed}: I5");
+    }
+    let live = story.bed.deps.sql.query(platform::sql!("SELECT task FROM hold WHERE exp > ?1", now)).await.unwrap();
+    assert!(live.is_empty(), "seed {seed}: I5 {live:?}");
+}
+
+#[tokio::test]
+async fn the_ledger_keeps_its_invariants_in_forty_random_stories() {
+    for seed in 1..=40 {
+        tell(seed).await;
+    }
+}

@@ -1,0 +1,202 @@
+//! The test bed: the service's router over memory ports, and an aggregator that records what it is told.
+
+use axum::extract::{Path, State};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use contracts::ServiceName;
+use contracts::outbox::{Delivery, DeliveryState, DeliveryStatus, OutboxAnswer, OutboxRequest};
+use http_body_util::BodyExt;
+use personal_assistant::{Config, Deps, router};
+use platform::config::Report;
+use platform::edge::{Auth, Principal, Scope};
+use platform::memory::{ManualClock, MemoryCalls, MemorySignal, MemorySql, Switchboard, TokioBackground};
+use platform::ports::{Row, Sql, Statement};
+use platform::secret::Secret;
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
+use tower::ServiceExt;
+
+pub const MIGRATION: &str = include_str!("../../../migrations/0001_personal_assistant.sql");
+pub const OPERATOR: &str = "token-operator";
+pub const VIEWER: &str = "token-viewer";
+pub const AGENT: &str = "token-agent";
+pub const GATEWAY: &str = "token-gateway";
+pub const AGGREGATOR: &str = "token-aggregator";
+pub const DASHBOARD: &str = "token-dashboard";
+pub const EVENT: &str = "telegram.main.01ARZ3NDEKTSV4RRFFQ69G5FAV";
+
+/// What the aggregator was told.
+#[derive(Default)]
+pub struct Told {
+    pub deliveries: Vec<Delivery>,
+    pub woken: Vec<String>,
+    /// What it answers to a delivery; sent when empty.
+    pub state: Option<DeliveryState>,
+}
+
+pub type Shared = Arc<Mutex<Told>>;
+
+pub struct Bed {
+    pub deps: Deps,
+    pub router: Router,
+    pub clock: Arc<ManualClock>,
+    pub sql: Arc<MemorySql>,
+    pub calls: Arc<MemoryCalls>,
+    pub told: Shared,
+}
+
+pub fn auth() -> Auth {
+    let scopes = [(OPERATOR, Scope::Operator), (VIEWER, Scope::Viewer), (AGENT, Scope::Agent), (GATEWAY, Scope::Gateway)];
+    let services = [(AGGREGATOR, ServiceName::WebhookAggregator), (DASHBOARD, ServiceName::MonitoringDashboard)];
+    let scopes = scopes.map(|(token, scope)| (Secret::new(token), Principal::Scope(scope)));
+    let services = services.map(|(token, service)| (Secret::new(token), Principal::Service(service)));
+    Auth::new(scopes.into_iter().chain(services))
+}
+
+impl Bed {
+    pub fn new() -> Self {
+        Self::with(json!({}))
+    }
+    pub fn with(config: Value) -> Self {
+        let sql = Arc::new(MemorySql::with_migrations(&[MIGRATION]));
+        Self::over(config, sql.clone(), sql)
+    }
+    pub fn over(config: Value, store: Arc<dyn Sql>, sql: Arc<MemorySql>) -> Self {
+        let report = Report::default();
+        let config = Config::read(&config, &report);
+        assert_eq!(report.into_problems(), []);
+        let clock = Arc::new(ManualClock::default());
+        let told = Shared::default();
+        let switchboard = Switchboard::default();
+        switchboard.lock().unwrap().insert(ServiceName::WebhookAggregator, aggregator(told.clone()));
+        switchboard.lock().unwrap().insert(ServiceName::SkillGraphLoader, loader());
+        let calls = Arc::new(MemoryCalls::new(Secret::new(""), switchboard));
+        let deps = Deps {
+            sql: store,
+            calls: calls.clone(),
+            clock: clock.clone(),
+            signal: Arc::new(MemorySignal::new(clock.clone())),
+            background: Arc::new(TokioBackground),
+            auth: auth(),
+            config: Arc::new(config),
+            button_key: Secret::new("button-key"),
+        };
+        Self { router: router(deps.clone()), deps, clock, sql, calls, told }
+    }
+    pub async fn send(&self, token: &str, method: &str, path: &str, body: Value) -> (u16, Value) {
+        send(&self.router, token, method, path, body).await
+    }
+    pub async fn post(&self, token: &str, path: &str, body: Value) -> (u16, Value) {
+        self.send(token, "POST", path, body).await
+    }
+    pub async fn get(&self, token: &str, path: &str) -> Value {
+        let (status, body) = self.send(token, "GET", path, Value::Null).await;
+        assert_eq!(status, 200, "{path}: {body}");
+        body
+    }
+    /// Asks for approval as the operator.
+    pub async fn ask(&self, task: &str, dollars: f64) -> Value {
+        let (status, body) = self.post(OPERATOR, "/api/approve", request(task, dollars)).await;
+        assert_eq!(status, 200, "{body}");
+        body
+    }
+    /// Asks as the aggregator does, with a place to ask the owner.
+    pub async fn ask_in_chat(&self, task: &str, dollars: f64) -> Value {
+        let mut body = request(task, dollars);
+        let target = json!({"channel": "telegram", "endpoint": "main", "chat": "700100200"});
+        body["channelContext"] = json!({"channel": "telegram", "eventId": EVENT, "ask": [target]});
+        let (status, body) = self.post(AGGREGATOR, "/api/approve", body).await;
+        assert_eq!(status, 200, "{body}");
+        self.background().await;
+        body
+    }
+    pub async fn decide(&self, id: &Value, decision: &str) -> (u16, Value) {
+        self.post(OPERATOR, &format!("/api/approvals/{}/decide", id.as_str().unwrap()), json!({"decision": decision})).await
+    }
+    pub async fn claim(&self, approval: &Value) -> (u16, Value) {
+        let path = format!("/api/approvals/{}/claim", approval["approvalId"].as_str().unwrap());
+        self.post(GATEWAY, &path, json!({"digest": approval["digest"]})).await
+    }
+    pub async fn settle(&self, task: &str, token: &Value, cost: Option<f64>, outcome: &str) -> (u16, Value) {
+        let body = json!({"claimToken": token, "actualCost": cost, "outcome": outcome});
+        self.post(GATEWAY, &format!("/api/tasks/{task}/settle"), body).await
+    }
+    /// Approved by policy and claimed; the token.
+    pub async fn claimed(&self, task: &str, dollars: f64) -> Value {
+        let approval = self.ask(task, dollars).await;
+        let (status, body) = self.claim(&approval).await;
+        assert_eq!(status, 200, "{body}");
+        body["claimToken"].clone()
+    }
+    /// The figures of a scope, by its place in the answer: 0 is the day.
+    pub async fn day(&self) -> Value {
+        self.get(OPERATOR, "/api/budget").await["scopes"][0].clone()
+    }
+    pub async fn rows(&self, text: &'static str) -> Vec<Row> {
+        self.deps.sql.query(Statement::new(text)).await.unwrap()
+    }
+    /// Lets background work come to its end.
+    pub async fn background(&self) {
+        for _ in 0..200 {
+            tokio::task::yield_now().await;
+        }
+    }
+    pub fn deliveries(&self) -> Vec<Delivery> {
+        self.told.lock().unwrap().deliveries.clone()
+    }
+}
+
+pub async fn send(router: &Router, token: &str, method: &str, path: &str, body: Value) -> (u16, Value) {
+    let (status, text) = send_text(router, token, method, path, "application/json", body).await;
+    (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+}
+
+pub async fn send_text(router: &Router, token: &str, method: &str, path: &str, accept: &str, body: Value) -> (u16, String) {
+    let content = if body.is_null() { Vec::new() } else { serde_json::to_vec(&body).unwrap() };
+    let request = http::Request::builder()
+        .method(method)
+        .uri(path)
+        .header("authorization", format!("Bearer {token}"))
+        .header("accept", accept)
+        .body(axum::body::Body::from(content))
+        .unwrap();
+    let response = router.clone().oneshot(request).await.unwrap();
+    let status = response.status().as_u16();
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(bytes.to_vec()).unwrap())
+}
+
+pub fn request(task: &str, dollars: f64) -> Value {
+    json!({"taskId": task, "type": "codegen", "agentType": "codegen", "operation": "run", "description": "Fix the build", "estimatedCost": dollars})
+}
+
+fn aggregator(told: Shared) -> Router {
+    async fn outbox(State(told): State<Shared>, Json(request): Json<OutboxRequest>) -> Json<OutboxAnswer> {
+        let mut told = told.lock().unwrap();
+        let state = told.state.unwrap_or(DeliveryState::Sent);
+        let states = request.deliveries.iter().map(|delivery| DeliveryStatus { id: delivery.id.clone(), state, error: None }).collect();
+        told.deliveries.extend(request.deliveries);
+        Json(OutboxAnswer { states })
+    }
+    async fn wake(State(told): State<Shared>, Path(id): Path<String>) -> Json<Value> {
+        told.lock().unwrap().woken.push(id);
+        Json(json!({}))
+    }
+    async fn events() -> Json<Value> {
+        Json(json!({"events": [], "cursor": null}))
+    }
+    Router::new().route("/internal/outbox", post(outbox)).route("/internal/events/{id}/wake", post(wake)).route("/api/events", get(events)).with_state(told)
+}
+
+fn loader() -> Router {
+    async fn search() -> Json<Value> {
+        Json(json!({"query": "retries", "version": "v1", "results": [{
+            "id": "error-handling", "path": "skills/error-handling.md", "kind": "skill", "title": "Error handling", "description": "How failures are met",
+            "heading": "Retries", "snippet": "Retry with backoff and jitter.", "highlights": [[0, 5]], "score": 3.5
+        }]}))
+    }
+    async fn agents() -> Json<Value> {
+        Json(json!({"agents": []}))
+    }
+    Router::new().route("/api/search", get(search)).route("/api/agents", get(agents))
+}
