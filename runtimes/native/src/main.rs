@@ -21,14 +21,16 @@ use clap::Parser;
 use cli::Cli;
 
 fn main() {
-    let mut args = std::env::args();
+    let mut args = std::env::args_os();
     let _ = args.next();
     // The gateway starts agents through this very program: see supervise.rs.
-    if args.next().as_deref() == Some("__supervise") {
-        std::process::exit(supervise::main(args.collect()));
+    if args.next().is_some_and(|word| word == "__supervise") {
+        std::process::exit(supervise::main(args.collect::<Vec<_>>()));
     }
     let cli = Cli::parse();
     start_log();
+    // Fails only when a provider is set already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     std::process::exit(run(cli));
 }
 

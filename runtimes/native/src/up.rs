@@ -17,8 +17,8 @@ use tokio::sync::watch;
 
 /// After a stop, requests under way get this long.
 const DRAIN: Duration = Duration::from_secs(2);
-/// The gateway gives its runs 5 s and then stops them; this is the end of all patience.
-const GATEWAY_DRAIN: Duration = Duration::from_secs(15);
+/// The gateway gives its runs 5 s, then stops them and reports, at most 25 s in all; this is the end of all patience.
+const GATEWAY_DRAIN: Duration = Duration::from_secs(28);
 /// The timers' pace when nothing is due sooner.
 const IDLE_MS: i64 = 1_000;
 const FLOOR_MS: i64 = 20;

@@ -181,6 +181,14 @@ pub mod tests {
         assert_ne!(Model::train(&other).unwrap().to_bytes(), small_model().to_bytes());
     }
 
+    /// Changes with every deliberate change of the recipe, and with nothing else: checked natively and on wasm32.
+    #[test]
+    fn the_bytes_are_the_same_on_every_machine() {
+        let bytes = small_model().to_bytes();
+        let sum = bytes.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        assert_eq!((bytes.len(), sum), (0, 0));
+    }
+
     #[test]
     fn a_message_without_words_is_out_of_scope() {
         let scored = small_model().score("?! 🙂");

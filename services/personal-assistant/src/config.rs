@@ -51,10 +51,11 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Reads the whole configuration (the file as JSON); everything wrong with our part goes into the report.
+    /// Reads the whole configuration (the file as JSON; null: there is none); everything wrong with our part goes into
+    /// the report. Other top-level keys are left to who reads the file.
     pub fn read(whole: &Value, report: &Report) -> Self {
         let mut config = Self::default();
-        let mut top = Section::new(Some(whole), "", report);
+        let mut top = Section::new((!whole.is_null()).then_some(whole), "", report);
         top.later("models");
         let mut budget = top.section("budget");
         config.daily = budget.dollars("daily");

@@ -81,12 +81,13 @@ fn lists(list: &[String], name: &str) -> bool {
     list.iter().any(|item| same(item, name))
 }
 
-/// What may be spent on it: the larger of estimate and price; the flat amount where nobody knows.
+/// What may be spent on it: the larger of estimate and price; the flat amount where nobody knows. An unknown price is
+/// never nothing, so that a budget that is used up refuses it.
 pub fn amount(ask: &Ask<'_>) -> Micros {
     match ask.price {
         Price::Known(price) => ask.estimated.max(price),
         Price::Unknown if ask.estimated > Micros::ZERO => ask.estimated,
-        Price::Unknown => ask.flat,
+        Price::Unknown => ask.flat.max(Micros(1)),
     }
 }
 
@@ -205,6 +206,7 @@ mod tests {
         let ruling = rule(&unknown, &aggressive);
         assert_eq!((ruling.verdict, ruling.amount), (Verdict::AskOwner, Micros(10_000_000)));
         assert_eq!(ruling.policies, [id::UNKNOWN_PRICE]);
+        assert_eq!(amount(&Ask { flat: Micros::ZERO, ..unknown }), Micros(1), "and never counts as nothing");
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub use search::{Searcher, search_files};
 
 use axum::Router;
 use axum::routing::{get, post};
-use cache::{Cache, LoadError};
+pub use cache::{Cache, LoadError};
 use contracts::ServiceName;
 use contracts::graph::SourceFile;
 use platform::edge::{Auth, Routes, Scope};

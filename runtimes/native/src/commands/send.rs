@@ -10,7 +10,7 @@ use contracts::event::{EventDetail, EventList, MessageAccepted, Stage};
 use contracts::{EventId, ServiceName};
 use ed25519_dalek::{Signer, SigningKey};
 use hmac::{Hmac, KeyInit, Mac};
-use platform::ports::{Clock, ClockExt};
+use platform::ports::Clock;
 use serde_json::{Value, json};
 use sha2::Sha256;
 use std::time::Duration;

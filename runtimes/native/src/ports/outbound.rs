@@ -27,10 +27,6 @@ impl ReqwestOutbound {
             .build()?;
         Ok(Self { client })
     }
-    /// The client, for the commands that speak to a server.
-    pub fn client(&self) -> &reqwest::Client {
-        &self.client
-    }
 }
 
 fn failed(error: &reqwest::Error) -> PortError {

@@ -1,7 +1,7 @@
 //! Why the winner won: the words and pairs that spoke for it rather than for the runner-up, and the other way round.
 //!
-//! The model is linear, so a term's say is exact: Σ over its features of value × (weight for one − weight for the other).
-//! A word answers for its letter sequences too; skip pairs are left out of the account, since nobody can read them.
+//! The model is linear, so a term's say is Σ over its features of value × (weight for one − weight for the other), each
+//! occurrence counting in full. A word answers for its letter sequences too; skip pairs, which nobody can read, are left out.
 
 use super::features::{Block, Tokens, Weighted, pair_bucket, word_bucket};
 use super::Model;
@@ -37,7 +37,7 @@ pub fn explain(model: &Model, tokens: &Tokens, weighted: &Weighted, winner: usiz
     let contrast = |bucket: u16| model.weights.weight(bucket, winner) - runner_up.map_or(0.0, |class| model.weights.weight(bucket, class));
     let say = |block: Block, bucket: u16| {
         let bucket = model.rarity.fit(bucket);
-        weighted.value(block, bucket) * contrast(bucket)
+        weighted.value(&model.rarity, block, bucket) * contrast(bucket)
     };
     let mut says = Vec::with_capacity(tokens.words.len() * 2);
     let (mut letters, mut before) = (Vec::new(), None);

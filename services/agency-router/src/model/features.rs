@@ -39,7 +39,7 @@ pub struct Tokens {
     pub words: Vec<Word>,
 }
 
-/// The kinds of features. Each is scaled to its own length, so that many letters do not drown few words.
+/// The kinds of features, in the order of [`BLOCKS`]. Each is scaled to its own length, so that many letters do not drown few words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Block {
     Words,
@@ -199,58 +199,59 @@ impl Rarity {
 
     /// The message's features: each block's (1 + ln tf)·idf scaled to the block's share, the whole to length 1.
     pub fn weigh(&self, tokens: &Tokens) -> Weighted {
-        let mut ends = Vec::with_capacity(BLOCKS.len());
-        let mut features = Vec::with_capacity(tokens.letters.len() * 4 + tokens.words.len() * 10);
+        let mut weighted = Weighted { features: Vec::with_capacity(tokens.letters.len() * 4 + tokens.words.len() * 10), scales: [0.0; BLOCKS.len()] };
         let mut buckets = Vec::with_capacity(tokens.letters.len() * 4 + tokens.words.len() * 6);
+        // Counting in a table is three times as fast as sorting; a bucket's count is taken where it occurs first.
+        let mut counts = vec![0u8; self.steps.len()];
         let mut total = 0.0;
-        for (block, share) in BLOCKS {
+        for ((block, share), scale) in BLOCKS.into_iter().zip(&mut weighted.scales) {
             buckets.clear();
             tokens.buckets(block, &mut buckets);
-            if buckets.is_empty() {
-                continue;
+            for bucket in &mut buckets {
+                *bucket = self.fit(*bucket);
+                let count = &mut counts[usize::from(*bucket)];
+                *count = count.saturating_add(1);
             }
-            buckets.iter_mut().for_each(|bucket| *bucket = self.fit(*bucket));
-            buckets.sort_unstable();
-            let start = features.len();
+            let start = weighted.features.len();
             let mut squares = 0.0;
-            for same in buckets.chunk_by(|a, b| a == b) {
-                let Some(&bucket) = same.first() else { continue };
-                let times = if same.len() == 1 { 1.0 } else { 1.0 + ln(same.len() as f32) };
-                let value = times * f32::from(self.steps[usize::from(bucket)]);
+            for &bucket in &buckets {
+                let value = match std::mem::take(&mut counts[usize::from(bucket)]) {
+                    0 => continue,
+                    1 => self.value(bucket),
+                    times => (1.0 + ln(f32::from(times))) * self.value(bucket),
+                };
                 squares += value * value;
-                features.push((bucket, value));
+                weighted.features.push((bucket, value));
             }
-            let scale = share / squares.sqrt();
-            features[start..].iter_mut().for_each(|(_, value)| *value *= scale);
-            total += share * share;
-            ends.push((block, features.len()));
+            if squares > 0.0 {
+                *scale = share / squares.sqrt();
+                weighted.features[start..].iter_mut().for_each(|(_, value)| *value *= *scale);
+                total += share * share;
+            }
         }
         let scale = 1.0 / f32::max(total, f32::MIN_POSITIVE).sqrt();
-        features.iter_mut().for_each(|(_, value)| *value *= scale);
-        Weighted { features, ends }
+        weighted.features.iter_mut().for_each(|(_, value)| *value *= scale);
+        weighted.scales.iter_mut().for_each(|of_block| *of_block *= scale);
+        weighted
+    }
+
+    /// The weight of one occurrence of a bucket before scaling.
+    fn value(&self, bucket: u16) -> f32 {
+        f32::from(self.steps[usize::from(bucket)])
     }
 }
 
-/// A message's features with the place where each block ends; within a block they are sorted by bucket.
+/// A message's features, and what each block was scaled by.
 #[derive(Clone, Debug, Default)]
 pub struct Weighted {
     pub features: Vec<Feature>,
-    pub ends: Vec<(Block, usize)>,
+    scales: [f32; BLOCKS.len()],
 }
 
 impl Weighted {
-    /// The value of a bucket in a block; 0 where the message has none.
-    pub fn value(&self, block: Block, bucket: u16) -> f32 {
-        let mut start = 0;
-        for &(which, end) in &self.ends {
-            if which == block {
-                let features = self.features.get(start..end).unwrap_or_default();
-                let place = features.binary_search_by_key(&bucket, |&(bucket, _)| bucket);
-                return place.ok().and_then(|place| features.get(place)).map_or(0.0, |&(_, value)| value);
-            }
-            start = end;
-        }
-        0.0
+    /// What one occurrence of a bucket (in the model's bits) in a block counts.
+    pub fn value(&self, rarity: &Rarity, block: Block, bucket: u16) -> f32 {
+        self.scales[block as usize] * rarity.value(bucket)
     }
 }
 

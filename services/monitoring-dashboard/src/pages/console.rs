@@ -17,9 +17,10 @@ use platform::ports::{CallError, ClockExt};
 use serde::{Deserialize, Serialize};
 
 const CHANGE: &str = "console";
-/// The conversation a browser starts in.
-const FIRST: &str = "console";
-const LETTERS_MAX: usize = 20_000;
+/// The conversation a browser starts in, in webhook-aggregator's full spelling.
+const FIRST: &str = "web:console:dashboard";
+/// As much as webhook-aggregator takes.
+const LETTERS_MAX: usize = 16_000;
 /// How long a feed request is held open.
 const HOLD_MS: i64 = 15_000;
 const HOLD_S: u32 = 20;
@@ -46,7 +47,7 @@ impl Console {
         let answer = owners::said(deps, conversation(owner), 0, 0).await;
         let reachable = !matches!(answer, Err(CallError::Port(_)));
         let said = answer.unwrap_or_default();
-        let newest = said.messages.iter().rev().find_map(|line| line.event_id.clone());
+        let newest = latest(&said.messages).into_iter().rev().find_map(|line| line.event_id.clone());
         let newest = match newest {
             Some(id) => owners::event(deps, id.as_str()).await.ok(),
             None => None,
@@ -71,8 +72,9 @@ impl Console {
                     @for line in latest(&self.said.messages) { (spoken(line)) }
                 }
                 @if !self.reachable { p.empty { "webhook-aggregator does not answer right now; what was said is safe and comes back with it." } }
-                @else if self.said.messages.is_empty() { (welcome()) }
+                @else if self.said.messages.is_empty() { (welcome(config, owner)) }
                 div #track { @if let Some(detail) = &self.newest { (track::track(config, detail)) } }
+                @if event.is_some() { noscript { p.quiet { "Without scripts this page stands still: reload it to see how far the work is." } } }
                 form.say #say method="post" action=(config.url("/dashboard/console")) {
                     input type="hidden" name="token" value=(owner.token(CHANGE));
                     label.unseen for="text" { "Message" }
@@ -85,11 +87,17 @@ impl Console {
     }
 }
 
-fn welcome() -> Markup {
+/// Something to begin with.
+const EXAMPLES: [&str; 3] = ["How do I review a pull request?", "Plan the next sprint", "Is this dependency safe to use?"];
+
+fn welcome(config: &Config, owner: &Owner) -> Markup {
     html! {
-        div.empty #welcome {
-            p { "Say what you need; the router picks the agent, your rules decide whether it may run, and the answer appears here." }
-            p.quiet { "For example: “How do I review a pull request?”, “Plan the next sprint”, “Is this dependency safe to use?”" }
+        div.welcome #welcome {
+            p.quiet { "Say what you need. The router picks the agent, your rules decide whether it may run, and the answer appears here." }
+            form method="post" action=(config.url("/dashboard/console")) {
+                input type="hidden" name="token" value=(owner.token(CHANGE));
+                @for example in EXAMPLES { button name="text" value=(example) { (example) } }
+            }
         }
     }
 }
@@ -103,6 +111,8 @@ fn latest(messages: &[Said]) -> Vec<&Said> {
             None => lines.push(line),
         }
     }
+    // An answer that was edited later stays below its question.
+    lines.sort_by(|a, b| a.at.cmp(&b.at));
     lines.split_off(lines.len().saturating_sub(50))
 }
 
@@ -133,7 +143,7 @@ pub async fn say(State(deps): State<Deps>, owner: Owner, headers: HeaderMap, for
     let answer = accept(&deps, &owner, &form).await;
     if !by_script {
         answer?;
-        return Ok(see(&deps.config.url("/dashboard#console-title")));
+        return Ok(see(&deps.config.url("/dashboard")));
     }
     Ok(match answer {
         Ok(event) => axum::Json(Accepted { event }).into_response(),
@@ -153,7 +163,7 @@ async fn accept(deps: &Deps, owner: &Owner, form: &Form) -> Result<String, Frien
         return Err(Friendly::new(ErrorCode::InvalidField, "There is nothing to send yet.").fix("Type a message first."));
     };
     if text.chars().count() > LETTERS_MAX {
-        return Err(Friendly::new(ErrorCode::TooLarge, "The message is too long.").fix("Send less than 20,000 letters at once."));
+        return Err(Friendly::new(ErrorCode::TooLarge, "The message is too long.").fix("Send less than 16,000 letters at once."));
     }
     let request = MessageRequest { text, conversation: Some(conversation(owner).to_owned()) };
     let accepted = owners::say(deps, &request).await.map_err(|error| Friendly::from(*ApiError::from(error).0))?;

@@ -14,7 +14,7 @@ use contracts::event::EventList;
 use contracts::halt::HaltList;
 use futures_util::future::{join, join3};
 use http::StatusCode;
-use maud::{Markup, html};
+use maud::{Markup, Render, html};
 use serde::Deserialize;
 
 /// How many events the overview lists.
@@ -57,7 +57,7 @@ pub async fn show(State(deps): State<Deps>, owner: Owner, Query(noted): Query<No
         h1.unseen { "Overview" }
         div.overview #live data-live=(deps.config.url("/dashboard/live")) {
             (console.panel(&deps.config, &owner))
-            div.side { (tiles(&live)) (services(&deps, &live.figures)) }
+            div.side { (tiles(&deps, &live)) (services(&deps, &live.figures)) }
         }
         (last_events(&deps, &live))
     };
@@ -68,16 +68,16 @@ pub async fn show(State(deps): State<Deps>, owner: Owner, Query(noted): Query<No
 pub async fn live(State(deps): State<Deps>, owner: Owner) -> PageResult {
     let live = Live::load(&deps).await;
     let frame = live.frame(&deps, &owner, "");
-    let parts = html! { (frame.banner()) (frame.pending_count()) (tiles(&live)) (services(&deps, &live.figures)) (last_events(&deps, &live)) };
+    let parts = html! { (frame.banner()) (frame.pending_count()) (tiles(&deps, &live)) (services(&deps, &live.figures)) (last_events(&deps, &live)) };
     Ok(answer(StatusCode::OK, parts))
 }
 
-fn tile(name: &str, value: &str, about: Markup) -> Markup {
+fn tile(name: &str, value: impl Render, about: Markup) -> Markup {
     html! { div.tile { dt { (name) } dd { strong { (value) } span.quiet { (about) } } } }
 }
 
 /// Today's figures.
-fn tiles(live: &Live) -> Markup {
+fn tiles(deps: &Deps, live: &Live) -> Markup {
     let figures = &live.figures;
     let (ledger, inbox, routing) = (figures.ledger.as_ref(), figures.inbox.as_ref(), figures.routing.as_ref());
     let number = |value: Option<u64>| value.map_or_else(|| "–".to_owned(), |value| value.to_string());
@@ -91,7 +91,7 @@ fn tiles(live: &Live) -> Markup {
                 (tile("Requests", &number(inbox.map(|i| i.requests)), html! { @if let Some(inbox) = inbox { (inbox.open) " under way" @if inbox.dead > 0 { ", " (inbox.dead) " given up" } } }))
                 (tile("Spent", &ledger.map_or_else(|| "–".to_owned(), |l| stats::cents(l.cost_today)), html! { @if let Some(l) = ledger { "of " (stats::cents(l.limit)) @if l.held.0 > 0 { ", " (stats::cents(l.held)) " held" } } }))
                 (tile("Approval rate", &signs::percent(ledger.and_then(stats::approval_rate)), html! { @if let Some(l) = ledger { (l.approved) " of " (l.approved + l.rejected + l.expired) " decided" } }))
-                (tile("Waiting for you", &number(ledger.map(|l| l.pending)), html! { @if let Some(ms) = ledger.and_then(|l| l.median_decision_ms) { "usually decided in " (signs::duration(ms as i64)) } }))
+                (tile("Waiting for you", html! { a href=(deps.config.url("/dashboard/approvals")) { (number(ledger.map(|l| l.pending))) } }, html! { @if let Some(ms) = ledger.and_then(|l| l.median_decision_ms) { "usually decided in " (signs::duration(ms as i64)) } }))
                 (tile("Routing", &signs::latency(routing.and_then(|r| r.avg_latency_ms)), html! { @if let Some(r) = routing { "p95 " (signs::latency(r.p95_latency_ms)) } }))
                 (tile("Answer time", &signs::latency(inbox.and_then(|i| i.avg_latency_ms)), html! { @if let Some(i) = inbox { "p90 " (signs::latency(i.p90_latency_ms)) ", 7 days" } }))
             }

@@ -56,7 +56,7 @@ pub async fn halt(State(deps): State<Deps>, owner: Owner, form: Form) -> PageRes
     owner.require(&form, HALT)?;
     let reason = form.filled("reason").or_else(|| Some("halted from the dashboard".to_owned()));
     owners::halt(&deps, &HaltRequest { all: true, reason, actor: Some(ACTOR.to_owned()), task_id: None }).await?;
-    Ok(see(&deps.config.url("/dashboard?note=halted")))
+    Ok(see(&deps.config.url("/dashboard")))
 }
 
 /// `POST /dashboard/resume`.

@@ -88,7 +88,7 @@ impl<'a> Frame<'a> {
                     }
                 }
                 div.levers {
-                    @if self.halts.as_ref().is_some_and(|halts| !halts.all) { (halt::lever(config, self.owner)) }
+                    @if !self.halts.as_ref().is_some_and(|halts| halts.all) { (halt::lever(config, self.owner)) }
                     form method="post" action=(config.url("/sign-out")) {
                         input type="hidden" name="token" value=(self.owner.token("sign-out"));
                         button.plain { "Sign out" }
@@ -115,7 +115,6 @@ fn notice(name: &str) -> Option<&'static str> {
     Some(match name {
         "approved" => "Approved. The work starts as soon as a gateway takes it.",
         "rejected" => "Rejected. Whoever asked has been told.",
-        "halted" => "Halted. Nothing new starts; running work is being stopped.",
         "resumed" => "Resumed. Work that waited goes on.",
         "replayed" => "Replayed. The event goes through all stages again.",
         _ => return None,

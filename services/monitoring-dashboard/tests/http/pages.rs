@@ -189,6 +189,20 @@ async fn the_feed_brings_answers_and_stages_as_they_come() {
 }
 
 #[tokio::test]
+async fn an_answer_edited_later_stays_below_its_question() {
+    let bed = Bed::new();
+    let cookie = bed.sign_in().await;
+    for text in ["First question", "Working on it", "Second question"] {
+        bed.world.say(Speaker::System, None, text, None);
+        bed.clock.advance(1_000);
+    }
+    bed.world.edit("s2", "First answer");
+    let page = bed.get("/dashboard", &cookie).await.text;
+    let places: Vec<_> = ["First question", "First answer", "Second question"].map(|text| page.find(text).unwrap()).into();
+    assert!(places.is_sorted() && !page.contains("Working on it"));
+}
+
+#[tokio::test]
 async fn a_new_conversation_leaves_the_old_one() {
     let bed = Bed::new();
     let cookie = bed.sign_in().await;
@@ -197,7 +211,7 @@ async fn a_new_conversation_leaves_the_old_one() {
     bed.post("/dashboard/console", &cookie, &[("token", &token), ("fresh", "1")]).await;
     bed.post("/dashboard/console", &cookie, &[("token", &token), ("text", "Hello")]).await;
     let (_, body) = bed.world.changed().remove(0);
-    assert!(body["conversation"].as_str().unwrap().starts_with("console-"), "{body}");
+    assert!(body["conversation"].as_str().unwrap().starts_with("web:console:dashboard-"), "{body}");
 }
 
 #[tokio::test]

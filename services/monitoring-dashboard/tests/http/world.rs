@@ -58,6 +58,13 @@ impl World {
         let at = rfc3339(self.clock.now_ms());
         said.push(Said { seq, id: format!("s{seq}"), speaker, agent: agent.map(Into::into), text: text.into(), event_id: event.map(Into::into), settled: true, at });
     }
+    /// Says a line again with another text: it gets a later number and keeps its time.
+    pub fn edit(&self, id: &str, text: &str) {
+        let mut said = self.said.lock().unwrap();
+        let mut line = said.iter().find(|line| line.id == id).cloned().unwrap();
+        (line.seq, line.text) = (said.len() as i64 + 1, text.to_owned());
+        said.push(line);
+    }
     /// All four fakes by name.
     pub fn services(self: &Arc<Self>, auth: &Auth) -> Vec<(ServiceName, Router)> {
         vec![

@@ -1,0 +1,163 @@
+//! Content messages on their way: in order, to an answer, through failures.
+
+use crate::bed::{approval, approved, bed};
+use platform::memory::MemoryOutbound;
+use serde_json::json;
+
+#[tokio::test]
+async fn a_message_is_answered_by_placeholder_and_edit() {
+    let bed = bed();
+    assert_eq!(bed.telegram(1, "fix it").await, 200);
+    let tasks = bed.lease().await;
+    assert_eq!((tasks[0]["agent"].as_str(), tasks[0]["message"].as_str()), (Some("codegen"), Some("fix it")));
+    assert_eq!(bed.sent("/sendMessage").len(), 1, "the placeholder");
+    assert_eq!(bed.finish(&tasks[0], "success", "Done: **fixed**.").await, 200);
+    let edits = bed.sent("/editMessageText");
+    assert_eq!(edits.len(), 1);
+    assert!(edits[0].contains("Done: fixed."), "{}", edits[0]);
+    assert_eq!(bed.event("1").await["state"], "done");
+    assert_eq!(bed.finish(&tasks[0], "success", "Done: **fixed**.").await, 200, "the same result again is the same");
+    assert_eq!(bed.sent("/editMessageText").len(), 1);
+}
+
+#[tokio::test]
+async fn the_second_message_of_a_conversation_waits_for_the_first() {
+    let bed = bed();
+    bed.telegram(1, "one").await;
+    bed.telegram(2, "two").await;
+    let first = bed.lease().await;
+    assert_eq!(first.len(), 1);
+    bed.finish(&first[0], "success", "a").await;
+    let second = bed.lease().await;
+    assert_eq!(second[0]["message"], "two");
+    let history = second[0]["context"]["history"].as_array().unwrap();
+    assert_eq!(history.iter().map(|turn| turn["text"].as_str().unwrap()).collect::<Vec<_>>(), ["one", "a"]);
+}
+
+#[tokio::test]
+async fn what_needs_approval_parks_and_goes_on_when_decided() {
+    let bed = bed();
+    bed.world.set(|answers| answers.approve = Some(approved("pending")));
+    bed.telegram(1, "costly").await;
+    assert_eq!(bed.event("1").await["state"], "parked");
+    let asked = bed.world.asked("/api/approve");
+    assert_eq!(asked[0]["channelContext"]["ask"][0]["chat"], "700100200");
+    bed.world.set(|answers| answers.approve = Some(approved("approved")));
+    bed.telegram(2, "cheap").await;
+    let cheap = bed.lease().await;
+    assert_eq!(cheap[0]["message"], "cheap", "a parked event does not hold up its conversation");
+    bed.finish(&cheap[0], "success", "ok").await;
+    bed.world.set(|answers| answers.approval = Some(approval("approved")));
+    let id = bed.event("1").await["id"].as_str().unwrap().to_owned();
+    let (status, _) = bed.post(&format!("/internal/events/{id}/wake"), "secret-personal-assistant", &json!({})).await;
+    assert_eq!(status, 200);
+    bed.settle().await;
+    let costly = bed.lease().await;
+    assert_eq!((costly[0]["message"].as_str(), costly[0]["digest"].as_str()), (Some("costly"), Some("d2")));
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_with_its_reason() {
+    let bed = bed();
+    let mut refused = approved("rejected");
+    refused["code"] = "budget_exhausted".into();
+    bed.world.set(|answers| answers.approve = Some(refused));
+    bed.telegram(1, "costly").await;
+    let event = bed.event("1").await;
+    assert_eq!((event["state"].as_str(), event["reason"].as_str()), (Some("refused"), Some("budget_exhausted")));
+    assert!(bed.sent("/sendMessage")[0].contains("Not done: the rules say so."));
+    assert!(bed.lease().await.is_empty());
+}
+
+#[tokio::test]
+async fn an_agent_that_is_not_there_is_replaced() {
+    let bed = bed();
+    bed.telegram(1, "work").await;
+    let task = bed.lease().await;
+    bed.finish(&task[0], "unavailable", "not found").await;
+    let routed = bed.world.asked("/internal/route");
+    assert_eq!(routed[1]["exclude"], json!(["codegen"]));
+    let again = bed.lease().await;
+    assert!(again[0]["taskId"].as_str().unwrap().ends_with("~2"), "a run of its own, approved anew");
+}
+
+#[tokio::test]
+async fn a_service_that_is_down_costs_time_and_no_message() {
+    let bed = bed();
+    bed.world.set(|answers| answers.router_down = true);
+    bed.telegram(1, "work").await;
+    assert_eq!(bed.event("1").await["attempts"], 1);
+    bed.world.set(|answers| answers.router_down = false);
+    bed.clock.advance(60_000);
+    webhook_aggregator::pump(&bed.deps, &contracts::Shard::new("telegram.main")).await.unwrap();
+    assert_eq!(bed.lease().await.len(), 1);
+    let event = bed.event("1").await;
+    assert_eq!(event["attemptsLog"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn tries_end_in_a_dead_letter_that_can_be_replayed() {
+    let bed = bed();
+    bed.world.set(|answers| answers.router_down = true);
+    bed.telegram(1, "work").await;
+    for _ in 0..12 {
+        bed.clock.advance(48 * 3_600_000);
+        webhook_aggregator::pump(&bed.deps, &contracts::Shard::new("telegram.main")).await.unwrap();
+    }
+    let event = bed.event("1").await;
+    assert_eq!(event["state"], "dead");
+    assert!(event["reason"].as_str().unwrap().starts_with("given up"));
+    bed.world.set(|answers| answers.router_down = false);
+    let (_, dry) = bed.post("/api/replay", crate::bed::OPERATOR, &json!({})).await;
+    assert_eq!((dry["dryRun"].as_bool(), dry["matched"].as_array().unwrap().len(), dry["replayed"].as_array().unwrap().len()), (Some(true), 1, 0));
+    let (_, done) = bed.post("/api/replay", crate::bed::OPERATOR, &json!({ "dryRun": false })).await;
+    assert_eq!(done["replayed"].as_array().unwrap().len(), 1);
+    bed.settle().await;
+    let task = bed.lease().await;
+    bed.finish(&task[0], "success", "at last").await;
+    let event = bed.event("1").await;
+    assert_eq!((event["state"].as_str(), event["replays"].as_u64()), (Some("done"), Some(1)));
+}
+
+#[tokio::test]
+async fn a_flooded_platform_is_obeyed() {
+    let bed = bed();
+    bed.outbound.answer(|_| Ok(MemoryOutbound::json(429, &json!({ "ok": false, "error_code": 429, "parameters": { "retry_after": 7 } }))));
+    bed.telegram(1, "work").await;
+    assert_eq!(bed.sent("/sendMessage").len(), 1);
+    bed.outbound.answer(|sent| Ok(crate::bed::platform_says(sent)));
+    bed.clock.advance(6_900);
+    webhook_aggregator::pump(&bed.deps, &contracts::Shard::new("telegram.main")).await.unwrap();
+    assert_eq!(bed.sent("/sendMessage").len(), 1, "not before its time");
+    bed.clock.advance(200);
+    webhook_aggregator::pump(&bed.deps, &contracts::Shard::new("telegram.main")).await.unwrap();
+    assert_eq!(bed.sent("/sendMessage").len(), 2);
+}
+
+#[tokio::test]
+async fn a_cut_off_run_is_begun_again_only_where_it_cannot_have_had_effects() {
+    for (runner, state) in [("knowledge", "received"), ("command", "dead")] {
+        let mut config = crate::bed::config();
+        config["agents"] = json!({ "codegen": { "runner": runner, "command": ["x"] } });
+        let bed = crate::bed::bed_with(config);
+        bed.telegram(1, "work").await;
+        assert_eq!(bed.lease().await.len(), 1);
+        bed.clock.advance(31_000);
+        bed.world.set(|answers| answers.router_down = true);
+        webhook_aggregator::pump(&bed.deps, &contracts::Shard::new("telegram.main")).await.unwrap();
+        assert_eq!(bed.event("1").await["state"], state, "{runner}");
+    }
+}
+
+#[tokio::test]
+async fn the_console_reads_what_was_said() {
+    let bed = bed();
+    let (status, accepted) = bed.post("/api/messages", crate::bed::OPERATOR, &json!({ "text": "hello", "conversation": "c1" })).await;
+    assert_eq!((status, accepted["conversation"].as_str()), (202, Some("web:console:c1")));
+    bed.settle().await;
+    let task = bed.lease().await;
+    bed.finish(&task[0], "success", "hi there").await;
+    let said = bed.get("/api/conversations/web:console:c1/messages").await;
+    let lines: Vec<_> = said["messages"].as_array().unwrap().iter().map(|line| (line["speaker"].as_str().unwrap(), line["text"].as_str().unwrap())).collect();
+    assert_eq!(lines, [("user", "hello"), ("agent", "hi there")]);
+}

@@ -1,0 +1,66 @@
+//! Presses and commands steer, from approvers alone, and wait behind nothing.
+
+use crate::bed::{Bed, bed};
+use serde_json::{Value, json};
+
+async fn press(bed: &Bed, id: u64, user: u64) {
+    let body = json!({ "update_id": id, "callback_query": { "id": "77", "from": { "id": user }, "data": "a1:abcdefghijklmnopqrstuv:y",
+        "message": { "message_id": 43, "chat": { "id": 700_100_200, "type": "private" } } } });
+    bed.ask("POST", "/telegram/main", "", &[("x-telegram-bot-api-secret-token", "tg_S3cret-Token_0123456789")], body.to_string()).await;
+    bed.settle().await;
+}
+
+#[tokio::test]
+async fn a_press_of_an_approver_is_decided_and_answered() {
+    let bed = bed();
+    press(&bed, 5, 700_100_200).await;
+    let asked = bed.world.asked("/internal/press");
+    assert_eq!(asked[0]["actor"], "telegram:main:700100200");
+    assert_eq!((asked[0]["chat"].as_str(), asked[0]["token"].as_str()), (Some("700100200"), Some("a1:abcdefghijklmnopqrstuv:y")));
+    let answer: Value = serde_json::from_str(&bed.sent("/answerCallbackQuery")[0]).unwrap();
+    assert_eq!(answer, json!({ "callback_query_id": "77", "text": "Approved" }));
+}
+
+#[tokio::test]
+async fn a_press_of_anybody_else_changes_nothing() {
+    let bed = bed();
+    press(&bed, 5, 999).await;
+    assert!(bed.world.asked("/internal/press").is_empty());
+    assert!(bed.sent("/answerCallbackQuery")[0].contains("Only an approver"));
+}
+
+#[tokio::test]
+async fn a_press_passes_a_message_that_runs() {
+    let bed = bed();
+    bed.telegram(1, "long work").await;
+    assert_eq!(bed.lease().await.len(), 1);
+    press(&bed, 2, 700_100_200).await;
+    assert_eq!(bed.event("2").await["state"], "done");
+    assert_eq!(bed.event("2").await["conversation"], "telegram:main:700100200");
+}
+
+#[tokio::test]
+async fn halt_is_taken_before_any_agent_sees_it() {
+    let bed = bed();
+    bed.telegram(1, "/halt").await;
+    assert_eq!(bed.world.asked("/api/halt")[0]["all"], true);
+    assert!(bed.world.asked("/internal/route").is_empty());
+    assert!(bed.sent("/sendMessage")[0].contains("Everything is halted."));
+}
+
+#[tokio::test]
+async fn a_halted_run_is_told_to_stop() {
+    let bed = bed();
+    bed.telegram(1, "work").await;
+    let task = bed.lease().await.remove(0);
+    let path = format!("/api/tasks/{}/renew", task["taskId"].as_str().unwrap());
+    let body = json!({ "epoch": 1 });
+    let renew = || bed.post(&path, crate::bed::GATEWAY, &body);
+    assert_eq!(renew().await.1["cancel"], false);
+    bed.world.set(|answers| answers.halted = true);
+    assert_eq!(renew().await.1["cancel"], true);
+    bed.finish(&task, "cancelled", "").await;
+    assert_eq!(bed.event("1").await["state"], "refused");
+    assert_eq!(bed.world.asked("/internal/stopped").len(), 1);
+    assert_eq!(renew().await.0, 409, "a lease that ended cannot be held on");
+}
