@@ -1,2 +1,122 @@
-//! Under construction.
-fn main() {}
+//! `cargo xtask`: the one door for chores.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "chores speak to the terminal")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use xtask::{documents, tidy};
+
+const CHORES: &[(&str, &str)] = &[
+    ("test", "everything: tidy, lints, tests, wasm check, end-to-end (add --quick to leave the end-to-end part out)"),
+    ("check", "lints and formatting alone"),
+    ("wasm", "services compile for wasm32-unknown-unknown"),
+    ("e2e", "official SDKs and the browser against the native binary (needs Node 20+ and Chromium)"),
+    ("gen", "write the generated documents (docs/errors.md)"),
+    ("tidy", "house rules: imports, file heads, lengths, names"),
+    ("bench", "start-up time, memory, accept and answer latency of the release binary"),
+];
+
+/// What must compile for Workers.
+const WASM: &[&str] = &[
+    "contracts",
+    "platform",
+    "webhook-aggregator",
+    "agency-router",
+    "skill-graph-loader",
+    "personal-assistant",
+    "monitoring-dashboard",
+    "agency-gateway",
+];
+
+type Done = Result<(), String>;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let quick = args.iter().any(|arg| arg == "--quick");
+    let done = match args.first().map(String::as_str) {
+        Some("test") => test(quick),
+        Some("check") => lints(),
+        Some("wasm") => wasm(),
+        Some("e2e") => e2e(),
+        Some("gen") => documents::write(&root()),
+        Some("tidy") => tidy_all(),
+        Some("bench") => bench(),
+        Some(other) => Err(format!("there is no chore {other}")),
+        None => {
+            for (name, what) in CHORES {
+                println!("cargo xtask {name:<6} {what}");
+            }
+            Ok(())
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned).unwrap_or_default()
+}
+
+fn run(program: &str, args: &[&str]) -> Done {
+    println!("$ {program} {}", args.join(" "));
+    let status = Command::new(program).args(args).current_dir(root()).status().map_err(|e| format!("{program} cannot be run: {e}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{program} {} failed", args.join(" "))) }
+}
+
+fn test(quick: bool) -> Done {
+    tidy_all()?;
+    lints()?;
+    wasm()?;
+    // The scenarios run the real binary too: it is built first, and a missing one is an error and not a skip.
+    run("cargo", &["build", "--package", "quintet"])?;
+    run("cargo", &["test", "--workspace", "--all-features"])?;
+    if quick { Ok(()) } else { e2e() }
+}
+
+fn tidy_all() -> Done {
+    let problems = tidy::problems(&root());
+    for problem in &problems {
+        eprintln!("{problem}");
+    }
+    if problems.is_empty() { Ok(()) } else { Err(format!("{} house rule(s) broken", problems.len())) }
+}
+
+fn lints() -> Done {
+    run("cargo", &["fmt", "--all", "--check"])?;
+    run("cargo", &["clippy", "--workspace", "--all-targets", "--all-features", "--", "--deny", "warnings"])
+}
+
+fn wasm() -> Done {
+    let have = Command::new("rustup").args(["target", "list", "--installed"]).current_dir(root()).output();
+    let installed = have.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains("wasm32-unknown-unknown"));
+    if !installed {
+        run("rustup", &["target", "add", "wasm32-unknown-unknown"])?;
+    }
+    let mut args = vec!["check", "--target", "wasm32-unknown-unknown"];
+    for package in WASM {
+        args.extend(["--package", package]);
+    }
+    run("cargo", &args)
+}
+
+fn e2e() -> Done {
+    let node = Command::new("node").arg("--version").output().ok().filter(|out| out.status.success());
+    let version = node.map(|out| String::from_utf8_lossy(&out.stdout).trim().trim_start_matches('v').to_owned());
+    let major = version.as_deref().and_then(|version| version.split('.').next()).and_then(|major| major.parse::<u32>().ok());
+    match major {
+        Some(major) if major >= 20 => run("node", &["e2e/run.mjs"]),
+        Some(_) | None => {
+            println!("Node 20 or newer is not here: the official SDKs and the browser were NOT tried. Everything else ran.");
+            Ok(())
+        }
+    }
+}
+
+fn bench() -> Done {
+    run("cargo", &["build", "--release", "--package", "quintet"])?;
+    run("cargo", &["run", "--quiet", "--release", "--package", "quintet", "--example", "bench"])
+}

@@ -51,7 +51,10 @@ pub struct Deps {
 const OWNER: &[Scope] = &[Scope::Operator];
 const READER: &[Scope] = &[Scope::Operator, Scope::Viewer];
 const REQUESTER: &[Scope] = &[Scope::Operator, Scope::Agent];
-const REQUEST_READER: &[Scope] = &[Scope::Operator, Scope::Viewer, Scope::Agent];
+const REQUEST_READER: &[Scope] = &[Scope::Operator, Scope::Viewer, Scope::Agent, Scope::Gateway];
+/// A gateway that runs tasks for other programs looks for halts itself.
+const HALT_READER: &[Scope] = &[Scope::Operator, Scope::Viewer, Scope::Gateway];
+const LIST_READER: &[Scope] = &[Scope::Operator, Scope::Viewer, Scope::Agent];
 const GATEWAY: &[Scope] = &[Scope::Gateway];
 
 /// The whole URL map. Services come in beside the scopes by the table in `contracts::calls`.
@@ -60,14 +63,14 @@ fn routes(auth: Auth) -> Routes<Deps> {
         .open("/health", get(status::health))
         .scoped(READER, "/api/status", get(status::status))
         .scoped(REQUESTER, "/api/approve", post(approve::approve))
-        .scoped(REQUEST_READER, "/api/approvals", get(approvals::list))
+        .scoped(LIST_READER, "/api/approvals", get(approvals::list))
         .scoped(REQUEST_READER, "/api/approvals/{id}", get(approvals::one))
         .scoped(OWNER, "/api/approvals/{id}/decide", post(decide::decide))
         .scoped(GATEWAY, "/api/approvals/{id}/claim", post(claim::claim))
         .scoped(GATEWAY, "/api/tasks/{task}/settle", post(settle::settle))
         .scoped(OWNER, "/api/halt", post(halt::halt))
         .scoped(OWNER, "/api/resume", post(halt::resume))
-        .scoped(READER, "/api/halts", get(halt::list))
+        .scoped(HALT_READER, "/api/halts", get(halt::list))
         .scoped(READER, "/api/context", get(context::read))
         .scoped(OWNER, "/api/context", axum::routing::put(context::update))
         .scoped(READER, "/api/budget", get(budget::read))

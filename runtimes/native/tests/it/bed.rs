@@ -1,0 +1,223 @@
+//! A home, a data directory and the binary itself, each test with its own.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use crate::http::{self, Answer};
+use serde_json::{Value, json};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Long enough for a start in debug on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Polls until there is something, or the deadline stops the test.
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// An empty home with a data directory beside it that does not exist yet.
+pub struct Home {
+    root: TempDir,
+    variables: Vec<(String, String)>,
+}
+
+/// A command that has ended.
+#[derive(Debug)]
+pub struct Done {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Done {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|_| panic!("not JSON alone: {self:?}"))
+    }
+    /// The output of a command that did what it should.
+    pub fn ok(self) -> String {
+        assert_eq!(self.code, 0, "{self:?}");
+        self.out
+    }
+}
+
+impl Home {
+    pub fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("home")).unwrap();
+        Self { root, variables: Vec::new() }
+    }
+    /// With a configuration file; `up` is told of it.
+    pub fn with_config(text: &str) -> Self {
+        let home = Self::new();
+        std::fs::write(home.config(), text).unwrap();
+        home
+    }
+    /// With one more variable for every process.
+    #[must_use]
+    pub fn and(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+    pub fn data(&self) -> PathBuf {
+        self.path("data")
+    }
+    fn config(&self) -> PathBuf {
+        self.path("quintet.toml")
+    }
+    /// Puts an executable script there; its path.
+    pub fn script(&self, name: &str, text: &str) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.path(name);
+        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+    /// The binary with an environment of its own.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_quintet"));
+        command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", self.path("home")).env("QUINTET_DATA", self.data());
+        command.envs(self.variables.iter().map(|(name, value)| (name, value))).current_dir(self.root.path());
+        command.args(args).stdin(Stdio::null());
+        command
+    }
+    /// Runs a command to its end.
+    pub fn run(&self, args: &[&str]) -> Done {
+        let output = self.command(args).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Done { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+    }
+    /// Starts the server and waits until it can be asked.
+    pub fn up(&self) -> Server {
+        self.spawn().ready(self)
+    }
+    /// Starts the server without waiting.
+    pub fn spawn(&self) -> Starting {
+        let log = |name| File::options().create(true).append(true).open(self.path(name)).unwrap();
+        let mut command = self.command(&["up", "--listen", "127.0.0.1:0"]);
+        if self.config().exists() {
+            command.arg("--config").arg(self.config());
+        }
+        Starting(command.stdout(log("out.log")).stderr(log("err.log")).spawn().unwrap())
+    }
+    /// What servers wrote to stdout and stderr so far.
+    pub fn log(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+    pub fn token(&self, scope: &str) -> String {
+        std::fs::read_to_string(self.data().join("tokens").join(scope)).unwrap()
+    }
+}
+
+/// A server that may not listen yet.
+pub struct Starting(Child);
+
+impl Starting {
+    /// SIGKILL, wherever it is in its start.
+    pub fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+    pub fn ready(mut self, home: &Home) -> Server {
+        let address = until("server.json of this process", || {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                panic!("the server ended ({status}): {}", home.log("err.log"));
+            }
+            address_of(&home.data(), self.0.id())
+        });
+        Server { child: self.0, token: std::fs::read_to_string(home.data().join("tokens/operator")).unwrap_or_default(), address }
+    }
+}
+
+/// The address that this process wrote down.
+fn address_of(data: &Path, pid: u32) -> Option<String> {
+    let file: Value = serde_json::from_slice(&std::fs::read(data.join("server.json")).ok()?).ok()?;
+    (file["pid"] == pid).then(|| file["address"].as_str().unwrap().trim_start_matches("http://").to_owned())
+}
+
+/// A running server; killed when dropped.
+pub struct Server {
+    child: Child,
+    token: String,
+    pub address: String,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Server {
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+    /// SIGKILL; returns when the process is gone.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+    /// SIGTERM; the exit code.
+    pub fn stop(mut self) -> Option<i32> {
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        until("the server stops", || self.child.try_wait().unwrap()).code()
+    }
+    pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        http::ask(&self.address, method, path, headers, body).unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+    /// A GET as the operator.
+    pub fn get(&self, path: &str) -> Value {
+        let bearer = format!("Bearer {}", self.token);
+        let answer = self.ask("GET", path, &[("authorization", &bearer)], "");
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        answer.json()
+    }
+    /// A message through the console's API; its event's id.
+    pub fn say(&self, text: &str) -> String {
+        let bearer = format!("Bearer {}", self.token);
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        let answer = self.ask("POST", "/webhook-aggregator/api/messages", &headers, &json!({ "text": text }).to_string());
+        assert_eq!(answer.status, 202, "{answer:?}");
+        answer.json()["eventId"].as_str().unwrap().to_owned()
+    }
+    pub fn event(&self, id: &str) -> Value {
+        self.get(&format!("/webhook-aggregator/api/events/{id}"))
+    }
+    /// The event once it is in this state.
+    pub fn event_in(&self, id: &str, state: &str) -> Value {
+        until(&format!("{id} is {state}"), || Some(self.event(id)).filter(|event| event["state"] == state))
+    }
+}
+
+/// A Telegram message of this person in their private chat, as Telegram posts it. The message has the update's number.
+pub fn telegram_update(update: u64, user: u64, text: &str) -> String {
+    let person = json!({ "id": user, "is_bot": false, "first_name": "P" });
+    let message = json!({ "message_id": update, "from": person, "chat": { "id": user, "type": "private" }, "date": 1_790_000_000, "text": text });
+    json!({ "update_id": update, "message": message }).to_string()
+}
+
+/// What proves the platform to the endpoint `main` of [`telegram_config`].
+pub const TELEGRAM_SECRET: (&str, &str) = ("x-telegram-bot-api-secret-token", "tg_S3cret-Token_0123456789");
+
+/// `[endpoints.telegram.main]` with this platform, owner and senders.
+pub fn telegram_config(api_base: &str, owner: u64, senders: &[u64]) -> String {
+    let senders: Vec<String> = senders.iter().map(|id| format!("\"{id}\"")).collect();
+    format!(
+        "[endpoints.telegram.main]\nsecret_token = \"{}\"\nbot_token = \"5550001:TEST\"\napi_base = \"{api_base}\"\napprovers = [\"{owner}\"]\nsenders = [{}]\n",
+        TELEGRAM_SECRET.1,
+        senders.join(", ")
+    )
+}

@@ -1,0 +1,16 @@
+//! The `quintet` binary from outside: its process, its command line, its files, what its agents may see.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods, reason = "test equipment: whatever is odd must stop the test")]
+
+mod agents;
+mod bed;
+mod configuration;
+mod copies;
+mod graphs;
+mod http;
+mod levers;
+mod recorder;
+mod start;
+mod strangers;
+mod words;

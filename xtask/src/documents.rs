@@ -1,0 +1,38 @@
+//! Documents that are generated from the code and compared with what is committed.
+
+use contracts::{Effect, ErrorCode};
+use std::fmt::Write;
+use std::path::Path;
+
+/// Every generated document: its path and its text.
+pub fn all() -> Vec<(&'static str, String)> {
+    vec![("docs/errors.md", errors())]
+}
+
+/// Writes them.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn write(root: &Path) -> Result<(), String> {
+    for (path, text) in all() {
+        std::fs::write(root.join(path), text).map_err(|e| format!("{path}: {e}"))?;
+    }
+    Ok(())
+}
+
+fn errors() -> String {
+    let mut out = String::from(
+        "# Errors\n\nEvery refusal is `application/problem+json` (RFC 9457) with `type` (`urn:quintet:error:<code>`), `title`, `status`,\n\
+         `detail`, `code`, `fix` and `requestId`; the same id is in the answer's `X-Request-Id` and in the log.\n\
+         Generated from `contracts/src/error_code.rs` by `cargo xtask gen`.\n",
+    );
+    for code in ErrorCode::ALL {
+        let again = if code.retryable() { "The same request may succeed later." } else { "The same request fails again." };
+        let effect = match code.effect() {
+            Effect::None => "Nothing was changed.",
+            Effect::Unknown => "It may have happened: look at the state before repeating it.",
+        };
+        let _ = write!(out, "\n## {}\n\nStatus {}. {}. {again} {effect}\n\nFix: {}\n", code.as_str(), code.status(), code.title(), code.fix());
+    }
+    out
+}

@@ -1,0 +1,4 @@
+//! The chores' own library: what they generate and what they check, so that tests can ask the same.
+
+pub mod documents;
+pub mod tidy;

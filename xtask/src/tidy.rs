@@ -1,0 +1,150 @@
+//! House rules that no compiler knows. Every message names what to do instead.
+
+use cargo_metadata::{DependencyKind, MetadataCommand, Package};
+use std::path::{Path, PathBuf};
+
+const LINES_MAX: usize = 500;
+const BANNED_NAMES: &[(&str, &str)] = &[
+    ("utils", "name what it does"),
+    ("helpers", "name what it helps with, or put it where it is used"),
+    ("common", "name the subject"),
+    ("misc", "name the subject"),
+    ("manager", "name the verb it does"),
+    ("types", "put each type with its subject"),
+];
+/// Crates that bring a runtime, the system's time or the network: never in a service.
+const RUNTIME_CRATES: &[&str] = &["tokio", "rusqlite", "reqwest", "worker", "rand", "hyper", "nix", "libc"];
+/// Text no service may hold; the port to use instead.
+const RUNTIME_WORDS: &[(&str, &str)] = &[
+    ("std::env", "the config struct"),
+    ("SystemTime", "the clock port"),
+    ("Instant::now", "the clock port"),
+    ("std::fs", "the objects port"),
+    ("std::process", "the programs port"),
+    ("std::net::Tcp", "the outbound port"),
+    ("std::thread", "the background port"),
+];
+
+/// Everything that breaks a rule.
+pub fn problems(root: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    imports(root, &mut found);
+    for file in rust_files(root) {
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        let name = file.strip_prefix(root).unwrap_or(&file).display().to_string();
+        file_rules(&name, &text, &mut found);
+    }
+    for (path, text) in crate::documents::all() {
+        if std::fs::read_to_string(root.join(path)).unwrap_or_default() != text {
+            found.push(format!("{path} is not what the code says; run `cargo xtask gen`"));
+        }
+    }
+    found
+}
+
+/// Which crates of ours a crate may use.
+fn allowed(package: &str, services: &[&str]) -> Option<Vec<String>> {
+    let list = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
+    match package {
+        "contracts" => list(&[]),
+        "platform" => list(&["contracts"]),
+        "xtask" => list(&["contracts"]),
+        "quintet" => Some(["contracts", "platform"].iter().chain(services).map(|name| (*name).to_owned()).collect()),
+        "scenarios" => None,
+        name if services.contains(&name) => list(&["contracts", "platform"]),
+        _ => None,
+    }
+}
+
+fn imports(root: &Path, found: &mut Vec<String>) {
+    let metadata = match MetadataCommand::new().current_dir(root).no_deps().exec() {
+        Ok(metadata) => metadata,
+        Err(error) => {
+            found.push(format!("cargo metadata: {error}"));
+            return;
+        }
+    };
+    let ours: Vec<&str> = metadata.packages.iter().map(|package| package.name.as_str()).collect();
+    let is_service = |package: &&Package| package.manifest_path.as_str().contains("/services/");
+    let services: Vec<&str> = metadata.packages.iter().filter(is_service).map(|package| package.name.as_str()).collect();
+    for package in &metadata.packages {
+        let normal = package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal);
+        let names: Vec<&str> = normal.map(|dependency| dependency.name.as_str()).collect();
+        if let Some(allowed) = allowed(package.name.as_str(), &services) {
+            for name in names.iter().filter(|name| ours.contains(name) && !allowed.contains(&(**name).to_owned())) {
+                found.push(format!("{} may not use {name}: services speak `contracts` through the `calls` port", package.name));
+            }
+        }
+        let inner = services.contains(&package.name.as_str()) || package.name.as_str() == "contracts";
+        for name in names.iter().filter(|name| inner && RUNTIME_CRATES.contains(name)) {
+            found.push(format!("{} may not use {name}: ask for a port in `platform` instead", package.name));
+        }
+        let manifest = std::fs::read_to_string(&package.manifest_path).unwrap_or_default();
+        if !manifest.contains("[lints]\nworkspace = true") {
+            found.push(format!("{}: add [lints] workspace = true", package.manifest_path));
+        }
+    }
+}
+
+/// Rust files that git would know: everything outside target and hidden folders.
+fn rust_files(root: &Path) -> Vec<PathBuf> {
+    let mut open = vec![root.to_owned()];
+    let mut files = Vec::new();
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let path = entry.path();
+            if name.starts_with('.') || name == "target" || name == "node_modules" {
+                continue;
+            }
+            if path.is_dir() {
+                open.push(path);
+            } else if name.ends_with(".rs") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+fn file_rules(name: &str, text: &str, found: &mut Vec<String>) {
+    if !text.starts_with("//!") {
+        found.push(format!("{name}:1: open the file with a `//!` line that says what it is for"));
+    }
+    let lines = text.lines().count();
+    if lines > LINES_MAX {
+        found.push(format!("{name}: {lines} lines; split it, {LINES_MAX} is the limit"));
+    }
+    let stem = name.rsplit('/').next().unwrap_or(name).trim_end_matches(".rs");
+    if let Some((_, instead)) = BANNED_NAMES.iter().find(|(banned, _)| *banned == stem) {
+        found.push(format!("{name}: a file of this name becomes a drawer; {instead}"));
+    }
+    if name.starts_with("services/") && name.contains("/src/") {
+        for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
+            for (word, instead) in RUNTIME_WORDS.iter().filter(|(word, _)| line.contains(word)) {
+                found.push(format!("{name}:{}: {word} belongs to a runtime; use {instead}", number + 1));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_rule_is_found_and_says_what_to_do() {
+        let mut found = Vec::new();
+        file_rules("services/x/src/utils.rs", "fn a() { std::env::var(\"X\"); }", &mut found);
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert!(found.iter().all(|problem| problem.contains(';') || problem.contains("open the file")));
+    }
+
+    #[test]
+    fn a_service_may_not_use_another() {
+        let services = ["agency-router", "personal-assistant"];
+        assert!(!allowed("agency-router", &services).unwrap().contains(&"personal-assistant".to_owned()));
+        assert_eq!(allowed("contracts", &services), Some(vec![]));
+    }
+}
