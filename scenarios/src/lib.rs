@@ -1,1 +1,54 @@
-//! Under construction.
+//! Stories in Markdown that run: each `NN-title.md` of this folder is a tutorial, an example and a regression test.
+//!
+//! `README.md` is for whoever writes a story. The code, from the text to the hosts:
+//!
+//! * [`story`] finds the fenced blocks, [`grammar`] reads their lines by the forms of [`step`], [`agent`] and [`exchange`];
+//! * [`player`] takes one step after the other against a [`host::Host`] and says where a story goes wrong ([`failure`]);
+//! * [`in_process`] and [`native`] are the hosts; [`telegram`] is the platform both of them talk to.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test equipment: whatever is odd must stop the test"
+)]
+
+pub mod agent;
+pub mod checks;
+pub mod configuration;
+pub mod exchange;
+pub mod failure;
+pub mod grammar;
+pub mod host;
+pub mod in_process;
+pub mod native;
+pub mod player;
+pub mod step;
+pub mod story;
+pub mod telegram;
+
+use std::path::{Path, PathBuf};
+
+/// The folder with the stories.
+pub fn folder() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every story's file name, sorted. A story's name begins with its number.
+pub fn stories() -> Vec<String> {
+    let names = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|name| name.ends_with(".md") && name.starts_with(|c: char| c.is_ascii_digit())).collect();
+    names.sort();
+    names
+}
+
+/// Reads one story of the folder.
+///
+/// # Errors
+/// The first line that is no step, with its place.
+pub fn read(name: &str) -> Result<story::Story, failure::Failure> {
+    let path: PathBuf = folder().join(name);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    story::Story::parse(&format!("scenarios/{name}"), &text)
+}

@@ -10,6 +10,7 @@ use axum::routing::get;
 use contracts::{ErrorCode, ServiceName};
 use platform::edge::{ApiError, FromLoopback};
 use std::net::SocketAddr;
+use tower::ServiceExt;
 
 /// The whole server.
 pub fn app(services: &Services) -> Router {
@@ -17,14 +18,17 @@ pub fn app(services: &Services) -> Router {
     for (service, router) in &services.routers {
         app = app.nest(&format!("/{service}"), router.clone());
     }
-    if let Some(aggregator) = services.routers.get(&ServiceName::WebhookAggregator) {
-        for channel in webhook_aggregator::channels::NAMES {
-            app = app.route_service(&format!("/{channel}/{{endpoint}}"), aggregator.clone());
-        }
+    let aggregator = services.routers.get(&ServiceName::WebhookAggregator).cloned().unwrap_or_default();
+    app.nest("/local", local_platform::router()).fallback(move |request: Request| elsewhere(aggregator.clone(), request)).layer(from_fn(note_loopback))
+}
+
+/// Webhooks are taken at the root too, as the platforms' settings name them; everything else is unknown.
+async fn elsewhere(aggregator: Router, request: Request) -> Response {
+    let channel = request.uri().path().split('/').nth(1).unwrap_or_default();
+    if webhook_aggregator::channels::NAMES.contains(&channel) {
+        return aggregator.oneshot(request).await.unwrap_or_else(|never| match never {});
     }
-    app.nest("/local", local_platform::router())
-        .fallback(|| async { ApiError::new(ErrorCode::NotFound, "There is no such path. Services lie under their names, such as /agency-router/api/route.") })
-        .layer(from_fn(note_loopback))
+    ApiError::new(ErrorCode::NotFound, "There is no such path. Services lie under their names, such as /agency-router/api/route.").into_response()
 }
 
 /// Tells the services whether the caller sits on this very machine; what a client claims of itself is taken off.

@@ -1,0 +1,79 @@
+// Stands in for the three platforms' APIs: writes every request down and answers as the platform would.
+// What lies below /ours is Quintet's, what lies below /theirs an official SDK's.
+import { createServer } from 'node:http';
+import { until } from './quintet.mjs';
+
+export async function startRecorder() {
+  const requests = [];
+  const refusals = [];
+  let number = 1000;
+
+  const answerOf = (request) => {
+    number += 1;
+    if (request.platform === 'tg') {
+      const { chat_id: chat, message_id: message = number } = request.body ?? {};
+      return /\/answerCallbackQuery$/.test(request.path) ? { ok: true, result: true } : { ok: true, result: { message_id: message, date: 1, chat: { id: chat, type: 'private' } } };
+    }
+    if (request.platform === 'slack') {
+      return { ok: true, channel: request.body?.channel, ts: request.body?.ts ?? `1790000000.${String(number).padStart(6, '0')}` };
+    }
+    return { id: `95000000000000${number}`, channel_id: '830000000000000001' };
+  };
+
+  const server = createServer((incoming, answer) => {
+    const chunks = [];
+    incoming.on('data', (chunk) => chunks.push(chunk));
+    incoming.on('end', () => {
+      const request = read(incoming, Buffer.concat(chunks).toString('utf8'));
+      requests.push(request);
+      const refusal = request.side === 'ours' ? refusals.findIndex((entry) => entry.fits(request)) : -1;
+      const { status = 200, headers = {}, body } = refusal < 0 ? { body: answerOf(request) } : refusals.splice(refusal, 1)[0];
+      request.status = status;
+      answer.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
+    });
+  });
+  await new Promise((done) => server.listen(0, '127.0.0.1', done));
+  const base = `http://127.0.0.1:${server.address().port}`;
+
+  return {
+    base, requests,
+    /** Quintet's requests that fit, in order. */
+    ours: (fits = () => true) => requests.filter((request) => request.side === 'ours' && fits(request)),
+    /** The first of Quintet's requests that fits, as soon as it is there. */
+    awaited(what, fits, options) {
+      return until(what, () => requests.find((request) => request.side === 'ours' && fits(request)), options)
+        .catch((error) => { throw new Error(`${error.message}; seen: ${JSON.stringify(requests.map(({ side, method, path, raw }) => [side, method, path, raw]), null, 1)}`); });
+    },
+    /** What an SDK sends while `call` runs. */
+    async sentBy(call) {
+      const from = requests.length;
+      await call();
+      const sent = requests.slice(from).filter((request) => request.side === 'theirs');
+      if (sent.length !== 1) throw new Error(`the SDK sent ${sent.length} requests`);
+      return sent[0];
+    },
+    /** Answers Quintet's next request that fits with this instead. */
+    refuse(fits, { status, headers, body }) {
+      refusals.push({ fits, status, headers, body });
+    },
+    stop: () => new Promise((done) => { server.close(done); server.closeAllConnections(); }),
+  };
+}
+
+function read(incoming, raw) {
+  const [, side, platform, path] = incoming.url.match(/^\/(ours|theirs)\/(tg|slack|dc)(\/.*)$/) ?? [];
+  const type = (incoming.headers['content-type'] ?? '').split(';')[0];
+  return { at: performance.now(), side, platform, path, method: incoming.method, type, headers: incoming.headers, raw, body: bodyOf(type, raw) };
+}
+
+function bodyOf(type, raw) {
+  if (type === 'application/json') return JSON.parse(raw);
+  if (type !== 'application/x-www-form-urlencoded') return raw || undefined;
+  const fields = Object.fromEntries(new URLSearchParams(raw));
+  // Slack takes structures as JSON inside the form.
+  for (const name of ['blocks', 'metadata']) if (name in fields) fields[name] = JSON.parse(fields[name]);
+  return fields;
+}
+
+/** All that must be the same whoever sent it. */
+export const shape = ({ method, path, type, headers, body }) => ({ method, path, type, authorization: headers.authorization, body });

@@ -1,0 +1,107 @@
+//! `quintet.toml` and variables: what is wrong is said at once, and then nothing is started.
+
+use crate::bed::{Done, Home};
+
+/// What `up` says to this file; it must not get as far as starting.
+fn refused(text: &str) -> (Home, Done) {
+    let home = Home::with_config(text);
+    let config = home.path("quintet.toml");
+    let done = home.run(&["up", "--listen", "127.0.0.1:0", "--config", config.to_str().unwrap()]);
+    assert_eq!((done.code, done.out.as_str()), (2, ""), "{done:?}");
+    (home, done)
+}
+
+#[test]
+fn several_mistakes_are_all_listed_and_nothing_is_started() {
+    let (home, done) = refused(
+        "[endpoints.telegram.main]\nsecret_token = \"bad secret!\"\nbot_token = \"1:a\"\n[endpoints.discord.d]\npublic_key = \"zz\"\n
+         [budget]\ntime_zone = \"Atlantis\"\n[agents.codegen]\nrunner = \"command\"\n[limits]\nsender_per_minute = -1\n",
+    );
+    for path in [
+        "endpoints.telegram.main.secret_token",
+        "endpoints.discord.d.public_key",
+        "endpoints.discord.d.application_id",
+        "endpoints.discord.d.bot_token",
+        "budget.time_zone",
+        "agents.codegen.command",
+        "limits.sender_per_minute",
+    ] {
+        assert!(done.err.contains(path), "{path} in {}", done.err);
+    }
+    for name in ["server.json", "inbox.db", "quintet.db", "objects", "tokens/operator"] {
+        assert!(!home.data().join(name).exists(), "{name} was made");
+    }
+    let beside: Vec<_> = std::fs::read_dir(home.path("")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(beside.iter().all(|name| ["home", "data", "quintet.toml"].contains(&name.as_str())), "{beside:?}");
+    assert_eq!(std::fs::read_dir(home.path("home")).unwrap().count(), 0, "the home stays empty");
+}
+
+#[test]
+fn secrets_are_not_repeated_in_what_is_said() {
+    let (_, done) = refused("[endpoints.telegram.main]\nsecret_token = \"hush hush!\"\nbot_token = \"4242:SECRETBOTTOKEN\"\ncolour = 1\n");
+    assert!(!done.err.contains("hush") && !done.err.contains("SECRETBOTTOKEN"), "{}", done.err);
+}
+
+#[test]
+fn an_unknown_key_is_an_error_wherever_it_stands() {
+    let (_, done) = refused("[budget]\ndayly = 5\n[paint]\ncolour = 1\n[gateway]\nspeed = 1\n[server]\ncolour = 2\n");
+    for path in ["budget.dayly", "paint", "gateway.speed", "server.colour"] {
+        assert!(done.err.contains(path), "{path} in {}", done.err);
+    }
+}
+
+#[test]
+fn what_belongs_to_later_is_refused_by_name() {
+    let (_, done) = refused("[models.anthropic]\napi_key = \"sk-ant-hush\"\n[agents.codegen]\nrunner = \"claude-code\"\n");
+    for part in ["models", "agents.codegen.runner", "not in this version"] {
+        assert!(done.err.contains(part), "{part} in {}", done.err);
+    }
+    assert!(!done.err.contains("sk-ant-hush"), "{}", done.err);
+}
+
+#[test]
+fn each_mistake_is_listed_once() {
+    let (_, done) = refused("[models.anthropic]\napi_key = \"x\"\n[agents.codegen]\nrunner = \"claude-code\"\n[budget]\ndaily = \"much\"\n");
+    for path in ["models", "agents.codegen.runner", "budget.daily"] {
+        let lines: Vec<_> = done.err.lines().filter(|line| line.trim().starts_with(&format!("{path}:"))).collect();
+        assert_eq!(lines.len(), 1, "{path}: {lines:#?}");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_named_with_its_line() {
+    let home = Home::with_config("[budget\ndaily = 5\n");
+    let config = home.path("quintet.toml");
+    let done = home.run(&["up", "--listen", "127.0.0.1:0", "--config", config.to_str().unwrap()]);
+    assert!([2, 3].contains(&done.code), "{done:?}");
+    assert!(done.err.contains("quintet.toml") && done.err.contains("line 1"), "{}", done.err);
+    let missing = home.run(&["up", "--listen", "127.0.0.1:0", "--config", "nowhere.toml"]);
+    assert_eq!(missing.code, 3, "{missing:?}");
+    assert!(missing.err.contains("nowhere.toml"), "{}", missing.err);
+}
+
+#[test]
+fn a_variable_goes_over_the_file() {
+    let home = Home::with_config("[budget]\ndaily = 5\n").and("QUINTET_BUDGET__DAILY", "7.25");
+    let _server = home.up();
+    let budget = home.run(&["budget", "--json"]).json();
+    let day = budget["scopes"].as_array().unwrap().iter().find(|scope| scope["scope"] == "all" && scope["window"] == "day").unwrap();
+    assert_eq!(day["limit"], 7.25, "{budget}");
+}
+
+#[test]
+fn a_variable_of_no_table_is_a_warning_only() {
+    let home = Home::new().and("QUINTET_COLOUR", "red").and("QUINTET_PAINT__COLOUR", "red");
+    let _server = home.up();
+    for name in ["QUINTET_COLOUR", "QUINTET_PAINT__COLOUR"] {
+        assert!(home.log("err.log").contains(name), "{}", home.log("err.log"));
+    }
+}
+
+#[test]
+fn a_variable_of_a_table_that_has_no_such_key_is_a_warning_only() {
+    let home = Home::new().and("QUINTET_BUDGET__COLOUR", "red");
+    let server = home.spawn();
+    let _server = server.ready(&home);
+    assert!(home.log("err.log").contains("QUINTET_BUDGET__COLOUR"), "{}", home.log("err.log"));
+}

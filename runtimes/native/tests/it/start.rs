@@ -1,0 +1,114 @@
+//! The first start, sending on every channel, and the lock.
+
+use crate::bed::{Home, until};
+use crate::http;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).permissions().mode() & 0o777
+}
+
+/// The sign-in link that `up` prints.
+fn link(home: &Home) -> String {
+    let out = until("the sign-in link", || Some(home.log("out.log")).filter(|text| text.contains("code=") && text.contains("Ctrl-C")));
+    out.split_whitespace().find(|word| word.contains("code=")).unwrap().to_owned()
+}
+
+#[test]
+fn the_first_start_makes_everything_and_keeps_it_to_its_owner() {
+    let home = Home::new();
+    let server = home.up();
+    assert_eq!(mode(&home.data()), 0o700);
+    for name in ["operator", "viewer", "agent", "gateway", "button-key"] {
+        assert_eq!(mode(&home.data().join("tokens").join(name)), 0o600, "{name}");
+    }
+    for name in ["local.json", "server.json", "lock"] {
+        assert_eq!(mode(&home.data().join(name)), 0o600, "{name}");
+    }
+    let graph = server.get("/skill-graph-loader/api/graph");
+    let agents: Vec<_> = graph["agents"].as_array().unwrap().iter().map(|agent| agent["id"].as_str().unwrap().to_owned()).collect();
+    for agent in ["assistant", "codegen", "pm", "security"] {
+        assert!(agents.iter().any(|id| id == agent), "{agents:?}");
+    }
+    assert_eq!(server.stop(), Some(0), "{}", home.log("err.log"));
+    assert!(!home.data().join("server.json").exists(), "a clean stop takes the address away");
+}
+
+#[test]
+fn the_printed_link_signs_in_once() {
+    let home = Home::new();
+    let server = home.up();
+    let link = link(&home);
+    let path = link.strip_prefix(&format!("http://{}", server.address)).expect("the link leads to this server");
+    let first = server.ask("GET", path, &[], "");
+    let cookie = first.header("set-cookie").unwrap_or_else(|| panic!("{first:?}"));
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict") && cookie.contains("Path=/monitoring-dashboard"), "{cookie}");
+    assert_eq!(server.ask("GET", path, &[], "").status, 401, "used up");
+    let root = server.ask("GET", "/", &[], "");
+    assert_eq!(root.header("location"), Some("/monitoring-dashboard/dashboard"), "{root:?}");
+    assert_eq!(server.ask("GET", "/monitoring-dashboard/dashboard", &[("cookie", cookie.split(';').next().unwrap())], "").status, 200);
+    assert_ne!(server.ask("GET", "/personal-assistant/api/budget", &[("cookie", cookie.split(';').next().unwrap())], "").status, 200, "a cookie opens no API");
+}
+
+#[test]
+fn a_token_of_a_variable_is_not_written_down() {
+    let home = Home::new().and("QUINTET_OPERATOR_TOKEN", "chosen-by-the-owner-1234567890");
+    let server = home.up();
+    assert!(!home.data().join("tokens/operator").exists());
+    assert_eq!(home.run(&["budget", "--json"]).code, 0);
+    let answer = server.ask("GET", "/personal-assistant/api/budget", &[("authorization", "Bearer chosen-by-the-owner-1234567890")], "");
+    assert_eq!(answer.status, 200);
+}
+
+#[test]
+fn every_channel_is_answered_by_codegen() {
+    let home = Home::new();
+    let server = home.up();
+    for channel in ["telegram", "slack", "discord", "web"] {
+        let done = home.run(&["send", channel, "Fix the TypeError in the login flow"]);
+        assert_eq!(done.code, 0, "{channel}: {done:?}");
+        assert!(done.out.starts_with("codegen, answering from the skill graph"), "{channel}: {done:?}");
+        let events = server.get(&format!("/webhook-aggregator/api/events?channel={channel}"));
+        let event = &events["events"][0];
+        assert_eq!((event["agent"].as_str(), event["state"].as_str()), (Some("codegen"), Some("done")), "{event}");
+        assert_eq!(events["events"].as_array().unwrap().len(), 1, "{events}");
+    }
+    let detail = home.run(&["send", "telegram", "Fix the TypeError in the login flow", "--json"]).json();
+    assert_eq!(detail["replies"][0]["state"], "sent", "{detail}");
+}
+
+#[test]
+fn a_second_up_on_the_same_data_is_refused_and_changes_nothing() {
+    let home = Home::new();
+    let server = home.up();
+    let second = home.run(&["up", "--listen", "127.0.0.1:0"]);
+    assert_ne!(second.code, 0);
+    for part in ["another", "quintet up", &home.data().display().to_string(), &server.pid().to_string()] {
+        assert!(second.err.contains(part), "{part}: {}", second.err);
+    }
+    assert_eq!(second.out, "");
+    assert_eq!(home.run(&["events"]).code, 0, "the first goes on");
+}
+
+#[test]
+fn the_lock_dies_with_its_process() {
+    let home = Home::new();
+    let first = home.up();
+    let old = first.address.clone();
+    let event = first.say("Fix the TypeError in the login flow");
+    first.event_in(&event, "done");
+    first.kill();
+    assert!(http::ask(&old, "GET", "/webhook-aggregator/health", &[], "").is_err(), "nobody listens any more");
+    let second = home.up();
+    assert_eq!(second.event(&event)["state"], "done");
+}
+
+#[test]
+fn a_taken_address_is_said_plainly() {
+    let home = Home::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let done = home.run(&["up", "--listen", &taken.local_addr().unwrap().to_string()]);
+    assert_eq!(done.code, 3, "{done:?}");
+    assert!(done.err.contains("--listen"), "{}", done.err);
+}

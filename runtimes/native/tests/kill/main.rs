@@ -1,0 +1,119 @@
+//! The process is killed (SIGKILL) again and again under load, at seeded random points, and started again on the same
+//! directory. Afterwards everything that was acknowledged is there once, done, and answered once, except what ingress.md
+//! allows: a crash may repeat the placeholder of an event that was under way.
+//!
+//! kill -9 does not prove durability against a loss of power: what was written survives in the page cache.
+//! `QUINTET_KILLS` is the number of kills (100), `QUINTET_SEED` the seed, which is printed.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods, reason = "test equipment: whatever is odd must stop the test")]
+
+#[path = "../it/bed.rs"]
+mod bed;
+#[path = "../it/http.rs"]
+#[allow(dead_code, reason = "what only the other tests use")]
+mod http;
+#[path = "../it/recorder.rs"]
+mod recorder;
+
+mod books;
+mod posters;
+
+use bed::{Home, Server, telegram_config, until};
+use books::Books;
+use posters::Posters;
+use recorder::Recorder;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// A kill happened between these two times, milliseconds since the epoch.
+pub struct Kill {
+    pub before_ms: i64,
+    pub after_ms: i64,
+}
+
+/// After a start that came up, a kill follows within this time.
+const UP_MS_MAX: u64 = 400;
+/// One kill in so many hits the start itself.
+const IN_START: u64 = 8;
+const START_MS_MAX: u64 = 250;
+
+fn variable(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+pub fn now_ms() -> i64 {
+    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}
+
+/// SplitMix64.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % n
+    }
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_or_done_twice_however_often_the_process_is_killed() {
+    let kills = variable("QUINTET_KILLS").unwrap_or(100);
+    let seed = variable("QUINTET_SEED").unwrap_or_else(|| u64::try_from(now_ms()).unwrap());
+    eprintln!("QUINTET_SEED={seed} QUINTET_KILLS={kills}");
+    let start = Instant::now();
+    let recorder = Recorder::start();
+    let limits = "[limits]\nsender_per_minute = 0\nendpoint_per_minute = 0\n";
+    let home = Home::with_config(&format!("{}{limits}", telegram_config(&recorder.api_base, posters::OWNER, &posters::chats())));
+    // The first start publishes the graph; that is not what is tested here.
+    let first = home.up();
+    assert_eq!(first.stop(), Some(0));
+    let posters = Posters::start(&recorder, seed);
+    let killed = kill_again_and_again(&home, &posters, &mut Random(seed), kills);
+    let killing = start.elapsed();
+    let server = home.up();
+    posters.open(Some(&server.address));
+    let posted = posters.finish();
+    drain(&server);
+    assert_eq!(server.stop(), Some(0), "{}", home.log("err.log"));
+    let books = Books::read(&home.data(), posted, recorder.messages(), killed);
+    eprintln!("{kills} kills in {killing:.1?}, drained after {:.1?}; {}", start.elapsed(), books.summary());
+    let wrong = books.wrong();
+    assert!(wrong.is_empty(), "seed {seed}: {} violations\n{}", wrong.len(), wrong.join("\n"));
+}
+
+fn kill_again_and_again(home: &Home, posters: &Posters, random: &mut Random, kills: u64) -> Vec<Kill> {
+    let mut killed = Vec::new();
+    for _ in 0..kills {
+        let starting = home.spawn();
+        let in_start = random.below(IN_START) == 0;
+        let server = if in_start { Err(starting) } else { Ok(starting.ready(home)) };
+        if let Ok(server) = &server {
+            posters.open(Some(&server.address));
+        }
+        // Not a wait for anything: the moment of the kill.
+        std::thread::sleep(Duration::from_millis(random.below(if in_start { START_MS_MAX } else { UP_MS_MAX })));
+        let before_ms = now_ms();
+        match server {
+            Ok(server) => server.kill(),
+            Err(starting) => starting.kill(),
+        }
+        killed.push(Kill { before_ms, after_ms: now_ms() });
+        posters.open(None);
+    }
+    killed
+}
+
+/// Waits until every event has come to an end.
+fn drain(server: &Server) {
+    let open = ["received", "routed", "parked", "approved", "running", "answered"];
+    until("the queue is empty", || {
+        let any = open.iter().any(|state| {
+            let list = server.get(&format!("/webhook-aggregator/api/events?channel=telegram&limit=1&state={state}"));
+            !list["events"].as_array().unwrap().is_empty()
+        });
+        (!any).then_some(())
+    });
+}

@@ -1,0 +1,123 @@
+//! Several Telegrams at once: each posts updates, the same one again until it is acknowledged, a few of them once more
+//! after that, and never has more than a few unanswered.
+
+use crate::bed::{TELEGRAM_SECRET, telegram_update};
+use crate::http;
+use crate::recorder::Recorder;
+use crate::{Random, now_ms};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, RwLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+pub const OWNER: u64 = 700_100_200;
+const POSTERS: u64 = 4;
+/// Private chats of each poster: lanes that go on side by side.
+const CHATS: u64 = 3;
+/// Acknowledged and unanswered messages of each poster.
+const UNANSWERED_MAX: usize = 3;
+/// One update in so many is delivered again after its acknowledgement.
+const AGAIN: u64 = 10;
+
+const MESSAGES: [&str; 5] = [
+    "Fix the TypeError in the login flow",
+    "Is the login form open to injection?",
+    "Plan the next sprint for the mobile team",
+    "Write unit tests for the parser",
+    "What can you do?",
+];
+
+/// When an update was first posted and when it was acknowledged, milliseconds since the epoch.
+#[derive(Clone, Copy, Debug)]
+pub struct Posted {
+    pub first_ms: i64,
+    pub acked_ms: i64,
+}
+
+pub type AllPosted = BTreeMap<u64, Posted>;
+
+/// All chats that write to us.
+pub fn chats() -> Vec<u64> {
+    (0..POSTERS * CHATS).map(|n| OWNER + n).collect()
+}
+
+/// What an event says before it is answered.
+pub fn is_placeholder(text: &str) -> bool {
+    text.ends_with(" is working on it …")
+}
+
+pub struct Posters {
+    address: Arc<RwLock<Option<String>>>,
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<AllPosted>>,
+}
+
+impl Posters {
+    pub fn start(recorder: &Recorder, seed: u64) -> Self {
+        let (address, stop): (Arc<RwLock<Option<String>>>, Arc<AtomicBool>) = Default::default();
+        let threads = (0..POSTERS).map(|number| {
+            let poster = Poster { number, address: address.clone(), stop: stop.clone(), recorder: recorder.clone(), random: Random(seed ^ (number + 1)) };
+            std::thread::spawn(move || poster.run())
+        });
+        let threads = threads.collect();
+        Self { address, stop, threads }
+    }
+    /// Where the server listens now; nowhere while it is dead.
+    pub fn open(&self, address: Option<&str>) {
+        *self.address.write().unwrap() = address.map(str::to_owned);
+    }
+    /// No new updates; those under way are posted until they are acknowledged.
+    pub fn finish(self) -> AllPosted {
+        self.stop.store(true, Ordering::Relaxed);
+        self.threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    }
+}
+
+struct Poster {
+    number: u64,
+    address: Arc<RwLock<Option<String>>>,
+    stop: Arc<AtomicBool>,
+    recorder: Recorder,
+    random: Random,
+}
+
+impl Poster {
+    fn run(mut self) -> AllPosted {
+        let mut posted = AllPosted::new();
+        let mut unanswered: Vec<u64> = Vec::new();
+        for n in 0.. {
+            while !self.stop.load(Ordering::Relaxed) && unanswered.len() >= UNANSWERED_MAX {
+                unanswered.retain(|update| !self.recorder.shows(*update, |text| !is_placeholder(text)));
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            if self.stop.load(Ordering::Relaxed) {
+                break;
+            }
+            let update = (self.number + 1) * 1_000_000 + n;
+            let chat = OWNER + self.number * CHATS + self.random.below(CHATS);
+            let message = MESSAGES[usize::try_from(self.random.below(MESSAGES.len() as u64)).unwrap()];
+            let body = telegram_update(update, chat, message);
+            let first_ms = now_ms();
+            self.until_acknowledged(&body);
+            posted.insert(update, Posted { first_ms, acked_ms: now_ms() });
+            unanswered.push(update);
+            if self.random.below(AGAIN) == 0 {
+                self.until_acknowledged(&body);
+            }
+        }
+        posted
+    }
+    /// Telegram knows one answer that ends it: a 2xx.
+    fn until_acknowledged(&self, body: &str) {
+        loop {
+            let address = self.address.read().unwrap().clone();
+            let answer = address.and_then(|address| http::ask(&address, "POST", "/telegram/main", &[TELEGRAM_SECRET, ("content-type", "application/json")], body).ok());
+            match answer.map(|answer| answer.status) {
+                Some(200..=299) => return,
+                Some(status @ 400..=499) => panic!("refused with {status}: {body}"),
+                _ => std::thread::sleep(Duration::from_millis(5)),
+            }
+        }
+    }
+}

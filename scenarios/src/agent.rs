@@ -1,0 +1,111 @@
+//! What an agent's program does, written once for every host: a block marked `agent NAME`.
+//!
+//! In-process it becomes a scripted program, natively a small shell script. Both print the same lines of JSON, which
+//! the gateway's `command` runner reads.
+
+use crate::grammar::{Form, parse};
+use platform::memory::ScriptedProgram;
+use serde_json::json;
+
+/// One agent: how it is configured, and what its program does.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Agent {
+    pub name: String,
+    /// `estimated_cost` of its configuration, dollars; without one its price is unknown.
+    pub estimated_cost: Option<f64>,
+    pub reports: Vec<String>,
+    pub end: End,
+    /// What the program says it cost, dollars.
+    pub costs: Option<f64>,
+}
+
+/// How a program ends.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum End {
+    Answers(String),
+    Fails(String),
+    /// Never by itself.
+    Hangs,
+    /// There is no such program.
+    #[default]
+    Missing,
+}
+
+/// A line of an agent's block.
+pub enum Trait {
+    Cost(f64),
+    Reports(String),
+    Costs(f64),
+    Ends(End),
+}
+
+/// Every line there is.
+pub const FORMS: &[Form<Trait>] = &[
+    Form { text: "estimated_cost = DOLLARS", read: |v| Ok(Trait::Cost(dollars(&v[0])?)) },
+    Form { text: "reports \"TEXT\"", read: |v| Ok(Trait::Reports(v[0].clone())) },
+    Form { text: "costs DOLLARS", read: |v| Ok(Trait::Costs(dollars(&v[0])?)) },
+    Form { text: "answers \"TEXT\"", read: |v| Ok(Trait::Ends(End::Answers(v[0].clone()))) },
+    Form { text: "fails \"TEXT\"", read: |v| Ok(Trait::Ends(End::Fails(v[0].clone()))) },
+    Form { text: "hangs", read: |_| Ok(Trait::Ends(End::Hangs)) },
+    Form { text: "is missing", read: |_| Ok(Trait::Ends(End::Missing)) },
+];
+
+fn dollars(word: &str) -> Result<f64, String> {
+    word.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0).ok_or_else(|| format!("`{word}` is no amount of dollars"))
+}
+
+impl Agent {
+    /// An agent nothing is known of yet.
+    pub fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
+    }
+    /// Takes a line of its block in.
+    ///
+    /// # Errors
+    /// What is wrong with the line.
+    pub fn read(&mut self, line: &str) -> Result<(), String> {
+        match parse(FORMS, line)? {
+            Trait::Cost(cost) => self.estimated_cost = Some(cost),
+            Trait::Reports(text) => self.reports.push(text),
+            Trait::Costs(cost) => self.costs = Some(cost),
+            Trait::Ends(end) => self.end = end,
+        }
+        Ok(())
+    }
+    fn lines(&self) -> Vec<String> {
+        let progress = self.reports.iter().map(|text| json!({ "type": "progress", "text": text }).to_string());
+        let result = match &self.end {
+            End::Answers(text) => Some(json!({ "type": "result", "text": text, "costUsd": self.costs }).to_string()),
+            _ => None,
+        };
+        progress.chain(result).collect()
+    }
+    /// The program in memory; `None` when it is missing.
+    pub fn scripted(&self) -> Option<ScriptedProgram> {
+        let plain = ScriptedProgram { lines: self.lines(), ..ScriptedProgram::default() };
+        match &self.end {
+            End::Missing => None,
+            End::Answers(_) => Some(plain),
+            End::Hangs => Some(ScriptedProgram { hangs: true, ..plain }),
+            End::Fails(text) => Some(ScriptedProgram { exit: Some(1), stderr: text.clone(), ..plain }),
+        }
+    }
+    /// The program as a shell script that writes each start to a log; `None` when it is missing.
+    pub fn shell(&self, starts: &std::path::Path) -> Option<String> {
+        let mut script = format!("#!/bin/sh\necho start >> {}\ncat > /dev/null\n", in_shell(&starts.to_string_lossy()));
+        for line in self.lines() {
+            script += &format!("printf '%s\\n' {}\n", in_shell(&line));
+        }
+        script += &match &self.end {
+            End::Missing => return None,
+            End::Answers(_) => String::new(),
+            End::Hangs => "exec sleep 3600\n".to_owned(),
+            End::Fails(text) => format!("printf '%s\\n' {} >&2\nexit 1\n", in_shell(text)),
+        };
+        Some(script)
+    }
+}
+
+fn in_shell(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}

@@ -1,0 +1,115 @@
+//! The steps that look: at events, chats and programs. What is to come is waited for; what must not be is looked at once,
+//! so a story first waits for something that comes after it.
+
+use crate::failure::Mismatch;
+use crate::host::Request;
+use crate::player::{PATIENCE_MS, Player};
+use crate::step::Deed;
+use contracts::event::Stage;
+use serde_json::Value;
+
+/// The most events a story may make.
+const EVENTS: &str = "/webhook-aggregator/api/events?channel=telegram&limit=500";
+
+impl Player<'_> {
+    /// One step that looks.
+    pub async fn look(&mut self, deed: &Deed) -> Result<(), Mismatch> {
+        match deed {
+            Deed::Becomes { name, state, reason } => self.becomes(name, *state, reason.as_deref()).await,
+            Deed::WentTo { name, agent } => {
+                let event = self.event(name).await?;
+                if event["agent"] == agent.as_str() { Ok(()) } else { Err(Mismatch::new(format!("`{name}` with {agent}"), told(&event))) }
+            }
+            Deed::PressAnswered { name, text } => {
+                self.update(name)?;
+                self.eventually(|host| match host.telegram().press_answer(name) {
+                    Some(answer) if answer.contains(text.as_str()) => Ok(()),
+                    Some(answer) => Err(Mismatch::new(format!("…{text}…"), answer)),
+                    None => Err(Mismatch::new(format!("…{text}…"), "the press was not answered")),
+                })
+                .await
+            }
+            Deed::Shows { who, text } => {
+                self.eventually(|host| {
+                    let chat = host.telegram().chat(who);
+                    let shown = chat.iter().any(|message| message.text.contains(text.as_str()));
+                    let texts: Vec<_> = chat.iter().map(|message| format!("- {}", message.text)).collect();
+                    if shown { Ok(()) } else { Err(Mismatch::new(format!("the chat shows …{text}…"), format!("{} message(s):\n{}", chat.len(), texts.join("\n")))) }
+                })
+                .await
+            }
+            Deed::NeverShows { who, text } => {
+                let shown = self.host.telegram().shown(who).into_iter().find(|shown| shown.contains(text.as_str()));
+                shown.map_or(Ok(()), |shown| Err(Mismatch::new(format!("nothing with …{text}…"), shown)))
+            }
+            Deed::IsEmpty { who } => {
+                let shown = self.host.telegram().shown(who);
+                if shown.is_empty() { Ok(()) } else { Err(Mismatch::new("nothing was ever sent there", shown.join("\n"))) }
+            }
+            Deed::Events { count } => {
+                let events = self.events().await?;
+                let list: Vec<_> = events.iter().map(told).collect();
+                if events.len() == *count { Ok(()) } else { Err(Mismatch::new(format!("{count} events"), format!("{}:\n{}", events.len(), list.join("\n")))) }
+            }
+            Deed::HasRun { agent, count } => {
+                self.eventually(|host| match host.runs(agent) {
+                    runs if runs == *count => Ok(()),
+                    runs => Err(Mismatch::new(format!("{count} starts of {agent}'s program"), runs.to_string())),
+                })
+                .await
+            }
+            other => Err(Mismatch::new("a step that looks", format!("{other:?}"))),
+        }
+    }
+
+    /// Waits for a state. Another end than the wanted one is final: nothing is waited for then.
+    async fn becomes(&mut self, name: &str, state: Stage, reason: Option<&str>) -> Result<(), Mismatch> {
+        let because = reason.map(|reason| format!(" because …{reason}…")).unwrap_or_default();
+        let expected = format!("`{name}` {}{because}", state.as_str());
+        let deadline = self.host.now_ms() + PATIENCE_MS;
+        loop {
+            let event = self.event(name).await?;
+            let now = event["state"].as_str().and_then(Stage::parse);
+            let fits = reason.is_none_or(|reason| event["reason"].as_str().is_some_and(|given| given.contains(reason)));
+            match now {
+                Some(now) if now == state && fits => return Ok(()),
+                Some(now) if now.is_final() || self.host.now_ms() >= deadline => return Err(Mismatch::new(expected, self.history(&event).await)),
+                _ => self.host.breathe().await,
+            }
+        }
+    }
+
+    /// The event that a message or press became.
+    pub async fn event(&mut self, name: &str) -> Result<Value, Mismatch> {
+        let key = self.update(name)?["update_id"].to_string();
+        let events = self.events().await?;
+        let found = events.into_iter().find(|event| event["dedupeKey"] == key.as_str());
+        found.ok_or_else(|| Mismatch::new(format!("an event of `{name}` (update {key})"), "there is none"))
+    }
+
+    async fn events(&mut self) -> Result<Vec<Value>, Mismatch> {
+        let answer = self.get(EVENTS).await?;
+        Ok(answer["events"].as_array().cloned().unwrap_or_default())
+    }
+
+    async fn get(&mut self, path: &str) -> Result<Value, Mismatch> {
+        let request = Request { method: "GET".to_owned(), path: path.to_owned(), scope: "operator".to_owned(), ..Request::default() };
+        let answer = self.send(request).await?;
+        if answer.status == 200 { Ok(answer.body) } else { Err(Mismatch::new(format!("{path} is answered 200"), format!("{}: {}", answer.status, answer.body))) }
+    }
+
+    /// An event's whole way, for whoever has to understand a failure.
+    async fn history(&mut self, event: &Value) -> String {
+        let path = format!("/webhook-aggregator/api/events/{}", event["id"].as_str().unwrap_or_default());
+        let detail = self.get(&path).await.unwrap_or_default();
+        let line = |entry: &Value, what: &str| format!("+{} ms {} {}", entry["afterMs"], entry["stage"], entry[what]);
+        let stages = detail["stages"].as_array().into_iter().flatten().map(|entry| line(entry, "note"));
+        let failed = detail["attemptsLog"].as_array().into_iter().flatten().map(|entry| format!("failed: {} {}", entry["stage"], entry["error"]));
+        std::iter::once(told(event)).chain(stages).chain(failed).collect::<Vec<_>>().join("\n")
+    }
+}
+
+fn told(event: &Value) -> String {
+    let part = |member: &str| event[member].as_str().unwrap_or("-").to_owned();
+    format!("{} ({}), agent {}: {:?}", part("state"), part("reason"), part("agent"), part("text"))
+}

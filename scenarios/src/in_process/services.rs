@@ -1,0 +1,227 @@
+//! Builds the six services over a [`World`] the way the native runtime does over a data directory, and keeps their
+//! timers running on the story's clock.
+
+use super::World;
+use super::crew::Crew;
+use axum::Router;
+use contracts::graph::SourceFile;
+use contracts::{GatewayId, ServiceName};
+use platform::config::Report;
+use platform::edge::{Auth, Principal, Scope};
+use platform::memory::{MemoryCalls, MemoryCell, MemoryKv, MemorySignal, Switchboard};
+use platform::ports::{Background, Calls, Clock, Signal};
+use platform::secret::Secret;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The timers of `runtimes/native/src/up.rs`.
+const IDLE_MS: i64 = 1_000;
+const FLOOR_MS: i64 = 20;
+const PROBE_MS: i64 = 15_000;
+const SWEEP_MS: i64 = 1_000;
+
+/// One process.
+pub struct Services {
+    pub app: Router,
+    crew: Arc<Crew>,
+    switchboard: Switchboard,
+}
+
+/// The six services' dependencies.
+struct Parts {
+    aggregator: webhook_aggregator::Deps,
+    router: agency_router::Deps,
+    assistant: personal_assistant::Deps,
+    loader: skill_graph_loader::Deps,
+    dashboard: monitoring_dashboard::Deps,
+    gateway: agency_gateway::Deps,
+}
+
+/// The token of a scope.
+pub fn token(scope: &str) -> String {
+    format!("{scope}-token-of-the-stories")
+}
+
+fn secret(service: ServiceName) -> Secret {
+    Secret::new(format!("secret-of-{service}"))
+}
+
+fn auth() -> Auth {
+    let scopes = Scope::ALL.into_iter().map(|scope| (Secret::new(token(scope.as_str())), Principal::Scope(scope)));
+    Auth::new(scopes.chain(ServiceName::ALL.into_iter().map(|service| (secret(service), Principal::Service(service)))))
+}
+
+impl Services {
+    /// Builds everything, recovers what the process before left, and starts the timers and the gateway.
+    pub async fn start(world: &World, tree: &Value) -> Self {
+        let (crew, switchboard) = (Arc::new(Crew::default()), Switchboard::default());
+        let parts = parts(world, tree, &crew, &switchboard);
+        let routers = routers(&parts);
+        *switchboard.lock().unwrap() = routers.clone();
+        webhook_aggregator::recover(&parts.aggregator).await.unwrap();
+        if !skill_graph_loader::has_graph(&parts.loader).await.unwrap() {
+            skill_graph_loader::publish_files(&parts.loader, default_graph(), None, false).await.unwrap();
+        }
+        let app = app(&routers);
+        start_loops(&crew, &world.clock, parts);
+        Self { app, crew, switchboard }
+    }
+    /// The process dies. Its routers know each other, so they are taken apart too.
+    pub async fn crash(&mut self) {
+        self.crew.crash().await;
+        self.switchboard.lock().unwrap().clear();
+        self.app = Router::new();
+    }
+}
+
+fn parts(world: &World, tree: &Value, crew: &Arc<Crew>, switchboard: &Switchboard) -> Parts {
+    let report = Report::default();
+    let place = monitoring_dashboard::Place { base_path: "/monitoring-dashboard".to_owned(), ..monitoring_dashboard::Place::default() };
+    let calls = |secret: Secret| -> Arc<dyn Calls> { Arc::new(MemoryCalls::new(secret, switchboard.clone())) };
+    let clock: Arc<dyn Clock> = world.clock.clone();
+    let signal: Arc<dyn Signal> = Arc::new(MemorySignal::new(clock.clone()));
+    let background: Arc<dyn Background> = crew.clone();
+    let cell = Arc::new(MemoryCell::default());
+    let auth = auth();
+    let parts = Parts {
+        aggregator: webhook_aggregator::Deps {
+            inbox: world.inbox.clone(),
+            calls: calls(secret(ServiceName::WebhookAggregator)),
+            outbound: world.outbound.clone(),
+            clock: clock.clone(),
+            signal: signal.clone(),
+            background: background.clone(),
+            auth: auth.clone(),
+            config: Arc::new(webhook_aggregator::Config::read(tree, &report)),
+        },
+        assistant: personal_assistant::Deps {
+            sql: world.sql.clone(),
+            calls: calls(secret(ServiceName::PersonalAssistant)),
+            clock: clock.clone(),
+            signal: signal.clone(),
+            background: background.clone(),
+            auth: auth.clone(),
+            config: Arc::new(personal_assistant::Config::read(tree, &report)),
+            button_key: Secret::new("the button key of the stories"),
+        },
+        router: agency_router::Deps {
+            sql: world.sql.clone(),
+            calls: calls(secret(ServiceName::AgencyRouter)),
+            cell: cell.clone(),
+            clock: clock.clone(),
+            stopwatch: agency_router::stopwatch_of(clock.clone()),
+            auth: auth.clone(),
+            config: Arc::new(agency_router::Config::read(tree)),
+            shared: agency_router::Shared::default(),
+        },
+        loader: skill_graph_loader::Deps {
+            sql: world.sql.clone(),
+            kv: Arc::new(MemoryKv::new(clock.clone())),
+            objects: world.objects.clone(),
+            calls: calls(secret(ServiceName::SkillGraphLoader)),
+            clock: clock.clone(),
+            auth: auth.clone(),
+            limits: skill_graph_loader::Limits::NATIVE,
+            cache: skill_graph_loader::Cache::default(),
+        },
+        dashboard: monitoring_dashboard::Deps {
+            sql: world.sql.clone(),
+            calls: calls(secret(ServiceName::MonitoringDashboard)),
+            clock: clock.clone(),
+            cell,
+            signal: signal.clone(),
+            background: background.clone(),
+            auth: auth.clone(),
+            config: Arc::new(monitoring_dashboard::Config::read(tree, place, &report)),
+        },
+        gateway: agency_gateway::Deps {
+            calls: calls(Secret::new(token("gateway"))),
+            clock,
+            signal,
+            background,
+            programs: world.programs.clone(),
+            auth,
+            config: Arc::new(agency_gateway::Config::read(tree, &report)),
+            gateway_id: GatewayId::new("local"),
+            board: agency_gateway::Board::default(),
+        },
+    };
+    assert_eq!(report.into_problems(), []);
+    parts
+}
+
+fn routers(parts: &Parts) -> HashMap<ServiceName, Router> {
+    HashMap::from([
+        (ServiceName::PersonalAssistant, personal_assistant::router(parts.assistant.clone())),
+        (ServiceName::AgencyRouter, agency_router::router(parts.router.clone())),
+        (ServiceName::SkillGraphLoader, skill_graph_loader::router(parts.loader.clone())),
+        (ServiceName::MonitoringDashboard, monitoring_dashboard::router(parts.dashboard.clone())),
+        (ServiceName::WebhookAggregator, webhook_aggregator::router(parts.aggregator.clone())),
+        (ServiceName::AgencyGateway, agency_gateway::router(parts.gateway.clone())),
+    ])
+}
+
+/// Each service under its name, webhooks at the root too, as natively.
+fn app(routers: &HashMap<ServiceName, Router>) -> Router {
+    let mut app = Router::new();
+    for (service, router) in routers {
+        app = app.nest(&format!("/{service}"), router.clone());
+    }
+    for channel in webhook_aggregator::channels::NAMES {
+        app = app.route_service(&format!("/{channel}/{{endpoint}}"), routers[&ServiceName::WebhookAggregator].clone());
+    }
+    app
+}
+
+fn start_loops(crew: &Arc<Crew>, clock: &Arc<platform::memory::ManualClock>, parts: Parts) {
+    let (pump_clock, sweep_clock, probe_clock) = (clock.clone(), clock.clone(), clock.clone());
+    let Parts { aggregator, assistant, dashboard, gateway, .. } = parts;
+    crew.spawn(Box::pin(async move {
+        loop {
+            let mut next = pump_clock.now_ms() + IDLE_MS;
+            for shard in aggregator.config.shards() {
+                let due = webhook_aggregator::next_due(&aggregator, &shard).await.unwrap();
+                if due.is_some_and(|due| due <= pump_clock.now_ms()) {
+                    webhook_aggregator::pump(&aggregator, &shard).await.unwrap();
+                }
+                next = next.min(webhook_aggregator::next_due(&aggregator, &shard).await.unwrap().unwrap_or(i64::MAX));
+            }
+            pump_clock.sleep_until(next.max(pump_clock.now_ms() + FLOOR_MS)).await;
+        }
+    }));
+    crew.spawn(Box::pin(async move {
+        loop {
+            personal_assistant::tick(&assistant).await;
+            sweep_clock.sleep_until(sweep_clock.now_ms() + SWEEP_MS).await;
+        }
+    }));
+    crew.spawn(Box::pin(async move {
+        loop {
+            monitoring_dashboard::tick(&dashboard).await;
+            probe_clock.sleep_until(probe_clock.now_ms() + PROBE_MS).await;
+        }
+    }));
+    crew.spawn(Box::pin(agency_gateway::serve(gateway, std::future::pending())));
+}
+
+/// The graph that comes with the product.
+fn default_graph() -> Vec<SourceFile> {
+    let root = crate::folder().join("../routing-knowledge");
+    let mut files = Vec::new();
+    collect(&root, &root, &mut files);
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    files
+}
+
+fn collect(root: &Path, folder: &Path, files: &mut Vec<SourceFile>) {
+    for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            collect(root, &path, files);
+        } else if path.extension().is_some_and(|end| end == "md") {
+            let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
+            files.push(SourceFile { path: name, text: std::fs::read_to_string(&path).unwrap() });
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The real `quintet` binary: its files, its sockets, its processes, the machine's time.
+//!
+//! Everything lies in one temporary folder: `data` is the data directory, `agents` holds the programs, `home` is what the
+//! binary takes for the home directory, `quintet.log` is what it writes to standard error.
+
+mod process;
+mod recorder;
+
+use crate::agent::Agent;
+use crate::configuration;
+use crate::host::{Answer, Host, Request};
+use crate::story::Story;
+use crate::telegram::Telegram;
+use async_trait::async_trait;
+use process::Process;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+/// Between two looks.
+const BREATH: Duration = Duration::from_millis(40);
+/// Longer than any long poll.
+const ANSWER: Duration = Duration::from_secs(60);
+/// Nobody should wait longer than this for a test's `advance`.
+const ADVANCE_MS_MAX: i64 = 3_000;
+/// How much of the log goes with a failure.
+const LOG_LINES: usize = 15;
+
+/// The host.
+pub struct Native {
+    telegram: Telegram,
+    /// Ends with the host.
+    _recorder: recorder::Recorder,
+    folder: TempDir,
+    process: Process,
+    client: reqwest::Client,
+    start: Instant,
+}
+
+/// The binary to play against: `QUINTET_BIN`, else the one that was built last.
+///
+/// # Panics
+/// When `QUINTET_BIN` names no file: who sets it means it.
+#[expect(clippy::disallowed_methods, reason = "which binary is tested comes from outside")]
+pub fn binary() -> Option<PathBuf> {
+    if let Ok(named) = std::env::var("QUINTET_BIN") {
+        let path = PathBuf::from(named);
+        assert!(path.is_file(), "QUINTET_BIN names {}, and there is no such file", path.display());
+        return Some(path);
+    }
+    let built = ["debug", "release"].map(|profile| crate::folder().join("../target").join(profile).join("quintet"));
+    let age = |path: &PathBuf| path.metadata().and_then(|meta| meta.modified()).ok();
+    built.into_iter().filter(|path| path.is_file()).max_by_key(age)
+}
+
+impl Native {
+    /// Starts the binary for a story.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn start(binary: &Path, story: &Story) -> Result<Self, String> {
+        let telegram = Telegram::default();
+        let recorder = recorder::Recorder::start(telegram.clone()).await;
+        let folder = tempfile::tempdir().unwrap();
+        let (root, data) = (folder.path(), folder.path().join("data"));
+        for name in ["data", "agents", "home"] {
+            std::fs::create_dir(root.join(name)).unwrap();
+        }
+        let agents = story.agents();
+        agents.iter().try_for_each(|agent| put_program(root, agent))?;
+        let tree = configuration::tree(&recorder.address, &agents, |name| program(root, name).to_string_lossy().into_owned());
+        std::fs::write(data.join("quintet.toml"), toml::to_string(&tree).unwrap()).unwrap();
+        let process = Process::start(binary, root).await?;
+        // Fails only when a provider is set already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder().no_proxy().timeout(ANSWER).build().unwrap();
+        Ok(Self { telegram, _recorder: recorder, folder, process, client, start: Instant::now() })
+    }
+    fn token(&self, scope: &str) -> Result<String, String> {
+        let path = self.folder.path().join("data/tokens").join(scope);
+        std::fs::read_to_string(&path).map(|text| text.trim().to_owned()).map_err(|error| format!("{}: {error}", path.display()))
+    }
+}
+
+fn program(root: &Path, agent: &str) -> PathBuf {
+    root.join("agents").join(agent)
+}
+
+fn starts(root: &Path, agent: &str) -> PathBuf {
+    root.join("agents").join(format!("{agent}.starts"))
+}
+
+/// Puts the script in place in one step, so that no start meets half of it.
+fn put_program(root: &Path, agent: &Agent) -> Result<(), String> {
+    let path = program(root, &agent.name);
+    let failed = |error: std::io::Error| format!("{}: {error}", path.display());
+    match agent.shell(&starts(root, &agent.name)) {
+        Some(script) => {
+            let beside = path.with_extension("new");
+            std::fs::write(&beside, script).map_err(failed)?;
+            std::fs::set_permissions(&beside, std::fs::Permissions::from_mode(0o755)).map_err(failed)?;
+            std::fs::rename(&beside, &path).map_err(failed)
+        }
+        None if path.exists() => std::fs::remove_file(&path).map_err(failed),
+        None => Ok(()),
+    }
+}
+
+#[async_trait]
+impl Host for Native {
+    fn name(&self) -> &'static str {
+        "native"
+    }
+    fn telegram(&self) -> &Telegram {
+        &self.telegram
+    }
+    async fn send(&mut self, request: Request) -> Result<Answer, String> {
+        let method = reqwest::Method::from_bytes(request.method.as_bytes()).map_err(|error| error.to_string())?;
+        let mut built = self.client.request(method, format!("{}{}", self.process.address, request.path)).body(request.body);
+        if request.scope != "nobody" {
+            built = built.header("authorization", format!("Bearer {}", self.token(&request.scope)?));
+        }
+        for (name, value) in request.headers {
+            built = built.header(name, value);
+        }
+        let answer = built.send().await.map_err(|error| error.to_string())?;
+        let status = answer.status().as_u16();
+        Ok(Answer::new(status, &answer.bytes().await.map_err(|error| error.to_string())?))
+    }
+    fn set_agent(&mut self, agent: &Agent) -> Result<(), String> {
+        put_program(self.folder.path(), agent)
+    }
+    fn runs(&self, agent: &str) -> usize {
+        std::fs::read_to_string(starts(self.folder.path(), agent)).map_or(0, |text| text.lines().count())
+    }
+    fn now_ms(&self) -> i64 {
+        i64::try_from(self.start.elapsed().as_millis()).unwrap()
+    }
+    async fn breathe(&mut self) {
+        tokio::time::sleep(BREATH).await;
+    }
+    async fn advance(&mut self, ms: i64) {
+        tokio::time::sleep(Duration::from_millis(ms.unsigned_abs())).await;
+    }
+    fn advance_max_ms(&self) -> Option<i64> {
+        Some(ADVANCE_MS_MAX)
+    }
+    async fn restart(&mut self) -> Result<(), String> {
+        self.process.kill().await;
+        let binary = self.process.binary.clone();
+        self.process = Process::start(&binary, self.folder.path()).await?;
+        Ok(())
+    }
+    fn notes(&self) -> String {
+        let log = process::log(self.folder.path());
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
+    }
+    async fn close(&mut self) {
+        self.process.kill().await;
+    }
+}
