@@ -22,7 +22,7 @@ mod tests;
 mod transcript;
 
 pub use advance::{NewTask, Patch, Step};
-pub use command::{Command, Finish, Replayed, Reply};
+pub use command::{Command, EventParts, Finish, Replayed, Reply};
 pub use limits::{Gcra, Limit};
 pub use schema::SCHEMA;
 pub use stored::{Draft, Entry, NewEvent, NewSaid, OutboxRow, Part, SentReport, ShardStats, StoredEvent, TaskRow};
@@ -89,7 +89,7 @@ pub fn handle(context: &Context<'_>, command: Command) -> PortResult<Reply> {
         Command::Finish { task, epoch, outcome, text, event_version, step } => {
             tasks::finish(context, &tasks::Finished { task, epoch, outcome, text, event_version }, *step)
         }
-        Command::Task { task } => tasks::get(context, &task).map(Reply::Task),
+        Command::Task { task } => Ok(Reply::Task(tasks::get(context, &task)?.map(Box::new))),
         Command::Gateways => tasks::gateways(context),
         Command::Record(lines) => {
             lines.iter().try_for_each(|line| transcript::put(context, line, None))?;

@@ -7,7 +7,7 @@ use rusqlite::{Connection, ErrorCode};
 /// Runs one statement and reads its rows.
 pub fn run(connection: &Connection, statement: &Statement) -> PortResult<Vec<Row>> {
     let mut prepared = connection.prepare_cached(&statement.sql).map_err(|e| port_error(&e))?;
-    let names: Vec<String> = prepared.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = prepared.column_names().map(str::to_owned).collect();
     let args = statement.args.iter().map(|value| match value {
         SqlValue::Null => Value::Null,
         SqlValue::Int(number) => Value::Integer(*number),

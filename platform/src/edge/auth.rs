@@ -53,6 +53,16 @@ impl Principal {
     }
 }
 
+/// What a request says of its sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bearer {
+    /// No token was sent.
+    None,
+    /// A token that nobody has.
+    Unknown,
+    Known(Principal),
+}
+
 /// All tokens of an installation, as digests: comparing takes the same time whatever is sent.
 #[derive(Clone, Default)]
 pub struct Auth {
@@ -76,14 +86,13 @@ impl Auth {
         }
         found
     }
-    /// Whose token the `Authorization: Bearer` header holds. `Err` when a token was sent that nobody has.
-    pub fn bearer(&self, headers: &http::HeaderMap) -> Result<Option<Principal>, ()> {
-        let Some(header) = headers.get(http::header::AUTHORIZATION) else { return Ok(None) };
-        let text = header.to_str().map_err(|_| ())?;
-        let (scheme, token) = text.split_once(' ').ok_or(())?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(());
+    /// Whose token the `Authorization: Bearer` header holds.
+    pub fn bearer(&self, headers: &http::HeaderMap) -> Bearer {
+        let Some(header) = headers.get(http::header::AUTHORIZATION) else { return Bearer::None };
+        let parts = header.to_str().ok().and_then(|text| text.split_once(' '));
+        match parts.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).and_then(|(_, token)| self.who(token.trim())) {
+            Some(principal) => Bearer::Known(principal),
+            None => Bearer::Unknown,
         }
-        self.who(token.trim()).map(Some).ok_or(())
     }
 }

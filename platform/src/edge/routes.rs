@@ -1,5 +1,6 @@
 //! The URL map of a service: each route says who may call it, so that none is open by omission.
 
+use super::auth::Bearer;
 use super::{ApiError, Auth, Principal, Scope, request_id};
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
@@ -89,14 +90,15 @@ impl Guard {
         let sender = self.auth.bearer(request.headers());
         let by_table = |service| calls::is_allowed(service, self.service, request.method().as_str(), request.uri().path());
         match (self.access, sender) {
-            (Access::Open, sender) => Ok(sender.ok().flatten()),
-            (Access::Internal, Ok(Some(Principal::Service(service)))) if by_table(service) => Ok(Some(Principal::Service(service))),
+            (Access::Open, Bearer::Known(who)) => Ok(Some(who)),
+            (Access::Open, _) => Ok(None),
+            (Access::Internal, Bearer::Known(Principal::Service(service))) if by_table(service) => Ok(Some(Principal::Service(service))),
             (Access::Internal, _) => Err(ApiError::new(ErrorCode::NotFound, "There is no such path.")),
-            (Access::Scopes(_), Ok(None)) => Err(ApiError::new(ErrorCode::Unauthenticated, "This needs a token.")),
-            (Access::Scopes(_), Err(())) => Err(ApiError::new(ErrorCode::Unauthenticated, "Nobody has this token.")),
-            (Access::Scopes(_), Ok(Some(Principal::Service(service)))) if by_table(service) => Ok(Some(Principal::Service(service))),
-            (Access::Scopes(scopes), Ok(Some(Principal::Scope(scope)))) if scopes.contains(&scope) => Ok(Some(Principal::Scope(scope))),
-            (Access::Scopes(scopes), Ok(Some(who))) => {
+            (Access::Scopes(_), Bearer::None) => Err(ApiError::new(ErrorCode::Unauthenticated, "This needs a token.")),
+            (Access::Scopes(_), Bearer::Unknown) => Err(ApiError::new(ErrorCode::Unauthenticated, "Nobody has this token.")),
+            (Access::Scopes(_), Bearer::Known(Principal::Service(service))) if by_table(service) => Ok(Some(Principal::Service(service))),
+            (Access::Scopes(scopes), Bearer::Known(Principal::Scope(scope))) if scopes.contains(&scope) => Ok(Some(Principal::Scope(scope))),
+            (Access::Scopes(scopes), Bearer::Known(who)) => {
                 let names: Vec<_> = scopes.iter().map(|scope| scope.as_str()).collect();
                 let detail = format!("The token of {} may not do this; it needs the scope {}.", who.as_str(), names.join(" or "));
                 Err(ApiError::new(ErrorCode::Forbidden, detail))

@@ -66,17 +66,20 @@ pub enum Reply {
     /// Milliseconds since the epoch.
     Due(Option<i64>),
     Leased(Vec<LeasedTask>),
-    Task(Option<TaskRow>),
+    Task(Option<Box<TaskRow>>),
     Finished(Finish),
     /// (gateway, agents, last seen, tasks running)
     Gateways(Vec<(String, Vec<String>, i64, u32)>),
     Deliveries(Vec<DeliveryStatus>),
     Outbox(Vec<OutboxRow>),
-    Event(Option<Box<(StoredEvent, Vec<Entry>, Vec<OutboxRow>)>>),
+    Event(Option<Box<EventParts>>),
     Said(Vec<Said>, i64),
     Stats(ShardStats),
     Replayed(Replayed),
 }
+
+/// An event, its history oldest first, its replies oldest first.
+pub type EventParts = (StoredEvent, Vec<Entry>, Vec<OutboxRow>);
 
 /// What a run's end met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

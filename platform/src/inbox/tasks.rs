@@ -86,7 +86,7 @@ pub(super) fn renew(context: &Context<'_>, task: &TaskId, epoch: u32, progress: 
         context.exec("UPDATE queue SET due_ms = ?2 WHERE event_id = ?1 AND state = 'running'", args![row.event_id.as_str(), until + 1])?;
         context.exec("UPDATE gateway SET seen_ms = ?2 WHERE id = ?1", args![row.gateway_id.clone(), context.now_ms])?;
     }
-    Ok(Reply::Task(row))
+    Ok(Reply::Task(row.map(Box::new)))
 }
 
 /// A run's end as it was reported.

@@ -1,6 +1,8 @@
 //! The configuration: `quintet.toml`, variables over it, and the local endpoints of this installation. Everything
 //! wrong is listed at once, and then nothing is started.
 
+#![expect(clippy::indexing_slicing, reason = "JSON by name: what is missing reads as null, and what is written to is an object made here")]
+
 use crate::data_dir::{DataDir, write_private};
 use crate::ports::clock::SystemClock;
 use anyhow::{Context, Result};

@@ -1,13 +1,13 @@
 //! Reading events: lists over all inboxes, one event whole.
 
-use crate::{Deps, EventParts, ask};
+use crate::{Deps, ask};
 use axum::Json;
 use axum::extract::{Path, State};
 use contracts::event::{AttemptEntry, EventDetail, EventList, EventRow, Reply as SaidReply, Stage, StageEntry};
 use contracts::{EventId, Problem, Shard};
 use futures_util::future::join_all;
 use platform::edge::{ApiError, ApiResult, Query};
-use platform::inbox::{Command, Reply, StoredEvent};
+use platform::inbox::{Command, EventParts, Reply, StoredEvent};
 use platform::ports::{PortResult, begin_wait};
 use platform::time::rfc3339;
 use serde::Deserialize;

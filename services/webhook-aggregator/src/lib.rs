@@ -29,7 +29,7 @@ use axum::{Json, Router};
 use contracts::monitoring::Health;
 use contracts::{ServiceName, Shard};
 use platform::edge::{Auth, Routes, Scope};
-use platform::inbox::{Command, Reply};
+use platform::inbox::{Command, EventParts, Reply};
 use platform::ports::{Background, Calls, Clock, Inbox, Outbound, PortError, PortErrorKind, PortResult, Signal};
 use std::sync::Arc;
 
@@ -113,6 +113,3 @@ impl Deps {
         self.signal.notify(&format!("said:{conversation}"));
     }
 }
-
-/// An event, its history, its replies.
-type EventParts = (platform::inbox::StoredEvent, Vec<platform::inbox::Entry>, Vec<platform::inbox::OutboxRow>);

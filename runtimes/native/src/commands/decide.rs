@@ -1,5 +1,7 @@
 //! The owner's levers: approvals, halt and resume, the budget.
 
+#![expect(clippy::indexing_slicing, reason = "JSON by name: what is missing reads as null, and what is written to is an object made here")]
+
 use crate::client::Client;
 use crate::exit::Usage;
 use crate::terminal::{say, say_json, short, table};

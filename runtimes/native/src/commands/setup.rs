@@ -1,5 +1,7 @@
 //! `quintet setup`: registers a webhook with its platform, or says exactly what to click.
 
+#![expect(clippy::indexing_slicing, reason = "JSON by name: what is missing reads as null, and what is written to is an object made here")]
+
 use crate::config_file;
 use crate::data_dir::DataDir;
 use crate::exit::{No, Unreachable, Usage};

@@ -68,8 +68,7 @@ fn nothing_acknowledged_is_lost_or_done_twice_however_often_the_process_is_kille
     let limits = "[limits]\nsender_per_minute = 0\nendpoint_per_minute = 0\n";
     let home = Home::with_config(&format!("{}{limits}", telegram_config(&recorder.api_base, posters::OWNER, &posters::chats())));
     // The first start publishes the graph; that is not what is tested here.
-    let first = home.up();
-    assert_eq!(first.stop(), Some(0));
+    home.up().kill();
     let posters = Posters::start(&recorder, seed);
     let killed = kill_again_and_again(&home, &posters, &mut Random(seed), kills);
     let killing = start.elapsed();

@@ -63,7 +63,7 @@ async fn history(deps: &Deps, event: &StoredEvent) -> PortResult<Vec<Turn>> {
 
 /// One task.
 pub(crate) async fn task_of(deps: &Deps, shard: &Shard, task: &TaskId) -> PortResult<Option<TaskRow>> {
-    ask!(deps, shard, Command::Task { task: task.clone() }, Reply::Task(row) => row)
+    ask!(deps, shard, Command::Task { task: task.clone() }, Reply::Task(row) => row.map(|row| *row))
 }
 
 pub(super) async fn running(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
