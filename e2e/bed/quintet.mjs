@@ -19,7 +19,7 @@ export function binary() {
 }
 
 /** Asks again until the answer is truthy; after the deadline the last answer or error is part of the failure. */
-export async function until(what, ask, { within = 15_000, every = 25 } = {}) {
+export async function until(what, ask, { within = 15_000, every = 25, isHopeless = () => false } = {}) {
   const deadline = Date.now() + within;
   for (let last; ;) {
     try {
@@ -28,6 +28,7 @@ export async function until(what, ask, { within = 15_000, every = 25 } = {}) {
     } catch (error) {
       last = error;
     }
+    if (isHopeless()) throw new Error(`it ended before: ${what}`);
     if (Date.now() > deadline) throw new Error(`not within ${within} ms: ${what}${last ? ` (${last.message})` : ''}`);
     await new Promise((done) => setTimeout(done, every));
   }
@@ -53,10 +54,7 @@ export async function startQuintet({ config = '', env = {} } = {}) {
 
   const clear = () => { process.off('exit', kill); rmSync(home, { recursive: true, force: true }); };
   try {
-    await until('the server says that it is up', () => {
-      if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}: ${said.err}`);
-      return said.out.includes('Ctrl-C');
-    }, { within: START_MS });
+    await until('the server says that it is up', () => said.out.includes('Ctrl-C'), { within: START_MS, isHopeless: () => child.exitCode !== null });
   } catch (error) {
     kill();
     await ended;

@@ -20,7 +20,7 @@ export async function startRecorder() {
     return { id: `95000000000000${number}`, channel_id: '830000000000000001' };
   };
 
-  const server = createServer((incoming, answer) => {
+  const server = createServer((incoming, outgoing) => {
     const chunks = [];
     incoming.on('data', (chunk) => chunks.push(chunk));
     incoming.on('end', () => {
@@ -28,8 +28,8 @@ export async function startRecorder() {
       requests.push(request);
       const refusal = request.side === 'ours' ? refusals.findIndex((entry) => entry.fits(request)) : -1;
       const { status = 200, headers = {}, body } = refusal < 0 ? { body: answerOf(request) } : refusals.splice(refusal, 1)[0];
-      request.status = status;
-      answer.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
+      Object.assign(request, { status, answer: body });
+      outgoing.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
     });
   });
   await new Promise((done) => server.listen(0, '127.0.0.1', done));
@@ -42,7 +42,7 @@ export async function startRecorder() {
     /** The first of Quintet's requests that fits, as soon as it is there. */
     awaited(what, fits, options) {
       return until(what, () => requests.find((request) => request.side === 'ours' && fits(request)), options)
-        .catch((error) => { throw new Error(`${error.message}; seen: ${JSON.stringify(requests.map(({ side, method, path, raw }) => [side, method, path, raw]), null, 1)}`); });
+        .catch((error) => { throw new Error(`${error.message}; seen:\n${requests.map(line).join('\n')}`); });
     },
     /** What an SDK sends while `call` runs. */
     async sentBy(call) {
@@ -60,10 +60,12 @@ export async function startRecorder() {
   };
 }
 
+const line = ({ side, status, method, path, raw }) => `  ${side} ${status} ${method} ${path} ${raw.slice(0, 120)}`;
+
 function read(incoming, raw) {
   const [, side, platform, path] = incoming.url.match(/^\/(ours|theirs)\/(tg|slack|dc)(\/.*)$/) ?? [];
   const type = (incoming.headers['content-type'] ?? '').split(';')[0];
-  return { at: performance.now(), side, platform, path, method: incoming.method, type, headers: incoming.headers, raw, body: bodyOf(type, raw) };
+  return { at: performance.now(), side, platform, path: path && decodeURIComponent(path), method: incoming.method, type, headers: incoming.headers, raw, body: bodyOf(type, raw) };
 }
 
 function bodyOf(type, raw) {

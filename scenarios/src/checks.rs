@@ -29,15 +29,8 @@ impl Player<'_> {
                 })
                 .await
             }
-            Deed::Shows { who, text } => {
-                self.eventually(|host| {
-                    let chat = host.telegram().chat(who);
-                    let shown = chat.iter().any(|message| message.text.contains(text.as_str()));
-                    let texts: Vec<_> = chat.iter().map(|message| format!("- {}", message.text)).collect();
-                    if shown { Ok(()) } else { Err(Mismatch::new(format!("the chat shows …{text}…"), format!("{} message(s):\n{}", chat.len(), texts.join("\n")))) }
-                })
-                .await
-            }
+            Deed::Shows { who, text } => self.chat(who, text, true).await,
+            Deed::NoLongerShows { who, text } => self.chat(who, text, false).await,
             Deed::NeverShows { who, text } => {
                 let shown = self.host.telegram().shown(who).into_iter().find(|shown| shown.contains(text.as_str()));
                 shown.map_or(Ok(()), |shown| Err(Mismatch::new(format!("nothing with …{text}…"), shown)))
@@ -60,6 +53,17 @@ impl Player<'_> {
             }
             other => Err(Mismatch::new("a step that looks", format!("{other:?}"))),
         }
+    }
+
+    /// Waits until a chat, as it looks now, shows the text, or does not.
+    async fn chat(&mut self, who: &str, text: &str, wanted: bool) -> Result<(), Mismatch> {
+        let expected = format!("the chat {} …{text}…", if wanted { "shows" } else { "does not show" });
+        self.eventually(|host| {
+            let texts: Vec<String> = host.telegram().chat(who).into_iter().map(|message| message.text).collect();
+            let came = || format!("{} message(s):\n- {}", texts.len(), texts.join("\n- "));
+            if texts.iter().any(|shown| shown.contains(text)) == wanted { Ok(()) } else { Err(Mismatch::new(expected.clone(), came())) }
+        })
+        .await
     }
 
     /// Waits for a state. Another end than the wanted one is final: nothing is waited for then.
@@ -95,7 +99,11 @@ impl Player<'_> {
     async fn get(&mut self, path: &str) -> Result<Value, Mismatch> {
         let request = Request { method: "GET".to_owned(), path: path.to_owned(), scope: "operator".to_owned(), ..Request::default() };
         let answer = self.send(request).await?;
-        if answer.status == 200 { Ok(answer.body) } else { Err(Mismatch::new(format!("{path} is answered 200"), format!("{}: {}", answer.status, answer.body))) }
+        if answer.status == 200 {
+            Ok(answer.body)
+        } else {
+            Err(Mismatch::new(format!("{path} is answered 200"), format!("{}: {}", answer.status, answer.body)))
+        }
     }
 
     /// An event's whole way, for whoever has to understand a failure.

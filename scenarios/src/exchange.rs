@@ -35,10 +35,8 @@ pub enum Wanted {
 }
 
 /// The first line.
-pub const REQUESTS: &[Form<Exchange>] = &[
-    Form { text: "METHOD PATH", read: |v| request(&v[0], &v[1], "operator") },
-    Form { text: "METHOD PATH as SCOPE", read: |v| request(&v[0], &v[1], &v[2]) },
-];
+pub const REQUESTS: &[Form<Exchange>] =
+    &[Form { text: "METHOD PATH", read: |v| request(&v[0], &v[1], "operator") }, Form { text: "METHOD PATH as SCOPE", read: |v| request(&v[0], &v[1], &v[2]) }];
 
 /// The lines below the body.
 pub const FORMS: &[Form<Wanted>] = &[
@@ -46,7 +44,10 @@ pub const FORMS: &[Form<Wanted>] = &[
     Form { text: "eventually answers STATUS", read: |v| Ok(Wanted::Status(status(&v[0])?, true)) },
     Form { text: "POINTER is JSON", read: |v| Ok(Wanted::Fact(Fact::Is(pointer(&v[0])?, json(&v[1])?))) },
     Form { text: "POINTER contains \"TEXT\"", read: |v| Ok(Wanted::Fact(Fact::Contains(pointer(&v[0])?, v[1].clone()))) },
-    Form { text: "POINTER has COUNT entries", read: |v| Ok(Wanted::Fact(Fact::Has(pointer(&v[0])?, v[1].parse().map_err(|_| format!("`{}` is no number", v[1]))?))) },
+    Form {
+        text: "POINTER has COUNT entries",
+        read: |v| Ok(Wanted::Fact(Fact::Has(pointer(&v[0])?, v[1].parse().map_err(|_| format!("`{}` is no number", v[1]))?))),
+    },
 ];
 
 fn request(method: &str, path: &str, scope: &str) -> Result<Exchange, String> {
@@ -109,9 +110,11 @@ impl Fact {
     fn check(&self, body: &Value) -> Result<(), Mismatch> {
         let (pointer, wanted, holds): (&str, String, fn(&Self, &Value) -> bool) = match self {
             Self::Is(pointer, value) => (pointer, value.to_string(), |fact, found| matches!(fact, Self::Is(_, value) if value == found)),
-            Self::Contains(pointer, text) => {
-                (pointer, format!("…{text}…"), |fact, found| matches!(fact, Self::Contains(_, text) if found.as_str().is_some_and(|found| found.contains(text))))
-            }
+            Self::Contains(pointer, text) => (
+                pointer,
+                format!("…{text}…"),
+                |fact, found| matches!(fact, Self::Contains(_, text) if found.as_str().is_some_and(|found| found.contains(text))),
+            ),
             Self::Has(pointer, n) => {
                 (pointer, format!("{n} entries"), |fact, found| matches!(fact, Self::Has(_, n) if found.as_array().is_some_and(|found| found.len() == *n)))
             }

@@ -4,15 +4,10 @@
 //!
 //! * [`story`] finds the fenced blocks, [`grammar`] reads their lines by the forms of [`step`], [`agent`] and [`exchange`];
 //! * [`player`] takes one step after the other against a [`host::Host`] and says where a story goes wrong ([`failure`]);
+//! * [`stories`] makes a test of each;
 //! * [`in_process`] and [`native`] are the hosts; [`telegram`] is the platform both of them talk to.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "test equipment: whatever is odd must stop the test"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test equipment: whatever is odd must stop the test")]
 
 pub mod agent;
 pub mod checks;
@@ -25,6 +20,7 @@ pub mod in_process;
 pub mod native;
 pub mod player;
 pub mod step;
+pub mod stories;
 pub mod story;
 pub mod telegram;
 

@@ -94,7 +94,11 @@ impl Player<'_> {
         let headers = vec![("x-telegram-bot-api-secret-token", secret.to_owned()), ("content-type", "application/json".to_owned())];
         let request = Request { method: "POST".to_owned(), path: WEBHOOK.to_owned(), scope: "nobody".to_owned(), headers, body: update.to_string() };
         let answer = self.send(request).await?;
-        if answer.status == status { Ok(()) } else { Err(Mismatch::new(format!("the webhook is answered {status}"), format!("{}: {}", answer.status, answer.body))) }
+        if answer.status == status {
+            Ok(())
+        } else {
+            Err(Mismatch::new(format!("the webhook is answered {status}"), format!("{}: {}", answer.status, answer.body)))
+        }
     }
 
     async fn press(&mut self, who: &str, button: &str, under: &str, name: &str) -> Result<(), Mismatch> {

@@ -51,7 +51,11 @@ impl Story {
     /// # Errors
     /// The first line that cannot be read.
     pub fn parse(file: &str, text: &str) -> Result<Self, Failure> {
-        let title = text.lines().next().and_then(|line| line.strip_prefix("# ")).ok_or_else(|| unreadable(file, 1, text.lines().next().unwrap_or_default(), "a story begins with its title: `# …`"))?;
+        let title = text
+            .lines()
+            .next()
+            .and_then(|line| line.strip_prefix("# "))
+            .ok_or_else(|| unreadable(file, 1, text.lines().next().unwrap_or_default(), "a story begins with its title: `# …`"))?;
         let prose = text.split("```").next().unwrap_or_default();
         let hosts = prose.lines().find_map(|line| line.trim().strip_prefix(HOSTS));
         let hosts = hosts.into_iter().flat_map(|hosts| hosts.split(',')).map(|host| host.trim().to_owned()).collect();

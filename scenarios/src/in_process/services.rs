@@ -169,10 +169,8 @@ fn app(routers: &HashMap<ServiceName, Router>) -> Router {
     for (service, router) in routers {
         app = app.nest(&format!("/{service}"), router.clone());
     }
-    for channel in webhook_aggregator::channels::NAMES {
-        app = app.route_service(&format!("/{channel}/{{endpoint}}"), routers[&ServiceName::WebhookAggregator].clone());
-    }
-    app
+    // Without a path of its own a request is a webhook, or unknown there too.
+    app.fallback_service(routers[&ServiceName::WebhookAggregator].clone())
 }
 
 fn start_loops(crew: &Arc<Crew>, clock: &Arc<platform::memory::ManualClock>, parts: Parts) {

@@ -112,3 +112,10 @@ fn a_taken_address_is_said_plainly() {
     assert_eq!(done.code, 3, "{done:?}");
     assert!(done.err.contains("--listen"), "{}", done.err);
 }
+
+#[test]
+fn a_stop_is_clean_from_the_moment_the_address_is_written() {
+    let home = Home::new();
+    assert_eq!(home.up().stop(), Some(0), "{}", home.log("err.log"));
+    assert!(!home.data().join("server.json").exists());
+}

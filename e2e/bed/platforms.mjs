@@ -1,0 +1,88 @@
+// The three platforms as they speak to us: what they send, and how they sign it. All secrets are invented.
+import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
+
+const JSON_TYPE = { 'content-type': 'application/json' };
+const keys = generateKeyPairSync('ed25519');
+
+export const telegram = {
+  path: '/telegram/main', secret: 'tg_S3cret-Token_0123456789', token: '5550001:TEST', user: 700100200,
+  signed: (body, secret = telegram.secret) => ({ body, headers: { ...JSON_TYPE, 'x-telegram-bot-api-secret-token': secret } }),
+  message: (id, text, message_id = 41) => JSON.stringify({
+    update_id: id,
+    message: { message_id, date: 1790000000, text, from: person, chat: { id: person.id, first_name: 'Ines', type: 'private' } },
+  }),
+  press: (id, data, message_id) => JSON.stringify({
+    update_id: id,
+    callback_query: { id: `30071002${id}`, from: person, chat_instance: '-81726354', data, message: { message_id, date: 1790000003, chat: { id: person.id, type: 'private' } } },
+  }),
+};
+const person = { id: telegram.user, is_bot: false, first_name: 'Ines' };
+
+export const slack = {
+  path: '/slack/T0AAAA111', secret: '8f742231b10e8888abcd99yyyzzz85a5', token: 'xoxb-test', user: 'U0HUMAN01', channel: 'C0CHAN001', thread: '1790000000.000200',
+  /** Slack's rule: the hex HMAC-SHA256 of `v0:<seconds>:<raw body>`. */
+  signed(body, { secret = slack.secret, at = Math.floor(Date.now() / 1000), type = 'application/json' } = {}) {
+    const signature = `v0=${createHmac('sha256', secret).update(`v0:${at}:${body}`).digest('hex')}`;
+    return { body, headers: { 'content-type': type, 'x-slack-request-timestamp': `${at}`, 'x-slack-signature': signature } };
+  },
+  mention: (id, text) => JSON.stringify({
+    type: 'event_callback', team_id: 'T0AAAA111', api_app_id: 'A0APP0001', event_id: id, event_time: 1790000001,
+    authorizations: [{ team_id: 'T0AAAA111', user_id: 'U0BOT0001', is_bot: true }],
+    event: { type: 'app_mention', user: slack.user, text: `<@U0BOT0001> ${text}`, ts: `1790000001.${id.slice(-6)}`, thread_ts: slack.thread, channel: slack.channel },
+  }),
+  press: (trigger_id, value, message_ts) => form({
+    payload: JSON.stringify({
+      type: 'block_actions', trigger_id, team: { id: 'T0AAAA111' }, user: { id: slack.user, team_id: 'T0AAAA111' }, channel: { id: slack.channel },
+      container: { type: 'message', message_ts, channel_id: slack.channel, thread_ts: slack.thread },
+      actions: [{ type: 'button', action_id: 'approve', value, action_ts: '1790000002.1' }],
+    }),
+  }),
+  command: (trigger_id, text) => form({ command: '/quintet', text, trigger_id, team_id: 'T0AAAA111', channel_id: 'D0IM00001', user_id: slack.user }),
+};
+const form = (fields) => new URLSearchParams(fields).toString();
+
+export const discord = {
+  path: '/discord/820000000000000001', application: '910000000000000001', token: 'bot-token', user: '810000000000000001', channel: '830000000000000001',
+  publicKey: keys.publicKey.export({ format: 'der', type: 'spki' }).subarray(-32).toString('hex'),
+  /** Discord's rule: Ed25519 over the time and the raw body. */
+  signed(body, { key = keys.privateKey, at = Math.floor(Date.now() / 1000) } = {}) {
+    const signature = sign(null, Buffer.from(`${at}${body}`), key).toString('hex');
+    return { body, headers: { ...JSON_TYPE, 'x-signature-timestamp': `${at}`, 'x-signature-ed25519': signature } };
+  },
+  interaction: (type, id, data) => JSON.stringify({
+    type, id, token: `tok-${id}`, application_id: discord.application, version: 1, data, guild_id: '820000000000000009', channel_id: discord.channel,
+    member: { user: { id: discord.user, username: 'ines' }, permissions: '0' },
+  }),
+  command: (id, text) => discord.interaction(2, id, { id: '1', type: 1, name: 'ask', options: [{ type: 3, name: 'text', value: text }] }),
+  press: (id, custom_id) => discord.interaction(3, id, { component_type: 2, custom_id }),
+};
+
+/** A configuration whose three platforms are the recorder, with one agent that costs money. */
+export const config = (recorder) => `
+[endpoints.telegram.main]
+secret_token = "${telegram.secret}"
+bot_token = "${telegram.token}"
+api_base = "${recorder}/ours/tg"
+approvers = ["${telegram.user}"]
+
+[endpoints.slack.T0AAAA111]
+signing_secret = "${slack.secret}"
+bot_token = "${slack.token}"
+api_base = "${recorder}/ours/slack"
+approvers = ["${slack.user}"]
+
+[endpoints.discord.820000000000000001]
+public_key = "${discord.publicKey}"
+application_id = "${discord.application}"
+bot_token = "${discord.token}"
+api_base = "${recorder}/ours/dc/v10"
+approvers = ["${discord.user}"]
+
+[budget]
+daily = 500
+
+[agents.security]
+runner = "command"
+command = ${JSON.stringify([process.execPath, new URL('agent.mjs', import.meta.url).pathname])}
+estimated_cost = 25
+`;

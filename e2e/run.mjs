@@ -1,0 +1,57 @@
+#!/usr/bin/env node
+// Runs the tests that need Node: the official SDKs and the browser, against the native binary.
+//   node e2e/run.mjs [--skip-browser]
+// Needs Node 20+, `cargo build -p quintet` (or QUINTET_BINARY), and for the browser Chromium (or CHROMIUM=/path).
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const HERE = fileURLToPath(new URL('.', import.meta.url));
+const NODE_MIN = 20;
+const skipBrowser = process.argv.includes('--skip-browser');
+
+function fail(what, fix) {
+  console.error(`e2e: ${what}\n     ${fix}`);
+  process.exit(1);
+}
+
+const unknown = process.argv.slice(2).filter((word) => word !== '--skip-browser');
+if (unknown.length) fail(`there is no option ${unknown.join(' ')}.`, 'Usage: node e2e/run.mjs [--skip-browser]');
+if (parseInt(process.versions.node, 10) < NODE_MIN) fail(`Node ${process.versions.node} is too old.`, `Install Node ${NODE_MIN} or newer: https://nodejs.org/en/download`);
+installPackages();
+
+// Only now: both need the packages.
+const { binary } = await import('./bed/quintet.mjs');
+if (!binary()) fail('there is no quintet binary to test.', 'Run `cargo build -p quintet`, or name one with QUINTET_BINARY=/path/to/quintet.');
+console.log(`e2e: ${binary()}`);
+if (!skipBrowser) {
+  const { browserPath } = await import('./bed/browser.mjs');
+  if (!browserPath()) fail('Chromium is missing.', 'Run `apt-get update && apt-get install -y chromium fonts-dejavu`, name one with CHROMIUM=/path, or leave it out with --skip-browser.');
+}
+
+const files = ['sdk.test.mjs', ...skipBrowser ? [] : ['dashboard.test.mjs']];
+// One file after the other: both measure times.
+const tests = spawnSync(process.execPath, ['--test', '--test-concurrency=1', '--test-reporter=spec', ...files], { cwd: HERE, stdio: 'inherit' });
+if (skipBrowser) console.log('e2e: the browser was left out (--skip-browser)');
+process.exit(tests.status === 0 ? 0 : 1);
+
+/** `npm ci` when nothing is installed yet, or the lock has changed since. */
+function installPackages() {
+  const installed = statSync(join(HERE, 'node_modules/.package-lock.json'), { throwIfNoEntry: false })?.mtimeMs;
+  if (installed && isAsLocked()) return;
+  console.log('e2e: installing the packages of package-lock.json');
+  const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: HERE, stdio: 'inherit' });
+  if (npm.error) fail('npm is missing.', 'It comes with Node: https://nodejs.org/en/download');
+  if (npm.status !== 0) fail('the packages could not be installed.', 'Check the network and the registry (`npm config get registry`), then run `npm ci` in e2e/.');
+}
+
+/** Whether every direct package is there in the version the lock names. */
+function isAsLocked() {
+  const read = (path) => JSON.parse(readFileSync(join(HERE, path), 'utf8'));
+  const { packages } = read('package-lock.json');
+  return Object.keys(packages[''].devDependencies).every((name) => {
+    const manifest = `node_modules/${name}/package.json`;
+    return existsSync(join(HERE, manifest)) && read(manifest).version === packages[`node_modules/${name}`].version;
+  });
+}

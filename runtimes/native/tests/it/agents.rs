@@ -1,0 +1,164 @@
+//! Agents' programs from outside: what they can see of the installation, and that nothing of them outlives a halt.
+//!
+//! What is enforced is environment, arguments, open files and work directory: none of them reveals a token or where the
+//! data lies. An agent that runs as the same user may still read whatever that user may, the token files included, if it
+//! guesses the path (`quintet doctor` says so and names the way out: the gateway alone, as another user).
+
+use crate::bed::{Home, Server, until};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Variables a shell makes by itself.
+const OF_THE_SHELL: [&str; 4] = ["PWD", "OLDPWD", "SHLVL", "_"];
+const WORK: &str = "@codegen look around";
+
+/// codegen is this script, for nothing.
+fn with_agent(script: &str, more: &str) -> Home {
+    let home = Home::with_config("");
+    let path = home.script("agent.sh", script);
+    let config = format!("[agents.codegen]\nrunner = \"command\"\nestimated_cost = 0.0\ncommand = [\"{}\", \"--quiet\"]\n{more}", path.display());
+    std::fs::write(home.path("quintet.toml"), config).unwrap();
+    home
+}
+
+/// The lines between two marks.
+fn part<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
+    text.lines().skip_while(|line| *line != format!("== {name}")).skip(1).take_while(|line| !line.starts_with("== ")).collect()
+}
+
+const LOOK_AROUND: &str = r#"
+echo "== message"; cat; echo
+echo "== env"; env
+echo "== arguments"; echo "$0 $@"
+echo "== cwd"; pwd; ls -a
+echo "== files"; for f in /proc/$$/fd/*; do readlink "$f"; done
+echo "== above"; tr '\0' '\n' </proc/$PPID/environ; tr '\0' '\n' </proc/$PPID/cmdline; readlink /proc/$PPID/cwd
+for f in /proc/$PPID/fd/*; do readlink "$f"; done
+"#;
+
+#[test]
+fn an_agent_sees_named_variables_and_nothing_of_the_installation() {
+    let home = with_agent(LOOK_AROUND, "env = [\"API_KEY\"]\n").and("API_KEY", "k-123").and("OTHER", "hidden").and("TERM", "dumb");
+    let home = home.and("QUINTET_OPERATOR_TOKEN", "chosen-by-the-owner-1234567890");
+    let _server = home.up();
+    let done = home.run(&["send", "telegram", WORK]);
+    assert_eq!(done.code, 0, "{done:?}");
+    let said = done.out.as_str();
+    assert_eq!(part(said, "message").first(), Some(&"look around"), "{said}");
+
+    let names: Vec<&str> = part(said, "env").iter().filter_map(|line| Some(line.split_once('=')?.0)).filter(|name| !OF_THE_SHELL.contains(name)).collect();
+    assert!(names.contains(&"API_KEY") && names.contains(&"PATH") && names.contains(&"HOME"), "{names:?}");
+    assert!(names.iter().all(|name| ["PATH", "HOME", "LANG", "TERM", "API_KEY"].contains(name)), "{names:?}");
+
+    let cwd = Path::new(part(said, "cwd")[0]);
+    assert!(cwd.starts_with(home.path("home/.cache/quintet-work")), "{}", cwd.display());
+    assert!(!cwd.starts_with(home.data()) && !home.data().starts_with(cwd));
+    assert_eq!(part(said, "cwd")[1..], [".", ".."], "the work directory is empty");
+    assert!(!cwd.exists(), "and gone afterwards");
+
+    assert!(!said.contains("QUINTET_"), "{said}");
+    assert!(!said.contains("hidden"), "{said}");
+    assert!(!said.contains(&home.data().display().to_string()), "the data directory is named: {said}");
+    let tokens = std::fs::read_dir(home.data().join("tokens")).unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
+    for token in tokens.chain(["chosen-by-the-owner-1234567890".to_owned()]) {
+        assert!(!said.contains(token.trim()), "a token is in sight: {said}");
+    }
+}
+
+#[test]
+fn what_it_may_do_is_not_in_its_hands_but_in_the_tokens_it_is_not_given() {
+    // The script knows the address (it might guess the port) and tries without, and with its own scope's spelling.
+    let home = Home::with_config("");
+    let server = home.up();
+    for path in ["/personal-assistant/api/budget", "/webhook-aggregator/api/events", "/agency-gateway/api/tasks/x", "/skill-graph-loader/api/graph", "/agency-router/api/agents", "/monitoring-dashboard/api/stats"] {
+        assert_eq!(server.ask("GET", path, &[], "").status, 401, "{path}");
+        assert_eq!(server.ask("GET", path, &[("authorization", "Bearer agent")], "").status, 401, "{path}");
+    }
+    let agent = format!("Bearer {}", home.token("agent"));
+    let halt = server.ask("POST", "/personal-assistant/api/resume", &[("authorization", &agent), ("content-type", "application/json")], "{}");
+    assert_eq!(halt.status, 403, "an agent never decides: {halt:?}");
+    let internal = server.ask("POST", "/personal-assistant/internal/press", &[("authorization", &agent), ("content-type", "application/json")], "{}");
+    assert_eq!(internal.status, 404, "internal routes are not there: {internal:?}");
+}
+
+/// Puts a tree of three into `pids`: itself, one in a session of its own, and a double-forked one of another session
+/// that does not listen to SIGTERM.
+fn tree(home: &Home) -> String {
+    let pids = home.path("pids").display().to_string();
+    format!(
+        r#"
+cat >/dev/null
+setsid sh -c 'echo $$ >>{pids}; exec sleep 600' &
+setsid sh -c 'setsid sh -c "trap : TERM HUP; echo \$\$ >>{pids}; while :; do sleep 1; done" </dev/null >/dev/null 2>&1 & exit 0'
+echo $$ >>{pids}
+wait
+"#
+    )
+}
+
+fn pids(home: &Home) -> Vec<u32> {
+    std::fs::read_to_string(home.path("pids")).unwrap_or_default().lines().filter_map(|line| line.parse().ok()).collect()
+}
+
+fn alive(pids: &[u32]) -> Vec<u32> {
+    pids.iter().copied().filter(|pid| Path::new(&format!("/proc/{pid}")).exists()).collect()
+}
+
+/// A running tree of three and the event it works on.
+fn running_tree() -> (Home, Server, String, Vec<u32>) {
+    let home = with_agent("exit 1", "");
+    home.script("agent.sh", &tree(&home));
+    let server = home.up();
+    let event = server.say(WORK);
+    let pids = until("the tree has grown", || Some(pids(&home)).filter(|pids| pids.len() == 3));
+    assert_eq!(alive(&pids).len(), 3);
+    (home, server, event, pids)
+}
+
+/// The grace for those who are asked is 5 s; then they are killed.
+const SOON: Duration = Duration::from_secs(12);
+
+#[test]
+fn a_halt_ends_the_whole_tree_of_a_running_agent() {
+    let (home, server, event, pids) = running_tree();
+    let start = Instant::now();
+    home.run(&["halt", "--reason", "enough"]).ok();
+    until("nothing of the tree is left", || alive(&pids).is_empty().then_some(()));
+    eprintln!("gone {:.1?} after the halt", start.elapsed());
+    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
+    let refused = server.event_in(&event, "refused");
+    assert_eq!(refused["reason"], "halted", "{refused}");
+    let halts = until("the halt is confirmed", || Some(server.get("/personal-assistant/api/halts")).filter(|halts| halts["all"] == true));
+    assert_eq!(halts["halts"][0]["reason"], "enough", "{halts}");
+}
+
+#[test]
+fn a_halt_of_one_task_leaves_the_others_alone() {
+    let (home, server, event, pids) = running_tree();
+    home.run(&["halt", &event]).ok();
+    until("nothing of the tree is left", || alive(&pids).is_empty().then_some(()));
+    server.event_in(&event, "refused");
+    assert_eq!(home.run(&["send", "telegram", "@security is the login form open to injection?"]).code, 0);
+}
+
+#[test]
+fn an_agent_does_not_outlive_a_server_that_is_killed() {
+    let (home, server, event, pids) = running_tree();
+    let start = Instant::now();
+    server.kill();
+    until("nothing of the tree is left", || alive(&pids).is_empty().then_some(()));
+    eprintln!("gone {:.1?} after the kill", start.elapsed());
+    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
+    // What may have had effects is not begun again by itself.
+    let server = home.up();
+    let dead = server.event_in(&event, "dead");
+    assert_eq!(dead["reason"], "gateway_lost", "{dead}");
+    assert_eq!(pids.len(), self::pids(&home).len(), "it was begun once");
+}
+
+#[test]
+fn a_clean_stop_ends_a_running_agent_too() {
+    let (home, server, _, pids) = running_tree();
+    assert_eq!(server.stop(), Some(0), "{}", home.log("err.log"));
+    assert_eq!(alive(&pids), Vec::<u32>::new(), "when the server has ended, so has the tree");
+}

@@ -1,0 +1,67 @@
+//! Backups: taken while the server works, brought back elsewhere.
+
+use crate::bed::Home;
+use serde_json::Value;
+use std::os::unix::fs::PermissionsExt;
+
+/// What came in, as a person would compare it.
+fn events(server: &crate::bed::Server) -> Vec<Value> {
+    let list = server.get("/webhook-aggregator/api/events?limit=500");
+    list["events"].as_array().unwrap().iter().map(|event| serde_json::json!([event["id"], event["text"], event["state"], event["taskId"]])).collect()
+}
+
+#[test]
+fn a_backup_taken_while_running_brings_everything_back_elsewhere() {
+    let home = Home::new();
+    let server = home.up();
+    for text in ["Fix the TypeError in the login flow", "plan the next sprint", "is the login form open to injection?"] {
+        home.run(&["send", "telegram", text]).ok();
+    }
+    let said = events(&server);
+    let backup = home.run(&["backup", "all.tar.gz", "--json"]).json();
+    let file = home.path("all.tar.gz");
+    let meta = std::fs::metadata(&file).unwrap();
+    assert_eq!((meta.permissions().mode() & 0o777, backup["bytes"].as_u64()), (0o600, Some(meta.len())), "it holds tokens");
+    let left = std::fs::read_dir(home.data()).unwrap().filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains("backup"));
+    assert_eq!(left.count(), 0, "no scratch is left");
+    home.run(&["send", "telegram", "this comes after the backup"]);
+
+    let other = Home::new();
+    other.run(&["restore", file.to_str().unwrap()]).ok();
+    assert_eq!(std::fs::metadata(other.data()).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(std::fs::metadata(other.data().join("tokens/operator")).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(other.token("operator"), home.token("operator"));
+    let restored = other.up();
+    assert_eq!(events(&restored), said);
+    let answer = other.run(&["send", "telegram", "Fix the TypeError in the login flow"]);
+    assert_eq!(answer.code, 0, "it goes on working: {answer:?}");
+    assert_eq!(events(&restored).len(), said.len() + 1);
+}
+
+#[test]
+fn nothing_that_exists_is_written_over() {
+    let home = Home::new();
+    home.up().kill();
+    home.run(&["backup", "all.tar.gz"]).ok();
+    let again = home.run(&["backup", "all.tar.gz"]);
+    assert_ne!(again.code, 0, "{again:?}");
+    let before = home.token("operator");
+    let over = home.run(&["restore", "all.tar.gz"]);
+    assert_eq!((over.code, home.token("operator")), (1, before), "{over:?}");
+    std::fs::write(home.path("other.tar.gz"), "no archive at all").unwrap();
+    let elsewhere = Home::new();
+    let wrong = elsewhere.run(&["restore", home.path("other.tar.gz").to_str().unwrap()]);
+    assert_ne!(wrong.code, 0, "{wrong:?}");
+    assert!(!elsewhere.data().join("quintet.db").exists());
+}
+
+#[test]
+fn a_running_server_is_not_restored_into() {
+    let home = Home::new();
+    home.up().kill();
+    home.run(&["backup", "all.tar.gz"]).ok();
+    let other = Home::new();
+    let _server = other.up();
+    let done = other.run(&["restore", home.path("all.tar.gz").to_str().unwrap()]);
+    assert_eq!(done.code, 1, "{done:?}");
+}

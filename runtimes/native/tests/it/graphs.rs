@@ -1,0 +1,94 @@
+//! Skill graphs by the command line: checked, published, searched, routed by.
+
+use crate::bed::{Home, until};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const DEFAULT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../routing-knowledge");
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() { copy(&entry.path(), &target) } else { assert!(std::fs::copy(entry.path(), target).is_ok()) }
+    }
+}
+
+/// An agent that waters plants; nothing in the default graph is like it.
+fn gardener() -> String {
+    let plants = ["tomatoes", "roses", "the lemon tree", "basil", "the lawn", "orchids", "the hedge"];
+    let deeds = ["water {}", "when should I prune {}", "{} look wilted, what now", "fertilise {} in spring"];
+    let lines: Vec<String> = plants.iter().flat_map(|plant| deeds.map(|deed| format!("- {}", deed.replace("{}", plant)))).collect();
+    format!(
+        "---\ntitle: Gardener\ndescription: Waters, prunes and feeds the plants.\ntype: agent\nagentId: gardener\nkeywords:\n  - water\n  - prune\n---\n\n# Gardener\n\nPlants want water in the morning.\n\n## Examples\n\n{}\n",
+        lines.join("\n")
+    )
+}
+
+#[test]
+fn the_default_graph_has_no_error_and_no_warning() {
+    let home = Home::new();
+    let done = home.run(&["graph", "check", DEFAULT]);
+    assert_eq!(done.code, 0, "{done:?}");
+    let json = home.run(&["graph", "check", DEFAULT, "--json"]).json();
+    assert!(json["agents"].as_u64().is_some_and(|agents| agents >= 4), "{json}");
+}
+
+#[test]
+fn a_broken_folder_is_found_out_with_file_and_fix() {
+    let home = Home::new();
+    let folder = home.path("broken");
+    copy(Path::new(DEFAULT), &folder);
+    std::fs::write(folder.join("agents/agent-twin.md"), "---\ntype: agent\nagentId: codegen\ntitle: Twin\n---\nHello.\n").unwrap();
+    std::fs::write(folder.join("guides/lost.md"), "# Lost\n\nSee [[nowhere at all]].\n").unwrap();
+    let done = home.run(&["graph", "check", folder.to_str().unwrap()]);
+    assert_eq!(done.code, 1, "{done:?}");
+    for part in ["error: agents/agent-twin.md", "guides/lost.md", "nowhere at all", "fix:"] {
+        assert!(done.out.contains(part), "{part} in {}", done.out);
+    }
+    let json = home.run(&["graph", "check", folder.to_str().unwrap(), "--json"]);
+    assert_eq!(json.code, 1);
+    assert!(json.json()["findings"].as_array().unwrap().iter().any(|finding| finding["severity"] == "error"), "{json:?}");
+    let missing = home.run(&["graph", "check", "no-such-folder"]);
+    assert_eq!(missing.code, 3, "{missing:?}");
+}
+
+#[test]
+fn a_published_agent_is_found_routed_to_and_answers() {
+    let home = Home::new();
+    let _server = home.up();
+    let folder = home.path("mine");
+    copy(Path::new(DEFAULT), &folder);
+    std::fs::write(folder.join("agents/agent-gardener.md"), gardener()).unwrap();
+    let published = home.run(&["graph", "publish", folder.to_str().unwrap(), "--message", "plants", "--json"]).json();
+    assert_eq!((published["agents"].as_u64(), published["changed"].as_bool()), (Some(5), Some(true)), "{published}");
+    assert!(home.run(&["graph", "search", "prune"]).ok().contains("gardener"));
+    assert!(home.run(&["graph", "search", "prune", "--json"]).json()["results"].is_array());
+    // The router's picture of the graph is at most two seconds old (house.md).
+    let start = Instant::now();
+    until("a message reaches the new agent", || {
+        let sent = home.run(&["send", "web", "the roses look wilted, should I water them"]).ok();
+        sent.starts_with("gardener").then_some(())
+    });
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    let route = home.run(&["route", "the roses look wilted, should I water them", "--graph", folder.to_str().unwrap(), "--json"]).json();
+    assert_eq!(route["agent"], "gardener");
+    let again = home.run(&["graph", "publish", folder.to_str().unwrap(), "--json"]).json();
+    assert_eq!((&again["changed"], &again["version"]), (&false.into(), &published["version"]), "the same folder again changes nothing");
+}
+
+#[test]
+fn agents_do_not_vanish_by_accident() {
+    let home = Home::new();
+    let server = home.up();
+    let before = server.get("/skill-graph-loader/api/graph");
+    let folder = home.path("alone");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("agent-gardener.md"), gardener()).unwrap();
+    let refused = home.run(&["graph", "publish", folder.to_str().unwrap()]);
+    assert_eq!((refused.code, refused.out.as_str()), (1, ""), "{refused:?}");
+    assert!(refused.err.contains("codegen"), "{}", refused.err);
+    assert_eq!(server.get("/skill-graph-loader/api/graph")["version"], before["version"], "the old one goes on");
+    let allowed = home.run(&["graph", "publish", folder.to_str().unwrap(), "--allow-removal", "--json"]).json();
+    assert_eq!(allowed["agents"], 1, "{allowed}");
+}

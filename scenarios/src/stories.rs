@@ -1,0 +1,33 @@
+//! The list of stories: one line each makes one test a host. To add a story, write its file and its line.
+
+/// Makes a test of every story with `$play(file)`, an async function that panics when the story goes wrong.
+#[macro_export]
+macro_rules! each_story {
+    ($play:path) => {
+        $crate::each_story! { $play;
+            first_message => "01-first-message.md",
+            duplicate_delivery => "02-duplicate-delivery.md",
+            approval_while_another_message_comes_in => "03-approval-while-another-message-comes-in.md",
+            a_strangers_message => "04-a-strangers-message.md",
+            budget_exhausted => "05-budget-exhausted.md",
+            halt_during_a_run => "06-halt-during-a-run.md",
+            agent_down => "07-agent-down.md",
+            dead_letter_and_replay => "08-dead-letter-and-replay.md",
+            restart_in_the_middle => "09-restart-in-the-middle.md",
+            telegram_has_a_bad_minute => "10-telegram-has-a-bad-minute.md",
+        }
+    };
+    ($play:path; $($name:ident => $file:literal,)+) => {
+        $(
+            #[tokio::test]
+            async fn $name() {
+                $play($file).await;
+            }
+        )+
+
+        #[test]
+        fn every_story_of_the_folder_is_played() {
+            assert_eq!($crate::stories(), [$($file),+], "a story is missing in src/stories.rs, or its file is");
+        }
+    };
+}
