@@ -46,7 +46,7 @@ test('the printed link signs in once; the second time it says so in words', asyn
   const answer = await stranger.page.goto(quintet.link);
   assert.equal(answer.status(), 401);
   assert.match(await stranger.page.getByRole('alert').innerText(), /was used before/);
-  await photograph(stranger.page, 'sign-in');
+  await photograph(stranger.page, 'sign-in', { asItIs: true });
   await stranger.context.close();
 });
 
@@ -173,7 +173,7 @@ test('halt and resume', async () => {
   const { page } = owner;
   await visit('/dashboard');
   await page.locator('.lever summary').click();
-  await photograph(page, 'lever');
+  await photograph(page, 'lever', { asItIs: true });
   await page.getByRole('button', { name: 'Halt everything' }).click();
   await page.getByText('Everything is halted').waitFor();
   assert.equal((await quintet.api('GET', '/personal-assistant/api/halts')).all, true);

@@ -56,11 +56,13 @@ const LOOKS = {
   phone: { colorScheme: 'light', viewport: { width: 360, height: 740 } },
 };
 
-/** The page in light, dark and at a phone's width, into e2e/out/. */
-export async function photograph(page, name) {
+/** The page in light, dark and at a phone's width, into e2e/out/. What a reload would lose is photographed `asItIs`. */
+export async function photograph(page, name, { asItIs = false } = {}) {
   for (const [look, { colorScheme, viewport }] of Object.entries(LOOKS)) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
     await page.setViewportSize(viewport);
+    // The script scrolls navigation and console when the page opens.
+    if (look === 'phone' && !asItIs) await page.reload();
     await page.screenshot({ path: join(OUT, `${name}-${look}.png`), fullPage: true });
   }
   await page.emulateMedia({ colorScheme: null });

@@ -15,12 +15,16 @@ use crate::ports::sql::SqliteSql;
 use crate::programs::NativePrograms;
 use anyhow::Result;
 use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
 use contracts::{GatewayId, ServiceName};
 use platform::edge::{Auth, Principal, Scope};
 use platform::ports::{Background, Calls, Cell, Clock, ClockExt, Signal, Sql};
 use platform::secret::Secret;
 use std::collections::HashMap;
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// The six services, ready to be served and pumped.
 pub struct Services {
@@ -51,7 +55,7 @@ impl Secrets {
 ///
 /// # Errors
 /// When a file cannot be opened, or a database is newer than this program.
-pub fn build(data: &DataDir, configuration: Configuration) -> Result<Services> {
+pub fn build(data: &DataDir, configuration: Configuration, published: &watch::Receiver<bool>) -> Result<Services> {
     let switchboard = Switchboard::default();
     let secrets = Secrets::new();
     let auth = Auth::new(data.tokens()?.into_iter().chain(secrets.principals()));
@@ -125,14 +129,27 @@ pub fn build(data: &DataDir, configuration: Configuration) -> Result<Services> {
     };
     let routers = HashMap::from([
         (ServiceName::PersonalAssistant, personal_assistant::router(assistant.clone())),
-        (ServiceName::AgencyRouter, agency_router::router(router)),
-        (ServiceName::SkillGraphLoader, skill_graph_loader::router(loader.clone())),
+        (ServiceName::AgencyRouter, held(agency_router::router(router), published)),
+        (ServiceName::SkillGraphLoader, held(skill_graph_loader::router(loader.clone()), published)),
         (ServiceName::MonitoringDashboard, monitoring_dashboard::router(dashboard.clone())),
         (ServiceName::WebhookAggregator, webhook_aggregator::router(aggregator.clone())),
         (ServiceName::AgencyGateway, agency_gateway::router(gateway.clone())),
     ]);
     switchboard.connect(routers.clone());
     Ok(Services { routers, aggregator, assistant, loader, dashboard, gateway })
+}
+
+/// At the very first start the default graph is published while the server is up already: who asks for a route or the
+/// graph waits for it instead of getting an answer without one. Training itself and health are not held.
+fn held(router: Router, published: &watch::Receiver<bool>) -> Router {
+    router.layer(from_fn_with_state(published.clone(), hold))
+}
+
+async fn hold(State(mut published): State<watch::Receiver<bool>>, request: Request, next: Next) -> Response {
+    if !matches!(request.uri().path(), "/health" | "/internal/train") {
+        let _ = published.wait_for(|done| *done).await;
+    }
+    next.run(request).await
 }
 
 /// Finer than the clock: a route takes some 20 µs.

@@ -47,8 +47,9 @@ pub async fn up(data: DataDir, config: Option<&Path>, listen: SocketAddr) -> Res
     for warning in &configuration.warnings {
         tracing::warn!("{warning}");
     }
-    let services = services::build(&data, configuration)?;
-    prepare(&services).await?;
+    let (published, is_published) = watch::channel(false);
+    let services = services::build(&data, configuration, &is_published)?;
+    webhook_aggregator::recover(&services.aggregator).await?;
     data.write_server(&ServerFile { address: base.clone(), pid: std::process::id() })?;
     let (stop, stopped) = watch::channel(false);
     let loops = start_loops(&services, &stopped);
@@ -56,6 +57,8 @@ pub async fn up(data: DataDir, config: Option<&Path>, listen: SocketAddr) -> Res
     let app = server::app(&services).into_make_service_with_connect_info::<SocketAddr>();
     let serving = tokio::spawn(axum::serve(listener, app).with_graceful_shutdown(until(stopped.clone())).into_future());
     greet(&services, &base).await;
+    publish_default(&services).await?;
+    let _ = published.send(true);
     stop_signal().await;
     tracing::info!("stopping: work in hand is finished or handed back");
     let _ = stop.send(true);
@@ -66,9 +69,8 @@ pub async fn up(data: DataDir, config: Option<&Path>, listen: SocketAddr) -> Res
     Ok(())
 }
 
-/// What must be true before the first request: nothing of the process before is under way, a graph is published.
-async fn prepare(services: &Services) -> Result<()> {
-    webhook_aggregator::recover(&services.aggregator).await?;
+/// A graph is published from the first start on: the default one, where there is none.
+async fn publish_default(services: &Services) -> Result<()> {
     if !skill_graph_loader::has_graph(&services.loader).await? {
         skill_graph_loader::publish_files(&services.loader, default_graph(), Some("default graph".to_owned()), false)
             .await

@@ -3,24 +3,37 @@
 use futures_util::future::BoxFuture;
 use platform::ports::Background;
 use std::sync::Mutex;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 /// The tasks that run.
 #[derive(Default)]
 pub struct Crew(Mutex<JoinSet<()>>);
 
 impl Crew {
-    /// Ends every task in the middle of what it does; returns when all are gone.
+    /// Ends every task in the middle of what it does; returns when all are gone. One that had panicked fails the test.
     pub async fn crash(&self) {
         let mut tasks = std::mem::take(&mut *self.0.lock().unwrap());
-        tasks.shutdown().await;
+        tasks.abort_all();
+        while let Some(ended) = tasks.join_next().await {
+            unharmed(ended);
+        }
+    }
+}
+
+fn unharmed(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && let Ok(panic) = error.try_into_panic()
+    {
+        std::panic::resume_unwind(panic);
     }
 }
 
 impl Background for Crew {
     fn spawn(&self, work: BoxFuture<'static, ()>) {
         let mut tasks = self.0.lock().unwrap();
-        while tasks.try_join_next().is_some_and(|ended| ended.map_err(|error| assert!(!error.is_panic(), "a background task panicked: {error}")).is_ok()) {}
+        while let Some(ended) = tasks.try_join_next() {
+            unharmed(ended);
+        }
         tasks.spawn(work);
     }
 }

@@ -76,80 +76,123 @@ impl Services {
     }
 }
 
+/// What one process shares among its services; gone with it.
+struct Shared<'a> {
+    world: &'a World,
+    tree: &'a Value,
+    report: Report,
+    switchboard: &'a Switchboard,
+    clock: Arc<dyn Clock>,
+    signal: Arc<dyn Signal>,
+    background: Arc<dyn Background>,
+    cell: Arc<MemoryCell>,
+    auth: Auth,
+}
+
 fn parts(world: &World, tree: &Value, crew: &Arc<Crew>, switchboard: &Switchboard) -> Parts {
-    let report = Report::default();
-    let place = monitoring_dashboard::Place { base_path: "/monitoring-dashboard".to_owned(), ..monitoring_dashboard::Place::default() };
-    let calls = |secret: Secret| -> Arc<dyn Calls> { Arc::new(MemoryCalls::new(secret, switchboard.clone())) };
     let clock: Arc<dyn Clock> = world.clock.clone();
-    let signal: Arc<dyn Signal> = Arc::new(MemorySignal::new(clock.clone()));
-    let background: Arc<dyn Background> = crew.clone();
-    let cell = Arc::new(MemoryCell::default());
-    let auth = auth();
+    let shared = Shared {
+        signal: Arc::new(MemorySignal::new(clock.clone())),
+        background: crew.clone(),
+        cell: Arc::default(),
+        auth: auth(),
+        report: Report::default(),
+        world,
+        tree,
+        switchboard,
+        clock,
+    };
     let parts = Parts {
-        aggregator: webhook_aggregator::Deps {
-            inbox: world.inbox.clone(),
-            calls: calls(secret(ServiceName::WebhookAggregator)),
-            outbound: world.outbound.clone(),
-            clock: clock.clone(),
-            signal: signal.clone(),
-            background: background.clone(),
-            auth: auth.clone(),
-            config: Arc::new(webhook_aggregator::Config::read(tree, &report)),
-        },
-        assistant: personal_assistant::Deps {
-            sql: world.sql.clone(),
-            calls: calls(secret(ServiceName::PersonalAssistant)),
-            clock: clock.clone(),
-            signal: signal.clone(),
-            background: background.clone(),
-            auth: auth.clone(),
-            config: Arc::new(personal_assistant::Config::read(tree, &report)),
+        aggregator: shared.aggregator(),
+        assistant: shared.assistant(),
+        router: shared.router(),
+        loader: shared.loader(),
+        dashboard: shared.dashboard(),
+        gateway: shared.gateway(),
+    };
+    assert_eq!(shared.report.into_problems(), []);
+    parts
+}
+
+impl Shared<'_> {
+    /// Calls signed with this secret: a service's own, or a token.
+    fn calls(&self, secret: Secret) -> Arc<dyn Calls> {
+        Arc::new(MemoryCalls::new(secret, self.switchboard.clone()))
+    }
+    fn aggregator(&self) -> webhook_aggregator::Deps {
+        webhook_aggregator::Deps {
+            inbox: self.world.inbox.clone(),
+            calls: self.calls(secret(ServiceName::WebhookAggregator)),
+            outbound: self.world.outbound.clone(),
+            clock: self.clock.clone(),
+            signal: self.signal.clone(),
+            background: self.background.clone(),
+            auth: self.auth.clone(),
+            config: Arc::new(webhook_aggregator::Config::read(self.tree, &self.report)),
+        }
+    }
+    fn assistant(&self) -> personal_assistant::Deps {
+        personal_assistant::Deps {
+            sql: self.world.sql.clone(),
+            calls: self.calls(secret(ServiceName::PersonalAssistant)),
+            clock: self.clock.clone(),
+            signal: self.signal.clone(),
+            background: self.background.clone(),
+            auth: self.auth.clone(),
+            config: Arc::new(personal_assistant::Config::read(self.tree, &self.report)),
             button_key: Secret::new("the button key of the stories"),
-        },
-        router: agency_router::Deps {
-            sql: world.sql.clone(),
-            calls: calls(secret(ServiceName::AgencyRouter)),
-            cell: cell.clone(),
-            clock: clock.clone(),
-            stopwatch: agency_router::stopwatch_of(clock.clone()),
-            auth: auth.clone(),
-            config: Arc::new(agency_router::Config::read(tree)),
+        }
+    }
+    fn router(&self) -> agency_router::Deps {
+        agency_router::Deps {
+            sql: self.world.sql.clone(),
+            calls: self.calls(secret(ServiceName::AgencyRouter)),
+            cell: self.cell.clone(),
+            clock: self.clock.clone(),
+            stopwatch: agency_router::stopwatch_of(self.clock.clone()),
+            auth: self.auth.clone(),
+            config: Arc::new(agency_router::Config::read(self.tree)),
             shared: agency_router::Shared::default(),
-        },
-        loader: skill_graph_loader::Deps {
-            sql: world.sql.clone(),
-            kv: Arc::new(MemoryKv::new(clock.clone())),
-            objects: world.objects.clone(),
-            calls: calls(secret(ServiceName::SkillGraphLoader)),
-            clock: clock.clone(),
-            auth: auth.clone(),
+        }
+    }
+    fn loader(&self) -> skill_graph_loader::Deps {
+        skill_graph_loader::Deps {
+            sql: self.world.sql.clone(),
+            kv: Arc::new(MemoryKv::new(self.clock.clone())),
+            objects: self.world.objects.clone(),
+            calls: self.calls(secret(ServiceName::SkillGraphLoader)),
+            clock: self.clock.clone(),
+            auth: self.auth.clone(),
             limits: skill_graph_loader::Limits::NATIVE,
             cache: skill_graph_loader::Cache::default(),
-        },
-        dashboard: monitoring_dashboard::Deps {
-            sql: world.sql.clone(),
-            calls: calls(secret(ServiceName::MonitoringDashboard)),
-            clock: clock.clone(),
-            cell,
-            signal: signal.clone(),
-            background: background.clone(),
-            auth: auth.clone(),
-            config: Arc::new(monitoring_dashboard::Config::read(tree, place, &report)),
-        },
-        gateway: agency_gateway::Deps {
-            calls: calls(Secret::new(token("gateway"))),
-            clock,
-            signal,
-            background,
-            programs: world.programs.clone(),
-            auth,
-            config: Arc::new(agency_gateway::Config::read(tree, &report)),
+        }
+    }
+    fn dashboard(&self) -> monitoring_dashboard::Deps {
+        let place = monitoring_dashboard::Place { base_path: "/monitoring-dashboard".to_owned(), ..monitoring_dashboard::Place::default() };
+        monitoring_dashboard::Deps {
+            sql: self.world.sql.clone(),
+            calls: self.calls(secret(ServiceName::MonitoringDashboard)),
+            clock: self.clock.clone(),
+            cell: self.cell.clone(),
+            signal: self.signal.clone(),
+            background: self.background.clone(),
+            auth: self.auth.clone(),
+            config: Arc::new(monitoring_dashboard::Config::read(self.tree, place, &self.report)),
+        }
+    }
+    fn gateway(&self) -> agency_gateway::Deps {
+        agency_gateway::Deps {
+            calls: self.calls(Secret::new(token("gateway"))),
+            clock: self.clock.clone(),
+            signal: self.signal.clone(),
+            background: self.background.clone(),
+            programs: self.world.programs.clone(),
+            auth: self.auth.clone(),
+            config: Arc::new(agency_gateway::Config::read(self.tree, &self.report)),
             gateway_id: GatewayId::new("local"),
             board: agency_gateway::Board::default(),
-        },
-    };
-    assert_eq!(report.into_problems(), []);
-    parts
+        }
+    }
 }
 
 fn routers(parts: &Parts) -> HashMap<ServiceName, Router> {

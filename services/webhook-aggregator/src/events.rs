@@ -3,7 +3,8 @@
 use crate::{Deps, ask};
 use axum::Json;
 use axum::extract::{Path, State};
-use contracts::event::{AttemptEntry, EventDetail, EventList, EventRow, Reply as SaidReply, Stage, StageEntry};
+use contracts::event::{AttemptEntry, EventDetail, EventList, EventRow, Reply as SaidReply, Said, Speaker, Stage, StageEntry};
+use contracts::outbox::DeliveryState;
 use contracts::{EventId, Problem, Shard};
 use futures_util::future::join_all;
 use platform::edge::{ApiError, ApiResult, Query};
@@ -82,13 +83,31 @@ pub(crate) async fn one(State(deps): State<Deps>, Path(id): Path<String>, Query(
         let found = deps.event(&id).await?.ok_or_else(|| ApiError::not_found("event of this id"))?;
         let settled = found.0.state.is_final() || found.0.state == Stage::Parked;
         if settled || deps.clock.now_ms() >= deadline {
-            return Ok(Json(detail(found)));
+            let spoken = if found.0.channel == "web" { in_the_console(&deps, &found.0).await? } else { Vec::new() };
+            return Ok(Json(detail(found, spoken)));
         }
         waiting.await;
     }
 }
 
-fn detail((event, entries, replies): EventParts) -> EventDetail {
+/// The console has no platform behind it: what was said back is in the transcript.
+async fn in_the_console(deps: &Deps, event: &StoredEvent) -> PortResult<Vec<SaidReply>> {
+    let read = Command::Said { conversation: event.conversation.0.clone(), after: 0, limit: LIMIT_MAX };
+    let lines: Vec<Said> = ask!(deps, &event.shard, read, Reply::Said(lines, _) => lines)?;
+    let own = lines.into_iter().filter(|line| line.speaker != Speaker::User && line.event_id.as_ref() == Some(&event.id));
+    let reply = |line: Said| SaidReply {
+        id: line.id,
+        state: DeliveryState::Sent.as_str().to_owned(),
+        text: line.text,
+        attempts: 1,
+        error: None,
+        message_ids: Vec::new(),
+        updated_at: line.at,
+    };
+    Ok(own.map(reply).collect())
+}
+
+fn detail((event, entries, replies): EventParts, spoken: Vec<SaidReply>) -> EventDetail {
     let (replays, received) = (event.replays, event.received_ms);
     let stages = entries.iter().filter(|entry| entry.error.is_none()).map(|entry| StageEntry {
         stage: entry.stage,
@@ -115,6 +134,7 @@ fn detail((event, entries, replies): EventParts) -> EventDetail {
                 message_ids: row.parts.into_iter().map(|part| part.id).collect(),
                 updated_at: rfc3339(row.updated_ms),
             })
+            .chain(spoken)
             .collect(),
         replays,
         row: row(event),

@@ -68,23 +68,12 @@ fn verdict(detail: &EventDetail, as_json: bool) -> Result<()> {
 async fn wait_for(client: &Client, id: &EventId, deadline: i64) -> Result<EventDetail> {
     loop {
         let left_s = ((deadline - SystemClock.now_ms()) / 1000).clamp(0, 20);
-        // A web event has no reply of its own: its text is in the conversation, and in the detail's last stage.
-        let mut detail: EventDetail = client.get(ServiceName::WebhookAggregator, &format!("/api/events/{id}?wait={left_s}")).await?;
+        let detail: EventDetail = client.get(ServiceName::WebhookAggregator, &format!("/api/events/{id}?wait={left_s}")).await?;
         let settled = detail.row.state.is_final() || detail.row.state == Stage::Parked;
         if settled || SystemClock.now_ms() >= deadline {
-            if detail.replies.is_empty() {
-                detail.replies = said(client, &detail).await?;
-            }
             return Ok(detail);
         }
     }
-}
-
-async fn said(client: &Client, detail: &EventDetail) -> Result<Vec<contracts::event::Reply>> {
-    let path = format!("/api/conversations/{}/messages", detail.row.conversation);
-    let list: contracts::event::SaidList = client.get(ServiceName::WebhookAggregator, &path).await?;
-    let lines = list.messages.into_iter().filter(|line| line.speaker != contracts::event::Speaker::User && line.event_id.as_ref() == Some(&detail.row.id));
-    Ok(lines.map(|line| contracts::event::Reply { id: line.id, state: "sent".into(), text: line.text, attempts: 1, error: None, message_ids: Vec::new(), updated_at: line.at }).collect())
 }
 
 /// The webhook answers without an id, as the platforms want it: the event is found by its dedup key.

@@ -66,8 +66,7 @@ fn an_agent_sees_named_variables_and_nothing_of_the_installation() {
 }
 
 #[test]
-fn what_it_may_do_is_not_in_its_hands_but_in_the_tokens_it_is_not_given() {
-    // The script knows the address (it might guess the port) and tries without, and with its own scope's spelling.
+fn a_program_that_finds_the_port_may_nothing_without_a_token_and_never_decides() {
     let home = Home::with_config("");
     let server = home.up();
     for path in ["/personal-assistant/api/budget", "/webhook-aggregator/api/events", "/agency-gateway/api/tasks/x", "/skill-graph-loader/api/graph", "/agency-router/api/agents", "/monitoring-dashboard/api/stats"] {

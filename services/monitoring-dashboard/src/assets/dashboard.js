@@ -17,7 +17,7 @@ function localise(root) {
 function countDown() {
   for (const time of document.querySelectorAll('[data-countdown]')) {
     const left = Math.round((new Date(time.dateTime) - Date.now()) / 1000);
-    const text = left <= 0 ? 'time is up' : left < 60 ? `${left} s left` : `${Math.floor(left / 60)} min ${left % 60} s left`;
+    const text = left <= 0 ? 'time is up' : left < 60 ? `${left} s left` : left < 3600 ? `${Math.floor(left / 60)} min ${left % 60} s left` : `${Math.floor(left / 3600)} h ${Math.floor(left % 3600 / 60)} min left`;
     if (time.textContent !== text) time.textContent = text;
     time.classList.toggle('soon', left < 120);
   }

@@ -12,7 +12,7 @@ pub struct Desk<'a> {
     pub config: &'a Config,
     pub owner: &'a Owner,
     pub now: i64,
-    /// What the day's budget has left, with what is held for the waiting ones already taken off.
+    /// What the day's budget has left now; what waits for a decision holds nothing yet.
     pub remaining: Option<Micros>,
 }
 
@@ -60,7 +60,10 @@ impl Desk<'_> {
         html! {
             dl.facts.row {
                 div { dt { "Cost" } dd { (approval.estimated_cost.map_or_else(|| "unknown".to_owned(), |cost| cost.to_string())) span.quiet { "at most " (approval.cost_limit) } } }
-                @if let Some(remaining) = self.remaining.filter(|_| pending) { div { dt { "Left today after it" } dd { (remaining) span.quiet { "its amount is held already" } } } }
+                @if let Some(remaining) = self.remaining.filter(|_| pending) { div { dt { "Left today after it" } dd {
+                    @if remaining >= approval.cost_limit { (remaining.minus(approval.cost_limit)) span.quiet { "of " (remaining) " left now" } }
+                    @else { "not covered" span.quiet { (remaining) " left now" } }
+                } } }
                 @if let Some(cost) = approval.actual_cost { div { dt { "Came to" } dd { (cost) } } }
                 div { dt { "Agent" } dd { (approval.agent_type) @if let Some(operation) = &approval.operation { span.quiet { (operation) } } } }
                 div { dt { "From" } dd {

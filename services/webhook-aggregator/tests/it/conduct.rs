@@ -160,4 +160,6 @@ async fn the_console_reads_what_was_said() {
     let said = bed.get("/api/conversations/web:console:c1/messages").await;
     let lines: Vec<_> = said["messages"].as_array().unwrap().iter().map(|line| (line["speaker"].as_str().unwrap(), line["text"].as_str().unwrap())).collect();
     assert_eq!(lines, [("user", "hello"), ("agent", "hi there")]);
+    let event = bed.get(&format!("/api/events/{}", accepted["eventId"].as_str().unwrap())).await;
+    assert_eq!(event["replies"][0]["text"], "hi there");
 }
