@@ -19,7 +19,9 @@ before(async () => {
 after(async () => {
   await browser?.close();
   const end = await quintet?.stop();
-  if (end) assert.deepEqual(end, { code: 0, signal: null }, 'the server stops clean');
+  if (!end) return;
+  assert.deepEqual(end, { code: 0, signal: null }, 'the server stops clean');
+  assert.doesNotMatch(quintet.said.err, /panicked|"level":"ERROR"/, 'nothing went wrong inside');
 });
 
 const visit = (path, page = owner.page) => page.goto(ROOT + path);

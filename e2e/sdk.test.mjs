@@ -27,7 +27,9 @@ before(async () => {
 after(async () => {
   const end = await quintet?.stop();
   await recorder?.stop();
-  if (end) assert.deepEqual(end, { code: 0, signal: null }, 'the server stops clean');
+  if (!end) return;
+  assert.deepEqual(end, { code: 0, signal: null }, 'the server stops clean');
+  assert.doesNotMatch(quintet.said.err, /panicked|"level":"ERROR"/, 'nothing went wrong inside');
 });
 
 async function post(path, { body, headers }) {

@@ -6,7 +6,6 @@
 use crate::data_dir::{DataDir, write_private};
 use crate::ports::clock::SystemClock;
 use anyhow::{Context, Result};
-use contracts::Micros;
 use ed25519_dalek::SigningKey;
 use platform::config::{ConfigProblem, Report, Section};
 use platform::ports::ClockExt;
@@ -122,9 +121,6 @@ pub fn read(tree: &Value, local: &Value, place: monitoring_dashboard::Place, war
     }
     root.later("models");
     root.finish();
-    if let Some(daily) = tree.pointer("/budget/daily").and_then(Value::as_f64).filter(|daily| *daily == 0.0) {
-        let _ = Micros::from_dollars(daily);
-    }
     let with_local = merged(tree, local);
     let configuration = Configuration {
         aggregator: webhook_aggregator::Config::read(&with_local, &report),
@@ -221,5 +217,24 @@ mod tests {
         assert_eq!(tree["endpoints"]["slack"]["T0AAAA111"]["bot_token"], "12345");
         assert_eq!(tree["endpoints"]["telegram"]["main"]["approvers"], json!(["1"]));
         assert_eq!(warnings.len(), 1);
+    }
+
+    #[test]
+    fn every_key_is_in_the_reference() {
+        let nope = json!({ "nope": 1 });
+        let tree = json!({
+            "endpoints": { "telegram": { "x": nope }, "slack": { "x": nope }, "discord": { "x": nope } },
+            "budget": nope, "limits": nope, "agents": { "x": nope }, "gateway": nope, "server": nope,
+        });
+        let wrong = read(&tree, &Value::Null, monitoring_dashboard::Place::default(), Vec::new()).err().unwrap();
+        let listed: Vec<&ConfigProblem> = wrong.0.iter().filter(|problem| problem.path.ends_with(".nope")).collect();
+        assert_eq!(listed.len(), 8, "{wrong}");
+        let reference = include_str!("../../../docs/config.md");
+        for problem in listed {
+            let (_, keys) = problem.fix.split_once("the keys here are: ").unwrap();
+            for key in keys.trim_end_matches('.').split(", ").filter(|key| *key != "local") {
+                assert!(reference.contains(&format!("`{key}`")), "docs/config.md says nothing of {} ({})", key, problem.path);
+            }
+        }
     }
 }

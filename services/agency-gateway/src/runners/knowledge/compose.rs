@@ -32,7 +32,7 @@ pub(super) fn answer(job: &Job, material: &Material) -> String {
     let text = match small_talk(&job.message).filter(|_| is_assistant) {
         Some(opening) => welcome(job, material, opening),
         None => {
-            let ranked = rank(&job.message, &material.files, &material.hits);
+            let ranked = rank(&job.message, &job.agent, &material.files, &material.hits);
             match (worth_quoting(&ranked, &job.message), is_assistant) {
                 (true, _) => quotations(job, &ranked),
                 (false, true) => welcome(job, material, "I found nothing in my guides about that."),

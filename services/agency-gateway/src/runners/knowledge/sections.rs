@@ -1,5 +1,6 @@
 //! Cuts files at their headings and finds the sections nearest to a message, by the words they share.
 
+use contracts::AgentId;
 use contracts::graph::{SearchHit, Skill};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,6 +28,9 @@ const HEADING_WEIGHT: f64 = 2.5;
 const FILE_WEIGHT: f64 = 0.8;
 /// The search engine has found this very passage.
 const HIT_BONUS: f64 = 1.2;
+
+/// A file that names its agents and not this one.
+const OTHERS_WEIGHT: f64 = 0.5;
 
 /// Words so frequent that sharing them means nothing.
 const STOP: &str = " a about after all am an and any are as at be been but by can could did do does doing for from get got had has have he \
@@ -89,7 +93,7 @@ fn push(sections: &mut Vec<Section>, file: &Skill, heading: &str, text: &str) {
 }
 
 /// The sections that share words with the message, best first. Files are given best first.
-pub(super) fn rank(message: &str, files: &[Skill], hits: &[SearchHit]) -> Vec<Scored> {
+pub(super) fn rank(message: &str, agent: &AgentId, files: &[Skill], hits: &[SearchHit]) -> Vec<Scored> {
     let asked: BTreeSet<String> = words(message).into_iter().collect();
     let sections: Vec<(usize, Section)> = files.iter().enumerate().flat_map(|(at, file)| cut(file).into_iter().map(move |section| (at, section))).collect();
     let bags: Vec<BTreeSet<String>> = sections.iter().map(|(_, s)| words(&format!("{} {}", s.heading, s.text)).into_iter().collect()).collect();
@@ -104,13 +108,19 @@ pub(super) fn rank(message: &str, files: &[Skill], hits: &[SearchHit]) -> Vec<Sc
         let hit = hits.iter().any(|hit| hit.id == section.file && hit.heading.as_deref() == Some(section.heading.as_str()));
         if own > 0.0 {
             // Later files are a little less likely to be meant.
-            let score = (own + FILE_WEIGHT * sum(&about) + if hit { HIT_BONUS } else { 0.0 }) * 0.93_f64.powi(i32::try_from(at).unwrap_or(i32::MAX));
+            let later = 0.93_f64.powi(i32::try_from(at).unwrap_or(i32::MAX));
+            let score = (own + FILE_WEIGHT * sum(&about) + if hit { HIT_BONUS } else { 0.0 }) * later * kinship(file, agent);
             scored.push(Scored { section, score });
         }
     }
     // A stable sort: equal scores keep the order of the files.
     scored.sort_by(|a, b| b.score.total_cmp(&a.score));
     scored
+}
+
+/// What was written for the agent that answers goes before what was written for others.
+fn kinship(file: &Skill, agent: &AgentId) -> f64 {
+    if file.related_agents.is_empty() || file.related_agents.contains(agent) { 1.0 } else { OTHERS_WEIGHT }
 }
 
 /// Near 1 for a word that hardly any section has, small for one that all have.
@@ -141,7 +151,7 @@ mod tests {
     #[test]
     fn a_rare_word_in_a_heading_wins() {
         let files = [guide("g", "## Order\nread the login error\n## TypeError in a login flow\ncheck the login session\n## Rest\nnothing")];
-        let ranked = rank("fix the TypeErrors in login", &files, &[]);
+        let ranked = rank("fix the TypeErrors in login", &"codegen".into(), &files, &[]);
         assert_eq!(ranked.iter().map(|s| s.section.heading.as_str()).collect::<Vec<_>>(), ["TypeError in a login flow", "Order"]);
     }
 
