@@ -1,1 +1,38 @@
-//! Under construction.
+//! What every adapter must pass, whatever host it runs on. One module a port, same file names as in `ports/`.
+//! A check panics with what was expected; run it on a fresh adapter.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test equipment: a failed check must stop the test")]
+
+mod cell;
+mod clock;
+mod inbox;
+mod kv;
+mod objects;
+mod signal;
+mod sql;
+
+pub use cell::check as cell;
+pub use clock::check as clock;
+pub use inbox::check as inbox;
+pub use kv::check as kv;
+pub use objects::check as objects;
+pub use signal::check as signal;
+pub use sql::check as sql;
+
+#[cfg(test)]
+mod tests {
+    use crate::memory::{ManualClock, MemoryCell, MemoryInbox, MemoryKv, MemoryObjects, MemorySignal, MemorySql};
+    use std::sync::Arc;
+
+    #[tokio::test]
+    async fn the_memory_adapters_pass() {
+        let clock = Arc::new(ManualClock::default());
+        super::sql(&MemorySql::with_migrations(&[])).await;
+        super::objects(&MemoryObjects::default()).await;
+        super::kv(&MemoryKv::new(clock.clone())).await;
+        super::cell(&MemoryCell::default()).await;
+        super::signal(&MemorySignal::new(clock.clone()), clock.as_ref()).await;
+        super::inbox(&MemoryInbox::new(clock.clone())).await;
+        super::clock(clock.as_ref());
+    }
+}

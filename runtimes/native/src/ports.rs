@@ -10,3 +10,6 @@ pub mod objects;
 pub mod outbound;
 pub mod signal;
 pub mod sql;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+//! The inbox behind its port: durable accept, once; steps fenced by version; shards apart from each other.
+
+use crate::inbox::{Command, NewEvent, Reply, Step, StoredEvent};
+use crate::ports::Inbox;
+use contracts::event::Stage;
+use contracts::{EventId, Shard};
+use futures_util::future::join_all;
+
+fn event(key: &str) -> NewEvent {
+    NewEvent {
+        channel: "telegram".into(),
+        endpoint: "suite".into(),
+        dedupe_key: key.into(),
+        semantic_key: None,
+        conversation: format!("telegram:suite:{key}").into(),
+        control: false,
+        sender: None,
+        text: "text".into(),
+        payload: serde_json::json!({ "a": [1, null, "ü"] }),
+        raw: None,
+        state: Stage::Received,
+        reason: None,
+        limits: vec![],
+        limit_notice: None,
+        said: vec![],
+    }
+}
+
+async fn accept(inbox: &dyn Inbox, shard: &Shard, key: &str) -> (EventId, bool) {
+    match inbox.send(shard, Command::Accept(Box::new(event(key)))).await.unwrap() {
+        Reply::Accepted { event, duplicate, .. } => (event, duplicate),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn claim(inbox: &dyn Inbox, shard: &Shard) -> Vec<StoredEvent> {
+    match inbox.send(shard, Command::Claim { limit: 100, lease_ms: 60_000 }).await.unwrap() {
+        Reply::Events(events) => events,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The whole check, on two fresh shards.
+pub async fn check(inbox: &dyn Inbox) {
+    let (shard, other) = (Shard::new("telegram.suite"), Shard::new("telegram.other"));
+    // The same delivery from many sides at once is one event.
+    let all = join_all((0..20).map(|_| accept(inbox, &shard, "same"))).await;
+    assert_eq!(all.iter().filter(|(_, duplicate)| !duplicate).count(), 1);
+    assert!(all.iter().all(|(id, _)| *id == all[0].0));
+    assert_eq!(all[0].0.shard(), Some(shard.clone()));
+    assert!(!accept(inbox, &other, "same").await.1, "another endpoint has its own keys");
+
+    // A step is handed out once, and ends on the version it was taken at.
+    let (mine, yours) = (claim(inbox, &shard).await, claim(inbox, &shard).await);
+    assert_eq!((mine.len(), yours.len()), (1, 0));
+    assert_eq!(mine[0].payload["a"][2], "ü");
+    let step = |stage| Box::new(Step::To { stage, note: None, patch: Box::default(), due_ms: 0 });
+    let advance = |stage| Command::Advance { event: mine[0].id.clone(), version: mine[0].version, step: step(stage) };
+    assert!(matches!(inbox.send(&shard, advance(Stage::Routed)).await.unwrap(), Reply::Advanced(true)));
+    assert!(matches!(inbox.send(&shard, advance(Stage::Dead)).await.unwrap(), Reply::Advanced(false)));
+    let Reply::Event(Some(found)) = inbox.send(&shard, Command::Get { event: mine[0].id.clone() }).await.unwrap() else { panic!("the event is gone") };
+    assert_eq!((found.0.state, found.1.len()), (Stage::Routed, 2));
+}
