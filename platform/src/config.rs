@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+/// What is said of a key that nobody asked for.
+pub const UNKNOWN_KEY: &str = "is not a known key.";
+
 /// One thing wrong with the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigProblem {
@@ -29,9 +32,13 @@ impl std::fmt::Display for ConfigProblem {
 pub struct Report(RefCell<Vec<ConfigProblem>>);
 
 impl Report {
-    /// Adds a problem.
+    /// Adds a problem, unless there is one of this path: several services read the same tables.
     pub fn add(&self, path: impl Into<String>, message: impl Into<String>, fix: impl Into<String>) {
-        self.0.borrow_mut().push(ConfigProblem { path: path.into(), message: message.into(), fix: fix.into() });
+        let problem = ConfigProblem { path: path.into(), message: message.into(), fix: fix.into() };
+        let mut problems = self.0.borrow_mut();
+        if problems.iter().all(|known| known.path != problem.path) {
+            problems.push(problem);
+        }
     }
     /// The problems, in the order found.
     pub fn into_problems(self) -> Vec<ConfigProblem> {
@@ -173,7 +180,7 @@ impl<'a> Section<'a> {
         for key in self.table.into_iter().flat_map(Map::keys) {
             if !self.asked.contains(key) {
                 let known: Vec<_> = self.asked.iter().map(String::as_str).collect();
-                self.report.add(self.at(key), "is not a known key.", format!("Remove it, or correct its spelling; the keys here are: {}.", known.join(", ")));
+                self.report.add(self.at(key), UNKNOWN_KEY, format!("Remove it, or correct its spelling; the keys here are: {}.", known.join(", ")));
             }
         }
     }

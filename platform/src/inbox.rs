@@ -82,7 +82,7 @@ pub fn handle(context: &Context<'_>, command: Command) -> PortResult<Reply> {
         Command::ClaimOne { event, lease_ms } => claim::claim_one(context, &event, lease_ms),
         Command::Advance { event, version, step } => advance::advance(context, &event, version, *step),
         Command::Wake { event } => claim::wake(context, &event),
-        Command::Recover => claim::recover(context),
+        Command::Recover { gateway } => claim::recover(context, &gateway),
         Command::NextDue => claim::next_due(context),
         Command::Lease { gateway, agents, capacity, lease_ms } => tasks::lease(context, &gateway, &agents, capacity, lease_ms),
         Command::Renew { task, epoch, progress, lease_ms } => tasks::renew(context, &task, epoch, progress, lease_ms),

@@ -82,12 +82,13 @@ pub(super) fn apply(context: &Context<'_>, event: &EventId, version: u32, step: 
     Ok(true)
 }
 
-/// Ends the step's lease. A wake that came during the step has made the event due earlier: that stays.
+/// The step's own due time, unless a wake came during the step: a claimed event is due at its lease's end, so a due
+/// time before that was somebody's wake, and what it was about may not have been seen.
+const DUE_AFTER_STEP: &str = "CASE WHEN lease_ms > 0 AND due_ms < lease_ms THEN MIN(due_ms, ?2) ELSE ?2 END";
+
+/// Ends the step's lease.
 fn release(context: &Context<'_>, id: &str, due_ms: i64) -> PortResult<()> {
-    context.exec(
-        "UPDATE queue SET due_ms = CASE WHEN due_ms > 0 AND lease_ms > 0 AND due_ms > ?3 THEN MIN(due_ms, ?2) ELSE ?2 END, lease_ms = 0 WHERE event_id = ?1",
-        args![id, due_ms, context.now_ms],
-    )?;
+    context.exec(&format!("UPDATE queue SET due_ms = {DUE_AFTER_STEP}, lease_ms = 0 WHERE event_id = ?1"), args![id, due_ms])?;
     Ok(())
 }
 
@@ -101,7 +102,10 @@ fn to(context: &Context<'_>, event: &EventId, stage: Stage, note: Option<String>
     if stage.is_final() {
         context.exec("DELETE FROM queue WHERE event_id = ?1", args![id])?;
     } else {
-        context.exec("UPDATE queue SET state = ?2, due_ms = ?3, lease_ms = 0 WHERE event_id = ?1", args![id, stage.as_str(), due_ms])?;
+        context.exec(
+            &format!("UPDATE queue SET state = ?3, due_ms = {DUE_AFTER_STEP}, lease_ms = 0 WHERE event_id = ?1"),
+            args![id, due_ms, stage.as_str()],
+        )?;
     }
     if let Some(task) = &patch.task {
         tasks::insert(context, event, task)?;

@@ -2,7 +2,7 @@
 
 use super::{Context, Reply, StoredEvent, args};
 use crate::ports::PortResult;
-use contracts::EventId;
+use contracts::{EventId, GatewayId};
 
 /// Lane rules. Received and Routed wait for every earlier event of their conversation that holds the lane. An Approved
 /// one may be older than what runs now (it was parked meanwhile): it waits for whatever runs. The rest wait for nobody.
@@ -38,23 +38,25 @@ pub(super) fn claim_one(context: &Context<'_>, event: &EventId, lease_ms: i64) -
 }
 
 fn take(context: &Context<'_>, id: &str, lease_ms: i64) -> PortResult<Option<StoredEvent>> {
-    context.exec("UPDATE queue SET lease_ms = ?2 WHERE event_id = ?1", args![id, context.now_ms + lease_ms])?;
+    // Due at the lease's end: whoever wakes it meanwhile makes it due earlier than that, which the step's end can see.
+    context.exec("UPDATE queue SET lease_ms = ?2, due_ms = ?2 WHERE event_id = ?1", args![id, context.now_ms + lease_ms])?;
     context.one(&format!("SELECT {EVENT_COLUMNS} FROM event WHERE id = ?1"), args![id])
 }
 
-/// Due now; a step under way is not disturbed, but looks again right after it.
+/// Due now; a step under way is not disturbed, but the event is looked at again right after it.
 pub(super) fn wake(context: &Context<'_>, event: &EventId) -> PortResult<Reply> {
     context.exec("UPDATE queue SET due_ms = MIN(due_ms, ?2) WHERE event_id = ?1", args![event.as_str(), context.now_ms])?;
     Ok(Reply::Done)
 }
 
-/// The process before has died: its steps and sendings are free at once, and its runs are lost. What was being sent
-/// when it died may have arrived, which the sender resolves by channel.
-pub(super) fn recover(context: &Context<'_>) -> PortResult<Reply> {
-    context.exec("UPDATE queue SET lease_ms = 0 WHERE lease_ms > 0", &[])?;
-    context.exec("UPDATE queue SET due_ms = 0 WHERE state = 'running'", &[])?;
+/// The process before has died: its steps and sendings are free at once, and the runs of its own gateway are lost.
+/// Gateways elsewhere go on. What was being sent when it died may have arrived, which the sender resolves by channel.
+pub(super) fn recover(context: &Context<'_>, gateway: &GatewayId) -> PortResult<Reply> {
+    context.exec("UPDATE queue SET lease_ms = 0, due_ms = 0 WHERE lease_ms > 0", &[])?;
     context.exec("UPDATE outbox SET state = 'queued', lease_ms = 0 WHERE state = 'sending'", &[])?;
-    context.exec("UPDATE task SET lease_until_ms = 0 WHERE state = 'leased'", &[])?;
+    let lost = "state = 'leased' AND gateway_id = ?1";
+    context.exec(&format!("UPDATE queue SET due_ms = 0 WHERE state = 'running' AND event_id IN (SELECT event_id FROM task WHERE {lost})"), args![gateway.as_str()])?;
+    context.exec(&format!("UPDATE task SET lease_until_ms = 0 WHERE {lost}"), args![gateway.as_str()])?;
     Ok(Reply::Done)
 }
 

@@ -21,8 +21,8 @@ pub enum Command {
     Advance { event: EventId, version: u32, step: Box<Step> },
     /// Makes an event due now. → `Done`
     Wake { event: EventId },
-    /// After a restart: no step, lease or sending of the process before is under way any more. → `Done`
-    Recover,
+    /// After a restart: no step or sending of the process before is under way any more, nor a run of its own gateway. → `Done`
+    Recover { gateway: GatewayId },
     /// When something is due next. → `Due`
     NextDue,
     /// A gateway asks for work. → `Leased`

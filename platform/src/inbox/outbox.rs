@@ -92,6 +92,12 @@ pub(super) fn sent(context: &Context<'_>, report: &SentReport) -> PortResult<Rep
             report.due_ms,
         ],
     )?;
+    if let Some(until) = report.quiet_until_ms {
+        context.exec(
+            "UPDATE outbox SET due_ms = MAX(due_ms, ?2) WHERE state = 'queued' AND address = (SELECT address FROM outbox WHERE id = ?1)",
+            args![&report.id, until],
+        )?;
+    }
     // Its event waits in Answered for exactly this.
     context.exec(
         "UPDATE queue SET due_ms = MIN(due_ms, ?2) WHERE state = 'answered' AND event_id = (SELECT event_id FROM outbox WHERE id = ?1)",

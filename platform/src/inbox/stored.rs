@@ -176,6 +176,8 @@ pub struct SentReport {
     pub state: DeliveryState,
     /// When to try again, for `Queued`.
     pub due_ms: i64,
+    /// The platform wants quiet until then: nothing else goes to the same place either.
+    pub quiet_until_ms: Option<i64>,
     pub error: Option<String>,
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::memory::{ManualClock, MemoryInbox};
-use crate::ports::Inbox;
+use crate::ports::{Clock, Inbox};
 use contracts::approval::Outcome;
 use contracts::event::Stage;
 use contracts::outbox::{DeliveryState, Target};
@@ -152,8 +152,52 @@ async fn a_step_that_crashed_is_taken_again_when_its_lease_ends() {
     assert_eq!(bed.claim().await.len(), 0);
     bed.clock.advance(60_001);
     assert_eq!(bed.claim().await.len(), 1);
-    bed.send(Command::Recover).await;
+    bed.send(Command::Recover { gateway: GatewayId::new("local") }).await;
     assert_eq!(bed.claim().await.len(), 1, "after a restart at once");
+}
+
+#[tokio::test]
+async fn a_wake_during_a_step_is_not_lost() {
+    for stage in [None, Some(Stage::Parked)] {
+        let bed = Bed::new();
+        bed.accept("1", "a").await;
+        let claimed = bed.claim().await.remove(0);
+        bed.send(Command::Wake { event: claimed.id.clone() }).await;
+        let due_ms = bed.clock.now_ms() + 60_000;
+        let step = stage.map_or(Step::Wait { due_ms }, |stage| Step::To { stage, note: None, patch: Box::default(), due_ms });
+        bed.send(Command::Advance { event: claimed.id.clone(), version: claimed.version, step: Box::new(step) }).await;
+        assert_eq!(bed.claim().await.len(), 1, "{stage:?}");
+    }
+    let bed = Bed::new();
+    bed.accept("1", "a").await;
+    let claimed = bed.claim().await.remove(0);
+    let wait = Step::Wait { due_ms: bed.clock.now_ms() + 60_000 };
+    bed.send(Command::Advance { event: claimed.id.clone(), version: claimed.version, step: Box::new(wait) }).await;
+    assert_eq!(bed.claim().await.len(), 0, "nobody woke it");
+}
+
+#[tokio::test]
+async fn after_a_restart_only_the_runs_of_its_own_gateway_are_lost() {
+    let bed = Bed::new();
+    for (key, gateway) in [("1", "local"), ("2", "elsewhere")] {
+        bed.accept(key, key).await;
+        let claimed = bed.claim().await.remove(0);
+        let task = NewTask {
+            id: TaskId::new(claimed.id.as_str()),
+            agent: "codegen".into(),
+            message: "m".into(),
+            context: contracts::task::TaskContext::default(),
+            approval_id: "apr_1".into(),
+            digest: "d".into(),
+            cost_limit: 0,
+        };
+        let step = Step::To { stage: Stage::Running, note: None, patch: Box::new(Patch { task: Some(task), ..Patch::default() }), due_ms: i64::MAX };
+        bed.send(Command::Advance { event: claimed.id.clone(), version: claimed.version, step: Box::new(step) }).await;
+        bed.send(Command::Lease { gateway: GatewayId::new(gateway), agents: vec!["*".into()], capacity: 1, lease_ms: 30_000 }).await;
+    }
+    bed.send(Command::Recover { gateway: GatewayId::new("local") }).await;
+    let due: Vec<_> = bed.claim().await.into_iter().map(|event| event.dedupe_key).collect();
+    assert_eq!(due, ["1"]);
 }
 
 #[tokio::test]
@@ -200,13 +244,31 @@ async fn a_message_is_sent_once_a_revision_and_one_at_a_time_an_address() {
     let Reply::Outbox(first) = bed.send(take()).await else { panic!() };
     assert_eq!(first.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["x"]);
     bed.send(Command::Enqueue(vec![draft("x", 2), draft("x", 1)])).await;
-    let sent = |id: &str, revision| Command::Sent(SentReport { id: id.into(), revision, parts: vec![], state: DeliveryState::Sent, due_ms: 0, error: None });
+    let sent = |id: &str, revision| Command::Sent(SentReport { id: id.into(), revision, parts: vec![], state: DeliveryState::Sent, due_ms: 0, quiet_until_ms: None, error: None });
     bed.send(sent("x", 1)).await;
     let Reply::Outbox(second) = bed.send(take()).await else { panic!() };
     assert_eq!((second[0].id.as_str(), second[0].text.as_str()), ("x", "text 2"));
     bed.send(sent("x", 2)).await;
     let Reply::Outbox(third) = bed.send(take()).await else { panic!() };
     assert_eq!(third[0].id, "y");
+}
+
+#[tokio::test]
+async fn a_place_that_wants_quiet_gets_it_for_every_message() {
+    let bed = Bed::new();
+    bed.send(Command::Enqueue(vec![draft("x", 1), draft("y", 1)])).await;
+    let take = || Command::ClaimDeliveries { limit: 8, lease_ms: 60_000 };
+    bed.send(take()).await;
+    let until = bed.clock.now_ms() + 5_000;
+    let report = SentReport {
+        id: "x".into(), revision: 1, parts: vec![], state: DeliveryState::Queued, due_ms: until, quiet_until_ms: Some(until), error: None,
+    };
+    bed.send(Command::Sent(report)).await;
+    let Reply::Outbox(none) = bed.send(take()).await else { panic!() };
+    assert!(none.is_empty());
+    bed.clock.advance(5_000);
+    let Reply::Outbox(first) = bed.send(take()).await else { panic!() };
+    assert_eq!(first[0].id, "x");
 }
 
 #[tokio::test]

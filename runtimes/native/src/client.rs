@@ -2,6 +2,7 @@
 
 use crate::data_dir::{DataDir, variable};
 use crate::exit::{No, Unreachable};
+use crate::ports::outbound::client_for;
 use anyhow::{Context, Result};
 use contracts::{Problem, ServiceName};
 use platform::edge::Scope;
@@ -39,7 +40,7 @@ impl Client {
                 Secret::new(text.map_err(|_| Unreachable(format!("no operator token: set QUINTET_OPERATOR_TOKEN, or run where {} is.", path.display())))?.trim())
             }
         };
-        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(Duration::from_secs(60)).build()?;
+        let http = client_for(&base, Duration::from_secs(60))?;
         Ok(Self { http, base, token })
     }
     /// The address of a path at the root.

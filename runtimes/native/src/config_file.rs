@@ -7,7 +7,7 @@ use crate::data_dir::{DataDir, write_private};
 use crate::ports::clock::SystemClock;
 use anyhow::{Context, Result};
 use ed25519_dalek::SigningKey;
-use platform::config::{ConfigProblem, Report, Section};
+use platform::config::{ConfigProblem, Report, Section, UNKNOWN_KEY};
 use platform::ports::ClockExt;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -37,11 +37,19 @@ pub fn path(given: Option<&Path>, data: &DataDir) -> Option<PathBuf> {
     given.map(Path::to_owned).or_else(|| Some(data.join("quintet.toml")).filter(|path| path.exists()))
 }
 
+/// File and variables as one tree.
+pub struct Tree {
+    pub value: Value,
+    /// Paths that variables have set.
+    from_variables: Vec<String>,
+    pub warnings: Vec<String>,
+}
+
 /// Reads the file (or nothing) and the variables into one tree.
 ///
 /// # Errors
 /// When the file is missing or no TOML; the message names line and column.
-pub fn read_tree(file: Option<&Path>) -> Result<(Value, Vec<String>)> {
+pub fn read_tree(file: Option<&Path>) -> Result<Tree> {
     let mut tree = match file {
         Some(file) => {
             let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the configuration {}", file.display()))?;
@@ -50,8 +58,8 @@ pub fn read_tree(file: Option<&Path>) -> Result<(Value, Vec<String>)> {
         }
         None => json!({}),
     };
-    let warnings = apply_variables(&mut tree, std::env::vars());
-    Ok((tree, warnings))
+    let (from_variables, warnings) = apply_variables(&mut tree, std::env::vars());
+    Ok(Tree { value: tree, from_variables, warnings })
 }
 
 /// Top-level tables there may be; a variable of another is a warning.
@@ -62,8 +70,8 @@ const NOT_CONFIG: [&str; 6] =
 
 /// `QUINTET_BUDGET__DAILY=20` sets `budget.daily`. A path that the file spells in another case keeps that spelling;
 /// a value is read as TOML where it is that, else as text.
-fn apply_variables(tree: &mut Value, variables: impl Iterator<Item = (String, String)>) -> Vec<String> {
-    let mut warnings = Vec::new();
+fn apply_variables(tree: &mut Value, variables: impl Iterator<Item = (String, String)>) -> (Vec<String>, Vec<String>) {
+    let (mut paths, mut warnings) = (Vec::new(), Vec::new());
     for (name, text) in variables {
         let Some(path) = name.strip_prefix("QUINTET_").filter(|_| !NOT_CONFIG.contains(&name.as_str())) else { continue };
         let words: Vec<String> = path.split("__").map(str::to_ascii_lowercase).collect();
@@ -72,9 +80,10 @@ fn apply_variables(tree: &mut Value, variables: impl Iterator<Item = (String, St
             warnings.push(format!("the variable {name} belongs to no key of the configuration and is ignored"));
             continue;
         }
+        paths.push(words.join("."));
         set(tree, &words, path, typed(&words, &text));
     }
-    warnings
+    (paths, warnings)
 }
 
 /// Secrets and ids stay text, even where they look like a number.
@@ -113,8 +122,9 @@ fn set(tree: &mut Value, words: &[String], raw: &str, value: Value) {
 ///
 /// # Errors
 /// [`Wrong`], with everything that is wrong.
-pub fn read(tree: &Value, local: &Value, place: monitoring_dashboard::Place, warnings: Vec<String>) -> Result<Configuration, Wrong> {
+pub fn read(tree: &Tree, local: &Value, place: monitoring_dashboard::Place) -> Result<Configuration, Wrong> {
     let report = Report::default();
+    let Tree { value: tree, from_variables, warnings } = tree;
     let mut root = Section::new(Some(tree), "", &report);
     for table in TABLES {
         root.value(table);
@@ -122,15 +132,18 @@ pub fn read(tree: &Value, local: &Value, place: monitoring_dashboard::Place, war
     root.later("models");
     root.finish();
     let with_local = merged(tree, local);
-    let configuration = Configuration {
+    let mut configuration = Configuration {
         aggregator: webhook_aggregator::Config::read(&with_local, &report),
         assistant: personal_assistant::Config::read(tree, &report),
         gateway: agency_gateway::Config::read(tree, &report),
         dashboard: monitoring_dashboard::Config::read(tree, place, &report),
         router: agency_router::Config::read(tree),
-        warnings,
+        warnings: warnings.clone(),
     };
-    let problems = report.into_problems();
+    // A variable that no key has is a warning only: it may be meant for another program.
+    let is_stray = |problem: &ConfigProblem| problem.message == UNKNOWN_KEY && from_variables.iter().any(|path| path.eq_ignore_ascii_case(&problem.path));
+    let (strays, problems): (Vec<_>, Vec<_>) = report.into_problems().into_iter().partition(is_stray);
+    configuration.warnings.extend(strays.iter().map(|stray| format!("a variable sets {}, which is not a known key; it is ignored", stray.path)));
     if problems.is_empty() { Ok(configuration) } else { Err(Wrong(problems)) }
 }
 
@@ -212,7 +225,7 @@ mod tests {
             ("QUINTET_DATA", "/tmp"),
             ("PATH", "/bin"),
         ];
-        let warnings = apply_variables(&mut tree, variables.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())));
+        let (_, warnings) = apply_variables(&mut tree, variables.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())));
         assert_eq!(tree["budget"]["daily"], 20.5);
         assert_eq!(tree["endpoints"]["slack"]["T0AAAA111"]["bot_token"], "12345");
         assert_eq!(tree["endpoints"]["telegram"]["main"]["approvers"], json!(["1"]));
@@ -226,7 +239,8 @@ mod tests {
             "endpoints": { "telegram": { "x": nope }, "slack": { "x": nope }, "discord": { "x": nope } },
             "budget": nope, "limits": nope, "agents": { "x": nope }, "gateway": nope, "server": nope,
         });
-        let wrong = read(&tree, &Value::Null, monitoring_dashboard::Place::default(), Vec::new()).err().unwrap();
+        let tree = Tree { value: tree, from_variables: Vec::new(), warnings: Vec::new() };
+        let wrong = read(&tree, &Value::Null, monitoring_dashboard::Place::default()).err().unwrap();
         let listed: Vec<&ConfigProblem> = wrong.0.iter().filter(|problem| problem.path.ends_with(".nope")).collect();
         assert_eq!(listed.len(), 8, "{wrong}");
         let reference = include_str!("../../../docs/config.md");

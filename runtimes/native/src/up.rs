@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 /// After a stop, requests under way get this long.
@@ -31,11 +32,12 @@ const PROBE_EVERY: Duration = Duration::from_secs(15);
 pub async fn up(data: DataDir, config: Option<&Path>, listen: SocketAddr) -> Result<()> {
     data.create()?;
     let _lock = data.lock()?;
+    close_to_others();
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}: is another program using the port? Choose one with --listen"))?;
     let address = listener.local_addr()?;
     let base = format!("http://{address}");
     let file = config_file::path(config, &data);
-    let (tree, warnings) = config_file::read_tree(file.as_deref())?;
+    let tree = config_file::read_tree(file.as_deref())?;
     let place = monitoring_dashboard::Place {
         base_path: "/monitoring-dashboard".to_owned(),
         listen: vec![address.to_string()],
@@ -43,13 +45,15 @@ pub async fn up(data: DataDir, config: Option<&Path>, listen: SocketAddr) -> Res
         probe_interval_ms: i64::try_from(PROBE_EVERY.as_millis()).unwrap_or(15_000),
     };
     let local = config_file::local_endpoints(&data, &base)?;
-    let configuration = config_file::read(&tree, &local, place, warnings)?;
+    let configuration = config_file::read(&tree, &local, place)?;
     for warning in &configuration.warnings {
         tracing::warn!("{warning}");
     }
     let (published, is_published) = watch::channel(false);
     let services = services::build(&data, configuration, &is_published)?;
-    webhook_aggregator::recover(&services.aggregator).await?;
+    webhook_aggregator::recover(&services.aggregator, &services.gateway.gateway_id).await?;
+    // From here on a signal is a clean stop: whoever has read the address may send one.
+    let stop_signal = StopSignal::listen()?;
     data.write_server(&ServerFile { address: base.clone(), pid: std::process::id() })?;
     let (stop, stopped) = watch::channel(false);
     let loops = start_loops(&services, &stopped);
@@ -59,7 +63,7 @@ pub async fn up(data: DataDir, config: Option<&Path>, listen: SocketAddr) -> Res
     greet(&services, &base).await;
     publish_default(&services).await?;
     let _ = published.send(true);
-    stop_signal().await;
+    stop_signal.wait().await;
     tracing::info!("stopping: work in hand is finished or handed back");
     let _ = stop.send(true);
     let _ = tokio::time::timeout(GATEWAY_DRAIN, gateway).await;
@@ -67,6 +71,14 @@ pub async fn up(data: DataDir, config: Option<&Path>, listen: SocketAddr) -> Res
     loops.iter().for_each(tokio::task::JoinHandle::abort);
     let _ = std::fs::remove_file(data.join("server.json"));
     Ok(())
+}
+
+/// An agent runs as the same user: it may not read this process's memory or environment, where tokens may be.
+fn close_to_others() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = nix::sys::prctl::set_dumpable(false) {
+        tracing::warn!(%error, "agents may be able to read this process's environment");
+    }
 }
 
 /// A graph is published from the first start on: the default one, where there is none.
@@ -143,14 +155,20 @@ async fn until(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
 }
 
-async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        let _ = tokio::signal::ctrl_c().await;
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+/// Ctrl-C and SIGTERM, heard from the moment it is made.
+struct StopSignal {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignal {
+    fn listen() -> Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+    async fn wait(mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }

@@ -60,7 +60,7 @@ impl Services {
         let parts = parts(world, tree, &crew, &switchboard);
         let routers = routers(&parts);
         *switchboard.lock().unwrap() = routers.clone();
-        webhook_aggregator::recover(&parts.aggregator).await.unwrap();
+        webhook_aggregator::recover(&parts.aggregator, &parts.gateway.gateway_id).await.unwrap();
         if !skill_graph_loader::has_graph(&parts.loader).await.unwrap() {
             skill_graph_loader::publish_files(&parts.loader, default_graph(), None, false).await.unwrap();
         }

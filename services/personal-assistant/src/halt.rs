@@ -113,10 +113,26 @@ async fn halt_task(deps: &Deps, task: TaskId, reason: &str, by: &str) -> ApiResu
     Ok(HaltAnswer { success: true, task_id: Some(task), message, level: row.level })
 }
 
+/// Whether anything claimed still runs: its hold lives as long as its lease is renewed.
+fn running(now: &str) -> String {
+    format!("EXISTS (SELECT 1 FROM approvals a JOIN hold h ON h.task = a.task WHERE a.state = 'claimed' AND h.exp > {now})")
+}
+
+/// A halt of everything is confirmed once nothing claimed runs any more. Called by the tick.
+pub(crate) async fn confirm_all(deps: &Deps) -> ApiResult<()> {
+    let text = format!("UPDATE halt SET level = 'stopped' WHERE target = 'all' AND resumed_at IS NULL AND level = 'accepted' AND NOT {} RETURNING id", running("?1"));
+    if !deps.sql.query(Statement::new(text).bind(deps.clock.now_ms())).await?.is_empty() {
+        deps.signal.notify(KEY);
+    }
+    Ok(())
+}
+
 async fn halt_all(deps: &Deps, reason: &str, by: &str) -> ApiResult<HaltAnswer> {
+    // `?5` is the time of the halt.
+    let level = format!("CASE WHEN {} THEN 'accepted' ELSE 'stopped' END", running("?5"));
     let affected = sql!("SELECT event_id AS id FROM approvals WHERE state IN ('approved', 'claimed') AND event_id IS NOT NULL ORDER BY requested_at DESC LIMIT ?1", WAKE_MAX);
     let level_now = sql!("SELECT target, reason, halted_by, at, level, resumed_at FROM halt WHERE target = 'all' AND resumed_at IS NULL");
-    let mut answers = Answers::of(&*deps.sql, vec![write(deps, "all", reason, by, "'accepted'"), level_now, affected]).await?;
+    let mut answers = Answers::of(&*deps.sql, vec![write(deps, "all", reason, by, &level), level_now, affected]).await?;
     answers.skip();
     let row: Stored = answers.one()?.ok_or_else(|| store::unreadable("halt"))?;
     let events: Vec<Event> = answers.all()?;

@@ -93,10 +93,13 @@ pub fn router(deps: Deps) -> Router {
 }
 
 /// Once a second natively, once a minute by cron: pending approvals whose time is over end, what was not delivered to
-/// the chats is tried again. Two indexed reads when nothing is due. A failure is logged and tried again next time.
+/// the chats is tried again. Three indexed look-ups when nothing is due. A failure is logged and tried again next time.
 pub async fn tick(deps: &Deps) {
     if let Err(error) = expire::expire_due(deps).await {
         tracing::warn!(problem = ?error.0, "expiring approvals failed; the next tick tries again");
+    }
+    if let Err(error) = halt::confirm_all(deps).await {
+        tracing::warn!(problem = ?error.0, "the halt could not be confirmed; the next tick tries again");
     }
     if let Err(error) = ask::flush_due(deps).await {
         tracing::warn!(problem = ?error.0, "delivering to the chats failed; the next tick tries again");

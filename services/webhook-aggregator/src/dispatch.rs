@@ -79,10 +79,14 @@ pub(crate) fn target(event: &StoredEvent) -> Target {
     serde_json::from_value(event.payload.get("target").cloned().unwrap_or(Value::Null)).unwrap_or_default()
 }
 
+/// The name of the event's one reply. A run that is begun again goes on in the same message; a replay opens a new one.
+pub(crate) fn reply_id(event: &StoredEvent) -> String {
+    if event.replays == 0 { format!("re:{}", event.id) } else { format!("re:{}~r{}", event.id, event.replays) }
+}
+
 /// The event's one reply, at a new revision: a placeholder first, then its edit. In the transcript too.
 pub(crate) fn say(event: &StoredEvent, agent: Option<&AgentId>, text: &str, settled: bool) -> Patch {
-    // Each run answers in a message of its own; within a run the message is edited.
-    let id = format!("re:{}", event.current_task());
+    let id = reply_id(event);
     let said = NewSaid {
         id: id.clone(),
         conversation: event.conversation.clone(),

@@ -5,7 +5,7 @@
 use crate::{Deps, ask, dispatch, press, send};
 use axum::Json;
 use axum::extract::{Path, State};
-use contracts::{EventId, Shard};
+use contracts::{EventId, GatewayId, Shard};
 use futures_util::future::join_all;
 use platform::edge::{ApiError, ApiResult};
 use platform::inbox::{Command, Reply, Step, StoredEvent};
@@ -36,10 +36,10 @@ pub async fn next_due(deps: &Deps, shard: &Shard) -> PortResult<Option<i64>> {
     ask!(deps, shard, Command::NextDue, Reply::Due(due) => due)
 }
 
-/// After a restart: what the process before had under way is free again.
-pub async fn recover(deps: &Deps) -> PortResult<()> {
+/// After a restart: what the process before, with its own gateway, had under way is free again.
+pub async fn recover(deps: &Deps, gateway: &GatewayId) -> PortResult<()> {
     for shard in deps.config.shards() {
-        deps.inbox.send(&shard, Command::Recover).await?;
+        deps.inbox.send(&shard, Command::Recover { gateway: gateway.clone() }).await?;
     }
     Ok(())
 }

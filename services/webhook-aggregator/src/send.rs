@@ -101,12 +101,16 @@ fn later(deps: &Deps, row: &OutboxRow, after_ms: Option<i64>, error: String) -> 
     let patience = if row.kind == "press_ack" { 2 } else { u32::MAX };
     let delay = retry::delay_ms(row.attempts, deps.clock.as_ref()).filter(|_| row.attempts < patience);
     match after_ms.or(delay).filter(|_| delay.is_some()) {
-        Some(delay) => SentReport { due_ms: deps.clock.now_ms() + delay, ..end(row.clone(), DeliveryState::Queued, &error) },
+        Some(delay) => {
+            let due_ms = deps.clock.now_ms() + delay;
+            let quiet_until_ms = after_ms.map(|_| due_ms);
+            SentReport { due_ms, quiet_until_ms, ..end(row.clone(), DeliveryState::Queued, &error) }
+        }
         None => end(row.clone(), DeliveryState::Failed, &format!("given up: {error}")),
     }
 }
 
 fn end(row: OutboxRow, state: DeliveryState, error: &str) -> SentReport {
     let error = Some(error.to_owned()).filter(|error| !error.is_empty());
-    SentReport { id: row.id, revision: row.revision, parts: row.parts, state, due_ms: 0, error }
+    SentReport { id: row.id, revision: row.revision, parts: row.parts, state, due_ms: 0, quiet_until_ms: None, error }
 }

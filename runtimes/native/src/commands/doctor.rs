@@ -4,6 +4,7 @@ use crate::config_file;
 use crate::data_dir::{DataDir, work_dir};
 use crate::exit::No;
 use crate::ports::clock::SystemClock;
+use crate::ports::outbound::client_for;
 use crate::terminal::{say, say_json};
 use anyhow::Result;
 use platform::ports::Clock;
@@ -62,12 +63,12 @@ pub async fn doctor(data: &DataDir, config: Option<&Path>, as_json: bool) -> Res
 fn configuration(data: &DataDir, config: Option<&Path>) -> Vec<Finding> {
     let file = config_file::path(config, data);
     let named = file.as_ref().map_or_else(|| "no configuration file (the defaults hold)".to_owned(), |file| format!("configuration {}", file.display()));
-    let (tree, warnings) = match config_file::read_tree(file.as_deref()) {
+    let tree = match config_file::read_tree(file.as_deref()) {
         Ok(read) => read,
         Err(e) => return vec![error(format!("{e:#}"), "correct the file, or name another with --config")],
     };
     let place = monitoring_dashboard::Place { base_path: "/monitoring-dashboard".to_owned(), ..monitoring_dashboard::Place::default() };
-    let mut findings = match config_file::read(&tree, &serde_json::Value::Null, place, Vec::new()) {
+    let mut findings = match config_file::read(&tree, &serde_json::Value::Null, place) {
         Ok(read) => {
             let mut found = vec![ok(named)];
             for endpoint in read.aggregator.endpoints.iter().filter(|endpoint| endpoint.channel != "web" && endpoint.approvers.is_empty()) {
@@ -82,7 +83,7 @@ fn configuration(data: &DataDir, config: Option<&Path>) -> Vec<Finding> {
         }
         Err(wrong) => wrong.0.into_iter().map(|problem| error(format!("{}: {}", problem.path, problem.message), problem.fix)).collect(),
     };
-    findings.extend(warnings.into_iter().map(|text| warning(text, "correct its name or remove it")));
+    findings.extend(tree.warnings.iter().map(|text| warning(text.clone(), "correct its name or remove it")));
     findings
 }
 
@@ -144,7 +145,7 @@ fn agents(data: &DataDir) -> Vec<Finding> {
     if nix::unistd::geteuid().is_root() {
         found.push(warning("this runs as root: so does every agent that runs a command", "run quintet as a user of its own"));
     }
-    let commands = config_file::path(None, data).and_then(|file| config_file::read_tree(Some(&file)).ok()).map(|(tree, _)| tree);
+    let commands = config_file::path(None, data).and_then(|file| config_file::read_tree(Some(&file)).ok()).map(|tree| tree.value);
     let runs = commands.as_ref().and_then(|tree| tree.get("agents")?.as_object()).into_iter().flatten();
     for (id, _) in runs.filter(|(_, agent)| agent.get("runner").and_then(|runner| runner.as_str()) == Some("command")) {
         let what = format!("agent {id} runs a program as this user: it could read {}", data.path().display());
@@ -155,8 +156,7 @@ fn agents(data: &DataDir) -> Vec<Finding> {
 
 async fn server(data: &DataDir) -> Finding {
     let Some(server) = data.server() else { return ok("no server runs on this data directory") };
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(3)).build();
-    let Ok(client) = client else { return warning("the server was not asked", "try again") };
+    let Ok(client) = client_for(&server.address, Duration::from_secs(3)) else { return warning("the server was not asked", "try again") };
     match client.get(format!("{}/webhook-aggregator/health", server.address)).send().await {
         Ok(answer) if answer.status().is_success() => ok(format!("the server answers at {}", server.address)),
         _ => error(format!("server.json names {}, and nobody answers there", server.address), "start it again with `quintet up`"),

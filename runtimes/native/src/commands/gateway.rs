@@ -60,9 +60,9 @@ pub async fn gateway(control: &str, config: Option<&Path>, data: &DataDir) -> Re
     }
     let token = data.token(Scope::Gateway).map_err(|_| Unreachable("no gateway token: set QUINTET_GATEWAY_TOKEN".to_owned()))?;
     let file = config_file::path(config, data);
-    let (tree, _) = config_file::read_tree(file.as_deref())?;
+    let tree = config_file::read_tree(file.as_deref())?;
     let report = Report::default();
-    let configuration = agency_gateway::Config::read(&tree, &report);
+    let configuration = agency_gateway::Config::read(&tree.value, &report);
     let problems = report.into_problems();
     if !problems.is_empty() {
         return Err(config_file::Wrong(problems).into());

@@ -25,9 +25,9 @@ pub async fn setup(data: &DataDir, channel: &str, name: Option<String>, url: Opt
         return Err(Usage(format!("there is no channel {channel}: use {}", webhook_aggregator::channels::NAMES.join(", "))).into());
     }
     let file = config_file::path(config, data);
-    let (tree, _) = config_file::read_tree(file.as_deref())?;
+    let tree = config_file::read_tree(file.as_deref())?;
     let report = Report::default();
-    let configuration = Config::read(&tree, &report);
+    let configuration = Config::read(&tree.value, &report);
     let problems = report.into_problems();
     if !problems.is_empty() {
         return Err(config_file::Wrong(problems).into());

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bytes::BytesMut;
 use futures_util::StreamExt;
-use platform::config::is_safe_url;
+use platform::config::{is_loopback, is_safe_url};
 use platform::ports::outbound::ANSWER_BYTES_MAX;
 use platform::ports::{Outbound, OutboundRequest, OutboundResponse, PortError, PortErrorKind, PortResult};
 use std::time::Duration;
@@ -11,6 +11,30 @@ use std::time::Duration;
 /// Requests to the world.
 pub struct ReqwestOutbound {
     client: reqwest::Client,
+    /// For this very machine: a proxy of the environment knows another one by that name.
+    near: reqwest::Client,
+}
+
+/// A client with our manners.
+fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(10))
+        .pool_idle_timeout(Duration::from_secs(60))
+        .user_agent(concat!("quintet/", env!("CARGO_PKG_VERSION")))
+}
+
+/// A client for an address: loopback never goes through a proxy.
+///
+/// # Errors
+/// When the system's certificates cannot be loaded.
+pub fn client_for(url: &str, timeout: Duration) -> Result<reqwest::Client, reqwest::Error> {
+    let builder = builder().timeout(timeout);
+    if is_near(url) { builder.no_proxy().build() } else { builder.build() }
+}
+
+fn is_near(url: &str) -> bool {
+    url.parse::<http::Uri>().ok().and_then(|uri| uri.host().map(is_loopback)).unwrap_or(false)
 }
 
 impl ReqwestOutbound {
@@ -19,13 +43,7 @@ impl ReqwestOutbound {
     /// # Errors
     /// When the system's certificates cannot be loaded.
     pub fn new() -> Result<Self, reqwest::Error> {
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(10))
-            .pool_idle_timeout(Duration::from_secs(60))
-            .user_agent(concat!("quintet/", env!("CARGO_PKG_VERSION")))
-            .build()?;
-        Ok(Self { client })
+        Ok(Self { client: builder().build()?, near: builder().no_proxy().build()? })
     }
 }
 
@@ -48,7 +66,8 @@ impl Outbound for ReqwestOutbound {
         if !is_safe_url(&request.url) {
             return Err(PortError::clean(PortErrorKind::Invalid, "an address that is neither https nor on this machine"));
         }
-        let mut builder = self.client.request(request.method, &request.url).timeout(Duration::from_millis(request.timeout_ms)).body(request.body);
+        let client = if is_near(&request.url) { &self.near } else { &self.client };
+        let mut builder = client.request(request.method, &request.url).timeout(Duration::from_millis(request.timeout_ms)).body(request.body);
         for (name, value) in request.headers {
             builder = builder.header(name, value);
         }

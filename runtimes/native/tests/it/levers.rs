@@ -43,7 +43,7 @@ fn work_of_unknown_price_waits_and_runs_once_approved() {
 
     assert!(home.run(&["approve", &id, "--reason", "go"]).ok().contains("approved"));
     let done = server.event_in(event["id"].as_str().unwrap(), "done");
-    let answer = done["replies"].as_array().unwrap().iter().find(|reply| reply["id"] == format!("re:{}", done["taskId"].as_str().unwrap())).unwrap();
+    let answer = done["replies"].as_array().unwrap().iter().find(|reply| reply["id"] == format!("re:{}", done["id"].as_str().unwrap())).unwrap();
     assert_eq!(answer["text"], format!("done by hand: {WORK}"), "{done}");
     let row = approval(&home, &id);
     assert_eq!((row["state"].as_str(), row["decidedBy"].as_str()), (Some("consumed"), Some("api")), "{row}");

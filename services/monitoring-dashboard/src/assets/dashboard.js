@@ -54,7 +54,12 @@ function startConsole(said) {
   const form = $('say'), text = $('text'), trouble = $('say-trouble'), button = form.querySelector('button');
   const state = { last: +said.dataset.last, event: said.dataset.event || '', mark: said.dataset.mark || '' };
   let request = new AbortController();
-  const down = () => { said.scrollTop = said.scrollHeight; };
+  // A long answer is read from its beginning.
+  const down = () => {
+    const newest = said.lastElementChild;
+    const long = newest && newest.offsetHeight > said.clientHeight;
+    said.scrollTop = long ? newest.offsetTop - said.offsetTop - 8 : said.scrollHeight;
+  };
 
   function put(line) {
     const frame = document.createElement('template');

@@ -19,7 +19,7 @@ pub async fn show(State(deps): State<Deps>, owner: Owner) -> PageResult {
     let ledger = ledger.ok();
     let frame = Frame::of(&deps, &owner, ledger.as_ref(), halts.ok(), "");
     let body = html! {
-        (title("Budget", "What may be spent, what is spent, and what is held for work that was approved or waits for you."))
+        (title("Budget", "What may be spent, what is spent, and what is held for work that was approved."))
         @match budget {
             Err(_) => section.panel { (gap("personal-assistant")) },
             Ok(budget) => div.cards.small { @for scope in &budget.scopes { (card(scope)) } },

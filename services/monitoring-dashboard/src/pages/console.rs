@@ -25,7 +25,7 @@ const LETTERS_MAX: usize = 16_000;
 const HOLD_MS: i64 = 15_000;
 const HOLD_S: u32 = 20;
 /// How often stages are looked at while an event is under way: quickly at first, then calmly.
-const LOOK_MS: i64 = 400;
+const LOOK_MS: i64 = 120;
 const LOOK_LATER_MS: i64 = 1_500;
 const QUICK_MS: i64 = 4_000;
 

@@ -54,7 +54,7 @@ pub fn banner(config: &Config, owner: &Owner, halts: &HaltList) -> Markup {
 /// `POST /dashboard/halt`.
 pub async fn halt(State(deps): State<Deps>, owner: Owner, form: Form) -> PageResult {
     owner.require(&form, HALT)?;
-    let reason = form.filled("reason").or_else(|| Some("halted from the dashboard".to_owned()));
+    let reason = form.filled("reason").or_else(|| Some("stopped by hand".to_owned()));
     owners::halt(&deps, &HaltRequest { all: true, reason, actor: Some(ACTOR.to_owned()), task_id: None }).await?;
     Ok(see(&deps.config.url("/dashboard")))
 }

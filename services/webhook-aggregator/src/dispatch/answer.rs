@@ -1,6 +1,6 @@
 //! A run's end → Answered, Refused or another agent; Answered → Done once the chat has it.
 
-use super::{Stop, list_of, run, say, to};
+use super::{Stop, list_of, reply_id, run, say, to};
 use crate::Deps;
 use contracts::AgentId;
 use contracts::approval::Outcome;
@@ -8,7 +8,7 @@ use contracts::event::Stage;
 use contracts::outbox::DeliveryState;
 use contracts::task::ResultRequest;
 use platform::inbox::{OutboxRow, Patch, Step, StoredEvent, TaskRow};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Answered looks again at its deliveries this often; sending itself wakes it sooner.
 const LOOK_AGAIN_MS: i64 = 60_000;
@@ -23,7 +23,7 @@ pub(crate) fn outcome_step(deps: &Deps, event: &StoredEvent, task: &TaskRow, res
     };
     match result.outcome {
         Outcome::Success if result.text.trim().is_empty() => answered(&format!("{} is done; it left no answer.", task.agent), "answered without text"),
-        Outcome::Success => answered(&result.text, &format!("answered by {}", task.agent)),
+        Outcome::Success => answered(&format!("{}{}", stand_in(event, &task.agent), result.text), &format!("answered by {}", task.agent)),
         Outcome::Cancelled => {
             let said = say(event, None, "Stopped by the owner.", true);
             to(Stage::Refused, Some("stopped".to_owned()), Patch { reason: Some("halted".to_owned()), say: said.say, said: said.said, ..cost }, 0)
@@ -32,12 +32,24 @@ pub(crate) fn outcome_step(deps: &Deps, event: &StoredEvent, task: &TaskRow, res
             // Another agent takes it, as a run of its own: it is approved anew, for that agent and its price.
             let mut exclude: Vec<AgentId> = list_of(event, "exclude");
             exclude.push(task.agent.clone());
-            let patch = Patch { new_run: true, data: Some(json!({ "exclude": exclude })), ..cost };
+            let said = say(event, None, &format!("{} is not available at the moment; another agent takes this.", task.agent), false);
+            let patch = Patch { new_run: true, data: Some(json!({ "exclude": exclude })), say: said.say, said: said.said, ..cost };
             to(Stage::Received, Some(format!("{} is not available: {}", task.agent, brief(&result.text))), patch, now)
         }
         Outcome::Timeout => answered(&format!("{} ran into its time limit and was stopped.", task.agent), "time limit"),
         Outcome::Failed | Outcome::Unavailable => answered(&format!("{} could not do this: {}", task.agent, result.text.trim()), "the agent failed"),
     }
+}
+
+/// Who answers for somebody else says so.
+fn stand_in(event: &StoredEvent, agent: &AgentId) -> String {
+    let missing: Vec<String> = list_of(event, "exclude");
+    if !missing.is_empty() {
+        let are = if missing.len() == 1 { "is" } else { "are" };
+        return format!("{} {are} not available at the moment; {agent} answers instead.\n\n", missing.join(" and "));
+    }
+    let fallback = event.data.get("fallback") == Some(&Value::Bool(true));
+    if fallback { format!("The agent that fits best is not available at the moment; {agent} answers instead.\n\n") } else { String::new() }
 }
 
 fn brief(text: &str) -> String {
@@ -52,7 +64,7 @@ pub(super) async fn answered(deps: &Deps, event: &StoredEvent) -> Result<Step, S
     if replies.iter().filter(own).any(|row| matches!(row.state, DeliveryState::Queued | DeliveryState::Sending)) {
         return Ok(Step::Wait { due_ms: deps.clock.now_ms() + LOOK_AGAIN_MS });
     }
-    let current = format!("re:{}", event.current_task());
+    let current = reply_id(event);
     let failed = replies.iter().find(|row| row.id == current && matches!(row.state, DeliveryState::Failed | DeliveryState::Expired));
     Ok(match failed {
         Some(row) => {

@@ -77,6 +77,7 @@ pub(super) async fn running(deps: &Deps, event: &StoredEvent) -> Result<Step, St
             let patch = Patch { reason: Some("no_gateway".to_owned()), ..say(event, None, "No machine took this up within a day, so it was not done.", true) };
             Ok(to(Stage::Expired, None, patch, 0))
         }
+        "queued" if now - row.created_ms < TELL_AFTER_MS => Ok(Step::Wait { due_ms: row.created_ms + TELL_AFTER_MS }),
         "queued" if !told(event) => {
             let text = format!("{} is not online at the moment. Your message waits and is worked on as soon as it is.", row.agent);
             let patch = Patch { data: Some(with_told(event)), ..say(event, None, &text, false) };

@@ -140,7 +140,7 @@ fn nothing_fits(job: &Job, agent: Option<&Agent>) -> String {
     if let Some(agent) = agent {
         out.push_str(&format!("\n\n{} is for this: {}", agent.id, clip(&agent.description, 600)));
         for negative in agent.negatives.iter().take(3) {
-            out.push_str(&format!("\n- {}", clip(&links_as_citations(negative), 240)));
+            out.push_str(&format!("\n- not for {}", clip(&links_as_citations(negative), 240)));
         }
     }
     out.push_str(&format!("\n\nAsk with other words, add a guide about it to the graph, or give {} a runner that can do the work: [agent-runners].", job.agent));

@@ -44,7 +44,8 @@ pub(super) fn next(endpoint: &Endpoint, row: &OutboxRow) -> Option<Attempt> {
 
 /// Only the presser sees it.
 fn ephemeral(endpoint: &Endpoint, row: &OutboxRow) -> Attempt {
-    let fields = vec![("channel", row.target.chat.clone()), ("user", row.target.mention.clone().unwrap_or_default()), ("text", mrkdwn(&row.text))];
+    let mut fields = vec![("channel", row.target.chat.clone()), ("user", row.target.mention.clone().unwrap_or_default()), ("text", mrkdwn(&row.text))];
+    fields.extend(row.target.thread.clone().map(|thread| ("thread_ts", thread)));
     Attempt { request: call(endpoint, "chat.postEphemeral", &fields), aim: Aim::AnswerPress, idempotent: true, restart: false }
 }
 
