@@ -16,16 +16,8 @@ const CHORES: &[(&str, &str)] = &[
 ];
 
 /// What must compile for Workers.
-const WASM: &[&str] = &[
-    "contracts",
-    "platform",
-    "webhook-aggregator",
-    "agency-router",
-    "skill-graph-loader",
-    "personal-assistant",
-    "monitoring-dashboard",
-    "agency-gateway",
-];
+const WASM: &[&str] =
+    &["contracts", "platform", "webhook-aggregator", "agency-router", "skill-graph-loader", "personal-assistant", "monitoring-dashboard", "agency-gateway"];
 
 type Done = Result<(), String>;
 

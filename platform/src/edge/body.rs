@@ -82,7 +82,11 @@ fn wrong_field(path: &str, message: &str) -> ApiError {
     if message.starts_with("unknown field") {
         let allowed = message.split_once("expected").map_or("", |(_, rest)| rest.trim());
         let field = if parent.ends_with(named) { parent.to_owned() } else { join(named) };
-        let fix = if allowed.is_empty() { format!("Remove `{named}`.") } else { format!("Remove `{named}`; the fields are: {}.", allowed.trim_start_matches("one of ")) };
+        let fix = if allowed.is_empty() {
+            format!("Remove `{named}`.")
+        } else {
+            format!("Remove `{named}`; the fields are: {}.", allowed.trim_start_matches("one of "))
+        };
         return Problem::field(&field, format!("The field `{field}` is unknown."), fix).into();
     }
     let field = if parent.is_empty() { "body" } else { parent };

@@ -102,10 +102,8 @@ fn to(context: &Context<'_>, event: &EventId, stage: Stage, note: Option<String>
     if stage.is_final() {
         context.exec("DELETE FROM queue WHERE event_id = ?1", args![id])?;
     } else {
-        context.exec(
-            &format!("UPDATE queue SET state = ?3, due_ms = {DUE_AFTER_STEP}, lease_ms = 0 WHERE event_id = ?1"),
-            args![id, due_ms, stage.as_str()],
-        )?;
+        context
+            .exec(&format!("UPDATE queue SET state = ?3, due_ms = {DUE_AFTER_STEP}, lease_ms = 0 WHERE event_id = ?1"), args![id, due_ms, stage.as_str()])?;
     }
     if let Some(task) = &patch.task {
         tasks::insert(context, event, task)?;

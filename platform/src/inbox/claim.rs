@@ -19,9 +19,8 @@ pub(super) const EVENT_COLUMNS: &str = "seq, id, shard, channel, endpoint, dedup
 /// Takes up to `limit` events, oldest due first. One lane gives one content event at a time by the lane rules, so a
 /// chatty conversation cannot fill the batch.
 pub(super) fn claim(context: &Context<'_>, limit: u32, lease_ms: i64) -> PortResult<Reply> {
-    let sql = format!(
-        "SELECT q.event_id AS id FROM queue q WHERE q.shard = ?1 AND q.due_ms <= ?2 AND q.lease_ms <= ?2 AND {FREE} ORDER BY q.due_ms, q.seq LIMIT ?3"
-    );
+    let sql =
+        format!("SELECT q.event_id AS id FROM queue q WHERE q.shard = ?1 AND q.due_ms <= ?2 AND q.lease_ms <= ?2 AND {FREE} ORDER BY q.due_ms, q.seq LIMIT ?3");
     let rows = context.exec(&sql, args![context.shard.as_str(), context.now_ms, limit])?;
     let ids = rows.iter().filter_map(|row| row.get("id").and_then(|id| id.as_str()));
     let mut events = Vec::new();
@@ -55,7 +54,10 @@ pub(super) fn recover(context: &Context<'_>, gateway: &GatewayId) -> PortResult<
     context.exec("UPDATE queue SET lease_ms = 0, due_ms = 0 WHERE lease_ms > 0", &[])?;
     context.exec("UPDATE outbox SET state = 'queued', lease_ms = 0 WHERE state = 'sending'", &[])?;
     let lost = "state = 'leased' AND gateway_id = ?1";
-    context.exec(&format!("UPDATE queue SET due_ms = 0 WHERE state = 'running' AND event_id IN (SELECT event_id FROM task WHERE {lost})"), args![gateway.as_str()])?;
+    context.exec(
+        &format!("UPDATE queue SET due_ms = 0 WHERE state = 'running' AND event_id IN (SELECT event_id FROM task WHERE {lost})"),
+        args![gateway.as_str()],
+    )?;
     context.exec(&format!("UPDATE task SET lease_until_ms = 0 WHERE {lost}"), args![gateway.as_str()])?;
     Ok(Reply::Done)
 }

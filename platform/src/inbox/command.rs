@@ -59,7 +59,11 @@ pub enum Command {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Reply {
     Done,
-    Accepted { event: EventId, duplicate: bool, state: Stage },
+    Accepted {
+        event: EventId,
+        duplicate: bool,
+        state: Stage,
+    },
     Events(Vec<StoredEvent>),
     /// False: the event had moved on since it was claimed, and nothing was changed.
     Advanced(bool),

@@ -81,16 +81,7 @@ pub(super) fn sent(context: &Context<'_>, report: &SentReport) -> PortResult<Rep
             state = CASE WHEN revision > ?6 THEN 'queued' ELSE ?7 END,
             due_ms = CASE WHEN revision > ?6 AND ?7 <> 'queued' THEN ?4 ELSE ?8 END
          WHERE id = ?1",
-        args![
-            &report.id,
-            json(&report.parts)?,
-            report.error.clone(),
-            context.now_ms,
-            done,
-            report.revision,
-            report.state.as_str(),
-            report.due_ms,
-        ],
+        args![&report.id, json(&report.parts)?, report.error.clone(), context.now_ms, done, report.revision, report.state.as_str(), report.due_ms,],
     )?;
     if let Some(until) = report.quiet_until_ms {
         context.exec(

@@ -28,14 +28,7 @@ pub(super) fn list(
             "SELECT {EVENT_COLUMNS} FROM event WHERE shard = ?1 AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR channel = ?3)
                 AND (?4 IS NULL OR conversation = ?4) AND (?5 IS NULL OR substr(id, -26) < ?5) ORDER BY seq DESC LIMIT ?6"
         ),
-        &[
-            SqlValue::from(context.shard.as_str()),
-            state.map(Stage::as_str).into(),
-            channel.into(),
-            conversation.into(),
-            before.into(),
-            limit.into(),
-        ],
+        &[SqlValue::from(context.shard.as_str()), state.map(Stage::as_str).into(), channel.into(), conversation.into(), before.into(), limit.into()],
     )?;
     Ok(Reply::Events(rows))
 }

@@ -35,9 +35,7 @@ pub(super) fn replay(context: &Context<'_>, event: &EventId, actor: &str) -> Por
          SELECT id, seq, shard, conversation, control, state, ?2 FROM event WHERE id = ?1",
         args![id, context.now_ms],
     )?;
-    context.exec(
-        "INSERT INTO stage (event_id, at_ms, stage, note) VALUES (?1, ?2, 'received', ?3)",
-        args![id, context.now_ms, format!("replayed by {actor}")],
-    )?;
+    context
+        .exec("INSERT INTO stage (event_id, at_ms, stage, note) VALUES (?1, ?2, 'received', ?3)", args![id, context.now_ms, format!("replayed by {actor}")])?;
     Ok(Reply::Replayed(Replayed::Yes))
 }

@@ -1,7 +1,7 @@
 //! Tasks: queued, leased to one gateway at a time, done. An epoch that is not the newest changes nothing.
 
-use super::{Context, NewTask, Reply, Step, TaskRow, advance, args, json};
 use super::command::Finish;
+use super::{Context, NewTask, Reply, Step, TaskRow, advance, args, json};
 use crate::ports::PortResult;
 use contracts::approval::Outcome;
 use contracts::task::LeasedTask;
@@ -115,10 +115,8 @@ pub(super) fn finish(context: &Context<'_>, report: &Finished, step: Step) -> Po
     if !advance::apply(context, &row.event_id, report.event_version, step)? {
         return Ok(Reply::Finished(Finish::EventMoved));
     }
-    context.exec(
-        "UPDATE task SET state = 'done', outcome = ?2, text = ?3 WHERE id = ?1",
-        args![report.task.as_str(), report.outcome.as_str(), &report.text],
-    )?;
+    context
+        .exec("UPDATE task SET state = 'done', outcome = ?2, text = ?3 WHERE id = ?1", args![report.task.as_str(), report.outcome.as_str(), &report.text])?;
     Ok(Reply::Finished(Finish::First))
 }
 

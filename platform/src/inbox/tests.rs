@@ -244,7 +244,9 @@ async fn a_message_is_sent_once_a_revision_and_one_at_a_time_an_address() {
     let Reply::Outbox(first) = bed.send(take()).await else { panic!() };
     assert_eq!(first.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["x"]);
     bed.send(Command::Enqueue(vec![draft("x", 2), draft("x", 1)])).await;
-    let sent = |id: &str, revision| Command::Sent(SentReport { id: id.into(), revision, parts: vec![], state: DeliveryState::Sent, due_ms: 0, quiet_until_ms: None, error: None });
+    let sent = |id: &str, revision| {
+        Command::Sent(SentReport { id: id.into(), revision, parts: vec![], state: DeliveryState::Sent, due_ms: 0, quiet_until_ms: None, error: None })
+    };
     bed.send(sent("x", 1)).await;
     let Reply::Outbox(second) = bed.send(take()).await else { panic!() };
     assert_eq!((second[0].id.as_str(), second[0].text.as_str()), ("x", "text 2"));
@@ -260,9 +262,8 @@ async fn a_place_that_wants_quiet_gets_it_for_every_message() {
     let take = || Command::ClaimDeliveries { limit: 8, lease_ms: 60_000 };
     bed.send(take()).await;
     let until = bed.clock.now_ms() + 5_000;
-    let report = SentReport {
-        id: "x".into(), revision: 1, parts: vec![], state: DeliveryState::Queued, due_ms: until, quiet_until_ms: Some(until), error: None,
-    };
+    let report =
+        SentReport { id: "x".into(), revision: 1, parts: vec![], state: DeliveryState::Queued, due_ms: until, quiet_until_ms: Some(until), error: None };
     bed.send(Command::Sent(report)).await;
     let Reply::Outbox(none) = bed.send(take()).await else { panic!() };
     assert!(none.is_empty());

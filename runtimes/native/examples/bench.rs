@@ -70,7 +70,11 @@ fn start(data: &Path) -> (f64, Server) {
     let _ = std::fs::remove_file(data.join("server.json"));
     let begun = Instant::now();
     let mut command = Command::new(binary());
-    let child = command.args(["up", "--listen", "127.0.0.1:0", "--data"]).arg(data).env("QUINTET_LIMITS__SENDER_PER_MINUTE", "0").env("QUINTET_LIMITS__ENDPOINT_PER_MINUTE", "0");
+    let child = command
+        .args(["up", "--listen", "127.0.0.1:0", "--data"])
+        .arg(data)
+        .env("QUINTET_LIMITS__SENDER_PER_MINUTE", "0")
+        .env("QUINTET_LIMITS__ENDPOINT_PER_MINUTE", "0");
     let child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let address = loop {
         if let Ok(text) = std::fs::read_to_string(data.join("server.json"))
@@ -96,7 +100,10 @@ fn exchange(address: &str, method: &str, path: &str, headers: &[(&str, &str)], b
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_nodelay(true).ok()?;
     let extra: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let request = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n{extra}\r\n{body}", body.len());
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n{extra}\r\n{body}",
+        body.len()
+    );
     stream.write_all(request.as_bytes()).ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;

@@ -37,7 +37,9 @@ impl Client {
             None => {
                 let path = data.join("tokens").join(Scope::Operator.as_str());
                 let text = std::fs::read_to_string(&path);
-                Secret::new(text.map_err(|_| Unreachable(format!("no operator token: set QUINTET_OPERATOR_TOKEN, or run where {} is.", path.display())))?.trim())
+                Secret::new(
+                    text.map_err(|_| Unreachable(format!("no operator token: set QUINTET_OPERATOR_TOKEN, or run where {} is.", path.display())))?.trim(),
+                )
             }
         };
         let http = client_for(&base, Duration::from_secs(60))?;
@@ -66,7 +68,8 @@ impl Client {
         self.send(self.http.post(self.url(&format!("/{service}{path}"))).json_body(body)?).await
     }
     async fn send<A: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<A> {
-        let answer = request.bearer_auth(self.token.reveal()).send().await.map_err(|e| Unreachable(format!("{} does not answer: {}", self.base, e.without_url())))?;
+        let answer =
+            request.bearer_auth(self.token.reveal()).send().await.map_err(|e| Unreachable(format!("{} does not answer: {}", self.base, e.without_url())))?;
         let ok = answer.status().is_success();
         let status = answer.status();
         let bytes = answer.bytes().await.map_err(|e| Unreachable(format!("the answer broke off: {}", e.without_url())))?;

@@ -40,8 +40,8 @@ pub fn path(given: Option<&Path>, data: &DataDir) -> Option<PathBuf> {
 /// File and variables as one tree.
 pub struct Tree {
     pub value: Value,
-    /// Paths that variables have set.
-    from_variables: Vec<String>,
+    /// Paths that variables have set, and by which name.
+    from_variables: Vec<(String, String)>,
     pub warnings: Vec<String>,
 }
 
@@ -65,12 +65,11 @@ pub fn read_tree(file: Option<&Path>) -> Result<Tree> {
 /// Top-level tables there may be; a variable of another is a warning.
 const TABLES: [&str; 7] = ["endpoints", "models", "budget", "limits", "agents", "gateway", "server"];
 /// Variables with a meaning of their own.
-const NOT_CONFIG: [&str; 6] =
-    ["QUINTET_DATA", "QUINTET_LOG", "QUINTET_OPERATOR_TOKEN", "QUINTET_VIEWER_TOKEN", "QUINTET_AGENT_TOKEN", "QUINTET_GATEWAY_TOKEN"];
+const NOT_CONFIG: [&str; 6] = ["QUINTET_DATA", "QUINTET_LOG", "QUINTET_OPERATOR_TOKEN", "QUINTET_VIEWER_TOKEN", "QUINTET_AGENT_TOKEN", "QUINTET_GATEWAY_TOKEN"];
 
 /// `QUINTET_BUDGET__DAILY=20` sets `budget.daily`. A path that the file spells in another case keeps that spelling;
 /// a value is read as TOML where it is that, else as text.
-fn apply_variables(tree: &mut Value, variables: impl Iterator<Item = (String, String)>) -> (Vec<String>, Vec<String>) {
+fn apply_variables(tree: &mut Value, variables: impl Iterator<Item = (String, String)>) -> (Vec<(String, String)>, Vec<String>) {
     let (mut paths, mut warnings) = (Vec::new(), Vec::new());
     for (name, text) in variables {
         let Some(path) = name.strip_prefix("QUINTET_").filter(|_| !NOT_CONFIG.contains(&name.as_str())) else { continue };
@@ -80,7 +79,7 @@ fn apply_variables(tree: &mut Value, variables: impl Iterator<Item = (String, St
             warnings.push(format!("the variable {name} belongs to no key of the configuration and is ignored"));
             continue;
         }
-        paths.push(words.join("."));
+        paths.push((words.join("."), name.clone()));
         set(tree, &words, path, typed(&words, &text));
     }
     (paths, warnings)
@@ -141,9 +140,12 @@ pub fn read(tree: &Tree, local: &Value, place: monitoring_dashboard::Place) -> R
         warnings: warnings.clone(),
     };
     // A variable that no key has is a warning only: it may be meant for another program.
-    let is_stray = |problem: &ConfigProblem| problem.message == UNKNOWN_KEY && from_variables.iter().any(|path| path.eq_ignore_ascii_case(&problem.path));
-    let (strays, problems): (Vec<_>, Vec<_>) = report.into_problems().into_iter().partition(is_stray);
-    configuration.warnings.extend(strays.iter().map(|stray| format!("a variable sets {}, which is not a known key; it is ignored", stray.path)));
+    let setter = |problem: &ConfigProblem| from_variables.iter().find(|(path, _)| path.eq_ignore_ascii_case(&problem.path)).map(|(_, name)| name);
+    let (strays, problems): (Vec<_>, Vec<_>) =
+        report.into_problems().into_iter().partition(|problem| problem.message == UNKNOWN_KEY && setter(problem).is_some());
+    configuration
+        .warnings
+        .extend(strays.iter().filter_map(setter).map(|name| format!("the variable {name} belongs to no key of the configuration and is ignored")));
     if problems.is_empty() { Ok(configuration) } else { Err(Wrong(problems)) }
 }
 

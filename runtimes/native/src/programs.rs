@@ -59,7 +59,8 @@ impl Programs for NativePrograms {
     async fn start(&self, spec: ProgramSpec) -> PortResult<Box<dyn Running>> {
         let not_found = || PortError::clean(PortErrorKind::Invalid, format!("{} was not found, or is not executable", spec.program));
         let program = self.find(&spec.program).ok_or_else(not_found)?;
-        let directory = work_directory(&self.work, &spec.task).map_err(|error| PortError::clean(PortErrorKind::Unavailable, format!("no work directory: {error}")))?;
+        let directory =
+            work_directory(&self.work, &spec.task).map_err(|error| PortError::clean(PortErrorKind::Unavailable, format!("no work directory: {error}")))?;
         let environment = self.environment_for(&spec.env);
         let (events, receiver) = mpsc::channel(WAITING_LINES);
         let (stop, stopped) = oneshot::channel();

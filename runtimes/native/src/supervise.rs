@@ -77,10 +77,13 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> i32 {
         Err(_) => return abandon(&mut child),
     };
     let end = supervise(pid, &signals);
-    tell(&mut control, &match end {
-        End::Code(code) => format!("exited code {code}"),
-        End::Signal(signal) => format!("exited signal {signal}"),
-    });
+    tell(
+        &mut control,
+        &match end {
+            End::Code(code) => format!("exited code {code}"),
+            End::Signal(signal) => format!("exited signal {signal}"),
+        },
+    );
     match end {
         End::Code(code) => code,
         End::Signal(signal) => 128 + signal,

@@ -33,7 +33,8 @@ pub async fn up(data: DataDir, config: Option<&Path>, listen: SocketAddr) -> Res
     data.create()?;
     let _lock = data.lock()?;
     close_to_others();
-    let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}: is another program using the port? Choose one with --listen"))?;
+    let listener =
+        TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}: is another program using the port? Choose one with --listen"))?;
     let address = listener.local_addr()?;
     let base = format!("http://{address}");
     let file = config_file::path(config, &data);

@@ -1,7 +1,14 @@
 //! Agents' programs on this machine: what they may see, how they are limited, and that nothing of them is left.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods, reason = "test equipment: whatever is odd must stop the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "test equipment: whatever is odd must stop the test"
+)]
 
 #[path = "../src"]
 #[allow(dead_code, reason = "what only the binary uses")]
@@ -24,8 +31,16 @@ struct Bed {
 
 fn bed() -> Bed {
     let work = tempfile::tempdir().unwrap();
-    let environment = [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("HOME", "/home/owner"), ("LANG", "C.UTF-8"), ("TERM", "dumb"), ("API_KEY", "k-123"),
-        ("OTHER", "hidden"), ("QUINTET_OPERATOR_TOKEN", "secret"), ("quintet_data", "secret")];
+    let environment = [
+        ("PATH", "/usr/local/bin:/usr/bin:/bin"),
+        ("HOME", "/home/owner"),
+        ("LANG", "C.UTF-8"),
+        ("TERM", "dumb"),
+        ("API_KEY", "k-123"),
+        ("OTHER", "hidden"),
+        ("QUINTET_OPERATOR_TOKEN", "secret"),
+        ("quintet_data", "secret"),
+    ];
     let environment = environment.map(|(name, value)| (OsString::from(name), OsString::from(value)));
     let programs = NativePrograms::with(env!("CARGO_BIN_EXE_quintet"), work.path().join("work"), environment);
     Bed { work, programs }
@@ -126,7 +141,8 @@ async fn a_program_that_cannot_be_run_is_invalid() {
     std::fs::write(&broken, b"\x7fELF nonsense").unwrap();
     std::os::unix::fs::symlink("/nowhere", bed.work.path().join("dangling")).unwrap();
     std::fs::set_permissions(&broken, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    for program in ["no-such-agent".to_owned(), "/etc/passwd".to_owned(), broken.display().to_string(), bed.work.path().join("dangling").display().to_string()] {
+    for program in ["no-such-agent".to_owned(), "/etc/passwd".to_owned(), broken.display().to_string(), bed.work.path().join("dangling").display().to_string()]
+    {
         let error = bed.programs.start(ProgramSpec { program: program.clone(), args: vec![], ..script("") }).await.err().unwrap();
         assert_eq!(error.kind, PortErrorKind::Invalid, "{program}: {error}");
     }
@@ -295,7 +311,8 @@ async fn no_descriptor_of_the_server_reaches_the_program() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let connection = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let database = std::fs::File::create(bed.work.path().join("quintet.db")).unwrap();
-    let own: Vec<String> = std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|fd| std::fs::read_link(fd.unwrap().path()).ok()).map(|to| to.display().to_string()).collect();
+    let own: Vec<String> =
+        std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|fd| std::fs::read_link(fd.unwrap().path()).ok()).map(|to| to.display().to_string()).collect();
     let (lines, _) = bed.run(script("for fd in /proc/self/fd/*; do readlink $fd; done | sort")).await;
     drop((listener, connection, database));
     assert!(!lines.iter().any(|to| to.contains("quintet.db") || to.contains("socket:")), "{lines:?}");

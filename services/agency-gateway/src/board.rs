@@ -138,7 +138,8 @@ impl Board {
                 finished_at: None,
                 actual_cost: None,
             };
-            let mut record = Record { number: inner.next, epoch: entry.epoch, approval: entry.approval, view, events: VecDeque::new(), seq: 0, stop: None, done: false };
+            let mut record =
+                Record { number: inner.next, epoch: entry.epoch, approval: entry.approval, view, events: VecDeque::new(), seq: 0, stop: None, done: false };
             record.tell("started", String::new(), now_ms);
             inner.runs.push_back(record);
             inner.forget_old();

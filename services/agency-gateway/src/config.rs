@@ -150,7 +150,11 @@ fn check_command(section: &Section<'_>, command: &[String]) {
         section.wrong("command", "contains a NUL character.", "Remove it.");
     }
     if command.iter().any(|part| part != MESSAGE && part.contains(MESSAGE)) {
-        section.wrong("command", "has {message} inside a longer argument.", "Make \"{message}\" an argument of its own, or leave it out: then the message goes to standard input.");
+        section.wrong(
+            "command",
+            "has {message} inside a longer argument.",
+            "Make \"{message}\" an argument of its own, or leave it out: then the message goes to standard input.",
+        );
     }
     let mut places = command.iter().enumerate().filter(|(_, part)| *part == MESSAGE).map(|(place, _)| place);
     let Some(place) = places.next() else { return };
@@ -159,7 +163,11 @@ fn check_command(section: &Section<'_>, command: &[String]) {
     }
     // Place 0 is the program: a message must never choose what is run.
     if !command.iter().take(place).skip(1).any(|part| part == "--") {
-        section.wrong("command", "has {message} without \"--\" before it, so that a message could become an option.", "Put \"--\" before it, or leave {message} out: then the message goes to standard input.");
+        section.wrong(
+            "command",
+            "has {message} without \"--\" before it, so that a message could become an option.",
+            "Put \"--\" before it, or leave {message} out: then the message goes to standard input.",
+        );
     }
 }
 
@@ -169,7 +177,11 @@ fn check_env(section: &Section<'_>, names: &[String]) {
         if name.to_ascii_uppercase().starts_with("QUINTET_") {
             section.wrong("env", &format!("names {name}, and Quintet's own variables are never given to an agent."), "Remove it from the list.");
         } else if odd {
-            section.wrong("env", &format!("has \"{name}\", which is no variable's name."), "List names only, such as [\"ANTHROPIC_API_KEY\"]; values come from the gateway's environment.");
+            section.wrong(
+                "env",
+                &format!("has \"{name}\", which is no variable's name."),
+                "List names only, such as [\"ANTHROPIC_API_KEY\"]; values come from the gateway's environment.",
+            );
         }
     }
 }
@@ -212,8 +224,21 @@ mod tests {
             "a": {"runner": "claude-code"}, "b": {"runner": "shell"}, "c": {"runner": "command"},
             "d": {"command": ["x"]}, "e": {"env": ["QUINTET_OPERATOR_TOKEN", "A=B"], "timeout_s": 0, "colour": "red"}}}));
         let paths: Vec<_> = problems.iter().map(|p| p.split(": ").next().unwrap()).collect();
-        assert_eq!(paths, ["gateway.capacity", "gateway.speed", "agents.a.runner", "agents.b.runner", "agents.c.command", "agents.d.runner",
-            "agents.e.env", "agents.e.env", "agents.e.timeout_s", "agents.e.colour"]);
+        assert_eq!(
+            paths,
+            [
+                "gateway.capacity",
+                "gateway.speed",
+                "agents.a.runner",
+                "agents.b.runner",
+                "agents.c.command",
+                "agents.d.runner",
+                "agents.e.env",
+                "agents.e.env",
+                "agents.e.timeout_s",
+                "agents.e.colour"
+            ]
+        );
         assert!(problems.iter().any(|p| p.contains("\"claude-code\" is not in this version")));
     }
 
@@ -221,8 +246,16 @@ mod tests {
     fn a_message_becomes_an_argument_only_behind_two_dashes() {
         let problems = |command: Value| read(json!({"agents": {"a": {"runner": "command", "command": command}}})).1.len();
         assert_eq!(problems(json!(["codex", "exec", "--", "{message}"])), 0);
-        for bad in [json!(["codex", "{message}"]), json!(["codex", "{message}", "--"]), json!(["sh", "-c", "--", "echo {message}"]),
-            json!(["--", "{message}"]), json!(["{message}"]), json!(["a", "--", "{message}", "{message}"]), json!([]), json!([" "])] {
+        for bad in [
+            json!(["codex", "{message}"]),
+            json!(["codex", "{message}", "--"]),
+            json!(["sh", "-c", "--", "echo {message}"]),
+            json!(["--", "{message}"]),
+            json!(["{message}"]),
+            json!(["a", "--", "{message}", "{message}"]),
+            json!([]),
+            json!([" "]),
+        ] {
             assert!(problems(bad.clone()) > 0, "{bad}");
         }
     }

@@ -23,7 +23,9 @@ const HALTS: &str = "halts";
 /// What ties a run to the control plane.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Tie {
-    Lease { epoch: u32 },
+    Lease {
+        epoch: u32,
+    },
     /// Asked for over HTTP.
     Direct,
 }

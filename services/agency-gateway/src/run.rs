@@ -38,7 +38,8 @@ pub(crate) async fn leased(deps: Deps, task: LeasedTask) {
             return;
         }
     };
-    let request = ResultRequest { epoch: task.epoch, outcome: finish.outcome, text: finish.text.clone(), actual_cost: finish.actual_cost, usage: finish.usage.clone() };
+    let request =
+        ResultRequest { epoch: task.epoch, outcome: finish.outcome, text: finish.text.clone(), actual_cost: finish.actual_cost, usage: finish.usage.clone() };
     guard.keep_while(report::result(&deps, &job.task, &request)).await;
     ticket.finish(&finish, deps.clock.now_ms());
 }

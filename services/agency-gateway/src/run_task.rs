@@ -67,7 +67,8 @@ fn read(body: &[u8]) -> ApiResult<RunTaskRequest> {
 async fn bound(deps: &Deps, request: &RunTaskRequest) -> ApiResult<()> {
     let path = format!("/api/approvals/{}", encode(request.approval_id.as_str()));
     let approval: Approval = calls::get(&*deps.calls, ServiceName::PersonalAssistant, &path).await.map_err(refusal)?;
-    let other_message = approval.arguments.as_ref().and_then(|arguments| arguments.get("message")).is_some_and(|message| message.as_str() != Some(&request.message));
+    let other_message =
+        approval.arguments.as_ref().and_then(|arguments| arguments.get("message")).is_some_and(|message| message.as_str() != Some(&request.message));
     let differs = [
         (approval.task_id != request.task_id, "another task"),
         (approval.agent_type != request.agent, "another agent"),

@@ -4,8 +4,8 @@
 
 use crate::model::{Model, TrainingSet};
 use contracts::graph::Graph;
-use metrics::{auroc, calibration_error, confusion, coverage, macro_f1, percentile, worst_errors};
 pub use metrics::{ConfusionPair, Coverage, WorstError};
+use metrics::{auroc, calibration_error, confusion, coverage, macro_f1, percentile, worst_errors};
 use serde::Serialize;
 
 mod metrics;
@@ -223,7 +223,8 @@ mod tests {
     fn lines() -> String {
         let mut text = String::new();
         for n in 0..20 {
-            text += &format!("{{\"text\": \"fix build number {n}\", \"label\": \"codegen\"}}\n{{\"text\": \"scan server number {n}\", \"label\": \"security\"}}\n");
+            text +=
+                &format!("{{\"text\": \"fix build number {n}\", \"label\": \"codegen\"}}\n{{\"text\": \"scan server number {n}\", \"label\": \"security\"}}\n");
             text += &format!("{{\"text\": \"plan sprint number {n}\", \"label\": \"pm\"}}\n\n");
         }
         text + "{\"text\": \"zebra quilt\", \"label\": \"oos\"}"

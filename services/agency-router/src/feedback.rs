@@ -8,7 +8,11 @@ use contracts::routing::{DecisionRow, Feedback};
 use platform::edge::{ApiError, ApiResult, JsonBody, Principal};
 
 /// Answers with the decision as it is recorded now.
-pub async fn feedback(State(deps): State<Deps>, Extension(who): Extension<Principal>, JsonBody(mut feedback): JsonBody<Feedback>) -> ApiResult<Json<DecisionRow>> {
+pub async fn feedback(
+    State(deps): State<Deps>,
+    Extension(who): Extension<Principal>,
+    JsonBody(mut feedback): JsonBody<Feedback>,
+) -> ApiResult<Json<DecisionRow>> {
     let now_ms = deps.clock.now_ms();
     if let Some(agent) = &feedback.agent {
         let snapshot = deps.shared.graph.current(&*deps.calls, now_ms).await;

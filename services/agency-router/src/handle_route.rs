@@ -1,10 +1,10 @@
 //! `POST /api/route` for people and programs, `POST /internal/route` for the conductor.
 
+use crate::Deps;
 use crate::answer::{Stamp, answer};
 use crate::graph_source::Snapshot;
 use crate::route::{Decision, World, decide};
 use crate::store::{self, Asked};
-use crate::Deps;
 use axum::extract::State;
 use axum::{Extension, Json};
 use contracts::routing::{RouteAnswer, RouteRequest};
@@ -25,7 +25,11 @@ pub async fn public(State(deps): State<Deps>, Extension(who): Extension<Principa
 }
 
 /// `POST /internal/route`: the members below `context` count, and one event is decided once.
-pub async fn internal(State(deps): State<Deps>, Extension(who): Extension<Principal>, JsonBody(mut request): JsonBody<RouteRequest>) -> ApiResult<Json<RouteAnswer>> {
+pub async fn internal(
+    State(deps): State<Deps>,
+    Extension(who): Extension<Principal>,
+    JsonBody(mut request): JsonBody<RouteRequest>,
+) -> ApiResult<Json<RouteAnswer>> {
     // What was accepted must be routed: a long message is cut rather than refused.
     if let Some((end, _)) = request.message.char_indices().nth(MESSAGE_CHARS_MAX) {
         request.message.truncate(end);

@@ -33,8 +33,8 @@ pub use config::Config;
 pub use graph_source::{GraphSource, Snapshot};
 pub use pool_source::PoolSource;
 
-use axum::routing::{get, post};
 use axum::Router;
+use axum::routing::{get, post};
 use contracts::ServiceName;
 use platform::edge::{Auth, Routes, Scope};
 use platform::ports::{Calls, Cell, Clock, Sql};

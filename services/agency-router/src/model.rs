@@ -150,12 +150,43 @@ pub mod tests {
     /// Three small agents.
     pub fn small_set() -> TrainingSet {
         let lines: [(&str, &[&str]); 3] = [
-            ("codegen", &["fix the failing build", "write a function that parses dates", "refactor the login module", "the unit test is broken", "add a command line flag", "implement retries in the client"]),
-            ("security", &["scan the server for vulnerabilities", "rotate the leaked api key", "is this dependency vulnerable", "audit who has access", "check for exposed secrets", "report the cve to the team"]),
-            ("pm", &["plan the next sprint", "write a ticket for the login bug", "what is the status of the project", "who is assigned to the release", "move the deadline to friday", "summarise the meeting"]),
+            (
+                "codegen",
+                &[
+                    "fix the failing build",
+                    "write a function that parses dates",
+                    "refactor the login module",
+                    "the unit test is broken",
+                    "add a command line flag",
+                    "implement retries in the client",
+                ],
+            ),
+            (
+                "security",
+                &[
+                    "scan the server for vulnerabilities",
+                    "rotate the leaked api key",
+                    "is this dependency vulnerable",
+                    "audit who has access",
+                    "check for exposed secrets",
+                    "report the cve to the team",
+                ],
+            ),
+            (
+                "pm",
+                &[
+                    "plan the next sprint",
+                    "write a ticket for the login bug",
+                    "what is the status of the project",
+                    "who is assigned to the release",
+                    "move the deadline to friday",
+                    "summarise the meeting",
+                ],
+            ),
         ];
         let labels = lines.iter().map(|(label, _)| (*label).to_owned()).collect();
-        let of_label = |(label, texts): (usize, &[&str])| -> Vec<Example> { texts.iter().map(|text| Example { text: (*text).to_owned(), label, weight: 1.0 }).collect() };
+        let of_label =
+            |(label, texts): (usize, &[&str])| -> Vec<Example> { texts.iter().map(|text| Example { text: (*text).to_owned(), label, weight: 1.0 }).collect() };
         let examples = lines.iter().map(|(_, texts)| *texts).enumerate().flat_map(of_label).collect();
         TrainingSet { labels, examples, out_of_scope: Vec::new(), seed: 1 }
     }
@@ -198,7 +229,8 @@ pub mod tests {
 
     #[test]
     fn one_label_is_a_model_and_none_is_not() {
-        let set = TrainingSet { labels: vec!["only".into()], examples: vec![Example { text: "do it".into(), label: 0, weight: 1.0 }], ..TrainingSet::default() };
+        let set =
+            TrainingSet { labels: vec!["only".into()], examples: vec![Example { text: "do it".into(), label: 0, weight: 1.0 }], ..TrainingSet::default() };
         let scored = Model::train(&set).unwrap().score("do it now");
         assert_eq!((scored.winner, scored.runner_up), (0, None));
         assert!(Model::train(&TrainingSet::default()).is_none());
@@ -207,7 +239,8 @@ pub mod tests {
     #[test]
     fn any_script_is_scored_without_panic() {
         let model = small_model();
-        for text in ["исправь сборку", "修复构建失败", "صلح البناء", "빌드를 고쳐줘", "\u{0}\u{feff}", "𝒻𝒾𝓍 𝒾𝓉", "ẞß", &"a".repeat(16_000), &"é ".repeat(8_000)] {
+        for text in ["исправь сборку", "修复构建失败", "صلح البناء", "빌드를 고쳐줘", "\u{0}\u{feff}", "𝒻𝒾𝓍 𝒾𝓉", "ẞß", &"a".repeat(16_000), &"é ".repeat(8_000)]
+        {
             let scored = model.score(text);
             assert!(scored.probabilities.iter().all(|p| p.is_finite()), "{text}");
         }

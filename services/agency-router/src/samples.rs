@@ -1,16 +1,59 @@
 //! A small graph for tests.
 
 use contracts::AgentId;
-use contracts::graph::{Agent, Graph, Skill, SkillKind};
 use contracts::GraphVersion;
+use contracts::graph::{Agent, Graph, Skill, SkillKind};
 
 /// Agents assistant (fallback, public), codegen (related: security), security (alias threat-hunter), pm.
 pub fn graph() -> Graph {
     let agents = vec![
-        agent("assistant", "", &["hello there", "good morning", "thanks a lot", "what can you do", "how are you", "tell me a joke", "who are you", "what did we spend"]),
-        agent("codegen", "security", &["fix the failing build", "write a function that parses dates", "refactor the login module", "the unit test is broken", "add a command line flag", "implement retries in the client", "fix the parser", "why does the build fail"]),
-        agent("security", "codegen", &["scan the server for vulnerabilities", "rotate the leaked api key", "is this dependency vulnerable", "audit who has access", "check for exposed secrets", "report the cve to the team", "scan for leaked keys", "is the server hardened"]),
-        agent("pm", "", &["plan the next sprint", "write a ticket for the login bug", "what is the status of the project", "who is assigned to the release", "move the deadline to friday", "summarise the meeting", "plan the roadmap", "who is on the team"]),
+        agent(
+            "assistant",
+            "",
+            &["hello there", "good morning", "thanks a lot", "what can you do", "how are you", "tell me a joke", "who are you", "what did we spend"],
+        ),
+        agent(
+            "codegen",
+            "security",
+            &[
+                "fix the failing build",
+                "write a function that parses dates",
+                "refactor the login module",
+                "the unit test is broken",
+                "add a command line flag",
+                "implement retries in the client",
+                "fix the parser",
+                "why does the build fail",
+            ],
+        ),
+        agent(
+            "security",
+            "codegen",
+            &[
+                "scan the server for vulnerabilities",
+                "rotate the leaked api key",
+                "is this dependency vulnerable",
+                "audit who has access",
+                "check for exposed secrets",
+                "report the cve to the team",
+                "scan for leaked keys",
+                "is the server hardened",
+            ],
+        ),
+        agent(
+            "pm",
+            "",
+            &[
+                "plan the next sprint",
+                "write a ticket for the login bug",
+                "what is the status of the project",
+                "who is assigned to the release",
+                "move the deadline to friday",
+                "summarise the meeting",
+                "plan the roadmap",
+                "who is on the team",
+            ],
+        ),
     ];
     let skill = |agent: &Agent| Skill {
         id: agent.skill.clone(),

@@ -218,10 +218,8 @@ pub async fn stats(db: &dyn Sql, day_start_ms: i64, week_start_ms: i64) -> PortR
     let totals: Totals = db.one(totals).await?.unwrap_or_default();
     let by_agent = sql!("SELECT agent, COUNT(*) AS decisions FROM routing_decisions WHERE at_ms >= ?1 GROUP BY agent", day_start_ms);
     let by_agent = db.all::<OfAgent>(by_agent).await?.into_iter().map(|row| (row.agent, row.decisions)).collect();
-    let labelled = sql!(
-        "SELECT COUNT(*) AS labelled, SUM(correct) AS right FROM routing_decisions WHERE feedback_at_ms >= ?1 AND correct IS NOT NULL",
-        week_start_ms
-    );
+    let labelled =
+        sql!("SELECT COUNT(*) AS labelled, SUM(correct) AS right FROM routing_decisions WHERE feedback_at_ms >= ?1 AND correct IS NOT NULL", week_start_ms);
     let labelled: Labelled = db.one(labelled).await?.unwrap_or_default();
     Ok(RoutingStats {
         decisions: totals.decisions,

@@ -113,10 +113,21 @@ mod tests {
     #[test]
     fn only_our_own_pages_may_change_anything() {
         let host = "localhost:8787";
-        for good in [&[][..], &[("origin", "http://localhost:8787")], &[("origin", "https://LOCALHOST:8787"), ("sec-fetch-site", "same-origin")], &[("sec-fetch-site", "none")]] {
+        for good in [
+            &[][..],
+            &[("origin", "http://localhost:8787")],
+            &[("origin", "https://LOCALHOST:8787"), ("sec-fetch-site", "same-origin")],
+            &[("sec-fetch-site", "none")],
+        ] {
             assert!(is_same_origin(&headers(good), host), "{good:?}");
         }
-        for bad in [("origin", "null"), ("origin", "http://localhost"), ("origin", "http://evil.example"), ("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-site")] {
+        for bad in [
+            ("origin", "null"),
+            ("origin", "http://localhost"),
+            ("origin", "http://evil.example"),
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-site", "same-site"),
+        ] {
             assert!(!is_same_origin(&headers(&[bad]), host), "{bad:?}");
         }
     }

@@ -77,7 +77,9 @@ async fn check(deps: &Deps, service: ServiceName) -> Check {
     let latency_ms = (deps.clock.now_ms() - started).max(0) as f64;
     let verdict = match answer {
         Err(_) => Verdict::Failed("did not answer its health check".to_owned()),
-        Ok(health) if health.status != "ok" => Verdict::Unwell(if health.problems.is_empty() { "says it is degraded".to_owned() } else { health.problems.join("; ") }),
+        Ok(health) if health.status != "ok" => {
+            Verdict::Unwell(if health.problems.is_empty() { "says it is degraded".to_owned() } else { health.problems.join("; ") })
+        }
         Ok(_) if latency_ms > SLOW_MS => Verdict::Unwell(format!("answered after {latency_ms:.0} ms")),
         Ok(_) => Verdict::Good,
     };

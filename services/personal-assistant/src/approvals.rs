@@ -69,7 +69,12 @@ pub struct OneQuery {
 }
 
 /// One approval; with `wait` (seconds, at most 30) once it is decided or the time is over.
-pub async fn one(State(deps): State<Deps>, Extension(who): Extension<Principal>, Path(id): Path<String>, Query(query): Query<OneQuery>) -> ApiResult<Json<Approval>> {
+pub async fn one(
+    State(deps): State<Deps>,
+    Extension(who): Extension<Principal>,
+    Path(id): Path<String>,
+    Query(query): Query<OneQuery>,
+) -> ApiResult<Json<Approval>> {
     let wait = query.wait.unwrap_or(0);
     if wait > WAIT_SECONDS_MAX {
         return Err(Problem::field("wait", format!("`wait` is more than {WAIT_SECONDS_MAX} seconds."), "Wait at most 30 seconds, then ask again.").into());

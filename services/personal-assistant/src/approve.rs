@@ -31,7 +31,11 @@ pub const WAIT_SECONDS_MAX: u32 = 30;
 const WHOLE_MAX: u64 = 1 << 53;
 
 /// The handler.
-pub async fn approve(State(deps): State<Deps>, Extension(who): Extension<Principal>, JsonBody(request): JsonBody<ApproveRequest>) -> ApiResult<Json<ApproveAnswer>> {
+pub async fn approve(
+    State(deps): State<Deps>,
+    Extension(who): Extension<Principal>,
+    JsonBody(request): JsonBody<ApproveRequest>,
+) -> ApiResult<Json<ApproveAnswer>> {
     validate(&request)?;
     let (row, shortfall) = record(&deps, who, &request).await?;
     let wait_ms = i64::from(request.wait.unwrap_or(0)) * 1_000;
@@ -60,10 +64,20 @@ fn validate(request: &ApproveRequest) -> ApiResult<()> {
     }
     if let Some(arguments) = &request.arguments {
         if arguments.to_string().len() > ARGUMENTS_BYTES_MAX {
-            return Err(Problem::field("arguments", format!("`arguments` is larger than {ARGUMENTS_BYTES_MAX} bytes."), "Send a reference instead of the data.").into());
+            return Err(Problem::field(
+                "arguments",
+                format!("`arguments` is larger than {ARGUMENTS_BYTES_MAX} bytes."),
+                "Send a reference instead of the data.",
+            )
+            .into());
         }
         if !is_exact(arguments) {
-            return Err(Problem::field("arguments", "`arguments` holds a whole number beyond 2^53.", "Send such numbers as text: the digest could not tell them apart.").into());
+            return Err(Problem::field(
+                "arguments",
+                "`arguments` holds a whole number beyond 2^53.",
+                "Send such numbers as text: the digest could not tell them apart.",
+            )
+            .into());
         }
     }
     Ok(())
@@ -101,7 +115,13 @@ fn digest(request: &ApproveRequest, amount: Micros) -> ApiResult<String> {
 /// What makes a repetition the same request: all that the caller says of the work, before any rule is applied.
 fn fingerprint(request: &ApproveRequest) -> ApiResult<String> {
     canonical_digest(&json!([
-        request.task_id, request.agent_type, request.kind, request.operation, request.arguments, request.description, request.estimated_cost.0,
+        request.task_id,
+        request.agent_type,
+        request.kind,
+        request.operation,
+        request.arguments,
+        request.description,
+        request.estimated_cost.0,
     ]))
 }
 
@@ -124,7 +144,8 @@ async fn record(deps: &Deps, who: Principal, request: &ApproveRequest) -> ApiRes
     let mut batch = Vec::new();
     if ruling.verdict == Verdict::Approve {
         batch.push(ledger::ensure(&scopes));
-        let order = Reserve { task: &draft.task, attempt: &draft.attempt, amount: ruling.amount, until_ms: now_ms + CLAIM_WINDOW_MS + SKEW_MS, now_ms, keys: &keys };
+        let order =
+            Reserve { task: &draft.task, attempt: &draft.attempt, amount: ruling.amount, until_ms: now_ms + CLAIM_WINDOW_MS + SKEW_MS, now_ms, keys: &keys };
         batch.push(ledger::reserve(order, "NOT EXISTS (SELECT 1 FROM approvals a WHERE a.task = ?1)"));
     }
     let head = batch.len();
@@ -232,9 +253,7 @@ impl Draft {
 /// State, reason, code and rules for each way it can turn out: as ruled, halted, over budget.
 fn outcomes(ruling: &Ruling, now_ms: i64) -> Value {
     let list = |policies: &[&str]| json!(policies).to_string();
-    let decided = |state: &str, code: Option<&str>, reason: &str, policies: String, valid: Option<i64>| {
-        json!({"state": state, "code": code, "reason": reason, "policies": policies, "decidedAt": now_ms, "decidedBy": "policy", "validUntil": valid})
-    };
+    let decided = |state: &str, code: Option<&str>, reason: &str, policies: String, valid: Option<i64>| json!({"state": state, "code": code, "reason": reason, "policies": policies, "decidedAt": now_ms, "decidedBy": "policy", "validUntil": valid});
     let ruled = match ruling.verdict {
         Verdict::Approve => decided("approved", None, &ruling.reason, list(&ruling.policies), Some(now_ms + CLAIM_WINDOW_MS)),
         Verdict::Reject(code) => decided("rejected", Some(code), &ruling.reason, list(&ruling.policies), None),
@@ -316,7 +335,8 @@ mod tests {
             "taskId": "t-1", "type": "codegen", "description": "Fix it", "estimatedCost": 1.25, "agentType": "codegen", "operation": "run",
         }))
         .unwrap();
-        let text = r#"{"agentType":"codegen","arguments":null,"costLimitMicros":1250000,"description":"Fix it","operation":"run","taskId":"t-1","type":"codegen"}"#;
+        let text =
+            r#"{"agentType":"codegen","arguments":null,"costLimitMicros":1250000,"description":"Fix it","operation":"run","taskId":"t-1","type":"codegen"}"#;
         assert_eq!(digest(&request, Micros(1_250_000)).unwrap(), digest_hex(text.as_bytes()));
     }
 

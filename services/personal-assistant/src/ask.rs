@@ -275,7 +275,9 @@ pub async fn undelivered(deps: &Deps) -> Result<i64, ApiError> {
     struct Count {
         n: i64,
     }
-    let count = sql!("SELECT COUNT(*) AS n FROM delivery d JOIN approvals a ON a.id = d.approval WHERE a.state = 'pending' AND d.state IN ('queued', 'failed', 'expired')");
+    let count = sql!(
+        "SELECT COUNT(*) AS n FROM delivery d JOIN approvals a ON a.id = d.approval WHERE a.state = 'pending' AND d.state IN ('queued', 'failed', 'expired')"
+    );
     Ok(deps.sql.one::<Count>(count).await?.map_or(0, |count| count.n))
 }
 

@@ -38,7 +38,9 @@ pub async fn chat(State(deps): State<Deps>, headers: HeaderMap, JsonBody(request
 }
 
 fn validate(request: &ChatRequest) -> ApiResult<()> {
-    let wrong = |field: &str, max: usize| ApiError::from(Problem::field(field, format!("`{field}` is empty or has more than {max} characters."), format!("Send 1 to {max} characters.")));
+    let wrong = |field: &str, max: usize| {
+        ApiError::from(Problem::field(field, format!("`{field}` is empty or has more than {max} characters."), format!("Send 1 to {max} characters.")))
+    };
     let fits = |text: &str, max: usize| !text.trim().is_empty() && text.chars().count() <= max && !text.contains('\0');
     if !fits(&request.message, MESSAGE_CHARS_MAX) {
         return Err(wrong("message", MESSAGE_CHARS_MAX));
@@ -55,7 +57,14 @@ async fn keep(deps: &Deps, request: &ChatRequest, answer: &str) -> ApiResult<()>
     let id = format!("msg_{}", deps.clock.ulid());
     let rows = [(id.clone(), "user", request.message.as_str()), (format!("{id}~"), "assistant", answer)];
     let insert = rows.map(|(id, role, content)| {
-        sql!("INSERT INTO chat_message (id, session, role, content, at) VALUES (?1, ?2, ?3, ?4, ?5)", id, &request.session_key, role, content, deps.clock.now_ms())
+        sql!(
+            "INSERT INTO chat_message (id, session, role, content, at) VALUES (?1, ?2, ?3, ?4, ?5)",
+            id,
+            &request.session_key,
+            role,
+            content,
+            deps.clock.now_ms()
+        )
     });
     deps.sql.batch(insert.into()).await?;
     Ok(())

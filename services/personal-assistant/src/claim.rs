@@ -59,7 +59,12 @@ impl From<ClaimError> for ApiError {
 }
 
 /// The handler. Services are let in to decide under the same path prefix; claiming is the gateway's alone.
-pub async fn claim(State(deps): State<Deps>, Extension(who): Extension<Principal>, Path(id): Path<String>, JsonBody(request): JsonBody<ClaimRequest>) -> ApiResult<Json<ClaimAnswer>> {
+pub async fn claim(
+    State(deps): State<Deps>,
+    Extension(who): Extension<Principal>,
+    Path(id): Path<String>,
+    JsonBody(request): JsonBody<ClaimRequest>,
+) -> ApiResult<Json<ClaimAnswer>> {
     if who != Principal::Scope(Scope::Gateway) {
         return Err(ApiError::new(ErrorCode::Forbidden, "Claiming needs the scope gateway."));
     }

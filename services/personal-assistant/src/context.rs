@@ -72,7 +72,11 @@ pub async fn read(State(deps): State<Deps>) -> ApiResult<Json<OwnerContext>> {
 }
 
 /// `PUT /api/context`: all of it, or nothing when something is wrong.
-pub async fn update(State(deps): State<Deps>, Extension(who): Extension<Principal>, JsonBody(update): JsonBody<OwnerContextUpdate>) -> ApiResult<Json<OwnerContext>> {
+pub async fn update(
+    State(deps): State<Deps>,
+    Extension(who): Extension<Principal>,
+    JsonBody(update): JsonBody<OwnerContextUpdate>,
+) -> ApiResult<Json<OwnerContext>> {
     validate(&update)?;
     let by = actor(who, None);
     let settings = [

@@ -19,7 +19,12 @@ use platform::time::rfc3339;
 pub const TEXT_CHARS_MAX: usize = 500;
 
 /// The handler.
-pub async fn decide(State(deps): State<Deps>, Extension(who): Extension<Principal>, Path(id): Path<String>, JsonBody(request): JsonBody<DecideRequest>) -> ApiResult<Json<Approval>> {
+pub async fn decide(
+    State(deps): State<Deps>,
+    Extension(who): Extension<Principal>,
+    Path(id): Path<String>,
+    JsonBody(request): JsonBody<DecideRequest>,
+) -> ApiResult<Json<Approval>> {
     check_text("reason", request.reason.as_deref())?;
     check_text("actor", request.actor.as_deref())?;
     let actor = actor(who, request.actor);
@@ -93,7 +98,9 @@ impl From<DecideError> for ApiError {
                     .with("state", state.as_str())
                     .into()
             }
-            DecideError::OtherVersion(version) => Problem::new(ErrorCode::Conflict, format!("The approval is in version {version} now.")).with("version", version).into(),
+            DecideError::OtherVersion(version) => {
+                Problem::new(ErrorCode::Conflict, format!("The approval is in version {version} now.")).with("version", version).into()
+            }
             DecideError::Halted => Self::new(ErrorCode::Halted, "A halt is in force; the approval goes on waiting."),
             DecideError::OverBudget(short) => over_budget(&short),
             DecideError::Port(error) => error.into(),
@@ -126,7 +133,8 @@ pub async fn take(deps: &Deps, word: Word<'_>) -> Result<ApprovalRow, DecideErro
     let keys = ledger::keys(&scopes);
     let mut batch = match word.decision {
         Decision::Approve => {
-            let order = Reserve { task: &seen.task, attempt: &attempt, amount: seen.amount(), until_ms: now_ms + CLAIM_WINDOW_MS + SKEW_MS, now_ms, keys: &keys };
+            let order =
+                Reserve { task: &seen.task, attempt: &attempt, amount: seen.amount(), until_ms: now_ms + CLAIM_WINDOW_MS + SKEW_MS, now_ms, keys: &keys };
             let waits = "EXISTS (SELECT 1 FROM approvals a WHERE a.id = ?7 AND a.state = 'pending' AND a.version = ?8 AND a.expires_at > ?5)";
             vec![ledger::ensure(&scopes), ledger::reserve(order, waits).bind(&seen.id).bind(seen.version)]
         }

@@ -18,7 +18,8 @@ struct Due {
 /// Ends the approvals whose time is over. They count as expired from that time on anyway; this writes it down.
 pub async fn expire_due(deps: &Deps) -> ApiResult<()> {
     let now_ms = deps.clock.now_ms();
-    let due: Vec<Due> = deps.sql.all(sql!("SELECT id FROM approvals WHERE state = 'pending' AND expires_at <= ?1 ORDER BY expires_at LIMIT ?2", now_ms, AT_ONCE_MAX)).await?;
+    let due: Vec<Due> =
+        deps.sql.all(sql!("SELECT id FROM approvals WHERE state = 'pending' AND expires_at <= ?1 ORDER BY expires_at LIMIT ?2", now_ms, AT_ONCE_MAX)).await?;
     for Due { id } in due {
         let end = sql!(
             "UPDATE approvals SET state = 'expired', version = version + 1, decided_at = expires_at, decided_by = 'expiry', reason = 'Nobody decided in time.', code = 'expired'

@@ -120,7 +120,8 @@ fn running(now: &str) -> String {
 
 /// A halt of everything is confirmed once nothing claimed runs any more. Called by the tick.
 pub(crate) async fn confirm_all(deps: &Deps) -> ApiResult<()> {
-    let text = format!("UPDATE halt SET level = 'stopped' WHERE target = 'all' AND resumed_at IS NULL AND level = 'accepted' AND NOT {} RETURNING id", running("?1"));
+    let text =
+        format!("UPDATE halt SET level = 'stopped' WHERE target = 'all' AND resumed_at IS NULL AND level = 'accepted' AND NOT {} RETURNING id", running("?1"));
     if !deps.sql.query(Statement::new(text).bind(deps.clock.now_ms())).await?.is_empty() {
         deps.signal.notify(KEY);
     }
@@ -130,7 +131,10 @@ pub(crate) async fn confirm_all(deps: &Deps) -> ApiResult<()> {
 async fn halt_all(deps: &Deps, reason: &str, by: &str) -> ApiResult<HaltAnswer> {
     // `?5` is the time of the halt.
     let level = format!("CASE WHEN {} THEN 'accepted' ELSE 'stopped' END", running("?5"));
-    let affected = sql!("SELECT event_id AS id FROM approvals WHERE state IN ('approved', 'claimed') AND event_id IS NOT NULL ORDER BY requested_at DESC LIMIT ?1", WAKE_MAX);
+    let affected = sql!(
+        "SELECT event_id AS id FROM approvals WHERE state IN ('approved', 'claimed') AND event_id IS NOT NULL ORDER BY requested_at DESC LIMIT ?1",
+        WAKE_MAX
+    );
     let level_now = sql!("SELECT target, reason, halted_by, at, level, resumed_at FROM halt WHERE target = 'all' AND resumed_at IS NULL");
     let mut answers = Answers::of(&*deps.sql, vec![write(deps, "all", reason, by, &level), level_now, affected]).await?;
     answers.skip();
@@ -158,7 +162,11 @@ pub struct ResumeAnswer {
 }
 
 /// `POST /api/resume`: ends one task's halt, or the halt of all. What was cancelled stays cancelled.
-pub async fn resume(State(deps): State<Deps>, Extension(who): Extension<Principal>, JsonBody(request): JsonBody<ResumeRequest>) -> ApiResult<Json<ResumeAnswer>> {
+pub async fn resume(
+    State(deps): State<Deps>,
+    Extension(who): Extension<Principal>,
+    JsonBody(request): JsonBody<ResumeRequest>,
+) -> ApiResult<Json<ResumeAnswer>> {
     check_task(request.task_id.as_ref())?;
     check_text("actor", request.actor.as_deref())?;
     let target = target(request.task_id.as_ref());
@@ -184,7 +192,14 @@ pub async fn all_halted(deps: &Deps) -> ApiResult<bool> {
 pub async fn list(State(deps): State<Deps>) -> ApiResult<Json<HaltList>> {
     let find = sql!("SELECT target, reason, halted_by, at, level, resumed_at FROM halt ORDER BY resumed_at IS NOT NULL, at DESC, id DESC LIMIT ?1", LIST_MAX);
     let rows: Vec<Stored> = deps.sql.all(find).await?;
-    let halts = rows.into_iter().map(|row| HaltRow { target: row.target, reason: row.reason, by: row.halted_by, at: rfc3339(row.at), level: row.level, resumed_at: row.resumed_at.map(rfc3339) });
+    let halts = rows.into_iter().map(|row| HaltRow {
+        target: row.target,
+        reason: row.reason,
+        by: row.halted_by,
+        at: rfc3339(row.at),
+        level: row.level,
+        resumed_at: row.resumed_at.map(rfc3339),
+    });
     Ok(Json(HaltList { all: all_halted(&deps).await?, halts: halts.collect() }))
 }
 

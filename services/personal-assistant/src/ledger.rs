@@ -40,7 +40,14 @@ pub struct Scope {
 pub fn scopes(config: &Config, zone: &TimeZone, now_ms: i64, agent: Option<&str>) -> Result<Vec<Scope>, OutsideCalendar> {
     let day = window::day(now_ms, zone)?;
     let month = window::month(now_ms, zone)?;
-    let scope = |kind, window: &Window, whom: String, rule, limit| Scope { key: format!("{kind}:{}|{whom}", window.label), rule, limit, whom, kind, window: window.clone() };
+    let scope = |kind, window: &Window, whom: String, rule, limit| Scope {
+        key: format!("{kind}:{}|{whom}", window.label),
+        rule,
+        limit,
+        whom,
+        kind,
+        window: window.clone(),
+    };
     let mut scopes = vec![
         scope("day", &day, "all".to_owned(), Some("daily"), config.daily.unwrap_or(DAILY_DEFAULT).0),
         scope("month", &month, "all".to_owned(), Some("monthly"), config.monthly.map_or(NO_LIMIT, |limit| limit.0)),

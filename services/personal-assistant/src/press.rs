@@ -34,10 +34,8 @@ impl ButtonRow {
 /// The handler; the aggregator has checked that the presser is an approver.
 pub async fn press(State(deps): State<Deps>, JsonBody(press): JsonBody<PressRequest>) -> ApiResult<Json<PressAnswer>> {
     decide::check_text("actor", Some(&press.actor))?;
-    let find = sql!(
-        "SELECT approval, version, decision, channel, endpoint, chat, direct FROM button WHERE token_hash = ?1",
-        digest_hex(press.token.as_bytes())
-    );
+    let find =
+        sql!("SELECT approval, version, decision, channel, endpoint, chat, direct FROM button WHERE token_hash = ?1", digest_hex(press.token.as_bytes()));
     let Some(button) = deps.sql.one::<ButtonRow>(find).await?.filter(|button| button.is_from(&press)) else {
         return Ok(Json(answer("no_longer_valid", "This button is no longer valid.".to_owned(), None)));
     };

@@ -40,7 +40,12 @@ struct PostedRow {
 }
 
 /// The handler.
-pub async fn settle(State(deps): State<Deps>, Extension(who): Extension<Principal>, Path(task): Path<String>, JsonBody(request): JsonBody<SettleRequest>) -> ApiResult<Json<SettleAnswer>> {
+pub async fn settle(
+    State(deps): State<Deps>,
+    Extension(who): Extension<Principal>,
+    Path(task): Path<String>,
+    JsonBody(request): JsonBody<SettleRequest>,
+) -> ApiResult<Json<SettleAnswer>> {
     if who != Principal::Scope(Scope::Gateway) {
         return Err(ApiError::new(ErrorCode::Forbidden, "Settling needs the scope gateway."));
     }

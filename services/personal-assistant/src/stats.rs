@@ -69,7 +69,9 @@ pub async fn ledger_stats(State(deps): State<Deps>, Query(query): Query<StatsQue
         ),
         sql!("SELECT COUNT(*) AS n FROM approvals WHERE state = 'pending' AND expires_at > ?1", now_ms),
         sql!(
-            format!("SELECT decided_at - requested_at AS n FROM approvals WHERE decided_at >= ?1 AND {HUMAN} AND state <> 'cancelled' ORDER BY decided_at DESC LIMIT ?2"),
+            format!(
+                "SELECT decided_at - requested_at AS n FROM approvals WHERE decided_at >= ?1 AND {HUMAN} AND state <> 'cancelled' ORDER BY decided_at DESC LIMIT ?2"
+            ),
             since,
             DECISIONS_MAX
         ),

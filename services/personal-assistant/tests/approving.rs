@@ -54,7 +54,8 @@ async fn an_agents_own_budget_and_the_month_count_too() {
     other["taskId"] = json!("t4");
     assert_eq!(bed.post(OPERATOR, "/api/approve", other).await.1["code"], "budget_exhausted", "the month");
     let scopes: Vec<Value> = bed.get(OPERATOR, "/api/budget").await["scopes"].as_array().unwrap().clone();
-    let held: Vec<_> = scopes.iter().map(|scope| (scope["scope"].as_str().unwrap(), scope["window"].as_str().unwrap(), scope["held"].as_f64().unwrap())).collect();
+    let held: Vec<_> =
+        scopes.iter().map(|scope| (scope["scope"].as_str().unwrap(), scope["window"].as_str().unwrap(), scope["held"].as_f64().unwrap())).collect();
     assert_eq!(held, [("all", "day", 3.0), ("all", "month", 3.0), ("agent:codegen", "day", 1.5)]);
 }
 

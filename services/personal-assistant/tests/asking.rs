@@ -35,7 +35,12 @@ async fn a_forged_or_forwarded_button_changes_nothing() {
     let asked = bed.ask_in_chat("t1", 5.0).await;
     let buttons = bed.deliveries()[0].buttons.clone().unwrap();
     let forged = format!("a1:{}:y", "A".repeat(22));
-    let cases = [press(&buttons.approve, "666", "main"), press(&buttons.approve, "700100200", "other"), press(&forged, "700100200", "main"), press(&buttons.reject.replace(":n", ":y"), "700100200", "main")];
+    let cases = [
+        press(&buttons.approve, "666", "main"),
+        press(&buttons.approve, "700100200", "other"),
+        press(&forged, "700100200", "main"),
+        press(&buttons.reject.replace(":n", ":y"), "700100200", "main"),
+    ];
     for case in cases {
         assert_eq!(bed.post(AGGREGATOR, "/internal/press", case).await.1["outcome"], "no_longer_valid");
     }

@@ -49,10 +49,15 @@ async fn a_session_remembers_what_was_said_in_it_alone() {
 async fn the_same_answer_can_be_streamed() {
     let bed = Bed::new();
     let whole = say(&bed, "Who are you?").await;
-    let (status, text) = send_text(&bed.router, OPERATOR, "POST", "/api/chat", "text/event-stream", json!({"message": "Who are you?", "sessionKey": "s1"})).await;
+    let (status, text) =
+        send_text(&bed.router, OPERATOR, "POST", "/api/chat", "text/event-stream", json!({"message": "Who are you?", "sessionKey": "s1"})).await;
     assert_eq!(status, 200);
     let (deltas, done) = text.split_once("event: done\ndata: ").unwrap();
-    let joined: String = deltas.split("\n\n").filter_map(|event| event.strip_prefix("data: ")).map(|data| serde_json::from_str::<Value>(data).unwrap()["delta"].as_str().unwrap().to_owned()).collect();
+    let joined: String = deltas
+        .split("\n\n")
+        .filter_map(|event| event.strip_prefix("data: "))
+        .map(|data| serde_json::from_str::<Value>(data).unwrap()["delta"].as_str().unwrap().to_owned())
+        .collect();
     assert_eq!(joined, whole);
     assert_eq!(serde_json::from_str::<Value>(done.trim()).unwrap()["message"], json!(whole));
 }

@@ -27,7 +27,10 @@ async fn a_task_halted_before_anybody_asked_never_begins() {
     let bed = Bed::new();
     halt(&bed, "t1").await;
     let answer = bed.ask("t1", 0.0).await;
-    assert_eq!((&answer["approved"], &answer["state"], &answer["code"], &answer["policies"]), (&json!(false), &json!("rejected"), &json!("halted"), &json!(["halt"])));
+    assert_eq!(
+        (&answer["approved"], &answer["state"], &answer["code"], &answer["policies"]),
+        (&json!(false), &json!("rejected"), &json!("halted"), &json!(["halt"]))
+    );
     assert_eq!(bed.ask("t2", 0.0).await["approved"], true);
 }
 

@@ -90,7 +90,15 @@ impl Story {
     }
     async fn is_halted(&self, task: &str) -> bool {
         // Straight from the table, and not through the port that may be about to fail.
-        let Ok(rows) = self.bed.deps.sql.query(platform::sql!("SELECT 1 AS one FROM halt WHERE resumed_at IS NULL AND target IN ('all', ?1)", format!("task:{task}"))).await else { return false };
+        let Ok(rows) = self
+            .bed
+            .deps
+            .sql
+            .query(platform::sql!("SELECT 1 AS one FROM halt WHERE resumed_at IS NULL AND target IN ('all', ?1)", format!("task:{task}")))
+            .await
+        else {
+            return false;
+        };
         !rows.is_empty()
     }
     async fn settle(&mut self) {
@@ -137,7 +145,10 @@ impl Story {
             let expected = if row["agent"] == "codegen" { 3 } else { 2 };
             assert_eq!((row["n"].as_i64(), row["amounts"].as_i64(), row["attempts"].as_i64()), (Some(expected), Some(1), Some(1)), "{at}: I2 {row:?}");
         }
-        let figures = platform::sql!("SELECT b.scope, b.limit_u, b.spent_u, (SELECT COALESCE(SUM(h.amt_u), 0) FROM hold h WHERE h.scope = b.scope AND h.exp > ?1) AS held, (SELECT COALESCE(SUM(p.overrun_u), 0) FROM posted p WHERE p.task IN (SELECT h.task FROM hold h WHERE h.scope = b.scope)) AS overrun FROM budget b", now);
+        let figures = platform::sql!(
+            "SELECT b.scope, b.limit_u, b.spent_u, (SELECT COALESCE(SUM(h.amt_u), 0) FROM hold h WHERE h.scope = b.scope AND h.exp > ?1) AS held, (SELECT COALESCE(SUM(p.overrun_u), 0) FROM posted p WHERE p.task IN (SELECT h.task FROM hold h WHERE h.scope = b.scope)) AS overrun FROM budget b",
+            now
+        );
         let Ok(figures) = self.bed.deps.sql.query(figures).await else { return };
         for row in figures {
             let figure = |name: &str| row[name].as_i64().unwrap();
@@ -145,7 +156,13 @@ impl Story {
                 assert!(figure("spent_u") + figure("held") <= figure("limit_u") + figure("overrun"), "{at}: I1 {row:?}");
             }
         }
-        let Ok(orphans) = rows("SELECT a.task FROM approvals a WHERE a.state IN ('approved', 'claimed', 'consumed') AND NOT EXISTS (SELECT 1 FROM hold h WHERE h.task = a.task)").await else { return };
+        let Ok(orphans) = rows(
+            "SELECT a.task FROM approvals a WHERE a.state IN ('approved', 'claimed', 'consumed') AND NOT EXISTS (SELECT 1 FROM hold h WHERE h.task = a.task)",
+        )
+        .await
+        else {
+            return;
+        };
         assert!(orphans.is_empty(), "{at}: I11 approved without a hold: {orphans:?}");
         let Ok(revived) = rows("SELECT a.task FROM approvals a JOIN hold h ON h.task = a.task WHERE a.state = 'consumed' AND h.exp <> 0").await else { return };
         assert!(revived.is_empty(), "{at}: I8 a settled hold lives again: {revived:?}");
@@ -153,7 +170,8 @@ impl Story {
 }
 
 /// What happened in a story: held, claimed, settled, refused for the budget, ended by overrun.
-const COUNTS: &str = "SELECT (SELECT COUNT(DISTINCT task) FROM hold) AS held, (SELECT COUNT(*) FROM claim) AS claimed, (SELECT COUNT(*) FROM posted) AS settled,
+const COUNTS: &str =
+    "SELECT (SELECT COUNT(DISTINCT task) FROM hold) AS held, (SELECT COUNT(*) FROM claim) AS claimed, (SELECT COUNT(*) FROM posted) AS settled,
     (SELECT COUNT(*) FROM approvals WHERE code = 'budget_exhausted') AS refused, (SELECT COUNT(*) FROM posted WHERE overrun_u > 0) AS overrun,
     (SELECT COUNT(*) FROM claim WHERE seq > 1) AS again";
 

@@ -11,7 +11,14 @@ async fn the_context_begins_with_the_defaults_and_keeps_what_is_put() {
         defaults,
         json!({"budgetLimit": 50.0, "costThreshold": 10.0, "riskTolerance": "balanced", "allowedAgencies": [], "blockedOperations": [], "requiresHumanApproval": [], "timeZone": "UTC"})
     );
-    let (status, kept) = bed.send(OPERATOR, "PUT", "/api/context", json!({"budgetLimit": 20, "riskTolerance": "aggressive", "blockedOperations": ["deploy"], "timeZone": "Europe/Berlin"})).await;
+    let (status, kept) = bed
+        .send(
+            OPERATOR,
+            "PUT",
+            "/api/context",
+            json!({"budgetLimit": 20, "riskTolerance": "aggressive", "blockedOperations": ["deploy"], "timeZone": "Europe/Berlin"}),
+        )
+        .await;
     assert_eq!((status, &kept["budgetLimit"], &kept["costThreshold"], &kept["riskTolerance"]), (200, &json!(20.0), &json!(10.0), &json!("aggressive")));
     assert_eq!(kept, bed.get(OPERATOR, "/api/context").await);
     assert_eq!(bed.send(VIEWER, "PUT", "/api/context", json!({})).await.0, 403);
@@ -119,7 +126,9 @@ async fn status_and_health_tell_how_it_is() {
 #[tokio::test]
 async fn what_is_planned_says_so() {
     let bed = Bed::new();
-    for (method, path) in [("GET", "/api/memory?q=x"), ("DELETE", "/api/memory/1"), ("GET", "/api/policy"), ("PUT", "/api/policy"), ("POST", "/api/policy/replay")] {
+    for (method, path) in
+        [("GET", "/api/memory?q=x"), ("DELETE", "/api/memory/1"), ("GET", "/api/policy"), ("PUT", "/api/policy"), ("POST", "/api/policy/replay")]
+    {
         let (status, problem) = bed.send(OPERATOR, method, path, Value::Null).await;
         assert_eq!((status, &problem["code"]), (501, &json!("not_in_this_version")), "{path}");
     }

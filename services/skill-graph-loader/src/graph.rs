@@ -1,13 +1,13 @@
 //! `GET /api/graph`, `/api/agents`, `/api/channels`, `/api/skills/{id}`: the published graph and its parts.
 
+use crate::Deps;
 use crate::answer::{Asked, VersionQuery};
 use crate::cache::{self, Loaded};
-use crate::Deps;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use bytes::Bytes;
-use contracts::graph::{Agent, Channel, Graph, Skill};
 use contracts::GraphVersion;
+use contracts::graph::{Agent, Channel, Graph, Skill};
 use http::HeaderMap;
 use platform::edge::{ApiError, ApiResult, Query};
 use serde::Serialize;

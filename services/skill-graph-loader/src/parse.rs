@@ -52,13 +52,22 @@ fn read_all(mut files: Vec<SourceFile>, findings: &mut Vec<Finding>) -> Vec<Docu
         let shown: String = file.path.chars().filter(|c| !c.is_control()).take(200).collect();
         match kind::judge_path(&file.path) {
             PathVerdict::Ignored => {}
-            PathVerdict::NotMarkdown => findings.push(finding(Severity::Hint, "not_markdown", &shown, 0, "only Markdown files are read", "Leave it out, or name it .md.")),
+            PathVerdict::NotMarkdown => {
+                findings.push(finding(Severity::Hint, "not_markdown", &shown, 0, "only Markdown files are read", "Leave it out, or name it .md."))
+            }
             PathVerdict::Refused => {
                 let message = "the path leads out of the folder and was not read";
                 findings.push(finding(Severity::Error, "bad_path", &shown, 0, message, "Use a path relative to the folder, without `..`."));
             }
             PathVerdict::Read(path) if !seen.insert(path.to_lowercase()) => {
-                findings.push(finding(Severity::Error, "duplicate_path", &path, 0, "another file has this path (case is not told apart)", "Rename or remove one of them."));
+                findings.push(finding(
+                    Severity::Error,
+                    "duplicate_path",
+                    &path,
+                    0,
+                    "another file has this path (case is not told apart)",
+                    "Rename or remove one of them.",
+                ));
             }
             PathVerdict::Read(path) => {
                 let (document, found) = Document::read(&SourceFile { path, text: file.text });
@@ -125,7 +134,8 @@ fn resolve_links(documents: &[Document], names: &Names, findings: &mut Vec<Findi
     let mut edges = BTreeSet::new();
     for (from, document) in documents.iter().enumerate() {
         let in_keys = document.front.raw_lines().filter(|(_, line)| !line.trim_start().starts_with('#'));
-        let in_keys = in_keys.flat_map(|(number, line)| markdown::wiki_links_of_line(line).into_iter().map(move |target| RawLink { target, line: number, wiki: true }));
+        let in_keys =
+            in_keys.flat_map(|(number, line)| markdown::wiki_links_of_line(line).into_iter().map(move |target| RawLink { target, line: number, wiki: true }));
         // `relatedAgents: [[x]]` is looked after as an agent, not as a link.
         let in_keys: Vec<_> = in_keys.filter(|link| names.agent(documents, from, &link.target).is_none()).collect();
         let mut told = 0;

@@ -103,7 +103,9 @@ pub async fn publish(State(deps): State<Deps>, request: Request) -> ApiResult<Js
         None => false,
         Some(encoding) if encoding == b"identity" => false,
         Some(encoding) if encoding == b"gzip" => true,
-        Some(_) => return Err(Problem::new(ErrorCode::Malformed, "Content-Encoding may be gzip or left out.").with_fix("Send the JSON as it is, or gzipped.").into()),
+        Some(_) => {
+            return Err(Problem::new(ErrorCode::Malformed, "Content-Encoding may be gzip or left out.").with_fix("Send the JSON as it is, or gzipped.").into());
+        }
     };
     let body = read_body(request, limit).await?;
     let body = if gzip { gunzip(&body, limit)? } else { body };

@@ -14,7 +14,9 @@ pub async fn rollback(State(deps): State<Deps>, RawBody(body): RawBody) -> ApiRe
     let current = store::current(&*deps.sql).await?;
     let target = match (&request.version, &current) {
         (Some(version), _) => store::version(&*deps.sql, version).await?.ok_or_else(|| ApiError::not_found(&format!("graph version {version}")))?,
-        (None, Some(current)) => store::before(&*deps.sql, current).await?.ok_or_else(|| ApiError::new(ErrorCode::Conflict, "There is no version before the current one."))?,
+        (None, Some(current)) => {
+            store::before(&*deps.sql, current).await?.ok_or_else(|| ApiError::new(ErrorCode::Conflict, "There is no version before the current one."))?
+        }
         (None, None) => return Err(ApiError::new(ErrorCode::Conflict, "Nothing was published yet.")),
     };
     let changed = current.as_ref() != Some(&target.version);

@@ -101,8 +101,14 @@ pub(crate) mod tests {
 
     pub(crate) fn sample_files() -> Vec<SourceFile> {
         vec![
-            file("agents/agent-codegen.md", "---\ntitle: Code generation\nagentId: codegen\nkeywords: [code, bug, implement]\naliases: [coding agent]\ndescription: Writes code.\n---\n# Code generation\n## Examples\n- fix the login bug\n"),
-            file("agents/agent-security.md", "---\ntitle: Security\nagentId: security\nkeywords: [vulnerability, leak]\ndescription: Finds holes.\n---\n## Work\nA vulnerability in the login is closed first.\n"),
+            file(
+                "agents/agent-codegen.md",
+                "---\ntitle: Code generation\nagentId: codegen\nkeywords: [code, bug, implement]\naliases: [coding agent]\ndescription: Writes code.\n---\n# Code generation\n## Examples\n- fix the login bug\n",
+            ),
+            file(
+                "agents/agent-security.md",
+                "---\ntitle: Security\nagentId: security\nkeywords: [vulnerability, leak]\ndescription: Finds holes.\n---\n## Work\nA vulnerability in the login is closed first.\n",
+            ),
             file("guides/deploy.md", "# Deployment\nHow to deploy to Kubernetes without fear. The bug comes later.\n"),
             file("guides/cafe.md", "# Café 東京\nWo man in 東京都 Kaffee trinkt. Привет мир.\n"),
         ]

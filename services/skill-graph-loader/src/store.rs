@@ -87,9 +87,8 @@ pub async fn version(sql: &dyn Sql, version: &GraphVersion) -> PortResult<Option
 
 /// The version published before this one.
 pub async fn before(sql: &dyn Sql, version: &GraphVersion) -> PortResult<Option<Version>> {
-    let text = format!(
-        "SELECT {COLUMNS} FROM skill_graph WHERE state = 'ready' AND seq < (SELECT seq FROM skill_graph WHERE version = ?1) ORDER BY seq DESC LIMIT 1"
-    );
+    let text =
+        format!("SELECT {COLUMNS} FROM skill_graph WHERE state = 'ready' AND seq < (SELECT seq FROM skill_graph WHERE version = ?1) ORDER BY seq DESC LIMIT 1");
     sql.one(Statement::new(text).bind(version.as_str())).await
 }
 
@@ -138,6 +137,7 @@ pub async fn publish(sql: &dyn Sql, row: &Version, seen: Option<&GraphVersion>) 
 
 /// Makes a stored version the current one. False when the current version is no longer `seen`.
 pub async fn point(sql: &dyn Sql, to: &GraphVersion, seen: Option<&GraphVersion>) -> PortResult<bool> {
-    let update = sql!("UPDATE skill_graph_current SET version = ?1 WHERE id = 1 AND version IS ?2 RETURNING version", to.as_str(), seen.map(GraphVersion::as_str));
+    let update =
+        sql!("UPDATE skill_graph_current SET version = ?1 WHERE id = 1 AND version IS ?2 RETURNING version", to.as_str(), seen.map(GraphVersion::as_str));
     Ok(!sql.query(update).await?.is_empty())
 }

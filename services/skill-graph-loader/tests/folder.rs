@@ -62,7 +62,10 @@ fn two_agents_of_one_id_are_an_error_and_the_first_stays() {
 #[test]
 fn what_is_wrong_is_said_with_its_line() {
     let parsed = folder(&[
-        ("agents/a.md", "---\nagentId: a\ntitle: A\naliases: [both]\ncomplexity: [simple, huge]\nrelatedAgents:\n  - ghost\n---\n## Examples\n- fix the bug!\n\n[[nowhere]]\n"),
+        (
+            "agents/a.md",
+            "---\nagentId: a\ntitle: A\naliases: [both]\ncomplexity: [simple, huge]\nrelatedAgents:\n  - ghost\n---\n## Examples\n- fix the bug!\n\n[[nowhere]]\n",
+        ),
         ("agents/b.md", "---\nagentId: b\ntitle: B\naliases: [both]\ndescription: B.\n---\n## Examples\n- Fix the bug\n"),
     ]);
     let expected = [
@@ -136,14 +139,43 @@ fn the_default_graph_has_no_error_and_no_warning() {
 /// Whatever is handed in, nothing panics and every id is unique.
 #[test]
 fn noise_never_panics() {
-    let pieces = ["---\n", "title: T\n", "keywords: [", "]\n", "# H\n", "- \"q\" ", "[[", "]]", "|", "\\|", "%%", "```\n", "é東", "\t", "\r\n", "NOT for ", ": ", "&a *a ", "\u{feff}", "## Examples\n", "..\n", "](x.md)", "[", "<!--", "\0"];
+    let pieces = [
+        "---\n",
+        "title: T\n",
+        "keywords: [",
+        "]\n",
+        "# H\n",
+        "- \"q\" ",
+        "[[",
+        "]]",
+        "|",
+        "\\|",
+        "%%",
+        "```\n",
+        "é東",
+        "\t",
+        "\r\n",
+        "NOT for ",
+        ": ",
+        "&a *a ",
+        "\u{feff}",
+        "## Examples\n",
+        "..\n",
+        "](x.md)",
+        "[",
+        "<!--",
+        "\0",
+    ];
     let mut seed = 1_u64;
     let mut next = |below: usize| {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(seed >> 33).unwrap() % below
     };
     for round in 0..600 {
-        let files = (0..3).map(|n| SourceFile { path: format!("agents/{}{n}.md", ["", "x/", "skills/SKILL"][next(3)]), text: (0..next(40)).map(|_| pieces[next(pieces.len())]).collect() });
+        let files = (0..3).map(|n| SourceFile {
+            path: format!("agents/{}{n}.md", ["", "x/", "skills/SKILL"][next(3)]),
+            text: (0..next(40)).map(|_| pieces[next(pieces.len())]).collect(),
+        });
         let parsed = parse(files.collect());
         let ids: std::collections::BTreeSet<_> = parsed.graph.skills.iter().map(|skill| &skill.id).collect();
         assert_eq!(ids.len(), parsed.graph.skills.len(), "round {round}");

@@ -40,7 +40,20 @@ fn vault(files: usize, bytes: usize) -> (Graph, Vec<String>) {
             });
         }
         let mut some = |count: usize| (0..count).map(|_| dice.word(&words)).collect::<Vec<_>>();
-        Skill { id: format!("note-{n}"), path: format!("notes/note-{n}.md"), kind: SkillKind::Guide, title: some(3).join(" "), description: some(12).join(" "), keywords: some(5), aliases: some(1), tags: some(2), headings: some(4), related_agents: vec![], body, extra: Default::default() }
+        Skill {
+            id: format!("note-{n}"),
+            path: format!("notes/note-{n}.md"),
+            kind: SkillKind::Guide,
+            title: some(3).join(" "),
+            description: some(12).join(" "),
+            keywords: some(5),
+            aliases: some(1),
+            tags: some(2),
+            headings: some(4),
+            related_agents: vec![],
+            body,
+            extra: Default::default(),
+        }
     });
     (Graph { skills: skills.collect(), ..Graph::default() }, words)
 }
@@ -66,7 +79,11 @@ fn a_search_over_ten_thousand_files_takes_two_milliseconds() {
         let mut query: Vec<String> = (0..1 + dice.roll(5)).map(|_| dice.word(&words)).collect();
         match round % 4 {
             // A typo, the beginning of a word, a frequent letter.
-            0 => query.push({ let mut word = words[dice.roll(words.len())].clone(); word.insert(word.len() / 2, 'w'); word }),
+            0 => query.push({
+                let mut word = words[dice.roll(words.len())].clone();
+                word.insert(word.len() / 2, 'w');
+                word
+            }),
             1 => query.push(words[dice.roll(words.len())].chars().take(3).collect()),
             2 => query.push("b".to_owned()),
             _ => {}

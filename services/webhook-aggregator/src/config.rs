@@ -36,9 +36,20 @@ pub struct Endpoint {
 /// What proves the platform to us, and us to the platform.
 #[derive(Clone, Debug)]
 pub enum Credentials {
-    Telegram { secret_token: Secret, bot_token: Secret, bot_username: Option<String> },
-    Slack { signing_secret: Secret, bot_token: Secret },
-    Discord { public_key: [u8; 32], application_id: String, bot_token: Secret },
+    Telegram {
+        secret_token: Secret,
+        bot_token: Secret,
+        bot_username: Option<String>,
+    },
+    Slack {
+        signing_secret: Secret,
+        bot_token: Secret,
+    },
+    Discord {
+        public_key: [u8; 32],
+        application_id: String,
+        bot_token: Secret,
+    },
     /// The web console: proven by the API's own sign-in.
     Web,
 }
@@ -85,12 +96,7 @@ pub const WEB: &str = "console";
 impl Config {
     /// Reads `[endpoints]`, `[limits]` and `[agents]` of the whole configuration.
     pub fn read(root: &Value, report: &Report) -> Self {
-        let mut config = Self {
-            endpoints: vec![web_console()],
-            sender_per_minute: 30,
-            endpoint_per_minute: 600,
-            careful_agents: careful_agents(root),
-        };
+        let mut config = Self { endpoints: vec![web_console()], sender_per_minute: 30, endpoint_per_minute: 600, careful_agents: careful_agents(root) };
         let mut endpoints = Section::new(root.get("endpoints"), "endpoints", report);
         for channel in ["telegram", "slack", "discord"] {
             let mut names = endpoints.section(channel);

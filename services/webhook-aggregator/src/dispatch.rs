@@ -10,9 +10,9 @@ pub(crate) use answer::outcome_step;
 pub(crate) use run::task_of;
 
 use crate::{Deps, retry};
+use contracts::AgentId;
 use contracts::event::{Speaker, Stage};
 use contracts::outbox::Target;
-use contracts::AgentId;
 use platform::inbox::{Draft, NewSaid, Patch, Step, StoredEvent};
 use platform::ports::{CallError, PortResult};
 use serde_json::Value;

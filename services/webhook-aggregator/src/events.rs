@@ -42,9 +42,7 @@ pub(crate) async fn list(State(deps): State<Deps>, Query(filter): Query<Filter>)
 pub(crate) fn parse_state(text: Option<&str>) -> ApiResult<Option<Stage>> {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
     let known = || Stage::ALL.map(Stage::as_str).join(", ");
-    Stage::parse(text)
-        .map(Some)
-        .ok_or_else(|| Problem::field("state", format!("There is no state `{text}`."), format!("The states are: {}.", known())).into())
+    Stage::parse(text).map(Some).ok_or_else(|| Problem::field("state", format!("There is no state `{text}`."), format!("The states are: {}.", known())).into())
 }
 
 /// Asks every inbox side by side and merges by time.

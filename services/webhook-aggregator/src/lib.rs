@@ -74,12 +74,7 @@ pub fn router(deps: Deps) -> Router {
 }
 
 async fn health() -> Json<Health> {
-    Json(Health {
-        service: ServiceName::WebhookAggregator,
-        status: "ok".to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        problems: Vec::new(),
-    })
+    Json(Health { service: ServiceName::WebhookAggregator, status: "ok".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned(), problems: Vec::new() })
 }
 
 /// Sends a command and takes the kind of reply it always has; another kind is a bug on our side.

@@ -70,7 +70,11 @@ pub async fn decide(client: &Client, id: &str, decision: Decision, reason: Optio
 pub async fn halt(client: &Client, task: Option<String>, reason: String, as_json: bool) -> Result<()> {
     let request = HaltRequest { all: task.is_none(), task_id: task.map(TaskId::new), reason: Some(reason), actor: None };
     let answer: HaltAnswer = client.post(PersonalAssistant, "/api/halt", &request).await?;
-    if as_json { say_json(&answer) } else { say(&answer.message) }
+    if as_json {
+        say_json(&answer)
+    } else {
+        say(&answer.message)
+    }
     Ok(())
 }
 
@@ -81,7 +85,11 @@ pub async fn halt(client: &Client, task: Option<String>, reason: String, as_json
 pub async fn resume(client: &Client, task: Option<String>, as_json: bool) -> Result<()> {
     let request = ResumeRequest { task_id: task.map(TaskId::new), actor: None };
     let answer: Value = client.post(PersonalAssistant, "/api/resume", &request).await?;
-    if as_json { say_json(&answer) } else { say(answer["message"].as_str().unwrap_or("resumed")) }
+    if as_json {
+        say_json(&answer)
+    } else {
+        say(answer["message"].as_str().unwrap_or("resumed"))
+    }
     Ok(())
 }
 

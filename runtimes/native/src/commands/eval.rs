@@ -2,8 +2,8 @@
 
 use crate::graph_folder;
 use crate::terminal::{say, say_json, table, watched};
-use anyhow::{Context, Result, anyhow};
 use agency_router::evaluate::{self, Case, Report, Surroundings};
+use anyhow::{Context, Result, anyhow};
 use contracts::graph::Graph;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::Path;

@@ -164,7 +164,8 @@ fn discord(endpoint: &Value, text: &str, now_s: i64, unique: u64) -> Result<Sign
         "data": { "id": "1", "type": 1, "name": "ask", "options": [{ "name": "message", "type": 3, "value": text }] },
     })
     .to_string();
-    let seed = hex::decode(text_at(endpoint, "private_key")).ok().and_then(|seed| <[u8; 32]>::try_from(seed).ok()).context("local.json has no key for discord")?;
+    let seed =
+        hex::decode(text_at(endpoint, "private_key")).ok().and_then(|seed| <[u8; 32]>::try_from(seed).ok()).context("local.json has no key for discord")?;
     let signature = SigningKey::from_bytes(&seed).sign(format!("{now_s}{body}").as_bytes());
     Ok((key, body, vec![("x-signature-timestamp", now_s.to_string()), ("x-signature-ed25519", hex::encode(signature.to_bytes()))]))
 }

@@ -102,9 +102,15 @@ fn discord(address: &str) -> String {
 
 fn example(channel: &str, file: &Path) -> String {
     let lines = match channel {
-        "telegram" => "[endpoints.telegram.main]\nsecret_token = \"…\"     # 1-256 of A-Z a-z 0-9 _ -\nbot_token = \"…\"        # from @BotFather\napprovers = [\"…\"]      # your Telegram user id",
-        "slack" => "[endpoints.slack.T0AAAA111]\nsigning_secret = \"…\"   # Basic Information\nbot_token = \"xoxb-…\"   # OAuth & Permissions\napprovers = [\"U…\"]     # your member id",
-        _ => "[endpoints.discord.main]\npublic_key = \"…\"       # General Information\napplication_id = \"…\"\nbot_token = \"…\"        # Bot\napprovers = [\"…\"]      # your user id",
+        "telegram" => {
+            "[endpoints.telegram.main]\nsecret_token = \"…\"     # 1-256 of A-Z a-z 0-9 _ -\nbot_token = \"…\"        # from @BotFather\napprovers = [\"…\"]      # your Telegram user id"
+        }
+        "slack" => {
+            "[endpoints.slack.T0AAAA111]\nsigning_secret = \"…\"   # Basic Information\nbot_token = \"xoxb-…\"   # OAuth & Permissions\napprovers = [\"U…\"]     # your member id"
+        }
+        _ => {
+            "[endpoints.discord.main]\npublic_key = \"…\"       # General Information\napplication_id = \"…\"\nbot_token = \"…\"        # Bot\napprovers = [\"…\"]      # your user id"
+        }
     };
     format!("Add to {}:\n\n{lines}\n", file.display())
 }

@@ -43,10 +43,8 @@ async fn a_command_that_fails_is_rolled_back_alone() {
     let inbox = SqliteInbox::open(&folder.path().join("inbox.db")).unwrap();
     let shard = contracts::Shard::new("telegram.main");
     // A task of an event that is not there cannot be finished; what is committed beside it stays.
-    let (stats, bad) = tokio::join!(
-        inbox.send(&shard, Command::Stats { since_ms: 0, latency_since_ms: 0 }),
-        inbox.send(&shard, Command::Task { task: "nobody".into() })
-    );
+    let (stats, bad) =
+        tokio::join!(inbox.send(&shard, Command::Stats { since_ms: 0, latency_since_ms: 0 }), inbox.send(&shard, Command::Task { task: "nobody".into() }));
     assert!(matches!(stats.unwrap(), Reply::Stats(_)));
     assert!(matches!(bad.unwrap(), Reply::Task(None)));
 }

@@ -48,7 +48,13 @@ enum Why {
 
 impl Session {
     /// `Invalid` when the program cannot be started. Removes the directory when nothing runs.
-    pub(super) async fn start(binary: &Path, program: &Path, spec: ProgramSpec, environment: Vec<(OsString, OsString)>, directory: PathBuf) -> PortResult<Self> {
+    pub(super) async fn start(
+        binary: &Path,
+        program: &Path,
+        spec: ProgramSpec,
+        environment: Vec<(OsString, OsString)>,
+        directory: PathBuf,
+    ) -> PortResult<Self> {
         let started = Self::begin(binary, program, spec, environment, &directory).await;
         if started.is_err() {
             remove(directory).await;

@@ -69,7 +69,14 @@ fn an_agent_sees_named_variables_and_nothing_of_the_installation() {
 fn a_program_that_finds_the_port_may_nothing_without_a_token_and_never_decides() {
     let home = Home::with_config("");
     let server = home.up();
-    for path in ["/personal-assistant/api/budget", "/webhook-aggregator/api/events", "/agency-gateway/api/tasks/x", "/skill-graph-loader/api/graph", "/agency-router/api/agents", "/monitoring-dashboard/api/stats"] {
+    for path in [
+        "/personal-assistant/api/budget",
+        "/webhook-aggregator/api/events",
+        "/agency-gateway/api/tasks/x",
+        "/skill-graph-loader/api/graph",
+        "/agency-router/api/agents",
+        "/monitoring-dashboard/api/stats",
+    ] {
         assert_eq!(server.ask("GET", path, &[], "").status, 401, "{path}");
         assert_eq!(server.ask("GET", path, &[("authorization", "Bearer agent")], "").status, 401, "{path}");
     }

@@ -1,7 +1,14 @@
 //! The `quintet` binary from outside: its process, its command line, its files, what its agents may see.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods, reason = "test equipment: whatever is odd must stop the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "test equipment: whatever is odd must stop the test"
+)]
 
 mod agents;
 mod bed;

@@ -22,8 +22,12 @@ fn a_strangers_message_is_acknowledged_and_nothing_comes_of_it() {
     until("the owner is answered", || recorder.shows(3, |text| text == "done").then_some(()));
 
     let list = server.get("/webhook-aggregator/api/events?channel=telegram");
-    let states: Vec<(&str, &str, &Value)> =
-        list["events"].as_array().unwrap().iter().map(|event| (event["dedupeKey"].as_str().unwrap(), event["state"].as_str().unwrap(), &event["reason"])).collect();
+    let states: Vec<(&str, &str, &Value)> = list["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| (event["dedupeKey"].as_str().unwrap(), event["state"].as_str().unwrap(), &event["reason"]))
+        .collect();
     for key in ["1", "2"] {
         let event = states.iter().find(|event| event.0 == key).unwrap();
         assert_eq!((event.1, event.2.as_str()), ("ignored", Some("unknown_sender")), "{states:?}");

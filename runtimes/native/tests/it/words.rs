@@ -5,8 +5,26 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 const COMMANDS: [&[&str]; 20] = [
-    &["up"], &["send"], &["route"], &["eval"], &["graph", "check"], &["graph", "publish"], &["graph", "search"], &["approvals"], &["approve"], &["reject"],
-    &["halt"], &["resume"], &["budget"], &["events"], &["replay"], &["gateway"], &["setup"], &["backup"], &["restore"], &["doctor"],
+    &["up"],
+    &["send"],
+    &["route"],
+    &["eval"],
+    &["graph", "check"],
+    &["graph", "publish"],
+    &["graph", "search"],
+    &["approvals"],
+    &["approve"],
+    &["reject"],
+    &["halt"],
+    &["resume"],
+    &["budget"],
+    &["events"],
+    &["replay"],
+    &["gateway"],
+    &["setup"],
+    &["backup"],
+    &["restore"],
+    &["doctor"],
 ];
 
 fn keys(value: &Value) -> BTreeSet<&str> {
@@ -34,8 +52,18 @@ fn without_a_server_everything_that_needs_one_ends_with_3() {
     let id = "apr_01J9Z5K2M8Q4R6T8V0X2Z4B6D8";
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../routing-knowledge");
     let calls: [&[&str]; 12] = [
-        &["send", "telegram", "hello"], &["send", "web", "hello"], &["approvals"], &["approve", id], &["reject", id], &["halt"], &["resume"], &["budget"],
-        &["events"], &["replay", "web.console.01J9Z5K2M8Q4R6T8V0X2Z4B6D8"], &["graph", "publish", folder], &["graph", "search", "token"],
+        &["send", "telegram", "hello"],
+        &["send", "web", "hello"],
+        &["approvals"],
+        &["approve", id],
+        &["reject", id],
+        &["halt"],
+        &["resume"],
+        &["budget"],
+        &["events"],
+        &["replay", "web.console.01J9Z5K2M8Q4R6T8V0X2Z4B6D8"],
+        &["graph", "publish", folder],
+        &["graph", "search", "token"],
     ];
     for call in calls {
         let done = home.run(call);
@@ -62,7 +90,14 @@ fn usage_that_makes_no_sense_ends_with_2() {
     let home = Home::new();
     let _server = home.up();
     let calls: [&[&str]; 8] = [
-        &[], &["fly"], &["send"], &["send", "fax", "hello"], &["approvals", "--state", "maybe"], &["events", "--state", "maybe"], &["approve", "../x"], &["replay"],
+        &[],
+        &["fly"],
+        &["send"],
+        &["send", "fax", "hello"],
+        &["approvals", "--state", "maybe"],
+        &["events", "--state", "maybe"],
+        &["approve", "../x"],
+        &["replay"],
     ];
     for call in calls {
         let done = home.run(call);
@@ -75,7 +110,9 @@ fn usage_that_makes_no_sense_ends_with_2() {
 fn what_the_server_does_not_know_ends_with_1() {
     let home = Home::new();
     let _server = home.up();
-    for call in [["approve", "apr_01J9Z5K2M8Q4R6T8V0X2Z4B6D8"], ["reject", "apr_01J9Z5K2M8Q4R6T8V0X2Z4B6D8"], ["replay", "web.console.01J9Z5K2M8Q4R6T8V0X2Z4B6D8"]] {
+    for call in
+        [["approve", "apr_01J9Z5K2M8Q4R6T8V0X2Z4B6D8"], ["reject", "apr_01J9Z5K2M8Q4R6T8V0X2Z4B6D8"], ["replay", "web.console.01J9Z5K2M8Q4R6T8V0X2Z4B6D8"]]
+    {
         let done = home.run(&call);
         assert_eq!((done.code, done.out.as_str()), (1, ""), "{call:?}: {done:?}");
     }
@@ -94,8 +131,22 @@ fn the_token_is_not_sent_to_a_plain_http_server_elsewhere() {
 fn a_route_has_exactly_the_keys_of_the_contract() {
     let home = Home::new();
     let contract = [
-        "agent", "confidence", "skillFilesUsed", "routingLatency", "complexity", "reason", "matchedKeywords", "alternatives", "fallback", "outOfScope",
-        "needsChoice", "estimatedCost", "decisionId", "graphVersion", "cached", "timestamp",
+        "agent",
+        "confidence",
+        "skillFilesUsed",
+        "routingLatency",
+        "complexity",
+        "reason",
+        "matchedKeywords",
+        "alternatives",
+        "fallback",
+        "outOfScope",
+        "needsChoice",
+        "estimatedCost",
+        "decisionId",
+        "graphVersion",
+        "cached",
+        "timestamp",
     ];
     for text in ["Fix the TypeError in the login flow", "what is the weather like in Lisbon", "@security look at this", "🙂"] {
         let done = home.run(&["route", text, "--json"]);

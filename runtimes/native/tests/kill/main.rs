@@ -6,7 +6,14 @@
 //! `QUINTET_KILLS` is the number of kills (100), `QUINTET_SEED` the seed, which is printed.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods, reason = "test equipment: whatever is odd must stop the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "test equipment: whatever is odd must stop the test"
+)]
 
 #[path = "../it/bed.rs"]
 mod bed;

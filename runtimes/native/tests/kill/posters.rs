@@ -112,7 +112,8 @@ impl Poster {
     fn until_acknowledged(&self, body: &str) {
         loop {
             let address = self.address.read().unwrap().clone();
-            let answer = address.and_then(|address| http::ask(&address, "POST", "/telegram/main", &[TELEGRAM_SECRET, ("content-type", "application/json")], body).ok());
+            let answer =
+                address.and_then(|address| http::ask(&address, "POST", "/telegram/main", &[TELEGRAM_SECRET, ("content-type", "application/json")], body).ok());
             match answer.map(|answer| answer.status) {
                 Some(200..=299) => return,
                 Some(status @ 400..=499) => panic!("refused with {status}: {body}"),

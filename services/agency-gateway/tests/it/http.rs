@@ -49,7 +49,9 @@ async fn work_without_a_valid_approval_is_refused_and_nothing_runs() {
         body
     };
     assert_eq!(refused(json!({"taskId": "t", "agent": "worker", "message": "go"})).await, not_approved);
-    for (key, value) in [("approvalId", json!(null)), ("agent", json!("codegen")), ("taskId", json!("other")), ("digest", json!("d2")), ("message", json!("rm"))] {
+    for (key, value) in
+        [("approvalId", json!(null)), ("agent", json!("codegen")), ("taskId", json!("other")), ("digest", json!("d2")), ("message", json!("rm"))]
+    {
         assert_eq!(refused(with(key, value)).await, not_approved, "{key}");
     }
     for code in [ErrorCode::NotApproved, ErrorCode::Conflict, ErrorCode::AlreadyDecided, ErrorCode::NotFound] {
@@ -71,9 +73,15 @@ async fn work_without_a_valid_approval_is_refused_and_nothing_runs() {
 async fn each_path_asks_for_its_scope() {
     let bed = bed();
     for (method, path, who, status) in [
-        ("POST", "/api/run-task", "agent", 403), ("POST", "/api/run-task", "viewer", 403), ("POST", "/api/run-task", "nobody", 401),
-        ("POST", "/api/halt", "gateway", 403), ("GET", "/api/tasks/t", "agent", 403), ("GET", "/api/tasks/t/events", "agent", 403),
-        ("GET", "/health", "nobody", 200), ("GET", "/api/nothing", "operator", 404), ("GET", "/api/halt", "operator", 405),
+        ("POST", "/api/run-task", "agent", 403),
+        ("POST", "/api/run-task", "viewer", 403),
+        ("POST", "/api/run-task", "nobody", 401),
+        ("POST", "/api/halt", "gateway", 403),
+        ("GET", "/api/tasks/t", "agent", 403),
+        ("GET", "/api/tasks/t/events", "agent", 403),
+        ("GET", "/health", "nobody", 200),
+        ("GET", "/api/nothing", "operator", 404),
+        ("GET", "/api/halt", "operator", 405),
     ] {
         assert_eq!(bed.call(method, path, who, json!({})).await.0, status, "{method} {path} {who}");
     }

@@ -68,7 +68,12 @@ async fn the_same_question_has_the_same_answer() {
 #[tokio::test]
 async fn when_nothing_fits_it_says_so_and_what_the_agent_is_for() {
     let text = ask("codegen", "bake sourdough bread", &[], &["debugging-a-runtime-error"]).await["text"].as_str().unwrap().to_owned();
-    assert!(text.contains("Nothing in the skill graph fits this message.") && text.contains("Does what codegen does.") && text.contains("NOT for tickets: that is [agent-pm]."), "{text}");
+    assert!(
+        text.contains("Nothing in the skill graph fits this message.")
+            && text.contains("Does what codegen does.")
+            && text.contains("NOT for tickets: that is [agent-pm]."),
+        "{text}"
+    );
     assert!(!text.contains("secret example line"), "{text}");
 }
 

@@ -113,7 +113,12 @@ struct GateRow {
 }
 
 /// A training on some lines, and the others' scores.
-fn scores_of_the_rest(lines: &[Prepared], keep: &dyn Fn(usize, &Prepared) -> bool, ask: &dyn Fn(usize, &Prepared) -> bool, plan: Plan) -> Vec<(usize, Vec<f32>, f32)> {
+fn scores_of_the_rest(
+    lines: &[Prepared],
+    keep: &dyn Fn(usize, &Prepared) -> bool,
+    ask: &dyn Fn(usize, &Prepared) -> bool,
+    plan: Plan,
+) -> Vec<(usize, Vec<f32>, f32)> {
     let numbered = || lines.iter().enumerate();
     let kept: Vec<&Prepared> = numbered().filter(|(place, line)| keep(*place, line)).map(|(_, line)| line).collect();
     let known = KnownWords::of(kept.iter().map(|line| &line.tokens));
@@ -267,7 +272,8 @@ mod tests {
     #[test]
     fn overconfident_logits_get_a_temperature_above_one() {
         // Logits say 99.99 %, but one in four is wrong.
-        let held_out: Vec<HeldOut> = (0..400).map(|n| HeldOut { logits: vec![10.0, 0.0], inputs: [0.0; GATE_INPUTS], label: usize::from(n % 4 == 0) }).collect();
+        let held_out: Vec<HeldOut> =
+            (0..400).map(|n| HeldOut { logits: vec![10.0, 0.0], inputs: [0.0; GATE_INPUTS], label: usize::from(n % 4 == 0) }).collect();
         let temperature = fit_temperature(&held_out);
         let confidence = 1.0 / (1.0 + (-10.0f32 / temperature).exp());
         assert!((confidence - 0.75).abs() < 0.01, "{temperature} {confidence}");

@@ -3,8 +3,8 @@
 //! The model is linear, so a term's say is Σ over its features of value × (weight for one − weight for the other), each
 //! occurrence counting in full. A word answers for its letter sequences too; skip pairs, which nobody can read, are left out.
 
-use super::features::{Block, Tokens, Weighted, pair_bucket, word_bucket};
 use super::Model;
+use super::features::{Block, Tokens, Weighted, pair_bucket, word_bucket};
 
 /// Terms listed for a side.
 const TERMS_MAX: usize = 6;

@@ -5,10 +5,10 @@
 //! weights (2^bits × classes, i8), FNV-1a 64 of all that.
 #![expect(clippy::indexing_slicing, reason = "rows are cut at multiples of `classes` from a table of 2^bits × classes, checked on reading")]
 
+use super::Model;
 use super::calibrate::{GATE_INPUTS, Gate};
 use super::features::{BITS, Feature, KNOWN_BITS, KnownWords, Rarity};
 use super::train::Dense;
-use super::Model;
 
 const MAGIC: &[u8; 4] = b"QTRM";
 const VERSION: u16 = 1;

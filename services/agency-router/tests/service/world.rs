@@ -114,11 +114,7 @@ fn loader(published: Published) -> Router {
     };
     let graph = |State(published): State<Published>| async move { Json(published.lock().unwrap().as_ref().map(|(graph, _)| graph.clone())) };
     let model = |State(published): State<Published>| async move { published.lock().unwrap().as_ref().map(|(_, model)| model.clone()).unwrap_or_default() };
-    Router::new()
-        .route("/internal/current", get(current))
-        .route("/api/graph", get(graph))
-        .route("/internal/model/{version}", get(model))
-        .with_state(published)
+    Router::new().route("/internal/current", get(current)).route("/api/graph", get(graph)).route("/internal/model/{version}", get(model)).with_state(published)
 }
 
 /// Agents assistant (fallback, public), codegen (related: security), security, pm.

@@ -25,7 +25,8 @@ fn remaining(ledger: &LedgerStats) -> Micros {
 
 /// `GET /dashboard/approvals`.
 pub async fn show(State(deps): State<Deps>, owner: Owner, Query(noted): Query<Noted>) -> PageResult {
-    let (ledger, halts, waiting, all) = join4(owners::ledger(&deps), owners::halts(&deps), owners::approvals(&deps, "pending"), owners::approvals(&deps, "")).await;
+    let (ledger, halts, waiting, all) =
+        join4(owners::ledger(&deps), owners::halts(&deps), owners::approvals(&deps, "pending"), owners::approvals(&deps, "")).await;
     let ledger = ledger.ok();
     let mut frame = Frame::of(&deps, &owner, ledger.as_ref(), halts.ok(), &noted.note);
     if let Ok(waiting) = &waiting {

@@ -64,7 +64,9 @@ fn nothing(filter: &EventFilter) -> Markup {
 }
 
 fn pager(config: &Config, filter: &EventFilter, list: &EventList) -> Markup {
-    let address = |cursor: &str| config.url(&format!("/dashboard/events{}", owners::query(&[("state", &filter.state), ("channel", &filter.channel), ("cursor", cursor)])));
+    let address = |cursor: &str| {
+        config.url(&format!("/dashboard/events{}", owners::query(&[("state", &filter.state), ("channel", &filter.channel), ("cursor", cursor)])))
+    };
     html! {
         @if list.cursor.is_some() || !filter.cursor.is_empty() {
             p.pager {

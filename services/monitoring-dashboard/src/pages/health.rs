@@ -108,7 +108,13 @@ fn parts(hours: &[HourRow], service: &str, now: i64) -> Vec<&'static str> {
 
 fn strip(parts: &[&'static str]) -> Markup {
     let count = |word: &str| parts.iter().filter(|part| **part == word).count();
-    let label = format!("Seven days in parts of three hours: {} good, {} degraded, {} with an outage, {} not measured", count("good"), count("warn"), count("bad"), count("none"));
+    let label = format!(
+        "Seven days in parts of three hours: {} good, {} degraded, {} with an outage, {} not measured",
+        count("good"),
+        count("warn"),
+        count("bad"),
+        count("none")
+    );
     html! {
         svg.strip viewBox={ "0 0 " (parts.len() * 6) " 18" } preserveAspectRatio="none" height="18" role="img" aria-label=(label) {
             title { (label) }
@@ -124,7 +130,8 @@ mod tests {
     #[test]
     fn each_part_shows_the_worst_of_its_three_hours() {
         let now = 168 * HOUR_MS - 1;
-        let hour = |t: i64, up_ms, degraded_ms, down_ms| HourRow { series: "probe.x".into(), t: t * HOUR_MS, up_ms, degraded_ms, down_ms, ..HourRow::default() };
+        let hour =
+            |t: i64, up_ms, degraded_ms, down_ms| HourRow { series: "probe.x".into(), t: t * HOUR_MS, up_ms, degraded_ms, down_ms, ..HourRow::default() };
         let parts = parts(&[hour(0, 1, 0, 0), hour(165, 1, 0, 0), hour(166, 1, 0, 1), hour(167, 1, 1, 0)], "x", now);
         assert_eq!((parts.len(), parts[0], parts[1], parts[55]), (56, "good", "none", "bad"));
     }

@@ -135,7 +135,9 @@ mod tests {
         for good in ["/dashboard", "/dashboard/events?state=dead", "/dashboard/approvals/apr_01"] {
             assert_eq!(own_page(good), Some(good));
         }
-        for bad in ["", "//evil.example", "https://evil.example", "/dashboard//evil", "/dashboardx", "/dashboard/../api", "/dashboard/\\evil", "/sign-in?code=x"] {
+        for bad in
+            ["", "//evil.example", "https://evil.example", "/dashboard//evil", "/dashboardx", "/dashboard/../api", "/dashboard/\\evil", "/sign-in?code=x"]
+        {
             assert_eq!(own_page(bad), None, "{bad}");
         }
     }

@@ -115,7 +115,13 @@ async fn pages_carry_the_headers_that_keep_them_safe() {
     for path in ["/dashboard", "/sign-in?x=1", "/dashboard/nowhere", "/dashboard/events/none"] {
         let page = bed.get(path, &cookie).await;
         let policy = page.header("content-security-policy");
-        assert!(policy.contains("default-src 'self'") && policy.contains("frame-ancestors 'none'") && policy.contains("form-action 'self'") && !policy.contains("unsafe"), "{path}");
+        assert!(
+            policy.contains("default-src 'self'")
+                && policy.contains("frame-ancestors 'none'")
+                && policy.contains("form-action 'self'")
+                && !policy.contains("unsafe"),
+            "{path}"
+        );
         assert_eq!((page.header("x-content-type-options"), page.header("cache-control")), ("nosniff", "no-store"), "{path}");
         assert!(!page.text.contains(" style=") && !page.text.contains(" onclick="), "{path}");
     }

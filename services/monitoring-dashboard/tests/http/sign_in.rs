@@ -88,7 +88,17 @@ async fn the_cookie_never_opens_the_api() {
 #[tokio::test]
 async fn no_page_opens_without_a_session() {
     let bed = Bed::new();
-    for path in ["/dashboard", "/dashboard/live", "/dashboard/events", "/dashboard/events/x", "/dashboard/approvals", "/dashboard/approvals/x", "/dashboard/agents", "/dashboard/health", "/dashboard/budget"] {
+    for path in [
+        "/dashboard",
+        "/dashboard/live",
+        "/dashboard/events",
+        "/dashboard/events/x",
+        "/dashboard/approvals",
+        "/dashboard/approvals/x",
+        "/dashboard/agents",
+        "/dashboard/health",
+        "/dashboard/budget",
+    ] {
         let page = bed.get(path, "").await;
         assert!(page.status == 303 && page.location().starts_with("/monitoring-dashboard/sign-in"), "{path}");
     }

@@ -56,7 +56,16 @@ impl World {
         let mut said = self.said.lock().unwrap();
         let seq = said.len() as i64 + 1;
         let at = rfc3339(self.clock.now_ms());
-        said.push(Said { seq, id: format!("s{seq}"), speaker, agent: agent.map(Into::into), text: text.into(), event_id: event.map(Into::into), settled: true, at });
+        said.push(Said {
+            seq,
+            id: format!("s{seq}"),
+            speaker,
+            agent: agent.map(Into::into),
+            text: text.into(),
+            event_id: event.map(Into::into),
+            settled: true,
+            at,
+        });
     }
     /// Says a line again with another text: it gets a later number and keeps its time.
     pub fn edit(&self, id: &str, text: &str) {
@@ -117,7 +126,14 @@ fn aggregator(world: &Arc<World>, auth: &Auth) -> Router {
 
 async fn halt(State(w): Shared, JsonBody(request): JsonBody<HaltRequest>) -> axum::Json<HaltAnswer> {
     w.note("/api/halt", &request);
-    let row = HaltRow { target: "all".into(), reason: request.reason.unwrap_or_default(), by: request.actor.unwrap_or_default(), at: rfc3339(w.clock.now_ms()), level: HaltLevel::Accepted, resumed_at: None };
+    let row = HaltRow {
+        target: "all".into(),
+        reason: request.reason.unwrap_or_default(),
+        by: request.actor.unwrap_or_default(),
+        at: rfc3339(w.clock.now_ms()),
+        level: HaltLevel::Accepted,
+        resumed_at: None,
+    };
     *w.halts.lock().unwrap() = HaltList { all: true, halts: vec![row] };
     axum::Json(HaltAnswer { success: true, task_id: None, message: "Halted.".into(), level: HaltLevel::Accepted })
 }
@@ -225,16 +241,51 @@ fn ledger(w: &World) -> LedgerStats {
 
 fn routing() -> RoutingStats {
     let by_agent = [("codegen", 31), ("pm", 14), ("security", 9), ("assistant", 22)].map(|(agent, n)| (agent.to_owned(), n)).into();
-    RoutingStats { decisions: 76, avg_latency_ms: Some(2.3), p50_latency_ms: Some(1.8), p95_latency_ms: Some(5.9), p99_latency_ms: Some(11.0), out_of_scope: 4, fallbacks: 1, by_agent, accuracy: Some(0.918), labelled: 61 }
+    RoutingStats {
+        decisions: 76,
+        avg_latency_ms: Some(2.3),
+        p50_latency_ms: Some(1.8),
+        p95_latency_ms: Some(5.9),
+        p99_latency_ms: Some(11.0),
+        out_of_scope: 4,
+        fallbacks: 1,
+        by_agent,
+        accuracy: Some(0.918),
+        labelled: 61,
+    }
 }
 
 fn inbox() -> InboxStats {
-    InboxStats { requests: 76, open: 2, dead: 1, avg_latency_ms: Some(3_420.0), p50_latency_ms: Some(1_900.0), p90_latency_ms: Some(8_300.0), p99_latency_ms: Some(31_000.0), answered: 71, ..InboxStats::default() }
+    InboxStats {
+        requests: 76,
+        open: 2,
+        dead: 1,
+        avg_latency_ms: Some(3_420.0),
+        p50_latency_ms: Some(1_900.0),
+        p90_latency_ms: Some(8_300.0),
+        p99_latency_ms: Some(31_000.0),
+        answered: 71,
+        ..InboxStats::default()
+    }
 }
 
 fn pool(now: i64) -> Vec<PoolMember> {
-    let member = |agent: &str, title: &str, ms: f64, in_flight| PoolMember { agent: agent.into(), title: title.into(), available: true, breaker: Breaker::Closed, in_flight, latency_ms: Some(ms), failures: 0, retry_at: None };
-    let mut list = vec![member("codegen", "Code generation", 14_200.0, 1), member("pm", "Project management", 2_100.0, 0), member("security", "Security review", 6_900.0, 0), member("assistant", "Assistant", 900.0, 0)];
+    let member = |agent: &str, title: &str, ms: f64, in_flight| PoolMember {
+        agent: agent.into(),
+        title: title.into(),
+        available: true,
+        breaker: Breaker::Closed,
+        in_flight,
+        latency_ms: Some(ms),
+        failures: 0,
+        retry_at: None,
+    };
+    let mut list = vec![
+        member("codegen", "Code generation", 14_200.0, 1),
+        member("pm", "Project management", 2_100.0, 0),
+        member("security", "Security review", 6_900.0, 0),
+        member("assistant", "Assistant", 900.0, 0),
+    ];
     list[2] = PoolMember { available: false, breaker: Breaker::Open, failures: 5, retry_at: Some(rfc3339(now + 40_000)), ..list[2].clone() };
     list
 }
@@ -287,7 +338,12 @@ fn approvals(now: i64) -> Vec<Approval> {
         event_id: Some("telegram.main.01J8AAAAAAAAAAAAAAAAAAAAA2".into()),
         actual_cost: None,
     };
-    let decided = |id: &str, state, description: &str, by: &str, minutes: i64| Approval { decided_by: Some(by.into()), decided_at: Some(rfc3339(now - minutes * 60_000)), reason: "Within your rules.".into(), ..base(id, state, description) };
+    let decided = |id: &str, state, description: &str, by: &str, minutes: i64| Approval {
+        decided_by: Some(by.into()),
+        decided_at: Some(rfc3339(now - minutes * 60_000)),
+        reason: "Within your rules.".into(),
+        ..base(id, state, description)
+    };
     vec![
         base("apr_01J8B1", ApprovalState::Pending, "Apply the pending billing migration to the release branch and open a pull request"),
         Approval {
@@ -337,12 +393,47 @@ fn events(now: i64) -> Vec<EventDetail> {
     let id = |n: u32, channel: &str| format!("{channel}.main.01J8AAAAAAAAAAAAAAAAAAAAA{n}");
     let whole = [(Received, 0), (Routed, 9), (Approved, 21), (Running, 340), (Answered, 2_410), (Done, 2_690)];
     let mut list = vec![
-        event(&id(1, "slack"), now - 40_000, "slack", "Can you review the retry logic in the payment worker?", &[(Received, 0), (Routed, 11), (Approved, 30), (Running, 420)], Some("codegen")),
-        event(&id(2, "telegram"), now - 200_000, "telegram", "Apply the pending billing migration to the release branch and open a pull request", &[(Received, 0), (Routed, 8), (Parked, 25)], Some("codegen")),
+        event(
+            &id(1, "slack"),
+            now - 40_000,
+            "slack",
+            "Can you review the retry logic in the payment worker?",
+            &[(Received, 0), (Routed, 11), (Approved, 30), (Running, 420)],
+            Some("codegen"),
+        ),
+        event(
+            &id(2, "telegram"),
+            now - 200_000,
+            "telegram",
+            "Apply the pending billing migration to the release branch and open a pull request",
+            &[(Received, 0), (Routed, 8), (Parked, 25)],
+            Some("codegen"),
+        ),
         event(&id(3, "discord"), now - 900_000, "discord", "What is our policy for rotating credentials?", &whole, Some("security")),
-        event(&id(4, "telegram"), now - 1_900_000, "telegram", "Plan the next sprint around the importer rewrite and leave two days for the audit findings", &whole, Some("pm")),
-        event(&id(5, "slack"), now - 4_000_000, "slack", "<script>alert('x')</script> **bold** & more", &[(Received, 0), (Routed, 7), (Refused, 19)], Some("codegen")),
-        event(&id(6, "telegram"), now - 9_000_000, "telegram", "Summarise the incident channel", &[(Received, 0), (Routed, 12), (Dead, 61_000)], Some("assistant")),
+        event(
+            &id(4, "telegram"),
+            now - 1_900_000,
+            "telegram",
+            "Plan the next sprint around the importer rewrite and leave two days for the audit findings",
+            &whole,
+            Some("pm"),
+        ),
+        event(
+            &id(5, "slack"),
+            now - 4_000_000,
+            "slack",
+            "<script>alert('x')</script> **bold** & more",
+            &[(Received, 0), (Routed, 7), (Refused, 19)],
+            Some("codegen"),
+        ),
+        event(
+            &id(6, "telegram"),
+            now - 9_000_000,
+            "telegram",
+            "Summarise the incident channel",
+            &[(Received, 0), (Routed, 12), (Dead, 61_000)],
+            Some("assistant"),
+        ),
         event(&id(7, "discord"), now - 90_000_000, "discord", "hello?", &[(Received, 0), (Ignored, 1)], None),
         event(&id(8, "web"), now - 91_000_000, "web", "How do I write a good ticket?", &whole, Some("pm")),
         event(&id(9, "slack"), now - 92_000_000, "slack", "Status of the release?", &whole, Some("pm")),
@@ -351,9 +442,19 @@ fn events(now: i64) -> Vec<EventDetail> {
     list[3].row.cost_micros = Some(380_000);
     list[4].row.reason = Some("The operation is among your blocked ones.".into());
     list[5].row.reason = Some("The gateway did not answer in time.".into());
-    list[5].attempts_log = vec![AttemptEntry { stage: Running, at: rfc3339(now - 8_960_000), error: "no lease within 30 s".into(), retry_at: Some(rfc3339(now - 8_930_000)) }];
+    list[5].attempts_log =
+        vec![AttemptEntry { stage: Running, at: rfc3339(now - 8_960_000), error: "no lease within 30 s".into(), retry_at: Some(rfc3339(now - 8_930_000)) }];
     list[6].row.reason = Some("unknown_sender".into());
-    let text = "Here is a plan for **two weeks**:\n\n- importer: split parsing from storing\n- audit: close F-12 and F-15\n\nRun `quintet events` to follow it.";
-    list[3].replies = vec![Reply { id: "r1".into(), state: "sent".into(), text: text.into(), attempts: 1, error: None, message_ids: vec!["77".into()], updated_at: rfc3339(now - 1_897_000) }];
+    let text =
+        "Here is a plan for **two weeks**:\n\n- importer: split parsing from storing\n- audit: close F-12 and F-15\n\nRun `quintet events` to follow it.";
+    list[3].replies = vec![Reply {
+        id: "r1".into(),
+        state: "sent".into(),
+        text: text.into(),
+        attempts: 1,
+        error: None,
+        message_ids: vec!["77".into()],
+        updated_at: rfc3339(now - 1_897_000),
+    }];
     list
 }

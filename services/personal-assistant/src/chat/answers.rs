@@ -24,9 +24,13 @@ pub async fn answer(deps: &Deps, session: &str, message: &str) -> ApiResult<Stri
     let mut parts = Vec::new();
     for intent in intents(message) {
         parts.push(match intent {
-            Intent::Order => "I do not act from here. Use `quintet halt`, `resume`, `approve` or `reject`, the dashboard, or the buttons under a question.".to_owned(),
+            Intent::Order => {
+                "I do not act from here. Use `quintet halt`, `resume`, `approve` or `reject`, the dashboard, or the buttons under a question.".to_owned()
+            }
             Intent::Who => "I am your assistant in Quintet: I keep your approvals, your budget and your halts.".to_owned(),
-            Intent::Help => "Ask me about the budget, pending approvals, halts, recent events, what you said here, or anything that stands in the skill graph.".to_owned(),
+            Intent::Help => {
+                "Ask me about the budget, pending approvals, halts, recent events, what you said here, or anything that stands in the skill graph.".to_owned()
+            }
             Intent::Budget => about_budget(deps).await?,
             Intent::Approvals => about_approvals(deps).await?,
             Intent::Halts => about_halts(deps).await?,
@@ -54,7 +58,9 @@ async fn about_approvals(deps: &Deps) -> ApiResult<String> {
     if rows.is_empty() {
         return Ok("Nothing waits for your decision.".to_owned());
     }
-    let line = |row: &ApprovalRow| format!("- {}: {} for up to {}, since {}: {}", row.id, row.agent, row.amount(), rfc3339(row.requested_at), shorten(&row.description));
+    let line = |row: &ApprovalRow| {
+        format!("- {}: {} for up to {}, since {}: {}", row.id, row.agent, row.amount(), rfc3339(row.requested_at), shorten(&row.description))
+    };
     Ok(format!("Waiting for your decision:\n{}", rows.iter().map(line).collect::<Vec<_>>().join("\n")))
 }
 
@@ -81,7 +87,8 @@ async fn about_events(deps: &Deps) -> String {
     match platform::ports::calls::get::<EventList>(&*deps.calls, ServiceName::WebhookAggregator, &path).await {
         Ok(list) if list.events.is_empty() => "No message has come in yet.".to_owned(),
         Ok(list) => {
-            let line = |event: &contracts::event::EventRow| format!("- {} {} ({}): {}", event.received_at, event.channel, event.state.as_str(), shorten(&event.text));
+            let line =
+                |event: &contracts::event::EventRow| format!("- {} {} ({}): {}", event.received_at, event.channel, event.state.as_str(), shorten(&event.text));
             format!("The newest messages:\n{}", list.events.iter().map(line).collect::<Vec<_>>().join("\n"))
         }
         Err(error) => {

@@ -84,7 +84,14 @@ fn shared_examples(agents: &[&Document], findings: &mut Vec<Finding>) {
                         break;
                     }
                     let message = format!("`{text}` is also an example in {path}, line {other_line}");
-                    findings.push(finding(Severity::Warning, "shared_example", &agent.path, *line, message, "Keep it with the agent that should get the message."));
+                    findings.push(finding(
+                        Severity::Warning,
+                        "shared_example",
+                        &agent.path,
+                        *line,
+                        message,
+                        "Keep it with the agent that should get the message.",
+                    ));
                 }
                 Some(_) => {}
                 None => drop(owner.insert(normal(text), (&agent.path, *line))),
@@ -102,7 +109,14 @@ fn overlaps(agents: &[&Document], findings: &mut Vec<Finding>) {
             if shared >= SHARED_KEYWORDS_MIN && shared * 2 >= own.len().min(theirs.len()) {
                 let message = format!("shares {shared} keywords with {}", other.path);
                 let line = agent.front.line("keywords");
-                findings.push(finding(Severity::Hint, "overlapping_agents", &agent.path, line, message, "Say with keywords and `NOT for …` where the border runs, or join the two."));
+                findings.push(finding(
+                    Severity::Hint,
+                    "overlapping_agents",
+                    &agent.path,
+                    line,
+                    message,
+                    "Say with keywords and `NOT for …` where the border runs, or join the two.",
+                ));
             }
         }
     }
@@ -111,6 +125,13 @@ fn overlaps(agents: &[&Document], findings: &mut Vec<Finding>) {
 fn several_fallbacks(agents: &[&Document], findings: &mut Vec<Finding>) {
     for agent in agents.iter().filter(|agent| agent.front.flag("fallback")).skip(1) {
         let line = agent.front.line("fallback");
-        findings.push(finding(Severity::Warning, "several_fallbacks", &agent.path, line, "another agent is the fallback already", "Leave `fallback: true` to one agent."));
+        findings.push(finding(
+            Severity::Warning,
+            "several_fallbacks",
+            &agent.path,
+            line,
+            "another agent is the fallback already",
+            "Leave `fallback: true` to one agent.",
+        ));
     }
 }

@@ -57,7 +57,14 @@ impl Document {
         let (front, troubles) = cut.yaml.map_or((Some(FrontMatter::default()), Vec::new()), |yaml| front_matter::read(yaml, cut.yaml_line));
         for trouble in &troubles {
             let (severity, code) = if trouble.fatal { (Severity::Error, "bad_front_matter") } else { (Severity::Warning, "repaired_front_matter") };
-            findings.push(finding(severity, code, &file.path, trouble.line, &trouble.message, "Write `key: value`; put texts with a colon or a special sign in quotes."));
+            findings.push(finding(
+                severity,
+                code,
+                &file.path,
+                trouble.line,
+                &trouble.message,
+                "Write `key: value`; put texts with a colon or a special sign in quotes.",
+            ));
         }
         if troubles.iter().any(|trouble| trouble.fatal) {
             return (None, findings);
@@ -65,7 +72,8 @@ impl Document {
         // Prose between two rules is text, not keys.
         let (front, body, body_line) = front.map_or((FrontMatter::default(), text.as_str(), 1), |front| (front, cut.body, cut.body_line));
         let document = Self::describe(&file.path, front, body, body_line);
-        let bad_id = document.agent_id.as_deref().or(document.channel_id.as_deref()).filter(|id| id.chars().count() > ID_CHARS_MAX || id.chars().any(char::is_control));
+        let bad_id =
+            document.agent_id.as_deref().or(document.channel_id.as_deref()).filter(|id| id.chars().count() > ID_CHARS_MAX || id.chars().any(char::is_control));
         if bad_id.is_some() {
             let message = format!("the id is longer than {ID_CHARS_MAX} characters or holds control characters");
             findings.push(finding(Severity::Error, "bad_id", &file.path, document.front.line("agentId"), message, "Give it a short id of one or two words."));

@@ -124,7 +124,11 @@ fn heading_mode(text: &str) -> Option<Mode> {
         return Some(Mode::Statement);
     }
     let example = has(&["example", "examples", "trigger", "triggers", "utterance", "utterances"]);
-    let when = text.contains("when to use") || text.contains("use when") || text.contains("use this when") || text.contains("when to call") || text.contains("when to invoke");
+    let when = text.contains("when to use")
+        || text.contains("use when")
+        || text.contains("use this when")
+        || text.contains("when to call")
+        || text.contains("when to invoke");
     (example || when).then_some(Mode::Example)
 }
 
@@ -141,7 +145,8 @@ fn messages_in(text: &str) -> Vec<String> {
     if lead.is_empty() || mostly_quoted || introduces { quoted } else { vec![text.to_owned()] }
 }
 
-const LEAD_INS: &[&str] = &["say", "says", "said", "ask", "asks", "asking", "e.g.", "e.g", "such as", "for example", "user", "users", "types", "phrases", "mentions"];
+const LEAD_INS: &[&str] =
+    &["say", "says", "said", "ask", "asks", "asking", "e.g.", "e.g", "such as", "for example", "user", "users", "types", "phrases", "mentions"];
 
 fn has_word(text: &str, word: &str) -> bool {
     text.match_indices(word).any(|(at, _)| {
@@ -192,7 +197,21 @@ fn example_cells<'a>(header: &'a [String], cells: &'a [String]) -> impl Iterator
     cells.iter().enumerate().filter(move |(column, _)| if any { header.get(*column).is_some_and(is_message) } else { *column == 0 }).map(|(_, cell)| cell)
 }
 
-const NEGATIONS: &[&str] = &["not for", "do not use this for", "do not use it for", "do not use for", "don't use this for", "don't use it for", "don't use for", "never use for", "not when", "do not use when", "don't use when", "do not use if", "don't use if"];
+const NEGATIONS: &[&str] = &[
+    "not for",
+    "do not use this for",
+    "do not use it for",
+    "do not use for",
+    "don't use this for",
+    "don't use it for",
+    "don't use for",
+    "never use for",
+    "not when",
+    "do not use when",
+    "don't use when",
+    "do not use if",
+    "don't use if",
+];
 
 /// The text without its "NOT for …" clauses, and what these clauses name.
 pub fn split_negatives(text: &str) -> (String, Vec<String>) {
@@ -267,7 +286,10 @@ mod tests {
     #[test]
     fn quotes_are_taken_where_the_rest_introduces_them() {
         assert_eq!(examples("## Triggers\n- User says \"deploy it\" or “ship it”\n"), ["deploy it", "ship it"]);
-        assert_eq!(examples("## Triggers\n- add a \"dark mode\" toggle to the settings page please\n"), ["add a \"dark mode\" toggle to the settings page please"]);
+        assert_eq!(
+            examples("## Triggers\n- add a \"dark mode\" toggle to the settings page please\n"),
+            ["add a \"dark mode\" toggle to the settings page please"]
+        );
         assert_eq!(examples("## Triggers\nUse it for \"what is on\" and so on.\n"), ["what is on"]);
         assert_eq!(examples("## Triggers\n- \"fix it\"\n- KeyError 'id' in import\n"), ["fix it", "KeyError 'id' in import"]);
     }

@@ -27,7 +27,8 @@ pub struct Names {
 }
 
 const ATTACHMENTS: &[&str] = &[
-    "png", "jpg", "jpeg", "gif", "svg", "webp", "bmp", "avif", "heic", "pdf", "mp3", "wav", "m4a", "ogg", "flac", "mp4", "webm", "mov", "mkv", "canvas", "base", "zip", "csv", "xlsx", "docx", "pptx",
+    "png", "jpg", "jpeg", "gif", "svg", "webp", "bmp", "avif", "heic", "pdf", "mp3", "wav", "m4a", "ogg", "flac", "mp4", "webm", "mov", "mkv", "canvas",
+    "base", "zip", "csv", "xlsx", "docx", "pptx",
 ];
 
 impl Names {

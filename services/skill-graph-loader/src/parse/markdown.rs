@@ -20,7 +20,10 @@ pub enum BlockKind {
     Paragraph,
     Item,
     /// A table row: the header's cells, then its own.
-    Row { header: Vec<String>, cells: Vec<String> },
+    Row {
+        header: Vec<String>,
+        cells: Vec<String>,
+    },
 }
 
 /// A piece of text below a heading (an index into [`Outline::headings`]).

@@ -277,7 +277,10 @@ impl Index {
             let mut document = 0_u32;
             for place in 0..reader.u32()? {
                 let step = reader.u32()?;
-                document = document.checked_add(step).filter(|next| *next < index.documents && (place == 0 || step > 0)).ok_or(BadIndex::Corrupt("a posting names no file"))?;
+                document = document
+                    .checked_add(step)
+                    .filter(|next| *next < index.documents && (place == 0 || step > 0))
+                    .ok_or(BadIndex::Corrupt("a posting names no file"))?;
                 index.posting_documents.push(document);
                 index.posting_impacts.push(reader.u16()?);
             }

@@ -60,7 +60,16 @@ impl Bed {
         let scopes = Scope::ALL.map(|scope| (Secret::new(scope.as_str()), Principal::Scope(scope)));
         let services = ServiceName::ALL.map(|service| (Secret::new(service.as_str()), Principal::Service(service)));
         let auth = Auth::new(scopes.into_iter().chain(services));
-        let deps = Deps { sql: sql.clone(), kv: kv.clone(), objects: objects.clone(), calls: calls.clone(), clock, auth, limits: Limits::NATIVE, cache: Cache::default() };
+        let deps = Deps {
+            sql: sql.clone(),
+            kv: kv.clone(),
+            objects: objects.clone(),
+            calls: calls.clone(),
+            clock,
+            auth,
+            limits: Limits::NATIVE,
+            cache: Cache::default(),
+        };
         Self { router: router(deps.clone()), deps, sql, kv, objects, calls, trained }
     }
 
@@ -118,5 +127,8 @@ pub fn file(path: &str, text: &str) -> SourceFile {
 
 /// An agent file.
 pub fn agent(id: &str) -> SourceFile {
-    file(&format!("agents/agent-{id}.md"), &format!("---\nagentId: {id}\ndescription: Does {id}.\nkeywords: [{id}]\n---\n# {id} agent\n## Examples\n- please do {id}\n"))
+    file(
+        &format!("agents/agent-{id}.md"),
+        &format!("---\nagentId: {id}\ndescription: Does {id}.\nkeywords: [{id}]\n---\n# {id} agent\n## Examples\n- please do {id}\n"),
+    )
 }

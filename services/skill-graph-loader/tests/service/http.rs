@@ -1,7 +1,7 @@
 //! The service over HTTP on memory ports: publishing, reading by version, rolling back, failing safely.
 
-use axum::body::Body;
 use crate::bed::{Bed, agent, file, request};
+use axum::body::Body;
 use platform::ports::{Kv, Objects, PortErrorKind};
 use serde_json::json;
 use skill_graph_loader::publish_files;
@@ -48,7 +48,11 @@ async fn the_version_is_the_etag() {
     let tag = format!("\"{version}\"");
     for path in ["/api/graph", "/api/agents", "/api/channels", "/api/search?q=a", "/api/skills/agent-a"] {
         let answer = bed.get_if_none_match(path, &format!("\"other\", W/{tag}")).await;
-        assert_eq!((answer.status.as_u16(), answer.body.len(), answer.header("etag"), answer.header("cache-control")), (304, 0, tag.as_str(), "private, no-cache"), "{path}");
+        assert_eq!(
+            (answer.status.as_u16(), answer.body.len(), answer.header("etag"), answer.header("cache-control")),
+            (304, 0, tag.as_str(), "private, no-cache"),
+            "{path}"
+        );
     }
     bed.published(&[agent("a"), agent("b")]).await;
     assert_eq!(bed.get_if_none_match("/api/graph", &tag).await.status, 200);
@@ -144,7 +148,8 @@ async fn a_gzipped_body_is_taken_and_a_bomb_is_not() {
         Body::from(encoder.finish().unwrap())
     };
     let bed = Bed::new();
-    let send = |encoding: &'static str, body: Body| bed.send(request("POST", "operator", "/api/publish").header("content-encoding", encoding).body(body).unwrap());
+    let send =
+        |encoding: &'static str, body: Body| bed.send(request("POST", "operator", "/api/publish").header("content-encoding", encoding).body(body).unwrap());
     let good = json!({ "files": [agent("a")] }).to_string();
     assert_eq!(send("gzip", gzip(good.as_bytes())).await.status, 200);
     assert_eq!(send("gzip", gzip(&vec![b' '; 64 << 20])).await.status, 413);
@@ -201,7 +206,12 @@ async fn a_lost_index_is_built_anew_and_a_lost_graph_can_be_replaced() {
     bed.restarted();
     assert_eq!(bed.get("viewer", "/api/search?q=agent").await.json()["results"][0]["id"], "agent-a", "the graph's copy is in the cache");
     bed.restarted();
-    let keys: Vec<String> = bed.get("viewer", "/api/versions").await.json()["versions"].as_array().unwrap().iter().map(|row| format!("graph:{}", row["version"].as_str().unwrap())).collect();
+    let keys: Vec<String> = bed.get("viewer", "/api/versions").await.json()["versions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| format!("graph:{}", row["version"].as_str().unwrap()))
+        .collect();
     for key in keys {
         bed.kv.delete(&key).await.unwrap();
     }

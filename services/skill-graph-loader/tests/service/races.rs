@@ -3,12 +3,21 @@
 use crate::bed::{Bed, agent};
 use contracts::GraphVersion;
 use platform::ports::PortErrorKind;
+use skill_graph_loader::check_folder;
 use skill_graph_loader::publish::digest;
 use skill_graph_loader::store::{self, ObjectNames, Version};
-use skill_graph_loader::check_folder;
 
 fn row(digest: &str) -> Version {
-    Version { version: store::version_of(digest), digest: digest.to_owned(), published_at: 1, message: None, agents: 1, skills: 1, findings: 0, objects: ObjectNames::of(digest) }
+    Version {
+        version: store::version_of(digest),
+        digest: digest.to_owned(),
+        published_at: 1,
+        message: None,
+        agents: 1,
+        skills: 1,
+        findings: 0,
+        objects: ObjectNames::of(digest),
+    }
 }
 
 #[tokio::test]

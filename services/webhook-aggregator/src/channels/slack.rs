@@ -125,7 +125,9 @@ fn read_text(envelope: &Value, event: &Value, direct: bool) -> Kind {
         Kind::Ignored("bot_message")
     } else if matches!(text_at(event, "subtype"), Some("message_changed" | "message_deleted")) {
         Kind::Ignored("edit")
-    } else if !matches!(kind, "message" | "app_mention") || text_at(event, "subtype").is_some_and(|subtype| subtype != "file_share" && subtype != "thread_broadcast") {
+    } else if !matches!(kind, "message" | "app_mention")
+        || text_at(event, "subtype").is_some_and(|subtype| subtype != "file_share" && subtype != "thread_broadcast")
+    {
         Kind::Ignored("not_a_message")
     } else if kind == "message" && !direct && !mentioned && !in_own_thread(event, own) {
         Kind::Ignored("not_addressed")

@@ -76,13 +76,8 @@ fn where_to_ask(endpoint: &Endpoint, target: &Target, approver: bool) -> Vec<Tar
         // A question is a message of its own: it outlives the token of the interaction it came from.
         return vec![Target { interaction: None, reply_to: None, ..target.clone() }];
     }
-    let direct = |user: &String| Target {
-        channel: endpoint.channel.clone(),
-        endpoint: endpoint.name.clone(),
-        chat: user.clone(),
-        direct: true,
-        ..Target::default()
-    };
+    let direct =
+        |user: &String| Target { channel: endpoint.channel.clone(), endpoint: endpoint.name.clone(), chat: user.clone(), direct: true, ..Target::default() };
     endpoint.approvers.iter().map(direct).collect()
 }
 
@@ -101,7 +96,8 @@ pub(super) async fn parked(deps: &Deps, event: &StoredEvent) -> Result<Step, Sto
         }
         ApprovalState::Rejected => {
             let why = if approval.reason.is_empty() { String::new() } else { format!(" {}", approval.reason) };
-            let patch = Patch { reason: Some(approval.code.unwrap_or_else(|| "rejected".to_owned())), ..say(event, None, &format!("Rejected by {by}.{why}"), true) };
+            let patch =
+                Patch { reason: Some(approval.code.unwrap_or_else(|| "rejected".to_owned())), ..say(event, None, &format!("Rejected by {by}.{why}"), true) };
             to(Stage::Refused, Some(format!("rejected by {by}")), patch, 0)
         }
         ApprovalState::Cancelled => {

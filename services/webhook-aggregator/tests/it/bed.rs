@@ -118,14 +118,20 @@ fn router_fake(world: &World) -> Router {
         let mut answers = world.0.lock().unwrap();
         answers.asked.push(("/internal/route".into(), body));
         if answers.router_down {
-            return (http::StatusCode::SERVICE_UNAVAILABLE, Json(serde_json::to_value(contracts::Problem::new(contracts::ErrorCode::Unavailable, "down")).unwrap()));
+            return (
+                http::StatusCode::SERVICE_UNAVAILABLE,
+                Json(serde_json::to_value(contracts::Problem::new(contracts::ErrorCode::Unavailable, "down")).unwrap()),
+            );
         }
         let agent = answers.agent.clone().unwrap_or_else(|| "codegen".into());
-        (http::StatusCode::OK, Json(json!({
-            "agent": agent, "confidence": 0.9, "skillFilesUsed": ["agent-codegen"], "routingLatency": 0.1, "complexity": "simple", "reason": "words",
-            "matchedKeywords": [], "alternatives": [], "fallback": false, "outOfScope": false, "needsChoice": false, "estimatedCost": null,
-            "decisionId": "dec_1", "graphVersion": "v", "cached": false, "timestamp": "2026-09-21T14:13:22Z"
-        })))
+        (
+            http::StatusCode::OK,
+            Json(json!({
+                "agent": agent, "confidence": 0.9, "skillFilesUsed": ["agent-codegen"], "routingLatency": 0.1, "complexity": "simple", "reason": "words",
+                "matchedKeywords": [], "alternatives": [], "fallback": false, "outOfScope": false, "needsChoice": false, "estimatedCost": null,
+                "decisionId": "dec_1", "graphVersion": "v", "cached": false, "timestamp": "2026-09-21T14:13:22Z"
+            })),
+        )
     }
     Router::new().route("/internal/route", post(route)).route("/internal/outcomes", post(|| async { Json(json!({})) })).with_state(world.clone())
 }
@@ -149,11 +155,7 @@ fn assistant_fake(world: &World) -> Router {
             _ => Json(json!({})),
         }
     }
-    Router::new()
-        .route("/api/approve", post(approve))
-        .route("/api/approvals/{id}", get(approval))
-        .fallback(noted)
-        .with_state(world.clone())
+    Router::new().route("/api/approve", post(approve)).route("/api/approvals/{id}", get(approval)).fallback(noted).with_state(world.clone())
 }
 
 /// An answer of approve in this state.

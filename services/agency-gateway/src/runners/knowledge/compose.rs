@@ -19,11 +19,58 @@ const NEAR_THE_BEST: f64 = 0.45;
 
 /// Words of greetings and thanks; a short message of nothing else is answered in kind.
 const SMALL_TALK: &[&str] = &[
-    "hi", "hello", "hey", "hiya", "howdy", "yo", "good", "morning", "evening", "afternoon", "night", "day", "there", "everyone", "all", "bye", "goodbye",
-    "how", "are", "you", "is", "it", "going", "up", "whats", "what", "s", "nice", "to", "meet", "anyone", "home", "test", "ping", "hallo", "moin", "servus",
+    "hi",
+    "hello",
+    "hey",
+    "hiya",
+    "howdy",
+    "yo",
+    "good",
+    "morning",
+    "evening",
+    "afternoon",
+    "night",
+    "day",
+    "there",
+    "everyone",
+    "all",
+    "bye",
+    "goodbye",
+    "how",
+    "are",
+    "you",
+    "is",
+    "it",
+    "going",
+    "up",
+    "whats",
+    "what",
+    "s",
+    "nice",
+    "to",
+    "meet",
+    "anyone",
+    "home",
+    "test",
+    "ping",
+    "hallo",
+    "moin",
+    "servus",
 ];
 const THANKS: &[&str] = &["thanks", "thank", "thx", "cheers", "danke", "ta", "appreciated"];
-const HELP: &[&str] = &["help", "what can you do", "who are you", "what do you do", "what are you", "how do you work", "what can i ask", "what can i do", "commands", "menu", "start"];
+const HELP: &[&str] = &[
+    "help",
+    "what can you do",
+    "who are you",
+    "what do you do",
+    "what are you",
+    "how do you work",
+    "what can i ask",
+    "what can i do",
+    "commands",
+    "menu",
+    "start",
+];
 
 /// The answer to a job, at most 3,000 characters.
 pub(super) fn answer(job: &Job, material: &Material) -> String {
@@ -143,7 +190,10 @@ fn nothing_fits(job: &Job, agent: Option<&Agent>) -> String {
             out.push_str(&format!("\n- not for {}", clip(&links_as_citations(negative), 240)));
         }
     }
-    out.push_str(&format!("\n\nAsk with other words, add a guide about it to the graph, or give {} a runner that can do the work: [agent-runners].", job.agent));
+    out.push_str(&format!(
+        "\n\nAsk with other words, add a guide about it to the graph, or give {} a runner that can do the work: [agent-runners].",
+        job.agent
+    ));
     out
 }
 

@@ -136,8 +136,18 @@ mod tests {
 
     fn guide(id: &str, body: &str) -> Skill {
         Skill {
-            id: id.to_owned(), path: format!("guides/{id}.md"), kind: SkillKind::Guide, title: "Title".to_owned(), description: String::new(),
-            keywords: vec![], aliases: vec![], tags: vec![], headings: vec![], related_agents: vec![], body: body.to_owned(), extra: BTreeMap::new(),
+            id: id.to_owned(),
+            path: format!("guides/{id}.md"),
+            kind: SkillKind::Guide,
+            title: "Title".to_owned(),
+            description: String::new(),
+            keywords: vec![],
+            aliases: vec![],
+            tags: vec![],
+            headings: vec![],
+            related_agents: vec![],
+            body: body.to_owned(),
+            extra: BTreeMap::new(),
         }
     }
 

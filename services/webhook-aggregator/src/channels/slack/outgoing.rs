@@ -50,9 +50,7 @@ fn ephemeral(endpoint: &Endpoint, row: &OutboxRow) -> Attempt {
 }
 
 fn ask(text: &str, buttons: &Buttons, id: &str) -> Value {
-    let button = |action: &str, label: &str, style: &str, value: &str| {
-        json!({ "type": "button", "action_id": action, "style": style, "text": { "type": "plain_text", "text": label }, "value": value })
-    };
+    let button = |action: &str, label: &str, style: &str, value: &str| json!({ "type": "button", "action_id": action, "style": style, "text": { "type": "plain_text", "text": label }, "value": value });
     let block_id: String = format!("appr_{id}").chars().take(255).collect();
     json!([
         { "type": "section", "text": { "type": "mrkdwn", "text": text } },
