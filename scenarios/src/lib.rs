@@ -7,7 +7,14 @@
 //! * [`stories`] makes a test of each;
 //! * [`in_process`] and [`native`] are the hosts; [`telegram`] is the platform both of them talk to.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test equipment: whatever is odd must stop the test")]
+#![allow(
+    clippy::result_large_err,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test equipment: whatever is odd must stop the test"
+)]
 
 pub mod agent;
 pub mod checks;

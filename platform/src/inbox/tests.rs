@@ -1,5 +1,7 @@
 //! The state machine driven over SQLite in memory.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
+
 use super::*;
 use crate::memory::{ManualClock, MemoryInbox};
 use crate::ports::{Clock, Inbox};

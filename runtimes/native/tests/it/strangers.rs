@@ -78,7 +78,8 @@ fn a_form_of_another_site_changes_nothing() {
     let (cookie, token) = signed_in(&home, &server);
     let own_origin = format!("http://{}", server.address);
     let with_token = format!("token={token}&reason=x");
-    let tries: [(&str, Vec<(&str, &str)>, &str); 6] = [
+    type Try<'a> = (&'a str, Vec<(&'a str, &'a str)>, &'a str);
+    let tries: [Try<'_>; 6] = [
         ("no cookie, another origin", vec![("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")], "reason=x"),
         ("no cookie, no word of where from", vec![], "reason=x"),
         ("no cookie, but the token", vec![("origin", &own_origin)], &with_token),

@@ -1,6 +1,5 @@
 //! A bed for the aggregator: memory ports, the other services as small fakes on the switchboard.
 #![allow(dead_code, reason = "each test file uses its own part")]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may stop")]
 
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
