@@ -36,6 +36,7 @@ pub const TABLE: &[Allowed] = &[
     allow(WebhookAggregator, PersonalAssistant, "GET", "/api/budget"),
     // The assistant speaks through the conductor, wakes its events, and reads what it needs to chat.
     allow(PersonalAssistant, WebhookAggregator, "POST", "/internal/outbox"),
+    allow(PersonalAssistant, WebhookAggregator, "GET", "/internal/approvers"),
     allow(PersonalAssistant, WebhookAggregator, "POST", "/internal/events/*"),
     allow(PersonalAssistant, WebhookAggregator, "GET", "/api/events"),
     allow(PersonalAssistant, SkillGraphLoader, "GET", "/api/search"),

@@ -24,6 +24,11 @@ pub struct HaltRequest {
 pub struct ResumeRequest {
     #[serde(default)]
     pub task_id: Option<TaskId>,
+    /// The same as leaving the task out.
+    #[serde(default)]
+    pub all: bool,
+    #[serde(default)]
+    pub reason: Option<String>,
     #[serde(default)]
     pub actor: Option<String>,
 }

@@ -62,6 +62,13 @@ pub struct Delivery {
     pub event_id: Option<EventId>,
 }
 
+/// `GET /internal/approvers`: where each approver of each endpoint is reached directly.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Approvers {
+    pub targets: Vec<Target>,
+}
+
 /// `POST /internal/outbox`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -167,6 +167,9 @@ pub enum PoolOutcome {
 pub struct RoutingStats {
     /// Decisions since the start of the owner's day.
     pub decisions: u64,
+    /// Those of them that were asked for directly, not for a message that came in.
+    #[serde(default)]
+    pub direct: u64,
     pub avg_latency_ms: Option<f64>,
     pub p50_latency_ms: Option<f64>,
     pub p95_latency_ms: Option<f64>,

@@ -132,7 +132,9 @@ pub struct RunTaskRequest {
     pub agent: AgentId,
     pub message: String,
     pub approval_id: ApprovalId,
-    pub digest: String,
+    /// Compared with the approval's where it is given.
+    #[serde(default)]
+    pub digest: Option<String>,
     #[serde(default)]
     pub context: TaskContext,
 }

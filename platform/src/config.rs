@@ -32,11 +32,11 @@ impl std::fmt::Display for ConfigProblem {
 pub struct Report(RefCell<Vec<ConfigProblem>>);
 
 impl Report {
-    /// Adds a problem, unless there is one of this path: several services read the same tables.
+    /// Adds a problem, once: several services read the same tables.
     pub fn add(&self, path: impl Into<String>, message: impl Into<String>, fix: impl Into<String>) {
         let problem = ConfigProblem { path: path.into(), message: message.into(), fix: fix.into() };
         let mut problems = self.0.borrow_mut();
-        if problems.iter().all(|known| known.path != problem.path) {
+        if problems.iter().all(|known| known.path != problem.path || known.message != problem.message) {
             problems.push(problem);
         }
     }

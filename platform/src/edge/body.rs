@@ -48,7 +48,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiError;
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let bytes = read_body(request, JSON_BYTES_MAX).await?;
-        parse_json(&bytes).map(Self)
+        // No body says as much as an empty object; where a field is needed it is named.
+        parse_json(if bytes.is_empty() { b"{}" } else { &bytes }).map(Self)
     }
 }
 

@@ -77,7 +77,7 @@ pub enum Command {
         label_field: String,
     },
     /// Check, publish or search a skill graph
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  quintet graph check routing-knowledge")]
     Graph(Graph),
     /// What waits for your decision
     #[command(after_help = "Example:\n  quintet approvals --state pending")]

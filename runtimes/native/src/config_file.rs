@@ -131,22 +131,31 @@ pub fn read(tree: &Tree, local: &Value, place: monitoring_dashboard::Place) -> R
     root.later("models");
     root.finish();
     let with_local = merged(tree, local);
+    let mut found = report.into_problems();
     let mut configuration = Configuration {
-        aggregator: webhook_aggregator::Config::read(&with_local, &report),
-        assistant: personal_assistant::Config::read(tree, &report),
-        gateway: agency_gateway::Config::read(tree, &report),
-        dashboard: monitoring_dashboard::Config::read(tree, place, &report),
+        aggregator: part(&mut found, |report| webhook_aggregator::Config::read(&with_local, report)),
+        gateway: part(&mut found, |report| agency_gateway::Config::read(tree, report)),
+        assistant: part(&mut found, |report| personal_assistant::Config::read(tree, report)),
+        dashboard: part(&mut found, |report| monitoring_dashboard::Config::read(tree, place, report)),
         router: agency_router::Config::read(tree),
         warnings: warnings.clone(),
     };
     // A variable that no key has is a warning only: it may be meant for another program.
     let setter = |problem: &ConfigProblem| from_variables.iter().find(|(path, _)| path.eq_ignore_ascii_case(&problem.path)).map(|(_, name)| name);
-    let (strays, problems): (Vec<_>, Vec<_>) =
-        report.into_problems().into_iter().partition(|problem| problem.message == UNKNOWN_KEY && setter(problem).is_some());
+    let (strays, problems): (Vec<_>, Vec<_>) = found.into_iter().partition(|problem| problem.message == UNKNOWN_KEY && setter(problem).is_some());
     configuration
         .warnings
         .extend(strays.iter().filter_map(setter).map(|name| format!("the variable {name} belongs to no key of the configuration and is ignored")));
     if problems.is_empty() { Ok(configuration) } else { Err(Wrong(problems)) }
+}
+
+/// One service's part. Services read some tables together: what another has found at a path is not said twice.
+fn part<T>(found: &mut Vec<ConfigProblem>, read: impl FnOnce(&Report) -> T) -> T {
+    let report = Report::default();
+    let value = read(&report);
+    let news: Vec<_> = report.into_problems().into_iter().filter(|problem| found.iter().all(|known| known.path != problem.path)).collect();
+    found.extend(news);
+    value
 }
 
 fn merged(tree: &Value, local: &Value) -> Value {

@@ -30,6 +30,8 @@ const PROBE_EVERY: Duration = Duration::from_secs(15);
 /// # Errors
 /// When the directory is taken, the configuration wrong, or the address in use.
 pub async fn up(data: DataDir, config: Option<&Path>, listen: SocketAddr) -> Result<()> {
+    // What is made from here on is ours alone: databases as well as tokens.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     data.create()?;
     let _lock = data.lock()?;
     close_to_others();
@@ -57,9 +59,9 @@ pub async fn up(data: DataDir, config: Option<&Path>, listen: SocketAddr) -> Res
     let stop_signal = StopSignal::listen()?;
     data.write_server(&ServerFile { address: base.clone(), pid: std::process::id() })?;
     let (stop, stopped) = watch::channel(false);
-    let loops = start_loops(&services, &stopped);
+    let loops = start_loops(&services, &stopped, &is_published);
     let gateway = tokio::spawn(agency_gateway::serve(services.gateway.clone(), until(stopped.clone())));
-    let app = server::app(&services).into_make_service_with_connect_info::<SocketAddr>();
+    let app = server::app(&services, &stopped).into_make_service_with_connect_info::<SocketAddr>();
     let serving = tokio::spawn(axum::serve(listener, app).with_graceful_shutdown(until(stopped.clone())).into_future());
     greet(&services, &base).await;
     publish_default(&services).await?;
@@ -69,7 +71,8 @@ pub async fn up(data: DataDir, config: Option<&Path>, listen: SocketAddr) -> Res
     let _ = stop.send(true);
     let _ = tokio::time::timeout(GATEWAY_DRAIN, gateway).await;
     let _ = tokio::time::timeout(DRAIN, serving).await;
-    loops.iter().for_each(tokio::task::JoinHandle::abort);
+    // The loops end between two pieces of work.
+    let _ = tokio::time::timeout(DRAIN, futures_util::future::join_all(loops)).await;
     let _ = std::fs::remove_file(data.join("server.json"));
     Ok(())
 }
@@ -103,39 +106,46 @@ async fn greet(services: &Services, base: &str) {
     crate::terminal::say(&out);
 }
 
-fn start_loops(services: &Services, stopped: &watch::Receiver<bool>) -> Vec<tokio::task::JoinHandle<()>> {
+fn start_loops(services: &Services, stopped: &watch::Receiver<bool>, published: &watch::Receiver<bool>) -> Vec<tokio::task::JoinHandle<()>> {
     let (aggregator, assistant, dashboard) = (services.aggregator.clone(), services.assistant.clone(), services.dashboard.clone());
     let loader = services.loader.clone();
-    let pump = tokio::spawn(pump_loop(aggregator));
-    let sweep = tokio::spawn(every(Duration::from_secs(1), move || {
+    let pump = tokio::spawn(pump_loop(aggregator, stopped.clone()));
+    let sweep = tokio::spawn(every(Duration::from_secs(1), stopped.clone(), move || {
         let assistant = assistant.clone();
         async move { personal_assistant::tick(&assistant).await }
     }));
-    let probe = tokio::spawn(every(PROBE_EVERY, move || {
-        let dashboard = dashboard.clone();
-        async move { monitoring_dashboard::tick(&dashboard).await }
-    }));
+    // The first round waits for the graph: a loader without one is not unwell, only young.
+    let (ready, stop) = (published.clone(), stopped.clone());
+    let probe = tokio::spawn(async move {
+        until(ready).await;
+        let tick = move || {
+            let dashboard = dashboard.clone();
+            async move { monitoring_dashboard::tick(&dashboard).await }
+        };
+        every(PROBE_EVERY, stop, tick).await;
+    });
     let warm = tokio::spawn(async move {
         if let Err(error) = skill_graph_loader::warm(&loader).await {
             tracing::warn!(error = %error, "the graph could not be warmed");
         }
     });
-    let _ = stopped;
     vec![pump, sweep, probe, warm]
 }
 
-async fn every<F: Future<Output = ()>>(pace: Duration, mut work: impl FnMut() -> F) {
+async fn every<F: Future<Output = ()>>(pace: Duration, stopped: watch::Receiver<bool>, mut work: impl FnMut() -> F) {
     let mut timer = tokio::time::interval(pace);
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        timer.tick().await;
-        work().await;
+        tokio::select! {
+            _ = timer.tick() => work().await,
+            () = until(stopped.clone()) => return,
+        }
     }
 }
 
 /// The inbox's timer: looks when something is due, at least once a second. New messages do not wait for it.
-async fn pump_loop(deps: webhook_aggregator::Deps) {
-    loop {
+async fn pump_loop(deps: webhook_aggregator::Deps, stopped: watch::Receiver<bool>) {
+    while !*stopped.borrow() {
         let mut next = SystemClock.now_ms() + IDLE_MS;
         for shard in deps.config.shards() {
             match webhook_aggregator::next_due(&deps, &shard).await {
@@ -148,7 +158,10 @@ async fn pump_loop(deps: webhook_aggregator::Deps) {
                 Err(error) => tracing::error!(%shard, %error, "the inbox does not answer"),
             }
         }
-        SystemClock.sleep_until(next.max(SystemClock.now_ms() + FLOOR_MS)).await;
+        tokio::select! {
+            () = SystemClock.sleep_until(next.max(SystemClock.now_ms() + FLOOR_MS)) => {}
+            () = until(stopped.clone()) => return,
+        }
     }
 }
 

@@ -22,6 +22,7 @@ pub(crate) async fn run_task(State(deps): State<Deps>, RawBody(body): RawBody) -
     if deps.board.running() >= usize::try_from(deps.config.capacity).unwrap_or(usize::MAX) && deps.board.view(&request.task_id).is_none() {
         return Err(ApiError::new(ErrorCode::Unavailable, "This gateway runs as many tasks as it may."));
     }
+    let digest = bound(&deps, &request).await?;
     let entry = Entry { task: request.task_id.clone(), agent: request.agent.clone(), epoch: None, approval: request.approval_id.clone() };
     let ticket = match deps.board.begin(entry, deps.clock.now_ms()) {
         Begin::Go(ticket) => ticket,
@@ -29,11 +30,7 @@ pub(crate) async fn run_task(State(deps): State<Deps>, RawBody(body): RawBody) -
         Begin::Known(..) => return Err(ApiError::new(ErrorCode::Conflict, "This task runs or ran here by another approval.")),
         Begin::Closed => return Err(ApiError::new(ErrorCode::Unavailable, "This gateway is shutting down.")),
     };
-    let claimed = match bound(&deps, &request).await {
-        Ok(()) => run::claim(&deps, &request.approval_id, &request.digest).await.map_err(refusal),
-        Err(error) => Err(error),
-    };
-    let claim = match claimed {
+    let claim = match run::claim(&deps, &request.approval_id, &digest).await.map_err(refusal) {
         Ok(claim) => claim,
         Err(error) => {
             ticket.withdraw();
@@ -62,22 +59,22 @@ fn read(body: &[u8]) -> ApiResult<RunTaskRequest> {
     Ok(request)
 }
 
-/// The approval must be for this task and this agent; and for this message, where it names one in its arguments.
-/// Otherwise one thing would be approved and another one run.
-async fn bound(deps: &Deps, request: &RunTaskRequest) -> ApiResult<()> {
+/// The approval must be for this task, this agent and this message: the one in its arguments, else its description.
+/// Otherwise one thing would be approved and another one run. The approval's digest.
+async fn bound(deps: &Deps, request: &RunTaskRequest) -> ApiResult<String> {
     let path = format!("/api/approvals/{}", encode(request.approval_id.as_str()));
     let approval: Approval = calls::get(&*deps.calls, ServiceName::PersonalAssistant, &path).await.map_err(refusal)?;
-    let other_message =
-        approval.arguments.as_ref().and_then(|arguments| arguments.get("message")).is_some_and(|message| message.as_str() != Some(&request.message));
+    let approved = approval.arguments.as_ref().and_then(|arguments| arguments.get("message")).and_then(Value::as_str).unwrap_or(&approval.description);
+    let other_message = approved != request.message;
     let differs = [
         (approval.task_id != request.task_id, "another task"),
         (approval.agent_type != request.agent, "another agent"),
-        (approval.digest != request.digest, "other content (the digest differs)"),
-        (other_message, "another message"),
+        (request.digest.as_ref().is_some_and(|digest| *digest != approval.digest), "other content (the digest differs)"),
+        (other_message, "another message (it stands in `arguments.message`, else in the description)"),
     ];
     match differs.into_iter().find(|(differs, _)| *differs) {
         Some((_, what)) => Err(ApiError::new(ErrorCode::NotApproved, format!("The approval is for {what}."))),
-        None => Ok(()),
+        None => Ok(approval.digest),
     }
 }
 

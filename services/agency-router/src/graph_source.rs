@@ -1,6 +1,6 @@
 //! The current graph with its model, kept in memory and renewed from skill-graph-loader.
 //!
-//! At most every two seconds the loader is asked for the current version; graph and model are fetched when it changed.
+//! The loader is asked for the current version each time; graph and model are fetched when it changed.
 //! What was loaded keeps serving while the loader is away. Without any graph the built-in assistant answers.
 
 use crate::built_in;
@@ -10,9 +10,6 @@ use contracts::{GraphVersion, ServiceName};
 use platform::ports::{CallError, Calls, PortError, PortErrorKind, calls};
 use serde::Deserialize;
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// How old the knowledge of the current version may be.
-const FRESH_MS: i64 = 2_000;
 
 /// A graph and its model, fitting each other.
 #[derive(Debug)]
@@ -24,7 +21,6 @@ pub struct Snapshot {
 
 #[derive(Default)]
 struct State {
-    checked_at_ms: Option<i64>,
     snapshot: Option<Arc<Snapshot>>,
 }
 
@@ -39,33 +35,19 @@ struct Current {
 }
 
 impl GraphSource {
-    /// The current graph, at most [`FRESH_MS`] behind.
-    pub async fn current(&self, calls: &dyn Calls, now_ms: i64) -> Arc<Snapshot> {
-        let known = {
-            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let fresh = state.checked_at_ms.is_some_and(|at| (0..FRESH_MS).contains(&(now_ms - at)));
-            if let Some(snapshot) = state.snapshot.clone() {
-                if fresh {
-                    return snapshot;
-                }
-                // One request asks; the others go on with what there is.
-                state.checked_at_ms = Some(now_ms);
-                Some(snapshot)
-            } else {
-                None
-            }
-        };
+    /// The current graph: its version is asked for each time (one row), so that a publish is seen at once. When nobody
+    /// answers, what was known last serves on.
+    pub async fn current(&self, calls: &dyn Calls) -> Arc<Snapshot> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).snapshot.clone();
         let snapshot = match renewed(calls, known.as_deref()).await {
             Ok(Some(snapshot)) => Arc::new(snapshot),
-            Ok(None) => known.unwrap_or_else(none_published),
+            Ok(None) => return known.unwrap_or_else(none_published),
             Err(error) => {
                 tracing::warn!(%error, "the skill graph could not be renewed");
-                known.unwrap_or_else(none_published)
+                return known.unwrap_or_else(none_published);
             }
         };
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.checked_at_ms = Some(now_ms);
-        state.snapshot = Some(snapshot.clone());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).snapshot = Some(snapshot.clone());
         snapshot
     }
 }

@@ -186,12 +186,12 @@ fn obstacle(agent: &Agent, request: &RouteRequest, world: World<'_>) -> Option<O
     }
 }
 
-/// Paths of the files that the decision rests on: the agent's, and the channel's where the graph has one.
+/// Ids of the files that the decision rests on: the agent's, and the channel's where the graph has one.
 fn skill_files(graph: &Graph, agent: &AgentId, channel: Option<&str>) -> Vec<String> {
     let agent = graph.agent(agent).map(|agent| agent.skill.as_str());
     let channel = channel.and_then(|name| graph.channels.iter().find(|channel| channel.id.eq_ignore_ascii_case(name)));
     let ids = agent.into_iter().chain(channel.map(|channel| channel.skill.as_str()));
-    ids.filter_map(|id| graph.skill(id)).map(|skill| skill.path.clone()).collect()
+    ids.filter_map(|id| graph.skill(id)).map(|skill| skill.id.clone()).collect()
 }
 
 fn percent(probability: f64) -> String {

@@ -189,6 +189,7 @@ struct Totals {
     avg_latency_ms: Option<f64>,
     out_of_scope: Option<u64>,
     fallbacks: Option<u64>,
+    direct: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -211,7 +212,7 @@ struct Latency {
 /// Figures since `day_start_ms`, and the accuracy of what got feedback since `week_start_ms`.
 pub async fn stats(db: &dyn Sql, day_start_ms: i64, week_start_ms: i64) -> PortResult<RoutingStats> {
     let totals = sql!(
-        "SELECT COUNT(*) AS decisions, AVG(latency_ms) AS avg_latency_ms, SUM(out_of_scope) AS out_of_scope, SUM(fallback) AS fallbacks
+        "SELECT COUNT(*) AS decisions, AVG(latency_ms) AS avg_latency_ms, SUM(out_of_scope) AS out_of_scope, SUM(fallback) AS fallbacks, SUM(event_id IS NULL) AS direct
          FROM routing_decisions WHERE at_ms >= ?1",
         day_start_ms
     );
@@ -223,6 +224,7 @@ pub async fn stats(db: &dyn Sql, day_start_ms: i64, week_start_ms: i64) -> PortR
     let labelled: Labelled = db.one(labelled).await?.unwrap_or_default();
     Ok(RoutingStats {
         decisions: totals.decisions,
+        direct: totals.direct.unwrap_or(0),
         avg_latency_ms: totals.avg_latency_ms,
         p50_latency_ms: percentile(db, day_start_ms, totals.decisions, 0.5).await?,
         p95_latency_ms: percentile(db, day_start_ms, totals.decisions, 0.95).await?,

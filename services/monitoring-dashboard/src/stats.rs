@@ -74,7 +74,7 @@ pub fn stats(deps: &Deps, figures: &Figures) -> Stats {
     let known = figures.ledger.is_some();
     let since = if known { ledger.day_start_ms } else { utc_day_start(figures.now) };
     Stats {
-        requests: inbox.requests,
+        requests: inbox.requests + routing.direct,
         avg_routing_latency: routing.avg_latency_ms,
         p50_routing_latency: routing.p50_latency_ms,
         p95_routing_latency: routing.p95_latency_ms,

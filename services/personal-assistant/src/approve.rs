@@ -12,9 +12,10 @@ use crate::{Deps, window};
 use axum::extract::State;
 use axum::{Extension, Json};
 use contracts::approval::{ApprovalState, ApproveAnswer, ApproveRequest, ChannelContext};
+use contracts::outbox::{Approvers, Target};
 use contracts::{ApprovalId, ErrorCode, Micros, Problem, ServiceName};
 use platform::edge::{ApiError, ApiResult, JsonBody, Principal};
-use platform::ports::{ClockExt, Statement};
+use platform::ports::{ClockExt, Statement, calls};
 use platform::secret::digest_hex;
 use platform::time::rfc3339;
 use serde_json::{Value, json};
@@ -137,10 +138,22 @@ async fn record(deps: &Deps, who: Principal, request: &ApproveRequest) -> ApiRes
         price: deps.config.price(request.agent_type.as_str()),
         flat: owner.rules.cost_threshold.min(owner.daily),
     };
-    let ruling = policy::rule(&ask, &owner.rules);
+    let mut ruling = policy::rule(&ask, &owner.rules);
     let scopes = scopes(deps, &owner, now_ms, request.agent_type.as_str())?;
     let keys = ledger::keys(&scopes);
-    let draft = Draft::new(deps, who, request, &ruling, now_ms)?;
+    if ruling.verdict == Verdict::AskOwner {
+        // What is more than a whole limit could not be approved by anybody: the owner is not asked in vain.
+        let rows = deps.sql.batch(vec![ledger::ensure(&scopes), ledger::figures(&keys, now_ms)]).await?;
+        let figures: Vec<Figures> =
+            rows.into_iter().next_back().unwrap_or_default().into_iter().map(platform::ports::sql::read_row).collect::<Result<_, _>>()?;
+        if figures.iter().any(|figure| ruling.amount.0 > figure.limit_u) {
+            ruling.verdict = Verdict::Reject(ErrorCode::BudgetExhausted.as_str());
+            ruling.reason = format!("{} is more than the whole budget allows.", ruling.amount);
+            ruling.policies.push(id::BUDGET);
+        }
+    }
+    let asked = whom_to_ask(deps, who, request, &ruling).await;
+    let draft = Draft::new(deps, who, request, &ruling, &asked, now_ms)?;
     let mut batch = Vec::new();
     if ruling.verdict == Verdict::Approve {
         batch.push(ledger::ensure(&scopes));
@@ -158,16 +171,31 @@ async fn record(deps: &Deps, who: Principal, request: &ApproveRequest) -> ApiRes
     (0..head + tail).for_each(|_| answers.skip());
     let row: ApprovalRow = answers.one()?.ok_or_else(|| store::unreadable("approval"))?;
     let figures: Vec<Figures> = answers.all()?;
-    if row.id != draft.id {
-        return repetition(request, row).map(|row| (row, None));
-    }
+    let row = if row.id == draft.id { row } else { repetition(request, row)? };
     let is_pending = row.state_at(now_ms)? == ApprovalState::Pending;
     if is_pending && !draft.placed.is_empty() {
         ask::flush_soon(deps);
     }
     let short = row.code.as_deref() == Some(ErrorCode::BudgetExhausted.as_str());
-    let shortfall = short.then(|| ledger::shortfall(&scopes, &figures, ruling.amount));
+    let shortfall = short.then(|| ledger::shortfall(&scopes, &figures, row.amount()));
     Ok((row, shortfall))
+}
+
+/// Where the owner is asked. An address is believed from the aggregator alone: nobody else may send messages to a chat.
+/// Work that came from no conversation is asked of each approver directly; when nobody can say who that is, the
+/// dashboard and the command line show it all the same.
+async fn whom_to_ask(deps: &Deps, who: Principal, request: &ApproveRequest, ruling: &Ruling) -> Vec<Target> {
+    if ruling.verdict != Verdict::AskOwner {
+        return Vec::new();
+    }
+    if who.is_service(ServiceName::WebhookAggregator) {
+        return request.channel_context.as_ref().map(|context| context.ask.clone()).unwrap_or_default();
+    }
+    let found: Result<Approvers, _> = calls::get(&*deps.calls, ServiceName::WebhookAggregator, "/internal/approvers").await;
+    found.map(|approvers| approvers.targets).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the approvers are not known; the dashboard shows the request");
+        Vec::new()
+    })
 }
 
 /// The scopes of a task of this agent, in the owner's calendar.
@@ -197,7 +225,7 @@ struct Draft {
 }
 
 impl Draft {
-    fn new(deps: &Deps, who: Principal, request: &ApproveRequest, ruling: &Ruling, now_ms: i64) -> ApiResult<Self> {
+    fn new(deps: &Deps, who: Principal, request: &ApproveRequest, ruling: &Ruling, asked: &[Target], now_ms: i64) -> ApiResult<Self> {
         let id = format!("apr_{}", deps.clock.ulid());
         let trusted = who.is_service(ServiceName::WebhookAggregator);
         let context = request.channel_context.clone().unwrap_or_default();
@@ -206,10 +234,8 @@ impl Draft {
             Verdict::AskOwner => "pending",
             Verdict::Reject(_) => "rejected",
         };
-        // Where to ask is believed from the aggregator alone: nobody else may address messages to a chat.
-        let targets = if trusted && wanted == "pending" { context.ask.as_slice() } else { &[] };
         Ok(Self {
-            placed: ask::placed(deps, targets),
+            placed: ask::placed(deps, asked),
             task: request.task_id.0.clone(),
             attempt: deps.clock.random_hex(16),
             outcomes: outcomes(ruling, now_ms),

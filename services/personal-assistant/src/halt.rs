@@ -61,7 +61,7 @@ pub async fn halt(State(deps): State<Deps>, Extension(who): Extension<Principal>
         Some(task) => halt_task(&deps, task, &reason, &by).await?,
         None => halt_all(&deps, &reason, &by).await?,
     };
-    let status = if answer.level == HaltLevel::Stopped { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let (answer, status) = answer;
     Ok((status, Json(answer)).into_response())
 }
 
@@ -69,12 +69,28 @@ pub async fn halt(State(deps): State<Deps>, Extension(who): Extension<Principal>
 fn write(deps: &Deps, target: &str, reason: &str, by: &str, level: &str) -> Statement {
     let text = format!(
         "INSERT INTO halt (id, target, reason, halted_by, at, level)
-         SELECT ?1, ?2, ?3, ?4, ?5, {level} WHERE NOT EXISTS (SELECT 1 FROM halt t WHERE t.target = ?2 AND t.resumed_at IS NULL)"
+         SELECT ?1, ?2, ?3, ?4, ?5, {level} WHERE NOT EXISTS (SELECT 1 FROM halt t WHERE t.target = ?2 AND t.resumed_at IS NULL) RETURNING id"
     );
     Statement::new(text).bind(format!("hlt_{}", deps.clock.ulid())).bind(target).bind(reason).bind(by).bind(deps.clock.now_ms())
 }
 
-async fn halt_task(deps: &Deps, task: TaskId, reason: &str, by: &str) -> ApiResult<HaltAnswer> {
+/// A halt that is asked for again has stopped once nothing of its task runs.
+fn stopped_meanwhile(task: &str, target: &str, now_ms: i64) -> Statement {
+    sql!(
+        "UPDATE halt SET level = 'stopped' WHERE target = ?1 AND resumed_at IS NULL AND level = 'accepted'
+         AND NOT EXISTS (SELECT 1 FROM approvals a JOIN hold h ON h.task = a.task WHERE a.task = ?2 AND a.state = 'claimed' AND h.exp > ?3)",
+        target,
+        task,
+        now_ms
+    )
+}
+
+/// 202 for a halt that is new and has something to stop or to keep from starting; 200 when it is stopped already.
+fn status(new: bool, level: HaltLevel) -> StatusCode {
+    if !new && level == HaltLevel::Stopped { StatusCode::OK } else { StatusCode::ACCEPTED }
+}
+
+async fn halt_task(deps: &Deps, task: TaskId, reason: &str, by: &str) -> ApiResult<(HaltAnswer, StatusCode)> {
     let now_ms = deps.clock.now_ms();
     let target = target(Some(&task));
     let cancel = sql!(
@@ -92,11 +108,13 @@ async fn halt_task(deps: &Deps, task: TaskId, reason: &str, by: &str) -> ApiResu
         now_ms
     );
     // A run that has ended, or was refused, is stopped already.
-    let level = "CASE WHEN EXISTS (SELECT 1 FROM approvals a WHERE 'task:' || a.task = ?2 AND a.state IN ('consumed', 'rejected', 'expired')) THEN 'stopped' ELSE 'accepted' END";
+    let level = "CASE WHEN EXISTS (SELECT 1 FROM approvals a WHERE 'task:' || a.task = ?2 AND a.state IN ('consumed', 'rejected', 'expired', 'cancelled')) THEN 'stopped' ELSE 'accepted' END";
     let level_now = sql!("SELECT target, reason, halted_by, at, level, resumed_at FROM halt WHERE target = ?1 AND resumed_at IS NULL", &target);
-    let batch = vec![write(deps, &target, reason, by, level), cancel, mirror, level_now, store::approval_by_task(task.as_str())];
+    let again = stopped_meanwhile(task.as_str(), &target, now_ms);
+    let batch = vec![again, write(deps, &target, reason, by, level), cancel, mirror, level_now, store::approval_by_task(task.as_str())];
     let mut answers = Answers::of(&*deps.sql, batch).await?;
     answers.skip();
+    let new = answers.any();
     let cancelled = answers.any();
     answers.skip();
     let row: Stored = answers.one()?.ok_or_else(|| store::unreadable("halt"))?;
@@ -110,7 +128,9 @@ async fn halt_task(deps: &Deps, task: TaskId, reason: &str, by: &str) -> ApiResu
         (_, true) => format!("{task} is halted; it waited for a decision and is cancelled."),
         _ => format!("{task} is halted: it will not start. If it runs, its gateway is told within ten seconds."),
     };
-    Ok(HaltAnswer { success: true, task_id: Some(task), message, level: row.level })
+    // A task that had ended before is stopped already, whoever asks first.
+    let ended = row.level == HaltLevel::Stopped;
+    Ok((HaltAnswer { success: true, task_id: Some(task), message, level: row.level }, status(new && !ended, row.level)))
 }
 
 /// Whether anything claimed still runs: its hold lives as long as its lease is renewed.
@@ -128,7 +148,7 @@ pub(crate) async fn confirm_all(deps: &Deps) -> ApiResult<()> {
     Ok(())
 }
 
-async fn halt_all(deps: &Deps, reason: &str, by: &str) -> ApiResult<HaltAnswer> {
+async fn halt_all(deps: &Deps, reason: &str, by: &str) -> ApiResult<(HaltAnswer, StatusCode)> {
     // `?5` is the time of the halt.
     let level = format!("CASE WHEN {} THEN 'accepted' ELSE 'stopped' END", running("?5"));
     let affected = sql!(
@@ -137,13 +157,13 @@ async fn halt_all(deps: &Deps, reason: &str, by: &str) -> ApiResult<HaltAnswer> 
     );
     let level_now = sql!("SELECT target, reason, halted_by, at, level, resumed_at FROM halt WHERE target = 'all' AND resumed_at IS NULL");
     let mut answers = Answers::of(&*deps.sql, vec![write(deps, "all", reason, by, &level), level_now, affected]).await?;
-    answers.skip();
+    let new = answers.any();
     let row: Stored = answers.one()?.ok_or_else(|| store::unreadable("halt"))?;
     let events: Vec<Event> = answers.all()?;
     deps.signal.notify(KEY);
     ask::wake(deps, events.into_iter().map(|event| event.id).collect());
     let message = "Everything is halted: nothing starts until you resume. Gateways are told within ten seconds.".to_owned();
-    Ok(HaltAnswer { success: true, task_id: None, message, level: row.level })
+    Ok((HaltAnswer { success: true, task_id: None, message, level: row.level }, status(new, row.level)))
 }
 
 #[derive(Deserialize)]
@@ -169,6 +189,9 @@ pub async fn resume(
 ) -> ApiResult<Json<ResumeAnswer>> {
     check_task(request.task_id.as_ref())?;
     check_text("actor", request.actor.as_deref())?;
+    if request.all && request.task_id.is_some() {
+        return Err(Problem::field("all", "`all` and `taskId` exclude each other.", "Send one of them.").into());
+    }
     let target = target(request.task_id.as_ref());
     let end = sql!(
         "UPDATE halt SET resumed_at = ?2, resumed_by = ?3 WHERE target = ?1 AND resumed_at IS NULL RETURNING id",

@@ -52,7 +52,10 @@ async fn a_forged_or_forwarded_button_changes_nothing() {
 
 #[tokio::test]
 async fn a_press_over_budget_or_under_a_halt_says_so_and_leaves_it_waiting() {
-    let bed = Bed::with(json!({"budget": {"daily": 4.0}}));
+    let bed = Bed::with(json!({"budget": {"daily": 8.0}}));
+    for task in ["small", "smaller"] {
+        assert_eq!(bed.post(OPERATOR, "/api/approve", request(task, 2.4)).await.1["approved"], true);
+    }
     bed.ask_in_chat("t1", 5.0).await;
     let buttons = bed.deliveries()[0].buttons.clone().unwrap();
     let press = press(&buttons.approve, "700100200", "main");
@@ -60,7 +63,7 @@ async fn a_press_over_budget_or_under_a_halt_says_so_and_leaves_it_waiting() {
     bed.post(OPERATOR, "/api/halt", json!({"all": true, "reason": "stop"})).await;
     assert_eq!(bed.post(AGGREGATOR, "/internal/press", press.clone()).await.1["outcome"], "halted");
     bed.post(OPERATOR, "/api/resume", json!({})).await;
-    bed.send(OPERATOR, "PUT", "/api/budget", json!({"daily": 5.0})).await;
+    bed.send(OPERATOR, "PUT", "/api/budget", json!({"daily": 10.0})).await;
     assert_eq!(bed.post(AGGREGATOR, "/internal/press", press).await.1["outcome"], "decided");
 }
 

@@ -107,3 +107,14 @@ async fn a_run_that_has_ended_is_stopped_already() {
     let (status, answer) = halt(&bed, "t1").await;
     assert_eq!((status, &answer["level"]), (200, &json!("stopped")));
 }
+
+#[tokio::test]
+async fn a_halt_is_202_when_it_is_new_and_200_when_it_has_stopped() {
+    let bed = Bed::new();
+    for body in [json!({"all": true, "reason": "fire"}), json!({"taskId": "not-yet", "reason": "never"})] {
+        assert_eq!(bed.post(OPERATOR, "/api/halt", body.clone()).await.0, 202, "{body}");
+        assert_eq!(bed.post(OPERATOR, "/api/halt", body.clone()).await.0, 200, "{body}");
+    }
+    assert_eq!(bed.post(OPERATOR, "/api/resume", json!({"all": true, "taskId": "x"})).await.0, 422);
+    assert_eq!(bed.post(OPERATOR, "/api/resume", json!({"all": true})).await.0, 200);
+}

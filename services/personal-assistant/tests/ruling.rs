@@ -133,3 +133,13 @@ async fn what_is_planned_says_so() {
         assert_eq!((status, &problem["code"]), (501, &json!("not_in_this_version")), "{path}");
     }
 }
+
+#[tokio::test]
+async fn what_exceeds_a_whole_limit_is_refused_and_not_asked_in_vain_and_says_so_again() {
+    let bed = Bed::with(json!({"budget": {"daily": 4.0}}));
+    for _ in 0..2 {
+        let (status, answer) = bed.post(OPERATOR, "/api/approve", request("t1", 60.0)).await;
+        assert_eq!((status, answer["state"].as_str(), answer["code"].as_str()), (200, Some("rejected"), Some("budget_exhausted")), "{answer}");
+        assert_eq!((answer["remaining"].as_f64(), answer["resetsAt"].is_string()), (Some(4.0), true), "{answer}");
+    }
+}

@@ -1,6 +1,7 @@
 //! Which endpoints there are, who may use them, and how fast.
 
 use contracts::Shard;
+use contracts::outbox::Target;
 use platform::config::{Report, Section};
 use platform::secret::Secret;
 use serde_json::Value;
@@ -68,6 +69,12 @@ impl Endpoint {
     /// The inbox of this endpoint.
     pub fn shard(&self) -> Shard {
         Shard::of(&self.channel, &self.name)
+    }
+    /// Each approver, to be reached directly.
+    pub fn approver_targets(&self) -> Vec<Target> {
+        let direct =
+            |user: &String| Target { channel: self.channel.clone(), endpoint: self.name.clone(), chat: user.clone(), direct: true, ..Target::default() };
+        self.approvers.iter().map(direct).collect()
     }
     /// Whether this user may decide.
     pub fn is_approver(&self, user: &str) -> bool {

@@ -32,8 +32,13 @@ pub(crate) async fn list(State(deps): State<Deps>, Query(filter): Query<Filter>)
         return Err(Problem::field("limit", format!("`limit` must be from 1 to {LIMIT_MAX}."), "Ask for less, and go on with the cursor.").into());
     }
     let state = parse_state(filter.state.as_deref())?;
-    let events = newest(&deps, state, filter.channel.as_deref(), filter.cursor, limit).await?;
-    let more = events.len() == usize::try_from(limit).unwrap_or(usize::MAX);
+    if filter.cursor.as_ref().is_some_and(|cursor| cursor.len() != 26 || !cursor.bytes().all(|b| b.is_ascii_alphanumeric())) {
+        return Err(Problem::field("cursor", "`cursor` is none of ours.", "Take it from the answer before, or leave it out.").into());
+    }
+    let mut events = newest(&deps, state, filter.channel.as_deref(), filter.cursor, limit + 1).await?;
+    let size = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = events.len() > size;
+    events.truncate(size);
     let cursor = events.last().filter(|_| more).map(|event| ulid_of(&event.id).to_owned());
     Ok(Json(EventList { events: events.into_iter().map(row).collect(), cursor }))
 }

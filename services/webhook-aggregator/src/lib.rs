@@ -67,6 +67,7 @@ pub fn router(deps: Deps) -> Router {
         .scoped(GATEWAY, "/api/tasks/{id}/renew", post(tasks::renew))
         .scoped(GATEWAY, "/api/tasks/{id}/result", post(tasks::result))
         .internal("/internal/outbox", post(outbox::enqueue))
+        .internal("/internal/approvers", get(outbox::approvers))
         .internal("/internal/events/{id}/wake", post(pump::wake))
         .internal("/internal/inbox-stats", get(stats::inbox_stats))
         .internal("/internal/gateways", get(stats::gateways))

@@ -1,10 +1,11 @@
 //! What another service wants said: `POST /internal/outbox`.
 
+use crate::config::Endpoint;
 use crate::{Deps, ask, send};
 use axum::Json;
 use axum::extract::State;
 use contracts::event::Speaker;
-use contracts::outbox::{Delivery, DeliveryState, DeliveryStatus, OutboxAnswer, OutboxRequest};
+use contracts::outbox::{Approvers, Delivery, DeliveryState, DeliveryStatus, OutboxAnswer, OutboxRequest};
 use contracts::{ConversationId, Shard};
 use platform::edge::{ApiResult, JsonBody};
 use platform::inbox::{Command, Draft, NewSaid, Reply};
@@ -17,6 +18,12 @@ pub(crate) async fn enqueue(State(deps): State<Deps>, JsonBody(request): JsonBod
         states.push(put(&deps, delivery).await?);
     }
     Ok(Json(OutboxAnswer { states }))
+}
+
+/// `GET /internal/approvers`: for work that no conversation asked for. The local endpoints have nobody behind them.
+pub(crate) async fn approvers(State(deps): State<Deps>) -> Json<Approvers> {
+    let real = deps.config.endpoints.iter().filter(|endpoint| endpoint.channel != "web" && !endpoint.local);
+    Json(Approvers { targets: real.flat_map(Endpoint::approver_targets).collect() })
 }
 
 async fn put(deps: &Deps, delivery: Delivery) -> PortResult<DeliveryStatus> {

@@ -85,7 +85,7 @@ async fn commanded(deps: &Deps, event: &StoredEvent) -> Result<Step, CallError> 
         ControlCommand::Incomplete(how) => how.to_owned(),
         ControlCommand::Halt(task) => halt(deps, event, task).await?,
         ControlCommand::Resume => {
-            let request = ResumeRequest { task_id: None, actor: Some(actor(event)) };
+            let request = ResumeRequest { all: true, actor: Some(actor(event)), ..ResumeRequest::default() };
             calls::post::<_, Value>(deps.calls.as_ref(), ServiceName::PersonalAssistant, "/api/resume", &request).await?;
             "Resumed: new work may begin.".to_owned()
         }

@@ -83,7 +83,7 @@ pub async fn halt(client: &Client, task: Option<String>, reason: String, as_json
 /// # Errors
 /// As the server says.
 pub async fn resume(client: &Client, task: Option<String>, as_json: bool) -> Result<()> {
-    let request = ResumeRequest { task_id: task.map(TaskId::new), actor: None };
+    let request = ResumeRequest { task_id: task.map(TaskId::new), ..ResumeRequest::default() };
     let answer: Value = client.post(PersonalAssistant, "/api/resume", &request).await?;
     if as_json {
         say_json(&answer)

@@ -56,6 +56,7 @@ async fn work_asked_for_over_http_is_stopped_too_and_none_begins_any_more() {
     until("running", || bed.programs.started().len() == 1).await;
     bed.stop();
     breathe().await;
+    *bed.plane.approval.lock().unwrap() = Some(crate::http::approval("d2", "worker"));
     assert_eq!(bed.call("POST", "/api/run-task", "operator", crate::http::request("d2", "worker")).await.0, 503);
     bed.clock.advance(5_000);
     until("stopped", || !bed.is_serving()).await;

@@ -37,7 +37,7 @@ fn content_finds_the_agent_and_says_which_words_spoke_for_it() {
     assert!(decision.steps[0].contains("security (") && decision.steps[0].contains('“'), "{:?}", decision.steps);
     assert!(decision.matched_keywords.iter().any(|term| term.contains("vulnerab") || term.contains("scan")), "{:?}", decision.matched_keywords);
     assert!(decision.confidence > 0.3 && decision.confidence <= 1.0);
-    assert_eq!(decision.skill_files, ["agents/agent-security.md"]);
+    assert_eq!(decision.skill_files, ["agent-security"]);
     assert!(!decision.fallback && !decision.out_of_scope);
 }
 

@@ -62,6 +62,6 @@ pub async fn halt(State(deps): State<Deps>, owner: Owner, form: Form) -> PageRes
 /// `POST /dashboard/resume`.
 pub async fn resume(State(deps): State<Deps>, owner: Owner, form: Form) -> PageResult {
     owner.require(&form, RESUME)?;
-    owners::resume(&deps, &ResumeRequest { task_id: None, actor: Some(ACTOR.to_owned()) }).await?;
+    owners::resume(&deps, &ResumeRequest { all: true, actor: Some(ACTOR.to_owned()), ..ResumeRequest::default() }).await?;
     Ok(see(&deps.config.url("/dashboard?note=resumed")))
 }

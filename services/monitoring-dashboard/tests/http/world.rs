@@ -242,6 +242,7 @@ fn ledger(w: &World) -> LedgerStats {
 fn routing() -> RoutingStats {
     let by_agent = [("codegen", 31), ("pm", 14), ("security", 9), ("assistant", 22)].map(|(agent, n)| (agent.to_owned(), n)).into();
     RoutingStats {
+        direct: 0,
         decisions: 76,
         avg_latency_ms: Some(2.3),
         p50_latency_ms: Some(1.8),

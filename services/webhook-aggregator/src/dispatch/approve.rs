@@ -76,9 +76,7 @@ fn where_to_ask(endpoint: &Endpoint, target: &Target, approver: bool) -> Vec<Tar
         // A question is a message of its own: it outlives the token of the interaction it came from.
         return vec![Target { interaction: None, reply_to: None, ..target.clone() }];
     }
-    let direct =
-        |user: &String| Target { channel: endpoint.channel.clone(), endpoint: endpoint.name.clone(), chat: user.clone(), direct: true, ..Target::default() };
-    endpoint.approvers.iter().map(direct).collect()
+    endpoint.approver_targets()
 }
 
 pub(super) async fn parked(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {

@@ -64,3 +64,15 @@ async fn a_halted_run_is_told_to_stop() {
     assert_eq!(bed.world.asked("/internal/stopped").len(), 1);
     assert_eq!(renew().await.0, 409, "a lease that ended cannot be held on");
 }
+
+#[tokio::test]
+async fn the_approvers_of_every_endpoint_can_be_asked_directly() {
+    let bed = bed();
+    let (status, body) = bed.ask("GET", "/internal/approvers", "secret-personal-assistant", &[], "").await;
+    let answer: Value = serde_json::from_slice(&body).unwrap();
+    let targets: Vec<_> =
+        answer["targets"].as_array().unwrap().iter().map(|target| (target["channel"].as_str().unwrap(), target["chat"].as_str().unwrap())).collect();
+    assert_eq!(status, 200);
+    assert_eq!(targets, [("telegram", "700100200"), ("slack", "U0HUMAN01"), ("discord", "810000000000000001")]);
+    assert_eq!(bed.ask("GET", "/internal/approvers", crate::bed::OPERATOR, &[], "").await.0, 404);
+}
