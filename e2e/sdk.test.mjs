@@ -162,7 +162,7 @@ describe('slack', () => {
     const ts = ask.answer.ts;
     await accepts(slack.path, slack.signed(slack.press('13.press', elements[0].value, ts), { type: 'application/x-www-form-urlencoded' }), '');
     const pressed = await recorder.awaited('answer to the press', sent('chat.postEphemeral', () => true));
-    await t.test('the answer to the press stays in the thread', { todo: 'the product leaves thread_ts out' }, () =>
+    await t.test('the answer to the press stays in the thread', () =>
       same(pressed, () => client.chat.postEphemeral({ ...place, user: slack.user, text: 'Approved: security.' })));
     const frozen = await recorder.awaited('end of the question', sent('chat.update', (body) => body.ts === ts));
     assert.match(frozen.body.text, /^Approved by /);
@@ -286,7 +286,7 @@ describe('a platform that asks for patience', () => {
     });
   }
 
-  test('telegram: another message to the same chat waits too', { todo: 'the product holds back the refused message alone' }, async () => {
+  test('telegram: another message to the same chat waits too', async () => {
     const answers = (id) => (request) => request.platform === 'tg' && request.body.reply_parameters?.message_id === id;
     recorder.refuse(answers(1991), { status: 429, body: { ok: false, error_code: 429, description: 'Too Many Requests: retry after 2', parameters: { retry_after: 2 } } });
     await accepts(telegram.path, telegram.signed(telegram.message(1901, '/help', 1991)), {});
@@ -297,7 +297,7 @@ describe('a platform that asks for patience', () => {
   });
 });
 
-test('a proxy for the world is not asked for this machine', { todo: 'the product sends loopback requests through HTTP_PROXY' }, async (t) => {
+test('a proxy for the world is not asked for this machine', async (t) => {
   const nowhere = 'http://127.0.0.1:9';
   const behind = await startQuintet({ config: config(recorder.base), env: { HTTP_PROXY: nowhere, http_proxy: nowhere } });
   t.after(() => behind.stop());

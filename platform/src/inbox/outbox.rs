@@ -11,12 +11,19 @@ fn address(target: &Target) -> String {
     format!("{}:{}:{}", target.channel, target.endpoint, target.chat)
 }
 
+/// Until when a place wants quiet, in the table of limits.
+fn quiet_key(address: &str) -> String {
+    format!("quiet:{address}")
+}
+
 /// Puts a draft in; a revision that is not newer than the one kept changes nothing.
 pub(super) fn put(context: &Context<'_>, draft: &Draft) -> PortResult<()> {
     let buttons = draft.buttons.as_ref().map(json).transpose()?;
+    let address = address(&draft.target);
+    let quiet = context.number("SELECT tat_ms FROM rate WHERE key = ?1", args![quiet_key(&address)])?;
     context.exec(
         "INSERT INTO outbox (id, seq, shard, event_id, address, target, text, buttons, kind, revision, state, due_ms, expires_ms, created_ms, updated_ms)
-         VALUES (?1, (SELECT COALESCE(MAX(seq), 0) + 1 FROM outbox), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'queued', ?10, ?11, ?10, ?10)
+         VALUES (?1, (SELECT COALESCE(MAX(seq), 0) + 1 FROM outbox), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'queued', ?12, ?11, ?10, ?10)
          ON CONFLICT (id) DO UPDATE SET text = excluded.text, buttons = excluded.buttons, target = excluded.target, revision = excluded.revision,
             expires_ms = excluded.expires_ms, due_ms = CASE WHEN outbox.state = 'queued' THEN MAX(outbox.due_ms, excluded.due_ms) ELSE excluded.due_ms END,
             attempts = 0, updated_ms = excluded.updated_ms, state = CASE WHEN outbox.state = 'sending' THEN 'sending' ELSE 'queued' END
@@ -25,7 +32,7 @@ pub(super) fn put(context: &Context<'_>, draft: &Draft) -> PortResult<()> {
             &draft.id,
             context.shard.as_str(),
             draft.event_id.as_ref().map(|id| id.as_str()),
-            address(&draft.target),
+            &address,
             json(&draft.target)?,
             &draft.text,
             buttons,
@@ -33,6 +40,7 @@ pub(super) fn put(context: &Context<'_>, draft: &Draft) -> PortResult<()> {
             draft.revision,
             context.now_ms,
             draft.expires_ms,
+            context.now_ms.max(quiet),
         ],
     )?;
     Ok(())
@@ -84,6 +92,11 @@ pub(super) fn sent(context: &Context<'_>, report: &SentReport) -> PortResult<Rep
         args![&report.id, json(&report.parts)?, report.error.clone(), context.now_ms, done, report.revision, report.state.as_str(), report.due_ms,],
     )?;
     if let Some(until) = report.quiet_until_ms {
+        context.exec(
+            "INSERT INTO rate (key, tat_ms) SELECT 'quiet:' || address, ?2 FROM outbox WHERE id = ?1
+             ON CONFLICT (key) DO UPDATE SET tat_ms = excluded.tat_ms",
+            args![&report.id, until],
+        )?;
         context.exec(
             "UPDATE outbox SET due_ms = MAX(due_ms, ?2) WHERE state = 'queued' AND address = (SELECT address FROM outbox WHERE id = ?1)",
             args![&report.id, until],

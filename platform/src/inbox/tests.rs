@@ -267,6 +267,7 @@ async fn a_place_that_wants_quiet_gets_it_for_every_message() {
     let report =
         SentReport { id: "x".into(), revision: 1, parts: vec![], state: DeliveryState::Queued, due_ms: until, quiet_until_ms: Some(until), error: None };
     bed.send(Command::Sent(report)).await;
+    bed.send(Command::Enqueue(vec![draft("later", 1)])).await;
     let Reply::Outbox(none) = bed.send(take()).await else { panic!() };
     assert!(none.is_empty());
     bed.clock.advance(5_000);

@@ -72,7 +72,7 @@ impl DataDir {
             Ok(()) => Ok(file),
             Err(TryLockError::WouldBlock) => {
                 let by = self.server().map(|server| format!(" (process {}, {})", server.pid, server.address)).unwrap_or_default();
-                bail!("another quintet works on {}{by}. Stop it first, or name another directory with --data.", self.0.display())
+                bail!("another `quintet up` works on {}{by}. Stop it first, or name another directory with --data.", self.0.display())
             }
             Err(TryLockError::Error(error)) => Err(error).context("cannot lock the data directory"),
         }
