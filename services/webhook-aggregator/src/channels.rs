@@ -9,7 +9,8 @@ mod slack;
 mod telegram;
 
 use crate::config::Endpoint;
-use contracts::outbox::Target;
+use crate::split::{Limit, split};
+use contracts::outbox::{Buttons, Target};
 use platform::inbox::{OutboxRow, Part};
 use platform::ports::{OutboundRequest, OutboundResponse};
 use serde_json::Value;
@@ -144,22 +145,28 @@ fn shows(text: &str, buttons: bool) -> String {
     platform::secret::digest_hex(format!("{buttons}\n{text}").as_bytes()).chars().take(16).collect()
 }
 
-/// Which part has to be sent or edited next: the first that is missing or shows something else.
-enum Due<'a> {
-    Send(usize),
-    Edit(usize, &'a Part),
-    None,
+/// The part of a message that is to be sent, or edited, next.
+struct NextPart<'a> {
+    index: usize,
+    text: String,
+    shows: String,
+    /// What is there and shows something else.
+    edited: Option<&'a Part>,
+    /// Buttons stand under the last part.
+    buttons: Option<&'a Buttons>,
 }
 
-fn due<'a>(wanted: &[String], parts: &'a [Part]) -> Due<'a> {
-    for (index, shows) in wanted.iter().enumerate() {
-        match parts.get(index) {
-            None => return Due::Send(index),
-            Some(part) if &part.shows != shows => return Due::Edit(index, part),
-            Some(_) => {}
-        }
-    }
-    Due::None
+/// The first part that is missing or shows something else than it should; `None` when everything shows.
+fn next_part<'a>(row: &'a OutboxRow, parts: &'a [Part], limit: Limit) -> Option<NextPart<'a>> {
+    let texts = split(&row.text, limit);
+    let last = texts.len().saturating_sub(1);
+    texts.into_iter().enumerate().find_map(|(index, text)| {
+        let buttons = row.buttons.as_ref().filter(|_| index == last);
+        let shows = shows(&text, buttons.is_some());
+        let edited = parts.get(index);
+        let is_due = edited.is_none_or(|part| part.shows != shows);
+        is_due.then_some(NextPart { index, text, shows, edited, buttons })
+    })
 }
 
 /// A header as text.

@@ -2,9 +2,9 @@
 
 mod entities;
 
-use super::{Ack, Aim, Attempt, Channel, Due, Inbound, Incoming, Kind, SEND_TIMEOUT_MS, Verdict, body_key, by_status, due, header, shows};
+use super::{Ack, Aim, Attempt, Channel, Inbound, Incoming, Kind, NextPart, SEND_TIMEOUT_MS, Verdict, body_key, by_status, header, next_part};
 use crate::config::{Credentials, Endpoint};
-use crate::split::{Limit, split};
+use crate::split::Limit;
 use bytes::Bytes;
 use contracts::outbox::Target;
 use platform::inbox::OutboxRow;
@@ -47,21 +47,13 @@ impl Channel for Telegram {
         if row.kind == "press_ack" {
             return row.parts.is_empty().then(|| answer_press(endpoint, row));
         }
-        let texts = split(&row.text, TEXT);
-        let last = texts.len() - 1;
-        let wanted: Vec<_> = texts.iter().enumerate().map(|(i, text)| shows(text, i == last && row.buttons.is_some())).collect();
-        let (index, edited) = match due(&wanted, &row.parts) {
-            Due::Send(index) => (index, None),
-            Due::Edit(index, part) => (index, Some(part)),
-            Due::None => return None,
-        };
-        let show = wanted.get(index)?.clone();
+        let NextPart { index, text, shows, edited, buttons } = next_part(row, &row.parts, TEXT)?;
         let chat = edited.map_or(row.target.chat.as_str(), |part| part.chat.as_str());
         let mut message = json!({ "chat_id": number_or_text(chat) });
         if let Some(part) = edited {
             message["message_id"] = number_or_text(&part.id);
         }
-        let (text, entities) = entities::of_markdown(texts.get(index)?);
+        let (text, entities) = entities::of_markdown(&text);
         message["text"] = text.into();
         if !entities.is_empty() {
             message["entities"] = entities.into();
@@ -69,13 +61,13 @@ impl Channel for Telegram {
         if edited.is_none() {
             place(&row.target, index, &mut message);
         }
-        if let Some(buttons) = row.buttons.as_ref().filter(|_| index == last) {
+        if let Some(buttons) = buttons {
             let button = |text: &str, data: &str| json!({ "text": text, "callback_data": data });
             message["reply_markup"] = json!({ "inline_keyboard": [[button("Approve", &buttons.approve), button("Reject", &buttons.reject)]] });
         } else if edited.is_some() {
             message["reply_markup"] = json!({ "inline_keyboard": [] });
         }
-        let aim = if edited.is_some() { Aim::Edit { index, shows: show } } else { Aim::Send { shows: show, known_as: None } };
+        let aim = if edited.is_some() { Aim::Edit { index, shows } } else { Aim::Send { shows, known_as: None } };
         let method = if edited.is_some() { "editMessageText" } else { "sendMessage" };
         Some(Attempt { request: call(endpoint, method, &message), idempotent: edited.is_some(), restart: false, aim })
     }

@@ -1,9 +1,9 @@
 //! What we say in Discord: the deferred answer is edited while its token lives; afterwards the bot writes to the
 //! channel and mentions who asked.
 
-use super::super::{Aim, Attempt, Due, SEND_TIMEOUT_MS, Verdict, by_status, due, shows};
+use super::super::{Aim, Attempt, NextPart, SEND_TIMEOUT_MS, Verdict, by_status, next_part};
 use crate::config::{Credentials, Endpoint};
-use crate::split::{Limit, split};
+use crate::split::Limit;
 use bytes::Bytes;
 use contracts::outbox::{Buttons, Interaction};
 use platform::inbox::{OutboxRow, Part};
@@ -37,28 +37,21 @@ pub(super) fn next(endpoint: &Endpoint, row: &OutboxRow, now_ms: i64) -> Option<
     // The part that only remembers where a direct conversation is stands before the real ones.
     let opened = parts.first().filter(|part| row.target.direct && part.id.is_empty());
     let shift = usize::from(opened.is_some());
-    let texts = split(&row.text, Limit { units: TEXT.units - MENTION_ROOM, ..TEXT });
-    let last = texts.len() - 1;
-    let wanted: Vec<_> = texts.iter().enumerate().map(|(i, text)| shows(text, i == last && row.buttons.is_some())).collect();
-    let (index, edited) = match due(&wanted, parts.get(shift..).unwrap_or_default()) {
-        Due::Send(index) => (index, None),
-        Due::Edit(index, part) => (index, Some(part)),
-        Due::None => return None,
-    };
-    let show = wanted.get(index)?.clone();
-    let body = message(texts.get(index)?, row.buttons.as_ref().filter(|_| index == last), edited.is_some());
+    let limit = Limit { units: TEXT.units - MENTION_ROOM, ..TEXT };
+    let NextPart { index, text, shows, edited, buttons } = next_part(row, parts.get(shift..).unwrap_or_default(), limit)?;
+    let body = message(&text, buttons, edited.is_some());
     if let Some(part) = edited {
         let request = edit(endpoint, token, part, &body);
-        return Some(Attempt { request, aim: Aim::Edit { index: index + shift, shows: show }, idempotent: true, restart: false });
+        return Some(Attempt { request, aim: Aim::Edit { index: index + shift, shows }, idempotent: true, restart: false });
     }
     if let Some(interaction) = token {
         let first = index == 0;
         let (method, path) = if first { (http::Method::PATCH, "/messages/@original") } else { (http::Method::POST, "") };
-        let aim = Aim::Send { shows: show, known_as: first.then_some(ORIGINAL) };
+        let aim = Aim::Send { shows, known_as: first.then_some(ORIGINAL) };
         return Some(Attempt { request: by_token(endpoint, interaction, method, path, &body), aim, idempotent: first, restart });
     }
     let chat = opened.map_or(row.target.chat.as_str(), |part| part.chat.as_str());
-    let aim = Aim::Send { shows: show, known_as: None };
+    let aim = Aim::Send { shows, known_as: None };
     Some(Attempt { request: post(endpoint, row, chat, index, body), aim, idempotent: true, restart })
 }
 

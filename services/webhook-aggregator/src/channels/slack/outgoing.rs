@@ -1,8 +1,8 @@
 //! What we say in Slack: form-encoded as the official SDK does it, blocks as a JSON string.
 
-use super::super::{Aim, Attempt, Due, SEND_TIMEOUT_MS, Verdict, by_status, due, form, shows};
+use super::super::{Aim, Attempt, NextPart, SEND_TIMEOUT_MS, Verdict, by_status, form, next_part};
 use crate::config::{Credentials, Endpoint};
-use crate::split::{Limit, split};
+use crate::split::Limit;
 use bytes::Bytes;
 use contracts::outbox::Buttons;
 use platform::inbox::OutboxRow;
@@ -17,29 +17,21 @@ pub(super) fn next(endpoint: &Endpoint, row: &OutboxRow) -> Option<Attempt> {
     if row.kind == "press_ack" {
         return row.parts.is_empty().then(|| ephemeral(endpoint, row));
     }
-    let texts = split(&row.text, TEXT);
-    let last = texts.len() - 1;
-    let wanted: Vec<_> = texts.iter().enumerate().map(|(i, text)| shows(text, i == last && row.buttons.is_some())).collect();
-    let (index, edited) = match due(&wanted, &row.parts) {
-        Due::Send(index) => (index, None),
-        Due::Edit(index, part) => (index, Some(part)),
-        Due::None => return None,
-    };
-    let show = wanted.get(index)?.clone();
-    let text = mrkdwn(texts.get(index)?);
-    let blocks = row.buttons.as_ref().filter(|_| index == last).map(|buttons| ask(&text, buttons, &row.id));
+    let NextPart { index, text, shows, edited, buttons } = next_part(row, &row.parts, TEXT)?;
+    let text = mrkdwn(&text);
+    let blocks = buttons.map(|buttons| ask(&text, buttons, &row.id));
     let mut fields = vec![("channel", edited.map_or(&row.target.chat, |part| &part.chat).clone())];
     if let Some(part) = edited {
         fields.extend([("ts", part.id.clone()), ("text", text)]);
         // An empty list takes the buttons away.
         fields.push(("blocks", blocks.map_or_else(|| "[]".to_owned(), |blocks| blocks.to_string())));
-        return Some(Attempt { request: call(endpoint, "chat.update", &fields), aim: Aim::Edit { index, shows: show }, idempotent: true, restart: false });
+        return Some(Attempt { request: call(endpoint, "chat.update", &fields), aim: Aim::Edit { index, shows }, idempotent: true, restart: false });
     }
     fields.push(("text", text));
     fields.extend(row.target.thread.clone().map(|thread| ("thread_ts", thread)));
     fields.extend(blocks.map(|blocks| ("blocks", blocks.to_string())));
     fields.push(("metadata", json!({ "event_type": "outbox", "event_payload": { "id": row.id } }).to_string()));
-    Some(Attempt { request: call(endpoint, "chat.postMessage", &fields), aim: Aim::Send { shows: show, known_as: None }, idempotent: false, restart: false })
+    Some(Attempt { request: call(endpoint, "chat.postMessage", &fields), aim: Aim::Send { shows, known_as: None }, idempotent: false, restart: false })
 }
 
 /// Only the presser sees it.
