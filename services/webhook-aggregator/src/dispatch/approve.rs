@@ -93,7 +93,9 @@ pub(super) async fn parked(deps: &Deps, event: &StoredEvent) -> Result<Step, Sto
             to(Stage::Approved, Some(format!("approved by {by}")), patch, now)
         }
         ApprovalState::Rejected => {
-            let why = if approval.reason.is_empty() { String::new() } else { format!(" {}", approval.reason) };
+            // Without a reason of a person's own the record says who rejected it, which is said here already.
+            let says_more = !approval.reason.is_empty() && !approval.reason.starts_with("Rejected by");
+            let why = if says_more { format!(" {}", approval.reason) } else { String::new() };
             let patch =
                 Patch { reason: Some(approval.code.unwrap_or_else(|| "rejected".to_owned())), ..say(event, None, &format!("Rejected by {by}.{why}"), true) };
             to(Stage::Refused, Some(format!("rejected by {by}")), patch, 0)
