@@ -150,8 +150,11 @@ fn into_decision(chosen: Chosen, content: Option<Content>, request: &RouteReques
     }
     let others = ranked.iter().filter(|(id, probability)| *id != agent && *id != chosen.agent && *probability >= ALTERNATIVE_MIN);
     let free = others.filter(|(id, _)| world.graph.agent(id).is_some_and(|agent| obstacle(agent).is_none()));
+    // The model's probabilities are given that the message is meant for somebody; beside an answer that says it is not,
+    // they count with the chance that it is.
+    let scale = if chosen.out_of_scope { content.as_ref().map_or(1.0, |content| content.in_scope) } else { 1.0 };
     let alternatives: Vec<Alternative> =
-        free.take(ALTERNATIVES_MAX).map(|(id, confidence)| Alternative { agent: id.clone(), confidence: *confidence }).collect();
+        free.take(ALTERNATIVES_MAX).map(|(id, probability)| Alternative { agent: id.clone(), confidence: probability * scale }).collect();
     let second = alternatives.first().map_or(0.0, |other| other.confidence);
     let needs_choice = chosen.by_content && !chosen.out_of_scope && found.is_none() && confidence < CHOICE_BELOW && confidence - second < CHOICE_LEAD;
     if let Some(other) = alternatives.first().filter(|_| needs_choice) {
