@@ -212,7 +212,7 @@ pub mod tests {
         assert_ne!(Model::train(&other).unwrap().to_bytes(), small_model().to_bytes());
     }
 
-    /// Changes with every deliberate change of the recipe, and with nothing else: checked natively and on wasm32.
+    /// Changes with every deliberate change of the recipe, and with nothing else.
     #[test]
     fn the_bytes_are_the_same_on_every_machine() {
         let bytes = small_model().to_bytes();
