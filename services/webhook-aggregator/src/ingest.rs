@@ -2,7 +2,7 @@
 
 #![expect(clippy::indexing_slicing, reason = "JSON by name: what is missing reads as null, and what is written to is an object made here")]
 
-use crate::channels::{Ack, Channel, Inbound, Incoming, Kind, channel};
+use crate::channels::{Ack, Inbound, Incoming, Kind, channel};
 use crate::config::{Endpoint, Standing};
 use crate::{Deps, ask, control, pump};
 use axum::extract::{Path, Request, State};
@@ -52,14 +52,13 @@ async fn receive(deps: &Deps, channel_name: &str, name: &str, request: Request) 
         Incoming::Handshake(ack) => Ok(acknowledge(&ack)),
         Incoming::Event(inbound) => {
             let ack = inbound.ack.clone();
-            accept(deps, endpoint, channel, *inbound, &body).await?;
+            accept(deps, endpoint, *inbound, &body).await?;
             Ok(acknowledge(&ack))
         }
     }
 }
 
-async fn accept(deps: &Deps, endpoint: &Endpoint, channel: &dyn Channel, inbound: Inbound, body: &[u8]) -> ApiResult<()> {
-    let _ = channel;
+async fn accept(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8]) -> ApiResult<()> {
     let event = new_event(deps, endpoint, inbound, body);
     let conversation = event.conversation.clone();
     let shard = endpoint.shard();

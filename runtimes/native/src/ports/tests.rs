@@ -7,7 +7,8 @@ use super::kv::ProcessKv;
 use super::objects::FolderObjects;
 use super::signal::ProcessSignal;
 use super::sql::SqliteSql;
-use platform::inbox::{Command, Reply};
+use contracts::event::{Speaker, Stage};
+use platform::inbox::{Command, NewEvent, NewSaid, Reply};
 use platform::ports::{Inbox, Sql};
 use platform::suite;
 
@@ -40,11 +41,37 @@ async fn migrations_apply_once_and_a_newer_database_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_that_fails_is_rolled_back_alone() {
     let folder = tempfile::tempdir().unwrap();
-    let inbox = SqliteInbox::open(&folder.path().join("inbox.db")).unwrap();
+    let path = folder.path().join("inbox.db");
+    let inbox = SqliteInbox::open(&path).unwrap();
     let shard = contracts::Shard::new("telegram.main");
-    // A task of an event that is not there cannot be finished; what is committed beside it stays.
-    let (stats, bad) =
-        tokio::join!(inbox.send(&shard, Command::Stats { since_ms: 0, latency_since_ms: 0 }), inbox.send(&shard, Command::Task { task: "nobody".into() }));
-    assert!(matches!(stats.unwrap(), Reply::Stats(_)));
-    assert!(matches!(bad.unwrap(), Reply::Task(None)));
+    // Without the transcript's table an event that was said in a conversation fails after it was inserted.
+    super::sql::open(&path).unwrap().execute_batch("ALTER TABLE said RENAME TO hidden").unwrap();
+    let (failed, kept) =
+        tokio::join!(inbox.send(&shard, Command::Accept(Box::new(event("failed", true)))), inbox.send(&shard, Command::Accept(Box::new(event("kept", false)))));
+    assert!(failed.is_err());
+    assert!(matches!(kept.unwrap(), Reply::Accepted { duplicate: false, .. }));
+    let list = Command::List { state: None, channel: None, conversation: None, before: None, limit: 10 };
+    let Reply::Events(events) = inbox.send(&shard, list).await.unwrap() else { panic!("a list answers with events") };
+    assert_eq!(events.iter().map(|event| event.dedupe_key.as_str()).collect::<Vec<_>>(), ["kept"]);
+}
+
+fn event(key: &str, spoken: bool) -> NewEvent {
+    let line = NewSaid { id: key.into(), conversation: "c".into(), speaker: Speaker::User, agent: None, text: "text".into(), settled: true };
+    NewEvent {
+        channel: "telegram".into(),
+        endpoint: "main".into(),
+        dedupe_key: key.into(),
+        semantic_key: None,
+        conversation: "c".into(),
+        control: false,
+        sender: None,
+        text: "text".into(),
+        payload: serde_json::json!({}),
+        raw: None,
+        state: Stage::Received,
+        reason: None,
+        limits: vec![],
+        limit_notice: None,
+        said: if spoken { vec![line] } else { vec![] },
+    }
 }
