@@ -14,6 +14,8 @@ pub struct ProgramSpec {
     pub stdin: String,
     /// Variables handed on from the gateway's own environment, beside PATH, HOME, LANG and TERM. `QUINTET_*` never is.
     pub env: Vec<String>,
+    /// It may see the data directory with the tokens. Unless set it cannot, and where that cannot be had it is not started.
+    pub data_visible: bool,
     /// Names the work directory.
     pub task: String,
     /// It is stopped after this long.

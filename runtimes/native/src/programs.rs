@@ -1,5 +1,5 @@
 //! Programs through the supervisor (`supervise.rs`): each in a work directory of its own, with an environment of named
-//! variables, within its limits, and stopped together with everything it started.
+//! variables, without a view of the data directory, within its limits, and stopped together with everything it started.
 
 mod lines;
 mod lookup;
@@ -7,7 +7,7 @@ mod session;
 
 use async_trait::async_trait;
 use platform::ports::{PortError, PortErrorKind, PortResult, ProgramEvent, ProgramSpec, Programs, Running};
-use session::Session;
+use session::{Session, Start};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::fs::DirBuilderExt;
@@ -29,19 +29,26 @@ pub struct NativePrograms {
     /// This binary, which becomes the supervisor.
     binary: PathBuf,
     work: PathBuf,
+    /// The data directory with the tokens: hidden from every program that is not trusted with it.
+    data: PathBuf,
     environment: BTreeMap<OsString, OsString>,
 }
 
 impl NativePrograms {
-    /// Work directories are made below `work`, which must lie outside the data directory; it is created when needed.
-    pub fn new(work: impl Into<PathBuf>) -> Self {
+    /// Work directories are made below `work`, which must lie outside the data directory `data`; it is created when needed.
+    pub fn new(work: impl Into<PathBuf>, data: impl Into<PathBuf>) -> Self {
         // On Linux by a name that still works when the file was replaced by an upgrade.
         let binary = if cfg!(target_os = "linux") { PathBuf::from("/proc/self/exe") } else { std::env::current_exe().unwrap_or_default() };
-        Self::with(binary, work, std::env::vars_os())
+        Self::with(binary, work, data, std::env::vars_os())
     }
     /// With the binary and the environment of a test.
-    pub fn with(binary: impl Into<PathBuf>, work: impl Into<PathBuf>, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
-        Self { binary: binary.into(), work: work.into(), environment: environment.into_iter().collect() }
+    pub fn with(
+        binary: impl Into<PathBuf>,
+        work: impl Into<PathBuf>,
+        data: impl Into<PathBuf>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Self {
+        Self { binary: binary.into(), work: work.into(), data: data.into(), environment: environment.into_iter().collect() }
     }
     /// What a program may see: the four, and the named ones that are not Quintet's.
     fn environment_for(&self, named: &[String]) -> Vec<(OsString, OsString)> {
@@ -64,7 +71,8 @@ impl Programs for NativePrograms {
         let environment = self.environment_for(&spec.env);
         let (events, receiver) = mpsc::channel(WAITING_LINES);
         let (stop, stopped) = oneshot::channel();
-        let session = Session::start(&self.binary, &program, spec, environment, directory).await?;
+        let hidden = (!spec.data_visible).then(|| self.data.clone());
+        let session = Session::start(Start { binary: &self.binary, program: &program, environment, hidden, directory }, spec).await?;
         tokio::spawn(session.drive(events, stopped));
         Ok(Box::new(NativeRun { events: receiver, stop: Some(stop), end: None }))
     }

@@ -121,7 +121,7 @@ pub fn build(data: &DataDir, configuration: Configuration, published: &watch::Re
         clock,
         signal,
         background,
-        programs: Arc::new(NativePrograms::new(work_dir())),
+        programs: Arc::new(NativePrograms::new(work_dir(), data.path())),
         auth,
         config: Arc::new(configuration.gateway),
         gateway_id: GatewayId::new("local"),

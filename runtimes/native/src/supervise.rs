@@ -6,11 +6,13 @@
 //!
 //! | descriptor | is |
 //! | --- | --- |
-//! | 0 | a socket to the gateway: in come 8 bytes of length (little-endian) and the program's standard input; its end means stop. Out go `started PID`, `failed REASON`, `exited code N` or `exited signal N`, one a line |
+//! | 0 | a socket to the gateway: in come, each after its length in 8 bytes (little-endian), the directory to hide (empty: none) and the program's standard input; its end means stop. Out go `started PID`, `failed REASON`, `exited code N` or `exited signal N`, one a line |
 //! | 1, 2 | the program's own, handed on |
 //!
 //! The socket closes when the gateway's process ends, however it ends. `PR_SET_PDEATHSIG` would say the same, but it
 //! fires when the starting *thread* ends, and threads of an async runtime come and go.
+
+mod hide;
 
 use nix::sys::signal::{SigSet, Signal, kill, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -20,7 +22,9 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -51,7 +55,21 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> i32 {
         tell(&mut control, &format!("failed no subreaper: {error}"));
         return NOT_STARTED;
     }
-    let Some(input) = read_input(&mut control) else { return NOT_STARTED };
+    let (Some(hidden), Some(input)) = (read_part(&mut control), read_part(&mut control)) else { return NOT_STARTED };
+    // By the socket, since the program can read its parent's arguments and environment.
+    let hidden = PathBuf::from(OsString::from_vec(hidden));
+    if !hidden.as_os_str().is_empty()
+        && let Err(reason) = hide::hide(&hidden)
+    {
+        tell(
+            &mut control,
+            &format!(
+                "failed the data directory with its tokens cannot be hidden from it here ({reason}); allow unprivileged user namespaces, run the gateway \
+                 alone as another user, or set data_directory = \"visible\" for this agent"
+            ),
+        );
+        return NOT_STARTED;
+    }
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::piped()).process_group(0);
     let mut child = match command.spawn() {
@@ -100,12 +118,12 @@ fn tell(control: &mut File, line: &str) {
     let _ = writeln!(control, "{}", line.replace('\n', " "));
 }
 
-fn read_input(control: &mut File) -> Option<Vec<u8>> {
+fn read_part(control: &mut File) -> Option<Vec<u8>> {
     let mut length = [0_u8; 8];
     control.read_exact(&mut length).ok()?;
-    let mut input = vec![0; usize::try_from(u64::from_le_bytes(length)).ok()?];
-    control.read_exact(&mut input).ok()?;
-    Some(input)
+    let mut part = vec![0; usize::try_from(u64::from_le_bytes(length)).ok()?];
+    control.read_exact(&mut part).ok()?;
+    Some(part)
 }
 
 /// Wakes the main thread with SIGTERM once the gateway has closed its side.

@@ -42,7 +42,9 @@ fn bed() -> Bed {
         ("quintet_data", "secret"),
     ];
     let environment = environment.map(|(name, value)| (OsString::from(name), OsString::from(value)));
-    let programs = NativePrograms::with(env!("CARGO_BIN_EXE_quintet"), work.path().join("work"), environment);
+    std::fs::create_dir_all(work.path().join("data/tokens")).unwrap();
+    std::fs::write(work.path().join("data/tokens/operator"), "the-token").unwrap();
+    let programs = NativePrograms::with(env!("CARGO_BIN_EXE_quintet"), work.path().join("work"), work.path().join("data"), environment);
     Bed { work, programs }
 }
 
@@ -333,4 +335,59 @@ impl Bed {
         let (lines, end) = to_end(&mut *running).await;
         assert_eq!((lines, end), (vec![n.to_string()], ProgramEvent::Exited { code: Some(5), stderr: String::new() }));
     }
+}
+
+/// Every way to the token that a program of the same user may think of: the path, the cover taken off, the namespaces
+/// and the root of the processes outside.
+fn burglar(bed: &Bed) -> String {
+    let data = bed.work.path().join("data").display().to_string();
+    let test = std::process::id();
+    format!(
+        r#"
+cat {data}/tokens/operator
+ls -A {data}
+umount {data}; umount -l {data}; cat {data}/tokens/operator
+unshare -Urm sh -c 'umount -l {data}; cat {data}/tokens/operator'
+unshare -Urm sh -c 'mount --bind {root} /mnt && cat /mnt/data/tokens/operator'
+cat /proc/{test}/root{data}/tokens/operator
+nsenter -t {test} -U -m cat {data}/tokens/operator
+nsenter -t {test} -m cat {data}/tokens/operator
+cat /proc/{test}/environ
+echo tried
+"#,
+        root = bed.work.path().display(),
+    )
+}
+
+#[tokio::test]
+async fn the_data_directory_is_out_of_its_reach_unless_it_is_trusted_with_it() {
+    let bed = bed();
+    let (lines, end) = bed.run(script(&format!("exec 2>&1\n{}", burglar(&bed)))).await;
+    assert_eq!(end, well());
+    let said = lines.join("\n");
+    assert!(!said.contains("the-token") && !said.contains("tokens\n") && !said.contains("CARGO"), "{said}");
+    assert_eq!(lines.last().map(String::as_str), Some("tried"));
+    let reads = format!("cat {}", bed.work.path().join("data/tokens/operator").display());
+    let trusted = ProgramSpec { data_visible: true, ..script(&reads) };
+    assert_eq!(bed.run(trusted).await.0, ["the-token"], "the test looks in the right place");
+}
+
+#[tokio::test]
+async fn the_rest_of_the_machine_is_as_it_was() {
+    let bed = bed();
+    let file = bed.work.path().join("owners-file");
+    let (lines, end) = bed.run(script(&format!("id -u; echo mine > {}; ls /proc/1 >/dev/null && echo seen", file.display()))).await;
+    assert_eq!((lines, end), (vec![nix::unistd::geteuid().to_string(), "seen".to_owned()], well()));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine\n");
+    assert!(bed.work.path().join("data/tokens/operator").exists(), "covered for the program alone");
+}
+
+#[tokio::test]
+async fn what_cannot_be_hidden_from_it_is_not_started() {
+    let bed = bed();
+    std::fs::remove_dir_all(bed.work.path().join("data")).unwrap();
+    let error = bed.programs.start(script("echo ran")).await.map(|_| ()).unwrap_err();
+    assert_eq!(error.kind, PortErrorKind::Invalid);
+    assert!(error.detail.contains("cannot be hidden") && error.detail.contains("data_directory = \"visible\""), "{}", error.detail);
+    assert!(std::fs::read_dir(bed.work.path().join("work")).unwrap().next().is_none(), "no directory is left");
 }

@@ -36,6 +36,8 @@ pub struct AgentConfig {
     pub estimated_cost: Option<Micros>,
     /// Variables handed on beside PATH, HOME, LANG and TERM.
     pub env: Vec<String>,
+    /// `data_directory = "visible"`: the program may see the data directory with the tokens. Unless set it cannot.
+    pub data_visible: bool,
     /// A limit for this agent inside the owner's own; kept by personal-assistant.
     pub daily_budget: Option<Micros>,
     /// `timeout_s` (1–86400, default 900).
@@ -51,6 +53,7 @@ impl Default for AgentConfig {
             command: Vec::new(),
             estimated_cost: None,
             env: Vec::new(),
+            data_visible: false,
             daily_budget: None,
             timeout_ms: whole(TIMEOUT_S) * 1000,
             output_bytes_max: usize::try_from(OUTPUT_BYTES_MAX).unwrap_or(usize::MAX),
@@ -114,6 +117,11 @@ impl AgentConfig {
         if let Some(env) = section.texts("env") {
             check_env(&section, &env);
             agent.env = env;
+        }
+        match section.text("data_directory").as_deref() {
+            None | Some("hidden") => {}
+            Some("visible") => agent.data_visible = true,
+            Some(_) => section.wrong("data_directory", "is neither \"hidden\" nor \"visible\".", "Write one of the two; hidden is the default."),
         }
         agent.timeout_ms = section.whole("timeout_s", 1, 86_400).map_or(agent.timeout_ms, |s| whole(s) * 1000);
         let bytes = section.whole("output_bytes_max", 1, OUTPUT_BYTES_CEILING).and_then(|n| usize::try_from(n).ok());

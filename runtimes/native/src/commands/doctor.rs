@@ -5,9 +5,10 @@ use crate::data_dir::{DataDir, work_dir};
 use crate::exit::No;
 use crate::ports::clock::SystemClock;
 use crate::ports::outbound::client_for;
+use crate::programs::NativePrograms;
 use crate::terminal::{say, say_json};
 use anyhow::Result;
-use platform::ports::Clock;
+use platform::ports::{Clock, PortResult, ProgramEvent, ProgramSpec, Programs};
 use serde::Serialize;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -44,7 +45,7 @@ pub async fn doctor(data: &DataDir, config: Option<&Path>, as_json: bool) -> Res
     findings.extend(files(data));
     findings.push(disk(data));
     findings.push(clock());
-    findings.extend(agents(data));
+    findings.extend(agents(data, config).await);
     findings.push(server(data).await);
     let errors = findings.iter().filter(|finding| finding.verdict == "error").count();
     if as_json {
@@ -135,8 +136,8 @@ fn clock() -> Finding {
     }
 }
 
-/// An agent runs as this user: whatever this user may read, it may read too, tokens included.
-fn agents(data: &DataDir) -> Vec<Finding> {
+/// What programs of agents could do here: they run as this user.
+async fn agents(data: &DataDir, config: Option<&Path>) -> Vec<Finding> {
     let mut found = Vec::new();
     let work = work_dir();
     if work.starts_with(data.path()) || data.path().starts_with(&work) {
@@ -145,13 +146,38 @@ fn agents(data: &DataDir) -> Vec<Finding> {
     if nix::unistd::geteuid().is_root() {
         found.push(warning("this runs as root: so does every agent that runs a command", "run quintet as a user of its own"));
     }
-    let commands = config_file::path(None, data).and_then(|file| config_file::read_tree(Some(&file)).ok()).map(|tree| tree.value);
-    let runs = commands.as_ref().and_then(|tree| tree.get("agents")?.as_object()).into_iter().flatten();
-    for (id, _) in runs.filter(|(_, agent)| agent.get("runner").and_then(|runner| runner.as_str()) == Some("command")) {
-        let what = format!("agent {id} runs a program as this user: it could read {}", data.path().display());
-        found.push(warning(what, "run the gateway alone as another user (`quintet gateway --control …`) for agents you do not trust"));
+    let tree = config_file::path(config, data).and_then(|file| config_file::read_tree(Some(&file)).ok()).map(|tree| tree.value);
+    let agents = tree.as_ref().and_then(|tree| tree.get("agents")?.as_object()).into_iter().flatten();
+    let text = |agent: &serde_json::Value, key: &str| agent.get(key).and_then(|text| text.as_str()).unwrap_or_default().to_owned();
+    let (visible, hidden): (Vec<_>, Vec<_>) =
+        agents.filter(|(_, agent)| text(agent, "runner") == "command").partition(|(_, agent)| text(agent, "data_directory") == "visible");
+    for (id, _) in visible {
+        let what = format!("agent {id} runs a program that can read {} and its tokens", data.path().display());
+        found.push(warning(what, "remove data_directory = \"visible\" unless that is meant"));
+    }
+    if !hidden.is_empty() && data.path().exists() {
+        found.push(match start_hidden(data).await {
+            Ok(()) => ok("programs of agents do not see the data directory"),
+            Err(e) => error(format!("no program of an agent can be started: {}", e.detail), "do one of the three"),
+        });
     }
     found
+}
+
+/// Starts this very program the way an agent's is.
+async fn start_hidden(data: &DataDir) -> PortResult<()> {
+    let program = std::env::current_exe().unwrap_or_default().display().to_string();
+    let spec = ProgramSpec {
+        program,
+        args: vec!["--version".to_owned()],
+        task: "doctor".to_owned(),
+        timeout_ms: 10_000,
+        output_bytes_max: 4 << 10,
+        ..ProgramSpec::default()
+    };
+    let mut running = NativePrograms::new(work_dir(), data.path()).start(spec).await?;
+    while let ProgramEvent::Line(_) = running.next().await {}
+    Ok(())
 }
 
 async fn server(data: &DataDir) -> Finding {

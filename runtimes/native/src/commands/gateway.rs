@@ -75,7 +75,7 @@ pub async fn gateway(control: &str, config: Option<&Path>, data: &DataDir) -> Re
         clock: Arc::new(SystemClock),
         signal: Arc::new(ProcessSignal::default()),
         background: Arc::new(TokioBackground),
-        programs: Arc::new(NativePrograms::new(work_dir())),
+        programs: Arc::new(NativePrograms::new(work_dir(), data.path())),
         auth: Auth::default(),
         config: Arc::new(configuration),
         gateway_id: GatewayId::new(format!("gateway-{id}")),

@@ -4,6 +4,7 @@ use super::super::supervise::SUBCOMMAND;
 use super::lines::Lines;
 use platform::ports::{PortError, PortErrorKind, PortResult, ProgramEvent, ProgramSpec};
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -23,6 +24,18 @@ const STOP_LIMIT: Duration = Duration::from_secs(15);
 const START_LIMIT: Duration = Duration::from_secs(20);
 /// After everything ended, output may still be held open by somebody outside the tree; nobody waits for that.
 const LAST_OUTPUT_LIMIT: Duration = Duration::from_secs(2);
+
+/// What a program is started with, beside its own specification.
+pub(super) struct Start<'a> {
+    /// This binary, which becomes the supervisor.
+    pub(super) binary: &'a Path,
+    pub(super) program: &'a Path,
+    pub(super) environment: Vec<(OsString, OsString)>,
+    /// The directory it must not see.
+    pub(super) hidden: Option<PathBuf>,
+    /// Where it works; removed when it has ended.
+    pub(super) directory: PathBuf,
+}
 
 /// A program that has been started.
 pub(super) struct Session {
@@ -48,25 +61,21 @@ enum Why {
 
 impl Session {
     /// `Invalid` when the program cannot be started. Removes the directory when nothing runs.
-    pub(super) async fn start(
-        binary: &Path,
-        program: &Path,
-        spec: ProgramSpec,
-        environment: Vec<(OsString, OsString)>,
-        directory: PathBuf,
-    ) -> PortResult<Self> {
-        let started = Self::begin(binary, program, spec, environment, &directory).await;
+    pub(super) async fn start(start: Start<'_>, spec: ProgramSpec) -> PortResult<Self> {
+        let directory = start.directory.clone();
+        let started = Self::begin(start, spec).await;
         if started.is_err() {
             remove(directory).await;
         }
         started
     }
-    async fn begin(binary: &Path, program: &Path, spec: ProgramSpec, environment: Vec<(OsString, OsString)>, directory: &Path) -> PortResult<Self> {
+    async fn begin(start: Start<'_>, spec: ProgramSpec) -> PortResult<Self> {
+        let Start { binary, program, environment, hidden, directory } = start;
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(unavailable)?;
         ours.set_nonblocking(true).map_err(unavailable)?;
         let mut command = Command::new(binary);
         command.arg(SUBCOMMAND).arg("--").arg(program).args(&spec.args);
-        command.env_clear().envs(environment).current_dir(directory).process_group(0);
+        command.env_clear().envs(environment).current_dir(&directory).process_group(0);
         command.stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs))).stdout(Stdio::piped()).stderr(Stdio::piped());
         let spawned = command.spawn();
         // The command holds the supervisor's end of the socket; while it lives the socket would never end.
@@ -82,8 +91,8 @@ impl Session {
             status: BufReader::new(status),
             stdout,
             stderr: tokio::spawn(tail(stderr)),
-            feeding: tokio::spawn(feed(control, spec.stdin)),
-            directory: directory.to_owned(),
+            feeding: tokio::spawn(feed(control, hidden.map(PathBuf::into_os_string).unwrap_or_default().into_vec(), spec.stdin)),
+            directory,
             deadline: Instant::now() + Duration::from_millis(spec.timeout_ms),
             output_bytes_max: spec.output_bytes_max,
         };
@@ -170,16 +179,17 @@ async fn read(stdout: &mut ChildStdout, supervisor: &mut Child, lines: &mut Line
     Why::Ended
 }
 
-/// Hands the program's input over and then keeps the socket open; aborted, it closes it.
-async fn feed(mut control: OwnedWriteHalf, input: String) -> OwnedWriteHalf {
-    let length = u64::try_from(input.len()).unwrap_or(0).to_le_bytes();
-    let fed = async {
-        control.write_all(&length).await?;
-        control.write_all(input.as_bytes()).await
-    };
-    // A supervisor that is gone is noticed by its exit.
-    let _ = fed.await;
-    drop(input);
+/// Hands over what to hide and the program's input, and then keeps the socket open; aborted, it closes it.
+async fn feed(mut control: OwnedWriteHalf, hidden: Vec<u8>, input: String) -> OwnedWriteHalf {
+    for part in [hidden, input.into_bytes()] {
+        let length = u64::try_from(part.len()).unwrap_or(0).to_le_bytes();
+        let fed = async {
+            control.write_all(&length).await?;
+            control.write_all(&part).await
+        };
+        // A supervisor that is gone is noticed by its exit.
+        let _ = fed.await;
+    }
     std::future::pending::<()>().await;
     control
 }

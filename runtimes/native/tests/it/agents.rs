@@ -1,8 +1,4 @@
 //! Agents' programs from outside: what they can see of the installation, and that nothing of them outlives a halt.
-//!
-//! What is enforced is environment, arguments, open files and work directory: none of them reveals a token or where the
-//! data lies. An agent that runs as the same user may still read whatever that user may, the token files included, if it
-//! guesses the path (`quintet doctor` says so and names the way out: the gateway alone, as another user).
 
 use crate::bed::{Home, Server, until};
 use std::path::Path;
@@ -63,6 +59,29 @@ fn an_agent_sees_named_variables_and_nothing_of_the_installation() {
     for token in tokens.chain(["chosen-by-the-owner-1234567890".to_owned()]) {
         assert!(!said.contains(token.trim()), "a token is in sight: {said}");
     }
+}
+
+/// Reads every token it can find, and says so.
+const READS_TOKENS: &str = r#"
+cat >/dev/null
+echo looking
+cat "$(dirname "$0")"/data/tokens/* "$(dirname "$0")"/data/server.json "$HOME"/.local/share/quintet/tokens/* 2>/dev/null
+find "$(dirname "$0")" -path '*/tokens/*' -type f
+echo done
+"#;
+
+#[test]
+fn an_agent_that_looks_for_the_tokens_finds_none_unless_it_is_trusted_with_them() {
+    let home = with_agent(READS_TOKENS, "");
+    let server = home.up();
+    let done = home.run(&["send", "telegram", WORK]);
+    assert_eq!((done.code, done.out.trim()), (0, "looking\ndone"), "{done:?}");
+    drop(server);
+
+    let home = with_agent(READS_TOKENS, "data_directory = \"visible\"\n");
+    let _server = home.up();
+    let done = home.run(&["send", "telegram", WORK]);
+    assert!(done.out.contains(home.token("operator").trim()), "the test looks in the right place: {done:?}");
 }
 
 #[test]

@@ -46,6 +46,7 @@ impl Command {
             program: program.clone(),
             args: args.iter().map(put).collect(),
             stdin: if as_argument { String::new() } else { job.message.clone() },
+            data_visible: self.config.data_visible,
             env: self.config.env.clone(),
             task: job.task.to_string(),
             timeout_ms: self.config.timeout_ms,

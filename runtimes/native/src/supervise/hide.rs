@@ -1,0 +1,56 @@
+//! Hides a directory from this process and everything it starts, as an ordinary user: Linux namespaces, nothing else.
+//!
+//! A user namespace of our own gives the right to mount, a mount namespace keeps that to ourselves, and an empty
+//! read-only tmpfs covers the directory. The second pair of namespaces takes the right away again: what a less
+//! privileged mount namespace inherits is locked (mount_namespaces(7)), so not even root in there can uncover it. Being
+//! in another user namespace also closes `/proc/PID/{root,cwd,environ,mem,fd}` of every process outside, the server's
+//! among them (ptrace(2), "access mode checking").
+//!
+//! It hides; it is no jail. A program of this user can still have another process started outside, by a timer or a
+//! file that a shell reads at log-in.
+
+use std::path::Path;
+
+/// Covers `directory` for good. To be called while the process has one thread.
+///
+/// # Errors
+/// What the system refused, in words; nothing may be started then.
+#[cfg(target_os = "linux")]
+pub fn hide(directory: &Path) -> Result<(), String> {
+    use nix::mount::{MsFlags, mount};
+    let refused = |what: &'static str| move |error: nix::errno::Errno| format!("{what}: {}", error.desc());
+    own_namespaces().map_err(|error| format!("namespaces: {error}"))?;
+    // Nothing that is mounted here may reach the rest of the machine.
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_SLAVE, None::<&str>).map_err(refused("mount"))?;
+    let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(Some("none"), directory, Some("tmpfs"), flags, Some("size=4k,mode=0500")).map_err(refused("mount"))?;
+    own_namespaces().map_err(|error| format!("namespaces: {error}"))?;
+    // A name for the covered directory itself, or for one above it, would still lead below the cover.
+    let cwd = std::env::current_dir().map_err(|error| format!("work directory: {error}"))?;
+    std::env::set_current_dir(cwd).map_err(|error| format!("work directory: {error}"))
+}
+
+/// A user and a mount namespace below the present ones, with this user and group mapped to themselves.
+#[cfg(target_os = "linux")]
+fn own_namespaces() -> std::io::Result<()> {
+    use nix::sched::{CloneFlags, unshare};
+    use nix::unistd::{getegid, geteuid};
+    let (user, group) = (geteuid(), getegid());
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)?;
+    // Without this an unprivileged process may not map its group (user_namespaces(7)).
+    match std::fs::write("/proc/self/setgroups", "deny") {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    std::fs::write("/proc/self/uid_map", format!("{user} {user} 1"))?;
+    std::fs::write("/proc/self/gid_map", format!("{group} {group} 1"))
+}
+
+/// Elsewhere there is no such thing.
+///
+/// # Errors
+/// Always.
+#[cfg(not(target_os = "linux"))]
+pub fn hide(_directory: &Path) -> Result<(), String> {
+    Err("this system has no mount namespaces".to_owned())
+}
