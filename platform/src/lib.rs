@@ -4,7 +4,7 @@
 //! * [`edge`]: problems, sign-in, request ids, limits: the same HTTP manners for every service.
 //! * [`inbox`]: the inbox's state machine over a synchronous SQL, shared by SQLite and Durable Objects.
 //! * [`config`]: reads a section of the configuration and lists everything that is wrong with it.
-//! * [`memory`] (feature `memory`): reference adapters with injectable faults; [`suite`]: what every adapter must pass.
+//! * [`memory`] (feature `memory`): reference adapters with injectable faults; [`suite`] (feature `suite`): what every adapter must pass.
 
 pub mod config;
 pub mod edge;
@@ -15,6 +15,6 @@ pub mod ports;
 pub mod secret;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
-#[cfg(feature = "memory")]
+#[cfg(feature = "suite")]
 pub mod suite;
 pub mod time;

@@ -19,7 +19,7 @@ pub use objects::check as objects;
 pub use signal::check as signal;
 pub use sql::check as sql;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "memory"))]
 mod tests {
     use crate::memory::{ManualClock, MemoryCell, MemoryInbox, MemoryKv, MemoryObjects, MemorySignal, MemorySql};
     use std::sync::Arc;

@@ -4,13 +4,7 @@
 //! | --- | --- | --- |
 //! | [`crate::in_process::InProcess`] | the six services on memory ports, in this process | a clock moved by hand: an hour costs nothing |
 //! | [`crate::native::Native`] | the real `quintet` binary, its files, its processes | the machine's |
-//! | `workerd` (to come) | the Workers under `wrangler dev --local`, with a gateway joined by `quintet gateway --control URL` | the machine's |
-//!
-//! To add workerd, implement this trait in `src/workerd.rs`: `send` maps the first word of a path
-//! (`/personal-assistant/…`) to that Worker's address and a webhook path to webhook-aggregator's; the secrets are
-//! written to `QUINTET_CONFIG` with `api_base` at a recorder like that of `native/recorder.rs`; `restart` ends the
-//! process group of `wrangler` and starts it again on the same `--persist-to` folder; agents are the same shell
-//! scripts as natively, since the gateway runs on this machine. Then a test file `tests/workerd.rs` like `native.rs`.
+//! | [`crate::workerd::Workerd`] | the five Workers on Cloudflare's runtime, joined by `quintet gateway --control` | the machine's |
 
 use crate::agent::Agent;
 use crate::telegram::Telegram;

@@ -5,7 +5,7 @@
 //! * [`story`] finds the fenced blocks, [`grammar`] reads their lines by the forms of [`step`], [`agent`] and [`exchange`];
 //! * [`player`] takes one step after the other against a [`host::Host`] and says where a story goes wrong ([`failure`]);
 //! * [`stories`] makes a test of each;
-//! * [`in_process`] and [`native`] are the hosts; [`telegram`] is the platform both of them talk to.
+//! * [`in_process`], [`native`] and [`workerd`] are the hosts; [`telegram`] is the platform they all talk to.
 
 #![allow(
     clippy::result_large_err,
@@ -30,6 +30,7 @@ pub mod step;
 pub mod stories;
 pub mod story;
 pub mod telegram;
+pub mod workerd;
 
 use std::path::{Path, PathBuf};
 

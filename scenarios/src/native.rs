@@ -4,7 +4,7 @@
 //! binary takes for the home directory, `quintet.log` is what it writes to standard error.
 
 mod process;
-mod recorder;
+pub(crate) mod recorder;
 
 use crate::agent::Agent;
 use crate::configuration;
@@ -20,11 +20,11 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 /// Between two looks.
-const BREATH: Duration = Duration::from_millis(40);
+pub(crate) const BREATH: Duration = Duration::from_millis(40);
 /// Longer than any long poll.
-const ANSWER: Duration = Duration::from_secs(60);
+pub(crate) const ANSWER: Duration = Duration::from_secs(60);
 /// Nobody should wait longer than this for a test's `advance`.
-const ADVANCE_MS_MAX: i64 = 3_000;
+pub(crate) const ADVANCE_MS_MAX: i64 = 3_000;
 /// How much of the log goes with a failure.
 const LOG_LINES: usize = 15;
 
@@ -84,16 +84,16 @@ impl Native {
     }
 }
 
-fn program(root: &Path, agent: &str) -> PathBuf {
+pub(crate) fn program(root: &Path, agent: &str) -> PathBuf {
     root.join("agents").join(agent)
 }
 
-fn starts(root: &Path, agent: &str) -> PathBuf {
+pub(crate) fn starts(root: &Path, agent: &str) -> PathBuf {
     root.join("agents").join(format!("{agent}.starts"))
 }
 
 /// Puts the script in place in one step, so that no start meets half of it.
-fn put_program(root: &Path, agent: &Agent) -> Result<(), String> {
+pub(crate) fn put_program(root: &Path, agent: &Agent) -> Result<(), String> {
     let path = program(root, &agent.name);
     let failed = |error: std::io::Error| format!("{}: {error}", path.display());
     match agent.shell(&starts(root, &agent.name)) {

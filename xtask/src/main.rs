@@ -3,13 +3,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use xtask::{documents, tidy};
+use xtask::{documents, tidy, workers};
 
 const CHORES: &[(&str, &str)] = &[
     ("test", "everything: tidy, lints, tests, wasm check, end-to-end (add --quick to leave the end-to-end part out)"),
     ("check", "lints and formatting alone"),
     ("wasm", "services compile for wasm32-unknown-unknown"),
     ("e2e", "official SDKs and the browser against the native binary (needs Node 20+ and Chromium)"),
+    ("build", "the five Workers as Cloudflare runs them, into workers/<name>/dist (names build those alone)"),
+    ("sizes", "what the built Workers weigh, against workers/sizes.json and the limits (--write stores them)"),
     ("gen", "write the generated documents (docs/errors.md)"),
     ("tidy", "house rules: imports, file heads, lengths, names"),
     ("bench", "start-up time, memory, accept and answer latency of the release binary"),
@@ -29,6 +31,8 @@ fn main() -> ExitCode {
         Some("check") => lints(),
         Some("wasm") => wasm(),
         Some("e2e") => e2e(),
+        Some("build") => workers::build(&root(), &args.iter().skip(1).map(String::as_str).collect::<Vec<_>>()),
+        Some("sizes") => workers::sizes(&root(), args.iter().any(|arg| arg == "--write")),
         Some("gen") => documents::write(&root()),
         Some("tidy") => tidy_all(),
         Some("bench") => bench(),
@@ -83,11 +87,7 @@ fn lints() -> Done {
 }
 
 fn wasm() -> Done {
-    let have = Command::new("rustup").args(["target", "list", "--installed"]).current_dir(root()).output();
-    let installed = have.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains("wasm32-unknown-unknown"));
-    if !installed {
-        run("rustup", &["target", "add", "wasm32-unknown-unknown"])?;
-    }
+    workers::install_target(&root())?;
     let mut args = vec!["check", "--target", "wasm32-unknown-unknown"];
     for package in WASM {
         args.extend(["--package", package]);

@@ -10,6 +10,9 @@ use contracts::{EventId, GatewayId, TaskId};
 const COLUMNS: &str = "id, event_id, agent, message, context, approval_id, digest, cost_limit, state, epoch, gateway_id, lease_until_ms, created_ms,
     leased_ms, progress, outcome, text";
 
+/// A gateway's presence is noted this often: it may ask each second, and a row written costs money on Workers.
+const SEEN_EVERY_MS: i64 = 5_000;
+
 /// Puts a task up for lease. The same task again changes nothing.
 pub(super) fn insert(context: &Context<'_>, event: &EventId, task: &NewTask) -> PortResult<()> {
     context.exec(
@@ -41,8 +44,9 @@ pub(super) fn lease(context: &Context<'_>, gateway: &GatewayId, agents: &[String
     let offered = json(&agents)?;
     context.exec(
         "INSERT INTO gateway (id, shard, agents, seen_ms) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (id, shard) DO UPDATE SET agents = excluded.agents, seen_ms = excluded.seen_ms",
-        args![gateway.as_str(), context.shard.as_str(), &offered, context.now_ms],
+         ON CONFLICT (id, shard) DO UPDATE SET agents = excluded.agents, seen_ms = excluded.seen_ms
+            WHERE excluded.seen_ms >= seen_ms + ?5 OR agents <> excluded.agents",
+        args![gateway.as_str(), context.shard.as_str(), &offered, context.now_ms, SEEN_EVERY_MS],
     )?;
     let rows: Vec<TaskRow> = context.all(
         &format!(

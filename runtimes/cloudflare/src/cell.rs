@@ -1,0 +1,84 @@
+//! Named serial states in a Durable Object, one object a name. The Worker that owns the object derives it from
+//! [`CellObject`]; others cannot reach it.
+
+use crate::{missing, unknown};
+use async_trait::async_trait;
+use platform::ports::{Cell, PortResult};
+use serde::{Deserialize, Serialize};
+use wasm_bindgen::JsValue;
+use worker::send::SendFuture;
+use worker::{Env, Method, Request, RequestInit, Response, Result, State};
+
+#[derive(Serialize, Deserialize)]
+enum Ask {
+    Load,
+    Store { text: String, version: u64 },
+}
+
+/// The port: asks the objects of the binding `CELL`.
+pub struct ObjectCell(pub Env);
+
+impl ObjectCell {
+    async fn ask<T: serde::de::DeserializeOwned>(&self, name: &str, ask: &Ask) -> PortResult<T> {
+        SendFuture::new(async move {
+            let stub = self.0.durable_object("CELL").and_then(|namespace| namespace.get_by_name(name)).map_err(missing)?;
+            let text = serde_json::to_string(ask).map_err(unknown)?;
+            let mut answer = stub.fetch_with_request(post(&text)?).await.map_err(unknown)?;
+            answer.json().await.map_err(unknown)
+        })
+        .await
+    }
+}
+
+/// A request to an object; the address means nothing there.
+pub(crate) fn post(text: &str) -> PortResult<Request> {
+    let mut init = RequestInit::new();
+    init.with_method(Method::Post).with_body(Some(JsValue::from_str(text)));
+    Request::new_with_init("https://object/", &init).map_err(unknown)
+}
+
+#[async_trait]
+impl Cell for ObjectCell {
+    async fn load(&self, name: &str) -> PortResult<(String, u64)> {
+        self.ask(name, &Ask::Load).await
+    }
+    async fn store(&self, name: &str, text: &str, version: u64) -> PortResult<bool> {
+        self.ask(name, &Ask::Store { text: text.to_owned(), version }).await
+    }
+}
+
+/// The object's side: one row.
+pub struct CellObject(State);
+
+#[derive(Deserialize)]
+struct Stored {
+    text: String,
+    version: u64,
+}
+
+impl CellObject {
+    /// Over the object's own storage.
+    pub fn new(state: State) -> Self {
+        Self(state)
+    }
+    /// Answers the port. There is no waiting between look and write, so compare-and-set is whole.
+    ///
+    /// # Errors
+    /// The storage's own.
+    pub async fn fetch(&self, mut request: Request) -> Result<Response> {
+        let ask: Ask = request.json().await?;
+        let sql = self.0.storage().sql();
+        sql.exec("CREATE TABLE IF NOT EXISTS state (one INTEGER PRIMARY KEY, text TEXT NOT NULL, version INTEGER NOT NULL)", None)?;
+        let row = sql.exec("SELECT text, version FROM state", None)?.to_array::<Stored>()?.pop();
+        let (text, version) = row.map_or_else(Default::default, |row| (row.text, row.version));
+        match ask {
+            Ask::Load => Response::from_json(&(text, version)),
+            Ask::Store { version: at, .. } if at != version => Response::from_json(&false),
+            Ask::Store { text, version } => {
+                let next = JsValue::from_f64((version + 1) as f64);
+                sql.exec_raw("INSERT OR REPLACE INTO state VALUES (1, ?1, ?2)", vec![JsValue::from_str(&text), next])?;
+                Response::from_json(&true)
+            }
+        }
+    }
+}

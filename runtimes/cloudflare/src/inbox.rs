@@ -1,0 +1,65 @@
+//! The inbox as seen by the service: one Durable Object a shard, a command a request.
+
+use crate::cell::post;
+use crate::{invalid, missing, unknown};
+use async_trait::async_trait;
+use contracts::Shard;
+use platform::inbox::{Command, Reply};
+use platform::ports::{Inbox, PortError, PortErrorKind, PortResult};
+use serde::{Deserialize, Serialize};
+use worker::Env;
+use worker::send::SendFuture;
+
+/// What travels to the object.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Ask {
+    pub shard: Shard,
+    pub command: Command,
+}
+
+/// What comes back: the reply, or what the transaction failed by (nothing of it is kept then).
+pub(crate) type Answer = Result<Reply, (Why, String)>;
+
+/// A failure's kind on the way from the object.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(crate) enum Why {
+    Full,
+    Conflict,
+    Invalid,
+    Unavailable,
+}
+
+/// The port: asks the objects of the binding `INBOX`.
+pub struct ObjectInbox(pub Env);
+
+#[async_trait]
+impl Inbox for ObjectInbox {
+    async fn send(&self, shard: &Shard, command: Command) -> PortResult<Reply> {
+        SendFuture::new(async move {
+            let stub = self.0.durable_object("INBOX").and_then(|namespace| namespace.get_by_name(shard.as_str())).map_err(missing)?;
+            let text = serde_json::to_string(&Ask { shard: shard.clone(), command }).map_err(invalid)?;
+            let mut answer = stub.fetch_with_request(post(&text)?).await.map_err(unknown)?;
+            let text = answer.text().await.map_err(unknown)?;
+            serde_json::from_str::<Answer>(&text).map_err(unknown)?.map_err(|(why, detail)| PortError::clean(kind(why), detail))
+        })
+        .await
+    }
+}
+
+fn kind(why: Why) -> PortErrorKind {
+    match why {
+        Why::Full => PortErrorKind::Full,
+        Why::Conflict => PortErrorKind::Conflict,
+        Why::Invalid => PortErrorKind::Invalid,
+        Why::Unavailable => PortErrorKind::Unavailable,
+    }
+}
+
+pub(crate) fn why(kind: PortErrorKind) -> Why {
+    match kind {
+        PortErrorKind::Full => Why::Full,
+        PortErrorKind::Conflict => Why::Conflict,
+        PortErrorKind::Invalid => Why::Invalid,
+        PortErrorKind::Unavailable | PortErrorKind::Timeout => Why::Unavailable,
+    }
+}

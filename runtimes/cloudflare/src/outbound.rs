@@ -1,0 +1,69 @@
+//! HTTP to the world by the runtime's `fetch`: no redirects, bounded answers, aborted at its time limit.
+
+use crate::clock::pause;
+use crate::{invalid, unknown};
+use async_trait::async_trait;
+use bytes::BytesMut;
+use futures_util::StreamExt;
+use futures_util::future::{Either, select};
+use platform::config::is_safe_url;
+use platform::ports::outbound::ANSWER_BYTES_MAX;
+use platform::ports::{Outbound, OutboundRequest, OutboundResponse, PortError, PortErrorKind, PortResult};
+use std::pin::pin;
+use worker::send::SendFuture;
+use worker::{AbortController, Fetch, Headers, Method, Request, RequestInit, RequestRedirect};
+
+/// Requests to the world.
+pub struct FetchOutbound;
+
+#[async_trait]
+impl Outbound for FetchOutbound {
+    async fn send(&self, request: OutboundRequest) -> PortResult<OutboundResponse> {
+        if !is_safe_url(&request.url) {
+            return Err(PortError::clean(PortErrorKind::Invalid, "an address that is neither https nor on this machine"));
+        }
+        SendFuture::new(async move {
+            let abort = AbortController::default();
+            let limit = i64::try_from(request.timeout_ms).unwrap_or(i64::MAX);
+            let signal = abort.signal();
+            let answer = pin!(fetch(request, &signal));
+            match select(answer, pin!(pause(limit))).await {
+                Either::Left((answer, _)) => answer,
+                Either::Right(_) => {
+                    abort.abort();
+                    Err(PortError::unknown(PortErrorKind::Timeout, "no answer in time"))
+                }
+            }
+        })
+        .await
+    }
+}
+
+async fn fetch(request: OutboundRequest, signal: &worker::AbortSignal) -> PortResult<OutboundResponse> {
+    let headers = Headers::new();
+    headers.set("user-agent", concat!("quintet/", env!("CARGO_PKG_VERSION"))).map_err(invalid)?;
+    for (name, value) in &request.headers {
+        headers.set(name, value).map_err(invalid)?;
+    }
+    let mut init = RequestInit::new();
+    init.with_method(Method::from(request.method.to_string())).with_headers(headers).with_redirect(RequestRedirect::Manual);
+    if !request.body.is_empty() {
+        init.with_body(Some(js_sys::Uint8Array::from(request.body.as_ref()).into()));
+    }
+    let built = Request::new_with_init(&request.url, &init).map_err(invalid)?;
+    // The address may hold a bot's token, and the runtime's error may hold the address: it stays out of the log.
+    let gone = |_| unknown("the request failed on its way");
+    let mut response = Fetch::Request(built).send_with_signal(signal).await.map_err(gone)?;
+    let (status, headers) = (response.status_code(), http::HeaderMap::from(response.headers()));
+    let mut body = BytesMut::new();
+    if let Ok(mut stream) = response.stream() {
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.map_err(gone)?;
+            if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+                return Err(PortError::unknown(PortErrorKind::Invalid, "the answer is too large"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+    }
+    Ok(OutboundResponse { status, headers, body: body.freeze() })
+}

@@ -1,0 +1,101 @@
+//! What a Worker is told by its secrets: tokens, the keys between services, its part of the configuration.
+
+use contracts::ServiceName;
+use platform::config::Report;
+use platform::edge::{Auth, Principal, Scope};
+use platform::ports::{PortError, PortErrorKind};
+use platform::secret::Secret;
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::HashMap;
+use worker::Env;
+
+/// `QUINTET_SERVICE_KEYS`: a secret for each pair of services that speak, known to the two of them.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct ServiceKeys {
+    /// By whom this service calls.
+    #[serde(default, rename = "out")]
+    pub out: HashMap<ServiceName, Secret>,
+    /// By who calls this service.
+    #[serde(default, rename = "in")]
+    pub incoming: HashMap<ServiceName, Secret>,
+}
+
+/// Everything a Worker is told.
+pub struct Settings {
+    /// Its part of `quintet.toml`, as JSON.
+    pub config: Value,
+    pub keys: ServiceKeys,
+    pub auth: Auth,
+}
+
+/// A secret or variable of that name; none when it is missing or empty.
+pub fn text(env: &Env, name: &str) -> Option<String> {
+    env.var(name).ok().map(|value| value.to_string()).filter(|text| !text.is_empty())
+}
+
+impl Settings {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    /// All that is missing or unreadable, one sentence each; values are never part of them.
+    pub fn read(env: &Env) -> Result<Self, Vec<String>> {
+        let mut wrong = Vec::new();
+        let config = match text(env, "QUINTET_CONFIG").map(|text| serde_json::from_str::<Value>(&text)) {
+            None => Value::Object(serde_json::Map::new()),
+            Some(Ok(value @ Value::Object(_))) => value,
+            Some(_) => {
+                wrong.push("The secret QUINTET_CONFIG is no JSON object; `cargo xtask deploy` writes it.".to_owned());
+                Value::Null
+            }
+        };
+        let keys = match text(env, "QUINTET_SERVICE_KEYS").map(|text| serde_json::from_str::<ServiceKeys>(&text)) {
+            Some(Ok(keys)) => keys,
+            None => {
+                wrong.push("The secret QUINTET_SERVICE_KEYS is missing; `cargo xtask deploy` writes it.".to_owned());
+                ServiceKeys::default()
+            }
+            Some(Err(_)) => {
+                wrong.push("The secret QUINTET_SERVICE_KEYS is not of its form; `cargo xtask deploy` writes it.".to_owned());
+                ServiceKeys::default()
+            }
+        };
+        let scopes = Scope::ALL.into_iter().filter_map(|scope| {
+            let name = format!("QUINTET_{}_TOKEN", scope.as_str().to_ascii_uppercase());
+            Some((Secret::new(text(env, &name)?), Principal::Scope(scope)))
+        });
+        let services = keys.incoming.iter().map(|(service, key)| (key.clone(), Principal::Service(*service)));
+        let auth = Auth::new(scopes.chain(services));
+        if wrong.is_empty() { Ok(Self { config, keys, auth }) } else { Err(wrong) }
+    }
+}
+
+/// Nothing, or every problem of the configuration in words.
+///
+/// # Errors
+/// When there is a problem.
+pub fn sound(report: Report) -> Result<(), Vec<String>> {
+    let problems = report.into_problems();
+    if problems.is_empty() { Ok(()) } else { Err(problems.iter().map(ToString::to_string).collect()) }
+}
+
+/// A binding that must be there.
+///
+/// # Errors
+/// When it is missing.
+pub fn binding<T>(found: worker::Result<T>) -> Result<T, Vec<String>> {
+    found.map_err(|error| vec![format!("A binding is missing: {error}. Compare wrangler.toml with what is deployed.")])
+}
+
+/// A secret that must be there.
+///
+/// # Errors
+/// When it is missing.
+pub fn required(env: &Env, name: &str) -> Result<String, Vec<String>> {
+    text(env, name).ok_or_else(|| vec![format!("The secret {name} is missing; `cargo xtask deploy` writes it.")])
+}
+
+/// What a timer says that has no configuration to work by.
+pub fn not_configured() -> PortError {
+    PortError::clean(PortErrorKind::Unavailable, "this Worker is not configured")
+}

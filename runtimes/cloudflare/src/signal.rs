@@ -1,0 +1,20 @@
+//! Waking long polls. Requests of one isolate may not wake each other, and most are in different isolates anyway: a
+//! wait ends after a second at the latest, and whoever waited looks at the truth again.
+
+use crate::clock::{WorkerClock, pause};
+use async_trait::async_trait;
+use platform::ports::{Clock, Signal};
+
+/// Between two looks.
+const LOOK_EVERY_MS: i64 = 1_000;
+
+/// Waits by looking again.
+pub struct PollingSignal;
+
+#[async_trait]
+impl Signal for PollingSignal {
+    fn notify(&self, _key: &str) {}
+    async fn wait(&self, _key: &str, until_ms: i64) {
+        pause((until_ms - WorkerClock.now_ms()).min(LOOK_EVERY_MS)).await;
+    }
+}

@@ -1,0 +1,49 @@
+//! The agency-router Worker: chooses the agent.
+
+use axum::Router;
+use cloudflare::{
+    calls::BindingCalls,
+    cell::{CellObject, ObjectCell},
+    clock::WorkerClock,
+    entry, settings,
+    sql::D1Sql,
+};
+use std::sync::Arc;
+use worker::{Context, DurableObject, Env, HttpRequest, Request, Response, Result, State, durable_object, event};
+
+thread_local! {
+    static KEPT: entry::Kept<Router> = const { entry::Kept::new() };
+}
+
+fn make(env: &Env) -> std::result::Result<Router, Vec<String>> {
+    let settings = settings::Settings::read(env)?;
+    let clock = Arc::new(WorkerClock);
+    Ok(agency_router::router(agency_router::Deps {
+        sql: Arc::new(D1Sql(settings::binding(env.d1("DB"))?)),
+        calls: Arc::new(BindingCalls::new(env.clone(), settings.keys)),
+        cell: Arc::new(ObjectCell(env.clone())),
+        clock: clock.clone(),
+        stopwatch: agency_router::stopwatch_of(clock),
+        auth: settings.auth,
+        config: Arc::new(agency_router::Config::read(&settings.config)),
+        shared: agency_router::Shared::default(),
+    }))
+}
+
+#[event(fetch, respond_with_errors)]
+async fn fetch(request: HttpRequest, env: Env, _context: Context) -> Result<Response> {
+    entry::answer(KEPT.with(|kept| kept.get(&env, make)).map(|kept| (*kept).clone()), request).await
+}
+
+/// The pool of agents.
+#[durable_object]
+pub struct Cell(CellObject);
+
+impl DurableObject for Cell {
+    fn new(state: State, _env: Env) -> Self {
+        Self(CellObject::new(state))
+    }
+    async fn fetch(&self, request: Request) -> Result<Response> {
+        self.0.fetch(request).await
+    }
+}

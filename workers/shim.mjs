@@ -1,0 +1,96 @@
+// The JavaScript side that all Workers share: hands requests, timers and alarms to the Rust module, and makes a new
+// instance of it when one has panicked. A panicked instance never answers again: everybody who waits for it gets a 500 at
+// once, and the next request meets a fresh one.
+import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
+
+/** The problem a client sees when the instance is gone; the same shape as every other error of Quintet. */
+function problem(request) {
+  const id = request.headers.get("x-request-id") ?? crypto.randomUUID();
+  const body = {
+    type: "urn:quintet:error:internal",
+    title: "Something went wrong inside",
+    status: 500,
+    detail: "The request could not be finished; it may have had its effect.",
+    code: "internal",
+    fix: "Look at the current state, then ask again.",
+    requestId: id,
+  };
+  return new Response(JSON.stringify(body), { status: 500, headers: { "content-type": "application/problem+json", "x-request-id": id } });
+}
+
+export function glue(module) {
+  const state = module.__worker_init_state();
+  let generation = 0;
+  let dead = false;
+  const waiting = new Set();
+  // The module's panic hook sets this; as a setter it tells everybody who waits.
+  Object.defineProperty(state, "criticalError", {
+    get: () => dead,
+    set(value) {
+      dead = value;
+      if (!value) return;
+      const all = [...waiting];
+      waiting.clear();
+      for (const fail of all) fail(new Error("the instance has panicked"));
+    },
+  });
+  const boot = () => {
+    if (!dead) return;
+    module.__wbg_reset_state();
+    dead = false;
+    generation += 1;
+  };
+  const run = async (work) => {
+    boot();
+    let fail;
+    const panicked = new Promise((_, reject) => {
+      fail = reject;
+      waiting.add(reject);
+    });
+    try {
+      return await Promise.race([work(), panicked]);
+    } catch (error) {
+      if (error instanceof WebAssembly.RuntimeError) state.criticalError = true;
+      throw error;
+    } finally {
+      waiting.delete(fail);
+    }
+  };
+
+  class Entry extends WorkerEntrypoint {
+    async fetch(request) {
+      try {
+        return await run(() => module.fetch(request, this.env, this.ctx));
+      } catch (error) {
+        const answer = problem(request);
+        console.error(JSON.stringify({ level: "ERROR", message: "a request failed", "request.id": answer.headers.get("x-request-id"), error: String(error) }));
+        return answer;
+      }
+    }
+    scheduled(event) {
+      return run(() => module.scheduled(event, this.env, this.ctx));
+    }
+  }
+
+  const durable = (name) =>
+    class extends DurableObject {
+      #object;
+      #generation = -1;
+      #current() {
+        boot();
+        if (this.#generation !== generation) {
+          this.#object = new module[name](this.ctx, this.env);
+          this.#generation = generation;
+        }
+        return this.#object;
+      }
+      fetch(request) {
+        return run(() => this.#current().fetch(request));
+      }
+      alarm(info) {
+        return run(() => this.#current().alarm(info));
+      }
+    };
+
+  return { Entry, durable };
+}

@@ -1,0 +1,54 @@
+//! A Worker for tests alone: the port suite on the adapters of Cloudflare, inside the runtime. Never deployed.
+//!
+//! `GET /<port>` runs that port's checks; a check that fails panics, which the shim answers with 500.
+
+use cloudflare::cell::{CellObject, ObjectCell};
+use cloudflare::inbox::ObjectInbox;
+use cloudflare::inbox_object::InboxObject;
+use cloudflare::{clock::WorkerClock, kv::WorkersKv, objects::R2Objects, signal::PollingSignal, sql::D1Sql};
+use platform::suite;
+use worker::{Context, DurableObject, Env, Request, Response, Result, State, durable_object, event};
+
+#[event(fetch, respond_with_errors)]
+async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response> {
+    let path = request.path();
+    match path.as_str() {
+        "/sql" => suite::sql(&D1Sql(env.d1("DB")?)).await,
+        "/kv" => suite::kv(&WorkersKv(env.kv("KV")?)).await,
+        "/objects" => suite::objects(&R2Objects::new(env.bucket("OBJECTS")?)).await,
+        "/cell" => suite::cell(&ObjectCell(env)).await,
+        "/inbox" => suite::inbox(&ObjectInbox(env)).await,
+        "/signal" => suite::signal(&PollingSignal, &WorkerClock).await,
+        "/clock" => suite::clock(&WorkerClock),
+        _ => return Response::error("there is no such port", 404),
+    }
+    Response::ok("passed")
+}
+
+#[durable_object]
+pub struct Cell(CellObject);
+
+impl DurableObject for Cell {
+    fn new(state: State, _env: Env) -> Self {
+        Self(CellObject::new(state))
+    }
+    async fn fetch(&self, request: Request) -> Result<Response> {
+        self.0.fetch(request).await
+    }
+}
+
+#[durable_object(alarm)]
+pub struct Inbox(InboxObject);
+
+impl DurableObject for Inbox {
+    fn new(state: State, _env: Env) -> Self {
+        Self(InboxObject::new(state))
+    }
+    async fn fetch(&self, request: Request) -> Result<Response> {
+        self.0.fetch(request).await
+    }
+    async fn alarm(&self) -> Result<Response> {
+        self.0.alarm(|_| std::future::ready(Ok(()))).await?;
+        Response::empty()
+    }
+}

@@ -1,0 +1,60 @@
+//! The webhook-aggregator Worker: everything in and out, with an inbox object for each endpoint.
+
+use axum::Router;
+use cloudflare::{background::WaitUntil, calls::BindingCalls, clock::WorkerClock, inbox::ObjectInbox, outbound::FetchOutbound, signal::PollingSignal};
+use cloudflare::{entry, inbox_object::InboxObject, settings};
+use platform::config::Report;
+use std::sync::Arc;
+use webhook_aggregator::{Config, Deps};
+use worker::{Context, DurableObject, Env, HttpRequest, Request, Response, Result, State, durable_object, event};
+
+thread_local! {
+    static KEPT: entry::Kept<(Router, Deps)> = const { entry::Kept::new() };
+}
+
+fn make(env: &Env) -> std::result::Result<(Router, Deps), Vec<String>> {
+    let (settings, report) = (settings::Settings::read(env)?, Report::default());
+    let config = Config::read(&settings.config, &report);
+    settings::sound(report)?;
+    let deps = Deps {
+        inbox: Arc::new(ObjectInbox(env.clone())),
+        calls: Arc::new(BindingCalls::new(env.clone(), settings.keys)),
+        outbound: Arc::new(FetchOutbound),
+        clock: Arc::new(WorkerClock),
+        signal: Arc::new(PollingSignal),
+        background: Arc::new(WaitUntil),
+        auth: settings.auth,
+        config: Arc::new(config),
+    };
+    Ok((webhook_aggregator::router(deps.clone()), deps))
+}
+
+#[event(fetch, respond_with_errors)]
+async fn fetch(request: HttpRequest, env: Env, _context: Context) -> Result<Response> {
+    entry::answer(KEPT.with(|kept| kept.get(&env, make)).map(|kept| kept.0.clone()), request).await
+}
+
+/// The inbox of one endpoint.
+#[durable_object(alarm)]
+pub struct Inbox(InboxObject, Env);
+
+impl DurableObject for Inbox {
+    fn new(state: State, env: Env) -> Self {
+        Self(InboxObject::new(state), env)
+    }
+    async fn fetch(&self, request: Request) -> Result<Response> {
+        self.0.fetch(request).await
+    }
+    async fn alarm(&self) -> Result<Response> {
+        // Without a configuration nothing is pumped and nothing lost: the alarm comes again.
+        let kept = KEPT.with(|kept| kept.get(&self.1, make));
+        let pump = |shard| async move {
+            match kept {
+                Some(kept) => webhook_aggregator::pump(&kept.1, &shard).await,
+                None => Err(settings::not_configured()),
+            }
+        };
+        self.0.alarm(pump).await?;
+        Response::empty()
+    }
+}

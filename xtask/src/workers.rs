@@ -1,0 +1,123 @@
+//! `build` and `sizes`: the Workers as the runtime loads them, with no tool to install by hand.
+#![allow(clippy::print_stdout, reason = "chores speak to the terminal")]
+
+use flate2::{Compression, write::GzEncoder};
+use serde_json::{Map, Value, json};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use wasm_bindgen_cli_support::Bindgen;
+
+/// The five, in the order of deployment.
+pub const NAMES: [&str; 5] = ["skill-graph-loader", "agency-router", "personal-assistant", "webhook-aggregator", "monitoring-dashboard"];
+/// For tests alone.
+pub const SUITE: &str = "suite";
+const TARGET: &str = "wasm32-unknown-unknown";
+/// Kilobytes, gzip. The assistant's is larger for its policy engine.
+const LIMIT_KB: u64 = 450;
+const ASSISTANT_LIMIT_KB: u64 = 1_400;
+const BASELINE: &str = "workers/sizes.json";
+
+type Done = Result<(), String>;
+
+/// Makes sure that the compiler can build for Workers.
+///
+/// # Errors
+/// When the target can neither be found nor installed.
+pub fn install_target(root: &Path) -> Done {
+    let have = Command::new("rustup").args(["target", "list", "--installed"]).current_dir(root).output();
+    if have.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains(TARGET)) {
+        return Ok(());
+    }
+    let added = Command::new("rustup").args(["target", "add", TARGET]).current_dir(root).status();
+    if added.is_ok_and(|status| status.success()) { Ok(()) } else { Err(format!("the target {TARGET} is missing: run `rustup target add {TARGET}`")) }
+}
+
+/// Builds the named Workers (all five and the suite without names) into `workers/<name>/dist`.
+///
+/// # Errors
+/// The compiler's, or a name that no Worker has.
+pub fn build(root: &Path, names: &[&str]) -> Done {
+    let all: Vec<&str> = NAMES.into_iter().chain([SUITE]).collect();
+    let names = if names.is_empty() { all.clone() } else { names.to_vec() };
+    if let Some(stranger) = names.iter().find(|name| !all.contains(name)) {
+        return Err(format!("there is no Worker {stranger}; they are {}", all.join(", ")));
+    }
+    install_target(root)?;
+    let packages: Vec<String> = names.iter().map(|name| format!("worker-{name}")).collect();
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--locked", "--profile", "wasm", "--target", TARGET]).current_dir(root);
+    for package in &packages {
+        cargo.args(["--package", package]);
+    }
+    println!("$ cargo build --profile wasm --target {TARGET} ({})", names.join(", "));
+    let built = cargo.status().map_err(|e| format!("cargo cannot be run: {e}"))?;
+    if !built.success() {
+        return Err("the Workers do not compile".to_owned());
+    }
+    names.iter().try_for_each(|name| bind(root, name))
+}
+
+fn dist(root: &Path, name: &str) -> PathBuf {
+    root.join("workers").join(name).join("dist")
+}
+
+/// The module's JavaScript side. Nothing is done when it is newer than the module.
+fn bind(root: &Path, name: &str) -> Done {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let module = target.join(TARGET).join("wasm").join(format!("worker_{}.wasm", name.replace('-', "_")));
+    let out = dist(root, name);
+    let age = |path: &Path| path.metadata().and_then(|meta| meta.modified()).ok();
+    let script = out.join("index.js");
+    if age(&script).zip(age(&module)).is_some_and(|(made, compiled)| made > compiled) {
+        return Ok(());
+    }
+    let failed = |error: std::io::Error| format!("{}: {error}", out.display());
+    if out.exists() {
+        std::fs::remove_dir_all(&out).map_err(failed)?;
+    }
+    let mut bindgen = Bindgen::new();
+    bindgen.input_path(&module).typescript(false).remove_name_section(true).out_name("index");
+    bindgen.reset_state_function(true).force_enable_abort_handler(true);
+    bindgen.module(true).and_then(|bindgen| bindgen.generate(&out)).map_err(|error| format!("{name}: {error:#}"))?;
+    // The runtime has no source-phase imports; a plain import of a .wasm file is a compiled module there.
+    let text = std::fs::read_to_string(&script).map_err(failed)?;
+    std::fs::write(&script, text.replace("import source ", "import ")).map_err(failed)
+}
+
+/// Bytes of a Worker: the module alone, module and scripts together, packed.
+fn measure(root: &Path, name: &str) -> Result<(u64, u64), String> {
+    let out = dist(root, name);
+    let missing = |error: std::io::Error| format!("{}: {error}; run `cargo xtask build`", out.display());
+    let module = std::fs::read(out.join("index_bg.wasm")).map_err(missing)?;
+    let script = std::fs::read(out.join("index.js")).map_err(missing)?;
+    let mut packer = GzEncoder::new(Vec::new(), Compression::new(6));
+    packer.write_all(&module).and_then(|()| packer.write_all(&script)).map_err(missing)?;
+    let packed = packer.finish().map_err(missing)?;
+    Ok((module.len() as u64, packed.len() as u64))
+}
+
+/// Prints the sizes against the stored ones and the limits; `write` stores them.
+///
+/// # Errors
+/// When one is over its limit.
+pub fn sizes(root: &Path, write: bool) -> Done {
+    let stored: Value = std::fs::read_to_string(root.join(BASELINE)).ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    let (mut over, mut now) = (Vec::new(), Map::new());
+    println!("{:<22} {:>9} {:>9} {:>9} {:>9}", "Worker", "raw KB", "gzip KB", "stored", "limit");
+    for name in NAMES {
+        let (raw, packed) = measure(root, name)?;
+        let limit = if name == "personal-assistant" { ASSISTANT_LIMIT_KB } else { LIMIT_KB };
+        let before = stored.get(name).and_then(Value::as_u64).map_or_else(|| "-".to_owned(), |bytes| (bytes / 1024).to_string());
+        println!("{name:<22} {:>9} {:>9} {before:>9} {limit:>9}", raw / 1024, packed / 1024);
+        if packed > limit * 1024 {
+            over.push(name);
+        }
+        now.insert(name.to_owned(), json!(packed));
+    }
+    if write {
+        let text = serde_json::to_string_pretty(&now).map_err(|e| e.to_string())?;
+        std::fs::write(root.join(BASELINE), format!("{text}\n")).map_err(|e| e.to_string())?;
+    }
+    if over.is_empty() { Ok(()) } else { Err(format!("over the limit: {}", over.join(", "))) }
+}
