@@ -129,9 +129,12 @@ pub enum Command {
     /// The agency gateway alone, joined to a control plane elsewhere
     #[command(after_help = "Example:\n  QUINTET_GATEWAY_TOKEN=… quintet gateway --control https://quintet.example.org")]
     Gateway {
-        /// The control plane's address
+        /// The control plane's address: that of `quintet up`, or the domain of the Workers
         #[arg(long, value_name = "URL")]
         control: String,
+        /// Serve the gateway's own API too (its runs, `run-task`)
+        #[arg(long, value_name = "ADDRESS")]
+        listen: Option<SocketAddr>,
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },

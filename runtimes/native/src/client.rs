@@ -1,5 +1,6 @@
 //! The commands' way to a running server: its address and the operator's token, and what a refusal looks like.
 
+use crate::address::Addresses;
 use crate::data_dir::{DataDir, variable};
 use crate::exit::{No, Unreachable};
 use crate::ports::outbound::client_for;
@@ -9,11 +10,14 @@ use platform::edge::Scope;
 use platform::secret::Secret;
 use serde::{Serialize, de::DeserializeOwned};
 use std::time::Duration;
+use tokio::sync::OnceCell;
 
 /// Speaks to a server as the operator.
 pub struct Client {
     http: reqwest::Client,
     base: String,
+    /// Found out by the first request, where the address was given by hand.
+    addresses: OnceCell<Addresses>,
     token: Secret,
 }
 
@@ -29,9 +33,10 @@ impl Client {
                 Unreachable(format!("no server runs on {}. Start one with `quintet up`, or name one with --server URL.", data.path().display()))
             })?,
         };
-        if !platform::config::is_safe_url(&base) {
-            anyhow::bail!(Unreachable(format!("{base} is neither https nor on this machine: the token is not sent there.")));
-        }
+        let addresses = match server {
+            Some(given) => Addresses::candidates(given).map(|_| OnceCell::new())?,
+            None => OnceCell::new_with(Some(Addresses::under(&base))),
+        };
         let token = match variable("QUINTET_OPERATOR_TOKEN") {
             Some(token) => Secret::new(token),
             None => {
@@ -43,7 +48,7 @@ impl Client {
             }
         };
         let http = client_for(&base, Duration::from_secs(60))?;
-        Ok(Self { http, base, token })
+        Ok(Self { http, base, addresses, token })
     }
     /// The address of a path at the root.
     pub fn url(&self, path: &str) -> String {
@@ -58,14 +63,17 @@ impl Client {
     /// # Errors
     /// [`Unreachable`] when nobody answers, [`No`] when the server refuses.
     pub async fn get<A: DeserializeOwned>(&self, service: ServiceName, path: &str) -> Result<A> {
-        self.send(self.http.get(self.url(&format!("/{service}{path}")))).await
+        self.send(self.http.get(self.address(service, path).await?)).await
     }
     /// A POST of JSON.
     ///
     /// # Errors
     /// As [`Client::get`].
     pub async fn post<A: DeserializeOwned>(&self, service: ServiceName, path: &str, body: &impl Serialize) -> Result<A> {
-        self.send(self.http.post(self.url(&format!("/{service}{path}"))).json_body(body)?).await
+        self.send(self.http.post(self.address(service, path).await?).json_body(body)?).await
+    }
+    async fn address(&self, service: ServiceName, path: &str) -> Result<String> {
+        Ok(self.addresses.get_or_try_init(|| Addresses::find(&self.base, &self.http)).await?.url(service, path))
     }
     async fn send<A: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<A> {
         let answer =

@@ -39,7 +39,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Budget => decide::budget(&client()?, json).await,
         Command::Events { state, limit } => events::events(&client()?, state, limit, json).await,
         Command::Replay { ids } => events::replay(&client()?, &ids, json).await,
-        Command::Gateway { control, config } => gateway::gateway(&control, config.as_deref(), &data()?).await,
+        Command::Gateway { control, config, listen } => gateway::gateway(&control, config.as_deref(), listen, &data()?).await,
         Command::Setup { channel, endpoint, url, config } => setup::setup(&data()?, &channel, endpoint, url, config.as_deref()).await,
         Command::Backup { file } => backup::backup(&data()?, &file, json),
         Command::Restore { file } => backup::restore(&data()?, &file, json),

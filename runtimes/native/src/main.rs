@@ -1,5 +1,6 @@
 //! `quintet`: the control plane between your chat channels and your AI agents, on one machine.
 
+mod address;
 mod cli;
 mod client;
 mod commands;
@@ -13,6 +14,7 @@ mod ports;
 mod programs;
 mod server;
 mod services;
+mod stop;
 mod supervise;
 mod terminal;
 mod up;

@@ -6,6 +6,7 @@ use crate::graph_folder::default_graph;
 use crate::ports::clock::SystemClock;
 use crate::server;
 use crate::services::{self, Services};
+use crate::stop::StopSignal;
 use anyhow::{Context, Result};
 use platform::ports::Clock;
 use std::future::IntoFuture;
@@ -13,7 +14,6 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 /// After a stop, requests under way get this long.
@@ -167,22 +167,4 @@ async fn pump_loop(deps: webhook_aggregator::Deps, stopped: watch::Receiver<bool
 
 async fn until(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
-}
-
-/// Ctrl-C and SIGTERM, heard from the moment it is made.
-struct StopSignal {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl StopSignal {
-    fn listen() -> Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-    async fn wait(mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }

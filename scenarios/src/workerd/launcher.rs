@@ -93,19 +93,27 @@ impl Launcher {
     }
 }
 
-/// `quintet gateway --control`.
-pub(super) struct Gateway(Child);
+/// `quintet gateway --control`, with its own API.
+pub(super) struct Gateway {
+    pub address: String,
+    child: Child,
+}
 
 impl Gateway {
     pub(super) fn start(parts: &Parts, root: &Path, front: &str, secrets: &Secrets) -> Result<Self, String> {
+        let listen = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).map_err(|error| error.to_string())?;
         let mut command = Command::new(&parts.quintet);
-        command.args(["gateway", "--control", front, "--data"]).arg(root.join("data")).process_group(0).kill_on_drop(true);
+        command.args(["gateway", "--control", front, "--listen", &listen.to_string(), "--data"]).arg(root.join("data"));
+        command.process_group(0).kill_on_drop(true);
         command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", root.join("home"));
-        command.env("QUINTET_GATEWAY_TOKEN", secrets.token("gateway"));
+        for scope in ["operator", "viewer", "agent", "gateway"] {
+            command.env(format!("QUINTET_{}_TOKEN", scope.to_ascii_uppercase()), secrets.token(scope));
+        }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log(root, "gateway.log")?);
-        command.spawn().map(Self).map_err(|error| format!("{}: {error}", parts.quintet.display()))
+        let child = command.spawn().map_err(|error| format!("{}: {error}", parts.quintet.display()))?;
+        Ok(Self { address: format!("http://{listen}"), child })
     }
     pub(super) async fn kill(&mut self) {
-        kill_group(&mut self.0).await;
+        kill_group(&mut self.child).await;
     }
 }

@@ -1,32 +1,40 @@
 //! `quintet gateway --control URL`: the gateway alone, by outbound connections only.
 
+use crate::address::Addresses;
 use crate::config_file;
 use crate::data_dir::{DataDir, work_dir};
-use crate::exit::{Unreachable, Usage};
+use crate::exit::{No, Unreachable};
 use crate::ports::background::TokioBackground;
 use crate::ports::clock::SystemClock;
-use crate::ports::outbound::ReqwestOutbound;
+use crate::ports::outbound::{ReqwestOutbound, client_for};
 use crate::ports::signal::ProcessSignal;
 use crate::programs::NativePrograms;
+use crate::stop::StopSignal;
 use crate::terminal::remark;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use async_trait::async_trait;
+use axum::Router;
 use bytes::Bytes;
 use contracts::{GatewayId, ServiceName};
-use platform::config::{Report, is_safe_url};
+use platform::config::Report;
 use platform::edge::{Auth, Scope};
 use platform::ports::{Calls, Outbound, OutboundRequest, PortError, PortErrorKind, PortResult};
 use platform::secret::Secret;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
 
 /// Longer than the longest poll.
 const TIMEOUT_MS: u64 = 40_000;
+/// Between two looks for a control plane that does not answer.
+const LOOK_AGAIN: Duration = Duration::from_secs(3);
 
 /// The control plane's services over HTTPS, signed in as the gateway.
 struct RemoteCalls {
     outbound: ReqwestOutbound,
-    base: String,
+    addresses: Addresses,
     token: Secret,
 }
 
@@ -39,7 +47,7 @@ impl Calls for RemoteCalls {
             .outbound
             .send(OutboundRequest {
                 method: parts.method,
-                url: format!("{}/{callee}{path}", self.base),
+                url: self.addresses.url(callee, path),
                 headers: vec![("authorization", format!("Bearer {}", self.token.reveal())), ("content-type", "application/json".to_owned())],
                 body,
                 timeout_ms: TIMEOUT_MS,
@@ -49,15 +57,12 @@ impl Calls for RemoteCalls {
     }
 }
 
-/// Runs until Ctrl-C.
+/// Runs until Ctrl-C or SIGTERM. With `listen` its own API is served there.
 ///
 /// # Errors
-/// When the address or the token is missing, or the configuration is wrong.
-pub async fn gateway(control: &str, config: Option<&Path>, data: &DataDir) -> Result<()> {
-    let base = control.trim_end_matches('/').to_owned();
-    if !is_safe_url(&base) {
-        return Err(Usage(format!("{control} is neither https nor on this machine")).into());
-    }
+/// When the address or the configuration is wrong, or the control plane does not take the token.
+pub async fn gateway(control: &str, config: Option<&Path>, listen: Option<SocketAddr>, data: &DataDir) -> Result<()> {
+    Addresses::candidates(control)?;
     let token = data.token(Scope::Gateway).map_err(|_| Unreachable("no gateway token: set QUINTET_GATEWAY_TOKEN".to_owned()))?;
     let file = config_file::path(config, data);
     let tree = config_file::read_tree(file.as_deref())?;
@@ -69,22 +74,65 @@ pub async fn gateway(control: &str, config: Option<&Path>, data: &DataDir) -> Re
     }
     data.create()?;
     let _lock = data.lock()?;
+    let stop = StopSignal::listen()?;
     let id = data.secret("gateway-id")?.reveal().chars().take(12).collect::<String>();
+    let mut stopped = std::pin::pin!(stop.wait());
+    let addresses = tokio::select! {
+        found = join(control, &token) => found?,
+        () = stopped.as_mut() => return Ok(()),
+    };
+    let auth = if listen.is_some() { Auth::new(data.tokens()?) } else { Auth::default() };
     let deps = agency_gateway::Deps {
-        calls: Arc::new(RemoteCalls { outbound: ReqwestOutbound::new()?, base: base.clone(), token }),
+        calls: Arc::new(RemoteCalls { outbound: ReqwestOutbound::new()?, addresses, token }),
         clock: Arc::new(SystemClock),
         signal: Arc::new(ProcessSignal::default()),
         background: Arc::new(TokioBackground),
         programs: Arc::new(NativePrograms::new(work_dir(), data.path())),
-        auth: Auth::default(),
+        auth,
         config: Arc::new(configuration),
         gateway_id: GatewayId::new(format!("gateway-{id}")),
         board: agency_gateway::Board::default(),
     };
-    remark(&format!("The gateway takes work from {base}. Ctrl-C stops it."));
-    agency_gateway::serve(deps, async {
-        let _ = tokio::signal::ctrl_c().await;
-    })
-    .await;
+    if let Some(listen) = listen {
+        let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}: choose another address with --listen"))?;
+        remark(&format!("Its own API is at http://{}/{}.", listener.local_addr()?, ServiceName::AgencyGateway));
+        let app = Router::new().nest(&format!("/{}", ServiceName::AgencyGateway), agency_gateway::router(deps.clone()));
+        tokio::spawn(async move { axum::serve(listener, app).await });
+    }
+    remark(&format!("The gateway takes work from {control}. Ctrl-C stops it."));
+    agency_gateway::serve(deps, stopped).await;
     Ok(())
+}
+
+/// Finds the control plane, waiting for one that is not up yet, and makes sure that it takes the token: a wrong one
+/// would be refused for ever.
+async fn join(control: &str, token: &Secret) -> Result<Addresses> {
+    let http = client_for(&control.replace("{service}", "s"), Duration::from_secs(10))?;
+    let mut told = false;
+    loop {
+        match try_join(control, token, &http).await {
+            Err(error) if error.is::<Unreachable>() => {
+                if !told {
+                    remark(&format!("{error:#} It is looked for until it answers."));
+                    told = true;
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+async fn try_join(control: &str, token: &Secret, http: &reqwest::Client) -> Result<Addresses> {
+    let addresses = Addresses::find(control, http).await?;
+    // No task has this name: whoever may renew is told so, everybody else is refused before.
+    let url = addresses.url(ServiceName::WebhookAggregator, "/api/tasks/none/renew");
+    let asked = http.post(&url).bearer_auth(token.reveal()).header("content-type", "application/json").body(r#"{"epoch":0}"#).send().await;
+    match asked.map(|answer| answer.status().as_u16()) {
+        Ok(401 | 403) => {
+            Err(No(format!("{control} does not take this gateway's token. Set QUINTET_GATEWAY_TOKEN to the gateway token of that installation.")).into())
+        }
+        Ok(status) if status < 500 => Ok(addresses),
+        _ => Err(Unreachable(format!("{control} does not answer properly.")).into()),
+    }
 }
