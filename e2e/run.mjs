@@ -30,7 +30,9 @@ if (!skipBrowser) {
   if (!browserPath()) fail('Chromium is missing.', 'Run `apt-get update && apt-get install -y chromium fonts-dejavu`, name one with CHROMIUM=/path, or leave it out with --skip-browser.');
 }
 
-const files = ['sdk.test.mjs', ...skipBrowser ? [] : ['dashboard.test.mjs']];
+const { missing } = await import('./bed/workers.mjs');
+if (missing()) console.log(`e2e: the Workers were NOT tried: ${missing()}`);
+const files = ['sdk.test.mjs', ...skipBrowser ? [] : ['dashboard.test.mjs'], ...missing() ? [] : ['workers.test.mjs']];
 // One file after the other: both measure times.
 const tests = spawnSync(process.execPath, ['--test', '--test-concurrency=1', '--test-reporter=spec', ...files], { cwd: HERE, stdio: 'inherit' });
 if (skipBrowser) console.log('e2e: the browser was left out (--skip-browser)');

@@ -38,6 +38,7 @@ const miniflare = new Miniflare(convertV4MiniflareOptions({
   port: await freePort(),
   cf: false,
   unsafeTriggerHandlers: true,
+  handleStructuredLogs: ({ message }) => console.error(message),
   ...(options.state ? { resourcePersistencePath: options.state } : {}),
   workers: names.map(worker),
 }));

@@ -59,7 +59,7 @@ impl Workerd {
         agents.iter().try_for_each(|agent| put_program(root, agent))?;
         let tree = configuration::tree(&recorder.address, &agents, |name| program(root, name).to_string_lossy().into_owned());
         std::fs::write(root.join("data/quintet.toml"), toml::to_string(&json!({ "agents": tree["agents"] })).unwrap()).unwrap();
-        let secrets = Secrets::default();
+        let secrets = Secrets;
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().timeout(ANSWER).build().unwrap();
         let launcher = Launcher::start(parts, root, &secrets.bindings(&tree)).await?;

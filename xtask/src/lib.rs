@@ -1,5 +1,6 @@
 //! The chores' own library: what they generate and what they check, so that tests can ask the same.
 
 pub mod documents;
+pub mod node;
 pub mod tidy;
 pub mod workers;

@@ -3,13 +3,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use xtask::{documents, tidy, workers};
+use xtask::{documents, node, tidy, workers};
 
 const CHORES: &[(&str, &str)] = &[
     ("test", "everything: tidy, lints, tests, wasm check, end-to-end (add --quick to leave the end-to-end part out)"),
     ("check", "lints and formatting alone"),
     ("wasm", "services compile for wasm32-unknown-unknown"),
-    ("e2e", "official SDKs and the browser against the native binary (needs Node 20+ and Chromium)"),
+    ("e2e", "official SDKs and the browser against the native binary, and the built Workers on Cloudflare's runtime (needs Node 20+ and Chromium)"),
     ("build", "the five Workers as Cloudflare runs them, into workers/<name>/dist (names build those alone)"),
     ("sizes", "what the built Workers weigh, against workers/sizes.json and the limits (--write stores them)"),
     ("gen", "write the generated documents (docs/errors.md)"),
@@ -67,8 +67,14 @@ fn test(quick: bool) -> Done {
     tidy_all()?;
     lints()?;
     wasm()?;
-    // The scenarios run the real binary too: it is built first, and a missing one is an error and not a skip.
+    // The scenarios run the real binary too: it is built first, and a missing one is an error and not a skip. So are the
+    // Workers, where there is a Node to run them.
     run("cargo", &["build", "--package", "quintet"])?;
+    let workers = !quick && node::install(&root())?;
+    if workers {
+        workers::build(&root(), &[])?;
+        workers::sizes(&root(), false)?;
+    }
     run("cargo", &["test", "--workspace", "--all-features"])?;
     if quick { Ok(()) } else { e2e() }
 }

@@ -4,6 +4,7 @@ use super::ApiError;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use bytes::{Bytes, BytesMut};
 use contracts::{ErrorCode, Problem};
+use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 
@@ -11,7 +12,13 @@ use serde::de::DeserializeOwned;
 pub const JSON_BYTES_MAX: usize = 1 << 20;
 
 /// Reads a body of at most `limit` bytes. A longer `Content-Length` is refused before a byte is read.
-pub async fn read_body(request: Request, limit: usize) -> Result<Bytes, ApiError> {
+///
+/// Boxed: else every handler would hold this code once more, some kilobytes each in a Worker's bundle.
+pub fn read_body(request: Request, limit: usize) -> BoxFuture<'static, Result<Bytes, ApiError>> {
+    Box::pin(read(request, limit))
+}
+
+async fn read(request: Request, limit: usize) -> Result<Bytes, ApiError> {
     let too_large = || ApiError::new(ErrorCode::TooLarge, format!("The body is larger than {limit} bytes."));
     let announced = request.headers().get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limit as u64) {

@@ -219,7 +219,7 @@ fn micros<'de, D: Deserializer<'de>>(d: D) -> Result<Micros, D::Error> {
 /// A column holds JSON as text; between shells the same field travels as JSON itself.
 fn inner_json<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(d: D) -> Result<T, D::Error> {
     let value = match Value::deserialize(d)? {
-        Value::String(text) => serde_json::from_str(&text).map_err(serde::de::Error::custom)?,
+        Value::String(text) => serde_json::from_str::<Value>(&text).map_err(serde::de::Error::custom)?,
         other => other,
     };
     serde_json::from_value(value).map_err(serde::de::Error::custom)
@@ -228,7 +228,7 @@ fn inner_json<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(d: D) -
 fn inner_json_option<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(d: D) -> Result<Option<T>, D::Error> {
     let value = match Value::deserialize(d)? {
         Value::Null => return Ok(None),
-        Value::String(text) => serde_json::from_str(&text).map_err(serde::de::Error::custom)?,
+        Value::String(text) => serde_json::from_str::<Value>(&text).map_err(serde::de::Error::custom)?,
         other => other,
     };
     serde_json::from_value(value).map(Some).map_err(serde::de::Error::custom)

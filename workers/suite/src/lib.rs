@@ -1,6 +1,7 @@
 //! A Worker for tests alone: the port suite on the adapters of Cloudflare, inside the runtime. Never deployed.
 //!
-//! `GET /<port>` runs that port's checks; a check that fails panics, which the shim answers with 500.
+//! `GET /<port>` runs that port's checks; a check that fails panics, which the shim answers with 500. `/panic` panics at once,
+//! `/slow` takes half a second: whoever is in it when another request panics must get an answer too.
 
 use cloudflare::cell::{CellObject, ObjectCell};
 use cloudflare::inbox::ObjectInbox;
@@ -20,6 +21,8 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response
         "/inbox" => suite::inbox(&ObjectInbox(env)).await,
         "/signal" => suite::signal(&PollingSignal, &WorkerClock).await,
         "/clock" => suite::clock(&WorkerClock),
+        "/slow" => cloudflare::clock::pause(500).await,
+        "/panic" => assert!(path.is_empty(), "a panic on request"),
         _ => return Response::error("there is no such port", 404),
     }
     Response::ok("passed")

@@ -1,0 +1,116 @@
+// The Workers on Cloudflare's own runtime: started, killed and started again on the same storage.
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { until } from './quintet.mjs';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const WORKERS = join(ROOT, 'workers');
+export const SERVICES = ['personal-assistant', 'agency-router', 'skill-graph-loader', 'monitoring-dashboard', 'webhook-aggregator'];
+const SCOPES = ['operator', 'viewer', 'agent', 'gateway'];
+
+export const token = (scope) => `${scope}-token-0123456789`;
+export const serviceKey = (from, to) => `key-${from}-${to}`;
+
+/** Node for the runtime's tools, or what is missing. */
+export function missing() {
+  if (!existsSync(node())) return 'workers/node_modules is missing: run `npm ci` in workers/';
+  const unbuilt = [...SERVICES, 'suite'].find((name) => !existsSync(join(WORKERS, name, 'dist/index_bg.wasm')));
+  return unbuilt && `the Worker ${unbuilt} is not built: run \`cargo xtask build\``;
+}
+
+function node() {
+  return process.env.QUINTET_NODE ?? join(WORKERS, 'node_modules/node/bin/node');
+}
+
+/** Each service's secrets; every pair of services that may speak shares a key. */
+function bindings(config) {
+  const own = (service) => ({
+    QUINTET_CONFIG: JSON.stringify(config[service] ?? {}),
+    QUINTET_SERVICE_KEYS: JSON.stringify({
+      out: Object.fromEntries(SERVICES.filter((to) => to !== service).map((to) => [to, serviceKey(service, to)])),
+      in: Object.fromEntries(SERVICES.filter((from) => from !== service).map((from) => [from, serviceKey(from, service)])),
+    }),
+    ...Object.fromEntries(SCOPES.map((scope) => [`QUINTET_${scope.toUpperCase()}_TOKEN`, token(scope)])),
+    QUINTET_BUTTON_KEY: 'button-key-0123456789',
+    QUINTET_PLAIN_HTTP: '1',
+  });
+  return Object.fromEntries(SERVICES.map((service) => [service, own(service)]));
+}
+
+export class Workers {
+  /** `config`: {service: its part of the configuration}; `only`: other Workers than the five. */
+  constructor({ config = {}, only, control = true } = {}) {
+    this.folder = mkdtempSync(join(tmpdir(), 'quintet-workers-'));
+    this.options = { state: join(this.folder, 'state'), bindings: bindings(config), only, control };
+    this.log = '';
+  }
+  async start() {
+    const path = join(this.folder, 'options.json');
+    writeFileSync(path, JSON.stringify(this.options));
+    this.process = spawn(node(), [join(WORKERS, 'serve.mjs'), path], { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.process.stderr.on('data', (data) => (this.log += data));
+    const lines = createInterface({ input: this.process.stdout });
+    const first = await new Promise((resolve, reject) => {
+      lines.once('line', resolve);
+      this.process.once('exit', () => reject(new Error(`the Workers did not come up:\n${this.log}`)));
+    });
+    Object.assign(this, JSON.parse(first));
+    return this;
+  }
+  /** As a power cut does: the runtime and what drives it. */
+  async kill() {
+    const gone = new Promise((resolve) => this.process.once('exit', resolve));
+    process.kill(-this.process.pid, 'SIGKILL');
+    await gone;
+  }
+  async close() {
+    if (this.process.exitCode === null && this.process.signalCode === null) await this.kill();
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 3 });
+  }
+  /** Asks a service, as a scope (`operator`), with any token (`{ bearer }`) or as nobody. */
+  async ask(service, path, { as, bearer = as && token(as), method, headers = {}, body } = {}) {
+    const all = new Headers(headers);
+    if (bearer) all.set('authorization', `Bearer ${bearer}`);
+    if (body !== undefined && !all.has('content-type')) all.set('content-type', 'application/json');
+    const answer = await fetch(`${this.services[service]}${path}`, {
+      method: method ?? (body === undefined ? 'GET' : 'POST'),
+      headers: all,
+      body: typeof body === 'object' && !(body instanceof Uint8Array) ? JSON.stringify(body) : body,
+      redirect: 'manual',
+    });
+    const text = await answer.text();
+    let json;
+    try {
+      json = JSON.parse(text);
+    } catch {}
+    return { status: answer.status, headers: answer.headers, text, json };
+  }
+  /** Makes the next `times` calls by a service binding fail. */
+  async breakCalls(to, times, { from, status = 503 } = {}) {
+    await fetch(`${this.control}/fault`, { method: 'POST', body: JSON.stringify({ from, to, times, status }) });
+  }
+  async cron(service, cron) {
+    return (await fetch(`${this.control}/cron?service=${service}&cron=${encodeURIComponent(cron)}`, { method: 'POST' })).json();
+  }
+  /** Publishes the default graph. */
+  async publish() {
+    const root = join(ROOT, 'routing-knowledge');
+    const walk = (folder) => readdirSync(folder, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? walk(join(folder, entry.name)) : join(folder, entry.name)));
+    const files = walk(root).filter((path) => path.endsWith('.md')).map((path) => ({ path: relative(root, path), text: readFileSync(path, 'utf8') }));
+    return this.ask('skill-graph-loader', '/api/publish', { as: 'operator', body: { files } });
+  }
+  async events() {
+    return (await this.ask('webhook-aggregator', '/api/events?limit=500', { as: 'operator' })).json.events;
+  }
+  /** Waits until an event is in one of the states. */
+  eventIn(id, states, within = 30_000) {
+    return until(`${id} is ${states.join(' or ')}`, async () => {
+      const { json } = await this.ask('webhook-aggregator', `/api/events/${id}`, { as: 'operator' });
+      return states.includes(json.state) && json;
+    }, { within, every: 100 });
+  }
+}

@@ -1,0 +1,265 @@
+// The five Workers on Cloudflare's own runtime: the port suite, the webhook vectors, who may call what, panics, broken
+// neighbours, power cuts. Needs `cargo xtask build` and `npm ci` in workers/.
+import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import { until } from './bed/quintet.mjs';
+import { SERVICES, Workers, serviceKey, token } from './bed/workers.mjs';
+import { startRecorder } from './bed/recorder.mjs';
+
+const vectors = (channel) => JSON.parse(readFileSync(new URL(`../services/webhook-aggregator/tests/vectors/${channel}.json`, import.meta.url), 'utf8'));
+const [telegram, slack, discord] = ['telegram', 'slack', 'discord'].map(vectors);
+const OWNER = 700100200;
+
+/** Every agent costs more than the default rules allow, so that work stops at the owner's decision: no gateway is needed. */
+const COSTLY = Object.fromEntries(['pm', 'codegen', 'security', 'assistant'].map((agent) => [agent, { runner: 'command', command: ['true'], estimated_cost: 5 }]));
+const configOf = (base) => ({
+  'webhook-aggregator': {
+    agents: COSTLY,
+    endpoints: {
+      telegram: { main: { secret_token: telegram.secret, bot_token: '5550001:TEST', api_base: `${base}/ours/tg`, approvers: [String(OWNER)] } },
+      slack: { T0AAAA111: { signing_secret: slack.secret, bot_token: 'xoxb-test', api_base: `${base}/ours/slack`, approvers: ['U0HUMAN01'] } },
+      discord: { '910000000000000001': { public_key: discord.public_key_hex, application_id: '910000000000000001', bot_token: 'bot-token', api_base: `${base}/ours/discord`, approvers: ['810000000000000001'] } },
+    },
+  },
+  'personal-assistant': { agents: COSTLY },
+});
+
+let number = 0;
+/** A message of the owner (or of somebody else) by Telegram's webhook. */
+function message(text, from = OWNER) {
+  number += 1;
+  const sender = { id: from, is_bot: false, first_name: 'O' };
+  return { update_id: 5_000_000 + number, message: { message_id: number, date: 1_790_000_000, chat: { id: from, type: 'private' }, from: sender, text } };
+}
+
+const deliver = (workers, update) =>
+  workers.ask('webhook-aggregator', '/telegram/main', { body: update, headers: { 'x-telegram-bot-api-secret-token': telegram.secret } });
+
+async function eventOf(workers, update) {
+  return (await workers.events()).find((event) => event.dedupeKey === String(update.update_id));
+}
+
+describe('the adapters inside the runtime', () => {
+  const workers = new Workers({ only: ['suite'] });
+  before(() => workers.start());
+  after(() => workers.close());
+  for (const port of ['sql', 'kv', 'objects', 'cell', 'inbox', 'signal', 'clock']) {
+    test(`${port} passes the suite of the ports`, async () => {
+      const answer = await workers.ask('suite', `/${port}`);
+      assert.equal(answer.text, 'passed', workers.log);
+    });
+  }
+  test('a panic is answered at once, ends nobody for good, and is a problem with a request id', async () => {
+    const slow = workers.ask('suite', '/slow');
+    await new Promise((done) => setTimeout(done, 100));
+    const panicked = await workers.ask('suite', '/panic', { headers: { 'x-request-id': 'panic-1' } });
+    assert.equal(panicked.status, 500);
+    assert.equal(panicked.headers.get('content-type'), 'application/problem+json');
+    assert.deepEqual([panicked.json.code, panicked.json.requestId], ['internal', 'panic-1']);
+    assert.ok([200, 500].includes((await slow).status), 'whoever waited got an answer');
+    assert.equal((await workers.ask('suite', '/clock')).text, 'passed', 'the next request meets a fresh instance');
+  });
+});
+
+describe('webhooks', () => {
+  let recorder, workers;
+  before(async () => {
+    recorder = await startRecorder();
+    workers = await new Workers({ config: configOf(recorder.base) }).start();
+    assert.equal((await workers.publish()).status, 200);
+  });
+  after(async () => {
+    await workers.close();
+    await recorder.stop();
+  });
+
+  /** Slack's time is part of what is signed: what was rightly signed then is signed anew for now, as old or as early. */
+  function headersNow(channel, one, body) {
+    const headers = { ...one.headers };
+    if (channel !== 'slack') return headers;
+    const name = (wanted) => Object.keys(headers).find((key) => key.toLowerCase() === wanted);
+    const [time, signature] = [name('x-slack-request-timestamp'), name('x-slack-signature')];
+    if (!time) return headers;
+    const signed = (at) => `v0=${createHmac('sha256', slack.secret).update(`v0:${at}:`).update(body).digest('hex')}`;
+    const wasRight = headers[signature] === signed(headers[time]);
+    const now = String(Math.floor(Date.now() / 1000) + Number(headers[time]) - one.now);
+    if (wasRight) headers[signature] = signed(now);
+    headers[time] = now;
+    return headers;
+  }
+
+  for (const [channel, endpoint, file] of [['telegram', 'main', telegram], ['slack', 'T0AAAA111', slack], ['discord', '910000000000000001', discord]]) {
+    for (const one of file.cases) {
+      test(`${channel}: ${one.name}`, async () => {
+        const body = Buffer.from(one.body_b64, 'base64');
+        const send = () => workers.ask('webhook-aggregator', `/${channel}/${endpoint}`, { method: 'POST', body: new Uint8Array(body), headers: headersNow(channel, one, body) });
+        const count = async () => (await workers.events()).length;
+        const before = await count();
+        const answer = await send();
+        assert.equal(answer.status, one.expected_reply.status, answer.text);
+        const json = one.expected_reply.body_json ?? one.expected_reply.json;
+        if (json) assert.deepEqual(answer.json, json);
+        if (one.expected_reply.body === '') assert.equal(answer.text, '');
+        if (!one.valid) assert.equal(await count(), before, 'a refused body was stored');
+        const events = await workers.events();
+        if (one.dedupe_key) {
+          const event = events.find((row) => row.channel === channel && row.dedupeKey === one.dedupe_key);
+          assert.ok(event, 'it is not stored by its key');
+          if (one.conversation) assert.equal(event.conversation, `${channel}:${endpoint}:${one.conversation.join(':')}`);
+        }
+        assert.equal((await send()).status, one.expected_reply.status, 'a repetition is answered the same');
+        assert.equal(await count(), events.length, 'a repetition is stored once');
+      });
+    }
+  }
+  test('twenty deliveries of one message at once are one event', async () => {
+    const update = message('@codegen fix the build');
+    const answers = await Promise.all(Array.from({ length: 20 }, () => deliver(workers, update)));
+    assert.ok(answers.every((answer) => answer.status === 200));
+    assert.equal((await workers.events()).filter((event) => event.dedupeKey === String(update.update_id)).length, 1);
+  });
+  test('a body that is too long is refused before it is read', async () => {
+    const answer = await workers.ask('webhook-aggregator', '/telegram/main', { method: 'POST', body: 'x'.repeat(3 << 20), headers: { 'x-telegram-bot-api-secret-token': telegram.secret } });
+    assert.equal(answer.status, 413);
+  });
+});
+
+describe('who may call what', () => {
+  const workers = new Workers();
+  before(() => workers.start());
+  after(() => workers.close());
+
+  // service, path, method, scopes that are let in
+  const ROUTES = [
+    ['personal-assistant', '/api/budget', 'GET', ['operator', 'viewer']],
+    ['personal-assistant', '/api/halts', 'GET', ['operator', 'viewer', 'gateway']],
+    ['personal-assistant', '/api/resume', 'POST', ['operator']],
+    ['agency-router', '/api/route', 'POST', ['operator']],
+    ['agency-router', '/api/agents', 'GET', ['operator', 'viewer']],
+    ['skill-graph-loader', '/api/versions', 'GET', ['operator', 'viewer', 'agent', 'gateway']],
+    ['skill-graph-loader', '/api/rollback', 'POST', ['operator']],
+    ['webhook-aggregator', '/api/events', 'GET', ['operator', 'viewer']],
+    ['webhook-aggregator', '/api/tasks/lease', 'POST', ['gateway']],
+    ['monitoring-dashboard', '/api/stats', 'GET', ['operator', 'viewer']],
+  ];
+  for (const [service, path, method, allowed] of ROUTES) {
+    test(`${method} ${service}${path}`, async () => {
+      const ask = (options) => workers.ask(service, path, { method, ...(method === 'POST' ? { body: {} } : {}), ...options });
+      assert.equal((await ask({})).status, 401, 'nobody');
+      assert.equal((await ask({ bearer: 'wrong' })).status, 401, 'a token that nobody has');
+      for (const scope of ['operator', 'viewer', 'agent', 'gateway']) {
+        const { status } = await ask({ as: scope });
+        if (allowed.includes(scope)) assert.ok(![401, 403].includes(status), `${scope}: ${status}`);
+        else assert.equal(status, 403, scope);
+      }
+    });
+  }
+  test('health is open, and says which service it is', async () => {
+    for (const service of SERVICES) {
+      const answer = await workers.ask(service, '/health');
+      assert.deepEqual([answer.status, answer.json.service], [200, service]);
+    }
+  });
+  test('internal paths are there for the services of the table alone', async () => {
+    const press = (options) => workers.ask('personal-assistant', '/internal/press', { body: {}, ...options });
+    for (const scope of ['operator', 'viewer', 'agent', 'gateway']) assert.equal((await press({ as: scope })).status, 404, scope);
+    assert.equal((await press({ bearer: serviceKey('agency-router', 'personal-assistant') })).status, 404, 'a service that is not in the table');
+    assert.equal((await press({ bearer: serviceKey('webhook-aggregator', 'agency-router') })).status, 404, 'the key of another pair');
+    assert.equal((await press({ bearer: serviceKey('webhook-aggregator', 'personal-assistant') })).status, 422, 'the service of the table');
+  });
+  test('the dashboard takes no post from another site', async () => {
+    const answer = await workers.ask('monitoring-dashboard', '/halt', { method: 'POST', headers: { origin: 'https://evil.example', 'content-type': 'application/x-www-form-urlencoded' }, body: 'all=1' });
+    assert.ok(answer.status >= 400 || answer.status === 303, String(answer.status));
+    const halts = await workers.ask('personal-assistant', '/api/halts', { as: 'operator' });
+    assert.equal(halts.json.all, false);
+  });
+});
+
+describe('a Worker without its secrets', () => {
+  const workers = new Workers();
+  workers.options.bindings = Object.fromEntries(SERVICES.map((service) => [service, {}]));
+  before(() => workers.start());
+  after(() => workers.close());
+  test('takes nothing, and its log says what is missing', async () => {
+    for (const service of SERVICES) {
+      const answer = await workers.ask(service, '/api/anything', { bearer: token('operator') });
+      assert.deepEqual([answer.status, answer.json?.code], [503, 'unavailable'], service);
+    }
+    await until('the log says it', () => /QUINTET_SERVICE_KEYS is missing/.test(workers.log));
+  });
+});
+
+describe('when something breaks', () => {
+  let recorder;
+  const beds = [];
+  const bed = async () => {
+    const workers = await new Workers({ config: configOf(recorder.base) }).start();
+    beds.push(workers);
+    assert.equal((await workers.publish()).status, 200);
+    return workers;
+  };
+  before(async () => (recorder = await startRecorder()));
+  after(async () => {
+    for (const workers of beds) await workers.close();
+    await recorder.stop();
+  });
+
+  test('a neighbour that fails twice delays a message and loses nothing', async () => {
+    const workers = await bed();
+    await workers.breakCalls('agency-router', 2, { from: 'webhook-aggregator' });
+    await workers.breakCalls('personal-assistant', 1, { from: 'webhook-aggregator' });
+    const update = message('@codegen fix the build');
+    assert.equal((await deliver(workers, update)).status, 200);
+    const { id } = await until('it is stored', () => eventOf(workers, update));
+    const event = await workers.eventIn(id, ['parked']);
+    assert.ok(event.attemptsLog.length >= 3, JSON.stringify(event.attemptsLog));
+    await until('the owner is asked', () => recorder.requests.some((request) => /Approval needed/.test(JSON.stringify(request.body))));
+  });
+
+  test('a power cut in the middle of traffic loses nothing that was acknowledged, and the alarms go on', async () => {
+    const workers = await bed();
+    const acknowledged = [];
+    for (let round = 0; round < 4; round += 1) {
+      let open = true;
+      const sending = Array.from({ length: 4 }, async () => {
+        while (open) {
+          const update = message('@codegen fix the build', OWNER + 1 + (number % 7));
+          try {
+            if ((await deliver(workers, update)).status === 200) acknowledged.push(update);
+          } catch {}
+        }
+      });
+      await new Promise((done) => setTimeout(done, 300 + 250 * round));
+      await workers.kill();
+      open = false;
+      await Promise.all(sending);
+      await workers.start();
+    }
+    assert.ok(acknowledged.length > 20, `only ${acknowledged.length} were acknowledged`);
+    const keys = (await allEvents(workers)).map((event) => event.dedupeKey);
+    for (const update of acknowledged) assert.equal(keys.filter((key) => key === String(update.update_id)).length, 1, `${update.update_id}`);
+
+    // One that waits for its next try when the power goes: nobody asks for it afterwards but its alarm.
+    await workers.breakCalls('agency-router', 3, { from: 'webhook-aggregator' });
+    const update = message('@codegen fix the build');
+    assert.equal((await deliver(workers, update)).status, 200);
+    const { id } = await until('it is stored', () => eventOf(workers, update));
+    await workers.kill();
+    await workers.start();
+    // A step that was cut off is free again when its lease of a minute ends.
+    await workers.eventIn(id, ['parked'], 75_000);
+  });
+});
+
+/** All events, page by page. */
+async function allEvents(workers) {
+  const all = [];
+  for (let cursor = ''; ;) {
+    const { json } = await workers.ask('webhook-aggregator', `/api/events?limit=500${cursor && `&cursor=${encodeURIComponent(cursor)}`}`, { as: 'operator' });
+    all.push(...json.events);
+    if (!json.cursor) return all;
+    cursor = json.cursor;
+  }
+}
