@@ -9,6 +9,7 @@
 // bindings   {service: {…}}    secrets and variables of each Worker
 // ports      {service: port}   fixed ports; else any
 // only       ["service", …]    instead of the five
+// timers     true | false      whether the Workers' cron timers run by the clock; tests run them by `control`
 // control    true | false      a further port for tests: see `control` below
 //
 // Prints one line of JSON when everything answers: {ready, front, services: {name: address}, control}. Logs go to standard
@@ -49,6 +50,7 @@ const front = await listen(createServer(pass), host, Number(port));
 const control = options.control ? await listen(createServer(steer), "127.0.0.1", 0) : null;
 const services = Object.fromEntries(names.map((name) => [name, `http://127.0.0.1:${ports[name]}`]));
 console.log(JSON.stringify({ ready: true, front, services, control }));
+if (options.timers) setTimeout(() => { tick(); setInterval(tick, 60_000); }, 60_000 - (Date.now() % 60_000));
 for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => miniflare.dispose().finally(() => process.exit(0)));
 
 /** A Worker by its own wrangler.toml: bindings are named there and nowhere else. */
@@ -97,6 +99,21 @@ async function migrate() {
   for (const name of readdirSync(MIGRATIONS).filter((name) => name.endsWith(".sql") && !done.has(name)).sort()) {
     const statements = readFileSync(join(MIGRATIONS, name), "utf8").replace(/--.*$/gm, "").split(";").map((text) => text.trim()).filter(Boolean);
     await db.batch([...statements.map((text) => db.prepare(text)), db.prepare("INSERT INTO d1_migrations (name) VALUES (?1)").bind(name)]);
+  }
+}
+
+/** Runs the timers of this minute. */
+async function tick() {
+  const now = new Date();
+  const fits = (field, value) => field === "*" || (field.startsWith("*/") ? value % Number(field.slice(2)) === 0 : Number(field) === value);
+  for (const name of names) {
+    const crons = parse(readFileSync(join(HERE, name, "wrangler.toml"), "utf8")).triggers?.crons ?? [];
+    for (const cron of crons) {
+      const [minute, hour] = cron.split(" ");
+      if (!fits(minute, now.getUTCMinutes()) || !fits(hour, now.getUTCHours())) continue;
+      const target = await miniflare.getWorker(name);
+      await target.scheduled({ cron, scheduledTime: now }).catch((error) => console.error(`${name}: ${error}`));
+    }
   }
 }
 

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use xtask::{documents, node, tidy, workers};
+use xtask::{deploy, dev, documents, node, tidy, workers};
 
 const CHORES: &[(&str, &str)] = &[
     ("test", "everything: tidy, lints, tests, wasm check, end-to-end (add --quick to leave the end-to-end part out)"),
@@ -11,6 +11,8 @@ const CHORES: &[(&str, &str)] = &[
     ("wasm", "services compile for wasm32-unknown-unknown"),
     ("e2e", "official SDKs and the browser against the native binary, and the built Workers on Cloudflare's runtime (needs Node 20+ and Chromium)"),
     ("build", "the five Workers as Cloudflare runs them, into workers/<name>/dist (names build those alone)"),
+    ("dev", "the five Workers on Cloudflare's runtime and the gateway, on this machine; storage is kept in .quintet-dev (--config FILE)"),
+    ("deploy", "to Cloudflare: check, build, create, migrate, deploy, secrets (--config FILE, --dry-run works offline)"),
     ("sizes", "what the built Workers weigh, against workers/sizes.json and the limits (--write stores them)"),
     ("gen", "write the generated documents (docs/errors.md)"),
     ("tidy", "house rules: imports, file heads, lengths, names"),
@@ -32,6 +34,8 @@ fn main() -> ExitCode {
         Some("wasm") => wasm(),
         Some("e2e") => e2e(),
         Some("build") => workers::build(&root(), &args.iter().skip(1).map(String::as_str).collect::<Vec<_>>()),
+        Some("dev") => dev::run(&root(), config(&args).as_deref()),
+        Some("deploy") => deploy::run(&root(), config(&args).as_deref(), args.iter().any(|arg| arg == "--dry-run")),
         Some("sizes") => workers::sizes(&root(), args.iter().any(|arg| arg == "--write")),
         Some("gen") => documents::write(&root()),
         Some("tidy") => tidy_all(),
@@ -51,6 +55,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What follows `--config`.
+fn config(args: &[String]) -> Option<PathBuf> {
+    let at = args.iter().position(|arg| arg == "--config")?;
+    args.get(at + 1).map(PathBuf::from)
 }
 
 fn root() -> PathBuf {
@@ -73,7 +83,7 @@ fn test(quick: bool) -> Done {
     let workers = !quick && node::install(&root())?;
     if workers {
         workers::build(&root(), &[])?;
-        workers::sizes(&root(), false)?;
+        workers::check_sizes(&root())?;
     }
     run("cargo", &["test", "--workspace", "--all-features"])?;
     if quick { Ok(()) } else { e2e() }

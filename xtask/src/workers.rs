@@ -97,27 +97,58 @@ fn measure(root: &Path, name: &str) -> Result<(u64, u64), String> {
     Ok((module.len() as u64, packed.len() as u64))
 }
 
+/// What a bundle may grow by before somebody has to look, percent.
+const GROWTH_PERCENT: u64 = 3;
+
+/// One Worker's size now and as stored, bytes packed.
+struct Size {
+    name: &'static str,
+    raw: u64,
+    packed: u64,
+    stored: Option<u64>,
+}
+
+fn all_sizes(root: &Path) -> Result<Vec<Size>, String> {
+    let stored: Value = std::fs::read_to_string(root.join(BASELINE)).ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    let size = |name| measure(root, name).map(|(raw, packed)| Size { name, raw, packed, stored: stored.get(name).and_then(Value::as_u64) });
+    NAMES.into_iter().map(size).collect()
+}
+
+fn limit_kb(name: &str) -> u64 {
+    if name == "personal-assistant" { ASSISTANT_LIMIT_KB } else { LIMIT_KB }
+}
+
 /// Prints the sizes against the stored ones and the limits; `write` stores them.
 ///
 /// # Errors
 /// When one is over its limit.
 pub fn sizes(root: &Path, write: bool) -> Done {
-    let stored: Value = std::fs::read_to_string(root.join(BASELINE)).ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-    let (mut over, mut now) = (Vec::new(), Map::new());
+    let sizes = all_sizes(root)?;
     println!("{:<22} {:>9} {:>9} {:>9} {:>9}", "Worker", "raw KB", "gzip KB", "stored", "limit");
-    for name in NAMES {
-        let (raw, packed) = measure(root, name)?;
-        let limit = if name == "personal-assistant" { ASSISTANT_LIMIT_KB } else { LIMIT_KB };
-        let before = stored.get(name).and_then(Value::as_u64).map_or_else(|| "-".to_owned(), |bytes| (bytes / 1024).to_string());
-        println!("{name:<22} {:>9} {:>9} {before:>9} {limit:>9}", raw / 1024, packed / 1024);
-        if packed > limit * 1024 {
-            over.push(name);
-        }
-        now.insert(name.to_owned(), json!(packed));
+    for size in &sizes {
+        let before = size.stored.map_or_else(|| "-".to_owned(), |bytes| (bytes / 1024).to_string());
+        println!("{:<22} {:>9} {:>9} {before:>9} {:>9}", size.name, size.raw / 1024, size.packed / 1024, limit_kb(size.name));
     }
     if write {
+        let now: Map<String, Value> = sizes.iter().map(|size| (size.name.to_owned(), json!(size.packed))).collect();
         let text = serde_json::to_string_pretty(&now).map_err(|e| e.to_string())?;
         std::fs::write(root.join(BASELINE), format!("{text}\n")).map_err(|e| e.to_string())?;
     }
+    let over: Vec<_> = sizes.iter().filter(|size| size.packed > limit_kb(size.name) * 1024).map(|size| size.name).collect();
     if over.is_empty() { Ok(()) } else { Err(format!("over the limit: {}", over.join(", "))) }
+}
+
+/// Whether a bundle has grown without anybody having said so (`sizes --write`).
+///
+/// # Errors
+/// Names those that have.
+pub fn check_sizes(root: &Path) -> Done {
+    let grown = |size: &&Size| size.stored.is_none_or(|stored| size.packed * 100 > stored * (100 + GROWTH_PERCENT));
+    let sizes = all_sizes(root)?;
+    let grown: Vec<_> = sizes.iter().filter(grown).map(|size| format!("{} ({} KB)", size.name, size.packed / 1024)).collect();
+    if grown.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("grown by more than {GROWTH_PERCENT} %: {}; look why, or `cargo xtask sizes --write`", grown.join(", ")))
+    }
 }

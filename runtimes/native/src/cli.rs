@@ -138,6 +138,12 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// The configuration as Workers get it, for `cargo xtask`
+    #[command(name = "__parts", hide = true)]
+    Parts {
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
     /// Register a webhook with its platform, or say what to click
     #[command(after_help = "Example:\n  quintet setup telegram --url https://quintet.example.org")]
     Setup {

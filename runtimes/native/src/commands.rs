@@ -7,6 +7,7 @@ mod eval;
 mod events;
 mod gateway;
 mod graph;
+mod parts;
 mod route;
 mod send;
 mod setup;
@@ -40,6 +41,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Events { state, limit } => events::events(&client()?, state, limit, json).await,
         Command::Replay { ids } => events::replay(&client()?, &ids, json).await,
         Command::Gateway { control, config, listen } => gateway::gateway(&control, config.as_deref(), listen, &data()?).await,
+        Command::Parts { config } => parts::print(&config),
         Command::Setup { channel, endpoint, url, config } => setup::setup(&data()?, &channel, endpoint, url, config.as_deref()).await,
         Command::Backup { file } => backup::backup(&data()?, &file, json),
         Command::Restore { file } => backup::restore(&data()?, &file, json),

@@ -1,0 +1,63 @@
+//! `quintet __parts`: the configuration as Workers get it, each service its part as JSON. For `cargo xtask`.
+
+use crate::config_file;
+use crate::terminal::say;
+use anyhow::Result;
+use contracts::ServiceName;
+use serde_json::{Map, Value};
+use std::path::Path;
+
+/// Top-level tables that a service's configuration reads. Secrets of platforms go to the aggregator alone.
+const fn tables(service: ServiceName) -> &'static [&'static str] {
+    match service {
+        ServiceName::PersonalAssistant => &["budget", "agents"],
+        ServiceName::AgencyRouter => &["agents", "budget"],
+        ServiceName::SkillGraphLoader => &[],
+        ServiceName::MonitoringDashboard => &["server"],
+        ServiceName::WebhookAggregator => &["endpoints", "limits", "agents"],
+        ServiceName::AgencyGateway => &["gateway", "agents"],
+    }
+}
+
+/// Each service's part. Endpoints of this machine alone stay here.
+fn parts(tree: &Value) -> Map<String, Value> {
+    let part = |service: ServiceName| {
+        let tables = tables(service).iter().filter_map(|table| Some(((*table).to_owned(), tree.get(*table)?.clone())));
+        (service.to_string(), Value::Object(tables.collect()))
+    };
+    let mut all: Map<String, Value> = ServiceName::ALL.into_iter().map(part).collect();
+    let endpoints = all.get_mut(ServiceName::WebhookAggregator.as_str()).and_then(|part| part.get_mut("endpoints")?.as_object_mut());
+    for channel in endpoints.into_iter().flat_map(|channels| channels.values_mut()).filter_map(Value::as_object_mut) {
+        channel.remove("local");
+    }
+    all
+}
+
+/// Checks the file as `up` does and prints the parts.
+///
+/// # Errors
+/// When the file cannot be read, or something in it is wrong: all of it is listed.
+pub fn print(config: &Path) -> Result<()> {
+    let tree = config_file::read_tree(Some(config))?;
+    config_file::read(&tree, &Value::Null, monitoring_dashboard::Place::default())?;
+    say(&Value::Object(parts(&tree.value)).to_string());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn platform_secrets_go_to_the_aggregator_alone_and_local_endpoints_nowhere() {
+        let endpoint = json!({ "secret_token": "s3cret", "bot_token": "b0t" });
+        let tree = json!({ "endpoints": { "telegram": { "main": endpoint, "local": endpoint } }, "budget": { "daily": 5 }, "agents": {}, "server": {} });
+        let all = parts(&tree);
+        for (service, part) in &all {
+            assert_eq!(part.to_string().contains("s3cret"), service == "webhook-aggregator", "{service}");
+        }
+        assert!(all["webhook-aggregator"]["endpoints"]["telegram"].get("local").is_none());
+        assert_eq!(all["personal-assistant"]["budget"]["daily"], 5);
+    }
+}

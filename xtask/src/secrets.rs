@@ -1,0 +1,115 @@
+//! What a deployment keeps secret, made once and kept in a file that only its owner can read: tokens, the button key, and a
+//! key for each pair of services that speak.
+
+use contracts::{ServiceName, calls};
+use serde_json::{Map, Value, json};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// The scopes of the contract.
+pub const SCOPES: [&str; 4] = ["operator", "viewer", "agent", "gateway"];
+const RANDOM_BYTES: usize = 32;
+
+/// The secrets of one deployment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Secrets(Map<String, Value>);
+
+fn random() -> Result<Value, String> {
+    let mut bytes = [0_u8; RANDOM_BYTES];
+    getrandom::fill(&mut bytes).map_err(|e| format!("no random numbers: {e}"))?;
+    Ok(hex::encode(bytes).into())
+}
+
+fn pair(caller: ServiceName, callee: ServiceName) -> String {
+    format!("{caller}>{callee}")
+}
+
+impl Secrets {
+    /// Those of the file, with whatever is missing made anew and written down.
+    ///
+    /// # Errors
+    /// When the file cannot be read as what it should be, or not be written.
+    pub fn keep(path: &Path) -> Result<Self, String> {
+        let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
+        let mut all: Map<String, Value> = match std::fs::read_to_string(path) {
+            Ok(text) => serde_json::from_str(&text).map_err(|e| failed(&e))?,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Map::new(),
+            Err(e) => return Err(failed(&e)),
+        };
+        let pairs = calls::TABLE.iter().map(|row| pair(row.caller, row.callee));
+        let names: Vec<String> = SCOPES.into_iter().chain(["button"]).map(str::to_owned).chain(pairs).collect();
+        let before = all.len();
+        for name in names {
+            if !all.contains_key(&name) {
+                all.insert(name, random()?);
+            }
+        }
+        if all.len() > before {
+            write_private(path, &Value::Object(all.clone()).to_string()).map_err(|e| failed(&e))?;
+        }
+        Ok(Self(all))
+    }
+    fn text(&self, name: &str) -> String {
+        self.0.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+    }
+    /// The token of a scope.
+    pub fn token(&self, scope: &str) -> String {
+        self.text(scope)
+    }
+    /// A Worker's secrets, its part of the configuration among them.
+    pub fn of(&self, service: ServiceName, config: &Value) -> Map<String, Value> {
+        let (mut out, mut incoming) = (Map::new(), Map::new());
+        for row in calls::TABLE {
+            let key = || Value::from(self.text(&pair(row.caller, row.callee)));
+            if row.caller == service {
+                out.insert(row.callee.to_string(), key());
+            }
+            if row.callee == service {
+                incoming.insert(row.caller.to_string(), key());
+            }
+        }
+        let mut all = Map::from_iter([
+            ("QUINTET_CONFIG".to_owned(), Value::from(config.to_string())),
+            ("QUINTET_SERVICE_KEYS".to_owned(), Value::from(json!({ "out": out, "in": incoming }).to_string())),
+        ]);
+        for scope in SCOPES {
+            all.insert(format!("QUINTET_{}_TOKEN", scope.to_ascii_uppercase()), self.token(scope).into());
+        }
+        if service == ServiceName::PersonalAssistant {
+            all.insert("QUINTET_BUTTON_KEY".to_owned(), self.text("button").into());
+        }
+        all
+    }
+}
+
+/// A file of mode 0600.
+///
+/// # Errors
+/// The file system's own.
+pub fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut file = std::fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn they_are_made_once_and_each_service_knows_its_own_pairs_alone() {
+        let path = std::env::temp_dir().join(format!("quintet-secrets-{}.json", std::process::id()));
+        let secrets = Secrets::keep(&path).unwrap();
+        assert_eq!(Secrets::keep(&path).unwrap(), secrets);
+        std::fs::remove_file(&path).unwrap();
+        let keys = |service| secrets.of(service, &Value::Null)["QUINTET_SERVICE_KEYS"].as_str().unwrap().to_owned();
+        let between = secrets.text(&pair(ServiceName::WebhookAggregator, ServiceName::AgencyRouter));
+        for service in ServiceName::ALL {
+            let knows = matches!(service, ServiceName::WebhookAggregator | ServiceName::AgencyRouter);
+            assert_eq!(keys(service).contains(&between), knows, "{service}");
+        }
+    }
+}
