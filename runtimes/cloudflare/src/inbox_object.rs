@@ -32,13 +32,26 @@ pub struct InboxObject {
 }
 
 /// The object's storage as the state machine wants it.
-struct ObjectSql(Storage);
+struct ObjectSql {
+    storage: Storage,
+    /// Rows read and written, what the storage is paid by.
+    rows: Cell<(usize, usize)>,
+}
+
+impl ObjectSql {
+    fn new(storage: Storage) -> Self {
+        Self { storage, rows: Cell::new((0, 0)) }
+    }
+}
 
 impl SyncSql for ObjectSql {
     fn exec(&self, sql: &str, args: &[SqlValue]) -> PortResult<Vec<Row>> {
         let args: Vec<JsValue> = args.iter().map(parameter).collect();
-        let cursor = self.0.sql().exec_raw(sql, args).map_err(failed)?;
-        cursor.to_array::<Row>().map_err(failed)
+        let cursor = self.storage.sql().exec_raw(sql, args).map_err(failed)?;
+        let found = cursor.to_array::<Row>().map_err(failed);
+        let (read, written) = self.rows.get();
+        self.rows.set((read + cursor.rows_read(), written + cursor.rows_written()));
+        found
     }
 }
 
@@ -101,7 +114,7 @@ impl InboxObject {
     /// # Errors
     /// The state machine's own; nothing was changed then.
     pub fn send(&self, shard: &Shard, command: Command) -> PortResult<Reply> {
-        let sql = ObjectSql(self.state.storage());
+        let sql = ObjectSql::new(self.state.storage());
         let command = RefCell::new(Some(command));
         let outcome = RefCell::new(None);
         let mut work = || {
@@ -116,6 +129,8 @@ impl InboxObject {
         let storage = self.state.storage();
         let raw: &RawStorage = storage.as_raw().unchecked_ref();
         let committed = raw.transaction_sync(&mut work);
+        let (rows_read, rows_written) = sql.rows.get();
+        tracing::debug!(rows_read, rows_written, "inbox");
         match (committed, outcome.into_inner()) {
             (_, Some(Err(error))) => Err(error),
             (Ok(_), Some(Ok(reply))) => {
@@ -139,7 +154,7 @@ impl InboxObject {
         Ok(())
     }
     fn shard(&self) -> Option<Shard> {
-        let sql = ObjectSql(self.state.storage());
+        let sql = ObjectSql::new(self.state.storage());
         let row = sql.exec("SELECT shard FROM inbox", &[]).ok()?.pop()?;
         Some(Shard::new(row.get("shard")?.as_str()?))
     }

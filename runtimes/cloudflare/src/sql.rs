@@ -18,6 +18,12 @@ impl D1Sql {
 }
 
 fn rows(result: &D1Result) -> PortResult<Vec<Row>> {
+    if tracing::enabled!(tracing::Level::DEBUG)
+        && let Ok(Some(meta)) = result.meta()
+    {
+        // What D1 is paid by; `docs/cost.md` adds it up.
+        tracing::debug!(rows_read = meta.rows_read.unwrap_or(0), rows_written = meta.rows_written.unwrap_or(0), "d1");
+    }
     result.results::<Row>().map_err(unknown)
 }
 

@@ -5,7 +5,7 @@
 //! | `https://quintet.example.org` | whichever answers: `…/<service>/path` (native), or `https://<service>.quintet.example.org/path` (Workers) |
 //! | `https://{service}.example.org` | a template; nobody is asked |
 
-use crate::exit::{Unreachable, Usage};
+use crate::exit::Unreachable;
 use anyhow::Result;
 use contracts::ServiceName;
 use contracts::monitoring::Health;
@@ -35,7 +35,7 @@ impl Addresses {
         let given = given.trim_end_matches('/');
         let sample = given.replace(NAME, ServiceName::WebhookAggregator.as_str());
         if !is_safe_url(&sample) {
-            return Err(Usage(format!("{given} is neither https nor on this machine")).into());
+            return Err(Unreachable(format!("{given} is neither https nor on this machine: a token is not sent there. Use an https:// address.")).into());
         }
         if given.contains(NAME) {
             return Ok(vec![Self(given.to_owned())]);
