@@ -4,6 +4,7 @@
 //! Nothing here does IO, knows the time or runs code of a service.
 
 pub mod approval;
+pub mod backup;
 pub mod budget;
 pub mod calls;
 pub mod chat;

@@ -92,6 +92,38 @@ pub struct Stats {
     pub since: String,
     /// Service → `healthy`, `degraded`, `down`, `maintenance` or `unknown`.
     pub worker_status: BTreeMap<String, String>,
+    /// What owners said last that do not answer now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_known: Option<LastKnown>,
+}
+
+/// Figures of owners that do not answer: at most an hour old.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LastKnown {
+    /// When they were said.
+    pub at: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<LedgerStats>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routing: Option<crate::routing::RoutingStats>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inbox: Option<InboxStats>,
+}
+
+/// `GET /api/archive` of monitoring-dashboard: days, the newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Archive {
+    pub days: Vec<String>,
+}
+
+/// `GET /api/archive/{day}`: the rows of the table `metrics` of a day, one an hour and series.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ArchiveDay {
+    pub day: String,
+    pub rows: Vec<serde_json::Map<String, serde_json::Value>>,
 }
 
 /// `GET /api/sla`.

@@ -82,3 +82,21 @@ impl CellObject {
         }
     }
 }
+
+/// The Durable Object of [`CellObject`], named `Cell`: in the Worker's own crate, since a bundle exports what its crates do.
+#[macro_export]
+macro_rules! cell_object {
+    () => {
+        #[worker::durable_object]
+        pub struct Cell($crate::cell::CellObject);
+
+        impl worker::DurableObject for Cell {
+            fn new(state: worker::State, _env: worker::Env) -> Self {
+                Self($crate::cell::CellObject::new(state))
+            }
+            async fn fetch(&self, request: worker::Request) -> worker::Result<worker::Response> {
+                self.0.fetch(request).await
+            }
+        }
+    };
+}

@@ -11,6 +11,8 @@ use std::rc::Rc;
 use tower::ServiceExt;
 use worker::{Env, Headers, HttpRequest, Response, Result};
 
+/// The cron of what a Worker does each minute; its other timers are daily.
+pub const EACH_MINUTE: &str = "* * * * *";
 /// Larger answers are streamed.
 const BUFFER_BYTES_MAX: u64 = 1 << 20;
 

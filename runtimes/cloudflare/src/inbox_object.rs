@@ -100,14 +100,15 @@ impl InboxObject {
     ///
     /// # Errors
     /// When the next alarm cannot be set; the runtime then calls again.
-    pub async fn alarm<F: Future<Output = PortResult<()>>>(&self, pump: impl FnOnce(Shard) -> F) -> Result<()> {
+    pub async fn alarm<F: Future<Output = PortResult<()>>>(&self, pump: impl FnOnce(Shard) -> F) -> Result<Response> {
         self.alarm.set(None);
-        let Some(shard) = self.shard() else { return Ok(()) };
+        let Some(shard) = self.shard() else { return Response::empty() };
         let pumped = pump(shard.clone()).await;
         if let Err(error) = &pumped {
             tracing::error!(%shard, %error, "the inbox could not be pumped; it is tried again");
         }
-        self.arm(&shard, if pumped.is_ok() { LOOK_AFTER_MS } else { AGAIN_MS }).await
+        self.arm(&shard, if pumped.is_ok() { LOOK_AFTER_MS } else { AGAIN_MS }).await?;
+        Response::empty()
     }
     /// Carries a command out.
     ///

@@ -44,6 +44,7 @@ pub async fn route(files: Vec<SourceFile>, request: &RouteRequest) -> Result<Rou
     };
     let router = agency_router::Deps {
         sql,
+        kv: Arc::new(ProcessKv::default()),
         calls: Arc::new(LocalCalls::new(switchboard.clone(), router_secret.0)),
         cell: Arc::new(ProcessCell::default()),
         clock,

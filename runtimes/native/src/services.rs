@@ -20,7 +20,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use contracts::{GatewayId, ServiceName};
 use platform::edge::{Auth, Principal, Scope};
-use platform::ports::{Background, Calls, Cell, Clock, ClockExt, Signal, Sql};
+use platform::ports::{Background, Calls, Cell, Clock, ClockExt, Objects, Signal, Sql};
 use platform::secret::Secret;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -76,8 +76,11 @@ pub fn build(data: &DataDir, configuration: Configuration, published: &watch::Re
         auth: auth.clone(),
         config: Arc::new(configuration.aggregator),
     };
+    let objects: Arc<dyn Objects> = Arc::new(FolderObjects::new(data.join("objects")));
     let assistant = personal_assistant::Deps {
         sql: sql.clone(),
+        kv: Arc::new(ProcessKv::default()),
+        objects: objects.clone(),
         calls: calls(ServiceName::PersonalAssistant),
         clock: clock.clone(),
         signal: signal.clone(),
@@ -88,6 +91,7 @@ pub fn build(data: &DataDir, configuration: Configuration, published: &watch::Re
     };
     let router = agency_router::Deps {
         sql: sql.clone(),
+        kv: Arc::new(ProcessKv::default()),
         calls: calls(ServiceName::AgencyRouter),
         cell: cell.clone(),
         clock: clock.clone(),
@@ -99,7 +103,7 @@ pub fn build(data: &DataDir, configuration: Configuration, published: &watch::Re
     let loader = skill_graph_loader::Deps {
         sql: sql.clone(),
         kv: Arc::new(ProcessKv::default()),
-        objects: Arc::new(FolderObjects::new(data.join("objects"))),
+        objects: objects.clone(),
         calls: calls(ServiceName::SkillGraphLoader),
         clock: clock.clone(),
         auth: auth.clone(),
@@ -108,6 +112,8 @@ pub fn build(data: &DataDir, configuration: Configuration, published: &watch::Re
     };
     let dashboard = monitoring_dashboard::Deps {
         sql,
+        kv: Arc::new(ProcessKv::default()),
+        objects,
         calls: calls(ServiceName::MonitoringDashboard),
         clock: clock.clone(),
         cell,

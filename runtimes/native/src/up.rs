@@ -24,6 +24,8 @@ const GATEWAY_DRAIN: Duration = Duration::from_secs(28);
 const IDLE_MS: i64 = 1_000;
 const FLOOR_MS: i64 = 20;
 const PROBE_EVERY: Duration = Duration::from_secs(15);
+/// How often it is looked whether something daily is due.
+const DAILY_LOOK: Duration = Duration::from_secs(600);
 
 /// Runs until Ctrl-C or SIGTERM.
 ///
@@ -124,12 +126,30 @@ fn start_loops(services: &Services, stopped: &watch::Receiver<bool>, published: 
         };
         every(PROBE_EVERY, stop, tick).await;
     });
+    let daily = tokio::spawn(daily_loop(services.assistant.clone(), services.dashboard.clone(), stopped.clone()));
     let warm = tokio::spawn(async move {
         if let Err(error) = skill_graph_loader::warm(&loader).await {
             tracing::warn!(error = %error, "the graph could not be warmed");
         }
     });
-    vec![pump, sweep, probe, warm]
+    vec![pump, sweep, probe, daily, warm]
+}
+
+/// Once a day, and soon after a start that comes later than a day after the last: copies of the assistant's tables, and the
+/// metrics' archive.
+async fn daily_loop(assistant: personal_assistant::Deps, dashboard: monitoring_dashboard::Deps, stopped: watch::Receiver<bool>) {
+    every(DAILY_LOOK, stopped, move || {
+        let (assistant, dashboard) = (assistant.clone(), dashboard.clone());
+        async move {
+            if let Err(error) = personal_assistant::back_up_daily(&assistant).await {
+                tracing::warn!(%error, "the daily backup was not made; it is tried again");
+            }
+            if let Err(error) = monitoring_dashboard::archive(&dashboard).await {
+                tracing::warn!(%error, "the metrics were not archived; it is tried again");
+            }
+        }
+    })
+    .await;
 }
 
 async fn every<F: Future<Output = ()>>(pace: Duration, stopped: watch::Receiver<bool>, mut work: impl FnMut() -> F) {

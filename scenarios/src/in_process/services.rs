@@ -134,6 +134,8 @@ impl Shared<'_> {
     fn assistant(&self) -> personal_assistant::Deps {
         personal_assistant::Deps {
             sql: self.world.sql.clone(),
+            kv: Arc::new(MemoryKv::new(self.clock.clone())),
+            objects: self.world.objects.clone(),
             calls: self.calls(secret(ServiceName::PersonalAssistant)),
             clock: self.clock.clone(),
             signal: self.signal.clone(),
@@ -146,6 +148,7 @@ impl Shared<'_> {
     fn router(&self) -> agency_router::Deps {
         agency_router::Deps {
             sql: self.world.sql.clone(),
+            kv: Arc::new(MemoryKv::new(self.clock.clone())),
             calls: self.calls(secret(ServiceName::AgencyRouter)),
             cell: self.cell.clone(),
             clock: self.clock.clone(),
@@ -171,6 +174,8 @@ impl Shared<'_> {
         let place = monitoring_dashboard::Place { base_path: "/monitoring-dashboard".to_owned(), ..monitoring_dashboard::Place::default() };
         monitoring_dashboard::Deps {
             sql: self.world.sql.clone(),
+            kv: Arc::new(MemoryKv::new(self.clock.clone())),
+            objects: self.world.objects.clone(),
             calls: self.calls(secret(ServiceName::MonitoringDashboard)),
             clock: self.clock.clone(),
             cell: self.cell.clone(),

@@ -1,15 +1,29 @@
 //! The current graph with its model, kept in memory and renewed from skill-graph-loader.
 //!
 //! The loader is asked for the current version each time; graph and model are fetched when it changed.
-//! What was loaded keeps serving while the loader is away. Without any graph the built-in assistant answers.
+//! What was loaded keeps serving while the loader is away; a process that has loaded nothing yet takes the copies in KV then.
+//! Without any graph the built-in assistant answers.
+//!
+//! | KV | holds | lives |
+//! | --- | --- | --- |
+//! | `graph:<version>`, `model:<version>` (base64) | what the loader gave for a version | 24 h |
+//! | `current` | the version seen last: asked only when the loader does not answer | 24 h |
 
 use crate::built_in;
 use crate::model::{Model, TrainingSet};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use contracts::graph::Graph;
 use contracts::{GraphVersion, ServiceName};
-use platform::ports::{CallError, Calls, PortError, PortErrorKind, calls};
+use platform::ports::{CallError, Calls, Kv, PortError, PortErrorKind, calls};
 use serde::Deserialize;
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// How long copies live.
+const COPY_TTL_S: u64 = 24 * 3600;
+/// Larger ones are fetched each time: Workers KV takes 25 MiB a value.
+const COPY_BYTES_MAX: usize = 20 << 20;
+const CURRENT: &str = "current";
 
 /// A graph and its model, fitting each other.
 #[derive(Debug)]
@@ -37,14 +51,18 @@ struct Current {
 impl GraphSource {
     /// The current graph: its version is asked for each time (one row), so that a publish is seen at once. When nobody
     /// answers, what was known last serves on.
-    pub async fn current(&self, calls: &dyn Calls) -> Arc<Snapshot> {
+    pub async fn current(&self, calls: &dyn Calls, kv: &dyn Kv) -> Arc<Snapshot> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).snapshot.clone();
-        let snapshot = match renewed(calls, known.as_deref()).await {
+        let snapshot = match renewed(calls, kv, known.as_deref()).await {
             Ok(Some(snapshot)) => Arc::new(snapshot),
             Ok(None) => return known.unwrap_or_else(none_published),
             Err(error) => {
                 tracing::warn!(%error, "the skill graph could not be renewed");
-                return known.unwrap_or_else(none_published);
+                // Not kept in memory: the loader is asked again by the next request.
+                return match known {
+                    Some(known) => known,
+                    None => last_seen(kv).await.map_or_else(none_published, Arc::new),
+                };
             }
         };
         self.0.lock().unwrap_or_else(PoisonError::into_inner).snapshot = Some(snapshot.clone());
@@ -57,7 +75,7 @@ fn none_published() -> Arc<Snapshot> {
 }
 
 /// The current graph where it is another than the known one.
-async fn renewed(calls: &dyn Calls, known: Option<&Snapshot>) -> Result<Option<Snapshot>, CallError> {
+async fn renewed(calls: &dyn Calls, kv: &dyn Kv, known: Option<&Snapshot>) -> Result<Option<Snapshot>, CallError> {
     let current = match calls::get::<Option<Current>>(calls, ServiceName::SkillGraphLoader, "/internal/current").await {
         Ok(current) => current.and_then(|current| current.version),
         Err(error) if error.status() == Some(404) => None,
@@ -67,10 +85,16 @@ async fn renewed(calls: &dyn Calls, known: Option<&Snapshot>) -> Result<Option<S
     if known.is_some_and(|known| known.graph.version.as_ref() == Some(&version)) {
         return Ok(None);
     }
+    if let Some(copy) = copy_of(kv, &version).await {
+        return Ok(Some(copy));
+    }
     let mut graph: Graph = calls::get(calls, ServiceName::SkillGraphLoader, &format!("/api/graph?version={version}")).await?;
     graph.version = Some(version.clone());
     let model = match fetch_model(calls, &version).await {
-        Ok(model) => Some(model),
+        Ok(model) => {
+            keep_copy(kv, &version, &graph, &model).await;
+            Some(model)
+        }
         Err(error) => {
             tracing::warn!(%error, %version, "the graph's model could not be read and is trained again");
             Model::train(&TrainingSet::from_graph(&graph))
@@ -88,4 +112,34 @@ async fn fetch_model(calls: &dyn Calls, version: &GraphVersion) -> Result<Model,
         return Err(invalid(format!("{path}: status {}", answer.status())));
     }
     Model::from_bytes(answer.body()).map_err(|error| invalid(error.to_string()))
+}
+
+/// The copies of a version, where both are there and fit.
+async fn copy_of(kv: &dyn Kv, version: &GraphVersion) -> Option<Snapshot> {
+    let graph: Graph = serde_json::from_str(&kv.get(&format!("graph:{version}")).await.ok()??).ok()?;
+    let model = STANDARD.decode(kv.get(&format!("model:{version}")).await.ok()??).ok()?;
+    let model = Model::from_bytes(&model).ok()?;
+    (graph.version.as_ref() == Some(version)).then_some(Snapshot { graph, model: Some(model) })
+}
+
+/// The version that was current when somebody looked last.
+async fn last_seen(kv: &dyn Kv) -> Option<Snapshot> {
+    let version = GraphVersion::new(kv.get(CURRENT).await.ok()??);
+    copy_of(kv, &version).await
+}
+
+/// A cache that cannot be written is slow, not broken.
+async fn keep_copy(kv: &dyn Kv, version: &GraphVersion, graph: &Graph, model: &Model) {
+    let graph = serde_json::to_string(graph).unwrap_or_default();
+    let model = STANDARD.encode(model.to_bytes());
+    let copies = [(format!("graph:{version}"), graph), (format!("model:{version}"), model), (CURRENT.to_owned(), version.as_str().to_owned())];
+    for (key, text) in copies {
+        if text.is_empty() || text.len() > COPY_BYTES_MAX {
+            return;
+        }
+        if let Err(error) = kv.put(&key, &text, COPY_TTL_S).await {
+            tracing::warn!(%error, key, "a copy was not kept");
+            return;
+        }
+    }
 }

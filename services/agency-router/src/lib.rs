@@ -37,7 +37,7 @@ use axum::Router;
 use axum::routing::{get, post};
 use contracts::ServiceName;
 use platform::edge::{Auth, Routes, Scope};
-use platform::ports::{Calls, Cell, Clock, Sql};
+use platform::ports::{Calls, Cell, Clock, Kv, Sql};
 use std::sync::Arc;
 
 /// What the router needs of the world.
@@ -45,6 +45,8 @@ use std::sync::Arc;
 pub struct Deps {
     /// The shared database with migration 0002.
     pub sql: Arc<dyn Sql>,
+    /// Copies of graph and model.
+    pub kv: Arc<dyn Kv>,
     /// Calls to skill-graph-loader, signed in as agency-router.
     pub calls: Arc<dyn Calls>,
     /// Holds the pool.

@@ -197,3 +197,29 @@ async fn a_decision_that_cannot_be_recorded_is_refused() {
     let (status, problem) = world.call("POST", "/api/route", json!({"message": "hello"})).await;
     assert_eq!((status, &problem["code"]), (503, &json!("unavailable")));
 }
+
+#[tokio::test]
+async fn a_process_that_has_just_started_routes_by_the_copies_while_the_loader_is_away() {
+    let mut world = World::with_graph().await;
+    let ask = json!({"message": "scan the server for vulnerabilities"});
+    let before = world.ok("POST", "/api/route", ask.clone()).await;
+    world.restarted();
+    world.switchboard.lock().unwrap().remove(&contracts::ServiceName::SkillGraphLoader);
+    let answer = world.ok("POST", "/api/route", ask.clone()).await;
+    assert_eq!((&answer["agent"], &answer["graphVersion"], &answer["confidence"]), (&before["agent"], &before["graphVersion"], &before["confidence"]));
+    // A day later nothing is left but the built-in assistant: better than a graph that nobody can vouch for.
+    world.restarted();
+    world.clock.advance(25 * 3_600_000);
+    assert_eq!(world.ok("POST", "/api/route", ask).await["graphVersion"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_stale_copy_of_the_current_version_never_hides_a_publish() {
+    let mut world = World::with_graph().await;
+    let ask = json!({"message": "fix the failing build"});
+    world.ok("POST", "/api/route", ask.clone()).await;
+    world.publish("v2").await;
+    world.restarted();
+    // KV still says that v1 is the current one; the loader is asked.
+    assert_eq!(world.ok("POST", "/api/route", ask).await["graphVersion"], "v2");
+}

@@ -3,6 +3,7 @@
 //!
 //! * [`router`]: the URL map, below. [`tick`]: one probe round. [`sign_in_link`]: a one-use way in.
 
+mod archive;
 mod assets;
 mod attempts;
 pub mod config;
@@ -11,11 +12,13 @@ mod guard;
 mod owners;
 mod pages;
 mod probe;
+mod remembered;
 mod session;
 mod sla;
 mod stats;
 mod store;
 
+pub use archive::archive;
 pub use config::{Config, Place};
 pub use probe::tick;
 pub use session::sign_in_link;
@@ -27,13 +30,17 @@ use contracts::monitoring::Health;
 use contracts::{ErrorCode, ServiceName};
 use form::Form;
 use platform::edge::{ApiError, Auth, Routes, Scope};
-use platform::ports::{Background, Calls, Cell, Clock, Signal, Sql};
+use platform::ports::{Background, Calls, Cell, Clock, Kv, Objects, Signal, Sql};
 use std::sync::Arc;
 
 /// What the dashboard needs of the world.
 #[derive(Clone)]
 pub struct Deps {
     pub sql: Arc<dyn Sql>,
+    /// The owners' last figures, for when one does not answer.
+    pub kv: Arc<dyn Kv>,
+    /// The archive of the metrics.
+    pub objects: Arc<dyn Objects>,
     pub calls: Arc<dyn Calls>,
     pub clock: Arc<dyn Clock>,
     pub cell: Arc<dyn Cell>,
@@ -57,6 +64,9 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .open("/health", get(own_health))
         .scoped(READERS, "/api/stats", get(stats::show))
         .scoped(READERS, "/api/sla", get(sla::show))
+        .scoped(READERS, "/api/archive", get(archive::list))
+        .scoped(READERS, "/api/archive/{day}", get(archive::day))
+        .scoped(&[Scope::Operator], "/api/restore", post(archive::restore))
         .scoped(READERS, "/api/series", any(later))
         .scoped(READERS, "/api/incidents", any(later))
         .scoped(READERS, "/metrics", any(later))

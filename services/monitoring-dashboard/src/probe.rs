@@ -4,6 +4,7 @@
 //! time that nobody measured counts for nothing.
 
 use crate::owners::{self, within};
+use crate::remembered;
 use crate::store::{self, HOUR_MS, Measured, ProbeRow};
 use crate::{Config, Deps};
 use contracts::ServiceName;
@@ -25,6 +26,8 @@ const GATEWAY_STALE_MS: i64 = 180_000;
 const CONFIRM: u32 = 2;
 /// A check older than this many intervals says nothing any more.
 const STALE_INTERVALS: i64 = 3;
+/// How often the owners' figures are kept for worse times: each time costs them a look over their day.
+const REMEMBER_MS: i64 = 600_000;
 
 /// What one check found.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +71,9 @@ async fn round(deps: &Deps) -> platform::ports::PortResult<()> {
         statements.extend(store::forget(now));
     }
     deps.sql.batch(statements).await?;
+    if last_round / REMEMBER_MS != now / REMEMBER_MS {
+        remembered::remember(deps).await;
+    }
     Ok(())
 }
 

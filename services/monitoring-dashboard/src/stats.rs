@@ -1,10 +1,12 @@
-//! `GET /api/stats`: today's figures, each asked from its owner. An owner that does not answer leaves a gap, never an error.
+//! `GET /api/stats`: today's figures, each asked from its owner. An owner that does not answer leaves a gap, never an error;
+//! `lastKnown` then has what it said last.
 
+use crate::remembered::{self, Remembered};
 use crate::store::{self, HOUR_MS, ProbeRow};
 use crate::{Deps, owners, probe};
 use axum::Json;
 use axum::extract::State;
-use contracts::monitoring::{InboxStats, LedgerStats, Stats};
+use contracts::monitoring::{InboxStats, LastKnown, LedgerStats, Stats};
 use contracts::routing::RoutingStats;
 use contracts::{Micros, ServiceName};
 use futures_util::future::join;
@@ -17,6 +19,8 @@ pub struct Figures {
     pub routing: Option<RoutingStats>,
     pub inbox: Option<InboxStats>,
     pub probes: Vec<ProbeRow>,
+    /// Looked for only when an owner did not answer.
+    pub remembered: Option<Remembered>,
     pub now: i64,
 }
 
@@ -31,7 +35,9 @@ impl Figures {
         };
         let ((ledger, inbox), routing) = join(money_and_messages, owners::routing(deps)).await;
         let probes = store::probes(&*deps.sql).await.unwrap_or_default();
-        Self { ledger, routing: routing.ok(), inbox, probes, now }
+        let complete = ledger.is_some() && inbox.is_some() && routing.is_ok();
+        let remembered = if complete { None } else { remembered::recall(deps).await };
+        Self { ledger, routing: routing.ok(), inbox, probes, remembered, now }
     }
     /// The last check of a service.
     pub fn probe(&self, service: ServiceName) -> Option<&ProbeRow> {
@@ -50,7 +56,7 @@ impl Figures {
     }
 }
 
-fn utc_day_start(now: i64) -> i64 {
+pub fn utc_day_start(now: i64) -> i64 {
     now - now.rem_euclid(24 * HOUR_MS)
 }
 
@@ -72,6 +78,13 @@ pub fn stats(deps: &Deps, figures: &Figures) -> Stats {
     let routing = figures.routing.clone().unwrap_or_default();
     let inbox = figures.inbox.clone().unwrap_or_default();
     let known = figures.ledger.is_some();
+    // Kept apart, so that nobody takes yesterday's figure for today's: and only of those who are silent.
+    let last_known = figures.remembered.clone().map(|old| LastKnown {
+        at: rfc3339(old.at_ms),
+        ledger: old.ledger.filter(|_| figures.ledger.is_none()),
+        routing: old.routing.filter(|_| figures.routing.is_none()),
+        inbox: old.inbox.filter(|_| figures.inbox.is_none()),
+    });
     let since = if known { ledger.day_start_ms } else { utc_day_start(figures.now) };
     Stats {
         requests: inbox.requests + routing.direct,
@@ -93,6 +106,7 @@ pub fn stats(deps: &Deps, figures: &Figures) -> Stats {
         today_tz: if known { ledger.time_zone } else { "UTC".to_owned() },
         since: rfc3339(since),
         worker_status: ServiceName::ALL.map(|service| (service.to_string(), figures.status(deps, service))).into_iter().collect::<BTreeMap<_, _>>(),
+        last_known,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Every table this service owns: `dashboard_session`, `dashboard_sign_in_link`, `probe`, `metrics`.
 
+use platform::backup::Table;
 use platform::ports::{PortResult, Sql, SqlExt, Statement};
 use platform::sql;
 use serde::Deserialize;
@@ -7,7 +8,9 @@ use serde::Deserialize;
 /// One hour: the width of a `metrics` row.
 pub const HOUR_MS: i64 = 3_600_000;
 /// Rows of `metrics` older than this are dropped.
-const KEPT_MS: i64 = 8 * 24 * HOUR_MS;
+pub const KEPT_MS: i64 = 8 * 24 * HOUR_MS;
+/// `metrics` as it comes back from the archive.
+pub const METRICS: Table = Table::keeping("metrics", &["series", "t"]);
 
 /// Keeps a sign-in link's code, as a digest, until it is used or expires.
 pub async fn keep_link(store: &dyn Sql, code_hash: &str, expires_at: i64) -> PortResult<()> {

@@ -1,11 +1,12 @@
 //! Personal assistant: approvals, policy, budget ledger, halts, and the owner's chat.
 //!
 //! `approve` applies the rules and sets money aside; `ask` asks the owner; `decide` and `press` take the owner's word;
-//! `claim` lets a gateway begin, `settle` ends it; `halt` stops. Nothing here approves or spends on an error.
+//! `claim` lets a gateway begin, `settle` ends it; `halt` stops; `backups` keeps copies of the tables. Nothing here approves or spends on an error.
 
 mod approvals;
 mod approve;
 mod ask;
+mod backups;
 mod budget;
 mod chat;
 mod claim;
@@ -23,6 +24,7 @@ mod status;
 mod store;
 mod window;
 
+pub use backups::{back_up, back_up_daily};
 pub use config::Config;
 pub use store::{CLAIM_WINDOW_MS, DECISION_WINDOW_MS, SKEW_MS};
 
@@ -30,7 +32,7 @@ use axum::Router;
 use axum::routing::{get, post};
 use contracts::{ErrorCode, ServiceName};
 use platform::edge::{ApiError, Auth, Routes, Scope};
-use platform::ports::{Background, Calls, Clock, Signal, Sql};
+use platform::ports::{Background, Calls, Clock, Kv, Objects, Signal, Sql};
 use platform::secret::Secret;
 use std::sync::Arc;
 
@@ -38,6 +40,10 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Deps {
     pub sql: Arc<dyn Sql>,
+    /// Copies of chat sessions; nothing is lost with them.
+    pub kv: Arc<dyn Kv>,
+    /// The daily backups.
+    pub objects: Arc<dyn Objects>,
     pub calls: Arc<dyn Calls>,
     pub clock: Arc<dyn Clock>,
     pub signal: Arc<dyn Signal>,
@@ -76,6 +82,8 @@ fn routes(auth: Auth) -> Routes<Deps> {
         .scoped(READER, "/api/budget", get(budget::read))
         .scoped(OWNER, "/api/budget", axum::routing::put(budget::update))
         .scoped(OWNER, "/api/chat", post(chat::chat))
+        .scoped(OWNER, "/api/backups", get(backups::list).post(backups::make))
+        .scoped(OWNER, "/api/restore", post(backups::restore))
         .scoped(OWNER, "/api/memory", get(later))
         .scoped(OWNER, "/api/memory/{id}", axum::routing::delete(later))
         .scoped(OWNER, "/api/policy", get(later).put(later))

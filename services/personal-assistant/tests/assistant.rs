@@ -4,6 +4,7 @@
 
 mod approving;
 mod asking;
+mod backing_up;
 mod ceiling;
 mod chatting;
 mod claiming;

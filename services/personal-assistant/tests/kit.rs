@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use personal_assistant::{Config, Deps, router};
 use platform::config::Report;
 use platform::edge::{Auth, Principal, Scope};
-use platform::memory::{ManualClock, MemoryCalls, MemorySignal, MemorySql, Switchboard, TokioBackground};
+use platform::memory::{ManualClock, MemoryCalls, MemoryKv, MemoryObjects, MemorySignal, MemorySql, Switchboard, TokioBackground};
 use platform::ports::{Row, Sql, Statement};
 use platform::secret::Secret;
 use serde_json::{Value, json};
@@ -73,6 +73,8 @@ impl Bed {
         let calls = Arc::new(MemoryCalls::new(Secret::new(""), switchboard));
         let deps = Deps {
             sql: store,
+            kv: Arc::new(MemoryKv::new(clock.clone())),
+            objects: Arc::new(MemoryObjects::default()),
             calls: calls.clone(),
             clock: clock.clone(),
             signal: Arc::new(MemorySignal::new(clock.clone())),

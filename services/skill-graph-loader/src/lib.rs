@@ -10,6 +10,7 @@ mod find;
 mod graph;
 pub mod parse;
 pub mod publish;
+mod restore;
 pub mod rollback;
 pub mod search;
 pub mod store;
@@ -78,6 +79,7 @@ fn routes(auth: Auth) -> Routes<Deps> {
         .scoped(READ, "/api/versions", get(versions::versions))
         .scoped(OWNER, "/api/publish", post(publish::publish))
         .scoped(OWNER, "/api/rollback", post(rollback::rollback))
+        .scoped(OWNER, "/api/restore", post(restore::restore))
         .internal("/internal/current", get(versions::current))
         .internal("/internal/model/{version}", get(versions::model))
         .open("/health", get(versions::health))

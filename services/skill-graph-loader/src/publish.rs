@@ -146,7 +146,21 @@ pub async fn publish_files(deps: &Deps, files: Vec<SourceFile>, message: Option<
     if message.as_ref().is_some_and(|message| message.chars().count() > MESSAGE_CHARS_MAX) {
         return Err(PublishError::LongMessage);
     }
-    let Parsed { graph, mut findings } = check_folder(files);
+    let Parsed { graph, findings } = check_folder(files);
+    publish_graph(deps, graph, findings, message, allow_removal).await
+}
+
+/// Publishes a graph that was read before: step 1 is done.
+///
+/// # Errors
+/// See [`PublishError`].
+pub async fn publish_graph(
+    deps: &Deps,
+    graph: Graph,
+    mut findings: Vec<Finding>,
+    message: Option<String>,
+    allow_removal: bool,
+) -> Result<Published, PublishError> {
     acceptable(&graph, &findings)?;
     let digest = digest(&graph)?;
     let version = store::version_of(&digest);

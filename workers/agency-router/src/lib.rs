@@ -1,15 +1,9 @@
 //! The agency-router Worker: chooses the agent.
 
 use axum::Router;
-use cloudflare::{
-    calls::BindingCalls,
-    cell::{CellObject, ObjectCell},
-    clock::WorkerClock,
-    entry, settings,
-    sql::D1Sql,
-};
+use cloudflare::{calls::BindingCalls, cell::ObjectCell, clock::WorkerClock, entry, kv::WorkersKv, settings, sql::D1Sql};
 use std::sync::Arc;
-use worker::{Context, DurableObject, Env, HttpRequest, Request, Response, Result, State, durable_object, event};
+use worker::{Context, Env, HttpRequest, Response, Result, event};
 
 thread_local! {
     static KEPT: entry::Kept<Router> = const { entry::Kept::new() };
@@ -20,6 +14,7 @@ fn make(env: &Env) -> std::result::Result<Router, Vec<String>> {
     let clock = Arc::new(WorkerClock);
     Ok(agency_router::router(agency_router::Deps {
         sql: Arc::new(D1Sql(settings::binding(env.d1("DB"))?)),
+        kv: Arc::new(WorkersKv(settings::binding(env.kv("ROUTING_CACHE"))?)),
         calls: Arc::new(BindingCalls::new(env.clone(), settings.keys)),
         cell: Arc::new(ObjectCell(env.clone())),
         clock: clock.clone(),
@@ -35,15 +30,5 @@ async fn fetch(request: HttpRequest, env: Env, _context: Context) -> Result<Resp
     entry::answer(KEPT.with(|kept| kept.get(&env, make)).map(|kept| (*kept).clone()), request).await
 }
 
-/// The pool of agents.
-#[durable_object]
-pub struct Cell(CellObject);
-
-impl DurableObject for Cell {
-    fn new(state: State, _env: Env) -> Self {
-        Self(CellObject::new(state))
-    }
-    async fn fetch(&self, request: Request) -> Result<Response> {
-        self.0.fetch(request).await
-    }
-}
+// The pool of agents.
+cloudflare::cell_object!();

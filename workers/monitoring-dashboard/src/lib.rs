@@ -1,15 +1,14 @@
-//! The monitoring-dashboard Worker: figures and pages; probes each minute.
+//! The monitoring-dashboard Worker: figures and pages; probes each minute, archives each day.
 
 use axum::Router;
-use cloudflare::{background::WaitUntil, calls::BindingCalls, clock::WorkerClock, signal::PollingSignal, sql::D1Sql};
 use cloudflare::{
-    cell::{CellObject, ObjectCell},
-    entry, settings,
+    background::WaitUntil, calls::BindingCalls, cell::ObjectCell, clock::WorkerClock, kv::WorkersKv, objects::R2Objects, signal::PollingSignal, sql::D1Sql,
 };
+use cloudflare::{entry, entry::EACH_MINUTE, log, settings};
 use monitoring_dashboard::{Config, Deps, Place};
 use platform::config::Report;
 use std::sync::Arc;
-use worker::{Context, DurableObject, Env, HttpRequest, Request, Response, Result, ScheduleContext, ScheduledEvent, State, durable_object, event};
+use worker::{Context, Env, HttpRequest, Response, Result, ScheduleContext, ScheduledEvent, event};
 
 thread_local! {
     static KEPT: entry::Kept<(Router, Deps)> = const { entry::Kept::new() };
@@ -22,6 +21,8 @@ fn make(env: &Env) -> std::result::Result<(Router, Deps), Vec<String>> {
     settings::sound(report)?;
     let deps = Deps {
         sql: Arc::new(D1Sql(settings::binding(env.d1("DB"))?)),
+        kv: Arc::new(WorkersKv(settings::binding(env.kv("METRICS"))?)),
+        objects: Arc::new(R2Objects::new(settings::binding(env.bucket("OBJECTS"))?)),
         calls: Arc::new(BindingCalls::new(env.clone(), settings.keys)),
         clock: Arc::new(WorkerClock),
         cell: Arc::new(ObjectCell(env.clone())),
@@ -39,20 +40,13 @@ async fn fetch(request: HttpRequest, env: Env, _context: Context) -> Result<Resp
 }
 
 #[event(scheduled)]
-async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
+async fn scheduled(event: ScheduledEvent, env: Env, _context: ScheduleContext) {
     let Some(kept) = KEPT.with(|kept| kept.get(&env, make)) else { return };
-    monitoring_dashboard::tick(&kept.1).await;
-}
-
-/// Counts of sign-ins.
-#[durable_object]
-pub struct Cell(CellObject);
-
-impl DurableObject for Cell {
-    fn new(state: State, _env: Env) -> Self {
-        Self(CellObject::new(state))
-    }
-    async fn fetch(&self, request: Request) -> Result<Response> {
-        self.0.fetch(request).await
+    match event.cron().as_str() {
+        EACH_MINUTE => monitoring_dashboard::tick(&kept.1).await,
+        _ => log::failure("the metrics were not archived", monitoring_dashboard::archive(&kept.1).await),
     }
 }
+
+// Counts of sign-ins.
+cloudflare::cell_object!();

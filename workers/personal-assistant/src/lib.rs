@@ -1,8 +1,8 @@
-//! The personal-assistant Worker: approvals, budget, halt, chat; ticks each minute.
+//! The personal-assistant Worker: approvals, budget, halt, chat; ticks each minute, makes a backup each day.
 
 use axum::Router;
-use cloudflare::{background::WaitUntil, calls::BindingCalls, clock::WorkerClock, signal::PollingSignal, sql::D1Sql};
-use cloudflare::{entry, settings};
+use cloudflare::{background::WaitUntil, calls::BindingCalls, clock::WorkerClock, kv::WorkersKv, objects::R2Objects, signal::PollingSignal, sql::D1Sql};
+use cloudflare::{entry, entry::EACH_MINUTE, log, settings};
 use platform::config::Report;
 use platform::secret::Secret;
 use std::sync::Arc;
@@ -18,6 +18,8 @@ fn make(env: &Env) -> std::result::Result<(Router, personal_assistant::Deps), Ve
     settings::sound(report)?;
     let deps = personal_assistant::Deps {
         sql: Arc::new(D1Sql(settings::binding(env.d1("DB"))?)),
+        kv: Arc::new(WorkersKv(settings::binding(env.kv("SESSIONS"))?)),
+        objects: Arc::new(R2Objects::new(settings::binding(env.bucket("OBJECTS"))?)),
         calls: Arc::new(BindingCalls::new(env.clone(), settings.keys)),
         clock: Arc::new(WorkerClock),
         signal: Arc::new(PollingSignal),
@@ -35,7 +37,10 @@ async fn fetch(request: HttpRequest, env: Env, _context: Context) -> Result<Resp
 }
 
 #[event(scheduled)]
-async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
+async fn scheduled(event: ScheduledEvent, env: Env, _context: ScheduleContext) {
     let Some(kept) = KEPT.with(|kept| kept.get(&env, make)) else { return };
-    personal_assistant::tick(&kept.1).await;
+    match event.cron().as_str() {
+        EACH_MINUTE => personal_assistant::tick(&kept.1).await,
+        _ => log::failure("the daily backup was not made", personal_assistant::back_up(&kept.1).await),
+    }
 }

@@ -3,7 +3,7 @@
 //! `GET /<port>` runs that port's checks; a check that fails panics, which the shim answers with 500. `/panic` panics at once,
 //! `/slow` takes half a second: whoever is in it when another request panics must get an answer too.
 
-use cloudflare::cell::{CellObject, ObjectCell};
+use cloudflare::cell::ObjectCell;
 use cloudflare::inbox::ObjectInbox;
 use cloudflare::inbox_object::InboxObject;
 use cloudflare::{clock::WorkerClock, kv::WorkersKv, objects::R2Objects, signal::PollingSignal, sql::D1Sql};
@@ -28,17 +28,7 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response
     Response::ok("passed")
 }
 
-#[durable_object]
-pub struct Cell(CellObject);
-
-impl DurableObject for Cell {
-    fn new(state: State, _env: Env) -> Self {
-        Self(CellObject::new(state))
-    }
-    async fn fetch(&self, request: Request) -> Result<Response> {
-        self.0.fetch(request).await
-    }
-}
+cloudflare::cell_object!();
 
 #[durable_object(alarm)]
 pub struct Inbox(InboxObject);
@@ -51,7 +41,6 @@ impl DurableObject for Inbox {
         self.0.fetch(request).await
     }
     async fn alarm(&self) -> Result<Response> {
-        self.0.alarm(|_| std::future::ready(Ok(()))).await?;
-        Response::empty()
+        self.0.alarm(|_| std::future::ready(Ok(()))).await
     }
 }

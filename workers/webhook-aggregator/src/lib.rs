@@ -47,14 +47,7 @@ impl DurableObject for Inbox {
     }
     async fn alarm(&self) -> Result<Response> {
         // Without a configuration nothing is pumped and nothing lost: the alarm comes again.
-        let kept = KEPT.with(|kept| kept.get(&self.1, make));
-        let pump = |shard| async move {
-            match kept {
-                Some(kept) => webhook_aggregator::pump(&kept.1, &shard).await,
-                None => Err(settings::not_configured()),
-            }
-        };
-        self.0.alarm(pump).await?;
-        Response::empty()
+        let kept = KEPT.with(|kept| kept.get(&self.1, make)).ok_or_else(settings::not_configured);
+        self.0.alarm(|shard| async move { webhook_aggregator::pump(&kept?.1, &shard).await }).await
     }
 }

@@ -10,7 +10,7 @@ use axum::{Json, Router};
 use contracts::ServiceName;
 use contracts::graph::Graph;
 use platform::edge::{Auth, Principal, Scope};
-use platform::memory::{ManualClock, MemoryCalls, MemoryCell, MemorySql, Switchboard};
+use platform::memory::{ManualClock, MemoryCalls, MemoryCell, MemoryKv, MemorySql, Switchboard};
 use platform::secret::Secret;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
@@ -24,6 +24,8 @@ type Published = Arc<Mutex<Option<(Graph, Vec<u8>)>>>;
 pub struct World {
     pub clock: Arc<ManualClock>,
     pub sql: Arc<MemorySql>,
+    pub kv: Arc<MemoryKv>,
+    deps: Deps,
     pub switchboard: Switchboard,
     published: Published,
     router: Router,
@@ -46,8 +48,10 @@ impl World {
             service(ServiceName::SkillGraphLoader),
         ]);
         let config = Config::read(&json!({"agents": {"security": {"runner": "command", "estimated_cost": 0.5}}}));
-        let router = router(Deps {
+        let kv = Arc::new(MemoryKv::new(clock.clone()));
+        let deps = Deps {
             sql: sql.clone(),
+            kv: kv.clone(),
             calls: Arc::new(MemoryCalls::new(Secret::new("agency-router"), switchboard.clone())),
             cell: Arc::new(MemoryCell::default()),
             clock: clock.clone(),
@@ -55,8 +59,14 @@ impl World {
             auth,
             config: Arc::new(config),
             shared: Shared::default(),
-        });
-        Self { clock, sql, switchboard, published, router }
+        };
+        Self { clock, sql, kv, switchboard, published, router: router(deps.clone()), deps }
+    }
+
+    /// The same storage seen by a process that has just started.
+    pub fn restarted(&mut self) {
+        self.deps.shared = Shared::default();
+        self.router = router(self.deps.clone());
     }
 
     /// The small graph as version `v1`.

@@ -7,7 +7,7 @@ use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
 use monitoring_dashboard::{Config, Deps, Place};
 use platform::edge::{Auth, Principal, Scope};
-use platform::memory::{ManualClock, MemoryCalls, MemoryCell, MemorySignal, MemorySql, Switchboard, TokioBackground};
+use platform::memory::{ManualClock, MemoryCalls, MemoryCell, MemoryKv, MemoryObjects, MemorySignal, MemorySql, Switchboard, TokioBackground};
 use platform::secret::Secret;
 use std::sync::Arc;
 use tower::ServiceExt;
@@ -71,6 +71,8 @@ impl Bed {
         let place = Place { base_path: BASE.into(), listen: vec![HOST.into()], ..Place::default() };
         let deps = Deps {
             sql: Arc::new(MemorySql::with_migrations(&[MIGRATION])),
+            kv: Arc::new(MemoryKv::new(clock.clone())),
+            objects: Arc::new(MemoryObjects::default()),
             calls: Arc::new(MemoryCalls::new(Secret::new("dashboard-secret"), switchboard.clone())),
             clock: clock.clone(),
             cell: Arc::new(MemoryCell::default()),

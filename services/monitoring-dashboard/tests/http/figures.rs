@@ -3,6 +3,7 @@
 use super::bed::{Bed, OPERATOR};
 use contracts::ServiceName;
 use monitoring_dashboard::tick;
+use platform::ports::Clock;
 use serde_json::json;
 
 async fn rounds(bed: &Bed, n: usize) {
@@ -125,4 +126,47 @@ async fn a_round_that_cannot_be_written_is_not_measured_and_breaks_nothing() {
     let mut bed = Bed::new();
     bed.deps.sql = sql;
     tick(&bed.deps).await;
+}
+
+#[tokio::test]
+async fn what_a_silent_owner_said_last_stands_apart_from_todays_figures() {
+    let bed = Bed::new();
+    tick(&bed.deps).await;
+    let at = bed.clock.now_ms();
+    let answering = bed.api("/api/stats", OPERATOR).await.json();
+    assert_eq!(answering.get("lastKnown"), None);
+    bed.switchboard.lock().unwrap().remove(&ServiceName::AgencyRouter);
+    bed.clock.advance(60_000);
+    let stats = bed.api("/api/stats", OPERATOR).await.json();
+    assert_eq!(stats["avgRoutingLatency"], json!(null));
+    let last = &stats["lastKnown"];
+    assert_eq!((&last["at"], &last["routing"]["avgLatencyMs"]), (&json!(platform::time::rfc3339(at)), &json!(2.3)));
+    assert_eq!((last.get("ledger"), last.get("inbox")), (None, None), "those who answer speak for themselves");
+    bed.clock.advance(2 * 3_600_000);
+    assert_eq!(bed.api("/api/stats", OPERATOR).await.json().get("lastKnown"), None, "an hour later it is forgotten");
+}
+
+#[tokio::test]
+async fn each_full_day_is_archived_and_comes_back_when_the_table_is_lost() {
+    let bed = Bed::new();
+    tick(&bed.deps).await;
+    for _ in 0..30 {
+        bed.clock.advance(3_600_000);
+        tick(&bed.deps).await;
+    }
+    monitoring_dashboard::archive(&bed.deps).await.unwrap();
+    let days = bed.api("/api/archive", "viewer-token").await.json()["days"].clone();
+    assert_eq!(days, json!(["2026-09-21"]), "today is not over");
+    let day = bed.api("/api/archive/2026-09-21", "viewer-token").await.json();
+    assert!(day["rows"].as_array().unwrap().len() > 20);
+    assert_eq!(bed.api("/api/archive/2026-02-30", "viewer-token").await.status, 404);
+    assert_eq!(bed.api("/api/archive/..%2F..%2Fetc", "viewer-token").await.status, 404);
+
+    let before = bed.api("/api/sla", OPERATOR).await.json();
+    bed.deps.sql.query(platform::sql!("DELETE FROM metrics WHERE t < ?1", bed.clock.now_ms() - 20 * 3_600_000)).await.unwrap();
+    let restore = async |token: &str| bed.send("POST", "/api/restore", &[("authorization", token)], "").await;
+    assert_eq!(restore("Bearer viewer-token").await.status, 403);
+    assert_eq!(restore("Bearer operator-token").await.status, 200);
+    let after = bed.api("/api/sla", OPERATOR).await.json();
+    assert_eq!(after["perService"]["agency-router"], before["perService"]["agency-router"]);
 }

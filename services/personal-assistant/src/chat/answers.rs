@@ -10,12 +10,14 @@ use platform::edge::ApiResult;
 use platform::ports::SqlExt;
 use platform::sql;
 use platform::time::rfc3339;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Said under every answer, so that nobody takes it for a model's.
 const HONESTLY: &str = "I answer from the skill graph and the state; no model is configured.";
 const HITS: u32 = 3;
 const ROWS: u32 = 5;
+/// How long a copy of a chat session lives.
+const SESSION_TTL_S: u64 = 3600;
 const QUERY_CHARS: usize = 200;
 const LINE_CHARS: usize = 160;
 
@@ -98,19 +100,42 @@ async fn about_events(deps: &Deps) -> String {
     }
 }
 
+/// What the owner said in a session, newest first.
+#[derive(Serialize, Deserialize)]
+struct Said {
+    content: String,
+    at: i64,
+}
+
 async fn about_session(deps: &Deps, session: &str) -> ApiResult<String> {
-    #[derive(Deserialize)]
-    struct Said {
-        content: String,
-        at: i64,
-    }
-    let find = sql!("SELECT content, at FROM chat_message WHERE session = ?1 AND role = 'user' ORDER BY id DESC LIMIT ?2", session, ROWS);
-    let rows: Vec<Said> = deps.sql.all(find).await?;
+    let rows = session_lines(deps, session).await?;
     if rows.is_empty() {
         return Ok("This is the first thing you say here.".to_owned());
     }
     let line = |said: &Said| format!("- {}: {}", rfc3339(said.at), shorten(&said.content));
     Ok(format!("You said here, newest first:\n{}", rows.iter().map(line).collect::<Vec<_>>().join("\n")))
+}
+
+/// The copy in KV is found by the newest line's id, which the database tells: it can be missing, never old.
+async fn session_lines(deps: &Deps, session: &str) -> ApiResult<Vec<Said>> {
+    #[derive(Deserialize)]
+    struct Newest {
+        id: String,
+    }
+    let newest = sql!("SELECT id FROM chat_message WHERE session = ?1 ORDER BY id DESC LIMIT 1", session);
+    let Some(Newest { id }) = deps.sql.one(newest).await? else { return Ok(Vec::new()) };
+    let key = format!("session:{id}");
+    if let Some(lines) = deps.kv.get(&key).await.ok().flatten().and_then(|text| serde_json::from_str(&text).ok()) {
+        return Ok(lines);
+    }
+    let find = sql!("SELECT content, at FROM chat_message WHERE session = ?1 AND role = 'user' ORDER BY id DESC LIMIT ?2", session, ROWS);
+    let lines: Vec<Said> = deps.sql.all(find).await?;
+    if let Ok(text) = serde_json::to_string(&lines)
+        && let Err(error) = deps.kv.put(&key, &text, SESSION_TTL_S).await
+    {
+        tracing::warn!(%error, "a copy of a chat session was not kept");
+    }
+    Ok(lines)
 }
 
 async fn about_graph(deps: &Deps, message: &str) -> String {

@@ -227,3 +227,18 @@ async fn the_default_graph_is_published_at_first_start() {
     assert_eq!(bed.get("viewer", "/api/graph").await.json()["version"], published.version.as_str());
     assert!(bed.objects.get("skill-graph-full.json").await.unwrap().is_some());
 }
+
+#[tokio::test]
+async fn a_lost_database_gets_its_graph_back_from_the_objects() {
+    let bed = Bed::new();
+    let version = bed.published(&[agent("pm"), agent("codegen")]).await;
+    let mut lost = Bed::new();
+    lost.deps.objects = bed.objects.clone();
+    lost.restarted();
+    assert_eq!(lost.post("viewer", "/api/restore", &json!({})).await.status, 403);
+    let answer = lost.post("operator", "/api/restore", &json!({})).await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["version"], &answer.json()["changed"]), (200, &json!(version), &json!(true)), "{}", answer.json());
+    assert_eq!(lost.get("viewer", "/api/graph").await.body, bed.get("viewer", "/api/graph").await.body);
+    assert_eq!(lost.post("operator", "/api/restore", &json!({})).await.json()["changed"], false);
+    assert_eq!(Bed::new().post("operator", "/api/restore", &json!({})).await.status, 404);
+}

@@ -1,0 +1,99 @@
+//! `GET` and `POST /api/backups`, `POST /api/restore`, and the daily backup: this service's tables as objects.
+//!
+//! Restoring merges (see [`platform::backup`]): what is missing comes back, nothing that is there changes, and what was spent
+//! is never lowered. Approvals come back as they were, and have long lapsed by their own times.
+
+use crate::Deps;
+use axum::Json;
+use axum::extract::State;
+use contracts::backup::{Backup, BackupList, RestoreRequest, Restored};
+use http::StatusCode;
+use platform::backup::{self, Manifest, Table};
+use platform::edge::{ApiError, ApiResult, JsonBody};
+use platform::ports::PortResult;
+use platform::time::rfc3339;
+
+/// Where the objects lie.
+pub const FOLDER: &str = "personal-assistant-backups";
+/// Daily backups that are kept.
+const KEPT: usize = 30;
+const DAY_MS: i64 = 24 * 3_600_000;
+
+/// Every table of the service. What was spent comes last: a row that is written meanwhile is then counted, not forgotten.
+const TABLES: &[Table] = &[
+    Table::keeping("personal_context", &["name"]),
+    Table::keeping("budget_rule", &["rule"]),
+    Table::keeping("approvals", &["id"]),
+    Table::keeping("delivery", &["id"]),
+    Table::keeping("button", &["token_hash"]),
+    Table::keeping("claim", &["token_hash"]),
+    Table::keeping("halt", &["id"]),
+    Table::keeping("chat_message", &["id"]),
+    Table::keeping("hold", &["task", "scope"]),
+    Table::keeping("posted", &["task", "seq"]),
+    Table { name: "budget", key: &["scope"], on_conflict: "(scope) DO UPDATE SET spent_u = MAX(spent_u, excluded.spent_u)" },
+];
+
+/// Makes a backup, and forgets the oldest. Once a day by timer; `POST /api/backups` makes one more.
+///
+/// # Errors
+/// When the database or the objects fail; the backups before it stand.
+pub async fn back_up(deps: &Deps) -> PortResult<Manifest> {
+    let made = backup::copy(&*deps.sql, &*deps.objects, FOLDER, TABLES, deps.clock.now_ms()).await?;
+    backup::prune(&*deps.objects, FOLDER, KEPT).await?;
+    Ok(made)
+}
+
+/// Makes a backup when the last one is a day old.
+///
+/// # Errors
+/// As [`back_up`].
+pub async fn back_up_daily(deps: &Deps) -> PortResult<()> {
+    // Names sort by time and begin with it: the newest tells its day without being read.
+    let newest = deps.objects.list(&format!("{FOLDER}/")).await?.into_iter().rfind(|name| name.ends_with("/manifest.json"));
+    let due = rfc3339(deps.clock.now_ms() - DAY_MS).replace(':', "-");
+    let fresh = newest.is_some_and(|name| name.split('/').nth(1).is_some_and(|made| made > due.as_str()));
+    if !fresh {
+        back_up(deps).await?;
+    }
+    Ok(())
+}
+
+fn wire(manifest: Manifest) -> Backup {
+    Backup { name: manifest.name, at: manifest.at, rows: manifest.rows }
+}
+
+/// `GET /api/backups`: the newest first.
+pub async fn list(State(deps): State<Deps>) -> ApiResult<Json<BackupList>> {
+    let backups = backup::list(&*deps.objects, FOLDER).await?.into_iter().map(wire).collect();
+    Ok(Json(BackupList { backups }))
+}
+
+/// `POST /api/backups`: one more, now.
+pub async fn make(State(deps): State<Deps>) -> ApiResult<(StatusCode, Json<Backup>)> {
+    Ok((StatusCode::CREATED, Json(wire(back_up(&deps).await?))))
+}
+
+/// `POST /api/restore`.
+pub async fn restore(State(deps): State<Deps>, JsonBody(request): JsonBody<RestoreRequest>) -> ApiResult<Json<Restored>> {
+    let restored = backup::restore(&*deps.sql, &*deps.objects, FOLDER, &request.backup, TABLES).await?;
+    let rows = restored.ok_or_else(|| ApiError::not_found("backup of this name; GET /api/backups lists them"))?;
+    tracing::warn!(backup = request.backup, "restored");
+    Ok(Json(Restored { rows }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A table that a migration adds must be backed up too.
+    #[test]
+    fn every_table_of_the_migration_is_backed_up() {
+        let migration = include_str!("../../../migrations/0001_personal_assistant.sql");
+        let mut created: Vec<&str> = migration.split("CREATE TABLE ").skip(1).filter_map(|rest| rest.split_whitespace().next()).collect();
+        let mut backed_up: Vec<&str> = TABLES.iter().map(|table| table.name).collect();
+        created.sort_unstable();
+        backed_up.sort_unstable();
+        assert_eq!(created, backed_up);
+    }
+}
