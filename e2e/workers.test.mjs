@@ -138,7 +138,7 @@ describe('who may call what', () => {
     ['personal-assistant', '/api/resume', 'POST', ['operator']],
     ['agency-router', '/api/route', 'POST', ['operator']],
     ['agency-router', '/api/agents', 'GET', ['operator', 'viewer']],
-    ['skill-graph-loader', '/api/versions', 'GET', ['operator', 'viewer', 'agent', 'gateway']],
+    ['skill-graph-loader', '/api/versions', 'GET', ['operator', 'viewer', 'gateway']],
     ['skill-graph-loader', '/api/rollback', 'POST', ['operator']],
     ['webhook-aggregator', '/api/events', 'GET', ['operator', 'viewer']],
     ['webhook-aggregator', '/api/tasks/lease', 'POST', ['gateway']],

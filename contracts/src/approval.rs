@@ -223,8 +223,10 @@ pub struct ClaimAnswer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
+    #[serde(alias = "succeeded", alias = "completed", alias = "ok")]
     Success,
     /// The agent ran and said it failed.
+    #[serde(alias = "failure", alias = "error")]
     Failed,
     /// Stopped by a halt.
     Cancelled,

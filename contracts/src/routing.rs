@@ -59,6 +59,9 @@ pub struct RouteAnswer {
     pub cached: bool,
     /// RFC 3339 UTC.
     pub timestamp: String,
+    /// For the conductor: nobody is open to this sender, so nobody may be given the message.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub closed: bool,
 }
 
 /// Another agent that was considered.
@@ -161,11 +164,11 @@ pub enum PoolOutcome {
     Cancelled,
 }
 
-/// `GET /api/routing-stats`.
+/// `GET /api/routing-stats?since=`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RoutingStats {
-    /// Decisions since the start of the owner's day.
+    /// Decisions since `since`.
     pub decisions: u64,
     /// Those of them that were asked for directly, not for a message that came in.
     #[serde(default)]

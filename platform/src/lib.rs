@@ -11,8 +11,10 @@ pub mod backup;
 pub mod config;
 pub mod edge;
 pub mod inbox;
+pub mod json;
 #[cfg(feature = "memory")]
 pub mod memory;
+pub mod order;
 pub mod ports;
 pub mod secret;
 #[cfg(feature = "sqlite")]

@@ -50,6 +50,10 @@ pub fn build(root: &Path, names: &[&str]) -> Done {
     for package in &packages {
         cargo.args(["--package", package]);
     }
+    // Panics name the file they come from: without the path of this machine's registry, and shorter.
+    if let Some(home) = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo"))) {
+        cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", format!("--remap-path-prefix={}/registry/src=", home.display()));
+    }
     println!("$ cargo build --profile wasm --target {TARGET} ({})", names.join(", "));
     let built = cargo.status().map_err(|e| format!("cargo cannot be run: {e}"))?;
     if !built.success() {

@@ -1,6 +1,7 @@
 //! Bodies and queries, read with limits, and refused with the field that is wrong.
 
 use super::ApiError;
+use crate::json::{self, JsonError};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use bytes::{Bytes, BytesMut};
 use contracts::{ErrorCode, Problem};
@@ -10,6 +11,8 @@ use serde::de::DeserializeOwned;
 
 /// The largest JSON body of an API call, unless a handler reads with another limit.
 pub const JSON_BYTES_MAX: usize = 1 << 20;
+/// Parameters of a query that are tried when one is wrong.
+const QUERY_PAIRS_MAX: usize = 32;
 
 /// Reads a body of at most `limit` bytes. A longer `Content-Length` is refused before a byte is read.
 ///
@@ -62,27 +65,20 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
 
 /// Parses JSON and names what is wrong with it.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value: Result<T, _> = serde_path_to_error::deserialize(&mut reader);
-    let value = value.map_err(|error| {
-        let path = error.path().to_string();
-        let inner = error.into_inner();
-        if inner.is_data() { wrong_field(&path, &inner.to_string()) } else { malformed(&inner) }
-    })?;
-    reader.end().map_err(|error| malformed(&error))?;
-    Ok(value)
+    json::from_slice(bytes).map_err(refusal)
 }
 
-fn malformed(error: &serde_json::Error) -> ApiError {
-    ApiError::new(ErrorCode::Malformed, format!("The body is not valid JSON (line {}, column {}).", error.line(), error.column()))
+fn refusal(error: JsonError) -> ApiError {
+    match error {
+        JsonError::Syntax(line, column) => ApiError::new(ErrorCode::Malformed, format!("The body is not valid JSON (line {line}, column {column}).")),
+        JsonError::Shape { message, path } => wrong_field(&path, &message),
+    }
 }
 
 /// serde names missing and unknown fields in backticks; the path names the rest.
-fn wrong_field(path: &str, message: &str) -> ApiError {
-    let message = message.split(" at line ").next().unwrap_or(message);
+fn wrong_field(parent: &str, message: &str) -> ApiError {
     let named = message.split('`').nth(1).unwrap_or_default();
-    let parent = if path == "." { "" } else { path };
-    let join = |name: &str| if parent.is_empty() || parent == "?" { name.to_owned() } else { format!("{parent}.{name}") };
+    let join = |name: &str| if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") };
     if message.starts_with("missing field") {
         let field = join(named);
         return Problem::field(&field, format!("The field `{field}` is missing."), format!("Add `{named}` to the body.")).into();
@@ -107,13 +103,25 @@ pub struct Query<T>(pub T);
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut http::request::Parts, _: &S) -> Result<Self, ApiError> {
-        axum::extract::Query::<T>::try_from_uri(&parts.uri).map(|query| Self(query.0)).map_err(|rejection| {
-            let text = rejection.body_text();
-            let message = text.split(": ").skip(1).collect::<Vec<_>>().join(": ");
-            let named = message.split('`').nth(1).or_else(|| message.split(':').next()).unwrap_or("query").to_owned();
-            ApiError::from(Problem::field(&named, format!("The query is wrong: {message}."), "Correct or leave out that parameter."))
-        })
+        let query = parts.uri.query().unwrap_or_default();
+        serde_urlencoded::from_str(query)
+            .map(Self)
+            .map_err(|error| wrong_query(query, error.to_string(), &|query| serde_urlencoded::from_str::<T>(query).err().map(|error| error.to_string())))
     }
+}
+
+/// Names the parameter: serde does for missing and unknown ones; else it is the one without which the query can be read, or
+/// fails otherwise.
+fn wrong_query(query: &str, message: String, judge: &dyn Fn(&str) -> Option<String>) -> ApiError {
+    let named = message.split('`').nth(1).filter(|_| message.contains(" field `")).map(str::to_owned);
+    let pairs: Vec<&str> = query.split('&').collect();
+    let without = |place: usize| pairs.iter().enumerate().filter(|(other, _)| *other != place).map(|(_, pair)| *pair).collect::<Vec<_>>().join("&");
+    let culprit = || {
+        let place = (0..pairs.len().min(QUERY_PAIRS_MAX)).find(|place| judge(&without(*place)).as_ref() != Some(&message))?;
+        pairs.get(place)?.split('=').next().map(str::to_owned)
+    };
+    let named = named.or_else(culprit).unwrap_or_else(|| "query".to_owned());
+    Problem::field(&named, format!("The query is wrong: {named}: {message}."), "Correct or leave out that parameter.").into()
 }
 
 #[cfg(test)]
@@ -134,6 +142,25 @@ mod tests {
         *parse_json::<Sample>(text.as_bytes()).unwrap_err().0
     }
 
+    #[tokio::test]
+    async fn a_wrong_parameter_is_named() {
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[expect(dead_code, reason = "read by serde alone")]
+        struct Page {
+            limit: Option<u32>,
+            q: String,
+        }
+        let field = async |uri: &str| {
+            let (mut parts, ()) = http::Request::get(uri).body(()).unwrap().into_parts();
+            Query::<Page>::from_request_parts(&mut parts, &()).await.err().map(|error| error.0.extra["field"].clone())
+        };
+        assert_eq!(field("/?q=a%20b&limit=3").await, None);
+        assert_eq!(field("/?q=a&limit=x").await.unwrap(), "limit");
+        assert_eq!(field("/?limit=1").await.unwrap(), "q");
+        assert_eq!(field("/?q=a&hurry=1").await.unwrap(), "hurry");
+    }
+
     #[test]
     fn what_is_wrong_is_named() {
         assert_eq!(refusal("{}").extra["field"], "taskId");
@@ -141,6 +168,6 @@ mod tests {
         assert_eq!(refusal(r#"{"taskId":"a","hurry":1}"#).extra["field"], "hurry");
         assert_eq!(refusal("[]").status, 422);
         assert_eq!(refusal("{").status, 400);
-        assert_eq!(refusal("{} x").status, 422);
+        assert_eq!(refusal("{} x").status, 400);
     }
 }

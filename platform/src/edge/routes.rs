@@ -2,12 +2,13 @@
 
 use super::auth::Bearer;
 use super::{ApiError, Auth, Principal, Scope, request_id};
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::MethodRouter;
 use axum::{Router, response::IntoResponse};
 use contracts::{ErrorCode, ServiceName, calls};
+use std::sync::Arc;
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug)]
@@ -36,12 +37,13 @@ pub struct Routes<S> {
     service: ServiceName,
     auth: Auth,
     router: Router<S>,
+    guards: Vec<(String, Guard)>,
 }
 
 impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// An empty map.
     pub fn new(service: ServiceName, auth: Auth) -> Self {
-        Self { service, auth, router: Router::new() }
+        Self { service, auth, router: Router::new(), guards: Vec::new() }
     }
     /// A path for everybody.
     #[must_use]
@@ -60,16 +62,29 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
     fn add(mut self, access: Access, path: &str, methods: MethodRouter<S>) -> Self {
         let guard = Guard { service: self.service, auth: self.auth.clone(), access };
+        self.guards.push((path.to_owned(), guard.clone()));
         self.router = self.router.route(path, methods.layer(from_fn_with_state(guard, check)));
         self
     }
     /// The service's router: unknown paths and methods become problems, every answer carries its request id.
     pub fn finish(self, state: S) -> Router {
+        let guards: Arc<[(String, Guard)]> = self.guards.into();
         self.router
             .fallback(|| async { ApiError::new(ErrorCode::NotFound, "There is no such path.") })
-            .method_not_allowed_fallback(|| async { ApiError::new(ErrorCode::MethodNotAllowed, "This path does not take that method.") })
+            .method_not_allowed_fallback(move |request: Request| std::future::ready(wrong_method(&guards, &request)))
             .layer(from_fn(request_id::layer))
             .with_state(state)
+    }
+}
+
+/// The guard stands before wrong methods too: who may not come in does not learn what is there.
+fn wrong_method(guards: &[(String, Guard)], request: &Request) -> ApiError {
+    // Under another router the matched path has that router's prefix before ours.
+    let matched = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let guard = guards.iter().filter(|(path, _)| matched.ends_with(path.as_str())).max_by_key(|(path, _)| path.len());
+    match guard.map(|(_, guard)| guard.admits(request)) {
+        Some(Err(refusal)) => refusal,
+        _ => ApiError::new(ErrorCode::MethodNotAllowed, "This path does not take that method."),
     }
 }
 

@@ -17,6 +17,12 @@ pub(super) fn accept(context: &Context<'_>, mut event: NewEvent) -> PortResult<R
     if let Some(known) = known(context, &event)? {
         return Ok(Reply::Accepted { event: known.id, duplicate: true, state: known.state });
     }
+    if event.overheard && event.state == Stage::Received && !answered_in(context, &event)? {
+        event.state = Stage::Ignored;
+        event.reason = Some("not_addressed".to_owned());
+        event.semantic_key = None;
+        event.said.clear();
+    }
     if event.state == Stage::Received
         && let Passed::No { tell } = count(context, &event.limits)?
     {
@@ -45,6 +51,17 @@ pub(super) fn accept(context: &Context<'_>, mut event: NewEvent) -> PortResult<R
         transcript::put(context, &line, Some(&id))?;
     }
     Ok(Reply::Accepted { event: id, duplicate: false, state: event.state })
+}
+
+/// Whether something said in this conversation was answered by us.
+fn answered_in(context: &Context<'_>, event: &NewEvent) -> PortResult<bool> {
+    #[derive(Deserialize)]
+    struct Found {
+        #[serde(rename = "found")]
+        _found: i64,
+    }
+    let answered = "SELECT 1 AS found FROM event WHERE conversation = ?1 AND state IN ('answered', 'done') AND control = 0 LIMIT 1";
+    Ok(context.one::<Found>(answered, args![event.conversation.as_str()])?.is_some())
 }
 
 fn known(context: &Context<'_>, event: &NewEvent) -> PortResult<Option<Known>> {

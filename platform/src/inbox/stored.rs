@@ -32,6 +32,9 @@ pub struct NewEvent {
     pub limits: Vec<super::Limit>,
     /// Said once when a limit is first exceeded.
     pub limit_notice: Option<Draft>,
+    /// Said near us and not to us: it counts only in a conversation that we answered in before.
+    #[serde(default)]
+    pub overheard: bool,
     /// Lines for the transcript: what the person said.
     pub said: Vec<NewSaid>,
 }

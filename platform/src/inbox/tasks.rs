@@ -138,6 +138,6 @@ pub(super) fn gateways(context: &Context<'_>) -> PortResult<Reply> {
          FROM gateway g WHERE g.shard = ?1",
         args![context.shard.as_str()],
     )?;
-    let list = rows.into_iter().map(|row| (row.id, serde_json::from_str(&row.agents).unwrap_or_default(), row.seen_ms, row.running));
+    let list = rows.into_iter().map(|row| (row.id, crate::json::from_str(&row.agents).unwrap_or_default(), row.seen_ms, row.running));
     Ok(Reply::Gateways(list.collect()))
 }

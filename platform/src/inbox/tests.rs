@@ -68,6 +68,7 @@ fn event(key: &str, conversation: &str) -> NewEvent {
         reason: None,
         limits: vec![],
         limit_notice: None,
+        overheard: false,
         said: vec![],
     }
 }
@@ -313,4 +314,23 @@ async fn a_commit_that_fails_changes_nothing() {
     bed.inbox.faults.refuse_next(1, PortErrorKind::Full);
     assert!(bed.inbox.send(&bed.shard, Command::Accept(Box::new(event("1", "a")))).await.is_err());
     assert!(!bed.accept("1", "a").await.1);
+}
+
+#[tokio::test]
+async fn what_is_overheard_counts_only_where_something_was_answered() {
+    let bed = Bed::new();
+    let overhear = async |key: &str, conversation: &str| {
+        let said = NewEvent { overheard: true, ..event(key, conversation) };
+        match bed.send(Command::Accept(Box::new(said))).await {
+            Reply::Accepted { state, .. } => state,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(overhear("a", "thread").await, Stage::Ignored);
+    bed.accept("b", "thread").await;
+    let asked = bed.claim().await;
+    assert_eq!(overhear("c", "thread").await, Stage::Ignored, "it is not answered yet");
+    assert!(bed.to(&asked[0], Stage::Done, Patch::default()).await);
+    assert_eq!(overhear("d", "thread").await, Stage::Received);
+    assert_eq!(overhear("e", "another thread").await, Stage::Ignored);
 }

@@ -2,6 +2,7 @@
 //! signs in with that caller's own secret; a path is relative to the service (`/api/route`).
 
 use super::PortError;
+use crate::json;
 use async_trait::async_trait;
 use bytes::Bytes;
 use contracts::{Problem, ServiceName};
@@ -58,9 +59,9 @@ pub async fn call<Q: Serialize + Sync, A: DeserializeOwned>(
     let odd = |text: String| PortError::unknown(super::PortErrorKind::Unavailable, format!("{callee} {path}: {text}"));
     if answer.status().is_success() {
         let body: &[u8] = if answer.body().is_empty() { b"null" } else { answer.body() };
-        return serde_json::from_slice(body).map_err(|e| odd(e.to_string()).into());
+        return json::from_slice(body).map_err(|e| odd(e.to_string()).into());
     }
-    match serde_json::from_slice::<Problem>(answer.body()) {
+    match json::from_slice::<Problem>(answer.body()) {
         Ok(problem) => Err(CallError::Refused(Box::new(problem))),
         Err(_) => Err(odd(format!("status {}", answer.status())).into()),
     }

@@ -22,6 +22,7 @@ fn event(key: &str) -> NewEvent {
         reason: None,
         limits: vec![],
         limit_notice: None,
+        overheard: false,
         said: vec![],
     }
 }

@@ -5,6 +5,7 @@ use crate::{invalid, missing, unknown};
 use async_trait::async_trait;
 use contracts::Shard;
 use platform::inbox::{Command, Reply};
+use platform::json;
 use platform::ports::{Inbox, PortError, PortErrorKind, PortResult};
 use serde::{Deserialize, Serialize};
 use worker::Env;
@@ -39,17 +40,11 @@ impl Inbox for ObjectInbox {
             let stub = self.0.durable_object("INBOX").and_then(|namespace| namespace.get_by_name(shard.as_str())).map_err(missing)?;
             let text = serde_json::to_string(&Ask { shard: shard.clone(), command }).map_err(invalid)?;
             let mut answer = stub.fetch_with_request(post(&text)?).await.map_err(unknown)?;
-            let answer: Answer = read(&answer.text().await.map_err(unknown)?).map_err(unknown)?;
+            let answer: Answer = json::from_str(&answer.text().await.map_err(unknown)?).map_err(unknown)?;
             answer.map_err(|(why, detail)| PortError::clean(kind(why), detail))
         })
         .await
     }
-}
-
-/// JSON by way of a tree: rows of the database are read from trees too, so the code for every type is there once and not
-/// twice, which is 30 KB of the packed bundle.
-pub(crate) fn read<T: serde::de::DeserializeOwned>(text: &str) -> serde_json::Result<T> {
-    serde_json::from_value(serde_json::from_str(text)?)
 }
 
 fn kind(why: Why) -> PortErrorKind {

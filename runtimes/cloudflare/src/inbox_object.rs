@@ -1,10 +1,11 @@
 //! The inbox's Durable Object: `transactionSync` round the shared state machine, and an alarm for what is due.
 
 use crate::clock::WorkerClock;
-use crate::inbox::{Answer, Ask, read, why};
+use crate::inbox::{Answer, Ask, why};
 use crate::storage::parameter;
 use contracts::Shard;
 use platform::inbox::{Command, Context, Reply, SCHEMA, SyncSql, handle};
+use platform::json;
 use platform::ports::{Clock, ClockExt, PortError, PortErrorKind, PortResult, Row, SqlValue};
 use std::cell::{Cell, RefCell};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -88,7 +89,7 @@ impl InboxObject {
     /// # Errors
     /// When the request is none of ours, or the alarm cannot be set.
     pub async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let Ask { shard, command } = read(&request.text().await?)?;
+        let Ask { shard, command } = json::from_str(&request.text().await?).map_err(|error| worker::Error::from(error.to_string()))?;
         let writes = !only_reads(&command);
         let answer: Answer = self.send(&shard, command).map_err(|error| (why(error.kind), error.detail));
         if writes {

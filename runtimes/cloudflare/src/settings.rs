@@ -3,6 +3,7 @@
 use contracts::ServiceName;
 use platform::config::Report;
 use platform::edge::{Auth, Principal, Scope};
+use platform::json;
 use platform::ports::{PortError, PortErrorKind};
 use platform::secret::Secret;
 use serde::Deserialize;
@@ -41,7 +42,7 @@ impl Settings {
     /// All that is missing or unreadable, one sentence each; values are never part of them.
     pub fn read(env: &Env) -> Result<Self, Vec<String>> {
         let mut wrong = Vec::new();
-        let config = match text(env, "QUINTET_CONFIG").map(|text| serde_json::from_str::<Value>(&text)) {
+        let config = match text(env, "QUINTET_CONFIG").map(|text| json::from_str::<Value>(&text)) {
             None => Value::Object(serde_json::Map::new()),
             Some(Ok(value @ Value::Object(_))) => value,
             Some(_) => {
@@ -49,7 +50,7 @@ impl Settings {
                 Value::Null
             }
         };
-        let keys = match text(env, "QUINTET_SERVICE_KEYS").map(|text| serde_json::from_str::<ServiceKeys>(&text)) {
+        let keys = match text(env, "QUINTET_SERVICE_KEYS").map(|text| json::from_str::<ServiceKeys>(&text)) {
             Some(Ok(keys)) => keys,
             None => {
                 wrong.push("The secret QUINTET_SERVICE_KEYS is missing; `cargo xtask deploy` writes it.".to_owned());

@@ -86,10 +86,16 @@ impl Client {
         }
         match serde_json::from_slice::<Problem>(&bytes) {
             Ok(problem) if matches!(problem.status, 502 | 503) => Err(Unreachable(format!("{}\n{}", problem.detail, problem.fix)).into()),
-            Ok(problem) => Err(No(format!("{}\n{}", problem.detail, problem.fix)).into()),
+            Ok(problem) => Err(No(format!("{}\n{}{}", problem.detail, problem.fix, findings(&problem))).into()),
             Err(_) => Err(Unreachable(format!("{} answered {status} and nothing readable: is it a Quintet server?", self.base)).into()),
         }
     }
+}
+
+/// What a refusal says of single files, a line each.
+fn findings(problem: &Problem) -> String {
+    let found: Vec<contracts::graph::Finding> = problem.extra.get("findings").and_then(|list| serde_json::from_value(list.clone()).ok()).unwrap_or_default();
+    found.iter().map(|finding| format!("\n{}", crate::commands::graph::line(finding))).collect()
 }
 
 /// JSON bodies without reqwest's own feature for them.

@@ -7,7 +7,7 @@ use crate::{Deps, run};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use contracts::approval::Approval;
+use contracts::approval::{Approval, ApprovalState};
 use contracts::task::RunTaskRequest;
 use contracts::{ErrorCode, Problem, ServiceName};
 use futures_util::FutureExt;
@@ -18,11 +18,11 @@ use serde_json::Value;
 
 /// 202 with the task's view; 200 when this task runs or ran here by the same approval; 403 without an approval.
 pub(crate) async fn run_task(State(deps): State<Deps>, RawBody(body): RawBody) -> ApiResult<Response> {
-    let request = read(&body)?;
+    let (approval, request) = read(&deps, &body).await?;
     if deps.board.running() >= usize::try_from(deps.config.capacity).unwrap_or(usize::MAX) && deps.board.view(&request.task_id).is_none() {
         return Err(ApiError::new(ErrorCode::Unavailable, "This gateway runs as many tasks as it may."));
     }
-    let digest = bound(&deps, &request).await?;
+    let digest = bound(approval, &request)?;
     let entry = Entry { task: request.task_id.clone(), agent: request.agent.clone(), epoch: None, approval: request.approval_id.clone() };
     let ticket = match deps.board.begin(entry, deps.clock.now_ms()) {
         Begin::Go(ticket) => ticket,
@@ -43,12 +43,17 @@ pub(crate) async fn run_task(State(deps): State<Deps>, RawBody(body): RawBody) -
     Ok((StatusCode::ACCEPTED, Json(view)).into_response())
 }
 
-/// A body without an approval is refused as such, whatever else is wrong with it.
-fn read(body: &[u8]) -> ApiResult<RunTaskRequest> {
+/// A body without an approval, or with one that nobody gave, is refused as such, whatever else is wrong with it.
+async fn read(deps: &Deps, body: &[u8]) -> ApiResult<(Approval, RunTaskRequest)> {
     let value: Value = parse_json(body)?;
     let approval = value.get("approvalId").and_then(Value::as_str).unwrap_or_default();
     if value.is_object() && approval.is_empty() {
         return Err(ApiError::new(ErrorCode::NotApproved, "The request names no approvalId."));
+    }
+    let path = format!("/api/approvals/{}", encode(approval));
+    let approval: Approval = calls::get(&*deps.calls, ServiceName::PersonalAssistant, &path).await.map_err(refusal)?;
+    if matches!(approval.state, ApprovalState::Pending | ApprovalState::Rejected | ApprovalState::Expired | ApprovalState::Cancelled) {
+        return Err(ApiError::new(ErrorCode::NotApproved, format!("The approval is {}.", approval.state.as_str())));
     }
     let request: RunTaskRequest = parse_json(body)?;
     for (field, text) in [("taskId", request.task_id.as_str()), ("agent", request.agent.as_str()), ("message", &request.message)] {
@@ -56,14 +61,12 @@ fn read(body: &[u8]) -> ApiResult<RunTaskRequest> {
             return Err(Problem::field(field, format!("The field `{field}` is empty."), "Fill it in.").into());
         }
     }
-    Ok(request)
+    Ok((approval, request))
 }
 
 /// The approval must be for this task, this agent and this message: the one in its arguments, else its description.
 /// Otherwise one thing would be approved and another one run. The approval's digest.
-async fn bound(deps: &Deps, request: &RunTaskRequest) -> ApiResult<String> {
-    let path = format!("/api/approvals/{}", encode(request.approval_id.as_str()));
-    let approval: Approval = calls::get(&*deps.calls, ServiceName::PersonalAssistant, &path).await.map_err(refusal)?;
+fn bound(approval: Approval, request: &RunTaskRequest) -> ApiResult<String> {
     let approved = approval.arguments.as_ref().and_then(|arguments| arguments.get("message")).and_then(Value::as_str).unwrap_or(&approval.description);
     let other_message = approved != request.message;
     let differs = [

@@ -37,6 +37,7 @@ pub fn answer(decision: &Decision, graph: &Graph, config: &Config, stamp: Stamp)
         graph_version: graph.version.clone(),
         cached: false,
         timestamp: rfc3339(stamp.now_ms),
+        closed: false,
     }
 }
 

@@ -38,7 +38,7 @@ pub async fn internal(
     if let Some(event) = &request.event_id
         && let Some(earlier) = store::of_event(&*deps.sql, event, &key).await?
     {
-        return Ok(Json(earlier));
+        return Ok(Json(closed(&deps, &request, earlier).await));
     }
     let (decision, answer, _) = route(&deps, &request).await;
     store::record(&*deps.sql, &asked(&request, &decision, &answer, who), &answer).await?;
@@ -47,9 +47,19 @@ pub async fn internal(
         && let Some(recorded) = store::of_event(&*deps.sql, event, &key).await?
         && recorded.decision_id != answer.decision_id
     {
-        return Ok(Json(recorded));
+        return Ok(Json(closed(&deps, &request, recorded).await));
     }
-    Ok(Json(answer))
+    Ok(Json(closed(&deps, &request, answer).await))
+}
+
+/// Marks an answer that names an agent which is not open to this sender: there was nobody else to name.
+async fn closed(deps: &Deps, request: &RouteRequest, answer: RouteAnswer) -> RouteAnswer {
+    if !request.public_only {
+        return answer;
+    }
+    let snapshot = deps.shared.graph.current(&*deps.calls, &*deps.kv).await;
+    let open = snapshot.graph.agent(&answer.agent).is_some_and(|agent| agent.public);
+    RouteAnswer { closed: !open, ..answer }
 }
 
 /// Refuses what is out of bounds and drops what only internal callers may say.

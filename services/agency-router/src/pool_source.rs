@@ -2,6 +2,7 @@
 
 use crate::pool::Pool;
 use contracts::routing::OutcomeReport;
+use platform::json;
 use platform::ports::{Cell, Clock, ClockExt, PortError, PortErrorKind, PortResult};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -67,5 +68,5 @@ impl PoolSource {
 
 /// An unreadable pool is an empty one: it holds nothing that a few runs do not teach again.
 fn parse(text: &str) -> Pool {
-    serde_json::from_str(text).unwrap_or_default()
+    json::from_str(text).unwrap_or_default()
 }

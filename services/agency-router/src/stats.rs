@@ -1,17 +1,28 @@
-//! `GET /api/routing-stats`: today's decisions, and the accuracy of what got feedback in the last seven days.
+//! `GET /api/routing-stats?since=`: the decisions since a time, and the accuracy of what got feedback in the last seven days.
 
 use crate::{Deps, store};
 use axum::Json;
 use axum::extract::State;
 use contracts::routing::RoutingStats;
-use platform::edge::ApiResult;
+use platform::edge::{ApiResult, Query};
+use serde::Deserialize;
 
+const DAY_MS: i64 = 24 * 3600 * 1000;
 /// The window of the accuracy.
-const WEEK_MS: i64 = 7 * 24 * 3600 * 1000;
+const WEEK_MS: i64 = 7 * DAY_MS;
 
-/// Figures since the start of the owner's day.
-pub async fn stats(State(deps): State<Deps>) -> ApiResult<Json<RoutingStats>> {
+/// The query.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Since {
+    /// Milliseconds since the epoch; without it, the start of the day in UTC. When the owner's day begins is for
+    /// personal-assistant to say, which has the time zone.
+    since: Option<i64>,
+}
+
+/// Figures since then.
+pub async fn stats(State(deps): State<Deps>, Query(Since { since }): Query<Since>) -> ApiResult<Json<RoutingStats>> {
     let now_ms = deps.clock.now_ms();
-    let stats = store::stats(&*deps.sql, deps.config.day_start_ms(now_ms), now_ms - WEEK_MS).await?;
-    Ok(Json(stats))
+    let since = since.unwrap_or(now_ms - now_ms.rem_euclid(DAY_MS));
+    Ok(Json(store::stats(&*deps.sql, since, now_ms - WEEK_MS).await?))
 }

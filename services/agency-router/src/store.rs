@@ -98,12 +98,13 @@ impl Stored {
             graph_version: self.graph_version,
             cached: true,
             timestamp: rfc3339(self.at_ms),
+            closed: false,
         }
     }
 }
 
 fn list<T: DeserializeOwned>(json: &str) -> Vec<T> {
-    serde_json::from_str(json).unwrap_or_default()
+    platform::json::from_str(json).unwrap_or_default()
 }
 
 fn json(value: &impl serde::Serialize) -> String {

@@ -59,7 +59,7 @@ impl Config {
     pub fn cookie_path(&self) -> &str {
         if self.base_path.is_empty() { "/" } else { &self.base_path }
     }
-    /// Whether a `Host` header names us: the listen address, this machine by the same port, or a configured name.
+    /// Whether a `Host` header names us: the listen address, this machine by the same port, `localhost`, or a configured name.
     pub fn answers_to(&self, host: &str) -> bool {
         if self.listen.is_empty() {
             return true;
@@ -71,6 +71,10 @@ impl Config {
             let reachable_here = is_loopback(own_name) || matches!(own_name, "0.0.0.0" | "[::]");
             host == address.to_ascii_lowercase() || (port == own_port && (name == "localhost" || (reachable_here && is_loopback(name))))
         };
+        // Without a port it is this machine all the same, by a forwarded one.
+        if host == "localhost" {
+            return true;
+        }
         let named = |known: &String| known.eq_ignore_ascii_case(&host) || known.eq_ignore_ascii_case(name);
         self.listen.iter().any(listens) || self.hosts.iter().any(named)
     }

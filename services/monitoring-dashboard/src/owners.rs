@@ -62,8 +62,8 @@ pub async fn ledger(deps: &Deps) -> Asked<LedgerStats> {
     ask(deps, PersonalAssistant, "/internal/ledger-stats").await
 }
 
-pub async fn routing(deps: &Deps) -> Asked<RoutingStats> {
-    ask(deps, AgencyRouter, "/api/routing-stats").await
+pub async fn routing(deps: &Deps, since_ms: i64) -> Asked<RoutingStats> {
+    ask(deps, AgencyRouter, &format!("/api/routing-stats?since={since_ms}")).await
 }
 
 pub async fn inbox(deps: &Deps, since_ms: i64) -> Asked<InboxStats> {

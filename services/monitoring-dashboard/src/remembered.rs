@@ -23,8 +23,8 @@ pub struct Remembered {
 pub async fn remember(deps: &Deps) {
     let now = deps.clock.now_ms();
     let ledger = owners::ledger(deps).await.ok();
-    let since = ledger.as_ref().map_or_else(|| stats::utc_day_start(now), |ledger| ledger.day_start_ms);
-    let (routing, inbox) = (owners::routing(deps).await.ok(), owners::inbox(deps, since).await.ok());
+    let since = stats::day_start(ledger.as_ref(), now);
+    let (routing, inbox) = (owners::routing(deps, since).await.ok(), owners::inbox(deps, since).await.ok());
     if ledger.is_none() || routing.is_none() || inbox.is_none() {
         // The copy keeps the age of its oldest part: it is not written anew with a part missing.
         return;
@@ -37,5 +37,5 @@ pub async fn remember(deps: &Deps) {
 
 /// The kept figures, where there are any.
 pub async fn recall(deps: &Deps) -> Option<Remembered> {
-    serde_json::from_str(&deps.kv.get(KEY).await.ok()??).ok()
+    platform::json::from_str(&deps.kv.get(KEY).await.ok()??).ok()
 }

@@ -57,7 +57,7 @@ pub fn cost_trend(daily: &[Micros]) -> &'static str {
 pub async fn gather(deps: &Deps) -> Sla {
     let now = deps.clock.now_ms();
     let day_start = now - now.rem_euclid(24 * HOUR_MS);
-    let (ledger, routing, inbox) = join3(owners::ledger(deps), owners::routing(deps), owners::inbox(deps, day_start)).await;
+    let (ledger, routing, inbox) = join3(owners::ledger(deps), owners::routing(deps, day_start), owners::inbox(deps, day_start)).await;
     let hours = store::hours(&*deps.sql, window_start(now)).await.unwrap_or_default();
     let (routing, inbox) = (routing.unwrap_or_default(), inbox.unwrap_or_default());
     let system = uptime(&hours, probe::SYSTEM);

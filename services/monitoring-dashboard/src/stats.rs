@@ -28,12 +28,11 @@ impl Figures {
     /// Asks everybody.
     pub async fn gather(deps: &Deps) -> Self {
         let now = deps.clock.now_ms();
-        let money_and_messages = async {
-            let ledger = owners::ledger(deps).await.ok();
-            let since = ledger.as_ref().map_or_else(|| utc_day_start(now), |ledger| ledger.day_start_ms);
-            (ledger, owners::inbox(deps, since).await.ok())
-        };
-        let ((ledger, inbox), routing) = join(money_and_messages, owners::routing(deps)).await;
+        // The ledger knows when the owner's day began.
+        let ledger = owners::ledger(deps).await.ok();
+        let since = day_start(ledger.as_ref(), now);
+        let (inbox, routing) = join(owners::inbox(deps, since), owners::routing(deps, since)).await;
+        let inbox = inbox.ok();
         let probes = store::probes(&*deps.sql).await.unwrap_or_default();
         let complete = ledger.is_some() && inbox.is_some() && routing.is_ok();
         let remembered = if complete { None } else { remembered::recall(deps).await };
@@ -56,7 +55,12 @@ impl Figures {
     }
 }
 
-pub fn utc_day_start(now: i64) -> i64 {
+/// When the owner's day began; the ledger knows. Without it, in UTC.
+pub fn day_start(ledger: Option<&LedgerStats>, now: i64) -> i64 {
+    ledger.map_or_else(|| utc_day_start(now), |ledger| ledger.day_start_ms)
+}
+
+fn utc_day_start(now: i64) -> i64 {
     now - now.rem_euclid(24 * HOUR_MS)
 }
 
@@ -85,7 +89,7 @@ pub fn stats(deps: &Deps, figures: &Figures) -> Stats {
         routing: old.routing.filter(|_| figures.routing.is_none()),
         inbox: old.inbox.filter(|_| figures.inbox.is_none()),
     });
-    let since = if known { ledger.day_start_ms } else { utc_day_start(figures.now) };
+    let since = day_start(figures.ledger.as_ref(), figures.now);
     Stats {
         requests: inbox.requests + routing.direct,
         avg_routing_latency: routing.avg_latency_ms,

@@ -142,13 +142,13 @@ async fn record(deps: &Deps, who: Principal, request: &ApproveRequest) -> ApiRes
     let scopes = scopes(deps, &owner, now_ms, request.agent_type.as_str())?;
     let keys = ledger::keys(&scopes);
     if ruling.verdict == Verdict::AskOwner {
-        // What is more than a whole limit could not be approved by anybody: the owner is not asked in vain.
+        // What is more than is left could not be approved by anybody now: the owner is not asked in vain.
         let rows = deps.sql.batch(vec![ledger::ensure(&scopes), ledger::figures(&keys, now_ms)]).await?;
         let figures: Vec<Figures> =
             rows.into_iter().next_back().unwrap_or_default().into_iter().map(platform::ports::sql::read_row).collect::<Result<_, _>>()?;
-        if figures.iter().any(|figure| ruling.amount.0 > figure.limit_u) {
+        if figures.iter().any(|figure| ruling.amount > figure.remaining()) {
             ruling.verdict = Verdict::Reject(ErrorCode::BudgetExhausted.as_str());
-            ruling.reason = format!("{} is more than the whole budget allows.", ruling.amount);
+            ruling.reason = format!("{} is more than is left of the budget.", ruling.amount);
             ruling.policies.push(id::BUDGET);
         }
     }

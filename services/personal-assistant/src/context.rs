@@ -10,9 +10,9 @@ use crate::{Deps, store, window};
 use axum::extract::State;
 use axum::{Extension, Json};
 use contracts::chat::{OwnerContext, OwnerContextUpdate, RiskTolerance};
-use contracts::{ErrorCode, Micros, Problem};
+use contracts::{ErrorCode, Micros, Problem, ServiceName};
 use platform::edge::{ApiError, ApiResult, JsonBody, Principal};
-use platform::ports::{SqlExt, Statement};
+use platform::ports::{SqlExt, Statement, calls};
 use platform::sql;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -54,7 +54,7 @@ pub async fn owner(deps: &Deps) -> ApiResult<Owner> {
 }
 
 fn kept_as<T: DeserializeOwned>(kept: &HashMap<String, String>, name: &str) -> ApiResult<Option<T>> {
-    kept.get(name).map(|text| serde_json::from_str(text)).transpose().map_err(|_| store::unreadable("rule of the owner"))
+    kept.get(name).map(|text| platform::json::from_str(text)).transpose().map_err(|_| store::unreadable("rule of the owner"))
 }
 
 /// `GET /api/context`.
@@ -78,6 +78,7 @@ pub async fn update(
     JsonBody(update): JsonBody<OwnerContextUpdate>,
 ) -> ApiResult<Json<OwnerContext>> {
     validate(&update)?;
+    known_agencies(&deps, update.allowed_agencies.as_deref().unwrap_or_default()).await?;
     let by = actor(who, None);
     let settings = [
         ("costThresholdMicros", update.cost_threshold.map(|amount| json!(amount.0))),
@@ -128,6 +129,22 @@ pub fn check_amount(field: &'static str, amount: Option<Micros>, wrong: &mut Vec
     if amount.is_some_and(|amount| amount > AMOUNT_MAX) {
         wrong.push(Wrong { field, message: format!("is not an amount from $0 to {AMOUNT_MAX}.") });
     }
+}
+
+/// An agent that the graph does not know could never work: it is a slip of the pen. While the graph cannot be asked, any name
+/// is taken.
+async fn known_agencies(deps: &Deps, names: &[String]) -> ApiResult<()> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let answer: Value = calls::get(&*deps.calls, ServiceName::SkillGraphLoader, "/api/agents").await.unwrap_or_default();
+    let known: Vec<&str> = answer["agents"].as_array().into_iter().flatten().filter_map(|agent| agent["id"].as_str()).collect();
+    let unknown: Vec<&str> = names.iter().map(String::as_str).filter(|name| !known.iter().any(|id| id.eq_ignore_ascii_case(name))).collect();
+    if known.is_empty() || unknown.is_empty() {
+        return Ok(());
+    }
+    let detail = format!("There is no agent {}; the agents are: {}.", unknown.join(", "), known.join(", "));
+    Err(Problem::field("allowedAgencies", detail, "Name agents of the graph, or send an empty list to allow all.").into())
 }
 
 fn validate(update: &OwnerContextUpdate) -> ApiResult<()> {

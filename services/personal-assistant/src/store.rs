@@ -83,7 +83,7 @@ impl ApprovalRow {
     }
     /// The rules that determined it.
     pub fn policies(&self) -> ApiResult<Vec<String>> {
-        serde_json::from_str(&self.policies).map_err(|_| unreadable("policies"))
+        platform::json::from_str(&self.policies).map_err(|_| unreadable("policies"))
     }
     /// How closely a run should be watched.
     pub fn monitoring(&self) -> ApiResult<MonitoringLevel> {

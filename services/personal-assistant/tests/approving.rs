@@ -159,3 +159,34 @@ async fn an_approval_lapses_by_arithmetic_and_its_hold_with_it() {
     let lapsed = bed.get(OPERATOR, "/api/approvals?state=lapsed").await;
     assert_eq!(lapsed["approvals"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn what_is_more_than_is_left_is_refused_with_what_remains() {
+    let bed = Bed::with(json!({"budget": {"daily": 5.0}}));
+    for task in ["t1", "t2"] {
+        bed.ask(task, 2.4).await;
+        let list = bed.get(OPERATOR, "/api/approvals?state=pending").await;
+        if let Some(pending) = list["approvals"].as_array().unwrap().iter().find(|row| row["taskId"] == task) {
+            assert_eq!(bed.decide(&pending["id"], "approve").await.0, 200);
+        }
+    }
+    let answer = bed.ask("t3", 3.0).await;
+    assert_eq!((&answer["approved"], &answer["state"], &answer["code"]), (&json!(false), &json!("rejected"), &json!("budget_exhausted")), "{answer}");
+    assert_eq!(answer["remaining"], 0.2);
+    assert!(answer["resetsAt"].is_string());
+}
+
+#[tokio::test]
+async fn a_path_that_is_not_ones_own_says_nothing_about_its_methods() {
+    let bed = Bed::new();
+    for (token, method, path, status) in [
+        ("nobody", "GET", "/api/halt", 401),
+        (VIEWER, "GET", "/api/halt", 403),
+        (OPERATOR, "GET", "/api/halt", 405),
+        (OPERATOR, "GET", "/internal/press", 404),
+        ("nobody", "DELETE", "/internal/press", 404),
+        (OPERATOR, "DELETE", "/health", 405),
+    ] {
+        assert_eq!(bed.send(token, method, path, Value::Null).await.0, status, "{method} {path}");
+    }
+}

@@ -43,7 +43,8 @@ fn unknown_complexity(document: &Document, findings: &mut Vec<Finding>) {
 
 /// Files that nothing leads to or from.
 fn orphans(documents: &[Document], edges: &BTreeSet<(usize, usize)>, related: &[Vec<usize>], findings: &mut Vec<Finding>) {
-    let mut linked: BTreeSet<usize> = edges.iter().flat_map(|(from, to)| [*from, *to]).collect();
+    let mut linked = BTreeSet::new();
+    linked.extend(edges.iter().flat_map(|(from, to)| [*from, *to]));
     for (from, agents) in related.iter().enumerate().filter(|(_, agents)| !agents.is_empty()) {
         linked.insert(from);
         linked.extend(agents);

@@ -8,6 +8,7 @@ pub mod cache;
 pub mod check;
 mod find;
 mod graph;
+mod gunzip;
 pub mod parse;
 pub mod publish;
 mod restore;
@@ -68,7 +69,8 @@ pub fn router(deps: Deps) -> Router {
 
 /// The URL map.
 fn routes(auth: Auth) -> Routes<Deps> {
-    const READ: &[Scope] = &[Scope::Viewer, Scope::Operator, Scope::Agent, Scope::Gateway];
+    // The gateway's runners answer from the graph; an agent may ask for approval and nothing else.
+    const READ: &[Scope] = &[Scope::Viewer, Scope::Operator, Scope::Gateway];
     const OWNER: &[Scope] = &[Scope::Operator];
     Routes::new(ServiceName::SkillGraphLoader, auth)
         .scoped(READ, "/api/graph", get(graph::graph))

@@ -1,13 +1,15 @@
 //! `POST /api/publish`: a folder of Markdown becomes the graph that is served.
 //!
 //! 1. Parse. Refuse only when no agent is left, two agents share an id, or an agent would vanish unasked.
-//! 2. The digest of the graph's canonical JSON names the version; the current content again changes nothing.
+//! 2. The digest of the graph's JSON names the version; the current content again changes nothing.
 //! 3. The router trains the model.
 //! 4. Write graph, model, index and backup as objects, and read them back.
 //! 5. One batch writes the row and makes it current. Until then the old version keeps serving.
 
 use crate::cache::{self, Loaded};
 use crate::check::DUPLICATE_AGENT;
+use crate::gunzip::gunzip;
+use crate::parse::order;
 use crate::search::Searcher;
 use crate::store::{self, BACKUP, GRAPH_TTL_S, ObjectNames, Version};
 use crate::{Deps, Parsed, check_folder};
@@ -19,11 +21,10 @@ use bytes::Bytes;
 use contracts::graph::{Finding, Graph, PublishRequest, Published, Severity, SourceFile};
 use contracts::routing::{TrainAnswer, TrainRequest};
 use contracts::{Effect, ErrorCode, GraphVersion, Problem, ServiceName};
-use platform::edge::{ApiError, ApiResult, read_body};
+use platform::edge::{ApiError, ApiResult, parse_json, read_body};
 use platform::ports::{CallError, PortError, PortErrorKind, calls};
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use std::io::Read;
 use std::sync::Arc;
 
 /// Findings in a refusal; the first are the worst.
@@ -108,33 +109,10 @@ pub async fn publish(State(deps): State<Deps>, request: Request) -> ApiResult<Js
         }
     };
     let body = read_body(request, limit).await?;
-    let body = if gzip { gunzip(&body, limit)? } else { body };
-    let request = read_request(&body)?;
+    let body = if gzip { gunzip(&body, limit)?.into() } else { body };
+    let request: PublishRequest = parse_json(&body)?;
     drop(body);
     Ok(Json(publish_files(&deps, request.files, request.message, request.allow_removal).await?))
-}
-
-/// Unpacks, and stops at the limit: a few kilobytes can unpack to gigabytes.
-fn gunzip(packed: &[u8], limit: usize) -> ApiResult<Bytes> {
-    let mut unpacked = Vec::new();
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    let read = flate2::read::MultiGzDecoder::new(packed).take(most).read_to_end(&mut unpacked);
-    read.map_err(|_| ApiError::new(ErrorCode::Malformed, "The body is not valid gzip."))?;
-    if unpacked.len() > limit {
-        return Err(ApiError::new(ErrorCode::TooLarge, format!("The unpacked body is larger than {limit} bytes.")));
-    }
-    Ok(unpacked.into())
-}
-
-fn read_request(body: &[u8]) -> ApiResult<PublishRequest> {
-    serde_json::from_slice(body).map_err(|error| {
-        if !error.is_data() {
-            return ApiError::new(ErrorCode::Malformed, format!("The body is not valid JSON (line {}, column {}).", error.line(), error.column()));
-        }
-        let text = error.to_string();
-        let field = text.split('`').nth(1).unwrap_or("body").to_owned();
-        Problem::field(&field, format!("The body is wrong: {text}."), "Send {\"files\": [{\"path\", \"text\"}], \"message\"?, \"allowRemoval\"?}.").into()
-    })
 }
 
 /// Publishes a folder: what the endpoint does, and what the native runtime calls at first start with the default graph.
@@ -192,7 +170,7 @@ pub async fn publish_graph(
             continue;
         }
         findings.extend(trained);
-        findings.sort_by_key(|finding| finding.severity);
+        order(&mut findings);
         let json = String::from_utf8_lossy(&loaded.json).into_owned();
         deps.cache.keep_graph(Arc::new(loaded));
         deps.cache.keep_searcher(version.clone(), searcher);
@@ -240,10 +218,14 @@ async fn nobody_vanishes(deps: &Deps, current: &GraphVersion, graph: &Graph, fin
     if gone.is_empty() { Ok(()) } else { Err(PublishError::Removal(gone, findings.to_vec())) }
 }
 
-/// Lower-case hex SHA-256 over the RFC 8785 JSON of a graph without a version.
+/// Lower-case hex SHA-256 over the JSON of a graph without a version, members in the order of their names. Nobody else
+/// computes it, so the library's own way to write numbers will do, which is the same on both runtimes; that of RFC 8785
+/// would weigh 20 KB in the bundle.
 pub fn digest(graph: &Graph) -> Result<String, PublishError> {
-    let canonical = serde_json_canonicalizer::to_vec(graph).map_err(|e| PublishError::Digest(e.to_string()))?;
-    Ok(hex::encode(Sha256::digest(canonical)))
+    let failed = |e: serde_json::Error| PublishError::Digest(e.to_string());
+    // A tree keeps its members sorted.
+    let sorted = serde_json::to_vec(&serde_json::to_value(graph).map_err(failed)?).map_err(failed)?;
+    Ok(hex::encode(Sha256::digest(sorted)))
 }
 
 /// Trains, indexes, writes the objects and reads them back.

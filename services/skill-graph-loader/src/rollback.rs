@@ -4,13 +4,12 @@ use crate::store::{self, BACKUP};
 use crate::{Deps, cache};
 use axum::Json;
 use axum::extract::State;
+use contracts::ErrorCode;
 use contracts::graph::{Published, RollbackRequest};
-use contracts::{ErrorCode, Problem};
-use platform::edge::{ApiError, ApiResult, RawBody};
+use platform::edge::{ApiError, ApiResult, JsonBody};
 
 /// To the version named, else to the one published before the current.
-pub async fn rollback(State(deps): State<Deps>, RawBody(body): RawBody) -> ApiResult<Json<Published>> {
-    let request = read_request(&body)?;
+pub async fn rollback(State(deps): State<Deps>, JsonBody(request): JsonBody<RollbackRequest>) -> ApiResult<Json<Published>> {
     let current = store::current(&*deps.sql).await?;
     let target = match (&request.version, &current) {
         (Some(version), _) => store::version(&*deps.sql, version).await?.ok_or_else(|| ApiError::not_found(&format!("graph version {version}")))?,
@@ -33,18 +32,4 @@ pub async fn rollback(State(deps): State<Deps>, RawBody(body): RawBody) -> ApiRe
         tracing::info!(graph.version = %target.version, "rolled back");
     }
     Ok(Json(Published { version: target.version, changed, agents: target.agents, skills: target.skills, findings: Vec::new() }))
-}
-
-/// An empty body means: the version before.
-fn read_request(body: &[u8]) -> ApiResult<RollbackRequest> {
-    if body.is_empty() {
-        return Ok(RollbackRequest::default());
-    }
-    serde_json::from_slice(body).map_err(|error| {
-        if error.is_data() {
-            Problem::field("version", format!("The body is wrong: {error}."), "Send {\"version\": \"…\"}, or nothing for the version before.").into()
-        } else {
-            ApiError::new(ErrorCode::Malformed, "The body is not valid JSON.")
-        }
-    })
 }

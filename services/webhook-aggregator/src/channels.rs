@@ -76,6 +76,8 @@ pub struct Inbound {
 pub enum Kind {
     /// Said something to us.
     Message { text: String },
+    /// Said something where we may have answered before, and not to us by name.
+    Overheard { text: String },
     /// Pressed a button of ours. `callback` names the press where it has to be answered by a call.
     Press { token: String, callback: Option<String> },
     /// Not for us, with the reason.

@@ -32,10 +32,11 @@ pub(crate) async fn list(State(deps): State<Deps>, Query(filter): Query<Filter>)
         return Err(Problem::field("limit", format!("`limit` must be from 1 to {LIMIT_MAX}."), "Ask for less, and go on with the cursor.").into());
     }
     let state = parse_state(filter.state.as_deref())?;
-    if filter.cursor.as_ref().is_some_and(|cursor| cursor.len() != 26 || !cursor.bytes().all(|b| b.is_ascii_alphanumeric())) {
+    let cursor = filter.cursor.filter(|cursor| !cursor.is_empty());
+    if cursor.as_ref().is_some_and(|cursor| cursor.len() != 26 || !cursor.bytes().all(|b| b.is_ascii_alphanumeric())) {
         return Err(Problem::field("cursor", "`cursor` is none of ours.", "Take it from the answer before, or leave it out.").into());
     }
-    let mut events = newest(&deps, state, filter.channel.as_deref(), filter.cursor, limit + 1).await?;
+    let mut events = newest(&deps, state, filter.channel.as_deref(), cursor, limit + 1).await?;
     let size = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = events.len() > size;
     events.truncate(size);
@@ -60,7 +61,7 @@ pub(crate) async fn newest(deps: &Deps, state: Option<Stage>, channel: Option<&s
     }))
     .await;
     let mut events: Vec<StoredEvent> = lists.into_iter().collect::<PortResult<Vec<_>>>()?.into_iter().flatten().collect();
-    events.sort_by(|a, b| ulid_of(&b.id).cmp(ulid_of(&a.id)));
+    platform::order::sort_by(&mut events, |a, b| ulid_of(&b.id).cmp(ulid_of(&a.id)));
     events.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(events)
 }

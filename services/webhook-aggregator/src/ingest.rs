@@ -8,6 +8,7 @@ use crate::{Deps, ask, control, pump};
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use contracts::event::{Speaker, Stage};
+use contracts::outbox::Target;
 use contracts::{ConversationId, ErrorCode, EventId, Problem};
 use platform::edge::{ApiError, ApiResult, FromLoopback, read_body};
 use platform::inbox::{Command, Draft, Limit, NewEvent, NewSaid, Reply};
@@ -107,6 +108,7 @@ fn new_event(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8]) ->
         reason: None,
         limits: Vec::new(),
         limit_notice: None,
+        overheard: false,
         said: Vec::new(),
     };
     match inbound.kind {
@@ -121,6 +123,10 @@ fn new_event(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8]) ->
             event.payload["press"] = json!({ "token": token, "callback": callback });
         }
         Kind::Message { text } => content(deps, endpoint, &mut event, text, standing),
+        Kind::Overheard { text } => {
+            content(deps, endpoint, &mut event, text, standing);
+            event.overheard = true;
+        }
     }
     event
 }
@@ -148,7 +154,8 @@ fn content(deps: &Deps, endpoint: &Endpoint, event: &mut NewEvent, text: String,
             Limit { key: format!("sender:{}:{}:{sender}", endpoint.channel, endpoint.name), per_minute: deps.config.sender_per_minute },
             Limit { key: format!("endpoint:{}:{}", endpoint.channel, endpoint.name), per_minute: deps.config.endpoint_per_minute },
         ];
-        event.limit_notice = Some(limit_notice(event));
+        let target = serde_json::from_value(event.payload["target"].clone()).unwrap_or_default();
+        event.limit_notice = Some(limit_notice(&event.conversation, &event.dedupe_key, target));
     }
     event.said = vec![NewSaid {
         id: format!("in:{}:{}:{}", endpoint.channel, endpoint.name, event.dedupe_key),
@@ -160,11 +167,12 @@ fn content(deps: &Deps, endpoint: &Endpoint, event: &mut NewEvent, text: String,
     }];
 }
 
-fn limit_notice(event: &NewEvent) -> Draft {
+/// What somebody is told, once, who says more than is taken.
+pub(crate) fn limit_notice(conversation: &ConversationId, key: &str, target: Target) -> Draft {
     Draft {
-        id: format!("limit:{}:{}", event.conversation, event.dedupe_key),
+        id: format!("limit:{conversation}:{key}"),
         revision: 1,
-        target: serde_json::from_value(event.payload["target"].clone()).unwrap_or_default(),
+        target,
         text: "That is more than I can take at once. Please wait a minute; messages sent until then are not worked on.".to_owned(),
         buttons: None,
         event_id: None,

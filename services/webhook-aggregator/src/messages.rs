@@ -26,7 +26,7 @@ pub(crate) async fn send(State(deps): State<Deps>, JsonBody(request): JsonBody<M
     }
     let name = match request.conversation {
         Some(name) => checked_name(name)?,
-        None => deps.clock.ulid().to_lowercase(),
+        None => deps.clock.ulid().to_ascii_lowercase(),
     };
     let event = new_event(&deps, &name, text);
     let conversation = event.conversation.clone();
@@ -52,10 +52,15 @@ fn new_event(deps: &Deps, name: &str, text: String) -> NewEvent {
     let conversation = ConversationId::new(format!("web:{WEB}:{name}"));
     let key = deps.clock.ulid();
     let target = Target { channel: "web".to_owned(), endpoint: WEB.to_owned(), chat: conversation.0.clone(), ..Target::default() };
+    let control = control::parse(&text).is_some();
+    // A halt must get through however much was said before it.
+    let limit = Limit { key: format!("endpoint:web:{WEB}"), per_minute: deps.config.endpoint_per_minute };
+    let limits = if control { Vec::new() } else { vec![limit] };
+    let limit_notice = (!control).then(|| ingest::limit_notice(&conversation, &key, target.clone()));
     NewEvent {
         channel: "web".to_owned(),
         endpoint: WEB.to_owned(),
-        control: control::parse(&text).is_some(),
+        control,
         said: vec![NewSaid {
             id: format!("in:web:{key}"),
             conversation: conversation.clone(),
@@ -73,8 +78,9 @@ fn new_event(deps: &Deps, name: &str, text: String) -> NewEvent {
         raw: None,
         state: Stage::Received,
         reason: None,
-        limits: vec![Limit { key: format!("endpoint:web:{WEB}"), per_minute: deps.config.endpoint_per_minute }],
-        limit_notice: None,
+        limits,
+        limit_notice,
+        overheard: false,
     }
 }
 
@@ -88,6 +94,8 @@ pub(crate) struct After {
 
 /// `GET /api/conversations/{id}/messages?after=&wait=`: what was said, or nothing new by the end of the wait.
 pub(crate) async fn read(State(deps): State<Deps>, Path(id): Path<String>, Query(query): Query<After>) -> ApiResult<Json<SaidList>> {
+    // By the name that its caller gave it, too.
+    let id = if id.contains(':') { id } else { format!("web:{WEB}:{id}") };
     let shard = shard_of(&deps, &id).ok_or_else(|| platform::edge::ApiError::not_found("conversation of this id"))?;
     let deadline = deps.clock.now_ms() + i64::from(query.wait.min(WAIT_S_MAX)) * 1000;
     let key = format!("said:{id}");

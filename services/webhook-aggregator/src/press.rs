@@ -3,7 +3,7 @@
 use crate::control::{self, ControlCommand};
 use crate::dispatch::{say, target};
 use crate::{Deps, retry};
-use contracts::approval::{Approval, DecideRequest, Decision, PressAnswer, PressRequest};
+use contracts::approval::{DecideRequest, Decision, PressAnswer, PressRequest};
 use contracts::budget::BudgetAnswer;
 use contracts::event::Stage;
 use contracts::halt::{HaltAnswer, HaltRequest, ResumeRequest};
@@ -109,8 +109,8 @@ async fn decide(deps: &Deps, event: &StoredEvent, id: &ApprovalId, decision: Dec
     }
     let request = DecideRequest { decision, reason: None, version: None, actor: Some(actor(event)) };
     let path = format!("/api/approvals/{id}/decide");
-    match calls::post::<_, Approval>(deps.calls.as_ref(), ServiceName::PersonalAssistant, &path, &request).await {
-        Ok(approval) => Ok(format!("{id} is {}.", approval.state.as_str())),
+    match calls::post::<_, Value>(deps.calls.as_ref(), ServiceName::PersonalAssistant, &path, &request).await {
+        Ok(approval) => Ok(format!("{id} is {}.", approval["state"].as_str().unwrap_or("decided"))),
         Err(CallError::Refused(problem)) if !problem.code.retryable() => Ok(problem.detail),
         Err(error) => Err(error),
     }

@@ -49,7 +49,7 @@ fn merge(shards: Vec<(String, ShardStats)>) -> InboxStats {
         }
         latencies.extend(stats.latencies_ms);
     }
-    latencies.sort_unstable();
+    platform::order::sort(&mut latencies);
     // Nearest rank: the smallest value that at least p of all do not exceed.
     let percentile = |p: f64| latencies.get(((p * latencies.len() as f64).ceil() as usize).saturating_sub(1)).map(|ms| *ms as f64);
     all.answered = latencies.len() as u64;

@@ -23,7 +23,8 @@ pub fn eval(test: Option<&Path>, train: Option<&Path>, folder: Option<&Path>, la
     let seconds = || clock() / 1000.0;
     let mut around = Surroundings { seconds: &seconds, progress: &mut progress };
     let report = match (test, train) {
-        (None, _) => evaluate::cross_validate(&graph(folder)?, &mut around),
+        (None, Some(_)) => return Err(crate::exit::Usage("--train FILE needs a TEST file: quintet eval TEST --train FILE".to_owned()).into()),
+        (None, None) => evaluate::cross_validate(&graph(folder)?, &mut around),
         (Some(test), Some(train)) => evaluate::evaluate(&evaluate::training_set(&cases(train, label_field)?), &cases(test, label_field)?, None, &mut around),
         (Some(test), None) => {
             let graph = graph(folder)?;

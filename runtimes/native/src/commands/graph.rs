@@ -56,7 +56,8 @@ pub async fn graph(command: Graph, client: impl Fn() -> Result<Client>, as_json:
     }
 }
 
-fn line(finding: &Finding) -> String {
+/// A finding as it is printed.
+pub fn line(finding: &Finding) -> String {
     let severity = match finding.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",

@@ -39,7 +39,18 @@ pub async fn setup(data: &DataDir, channel: &str, name: Option<String>, url: Opt
     };
     let address = url.map(|url| format!("{}/{channel}/{}", url.trim_end_matches('/'), endpoint.name));
     match (&endpoint.credentials, address) {
-        (_, None) => Err(Usage("name the public https address of this server with --url https://…".to_owned()).into()),
+        (Credentials::Telegram { .. }, None) => {
+            say("Telegram's webhook is set from here. Run this again with the public https address of this server: --url https://…");
+            Ok(())
+        }
+        (Credentials::Slack { .. }, None) => {
+            say(&slack(&format!("https://<your address>/{channel}/{}", endpoint.name)));
+            Ok(())
+        }
+        (_, None) => {
+            say(&discord(&format!("https://<your address>/{channel}/{}", endpoint.name)));
+            Ok(())
+        }
         (Credentials::Telegram { secret_token, bot_token, .. }, Some(address)) => {
             if !address.starts_with("https://") {
                 return Err(Usage("Telegram takes https addresses only, on port 443, 80, 88 or 8443".to_owned()).into());

@@ -72,6 +72,7 @@ fn event(key: &str, spoken: bool) -> NewEvent {
         reason: None,
         limits: vec![],
         limit_notice: None,
+        overheard: false,
         said: if spoken { vec![line] } else { vec![] },
     }
 }

@@ -61,10 +61,11 @@ async fn work_without_a_valid_approval_is_refused_and_nothing_runs() {
     bed.plane.refuse("claim", &[ErrorCode::Halted, ErrorCode::BudgetExhausted]);
     assert_eq!(refused(request("t", "worker")).await, (409, "halted".to_owned()));
     assert_eq!(refused(request("t", "worker")).await, (402, "budget_exhausted".to_owned()));
-    *bed.plane.approval.lock().unwrap() = None;
-    assert_eq!(refused(request("t", "worker")).await, not_approved);
     assert_eq!(refused(with("hurry", json!(1))).await.0, 422);
     assert_eq!(refused(with("message", json!(" "))).await.0, 422);
+    *bed.plane.approval.lock().unwrap() = None;
+    assert_eq!(refused(request("t", "worker")).await, not_approved);
+    assert_eq!(refused(with("hurry", json!(1))).await, not_approved, "without an approval nothing else is said");
     assert!(bed.programs.started().is_empty());
     assert_eq!(bed.deps.board.running(), 0);
 }

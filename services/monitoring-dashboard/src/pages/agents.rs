@@ -4,7 +4,7 @@ use super::layout::{Frame, Here, gap, title};
 use super::refusal::PageResult;
 use super::signs::{self, Mood};
 use crate::session::Owner;
-use crate::{Deps, owners};
+use crate::{Deps, owners, stats};
 use axum::extract::State;
 use contracts::routing::{Breaker, PoolMember};
 use futures_util::future::join3;
@@ -12,7 +12,10 @@ use maud::{Markup, html};
 
 /// `GET /dashboard/agents`.
 pub async fn show(State(deps): State<Deps>, owner: Owner) -> PageResult {
-    let (frame, agents, routing) = join3(Frame::load(&deps, &owner, ""), owners::agents(&deps), owners::routing(&deps)).await;
+    let (ledger, halts, agents) = join3(owners::ledger(&deps), owners::halts(&deps), owners::agents(&deps)).await;
+    let ledger = ledger.ok();
+    let routing = owners::routing(&deps, stats::day_start(ledger.as_ref(), deps.clock.now_ms())).await;
+    let frame = Frame::of(&deps, &owner, ledger.as_ref(), halts.ok(), "");
     let today = routing.map(|routing| routing.by_agent).unwrap_or_default();
     let body = html! {
         (title("Agents", "Who can take work now. After repeated failures an agent rests, and its work goes to a related one."))

@@ -155,7 +155,7 @@ async fn accept(deps: &Deps, owner: &Owner, form: &Form) -> Result<String, Frien
     owner.require(form, CHANGE)?;
     let port_trouble = |error| Friendly::from(*ApiError::from(error).0);
     if form.filled("fresh").is_some() {
-        let name = format!("{FIRST}-{}", deps.clock.ulid().to_lowercase());
+        let name = format!("{FIRST}-{}", deps.clock.ulid().to_ascii_lowercase());
         store::keep_conversation(&*deps.sql, &owner.id_hash(), &name).await.map_err(port_trouble)?;
         return Ok(String::new());
     }

@@ -125,7 +125,7 @@ async fn session_lines(deps: &Deps, session: &str) -> ApiResult<Vec<Said>> {
     let newest = sql!("SELECT id FROM chat_message WHERE session = ?1 ORDER BY id DESC LIMIT 1", session);
     let Some(Newest { id }) = deps.sql.one(newest).await? else { return Ok(Vec::new()) };
     let key = format!("session:{id}");
-    if let Some(lines) = deps.kv.get(&key).await.ok().flatten().and_then(|text| serde_json::from_str(&text).ok()) {
+    if let Some(lines) = deps.kv.get(&key).await.ok().flatten().and_then(|text| platform::json::from_str(&text).ok()) {
         return Ok(lines);
     }
     let find = sql!("SELECT content, at FROM chat_message WHERE session = ?1 AND role = 'user' ORDER BY id DESC LIMIT ?2", session, ROWS);

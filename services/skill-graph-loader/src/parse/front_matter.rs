@@ -130,8 +130,9 @@ fn to_json(value: yaml_serde::Value) -> Value {
         Yaml::Number(number) => number_to_json(&number),
         Yaml::Sequence(items) => Value::Array(items.into_iter().map(to_json).collect()),
         Yaml::Mapping(mapping) => {
-            let pairs = mapping.into_iter().filter_map(|(key, value)| Some((scalar_text(&to_json(key))?, to_json(value))));
-            Value::Object(pairs.collect())
+            let mut object = serde_json::Map::new();
+            object.extend(mapping.into_iter().filter_map(|(key, value)| Some((scalar_text(&to_json(key))?, to_json(value)))));
+            Value::Object(object)
         }
         Yaml::Tagged(tagged) => to_json(tagged.value),
     }
@@ -145,7 +146,17 @@ fn number_to_json(number: &yaml_serde::Number) -> Value {
         return Value::String(whole.to_string());
     }
     let float = number.as_f64().and_then(serde_json::Number::from_f64);
-    float.map_or_else(|| Value::String(number.to_string()), Value::Number)
+    // JSON has no such numbers; YAML's names for them.
+    let name = || {
+        if number.is_nan() {
+            ".nan"
+        } else if number.as_f64().is_some_and(f64::is_sign_negative) {
+            "-.inf"
+        } else {
+            ".inf"
+        }
+    };
+    float.map_or_else(|| Value::String(name().to_owned()), Value::Number)
 }
 
 fn scalar_text(value: &Value) -> Option<String> {

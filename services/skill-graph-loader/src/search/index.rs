@@ -149,7 +149,7 @@ impl Builder {
             ((mention.boost + body) * IMPACT_STEPS).clamp(1.0, f32::from(u16::MAX)) as u16
         };
         let mut order: Vec<(&String, &u32)> = self.ids.iter().collect();
-        order.sort_unstable();
+        platform::order::sort(&mut order);
         let mut index = Index { documents, names, ..Index::default() };
         for (term, id) in order {
             let mentions = usize::try_from(*id).ok().and_then(|id| self.mentions.get(id)).map(Vec::as_slice).unwrap_or_default();
@@ -192,7 +192,7 @@ impl Index {
             let all = skill.aliases.iter().map(String::as_str).chain([skill.id.as_str(), skill.title.as_str()]).chain(agent_id);
             names.extend(all.map(|name| (folded(name), document)).filter(|(name, _)| !name.is_empty()));
         }
-        names.sort_unstable();
+        platform::order::sort(&mut names);
         names.dedup();
         builder.finish(count(graph.skills.len()), names)
     }

@@ -18,7 +18,8 @@ async fn a_published_graph_is_served_at_once() {
     assert_eq!(version.len(), 32);
     let graph = bed.get("viewer", "/api/graph").await;
     assert_eq!((graph.json()["version"].as_str(), graph.header("etag")), (Some(version), format!("\"{version}\"").as_str()));
-    assert_eq!(bed.get("agent", "/api/agents").await.json()["agents"][0]["id"], "codegen");
+    assert_eq!(bed.get("gateway", "/api/agents").await.json()["agents"][0]["id"], "codegen");
+    assert_eq!(bed.get("agent", "/api/agents").await.status, 403, "an agent may ask for approval and nothing else");
     assert_eq!(bed.get("gateway", "/api/channels").await.json()["channels"][0]["id"], "slack");
     assert_eq!(bed.get("viewer", "/api/skills/agent-codegen").await.json()["linkedFrom"], json!(["a"]));
     assert_eq!(bed.get("viewer", "/api/skills/nothing").await.status, 404);

@@ -38,7 +38,7 @@ impl Channel for Discord {
             kind: Kind::Quarantined("unreadable"),
             target: Target { channel: "discord".to_owned(), endpoint: endpoint.name.clone(), ..Target::default() },
         };
-        if input.is_null() {
+        if input.is_null() || (input["type"] == 1 && input.get("event").is_none() && input.get("token").is_none()) {
             inbound.ack = Ack::json(json!({ "type": 1 }));
         } else if input.get("id").is_some() && input.get("token").is_some() {
             read_interaction(&input, now_ms, &mut inbound);

@@ -107,7 +107,7 @@ fn read_event(envelope: &Value, inbound: &mut Inbound) {
     // In a channel an answer opens, or goes on in, the message's own thread.
     inbound.target.thread = if direct { thread.map(str::to_owned) } else { Some(thread.unwrap_or(ts).to_owned()) };
     inbound.kind = read_text(envelope, event, direct);
-    if matches!(inbound.kind, Kind::Message { .. }) {
+    if matches!(inbound.kind, Kind::Message { .. } | Kind::Overheard { .. }) {
         inbound.semantic_key = Some(format!("{team}:{channel}:{ts}"));
     }
 }
@@ -130,7 +130,9 @@ fn read_text(envelope: &Value, event: &Value, direct: bool) -> Kind {
     {
         Kind::Ignored("not_a_message")
     } else if kind == "message" && !direct && !mentioned && !in_own_thread(event, own) {
-        Kind::Ignored("not_addressed")
+        // A thread that we answered in goes on without our name; what is for somebody else by name is not for us.
+        let in_thread = event.get("thread_ts").is_some() && !text.trim_start().starts_with("<@");
+        if in_thread && !plain(text).is_empty() { Kind::Overheard { text: plain(text) } } else { Kind::Ignored("not_addressed") }
     } else {
         match plain(text).as_str() {
             "" => Kind::Ignored("no_text"),

@@ -3,12 +3,13 @@
 use super::{Stop, say, to};
 use crate::Deps;
 use crate::config::Endpoint;
-use contracts::approval::{Approval, ApprovalState, ApproveAnswer, ApproveRequest, ChannelContext};
+use contracts::approval::{ApprovalState, ApproveAnswer, ApproveRequest, ChannelContext};
 use contracts::event::Stage;
 use contracts::outbox::Target;
 use contracts::{AgentId, Micros, ServiceName};
 use platform::inbox::{Patch, Step, StoredEvent};
 use platform::ports::calls;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// A parked event looks again this often by itself: a lost wake costs time, never a decision.
@@ -79,10 +80,24 @@ fn where_to_ask(endpoint: &Endpoint, target: &Target, approver: bool) -> Vec<Tar
     endpoint.approver_targets()
 }
 
+/// What of an approval counts here.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Decided {
+    state: ApprovalState,
+    digest: String,
+    cost_limit: Micros,
+    reason: String,
+    #[serde(default)]
+    code: Option<String>,
+    #[serde(default)]
+    decided_by: Option<String>,
+}
+
 pub(super) async fn parked(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
     let id = event.approval_id.clone().ok_or_else(|| Stop::Never("parked without an approval".to_owned()))?;
     let path = format!("/api/approvals/{id}");
-    let approval: Approval = calls::get(deps.calls.as_ref(), ServiceName::PersonalAssistant, &path).await?;
+    let approval: Decided = calls::get(deps.calls.as_ref(), ServiceName::PersonalAssistant, &path).await?;
     let now = deps.clock.now_ms();
     let by = approval.decided_by.clone().unwrap_or_else(|| "the rules".to_owned());
     Ok(match approval.state {

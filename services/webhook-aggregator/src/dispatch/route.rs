@@ -1,6 +1,6 @@
 //! Received → Routed: who gets it.
 
-use super::{Stop, list_of, port, to};
+use super::{Stop, list_of, port, say, to};
 use crate::{Deps, ask};
 use contracts::event::Stage;
 use contracts::routing::{RouteAnswer, RouteRequest};
@@ -26,7 +26,11 @@ pub(super) async fn received(deps: &Deps, event: &StoredEvent) -> Result<Step, S
         ..RouteRequest::default()
     };
     let answer: RouteAnswer = calls::post(deps.calls.as_ref(), ServiceName::AgencyRouter, "/internal/route", &request).await?;
-    let note = format!("{} ({:.0} %): {}", answer.agent, answer.confidence * 100.0, answer.reason);
+    if answer.closed {
+        let patch = Patch { reason: Some("not_public".to_owned()), ..say(event, None, "Nobody here is open to you.", true) };
+        return Ok(to(Stage::Refused, Some(answer.reason), patch, 0));
+    }
+    let note = format!("{} ({} %): {}", answer.agent, (answer.confidence * 100.0).round() as i64, answer.reason);
     let patch = Patch {
         agent: Some(answer.agent.clone()),
         decision_id: Some(answer.decision_id.clone()),

@@ -118,7 +118,7 @@ pub(super) fn judge(aim: &Aim, answer: &OutboundResponse) -> Verdict {
     let code = body["code"].as_i64().unwrap_or_default();
     let error = format!("Discord {}: {} ({code})", answer.status, body["message"].as_str().unwrap_or_default());
     if answer.status == 429 {
-        let seconds = body["retry_after"].as_f64().or_else(|| answer.header("retry-after").and_then(|text| text.parse().ok()));
+        let seconds = body["retry_after"].as_f64().or_else(|| answer.header("retry-after").and_then(|text| platform::json::from_str(text).ok()));
         return Verdict::Later { after_ms: seconds.map(|seconds| (seconds.clamp(0.1, 3600.0) * 1000.0).ceil() as i64), error };
     }
     match (aim, code) {
