@@ -2,8 +2,11 @@
 //! lead to it (bodies, answers of other services, rows of the database). Texts move from the tree into the value, so that a
 //! large one is in memory as often as without it.
 
+mod tree;
+
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tree::Tree;
 
 /// Children that are tried when the place of an error is looked for; with more, their parent is named.
 const TRIED_MAX: usize = 64;
@@ -37,12 +40,20 @@ impl std::error::Error for JsonError {}
 /// See [`JsonError`].
 pub fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonError> {
     let tree = tree(bytes)?;
-    match T::deserialize(tree) {
+    match T::deserialize(Tree(tree)) {
         Ok(value) => Ok(value),
         Err(error) if bytes.len() > SEARCHED_BYTES_MAX => Err(JsonError::Shape { message: error.to_string(), path: String::new() }),
         // The tree is gone; errors are rare enough to parse once more.
-        Err(error) => Err(shape(&self::tree(bytes)?, error.to_string(), &|tree| T::deserialize(tree).err().map(|error| error.to_string()))),
+        Err(error) => Err(shape(&self::tree(bytes)?, error.to_string(), &|tree| T::deserialize(Tree(tree)).err().map(|error| error.to_string()))),
     }
+}
+
+/// Reads a value out of a tree.
+///
+/// # Errors
+/// serde's own.
+pub fn from_value<T: DeserializeOwned>(value: Value) -> serde_json::Result<T> {
+    T::deserialize(Tree(value))
 }
 
 /// Reads a value.

@@ -225,7 +225,7 @@ fn inner_json<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(d: D) -
         Value::String(text) => serde_json::from_str::<Value>(&text).map_err(serde::de::Error::custom)?,
         other => other,
     };
-    serde_json::from_value(value).map_err(serde::de::Error::custom)
+    crate::json::from_value(value).map_err(serde::de::Error::custom)
 }
 
 fn inner_json_option<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(d: D) -> Result<Option<T>, D::Error> {
@@ -234,5 +234,5 @@ fn inner_json_option<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(
         Value::String(text) => serde_json::from_str::<Value>(&text).map_err(serde::de::Error::custom)?,
         other => other,
     };
-    serde_json::from_value(value).map(Some).map_err(serde::de::Error::custom)
+    crate::json::from_value(value).map(Some).map_err(serde::de::Error::custom)
 }

@@ -68,7 +68,7 @@ pub(super) fn lease(context: &Context<'_>, gateway: &GatewayId, agents: &[String
             lease_ms,
             agent: row.agent,
             message: row.message,
-            context: serde_json::from_value(row.context).unwrap_or_default(),
+            context: crate::json::from_value(row.context).unwrap_or_default(),
             approval_id: row.approval_id,
             digest: row.digest,
             cost_limit: row.cost_limit,

@@ -87,7 +87,7 @@ impl ApprovalRow {
     }
     /// How closely a run should be watched.
     pub fn monitoring(&self) -> ApiResult<MonitoringLevel> {
-        serde_json::from_value(serde_json::Value::String(self.monitoring.clone())).map_err(|_| unreadable("monitoring"))
+        platform::json::from_value(serde_json::Value::String(self.monitoring.clone())).map_err(|_| unreadable("monitoring"))
     }
     /// Whether the caller with this name asked for it.
     pub fn was_requested_by(&self, name: &str) -> bool {

@@ -152,7 +152,7 @@ fn web_console() -> Endpoint {
 
 /// Agents that run by anything but the knowledge runner. The table is checked where it belongs, in the gateway.
 fn careful_agents(root: &Value) -> Vec<String> {
-    let agents: BTreeMap<String, Value> = root.get("agents").and_then(|agents| serde_json::from_value(agents.clone()).ok()).unwrap_or_default();
+    let agents: BTreeMap<String, Value> = root.get("agents").and_then(|agents| platform::json::from_value(agents.clone()).ok()).unwrap_or_default();
     let runs_programs = |agent: &Value| agent.get("runner").and_then(Value::as_str).is_some_and(|runner| runner != "knowledge");
     agents.into_iter().filter(|(_, agent)| runs_programs(agent)).map(|(id, _)| id).collect()
 }

@@ -76,7 +76,7 @@ fn to(stage: Stage, note: Option<String>, patch: Patch, due_ms: i64) -> Step {
 
 /// Where answers to this event go.
 pub(crate) fn target(event: &StoredEvent) -> Target {
-    serde_json::from_value(event.payload.get("target").cloned().unwrap_or(Value::Null)).unwrap_or_default()
+    platform::json::from_value(event.payload.get("target").cloned().unwrap_or(Value::Null)).unwrap_or_default()
 }
 
 /// The name of the event's one reply. A run that is begun again goes on in the same message; a replay opens a new one.
@@ -111,7 +111,7 @@ pub(crate) fn say(event: &StoredEvent, agent: Option<&AgentId>, text: &str, sett
 }
 
 fn list_of<T: serde::de::DeserializeOwned>(event: &StoredEvent, key: &str) -> Vec<T> {
-    event.data.get(key).cloned().and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default()
+    event.data.get(key).cloned().and_then(|value| platform::json::from_value(value).ok()).unwrap_or_default()
 }
 
 fn port<T>(result: PortResult<T>) -> Result<T, Stop> {

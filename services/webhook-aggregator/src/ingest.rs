@@ -154,7 +154,7 @@ fn content(deps: &Deps, endpoint: &Endpoint, event: &mut NewEvent, text: String,
             Limit { key: format!("sender:{}:{}:{sender}", endpoint.channel, endpoint.name), per_minute: deps.config.sender_per_minute },
             Limit { key: format!("endpoint:{}:{}", endpoint.channel, endpoint.name), per_minute: deps.config.endpoint_per_minute },
         ];
-        let target = serde_json::from_value(event.payload["target"].clone()).unwrap_or_default();
+        let target = platform::json::from_value(event.payload["target"].clone()).unwrap_or_default();
         event.limit_notice = Some(limit_notice(&event.conversation, &event.dedupe_key, target));
     }
     event.said = vec![NewSaid {

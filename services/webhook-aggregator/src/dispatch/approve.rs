@@ -49,7 +49,7 @@ fn request(deps: &Deps, event: &StoredEvent, agent: &AgentId) -> ApproveRequest 
     let target = super::target(event);
     let approver = event.payload.get("approver") == Some(&Value::Bool(true));
     let endpoint = deps.config.endpoint(&event.channel, &event.endpoint);
-    let estimated: Option<Micros> = event.data.get("estimatedCost").cloned().and_then(|value| serde_json::from_value(value).ok()).flatten();
+    let estimated: Option<Micros> = event.data.get("estimatedCost").cloned().and_then(|value| platform::json::from_value(value).ok()).flatten();
     ApproveRequest {
         task_id: event.current_task(),
         kind: agent.0.clone(),
