@@ -218,6 +218,58 @@ describe('when something breaks', () => {
     await until('the owner is asked', () => recorder.requests.some((request) => /Approval needed/.test(JSON.stringify(request.body))));
   });
 
+  test('copies in KV that are stale or lie never hide what was published', async () => {
+    const workers = await bed();
+    const route = () => workers.ask('agency-router', '/api/route', { as: 'operator', body: { message: 'fix the failing build' } });
+    const first = (await route()).json.graphVersion;
+    const gardener = { path: 'agents/agent-gardener.md', text: '---\nagentId: gardener\ndescription: Waters plants.\n---\n# Gardener\n## Examples\n- water the roses\n- prune the apple tree\n- when should I plant tulips\n' };
+    const second = (await workers.publish([gardener])).json.version;
+    assert.notEqual(second, first);
+    assert.equal((await route()).json.graphVersion, second, 'a publish is seen at once');
+    // What KV may do: give an older value for the pointer, and another version's content for a key.
+    await workers.kv('agency-router', 'ROUTING_CACHE', 'current', first);
+    const old = (await workers.kv('skill-graph-loader', 'GRAPH_CACHE', `graph:${first}`)).value;
+    await workers.kv('skill-graph-loader', 'GRAPH_CACHE', `graph:${second}`, old ?? '{}');
+    await workers.kv('agency-router', 'ROUTING_CACHE', `graph:${second}`, old ?? '{}');
+    await workers.kill();
+    await workers.start();
+    assert.equal((await route()).json.graphVersion, second);
+    const graph = (await workers.ask('skill-graph-loader', '/api/graph', { as: 'operator' })).json;
+    assert.ok(graph.agents.some((agent) => agent.id === 'gardener'), 'the loader does not believe the copy');
+  });
+
+  test('a database that fails approves nothing, loses nothing, and work goes on when it is back', async () => {
+    const workers = await bed();
+    await workers.sql('ALTER TABLE approvals RENAME TO approvals_gone');
+    const update = message('@codegen fix the build');
+    assert.equal((await deliver(workers, update)).status, 200);
+    const { id } = await until('it is stored', () => eventOf(workers, update));
+    const event = await workers.eventIn(id, ['routed']);
+    assert.equal(event.state, 'routed', 'without its database nothing is approved');
+    await workers.sql('ALTER TABLE approvals_gone RENAME TO approvals');
+    await workers.eventIn(id, ['parked'], 60_000);
+  });
+
+  test('a lost database comes back from the backups: approvals, budget, graph, metrics', async () => {
+    const workers = await bed();
+    const post = (service, path, body) => workers.ask(service, path, { as: 'operator', method: 'POST', body: body ?? {} });
+    const asked = await post('personal-assistant', '/api/approve', { taskId: 't1', type: 'codegen', agentType: 'codegen', operation: 'run', description: 'x', estimatedCost: 5 });
+    assert.equal(asked.json.state, 'pending', asked.text);
+    await workers.cron('monitoring-dashboard', '* * * * *');
+    assert.equal((await workers.cron('personal-assistant', '17 3 * * *')).outcome, 'ok');
+    const { backups } = (await workers.ask('personal-assistant', '/api/backups', { as: 'operator' })).json;
+    assert.equal(backups.length, 1, 'the daily timer made one');
+    const tables = await workers.sql("SELECT name FROM sqlite_schema WHERE type = 'table' AND name IN ('approvals', 'budget', 'skill_graph', 'metrics')");
+    for (const { name } of tables) await workers.sql(`DELETE FROM ${name}`);
+    await workers.sql('UPDATE skill_graph_current SET version = NULL');
+    assert.equal((await workers.ask('personal-assistant', '/api/approvals', { as: 'operator' })).json.approvals.length, 0);
+    assert.equal((await post('personal-assistant', '/api/restore', { backup: backups[0].name })).status, 200);
+    assert.equal((await workers.ask('personal-assistant', '/api/approvals', { as: 'operator' })).json.approvals[0].taskId, 't1');
+    const graph = await post('skill-graph-loader', '/api/restore');
+    assert.deepEqual([graph.status, graph.json.changed], [200, true], graph.text);
+    assert.equal((await post('monitoring-dashboard', '/api/restore')).status, 200);
+  });
+
   test('a power cut in the middle of traffic loses nothing that was acknowledged, and the alarms go on', async () => {
     const workers = await bed();
     const acknowledged = [];

@@ -142,7 +142,8 @@ function pass(request, response) {
 
 /**
  * For tests: POST /cron?service=S&cron=C[&time=MS] runs a timer now; POST /fault {from?, to, times, status?} breaks the next
- * calls by a service binding.
+ * calls by a service binding; POST /kv {service, binding, key?, value?} looks into a namespace and puts what is stale there;
+ * POST /sql runs the statement of the body in the shared database.
  */
 async function steer(request, response) {
   const url = new URL(request.url, "http://control");
@@ -158,6 +159,16 @@ async function steer(request, response) {
     if (url.pathname === "/fault") {
       faults.push(JSON.parse(text));
       return void response.end("{}");
+    }
+    if (url.pathname === "/kv") {
+      const { service, binding, key, value } = JSON.parse(text);
+      const namespace = await miniflare.getKVNamespace(binding, service);
+      if (value !== undefined) await namespace.put(key, value);
+      return void response.end(JSON.stringify({ keys: (await namespace.list()).keys.map((row) => row.name), value: key && (await namespace.get(key)) }));
+    }
+    if (url.pathname === "/sql") {
+      const db = await miniflare.getD1Database("DB", names.find((name) => name !== "webhook-aggregator"));
+      return void response.end(JSON.stringify((await db.prepare(text).all()).results));
     }
     response.writeHead(404).end();
   } catch (error) {

@@ -46,6 +46,7 @@ pub const TABLE: &[Allowed] = &[
     allow(AgencyRouter, SkillGraphLoader, "GET", "/internal/model/*"),
     allow(AgencyRouter, SkillGraphLoader, "GET", "/api/graph"),
     allow(SkillGraphLoader, AgencyRouter, "POST", "/internal/train"),
+    allow(SkillGraphLoader, AgencyRouter, "POST", "/internal/published"),
     // The dashboard reads everything and acts as the signed-in owner.
     allow(MonitoringDashboard, PersonalAssistant, "GET", "/api/*"),
     allow(MonitoringDashboard, PersonalAssistant, "POST", "/api/approvals/*"),

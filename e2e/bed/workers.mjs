@@ -27,7 +27,7 @@ function node() {
 }
 
 /** Each service's secrets; every pair of services that may speak shares a key. */
-function bindings(config) {
+function bindings(config, vars) {
   const own = (service) => ({
     QUINTET_CONFIG: JSON.stringify(config[service] ?? {}),
     QUINTET_SERVICE_KEYS: JSON.stringify({
@@ -37,15 +37,16 @@ function bindings(config) {
     ...Object.fromEntries(SCOPES.map((scope) => [`QUINTET_${scope.toUpperCase()}_TOKEN`, token(scope)])),
     QUINTET_BUTTON_KEY: 'button-key-0123456789',
     QUINTET_PLAIN_HTTP: '1',
+    ...vars,
   });
   return Object.fromEntries(SERVICES.map((service) => [service, own(service)]));
 }
 
 export class Workers {
-  /** `config`: {service: its part of the configuration}; `only`: other Workers than the five. */
-  constructor({ config = {}, only, control = true } = {}) {
+  /** `config`: {service: its part of the configuration}; `vars`: for all of them; `only`: other Workers than the five. */
+  constructor({ config = {}, vars = {}, only, control = true } = {}) {
     this.folder = mkdtempSync(join(tmpdir(), 'quintet-workers-'));
-    this.options = { state: join(this.folder, 'state'), bindings: bindings(config), only, control };
+    this.options = { state: join(this.folder, 'state'), bindings: bindings(config, vars), only, control };
     this.log = '';
   }
   async start() {
@@ -93,15 +94,25 @@ export class Workers {
   async breakCalls(to, times, { from, status = 503 } = {}) {
     await fetch(`${this.control}/fault`, { method: 'POST', body: JSON.stringify({ from, to, times, status }) });
   }
+  /** What a KV namespace holds; with a value, after putting it. */
+  async kv(service, binding, key, value) {
+    return (await fetch(`${this.control}/kv`, { method: 'POST', body: JSON.stringify({ service, binding, key, value }) })).json();
+  }
+  /** A statement in the shared database. */
+  async sql(text) {
+    const answer = await fetch(`${this.control}/sql`, { method: 'POST', body: text });
+    if (!answer.ok) throw new Error(await answer.text());
+    return answer.json();
+  }
   async cron(service, cron) {
     return (await fetch(`${this.control}/cron?service=${service}&cron=${encodeURIComponent(cron)}`, { method: 'POST' })).json();
   }
-  /** Publishes the default graph. */
-  async publish() {
+  /** Publishes the default graph, and these files beside it. */
+  async publish(more = []) {
     const root = join(ROOT, 'routing-knowledge');
     const walk = (folder) => readdirSync(folder, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? walk(join(folder, entry.name)) : join(folder, entry.name)));
     const files = walk(root).filter((path) => path.endsWith('.md')).map((path) => ({ path: relative(root, path), text: readFileSync(path, 'utf8') }));
-    return this.ask('skill-graph-loader', '/api/publish', { as: 'operator', body: { files } });
+    return this.ask('skill-graph-loader', '/api/publish', { as: 'operator', body: { files: [...files, ...more] } });
   }
   async events() {
     return (await this.ask('webhook-aggregator', '/api/events?limit=500', { as: 'operator' })).json.events;

@@ -75,6 +75,15 @@ pub enum Command {
         /// The member that holds the label
         #[arg(long, default_value = "label", value_name = "FIELD")]
         label_field: String,
+        /// Train so often with other seeds, and report the mean
+        #[arg(long, default_value_t = 1, value_name = "N", requires = "train", value_parser = clap::value_parser!(u32).range(1..=100))]
+        seeds: u32,
+        /// Train on so many lines of each label, drawn anew for each seed
+        #[arg(long, value_name = "N", requires = "train", value_parser = clap::value_parser!(u32).range(1..))]
+        per_label: Option<u32>,
+        /// Leave lines labelled `oos` out of the training
+        #[arg(long, requires = "train")]
+        without_oos: bool,
     },
     /// Check, publish or search a skill graph
     #[command(subcommand, after_help = "Example:\n  quintet graph check routing-knowledge")]

@@ -6,7 +6,7 @@ mod doctor;
 mod eval;
 mod events;
 mod gateway;
-mod graph;
+pub mod graph;
 mod parts;
 mod route;
 mod send;
@@ -30,7 +30,10 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Up { config, listen } => up::up(data()?, config.as_deref(), listen).await,
         Command::Send { channel, text, wait } => send::send(&client()?, &data()?, &channel, &text, wait, json).await,
         Command::Route { text, graph, channel } => route::route(text, graph.as_deref(), channel, json).await,
-        Command::Eval { test, train, graph, label_field } => eval::eval(test.as_deref(), train.as_deref(), graph.as_deref(), &label_field, json),
+        Command::Eval { test, train, graph, label_field, seeds, per_label, without_oos } => {
+            let plan = agency_router::evaluate::Trials { seeds, per_label: per_label.map(|count| count as usize), without_oos };
+            eval::eval(test.as_deref(), train.as_deref(), graph.as_deref(), &label_field, plan, json)
+        }
         Command::Graph(command) => graph::graph(command, client, json).await,
         Command::Approvals { state } => decide::approvals(&client()?, &state, json).await,
         Command::Approve { id, reason } => decide::decide(&client()?, &id, contracts::approval::Decision::Approve, reason, json).await,

@@ -152,7 +152,7 @@ fn held(router: Router, published: &watch::Receiver<bool>) -> Router {
 }
 
 async fn hold(State(mut published): State<watch::Receiver<bool>>, request: Request, next: Next) -> Response {
-    if !matches!(request.uri().path(), "/health" | "/internal/train") {
+    if !matches!(request.uri().path(), "/health" | "/internal/train" | "/internal/published") {
         let _ = published.wait_for(|done| *done).await;
     }
     next.run(request).await

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 /// A row for each agent of the current graph: `{agents: [PoolMember]}`.
 pub async fn agents(State(deps): State<Deps>) -> ApiResult<Json<Value>> {
     let now_ms = deps.clock.now_ms();
-    let snapshot = deps.shared.graph.current(&*deps.calls, &*deps.kv).await;
+    let snapshot = deps.shared.graph.current(&*deps.calls, &*deps.kv, deps.clock.now_ms()).await;
     let pool = deps.shared.pool.current(&*deps.cell, now_ms).await;
     let agents: Vec<PoolMember> = pool.rows(&snapshot.graph, now_ms);
     Ok(Json(json!({ "agents": agents })))

@@ -7,8 +7,10 @@ use contracts::graph::Graph;
 pub use metrics::{ConfusionPair, Coverage, WorstError};
 use metrics::{auroc, calibration_error, confusion, coverage, macro_f1, percentile, worst_errors};
 use serde::Serialize;
+pub use trials::{Spread, Trials, trials};
 
 mod metrics;
+mod trials;
 
 /// The label that means "none of these".
 pub const OUT_OF_SCOPE: &str = "oos";
@@ -40,7 +42,7 @@ pub struct Surroundings<'a> {
 }
 
 /// The report. Rates are fractions 0–1; what cannot be computed is null.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// Share of in-scope lines whose best agent is the right one (whatever the gate says).
@@ -62,6 +64,9 @@ pub struct Report {
     pub lines: usize,
     pub oos_lines: usize,
     pub labels: usize,
+    /// Trainings that the rates are means of, and how far apart they were.
+    pub trainings: usize,
+    pub accuracy_spread: Option<Spread>,
     /// Most frequent mistakes first.
     pub confusion: Vec<ConfusionPair>,
     /// Wrong with the highest confidence first.
@@ -69,7 +74,7 @@ pub struct Report {
 }
 
 /// Microseconds to score one message.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct RouteMicros {
     pub p50: Option<f64>,
     pub p99: Option<f64>,
@@ -211,6 +216,8 @@ fn report(outcomes: &[Outcome], model: &Model, train_seconds: f64, fallback: Opt
         lines: inside.len(),
         oos_lines: outside.len(),
         labels: model.labels().len(),
+        trainings: 1,
+        accuracy_spread: None,
         confusion: confusion(&inside),
         worst_errors: worst_errors(outcomes),
     }

@@ -15,7 +15,7 @@ pub async fn feedback(
 ) -> ApiResult<Json<DecisionRow>> {
     let now_ms = deps.clock.now_ms();
     if let Some(agent) = &feedback.agent {
-        let snapshot = deps.shared.graph.current(&*deps.calls, &*deps.kv).await;
+        let snapshot = deps.shared.graph.current(&*deps.calls, &*deps.kv, deps.clock.now_ms()).await;
         let known = snapshot.graph.agents.iter().find(|known| known.id.as_str().eq_ignore_ascii_case(agent.as_str()));
         let Some(known) = known else {
             let ids: Vec<&str> = snapshot.graph.agents.iter().map(|agent| agent.id.as_str()).collect();

@@ -1,6 +1,7 @@
 //! The current graph with its model, kept in memory and renewed from skill-graph-loader.
 //!
-//! The loader is asked for the current version each time; graph and model are fetched when it changed.
+//! The loader is asked for the current version, natively each time, on Workers (where asking costs more than routing) at most
+//! every two seconds and after each publish that this isolate hears of; graph and model are fetched when it changed.
 //! What was loaded keeps serving while the loader is away; a process that has loaded nothing yet takes the copies in KV then.
 //! Without any graph the built-in assistant answers.
 //!
@@ -17,7 +18,7 @@ use contracts::graph::Graph;
 use contracts::{GraphVersion, ServiceName};
 use platform::ports::{CallError, Calls, Kv, PortError, PortErrorKind, calls};
 use serde::Deserialize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How long copies live.
 const COPY_TTL_S: u64 = 24 * 3600;
@@ -36,11 +37,17 @@ pub struct Snapshot {
 #[derive(Default)]
 struct State {
     snapshot: Option<Arc<Snapshot>>,
+    /// When the loader last said that the snapshot is the current one.
+    asked_at_ms: Option<i64>,
 }
 
 /// Shared by all requests of a process.
 #[derive(Clone, Default)]
-pub struct GraphSource(Arc<Mutex<State>>);
+pub struct GraphSource {
+    state: Arc<Mutex<State>>,
+    /// How long the loader's word counts.
+    fresh_ms: i64,
+}
 
 /// Answer of `GET /internal/current`.
 #[derive(Deserialize)]
@@ -49,13 +56,28 @@ struct Current {
 }
 
 impl GraphSource {
-    /// The current graph: its version is asked for each time (one row), so that a publish is seen at once. When nobody
-    /// answers, what was known last serves on.
-    pub async fn current(&self, calls: &dyn Calls, kv: &dyn Kv) -> Arc<Snapshot> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).snapshot.clone();
+    /// A source that believes the loader for so long.
+    pub fn fresh_for(fresh_ms: i64) -> Self {
+        Self { fresh_ms, ..Self::default() }
+    }
+
+    /// The current graph: its version is asked for (one row), so that a publish is seen at once. When nobody answers, what
+    /// was known last serves on.
+    pub async fn current(&self, calls: &dyn Calls, kv: &dyn Kv, now_ms: i64) -> Arc<Snapshot> {
+        let known = {
+            let state = self.state();
+            let fresh = state.asked_at_ms.is_some_and(|at| (0..self.fresh_ms).contains(&(now_ms - at)));
+            if let (true, Some(snapshot)) = (fresh, &state.snapshot) {
+                return snapshot.clone();
+            }
+            state.snapshot.clone()
+        };
         let snapshot = match renewed(calls, kv, known.as_deref()).await {
             Ok(Some(snapshot)) => Arc::new(snapshot),
-            Ok(None) => return known.unwrap_or_else(none_published),
+            Ok(None) => {
+                self.state().asked_at_ms = Some(now_ms);
+                return known.unwrap_or_else(none_published);
+            }
             Err(error) => {
                 tracing::warn!(%error, "the skill graph could not be renewed");
                 // Not kept in memory: the loader is asked again by the next request.
@@ -65,8 +87,17 @@ impl GraphSource {
                 };
             }
         };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).snapshot = Some(snapshot.clone());
+        *self.state() = State { snapshot: Some(snapshot.clone()), asked_at_ms: Some(now_ms) };
         snapshot
+    }
+
+    /// Something was published: the next one asks, however fresh the last word is.
+    pub fn look_again(&self) {
+        self.state().asked_at_ms = None;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

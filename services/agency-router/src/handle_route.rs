@@ -57,7 +57,7 @@ async fn closed(deps: &Deps, request: &RouteRequest, answer: RouteAnswer) -> Rou
     if !request.public_only {
         return answer;
     }
-    let snapshot = deps.shared.graph.current(&*deps.calls, &*deps.kv).await;
+    let snapshot = deps.shared.graph.current(&*deps.calls, &*deps.kv, deps.clock.now_ms()).await;
     let open = snapshot.graph.agent(&answer.agent).is_some_and(|agent| agent.public);
     RouteAnswer { closed: !open, ..answer }
 }
@@ -78,7 +78,7 @@ pub fn for_everybody(request: RouteRequest) -> ApiResult<RouteRequest> {
 /// Decides with the current graph and pool; the graph is given back for those who tell more than the answer.
 pub async fn route(deps: &Deps, request: &RouteRequest) -> (Decision, RouteAnswer, Arc<Snapshot>) {
     let now_ms = deps.clock.now_ms();
-    let snapshot = deps.shared.graph.current(&*deps.calls, &*deps.kv).await;
+    let snapshot = deps.shared.graph.current(&*deps.calls, &*deps.kv, now_ms).await;
     let pool = deps.shared.pool.current(&*deps.cell, now_ms).await;
     // The decision alone is timed: fetching a new graph happens once a publish, not once a route.
     let start = (deps.stopwatch)();

@@ -33,6 +33,12 @@ pub async fn train(State(deps): State<Deps>, request: Request) -> ApiResult<Json
     Ok(Json(TrainAnswer { model_base64: STANDARD.encode(model.to_bytes()), train_ms, findings }))
 }
 
+/// `POST /internal/published`: the loader serves another version now.
+pub async fn published(State(deps): State<Deps>) -> http::StatusCode {
+    deps.shared.graph.look_again();
+    http::StatusCode::NO_CONTENT
+}
+
 /// Examples that the model gives to another agent although it has learnt them: the two agents overlap there.
 fn findings(graph: &Graph, model: &Model) -> Vec<Finding> {
     let examples = graph.agents.iter().flat_map(|agent| agent.examples.iter().map(move |text| (agent, text)));

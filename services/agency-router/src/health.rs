@@ -14,7 +14,7 @@ pub async fn health(State(deps): State<Deps>) -> Json<Health> {
         tracing::error!(%error, "health: the audit trail cannot be read");
         problems.push("Decisions cannot be recorded: the database does not answer.".to_owned());
     }
-    let snapshot = deps.shared.graph.current(&*deps.calls, &*deps.kv).await;
+    let snapshot = deps.shared.graph.current(&*deps.calls, &*deps.kv, deps.clock.now_ms()).await;
     if snapshot.graph.version.is_none() {
         problems.push("No skill graph is loaded: the built-in assistant gets every message.".to_owned());
     }

@@ -74,6 +74,16 @@ pub struct Shared {
     pub pool: PoolSource,
 }
 
+/// How long an isolate believes that its graph is the current one.
+const WORKERS_FRESH_MS: i64 = 2_000;
+
+impl Shared {
+    /// For Workers, where asking another service costs more than routing.
+    pub fn for_workers() -> Self {
+        Self { graph: GraphSource::fresh_for(WORKERS_FRESH_MS), ..Self::default() }
+    }
+}
+
 const OPERATOR: &[Scope] = &[Scope::Operator];
 const READERS: &[Scope] = &[Scope::Operator, Scope::Viewer];
 
@@ -90,6 +100,7 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .internal("/internal/route", post(handle_route::internal))
         .internal("/internal/outcomes", post(agents::outcomes))
         .internal("/internal/train", post(handle_train::train))
+        .internal("/internal/published", post(handle_train::published))
 }
 
 /// The service.

@@ -223,3 +223,20 @@ async fn a_stale_copy_of_the_current_version_never_hides_a_publish() {
     // KV still says that v1 is the current one; the loader is asked.
     assert_eq!(world.ok("POST", "/api/route", ask).await["graphVersion"], "v2");
 }
+
+#[tokio::test]
+async fn a_worker_asks_for_the_version_every_two_seconds_and_after_a_publish() {
+    let mut world = World::with_graph().await;
+    world.on_workers();
+    let ask = json!({"message": "fix the failing build"});
+    let version = async |world: &World| world.ok("POST", "/api/route", ask.clone()).await["graphVersion"].as_str().unwrap().to_owned();
+    assert_eq!(version(&world).await, "v1");
+    world.publish("v2").await;
+    world.clock.advance(1_999);
+    assert_eq!(version(&world).await, "v1");
+    world.clock.advance(1);
+    assert_eq!(version(&world).await, "v2");
+    world.publish("v3").await;
+    assert_eq!(world.told("/internal/published").await, 204);
+    assert_eq!(version(&world).await, "v3");
+}

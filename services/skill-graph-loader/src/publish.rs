@@ -176,9 +176,17 @@ pub async fn publish_graph(
         deps.cache.keep_searcher(version.clone(), searcher);
         cache::put_copy(deps, &format!("graph:{version}"), &json, GRAPH_TTL_S).await;
         tracing::info!(graph.version = %version, agents = graph.agents.len(), skills = graph.skills.len(), "published");
+        tell_the_router(deps).await;
         return Ok(published(version, true, &graph, findings));
     }
     Err(PublishError::Raced)
+}
+
+/// So that the router looks for the new version at once; when it does not hear it, it looks by itself soon.
+pub async fn tell_the_router(deps: &Deps) {
+    if let Err(error) = calls::post::<_, serde_json::Value>(&*deps.calls, ServiceName::AgencyRouter, "/internal/published", &json!({})).await {
+        tracing::warn!(%error, "the router was not told of the publish");
+    }
 }
 
 fn published(version: GraphVersion, changed: bool, graph: &Graph, findings: Vec<Finding>) -> Published {

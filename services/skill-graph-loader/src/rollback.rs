@@ -30,6 +30,7 @@ pub async fn rollback(State(deps): State<Deps>, JsonBody(request): JsonBody<Roll
             tracing::warn!(%error, "the backup was not written");
         }
         tracing::info!(graph.version = %target.version, "rolled back");
+        crate::publish::tell_the_router(&deps).await;
     }
     Ok(Json(Published { version: target.version, changed, agents: target.agents, skills: target.skills, findings: Vec::new() }))
 }

@@ -21,7 +21,7 @@ fn make(env: &Env) -> std::result::Result<Router, Vec<String>> {
         stopwatch: agency_router::stopwatch_of(clock),
         auth: settings.auth,
         config: Arc::new(agency_router::Config::read(&settings.config)),
-        shared: agency_router::Shared::default(),
+        shared: agency_router::Shared::for_workers(),
     }))
 }
 

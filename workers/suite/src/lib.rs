@@ -1,13 +1,15 @@
 //! A Worker for tests alone: the port suite on the adapters of Cloudflare, inside the runtime. Never deployed.
 //!
 //! `GET /<port>` runs that port's checks; a check that fails panics, which the shim answers with 500. `/panic` panics at once,
-//! `/slow` takes half a second: whoever is in it when another request panics must get an answer too.
+//! `/slow` takes half a second: whoever is in it when another request panics must get an answer too. `/d1` reads a row and
+//! writes one, the bare handler that `e2e/workers.bench.mjs` measures routes against (`/d1/table` first).
 
 use cloudflare::cell::ObjectCell;
 use cloudflare::inbox::ObjectInbox;
 use cloudflare::inbox_object::InboxObject;
 use cloudflare::{clock::WorkerClock, kv::WorkersKv, objects::R2Objects, signal::PollingSignal, sql::D1Sql};
-use platform::suite;
+use platform::ports::{ClockExt, Sql};
+use platform::{sql, suite};
 use worker::{Context, DurableObject, Env, Request, Response, Result, State, durable_object, event};
 
 #[event(fetch, respond_with_errors)]
@@ -22,10 +24,21 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response
         "/signal" => suite::signal(&PollingSignal, &WorkerClock).await,
         "/clock" => suite::clock(&WorkerClock),
         "/slow" => cloudflare::clock::pause(500).await,
+        "/d1/table" => drop(D1Sql(env.d1("DB")?).query(sql!("CREATE TABLE IF NOT EXISTS bare (id TEXT PRIMARY KEY, n INTEGER NOT NULL)")).await),
+        "/d1" => read_and_write(&D1Sql(env.d1("DB")?)).await?,
         "/panic" => assert!(path.is_empty(), "a panic on request"),
         _ => return Response::error("there is no such port", 404),
     }
     Response::ok("passed")
+}
+
+/// What a route is measured against: one row read, one row written.
+async fn read_and_write(db: &D1Sql) -> Result<()> {
+    let failed = |error: platform::ports::PortError| worker::Error::from(error.detail);
+    let rows = db.query(sql!("SELECT n FROM bare ORDER BY id DESC LIMIT 1")).await.map_err(failed)?;
+    let last = rows.first().and_then(|row| row.get("n")?.as_i64()).unwrap_or_default();
+    db.query(sql!("INSERT INTO bare (id, n) VALUES (?1, ?2)", WorkerClock.ulid(), last + 1)).await.map_err(failed)?;
+    Ok(())
 }
 
 cloudflare::cell_object!();

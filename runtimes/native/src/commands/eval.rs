@@ -2,7 +2,7 @@
 
 use crate::graph_folder;
 use crate::terminal::{say, say_json, table, watched};
-use agency_router::evaluate::{self, Case, Report, Surroundings};
+use agency_router::evaluate::{self, Case, Report, Surroundings, Trials};
 use anyhow::{Context, Result, anyhow};
 use contracts::graph::Graph;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -12,7 +12,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// When a file cannot be read, or there is nothing to learn from.
-pub fn eval(test: Option<&Path>, train: Option<&Path>, folder: Option<&Path>, label_field: &str, as_json: bool) -> Result<()> {
+pub fn eval(test: Option<&Path>, train: Option<&Path>, folder: Option<&Path>, label_field: &str, plan: Trials, as_json: bool) -> Result<()> {
     let bar = if watched() { ProgressBar::new(1) } else { ProgressBar::hidden() };
     bar.set_style(ProgressStyle::with_template("{bar:32} {pos}/{len} {elapsed}").unwrap_or_else(|_| ProgressStyle::default_bar()));
     let mut progress = |done: usize, all: usize| {
@@ -25,7 +25,7 @@ pub fn eval(test: Option<&Path>, train: Option<&Path>, folder: Option<&Path>, la
     let report = match (test, train) {
         (None, Some(_)) => return Err(crate::exit::Usage("--train FILE needs a TEST file: quintet eval TEST --train FILE".to_owned()).into()),
         (None, None) => evaluate::cross_validate(&graph(folder)?, &mut around),
-        (Some(test), Some(train)) => evaluate::evaluate(&evaluate::training_set(&cases(train, label_field)?), &cases(test, label_field)?, None, &mut around),
+        (Some(test), Some(train)) => evaluate::trials(&cases(train, label_field)?, &cases(test, label_field)?, plan, &mut around),
         (Some(test), None) => {
             let graph = graph(folder)?;
             let fallback = graph.fallback_agent().map(|agent| agent.id.as_str().to_owned());
@@ -55,6 +55,10 @@ fn cases(path: &Path, label_field: &str) -> Result<Vec<Case>> {
 fn readable(report: &Report) -> String {
     let percent = |rate: Option<f64>| rate.map_or_else(|| "–".to_owned(), |rate| format!("{:.1} %", rate * 100.0));
     let micros = |micros: Option<f64>| micros.map_or_else(|| "–".to_owned(), |micros| format!("{micros:.1} µs"));
+    let trainings = match report.accuracy_spread {
+        Some(spread) => format!("{}, accuracy from {} to {}", report.trainings, percent(Some(spread.least)), percent(Some(spread.most))),
+        None => report.trainings.to_string(),
+    };
     let rows: Vec<Vec<String>> = [
         ("accuracy (in scope)", percent(report.accuracy)),
         ("macro-F1", percent(report.macro_f1)),
@@ -65,6 +69,8 @@ fn readable(report: &Report) -> String {
         ("a route, p99", micros(report.route_micros.p99)),
         ("model", format!("{} KB", report.model_bytes / 1024)),
         ("training", format!("{:.2} s", report.train_seconds)),
+        ("coverage at 95 / 98 / 99 % precision", [report.coverage.at_95, report.coverage.at_98, report.coverage.at_99].map(percent).join(" / ")),
+        ("trainings", trainings),
         ("lines", format!("{} + {} out of scope, {} labels", report.lines, report.oos_lines, report.labels)),
     ]
     .into_iter()

@@ -10,7 +10,7 @@ const BINS: usize = 15;
 const LISTED_MAX: usize = 30;
 
 /// Largest share of the in-scope lines, most confident first, of which at least so many per cent are right.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Coverage {
     #[serde(rename = "95")]
     pub at_95: Option<f64>,

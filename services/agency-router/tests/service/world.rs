@@ -24,7 +24,6 @@ type Published = Arc<Mutex<Option<(Graph, Vec<u8>)>>>;
 pub struct World {
     pub clock: Arc<ManualClock>,
     pub sql: Arc<MemorySql>,
-    pub kv: Arc<MemoryKv>,
     deps: Deps,
     pub switchboard: Switchboard,
     published: Published,
@@ -51,7 +50,7 @@ impl World {
         let kv = Arc::new(MemoryKv::new(clock.clone()));
         let deps = Deps {
             sql: sql.clone(),
-            kv: kv.clone(),
+            kv,
             calls: Arc::new(MemoryCalls::new(Secret::new("agency-router"), switchboard.clone())),
             cell: Arc::new(MemoryCell::default()),
             clock: clock.clone(),
@@ -60,7 +59,7 @@ impl World {
             config: Arc::new(config),
             shared: Shared::default(),
         };
-        Self { clock, sql, kv, switchboard, published, router: router(deps.clone()), deps }
+        Self { clock, sql, switchboard, published, router: router(deps.clone()), deps }
     }
 
     /// The same storage seen by a process that has just started.
@@ -74,6 +73,12 @@ impl World {
         let world = Self::empty();
         world.publish("v1").await;
         world
+    }
+
+    /// As on Workers: the loader's word counts for a while.
+    pub fn on_workers(&mut self) {
+        self.deps.shared = Shared::for_workers();
+        self.router = router(self.deps.clone());
     }
 
     /// Publishes the small graph under this version.
@@ -108,6 +113,10 @@ impl World {
         let (status, value) = self.call_as("webhook-aggregator", "POST", path, body).await;
         assert_eq!(status, 200, "{path}: {value}");
         value
+    }
+    /// The status of what skill-graph-loader tells.
+    pub async fn told(&self, path: &str) -> u16 {
+        self.call_as("skill-graph-loader", "POST", path, json!({})).await.0
     }
     /// As skill-graph-loader.
     pub async fn as_loader(&self, path: &str, body: Value) -> Value {

@@ -38,6 +38,8 @@ pub struct Answers {
     pub press: Option<Value>,
     pub halted: bool,
     pub router_down: bool,
+    /// No agent is open to the sender.
+    pub closed: bool,
     pub asked: Vec<(String, Value)>,
 }
 
@@ -128,7 +130,7 @@ fn router_fake(world: &World) -> Router {
             Json(json!({
                 "agent": agent, "confidence": 0.9, "skillFilesUsed": ["agent-codegen"], "routingLatency": 0.1, "complexity": "simple", "reason": "words",
                 "matchedKeywords": [], "alternatives": [], "fallback": false, "outOfScope": false, "needsChoice": false, "estimatedCost": null,
-                "decisionId": "dec_1", "graphVersion": "v", "cached": false, "timestamp": "2026-09-21T14:13:22Z"
+                "decisionId": "dec_1", "graphVersion": "v", "cached": false, "timestamp": "2026-09-21T14:13:22Z", "closed": answers.closed
             })),
         )
     }

@@ -163,3 +163,37 @@ async fn the_console_reads_what_was_said() {
     let event = bed.get(&format!("/api/events/{}", accepted["eventId"].as_str().unwrap())).await;
     assert_eq!(event["replies"][0]["text"], "hi there");
 }
+
+#[tokio::test]
+async fn alarms_that_come_twice_at_once_do_each_step_once() {
+    let bed = bed();
+    bed.world.set(|world| world.router_down = true);
+    for id in 1..=5 {
+        assert_eq!(bed.telegram_from(id, 700_100_200, "fix the build").await, 200);
+    }
+    bed.world.set(|world| world.router_down = false);
+    let before = bed.world.asked("/internal/route").len();
+    bed.clock.advance(60_000);
+    let shard = contracts::Shard::new("telegram.main");
+    let pump = || webhook_aggregator::pump(&bed.deps, &shard);
+    let pumped = tokio::join!(pump(), pump(), pump(), pump());
+    for done in [pumped.0, pumped.1, pumped.2, pumped.3] {
+        done.unwrap();
+    }
+    bed.settle().await;
+    // One conversation: the first goes on, the others wait for it.
+    assert_eq!(bed.world.asked("/internal/route").len(), before + 1);
+    assert_eq!(bed.world.asked("/api/approve").len(), 1);
+    assert_eq!(bed.lease().await.len(), 1);
+}
+
+#[tokio::test]
+async fn nobody_is_open_to_a_guest_and_nobody_is_given_the_message() {
+    let bed = bed();
+    bed.world.set(|world| world.closed = true);
+    assert_eq!(bed.telegram(1, "fix the build").await, 200);
+    let event = bed.event("1").await;
+    assert_eq!((&event["state"], &event["reason"]), (&json!("refused"), &json!("not_public")), "{event}");
+    assert!(bed.world.asked("/api/approve").is_empty());
+    assert!(bed.sent("/sendMessage").concat().contains("Nobody here is open to you."));
+}
