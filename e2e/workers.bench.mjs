@@ -2,10 +2,10 @@
 // What a request costs on Cloudflare's runtime, as CPU of the runtime's process, each beside a baseline of the same run:
 //   node e2e/workers.bench.mjs [--write]
 // Needs Linux (/proc), `cargo xtask build` and `npm ci` in workers/. `--write` stores the figures in workers/bench.json.
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
-import { SERVICES, Workers } from './bed/workers.mjs';
+import { SERVICES, Workers, cpu, runtimeOf } from './bed/workers.mjs';
 
 // The runtime has what Node has still behind a flag.
 setFlagsFromString('--experimental-wasm-exnref');
@@ -14,23 +14,6 @@ const ROUNDS = 5;
 const REQUESTS = 800;
 const SIDE_BY_SIDE = 4;
 const MESSAGE = 'Please fix the failing build of the login service and tell me afterwards which test was broken and why';
-
-/** CPU of a process so far, microseconds, all its threads. */
-function cpu(pid) {
-  const tasks = readdirSync(`/proc/${pid}/task`);
-  return tasks.reduce((sum, task) => sum + Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0]), 0) / 1000;
-}
-
-/** The runtime itself: a child of the launcher. */
-function runtimeOf(launcher) {
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    try {
-      const parent = Number(readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ')[1]);
-      if (parent === launcher && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('workerd')) return Number(pid);
-    } catch {}
-  }
-  throw new Error('the runtime is not found');
-}
 
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 

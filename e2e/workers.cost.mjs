@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { binary, until } from './bed/quintet.mjs';
 import { startRecorder } from './bed/recorder.mjs';
-import { Workers, token } from './bed/workers.mjs';
+import { Workers, cpu, runtimeOf, token } from './bed/workers.mjs';
 
 const MESSAGES = 20;
 const IDLE_S = 20;
@@ -58,11 +58,15 @@ try {
   await message();
   await until('the first is answered', async () => (await done()) === 1, { within: 60_000, every: 500 });
 
+  const pid = runtimeOf(workers.process.pid);
   let from = workers.log.length;
+  let spent = cpu(pid);
   await new Promise((wait) => setTimeout(wait, IDLE_S * 1000));
   const idle = counted(workers.log, from);
+  idle['CPU, ms'] = (cpu(pid) - spent) / 1000;
 
   from = workers.log.length;
+  spent = cpu(pid);
   const started = Date.now();
   for (let n = 0; n < MESSAGES; n += 1) {
     await message();
@@ -71,6 +75,7 @@ try {
   await new Promise((wait) => setTimeout(wait, 1500));
   const seconds = (Date.now() - started) / 1000;
   const busy = counted(workers.log, from);
+  busy['CPU, ms'] = (cpu(pid) - spent) / 1000;
   console.log(`${MESSAGES} messages by Telegram, answered by the knowledge runner in ${seconds.toFixed(1)} s; a gateway waits all the time\n`);
   console.log(''.padEnd(22), 'idle, a second'.padStart(15), 'a message'.padStart(12));
   for (const name of Object.keys(busy)) {

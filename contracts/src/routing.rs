@@ -27,9 +27,27 @@ pub struct RouteRequest {
     /// Only agents with `public: true` may be chosen. Internal callers only.
     #[serde(default)]
     pub public_only: bool,
+    /// The agent that this chat is bound to: it gets what names nobody else. Internal callers only.
+    #[serde(default)]
+    pub bound_agent: Option<AgentId>,
+    /// The message replies to what the sticky agent said. Internal callers only.
+    #[serde(default)]
+    pub is_reply: bool,
+    /// What the same person said before here, so that it can be given to somebody else. Internal callers only.
+    #[serde(default)]
+    pub previous: Option<Previous>,
     /// The event this is decided for; asked twice for one event (and one exclude list) the same decision comes back. Internal callers only.
     #[serde(default)]
     pub event_id: Option<EventId>,
+}
+
+/// A message that was routed before, and to whom.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Previous {
+    pub decision_id: DecisionId,
+    pub agent: AgentId,
+    pub message: String,
 }
 
 /// Answer of `POST /api/route`.
@@ -62,6 +80,9 @@ pub struct RouteAnswer {
     /// For the conductor: nobody is open to this sender, so nobody may be given the message.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub closed: bool,
+    /// For the conductor: the sender took the decision before back, and its message is meant.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub takes_back: bool,
 }
 
 /// Another agent that was considered.

@@ -42,6 +42,23 @@ function bindings(config, vars) {
   return Object.fromEntries(SERVICES.map((service) => [service, own(service)]));
 }
 
+/** CPU of a process so far, microseconds, all its threads. */
+export function cpu(pid) {
+  const tasks = readdirSync(`/proc/${pid}/task`);
+  return tasks.reduce((sum, task) => sum + Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0]), 0) / 1000;
+}
+
+/** The runtime itself: a child of the launcher. */
+export function runtimeOf(launcher) {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const parent = Number(readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ')[1]);
+      if (parent === launcher && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('workerd')) return Number(pid);
+    } catch {}
+  }
+  throw new Error('the runtime is not found');
+}
+
 export class Workers {
   /** `config`: {service: its part of the configuration}; `vars`: for all of them; `only`: other Workers than the five. */
   constructor({ config = {}, vars = {}, only, control = true } = {}) {

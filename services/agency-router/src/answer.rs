@@ -38,6 +38,7 @@ pub fn answer(decision: &Decision, graph: &Graph, config: &Config, stamp: Stamp)
         cached: false,
         timestamp: rfc3339(stamp.now_ms),
         closed: false,
+        takes_back: decision.takes_back,
     }
 }
 

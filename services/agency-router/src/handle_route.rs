@@ -7,7 +7,7 @@ use crate::route::{Decision, World, decide};
 use crate::store::{self, Asked};
 use axum::extract::State;
 use axum::{Extension, Json};
-use contracts::routing::{RouteAnswer, RouteRequest};
+use contracts::routing::{Feedback, RouteAnswer, RouteRequest};
 use contracts::{DecisionId, Problem};
 use platform::edge::{ApiResult, JsonBody, Principal};
 use platform::ports::ClockExt;
@@ -42,6 +42,14 @@ pub async fn internal(
     }
     let (decision, answer, _) = route(&deps, &request).await;
     store::record(&*deps.sql, &asked(&request, &decision, &answer, who), &answer).await?;
+    if let Some(previous) = request.previous.as_ref().filter(|_| decision.takes_back) {
+        // The sender's word on the decision before; when it cannot be written, the message is worked on all the same.
+        let agent = (answer.agent != previous.agent).then(|| answer.agent.clone());
+        let feedback = Feedback { decision_id: previous.decision_id.clone(), correct: false, agent };
+        if let Err(error) = store::feedback(&*deps.sql, &feedback, request.user_id.as_deref().unwrap_or("chat"), deps.clock.now_ms()).await {
+            tracing::warn!(%error, "the correction was not recorded");
+        }
+    }
     // Two requests for one event may have decided at the same moment: the recorded one counts for both.
     if let Some(event) = &request.event_id
         && let Some(recorded) = store::of_event(&*deps.sql, event, &key).await?
@@ -72,7 +80,16 @@ pub fn for_everybody(request: RouteRequest) -> ApiResult<RouteRequest> {
         let detail = format!("The message has {length} characters; at most {MESSAGE_CHARS_MAX} are read.");
         return Err(Problem::field("message", detail, "Shorten the message, or route by its first paragraphs.").into());
     }
-    Ok(RouteRequest { sticky_agent: None, exclude: Vec::new(), public_only: false, event_id: None, ..request })
+    Ok(RouteRequest {
+        sticky_agent: None,
+        exclude: Vec::new(),
+        public_only: false,
+        bound_agent: None,
+        is_reply: false,
+        previous: None,
+        event_id: None,
+        ..request
+    })
 }
 
 /// Decides with the current graph and pool; the graph is given back for those who tell more than the answer.

@@ -1,8 +1,9 @@
-//! One decision, in the order of the design: named outright, follow-up, content with its gate, then the pool.
+//! One decision, in the order of the design: taken back, named outright, bound, follow-up, content with its gate, then the pool.
 //!
 //! Pure: graph, model, pool and time come in; agent, confidence and a sentence for each step that decided go out.
 
 pub mod content;
+pub mod correction;
 pub mod follow_up;
 pub mod mention;
 
@@ -23,13 +24,14 @@ const FOLLOW_UP: f64 = 0.9;
 const SHORT_AND_WEAK: f64 = 0.7;
 /// A short message with less than this goes on with the last agent.
 const WEAK: f64 = 0.6;
-/// A person should choose when the best has less than this …
-const CHOICE_BELOW: f64 = 0.6;
-/// … and leads by less than this.
-const CHOICE_LEAD: f64 = 0.15;
+/// A person is asked only between agents of which the second is at least this likely beside the first.
+const CHOICE_SHARE: f64 = 0.5;
 /// Alternatives listed, and the probability from which they are.
 const ALTERNATIVES_MAX: usize = 3;
 const ALTERNATIVE_MIN: f64 = 0.01;
+
+/// How the reason of a decision begins that takes another one back.
+pub const TAKEN_BACK: &str = "You said that the message before was not for";
 
 /// What a decision is made from.
 #[derive(Clone, Copy)]
@@ -55,6 +57,8 @@ pub struct Decision {
     pub fallback: bool,
     pub out_of_scope: bool,
     pub needs_choice: bool,
+    /// The sender took the decision before back.
+    pub takes_back: bool,
     pub skill_files: Vec<String>,
     /// What the model said, also where something before it decided.
     pub content: Option<Content>,
@@ -62,11 +66,14 @@ pub struct Decision {
 
 /// Decides. Of the request, the members for internal callers count here: drop them before where they must not.
 pub fn decide(request: &RouteRequest, world: World<'_>) -> Decision {
+    if let Some(decision) = by_correction(request, world) {
+        return decision;
+    }
     let judged = judge(&request.message);
     let complexity = request.complexity.unwrap_or(judged.complexity);
     let leanings = Leanings { channel: request.channel.as_deref(), complexity, complexity_stated: request.complexity.is_some() };
     let content = world.model.and_then(|model| weigh(model, world.graph, &request.message, leanings));
-    let named = by_name(request, world).or_else(|| by_conversation(request, world, content.as_ref()));
+    let named = by_name(request, world).or_else(|| by_binding(request, world)).or_else(|| by_conversation(request, world, content.as_ref()));
     let chosen = named.unwrap_or_else(|| by_content(world, content.as_ref()));
     into_decision(chosen, content, request, world, judged)
 }
@@ -87,11 +94,37 @@ fn by_name(request: &RouteRequest, world: World<'_>) -> Option<Chosen> {
     Some(Chosen { agent: agent.id.clone(), confidence: NAMED, step, out_of_scope: false, by_content: false })
 }
 
+/// The sender takes the decision before back: its message is decided anew, by the name that is given, else without that agent.
+fn by_correction(request: &RouteRequest, world: World<'_>) -> Option<Decision> {
+    let previous = request.previous.as_ref()?;
+    let correction = correction::correction(world.graph, &request.message)?;
+    let mut again =
+        RouteRequest { message: previous.message.clone(), previous: None, sticky_agent: None, bound_agent: None, is_reply: false, ..request.clone() };
+    if let Some(agent) = correction.agent {
+        again.bound_agent = Some(agent.id.clone());
+    } else {
+        again.exclude.push(previous.agent.clone());
+    }
+    let mut decision = decide(&again, world);
+    decision.steps.insert(0, format!("{TAKEN_BACK} {}.", previous.agent));
+    decision.takes_back = true;
+    Some(decision)
+}
+
+fn by_binding(request: &RouteRequest, world: World<'_>) -> Option<Chosen> {
+    let agent = world.graph.agent(request.bound_agent.as_ref()?)?;
+    let step = format!("This is meant for {}.", agent.id);
+    Some(Chosen { agent: agent.id.clone(), confidence: NAMED, step, out_of_scope: false, by_content: false })
+}
+
 fn by_conversation(request: &RouteRequest, world: World<'_>, content: Option<&Content>) -> Option<Chosen> {
     let agent = world.graph.agent(request.sticky_agent.as_ref()?)?;
     let chosen = |confidence: f64, step: String| Chosen { agent: agent.id.clone(), confidence, step, out_of_scope: false, by_content: false };
     if follow_up::is_follow_up(&request.message) {
         return Some(chosen(FOLLOW_UP, format!("The message follows up on the conversation with {}.", agent.id)));
+    }
+    if request.is_reply {
+        return Some(chosen(FOLLOW_UP, format!("The message replies to {}.", agent.id)));
     }
     let weak = content.is_none_or(|content| content.out_of_scope || content.ranked.first().is_none_or(|(_, best)| *best < WEAK));
     let step = || format!("The message is short and says little by itself, so it stays with {}, which answered last.", agent.id);
@@ -110,7 +143,11 @@ fn by_content(world: World<'_>, content: Option<&Content>) -> Chosen {
         let step = format!("The words fit no agent well (probability that they fit any: {}), so it goes to {fallback}.", percent(content.in_scope));
         return Chosen { agent: fallback, confidence, step, out_of_scope: true, by_content: true };
     }
-    let (agent, confidence) = content.ranked.first().cloned().unwrap_or((fallback, 0.0));
+    let (agent, confidence) = content.ranked.first().cloned().unwrap_or_else(|| (fallback.clone(), 0.0));
+    if confidence < f64::from(content.thresholds.ask) && agent != fallback {
+        let step = format!("Nobody is likely enough (the best, {agent}, with {}), so it goes to {fallback}.", percent(confidence));
+        return Chosen { agent: fallback, confidence: 1.0 - confidence, step, out_of_scope: true, by_content: true };
+    }
     let step = content_step(content, &agent, confidence);
     Chosen { agent, confidence, step, out_of_scope: false, by_content: true }
 }
@@ -125,6 +162,9 @@ fn content_step(content: &Content, agent: &AgentId, confidence: f64) -> String {
     let mut step = format!("{speak} for {agent} ({})", percent(confidence));
     if let Some((other, probability)) = content.ranked.get(1) {
         step += &format!(" rather than {other} ({})", percent(*probability));
+    }
+    if content.in_scope < 0.999 {
+        step += &format!("; it fits some agent with {}", percent(content.in_scope));
     }
     if let Some(overruled) = &content.overruled {
         step += &format!("; by words alone it would have been {overruled}, but complexity and channel tip the balance");
@@ -156,7 +196,8 @@ fn into_decision(chosen: Chosen, content: Option<Content>, request: &RouteReques
     let alternatives: Vec<Alternative> =
         free.take(ALTERNATIVES_MAX).map(|(id, probability)| Alternative { agent: id.clone(), confidence: probability * scale }).collect();
     let second = alternatives.first().map_or(0.0, |other| other.confidence);
-    let needs_choice = chosen.by_content && !chosen.out_of_scope && found.is_none() && confidence < CHOICE_BELOW && confidence - second < CHOICE_LEAD;
+    let unsure = content.as_ref().is_some_and(|content| confidence < f64::from(content.thresholds.accept));
+    let needs_choice = chosen.by_content && !chosen.out_of_scope && found.is_none() && unsure && second >= confidence * CHOICE_SHARE;
     if let Some(other) = alternatives.first().filter(|_| needs_choice) {
         steps.push(format!("{} is almost as likely: a person should choose.", other.agent));
     }
@@ -173,6 +214,7 @@ fn into_decision(chosen: Chosen, content: Option<Content>, request: &RouteReques
         steps,
         alternatives,
         needs_choice,
+        takes_back: false,
         content,
     }
 }

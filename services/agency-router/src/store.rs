@@ -82,6 +82,7 @@ impl Stored {
     }
     fn into_answer(self) -> RouteAnswer {
         RouteAnswer {
+            takes_back: self.reason.starts_with(crate::route::TAKEN_BACK),
             agent: self.agent,
             confidence: self.confidence,
             skill_files_used: list(&self.skill_files),

@@ -15,6 +15,16 @@ const FOLDS: usize = 5;
 const HELD_OUT_ENOUGH: usize = 600;
 /// Share of held-out lines of known classes that the gate may turn away.
 const REFUSED_MAX: f32 = 0.06;
+/// What lines that are known to be for nobody count among those out of scope, from so many of them on.
+const STRANGERS_SHARE: f32 = 0.8;
+const STRANGERS_MIN: usize = 30;
+const STRANGERS_ENOUGH: usize = 60;
+/// Candidates for thresholds, what share of right lines they need, and how many lines say anything.
+const ACCEPT: [f32; 6] = [0.35, 0.4, 0.45, 0.5, 0.55, 0.6];
+const ASK: [f32; 4] = [0.15, 0.2, 0.25, 0.3];
+const BELIEVED: f32 = 0.6;
+const HOPELESS: f32 = 0.3;
+const LINES_MIN: usize = 8;
 /// Inputs of the gate.
 pub const GATE_INPUTS: usize = 6;
 
@@ -64,21 +74,68 @@ pub fn gate_inputs(logits: &[f32], labels: usize, unknown_share: f32, words: usi
     [best, margin, energy, unknown_share, other, ln(1.0 + words as f32)]
 }
 
-/// The temperature and the gate for a training set of `labels` classes (and one more where `plan.classes` says so).
-pub fn calibrate(lines: &[Prepared], labels: usize, plan: Plan) -> (f32, Gate) {
+/// From which confidence on a label is believed, and from which on a person is asked. Below the second nobody is meant.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Thresholds {
+    pub accept: f32,
+    pub ask: f32,
+}
+
+impl Thresholds {
+    /// Where held-out lines say nothing else.
+    pub const DEFAULT: Self = Self { accept: 0.5, ask: 0.15 };
+}
+
+/// What is learned beside the weights.
+pub struct Calibrated {
+    pub temperature: f32,
+    pub gate: Gate,
+    /// One for each label.
+    pub thresholds: Vec<Thresholds>,
+}
+
+/// Everything that makes a score a decision, for a training set of `labels` classes (and one more where `plan.classes` says so).
+pub fn calibrate(lines: &[Prepared], labels: usize, plan: Plan) -> Calibrated {
     let plan = Plan { runs: 1, ..plan };
     let folds = assign_folds(lines, plan);
     let mut rows = Vec::new();
     let held_out = held_out_scores(lines, &folds, labels, plan, &mut rows);
     let temperature = fit_temperature(&held_out);
+    let thresholds = thresholds(&held_out, temperature, labels);
     if labels < 3 {
-        return (temperature, Gate::by_known_words());
+        return Calibrated { temperature, gate: Gate::by_known_words(), thresholds };
     }
     leave_classes_out(lines, &folds, labels, plan, &mut rows);
     let mut gate = fit_gate(&rows);
     // From lines held out of the whole set: with classes missing, those that stayed score otherwise.
     gate.threshold = threshold(&held_out, &gate);
-    (temperature, gate)
+    Calibrated { temperature, gate, thresholds }
+}
+
+/// Each label's own thresholds, from the held-out lines that were given to it.
+fn thresholds(held_out: &[HeldOut], temperature: f32, labels: usize) -> Vec<Thresholds> {
+    let mut given: Vec<Vec<(f32, bool)>> = vec![Vec::new(); labels];
+    for line in held_out {
+        let top = line.logits.iter().copied().fold(f32::MIN, f32::max);
+        let winner = line.logits.iter().position(|logit| *logit == top).unwrap_or(0);
+        let sum: f32 = line.logits.iter().map(|logit| exp((logit - top) / temperature)).sum();
+        if let Some(rows) = given.get_mut(winner) {
+            rows.push((1.0 / sum, winner == line.label));
+        }
+    }
+    given.iter().map(|rows| of_label(rows)).collect()
+}
+
+/// `accept`: the least confidence around which at least [`BELIEVED`] of the lines were right; `ask`: the largest below which
+/// less than [`HOPELESS`] were. Both within bounds, so that few lines cannot make a label deaf or blind.
+fn of_label(rows: &[(f32, bool)]) -> Thresholds {
+    let share = |from: f32, to: f32| {
+        let within: Vec<bool> = rows.iter().filter(|(confidence, _)| (from..to).contains(confidence)).map(|(_, right)| *right).collect();
+        (within.len() >= LINES_MIN).then(|| within.iter().filter(|right| **right).count() as f32 / within.len() as f32)
+    };
+    let accept = ACCEPT.into_iter().find(|at| share(at - 0.1, at + 0.1).is_some_and(|right| right >= BELIEVED));
+    let ask = ASK.into_iter().rev().find(|at| share(0.0, *at).is_some_and(|right| right < HOPELESS));
+    Thresholds { accept: accept.unwrap_or(Thresholds::DEFAULT.accept), ask: ask.unwrap_or(Thresholds::DEFAULT.ask) }
 }
 
 /// The fold of each line: round-robin within its class in random order; lines below full weight are never held out.
@@ -110,6 +167,8 @@ struct HeldOut {
 struct GateRow {
     inputs: [f32; GATE_INPUTS],
     in_scope: bool,
+    /// Known to be for nobody, and not only somebody's whose class was left out.
+    stranger: bool,
 }
 
 /// A training on some lines, and the others' scores.
@@ -137,13 +196,14 @@ fn held_out_scores(lines: &[Prepared], folds: &[Option<usize>], labels: usize, p
             let Some(line) = lines.get(place) else { continue };
             let inputs = gate_inputs(&logits, labels, unknown, line.tokens.words.len());
             if line.label >= labels {
-                rows.push(GateRow { inputs, in_scope: false });
+                rows.push(GateRow { inputs, in_scope: false, stranger: true });
                 continue;
             }
             logits.truncate(labels);
             held_out.push(HeldOut { logits, inputs, label: line.label });
         }
-        if held_out.len() >= HELD_OUT_ENOUGH {
+        // Lines that are for nobody are few and worth the most: more folds are asked for their sake.
+        if held_out.len() >= HELD_OUT_ENOUGH && (plan.classes == labels || rows.len() >= STRANGERS_ENOUGH) {
             break;
         }
     }
@@ -170,7 +230,7 @@ fn leave_classes_out(lines: &[Prepared], folds: &[Option<usize>], labels: usize,
             let inputs = gate_inputs(&logits, remaining, unknown, line.tokens.words.len());
             let in_scope = line.label < labels && !left_out(line);
             strangers += usize::from(!in_scope);
-            rows.push(GateRow { inputs, in_scope });
+            rows.push(GateRow { inputs, in_scope, stranger: line.label >= labels });
         }
         if strangers >= HELD_OUT_ENOUGH {
             break;
@@ -215,10 +275,15 @@ fn fit_gate(rows: &[GateRow]) -> Gate {
         values.iter_mut().zip(&means).zip(&deviations).for_each(|((value, mean), deviation)| *value = (*value - mean) / deviation);
         values
     };
-    let points: Vec<([f32; GATE_INPUTS], f32, f32)> = rows
-        .iter()
-        .map(|row| (standardise(&row.inputs), f32::from(u8::from(row.in_scope)), 0.5 / if row.in_scope { inside } else { outside } as f32))
-        .collect();
+    let strangers = rows.iter().filter(|row| row.stranger).count();
+    let share = if strangers >= STRANGERS_MIN && strangers < outside { STRANGERS_SHARE } else { strangers as f32 / outside as f32 };
+    let weight = |row: &GateRow| match (row.in_scope, row.stranger) {
+        (true, _) => 0.5 / inside as f32,
+        (false, true) => 0.5 * share / strangers as f32,
+        (false, false) => 0.5 * (1.0 - share) / (outside - strangers) as f32,
+    };
+    let points: Vec<([f32; GATE_INPUTS], f32, f32)> =
+        rows.iter().map(|row| (standardise(&row.inputs), f32::from(u8::from(row.in_scope)), weight(row))).collect();
     let mut gate = Gate { coefficients: [0.0; GATE_INPUTS], bias: 0.0, threshold: 0.5 };
     let mut speed = [0.0f32; GATE_INPUTS + 1];
     for _ in 0..300 {
@@ -280,8 +345,23 @@ mod tests {
     }
 
     #[test]
+    fn each_label_has_thresholds_of_its_own() {
+        // Right from 0.3 on, and never right below 0.25.
+        let sure: Vec<(f32, bool)> = (0..100).map(|n| n as f32 / 100.0).map(|confidence| (confidence, confidence > 0.3)).collect();
+        assert_eq!(of_label(&sure), Thresholds { accept: 0.35, ask: 0.3 });
+        // Only right where it is nearly certain.
+        let doubtful: Vec<(f32, bool)> = (0..100).map(|n| n as f32 / 100.0).map(|confidence| (confidence, confidence > 0.55)).collect();
+        assert_eq!(of_label(&doubtful).accept, 0.6);
+        assert_eq!(of_label(&[]), Thresholds::DEFAULT);
+    }
+
+    #[test]
     fn the_gate_separates_weak_from_strong_scores() {
-        let row = |n: usize, in_scope: bool| GateRow { inputs: [if in_scope { 4.0 } else { 1.0 } + (n % 10) as f32 / 10.0, 1.0, 2.0, 0.1, 0.0, 2.0], in_scope };
+        let row = |n: usize, in_scope: bool| GateRow {
+            inputs: [if in_scope { 4.0 } else { 1.0 } + (n % 10) as f32 / 10.0, 1.0, 2.0, 0.1, 0.0, 2.0],
+            in_scope,
+            stranger: false,
+        };
         let rows: Vec<GateRow> = (0..100).map(|n| row(n, n % 2 == 0)).collect();
         let gate = fit_gate(&rows);
         assert!(gate.in_scope(&[4.5, 1.0, 2.0, 0.1, 0.0, 2.0]) > 0.8);

@@ -1,6 +1,6 @@
 //! Step 3 and 4: what the model makes of the words, complexity and channel added as log-odds, and the gate.
 
-use crate::model::{Model, Term};
+use crate::model::{Model, Term, Thresholds};
 use contracts::AgentId;
 use contracts::graph::{Agent, Complexity, Graph};
 
@@ -10,6 +10,8 @@ const COMPLEXITY_STATED: f64 = 0.5;
 const COMPLEXITY_JUDGED: f64 = 0.15;
 /// Log-odds for an agent that names the channel, and against one that names others only.
 const CHANNEL: f64 = 0.2;
+/// Agents that are ranked.
+const RANKED_MAX: usize = 12;
 
 /// What enters beside the words.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +30,8 @@ pub struct Content {
     pub winner_terms: Vec<Term>,
     pub runner_up_terms: Vec<Term>,
     pub unknown_words: f64,
+    /// From which confidence on the best agent is believed, and from which on a person is asked.
+    pub thresholds: Thresholds,
     /// The best agent by words alone, where complexity or channel changed it.
     pub overruled: Option<AgentId>,
 }
@@ -42,21 +46,26 @@ impl Content {
 /// Scores a message. `None` when the model knows no agent of the graph.
 pub fn weigh(model: &Model, graph: &Graph, message: &str, leanings: Leanings<'_>) -> Option<Content> {
     let scored = model.score(message);
-    let known: Vec<(&Agent, f64)> = model
-        .labels()
-        .iter()
-        .zip(&scored.probabilities)
-        .filter_map(|(label, probability)| Some((graph.agents.iter().find(|agent| agent.id.as_str() == label)?, *probability)))
-        .collect();
-    let by_words = known.iter().max_by(|a, b| a.1.total_cmp(&b.1)).map(|(agent, _)| agent.id.clone())?;
+    let known = known_agents(model.labels(), &scored.probabilities, &graph.agents);
+    let by_words = known.iter().max_by(|a, b| a.1.total_cmp(&b.1)).map(|(agent, _)| *agent)?;
     // p·e^x over their sum: adding log-odds x and making probabilities of it again.
-    let mut ranked: Vec<(AgentId, f64)> =
-        known.iter().map(|(agent, probability)| (agent.id.clone(), probability.max(1e-12) * log_odds(agent, leanings).exp())).collect();
-    let total: f64 = ranked.iter().map(|(_, weight)| weight).sum();
-    ranked.iter_mut().for_each(|(_, weight)| *weight /= total);
-    ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
-    let best = ranked.first().map(|(id, _)| id.clone())?;
-    let overruled = (best != by_words).then_some(by_words);
+    let weight = |(agent, probability): &(&Agent, f64)| match log_odds(agent, leanings) {
+        0.0 => probability.max(1e-12),
+        leaning => probability.max(1e-12) * leaning.exp(),
+    };
+    let weights: Vec<f64> = known.iter().map(weight).collect();
+    let total: f64 = weights.iter().sum();
+    let mut ranked: Vec<(&Agent, f64)> = known.iter().zip(&weights).map(|((agent, _), weight)| (*agent, weight / total)).collect();
+    // Nobody asks after the unlikely ones, and with many agents ordering and naming them all takes longer than scoring.
+    let order = |a: &(&Agent, f64), b: &(&Agent, f64)| b.1.total_cmp(&a.1).then_with(|| a.0.id.as_str().cmp(b.0.id.as_str()));
+    if ranked.len() > RANKED_MAX {
+        ranked.select_nth_unstable_by(RANKED_MAX, order);
+        ranked.truncate(RANKED_MAX);
+    }
+    ranked.sort_unstable_by(order);
+    let best = ranked.first().map(|(agent, _)| *agent)?;
+    let overruled = (best.id != by_words.id).then(|| by_words.id.clone());
+    let ranked: Vec<(AgentId, f64)> = ranked.into_iter().map(|(agent, probability)| (agent.id.clone(), probability)).collect();
     // The terms were found for the model's own order; when that changed, the sides change too.
     let (winner_terms, runner_up_terms) =
         if overruled.is_none() { (scored.winner_terms, scored.runner_up_terms) } else { (scored.runner_up_terms, scored.winner_terms) };
@@ -67,8 +76,23 @@ pub fn weigh(model: &Model, graph: &Graph, message: &str, leanings: Leanings<'_>
         winner_terms,
         runner_up_terms,
         unknown_words: scored.unknown_words,
+        thresholds: if overruled.is_none() { scored.thresholds } else { Thresholds::DEFAULT },
         overruled,
     })
+}
+
+/// The agents that the model knows, each with its probability. Labels come in the order of the agents, so that one look at
+/// each is enough; out of order it is looked for.
+fn known_agents<'a>(labels: &[String], probabilities: &[f64], agents: &'a [Agent]) -> Vec<(&'a Agent, f64)> {
+    let mut next = 0;
+    let mut place_of = |label: &str| {
+        let is = |agent: &Agent| agent.id.as_str() == label;
+        let ahead = agents.get(next..).and_then(|rest| rest.iter().position(is)).map(|place| next + place);
+        let place = ahead.or_else(|| agents.iter().position(is))?;
+        next = place + 1;
+        agents.get(place)
+    };
+    labels.iter().zip(probabilities).filter_map(|(label, probability)| Some((place_of(label)?, *probability))).collect()
 }
 
 /// The sum of what complexity and channel say for an agent.

@@ -4,6 +4,10 @@ use contracts::graph::{Agent, Graph};
 
 /// The agent that the message names, and how it was written. Names that no agent has are no mentions: `@bob` is a person.
 pub fn mentioned<'a>(graph: &'a Graph, message: &'a str) -> Option<(&'a Agent, &'a str)> {
+    // Most messages name nobody: only then are names made comparable.
+    if !message.contains(['@', '/']) {
+        return None;
+    }
     let command = message.split_whitespace().next().and_then(|word| {
         // Telegram sends `/security@quintet_bot` in groups.
         let name = word.strip_prefix('/')?.split('@').next()?;
@@ -14,7 +18,7 @@ pub fn mentioned<'a>(graph: &'a Graph, message: &'a str) -> Option<(&'a Agent, &
 }
 
 /// The agent of this id, alias or title; case, and blanks against `-` or `_`, do not matter.
-fn named<'a>(graph: &'a Graph, name: &str) -> Option<&'a Agent> {
+pub fn named<'a>(graph: &'a Graph, name: &str) -> Option<&'a Agent> {
     let wanted = plain(name.trim_end_matches(|letter: char| !letter.is_alphanumeric()));
     if wanted.is_empty() {
         return None;

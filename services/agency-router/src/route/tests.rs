@@ -111,6 +111,7 @@ fn two_close_agents_leave_the_choice_to_a_person() {
         winner_terms: vec![],
         runner_up_terms: vec![],
         unknown_words: 0.0,
+        thresholds: crate::model::Thresholds { accept: 0.6, ask: 0.15 },
         overruled: None,
     };
     let request = ask("fix the security of the parser");
@@ -126,4 +127,33 @@ fn any_text_is_decided() {
         let decision = route(&RouteRequest { channel: Some("nowhere".to_owned()), sticky_agent: Some(AgentId::from("gone")), ..ask(message) });
         assert!((0.0..=1.0).contains(&decision.confidence), "{message}");
     }
+}
+
+#[test]
+fn a_binding_decides_unless_somebody_is_named() {
+    let bound = |message: &str| route(&RouteRequest { bound_agent: Some(AgentId::from("pm")), sticky_agent: Some(AgentId::from("security")), ..ask(message) });
+    assert_eq!(bound("fix the failing build").agent.as_str(), "pm");
+    assert_eq!(bound("@codegen fix the failing build").agent.as_str(), "codegen");
+    assert!(bound("fix it").steps[0].contains("meant for pm"));
+    let gone = RouteRequest { bound_agent: Some(AgentId::from("gone")), ..ask("fix the failing build") };
+    assert_eq!(route(&gone).agent.as_str(), "codegen", "a binding to nobody binds nobody");
+}
+
+#[test]
+fn a_reply_stays_with_whom_it_replies_to() {
+    let reply = RouteRequest { sticky_agent: Some(AgentId::from("security")), is_reply: true, ..ask("fix the failing build") };
+    assert_eq!(route(&reply).agent.as_str(), "security");
+    assert_eq!(route(&RouteRequest { is_reply: true, ..ask("fix the failing build") }).agent.as_str(), "codegen");
+}
+
+#[test]
+fn what_is_taken_back_is_decided_anew() {
+    let previous = contracts::routing::Previous { decision_id: "dec_1".into(), agent: AgentId::from("codegen"), message: "fix the failing build".into() };
+    let after = |message: &str| route(&RouteRequest { previous: Some(previous.clone()), ..ask(message) });
+    let named = after("not you, security");
+    assert_eq!((named.agent.as_str(), named.takes_back), ("security", true));
+    assert!(named.steps[0].starts_with(TAKEN_BACK), "{:?}", named.steps);
+    let anybody_else = after("wrong agent");
+    assert_ne!(anybody_else.agent.as_str(), "codegen");
+    assert!(!after("scan the server").takes_back);
 }
