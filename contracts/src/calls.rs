@@ -23,6 +23,7 @@ pub const TABLE: &[Allowed] = &[
     // The conductor asks for a route, for approval, hands on what people press and type, and asks what is halted.
     allow(WebhookAggregator, AgencyRouter, "POST", "/internal/route"),
     allow(WebhookAggregator, AgencyRouter, "POST", "/internal/outcomes"),
+    allow(WebhookAggregator, AgencyRouter, "POST", "/api/feedback"),
     allow(WebhookAggregator, PersonalAssistant, "POST", "/api/approve"),
     allow(WebhookAggregator, PersonalAssistant, "GET", "/api/approvals"),
     allow(WebhookAggregator, PersonalAssistant, "GET", "/api/approvals/*"),
@@ -54,6 +55,7 @@ pub const TABLE: &[Allowed] = &[
     allow(MonitoringDashboard, PersonalAssistant, "POST", "/api/resume"),
     allow(MonitoringDashboard, PersonalAssistant, "GET", "/internal/ledger-stats"),
     allow(MonitoringDashboard, AgencyRouter, "GET", "/api/*"),
+    allow(MonitoringDashboard, AgencyRouter, "POST", "/api/feedback"),
     allow(MonitoringDashboard, SkillGraphLoader, "GET", "/api/*"),
     allow(MonitoringDashboard, WebhookAggregator, "GET", "/api/*"),
     allow(MonitoringDashboard, WebhookAggregator, "POST", "/api/messages"),

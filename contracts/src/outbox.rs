@@ -45,6 +45,16 @@ pub struct Interaction {
 pub struct Buttons {
     pub approve: String,
     pub reject: String,
+    /// What stands on them, where it is not Approve and Reject.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<[String; 2]>,
+}
+
+impl Buttons {
+    /// What stands on the two.
+    pub fn texts(&self) -> [&str; 2] {
+        self.labels.as_ref().map_or(["Approve", "Reject"], |[first, second]| [first, second])
+    }
 }
 
 /// One message to be kept at its newest revision in one place.

@@ -168,6 +168,7 @@ fn delivery(deps: &Deps, approval: &ApprovalRow, row: &DeliveryRow, now_ms: i64)
     let buttons = is_pending.then(|| Buttons {
         approve: token(deps, &row.id, approval.version, Decision::Approve),
         reject: token(deps, &row.id, approval.version, Decision::Reject),
+        labels: None,
     });
     let event_id = approval.event_id.as_deref().map(EventId::new);
     Ok(Delivery { id: row.id.clone(), revision: row.revision, target, text: text(approval, now_ms)?, buttons, event_id })

@@ -66,6 +66,8 @@ pub struct Inbound {
     pub conversation: Vec<String>,
     /// Platform user id.
     pub sender: Option<String>,
+    /// It replies to something that we said.
+    pub is_reply: bool,
     pub kind: Kind,
     /// Where an answer goes.
     pub target: Target,

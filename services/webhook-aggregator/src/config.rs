@@ -1,6 +1,6 @@
 //! Which endpoints there are, who may use them, and how fast.
 
-use contracts::Shard;
+use contracts::{AgentId, Shard};
 use contracts::outbox::Target;
 use platform::config::{Report, Section};
 use platform::secret::Secret;
@@ -32,6 +32,10 @@ pub struct Endpoint {
     pub senders: Vec<String>,
     /// Made at first start for `quintet send`; answers on this machine alone.
     pub local: bool,
+    /// The agent that everything here is for, unless it names another.
+    pub agent: Option<AgentId>,
+    /// The same for single chats, by the platform's id.
+    pub chats: BTreeMap<String, AgentId>,
 }
 
 /// What proves the platform to us, and us to the platform.
@@ -75,6 +79,10 @@ impl Endpoint {
         let direct =
             |user: &String| Target { channel: self.channel.clone(), endpoint: self.name.clone(), chat: user.clone(), direct: true, ..Target::default() };
         self.approvers.iter().map(direct).collect()
+    }
+    /// The agent that this chat is bound to.
+    pub fn agent_of(&self, chat: &str) -> Option<AgentId> {
+        self.chats.get(chat).or(self.agent.as_ref()).cloned()
     }
     /// Whether this user may decide.
     pub fn is_approver(&self, user: &str) -> bool {
@@ -147,6 +155,8 @@ fn web_console() -> Endpoint {
         approvers: vec!["owner".to_owned()],
         senders: vec!["owner".to_owned()],
         local: false,
+        agent: None,
+        chats: BTreeMap::new(),
     }
 }
 
@@ -172,8 +182,12 @@ fn endpoint(channel: &str, name: &str, mut section: Section<'_>) -> Option<Endpo
     let approvers = section.texts("approvers").unwrap_or_default();
     let senders = section.texts("senders").unwrap_or_else(|| approvers.clone());
     let local = section.flag("local").unwrap_or(false);
+    let agent = section.text("agent").map(AgentId::from);
+    let mut bound = section.section("chats");
+    let chats = bound.names().into_iter().filter_map(|chat| Some((chat.clone(), AgentId::from(bound.text(&chat)?)))).collect();
+    bound.finish();
     section.finish();
-    Some(Endpoint { channel: channel.to_owned(), name: name.to_owned(), credentials: credentials?, api_base, approvers, senders, local })
+    Some(Endpoint { channel: channel.to_owned(), name: name.to_owned(), credentials: credentials?, api_base, approvers, senders, local, agent, chats })
 }
 
 fn bot_token(section: &mut Section<'_>, where_from: &str) -> Option<Secret> {

@@ -3,6 +3,7 @@
 
 mod answer;
 mod approve;
+pub(crate) mod choice;
 mod route;
 mod run;
 
@@ -40,6 +41,7 @@ pub(crate) async fn advance(deps: &Deps, event: &StoredEvent) -> Step {
     let taken = match event.state {
         Stage::Received => route::received(deps, event).await,
         Stage::Routed => approve::routed(deps, event).await,
+        Stage::Parked if choice::is_open(event) => choice::waiting(deps, event),
         Stage::Parked => approve::parked(deps, event).await,
         Stage::Approved => run::approved(deps, event).await,
         Stage::Running => run::running(deps, event).await,
@@ -108,6 +110,11 @@ pub(crate) fn say(event: &StoredEvent, agent: Option<&AgentId>, text: &str, sett
     // The web console has no platform behind it: the transcript is the message.
     let say = if event.channel == "web" { Vec::new() } else { vec![draft] };
     Patch { say, said: vec![said], ..Patch::default() }
+}
+
+/// What is to be done: the event's own words, or an earlier message that they hand to somebody else.
+fn message_of(event: &StoredEvent) -> &str {
+    event.data.get("message").and_then(Value::as_str).unwrap_or(&event.text)
 }
 
 fn list_of<T: serde::de::DeserializeOwned>(event: &StoredEvent, key: &str) -> Vec<T> {

@@ -1,7 +1,7 @@
 //! Control inputs: a button pressed, a command typed. They steer what is there and never wait behind content.
 
 use crate::control::{self, ControlCommand};
-use crate::dispatch::{say, target};
+use crate::dispatch::{choice, say, target};
 use crate::{Deps, retry};
 use contracts::approval::{DecideRequest, Decision, PressAnswer, PressRequest};
 use contracts::budget::BudgetAnswer;
@@ -45,9 +45,12 @@ fn actor(event: &StoredEvent) -> String {
 }
 
 async fn pressed(deps: &Deps, event: &StoredEvent, press: &Value) -> Result<Step, CallError> {
-    let text = if approver(event) {
+    let token = press["token"].as_str().unwrap_or_default();
+    let text = if choice::is_choice(token) {
+        choice::pressed(deps, event, token).await?
+    } else if approver(event) {
         let request = PressRequest {
-            token: press["token"].as_str().unwrap_or_default().to_owned(),
+            token: token.to_owned(),
             channel: event.channel.clone(),
             endpoint: event.endpoint.clone(),
             chat: target(event).chat,

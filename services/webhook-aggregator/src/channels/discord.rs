@@ -35,6 +35,7 @@ impl Channel for Discord {
             semantic_key: None,
             conversation: Vec::new(),
             sender: None,
+            is_reply: false,
             kind: Kind::Quarantined("unreadable"),
             target: Target { channel: "discord".to_owned(), endpoint: endpoint.name.clone(), ..Target::default() },
         };

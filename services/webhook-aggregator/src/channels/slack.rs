@@ -35,6 +35,7 @@ impl Channel for Slack {
             semantic_key: None,
             conversation: Vec::new(),
             sender: None,
+            is_reply: false,
             kind: Kind::Quarantined("unreadable"),
             target: Target { channel: "slack".to_owned(), endpoint: endpoint.name.clone(), ..Target::default() },
         };
@@ -103,6 +104,7 @@ fn read_event(envelope: &Value, inbound: &mut Inbound) {
         inbound.conversation.push(thread.unwrap_or(ts).to_owned());
     }
     inbound.sender = text_at(event, "user").map(str::to_owned);
+    inbound.is_reply = thread.is_some_and(|thread| thread != ts);
     channel.clone_into(&mut inbound.target.chat);
     // In a channel an answer opens, or goes on in, the message's own thread.
     inbound.target.thread = if direct { thread.map(str::to_owned) } else { Some(thread.unwrap_or(ts).to_owned()) };

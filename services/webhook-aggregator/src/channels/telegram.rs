@@ -34,6 +34,7 @@ impl Channel for Telegram {
             semantic_key: None,
             conversation: Vec::new(),
             sender: None,
+            is_reply: false,
             kind: Kind::Quarantined("unreadable"),
             target,
         };
@@ -63,7 +64,10 @@ impl Channel for Telegram {
         }
         if let Some(buttons) = buttons {
             let button = |text: &str, data: &str| json!({ "text": text, "callback_data": data });
-            message["reply_markup"] = json!({ "inline_keyboard": [[button("Approve", &buttons.approve), button("Reject", &buttons.reject)]] });
+            message["reply_markup"] = {
+                let [first, second] = buttons.texts();
+                json!({ "inline_keyboard": [[button(first, &buttons.approve), button(second, &buttons.reject)]] })
+            };
         } else if edited.is_some() {
             message["reply_markup"] = json!({ "inline_keyboard": [] });
         }
@@ -117,6 +121,7 @@ fn read_message(endpoint: &Endpoint, message: &Value, inbound: &mut Inbound) {
     let own = own_id(endpoint);
     let text = message["text"].as_str().or_else(|| message["caption"].as_str()).unwrap_or_default();
     let is_own = |user: &Value| own.is_some() && id_of(user) == own;
+    inbound.is_reply = is_own(&message["reply_to_message"]["from"]);
     inbound.kind = if is_own(&message["from"]) || is_own(&message["via_bot"]) {
         Kind::Ignored("own_message")
     } else if message["from"]["is_bot"] == true {

@@ -1,6 +1,6 @@
 //! Routed → Approved, Parked or Refused; Parked → what was decided.
 
-use super::{Stop, say, to};
+use super::{Stop, message_of, say, to};
 use crate::Deps;
 use crate::config::Endpoint;
 use contracts::approval::{ApprovalState, ApproveAnswer, ApproveRequest, ChannelContext};
@@ -53,7 +53,7 @@ fn request(deps: &Deps, event: &StoredEvent, agent: &AgentId) -> ApproveRequest 
     ApproveRequest {
         task_id: event.current_task(),
         kind: agent.0.clone(),
-        description: event.text.chars().take(DESCRIPTION_CHARS).collect(),
+        description: message_of(event).chars().take(DESCRIPTION_CHARS).collect(),
         estimated_cost: estimated.unwrap_or_default(),
         agent_type: agent.clone(),
         channel_context: Some(ChannelContext {
@@ -66,7 +66,7 @@ fn request(deps: &Deps, event: &StoredEvent, agent: &AgentId) -> ApproveRequest 
             ..ChannelContext::default()
         }),
         operation: Some("run".to_owned()),
-        arguments: Some(json!({ "message": event.text })),
+        arguments: Some(json!({ "message": message_of(event) })),
         wait: None,
     }
 }

@@ -1,55 +1,86 @@
 //! Received → Routed: who gets it.
 
-use super::{Stop, list_of, port, say, to};
+use super::{Stop, choice, list_of, message_of, port, say, to};
 use crate::{Deps, ask};
 use contracts::event::Stage;
-use contracts::routing::{RouteAnswer, RouteRequest};
+use contracts::routing::{Previous, RouteAnswer, RouteRequest};
 use contracts::{AgentId, EventId, ServiceName};
 use platform::inbox::{Command, Patch, Reply, Step, StoredEvent};
 use platform::ports::calls;
 use serde_json::{Value, json};
 
-/// How many earlier events are looked at for the agent a conversation is with.
+/// How many earlier events of the conversation are looked at.
 const RECENT: u32 = 8;
 
+/// An answer older than this is no conversation any more.
+const STICKY_MS: i64 = 24 * 3_600_000;
+
 pub(super) async fn received(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
+    let earlier = port(earlier(deps, event).await)?;
+    if let Some(step) = port(choice::by_name(deps, event, &earlier).await)? {
+        return Ok(step);
+    }
     let exclude: Vec<AgentId> = list_of(event, "exclude");
-    let request = RouteRequest {
-        message: event.text.clone(),
-        channel: Some(event.channel.clone()),
-        user_id: event.payload.get("actor").and_then(Value::as_str).map(str::to_owned),
-        sticky_agent: port(talking_to(deps, event).await)?.filter(|agent| !exclude.contains(agent)),
-        exclude: exclude.clone(),
-        public_only: event.payload.get("publicOnly") == Some(&Value::Bool(true)),
-        // Each run is a decision of its own; within a run the same decision comes back.
-        event_id: Some(EventId::new(event.current_task().as_str())),
-        ..RouteRequest::default()
-    };
-    let answer: RouteAnswer = calls::post(deps.calls.as_ref(), ServiceName::AgencyRouter, "/internal/route", &request).await?;
+    let answer: RouteAnswer = calls::post(deps.calls.as_ref(), ServiceName::AgencyRouter, "/internal/route", &request(deps, event, &earlier, &exclude)).await?;
     if answer.closed {
         let patch = Patch { reason: Some("not_public".to_owned()), ..say(event, None, "Nobody here is open to you.", true) };
         return Ok(to(Stage::Refused, Some(answer.reason), patch, 0));
     }
     let note = format!("{} ({} %): {}", answer.agent, (answer.confidence * 100.0).round() as i64, answer.reason);
-    let patch = Patch {
-        agent: Some(answer.agent.clone()),
-        decision_id: Some(answer.decision_id.clone()),
-        data: Some(json!({
-            "exclude": exclude,
-            "reason": answer.reason,
-            "skillFiles": answer.skill_files_used,
-            "fallback": answer.fallback,
-            "estimatedCost": answer.estimated_cost,
-        })),
-        ..Patch::default()
-    };
+    let message = last_of(event, &earlier).filter(|_| answer.takes_back).map(|last| message_of(last).to_owned());
+    let mut data = json!({
+        "exclude": exclude,
+        "reason": answer.reason,
+        "skillFiles": answer.skill_files_used,
+        "fallback": answer.fallback,
+        "estimatedCost": answer.estimated_cost,
+    });
+    if let Some(message) = message.or_else(|| event.data.get("message").and_then(Value::as_str).map(str::to_owned)) {
+        data["message"] = message.into();
+    }
+    let patch = Patch { agent: Some(answer.agent.clone()), decision_id: Some(answer.decision_id.clone()), data: Some(data), ..Patch::default() };
+    // Asked once: another run of the same message (somebody stands in) goes where it is sent.
+    let may_ask = answer.needs_choice && event.runs <= 1;
+    if may_ask && let Some(step) = choice::put(deps, event, &answer, patch.clone()) {
+        return Ok(step);
+    }
     Ok(to(Stage::Routed, Some(note), patch, deps.clock.now_ms()))
 }
 
-/// The agent that answered last in this conversation.
-async fn talking_to(deps: &Deps, event: &StoredEvent) -> platform::ports::PortResult<Option<AgentId>> {
+fn request(deps: &Deps, event: &StoredEvent, earlier: &[StoredEvent], exclude: &[AgentId]) -> RouteRequest {
+    let endpoint = deps.config.endpoint(&event.channel, &event.endpoint);
+    let flag = |name: &str| event.payload.get(name) == Some(&Value::Bool(true));
+    let answered = |earlier: &&StoredEvent| matches!(earlier.state, Stage::Answered | Stage::Done) && event.received_ms - earlier.received_ms < STICKY_MS;
+    let sticky_agent = earlier.iter().find(answered).and_then(|earlier| earlier.agent.clone());
+    let previous = last_of(event, earlier).and_then(|last| {
+        Some(Previous { decision_id: last.decision_id.clone()?, agent: last.agent.clone()?, message: message_of(last).to_owned() })
+    });
+    RouteRequest {
+        message: message_of(event).to_owned(),
+        channel: Some(event.channel.clone()),
+        user_id: event.payload.get("actor").and_then(Value::as_str).map(str::to_owned),
+        sticky_agent: sticky_agent.filter(|agent| !exclude.contains(agent)),
+        is_reply: flag("reply"),
+        bound_agent: endpoint.and_then(|endpoint| endpoint.agent_of(&super::target(event).chat)).filter(|agent| !exclude.contains(agent)),
+        previous,
+        exclude: exclude.to_vec(),
+        public_only: flag("publicOnly"),
+        // Each run is a decision of its own; within a run the same decision comes back.
+        event_id: Some(EventId::new(event.current_task().as_str())),
+        ..RouteRequest::default()
+    }
+}
+
+/// What the same person said last in this conversation and was given to somebody.
+fn last_of<'a>(event: &StoredEvent, earlier: &'a [StoredEvent]) -> Option<&'a StoredEvent> {
+    let approver = event.payload.get("approver") == Some(&Value::Bool(true));
+    earlier.iter().find(|last| last.agent.is_some()).filter(|last| approver || last.sender == event.sender)
+}
+
+/// Earlier messages of the conversation, the newest first.
+async fn earlier(deps: &Deps, event: &StoredEvent) -> platform::ports::PortResult<Vec<StoredEvent>> {
     let list = Command::List { state: None, channel: None, conversation: Some(event.conversation.0.clone()), before: None, limit: RECENT };
-    let events: Vec<StoredEvent> = ask!(deps, &event.shard, list, Reply::Events(events) => events)?;
-    let answered = |earlier: &StoredEvent| earlier.seq < event.seq && !earlier.control && matches!(earlier.state, Stage::Answered | Stage::Done);
-    Ok(events.into_iter().find(answered).and_then(|earlier| earlier.agent))
+    let mut events: Vec<StoredEvent> = ask!(deps, &event.shard, list, Reply::Events(events) => events)?;
+    events.retain(|earlier| earlier.seq < event.seq && !earlier.control);
+    Ok(events)
 }

@@ -1,6 +1,6 @@
 //! Approved → Running: the task is put up for lease; Running: looks after leases that ran out.
 
-use super::{Stop, list_of, port, say, to};
+use super::{Stop, list_of, message_of, port, say, to};
 use crate::{Deps, ask};
 use contracts::event::{Said, Speaker, Stage};
 use contracts::task::{TaskContext, Turn};
@@ -26,7 +26,7 @@ pub(super) async fn approved(deps: &Deps, event: &StoredEvent) -> Result<Step, S
     };
     let task = NewTask {
         id: event.current_task(),
-        message: without_address(&event.text, &agent),
+        message: without_address(message_of(event), &agent),
         context: TaskContext {
             channel: Some(event.channel.clone()),
             conversation: Some(event.conversation.0.clone()),

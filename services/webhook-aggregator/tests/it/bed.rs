@@ -40,6 +40,9 @@ pub struct Answers {
     pub router_down: bool,
     /// No agent is open to the sender.
     pub closed: bool,
+    /// The router is not sure: the other agent.
+    pub unsure_with: Option<String>,
+    pub takes_back: bool,
     pub asked: Vec<(String, Value)>,
 }
 
@@ -129,12 +132,18 @@ fn router_fake(world: &World) -> Router {
             http::StatusCode::OK,
             Json(json!({
                 "agent": agent, "confidence": 0.9, "skillFilesUsed": ["agent-codegen"], "routingLatency": 0.1, "complexity": "simple", "reason": "words",
-                "matchedKeywords": [], "alternatives": [], "fallback": false, "outOfScope": false, "needsChoice": false, "estimatedCost": null,
+                "matchedKeywords": [], "alternatives": answers.unsure_with.iter().map(|agent| json!({"agent": agent, "confidence": 0.4})).collect::<Vec<_>>(),
+                "fallback": false, "outOfScope": false, "needsChoice": answers.unsure_with.is_some(), "takesBack": answers.takes_back, "estimatedCost": null,
                 "decisionId": "dec_1", "graphVersion": "v", "cached": false, "timestamp": "2026-09-21T14:13:22Z", "closed": answers.closed
             })),
         )
     }
-    Router::new().route("/internal/route", post(route)).route("/internal/outcomes", post(|| async { Json(json!({})) })).with_state(world.clone())
+    async fn feedback(State(world): State<World>, Json(body): Json<Value>) -> Json<Value> {
+        world.0.lock().unwrap().asked.push(("/api/feedback".into(), body));
+        Json(json!({}))
+    }
+    let outcomes = post(|| async { Json(json!({})) });
+    Router::new().route("/internal/route", post(route)).route("/internal/outcomes", outcomes).route("/api/feedback", post(feedback)).with_state(world.clone())
 }
 
 fn assistant_fake(world: &World) -> Router {

@@ -1,8 +1,8 @@
 //! Content messages on their way: in order, to an answer, through failures.
 
-use crate::bed::{approval, approved, bed};
+use crate::bed::{Bed, approval, approved, bed, bed_with, config};
 use platform::memory::MemoryOutbound;
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn a_message_is_answered_by_placeholder_and_edit() {
@@ -196,4 +196,100 @@ async fn nobody_is_open_to_a_guest_and_nobody_is_given_the_message() {
     assert_eq!((&event["state"], &event["reason"]), (&json!("refused"), &json!("not_public")), "{event}");
     assert!(bed.world.asked("/api/approve").is_empty());
     assert!(bed.sent("/sendMessage").concat().contains("Nobody here is open to you."));
+}
+
+/// The two tokens of the last question that was sent.
+fn choice_tokens(bed: &Bed) -> [String; 2] {
+    let asked = bed.sent("/sendMessage").into_iter().rfind(|body| body.contains("inline_keyboard")).unwrap();
+    let body: Value = serde_json::from_str(&asked).unwrap();
+    assert_eq!(body["reply_markup"]["inline_keyboard"][0][0]["text"], "codegen");
+    [0, 1].map(|place| body["reply_markup"]["inline_keyboard"][0][place]["callback_data"].as_str().unwrap().to_owned())
+}
+
+async fn press(bed: &Bed, id: u64, user: u64, token: &str) {
+    let message = json!({ "message_id": 43, "chat": { "id": 700_100_200, "type": "private" } });
+    let body = json!({ "update_id": id, "callback_query": { "id": format!("q{id}"), "from": { "id": user }, "data": token, "message": message } });
+    let secret = [("x-telegram-bot-api-secret-token", "tg_S3cret-Token_0123456789")];
+    assert_eq!(bed.ask("POST", "/telegram/main", "", &secret, body.to_string()).await.0, 200);
+    bed.settle().await;
+}
+
+#[tokio::test]
+async fn between_two_likely_agents_the_person_chooses_by_a_button() {
+    let bed = bed();
+    bed.world.set(|world| world.unsure_with = Some("security".into()));
+    bed.telegram(1, "look at the parser").await;
+    assert_eq!(bed.event("1").await["state"], "parked");
+    assert!(bed.world.asked("/api/approve").is_empty(), "nothing is asked for before it is clear whose it is");
+    let [_, second] = choice_tokens(&bed);
+    assert!(second.len() <= 64, "{second}");
+    // A stranger's press, a forged token and one of another event change nothing.
+    let parts: Vec<&str> = second.split(':').collect();
+    press(&bed, 2, 666, &second).await;
+    press(&bed, 3, 700_100_200, &format!("c1:{}:ffffffffffffffffffffffff:1", parts[1])).await;
+    press(&bed, 4, 700_100_200, &format!("c1:01ARZ3NDEKTSV4RRFFQ69G5FAV:{}:1", parts[2])).await;
+    press(&bed, 5, 700_100_200, "c1:").await;
+    assert_eq!(bed.event("1").await["state"], "parked");
+    press(&bed, 6, 700_100_200, &second).await;
+    let event = bed.event("1").await;
+    assert_eq!(bed.world.asked("/api/approve").len(), 1, "{event}");
+    let feedback = bed.world.asked("/api/feedback");
+    assert_eq!(feedback.len(), 1);
+    let leased = bed.lease().await;
+    assert_eq!(leased[0]["agent"], bed.world.asked("/api/approve")[0]["agentType"]);
+    press(&bed, 7, 700_100_200, &second).await;
+    assert_eq!(bed.world.asked("/api/approve").len(), 1, "a button works once");
+}
+
+#[tokio::test]
+async fn only_who_asked_or_an_approver_chooses() {
+    let mut config = config();
+    config["endpoints"]["telegram"]["main"]["senders"] = json!(["700100200", "42"]);
+    let bed = bed_with(config);
+    bed.world.set(|world| world.unsure_with = Some("security".into()));
+    bed.telegram(1, "look at the parser").await;
+    let [_, second] = choice_tokens(&bed);
+    press(&bed, 2, 42, &second).await;
+    assert_eq!(bed.event("1").await["state"], "parked");
+    press(&bed, 3, 700_100_200, &second).await;
+    let leased = bed.lease().await;
+    assert_eq!(leased[0]["agent"], "security");
+    assert_eq!(bed.world.asked("/api/feedback")[0], json!({"decisionId": "dec_1", "correct": false, "agent": "security"}));
+}
+
+#[tokio::test]
+async fn a_name_is_an_answer_too_and_silence_lets_the_likelier_one_begin() {
+    let bed = bed();
+    bed.world.set(|world| world.unsure_with = Some("security".into()));
+    bed.telegram(1, "look at the parser").await;
+    bed.telegram(2, "Security!").await;
+    assert_eq!(bed.event("2").await["state"], "done");
+    assert_eq!(bed.lease().await[0]["agent"], "security");
+
+    let bed = crate::bed::bed();
+    bed.world.set(|world| world.unsure_with = Some("security".into()));
+    bed.telegram(1, "look at the parser").await;
+    bed.clock.advance(600_000);
+    webhook_aggregator::pump(&bed.deps, &contracts::Shard::new("telegram.main")).await.unwrap();
+    bed.settle().await;
+    assert_eq!(bed.lease().await[0]["agent"], "codegen");
+    assert!(bed.world.asked("/api/feedback").is_empty(), "silence teaches nothing");
+}
+
+#[tokio::test]
+async fn a_bound_chat_a_reply_and_what_was_said_before_reach_the_router() {
+    let mut config = config();
+    config["endpoints"]["telegram"]["main"]["agent"] = json!("pm");
+    config["endpoints"]["telegram"]["main"]["chats"] = json!({"-100": "security"});
+    let bed = bed_with(config);
+    bed.telegram(1, "fix the build").await;
+    let task = bed.lease().await.remove(0);
+    assert_eq!(bed.finish(&task, "success", "done").await, 200);
+    bed.world.set(|world| world.takes_back = true);
+    bed.telegram(2, "not you, security").await;
+    let asked = bed.world.asked("/internal/route");
+    assert_eq!((&asked[0]["boundAgent"], &asked[0]["previous"]), (&json!("pm"), &json!(null)));
+    assert_eq!(asked[1]["previous"], json!({"decisionId": "dec_1", "agent": "codegen", "message": "fix the build"}));
+    // The message before is what the other agent gets.
+    assert_eq!(bed.lease().await[0]["message"], "fix the build");
 }

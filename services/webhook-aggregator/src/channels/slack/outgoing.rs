@@ -42,13 +42,23 @@ fn ephemeral(endpoint: &Endpoint, row: &OutboxRow) -> Attempt {
 }
 
 fn ask(text: &str, buttons: &Buttons, id: &str) -> Value {
-    let button = |action: &str, label: &str, style: &str, value: &str| json!({ "type": "button", "action_id": action, "style": style, "text": { "type": "plain_text", "text": label }, "value": value });
+    let [first, second] = buttons.texts();
+    let button = |action: &str, label: &str, style: &str, value: &str| {
+        // 75 characters are the most.
+        let label: String = label.chars().take(75).collect();
+        let mut button = json!({ "type": "button", "action_id": action, "style": style, "text": { "type": "plain_text", "text": label }, "value": value });
+        if let (Some(button), Some(_)) = (button.as_object_mut(), &buttons.labels) {
+            // Neither of two agents is the dangerous one.
+            button.remove("style");
+        }
+        button
+    };
     let block_id: String = format!("appr_{id}").chars().take(255).collect();
     json!([
         { "type": "section", "text": { "type": "mrkdwn", "text": text } },
         { "type": "actions", "block_id": block_id, "elements": [
-            button("approve", "Approve", "primary", &buttons.approve),
-            button("reject", "Reject", "danger", &buttons.reject),
+            button("approve", first, "primary", &buttons.approve),
+            button("reject", second, "danger", &buttons.reject),
         ] }
     ])
 }

@@ -1,0 +1,163 @@
+//! When two agents are almost as likely, the person is asked: two buttons, or the name as an answer. The event is parked
+//! meanwhile; whoever asked may choose, and an approver of the endpoint. When nobody does, the likelier one takes it: choosing
+//! is not approving, which comes after it in any case.
+
+use super::{Stop, say, to};
+use crate::{Deps, ask};
+use contracts::event::Stage;
+use contracts::outbox::Buttons;
+use contracts::routing::{Feedback, RouteAnswer};
+use contracts::{AgentId, EventId, ServiceName};
+use futures_util::FutureExt;
+use platform::inbox::{Command, Patch, Reply, Step, StoredEvent};
+use platform::ports::{ClockExt, PortResult, calls};
+use platform::secret::{Secret, digest_hex};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// So long a person may take.
+const WINDOW_MS: i64 = 600_000;
+/// Begins what a button of a choice carries: `c1:<ULID of the event>:<128 random bits>:<0 or 1>`, 63 bytes at most.
+const PREFIX: &str = "c1";
+
+/// What is kept of a question that is open, in the event's data.
+#[derive(Debug, Serialize, Deserialize)]
+struct Choice {
+    agents: [AgentId; 2],
+    /// Of the random bits, SHA-256: the bits themselves are in the buttons alone.
+    token_hash: String,
+    until_ms: i64,
+}
+
+fn choice_of(event: &StoredEvent) -> Option<Choice> {
+    platform::json::from_value(event.data.get("choice")?.clone()).ok()
+}
+
+/// Whether the event waits for a choice and not for an approval.
+pub(super) fn is_open(event: &StoredEvent) -> bool {
+    event.state == Stage::Parked && event.data.get("choice").is_some()
+}
+
+/// Parks the event with the question; `patch` is what routing found for the likelier agent.
+pub(super) fn put(deps: &Deps, event: &StoredEvent, answer: &RouteAnswer, mut patch: Patch) -> Option<Step> {
+    let other = answer.alternatives.first()?;
+    let nonce = deps.clock.random_hex(12);
+    let choice = Choice { agents: [answer.agent.clone(), other.agent.clone()], token_hash: digest_hex(nonce.as_bytes()), until_ms: deps.clock.now_ms() + WINDOW_MS };
+    let percent = |confidence: f64| (confidence * 100.0).round() as i64;
+    let text = format!(
+        "I am not sure whose this is: {} ({} %) or {} ({} %). Choose one, or answer with its name.",
+        answer.agent,
+        percent(answer.confidence),
+        other.agent,
+        percent(other.confidence)
+    );
+    let said = say(event, None, &text, false);
+    patch.say = said.say;
+    patch.said = said.said;
+    let ulid = event.id.as_str().rsplit_once('.').map_or("", |(_, ulid)| ulid);
+    let token = |place: u8| format!("{PREFIX}:{ulid}:{nonce}:{place}");
+    let labels = Some([answer.agent.to_string(), other.agent.to_string()]);
+    patch.say.iter_mut().for_each(|draft| draft.buttons = Some(Buttons { approve: token(0), reject: token(1), labels: labels.clone() }));
+    let until_ms = choice.until_ms;
+    if let Some(data) = patch.data.as_mut() {
+        data["choice"] = json!(choice);
+    }
+    Some(to(Stage::Parked, Some(text), patch, until_ms))
+}
+
+/// The timer of an open question.
+pub(super) fn waiting(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
+    let choice = choice_of(event).ok_or_else(|| Stop::Never("its question cannot be read".to_owned()))?;
+    let now = deps.clock.now_ms();
+    if now < choice.until_ms {
+        return Ok(Step::Wait { due_ms: choice.until_ms });
+    }
+    let [likelier, _] = choice.agents;
+    Ok(go_on(event, &likelier, "nobody chose, so the likelier one takes it", now))
+}
+
+/// The question is answered: the event goes on as routed to this agent.
+fn go_on(event: &StoredEvent, agent: &AgentId, why: &str, now: i64) -> Step {
+    let mut data = event.data.clone();
+    if let Some(object) = data.as_object_mut() {
+        object.remove("choice");
+        if event.agent.as_ref() != Some(agent) {
+            // Files and price were the likelier one's.
+            object.insert("skillFiles".to_owned(), json!([]));
+            object.insert("estimatedCost".to_owned(), Value::Null);
+        }
+    }
+    let patch = Patch { agent: Some(agent.clone()), data: Some(data), ..say(event, Some(agent), &format!("{agent} takes it …"), false) };
+    to(Stage::Routed, Some(format!("{agent}: {why}")), patch, now)
+}
+
+/// Whether a press is one on a choice.
+pub(crate) fn is_choice(token: &str) -> bool {
+    token.split(':').next() == Some(PREFIX)
+}
+
+/// A press; what the presser is told.
+pub(crate) async fn pressed(deps: &Deps, press: &StoredEvent, token: &str) -> PortResult<String> {
+    let gone = || Ok("This button is no longer valid.".to_owned());
+    let [_, ulid, nonce, place] = *token.split(':').collect::<Vec<_>>() else { return gone() };
+    let id = EventId::new(format!("{}.{ulid}", press.shard));
+    let Some((event, ..)) = deps.event(&id).await? else { return gone() };
+    let Some(choice) = choice_of(&event).filter(|_| is_open(&event)) else { return gone() };
+    let same_place = super::target(&event).chat == super::target(press).chat;
+    if !same_place || !Secret::new(choice.token_hash.clone()).matches(&digest_hex(nonce.as_bytes())) {
+        return gone();
+    }
+    if !may_choose(&event, press) {
+        return Ok("Only who asked, or an approver, may choose.".to_owned());
+    }
+    let agent = &choice.agents[usize::from(place == "1")];
+    if choose(deps, &event, agent, press).await? { Ok(format!("{agent} takes it.")) } else { gone() }
+}
+
+fn may_choose(event: &StoredEvent, by: &StoredEvent) -> bool {
+    by.payload.get("approver") == Some(&Value::Bool(true)) || (by.sender.is_some() && by.sender == event.sender)
+}
+
+/// Moves the event on; false when somebody was faster. The choice teaches the router's owner what was meant.
+async fn choose(deps: &Deps, event: &StoredEvent, agent: &AgentId, by: &StoredEvent) -> PortResult<bool> {
+    let step = go_on(event, agent, "chosen by the person", deps.clock.now_ms());
+    let command = Command::Advance { event: event.id.clone(), version: event.version, step: Box::new(step) };
+    let moved = ask!(deps, &event.shard, command, Reply::Advanced(moved) => moved)?;
+    if moved {
+        crate::pump::soon(deps, event.id.clone());
+        tell_the_router(deps, event, agent);
+        tracing::info!("event.id" = %event.id, agent = %agent, by = by.sender, "chosen");
+    }
+    Ok(moved)
+}
+
+fn tell_the_router(deps: &Deps, event: &StoredEvent, agent: &AgentId) {
+    let (Some(decision_id), Some(likelier)) = (event.decision_id.clone(), event.agent.clone()) else { return };
+    let correct = *agent == likelier;
+    let feedback = Feedback { decision_id, correct, agent: (!correct).then(|| agent.clone()) };
+    let (background, deps) = (deps.background.clone(), deps.clone());
+    background.spawn(
+        async move {
+            if let Err(error) = calls::post::<_, Value>(deps.calls.as_ref(), ServiceName::AgencyRouter, "/api/feedback", &feedback).await {
+                tracing::warn!(%error, "the choice was not recorded as feedback");
+            }
+        }
+        .boxed(),
+    );
+}
+
+/// A message that answers an open question of its conversation by a name, or by its place.
+pub(super) async fn by_name(deps: &Deps, event: &StoredEvent, earlier: &[StoredEvent]) -> PortResult<Option<Step>> {
+    let Some((asked, choice)) = earlier.iter().filter(|asked| is_open(asked)).find_map(|asked| Some((asked, choice_of(asked)?))) else { return Ok(None) };
+    let said = event.text.trim().trim_start_matches(['@', '/']).trim_end_matches(['.', '!']).to_lowercase();
+    let place = match said.as_str() {
+        "1" | "first" | "the first" | "the first one" => Some(0),
+        "2" | "second" | "the second" | "the second one" => Some(1),
+        name => choice.agents.iter().position(|agent| agent.as_str().eq_ignore_ascii_case(name)),
+    };
+    let Some(agent) = place.and_then(|place| choice.agents.get(place)) else { return Ok(None) };
+    if !may_choose(asked, event) || !choose(deps, asked, agent, event).await? {
+        return Ok(None);
+    }
+    Ok(Some(to(Stage::Done, Some(format!("chose {agent} for {}", asked.id)), Patch::default(), 0)))
+}
