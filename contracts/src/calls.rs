@@ -57,6 +57,7 @@ pub const TABLE: &[Allowed] = &[
     allow(MonitoringDashboard, AgencyRouter, "GET", "/api/*"),
     allow(MonitoringDashboard, AgencyRouter, "POST", "/api/feedback"),
     allow(MonitoringDashboard, SkillGraphLoader, "GET", "/api/*"),
+    allow(MonitoringDashboard, SkillGraphLoader, "POST", "/api/rollback"),
     allow(MonitoringDashboard, WebhookAggregator, "GET", "/api/*"),
     allow(MonitoringDashboard, WebhookAggregator, "POST", "/api/messages"),
     allow(MonitoringDashboard, WebhookAggregator, "POST", "/api/events/*"),

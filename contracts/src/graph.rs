@@ -195,6 +195,12 @@ pub struct RollbackRequest {
     pub version: Option<GraphVersion>,
 }
 
+/// `GET /api/versions`: the last published first.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct VersionList {
+    pub versions: Vec<VersionRow>,
+}
+
 /// A row of `GET /api/versions`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -206,6 +212,64 @@ pub struct VersionRow {
     pub agents: usize,
     pub skills: usize,
     pub findings: usize,
+}
+
+/// `GET /api/map`: the graph without its texts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GraphMap {
+    pub version: Option<GraphVersion>,
+    /// Agents first, then channels, then everything else.
+    pub nodes: Vec<MapNode>,
+    pub links: Vec<Link>,
+    /// Files that are not among the nodes.
+    pub left_out: usize,
+}
+
+/// A file on the map.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MapNode {
+    pub id: String,
+    pub kind: SkillKind,
+    pub title: String,
+    pub path: String,
+    /// Of an agent: how many examples it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub examples: Option<usize>,
+}
+
+/// `GET /api/report`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GraphReport {
+    pub version: Option<GraphVersion>,
+    pub findings: Vec<Finding>,
+}
+
+/// `GET /api/diff`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GraphDiff {
+    pub from: GraphVersion,
+    pub to: GraphVersion,
+    pub agents_added: Vec<String>,
+    pub agents_removed: Vec<String>,
+    pub agents_changed: Vec<AgentChange>,
+    pub files_added: Vec<String>,
+    pub files_removed: Vec<String>,
+    pub files_changed: Vec<String>,
+}
+
+/// What changed in one agent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentChange {
+    pub agent: AgentId,
+    pub examples_added: Vec<String>,
+    pub examples_removed: Vec<String>,
+    /// Names of the other parts that changed.
+    pub other: Vec<String>,
 }
 
 /// `GET /api/search`.

@@ -40,6 +40,9 @@ pub enum Command {
         /// Address and port
         #[arg(long, default_value = "127.0.0.1:8787", value_name = "ADDRESS")]
         listen: SocketAddr,
+        /// Serve this folder as the skill graph, and publish it again whenever a file changes and the graph is sound
+        #[arg(long, value_name = "DIR")]
+        graph: Option<PathBuf>,
     },
     /// Play the platform: post a signed webhook to the local endpoint and print the answer
     #[command(after_help = "Example:\n  quintet send telegram \"Fix the TypeError in the login flow\"")]
@@ -84,6 +87,16 @@ pub enum Command {
         /// Leave lines labelled `oos` out of the training
         #[arg(long, requires = "train")]
         without_oos: bool,
+    },
+    /// Messages that would make good examples, to be confirmed one by one
+    #[command(after_help = "Example:\n  quintet suggest\n  quintet suggest --graph routing-knowledge --accept 1 --accept 3=security")]
+    Suggest {
+        /// The folder that confirmed examples are written into
+        #[arg(long, value_name = "DIR")]
+        graph: Option<PathBuf>,
+        /// Confirm a suggestion by its number, or give it to another agent: 3=security
+        #[arg(long, value_name = "NUMBER[=AGENT]", requires = "graph")]
+        accept: Vec<String>,
     },
     /// Check, publish or search a skill graph
     #[command(subcommand, after_help = "Example:\n  quintet graph check routing-knowledge")]
@@ -184,7 +197,7 @@ pub enum Command {
 /// Skill graphs.
 #[derive(Subcommand)]
 pub enum Graph {
-    /// Findings of a folder; exit 1 on any error or warning
+    /// Findings of a folder, and what to write for better routing; exit 1 on any error or warning
     #[command(after_help = "Example:\n  quintet graph check routing-knowledge")]
     Check { folder: PathBuf },
     /// Publish a folder to the server
@@ -196,6 +209,23 @@ pub enum Graph {
         /// Agents of the current graph may vanish
         #[arg(long)]
         allow_removal: bool,
+    },
+    /// What was published, newest first
+    #[command(after_help = "Example:\n  quintet graph versions")]
+    Versions,
+    /// What changed between two versions
+    #[command(after_help = "Example:\n  quintet graph diff 0f3c9a1e5b7d2468ace013579bdf2468\n  quintet graph diff   (what the last publish changed)")]
+    Diff {
+        /// A version [default: the one before the current]
+        from: Option<String>,
+        /// A version [default: the current]
+        to: Option<String>,
+    },
+    /// Serve an earlier version again
+    #[command(after_help = "Example:\n  quintet graph rollback")]
+    Rollback {
+        /// A version [default: the one before the current]
+        version: Option<String>,
     },
     /// Search the published graph
     #[command(after_help = "Example:\n  quintet graph search \"session token\"")]

@@ -11,6 +11,7 @@ mod parts;
 mod route;
 mod send;
 mod setup;
+mod suggest;
 
 use crate::cli::{Cli, Command};
 use crate::client::Client;
@@ -27,7 +28,8 @@ pub async fn run(cli: Cli) -> Result<()> {
     let data = || DataDir::locate(cli.global.data.as_deref());
     let client = || Client::new(cli.global.server.as_deref(), &data()?);
     match cli.command {
-        Command::Up { config, listen } => up::up(data()?, config.as_deref(), listen).await,
+        Command::Up { config, listen, graph } => up::up(data()?, config.as_deref(), listen, graph).await,
+        Command::Suggest { graph, accept } => suggest::suggest(&client()?, graph.as_deref(), &accept, json).await,
         Command::Send { channel, text, wait } => send::send(&client()?, &data()?, &channel, &text, wait, json).await,
         Command::Route { text, graph, channel } => route::route(text, graph.as_deref(), channel, json).await,
         Command::Eval { test, train, graph, label_field, seeds, per_label, without_oos } => {

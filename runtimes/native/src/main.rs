@@ -1,6 +1,7 @@
 //! `quintet`: the control plane between your chat channels and your AI agents, on one machine.
 
 mod address;
+mod claim_file;
 mod cli;
 mod client;
 mod commands;
@@ -18,6 +19,7 @@ mod stop;
 mod supervise;
 mod terminal;
 mod up;
+mod watch_graph;
 
 use clap::Parser;
 use cli::Cli;

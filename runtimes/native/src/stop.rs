@@ -25,3 +25,8 @@ impl StopSignal {
         }
     }
 }
+
+/// Waits until the flag is up.
+pub async fn until(mut stopped: tokio::sync::watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stop| *stop).await;
+}

@@ -17,6 +17,19 @@ pub fn remark(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
+/// A question, and the line that answers it; empty where nobody can.
+///
+/// # Errors
+/// When standard input cannot be read.
+pub fn ask(question: &str) -> std::io::Result<String> {
+    let mut err = std::io::stderr().lock();
+    let _ = err.write_all(question.as_bytes());
+    let _ = err.flush();
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line)?;
+    Ok(line.trim().to_owned())
+}
+
 /// An answer as JSON, alone on stdout.
 pub fn say_json(value: &impl serde::Serialize) {
     say(&serde_json::to_string_pretty(value).unwrap_or_default());

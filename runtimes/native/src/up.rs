@@ -6,12 +6,13 @@ use crate::graph_folder::default_graph;
 use crate::ports::clock::SystemClock;
 use crate::server;
 use crate::services::{self, Services};
-use crate::stop::StopSignal;
+use crate::stop::{StopSignal, until};
+use crate::watch_graph;
 use anyhow::{Context, Result};
 use platform::ports::Clock;
 use std::future::IntoFuture;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -31,7 +32,7 @@ const DAILY_LOOK: Duration = Duration::from_secs(600);
 ///
 /// # Errors
 /// When the directory is taken, the configuration wrong, or the address in use.
-pub async fn up(data: DataDir, config: Option<&Path>, listen: SocketAddr) -> Result<()> {
+pub async fn up(data: DataDir, config: Option<&Path>, listen: SocketAddr, folder: Option<PathBuf>) -> Result<()> {
     // What is made from here on is ours alone: databases as well as tokens.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     data.create()?;
@@ -66,15 +67,20 @@ pub async fn up(data: DataDir, config: Option<&Path>, listen: SocketAddr) -> Res
     let app = server::app(&services, &stopped).into_make_service_with_connect_info::<SocketAddr>();
     let serving = tokio::spawn(axum::serve(listener, app).with_graceful_shutdown(until(stopped.clone())).into_future());
     greet(&services, &base).await;
+    let watched = match &folder {
+        Some(folder) => Some(watch_graph::first(&services.loader, folder).await?),
+        None => None,
+    };
     publish_default(&services).await?;
     let _ = published.send(true);
+    let watcher = watched.map(|watched| tokio::spawn(watch_graph::watch(services.loader.clone(), watched, stopped.clone())));
     stop_signal.wait().await;
     tracing::info!("stopping: work in hand is finished or handed back");
     let _ = stop.send(true);
     let _ = tokio::time::timeout(GATEWAY_DRAIN, gateway).await;
     let _ = tokio::time::timeout(DRAIN, serving).await;
     // The loops end between two pieces of work.
-    let _ = tokio::time::timeout(DRAIN, futures_util::future::join_all(loops)).await;
+    let _ = tokio::time::timeout(DRAIN, futures_util::future::join_all(loops.into_iter().chain(watcher))).await;
     let _ = std::fs::remove_file(data.join("server.json"));
     Ok(())
 }
@@ -183,8 +189,4 @@ async fn pump_loop(deps: webhook_aggregator::Deps, stopped: watch::Receiver<bool
             () = until(stopped.clone()) => return,
         }
     }
-}
-
-async fn until(mut stopped: watch::Receiver<bool>) {
-    let _ = stopped.wait_for(|stop| *stop).await;
 }

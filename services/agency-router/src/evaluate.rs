@@ -3,12 +3,15 @@
 //! Pure: lines come in as text, time through a closure (seconds since any moment), progress goes out through another.
 
 use crate::model::{Model, TrainingSet};
+pub use advice::{Advice, advice};
 use contracts::graph::Graph;
 pub use metrics::{ConfusionPair, Coverage, WorstError};
 use metrics::{auroc, calibration_error, confusion, coverage, macro_f1, percentile, worst_errors};
 use serde::Serialize;
+use std::collections::BTreeMap;
 pub use trials::{Spread, Trials, trials};
 
+mod advice;
 mod metrics;
 mod trials;
 
@@ -67,10 +70,21 @@ pub struct Report {
     /// Trainings that the rates are means of, and how far apart they were.
     pub trainings: usize,
     pub accuracy_spread: Option<Spread>,
+    /// In-scope lines by label, in the order of their names.
+    pub per_label: Vec<LabelFigures>,
     /// Most frequent mistakes first.
     pub confusion: Vec<ConfusionPair>,
     /// Wrong with the highest confidence first.
     pub worst_errors: Vec<WorstError>,
+}
+
+/// How one label did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LabelFigures {
+    pub label: String,
+    pub lines: usize,
+    /// Lines whose best agent is the right one.
+    pub right: usize,
 }
 
 /// Microseconds to score one message.
@@ -218,9 +232,20 @@ fn report(outcomes: &[Outcome], model: &Model, train_seconds: f64, fallback: Opt
         labels: model.labels().len(),
         trainings: 1,
         accuracy_spread: None,
+        per_label: per_label(&inside),
         confusion: confusion(&inside),
         worst_errors: worst_errors(outcomes),
     }
+}
+
+fn per_label(inside: &[&Outcome]) -> Vec<LabelFigures> {
+    let mut by_label: BTreeMap<&str, LabelFigures> = BTreeMap::new();
+    for outcome in inside {
+        let figures = by_label.entry(&outcome.label).or_insert_with(|| LabelFigures { label: outcome.label.clone(), ..LabelFigures::default() });
+        figures.lines += 1;
+        figures.right += usize::from(outcome.right());
+    }
+    by_label.into_values().collect()
 }
 
 #[cfg(test)]

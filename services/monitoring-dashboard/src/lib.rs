@@ -58,7 +58,7 @@ pub fn router(deps: Deps) -> Router {
 
 /// The whole URL map. Pages are open here and closed by [`session::Owner`], which every page handler takes.
 fn routes(deps: &Deps) -> Routes<Deps> {
-    use pages::{agents, approvals, budget, console, dashboard, event, events, halt, health, sign_in};
+    use pages::{agents, approvals, budget, console, dashboard, event, events, graph, halt, health, sign_in};
     const READERS: &[Scope] = &[Scope::Viewer, Scope::Operator];
     Routes::new(ServiceName::MonitoringDashboard, deps.auth.clone())
         .open("/health", get(own_health))
@@ -84,6 +84,9 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .open("/dashboard/events", get(events::show))
         .open("/dashboard/events/{id}", get(event::show))
         .open("/dashboard/events/{id}/replay", post(event::replay))
+        .open("/dashboard/events/{id}/feedback", post(event::feedback))
+        .open("/dashboard/graph", get(graph::show))
+        .open("/dashboard/graph/rollback", post(graph::rollback))
         .open("/dashboard/approvals", get(approvals::show))
         .open("/dashboard/approvals/{id}", get(approvals::show_one))
         .open("/dashboard/approvals/{id}/decide", post(approvals::decide))

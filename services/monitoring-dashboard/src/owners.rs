@@ -1,13 +1,14 @@
 //! Every question to another service, in one place: its path, and how long we wait.
 
 use crate::Deps;
-use contracts::ServiceName::{self, AgencyRouter, PersonalAssistant, WebhookAggregator};
+use contracts::ServiceName::{self, AgencyRouter, PersonalAssistant, SkillGraphLoader, WebhookAggregator};
 use contracts::approval::{Approval, ApprovalList, DecideRequest};
 use contracts::budget::BudgetAnswer;
 use contracts::event::{EventDetail, EventList, MessageAccepted, MessageRequest, ReplayAnswer, SaidList};
+use contracts::graph::{GraphDiff, GraphMap, GraphReport, SearchAnswer, VersionRow};
 use contracts::halt::{HaltAnswer, HaltList, HaltRequest, ResumeRequest};
 use contracts::monitoring::{InboxStats, LedgerStats};
-use contracts::routing::{PoolMember, RoutingStats};
+use contracts::routing::{Feedback, PoolMember, RoutingStats};
 use contracts::task::GatewayList;
 use futures_util::future::{Either, select};
 use platform::ports::{CallError, PortError, PortErrorKind, calls};
@@ -94,6 +95,38 @@ pub async fn agents(deps: &Deps) -> Asked<Vec<PoolMember>> {
     Ok(match ask(deps, AgencyRouter, "/api/agents").await? {
         Pool::Wrapped { agents } | Pool::Bare(agents) => agents,
     })
+}
+
+pub async fn search(deps: &Deps, q: &str) -> Asked<SearchAnswer> {
+    ask(deps, SkillGraphLoader, &format!("/api/search{}", query(&[("q", q), ("limit", "20")]))).await
+}
+
+pub async fn graph_map(deps: &Deps) -> Asked<GraphMap> {
+    ask(deps, SkillGraphLoader, "/api/map").await
+}
+
+pub async fn graph_report(deps: &Deps) -> Asked<GraphReport> {
+    ask(deps, SkillGraphLoader, "/api/report").await
+}
+
+pub async fn graph_diff(deps: &Deps, from: &str, to: &str) -> Asked<GraphDiff> {
+    ask(deps, SkillGraphLoader, &format!("/api/diff{}", query(&[("from", from), ("to", to)]))).await
+}
+
+pub async fn graph_versions(deps: &Deps) -> Asked<Vec<VersionRow>> {
+    #[derive(Deserialize)]
+    struct Versions {
+        versions: Vec<VersionRow>,
+    }
+    Ok(ask::<Versions>(deps, SkillGraphLoader, "/api/versions").await?.versions)
+}
+
+pub async fn rollback(deps: &Deps, version: &str) -> Asked<serde_json::Value> {
+    calls::post(&*deps.calls, SkillGraphLoader, "/api/rollback", &serde_json::json!({ "version": version })).await
+}
+
+pub async fn feedback(deps: &Deps, feedback: &Feedback) -> Asked<serde_json::Value> {
+    calls::post(&*deps.calls, AgencyRouter, "/api/feedback", feedback).await
 }
 
 /// Which events to list.

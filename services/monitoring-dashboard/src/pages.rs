@@ -9,6 +9,8 @@ pub mod console;
 pub mod dashboard;
 pub mod event;
 pub mod events;
+pub mod graph;
+mod graph_drawing;
 pub mod halt;
 pub mod health;
 pub mod layout;

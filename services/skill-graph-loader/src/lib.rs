@@ -6,9 +6,11 @@
 mod answer;
 pub mod cache;
 pub mod check;
+mod diff;
 mod find;
 mod graph;
 mod gunzip;
+mod map;
 pub mod parse;
 pub mod publish;
 mod restore;
@@ -79,6 +81,9 @@ fn routes(auth: Auth) -> Routes<Deps> {
         .scoped(READ, "/api/skills/{*id}", get(graph::skill))
         .scoped(READ, "/api/search", get(find::search))
         .scoped(READ, "/api/versions", get(versions::versions))
+        .scoped(READ, "/api/map", get(map::map))
+        .scoped(READ, "/api/report", get(map::report))
+        .scoped(READ, "/api/diff", get(diff::diff))
         .scoped(OWNER, "/api/publish", post(publish::publish))
         .scoped(OWNER, "/api/rollback", post(rollback::rollback))
         .scoped(OWNER, "/api/restore", post(restore::restore))

@@ -171,6 +171,12 @@ pub async fn publish_graph(
         }
         findings.extend(trained);
         order(&mut findings);
+        // The version stands without its report too.
+        if let Ok(report) = serde_json::to_vec(&findings)
+            && let Err(error) = deps.objects.put(&row.objects.report(), report.into()).await
+        {
+            tracing::warn!(%error, "the report was not kept");
+        }
         let json = String::from_utf8_lossy(&loaded.json).into_owned();
         deps.cache.keep_graph(Arc::new(loaded));
         deps.cache.keep_searcher(version.clone(), searcher);

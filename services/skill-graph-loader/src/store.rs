@@ -5,6 +5,7 @@
 //! | one row a version | table `skill_graph` | for good |
 //! | which version is served | table `skill_graph_current`, one row | – |
 //! | graph, model, search index | objects `graph/<digest>/{graph.json,model.bin,index.bin}` | for good |
+//! | what the publish found | object `graph/<digest>/report.json` | for good |
 //! | backup of the graph last published or rolled back to | object `skill-graph-full.json` | overwritten |
 //! | copy of a graph | KV `graph:<version>` | 24 h |
 //! | copy of an index (base64) | KV `index:<version>` | 1 h |
@@ -45,6 +46,10 @@ impl ObjectNames {
     pub fn of(digest: &str) -> Self {
         let name = |file: &str| format!("graph/{digest}/{file}");
         Self { graph: name("graph.json"), model: name("model.bin"), index: name("index.bin") }
+    }
+    /// Beside them: what the publish found.
+    pub fn report(&self) -> String {
+        format!("{}report.json", self.graph.trim_end_matches("graph.json"))
     }
 }
 

@@ -4,18 +4,12 @@ use crate::{Deps, cache, store};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use contracts::graph::VersionRow;
+use contracts::graph::VersionList;
 use contracts::monitoring::Health;
 use contracts::{GraphVersion, ServiceName};
 use http::header;
 use platform::edge::ApiResult;
 use serde::Serialize;
-
-/// `{versions}`, the last published first.
-#[derive(Serialize)]
-pub struct VersionList {
-    versions: Vec<VersionRow>,
-}
 
 /// `{version}`, null while nothing was published.
 #[derive(Serialize)]

@@ -1,7 +1,7 @@
 //! Which endpoints there are, who may use them, and how fast.
 
-use contracts::{AgentId, Shard};
 use contracts::outbox::Target;
+use contracts::{AgentId, Shard};
 use platform::config::{Report, Section};
 use platform::secret::Secret;
 use serde_json::Value;

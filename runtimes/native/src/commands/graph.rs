@@ -1,32 +1,29 @@
-//! `quintet graph check|publish|search`.
+//! `quintet graph check|publish|versions|diff|rollback|search`.
 
 use crate::cli::Graph;
 use crate::client::Client;
 use crate::exit::No;
 use crate::graph_folder;
-use crate::terminal::{printable, remark, say, say_json};
+use crate::terminal::{printable, remark, say, say_json, short, table};
+use agency_router::evaluate::{self, Advice, Surroundings};
 use anyhow::Result;
-use contracts::ServiceName;
-use contracts::graph::{Finding, PublishRequest, Published, SearchAnswer, Severity};
+use contracts::graph::{
+    AgentChange, Finding, Graph as SkillGraph, GraphDiff, PublishRequest, Published, RollbackRequest, SearchAnswer, Severity, VersionList, VersionRow,
+};
+use contracts::{GraphVersion, ServiceName};
 use serde_json::json;
+use std::path::Path;
 
-/// Runs one of the three.
+/// More examples than this take longer than a person waits for a check.
+const TRIED_EXAMPLES_MAX: usize = 4_000;
+
+/// Runs one of them.
 ///
 /// # Errors
 /// `check`: [`No`] on any error or warning; the others as the server says.
 pub async fn graph(command: Graph, client: impl Fn() -> Result<Client>, as_json: bool) -> Result<()> {
     match command {
-        Graph::Check { folder } => {
-            let parsed = skill_graph_loader::check_folder(graph_folder::read(&folder)?);
-            let bad = parsed.findings.iter().filter(|finding| finding.severity != Severity::Hint).count();
-            if as_json {
-                say_json(&json!({ "agents": parsed.graph.agents.len(), "files": parsed.graph.skills.len(), "findings": parsed.findings }));
-            } else {
-                parsed.findings.iter().for_each(|finding| say(&line(finding)));
-                say(&format!("{} files, {} agents, {} findings", parsed.graph.skills.len(), parsed.graph.agents.len(), parsed.findings.len()));
-            }
-            if bad == 0 { Ok(()) } else { Err(No(format!("{bad} error(s) and warning(s)")).into()) }
-        }
+        Graph::Check { folder } => check(&folder, as_json),
         Graph::Publish { folder, message, allow_removal } => {
             let request = PublishRequest { files: graph_folder::read(&folder)?, message, allow_removal };
             let published: Published = client()?.post(ServiceName::SkillGraphLoader, "/api/publish", &request).await?;
@@ -37,6 +34,37 @@ pub async fn graph(command: Graph, client: impl Fn() -> Result<Client>, as_json:
             published.findings.iter().filter(|finding| finding.severity != Severity::Hint).for_each(|finding| remark(&line(finding)));
             let what = if published.changed { "published" } else { "unchanged" };
             say(&format!("{what}: version {}, {} agents, {} files", published.version, published.agents, published.skills));
+            Ok(())
+        }
+        Graph::Versions => {
+            let list = client()?.get::<VersionList>(ServiceName::SkillGraphLoader, "/api/versions").await?;
+            if as_json {
+                say_json(&list)
+            } else {
+                say(&versions(&list.versions))
+            }
+            Ok(())
+        }
+        Graph::Diff { from, to } => {
+            let named = |name: &str, version: Option<String>| version.map(|version| format!("{name}={}&", escape(&version))).unwrap_or_default();
+            let path = format!("/api/diff?{}{}", named("from", from), named("to", to));
+            let diff: GraphDiff = client()?.get(ServiceName::SkillGraphLoader, path.trim_end_matches(['&', '?'])).await?;
+            if as_json {
+                say_json(&diff)
+            } else {
+                say(&readable(&diff))
+            }
+            Ok(())
+        }
+        Graph::Rollback { version } => {
+            let request = RollbackRequest { version: version.map(GraphVersion::new) };
+            let now: Published = client()?.post(ServiceName::SkillGraphLoader, "/api/rollback", &request).await?;
+            if as_json {
+                say_json(&now);
+            } else {
+                let what = if now.changed { "rolled back" } else { "unchanged" };
+                say(&format!("{what}: version {}, {} agents, {} files", now.version, now.agents, now.skills));
+            }
             Ok(())
         }
         Graph::Search { query } => {
@@ -54,6 +82,75 @@ pub async fn graph(command: Graph, client: impl Fn() -> Result<Client>, as_json:
             Ok(())
         }
     }
+}
+
+fn check(folder: &Path, as_json: bool) -> Result<()> {
+    let parsed = skill_graph_loader::check_folder(graph_folder::read(folder)?);
+    let bad = parsed.findings.iter().filter(|finding| finding.severity != Severity::Hint).count();
+    let (accuracy, advice) = tried(&parsed.graph);
+    if as_json {
+        let (agents, files) = (parsed.graph.agents.len(), parsed.graph.skills.len());
+        say_json(&json!({ "agents": agents, "files": files, "findings": parsed.findings, "accuracy": accuracy, "advice": advice }));
+    } else {
+        parsed.findings.iter().for_each(|finding| say(&line(finding)));
+        say(&format!("{} files, {} agents, {} findings", parsed.graph.skills.len(), parsed.graph.agents.len(), parsed.findings.len()));
+        if let Some(accuracy) = accuracy {
+            say(&format!("{:.1} % of the examples find their agent when they are left out of the training", accuracy * 100.0));
+        }
+        for Advice { agent, accuracy, write, .. } in &advice {
+            let rate = accuracy.map(|rate| format!(" ({:.0} %)", rate * 100.0)).unwrap_or_default();
+            say(&format!("  {}{rate}: write {}", printable(agent), printable(write)));
+        }
+    }
+    if bad == 0 { Ok(()) } else { Err(No(format!("{bad} error(s) and warning(s)")).into()) }
+}
+
+/// Accuracy by cross-validation, and what to write for more. Nothing for graphs that would take minutes: `quintet eval` does those.
+fn tried(graph: &SkillGraph) -> (Option<f64>, Vec<Advice>) {
+    if graph.agents.len() < 2 || graph.agents.iter().map(|agent| agent.examples.len()).sum::<usize>() > TRIED_EXAMPLES_MAX {
+        return (None, Vec::new());
+    }
+    let mut around = Surroundings { seconds: &|| 0.0, progress: &mut |_, _| {} };
+    let report = evaluate::cross_validate(graph, &mut around).unwrap_or_default();
+    let ids: Vec<String> = graph.agents.iter().map(|agent| agent.id.to_string()).collect();
+    (report.accuracy, evaluate::advice(&report, &ids))
+}
+
+fn versions(rows: &[VersionRow]) -> String {
+    let cells = |row: &VersionRow| {
+        let mark = if row.current { "current" } else { "" };
+        let message = short(&printable(row.message.as_deref().unwrap_or("–")), 50);
+        vec![
+            row.version.to_string(),
+            row.published_at.clone(),
+            row.agents.to_string(),
+            row.skills.to_string(),
+            row.findings.to_string(),
+            mark.to_owned(),
+            message,
+        ]
+    };
+    table(&["version", "published", "agents", "files", "findings", "", "message"], &rows.iter().map(cells).collect::<Vec<_>>())
+}
+
+fn readable(diff: &GraphDiff) -> String {
+    let mut out = format!("{} → {}", diff.from, diff.to);
+    let mut add = |mark: &str, text: &str| out.push_str(&format!("\n{mark} {}", short(&printable(text), 120)));
+    diff.agents_added.iter().for_each(|id| add("+", &format!("agent {id}")));
+    diff.agents_removed.iter().for_each(|id| add("-", &format!("agent {id}")));
+    for AgentChange { agent, examples_added, examples_removed, other } in &diff.agents_changed {
+        let parts = if other.is_empty() { String::new() } else { format!(": {}", other.join(", ")) };
+        add("~", &format!("agent {agent}{parts}"));
+        examples_added.iter().for_each(|text| add("  +", text));
+        examples_removed.iter().for_each(|text| add("  -", text));
+    }
+    diff.files_added.iter().for_each(|path| add("+", path));
+    diff.files_removed.iter().for_each(|path| add("-", path));
+    diff.files_changed.iter().for_each(|path| add("~", path));
+    if !out.contains('\n') {
+        out.push_str("\nno difference");
+    }
+    out
 }
 
 /// A finding as it is printed.

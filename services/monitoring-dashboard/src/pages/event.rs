@@ -8,14 +8,16 @@ use super::{see, signs, track};
 use crate::session::Owner;
 use crate::{Config, Deps, Form, owners};
 use axum::extract::{Path, Query, State};
-use contracts::Micros;
 use contracts::event::{EventDetail, EventRow};
-use futures_util::future::join;
+use contracts::routing::{Feedback, PoolMember};
+use contracts::{AgentId, DecisionId, Micros};
+use futures_util::future::join3;
 use maud::{Markup, html};
 
 /// `GET /dashboard/events/{id}`.
 pub async fn show(State(deps): State<Deps>, owner: Owner, Path(id): Path<String>, Query(noted): Query<Noted>) -> PageResult {
-    let (frame, detail) = join(Frame::load(&deps, &owner, &noted.note), owners::event(&deps, &id)).await;
+    let (frame, detail, agents) = join3(Frame::load(&deps, &owner, &noted.note), owners::event(&deps, &id), owners::agents(&deps)).await;
+    let agents = agents.unwrap_or_default();
     let detail = detail?;
     let body = html! {
         p.crumb { a href=(deps.config.url("/dashboard/events")) { "Events" } }
@@ -31,6 +33,7 @@ pub async fn show(State(deps): State<Deps>, owner: Owner, Path(id): Path<String>
             }
             div {
                 (facts(&deps.config, &detail.row))
+                (feedback_form(&deps.config, &owner, &detail.row, &agents))
                 (stages(&detail))
                 (replay_form(&deps.config, &owner, &detail))
             }
@@ -108,6 +111,41 @@ fn attempts(detail: &EventDetail) -> Markup {
             }
         }
     }
+}
+
+fn feedback_change(id: &str) -> String {
+    format!("feedback:{id}")
+}
+
+/// Whether the right agent had it. Nothing is learned by it alone: `quintet suggest` turns it into examples.
+fn feedback_form(config: &Config, owner: &Owner, row: &EventRow, agents: &[PoolMember]) -> Markup {
+    let (Some(decision), Some(agent)) = (&row.decision_id, &row.agent) else { return html! {} };
+    let others = agents.iter().filter(|other| &other.agent != agent);
+    html! {
+        section.panel aria-label="Feedback" {
+            h2 { "Was " (agent) " right for this?" }
+            form.feedback method="post" action=(config.url(&format!("/dashboard/events/{}/feedback", owners::encode(row.id.as_str())))) {
+                input type="hidden" name="token" value=(owner.token(&feedback_change(decision.as_str())));
+                input type="hidden" name="decision" value=(decision);
+                button name="correct" value="yes" { "👍 Yes" }
+                label { span.unseen { "Who should have had it" } select name="agent" {
+                    option value="" { "someone else" }
+                    @for other in others { option value=(other.agent) { (other.agent) } }
+                } }
+                button.plain name="correct" value="no" { "👎 No" }
+            }
+        }
+    }
+}
+
+/// `POST /dashboard/events/{id}/feedback`.
+pub async fn feedback(State(deps): State<Deps>, owner: Owner, Path(id): Path<String>, form: Form) -> PageResult {
+    let decision = form.field("decision").to_owned();
+    owner.require(&form, &feedback_change(&decision))?;
+    let correct = form.field("correct") == "yes";
+    let agent = form.filled("agent").filter(|_| !correct).map(AgentId::from);
+    owners::feedback(&deps, &Feedback { decision_id: DecisionId::new(decision), correct, agent }).await?;
+    Ok(see(&deps.config.url(&format!("/dashboard/events/{}?note=feedback", owners::encode(&id)))))
 }
 
 fn change(id: &str) -> String {

@@ -17,18 +17,20 @@ pub enum Here {
     Events,
     Approvals,
     Agents,
+    Graph,
     Health,
     Budget,
 }
 
 impl Here {
-    const ALL: [Self; 6] = [Self::Overview, Self::Events, Self::Approvals, Self::Agents, Self::Health, Self::Budget];
+    const ALL: [Self; 7] = [Self::Overview, Self::Events, Self::Approvals, Self::Agents, Self::Graph, Self::Health, Self::Budget];
     const fn entry(self) -> (&'static str, &'static str) {
         match self {
             Self::Overview => ("Overview", "/dashboard"),
             Self::Events => ("Events", "/dashboard/events"),
             Self::Approvals => ("Approvals", "/dashboard/approvals"),
             Self::Agents => ("Agents", "/dashboard/agents"),
+            Self::Graph => ("Graph", "/dashboard/graph"),
             Self::Health => ("Health", "/dashboard/health"),
             Self::Budget => ("Budget", "/dashboard/budget"),
         }
@@ -116,6 +118,8 @@ fn notice(name: &str) -> Option<&'static str> {
         "approved" => "Approved. The work starts as soon as a gateway takes it.",
         "rejected" => "Rejected. Whoever asked has been told.",
         "resumed" => "Resumed. Work that waited goes on.",
+        "rolled_back" => "That version is served now. Whoever routes sees it at once.",
+        "feedback" => "Noted. `quintet suggest` makes an example of it when you want.",
         "replayed" => "Replayed. The event goes through all stages again.",
         _ => return None,
     })

@@ -243,3 +243,23 @@ async fn a_lost_database_gets_its_graph_back_from_the_objects() {
     assert_eq!(lost.post("operator", "/api/restore", &json!({})).await.json()["changed"], false);
     assert_eq!(Bed::new().post("operator", "/api/restore", &json!({})).await.status, 404);
 }
+
+#[tokio::test]
+async fn a_version_tells_what_it_found_what_it_looks_like_and_what_changed() {
+    let bed = Bed::new();
+    assert_eq!(bed.get("viewer", "/api/map").await.json()["nodes"], json!([]));
+    assert_eq!(bed.get("viewer", "/api/diff").await.status, 404);
+    let first = bed.published(&[agent("pm"), file("guides/a.md", "# A\n[[nowhere]] and [[agent-pm]]\n")]).await;
+    assert_eq!(bed.get("viewer", "/api/diff").await.status, 422, "nothing was published before");
+    let report = bed.get("viewer", "/api/report").await.json();
+    let broken = report["findings"].as_array().unwrap().iter().find(|finding| finding["code"] == "broken_link").unwrap();
+    assert_eq!((&broken["path"], &broken["line"]), (&json!("guides/a.md"), &json!(2)));
+    let map = bed.get("viewer", "/api/map").await.json();
+    assert_eq!((&map["nodes"][0]["id"], &map["nodes"][0]["examples"]), (&json!("agent-pm"), &json!(1)));
+    assert_eq!(map["links"], json!([{"from": "a", "to": "agent-pm"}]));
+    let second = bed.published(&[agent("pm"), agent("codegen")]).await;
+    let diff = bed.get("viewer", "/api/diff").await.json();
+    assert_eq!((&diff["from"], &diff["to"], &diff["agentsAdded"]), (&json!(first), &json!(second), &json!(["codegen"])));
+    assert_eq!(bed.get("viewer", &format!("/api/diff?from={second}&to={first}")).await.json()["agentsRemoved"], json!(["codegen"]));
+    assert_eq!(bed.get("viewer", "/api/diff?from=ffff").await.status, 404);
+}

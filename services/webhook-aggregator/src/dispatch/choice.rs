@@ -42,7 +42,8 @@ pub(super) fn is_open(event: &StoredEvent) -> bool {
 pub(super) fn put(deps: &Deps, event: &StoredEvent, answer: &RouteAnswer, mut patch: Patch) -> Option<Step> {
     let other = answer.alternatives.first()?;
     let nonce = deps.clock.random_hex(12);
-    let choice = Choice { agents: [answer.agent.clone(), other.agent.clone()], token_hash: digest_hex(nonce.as_bytes()), until_ms: deps.clock.now_ms() + WINDOW_MS };
+    let choice =
+        Choice { agents: [answer.agent.clone(), other.agent.clone()], token_hash: digest_hex(nonce.as_bytes()), until_ms: deps.clock.now_ms() + WINDOW_MS };
     let percent = |confidence: f64| (confidence * 100.0).round() as i64;
     let text = format!(
         "I am not sure whose this is: {} ({} %) or {} ({} %). Choose one, or answer with its name.",

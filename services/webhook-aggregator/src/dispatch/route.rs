@@ -52,9 +52,8 @@ fn request(deps: &Deps, event: &StoredEvent, earlier: &[StoredEvent], exclude: &
     let flag = |name: &str| event.payload.get(name) == Some(&Value::Bool(true));
     let answered = |earlier: &&StoredEvent| matches!(earlier.state, Stage::Answered | Stage::Done) && event.received_ms - earlier.received_ms < STICKY_MS;
     let sticky_agent = earlier.iter().find(answered).and_then(|earlier| earlier.agent.clone());
-    let previous = last_of(event, earlier).and_then(|last| {
-        Some(Previous { decision_id: last.decision_id.clone()?, agent: last.agent.clone()?, message: message_of(last).to_owned() })
-    });
+    let previous = last_of(event, earlier)
+        .and_then(|last| Some(Previous { decision_id: last.decision_id.clone()?, agent: last.agent.clone()?, message: message_of(last).to_owned() }));
     RouteRequest {
         message: message_of(event).to_owned(),
         channel: Some(event.channel.clone()),

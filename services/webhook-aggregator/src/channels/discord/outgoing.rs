@@ -59,7 +59,8 @@ fn message(text: &str, buttons: Option<&Buttons>, edit: bool) -> Value {
     let mut body = json!({ "content": text, "allowed_mentions": { "parse": [] } });
     if let Some(buttons) = buttons {
         // Labels have 80 characters at most; style 3 is green, 4 red, 2 neither.
-        let button = |style: u8, label: &str, id: &str| json!({ "type": 2, "style": style, "label": label.chars().take(80).collect::<String>(), "custom_id": id });
+        let button =
+            |style: u8, label: &str, id: &str| json!({ "type": 2, "style": style, "label": label.chars().take(80).collect::<String>(), "custom_id": id });
         let [first, second] = buttons.texts();
         let [good, bad] = if buttons.labels.is_some() { [2, 2] } else { [3, 4] };
         body["components"] = json!([{ "type": 1, "components": [button(good, first, &buttons.approve), button(bad, second, &buttons.reject)] }]);

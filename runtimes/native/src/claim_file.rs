@@ -1,0 +1,105 @@
+//! Writing an example into an agent's claim file as a person would: one more bullet at the end of its examples.
+
+/// The file's text with the example in it. Nothing else of the file changes; a file without a section for examples gets one.
+pub fn with_example(text: &str, example: &str) -> String {
+    let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
+    let one_line: String = example.split_whitespace().collect::<Vec<_>>().join(" ");
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let Some(place) = end_of_examples(&lines) else {
+        let gap = if text.is_empty() || text.ends_with(&format!("{newline}{newline}")) {
+            String::new()
+        } else if text.ends_with('\n') {
+            newline.to_owned()
+        } else {
+            format!("{newline}{newline}")
+        };
+        return format!("{text}{gap}## Examples{newline}{newline}- {}{newline}", safe(&one_line));
+    };
+    let mut out: String = lines.iter().take(place).copied().collect();
+    if !out.ends_with('\n') {
+        out.push_str(newline);
+    }
+    let bullet = lines.get(place.saturating_sub(1)).and_then(|line| bullet_of(line)).unwrap_or("- ");
+    out.push_str(&format!("{bullet}{}{newline}", safe(&one_line)));
+    out.extend(lines.iter().skip(place).copied());
+    out
+}
+
+/// Behind the last bullet of the first section whose heading speaks of examples, else behind that heading.
+fn end_of_examples(lines: &[&str]) -> Option<usize> {
+    let mut in_code = false;
+    let mut heading = None;
+    let mut last = None;
+    for (place, line) in lines.iter().enumerate() {
+        let trimmed = line.trim();
+        if trimmed.starts_with("```") || trimmed.starts_with("~~~") {
+            in_code = !in_code;
+        }
+        if in_code {
+            continue;
+        }
+        if trimmed.starts_with('#') {
+            if heading.is_some() {
+                break;
+            }
+            let name = trimmed.trim_start_matches('#').to_lowercase();
+            heading = (name.contains("example") || name.contains("trigger") || name.contains("utterance")).then_some(place);
+        } else if heading.is_some() && bullet_of(line).is_some() {
+            last = Some(place);
+        }
+    }
+    let heading = heading?;
+    // Behind the heading there is an empty line, where somebody has left one.
+    let below = heading + 1 + usize::from(lines.get(heading + 1).is_some_and(|line| line.trim().is_empty()));
+    Some(last.map_or(below, |last| last + 1))
+}
+
+/// `- `, `* ` or `+ ` with what stands before it.
+fn bullet_of(line: &str) -> Option<&str> {
+    let indent = line.len() - line.trim_start_matches(' ').len();
+    let rest = line.get(indent..)?;
+    (rest.starts_with("- ") || rest.starts_with("* ") || rest.starts_with("+ ")).then(|| line.get(..indent + 2)).flatten()
+}
+
+/// Markup in a message is text: quoted, it is read as it stands.
+fn safe(example: &str) -> String {
+    let plain = example.chars().all(|letter| !matches!(letter, '*' | '_' | '`' | '[' | ']' | '<' | '>' | '|' | '#' | '\\' | '~' | '%' | '"'));
+    if plain {
+        example.to_owned()
+    } else {
+        format!(
+            "\"{}\"",
+            example
+                .replace('"', "'")
+                .replace(['*', '_', '`', '[', ']', '<', '>', '|', '#', '\\', '~', '%'], " ")
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ")
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_is_the_last_bullet_of_its_section() {
+        let file = "---\nagentId: a\n---\n# A\n\n## Examples\n\n- one\n- two\n\n## Limits\n\n- none\n";
+        assert_eq!(with_example(file, "three\n more"), "---\nagentId: a\n---\n# A\n\n## Examples\n\n- one\n- two\n- three more\n\n## Limits\n\n- none\n");
+    }
+
+    #[test]
+    fn a_file_without_examples_gets_a_section_and_keeps_its_line_ends() {
+        assert_eq!(with_example("# A", "do it"), "# A\n\n## Examples\n\n- do it\n");
+        assert_eq!(with_example("# A\r\n", "do it"), "# A\r\n\r\n## Examples\r\n\r\n- do it\r\n");
+        assert_eq!(with_example("# A\n## Example messages\n", "do it"), "# A\n## Example messages\n- do it\n");
+        assert_eq!(with_example("# A\n## Examples\n  * one", "two"), "# A\n## Examples\n  * one\n  * two\n");
+    }
+
+    #[test]
+    fn headings_in_code_are_no_sections_and_markup_becomes_text() {
+        let file = "# A\n```\n## Examples\n```\n## Triggers\n- go\n";
+        assert_eq!(with_example(file, "fix `x` in *y*"), "# A\n```\n## Examples\n```\n## Triggers\n- go\n- \"fix x in y\"\n");
+    }
+}

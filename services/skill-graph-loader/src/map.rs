@@ -1,0 +1,60 @@
+//! `GET /api/map`: the graph without its texts, for drawing; `GET /api/report`: what the publish of a version found.
+
+use crate::answer::{Asked, VersionQuery};
+use crate::{Deps, cache, store};
+use axum::extract::State;
+use axum::response::Response;
+use contracts::graph::{Finding, GraphMap, GraphReport, MapNode, SkillKind};
+use http::HeaderMap;
+use platform::edge::{ApiResult, Query};
+use std::collections::BTreeMap;
+
+/// Files that are given; a larger graph is drawn by its agents and channels first.
+const NODES_MAX: usize = 400;
+
+/// The map of a version; an empty one while nothing was published.
+pub async fn map(State(deps): State<Deps>, Query(query): Query<VersionQuery>, headers: HeaderMap) -> ApiResult<Response> {
+    let asked = Asked::of(&deps, query.version.as_deref()).await?;
+    if let Some(unchanged) = asked.unchanged(&headers) {
+        return Ok(unchanged);
+    }
+    let Some(version) = &asked.version else { return Ok(asked.json(&GraphMap::default())) };
+    let graph = cache::graph(&deps, version).await?.graph.clone();
+    let rank = |kind: SkillKind| match kind {
+        SkillKind::Agent => 0,
+        SkillKind::Channel => 1,
+        SkillKind::Skill | SkillKind::Guide => 2,
+    };
+    let mut skills: Vec<_> = graph.skills.iter().collect();
+    platform::order::sort_by(&mut skills, |a, b| rank(a.kind).cmp(&rank(b.kind)).then_with(|| a.path.cmp(&b.path)));
+    let left_out = skills.len().saturating_sub(NODES_MAX);
+    skills.truncate(NODES_MAX);
+    let examples: BTreeMap<&str, usize> = graph.agents.iter().map(|agent| (agent.skill.as_str(), agent.examples.len())).collect();
+    let node = |skill: &&contracts::graph::Skill| MapNode {
+        id: skill.id.clone(),
+        kind: skill.kind,
+        title: skill.title.clone(),
+        path: skill.path.clone(),
+        examples: examples.get(skill.id.as_str()).copied(),
+    };
+    let nodes: Vec<MapNode> = skills.iter().map(node).collect();
+    let shown = |id: &String| nodes.iter().any(|node| &node.id == id);
+    let links = graph.links.iter().filter(|link| shown(&link.from) && shown(&link.to)).cloned().collect();
+    Ok(asked.json(&GraphMap { version: Some(version.clone()), nodes, links, left_out }))
+}
+
+/// The report of a version; empty where it was published before reports were kept.
+pub async fn report(State(deps): State<Deps>, Query(query): Query<VersionQuery>, headers: HeaderMap) -> ApiResult<Response> {
+    let asked = Asked::of(&deps, query.version.as_deref()).await?;
+    if let Some(unchanged) = asked.unchanged(&headers) {
+        return Ok(unchanged);
+    }
+    let mut findings: Vec<Finding> = Vec::new();
+    if let Some(version) = &asked.version
+        && let Some(row) = store::version(&*deps.sql, version).await?
+        && let Some(bytes) = deps.objects.get(&row.objects.report()).await?
+    {
+        findings = platform::json::from_slice(&bytes).unwrap_or_default();
+    }
+    Ok(asked.json(&GraphReport { version: asked.version.clone(), findings }))
+}
