@@ -8,7 +8,7 @@ use crate::graph_folder;
 use crate::stop::until;
 use crate::terminal::remark;
 use anyhow::Result;
-use contracts::graph::Severity;
+use contracts::graph::{Finding, Severity};
 use skill_graph_loader::{Deps, PublishError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -67,16 +67,25 @@ async fn publish(loader: &Deps, folder: &Path, allow_removal: bool) {
             if published.changed {
                 remark(&format!("graph: published version {}, {} agents, {} files", published.version, published.agents, published.skills));
             }
-            let bad: Vec<_> = published.findings.iter().filter(|finding| finding.severity != Severity::Hint).collect();
-            bad.iter().take(FINDINGS_SHOWN).for_each(|finding| remark(&line(finding)));
-            if bad.len() > FINDINGS_SHOWN {
-                remark(&format!("and {} more: quintet graph check {}", bad.len() - FINDINGS_SHOWN, folder.display()));
-            }
+            tell(&published.findings, folder);
         }
         Err(PublishError::Removal(gone, _)) => {
             let (gone, folder) = (gone.join(", "), folder.display());
             remark(&format!("graph: {gone} would vanish, so the graph before serves on\n  fix: quintet graph publish {folder} --allow-removal"));
         }
+        Err(PublishError::NoAgent(findings) | PublishError::DuplicateAgent(findings)) => {
+            remark("graph: it cannot be published; the graph before serves on");
+            tell(&findings, folder);
+        }
         Err(error) => remark(&format!("graph: {error}; the graph before serves on\n  fix: quintet graph check {}", folder.display())),
+    }
+}
+
+/// The worst of the findings, not hints.
+fn tell(findings: &[Finding], folder: &Path) {
+    let bad: Vec<_> = findings.iter().filter(|finding| finding.severity != Severity::Hint).collect();
+    bad.iter().take(FINDINGS_SHOWN).for_each(|finding| remark(&line(finding)));
+    if bad.len() > FINDINGS_SHOWN {
+        remark(&format!("and {} more: quintet graph check {}", bad.len() - FINDINGS_SHOWN, folder.display()));
     }
 }
