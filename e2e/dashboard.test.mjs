@@ -104,6 +104,45 @@ test('the event is listed and opens', async () => {
   await photograph(page, 'event');
 });
 
+test('was it the right agent? the answer becomes a suggestion', async () => {
+  const { page } = owner;
+  const form = page.getByRole('region', { name: 'Feedback' });
+  await form.getByLabel('Who should have had it').selectOption('security');
+  await form.getByRole('button', { name: 'No' }).click();
+  await page.getByRole('status').waitFor();
+  const { decisions } = await quintet.api('GET', '/agency-router/api/decisions?limit=20');
+  const judged = decisions.filter(({ correct }) => correct === false);
+  assert.deepEqual(judged.map(({ message, correctAgent }) => [message, correctAgent]), [[MESSAGE, 'security']]);
+});
+
+test('the skill graph: drawn, searched, its versions compared and rolled back', async () => {
+  const { page } = owner;
+  const graph = await quintet.api('GET', '/skill-graph-loader/api/versions');
+  const text = `---\nagentId: gardener\n---\n# Gardener ${SCRIPT}\n## Examples\n- prune the roses\n- water the tomatoes\n`;
+  const files = [{ path: 'agents/gardener.md', text }];
+  await quintet.api('POST', '/skill-graph-loader/api/publish', { files, message: `a garden ${SCRIPT}`, allowRemoval: true });
+  await page.getByRole('link', { name: 'Graph', exact: true }).click();
+  assert.equal(await heading(page), 'Skill graph');
+  assert.equal(await page.locator('main script').count(), 0);
+  await assertSound(page, 'graph of one agent');
+  await page.getByRole('link', { name: 'What changed' }).first().click();
+  await page.getByRole('region', { name: 'What changed' }).getByText('gardener').first().waitFor();
+  await assertSound(page, 'graph, compared');
+  await photograph(page, 'graph-compared');
+  await page.getByRole('button', { name: 'Serve this one' }).first().click();
+  await page.getByRole('status').waitFor();
+  const after = await quintet.api('GET', '/skill-graph-loader/api/versions');
+  assert.equal(after.versions.find(({ current }) => current).version, graph.versions.find(({ current }) => current).version);
+  await page.getByLabel('Search the graph').fill('phishing');
+  await page.keyboard.press('Enter');
+  await page.locator('.hits mark').first().waitFor();
+  await assertSound(page, 'graph, searched');
+  await photograph(page, 'graph-searched');
+  await visit('/dashboard/graph');
+  await assertSound(page, 'graph');
+  await photograph(page, 'graph');
+});
+
 test('approvals: shown as text, approved by one click, rejected with a reason', async () => {
   const { page } = owner;
   const first = await ask(`Deploy ${SCRIPT}`, { operation: 'deploy', arguments: { target: 'production', note: SCRIPT } });
@@ -189,7 +228,7 @@ test('at 360 pixels nothing scrolls sideways', async (t) => {
   const { page } = owner;
   await page.setViewportSize({ width: 360, height: 740 });
   const event = (await quintet.api('GET', '/webhook-aggregator/api/events?limit=1')).events[0].id;
-  const pages = ['', '/events', `/events/${event}`, '/approvals', '/agents', '/health', '/budget', '/nothing-here'];
+  const pages = ['', '/events', `/events/${event}`, '/approvals', '/agents', '/health', '/budget', '/graph', '/nothing-here'];
   for (const path of pages) {
     await visit(`/dashboard${path}`);
     await assertSound(page, path);

@@ -127,12 +127,12 @@ fn feedback_form(config: &Config, owner: &Owner, row: &EventRow, agents: &[PoolM
             form.feedback method="post" action=(config.url(&format!("/dashboard/events/{}/feedback", owners::encode(row.id.as_str())))) {
                 input type="hidden" name="token" value=(owner.token(&feedback_change(decision.as_str())));
                 input type="hidden" name="decision" value=(decision);
-                button name="correct" value="yes" { "👍 Yes" }
+                button name="correct" value="yes" { "Yes" }
                 label { span.unseen { "Who should have had it" } select name="agent" {
                     option value="" { "someone else" }
                     @for other in others { option value=(other.agent) { (other.agent) } }
                 } }
-                button.plain name="correct" value="no" { "👎 No" }
+                button.plain name="correct" value="no" { "No" }
             }
         }
     }
