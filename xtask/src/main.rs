@@ -9,14 +9,14 @@ const CHORES: &[(&str, &str)] = &[
     ("test", "everything: tidy, lints, tests, wasm check, end-to-end (add --quick to leave the end-to-end part out)"),
     ("check", "lints and formatting alone"),
     ("wasm", "services compile for wasm32-unknown-unknown"),
-    ("e2e", "official SDKs and the browser against the native binary, and the built Workers on Cloudflare's runtime (needs Node 20+ and Chromium)"),
+    ("e2e", "official SDKs and the browser against the native binary, and the built Workers on Cloudflare's runtime (needs Node 22+ and Chromium)"),
     ("build", "the five Workers as Cloudflare runs them, into workers/<name>/dist (names build those alone)"),
     ("dev", "the five Workers on Cloudflare's runtime and the gateway, on this machine; storage is kept in .quintet-dev (--config FILE)"),
     ("deploy", "to Cloudflare: check, build, create, migrate, deploy, secrets (--config FILE, --dry-run works offline)"),
     ("sizes", "what the built Workers weigh, against workers/sizes.json and the limits (--write stores them)"),
-    ("gen", "write the generated documents (docs/errors.md)"),
+    ("gen", "write what is generated: docs/errors.md, the router's model of complexity"),
     ("tidy", "house rules: imports, file heads, lengths, names"),
-    ("bench", "start-up time, memory, accept and answer latency of the release binary"),
+    ("bench", "start-up time, memory, accept and answer latency of the release binary, and a route; with `workers` also the built Workers"),
 ];
 
 /// What must compile for Workers.
@@ -37,9 +37,9 @@ fn main() -> ExitCode {
         Some("dev") => dev::run(&root(), config(&args).as_deref()),
         Some("deploy") => deploy::run(&root(), config(&args).as_deref(), args.iter().any(|arg| arg == "--dry-run")),
         Some("sizes") => workers::sizes(&root(), args.iter().any(|arg| arg == "--write")),
-        Some("gen") => documents::write(&root()),
+        Some("gen") => generate(),
         Some("tidy") => tidy_all(),
-        Some("bench") => bench(),
+        Some("bench") => bench(args.iter().any(|arg| arg == "workers")),
         Some(other) => Err(format!("there is no chore {other}")),
         None => {
             for (name, what) in CHORES {
@@ -124,7 +124,15 @@ fn e2e() -> Done {
     }
 }
 
-fn bench() -> Done {
+/// `docs/errors.md`, and the router's model of complexity from its messages.
+fn generate() -> Done {
+    documents::write(&root())?;
+    run("cargo", &["run", "--quiet", "--package", "agency-router", "--example", "train_complexity"])
+}
+
+fn bench(workers: bool) -> Done {
     run("cargo", &["build", "--release", "--package", "quintet"])?;
-    run("cargo", &["run", "--quiet", "--release", "--package", "quintet", "--example", "bench"])
+    run("cargo", &["run", "--quiet", "--release", "--package", "quintet", "--example", "bench"])?;
+    run("cargo", &["run", "--quiet", "--release", "--package", "agency-router", "--example", "route_bench"])?;
+    if workers { run("node", &["e2e/workers.bench.mjs"]) } else { Ok(()) }
 }
