@@ -153,7 +153,7 @@ mod tests {
         symlink(at("agents"), at("again")).unwrap();
         symlink(folder.path(), at("agents/loop")).unwrap();
         symlink(at("gone.md"), at("dangling.md")).unwrap();
-        std::fs::set_permissions(at("closed"), std::fs::Permissions::from_mode(0)).unwrap();
+        std::fs::set_permissions(at("closed"), std::fs::Permissions::from_mode(0o000)).unwrap();
         let files = read(folder.path()).unwrap();
         std::fs::set_permissions(at("closed"), std::fs::Permissions::from_mode(0o700)).unwrap();
         let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();

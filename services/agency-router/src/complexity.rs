@@ -95,7 +95,7 @@ pub fn judge(message: &str) -> Judged {
     let Some(model) = MODEL.as_ref() else { return unsure() };
     let shape = Shape::of(message);
     let scored = model.score(&shape.told(message));
-    let complexity = model.labels().get(scored.winner).and_then(|label| named(label));
+    let complexity = model.labels().get(scored.winner).map(String::as_str).and_then(named);
     let (Some(complexity), Some(confidence)) = (complexity, scored.probabilities.get(scored.winner)) else { return unsure() };
     let words = scored.winner_terms.iter().map(|term| term.text.as_str()).filter(|term| !term.split(' ').any(is_mark));
     let mut reasons = shape.reasons();

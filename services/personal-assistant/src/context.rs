@@ -138,7 +138,8 @@ async fn known_agencies(deps: &Deps, names: &[String]) -> ApiResult<()> {
         return Ok(());
     }
     let answer: Value = calls::get(&*deps.calls, ServiceName::SkillGraphLoader, "/api/agents").await.unwrap_or_default();
-    let known: Vec<&str> = answer["agents"].as_array().into_iter().flatten().filter_map(|agent| agent["id"].as_str()).collect();
+    let agents = answer.get("agents").and_then(Value::as_array).into_iter().flatten();
+    let known: Vec<&str> = agents.filter_map(|agent| agent.get("id")?.as_str()).collect();
     let unknown: Vec<&str> = names.iter().map(String::as_str).filter(|name| !known.iter().any(|id| id.eq_ignore_ascii_case(name))).collect();
     if known.is_empty() || unknown.is_empty() {
         return Ok(());

@@ -113,7 +113,7 @@ async fn decide(deps: &Deps, event: &StoredEvent, id: &ApprovalId, decision: Dec
     let request = DecideRequest { decision, reason: None, version: None, actor: Some(actor(event)) };
     let path = format!("/api/approvals/{id}/decide");
     match calls::post::<_, Value>(deps.calls.as_ref(), ServiceName::PersonalAssistant, &path, &request).await {
-        Ok(approval) => Ok(format!("{id} is {}.", approval["state"].as_str().unwrap_or("decided"))),
+        Ok(approval) => Ok(format!("{id} is {}.", approval.get("state").and_then(Value::as_str).unwrap_or("decided"))),
         Err(CallError::Refused(problem)) if !problem.code.retryable() => Ok(problem.detail),
         Err(error) => Err(error),
     }

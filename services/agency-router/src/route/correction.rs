@@ -43,7 +43,7 @@ pub fn correction<'a>(graph: &'a Graph, message: &str) -> Option<Correction<'a>>
         let fits = words.len() >= length && opening.split(' ').eq(words.iter().take(length).copied());
         fits.then(|| words.iter().skip(length).copied().collect())
     };
-    let denied = DENIALS.iter().filter_map(|opening| after(opening)).min_by_key(Vec::len);
+    let denied = DENIALS.iter().filter_map(&after).min_by_key(Vec::len);
     let rest = denied.clone().or_else(|| POINTERS.iter().find_map(after))?;
     let rest: Vec<&str> = rest.into_iter().filter(|word| !FILLERS.contains(word)).collect();
     if rest.is_empty() {

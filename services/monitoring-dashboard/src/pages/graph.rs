@@ -77,13 +77,16 @@ fn hit_line(hit: &SearchHit) -> Markup {
 fn marked(snippet: &str, highlights: &[[usize; 2]]) -> Markup {
     let chars: Vec<char> = snippet.chars().collect();
     let text = |from: usize, to: usize| chars.get(from.min(chars.len())..to.min(chars.len())).unwrap_or_default().iter().collect::<String>();
-    let mut at = 0;
+    // Where the text goes on behind each highlight; highlights that overlap are not repeated.
+    let mut ends = vec![0];
+    for [_, end] in highlights {
+        ends.push(ends.last().copied().unwrap_or_default().max(*end));
+    }
     html! {
-        @for [start, end] in highlights {
-            (text(at, *start)) mark { (text((*start).max(at), *end)) }
-            @let _moved = { at = (*end).max(at); };
+        @for ([start, end], before) in highlights.iter().zip(&ends) {
+            (text(*before, *start)) mark { (text((*start).max(*before), *end)) }
         }
-        (text(at, chars.len()))
+        (text(ends.last().copied().unwrap_or_default(), chars.len()))
     }
 }
 

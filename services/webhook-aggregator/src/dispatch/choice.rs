@@ -111,7 +111,12 @@ pub(crate) async fn pressed(deps: &Deps, press: &StoredEvent, token: &str) -> Po
     if !may_choose(&event, press) {
         return Ok("Only who asked, or an approver, may choose.".to_owned());
     }
-    let agent = &choice.agents[usize::from(place == "1")];
+    let [best, second] = &choice.agents;
+    let agent = match place {
+        "0" => best,
+        "1" => second,
+        _ => return gone(),
+    };
     if choose(deps, &event, agent, press).await? { Ok(format!("{agent} takes it.")) } else { gone() }
 }
 

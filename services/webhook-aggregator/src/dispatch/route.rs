@@ -35,8 +35,9 @@ pub(super) async fn received(deps: &Deps, event: &StoredEvent) -> Result<Step, S
         "fallback": answer.fallback,
         "estimatedCost": answer.estimated_cost,
     });
-    if let Some(message) = message.or_else(|| event.data.get("message").and_then(Value::as_str).map(str::to_owned)) {
-        data["message"] = message.into();
+    let message = message.or_else(|| event.data.get("message").and_then(Value::as_str).map(str::to_owned));
+    if let (Some(message), Some(data)) = (message, data.as_object_mut()) {
+        data.insert("message".to_owned(), message.into());
     }
     let patch = Patch { agent: Some(answer.agent.clone()), decision_id: Some(answer.decision_id.clone()), data: Some(data), ..Patch::default() };
     // Asked once: another run of the same message (somebody stands in) goes where it is sent.
