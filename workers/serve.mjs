@@ -30,20 +30,10 @@ const WEBHOOKS = ["telegram", "slack", "discord"];
 const options = JSON.parse(readFileSync(process.argv[2] === "-" ? 0 : process.argv[2], "utf8"));
 const names = options.only ?? FIVE;
 const ports = {};
-for (const name of names) ports[name] = options.ports?.[name] ?? (await freePort());
 /** What tests have broken: {from, to, times, status}. */
 const faults = [];
 
-const miniflare = new Miniflare(convertV4MiniflareOptions({
-  host: "127.0.0.1",
-  port: await freePort(),
-  cf: false,
-  unsafeTriggerHandlers: true,
-  handleStructuredLogs: ({ message }) => console.error(message),
-  ...(options.state ? { resourcePersistencePath: options.state } : {}),
-  workers: names.map(worker),
-}));
-await miniflare.ready;
+const miniflare = await start();
 await migrate();
 const [host, port] = (options.listen ?? "127.0.0.1:0").split(/:(?=\d+$)/);
 const front = await listen(createServer(pass), host, Number(port));
@@ -187,12 +177,35 @@ function listen(server, host, port) {
   });
 }
 
+/** The runtime binds its ports itself, after we have chosen them: when somebody was quicker, with other ones. */
+async function start() {
+  for (let tries = 5; ; tries -= 1) {
+    for (const name of names) ports[name] = options.ports?.[name] ?? (await freePort());
+    const runtime = new Miniflare(convertV4MiniflareOptions({
+      host: "127.0.0.1",
+      port: await freePort(),
+      cf: false,
+      unsafeTriggerHandlers: true,
+      handleStructuredLogs: ({ message }) => console.error(message),
+      ...(options.state ? { resourcePersistencePath: options.state } : {}),
+      workers: names.map(worker),
+    }));
+    try {
+      await runtime.ready;
+      return runtime;
+    } catch (error) {
+      await runtime.dispose().catch(() => {});
+      if (error.code !== "ERR_ADDRESS_IN_USE" || options.ports || tries <= 1) throw error;
+    }
+  }
+}
+
+/** A port nobody has. Not one that the system itself gives away, since its next connection may get that very one. */
 function freePort() {
+  const port = 10_000 + Math.floor(Math.random() * 20_000);
   return new Promise((resolve) => {
     const socket = createSocket();
-    socket.listen(0, "127.0.0.1", () => {
-      const { port } = socket.address();
-      socket.close(() => resolve(port));
-    });
+    socket.once("error", () => resolve(freePort()));
+    socket.listen(port, "127.0.0.1", () => socket.close(() => resolve(port)));
   });
 }

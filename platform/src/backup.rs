@@ -199,6 +199,7 @@ fn chunks(rows: Vec<Row>) -> PortResult<Vec<String>> {
 }
 
 #[cfg(all(test, feature = "memory"))]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on must stop")]
 mod tests {
     use super::*;
     use crate::memory::{MemoryObjects, MemorySql};

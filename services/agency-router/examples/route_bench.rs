@@ -66,7 +66,7 @@ fn by_keywords(graph: &Graph, message: &str) -> usize {
 /// Agents with words of their own and words that all share, and messages of twenty words.
 fn synthetic(agents: usize, seed: u64) -> (Graph, Vec<String>) {
     let mut random = Random::new(seed);
-    let mut word = |random: &mut Random| -> String { (0..2 + random.below(3)).map(|_| SYLLABLES[random.below(SYLLABLES.len())]).collect() };
+    let word = |random: &mut Random| -> String { (0..2 + random.below(3)).map(|_| SYLLABLES[random.below(SYLLABLES.len())]).collect() };
     let shared: Vec<String> = (0..300).map(|_| word(&mut random)).collect();
     let own: Vec<Vec<String>> = (0..agents).map(|_| (0..30).map(|_| word(&mut random)).collect()).collect();
     let line = |random: &mut Random, agent: usize, words: usize| -> String {

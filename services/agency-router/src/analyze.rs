@@ -1,8 +1,8 @@
 //! `POST /api/analyze`: the same scoring spelled out; nothing is recorded.
 
-use crate::Deps;
 use crate::handle_route::{for_everybody, route};
 use crate::model::Term;
+use crate::{Deps, complexity};
 use axum::Json;
 use axum::extract::State;
 use contracts::routing::{RouteAnswer, RouteRequest};
@@ -24,11 +24,15 @@ pub async fn analyze(State(deps): State<Deps>, JsonBody(request): JsonBody<Route
             "probabilities": probabilities,
             "inScope": content.map(|content| content.in_scope),
             "unknownWords": content.map(|content| content.unknown_words),
-            "complexityReasons": decision.complexity_reasons,
+            "complexityReasons": complexity_reasons(&request),
             "spokeForWinner": terms(content.map_or(&[][..], |content| &content.winner_terms)),
             "spokeForRunnerUp": terms(content.map_or(&[][..], |content| &content.runner_up_terms)),
         }),
     )))
+}
+
+fn complexity_reasons(request: &RouteRequest) -> Vec<String> {
+    if request.complexity.is_some() { vec!["stated by the caller".to_owned()] } else { complexity::reasons(&request.message) }
 }
 
 fn terms(terms: &[Term]) -> Vec<Value> {

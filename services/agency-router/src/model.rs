@@ -99,6 +99,18 @@ impl Model {
         &self.labels
     }
 
+    /// The best label's place and its probability, supposing that the message is in scope: [`Model::score`] without the reasons,
+    /// at half of its price.
+    pub fn classify(&self, text: &str) -> (usize, f64) {
+        let weighted = self.rarity.weigh(&Tokens::of(text));
+        let mut logits = self.weights.logits(&weighted.features);
+        logits.truncate(self.labels.len());
+        let (winner, _) = best_two(&logits);
+        logits.iter_mut().for_each(|logit| *logit /= self.temperature);
+        softmax(&mut logits);
+        (winner, logits.get(winner).copied().map_or(0.0, f64::from))
+    }
+
     /// Scores a message. Any text will do; one without letters or digits is out of scope.
     pub fn score(&self, text: &str) -> Scored {
         let tokens = Tokens::of(text);

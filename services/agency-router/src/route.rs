@@ -7,7 +7,7 @@ pub mod correction;
 pub mod follow_up;
 pub mod mention;
 
-use crate::complexity::{Judged, judge};
+use crate::complexity::judge;
 use crate::fallback::{Obstacle, fallback_id, stand_in};
 use crate::model::Model;
 use crate::pool::Pool;
@@ -49,7 +49,6 @@ pub struct Decision {
     /// Probability that `agent` is right, 0–1.
     pub confidence: f64,
     pub complexity: Complexity,
-    pub complexity_reasons: Vec<String>,
     /// One sentence a step.
     pub steps: Vec<String>,
     pub matched_keywords: Vec<String>,
@@ -69,13 +68,12 @@ pub fn decide(request: &RouteRequest, world: World<'_>) -> Decision {
     if let Some(decision) = by_correction(request, world) {
         return decision;
     }
-    let judged = judge(&request.message);
-    let complexity = request.complexity.unwrap_or(judged.complexity);
+    let complexity = request.complexity.unwrap_or_else(|| judge(&request.message).0);
     let leanings = Leanings { channel: request.channel.as_deref(), complexity, complexity_stated: request.complexity.is_some() };
     let content = world.model.and_then(|model| weigh(model, world.graph, &request.message, leanings));
     let named = by_name(request, world).or_else(|| by_binding(request, world)).or_else(|| by_conversation(request, world, content.as_ref()));
     let chosen = named.unwrap_or_else(|| by_content(world, content.as_ref()));
-    into_decision(chosen, content, request, world, judged)
+    into_decision(chosen, content, request, world, complexity)
 }
 
 /// The outcome of steps 1 to 4.
@@ -173,7 +171,7 @@ fn content_step(content: &Content, agent: &AgentId, confidence: f64) -> String {
 }
 
 /// Step 5: the pool has the last word; then everything is put together.
-fn into_decision(chosen: Chosen, content: Option<Content>, request: &RouteRequest, world: World<'_>, judged: Judged) -> Decision {
+fn into_decision(chosen: Chosen, content: Option<Content>, request: &RouteRequest, world: World<'_>, complexity: Complexity) -> Decision {
     let obstacle = |agent: &Agent| obstacle(agent, request, world);
     let ranked = content.as_ref().map_or(&[][..], |content| &content.ranked);
     let mut steps = vec![chosen.step];
@@ -207,10 +205,9 @@ fn into_decision(chosen: Chosen, content: Option<Content>, request: &RouteReques
         matched_keywords: winner_terms.map(|term| term.text.clone()).collect(),
         fallback: found.is_some(),
         out_of_scope: chosen.out_of_scope,
-        complexity_reasons: if request.complexity.is_some() { vec!["stated by the caller".to_owned()] } else { judged.reasons },
         agent,
         confidence,
-        complexity: request.complexity.unwrap_or(judged.complexity),
+        complexity,
         steps,
         alternatives,
         needs_choice,

@@ -115,7 +115,7 @@ fn two_close_agents_leave_the_choice_to_a_person() {
         overruled: None,
     };
     let request = ask("fix the security of the parser");
-    let decision = into_decision(by_content(world, Some(&content)), Some(content), &request, world, judge(&request.message));
+    let decision = into_decision(by_content(world, Some(&content)), Some(content), &request, world, Complexity::Simple);
     assert!(decision.needs_choice);
     assert_eq!(decision.alternatives[0].agent.as_str(), "security");
     assert!(decision.steps[1].contains("a person should choose"));
