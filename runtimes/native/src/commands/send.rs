@@ -51,11 +51,15 @@ fn verdict(detail: &EventDetail, as_json: bool) -> Result<()> {
             Ok(())
         }
         Stage::Parked => {
-            let id = detail.row.approval_id.clone().map(|id| id.0).unwrap_or_default();
+            let id = detail.row.approval_id.as_ref().map(|id| id.0.as_str());
             if !as_json {
-                say(&id);
+                say(id.unwrap_or(&answer));
             }
-            Err(No(format!("it waits for your approval: `quintet approve {id}`")).into())
+            let waits = match id {
+                Some(id) => format!("it waits for your approval: `quintet approve {id}`"),
+                None => "it waits for you to choose an agent: send it again with the name in front (@pm …), or choose in the chat".to_owned(),
+            };
+            Err(No(waits).into())
         }
         Stage::Refused | Stage::Expired | Stage::Dead | Stage::Ignored | Stage::Quarantined => {
             let reason = detail.row.reason.clone().unwrap_or_default();
