@@ -107,10 +107,18 @@ impl Home {
     pub fn up(&self) -> Server {
         self.spawn().ready(self)
     }
+    /// Starts the server with more arguments and waits until it can be asked.
+    pub fn up_with(&self, more: &[&str]) -> Server {
+        self.spawn_with(more).ready(self)
+    }
     /// Starts the server without waiting.
     pub fn spawn(&self) -> Starting {
+        self.spawn_with(&[])
+    }
+    fn spawn_with(&self, more: &[&str]) -> Starting {
         let log = |name| File::options().create(true).append(true).open(self.path(name)).unwrap();
         let mut command = self.command(&["up", "--listen", "127.0.0.1:0"]);
+        command.args(more);
         if self.config().exists() {
             command.arg("--config").arg(self.config());
         }

@@ -92,3 +92,57 @@ fn agents_do_not_vanish_by_accident() {
     let allowed = home.run(&["graph", "publish", folder.to_str().unwrap(), "--allow-removal", "--json"]).json();
     assert_eq!(allowed["agents"], 1, "{allowed}");
 }
+
+#[test]
+fn a_watched_folder_is_published_whenever_it_is_sound() {
+    let home = Home::new();
+    let folder = home.path("mine");
+    copy(Path::new(DEFAULT), &folder);
+    let server = home.up_with(&["--graph", folder.to_str().unwrap()]);
+    let versions = || home.run(&["graph", "versions", "--json"]).json()["versions"].as_array().unwrap().clone();
+    let of = |agents: u64| until("the folder is published", || versions().iter().find(|row| row["current"] == true && row["agents"] == agents).cloned());
+    let first = of(4);
+    let file = folder.join("agents/agent-gardener.md");
+    std::fs::write(&file, gardener()).unwrap();
+    of(5);
+    let diff = home.run(&["graph", "diff", "--json"]).json();
+    assert_eq!((&diff["from"], &diff["agentsAdded"]), (&first["version"], &serde_json::json!(["gardener"])), "{diff}");
+    assert!(home.run(&["graph", "diff"]).ok().contains("+ agent gardener"));
+    // Not sound: what was published serves on, and the file that is wrong is named.
+    std::fs::write(folder.join("agents/twin.md"), "---\nagentId: gardener\n---\n# Twin\n").unwrap();
+    until("the twin is refused", || home.log("err.log").contains("agents/twin.md:").then_some(()));
+    // An agent that vanishes is not taken away unasked.
+    std::fs::remove_file(folder.join("agents/twin.md")).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    until("the removal is refused", || home.log("err.log").contains("gardener would vanish").then_some(()));
+    assert_eq!(server.get("/skill-graph-loader/api/agents")["agents"].as_array().unwrap().len(), 5);
+    let back = home.run(&["graph", "rollback", "--json"]).json();
+    assert_eq!((&back["version"], &back["changed"]), (&first["version"], &true.into()), "{back}");
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
+fn a_correction_becomes_an_example_when_it_is_confirmed_and_not_before() {
+    let home = Home::new();
+    let server = home.up();
+    let folder = home.path("mine");
+    copy(Path::new(DEFAULT), &folder);
+    let message = "fix the TypeError that the importer throws on an empty row";
+    let event = server.say(message);
+    let decision = server.event_in(&event, "done")["decisionId"].as_str().unwrap().to_owned();
+    assert!(home.run(&["suggest"]).ok().starts_with("Nothing to suggest"));
+    let bearer = format!("Bearer {}", home.token("operator").trim());
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let feedback = serde_json::json!({ "decisionId": decision, "correct": false, "agent": "pm" }).to_string();
+    assert_eq!(server.ask("POST", "/agency-router/api/feedback", &headers, &feedback).status, 200);
+    let listed = home.run(&["suggest", "--json"]).json();
+    assert_eq!((&listed[0]["message"], &listed[0]["agent"]), (&message.into(), &"pm".into()), "{listed}");
+    let mine = folder.to_str().unwrap();
+    assert_eq!(home.run(&["suggest", "--graph", mine, "--accept", "7"]).code, 2);
+    let file = folder.join("agents/agent-pm.md");
+    assert!(!std::fs::read_to_string(&file).unwrap().contains(message));
+    home.run(&["suggest", "--graph", mine, "--accept", "1"]).ok();
+    assert!(std::fs::read_to_string(&file).unwrap().contains(&format!("\n- {message}\n")));
+    assert_eq!(home.run(&["graph", "check", mine]).code, 0);
+    assert_eq!(home.run(&["suggest", "--graph", mine, "--json"]).json(), serde_json::json!([]), "what the folder has is not suggested again");
+}
