@@ -24,6 +24,8 @@ const FOLLOW_UP: f64 = 0.9;
 const SHORT_AND_WEAK: f64 = 0.7;
 /// A short message with less than this goes on with the last agent.
 const WEAK: f64 = 0.6;
+/// A reply goes to another agent than the one it replies to only where its words are at least this sure of that.
+const SURE: f64 = 0.9;
 /// A person is asked only between agents of which the second is at least this likely beside the first.
 const CHOICE_SHARE: f64 = 0.5;
 /// Alternatives listed, and the probability from which they are.
@@ -121,7 +123,8 @@ fn by_conversation(request: &RouteRequest, world: World<'_>, content: Option<&Co
     if follow_up::is_follow_up(&request.message) {
         return Some(chosen(FOLLOW_UP, format!("The message follows up on the conversation with {}.", agent.id)));
     }
-    if request.is_reply {
+    let sure_of_another = |content: &Content| !content.out_of_scope && content.ranked.first().is_some_and(|(best, sure)| *best != agent.id && *sure >= SURE);
+    if request.is_reply && !content.is_some_and(sure_of_another) {
         return Some(chosen(FOLLOW_UP, format!("The message replies to {}.", agent.id)));
     }
     let weak = content.is_none_or(|content| content.out_of_scope || content.ranked.first().is_none_or(|(_, best)| *best < WEAK));

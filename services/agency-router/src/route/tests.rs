@@ -140,10 +140,14 @@ fn a_binding_decides_unless_somebody_is_named() {
 }
 
 #[test]
-fn a_reply_stays_with_whom_it_replies_to() {
-    let reply = RouteRequest { sticky_agent: Some(AgentId::from("security")), is_reply: true, ..ask("fix the failing build") };
-    assert_eq!(route(&reply).agent.as_str(), "security");
-    assert_eq!(route(&RouteRequest { is_reply: true, ..ask("fix the failing build") }).agent.as_str(), "codegen");
+fn a_reply_stays_with_whom_it_replies_to_unless_its_words_are_sure_of_another() {
+    let reply = |message: &str| RouteRequest { sticky_agent: Some(AgentId::from("security")), is_reply: true, ..ask(message) };
+    let unsure = route(&reply("and what would you say about the other one that we spoke of yesterday"));
+    assert_eq!(unsure.agent.as_str(), "security");
+    assert!(unsure.steps[0].contains("replies to security"));
+    let sure = route(&reply("fix the failing build"));
+    assert!(sure.agent.as_str() == "codegen" && sure.confidence >= SURE, "{sure:?}");
+    assert_eq!(route(&RouteRequest { sticky_agent: None, ..reply("fix the failing build") }).agent.as_str(), "codegen");
 }
 
 #[test]
