@@ -8,7 +8,7 @@ use crate::graph_folder;
 use crate::stop::until;
 use crate::terminal::remark;
 use anyhow::Result;
-use contracts::graph::{Finding, Severity};
+use contracts::graph::{Finding, Severity, SourceFile};
 use skill_graph_loader::{Deps, PublishError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -29,10 +29,10 @@ pub struct Watched {
 /// # Errors
 /// When the folder cannot be read: a wrong name should be noticed before the work begins.
 pub async fn first(loader: &Deps, folder: &Path) -> Result<Watched> {
+    // Looked at before it is read: what changes in between is seen again.
     let seen = graph_folder::fingerprint(folder);
-    graph_folder::read(folder)?;
     // Whoever names a folder wants its agents, whatever was served before.
-    publish(loader, folder, true).await;
+    publish(loader, folder, graph_folder::read(folder)?, true).await;
     Ok(Watched { folder: folder.to_owned(), seen })
 }
 
@@ -49,19 +49,18 @@ pub async fn watch(loader: Deps, mut watched: Watched, stopped: flag::Receiver<b
         // Two looks that agree: nobody is in the middle of writing.
         if now == before && now != watched.seen {
             watched.seen = now;
-            publish(&loader, &watched.folder, false).await;
+            let folder = watched.folder.clone();
+            match tokio::task::spawn_blocking(move || graph_folder::read(&folder)).await {
+                Ok(Ok(files)) => publish(&loader, &watched.folder, files, false).await,
+                Ok(Err(error)) => remark(&format!("graph: {error:#}; the graph before serves on")),
+                Err(error) => remark(&format!("graph: {error}; the graph before serves on")),
+            }
         }
         before = now;
     }
 }
 
-async fn publish(loader: &Deps, folder: &Path, allow_removal: bool) {
-    let path = folder.to_owned();
-    let files = match tokio::task::spawn_blocking(move || graph_folder::read(&path)).await {
-        Ok(Ok(files)) => files,
-        Ok(Err(error)) => return remark(&format!("graph: {error:#}; the graph before serves on")),
-        Err(error) => return remark(&format!("graph: {error}; the graph before serves on")),
-    };
+async fn publish(loader: &Deps, folder: &Path, files: Vec<SourceFile>, allow_removal: bool) {
     match skill_graph_loader::publish_files(loader, files, Some(format!("from {}", folder.display())), allow_removal).await {
         Ok(published) => {
             if published.changed {
