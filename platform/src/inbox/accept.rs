@@ -1,10 +1,10 @@
 //! Accept: dedup key, event, queue row and transcript in one transaction. A duplicate is an answer, not an error.
 
 use super::limits::{Passed, count};
-use super::{Context, NewEvent, Reply, args, json, outbox, transcript};
+use super::{Context, Draft, NewEvent, NewSaid, Reply, args, json, outbox, transcript};
 use crate::ports::PortResult;
 use contracts::EventId;
-use contracts::event::Stage;
+use contracts::event::{Speaker, Stage};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -22,14 +22,19 @@ pub(super) fn accept(context: &Context<'_>, mut event: NewEvent) -> PortResult<R
         event.reason = Some("not_addressed".to_owned());
         event.semantic_key = None;
         event.said.clear();
+        // What others say to each other is none of our business.
+        event.text.clear();
     }
     if event.state == Stage::Received
         && let Passed::No { tell } = count(context, &event.limits)?
     {
         event.state = Stage::Ignored;
         event.reason = Some("rate_limited".to_owned());
-        if let Some(notice) = event.limit_notice.take().filter(|_| tell) {
-            outbox::put(context, &notice)?;
+        match event.limit_notice.take().filter(|_| tell) {
+            // The console has no platform behind it: what is said there is the transcript.
+            Some(notice) if event.channel == "web" => event.said.push(line_of(notice, &event)),
+            Some(notice) => outbox::put(context, &notice)?,
+            None => {}
         }
     }
     let id = EventId::new(format!("{}.{}", context.shard, (context.ulid)()));
@@ -51,6 +56,10 @@ pub(super) fn accept(context: &Context<'_>, mut event: NewEvent) -> PortResult<R
         transcript::put(context, &line, Some(&id))?;
     }
     Ok(Reply::Accepted { event: id, duplicate: false, state: event.state })
+}
+
+fn line_of(notice: Draft, event: &NewEvent) -> NewSaid {
+    NewSaid { id: notice.id, conversation: event.conversation.clone(), speaker: Speaker::Agent, agent: None, text: notice.text, settled: true }
 }
 
 /// Whether something said in this conversation was answered by us.

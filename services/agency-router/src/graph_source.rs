@@ -117,6 +117,10 @@ async fn renewed(calls: &dyn Calls, kv: &dyn Kv, known: Option<&Snapshot>) -> Re
         return Ok(None);
     }
     if let Some(copy) = copy_of(kv, &version).await {
+        // After a rollback the copy is there already, and `current` names the version that was left.
+        if let Err(error) = kv.put(CURRENT, version.as_str(), COPY_TTL_S).await {
+            tracing::warn!(%error, "the current version was not kept");
+        }
         return Ok(Some(copy));
     }
     let mut graph: Graph = calls::get(calls, ServiceName::SkillGraphLoader, &format!("/api/graph?version={version}")).await?;

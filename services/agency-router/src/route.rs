@@ -70,11 +70,16 @@ pub fn decide(request: &RouteRequest, world: World<'_>) -> Decision {
     if let Some(decision) = by_correction(request, world) {
         return decision;
     }
+    decide_by(request, world, by_name(request, world).or_else(|| by_binding(request, world)))
+}
+
+/// Decides where somebody has said whom it is for, or nobody has.
+fn decide_by(request: &RouteRequest, world: World<'_>, said: Option<Chosen>) -> Decision {
     let complexity = request.complexity.unwrap_or_else(|| judge(&request.message).0);
     let leanings = Leanings { channel: request.channel.as_deref(), complexity, complexity_stated: request.complexity.is_some() };
     let content = world.model.and_then(|model| weigh(model, world.graph, &request.message, leanings));
-    let named = by_name(request, world).or_else(|| by_binding(request, world)).or_else(|| by_conversation(request, world, content.as_ref()));
-    let chosen = named.unwrap_or_else(|| by_content(world, content.as_ref()));
+    let known = said.or_else(|| by_conversation(request, world, content.as_ref()));
+    let chosen = known.unwrap_or_else(|| by_content(world, content.as_ref()));
     into_decision(chosen, content, request, world, complexity)
 }
 
@@ -100,12 +105,17 @@ fn by_correction(request: &RouteRequest, world: World<'_>) -> Option<Decision> {
     let correction = correction::correction(world.graph, &request.message)?;
     let mut again =
         RouteRequest { message: previous.message.clone(), previous: None, sticky_agent: None, bound_agent: None, is_reply: false, ..request.clone() };
-    if let Some(agent) = correction.agent {
-        again.bound_agent = Some(agent.id.clone());
-    } else {
+    if correction.agent.is_none_or(|agent| agent.id != previous.agent) {
         again.exclude.push(previous.agent.clone());
     }
-    let mut decision = decide(&again, world);
+    let mut decision = match correction.agent {
+        // Whom the message named itself counts no more than what is said about it now.
+        Some(agent) => {
+            again.bound_agent = Some(agent.id.clone());
+            decide_by(&again, world, by_binding(&again, world))
+        }
+        None => decide(&again, world),
+    };
     decision.steps.insert(0, format!("{TAKEN_BACK} {}.", previous.agent));
     decision.takes_back = true;
     Some(decision)

@@ -126,6 +126,9 @@ fn new_event(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8]) ->
         Kind::Overheard { text } => {
             content(deps, endpoint, &mut event, text, standing);
             event.overheard = true;
+            if event.state != Stage::Received {
+                event.text.clear();
+            }
         }
     }
     event

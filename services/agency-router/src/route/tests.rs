@@ -160,4 +160,8 @@ fn what_is_taken_back_is_decided_anew() {
     let anybody_else = after("wrong agent");
     assert_ne!(anybody_else.agent.as_str(), "codegen");
     assert!(!after("scan the server").takes_back);
+    let naming = contracts::routing::Previous { message: "@codegen fix the failing build".into(), ..previous.clone() };
+    let after = |message: &str| route(&RouteRequest { previous: Some(naming.clone()), ..ask(message) });
+    assert_eq!(after("not you, security").agent.as_str(), "security", "what is said last counts, not the name before");
+    assert_ne!(after("wrong agent").agent.as_str(), "codegen");
 }

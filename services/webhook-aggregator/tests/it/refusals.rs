@@ -80,6 +80,20 @@ async fn a_flood_is_acknowledged_ignored_and_told_once() {
 }
 
 #[tokio::test]
+async fn a_flood_through_the_console_is_told_there_once() {
+    let mut config = crate::bed::config();
+    config["limits"] = json!({ "endpoint_per_minute": 2 });
+    let bed = crate::bed::bed_with(config);
+    for _ in 0..5 {
+        let body = json!({ "text": "hello", "conversation": "web:console:a" }).to_string();
+        assert_eq!(bed.ask("POST", "/api/messages", OPERATOR, &[("content-type", "application/json")], body).await.0, 202);
+    }
+    let said = bed.get("/api/conversations/web:console:a/messages").await;
+    let lines = said["messages"].as_array().unwrap();
+    assert_eq!(lines.iter().filter(|line| line["text"].as_str().unwrap().contains("more than I can take")).count(), 1, "{said}");
+}
+
+#[tokio::test]
 async fn a_missing_field_is_named_with_its_fix() {
     let bed = bed();
     let (status, problem) = bed.post("/api/messages", OPERATOR, &json!({})).await;
