@@ -55,6 +55,7 @@ pub async fn up(data: DataDir, config: Option<&Path>, listen: SocketAddr, folder
     for warning in &configuration.warnings {
         tracing::warn!("{warning}");
     }
+    let folder = folder.as_deref().map(watch_graph::open).transpose()?;
     let (published, is_published) = watch::channel(false);
     let services = services::build(&data, configuration, &is_published)?;
     webhook_aggregator::recover(&services.aggregator, &services.gateway.gateway_id).await?;
@@ -67,8 +68,8 @@ pub async fn up(data: DataDir, config: Option<&Path>, listen: SocketAddr, folder
     let app = server::app(&services, &stopped).into_make_service_with_connect_info::<SocketAddr>();
     let serving = tokio::spawn(axum::serve(listener, app).with_graceful_shutdown(until(stopped.clone())).into_future());
     greet(&services, &base).await;
-    let watched = match &folder {
-        Some(folder) => Some(watch_graph::first(&services.loader, folder).await?),
+    let watched = match folder {
+        Some(opened) => Some(watch_graph::first(&services.loader, opened).await),
         None => None,
     };
     publish_default(&services).await?;

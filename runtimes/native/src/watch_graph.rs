@@ -18,27 +18,42 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Findings printed after a change; `quintet graph check` has them all.
 const FINDINGS_SHOWN: usize = 5;
 
-/// A folder, and how it looked when it was published last.
+/// After a publish that failed for another reason than the folder, so many looks pass until the next try.
+const PAUSE_LOOKS: u32 = 15;
+
+/// A folder, and how it looked when it was published last; none where that has still to be done.
 pub struct Watched {
     folder: PathBuf,
+    seen: Option<u64>,
+}
+
+/// A folder that was read and is not published yet.
+pub struct Opened {
+    folder: PathBuf,
     seen: u64,
+    files: Vec<SourceFile>,
+}
+
+/// Reads the folder, before any work begins.
+///
+/// # Errors
+/// When it cannot be read: a wrong name.
+pub fn open(folder: &Path) -> Result<Opened> {
+    // Looked at before it is read: what changes in between is seen again.
+    let seen = graph_folder::fingerprint(folder);
+    Ok(Opened { folder: folder.to_owned(), seen, files: graph_folder::read(folder)? })
 }
 
 /// Publishes the folder at the start. A graph that cannot be published is said on stderr; the one before it serves on.
-///
-/// # Errors
-/// When the folder cannot be read: a wrong name should be noticed before the work begins.
-pub async fn first(loader: &Deps, folder: &Path) -> Result<Watched> {
-    // Looked at before it is read: what changes in between is seen again.
-    let seen = graph_folder::fingerprint(folder);
+pub async fn first(loader: &Deps, opened: Opened) -> Watched {
     // Whoever names a folder wants its agents, whatever was served before.
-    publish(loader, folder, graph_folder::read(folder)?, true).await;
-    Ok(Watched { folder: folder.to_owned(), seen })
+    let settled = publish(loader, &opened.folder, opened.files, true).await;
+    Watched { folder: opened.folder, seen: settled.then_some(opened.seen) }
 }
 
 /// Looks until the end.
 pub async fn watch(loader: Deps, mut watched: Watched, stopped: flag::Receiver<bool>) {
-    let mut before = watched.seen;
+    let (mut before, mut pause) = (watched.seen, 0);
     loop {
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -47,20 +62,34 @@ pub async fn watch(loader: Deps, mut watched: Watched, stopped: flag::Receiver<b
         let folder = watched.folder.clone();
         let Ok(now) = tokio::task::spawn_blocking(move || graph_folder::fingerprint(&folder)).await else { continue };
         // Two looks that agree: nobody is in the middle of writing.
-        if now == before && now != watched.seen {
-            watched.seen = now;
-            let folder = watched.folder.clone();
-            match tokio::task::spawn_blocking(move || graph_folder::read(&folder)).await {
-                Ok(Ok(files)) => publish(&loader, &watched.folder, files, false).await,
-                Ok(Err(error)) => remark(&format!("graph: {error:#}; the graph before serves on")),
-                Err(error) => remark(&format!("graph: {error}; the graph before serves on")),
+        let rests = before.replace(now) == Some(now);
+        if pause > 0 {
+            pause -= 1;
+        } else if rests && watched.seen != Some(now) {
+            if again(&loader, &watched.folder).await {
+                watched.seen = Some(now);
+            } else {
+                pause = PAUSE_LOOKS;
             }
         }
-        before = now;
     }
 }
 
-async fn publish(loader: &Deps, folder: &Path, files: Vec<SourceFile>, allow_removal: bool) {
+async fn again(loader: &Deps, folder: &Path) -> bool {
+    let path = folder.to_owned();
+    let read = tokio::task::spawn_blocking(move || graph_folder::read(&path)).await;
+    match read.map_err(anyhow::Error::from).and_then(|read| read) {
+        Ok(files) => publish(loader, folder, files, false).await,
+        // Gone, or without Markdown: it will look otherwise when that is mended.
+        Err(error) => {
+            remark(&format!("graph: {error:#}; the graph before serves on"));
+            true
+        }
+    }
+}
+
+/// Whether this folder is done with: published, or refused for what is in it.
+async fn publish(loader: &Deps, folder: &Path, files: Vec<SourceFile>, allow_removal: bool) -> bool {
     match skill_graph_loader::publish_files(loader, files, Some(format!("from {}", folder.display())), allow_removal).await {
         Ok(published) => {
             if published.changed {
@@ -76,8 +105,13 @@ async fn publish(loader: &Deps, folder: &Path, files: Vec<SourceFile>, allow_rem
             remark("graph: it cannot be published; the graph before serves on");
             tell(&findings, folder);
         }
-        Err(error) => remark(&format!("graph: {error}; the graph before serves on\n  fix: quintet graph check {}", folder.display())),
+        Err(error @ (PublishError::TooLarge(_) | PublishError::LongMessage)) => remark(&format!("graph: {error}; the graph before serves on")),
+        Err(error) => {
+            remark(&format!("graph: {error}; the graph before serves on, and it is tried again"));
+            return false;
+        }
     }
+    true
 }
 
 /// The worst of the findings, not hints.

@@ -98,6 +98,8 @@ fn a_watched_folder_is_published_whenever_it_is_sound() {
     let home = Home::new();
     let folder = home.path("mine");
     copy(Path::new(DEFAULT), &folder);
+    let wrong = home.run(&["up", "--listen", "127.0.0.1:0", "--graph", "no-such-folder"]);
+    assert_eq!((wrong.code, wrong.out.as_str()), (3, ""), "a wrong name is noticed before the work begins: {wrong:?}");
     let server = home.up_with(&["--graph", folder.to_str().unwrap()]);
     let versions = || home.run(&["graph", "versions", "--json"]).json()["versions"].as_array().unwrap().clone();
     let of = |agents: u64| until("the folder is published", || versions().iter().find(|row| row["current"] == true && row["agents"] == agents).cloned());
