@@ -59,7 +59,7 @@ pub(super) fn accept(context: &Context<'_>, mut event: NewEvent) -> PortResult<R
 }
 
 fn line_of(notice: Draft, event: &NewEvent) -> NewSaid {
-    NewSaid { id: notice.id, conversation: event.conversation.clone(), speaker: Speaker::Agent, agent: None, text: notice.text, settled: true }
+    NewSaid { id: notice.id, conversation: event.conversation.clone(), speaker: Speaker::System, agent: None, text: notice.text, settled: true }
 }
 
 /// Whether something said in this conversation was answered by us.

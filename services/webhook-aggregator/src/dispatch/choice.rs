@@ -29,6 +29,15 @@ struct Choice {
     until_ms: i64,
 }
 
+/// What is kept of a question that was answered, so that the answer is not taken for a message of its own when it is read twice.
+#[derive(Debug, Serialize, Deserialize)]
+struct Answered {
+    agents: [AgentId; 2],
+    /// The message that answered; none where a button or the timer did.
+    by: Option<EventId>,
+    until_ms: i64,
+}
+
 fn choice_of(event: &StoredEvent) -> Option<Choice> {
     platform::json::from_value(event.data.get("choice")?.clone()).ok()
 }
@@ -73,15 +82,18 @@ pub(super) fn waiting(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
     if now < choice.until_ms {
         return Ok(Step::Wait { due_ms: choice.until_ms });
     }
-    let [likelier, _] = choice.agents;
-    Ok(go_on(event, &likelier, "nobody chose, so the likelier one takes it", now))
+    let [likelier, _] = &choice.agents;
+    Ok(go_on(event, &choice, likelier, None, now))
 }
 
-/// The question is answered: the event goes on as routed to this agent.
-fn go_on(event: &StoredEvent, agent: &AgentId, why: &str, now: i64) -> Step {
+/// The question is answered by somebody, or by nobody in time: the event goes on as routed to this agent.
+fn go_on(event: &StoredEvent, choice: &Choice, agent: &AgentId, by: Option<&StoredEvent>, now: i64) -> Step {
+    let why = if by.is_some() { "chosen by the person" } else { "nobody chose, so the likelier one takes it" };
+    let answered = Answered { agents: choice.agents.clone(), by: by.map(|by| by.id.clone()), until_ms: now + WINDOW_MS };
     let mut data = event.data.clone();
     if let Some(object) = data.as_object_mut() {
         object.remove("choice");
+        object.insert("answered".to_owned(), json!(answered));
         if event.agent.as_ref() != Some(agent) {
             // Files and price were the likelier one's.
             object.insert("skillFiles".to_owned(), json!([]));
@@ -117,7 +129,7 @@ pub(crate) async fn pressed(deps: &Deps, press: &StoredEvent, token: &str) -> Po
         "1" => second,
         _ => return gone(),
     };
-    if choose(deps, &event, agent, press).await? { Ok(format!("{agent} takes it.")) } else { gone() }
+    if choose(deps, &event, &choice, agent, press).await? { Ok(format!("{agent} takes it.")) } else { gone() }
 }
 
 fn may_choose(event: &StoredEvent, by: &StoredEvent) -> bool {
@@ -125,8 +137,8 @@ fn may_choose(event: &StoredEvent, by: &StoredEvent) -> bool {
 }
 
 /// Moves the event on; false when somebody was faster. The choice teaches the router's owner what was meant.
-async fn choose(deps: &Deps, event: &StoredEvent, agent: &AgentId, by: &StoredEvent) -> PortResult<bool> {
-    let step = go_on(event, agent, "chosen by the person", deps.clock.now_ms());
+async fn choose(deps: &Deps, event: &StoredEvent, choice: &Choice, agent: &AgentId, by: &StoredEvent) -> PortResult<bool> {
+    let step = go_on(event, choice, agent, Some(by), deps.clock.now_ms());
     let command = Command::Advance { event: event.id.clone(), version: event.version, step: Box::new(step) };
     let moved = ask!(deps, &event.shard, command, Reply::Advanced(moved) => moved)?;
     if moved {
@@ -152,18 +164,29 @@ fn tell_the_router(deps: &Deps, event: &StoredEvent, agent: &AgentId) {
     );
 }
 
-/// A message that answers an open question of its conversation by a name, or by its place.
+/// A message that answers a question of its conversation by a name, or by its place. A name that comes too late, or is read
+/// twice, is an answer all the same, and no work of its own.
 pub(super) async fn by_name(deps: &Deps, event: &StoredEvent, earlier: &[StoredEvent]) -> PortResult<Option<Step>> {
-    let Some((asked, choice)) = earlier.iter().filter(|asked| is_open(asked)).find_map(|asked| Some((asked, choice_of(asked)?))) else { return Ok(None) };
     let said = event.text.trim().trim_start_matches(['@', '/']).trim_end_matches(['.', '!']).to_lowercase();
-    let place = match said.as_str() {
-        "1" | "first" | "the first" | "the first one" => Some(0),
-        "2" | "second" | "the second" | "the second one" => Some(1),
-        name => choice.agents.iter().position(|agent| agent.as_str().eq_ignore_ascii_case(name)),
-    };
-    let Some(agent) = place.and_then(|place| choice.agents.get(place)) else { return Ok(None) };
-    if !may_choose(asked, event) || !choose(deps, asked, agent, event).await? {
-        return Ok(None);
+    let named = |agents: &[AgentId; 2]| agents.iter().position(|agent| agent.as_str().eq_ignore_ascii_case(&said));
+    let done = |note: String| Ok(Some(to(Stage::Done, Some(note), Patch::default(), 0)));
+    if let Some((asked, choice)) = earlier.iter().filter(|asked| is_open(asked)).find_map(|asked| Some((asked, choice_of(asked)?))) {
+        let place = match said.as_str() {
+            "1" | "first" | "the first" | "the first one" => Some(0),
+            "2" | "second" | "the second" | "the second one" => Some(1),
+            _ => named(&choice.agents),
+        };
+        let Some(agent) = place.and_then(|place| choice.agents.get(place)).filter(|_| may_choose(asked, event)) else { return Ok(None) };
+        let chosen = choose(deps, asked, &choice, agent, event).await?;
+        return done(if chosen { format!("chose {agent} for {}", asked.id) } else { format!("{} was answered already", asked.id) });
     }
-    Ok(Some(to(Stage::Done, Some(format!("chose {agent} for {}", asked.id)), Patch::default(), 0)))
+    let now = deps.clock.now_ms();
+    let late = |asked: &&StoredEvent| {
+        let answered = asked.data.get("answered").and_then(|data| platform::json::from_value::<Answered>(data.clone()).ok());
+        answered.is_some_and(|answered| answered.by.as_ref() == Some(&event.id) || (now < answered.until_ms && named(&answered.agents).is_some()))
+    };
+    match earlier.iter().find(late) {
+        Some(asked) => done(format!("{} was answered already", asked.id)),
+        None => Ok(None),
+    }
 }

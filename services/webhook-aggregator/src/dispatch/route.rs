@@ -27,7 +27,11 @@ pub(super) async fn received(deps: &Deps, event: &StoredEvent) -> Result<Step, S
         return Ok(to(Stage::Refused, Some(answer.reason), patch, 0));
     }
     let note = format!("{} ({} %): {}", answer.agent, (answer.confidence * 100.0).round() as i64, answer.reason);
-    let message = last_of(event, &earlier).filter(|_| answer.takes_back).map(|last| message_of(last).to_owned());
+    let taken_back = last_of(event, &earlier).filter(|_| answer.takes_back);
+    if let Some(last) = taken_back {
+        port(withdraw(deps, last).await)?;
+    }
+    let message = taken_back.map(|last| message_of(last).to_owned());
     let mut data = json!({
         "exclude": exclude,
         "reason": answer.reason,
@@ -69,6 +73,18 @@ fn request(deps: &Deps, event: &StoredEvent, earlier: &[StoredEvent], exclude: &
         event_id: Some(EventId::new(event.current_task().as_str())),
         ..RouteRequest::default()
     }
+}
+
+/// A message that is taken back while it waits for somebody ends there: its work is done under the message that took it back, and
+/// nobody who answers late begins it a second time.
+async fn withdraw(deps: &Deps, last: &StoredEvent) -> platform::ports::PortResult<()> {
+    if last.state == Stage::Parked {
+        let patch = Patch { reason: Some("taken_back".to_owned()), ..say(last, None, "You gave this to somebody else.", true) };
+        let step = to(Stage::Refused, Some("taken back by its sender".to_owned()), patch, 0);
+        let command = Command::Advance { event: last.id.clone(), version: last.version, step: Box::new(step) };
+        ask!(deps, &last.shard, command, Reply::Advanced(moved) => moved)?;
+    }
+    Ok(())
 }
 
 /// What the same person said last in this conversation and was given to somebody.

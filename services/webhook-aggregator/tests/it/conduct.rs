@@ -236,7 +236,12 @@ async fn between_two_likely_agents_the_person_chooses_by_a_button() {
     let feedback = bed.world.asked("/api/feedback");
     assert_eq!(feedback.len(), 1);
     let leased = bed.lease().await;
-    assert_eq!(leased[0]["agent"], bed.world.asked("/api/approve")[0]["agentType"]);
+    assert_eq!(leased[0]["agent"], "security");
+    assert_eq!(bed.world.asked("/api/approve")[0]["agentType"], "security");
+    // A name that comes after the button answers nothing any more, and is no work either.
+    bed.telegram(8, "Codegen").await;
+    assert_eq!(bed.finish(&leased[0], "success", "looked at").await, 200);
+    assert_eq!((&bed.event("8").await["state"], bed.lease().await.len()), (&json!("done"), 0));
     press(&bed, 7, 700_100_200, &second).await;
     assert_eq!(bed.world.asked("/api/approve").len(), 1, "a button works once");
 }
@@ -274,6 +279,28 @@ async fn a_name_is_an_answer_too_and_silence_lets_the_likelier_one_begin() {
     bed.settle().await;
     assert_eq!(bed.lease().await[0]["agent"], "codegen");
     assert!(bed.world.asked("/api/feedback").is_empty(), "silence teaches nothing");
+}
+
+#[tokio::test]
+async fn what_is_taken_back_while_it_waits_is_not_begun_later() {
+    let bed = bed();
+    bed.world.set(|world| world.unsure_with = Some("security".into()));
+    bed.telegram(1, "look at the parser").await;
+    let [first, _] = choice_tokens(&bed);
+    bed.world.set(|world| (world.unsure_with, world.takes_back) = (None, true));
+    bed.telegram(2, "not you, security").await;
+    let taken = bed.event("1").await;
+    assert_eq!((&taken["state"], &taken["reason"]), (&json!("refused"), &json!("taken_back")), "{taken}");
+    assert_eq!(bed.lease().await.len(), 1, "the message that took it back has its work");
+    press(&bed, 3, 700_100_200, &first).await;
+    bed.clock.advance(600_000);
+    webhook_aggregator::pump(&bed.deps, &contracts::Shard::new("telegram.main")).await.unwrap();
+    bed.settle().await;
+    let one = bed.event("1").await;
+    assert_eq!(one["state"], "refused");
+    let asked = bed.world.asked("/api/approve");
+    let of_one = |request: &&serde_json::Value| request["taskId"].as_str().unwrap().starts_with(one["id"].as_str().unwrap());
+    assert!(!asked.is_empty() && asked.iter().filter(of_one).count() == 0, "{asked:?}");
 }
 
 #[tokio::test]
