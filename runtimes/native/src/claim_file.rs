@@ -1,5 +1,7 @@
 //! Writing an example into an agent's claim file as a person would: one more bullet at the end of its examples.
 
+use skill_graph_loader::parse::examples::announces_examples;
+
 /// The file's text with the example in it. Nothing else of the file changes; a file without a section for examples gets one.
 pub fn with_example(text: &str, example: &str) -> String {
     let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
@@ -25,12 +27,12 @@ pub fn with_example(text: &str, example: &str) -> String {
     out
 }
 
-/// Behind the last bullet of the first section whose heading speaks of examples, else behind that heading.
+/// Behind the last bullet of the first section that the loader reads examples from, else behind its heading.
 fn end_of_examples(lines: &[&str]) -> Option<usize> {
     let mut in_code = false;
     let mut heading = None;
     let mut last = None;
-    for (place, line) in lines.iter().enumerate() {
+    for (place, line) in lines.iter().enumerate().skip(front_matter(lines)) {
         let trimmed = line.trim();
         if trimmed.starts_with("```") || trimmed.starts_with("~~~") {
             in_code = !in_code;
@@ -42,8 +44,7 @@ fn end_of_examples(lines: &[&str]) -> Option<usize> {
             if heading.is_some() {
                 break;
             }
-            let name = trimmed.trim_start_matches('#').to_lowercase();
-            heading = (name.contains("example") || name.contains("trigger") || name.contains("utterance")).then_some(place);
+            heading = announces_examples(trimmed.trim_matches('#').trim()).then_some(place);
         } else if heading.is_some() && bullet_of(line).is_some() {
             last = Some(place);
         }
@@ -52,6 +53,14 @@ fn end_of_examples(lines: &[&str]) -> Option<usize> {
     // Behind the heading there is an empty line, where somebody has left one.
     let below = heading + 1 + usize::from(lines.get(heading + 1).is_some_and(|line| line.trim().is_empty()));
     Some(last.map_or(below, |last| last + 1))
+}
+
+/// Lines of the YAML between `---` at the top.
+fn front_matter(lines: &[&str]) -> usize {
+    if lines.first().is_none_or(|line| line.trim_start_matches('\u{feff}').trim_end() != "---") {
+        return 0;
+    }
+    lines.iter().skip(1).position(|line| line.trim_end() == "---").map_or(0, |end| end + 2)
 }
 
 /// `- `, `* ` or `+ ` with what stands before it.
@@ -95,6 +104,13 @@ mod tests {
         assert_eq!(with_example("# A\r\n", "do it"), "# A\r\n\r\n## Examples\r\n\r\n- do it\r\n");
         assert_eq!(with_example("# A\n## Example messages\n", "do it"), "# A\n## Example messages\n- do it\n");
         assert_eq!(with_example("# A\n## Examples\n  * one", "two"), "# A\n## Examples\n  * one\n  * two\n");
+    }
+
+    #[test]
+    fn sections_that_the_loader_reads_otherwise_are_left_alone() {
+        let head = "---\nname: a\n# examples are below\n---\n# A\n## Counter-examples\n- no\n## Example output\n- yes\n## When not to use: examples\n- no\n";
+        assert_eq!(with_example(&format!("{head}## Examples\n- one\n"), "two"), format!("{head}## Examples\n- one\n- two\n"));
+        assert_eq!(with_example(head, "two"), format!("{head}\n## Examples\n\n- two\n"));
     }
 
     #[test]

@@ -111,6 +111,11 @@ fn section_modes(outline: &Outline) -> Vec<Mode> {
     modes
 }
 
+/// Whether the bullets below a heading of this name are read as examples.
+pub fn announces_examples(heading: &str) -> bool {
+    matches!(heading_mode(heading), Some(Mode::Example))
+}
+
 /// What a heading announces, when it announces anything.
 fn heading_mode(text: &str) -> Option<Mode> {
     let text = text.to_lowercase().replace('’', "'");
