@@ -30,12 +30,14 @@ pub struct Table {
     pub key: &'static [&'static str],
     /// What becomes of a row whose key is there: the end of `ON CONFLICT …`.
     pub on_conflict: &'static str,
+    /// Columns that come back as another value than was copied: the expression, in which `value` is the copied row.
+    pub changed: &'static [(&'static str, &'static str)],
 }
 
 impl Table {
     /// A table whose rows stay as they are when they are there.
     pub const fn keeping(name: &'static str, key: &'static [&'static str]) -> Self {
-        Self { name, key, on_conflict: "DO NOTHING" }
+        Self { name, key, on_conflict: "DO NOTHING", changed: &[] }
     }
 }
 
@@ -166,7 +168,8 @@ pub async fn merge(sql: &dyn Sql, table: &Table, rows: Vec<Row>) -> PortResult<u
     if let Some(bad) = columns.iter().find(|column| column.is_empty() || !column.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')) {
         return Err(invalid(format!("{bad:?} is no column of {}", table.name)));
     }
-    let picks: Vec<String> = columns.iter().map(|column| format!("value->>'$.{column}'")).collect();
+    let changed = |column: &str| table.changed.iter().find(|(name, _)| *name == column).map(|(_, expression)| (*expression).to_owned());
+    let picks: Vec<String> = columns.iter().map(|column| changed(column).unwrap_or_else(|| format!("value->>'$.{column}'"))).collect();
     let text = format!(
         "INSERT INTO {} ({}) SELECT {} FROM json_each(?1) WHERE true ON CONFLICT {} RETURNING 1 AS one",
         table.name,
@@ -207,7 +210,7 @@ mod tests {
 
     const TABLES: &[Table] = &[
         Table::keeping("note", &["who", "n"]),
-        Table { name: "spent", key: &["scope"], on_conflict: "(scope) DO UPDATE SET amount_u = MAX(amount_u, excluded.amount_u)" },
+        Table { name: "spent", key: &["scope"], on_conflict: "(scope) DO UPDATE SET amount_u = MAX(amount_u, excluded.amount_u)", changed: &[] },
     ];
     const SCHEMA: &str = "CREATE TABLE note (who TEXT NOT NULL, n INTEGER NOT NULL, text TEXT, PRIMARY KEY (who, n)) WITHOUT ROWID;
                           CREATE TABLE spent (scope TEXT PRIMARY KEY, amount_u INTEGER NOT NULL) WITHOUT ROWID;";

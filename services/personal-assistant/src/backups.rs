@@ -1,7 +1,8 @@
 //! `GET` and `POST /api/backups`, `POST /api/restore`, and the daily backup: this service's tables as objects.
 //!
 //! Restoring merges (see [`platform::backup`]): what is missing comes back, nothing that is there changes, and what was spent
-//! is never lowered. Approvals come back as they were, and have long lapsed by their own times.
+//! is never lowered. What was waiting or approved when the copy was made comes back as expired: it may have been decided and
+//! worked off since, and nothing may be done twice by coming back.
 
 use crate::Deps;
 use axum::Json;
@@ -19,11 +20,18 @@ pub const FOLDER: &str = "personal-assistant-backups";
 const KEPT: usize = 30;
 const DAY_MS: i64 = 24 * 3_600_000;
 
+/// An approval that was open is not when it comes back, and its buttons are of a version before.
+const APPROVALS_CHANGED: &[(&str, &str)] = &[
+    ("state", "CASE WHEN value->>'$.state' IN ('pending', 'approved') THEN 'expired' ELSE value->>'$.state' END"),
+    ("code", "CASE WHEN value->>'$.state' IN ('pending', 'approved') THEN 'expired' ELSE value->>'$.code' END"),
+    ("version", "value->>'$.version' + (value->>'$.state' IN ('pending', 'approved'))"),
+];
+
 /// Every table of the service. What was spent comes last: a row that is written meanwhile is then counted, not forgotten.
 const TABLES: &[Table] = &[
     Table::keeping("personal_context", &["name"]),
     Table::keeping("budget_rule", &["rule"]),
-    Table::keeping("approvals", &["id"]),
+    Table { changed: APPROVALS_CHANGED, ..Table::keeping("approvals", &["id"]) },
     Table::keeping("delivery", &["id"]),
     Table::keeping("button", &["token_hash"]),
     Table::keeping("claim", &["token_hash"]),
@@ -31,7 +39,7 @@ const TABLES: &[Table] = &[
     Table::keeping("chat_message", &["id"]),
     Table::keeping("hold", &["task", "scope"]),
     Table::keeping("posted", &["task", "seq"]),
-    Table { name: "budget", key: &["scope"], on_conflict: "(scope) DO UPDATE SET spent_u = MAX(spent_u, excluded.spent_u)" },
+    Table { on_conflict: "(scope) DO UPDATE SET spent_u = MAX(spent_u, excluded.spent_u)", ..Table::keeping("budget", &["scope"]) },
 ];
 
 /// Makes a backup, and forgets the oldest. Once a day by timer; `POST /api/backups` makes one more.

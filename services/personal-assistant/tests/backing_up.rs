@@ -28,6 +28,29 @@ async fn a_lost_database_comes_back_from_the_backup() {
 }
 
 #[tokio::test]
+async fn what_was_open_when_it_was_copied_is_not_open_again() {
+    let bed = Bed::new();
+    // Above the threshold it waits; below it is approved by the rules.
+    let waiting = bed.ask("waits", 25.0).await;
+    let allowed = bed.ask("allowed", 1.0).await;
+    assert_eq!((&waiting["state"], &allowed["state"]), (&json!("pending"), &json!("approved")), "{waiting} {allowed}");
+    let (_, made) = bed.post(OPERATOR, "/api/backups", Value::Null).await;
+    let mut lost = Bed::new();
+    lost.deps.objects = bed.deps.objects.clone();
+    lost.router = personal_assistant::router(lost.deps.clone());
+    assert_eq!(lost.post(OPERATOR, "/api/restore", json!({"backup": made["name"]})).await.0, 200);
+    for one in [&waiting, &allowed] {
+        let row = lost.get(OPERATOR, &format!("/api/approvals/{}", one["approvalId"].as_str().unwrap())).await;
+        assert_eq!((&row["state"], &row["version"]), (&json!("expired"), &json!(2)), "{row}");
+    }
+    assert_eq!(lost.decide(&waiting["approvalId"], "approve").await.0, 409);
+    assert_eq!(lost.claim(&allowed).await.1["code"], "not_approved");
+    // The one that still lives is not touched by it.
+    assert_eq!(bed.post(OPERATOR, "/api/restore", json!({"backup": made["name"]})).await.0, 200);
+    assert_eq!(bed.claim(&allowed).await.0, 200);
+}
+
+#[tokio::test]
 async fn an_old_backup_never_gives_money_back() {
     let bed = Bed::new();
     let (_, made) = bed.post(OPERATOR, "/api/backups", Value::Null).await;
