@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Runs the tests that need Node: the official SDKs and the browser, against the native binary.
 //   node e2e/run.mjs [--skip-browser]
-// Needs Node 20+, `cargo build -p quintet` (or QUINTET_BINARY), and for the browser Chromium (or CHROMIUM=/path).
+// Needs Node 22+, `cargo build -p quintet` (or QUINTET_BINARY), and for the browser Chromium (or CHROMIUM=/path).
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';

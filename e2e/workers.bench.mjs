@@ -94,3 +94,4 @@ const bounds = [
 ];
 console.log();
 for (const [what, holds] of bounds) console.log(`${holds ? 'holds' : 'DOES NOT HOLD'}: ${what}`);
+if (bounds.some(([, holds]) => !holds)) process.exitCode = 1;

@@ -116,9 +116,9 @@ fn e2e() -> Done {
     let version = node.map(|out| String::from_utf8_lossy(&out.stdout).trim().trim_start_matches('v').to_owned());
     let major = version.as_deref().and_then(|version| version.split('.').next()).and_then(|major| major.parse::<u32>().ok());
     match major {
-        Some(major) if major >= 20 => run("node", &["e2e/run.mjs"]),
+        Some(major) if major >= 22 => run("node", &["e2e/run.mjs"]),
         Some(_) | None => {
-            println!("Node 20 or newer is not here: the official SDKs and the browser were NOT tried. Everything else ran.");
+            println!("Node 22 or newer is not here: the official SDKs and the browser were NOT tried. Everything else ran.");
             Ok(())
         }
     }

@@ -177,6 +177,7 @@ pub enum Command {
         /// The public https address of this server
         #[arg(long)]
         url: Option<String>,
+        /// The configuration that holds the endpoint [default: quintet.toml in the data directory, when it is there]
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },

@@ -7,7 +7,7 @@ use crate::{Deps, run};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use contracts::approval::{Approval, ApprovalState};
+use contracts::approval::Approval;
 use contracts::task::RunTaskRequest;
 use contracts::{ErrorCode, Problem, ServiceName};
 use futures_util::FutureExt;
@@ -52,7 +52,7 @@ async fn read(deps: &Deps, body: &[u8]) -> ApiResult<(Approval, RunTaskRequest)>
     }
     let path = format!("/api/approvals/{}", encode(approval));
     let approval: Approval = calls::get(&*deps.calls, ServiceName::PersonalAssistant, &path).await.map_err(refusal)?;
-    if matches!(approval.state, ApprovalState::Pending | ApprovalState::Rejected | ApprovalState::Expired | ApprovalState::Cancelled) {
+    if !approval.state.was_approved() {
         return Err(ApiError::new(ErrorCode::NotApproved, format!("The approval is {}.", approval.state.as_str())));
     }
     let request: RunTaskRequest = parse_json(body)?;

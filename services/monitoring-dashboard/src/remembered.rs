@@ -19,14 +19,13 @@ pub struct Remembered {
     pub inbox: Option<InboxStats>,
 }
 
-/// Asks all and keeps their answers. What one does not say stays as it was kept before.
+/// Asks all and keeps their answers, all or none: a copy is of one moment. While one of them is silent, the copy before stays.
 pub async fn remember(deps: &Deps) {
     let now = deps.clock.now_ms();
     let ledger = owners::ledger(deps).await.ok();
     let since = stats::day_start(ledger.as_ref(), now);
     let (routing, inbox) = (owners::routing(deps, since).await.ok(), owners::inbox(deps, since).await.ok());
     if ledger.is_none() || routing.is_none() || inbox.is_none() {
-        // The copy keeps the age of its oldest part: it is not written anew with a part missing.
         return;
     }
     let Ok(text) = serde_json::to_string(&Remembered { at_ms: now, ledger, routing, inbox }) else { return };

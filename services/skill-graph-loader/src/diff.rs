@@ -3,11 +3,11 @@
 use crate::{Deps, cache, store};
 use axum::Json;
 use axum::extract::State;
-use contracts::graph::{Agent, AgentChange, Graph, GraphDiff};
+use contracts::graph::{Agent, AgentChange, Graph, GraphDiff, Skill};
 use contracts::{GraphVersion, Problem};
 use platform::edge::{ApiError, ApiResult, Query};
 use serde::Deserialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Lines of each kind that are listed; more are counted.
 const LISTED_MAX: usize = 50;
@@ -58,7 +58,8 @@ fn compare(from: GraphVersion, to: GraphVersion, old: &Graph, new: &Graph) -> Gr
     let agents = |graph: &Graph| graph.agents.iter().map(|agent| agent.id.0.clone()).collect::<Vec<_>>();
     let files = |graph: &Graph| graph.skills.iter().map(|skill| skill.path.clone()).collect::<Vec<_>>();
     let gone = |old: &[String], new: &[String]| only(old.iter().map(String::as_str), new.iter().map(String::as_str));
-    let changed_files = new.skills.iter().filter(|skill| old.skills.iter().any(|before| before.path == skill.path && before != *skill));
+    let before: BTreeMap<&str, &Skill> = old.skills.iter().map(|skill| (skill.path.as_str(), skill)).collect();
+    let changed_files = new.skills.iter().filter(|skill| before.get(skill.path.as_str()).is_some_and(|before| before != skill));
     let both = new.agents.iter().filter_map(|agent| Some((old.agent(&agent.id)?, agent)));
     GraphDiff {
         agents_added: gone(&agents(new), &agents(old)),

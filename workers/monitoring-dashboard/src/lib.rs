@@ -1,10 +1,8 @@
 //! The monitoring-dashboard Worker: figures and pages; probes each minute, archives each day.
 
 use axum::Router;
-use cloudflare::{
-    background::WaitUntil, calls::BindingCalls, cell::ObjectCell, clock::WorkerClock, kv::WorkersKv, objects::R2Objects, signal::PollingSignal, sql::D1Sql,
-};
-use cloudflare::{entry, entry::EACH_MINUTE, log, settings};
+use cloudflare::{background::WaitUntil, calls::BindingCalls, cell::ObjectCell, clock::WorkerClock, kv::WorkersKv};
+use cloudflare::{entry, entry::EACH_MINUTE, log, objects::R2Objects, settings, signal::PollingSignal, sql::D1Sql};
 use monitoring_dashboard::{Config, Deps, Place};
 use platform::config::Report;
 use std::sync::Arc;

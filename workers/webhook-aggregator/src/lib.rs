@@ -1,19 +1,17 @@
 //! The webhook-aggregator Worker: everything in and out, with an inbox object for each endpoint.
 
-use axum::Router;
 use cloudflare::{background::WaitUntil, calls::BindingCalls, clock::WorkerClock, inbox::ObjectInbox, outbound::FetchOutbound, signal::PollingSignal};
 use cloudflare::{entry, inbox_object::InboxObject, settings};
-use platform::config::Report;
 use std::sync::Arc;
 use webhook_aggregator::{Config, Deps};
 use worker::{Context, DurableObject, Env, HttpRequest, Request, Response, Result, State, durable_object, event};
 
 thread_local! {
-    static KEPT: entry::Kept<(Router, Deps)> = const { entry::Kept::new() };
+    static KEPT: entry::Kept<(axum::Router, Deps)> = const { entry::Kept::new() };
 }
 
-fn make(env: &Env) -> std::result::Result<(Router, Deps), Vec<String>> {
-    let (settings, report) = (settings::Settings::read(env)?, Report::default());
+fn make(env: &Env) -> std::result::Result<(axum::Router, Deps), Vec<String>> {
+    let (settings, report) = (settings::Settings::read(env)?, platform::config::Report::default());
     let config = Config::read(&settings.config, &report);
     settings::sound(report)?;
     let deps = Deps {
@@ -34,7 +32,7 @@ async fn fetch(request: HttpRequest, env: Env, _context: Context) -> Result<Resp
     entry::answer(KEPT.with(|kept| kept.get(&env, make)).map(|kept| kept.0.clone()), request).await
 }
 
-/// The inbox of one endpoint.
+/// The inbox of one endpoint. Without a configuration nothing is pumped and nothing lost: the alarm comes again.
 #[durable_object(alarm)]
 pub struct Inbox(InboxObject, Env);
 
@@ -46,7 +44,6 @@ impl DurableObject for Inbox {
         self.0.fetch(request).await
     }
     async fn alarm(&self) -> Result<Response> {
-        // Without a configuration nothing is pumped and nothing lost: the alarm comes again.
         let kept = KEPT.with(|kept| kept.get(&self.1, make)).ok_or_else(settings::not_configured);
         self.0.alarm(|shard| async move { webhook_aggregator::pump(&kept?.1, &shard).await }).await
     }

@@ -185,6 +185,11 @@ pub fn approval(state: &str) -> Value {
 impl Bed {
     /// A request; status and body.
     pub async fn ask(&self, method: &str, path: &str, token: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> (u16, Bytes) {
+        let (head, body) = self.answer(method, path, token, headers, body).await;
+        (head.status.as_u16(), body)
+    }
+    /// The same with the answer's headers.
+    pub async fn answer(&self, method: &str, path: &str, token: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> (http::response::Parts, Bytes) {
         let mut request = http::Request::builder().method(method).uri(path);
         if !token.is_empty() {
             request = request.header("authorization", format!("Bearer {token}"));
@@ -195,8 +200,8 @@ impl Bed {
         let mut request = request.body(axum::body::Body::from(body.into())).unwrap();
         request.extensions_mut().insert(FromLoopback);
         let response = self.app.clone().oneshot(request).await.unwrap();
-        let status = response.status().as_u16();
-        (status, response.into_body().collect().await.unwrap().to_bytes())
+        let (head, body) = response.into_parts();
+        (head, body.collect().await.unwrap().to_bytes())
     }
     pub async fn get(&self, path: &str) -> Value {
         let (status, body) = self.ask("GET", path, OPERATOR, &[], "").await;

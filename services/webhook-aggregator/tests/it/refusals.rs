@@ -28,7 +28,9 @@ async fn a_body_above_the_limit_is_refused_before_it_is_read() {
 async fn a_full_disk_is_503_and_nothing_is_acknowledged() {
     let bed = bed();
     bed.inbox.faults.refuse_next(1, PortErrorKind::Full);
-    assert_eq!(bed.telegram(1, "work").await, 503);
+    let secret = [("x-telegram-bot-api-secret-token", "tg_S3cret-Token_0123456789")];
+    let (head, _) = bed.answer("POST", "/telegram/main", "", &secret, json!({ "update_id": 1 }).to_string()).await;
+    assert_eq!((head.status.as_u16(), head.headers["retry-after"].to_str().unwrap()), (503, "5"));
     assert_eq!(bed.telegram(1, "work").await, 200);
     assert_eq!(bed.get("/api/events").await["events"].as_array().unwrap().len(), 1);
 }

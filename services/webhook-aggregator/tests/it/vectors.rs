@@ -2,12 +2,17 @@
 
 use crate::bed::{Bed, bed};
 use base64::Engine;
-use serde_json::Value;
+use hmac::{Hmac, KeyInit, Mac};
+use platform::ports::Clock;
+use serde_json::{Value, json};
+use sha2::Sha256;
+use std::collections::BTreeMap;
 
 async fn check(channel: &str, endpoint: &str, text: &str) {
     let file: Value = serde_json::from_str(text).unwrap();
     let cases = file["cases"].as_array().unwrap();
-    assert!(cases.len() >= 8);
+    let all = BTreeMap::from([("telegram", 8), ("slack", 13), ("discord", 10)]);
+    assert_eq!(cases.len(), all[channel], "a case was lost, or is not counted here");
     for case in cases {
         let bed = bed();
         let now = case["now"].as_i64().or(file["now_default"].as_i64()).unwrap();
@@ -84,4 +89,49 @@ async fn what_authentic_bodies_mean() {
         let event = bed.event(key).await;
         assert_eq!((event["state"].as_str().unwrap(), event["text"].as_str().unwrap()), (state, text), "{key}: {event}");
     }
+}
+
+/// Slack tells a mention twice, as a mention and as a message, under two event ids.
+#[tokio::test]
+async fn a_message_that_slack_tells_twice_is_one_event() {
+    let bed = bed();
+    bed.clock.set(1_790_000_000_000);
+    for (id, kind) in [("Ev0TWIN00001", "app_mention"), ("Ev0TWIN00002", "message")] {
+        assert_eq!(slack(&bed, id, kind, "1790000000.000900").await, 200);
+    }
+    assert_eq!(bed.get("/api/events").await["events"].as_array().unwrap().len(), 1);
+    assert_eq!(slack(&bed, "Ev0TWIN00003", "app_mention", "1790000000.000901").await, 200);
+    assert_eq!(bed.get("/api/events").await["events"].as_array().unwrap().len(), 2, "another message is another event");
+}
+
+async fn slack(bed: &Bed, id: &str, kind: &str, ts: &str) -> u16 {
+    let event = json!({ "type": kind, "channel": "C0CHAN001", "channel_type": "channel", "user": "U0HUMAN01", "text": "<@U0BOT0001> book the trip", "ts": ts });
+    let bot = json!([{ "team_id": "T0AAAA111", "user_id": "U0BOT0001", "is_bot": true }]);
+    let body = json!({ "team_id": "T0AAAA111", "api_app_id": "A0AAAA111", "type": "event_callback", "event_id": id, "authorizations": bot, "event": event });
+    signed_slack(bed, body.to_string()).await
+}
+
+async fn signed_slack(bed: &Bed, body: String) -> u16 {
+    let secret = crate::bed::config()["endpoints"]["slack"]["T0AAAA111"]["signing_secret"].as_str().unwrap().to_owned();
+    let at = (bed.clock.now_ms() / 1000).to_string();
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(format!("v0:{at}:{body}").as_bytes());
+    let signature: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let headers = [("x-slack-request-timestamp", at.as_str()), ("x-slack-signature", &format!("v0={signature}")), ("content-type", "application/json")];
+    bed.ask("POST", "/slack/T0AAAA111", "", &headers, body).await.0
+}
+
+/// What is signed and cannot be read is kept and worked on by nobody.
+#[tokio::test]
+async fn an_authentic_body_that_cannot_be_read_is_quarantined() {
+    let bed = bed();
+    bed.clock.set(1_790_000_000_000);
+    let telegram: Value = serde_json::from_str(include_str!("../vectors/telegram.json")).unwrap();
+    let headers = [("x-telegram-bot-api-secret-token", telegram["secret"].as_str().unwrap())];
+    assert_eq!(bed.ask("POST", "/telegram/main", "", &headers, "{bad").await.0, 200);
+    assert_eq!(signed_slack(&bed, "{bad".to_owned()).await, 200);
+    let events = bed.get("/api/events").await;
+    let states: Vec<&str> = events["events"].as_array().unwrap().iter().map(|event| event["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["quarantined", "quarantined"], "{events}");
+    assert!(bed.world.asked("/internal/route").is_empty());
 }
