@@ -1,5 +1,6 @@
 // The five Workers on Cloudflare's own runtime: the port suite, the webhook vectors, who may call what, panics, broken
 // neighbours, power cuts. Needs `cargo xtask build` and `npm ci` in workers/.
+import { createServer } from 'node:http';
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -43,9 +44,28 @@ async function eventOf(workers, update) {
 
 describe('the adapters inside the runtime', () => {
   const workers = new Workers({ only: ['suite'] });
-  before(() => workers.start());
-  after(() => workers.close());
-  for (const port of ['sql', 'kv', 'objects', 'cell', 'inbox', 'signal', 'clock']) {
+  // What the suite of `outbound` asks, see platform/src/suite/outbound.rs.
+  const echo = createServer(async (request, response) => {
+    if (request.url === '/redirect') return response.writeHead(302, { location: '/echo' }).end();
+    if (request.url === '/large') return response.end(Buffer.alloc((5 << 20) + 1, 'a'));
+    if (request.url === '/silent') return;
+    const body = Buffer.concat(await Array.fromAsync(request));
+    response.writeHead(201, { 'x-method': request.method, 'x-given': request.headers['x-given'] }).end(body);
+  });
+  before(async () => {
+    await new Promise((done) => echo.listen(0, '127.0.0.1', done));
+    await workers.start();
+  });
+  after(async () => {
+    await workers.close();
+    echo.closeAllConnections();
+    echo.close();
+  });
+  test('outbound passes the suite of the ports', async () => {
+    const answer = await workers.ask('suite', `/outbound?http://127.0.0.1:${echo.address().port}`);
+    assert.equal(answer.text, 'passed', workers.log);
+  });
+  for (const port of ['sql', 'kv', 'objects', 'cell', 'inbox', 'signal', 'clock', 'background']) {
     test(`${port} passes the suite of the ports`, async () => {
       const answer = await workers.ask('suite', `/${port}`);
       assert.equal(answer.text, 'passed', workers.log);

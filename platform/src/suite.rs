@@ -3,19 +3,23 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test equipment: a failed check must stop the test")]
 
+mod background;
 mod cell;
 mod clock;
 mod inbox;
 mod kv;
 mod objects;
+mod outbound;
 mod signal;
 mod sql;
 
+pub use background::check as background;
 pub use cell::check as cell;
 pub use clock::check as clock;
 pub use inbox::check as inbox;
 pub use kv::check as kv;
 pub use objects::check as objects;
+pub use outbound::check as outbound;
 pub use signal::check as signal;
 pub use sql::check as sql;
 

@@ -1,4 +1,4 @@
-//! Step 5: who stands in when the chosen agent cannot take the message.
+//! Pool: who stands in when the chosen agent cannot take the message.
 //!
 //! The agent's own `relatedAgents` in their order, then the graph's fallback agent, then whoever the model likes best.
 //! When nobody is left, the fallback agent is named all the same: an answer always exists.

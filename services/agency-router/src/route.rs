@@ -83,7 +83,7 @@ fn decide_by(request: &RouteRequest, world: World<'_>, said: Option<Chosen>) -> 
     into_decision(chosen, content, request, world, complexity)
 }
 
-/// The outcome of steps 1 to 4.
+/// Whom a step before the pool chose.
 struct Chosen {
     agent: AgentId,
     confidence: f64,
@@ -183,7 +183,7 @@ fn content_step(content: &Content, agent: &AgentId, confidence: f64) -> String {
     step + "."
 }
 
-/// Step 5: the pool has the last word; then everything is put together.
+/// The pool has the last word; then everything is put together.
 fn into_decision(chosen: Chosen, content: Option<Content>, request: &RouteRequest, world: World<'_>, complexity: Complexity) -> Decision {
     let obstacle = |agent: &Agent| obstacle(agent, request, world);
     let ranked = content.as_ref().map_or(&[][..], |content| &content.ranked);

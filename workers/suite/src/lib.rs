@@ -7,9 +7,10 @@
 use cloudflare::cell::ObjectCell;
 use cloudflare::inbox::ObjectInbox;
 use cloudflare::inbox_object::InboxObject;
-use cloudflare::{clock::WorkerClock, kv::WorkersKv, objects::R2Objects, signal::PollingSignal, sql::D1Sql};
+use cloudflare::{background::WaitUntil, clock::WorkerClock, kv::WorkersKv, objects::R2Objects, outbound::FetchOutbound, signal::PollingSignal, sql::D1Sql};
 use platform::ports::{ClockExt, Sql};
 use platform::{sql, suite};
+use std::sync::Arc;
 use worker::{Context, DurableObject, Env, Request, Response, Result, State, durable_object, event};
 
 #[event(fetch, respond_with_errors)]
@@ -23,6 +24,8 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response
         "/inbox" => suite::inbox(&ObjectInbox(env)).await,
         "/signal" => suite::signal(&PollingSignal, &WorkerClock).await,
         "/clock" => suite::clock(&WorkerClock),
+        "/background" => suite::background(&WaitUntil, Arc::new(WorkerClock)).await,
+        "/outbound" => suite::outbound(&FetchOutbound, request.url()?.query().unwrap_or_default()).await,
         "/slow" => cloudflare::clock::pause(500).await,
         "/d1/table" => drop(D1Sql(env.d1("DB")?).query(sql!("CREATE TABLE IF NOT EXISTS bare (id TEXT PRIMARY KEY, n INTEGER NOT NULL)")).await),
         "/d1" => read_and_write(&D1Sql(env.d1("DB")?)).await?,

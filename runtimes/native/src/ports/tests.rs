@@ -1,16 +1,19 @@
 //! The native adapters pass the suite of the ports, and the files do what memory cannot show.
 
+use super::background::TokioBackground;
 use super::cell::ProcessCell;
 use super::clock::SystemClock;
 use super::inbox::SqliteInbox;
 use super::kv::ProcessKv;
 use super::objects::FolderObjects;
+use super::outbound::ReqwestOutbound;
 use super::signal::ProcessSignal;
 use super::sql::SqliteSql;
 use contracts::event::{Speaker, Stage};
 use platform::inbox::{Command, NewEvent, NewSaid, Reply};
 use platform::ports::{Inbox, Sql};
 use platform::suite;
+use std::future::IntoFuture;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_native_adapters_pass_the_suite() {
@@ -22,6 +25,29 @@ async fn the_native_adapters_pass_the_suite() {
     suite::cell(&ProcessCell::default()).await;
     suite::signal(&ProcessSignal::default(), &SystemClock).await;
     suite::clock(&SystemClock);
+    suite::background(&TokioBackground, std::sync::Arc::new(SystemClock)).await;
+    let echo = echo().await;
+    suite::outbound(&ReqwestOutbound::new().unwrap(), &echo).await;
+}
+
+/// The server that the suite of `outbound` asks.
+async fn echo() -> String {
+    use axum::body::{Body, Bytes};
+    use axum::routing::any;
+    let said = |method: http::Method, headers: http::HeaderMap, body: Bytes| async move {
+        let given = headers.get("x-given").cloned().unwrap();
+        http::Response::builder().status(201).header("x-method", method.as_str()).header("x-given", given).body(Body::from(body)).unwrap()
+    };
+    let app = axum::Router::new()
+        .route("/echo", any(said))
+        .route("/redirect", any(|| async { (http::StatusCode::FOUND, [("location", "/echo")]) }))
+        .route("/large", any(|| async { vec![b'a'; (5 << 20) + 1] }))
+        .route("/silent", any(std::future::pending::<()>));
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(axum::serve(listener, app).into_future());
+    base
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -111,6 +111,14 @@ mod tests {
     }
 
     #[test]
+    fn rates_are_means_and_a_rate_that_one_training_lacks_is_missing() {
+        let one = |accuracy: f64, ece: Option<f64>| Report { accuracy: Some(accuracy), macro_f1: Some(accuracy / 2.0), ece, ..Report::default() };
+        let whole = mean(vec![one(0.5, Some(0.25)), one(1.0, None), one(0.75, Some(0.5))]);
+        assert_eq!((whole.accuracy, whole.macro_f1, whole.ece), (Some(0.75), Some(0.375), None));
+        assert_eq!(whole.accuracy_spread.map(|spread| (spread.least, spread.most)), Some((0.5, 1.0)));
+    }
+
+    #[test]
     fn the_report_is_the_mean_over_the_trainings() {
         let mut around = Surroundings { seconds: &|| 0.0, progress: &mut |_, _| {} };
         let plan = Trials { seeds: 3, per_label: Some(5), ..Trials::default() };

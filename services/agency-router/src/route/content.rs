@@ -1,4 +1,4 @@
-//! Step 3 and 4: what the model makes of the words, complexity and channel added as log-odds, and the gate.
+//! Content and gate: what the model makes of the words, complexity and channel added as log-odds, and the gate.
 
 use crate::model::{Model, Term, Thresholds};
 use contracts::AgentId;

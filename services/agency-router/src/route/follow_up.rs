@@ -1,4 +1,4 @@
-//! Step 2: "yes", "do it", "the second one": words that say nothing by themselves go on with the agent that spoke last.
+//! Follow-up: "yes", "do it", "the second one": words that say nothing by themselves go on with the agent that spoke last.
 
 /// Messages of at most this many words may be follow-ups by their shortness.
 pub const SHORT_WORDS_MAX: usize = 4;

@@ -1,4 +1,4 @@
-//! Step 1: an agent named outright, `@codegen …` anywhere or `/security …` at the start.
+//! Mention: an agent named outright, `@codegen …` anywhere or `/security …` at the start.
 
 use contracts::graph::{Agent, Graph};
 

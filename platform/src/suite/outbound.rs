@@ -1,0 +1,37 @@
+//! Requests to the world. `echo` is the address of a server on this machine that answers
+//!
+//! * `/echo` with 201, the request's body, and its method and `x-given` header as `x-method` and `x-given`,
+//! * `/redirect` with 302 to `/echo`,
+//! * `/large` with more than [`ANSWER_BYTES_MAX`] bytes,
+//! * `/silent` never.
+
+use crate::ports::outbound::ANSWER_BYTES_MAX;
+use crate::ports::{Outbound, OutboundRequest, PortErrorKind};
+use contracts::Effect;
+
+fn to(url: String, timeout_ms: u64) -> OutboundRequest {
+    let headers = vec![("x-given", "a word".to_owned()), ("content-type", "text/plain".to_owned())];
+    OutboundRequest { method: http::Method::PUT, url, headers, body: "à la carte".into(), timeout_ms }
+}
+
+/// Whole answers whatever their status, no redirect, bounds of time and size, and no address but a safe one.
+pub async fn check(outbound: &dyn Outbound, echo: &str) {
+    const PATIENCE_MS: u64 = 20_000;
+    let answer = outbound.send(to(format!("{echo}/echo"), PATIENCE_MS)).await.unwrap();
+    assert_eq!((answer.status, answer.header("x-method"), answer.header("x-given")), (201, Some("PUT"), Some("a word")));
+    assert_eq!(answer.body, "à la carte".as_bytes());
+    let answer = outbound.send(to(format!("{echo}/redirect"), PATIENCE_MS)).await.unwrap();
+    assert_eq!(answer.status, 302, "a redirect is an answer");
+    let late = outbound.send(to(format!("{echo}/silent"), 300)).await.unwrap_err();
+    assert_eq!((late.kind, late.effect), (PortErrorKind::Timeout, Effect::Unknown), "{late}");
+    let large = outbound.send(to(format!("{echo}/large"), PATIENCE_MS)).await.unwrap_err();
+    assert_eq!(large.kind, PortErrorKind::Invalid, "more than {ANSWER_BYTES_MAX} bytes: {large}");
+    for url in ["http://example.com/", "ftp://127.0.0.1/", "no address", ""] {
+        let refused = outbound.send(to(url.to_owned(), PATIENCE_MS)).await.unwrap_err();
+        assert_eq!((refused.kind, refused.effect), (PortErrorKind::Invalid, Effect::None), "{url}: {refused}");
+    }
+    // Nobody listens on port 1. The error must not hold the address, which may hold a token.
+    let nobody = outbound.send(to("http://127.0.0.1:1/bot1234:SECRET/x".to_owned(), PATIENCE_MS)).await.unwrap_err();
+    assert_eq!(nobody.kind, PortErrorKind::Unavailable);
+    assert!(!nobody.to_string().contains("SECRET"), "{nobody}");
+}
