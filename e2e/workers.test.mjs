@@ -155,18 +155,36 @@ describe('who may call what', () => {
   const ROUTES = [
     ['personal-assistant', '/api/budget', 'GET', ['operator', 'viewer']],
     ['personal-assistant', '/api/halts', 'GET', ['operator', 'viewer', 'gateway']],
+    ['personal-assistant', '/api/approve', 'POST', ['operator', 'agent']],
+    ['personal-assistant', '/api/approvals', 'GET', ['operator', 'viewer', 'agent']],
+    ['personal-assistant', '/api/approvals/apr_0/decide', 'POST', ['operator']],
+    ['personal-assistant', '/api/approvals/apr_0/claim', 'POST', ['gateway']],
+    ['personal-assistant', '/api/tasks/t/settle', 'POST', ['gateway']],
+    ['personal-assistant', '/api/budget', 'PUT', ['operator']],
+    ['personal-assistant', '/api/context', 'PUT', ['operator']],
+    ['personal-assistant', '/api/backups', 'POST', ['operator']],
+    ['personal-assistant', '/api/restore', 'POST', ['operator']],
+    ['personal-assistant', '/api/halt', 'POST', ['operator']],
     ['personal-assistant', '/api/resume', 'POST', ['operator']],
     ['agency-router', '/api/route', 'POST', ['operator']],
+    ['agency-router', '/api/analyze', 'POST', ['operator', 'viewer']],
+    ['agency-router', '/api/feedback', 'POST', ['operator']],
     ['agency-router', '/api/agents', 'GET', ['operator', 'viewer']],
     ['skill-graph-loader', '/api/versions', 'GET', ['operator', 'viewer', 'gateway']],
+    ['skill-graph-loader', '/api/publish', 'POST', ['operator']],
     ['skill-graph-loader', '/api/rollback', 'POST', ['operator']],
     ['webhook-aggregator', '/api/events', 'GET', ['operator', 'viewer']],
+    ['webhook-aggregator', '/api/messages', 'POST', ['operator']],
+    ['webhook-aggregator', '/api/replay', 'POST', ['operator']],
+    ['webhook-aggregator', '/api/events/x/replay', 'POST', ['operator']],
     ['webhook-aggregator', '/api/tasks/lease', 'POST', ['gateway']],
+    ['webhook-aggregator', '/api/tasks/t/renew', 'POST', ['gateway']],
+    ['webhook-aggregator', '/api/tasks/t/result', 'POST', ['gateway']],
     ['monitoring-dashboard', '/api/stats', 'GET', ['operator', 'viewer']],
   ];
   for (const [service, path, method, allowed] of ROUTES) {
     test(`${method} ${service}${path}`, async () => {
-      const ask = (options) => workers.ask(service, path, { method, ...(method === 'POST' ? { body: {} } : {}), ...options });
+      const ask = (options) => workers.ask(service, path, { method, ...(method === 'GET' ? {} : { body: {} }), ...options });
       assert.equal((await ask({})).status, 401, 'nobody');
       assert.equal((await ask({ bearer: 'wrong' })).status, 401, 'a token that nobody has');
       for (const scope of ['operator', 'viewer', 'agent', 'gateway']) {
