@@ -23,6 +23,7 @@ pub const TABLE: &[Allowed] = &[
     // The conductor asks for a route, for approval, hands on what people press and type, and asks what is halted.
     allow(WebhookAggregator, AgencyRouter, "POST", "/internal/route"),
     allow(WebhookAggregator, AgencyRouter, "POST", "/internal/outcomes"),
+    allow(WebhookAggregator, AgencyRouter, "POST", "/internal/instances/choose"),
     allow(WebhookAggregator, AgencyRouter, "POST", "/api/feedback"),
     allow(WebhookAggregator, PersonalAssistant, "POST", "/api/approve"),
     allow(WebhookAggregator, PersonalAssistant, "GET", "/api/approvals"),
@@ -62,7 +63,8 @@ pub const TABLE: &[Allowed] = &[
     allow(MonitoringDashboard, WebhookAggregator, "POST", "/api/messages"),
     allow(MonitoringDashboard, WebhookAggregator, "POST", "/api/events/*"),
     allow(MonitoringDashboard, WebhookAggregator, "GET", "/internal/inbox-stats"),
-    allow(MonitoringDashboard, WebhookAggregator, "GET", "/internal/gateways"),
+    allow(MonitoringDashboard, WebhookAggregator, "GET", "/api/gateways"),
+    allow(MonitoringDashboard, WebhookAggregator, "POST", "/api/gateways/*"),
 ];
 
 /// Whether `caller` may send this method to this path (without query) of `callee`.

@@ -1,7 +1,7 @@
 //! Routing: who gets a message, how sure the router is, and why.
 
 use crate::graph::Complexity;
-use crate::{AgentId, DecisionId, EventId, GraphVersion, Micros};
+use crate::{AgentId, DecisionId, EventId, GatewayId, GraphVersion, Micros};
 use serde::{Deserialize, Serialize};
 
 /// `POST /api/route` and `/api/analyze`; also `/internal/route` with the members below `context`.
@@ -160,6 +160,48 @@ pub struct PoolMember {
     pub failures: u32,
     /// When an open breaker lets a probe through, RFC 3339 UTC.
     pub retry_at: Option<String>,
+    /// Where it ran within the last day: one for each gateway.
+    #[serde(default)]
+    pub instances: Vec<PoolInstance>,
+}
+
+/// An agent on one gateway.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PoolInstance {
+    pub gateway: GatewayId,
+    pub available: bool,
+    pub breaker: Breaker,
+    pub in_flight: u32,
+    /// Smoothed run time.
+    pub latency_ms: Option<f64>,
+    pub failures: u32,
+    /// When an open breaker lets a probe through, RFC 3339 UTC.
+    pub retry_at: Option<String>,
+}
+
+/// A gateway that could run an agent now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Candidate {
+    pub gateway: GatewayId,
+    /// Tasks it has or that wait for it, as far as the asker knows.
+    pub in_hand: u32,
+}
+
+/// Which of these gateways should run an agent: `POST /internal/instances/choose`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceRequest {
+    pub agent: AgentId,
+    pub among: Vec<Candidate>,
+}
+
+/// Answer of `POST /internal/instances/choose`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InstanceAnswer {
+    /// None only where there was nobody to choose from.
+    pub gateway: Option<GatewayId>,
 }
 
 /// What became of a run, told to the router's pool: `POST /internal/outcomes`.
@@ -167,6 +209,9 @@ pub struct PoolMember {
 #[serde(rename_all = "camelCase")]
 pub struct OutcomeReport {
     pub agent: AgentId,
+    /// The gateway that ran it.
+    #[serde(default)]
+    pub gateway: Option<GatewayId>,
     /// `started` counts up, the others count down.
     pub outcome: PoolOutcome,
     #[serde(default)]

@@ -105,7 +105,7 @@ pub struct ResultAnswer {
     pub accepted: bool,
 }
 
-/// A gateway that asked for work lately: `GET /internal/gateways`.
+/// A gateway that asked for work: a row of `GET /api/gateways`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GatewayRow {
@@ -115,9 +115,20 @@ pub struct GatewayRow {
     /// Milliseconds since then.
     pub age_ms: i64,
     pub running: u32,
+    /// It was taken out of service: it gets no more tasks.
+    #[serde(default)]
+    pub drained: bool,
 }
 
-/// `GET /internal/gateways`.
+/// `POST /api/gateways/{id}/drain`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DrainRequest {
+    /// True takes it out of service, false puts it back.
+    pub drained: bool,
+}
+
+/// `GET /api/gateways`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GatewayList {

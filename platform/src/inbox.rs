@@ -4,7 +4,7 @@
 //! of them together, in a Durable Object `transactionSync` holds one. Neither shell knows what a command does.
 //!
 //! Tables (`schema.rs`): `event` is the log and the dedup memory, `queue` the small hot set of events that still move,
-//! `task` what a gateway may lease, `outbox` what is to be said, `said` the transcript, `rate` the limits.
+//! `task` what a gateway may lease, `place` and `drained` which one, `outbox` what is to be said, `said` the transcript, `rate` the limits.
 
 mod accept;
 mod advance;
@@ -21,11 +21,11 @@ mod tasks;
 mod tests;
 mod transcript;
 
-pub use advance::{NewTask, Patch, Step};
+pub use advance::{NewTask, Patch, Place, Step};
 pub use command::{Command, EventParts, Finish, Replayed, Reply};
 pub use limits::{Gcra, Limit};
 pub use schema::SCHEMA;
-pub use stored::{Draft, Entry, NewEvent, NewSaid, OutboxRow, Part, SentReport, ShardStats, StoredEvent, TaskRow};
+pub use stored::{Draft, Entry, NewEvent, NewSaid, OutboxRow, Part, SeenGateway, SentReport, ShardStats, StoredEvent, TaskRow};
 
 use crate::ports::{PortError, PortErrorKind, PortResult, Row, SqlValue};
 use contracts::Shard;
@@ -91,6 +91,7 @@ pub fn handle(context: &Context<'_>, command: Command) -> PortResult<Reply> {
         }
         Command::Task { task } => Ok(Reply::Task(tasks::get(context, &task)?.map(Box::new))),
         Command::Gateways => tasks::gateways(context),
+        Command::Drain { gateway, drained } => tasks::drain(context, &gateway, drained),
         Command::Record(lines) => {
             lines.iter().try_for_each(|line| transcript::put(context, line, None))?;
             Ok(Reply::Done)

@@ -5,7 +5,7 @@ use super::{Context, Draft, NewSaid, Reply, args, json, outbox, tasks, transcrip
 use crate::ports::{PortResult, SqlValue};
 use contracts::event::Stage;
 use contracts::task::TaskContext;
-use contracts::{AgentId, ApprovalId, DecisionId, EventId, TaskId};
+use contracts::{AgentId, ApprovalId, DecisionId, EventId, GatewayId, TaskId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -54,6 +54,22 @@ pub struct NewTask {
     pub approval_id: ApprovalId,
     pub digest: String,
     pub cost_limit: i64,
+    /// Which gateway should take it.
+    #[serde(default)]
+    pub place: Place,
+}
+
+/// Where a task should run. Until `until_ms` no other gateway gets it; then every one does, so that nothing waits for a machine
+/// that went away.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Place {
+    pub gateway: Option<GatewayId>,
+    /// Gateways that could not do it just now.
+    pub not: Vec<GatewayId>,
+    pub until_ms: i64,
+    /// Until then those of `not` are passed over.
+    pub not_until_ms: i64,
 }
 
 pub(super) fn advance(context: &Context<'_>, event: &EventId, version: u32, step: Step) -> PortResult<Reply> {

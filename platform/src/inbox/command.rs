@@ -1,6 +1,6 @@
 //! What can be asked of an inbox, and what it answers: plain data, so that it can cross to a Durable Object.
 
-use super::{Draft, Entry, NewEvent, NewSaid, OutboxRow, SentReport, ShardStats, Step, StoredEvent, TaskRow};
+use super::{Draft, Entry, NewEvent, NewSaid, OutboxRow, SeenGateway, SentReport, ShardStats, Step, StoredEvent, TaskRow};
 use contracts::approval::Outcome;
 use contracts::event::{Said, Stage};
 use contracts::outbox::DeliveryStatus;
@@ -35,6 +35,8 @@ pub enum Command {
     Task { task: TaskId },
     /// Gateways that asked for work. → `Gateways`
     Gateways,
+    /// From now on a gateway gets no more tasks, or gets them again. → `Gateways`
+    Drain { gateway: GatewayId, drained: bool },
     /// Lines for the transcript of a place that has no platform behind it (the web console). → `Done`
     Record(Vec<NewSaid>),
     /// Things to be said, idempotent by id and revision. → `Deliveries`
@@ -72,8 +74,7 @@ pub enum Reply {
     Leased(Vec<LeasedTask>),
     Task(Option<Box<TaskRow>>),
     Finished(Finish),
-    /// (gateway, agents, last seen, tasks running)
-    Gateways(Vec<(String, Vec<String>, i64, u32)>),
+    Gateways(Vec<SeenGateway>),
     Deliveries(Vec<DeliveryStatus>),
     Outbox(Vec<OutboxRow>),
     Event(Option<Box<EventParts>>),

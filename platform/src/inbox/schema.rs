@@ -89,6 +89,15 @@ pub const SCHEMA: &[&str] = &[
         seen_ms INTEGER NOT NULL,
         PRIMARY KEY (id, shard)
     ) WITHOUT ROWID",
+    // Only of tasks that are not for every gateway alike.
+    "CREATE TABLE IF NOT EXISTS place (
+        task_id TEXT NOT NULL,
+        gateway_id TEXT NOT NULL,
+        wanted INTEGER NOT NULL,
+        until_ms INTEGER NOT NULL,
+        PRIMARY KEY (task_id, gateway_id)
+    ) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS drained (gateway_id TEXT PRIMARY KEY, since_ms INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS outbox (
         id TEXT PRIMARY KEY,
         seq INTEGER NOT NULL,

@@ -2,7 +2,7 @@
 
 use contracts::event::{Speaker, Stage};
 use contracts::outbox::{Buttons, DeliveryState, Target};
-use contracts::{AgentId, ApprovalId, ConversationId, DecisionId, EventId, Micros, Shard, TaskId};
+use contracts::{AgentId, ApprovalId, ConversationId, DecisionId, EventId, GatewayId, Micros, Shard, TaskId};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -126,13 +126,30 @@ pub struct TaskRow {
     /// `queued`, `leased` or `done`.
     pub state: String,
     pub epoch: u32,
-    pub gateway_id: Option<String>,
+    pub gateway_id: Option<GatewayId>,
     pub lease_until_ms: i64,
     pub created_ms: i64,
     pub leased_ms: Option<i64>,
     pub progress: Option<String>,
     pub outcome: Option<String>,
     pub text: Option<String>,
+}
+
+/// A gateway as an inbox knows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SeenGateway {
+    pub id: GatewayId,
+    /// The agents it offered last; `*` stands for every agent.
+    #[serde(deserialize_with = "inner_json")]
+    pub agents: Vec<String>,
+    pub seen_ms: i64,
+    /// Tasks that it has.
+    pub running: u32,
+    /// Tasks that are kept for it.
+    pub kept: u32,
+    /// It gets no more tasks.
+    #[serde(deserialize_with = "flag")]
+    pub drained: bool,
 }
 
 /// A part of a message that the platform has.

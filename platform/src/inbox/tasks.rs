@@ -31,6 +31,14 @@ pub(super) fn insert(context: &Context<'_>, event: &EventId, task: &NewTask) -> 
             context.now_ms,
         ],
     )?;
+    let wanted = task.place.gateway.iter().map(|gateway| (gateway, true, task.place.until_ms));
+    let unwanted = task.place.not.iter().map(|gateway| (gateway, false, task.place.not_until_ms));
+    for (gateway, wanted, until_ms) in wanted.chain(unwanted) {
+        context.exec(
+            "INSERT INTO place (task_id, gateway_id, wanted, until_ms) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (task_id, gateway_id) DO NOTHING",
+            args![task.id.as_str(), gateway.as_str(), wanted, until_ms],
+        )?;
+    }
     Ok(())
 }
 
@@ -53,6 +61,8 @@ pub(super) fn lease(context: &Context<'_>, gateway: &GatewayId, agents: &[String
             "UPDATE task SET state = 'leased', epoch = epoch + 1, gateway_id = ?2, lease_until_ms = ?3, leased_ms = ?4
              WHERE id IN (SELECT id FROM task WHERE shard = ?1 AND state = 'queued'
                 AND EXISTS (SELECT 1 FROM json_each(?5) offer WHERE offer.value = '*' OR offer.value = task.agent)
+                AND NOT EXISTS (SELECT 1 FROM place WHERE place.task_id = task.id AND place.until_ms > ?4 AND place.wanted <> (place.gateway_id = ?2))
+                AND NOT EXISTS (SELECT 1 FROM drained WHERE drained.gateway_id = ?2)
                 ORDER BY created_ms LIMIT ?6)
              RETURNING {COLUMNS}"
         ),
@@ -62,6 +72,7 @@ pub(super) fn lease(context: &Context<'_>, gateway: &GatewayId, agents: &[String
     for row in rows {
         // The event's own look at the run is at the end of the lease.
         context.exec("UPDATE queue SET due_ms = ?2 WHERE event_id = ?1 AND state = 'running'", args![row.event_id.as_str(), row.lease_until_ms + 1])?;
+        context.exec("DELETE FROM place WHERE task_id = ?1", args![row.id.as_str()])?;
         leased.push(LeasedTask {
             task_id: row.id,
             epoch: row.epoch,
@@ -88,7 +99,7 @@ pub(super) fn renew(context: &Context<'_>, task: &TaskId, epoch: u32, progress: 
     )?;
     if let Some(row) = &row {
         context.exec("UPDATE queue SET due_ms = ?2 WHERE event_id = ?1 AND state = 'running'", args![row.event_id.as_str(), until + 1])?;
-        context.exec("UPDATE gateway SET seen_ms = ?2 WHERE id = ?1", args![row.gateway_id.clone(), context.now_ms])?;
+        context.exec("UPDATE gateway SET seen_ms = ?2 WHERE id = ?1", args![row.gateway_id.as_ref().map(|id| id.as_str()), context.now_ms])?;
     }
     Ok(Reply::Task(row.map(Box::new)))
 }
@@ -124,20 +135,26 @@ pub(super) fn finish(context: &Context<'_>, report: &Finished, step: Step) -> Po
     Ok(Reply::Finished(Finish::First))
 }
 
-#[derive(serde::Deserialize)]
-struct Seen {
-    id: String,
-    agents: String,
-    seen_ms: i64,
-    running: u32,
+pub(super) fn gateways(context: &Context<'_>) -> PortResult<Reply> {
+    let rows = context.all(
+        "SELECT g.id, g.agents, g.seen_ms,
+            (SELECT COUNT(*) FROM task t WHERE t.shard = g.shard AND t.gateway_id = g.id AND t.state = 'leased') AS running,
+            (SELECT COUNT(*) FROM task t JOIN place p ON p.task_id = t.id WHERE t.shard = g.shard AND t.state = 'queued'
+                AND p.gateway_id = g.id AND p.wanted = 1 AND p.until_ms > ?2) AS kept,
+            EXISTS (SELECT 1 FROM drained d WHERE d.gateway_id = g.id) AS drained
+         FROM gateway g WHERE g.shard = ?1",
+        args![context.shard.as_str(), context.now_ms],
+    )?;
+    Ok(Reply::Gateways(rows))
 }
 
-pub(super) fn gateways(context: &Context<'_>) -> PortResult<Reply> {
-    let rows: Vec<Seen> = context.all(
-        "SELECT g.id, g.agents, g.seen_ms, (SELECT COUNT(*) FROM task t WHERE t.shard = g.shard AND t.gateway_id = g.id AND t.state = 'leased') AS running
-         FROM gateway g WHERE g.shard = ?1",
-        args![context.shard.as_str()],
-    )?;
-    let list = rows.into_iter().map(|row| (row.id, crate::json::from_str(&row.agents).unwrap_or_default(), row.seen_ms, row.running));
-    Ok(Reply::Gateways(list.collect()))
+/// Takes a gateway out of service, or back into it; what it has it may end.
+pub(super) fn drain(context: &Context<'_>, gateway: &GatewayId, drained: bool) -> PortResult<Reply> {
+    if drained {
+        context
+            .exec("INSERT INTO drained (gateway_id, since_ms) VALUES (?1, ?2) ON CONFLICT (gateway_id) DO NOTHING", args![gateway.as_str(), context.now_ms])?;
+    } else {
+        context.exec("DELETE FROM drained WHERE gateway_id = ?1", args![gateway.as_str()])?;
+    }
+    gateways(context)
 }

@@ -193,6 +193,7 @@ async fn after_a_restart_only_the_runs_of_its_own_gateway_are_lost() {
             approval_id: "apr_1".into(),
             digest: "d".into(),
             cost_limit: 0,
+            place: Place::default(),
         };
         let step = Step::To { stage: Stage::Running, note: None, patch: Box::new(Patch { task: Some(task), ..Patch::default() }), due_ms: i64::MAX };
         bed.send(Command::Advance { event: claimed.id.clone(), version: claimed.version, step: Box::new(step) }).await;
@@ -216,6 +217,7 @@ async fn a_lease_is_fenced_by_its_epoch_and_a_result_is_taken_once() {
         approval_id: "apr_1".into(),
         digest: "d".into(),
         cost_limit: 5,
+        place: Place::default(),
     };
     bed.to(&claimed, Stage::Running, Patch { task: Some(task.clone()), ..Patch::default() }).await;
     let lease = Command::Lease { gateway: GatewayId::new("g"), agents: vec!["codegen".into()], capacity: 4, lease_ms: 30_000 };

@@ -1,9 +1,10 @@
 //! The inbox behind its port: durable accept, once; steps fenced by version; shards apart from each other.
 
-use crate::inbox::{Command, NewEvent, Reply, Step, StoredEvent};
+use crate::inbox::{Command, NewEvent, NewTask, Patch, Place, Reply, Step, StoredEvent};
 use crate::ports::Inbox;
 use contracts::event::Stage;
-use contracts::{EventId, Shard};
+use contracts::task::TaskContext;
+use contracts::{EventId, Shard, TaskId};
 use futures_util::future::join_all;
 
 fn event(key: &str) -> NewEvent {
@@ -61,4 +62,37 @@ pub async fn check(inbox: &dyn Inbox) {
     assert!(matches!(inbox.send(&shard, advance(Stage::Dead)).await.unwrap(), Reply::Advanced(false)));
     let Reply::Event(Some(found)) = inbox.send(&shard, Command::Get { event: mine[0].id.clone() }).await.unwrap() else { panic!("the event is gone") };
     assert_eq!((found.0.state, found.1.len()), (Stage::Routed, 2));
+
+    gateways(inbox, &other).await;
+}
+
+/// A task kept for one gateway, and a gateway out of service.
+async fn gateways(inbox: &dyn Inbox, shard: &Shard) {
+    let lease = |gateway: &str| Command::Lease { gateway: gateway.into(), agents: vec!["codegen".into()], capacity: 4, lease_ms: 30_000 };
+    let leased = async |gateway: &str| match inbox.send(shard, lease(gateway)).await.unwrap() {
+        Reply::Leased(tasks) => tasks.len(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((leased("home").await, leased("office").await), (0, 0));
+    let (accepted, _) = accept(inbox, shard, "work").await;
+    let claimed = claim(inbox, shard).await.into_iter().find(|event| event.id == accepted).unwrap();
+    let task = NewTask {
+        id: TaskId::new(claimed.id.as_str()),
+        agent: "codegen".into(),
+        message: "work".into(),
+        context: TaskContext::default(),
+        approval_id: "apr_1".into(),
+        digest: "d".into(),
+        cost_limit: 0,
+        place: Place { gateway: Some("office".into()), until_ms: i64::MAX, ..Place::default() },
+    };
+    let step = Step::To { stage: Stage::Running, note: None, patch: Box::new(Patch { task: Some(task), ..Patch::default() }), due_ms: i64::MAX };
+    inbox.send(shard, Command::Advance { event: claimed.id.clone(), version: claimed.version, step: Box::new(step) }).await.unwrap();
+    let drain = |drained| Command::Drain { gateway: "office".into(), drained };
+    let Reply::Gateways(seen) = inbox.send(shard, drain(true)).await.unwrap() else { panic!("no gateways") };
+    let known: Vec<_> = seen.iter().map(|gateway| (gateway.id.as_str(), gateway.running, gateway.kept, gateway.drained)).collect();
+    assert_eq!(known, [("home", 0, 0, false), ("office", 0, 1, true)]);
+    assert_eq!((leased("home").await, leased("office").await), (0, 0), "kept for the one, which is out of service");
+    inbox.send(shard, drain(false)).await.unwrap();
+    assert_eq!((leased("home").await, leased("office").await), (0, 1));
 }

@@ -160,6 +160,16 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// The machines that run agents; take one out of service, or put it back
+    #[command(after_help = "Example:\n  quintet gateways\n  quintet gateways --drain home-office")]
+    Gateways {
+        /// Give it no more tasks; what it runs it may end
+        #[arg(long, value_name = "GATEWAY", conflicts_with = "restore")]
+        drain: Option<String>,
+        /// Give it tasks again
+        #[arg(long, value_name = "GATEWAY")]
+        restore: Option<String>,
+    },
     /// The configuration as Workers get it, for `cargo xtask`
     #[command(name = "__parts", hide = true)]
     Parts {

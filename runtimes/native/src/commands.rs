@@ -6,6 +6,7 @@ mod doctor;
 mod eval;
 mod events;
 mod gateway;
+mod gateways;
 pub mod graph;
 mod parts;
 mod route;
@@ -46,6 +47,9 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Events { state, limit } => events::events(&client()?, state, limit, json).await,
         Command::Replay { ids } => events::replay(&client()?, &ids, json).await,
         Command::Gateway { control, config, listen } => gateway::gateway(&control, config.as_deref(), listen, &data()?).await,
+        Command::Gateways { drain: Some(id), .. } => gateways::drain(&client()?, &id, true, json).await,
+        Command::Gateways { restore: Some(id), .. } => gateways::drain(&client()?, &id, false, json).await,
+        Command::Gateways { .. } => gateways::list(&client()?, json).await,
         Command::Parts { config } => parts::print(&config),
         Command::Setup { channel, endpoint, url, config } => setup::setup(&data()?, &channel, endpoint, url, config.as_deref()).await,
         Command::Backup { file } => backup::backup(&data()?, &file, json),

@@ -1,10 +1,12 @@
-//! `GET /api/agents`: the pool. `POST /internal/outcomes`: what became of a run.
+//! `GET /api/agents`: the pool. `POST /internal/outcomes`: what became of a run. `POST /internal/instances/choose`: where the next
+//! one should be done.
 
 use crate::Deps;
 use axum::Json;
 use axum::extract::State;
-use contracts::routing::{OutcomeReport, PoolMember};
+use contracts::routing::{InstanceAnswer, InstanceRequest, OutcomeReport, PoolMember};
 use platform::edge::{ApiResult, JsonBody};
+use platform::ports::ClockExt;
 use serde_json::{Value, json};
 
 /// A row for each agent of the current graph: `{agents: [PoolMember]}`.
@@ -20,4 +22,12 @@ pub async fn agents(State(deps): State<Deps>) -> ApiResult<Json<Value>> {
 pub async fn outcomes(State(deps): State<Deps>, JsonBody(report): JsonBody<OutcomeReport>) -> ApiResult<Json<Value>> {
     deps.shared.pool.report(&*deps.cell, &*deps.clock, &report).await?;
     Ok(Json(json!({ "recorded": true })))
+}
+
+/// The best of some gateways for an agent's next run.
+pub async fn choose(State(deps): State<Deps>, JsonBody(request): JsonBody<InstanceRequest>) -> ApiResult<Json<InstanceAnswer>> {
+    let now_ms = deps.clock.now_ms();
+    let pool = deps.shared.pool.current(&*deps.cell, now_ms).await;
+    let gateway = pool.choose(&request.agent, &request.among, now_ms, (deps.clock.uniform(), deps.clock.uniform()));
+    Ok(Json(InstanceAnswer { gateway }))
 }

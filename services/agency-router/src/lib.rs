@@ -99,6 +99,7 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .scoped(READERS, "/api/routing-stats", get(stats::stats))
         .internal("/internal/route", post(handle_route::internal))
         .internal("/internal/outcomes", post(agents::outcomes))
+        .internal("/internal/instances/choose", post(agents::choose))
         .internal("/internal/train", post(handle_train::train))
         .internal("/internal/published", post(handle_train::published))
 }

@@ -1,118 +1,94 @@
-//! The agents' health: what they have in hand, how long they take, and a circuit breaker for each.
+//! The agents' health: each agent has an instance on each gateway that runs it; who can take work, and which is best.
 //!
-//! Pure: the clock and the dice come in as arguments. Closed until [`FAILURES_MAX`] failures in a row, then open for a
-//! jittered time that doubles each time, then half-open: one run is let through, and its outcome closes or opens it.
+//! Pure: the clock and the dice come in as arguments. `pool/breaker.rs` is the circuit breaker, `pool/instance.rs` what is known
+//! of an instance, `pool/choose.rs` the choice between two.
 
-use contracts::AgentId;
-use contracts::graph::Graph;
-use contracts::routing::{Breaker, OutcomeReport, PoolMember, PoolOutcome};
+mod breaker;
+mod choose;
+mod instance;
+#[cfg(test)]
+mod simulation;
+
+pub use breaker::FAILURES_MAX;
+pub use instance::Instance;
+
+use contracts::graph::{Agent, Graph};
+use contracts::routing::{Breaker, Candidate, OutcomeReport, PoolInstance, PoolMember};
+use contracts::{AgentId, GatewayId};
+use instance::Ended;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Failures in a row that open a breaker.
-pub const FAILURES_MAX: u32 = 3;
-/// The first pause of an open breaker, before jitter.
-const PAUSE_MS: i64 = 5_000;
-/// The longest pause, before jitter.
-const PAUSE_MS_MAX: i64 = 300_000;
-/// A probe that has not been reported by then counts as lost, and another is let through.
-const PROBE_LOST_MS: i64 = 900_000;
-/// Counts of runs whose end was never reported are forgotten after this time without any report.
-const FORGOTTEN_MS: i64 = 3_600_000;
-/// The weight of a new run time in the smoothed one.
-const SMOOTHING: f64 = 0.2;
-
-/// What is known of one agent.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Member {
-    pub in_flight: u32,
-    pub latency_ms: Option<f64>,
-    /// Failures in a row.
-    pub failures: u32,
-    /// When an open breaker lets a probe through; none while closed.
-    pub retry_at_ms: Option<i64>,
-    /// When the probe of a half-open breaker began.
-    pub probe_at_ms: Option<i64>,
-    /// How often it opened since it last closed: doubles the pause.
-    pub opened: u32,
-    pub heard_at_ms: i64,
-}
+/// An instance that nothing was heard of for so long says nothing about its agent any more: its machine may be gone, and the
+/// longest pause of a breaker is over.
+const RECENT_MS: i64 = 600_000;
+/// Then it is no longer kept.
+const KEPT_MS: i64 = 86_400_000;
 
 /// All agents that anything was heard of.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pool {
-    pub members: BTreeMap<AgentId, Member>,
+    members: BTreeMap<AgentId, Member>,
+}
+
+/// An agent: its instances by gateway.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Member {
+    instances: BTreeMap<GatewayId, Instance>,
 }
 
 impl Member {
-    /// The state of its breaker.
-    pub fn breaker(&self, now_ms: i64) -> Breaker {
-        match (self.retry_at_ms, self.probe_at_ms) {
-            (None, _) => Breaker::Closed,
-            (Some(_), Some(_)) => Breaker::HalfOpen,
-            (Some(retry_at), None) if now_ms >= retry_at => Breaker::HalfOpen,
-            (Some(_), None) => Breaker::Open,
-        }
+    /// The mean run time of its instances, milliseconds; 0 before any was reported.
+    fn mean_ms(&self) -> f64 {
+        let known = || self.instances.values().filter_map(|instance| instance.latency_ms);
+        let count = known().count();
+        if count == 0 { 0.0 } else { known().sum::<f64>() / count as f64 }
     }
 
-    /// Whether it may be given work.
-    pub fn available(&self, now_ms: i64) -> bool {
-        match (self.retry_at_ms, self.probe_at_ms) {
-            (None, _) => true,
-            (Some(_), Some(probe_at)) => now_ms - probe_at >= PROBE_LOST_MS,
-            (Some(retry_at), None) => now_ms >= retry_at,
-        }
+    fn recent(&self, now_ms: i64) -> impl Iterator<Item = &Instance> {
+        self.instances.values().filter(move |instance| now_ms - instance.heard_at_ms <= RECENT_MS)
     }
 
-    fn started(&mut self, now_ms: i64) {
-        self.in_flight = self.in_flight.saturating_add(1);
-        if self.retry_at_ms.is_some_and(|retry_at| now_ms >= retry_at) {
-            self.probe_at_ms = Some(now_ms);
-        }
+    /// One instance that can take work is enough; nothing heard lately is no reason against it.
+    fn available(&self, now_ms: i64) -> bool {
+        let mut recent = self.recent(now_ms).peekable();
+        recent.peek().is_none() || recent.any(|instance| instance.breaker.lets_through(now_ms))
     }
 
-    fn succeeded(&mut self, latency_ms: Option<f64>) {
-        if let Some(latency) = latency_ms.filter(|latency| latency.is_finite() && *latency >= 0.0) {
-            self.latency_ms = Some(self.latency_ms.map_or(latency, |old| old + SMOOTHING * (latency - old)));
-        }
-        (self.failures, self.opened, self.retry_at_ms, self.probe_at_ms) = (0, 0, None, None);
-    }
-
-    /// `dice` is uniform in [0, 1).
-    fn failed(&mut self, now_ms: i64, dice: f64) {
-        self.failures = self.failures.saturating_add(1);
-        let opens = self.failures >= FAILURES_MAX || self.retry_at_ms.is_some();
-        // A run that began before the breaker opened must not lengthen the pause it is in.
-        let pausing = self.retry_at_ms.is_some_and(|retry_at| now_ms < retry_at);
-        if opens && !pausing {
-            let pause = (PAUSE_MS << self.opened.min(10)).min(PAUSE_MS_MAX);
-            // ±25 %, so that agents that fell together do not come back together.
-            let jittered = pause as f64 * (0.75 + dice.clamp(0.0, 1.0) / 2.0);
-            self.retry_at_ms = Some(now_ms + jittered as i64);
-            self.opened = self.opened.saturating_add(1);
-            self.probe_at_ms = None;
+    fn row(&self, agent: &Agent, now_ms: i64) -> PoolMember {
+        let instances: Vec<PoolInstance> = self.instances.iter().map(|(gateway, instance)| instance.row(gateway, now_ms)).collect();
+        let of = |wanted: Breaker| self.recent(now_ms).any(|instance| instance.breaker.state(now_ms) == wanted);
+        let breaker = match (of(Breaker::Closed), of(Breaker::HalfOpen), of(Breaker::Open)) {
+            (true, ..) | (false, false, false) => Breaker::Closed,
+            (_, true, _) => Breaker::HalfOpen,
+            (..) => Breaker::Open,
+        };
+        let available = self.available(now_ms);
+        // When the first of them lets a run through again.
+        let retry_at_ms = self.recent(now_ms).filter_map(|instance| instance.breaker.retry_at_ms).min().filter(|_| breaker != Breaker::Closed);
+        PoolMember {
+            agent: agent.id.clone(),
+            title: agent.title.clone(),
+            available,
+            breaker,
+            in_flight: instances.iter().map(|instance| instance.in_flight).sum(),
+            latency_ms: Some(self.mean_ms()).filter(|_| instances.iter().any(|instance| instance.latency_ms.is_some())),
+            failures: instances.iter().map(|instance| instance.failures).min().unwrap_or(0),
+            retry_at: retry_at_ms.map(platform::time::rfc3339),
+            instances,
         }
     }
 }
 
 impl Pool {
-    /// Takes in what became of a run.
+    /// Takes in what became of a run. `dice` is uniform in [0, 1).
     pub fn apply(&mut self, report: &OutcomeReport, now_ms: i64, dice: f64) {
         let member = self.members.entry(report.agent.clone()).or_default();
-        if now_ms - member.heard_at_ms > FORGOTTEN_MS {
-            member.in_flight = 0;
-        }
-        member.heard_at_ms = now_ms;
-        if report.outcome != PoolOutcome::Started {
-            member.in_flight = member.in_flight.saturating_sub(1);
-        }
-        match report.outcome {
-            PoolOutcome::Started => member.started(now_ms),
-            PoolOutcome::Succeeded => member.succeeded(report.latency_ms),
-            PoolOutcome::Failed => member.failed(now_ms, dice),
-            // Says nothing about the agent: a cancelled probe only makes room for the next.
-            PoolOutcome::Cancelled => member.probe_at_ms = None,
-        }
+        let mean_ms = member.mean_ms();
+        let gateway = report.gateway.clone().unwrap_or_else(|| GatewayId::from(""));
+        let ended = Ended { outcome: report.outcome, latency_ms: report.latency_ms, now_ms, dice, mean_ms };
+        member.instances.entry(gateway).or_default().apply(ended);
+        member.instances.retain(|_, instance| now_ms - instance.heard_at_ms <= KEPT_MS);
     }
 
     /// Whether an agent may be given work; one never heard of may.
@@ -120,109 +96,118 @@ impl Pool {
         self.members.get(agent).is_none_or(|member| member.available(now_ms))
     }
 
+    /// The instance that the next run of an agent goes to; none without candidates. `dice` are uniform in [0, 1).
+    pub fn choose(&self, agent: &AgentId, candidates: &[Candidate], now_ms: i64, dice: (f64, f64)) -> Option<GatewayId> {
+        let unheard = Member::default();
+        let member = self.members.get(agent).unwrap_or(&unheard);
+        choose::choose(&member.instances, member.mean_ms(), candidates, now_ms, dice)
+    }
+
     /// A row for each agent of the graph.
     pub fn rows(&self, graph: &Graph, now_ms: i64) -> Vec<PoolMember> {
         let unheard = Member::default();
-        let row = |agent: &contracts::graph::Agent| {
-            let member = self.members.get(&agent.id).unwrap_or(&unheard);
-            PoolMember {
-                agent: agent.id.clone(),
-                title: agent.title.clone(),
-                available: member.available(now_ms),
-                breaker: member.breaker(now_ms),
-                in_flight: if now_ms - member.heard_at_ms > FORGOTTEN_MS { 0 } else { member.in_flight },
-                latency_ms: member.latency_ms,
-                failures: member.failures,
-                retry_at: member.retry_at_ms.map(platform::time::rfc3339),
-            }
-        };
-        graph.agents.iter().map(row).collect()
+        graph.agents.iter().map(|agent| self.members.get(&agent.id).unwrap_or(&unheard).row(agent, now_ms)).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use contracts::routing::PoolOutcome;
 
-    fn report(pool: &mut Pool, outcome: PoolOutcome, now_ms: i64) {
-        pool.apply(&OutcomeReport { agent: AgentId::from("a"), outcome, latency_ms: Some(100.0) }, now_ms, 0.5);
+    const A: &str = "a";
+
+    fn report(pool: &mut Pool, gateway: &str, outcome: PoolOutcome, latency_ms: f64, now_ms: i64) {
+        let report = OutcomeReport { agent: AgentId::from(A), gateway: Some(GatewayId::from(gateway)), outcome, latency_ms: Some(latency_ms) };
+        pool.apply(&report, now_ms, 0.5);
     }
 
-    fn broken_at(now_ms: i64) -> Pool {
+    fn break_down(pool: &mut Pool, gateway: &str, now_ms: i64) {
+        (0..FAILURES_MAX).for_each(|_| report(pool, gateway, PoolOutcome::Failed, 1.0, now_ms));
+    }
+
+    fn candidates(gateways: &[(&str, u32)]) -> Vec<Candidate> {
+        gateways.iter().map(|(gateway, in_hand)| Candidate { gateway: GatewayId::from(*gateway), in_hand: *in_hand }).collect()
+    }
+
+    fn chosen(pool: &Pool, gateways: &[(&str, u32)], now_ms: i64) -> Vec<String> {
+        let dice = [(0.0, 0.0), (0.99, 0.0)];
+        dice.iter().filter_map(|dice| pool.choose(&AgentId::from(A), &candidates(gateways), now_ms, *dice)).map(|id| id.0).collect()
+    }
+
+    #[test]
+    fn an_agent_is_down_when_all_its_instances_are() {
+        let (mut pool, agent) = (Pool::default(), AgentId::from(A));
+        assert!(pool.available(&agent, 0));
+        break_down(&mut pool, "home", 0);
+        assert!(!pool.available(&agent, 0));
+        report(&mut pool, "office", PoolOutcome::Succeeded, 100.0, 0);
+        assert!(pool.available(&agent, 0));
+        break_down(&mut pool, "office", 1);
+        assert!(!pool.available(&agent, 2));
+    }
+
+    #[test]
+    fn a_gateway_that_is_gone_does_not_vouch_for_its_agent() {
         let mut pool = Pool::default();
-        (0..3).for_each(|_| report(&mut pool, PoolOutcome::Failed, now_ms));
-        pool
-    }
-
-    fn state(pool: &Pool, now_ms: i64) -> (Breaker, bool) {
-        let member = &pool.members[&AgentId::from("a")];
-        (member.breaker(now_ms), member.available(now_ms))
+        report(&mut pool, "gone", PoolOutcome::Succeeded, 100.0, 0);
+        break_down(&mut pool, "home", RECENT_MS + 1);
+        assert!(!pool.available(&AgentId::from(A), RECENT_MS + 2));
     }
 
     #[test]
-    fn three_failures_in_a_row_open_the_breaker_and_two_do_not() {
+    fn of_two_the_one_with_less_to_do_is_chosen_and_the_faster_one() {
         let mut pool = Pool::default();
-        report(&mut pool, PoolOutcome::Failed, 0);
-        report(&mut pool, PoolOutcome::Failed, 0);
-        assert_eq!(state(&pool, 0), (Breaker::Closed, true));
-        report(&mut pool, PoolOutcome::Succeeded, 0);
-        report(&mut pool, PoolOutcome::Failed, 0);
-        assert_eq!(state(&pool, 0), (Breaker::Closed, true));
-        assert_eq!(state(&broken_at(0), 4_999), (Breaker::Open, false));
+        assert_eq!(chosen(&pool, &[("home", 0), ("office", 0)], 0), ["home", "office"]);
+        assert_eq!(chosen(&pool, &[("home", 1), ("office", 0)], 0), ["office", "office"]);
+        report(&mut pool, "home", PoolOutcome::Succeeded, 1_000.0, 0);
+        report(&mut pool, "office", PoolOutcome::Succeeded, 3_000.0, 0);
+        assert_eq!(chosen(&pool, &[("home", 0), ("office", 0)], 0), ["home", "home"]);
+        assert_eq!(chosen(&pool, &[("home", 3), ("office", 0)], 0), ["office", "office"]);
     }
 
     #[test]
-    fn after_the_pause_one_probe_is_let_through_and_decides() {
-        let mut pool = broken_at(0);
-        assert_eq!(state(&pool, 5_000), (Breaker::HalfOpen, true));
-        report(&mut pool, PoolOutcome::Started, 5_000);
-        assert_eq!(state(&pool, 5_001), (Breaker::HalfOpen, false));
-        let mut healed = pool.clone();
-        report(&mut healed, PoolOutcome::Succeeded, 6_000);
-        assert_eq!(state(&healed, 6_000), (Breaker::Closed, true));
-        report(&mut pool, PoolOutcome::Failed, 6_000);
-        // Twice the pause.
-        assert_eq!(state(&pool, 15_999), (Breaker::Open, false));
-        assert_eq!(state(&pool, 16_000), (Breaker::HalfOpen, true));
+    fn what_fails_at_once_is_not_taken_for_the_fastest_and_is_tried_again_later() {
+        let mut pool = Pool::default();
+        report(&mut pool, "home", PoolOutcome::Succeeded, 2_000.0, 0);
+        report(&mut pool, "office", PoolOutcome::Failed, 1.0, 0);
+        assert_eq!(chosen(&pool, &[("home", 0), ("office", 0)], 0), ["home", "home"]);
+        let later = 3_600_000;
+        report(&mut pool, "home", PoolOutcome::Succeeded, 2_000.0, later);
+        assert_eq!(chosen(&pool, &[("home", 1), ("office", 0)], later), ["office", "office"]);
     }
 
     #[test]
-    fn a_lost_probe_does_not_close_the_door_for_good() {
-        let mut pool = broken_at(0);
-        report(&mut pool, PoolOutcome::Started, 5_000);
-        assert_eq!(state(&pool, 5_000 + PROBE_LOST_MS), (Breaker::HalfOpen, true));
+    fn an_open_breaker_is_passed_over_unless_there_is_nobody_else() {
+        let mut pool = Pool::default();
+        break_down(&mut pool, "home", 0);
+        assert_eq!(chosen(&pool, &[("home", 0), ("office", 9)], 1), ["office", "office"]);
+        assert_eq!(chosen(&pool, &[("home", 0)], 1), ["home", "home"]);
+        assert_eq!(chosen(&pool, &[], 1), Vec::<String>::new());
     }
 
     #[test]
-    fn late_failures_do_not_lengthen_the_pause_and_the_pause_has_a_limit() {
-        let mut pool = broken_at(0);
-        report(&mut pool, PoolOutcome::Failed, 100);
-        assert_eq!(state(&pool, 5_000).0, Breaker::HalfOpen);
-        let mut now = 5_000;
-        for _ in 0..40 {
-            report(&mut pool, PoolOutcome::Failed, now);
-            let member = &pool.members[&AgentId::from("a")];
-            assert!(member.retry_at_ms.unwrap() - now <= PAUSE_MS_MAX * 5 / 4);
-            now = member.retry_at_ms.unwrap();
-        }
+    fn runs_that_were_never_reported_are_forgotten() {
+        let mut pool = Pool::default();
+        report(&mut pool, "home", PoolOutcome::Started, 0.0, 0);
+        let in_flight = |pool: &Pool, now_ms: i64| pool.members[&AgentId::from(A)].instances[&GatewayId::from("home")].in_flight(now_ms);
+        assert_eq!((in_flight(&pool, 1), in_flight(&pool, instance::FORGOTTEN_MS + 1)), (1, 0));
     }
 
     #[test]
     fn a_cancelled_run_says_nothing_about_the_agent() {
         let mut pool = Pool::default();
-        report(&mut pool, PoolOutcome::Started, 0);
-        report(&mut pool, PoolOutcome::Cancelled, 0);
-        let member = &pool.members[&AgentId::from("a")];
-        assert_eq!((member.in_flight, member.failures, member.latency_ms), (0, 0, None));
+        report(&mut pool, "home", PoolOutcome::Started, 0.0, 0);
+        report(&mut pool, "home", PoolOutcome::Cancelled, 50.0, 0);
+        let instance = &pool.members[&AgentId::from(A)].instances[&GatewayId::from("home")];
+        assert_eq!((instance.in_flight(0), instance.latency_ms, instance.breaker.failures), (0, None, 0));
     }
 
     #[test]
-    fn jitter_spreads_the_return() {
-        let at = |dice: f64| {
-            let mut member = Member { failures: 2, ..Member::default() };
-            member.failed(0, dice);
-            member.retry_at_ms.unwrap()
-        };
-        assert_eq!((at(0.0), at(0.5), at(0.999)), (3_750, 5_000, 6_247));
+    fn what_was_not_heard_of_for_a_day_is_not_kept() {
+        let mut pool = Pool::default();
+        report(&mut pool, "old", PoolOutcome::Succeeded, 1.0, 0);
+        report(&mut pool, "new", PoolOutcome::Succeeded, 1.0, KEPT_MS + 1);
+        assert_eq!(pool.members[&AgentId::from(A)].instances.len(), 1);
     }
 }

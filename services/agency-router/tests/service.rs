@@ -101,6 +101,24 @@ async fn three_failures_take_an_agent_out_until_a_probe_succeeds() {
 }
 
 #[tokio::test]
+async fn an_agent_on_two_gateways_is_up_while_one_of_them_is_and_the_better_one_is_chosen() {
+    let world = World::with_graph().await;
+    let report = |gateway: &str, outcome: &str| json!({"agent": "codegen", "gateway": gateway, "outcome": outcome, "latencyMs": 1200.0});
+    for _ in 0..3 {
+        world.internal("/internal/outcomes", report("office", "failed")).await;
+    }
+    world.internal("/internal/outcomes", report("home", "succeeded")).await;
+    assert_eq!(world.ok("POST", "/api/route", json!({"message": "fix the failing build"})).await["agent"], "codegen");
+    let rows = world.ok("GET", "/api/agents", Value::Null).await;
+    let row = rows["agents"].as_array().unwrap().iter().find(|row| row["agent"] == "codegen").unwrap().clone();
+    let instances: Vec<_> = row["instances"].as_array().unwrap().iter().map(|it| (it["gateway"].clone(), it["breaker"].clone())).collect();
+    assert_eq!(instances, [(json!("home"), json!("closed")), (json!("office"), json!("open"))]);
+    let among = json!({"agent": "codegen", "among": [{"gateway": "office", "inHand": 0}, {"gateway": "home", "inHand": 5}]});
+    assert_eq!(world.internal("/internal/instances/choose", among).await["gateway"], "home");
+    assert_eq!(world.internal("/internal/instances/choose", json!({"agent": "codegen", "among": []})).await["gateway"], Value::Null);
+}
+
+#[tokio::test]
 async fn decisions_are_paged_newest_first() {
     let world = World::with_graph().await;
     for n in 0..5 {

@@ -91,6 +91,7 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .open("/dashboard/approvals/{id}", get(approvals::show_one))
         .open("/dashboard/approvals/{id}/decide", post(approvals::decide))
         .open("/dashboard/agents", get(agents::show))
+        .open("/dashboard/gateways/drain", post(agents::drain))
         .open("/dashboard/health", get(health::show))
         .open("/dashboard/budget", get(budget::show))
         .open("/dashboard/{*rest}", get(pages::refusal::no_such_page))

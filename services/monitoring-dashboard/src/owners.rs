@@ -9,7 +9,7 @@ use contracts::graph::{GraphDiff, GraphMap, GraphReport, SearchAnswer, VersionRo
 use contracts::halt::{HaltAnswer, HaltList, HaltRequest, ResumeRequest};
 use contracts::monitoring::{InboxStats, LedgerStats};
 use contracts::routing::{Feedback, PoolMember, RoutingStats};
-use contracts::task::GatewayList;
+use contracts::task::{DrainRequest, GatewayList, GatewayRow};
 use futures_util::future::{Either, select};
 use platform::ports::{CallError, PortError, PortErrorKind, calls};
 use serde::Deserialize;
@@ -72,7 +72,11 @@ pub async fn inbox(deps: &Deps, since_ms: i64) -> Asked<InboxStats> {
 }
 
 pub async fn gateways(deps: &Deps) -> Asked<GatewayList> {
-    ask(deps, WebhookAggregator, "/internal/gateways").await
+    ask(deps, WebhookAggregator, "/api/gateways").await
+}
+
+pub async fn drain(deps: &Deps, gateway: &str, drained: bool) -> Asked<GatewayRow> {
+    calls::post(&*deps.calls, WebhookAggregator, &format!("/api/gateways/{}/drain", encode(gateway)), &DrainRequest { drained }).await
 }
 
 pub async fn halts(deps: &Deps) -> Asked<HaltList> {

@@ -102,8 +102,12 @@ async fn check_gateway(deps: &Deps) -> Check {
 }
 
 fn gateway_verdict(list: &GatewayList) -> Verdict {
-    let Some(age_ms) = list.gateways.iter().map(|gateway| gateway.age_ms).min() else {
+    if list.gateways.is_empty() {
         return Verdict::Failed("no gateway has asked for work yet".to_owned());
+    }
+    let in_service = list.gateways.iter().filter(|gateway| !gateway.drained);
+    let Some(age_ms) = in_service.map(|gateway| gateway.age_ms).min() else {
+        return Verdict::Unwell("every gateway was taken out of service".to_owned());
     };
     let said = format!("last asked for work {} s ago", age_ms / 1000);
     if age_ms <= GATEWAY_FRESH_MS {
@@ -193,12 +197,12 @@ mod tests {
 
     #[test]
     fn a_gateway_is_as_healthy_as_its_last_lease_is_young() {
-        let list = |age_ms| GatewayList {
-            gateways: vec![GatewayRow { gateway_id: "home".into(), agents: vec!["*".into()], last_seen: String::new(), age_ms, running: 0 }],
-        };
+        let row = |age_ms, drained| GatewayRow { gateway_id: "home".into(), agents: vec!["*".into()], last_seen: String::new(), age_ms, running: 0, drained };
+        let list = |age_ms| GatewayList { gateways: vec![row(age_ms, false), row(0, true)] };
         assert_eq!(gateway_verdict(&list(60_000)), Verdict::Good);
         assert!(matches!(gateway_verdict(&list(60_001)), Verdict::Unwell(_)));
         assert!(matches!(gateway_verdict(&list(200_000)), Verdict::Failed(_)));
+        assert!(matches!(gateway_verdict(&GatewayList { gateways: vec![row(0, true)] }), Verdict::Unwell(_)));
         assert!(matches!(gateway_verdict(&GatewayList::default()), Verdict::Failed(_)));
     }
 

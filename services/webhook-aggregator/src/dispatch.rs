@@ -4,6 +4,7 @@
 mod answer;
 mod approve;
 pub(crate) mod choice;
+pub(crate) mod place;
 mod route;
 mod run;
 
@@ -115,6 +116,13 @@ pub(crate) fn say(event: &StoredEvent, agent: Option<&AgentId>, text: &str, sett
 /// What is to be done: the event's own words, or an earlier message that they hand to somebody else.
 fn message_of(event: &StoredEvent) -> &str {
     event.data.get("message").and_then(Value::as_str).unwrap_or(&event.text)
+}
+
+/// The event's free data with one member set.
+fn with(event: &StoredEvent, key: &str, value: Value) -> Value {
+    let mut data = event.data.as_object().cloned().unwrap_or_default();
+    data.insert(key.to_owned(), value);
+    Value::Object(data)
 }
 
 fn list_of<T: serde::de::DeserializeOwned>(event: &StoredEvent, key: &str) -> Vec<T> {

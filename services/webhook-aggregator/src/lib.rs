@@ -1,7 +1,7 @@
 //! webhook-aggregator: takes every message in, once and for all; conducts it; sends the answers out.
 //!
 //! * in: [`ingest`] (webhooks), [`messages`] (the API) → the inbox's accept
-//! * on: [`dispatch`] (content, one stage a step), [`control`] and `press.rs` (buttons and commands), [`tasks`] (gateways)
+//! * on: [`dispatch`] (content, one stage a step), [`control`] and `press.rs` (buttons and commands), [`tasks`] and [`gateways`]
 //! * out: [`send`] (the outbox), `channels/` (what each platform says and expects)
 
 pub mod channels;
@@ -9,6 +9,7 @@ pub mod config;
 pub mod control;
 mod dispatch;
 mod events;
+mod gateways;
 mod ingest;
 mod messages;
 mod outbox;
@@ -63,6 +64,8 @@ pub fn router(deps: Deps) -> Router {
         .scoped(READ, "/api/events/{id}", get(events::one))
         .scoped(OPERATOR, "/api/events/{id}/replay", post(replay::one))
         .scoped(OPERATOR, "/api/replay", post(replay::many))
+        .scoped(READ, "/api/gateways", get(gateways::list))
+        .scoped(OPERATOR, "/api/gateways/{id}/drain", post(gateways::drain))
         .scoped(GATEWAY, "/api/tasks/lease", post(tasks::lease))
         .scoped(GATEWAY, "/api/tasks/{id}/renew", post(tasks::renew))
         .scoped(GATEWAY, "/api/tasks/{id}/result", post(tasks::result))
@@ -70,7 +73,6 @@ pub fn router(deps: Deps) -> Router {
         .internal("/internal/approvers", get(outbox::approvers))
         .internal("/internal/events/{id}/wake", post(pump::wake))
         .internal("/internal/inbox-stats", get(stats::inbox_stats))
-        .internal("/internal/gateways", get(stats::gateways))
         .finish(deps)
 }
 

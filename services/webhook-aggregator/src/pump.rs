@@ -2,7 +2,7 @@
 //! timer (a loop natively, an alarm in a Durable Object); any number of pumps may run at once, the inbox hands each
 //! event to one of them.
 
-use crate::{Deps, ask, dispatch, press, send};
+use crate::{Deps, ask, dispatch, press, send, tasks};
 use axum::Json;
 use axum::extract::{Path, State};
 use contracts::{EventId, GatewayId, Shard};
@@ -97,7 +97,7 @@ async fn step(deps: &Deps, event: &StoredEvent) -> PortResult<bool> {
     let advance = Command::Advance { event: event.id.clone(), version: event.version, step: Box::new(step) };
     let moved = ask!(deps, &event.shard, advance, Reply::Advanced(moved) => moved)?;
     if hands_out {
-        deps.signal.notify("tasks");
+        deps.signal.notify(tasks::WAITING);
     }
     deps.notify_conversation(event.conversation.as_str());
     deps.signal.notify(&format!("event:{}", event.id));

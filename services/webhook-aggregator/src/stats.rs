@@ -3,16 +3,12 @@
 use crate::{Deps, ask};
 use axum::Json;
 use axum::extract::State;
-use contracts::GatewayId;
 use contracts::monitoring::InboxStats;
-use contracts::task::{GatewayList, GatewayRow};
 use futures_util::future::join_all;
 use platform::edge::{ApiResult, Query};
 use platform::inbox::{Command, Reply, ShardStats};
 use platform::ports::PortResult;
-use platform::time::rfc3339;
 use serde::Deserialize;
-use std::collections::BTreeMap;
 
 const WEEK_MS: i64 = 7 * 24 * 3_600_000;
 
@@ -58,23 +54,4 @@ fn merge(shards: Vec<(String, ShardStats)>) -> InboxStats {
     all.p90_latency_ms = percentile(0.9);
     all.p99_latency_ms = percentile(0.99);
     all
-}
-
-/// `GET /internal/gateways`: a gateway asks every inbox, so it is as fresh as its freshest request.
-pub(crate) async fn gateways(State(deps): State<Deps>) -> ApiResult<Json<GatewayList>> {
-    let now = deps.clock.now_ms();
-    let mut found: BTreeMap<String, GatewayRow> = BTreeMap::new();
-    for shard in deps.config.shards() {
-        let rows = ask!(deps, &shard, Command::Gateways, Reply::Gateways(rows) => rows)?;
-        for (id, agents, seen_ms, running) in rows {
-            let row = GatewayRow { gateway_id: GatewayId::new(id.clone()), agents, last_seen: rfc3339(seen_ms), age_ms: now - seen_ms, running: 0 };
-            let kept = found.entry(id).or_insert_with(|| row.clone());
-            let running = kept.running + running;
-            if row.age_ms < kept.age_ms {
-                *kept = row;
-            }
-            kept.running = running;
-        }
-    }
-    Ok(Json(GatewayList { gateways: found.into_values().collect() }))
 }

@@ -1,6 +1,6 @@
 //! Gateways: they take tasks by lease, hold them on, and bring results back.
 
-use crate::dispatch::{outcome_step, task_of};
+use crate::dispatch::{outcome_step, place, task_of};
 use crate::{Deps, ask, pump};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -8,12 +8,14 @@ use contracts::approval::Outcome;
 use contracts::halt::{HaltCheck, HaltCheckAnswer};
 use contracts::routing::{OutcomeReport, PoolOutcome};
 use contracts::task::{LEASE_MS, LeaseRequest, LeasedTask, RenewAnswer, RenewRequest, ResultAnswer, ResultRequest};
-use contracts::{AgentId, ErrorCode, Problem, ServiceName, TaskId};
+use contracts::{AgentId, ErrorCode, GatewayId, Problem, ServiceName, TaskId};
 use platform::edge::{ApiError, ApiResult, JsonBody};
 use platform::inbox::{Command, Finish, Reply, StoredEvent, TaskRow};
 use platform::ports::{begin_wait, calls};
 use serde_json::{Value, json};
 
+/// The signal that tasks wait to be leased.
+pub(crate) const WAITING: &str = "tasks";
 const WAIT_S_MAX: u32 = 25;
 const CAPACITY_MAX: u32 = 64;
 const AGENTS_MAX: usize = 1000;
@@ -32,7 +34,7 @@ pub(crate) async fn lease(State(deps): State<Deps>, JsonBody(request): JsonBody<
     }
     let deadline = deps.clock.now_ms() + i64::from(request.wait.unwrap_or(0).min(WAIT_S_MAX)) * 1000;
     loop {
-        let waiting = begin_wait(deps.signal.as_ref(), "tasks", deadline).await;
+        let waiting = begin_wait(deps.signal.as_ref(), WAITING, deadline).await;
         let leased = take(&deps, &request).await?;
         if !leased.is_empty() || deps.clock.now_ms() >= deadline {
             return Ok(Json(leased));
@@ -50,7 +52,7 @@ async fn take(deps: &Deps, request: &LeaseRequest) -> ApiResult<Vec<LeasedTask>>
     }
     for task in &leased {
         tracing::info!(task = %task.task_id, agent = %task.agent, epoch = task.epoch, gateway = %request.gateway_id, "leased");
-        report(deps, task.agent.clone(), PoolOutcome::Started, None);
+        report(deps, task.agent.clone(), Some(request.gateway_id.clone()), PoolOutcome::Started, None);
     }
     Ok(leased)
 }
@@ -89,7 +91,7 @@ pub(crate) async fn result(State(deps): State<Deps>, Path(id): Path<String>, Jso
     for _ in 0..RACES_MAX {
         let row = task_of(&deps, &shard, &task).await?.ok_or_else(missing)?;
         let (event, ..) = deps.event(&row.event_id).await?.ok_or_else(missing)?;
-        let step = outcome_step(&deps, &event, &row, &request);
+        let step = outcome_step(&deps, &event, &row, &request, elsewhere(&deps, &event, &row, &request).await?);
         let finish = Command::Finish {
             task: task.clone(),
             epoch: request.epoch,
@@ -111,6 +113,15 @@ pub(crate) async fn result(State(deps): State<Deps>, Path(id): Path<String>, Jso
     Err(ApiError::new(ErrorCode::Unavailable, "The event is moving at the moment; nothing was recorded."))
 }
 
+/// Whether another gateway in service could do what this one could not.
+async fn elsewhere(deps: &Deps, event: &StoredEvent, task: &TaskRow, request: &ResultRequest) -> ApiResult<bool> {
+    if request.outcome != Outcome::Unavailable {
+        return Ok(false);
+    }
+    let not = place::passed_over(event, task.gateway_id.as_ref());
+    Ok(!place::others(deps, event, &task.agent, &not).await?.is_empty())
+}
+
 /// After the commit: the conversation goes on, the router learns, a halt is confirmed.
 fn recorded(deps: &Deps, event: &StoredEvent, task: &TaskRow, request: &ResultRequest) {
     tracing::info!(task = %task.id, outcome = request.outcome.as_str(), "result recorded");
@@ -122,7 +133,7 @@ fn recorded(deps: &Deps, event: &StoredEvent, task: &TaskRow, request: &ResultRe
         Outcome::Failed | Outcome::Timeout | Outcome::Unavailable => PoolOutcome::Failed,
     };
     let latency = task.leased_ms.map(|at| (deps.clock.now_ms() - at) as f64);
-    report(deps, task.agent.clone(), outcome, latency);
+    report(deps, task.agent.clone(), task.gateway_id.clone(), outcome, latency);
     if request.outcome == Outcome::Cancelled {
         let (deps, body) = (deps.clone(), json!({ "taskId": task.id }));
         let work = {
@@ -139,11 +150,11 @@ fn recorded(deps: &Deps, event: &StoredEvent, task: &TaskRow, request: &ResultRe
 }
 
 /// Tells the router's pool, in the background: a lost report makes its picture older, not wrong.
-pub(crate) fn report(deps: &Deps, agent: AgentId, outcome: PoolOutcome, latency_ms: Option<f64>) {
+pub(crate) fn report(deps: &Deps, agent: AgentId, gateway: Option<GatewayId>, outcome: PoolOutcome, latency_ms: Option<f64>) {
     let deps = deps.clone();
     let spawner = deps.background.clone();
     spawner.spawn(Box::pin(async move {
-        let report = OutcomeReport { agent, outcome, latency_ms };
+        let report = OutcomeReport { agent, gateway, outcome, latency_ms };
         let told = calls::post::<_, Value>(deps.calls.as_ref(), ServiceName::AgencyRouter, "/internal/outcomes", &report).await;
         if let Err(error) = told {
             tracing::warn!(error = %error, "the router could not be told of an outcome");

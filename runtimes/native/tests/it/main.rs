@@ -14,6 +14,7 @@ mod agents;
 mod bed;
 mod configuration;
 mod copies;
+mod gateways;
 mod graphs;
 mod http;
 mod levers;

@@ -4,7 +4,7 @@ use crate::bed::Home;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-const COMMANDS: [&[&str]; 20] = [
+const COMMANDS: [&[&str]; 21] = [
     &["up"],
     &["send"],
     &["route"],
@@ -21,6 +21,7 @@ const COMMANDS: [&[&str]; 20] = [
     &["events"],
     &["replay"],
     &["gateway"],
+    &["gateways"],
     &["setup"],
     &["backup"],
     &["restore"],

@@ -1,21 +1,35 @@
-//! The router's pool: which agents can work now.
+//! The router's pool: which agents can work now, and the machines they work on.
 
 use super::layout::{Frame, Here, gap, title};
 use super::refusal::PageResult;
+use super::see;
 use super::signs::{self, Mood};
 use crate::session::Owner;
-use crate::{Deps, owners, stats};
-use axum::extract::State;
-use contracts::routing::{Breaker, PoolMember};
-use futures_util::future::join3;
+use crate::{Config, Deps, Form, owners, stats};
+use axum::extract::{Query, State};
+use contracts::routing::{Breaker, PoolInstance, PoolMember};
+use contracts::task::{GatewayList, GatewayRow};
+use futures_util::future::join4;
 use maud::{Markup, html};
+use platform::ports::CallError;
+use serde::Deserialize;
+
+/// A gateway that has been silent for so long has gone.
+const SILENT_MS: i64 = 90_000;
+
+/// `?note=`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Noted {
+    note: String,
+}
 
 /// `GET /dashboard/agents`.
-pub async fn show(State(deps): State<Deps>, owner: Owner) -> PageResult {
-    let (ledger, halts, agents) = join3(owners::ledger(&deps), owners::halts(&deps), owners::agents(&deps)).await;
+pub async fn show(State(deps): State<Deps>, owner: Owner, Query(noted): Query<Noted>) -> PageResult {
+    let (ledger, halts, agents, gateways) = join4(owners::ledger(&deps), owners::halts(&deps), owners::agents(&deps), owners::gateways(&deps)).await;
     let ledger = ledger.ok();
     let routing = owners::routing(&deps, stats::day_start(ledger.as_ref(), deps.clock.now_ms())).await;
-    let frame = Frame::of(&deps, &owner, ledger.as_ref(), halts.ok(), "");
+    let frame = Frame::of(&deps, &owner, ledger.as_ref(), halts.ok(), &noted.note);
     let today = routing.map(|routing| routing.by_agent).unwrap_or_default();
     let body = html! {
         (title("Agents", "Who can take work now. After repeated failures an agent rests, and its work goes to a related one."))
@@ -29,8 +43,80 @@ pub async fn show(State(deps): State<Deps>, owner: Owner) -> PageResult {
                 },
             }
         }
+        (machines(&deps.config, &owner, gateways))
     };
     Ok(frame.page(Here::Agents, "Agents", body))
+}
+
+fn change(gateway: &str, drained: bool) -> String {
+    format!("drain:{gateway}:{drained}")
+}
+
+/// `POST /dashboard/gateways/drain`.
+pub async fn drain(State(deps): State<Deps>, owner: Owner, form: Form) -> PageResult {
+    let (gateway, drained) = (form.field("gateway").to_owned(), form.field("drained") == "true");
+    owner.require(&form, &change(&gateway, drained))?;
+    owners::drain(&deps, &gateway, drained).await?;
+    let note = if drained { "drained" } else { "restored" };
+    Ok(see(&deps.config.url(&format!("/dashboard/agents?note={note}"))))
+}
+
+fn machines(config: &Config, owner: &Owner, gateways: Result<GatewayList, CallError>) -> Markup {
+    html! {
+        section.panel aria-label="Gateways" {
+            h2 { "Gateways" }
+            @match gateways {
+                Err(_) => (gap("webhook-aggregator")),
+                Ok(list) if list.gateways.is_empty() => p.empty { "None has asked for work yet. " code { "quintet up" } " runs one; " code { "quintet gateway --control URL" } " joins another machine." },
+                Ok(list) => table.events {
+                    thead { tr { th scope="col" { "State" } th scope="col" { "Gateway" } th.figure scope="col" { "Running" } th scope="col" { "Last asked for work" } th scope="col" { "" } } }
+                    tbody { @for row in &list.gateways { (machine(config, owner, row)) } }
+                },
+            }
+        }
+    }
+}
+
+fn machine(config: &Config, owner: &Owner, row: &GatewayRow) -> Markup {
+    let (mood, word) = match (row.drained, row.running, row.age_ms > SILENT_MS) {
+        (true, 0, _) => (Mood::Warn, "out of service"),
+        (true, ..) => (Mood::Warn, "draining"),
+        (false, _, true) => (Mood::Bad, "silent"),
+        (false, _, false) => (Mood::Good, "in service"),
+    };
+    let offers = if row.agents.iter().any(|offer| offer == "*") { "every agent".to_owned() } else { row.agents.join(", ") };
+    html! {
+        tr {
+            td { (signs::sign(mood, word)) }
+            td.wide { strong { (row.gateway_id) } span.quiet.detail { (offers) } }
+            (signs::cell("running", &row.running.to_string()))
+            td { (signs::time(&row.last_seen)) }
+            td {
+                form.inline method="post" action=(config.url("/dashboard/gateways/drain")) {
+                    input type="hidden" name="gateway" value=(row.gateway_id);
+                    input type="hidden" name="drained" value=(!row.drained);
+                    input type="hidden" name="token" value=(owner.token(&change(row.gateway_id.as_str(), !row.drained)));
+                    button.plain { @if row.drained { "Put back into service" } @else { "Take out of service" } }
+                }
+            }
+        }
+    }
+}
+
+/// Where an agent ran lately, when that is more than one place.
+fn places(instances: &[PoolInstance]) -> Markup {
+    let state = |instance: &PoolInstance| match (instance.available, instance.breaker) {
+        (true, Breaker::Closed) => "ready",
+        (_, Breaker::HalfOpen) => "being tried",
+        _ => "resting",
+    };
+    html! {
+        @if instances.len() > 1 {
+            @for instance in instances {
+                span.quiet.detail { (instance.gateway) ": " (state(instance)) ", " (instance.in_flight) " running, " (signs::latency(instance.latency_ms)) }
+            }
+        }
+    }
 }
 
 fn line(agent: &PoolMember, today: u64) -> Markup {
@@ -43,7 +129,7 @@ fn line(agent: &PoolMember, today: u64) -> Markup {
     html! {
         tr {
             td { (signs::sign(mood, word)) @if let Some(at) = &agent.retry_at { span.quiet.detail { "tried again " (signs::time(at)) } } }
-            td.wide { strong { (agent.title) } span.quiet.detail { (agent.agent) } }
+            td.wide { strong { (agent.title) } span.quiet.detail { (agent.agent) } (places(&agent.instances)) }
             (signs::cell("today", &today.to_string()))
             (signs::cell("running", &agent.in_flight.to_string()))
             (signs::cell("run time", &signs::latency(agent.latency_ms)))

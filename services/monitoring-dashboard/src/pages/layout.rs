@@ -120,6 +120,8 @@ fn notice(name: &str) -> Option<&'static str> {
         "resumed" => "Resumed. Work that waited goes on.",
         "rolled_back" => "That version is served now. Whoever routes sees it at once.",
         "feedback" => "Noted. `quintet suggest` makes an example of it when you want.",
+        "drained" => "It gets no more tasks. What it runs now, it may end.",
+        "restored" => "It is in service again.",
         "replayed" => "Replayed. The event goes through all stages again.",
         _ => return None,
     })

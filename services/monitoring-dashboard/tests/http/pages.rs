@@ -258,3 +258,19 @@ async fn events_are_chosen_by_state_and_paged() {
     let none = bed.get("/dashboard/events?state=quarantined", &cookie).await;
     assert!(none.text.contains("No event fits"));
 }
+
+#[tokio::test]
+async fn a_gateway_is_taken_out_of_service_from_the_agents_page() {
+    let bed = Bed::new();
+    let cookie = bed.sign_in().await;
+    let page = bed.get("/dashboard/agents", &cookie).await;
+    assert!(page.text.contains("gw-home: ready, 1 running") && page.text.contains("gw-office: ready, 0 running"));
+    let token = page.token("/dashboard/gateways/drain", "Take out of service");
+    let of = |gateway: &'static str, drained: &'static str| [("token", token.as_str()), ("gateway", gateway), ("drained", drained)];
+    assert_eq!(bed.post("/dashboard/gateways/drain", &cookie, &of("gw-office", "true")).await.status, 403);
+    assert_eq!(bed.post("/dashboard/gateways/drain", &cookie, &of("gw-home", "false")).await.status, 403);
+    assert_eq!(bed.world.changed(), []);
+    assert!(bed.post("/dashboard/gateways/drain", &cookie, &of("gw-home", "true")).await.location().ends_with("/dashboard/agents?note=drained"));
+    assert_eq!(bed.world.changed(), [("/api/gateways/gw-home/drain".to_owned(), serde_json::json!({ "drained": true }))]);
+    assert!(bed.get("/dashboard/agents?note=drained", &cookie).await.text.contains("gets no more tasks"));
+}

@@ -102,7 +102,14 @@ async fn no_page_opens_without_a_session() {
         let page = bed.get(path, "").await;
         assert!(page.status == 303 && page.location().starts_with("/monitoring-dashboard/sign-in"), "{path}");
     }
-    for path in ["/dashboard/console", "/dashboard/halt", "/dashboard/resume", "/dashboard/events/x/replay", "/dashboard/approvals/apr_01J8B1/decide"] {
+    for path in [
+        "/dashboard/console",
+        "/dashboard/halt",
+        "/dashboard/resume",
+        "/dashboard/gateways/drain",
+        "/dashboard/events/x/replay",
+        "/dashboard/approvals/apr_01J8B1/decide",
+    ] {
         assert_eq!(bed.post(path, "", &[]).await.status, 303, "{path}");
     }
     let feed = bed.send("GET", "/dashboard/console/feed", &[("accept", "application/json")], "").await;

@@ -8,7 +8,7 @@ use contracts::budget::{BudgetAnswer, BudgetScope};
 use contracts::event::{AttemptEntry, EventDetail, EventList, EventRow, MessageAccepted, MessageRequest, Reply, Said, SaidList, Speaker, Stage, StageEntry};
 use contracts::halt::{HaltAnswer, HaltLevel, HaltList, HaltRequest, HaltRow};
 use contracts::monitoring::{Health, InboxStats, LedgerStats};
-use contracts::routing::{Breaker, PoolMember, RoutingStats};
+use contracts::routing::{Breaker, PoolInstance, PoolMember, RoutingStats};
 use contracts::task::{GatewayList, GatewayRow};
 use contracts::{ErrorCode, Micros, ServiceName};
 use platform::edge::{ApiError, ApiResult, Auth, JsonBody, Routes, Scope};
@@ -115,7 +115,8 @@ fn agency_router(world: &Arc<World>, auth: &Auth) -> Router {
 fn aggregator(world: &Arc<World>, auth: &Auth) -> Router {
     with_health(ServiceName::WebhookAggregator, auth)
         .internal("/internal/inbox-stats", get(|| async { axum::Json(inbox()) }))
-        .internal("/internal/gateways", get(gateways))
+        .scoped(OPERATOR, "/api/gateways", get(gateways))
+        .scoped(OPERATOR, "/api/gateways/{id}/drain", post(drain))
         .scoped(OPERATOR, "/api/events", get(list_events))
         .scoped(OPERATOR, "/api/events/{id}", get(one_event))
         .scoped(OPERATOR, "/api/events/{id}/replay", post(replay))
@@ -170,7 +171,14 @@ async fn decide(State(w): Shared, Path(id): Path<String>, JsonBody(request): Jso
 async fn gateways(State(w): Shared) -> axum::Json<GatewayList> {
     let age_ms = *w.gateway_age_ms.lock().unwrap();
     let last_seen = rfc3339(w.clock.now_ms() - age_ms);
-    axum::Json(GatewayList { gateways: vec![GatewayRow { gateway_id: "gw-home".into(), agents: vec!["*".into()], last_seen, age_ms, running: 1 }] })
+    axum::Json(GatewayList {
+        gateways: vec![GatewayRow { gateway_id: "gw-home".into(), agents: vec!["*".into()], last_seen, age_ms, running: 1, drained: false }],
+    })
+}
+
+async fn drain(State(w): Shared, Path(id): Path<String>, JsonBody(request): JsonBody<Value>) -> axum::Json<GatewayRow> {
+    w.note(&format!("/api/gateways/{id}/drain"), &request);
+    axum::Json(GatewayRow { gateway_id: id.into(), agents: vec![], last_seen: String::new(), age_ms: 0, running: 1, drained: request["drained"] == true })
 }
 
 async fn list_events(State(w): Shared, Query(query): Parameters) -> axum::Json<EventList> {
@@ -280,6 +288,7 @@ fn pool(now: i64) -> Vec<PoolMember> {
         latency_ms: Some(ms),
         failures: 0,
         retry_at: None,
+        instances: Vec::new(),
     };
     let mut list = vec![
         member("codegen", "Code generation", 14_200.0, 1),
@@ -288,6 +297,16 @@ fn pool(now: i64) -> Vec<PoolMember> {
         member("assistant", "Assistant", 900.0, 0),
     ];
     list[2] = PoolMember { available: false, breaker: Breaker::Open, failures: 5, retry_at: Some(rfc3339(now + 40_000)), ..list[2].clone() };
+    let instance = |gateway: &str, in_flight| PoolInstance {
+        gateway: gateway.into(),
+        available: true,
+        breaker: Breaker::Closed,
+        in_flight,
+        latency_ms: Some(14_200.0),
+        failures: 0,
+        retry_at: None,
+    };
+    list[0].instances = vec![instance("gw-home", 1), instance("gw-office", 0)];
     list
 }
 

@@ -1,6 +1,6 @@
 //! A run's end → Answered, Refused or another agent; Answered → Done once the chat has it.
 
-use super::{Stop, list_of, reply_id, run, say, to};
+use super::{Stop, list_of, place, reply_id, run, say, to, with};
 use crate::Deps;
 use contracts::AgentId;
 use contracts::approval::Outcome;
@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 /// Answered looks again at its deliveries this often; sending itself wakes it sooner.
 const LOOK_AGAIN_MS: i64 = 60_000;
 
-/// What a result means for its event.
-pub(crate) fn outcome_step(deps: &Deps, event: &StoredEvent, task: &TaskRow, result: &ResultRequest) -> Step {
+/// What a result means for its event. `elsewhere`: another gateway could run the same agent.
+pub(crate) fn outcome_step(deps: &Deps, event: &StoredEvent, task: &TaskRow, result: &ResultRequest, elsewhere: bool) -> Step {
     let now = deps.clock.now_ms();
     let cost = Patch { cost_micros: result.actual_cost.map(|cost| cost.0), ..Patch::default() };
     let answered = |text: &str, note: &str| {
@@ -28,12 +28,20 @@ pub(crate) fn outcome_step(deps: &Deps, event: &StoredEvent, task: &TaskRow, res
             let said = say(event, None, "Stopped by the owner.", true);
             to(Stage::Refused, Some("stopped".to_owned()), Patch { reason: Some("halted".to_owned()), say: said.say, said: said.said, ..cost }, 0)
         }
+        Outcome::Unavailable if event.runs < run::RUNS_MAX && elsewhere => {
+            // The same agent on the next gateway, as a run of its own: whom the person or the router chose stays.
+            let data = with(event, place::NOT_ON, json!(place::passed_over(event, task.gateway_id.as_ref())));
+            let said = say(event, None, &format!("{} could not begin there; another machine takes this.", task.agent), false);
+            let patch = Patch { new_run: true, data: Some(data), say: said.say, said: said.said, ..cost };
+            let gateway = task.gateway_id.as_ref().map_or("its gateway", |id| id.as_str());
+            to(Stage::Routed, Some(format!("{} is not available on {gateway}: {}", task.agent, brief(&result.text))), patch, now)
+        }
         Outcome::Unavailable if event.runs < run::RUNS_MAX => {
             // Another agent takes it, as a run of its own: it is approved anew, for that agent and its price.
             let mut exclude: Vec<AgentId> = list_of(event, "exclude");
             exclude.push(task.agent.clone());
             let said = say(event, None, &format!("{} is not available at the moment; another agent takes this.", task.agent), false);
-            let patch = Patch { new_run: true, data: Some(json!({ "exclude": exclude })), say: said.say, said: said.said, ..cost };
+            let patch = Patch { new_run: true, data: Some(with(event, "exclude", json!(exclude))), say: said.say, said: said.said, ..cost };
             to(Stage::Received, Some(format!("{} is not available: {}", task.agent, brief(&result.text))), patch, now)
         }
         Outcome::Timeout => answered(&format!("{} ran into its time limit and was stopped.", task.agent), "time limit"),

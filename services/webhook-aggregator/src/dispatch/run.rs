@@ -1,8 +1,9 @@
 //! Approved → Running: the task is put up for lease; Running: looks after leases that ran out.
 
-use super::{Stop, list_of, message_of, port, say, to};
-use crate::{Deps, ask};
+use super::{Stop, list_of, message_of, place, port, say, to, with};
+use crate::{Deps, ask, tasks};
 use contracts::event::{Said, Speaker, Stage};
+use contracts::routing::PoolOutcome;
 use contracts::task::{TaskContext, Turn};
 use contracts::{AgentId, Shard, TaskId};
 use platform::inbox::{Command, NewTask, Patch, Reply, Step, StoredEvent, TaskRow};
@@ -15,6 +16,8 @@ const LOOK_AGAIN_MS: i64 = 60_000;
 const WAIT_MS: i64 = 24 * 3_600_000;
 /// When nobody has taken a task for this long, the person is told.
 const TELL_AFTER_MS: i64 = 45_000;
+/// The event's data: the person was told.
+const TOLD_OFFLINE: &str = "toldOffline";
 const HISTORY_TURNS: u32 = 20;
 /// A message is begun this often at most.
 pub(super) const RUNS_MAX: u32 = 4;
@@ -40,9 +43,12 @@ pub(super) async fn approved(deps: &Deps, event: &StoredEvent) -> Result<Step, S
         approval_id,
         digest,
         cost_limit: event.cost_limit.unwrap_or(0),
+        place: place::place(deps, event, &agent).await?,
     };
+    // When the gateway that it is kept for does not come, the others are called.
+    let due_ms = if task.place.gateway.is_some() { task.place.until_ms } else { deps.clock.now_ms() + TELL_AFTER_MS };
     let patch = Patch { task_id: Some(task.id.clone()), task: Some(task), ..say(event, Some(&agent), &format!("{agent} is working on it …"), false) };
-    Ok(to(Stage::Running, None, patch, deps.clock.now_ms() + TELL_AFTER_MS))
+    Ok(to(Stage::Running, None, patch, due_ms))
 }
 
 /// `@codegen fix it` and `/codegen fix it` reach codegen as `fix it`.
@@ -77,10 +83,13 @@ pub(super) async fn running(deps: &Deps, event: &StoredEvent) -> Result<Step, St
             let patch = Patch { reason: Some("no_gateway".to_owned()), ..say(event, None, "No machine took this up within a day, so it was not done.", true) };
             Ok(to(Stage::Expired, None, patch, 0))
         }
-        "queued" if now - row.created_ms < TELL_AFTER_MS => Ok(Step::Wait { due_ms: row.created_ms + TELL_AFTER_MS }),
+        "queued" if now - row.created_ms < TELL_AFTER_MS => {
+            deps.signal.notify(tasks::WAITING);
+            Ok(Step::Wait { due_ms: row.created_ms + TELL_AFTER_MS })
+        }
         "queued" if !told(event) => {
             let text = format!("{} is not online at the moment. Your message waits and is worked on as soon as it is.", row.agent);
-            let patch = Patch { data: Some(with_told(event)), ..say(event, None, &text, false) };
+            let patch = Patch { data: Some(with(event, TOLD_OFFLINE, json!(true))), ..say(event, None, &text, false) };
             Ok(to(Stage::Running, Some("no gateway has taken it yet".to_owned()), patch, now + LOOK_AGAIN_MS))
         }
         _ => Ok(Step::Wait { due_ms: now + LOOK_AGAIN_MS }),
@@ -88,20 +97,13 @@ pub(super) async fn running(deps: &Deps, event: &StoredEvent) -> Result<Step, St
 }
 
 fn told(event: &StoredEvent) -> bool {
-    event.data.get("toldOffline") == Some(&Value::Bool(true))
-}
-
-fn with_told(event: &StoredEvent) -> Value {
-    let mut data = event.data.clone();
-    if let Some(object) = data.as_object_mut() {
-        object.insert("toldOffline".to_owned(), json!(true));
-    }
-    data
+    event.data.get(TOLD_OFFLINE) == Some(&Value::Bool(true))
 }
 
 /// The gateway vanished in the middle of a run. What only reads is begun again, as a new run with a new approval;
 /// what may have had effects is not: the owner decides.
 fn lost(deps: &Deps, event: &StoredEvent, row: &TaskRow) -> Step {
+    tasks::report(deps, row.agent.clone(), row.gateway_id.clone(), PoolOutcome::Failed, None);
     let careful = deps.config.careful_agents.iter().any(|agent| agent.eq_ignore_ascii_case(row.agent.as_str()));
     if careful || event.runs >= RUNS_MAX {
         let text = format!("{} was cut off in the middle of this. It was not begun again, since it may have had effects already.", row.agent);
@@ -109,5 +111,5 @@ fn lost(deps: &Deps, event: &StoredEvent, row: &TaskRow) -> Step {
         return to(Stage::Dead, None, patch, 0);
     }
     let patch = Patch { new_run: true, ..Patch::default() };
-    to(Stage::Received, Some("the gateway was lost; begun again".to_owned()), patch, deps.clock.now_ms())
+    to(Stage::Routed, Some("the gateway was lost; begun again".to_owned()), patch, deps.clock.now_ms())
 }

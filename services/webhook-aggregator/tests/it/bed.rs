@@ -43,6 +43,8 @@ pub struct Answers {
     /// The router is not sure: the other agent.
     pub unsure_with: Option<String>,
     pub takes_back: bool,
+    /// The gateway that the pool chooses.
+    pub instance: Option<String>,
     pub asked: Vec<(String, Value)>,
 }
 
@@ -142,8 +144,21 @@ fn router_fake(world: &World) -> Router {
         world.0.lock().unwrap().asked.push(("/api/feedback".into(), body));
         Json(json!({}))
     }
-    let outcomes = post(|| async { Json(json!({})) });
-    Router::new().route("/internal/route", post(route)).route("/internal/outcomes", outcomes).route("/api/feedback", post(feedback)).with_state(world.clone())
+    async fn outcomes(State(world): State<World>, Json(body): Json<Value>) -> Json<Value> {
+        world.0.lock().unwrap().asked.push(("/internal/outcomes".into(), body));
+        Json(json!({}))
+    }
+    async fn choose(State(world): State<World>, Json(body): Json<Value>) -> Json<Value> {
+        let mut answers = world.0.lock().unwrap();
+        answers.asked.push(("/internal/instances/choose".into(), body));
+        Json(json!({ "gateway": answers.instance }))
+    }
+    Router::new()
+        .route("/internal/route", post(route))
+        .route("/internal/outcomes", post(outcomes))
+        .route("/internal/instances/choose", post(choose))
+        .route("/api/feedback", post(feedback))
+        .with_state(world.clone())
 }
 
 fn assistant_fake(world: &World) -> Router {

@@ -136,16 +136,19 @@ async fn a_flooded_platform_is_obeyed() {
 
 #[tokio::test]
 async fn a_cut_off_run_is_begun_again_only_where_it_cannot_have_had_effects() {
-    for (runner, state) in [("knowledge", "received"), ("command", "dead")] {
+    for (runner, state) in [("knowledge", "running"), ("command", "dead")] {
         let mut config = crate::bed::config();
         config["agents"] = json!({ "codegen": { "runner": runner, "command": ["x"] } });
         let bed = crate::bed::bed_with(config);
         bed.telegram(1, "work").await;
         assert_eq!(bed.lease().await.len(), 1);
         bed.clock.advance(31_000);
-        bed.world.set(|answers| answers.router_down = true);
         webhook_aggregator::pump(&bed.deps, &contracts::Shard::new("telegram.main")).await.unwrap();
         assert_eq!(bed.event("1").await["state"], state, "{runner}");
+        assert_eq!(bed.world.asked("/internal/route").len(), 1, "who does it is not decided again");
+        let again: Vec<Value> = bed.lease().await.iter().map(|task| task["taskId"].clone()).collect();
+        assert!(again.iter().all(|id| id.as_str().unwrap().ends_with("~2")), "a run of its own");
+        assert_eq!(again.len(), usize::from(state == "running"));
     }
 }
 

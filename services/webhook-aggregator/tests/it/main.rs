@@ -5,6 +5,7 @@
 mod bed;
 mod conduct;
 mod control;
+mod gateways;
 mod refusals;
 mod vectors;
 mod wire;

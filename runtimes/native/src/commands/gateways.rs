@@ -1,0 +1,53 @@
+//! `quintet gateways`: the machines that run agents, and taking one out of service.
+
+use crate::client::Client;
+use crate::exit::Usage;
+use crate::terminal::{say, say_json, table};
+use anyhow::Result;
+use contracts::ServiceName::WebhookAggregator;
+use contracts::task::{DrainRequest, GatewayList, GatewayRow};
+
+/// Lists the gateways.
+///
+/// # Errors
+/// As the server says.
+pub async fn list(client: &Client, as_json: bool) -> Result<()> {
+    let list: GatewayList = client.get(WebhookAggregator, "/api/gateways").await?;
+    if as_json {
+        say_json(&list);
+        return Ok(());
+    }
+    if list.gateways.is_empty() {
+        say("no gateway has asked for work yet; `quintet up` runs one, `quintet gateway --control URL` joins another");
+        return Ok(());
+    }
+    let state = |row: &GatewayRow| match (row.drained, row.running) {
+        (true, 0) => "out of service",
+        (true, _) => "draining",
+        (false, _) => "in service",
+    };
+    let row = |row: &GatewayRow| vec![row.gateway_id.0.clone(), state(row).to_owned(), row.running.to_string(), row.last_seen.clone(), row.agents.join(", ")];
+    say(&table(&["GATEWAY", "STATE", "RUNNING", "LAST ASKED", "AGENTS"], &list.gateways.iter().map(row).collect::<Vec<_>>()));
+    Ok(())
+}
+
+/// Takes a gateway out of service, or puts it back.
+///
+/// # Errors
+/// As the server says.
+pub async fn drain(client: &Client, id: &str, drained: bool, as_json: bool) -> Result<()> {
+    if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) {
+        return Err(Usage(format!("{id} is no id of a gateway; `quintet gateways` lists them")).into());
+    }
+    let row: GatewayRow = client.post(WebhookAggregator, &format!("/api/gateways/{id}/drain"), &DrainRequest { drained }).await?;
+    if as_json {
+        say_json(&row);
+    } else if !drained {
+        say(&format!("{id} is in service again"));
+    } else if row.running == 0 {
+        say(&format!("{id} gets no more tasks and has none left"));
+    } else {
+        say(&format!("{id} gets no more tasks; it still runs {}", row.running));
+    }
+    Ok(())
+}

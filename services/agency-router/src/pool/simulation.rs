@@ -1,0 +1,124 @@
+//! Eight instances of one agent, one of them five times as slow and one that fails half the time: how many runs fail and how long
+//! people wait, by the pool's choice and by others. Time is simulated and the dice have a seed, so the figures are always the same.
+
+use super::{Candidate, Pool};
+use contracts::routing::{OutcomeReport, PoolOutcome};
+use contracts::{AgentId, GatewayId};
+
+const INSTANCES: usize = 8;
+const SLOW: usize = 1;
+const FAILING: usize = 0;
+const RUNS: usize = 20_000;
+/// A usual run's mean time.
+const RUN_MS: f64 = 10_000.0;
+/// How busy the eight would be if all were healthy.
+const BUSY: f64 = 0.5;
+/// Reports are seen this much later.
+const SEEN_AFTER_MS: f64 = 1_000.0;
+
+/// SplitMix64.
+struct Dice(u64);
+
+impl Dice {
+    fn uniform(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    fn exponential(&mut self, mean: f64) -> f64 {
+        -mean * (1.0 - self.uniform()).ln()
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum By {
+    /// The pool as it is.
+    Pool,
+    RoundRobin,
+    /// Whoever has least in hand, failures not charged.
+    LeastLoaded,
+}
+
+#[derive(Debug)]
+struct Figures {
+    /// Share of runs that failed.
+    errors: f64,
+    p99_ms: f64,
+}
+
+struct Run {
+    ends_ms: f64,
+    instance: usize,
+    took_ms: f64,
+    failed: bool,
+}
+
+fn gateway(index: usize) -> GatewayId {
+    GatewayId::new(format!("gateway-{index}"))
+}
+
+fn report(pool: &mut Pool, index: usize, outcome: PoolOutcome, latency_ms: f64, now_ms: f64, dice: &mut Dice) {
+    let report = OutcomeReport { agent: AgentId::from("codegen"), gateway: Some(gateway(index)), outcome, latency_ms: Some(latency_ms) };
+    pool.apply(&report, now_ms as i64, dice.uniform());
+}
+
+/// Runs are taken one after the other by each instance; a failing one ends after a tenth of the time.
+fn simulate(by: By, seed: u64) -> Figures {
+    let (mut dice, mut pool) = (Dice(seed), Pool::default());
+    let mut free_at = [0.0_f64; INSTANCES];
+    let mut open: Vec<Run> = Vec::new();
+    let (mut now, mut failures, mut times) = (0.0, 0, Vec::new());
+    for run in 0..RUNS {
+        now += dice.exponential(RUN_MS / (INSTANCES as f64 * BUSY));
+        let (seen, still): (Vec<Run>, Vec<Run>) = open.into_iter().partition(|run| run.ends_ms + SEEN_AFTER_MS <= now);
+        open = still;
+        for run in seen {
+            let outcome = if run.failed { PoolOutcome::Failed } else { PoolOutcome::Succeeded };
+            report(&mut pool, run.instance, outcome, run.took_ms, now, &mut dice);
+        }
+        let in_hand: Vec<u32> = (0..INSTANCES).map(|i| open.iter().filter(|run| run.instance == i && run.ends_ms > now).count() as u32).collect();
+        let instance = match by {
+            By::RoundRobin => run % INSTANCES,
+            By::LeastLoaded => {
+                let first = (dice.uniform() * INSTANCES as f64) as usize;
+                (0..INSTANCES).map(|i| (first + i) % INSTANCES).min_by_key(|i| in_hand[*i]).unwrap()
+            }
+            By::Pool => {
+                let candidates: Vec<Candidate> = (0..INSTANCES).map(|i| Candidate { gateway: gateway(i), in_hand: in_hand[i] }).collect();
+                let chosen = pool.choose(&AgentId::from("codegen"), &candidates, now as i64, (dice.uniform(), dice.uniform())).unwrap();
+                (0..INSTANCES).find(|i| gateway(*i) == chosen).unwrap()
+            }
+        };
+        report(&mut pool, instance, PoolOutcome::Started, 0.0, now, &mut dice);
+        let failed = instance == FAILING && dice.uniform() < 0.5;
+        let usual = dice.exponential(if instance == SLOW { RUN_MS * 5.0 } else { RUN_MS });
+        let took_ms = if failed { usual / 10.0 } else { usual };
+        let ends_ms = free_at[instance].max(now) + took_ms;
+        free_at[instance] = ends_ms;
+        failures += usize::from(failed);
+        times.push(ends_ms - now);
+        open.push(Run { ends_ms, instance, took_ms, failed });
+    }
+    times.sort_by(f64::total_cmp);
+    Figures { errors: failures as f64 / RUNS as f64, p99_ms: times[RUNS * 99 / 100] }
+}
+
+#[test]
+fn a_failing_and_a_slow_instance_cost_little() {
+    let mut errors = Vec::new();
+    for seed in 1..=3 {
+        let [pool, round_robin, least_loaded] = [By::Pool, By::RoundRobin, By::LeastLoaded].map(|by| simulate(by, seed));
+        println!("seed {seed}\n  pool         {pool:?}\n  round robin  {round_robin:?}\n  least loaded {least_loaded:?}");
+        assert!((0.055..0.07).contains(&round_robin.errors), "{round_robin:?}");
+        // What fails at once always has least in hand.
+        assert!(least_loaded.errors > round_robin.errors, "{least_loaded:?}");
+        // Taking turns, the slow one's queue grows without end.
+        assert!(pool.p99_ms < round_robin.p99_ms / 3.0, "{pool:?} {round_robin:?}");
+        errors.push(pool.errors);
+    }
+    let mean = errors.iter().sum::<f64>() / errors.len() as f64;
+    assert!(mean <= 0.006, "{mean}");
+}

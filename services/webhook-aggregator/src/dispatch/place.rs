@@ -1,0 +1,58 @@
+//! Which gateway a task should run on, where several could: the router's pool chooses, the inbox keeps the task for that one for a
+//! moment, and after it whoever asks gets it.
+
+use super::{Stop, list_of, port};
+use crate::{Deps, ask};
+use contracts::routing::{Candidate, InstanceAnswer, InstanceRequest};
+use contracts::{AgentId, GatewayId, ServiceName};
+use platform::inbox::{Command, Place, Reply, SeenGateway, StoredEvent};
+use platform::ports::{PortResult, calls};
+
+/// A gateway that waits for work asks again within 25 s and may be slow to: longer silent, it is gone.
+const LIVE_MS: i64 = 40_000;
+/// A task is kept so long for the gateway that was chosen. One that waits for work takes it at once; one that does not come has its
+/// hands full.
+const KEPT_MS: i64 = 3_000;
+/// A gateway that could not do it is passed over so long for this task; when it is the only one left, it may try again.
+const PASSED_OVER_MS: i64 = 60_000;
+/// The event's data: gateways that could not do it.
+pub(super) const NOT_ON: &str = "notOn";
+
+/// Gateways that could not do this event's work, with the last one that said so.
+pub(crate) fn passed_over(event: &StoredEvent, last: Option<&GatewayId>) -> Vec<GatewayId> {
+    list_of(event, NOT_ON).into_iter().chain(last.cloned()).collect()
+}
+
+/// Where the event's task should run.
+pub(super) async fn place(deps: &Deps, event: &StoredEvent, agent: &AgentId) -> Result<Place, Stop> {
+    let not = passed_over(event, None);
+    let live = port(others(deps, event, agent, &not).await)?;
+    let now_ms = deps.clock.now_ms();
+    let gateway = if live.len() < 2 { None } else { choose(deps, agent, &live).await };
+    Ok(Place { gateway, not, until_ms: now_ms + KEPT_MS, not_until_ms: now_ms + PASSED_OVER_MS })
+}
+
+/// Gateways that are in service, run this agent and are not among `not`.
+pub(crate) async fn others(deps: &Deps, event: &StoredEvent, agent: &AgentId, not: &[GatewayId]) -> PortResult<Vec<Candidate>> {
+    let seen: Vec<SeenGateway> = ask!(deps, &event.shard, Command::Gateways, Reply::Gateways(seen) => seen)?;
+    let now_ms = deps.clock.now_ms();
+    let runs_it = |gateway: &SeenGateway| gateway.agents.iter().any(|offer| offer == "*" || offer == agent.as_str());
+    let fit = |gateway: &SeenGateway| now_ms - gateway.seen_ms <= LIVE_MS && !gateway.drained && runs_it(gateway) && !not.contains(&gateway.id);
+    let candidate = |gateway: SeenGateway| Candidate { in_hand: gateway.running + gateway.kept, gateway: gateway.id };
+    Ok(seen.into_iter().filter(fit).map(candidate).collect())
+}
+
+/// The router's choice; when it cannot be asked, whoever has least in hand.
+async fn choose(deps: &Deps, agent: &AgentId, live: &[Candidate]) -> Option<GatewayId> {
+    let request = InstanceRequest { agent: agent.clone(), among: live.to_vec() };
+    let answer = calls::post::<_, InstanceAnswer>(deps.calls.as_ref(), ServiceName::AgencyRouter, "/internal/instances/choose", &request).await;
+    let chosen = match answer {
+        Ok(answer) => answer.gateway,
+        Err(error) => {
+            tracing::warn!(%error, "the router could not be asked for an instance");
+            None
+        }
+    };
+    let idlest = || live.iter().min_by_key(|candidate| candidate.in_hand).map(|candidate| candidate.gateway.clone());
+    chosen.or_else(idlest)
+}

@@ -1,0 +1,158 @@
+//! Several gateways: which one gets a task, what happens when it cannot or does not come, and taking one out of service.
+
+use crate::bed::{Bed, GATEWAY, OPERATOR, bed, bed_with, config};
+use contracts::Shard;
+use serde_json::{Value, json};
+
+const HOME: &str = "home";
+const OFFICE: &str = "office";
+
+async fn lease(bed: &Bed, gateway: &str) -> Vec<Value> {
+    let (status, leased) = bed.post("/api/tasks/lease", GATEWAY, &json!({ "gatewayId": gateway, "agents": ["codegen"], "capacity": 8 })).await;
+    assert_eq!(status, 200, "{leased}");
+    leased.as_array().unwrap().clone()
+}
+
+/// Both have asked for work, and the router's pool likes this one better.
+async fn two_gateways(chosen: &str) -> Bed {
+    two_gateways_of(bed(), chosen).await
+}
+
+/// The same with a bot that three people may write to.
+async fn bed_with_chats() -> Bed {
+    let mut config = config();
+    config["endpoints"]["telegram"]["main"]["senders"] = json!(["700100200", "700100201", "700100202"]);
+    two_gateways_of(bed_with(config), OFFICE).await
+}
+
+async fn two_gateways_of(bed: Bed, chosen: &str) -> Bed {
+    bed.world.set(|answers| answers.instance = Some(chosen.to_owned()));
+    lease(&bed, HOME).await;
+    lease(&bed, OFFICE).await;
+    bed
+}
+
+async fn drain(bed: &Bed, gateway: &str, drained: bool) -> (u16, Value) {
+    bed.post(&format!("/api/gateways/{gateway}/drain"), OPERATOR, &json!({ "drained": drained })).await
+}
+
+#[tokio::test]
+async fn a_task_is_for_the_gateway_that_the_pool_chose() {
+    let bed = two_gateways(OFFICE).await;
+    bed.telegram(1, "work").await;
+    assert_eq!(lease(&bed, HOME).await.len(), 0);
+    let asked = bed.world.asked("/internal/instances/choose");
+    assert_eq!(asked[0], json!({ "agent": "codegen", "among": [{ "gateway": HOME, "inHand": 0 }, { "gateway": OFFICE, "inHand": 0 }] }));
+    assert_eq!(lease(&bed, OFFICE).await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_a_gateway_has_and_what_waits_for_it_counts() {
+    let bed = bed_with_chats().await;
+    let in_hand = |nth: usize| bed.world.asked("/internal/instances/choose")[nth]["among"][1]["inHand"].clone();
+    bed.telegram(1, "one").await;
+    bed.telegram_from(2, 700_100_201, "two").await;
+    assert_eq!((in_hand(0), in_hand(1)), (json!(0), json!(1)), "the first waits for it");
+    assert_eq!(lease(&bed, OFFICE).await.len(), 2);
+    bed.telegram_from(3, 700_100_202, "three").await;
+    assert_eq!(in_hand(2), json!(2), "it has both");
+}
+
+#[tokio::test]
+async fn when_the_chosen_gateway_does_not_come_another_takes_it() {
+    let bed = two_gateways(OFFICE).await;
+    bed.telegram(1, "work").await;
+    assert_eq!(lease(&bed, HOME).await.len(), 0);
+    bed.clock.advance(3_001);
+    webhook_aggregator::pump(&bed.deps, &Shard::new("telegram.main")).await.unwrap();
+    assert_eq!(lease(&bed, HOME).await.len(), 1);
+}
+
+#[tokio::test]
+async fn who_waits_is_called_when_a_kept_task_becomes_free() {
+    let bed = two_gateways(OFFICE).await;
+    bed.telegram(1, "work").await;
+    let ask = json!({ "gatewayId": HOME, "agents": ["codegen"], "capacity": 1, "wait": 20 });
+    let (app, clock) = (&bed, bed.clock.clone());
+    let waiting = app.post("/api/tasks/lease", GATEWAY, &ask);
+    let later = async {
+        app.settle().await;
+        clock.advance(3_001);
+        webhook_aggregator::pump(&app.deps, &Shard::new("telegram.main")).await.unwrap();
+    };
+    let ((status, leased), ()) = tokio::join!(waiting, later);
+    assert_eq!((status, leased.as_array().unwrap().len()), (200, 1));
+}
+
+#[tokio::test]
+async fn a_gateway_that_cannot_begin_is_passed_over_and_the_agent_stays() {
+    let bed = two_gateways(OFFICE).await;
+    bed.telegram(1, "work").await;
+    let task = lease(&bed, OFFICE).await;
+    bed.finish(&task[0], "unavailable", "not installed here").await;
+    assert_eq!(lease(&bed, OFFICE).await.len(), 0, "not again where it could not begin");
+    let again = lease(&bed, HOME).await;
+    assert_eq!((again[0]["agent"].as_str(), again[0]["taskId"].as_str().unwrap().ends_with("~2")), (Some("codegen"), true));
+    assert_eq!(bed.world.asked("/internal/route").len(), 1, "who does it is not decided again");
+    bed.finish(&again[0], "unavailable", "not here either").await;
+    assert_eq!(bed.world.asked("/internal/route")[1]["exclude"], json!(["codegen"]), "then another agent takes it");
+}
+
+#[tokio::test]
+async fn the_last_gateway_may_try_again_when_the_others_are_gone() {
+    let bed = two_gateways(OFFICE).await;
+    bed.telegram(1, "work").await;
+    let task = lease(&bed, OFFICE).await;
+    bed.finish(&task[0], "unavailable", "just now").await;
+    bed.clock.advance(60_001);
+    assert_eq!(lease(&bed, OFFICE).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_drained_gateway_gets_no_task_until_it_is_put_back() {
+    let bed = two_gateways(HOME).await;
+    let (status, row) = drain(&bed, HOME, true).await;
+    assert_eq!((status, &row["gatewayId"], &row["drained"]), (200, &json!(HOME), &json!(true)));
+    bed.telegram(1, "work").await;
+    assert_eq!(bed.world.asked("/internal/instances/choose").len(), 0, "one is left: nothing to choose");
+    assert_eq!(lease(&bed, HOME).await.len(), 0);
+    let drained: Vec<bool> = bed.get("/api/gateways").await["gateways"].as_array().unwrap().iter().map(|row| row["drained"] == true).collect();
+    assert_eq!(drained, [true, false]);
+    assert_eq!(drain(&bed, HOME, false).await.1["drained"], false);
+    assert_eq!(lease(&bed, HOME).await.len(), 1);
+}
+
+#[tokio::test]
+async fn draining_lets_what_runs_end() {
+    let bed = two_gateways(HOME).await;
+    bed.telegram(1, "work").await;
+    let task = lease(&bed, HOME).await;
+    drain(&bed, HOME, true).await;
+    let path = format!("/api/tasks/{}/renew", task[0]["taskId"].as_str().unwrap());
+    let (status, renewed) = bed.post(&path, GATEWAY, &json!({ "epoch": 1 })).await;
+    assert_eq!((status, &renewed["cancel"]), (200, &json!(false)));
+    assert_eq!(bed.finish(&task[0], "success", "done").await, 200);
+    assert_eq!(bed.event("1").await["state"], "done");
+}
+
+#[tokio::test]
+async fn only_the_operator_drains_and_only_what_is_known() {
+    let bed = two_gateways(HOME).await;
+    assert_eq!(bed.post("/api/gateways/home/drain", GATEWAY, &json!({ "drained": true })).await.0, 403);
+    assert_eq!(bed.post("/api/gateways/home/drain", "", &json!({ "drained": true })).await.0, 401);
+    assert_eq!(drain(&bed, "nobody", true).await.0, 404);
+    let (status, problem) = bed.post("/api/gateways/home/drain", OPERATOR, &json!({})).await;
+    assert_eq!((status, &problem["field"]), (422, &json!("drained")));
+}
+
+#[tokio::test]
+async fn the_pool_hears_where_a_run_was_and_that_a_gateway_was_lost() {
+    let bed = two_gateways(OFFICE).await;
+    bed.telegram(1, "work").await;
+    lease(&bed, OFFICE).await;
+    bed.clock.advance(30_001);
+    webhook_aggregator::pump(&bed.deps, &Shard::new("telegram.main")).await.unwrap();
+    bed.settle().await;
+    let told: Vec<(Value, Value)> = bed.world.asked("/internal/outcomes").iter().map(|report| (report["gateway"].clone(), report["outcome"].clone())).collect();
+    assert_eq!(told, [(json!(OFFICE), json!("started")), (json!(OFFICE), json!("failed"))]);
+}
