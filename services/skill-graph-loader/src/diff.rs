@@ -7,7 +7,7 @@ use contracts::graph::{Agent, AgentChange, Graph, GraphDiff, Skill};
 use contracts::{GraphVersion, Problem};
 use platform::edge::{ApiError, ApiResult, Query};
 use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{HashMap, HashSet};
 
 /// Lines of each kind that are listed; more are counted.
 const LISTED_MAX: usize = 50;
@@ -50,7 +50,7 @@ fn listed(mut lines: Vec<String>) -> Vec<String> {
 
 /// What is in `these` and not in `those`.
 fn only<'a>(these: impl Iterator<Item = &'a str>, those: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let those: BTreeSet<&str> = those.collect();
+    let those: HashSet<&str> = those.collect();
     listed(these.filter(|one| !those.contains(one)).map(str::to_owned).collect())
 }
 
@@ -58,7 +58,7 @@ fn compare(from: GraphVersion, to: GraphVersion, old: &Graph, new: &Graph) -> Gr
     let agents = |graph: &Graph| graph.agents.iter().map(|agent| agent.id.0.clone()).collect::<Vec<_>>();
     let files = |graph: &Graph| graph.skills.iter().map(|skill| skill.path.clone()).collect::<Vec<_>>();
     let gone = |old: &[String], new: &[String]| only(old.iter().map(String::as_str), new.iter().map(String::as_str));
-    let before: BTreeMap<&str, &Skill> = old.skills.iter().map(|skill| (skill.path.as_str(), skill)).collect();
+    let before: HashMap<&str, &Skill> = old.skills.iter().map(|skill| (skill.path.as_str(), skill)).collect();
     let changed_files = new.skills.iter().filter(|skill| before.get(skill.path.as_str()).is_some_and(|before| before != skill));
     let both = new.agents.iter().filter_map(|agent| Some((old.agent(&agent.id)?, agent)));
     GraphDiff {

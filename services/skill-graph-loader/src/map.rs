@@ -7,7 +7,7 @@ use axum::response::Response;
 use contracts::graph::{Finding, GraphMap, GraphReport, MapNode, SkillKind};
 use http::HeaderMap;
 use platform::edge::{ApiResult, Query};
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 /// Files that are given; a larger graph is drawn by its agents and channels first.
 const NODES_MAX: usize = 400;
@@ -29,7 +29,7 @@ pub async fn map(State(deps): State<Deps>, Query(query): Query<VersionQuery>, he
     platform::order::sort_by(&mut skills, |a, b| rank(a.kind).cmp(&rank(b.kind)).then_with(|| a.path.cmp(&b.path)));
     let left_out = skills.len().saturating_sub(NODES_MAX);
     skills.truncate(NODES_MAX);
-    let examples: BTreeMap<&str, usize> = graph.agents.iter().map(|agent| (agent.skill.as_str(), agent.examples.len())).collect();
+    let examples: HashMap<&str, usize> = graph.agents.iter().map(|agent| (agent.skill.as_str(), agent.examples.len())).collect();
     let node = |skill: &&contracts::graph::Skill| MapNode {
         id: skill.id.clone(),
         kind: skill.kind,

@@ -6,6 +6,7 @@ pub mod front_matter;
 pub mod kind;
 pub mod links;
 pub mod markdown;
+pub mod yaml;
 pub mod yaml_repair;
 
 use crate::check::{self, finding};

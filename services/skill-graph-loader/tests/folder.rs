@@ -51,6 +51,18 @@ fn one_bad_file_never_fails_the_folder() {
     assert_eq!(parsed.graph.skills.iter().map(|skill| skill.id.as_str()).collect::<Vec<_>>(), ["a", "c", "empty"]);
 }
 
+/// Readers of JSON stop at 128 levels: what is let in can be sent to the router and read back.
+#[test]
+fn the_deepest_front_matter_is_no_deeper_than_readers_of_json_go() {
+    let nested = |depth: usize| format!("---\na: {}{}\n---\n", "[".repeat(depth), "]".repeat(depth));
+    let deepest = (1..130).rev().find(|depth| folder(&[("a.md", &nested(*depth))]).graph.skills.len() == 1).unwrap();
+    let parsed = folder(&[("a.md", &nested(deepest)), ("b.md", &nested(deepest + 1))]);
+    assert_eq!(codes(&parsed), [("bad_front_matter", "b.md", 2)]);
+    let request = serde_json::to_vec(&contracts::routing::TrainRequest { graph: parsed.graph.clone() }).unwrap();
+    let back: contracts::routing::TrainRequest = platform::json::from_slice(&request).unwrap();
+    assert_eq!(back.graph, parsed.graph);
+}
+
 #[test]
 fn two_agents_of_one_id_are_an_error_and_the_first_stays() {
     let parsed = folder(&[("agents/z.md", CODEGEN), ("agents/a.md", &SECURITY.replace("agentId: security", "agentId: Codegen"))]);

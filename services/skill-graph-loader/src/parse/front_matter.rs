@@ -1,13 +1,12 @@
 //! The YAML between two `---` lines at the top of a file, read as leniently as people write it.
 
+use crate::parse::yaml::{Document, scalar_text};
 use crate::parse::yaml_repair;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Front matter beyond this is no front matter but a mistake.
 const YAML_BYTES_MAX: usize = 64 * 1024;
-/// JSON numbers are exact up to 2^53; a larger integer is kept as text so that the digest stays the same everywhere.
-const EXACT_INTEGER_MAX: u64 = 1 << 53;
 
 /// Something about the front matter that its author should know.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,74 +98,26 @@ pub fn read(yaml: &str, first_line: u32) -> (Option<FrontMatter>, Vec<Trouble>) 
     let lines: Vec<String> = yaml.lines().map(str::to_owned).collect();
     match value {
         None => (None, troubles),
-        Some(yaml_serde::Value::Null) => (Some(FrontMatter { entries: Vec::new(), lines, first_line }), troubles),
-        Some(yaml_serde::Value::Mapping(mapping)) => {
-            let entries = mapping
+        Some(Document::Other(Value::Null)) => (Some(FrontMatter { entries: Vec::new(), lines, first_line }), troubles),
+        Some(Document::Keys(keys)) => {
+            let entries = keys
                 .into_iter()
                 .map(|(key, value)| {
-                    let key = scalar_text(&to_json(key)).unwrap_or_default();
+                    let key = scalar_text(&key).unwrap_or_default();
                     let line = lines.iter().position(|line| key_of(line) == Some(key.as_str()));
                     let line = first_line + line.and_then(|at| u32::try_from(at).ok()).unwrap_or(0);
-                    Entry { plain: plain(&key), key, value: to_json(value), line }
+                    Entry { plain: plain(&key), key, value, line }
                 })
                 .filter(|entry| !entry.key.is_empty())
                 .collect();
             (Some(FrontMatter { entries, lines, first_line }), troubles)
         }
-        Some(yaml_serde::Value::Sequence(_)) => {
+        Some(Document::Other(Value::Array(_))) => {
             troubles.push(Trouble { line: first_line, message: "the front matter is a list, not keys with values".to_owned(), fatal: true });
             (None, troubles)
         }
-        Some(_) => (None, Vec::new()),
+        Some(Document::Other(_)) => (None, Vec::new()),
     }
-}
-
-fn to_json(value: yaml_serde::Value) -> Value {
-    use yaml_serde::Value as Yaml;
-    match value {
-        Yaml::Null => Value::Null,
-        Yaml::Bool(flag) => Value::Bool(flag),
-        Yaml::String(text) => Value::String(text),
-        Yaml::Number(number) => number_to_json(&number),
-        Yaml::Sequence(items) => Value::Array(items.into_iter().map(to_json).collect()),
-        Yaml::Mapping(mapping) => {
-            let mut object = serde_json::Map::new();
-            object.extend(mapping.into_iter().filter_map(|(key, value)| Some((scalar_text(&to_json(key))?, to_json(value)))));
-            Value::Object(object)
-        }
-        Yaml::Tagged(tagged) => to_json(tagged.value),
-    }
-}
-
-fn number_to_json(number: &yaml_serde::Number) -> Value {
-    if let Some(whole) = number.as_i64() {
-        return if whole.unsigned_abs() <= EXACT_INTEGER_MAX { Value::from(whole) } else { Value::String(whole.to_string()) };
-    }
-    if let Some(whole) = number.as_u64() {
-        return Value::String(whole.to_string());
-    }
-    let float = number.as_f64().and_then(serde_json::Number::from_f64);
-    // JSON has no such numbers; YAML's names for them.
-    let name = || {
-        if number.is_nan() {
-            ".nan"
-        } else if number.as_f64().is_some_and(f64::is_sign_negative) {
-            "-.inf"
-        } else {
-            ".inf"
-        }
-    };
-    float.map_or_else(|| Value::String(name().to_owned()), Value::Number)
-}
-
-fn scalar_text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.trim().to_owned()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        _ => None,
-    }
-    .filter(|text| !text.is_empty())
 }
 
 /// Every scalar in a value, however deep: `[[T]]` without quotes is a list in a list for YAML.
@@ -241,7 +192,10 @@ impl FrontMatter {
     pub fn extra(&self, used: &[&str]) -> BTreeMap<String, Value> {
         let used: Vec<String> = used.iter().map(|key| plain(key)).collect();
         let left = self.entries.iter().filter(|entry| !used.contains(&entry.plain));
-        left.map(|entry| (entry.key.clone(), entry.value.clone())).collect()
+        // One by one: collecting would bring another sort into the bundle.
+        let mut extra = BTreeMap::new();
+        extra.extend(left.map(|entry| (entry.key.clone(), entry.value.clone())));
+        extra
     }
 }
 

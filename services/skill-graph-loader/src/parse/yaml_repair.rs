@@ -1,31 +1,43 @@
 //! YAML as people write it: tabs, colons in unquoted text, values that open with a sign YAML keeps for itself.
 
 use crate::parse::front_matter::{Trouble, key_of};
-use yaml_serde::Value;
+use crate::parse::yaml::{self, Document};
 
-/// Parses, and where that fails tries once more with tabs turned to spaces and lone texts quoted. The troubles say what was repaired, or why nothing came out.
-pub fn parse(yaml: &str, first_line: u32) -> (Option<Value>, Vec<Trouble>) {
-    let untabbed: String = yaml.lines().map(|line| format!("{}\n", untab(line))).collect();
-    let error = match yaml_serde::from_str::<Value>(&untabbed) {
+/// Parses, and where that fails tries once more with lone texts quoted and the lines of a list, mapping or quoted text indented. The
+/// troubles say which texts were quoted, or why nothing came out.
+pub fn parse(yaml: &str, first_line: u32) -> (Option<Document>, Vec<Trouble>) {
+    // A byte order mark is where two files were joined: no part of a text.
+    let untabbed: String = yaml.lines().map(|line| format!("{}\n", untab(line).replace('\u{feff}', ""))).collect();
+    let error = match yaml::read(&untabbed) {
         Ok(value) => return (Some(value), Vec::new()),
         Err(error) => error,
     };
     let mut troubles = Vec::new();
-    let lines: Vec<&str> = untabbed.lines().collect();
     let mut repaired = String::with_capacity(untabbed.len() + 64);
-    for (number, line) in (first_line..).zip(&lines) {
+    let mut may_go_on = false;
+    for (number, line) in (first_line..).zip(untabbed.lines()) {
         let quoted = quoted(line);
         if quoted.is_some() {
             troubles.push(Trouble { line: number, message: "this value is not valid YAML without quotes; it was read as plain text".to_owned(), fatal: false });
         }
+        may_go_on = key_of(line).map_or(may_go_on, |_| opens(line));
+        if may_go_on && key_of(line).is_none() {
+            repaired.push_str("  ");
+        }
         repaired.push_str(quoted.as_deref().unwrap_or(line));
         repaired.push('\n');
     }
-    if let (false, Ok(value)) = (troubles.is_empty(), yaml_serde::from_str::<Value>(&repaired)) {
+    if let (true, Ok(value)) = (repaired != untabbed, yaml::read(&repaired)) {
         return (Some(value), troubles);
     }
-    let line = error.location().and_then(|place| u32::try_from(place.line()).ok()).unwrap_or(1);
-    (None, vec![Trouble { line: first_line + line.saturating_sub(1), message: error.to_string(), fatal: true }])
+    let line = first_line + u32::try_from(error.line.saturating_sub(1)).unwrap_or(0);
+    (None, vec![Trouble { line, message: error.message, fatal: true }])
+}
+
+/// Whether the value of a key begins with a bracket or quote, so that lines below it without indentation may belong to it: YAML of old
+/// took them.
+fn opens(line: &str) -> bool {
+    line.split_once(':').is_some_and(|(_, value)| value.trim_start().starts_with(['[', '{', '"', '\'']))
 }
 
 /// Tabs in the indentation become two spaces each, others one: YAML has no use for tabs.
@@ -61,19 +73,39 @@ fn quoted(line: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Value;
+
+    fn get(document: Option<Document>, key: &str) -> Value {
+        let Some(Document::Keys(keys)) = document else { panic!("{document:?}") };
+        keys.into_iter().find(|entry| entry.0 == key).unwrap().1
+    }
 
     #[test]
     fn a_colon_in_a_description_is_read_and_reported() {
         let (value, troubles) = parse("name: x\ndescription: Use when: the user asks\n", 2);
-        assert_eq!(value.unwrap().get("description").unwrap().as_str(), Some("Use when: the user asks"));
+        assert_eq!(get(value, "description"), "Use when: the user asks");
         assert_eq!((troubles.len(), troubles[0].line, troubles[0].fatal), (1, 3, false));
     }
 
     #[test]
     fn tabs_are_spaces() {
         let (value, troubles) = parse("keywords:\n\t- code\n\t- bug\ntitle:\tT\n", 2);
-        assert_eq!(value.unwrap().get("keywords").unwrap().as_sequence().unwrap().len(), 2);
+        assert_eq!(get(value, "keywords").as_array().unwrap().len(), 2);
         assert!(troubles.is_empty());
+    }
+
+    #[test]
+    fn lines_in_brackets_and_quotes_need_no_indentation() {
+        let (value, troubles) = parse("keywords: [\na,\nb\n]\ndescription: \"one\ntwo\"\ntitle: T\n", 2);
+        assert_eq!(get(value.clone(), "keywords"), serde_json::json!(["a", "b"]));
+        assert_eq!((get(value.clone(), "description"), get(value, "title")), ("one two".into(), "T".into()));
+        assert_eq!(troubles, []);
+        assert!(parse("title: T\nstray\nkeywords: [a\n", 2).1[0].fatal);
+    }
+
+    #[test]
+    fn a_byte_order_mark_within_is_no_text() {
+        assert_eq!(get(parse("title: a\u{feff}b\n", 2).0, "title"), "ab");
     }
 
     #[test]
