@@ -20,9 +20,11 @@ pub mod problem;
 pub mod routing;
 pub mod service;
 pub mod task;
+pub mod tokens;
 
 pub use error_code::{Effect, ErrorCode};
 pub use ids::*;
 pub use money::Micros;
 pub use problem::Problem;
 pub use service::ServiceName;
+pub use tokens::{TokenPrices, Tokens};

@@ -1,7 +1,7 @@
 //! Routing: who gets a message, how sure the router is, and why.
 
 use crate::graph::Complexity;
-use crate::{AgentId, DecisionId, EventId, GatewayId, GraphVersion, Micros};
+use crate::{AgentId, DecisionId, EventId, GatewayId, GraphVersion, Micros, Tokens};
 use serde::{Deserialize, Serialize};
 
 /// `POST /api/route` and `/api/analyze`; also `/internal/route` with the members below `context`.
@@ -70,13 +70,16 @@ pub struct RouteAnswer {
     pub out_of_scope: bool,
     /// Two agents are too close to call; a person should choose.
     pub needs_choice: bool,
-    /// Price of the configured runner where it is known.
+    /// Price of the configured runner where it is known: what it says a run costs, or the tokens that are expected at its prices.
     pub estimated_cost: Option<Micros>,
     pub decision_id: DecisionId,
     pub graph_version: Option<GraphVersion>,
     pub cached: bool,
     /// RFC 3339 UTC.
     pub timestamp: String,
+    /// Tokens that the work is expected to need; none for an agent that uses no model. `/api/analyze` tells them.
+    #[serde(skip)]
+    pub estimated_tokens: Option<Tokens>,
     /// For the conductor: nobody is open to this sender, so nobody may be given the message.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub closed: bool,
@@ -216,6 +219,11 @@ pub struct OutcomeReport {
     pub outcome: PoolOutcome,
     #[serde(default)]
     pub latency_ms: Option<f64>,
+    /// How much work the message asked for, and the tokens it took, where they are known.
+    #[serde(default)]
+    pub complexity: Option<Complexity>,
+    #[serde(default)]
+    pub tokens: Option<Tokens>,
 }
 
 /// What the pool needs to know of a run.

@@ -4,7 +4,7 @@
 //! [`Section`]; a key that nobody asked for is an error when the section is finished.
 
 use crate::secret::Secret;
-use contracts::Micros;
+use contracts::{Micros, TokenPrices};
 use serde_json::{Map, Value};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -151,6 +151,19 @@ impl<'a> Section<'a> {
             self.wrong(key, "is not an amount of dollars.", "Write it as a number, such as 12.50.");
         }
         amount
+    }
+    /// `input_price` and `output_price`: dollars per million tokens; both or none.
+    pub fn token_prices(&mut self) -> Option<TokenPrices> {
+        let (input, output) = (self.dollars("input_price"), self.dollars("output_price"));
+        match (input, output) {
+            (Some(input), Some(output)) => Some(TokenPrices { input, output }),
+            _ if self.has("input_price") != self.has("output_price") => {
+                let missing = if self.has("input_price") { "output_price" } else { "input_price" };
+                self.wrong(missing, "is missing beside the other price.", "Write both, in dollars per million tokens.");
+                None
+            }
+            _ => None,
+        }
     }
     /// True or false.
     pub fn flag(&mut self, key: &str) -> Option<bool> {

@@ -1,7 +1,7 @@
 //! `[gateway]` and `[agents.<id>]`: how many tasks run side by side, and how each agent is run.
 
 use crate::runners::{self, MESSAGE};
-use contracts::{AgentId, Micros};
+use contracts::{AgentId, Micros, TokenPrices};
 use platform::config::{Report, Section};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -34,6 +34,8 @@ pub struct AgentConfig {
     pub command: Vec<String>,
     /// What a run is expected to cost; the approval works with it. None: unknown.
     pub estimated_cost: Option<Micros>,
+    /// Instead of that, the prices of its model's tokens: the router estimates how many a message needs.
+    pub token_prices: Option<TokenPrices>,
     /// Variables handed on beside PATH, HOME, LANG and TERM.
     pub env: Vec<String>,
     /// `data_directory = "visible"`: the program may see the data directory with the tokens. Unless set it cannot.
@@ -52,6 +54,7 @@ impl Default for AgentConfig {
             runner: runners::DEFAULT.to_owned(),
             command: Vec::new(),
             estimated_cost: None,
+            token_prices: None,
             env: Vec::new(),
             data_visible: false,
             daily_budget: None,
@@ -113,6 +116,10 @@ impl AgentConfig {
             section.wrong("runner", "is missing, so that the command beside it would never run.", "Write runner = \"command\", or remove the command.");
         }
         agent.estimated_cost = section.dollars("estimated_cost");
+        agent.token_prices = section.token_prices();
+        if agent.estimated_cost.is_some() && agent.token_prices.is_some() {
+            section.wrong("estimated_cost", "stands beside prices of tokens, and only one can count.", "Remove it, or remove input_price and output_price.");
+        }
         agent.daily_budget = section.dollars("daily_budget");
         if let Some(env) = section.texts("env") {
             check_env(&section, &env);
@@ -212,6 +219,25 @@ mod tests {
         assert_eq!(config.capacity, 4);
         assert_eq!(config.agent(&AgentId::from("codegen")), &AgentConfig::default());
         assert_eq!(config.leases(), ["*"]);
+    }
+
+    #[test]
+    fn prices_of_tokens_come_in_pairs_and_instead_of_a_price_of_the_run() {
+        let agent = |more: Value| {
+            let mut agent = json!({"runner": "command", "command": ["x"]});
+            agent.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            read(json!({"agents": {"a": agent}}))
+        };
+        let (config, problems) = agent(json!({"input_price": 3, "output_price": 15.5}));
+        assert_eq!(problems, Vec::<String>::new());
+        let prices = TokenPrices { input: Micros(3_000_000), output: Micros(15_500_000) };
+        assert_eq!(config.agent(&AgentId::from("a")).token_prices, Some(prices));
+        assert_eq!(agent(json!({"input_price": 3})).1, ["agents.a.output_price: is missing beside the other price."]);
+        assert_eq!(
+            agent(json!({"input_price": 3, "output_price": 15, "estimated_cost": 1})).1,
+            ["agents.a.estimated_cost: stands beside prices of tokens, and only one can count."]
+        );
+        assert_eq!(agent(json!({"input_price": -3, "output_price": 15})).1.len(), 1);
     }
 
     #[test]

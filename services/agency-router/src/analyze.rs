@@ -10,7 +10,7 @@ use platform::edge::{ApiResult, JsonBody};
 use serde_json::{Value, json};
 
 /// The answer of `/api/route` without a decision id, and `steps`, `probabilities`, `inScope`, `unknownWords`,
-/// `complexityReasons`, `spokeForWinner` and `spokeForRunnerUp`.
+/// `complexityReasons`, `estimatedTokens` (`{input, output}`, null for an agent without a model), `spokeForWinner` and `spokeForRunnerUp`.
 pub async fn analyze(State(deps): State<Deps>, JsonBody(request): JsonBody<RouteRequest>) -> ApiResult<Json<Value>> {
     let request = for_everybody(request)?;
     let (decision, answer, _) = route(&deps, &request).await;
@@ -25,6 +25,7 @@ pub async fn analyze(State(deps): State<Deps>, JsonBody(request): JsonBody<Route
             "inScope": content.map(|content| content.in_scope),
             "unknownWords": content.map(|content| content.unknown_words),
             "complexityReasons": complexity_reasons(&request),
+            "estimatedTokens": answer.estimated_tokens,
             "spokeForWinner": terms(content.map_or(&[][..], |content| &content.winner_terms)),
             "spokeForRunnerUp": terms(content.map_or(&[][..], |content| &content.runner_up_terms)),
         }),

@@ -2,11 +2,11 @@
 
 use crate::config::Config;
 use crate::model::Model;
-use crate::pool::Pool;
+use crate::pool::{self, Pool};
 use crate::route::{Decision, World, decide};
-use contracts::DecisionId;
 use contracts::graph::Graph;
 use contracts::routing::{RouteAnswer, RouteRequest};
+use contracts::{DecisionId, Tokens};
 use platform::time::rfc3339;
 
 /// What only the caller knows of a decision.
@@ -19,7 +19,8 @@ pub struct Stamp {
 }
 
 /// Puts the answer together.
-pub fn answer(decision: &Decision, graph: &Graph, config: &Config, stamp: Stamp) -> RouteAnswer {
+/// `expected`: the tokens that its work is expected to need.
+pub fn answer(decision: &Decision, graph: &Graph, config: &Config, expected: Tokens, stamp: Stamp) -> RouteAnswer {
     RouteAnswer {
         agent: decision.agent.clone(),
         confidence: decision.confidence.clamp(0.0, 1.0),
@@ -32,7 +33,8 @@ pub fn answer(decision: &Decision, graph: &Graph, config: &Config, stamp: Stamp)
         fallback: decision.fallback,
         out_of_scope: decision.out_of_scope,
         needs_choice: decision.needs_choice,
-        estimated_cost: config.estimated_cost(&decision.agent),
+        estimated_cost: config.estimated_cost(&decision.agent, expected),
+        estimated_tokens: config.is_program(&decision.agent).then_some(expected),
         decision_id: stamp.decision_id,
         graph_version: graph.version.clone(),
         cached: false,
@@ -54,5 +56,6 @@ pub fn route_offline(
     let start = milliseconds();
     let decision = decide(request, World { graph, model, pool: &Pool::default(), now_ms: stamp.now_ms });
     let stamp = Stamp { latency_ms: milliseconds() - start, ..stamp };
-    answer(&decision, graph, config, stamp)
+    let expected = pool::expected(&Pool::default(), &decision.agent, decision.complexity, &request.message);
+    answer(&decision, graph, config, expected, stamp)
 }

@@ -3,6 +3,7 @@
 use crate::Deps;
 use crate::answer::{Stamp, answer};
 use crate::graph_source::Snapshot;
+use crate::pool;
 use crate::route::{Decision, World, decide};
 use crate::store::{self, Asked};
 use axum::extract::State;
@@ -102,7 +103,8 @@ pub async fn route(deps: &Deps, request: &RouteRequest) -> (Decision, RouteAnswe
     let decision = decide(request, World { graph: &snapshot.graph, model: snapshot.model.as_ref(), pool: &pool, now_ms });
     let latency_ms = ((deps.stopwatch)() - start).max(0.0);
     let stamp = Stamp { decision_id: DecisionId::new(format!("dec_{}", deps.clock.ulid())), now_ms, latency_ms };
-    let answer = answer(&decision, &snapshot.graph, &deps.config, stamp);
+    let expected = pool::expected(&pool, &decision.agent, decision.complexity, &request.message);
+    let answer = answer(&decision, &snapshot.graph, &deps.config, expected, stamp);
     (decision, answer, snapshot)
 }
 

@@ -1,22 +1,26 @@
 //! The agents' health: each agent has an instance on each gateway that runs it; who can take work, and which is best.
 //!
 //! Pure: the clock and the dice come in as arguments. `pool/breaker.rs` is the circuit breaker, `pool/instance.rs` what is known
-//! of an instance, `pool/choose.rs` the choice between two.
+//! of an instance, `pool/choose.rs` the choice between two, `pool/spent.rs` the tokens
+//! that runs took.
 
 mod breaker;
 mod choose;
 mod instance;
 #[cfg(test)]
 mod simulation;
+mod spent;
 
 pub use breaker::FAILURES_MAX;
 pub use instance::Instance;
+pub use spent::expected;
 
-use contracts::graph::{Agent, Graph};
-use contracts::routing::{Breaker, Candidate, OutcomeReport, PoolInstance, PoolMember};
+use contracts::graph::{Agent, Complexity, Graph};
+use contracts::routing::{Breaker, Candidate, OutcomeReport, PoolInstance, PoolMember, PoolOutcome};
 use contracts::{AgentId, GatewayId};
 use instance::Ended;
 use serde::{Deserialize, Serialize};
+use spent::Spent;
 use std::collections::BTreeMap;
 
 /// An instance that nothing was heard of for so long says nothing about its agent any more: its machine may be gone, and the
@@ -35,6 +39,9 @@ pub struct Pool {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Member {
     instances: BTreeMap<GatewayId, Instance>,
+    /// Tokens that its runs took, by how much work the message asked for.
+    #[serde(default)]
+    spent: BTreeMap<Complexity, Spent>,
 }
 
 impl Member {
@@ -88,6 +95,9 @@ impl Pool {
         let gateway = report.gateway.clone().unwrap_or_else(|| GatewayId::from(""));
         let ended = Ended { outcome: report.outcome, latency_ms: report.latency_ms, now_ms, dice, mean_ms };
         member.instances.entry(gateway).or_default().apply(ended);
+        if let (PoolOutcome::Succeeded, Some(complexity), Some(tokens)) = (report.outcome, report.complexity, report.tokens) {
+            member.spent.entry(complexity).or_default().add(tokens);
+        }
         member.instances.retain(|_, instance| now_ms - instance.heard_at_ms <= KEPT_MS);
     }
 
@@ -113,12 +123,18 @@ impl Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use contracts::routing::PoolOutcome;
 
     const A: &str = "a";
 
     fn report(pool: &mut Pool, gateway: &str, outcome: PoolOutcome, latency_ms: f64, now_ms: i64) {
-        let report = OutcomeReport { agent: AgentId::from(A), gateway: Some(GatewayId::from(gateway)), outcome, latency_ms: Some(latency_ms) };
+        let report = OutcomeReport {
+            agent: AgentId::from(A),
+            gateway: Some(GatewayId::from(gateway)),
+            outcome,
+            latency_ms: Some(latency_ms),
+            complexity: None,
+            tokens: None,
+        };
         pool.apply(&report, now_ms, 0.5);
     }
 

@@ -52,6 +52,23 @@ async fn analyze_spells_the_scoring_out_and_records_nothing() {
 }
 
 #[tokio::test]
+async fn the_cost_is_estimated_from_the_agent_s_prices_and_from_what_its_runs_took() {
+    let world = World::with_graph().await;
+    let ask = json!({"message": "fix the failing build", "complexity": "moderate"});
+    let analysis = world.ok("POST", "/api/analyze", ask.clone()).await;
+    assert_eq!((&analysis["estimatedTokens"], &analysis["estimatedCost"]), (&json!({"input": 40_006, "output": 5_000}), &json!(0.195018)));
+    let took = |input: u64| json!({"agent": "codegen", "outcome": "succeeded", "complexity": "moderate", "tokens": {"input": input, "output": 1_000}});
+    for input in [9_000, 10_000, 11_000] {
+        world.internal("/internal/outcomes", took(input)).await;
+    }
+    assert_eq!(world.ok("POST", "/api/route", ask).await["estimatedCost"], 0.045);
+    let other = world.ok("POST", "/api/analyze", json!({"message": "fix the failing build", "complexity": "complex"})).await;
+    assert_eq!(other["estimatedTokens"]["output"], 20_000, "only for work of that kind");
+    let free = world.ok("POST", "/api/analyze", json!({"message": "@pm plan the sprint"})).await;
+    assert_eq!((&free["estimatedTokens"], &free["estimatedCost"]), (&Value::Null, &json!(0.0)));
+}
+
+#[tokio::test]
 async fn what_only_internal_callers_may_say_is_ignored_from_outside() {
     let world = World::with_graph().await;
     let body = json!({"message": "fix the failing build", "exclude": ["codegen"], "stickyAgent": "pm", "eventId": "web.console.01ARZ3NDEKTSV4RRFFQ69G5FAV"});

@@ -1,7 +1,7 @@
 //! What the configuration file says to this service: `[budget]`, and price and budget of each agent.
 
 use crate::window;
-use contracts::Micros;
+use contracts::{Micros, TokenPrices};
 use platform::config::{Report, Section};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 /// What may be spent a day when nobody says anything: $50.
 pub const DAILY_DEFAULT: Micros = Micros(50_000_000);
 /// The keys of `[agents.<id>]` that are read here; the others belong to the gateway.
-pub const AGENT_KEYS: [&str; 3] = ["runner", "estimated_cost", "daily_budget"];
+pub const AGENT_KEYS: [&str; 5] = ["runner", "estimated_cost", "input_price", "output_price", "daily_budget"];
 /// The keys of the whole file that are read here.
 pub const TOP_KEYS: [&str; 3] = ["budget", "agents", "models"];
 
@@ -40,7 +40,9 @@ pub struct AgentConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Price {
     Known(Micros),
-    /// A `command` runner without `estimated_cost`.
+    /// By the tokens that it needs: the caller's estimate counts.
+    Tokens(TokenPrices),
+    /// A `command` runner without `estimated_cost` or prices of tokens.
     Unknown,
 }
 
@@ -98,9 +100,13 @@ impl Config {
 /// Other keys are the gateway's to check, so the section is not finished here.
 fn read_agent(id: &str, mut section: Section<'_>) -> AgentConfig {
     let cost = section.dollars("estimated_cost");
+    let tokens = section.token_prices().map(|prices| {
+        let free = prices.input == Micros::ZERO && prices.output == Micros::ZERO;
+        if free { Price::Known(Micros::ZERO) } else { Price::Tokens(prices) }
+    });
     let price = match section.text("runner").as_deref() {
         None | Some("knowledge") => Price::Known(cost.unwrap_or(Micros::ZERO)),
-        Some("command") => cost.map_or(Price::Unknown, Price::Known),
+        Some("command") => cost.map(Price::Known).or(tokens).unwrap_or(Price::Unknown),
         Some(_) => {
             section.wrong("runner", "is not in this version.", "Write \"knowledge\" or \"command\".");
             Price::Unknown
@@ -130,11 +136,15 @@ mod tests {
             "codegen": {"runner": "command", "command": ["x"], "env": []},
             "tests": {"runner": "command", "estimated_cost": 0.5, "daily_budget": 20},
             "free": {"runner": "command", "estimated_cost": 0},
+            "metered": {"runner": "command", "input_price": 3, "output_price": 15},
+            "local": {"runner": "command", "input_price": 0, "output_price": 0},
         }});
         let config = Config::read(&file, &report);
         assert_eq!(config.price("CodeGen"), Price::Unknown);
         assert_eq!(config.price("TESTS"), Price::Known(Micros(500_000)));
         assert_eq!(config.price("free"), Price::Known(Micros::ZERO));
+        assert_eq!(config.price("metered"), Price::Tokens(TokenPrices { input: Micros(3_000_000), output: Micros(15_000_000) }));
+        assert_eq!(config.price("local"), Price::Known(Micros::ZERO));
         assert_eq!(config.agent("Tests").unwrap().daily_budget, Some(Micros(20_000_000)));
         assert!(report.into_problems().is_empty());
     }

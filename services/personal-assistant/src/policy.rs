@@ -4,9 +4,10 @@
 //! the risk tolerance. A halt and the budget are looked at later, inside the statement that writes the outcome.
 
 use crate::config::Price;
-use contracts::Micros;
 use contracts::approval::MonitoringLevel;
 use contracts::chat::RiskTolerance;
+use contracts::graph::Complexity;
+use contracts::{Micros, Tokens};
 
 /// From which amount on the owner is asked when nobody says anything: $10.
 pub const COST_THRESHOLD_DEFAULT: Micros = Micros(10_000_000);
@@ -86,8 +87,22 @@ fn lists(list: &[String], name: &str) -> bool {
 pub fn amount(ask: &Ask<'_>) -> Micros {
     match ask.price {
         Price::Known(price) => ask.estimated.max(price),
+        // An estimate is a mean: a quarter is added for those that need more. No estimate makes it cheaper than the least work.
+        Price::Tokens(prices) if ask.estimated > Micros::ZERO => {
+            let with_reserve = Micros(ask.estimated.0.saturating_add(ask.estimated.0 / 4));
+            with_reserve.max(prices.cost(Tokens::assumed(Complexity::Simple)))
+        }
         Price::Unknown if ask.estimated > Micros::ZERO => ask.estimated,
-        Price::Unknown => ask.flat.max(Micros(1)),
+        Price::Tokens(_) | Price::Unknown => ask.flat.max(Micros(1)),
+    }
+}
+
+/// Whether nobody knows what it costs.
+fn is_unpriced(ask: &Ask<'_>) -> bool {
+    match ask.price {
+        Price::Known(_) => false,
+        Price::Tokens(_) => ask.estimated <= Micros::ZERO,
+        Price::Unknown => true,
     }
 }
 
@@ -141,8 +156,9 @@ fn owner_wanted(ask: &Ask<'_>, amount: Micros, rules: &Rules) -> Vec<(&'static s
     if let Some(name) = names.into_iter().flatten().find(|name| lists(&rules.requires_human_approval, name)) {
         found.push((id::REQUIRES_HUMAN_APPROVAL, format!("You want to be asked about {name}.")));
     }
-    if ask.price == Price::Unknown {
-        let fix = format!("What a run of {} costs is unknown; set estimated_cost in [agents.{}] to say it.", ask.agent, ask.agent);
+    if is_unpriced(ask) {
+        let fix =
+            format!("What a run of {} costs is unknown; set estimated_cost, or input_price and output_price, in [agents.{}] to say it.", ask.agent, ask.agent);
         found.push((id::UNKNOWN_PRICE, fix));
     }
     if amount > rules.cost_threshold {
@@ -154,7 +170,7 @@ fn owner_wanted(ask: &Ask<'_>, amount: Micros, rules: &Rules) -> Vec<(&'static s
 fn monitoring(ask: &Ask<'_>, amount: Micros, rules: &Rules) -> MonitoringLevel {
     match ask.price {
         Price::Known(_) if amount == Micros::ZERO => MonitoringLevel::None,
-        Price::Known(_) if amount.0 <= rules.cost_threshold.0 / 4 => MonitoringLevel::Basic,
+        Price::Known(_) | Price::Tokens(_) if !is_unpriced(ask) && amount.0 <= rules.cost_threshold.0 / 4 => MonitoringLevel::Basic,
         _ => MonitoringLevel::Intensive,
     }
 }
@@ -190,6 +206,17 @@ mod tests {
         assert_eq!(verdict(&ask(0.0), &conservative), Verdict::Approve);
         assert_eq!(verdict(&ask(10.0), &aggressive), Verdict::Approve);
         assert_eq!(verdict(&ask(10.01), &aggressive), Verdict::AskOwner);
+    }
+
+    #[test]
+    fn by_tokens_the_estimate_counts_with_a_reserve_and_without_one_the_owner_is_asked() {
+        let prices = contracts::TokenPrices { input: Micros(3_000_000), output: Micros(15_000_000) };
+        let priced = Ask { price: Price::Tokens(prices), ..ask(0.2) };
+        assert_eq!((amount(&priced), verdict(&priced, &rules())), (Micros(250_000), Verdict::Approve));
+        assert_eq!(rule(&priced, &rules()).monitoring, MonitoringLevel::Basic);
+        assert_eq!(amount(&Ask { estimated: Micros(1), ..priced }), Micros(39_000), "not below the least work");
+        let unsaid = Ask { estimated: Micros::ZERO, ..priced };
+        assert_eq!((amount(&unsaid), rule(&unsaid, &rules()).policies), (Micros(10_000_000), vec![id::UNKNOWN_PRICE]));
     }
 
     #[test]

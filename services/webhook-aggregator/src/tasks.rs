@@ -8,7 +8,7 @@ use contracts::approval::Outcome;
 use contracts::halt::{HaltCheck, HaltCheckAnswer};
 use contracts::routing::{OutcomeReport, PoolOutcome};
 use contracts::task::{LEASE_MS, LeaseRequest, LeasedTask, RenewAnswer, RenewRequest, ResultAnswer, ResultRequest};
-use contracts::{AgentId, ErrorCode, GatewayId, Problem, ServiceName, TaskId};
+use contracts::{AgentId, ErrorCode, Problem, ServiceName, TaskId, Tokens};
 use platform::edge::{ApiError, ApiResult, JsonBody};
 use platform::inbox::{Command, Finish, Reply, StoredEvent, TaskRow};
 use platform::ports::{begin_wait, calls};
@@ -52,7 +52,7 @@ async fn take(deps: &Deps, request: &LeaseRequest) -> ApiResult<Vec<LeasedTask>>
     }
     for task in &leased {
         tracing::info!(task = %task.task_id, agent = %task.agent, epoch = task.epoch, gateway = %request.gateway_id, "leased");
-        report(deps, task.agent.clone(), Some(request.gateway_id.clone()), PoolOutcome::Started, None);
+        report(deps, OutcomeReport { gateway: Some(request.gateway_id.clone()), ..bare(task.agent.clone(), PoolOutcome::Started) });
     }
     Ok(leased)
 }
@@ -132,8 +132,16 @@ fn recorded(deps: &Deps, event: &StoredEvent, task: &TaskRow, request: &ResultRe
         Outcome::Cancelled => PoolOutcome::Cancelled,
         Outcome::Failed | Outcome::Timeout | Outcome::Unavailable => PoolOutcome::Failed,
     };
-    let latency = task.leased_ms.map(|at| (deps.clock.now_ms() - at) as f64);
-    report(deps, task.agent.clone(), task.gateway_id.clone(), outcome, latency);
+    report(
+        deps,
+        OutcomeReport {
+            gateway: task.gateway_id.clone(),
+            latency_ms: task.leased_ms.map(|at| (deps.clock.now_ms() - at) as f64),
+            complexity: event.data.get("complexity").cloned().and_then(|value| platform::json::from_value(value).ok()),
+            tokens: request.usage.as_ref().and_then(Tokens::of_usage),
+            ..bare(task.agent.clone(), outcome)
+        },
+    );
     if request.outcome == Outcome::Cancelled {
         let (deps, body) = (deps.clone(), json!({ "taskId": task.id }));
         let work = {
@@ -149,12 +157,16 @@ fn recorded(deps: &Deps, event: &StoredEvent, task: &TaskRow, request: &ResultRe
     }
 }
 
+/// A report of which nothing more is known.
+pub(crate) fn bare(agent: AgentId, outcome: PoolOutcome) -> OutcomeReport {
+    OutcomeReport { agent, gateway: None, outcome, latency_ms: None, complexity: None, tokens: None }
+}
+
 /// Tells the router's pool, in the background: a lost report makes its picture older, not wrong.
-pub(crate) fn report(deps: &Deps, agent: AgentId, gateway: Option<GatewayId>, outcome: PoolOutcome, latency_ms: Option<f64>) {
+pub(crate) fn report(deps: &Deps, report: OutcomeReport) {
     let deps = deps.clone();
     let spawner = deps.background.clone();
     spawner.spawn(Box::pin(async move {
-        let report = OutcomeReport { agent, gateway, outcome, latency_ms };
         let told = calls::post::<_, Value>(deps.calls.as_ref(), ServiceName::AgencyRouter, "/internal/outcomes", &report).await;
         if let Err(error) = told {
             tracing::warn!(error = %error, "the router could not be told of an outcome");

@@ -26,9 +26,16 @@ pub async fn route(text: String, folder: Option<&Path>, channel: Option<String>,
     Ok(())
 }
 
+/// What it is expected to take.
+fn estimate(answer: &RouteAnswer) -> String {
+    let tokens = answer.estimated_tokens.map(|tokens| format!(", about {} tokens read and {} written", tokens.input, tokens.output));
+    let cost = answer.estimated_cost.filter(|cost| cost.0 > 0).map(|cost| format!(", {cost}"));
+    format!("{}{}", tokens.unwrap_or_default(), cost.unwrap_or_default())
+}
+
 fn readable(answer: &RouteAnswer) -> String {
     let mut lines = vec![format!("{}  {:.1} %", answer.agent, answer.confidence * 100.0), format!("  {}", answer.reason)];
-    lines.push(format!("  complexity  {}", answer.complexity.as_str()));
+    lines.push(format!("  complexity  {}{}", answer.complexity.as_str(), estimate(answer)));
     if !answer.matched_keywords.is_empty() {
         lines.push(format!("  keywords    {}", answer.matched_keywords.join(", ")));
     }

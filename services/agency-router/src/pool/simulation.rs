@@ -61,7 +61,8 @@ fn gateway(index: usize) -> GatewayId {
 }
 
 fn report(pool: &mut Pool, index: usize, outcome: PoolOutcome, latency_ms: f64, now_ms: f64, dice: &mut Dice) {
-    let report = OutcomeReport { agent: AgentId::from("codegen"), gateway: Some(gateway(index)), outcome, latency_ms: Some(latency_ms) };
+    let report =
+        OutcomeReport { agent: AgentId::from("codegen"), gateway: Some(gateway(index)), outcome, latency_ms: Some(latency_ms), complexity: None, tokens: None };
     pool.apply(&report, now_ms as i64, dice.uniform());
 }
 

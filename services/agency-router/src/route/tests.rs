@@ -26,7 +26,11 @@ fn down(agents: &[&str]) -> Pool {
     let mut pool = Pool::default();
     for agent in agents {
         (0..3).for_each(|_| {
-            pool.apply(&OutcomeReport { agent: AgentId::from(*agent), gateway: None, outcome: PoolOutcome::Failed, latency_ms: None }, 1_000, 0.5)
+            pool.apply(
+                &OutcomeReport { agent: AgentId::from(*agent), gateway: None, outcome: PoolOutcome::Failed, latency_ms: None, complexity: None, tokens: None },
+                1_000,
+                0.5,
+            )
         });
     }
     pool

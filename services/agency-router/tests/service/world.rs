@@ -46,7 +46,9 @@ impl World {
             service(ServiceName::WebhookAggregator),
             service(ServiceName::SkillGraphLoader),
         ]);
-        let config = Config::read(&json!({"agents": {"security": {"runner": "command", "estimated_cost": 0.5}}}));
+        let config = Config::read(
+            &json!({"agents": {"security": {"runner": "command", "estimated_cost": 0.5}, "codegen": {"runner": "command", "input_price": 3, "output_price": 15}}}),
+        );
         let kv = Arc::new(MemoryKv::new(clock.clone()));
         let deps = Deps {
             sql: sql.clone(),

@@ -38,6 +38,7 @@ pub(super) async fn received(deps: &Deps, event: &StoredEvent) -> Result<Step, S
         "skillFiles": answer.skill_files_used,
         "fallback": answer.fallback,
         "estimatedCost": answer.estimated_cost,
+        "complexity": answer.complexity,
     });
     let message = message.or_else(|| event.data.get("message").and_then(Value::as_str).map(str::to_owned));
     if let (Some(message), Some(data)) = (message, data.as_object_mut()) {

@@ -3,7 +3,7 @@
 use super::{Stop, list_of, message_of, place, port, say, to, with};
 use crate::{Deps, ask, tasks};
 use contracts::event::{Said, Speaker, Stage};
-use contracts::routing::PoolOutcome;
+use contracts::routing::{OutcomeReport, PoolOutcome};
 use contracts::task::{TaskContext, Turn};
 use contracts::{AgentId, Shard, TaskId};
 use platform::inbox::{Command, NewTask, Patch, Reply, Step, StoredEvent, TaskRow};
@@ -103,7 +103,7 @@ fn told(event: &StoredEvent) -> bool {
 /// The gateway vanished in the middle of a run. What only reads is begun again, as a new run with a new approval;
 /// what may have had effects is not: the owner decides.
 fn lost(deps: &Deps, event: &StoredEvent, row: &TaskRow) -> Step {
-    tasks::report(deps, row.agent.clone(), row.gateway_id.clone(), PoolOutcome::Failed, None);
+    tasks::report(deps, OutcomeReport { gateway: row.gateway_id.clone(), ..tasks::bare(row.agent.clone(), PoolOutcome::Failed) });
     let careful = deps.config.careful_agents.iter().any(|agent| agent.eq_ignore_ascii_case(row.agent.as_str()));
     if careful || event.runs >= RUNS_MAX {
         let text = format!("{} was cut off in the middle of this. It was not begun again, since it may have had effects already.", row.agent);

@@ -146,6 +146,19 @@ async fn only_the_operator_drains_and_only_what_is_known() {
 }
 
 #[tokio::test]
+async fn the_pool_hears_what_a_run_took_of_what_kind_of_work() {
+    let bed = two_gateways(OFFICE).await;
+    bed.telegram(1, "work").await;
+    let task = lease(&bed, OFFICE).await;
+    let path = format!("/api/tasks/{}/result", task[0]["taskId"].as_str().unwrap());
+    let usage = json!({ "input_tokens": 5, "output_tokens": 7, "cache_read_input_tokens": 100 });
+    bed.post(&path, GATEWAY, &json!({ "epoch": 1, "outcome": "success", "text": "done", "usage": usage })).await;
+    bed.settle().await;
+    let told = bed.world.asked("/internal/outcomes").pop().unwrap();
+    assert_eq!((&told["complexity"], &told["tokens"]), (&json!("simple"), &json!({ "input": 105, "output": 7 })));
+}
+
+#[tokio::test]
 async fn the_pool_hears_where_a_run_was_and_that_a_gateway_was_lost() {
     let bed = two_gateways(OFFICE).await;
     bed.telegram(1, "work").await;

@@ -1,0 +1,61 @@
+//! The tokens that an agent's runs took, by complexity: what the next one is expected to take.
+
+use super::Pool;
+use contracts::graph::Complexity;
+use contracts::{AgentId, Tokens};
+use serde::{Deserialize, Serialize};
+
+/// Runs before an agent's own figures count.
+const RUNS_MIN: u32 = 3;
+/// The weight of a new run in the smoothed figures.
+const SMOOTHING: f64 = 0.2;
+
+/// Smoothed tokens of the runs of one complexity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Spent {
+    runs: u32,
+    input: f64,
+    output: f64,
+}
+
+impl Spent {
+    pub(super) fn add(&mut self, tokens: Tokens) {
+        self.runs = self.runs.saturating_add(1);
+        // The first ones count alike.
+        let weight = SMOOTHING.max(1.0 / f64::from(self.runs));
+        self.input += weight * (tokens.input as f64 - self.input);
+        self.output += weight * (tokens.output as f64 - self.output);
+    }
+
+    fn known(&self) -> Option<Tokens> {
+        (self.runs >= RUNS_MIN).then_some(Tokens { input: self.input.round() as u64, output: self.output.round() as u64 })
+    }
+}
+
+/// The tokens that an agent is expected to need for a message: as its last runs of this complexity did, else as is assumed.
+pub fn expected(pool: &Pool, agent: &AgentId, complexity: Complexity, message: &str) -> Tokens {
+    let own = pool.members.get(agent).and_then(|member| member.spent.get(&complexity)).and_then(Spent::known);
+    own.unwrap_or_else(|| Tokens::assumed(complexity).plus(Tokens { input: Tokens::of_text(message), output: 0 }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contracts::routing::{OutcomeReport, PoolOutcome};
+
+    #[test]
+    fn after_three_runs_an_agent_s_own_figures_count() {
+        let (mut pool, agent) = (Pool::default(), AgentId::from("codegen"));
+        let assumed = Tokens { input: 40_002, output: 5_000 };
+        let mut run = |outcome, input| {
+            let tokens = Some(Tokens { input, output: 100 });
+            let report = OutcomeReport { agent: agent.clone(), gateway: None, outcome, latency_ms: None, complexity: Some(Complexity::Moderate), tokens };
+            pool.apply(&report, 0, 0.5);
+            expected(&pool, &agent, Complexity::Moderate, "fix it")
+        };
+        assert_eq!((run(PoolOutcome::Succeeded, 1_000), run(PoolOutcome::Succeeded, 2_000)), (assumed, assumed));
+        assert_eq!(run(PoolOutcome::Failed, 9_000_000), assumed, "a failed run says nothing");
+        assert_eq!(run(PoolOutcome::Succeeded, 3_000), Tokens { input: 2_000, output: 100 });
+        assert_eq!(expected(&pool, &agent, Complexity::Simple, "fix it"), Tokens { input: 8_002, output: 1_000 });
+    }
+}
