@@ -81,7 +81,7 @@ impl Model {
         }
         let plan = plan(labels + usize::from(with_other), texts.len(), set.seed);
         let tokens: Vec<Tokens> = texts.iter().map(|(text, ..)| Tokens::of(text)).collect();
-        let rarity = Rarity::of(tokens.iter(), plan.bits);
+        let rarity = Rarity::of(tokens.iter(), plan.bits, !set.without_letters);
         let known = KnownWords::of(tokens.iter());
         let lines: Vec<Prepared> = tokens
             .into_iter()
@@ -219,7 +219,7 @@ pub mod tests {
         let of_label =
             |(label, texts): (usize, &[&str])| -> Vec<Example> { texts.iter().map(|text| Example { text: (*text).to_owned(), label, weight: 1.0 }).collect() };
         let examples = lines.iter().map(|(_, texts)| *texts).enumerate().flat_map(of_label).collect();
-        TrainingSet { labels, examples, out_of_scope: Vec::new(), seed: 1 }
+        TrainingSet { labels, examples, out_of_scope: Vec::new(), seed: 1, without_letters: false }
     }
 
     /// A model of three small agents.

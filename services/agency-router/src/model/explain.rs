@@ -34,17 +34,18 @@ struct Say {
 
 /// Explains the winner against the runner-up (or against nothing, where there is one class only).
 pub fn explain(model: &Model, tokens: &Tokens, weighted: &Weighted, winner: usize, runner_up: Option<usize>) -> Explanation {
-    let contrast = |bucket: u16| model.weights.weight(bucket, winner) - runner_up.map_or(0.0, |class| model.weights.weight(bucket, class));
+    let contrast = model.weights.contrast(winner, runner_up);
     let say = |block: Block, bucket: u16| {
         let bucket = model.rarity.fit(bucket);
         weighted.value(&model.rarity, block, bucket) * contrast(bucket)
     };
     let mut says = Vec::with_capacity(tokens.words.len() * 2);
-    let (mut letters, mut before) = (Vec::new(), None);
+    let (mut letters, mut before) = (weighted.letters.as_slice(), None);
     for (place, word) in tokens.words.iter().enumerate() {
-        letters.clear();
-        tokens.letter_buckets(word, &mut letters);
-        let own = say(Block::Words, word_bucket(word)) + letters.iter().map(|&bucket| say(Block::Letters, bucket)).sum::<f32>();
+        let (own, rest) = letters.split_at_checked(Tokens::sequences(word)).unwrap_or_default();
+        letters = rest;
+        let of_letters: f32 = own.iter().map(|&bucket| weighted.value(&model.rarity, Block::Letters, bucket) * contrast(bucket)).sum();
+        let own = say(Block::Words, word_bucket(word)) + of_letters;
         says.push(Say { first: place, words: 1, weight: own });
         if let Some(before) = before {
             says.push(Say { first: place - 1, words: 2, weight: say(Block::Pairs, pair_bucket(before, word.hash)) });

@@ -25,6 +25,8 @@ pub struct TrainingSet {
     /// Lines that are for none of the labels.
     pub out_of_scope: Vec<String>,
     pub seed: u64,
+    /// Letters within words are no features: for texts of which few words matter.
+    pub without_letters: bool,
 }
 
 impl TrainingSet {

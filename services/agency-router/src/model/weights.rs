@@ -1,6 +1,6 @@
 //! The model at rest: one byte a weight, a versioned header, a checksum, and no byte trusted.
 //!
-//! Layout, little endian: `QTRM`, version u16, bits u8, classes u16, labels u16, seed u64, temperature f32, the gate,
+//! Layout, little endian: `QTRM`, version u16, bits u8 (with 0x80: no letters), classes u16, labels u16, seed u64, temperature f32, the gate,
 //! labels (u16 length, UTF-8) each with its two thresholds (f32), rarity steps (2^bits), known words (2^12 bytes), per class a scale and a bias (f32), the
 //! weights (2^bits × classes, i8), FNV-1a 64 of all that.
 #![expect(clippy::indexing_slicing, reason = "rows are cut at multiples of `classes` from a table of 2^bits × classes, checked on reading")]
@@ -13,6 +13,8 @@ use super::train::Dense;
 const MAGIC: &[u8; 4] = b"QTRM";
 const VERSION: u16 = 2;
 const CLASSES_MAX: usize = 2000;
+/// Beside the bits: letters are no features.
+const WITHOUT_LETTERS: u8 = 0x80;
 /// Steps of a feature's value, which is at most 1: 127 · 2^13 · 2000 features stay below 2^31.
 const FIXED: f32 = 8192.0;
 
@@ -49,10 +51,17 @@ impl Weights {
         sums.iter().zip(&self.scales).zip(&self.bias).map(|((sum, scale), bias)| *sum as f32 * (*scale / FIXED) + bias).collect()
     }
 
-    /// The weight of one bucket for one class.
-    pub fn weight(&self, bucket: u16, class: usize) -> f32 {
-        let value = self.values.get(usize::from(bucket) * self.scales.len() + class).copied().unwrap_or(0);
-        f32::from(value) * self.scales.get(class).copied().unwrap_or(0.0)
+    /// The weight of a bucket for one class beside another, or beside nothing.
+    pub fn contrast(&self, class: usize, other: Option<usize>) -> impl Fn(u16) -> f32 {
+        let classes = self.scales.len();
+        let scale = |class: usize| self.scales.get(class).copied().unwrap_or(0.0);
+        let (scale_of_class, scale_of_other) = (scale(class), other.map_or(0.0, scale));
+        let other = other.unwrap_or(class);
+        move |bucket: u16| {
+            let row = self.values.get(usize::from(bucket) * classes..).unwrap_or_default();
+            let value = |class: usize| f32::from(row.get(class).copied().unwrap_or(0));
+            value(class) * scale_of_class - value(other) * scale_of_other
+        }
     }
 }
 
@@ -111,7 +120,7 @@ impl Model {
         let mut bytes = Vec::with_capacity(self.weights.values.len() + self.rarity.steps.len() + KNOWN_BITS / 8 + 4096);
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&VERSION.to_le_bytes());
-        bytes.push(self.rarity.bits as u8);
+        bytes.push(self.rarity.bits as u8 | if self.rarity.letters { 0 } else { WITHOUT_LETTERS });
         bytes.extend_from_slice(&(self.weights.scales.len() as u16).to_le_bytes());
         bytes.extend_from_slice(&(self.labels.len() as u16).to_le_bytes());
         bytes.extend_from_slice(&self.seed.to_le_bytes());
@@ -145,7 +154,8 @@ impl Model {
         if checksum(body) != u64::from_le_bytes(*sum) {
             return Err(ModelError::Damaged("its checksum does not fit"));
         }
-        let bits = u32::from(reader.array::<1>()?[0]);
+        let flags = reader.array::<1>()?[0];
+        let (bits, letters) = (u32::from(flags & !WITHOUT_LETTERS), flags & WITHOUT_LETTERS == 0);
         let (classes, count) = (usize::from(reader.u16()?), usize::from(reader.u16()?));
         let sizes_fit = BITS.contains(&bits) && (1..=CLASSES_MAX).contains(&classes) && (count == classes || count + 1 == classes);
         if !sizes_fit || count == 0 {
@@ -160,7 +170,7 @@ impl Model {
         let gate = Gate { coefficients, bias: reader.number()?, threshold: reader.number()? };
         let named = |reader: &mut Reader<'_>| Ok((reader.label()?, Thresholds { accept: reader.number()?, ask: reader.number()? }));
         let (labels, thresholds) = (0..count).map(|_| named(&mut reader)).collect::<Result<(Vec<_>, Vec<_>), _>>()?;
-        let rarity = Rarity { bits, steps: reader.take(1 << bits)?.to_vec() };
+        let rarity = Rarity { bits, letters, steps: reader.take(1 << bits)?.to_vec() };
         let known = reader.take(KNOWN_BITS / 8)?.chunks_exact(8).map(|chunk| chunk.iter().rev().fold(0u64, |word, &byte| word << 8 | u64::from(byte)));
         let known = KnownWords { bits: known.collect() };
         let (scales, bias) = (reader.numbers(classes)?, reader.numbers(classes)?);

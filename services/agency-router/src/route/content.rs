@@ -46,16 +46,15 @@ impl Content {
 /// Scores a message. `None` when the model knows no agent of the graph.
 pub fn weigh(model: &Model, graph: &Graph, message: &str, leanings: Leanings<'_>) -> Option<Content> {
     let scored = model.score(message);
-    let known = known_agents(model.labels(), &scored.probabilities, &graph.agents);
-    let by_words = known.iter().max_by(|a, b| a.1.total_cmp(&b.1)).map(|(agent, _)| *agent)?;
+    let mut ranked = known_agents(model.labels(), &scored.probabilities, &graph.agents);
+    let by_words = ranked.iter().max_by(|a, b| a.1.total_cmp(&b.1)).map(|(agent, _)| *agent)?;
     // p·e^x over their sum: adding log-odds x and making probabilities of it again.
-    let weight = |(agent, probability): &(&Agent, f64)| match log_odds(agent, leanings) {
-        0.0 => probability.max(1e-12),
-        leaning => probability.max(1e-12) * leaning.exp(),
-    };
-    let weights: Vec<f64> = known.iter().map(weight).collect();
-    let total: f64 = weights.iter().sum();
-    let mut ranked: Vec<(&Agent, f64)> = known.iter().zip(&weights).map(|((agent, _), weight)| (*agent, weight / total)).collect();
+    let mut total = 0.0;
+    for (agent, probability) in &mut ranked {
+        let leaning = log_odds(agent, leanings);
+        *probability = probability.max(1e-12) * if leaning == 0.0 { 1.0 } else { leaning.exp() };
+        total += *probability;
+    }
     // Nobody asks after the unlikely ones, and with many agents ordering and naming them all takes longer than scoring.
     let order = |a: &(&Agent, f64), b: &(&Agent, f64)| b.1.total_cmp(&a.1).then_with(|| a.0.id.as_str().cmp(b.0.id.as_str()));
     if ranked.len() > RANKED_MAX {
@@ -65,7 +64,7 @@ pub fn weigh(model: &Model, graph: &Graph, message: &str, leanings: Leanings<'_>
     ranked.sort_unstable_by(order);
     let best = ranked.first().map(|(agent, _)| *agent)?;
     let overruled = (best.id != by_words.id).then(|| by_words.id.clone());
-    let ranked: Vec<(AgentId, f64)> = ranked.into_iter().map(|(agent, probability)| (agent.id.clone(), probability)).collect();
+    let ranked: Vec<(AgentId, f64)> = ranked.into_iter().map(|(agent, weight)| (agent.id.clone(), weight / total)).collect();
     // The terms were found for the model's own order; when that changed, the sides change too.
     let (winner_terms, runner_up_terms) =
         if overruled.is_none() { (scored.winner_terms, scored.runner_up_terms) } else { (scored.runner_up_terms, scored.winner_terms) };
