@@ -22,6 +22,11 @@ pub enum Complexity {
 }
 
 impl Complexity {
+    /// From the wire text.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Simple, Self::Moderate, Self::Complex].into_iter().find(|complexity| complexity.as_str() == text)
+    }
+
     /// The wire text.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -6,6 +6,7 @@ use crate::ports::{PortResult, SqlValue};
 use contracts::EventId;
 use contracts::event::Stage;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 pub(super) fn get(context: &Context<'_>, event: &EventId) -> PortResult<Reply> {
     let id = event.as_str();
@@ -62,9 +63,12 @@ pub(super) fn stats(context: &Context<'_>, since_ms: i64, latency_since_ms: i64)
          WHERE shard = ?1 AND received_ms >= ?2 AND answered_ms IS NOT NULL AND replays = 0 AND control = 0 ORDER BY received_ms DESC LIMIT ?3",
         args![shard, latency_since_ms, LATENCIES_MAX],
     )?;
+    let mut by_state = BTreeMap::new();
+    // One by one: collecting would bring another sort into the bundle.
+    by_state.extend(counts.iter().map(|count| (count.state.clone(), count.n)));
     Ok(Reply::Stats(ShardStats {
         requests: counts.iter().map(|count| count.n).sum(),
-        by_state: counts.into_iter().map(|count| (count.state, count.n)).collect(),
+        by_state,
         open: open.unsigned_abs(),
         oldest_open_ms: (oldest > 0).then(|| context.now_ms - oldest),
         dead: dead.unsigned_abs(),

@@ -1,7 +1,7 @@
 //! Service to service: a service binding on Workers, in-process natively. The adapter is made for one caller and
 //! signs in with that caller's own secret; a path is relative to the service (`/api/route`).
 
-use super::PortError;
+use super::{PortError, PortErrorKind};
 use crate::json;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -44,27 +44,39 @@ pub async fn call<Q: Serialize + Sync, A: DeserializeOwned>(
     path: &str,
     body: Option<&Q>,
 ) -> Result<A, CallError> {
-    let invalid = |text: String| PortError::clean(super::PortErrorKind::Invalid, text);
     let bytes = match body {
-        Some(body) => Bytes::from(serde_json::to_vec(body).map_err(|e| invalid(e.to_string()))?),
-        None => Bytes::new(),
+        Some(body) => serde_json::to_vec(body).map_err(|e| PortError::clean(PortErrorKind::Invalid, e.to_string()))?,
+        None => Vec::new(),
     };
+    let answer = exchange(calls, callee, method, path, bytes.into()).await?;
+    json::from_slice(&answer).map_err(|e| odd(callee, path, &e.to_string()))
+}
+
+fn odd(callee: ServiceName, path: &str, text: &str) -> CallError {
+    PortError::unknown(PortErrorKind::Unavailable, format!("{callee} {path}: {text}")).into()
+}
+
+/// The JSON of a successful answer. Apart from [`call`], so that a Worker's bundle has it once and not for each type.
+async fn exchange(calls: &dyn Calls, callee: ServiceName, method: http::Method, path: &str, body: Bytes) -> Result<Bytes, CallError> {
     let request = http::Request::builder()
         .method(method)
         .uri(path)
         .header(http::header::CONTENT_TYPE, "application/json")
-        .body(bytes)
-        .map_err(|e| invalid(e.to_string()))?;
+        .body(body)
+        .map_err(|e| PortError::clean(PortErrorKind::Invalid, e.to_string()))?;
     let answer = calls.send(callee, request).await?;
-    let odd = |text: String| PortError::unknown(super::PortErrorKind::Unavailable, format!("{callee} {path}: {text}"));
     if answer.status().is_success() {
-        let body: &[u8] = if answer.body().is_empty() { b"null" } else { answer.body() };
-        return json::from_slice(body).map_err(|e| odd(e.to_string()).into());
+        return Ok(if answer.body().is_empty() { Bytes::from_static(b"null") } else { answer.into_body() });
     }
     match json::from_slice::<Problem>(answer.body()) {
         Ok(problem) => Err(CallError::Refused(Box::new(problem))),
-        Err(_) => Err(odd(format!("status {}", answer.status())).into()),
+        Err(_) => Err(odd(callee, path, &format!("status {}", answer.status()))),
     }
+}
+
+/// A POST of JSON text whose answer does not matter beyond its success.
+pub async fn tell(calls: &dyn Calls, callee: ServiceName, path: &str, body: Bytes) -> Result<(), CallError> {
+    exchange(calls, callee, http::Method::POST, path, body).await.map(|_| ())
 }
 
 /// A GET that expects JSON.

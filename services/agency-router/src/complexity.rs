@@ -84,7 +84,7 @@ static MODEL: LazyLock<Option<Model>> = LazyLock::new(|| Model::from_bytes(BYTES
 pub fn judge(message: &str) -> (Complexity, f64) {
     let Some(model) = MODEL.as_ref() else { return (Complexity::Moderate, 0.0) };
     let (place, confidence) = model.classify(&Shape::of(message).told(message));
-    let complexity = model.labels().get(place).map(String::as_str).and_then(named);
+    let complexity = model.labels().get(place).map(String::as_str).and_then(Complexity::parse);
     complexity.map_or((Complexity::Moderate, 0.0), |complexity| (complexity, confidence))
 }
 
@@ -116,12 +116,6 @@ pub fn learn(lines: &str) -> Result<Vec<u8>, CaseError> {
     set.without_letters = true;
     let model = Model::train(&set).ok_or_else(|| CaseError { line: 1, message: "there is nothing to learn from".to_owned() })?;
     Ok(model.to_bytes())
-}
-
-fn named(label: &str) -> Option<Complexity> {
-    [("simple", Complexity::Simple), ("moderate", Complexity::Moderate), ("complex", Complexity::Complex)]
-        .into_iter()
-        .find_map(|(name, complexity)| (name == label).then_some(complexity))
 }
 
 /// What a message looks like, in any language but for the lists of words, which know English.
@@ -288,7 +282,7 @@ mod tests {
     #[test]
     fn messages_it_has_not_seen_are_judged_right_six_times_of_seven() {
         let cases = read_cases(include_str!("../data/complexity-test.jsonl"), "label").unwrap();
-        let right = cases.iter().filter(|case| named(&case.label) == Some(judge(&case.text).0)).count();
+        let right = cases.iter().filter(|case| Complexity::parse(&case.label) == Some(judge(&case.text).0)).count();
         assert!(right * 7 >= cases.len() * 6, "{right} of {}", cases.len());
     }
 

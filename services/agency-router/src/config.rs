@@ -5,7 +5,7 @@
 use contracts::{AgentId, Micros, TokenPrices, Tokens};
 use platform::config::{Report, Section};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 /// The runner that answers from the graph and costs nothing; also the one of an agent without `[agents.<id>]`.
 const KNOWLEDGE: &str = "knowledge";
@@ -30,7 +30,7 @@ struct Agent {
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     /// By id in lower case.
-    agents: BTreeMap<String, Agent>,
+    agents: HashMap<String, Agent>,
 }
 
 impl Config {

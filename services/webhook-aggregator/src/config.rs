@@ -5,7 +5,7 @@ use contracts::{AgentId, Shard};
 use platform::config::{Report, Section};
 use platform::secret::Secret;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 /// The aggregator's part of the configuration.
 #[derive(Clone, Debug, Default)]
@@ -35,7 +35,7 @@ pub struct Endpoint {
     /// The agent that everything here is for, unless it names another.
     pub agent: Option<AgentId>,
     /// The same for single chats, by the platform's id.
-    pub chats: BTreeMap<String, AgentId>,
+    pub chats: HashMap<String, AgentId>,
 }
 
 /// What proves the platform to us, and us to the platform.
@@ -156,15 +156,15 @@ fn web_console() -> Endpoint {
         senders: vec!["owner".to_owned()],
         local: false,
         agent: None,
-        chats: BTreeMap::new(),
+        chats: HashMap::new(),
     }
 }
 
 /// Agents that run by anything but the knowledge runner. The table is checked where it belongs, in the gateway.
 fn careful_agents(root: &Value) -> Vec<String> {
-    let agents: BTreeMap<String, Value> = root.get("agents").and_then(|agents| platform::json::from_value(agents.clone()).ok()).unwrap_or_default();
+    let agents = root.get("agents").and_then(Value::as_object);
     let runs_programs = |agent: &Value| agent.get("runner").and_then(Value::as_str).is_some_and(|runner| runner != "knowledge");
-    agents.into_iter().filter(|(_, agent)| runs_programs(agent)).map(|(id, _)| id).collect()
+    agents.into_iter().flatten().filter(|(_, agent)| runs_programs(agent)).map(|(id, _)| id.clone()).collect()
 }
 
 fn endpoint(channel: &str, name: &str, mut section: Section<'_>) -> Option<Endpoint> {

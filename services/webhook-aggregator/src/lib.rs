@@ -31,7 +31,7 @@ use contracts::monitoring::Health;
 use contracts::{ServiceName, Shard};
 use platform::edge::{Auth, Routes, Scope};
 use platform::inbox::{Command, EventParts, Reply};
-use platform::ports::{Background, Calls, Clock, Inbox, Outbound, PortError, PortErrorKind, PortResult, Signal};
+use platform::ports::{Background, Calls, Clock, Inbox, Outbound, PortError, PortErrorKind, PortResult, Signal, calls};
 use std::sync::Arc;
 
 /// What the service needs of its runtime.
@@ -105,6 +105,19 @@ impl Deps {
     /// The inbox that holds an event, when there is one of that name.
     fn shard_of(&self, id: &contracts::EventId) -> Option<Shard> {
         id.shard().filter(|shard| self.config.endpoints.iter().any(|endpoint| endpoint.shard() == *shard))
+    }
+    /// Tells another service something, in the background: a lost word makes its picture older, not wrong.
+    fn tell(&self, callee: ServiceName, path: &'static str, what: &impl serde::Serialize) {
+        // Apart from the type of what is told, so that a Worker's bundle has the rest once.
+        fn spawn(deps: Deps, callee: ServiceName, path: &'static str, body: bytes::Bytes) {
+            let background = deps.background.clone();
+            background.spawn(Box::pin(async move {
+                if let Err(error) = calls::tell(deps.calls.as_ref(), callee, path, body).await {
+                    tracing::warn!(%error, callee = %callee, path, "another service could not be told");
+                }
+            }));
+        }
+        spawn(self.clone(), callee, path, serde_json::to_vec(what).unwrap_or_default().into());
     }
     /// Wakes who waits for a conversation to go on.
     fn notify_conversation(&self, conversation: &str) {

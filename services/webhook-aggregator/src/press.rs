@@ -6,7 +6,7 @@ use crate::{Deps, retry};
 use contracts::approval::{DecideRequest, Decision, PressAnswer, PressRequest};
 use contracts::budget::BudgetAnswer;
 use contracts::event::Stage;
-use contracts::halt::{HaltAnswer, HaltRequest, ResumeRequest};
+use contracts::halt::{HaltRequest, ResumeRequest};
 use contracts::outbox::Target;
 use contracts::{ApprovalId, ServiceName, TaskId};
 use platform::inbox::{Draft, Patch, Step, StoredEvent};
@@ -101,8 +101,8 @@ async fn commanded(deps: &Deps, event: &StoredEvent) -> Result<Step, CallError> 
 
 async fn halt(deps: &Deps, event: &StoredEvent, task: Option<TaskId>) -> Result<String, CallError> {
     let request = HaltRequest { all: task.is_none(), task_id: task, reason: Some("by chat".to_owned()), actor: Some(actor(event)) };
-    let answer: HaltAnswer = calls::post(deps.calls.as_ref(), ServiceName::PersonalAssistant, "/api/halt", &request).await?;
-    Ok(answer.message)
+    let answer: Value = calls::post(deps.calls.as_ref(), ServiceName::PersonalAssistant, "/api/halt", &request).await?;
+    Ok(answer.get("message").and_then(Value::as_str).unwrap_or("Halted.").to_owned())
 }
 
 /// A refusal is an answer too: the person is told, and nothing is tried again.

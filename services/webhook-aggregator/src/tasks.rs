@@ -5,6 +5,7 @@ use crate::{Deps, ask, pump};
 use axum::Json;
 use axum::extract::{Path, State};
 use contracts::approval::Outcome;
+use contracts::graph::Complexity;
 use contracts::halt::{HaltCheck, HaltCheckAnswer};
 use contracts::routing::{OutcomeReport, PoolOutcome};
 use contracts::task::{LEASE_MS, LeaseRequest, LeasedTask, RenewAnswer, RenewRequest, ResultAnswer, ResultRequest};
@@ -52,7 +53,7 @@ async fn take(deps: &Deps, request: &LeaseRequest) -> ApiResult<Vec<LeasedTask>>
     }
     for task in &leased {
         tracing::info!(task = %task.task_id, agent = %task.agent, epoch = task.epoch, gateway = %request.gateway_id, "leased");
-        report(deps, OutcomeReport { gateway: Some(request.gateway_id.clone()), ..bare(task.agent.clone(), PoolOutcome::Started) });
+        report(deps, &OutcomeReport { gateway: Some(request.gateway_id.clone()), ..bare(task.agent.clone(), PoolOutcome::Started) });
     }
     Ok(leased)
 }
@@ -134,26 +135,17 @@ fn recorded(deps: &Deps, event: &StoredEvent, task: &TaskRow, request: &ResultRe
     };
     report(
         deps,
-        OutcomeReport {
+        &OutcomeReport {
             gateway: task.gateway_id.clone(),
             latency_ms: task.leased_ms.map(|at| (deps.clock.now_ms() - at) as f64),
-            complexity: event.data.get("complexity").cloned().and_then(|value| platform::json::from_value(value).ok()),
+            complexity: event.data.get("complexity").and_then(Value::as_str).and_then(Complexity::parse),
             tokens: request.usage.as_ref().and_then(Tokens::of_usage),
             ..bare(task.agent.clone(), outcome)
         },
     );
     if request.outcome == Outcome::Cancelled {
-        let (deps, body) = (deps.clone(), json!({ "taskId": task.id }));
-        let work = {
-            let spawner = deps.background.clone();
-            (spawner, async move {
-                let told = calls::post::<_, Value>(deps.calls.as_ref(), ServiceName::PersonalAssistant, "/internal/stopped", &body).await;
-                if let Err(error) = told {
-                    tracing::warn!(error = %error, "the halt could not be confirmed");
-                }
-            })
-        };
-        work.0.spawn(Box::pin(work.1));
+        // The halt is confirmed.
+        deps.tell(ServiceName::PersonalAssistant, "/internal/stopped", &json!({ "taskId": task.id }));
     }
 }
 
@@ -162,14 +154,7 @@ pub(crate) fn bare(agent: AgentId, outcome: PoolOutcome) -> OutcomeReport {
     OutcomeReport { agent, gateway: None, outcome, latency_ms: None, complexity: None, tokens: None }
 }
 
-/// Tells the router's pool, in the background: a lost report makes its picture older, not wrong.
-pub(crate) fn report(deps: &Deps, report: OutcomeReport) {
-    let deps = deps.clone();
-    let spawner = deps.background.clone();
-    spawner.spawn(Box::pin(async move {
-        let told = calls::post::<_, Value>(deps.calls.as_ref(), ServiceName::AgencyRouter, "/internal/outcomes", &report).await;
-        if let Err(error) = told {
-            tracing::warn!(error = %error, "the router could not be told of an outcome");
-        }
-    }));
+/// Tells the router's pool.
+pub(crate) fn report(deps: &Deps, report: &OutcomeReport) {
+    deps.tell(ServiceName::AgencyRouter, "/internal/outcomes", report);
 }

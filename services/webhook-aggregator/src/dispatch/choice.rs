@@ -8,9 +8,8 @@ use contracts::event::Stage;
 use contracts::outbox::Buttons;
 use contracts::routing::{Feedback, RouteAnswer};
 use contracts::{AgentId, EventId, ServiceName};
-use futures_util::FutureExt;
 use platform::inbox::{Command, Patch, Reply, Step, StoredEvent};
-use platform::ports::{ClockExt, PortResult, calls};
+use platform::ports::{ClockExt, PortResult};
 use platform::secret::{Secret, digest_hex};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -153,15 +152,7 @@ fn tell_the_router(deps: &Deps, event: &StoredEvent, agent: &AgentId) {
     let (Some(decision_id), Some(likelier)) = (event.decision_id.clone(), event.agent.clone()) else { return };
     let correct = *agent == likelier;
     let feedback = Feedback { decision_id, correct, agent: (!correct).then(|| agent.clone()) };
-    let (background, deps) = (deps.background.clone(), deps.clone());
-    background.spawn(
-        async move {
-            if let Err(error) = calls::post::<_, Value>(deps.calls.as_ref(), ServiceName::AgencyRouter, "/api/feedback", &feedback).await {
-                tracing::warn!(%error, "the choice was not recorded as feedback");
-            }
-        }
-        .boxed(),
-    );
+    deps.tell(ServiceName::AgencyRouter, "/api/feedback", &feedback);
 }
 
 /// A message that answers a question of its conversation by a name, or by its place. A name that comes too late, or is read

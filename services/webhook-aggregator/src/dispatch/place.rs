@@ -3,10 +3,11 @@
 
 use super::{Stop, list_of, port};
 use crate::{Deps, ask};
-use contracts::routing::{Candidate, InstanceAnswer, InstanceRequest};
+use contracts::routing::Candidate;
 use contracts::{AgentId, GatewayId, ServiceName};
 use platform::inbox::{Command, Place, Reply, SeenGateway, StoredEvent};
 use platform::ports::{PortResult, calls};
+use serde_json::{Value, json};
 
 /// A gateway that waits for work asks again within 25 s and may be slow to: longer silent, it is gone.
 const LIVE_MS: i64 = 40_000;
@@ -44,10 +45,11 @@ pub(crate) async fn others(deps: &Deps, event: &StoredEvent, agent: &AgentId, no
 
 /// The router's choice; when it cannot be asked, whoever has least in hand.
 async fn choose(deps: &Deps, agent: &AgentId, live: &[Candidate]) -> Option<GatewayId> {
-    let request = InstanceRequest { agent: agent.clone(), among: live.to_vec() };
-    let answer = calls::post::<_, InstanceAnswer>(deps.calls.as_ref(), ServiceName::AgencyRouter, "/internal/instances/choose", &request).await;
+    // As plain JSON both ways: types of their own would put their readers and writers into the bundle.
+    let request = json!({ "agent": agent, "among": live });
+    let answer = calls::post::<_, Value>(deps.calls.as_ref(), ServiceName::AgencyRouter, "/internal/instances/choose", &request).await;
     let chosen = match answer {
-        Ok(answer) => answer.gateway,
+        Ok(answer) => answer.get("gateway").and_then(Value::as_str).map(GatewayId::from),
         Err(error) => {
             tracing::warn!(%error, "the router could not be asked for an instance");
             None

@@ -103,7 +103,7 @@ fn told(event: &StoredEvent) -> bool {
 /// The gateway vanished in the middle of a run. What only reads is begun again, as a new run with a new approval;
 /// what may have had effects is not: the owner decides.
 fn lost(deps: &Deps, event: &StoredEvent, row: &TaskRow) -> Step {
-    tasks::report(deps, OutcomeReport { gateway: row.gateway_id.clone(), ..tasks::bare(row.agent.clone(), PoolOutcome::Failed) });
+    tasks::report(deps, &OutcomeReport { gateway: row.gateway_id.clone(), ..tasks::bare(row.agent.clone(), PoolOutcome::Failed) });
     let careful = deps.config.careful_agents.iter().any(|agent| agent.eq_ignore_ascii_case(row.agent.as_str()));
     if careful || event.runs >= RUNS_MAX {
         let text = format!("{} was cut off in the middle of this. It was not begun again, since it may have had effects already.", row.agent);
