@@ -25,6 +25,7 @@ pub const TABLE: &[Allowed] = &[
     allow(WebhookAggregator, AgencyRouter, "POST", "/internal/outcomes"),
     allow(WebhookAggregator, AgencyRouter, "POST", "/internal/instances/choose"),
     allow(WebhookAggregator, AgencyRouter, "POST", "/api/feedback"),
+    allow(WebhookAggregator, PersonalAssistant, "POST", "/internal/tie-break"),
     allow(WebhookAggregator, PersonalAssistant, "POST", "/api/approve"),
     allow(WebhookAggregator, PersonalAssistant, "GET", "/api/approvals"),
     allow(WebhookAggregator, PersonalAssistant, "GET", "/api/approvals/*"),

@@ -238,6 +238,22 @@ pub enum PoolOutcome {
     Cancelled,
 }
 
+/// Conductor to personal-assistant: which of two agents should get a message (`POST /internal/tie-break`).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TieRequest {
+    pub event_id: EventId,
+    pub message: String,
+    pub agents: [AgentId; 2],
+}
+
+/// Answer of `POST /internal/tie-break`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TieAnswer {
+    /// None: no model may or could choose, so the person is asked.
+    pub agent: Option<AgentId>,
+}
+
 /// `GET /api/routing-stats?since=`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -128,7 +128,6 @@ pub fn read(tree: &Tree, local: &Value, place: monitoring_dashboard::Place) -> R
     for table in TABLES {
         root.value(table);
     }
-    root.later("models");
     root.finish();
     let with_local = merged(tree, local);
     let mut found = report.into_problems();

@@ -20,7 +20,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use contracts::{GatewayId, ServiceName};
 use platform::edge::{Auth, Principal, Scope};
-use platform::ports::{Background, Calls, Cell, Clock, ClockExt, Objects, Signal, Sql};
+use platform::ports::{Background, Calls, Cell, Clock, ClockExt, Objects, Outbound, Signal, Sql};
 use platform::secret::Secret;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -66,10 +66,11 @@ pub fn build(data: &DataDir, configuration: Configuration, published: &watch::Re
     let sql: Arc<dyn Sql> = Arc::new(SqliteSql::open(&data.join("quintet.db"))?);
     let calls = |service| -> Arc<dyn Calls> { Arc::new(LocalCalls::new(switchboard.clone(), secrets.of(service))) };
 
+    let outbound: Arc<dyn Outbound> = Arc::new(ReqwestOutbound::new()?);
     let aggregator = webhook_aggregator::Deps {
         inbox: Arc::new(SqliteInbox::open(&data.join("inbox.db"))?),
         calls: calls(ServiceName::WebhookAggregator),
-        outbound: Arc::new(ReqwestOutbound::new()?),
+        outbound: outbound.clone(),
         clock: clock.clone(),
         signal: signal.clone(),
         background: background.clone(),
@@ -82,6 +83,7 @@ pub fn build(data: &DataDir, configuration: Configuration, published: &watch::Re
         kv: Arc::new(ProcessKv::default()),
         objects: objects.clone(),
         calls: calls(ServiceName::PersonalAssistant),
+        outbound: outbound.clone(),
         clock: clock.clone(),
         signal: signal.clone(),
         background: background.clone(),

@@ -137,6 +137,7 @@ impl Shared<'_> {
             kv: Arc::new(MemoryKv::new(self.clock.clone())),
             objects: self.world.objects.clone(),
             calls: self.calls(secret(ServiceName::PersonalAssistant)),
+            outbound: self.world.outbound.clone(),
             clock: self.clock.clone(),
             signal: self.signal.clone(),
             background: self.background.clone(),

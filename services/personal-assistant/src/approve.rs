@@ -127,7 +127,7 @@ fn fingerprint(request: &ApproveRequest) -> ApiResult<String> {
 }
 
 /// Writes the outcome, or finds the one there is. With the shortfall when this request met one.
-async fn record(deps: &Deps, who: Principal, request: &ApproveRequest) -> ApiResult<(ApprovalRow, Option<Shortfall>)> {
+pub async fn record(deps: &Deps, who: Principal, request: &ApproveRequest) -> ApiResult<(ApprovalRow, Option<Shortfall>)> {
     let owner = context::owner(deps).await?;
     let now_ms = deps.clock.now_ms();
     let ask = Ask {

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 /// Why a claim is refused.
 #[derive(Debug, thiserror::Error)]
-enum ClaimError {
+pub enum ClaimError {
     #[error("a halt is in force")]
     Halted,
     #[error("the digest is another one")]
@@ -71,7 +71,8 @@ pub async fn claim(
     Ok(Json(take(&deps, &id, &request.digest).await?))
 }
 
-async fn take(deps: &Deps, id: &str, digest: &str) -> Result<ClaimAnswer, ClaimError> {
+/// Takes an approved task for work: the token that settles it.
+pub async fn take(deps: &Deps, id: &str, digest: &str) -> Result<ClaimAnswer, ClaimError> {
     let seen = store::approval(&*deps.sql, id).await?;
     let owner = context::owner(deps).await?;
     let now_ms = deps.clock.now_ms();

@@ -1,5 +1,6 @@
 //! What the configuration file says to this service: `[budget]`, and price and budget of each agent.
 
+use crate::model::Model;
 use crate::window;
 use contracts::{Micros, TokenPrices};
 use platform::config::{Report, Section};
@@ -24,6 +25,8 @@ pub struct Config {
     pub time_zone: String,
     /// `[agents.<id>]` by id in lower case: names are compared without case, so that no spelling finds a cheaper runner.
     agents: BTreeMap<String, AgentConfig>,
+    /// The model that may choose between two agents.
+    tie_breaker: Option<Model>,
 }
 
 /// What an agent costs and may cost.
@@ -48,7 +51,7 @@ pub enum Price {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { daily: None, monthly: None, time_zone: "UTC".to_owned(), agents: BTreeMap::new() }
+        Self { daily: None, monthly: None, time_zone: "UTC".to_owned(), agents: BTreeMap::new(), tie_breaker: None }
     }
 }
 
@@ -58,7 +61,7 @@ impl Config {
     pub fn read(whole: &Value, report: &Report) -> Self {
         let mut config = Self::default();
         let mut top = Section::new((!whole.is_null()).then_some(whole), "", report);
-        top.later("models");
+        config.tie_breaker = tie_breaker(&mut top);
         let mut budget = top.section("budget");
         config.daily = budget.dollars("daily");
         config.monthly = budget.dollars("monthly");
@@ -76,6 +79,10 @@ impl Config {
             config.agents.insert(id.to_lowercase(), agent);
         }
         config
+    }
+    /// The model that may choose between two agents, where the owner allows one.
+    pub fn tie_breaker(&self) -> Option<&Model> {
+        self.tie_breaker.as_ref()
     }
     /// Adds or replaces an agent.
     #[must_use]
@@ -95,6 +102,18 @@ impl Config {
     pub fn price(&self, name: &str) -> Price {
         self.agent(name).map_or(Price::Known(Micros::ZERO), |agent| agent.price)
     }
+}
+
+/// `[models.openai]` with `breaks_ties = true`. Models for anything else are of a later version.
+fn tie_breaker(top: &mut Section<'_>) -> Option<Model> {
+    let table = top.value("models")?.as_object();
+    let openai = table.and_then(|table| table.get("openai"));
+    let allowed = openai.and_then(|model| model.get("breaks_ties")) == Some(&Value::Bool(true));
+    if !allowed || table.is_some_and(|table| table.len() > 1) {
+        top.wrong("models", "is not in this version, but for [models.openai] with breaks_ties = true.", "Remove it for now.");
+        return None;
+    }
+    Model::read(top.section("models").section("openai"))
 }
 
 /// Other keys are the gateway's to check, so the section is not finished here.

@@ -16,12 +16,14 @@ mod decide;
 mod expire;
 mod halt;
 mod ledger;
+mod model;
 mod policy;
 mod press;
 mod settle;
 mod stats;
 mod status;
 mod store;
+mod tie_break;
 mod window;
 
 pub use backups::{back_up, back_up_daily};
@@ -32,7 +34,7 @@ use axum::Router;
 use axum::routing::{get, post};
 use contracts::{ErrorCode, ServiceName};
 use platform::edge::{ApiError, Auth, Routes, Scope};
-use platform::ports::{Background, Calls, Clock, Kv, Objects, Signal, Sql};
+use platform::ports::{Background, Calls, Clock, Kv, Objects, Outbound, Signal, Sql};
 use platform::secret::Secret;
 use std::sync::Arc;
 
@@ -45,6 +47,8 @@ pub struct Deps {
     /// The daily backups.
     pub objects: Arc<dyn Objects>,
     pub calls: Arc<dyn Calls>,
+    /// To the models of the configuration, and nowhere else.
+    pub outbound: Arc<dyn Outbound>,
     pub clock: Arc<dyn Clock>,
     pub signal: Arc<dyn Signal>,
     pub background: Arc<dyn Background>,
@@ -89,6 +93,7 @@ fn routes(auth: Auth) -> Routes<Deps> {
         .scoped(OWNER, "/api/policy", get(later).put(later))
         .scoped(OWNER, "/api/policy/replay", post(later))
         .internal("/internal/press", post(press::press))
+        .internal("/internal/tie-break", post(tie_break::tie_break))
         .internal("/internal/halts/check", post(halt::check))
         .internal("/internal/stopped", post(halt::stopped))
         .internal("/internal/renewed", post(claim::renewed))

@@ -49,20 +49,25 @@ pub async fn settle(
     if who != Principal::Scope(Scope::Gateway) {
         return Err(ApiError::new(ErrorCode::Forbidden, "Settling needs the scope gateway."));
     }
+    post(&deps, &task, &request).await.map(Json)
+}
+
+/// Posts what a task cost, once.
+pub async fn post(deps: &Deps, task: &str, request: &SettleRequest) -> ApiResult<SettleAnswer> {
     let find = sql!(
         "SELECT seq, seq = (SELECT MAX(c.seq) FROM claim c WHERE c.task = ?2) AS is_last FROM claim WHERE token_hash = ?1 AND task = ?2",
         digest_hex(request.claim_token.as_bytes()),
-        &task
+        task
     );
     let claim: ClaimRow = deps.sql.one(find).await?.ok_or_else(|| ApiError::new(ErrorCode::Forbidden, "The claimToken is not one of this task."))?;
-    let approval: ApprovalRow = deps.sql.one(store::approval_by_task(&task)).await?.ok_or_else(|| store::unreadable("approval"))?;
-    let hold: Option<HoldRow> = deps.sql.one(sql!("SELECT MAX(amt_u) AS amt_u, MIN(exp) AS exp FROM hold WHERE task = ?1 HAVING COUNT(*) > 0", &task)).await?;
+    let approval: ApprovalRow = deps.sql.one(store::approval_by_task(task)).await?.ok_or_else(|| store::unreadable("approval"))?;
+    let hold: Option<HoldRow> = deps.sql.one(sql!("SELECT MAX(amt_u) AS amt_u, MIN(exp) AS exp FROM hold WHERE task = ?1 HAVING COUNT(*) > 0", task)).await?;
     let now_ms = deps.clock.now_ms();
     let is_held = claim.is_last != 0 && hold.as_ref().is_some_and(|hold| hold.exp > now_ms);
     let amount = hold.map_or(approval.amount(), |hold| Micros(hold.amt_u));
-    let cost = cost(&request, approval.declared_free != 0, amount, is_held);
+    let cost = cost(request, approval.declared_free != 0, amount, is_held);
     let posting = Posting {
-        task: &task,
+        task,
         seq: claim.seq,
         amount: cost.posted,
         outcome: request.outcome.as_str(),
@@ -75,13 +80,13 @@ pub async fn settle(
     };
     let mut batch = ledger::post(posting);
     let steps = batch.len();
-    batch.push(sql!("SELECT amt_u, outcome, reported_u, unpriced, overrun_u FROM posted WHERE task = ?1 AND seq = ?2", &task, claim.seq));
+    batch.push(sql!("SELECT amt_u, outcome, reported_u, unpriced, overrun_u FROM posted WHERE task = ?1 AND seq = ?2", task, claim.seq));
     let mut answers = Answers::of(&*deps.sql, batch).await?;
     (0..steps).for_each(|_| answers.skip());
     let row: PostedRow = answers.one()?.ok_or_else(|| store::unreadable("posting"))?;
     deps.signal.notify(&crate::approvals::key(&approval.id));
-    same(&row, &request)?;
-    Ok(Json(SettleAnswer { task_id: TaskId::new(task), posted: Micros(row.amt_u), unpriced: row.unpriced != 0, overrun: Micros(row.overrun_u) }))
+    same(&row, request)?;
+    Ok(SettleAnswer { task_id: TaskId::new(task), posted: Micros(row.amt_u), unpriced: row.unpriced != 0, overrun: Micros(row.overrun_u) })
 }
 
 /// Settling again with the same figures is answered the same; with others it is a conflict, and changes nothing.

@@ -5,6 +5,7 @@
 mod approving;
 mod asking;
 mod backing_up;
+mod breaking_ties;
 mod ceiling;
 mod chatting;
 mod claiming;

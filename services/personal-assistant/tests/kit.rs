@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use personal_assistant::{Config, Deps, router};
 use platform::config::Report;
 use platform::edge::{Auth, Principal, Scope};
-use platform::memory::{ManualClock, MemoryCalls, MemoryKv, MemoryObjects, MemorySignal, MemorySql, Switchboard, TokioBackground};
+use platform::memory::{ManualClock, MemoryCalls, MemoryKv, MemoryObjects, MemoryOutbound, MemorySignal, MemorySql, Switchboard, TokioBackground};
 use platform::ports::{Row, Sql, Statement};
 use platform::secret::Secret;
 use serde_json::{Value, json};
@@ -42,6 +42,7 @@ pub struct Bed {
     pub clock: Arc<ManualClock>,
     pub sql: Arc<MemorySql>,
     pub calls: Arc<MemoryCalls>,
+    pub outbound: Arc<MemoryOutbound>,
     pub told: Shared,
 }
 
@@ -71,11 +72,13 @@ impl Bed {
         switchboard.lock().unwrap().insert(ServiceName::WebhookAggregator, aggregator(told.clone()));
         switchboard.lock().unwrap().insert(ServiceName::SkillGraphLoader, loader());
         let calls = Arc::new(MemoryCalls::new(Secret::new(""), switchboard));
+        let outbound = Arc::new(MemoryOutbound::new(|_| Ok(MemoryOutbound::json(500, &json!({})))));
         let deps = Deps {
             sql: store,
             kv: Arc::new(MemoryKv::new(clock.clone())),
             objects: Arc::new(MemoryObjects::default()),
             calls: calls.clone(),
+            outbound: outbound.clone(),
             clock: clock.clone(),
             signal: Arc::new(MemorySignal::new(clock.clone())),
             background: Arc::new(TokioBackground),
@@ -83,7 +86,7 @@ impl Bed {
             config: Arc::new(config),
             button_key: Secret::new("button-key"),
         };
-        Self { router: router(deps.clone()), deps, clock, sql, calls, told }
+        Self { router: router(deps.clone()), deps, clock, sql, calls, outbound, told }
     }
     pub async fn send(&self, token: &str, method: &str, path: &str, body: Value) -> (u16, Value) {
         send(&self.router, token, method, path, body).await

@@ -1,7 +1,10 @@
 //! The personal-assistant Worker: approvals, budget, halt, chat; ticks each minute, makes a backup each day.
 
 use axum::Router;
-use cloudflare::{background::WaitUntil, calls::BindingCalls, clock::WorkerClock, kv::WorkersKv, objects::R2Objects, signal::PollingSignal, sql::D1Sql};
+use cloudflare::{
+    background::WaitUntil, calls::BindingCalls, clock::WorkerClock, kv::WorkersKv, objects::R2Objects, outbound::FetchOutbound, signal::PollingSignal,
+    sql::D1Sql,
+};
 use cloudflare::{entry, entry::EACH_MINUTE, log, settings};
 use platform::config::Report;
 use platform::secret::Secret;
@@ -21,6 +24,7 @@ fn make(env: &Env) -> std::result::Result<(Router, personal_assistant::Deps), Ve
         kv: Arc::new(WorkersKv(settings::binding(env.kv("SESSIONS"))?)),
         objects: Arc::new(R2Objects::new(settings::binding(env.bucket("OBJECTS"))?)),
         calls: Arc::new(BindingCalls::new(env.clone(), settings.keys)),
+        outbound: Arc::new(FetchOutbound),
         clock: Arc::new(WorkerClock),
         signal: Arc::new(PollingSignal),
         background: Arc::new(WaitUntil),

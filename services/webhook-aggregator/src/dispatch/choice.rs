@@ -2,14 +2,14 @@
 //! meanwhile; whoever asked may choose, and an approver of the endpoint. When nobody does, the likelier one takes it: choosing
 //! is not approving, which comes after it in any case.
 
-use super::{Stop, say, to};
+use super::{Stop, message_of, say, to};
 use crate::{Deps, ask};
 use contracts::event::Stage;
 use contracts::outbox::Buttons;
 use contracts::routing::{Feedback, RouteAnswer};
 use contracts::{AgentId, EventId, ServiceName};
 use platform::inbox::{Command, Patch, Reply, Step, StoredEvent};
-use platform::ports::{ClockExt, PortResult};
+use platform::ports::{ClockExt, PortResult, calls};
 use platform::secret::{Secret, digest_hex};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -74,6 +74,43 @@ pub(super) fn put(deps: &Deps, event: &StoredEvent, answer: &RouteAnswer, mut pa
     Some(to(Stage::Parked, Some(text), patch, until_ms))
 }
 
+/// The agent that a model chose, where the owner allows that and it did; else nobody, and the person is asked.
+pub(super) async fn by_model(deps: &Deps, event: &StoredEvent, answer: &RouteAnswer) -> Option<AgentId> {
+    let agents = [&answer.agent, &answer.alternatives.first()?.agent];
+    let request = json!({ "eventId": event.id, "message": message_of(event), "agents": agents });
+    match calls::post::<_, Value>(deps.calls.as_ref(), ServiceName::PersonalAssistant, "/internal/tie-break", &request).await {
+        Ok(said) => agents.into_iter().find(|agent| said.get("agent").and_then(Value::as_str) == Some(agent.as_str())).cloned(),
+        Err(error) => {
+            tracing::warn!(%error, "no model could be asked who should get a message");
+            None
+        }
+    }
+}
+
+/// The event goes on with the agent that a model chose; `patch` is what routing found for the likelier one.
+pub(super) fn given(answer: &RouteAnswer, agent: &AgentId, mut patch: Patch, now: i64) -> Step {
+    let why = format!("{} It was close, and a model chose {agent}.", answer.reason);
+    if let Some(data) = patch.data.as_mut() {
+        if let Some(object) = data.as_object_mut() {
+            object.insert("reason".to_owned(), json!(why));
+        }
+        if *agent != answer.agent {
+            forget_the_likelier_one(data);
+        }
+    }
+    let note =
+        format!("{agent}: chosen by a model between {} and {}", answer.agent, answer.alternatives.first().map_or("nobody", |other| other.agent.as_str()));
+    to(Stage::Routed, Some(note), Patch { agent: Some(agent.clone()), ..patch }, now)
+}
+
+/// Files and price were the likelier one's.
+fn forget_the_likelier_one(data: &mut Value) {
+    if let Some(object) = data.as_object_mut() {
+        object.insert("skillFiles".to_owned(), json!([]));
+        object.insert("estimatedCost".to_owned(), Value::Null);
+    }
+}
+
 /// The timer of an open question.
 pub(super) fn waiting(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
     let choice = choice_of(event).ok_or_else(|| Stop::Never("its question cannot be read".to_owned()))?;
@@ -93,11 +130,9 @@ fn go_on(event: &StoredEvent, choice: &Choice, agent: &AgentId, by: Option<&Stor
     if let Some(object) = data.as_object_mut() {
         object.remove("choice");
         object.insert("answered".to_owned(), json!(answered));
-        if event.agent.as_ref() != Some(agent) {
-            // Files and price were the likelier one's.
-            object.insert("skillFiles".to_owned(), json!([]));
-            object.insert("estimatedCost".to_owned(), Value::Null);
-        }
+    }
+    if event.agent.as_ref() != Some(agent) {
+        forget_the_likelier_one(&mut data);
     }
     let patch = Patch { agent: Some(agent.clone()), data: Some(data), ..say(event, Some(agent), &format!("{agent} takes it …"), false) };
     to(Stage::Routed, Some(format!("{agent}: {why}")), patch, now)

@@ -47,6 +47,9 @@ pub(super) async fn received(deps: &Deps, event: &StoredEvent) -> Result<Step, S
     let patch = Patch { agent: Some(answer.agent.clone()), decision_id: Some(answer.decision_id.clone()), data: Some(data), ..Patch::default() };
     // Asked once: another run of the same message (somebody stands in) goes where it is sent.
     let may_ask = answer.needs_choice && event.runs <= 1;
+    if may_ask && let Some(agent) = choice::by_model(deps, event, &answer).await {
+        return Ok(choice::given(&answer, &agent, patch, deps.clock.now_ms()));
+    }
     if may_ask && let Some(step) = choice::put(deps, event, &answer, patch.clone()) {
         return Ok(step);
     }

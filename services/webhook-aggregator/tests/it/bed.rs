@@ -43,6 +43,8 @@ pub struct Answers {
     /// The router is not sure: the other agent.
     pub unsure_with: Option<String>,
     pub takes_back: bool,
+    /// Whom a model chooses where the router is not sure.
+    pub tie_breaker: Option<String>,
     /// The gateway that the pool chooses.
     pub instance: Option<String>,
     pub asked: Vec<(String, Value)>,
@@ -174,6 +176,7 @@ fn assistant_fake(world: &World) -> Router {
         let mut answers = world.0.lock().unwrap();
         answers.asked.push((uri.path().to_owned(), body));
         match uri.path() {
+            "/internal/tie-break" => Json(json!({ "agent": answers.tie_breaker })),
             "/internal/halts/check" => Json(json!({ "all": answers.halted, "halted": [] })),
             "/internal/press" => Json(answers.press.clone().unwrap_or_else(|| json!({ "outcome": "decided", "message": "Approved", "approvalId": "apr_1" }))),
             "/api/halt" => Json(json!({ "success": true, "taskId": null, "message": "Everything is halted.", "level": "accepted" })),

@@ -323,3 +323,25 @@ async fn a_bound_chat_a_reply_and_what_was_said_before_reach_the_router() {
     // The message before is what the other agent gets.
     assert_eq!(bed.lease().await[0]["message"], "fix the build");
 }
+
+#[tokio::test]
+async fn where_a_model_breaks_the_tie_the_person_is_not_asked() {
+    let bed = bed();
+    bed.world.set(|world| (world.unsure_with, world.tie_breaker) = (Some("security".into()), Some("security".into())));
+    bed.telegram(1, "look at the login").await;
+    let asked = bed.world.asked("/internal/tie-break");
+    assert_eq!((&asked[0]["message"], &asked[0]["agents"]), (&json!("look at the login"), &json!(["codegen", "security"])));
+    let task = bed.lease().await;
+    assert_eq!(task[0]["agent"], "security");
+    assert!(task[0]["context"]["reason"].as_str().unwrap().ends_with("It was close, and a model chose security."));
+    assert_eq!(bed.world.asked("/api/feedback").len(), 0, "a model's word teaches nothing");
+}
+
+#[tokio::test]
+async fn a_name_that_is_none_of_the_two_is_no_choice() {
+    let bed = bed();
+    bed.world.set(|world| (world.unsure_with, world.tie_breaker) = (Some("security".into()), Some("pm".into())));
+    bed.telegram(1, "look at the login").await;
+    assert_eq!(bed.event("1").await["state"], "parked");
+    assert!(bed.sent("/sendMessage")[0].contains("I am not sure whose this is"));
+}
