@@ -106,25 +106,38 @@ fn without_a_model_the_built_in_assistant_answers() {
     assert!(decision.out_of_scope && decision.steps[0].contains("No skill graph"));
 }
 
-#[test]
-fn two_close_agents_leave_the_choice_to_a_person() {
+/// A decision by words between two agents of these probabilities, the winner's threshold being `accept`.
+fn between(best: f64, second: f64, accept: f32) -> Decision {
     let (graph, model) = (graph(), model());
     let world = World { graph: &graph, model: Some(&model), pool: &Pool::default(), now_ms: 0 };
     let content = Content {
-        ranked: vec![(AgentId::from("codegen"), 0.45), (AgentId::from("security"), 0.4), (AgentId::from("pm"), 0.15)],
+        ranked: vec![(AgentId::from("codegen"), best), (AgentId::from("security"), second), (AgentId::from("pm"), 1.0 - best - second)],
         in_scope: 0.9,
         out_of_scope: false,
         winner_terms: vec![],
         runner_up_terms: vec![],
         unknown_words: 0.0,
-        thresholds: crate::model::Thresholds { accept: 0.6, ask: 0.15 },
+        thresholds: crate::model::Thresholds { accept, ask: 0.15 },
         overruled: None,
     };
-    let request = ask("fix the security of the parser");
-    let decision = into_decision(by_content(world, Some(&content)), Some(content), &request, world, Complexity::Simple);
+    into_decision(by_content(world, Some(&content)), Some(content), &ask("fix the security of the parser"), world, Complexity::Simple)
+}
+
+#[test]
+fn two_close_agents_leave_the_choice_to_a_person() {
+    let decision = between(0.45, 0.4, 0.6);
     assert!(decision.needs_choice);
     assert_eq!(decision.alternatives[0].agent.as_str(), "security");
     assert!(decision.steps[1].contains("a person should choose"));
+    assert!(between(0.45, 0.25, 0.6).needs_choice && !between(0.45, 0.2, 0.6).needs_choice, "below its threshold from half as likely on");
+}
+
+#[test]
+fn a_tie_is_one_however_sure_the_winner_usually_is() {
+    assert!(between(0.52, 0.48, 0.5).needs_choice);
+    assert!(between(0.58, 0.42, 0.35).needs_choice);
+    assert!(!between(0.6, 0.4, 0.35).needs_choice);
+    assert!(!between(1.0, 0.0, 0.35).needs_choice);
 }
 
 #[test]
