@@ -16,7 +16,7 @@ const CHORES: &[(&str, &str)] = &[
     ("sizes", "what the built Workers weigh, against workers/sizes.json and the limits (--write stores them)"),
     ("gen", "write what is generated: docs/errors.md, the router's model of complexity"),
     ("tidy", "house rules: imports, file heads, lengths, names"),
-    ("bench", "start-up time, memory, accept and answer latency of the release binary, and a route; with `workers` also the built Workers"),
+    ("bench", "start-up time, memory, accept and answer latency of the release binary, a route, a search; with `workers` also the built Workers"),
 ];
 
 /// What must compile for Workers.
@@ -134,5 +134,14 @@ fn bench(workers: bool) -> Done {
     run("cargo", &["build", "--release", "--package", "quintet"])?;
     run("cargo", &["run", "--quiet", "--release", "--package", "quintet", "--example", "bench"])?;
     run("cargo", &["run", "--quiet", "--release", "--package", "agency-router", "--example", "route_bench"])?;
-    if workers { run("node", &["e2e/workers.bench.mjs"]) } else { Ok(()) }
+    run("cargo", &["test", "--quiet", "--release", "--package", "skill-graph-loader", "--test", "speed", "--", "--ignored", "--nocapture"])?;
+    if workers && node::install(&root())? {
+        let node = node::binary(&root());
+        let node = node.to_string_lossy();
+        // The second is worth its time whatever the first says.
+        let requests = run(&node, &["e2e/workers.bench.mjs"]);
+        run(&node, &["e2e/workers.figures.mjs"]).and(requests)
+    } else {
+        Ok(())
+    }
 }

@@ -54,7 +54,8 @@ fn allowed(package: &str, services: &[&str]) -> Option<Vec<String>> {
         "quintet" => Some(["contracts", "platform"].iter().chain(services).map(|name| (*name).to_owned()).collect()),
         "scenarios" => None,
         "cloudflare" => list(&["contracts", "platform"]),
-        "worker-suite" => list(&["cloudflare", "platform"]),
+        // It measures two services on the runtime too, beside the ports.
+        "worker-suite" => list(&["cloudflare", "contracts", "platform", "agency-router", "skill-graph-loader"]),
         name if name.starts_with("worker-") => Some(["cloudflare", "platform", name.trim_start_matches("worker-")].map(str::to_owned).to_vec()),
         name if services.contains(&name) => list(&["contracts", "platform"]),
         _ => None,

@@ -60,9 +60,10 @@ fn compile(root: &Path, names: &[&str]) -> Done {
     for package in &packages {
         cargo.args(["--package", package]);
     }
-    // Panics name the file they come from: without the path of this machine's registry, and shorter.
+    // Every runtime of Workers has vector registers. Panics name the file they come from: without the path of this machine's
+    // registry, and shorter.
     if let Some(home) = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo"))) {
-        cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", format!("--remap-path-prefix={}/registry/src=", home.display()));
+        cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", format!("-Ctarget-feature=+simd128 --remap-path-prefix={}/registry/src=", home.display()));
     }
     println!("$ cargo build --profile wasm --target {TARGET} ({})", names.join(", "));
     let built = cargo.status().map_err(|e| format!("cargo cannot be run: {e}"))?;

@@ -15,6 +15,10 @@ pub trait Calls: Send + Sync {
     async fn send(&self, callee: ServiceName, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, PortError>;
 }
 
+/// How long a callee may take, milliseconds: an extension of a request. Without it the adapter's own patience counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience(pub i64);
+
 /// Why a typed call gave no value.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum CallError {
@@ -48,7 +52,7 @@ pub async fn call<Q: Serialize + Sync, A: DeserializeOwned>(
         Some(body) => serde_json::to_vec(body).map_err(|e| PortError::clean(PortErrorKind::Invalid, e.to_string()))?,
         None => Vec::new(),
     };
-    let answer = exchange(calls, callee, method, path, bytes.into()).await?;
+    let answer = exchange(calls, callee, method, path, bytes.into(), None).await?;
     json::from_slice(&answer).map_err(|e| odd(callee, path, &e.to_string()))
 }
 
@@ -57,13 +61,23 @@ fn odd(callee: ServiceName, path: &str, text: &str) -> CallError {
 }
 
 /// The JSON of a successful answer. Apart from [`call`], so that a Worker's bundle has it once and not for each type.
-async fn exchange(calls: &dyn Calls, callee: ServiceName, method: http::Method, path: &str, body: Bytes) -> Result<Bytes, CallError> {
-    let request = http::Request::builder()
+async fn exchange(
+    calls: &dyn Calls,
+    callee: ServiceName,
+    method: http::Method,
+    path: &str,
+    body: Bytes,
+    patience: Option<Patience>,
+) -> Result<Bytes, CallError> {
+    let mut request = http::Request::builder()
         .method(method)
         .uri(path)
         .header(http::header::CONTENT_TYPE, "application/json")
         .body(body)
         .map_err(|e| PortError::clean(PortErrorKind::Invalid, e.to_string()))?;
+    if let Some(patience) = patience {
+        request.extensions_mut().insert(patience);
+    }
     let answer = calls.send(callee, request).await?;
     if answer.status().is_success() {
         return Ok(if answer.body().is_empty() { Bytes::from_static(b"null") } else { answer.into_body() });
@@ -76,7 +90,20 @@ async fn exchange(calls: &dyn Calls, callee: ServiceName, method: http::Method, 
 
 /// A POST of JSON text whose answer does not matter beyond its success.
 pub async fn tell(calls: &dyn Calls, callee: ServiceName, path: &str, body: Bytes) -> Result<(), CallError> {
-    exchange(calls, callee, http::Method::POST, path, body).await.map(|_| ())
+    exchange(calls, callee, http::Method::POST, path, body, None).await.map(|_| ())
+}
+
+/// [`post`] to somebody who may take longer than usual.
+pub async fn post_patiently<Q: Serialize + Sync, A: DeserializeOwned>(
+    calls: &dyn Calls,
+    callee: ServiceName,
+    path: &str,
+    body: &Q,
+    patience: Patience,
+) -> Result<A, CallError> {
+    let bytes = serde_json::to_vec(body).map_err(|e| PortError::clean(PortErrorKind::Invalid, e.to_string()))?;
+    let answer = exchange(calls, callee, http::Method::POST, path, bytes.into(), Some(patience)).await?;
+    json::from_slice(&answer).map_err(|e| odd(callee, path, &e.to_string()))
 }
 
 /// A GET that expects JSON.

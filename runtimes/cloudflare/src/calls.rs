@@ -8,6 +8,7 @@ use bytes::Bytes;
 use contracts::ServiceName;
 use futures_util::future::{Either, select};
 use http_body_util::BodyExt;
+use platform::ports::calls::Patience;
 use platform::ports::{Calls, PortError, PortErrorKind, PortResult};
 use std::pin::pin;
 use worker::send::SendFuture;
@@ -38,9 +39,10 @@ fn binding(callee: ServiceName) -> String {
 impl Calls for BindingCalls {
     async fn send(&self, callee: ServiceName, request: http::Request<Bytes>) -> PortResult<http::Response<Bytes>> {
         let key = self.keys.out.get(&callee).ok_or_else(|| missing(format!("QUINTET_SERVICE_KEYS has no key for {callee}")))?;
+        let patience = request.extensions().get::<Patience>().map_or(TIMEOUT_MS, |patience| patience.0);
         SendFuture::new(async move {
             let fetcher = self.env.service(&binding(callee)).map_err(missing)?;
-            match select(pin!(exchange(&fetcher, callee, key.reveal(), request)), pin!(pause(TIMEOUT_MS))).await {
+            match select(pin!(exchange(&fetcher, callee, key.reveal(), request)), pin!(pause(patience))).await {
                 Either::Left((answer, _)) => answer,
                 Either::Right(_) => Err(PortError::unknown(PortErrorKind::Timeout, format!("{callee} gave no answer in time"))),
             }

@@ -22,6 +22,7 @@ pub async fn train(State(deps): State<Deps>, request: Request) -> ApiResult<Json
     let request: TrainRequest = platform::json::from_slice(&body).map_err(|error| {
         ApiError::from(Problem::field("graph", format!("The graph cannot be read: {error}."), "Send {\"graph\": …} as GET /api/graph gives it."))
     })?;
+    drop(body);
     let start = (deps.stopwatch)();
     let model = Model::train(&TrainingSet::from_graph(&request.graph));
     let train_ms = ((deps.stopwatch)() - start).max(0.0);

@@ -83,11 +83,14 @@ impl Model {
         let tokens: Vec<Tokens> = texts.iter().map(|(text, ..)| Tokens::of(text)).collect();
         let rarity = Rarity::of(tokens.iter(), plan.bits, !set.without_letters);
         let known = KnownWords::of(tokens.iter());
-        let lines: Vec<Prepared> = tokens
-            .into_iter()
-            .zip(&texts)
-            .map(|(tokens, &(_, label, weight))| Prepared { features: rarity.weigh(&tokens).features, tokens, label, weight })
-            .collect();
+        let prepared = |(mut tokens, &(_, label, weight)): (Tokens, &(&str, usize, f32))| {
+            let mut features = rarity.weigh(&tokens).features;
+            // Room to spare, and letters that nobody reads any more, would be a third of what thousands of lines take.
+            features.shrink_to_fit();
+            tokens.letters = Vec::new();
+            Prepared { features, tokens, label, weight }
+        };
+        let lines: Vec<Prepared> = tokens.into_iter().zip(&texts).map(prepared).collect();
         let Calibrated { temperature, gate, thresholds } = calibrate(&lines, labels, plan);
         let training: Vec<Line<'_>> = lines.iter().map(|line| Line { features: &line.features, label: line.label, weight: line.weight }).collect();
         let weights = Weights::round(&fit(&training, plan));

@@ -46,6 +46,10 @@ impl Cache {
     pub fn searcher(&self, version: &GraphVersion) -> Option<Searcher> {
         self.with(|held| held.searchers.iter().find(|(held, _)| held == version).map(|(_, searcher)| searcher.clone()))
     }
+    /// Makes room for a large graph: what is forgotten is read again when somebody asks for it.
+    pub fn forget(&self) {
+        self.with(|held| *held = Held::default());
+    }
     /// Keeps a graph, and forgets the one kept longest.
     pub fn keep_graph(&self, loaded: Arc<Loaded>) {
         self.with(|held| {

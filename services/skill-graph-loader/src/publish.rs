@@ -30,6 +30,10 @@ use std::sync::Arc;
 /// Findings in a refusal; the first are the worst.
 const FINDINGS_MAX: usize = 200;
 const MESSAGE_CHARS_MAX: usize = 500;
+/// A graph with more text than this is made with no other one in memory: on Workers there is no room for both.
+const LARGE_BYTES: usize = 2 << 20;
+/// 150 agents of 100 examples take half a minute on Workers.
+const TRAINING: calls::Patience = calls::Patience(150_000);
 /// Somebody else may publish between our look at the current version and our batch.
 const TRIES: usize = 3;
 
@@ -246,8 +250,12 @@ pub fn digest(graph: &Graph) -> Result<String, PublishError> {
 async fn make(deps: &Deps, mut graph: Graph, digest: &str) -> Result<(Loaded, Searcher, Vec<Finding>), PublishError> {
     let version = store::version_of(digest);
     graph.version = Some(version.clone());
+    if graph.skills.iter().map(|skill| skill.body.len()).sum::<usize>() > LARGE_BYTES {
+        deps.cache.forget();
+    }
     let request = TrainRequest { graph };
-    let answer: TrainAnswer = calls::post(&*deps.calls, ServiceName::AgencyRouter, "/internal/train", &request).await.map_err(PublishError::Train)?;
+    let answer: TrainAnswer =
+        calls::post_patiently(&*deps.calls, ServiceName::AgencyRouter, "/internal/train", &request, TRAINING).await.map_err(PublishError::Train)?;
     let model = STANDARD.decode(&answer.model_base64);
     let model = model.map_err(|e| PublishError::Train(PortError::clean(PortErrorKind::Invalid, format!("the model is not base64: {e}")).into()))?;
     let graph = Arc::new(request.graph);

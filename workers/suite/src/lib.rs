@@ -2,7 +2,10 @@
 //!
 //! `GET /<port>` runs that port's checks; a check that fails panics, which the shim answers with 500. `/panic` panics at once,
 //! `/slow` takes half a second: whoever is in it when another request panics must get an answer too. `/d1` reads a row and
-//! writes one, the bare handler that `e2e/workers.bench.mjs` measures routes against (`/d1/table` first).
+//! writes one, the bare handler that `e2e/workers.bench.mjs` measures routes against (`/d1/table` first). `/figures/…` is what
+//! `e2e/workers.figures.mjs` measures.
+
+mod figures;
 
 use cloudflare::cell::ObjectCell;
 use cloudflare::inbox::ObjectInbox;
@@ -16,6 +19,9 @@ use worker::{Context, DurableObject, Env, Request, Response, Result, State, dura
 #[event(fetch, respond_with_errors)]
 async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response> {
     let path = request.path();
+    if path.starts_with("/figures/") {
+        return figures::answer(request, env).await;
+    }
     match path.as_str() {
         "/sql" => suite::sql(&D1Sql(env.d1("DB")?)).await,
         "/kv" => suite::kv(&WorkersKv(env.kv("KV")?)).await,

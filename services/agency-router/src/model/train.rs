@@ -48,12 +48,15 @@ pub struct Dense {
     pub stride: usize,
     pub weights: Vec<f32>,
     pub bias: Vec<f32>,
+    /// The sums of squared gradients, as large as the weights. They stay as long: freed before, they leave a hole that what the
+    /// weights are asked falls into, and WebAssembly's memory, which only grows, has no room of that size for the next training.
+    squares: Vec<f32>,
 }
 
 impl Dense {
     fn zeros(classes: usize, bits: u32) -> Self {
         let stride = classes.div_ceil(LANES) * LANES;
-        Self { classes, stride, weights: vec![0.0; stride << bits], bias: vec![0.0; stride] }
+        Self { classes, stride, weights: vec![0.0; stride << bits], bias: vec![0.0; stride], squares: vec![EPSILON; stride << bits] }
     }
     fn row(&self, bucket: u16) -> &[f32] {
         let start = usize::from(bucket) * self.stride;
@@ -74,6 +77,9 @@ impl Dense {
 pub fn fit(lines: &[Line<'_>], plan: Plan) -> Dense {
     let runs = plan.runs.max(1);
     let mut sum = run(lines, plan, plan.seed);
+    if runs > 1 {
+        sum.squares = Vec::new();
+    }
     for extra in 1..runs {
         let other = run(lines, plan, plan.seed.wrapping_add(extra as u64));
         sum.weights.iter_mut().zip(&other.weights).for_each(|(total, weight)| *total += weight);
@@ -114,7 +120,6 @@ fn visits(lines: &[Line<'_>], classes: usize) -> Vec<usize> {
 /// Weights with their squared gradients and the room for one step.
 struct Learner {
     dense: Dense,
-    squares: Vec<f32>,
     bias_squares: Vec<f32>,
     kept: Vec<Feature>,
     gradient: Vec<f32>,
@@ -123,8 +128,7 @@ struct Learner {
 impl Learner {
     fn new(plan: Plan) -> Self {
         let dense = Dense::zeros(plan.classes, plan.bits);
-        let (squares, bias_squares) = (vec![EPSILON; dense.weights.len()], vec![EPSILON; dense.stride]);
-        Self { gradient: vec![0.0; dense.stride], dense, squares, bias_squares, kept: Vec::new() }
+        Self { gradient: vec![0.0; dense.stride], bias_squares: vec![EPSILON; dense.stride], dense, kept: Vec::new() }
     }
 
     fn learn(&mut self, line: Line<'_>, rate: f32, random: &mut Random) {
@@ -151,39 +155,24 @@ impl Learner {
 
     /// Fills `gradient` with the probabilities.
     fn predict(&mut self) {
-        let (dense, stride) = (&self.dense, self.dense.stride);
+        let dense = &self.dense;
         self.gradient.copy_from_slice(&dense.bias);
-        for &(bucket, value) in &self.kept {
-            let start = usize::from(bucket) * stride;
-            let row = &dense.weights[start..start + stride];
-            self.gradient.iter_mut().zip(row).for_each(|(logit, weight)| *logit += value * weight);
-        }
+        widely(Predict { weights: &dense.weights, stride: dense.stride, kept: &self.kept, logits: &mut self.gradient });
         softmax(&mut self.gradient[..dense.classes]);
         self.gradient[dense.classes..].fill(0.0);
     }
 
     fn update_all(&mut self, rate: f32) {
-        let stride = self.dense.stride;
-        for &(bucket, value) in &self.kept {
-            let start = usize::from(bucket) * stride;
-            let (weights, squares) = (&mut self.dense.weights[start..start + stride], &mut self.squares[start..start + stride]);
-            for ((weight, square), gradient) in weights.iter_mut().zip(squares).zip(&self.gradient) {
-                let slope = gradient * value;
-                *square += slope * slope;
-                *weight -= rate * slope / square.sqrt();
-            }
-        }
-        for ((weight, square), slope) in self.dense.bias.iter_mut().zip(&mut self.bias_squares).zip(&self.gradient) {
-            *square += slope * slope;
-            *weight -= rate * slope / square.sqrt();
-        }
+        let Self { dense, bias_squares, kept, gradient } = self;
+        let Dense { weights, bias, squares, stride, .. } = dense;
+        widely(Update { weights, squares, bias, bias_squares, stride: *stride, kept, gradient, rate });
     }
 
     fn update_some(&mut self, active: &[usize], rate: f32) {
         let stride = self.dense.stride;
         for &(bucket, value) in &self.kept {
             let start = usize::from(bucket) * stride;
-            let (weights, squares) = (&mut self.dense.weights[start..start + stride], &mut self.squares[start..start + stride]);
+            let (weights, squares) = (&mut self.dense.weights[start..start + stride], &mut self.dense.squares[start..start + stride]);
             for &class in active {
                 let slope = self.gradient[class] * value;
                 squares[class] += slope * slope;
@@ -195,6 +184,85 @@ impl Learner {
             self.bias_squares[class] += slope * slope;
             self.dense.bias[class] -= rate * slope / self.bias_squares[class].sqrt();
         }
+    }
+}
+
+/// In WebAssembly, where no loop is widened in a build for size, with registers of four numbers. Elsewhere the compiler chooses
+/// them itself, and fits rows of few classes better.
+#[inline(always)]
+fn widely(work: impl pulp::WithSimd<Output = ()>) {
+    #[cfg(target_arch = "wasm32")]
+    pulp::Arch::new().dispatch(work);
+    #[cfg(not(target_arch = "wasm32"))]
+    work.with_simd(pulp::Scalar::new());
+}
+
+/// Adds each kept feature's row, times its value, to the logits.
+struct Predict<'a> {
+    weights: &'a [f32],
+    stride: usize,
+    kept: &'a [Feature],
+    logits: &'a mut [f32],
+}
+
+impl pulp::WithSimd for Predict<'_> {
+    type Output = ();
+    /// Lane by lane the same additions and multiplications, whatever the number of lanes: the bits do not depend on it.
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, simd: S) {
+        for &(bucket, value) in self.kept {
+            let start = usize::from(bucket) * self.stride;
+            let (wide, rest) = S::as_simd_f32s(&self.weights[start..start + self.stride]);
+            let (wide_logits, rest_logits) = S::as_mut_simd_f32s(self.logits);
+            let values = simd.splat_f32s(value);
+            for (logits, weights) in wide_logits.iter_mut().zip(wide) {
+                *logits = simd.add_f32s(*logits, simd.mul_f32s(values, *weights));
+            }
+            rest_logits.iter_mut().zip(rest).for_each(|(logit, weight)| *logit += value * weight);
+        }
+    }
+}
+
+/// One step of AdaGrad for every class.
+struct Update<'a> {
+    weights: &'a mut [f32],
+    squares: &'a mut [f32],
+    bias: &'a mut [f32],
+    bias_squares: &'a mut [f32],
+    stride: usize,
+    kept: &'a [Feature],
+    gradient: &'a [f32],
+    rate: f32,
+}
+
+impl pulp::WithSimd for Update<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, simd: S) {
+        for &(bucket, value) in self.kept {
+            let start = usize::from(bucket) * self.stride;
+            let range = start..start + self.stride;
+            step(simd, &mut self.weights[range.clone()], &mut self.squares[range], self.gradient, value, self.rate);
+        }
+        step(simd, self.bias, self.bias_squares, self.gradient, 1.0, self.rate);
+    }
+}
+
+#[inline(always)]
+fn step<S: pulp::Simd>(simd: S, weights: &mut [f32], squares: &mut [f32], gradient: &[f32], value: f32, rate: f32) {
+    let (wide_weights, weights) = S::as_mut_simd_f32s(weights);
+    let (wide_squares, squares) = S::as_mut_simd_f32s(squares);
+    let (wide_gradient, gradient) = S::as_simd_f32s(gradient);
+    let (values, rates) = (simd.splat_f32s(value), simd.splat_f32s(rate));
+    for ((weight, square), gradient) in wide_weights.iter_mut().zip(wide_squares).zip(wide_gradient) {
+        let slope = simd.mul_f32s(*gradient, values);
+        *square = simd.add_f32s(*square, simd.mul_f32s(slope, slope));
+        *weight = simd.sub_f32s(*weight, simd.div_f32s(simd.mul_f32s(rates, slope), simd.sqrt_f32s(*square)));
+    }
+    for ((weight, square), gradient) in weights.iter_mut().zip(squares).zip(gradient) {
+        let slope = gradient * value;
+        *square += slope * slope;
+        *weight -= rate * slope / square.sqrt();
     }
 }
 

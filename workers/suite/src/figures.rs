@@ -1,0 +1,131 @@
+//! What `e2e/workers.figures.mjs` measures: routes, training, search and memory on synthetic graphs, by what the services use.
+//!
+//! The clock stands still while a request computes, so each kind of work is done as often as `times` says, and its time is taken
+//! outside. `/figures/service/<name>/…` is a service whole, alone in its instance, as at a publish; `/figures/memory` is what
+//! the instance has taken until then, since linear memory never shrinks.
+
+mod synthetic;
+mod work;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use cloudflare::{cell::ObjectCell, clock::WorkerClock, entry, kv::WorkersKv, objects::R2Objects, sql::D1Sql};
+use contracts::ServiceName;
+use contracts::graph::{Graph, PublishRequest};
+use contracts::routing::TrainRequest;
+use platform::edge::{Auth, Principal, Scope};
+use platform::ports::{Calls, PortResult};
+use platform::secret::Secret;
+use serde_json::{Value, json};
+use skill_graph_loader::{Cache, Limits};
+use std::collections::HashMap;
+use std::sync::Arc;
+use work::WORK;
+use worker::{Env, HttpRequest, Request, Response, Result};
+
+const PREFIX: &str = "/figures";
+/// The token of whoever calls a service in here: nothing in here is worth a secret.
+const KEY: &str = "figures";
+/// Bytes of a page of linear memory.
+const PAGE_BYTES: usize = 64 << 10;
+/// Weights of a model for one agent.
+const AGENT_BYTES: usize = 1 << 14;
+
+thread_local! {
+    /// What the loader keeps from publish to publish.
+    static CACHE: Cache = Cache::default();
+}
+
+/// The numbers of a query string.
+struct Numbers(HashMap<String, usize>);
+
+impl Numbers {
+    fn of(request: &Request) -> Result<Self> {
+        Ok(Self(request.url()?.query_pairs().filter_map(|(name, value)| Some((name.into_owned(), value.parse().ok()?))).collect()))
+    }
+    fn get(&self, name: &str) -> usize {
+        self.0.get(name).copied().unwrap_or(0)
+    }
+}
+
+/// Answers whatever begins with `/figures`.
+pub async fn answer(mut request: Request, env: Env) -> Result<Response> {
+    let path = request.path();
+    let path = path.strip_prefix(PREFIX).unwrap_or_default();
+    let numbers = Numbers::of(&request)?;
+    if let Some(rest) = path.strip_prefix("/service/") {
+        return service(rest.to_owned(), numbers.get("agents"), request, env).await;
+    }
+    let body = request.text().await?;
+    let answer = match path {
+        "/memory" => Some(json!(memory_bytes())),
+        "/folder" => return Response::from_json(&PublishRequest { files: synthetic::folder(&numbers), ..PublishRequest::default() }),
+        "/graph" => return Response::from_json(&TrainRequest { graph: graph(&numbers) }),
+        _ => WORK.with_borrow_mut(|work| work.answer(path, &numbers, &body)),
+    };
+    answer.map_or_else(|| Response::error("there is no such figure, or it is not prepared", 404), |answer| Response::from_json(&answer))
+}
+
+fn graph(numbers: &Numbers) -> Graph {
+    skill_graph_loader::check_folder(synthetic::folder(numbers)).graph
+}
+
+#[cfg(target_arch = "wasm32")]
+fn memory_bytes() -> usize {
+    core::arch::wasm32::memory_size(0) * PAGE_BYTES
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn memory_bytes() -> usize {
+    PAGE_BYTES
+}
+
+/// Hands the request to a service as its Worker does, signed in as the one that may.
+async fn service(path: String, agents: usize, request: Request, env: Env) -> Result<Response> {
+    let Some((name, path)) = path.split_once('/') else { return Response::error("no path", 404) };
+    let (mut parts, body) = HttpRequest::try_from(request)?.into_parts();
+    parts.uri = format!("/{path}").parse().map_err(|_| worker::Error::from("no path"))?;
+    parts.headers.insert(http::header::AUTHORIZATION, http::HeaderValue::from_static("Bearer figures"));
+    let calls: Arc<dyn Calls> = Arc::new(Trained { agents });
+    let (sql, kv, clock) = (Arc::new(D1Sql(env.d1("DB")?)), Arc::new(WorkersKv(env.kv("KV")?)), Arc::new(WorkerClock));
+    let signed_in = |who| Auth::new([(Secret::new(KEY), who)]);
+    let router = match name {
+        "agency-router" => agency_router::router(agency_router::Deps {
+            sql,
+            kv,
+            calls,
+            cell: Arc::new(ObjectCell(env)),
+            stopwatch: agency_router::stopwatch_of(clock.clone()),
+            clock,
+            auth: signed_in(Principal::Service(ServiceName::SkillGraphLoader)),
+            config: Arc::new(agency_router::Config::read(&Value::Null)),
+            shared: agency_router::Shared::for_workers(),
+        }),
+        "skill-graph-loader" => skill_graph_loader::router(skill_graph_loader::Deps {
+            sql,
+            kv,
+            objects: Arc::new(R2Objects::new(env.bucket("OBJECTS")?)),
+            calls,
+            clock,
+            auth: signed_in(Principal::Scope(Scope::Operator)),
+            limits: Limits::WORKERS,
+            cache: CACHE.with(Clone::clone),
+        }),
+        _ => return Response::error("there is no such service here", 404),
+    };
+    entry::answer(Some(router), HttpRequest::from_parts(parts, body)).await
+}
+
+/// The router as the loader sees it: a model of the right size, at once. What it takes to train is the router's own memory.
+struct Trained {
+    agents: usize,
+}
+
+#[async_trait]
+impl Calls for Trained {
+    async fn send(&self, _callee: ServiceName, request: http::Request<Bytes>) -> PortResult<http::Response<Bytes>> {
+        let bytes = if request.uri().path() == "/internal/train" { (self.agents + 1) * AGENT_BYTES } else { 0 };
+        let text = format!("{{\"modelBase64\":\"{}\",\"trainMs\":0,\"findings\":[]}}", "A".repeat(bytes.div_ceil(3) * 4));
+        Ok(http::Response::new(Bytes::from(text)))
+    }
+}
