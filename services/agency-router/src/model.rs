@@ -79,7 +79,7 @@ impl Model {
         if with_other {
             texts.extend(set.out_of_scope.iter().map(|text| (text.as_str(), labels, 1.0)));
         }
-        let plan = plan(labels + usize::from(with_other), texts.len(), set.seed);
+        let plan = Plan { labels, ..plan(labels + usize::from(with_other), texts.len(), set.seed) };
         let tokens: Vec<Tokens> = texts.iter().map(|(text, ..)| Tokens::of(text)).collect();
         let rarity = Rarity::of(tokens.iter(), plan.bits, !set.without_letters);
         let known = KnownWords::of(tokens.iter());
@@ -160,6 +160,7 @@ fn plan(classes: usize, lines: usize, seed: u64) -> Plan {
     let crowded = lines > 1000 && classes <= CROWDED_CLASSES_MAX;
     Plan {
         classes,
+        labels: classes,
         epochs: if few { 30 } else { 20 },
         // Averaging more trainings is worth 0.2 points where many lines crowd few classes, and as much with many classes.
         runs: if crowded && lines > 3000 {

@@ -33,6 +33,8 @@ pub struct Line<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
     pub classes: usize,
+    /// Classes that are somebody: the one behind them, where there is one, means nobody.
+    pub labels: usize,
     pub epochs: usize,
     /// Trainings with different seeds whose weights are averaged.
     pub runs: usize,
@@ -95,7 +97,7 @@ pub fn fit(lines: &[Line<'_>], plan: Plan) -> Dense {
 fn run(lines: &[Line<'_>], plan: Plan, seed: u64) -> Dense {
     let mut learner = Learner::new(plan);
     let mut random = Random::new(seed);
-    let mut order = visits(lines, plan.classes);
+    let mut order = visits(lines, plan);
     let (mut step, steps) = (0usize, (plan.epochs * order.len()).max(1));
     for _ in 0..plan.epochs {
         random.shuffle(&mut order);
@@ -108,12 +110,14 @@ fn run(lines: &[Line<'_>], plan: Plan, seed: u64) -> Dense {
 }
 
 /// The places of the lines, those of small classes several times: beside agents with hundreds of examples a new one with
-/// five would be drowned. Each visit hides other features, so that they are not learnt by heart.
-fn visits(lines: &[Line<'_>], classes: usize) -> Vec<usize> {
-    let mut sizes = vec![0.0f32; classes];
+/// five would be drowned. Each visit hides other features, so that they are not learnt by heart. Those for nobody come once: seen
+/// more often they draw lines away that are for somebody (CLINC150's domains: 97.28 % right, and 97.00).
+fn visits(lines: &[Line<'_>], plan: Plan) -> Vec<usize> {
+    let mut sizes = vec![0.0f32; plan.classes];
     lines.iter().for_each(|line| sizes[line.label] += line.weight);
     let enough = sizes.iter().copied().fold(0.0, f32::max).min(ENOUGH);
-    let times = |line: &Line<'_>| ((enough / sizes[line.label].max(1.0)) as usize).clamp(1, VISITS_MAX);
+    let again = |label: usize| ((enough / sizes[label].max(1.0)) as usize).clamp(1, VISITS_MAX);
+    let times = |line: &Line<'_>| if line.label < plan.labels { again(line.label) } else { 1 };
     lines.iter().enumerate().flat_map(|(place, line)| std::iter::repeat_n(place, times(line))).collect()
 }
 
@@ -271,7 +275,19 @@ mod tests {
     use super::*;
 
     fn plan() -> Plan {
-        Plan { classes: 2, epochs: 20, runs: 1, bits: 14, seed: 1 }
+        Plan { classes: 2, labels: 2, epochs: 20, runs: 1, bits: 14, seed: 1 }
+    }
+
+    #[test]
+    fn lines_of_small_agents_come_again_and_those_for_nobody_do_not() {
+        let line = |label| Line { features: &[], label, weight: 1.0 };
+        let lines: Vec<Line<'_>> = [(0, 400), (1, 10), (2, 50)].into_iter().flat_map(|(label, count)| (0..count).map(move |_| line(label))).collect();
+        let came = |plan: Plan| {
+            let order = visits(&lines, plan);
+            [0, 1, 2].map(|label| order.iter().filter(|place| lines[**place].label == label).count())
+        };
+        assert_eq!(came(Plan { classes: 3, labels: 2, ..plan() }), [400, 300, 50]);
+        assert_eq!(came(Plan { classes: 3, labels: 3, ..plan() }), [400, 300, 300]);
     }
 
     #[test]
