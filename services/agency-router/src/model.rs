@@ -161,7 +161,7 @@ fn plan(classes: usize, lines: usize, seed: u64) -> Plan {
     Plan {
         classes,
         labels: classes,
-        epochs: if few { 30 } else { 20 },
+        epochs: if few || (crowded && lines > 3000) { 30 } else { 20 },
         // Averaging more trainings is worth 0.2 points where many lines crowd few classes, and as much with many classes.
         runs: if crowded && lines > 3000 {
             5
