@@ -78,12 +78,18 @@ pub fn decide(request: &RouteRequest, world: World<'_>) -> Decision {
 
 /// Decides where somebody has said whom it is for, or nobody has.
 fn decide_by(request: &RouteRequest, world: World<'_>, said: Option<Chosen>) -> Decision {
-    let complexity = request.complexity.unwrap_or_else(|| judge(&request.message).0);
+    let complexity = request.complexity.unwrap_or_else(|| judge(work_of(request)).0);
     let leanings = Leanings { channel: request.channel.as_deref(), complexity, complexity_stated: request.complexity.is_some() };
     let content = world.model.and_then(|model| weigh(model, world.graph, &request.message, leanings));
     let known = said.or_else(|| by_conversation(request, world, content.as_ref()));
     let chosen = known.unwrap_or_else(|| by_content(world, content.as_ref()));
     into_decision(chosen, content, request, world, complexity)
+}
+
+/// The words that say how much work it is: after “yes, do it” those of the message before.
+fn work_of(request: &RouteRequest) -> &str {
+    let before = request.previous.as_ref().filter(|_| follow_up::is_follow_up(&request.message));
+    before.map_or(&request.message, |previous| &previous.message)
 }
 
 /// Whom a step before the pool chose.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::model::TrainingSet;
 use crate::samples::graph;
-use contracts::routing::{OutcomeReport, PoolOutcome};
+use contracts::routing::{OutcomeReport, PoolOutcome, Previous};
 
 fn model() -> Model {
     Model::train(&TrainingSet::from_graph(&graph())).unwrap()
@@ -138,6 +138,15 @@ fn a_tie_is_one_however_sure_the_winner_usually_is() {
     assert!(between(0.58, 0.42, 0.35).needs_choice);
     assert!(!between(0.6, 0.4, 0.35).needs_choice);
     assert!(!between(1.0, 0.0, 0.35).needs_choice);
+}
+
+#[test]
+fn a_follow_up_is_as_much_work_as_what_it_follows() {
+    let message = "Migrate the entire platform to the new database, then rewrite all services and deploy them to production".to_owned();
+    let previous = Some(Previous { decision_id: "dec_1".into(), agent: AgentId::from("codegen"), message });
+    let of = |previous, message| route(&RouteRequest { sticky_agent: Some(AgentId::from("codegen")), previous, ..ask(message) }).complexity;
+    assert_eq!((of(previous.clone(), "yes, do it"), of(None, "yes, do it")), (Complexity::Complex, Complexity::Simple));
+    assert_eq!(of(previous, "what time is it?"), Complexity::Simple);
 }
 
 #[test]
