@@ -121,6 +121,7 @@ fn to(context: &Context<'_>, event: &EventId, stage: Stage, note: Option<String>
         context
             .exec(&format!("UPDATE queue SET state = ?3, due_ms = {DUE_AFTER_STEP}, lease_ms = 0 WHERE event_id = ?1"), args![id, due_ms, stage.as_str()])?;
     }
+    tasks::close(context, event, patch.new_run, stage.is_final())?;
     if let Some(task) = &patch.task {
         tasks::insert(context, event, task)?;
     }

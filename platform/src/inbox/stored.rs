@@ -123,7 +123,7 @@ pub struct TaskRow {
     pub digest: String,
     #[serde(deserialize_with = "micros")]
     pub cost_limit: Micros,
-    /// `queued`, `leased` or `done`.
+    /// `queued`, `leased`, `done`, or `lost`: its event went on without it.
     pub state: String,
     pub epoch: u32,
     pub gateway_id: Option<GatewayId>,

@@ -42,6 +42,21 @@ pub(super) fn insert(context: &Context<'_>, event: &EventId, task: &NewTask) -> 
     Ok(())
 }
 
+/// Ends the task that an event leaves behind. A new run makes the one before it nobody's: what that still reports is stale. At the
+/// event's end what nobody took is not handed out any more; what somebody has may still be answered.
+pub(super) fn close(context: &Context<'_>, event: &EventId, new_run: bool, ended: bool) -> PortResult<()> {
+    if !new_run && !ended {
+        return Ok(());
+    }
+    let open = if new_run { "('queued', 'leased')" } else { "('queued')" };
+    let last = "(SELECT task_id FROM event WHERE id = ?1)";
+    let closed = context.exec(&format!("UPDATE task SET state = 'lost' WHERE id = {last} AND state IN {open} RETURNING id"), args![event.as_str()])?;
+    if !closed.is_empty() {
+        context.exec(&format!("DELETE FROM place WHERE task_id = {last}"), args![event.as_str()])?;
+    }
+    Ok(())
+}
+
 pub(super) fn get(context: &Context<'_>, task: &TaskId) -> PortResult<Option<TaskRow>> {
     context.one(&format!("SELECT {COLUMNS} FROM task WHERE id = ?1"), args![task.as_str()])
 }
@@ -138,7 +153,8 @@ pub(super) fn finish(context: &Context<'_>, report: &Finished, step: Step) -> Po
 pub(super) fn gateways(context: &Context<'_>) -> PortResult<Reply> {
     let rows = context.all(
         "SELECT g.id, g.agents, g.seen_ms,
-            (SELECT COUNT(*) FROM task t WHERE t.shard = g.shard AND t.gateway_id = g.id AND t.state = 'leased') AS running,
+            (SELECT COUNT(*) FROM task t WHERE t.shard = g.shard AND t.gateway_id = g.id AND t.state = 'leased'
+                AND t.lease_until_ms > ?2) AS running,
             (SELECT COUNT(*) FROM task t JOIN place p ON p.task_id = t.id WHERE t.shard = g.shard AND t.state = 'queued'
                 AND p.gateway_id = g.id AND p.wanted = 1 AND p.until_ms > ?2) AS kept,
             EXISTS (SELECT 1 FROM drained d WHERE d.gateway_id = g.id) AS drained

@@ -5,6 +5,7 @@
 use crate::{Deps, ask, dispatch, press, send, tasks};
 use axum::Json;
 use axum::extract::{Path, State};
+use contracts::event::Stage;
 use contracts::{EventId, GatewayId, Shard};
 use futures_util::future::join_all;
 use platform::edge::{ApiError, ApiResult};
@@ -93,9 +94,14 @@ async fn drive(deps: &Deps, mut event: StoredEvent) {
 async fn step(deps: &Deps, event: &StoredEvent) -> PortResult<bool> {
     let step = if event.control { press::advance(deps, event).await } else { dispatch::advance(deps, event).await };
     let goes_on = matches!(&step, Step::To { stage, due_ms, .. } if !stage.is_final() && *due_ms <= deps.clock.now_ms());
+    // A run that ends well ends with its result; whatever else takes an event away from its run lost it.
+    let lost = event.state == Stage::Running && matches!(&step, Step::To { stage, .. } if *stage != Stage::Running);
     let hands_out = matches!(&step, Step::To { patch, .. } if patch.task.is_some());
     let advance = Command::Advance { event: event.id.clone(), version: event.version, step: Box::new(step) };
     let moved = ask!(deps, &event.shard, advance, Reply::Advanced(moved) => moved)?;
+    if moved && lost {
+        dispatch::tell_of_loss(deps, event).await;
+    }
     if hands_out {
         deps.signal.notify(tasks::WAITING);
     }

@@ -28,7 +28,8 @@ pub(crate) fn outcome_step(deps: &Deps, event: &StoredEvent, task: &TaskRow, res
             let said = say(event, None, "Stopped by the owner.", true);
             to(Stage::Refused, Some("stopped".to_owned()), Patch { reason: Some("halted".to_owned()), say: said.say, said: said.said, ..cost }, 0)
         }
-        Outcome::Unavailable if event.runs < run::RUNS_MAX && elsewhere => {
+        // One run is left for another agent, should no gateway be able to.
+        Outcome::Unavailable if event.runs + 1 < run::RUNS_MAX && elsewhere => {
             // The same agent on the next gateway, as a run of its own: whom the person or the router chose stays.
             let data = with(event, place::NOT_ON, json!(place::passed_over(event, task.gateway_id.as_ref())));
             let said = say(event, None, &format!("{} could not begin there; another machine takes this.", task.agent), false);

@@ -28,8 +28,9 @@ pub(crate) fn passed_over(event: &StoredEvent, last: Option<&GatewayId>) -> Vec<
 pub(super) async fn place(deps: &Deps, event: &StoredEvent, agent: &AgentId) -> Result<Place, Stop> {
     let not = passed_over(event, None);
     let live = port(others(deps, event, agent, &not).await)?;
-    let now_ms = deps.clock.now_ms();
     let gateway = if live.len() < 2 { None } else { choose(deps, agent, &live).await };
+    // Kept from now on: the router may have taken its time.
+    let now_ms = deps.clock.now_ms();
     Ok(Place { gateway, not, until_ms: now_ms + KEPT_MS, not_until_ms: now_ms + PASSED_OVER_MS })
 }
 

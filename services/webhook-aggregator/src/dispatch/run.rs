@@ -100,10 +100,22 @@ fn told(event: &StoredEvent) -> bool {
     event.data.get(TOLD_OFFLINE) == Some(&Value::Bool(true))
 }
 
+/// After the commit: the router's pool hears of a run that was lost. A restart of this process ends the leases of its own gateway
+/// by itself (until 0), which is no failure of it.
+pub(crate) async fn tell_of_loss(deps: &Deps, event: &StoredEvent) {
+    let task = event.task_id.clone().unwrap_or_else(|| event.current_task());
+    match task_of(deps, &event.shard, &task).await {
+        Ok(Some(row)) if row.gateway_id.is_some() && row.lease_until_ms > 0 => {
+            tasks::report(deps, &OutcomeReport { gateway: row.gateway_id, ..tasks::bare(row.agent, PoolOutcome::Failed) });
+        }
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "a lost run could not be read"),
+    }
+}
+
 /// The gateway vanished in the middle of a run. What only reads is begun again, as a new run with a new approval;
 /// what may have had effects is not: the owner decides.
 fn lost(deps: &Deps, event: &StoredEvent, row: &TaskRow) -> Step {
-    tasks::report(deps, &OutcomeReport { gateway: row.gateway_id.clone(), ..tasks::bare(row.agent.clone(), PoolOutcome::Failed) });
     let careful = deps.config.careful_agents.iter().any(|agent| agent.eq_ignore_ascii_case(row.agent.as_str()));
     if careful || event.runs >= RUNS_MAX {
         let text = format!("{} was cut off in the middle of this. It was not begun again, since it may have had effects already.", row.agent);

@@ -169,3 +169,81 @@ async fn the_pool_hears_where_a_run_was_and_that_a_gateway_was_lost() {
     let told: Vec<(Value, Value)> = bed.world.asked("/internal/outcomes").iter().map(|report| (report["gateway"].clone(), report["outcome"].clone())).collect();
     assert_eq!(told, [(json!(OFFICE), json!("started")), (json!(OFFICE), json!("failed"))]);
 }
+
+/// The office machine leases and falls silent until its lease is over.
+async fn lost_at_the_office(bed: &Bed) -> Value {
+    bed.telegram(1, "work").await;
+    let task = lease(bed, OFFICE).await.remove(0);
+    bed.clock.advance(30_001);
+    webhook_aggregator::pump(&bed.deps, &Shard::new("telegram.main")).await.unwrap();
+    bed.settle().await;
+    task
+}
+
+#[tokio::test]
+async fn what_a_lost_run_still_says_changes_nothing_once_the_next_one_is_begun() {
+    for outcome in ["cancelled", "success", "unavailable"] {
+        let bed = two_gateways(OFFICE).await;
+        let lost = lost_at_the_office(&bed).await;
+        bed.clock.advance(3_001);
+        let next = lease(&bed, HOME).await;
+        assert_eq!(bed.finish(&lost, outcome, "late").await, 409, "{outcome}");
+        assert_eq!(bed.event("1").await["state"], "running", "{outcome}");
+        assert_eq!(bed.world.asked("/internal/stopped").len(), 0, "nobody halted anything");
+        bed.finish(&next[0], "success", "done").await;
+        assert_eq!(bed.event("1").await["state"], "done", "{outcome}");
+    }
+}
+
+#[tokio::test]
+async fn a_lost_run_is_in_nobody_s_hands() {
+    let bed = two_gateways(OFFICE).await;
+    lost_at_the_office(&bed).await;
+    let running: Vec<Value> = bed.get("/api/gateways").await["gateways"].as_array().unwrap().iter().map(|row| row["running"].clone()).collect();
+    assert_eq!(running, [json!(0), json!(0)]);
+    assert_eq!(bed.world.asked("/internal/instances/choose").pop().unwrap()["among"][1]["inHand"], 0);
+}
+
+#[tokio::test]
+async fn a_run_that_must_not_be_repeated_is_in_nobody_s_hands_either_and_may_still_answer() {
+    let mut config = config();
+    config["agents"] = json!({ "codegen": { "runner": "command", "command": ["x"] } });
+    let bed = two_gateways_of(bed_with(config), OFFICE).await;
+    let lost = lost_at_the_office(&bed).await;
+    assert_eq!(bed.event("1").await["state"], "dead");
+    assert_eq!(bed.get("/api/gateways").await["gateways"][1]["running"], 0);
+    assert_eq!(bed.finish(&lost, "success", "late, and done").await, 200);
+    assert_eq!(bed.event("1").await["state"], "answered");
+}
+
+#[tokio::test]
+async fn a_restart_of_the_server_is_no_failure_of_its_gateway() {
+    let bed = two_gateways(OFFICE).await;
+    bed.telegram(1, "work").await;
+    lease(&bed, OFFICE).await;
+    webhook_aggregator::recover(&bed.deps, &OFFICE.into()).await.unwrap();
+    webhook_aggregator::pump(&bed.deps, &Shard::new("telegram.main")).await.unwrap();
+    bed.settle().await;
+    assert_eq!(bed.world.asked("/internal/outcomes").iter().filter(|report| report["outcome"] == "failed").count(), 0);
+    assert_eq!(bed.event("1").await["state"], "running", "it is begun again all the same");
+}
+
+#[tokio::test]
+async fn when_no_gateway_can_begin_the_last_run_is_another_agent_s() {
+    let bed = two_gateways(OFFICE).await;
+    let all = ["a", "b", "c", "d", "e"];
+    for gateway in all {
+        lease(&bed, gateway).await;
+    }
+    bed.telegram(1, "work").await;
+    for _ in 0..3 {
+        bed.clock.advance(3_001);
+        for gateway in [HOME, OFFICE].into_iter().chain(all) {
+            if let Some(task) = lease(&bed, gateway).await.first() {
+                bed.finish(task, "unavailable", "not here").await;
+                break;
+            }
+        }
+    }
+    assert_eq!(bed.world.asked("/internal/route").pop().unwrap()["exclude"], json!(["codegen"]));
+}
