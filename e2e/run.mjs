@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
-const NODE_MIN = 20;
+const NODE_MIN = 22;
 let skipBrowser = process.argv.includes('--skip-browser');
 
 function fail(what, fix) {

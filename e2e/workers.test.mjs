@@ -177,6 +177,8 @@ describe('who may call what', () => {
     ['webhook-aggregator', '/api/messages', 'POST', ['operator']],
     ['webhook-aggregator', '/api/replay', 'POST', ['operator']],
     ['webhook-aggregator', '/api/events/x/replay', 'POST', ['operator']],
+    ['webhook-aggregator', '/api/gateways', 'GET', ['operator', 'viewer']],
+    ['webhook-aggregator', '/api/gateways/x/drain', 'POST', ['operator']],
     ['webhook-aggregator', '/api/tasks/lease', 'POST', ['gateway']],
     ['webhook-aggregator', '/api/tasks/t/renew', 'POST', ['gateway']],
     ['webhook-aggregator', '/api/tasks/t/result', 'POST', ['gateway']],

@@ -77,9 +77,6 @@ pub struct RouteAnswer {
     pub cached: bool,
     /// RFC 3339 UTC.
     pub timestamp: String,
-    /// Tokens that the work is expected to need; none for an agent that uses no model. `/api/analyze` tells them.
-    #[serde(skip)]
-    pub estimated_tokens: Option<Tokens>,
     /// For the conductor: nobody is open to this sender, so nobody may be given the message.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub closed: bool,

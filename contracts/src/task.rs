@@ -120,6 +120,43 @@ pub struct GatewayRow {
     pub drained: bool,
 }
 
+/// A gateway that neither asked for work nor renewed a lease for so long has gone; it asks each 25 s at the least.
+pub const SILENT_MS: i64 = 60_000;
+
+/// How a gateway stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GatewayState {
+    InService,
+    Silent,
+    /// It gets no more tasks, and still has some.
+    Draining,
+    OutOfService,
+}
+
+impl GatewayState {
+    /// For people.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InService => "in service",
+            Self::Silent => "silent",
+            Self::Draining => "draining",
+            Self::OutOfService => "out of service",
+        }
+    }
+}
+
+impl GatewayRow {
+    /// How it stands.
+    pub fn state(&self) -> GatewayState {
+        match (self.drained, self.running) {
+            (true, 0) => GatewayState::OutOfService,
+            (true, _) => GatewayState::Draining,
+            (false, _) if self.age_ms > SILENT_MS => GatewayState::Silent,
+            (false, _) => GatewayState::InService,
+        }
+    }
+}
+
 /// `POST /api/gateways/{id}/drain`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -117,7 +117,7 @@ fn read(path: &Path) -> Result<String, String> {
 /// The first step that fails; the steps before it stand, and running again goes on from there.
 pub fn run(root: &Path, config: Option<&Path>, dry: bool) -> Result<(), String> {
     if !node::install(root)? {
-        return Err("Node 22 or newer is needed to install Cloudflare's command line: https://nodejs.org/en/download".to_owned());
+        return Err(format!("Node {} or newer is needed to install Cloudflare's command line: https://nodejs.org/en/download", node::INSTALLER_MIN));
     }
     dev::build_quintet(root)?;
     let parts = dev::parts(root, config)?;

@@ -56,7 +56,7 @@ pub fn build_quintet(root: &Path) -> Result<(), String> {
 /// When something cannot be built or started.
 pub fn run(root: &Path, config: Option<&Path>) -> Result<(), String> {
     if !node::install(root)? {
-        return Err("Node 22 or newer is needed to install Cloudflare's runtime: https://nodejs.org/en/download".to_owned());
+        return Err(format!("Node {} or newer is needed to install Cloudflare's runtime: https://nodejs.org/en/download", node::INSTALLER_MIN));
     }
     workers::build(root, &workers::NAMES)?;
     build_quintet(root)?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The oldest that can install the packages.
-const INSTALLER_MIN: u32 = 20;
+pub const INSTALLER_MIN: u32 = 20;
 
 /// The major version of the Node on PATH.
 pub fn major() -> Option<u32> {

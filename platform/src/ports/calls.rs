@@ -47,12 +47,13 @@ pub async fn call<Q: Serialize + Sync, A: DeserializeOwned>(
     method: http::Method,
     path: &str,
     body: Option<&Q>,
+    patience: Option<Patience>,
 ) -> Result<A, CallError> {
     let bytes = match body {
         Some(body) => serde_json::to_vec(body).map_err(|e| PortError::clean(PortErrorKind::Invalid, e.to_string()))?,
         None => Vec::new(),
     };
-    let answer = exchange(calls, callee, method, path, bytes.into(), None).await?;
+    let answer = exchange(calls, callee, method, path, bytes.into(), patience).await?;
     json::from_slice(&answer).map_err(|e| odd(callee, path, &e.to_string()))
 }
 
@@ -101,17 +102,15 @@ pub async fn post_patiently<Q: Serialize + Sync, A: DeserializeOwned>(
     body: &Q,
     patience: Patience,
 ) -> Result<A, CallError> {
-    let bytes = serde_json::to_vec(body).map_err(|e| PortError::clean(PortErrorKind::Invalid, e.to_string()))?;
-    let answer = exchange(calls, callee, http::Method::POST, path, bytes.into(), Some(patience)).await?;
-    json::from_slice(&answer).map_err(|e| odd(callee, path, &e.to_string()))
+    call(calls, callee, http::Method::POST, path, Some(body), Some(patience)).await
 }
 
 /// A GET that expects JSON.
 pub async fn get<A: DeserializeOwned>(calls: &dyn Calls, callee: ServiceName, path: &str) -> Result<A, CallError> {
-    call::<(), A>(calls, callee, http::Method::GET, path, None).await
+    call::<(), A>(calls, callee, http::Method::GET, path, None, None).await
 }
 
 /// A POST of JSON that expects JSON.
 pub async fn post<Q: Serialize + Sync, A: DeserializeOwned>(calls: &dyn Calls, callee: ServiceName, path: &str, body: &Q) -> Result<A, CallError> {
-    call(calls, callee, http::Method::POST, path, Some(body)).await
+    call(calls, callee, http::Method::POST, path, Some(body), None).await
 }

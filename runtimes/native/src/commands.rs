@@ -32,7 +32,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Up { config, listen, graph } => up::up(data()?, config.as_deref(), listen, graph).await,
         Command::Suggest { graph, accept } => suggest::suggest(&client()?, graph.as_deref(), &accept, json).await,
         Command::Send { channel, text, wait } => send::send(&client()?, &data()?, &channel, &text, wait, json).await,
-        Command::Route { text, graph, channel } => route::route(text, graph.as_deref(), channel, json).await,
+        Command::Route { text, graph, channel } => route::route(text, graph.as_deref(), channel, &data()?, json).await,
         Command::Eval { test, train, graph, label_field, seeds, per_label, without_oos } => {
             let plan = agency_router::evaluate::Trials { seeds, per_label: per_label.map(|count| count as usize), without_oos };
             eval::eval(test.as_deref(), train.as_deref(), graph.as_deref(), &label_field, plan, json)

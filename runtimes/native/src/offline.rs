@@ -10,20 +10,23 @@ use crate::ports::sql::SqliteSql;
 use crate::services::stopwatch;
 use anyhow::{Result, anyhow};
 use contracts::ServiceName;
+use contracts::Tokens;
 use contracts::graph::SourceFile;
 use contracts::routing::{RouteAnswer, RouteRequest};
 use platform::edge::{Auth, Principal};
 use platform::ports::{Clock, ClockExt, Sql, calls};
 use platform::secret::Secret;
+use serde_json::Value;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Routes one message by a folder.
+/// Routes one message by a folder, at the prices of a configuration; also the tokens that the work is expected to need, for an agent
+/// that may use a model.
 ///
 /// # Errors
 /// When the folder holds no agent, with what is wrong in it.
-pub async fn route(files: Vec<SourceFile>, request: &RouteRequest) -> Result<RouteAnswer> {
+pub async fn route(files: Vec<SourceFile>, config: &Value, request: &RouteRequest) -> Result<(RouteAnswer, Option<Tokens>)> {
     let switchboard = Switchboard::default();
     let secret = |service| (Secret::new(SystemClock.random_hex(16)), Principal::Service(service));
     let (router_secret, loader_secret) = (secret(ServiceName::AgencyRouter), secret(ServiceName::SkillGraphLoader));
@@ -50,7 +53,7 @@ pub async fn route(files: Vec<SourceFile>, request: &RouteRequest) -> Result<Rou
         clock,
         stopwatch: stopwatch(),
         auth,
-        config: Arc::new(agency_router::Config::read(&serde_json::Value::Null)),
+        config: Arc::new(agency_router::Config::read(config)),
         shared: agency_router::Shared::default(),
     };
     switchboard.connect(HashMap::from([
@@ -60,8 +63,9 @@ pub async fn route(files: Vec<SourceFile>, request: &RouteRequest) -> Result<Rou
     skill_graph_loader::publish_files(&loader, files, None, true).await.map_err(|e| anyhow!("{e}"))?;
     let caller = LocalCalls::new(switchboard, operator.0);
     // The first decision loads the model; the figure that counts is a warm one.
-    let _warm: RouteAnswer = calls::post(&caller, ServiceName::AgencyRouter, "/api/route", request).await?;
-    Ok(calls::post(&caller, ServiceName::AgencyRouter, "/api/route", request).await?)
+    let analysis: Value = calls::post(&caller, ServiceName::AgencyRouter, "/api/analyze", request).await?;
+    let tokens = analysis.get("estimatedTokens").cloned().and_then(|tokens| platform::json::from_value(tokens).ok());
+    Ok((calls::post(&caller, ServiceName::AgencyRouter, "/api/route", request).await?, tokens))
 }
 
 /// A folder that is removed again.

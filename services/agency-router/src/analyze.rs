@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 /// `complexityReasons`, `estimatedTokens` (`{input, output}`, null for an agent without a model), `spokeForWinner` and `spokeForRunnerUp`.
 pub async fn analyze(State(deps): State<Deps>, JsonBody(request): JsonBody<RouteRequest>) -> ApiResult<Json<Value>> {
     let request = for_everybody(request)?;
-    let (decision, answer, _) = route(&deps, &request).await;
+    let (decision, answer, tokens) = route(&deps, &request).await;
     let content = decision.content.as_ref();
     let ranked = content.map_or(&[][..], |content| &content.ranked);
     let probabilities: Vec<Value> = ranked.iter().map(|(agent, confidence)| json!({"agent": agent, "confidence": confidence})).collect();
@@ -25,7 +25,7 @@ pub async fn analyze(State(deps): State<Deps>, JsonBody(request): JsonBody<Route
             "inScope": content.map(|content| content.in_scope),
             "unknownWords": content.map(|content| content.unknown_words),
             "complexityReasons": complexity_reasons(&request),
-            "estimatedTokens": answer.estimated_tokens,
+            "estimatedTokens": tokens,
             "spokeForWinner": terms(content.map_or(&[][..], |content| &content.winner_terms)),
             "spokeForRunnerUp": terms(content.map_or(&[][..], |content| &content.runner_up_terms)),
         }),

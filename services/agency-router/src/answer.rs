@@ -1,11 +1,9 @@
-//! From a decision to the answer of `POST /api/route`; also what `quintet route` prints without a server.
+//! From a decision to the answer of `POST /api/route`.
 
 use crate::config::Config;
-use crate::model::Model;
-use crate::pool::{self, Pool};
-use crate::route::{Decision, World, decide};
+use crate::route::Decision;
 use contracts::graph::Graph;
-use contracts::routing::{RouteAnswer, RouteRequest};
+use contracts::routing::RouteAnswer;
 use contracts::{DecisionId, Tokens};
 use platform::time::rfc3339;
 
@@ -34,7 +32,6 @@ pub fn answer(decision: &Decision, graph: &Graph, config: &Config, expected: Tok
         out_of_scope: decision.out_of_scope,
         needs_choice: decision.needs_choice,
         estimated_cost: config.estimated_cost(&decision.agent, expected),
-        estimated_tokens: config.is_program(&decision.agent).then_some(expected),
         decision_id: stamp.decision_id,
         graph_version: graph.version.clone(),
         cached: false,
@@ -42,20 +39,4 @@ pub fn answer(decision: &Decision, graph: &Graph, config: &Config, expected: Tok
         closed: false,
         takes_back: decision.takes_back,
     }
-}
-
-/// A decision without a server: an empty pool, nothing recorded. `milliseconds` is any running clock.
-pub fn route_offline(
-    graph: &Graph,
-    model: Option<&Model>,
-    request: &RouteRequest,
-    config: &Config,
-    stamp: Stamp,
-    milliseconds: &dyn Fn() -> f64,
-) -> RouteAnswer {
-    let start = milliseconds();
-    let decision = decide(request, World { graph, model, pool: &Pool::default(), now_ms: stamp.now_ms });
-    let stamp = Stamp { latency_ms: milliseconds() - start, ..stamp };
-    let expected = pool::expected(&Pool::default(), &decision.agent, decision.complexity, &request.message);
-    answer(&decision, graph, config, expected, stamp)
 }

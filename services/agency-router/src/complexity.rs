@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_in_order_since_they_are_searched_by_halves() {
+    fn each_listed_word_is_found_in_its_own_list() {
         for (list, words) in [(List::Work, WORK), (List::Scope, SCOPE), (List::Steps, STEPS)] {
             assert!(words.iter().all(|word| list_of(WordHash::of(word)) == Some(list)));
         }

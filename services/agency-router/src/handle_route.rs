@@ -2,17 +2,15 @@
 
 use crate::Deps;
 use crate::answer::{Stamp, answer};
-use crate::graph_source::Snapshot;
 use crate::pool;
 use crate::route::{Decision, World, decide};
 use crate::store::{self, Asked};
 use axum::extract::State;
 use axum::{Extension, Json};
 use contracts::routing::{Feedback, RouteAnswer, RouteRequest};
-use contracts::{DecisionId, Problem};
+use contracts::{DecisionId, Problem, Tokens};
 use platform::edge::{ApiResult, JsonBody, Principal};
 use platform::ports::ClockExt;
-use std::sync::Arc;
 
 /// Characters of a message that are read; a longer one is refused (or cut, where it comes from inside).
 pub const MESSAGE_CHARS_MAX: usize = 16_000;
@@ -93,8 +91,8 @@ pub fn for_everybody(request: RouteRequest) -> ApiResult<RouteRequest> {
     })
 }
 
-/// Decides with the current graph and pool; the graph is given back for those who tell more than the answer.
-pub async fn route(deps: &Deps, request: &RouteRequest) -> (Decision, RouteAnswer, Arc<Snapshot>) {
+/// Decides with the current graph and pool. The tokens are what the work is expected to need; none for an agent without a model.
+pub async fn route(deps: &Deps, request: &RouteRequest) -> (Decision, RouteAnswer, Option<Tokens>) {
     let now_ms = deps.clock.now_ms();
     let snapshot = deps.shared.graph.current(&*deps.calls, &*deps.kv, now_ms).await;
     let pool = deps.shared.pool.current(&*deps.cell, now_ms).await;
@@ -105,7 +103,8 @@ pub async fn route(deps: &Deps, request: &RouteRequest) -> (Decision, RouteAnswe
     let stamp = Stamp { decision_id: DecisionId::new(format!("dec_{}", deps.clock.ulid())), now_ms, latency_ms };
     let expected = pool::expected(&pool, &decision.agent, decision.complexity, &request.message);
     let answer = answer(&decision, &snapshot.graph, &deps.config, expected, stamp);
-    (decision, answer, snapshot)
+    let tokens = deps.config.is_program(&decision.agent).then_some(expected);
+    (decision, answer, tokens)
 }
 
 fn asked(request: &RouteRequest, decision: &Decision, answer: &RouteAnswer, who: Principal) -> Asked {

@@ -4,11 +4,11 @@
 //!   `pool.rs` the agents' health, `fallback.rs` who stands in, `complexity.rs` how much work it is.
 //! * `graph_source.rs` and `pool_source.rs` keep graph, model and pool in memory; `store.rs` is the audit trail.
 //! * `handle_route.rs`, `analyze.rs`, `feedback.rs`, `decisions.rs`, `stats.rs`, `agents.rs`, `handle_train.rs` are the
-//!   endpoints; `evaluate.rs` is `quintet eval`, `answer.rs` is `quintet route`.
+//!   endpoints; `evaluate.rs` is `quintet eval`, `answer.rs` puts an answer together.
 
 mod agents;
 mod analyze;
-pub mod answer;
+mod answer;
 pub mod built_in;
 pub mod complexity;
 pub mod config;

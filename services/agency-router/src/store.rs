@@ -95,7 +95,6 @@ impl Stored {
             out_of_scope: self.out_of_scope != 0,
             needs_choice: self.needs_choice != 0,
             estimated_cost: self.estimated_cost.map(Micros),
-            estimated_tokens: None,
             decision_id: self.id,
             graph_version: self.graph_version,
             cached: true,

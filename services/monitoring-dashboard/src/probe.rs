@@ -9,7 +9,7 @@ use crate::store::{self, HOUR_MS, Measured, ProbeRow};
 use crate::{Config, Deps};
 use contracts::ServiceName;
 use contracts::monitoring::Health;
-use contracts::task::GatewayList;
+use contracts::task::{GatewayList, SILENT_MS};
 use futures_util::future::{join, join_all};
 use std::collections::BTreeMap;
 
@@ -19,8 +19,7 @@ pub const SYSTEM: &str = "system";
 const SLOW_MS: f64 = 2_000.0;
 /// No answer for this long is a failed check.
 const PATIENCE_MS: i64 = 5_000;
-/// A gateway asks for work at least every 25 seconds.
-const GATEWAY_FRESH_MS: i64 = 60_000;
+/// After this a silent gateway is down.
 const GATEWAY_STALE_MS: i64 = 180_000;
 /// So many failed checks in a row are an outage.
 const CONFIRM: u32 = 2;
@@ -110,7 +109,7 @@ fn gateway_verdict(list: &GatewayList) -> Verdict {
         return Verdict::Unwell("every gateway was taken out of service".to_owned());
     };
     let said = format!("last asked for work {} s ago", age_ms / 1000);
-    if age_ms <= GATEWAY_FRESH_MS {
+    if age_ms <= SILENT_MS {
         Verdict::Good
     } else if age_ms <= GATEWAY_STALE_MS {
         Verdict::Unwell(said)

@@ -126,19 +126,25 @@ fn fingerprint(request: &ApproveRequest) -> ApiResult<String> {
     ]))
 }
 
-/// Writes the outcome, or finds the one there is. With the shortfall when this request met one.
-pub async fn record(deps: &Deps, who: Principal, request: &ApproveRequest) -> ApiResult<(ApprovalRow, Option<Shortfall>)> {
-    let owner = context::owner(deps).await?;
-    let now_ms = deps.clock.now_ms();
+/// What the owner's rules say of it.
+pub fn ruling(deps: &Deps, who: Principal, request: &ApproveRequest, owner: &Owner) -> Ruling {
     let ask = Ask {
         agent: request.agent_type.as_str(),
         kind: &request.kind,
         operation: request.operation.as_deref(),
         estimated: request.estimated_cost,
+        estimate_is_ours: who.is_service(ServiceName::WebhookAggregator),
         price: deps.config.price(request.agent_type.as_str()),
         flat: owner.rules.cost_threshold.min(owner.daily),
     };
-    let mut ruling = policy::rule(&ask, &owner.rules);
+    policy::rule(&ask, &owner.rules)
+}
+
+/// Writes the outcome, or finds the one there is. With the shortfall when this request met one.
+pub async fn record(deps: &Deps, who: Principal, request: &ApproveRequest) -> ApiResult<(ApprovalRow, Option<Shortfall>)> {
+    let owner = context::owner(deps).await?;
+    let now_ms = deps.clock.now_ms();
+    let mut ruling = ruling(deps, who, request, &owner);
     let scopes = scopes(deps, &owner, now_ms, request.agent_type.as_str())?;
     let keys = ledger::keys(&scopes);
     if ruling.verdict == Verdict::AskOwner {

@@ -43,7 +43,8 @@ impl ModelError {
     pub fn is_without_effect(&self) -> bool {
         match self {
             Self::Port(error) => error.effect == Effect::None,
-            Self::Status(_) => true,
+            // Above, somebody failed who may have had it worked on.
+            Self::Status(status) => *status < 500,
             Self::Odd => false,
         }
     }

@@ -44,8 +44,10 @@ pub struct Ask<'a> {
     pub agent: &'a str,
     pub kind: &'a str,
     pub operation: Option<&'a str>,
-    /// What the caller says it costs: it can raise the amount, never lower it.
+    /// What the caller says it costs: it can raise the amount, and lower it only where `estimate_is_ours`.
     pub estimated: Micros,
+    /// The estimate is the router's, not a word of whoever wants the work approved.
+    pub estimate_is_ours: bool,
     pub price: Price,
     /// Held where neither the caller nor the configuration knows a price.
     pub flat: Micros,
@@ -87,22 +89,15 @@ fn lists(list: &[String], name: &str) -> bool {
 pub fn amount(ask: &Ask<'_>) -> Micros {
     match ask.price {
         Price::Known(price) => ask.estimated.max(price),
-        // An estimate is a mean: a quarter is added for those that need more. No estimate makes it cheaper than the least work.
-        Price::Tokens(prices) if ask.estimated > Micros::ZERO => {
+        // An estimate is a mean: a quarter is added for those that need more. Who knows how much work it is may say that it is little;
+        // for everybody else, and where nothing is said, it is much.
+        Price::Tokens(prices) => {
+            let least = if ask.estimate_is_ours && ask.estimated > Micros::ZERO { Complexity::Simple } else { Complexity::Complex };
             let with_reserve = Micros(ask.estimated.0.saturating_add(ask.estimated.0 / 4));
-            with_reserve.max(prices.cost(Tokens::assumed(Complexity::Simple)))
+            with_reserve.max(prices.cost(Tokens::assumed(least)))
         }
         Price::Unknown if ask.estimated > Micros::ZERO => ask.estimated,
-        Price::Tokens(_) | Price::Unknown => ask.flat.max(Micros(1)),
-    }
-}
-
-/// Whether nobody knows what it costs.
-fn is_unpriced(ask: &Ask<'_>) -> bool {
-    match ask.price {
-        Price::Known(_) => false,
-        Price::Tokens(_) => ask.estimated <= Micros::ZERO,
-        Price::Unknown => true,
+        Price::Unknown => ask.flat.max(Micros(1)),
     }
 }
 
@@ -156,7 +151,7 @@ fn owner_wanted(ask: &Ask<'_>, amount: Micros, rules: &Rules) -> Vec<(&'static s
     if let Some(name) = names.into_iter().flatten().find(|name| lists(&rules.requires_human_approval, name)) {
         found.push((id::REQUIRES_HUMAN_APPROVAL, format!("You want to be asked about {name}.")));
     }
-    if is_unpriced(ask) {
+    if ask.price == Price::Unknown {
         let fix =
             format!("What a run of {} costs is unknown; set estimated_cost, or input_price and output_price, in [agents.{}] to say it.", ask.agent, ask.agent);
         found.push((id::UNKNOWN_PRICE, fix));
@@ -170,7 +165,7 @@ fn owner_wanted(ask: &Ask<'_>, amount: Micros, rules: &Rules) -> Vec<(&'static s
 fn monitoring(ask: &Ask<'_>, amount: Micros, rules: &Rules) -> MonitoringLevel {
     match ask.price {
         Price::Known(_) if amount == Micros::ZERO => MonitoringLevel::None,
-        Price::Known(_) | Price::Tokens(_) if !is_unpriced(ask) && amount.0 <= rules.cost_threshold.0 / 4 => MonitoringLevel::Basic,
+        Price::Known(_) | Price::Tokens(_) if amount.0 <= rules.cost_threshold.0 / 4 => MonitoringLevel::Basic,
         _ => MonitoringLevel::Intensive,
     }
 }
@@ -184,7 +179,15 @@ mod tests {
     }
     fn ask(dollars: f64) -> Ask<'static> {
         let estimated = Micros::from_dollars(dollars).unwrap();
-        Ask { agent: "codegen", kind: "codegen", operation: Some("run"), estimated, price: Price::Known(Micros::ZERO), flat: Micros(10_000_000) }
+        Ask {
+            agent: "codegen",
+            kind: "codegen",
+            operation: Some("run"),
+            estimated,
+            estimate_is_ours: true,
+            price: Price::Known(Micros::ZERO),
+            flat: Micros(10_000_000),
+        }
     }
     fn verdict(ask: &Ask<'_>, rules: &Rules) -> Verdict {
         rule(ask, rules).verdict
@@ -209,14 +212,16 @@ mod tests {
     }
 
     #[test]
-    fn by_tokens_the_estimate_counts_with_a_reserve_and_without_one_the_owner_is_asked() {
+    fn by_tokens_the_router_s_estimate_counts_with_a_reserve_and_nobody_else_s_makes_it_cheap() {
         let prices = contracts::TokenPrices { input: Micros(3_000_000), output: Micros(15_000_000) };
         let priced = Ask { price: Price::Tokens(prices), ..ask(0.2) };
         assert_eq!((amount(&priced), verdict(&priced, &rules())), (Micros(250_000), Verdict::Approve));
         assert_eq!(rule(&priced, &rules()).monitoring, MonitoringLevel::Basic);
         assert_eq!(amount(&Ask { estimated: Micros(1), ..priced }), Micros(39_000), "not below the least work");
-        let unsaid = Ask { estimated: Micros::ZERO, ..priced };
-        assert_eq!((amount(&unsaid), rule(&unsaid, &rules()).policies), (Micros(10_000_000), vec![id::UNKNOWN_PRICE]));
+        // $0.90: what the most work is assumed to cost.
+        assert_eq!(amount(&Ask { estimated: Micros::ZERO, ..priced }), Micros(900_000), "nothing said");
+        let stranger = Ask { estimate_is_ours: false, ..priced };
+        assert_eq!((amount(&stranger), amount(&Ask { estimated: Micros(2_000_000), ..stranger })), (Micros(900_000), Micros(2_500_000)));
     }
 
     #[test]

@@ -3,9 +3,9 @@
 //! It is work like any other: the rules must approve it by themselves, its money is held before it is asked, and what it cost is
 //! settled. Whatever goes wrong, nobody is chosen, and the person is asked. All that the model can say is one of the two names.
 
-use crate::approve::record;
+use crate::approve::{record, ruling};
 use crate::model::{Model, Said};
-use crate::policy::{self, Ask, Verdict};
+use crate::policy::Verdict;
 use crate::{Deps, claim, context, settle};
 use axum::extract::State;
 use axum::{Extension, Json};
@@ -22,6 +22,8 @@ const KIND: &str = "tie-break";
 const MESSAGE_CHARS: usize = 4_000;
 /// Characters of each agent's description that it sees.
 const DESCRIPTION_CHARS: usize = 600;
+/// Pauses before a settlement that failed is tried again.
+const SETTLE_AGAIN_MS: [i64; 4] = [500, 2_000, 5_000, 15_000];
 /// Tokens it may write: a name.
 const WRITTEN_MAX: u64 = 32;
 
@@ -51,17 +53,8 @@ async fn chosen(deps: &Deps, who: Principal, model: &Model, request: &TieRequest
         arguments: None,
         wait: None,
     };
-    let owner = context::owner(deps).await?;
-    let ask = Ask {
-        agent: KIND,
-        kind: KIND,
-        operation: Some(KIND),
-        estimated: work.estimated_cost,
-        price: deps.config.price(KIND),
-        flat: owner.rules.cost_threshold.min(owner.daily),
-    };
     // The owner is not asked whether a model may be asked: then the person is asked at once.
-    if policy::rule(&ask, &owner.rules).verdict != Verdict::Approve {
+    if ruling(deps, who, &work, &context::owner(deps).await?).verdict != Verdict::Approve {
         return Ok(None);
     }
     let (row, _) = record(deps, who, &work).await?;
@@ -79,7 +72,7 @@ async fn chosen(deps: &Deps, who: Principal, model: &Model, request: &TieRequest
         usage: None,
         outcome: if said.is_ok() { Outcome::Success } else { Outcome::Failed },
     };
-    settle::post(deps, work.task_id.as_str(), &settled).await?;
+    post(deps, work.task_id, settled).await;
     Ok(match said {
         Ok(said) => named(&said, &request.agents),
         Err(error) => {
@@ -87,6 +80,22 @@ async fn chosen(deps: &Deps, who: Principal, model: &Model, request: &TieRequest
             None
         }
     })
+}
+
+/// Settles, if need be after a while: the answer is paid for, and worth having whether or not the ledger can be written just now.
+async fn post(deps: &Deps, task: TaskId, settled: SettleRequest) {
+    let Err(error) = settle::post(deps, task.as_str(), &settled).await else { return };
+    tracing::warn!(?error, "the tie-break could not be settled; it is tried again");
+    let (background, deps) = (deps.background.clone(), deps.clone());
+    background.spawn(Box::pin(async move {
+        for pause_ms in SETTLE_AGAIN_MS {
+            deps.clock.sleep_until(deps.clock.now_ms() + pause_ms).await;
+            if settle::post(&deps, task.as_str(), &settled).await.is_ok() {
+                return;
+            }
+        }
+        tracing::error!(%task, "the tie-break was not settled");
+    }));
 }
 
 /// Names and descriptions as the owner's graph has them.

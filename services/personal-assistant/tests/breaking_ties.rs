@@ -95,15 +95,35 @@ async fn anything_but_one_of_the_two_names_chooses_nobody_and_is_paid_for() {
 async fn a_failure_chooses_nobody_and_costs_only_what_it_may_have_cost() {
     let refused = PortError::clean(PortErrorKind::Unavailable, "no connection");
     let cut_off = PortError { effect: Effect::Unknown, ..refused.clone() };
-    for (failure, free) in
-        [(Ok(MemoryOutbound::json(429, &json!({}))), true), (Err(refused), true), (Err(cut_off), false), (Ok(MemoryOutbound::json(200, &json!({}))), false)]
-    {
+    for (failure, free) in [
+        (Ok(MemoryOutbound::json(429, &json!({}))), true),
+        (Ok(MemoryOutbound::json(504, &json!({}))), false),
+        (Err(refused), true),
+        (Err(cut_off), false),
+        (Ok(MemoryOutbound::json(200, &json!({}))), false),
+    ] {
         let bed = bed(1.0);
         bed.outbound.answer(move |_| failure.clone());
         assert_eq!(ask(&bed).await, Value::Null);
         let (spent, held) = spent_and_held(&bed).await;
         assert_eq!((spent == json!(0.0), held), (free, json!(0.0)));
     }
+}
+
+#[tokio::test]
+async fn a_ledger_that_fails_for_a_moment_costs_neither_the_answer_nor_the_money() {
+    let bed = bed(1.0);
+    let sql = bed.sql.clone();
+    bed.outbound.answer(move |_| {
+        sql.faults.refuse_next(1, PortErrorKind::Unavailable);
+        Ok(MemoryOutbound::json(200, &json!({"choices": [{"message": {"content": "security"}}], "usage": {"prompt_tokens": 10, "completion_tokens": 1}})))
+    });
+    assert_eq!(ask(&bed).await, "security");
+    bed.background().await;
+    assert_eq!(spent_and_held(&bed).await.0, json!(0.0));
+    bed.clock.advance(500);
+    bed.background().await;
+    assert_eq!(spent_and_held(&bed).await, (json!(0.00001), json!(0.0)));
 }
 
 #[tokio::test]

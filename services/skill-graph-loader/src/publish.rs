@@ -30,7 +30,8 @@ use std::sync::Arc;
 /// Findings in a refusal; the first are the worst.
 const FINDINGS_MAX: usize = 200;
 const MESSAGE_CHARS_MAX: usize = 500;
-/// A graph with more text than this is made with no other one in memory: on Workers there is no room for both.
+/// A graph with more text than this is made after the others in memory are forgotten: on Workers there is little room for both. Who
+/// asks for one meanwhile brings it back.
 const LARGE_BYTES: usize = 2 << 20;
 /// 150 agents of 100 examples take half a minute on Workers.
 const TRAINING: calls::Patience = calls::Patience(150_000);

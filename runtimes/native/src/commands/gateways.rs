@@ -21,13 +21,10 @@ pub async fn list(client: &Client, as_json: bool) -> Result<()> {
         say("no gateway has asked for work yet; `quintet up` runs one, `quintet gateway --control URL` joins another");
         return Ok(());
     }
-    let state = |row: &GatewayRow| match (row.drained, row.running) {
-        (true, 0) => "out of service",
-        (true, _) => "draining",
-        (false, _) => "in service",
+    let row = |row: &GatewayRow| {
+        vec![row.gateway_id.0.clone(), row.state().as_str().to_owned(), row.running.to_string(), row.last_seen.clone(), row.agents.join(", ")]
     };
-    let row = |row: &GatewayRow| vec![row.gateway_id.0.clone(), state(row).to_owned(), row.running.to_string(), row.last_seen.clone(), row.agents.join(", ")];
-    say(&table(&["GATEWAY", "STATE", "RUNNING", "LAST ASKED", "AGENTS"], &list.gateways.iter().map(row).collect::<Vec<_>>()));
+    say(&table(&["GATEWAY", "STATE", "RUNNING", "LAST SEEN", "AGENTS"], &list.gateways.iter().map(row).collect::<Vec<_>>()));
     Ok(())
 }
 

@@ -1,41 +1,45 @@
 //! `quintet route`: one decision with its reasons.
 
+use crate::config_file;
+use crate::data_dir::DataDir;
 use crate::graph_folder;
 use crate::offline;
 use crate::terminal::{say, say_json};
 use anyhow::Result;
+use contracts::Tokens;
 use contracts::routing::{RouteAnswer, RouteRequest};
 use std::path::Path;
 
-/// Routes one message; exit 0 for any decision.
+/// Routes one message, at the prices of the configuration that `quintet up` would read; exit 0 for any decision.
 ///
 /// # Errors
-/// When the folder cannot be read or holds no agent.
-pub async fn route(text: String, folder: Option<&Path>, channel: Option<String>, as_json: bool) -> Result<()> {
+/// When the folder cannot be read or holds no agent, or the configuration is no TOML.
+pub async fn route(text: String, folder: Option<&Path>, channel: Option<String>, data: &DataDir, as_json: bool) -> Result<()> {
     let files = folder.map_or_else(|| Ok(graph_folder::default_graph()), graph_folder::read)?;
     let request = RouteRequest { message: text, channel, ..RouteRequest::default() };
-    let answer = offline::route(files, &request).await.map_err(|error| match error.downcast_ref::<platform::ports::CallError>() {
+    let config = config_file::read_tree(config_file::path(None, data).as_deref())?.value;
+    let (answer, tokens) = offline::route(files, &config, &request).await.map_err(|error| match error.downcast_ref::<platform::ports::CallError>() {
         Some(platform::ports::CallError::Refused(problem)) => crate::exit::Usage(format!("{} {}", problem.detail, problem.fix)).into(),
         _ => error,
     })?;
     if as_json {
         say_json(&answer);
     } else {
-        say(&readable(&answer));
+        say(&readable(&answer, tokens));
     }
     Ok(())
 }
 
 /// What it is expected to take.
-fn estimate(answer: &RouteAnswer) -> String {
-    let tokens = answer.estimated_tokens.map(|tokens| format!(", about {} tokens read and {} written", tokens.input, tokens.output));
+fn estimate(answer: &RouteAnswer, tokens: Option<Tokens>) -> String {
+    let tokens = tokens.map(|tokens| format!(", about {} tokens read and {} written", tokens.input, tokens.output));
     let cost = answer.estimated_cost.filter(|cost| cost.0 > 0).map(|cost| format!(", {cost}"));
     format!("{}{}", tokens.unwrap_or_default(), cost.unwrap_or_default())
 }
 
-fn readable(answer: &RouteAnswer) -> String {
+fn readable(answer: &RouteAnswer, tokens: Option<Tokens>) -> String {
     let mut lines = vec![format!("{}  {:.1} %", answer.agent, answer.confidence * 100.0), format!("  {}", answer.reason)];
-    lines.push(format!("  complexity  {}{}", answer.complexity.as_str(), estimate(answer)));
+    lines.push(format!("  complexity  {}{}", answer.complexity.as_str(), estimate(answer, tokens)));
     if !answer.matched_keywords.is_empty() {
         lines.push(format!("  keywords    {}", answer.matched_keywords.join(", ")));
     }

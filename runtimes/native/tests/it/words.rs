@@ -210,3 +210,16 @@ fn the_doctor_finds_a_fresh_directory_well() {
     assert_eq!(open.code, 1, "{open:?}");
     assert!(open.out.contains("chmod 700"), "{}", open.out);
 }
+
+#[test]
+fn a_route_says_what_the_work_will_take_at_the_prices_of_the_configuration() {
+    let home = Home::new();
+    std::fs::create_dir_all(home.data()).unwrap();
+    let agent = "[agents.codegen]\nrunner = \"command\"\ncommand = [\"x\"]\ninput_price = 3\noutput_price = 15\n";
+    std::fs::write(home.data().join("quintet.toml"), agent).unwrap();
+    let words = home.run(&["route", "@codegen fix the typo"]).ok();
+    assert!(words.contains("simple, about 8006 tokens read and 1000 written, $0.03"), "{words}");
+    assert_eq!(home.run(&["route", "@codegen fix the typo", "--json"]).json()["estimatedCost"], 0.039018);
+    let free = home.run(&["route", "@pm plan the sprint"]).ok();
+    assert!(!free.contains("tokens") && !free.contains('$'), "{free}");
+}

@@ -217,12 +217,12 @@ impl pulp::WithSimd for Predict<'_> {
         for &(bucket, value) in self.kept {
             let start = usize::from(bucket) * self.stride;
             let (wide, rest) = S::as_simd_f32s(&self.weights[start..start + self.stride]);
-            let (wide_logits, rest_logits) = S::as_mut_simd_f32s(self.logits);
+            let (wide_logits, _) = S::as_mut_simd_f32s(self.logits);
+            debug_assert!(rest.is_empty(), "rows are as long as several registers");
             let values = simd.splat_f32s(value);
             for (logits, weights) in wide_logits.iter_mut().zip(wide) {
                 *logits = simd.add_f32s(*logits, simd.mul_f32s(values, *weights));
             }
-            rest_logits.iter_mut().zip(rest).for_each(|(logit, weight)| *logit += value * weight);
         }
     }
 }
@@ -254,19 +254,13 @@ impl pulp::WithSimd for Update<'_> {
 
 #[inline(always)]
 fn step<S: pulp::Simd>(simd: S, weights: &mut [f32], squares: &mut [f32], gradient: &[f32], value: f32, rate: f32) {
-    let (wide_weights, weights) = S::as_mut_simd_f32s(weights);
-    let (wide_squares, squares) = S::as_mut_simd_f32s(squares);
-    let (wide_gradient, gradient) = S::as_simd_f32s(gradient);
+    let ((weights, rest), (squares, _), (gradient, _)) = (S::as_mut_simd_f32s(weights), S::as_mut_simd_f32s(squares), S::as_simd_f32s(gradient));
+    debug_assert!(rest.is_empty(), "rows are as long as several registers");
     let (values, rates) = (simd.splat_f32s(value), simd.splat_f32s(rate));
-    for ((weight, square), gradient) in wide_weights.iter_mut().zip(wide_squares).zip(wide_gradient) {
+    for ((weight, square), gradient) in weights.iter_mut().zip(squares).zip(gradient) {
         let slope = simd.mul_f32s(*gradient, values);
         *square = simd.add_f32s(*square, simd.mul_f32s(slope, slope));
         *weight = simd.sub_f32s(*weight, simd.div_f32s(simd.mul_f32s(rates, slope), simd.sqrt_f32s(*square)));
-    }
-    for ((weight, square), gradient) in weights.iter_mut().zip(squares).zip(gradient) {
-        let slope = gradient * value;
-        *square += slope * slope;
-        *weight -= rate * slope / square.sqrt();
     }
 }
 

@@ -2,6 +2,7 @@
 //! people wait, by the pool's choice and by others. Time is simulated and the dice have a seed, so the figures are always the same.
 
 use super::{Candidate, Pool};
+use crate::model::arithmetic::Random;
 use contracts::routing::{OutcomeReport, PoolOutcome};
 use contracts::{AgentId, GatewayId};
 
@@ -16,21 +17,8 @@ const BUSY: f64 = 0.5;
 /// Reports are seen this much later.
 const SEEN_AFTER_MS: f64 = 1_000.0;
 
-/// SplitMix64.
-struct Dice(u64);
-
-impl Dice {
-    fn uniform(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    fn exponential(&mut self, mean: f64) -> f64 {
-        -mean * (1.0 - self.uniform()).ln()
-    }
+fn exponential(dice: &mut Random, mean: f64) -> f64 {
+    -mean * (1.0 - dice.uniform()).ln()
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -60,7 +48,7 @@ fn gateway(index: usize) -> GatewayId {
     GatewayId::new(format!("gateway-{index}"))
 }
 
-fn report(pool: &mut Pool, index: usize, outcome: PoolOutcome, latency_ms: f64, now_ms: f64, dice: &mut Dice) {
+fn report(pool: &mut Pool, index: usize, outcome: PoolOutcome, latency_ms: f64, now_ms: f64, dice: &mut Random) {
     let report =
         OutcomeReport { agent: AgentId::from("codegen"), gateway: Some(gateway(index)), outcome, latency_ms: Some(latency_ms), complexity: None, tokens: None };
     pool.apply(&report, now_ms as i64, dice.uniform());
@@ -68,12 +56,12 @@ fn report(pool: &mut Pool, index: usize, outcome: PoolOutcome, latency_ms: f64, 
 
 /// Runs are taken one after the other by each instance; a failing one ends after a tenth of the time.
 fn simulate(by: By, seed: u64) -> Figures {
-    let (mut dice, mut pool) = (Dice(seed), Pool::default());
+    let (mut dice, mut pool) = (Random::new(seed), Pool::default());
     let mut free_at = [0.0_f64; INSTANCES];
     let mut open: Vec<Run> = Vec::new();
     let (mut now, mut failures, mut times) = (0.0, 0, Vec::new());
     for run in 0..RUNS {
-        now += dice.exponential(RUN_MS / (INSTANCES as f64 * BUSY));
+        now += exponential(&mut dice, RUN_MS / (INSTANCES as f64 * BUSY));
         let (seen, still): (Vec<Run>, Vec<Run>) = open.into_iter().partition(|run| run.ends_ms + SEEN_AFTER_MS <= now);
         open = still;
         for run in seen {
@@ -95,7 +83,7 @@ fn simulate(by: By, seed: u64) -> Figures {
         };
         report(&mut pool, instance, PoolOutcome::Started, 0.0, now, &mut dice);
         let failed = instance == FAILING && dice.uniform() < 0.5;
-        let usual = dice.exponential(if instance == SLOW { RUN_MS * 5.0 } else { RUN_MS });
+        let usual = exponential(&mut dice, if instance == SLOW { RUN_MS * 5.0 } else { RUN_MS });
         let took_ms = if failed { usual / 10.0 } else { usual };
         let ends_ms = free_at[instance].max(now) + took_ms;
         free_at[instance] = ends_ms;

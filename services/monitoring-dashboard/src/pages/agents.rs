@@ -8,14 +8,11 @@ use crate::session::Owner;
 use crate::{Config, Deps, Form, owners, stats};
 use axum::extract::{Query, State};
 use contracts::routing::{Breaker, PoolInstance, PoolMember};
-use contracts::task::{GatewayList, GatewayRow};
+use contracts::task::{GatewayList, GatewayRow, GatewayState};
 use futures_util::future::join4;
 use maud::{Markup, html};
 use platform::ports::CallError;
 use serde::Deserialize;
-
-/// A gateway that has been silent for so long has gone.
-const SILENT_MS: i64 = 90_000;
 
 /// `?note=`.
 #[derive(Debug, Default, Deserialize)]
@@ -69,7 +66,7 @@ fn machines(config: &Config, owner: &Owner, gateways: Result<GatewayList, CallEr
                 Err(_) => (gap("webhook-aggregator")),
                 Ok(list) if list.gateways.is_empty() => p.empty { "None has asked for work yet. " code { "quintet up" } " runs one; " code { "quintet gateway --control URL" } " joins another machine." },
                 Ok(list) => table.events {
-                    thead { tr { th scope="col" { "State" } th scope="col" { "Gateway" } th.figure scope="col" { "Running" } th scope="col" { "Last asked for work" } th scope="col" { "" } } }
+                    thead { tr { th scope="col" { "State" } th scope="col" { "Gateway" } th.figure scope="col" { "Running" } th scope="col" { "Last seen" } th scope="col" { "" } } }
                     tbody { @for row in &list.gateways { (machine(config, owner, row)) } }
                 },
             }
@@ -78,16 +75,15 @@ fn machines(config: &Config, owner: &Owner, gateways: Result<GatewayList, CallEr
 }
 
 fn machine(config: &Config, owner: &Owner, row: &GatewayRow) -> Markup {
-    let (mood, word) = match (row.drained, row.running, row.age_ms > SILENT_MS) {
-        (true, 0, _) => (Mood::Warn, "out of service"),
-        (true, ..) => (Mood::Warn, "draining"),
-        (false, _, true) => (Mood::Bad, "silent"),
-        (false, _, false) => (Mood::Good, "in service"),
+    let mood = match row.state() {
+        GatewayState::InService => Mood::Good,
+        GatewayState::Silent => Mood::Bad,
+        GatewayState::Draining | GatewayState::OutOfService => Mood::Warn,
     };
     let offers = if row.agents.iter().any(|offer| offer == "*") { "every agent".to_owned() } else { row.agents.join(", ") };
     html! {
         tr {
-            td { (signs::sign(mood, word)) }
+            td { (signs::sign(mood, row.state().as_str())) }
             td.wide { strong { (row.gateway_id) } span.quiet.detail { (offers) } }
             (signs::cell("running", &row.running.to_string()))
             td { (signs::time(&row.last_seen)) }
