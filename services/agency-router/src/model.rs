@@ -72,27 +72,29 @@ impl Model {
         let labels = set.labels.len();
         let with_other = set.out_of_scope.len() >= OUT_OF_SCOPE_MIN;
         let examples = set.examples.iter().filter(|example| example.label < labels && example.weight > 0.0);
-        let mut texts: Vec<(&str, usize, f32)> = examples.map(|example| (example.text.as_str(), example.label, example.weight)).collect();
+        let mut texts: Vec<(&str, usize, f32, bool)> =
+            examples.map(|example| (example.text.as_str(), example.label, example.weight, example.against)).collect();
         if texts.is_empty() {
             return None;
         }
         if with_other {
-            texts.extend(set.out_of_scope.iter().map(|text| (text.as_str(), labels, 1.0)));
+            texts.extend(set.out_of_scope.iter().map(|text| (text.as_str(), labels, 1.0, false)));
         }
         let plan = Plan { labels, ..plan(labels + usize::from(with_other), texts.len(), set.seed) };
         let tokens: Vec<Tokens> = texts.iter().map(|(text, ..)| Tokens::of(text)).collect();
         let rarity = Rarity::of(tokens.iter(), plan.bits, !set.without_letters);
-        let known = KnownWords::of(tokens.iter());
-        let prepared = |(mut tokens, &(_, label, weight)): (Tokens, &(&str, usize, f32))| {
+        // Words that only say what somebody is not for are no words for anybody.
+        let known = KnownWords::of(tokens.iter().zip(&texts).filter(|(_, (.., against))| !against).map(|(tokens, _)| tokens));
+        let prepared = |(mut tokens, &(_, label, weight, against)): (Tokens, &(&str, usize, f32, bool))| {
             let mut features = rarity.weigh(&tokens).features;
             // Room to spare, and letters that nobody reads any more, would be a third of what thousands of lines take.
             features.shrink_to_fit();
             tokens.letters = Vec::new();
-            Prepared { features, tokens, label, weight }
+            Prepared { features, tokens, label, weight, against }
         };
         let lines: Vec<Prepared> = tokens.into_iter().zip(&texts).map(prepared).collect();
         let Calibrated { temperature, gate, thresholds } = calibrate(&lines, labels, plan);
-        let training: Vec<Line<'_>> = lines.iter().map(|line| Line { features: &line.features, label: line.label, weight: line.weight }).collect();
+        let training: Vec<Line<'_>> = lines.iter().map(Prepared::line).collect();
         let weights = Weights::round(&fit(&training, plan));
         Some(Self { labels: set.labels.clone(), rarity, known, weights, temperature, gate, thresholds, seed: set.seed })
     }
@@ -220,8 +222,9 @@ pub mod tests {
             ),
         ];
         let labels = lines.iter().map(|(label, _)| (*label).to_owned()).collect();
-        let of_label =
-            |(label, texts): (usize, &[&str])| -> Vec<Example> { texts.iter().map(|text| Example { text: (*text).to_owned(), label, weight: 1.0 }).collect() };
+        let of_label = |(label, texts): (usize, &[&str])| -> Vec<Example> {
+            texts.iter().map(|text| Example { text: (*text).to_owned(), label, weight: 1.0, against: false }).collect()
+        };
         let examples = lines.iter().map(|(_, texts)| *texts).enumerate().flat_map(of_label).collect();
         TrainingSet { labels, examples, out_of_scope: Vec::new(), seed: 1, without_letters: false }
     }
@@ -264,11 +267,31 @@ pub mod tests {
 
     #[test]
     fn one_label_is_a_model_and_none_is_not() {
-        let set =
-            TrainingSet { labels: vec!["only".into()], examples: vec![Example { text: "do it".into(), label: 0, weight: 1.0 }], ..TrainingSet::default() };
+        let set = TrainingSet {
+            labels: vec!["only".into()],
+            examples: vec![Example { text: "do it".into(), label: 0, weight: 1.0, against: false }],
+            ..TrainingSet::default()
+        };
         let scored = Model::train(&set).unwrap().score("do it now");
         assert_eq!((scored.winner, scored.runner_up), (0, None));
         assert!(Model::train(&TrainingSet::default()).is_none());
+    }
+
+    #[test]
+    fn what_somebody_says_it_is_not_for_goes_to_the_others() {
+        let line = |(label, text): (usize, &str)| Example { text: text.to_owned(), label, weight: 1.0, against: false };
+        let sheets = ["open the excel file", "sum this column", "make a pivot table", "sort the rows by date"].map(|text| (0, text));
+        let pdf = ["read this document", "merge the files", "extract text from the files", "how many pages has the document"].map(|text| (1, text));
+        let examples: Vec<Example> = sheets.into_iter().chain(pdf).map(line).collect();
+        let plain = TrainingSet { labels: vec!["sheets".into(), "pdf".into()], examples, seed: 1, ..TrainingSet::default() };
+        let mut turned = plain.clone();
+        turned.examples.push(Example { against: true, ..line((1, "spreadsheets or excel files")) });
+        let [plain, turned] = [plain, turned].map(|set| Model::train(&set).unwrap());
+        let of_pdf = |model: &Model, text: &str| model.score(text).probabilities[1];
+        let (before, after) = (of_pdf(&plain, "open the spreadsheet files"), of_pdf(&turned, "open the spreadsheet files"));
+        assert!(before > 0.4 && after < before / 2.0, "{before} {after}");
+        assert!(of_pdf(&turned, "merge the files") > 0.9, "what it is for stays");
+        assert!(turned.score("spreadsheets").unknown_words > 0.0, "and its words are nobody's");
     }
 
     #[test]

@@ -35,6 +35,14 @@ pub struct Prepared {
     pub features: Vec<Feature>,
     pub label: usize,
     pub weight: f32,
+    pub against: bool,
+}
+
+impl Prepared {
+    /// As it is learnt from.
+    pub fn line(&self) -> Line<'_> {
+        Line { features: &self.features, label: self.label, weight: self.weight, against: self.against }
+    }
 }
 
 /// P(in scope) = σ(coefficients · inputs + bias), as if half of all messages were in scope.
@@ -138,16 +146,17 @@ fn of_label(rows: &[(f32, bool)]) -> Thresholds {
     Thresholds { accept: accept.unwrap_or(Thresholds::DEFAULT.accept), ask: ask.unwrap_or(Thresholds::DEFAULT.ask) }
 }
 
-/// The fold of each line: round-robin within its class in random order; lines below full weight are never held out.
+/// The fold of each line: round-robin within its class in random order; lines below full weight, and those that say what a class
+/// is not for, are never held out.
 fn assign_folds(lines: &[Prepared], plan: Plan) -> Vec<Option<usize>> {
-    let whole = |line: &Prepared| line.weight >= 1.0;
+    let whole = |line: &Prepared| line.weight >= 1.0 && !line.against;
     let any_whole = lines.iter().any(whole);
     let mut order: Vec<usize> = (0..lines.len()).collect();
     Random::new(plan.seed ^ 0xf01d).shuffle(&mut order);
     let mut counts = vec![0usize; plan.classes];
     let mut folds = vec![None; lines.len()];
     for place in order {
-        let Some(line) = lines.get(place).filter(|line| whole(line) || !any_whole) else { continue };
+        let Some(line) = lines.get(place).filter(|line| !line.against && (whole(line) || !any_whole)) else { continue };
         if let (Some(count), Some(fold)) = (counts.get_mut(line.label), folds.get_mut(place)) {
             *fold = Some(*count % FOLDS);
             *count += 1;
@@ -180,8 +189,8 @@ fn scores_of_the_rest(
 ) -> Vec<(usize, Vec<f32>, f32)> {
     let numbered = || lines.iter().enumerate();
     let kept: Vec<&Prepared> = numbered().filter(|(place, line)| keep(*place, line)).map(|(_, line)| line).collect();
-    let known = KnownWords::of(kept.iter().map(|line| &line.tokens));
-    let training: Vec<Line<'_>> = kept.iter().map(|line| Line { features: &line.features, label: line.label, weight: line.weight }).collect();
+    let known = KnownWords::of(kept.iter().filter(|line| !line.against).map(|line| &line.tokens));
+    let training: Vec<Line<'_>> = kept.iter().map(|line| line.line()).collect();
     let dense = fit(&training, plan);
     let asked = numbered().filter(|(place, line)| ask(*place, line));
     asked.map(|(place, line)| (place, dense.logits(&line.features), known.unknown_share(&line.tokens))).collect()

@@ -15,6 +15,8 @@ pub struct Example {
     pub label: usize,
     /// 1 for an example, less for what only describes the label.
     pub weight: f32,
+    /// The label is what it is not for.
+    pub against: bool,
 }
 
 /// All lines of a training.
@@ -30,8 +32,8 @@ pub struct TrainingSet {
 }
 
 impl TrainingSet {
-    /// The lines of a graph: each agent's examples, and at half weight its title, description, keywords, aliases and
-    /// bullets. The fallback agent is a class only where it has examples.
+    /// The lines of a graph: each agent's examples, at half weight its title, description, keywords, aliases and
+    /// bullets, and what it says it is not for. The fallback agent is a class only where it has examples.
     pub fn from_graph(graph: &Graph) -> Self {
         let fallback = graph.fallback_agent().map(|agent| &agent.id);
         let learnt = graph.agents.iter().filter(|agent| Some(&agent.id) != fallback || !agent.examples.is_empty());
@@ -58,15 +60,16 @@ impl TrainingSet {
                 labels.push(label.to_owned());
                 labels.len() - 1
             });
-            set.examples.push(Example { text: text.to_owned(), label: place, weight: 1.0 });
+            set.examples.push(Example { text: text.to_owned(), label: place, weight: 1.0, against: false });
         }
         set
     }
 }
 
 fn lines_of(agent: &Agent, label: usize) -> Vec<Example> {
-    let of_weight = |text: &String, weight: f32| Example { text: text.clone(), label, weight };
+    let of_weight = |text: &String, weight: f32| Example { text: text.clone(), label, weight, against: false };
+    let against = agent.negatives.iter().map(|text| Example { against: true, ..of_weight(text, 1.0) });
     let statements = [&agent.title, &agent.description].into_iter().chain(&agent.keywords).chain(&agent.aliases).chain(&agent.bullets);
     let statements = statements.filter(|text| !text.trim().is_empty()).map(|text| of_weight(text, STATEMENT_WEIGHT));
-    agent.examples.iter().map(|text| of_weight(text, 1.0)).chain(statements).collect()
+    agent.examples.iter().map(|text| of_weight(text, 1.0)).chain(statements).chain(against).collect()
 }
