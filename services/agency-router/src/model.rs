@@ -289,7 +289,7 @@ pub mod tests {
         let [plain, turned] = [plain, turned].map(|set| Model::train(&set).unwrap());
         let of_pdf = |model: &Model, text: &str| model.score(text).probabilities[1];
         let (before, after) = (of_pdf(&plain, "open the spreadsheet files"), of_pdf(&turned, "open the spreadsheet files"));
-        assert!(before > 0.4 && after < before / 2.0, "{before} {after}");
+        assert!(before > 0.3 && after < before / 2.0, "{before} {after}");
         assert!(of_pdf(&turned, "merge the files") > 0.9, "what it is for stays");
         assert!(turned.score("spreadsheets").unknown_words > 0.0, "and its words are nobody's");
     }
