@@ -36,6 +36,9 @@ pub struct RouteRequest {
     /// What the same person said before here, so that it can be given to somebody else. Internal callers only.
     #[serde(default)]
     pub previous: Option<Previous>,
+    /// The sender said that it is not for this agent; set within the router alone.
+    #[serde(skip)]
+    pub taken_back_from: Option<AgentId>,
     /// The event this is decided for; asked twice for one event (and one exclude list) the same decision comes back. Internal callers only.
     #[serde(default)]
     pub event_id: Option<EventId>,

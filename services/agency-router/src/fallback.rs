@@ -11,6 +11,8 @@ use contracts::graph::{Agent, Graph};
 pub enum Obstacle {
     /// Its breaker is open.
     Down,
+    /// The sender said that the message is not for it.
+    TakenBack,
     /// It has just failed on this message.
     Excluded,
     /// The sender may use public agents only.
@@ -22,6 +24,7 @@ impl Obstacle {
     pub const fn phrase(self) -> &'static str {
         match self {
             Self::Down => "is down",
+            Self::TakenBack => "is not meant",
             Self::Excluded => "has just failed on this message",
             Self::NotPublic => "is not open to this sender",
         }

@@ -78,7 +78,7 @@ pub fn decide(request: &RouteRequest, world: World<'_>) -> Decision {
 
 /// Decides where somebody has said whom it is for, or nobody has.
 fn decide_by(request: &RouteRequest, world: World<'_>, said: Option<Chosen>) -> Decision {
-    let complexity = request.complexity.unwrap_or_else(|| judge(work_of(request)).0);
+    let complexity = request.complexity.unwrap_or_else(|| judge(&work_of(request, world.graph)).0);
     let leanings = Leanings { channel: request.channel.as_deref(), complexity, complexity_stated: request.complexity.is_some() };
     let content = world.model.and_then(|model| weigh(model, world.graph, &request.message, leanings));
     let known = said.or_else(|| by_conversation(request, world, content.as_ref()));
@@ -87,9 +87,11 @@ fn decide_by(request: &RouteRequest, world: World<'_>, said: Option<Chosen>) -> 
 }
 
 /// The words that say how much work it is: after “yes, do it” those of the message before.
-fn work_of(request: &RouteRequest) -> &str {
+fn work_of(request: &RouteRequest, graph: &Graph) -> String {
     let before = request.previous.as_ref().filter(|_| follow_up::is_follow_up(&request.message));
-    before.map_or(&request.message, |previous| &previous.message)
+    let words = before.map_or(&request.message, |previous| &previous.message);
+    // A name is no work: `/security thanks` is not a review.
+    mention::mentioned(graph, words).map_or_else(|| words.clone(), |(_, written)| words.replacen(written, "", 1))
 }
 
 /// Whom a step before the pool chose.
@@ -102,10 +104,16 @@ struct Chosen {
     by_content: bool,
 }
 
+impl Chosen {
+    /// Somebody has said so.
+    fn named(agent: &Agent, step: String) -> Self {
+        Self { agent: agent.id.clone(), confidence: NAMED, step, out_of_scope: false, by_content: false }
+    }
+}
+
 fn by_name(request: &RouteRequest, world: World<'_>) -> Option<Chosen> {
     let (agent, written) = mention::mentioned(world.graph, &request.message)?;
-    let step = format!("The message names {} ({}).", agent.id, shorten(written));
-    Some(Chosen { agent: agent.id.clone(), confidence: NAMED, step, out_of_scope: false, by_content: false })
+    Some(Chosen::named(agent, format!("The message names {} ({}).", agent.id, shorten(written))))
 }
 
 /// The sender takes the decision before back: its message is decided anew, by the name that is given, else without that agent.
@@ -114,15 +122,11 @@ fn by_correction(request: &RouteRequest, world: World<'_>) -> Option<Decision> {
     let correction = correction::correction(world.graph, &request.message)?;
     let mut again =
         RouteRequest { message: previous.message.clone(), previous: None, sticky_agent: None, bound_agent: None, is_reply: false, ..request.clone() };
-    if correction.agent.is_none_or(|agent| agent.id != previous.agent) {
-        again.exclude.push(previous.agent.clone());
-    }
-    let mut decision = match correction.agent {
+    again.taken_back_from = Some(previous.agent.clone());
+    // Said to the one that had it, its own name is no name of another: "not you, security".
+    let mut decision = match correction.agent.filter(|agent| agent.id != previous.agent) {
         // Whom the message named itself counts no more than what is said about it now.
-        Some(agent) => {
-            again.bound_agent = Some(agent.id.clone());
-            decide_by(&again, world, by_binding(&again, world))
-        }
+        Some(agent) => decide_by(&again, world, Some(Chosen::named(agent, format!("You said that it is for {}.", agent.id)))),
         None => decide(&again, world),
     };
     decision.steps.insert(0, format!("{TAKEN_BACK} {}.", previous.agent));
@@ -132,8 +136,7 @@ fn by_correction(request: &RouteRequest, world: World<'_>) -> Option<Decision> {
 
 fn by_binding(request: &RouteRequest, world: World<'_>) -> Option<Chosen> {
     let agent = world.graph.agent(request.bound_agent.as_ref()?)?;
-    let step = format!("This is meant for {}.", agent.id);
-    Some(Chosen { agent: agent.id.clone(), confidence: NAMED, step, out_of_scope: false, by_content: false })
+    Some(Chosen::named(agent, format!("This chat is bound to {}.", agent.id)))
 }
 
 fn by_conversation(request: &RouteRequest, world: World<'_>, content: Option<&Content>) -> Option<Chosen> {
@@ -226,7 +229,7 @@ fn into_decision(chosen: Chosen, content: Option<Content>, request: &RouteReques
     Decision {
         skill_files: skill_files(world.graph, &agent, request.channel.as_deref()),
         matched_keywords: winner_terms.map(|term| term.text.clone()).collect(),
-        fallback: found.is_some(),
+        fallback: found.is_some_and(|why| why != Obstacle::TakenBack),
         out_of_scope: chosen.out_of_scope,
         agent,
         confidence,
@@ -242,6 +245,8 @@ fn into_decision(chosen: Chosen, content: Option<Content>, request: &RouteReques
 fn obstacle(agent: &Agent, request: &RouteRequest, world: World<'_>) -> Option<Obstacle> {
     if request.public_only && !agent.public {
         Some(Obstacle::NotPublic)
+    } else if request.taken_back_from.as_ref() == Some(&agent.id) {
+        Some(Obstacle::TakenBack)
     } else if request.exclude.contains(&agent.id) {
         Some(Obstacle::Excluded)
     } else if !world.pool.available(&agent.id, world.now_ms) {

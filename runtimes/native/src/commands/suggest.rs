@@ -9,6 +9,7 @@ use crate::client::Client;
 use crate::exit::{No, Usage};
 use crate::graph_folder;
 use crate::terminal::{ask, printable, say, say_json, short, watched};
+use agency_router::route::follow_up::is_follow_up;
 use anyhow::{Context, Result};
 use contracts::ServiceName;
 use contracts::graph::Graph;
@@ -47,8 +48,10 @@ pub struct Suggestion {
 /// # Errors
 /// When the server or the folder cannot be read, or a number is none of the list.
 pub async fn suggest(client: &Client, folder: Option<&Path>, accept: &[String], as_json: bool) -> Result<()> {
-    let files = folder.map_or_else(|| Ok(graph_folder::default_graph()), graph_folder::read)?;
-    let graph = skill_graph_loader::check_folder(files).graph;
+    let graph = match folder {
+        Some(folder) => skill_graph_loader::check_folder(graph_folder::read(folder)?).graph,
+        None => client.get(ServiceName::SkillGraphLoader, "/api/graph").await?,
+    };
     let suggestions = suggestions(decisions(client).await?, &graph);
     if as_json {
         say_json(&suggestions);
@@ -86,9 +89,11 @@ fn suggestions(decisions: Vec<DecisionRow>, graph: &Graph) -> Vec<Suggestion> {
     let known: BTreeSet<String> = graph.agents.iter().flat_map(|agent| &agent.examples).map(|text| plain(text)).collect();
     let mut seen = known;
     let mut found = Vec::new();
-    for row in decisions {
+    // What somebody has said of a message counts, however often it was decided since.
+    let (said, unsaid): (Vec<DecisionRow>, Vec<DecisionRow>) = decisions.into_iter().partition(|row| row.correct.is_some());
+    for row in said.into_iter().chain(unsaid) {
         let length = row.message.chars().count();
-        if !(CHARS_MIN..=CHARS_MAX).contains(&length) || row.message.starts_with(['@', '/']) {
+        if !(CHARS_MIN..=CHARS_MAX).contains(&length) || row.message.starts_with(['@', '/']) || is_follow_up(&row.message) {
             continue;
         }
         let (agent, why) = match (row.correct, &row.correct_agent) {
@@ -153,7 +158,11 @@ fn asked(suggestions: &[Suggestion], graph: &Graph, folder: Option<&Path>) -> Re
         }
     }
     if folder.is_none() || !watched() {
-        say("\nWrite some into a folder: quintet suggest --graph DIR --accept 1 --accept 2=AGENT");
+        say(if folder.is_none() {
+            "\nWrite some into a folder: quintet suggest --graph DIR lists what that folder lacks, with the numbers to accept."
+        } else {
+            "\nWrite some into the folder: add --accept 1 --accept 2=AGENT"
+        });
     }
     Ok(confirmed)
 }
@@ -197,6 +206,8 @@ mod tests {
         let graph = skill_graph_loader::check_folder(graph_folder::default_graph()).graph;
         let known = graph.agents[0].examples.iter().find(|text| text.len() > 10).cloned().unwrap();
         let rows = vec![
+            row("who can open the vault", 0.4, None, None),
+            row("yes, do it", 0.9, Some(false), Some("pm")),
             row("look at the thing over there", 0.4, None, None),
             row("who can open the vault", 0.9, Some(false), Some("security")),
             row("who can open  the VAULT", 0.9, Some(false), Some("security")),

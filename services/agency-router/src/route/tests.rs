@@ -158,11 +158,31 @@ fn any_text_is_decided() {
 }
 
 #[test]
+fn a_message_that_is_taken_back_goes_on_as_the_sender_says() {
+    let previous = Some(Previous { decision_id: "dec_1".into(), agent: AgentId::from("codegen"), message: "fix the failing build".to_owned() });
+    let said = |message: &str| route(&RouteRequest { previous: previous.clone(), ..ask(message) });
+    let named = said("not you, security");
+    assert_eq!((named.agent.as_str(), named.takes_back, named.fallback), ("security", true, false));
+    assert_eq!(named.steps, ["You said that the message before was not for codegen.", "You said that it is for security."]);
+    for words in ["not you", "not you, codegen"] {
+        let unnamed = said(words);
+        assert!(unnamed.agent.as_str() != "codegen" && unnamed.takes_back && !unnamed.fallback, "{words}");
+        assert!(unnamed.steps.iter().any(|step| step.contains("But codegen is not meant, so it goes to")), "{:?}", unnamed.steps);
+    }
+}
+
+#[test]
+fn a_name_is_no_work() {
+    let of = |message: &str| route(&ask(message)).complexity;
+    assert_eq!((of("/security hello"), of("@codegen thanks"), of("hello")), (Complexity::Simple, Complexity::Simple, Complexity::Simple));
+}
+
+#[test]
 fn a_binding_decides_unless_somebody_is_named() {
     let bound = |message: &str| route(&RouteRequest { bound_agent: Some(AgentId::from("pm")), sticky_agent: Some(AgentId::from("security")), ..ask(message) });
     assert_eq!(bound("fix the failing build").agent.as_str(), "pm");
     assert_eq!(bound("@codegen fix the failing build").agent.as_str(), "codegen");
-    assert!(bound("fix it").steps[0].contains("meant for pm"));
+    assert!(bound("fix it").steps[0].contains("bound to pm"));
     let gone = RouteRequest { bound_agent: Some(AgentId::from("gone")), ..ask("fix the failing build") };
     assert_eq!(route(&gone).agent.as_str(), "codegen", "a binding to nobody binds nobody");
 }
