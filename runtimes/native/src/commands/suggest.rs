@@ -90,8 +90,11 @@ fn suggestions(decisions: Vec<DecisionRow>, graph: &Graph) -> Vec<Suggestion> {
     let mut seen = known;
     let mut found = Vec::new();
     // What somebody has said of a message counts, however often it was decided since.
-    let (said, unsaid): (Vec<DecisionRow>, Vec<DecisionRow>) = decisions.into_iter().partition(|row| row.correct.is_some());
-    for row in said.into_iter().chain(unsaid) {
+    let judged: BTreeSet<String> = decisions.iter().filter(|row| row.correct.is_some()).map(|row| plain(&row.message)).collect();
+    for row in decisions {
+        if row.correct.is_none() && judged.contains(&plain(&row.message)) {
+            continue;
+        }
         let length = row.message.chars().count();
         if !(CHARS_MIN..=CHARS_MAX).contains(&length) || row.message.starts_with(['@', '/']) || is_follow_up(&row.message) {
             continue;
