@@ -36,6 +36,8 @@ pub struct Patch {
     pub data: Option<Value>,
     /// Begins a new run of the event.
     pub new_run: bool,
+    /// The task of this run was leased and never begun: it waits for a gateway again.
+    pub requeue: bool,
     /// A task for a gateway.
     pub task: Option<NewTask>,
     /// What is to be said.
@@ -122,6 +124,9 @@ fn to(context: &Context<'_>, event: &EventId, stage: Stage, note: Option<String>
             .exec(&format!("UPDATE queue SET state = ?3, due_ms = {DUE_AFTER_STEP}, lease_ms = 0 WHERE event_id = ?1"), args![id, due_ms, stage.as_str()])?;
     }
     tasks::close(context, event, patch.new_run, stage.is_final())?;
+    if patch.requeue {
+        tasks::requeue(context, event)?;
+    }
     if let Some(task) = &patch.task {
         tasks::insert(context, event, task)?;
     }

@@ -57,6 +57,16 @@ pub(super) fn close(context: &Context<'_>, event: &EventId, new_run: bool, ended
     Ok(())
 }
 
+/// Puts the task of an event up for lease again. Who had it and its epoch stay: the next lease is a newer one, and what the one before
+/// still says is stale from then on.
+pub(super) fn requeue(context: &Context<'_>, event: &EventId) -> PortResult<()> {
+    context.exec(
+        "UPDATE task SET state = 'queued' WHERE id = (SELECT task_id FROM event WHERE id = ?1) AND state = 'leased'",
+        args![event.as_str()],
+    )?;
+    Ok(())
+}
+
 pub(super) fn get(context: &Context<'_>, task: &TaskId) -> PortResult<Option<TaskRow>> {
     context.one(&format!("SELECT {COLUMNS} FROM task WHERE id = ?1"), args![task.as_str()])
 }

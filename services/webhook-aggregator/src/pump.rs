@@ -94,9 +94,9 @@ async fn drive(deps: &Deps, mut event: StoredEvent) {
 async fn step(deps: &Deps, event: &StoredEvent) -> PortResult<bool> {
     let step = if event.control { press::advance(deps, event).await } else { dispatch::advance(deps, event).await };
     let goes_on = matches!(&step, Step::To { stage, due_ms, .. } if !stage.is_final() && *due_ms <= deps.clock.now_ms());
-    // A run that ends well ends with its result; whatever else takes an event away from its run lost it.
-    let lost = event.state == Stage::Running && matches!(&step, Step::To { stage, .. } if *stage != Stage::Running);
-    let hands_out = matches!(&step, Step::To { patch, .. } if patch.task.is_some());
+    // A run that ends well ends with its result; whatever else takes an event away from its run, or a task from its gateway, lost it.
+    let lost = event.state == Stage::Running && matches!(&step, Step::To { stage, patch, .. } if *stage != Stage::Running || patch.requeue);
+    let hands_out = matches!(&step, Step::To { patch, .. } if patch.task.is_some() || patch.requeue);
     let advance = Command::Advance { event: event.id.clone(), version: event.version, step: Box::new(step) };
     let moved = ask!(deps, &event.shard, advance, Reply::Advanced(moved) => moved)?;
     if moved && lost {

@@ -6,7 +6,7 @@ use crate::config::Endpoint;
 use contracts::approval::{ApprovalState, ApproveAnswer, ApproveRequest, ChannelContext};
 use contracts::event::Stage;
 use contracts::outbox::Target;
-use contracts::{AgentId, Micros, ServiceName};
+use contracts::{AgentId, ApprovalId, Micros, ServiceName};
 use platform::inbox::{Patch, Step, StoredEvent};
 use platform::ports::calls;
 use serde::Deserialize;
@@ -94,10 +94,18 @@ struct Decided {
     decided_by: Option<String>,
 }
 
+/// Whether an approval was given and nobody has claimed it: nothing was begun on it.
+pub(super) async fn unclaimed(deps: &Deps, id: &ApprovalId) -> Result<bool, Stop> {
+    Ok(look_up(deps, id).await?.state == ApprovalState::Approved)
+}
+
+async fn look_up(deps: &Deps, id: &ApprovalId) -> Result<Decided, Stop> {
+    Ok(calls::get(deps.calls.as_ref(), ServiceName::PersonalAssistant, &format!("/api/approvals/{id}")).await?)
+}
+
 pub(super) async fn parked(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
     let id = event.approval_id.clone().ok_or_else(|| Stop::Never("parked without an approval".to_owned()))?;
-    let path = format!("/api/approvals/{id}");
-    let approval: Decided = calls::get(deps.calls.as_ref(), ServiceName::PersonalAssistant, &path).await?;
+    let approval = look_up(deps, &id).await?;
     let now = deps.clock.now_ms();
     let by = approval.decided_by.clone().unwrap_or_else(|| "the rules".to_owned());
     Ok(match approval.state {

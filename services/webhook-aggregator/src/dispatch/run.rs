@@ -1,6 +1,6 @@
 //! Approved → Running: the task is put up for lease; Running: looks after leases that ran out.
 
-use super::{Stop, list_of, message_of, place, port, say, to, with};
+use super::{Stop, approve, list_of, message_of, place, port, say, to, with};
 use crate::{Deps, ask, tasks};
 use contracts::event::{Said, Speaker, Stage};
 use contracts::routing::{OutcomeReport, PoolOutcome};
@@ -21,6 +21,8 @@ const TOLD_OFFLINE: &str = "toldOffline";
 const HISTORY_TURNS: u32 = 20;
 /// A message is begun this often at most.
 pub(super) const RUNS_MAX: u32 = 4;
+/// A task that is leased and never begun is handed out this often at most.
+const LEASES_MAX: u32 = 10;
 
 pub(super) async fn approved(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
     let agent = event.agent.clone().ok_or_else(|| Stop::Never("approved for nobody".to_owned()))?;
@@ -78,7 +80,7 @@ pub(super) async fn running(deps: &Deps, event: &StoredEvent) -> Result<Step, St
     let now = deps.clock.now_ms();
     match row.state.as_str() {
         "leased" if row.lease_until_ms > now => Ok(Step::Wait { due_ms: row.lease_until_ms + 1 }),
-        "leased" => Ok(lost(deps, event, &row)),
+        "leased" => lost(deps, event, &row).await,
         "queued" if now - row.created_ms > WAIT_MS => {
             let patch = Patch { reason: Some("no_gateway".to_owned()), ..say(event, None, "No machine took this up within a day, so it was not done.", true) };
             Ok(to(Stage::Expired, None, patch, 0))
@@ -113,15 +115,20 @@ pub(crate) async fn tell_of_loss(deps: &Deps, event: &StoredEvent) {
     }
 }
 
-/// The gateway vanished in the middle of a run. What only reads is begun again, as a new run with a new approval;
-/// what may have had effects is not: the owner decides.
-fn lost(deps: &Deps, event: &StoredEvent, row: &TaskRow) -> Step {
+/// The gateway vanished. When it never claimed the approval, nothing was begun and the same task is up for lease again. Else what
+/// only reads is begun again, as a new run with a new approval; what may have had effects is not: the owner decides.
+async fn lost(deps: &Deps, event: &StoredEvent, row: &TaskRow) -> Result<Step, Stop> {
+    if row.epoch < LEASES_MAX && approve::unclaimed(deps, &row.approval_id).await? {
+        let note = "leased and never begun; it waits for a gateway again";
+        let patch = Patch { requeue: true, ..Patch::default() };
+        return Ok(to(Stage::Running, Some(note.to_owned()), patch, deps.clock.now_ms() + TELL_AFTER_MS));
+    }
     let careful = deps.config.careful_agents.iter().any(|agent| agent.eq_ignore_ascii_case(row.agent.as_str()));
     if careful || event.runs >= RUNS_MAX {
         let text = format!("{} was cut off in the middle of this. It was not begun again, since it may have had effects already.", row.agent);
         let patch = Patch { reason: Some("gateway_lost".to_owned()), ..say(event, None, &text, true) };
-        return to(Stage::Dead, None, patch, 0);
+        return Ok(to(Stage::Dead, None, patch, 0));
     }
     let patch = Patch { new_run: true, ..Patch::default() };
-    to(Stage::Routed, Some("the gateway was lost; begun again".to_owned()), patch, deps.clock.now_ms())
+    Ok(to(Stage::Routed, Some("the gateway was lost; begun again".to_owned()), patch, deps.clock.now_ms()))
 }

@@ -1,6 +1,6 @@
 //! Several gateways: which one gets a task, what happens when it cannot or does not come, and taking one out of service.
 
-use crate::bed::{Bed, GATEWAY, OPERATOR, bed, bed_with, config};
+use crate::bed::{Bed, GATEWAY, OPERATOR, approval, bed, bed_with, config};
 use contracts::Shard;
 use serde_json::{Value, json};
 
@@ -178,6 +178,67 @@ async fn lost_at_the_office(bed: &Bed) -> Value {
     webhook_aggregator::pump(&bed.deps, &Shard::new("telegram.main")).await.unwrap();
     bed.settle().await;
     task
+}
+
+#[tokio::test]
+async fn what_was_leased_and_never_begun_goes_to_the_next_gateway_whatever_the_agent() {
+    let mut config = config();
+    config["agents"] = json!({ "codegen": { "runner": "command", "command": ["x"] } });
+    let bed = two_gateways_of(bed_with(config), OFFICE).await;
+    bed.world.set(|answers| answers.approval = Some(approval("approved")));
+    let lost = lost_at_the_office(&bed).await;
+    assert_eq!(bed.event("1").await["state"], "running");
+    let again = lease(&bed, HOME).await;
+    assert_eq!((&again[0]["taskId"], &again[0]["approvalId"], &again[0]["epoch"]), (&lost["taskId"], &lost["approvalId"], &json!(2)), "one approval");
+    assert_eq!(bed.world.asked("/api/approve").len(), 1, "nobody is asked twice");
+    assert_eq!(bed.finish(&lost, "success", "late").await, 409);
+    assert_eq!(bed.finish(&again[0], "success", "done").await, 200);
+    assert_eq!(bed.event("1").await["state"], "done");
+}
+
+#[tokio::test]
+async fn whoever_waits_is_called_when_a_task_comes_back() {
+    let bed = two_gateways(OFFICE).await;
+    bed.world.set(|answers| answers.approval = Some(approval("approved")));
+    bed.telegram(1, "work").await;
+    lease(&bed, OFFICE).await;
+    bed.clock.advance(29_000);
+    let ask = json!({ "gatewayId": HOME, "agents": ["codegen"], "capacity": 1, "wait": 20 });
+    let (app, clock) = (&bed, bed.clock.clone());
+    let waiting = app.post("/api/tasks/lease", GATEWAY, &ask);
+    let later = async {
+        app.settle().await;
+        clock.advance(1_001);
+        webhook_aggregator::pump(&app.deps, &Shard::new("telegram.main")).await.unwrap();
+    };
+    let ((status, leased), ()) = tokio::join!(waiting, later);
+    assert_eq!((status, leased.as_array().unwrap().len()), (200, 1));
+}
+
+#[tokio::test]
+async fn a_task_that_no_gateway_ever_begins_is_not_handed_out_for_ever() {
+    let bed = two_gateways(OFFICE).await;
+    bed.world.set(|answers| answers.approval = Some(approval("approved")));
+    bed.telegram(1, "work").await;
+    for _ in 0..40 {
+        bed.clock.advance(3_001);
+        lease(&bed, OFFICE).await;
+        bed.clock.advance(30_001);
+        webhook_aggregator::pump(&bed.deps, &Shard::new("telegram.main")).await.unwrap();
+    }
+    assert_eq!((&bed.event("1").await["state"], &bed.event("1").await["reason"]), (&json!("dead"), &json!("gateway_lost")));
+}
+
+#[tokio::test]
+async fn while_the_assistant_cannot_say_whether_a_lost_run_began_nothing_is_decided() {
+    let bed = two_gateways(OFFICE).await;
+    bed.world.set(|answers| answers.approval = Some(Value::Null));
+    lost_at_the_office(&bed).await;
+    assert_eq!(bed.event("1").await["state"], "running");
+    bed.world.set(|answers| answers.approval = Some(approval("approved")));
+    bed.clock.advance(60_000);
+    webhook_aggregator::pump(&bed.deps, &Shard::new("telegram.main")).await.unwrap();
+    assert_eq!(lease(&bed, HOME).await.len(), 1);
 }
 
 #[tokio::test]
