@@ -86,6 +86,9 @@ pub struct RouteAnswer {
     /// For the conductor: the sender took the decision before back, and its message is meant.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub takes_back: bool,
+    /// For the conductor: the message goes on with what was said before and says nothing by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub follows_up: bool,
 }
 
 /// Another agent that was considered.

@@ -101,6 +101,7 @@ pub fn handle(context: &Context<'_>, command: Command) -> PortResult<Reply> {
         Command::Sent(report) => outbox::sent(context, &report),
         Command::Get { event } => read::get(context, &event),
         Command::List { state, channel, conversation, before, limit } => read::list(context, state, channel, conversation, before, limit),
+        Command::AnsweredBy { conversation, message } => read::answered_by(context, &conversation, &message),
         Command::Said { conversation, after, limit } => transcript::read(context, &conversation, after, limit),
         Command::Stats { since_ms, latency_since_ms } => read::stats(context, since_ms, latency_since_ms),
         Command::Replay { event, actor } => replay::replay(context, &event, &actor),

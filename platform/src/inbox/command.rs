@@ -49,6 +49,8 @@ pub enum Command {
     Get { event: EventId },
     /// Newest first, before a ULID. → `Events`
     List { state: Option<Stage>, channel: Option<String>, conversation: Option<String>, before: Option<String>, limit: u32 },
+    /// The event that we answered with this message of the platform's, when it is among the newest of its conversation. → `Events` (one or none)
+    AnsweredBy { conversation: String, message: String },
     /// The transcript after a `seq`. → `Said`
     Said { conversation: String, after: i64, limit: u32 },
     /// Figures. → `Stats`

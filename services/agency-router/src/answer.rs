@@ -38,5 +38,6 @@ pub fn answer(decision: &Decision, graph: &Graph, config: &Config, expected: Tok
         timestamp: rfc3339(stamp.now_ms),
         closed: false,
         takes_back: decision.takes_back,
+        follows_up: decision.follows_up,
     }
 }

@@ -63,6 +63,8 @@ pub struct Decision {
     pub needs_choice: bool,
     /// The sender took the decision before back.
     pub takes_back: bool,
+    /// The message goes on with what was said before and says nothing by itself.
+    pub follows_up: bool,
     pub skill_files: Vec<String>,
     /// What the model said, also where something before it decided.
     pub content: Option<Content>,
@@ -238,6 +240,7 @@ fn into_decision(chosen: Chosen, content: Option<Content>, request: &RouteReques
         alternatives,
         needs_choice,
         takes_back: false,
+        follows_up: request.previous.is_some() && follow_up::is_follow_up(&request.message),
         content,
     }
 }

@@ -1,5 +1,6 @@
 //! The table `routing_decisions` (migration 0002): the audit trail of every decision, and the feedback on it.
 
+use crate::route::follow_up::is_follow_up;
 use contracts::graph::Complexity;
 use contracts::routing::{Alternative, DecisionRow, Feedback, RouteAnswer, RoutingStats};
 use contracts::{AgentId, DecisionId, EventId, GraphVersion, Micros};
@@ -82,6 +83,7 @@ impl Stored {
     }
     fn into_answer(self) -> RouteAnswer {
         RouteAnswer {
+            follows_up: is_follow_up(&self.message),
             takes_back: self.reason.starts_with(crate::route::TAKEN_BACK),
             agent: self.agent,
             confidence: self.confidence,

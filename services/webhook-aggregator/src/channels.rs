@@ -68,6 +68,8 @@ pub struct Inbound {
     pub sender: Option<String>,
     /// It replies to something that we said.
     pub is_reply: bool,
+    /// The platform's id of what it replies to, where it names one message of ours.
+    pub replies_to: Option<String>,
     pub kind: Kind,
     /// Where an answer goes.
     pub target: Target,

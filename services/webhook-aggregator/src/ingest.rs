@@ -102,7 +102,7 @@ fn new_event(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8]) ->
         control: false,
         sender: inbound.sender.clone(),
         text: String::new(),
-        payload: json!({ "target": inbound.target, "actor": actor, "approver": approver, "reply": inbound.is_reply }),
+        payload: json!({ "target": inbound.target, "actor": actor, "approver": approver, "reply": inbound.is_reply, "repliesTo": inbound.replies_to }),
         raw: None,
         state: Stage::Received,
         reason: None,

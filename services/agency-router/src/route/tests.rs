@@ -172,6 +172,13 @@ fn a_message_that_is_taken_back_goes_on_as_the_sender_says() {
 }
 
 #[test]
+fn words_that_only_push_on_are_marked_for_the_conductor() {
+    let previous = Some(Previous { decision_id: "dec_1".into(), agent: AgentId::from("codegen"), message: "fix the failing build".to_owned() });
+    let after = |message: &str| route(&RouteRequest { previous: previous.clone(), sticky_agent: Some("codegen".into()), ..ask(message) }).follows_up;
+    assert_eq!((after("yes, do it"), after("scan the server"), route(&ask("yes, do it")).follows_up), (true, false, false));
+}
+
+#[test]
 fn a_name_is_no_work() {
     let of = |message: &str| route(&ask(message)).complexity;
     assert_eq!((of("/security hello"), of("@codegen thanks"), of("hello")), (Complexity::Simple, Complexity::Simple, Complexity::Simple));

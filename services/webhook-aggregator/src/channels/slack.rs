@@ -36,6 +36,7 @@ impl Channel for Slack {
             conversation: Vec::new(),
             sender: None,
             is_reply: false,
+            replies_to: None,
             kind: Kind::Quarantined("unreadable"),
             target: Target { channel: "slack".to_owned(), endpoint: endpoint.name.clone(), ..Target::default() },
         };

@@ -35,6 +35,7 @@ impl Channel for Telegram {
             conversation: Vec::new(),
             sender: None,
             is_reply: false,
+            replies_to: None,
             kind: Kind::Quarantined("unreadable"),
             target,
         };
@@ -122,6 +123,7 @@ fn read_message(endpoint: &Endpoint, message: &Value, inbound: &mut Inbound) {
     let text = message["text"].as_str().or_else(|| message["caption"].as_str()).unwrap_or_default();
     let is_own = |user: &Value| own.is_some() && id_of(user) == own;
     inbound.is_reply = is_own(&message["reply_to_message"]["from"]);
+    inbound.replies_to = Some(text_of(&message["reply_to_message"]["message_id"])).filter(|id| inbound.is_reply && !id.is_empty());
     inbound.kind = if is_own(&message["from"]) || is_own(&message["via_bot"]) {
         Kind::Ignored("own_message")
     } else if message["from"]["is_bot"] == true {

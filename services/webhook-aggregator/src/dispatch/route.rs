@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 /// How many earlier events of the conversation are looked at.
 const RECENT: u32 = 8;
 
+/// The event's data: it goes on with what was said before, and says nothing by itself.
+const FOLLOWS_UP: &str = "followsUp";
+
 /// An answer older than this is no conversation any more.
 const STICKY_MS: i64 = 24 * 3_600_000;
 
@@ -29,7 +32,10 @@ pub(super) async fn received(deps: &Deps, event: &StoredEvent) -> Result<Step, S
     let note = format!("{} ({} %): {}", answer.agent, (answer.confidence * 100.0).round() as i64, answer.reason);
     let taken_back = last_of(event, &earlier).filter(|_| answer.takes_back);
     if let Some(last) = taken_back {
-        port(withdraw(deps, last).await)?;
+        // What pushed it on may wait as well.
+        for since in earlier.iter().take_while(|since| since.seq != last.seq).chain([last]) {
+            port(withdraw(deps, event, since).await)?;
+        }
     }
     let message = taken_back.map(|last| message_of(last).to_owned());
     let mut data = json!({
@@ -40,6 +46,9 @@ pub(super) async fn received(deps: &Deps, event: &StoredEvent) -> Result<Step, S
         "estimatedCost": answer.estimated_cost,
         "complexity": answer.complexity,
     });
+    if answer.follows_up && let Some(data) = data.as_object_mut() {
+        data.insert(FOLLOWS_UP.to_owned(), true.into());
+    }
     let message = message.or_else(|| event.data.get("message").and_then(Value::as_str).map(str::to_owned));
     if let (Some(message), Some(data)) = (message, data.as_object_mut()) {
         data.insert("message".to_owned(), message.into());
@@ -60,7 +69,8 @@ fn request(deps: &Deps, event: &StoredEvent, earlier: &[StoredEvent], exclude: &
     let endpoint = deps.config.endpoint(&event.channel, &event.endpoint);
     let flag = |name: &str| event.payload.get(name) == Some(&Value::Bool(true));
     let answered = |earlier: &&StoredEvent| matches!(earlier.state, Stage::Answered | Stage::Done) && event.received_ms - earlier.received_ms < STICKY_MS;
-    let sticky_agent = earlier.iter().find(answered).and_then(|earlier| earlier.agent.clone());
+    // The answer to a question of ours is Done too, and nobody's.
+    let sticky_agent = earlier.iter().filter(answered).find_map(|earlier| earlier.agent.clone());
     let previous = last_of(event, earlier)
         .and_then(|last| Some(Previous { decision_id: last.decision_id.clone()?, agent: last.agent.clone()?, message: message_of(last).to_owned() }));
     RouteRequest {
@@ -81,8 +91,8 @@ fn request(deps: &Deps, event: &StoredEvent, earlier: &[StoredEvent], exclude: &
 
 /// A message that is taken back while it waits for somebody ends there: its work is done under the message that took it back, and
 /// nobody who answers late begins it a second time.
-async fn withdraw(deps: &Deps, last: &StoredEvent) -> platform::ports::PortResult<()> {
-    if last.state == Stage::Parked {
+async fn withdraw(deps: &Deps, event: &StoredEvent, last: &StoredEvent) -> platform::ports::PortResult<()> {
+    if last.state == Stage::Parked && speaks_for(event, last) {
         let patch = Patch { reason: Some("taken_back".to_owned()), ..say(last, None, "You gave this to somebody else.", true) };
         let step = to(Stage::Refused, Some("taken back by its sender".to_owned()), patch, 0);
         let command = Command::Advance { event: last.id.clone(), version: last.version, step: Box::new(step) };
@@ -91,16 +101,33 @@ async fn withdraw(deps: &Deps, last: &StoredEvent) -> platform::ports::PortResul
     Ok(())
 }
 
-/// What the same person said last in this conversation and was given to somebody.
+/// What the same person said last in this conversation and was given to somebody. Words that only pushed on stand for those before.
 fn last_of<'a>(event: &StoredEvent, earlier: &'a [StoredEvent]) -> Option<&'a StoredEvent> {
-    let approver = event.payload.get("approver") == Some(&Value::Bool(true));
-    earlier.iter().find(|last| last.agent.is_some()).filter(|last| approver || last.sender == event.sender)
+    let says_something = |last: &&StoredEvent| last.agent.is_some() && last.data.get(FOLLOWS_UP).is_none();
+    earlier.iter().find(says_something).filter(|last| speaks_for(event, last))
 }
 
-/// Earlier messages of the conversation, the newest first.
+/// Who said `last`, or an approver, may say whose it is.
+fn speaks_for(event: &StoredEvent, last: &StoredEvent) -> bool {
+    event.payload.get("approver") == Some(&Value::Bool(true)) || last.sender == event.sender
+}
+
+/// Earlier messages of the conversation, the newest first; before them the one whose answer this one replies to.
 async fn earlier(deps: &Deps, event: &StoredEvent) -> platform::ports::PortResult<Vec<StoredEvent>> {
     let list = Command::List { state: None, channel: None, conversation: Some(event.conversation.0.clone()), before: None, limit: RECENT };
     let mut events: Vec<StoredEvent> = ask!(deps, &event.shard, list, Reply::Events(events) => events)?;
     events.retain(|earlier| earlier.seq < event.seq && !earlier.control);
+    if let Some(replied) = replied_to(deps, event).await? {
+        events.retain(|earlier| earlier.seq != replied.seq);
+        events.insert(0, replied);
+    }
     Ok(events)
+}
+
+/// What we answered with the message that this one replies to.
+async fn replied_to(deps: &Deps, event: &StoredEvent) -> platform::ports::PortResult<Option<StoredEvent>> {
+    let Some(message) = event.payload.get("repliesTo").and_then(Value::as_str) else { return Ok(None) };
+    let command = Command::AnsweredBy { conversation: event.conversation.0.clone(), message: message.to_owned() };
+    let found: Vec<StoredEvent> = ask!(deps, &event.shard, command, Reply::Events(events) => events)?;
+    Ok(found.into_iter().next())
 }

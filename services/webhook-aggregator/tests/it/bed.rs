@@ -43,6 +43,7 @@ pub struct Answers {
     /// The router is not sure: the other agent.
     pub unsure_with: Option<String>,
     pub takes_back: bool,
+    pub follows_up: bool,
     /// Whom a model chooses where the router is not sure.
     pub tie_breaker: Option<String>,
     /// The gateway that the pool chooses.
@@ -137,7 +138,7 @@ fn router_fake(world: &World) -> Router {
             Json(json!({
                 "agent": agent, "confidence": 0.9, "skillFilesUsed": ["agent-codegen"], "routingLatency": 0.1, "complexity": "simple", "reason": "words",
                 "matchedKeywords": [], "alternatives": answers.unsure_with.iter().map(|agent| json!({"agent": agent, "confidence": 0.4})).collect::<Vec<_>>(),
-                "fallback": false, "outOfScope": false, "needsChoice": answers.unsure_with.is_some(), "takesBack": answers.takes_back, "estimatedCost": null,
+                "fallback": false, "outOfScope": false, "needsChoice": answers.unsure_with.is_some(), "takesBack": answers.takes_back, "followsUp": answers.follows_up, "estimatedCost": null,
                 "decisionId": "dec_1", "graphVersion": "v", "cached": false, "timestamp": "2026-09-21T14:13:22Z", "closed": answers.closed
             })),
         )
@@ -243,6 +244,9 @@ impl Bed {
     }
     pub async fn telegram_from(&self, id: u64, user: u64, text: &str) -> u16 {
         let body = json!({ "update_id": id, "message": { "message_id": id, "from": { "id": user }, "chat": { "id": user, "type": "private" }, "date": 1, "text": text } });
+        self.telegram_update(&body).await
+    }
+    pub async fn telegram_update(&self, body: &Value) -> u16 {
         let secret = [("x-telegram-bot-api-secret-token", "tg_S3cret-Token_0123456789")];
         let status = self.ask("POST", "/telegram/main", "", &secret, body.to_string()).await.0;
         self.settle().await;

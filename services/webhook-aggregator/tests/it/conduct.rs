@@ -324,6 +324,74 @@ async fn a_bound_chat_a_reply_and_what_was_said_before_reach_the_router() {
     assert_eq!(bed.lease().await[0]["message"], "fix the build");
 }
 
+/// The next message is done, and its answer is message `id` of the platform.
+async fn done(bed: &Bed, update: u64, text: &str, agent: &str, id: i64) {
+    bed.world.set(|world| world.agent = Some(agent.to_owned()));
+    bed.outbound.answer(move |_| Ok(MemoryOutbound::json(200, &json!({ "ok": true, "result": { "message_id": id, "chat": { "id": 700_100_200 } } }))));
+    bed.telegram(update, text).await;
+    let task = bed.lease().await.remove(0);
+    assert_eq!(bed.finish(&task, "success", "done").await, 200);
+}
+
+#[tokio::test]
+async fn words_that_push_on_are_not_what_is_taken_back() {
+    let bed = bed();
+    done(&bed, 1, "fix the build", "codegen", 501).await;
+    bed.world.set(|world| world.follows_up = true);
+    done(&bed, 2, "yes, do it", "codegen", 502).await;
+    bed.world.set(|world| (world.follows_up, world.takes_back) = (false, true));
+    bed.telegram(3, "not you, security").await;
+    assert_eq!(bed.world.asked("/internal/route")[2]["previous"]["message"], "fix the build");
+    assert_eq!(bed.lease().await[0]["message"], "fix the build");
+}
+
+#[tokio::test]
+async fn what_pushed_on_and_waits_is_taken_back_along_with_it() {
+    let bed = bed();
+    done(&bed, 1, "fix the build", "codegen", 501).await;
+    bed.world.set(|world| (world.follows_up, world.approve) = (true, Some(approved("pending"))));
+    bed.telegram(2, "yes, do it").await;
+    assert_eq!(bed.event("2").await["state"], "parked");
+    bed.world.set(|world| (world.follows_up, world.takes_back, world.approve) = (false, true, None));
+    bed.telegram(3, "not you, security").await;
+    assert_eq!((&bed.event("2").await["state"], &bed.event("2").await["reason"]), (&json!("refused"), &json!("taken_back")));
+    assert_eq!(bed.lease().await[0]["message"], "fix the build");
+}
+
+#[tokio::test]
+async fn a_reply_goes_on_with_the_agent_whose_message_it_replies_to() {
+    let bed = bed();
+    done(&bed, 1, "fix the build", "codegen", 501).await;
+    done(&bed, 2, "who can read the vault", "security", 502).await;
+    let reply = |update: u64, to: u64| {
+        json!({ "update_id": update, "message": { "message_id": update, "date": 1, "text": "and the tests?", "from": { "id": 700_100_200, "is_bot": false },
+            "chat": { "id": 700_100_200, "type": "private" },
+            "reply_to_message": { "message_id": to, "from": { "id": 5_550_001, "is_bot": true }, "chat": { "id": 700_100_200, "type": "private" } } } })
+    };
+    bed.outbound.answer(|_| Ok(MemoryOutbound::json(200, &json!({ "ok": true, "result": { "message_id": 600, "chat": { "id": 700_100_200 } } }))));
+    for (update, to, agent, said) in [(3, 501, "codegen", "fix the build"), (4, 502, "security", "who can read the vault"), (5, 999, "security", "and the tests?")] {
+        bed.telegram_update(&reply(update, to)).await;
+        let asked = bed.world.asked("/internal/route").pop().unwrap();
+        assert_eq!((&asked["isReply"], &asked["stickyAgent"], &asked["previous"]["message"]), (&json!(true), &json!(agent), &json!(said)), "reply to {to}");
+        let task = bed.lease().await.remove(0);
+        bed.finish(&task, "success", "done").await;
+    }
+}
+
+#[tokio::test]
+async fn after_a_choice_the_conversation_goes_on_with_the_chosen_agent() {
+    let bed = bed();
+    bed.world.set(|world| world.unsure_with = Some("security".into()));
+    bed.telegram(1, "look at the parser").await;
+    bed.telegram(2, "security").await;
+    let task = bed.lease().await.remove(0);
+    assert_eq!(task["agent"], "security");
+    bed.finish(&task, "success", "done").await;
+    bed.world.set(|world| world.unsure_with = None);
+    bed.telegram(3, "yes, do it").await;
+    assert_eq!(bed.world.asked("/internal/route").pop().unwrap()["stickyAgent"], "security");
+}
+
 #[tokio::test]
 async fn where_a_model_breaks_the_tie_the_person_is_not_asked() {
     let bed = bed();
