@@ -1,7 +1,20 @@
 // The JavaScript side that all Workers share: hands requests, timers and alarms to the Rust module, and makes a new
-// instance of it when one has panicked. A panicked instance never answers again: everybody who waits for it gets a 500 at
-// once, and the next request meets a fresh one.
+// instance of it when one has panicked. A panicked instance never answers again: everybody who waits for it is told at once,
+// and the next request meets a fresh one. Who only reads (GET, HEAD) asks that one by itself, once; who writes gets a 500,
+// since what it asked for may have been done.
 import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
+
+/** What those are told who waited for an instance that panicked; `place` counts from the one that came last. */
+class Panicked extends Error {
+  constructor(place) {
+    super("the instance has panicked");
+    this.place = place;
+  }
+}
+
+/** Between two that ask again: one of them may be what panicked, most likely the last that came, and must not meet the others. */
+const APART_MS = 50;
+const APART_MS_MAX = 1_000;
 
 /** The problem a client sees when the instance is gone; the same shape as every other error of Quintet. */
 function problem(request) {
@@ -29,9 +42,9 @@ export function glue(module) {
     set(value) {
       dead = value;
       if (!value) return;
-      const all = [...waiting];
+      const all = [...waiting].reverse();
       waiting.clear();
-      for (const fail of all) fail(new Error("the instance has panicked"));
+      all.forEach((fail, place) => fail(new Panicked(place)));
     },
   });
   const boot = () => {
@@ -59,8 +72,14 @@ export function glue(module) {
 
   class Entry extends WorkerEntrypoint {
     async fetch(request) {
+      const ask = () => run(() => module.fetch(request, this.env, this.ctx));
+      const reads = request.method === "GET" || request.method === "HEAD";
       try {
-        return await run(() => module.fetch(request, this.env, this.ctx));
+        return await ask().catch(async (error) => {
+          if (!reads || !(error instanceof Panicked)) throw error;
+          await new Promise((done) => setTimeout(done, Math.min(error.place * APART_MS, APART_MS_MAX)));
+          return ask();
+        });
       } catch (error) {
         const answer = problem(request);
         console.error(JSON.stringify({ level: "ERROR", message: "a request failed", "request.id": answer.headers.get("x-request-id"), error: String(error) }));

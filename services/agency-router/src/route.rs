@@ -84,7 +84,7 @@ fn decide_by(request: &RouteRequest, world: World<'_>, said: Option<Chosen>) -> 
     let leanings = Leanings { channel: request.channel.as_deref(), complexity, complexity_stated: request.complexity.is_some() };
     let content = world.model.and_then(|model| weigh(model, world.graph, &request.message, leanings));
     let known = said.or_else(|| by_conversation(request, world, content.as_ref()));
-    let chosen = known.unwrap_or_else(|| by_content(world, content.as_ref()));
+    let chosen = known.unwrap_or_else(|| by_content(world, content.as_ref(), leanings));
     into_decision(chosen, content, request, world, complexity)
 }
 
@@ -156,7 +156,7 @@ fn by_conversation(request: &RouteRequest, world: World<'_>, content: Option<&Co
     (weak && follow_up::is_short(&request.message)).then(|| chosen(SHORT_AND_WEAK, step()))
 }
 
-fn by_content(world: World<'_>, content: Option<&Content>) -> Chosen {
+fn by_content(world: World<'_>, content: Option<&Content>, leanings: Leanings<'_>) -> Chosen {
     let fallback = fallback_id(world.graph);
     let Some(content) = content else {
         let step = if world.graph.version.is_none() { "No skill graph is published" } else { "No agent of the graph has anything to learn from" };
@@ -173,11 +173,20 @@ fn by_content(world: World<'_>, content: Option<&Content>) -> Chosen {
         let step = format!("Nobody is likely enough (the best, {agent}, with {}), so it goes to {fallback}.", percent(confidence));
         return Chosen { agent: fallback, confidence: 1.0 - confidence, step, out_of_scope: true, by_content: true };
     }
-    let step = content_step(content, &agent, confidence);
+    let step = content_step(content, &agent, confidence, leanings);
     Chosen { agent, confidence, step, out_of_scope: false, by_content: true }
 }
 
-fn content_step(content: &Content, agent: &AgentId, confidence: f64) -> String {
+/// “; that it is complex speaks for it”, or nothing where the agent says nothing of that.
+fn leaning_clause(what: &str, which: &str, log_odds: f64) -> String {
+    if log_odds == 0.0 {
+        return String::new();
+    }
+    let side = if log_odds > 0.0 { "for" } else { "against" };
+    format!("; {what} {which} speaks {side} it")
+}
+
+fn content_step(content: &Content, agent: &AgentId, confidence: f64, leanings: Leanings<'_>) -> String {
     let terms: Vec<String> = content.winner_terms.iter().take(3).map(|term| format!("“{}”", term.text)).collect();
     let speak = match terms.as_slice() {
         [] => "The message as a whole speaks".to_owned(),
@@ -191,6 +200,8 @@ fn content_step(content: &Content, agent: &AgentId, confidence: f64) -> String {
     if content.in_scope < 0.999 {
         step += &format!("; it fits some agent with {}", percent(content.in_scope));
     }
+    step += &leaning_clause("that it is", leanings.complexity.as_str(), content.leaning.complexity);
+    step += &leaning_clause("that it comes by", leanings.channel.unwrap_or_default(), content.leaning.channel);
     if let Some(overruled) = &content.overruled {
         step += &format!("; by words alone it would have been {overruled}, but complexity and channel tip the balance");
     }

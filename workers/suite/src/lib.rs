@@ -1,7 +1,7 @@
 //! A Worker for tests alone: the port suite on the adapters of Cloudflare, inside the runtime. Never deployed.
 //!
 //! `GET /<port>` runs that port's checks; a check that fails panics, which the shim answers with 500. `/panic` panics at once,
-//! `/slow` takes half a second: whoever is in it when another request panics must get an answer too. `/d1` reads a row and
+//! `/slow` takes half a second: whoever is in it when another request panics must be answered all the same. `/d1` reads a row and
 //! writes one, the bare handler that `e2e/workers.bench.mjs` measures routes against (`/d1/table` first). `/figures/…` is what
 //! `e2e/workers.figures.mjs` measures.
 

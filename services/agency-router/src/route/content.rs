@@ -34,6 +34,15 @@ pub struct Content {
     pub thresholds: Thresholds,
     /// The best agent by words alone, where complexity or channel changed it.
     pub overruled: Option<AgentId>,
+    /// What complexity and channel say for the best agent.
+    pub leaning: Leaning,
+}
+
+/// Log-odds for an agent beside its words; 0 where it says nothing of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Leaning {
+    pub complexity: f64,
+    pub channel: f64,
 }
 
 impl Content {
@@ -52,7 +61,8 @@ pub fn weigh(model: &Model, graph: &Graph, message: &str, leanings: Leanings<'_>
     let mut total = 0.0;
     for (agent, probability) in &mut ranked {
         let leaning = log_odds(agent, leanings);
-        *probability = probability.max(1e-12) * if leaning == 0.0 { 1.0 } else { leaning.exp() };
+        let sum = leaning.complexity + leaning.channel;
+        *probability = probability.max(1e-12) * if sum == 0.0 { 1.0 } else { sum.exp() };
         total += *probability;
     }
     // Nobody asks after the unlikely ones, and with many agents ordering and naming them all takes longer than scoring.
@@ -63,6 +73,7 @@ pub fn weigh(model: &Model, graph: &Graph, message: &str, leanings: Leanings<'_>
     }
     ranked.sort_unstable_by(order);
     let best = ranked.first().map(|(agent, _)| *agent)?;
+    let leaning = log_odds(best, leanings);
     let overruled = (best.id != by_words.id).then(|| by_words.id.clone());
     let ranked: Vec<(AgentId, f64)> = ranked.into_iter().map(|(agent, weight)| (agent.id.clone(), weight / total)).collect();
     // The terms were found for the model's own order; when that changed, the sides change too.
@@ -77,6 +88,7 @@ pub fn weigh(model: &Model, graph: &Graph, message: &str, leanings: Leanings<'_>
         unknown_words: scored.unknown_words,
         thresholds: if overruled.is_none() { scored.thresholds } else { Thresholds::DEFAULT },
         overruled,
+        leaning,
     })
 }
 
@@ -94,8 +106,8 @@ fn known_agents<'a>(labels: &[String], probabilities: &[f64], agents: &'a [Agent
     labels.iter().zip(probabilities).filter_map(|(label, probability)| Some((place_of(label)?, *probability))).collect()
 }
 
-/// The sum of what complexity and channel say for an agent.
-pub fn log_odds(agent: &Agent, leanings: Leanings<'_>) -> f64 {
+/// What complexity and channel say for an agent.
+pub fn log_odds(agent: &Agent, leanings: Leanings<'_>) -> Leaning {
     let strength = if leanings.complexity_stated { COMPLEXITY_STATED } else { COMPLEXITY_JUDGED };
     let complexity = match agent.complexity.as_slice() {
         [] => 0.0,
@@ -107,7 +119,7 @@ pub fn log_odds(agent: &Agent, leanings: Leanings<'_>) -> f64 {
         (Some(channel), list) if list.iter().any(|name| name.eq_ignore_ascii_case(channel)) => CHANNEL,
         _ => -CHANNEL,
     };
-    complexity + channel
+    Leaning { complexity, channel }
 }
 
 #[cfg(test)]
@@ -132,10 +144,10 @@ mod tests {
         agent.complexity.clear();
         agent.related_channels.clear();
         let leanings = Leanings { channel: Some("web"), complexity: Complexity::Simple, complexity_stated: true };
-        assert_eq!(log_odds(&agent, leanings), 0.0);
+        assert_eq!(log_odds(&agent, leanings), Leaning::default());
         agent.complexity.push(Complexity::Simple);
-        assert_eq!(log_odds(&agent, leanings), COMPLEXITY_STATED);
+        assert_eq!(log_odds(&agent, leanings), Leaning { complexity: COMPLEXITY_STATED, channel: 0.0 });
         agent.related_channels.push("slack".to_owned());
-        assert_eq!(log_odds(&agent, leanings), COMPLEXITY_STATED - CHANNEL);
+        assert_eq!(log_odds(&agent, leanings), Leaning { complexity: COMPLEXITY_STATED, channel: -CHANNEL });
     }
 }

@@ -119,8 +119,24 @@ fn between(best: f64, second: f64, accept: f32) -> Decision {
         unknown_words: 0.0,
         thresholds: crate::model::Thresholds { accept, ask: 0.15 },
         overruled: None,
+        leaning: content::Leaning::default(),
     };
-    into_decision(by_content(world, Some(&content)), Some(content), &ask("fix the security of the parser"), world, Complexity::Simple)
+    let leanings = Leanings { channel: None, complexity: Complexity::Simple, complexity_stated: false };
+    into_decision(by_content(world, Some(&content), leanings), Some(content), &ask("fix the security of the parser"), world, Complexity::Simple)
+}
+
+#[test]
+fn what_complexity_and_channel_say_is_in_the_reason() {
+    let (mut graph, model) = (graph(), model());
+    graph.agents.iter_mut().for_each(|agent| agent.complexity = vec![Complexity::Complex]);
+    graph.agents.iter_mut().for_each(|agent| agent.related_channels = vec!["slack".to_owned()]);
+    let world = World { graph: &graph, model: Some(&model), pool: &Pool::default(), now_ms: 0 };
+    let said = |channel: &str| {
+        let request = RouteRequest { channel: Some(channel.to_owned()), complexity: Some(Complexity::Complex), ..ask("fix the failing build") };
+        decide(&request, world).steps.remove(0)
+    };
+    assert!(said("slack").contains("that it is complex speaks for it; that it comes by slack speaks for it"), "{}", said("slack"));
+    assert!(said("web").contains("; that it comes by web speaks against it"), "{}", said("web"));
 }
 
 #[test]

@@ -23,7 +23,10 @@ pub(crate) fn outcome_step(deps: &Deps, event: &StoredEvent, task: &TaskRow, res
     };
     match result.outcome {
         Outcome::Success if result.text.trim().is_empty() => answered(&format!("{} is done; it left no answer.", task.agent), "answered without text"),
-        Outcome::Success => answered(&format!("{}{}", stand_in(event, &task.agent), result.text), &format!("answered by {}", task.agent)),
+        Outcome::Success => {
+            let on = task.gateway_id.as_ref().map(|gateway| format!(" on {gateway}")).unwrap_or_default();
+            answered(&format!("{}{}", stand_in(event, &task.agent), result.text), &format!("answered by {}{on}", task.agent))
+        }
         Outcome::Cancelled => {
             let said = say(event, None, "Stopped by the owner.", true);
             to(Stage::Refused, Some("stopped".to_owned()), Patch { reason: Some("halted".to_owned()), say: said.say, said: said.said, ..cost }, 0)

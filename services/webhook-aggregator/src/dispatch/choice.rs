@@ -124,11 +124,16 @@ pub(super) fn waiting(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
 
 /// The question is answered by somebody, or by nobody in time: the event goes on as routed to this agent.
 fn go_on(event: &StoredEvent, choice: &Choice, agent: &AgentId, by: Option<&StoredEvent>, now: i64) -> Step {
-    let why = if by.is_some() { "chosen by the person" } else { "nobody chose, so the likelier one takes it" };
+    let (why, reason) = match by {
+        Some(_) => ("chosen by the person", format!("It was close, and the person chose {agent}.")),
+        None => ("nobody chose, so the likelier one takes it", format!("It was close and nobody chose, so it goes to {agent}.")),
+    };
     let answered = Answered { agents: choice.agents.clone(), by: by.map(|by| by.id.clone()), until_ms: now + WINDOW_MS };
     let mut data = event.data.clone();
     if let Some(object) = data.as_object_mut() {
         object.remove("choice");
+        let before = object.get("reason").and_then(Value::as_str).unwrap_or_default();
+        object.insert("reason".to_owned(), json!(format!("{before} {reason}").trim_start()));
         object.insert("answered".to_owned(), json!(answered));
     }
     if event.agent.as_ref() != Some(agent) {

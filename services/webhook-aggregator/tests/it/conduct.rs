@@ -386,7 +386,9 @@ async fn after_a_choice_the_conversation_goes_on_with_the_chosen_agent() {
     bed.telegram(2, "security").await;
     let task = bed.lease().await.remove(0);
     assert_eq!(task["agent"], "security");
+    assert_eq!(task["context"]["reason"], "words It was close, and the person chose security.");
     bed.finish(&task, "success", "done").await;
+    assert!(bed.event("1").await["stages"].to_string().contains("answered by security on g1"));
     bed.world.set(|world| world.unsure_with = None);
     bed.telegram(3, "yes, do it").await;
     assert_eq!(bed.world.asked("/internal/route").pop().unwrap()["stickyAgent"], "security");
