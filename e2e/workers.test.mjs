@@ -83,6 +83,17 @@ describe('the adapters inside the runtime', () => {
   });
 });
 
+describe('the process that serves them', () => {
+  test('ends, the runtime with it, when whoever started it is gone', async () => {
+    const workers = await new Workers({ only: ['suite'], tied: true }).start();
+    const gone = new Promise((done) => workers.process.once('exit', done));
+    workers.process.stdin.end();
+    await gone;
+    assert.throws(() => process.kill(-workers.process.pid, 0), /ESRCH/, 'nobody of its group is left');
+    await workers.close();
+  });
+});
+
 describe('webhooks', () => {
   let recorder, workers;
   before(async () => {
@@ -258,6 +269,43 @@ describe('when something breaks', () => {
     await until('the owner is asked', () => recorder.requests.some((request) => /Approval needed/.test(JSON.stringify(request.body))));
   });
 
+  test('an event that can never be worked on is a dead letter, and the next of its conversation goes on', async () => {
+    const workers = await bed();
+    await workers.breakCalls('agency-router', 1, { from: 'webhook-aggregator', status: 422, code: 'invalid_field' });
+    const [poisoned, sound] = [message('@codegen fix the build'), message('@codegen fix the tests')];
+    assert.equal((await deliver(workers, poisoned)).status, 200);
+    const { id } = await until('it is stored', () => eventOf(workers, poisoned));
+    const dead = await workers.eventIn(id, ['dead']);
+    assert.match(dead.reason, /Injected by a test/);
+    assert.equal((await deliver(workers, sound)).status, 200);
+    const next = await until('the next is stored', () => eventOf(workers, sound));
+    await workers.eventIn(next.id, ['parked']);
+    const replay = await workers.ask('webhook-aggregator', `/api/events/${id}/replay`, { as: 'operator', method: 'POST', body: {} });
+    assert.equal(replay.status, 200, replay.text);
+    await workers.eventIn(id, ['parked']);
+  });
+
+  test('a gateway that is taken out of service gets nothing, also after a restart, until it is put back', async () => {
+    const workers = await bed();
+    const lease = () => workers.ask('webhook-aggregator', '/api/tasks/lease', { as: 'gateway', body: { gatewayId: 'home', agents: ['*'], capacity: 4 } });
+    const drain = (drained) => workers.ask('webhook-aggregator', '/api/gateways/home/drain', { as: 'operator', body: { drained } });
+    assert.deepEqual((await lease()).json, []);
+    assert.deepEqual([(await drain(true)).json.drained, (await workers.ask('webhook-aggregator', '/api/gateways', { as: 'operator' })).json.gateways[0].drained], [true, true]);
+    const update = message('@codegen fix the build');
+    await deliver(workers, update);
+    const { id } = await until('it is stored', () => eventOf(workers, update));
+    const { approvalId } = await workers.eventIn(id, ['parked']);
+    const decided = await workers.ask('personal-assistant', `/api/approvals/${approvalId}/decide`, { as: 'operator', body: { decision: 'approve' } });
+    assert.equal(decided.status, 200, decided.text);
+    await workers.eventIn(id, ['running']);
+    await workers.kill();
+    await workers.start();
+    assert.deepEqual((await lease()).json, []);
+    assert.equal((await drain(false)).json.drained, false);
+    const [task] = (await lease()).json;
+    assert.equal(task?.agent, 'codegen');
+  });
+
   test('copies in KV that are stale or lie never hide what was published', async () => {
     const workers = await bed();
     const route = () => workers.ask('agency-router', '/api/route', { as: 'operator', body: { message: 'fix the failing build' } });
@@ -296,6 +344,10 @@ describe('when something breaks', () => {
     const asked = await post('personal-assistant', '/api/approve', { taskId: 't1', type: 'codegen', agentType: 'codegen', operation: 'run', description: 'x', estimatedCost: 5 });
     assert.equal(asked.json.state, 'pending', asked.text);
     await workers.cron('monitoring-dashboard', '* * * * *');
+    // Yesterday is a full day, which the daily timer archives.
+    const yesterday = Date.now() - 86_400_000;
+    await workers.sql(`INSERT INTO metrics VALUES ('agency-router', ${yesterday - (yesterday % 60_000)}, 60000, 0, 0, 1, 1, 4.5)`);
+    assert.equal((await workers.cron('monitoring-dashboard', '17 3 * * *')).outcome, 'ok');
     assert.equal((await workers.cron('personal-assistant', '17 3 * * *')).outcome, 'ok');
     const { backups } = (await workers.ask('personal-assistant', '/api/backups', { as: 'operator' })).json;
     assert.equal(backups.length, 1, 'the daily timer made one');
@@ -307,7 +359,9 @@ describe('when something breaks', () => {
     assert.equal((await workers.ask('personal-assistant', '/api/approvals', { as: 'operator' })).json.approvals[0].taskId, 't1');
     const graph = await post('skill-graph-loader', '/api/restore');
     assert.deepEqual([graph.status, graph.json.changed], [200, true], graph.text);
-    assert.equal((await post('monitoring-dashboard', '/api/restore')).status, 200);
+    const metrics = await post('monitoring-dashboard', '/api/restore');
+    assert.deepEqual([metrics.status, metrics.json.rows.metrics], [200, 1], metrics.text);
+    assert.deepEqual(await workers.sql('SELECT latency_ms_sum AS ms FROM metrics'), [{ ms: 4.5 }]);
   });
 
   test('a power cut in the middle of traffic loses nothing that was acknowledged, and the alarms go on', async () => {

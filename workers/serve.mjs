@@ -10,10 +10,11 @@
 // ports      {service: port}   fixed ports; else any
 // only       ["service", …]    instead of the five
 // timers     true | false      whether the Workers' cron timers run by the clock; tests run them by `control`
+// tied       true | false      whether it ends when its standard input closes, as it does when the process that started it is killed
 // control    true | false      a further port for tests: see `control` below
 //
 // Prints one line of JSON when everything answers: {ready, front, services: {name: address}, control}. Logs go to standard
-// error. Ends with SIGTERM, SIGINT or the process that started it.
+// error. Ends with SIGTERM or SIGINT.
 import { createServer, request as send } from "node:http";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createServer as createSocket } from "node:net";
@@ -30,7 +31,7 @@ const WEBHOOKS = ["telegram", "slack", "discord"];
 const options = JSON.parse(readFileSync(process.argv[2] === "-" ? 0 : process.argv[2], "utf8"));
 const names = options.only ?? FIVE;
 const ports = {};
-/** What tests have broken: {from, to, times, status}. */
+/** What tests have broken: {from, to, times, status, code}. */
 const faults = [];
 
 const miniflare = await start();
@@ -41,7 +42,9 @@ const control = options.control ? await listen(createServer(steer), "127.0.0.1",
 const services = Object.fromEntries(names.map((name) => [name, `http://127.0.0.1:${ports[name]}`]));
 console.log(JSON.stringify({ ready: true, front, services, control }));
 if (options.timers) setTimeout(() => { tick(); setInterval(tick, 60_000); }, 60_000 - (Date.now() % 60_000));
-for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => miniflare.dispose().finally(() => process.exit(0)));
+const end = () => miniflare.dispose().finally(() => process.exit(0));
+for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, end);
+if (options.tied) process.stdin.on("end", end).on("error", end).resume();
 
 /** A Worker by its own wrangler.toml: bindings are named there and nowhere else. */
 function worker(name) {
@@ -74,7 +77,9 @@ function breakable(from, to) {
     const fault = faults.find((row) => row.times > 0 && (row.from ?? from) === from && row.to === to);
     if (!fault) return (await miniflare.getWorker(to)).fetch(request.url, request);
     fault.times -= 1;
-    return new Response("injected", { status: fault.status ?? 503 });
+    if (!fault.code) return new Response("injected", { status: fault.status ?? 503 });
+    const problem = { type: `urn:quintet:error:${fault.code}`, title: "Injected", status: fault.status, detail: "Injected by a test.", code: fault.code, fix: "None." };
+    return new Response(JSON.stringify(problem), { status: fault.status, headers: { "content-type": "application/problem+json" } });
   };
 }
 
@@ -131,8 +136,8 @@ function pass(request, response) {
 }
 
 /**
- * For tests: POST /cron?service=S&cron=C[&time=MS] runs a timer now; POST /fault {from?, to, times, status?} breaks the next
- * calls by a service binding; POST /kv {service, binding, key?, value?} looks into a namespace and puts what is stale there;
+ * For tests: POST /cron?service=S&cron=C[&time=MS] runs a timer now; POST /fault {from?, to, times, status?, code?} breaks the
+ * next calls by a service binding, with `code` by a problem of that code; POST /kv {service, binding, key?, value?} looks into a namespace and puts what is stale there;
  * POST /sql runs the statement of the body in the shared database.
  */
 async function steer(request, response) {

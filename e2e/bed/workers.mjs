@@ -61,15 +61,15 @@ export function runtimeOf(launcher) {
 
 export class Workers {
   /** `config`: {service: its part of the configuration}; `vars`: for all of them; `only`: other Workers than the five. */
-  constructor({ config = {}, vars = {}, only, control = true } = {}) {
+  constructor({ config = {}, vars = {}, only, control = true, tied = false } = {}) {
     this.folder = mkdtempSync(join(tmpdir(), 'quintet-workers-'));
-    this.options = { state: join(this.folder, 'state'), bindings: bindings(config, vars), only, control };
+    this.options = { state: join(this.folder, 'state'), bindings: bindings(config, vars), only, control, tied };
     this.log = '';
   }
   async start() {
     const path = join(this.folder, 'options.json');
     writeFileSync(path, JSON.stringify(this.options));
-    this.process = spawn(node(), [join(WORKERS, 'serve.mjs'), path], { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.process = spawn(node(), [join(WORKERS, 'serve.mjs'), path], { detached: true, stdio: [this.options.tied ? 'pipe' : 'ignore', 'pipe', 'pipe'] });
     this.process.stderr.on('data', (data) => (this.log += data));
     const lines = createInterface({ input: this.process.stdout });
     const first = await new Promise((resolve, reject) => {
@@ -108,8 +108,8 @@ export class Workers {
     return { status: answer.status, headers: answer.headers, text, json };
   }
   /** Makes the next `times` calls by a service binding fail. */
-  async breakCalls(to, times, { from, status = 503 } = {}) {
-    await fetch(`${this.control}/fault`, { method: 'POST', body: JSON.stringify({ from, to, times, status }) });
+  async breakCalls(to, times, { from, status = 503, code } = {}) {
+    await fetch(`${this.control}/fault`, { method: 'POST', body: JSON.stringify({ from, to, times, status, code }) });
   }
   /** What a KV namespace holds; with a value, after putting it. */
   async kv(service, binding, key, value) {

@@ -133,11 +133,32 @@ pub fn run(root: &Path, config: Option<&Path>, dry: bool) -> Result<(), String> 
         for service in ServiceName::ALL.into_iter().filter(|service| workers::NAMES.contains(&service.as_str())) {
             println!("  {service}: {}", secrets.of(service, &Value::Null).keys().cloned().collect::<Vec<_>>().join(", "));
         }
+        say_who_reaches_it(config, &parts);
         return Ok(());
     }
     let ids = create_missing(root, &wrangler)?;
     deploy_all(root, &wrangler, &ids)?;
-    write_secrets(root, &wrangler, &parts)
+    write_secrets(root, &wrangler, &parts)?;
+    say_who_reaches_it(config, &parts);
+    Ok(())
+}
+
+/// The endpoints of a configuration, as `telegram.main`, in its order.
+fn endpoints(parts: &Map<String, Value>) -> Vec<String> {
+    let all = parts.get(ServiceName::WebhookAggregator.as_str()).and_then(|part| part.get("endpoints")).and_then(Value::as_object);
+    let of = |(channel, named): (&String, &Value)| named.as_object().map(|named| named.keys().map(|name| format!("{channel}.{name}")).collect::<Vec<_>>());
+    all.into_iter().flatten().filter_map(of).flatten().collect()
+}
+
+/// A deployment that nobody can write to is most likely a forgotten option.
+fn say_who_reaches_it(config: Option<&Path>, parts: &Map<String, Value>) {
+    let endpoints = endpoints(parts);
+    let from = config.map_or_else(|| "no --config was given".to_owned(), |path| path.display().to_string());
+    if endpoints.is_empty() {
+        println!("\nNo endpoint is configured ({from}): no chat can reach this deployment. Add [endpoints.telegram.main] or another and give --config FILE.");
+    } else {
+        println!("\nEndpoints of {from}, with their secrets in QUINTET_CONFIG of webhook-aggregator: {}", endpoints.join(", "));
+    }
 }
 
 /// Creates what the bindings name and the account lacks.
@@ -218,6 +239,17 @@ mod tests {
         assert!(whole.contains_key("services"));
         let first: toml::Table = derive(&text, &ids, false).unwrap().parse().unwrap();
         assert!(!first.contains_key("services") && first.contains_key("d1_databases"));
+    }
+
+    #[test]
+    fn the_endpoints_of_a_configuration_are_named() {
+        let of = |config: Value| endpoints(&Map::from_iter([("webhook-aggregator".to_owned(), config)]));
+        assert_eq!(
+            of(serde_json::json!({ "endpoints": { "slack": { "T1": {} }, "telegram": { "main": {}, "second": {} } } })),
+            ["slack.T1", "telegram.main", "telegram.second"]
+        );
+        assert_eq!(of(serde_json::json!({})), Vec::<String>::new());
+        assert_eq!(endpoints(&Map::new()), Vec::<String>::new());
     }
 
     #[test]

@@ -4,24 +4,51 @@
 use crate::secrets::{SCOPES, Secrets, write_private};
 use crate::{node, workers};
 use contracts::ServiceName;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Map, Value, json};
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, ChildStdin};
+use tokio::signal::unix::{SignalKind, signal};
 
 const LISTEN: &str = "127.0.0.1:8787";
 const DASHBOARD_PORT: u16 = 8788;
 /// Everything that is kept between runs; remove it to begin anew.
 const FOLDER: &str = ".quintet-dev";
 
-/// Ends its process when dropped, however this one ends in words.
-struct Running(Child);
+/// What a process may take to end when it is asked to; then it is killed.
+const ENDING: Duration = Duration::from_secs(10);
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+/// A process that is ended with this one. `tie` is its standard input: the Workers end when it closes, even when this process is
+/// killed and can ask nobody.
+struct Running {
+    child: Child,
+    _tie: Option<ChildStdin>,
+}
+
+impl Running {
+    fn start(command: Command) -> std::io::Result<Self> {
+        let mut child = tokio::process::Command::from(command).kill_on_drop(true).spawn()?;
+        let _tie = child.stdin.take();
+        Ok(Self { child, _tie })
     }
+    /// Asks it to end and waits until it has.
+    async fn end(mut self) {
+        if let Some(pid) = self.child.id().and_then(|id| i32::try_from(id).ok()) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+        }
+        let _ = tokio::time::timeout(ENDING, self.child.wait()).await;
+    }
+}
+
+/// Ends when somebody wants this process to: Ctrl-C, or a signal to end.
+async fn wanted() -> std::io::Result<()> {
+    let (mut interrupt, mut terminate, mut hangup) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
+    tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {}, _ = hangup.recv() => {} }
+    Ok(())
 }
 
 /// Each service's part of a configuration file, checked by the program itself.
@@ -50,10 +77,10 @@ pub fn build_quintet(root: &Path) -> Result<(), String> {
     if done.is_ok_and(|status| status.success()) { Ok(()) } else { Err("the program does not compile".to_owned()) }
 }
 
-/// Runs until Ctrl-C.
+/// Runs until Ctrl-C or a signal to end, or until the Workers or the gateway end.
 ///
 /// # Errors
-/// When something cannot be built or started.
+/// When something cannot be built or started, or ends by itself.
 pub fn run(root: &Path, config: Option<&Path>) -> Result<(), String> {
     if !node::install(root)? {
         return Err(format!("Node {} or newer is needed to install Cloudflare's runtime: https://nodejs.org/en/download", node::INSTALLER_MIN));
@@ -63,8 +90,31 @@ pub fn run(root: &Path, config: Option<&Path>) -> Result<(), String> {
     let parts = parts(root, config)?;
     let folder = root.join(FOLDER);
     let secrets = Secrets::keep(&folder.join("secrets.json"))?;
-    let (_serving, ready) = serve(root, &folder, &secrets, &parts)?;
-    let front = ready.get("front").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+    runtime.block_on(async {
+        let mut up = Vec::new();
+        let ended = tokio::select! {
+            ended = keep_up(root, config, &folder, &secrets, &parts, &mut up) => ended,
+            stopped = wanted() => stopped.map_err(|e| e.to_string()),
+        };
+        // The gateway first, so that it can still say goodbye.
+        while let Some(running) = up.pop() {
+            running.end().await;
+        }
+        ended
+    })
+}
+
+/// Starts the Workers, then the gateway; ends when one of them does. Both are left in `up`.
+async fn keep_up(
+    root: &Path,
+    config: Option<&Path>,
+    folder: &Path,
+    secrets: &Secrets,
+    parts: &Map<String, Value>,
+    up: &mut Vec<Running>,
+) -> Result<(), String> {
+    let front = serve(root, folder, secrets, parts, up).await?;
     let quintet = |args: &[&str]| {
         let mut command = Command::new(quintet(root));
         command.args(args).arg("--data").arg(folder.join("gateway"));
@@ -73,7 +123,9 @@ pub fn run(root: &Path, config: Option<&Path>) -> Result<(), String> {
         }
         command
     };
-    let published = quintet(&["--server", &front, "graph", "publish"]).arg(root.join("routing-knowledge")).stdin(Stdio::null()).status();
+    let mut publish = quintet(&["--server", &front, "graph", "publish"]);
+    publish.arg(root.join("routing-knowledge")).stdin(Stdio::null());
+    let published = tokio::process::Command::from(publish).kill_on_drop(true).status().await;
     if !published.is_ok_and(|status| status.success()) {
         return Err("the default graph could not be published".to_owned());
     }
@@ -83,16 +135,23 @@ pub fn run(root: &Path, config: Option<&Path>) -> Result<(), String> {
     if let Some(config) = config {
         gateway.arg("--config").arg(config);
     }
-    let mut gateway = Running(gateway.spawn().map_err(|e| e.to_string())?);
+    up.push(Running::start(gateway).map_err(|e| e.to_string())?);
     println!(
         "\nThe five Workers are up.\n\n  Dashboard  http://127.0.0.1:{DASHBOARD_PORT}/dashboard\n             sign in with the token of {}",
         token.display()
     );
     println!("  Services   {front}/<service>/…\n  Storage    {}\n  Stop       Ctrl-C\n", folder.display());
-    gateway.0.wait().map(|_| ()).map_err(|e| e.to_string())
+    match up.as_mut_slice() {
+        [serving, gateway] => tokio::select! {
+            _ = serving.child.wait() => Err("the Workers have ended; their words are above".to_owned()),
+            _ = gateway.child.wait() => Err("the gateway has ended; its words are above".to_owned()),
+        },
+        _ => Err("not everything was started".to_owned()),
+    }
 }
 
-fn serve(root: &Path, folder: &Path, secrets: &Secrets, parts: &Map<String, Value>) -> Result<(Running, Value), String> {
+/// The address of the front door, once everything answers.
+async fn serve(root: &Path, folder: &Path, secrets: &Secrets, parts: &Map<String, Value>, up: &mut Vec<Running>) -> Result<String, String> {
     let empty = Value::Object(Map::new());
     let mut bindings = Map::new();
     for service in ServiceName::ALL.into_iter().filter(|service| workers::NAMES.contains(&service.as_str())) {
@@ -102,20 +161,16 @@ fn serve(root: &Path, folder: &Path, secrets: &Secrets, parts: &Map<String, Valu
         bindings.insert(service.to_string(), Value::Object(own));
     }
     let ports = json!({ "monitoring-dashboard": DASHBOARD_PORT });
-    let options = json!({ "listen": LISTEN, "state": folder.join("state"), "bindings": bindings, "ports": ports, "timers": true });
+    let options = json!({ "listen": LISTEN, "state": folder.join("state"), "bindings": bindings, "ports": ports, "timers": true, "tied": true });
     let path = folder.join("options.json");
     write_private(&path, &options.to_string()).map_err(|e| e.to_string())?;
-    let mut child = Command::new(node::binary(root))
-        .arg(root.join("workers/serve.mjs"))
-        .arg(&path)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|e| format!("node cannot be run: {e}"))?;
-    let stdout = child.stdout.take().ok_or("no output")?;
-    let running = Running(child);
+    let mut node = Command::new(node::binary(root));
+    node.arg(root.join("workers/serve.mjs")).arg(&path).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut running = Running::start(node).map_err(|e| format!("node cannot be run: {e}"))?;
+    let stdout = running.child.stdout.take().ok_or("no output")?;
+    up.push(running);
     let mut line = String::new();
-    BufReader::new(stdout).read_line(&mut line).map_err(|e| e.to_string())?;
-    let ready = serde_json::from_str(&line).map_err(|_| format!("the Workers did not come up; is {LISTEN} or port {DASHBOARD_PORT} taken?"))?;
-    Ok((running, ready))
+    BufReader::new(stdout).read_line(&mut line).await.map_err(|e| e.to_string())?;
+    let ready: Value = serde_json::from_str(&line).map_err(|_| format!("the Workers did not come up; is {LISTEN} or port {DASHBOARD_PORT} taken?"))?;
+    ready.get("front").and_then(Value::as_str).map(str::to_owned).ok_or_else(|| "the Workers did not say where they are".to_owned())
 }

@@ -1,23 +1,71 @@
 //! `cargo xtask`: the one door for chores.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "chores speak to the terminal")]
 
+use clap::{Args, Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use xtask::{deploy, dev, documents, node, tidy, workers};
 
-const CHORES: &[(&str, &str)] = &[
-    ("test", "everything: tidy, lints, tests, wasm check, end-to-end (add --quick to leave the end-to-end part out)"),
-    ("check", "lints and formatting alone"),
-    ("wasm", "services compile for wasm32-unknown-unknown"),
-    ("e2e", "official SDKs and the browser against the native binary, and the built Workers on Cloudflare's runtime (needs Node 22+ and Chromium)"),
-    ("build", "the five Workers as Cloudflare runs them, into workers/<name>/dist (names build those alone)"),
-    ("dev", "the five Workers on Cloudflare's runtime and the gateway, on this machine; storage is kept in .quintet-dev (--config FILE)"),
-    ("deploy", "to Cloudflare: check, build, create, migrate, deploy, secrets (--config FILE, --dry-run works offline)"),
-    ("sizes", "what the built Workers weigh, against workers/sizes.json and the limits (--write stores them)"),
-    ("gen", "write what is generated: docs/errors.md, the router's model of complexity"),
-    ("tidy", "house rules: imports, file heads, lengths, names"),
-    ("bench", "start-up time, memory, accept and answer latency of the release binary, a route, a search; with `workers` also the built Workers"),
-];
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", about = "The one door for chores.", disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Everything: house rules, lints, tests, wasm check, end-to-end.
+    Test {
+        /// Leaves the end-to-end part and the built Workers out.
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Lints and formatting alone.
+    Check,
+    /// Services compile for wasm32-unknown-unknown.
+    Wasm,
+    /// Official SDKs and the browser against the native binary, and the built Workers on Cloudflare's runtime (Node and Chromium).
+    E2e,
+    /// The five Workers as Cloudflare runs them, into workers/<name>/dist.
+    Build {
+        /// Builds these alone.
+        names: Vec<String>,
+    },
+    /// The five Workers on Cloudflare's runtime and the gateway, on this machine; storage is kept in .quintet-dev.
+    Dev(Config),
+    /// To Cloudflare: check, build, create, migrate, deploy, secrets.
+    Deploy {
+        #[command(flatten)]
+        config: Config,
+        /// Checks, builds and bundles; creates and deploys nothing, and needs neither account nor network.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// What the built Workers weigh, against workers/sizes.json and the limits.
+    Sizes {
+        /// Stores them.
+        #[arg(long)]
+        write: bool,
+    },
+    /// Writes what is generated: docs/errors.md, the router's model of complexity.
+    Gen,
+    /// House rules: imports, file heads, lengths, names.
+    Tidy,
+    /// Start-up time, memory, accept and answer latency of the release binary, a route, a search.
+    Bench {
+        /// The built Workers too.
+        #[arg(value_parser = ["workers"])]
+        what: Option<String>,
+    },
+}
+
+#[derive(Args)]
+struct Config {
+    /// The configuration file, as `quintet up` takes it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
 
 /// What must compile for Workers.
 const WASM: &[&str] =
@@ -26,27 +74,19 @@ const WASM: &[&str] =
 type Done = Result<(), String>;
 
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let quick = args.iter().any(|arg| arg == "--quick");
-    let done = match args.first().map(String::as_str) {
-        Some("test") => test(quick),
-        Some("check") => lints(),
-        Some("wasm") => wasm(),
-        Some("e2e") => e2e(),
-        Some("build") => workers::build(&root(), &args.iter().skip(1).map(String::as_str).collect::<Vec<_>>()),
-        Some("dev") => dev::run(&root(), config(&args).as_deref()),
-        Some("deploy") => deploy::run(&root(), config(&args).as_deref(), args.iter().any(|arg| arg == "--dry-run")),
-        Some("sizes") => workers::sizes(&root(), args.iter().any(|arg| arg == "--write")),
-        Some("gen") => generate(),
-        Some("tidy") => tidy_all(),
-        Some("bench") => bench(args.iter().any(|arg| arg == "workers")),
-        Some(other) => Err(format!("there is no chore {other}")),
-        None => {
-            for (name, what) in CHORES {
-                println!("cargo xtask {name:<6} {what}");
-            }
-            Ok(())
-        }
+    let root = root();
+    let done = match Cli::parse().chore {
+        Chore::Test { quick } => test(quick),
+        Chore::Check => lints(),
+        Chore::Wasm => wasm(),
+        Chore::E2e => e2e(),
+        Chore::Build { names } => workers::build(&root, &names.iter().map(String::as_str).collect::<Vec<_>>()),
+        Chore::Dev(Config { config }) => dev::run(&root, config.as_deref()),
+        Chore::Deploy { config, dry_run } => deploy::run(&root, config.config.as_deref(), dry_run),
+        Chore::Sizes { write } => workers::sizes(&root, write),
+        Chore::Gen => generate(),
+        Chore::Tidy => tidy_all(),
+        Chore::Bench { what } => bench(what.is_some()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -55,12 +95,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// What follows `--config`.
-fn config(args: &[String]) -> Option<PathBuf> {
-    let at = args.iter().position(|arg| arg == "--config")?;
-    args.get(at + 1).map(PathBuf::from)
 }
 
 fn root() -> PathBuf {
@@ -139,5 +173,21 @@ fn bench(workers: bool) -> Done {
         run(&node, &["e2e/workers.figures.mjs"]).and(requests)
     } else {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_not_understood_stops_it_before_anything_is_done() {
+        let understood = |line: &str| Cli::try_parse_from(std::iter::once("xtask").chain(line.split(' '))).is_ok();
+        for line in ["deploy --dry-run --config quintet.toml", "deploy", "sizes --write", "test --quick", "build agency-router", "bench workers", "dev"] {
+            assert!(understood(line), "{line}");
+        }
+        for line in ["deploy --dryrun", "deploy --config", "deploy dry-run", "sizes --wriet", "test --quikc", "bench worker", "dev now", "depoly"] {
+            assert!(!understood(line), "{line}");
+        }
     }
 }

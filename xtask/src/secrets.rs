@@ -4,7 +4,7 @@
 use contracts::{ServiceName, calls};
 use serde_json::{Map, Value, json};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 /// The scopes of the contract.
@@ -83,13 +83,13 @@ impl Secrets {
     }
 }
 
-/// A file of mode 0600.
+/// A file of mode 0600, in a folder of mode 0700.
 ///
 /// # Errors
 /// The file system's own.
 pub fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
     let mut file = std::fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())

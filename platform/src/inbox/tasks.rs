@@ -60,10 +60,7 @@ pub(super) fn close(context: &Context<'_>, event: &EventId, new_run: bool, ended
 /// Puts the task of an event up for lease again. Who had it and its epoch stay: the next lease is a newer one, and what the one before
 /// still says is stale from then on.
 pub(super) fn requeue(context: &Context<'_>, event: &EventId) -> PortResult<()> {
-    context.exec(
-        "UPDATE task SET state = 'queued' WHERE id = (SELECT task_id FROM event WHERE id = ?1) AND state = 'leased'",
-        args![event.as_str()],
-    )?;
+    context.exec("UPDATE task SET state = 'queued' WHERE id = (SELECT task_id FROM event WHERE id = ?1) AND state = 'leased'", args![event.as_str()])?;
     Ok(())
 }
 

@@ -46,7 +46,9 @@ pub(super) async fn received(deps: &Deps, event: &StoredEvent) -> Result<Step, S
         "estimatedCost": answer.estimated_cost,
         "complexity": answer.complexity,
     });
-    if answer.follows_up && let Some(data) = data.as_object_mut() {
+    if answer.follows_up
+        && let Some(data) = data.as_object_mut()
+    {
         data.insert(FOLLOWS_UP.to_owned(), true.into());
     }
     let message = message.or_else(|| event.data.get("message").and_then(Value::as_str).map(str::to_owned));

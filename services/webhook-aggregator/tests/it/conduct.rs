@@ -324,6 +324,31 @@ async fn a_bound_chat_a_reply_and_what_was_said_before_reach_the_router() {
     assert_eq!(bed.lease().await[0]["message"], "fix the build");
 }
 
+#[tokio::test]
+async fn pumps_at_the_same_moment_do_everything_once() {
+    let bed = bed();
+    bed.world.set(|world| world.router_down = true);
+    for update in 1..=5 {
+        bed.telegram_from(update, 700_100_200, "work").await;
+    }
+    bed.world.set(|world| world.router_down = false);
+    bed.clock.advance(60_001);
+    let shard = contracts::Shard::new("telegram.main");
+    let pumps = (0..16).map(|_| webhook_aggregator::pump(&bed.deps, &shard));
+    futures_util::future::join_all(pumps).await.into_iter().for_each(|done| done.unwrap());
+    bed.settle().await;
+    // One conversation: its messages run one after the other.
+    for _ in 1..=5 {
+        let tasks = bed.lease().await;
+        assert_eq!(tasks.len(), 1);
+        bed.finish(&tasks[0], "success", "done").await;
+    }
+    assert_eq!(bed.lease().await.len(), 0);
+    assert_eq!(bed.world.asked("/api/approve").len(), 5, "each is approved once");
+    let said = bed.sent("/sendMessage");
+    assert_eq!(said.len(), 5, "each is answered once: {said:?}");
+}
+
 /// The next message is done, and its answer is message `id` of the platform.
 async fn done(bed: &Bed, update: u64, text: &str, agent: &str, id: i64) {
     bed.world.set(|world| world.agent = Some(agent.to_owned()));
@@ -369,7 +394,9 @@ async fn a_reply_goes_on_with_the_agent_whose_message_it_replies_to() {
             "reply_to_message": { "message_id": to, "from": { "id": 5_550_001, "is_bot": true }, "chat": { "id": 700_100_200, "type": "private" } } } })
     };
     bed.outbound.answer(|_| Ok(MemoryOutbound::json(200, &json!({ "ok": true, "result": { "message_id": 600, "chat": { "id": 700_100_200 } } }))));
-    for (update, to, agent, said) in [(3, 501, "codegen", "fix the build"), (4, 502, "security", "who can read the vault"), (5, 999, "security", "and the tests?")] {
+    for (update, to, agent, said) in
+        [(3, 501, "codegen", "fix the build"), (4, 502, "security", "who can read the vault"), (5, 999, "security", "and the tests?")]
+    {
         bed.telegram_update(&reply(update, to)).await;
         let asked = bed.world.asked("/internal/route").pop().unwrap();
         assert_eq!((&asked["isReply"], &asked["stickyAgent"], &asked["previous"]["message"]), (&json!(true), &json!(agent), &json!(said)), "reply to {to}");
