@@ -61,6 +61,7 @@ pub enum Command {
         /// A folder of Markdown instead of the default graph
         #[arg(long, value_name = "DIR")]
         graph: Option<PathBuf>,
+        /// As if the message came from there, such as `telegram`
         #[arg(long, value_name = "CHANNEL")]
         channel: Option<String>,
     },
@@ -104,6 +105,7 @@ pub enum Command {
     /// What waits for your decision
     #[command(after_help = "Example:\n  quintet approvals --state pending")]
     Approvals {
+        /// Those in this state alone
         #[arg(long, default_value = "pending")]
         state: String,
     },
@@ -111,6 +113,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  quintet approve apr_01J9Z5K2M8Q4R6T8V0X2Z4B6D8")]
     Approve {
         id: String,
+        /// Why, for the record and for who asked
         #[arg(long)]
         reason: Option<String>,
     },
@@ -118,6 +121,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  quintet reject apr_01J9Z5K2M8Q4R6T8V0X2Z4B6D8 --reason \"too expensive\"")]
     Reject {
         id: String,
+        /// Why, for the record and for who asked
         #[arg(long)]
         reason: Option<String>,
     },
@@ -125,6 +129,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  quintet halt\n  quintet halt web.console.01J9Z5K2M8Q4R6T8V0X2Z4B6D8")]
     Halt {
         task: Option<String>,
+        /// Why, for the record
         #[arg(long, default_value = "from the command line")]
         reason: String,
     },
@@ -137,8 +142,10 @@ pub enum Command {
     /// What came in, and where it stands
     #[command(after_help = "Example:\n  quintet events --state dead")]
     Events {
+        /// Those in this state alone, such as `dead`
         #[arg(long)]
         state: Option<String>,
+        /// How many, the newest first
         #[arg(long, default_value_t = 20)]
         limit: u32,
     },
@@ -157,6 +164,7 @@ pub enum Command {
         /// Serve the gateway's own API too (its runs, `run-task`)
         #[arg(long, value_name = "ADDRESS")]
         listen: Option<SocketAddr>,
+        /// The configuration, whose `[agents]` run here [default: quintet.toml in the data directory, when it is there]
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
@@ -200,6 +208,7 @@ pub enum Command {
     /// Check configuration, secrets, reachability, clock, disk, and what an agent could read
     #[command(after_help = "Example:\n  quintet doctor")]
     Doctor {
+        /// The configuration [default: quintet.toml in the data directory, when it is there]
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
@@ -215,6 +224,7 @@ pub enum Graph {
     #[command(after_help = "Example:\n  quintet graph publish my-agents --message \"new agent\"")]
     Publish {
         folder: PathBuf,
+        /// What changed, for the list of versions
         #[arg(long)]
         message: Option<String>,
         /// Agents of the current graph may vanish
