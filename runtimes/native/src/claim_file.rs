@@ -1,13 +1,21 @@
-//! Writing an example into an agent's claim file as a person would: one more bullet at the end of its examples.
+//! Writing an example into an agent's claim file as a person would: one more bullet at the end of its examples, in a section or in
+//! its front matter.
 
 use skill_graph_loader::parse::examples::announces_examples;
 
-/// The file's text with the example in it. Nothing else of the file changes; a file without a section for examples gets one.
+/// Keys of the front matter that the loader reads examples from.
+const KEYS: [&str; 3] = ["examples", "triggers", "utterances"];
+
+/// The file's text with the example in it. Nothing else of the file changes; a file without a place for examples gets a section.
 pub fn with_example(text: &str, example: &str) -> String {
     let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
     let one_line: String = example.split_whitespace().collect::<Vec<_>>().join(" ");
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let Some(place) = end_of_examples(&lines) else {
+        if let Some((place, bullet)) = end_of_list(&lines) {
+            let item = format!("{bullet}{}{newline}", scalar(&one_line));
+            return lines.iter().take(place).copied().chain([item.as_str()]).chain(lines.iter().skip(place).copied()).collect();
+        }
         let gap = if text.is_empty() || text.ends_with(&format!("{newline}{newline}")) {
             String::new()
         } else if text.ends_with('\n') {
@@ -53,6 +61,26 @@ fn end_of_examples(lines: &[&str]) -> Option<usize> {
     // Behind the heading there is an empty line, where somebody has left one.
     let below = heading + 1 + usize::from(lines.get(heading + 1).is_some_and(|line| line.trim().is_empty()));
     Some(last.map_or(below, |last| last + 1))
+}
+
+/// Behind the last item of the first list of examples in the front matter, and what its items begin with. A list in brackets is left
+/// alone, and so is one whose items go over several lines.
+fn end_of_list<'a>(lines: &[&'a str]) -> Option<(usize, &'a str)> {
+    let yaml = lines.get(..front_matter(lines).checked_sub(1)?)?;
+    let key = yaml.iter().position(|line| line.split_once(':').is_some_and(|(key, rest)| KEYS.contains(&key) && rest.trim().is_empty()))?;
+    let items = yaml.iter().skip(key + 1).map_while(|line| bullet_of(line));
+    let bullet = items.clone().last()?;
+    let end = key + 1 + items.count();
+    let ends_there = yaml.get(end).is_none_or(|line| !line.starts_with([' ', '\t']));
+    ends_there.then_some((end, bullet))
+}
+
+/// An item of a YAML list: as it is where YAML reads it as that text, else in quotes.
+fn scalar(example: &str) -> String {
+    let is_word = |word: &str| word.chars().all(|letter| letter.is_alphanumeric() || "'.,?!()-/".contains(letter));
+    let says_something_else = ["true", "false", "yes", "no", "on", "off", "null"].contains(&example.to_lowercase().as_str());
+    let plain = example.starts_with(char::is_alphabetic) && example.split(' ').all(is_word) && !says_something_else;
+    if plain { example.to_owned() } else { serde_json::Value::from(example).to_string() }
 }
 
 /// Lines of the YAML between `---` at the top.
@@ -111,6 +139,22 @@ mod tests {
         let head = "---\nname: a\n# examples are below\n---\n# A\n## Counter-examples\n- no\n## Example output\n- yes\n## When not to use: examples\n- no\n";
         assert_eq!(with_example(&format!("{head}## Examples\n- one\n"), "two"), format!("{head}## Examples\n- one\n- two\n"));
         assert_eq!(with_example(head, "two"), format!("{head}\n## Examples\n\n- two\n"));
+    }
+
+    #[test]
+    fn examples_in_front_matter_get_one_more_item() {
+        let file = "---\nagentId: a\nexamples:\n  - one\n  - two\nmodel: x\n---\n# A\n";
+        assert_eq!(with_example(file, "is it three?"), "---\nagentId: a\nexamples:\n  - one\n  - two\n  - is it three?\nmodel: x\n---\n# A\n");
+        for text in ["say: \"no\" #1", "yes", "- a dash", "42", "[[x]]"] {
+            let written = with_example(file, text);
+            let parsed = skill_graph_loader::check_folder(vec![contracts::graph::SourceFile { path: "agents/a.md".to_owned(), text: written.clone() }]);
+            assert_eq!(parsed.graph.agents[0].examples.last().map(String::as_str), Some(text), "{written}");
+        }
+        // A section comes first; a list in brackets is left alone.
+        let both = format!("{file}## Examples\n- three\n");
+        assert_eq!(with_example(&both, "four"), format!("{both}- four\n"));
+        let brackets = "---\nagentId: a\nexamples: [one, two]\n---\n# A\n";
+        assert_eq!(with_example(brackets, "three"), format!("{brackets}\n## Examples\n\n- three\n"));
     }
 
     #[test]

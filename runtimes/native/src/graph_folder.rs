@@ -1,7 +1,7 @@
 //! Skill graphs as folders: the default one inside the program, others from the disk.
 
 use anyhow::{Context, Result, bail};
-use contracts::graph::SourceFile;
+use contracts::graph::{Finding, Severity, SourceFile};
 use include_dir::{Dir, include_dir};
 use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
@@ -29,28 +29,62 @@ fn collect(folder: &Dir<'_>, files: &mut Vec<SourceFile>) {
     folder.dirs().for_each(|inner| collect(inner, files));
 }
 
-/// All Markdown below a folder. Hidden names are left out; a link that leads out of the folder is refused, and what cannot be
-/// read is left out: both with a remark.
+/// All Markdown below a folder, with a remark for whatever [`read_reporting`] finds.
 ///
 /// # Errors
 /// When the folder cannot be read or holds no Markdown, or too much of it.
 pub fn read(folder: &Path) -> Result<Vec<SourceFile>> {
+    let (files, findings) = read_reporting(folder)?;
+    findings.iter().for_each(|finding| crate::terminal::remark(&format!("{}: {}", finding.path, finding.message)));
+    Ok(files)
+}
+
+/// All Markdown below a folder. Hidden names are left out. A link that leads out of the folder is refused, what cannot be read is
+/// left out, what is no UTF-8 is read as far as it goes: each is a finding.
+///
+/// # Errors
+/// When the folder cannot be read or holds no Markdown, or too much of it.
+pub fn read_reporting(folder: &Path) -> Result<(Vec<SourceFile>, Vec<Finding>)> {
     let root = folder.canonicalize().with_context(|| format!("cannot read the folder {}", folder.display()))?;
     if !root.is_dir() {
         bail!("{} is a file; name the folder that it is in", folder.display());
     }
     std::fs::read_dir(&root).with_context(|| format!("cannot read the folder {}", folder.display()))?;
-    let mut leave_out = |what: &Path, why: &str| crate::terminal::remark(&format!("left out: {} {why}", what.display()));
-    let found = walk(&root, &mut leave_out);
+    let mut findings = Vec::new();
+    let mut report = |what: &Path, why: Odd| findings.push(why.finding(what.strip_prefix(&root).unwrap_or(what)));
+    let found = walk(&root, &mut report);
     if found.len() > FILES_MAX {
         bail!("more than {FILES_MAX} Markdown files below {}; name the folder that holds the agents", folder.display());
     }
-    let mut files: Vec<SourceFile> = found.iter().filter_map(|file| one(&root, file, &mut leave_out)).collect();
+    let mut files: Vec<SourceFile> = found.iter().filter_map(|file| one(&root, file, &mut report)).collect();
     if files.is_empty() {
         bail!("there is no Markdown file below {}", folder.display());
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(files)
+    Ok((files, findings))
+}
+
+/// What is odd about a file before it is read as Markdown.
+enum Odd {
+    LeadsOut,
+    LeadsNowhere,
+    Unreadable(std::io::Error),
+    TooLarge,
+    NotUtf8,
+}
+
+impl Odd {
+    fn finding(self, path: &Path) -> Finding {
+        let (code, message, fix) = match self {
+            Self::LeadsOut => ("leads_out", "a link that leads out of the folder; it was not followed".to_owned(), "Copy the file into the folder."),
+            Self::LeadsNowhere => ("leads_nowhere", "a link that leads nowhere; it was left out".to_owned(), "Remove the link, or put back what it led to."),
+            Self::Unreadable(error) => ("unreadable", format!("it cannot be read and was left out: {error}"), "Let the user that runs quintet read it."),
+            Self::TooLarge => ("too_large", "it is larger than 8 MB and was left out".to_owned(), "Split it, or move it out of the folder."),
+            Self::NotUtf8 => ("not_utf8", "it is not UTF-8; what could not be read is a \u{fffd} now".to_owned(), "Save it as UTF-8."),
+        };
+        let path = path.to_string_lossy().replace('\\', "/");
+        Finding { severity: Severity::Warning, code: code.to_owned(), path, line: 0, message, fix: fix.to_owned() }
+    }
 }
 
 /// Changes whenever a file of the folder comes, goes, grows or is written: names, sizes and times, not contents.
@@ -72,26 +106,26 @@ struct Found {
 }
 
 /// Every Markdown file below a real folder, each once, however many links lead to it.
-fn walk(root: &Path, leave_out: &mut impl FnMut(&Path, &str)) -> Vec<Found> {
+fn walk(root: &Path, report: &mut impl FnMut(&Path, Odd)) -> Vec<Found> {
     let mut found = Vec::new();
     let mut open = vec![root.to_owned()];
-    let mut seen = HashSet::new();
+    let mut seen = HashSet::from([root.to_owned()]);
     while let Some(at) = open.pop() {
         let entries = match std::fs::read_dir(&at) {
             Ok(entries) => entries,
             Err(error) => {
-                leave_out(&at, &format!("cannot be read: {error}"));
+                report(&at, Odd::Unreadable(error));
                 continue;
             }
         };
         for entry in entries.flatten().filter(|entry| !entry.file_name().to_string_lossy().starts_with('.')) {
             let path = entry.path();
             let Ok(real) = path.canonicalize() else {
-                leave_out(&path, "leads nowhere");
+                report(&path, Odd::LeadsNowhere);
                 continue;
             };
             if !real.starts_with(root) {
-                leave_out(&path, "leads out of the folder");
+                report(&path, Odd::LeadsOut);
                 continue;
             }
             let Ok(about) = real.metadata() else { continue };
@@ -112,16 +146,22 @@ fn walk(root: &Path, leave_out: &mut impl FnMut(&Path, &str)) -> Vec<Found> {
     found
 }
 
-fn one(root: &Path, file: &Found, leave_out: &mut impl FnMut(&Path, &str)) -> Option<SourceFile> {
+fn one(root: &Path, file: &Found, report: &mut impl FnMut(&Path, Odd)) -> Option<SourceFile> {
     let path = file.path.strip_prefix(root).ok()?.to_string_lossy().replace('\\', "/");
     if file.bytes > FILE_BYTES_MAX {
-        leave_out(&file.path, "is larger than 8 MB");
+        report(&file.path, Odd::TooLarge);
         return None;
     }
     match std::fs::read(&file.path) {
-        Ok(bytes) => Some(SourceFile { path, text: String::from_utf8_lossy(&bytes).into_owned() }),
+        Ok(bytes) => {
+            let text = String::from_utf8(bytes).unwrap_or_else(|error| {
+                report(&file.path, Odd::NotUtf8);
+                String::from_utf8_lossy(error.as_bytes()).into_owned()
+            });
+            Some(SourceFile { path, text })
+        }
         Err(error) => {
-            leave_out(&file.path, &format!("cannot be read: {error}"));
+            report(&file.path, Odd::Unreadable(error));
             None
         }
     }
@@ -154,11 +194,20 @@ mod tests {
         symlink(folder.path(), at("agents/loop")).unwrap();
         symlink(at("gone.md"), at("dangling.md")).unwrap();
         std::fs::set_permissions(at("closed"), std::fs::Permissions::from_mode(0o000)).unwrap();
-        let files = read(folder.path()).unwrap();
+        let (files, findings) = read_reporting(folder.path()).unwrap();
         std::fs::set_permissions(at("closed"), std::fs::Permissions::from_mode(0o700)).unwrap();
         let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
         assert_eq!(paths, ["agents/deep/Übersicht.MARKDOWN", "agents/empty.md", "agents/latin.md", "agents/编码.md"]);
         assert_eq!(files[2].text, "# caf\u{fffd}");
+        let mut found: Vec<(&str, &str)> = findings.iter().map(|finding| (finding.path.as_str(), finding.code.as_str())).collect();
+        found.sort_unstable();
+        let odd =
+            [("agents/latin.md", "not_utf8"), ("dangling.md", "leads_nowhere"), ("large.md", "too_large"), ("out", "leads_out"), ("secret.md", "leads_out")];
+        // The superuser reads closed folders too.
+        let expected = odd.into_iter().chain((!nix::unistd::geteuid().is_root()).then_some(("closed", "unreadable")));
+        let mut expected: Vec<_> = expected.collect();
+        expected.sort_unstable();
+        assert_eq!(found, expected);
     }
 
     #[test]

@@ -105,13 +105,18 @@ async fn publish(loader: &Deps, folder: &Path, files: Vec<SourceFile>, allow_rem
             remark("graph: it cannot be published; the graph before serves on");
             tell(&findings, folder);
         }
-        Err(error @ (PublishError::TooLarge(_) | PublishError::LongMessage)) => remark(&format!("graph: {error}; the graph before serves on")),
+        Err(error @ (PublishError::TooLarge(_) | PublishError::LongMessage)) => remark(&format!("graph: {}; the graph before serves on", sentence(&error))),
         Err(error) => {
-            remark(&format!("graph: {error}; the graph before serves on, and it is tried again"));
+            remark(&format!("graph: {}; the graph before serves on, and it is tried again", sentence(&error)));
             return false;
         }
     }
     true
+}
+
+/// Without its full stop, so that the sentence can go on.
+fn sentence(error: &PublishError) -> String {
+    error.to_string().trim_end_matches('.').to_owned()
 }
 
 /// The worst of the findings, not hints.

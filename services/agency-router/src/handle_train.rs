@@ -11,7 +11,7 @@ use contracts::graph::{Agent, Finding, Graph, Severity};
 use contracts::routing::{TrainAnswer, TrainRequest};
 use platform::edge::{ApiError, ApiResult, read_body};
 
-/// A graph of 20 MB of files, as JSON.
+/// A graph without the bodies of its files, as JSON.
 const BYTES_MAX: usize = 48 << 20;
 /// Findings of one training.
 const FINDINGS_MAX: usize = 20;

@@ -22,6 +22,7 @@ pub fn finding(severity: Severity, code: &str, path: &str, line: u32, message: i
 pub fn documents(documents: &[Document], edges: &BTreeSet<(usize, usize)>, related: &[Vec<usize>], findings: &mut Vec<Finding>) {
     for document in documents {
         unknown_complexity(document, findings);
+        skill_beside_agents(document, findings);
     }
     agents::check(documents, findings);
     names::check(documents, findings);
@@ -38,6 +39,15 @@ fn unknown_complexity(document: &Document, findings: &mut Vec<Finding>) {
             let message = format!("complexity `{value}` is unknown");
             findings.push(finding(Severity::Warning, "unknown_complexity", &document.path, line, message, "Use simple, moderate or complex."));
         }
+    }
+}
+
+/// In a folder of skills alone each is an agent; beside agents they are what the agents read, which its author may not expect.
+fn skill_beside_agents(document: &Document, findings: &mut Vec<Finding>) {
+    if document.is_skill_file() && document.kind == SkillKind::Skill {
+        let message = "beside agents a SKILL.md is knowledge: no message is routed to it";
+        let fix = "Add `agentId: NAME` to its front matter to make it an agent of its own; else leave it.";
+        findings.push(finding(Severity::Hint, "skill_is_knowledge", &document.path, 0, message, fix));
     }
 }
 

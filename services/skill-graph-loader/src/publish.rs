@@ -81,7 +81,7 @@ impl From<PublishError> for ApiError {
             }
             PublishError::Removal(gone, findings) => {
                 let detail = format!("These agents of the current graph would vanish: {}.", gone.join(", "));
-                let fix = "Put their files back, or publish with \"allowRemoval\": true.";
+                let fix = "Put their files back, or publish with \"allowRemoval\": true (--allow-removal on the command line).";
                 refusal(detail, fix, &findings).with("removedAgents", json!(gone)).into()
             }
             PublishError::TooLarge(detail) => Self::new(ErrorCode::TooLarge, detail),
@@ -254,12 +254,16 @@ async fn make(deps: &Deps, mut graph: Graph, digest: &str) -> Result<(Loaded, Se
     if graph.skills.iter().map(|skill| skill.body.len()).sum::<usize>() > LARGE_BYTES {
         deps.cache.forget();
     }
+    // Nobody learns from bodies, which are most of a graph.
+    let bodies: Vec<String> = graph.skills.iter_mut().map(|skill| std::mem::take(&mut skill.body)).collect();
     let request = TrainRequest { graph };
     let answer: TrainAnswer =
         calls::post_patiently(&*deps.calls, ServiceName::AgencyRouter, "/internal/train", &request, TRAINING).await.map_err(PublishError::Train)?;
     let model = STANDARD.decode(&answer.model_base64);
     let model = model.map_err(|e| PublishError::Train(PortError::clean(PortErrorKind::Invalid, format!("the model is not base64: {e}")).into()))?;
-    let graph = Arc::new(request.graph);
+    let mut graph = request.graph;
+    graph.skills.iter_mut().zip(bodies).for_each(|(skill, body)| skill.body = body);
+    let graph = Arc::new(graph);
     let json = Bytes::from(serde_json::to_vec(&*graph).map_err(|e| PublishError::Digest(e.to_string()))?);
     let searcher = Searcher::build(graph.clone());
     let names = ObjectNames::of(digest);

@@ -49,7 +49,8 @@ fn graph(folder: Option<&Path>) -> Result<Graph> {
 
 fn cases(path: &Path, label_field: &str) -> Result<Vec<Case>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    evaluate::read_cases(&text, label_field).map_err(|e| anyhow!("{}: {e}", path.display()))
+    // Editors on Windows begin files with a mark.
+    evaluate::read_cases(text.trim_start_matches('\u{feff}'), label_field).map_err(|e| anyhow!("{}: {e}", path.display()))
 }
 
 fn readable(report: &Report) -> String {

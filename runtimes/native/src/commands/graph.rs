@@ -12,6 +12,7 @@ use contracts::graph::{
 };
 use contracts::{GraphVersion, ServiceName};
 use serde_json::json;
+use skill_graph_loader::parse::order;
 use std::path::Path;
 
 /// More examples than this take longer than a person waits for a check.
@@ -85,7 +86,10 @@ pub async fn graph(command: Graph, client: impl Fn() -> Result<Client>, as_json:
 }
 
 fn check(folder: &Path, as_json: bool) -> Result<()> {
-    let parsed = skill_graph_loader::check_folder(graph_folder::read(folder)?);
+    let (files, odd) = graph_folder::read_reporting(folder)?;
+    let mut parsed = skill_graph_loader::check_folder(files);
+    parsed.findings.extend(odd);
+    order(&mut parsed.findings);
     let bad = parsed.findings.iter().filter(|finding| finding.severity != Severity::Hint).count();
     let (accuracy, advice) = tried(&parsed.graph);
     if as_json {
@@ -160,7 +164,8 @@ pub fn line(finding: &Finding) -> String {
         Severity::Warning => "warning",
         Severity::Hint => "hint",
     };
-    format!("{severity}: {}:{}: {} [{}]\n  fix: {}", printable(&finding.path), finding.line, printable(&finding.message), finding.code, printable(&finding.fix))
+    let line = if finding.line == 0 { String::new() } else { format!(":{}", finding.line) };
+    format!("{severity}: {}{line}: {} [{}]\n  fix: {}", printable(&finding.path), printable(&finding.message), finding.code, printable(&finding.fix))
 }
 
 fn escape(text: &str) -> String {

@@ -35,7 +35,8 @@ fn of(report: &Report, agent: &str) -> Option<Advice> {
     };
     let accuracy = *right as f64 / *lines as f64;
     let write = if *lines < EXAMPLES_ENOUGH {
-        format!("{} more examples, each worded in another way: it has {lines}", EXAMPLES_ENOUGH - lines)
+        let missing = EXAMPLES_ENOUGH - lines;
+        format!("{missing} more example{}, each worded in another way: it has {lines}", if missing == 1 { "" } else { "s" })
     } else if accuracy < GOOD {
         let taken = report.confusion.iter().find(|pair| pair.label == agent)?;
         let other = &taken.predicted;

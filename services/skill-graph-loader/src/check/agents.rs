@@ -38,7 +38,7 @@ fn few_examples(agent: &Document, findings: &mut Vec<Finding>) {
         EXAMPLES_FEW..EXAMPLES_SOME => (Severity::Hint, "more_examples"),
         _ => return,
     };
-    let message = format!("the agent has {count} examples");
+    let message = format!("the agent has {count} example{}", if count == 1 { "" } else { "s" });
     let fix = "Add messages as people really write them below a heading `## Examples`; 60 do well, a broad agent likes 150.";
     findings.push(finding(severity, code, &agent.path, 0, message, fix));
 }

@@ -153,10 +153,10 @@ async fn a_gzipped_body_is_taken_and_a_bomb_is_not() {
         |encoding: &'static str, body: Body| bed.send(request("POST", "operator", "/api/publish").header("content-encoding", encoding).body(body).unwrap());
     let good = json!({ "files": [agent("a")] }).to_string();
     assert_eq!(send("gzip", gzip(good.as_bytes())).await.status, 200);
-    assert_eq!(send("gzip", gzip(&vec![b' '; 64 << 20])).await.status, 413);
+    assert_eq!(send("gzip", gzip(&vec![b' '; 128 << 20])).await.status, 413);
     assert_eq!(send("gzip", Body::from("not gzip")).await.status, 400);
     assert_eq!(send("br", Body::from(good.clone())).await.status, 400);
-    assert_eq!(send("identity", Body::from(vec![b' '; (20 << 20) + 1])).await.status, 413);
+    assert_eq!(send("identity", Body::from(vec![b' '; (96 << 20) + 1])).await.status, 413);
     assert_eq!(send("identity", Body::from("{")).await.status, 400);
     let unknown = send("identity", Body::from(r#"{"files":[],"force":true}"#)).await;
     assert_eq!((unknown.status.as_u16(), &unknown.json()["field"]), (422, &json!("force")));
