@@ -98,7 +98,11 @@ fn a_folder_of_skills_alone_routes_to_the_skills() {
     let skill = "---\nname: weather\ndescription: \"Weather by city. NOT for: climate history.\"\nhomepage: https://wttr.in\nmetadata: {openclaw: {emoji: x}}\n---\n# Weather\n## When to use\n- User asks \"will it rain\"\n";
     let alone = folder(&[("skills/weather/SKILL.md", skill)]).graph;
     assert_eq!((alone.agents[0].id.as_str(), alone.agents[0].examples[0].as_str()), ("weather", "will it rain"));
-    let beside = folder(&[("skills/weather/SKILL.md", skill), ("agents/a.md", CODEGEN)]).graph;
+    let parsed = folder(&[("skills/weather/SKILL.md", skill), ("agents/a.md", CODEGEN)]);
+    let said = parsed.findings.iter().find(|finding| finding.code == "skill_is_knowledge").expect("its author is told");
+    assert_eq!((said.path.as_str(), said.severity), ("skills/weather/SKILL.md", Severity::Hint));
+    assert!(said.fix.contains("agentId"));
+    let beside = parsed.graph;
     assert_eq!((beside.agents.len(), beside.skills[1].kind, beside.skills[1].id.as_str()), (1, SkillKind::Skill, "weather"));
     assert_eq!(beside.skills[1].extra.keys().collect::<Vec<_>>(), ["homepage", "metadata"]);
 }
