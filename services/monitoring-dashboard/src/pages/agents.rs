@@ -28,15 +28,17 @@ pub async fn show(State(deps): State<Deps>, owner: Owner, Query(noted): Query<No
     let routing = owners::routing(&deps, stats::day_start(ledger.as_ref(), deps.clock.now_ms())).await;
     let frame = Frame::of(&deps, &owner, ledger.as_ref(), halts.ok(), &noted.note);
     let today = routing.map(|routing| routing.by_agent).unwrap_or_default();
+    // Where the inbox cannot be asked, only the pool's word is known.
+    let standing = gateways.as_ref().ok().map(|list| list.gateways.clone());
     let body = html! {
-        (title("Agents", "Who can take work now. After repeated failures an agent rests, and its work goes to a related one."))
+        (title("Agents", "Who can take work now. After repeated failures an agent rests, and its work goes to a related one. Where no machine is in service, messages wait."))
         section.panel aria-label="Agents" {
             @match agents {
                 Err(_) => (gap("agency-router")),
                 Ok(agents) if agents.is_empty() => p.empty { "No agents are published. Publish a skill graph: " code { "quintet graph publish DIR" } },
                 Ok(agents) => table.events {
                     thead { tr { th scope="col" { "State" } th scope="col" { "Agent" } th.figure scope="col" { "Messages today" } th.figure scope="col" { "Running" } th.figure scope="col" { "Run time" } th.figure scope="col" { "Failures" } } }
-                    tbody { @for agent in &agents { (line(agent, today.get(agent.agent.as_str()).copied().unwrap_or(0))) } }
+                    tbody { @for agent in &agents { (line(agent, standing.as_deref(), today.get(agent.agent.as_str()).copied().unwrap_or(0))) } }
                 },
             }
         }
@@ -99,11 +101,13 @@ fn machine(config: &Config, owner: &Owner, row: &GatewayRow) -> Markup {
     }
 }
 
-/// Where an agent ran lately, when that is more than one place.
-fn places(instances: &[PoolInstance]) -> Markup {
-    let state = |instance: &PoolInstance| match (instance.available, instance.breaker) {
-        (true, Breaker::Closed) => "ready",
-        (_, Breaker::HalfOpen) => "being tried",
+/// Where an agent ran lately, when that is more than one place. What the gateway itself is comes before what the pool thinks of it.
+fn places(instances: &[PoolInstance], standing: &[GatewayRow]) -> Markup {
+    let gateway = |instance: &PoolInstance| standing.iter().find(|row| row.gateway_id == instance.gateway).map(GatewayRow::state);
+    let state = |instance: &PoolInstance| match (gateway(instance), instance.available, instance.breaker) {
+        (Some(state @ (GatewayState::Silent | GatewayState::Draining | GatewayState::OutOfService)), ..) => state.as_str(),
+        (_, true, Breaker::Closed) => "ready",
+        (_, _, Breaker::HalfOpen) => "being tried",
         _ => "resting",
     };
     html! {
@@ -115,8 +119,15 @@ fn places(instances: &[PoolInstance]) -> Markup {
     }
 }
 
-fn line(agent: &PoolMember, today: u64) -> Markup {
+/// Whether a gateway in service offers this agent.
+fn has_a_machine(agent: &PoolMember, standing: &[GatewayRow]) -> bool {
+    let offers = |row: &GatewayRow| row.agents.iter().any(|offer| offer == "*" || offer == agent.agent.as_str());
+    standing.iter().any(|row| row.state() == GatewayState::InService && offers(row))
+}
+
+fn line(agent: &PoolMember, standing: Option<&[GatewayRow]>, today: u64) -> Markup {
     let (mood, word) = match (agent.available, agent.breaker) {
+        _ if standing.is_some_and(|standing| !has_a_machine(agent, standing)) => (Mood::Bad, "no machine"),
         (true, Breaker::Closed) => (Mood::Good, "ready"),
         (_, Breaker::HalfOpen) => (Mood::Warn, "being tried"),
         (_, Breaker::Open) => (Mood::Bad, "resting"),
@@ -125,7 +136,7 @@ fn line(agent: &PoolMember, today: u64) -> Markup {
     html! {
         tr {
             td { (signs::sign(mood, word)) @if let Some(at) = &agent.retry_at { span.quiet.detail { "tried again " (signs::time(at)) } } }
-            td.wide { strong { (agent.title) } span.quiet.detail { (agent.agent) } (places(&agent.instances)) }
+            td.wide { strong { (agent.title) } span.quiet.detail { (agent.agent) } (places(&agent.instances, standing.unwrap_or_default())) }
             (signs::cell("today", &today.to_string()))
             (signs::cell("running", &agent.in_flight.to_string()))
             (signs::cell("run time", &signs::latency(agent.latency_ms)))

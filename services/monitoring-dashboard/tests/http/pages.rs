@@ -260,6 +260,22 @@ async fn events_are_chosen_by_state_and_paged() {
 }
 
 #[tokio::test]
+async fn an_agent_without_a_machine_in_service_is_not_called_ready() {
+    let bed = Bed::new();
+    let cookie = bed.sign_in().await;
+    let before = bed.get("/dashboard/agents", &cookie).await.text;
+    assert!(!before.contains(">no machine<"), "{before}");
+    *bed.world.office.lock().unwrap() = true;
+    *bed.world.gateway_age_ms.lock().unwrap() = 61_000;
+    let after = bed.get("/dashboard/agents", &cookie).await.text;
+    assert!(after.contains("gw-home: silent, 1 running") && after.contains("gw-office: ready, 0 running"), "{after}");
+    // codegen can still be run at the office; the others nowhere.
+    let row = |title: &str| after.split("<tr>").find(|row| row.contains(title)).unwrap().to_owned();
+    assert!(row("Code generation").contains(">ready<"), "{}", row("Code generation"));
+    assert!(row("Project management").contains(">no machine<"), "{}", row("Project management"));
+}
+
+#[tokio::test]
 async fn a_gateway_is_taken_out_of_service_from_the_agents_page() {
     let bed = Bed::new();
     let cookie = bed.sign_in().await;

@@ -26,6 +26,8 @@ pub struct World {
     pub said: Mutex<Vec<Said>>,
     pub halts: Mutex<HaltList>,
     pub gateway_age_ms: Mutex<i64>,
+    /// A second gateway, which offers codegen alone.
+    pub office: Mutex<bool>,
     /// Every change: path and body.
     pub changes: Mutex<Vec<(String, Value)>>,
 }
@@ -43,6 +45,7 @@ impl World {
             said: Mutex::default(),
             halts: Mutex::default(),
             gateway_age_ms: Mutex::new(4_000),
+            office: Mutex::default(),
             changes: Mutex::default(),
         })
     }
@@ -171,8 +174,16 @@ async fn decide(State(w): Shared, Path(id): Path<String>, JsonBody(request): Jso
 async fn gateways(State(w): Shared) -> axum::Json<GatewayList> {
     let age_ms = *w.gateway_age_ms.lock().unwrap();
     let last_seen = rfc3339(w.clock.now_ms() - age_ms);
+    let row = |id: &str, agents: &[&str], age_ms| GatewayRow {
+        gateway_id: id.into(),
+        agents: agents.iter().map(|agent| (*agent).to_owned()).collect(),
+        last_seen: last_seen.clone(),
+        age_ms,
+        running: u32::from(id == "gw-home"),
+        drained: false,
+    };
     axum::Json(GatewayList {
-        gateways: vec![GatewayRow { gateway_id: "gw-home".into(), agents: vec!["*".into()], last_seen, age_ms, running: 1, drained: false }],
+        gateways: [row("gw-home", &["*"], age_ms)].into_iter().chain(w.office.lock().unwrap().then(|| row("gw-office", &["codegen"], 4_000))).collect(),
     })
 }
 
