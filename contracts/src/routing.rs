@@ -36,8 +36,8 @@ pub struct RouteRequest {
     /// What the same person said before here, so that it can be given to somebody else. Internal callers only.
     #[serde(default)]
     pub previous: Option<Previous>,
-    /// The sender said that it is not for this agent; set within the router alone.
-    #[serde(skip)]
+    /// The sender said that it is not for this agent. Internal callers only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken_back_from: Option<AgentId>,
     /// The event this is decided for; asked twice for one event (and one exclude list) the same decision comes back. Internal callers only.
     #[serde(default)]

@@ -43,8 +43,8 @@ pub async fn internal(
     store::record(&*deps.sql, &asked(&request, &decision, &answer, who), &answer).await?;
     if let Some(previous) = request.previous.as_ref().filter(|_| decision.takes_back) {
         // The sender's word on the decision before; when it cannot be written, the message is worked on all the same.
-        let agent = (answer.agent != previous.agent).then(|| answer.agent.clone());
-        let feedback = Feedback { decision_id: previous.decision_id.clone(), correct: false, agent };
+        // Whom the router found instead is its guess and nobody's word.
+        let feedback = Feedback { decision_id: previous.decision_id.clone(), correct: false, agent: decision.corrected_to.clone() };
         if let Err(error) = store::feedback(&*deps.sql, &feedback, request.user_id.as_deref().unwrap_or("chat"), deps.clock.now_ms()).await {
             tracing::warn!(%error, "the correction was not recorded");
         }
@@ -86,6 +86,7 @@ pub fn for_everybody(request: RouteRequest) -> ApiResult<RouteRequest> {
         bound_agent: None,
         is_reply: false,
         previous: None,
+        taken_back_from: None,
         event_id: None,
         ..request
     })

@@ -63,6 +63,8 @@ pub struct Decision {
     pub needs_choice: bool,
     /// The sender took the decision before back.
     pub takes_back: bool,
+    /// Whom the sender named for it then.
+    pub corrected_to: Option<AgentId>,
     /// The message goes on with what was said before and says nothing by itself.
     pub follows_up: bool,
     pub skill_files: Vec<String>,
@@ -122,17 +124,23 @@ fn by_name(request: &RouteRequest, world: World<'_>) -> Option<Chosen> {
 fn by_correction(request: &RouteRequest, world: World<'_>) -> Option<Decision> {
     let previous = request.previous.as_ref()?;
     let correction = correction::correction(world.graph, &request.message)?;
+    if !correction.denies && correction.agent.is_some_and(|agent| agent.id == previous.agent) {
+        // "That was for codegen", said of what codegen has.
+        return None;
+    }
     let mut again =
         RouteRequest { message: previous.message.clone(), previous: None, sticky_agent: None, bound_agent: None, is_reply: false, ..request.clone() };
     again.taken_back_from = Some(previous.agent.clone());
     // Said to the one that had it, its own name is no name of another: "not you, security".
-    let mut decision = match correction.agent.filter(|agent| agent.id != previous.agent) {
+    let named = correction.agent.filter(|agent| agent.id != previous.agent);
+    let mut decision = match named {
         // Whom the message named itself counts no more than what is said about it now.
         Some(agent) => decide_by(&again, world, Some(Chosen::named(agent, format!("You said that it is for {}.", agent.id)))),
         None => decide(&again, world),
     };
     decision.steps.insert(0, format!("{TAKEN_BACK} {}.", previous.agent));
     decision.takes_back = true;
+    decision.corrected_to = named.map(|agent| agent.id.clone());
     Some(decision)
 }
 
@@ -251,6 +259,7 @@ fn into_decision(chosen: Chosen, content: Option<Content>, request: &RouteReques
         alternatives,
         needs_choice,
         takes_back: false,
+        corrected_to: None,
         follows_up: request.previous.is_some() && follow_up::is_follow_up(&request.message),
         content,
     }

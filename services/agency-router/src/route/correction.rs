@@ -1,6 +1,6 @@
 //! "not you, security": the sender says that the last message was given to the wrong agent, and perhaps whose it was.
 
-use super::mention::named;
+use super::mention::{is_shared, named};
 use contracts::graph::{Agent, Graph};
 
 /// Openings that say it, with or without a name behind them.
@@ -18,12 +18,26 @@ const DENIALS: &[&str] = &[
     "tú no",
 ];
 /// Openings that say it only with a name behind them.
-const POINTERS: &[&str] =
-    &["that was for", "this was for", "that was meant for", "this was meant for", "i meant", "meant for", "das war für", "c était pour", "era para"];
-/// Words between the opening and the name that mean nothing.
+const POINTERS: &[&str] = &[
+    "that was for",
+    "this was for",
+    "that is for",
+    "this is for",
+    "that s for",
+    "that was meant for",
+    "this was meant for",
+    "i meant",
+    "meant for",
+    "das war für",
+    "c était pour",
+    "era para",
+];
+/// Words before an opening that mean nothing.
+const BEFORE: &[&str] = &["ah", "hey", "hm", "hmm", "nein", "no", "non", "nope", "oh", "oops", "sorry"];
+/// Words between the opening and the name, or behind it, that mean nothing.
 const FILLERS: &[&str] = &[
-    "agent", "am", "an", "ask", "bitte", "but", "den", "der", "die", "for", "frag", "give", "i", "is", "it", "let", "me", "please", "sorry", "sondern", "the",
-    "to", "try", "was",
+    "agent", "am", "an", "ask", "bitte", "but", "den", "der", "die", "for", "frag", "give", "i", "instead", "is", "it", "let", "me", "one", "please", "sorry",
+    "sondern", "that", "the", "this", "to", "try", "was",
 ];
 
 /// What a correction says.
@@ -31,6 +45,8 @@ const FILLERS: &[&str] = &[
 pub struct Correction<'a> {
     /// Whom it should have been given to, where that is said.
     pub agent: Option<&'a Agent>,
+    /// Said to be not for the one that had it, and not only for somebody.
+    pub denies: bool,
 }
 
 /// Whether a message is a correction and nothing else: words that are neither an opening, nor a name, nor filler make it a
@@ -38,6 +54,7 @@ pub struct Correction<'a> {
 pub fn correction<'a>(graph: &'a Graph, message: &str) -> Option<Correction<'a>> {
     let lower = message.to_lowercase();
     let words: Vec<&str> = lower.split(|letter: char| !(letter.is_alphanumeric() || "-_".contains(letter))).filter(|word| !word.is_empty()).collect();
+    let words = words.get(words.iter().take_while(|word| BEFORE.contains(word)).count()..).unwrap_or_default();
     let after = |opening: &&'static str| -> Option<Vec<&str>> {
         let length = opening.split(' ').count();
         let fits = words.len() >= length && opening.split(' ').eq(words.iter().take(length).copied());
@@ -46,10 +63,12 @@ pub fn correction<'a>(graph: &'a Graph, message: &str) -> Option<Correction<'a>>
     let denied = DENIALS.iter().filter_map(&after).min_by_key(Vec::len);
     let rest = denied.clone().or_else(|| POINTERS.iter().find_map(after))?;
     let rest: Vec<&str> = rest.into_iter().filter(|word| !FILLERS.contains(word)).collect();
-    if rest.is_empty() {
-        return denied.map(|_| Correction { agent: None });
+    let name = rest.join(" ");
+    if let Some(agent) = named(graph, &name) {
+        return Some(Correction { agent: Some(agent), denies: denied.is_some() });
     }
-    named(graph, &rest.join(" ")).map(|agent| Correction { agent: Some(agent) })
+    // A name that several share says whom it is not for, and not whom it is for.
+    (denied.is_some() && (rest.is_empty() || is_shared(graph, &name))).then_some(Correction { agent: None, denies: true })
 }
 
 #[cfg(test)]
@@ -71,6 +90,13 @@ mod tests {
             ("that was for fun", None),
             ("not you, the login page is broken and needs a fix", None),
             ("this is not you", None),
+            ("no, not you. security", Some(Some("security"))),
+            ("sorry not you, the security one", Some(Some("security"))),
+            ("wrong agent, this is for security", Some(Some("security"))),
+            ("this is for security", Some(Some("security"))),
+            ("this is for my mother", None),
+            ("no", None),
+            ("no, fix the failing build", None),
             ("fix the failing build", None),
         ] {
             let told = correction(&graph, message).map(|correction| correction.agent.map(|agent| agent.id.as_str()));

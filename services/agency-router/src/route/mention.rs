@@ -17,7 +17,7 @@ pub fn mentioned<'a>(graph: &'a Graph, message: &'a str) -> Option<(&'a Agent, &
     command.or_else(mention)
 }
 
-/// The agent of this id, or the only one of this alias or title; case, and blanks against `-` or `_`, do not matter.
+/// The agent of this id, or the only one of this alias, title or last part of an id; case, and blanks against `-` or `_`, do not matter.
 pub fn named<'a>(graph: &'a Graph, name: &str) -> Option<&'a Agent> {
     let wanted = plain(name.trim_end_matches(|letter: char| !letter.is_alphanumeric()));
     if wanted.is_empty() {
@@ -25,9 +25,22 @@ pub fn named<'a>(graph: &'a Graph, name: &str) -> Option<&'a Agent> {
     }
     let by_id = graph.agents.iter().find(|agent| plain(agent.id.as_str()) == wanted);
     by_id.or_else(|| {
-        let mut called = graph.agents.iter().filter(|agent| plain(&agent.title) == wanted || agent.aliases.iter().any(|alias| plain(alias) == wanted));
+        let mut called = called(graph, &wanted);
         // A name that two share names nobody: the words decide between them.
         called.next().filter(|_| called.next().is_none())
+    })
+}
+
+/// Whether several agents are called that, and none has it as its id.
+pub fn is_shared(graph: &Graph, name: &str) -> bool {
+    named(graph, name).is_none() && called(graph, &plain(name)).next().is_some()
+}
+
+/// The agents of this title, alias or last part of an id (`sysadmin` of `ops/sysadmin`).
+fn called<'a>(graph: &'a Graph, wanted: &str) -> impl Iterator<Item = &'a Agent> {
+    let own = |agent: &Agent| agent.id.as_str().rsplit('/').next().map(plain);
+    graph.agents.iter().filter(move |agent| {
+        plain(&agent.title) == wanted || own(agent).is_some_and(|own| own == wanted) || agent.aliases.iter().any(|alias| plain(alias) == wanted)
     })
 }
 
@@ -44,9 +57,11 @@ mod tests {
     fn a_name_that_two_share_names_nobody_but_an_id_always_does() {
         let mut graph = graph();
         graph.agents.iter_mut().take(2).for_each(|agent| agent.aliases.push("ops".to_owned()));
-        assert!(named(&graph, "ops").is_none());
+        assert!(named(&graph, "ops").is_none() && is_shared(&graph, "ops") && !is_shared(&graph, "nobody"));
         graph.agents[0].aliases.clear();
         assert_eq!(named(&graph, "ops").map(|agent| &agent.id), Some(&graph.agents[1].id));
+        graph.agents[0].id = "team/sysadmin".into();
+        assert_eq!(named(&graph, "sysadmin").map(|agent| agent.id.as_str()), Some("team/sysadmin"));
         graph.agents[0].id = "ops".into();
         assert_eq!(named(&graph, "ops").map(|agent| agent.id.as_str()), Some("ops"));
     }

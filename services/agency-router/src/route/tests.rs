@@ -188,6 +188,25 @@ fn a_message_that_is_taken_back_goes_on_as_the_sender_says() {
 }
 
 #[test]
+fn whom_the_sender_names_is_kept_and_whom_the_router_finds_is_not() {
+    let previous = Some(Previous { decision_id: "dec_1".into(), agent: AgentId::from("codegen"), message: "fix the failing build".to_owned() });
+    let said = |message: &str| route(&RouteRequest { previous: previous.clone(), ..ask(message) });
+    assert_eq!(said("not you, security").corrected_to, Some(AgentId::from("security")));
+    assert_eq!(said("not you").corrected_to, None);
+    // Said of what codegen has, it takes nothing away.
+    for words in ["that was for codegen", "I meant codegen"] {
+        assert_eq!((said(words).takes_back, said(words).agent.as_str()), (false, "codegen"), "{words}");
+    }
+}
+
+#[test]
+fn what_was_taken_back_stays_so_in_later_runs() {
+    let again = RouteRequest { taken_back_from: Some("codegen".into()), exclude: vec!["security".into()], ..ask("@codegen fix the failing build") };
+    let decision = route(&again);
+    assert!(!["codegen", "security"].contains(&decision.agent.as_str()), "{:?}", decision.steps);
+}
+
+#[test]
 fn words_that_only_push_on_are_marked_for_the_conductor() {
     let previous = Some(Previous { decision_id: "dec_1".into(), agent: AgentId::from("codegen"), message: "fix the failing build".to_owned() });
     let after = |message: &str| route(&RouteRequest { previous: previous.clone(), sticky_agent: Some("codegen".into()), ..ask(message) }).follows_up;
