@@ -37,11 +37,12 @@ pub(super) fn list(
 /// Nobody replies to what was said longer ago than this many messages and means it as a turn of the talk.
 const ANSWERED_BY_MAX: u32 = 200;
 
+/// Questions to approvers lie in other chats, where the same id may be another message.
 pub(super) fn answered_by(context: &Context<'_>, conversation: &str, message: &str) -> PortResult<Reply> {
     let rows = context.all(
         &format!(
             "SELECT {EVENT_COLUMNS} FROM (SELECT * FROM event WHERE conversation = ?1 ORDER BY seq DESC LIMIT ?3) AS e
-             WHERE EXISTS (SELECT 1 FROM outbox o, json_each(o.parts) part WHERE o.event_id = e.id AND part.value ->> 'id' = ?2)
+             WHERE EXISTS (SELECT 1 FROM outbox o, json_each(o.parts) part WHERE o.event_id = e.id AND o.kind = 'reply' AND part.value ->> 'id' = ?2)
              ORDER BY seq DESC LIMIT 1"
         ),
         args![conversation, message, ANSWERED_BY_MAX],

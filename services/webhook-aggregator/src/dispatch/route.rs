@@ -15,16 +15,26 @@ const RECENT: u32 = 8;
 /// The event's data: it goes on with what was said before, and says nothing by itself.
 const FOLLOWS_UP: &str = "followsUp";
 
+/// The event's data: it says that an earlier message was not for this agent, whose it is in no later run either.
+const TAKEN_BACK_FROM: &str = "takenBackFrom";
+
 /// An answer older than this is no conversation any more.
 const STICKY_MS: i64 = 24 * 3_600_000;
 
 pub(super) async fn received(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
-    let earlier = port(earlier(deps, event).await)?;
-    if let Some(step) = port(choice::by_name(deps, event, &earlier).await)? {
+    let recent = port(earlier(deps, event, event).await)?;
+    if let Some(step) = port(choice::by_name(deps, event, &recent).await)? {
         return Ok(step);
     }
+    let replied = port(replied_to(deps, event).await)?;
+    let earlier = match &replied {
+        // A reply takes the talk up where that stood.
+        Some(replied) => port(earlier(deps, event, replied).await)?,
+        None => recent,
+    };
     let exclude: Vec<AgentId> = list_of(event, "exclude");
-    let answer: RouteAnswer = calls::post(deps.calls.as_ref(), ServiceName::AgencyRouter, "/internal/route", &request(deps, event, &earlier, &exclude)).await?;
+    let answer: RouteAnswer =
+        calls::post(deps.calls.as_ref(), ServiceName::AgencyRouter, "/internal/route", &request(deps, event, &earlier, replied.is_some(), &exclude)).await?;
     if answer.closed {
         let patch = Patch { reason: Some("not_public".to_owned()), ..say(event, None, "Nobody here is open to you.", true) };
         return Ok(to(Stage::Refused, Some(answer.reason), patch, 0));
@@ -46,6 +56,10 @@ pub(super) async fn received(deps: &Deps, event: &StoredEvent) -> Result<Step, S
         "estimatedCost": answer.estimated_cost,
         "complexity": answer.complexity,
     });
+    let taken_back_from = taken_back.and_then(|last| last.agent.clone()).or_else(|| taken_back_from(event));
+    if let (Some(agent), Some(data)) = (taken_back_from, data.as_object_mut()) {
+        data.insert(TAKEN_BACK_FROM.to_owned(), agent.0.into());
+    }
     if answer.follows_up
         && let Some(data) = data.as_object_mut()
     {
@@ -67,12 +81,20 @@ pub(super) async fn received(deps: &Deps, event: &StoredEvent) -> Result<Step, S
     Ok(to(Stage::Routed, Some(note), patch, deps.clock.now_ms()))
 }
 
-fn request(deps: &Deps, event: &StoredEvent, earlier: &[StoredEvent], exclude: &[AgentId]) -> RouteRequest {
+fn taken_back_from(event: &StoredEvent) -> Option<AgentId> {
+    event.data.get(TAKEN_BACK_FROM).and_then(Value::as_str).map(AgentId::from)
+}
+
+/// `replies`: the first of the earlier messages is the one whose answer this one replies to.
+fn request(deps: &Deps, event: &StoredEvent, earlier: &[StoredEvent], replies: bool, exclude: &[AgentId]) -> RouteRequest {
     let endpoint = deps.config.endpoint(&event.channel, &event.endpoint);
     let flag = |name: &str| event.payload.get(name) == Some(&Value::Bool(true));
     let answered = |earlier: &&StoredEvent| matches!(earlier.state, Stage::Answered | Stage::Done) && event.received_ms - earlier.received_ms < STICKY_MS;
     // The answer to a question of ours is Done too, and nobody's.
-    let sticky_agent = earlier.iter().filter(answered).find_map(|earlier| earlier.agent.clone());
+    let lately = || earlier.iter().filter(answered).find_map(|earlier| earlier.agent.clone());
+    // Who replies means that one, however long ago and whatever became of it.
+    let replied = earlier.first().filter(|_| replies).and_then(|replied| replied.agent.clone());
+    let sticky_agent = replied.or_else(lately);
     let previous = last_of(event, earlier)
         .and_then(|last| Some(Previous { decision_id: last.decision_id.clone()?, agent: last.agent.clone()?, message: message_of(last).to_owned() }));
     RouteRequest {
@@ -83,6 +105,7 @@ fn request(deps: &Deps, event: &StoredEvent, earlier: &[StoredEvent], exclude: &
         is_reply: flag("reply"),
         bound_agent: endpoint.and_then(|endpoint| endpoint.agent_of(&super::target(event).chat)).filter(|agent| !exclude.contains(agent)),
         previous,
+        taken_back_from: taken_back_from(event),
         exclude: exclude.to_vec(),
         public_only: flag("publicOnly"),
         // Each run is a decision of its own; within a run the same decision comes back.
@@ -114,14 +137,15 @@ fn speaks_for(event: &StoredEvent, last: &StoredEvent) -> bool {
     event.payload.get("approver") == Some(&Value::Bool(true)) || last.sender == event.sender
 }
 
-/// Earlier messages of the conversation, the newest first; before them the one whose answer this one replies to.
-async fn earlier(deps: &Deps, event: &StoredEvent) -> platform::ports::PortResult<Vec<StoredEvent>> {
-    let list = Command::List { state: None, channel: None, conversation: Some(event.conversation.0.clone()), before: None, limit: RECENT };
+/// Messages of the conversation before one, the newest first; that one too, where it is not the event itself.
+async fn earlier(deps: &Deps, event: &StoredEvent, before: &StoredEvent) -> platform::ports::PortResult<Vec<StoredEvent>> {
+    let is_reply = before.seq != event.seq;
+    let ulid = is_reply.then(|| before.id.as_str().rsplit('.').next().unwrap_or_default().to_owned());
+    let list = Command::List { state: None, channel: None, conversation: Some(event.conversation.0.clone()), before: ulid, limit: RECENT };
     let mut events: Vec<StoredEvent> = ask!(deps, &event.shard, list, Reply::Events(events) => events)?;
-    events.retain(|earlier| earlier.seq < event.seq && !earlier.control);
-    if let Some(replied) = replied_to(deps, event).await? {
-        events.retain(|earlier| earlier.seq != replied.seq);
-        events.insert(0, replied);
+    events.retain(|earlier| earlier.seq < before.seq && !earlier.control);
+    if is_reply {
+        events.insert(0, before.clone());
     }
     Ok(events)
 }
@@ -131,5 +155,5 @@ async fn replied_to(deps: &Deps, event: &StoredEvent) -> platform::ports::PortRe
     let Some(message) = event.payload.get("repliesTo").and_then(Value::as_str) else { return Ok(None) };
     let command = Command::AnsweredBy { conversation: event.conversation.0.clone(), message: message.to_owned() };
     let found: Vec<StoredEvent> = ask!(deps, &event.shard, command, Reply::Events(events) => events)?;
-    Ok(found.into_iter().next())
+    Ok(found.into_iter().next().filter(|found| found.seq < event.seq))
 }

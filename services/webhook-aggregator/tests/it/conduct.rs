@@ -388,21 +388,59 @@ async fn a_reply_goes_on_with_the_agent_whose_message_it_replies_to() {
     let bed = bed();
     done(&bed, 1, "fix the build", "codegen", 501).await;
     done(&bed, 2, "who can read the vault", "security", 502).await;
-    let reply = |update: u64, to: u64| {
-        json!({ "update_id": update, "message": { "message_id": update, "date": 1, "text": "and the tests?", "from": { "id": 700_100_200, "is_bot": false },
-            "chat": { "id": 700_100_200, "type": "private" },
-            "reply_to_message": { "message_id": to, "from": { "id": 5_550_001, "is_bot": true }, "chat": { "id": 700_100_200, "type": "private" } } } })
-    };
     bed.outbound.answer(|_| Ok(MemoryOutbound::json(200, &json!({ "ok": true, "result": { "message_id": 600, "chat": { "id": 700_100_200 } } }))));
     for (update, to, agent, said) in
         [(3, 501, "codegen", "fix the build"), (4, 502, "security", "who can read the vault"), (5, 999, "security", "and the tests?")]
     {
-        bed.telegram_update(&reply(update, to)).await;
+        bed.telegram_update(&reply_to(update, to, "and the tests?")).await;
         let asked = bed.world.asked("/internal/route").pop().unwrap();
         assert_eq!((&asked["isReply"], &asked["stickyAgent"], &asked["previous"]["message"]), (&json!(true), &json!(agent), &json!(said)), "reply to {to}");
         let task = bed.lease().await.remove(0);
         bed.finish(&task, "success", "done").await;
     }
+}
+
+fn reply_to(update: u64, to: u64, text: &str) -> serde_json::Value {
+    json!({ "update_id": update, "message": { "message_id": update, "date": 1, "text": text, "from": { "id": 700_100_200, "is_bot": false },
+        "chat": { "id": 700_100_200, "type": "private" },
+        "reply_to_message": { "message_id": to, "from": { "id": 5_550_001, "is_bot": true }, "chat": { "id": 700_100_200, "type": "private" } } } })
+}
+
+#[tokio::test]
+async fn a_correction_of_an_old_answer_is_about_what_was_said_then() {
+    let bed = bed();
+    done(&bed, 1, "fix the build", "codegen", 501).await;
+    bed.world.set(|world| world.follows_up = true);
+    done(&bed, 2, "yes, do it", "codegen", 502).await;
+    bed.world.set(|world| world.follows_up = false);
+    done(&bed, 3, "who can read the vault", "security", 503).await;
+    bed.world.set(|world| world.takes_back = true);
+    bed.telegram_update(&reply_to(4, 502, "not you, pm")).await;
+    assert_eq!(bed.world.asked("/internal/route").pop().unwrap()["previous"]["message"], "fix the build");
+    assert_eq!(bed.lease().await[0]["message"], "fix the build");
+}
+
+#[tokio::test]
+async fn a_reply_to_what_was_said_days_ago_is_still_to_that_agent() {
+    let bed = bed();
+    done(&bed, 1, "fix the build", "codegen", 501).await;
+    bed.clock.advance(25 * 3_600_000);
+    done(&bed, 2, "who can read the vault", "security", 502).await;
+    bed.telegram_update(&reply_to(3, 501, "and what about the tests?")).await;
+    assert_eq!(bed.world.asked("/internal/route").pop().unwrap()["stickyAgent"], "codegen");
+}
+
+#[tokio::test]
+async fn what_was_taken_back_does_not_go_there_when_the_other_agent_cannot() {
+    let bed = bed();
+    done(&bed, 1, "fix the build", "codegen", 501).await;
+    bed.world.set(|world| (world.takes_back, world.agent) = (true, Some("security".into())));
+    bed.telegram(2, "not you, security").await;
+    let task = bed.lease().await.remove(0);
+    bed.world.set(|world| world.takes_back = false);
+    bed.finish(&task, "unavailable", "not here").await;
+    let again = bed.world.asked("/internal/route").pop().unwrap();
+    assert_eq!((&again["message"], &again["exclude"], &again["takenBackFrom"]), (&json!("fix the build"), &json!(["security"]), &json!("codegen")));
 }
 
 #[tokio::test]
