@@ -209,6 +209,39 @@ pub struct PressAnswer {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ClaimRequest {
     pub digest: String,
+    /// Of the lease that the claim is for. A lease that was given up claims nothing any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u32>,
+}
+
+/// `POST /internal/given-up`: a lease ended without a word of its run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GivenUpRequest {
+    pub approval_id: ApprovalId,
+    /// Of the lease.
+    pub epoch: u32,
+}
+
+/// What had been done by then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GivenUp {
+    /// Nothing: the approval can still be claimed, by later leases.
+    Open,
+    /// Nothing, and it cannot be claimed any more: its time is over.
+    Lapsed,
+    /// Nothing, and it was taken back by its owner.
+    Ended,
+    /// It was claimed.
+    Begun,
+}
+
+/// Answer of `POST /internal/given-up`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GivenUpAnswer {
+    pub was: GivenUp,
 }
 
 /// Answer of claim: the token comes once.

@@ -34,6 +34,7 @@ pub const TABLE: &[Allowed] = &[
     allow(WebhookAggregator, PersonalAssistant, "POST", "/internal/halts/check"),
     allow(WebhookAggregator, PersonalAssistant, "POST", "/internal/renewed"),
     allow(WebhookAggregator, PersonalAssistant, "POST", "/internal/stopped"),
+    allow(WebhookAggregator, PersonalAssistant, "POST", "/internal/given-up"),
     allow(WebhookAggregator, PersonalAssistant, "POST", "/api/halt"),
     allow(WebhookAggregator, PersonalAssistant, "POST", "/api/resume"),
     allow(WebhookAggregator, PersonalAssistant, "GET", "/api/budget"),

@@ -116,6 +116,10 @@ fn read(path: &Path) -> Result<String, String> {
 /// # Errors
 /// The first step that fails; the steps before it stand, and running again goes on from there.
 pub fn run(root: &Path, config: Option<&Path>, dry: bool) -> Result<(), String> {
+    if !dry && config.is_none() {
+        // The configuration is written whole: without one a deployment that runs would forget its endpoints and its limits.
+        return Err("give --config FILE: what is deployed gets exactly that configuration (an empty file where there shall be none)".to_owned());
+    }
     if !node::install(root)? {
         return Err(format!("Node {} or newer is needed to install Cloudflare's command line: https://nodejs.org/en/download", node::INSTALLER_MIN));
     }

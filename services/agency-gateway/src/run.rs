@@ -9,7 +9,7 @@ use crate::guard::{Guard, Tie};
 use crate::runners::{self, Finish, Job, PROGRESS_BYTES_MAX, Run, RunEvent, TEXT_BYTES_MAX};
 use crate::text::{clip, encode};
 use crate::{Deps, backoff, report};
-use contracts::approval::{ClaimAnswer, ClaimRequest, Outcome, SettleRequest};
+use contracts::approval::{ApprovalState, ClaimAnswer, ClaimRequest, Outcome, SettleRequest};
 use contracts::task::{LEASE_MS, LeasedTask, ResultRequest};
 use contracts::{ApprovalId, ErrorCode, Problem, ServiceName};
 use futures_util::future::{Either, select};
@@ -27,12 +27,14 @@ pub(crate) async fn leased(deps: Deps, task: LeasedTask) {
     // A lease that is known is running or was reported; one that comes while shutting down lapses and is leased again.
     let Begin::Go(ticket) = deps.board.begin(entry, since_ms) else { return };
     let guard = Guard::new(&deps, &task.task_id, Tie::Lease { epoch: task.epoch }, since_ms, task.lease_ms);
+    let until_ms = since_ms + task.lease_ms - CLAIM_RESERVE_MS;
+    let claimed = claim_within(&deps, &task, until_ms).await;
     let job = Job { task: task.task_id.clone(), agent: task.agent, message: task.message, context: task.context, cost_limit: task.cost_limit };
-    let finish = match claim_within(&deps, &task.approval_id, &task.digest, since_ms + task.lease_ms - CLAIM_RESERVE_MS).await {
+    let finish = match claimed {
         Ok(claim) => carry_out(&deps, &job, claim, &guard, &ticket).await,
-        Err(CallError::Refused(problem)) => refused(&problem),
-        Err(error @ CallError::Port(_)) => {
-            // Nothing has run, and the lease lapses by itself: the task comes back when the assistant answers again.
+        Err(CallError::Refused(problem)) if !comes_back(&problem) => refused(&problem),
+        Err(error) => {
+            // Nothing has run, and the lease lapses by itself: the task comes back when the assistant answers again, or under a new approval.
             tracing::warn!(error = %error, task = %job.task, "an approval could not be claimed");
             ticket.finish(&Finish::unavailable("The approval could not be claimed just now; nothing was run."), deps.clock.now_ms());
             return;
@@ -52,19 +54,19 @@ pub(crate) async fn direct(deps: Deps, job: Job, claim: ClaimAnswer, ticket: Tic
 }
 
 /// Claims once. The approval is spent for this run by it.
-pub(crate) async fn claim(deps: &Deps, approval: &ApprovalId, digest: &str) -> Result<ClaimAnswer, CallError> {
+pub(crate) async fn claim(deps: &Deps, approval: &ApprovalId, digest: &str, epoch: Option<u32>) -> Result<ClaimAnswer, CallError> {
     let path = format!("/api/approvals/{}/claim", encode(approval.as_str()));
-    calls::post(&*deps.calls, ServiceName::PersonalAssistant, &path, &ClaimRequest { digest: digest.to_owned() }).await
+    calls::post(&*deps.calls, ServiceName::PersonalAssistant, &path, &ClaimRequest { digest: digest.to_owned(), epoch }).await
 }
 
 /// Claims, again when the assistant does not answer, until `until_ms`. After an answer that was lost the claim may stand
 /// without anybody holding its token: then the next one meets a conflict, and nothing runs on a guess. The lapsing
 /// lease and claim bring the task back.
-async fn claim_within(deps: &Deps, approval: &ApprovalId, digest: &str, until_ms: i64) -> Result<ClaimAnswer, CallError> {
+async fn claim_within(deps: &Deps, task: &LeasedTask, until_ms: i64) -> Result<ClaimAnswer, CallError> {
     let tries = async {
         let mut failures = 0;
         loop {
-            match claim(deps, approval, digest).await {
+            match claim(deps, &task.approval_id, &task.digest, Some(task.epoch)).await {
                 Err(CallError::Refused(problem)) if failures > 0 && problem.code == ErrorCode::Conflict => {
                     return Err(PortError::unknown(PortErrorKind::Conflict, "the approval was claimed, perhaps by an answer that was lost").into());
                 }
@@ -80,6 +82,11 @@ async fn claim_within(deps: &Deps, approval: &ApprovalId, digest: &str, until_ms
         Either::Left((answer, _)) => answer,
         Either::Right(_) => Err(PortError::unknown(PortErrorKind::Timeout, "the approval was not claimed in time").into()),
     }
+}
+
+/// Whether the task is approved anew when its lease has lapsed: the approval was given, and this gateway came too late for it.
+fn comes_back(problem: &Problem) -> bool {
+    problem.code == ErrorCode::NotApproved && problem.extra.get("state").and_then(|state| state.as_str()) == Some(ApprovalState::Lapsed.as_str())
 }
 
 /// What a person is told when the claim was refused. Nothing was spent.

@@ -30,7 +30,7 @@ pub(crate) async fn run_task(State(deps): State<Deps>, RawBody(body): RawBody) -
         Begin::Known(..) => return Err(ApiError::new(ErrorCode::Conflict, "This task runs or ran here by another approval.")),
         Begin::Closed => return Err(ApiError::new(ErrorCode::Unavailable, "This gateway is shutting down.")),
     };
-    let claim = match run::claim(&deps, &request.approval_id, &digest).await.map_err(refusal) {
+    let claim = match run::claim(&deps, &request.approval_id, &digest, None).await.map_err(refusal) {
         Ok(claim) => claim,
         Err(error) => {
             ticket.withdraw();

@@ -1,4 +1,5 @@
-//! `POST /api/approvals/{id}/claim`: the one way from an approval to work. And `/internal/renewed`: the work goes on.
+//! `POST /api/approvals/{id}/claim`: the one way from an approval to work. `/internal/renewed`: the work goes on;
+//! `/internal/given-up`: it went silent, and did it ever begin?
 //!
 //! Whether it may begin is decided in the statements that record it: no halt, the same digest, still valid, nobody
 //! else at it, and its money held. A claim whose lease ran out may be followed by another while the approval is valid.
@@ -10,9 +11,9 @@ use crate::store::{self, Answers, ApprovalRow, HALTED, SKEW_MS};
 use crate::{Deps, context};
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
-use contracts::approval::{ApprovalState, ClaimAnswer, ClaimRequest};
+use contracts::approval::{ApprovalState, ClaimAnswer, ClaimRequest, GivenUp, GivenUpAnswer, GivenUpRequest};
 use contracts::task::LEASE_MS;
-use contracts::{ErrorCode, TaskId};
+use contracts::{ErrorCode, Problem, TaskId};
 use platform::edge::{ApiError, ApiResult, JsonBody, Principal, Scope};
 use platform::ports::{ClockExt, PortError, Statement};
 use platform::secret::digest_hex;
@@ -26,6 +27,8 @@ pub enum ClaimError {
     Halted,
     #[error("the digest is another one")]
     OtherDigest,
+    #[error("the lease was given up")]
+    GivenUp,
     #[error("somebody is at it, or was")]
     Claimed(ApprovalState),
     #[error("it is not approved")]
@@ -50,7 +53,10 @@ impl From<ClaimError> for ApiError {
             ClaimError::Halted => Self::new(ErrorCode::Halted, "A halt is in force; nothing may begin."),
             ClaimError::OtherDigest => Self::new(ErrorCode::Conflict, "The digest is not that of what was approved."),
             ClaimError::Claimed(state) => Self::new(ErrorCode::Conflict, format!("It is {} already.", state.as_str())),
-            ClaimError::NotApproved(state) => Self::new(ErrorCode::NotApproved, format!("The approval is {}.", state.as_str())),
+            ClaimError::GivenUp => Self::new(ErrorCode::StaleEpoch, "This lease was given up; the task is another gateway's."),
+            ClaimError::NotApproved(state) => {
+                Problem::new(ErrorCode::NotApproved, format!("The approval is {}.", state.as_str())).with("state", state.as_str()).into()
+            }
             ClaimError::OverBudget(short) => over_budget(&short),
             ClaimError::Port(error) => error.into(),
             ClaimError::Refused(error) => error,
@@ -68,11 +74,11 @@ pub async fn claim(
     if who != Principal::Scope(Scope::Gateway) {
         return Err(ApiError::new(ErrorCode::Forbidden, "Claiming needs the scope gateway."));
     }
-    Ok(Json(take(&deps, &id, &request.digest).await?))
+    Ok(Json(take(&deps, &id, &request.digest, request.epoch).await?))
 }
 
 /// Takes an approved task for work: the token that settles it.
-pub async fn take(deps: &Deps, id: &str, digest: &str) -> Result<ClaimAnswer, ClaimError> {
+pub async fn take(deps: &Deps, id: &str, digest: &str, epoch: Option<u32>) -> Result<ClaimAnswer, ClaimError> {
     let seen = store::approval(&*deps.sql, id).await?;
     let owner = context::owner(deps).await?;
     let now_ms = deps.clock.now_ms();
@@ -83,9 +89,9 @@ pub async fn take(deps: &Deps, id: &str, digest: &str) -> Result<ClaimAnswer, Cl
     let bind = |statement: Statement| statement.bind(id).bind(digest);
     let batch = vec![
         ledger::ensure(&scopes),
-        bind(ledger::prolong(&seen.task, until_ms, now_ms, &format!("EXISTS (SELECT 1 FROM approvals a WHERE {})", claimable("?4", "?5")))),
-        bind(Statement::new(insert_claim()).bind(&seen.task).bind(&hash).bind(now_ms)),
-        bind(Statement::new(take_over()).bind(&seen.task).bind(&hash).bind(now_ms)).bind(until_ms),
+        bind(ledger::prolong(&seen.task, until_ms, now_ms, &format!("EXISTS (SELECT 1 FROM approvals a WHERE {})", claimable("?4", "?5", epoch)))),
+        bind(Statement::new(insert_claim(epoch)).bind(&seen.task).bind(&hash).bind(now_ms)),
+        bind(Statement::new(take_over(epoch)).bind(&seen.task).bind(&hash).bind(now_ms)).bind(until_ms),
         store::approval_by_id(id),
         store::halted(&seen.task),
         ledger::figures(&ledger::keys(&scopes), now_ms),
@@ -99,17 +105,20 @@ pub async fn take(deps: &Deps, id: &str, digest: &str) -> Result<ClaimAnswer, Cl
     let row: ApprovalRow = answers.one()?.ok_or_else(|| store::unreadable("approval"))?;
     let halted = answers.halted()?;
     let figures: Vec<Figures> = answers.all()?;
-    why_not(&row, digest, halted, now_ms)?;
+    why_not(&row, digest, epoch, halted, now_ms)?;
     Err(ClaimError::OverBudget(ledger::shortfall(&scopes, &figures, row.amount())))
 }
 
 /// The first reason, in the order in which a person would want to know.
-fn why_not(row: &ApprovalRow, digest: &str, halted: bool, now_ms: i64) -> Result<(), ClaimError> {
+fn why_not(row: &ApprovalRow, digest: &str, epoch: Option<u32>, halted: bool, now_ms: i64) -> Result<(), ClaimError> {
     if halted {
         return Err(ClaimError::Halted);
     }
     if row.digest != digest {
         return Err(ClaimError::OtherDigest);
+    }
+    if row.given_up(epoch) {
+        return Err(ClaimError::GivenUp);
     }
     match row.state_at(now_ms)? {
         ApprovalState::Approved => Ok(()),
@@ -119,28 +128,52 @@ fn why_not(row: &ApprovalRow, digest: &str, halted: bool, now_ms: i64) -> Result
     }
 }
 
-/// A row `a` of `approvals` that may be claimed at `?3`.
-fn claimable(id: &str, digest: &str) -> String {
-    format!("a.id = {id} AND a.digest = {digest} AND a.valid_until > ?3 AND (a.state = 'approved' OR (a.state = 'claimed' AND a.lease_until <= ?3))")
+/// A row `a` of `approvals` that may be claimed at `?3`, for a lease of this epoch.
+fn claimable(id: &str, digest: &str, epoch: Option<u32>) -> String {
+    let lease = epoch.map(|epoch| format!(" AND a.epoch_min <= {epoch}")).unwrap_or_default();
+    format!("a.id = {id} AND a.digest = {digest} AND a.valid_until > ?3 AND (a.state = 'approved' OR (a.state = 'claimed' AND a.lease_until <= ?3)){lease}")
 }
 
 /// `?1` task, `?2` hash of the token, `?3` now, `?4` id, `?5` digest.
-fn insert_claim() -> String {
+fn insert_claim(epoch: Option<u32>) -> String {
     format!(
         "INSERT INTO claim (token_hash, task, seq, at)
          SELECT ?2, ?1, (SELECT COALESCE(MAX(c.seq), 0) + 1 FROM claim c WHERE c.task = ?1), ?3 FROM approvals a
          WHERE {} AND a.task = ?1 AND NOT {HALTED} AND EXISTS (SELECT 1 FROM hold h WHERE h.task = ?1 AND h.exp > ?3)",
-        claimable("?4", "?5")
+        claimable("?4", "?5", epoch)
     )
 }
 
 /// The same parameters, and `?6` the end of the lease. Only the batch that made the claim changes the state.
-fn take_over() -> String {
+fn take_over(epoch: Option<u32>) -> String {
     format!(
         "UPDATE approvals AS a SET state = 'claimed', lease_until = ?6
          WHERE {} AND NOT {HALTED} AND EXISTS (SELECT 1 FROM claim c WHERE c.task = ?1 AND c.token_hash = ?2) RETURNING id",
-        claimable("?4", "?5")
+        claimable("?4", "?5", epoch)
     )
+}
+
+/// A lease has ended and nobody knows of its run. Where nothing was claimed, that lease can claim nothing from now on, in the same
+/// statement that finds it so: whoever gets the task next is the only one.
+pub async fn given_up(State(deps): State<Deps>, JsonBody(request): JsonBody<GivenUpRequest>) -> ApiResult<Json<GivenUpAnswer>> {
+    let now_ms = deps.clock.now_ms();
+    let id = request.approval_id.as_str();
+    let shut = sql!(
+        "UPDATE approvals SET epoch_min = MAX(epoch_min, ?2) WHERE id = ?1 AND state = 'approved' AND valid_until > ?3 RETURNING id",
+        id,
+        i64::from(request.epoch) + 1,
+        now_ms
+    );
+    let mut answers = Answers::of(&*deps.sql, vec![shut, store::approval_by_id(id)]).await?;
+    let open = answers.any();
+    let row: ApprovalRow = answers.one()?.ok_or_else(|| ApiError::not_found("such approval"))?;
+    let was = match row.state_at(now_ms)? {
+        _ if open => GivenUp::Open,
+        _ if row.was_claimed() => GivenUp::Begun,
+        ApprovalState::Lapsed => GivenUp::Lapsed,
+        _ => GivenUp::Ended,
+    };
+    Ok(Json(GivenUpAnswer { was }))
 }
 
 /// `POST /internal/renewed`: a gateway has renewed its lease of this task.

@@ -97,6 +97,7 @@ fn routes(auth: Auth) -> Routes<Deps> {
         .internal("/internal/halts/check", post(halt::check))
         .internal("/internal/stopped", post(halt::stopped))
         .internal("/internal/renewed", post(claim::renewed))
+        .internal("/internal/given-up", post(claim::given_up))
         .internal("/internal/ledger-stats", get(stats::ledger_stats))
 }
 

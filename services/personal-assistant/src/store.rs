@@ -62,9 +62,18 @@ pub struct ApprovalRow {
     pub channel: Option<String>,
     pub event_id: Option<String>,
     actual_u: Option<i64>,
+    epoch_min: i64,
 }
 
 impl ApprovalRow {
+    /// Whether a lease of this epoch was given up.
+    pub fn given_up(&self, epoch: Option<u32>) -> bool {
+        epoch.is_some_and(|epoch| i64::from(epoch) < self.epoch_min)
+    }
+    /// Whether somebody has claimed it, whatever came of that.
+    pub fn was_claimed(&self) -> bool {
+        matches!(ApprovalState::parse(&self.state), None | Some(ApprovalState::Claimed | ApprovalState::Consumed))
+    }
     /// Where it stands now: expiry and lapse follow from the time. A state that nobody wrote is unreadable, never approved.
     pub fn state_at(&self, now_ms: i64) -> ApiResult<ApprovalState> {
         let stored = ApprovalState::parse(&self.state).ok_or_else(|| unreadable("state"))?;

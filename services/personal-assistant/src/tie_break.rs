@@ -59,7 +59,7 @@ async fn chosen(deps: &Deps, who: Principal, model: &Model, request: &TieRequest
     }
     let (row, _) = record(deps, who, &work).await?;
     // Refused for money or a halt, or this very question was put before and its answer is lost.
-    let Ok(claim) = claim::take(deps, &row.id, &row.digest).await else { return Ok(None) };
+    let Ok(claim) = claim::take(deps, &row.id, &row.digest, None).await else { return Ok(None) };
     let said = model.ask(&*deps.outbound, &system, &message, WRITTEN_MAX).await;
     let settled = SettleRequest {
         claim_token: claim.claim_token,

@@ -77,7 +77,7 @@ async fn eight_connections_to_one_file_never_exceed_the_budget_by_a_micro_dollar
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("quintet.db");
     let first = Connection::open(&path).unwrap();
-    first.execute_batch(&format!("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; {MIGRATION}")).unwrap();
+    first.execute_batch(&format!("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; {}", MIGRATIONS.concat())).unwrap();
     let unused = Arc::new(MemorySql::with_migrations(&[]));
     let approved = storm(Bed::over(json!({"budget": {"daily": 5.0}}), Arc::new(FileSql { path }), unused)).await;
     assert!((10..64).contains(&approved), "{approved}");

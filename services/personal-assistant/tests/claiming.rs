@@ -73,6 +73,39 @@ async fn what_an_earlier_claim_spent_is_not_covered_by_the_hold_of_the_one_that_
 }
 
 #[tokio::test]
+async fn a_lease_that_was_given_up_before_it_claimed_claims_nothing_any_more() {
+    let bed = Bed::new();
+    let approval = bed.ask("t1", 1.0).await;
+    let id = approval["approvalId"].as_str().unwrap().to_owned();
+    let given_up = |epoch: u32| bed.post(AGGREGATOR, "/internal/given-up", json!({"approvalId": id, "epoch": epoch}));
+    let path = format!("/api/approvals/{id}/claim");
+    let claim = |epoch: u32| bed.post(GATEWAY, &path, json!({"digest": approval["digest"], "epoch": epoch}));
+    assert_eq!(given_up(1).await, (200, json!({"was": "open"})));
+    let (status, problem) = claim(1).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("stale_epoch")));
+    assert_eq!(claim(2).await.0, 200);
+    assert_eq!(given_up(2).await, (200, json!({"was": "begun"})), "what was claimed may have been done");
+    bed.clock.advance(60 * 60_000);
+    assert_eq!(given_up(2).await.1["was"], "begun");
+    assert_eq!(bed.post(AGGREGATOR, "/internal/given-up", json!({"approvalId": "apr_none", "epoch": 1})).await.0, 404);
+    assert_eq!(bed.post(GATEWAY, "/internal/given-up", json!({"approvalId": id, "epoch": 1})).await.0, 404, "for the conductor alone");
+}
+
+#[tokio::test]
+async fn what_nobody_began_is_told_from_what_lapsed_and_what_was_taken_back() {
+    let bed = Bed::new();
+    let lapsed = bed.ask("t1", 1.0).await;
+    let given_up = |approval: &serde_json::Value| bed.post(AGGREGATOR, "/internal/given-up", json!({"approvalId": approval["approvalId"], "epoch": 1}));
+    bed.clock.advance(15 * 60_000);
+    assert_eq!(given_up(&lapsed).await.1["was"], "lapsed");
+    let (_, problem) = bed.claim(&lapsed).await;
+    assert_eq!((&problem["code"], &problem["state"]), (&json!("not_approved"), &json!("lapsed")));
+    let rejected = bed.ask("t2", 5.0).await;
+    bed.decide(&rejected["approvalId"], "reject").await;
+    assert_eq!(given_up(&rejected).await.1["was"], "ended");
+}
+
+#[tokio::test]
 async fn a_renewed_task_keeps_its_hold_as_long_as_it_runs() {
     let bed = Bed::new();
     bed.claimed("t1", 1.0).await;

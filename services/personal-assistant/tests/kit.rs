@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use tower::ServiceExt;
 
-pub const MIGRATION: &str = include_str!("../../../migrations/0001_personal_assistant.sql");
+pub const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/0001_personal_assistant.sql"), include_str!("../../../migrations/0006_claim_epoch.sql")];
 pub const OPERATOR: &str = "token-operator";
 pub const VIEWER: &str = "token-viewer";
 pub const AGENT: &str = "token-agent";
@@ -59,7 +59,7 @@ impl Bed {
         Self::with(json!({}))
     }
     pub fn with(config: Value) -> Self {
-        let sql = Arc::new(MemorySql::with_migrations(&[MIGRATION]));
+        let sql = Arc::new(MemorySql::with_migrations(MIGRATIONS));
         Self::over(config, sql.clone(), sql)
     }
     pub fn over(config: Value, store: Arc<dyn Sql>, sql: Arc<MemorySql>) -> Self {

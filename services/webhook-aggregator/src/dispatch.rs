@@ -9,7 +9,7 @@ mod route;
 mod run;
 
 pub(crate) use answer::outcome_step;
-pub(crate) use run::{task_of, tell_of_loss};
+pub(crate) use run::{run_of, task_of, tell_of_loss};
 
 use crate::{Deps, retry};
 use contracts::AgentId;

@@ -96,11 +96,13 @@ async fn step(deps: &Deps, event: &StoredEvent) -> PortResult<bool> {
     let goes_on = matches!(&step, Step::To { stage, due_ms, .. } if !stage.is_final() && *due_ms <= deps.clock.now_ms());
     // A run that ends well ends with its result; whatever else takes an event away from its run, or a task from its gateway, lost it.
     let lost = event.state == Stage::Running && matches!(&step, Step::To { stage, patch, .. } if *stage != Stage::Running || patch.requeue);
+    // Read before: once it is up for lease again, it may be another gateway's.
+    let run = if lost { dispatch::run_of(deps, event).await } else { None };
     let hands_out = matches!(&step, Step::To { patch, .. } if patch.task.is_some() || patch.requeue);
     let advance = Command::Advance { event: event.id.clone(), version: event.version, step: Box::new(step) };
     let moved = ask!(deps, &event.shard, advance, Reply::Advanced(moved) => moved)?;
-    if moved && lost {
-        dispatch::tell_of_loss(deps, event).await;
+    if let Some(run) = run.filter(|_| moved) {
+        dispatch::tell_of_loss(deps, run);
     }
     if hands_out {
         deps.signal.notify(tasks::WAITING);

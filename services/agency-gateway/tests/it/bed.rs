@@ -29,6 +29,8 @@ pub struct Plane {
     leases: Mutex<Vec<Value>>,
     /// Answers ordered by a test, by the last part of the path; then the usual one follows.
     ordered: Mutex<HashMap<String, VecDeque<ErrorCode>>>,
+    /// What a refusal says of the approval, beside its code.
+    pub approval_state: Mutex<Option<String>>,
     pub cancel: Mutex<bool>,
     pub silent: Mutex<bool>,
     pub approval: Mutex<Option<Value>>,
@@ -111,7 +113,9 @@ async fn answer(State(plane): State<Arc<Plane>>, request: Request) -> Response {
     }
     let code = plane.ordered.lock().unwrap().get_mut(&end).and_then(VecDeque::pop_front);
     if let Some(code) = code {
-        return ApiError(Box::new(Problem::new(code, "ordered by the test"))).into_response();
+        let state = plane.approval_state.lock().unwrap().clone();
+        let problem = Problem::new(code, "ordered by the test");
+        return ApiError(Box::new(state.into_iter().fold(problem, |problem, state| problem.with("state", state)))).into_response();
     }
     let task = path.split('/').rev().nth(1).unwrap_or_default().to_owned();
     let value = match end.as_str() {

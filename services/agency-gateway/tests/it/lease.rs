@@ -13,7 +13,7 @@ async fn a_task_is_claimed_run_settled_and_reported_in_that_order() {
     until("reported", || bed.plane.count("/result") == 1).await;
     let paths: Vec<_> = bed.plane.log().iter().map(|line| line.split(' ').next().unwrap().to_owned()).collect();
     assert_eq!(paths, ["/api/approvals/apr_t~1/claim", "/api/tasks/t~1/settle", "/api/tasks/t~1/result"]);
-    assert_eq!(bed.plane.bodies("/claim"), [json!({"digest": "digest"})]);
+    assert_eq!(bed.plane.bodies("/claim"), [json!({"digest": "digest", "epoch": 3})]);
     assert_eq!(bed.plane.bodies("/settle"), [json!({"claimToken": "token", "actualCost": 0.25, "usage": null, "outcome": "success"})]);
     assert_eq!(bed.plane.bodies("/result"), [json!({"epoch": 3, "outcome": "success", "text": "Done.", "actualCost": 0.25, "usage": null})]);
     let started = bed.programs.started();
@@ -175,6 +175,21 @@ async fn reports_are_repeated_until_they_are_answered_and_the_lease_is_kept_mean
     }
     assert_eq!((bed.plane.count("/settle"), bed.plane.count("/result"), bed.plane.count("/claim")), (3, 2, 1));
     assert_eq!((bed.programs.started().len(), bed.deps.board.running()), (1, 0));
+}
+
+#[tokio::test]
+async fn an_approval_whose_time_is_over_is_no_result_and_the_task_comes_back() {
+    let bed = Bed::start(&tool());
+    bed.programs.install("tool", saying(&["done"]));
+    *bed.plane.approval_state.lock().unwrap() = Some("lapsed".to_owned());
+    bed.plane.refuse("claim", &[ErrorCode::NotApproved]);
+    bed.plane.push(task("t", 1, "worker", "go"));
+    until("claimed", || bed.plane.count("/claim") == 1).await;
+    breathe().await;
+    assert_eq!((bed.plane.count("/result"), bed.programs.started().len()), (0, 0));
+    bed.plane.push(task("t~2", 1, "worker", "go"));
+    until("reported", || bed.plane.count("/result") == 1).await;
+    assert_eq!(bed.plane.bodies("/result")[0]["outcome"], "success");
 }
 
 #[tokio::test]

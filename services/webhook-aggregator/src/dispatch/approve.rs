@@ -3,7 +3,7 @@
 use super::{Stop, message_of, say, to};
 use crate::Deps;
 use crate::config::Endpoint;
-use contracts::approval::{ApprovalState, ApproveAnswer, ApproveRequest, ChannelContext};
+use contracts::approval::{ApprovalState, ApproveAnswer, ApproveRequest, ChannelContext, GivenUp, GivenUpAnswer, GivenUpRequest};
 use contracts::event::Stage;
 use contracts::outbox::Target;
 use contracts::{AgentId, ApprovalId, Micros, ServiceName};
@@ -94,18 +94,17 @@ struct Decided {
     decided_by: Option<String>,
 }
 
-/// Whether an approval was given and nobody has claimed it: nothing was begun on it.
-pub(super) async fn unclaimed(deps: &Deps, id: &ApprovalId) -> Result<bool, Stop> {
-    Ok(look_up(deps, id).await?.state == ApprovalState::Approved)
-}
-
-async fn look_up(deps: &Deps, id: &ApprovalId) -> Result<Decided, Stop> {
-    Ok(calls::get(deps.calls.as_ref(), ServiceName::PersonalAssistant, &format!("/api/approvals/{id}")).await?)
+/// What was begun under an approval by the time its lease of this epoch ended. From then on that lease begins nothing.
+pub(super) async fn given_up(deps: &Deps, id: &ApprovalId, epoch: u32) -> Result<GivenUp, Stop> {
+    let request = GivenUpRequest { approval_id: id.clone(), epoch };
+    let answer: GivenUpAnswer = calls::post(deps.calls.as_ref(), ServiceName::PersonalAssistant, "/internal/given-up", &request).await?;
+    Ok(answer.was)
 }
 
 pub(super) async fn parked(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
     let id = event.approval_id.clone().ok_or_else(|| Stop::Never("parked without an approval".to_owned()))?;
-    let approval = look_up(deps, &id).await?;
+    let path = format!("/api/approvals/{id}");
+    let approval: Decided = calls::get(deps.calls.as_ref(), ServiceName::PersonalAssistant, &path).await?;
     let now = deps.clock.now_ms();
     let by = approval.decided_by.clone().unwrap_or_else(|| "the rules".to_owned());
     Ok(match approval.state {
@@ -123,15 +122,18 @@ pub(super) async fn parked(deps: &Deps, event: &StoredEvent) -> Result<Step, Sto
                 Patch { reason: Some(approval.code.unwrap_or_else(|| "rejected".to_owned())), ..say(event, None, &format!("Rejected by {by}.{why}"), true) };
             to(Stage::Refused, Some(format!("rejected by {by}")), patch, 0)
         }
-        ApprovalState::Cancelled => {
-            let patch = Patch { reason: Some("halted".to_owned()), ..say(event, None, "Stopped by the owner before it began.", true) };
-            to(Stage::Refused, None, patch, 0)
-        }
+        ApprovalState::Cancelled => stopped(event),
         _ => {
             let patch = Patch { reason: Some("not_decided".to_owned()), ..say(event, None, "Nobody decided in time, so this was not done.", true) };
             to(Stage::Expired, None, patch, 0)
         }
     })
+}
+
+/// The owner took it back before it began.
+pub(super) fn stopped(event: &StoredEvent) -> Step {
+    let patch = Patch { reason: Some("halted".to_owned()), ..say(event, None, "Stopped by the owner before it began.", true) };
+    to(Stage::Refused, None, patch, 0)
 }
 
 fn merge(patch: &mut Patch, said: Patch) {

@@ -2,6 +2,7 @@
 
 use super::{Stop, approve, list_of, message_of, place, port, say, to, with};
 use crate::{Deps, ask, tasks};
+use contracts::approval::GivenUp;
 use contracts::event::{Said, Speaker, Stage};
 use contracts::routing::{OutcomeReport, PoolOutcome};
 use contracts::task::{TaskContext, Turn};
@@ -102,33 +103,48 @@ fn told(event: &StoredEvent) -> bool {
     event.data.get(TOLD_OFFLINE) == Some(&Value::Bool(true))
 }
 
+/// The run that an event has under way.
+pub(crate) async fn run_of(deps: &Deps, event: &StoredEvent) -> Option<TaskRow> {
+    let task = event.task_id.clone().unwrap_or_else(|| event.current_task());
+    task_of(deps, &event.shard, &task).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "a lost run could not be read");
+        None
+    })
+}
+
 /// After the commit: the router's pool hears of a run that was lost. A restart of this process ends the leases of its own gateway
 /// by itself (until 0), which is no failure of it.
-pub(crate) async fn tell_of_loss(deps: &Deps, event: &StoredEvent) {
-    let task = event.task_id.clone().unwrap_or_else(|| event.current_task());
-    match task_of(deps, &event.shard, &task).await {
-        Ok(Some(row)) if row.gateway_id.is_some() && row.lease_until_ms > 0 => {
-            tasks::report(deps, &OutcomeReport { gateway: row.gateway_id, ..tasks::bare(row.agent, PoolOutcome::Failed) });
-        }
-        Ok(_) => {}
-        Err(error) => tracing::warn!(%error, "a lost run could not be read"),
+pub(crate) fn tell_of_loss(deps: &Deps, run: TaskRow) {
+    if run.gateway_id.is_some() && run.lease_until_ms > 0 {
+        tasks::report(deps, &OutcomeReport { gateway: run.gateway_id, ..tasks::bare(run.agent, PoolOutcome::Failed) });
     }
 }
 
-/// The gateway vanished. When it never claimed the approval, nothing was begun and the same task is up for lease again. Else what
-/// only reads is begun again, as a new run with a new approval; what may have had effects is not: the owner decides.
+/// The gateway vanished. What it never began is up for lease again under the same approval, or under a new one when that one's time
+/// is over. What it began is begun again, as a new run with a new approval, where it only reads; what may have had effects is not: the
+/// owner decides.
 async fn lost(deps: &Deps, event: &StoredEvent, row: &TaskRow) -> Result<Step, Stop> {
-    if row.epoch < LEASES_MAX && approve::unclaimed(deps, &row.approval_id).await? {
+    let was = approve::given_up(deps, &row.approval_id, row.epoch).await?;
+    if was == GivenUp::Ended {
+        return Ok(approve::stopped(event));
+    }
+    if was == GivenUp::Open && row.epoch < LEASES_MAX {
         let note = "leased and never begun; it waits for a gateway again";
         let patch = Patch { requeue: true, ..Patch::default() };
         return Ok(to(Stage::Running, Some(note.to_owned()), patch, deps.clock.now_ms() + TELL_AFTER_MS));
     }
-    let careful = deps.config.careful_agents.iter().any(|agent| agent.eq_ignore_ascii_case(row.agent.as_str()));
+    let begun = was == GivenUp::Begun;
+    let careful = begun && deps.config.careful_agents.iter().any(|agent| agent.eq_ignore_ascii_case(row.agent.as_str()));
     if careful || event.runs >= RUNS_MAX {
-        let text = format!("{} was cut off in the middle of this. It was not begun again, since it may have had effects already.", row.agent);
+        let text = if begun {
+            format!("{} was cut off in the middle of this. It was not begun again, since it may have had effects already.", row.agent)
+        } else {
+            format!("No machine could begin this, though {} tries were made; nothing was done. It is kept, and its owner can have it done again.", event.runs)
+        };
         let patch = Patch { reason: Some("gateway_lost".to_owned()), ..say(event, None, &text, true) };
         return Ok(to(Stage::Dead, None, patch, 0));
     }
+    let note = if begun { "the gateway was lost; begun again" } else { "no gateway began it while its approval was valid; approved anew" };
     let patch = Patch { new_run: true, ..Patch::default() };
-    Ok(to(Stage::Routed, Some("the gateway was lost; begun again".to_owned()), patch, deps.clock.now_ms()))
+    Ok(to(Stage::Routed, Some(note.to_owned()), patch, deps.clock.now_ms()))
 }

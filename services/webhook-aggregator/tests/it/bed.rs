@@ -36,6 +36,8 @@ pub struct Answers {
     pub approve: Option<Value>,
     pub approval: Option<Value>,
     pub press: Option<Value>,
+    /// What was begun when a lease ended without a word.
+    pub given_up: Option<String>,
     pub halted: bool,
     pub router_down: bool,
     /// No agent is open to the sender.
@@ -171,13 +173,14 @@ fn assistant_fake(world: &World) -> Router {
         Json(answers.approve.clone().unwrap_or_else(|| approved("approved")))
     }
     async fn one(State(world): State<World>, Path(_): Path<String>) -> Json<Value> {
-        // Unless a test says otherwise, the gateway that leased the task has claimed its approval.
-        Json(world.0.lock().unwrap().approval.clone().unwrap_or_else(|| approval("claimed")))
+        Json(world.0.lock().unwrap().approval.clone().unwrap_or(Value::Null))
     }
     async fn noted(State(world): State<World>, uri: http::Uri, Json(body): Json<Value>) -> Json<Value> {
         let mut answers = world.0.lock().unwrap();
         answers.asked.push((uri.path().to_owned(), body));
         match uri.path() {
+            // Unless a test says otherwise, the gateway that leased the task has claimed its approval.
+            "/internal/given-up" => Json(json!({ "was": answers.given_up.clone().unwrap_or_else(|| "begun".to_owned()) })),
             "/internal/tie-break" => Json(json!({ "agent": answers.tie_breaker })),
             "/internal/halts/check" => Json(json!({ "all": answers.halted, "halted": [] })),
             "/internal/press" => Json(answers.press.clone().unwrap_or_else(|| json!({ "outcome": "decided", "message": "Approved", "approvalId": "apr_1" }))),

@@ -1,6 +1,6 @@
 //! Several gateways: which one gets a task, what happens when it cannot or does not come, and taking one out of service.
 
-use crate::bed::{Bed, GATEWAY, OPERATOR, approval, bed, bed_with, config};
+use crate::bed::{Bed, GATEWAY, OPERATOR, bed, bed_with, config};
 use contracts::Shard;
 use serde_json::{Value, json};
 
@@ -185,7 +185,7 @@ async fn what_was_leased_and_never_begun_goes_to_the_next_gateway_whatever_the_a
     let mut config = config();
     config["agents"] = json!({ "codegen": { "runner": "command", "command": ["x"] } });
     let bed = two_gateways_of(bed_with(config), OFFICE).await;
-    bed.world.set(|answers| answers.approval = Some(approval("approved")));
+    bed.world.set(|answers| answers.given_up = Some("open".into()));
     let lost = lost_at_the_office(&bed).await;
     assert_eq!(bed.event("1").await["state"], "running");
     let again = lease(&bed, HOME).await;
@@ -199,7 +199,7 @@ async fn what_was_leased_and_never_begun_goes_to_the_next_gateway_whatever_the_a
 #[tokio::test]
 async fn whoever_waits_is_called_when_a_task_comes_back() {
     let bed = two_gateways(OFFICE).await;
-    bed.world.set(|answers| answers.approval = Some(approval("approved")));
+    bed.world.set(|answers| answers.given_up = Some("open".into()));
     bed.telegram(1, "work").await;
     lease(&bed, OFFICE).await;
     bed.clock.advance(29_000);
@@ -218,7 +218,7 @@ async fn whoever_waits_is_called_when_a_task_comes_back() {
 #[tokio::test]
 async fn a_task_that_no_gateway_ever_begins_is_not_handed_out_for_ever() {
     let bed = two_gateways(OFFICE).await;
-    bed.world.set(|answers| answers.approval = Some(approval("approved")));
+    bed.world.set(|answers| answers.given_up = Some("open".into()));
     bed.telegram(1, "work").await;
     for _ in 0..40 {
         bed.clock.advance(3_001);
@@ -230,12 +230,28 @@ async fn a_task_that_no_gateway_ever_begins_is_not_handed_out_for_ever() {
 }
 
 #[tokio::test]
+async fn what_no_gateway_began_in_time_is_approved_anew_whatever_the_agent_and_what_was_stopped_is_not() {
+    let mut config = config();
+    config["agents"] = json!({ "codegen": { "runner": "command", "command": ["x"] } });
+    let bed = two_gateways_of(bed_with(config.clone()), OFFICE).await;
+    bed.world.set(|answers| answers.given_up = Some("lapsed".into()));
+    lost_at_the_office(&bed).await;
+    bed.clock.advance(3_001);
+    assert!(lease(&bed, HOME).await[0]["taskId"].as_str().unwrap().ends_with("~2"));
+    assert_eq!(bed.world.asked("/api/approve").len(), 2);
+    let bed = two_gateways_of(bed_with(config), OFFICE).await;
+    bed.world.set(|answers| answers.given_up = Some("ended".into()));
+    lost_at_the_office(&bed).await;
+    assert_eq!((&bed.event("1").await["state"], &bed.event("1").await["reason"]), (&json!("refused"), &json!("halted")));
+}
+
+#[tokio::test]
 async fn while_the_assistant_cannot_say_whether_a_lost_run_began_nothing_is_decided() {
     let bed = two_gateways(OFFICE).await;
-    bed.world.set(|answers| answers.approval = Some(Value::Null));
+    bed.world.set(|answers| answers.given_up = Some("unheard of".into()));
     lost_at_the_office(&bed).await;
     assert_eq!(bed.event("1").await["state"], "running");
-    bed.world.set(|answers| answers.approval = Some(approval("approved")));
+    bed.world.set(|answers| answers.given_up = Some("open".into()));
     bed.clock.advance(60_000);
     webhook_aggregator::pump(&bed.deps, &Shard::new("telegram.main")).await.unwrap();
     assert_eq!(lease(&bed, HOME).await.len(), 1);
