@@ -237,7 +237,7 @@ pub enum Graph {
     /// What changed between two versions
     #[command(after_help = "Example:\n  quintet graph diff 0f3c9a1e5b7d2468ace013579bdf2468\n  quintet graph diff   (what the last publish changed)")]
     Diff {
-        /// A version [default: the one before the current]
+        /// A version [default: the one that was served before the current was published]
         from: Option<String>,
         /// A version [default: the current]
         to: Option<String>,
@@ -245,7 +245,7 @@ pub enum Graph {
     /// Serve an earlier version again
     #[command(after_help = "Example:\n  quintet graph rollback")]
     Rollback {
-        /// A version [default: the one before the current]
+        /// A version [default: the one that was served before the current was published]
         version: Option<String>,
     },
     /// Search the published graph

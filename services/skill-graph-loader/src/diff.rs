@@ -16,7 +16,7 @@ const LISTED_MAX: usize = 50;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
-    /// Without it: the version published before `to`.
+    /// Without it: the version that was served when `to` was published.
     from: Option<String>,
     /// Without it: the current one.
     to: Option<String>,

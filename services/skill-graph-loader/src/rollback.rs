@@ -8,7 +8,7 @@ use contracts::ErrorCode;
 use contracts::graph::{Published, RollbackRequest};
 use platform::edge::{ApiError, ApiResult, JsonBody};
 
-/// To the version named, else to the one published before the current.
+/// To the version named, else to the one that was served before the current one was published.
 pub async fn rollback(State(deps): State<Deps>, JsonBody(request): JsonBody<RollbackRequest>) -> ApiResult<Json<Published>> {
     let current = store::current(&*deps.sql).await?;
     let target = match (&request.version, &current) {

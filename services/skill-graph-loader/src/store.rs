@@ -90,10 +90,13 @@ pub async fn version(sql: &dyn Sql, version: &GraphVersion) -> PortResult<Option
     sql.one(Statement::new(text).bind(version.as_str())).await
 }
 
-/// The version published before this one.
+/// The version that was served when this one was published; where no row says so, the one published before it.
 pub async fn before(sql: &dyn Sql, version: &GraphVersion) -> PortResult<Option<Version>> {
-    let text =
-        format!("SELECT {COLUMNS} FROM skill_graph WHERE state = 'ready' AND seq < (SELECT seq FROM skill_graph WHERE version = ?1) ORDER BY seq DESC LIMIT 1");
+    let text = format!(
+        "SELECT {COLUMNS} FROM skill_graph WHERE state = 'ready' AND version = COALESCE(
+             (SELECT parent FROM skill_graph WHERE version = ?1),
+             (SELECT version FROM skill_graph WHERE state = 'ready' AND seq < (SELECT seq FROM skill_graph WHERE version = ?1) ORDER BY seq DESC LIMIT 1))"
+    );
     sql.one(Statement::new(text).bind(version.as_str())).await
 }
 
@@ -114,18 +117,19 @@ pub async fn versions(sql: &dyn Sql) -> PortResult<Vec<VersionRow>> {
     Ok(rows.into_iter().map(row).collect())
 }
 
-/// Writes the row and makes it the current one, both or neither. `Conflict` when the current version is no longer `seen`.
+/// Writes the row and makes it the current one, both or neither. `Conflict` when the current version is no longer `seen`, which is
+/// its parent from now on. A version that was published before keeps its message when this time there is none.
 pub async fn publish(sql: &dyn Sql, row: &Version, seen: Option<&GraphVersion>) -> PortResult<()> {
     let objects = serde_json::to_string(&row.objects).map_err(|e| PortError::clean(PortErrorKind::Invalid, e.to_string()))?;
     let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     // The sequence number is NULL, and so the whole batch refused, when somebody else has published meanwhile.
     let insert = sql!(
-        "INSERT INTO skill_graph (version, digest, state, seq, published_at, message, agents, skills, findings, objects)
+        "INSERT INTO skill_graph (version, digest, state, seq, published_at, message, agents, skills, findings, objects, parent)
          VALUES (?1, ?2, 'ready',
                  CASE WHEN (SELECT version FROM skill_graph_current WHERE id = 1) IS ?9 THEN (SELECT COALESCE(MAX(seq), 0) + 1 FROM skill_graph) END,
-                 ?3, ?4, ?5, ?6, ?7, ?8)
+                 ?3, ?4, ?5, ?6, ?7, ?8, ?9)
          ON CONFLICT (version) DO UPDATE SET state = 'ready', seq = excluded.seq, published_at = excluded.published_at,
-                 message = excluded.message, findings = excluded.findings, objects = excluded.objects",
+                 message = COALESCE(excluded.message, skill_graph.message), parent = excluded.parent, findings = excluded.findings, objects = excluded.objects",
         row.version.as_str(),
         &row.digest,
         row.published_at,

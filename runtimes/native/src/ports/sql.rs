@@ -14,6 +14,7 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (2, include_str!("../../../../migrations/0002_agency_router.sql")),
     (3, include_str!("../../../../migrations/0003_skill_graph_loader.sql")),
     (4, include_str!("../../../../migrations/0004_monitoring_dashboard.sql")),
+    (5, include_str!("../../../../migrations/0005_skill_graph_parent.sql")),
     (6, include_str!("../../../../migrations/0006_claim_epoch.sql")),
 ];
 

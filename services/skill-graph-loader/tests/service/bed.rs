@@ -18,7 +18,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tower::ServiceExt;
 
-const MIGRATION: &str = include_str!("../../../../migrations/0003_skill_graph_loader.sql");
+const MIGRATIONS: [&str; 2] =
+    [include_str!("../../../../migrations/0003_skill_graph_loader.sql"), include_str!("../../../../migrations/0005_skill_graph_parent.sql")];
 
 /// Everything of one test.
 pub struct Bed {
@@ -50,7 +51,7 @@ impl Answer {
 impl Bed {
     pub fn new() -> Self {
         let clock = Arc::new(ManualClock::default());
-        let sql = Arc::new(MemorySql::with_migrations(&[MIGRATION]));
+        let sql = Arc::new(MemorySql::with_migrations(&MIGRATIONS));
         let kv = Arc::new(MemoryKv::new(clock.clone()));
         let objects = Arc::new(MemoryObjects::default());
         let trained = Arc::new(AtomicUsize::new(0));

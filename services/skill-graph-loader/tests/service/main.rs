@@ -5,3 +5,4 @@
 mod bed;
 mod http;
 mod races;
+mod versions;
