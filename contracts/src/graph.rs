@@ -192,7 +192,8 @@ pub struct Published {
     pub findings: Vec<Finding>,
 }
 
-/// `POST /api/rollback`; without a version: the one that was served before the current one was published.
+/// `POST /api/rollback`; the first characters of a version will do, four at least. Without any: the one that was served before the
+/// current one was published.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RollbackRequest {

@@ -235,17 +235,17 @@ pub enum Graph {
     #[command(after_help = "Example:\n  quintet graph versions")]
     Versions,
     /// What changed between two versions
-    #[command(after_help = "Example:\n  quintet graph diff 0f3c9a1e5b7d2468ace013579bdf2468\n  quintet graph diff   (what the last publish changed)")]
+    #[command(after_help = "Example:\n  quintet graph diff 0f3c\n  quintet graph diff   (what the last publish changed)")]
     Diff {
-        /// A version [default: the one that was served before the current was published]
+        /// A version, or its first characters [default: the one that was served before the current was published]
         from: Option<String>,
-        /// A version [default: the current]
+        /// A version, or its first characters [default: the current]
         to: Option<String>,
     },
     /// Serve an earlier version again
-    #[command(after_help = "Example:\n  quintet graph rollback")]
+    #[command(after_help = "Example:\n  quintet graph rollback\n  quintet graph rollback 0f3c")]
     Rollback {
-        /// A version [default: the one that was served before the current was published]
+        /// A version, or its first characters [default: the one that was served before the current was published]
         version: Option<String>,
     },
     /// Search the published graph

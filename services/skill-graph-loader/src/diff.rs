@@ -1,5 +1,6 @@
 //! `GET /api/diff?from=&to=`: what changed between two versions, as an author would say it.
 
+use crate::versions::named;
 use crate::{Deps, cache, store};
 use axum::Json;
 use axum::extract::State;
@@ -12,7 +13,7 @@ use std::collections::{HashMap, HashSet};
 /// Lines of each kind that are listed; more are counted.
 const LISTED_MAX: usize = 50;
 
-/// The query.
+/// The query; versions by their first characters, four at least.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
@@ -25,14 +26,14 @@ pub struct Wanted {
 /// The handler.
 pub async fn diff(State(deps): State<Deps>, Query(wanted): Query<Wanted>) -> ApiResult<Json<GraphDiff>> {
     let to = match wanted.to.filter(|to| !to.is_empty()) {
-        Some(to) => GraphVersion::new(to),
+        Some(to) => named(&deps, &to).await?.version,
         None => store::current(&*deps.sql).await?.ok_or_else(|| ApiError::not_found("published graph"))?,
     };
     let from = match wanted.from.filter(|from| !from.is_empty()) {
-        Some(from) => GraphVersion::new(from),
+        Some(from) => named(&deps, &from).await?.version,
         None => {
             let before = store::before(&*deps.sql, &to).await?;
-            before.ok_or_else(|| Problem::field("from", "There is no version before that one.", "Name one of GET /api/versions."))?.version
+            before.ok_or_else(|| Problem::field("from", "There is no version before that one.", "Name one that `quintet graph versions` lists."))?.version
         }
     };
     let (old, new) = (cache::graph(&deps, &from).await?, cache::graph(&deps, &to).await?);

@@ -1,6 +1,7 @@
 //! `POST /api/rollback`: an earlier version is served again. Its objects are read first, so that only a whole version becomes current.
 
 use crate::store::{self, BACKUP};
+use crate::versions::named;
 use crate::{Deps, cache};
 use axum::Json;
 use axum::extract::State;
@@ -8,11 +9,11 @@ use contracts::ErrorCode;
 use contracts::graph::{Published, RollbackRequest};
 use platform::edge::{ApiError, ApiResult, JsonBody};
 
-/// To the version named, else to the one that was served before the current one was published.
+/// To the version named by its first characters, else to the one that was served before the current one was published.
 pub async fn rollback(State(deps): State<Deps>, JsonBody(request): JsonBody<RollbackRequest>) -> ApiResult<Json<Published>> {
     let current = store::current(&*deps.sql).await?;
     let target = match (&request.version, &current) {
-        (Some(version), _) => store::version(&*deps.sql, version).await?.ok_or_else(|| ApiError::not_found(&format!("graph version {version}")))?,
+        (Some(version), _) => named(&deps, version.as_str()).await?,
         (None, Some(current)) => {
             store::before(&*deps.sql, current).await?.ok_or_else(|| ApiError::new(ErrorCode::Conflict, "There is no version before the current one."))?
         }

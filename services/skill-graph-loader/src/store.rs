@@ -90,6 +90,13 @@ pub async fn version(sql: &dyn Sql, version: &GraphVersion) -> PortResult<Option
     sql.one(Statement::new(text).bind(version.as_str())).await
 }
 
+/// Versions whose names begin so: two at most, which is enough to see that it is not one.
+pub async fn beginning_with(sql: &dyn Sql, start: &str) -> PortResult<Vec<Version>> {
+    // Hexadecimal digits end before `g`; so the key is searched, not every row.
+    let text = format!("SELECT {COLUMNS} FROM skill_graph WHERE state = 'ready' AND version >= ?1 AND version < ?1 || 'g' LIMIT 2");
+    sql.all(Statement::new(text).bind(start)).await
+}
+
 /// The version that was served when this one was published; where no row says so, the one published before it.
 pub async fn before(sql: &dyn Sql, version: &GraphVersion) -> PortResult<Option<Version>> {
     let text = format!(

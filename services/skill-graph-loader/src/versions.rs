@@ -1,20 +1,40 @@
 //! `GET /api/versions`, and what the router asks: `/internal/current` and `/internal/model/{version}`. Also `/health`.
 
+use crate::store::Version;
 use crate::{Deps, cache, store};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use contracts::graph::VersionList;
 use contracts::monitoring::Health;
-use contracts::{GraphVersion, ServiceName};
+use contracts::{ErrorCode, GraphVersion, Problem, ServiceName};
 use http::header;
 use platform::edge::ApiResult;
 use serde::Serialize;
+
+/// Fewer characters than this fit too many versions to be meant for one.
+const START_CHARS_MIN: usize = 4;
 
 /// `{version}`, null while nothing was published.
 #[derive(Serialize)]
 pub struct Current {
     version: Option<GraphVersion>,
+}
+
+/// The one version whose name begins with what somebody wrote.
+///
+/// # Errors
+/// `NotFound` when none begins so or too little was written, `InvalidField` when several do; and the database's.
+pub async fn named(deps: &Deps, start: &str) -> ApiResult<Version> {
+    let long = start.len() >= START_CHARS_MIN;
+    let mut found = if long { store::beginning_with(&*deps.sql, &start.to_ascii_lowercase()).await? } else { Vec::new() };
+    let (code, detail) = match (found.pop(), found.is_empty()) {
+        (Some(version), true) => return Ok(version),
+        (Some(_), false) => (ErrorCode::InvalidField, format!("Several versions begin with `{start}`.")),
+        (None, _) if long => (ErrorCode::NotFound, format!("No version begins with `{start}`.")),
+        (None, _) => (ErrorCode::NotFound, format!("`{start}` names no version: it takes at least {START_CHARS_MIN} characters.")),
+    };
+    Err(Problem::new(code, detail).with_fix("Write enough of one version that `quintet graph versions` lists.").into())
 }
 
 /// `GET /api/versions`: at most 200.

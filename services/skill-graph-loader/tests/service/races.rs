@@ -7,7 +7,8 @@ use skill_graph_loader::check_folder;
 use skill_graph_loader::publish::digest;
 use skill_graph_loader::store::{self, ObjectNames, Version};
 
-fn row(digest: &str) -> Version {
+/// A version of which only the row is there.
+pub fn row_of(digest: &str) -> Version {
     Version {
         version: store::version_of(digest),
         digest: digest.to_owned(),
@@ -23,7 +24,7 @@ fn row(digest: &str) -> Version {
 #[tokio::test]
 async fn the_second_of_two_who_saw_the_same_version_is_refused() {
     let bed = Bed::new();
-    let (first, second) = (row(&"a".repeat(64)), row(&"b".repeat(64)));
+    let (first, second) = (row_of(&"a".repeat(64)), row_of(&"b".repeat(64)));
     store::publish(&*bed.sql, &first, None).await.unwrap();
     let error = store::publish(&*bed.sql, &second, None).await.unwrap_err();
     assert_eq!(error.kind, PortErrorKind::Conflict);
@@ -35,7 +36,7 @@ async fn the_second_of_two_who_saw_the_same_version_is_refused() {
 #[tokio::test]
 async fn a_version_published_again_moves_to_the_end() {
     let bed = Bed::new();
-    let (first, second) = (row(&"a".repeat(64)), row(&"b".repeat(64)));
+    let (first, second) = (row_of(&"a".repeat(64)), row_of(&"b".repeat(64)));
     store::publish(&*bed.sql, &first, None).await.unwrap();
     store::publish(&*bed.sql, &second, Some(&first.version)).await.unwrap();
     store::publish(&*bed.sql, &first, Some(&second.version)).await.unwrap();

@@ -1,8 +1,11 @@
 //! What a version is compared with and taken back to.
 
 use crate::bed::{Bed, agent};
+use crate::races::row_of;
+use contracts::GraphVersion;
 use platform::ports::{Sql, Statement};
 use serde_json::{Value, json};
+use skill_graph_loader::store;
 
 async fn rolled_back(bed: &Bed) -> String {
     let answer = bed.post("operator", "/api/rollback", &json!({})).await;
@@ -54,4 +57,44 @@ async fn of_versions_older_than_that_the_one_published_before_is_served() {
     assert_eq!(rolled_back(&bed).await, second);
     assert_eq!(rolled_back(&bed).await, first);
     assert_eq!(bed.post("operator", "/api/rollback", &json!({})).await.status, 409);
+}
+
+#[tokio::test]
+async fn a_version_is_told_by_its_first_characters() {
+    let bed = Bed::new();
+    let first = bed.published(&[agent("a")]).await;
+    let second = bed.published(&[agent("a"), agent("b")]).await;
+    let short = |version: &str| version[..4].to_owned();
+    assert_ne!(short(&first), short(&second));
+    let diff = bed.get("viewer", &format!("/api/diff?from={}&to={}", short(&second), short(&first).to_uppercase())).await.json();
+    assert_eq!((&diff["from"], &diff["to"]), (&json!(second), &json!(first)), "{diff}");
+    let answer = bed.post("operator", "/api/rollback", &json!({ "version": short(&first) })).await.json();
+    assert_eq!((&answer["version"], &answer["changed"]), (&json!(first), &json!(true)), "{answer}");
+}
+
+#[tokio::test]
+async fn characters_that_tell_no_version_or_several_are_refused_with_the_reason() {
+    let bed = Bed::new();
+    let version = bed.published(&[agent("a")]).await;
+    let mut seen = GraphVersion::from(version.as_str());
+    for end in ["1", "2"] {
+        let row = row_of(&format!("ffff{}", end.repeat(60)));
+        store::publish(&*bed.sql, &row, Some(&seen)).await.unwrap();
+        seen = row.version;
+    }
+    assert_ne!(version[..4], *"ffff");
+    // What SQL takes for a wildcard fits nothing.
+    for (text, status, reason) in
+        [("ffff", 422, "Several versions begin with"), ("0000", 404, "No version begins with"), ("____", 404, "No version"), (&version[..3], 404, "at least 4")]
+    {
+        let rollback = bed.post("operator", "/api/rollback", &json!({ "version": text })).await;
+        let diff = bed.get("viewer", &format!("/api/diff?from={text}")).await;
+        for answer in [rollback, diff, bed.get("viewer", &format!("/api/diff?to={text}")).await] {
+            let problem = answer.json();
+            assert_eq!(answer.status, status, "{text}: {problem}");
+            assert!(problem["detail"].as_str().unwrap().contains(reason) && problem["detail"].as_str().unwrap().contains(text), "{problem}");
+            assert!(problem["fix"].as_str().unwrap().contains("quintet graph versions"), "{problem}");
+        }
+    }
+    assert_eq!(bed.get("viewer", "/api/versions").await.json()["versions"][0]["current"], true, "nothing was rolled back");
 }
