@@ -97,9 +97,15 @@ async fn publish(loader: &Deps, folder: &Path, files: Vec<SourceFile>, allow_rem
             }
             tell(&published.findings, folder);
         }
-        Err(PublishError::Removal(gone, _)) => {
+        Err(PublishError::Removal(gone, mut findings)) => {
+            // An agent whose file was left out for an error is more often to be mended than to be let go.
+            findings.retain(|finding| finding.severity == Severity::Error);
+            tell(&findings, folder);
+            let mend = if findings.is_empty() { "put back what is missing" } else { "mend the errors above" };
             let (gone, folder) = (gone.join(", "), folder.display());
-            remark(&format!("graph: {gone} would vanish, so the graph before serves on\n  fix: quintet graph publish {folder} --allow-removal"));
+            remark(&format!(
+                "graph: {gone} would vanish, so the graph before serves on\n  fix: {mend}; or, if it is meant, quintet graph publish {folder} --allow-removal"
+            ));
         }
         Err(PublishError::NoAgent(findings) | PublishError::DuplicateAgent(findings)) => {
             remark("graph: it cannot be published; the graph before serves on");

@@ -81,7 +81,7 @@ impl From<PublishError> for ApiError {
             }
             PublishError::Removal(gone, findings) => {
                 let detail = format!("These agents of the current graph would vanish: {}.", gone.join(", "));
-                let fix = "Put their files back, or publish with \"allowRemoval\": true (--allow-removal on the command line).";
+                let fix = "Mend their files or put them back; or, if it is meant, publish with \"allowRemoval\": true (--allow-removal on the command line).";
                 refusal(detail, fix, &findings).with("removedAgents", json!(gone)).into()
             }
             PublishError::TooLarge(detail) => Self::new(ErrorCode::TooLarge, detail),

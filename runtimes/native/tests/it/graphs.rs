@@ -124,6 +124,23 @@ fn a_watched_folder_is_published_whenever_it_is_sound() {
 }
 
 #[test]
+fn an_agent_whose_file_is_broken_is_to_be_mended_before_it_is_let_go() {
+    let home = Home::new();
+    let folder = home.path("mine");
+    copy(Path::new(DEFAULT), &folder);
+    let file = folder.join("agents/agent-gardener.md");
+    std::fs::write(&file, gardener()).unwrap();
+    let server = home.up_with(&["--graph", folder.to_str().unwrap()]);
+    std::fs::write(&file, gardener().replace("keywords:", "keywords: [")).unwrap();
+    let said = until("the removal is refused", || Some(home.log("err.log")).filter(|log| log.contains("--allow-removal")));
+    let at = |part: &str| said.find(part).unwrap_or_else(|| panic!("{part} in {said}"));
+    assert!(at("error: agents/agent-gardener.md:7: ") < at("gardener would vanish"), "{said}");
+    assert!(at("fix: mend ") < at("or, if it is meant, quintet graph publish"), "{said}");
+    assert_eq!(server.get("/skill-graph-loader/api/agents")["agents"].as_array().unwrap().len(), 5);
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
 fn a_correction_becomes_an_example_when_it_is_confirmed_and_not_before() {
     let home = Home::new();
     let server = home.up();
