@@ -65,6 +65,10 @@ fn read_all(mut files: Vec<SourceFile>, findings: &mut Vec<Finding>) -> Vec<Docu
                 let message = "the path leads out of the folder and was not read";
                 findings.push(finding(Severity::Error, "bad_path", &shown, 0, message, "Use a path relative to the folder, without `..`."));
             }
+            PathVerdict::TooLong => {
+                let message = format!("the path is longer than {} bytes and was not read", kind::PATH_BYTES_MAX);
+                findings.push(finding(Severity::Error, "bad_path", &shown, 0, message, "Shorten the names of the file and its folders."));
+            }
             PathVerdict::Read(path) if !seen.insert(path.to_lowercase()) => {
                 findings.push(finding(
                     Severity::Error,

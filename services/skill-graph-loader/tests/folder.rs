@@ -53,6 +53,18 @@ fn one_bad_file_never_fails_the_folder() {
 
 /// Readers of JSON stop at 128 levels: what is let in can be sent to the router and read back.
 #[test]
+fn a_path_that_is_too_long_is_said_to_be_just_that() {
+    let long = format!("{}/a.md", "deep/".repeat(210));
+    let hidden = format!(".git/{long}");
+    let parsed = folder(&[(&long, "# A\n"), (&hidden, "# B\n")]);
+    assert_eq!(parsed.findings.len(), 1, "what is hidden is not mentioned: {:?}", parsed.findings);
+    let finding = &parsed.findings[0];
+    assert_eq!((finding.code.as_str(), finding.severity), ("bad_path", Severity::Error));
+    assert!(finding.message.contains("longer than 1024 bytes") && !finding.message.contains("out of the folder"), "{finding:?}");
+    assert!(finding.fix.starts_with("Shorten"), "{finding:?}");
+}
+
+#[test]
 fn the_deepest_front_matter_is_no_deeper_than_readers_of_json_go() {
     let nested = |depth: usize| format!("---\na: {}{}\n---\n", "[".repeat(depth), "]".repeat(depth));
     let deepest = (1..130).rev().find(|depth| folder(&[("a.md", &nested(*depth))]).graph.skills.len() == 1).unwrap();

@@ -14,17 +14,16 @@ pub enum PathVerdict {
     NotMarkdown,
     /// Leads out of the folder, or is no path at all.
     Refused,
+    /// Longer than [`PATH_BYTES_MAX`].
+    TooLong,
 }
 
-const PATH_BYTES_MAX: usize = 1024;
+/// Longer paths are found in no folder that people keep.
+pub const PATH_BYTES_MAX: usize = 1024;
 
 /// Judges a path.
 pub fn judge_path(path: &str) -> PathVerdict {
     let path = path.replace('\\', "/");
-    // Longer than any file system takes.
-    if path.len() > PATH_BYTES_MAX {
-        return PathVerdict::Refused;
-    }
     let is_drive = path.as_bytes().get(1) == Some(&b':');
     if path.starts_with('/') || is_drive || path.contains('\0') || path.split('/').any(|part| part == "..") {
         return PathVerdict::Refused;
@@ -35,6 +34,7 @@ pub fn judge_path(path: &str) -> PathVerdict {
     }
     let name = parts.last().copied().unwrap_or_default();
     match without_extension(name) {
+        Some(_) if path.len() > PATH_BYTES_MAX => PathVerdict::TooLong,
         Some(stem) if !stem.is_empty() => PathVerdict::Read(parts.join("/")),
         _ => PathVerdict::NotMarkdown,
     }
