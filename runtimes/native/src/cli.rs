@@ -217,7 +217,7 @@ pub enum Command {
 /// Skill graphs.
 #[derive(Subcommand)]
 pub enum Graph {
-    /// Findings of a folder, and what to write for better routing; exit 1 on any error or warning
+    /// Findings of a folder, and what to write for better routing; exit 1 on any error or warning, and when a publish would be refused
     #[command(after_help = "Example:\n  quintet graph check routing-knowledge")]
     Check { folder: PathBuf },
     /// Publish a folder to the server

@@ -216,7 +216,11 @@ fn within_limits(deps: &Deps, files: &[SourceFile]) -> Result<(), PublishError> 
     Ok(())
 }
 
-fn acceptable(graph: &Graph, findings: &[Finding]) -> Result<(), PublishError> {
+/// Whether a graph may be published at all, whatever is served now.
+///
+/// # Errors
+/// [`PublishError::NoAgent`] and [`PublishError::DuplicateAgent`].
+pub fn acceptable(graph: &Graph, findings: &[Finding]) -> Result<(), PublishError> {
     if findings.iter().any(|finding| finding.severity == Severity::Error && finding.code == DUPLICATE_AGENT) {
         return Err(PublishError::DuplicateAgent(findings.to_vec()));
     }

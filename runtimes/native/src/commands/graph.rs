@@ -11,8 +11,10 @@ use contracts::graph::{
     AgentChange, Finding, Graph as SkillGraph, GraphDiff, PublishRequest, Published, RollbackRequest, SearchAnswer, Severity, VersionList, VersionRow,
 };
 use contracts::{GraphVersion, ServiceName};
+use platform::edge::ApiError;
 use serde_json::json;
 use skill_graph_loader::parse::order;
+use skill_graph_loader::publish::acceptable;
 use std::path::Path;
 
 /// More examples than this take longer than a person waits for a check.
@@ -21,7 +23,7 @@ const TRIED_EXAMPLES_MAX: usize = 4_000;
 /// Runs one of them.
 ///
 /// # Errors
-/// `check`: [`No`] on any error or warning; the others as the server says.
+/// `check`: [`No`] on any error or warning, and when a publish would be refused; the others as the server says.
 pub async fn graph(command: Graph, client: impl Fn() -> Result<Client>, as_json: bool) -> Result<()> {
     match command {
         Graph::Check { folder } => check(&folder, as_json),
@@ -92,9 +94,12 @@ fn check(folder: &Path, as_json: bool) -> Result<()> {
     order(&mut parsed.findings);
     let bad = parsed.findings.iter().filter(|finding| finding.severity != Severity::Hint).count();
     let (accuracy, advice) = tried(&parsed.graph);
+    let refused = acceptable(&parsed.graph, &parsed.findings).err();
+    let refused = refused.map(|error| (error.to_string(), ApiError::from(error).0.fix));
     if as_json {
         let (agents, files) = (parsed.graph.agents.len(), parsed.graph.skills.len());
-        say_json(&json!({ "agents": agents, "files": files, "findings": parsed.findings, "accuracy": accuracy, "advice": advice }));
+        let why = refused.as_ref().map(|(why, _)| why);
+        say_json(&json!({ "agents": agents, "files": files, "findings": parsed.findings, "accuracy": accuracy, "advice": advice, "refused": why }));
     } else {
         parsed.findings.iter().for_each(|finding| say(&line(finding)));
         say(&format!("{} files, {} agents, {} findings", parsed.graph.skills.len(), parsed.graph.agents.len(), parsed.findings.len()));
@@ -105,8 +110,15 @@ fn check(folder: &Path, as_json: bool) -> Result<()> {
             let rate = accuracy.map(|rate| format!(" ({:.0} %)", rate * 100.0)).unwrap_or_default();
             say(&format!("  {}{rate}: write {}", printable(agent), printable(write)));
         }
+        if let Some((why, fix)) = &refused {
+            say(&format!("a publish would be refused: {why}\n  fix: {fix}"));
+        }
     }
-    if bad == 0 { Ok(()) } else { Err(No(format!("{bad} error(s) and warning(s)")).into()) }
+    match refused {
+        _ if bad > 0 => Err(No(format!("{bad} error(s) and warning(s)")).into()),
+        Some((why, _)) => Err(No(why).into()),
+        None => Ok(()),
+    }
 }
 
 /// Accuracy by cross-validation, and what to write for more. Nothing for graphs that would take minutes: `quintet eval` does those.

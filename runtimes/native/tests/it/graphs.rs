@@ -141,6 +141,28 @@ fn an_agent_whose_file_is_broken_is_to_be_mended_before_it_is_let_go() {
 }
 
 #[test]
+fn a_check_says_last_that_a_publish_would_be_refused_and_why() {
+    let home = Home::new();
+    let folder = home.path("guides-only");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("lost.md"), "# Lost\n\nNobody here.\n").unwrap();
+    let check = || home.run(&["graph", "check", folder.to_str().unwrap()]);
+    let last = |done: &crate::bed::Done| done.out.lines().rev().take(2).map(str::to_owned).collect::<Vec<_>>();
+    let done = check();
+    assert_eq!(done.code, 1, "{done:?}");
+    assert_eq!(last(&done)[1], "a publish would be refused: no agent is left", "{done:?}");
+    assert!(last(&done)[0].starts_with("  fix: Add a file in agents/"), "{done:?}");
+    let json = home.run(&["graph", "check", folder.to_str().unwrap(), "--json"]).json();
+    assert_eq!(json["refused"], "no agent is left", "{json}");
+    std::fs::write(folder.join("one.md"), gardener()).unwrap();
+    assert!(!check().out.contains("refused"), "{:?}", check());
+    std::fs::write(folder.join("two.md"), gardener()).unwrap();
+    let done = check();
+    assert_eq!((done.code, last(&done)[1].as_str()), (1, "a publish would be refused: two agents share an id"), "{done:?}");
+    assert_eq!(last(&done)[0], "  fix: Give one of them another `agentId`.");
+}
+
+#[test]
 fn a_correction_becomes_an_example_when_it_is_confirmed_and_not_before() {
     let home = Home::new();
     let server = home.up();
