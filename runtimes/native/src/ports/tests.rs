@@ -65,6 +65,24 @@ async fn migrations_apply_once_and_a_newer_database_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_database_from_before_keeps_its_versions() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("quintet.db");
+    let before = super::sql::open(&path).unwrap();
+    before.execute_batch(include_str!("../../../../migrations/0003_skill_graph_loader.sql")).unwrap();
+    for (seq, version) in ["aaaa", "bbbb"].iter().enumerate() {
+        let row = format!("('{version}', '{version}', 'ready', {seq}, 0, NULL, 1, 1, 0, '{{\"graph\":\"g\",\"model\":\"m\",\"index\":\"i\"}}')");
+        before.execute_batch(&format!("INSERT INTO skill_graph VALUES {row}")).unwrap();
+    }
+    before.pragma_update(None, "user_version", 4).unwrap();
+    drop(before);
+    let sql = SqliteSql::open(&path).unwrap();
+    let row = skill_graph_loader::store::before(&sql, &"bbbb".into()).await.unwrap();
+    assert_eq!(row.map(|row| row.version), Some("aaaa".into()));
+    assert_eq!(skill_graph_loader::store::versions(&sql).await.unwrap().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_command_that_fails_is_rolled_back_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("inbox.db");
