@@ -21,7 +21,7 @@ const FINDINGS_MAX: usize = 100;
 pub struct View {
     /// Searched for.
     q: String,
-    /// Two versions that are compared.
+    /// A version, and the one that it is compared with; without that, the one that was served before it.
     from: String,
     to: String,
     note: String,
@@ -30,7 +30,7 @@ pub struct View {
 /// `GET /dashboard/graph`.
 pub async fn show(State(deps): State<Deps>, owner: Owner, Query(view): Query<View>) -> PageResult {
     let searched = async { if view.q.trim().is_empty() { None } else { Some(owners::search(&deps, view.q.trim()).await) } };
-    let compared = async { if view.from.is_empty() { None } else { Some(owners::graph_diff(&deps, &view.from, &view.to).await) } };
+    let compared = async { if view.to.is_empty() { None } else { Some(owners::graph_diff(&deps, &view.from, &view.to).await) } };
     let (frame, found, diff) = join3(Frame::load(&deps, &owner, &view.note), searched, compared).await;
     let (map, report, versions) = join3(owners::graph_map(&deps), owners::graph_report(&deps), owners::graph_versions(&deps)).await;
     let body = html! {
@@ -166,8 +166,8 @@ fn history(config: &Config, owner: &Owner, versions: Result<Vec<VersionRow>, pla
                             (signs::cell("files", &row.skills.to_string()))
                             (signs::cell("findings", &row.findings.to_string()))
                             td {
-                                @if let Some(before) = versions.get(place + 1) {
-                                    a href=(config.url(&format!("/dashboard/graph?from={}&to={}", owners::encode(before.version.as_str()), owners::encode(row.version.as_str())))) { "What changed" }
+                                @if place + 1 < versions.len() {
+                                    a href=(config.url(&format!("/dashboard/graph?to={}", owners::encode(row.version.as_str())))) { "What changed" }
                                 }
                                 @if !row.current {
                                     form.inline method="post" action=(config.url("/dashboard/graph/rollback")) {
