@@ -9,6 +9,8 @@ use crate::client::Client;
 use crate::exit::{No, Usage};
 use crate::graph_folder;
 use crate::terminal::{ask, printable, say, say_json, short, watched};
+use agency_router::route::TAKEN_BACK;
+use agency_router::route::correction::correction;
 use agency_router::route::follow_up::is_follow_up;
 use anyhow::{Context, Result};
 use contracts::ServiceName;
@@ -85,7 +87,9 @@ async fn decisions(client: &Client) -> Result<Vec<DecisionRow>> {
 }
 
 /// What is worth learning: said to belong to somebody, or unsure; each message once, and none that the graph has.
-fn suggestions(decisions: Vec<DecisionRow>, graph: &Graph) -> Vec<Suggestion> {
+fn suggestions(mut decisions: Vec<DecisionRow>, graph: &Graph) -> Vec<Suggestion> {
+    // Such a row holds the words that took a message back, and what was decided of that message.
+    decisions.retain(|row| !row.reason.starts_with(TAKEN_BACK));
     let known: BTreeSet<String> = graph.agents.iter().flat_map(|agent| &agent.examples).map(|text| plain(text)).collect();
     let mut seen = known;
     let mut found = Vec::new();
@@ -95,8 +99,7 @@ fn suggestions(decisions: Vec<DecisionRow>, graph: &Graph) -> Vec<Suggestion> {
         if row.correct.is_none() && judged.contains(&plain(&row.message)) {
             continue;
         }
-        let length = row.message.chars().count();
-        if !(CHARS_MIN..=CHARS_MAX).contains(&length) || row.message.starts_with(['@', '/']) || is_follow_up(&row.message) {
+        if !is_a_message(&row.message, graph) {
             continue;
         }
         let (agent, why) = match (row.correct, &row.correct_agent) {
@@ -115,6 +118,12 @@ fn suggestions(decisions: Vec<DecisionRow>, graph: &Graph) -> Vec<Suggestion> {
     // What somebody has said comes first.
     found.sort_by_key(|suggestion| suggestion.agent.is_none());
     (1..).zip(found).map(|(number, suggestion)| Suggestion { number, ..suggestion }).collect()
+}
+
+/// Whether somebody asks for something in it: what answers, names or corrects teaches an agent nothing.
+fn is_a_message(text: &str, graph: &Graph) -> bool {
+    let fits = (CHARS_MIN..=CHARS_MAX).contains(&text.chars().count()) && text.chars().any(char::is_alphanumeric);
+    fits && !text.starts_with(['@', '/']) && !is_follow_up(text) && correction(graph, text).is_none()
 }
 
 fn plain(text: &str) -> String {
@@ -202,6 +211,20 @@ mod tests {
             correct,
             correct_agent: correct_agent.map(Into::into),
         }
+    }
+
+    #[test]
+    fn words_about_a_message_are_no_messages() {
+        let graph = skill_graph_loader::check_folder(graph_folder::default_graph()).graph;
+        let corrected = |message: &str| row(message, 0.4, Some(false), Some("security"));
+        let taken_back =
+            DecisionRow { reason: format!("{TAKEN_BACK} codegen. You said that it is for pm."), ..corrected("this one was meant for the planners") };
+        let about = [taken_back, corrected("not you, security"), corrected("That was for pm"), corrected("Please do it!"), corrected("👍👍👍👍👍👍👍👍👍")];
+        assert_eq!(suggestions(about.into(), &graph), []);
+        // Said of a message as well, the same words are a message.
+        let words = "this one was meant for the planners";
+        let twice = vec![DecisionRow { reason: format!("{TAKEN_BACK} codegen."), ..corrected(words) }, row(words, 0.3, None, None)];
+        assert_eq!(suggestions(twice, &graph).len(), 1, "a row that takes another back judges nothing");
     }
 
     #[test]
