@@ -1,78 +1,23 @@
 //! Writing an example into an agent's claim file as a person would: one more bullet at the end of its examples, in a section or in
 //! its front matter.
 
-use skill_graph_loader::parse::examples::announces_examples;
+mod place;
 
-/// Keys of the front matter that the loader reads examples from.
-const KEYS: [&str; 3] = ["examples", "triggers", "utterances"];
+use place::{Language, places};
 
 /// The file's text with the example in it. Nothing else of the file changes; a file without a place for examples gets a section.
 pub fn with_example(text: &str, example: &str) -> String {
-    let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
     let one_line: String = example.split_whitespace().collect::<Vec<_>>().join(" ");
-    let lines: Vec<&str> = text.split_inclusive('\n').collect();
-    let Some(place) = end_of_examples(&lines) else {
-        if let Some((place, bullet)) = end_of_list(&lines) {
-            let item = format!("{bullet}{}{newline}", scalar(&one_line));
-            return lines.iter().take(place).copied().chain([item.as_str()]).chain(lines.iter().skip(place).copied()).collect();
-        }
-        let gap = if text.is_empty() || text.ends_with(&format!("{newline}{newline}")) {
-            String::new()
-        } else if text.ends_with('\n') {
-            newline.to_owned()
-        } else {
-            format!("{newline}{newline}")
-        };
-        return format!("{text}{gap}## Examples{newline}{newline}- {}{newline}", safe(&one_line));
+    let written = |language: Language| match language {
+        Language::Markdown => safe(&one_line),
+        Language::Yaml => scalar(&one_line),
     };
-    let mut out: String = lines.iter().take(place).copied().collect();
-    if !out.ends_with('\n') {
-        out.push_str(newline);
-    }
-    let bullet = lines.get(place.saturating_sub(1)).and_then(|line| bullet_of(line)).unwrap_or("- ");
-    out.push_str(&format!("{bullet}{}{newline}", safe(&one_line)));
-    out.extend(lines.iter().skip(place).copied());
-    out
+    places(text).first().map_or_else(|| text.to_owned(), |place| place.with(text, &written(place.language)))
 }
 
-/// Behind the last bullet of the first section that the loader reads examples from, else behind its heading.
-fn end_of_examples(lines: &[&str]) -> Option<usize> {
-    let mut in_code = false;
-    let mut heading = None;
-    let mut last = None;
-    for (place, line) in lines.iter().enumerate().skip(front_matter(lines)) {
-        let trimmed = line.trim();
-        if trimmed.starts_with("```") || trimmed.starts_with("~~~") {
-            in_code = !in_code;
-        }
-        if in_code {
-            continue;
-        }
-        if trimmed.starts_with('#') {
-            if heading.is_some() {
-                break;
-            }
-            heading = announces_examples(trimmed.trim_matches('#').trim()).then_some(place);
-        } else if heading.is_some() && bullet_of(line).is_some() {
-            last = Some(place);
-        }
-    }
-    let heading = heading?;
-    // Behind the heading there is an empty line, where somebody has left one.
-    let below = heading + 1 + usize::from(lines.get(heading + 1).is_some_and(|line| line.trim().is_empty()));
-    Some(last.map_or(below, |last| last + 1))
-}
-
-/// Behind the last item of the first list of examples in the front matter, and what its items begin with. A list in brackets is left
-/// alone, and so is one whose items go over several lines.
-fn end_of_list<'a>(lines: &[&'a str]) -> Option<(usize, &'a str)> {
-    let yaml = lines.get(..front_matter(lines).checked_sub(1)?)?;
-    let key = yaml.iter().position(|line| line.split_once(':').is_some_and(|(key, rest)| KEYS.contains(&key) && rest.trim().is_empty()))?;
-    let items = yaml.iter().skip(key + 1).map_while(|line| bullet_of(line));
-    let bullet = items.clone().last()?;
-    let end = key + 1 + items.count();
-    let ends_there = yaml.get(end).is_none_or(|line| !line.starts_with([' ', '\t']));
-    ends_there.then_some((end, bullet))
+/// A text as it counts: case and spaces make no other example.
+pub fn plain(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
 /// An item of a YAML list: as it is where YAML reads it as that text, else in quotes.
@@ -81,21 +26,6 @@ fn scalar(example: &str) -> String {
     let says_something_else = ["true", "false", "yes", "no", "on", "off", "null"].contains(&example.to_lowercase().as_str());
     let plain = example.starts_with(char::is_alphabetic) && example.split(' ').all(is_word) && !says_something_else;
     if plain { example.to_owned() } else { serde_json::Value::from(example).to_string() }
-}
-
-/// Lines of the YAML between `---` at the top.
-fn front_matter(lines: &[&str]) -> usize {
-    if lines.first().is_none_or(|line| line.trim_start_matches('\u{feff}').trim_end() != "---") {
-        return 0;
-    }
-    lines.iter().skip(1).position(|line| line.trim_end() == "---").map_or(0, |end| end + 2)
-}
-
-/// `- `, `* ` or `+ ` with what stands before it.
-fn bullet_of(line: &str) -> Option<&str> {
-    let indent = line.len() - line.trim_start_matches(' ').len();
-    let rest = line.get(indent..)?;
-    (rest.starts_with("- ") || rest.starts_with("* ") || rest.starts_with("+ ")).then(|| line.get(..indent + 2)).flatten()
 }
 
 /// Markup in a message is text: quoted, it is read as it stands.
@@ -155,6 +85,53 @@ mod tests {
         assert_eq!(with_example(&both, "four"), format!("{both}- four\n"));
         let brackets = "---\nagentId: a\nexamples: [one, two]\n---\n# A\n";
         assert_eq!(with_example(brackets, "three"), format!("{brackets}\n## Examples\n\n- three\n"));
+    }
+
+    #[test]
+    fn what_stands_in_the_section_keeps_its_place_above_the_example() {
+        let examples = |text: &str| place::claims(text).unwrap().examples.into_iter().map(|(text, _)| text).collect::<Vec<_>>();
+        for (content, above) in [
+            ("\n| Message | Why |\n|---|---|\n| do it | now |\n| \"go on\" | then |\n", "\n"),
+            ("People write \"do it\" or \"go on\".\n", "\n"),
+            ("1. do it\n2. go on\n", "\n"),
+            ("- do it\n- go on\n\nThat is all.\n", "\n"),
+            ("- do it\n- go on\n\n```sh\nls\n```\n", "\n"),
+            ("> - do it\n> - go on\n", "\n"),
+            ("- do it\n  - go on\n", ""),
+            ("- do it\n\n- go\n  on\n", ""),
+            ("- do it\n- go\non\n", ""),
+        ] {
+            for end in ["", "\n## Limits\n\n- none\n", "\n# Limits\n", "\nLimits\n------\n"] {
+                let head = format!("# A\n\n## Examples\n{content}");
+                assert_eq!(with_example(&format!("{head}{end}"), "three"), format!("{head}{above}- three\n{end}"));
+                assert_eq!(examples(&format!("{head}{above}- three\n{end}")), ["do it", "go on", "three"]);
+            }
+        }
+        assert_eq!(with_example("## Examples\n## Limits\n- no\n", "one"), "## Examples\n- one\n\n## Limits\n- no\n");
+        assert_eq!(with_example("Examples\n---\nSay \"a b\".\n# Limits\n", "one"), "Examples\n---\nSay \"a b\".\n\n- one\n\n# Limits\n");
+    }
+
+    #[test]
+    fn headings_below_belong_to_the_section_as_far_as_they_hold_examples() {
+        let nested = "## Examples\n- a\n### More\n- b\n### Output\n- c\n#### Its form\n- d\n\n## Limits\n- e\n";
+        assert_eq!(with_example(nested, "x"), nested.replace("- b\n", "- b\n- x\n"));
+        let titled = "# Example agent\n\n- a\n\n## Examples\n- b\n\n## Rules\n- c\n";
+        assert_eq!(with_example(titled, "x"), titled.replace("- b\n", "- b\n- x\n"), "a title is no place while there is a better one");
+    }
+
+    #[test]
+    fn examples_come_before_the_list_and_the_list_before_when_to_use() {
+        let when = "# A\n\n## When to use\n\n- small talk\n";
+        let list = format!("---\nagentId: a\nexamples:\n  - one\n---\n{when}");
+        let all = format!("{list}\n### Utterances\n\n- two\n");
+        assert_eq!(with_example(&all, "x"), format!("{all}- x\n"));
+        assert_eq!(with_example(&list, "x"), list.replace("  - one\n", "  - one\n  - x\n"));
+        assert_eq!(with_example(when, "x"), format!("{when}- x\n"));
+        let shipped = crate::graph_folder::default_graph().into_iter().filter(|file| file.path.starts_with("agents/"));
+        for file in shipped {
+            let (head, _) = file.text.split_once("## Examples").unwrap();
+            assert!(head.contains("## When to use") && with_example(&file.text, "x y").starts_with(head), "{}", file.path);
+        }
     }
 
     #[test]

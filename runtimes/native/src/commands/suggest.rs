@@ -4,7 +4,7 @@
 //! was unsure of. Nothing is written without `--accept` or an answer on the terminal, and nothing is learned before the folder
 //! is published.
 
-use crate::claim_file::with_example;
+use crate::claim_file::{plain, with_example};
 use crate::client::Client;
 use crate::exit::{No, Usage};
 use crate::graph_folder;
@@ -124,10 +124,6 @@ fn suggestions(mut decisions: Vec<DecisionRow>, graph: &Graph) -> Vec<Suggestion
 fn is_a_message(text: &str, graph: &Graph) -> bool {
     let fits = (CHARS_MIN..=CHARS_MAX).contains(&text.chars().count()) && text.chars().any(char::is_alphanumeric);
     fits && !text.starts_with(['@', '/']) && !is_follow_up(text) && correction(graph, text).is_none()
-}
-
-fn plain(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
 /// `3` or `3=security`.
