@@ -1,18 +1,91 @@
 //! Writing an example into an agent's claim file as a person would: one more bullet at the end of its examples, in a section or in
-//! its front matter.
+//! its front matter. What is written is read back: the agent has this example more, and nothing else of the folder changes.
 
 mod place;
+mod spelling;
 
-use place::{Language, places};
+use crate::terminal::{printable, short};
+use contracts::AgentId;
+use contracts::graph::{Agent, Finding, Graph, Severity, SourceFile};
+use place::{Language, adds, claims, one_more, places};
+use skill_graph_loader::{Parsed, check_folder};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// The file's text with the example in it. Nothing else of the file changes; a file without a place for examples gets a section.
-pub fn with_example(text: &str, example: &str) -> String {
-    let one_line: String = example.split_whitespace().collect::<Vec<_>>().join(" ");
-    let written = |language: Language| match language {
-        Language::Markdown => safe(&one_line),
-        Language::Yaml => scalar(&one_line),
-    };
-    places(text).first().map_or_else(|| text.to_owned(), |place| place.with(text, &written(place.language)))
+/// How much of a message an error shows.
+const SHOWN_CHARS: usize = 80;
+
+/// Why an example was not written.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub enum NotWritten {
+    #[error("there is no agent {0}; name one of the folder's")]
+    NoAgent(AgentId),
+    #[error("{path} has “{example}” already; leave it out")]
+    Known { path: String, example: String },
+    #[error("{path} would be read otherwise than “{example}” says, however it is put there; write it by hand, in quotes below `examples:` in its front matter")]
+    ReadOtherwise { path: String, example: String },
+    #[error("with “{example}” in {path}, {found_in} would have a fault: {fault}. {fix} Else write it into {path} by hand")]
+    Fault { path: String, example: String, found_in: String, fault: String, fix: String },
+}
+
+/// A folder of claim files in memory, with what the loader makes of it.
+pub struct ClaimFiles {
+    files: Vec<SourceFile>,
+    parsed: Parsed,
+    changed: BTreeSet<String>,
+}
+
+impl ClaimFiles {
+    /// Reads the files of a whole folder: what a file is may hang on the others.
+    pub fn new(files: Vec<SourceFile>) -> Self {
+        let parsed = check_folder(files.clone());
+        Self { files, parsed, changed: BTreeSet::new() }
+    }
+
+    /// What the loader makes of the files as they are now.
+    pub fn graph(&self) -> &Graph {
+        &self.parsed.graph
+    }
+
+    /// The files that are no longer as they were.
+    pub fn changed(&self) -> impl Iterator<Item = &SourceFile> {
+        self.files.iter().filter(|file| self.changed.contains(&file.path))
+    }
+
+    /// Gives an agent one example more. Nothing else of its file changes; a file without a place for examples gets a section.
+    ///
+    /// # Errors
+    /// When there is no such agent, it has the example already, or there is no way to write it that is read as it stands and brings
+    /// the folder no new warning. Then nothing has changed.
+    pub fn add(&mut self, agent: &AgentId, example: &str) -> Result<(), NotWritten> {
+        let no_agent = || NotWritten::NoAgent(agent.clone());
+        let known = self.graph().agent(agent).ok_or_else(no_agent)?;
+        let path = self.graph().skill(&known.skill).map(|skill| skill.path.clone()).ok_or_else(no_agent)?;
+        let text = self.files.iter().find(|file| file.path == path).map(|file| file.text.clone()).ok_or_else(no_agent)?;
+        let shown = short(&printable(example), SHOWN_CHARS);
+        if known.examples.iter().any(|text| plain(text) == plain(example)) {
+            return Err(NotWritten::Known { path, example: shown });
+        }
+        let mut fault = None;
+        for candidate in candidates(&text, example) {
+            let files: Vec<SourceFile> = self.files.iter().map(|file| if file.path == path { with_text(file, &candidate) } else { file.clone() }).collect();
+            let parsed = check_folder(files.clone());
+            if !is_as_before(&self.parsed.graph, &parsed.graph, known, example) {
+                continue;
+            }
+            match new_finding(&self.parsed.findings, &parsed.findings) {
+                Some(found) => fault = fault.or_else(|| Some(found.clone())),
+                None => {
+                    self.changed.insert(path);
+                    (self.files, self.parsed) = (files, parsed);
+                    return Ok(());
+                }
+            }
+        }
+        Err(match fault {
+            Some(Finding { path: found_in, message: fault, fix, .. }) => NotWritten::Fault { path, example: shown, found_in, fault, fix },
+            None => NotWritten::ReadOtherwise { path, example: shown },
+        })
+    }
 }
 
 /// A text as it counts: case and spaces make no other example.
@@ -20,35 +93,63 @@ pub fn plain(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
-/// An item of a YAML list: as it is where YAML reads it as that text, else in quotes.
-fn scalar(example: &str) -> String {
-    let is_word = |word: &str| word.chars().all(|letter| letter.is_alphanumeric() || "'.,?!()-/".contains(letter));
-    let says_something_else = ["true", "false", "yes", "no", "on", "off", "null"].contains(&example.to_lowercase().as_str());
-    let plain = example.starts_with(char::is_alphabetic) && example.split(' ').all(is_word) && !says_something_else;
-    if plain { example.to_owned() } else { serde_json::Value::from(example).to_string() }
+/// The file's texts that read as one example more by themselves, the simplest first. Reading one file is far less than reading a folder.
+fn candidates(text: &str, example: &str) -> impl Iterator<Item = String> {
+    let message: String = example.split_whitespace().collect::<Vec<_>>().join(" ");
+    let before = claims(text).unwrap_or_default();
+    let ways = move |language: Language| match language {
+        Language::Markdown => spelling::in_markdown(&message),
+        Language::Yaml => spelling::in_yaml(&message),
+    };
+    let written = places(text).into_iter().flat_map(move |place| ways(place.language).into_iter().map(move |item| (place.clone(), item)));
+    written.map(|(place, item)| place.with(text, &item)).filter(move |text| adds(&before, claims(text).as_ref(), example))
 }
 
-/// Markup in a message is text: quoted, it is read as it stands.
-fn safe(example: &str) -> String {
-    let plain = example.chars().all(|letter| !matches!(letter, '*' | '_' | '`' | '[' | ']' | '<' | '>' | '|' | '#' | '\\' | '~' | '%' | '"'));
-    if plain {
-        example.to_owned()
-    } else {
-        format!(
-            "\"{}\"",
-            example
-                .replace('"', "'")
-                .replace(['*', '_', '`', '[', ']', '<', '>', '|', '#', '\\', '~', '%'], " ")
-                .split_whitespace()
-                .collect::<Vec<_>>()
-                .join(" ")
-        )
+fn with_text(file: &SourceFile, text: &str) -> SourceFile {
+    SourceFile { path: file.path.clone(), text: text.to_owned() }
+}
+
+/// Whether a graph is as before, but for this agent's one example more.
+fn is_as_before(before: &Graph, after: &Graph, agent: &Agent, example: &str) -> bool {
+    let Some(now) = after.agent(&agent.id) else { return false };
+    let rest = Agent { examples: agent.examples.clone(), ..now.clone() };
+    rest == *agent && one_more(&agent.examples, now.examples.clone(), example) && before.links == after.links
+}
+
+/// A warning or an error that was not there before. Lines move and counts in messages change, so they are told apart by file and kind.
+fn new_finding<'a>(before: &[Finding], after: &'a [Finding]) -> Option<&'a Finding> {
+    let kind = |finding: &Finding| (finding.severity, finding.code.clone(), finding.path.clone());
+    let mut left: BTreeMap<_, usize> = BTreeMap::new();
+    for finding in before {
+        *left.entry(kind(finding)).or_default() += 1;
     }
+    let mut more = Vec::new();
+    for finding in after.iter().filter(|finding| finding.severity != Severity::Hint) {
+        match left.get_mut(&kind(finding)) {
+            Some(count) if *count > 0 => *count -= 1,
+            _ => more.push(kind(finding)),
+        }
+    }
+    // Of several of the kind the one that says something new.
+    let is_new = |finding: &&Finding| more.contains(&kind(finding)) && !before.iter().any(|old| old.message == finding.message);
+    after.iter().find(is_new).or_else(|| after.iter().find(|finding| more.contains(&kind(finding))))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn folder(files: &[(&str, &str)]) -> ClaimFiles {
+        ClaimFiles::new(files.iter().map(|(path, text)| SourceFile { path: (*path).to_owned(), text: (*text).to_owned() }).collect())
+    }
+
+    /// What becomes of a file that is the only one.
+    fn with_example(text: &str, example: &str) -> String {
+        let mut files = folder(&[("agents/a.md", text)]);
+        let agent = files.graph().agents[0].id.clone();
+        files.add(&agent, example).unwrap();
+        files.files.remove(0).text
+    }
 
     #[test]
     fn the_example_is_the_last_bullet_of_its_section() {
@@ -135,8 +236,84 @@ mod tests {
     }
 
     #[test]
-    fn headings_in_code_are_no_sections_and_markup_becomes_text() {
+    fn headings_in_code_are_no_sections_and_markup_stays_text() {
         let file = "# A\n```\n## Examples\n```\n## Triggers\n- go\n";
-        assert_eq!(with_example(file, "fix `x` in *y*"), "# A\n```\n## Examples\n```\n## Triggers\n- go\n- \"fix x in y\"\n");
+        assert_eq!(with_example(file, "fix `x` in *y*"), "# A\n```\n## Examples\n```\n## Triggers\n- go\n- fix \\`x\\` in \\*y\\*\n");
+    }
+
+    const FEW: &str = "---\ndescription: Does it.\n---\n# A\n\nNOT for lawns: never.\n\n## Examples\n\n- one\n- user says \"two\"\n";
+    const LIST: &str = "---\ndescription: Does it.\nexamples:\n  - one\n---\n# A\n";
+
+    #[test]
+    fn a_message_is_read_back_as_it_was() {
+        for (message, written) in [
+            ("why is user_id null for 50% of our C# clients", "why is user_id null for 50% of our C# clients"),
+            ("# is what the file begins with", "\"# is what the file begins with\""),
+            ("1. open it 2. close it", "\"1. open it 2. close it\""),
+            ("[ ] is a box that is not ticked", "\"[ ] is a box that is not ticked\""),
+            ("user says \"ship it\" and nothing else", "“user says \"ship it\" and nothing else”"),
+            ("rename `x` to *y* in <b>z</b>", "rename \\`x\\` to \\*y\\* in \\<b\\>z\\</b\\>"),
+            ("what is %%this%% and &amp; there", "what is \\%\\%this\\%\\% and \\&amp; there"),
+            ("see [the page](https://example.org/a_b) | or | not", "see \\[the page\\](https://example.org/a\\_b) \\| or \\| not"),
+            ("delete C:\\*.tmp __now__", "delete C:\\\\\\*.tmp \\_\\_now\\_\\_"),
+            ("asks: \"a *b* c\" or so", "“asks: \"a \\*b\\* c\" or so”"),
+        ] {
+            assert_eq!(with_example(FEW, message), format!("{FEW}- {written}\n"), "{message}");
+        }
+        for (message, written) in [
+            ("NOT for roses: that is pm stuff really", "\"NOT for roses: that is pm stuff really\""),
+            ("who wrote [[x]] and why", "\"who wrote \\u005b\\u005bx]] and why\""),
+            ("\"quoted from end to end\"", "\"“\\\"quoted from end to end\\\"”\""),
+            ("- a dash: # and {braces}", "\"- a dash: # and {braces}\""),
+        ] {
+            assert_eq!(with_example(LIST, message), LIST.replace("- one\n", &format!("- one\n  - {written}\n")), "{message}");
+        }
+    }
+
+    #[test]
+    fn what_a_section_cannot_hold_goes_into_the_list_else_nothing_changes() {
+        let both = format!("{LIST}\n## Examples\n\n- two\n");
+        let not_for = "NOT for roses: that is pm stuff really";
+        assert_eq!(with_example(&both, not_for), both.replace("- one\n", &format!("- one\n  - \"{not_for}\"\n")));
+        for message in [not_for, "who wrote [[x]] and why", "!? … !!"] {
+            let mut files = folder(&[("agents/a.md", FEW), ("x.md", "# x\n[[a]]\n")]);
+            let told = files.add(&"a".into(), message).unwrap_err().to_string();
+            assert!(told.contains("agents/a.md") && told.contains("by hand") && told.contains(message), "{told}");
+            assert!(files.changed().next().is_none() && files.files[0].text == FEW);
+        }
+        let open = format!("{FEW}\n```\nnever closed\n");
+        assert!(folder(&[("agents/a.md", &open)]).add(&"a".into(), "a b c").is_err());
+    }
+
+    #[test]
+    fn a_text_is_no_link_whatever_its_brackets_name() {
+        let mut files = folder(&[("agents/a.md", LIST), ("guides/x.md", "# x\n")]);
+        files.add(&"a".into(), "who wrote [[x]] and why").unwrap();
+        assert_eq!(files.parsed.graph.links, []);
+        assert_eq!(files.graph().agents[0].examples, ["one", "who wrote [[x]] and why"]);
+    }
+
+    #[test]
+    fn an_example_that_another_agent_has_is_refused_with_the_reason() {
+        let mut files = folder(&[("agents/a.md", FEW), ("agents/b.md", "---\ndescription: B.\n---\n# B\n## Examples\n- prune it\n")]);
+        let told = files.add(&"a".into(), "Prune it!").unwrap_err().to_string();
+        assert!(told.contains("agents/b.md") && told.contains("`prune it` is also an example in agents/a.md"), "{told}");
+        assert_eq!(files.add(&"a".into(), "ONE"), Err(NotWritten::Known { path: "agents/a.md".into(), example: "ONE".into() }));
+        assert_eq!(files.add(&"c".into(), "prune"), Err(NotWritten::NoAgent("c".into())));
+    }
+
+    #[test]
+    fn a_file_is_read_as_what_it_is_in_its_folder() {
+        // Without agents a SKILL.md is one; a guide is one by its agentId.
+        let mut skills = folder(&[("skills/csv/SKILL.md", "# CSV\n"), ("skills/pdf/SKILL.md", "---\nname: pdf\n---\n# PDF\n")]);
+        skills.add(&"pdf".into(), "merge a_b and c_d").unwrap();
+        skills.add(&"pdf".into(), "split it").unwrap();
+        skills.add(&"csv".into(), "add them up").unwrap();
+        let changed: Vec<_> = skills.changed().map(|file| (file.path.as_str(), file.text.as_str())).collect();
+        assert_eq!(changed[0], ("skills/csv/SKILL.md", "# CSV\n\n## Examples\n\n- add them up\n"));
+        assert_eq!(changed[1].1, "---\nname: pdf\n---\n# PDF\n\n## Examples\n\n- merge a_b and c_d\n- split it\n");
+        let mut guides = folder(&[("guides/g.md", "---\nagentId: g\n---\n# G\n"), ("skills/pdf/SKILL.md", "# PDF\n")]);
+        guides.add(&"g".into(), "do it").unwrap();
+        assert_eq!(guides.add(&"pdf".into(), "do it"), Err(NotWritten::NoAgent("pdf".into())));
     }
 }

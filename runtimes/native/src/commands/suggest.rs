@@ -4,7 +4,7 @@
 //! was unsure of. Nothing is written without `--accept` or an answer on the terminal, and nothing is learned before the folder
 //! is published.
 
-use crate::claim_file::{plain, with_example};
+use crate::claim_file::{ClaimFiles, plain};
 use crate::client::Client;
 use crate::exit::{No, Usage};
 use crate::graph_folder;
@@ -176,11 +176,17 @@ fn asked(suggestions: &[Suggestion], graph: &Graph, folder: Option<&Path>) -> Re
 }
 
 fn write(folder: &Path, graph: &Graph, message: &str, agent: &str) -> Result<()> {
-    let found = graph.agents.iter().find(|known| known.id.as_str().eq_ignore_ascii_case(agent));
-    let file = found.and_then(|agent| graph.skill(&agent.skill)).map(|skill| folder.join(&skill.path));
-    let Some(file) = file else { return Err(No(format!("there is no agent {agent} in {}", folder.display())).into()) };
-    let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-    std::fs::write(&file, with_example(&text, message)).with_context(|| format!("cannot write {}", file.display()))
+    let Some(known) = graph.agents.iter().find(|known| known.id.as_str().eq_ignore_ascii_case(agent)) else {
+        return Err(No(format!("there is no agent {agent} in {}", folder.display())).into());
+    };
+    let (files, _) = graph_folder::read_reporting(folder)?;
+    let mut claims = ClaimFiles::new(files);
+    claims.add(&known.id, message).map_err(|error| No(error.to_string()))?;
+    for file in claims.changed() {
+        let path = folder.join(&file.path);
+        std::fs::write(&path, &file.text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
