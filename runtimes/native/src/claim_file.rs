@@ -3,13 +3,15 @@
 
 mod place;
 mod spelling;
+mod write;
 
 use crate::terminal::{printable, short};
 use contracts::AgentId;
 use contracts::graph::{Agent, Finding, Graph, Severity, SourceFile};
 use place::{Language, adds, claims, one_more, places};
 use skill_graph_loader::{Parsed, check_folder};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+pub use write::{Change, write_all};
 
 /// How much of a message an error shows.
 const SHOWN_CHARS: usize = 80;
@@ -31,14 +33,15 @@ pub enum NotWritten {
 pub struct ClaimFiles {
     files: Vec<SourceFile>,
     parsed: Parsed,
-    changed: BTreeSet<String>,
+    /// What stood in the files that are no longer as they were, by path.
+    originals: BTreeMap<String, String>,
 }
 
 impl ClaimFiles {
     /// Reads the files of a whole folder: what a file is may hang on the others.
     pub fn new(files: Vec<SourceFile>) -> Self {
         let parsed = check_folder(files.clone());
-        Self { files, parsed, changed: BTreeSet::new() }
+        Self { files, parsed, originals: BTreeMap::new() }
     }
 
     /// What the loader makes of the files as they are now.
@@ -47,8 +50,8 @@ impl ClaimFiles {
     }
 
     /// The files that are no longer as they were.
-    pub fn changed(&self) -> impl Iterator<Item = &SourceFile> {
-        self.files.iter().filter(|file| self.changed.contains(&file.path))
+    pub fn changes(&self) -> impl Iterator<Item = Change<'_>> {
+        self.files.iter().filter_map(|file| Some(Change { path: &file.path, before: self.originals.get(&file.path)?, after: &file.text }))
     }
 
     /// Gives an agent one example more. Nothing else of its file changes; a file without a place for examples gets a section.
@@ -75,7 +78,7 @@ impl ClaimFiles {
             match new_finding(&self.parsed.findings, &parsed.findings) {
                 Some(found) => fault = fault.or_else(|| Some(found.clone())),
                 None => {
-                    self.changed.insert(path);
+                    self.originals.entry(path).or_insert_with(|| text.clone());
                     (self.files, self.parsed) = (files, parsed);
                     return Ok(());
                 }
@@ -279,7 +282,7 @@ mod tests {
             let mut files = folder(&[("agents/a.md", FEW), ("x.md", "# x\n[[a]]\n")]);
             let told = files.add(&"a".into(), message).unwrap_err().to_string();
             assert!(told.contains("agents/a.md") && told.contains("by hand") && told.contains(message), "{told}");
-            assert!(files.changed().next().is_none() && files.files[0].text == FEW);
+            assert!(files.changes().next().is_none() && files.files[0].text == FEW);
         }
         let open = format!("{FEW}\n```\nnever closed\n");
         assert!(folder(&[("agents/a.md", &open)]).add(&"a".into(), "a b c").is_err());
@@ -309,8 +312,9 @@ mod tests {
         skills.add(&"pdf".into(), "merge a_b and c_d").unwrap();
         skills.add(&"pdf".into(), "split it").unwrap();
         skills.add(&"csv".into(), "add them up").unwrap();
-        let changed: Vec<_> = skills.changed().map(|file| (file.path.as_str(), file.text.as_str())).collect();
+        let changed: Vec<_> = skills.changes().map(|change| (change.path, change.after)).collect();
         assert_eq!(changed[0], ("skills/csv/SKILL.md", "# CSV\n\n## Examples\n\n- add them up\n"));
+        assert_eq!(skills.changes().nth(1).unwrap().before, "---\nname: pdf\n---\n# PDF\n");
         assert_eq!(changed[1].1, "---\nname: pdf\n---\n# PDF\n\n## Examples\n\n- merge a_b and c_d\n- split it\n");
         let mut guides = folder(&[("guides/g.md", "---\nagentId: g\n---\n# G\n"), ("skills/pdf/SKILL.md", "# PDF\n")]);
         guides.add(&"g".into(), "do it").unwrap();

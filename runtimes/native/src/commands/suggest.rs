@@ -4,7 +4,7 @@
 //! was unsure of. Nothing is written without `--accept` or an answer on the terminal, and nothing is learned before the folder
 //! is published.
 
-use crate::claim_file::{ClaimFiles, plain};
+use crate::claim_file::{ClaimFiles, plain, write_all};
 use crate::client::Client;
 use crate::exit::{No, Usage};
 use crate::graph_folder;
@@ -12,10 +12,10 @@ use crate::terminal::{ask, printable, say, say_json, short, watched};
 use agency_router::route::TAKEN_BACK;
 use agency_router::route::correction::correction;
 use agency_router::route::follow_up::is_follow_up;
-use anyhow::{Context, Result};
-use contracts::ServiceName;
+use anyhow::Result;
 use contracts::graph::Graph;
 use contracts::routing::{DecisionList, DecisionRow};
+use contracts::{AgentId, ServiceName};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -45,13 +45,15 @@ pub struct Suggestion {
     pub why: &'static str,
 }
 
-/// Lists, asks, and writes what was confirmed.
+/// Lists, asks, and writes what was confirmed: all of it or nothing.
 ///
 /// # Errors
-/// When the server or the folder cannot be read, or a number is none of the list.
+/// When the server or the folder cannot be read, a number is none of the list, an agent is none of the folder's, or an example cannot
+/// be written so that it is read as it was said.
 pub async fn suggest(client: &Client, folder: Option<&Path>, accept: &[String], as_json: bool) -> Result<()> {
-    let graph = match folder {
-        Some(folder) => skill_graph_loader::check_folder(graph_folder::read(folder)?).graph,
+    let mut files = folder.map(graph_folder::read).transpose()?.map(ClaimFiles::new);
+    let graph = match &files {
+        Some(files) => files.graph().clone(),
         None => client.get(ServiceName::SkillGraphLoader, "/api/graph").await?,
     };
     let suggestions = suggestions(decisions(client).await?, &graph);
@@ -59,16 +61,22 @@ pub async fn suggest(client: &Client, folder: Option<&Path>, accept: &[String], 
         say_json(&suggestions);
         return Ok(());
     }
-    if suggestions.is_empty() {
+    if suggestions.is_empty() && accept.is_empty() {
         say("Nothing to suggest: no decision was corrected or unsure that the graph does not know already.");
         return Ok(());
     }
-    let confirmed = if accept.is_empty() { asked(&suggestions, &graph, folder)? } else { accepted(&suggestions, accept)? };
-    let Some(folder) = folder.filter(|_| !confirmed.is_empty()) else { return Ok(()) };
-    for (suggestion, agent) in &confirmed {
-        write(folder, &graph, &suggestion.message, agent)?;
+    let confirmed = if accept.is_empty() {
+        asked(&suggestions, &graph, files.as_mut())?
+    } else {
+        let confirmed = accepted(&suggestions, accept, &graph)?;
+        files.as_mut().map_or(Ok(()), |files| add_all(files, &confirmed))?;
+        confirmed.len()
+    };
+    let (Some(folder), Some(files)) = (folder, files) else { return Ok(()) };
+    if confirmed > 0 {
+        write_all(folder, files.changes())?;
+        say(&format!("{confirmed} written into {}. `quintet graph publish {}` teaches them.", folder.display(), folder.display()));
     }
-    say(&format!("{} written into {}. `quintet graph publish {}` teaches them.", confirmed.len(), folder.display(), folder.display()));
     Ok(())
 }
 
@@ -126,23 +134,44 @@ fn is_a_message(text: &str, graph: &Graph) -> bool {
     fits && !text.starts_with(['@', '/']) && !is_follow_up(text) && correction(graph, text).is_none()
 }
 
-/// `3` or `3=security`.
-fn accepted(suggestions: &[Suggestion], accept: &[String]) -> Result<Vec<(Suggestion, String)>> {
-    let one = |text: &String| {
-        let (number, agent) = text.split_once('=').map_or((text.as_str(), None), |(number, agent)| (number, Some(agent)));
-        let found = number.parse::<usize>().ok().and_then(|number| suggestions.iter().find(|suggestion| suggestion.number == number));
-        let Some(suggestion) = found else { return Err(Usage(format!("there is no suggestion {number}; `quintet suggest` lists them")).into()) };
-        let agent = agent.map(str::to_owned).or_else(|| suggestion.agent.clone());
-        let agent = agent.ok_or_else(|| Usage(format!("nobody has said whose {number} is: write {number}=AGENT")))?;
-        Ok((suggestion.clone(), agent))
-    };
-    accept.iter().map(one).collect()
+/// The agent of a name as somebody writes it.
+fn agent_named(graph: &Graph, name: &str) -> Result<AgentId> {
+    let ids = || graph.agents.iter().map(|agent| &agent.id);
+    let found = ids().find(|id| id.as_str() == name).or_else(|| ids().find(|id| id.as_str().eq_ignore_ascii_case(name)));
+    let all = || ids().map(|id| id.as_str()).collect::<Vec<_>>().join(", ");
+    found.cloned().ok_or_else(|| Usage(format!("there is no agent {name}; there are {}", all())).into())
 }
 
-/// One question each, on a terminal; elsewhere the list alone.
-fn asked(suggestions: &[Suggestion], graph: &Graph, folder: Option<&Path>) -> Result<Vec<(Suggestion, String)>> {
-    let mut confirmed = Vec::new();
-    let ids: Vec<&str> = graph.agents.iter().map(|agent| agent.id.as_str()).collect();
+/// `3` or `3=security`, each once.
+fn accepted(suggestions: &[Suggestion], accept: &[String], graph: &Graph) -> Result<Vec<(Suggestion, AgentId)>> {
+    let mut all: Vec<(Suggestion, AgentId)> = Vec::new();
+    for text in accept {
+        let (number, agent) = text.split_once('=').map_or((text.as_str(), None), |(number, agent)| (number, Some(agent)));
+        let found = number.parse::<usize>().ok().and_then(|number| suggestions.iter().find(|suggestion| suggestion.number == number));
+        let suggestion = found.ok_or_else(|| Usage(format!("there is no suggestion {number}; `quintet suggest` lists them")))?;
+        let agent = agent.or(suggestion.agent.as_deref());
+        let agent = agent.ok_or_else(|| Usage(format!("nobody has said whose {number} is: write {number}=AGENT")))?;
+        let agent = agent_named(graph, agent)?;
+        match all.iter().find(|(other, _)| other.number == suggestion.number) {
+            Some((_, other)) if *other != agent => return Err(Usage(format!("{number} is given to {other} and to {agent}; give it to one")).into()),
+            Some(_) => {}
+            None => all.push((suggestion.clone(), agent)),
+        }
+    }
+    Ok(all)
+}
+
+/// Each becomes an example in memory; whatever is in the way of any is told at once.
+fn add_all(files: &mut ClaimFiles, confirmed: &[(Suggestion, AgentId)]) -> Result<()> {
+    let wrong: Vec<String> =
+        confirmed.iter().filter_map(|(suggestion, agent)| Some(format!("{}: {}", suggestion.number, files.add(agent, &suggestion.message).err()?))).collect();
+    if wrong.is_empty() { Ok(()) } else { Err(No(format!("nothing was written.\n  {}", wrong.join("\n  "))).into()) }
+}
+
+/// One question each, on a terminal; elsewhere the list alone. How many became examples in memory.
+fn asked(suggestions: &[Suggestion], graph: &Graph, mut files: Option<&mut ClaimFiles>) -> Result<usize> {
+    let mut confirmed = 0;
+    let can_ask = files.is_some() && watched();
     for suggestion in suggestions {
         let whose = suggestion.agent.as_deref().unwrap_or("?");
         say(&format!(
@@ -153,20 +182,18 @@ fn asked(suggestions: &[Suggestion], graph: &Graph, folder: Option<&Path>) -> Re
             suggestion.confidence * 100.0,
             suggestion.why
         ));
-        if folder.is_none() || !watched() {
-            continue;
-        }
-        let default = if suggestion.agent.is_some() { "y = yes, " } else { "" };
-        let answer = ask(&format!("     example of? ({default}Enter = no, q = stop, or one of {}) ", ids.join(" ")))?;
-        match answer.trim() {
-            "" | "n" => {}
-            "q" => break,
-            "y" => confirmed.extend(suggestion.agent.clone().map(|agent| (suggestion.clone(), agent))),
-            name => confirmed.push((suggestion.clone(), name.to_owned())),
+        let Some(files) = files.as_deref_mut().filter(|_| can_ask) else { continue };
+        match answer(suggestion, graph)? {
+            Answer::Stop => break,
+            Answer::No => {}
+            Answer::Agent(agent) => match files.add(&agent, &suggestion.message) {
+                Ok(()) => confirmed += 1,
+                Err(error) => say(&format!("     Not written: {error}")),
+            },
         }
     }
-    if folder.is_none() || !watched() {
-        say(if folder.is_none() {
+    if !can_ask {
+        say(if files.is_none() {
             "\nWrite some into a folder: quintet suggest --graph DIR lists what that folder lacks, with the numbers to accept."
         } else {
             "\nWrite some into the folder: add --accept 1 --accept 2=AGENT"
@@ -175,18 +202,30 @@ fn asked(suggestions: &[Suggestion], graph: &Graph, folder: Option<&Path>) -> Re
     Ok(confirmed)
 }
 
-fn write(folder: &Path, graph: &Graph, message: &str, agent: &str) -> Result<()> {
-    let Some(known) = graph.agents.iter().find(|known| known.id.as_str().eq_ignore_ascii_case(agent)) else {
-        return Err(No(format!("there is no agent {agent} in {}", folder.display())).into());
-    };
-    let (files, _) = graph_folder::read_reporting(folder)?;
-    let mut claims = ClaimFiles::new(files);
-    claims.add(&known.id, message).map_err(|error| No(error.to_string()))?;
-    for file in claims.changed() {
-        let path = folder.join(&file.path);
-        std::fs::write(&path, &file.text).with_context(|| format!("cannot write {}", path.display()))?;
+/// What somebody says to one suggestion.
+enum Answer {
+    Agent(AgentId),
+    No,
+    Stop,
+}
+
+/// Asks until the answer is one.
+fn answer(suggestion: &Suggestion, graph: &Graph) -> Result<Answer> {
+    let ids: Vec<&str> = graph.agents.iter().map(|agent| agent.id.as_str()).collect();
+    let default = if suggestion.agent.is_some() { "y = yes, " } else { "" };
+    loop {
+        let answer = ask(&format!("     example of? ({default}Enter = no, q = stop, or one of {}) ", ids.join(" ")))?;
+        let named = match answer.trim() {
+            "" | "n" => return Ok(Answer::No),
+            "q" => return Ok(Answer::Stop),
+            "y" => suggestion.agent.as_deref().unwrap_or("y"),
+            name => name,
+        };
+        match agent_named(graph, named) {
+            Ok(agent) => return Ok(Answer::Agent(agent)),
+            Err(error) => say(&format!("     {error}")),
+        }
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -258,7 +297,42 @@ mod tests {
                 (4, "for an agent that is gone", None),
             ]
         );
-        assert_eq!(accepted(&found, &["3=pm".into(), "1".into()]).unwrap()[0].1, "pm");
-        assert!(accepted(&found, &["3".into()]).is_err() && accepted(&found, &["9".into()]).is_err());
+        let accepted = |texts: &[&str]| accepted(&found, &texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>(), &graph);
+        assert_eq!(accepted(&["3=pm", "1"]).unwrap()[0].1.as_str(), "pm");
+        assert!(accepted(&["3"]).is_err() && accepted(&["9"]).is_err());
+        assert_eq!(accepted(&["3=PM", "3=pm", "1"]).unwrap().len(), 2, "twice the same is once");
+        for (texts, told) in [
+            (["1", "3=nobody"], "there is no agent nobody; there are assistant, codegen, pm, security"),
+            (["1", "1=pm"], "1 is given to security and to pm; give it to one"),
+        ] {
+            let error = accepted(&texts).unwrap_err();
+            assert_eq!((error.to_string().as_str(), crate::exit::code(&error)), (told, 2));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_keeps_everything_else_from_being_written() {
+        let found = suggestions(
+            vec![
+                row("why is user_id null for 50% of our C# clients", 0.4, Some(false), Some("codegen")),
+                row("NOT for roses: that is pm stuff really", 0.4, Some(false), Some("pm")),
+                row("say it *again* to me", 0.4, Some(false), Some("pm")),
+            ],
+            &skill_graph_loader::check_folder(graph_folder::default_graph()).graph,
+        );
+        let add = |accept: &[&str]| {
+            let mut files = ClaimFiles::new(graph_folder::default_graph());
+            let accept: Vec<String> = accept.iter().map(|text| (*text).to_owned()).collect();
+            let confirmed = accepted(&found, &accept, files.graph()).unwrap();
+            add_all(&mut files, &confirmed).map(|()| files)
+        };
+        let told = add(&["1", "2", "3"]).err().unwrap();
+        let says = told.to_string();
+        assert!(says.starts_with("nothing was written.\n  2: agents/agent-pm.md") && says.contains("by hand") && !says.contains("C#"), "{says}");
+        assert_eq!(crate::exit::code(&told), 1);
+        let files = add(&["1", "3"]).unwrap();
+        assert_eq!(files.changes().map(|change| change.path).collect::<Vec<_>>(), ["agents/agent-codegen.md", "agents/agent-pm.md"]);
+        let rows = vec![row(&found[0].message, 0.4, Some(false), Some("codegen")), row(&found[2].message, 0.4, Some(false), Some("pm"))];
+        assert_eq!(suggestions(rows, files.graph()), [], "what was written is not suggested again");
     }
 }
