@@ -69,6 +69,7 @@ async fn a_database_from_before_keeps_its_versions() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("quintet.db");
     let before = super::sql::open(&path).unwrap();
+    before.execute_batch(include_str!("../../../../migrations/0001_personal_assistant.sql")).unwrap();
     before.execute_batch(include_str!("../../../../migrations/0003_skill_graph_loader.sql")).unwrap();
     for (seq, version) in ["aaaa", "bbbb"].iter().enumerate() {
         let row = format!("('{version}', '{version}', 'ready', {seq}, 0, NULL, 1, 1, 0, '{{\"graph\":\"g\",\"model\":\"m\",\"index\":\"i\"}}')");
