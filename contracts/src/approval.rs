@@ -231,7 +231,7 @@ pub enum GivenUp {
     Open,
     /// Nothing, and it cannot be claimed any more: its time is over.
     Lapsed,
-    /// Nothing, and it was taken back by its owner.
+    /// Its owner has stopped it or taken it back, whatever had been done.
     Ended,
     /// It was claimed.
     Begun,

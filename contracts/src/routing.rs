@@ -36,9 +36,9 @@ pub struct RouteRequest {
     /// What the same person said before here, so that it can be given to somebody else. Internal callers only.
     #[serde(default)]
     pub previous: Option<Previous>,
-    /// The sender said that it is not for this agent. Internal callers only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub taken_back_from: Option<AgentId>,
+    /// The sender said that it is not for these agents. Internal callers only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taken_back_from: Vec<AgentId>,
     /// The event this is decided for; asked twice for one event (and one exclude list) the same decision comes back. Internal callers only.
     #[serde(default)]
     pub event_id: Option<EventId>,
@@ -51,6 +51,9 @@ pub struct Previous {
     pub decision_id: DecisionId,
     pub agent: AgentId,
     pub message: String,
+    /// Whom it was taken back from before it came to `agent`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taken_back_from: Vec<AgentId>,
 }
 
 /// Answer of `POST /api/route`.

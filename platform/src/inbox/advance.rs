@@ -38,6 +38,9 @@ pub struct Patch {
     pub new_run: bool,
     /// The task of this run was leased and never begun: it waits for a gateway again.
     pub requeue: bool,
+    /// For whoever takes the step: the gateway that had the task is not to blame. Not kept.
+    #[serde(skip)]
+    pub blameless: bool,
     /// A task for a gateway.
     pub task: Option<NewTask>,
     /// What is to be said.

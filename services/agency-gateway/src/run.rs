@@ -31,6 +31,11 @@ pub(crate) async fn leased(deps: Deps, task: LeasedTask) {
     let claimed = claim_within(&deps, &task, until_ms).await;
     let job = Job { task: task.task_id.clone(), agent: task.agent, message: task.message, context: task.context, cost_limit: task.cost_limit };
     let finish = match claimed {
+        // A machine that slept since then may begin nothing: its lease may be another's by now.
+        Ok(_) if deps.clock.now_ms() >= until_ms => {
+            ticket.finish(&Finish::unavailable("The approval was claimed too late to begin."), deps.clock.now_ms());
+            return;
+        }
         Ok(claim) => carry_out(&deps, &job, claim, &guard, &ticket).await,
         Err(CallError::Refused(problem)) if !comes_back(&problem) => refused(&problem),
         Err(error) => {
@@ -84,9 +89,11 @@ async fn claim_within(deps: &Deps, task: &LeasedTask, until_ms: i64) -> Result<C
     }
 }
 
-/// Whether the task is approved anew when its lease has lapsed: the approval was given, and this gateway came too late for it.
+/// Whether the task is somebody's when its lease has lapsed: this gateway came too late, for the lease or for the approval, which is
+/// given anew.
 fn comes_back(problem: &Problem) -> bool {
-    problem.code == ErrorCode::NotApproved && problem.extra.get("state").and_then(|state| state.as_str()) == Some(ApprovalState::Lapsed.as_str())
+    let lapsed = || problem.extra.get("state").and_then(|state| state.as_str()) == Some(ApprovalState::Lapsed.as_str());
+    problem.code == ErrorCode::StaleEpoch || problem.code == ErrorCode::NotApproved && lapsed()
 }
 
 /// What a person is told when the claim was refused. Nothing was spent.

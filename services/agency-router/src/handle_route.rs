@@ -86,7 +86,7 @@ pub fn for_everybody(request: RouteRequest) -> ApiResult<RouteRequest> {
         bound_agent: None,
         is_reply: false,
         previous: None,
-        taken_back_from: None,
+        taken_back_from: Vec::new(),
         event_id: None,
         ..request
     })

@@ -130,9 +130,14 @@ fn by_correction(request: &RouteRequest, world: World<'_>) -> Option<Decision> {
     }
     let mut again =
         RouteRequest { message: previous.message.clone(), previous: None, sticky_agent: None, bound_agent: None, is_reply: false, ..request.clone() };
-    again.taken_back_from = Some(previous.agent.clone());
+    again.taken_back_from.clone_from(&previous.taken_back_from);
+    again.taken_back_from.push(previous.agent.clone());
     // Said to the one that had it, its own name is no name of another: "not you, security".
     let named = correction.agent.filter(|agent| agent.id != previous.agent);
+    if let Some(agent) = named {
+        // Whom the sender names now is meant, whatever was said before.
+        again.taken_back_from.retain(|id| *id != agent.id);
+    }
     let mut decision = match named {
         // Whom the message named itself counts no more than what is said about it now.
         Some(agent) => decide_by(&again, world, Some(Chosen::named(agent, format!("You said that it is for {}.", agent.id)))),
@@ -268,7 +273,7 @@ fn into_decision(chosen: Chosen, content: Option<Content>, request: &RouteReques
 fn obstacle(agent: &Agent, request: &RouteRequest, world: World<'_>) -> Option<Obstacle> {
     if request.public_only && !agent.public {
         Some(Obstacle::NotPublic)
-    } else if request.taken_back_from.as_ref() == Some(&agent.id) {
+    } else if request.taken_back_from.contains(&agent.id) {
         Some(Obstacle::TakenBack)
     } else if request.exclude.contains(&agent.id) {
         Some(Obstacle::Excluded)

@@ -153,23 +153,22 @@ fn take_over(epoch: Option<u32>) -> String {
     )
 }
 
-/// A lease has ended and nobody knows of its run. Where nothing was claimed, that lease can claim nothing from now on, in the same
-/// statement that finds it so: whoever gets the task next is the only one.
+/// A lease has ended and nobody knows of its run. From now on it can claim nothing, in the same statement that finds what it had
+/// claimed: whoever gets the task next is the only one.
 pub async fn given_up(State(deps): State<Deps>, JsonBody(request): JsonBody<GivenUpRequest>) -> ApiResult<Json<GivenUpAnswer>> {
     let now_ms = deps.clock.now_ms();
     let id = request.approval_id.as_str();
-    let shut = sql!(
-        "UPDATE approvals SET epoch_min = MAX(epoch_min, ?2) WHERE id = ?1 AND state = 'approved' AND valid_until > ?3 RETURNING id",
-        id,
-        i64::from(request.epoch) + 1,
-        now_ms
-    );
-    let mut answers = Answers::of(&*deps.sql, vec![shut, store::approval_by_id(id)]).await?;
-    let open = answers.any();
-    let row: ApprovalRow = answers.one()?.ok_or_else(|| ApiError::not_found("such approval"))?;
+    let task = store::approval(&*deps.sql, id).await?.task;
+    let shut = sql!("UPDATE approvals SET epoch_min = MAX(epoch_min, ?2) WHERE id = ?1", id, i64::from(request.epoch) + 1);
+    let mut answers = Answers::of(&*deps.sql, vec![shut, store::approval_by_id(id), store::halted(&task)]).await?;
+    answers.skip();
+    let row: ApprovalRow = answers.one()?.ok_or_else(|| store::unreadable("approval"))?;
+    let halted = answers.halted()?;
     let was = match row.state_at(now_ms)? {
-        _ if open => GivenUp::Open,
+        // Another run of it would be another task, which the halt of this one does not name.
+        _ if halted => GivenUp::Ended,
         _ if row.was_claimed() => GivenUp::Begun,
+        ApprovalState::Approved => GivenUp::Open,
         ApprovalState::Lapsed => GivenUp::Lapsed,
         _ => GivenUp::Ended,
     };

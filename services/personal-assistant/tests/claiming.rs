@@ -85,6 +85,8 @@ async fn a_lease_that_was_given_up_before_it_claimed_claims_nothing_any_more() {
     assert_eq!((status, &problem["code"]), (409, &json!("stale_epoch")));
     assert_eq!(claim(2).await.0, 200);
     assert_eq!(given_up(2).await, (200, json!({"was": "begun"})), "what was claimed may have been done");
+    bed.clock.advance(36_000);
+    assert_eq!(claim(2).await.1["code"], "stale_epoch", "it cannot begin it a second time either");
     bed.clock.advance(60 * 60_000);
     assert_eq!(given_up(2).await.1["was"], "begun");
     assert_eq!(bed.post(AGGREGATOR, "/internal/given-up", json!({"approvalId": "apr_none", "epoch": 1})).await.0, 404);
@@ -103,6 +105,14 @@ async fn what_nobody_began_is_told_from_what_lapsed_and_what_was_taken_back() {
     let rejected = bed.ask("t2", 5.0).await;
     bed.decide(&rejected["approvalId"], "reject").await;
     assert_eq!(given_up(&rejected).await.1["was"], "ended");
+    for (task, claims) in [("t3", false), ("t4", true)] {
+        let halted = bed.ask(task, 1.0).await;
+        if claims {
+            assert_eq!(bed.claim(&halted).await.0, 200);
+        }
+        assert!(bed.post(OPERATOR, "/api/halt", json!({"taskId": task, "reason": "stop"})).await.0 < 300);
+        assert_eq!(given_up(&halted).await.1["was"], "ended", "{task}");
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use crate::{Deps, ask, dispatch, press, send, tasks};
 use axum::Json;
 use axum::extract::{Path, State};
 use contracts::event::Stage;
+use contracts::routing::PoolOutcome;
 use contracts::{EventId, GatewayId, Shard};
 use futures_util::future::join_all;
 use platform::edge::{ApiError, ApiResult};
@@ -98,11 +99,12 @@ async fn step(deps: &Deps, event: &StoredEvent) -> PortResult<bool> {
     let lost = event.state == Stage::Running && matches!(&step, Step::To { stage, patch, .. } if *stage != Stage::Running || patch.requeue);
     // Read before: once it is up for lease again, it may be another gateway's.
     let run = if lost { dispatch::run_of(deps, event).await } else { None };
+    let outcome = if matches!(&step, Step::To { patch, .. } if patch.blameless) { PoolOutcome::Cancelled } else { PoolOutcome::Failed };
     let hands_out = matches!(&step, Step::To { patch, .. } if patch.task.is_some() || patch.requeue);
     let advance = Command::Advance { event: event.id.clone(), version: event.version, step: Box::new(step) };
     let moved = ask!(deps, &event.shard, advance, Reply::Advanced(moved) => moved)?;
     if let Some(run) = run.filter(|_| moved) {
-        dispatch::tell_of_loss(deps, run);
+        dispatch::tell_of_loss(deps, run, outcome);
     }
     if hands_out {
         deps.signal.notify(tasks::WAITING);

@@ -187,6 +187,13 @@ async fn an_approval_whose_time_is_over_is_no_result_and_the_task_comes_back() {
     until("claimed", || bed.plane.count("/claim") == 1).await;
     breathe().await;
     assert_eq!((bed.plane.count("/result"), bed.programs.started().len()), (0, 0));
+    // A lease that was given up meanwhile is no result either.
+    *bed.plane.approval_state.lock().unwrap() = None;
+    bed.plane.refuse("claim", &[ErrorCode::StaleEpoch]);
+    bed.plane.push(task("t", 2, "worker", "go"));
+    until("claimed again", || bed.plane.count("/claim") == 2).await;
+    breathe().await;
+    assert_eq!((bed.plane.count("/result"), bed.programs.started().len()), (0, 0));
     bed.plane.push(task("t~2", 1, "worker", "go"));
     until("reported", || bed.plane.count("/result") == 1).await;
     assert_eq!(bed.plane.bodies("/result")[0]["outcome"], "success");

@@ -17,7 +17,7 @@ pub fn mentioned<'a>(graph: &'a Graph, message: &'a str) -> Option<(&'a Agent, &
     command.or_else(mention)
 }
 
-/// The agent of this id, or the only one of this alias, title or last part of an id; case, and blanks against `-` or `_`, do not matter.
+/// The agent of this id, or the only one of this alias, title or last part of an id; case, and blanks against `-`, `_` or `/`, do not matter.
 pub fn named<'a>(graph: &'a Graph, name: &str) -> Option<&'a Agent> {
     let wanted = plain(name.trim_end_matches(|letter: char| !letter.is_alphanumeric()));
     if wanted.is_empty() {
@@ -45,7 +45,7 @@ fn called<'a>(graph: &'a Graph, wanted: &str) -> impl Iterator<Item = &'a Agent>
 }
 
 fn plain(name: &str) -> String {
-    name.to_lowercase().replace([' ', '_'], "-")
+    name.to_lowercase().replace([' ', '_', '/'], "-")
 }
 
 #[cfg(test)]
@@ -61,7 +61,9 @@ mod tests {
         graph.agents[0].aliases.clear();
         assert_eq!(named(&graph, "ops").map(|agent| &agent.id), Some(&graph.agents[1].id));
         graph.agents[0].id = "team/sysadmin".into();
-        assert_eq!(named(&graph, "sysadmin").map(|agent| agent.id.as_str()), Some("team/sysadmin"));
+        for name in ["sysadmin", "team/sysadmin", "team sysadmin"] {
+            assert_eq!(named(&graph, name).map(|agent| agent.id.as_str()), Some("team/sysadmin"), "{name}");
+        }
         graph.agents[0].id = "ops".into();
         assert_eq!(named(&graph, "ops").map(|agent| agent.id.as_str()), Some("ops"));
     }

@@ -159,7 +159,7 @@ fn a_tie_is_one_however_sure_the_winner_usually_is() {
 #[test]
 fn a_follow_up_is_as_much_work_as_what_it_follows() {
     let message = "Migrate the entire platform to the new database, then rewrite all services and deploy them to production".to_owned();
-    let previous = Some(Previous { decision_id: "dec_1".into(), agent: AgentId::from("codegen"), message });
+    let previous = Some(Previous { decision_id: "dec_1".into(), agent: AgentId::from("codegen"), message, taken_back_from: vec![] });
     let of = |previous, message| route(&RouteRequest { sticky_agent: Some(AgentId::from("codegen")), previous, ..ask(message) }).complexity;
     assert_eq!((of(previous.clone(), "yes, do it"), of(None, "yes, do it")), (Complexity::Complex, Complexity::Simple));
     assert_eq!(of(previous, "what time is it?"), Complexity::Simple);
@@ -175,7 +175,8 @@ fn any_text_is_decided() {
 
 #[test]
 fn a_message_that_is_taken_back_goes_on_as_the_sender_says() {
-    let previous = Some(Previous { decision_id: "dec_1".into(), agent: AgentId::from("codegen"), message: "fix the failing build".to_owned() });
+    let previous =
+        Some(Previous { decision_id: "dec_1".into(), agent: AgentId::from("codegen"), message: "fix the failing build".to_owned(), taken_back_from: vec![] });
     let said = |message: &str| route(&RouteRequest { previous: previous.clone(), ..ask(message) });
     let named = said("not you, security");
     assert_eq!((named.agent.as_str(), named.takes_back, named.fallback), ("security", true, false));
@@ -189,7 +190,8 @@ fn a_message_that_is_taken_back_goes_on_as_the_sender_says() {
 
 #[test]
 fn whom_the_sender_names_is_kept_and_whom_the_router_finds_is_not() {
-    let previous = Some(Previous { decision_id: "dec_1".into(), agent: AgentId::from("codegen"), message: "fix the failing build".to_owned() });
+    let previous =
+        Some(Previous { decision_id: "dec_1".into(), agent: AgentId::from("codegen"), message: "fix the failing build".to_owned(), taken_back_from: vec![] });
     let said = |message: &str| route(&RouteRequest { previous: previous.clone(), ..ask(message) });
     assert_eq!(said("not you, security").corrected_to, Some(AgentId::from("security")));
     assert_eq!(said("not you").corrected_to, None);
@@ -200,15 +202,26 @@ fn whom_the_sender_names_is_kept_and_whom_the_router_finds_is_not() {
 }
 
 #[test]
+fn what_was_taken_back_from_two_goes_to_neither_unless_one_is_named() {
+    let previous =
+        Previous { decision_id: "dec_2".into(), agent: "pm".into(), message: "fix the failing build".to_owned(), taken_back_from: vec!["codegen".into()] };
+    let said = |message: &str| route(&RouteRequest { previous: Some(previous.clone()), ..ask(message) });
+    assert!(!["codegen", "pm"].contains(&said("not you").agent.as_str()), "{:?}", said("not you").steps);
+    assert_eq!(said("not you, codegen after all").agent.as_str(), route(&ask("not you, codegen after all")).agent.as_str());
+    assert_eq!(said("not you, codegen").agent.as_str(), "codegen");
+}
+
+#[test]
 fn what_was_taken_back_stays_so_in_later_runs() {
-    let again = RouteRequest { taken_back_from: Some("codegen".into()), exclude: vec!["security".into()], ..ask("@codegen fix the failing build") };
+    let again = RouteRequest { taken_back_from: vec!["codegen".into()], exclude: vec!["security".into()], ..ask("@codegen fix the failing build") };
     let decision = route(&again);
     assert!(!["codegen", "security"].contains(&decision.agent.as_str()), "{:?}", decision.steps);
 }
 
 #[test]
 fn words_that_only_push_on_are_marked_for_the_conductor() {
-    let previous = Some(Previous { decision_id: "dec_1".into(), agent: AgentId::from("codegen"), message: "fix the failing build".to_owned() });
+    let previous =
+        Some(Previous { decision_id: "dec_1".into(), agent: AgentId::from("codegen"), message: "fix the failing build".to_owned(), taken_back_from: vec![] });
     let after = |message: &str| route(&RouteRequest { previous: previous.clone(), sticky_agent: Some("codegen".into()), ..ask(message) }).follows_up;
     assert_eq!((after("yes, do it"), after("scan the server"), route(&ask("yes, do it")).follows_up), (true, false, false));
 }
@@ -242,7 +255,12 @@ fn a_reply_stays_with_whom_it_replies_to_unless_its_words_are_sure_of_another() 
 
 #[test]
 fn what_is_taken_back_is_decided_anew() {
-    let previous = contracts::routing::Previous { decision_id: "dec_1".into(), agent: AgentId::from("codegen"), message: "fix the failing build".into() };
+    let previous = contracts::routing::Previous {
+        decision_id: "dec_1".into(),
+        agent: AgentId::from("codegen"),
+        message: "fix the failing build".into(),
+        taken_back_from: vec![],
+    };
     let after = |message: &str| route(&RouteRequest { previous: Some(previous.clone()), ..ask(message) });
     let named = after("not you, security");
     assert_eq!((named.agent.as_str(), named.takes_back), ("security", true));

@@ -122,18 +122,15 @@ pub(super) async fn parked(deps: &Deps, event: &StoredEvent) -> Result<Step, Sto
                 Patch { reason: Some(approval.code.unwrap_or_else(|| "rejected".to_owned())), ..say(event, None, &format!("Rejected by {by}.{why}"), true) };
             to(Stage::Refused, Some(format!("rejected by {by}")), patch, 0)
         }
-        ApprovalState::Cancelled => stopped(event),
+        ApprovalState::Cancelled => {
+            let patch = Patch { reason: Some("halted".to_owned()), ..say(event, None, "Stopped by the owner before it began.", true) };
+            to(Stage::Refused, None, patch, 0)
+        }
         _ => {
             let patch = Patch { reason: Some("not_decided".to_owned()), ..say(event, None, "Nobody decided in time, so this was not done.", true) };
             to(Stage::Expired, None, patch, 0)
         }
     })
-}
-
-/// The owner took it back before it began.
-pub(super) fn stopped(event: &StoredEvent) -> Step {
-    let patch = Patch { reason: Some("halted".to_owned()), ..say(event, None, "Stopped by the owner before it began.", true) };
-    to(Stage::Refused, None, patch, 0)
 }
 
 fn merge(patch: &mut Patch, said: Patch) {

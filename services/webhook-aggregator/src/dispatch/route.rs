@@ -15,7 +15,7 @@ const RECENT: u32 = 8;
 /// The event's data: it goes on with what was said before, and says nothing by itself.
 const FOLLOWS_UP: &str = "followsUp";
 
-/// The event's data: it says that an earlier message was not for this agent, whose it is in no later run either.
+/// The event's data: it says that an earlier message was not for these agents, whose it is in no later run either.
 const TAKEN_BACK_FROM: &str = "takenBackFrom";
 
 /// An answer older than this is no conversation any more.
@@ -56,9 +56,11 @@ pub(super) async fn received(deps: &Deps, event: &StoredEvent) -> Result<Step, S
         "estimatedCost": answer.estimated_cost,
         "complexity": answer.complexity,
     });
-    let taken_back_from = taken_back.and_then(|last| last.agent.clone()).or_else(|| taken_back_from(event));
-    if let (Some(agent), Some(data)) = (taken_back_from, data.as_object_mut()) {
-        data.insert(TAKEN_BACK_FROM.to_owned(), agent.0.into());
+    let mut not_for = taken_back.map_or_else(|| taken_back_from(event), taken_back_from);
+    not_for.extend(taken_back.and_then(|last| last.agent.clone()));
+    not_for.retain(|agent| *agent != answer.agent);
+    if let Some(data) = data.as_object_mut().filter(|_| !not_for.is_empty()) {
+        data.insert(TAKEN_BACK_FROM.to_owned(), json!(not_for));
     }
     if answer.follows_up
         && let Some(data) = data.as_object_mut()
@@ -81,8 +83,8 @@ pub(super) async fn received(deps: &Deps, event: &StoredEvent) -> Result<Step, S
     Ok(to(Stage::Routed, Some(note), patch, deps.clock.now_ms()))
 }
 
-fn taken_back_from(event: &StoredEvent) -> Option<AgentId> {
-    event.data.get(TAKEN_BACK_FROM).and_then(Value::as_str).map(AgentId::from)
+fn taken_back_from(event: &StoredEvent) -> Vec<AgentId> {
+    list_of(event, TAKEN_BACK_FROM)
 }
 
 /// `replies`: the first of the earlier messages is the one whose answer this one replies to.
@@ -95,8 +97,11 @@ fn request(deps: &Deps, event: &StoredEvent, earlier: &[StoredEvent], replies: b
     // Who replies means that one, however long ago and whatever became of it.
     let replied = earlier.first().filter(|_| replies).and_then(|replied| replied.agent.clone());
     let sticky_agent = replied.or_else(lately);
-    let previous = last_of(event, earlier)
-        .and_then(|last| Some(Previous { decision_id: last.decision_id.clone()?, agent: last.agent.clone()?, message: message_of(last).to_owned() }));
+    let said_before = |last: &StoredEvent| {
+        let (decision_id, agent) = (last.decision_id.clone()?, last.agent.clone()?);
+        Some(Previous { decision_id, agent, message: message_of(last).to_owned(), taken_back_from: taken_back_from(last) })
+    };
+    let previous = last_of(event, earlier).and_then(said_before);
     RouteRequest {
         message: message_of(event).to_owned(),
         channel: Some(event.channel.clone()),

@@ -114,9 +114,9 @@ pub(crate) async fn run_of(deps: &Deps, event: &StoredEvent) -> Option<TaskRow> 
 
 /// After the commit: the router's pool hears of a run that was lost. A restart of this process ends the leases of its own gateway
 /// by itself (until 0), which is no failure of it.
-pub(crate) fn tell_of_loss(deps: &Deps, run: TaskRow) {
+pub(crate) fn tell_of_loss(deps: &Deps, run: TaskRow, outcome: PoolOutcome) {
     if run.gateway_id.is_some() && run.lease_until_ms > 0 {
-        tasks::report(deps, &OutcomeReport { gateway: run.gateway_id, ..tasks::bare(run.agent, PoolOutcome::Failed) });
+        tasks::report(deps, &OutcomeReport { gateway: run.gateway_id, ..tasks::bare(run.agent, outcome) });
     }
 }
 
@@ -126,7 +126,8 @@ pub(crate) fn tell_of_loss(deps: &Deps, run: TaskRow) {
 async fn lost(deps: &Deps, event: &StoredEvent, row: &TaskRow) -> Result<Step, Stop> {
     let was = approve::given_up(deps, &row.approval_id, row.epoch).await?;
     if was == GivenUp::Ended {
-        return Ok(approve::stopped(event));
+        let patch = Patch { reason: Some("halted".to_owned()), ..say(event, None, "Stopped by the owner.", true) };
+        return Ok(to(Stage::Refused, None, patch, 0));
     }
     if was == GivenUp::Open && row.epoch < LEASES_MAX {
         let note = "leased and never begun; it waits for a gateway again";
@@ -145,6 +146,7 @@ async fn lost(deps: &Deps, event: &StoredEvent, row: &TaskRow) -> Result<Step, S
         return Ok(to(Stage::Dead, None, patch, 0));
     }
     let note = if begun { "the gateway was lost; begun again" } else { "no gateway began it while its approval was valid; approved anew" };
-    let patch = Patch { new_run: true, ..Patch::default() };
+    // Who came too late for an approval has not failed.
+    let patch = Patch { new_run: true, blameless: was == GivenUp::Lapsed, ..Patch::default() };
     Ok(to(Stage::Routed, Some(note.to_owned()), patch, deps.clock.now_ms()))
 }

@@ -440,7 +440,20 @@ async fn what_was_taken_back_does_not_go_there_when_the_other_agent_cannot() {
     bed.world.set(|world| world.takes_back = false);
     bed.finish(&task, "unavailable", "not here").await;
     let again = bed.world.asked("/internal/route").pop().unwrap();
-    assert_eq!((&again["message"], &again["exclude"], &again["takenBackFrom"]), (&json!("fix the build"), &json!(["security"]), &json!("codegen")));
+    assert_eq!((&again["message"], &again["exclude"], &again["takenBackFrom"]), (&json!("fix the build"), &json!(["security"]), &json!(["codegen"])));
+}
+
+#[tokio::test]
+async fn who_takes_it_back_twice_is_heard_both_times() {
+    let bed = bed();
+    done(&bed, 1, "fix the build", "codegen", 501).await;
+    bed.world.set(|world| world.takes_back = true);
+    done(&bed, 2, "not you", "pm", 502).await;
+    done(&bed, 3, "not you", "security", 503).await;
+    let asked = bed.world.asked("/internal/route");
+    assert_eq!((&asked[2]["previous"]["agent"], &asked[2]["previous"]["takenBackFrom"]), (&json!("pm"), &json!(["codegen"])));
+    done(&bed, 4, "not you", "assistant", 504).await;
+    assert_eq!(bed.world.asked("/internal/route")[3]["previous"]["takenBackFrom"], json!(["codegen", "pm"]));
 }
 
 #[tokio::test]

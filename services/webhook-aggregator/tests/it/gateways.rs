@@ -239,6 +239,8 @@ async fn what_no_gateway_began_in_time_is_approved_anew_whatever_the_agent_and_w
     bed.clock.advance(3_001);
     assert!(lease(&bed, HOME).await[0]["taskId"].as_str().unwrap().ends_with("~2"));
     assert_eq!(bed.world.asked("/api/approve").len(), 2);
+    let told: Vec<Value> = bed.world.asked("/internal/outcomes").iter().map(|report| report["outcome"].clone()).collect();
+    assert!(!told.contains(&json!("failed")), "who came too late for an approval has not failed: {told:?}");
     let bed = two_gateways_of(bed_with(config), OFFICE).await;
     bed.world.set(|answers| answers.given_up = Some("ended".into()));
     lost_at_the_office(&bed).await;
