@@ -158,8 +158,8 @@ pub fn evaluate(set: &TrainingSet, cases: &[Case], fallback: Option<&str>, aroun
     Some(report(&outcomes, &model, train_seconds, fallback))
 }
 
-/// Tests a graph against itself: each fifth of the examples is routed by a model that has not seen it. `None` when no
-/// agent has an example.
+/// Tests a graph against itself: each fifth of the examples is routed by a model that has not seen it. What an agent is not for is
+/// learnt from in every fold and never asked. `None` when there is nothing to learn from.
 pub fn cross_validate(graph: &Graph, around: &mut Surroundings<'_>) -> Option<Report> {
     let set = TrainingSet::from_graph(graph);
     let fallback = graph.fallback_agent().map(|agent| agent.id.as_str().to_owned());
@@ -172,7 +172,7 @@ pub fn cross_validate(graph: &Graph, around: &mut Surroundings<'_>) -> Option<Re
         .examples
         .iter()
         .map(|example| {
-            let count = seen.get_mut(example.label).filter(|_| example.weight >= 1.0)?;
+            let count = seen.get_mut(example.label).filter(|_| example.weight >= 1.0 && !example.against)?;
             *count += 1;
             Some(*count % FOLDS)
         })
@@ -288,6 +288,18 @@ mod tests {
         assert_eq!((report.oos_recall, report.oos_auroc), (None, None));
         let report = run("{\"text\": \"fix it\", \"label\": \"oos\"}");
         assert_eq!((report.accuracy, report.ece), (None, None));
+    }
+
+    #[test]
+    fn what_an_agent_is_not_for_is_learnt_from_but_is_none_of_the_messages_it_should_find() {
+        let mut graph = crate::samples::graph();
+        let examples: usize = graph.agents.iter().map(|agent| agent.examples.len()).sum();
+        for agent in &mut graph.agents {
+            agent.negatives = vec![format!("anything but {}", agent.id)];
+        }
+        let report = cross_validate(&graph, &mut Surroundings { seconds: &|| 0.0, progress: &mut |_, _| {} }).unwrap();
+        assert_eq!(report.lines, examples);
+        assert!(report.worst_errors.iter().all(|error| !error.text.starts_with("anything but")), "{:?}", report.worst_errors);
     }
 
     #[test]
