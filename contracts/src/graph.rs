@@ -162,6 +162,7 @@ pub struct Finding {
     pub severity: Severity,
     /// Stable name, such as `broken_link`.
     pub code: String,
+    /// Empty when the whole graph is meant.
     pub path: String,
     /// From 1; 0 when the whole file is meant.
     pub line: u32,

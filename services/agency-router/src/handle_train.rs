@@ -1,7 +1,7 @@
 //! `POST /internal/train`: a model for a graph that is about to be published.
 
 use crate::Deps;
-use crate::model::{Model, TrainingSet};
+use crate::model::{HeldOutFigures, Model, TrainingSet};
 use axum::Json;
 use axum::extract::{Request, State};
 use base64::Engine;
@@ -13,8 +13,12 @@ use platform::edge::{ApiError, ApiResult, read_body};
 
 /// A graph without the bodies of its files, as JSON.
 const BYTES_MAX: usize = 48 << 20;
-/// Findings of one training.
+/// Findings of one training of each kind.
 const FINDINGS_MAX: usize = 20;
+/// Agents of which fewer than so many in a hundred held-out examples find them get a finding, and from how many examples on that says
+/// anything.
+const GOOD_PERCENT: usize = 90;
+const HELD_OUT_MIN: usize = 5;
 
 /// Trains; the same graph always gives the same bytes.
 pub async fn train(State(deps): State<Deps>, request: Request) -> ApiResult<Json<TrainAnswer>> {
@@ -24,13 +28,14 @@ pub async fn train(State(deps): State<Deps>, request: Request) -> ApiResult<Json
     })?;
     drop(body);
     let start = (deps.stopwatch)();
-    let model = Model::train(&TrainingSet::from_graph(&request.graph));
+    let trained = Model::train_and_try(&TrainingSet::from_graph(&request.graph));
     let train_ms = ((deps.stopwatch)() - start).max(0.0);
-    let Some(model) = model else {
+    let Some((model, held_out)) = trained else {
         let detail = "No agent of the graph has examples, keywords or a description to learn from.";
         return Err(Problem::field("graph", detail, "Add example messages to at least one agent.").into());
     };
-    let findings = findings(&request.graph, &model);
+    let mut findings = accuracy(&request.graph, &model, &held_out);
+    findings.extend(overlaps(&request.graph, &model));
     Ok(Json(TrainAnswer { model_base64: STANDARD.encode(model.to_bytes()), train_ms, findings }))
 }
 
@@ -40,8 +45,41 @@ pub async fn published(State(deps): State<Deps>) -> http::StatusCode {
     http::StatusCode::NO_CONTENT
 }
 
+/// How many held-out examples find their agent: for the whole graph, and for each agent that could do better.
+fn accuracy(graph: &Graph, model: &Model, held_out: &[HeldOutFigures]) -> Vec<Finding> {
+    let sum = |of: fn(&HeldOutFigures) -> usize| held_out.iter().map(of).sum::<usize>();
+    let (lines, right) = (sum(|figures| figures.lines), sum(|figures| figures.right));
+    if lines < HELD_OUT_MIN {
+        return Vec::new();
+    }
+    let per_mille = (right * 1000 + lines / 2) / lines;
+    let message = format!("held out, {} of {} examples find their agent ({}.{} %)", grouped(right), grouped(lines), per_mille / 10, per_mille % 10);
+    // No file is meant.
+    let whole = hint("held_out_accuracy", String::new(), message, "`quintet graph check DIR` says what to write for more.".to_owned());
+    let weak = model.labels().iter().zip(held_out).filter_map(|(label, figures)| weak(graph, model, label, *figures));
+    [whole].into_iter().chain(weak.take(FINDINGS_MAX)).collect()
+}
+
+fn weak(graph: &Graph, model: &Model, label: &str, figures: HeldOutFigures) -> Option<Finding> {
+    let HeldOutFigures { lines, right, taken } = figures;
+    if lines < HELD_OUT_MIN || right * 100 >= lines * GOOD_PERCENT {
+        return None;
+    }
+    let (place, count) = taken?;
+    let (other, agent) = (model.labels().get(place)?, graph.agents.iter().find(|agent| agent.id.as_str() == label)?);
+    // Rounded down: nothing below the bound reads as if it had reached it.
+    let (percent, go) = (right * 100 / lines, if count == 1 { "goes" } else { "go" });
+    let message = format!("held out, {} of {} examples find it ({percent} %); {} {go} to {other}", grouped(right), grouped(lines), grouped(count));
+    Some(hint("weak_agent", path_of(graph, agent), message, format!("Write more examples that tell it from {other}.")))
+}
+
+/// With a comma between thousands.
+fn grouped(number: usize) -> String {
+    if number < 1000 { number.to_string() } else { format!("{},{:03}", grouped(number / 1000), number % 1000) }
+}
+
 /// Examples that the model gives to another agent although it has learnt them: the two agents overlap there.
-fn findings(graph: &Graph, model: &Model) -> Vec<Finding> {
+fn overlaps(graph: &Graph, model: &Model) -> Vec<Finding> {
     let examples = graph.agents.iter().flat_map(|agent| agent.examples.iter().map(move |text| (agent, text)));
     let misread = examples.filter_map(|(agent, text)| {
         let scored = model.score(text);
@@ -53,12 +91,66 @@ fn findings(graph: &Graph, model: &Model) -> Vec<Finding> {
 
 fn overlap(graph: &Graph, agent: &Agent, text: &str, winner: &str) -> Finding {
     let text: String = text.chars().take(80).collect();
-    Finding {
-        severity: Severity::Hint,
-        code: "overlapping_example".to_owned(),
-        path: graph.skill(&agent.skill).map_or_else(String::new, |skill| skill.path.clone()),
-        line: 0,
-        message: format!("the example “{text}” of {} reads like {winner}", agent.id),
-        fix: format!("Reword it, move it to {winner}, or give {} more examples of this kind.", agent.id),
+    let message = format!("the example “{text}” of {} reads like {winner}", agent.id);
+    let fix = format!("Reword it, move it to {winner}, or give {} more examples of this kind.", agent.id);
+    hint("overlapping_example", path_of(graph, agent), message, fix)
+}
+
+fn path_of(graph: &Graph, agent: &Agent) -> String {
+    graph.skill(&agent.skill).map_or_else(String::new, |skill| skill.path.clone())
+}
+
+fn hint(code: &str, path: String, message: String, fix: String) -> Finding {
+    Finding { severity: Severity::Hint, code: code.to_owned(), path, line: 0, message, fix }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples;
+
+    fn found(graph: &Graph) -> Vec<Finding> {
+        let (model, held_out) = Model::train_and_try(&TrainingSet::from_graph(graph)).unwrap();
+        accuracy(graph, &model, &held_out)
+    }
+
+    /// The small graph, where half of what security is sent reads like what codegen is sent.
+    fn mixed() -> Graph {
+        let lines = |text: &'static str, numbers: std::ops::Range<u8>| numbers.map(move |n| format!("{text} {n}"));
+        let examples = |id: &str| match id {
+            "codegen" => lines("fix the build number", 0..40).collect(),
+            "security" => lines("scan server number", 0..10).chain(lines("fix the build number", 40..50)).collect(),
+            "pm" => lines("plan the sprint of week", 0..20).collect(),
+            _ => Vec::new(),
+        };
+        let mut graph = samples::graph();
+        graph.agents.iter_mut().for_each(|agent| agent.examples = examples(agent.id.as_str()));
+        graph
+    }
+
+    #[test]
+    fn an_agent_whose_examples_go_elsewhere_is_named_with_what_to_write() {
+        let found = found(&mixed());
+        let all: Vec<_> = found.iter().map(|one| (one.code.as_str(), one.path.as_str(), one.message.as_str(), one.fix.as_str())).collect();
+        let whole = "held out, 70 of 80 examples find their agent (87.5 %)";
+        let security = "held out, 10 of 20 examples find it (50 %); 10 go to codegen";
+        let expected = [
+            ("held_out_accuracy", "", whole, "`quintet graph check DIR` says what to write for more."),
+            ("weak_agent", "agents/agent-security.md", security, "Write more examples that tell it from codegen."),
+        ];
+        assert_eq!(all, expected);
+        assert!(found.iter().all(|one| (one.severity, one.line) == (Severity::Hint, 0)));
+    }
+
+    #[test]
+    fn too_few_examples_say_nothing() {
+        let mut graph = samples::graph();
+        graph.agents.iter_mut().for_each(|agent| agent.examples.truncate(1));
+        assert_eq!(found(&graph), []);
+    }
+
+    #[test]
+    fn thousands_are_set_apart() {
+        assert_eq!([7, 999, 2_474, 1_000_000].map(grouped), ["7", "999", "2,474", "1,000,000"]);
     }
 }

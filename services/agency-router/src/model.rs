@@ -13,8 +13,8 @@ pub mod training_set;
 pub mod weights;
 
 use arithmetic::softmax;
-pub use calibrate::Thresholds;
 use calibrate::{Calibrated, Gate, Prepared, calibrate, gate_inputs};
+pub use calibrate::{HeldOutFigures, Thresholds};
 pub use explain::Term;
 use features::{KnownWords, Rarity, Tokens};
 use train::{Line, Plan, fit};
@@ -69,6 +69,12 @@ pub struct Scored {
 impl Model {
     /// Learns from a training set; `None` when no label has an example.
     pub fn train(set: &TrainingSet) -> Option<Self> {
+        Self::train_and_try(set).map(|(model, _)| model)
+    }
+
+    /// Learns from a training set, and says for each label, in the order of [`Model::labels`], how its messages did that were held out on
+    /// the way. `None` when no label has an example.
+    pub fn train_and_try(set: &TrainingSet) -> Option<(Self, Vec<HeldOutFigures>)> {
         let labels = set.labels.len();
         let with_other = set.out_of_scope.len() >= OUT_OF_SCOPE_MIN;
         let examples = set.examples.iter().filter(|example| example.label < labels && example.weight > 0.0);
@@ -93,10 +99,11 @@ impl Model {
             Prepared { features, tokens, label, weight, against }
         };
         let lines: Vec<Prepared> = tokens.into_iter().zip(&texts).map(prepared).collect();
-        let Calibrated { temperature, gate, thresholds } = calibrate(&lines, labels, plan);
+        let Calibrated { temperature, gate, thresholds, held_out } = calibrate(&lines, labels, plan);
         let training: Vec<Line<'_>> = lines.iter().map(Prepared::line).collect();
         let weights = Weights::round(&fit(&training, plan));
-        Some(Self { labels: set.labels.clone(), rarity, known, weights, temperature, gate, thresholds, seed: set.seed })
+        let model = Self { labels: set.labels.clone(), rarity, known, weights, temperature, gate, thresholds, seed: set.seed };
+        Some((model, held_out))
     }
 
     /// The labels, in the order of [`Scored::probabilities`].

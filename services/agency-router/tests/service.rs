@@ -211,6 +211,9 @@ async fn a_model_is_trained_for_the_loader_alone_and_always_the_same() {
     let second = world.as_loader("/internal/train", body).await;
     assert_eq!(first["modelBase64"], second["modelBase64"]);
     assert!(first["modelBase64"].as_str().unwrap().len() > 10_000);
+    let tried = &first["findings"][0];
+    assert_eq!((&tried["code"], &tried["severity"], &tried["path"]), (&json!("held_out_accuracy"), &json!("hint"), &json!("")), "{first}");
+    assert!(tried["message"].as_str().unwrap().contains(" of 32 examples find their agent"), "{tried}");
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@ pub async fn graph(command: Graph, client: impl Fn() -> Result<Client>, as_json:
                 say_json(&published);
                 return Ok(());
             }
-            published.findings.iter().filter(|finding| finding.severity != Severity::Hint).for_each(|finding| remark(&line(finding)));
+            published.findings.iter().filter(|finding| told(finding)).for_each(|finding| remark(&line(finding)));
             let what = if published.changed { "published" } else { "unchanged" };
             say(&format!("{what}: version {}, {} agents, {} files", published.version, published.agents, published.skills));
             Ok(())
@@ -169,6 +169,11 @@ fn readable(diff: &GraphDiff) -> String {
     out
 }
 
+/// Whether a publish says it: what is wrong, and how well the router tells the agents apart. `check` lists the other hints.
+fn told(finding: &Finding) -> bool {
+    finding.severity != Severity::Hint || matches!(finding.code.as_str(), "held_out_accuracy" | "weak_agent")
+}
+
 /// A finding as it is printed.
 pub fn line(finding: &Finding) -> String {
     let severity = match finding.severity {
@@ -177,9 +182,32 @@ pub fn line(finding: &Finding) -> String {
         Severity::Hint => "hint",
     };
     let line = if finding.line == 0 { String::new() } else { format!(":{}", finding.line) };
-    format!("{severity}: {}{line}: {} [{}]\n  fix: {}", printable(&finding.path), printable(&finding.message), finding.code, printable(&finding.fix))
+    let path = if finding.path.is_empty() { "the whole graph".to_owned() } else { printable(&finding.path) };
+    format!("{severity}: {path}{line}: {} [{}]\n  fix: {}", printable(&finding.message), finding.code, printable(&finding.fix))
 }
 
 fn escape(text: &str) -> String {
     text.bytes().map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hint(code: &str, path: &str) -> Finding {
+        Finding { severity: Severity::Hint, code: code.to_owned(), path: path.to_owned(), line: 0, message: "m".to_owned(), fix: "f".to_owned() }
+    }
+
+    #[test]
+    fn a_publish_says_how_well_agents_are_told_apart_and_leaves_other_hints_to_the_check() {
+        let all = ["held_out_accuracy", "weak_agent", "few_examples"].map(|code| hint(code, ""));
+        assert_eq!(all.iter().map(told).collect::<Vec<_>>(), [true, true, false]);
+        assert!(told(&Finding { severity: Severity::Warning, ..hint("few_examples", "a.md") }));
+    }
+
+    #[test]
+    fn a_finding_without_a_file_is_about_the_whole_graph() {
+        assert_eq!(line(&hint("c", "")), "hint: the whole graph: m [c]\n  fix: f");
+        assert_eq!(line(&hint("c", "a.md")), "hint: a.md: m [c]\n  fix: f");
+    }
 }

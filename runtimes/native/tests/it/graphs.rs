@@ -62,6 +62,8 @@ fn a_published_agent_is_found_routed_to_and_answers() {
     std::fs::write(folder.join("agents/agent-gardener.md"), gardener()).unwrap();
     let published = home.run(&["graph", "publish", folder.to_str().unwrap(), "--message", "plants", "--json"]).json();
     assert_eq!((published["agents"].as_u64(), published["changed"].as_bool()), (Some(5), Some(true)), "{published}");
+    let tried = published["findings"].as_array().unwrap().iter().find(|finding| finding["code"] == "held_out_accuracy");
+    assert!(tried.is_some_and(|finding| finding["message"].as_str().unwrap().contains("examples find their agent")), "{published}");
     assert!(home.run(&["graph", "search", "prune"]).ok().contains("gardener"));
     assert!(home.run(&["graph", "search", "prune", "--json"]).json()["results"].is_array());
     // The router's picture of the graph is at most two seconds old (house.md).

@@ -39,6 +39,10 @@ pub struct Prepared {
 }
 
 impl Prepared {
+    /// Whether it is a message that should find its label: neither a description of it, nor what it is not for.
+    pub fn should_find(&self) -> bool {
+        self.weight >= 1.0 && !self.against
+    }
     /// As it is learnt from.
     pub fn line(&self) -> Line<'_> {
         Line { features: &self.features, label: self.label, weight: self.weight, against: self.against }
@@ -100,6 +104,19 @@ pub struct Calibrated {
     pub gate: Gate,
     /// One for each label.
     pub thresholds: Vec<Thresholds>,
+    /// One for each label.
+    pub held_out: Vec<HeldOutFigures>,
+}
+
+/// How a label's own messages did with models that had not seen them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HeldOutFigures {
+    /// Messages that were held out: all of a small set, some of a large one; none of a label that is only described.
+    pub lines: usize,
+    /// Those whose best label was their own.
+    pub right: usize,
+    /// The place of the label that took most of the others, and how many.
+    pub taken: Option<(usize, usize)>,
 }
 
 /// Everything that makes a score a decision, for a training set of `labels` classes (and one more where `plan.classes` says so).
@@ -110,22 +127,46 @@ pub fn calibrate(lines: &[Prepared], labels: usize, plan: Plan) -> Calibrated {
     let held_out = held_out_scores(lines, &folds, labels, plan, &mut rows);
     let temperature = fit_temperature(&held_out);
     let thresholds = thresholds(&held_out, temperature, labels);
+    let figures = figures(&held_out, labels);
     if labels < 3 {
-        return Calibrated { temperature, gate: Gate::by_known_words(), thresholds };
+        return Calibrated { temperature, gate: Gate::by_known_words(), thresholds, held_out: figures };
     }
     leave_classes_out(lines, &folds, labels, plan, &mut rows);
     let mut gate = fit_gate(&rows);
     // From lines held out of the whole set: with classes missing, those that stayed score otherwise.
     gate.threshold = threshold(&held_out, &gate);
-    Calibrated { temperature, gate, thresholds }
+    Calibrated { temperature, gate, thresholds, held_out: figures }
+}
+
+/// Each label's figures. One row of counts at a time: a table of all labels by all labels would be megabytes where there are hundreds.
+fn figures(held_out: &[HeldOut], labels: usize) -> Vec<HeldOutFigures> {
+    let of_label = |label: usize| {
+        let mut given = vec![0usize; labels];
+        for line in held_out.iter().filter(|line| line.should_find && line.label == label) {
+            if let Some(count) = given.get_mut(best(&line.logits).0) {
+                *count += 1;
+            }
+        }
+        let lines = given.iter().sum();
+        let right = given.get_mut(label).map(std::mem::take).unwrap_or_default();
+        let most = given.iter().copied().max().filter(|most| *most > 0);
+        let taken = most.and_then(|most| Some((given.iter().position(|count| *count == most)?, most)));
+        HeldOutFigures { lines, right, taken }
+    };
+    (0..labels).map(of_label).collect()
+}
+
+/// The place of the largest number, and the number.
+fn best(logits: &[f32]) -> (usize, f32) {
+    let top = logits.iter().copied().fold(f32::MIN, f32::max);
+    (logits.iter().position(|logit| *logit == top).unwrap_or(0), top)
 }
 
 /// Each label's own thresholds, from the held-out lines that were given to it.
 fn thresholds(held_out: &[HeldOut], temperature: f32, labels: usize) -> Vec<Thresholds> {
     let mut given: Vec<Vec<(f32, bool)>> = vec![Vec::new(); labels];
     for line in held_out {
-        let top = line.logits.iter().copied().fold(f32::MIN, f32::max);
-        let winner = line.logits.iter().position(|logit| *logit == top).unwrap_or(0);
+        let (winner, top) = best(&line.logits);
         let sum: f32 = line.logits.iter().map(|logit| exp((logit - top) / temperature)).sum();
         if let Some(rows) = given.get_mut(winner) {
             rows.push((1.0 / sum, winner == line.label));
@@ -149,14 +190,13 @@ fn of_label(rows: &[(f32, bool)]) -> Thresholds {
 /// The fold of each line: round-robin within its class in random order; lines below full weight, and those that say what a class
 /// is not for, are never held out.
 fn assign_folds(lines: &[Prepared], plan: Plan) -> Vec<Option<usize>> {
-    let whole = |line: &Prepared| line.weight >= 1.0 && !line.against;
-    let any_whole = lines.iter().any(whole);
+    let any_whole = lines.iter().any(Prepared::should_find);
     let mut order: Vec<usize> = (0..lines.len()).collect();
     Random::new(plan.seed ^ 0xf01d).shuffle(&mut order);
     let mut counts = vec![0usize; plan.classes];
     let mut folds = vec![None; lines.len()];
     for place in order {
-        let Some(line) = lines.get(place).filter(|line| !line.against && (whole(line) || !any_whole)) else { continue };
+        let Some(line) = lines.get(place).filter(|line| !line.against && (line.should_find() || !any_whole)) else { continue };
         if let (Some(count), Some(fold)) = (counts.get_mut(line.label), folds.get_mut(place)) {
             *fold = Some(*count % FOLDS);
             *count += 1;
@@ -170,6 +210,8 @@ struct HeldOut {
     logits: Vec<f32>,
     inputs: [f32; GATE_INPUTS],
     label: usize,
+    /// See [`Prepared::should_find`].
+    should_find: bool,
 }
 
 /// One line for the gate: its inputs, and whether it is in scope.
@@ -209,7 +251,7 @@ fn held_out_scores(lines: &[Prepared], folds: &[Option<usize>], labels: usize, p
                 continue;
             }
             logits.truncate(labels);
-            held_out.push(HeldOut { logits, inputs, label: line.label });
+            held_out.push(HeldOut { logits, inputs, label: line.label, should_find: line.should_find() });
         }
         // Lines that are for nobody are few and worth the most: more folds are asked for their sake.
         if held_out.len() >= HELD_OUT_ENOUGH && (plan.classes == labels || rows.len() >= STRANGERS_ENOUGH) {
@@ -343,11 +385,23 @@ fn threshold(held_out: &[HeldOut], gate: &Gate) -> f32 {
 mod tests {
     use super::*;
 
+    fn held_out(logits: &[f32], label: usize) -> HeldOut {
+        HeldOut { logits: logits.to_vec(), inputs: [0.0; GATE_INPUTS], label, should_find: true }
+    }
+
+    #[test]
+    fn each_label_is_told_how_many_of_its_messages_find_it_and_who_takes_the_rest() {
+        let [first, second, third] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
+        let described = HeldOut { should_find: false, ..held_out(&third, 2) };
+        let lines = [held_out(&first, 0), held_out(&second, 0), held_out(&third, 0), held_out(&third, 0), held_out(&second, 1), described];
+        let of = |lines, right, taken| HeldOutFigures { lines, right, taken };
+        assert_eq!(figures(&lines, 3), [of(4, 1, Some((2, 2))), of(1, 1, None), of(0, 0, None)]);
+    }
+
     #[test]
     fn overconfident_logits_get_a_temperature_above_one() {
         // Logits say 99.99 %, but one in four is wrong.
-        let held_out: Vec<HeldOut> =
-            (0..400).map(|n| HeldOut { logits: vec![10.0, 0.0], inputs: [0.0; GATE_INPUTS], label: usize::from(n % 4 == 0) }).collect();
+        let held_out: Vec<HeldOut> = (0..400).map(|n| held_out(&[10.0, 0.0], usize::from(n % 4 == 0))).collect();
         let temperature = fit_temperature(&held_out);
         let confidence = 1.0 / (1.0 + (-10.0f32 / temperature).exp());
         assert!((confidence - 0.75).abs() < 0.01, "{temperature} {confidence}");

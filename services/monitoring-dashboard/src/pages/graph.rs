@@ -133,7 +133,7 @@ fn findings(findings: Result<Vec<Finding>, platform::ports::CallError>) -> Marku
                 Ok(findings) => {
                     ul.findings { @for finding in findings.iter().take(FINDINGS_MAX) {
                         li {
-                            p { (sign(finding.severity)) " " code { (finding.path) @if finding.line > 0 { ":" (finding.line) } } }
+                            p { (sign(finding.severity)) @if !finding.path.is_empty() { " " code { (finding.path) @if finding.line > 0 { ":" (finding.line) } } } @else { " the whole graph" } }
                             p { (finding.message) }
                             p.quiet { (finding.fix) }
                         }
@@ -231,5 +231,22 @@ mod tests {
         assert_eq!(marked("a <b> cdé", &[[2, 5], [6, 8]]).into_string(), "a <mark>&lt;b&gt;</mark> <mark>cd</mark>é");
         assert_eq!(marked("ab", &[[1, 90], [0, 1]]).into_string(), "a<mark>b</mark><mark></mark>");
         assert_eq!(marked("ab", &[]).into_string(), "ab");
+    }
+
+    #[test]
+    fn a_finding_names_its_file_or_says_that_it_is_about_the_whole_graph() {
+        let finding = |path: &str, line| Finding {
+            severity: Severity::Hint,
+            code: "c".to_owned(),
+            path: path.to_owned(),
+            line,
+            message: "m".to_owned(),
+            fix: "f".to_owned(),
+        };
+        let page = findings(Ok(vec![finding("", 0), finding("agents/a.md", 0), finding("agents/b.md", 7)])).into_string();
+        for part in [" the whole graph</p>", "<code>agents/a.md</code>", "<code>agents/b.md:7</code>"] {
+            assert!(page.contains(part), "{part} in {page}");
+        }
+        assert!(!page.contains("<code></code>"), "{page}");
     }
 }
