@@ -12,7 +12,7 @@ use crate::gunzip::gunzip;
 use crate::parse::order;
 use crate::search::Searcher;
 use crate::store::{self, BACKUP, GRAPH_TTL_S, ObjectNames, Version};
-use crate::{Deps, Parsed, check_folder};
+use crate::{Deps, Limits, Parsed, check_folder};
 use axum::Json;
 use axum::extract::{Request, State};
 use base64::Engine;
@@ -125,7 +125,7 @@ pub async fn publish(State(deps): State<Deps>, request: Request) -> ApiResult<Js
 /// # Errors
 /// See [`PublishError`]; whatever it is, the version served before is still served.
 pub async fn publish_files(deps: &Deps, files: Vec<SourceFile>, message: Option<String>, allow_removal: bool) -> Result<Published, PublishError> {
-    within_limits(deps, &files)?;
+    within_limits(&deps.limits, &files)?;
     if message.as_ref().is_some_and(|message| message.chars().count() > MESSAGE_CHARS_MAX) {
         return Err(PublishError::LongMessage);
     }
@@ -204,9 +204,12 @@ fn published(version: GraphVersion, changed: bool, graph: &Graph, findings: Vec<
     Published { version, changed, agents: graph.agents.len(), skills: graph.skills.len(), findings }
 }
 
-fn within_limits(deps: &Deps, files: &[SourceFile]) -> Result<(), PublishError> {
+/// Whether a folder is small enough.
+///
+/// # Errors
+/// [`PublishError::TooLarge`], with the figure.
+pub fn within_limits(limits: &Limits, files: &[SourceFile]) -> Result<(), PublishError> {
     let bytes: usize = files.iter().map(|file| file.text.len() + file.path.len()).sum();
-    let limits = &deps.limits;
     if files.len() > limits.files_max {
         return Err(PublishError::TooLarge(format!("The folder has {} files; {} are the most here.", files.len(), limits.files_max)));
     }

@@ -6,6 +6,7 @@ use crate::exit::No;
 use crate::graph_folder;
 use crate::terminal::{printable, remark, say, say_json, short, table};
 use agency_router::evaluate::{self, Advice, Surroundings};
+use agency_router::model::TrainingSet;
 use anyhow::Result;
 use contracts::graph::{
     AgentChange, Finding, Graph as SkillGraph, GraphDiff, PublishRequest, Published, RollbackRequest, SearchAnswer, Severity, VersionList, VersionRow,
@@ -13,8 +14,9 @@ use contracts::graph::{
 use contracts::{GraphVersion, ServiceName};
 use platform::edge::ApiError;
 use serde_json::json;
+use skill_graph_loader::Limits;
 use skill_graph_loader::parse::order;
-use skill_graph_loader::publish::acceptable;
+use skill_graph_loader::publish::{acceptable, within_limits};
 use std::path::Path;
 
 /// More examples than this take longer than a person waits for a check.
@@ -89,20 +91,22 @@ pub async fn graph(command: Graph, client: impl Fn() -> Result<Client>, as_json:
 
 fn check(folder: &Path, as_json: bool) -> Result<()> {
     let (files, odd) = graph_folder::read_reporting(folder)?;
+    let small_enough = within_limits(&Limits::NATIVE, &files);
     let mut parsed = skill_graph_loader::check_folder(files);
     parsed.findings.extend(odd);
     order(&mut parsed.findings);
     let bad = parsed.findings.iter().filter(|finding| finding.severity != Severity::Hint).count();
     let (accuracy, advice) = tried(&parsed.graph);
-    let refused = acceptable(&parsed.graph, &parsed.findings).err();
-    let refused = refused.map(|error| (error.to_string(), ApiError::from(error).0.fix));
+    let refused = small_enough.and_then(|()| acceptable(&parsed.graph, &parsed.findings)).err();
+    let refused = refused.map(|error| (error.to_string(), ApiError::from(error).0.fix)).or_else(|| teaches_nothing(&parsed.graph));
     if as_json {
         let (agents, files) = (parsed.graph.agents.len(), parsed.graph.skills.len());
         let why = refused.as_ref().map(|(why, _)| why);
         say_json(&json!({ "agents": agents, "files": files, "findings": parsed.findings, "accuracy": accuracy, "advice": advice, "refused": why }));
     } else {
         parsed.findings.iter().for_each(|finding| say(&line(finding)));
-        say(&format!("{} files, {} agents, {} findings", parsed.graph.skills.len(), parsed.graph.agents.len(), parsed.findings.len()));
+        let (files, agents, findings) = (parsed.graph.skills.len(), parsed.graph.agents.len(), parsed.findings.len());
+        say(&format!("{}, {}, {}", counted(files, "file"), counted(agents, "agent"), counted(findings, "finding")));
         if let Some(accuracy) = accuracy {
             say(&format!("{:.1} % of the examples find their agent when they are left out of the training", accuracy * 100.0));
         }
@@ -119,6 +123,16 @@ fn check(folder: &Path, as_json: bool) -> Result<()> {
         Some((why, _)) => Err(No(why).into()),
         None => Ok(()),
     }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Why the router would train no model, and what to do.
+fn teaches_nothing(graph: &SkillGraph) -> Option<(String, String)> {
+    let why = "no agent has examples, keywords or a description to learn from";
+    TrainingSet::from_graph(graph).examples.is_empty().then(|| (why.to_owned(), "Add example messages to at least one agent.".to_owned()))
 }
 
 /// Accuracy by cross-validation, and what to write for more. Nothing for graphs that would take minutes: `quintet eval` does those.
