@@ -95,7 +95,7 @@ impl Client {
 /// What a refusal says of single files, a line each.
 fn findings(problem: &Problem) -> String {
     let found: Vec<contracts::graph::Finding> = problem.extra.get("findings").and_then(|list| serde_json::from_value(list.clone()).ok()).unwrap_or_default();
-    found.iter().map(|finding| format!("\n{}", crate::commands::graph::line(finding))).collect()
+    found.iter().map(|finding| format!("\n{}", crate::finding::line(finding))).collect()
 }
 
 /// JSON bodies without reqwest's own feature for them.

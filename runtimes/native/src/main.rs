@@ -8,6 +8,7 @@ mod commands;
 mod config_file;
 mod data_dir;
 mod exit;
+mod finding;
 mod graph_folder;
 mod local_platform;
 mod offline;

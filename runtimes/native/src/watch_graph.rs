@@ -3,7 +3,7 @@
 //! The folder is looked at once a second by names, sizes and times. That finds what every editor, sync tool and network drive
 //! does, where notices of the system would miss the last two. A folder that is still being written is left until it rests.
 
-use crate::commands::graph::line;
+use crate::finding::line;
 use crate::graph_folder;
 use crate::stop::until;
 use crate::terminal::remark;

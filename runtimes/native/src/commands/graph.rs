@@ -3,6 +3,7 @@
 use crate::cli::Graph;
 use crate::client::Client;
 use crate::exit::No;
+use crate::finding::line;
 use crate::graph_folder;
 use crate::terminal::{printable, remark, say, say_json, short, table};
 use agency_router::evaluate::{self, Advice, Surroundings};
@@ -186,18 +187,6 @@ fn readable(diff: &GraphDiff) -> String {
 /// Whether a publish says it: what is wrong, and how well the router tells the agents apart. `check` lists the other hints.
 fn told(finding: &Finding) -> bool {
     finding.severity != Severity::Hint || matches!(finding.code.as_str(), "held_out_accuracy" | "weak_agent")
-}
-
-/// A finding as it is printed.
-pub fn line(finding: &Finding) -> String {
-    let severity = match finding.severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-        Severity::Hint => "hint",
-    };
-    let line = if finding.line == 0 { String::new() } else { format!(":{}", finding.line) };
-    let path = if finding.path.is_empty() { "the whole graph".to_owned() } else { printable(&finding.path) };
-    format!("{severity}: {path}{line}: {} [{}]\n  fix: {}", printable(&finding.message), finding.code, printable(&finding.fix))
 }
 
 fn escape(text: &str) -> String {

@@ -13,6 +13,20 @@ async fn lease(bed: &Bed, gateway: &str) -> Vec<Value> {
     leased.as_array().unwrap().clone()
 }
 
+/// How many tasks the home machine gets that waits already when so many milliseconds go by.
+async fn leased_by_who_waits(bed: &Bed, ms: i64) -> usize {
+    let ask = json!({ "gatewayId": HOME, "agents": ["codegen"], "capacity": 1, "wait": 20 });
+    let waiting = bed.post("/api/tasks/lease", GATEWAY, &ask);
+    let later = async {
+        bed.settle().await;
+        bed.clock.advance(ms);
+        webhook_aggregator::pump(&bed.deps, &Shard::new("telegram.main")).await.unwrap();
+    };
+    let ((status, leased), ()) = tokio::join!(waiting, later);
+    assert_eq!(status, 200, "{leased}");
+    leased.as_array().unwrap().len()
+}
+
 /// Both have asked for work, and the router's pool likes this one better.
 async fn two_gateways(chosen: &str) -> Bed {
     two_gateways_of(bed(), chosen).await
@@ -72,16 +86,7 @@ async fn when_the_chosen_gateway_does_not_come_another_takes_it() {
 async fn who_waits_is_called_when_a_kept_task_becomes_free() {
     let bed = two_gateways(OFFICE).await;
     bed.telegram(1, "work").await;
-    let ask = json!({ "gatewayId": HOME, "agents": ["codegen"], "capacity": 1, "wait": 20 });
-    let (app, clock) = (&bed, bed.clock.clone());
-    let waiting = app.post("/api/tasks/lease", GATEWAY, &ask);
-    let later = async {
-        app.settle().await;
-        clock.advance(3_001);
-        webhook_aggregator::pump(&app.deps, &Shard::new("telegram.main")).await.unwrap();
-    };
-    let ((status, leased), ()) = tokio::join!(waiting, later);
-    assert_eq!((status, leased.as_array().unwrap().len()), (200, 1));
+    assert_eq!(leased_by_who_waits(&bed, 3_001).await, 1);
 }
 
 #[tokio::test]
@@ -203,16 +208,7 @@ async fn whoever_waits_is_called_when_a_task_comes_back() {
     bed.telegram(1, "work").await;
     lease(&bed, OFFICE).await;
     bed.clock.advance(29_000);
-    let ask = json!({ "gatewayId": HOME, "agents": ["codegen"], "capacity": 1, "wait": 20 });
-    let (app, clock) = (&bed, bed.clock.clone());
-    let waiting = app.post("/api/tasks/lease", GATEWAY, &ask);
-    let later = async {
-        app.settle().await;
-        clock.advance(1_001);
-        webhook_aggregator::pump(&app.deps, &Shard::new("telegram.main")).await.unwrap();
-    };
-    let ((status, leased), ()) = tokio::join!(waiting, later);
-    assert_eq!((status, leased.as_array().unwrap().len()), (200, 1));
+    assert_eq!(leased_by_who_waits(&bed, 1_001).await, 1);
 }
 
 #[tokio::test]
