@@ -2,6 +2,7 @@
 //!
 //! Pure: lines come in as text, time through a closure (seconds since any moment), progress goes out through another.
 
+use crate::model::training_set::should_find;
 use crate::model::{Model, TrainingSet};
 pub use advice::{Advice, advice};
 use contracts::graph::Graph;
@@ -172,7 +173,7 @@ pub fn cross_validate(graph: &Graph, around: &mut Surroundings<'_>) -> Option<Re
         .examples
         .iter()
         .map(|example| {
-            let count = seen.get_mut(example.label).filter(|_| example.weight >= 1.0 && !example.against)?;
+            let count = seen.get_mut(example.label).filter(|_| should_find(example.weight, example.against))?;
             *count += 1;
             Some(*count % FOLDS)
         })

@@ -59,8 +59,9 @@ pub async fn internal(
     Ok(Json(closed(&deps, &request, answer).await))
 }
 
-/// Marks an answer that names an agent which is not open to this sender: there was nobody else to name.
+/// What an answer says beside the decision: a message that pushes on does so only where something was said before. And marks one that names an agent which is not open to this sender: there was nobody else to name.
 async fn closed(deps: &Deps, request: &RouteRequest, answer: RouteAnswer) -> RouteAnswer {
+    let answer = RouteAnswer { follows_up: answer.follows_up && request.previous.is_some(), ..answer };
     if !request.public_only {
         return answer;
     }

@@ -1,4 +1,4 @@
-//! The probe round: asks every service for its health, and the aggregator for when a gateway last asked for work.
+//! The probe round: asks every service for its health, and the aggregator for when a gateway was last seen.
 //!
 //! A status holds until the next check. One failed check makes a service degraded, the second in a row makes it down;
 //! time that nobody measured counts for nothing.
@@ -108,7 +108,7 @@ fn gateway_verdict(list: &GatewayList) -> Verdict {
     let Some(age_ms) = in_service.map(|gateway| gateway.age_ms).min() else {
         return Verdict::Unwell("every gateway was taken out of service".to_owned());
     };
-    let said = format!("last asked for work {} s ago", age_ms / 1000);
+    let said = format!("last seen {} s ago", age_ms / 1000);
     if age_ms <= SILENT_MS {
         Verdict::Good
     } else if age_ms <= GATEWAY_STALE_MS {

@@ -84,8 +84,9 @@ fn lists(list: &[String], name: &str) -> bool {
     list.iter().any(|item| same(item, name))
 }
 
-/// What may be spent on it: the larger of estimate and price; the flat amount where nobody knows. An unknown price is
-/// never nothing, so that a budget that is used up refuses it.
+/// What may be spent on it. A known price: the larger of it and the estimate. Prices of tokens: the estimate and a quarter, and no less
+/// than the least work costs. An unknown price: the estimate, else the flat amount; never nothing, so that a budget that is used up
+/// refuses it.
 pub fn amount(ask: &Ask<'_>) -> Micros {
     match ask.price {
         Price::Known(price) => ask.estimated.max(price),

@@ -51,7 +51,6 @@ fn one_bad_file_never_fails_the_folder() {
     assert_eq!(parsed.graph.skills.iter().map(|skill| skill.id.as_str()).collect::<Vec<_>>(), ["a", "c", "empty"]);
 }
 
-/// Readers of JSON stop at 128 levels: what is let in can be sent to the router and read back.
 #[test]
 fn a_path_that_is_too_long_is_said_to_be_just_that() {
     let long = format!("{}/a.md", "deep/".repeat(210));
@@ -64,6 +63,7 @@ fn a_path_that_is_too_long_is_said_to_be_just_that() {
     assert!(finding.fix.starts_with("Shorten"), "{finding:?}");
 }
 
+/// Readers of JSON stop at 128 levels: what is let in can be sent to the router and read back.
 #[test]
 fn the_deepest_front_matter_is_no_deeper_than_readers_of_json_go() {
     let nested = |depth: usize| format!("---\na: {}{}\n---\n", "[".repeat(depth), "]".repeat(depth));

@@ -7,10 +7,10 @@ use crate::exit::Usage;
 use crate::terminal::{say, say_json, short, table};
 use anyhow::Result;
 use contracts::ServiceName::PersonalAssistant;
+use contracts::TaskId;
 use contracts::approval::{ApprovalList, ApprovalState, DecideRequest, Decision};
 use contracts::budget::BudgetAnswer;
 use contracts::halt::{HaltAnswer, HaltRequest, ResumeRequest};
-use contracts::{Micros, TaskId};
 use serde_json::Value;
 
 /// `quintet approvals`.
@@ -35,14 +35,10 @@ pub async fn approvals(client: &Client, state: &str, as_json: bool) -> Result<()
     let rows: Vec<Vec<String>> = list
         .approvals
         .iter()
-        .map(|row| vec![row.id.to_string(), row.state.as_str().to_owned(), row.agent_type.to_string(), amount(row.estimated_cost), short(&row.description, 60)])
+        .map(|row| vec![row.id.to_string(), row.state.as_str().to_owned(), row.agent_type.to_string(), row.cost_limit.to_string(), short(&row.description, 60)])
         .collect();
-    say(&table(&["ID", "STATE", "AGENT", "COST", "WHAT"], &rows));
+    say(&table(&["ID", "STATE", "AGENT", "UP TO", "WHAT"], &rows));
     Ok(())
-}
-
-fn amount(cost: Option<Micros>) -> String {
-    cost.map_or_else(|| "unknown".to_owned(), |cost| cost.to_string())
 }
 
 /// `quintet approve` and `quintet reject`.

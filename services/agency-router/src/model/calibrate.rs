@@ -9,6 +9,7 @@
 use super::arithmetic::{Random, exp, ln, sigmoid};
 use super::features::{Feature, KnownWords, Tokens};
 use super::train::{Line, Plan, fit};
+use super::training_set::should_find;
 
 /// Folds of lines, and groups of classes left out.
 const FOLDS: usize = 5;
@@ -48,9 +49,9 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Whether it is a message that should find its label: neither a description of it, nor what it is not for.
+    /// Whether it is a message that should find its label.
     pub fn should_find(&self) -> bool {
-        self.weight >= 1.0 && !self.against
+        should_find(self.weight, self.against)
     }
     /// As it is learnt from.
     pub fn line(&self) -> Line<'_> {

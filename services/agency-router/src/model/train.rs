@@ -228,7 +228,8 @@ struct Predict<'a> {
 
 impl pulp::WithSimd for Predict<'_> {
     type Output = ();
-    /// Lane by lane the same additions and multiplications, whatever the number of lanes: the bits do not depend on it.
+    /// Lane by lane the same additions and multiplications with registers of 1, 2 or 4 numbers, which divide a row of [`LANES`]: the bits
+    /// do not depend on which. Wider ones would need the rest of a row done apart.
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, simd: S) {
         for &(bucket, value) in self.kept {

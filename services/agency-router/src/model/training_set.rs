@@ -19,6 +19,11 @@ pub struct Example {
     pub against: bool,
 }
 
+/// Whether a line of this weight is a message that should find its label: neither a description of it, nor what it is not for.
+pub fn should_find(weight: f32, against: bool) -> bool {
+    weight >= 1.0 && !against
+}
+
 /// All lines of a training.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TrainingSet {

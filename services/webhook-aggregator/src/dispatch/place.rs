@@ -9,7 +9,8 @@ use platform::inbox::{Command, Place, Reply, SeenGateway, StoredEvent};
 use platform::ports::{PortResult, calls};
 use serde_json::{Value, json};
 
-/// A gateway that waits for work asks again within 25 s and may be slow to: longer silent, it is gone.
+/// A gateway that waits for work asks again within 25 s and may be slow to: longer silent, no task is kept for it. (People are told
+/// that it is silent after `contracts::task::SILENT_MS`, when there is no doubt.)
 const LIVE_MS: i64 = 40_000;
 /// A task is kept so long for the gateway that was chosen. One that waits for work takes it at once; one that does not come has its
 /// hands full.

@@ -2,9 +2,10 @@
 
 use super::{Stop, choice, list_of, message_of, port, say, to};
 use crate::{Deps, ask};
+use contracts::approval::{DecideRequest, Decision};
 use contracts::event::Stage;
 use contracts::routing::{Previous, RouteAnswer, RouteRequest};
-use contracts::{AgentId, EventId, ServiceName};
+use contracts::{AgentId, ApprovalId, EventId, ServiceName};
 use platform::inbox::{Command, Patch, Reply, Step, StoredEvent};
 use platform::ports::calls;
 use serde_json::{Value, json};
@@ -83,7 +84,7 @@ pub(super) async fn received(deps: &Deps, event: &StoredEvent) -> Result<Step, S
     Ok(to(Stage::Routed, Some(note), patch, deps.clock.now_ms()))
 }
 
-fn taken_back_from(event: &StoredEvent) -> Vec<AgentId> {
+pub(super) fn taken_back_from(event: &StoredEvent) -> Vec<AgentId> {
     list_of(event, TAKEN_BACK_FROM)
 }
 
@@ -126,9 +127,27 @@ async fn withdraw(deps: &Deps, event: &StoredEvent, last: &StoredEvent) -> platf
         let patch = Patch { reason: Some("taken_back".to_owned()), ..say(last, None, "You gave this to somebody else.", true) };
         let step = to(Stage::Refused, Some("taken back by its sender".to_owned()), patch, 0);
         let command = Command::Advance { event: last.id.clone(), version: last.version, step: Box::new(step) };
-        ask!(deps, &last.shard, command, Reply::Advanced(moved) => moved)?;
+        let moved = ask!(deps, &last.shard, command, Reply::Advanced(moved) => moved)?;
+        if let Some(approval) = last.approval_id.as_ref().filter(|_| moved && !choice::is_open(last)) {
+            reject(deps, event, approval).await;
+        }
     }
     Ok(())
+}
+
+/// Nobody approves any more what its sender gave to somebody else. Where the assistant cannot be told, the question ends by its time; its
+/// event has ended in any case.
+async fn reject(deps: &Deps, event: &StoredEvent, approval: &ApprovalId) {
+    let request = DecideRequest {
+        decision: Decision::Reject,
+        reason: Some("Its sender gave this to another agent.".to_owned()),
+        version: None,
+        actor: event.payload.get("actor").and_then(Value::as_str).map(str::to_owned),
+    };
+    let path = format!("/api/approvals/{approval}/decide");
+    if let Err(error) = calls::post::<_, Value>(deps.calls.as_ref(), ServiceName::PersonalAssistant, &path, &request).await {
+        tracing::warn!(%error, approval = %approval, "what was taken back could not be rejected");
+    }
 }
 
 /// What the same person said last in this conversation and was given to somebody. Words that only pushed on stand for those before.

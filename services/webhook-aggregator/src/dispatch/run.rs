@@ -1,6 +1,6 @@
 //! Approved → Running: the task is put up for lease; Running: looks after leases that ran out.
 
-use super::{Stop, approve, list_of, message_of, place, port, say, to, with};
+use super::{Stop, approve, list_of, message_of, place, port, route, say, to, with};
 use crate::{Deps, ask, tasks};
 use contracts::approval::GivenUp;
 use contracts::event::{Said, Speaker, Stage};
@@ -32,7 +32,7 @@ pub(super) async fn approved(deps: &Deps, event: &StoredEvent) -> Result<Step, S
     };
     let task = NewTask {
         id: event.current_task(),
-        message: without_address(message_of(event), &agent),
+        message: without_address(message_of(event), route::taken_back_from(event).iter().chain([&agent])),
         context: TaskContext {
             channel: Some(event.channel.clone()),
             conversation: Some(event.conversation.0.clone()),
@@ -54,12 +54,12 @@ pub(super) async fn approved(deps: &Deps, event: &StoredEvent) -> Result<Step, S
     Ok(to(Stage::Running, None, patch, due_ms))
 }
 
-/// `@codegen fix it` and `/codegen fix it` reach codegen as `fix it`.
-fn without_address(text: &str, agent: &AgentId) -> String {
+/// `@codegen fix it` and `/codegen fix it` reach codegen as `fix it`, and whoever took it over from codegen.
+fn without_address<'a>(text: &str, mut agents: impl Iterator<Item = &'a AgentId>) -> String {
     let first = text.split_whitespace().next().unwrap_or_default();
     let name = first.trim_start_matches(['@', '/']).trim_end_matches([':', ',']);
     let rest = text.trim_start().get(first.len()..).unwrap_or_default().trim();
-    let addressed = first.starts_with(['@', '/']) && name.eq_ignore_ascii_case(agent.as_str()) && !rest.is_empty();
+    let addressed = first.starts_with(['@', '/']) && agents.any(|agent| name.eq_ignore_ascii_case(agent.as_str())) && !rest.is_empty();
     if addressed { rest.to_owned() } else { text.to_owned() }
 }
 
@@ -115,7 +115,8 @@ pub(crate) async fn run_of(deps: &Deps, event: &StoredEvent) -> Option<TaskRow> 
 /// After the commit: the router's pool hears of a run that was lost. A restart of this process ends the leases of its own gateway
 /// by itself (until 0), which is no failure of it.
 pub(crate) fn tell_of_loss(deps: &Deps, run: TaskRow, outcome: PoolOutcome) {
-    if run.gateway_id.is_some() && run.lease_until_ms > 0 {
+    // One that waits again was told of when its lease ran out.
+    if run.state == "leased" && run.gateway_id.is_some() && run.lease_until_ms > 0 {
         tasks::report(deps, &OutcomeReport { gateway: run.gateway_id, ..tasks::bare(run.agent, outcome) });
     }
 }
@@ -140,12 +141,16 @@ async fn lost(deps: &Deps, event: &StoredEvent, row: &TaskRow) -> Result<Step, S
         let text = if begun {
             format!("{} was cut off in the middle of this. It was not begun again, since it may have had effects already.", row.agent)
         } else {
-            format!("No machine could begin this, though {} tries were made; nothing was done. It is kept, and its owner can have it done again.", event.runs)
+            "No machine could begin this, though it was handed out many times; nothing was done. It is kept, and its owner can have it done again.".to_owned()
         };
         let patch = Patch { reason: Some("gateway_lost".to_owned()), ..say(event, None, &text, true) };
         return Ok(to(Stage::Dead, None, patch, 0));
     }
-    let note = if begun { "the gateway was lost; begun again" } else { "no gateway began it while its approval was valid; approved anew" };
+    let note = match was {
+        GivenUp::Begun => "the gateway was lost; begun again",
+        GivenUp::Lapsed => "no gateway began it while its approval was valid; approved anew",
+        GivenUp::Open | GivenUp::Ended => "handed out many times and never begun; approved anew",
+    };
     // Who came too late for an approval has not failed.
     let patch = Patch { new_run: true, blameless: was == GivenUp::Lapsed, ..Patch::default() };
     Ok(to(Stage::Routed, Some(note.to_owned()), patch, deps.clock.now_ms()))

@@ -7,5 +7,6 @@ mod conduct;
 mod control;
 mod gateways;
 mod refusals;
+mod taking_back;
 mod vectors;
 mod wire;
