@@ -61,7 +61,16 @@ pub enum ApprovalState {
 
 impl ApprovalState {
     /// All, for list filters.
-    pub const ALL: [Self; 8] = [Self::Pending, Self::Approved, Self::Rejected, Self::Expired, Self::Cancelled, Self::Claimed, Self::Consumed, Self::Lapsed];
+    pub const ALL: [Self; 8] = [
+        Self::Pending,
+        Self::Approved,
+        Self::Rejected,
+        Self::Expired,
+        Self::Cancelled,
+        Self::Claimed,
+        Self::Consumed,
+        Self::Lapsed,
+    ];
     /// The wire text.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -3,7 +3,9 @@
 //! A service signs in with its own secret. On `/internal/*` the table is the only way in: everybody else gets 404.
 //! On `/api/*` a row lets the service in beside the scopes that the route names.
 
-use crate::ServiceName::{self, AgencyRouter, MonitoringDashboard, PersonalAssistant, SkillGraphLoader, WebhookAggregator};
+use crate::ServiceName::{
+    self, AgencyRouter, MonitoringDashboard, PersonalAssistant, SkillGraphLoader, WebhookAggregator,
+};
 
 /// One allowed call. `path` ends in `*` where anything may follow.
 #[derive(Clone, Copy, Debug)]
@@ -14,7 +16,12 @@ pub struct Allowed {
     pub path: &'static str,
 }
 
-const fn allow(caller: ServiceName, callee: ServiceName, method: &'static str, path: &'static str) -> Allowed {
+const fn allow(
+    caller: ServiceName,
+    callee: ServiceName,
+    method: &'static str,
+    path: &'static str,
+) -> Allowed {
     Allowed { caller, callee, method, path }
 }
 
@@ -75,7 +82,10 @@ pub fn is_allowed(caller: ServiceName, callee: ServiceName, method: &str, path: 
         row.caller == caller
             && row.callee == callee
             && row.method == method
-            && row.path.strip_suffix('*').map_or(row.path == path, |prefix| path.starts_with(prefix))
+            && row
+                .path
+                .strip_suffix('*')
+                .map_or(row.path == path, |prefix| path.starts_with(prefix))
     })
 }
 
@@ -93,7 +103,12 @@ mod tests {
 
     #[test]
     fn a_star_stands_for_what_follows_it_only() {
-        assert!(is_allowed(PersonalAssistant, WebhookAggregator, "POST", "/internal/events/x.y/wake"));
+        assert!(is_allowed(
+            PersonalAssistant,
+            WebhookAggregator,
+            "POST",
+            "/internal/events/x.y/wake"
+        ));
         assert!(!is_allowed(PersonalAssistant, WebhookAggregator, "POST", "/internal/outbox/x"));
     }
 }

@@ -68,7 +68,15 @@ impl Stage {
     }
     /// Nothing more will happen to it unless it is replayed.
     pub const fn is_final(self) -> bool {
-        matches!(self, Self::Done | Self::Refused | Self::Expired | Self::Dead | Self::Ignored | Self::Quarantined)
+        matches!(
+            self,
+            Self::Done
+                | Self::Refused
+                | Self::Expired
+                | Self::Dead
+                | Self::Ignored
+                | Self::Quarantined
+        )
     }
     /// While an event is here, later content of its conversation waits.
     pub const fn holds_lane(self) -> bool {

@@ -24,7 +24,9 @@ pub enum Complexity {
 impl Complexity {
     /// From the wire text.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Simple, Self::Moderate, Self::Complex].into_iter().find(|complexity| complexity.as_str() == text)
+        [Self::Simple, Self::Moderate, Self::Complex]
+            .into_iter()
+            .find(|complexity| complexity.as_str() == text)
     }
 
     /// The wire text.
@@ -65,7 +67,10 @@ impl Graph {
     }
     /// Who gets what nobody else is for: the agent with `fallback: true`, else `assistant`.
     pub fn fallback_agent(&self) -> Option<&Agent> {
-        self.agents.iter().find(|agent| agent.fallback).or_else(|| self.agents.iter().find(|agent| agent.id.as_str() == "assistant"))
+        self.agents
+            .iter()
+            .find(|agent| agent.fallback)
+            .or_else(|| self.agents.iter().find(|agent| agent.id.as_str() == "assistant"))
     }
     /// The file of this id.
     pub fn skill(&self, id: &str) -> Option<&Skill> {

@@ -93,6 +93,9 @@ mod tests {
         let id = EventId::new("slack.T0AAAA111.01ARZ3NDEKTSV4RRFFQ69G5FAV");
         assert_eq!(id.shard(), Some(Shard::new("slack.T0AAAA111")));
         assert_eq!(EventId::new("nonsense").shard(), None);
-        assert_eq!(TaskId::new("web.console.01ARZ3NDEKTSV4RRFFQ69G5FAV~2").event_id().shard(), Some(Shard::new("web.console")));
+        assert_eq!(
+            TaskId::new("web.console.01ARZ3NDEKTSV4RRFFQ69G5FAV~2").event_id().shard(),
+            Some(Shard::new("web.console"))
+        );
     }
 }

@@ -16,7 +16,8 @@ impl Micros {
     /// Dollars to micro-dollars, rounded to the nearest; `None` when negative, not finite or too large to be exact.
     pub fn from_dollars(dollars: f64) -> Option<Self> {
         let micros = (dollars * 1e6).round();
-        (dollars.is_finite() && micros >= 0.0 && micros <= LIMIT as f64).then_some(Self(micros as i64))
+        (dollars.is_finite() && micros >= 0.0 && micros <= LIMIT as f64)
+            .then_some(Self(micros as i64))
     }
     /// The amount as decimal dollars.
     pub fn dollars(self) -> f64 {
@@ -37,7 +38,8 @@ impl Micros {
 impl std::fmt::Display for Micros {
     /// `$12.50`; more digits only when cents do not suffice.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (sign, value) = if self.0 < 0 { ("-", self.0.unsigned_abs()) } else { ("", self.0.unsigned_abs()) };
+        let (sign, value) =
+            if self.0 < 0 { ("-", self.0.unsigned_abs()) } else { ("", self.0.unsigned_abs()) };
         let (whole, rest) = (value / 1_000_000, value % 1_000_000);
         let cents = format!("{rest:06}");
         let kept = cents.trim_end_matches('0');
@@ -54,7 +56,9 @@ impl Serialize for Micros {
 impl<'de> Deserialize<'de> for Micros {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let dollars = f64::deserialize(d)?;
-        Self::from_dollars(dollars).ok_or_else(|| D::Error::custom("an amount is a number of dollars from 0 to 1125899906"))
+        Self::from_dollars(dollars).ok_or_else(|| {
+            D::Error::custom("an amount is a number of dollars from 0 to 1125899906")
+        })
     }
 }
 

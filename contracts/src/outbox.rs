@@ -113,7 +113,9 @@ impl DeliveryState {
     }
     /// The state of this wire text.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Queued, Self::Sending, Self::Sent, Self::Unknown, Self::Failed, Self::Expired].into_iter().find(|s| s.as_str() == text)
+        [Self::Queued, Self::Sending, Self::Sent, Self::Unknown, Self::Failed, Self::Expired]
+            .into_iter()
+            .find(|s| s.as_str() == text)
     }
 }
 

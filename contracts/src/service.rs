@@ -16,8 +16,14 @@ pub enum ServiceName {
 
 impl ServiceName {
     /// All six, in the order of the dashboard.
-    pub const ALL: [Self; 6] =
-        [Self::PersonalAssistant, Self::AgencyRouter, Self::SkillGraphLoader, Self::MonitoringDashboard, Self::WebhookAggregator, Self::AgencyGateway];
+    pub const ALL: [Self; 6] = [
+        Self::PersonalAssistant,
+        Self::AgencyRouter,
+        Self::SkillGraphLoader,
+        Self::MonitoringDashboard,
+        Self::WebhookAggregator,
+        Self::AgencyGateway,
+    ];
     /// The name.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -39,17 +39,23 @@ impl Tokens {
     /// The sum of two.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
-        Self { input: self.input.saturating_add(other.input), output: self.output.saturating_add(other.output) }
+        Self {
+            input: self.input.saturating_add(other.input),
+            output: self.output.saturating_add(other.output),
+        }
     }
 
     /// Reads what an agent's program reports of its run: `input_tokens` and `output_tokens`, or `prompt_tokens` and
     /// `completion_tokens`. Tokens from a cache count as read where they are told apart (`cache_read_input_tokens`,
     /// `cache_creation_input_tokens`). None when it holds neither.
     pub fn of_usage(usage: &Value) -> Option<Self> {
-        let number = |names: &[&str]| names.iter().find_map(|name| usage.get(name)).and_then(Value::as_u64);
+        let number =
+            |names: &[&str]| names.iter().find_map(|name| usage.get(name)).and_then(Value::as_u64);
         let read = number(&["input_tokens", "inputTokens", "prompt_tokens"])?;
         let written = number(&["output_tokens", "outputTokens", "completion_tokens"])?;
-        let cached = number(&["cache_read_input_tokens"]).unwrap_or(0).saturating_add(number(&["cache_creation_input_tokens"]).unwrap_or(0));
+        let cached = number(&["cache_read_input_tokens"])
+            .unwrap_or(0)
+            .saturating_add(number(&["cache_creation_input_tokens"]).unwrap_or(0));
         Some(Self { input: read.saturating_add(cached), output: written })
     }
 }
@@ -57,8 +63,13 @@ impl Tokens {
 impl TokenPrices {
     /// What so many tokens cost, rounded up.
     pub fn cost(&self, tokens: Tokens) -> Micros {
-        let part = |count: u64, price: Micros| i128::from(count).saturating_mul(i128::from(price.0.max(0)));
-        let micros = part(tokens.input, self.input).saturating_add(part(tokens.output, self.output)).saturating_add(999_999) / 1_000_000;
+        let part = |count: u64, price: Micros| {
+            i128::from(count).saturating_mul(i128::from(price.0.max(0)))
+        };
+        let micros = part(tokens.input, self.input)
+            .saturating_add(part(tokens.output, self.output))
+            .saturating_add(999_999)
+            / 1_000_000;
         Micros(i64::try_from(micros).unwrap_or(i64::MAX))
     }
 }
@@ -73,16 +84,32 @@ mod tests {
         let prices = TokenPrices { input: Micros(3_000_000), output: Micros(15_000_000) };
         assert_eq!(prices.cost(Tokens::assumed(Complexity::Moderate)), Micros(195_000));
         assert_eq!(prices.cost(Tokens { input: 1, output: 0 }), Micros(3));
-        assert_eq!(TokenPrices { input: Micros(1), output: Micros(0) }.cost(Tokens { input: 1, output: 9 }), Micros(1));
-        assert_eq!(TokenPrices { input: Micros(i64::MAX), output: Micros(i64::MAX) }.cost(Tokens { input: u64::MAX, output: u64::MAX }), Micros(i64::MAX));
+        assert_eq!(
+            TokenPrices { input: Micros(1), output: Micros(0) }
+                .cost(Tokens { input: 1, output: 9 }),
+            Micros(1)
+        );
+        assert_eq!(
+            TokenPrices { input: Micros(i64::MAX), output: Micros(i64::MAX) }
+                .cost(Tokens { input: u64::MAX, output: u64::MAX }),
+            Micros(i64::MAX)
+        );
         assert_eq!(prices.cost(Tokens::default()), Micros::ZERO);
     }
 
     #[test]
     fn what_programs_report_is_read_in_their_own_words() {
         let read = |usage| Tokens::of_usage(&usage).map(|tokens| (tokens.input, tokens.output));
-        assert_eq!(read(json!({"input_tokens": 5, "output_tokens": 7, "cache_read_input_tokens": 100, "cache_creation_input_tokens": 20})), Some((125, 7)));
-        assert_eq!(read(json!({"input_tokens": 5, "cached_input_tokens": 3, "output_tokens": 7})), Some((5, 7)));
+        assert_eq!(
+            read(
+                json!({"input_tokens": 5, "output_tokens": 7, "cache_read_input_tokens": 100, "cache_creation_input_tokens": 20})
+            ),
+            Some((125, 7))
+        );
+        assert_eq!(
+            read(json!({"input_tokens": 5, "cached_input_tokens": 3, "output_tokens": 7})),
+            Some((5, 7))
+        );
         assert_eq!(read(json!({"prompt_tokens": 5, "completion_tokens": 7})), Some((5, 7)));
         assert_eq!(read(json!({"input_tokens": 5})), None);
         assert_eq!(read(json!({"input_tokens": "many", "output_tokens": -1})), None);

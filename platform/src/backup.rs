@@ -58,11 +58,18 @@ pub struct Manifest {
 ///
 /// # Errors
 /// When the database or the objects fail; what was written so far has no manifest and is never restored.
-pub async fn copy(sql: &dyn Sql, objects: &dyn Objects, folder: &str, tables: &[Table], now_ms: i64) -> PortResult<Manifest> {
+pub async fn copy(
+    sql: &dyn Sql,
+    objects: &dyn Objects,
+    folder: &str,
+    tables: &[Table],
+    now_ms: i64,
+) -> PortResult<Manifest> {
     let at = rfc3339(now_ms);
     // Names of objects hold no colons; the time stays sortable.
     let name = at.replace(':', "-");
-    let mut manifest = Manifest { name: name.clone(), at, pages: BTreeMap::new(), rows: BTreeMap::new() };
+    let mut manifest =
+        Manifest { name: name.clone(), at, pages: BTreeMap::new(), rows: BTreeMap::new() };
     for table in tables {
         let (mut after, mut pages, mut count) = (None, 0, 0);
         loop {
@@ -86,22 +93,36 @@ pub async fn copy(sql: &dyn Sql, objects: &dyn Objects, folder: &str, tables: &[
 fn page(table: &Table, after: Option<&[SqlValue]>) -> Statement {
     let keys = table.key.join(", ");
     let marks: Vec<String> = (1..=table.key.len()).map(|place| format!("?{place}")).collect();
-    let place = if after.is_some() { format!(" WHERE ({keys}) > ({})", marks.join(", ")) } else { String::new() };
-    let statement = Statement::new(format!("SELECT * FROM {}{place} ORDER BY {keys} LIMIT {PAGE_ROWS}", table.name));
+    let place = if after.is_some() {
+        format!(" WHERE ({keys}) > ({})", marks.join(", "))
+    } else {
+        String::new()
+    };
+    let statement = Statement::new(format!(
+        "SELECT * FROM {}{place} ORDER BY {keys} LIMIT {PAGE_ROWS}",
+        table.name
+    ));
     after.into_iter().flatten().cloned().fold(statement, Statement::bind)
 }
 
 fn key_of(table: &Table, row: &Row) -> PortResult<Vec<SqlValue>> {
     let value = |column: &&str| match row.get(*column) {
         Some(Value::String(text)) => Ok(SqlValue::Text(text.clone())),
-        Some(Value::Number(number)) if number.is_i64() => Ok(SqlValue::Int(number.as_i64().unwrap_or_default())),
+        Some(Value::Number(number)) if number.is_i64() => {
+            Ok(SqlValue::Int(number.as_i64().unwrap_or_default()))
+        }
         _ => Err(invalid(format!("{}.{column} is no key", table.name))),
     };
     table.key.iter().map(value).collect()
 }
 
 async fn put(objects: &dyn Objects, name: &str, value: &impl Serialize) -> PortResult<()> {
-    objects.put(name, Bytes::from(serde_json::to_vec(value).map_err(|error| invalid(error.to_string()))?)).await
+    objects
+        .put(
+            name,
+            Bytes::from(serde_json::to_vec(value).map_err(|error| invalid(error.to_string()))?),
+        )
+        .await
 }
 
 fn invalid(detail: String) -> PortError {
@@ -114,7 +135,13 @@ fn invalid(detail: String) -> PortError {
 /// When the objects fail.
 pub async fn list(objects: &dyn Objects, folder: &str) -> PortResult<Vec<Manifest>> {
     let mut found = Vec::new();
-    for name in objects.list(&format!("{folder}/")).await?.iter().rev().filter(|name| name.ends_with(&format!("/{MANIFEST}"))) {
+    for name in objects
+        .list(&format!("{folder}/"))
+        .await?
+        .iter()
+        .rev()
+        .filter(|name| name.ends_with(&format!("/{MANIFEST}")))
+    {
         if let Some(bytes) = objects.get(name).await?
             && let Ok(manifest) = json::from_slice(&bytes)
         {
@@ -142,15 +169,27 @@ pub async fn prune(objects: &dyn Objects, folder: &str, keep: usize) -> PortResu
 ///
 /// # Errors
 /// When a page is missing or unreadable, or the database fails; what was merged so far stays, and it can be repeated.
-pub async fn restore(sql: &dyn Sql, objects: &dyn Objects, folder: &str, name: &str, tables: &[Table]) -> PortResult<Option<BTreeMap<String, usize>>> {
-    let Some(manifest) = list(objects, folder).await?.into_iter().find(|manifest| manifest.name == name) else { return Ok(None) };
+pub async fn restore(
+    sql: &dyn Sql,
+    objects: &dyn Objects,
+    folder: &str,
+    name: &str,
+    tables: &[Table],
+) -> PortResult<Option<BTreeMap<String, usize>>> {
+    let Some(manifest) =
+        list(objects, folder).await?.into_iter().find(|manifest| manifest.name == name)
+    else {
+        return Ok(None);
+    };
     let mut restored = BTreeMap::new();
     for table in tables {
         let mut count = 0;
         for page in 1..=manifest.pages.get(table.name).copied().unwrap_or(0) {
             let object = format!("{folder}/{name}/{}-{page:06}.json", table.name);
-            let bytes = objects.get(&object).await?.ok_or_else(|| invalid(format!("{object} is gone")))?;
-            let rows: Vec<Row> = json::from_slice(&bytes).map_err(|error| invalid(format!("{object}: {error}")))?;
+            let bytes =
+                objects.get(&object).await?.ok_or_else(|| invalid(format!("{object} is gone")))?;
+            let rows: Vec<Row> =
+                json::from_slice(&bytes).map_err(|error| invalid(format!("{object}: {error}")))?;
             count += merge(sql, table, rows).await?;
         }
         restored.insert(table.name.to_owned(), count);
@@ -163,13 +202,26 @@ pub async fn restore(sql: &dyn Sql, objects: &dyn Objects, folder: &str, name: &
 /// # Errors
 /// When a row has a column that the table has not, or the database fails.
 pub async fn merge(sql: &dyn Sql, table: &Table, rows: Vec<Row>) -> PortResult<usize> {
-    let Some(columns) = rows.first().map(|row| row.keys().cloned().collect::<Vec<_>>()) else { return Ok(0) };
+    let Some(columns) = rows.first().map(|row| row.keys().cloned().collect::<Vec<_>>()) else {
+        return Ok(0);
+    };
     // Names go into the statement as text: only what can be a name does.
-    if let Some(bad) = columns.iter().find(|column| column.is_empty() || !column.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')) {
+    if let Some(bad) = columns.iter().find(|column| {
+        column.is_empty() || !column.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    }) {
         return Err(invalid(format!("{bad:?} is no column of {}", table.name)));
     }
-    let changed = |column: &str| table.changed.iter().find(|(name, _)| *name == column).map(|(_, expression)| (*expression).to_owned());
-    let picks: Vec<String> = columns.iter().map(|column| changed(column).unwrap_or_else(|| format!("value->>'$.{column}'"))).collect();
+    let changed = |column: &str| {
+        table
+            .changed
+            .iter()
+            .find(|(name, _)| *name == column)
+            .map(|(_, expression)| (*expression).to_owned())
+    };
+    let picks: Vec<String> = columns
+        .iter()
+        .map(|column| changed(column).unwrap_or_else(|| format!("value->>'$.{column}'")))
+        .collect();
     let text = format!(
         "INSERT INTO {} ({}) SELECT {} FROM json_each(?1) WHERE true ON CONFLICT {} RETURNING 1 AS one",
         table.name,
@@ -202,7 +254,11 @@ fn chunks(rows: Vec<Row>) -> PortResult<Vec<String>> {
 }
 
 #[cfg(all(test, feature = "memory"))]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on must stop")]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on must stop"
+)]
 mod tests {
     use super::*;
     use crate::memory::{MemoryObjects, MemorySql};
@@ -210,7 +266,12 @@ mod tests {
 
     const TABLES: &[Table] = &[
         Table::keeping("note", &["who", "n"]),
-        Table { name: "spent", key: &["scope"], on_conflict: "(scope) DO UPDATE SET amount_u = MAX(amount_u, excluded.amount_u)", changed: &[] },
+        Table {
+            name: "spent",
+            key: &["scope"],
+            on_conflict: "(scope) DO UPDATE SET amount_u = MAX(amount_u, excluded.amount_u)",
+            changed: &[],
+        },
     ];
     const SCHEMA: &str = "CREATE TABLE note (who TEXT NOT NULL, n INTEGER NOT NULL, text TEXT, PRIMARY KEY (who, n)) WITHOUT ROWID;
                           CREATE TABLE spent (scope TEXT PRIMARY KEY, amount_u INTEGER NOT NULL) WITHOUT ROWID;";
@@ -219,7 +280,9 @@ mod tests {
         let db = MemorySql::with_migrations(&[SCHEMA]);
         for n in 0..rows {
             let text = (n % 2 == 0).then(|| format!("it's \"{n}\" ✓"));
-            db.query(sql!("INSERT INTO note VALUES (?1, ?2, ?3)", format!("w{}", n % 3), n, text)).await.unwrap();
+            db.query(sql!("INSERT INTO note VALUES (?1, ?2, ?3)", format!("w{}", n % 3), n, text))
+                .await
+                .unwrap();
         }
         db.query(sql!("INSERT INTO spent VALUES ('day', 70)")).await.unwrap();
         db
@@ -233,12 +296,20 @@ mod tests {
     async fn a_lost_database_comes_back_row_by_row() {
         let (db, objects) = (filled(1234).await, MemoryObjects::default());
         let manifest = copy(&db, &objects, "copies", TABLES, 1_790_000_000_000).await.unwrap();
-        assert_eq!((manifest.rows["note"], manifest.pages["note"], manifest.rows["spent"]), (1234, 3, 1));
+        assert_eq!(
+            (manifest.rows["note"], manifest.pages["note"], manifest.rows["spent"]),
+            (1234, 3, 1)
+        );
         let empty = MemorySql::with_migrations(&[SCHEMA]);
-        let restored = restore(&empty, &objects, "copies", &manifest.name, TABLES).await.unwrap().unwrap();
+        let restored =
+            restore(&empty, &objects, "copies", &manifest.name, TABLES).await.unwrap().unwrap();
         assert_eq!((restored["note"], restored["spent"]), (1234, 1));
         assert_eq!(all(&empty).await, all(&db).await);
-        assert_eq!(restore(&empty, &objects, "copies", &manifest.name, TABLES).await.unwrap().unwrap()["note"], 0, "again changes nothing");
+        assert_eq!(
+            restore(&empty, &objects, "copies", &manifest.name, TABLES).await.unwrap().unwrap()["note"],
+            0,
+            "again changes nothing"
+        );
     }
 
     #[tokio::test]
@@ -268,7 +339,8 @@ mod tests {
             copy(&db, &objects, "copies", TABLES, day * 86_400_000).await.unwrap();
         }
         prune(&objects, "copies", 2).await.unwrap();
-        let left: Vec<String> = list(&objects, "copies").await.unwrap().into_iter().map(|copy| copy.at).collect();
+        let left: Vec<String> =
+            list(&objects, "copies").await.unwrap().into_iter().map(|copy| copy.at).collect();
         assert_eq!(left, ["1970-01-04T00:00:00.000Z", "1970-01-03T00:00:00.000Z"]);
         assert_eq!(objects.list("copies/").await.unwrap().len(), 6);
     }

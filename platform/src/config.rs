@@ -36,7 +36,10 @@ impl Report {
     pub fn add(&self, path: impl Into<String>, message: impl Into<String>, fix: impl Into<String>) {
         let problem = ConfigProblem { path: path.into(), message: message.into(), fix: fix.into() };
         let mut problems = self.0.borrow_mut();
-        if problems.iter().all(|known| known.path != problem.path || known.message != problem.message) {
+        if problems
+            .iter()
+            .all(|known| known.path != problem.path || known.message != problem.message)
+        {
             problems.push(problem);
         }
     }
@@ -87,7 +90,8 @@ impl<'a> Section<'a> {
     }
     /// The names in this table that hold tables, for `[endpoints.telegram.<name>]`. All count as asked for.
     pub fn names(&mut self) -> Vec<String> {
-        let names: Vec<String> = self.table.into_iter().flat_map(|table| table.keys().cloned()).collect();
+        let names: Vec<String> =
+            self.table.into_iter().flat_map(|table| table.keys().cloned()).collect();
         self.asked.extend(names.iter().cloned());
         names
     }
@@ -140,7 +144,11 @@ impl<'a> Section<'a> {
     pub fn whole(&mut self, key: &str, min: i64, max: i64) -> Option<i64> {
         let number = self.value(key)?.as_i64().filter(|number| (min..=max).contains(number));
         if number.is_none() {
-            self.wrong(key, &format!("is not a whole number from {min} to {max}."), "Correct the number.");
+            self.wrong(
+                key,
+                &format!("is not a whole number from {min} to {max}."),
+                "Correct the number.",
+            );
         }
         number
     }
@@ -159,7 +167,11 @@ impl<'a> Section<'a> {
             (Some(input), Some(output)) => Some(TokenPrices { input, output }),
             _ if self.has("input_price") != self.has("output_price") => {
                 let missing = if self.has("input_price") { "output_price" } else { "input_price" };
-                self.wrong(missing, "is missing beside the other price.", "Write both, in dollars per million tokens.");
+                self.wrong(
+                    missing,
+                    "is missing beside the other price.",
+                    "Write both, in dollars per million tokens.",
+                );
                 None
             }
             _ => None,
@@ -179,7 +191,11 @@ impl<'a> Section<'a> {
         if is_safe_url(&text) {
             return Some(text.trim_end_matches('/').to_owned());
         }
-        self.wrong(key, "is not an https address.", "Use https://…; plain http is allowed to 127.0.0.1, [::1] and localhost only.");
+        self.wrong(
+            key,
+            "is not an https address.",
+            "Use https://…; plain http is allowed to 127.0.0.1, [::1] and localhost only.",
+        );
         None
     }
     /// A key that a later version will have.
@@ -193,7 +209,14 @@ impl<'a> Section<'a> {
         for key in self.table.into_iter().flat_map(Map::keys) {
             if !self.asked.contains(key) {
                 let known: Vec<_> = self.asked.iter().map(String::as_str).collect();
-                self.report.add(self.at(key), UNKNOWN_KEY, format!("Remove it, or correct its spelling; the keys here are: {}.", known.join(", ")));
+                self.report.add(
+                    self.at(key),
+                    UNKNOWN_KEY,
+                    format!(
+                        "Remove it, or correct its spelling; the keys here are: {}.",
+                        known.join(", ")
+                    ),
+                );
             }
         }
     }
@@ -224,7 +247,8 @@ mod tests {
 
     #[test]
     fn everything_wrong_is_listed_at_once() {
-        let value = json!({"daily": "much", "monthly": 5.0, "weekly": 1, "url": "http://example.com"});
+        let value =
+            json!({"daily": "much", "monthly": 5.0, "weekly": 1, "url": "http://example.com"});
         let report = Report::default();
         let mut section = Section::new(Some(&value), "budget", &report);
         assert_eq!(section.dollars("daily"), None);
@@ -239,7 +263,13 @@ mod tests {
     fn plain_http_reaches_this_machine_only() {
         assert!(is_safe_url("http://127.0.0.1:11434/v1"));
         assert!(is_safe_url("https://slack.com/api"));
-        for bad in ["http://10.0.0.1", "http://127.0.0.1@evil.example/", "ftp://x", "slack.com", "http://localhost.evil.example"] {
+        for bad in [
+            "http://10.0.0.1",
+            "http://127.0.0.1@evil.example/",
+            "ftp://x",
+            "slack.com",
+            "http://localhost.evil.example",
+        ] {
             assert!(!is_safe_url(bad), "{bad}");
         }
     }

@@ -25,7 +25,10 @@ pub use advance::{NewTask, Patch, Place, Step};
 pub use command::{Command, EventParts, Finish, Replayed, Reply};
 pub use limits::{Gcra, Limit};
 pub use schema::SCHEMA;
-pub use stored::{Draft, Entry, NewEvent, NewSaid, OutboxRow, Part, SeenGateway, SentReport, ShardStats, StoredEvent, TaskRow};
+pub use stored::{
+    Draft, Entry, NewEvent, NewSaid, OutboxRow, Part, SeenGateway, SentReport, ShardStats,
+    StoredEvent, TaskRow,
+};
 
 use crate::ports::{PortError, PortErrorKind, PortResult, Row, SqlValue};
 use contracts::Shard;
@@ -50,10 +53,18 @@ impl Context<'_> {
     fn exec(&self, sql: &str, args: &[SqlValue]) -> PortResult<Vec<Row>> {
         self.sql.exec(sql, args)
     }
-    fn all<T: serde::de::DeserializeOwned>(&self, sql: &str, args: &[SqlValue]) -> PortResult<Vec<T>> {
+    fn all<T: serde::de::DeserializeOwned>(
+        &self,
+        sql: &str,
+        args: &[SqlValue],
+    ) -> PortResult<Vec<T>> {
         self.sql.exec(sql, args)?.into_iter().map(crate::ports::sql::read_row).collect()
     }
-    fn one<T: serde::de::DeserializeOwned>(&self, sql: &str, args: &[SqlValue]) -> PortResult<Option<T>> {
+    fn one<T: serde::de::DeserializeOwned>(
+        &self,
+        sql: &str,
+        args: &[SqlValue],
+    ) -> PortResult<Option<T>> {
         self.sql.exec(sql, args)?.into_iter().next().map(crate::ports::sql::read_row).transpose()
     }
     /// A single number, 0 where there is no row.
@@ -71,7 +82,8 @@ use args;
 
 /// JSON for a column.
 fn json<T: serde::Serialize>(value: &T) -> PortResult<String> {
-    serde_json::to_string(value).map_err(|e| PortError::clean(PortErrorKind::Invalid, e.to_string()))
+    serde_json::to_string(value)
+        .map_err(|e| PortError::clean(PortErrorKind::Invalid, e.to_string()))
 }
 
 /// Carries out a command. Run it in a transaction, and roll that back when it fails.
@@ -80,15 +92,23 @@ pub fn handle(context: &Context<'_>, command: Command) -> PortResult<Reply> {
         Command::Accept(event) => accept::accept(context, *event),
         Command::Claim { limit, lease_ms } => claim::claim(context, limit, lease_ms),
         Command::ClaimOne { event, lease_ms } => claim::claim_one(context, &event, lease_ms),
-        Command::Advance { event, version, step } => advance::advance(context, &event, version, *step),
+        Command::Advance { event, version, step } => {
+            advance::advance(context, &event, version, *step)
+        }
         Command::Wake { event } => claim::wake(context, &event),
         Command::Recover { gateway } => claim::recover(context, &gateway),
         Command::NextDue => claim::next_due(context),
-        Command::Lease { gateway, agents, capacity, lease_ms } => tasks::lease(context, &gateway, &agents, capacity, lease_ms),
-        Command::Renew { task, epoch, progress, lease_ms } => tasks::renew(context, &task, epoch, progress, lease_ms),
-        Command::Finish { task, epoch, outcome, text, event_version, step } => {
-            tasks::finish(context, &tasks::Finished { task, epoch, outcome, text, event_version }, *step)
+        Command::Lease { gateway, agents, capacity, lease_ms } => {
+            tasks::lease(context, &gateway, &agents, capacity, lease_ms)
         }
+        Command::Renew { task, epoch, progress, lease_ms } => {
+            tasks::renew(context, &task, epoch, progress, lease_ms)
+        }
+        Command::Finish { task, epoch, outcome, text, event_version, step } => tasks::finish(
+            context,
+            &tasks::Finished { task, epoch, outcome, text, event_version },
+            *step,
+        ),
         Command::Task { task } => Ok(Reply::Task(tasks::get(context, &task)?.map(Box::new))),
         Command::Gateways => tasks::gateways(context),
         Command::Drain { gateway, drained } => tasks::drain(context, &gateway, drained),
@@ -100,10 +120,18 @@ pub fn handle(context: &Context<'_>, command: Command) -> PortResult<Reply> {
         Command::ClaimDeliveries { limit, lease_ms } => outbox::claim(context, limit, lease_ms),
         Command::Sent(report) => outbox::sent(context, &report),
         Command::Get { event } => read::get(context, &event),
-        Command::List { state, channel, conversation, before, limit } => read::list(context, state, channel, conversation, before, limit),
-        Command::AnsweredBy { conversation, message } => read::answered_by(context, &conversation, &message),
-        Command::Said { conversation, after, limit } => transcript::read(context, &conversation, after, limit),
-        Command::Stats { since_ms, latency_since_ms } => read::stats(context, since_ms, latency_since_ms),
+        Command::List { state, channel, conversation, before, limit } => {
+            read::list(context, state, channel, conversation, before, limit)
+        }
+        Command::AnsweredBy { conversation, message } => {
+            read::answered_by(context, &conversation, &message)
+        }
+        Command::Said { conversation, after, limit } => {
+            transcript::read(context, &conversation, after, limit)
+        }
+        Command::Stats { since_ms, latency_since_ms } => {
+            read::stats(context, since_ms, latency_since_ms)
+        }
         Command::Replay { event, actor } => replay::replay(context, &event, &actor),
     }
 }

@@ -25,7 +25,9 @@ pub enum JsonError {
 impl std::fmt::Display for JsonError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Syntax(line, column) => write!(f, "not valid JSON (line {line}, column {column})"),
+            Self::Syntax(line, column) => {
+                write!(f, "not valid JSON (line {line}, column {column})")
+            }
             Self::Shape { message, path } if path.is_empty() => f.write_str(message),
             Self::Shape { message, path } => write!(f, "{path}: {message}"),
         }
@@ -42,9 +44,13 @@ pub fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonError> {
     let tree = tree(bytes)?;
     match T::deserialize(Tree(tree)) {
         Ok(value) => Ok(value),
-        Err(error) if bytes.len() > SEARCHED_BYTES_MAX => Err(JsonError::Shape { message: error.to_string(), path: String::new() }),
+        Err(error) if bytes.len() > SEARCHED_BYTES_MAX => {
+            Err(JsonError::Shape { message: error.to_string(), path: String::new() })
+        }
         // The tree is gone; errors are rare enough to parse once more.
-        Err(error) => Err(shape(&self::tree(bytes)?, error.to_string(), &|tree| T::deserialize(Tree(tree)).err().map(|error| error.to_string()))),
+        Err(error) => Err(shape(&self::tree(bytes)?, error.to_string(), &|tree| {
+            T::deserialize(Tree(tree)).err().map(|error| error.to_string())
+        })),
     }
 }
 
@@ -72,7 +78,11 @@ fn tree(bytes: &[u8]) -> Result<Value, JsonError> {
 type Judge<'a> = &'a dyn Fn(Value) -> Option<String>;
 
 fn shape(tree: &Value, message: String, judge: Judge<'_>) -> JsonError {
-    let path = if let Some(name) = missing(&message) { parent_of_missing(tree, &message, name, judge) } else { culprit(tree, &message, judge) };
+    let path = if let Some(name) = missing(&message) {
+        parent_of_missing(tree, &message, name, judge)
+    } else {
+        culprit(tree, &message, judge)
+    };
     JsonError::Shape { message, path }
 }
 
@@ -83,7 +93,11 @@ fn missing(message: &str) -> Option<&str> {
 /// The member whose absence changes the message, and so on inside it.
 fn culprit(tree: &Value, message: &str, judge: Judge<'_>) -> String {
     let mut path = Vec::new();
-    while let Some(next) = children(tree, &path).into_iter().take(TRIED_MAX).find(|child| judge(without(tree, child)).as_deref() != Some(message)) {
+    while let Some(next) = children(tree, &path)
+        .into_iter()
+        .take(TRIED_MAX)
+        .find(|child| judge(without(tree, child)).as_deref() != Some(message))
+    {
         path = next;
     }
     written(tree, &path)
@@ -210,16 +224,31 @@ mod tests {
         assert_eq!(path_of(r#"{"name": "a", "count": -1}"#), "count");
         assert_eq!(path_of(r#"{"name": "a", "hurry": 1}"#), "hurry");
         assert_eq!(path_of(r#"{"count": 1}"#), "");
-        assert_eq!(path_of(r#"{"name": "a", "inner": [{"path": "p", "text": "t"}, {"path": "p"}]}"#), "inner[1]");
-        assert_eq!(path_of(r#"{"name": "a", "inner": [{"path": "p", "text": "t"}, {"path": 1, "text": ""}]}"#), "inner[1].path");
-        assert_eq!(path_of(r#"{"name": "a", "inner": [{"path": "p", "text": "t", "x": 1}]}"#), "inner[0].x");
+        assert_eq!(
+            path_of(r#"{"name": "a", "inner": [{"path": "p", "text": "t"}, {"path": "p"}]}"#),
+            "inner[1]"
+        );
+        assert_eq!(
+            path_of(
+                r#"{"name": "a", "inner": [{"path": "p", "text": "t"}, {"path": 1, "text": ""}]}"#
+            ),
+            "inner[1].path"
+        );
+        assert_eq!(
+            path_of(r#"{"name": "a", "inner": [{"path": "p", "text": "t", "x": 1}]}"#),
+            "inner[0].x"
+        );
         assert_eq!(path_of("[]"), "");
         assert_eq!(path_of("{\n x}"), "2:2");
     }
 
     #[test]
     fn a_long_list_is_not_searched_to_its_end() {
-        let items: Vec<String> = (0..5000).map(|n| if n == 4000 { "{}".to_owned() } else { r#"{"path":"","text":""}"#.to_owned() }).collect();
+        let items: Vec<String> = (0..5000)
+            .map(
+                |n| if n == 4000 { "{}".to_owned() } else { r#"{"path":"","text":""}"#.to_owned() },
+            )
+            .collect();
         assert_eq!(path_of(&format!(r#"{{"name": "a", "inner": [{}]}}"#, items.join(","))), "");
     }
 }

@@ -1,7 +1,12 @@
 //! Reference adapters: what a port promises, in the fewest lines, with faults that a test can order.
 //! Same file names as in `ports/`.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test equipment: a broken fake must stop the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test equipment: a broken fake must stop the test"
+)]
 
 mod background;
 mod calls;

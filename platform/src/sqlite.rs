@@ -27,9 +27,17 @@ pub fn run(connection: &Connection, statement: &Statement) -> PortResult<Vec<Row
 }
 
 /// Runs all in one transaction.
-pub fn run_batch(connection: &mut Connection, statements: &[Statement]) -> PortResult<Vec<Vec<Row>>> {
-    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(|e| port_error(&e))?;
-    let rows = statements.iter().map(|statement| run(&transaction, statement)).collect::<PortResult<Vec<_>>>()?;
+pub fn run_batch(
+    connection: &mut Connection,
+    statements: &[Statement],
+) -> PortResult<Vec<Vec<Row>>> {
+    let transaction = connection
+        .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+        .map_err(|e| port_error(&e))?;
+    let rows = statements
+        .iter()
+        .map(|statement| run(&transaction, statement))
+        .collect::<PortResult<Vec<_>>>()?;
     transaction.commit().map_err(|e| port_error(&e))?;
     Ok(rows)
 }
@@ -39,7 +47,9 @@ fn json_of(value: ValueRef<'_>) -> serde_json::Value {
         ValueRef::Null => serde_json::Value::Null,
         ValueRef::Integer(number) => number.into(),
         ValueRef::Real(number) => number.into(),
-        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => String::from_utf8_lossy(bytes).into_owned().into(),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
+            String::from_utf8_lossy(bytes).into_owned().into()
+        }
     }
 }
 
@@ -49,7 +59,9 @@ pub fn port_error(error: &rusqlite::Error) -> PortError {
         Some(ErrorCode::ConstraintViolation) => PortErrorKind::Conflict,
         Some(ErrorCode::DiskFull) => PortErrorKind::Full,
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => PortErrorKind::Timeout,
-        Some(ErrorCode::CannotOpen | ErrorCode::SystemIoFailure | ErrorCode::ReadOnly) => PortErrorKind::Unavailable,
+        Some(ErrorCode::CannotOpen | ErrorCode::SystemIoFailure | ErrorCode::ReadOnly) => {
+            PortErrorKind::Unavailable
+        }
         _ => PortErrorKind::Invalid,
     };
     PortError::clean(kind, error.to_string())

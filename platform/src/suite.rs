@@ -1,7 +1,13 @@
 //! What every adapter must pass, whatever host it runs on. One module a port, same file names as in `ports/`.
 //! A check panics with what was expected; run it on a fresh adapter.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test equipment: a failed check must stop the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test equipment: a failed check must stop the test"
+)]
 
 mod background;
 mod cell;
@@ -25,7 +31,9 @@ pub use sql::check as sql;
 
 #[cfg(all(test, feature = "memory"))]
 mod tests {
-    use crate::memory::{ManualClock, MemoryCell, MemoryInbox, MemoryKv, MemoryObjects, MemorySignal, MemorySql};
+    use crate::memory::{
+        ManualClock, MemoryCell, MemoryInbox, MemoryKv, MemoryObjects, MemorySignal, MemorySql,
+    };
     use std::sync::Arc;
 
     #[tokio::test]

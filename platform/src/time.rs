@@ -4,7 +4,9 @@ use chrono::{DateTime, SecondsFormat};
 
 /// `2026-11-23T14:46:04.123Z` of milliseconds since the epoch.
 pub fn rfc3339(ms: i64) -> String {
-    DateTime::from_timestamp_millis(ms).map(|time| time.to_rfc3339_opts(SecondsFormat::Millis, true)).unwrap_or_default()
+    DateTime::from_timestamp_millis(ms)
+        .map(|time| time.to_rfc3339_opts(SecondsFormat::Millis, true))
+        .unwrap_or_default()
 }
 
 /// Milliseconds since the epoch of an RFC 3339 time.
@@ -21,7 +23,10 @@ mod tests {
         assert_eq!(rfc3339(1_790_000_002_345), "2026-09-21T14:13:22.345Z");
         assert_eq!(parse_rfc3339("2026-09-21T14:13:22.345Z"), Some(1_790_000_002_345));
         assert_eq!(parse_rfc3339("2026-09-21T16:13:22+02:00"), Some(1_790_000_002_000));
-        assert_eq!((parse_rfc3339("yesterday"), parse_rfc3339("2026-02-30T00:00:00Z")), (None, None));
+        assert_eq!(
+            (parse_rfc3339("yesterday"), parse_rfc3339("2026-02-30T00:00:00Z")),
+            (None, None)
+        );
         assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000Z");
     }
 }

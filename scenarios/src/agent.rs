@@ -51,7 +51,10 @@ pub const FORMS: &[Form<Trait>] = &[
 ];
 
 fn dollars(word: &str) -> Result<f64, String> {
-    word.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0).ok_or_else(|| format!("`{word}` is no amount of dollars"))
+    word.parse::<f64>()
+        .ok()
+        .filter(|n| n.is_finite() && *n >= 0.0)
+        .ok_or_else(|| format!("`{word}` is no amount of dollars"))
 }
 
 impl Agent {
@@ -73,9 +76,12 @@ impl Agent {
         Ok(())
     }
     fn lines(&self) -> Vec<String> {
-        let progress = self.reports.iter().map(|text| json!({ "type": "progress", "text": text }).to_string());
+        let progress =
+            self.reports.iter().map(|text| json!({ "type": "progress", "text": text }).to_string());
         let result = match &self.end {
-            End::Answers(text) => Some(json!({ "type": "result", "text": text, "costUsd": self.costs }).to_string()),
+            End::Answers(text) => {
+                Some(json!({ "type": "result", "text": text, "costUsd": self.costs }).to_string())
+            }
             _ => None,
         };
         progress.chain(result).collect()
@@ -87,12 +93,17 @@ impl Agent {
             End::Missing => None,
             End::Answers(_) => Some(plain),
             End::Hangs => Some(ScriptedProgram { hangs: true, ..plain }),
-            End::Fails(text) => Some(ScriptedProgram { exit: Some(1), stderr: text.clone(), ..plain }),
+            End::Fails(text) => {
+                Some(ScriptedProgram { exit: Some(1), stderr: text.clone(), ..plain })
+            }
         }
     }
     /// The program as a shell script that writes each start to a log; `None` when it is missing.
     pub fn shell(&self, starts: &std::path::Path) -> Option<String> {
-        let mut script = format!("#!/bin/sh\necho start >> {}\ncat > /dev/null\n", in_shell(&starts.to_string_lossy()));
+        let mut script = format!(
+            "#!/bin/sh\necho start >> {}\ncat > /dev/null\n",
+            in_shell(&starts.to_string_lossy())
+        );
         for line in self.lines() {
             script += &format!("printf '%s\\n' {}\n", in_shell(&line));
         }

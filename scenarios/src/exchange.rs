@@ -35,18 +35,31 @@ pub enum Wanted {
 }
 
 /// The first line.
-pub const REQUESTS: &[Form<Exchange>] =
-    &[Form { text: "METHOD PATH", read: |v| request(&v[0], &v[1], "operator") }, Form { text: "METHOD PATH as SCOPE", read: |v| request(&v[0], &v[1], &v[2]) }];
+pub const REQUESTS: &[Form<Exchange>] = &[
+    Form { text: "METHOD PATH", read: |v| request(&v[0], &v[1], "operator") },
+    Form { text: "METHOD PATH as SCOPE", read: |v| request(&v[0], &v[1], &v[2]) },
+];
 
 /// The lines below the body.
 pub const FORMS: &[Form<Wanted>] = &[
     Form { text: "answers STATUS", read: |v| Ok(Wanted::Status(status(&v[0])?, false)) },
     Form { text: "eventually answers STATUS", read: |v| Ok(Wanted::Status(status(&v[0])?, true)) },
-    Form { text: "POINTER is JSON", read: |v| Ok(Wanted::Fact(Fact::Is(pointer(&v[0])?, json(&v[1])?))) },
-    Form { text: "POINTER contains \"TEXT\"", read: |v| Ok(Wanted::Fact(Fact::Contains(pointer(&v[0])?, v[1].clone()))) },
+    Form {
+        text: "POINTER is JSON",
+        read: |v| Ok(Wanted::Fact(Fact::Is(pointer(&v[0])?, json(&v[1])?))),
+    },
+    Form {
+        text: "POINTER contains \"TEXT\"",
+        read: |v| Ok(Wanted::Fact(Fact::Contains(pointer(&v[0])?, v[1].clone()))),
+    },
     Form {
         text: "POINTER has COUNT entries",
-        read: |v| Ok(Wanted::Fact(Fact::Has(pointer(&v[0])?, v[1].parse().map_err(|_| format!("`{}` is no number", v[1]))?))),
+        read: |v| {
+            Ok(Wanted::Fact(Fact::Has(
+                pointer(&v[0])?,
+                v[1].parse().map_err(|_| format!("`{}` is no number", v[1]))?,
+            )))
+        },
     },
 ];
 
@@ -55,21 +68,36 @@ fn request(method: &str, path: &str, scope: &str) -> Result<Exchange, String> {
         return Err("a request begins with GET, POST, PUT or DELETE and a path such as /personal-assistant/api/budget".to_owned());
     }
     if !["operator", "viewer", "agent", "gateway", "nobody"].contains(&scope) {
-        return Err(format!("`{scope}` is no scope; write operator, viewer, agent, gateway or nobody"));
+        return Err(format!(
+            "`{scope}` is no scope; write operator, viewer, agent, gateway or nobody"
+        ));
     }
-    Ok(Exchange { method: method.to_owned(), path: path.to_owned(), scope: scope.to_owned(), ..Exchange::default() })
+    Ok(Exchange {
+        method: method.to_owned(),
+        path: path.to_owned(),
+        scope: scope.to_owned(),
+        ..Exchange::default()
+    })
 }
 
 fn status(word: &str) -> Result<u16, String> {
-    word.parse().ok().filter(|status| (100..600).contains(status)).ok_or_else(|| format!("`{word}` is no HTTP status"))
+    word.parse()
+        .ok()
+        .filter(|status| (100..600).contains(status))
+        .ok_or_else(|| format!("`{word}` is no HTTP status"))
 }
 
 fn pointer(word: &str) -> Result<String, String> {
-    if word.starts_with('/') { Ok(word.to_owned()) } else { Err(format!("`{word}` is no JSON pointer; it begins with /")) }
+    if word.starts_with('/') {
+        Ok(word.to_owned())
+    } else {
+        Err(format!("`{word}` is no JSON pointer; it begins with /"))
+    }
 }
 
 fn json(text: &str) -> Result<Value, String> {
-    serde_json::from_str(text).map_err(|error| format!("`{text}` is no JSON ({error}); texts need quotes"))
+    serde_json::from_str(text)
+        .map_err(|error| format!("`{text}` is no JSON ({error}); texts need quotes"))
 }
 
 impl Exchange {
@@ -80,17 +108,28 @@ impl Exchange {
     pub fn read(lines: &[&str]) -> Result<Self, (usize, String)> {
         let first = lines.first().ok_or((0, "the block is empty".to_owned()))?;
         let mut exchange = parse(REQUESTS, first).map_err(|why| (0, why))?;
-        let starts = |line: &str| line.starts_with('/') || line.starts_with("answers ") || line.starts_with("eventually ");
-        let body_end = lines.iter().skip(1).position(|line| starts(line)).map_or(lines.len(), |at| at + 1);
+        let starts = |line: &str| {
+            line.starts_with('/') || line.starts_with("answers ") || line.starts_with("eventually ")
+        };
+        let body_end =
+            lines.iter().skip(1).position(|line| starts(line)).map_or(lines.len(), |at| at + 1);
         exchange.body = lines[1..body_end].join("\n").trim().to_owned();
-        for (at, line) in lines.iter().enumerate().skip(body_end).filter(|(_, line)| !line.trim().is_empty()) {
+        for (at, line) in
+            lines.iter().enumerate().skip(body_end).filter(|(_, line)| !line.trim().is_empty())
+        {
             match parse(FORMS, line).map_err(|why| (at, why))? {
-                Wanted::Status(status, eventually) => (exchange.status, exchange.eventually) = (status, eventually),
+                Wanted::Status(status, eventually) => {
+                    (exchange.status, exchange.eventually) = (status, eventually)
+                }
                 Wanted::Fact(fact) => exchange.facts.push(fact),
             }
         }
         if exchange.status == 0 {
-            return Err((0, "the block does not say what is answered; add a line such as `answers 200`".to_owned()));
+            return Err((
+                0,
+                "the block does not say what is answered; add a line such as `answers 200`"
+                    .to_owned(),
+            ));
         }
         Ok(exchange)
     }
@@ -100,7 +139,10 @@ impl Exchange {
     /// The first difference.
     pub fn check(&self, status: u16, body: &Value) -> Result<(), Mismatch> {
         if status != self.status {
-            return Err(Mismatch::new(format!("status {}", self.status), format!("status {status}: {body}")));
+            return Err(Mismatch::new(
+                format!("status {}", self.status),
+                format!("status {status}: {body}"),
+            ));
         }
         self.facts.iter().try_for_each(|fact| fact.check(body))
     }
@@ -109,20 +151,31 @@ impl Exchange {
 impl Fact {
     fn check(&self, body: &Value) -> Result<(), Mismatch> {
         let (pointer, wanted, holds): (&str, String, fn(&Self, &Value) -> bool) = match self {
-            Self::Is(pointer, value) => (pointer, value.to_string(), |fact, found| matches!(fact, Self::Is(_, value) if value == found)),
+            Self::Is(pointer, value) => (
+                pointer,
+                value.to_string(),
+                |fact, found| matches!(fact, Self::Is(_, value) if value == found),
+            ),
             Self::Contains(pointer, text) => (
                 pointer,
                 format!("…{text}…"),
                 |fact, found| matches!(fact, Self::Contains(_, text) if found.as_str().is_some_and(|found| found.contains(text))),
             ),
-            Self::Has(pointer, n) => {
-                (pointer, format!("{n} entries"), |fact, found| matches!(fact, Self::Has(_, n) if found.as_array().is_some_and(|found| found.len() == *n)))
-            }
+            Self::Has(pointer, n) => (
+                pointer,
+                format!("{n} entries"),
+                |fact, found| matches!(fact, Self::Has(_, n) if found.as_array().is_some_and(|found| found.len() == *n)),
+            ),
         };
         match body.pointer(pointer) {
             Some(found) if holds(self, found) => Ok(()),
-            Some(found) => Err(Mismatch::new(format!("{pointer}: {wanted}"), format!("{pointer}: {found}"))),
-            None => Err(Mismatch::new(format!("{pointer}: {wanted}"), format!("nothing there in {body}"))),
+            Some(found) => {
+                Err(Mismatch::new(format!("{pointer}: {wanted}"), format!("{pointer}: {found}")))
+            }
+            None => Err(Mismatch::new(
+                format!("{pointer}: {wanted}"),
+                format!("nothing there in {body}"),
+            )),
         }
     }
 }
@@ -134,9 +187,19 @@ mod tests {
 
     #[test]
     fn a_block_is_request_body_and_expectations() {
-        let block = ["PUT /personal-assistant/api/budget", "{\"daily\":", " 0.1}", "", "answers 200", "/scopes/0/limit is 0.1"];
+        let block = [
+            "PUT /personal-assistant/api/budget",
+            "{\"daily\":",
+            " 0.1}",
+            "",
+            "answers 200",
+            "/scopes/0/limit is 0.1",
+        ];
         let exchange = Exchange::read(&block).unwrap();
-        assert_eq!((exchange.scope.as_str(), exchange.status, exchange.eventually), ("operator", 200, false));
+        assert_eq!(
+            (exchange.scope.as_str(), exchange.status, exchange.eventually),
+            ("operator", 200, false)
+        );
         assert_eq!(serde_json::from_str::<Value>(&exchange.body).unwrap(), json!({"daily": 0.1}));
         assert!(exchange.check(200, &json!({"scopes": [{"limit": 0.1}]})).is_ok());
         let wrong = exchange.check(200, &json!({"scopes": [{"limit": 0.2}]})).unwrap_err();

@@ -36,7 +36,12 @@ impl fmt::Display for Failure {
         if !self.host.is_empty() {
             write!(f, "   (on {})", self.host)?;
         }
-        write!(f, "\n  expected: {}\n  came:     {}", self.mismatch.expected, indented(&self.mismatch.came))?;
+        write!(
+            f,
+            "\n  expected: {}\n  came:     {}",
+            self.mismatch.expected,
+            indented(&self.mismatch.came)
+        )?;
         if !self.notes.is_empty() {
             write!(f, "\n  notes:    {}", indented(&self.notes))?;
         }

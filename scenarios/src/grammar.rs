@@ -78,15 +78,28 @@ mod tests {
 
     #[test]
     fn placeholders_take_words_texts_and_the_rest() {
-        assert_eq!(fits("WHO writes \"TEXT\" as NAME", "owner writes \"say \\\"hi\\\"\" as first").unwrap(), ["owner", "say \"hi\"", "first"]);
-        assert_eq!(fits("POINTER is JSON", "/a/0 is {\"b\": [1, 2]}").unwrap(), ["/a/0", "{\"b\": [1, 2]}"]);
+        assert_eq!(
+            fits("WHO writes \"TEXT\" as NAME", "owner writes \"say \\\"hi\\\"\" as first")
+                .unwrap(),
+            ["owner", "say \"hi\"", "first"]
+        );
+        assert_eq!(
+            fits("POINTER is JSON", "/a/0 is {\"b\": [1, 2]}").unwrap(),
+            ["/a/0", "{\"b\": [1, 2]}"]
+        );
         assert_eq!(fits("restart", "restart").unwrap(), Vec::<String>::new());
     }
 
     #[test]
     fn what_does_not_fit_whole_does_not_fit() {
-        for line in ["restart now", "", "owner writes hello as first", "owner writes \"hello as first"] {
-            assert!(fits("restart", line).is_none() && fits("WHO writes \"TEXT\" as NAME", line).is_none(), "{line}");
+        for line in
+            ["restart now", "", "owner writes hello as first", "owner writes \"hello as first"]
+        {
+            assert!(
+                fits("restart", line).is_none()
+                    && fits("WHO writes \"TEXT\" as NAME", line).is_none(),
+                "{line}"
+            );
         }
     }
 }

@@ -32,7 +32,8 @@ pub struct Answer {
 impl Answer {
     /// An answer of these bytes.
     pub fn new(status: u16, bytes: &[u8]) -> Self {
-        let body = serde_json::from_slice(bytes).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(bytes).into_owned()));
+        let body = serde_json::from_slice(bytes)
+            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(bytes).into_owned()));
         Self { status, body }
     }
 }

@@ -57,7 +57,9 @@ impl InProcess {
         let platform = telegram.clone();
         let world = World {
             inbox: Arc::new(MemoryInbox::new(clock.clone())),
-            sql: Arc::new(MemorySql::with_migrations(&migrations().iter().map(String::as_str).collect::<Vec<_>>())),
+            sql: Arc::new(MemorySql::with_migrations(
+                &migrations().iter().map(String::as_str).collect::<Vec<_>>(),
+            )),
             objects: Arc::default(),
             programs: Arc::default(),
             outbound: Arc::new(MemoryOutbound::new(move |sent| Ok(bot_api(&platform, sent)))),
@@ -86,16 +88,24 @@ impl InProcess {
 /// Every migration, in order.
 fn migrations() -> Vec<String> {
     let folder = crate::folder().join("../migrations");
-    let mut paths: Vec<_> =
-        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|end| end == "sql")).collect();
+    let mut paths: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|end| end == "sql"))
+        .collect();
     paths.sort();
     paths.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect()
 }
 
 fn bot_api(telegram: &Telegram, sent: &Sent) -> OutboundResponse {
     let (_, method) = sent.url.rsplit_once('/').unwrap();
-    assert!(sent.url.contains(&format!("/bot{}/", configuration::BOT_TOKEN)), "a call with another token: {}", sent.url);
-    let (status, body) = telegram.answer(method, &serde_json::from_str(&sent.body).unwrap_or_default());
+    assert!(
+        sent.url.contains(&format!("/bot{}/", configuration::BOT_TOKEN)),
+        "a call with another token: {}",
+        sent.url
+    );
+    let (status, body) =
+        telegram.answer(method, &serde_json::from_str(&sent.body).unwrap_or_default());
     MemoryOutbound::json(status, &body)
 }
 
@@ -110,12 +120,14 @@ impl Host for InProcess {
     async fn send(&mut self, request: Request) -> Result<Answer, String> {
         let mut built = http::Request::builder().method(request.method.as_str()).uri(&request.path);
         if request.scope != "nobody" {
-            built = built.header("authorization", format!("Bearer {}", services::token(&request.scope)));
+            built = built
+                .header("authorization", format!("Bearer {}", services::token(&request.scope)));
         }
         for (name, value) in &request.headers {
             built = built.header(*name, value);
         }
-        let mut built = built.body(axum::body::Body::from(request.body)).map_err(|error| error.to_string())?;
+        let mut built =
+            built.body(axum::body::Body::from(request.body)).map_err(|error| error.to_string())?;
         built.extensions_mut().insert(FromLoopback);
         let app = self.services.app.clone();
         let answering = async move {

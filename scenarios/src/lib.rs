@@ -41,8 +41,12 @@ pub fn folder() -> &'static Path {
 
 /// Every story's file name, sorted. A story's name begins with its number.
 pub fn stories() -> Vec<String> {
-    let names = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<String> = names.filter(|name| name.ends_with(".md") && name.starts_with(|c: char| c.is_ascii_digit())).collect();
+    let names = std::fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names
+        .filter(|name| name.ends_with(".md") && name.starts_with(|c: char| c.is_ascii_digit()))
+        .collect();
     names.sort();
     names
 }
@@ -53,6 +57,7 @@ pub fn stories() -> Vec<String> {
 /// The first line that is no step, with its place.
 pub fn read(name: &str) -> Result<story::Story, failure::Failure> {
     let path: PathBuf = folder().join(name);
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let text = std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     story::Story::parse(&format!("scenarios/{name}"), &text)
 }

@@ -50,7 +50,8 @@ pub fn binary() -> Option<PathBuf> {
         assert!(path.is_file(), "QUINTET_BIN names {}, and there is no such file", path.display());
         return Some(path);
     }
-    let built = ["debug", "release"].map(|profile| crate::folder().join("../target").join(profile).join("quintet"));
+    let built = ["debug", "release"]
+        .map(|profile| crate::folder().join("../target").join(profile).join("quintet"));
     let age = |path: &PathBuf| path.metadata().and_then(|meta| meta.modified()).ok();
     built.into_iter().filter(|path| path.is_file()).max_by_key(age)
 }
@@ -70,7 +71,9 @@ impl Native {
         }
         let agents = story.agents();
         agents.iter().try_for_each(|agent| put_program(root, agent))?;
-        let tree = configuration::tree(&recorder.address, &agents, |name| program(root, name).to_string_lossy().into_owned());
+        let tree = configuration::tree(&recorder.address, &agents, |name| {
+            program(root, name).to_string_lossy().into_owned()
+        });
         std::fs::write(data.join("quintet.toml"), toml::to_string(&tree).unwrap()).unwrap();
         let process = Process::start(binary, root).await?;
         // Fails only when a provider is set already, which is as good.
@@ -80,7 +83,9 @@ impl Native {
     }
     fn token(&self, scope: &str) -> Result<String, String> {
         let path = self.folder.path().join("data/tokens").join(scope);
-        std::fs::read_to_string(&path).map(|text| text.trim().to_owned()).map_err(|error| format!("{}: {error}", path.display()))
+        std::fs::read_to_string(&path)
+            .map(|text| text.trim().to_owned())
+            .map_err(|error| format!("{}: {error}", path.display()))
     }
 }
 
@@ -100,7 +105,8 @@ pub(crate) fn put_program(root: &Path, agent: &Agent) -> Result<(), String> {
         Some(script) => {
             let beside = path.with_extension("new");
             std::fs::write(&beside, script).map_err(failed)?;
-            std::fs::set_permissions(&beside, std::fs::Permissions::from_mode(0o755)).map_err(failed)?;
+            std::fs::set_permissions(&beside, std::fs::Permissions::from_mode(0o755))
+                .map_err(failed)?;
             std::fs::rename(&beside, &path).map_err(failed)
         }
         None if path.exists() => std::fs::remove_file(&path).map_err(failed),
@@ -117,10 +123,15 @@ impl Host for Native {
         &self.telegram
     }
     async fn send(&mut self, request: Request) -> Result<Answer, String> {
-        let method = reqwest::Method::from_bytes(request.method.as_bytes()).map_err(|error| error.to_string())?;
-        let mut built = self.client.request(method, format!("{}{}", self.process.address, request.path)).body(request.body);
+        let method = reqwest::Method::from_bytes(request.method.as_bytes())
+            .map_err(|error| error.to_string())?;
+        let mut built = self
+            .client
+            .request(method, format!("{}{}", self.process.address, request.path))
+            .body(request.body);
         if request.scope != "nobody" {
-            built = built.header("authorization", format!("Bearer {}", self.token(&request.scope)?));
+            built =
+                built.header("authorization", format!("Bearer {}", self.token(&request.scope)?));
         }
         for (name, value) in request.headers {
             built = built.header(name, value);
@@ -133,7 +144,8 @@ impl Host for Native {
         put_program(self.folder.path(), agent)
     }
     fn runs(&self, agent: &str) -> usize {
-        std::fs::read_to_string(starts(self.folder.path(), agent)).map_or(0, |text| text.lines().count())
+        std::fs::read_to_string(starts(self.folder.path(), agent))
+            .map_or(0, |text| text.lines().count())
     }
     fn now_ms(&self) -> i64 {
         i64::try_from(self.start.elapsed().as_millis()).unwrap()

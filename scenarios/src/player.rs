@@ -32,7 +32,14 @@ pub async fn play(story: &Story, host: &mut dyn Host) -> Result<(), Failure> {
     for step in &story.steps {
         if let Err(mismatch) = player.step(step).await {
             let (host, notes) = (player.host.name().to_owned(), player.host.notes());
-            return Err(Failure { file: story.file.clone(), line: step.line, step: step.text.clone(), mismatch, host, notes });
+            return Err(Failure {
+                file: story.file.clone(),
+                line: step.line,
+                step: step.text.clone(),
+                mismatch,
+                host,
+                notes,
+            });
         }
     }
     Ok(())
@@ -41,7 +48,10 @@ pub async fn play(story: &Story, host: &mut dyn Host) -> Result<(), Failure> {
 impl Player<'_> {
     async fn step(&mut self, step: &Step) -> Result<(), Mismatch> {
         match &step.action {
-            Action::Agent(agent) => self.host.set_agent(agent).map_err(|why| Mismatch::new("the agent's program is put in place", why)),
+            Action::Agent(agent) => self
+                .host
+                .set_agent(agent)
+                .map_err(|why| Mismatch::new("the agent's program is put in place", why)),
             Action::Exchange(exchange) => self.exchange(exchange).await,
             Action::Deed(deed) => self.deed(deed).await,
         }
@@ -71,7 +81,9 @@ impl Player<'_> {
                 Ok(())
             }
             Deed::Advance { ms } => self.advance(*ms).await,
-            Deed::Restart => self.host.restart().await.map_err(|why| Mismatch::new("the host starts again", why)),
+            Deed::Restart => {
+                self.host.restart().await.map_err(|why| Mismatch::new("the host starts again", why))
+            }
             look => self.look(look).await,
         }
     }
@@ -83,7 +95,10 @@ impl Player<'_> {
 
     async fn deliver(&mut self, name: &str, update: Value) -> Result<(), Mismatch> {
         if self.updates.contains_key(name) {
-            return Err(Mismatch::new("a name of its own for each message and press", format!("`{name}` was used before")));
+            return Err(Mismatch::new(
+                "a name of its own for each message and press",
+                format!("`{name}` was used before"),
+            ));
         }
         self.updates.insert(name.to_owned(), update.clone());
         self.webhook(SECRET_TOKEN, &update, 200).await
@@ -91,31 +106,68 @@ impl Player<'_> {
 
     /// Telegram delivers an update; the answer is what makes it keep or forget it.
     async fn webhook(&mut self, secret: &str, update: &Value, status: u16) -> Result<(), Mismatch> {
-        let headers = vec![("x-telegram-bot-api-secret-token", secret.to_owned()), ("content-type", "application/json".to_owned())];
-        let request = Request { method: "POST".to_owned(), path: WEBHOOK.to_owned(), scope: "nobody".to_owned(), headers, body: update.to_string() };
+        let headers = vec![
+            ("x-telegram-bot-api-secret-token", secret.to_owned()),
+            ("content-type", "application/json".to_owned()),
+        ];
+        let request = Request {
+            method: "POST".to_owned(),
+            path: WEBHOOK.to_owned(),
+            scope: "nobody".to_owned(),
+            headers,
+            body: update.to_string(),
+        };
         let answer = self.send(request).await?;
         if answer.status == status {
             Ok(())
         } else {
-            Err(Mismatch::new(format!("the webhook is answered {status}"), format!("{}: {}", answer.status, answer.body)))
+            Err(Mismatch::new(
+                format!("the webhook is answered {status}"),
+                format!("{}: {}", answer.status, answer.body),
+            ))
         }
     }
 
-    async fn press(&mut self, who: &str, button: &str, under: &str, name: &str) -> Result<(), Mismatch> {
-        let approval = self.event(under).await?["approvalId"].as_str().unwrap_or_default().to_owned();
-        let asks = |host: &dyn Host| if approval.is_empty() { None } else { host.telegram().question(&approval) };
-        let question = self.eventually(|host| asks(host).ok_or_else(|| Mismatch::new(format!("a message that asks about `{under}`"), "none was sent"))).await?;
-        let data = question.buttons.iter().find(|(label, _)| label == button).map(|(_, data)| data.clone());
+    async fn press(
+        &mut self,
+        who: &str,
+        button: &str,
+        under: &str,
+        name: &str,
+    ) -> Result<(), Mismatch> {
+        let approval =
+            self.event(under).await?["approvalId"].as_str().unwrap_or_default().to_owned();
+        let asks = |host: &dyn Host| {
+            if approval.is_empty() { None } else { host.telegram().question(&approval) }
+        };
+        let question = self
+            .eventually(|host| {
+                asks(host).ok_or_else(|| {
+                    Mismatch::new(format!("a message that asks about `{under}`"), "none was sent")
+                })
+            })
+            .await?;
+        let data = question
+            .buttons
+            .iter()
+            .find(|(label, _)| label == button)
+            .map(|(_, data)| data.clone());
         let labels: Vec<_> = question.buttons.iter().map(|(label, _)| label.as_str()).collect();
-        let data = data.ok_or_else(|| Mismatch::new(format!("a button `{button}`"), labels.join(", ")))?;
+        let data =
+            data.ok_or_else(|| Mismatch::new(format!("a button `{button}`"), labels.join(", ")))?;
         let update = telegram::press(self.number(), who, name, &question, &data);
         self.deliver(name, update).await
     }
 
     async fn advance(&mut self, ms: i64) -> Result<(), Mismatch> {
         if let Some(max) = self.host.advance_max_ms().filter(|max| ms > *max) {
-            let fix = format!("{ms} ms; write a line `hosts: in-process` under the story's title, or wait for what is to come");
-            return Err(Mismatch::new(format!("at most {max} ms on a host whose time is the machine's"), fix));
+            let fix = format!(
+                "{ms} ms; write a line `hosts: in-process` under the story's title, or wait for what is to come"
+            );
+            return Err(Mismatch::new(
+                format!("at most {max} ms on a host whose time is the machine's"),
+                fix,
+            ));
         }
         self.host.advance(ms).await;
         Ok(())
@@ -125,12 +177,25 @@ impl Player<'_> {
     async fn exchange(&mut self, exchange: &Exchange) -> Result<(), Mismatch> {
         let deadline = self.host.now_ms() + PATIENCE_MS;
         loop {
-            let (path, body) = (self.filled(&exchange.path).await?, self.filled(&exchange.body).await?);
-            let headers = if body.is_empty() { Vec::new() } else { vec![("content-type", "application/json".to_owned())] };
-            let request = Request { method: exchange.method.clone(), path, scope: exchange.scope.clone(), headers, body };
+            let (path, body) =
+                (self.filled(&exchange.path).await?, self.filled(&exchange.body).await?);
+            let headers = if body.is_empty() {
+                Vec::new()
+            } else {
+                vec![("content-type", "application/json".to_owned())]
+            };
+            let request = Request {
+                method: exchange.method.clone(),
+                path,
+                scope: exchange.scope.clone(),
+                headers,
+                body,
+            };
             let answer = self.send(request).await?;
             match exchange.check(answer.status, &answer.body) {
-                Err(_) if exchange.eventually && self.host.now_ms() < deadline => self.host.breathe().await,
+                Err(_) if exchange.eventually && self.host.now_ms() < deadline => {
+                    self.host.breathe().await
+                }
                 verdict => return verdict,
             }
         }
@@ -138,11 +203,19 @@ impl Player<'_> {
 
     async fn filled(&mut self, text: &str) -> Result<String, Mismatch> {
         let mut text = text.to_owned();
-        let named: Vec<String> = self.updates.keys().filter(|name| text.contains(&format!("{{{name}"))).cloned().collect();
+        let named: Vec<String> = self
+            .updates
+            .keys()
+            .filter(|name| text.contains(&format!("{{{name}")))
+            .cloned()
+            .collect();
         for name in named {
             let event = self.event(&name).await?;
             for (part, member) in [("", "id"), (".task", "taskId"), (".approval", "approvalId")] {
-                text = text.replace(&format!("{{{name}{part}}}"), event[member].as_str().unwrap_or_default());
+                text = text.replace(
+                    &format!("{{{name}{part}}}"),
+                    event[member].as_str().unwrap_or_default(),
+                );
             }
         }
         Ok(text)
@@ -164,7 +237,10 @@ impl Player<'_> {
     }
 
     /// Looks again and again until it fits or patience ends; the last difference is the one that is told.
-    pub async fn eventually<T>(&mut self, look: impl Fn(&dyn Host) -> Result<T, Mismatch>) -> Result<T, Mismatch> {
+    pub async fn eventually<T>(
+        &mut self,
+        look: impl Fn(&dyn Host) -> Result<T, Mismatch>,
+    ) -> Result<T, Mismatch> {
         let deadline = self.host.now_ms() + PATIENCE_MS;
         loop {
             match look(&*self.host) {

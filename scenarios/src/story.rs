@@ -51,14 +51,22 @@ impl Story {
     /// # Errors
     /// The first line that cannot be read.
     pub fn parse(file: &str, text: &str) -> Result<Self, Failure> {
-        let title = text
-            .lines()
-            .next()
-            .and_then(|line| line.strip_prefix("# "))
-            .ok_or_else(|| unreadable(file, 1, text.lines().next().unwrap_or_default(), "a story begins with its title: `# …`"))?;
+        let title =
+            text.lines().next().and_then(|line| line.strip_prefix("# ")).ok_or_else(|| {
+                unreadable(
+                    file,
+                    1,
+                    text.lines().next().unwrap_or_default(),
+                    "a story begins with its title: `# …`",
+                )
+            })?;
         let prose = text.split("```").next().unwrap_or_default();
         let hosts = prose.lines().find_map(|line| line.trim().strip_prefix(HOSTS));
-        let hosts = hosts.into_iter().flat_map(|hosts| hosts.split(',')).map(|host| host.trim().to_owned()).collect();
+        let hosts = hosts
+            .into_iter()
+            .flat_map(|hosts| hosts.split(','))
+            .map(|host| host.trim().to_owned())
+            .collect();
         let mut steps = Vec::new();
         for block in blocks(file, text)? {
             steps.extend(read_block(file, &block)?);
@@ -88,7 +96,14 @@ impl Story {
 
 fn unreadable(file: &str, line: usize, step: &str, why: &str) -> Failure {
     let mismatch = Mismatch::new("a story that can be read (scenarios/README.md)", why);
-    Failure { file: file.to_owned(), line, step: step.to_owned(), mismatch, host: String::new(), notes: String::new() }
+    Failure {
+        file: file.to_owned(),
+        line,
+        step: step.to_owned(),
+        mismatch,
+        host: String::new(),
+        notes: String::new(),
+    }
 }
 
 fn blocks<'a>(file: &str, text: &'a str) -> Result<Vec<Block<'a>>, Failure> {
@@ -96,7 +111,9 @@ fn blocks<'a>(file: &str, text: &'a str) -> Result<Vec<Block<'a>>, Failure> {
     let mut open: Option<Block<'a>> = None;
     for (at, line) in text.lines().enumerate() {
         match (line.strip_prefix("```"), &mut open) {
-            (Some(mark), None) => open = Some(Block { mark: mark.trim(), line: at + 2, lines: Vec::new() }),
+            (Some(mark), None) => {
+                open = Some(Block { mark: mark.trim(), line: at + 2, lines: Vec::new() })
+            }
             (Some(_), Some(_)) => done.extend(open.take()),
             (None, Some(block)) => block.lines.push(line),
             (None, None) => {}
@@ -112,20 +129,33 @@ fn read_block(file: &str, block: &Block<'_>) -> Result<Vec<Step>, Failure> {
     let mut words = block.mark.split_whitespace();
     match (words.next(), words.next(), words.next()) {
         (Some("text"), None, None) => Ok(Vec::new()),
-        (Some("steps"), None, None) => lines(block).map(|(line, text)| deed(file, line, text)).collect(),
+        (Some("steps"), None, None) => {
+            lines(block).map(|(line, text)| deed(file, line, text)).collect()
+        }
         (Some("agent"), Some(name), None) => {
             let mut agent = Agent::named(name);
             for (line, text) in lines(block) {
                 agent.read(text).map_err(|why| unreadable(file, line, text, &why))?;
             }
-            Ok(vec![Step { line: block.line - 1, text: format!("agent {name}"), action: Action::Agent(agent) }])
+            Ok(vec![Step {
+                line: block.line - 1,
+                text: format!("agent {name}"),
+                action: Action::Agent(agent),
+            }])
         }
         (Some("http"), None, None) => {
-            let exchange = Exchange::read(&block.lines).map_err(|(at, why)| unreadable(file, block.line + at, block.lines.get(at).unwrap_or(&""), &why))?;
+            let exchange = Exchange::read(&block.lines).map_err(|(at, why)| {
+                unreadable(file, block.line + at, block.lines.get(at).unwrap_or(&""), &why)
+            })?;
             let text = block.lines.first().unwrap_or(&"").trim().to_owned();
             Ok(vec![Step { line: block.line, text, action: Action::Exchange(Box::new(exchange)) }])
         }
-        _ => Err(unreadable(file, block.line - 1, block.mark, "a block is marked `steps`, `agent NAME`, `http`, or `text` when nothing in it is to be played")),
+        _ => Err(unreadable(
+            file,
+            block.line - 1,
+            block.mark,
+            "a block is marked `steps`, `agent NAME`, `http`, or `text` when nothing in it is to be played",
+        )),
     }
 }
 
@@ -148,7 +178,10 @@ mod tests {
     fn a_story_knows_where_its_steps_stand() {
         let text = "# T\n\nhosts: in-process\n\n```steps\nrestart\n\nthere are 2 events\n```\n\n```text\nanything\n```\n";
         let story = Story::parse("x.md", text).unwrap();
-        assert_eq!((story.title.as_str(), story.hosts.clone()), ("T", vec!["in-process".to_owned()]));
+        assert_eq!(
+            (story.title.as_str(), story.hosts.clone()),
+            ("T", vec!["in-process".to_owned()])
+        );
         assert_eq!(story.steps.iter().map(|step| step.line).collect::<Vec<_>>(), [6, 8]);
         assert!(story.is_for("in-process") && !story.is_for("native"));
     }

@@ -44,14 +44,27 @@ impl Telegram {
         let known = body["message_id"].as_u64().filter(|_| method == "editMessageText");
         let id = known.unwrap_or(9_000 + state.messages.len() as u64);
         match (known, state.messages.iter_mut().find(|message| Some(message.id) == known)) {
-            (None, _) => state.messages.push(Message { id, chat: chat.clone(), text, buttons: buttons(body) }),
+            (None, _) => state.messages.push(Message {
+                id,
+                chat: chat.clone(),
+                text,
+                buttons: buttons(body),
+            }),
             (Some(_), Some(message)) => {
                 message.text = text;
                 message.buttons.extend(buttons(body));
             }
-            (Some(_), None) => return (400, json!({ "ok": false, "error_code": 400, "description": "Bad Request: message to edit not found" })),
+            (Some(_), None) => {
+                return (
+                    400,
+                    json!({ "ok": false, "error_code": 400, "description": "Bad Request: message to edit not found" }),
+                );
+            }
         }
-        (200, json!({ "ok": true, "result": { "message_id": id, "chat": { "id": body["chat_id"] } } }))
+        (
+            200,
+            json!({ "ok": true, "result": { "message_id": id, "chat": { "id": body["chat_id"] } } }),
+        )
     }
     /// From now on every call is refused so; with none, taken.
     pub fn refuse(&self, refusal: Option<(u16, String)>) {
@@ -59,15 +72,35 @@ impl Telegram {
     }
     /// What a chat shows now, oldest first.
     pub fn chat(&self, who: &str) -> Vec<Message> {
-        self.0.lock().unwrap().messages.iter().filter(|message| message.chat == who).cloned().collect()
+        self.0
+            .lock()
+            .unwrap()
+            .messages
+            .iter()
+            .filter(|message| message.chat == who)
+            .cloned()
+            .collect()
     }
     /// Every text a chat ever showed.
     pub fn shown(&self, who: &str) -> Vec<String> {
-        self.0.lock().unwrap().history.iter().filter(|(chat, _)| chat == who).map(|(_, text)| text.clone()).collect()
+        self.0
+            .lock()
+            .unwrap()
+            .history
+            .iter()
+            .filter(|(chat, _)| chat == who)
+            .map(|(_, text)| text.clone())
+            .collect()
     }
     /// The message that asks about this approval.
     pub fn question(&self, approval: &str) -> Option<Message> {
-        self.0.lock().unwrap().messages.iter().find(|message| !message.buttons.is_empty() && message.text.contains(approval)).cloned()
+        self.0
+            .lock()
+            .unwrap()
+            .messages
+            .iter()
+            .find(|message| !message.buttons.is_empty() && message.text.contains(approval))
+            .cloned()
     }
     /// What a press was answered.
     pub fn press_answer(&self, callback: &str) -> Option<String> {

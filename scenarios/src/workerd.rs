@@ -57,8 +57,14 @@ impl Workerd {
         }
         let agents = story.agents();
         agents.iter().try_for_each(|agent| put_program(root, agent))?;
-        let tree = configuration::tree(&recorder.address, &agents, |name| program(root, name).to_string_lossy().into_owned());
-        std::fs::write(root.join("data/quintet.toml"), toml::to_string(&json!({ "agents": tree["agents"] })).unwrap()).unwrap();
+        let tree = configuration::tree(&recorder.address, &agents, |name| {
+            program(root, name).to_string_lossy().into_owned()
+        });
+        std::fs::write(
+            root.join("data/quintet.toml"),
+            toml::to_string(&json!({ "agents": tree["agents"] })).unwrap(),
+        )
+        .unwrap();
         let secrets = Secrets;
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().timeout(ANSWER).build().unwrap();
@@ -67,7 +73,19 @@ impl Workerd {
         let gateway = Gateway::start(parts, root, &launcher.front, &secrets)?;
         let timer = tokio::spawn(keep_time(client.clone(), launcher.control.clone()));
         let parts = parts.clone();
-        Ok(Self { telegram, _recorder: recorder, folder, parts, secrets, tree, launcher, gateway, timer, client, start: Instant::now() })
+        Ok(Self {
+            telegram,
+            _recorder: recorder,
+            folder,
+            parts,
+            secrets,
+            tree,
+            launcher,
+            gateway,
+            timer,
+            client,
+            start: Instant::now(),
+        })
     }
     /// Ends both processes as a power cut does.
     async fn kill(&mut self) {
@@ -82,7 +100,10 @@ async fn keep_time(client: reqwest::Client, control: String) {
     loop {
         tokio::time::sleep(TIMER).await;
         for service in ["personal-assistant", "monitoring-dashboard"] {
-            let _ = client.post(format!("{control}/cron?service={service}&cron=*+*+*+*+*")).send().await;
+            let _ = client
+                .post(format!("{control}/cron?service={service}&cron=*+*+*+*+*"))
+                .send()
+                .await;
         }
     }
 }
@@ -102,11 +123,24 @@ async fn publish(client: &reqwest::Client, front: &str, secrets: &Secrets) -> Re
             }
         }
     }
-    let request = client.post(format!("{front}/skill-graph-loader/api/publish")).bearer_auth(secrets.token("operator"));
-    let answer = request.header("content-type", "application/json").body(json!({ "files": files }).to_string()).send().await;
+    let request = client
+        .post(format!("{front}/skill-graph-loader/api/publish"))
+        .bearer_auth(secrets.token("operator"));
+    let answer = request
+        .header("content-type", "application/json")
+        .body(json!({ "files": files }).to_string())
+        .send()
+        .await;
     let answer = answer.map_err(|error| error.to_string())?;
     let status = answer.status();
-    if status.is_success() { Ok(()) } else { Err(format!("the graph was not published ({status}): {}", answer.text().await.unwrap_or_default())) }
+    if status.is_success() {
+        Ok(())
+    } else {
+        Err(format!(
+            "the graph was not published ({status}): {}",
+            answer.text().await.unwrap_or_default()
+        ))
+    }
 }
 
 #[async_trait]
@@ -118,10 +152,16 @@ impl Host for Workerd {
         &self.telegram
     }
     async fn send(&mut self, request: Request) -> Result<Answer, String> {
-        let method = reqwest::Method::from_bytes(request.method.as_bytes()).map_err(|error| error.to_string())?;
+        let method = reqwest::Method::from_bytes(request.method.as_bytes())
+            .map_err(|error| error.to_string())?;
         // The gateway has no place among the Workers; whoever wants to ask it asks the machine it runs on.
-        let door = if request.path.starts_with("/agency-gateway/") { &self.gateway.address } else { &self.launcher.front };
-        let mut built = self.client.request(method, format!("{door}{}", request.path)).body(request.body);
+        let door = if request.path.starts_with("/agency-gateway/") {
+            &self.gateway.address
+        } else {
+            &self.launcher.front
+        };
+        let mut built =
+            self.client.request(method, format!("{door}{}", request.path)).body(request.body);
         if request.scope != "nobody" {
             built = built.bearer_auth(self.secrets.token(&request.scope));
         }
@@ -136,7 +176,8 @@ impl Host for Workerd {
         put_program(self.folder.path(), agent)
     }
     fn runs(&self, agent: &str) -> usize {
-        std::fs::read_to_string(starts(self.folder.path(), agent)).map_or(0, |text| text.lines().count())
+        std::fs::read_to_string(starts(self.folder.path(), agent))
+            .map_or(0, |text| text.lines().count())
     }
     fn now_ms(&self) -> i64 {
         i64::try_from(self.start.elapsed().as_millis()).unwrap()
@@ -153,7 +194,8 @@ impl Host for Workerd {
     async fn restart(&mut self) -> Result<(), String> {
         self.kill().await;
         let root: &Path = self.folder.path();
-        self.launcher = Launcher::start(&self.parts, root, &self.secrets.bindings(&self.tree)).await?;
+        self.launcher =
+            Launcher::start(&self.parts, root, &self.secrets.bindings(&self.tree)).await?;
         self.gateway = Gateway::start(&self.parts, root, &self.launcher.front, &self.secrets)?;
         self.timer = tokio::spawn(keep_time(self.client.clone(), self.launcher.control.clone()));
         Ok(())

@@ -15,9 +15,12 @@ async fn tell(file: &str) {
         return remark(&format!("{file} is not for this host"));
     }
     let Some(binary) = binary() else {
-        return remark(&format!("SKIPPED: {file} was NOT played: there is no target/debug/quintet. Build it, or set QUINTET_BIN."));
+        return remark(&format!(
+            "SKIPPED: {file} was NOT played: there is no target/debug/quintet. Build it, or set QUINTET_BIN."
+        ));
     };
-    let mut host = Native::start(&binary, &story).await.unwrap_or_else(|why| panic!("\n{file}: {why}\n"));
+    let mut host =
+        Native::start(&binary, &story).await.unwrap_or_else(|why| panic!("\n{file}: {why}\n"));
     let played = play(&story, &mut host).await;
     host.close().await;
     if let Err(failure) = played {

@@ -22,7 +22,11 @@ async fn failure_of(blocks: &str) -> Failure {
     let text = format!("# Wrong on purpose\n\n{blocks}");
     let failure = outcome(&text).await.unwrap_err();
     let line = text.lines().nth(failure.line - 1).unwrap().trim();
-    assert!(failure.step == line || line.ends_with(&failure.step), "{failure}\nnames line {}: {line}", failure.line);
+    assert!(
+        failure.step == line || line.ends_with(&failure.step),
+        "{failure}\nnames line {}: {line}",
+        failure.line
+    );
     failure
 }
 
@@ -36,7 +40,9 @@ async fn a_wrong_story_fails_and_says_where_what_and_why() {
 
 #[tokio::test]
 async fn another_end_than_the_wanted_one_fails_at_once_and_tells_the_whole_way() {
-    let failure = failure_of("```steps\nowner writes \"good morning\" as hello\nhello becomes dead\n```\n").await;
+    let failure =
+        failure_of("```steps\nowner writes \"good morning\" as hello\nhello becomes dead\n```\n")
+            .await;
     assert_eq!(failure.mismatch.expected, "`hello` dead");
     for part in ["done (-), agent assistant", "\"routed\"", "\"answered\""] {
         assert!(failure.mismatch.came.contains(part), "{failure}");
@@ -58,7 +64,10 @@ async fn every_kind_of_look_can_fail() {
         "owner writes \"again\" as hello",
     ];
     for line in wrong {
-        let failure = failure_of(&format!("```steps\nowner writes \"good morning\" as hello\nhello becomes done\n{line}\n```\n")).await;
+        let failure = failure_of(&format!(
+            "```steps\nowner writes \"good morning\" as hello\nhello becomes done\n{line}\n```\n"
+        ))
+        .await;
         assert_eq!(failure.line, 6, "{failure}");
     }
 }
@@ -83,15 +92,30 @@ fn every_line_a_story_can_hold_is_in_the_manual() {
     let manual = std::fs::read_to_string(scenarios::folder().join("README.md")).unwrap();
     let steps = step::FORMS.iter().map(|form| form.text);
     let agents = agent::FORMS.iter().map(|form| form.text);
-    let requests = exchange::REQUESTS.iter().map(|form| form.text).chain(exchange::FORMS.iter().map(|form| form.text));
-    let missing: Vec<_> = steps.chain(agents).chain(requests).filter(|form| !manual.contains(&format!("\n| `{form}` | "))).collect();
+    let requests = exchange::REQUESTS
+        .iter()
+        .map(|form| form.text)
+        .chain(exchange::FORMS.iter().map(|form| form.text));
+    let missing: Vec<_> = steps
+        .chain(agents)
+        .chain(requests)
+        .filter(|form| !manual.contains(&format!("\n| `{form}` | ")))
+        .collect();
     assert!(missing.is_empty(), "scenarios/README.md has no line for: {missing:?}");
 }
 
 #[test]
 fn every_step_is_used_by_some_story() {
-    let texts: String = scenarios::stories().iter().map(|name| std::fs::read_to_string(scenarios::folder().join(name)).unwrap()).collect();
-    let used = |form: &scenarios::grammar::Form<step::Deed>| texts.lines().any(|line| scenarios::grammar::parse(std::slice::from_ref(form), line).is_ok());
-    let unused: Vec<_> = step::FORMS.iter().filter(|form| !used(form)).map(|form| form.text).collect();
+    let texts: String = scenarios::stories()
+        .iter()
+        .map(|name| std::fs::read_to_string(scenarios::folder().join(name)).unwrap())
+        .collect();
+    let used = |form: &scenarios::grammar::Form<step::Deed>| {
+        texts
+            .lines()
+            .any(|line| scenarios::grammar::parse(std::slice::from_ref(form), line).is_ok())
+    };
+    let unused: Vec<_> =
+        step::FORMS.iter().filter(|form| !used(form)).map(|form| form.text).collect();
     assert!(unused.is_empty(), "no story shows: {unused:?}");
 }

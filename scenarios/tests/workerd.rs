@@ -23,7 +23,8 @@ async fn tell(file: &str) {
         Err(missing) => return remark(&format!("SKIPPED: {file} was NOT played: {missing}")),
     };
     let _room = ROOM.acquire().await;
-    let mut host = Workerd::start(&parts, &story).await.unwrap_or_else(|why| panic!("\n{file}: {why}\n"));
+    let mut host =
+        Workerd::start(&parts, &story).await.unwrap_or_else(|why| panic!("\n{file}: {why}\n"));
     let played = play(&story, &mut host).await;
     host.close().await;
     if let Err(failure) = played {

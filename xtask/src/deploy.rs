@@ -32,36 +32,73 @@ struct Wrangler<'a> {
 impl Wrangler<'_> {
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(node::binary(self.root));
-        command.arg(self.root.join("workers/node_modules/wrangler/bin/wrangler.js")).args(args).current_dir(self.root);
+        command
+            .arg(self.root.join("workers/node_modules/wrangler/bin/wrangler.js"))
+            .args(args)
+            .current_dir(self.root);
         command.env("WRANGLER_SEND_METRICS", "false").env("CI", "1");
         command
     }
     fn run(&self, args: &[&str]) -> Result<(), String> {
         println!("$ wrangler {}", args.join(" "));
         let done = self.command(args).stdin(Stdio::null()).status().map_err(|e| e.to_string())?;
-        if done.success() { Ok(()) } else { Err(format!("wrangler {} failed; its words are above", args.join(" "))) }
+        if done.success() {
+            Ok(())
+        } else {
+            Err(format!("wrangler {} failed; its words are above", args.join(" ")))
+        }
     }
     /// What a listing prints as JSON.
     fn list(&self, args: &[&str]) -> Result<Vec<Value>, String> {
-        let out = self.command(args).stdin(Stdio::null()).stderr(Stdio::inherit()).output().map_err(|e| e.to_string())?;
+        let out = self
+            .command(args)
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()
+            .map_err(|e| e.to_string())?;
         let text = String::from_utf8_lossy(&out.stdout);
         let json = text.find('[').and_then(|at| text.get(at..)).unwrap_or_default();
         match serde_json::from_str(json) {
             Ok(Value::Array(rows)) if out.status.success() => Ok(rows),
-            _ => Err(format!("wrangler {} gave no list: are you signed in? Set CLOUDFLARE_API_TOKEN, or run `npx wrangler login` in workers/", args.join(" "))),
+            _ => Err(format!(
+                "wrangler {} gave no list: are you signed in? Set CLOUDFLARE_API_TOKEN, or run `npx wrangler login` in workers/",
+                args.join(" ")
+            )),
         }
     }
     fn exists(&self, worker: &str) -> bool {
-        let asked = self.command(&["deployments", "list", "--name", worker]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let asked = self
+            .command(&["deployments", "list", "--name", worker])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
         asked.is_ok_and(|status| status.success())
     }
     fn put_secrets(&self, worker: &str, secrets: &Map<String, Value>) -> Result<(), String> {
-        println!("$ wrangler secret bulk --name {worker}   ({})", secrets.keys().cloned().collect::<Vec<_>>().join(", "));
-        let mut child = self.command(&["secret", "bulk", "--name", worker]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().map_err(|e| e.to_string())?;
+        println!(
+            "$ wrangler secret bulk --name {worker}   ({})",
+            secrets.keys().cloned().collect::<Vec<_>>().join(", ")
+        );
+        let mut child = self
+            .command(&["secret", "bulk", "--name", worker])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .map_err(|e| e.to_string())?;
         let text = Value::Object(secrets.clone()).to_string();
-        child.stdin.take().ok_or("no input")?.write_all(text.as_bytes()).map_err(|e| e.to_string())?;
+        child
+            .stdin
+            .take()
+            .ok_or("no input")?
+            .write_all(text.as_bytes())
+            .map_err(|e| e.to_string())?;
         let done = child.wait().map_err(|e| e.to_string())?;
-        if done.success() { Ok(()) } else { Err(format!("the secrets of {worker} were not written")) }
+        if done.success() {
+            Ok(())
+        } else {
+            Err(format!("the secrets of {worker} were not written"))
+        }
     }
 }
 
@@ -94,7 +131,8 @@ fn title_of(placeholder: &str) -> String {
 fn named(root: &Path, list: &str, key: &str) -> Result<Vec<String>, String> {
     let mut all = Vec::new();
     for name in workers::NAMES {
-        let table: toml::Table = read(&config_path(root, name))?.parse().map_err(|e| format!("{name}: {e}"))?;
+        let table: toml::Table =
+            read(&config_path(root, name))?.parse().map_err(|e| format!("{name}: {e}"))?;
         let rows = table.get(list).and_then(toml::Value::as_array).cloned().unwrap_or_default();
         all.extend(rows.iter().filter_map(|row| row.get(key)?.as_str().map(str::to_owned)));
     }
@@ -121,7 +159,10 @@ pub fn run(root: &Path, config: Option<&Path>, dry: bool) -> Result<(), String> 
         return Err("give --config FILE: what is deployed gets exactly that configuration (an empty file where there shall be none)".to_owned());
     }
     if !node::install(root)? {
-        return Err(format!("Node {} or newer is needed to install Cloudflare's command line: https://nodejs.org/en/download", node::INSTALLER_MIN));
+        return Err(format!(
+            "Node {} or newer is needed to install Cloudflare's command line: https://nodejs.org/en/download",
+            node::INSTALLER_MIN
+        ));
     }
     dev::build_quintet(root)?;
     let parts = dev::parts(root, config)?;
@@ -130,12 +171,27 @@ pub fn run(root: &Path, config: Option<&Path>, dry: bool) -> Result<(), String> 
     if dry {
         for name in workers::NAMES {
             let (out, config) = (root.join("target/deploy").join(name), config_path(root, name));
-            wrangler.run(&["deploy", "--dry-run", "--outdir", &out.display().to_string(), "--config", &config.display().to_string()])?;
+            wrangler.run(&[
+                "deploy",
+                "--dry-run",
+                "--outdir",
+                &out.display().to_string(),
+                "--config",
+                &config.display().to_string(),
+            ])?;
         }
-        println!("\nA dry run: nothing was created, deployed or written. Without --dry-run these secrets are written, the rest as above:");
+        println!(
+            "\nA dry run: nothing was created, deployed or written. Without --dry-run these secrets are written, the rest as above:"
+        );
         let secrets = Secrets::keep(&root.join("target/deploy/secrets.json"))?;
-        for service in ServiceName::ALL.into_iter().filter(|service| workers::NAMES.contains(&service.as_str())) {
-            println!("  {service}: {}", secrets.of(service, &Value::Null).keys().cloned().collect::<Vec<_>>().join(", "));
+        for service in ServiceName::ALL
+            .into_iter()
+            .filter(|service| workers::NAMES.contains(&service.as_str()))
+        {
+            println!(
+                "  {service}: {}",
+                secrets.of(service, &Value::Null).keys().cloned().collect::<Vec<_>>().join(", ")
+            );
         }
         say_who_reaches_it(config, &parts);
         return Ok(());
@@ -149,26 +205,45 @@ pub fn run(root: &Path, config: Option<&Path>, dry: bool) -> Result<(), String> 
 
 /// The endpoints of a configuration, as `telegram.main`, in its order.
 fn endpoints(parts: &Map<String, Value>) -> Vec<String> {
-    let all = parts.get(ServiceName::WebhookAggregator.as_str()).and_then(|part| part.get("endpoints")).and_then(Value::as_object);
-    let of = |(channel, named): (&String, &Value)| named.as_object().map(|named| named.keys().map(|name| format!("{channel}.{name}")).collect::<Vec<_>>());
+    let all = parts
+        .get(ServiceName::WebhookAggregator.as_str())
+        .and_then(|part| part.get("endpoints"))
+        .and_then(Value::as_object);
+    let of = |(channel, named): (&String, &Value)| {
+        named
+            .as_object()
+            .map(|named| named.keys().map(|name| format!("{channel}.{name}")).collect::<Vec<_>>())
+    };
     all.into_iter().flatten().filter_map(of).flatten().collect()
 }
 
 /// A deployment that nobody can write to is most likely a forgotten option.
 fn say_who_reaches_it(config: Option<&Path>, parts: &Map<String, Value>) {
     let endpoints = endpoints(parts);
-    let from = config.map_or_else(|| "no --config was given".to_owned(), |path| path.display().to_string());
+    let from = config
+        .map_or_else(|| "no --config was given".to_owned(), |path| path.display().to_string());
     if endpoints.is_empty() {
-        println!("\nNo endpoint is configured ({from}): no chat can reach this deployment. Add [endpoints.telegram.main] or another and give --config FILE.");
+        println!(
+            "\nNo endpoint is configured ({from}): no chat can reach this deployment. Add [endpoints.telegram.main] or another and give --config FILE."
+        );
     } else {
-        println!("\nEndpoints of {from}, with their secrets in QUINTET_CONFIG of webhook-aggregator: {}", endpoints.join(", "));
+        println!(
+            "\nEndpoints of {from}, with their secrets in QUINTET_CONFIG of webhook-aggregator: {}",
+            endpoints.join(", ")
+        );
     }
 }
 
 /// Creates what the bindings name and the account lacks.
 fn create_missing(root: &Path, wrangler: &Wrangler<'_>) -> Result<Ids, String> {
-    let text = |row: &Value, key: &str| row.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let find = || wrangler.list(&["d1", "list", "--json"]).map(|rows| rows.iter().find(|row| text(row, "name") == DATABASE).map(|row| text(row, "uuid")));
+    let text = |row: &Value, key: &str| {
+        row.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let find = || {
+        wrangler.list(&["d1", "list", "--json"]).map(|rows| {
+            rows.iter().find(|row| text(row, "name") == DATABASE).map(|row| text(row, "uuid"))
+        })
+    };
     let database = match find()? {
         Some(id) => id,
         None => {
@@ -176,7 +251,8 @@ fn create_missing(root: &Path, wrangler: &Wrangler<'_>) -> Result<Ids, String> {
             find()?.ok_or("the database was created and is not listed")?
         }
     };
-    let titles: Vec<String> = named(root, "kv_namespaces", "id")?.iter().map(|name| title_of(name)).collect();
+    let titles: Vec<String> =
+        named(root, "kv_namespaces", "id")?.iter().map(|name| title_of(name)).collect();
     let listed = || -> Result<Map<String, Value>, String> {
         let rows = wrangler.list(&["kv", "namespace", "list"])?;
         Ok(rows.iter().map(|row| (text(row, "title"), text(row, "id").into())).collect())
@@ -189,7 +265,12 @@ fn create_missing(root: &Path, wrangler: &Wrangler<'_>) -> Result<Ids, String> {
         namespaces = listed()?;
     }
     for bucket in named(root, "r2_buckets", "bucket_name")? {
-        let known = wrangler.command(&["r2", "bucket", "info", &bucket]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let known = wrangler
+            .command(&["r2", "bucket", "info", &bucket])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
         if !known.is_ok_and(|status| status.success()) {
             wrangler.run(&["r2", "bucket", "create", &bucket])?;
         }
@@ -200,7 +281,8 @@ fn create_missing(root: &Path, wrangler: &Wrangler<'_>) -> Result<Ids, String> {
 fn deploy_all(root: &Path, wrangler: &Wrangler<'_>, ids: &Ids) -> Result<(), String> {
     let write = |name: &str, with_services: bool| -> Result<String, String> {
         let path = root.join("workers").join(name).join("wrangler.deploy.toml");
-        std::fs::write(&path, derive(&read(&config_path(root, name))?, ids, with_services)?).map_err(|e| e.to_string())?;
+        std::fs::write(&path, derive(&read(&config_path(root, name))?, ids, with_services)?)
+            .map_err(|e| e.to_string())?;
         Ok(path.display().to_string())
     };
     let any = write("personal-assistant", true)?;
@@ -208,20 +290,35 @@ fn deploy_all(root: &Path, wrangler: &Wrangler<'_>, ids: &Ids) -> Result<(), Str
     for name in workers::NAMES.into_iter().filter(|name| !wrangler.exists(name)) {
         wrangler.run(&["deploy", "--config", &write(name, false)?])?;
     }
-    workers::NAMES.into_iter().try_for_each(|name| wrangler.run(&["deploy", "--config", &write(name, true)?]))
+    workers::NAMES
+        .into_iter()
+        .try_for_each(|name| wrangler.run(&["deploy", "--config", &write(name, true)?]))
 }
 
 /// Tokens and keys are made at the first deployment and kept; the configuration is written each time.
-fn write_secrets(root: &Path, wrangler: &Wrangler<'_>, parts: &Map<String, Value>) -> Result<(), String> {
+fn write_secrets(
+    root: &Path,
+    wrangler: &Wrangler<'_>,
+    parts: &Map<String, Value>,
+) -> Result<(), String> {
     let path = root.join(FOLDER).join("secrets.json");
     let secrets = Secrets::keep(&path)?;
     let empty = Value::Object(Map::new());
-    for service in ServiceName::ALL.into_iter().filter(|service| workers::NAMES.contains(&service.as_str())) {
-        wrangler.put_secrets(service.as_str(), &secrets.of(service, parts.get(service.as_str()).unwrap_or(&empty)))?;
+    for service in
+        ServiceName::ALL.into_iter().filter(|service| workers::NAMES.contains(&service.as_str()))
+    {
+        wrangler.put_secrets(
+            service.as_str(),
+            &secrets.of(service, parts.get(service.as_str()).unwrap_or(&empty)),
+        )?;
     }
     println!("\nDeployed. The tokens are in {} (readable by you alone; keep it):", path.display());
-    println!("  publish a graph   QUINTET_OPERATOR_TOKEN=… quintet --server https://<your domain> graph publish routing-knowledge");
-    println!("  run agents        QUINTET_GATEWAY_TOKEN=… quintet gateway --control https://<your domain>");
+    println!(
+        "  publish a graph   QUINTET_OPERATOR_TOKEN=… quintet --server https://<your domain> graph publish routing-knowledge"
+    );
+    println!(
+        "  run agents        QUINTET_GATEWAY_TOKEN=… quintet gateway --control https://<your domain>"
+    );
     Ok(())
 }
 
@@ -235,7 +332,10 @@ mod tests {
 
     #[test]
     fn ids_are_filled_in_and_bindings_to_services_can_be_left_for_later() {
-        let ids = Ids { database: "d1-id".to_owned(), namespaces: Map::from_iter([("quintet-graph-cache".to_owned(), "kv-id".into())]) };
+        let ids = Ids {
+            database: "d1-id".to_owned(),
+            namespaces: Map::from_iter([("quintet-graph-cache".to_owned(), "kv-id".into())]),
+        };
         let text = read(&config_path(&root(), "skill-graph-loader")).unwrap();
         let whole: toml::Table = derive(&text, &ids, true).unwrap().parse().unwrap();
         assert_eq!(whole["d1_databases"][0]["database_id"].as_str(), Some("d1-id"));
@@ -247,9 +347,12 @@ mod tests {
 
     #[test]
     fn the_endpoints_of_a_configuration_are_named() {
-        let of = |config: Value| endpoints(&Map::from_iter([("webhook-aggregator".to_owned(), config)]));
+        let of =
+            |config: Value| endpoints(&Map::from_iter([("webhook-aggregator".to_owned(), config)]));
         assert_eq!(
-            of(serde_json::json!({ "endpoints": { "slack": { "T1": {} }, "telegram": { "main": {}, "second": {} } } })),
+            of(
+                serde_json::json!({ "endpoints": { "slack": { "T1": {} }, "telegram": { "main": {}, "second": {} } } })
+            ),
             ["slack.T1", "telegram.main", "telegram.second"]
         );
         assert_eq!(of(serde_json::json!({})), Vec::<String>::new());
@@ -260,15 +363,24 @@ mod tests {
     fn each_worker_is_bound_to_the_services_it_may_call_and_no_others() {
         for name in workers::NAMES {
             let table: toml::Table = read(&config_path(&root(), name)).unwrap().parse().unwrap();
-            let rows = table.get("services").and_then(toml::Value::as_array).cloned().unwrap_or_default();
-            let mut bound: Vec<String> = rows.iter().map(|row| row["service"].as_str().unwrap().to_owned()).collect();
-            let mut allowed: Vec<String> = contracts::calls::TABLE.iter().filter(|row| row.caller.as_str() == name).map(|row| row.callee.to_string()).collect();
+            let rows =
+                table.get("services").and_then(toml::Value::as_array).cloned().unwrap_or_default();
+            let mut bound: Vec<String> =
+                rows.iter().map(|row| row["service"].as_str().unwrap().to_owned()).collect();
+            let mut allowed: Vec<String> = contracts::calls::TABLE
+                .iter()
+                .filter(|row| row.caller.as_str() == name)
+                .map(|row| row.callee.to_string())
+                .collect();
             bound.sort();
             allowed.sort();
             allowed.dedup();
             assert_eq!(bound, allowed, "{name}");
             for row in &rows {
-                assert_eq!(row["binding"].as_str().unwrap().to_lowercase().replace('_', "-"), row["service"].as_str().unwrap());
+                assert_eq!(
+                    row["binding"].as_str().unwrap().to_lowercase().replace('_', "-"),
+                    row["service"].as_str().unwrap()
+                );
             }
         }
     }

@@ -46,7 +46,11 @@ impl Running {
 
 /// Ends when somebody wants this process to: Ctrl-C, or a signal to end.
 async fn wanted() -> std::io::Result<()> {
-    let (mut interrupt, mut terminate, mut hangup) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
+    let (mut interrupt, mut terminate, mut hangup) = (
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::hangup())?,
+    );
     tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {}, _ = hangup.recv() => {} }
     Ok(())
 }
@@ -57,7 +61,12 @@ async fn wanted() -> std::io::Result<()> {
 /// When it is wrong; the program has said what.
 pub fn parts(root: &Path, config: Option<&Path>) -> Result<Map<String, Value>, String> {
     let Some(config) = config else { return Ok(Map::new()) };
-    let out = Command::new(quintet(root)).args(["__parts", "--config"]).arg(config).stderr(Stdio::inherit()).output().map_err(|e| e.to_string())?;
+    let out = Command::new(quintet(root))
+        .args(["__parts", "--config"])
+        .arg(config)
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|e| e.to_string())?;
     if !out.status.success() {
         return Err("the configuration is wrong; nothing was started".to_owned());
     }
@@ -73,8 +82,13 @@ fn quintet(root: &Path) -> PathBuf {
 /// # Errors
 /// When it does not compile.
 pub fn build_quintet(root: &Path) -> Result<(), String> {
-    let done = Command::new("cargo").args(["build", "--package", "quintet"]).current_dir(root).status();
-    if done.is_ok_and(|status| status.success()) { Ok(()) } else { Err("the program does not compile".to_owned()) }
+    let done =
+        Command::new("cargo").args(["build", "--package", "quintet"]).current_dir(root).status();
+    if done.is_ok_and(|status| status.success()) {
+        Ok(())
+    } else {
+        Err("the program does not compile".to_owned())
+    }
 }
 
 /// Runs until Ctrl-C or a signal to end, or until the Workers or the gateway end.
@@ -83,14 +97,20 @@ pub fn build_quintet(root: &Path) -> Result<(), String> {
 /// When something cannot be built or started, or ends by itself.
 pub fn run(root: &Path, config: Option<&Path>) -> Result<(), String> {
     if !node::install(root)? {
-        return Err(format!("Node {} or newer is needed to install Cloudflare's runtime: https://nodejs.org/en/download", node::INSTALLER_MIN));
+        return Err(format!(
+            "Node {} or newer is needed to install Cloudflare's runtime: https://nodejs.org/en/download",
+            node::INSTALLER_MIN
+        ));
     }
     workers::build(root, &workers::NAMES)?;
     build_quintet(root)?;
     let parts = parts(root, config)?;
     let folder = root.join(FOLDER);
     let secrets = Secrets::keep(&folder.join("secrets.json"))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| e.to_string())?;
     runtime.block_on(async {
         let mut up = Vec::new();
         let ended = tokio::select! {
@@ -119,7 +139,8 @@ async fn keep_up(
         let mut command = Command::new(quintet(root));
         command.args(args).arg("--data").arg(folder.join("gateway"));
         for scope in SCOPES {
-            command.env(format!("QUINTET_{}_TOKEN", scope.to_ascii_uppercase()), secrets.token(scope));
+            command
+                .env(format!("QUINTET_{}_TOKEN", scope.to_ascii_uppercase()), secrets.token(scope));
         }
         command
     };
@@ -140,7 +161,10 @@ async fn keep_up(
         "\nThe five Workers are up.\n\n  Dashboard  http://127.0.0.1:{DASHBOARD_PORT}/dashboard\n             sign in with the token of {}",
         token.display()
     );
-    println!("  Services   {front}/<service>/…\n  Storage    {}\n  Stop       Ctrl-C\n", folder.display());
+    println!(
+        "  Services   {front}/<service>/…\n  Storage    {}\n  Stop       Ctrl-C\n",
+        folder.display()
+    );
     match up.as_mut_slice() {
         [serving, gateway] => tokio::select! {
             _ = serving.child.wait() => Err("the Workers have ended; their words are above".to_owned()),
@@ -151,10 +175,18 @@ async fn keep_up(
 }
 
 /// The address of the front door, once everything answers.
-async fn serve(root: &Path, folder: &Path, secrets: &Secrets, parts: &Map<String, Value>, up: &mut Vec<Running>) -> Result<String, String> {
+async fn serve(
+    root: &Path,
+    folder: &Path,
+    secrets: &Secrets,
+    parts: &Map<String, Value>,
+    up: &mut Vec<Running>,
+) -> Result<String, String> {
     let empty = Value::Object(Map::new());
     let mut bindings = Map::new();
-    for service in ServiceName::ALL.into_iter().filter(|service| workers::NAMES.contains(&service.as_str())) {
+    for service in
+        ServiceName::ALL.into_iter().filter(|service| workers::NAMES.contains(&service.as_str()))
+    {
         let mut own = secrets.of(service, parts.get(service.as_str()).unwrap_or(&empty));
         // Cookies for this machine's plain http.
         own.insert("QUINTET_PLAIN_HTTP".to_owned(), "1".into());
@@ -165,12 +197,21 @@ async fn serve(root: &Path, folder: &Path, secrets: &Secrets, parts: &Map<String
     let path = folder.join("options.json");
     write_private(&path, &options.to_string()).map_err(|e| e.to_string())?;
     let mut node = Command::new(node::binary(root));
-    node.arg(root.join("workers/serve.mjs")).arg(&path).stdin(Stdio::piped()).stdout(Stdio::piped());
+    node.arg(root.join("workers/serve.mjs"))
+        .arg(&path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
     let mut running = Running::start(node).map_err(|e| format!("node cannot be run: {e}"))?;
     let stdout = running.child.stdout.take().ok_or("no output")?;
     up.push(running);
     let mut line = String::new();
     BufReader::new(stdout).read_line(&mut line).await.map_err(|e| e.to_string())?;
-    let ready: Value = serde_json::from_str(&line).map_err(|_| format!("the Workers did not come up; is {LISTEN} or port {DASHBOARD_PORT} taken?"))?;
-    ready.get("front").and_then(Value::as_str).map(str::to_owned).ok_or_else(|| "the Workers did not say where they are".to_owned())
+    let ready: Value = serde_json::from_str(&line).map_err(|_| {
+        format!("the Workers did not come up; is {LISTEN} or port {DASHBOARD_PORT} taken?")
+    })?;
+    ready
+        .get("front")
+        .and_then(Value::as_str)
+        .map(str::to_owned)
+        .ok_or_else(|| "the Workers did not say where they are".to_owned())
 }

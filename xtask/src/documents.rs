@@ -27,12 +27,23 @@ fn errors() -> String {
          Generated from `contracts/src/error_code.rs` by `cargo xtask gen`.\n",
     );
     for code in ErrorCode::ALL {
-        let again = if code.retryable() { "The same request may succeed later." } else { "The same request fails again." };
+        let again = if code.retryable() {
+            "The same request may succeed later."
+        } else {
+            "The same request fails again."
+        };
         let effect = match code.effect() {
             Effect::None => "Nothing was changed.",
             Effect::Unknown => "It may have happened: look at the state before repeating it.",
         };
-        let _ = write!(out, "\n## {}\n\nStatus {}. {}. {again} {effect}\n\nFix: {}\n", code.as_str(), code.status(), code.title(), code.fix());
+        let _ = write!(
+            out,
+            "\n## {}\n\nStatus {}. {}. {again} {effect}\n\nFix: {}\n",
+            code.as_str(),
+            code.status(),
+            code.title(),
+            code.fix()
+        );
     }
     out
 }

@@ -7,7 +7,11 @@ use std::process::{Command, ExitCode};
 use xtask::{deploy, dev, documents, node, tidy, workers};
 
 #[derive(Parser)]
-#[command(bin_name = "cargo xtask", about = "The one door for chores.", disable_help_subcommand = true)]
+#[command(
+    bin_name = "cargo xtask",
+    about = "The one door for chores.",
+    disable_help_subcommand = true
+)]
 struct Cli {
     #[command(subcommand)]
     chore: Chore,
@@ -68,8 +72,16 @@ struct Config {
 }
 
 /// What must compile for Workers.
-const WASM: &[&str] =
-    &["contracts", "platform", "webhook-aggregator", "agency-router", "skill-graph-loader", "personal-assistant", "monitoring-dashboard", "agency-gateway"];
+const WASM: &[&str] = &[
+    "contracts",
+    "platform",
+    "webhook-aggregator",
+    "agency-router",
+    "skill-graph-loader",
+    "personal-assistant",
+    "monitoring-dashboard",
+    "agency-gateway",
+];
 
 type Done = Result<(), String>;
 
@@ -80,7 +92,9 @@ fn main() -> ExitCode {
         Chore::Check => lints(),
         Chore::Wasm => wasm(),
         Chore::E2e => e2e(),
-        Chore::Build { names } => workers::build(&root, &names.iter().map(String::as_str).collect::<Vec<_>>()),
+        Chore::Build { names } => {
+            workers::build(&root, &names.iter().map(String::as_str).collect::<Vec<_>>())
+        }
         Chore::Dev(Config { config }) => dev::run(&root, config.as_deref()),
         Chore::Deploy { config, dry_run } => deploy::run(&root, config.config.as_deref(), dry_run),
         Chore::Sizes { write } => workers::sizes(&root, write),
@@ -103,7 +117,11 @@ fn root() -> PathBuf {
 
 fn run(program: &str, args: &[&str]) -> Done {
     println!("$ {program} {}", args.join(" "));
-    let status = Command::new(program).args(args).current_dir(root()).status().map_err(|e| format!("{program} cannot be run: {e}"))?;
+    let status = Command::new(program)
+        .args(args)
+        .current_dir(root())
+        .status()
+        .map_err(|e| format!("{program} cannot be run: {e}"))?;
     if status.success() { Ok(()) } else { Err(format!("{program} {} failed", args.join(" "))) }
 }
 
@@ -128,12 +146,19 @@ fn tidy_all() -> Done {
     for problem in &problems {
         eprintln!("{problem}");
     }
-    if problems.is_empty() { Ok(()) } else { Err(format!("{} house rule(s) broken", problems.len())) }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("{} house rule(s) broken", problems.len()))
+    }
 }
 
 fn lints() -> Done {
     run("cargo", &["fmt", "--all", "--check"])?;
-    run("cargo", &["clippy", "--workspace", "--all-targets", "--all-features", "--", "--deny", "warnings"])
+    run(
+        "cargo",
+        &["clippy", "--workspace", "--all-targets", "--all-features", "--", "--deny", "warnings"],
+    )
 }
 
 fn wasm() -> Done {
@@ -150,7 +175,9 @@ fn e2e() -> Done {
     if node::install(&root())? {
         return run(&node::binary(&root()).to_string_lossy(), &["e2e/run.mjs"]);
     }
-    println!("There is no Node to begin with: the official SDKs and the browser were NOT tried. Everything else ran.");
+    println!(
+        "There is no Node to begin with: the official SDKs and the browser were NOT tried. Everything else ran."
+    );
     Ok(())
 }
 
@@ -163,8 +190,25 @@ fn generate() -> Done {
 fn bench(workers: bool) -> Done {
     run("cargo", &["build", "--release", "--package", "quintet"])?;
     run("cargo", &["run", "--quiet", "--release", "--package", "quintet", "--example", "bench"])?;
-    run("cargo", &["run", "--quiet", "--release", "--package", "agency-router", "--example", "route_bench"])?;
-    run("cargo", &["test", "--quiet", "--release", "--package", "skill-graph-loader", "--test", "speed", "--", "--ignored", "--nocapture"])?;
+    run(
+        "cargo",
+        &["run", "--quiet", "--release", "--package", "agency-router", "--example", "route_bench"],
+    )?;
+    run(
+        "cargo",
+        &[
+            "test",
+            "--quiet",
+            "--release",
+            "--package",
+            "skill-graph-loader",
+            "--test",
+            "speed",
+            "--",
+            "--ignored",
+            "--nocapture",
+        ],
+    )?;
     if workers && node::install(&root())? {
         let node = node::binary(&root());
         let node = node.to_string_lossy();
@@ -182,11 +226,30 @@ mod tests {
 
     #[test]
     fn a_word_that_is_not_understood_stops_it_before_anything_is_done() {
-        let understood = |line: &str| Cli::try_parse_from(std::iter::once("xtask").chain(line.split(' '))).is_ok();
-        for line in ["deploy --dry-run --config quintet.toml", "deploy", "sizes --write", "test --quick", "build agency-router", "bench workers", "dev"] {
+        let understood = |line: &str| {
+            Cli::try_parse_from(std::iter::once("xtask").chain(line.split(' '))).is_ok()
+        };
+        for line in [
+            "deploy --dry-run --config quintet.toml",
+            "deploy",
+            "sizes --write",
+            "test --quick",
+            "build agency-router",
+            "bench workers",
+            "dev",
+        ] {
             assert!(understood(line), "{line}");
         }
-        for line in ["deploy --dryrun", "deploy --config", "deploy dry-run", "sizes --wriet", "test --quikc", "bench worker", "dev now", "depoly"] {
+        for line in [
+            "deploy --dryrun",
+            "deploy --config",
+            "deploy dry-run",
+            "sizes --wriet",
+            "test --quikc",
+            "bench worker",
+            "dev now",
+            "depoly",
+        ] {
             assert!(!understood(line), "{line}");
         }
     }

@@ -9,8 +9,15 @@ pub const INSTALLER_MIN: u32 = 20;
 
 /// The major version of the Node on PATH.
 pub fn major() -> Option<u32> {
-    let out = Command::new("node").arg("--version").output().ok().filter(|out| out.status.success())?;
-    String::from_utf8_lossy(&out.stdout).trim().trim_start_matches('v').split('.').next()?.parse().ok()
+    let out =
+        Command::new("node").arg("--version").output().ok().filter(|out| out.status.success())?;
+    String::from_utf8_lossy(&out.stdout)
+        .trim()
+        .trim_start_matches('v')
+        .split('.')
+        .next()?
+        .parse()
+        .ok()
 }
 
 /// The Node that runs Cloudflare's tools, once [`install`] said yes.
@@ -25,17 +32,22 @@ pub fn binary(root: &Path) -> PathBuf {
 /// When the packages cannot be installed.
 pub fn install(root: &Path) -> Result<bool, String> {
     if major().is_none_or(|major| major < INSTALLER_MIN) {
-        println!("Node {INSTALLER_MIN} or newer is not here: the Workers were NOT tried on Cloudflare's runtime. Everything else runs.");
+        println!(
+            "Node {INSTALLER_MIN} or newer is not here: the Workers were NOT tried on Cloudflare's runtime. Everything else runs."
+        );
         return Ok(false);
     }
     let folder = root.join("workers");
     let age = |path: &str| folder.join(path).metadata().and_then(|meta| meta.modified()).ok();
-    let fresh = age("node_modules/.package-lock.json").zip(age("package-lock.json")).is_some_and(|(installed, lock)| installed >= lock);
+    let fresh = age("node_modules/.package-lock.json")
+        .zip(age("package-lock.json"))
+        .is_some_and(|(installed, lock)| installed >= lock);
     if fresh && binary(root).is_file() {
         return Ok(true);
     }
     println!("$ npm ci (workers/)");
-    let done = Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder).status();
+    let done =
+        Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder).status();
     match done {
         Ok(status) if status.success() && binary(root).is_file() => Ok(true),
         Ok(_) => Err("the packages of workers/ could not be installed: check the network and `npm config get registry`, then run `npm ci` there".to_owned()),

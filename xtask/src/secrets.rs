@@ -38,7 +38,8 @@ impl Secrets {
             Err(e) => return Err(failed(&e)),
         };
         let pairs = calls::TABLE.iter().map(|row| pair(row.caller, row.callee));
-        let names: Vec<String> = SCOPES.into_iter().chain(["button"]).map(str::to_owned).chain(pairs).collect();
+        let names: Vec<String> =
+            SCOPES.into_iter().chain(["button"]).map(str::to_owned).chain(pairs).collect();
         let before = all.len();
         for name in names {
             if !all.contains_key(&name) {
@@ -71,10 +72,16 @@ impl Secrets {
         }
         let mut all = Map::from_iter([
             ("QUINTET_CONFIG".to_owned(), Value::from(config.to_string())),
-            ("QUINTET_SERVICE_KEYS".to_owned(), Value::from(json!({ "out": out, "in": incoming }).to_string())),
+            (
+                "QUINTET_SERVICE_KEYS".to_owned(),
+                Value::from(json!({ "out": out, "in": incoming }).to_string()),
+            ),
         ]);
         for scope in SCOPES {
-            all.insert(format!("QUINTET_{}_TOKEN", scope.to_ascii_uppercase()), self.token(scope).into());
+            all.insert(
+                format!("QUINTET_{}_TOKEN", scope.to_ascii_uppercase()),
+                self.token(scope).into(),
+            );
         }
         if service == ServiceName::PersonalAssistant {
             all.insert("QUINTET_BUTTON_KEY".to_owned(), self.text("button").into());
@@ -91,7 +98,12 @@ pub fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
-    let mut file = std::fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path)?;
+    let mut file = std::fs::OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(text.as_bytes())
 }
 
@@ -101,14 +113,19 @@ mod tests {
 
     #[test]
     fn they_are_made_once_and_each_service_knows_its_own_pairs_alone() {
-        let path = std::env::temp_dir().join(format!("quintet-secrets-{}.json", std::process::id()));
+        let path =
+            std::env::temp_dir().join(format!("quintet-secrets-{}.json", std::process::id()));
         let secrets = Secrets::keep(&path).unwrap();
         assert_eq!(Secrets::keep(&path).unwrap(), secrets);
         std::fs::remove_file(&path).unwrap();
-        let keys = |service| secrets.of(service, &Value::Null)["QUINTET_SERVICE_KEYS"].as_str().unwrap().to_owned();
-        let between = secrets.text(&pair(ServiceName::WebhookAggregator, ServiceName::AgencyRouter));
+        let keys = |service| {
+            secrets.of(service, &Value::Null)["QUINTET_SERVICE_KEYS"].as_str().unwrap().to_owned()
+        };
+        let between =
+            secrets.text(&pair(ServiceName::WebhookAggregator, ServiceName::AgencyRouter));
         for service in ServiceName::ALL {
-            let knows = matches!(service, ServiceName::WebhookAggregator | ServiceName::AgencyRouter);
+            let knows =
+                matches!(service, ServiceName::WebhookAggregator | ServiceName::AgencyRouter);
             assert_eq!(keys(service).contains(&between), knows, "{service}");
         }
     }

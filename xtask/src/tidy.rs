@@ -15,7 +15,8 @@ const BANNED_NAMES: &[(&str, &str)] = &[
     ("types", "put each type with its subject"),
 ];
 /// Crates that bring a runtime, the system's time or the network: never in a service.
-const RUNTIME_CRATES: &[&str] = &["tokio", "rusqlite", "reqwest", "worker", "rand", "hyper", "nix", "libc"];
+const RUNTIME_CRATES: &[&str] =
+    &["tokio", "rusqlite", "reqwest", "worker", "rand", "hyper", "nix", "libc"];
 /// Text no service may hold; the port to use instead.
 const RUNTIME_WORDS: &[(&str, &str)] = &[
     ("std::env", "the config struct"),
@@ -51,12 +52,24 @@ fn allowed(package: &str, services: &[&str]) -> Option<Vec<String>> {
         "contracts" => list(&[]),
         "platform" => list(&["contracts"]),
         "xtask" => list(&["contracts"]),
-        "quintet" => Some(["contracts", "platform"].iter().chain(services).map(|name| (*name).to_owned()).collect()),
+        "quintet" => Some(
+            ["contracts", "platform"]
+                .iter()
+                .chain(services)
+                .map(|name| (*name).to_owned())
+                .collect(),
+        ),
         "scenarios" => None,
         "cloudflare" => list(&["contracts", "platform"]),
         // It measures two services on the runtime too, beside the ports.
-        "worker-suite" => list(&["cloudflare", "contracts", "platform", "agency-router", "skill-graph-loader"]),
-        name if name.starts_with("worker-") => Some(["cloudflare", "platform", name.trim_start_matches("worker-")].map(str::to_owned).to_vec()),
+        "worker-suite" => {
+            list(&["cloudflare", "contracts", "platform", "agency-router", "skill-graph-loader"])
+        }
+        name if name.starts_with("worker-") => Some(
+            ["cloudflare", "platform", name.trim_start_matches("worker-")]
+                .map(str::to_owned)
+                .to_vec(),
+        ),
         name if services.contains(&name) => list(&["contracts", "platform"]),
         _ => None,
     }
@@ -72,18 +85,32 @@ fn imports(root: &Path, found: &mut Vec<String>) {
     };
     let ours: Vec<&str> = metadata.packages.iter().map(|package| package.name.as_str()).collect();
     let is_service = |package: &&Package| package.manifest_path.as_str().contains("/services/");
-    let services: Vec<&str> = metadata.packages.iter().filter(is_service).map(|package| package.name.as_str()).collect();
+    let services: Vec<&str> =
+        metadata.packages.iter().filter(is_service).map(|package| package.name.as_str()).collect();
     for package in &metadata.packages {
-        let normal = package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal);
+        let normal = package
+            .dependencies
+            .iter()
+            .filter(|dependency| dependency.kind == DependencyKind::Normal);
         let names: Vec<&str> = normal.map(|dependency| dependency.name.as_str()).collect();
         if let Some(allowed) = allowed(package.name.as_str(), &services) {
-            for name in names.iter().filter(|name| ours.contains(name) && !allowed.contains(&(**name).to_owned())) {
-                found.push(format!("{} may not use {name}: services speak `contracts` through the `calls` port", package.name));
+            for name in names
+                .iter()
+                .filter(|name| ours.contains(name) && !allowed.contains(&(**name).to_owned()))
+            {
+                found.push(format!(
+                    "{} may not use {name}: services speak `contracts` through the `calls` port",
+                    package.name
+                ));
             }
         }
-        let inner = services.contains(&package.name.as_str()) || package.name.as_str() == "contracts";
+        let inner =
+            services.contains(&package.name.as_str()) || package.name.as_str() == "contracts";
         for name in names.iter().filter(|name| inner && RUNTIME_CRATES.contains(name)) {
-            found.push(format!("{} may not use {name}: ask for a port in `platform` instead", package.name));
+            found.push(format!(
+                "{} may not use {name}: ask for a port in `platform` instead",
+                package.name
+            ));
         }
         let manifest = std::fs::read_to_string(&package.manifest_path).unwrap_or_default();
         if !manifest.contains("[lints]\nworkspace = true") {
@@ -119,7 +146,9 @@ fn file_rules(name: &str, text: &str, found: &mut Vec<String>) {
         found.push(format!("{name}:1: open the file with a `//!` line that says what it is for"));
     }
     let lines = text.lines().count();
-    let is_entry = name.starts_with("workers/") && name.ends_with("/src/lib.rs") && !name.starts_with("workers/suite/");
+    let is_entry = name.starts_with("workers/")
+        && name.ends_with("/src/lib.rs")
+        && !name.starts_with("workers/suite/");
     let most = if is_entry { WORKER_LINES_MAX } else { LINES_MAX };
     if lines > most {
         found.push(format!("{name}: {lines} lines; split it, {most} is the limit"));
@@ -129,9 +158,14 @@ fn file_rules(name: &str, text: &str, found: &mut Vec<String>) {
         found.push(format!("{name}: a file of this name becomes a drawer; {instead}"));
     }
     if name.starts_with("services/") && name.contains("/src/") {
-        for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
+        for (number, line) in
+            text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"))
+        {
             for (word, instead) in RUNTIME_WORDS.iter().filter(|(word, _)| line.contains(word)) {
-                found.push(format!("{name}:{}: {word} belongs to a runtime; use {instead}", number + 1));
+                found.push(format!(
+                    "{name}:{}: {word} belongs to a runtime; use {instead}",
+                    number + 1
+                ));
             }
         }
     }
@@ -146,13 +180,19 @@ mod tests {
         let mut found = Vec::new();
         file_rules("services/x/src/utils.rs", "fn a() { std::env::var(\"X\"); }", &mut found);
         assert_eq!(found.len(), 3, "{found:?}");
-        assert!(found.iter().all(|problem| problem.contains(';') || problem.contains("open the file")));
+        assert!(
+            found.iter().all(|problem| problem.contains(';') || problem.contains("open the file"))
+        );
     }
 
     #[test]
     fn a_service_may_not_use_another() {
         let services = ["agency-router", "personal-assistant"];
-        assert!(!allowed("agency-router", &services).unwrap().contains(&"personal-assistant".to_owned()));
+        assert!(
+            !allowed("agency-router", &services)
+                .unwrap()
+                .contains(&"personal-assistant".to_owned())
+        );
         assert_eq!(allowed("contracts", &services), Some(vec![]));
     }
 }

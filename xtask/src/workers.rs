@@ -9,7 +9,13 @@ use std::process::Command;
 use wasm_bindgen_cli_support::Bindgen;
 
 /// The five, in the order of deployment.
-pub const NAMES: [&str; 5] = ["skill-graph-loader", "agency-router", "personal-assistant", "webhook-aggregator", "monitoring-dashboard"];
+pub const NAMES: [&str; 5] = [
+    "skill-graph-loader",
+    "agency-router",
+    "personal-assistant",
+    "webhook-aggregator",
+    "monitoring-dashboard",
+];
 /// For tests alone.
 pub const SUITE: &str = "suite";
 const TARGET: &str = "wasm32-unknown-unknown";
@@ -25,12 +31,17 @@ type Done = Result<(), String>;
 /// # Errors
 /// When the target can neither be found nor installed.
 pub fn install_target(root: &Path) -> Done {
-    let have = Command::new("rustup").args(["target", "list", "--installed"]).current_dir(root).output();
+    let have =
+        Command::new("rustup").args(["target", "list", "--installed"]).current_dir(root).output();
     if have.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains(TARGET)) {
         return Ok(());
     }
     let added = Command::new("rustup").args(["target", "add", TARGET]).current_dir(root).status();
-    if added.is_ok_and(|status| status.success()) { Ok(()) } else { Err(format!("the target {TARGET} is missing: run `rustup target add {TARGET}`")) }
+    if added.is_ok_and(|status| status.success()) {
+        Ok(())
+    } else {
+        Err(format!("the target {TARGET} is missing: run `rustup target add {TARGET}`"))
+    }
 }
 
 /// Builds the named Workers (all five and the suite without names) into `workers/<name>/dist`.
@@ -46,7 +57,8 @@ pub fn build(root: &Path, names: &[&str]) -> Done {
     install_target(root)?;
     // Cargo gives all that it builds at once the same features: canonical JSON, which the assistant's digests need, would put
     // exact floats (9 KB packed) into every other bundle.
-    let (apart, together): (Vec<&str>, Vec<&str>) = names.iter().partition(|name| **name == "personal-assistant");
+    let (apart, together): (Vec<&str>, Vec<&str>) =
+        names.iter().partition(|name| **name == "personal-assistant");
     for group in [together, apart].iter().filter(|group| !group.is_empty()) {
         compile(root, group)?;
     }
@@ -62,8 +74,17 @@ fn compile(root: &Path, names: &[&str]) -> Done {
     }
     // Every runtime of Workers has vector registers. Panics name the file they come from: without the path of this machine's
     // registry, and shorter.
-    if let Some(home) = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo"))) {
-        cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", format!("-Ctarget-feature=+simd128 --remap-path-prefix={}/registry/src=", home.display()));
+    if let Some(home) = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")))
+    {
+        cargo.env(
+            "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
+            format!(
+                "-Ctarget-feature=+simd128 --remap-path-prefix={}/registry/src=",
+                home.display()
+            ),
+        );
     }
     println!("$ cargo build --profile wasm --target {TARGET} ({})", names.join(", "));
     let built = cargo.status().map_err(|e| format!("cargo cannot be run: {e}"))?;
@@ -79,8 +100,10 @@ fn dist(root: &Path, name: &str) -> PathBuf {
 
 /// The module's JavaScript side. Nothing is done when it is newer than the module.
 fn bind(root: &Path, name: &str) -> Done {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    let module = target.join(TARGET).join("wasm").join(format!("worker_{}.wasm", name.replace('-', "_")));
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let module =
+        target.join(TARGET).join("wasm").join(format!("worker_{}.wasm", name.replace('-', "_")));
     let out = dist(root, name);
     let age = |path: &Path| path.metadata().and_then(|meta| meta.modified()).ok();
     let script = out.join("index.js");
@@ -94,7 +117,10 @@ fn bind(root: &Path, name: &str) -> Done {
     let mut bindgen = Bindgen::new();
     bindgen.input_path(&module).typescript(false).remove_name_section(true).out_name("index");
     bindgen.reset_state_function(true).force_enable_abort_handler(true);
-    bindgen.module(true).and_then(|bindgen| bindgen.generate(&out)).map_err(|error| format!("{name}: {error:#}"))?;
+    bindgen
+        .module(true)
+        .and_then(|bindgen| bindgen.generate(&out))
+        .map_err(|error| format!("{name}: {error:#}"))?;
     // The runtime has no source-phase imports; a plain import of a .wasm file is a compiled module there.
     let text = std::fs::read_to_string(&script).map_err(failed)?;
     std::fs::write(&script, text.replace("import source ", "import ")).map_err(failed)
@@ -103,7 +129,8 @@ fn bind(root: &Path, name: &str) -> Done {
 /// Bytes of a Worker: the module alone, module and scripts together, packed.
 fn measure(root: &Path, name: &str) -> Result<(u64, u64), String> {
     let out = dist(root, name);
-    let missing = |error: std::io::Error| format!("{}: {error}; run `cargo xtask build`", out.display());
+    let missing =
+        |error: std::io::Error| format!("{}: {error}; run `cargo xtask build`", out.display());
     let module = std::fs::read(out.join("index_bg.wasm")).map_err(missing)?;
     let script = std::fs::read(out.join("index.js")).map_err(missing)?;
     let mut packer = GzEncoder::new(Vec::new(), Compression::new(6));
@@ -124,8 +151,18 @@ struct Size {
 }
 
 fn all_sizes(root: &Path) -> Result<Vec<Size>, String> {
-    let stored: Value = std::fs::read_to_string(root.join(BASELINE)).ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-    let size = |name| measure(root, name).map(|(raw, packed)| Size { name, raw, packed, stored: stored.get(name).and_then(Value::as_u64) });
+    let stored: Value = std::fs::read_to_string(root.join(BASELINE))
+        .ok()
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default();
+    let size = |name| {
+        measure(root, name).map(|(raw, packed)| Size {
+            name,
+            raw,
+            packed,
+            stored: stored.get(name).and_then(Value::as_u64),
+        })
+    };
     NAMES.into_iter().map(size).collect()
 }
 
@@ -142,10 +179,17 @@ pub fn sizes(root: &Path, write: bool) -> Done {
     println!("{:<22} {:>9} {:>9} {:>9} {:>9}", "Worker", "raw KB", "gzip KB", "stored", "limit");
     for size in &sizes {
         let before = size.stored.map_or_else(|| "-".to_owned(), |bytes| (bytes / 1024).to_string());
-        println!("{:<22} {:>9} {:>9} {before:>9} {:>9}", size.name, size.raw / 1024, size.packed / 1024, limit_kb(size.name));
+        println!(
+            "{:<22} {:>9} {:>9} {before:>9} {:>9}",
+            size.name,
+            size.raw / 1024,
+            size.packed / 1024,
+            limit_kb(size.name)
+        );
     }
     if write {
-        let now: Map<String, Value> = sizes.iter().map(|size| (size.name.to_owned(), json!(size.packed))).collect();
+        let now: Map<String, Value> =
+            sizes.iter().map(|size| (size.name.to_owned(), json!(size.packed))).collect();
         let text = serde_json::to_string_pretty(&now).map_err(|e| e.to_string())?;
         std::fs::write(root.join(BASELINE), format!("{text}\n")).map_err(|e| e.to_string())?;
     }
@@ -153,7 +197,11 @@ pub fn sizes(root: &Path, write: bool) -> Done {
 }
 
 fn within_limits(sizes: &[Size]) -> Done {
-    let over: Vec<_> = sizes.iter().filter(|size| size.packed > limit_kb(size.name) * 1024).map(|size| size.name).collect();
+    let over: Vec<_> = sizes
+        .iter()
+        .filter(|size| size.packed > limit_kb(size.name) * 1024)
+        .map(|size| size.name)
+        .collect();
     if over.is_empty() { Ok(()) } else { Err(format!("over the limit: {}", over.join(", "))) }
 }
 
@@ -162,13 +210,22 @@ fn within_limits(sizes: &[Size]) -> Done {
 /// # Errors
 /// Names those that have.
 pub fn check_sizes(root: &Path) -> Done {
-    let grown = |size: &&Size| size.stored.is_none_or(|stored| size.packed * 100 > stored * (100 + GROWTH_PERCENT));
+    let grown = |size: &&Size| {
+        size.stored.is_none_or(|stored| size.packed * 100 > stored * (100 + GROWTH_PERCENT))
+    };
     let sizes = all_sizes(root)?;
     within_limits(&sizes)?;
-    let grown: Vec<_> = sizes.iter().filter(grown).map(|size| format!("{} ({} KB)", size.name, size.packed / 1024)).collect();
+    let grown: Vec<_> = sizes
+        .iter()
+        .filter(grown)
+        .map(|size| format!("{} ({} KB)", size.name, size.packed / 1024))
+        .collect();
     if grown.is_empty() {
         Ok(())
     } else {
-        Err(format!("grown by more than {GROWTH_PERCENT} %: {}; look why, or `cargo xtask sizes --write`", grown.join(", ")))
+        Err(format!(
+            "grown by more than {GROWTH_PERCENT} %: {}; look why, or `cargo xtask sizes --write`",
+            grown.join(", ")
+        ))
     }
 }

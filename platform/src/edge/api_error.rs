@@ -33,15 +33,22 @@ impl From<PortError> for ApiError {
     fn from(error: PortError) -> Self {
         tracing::error!(error = %error, "a port failed");
         let code = match (error.kind, error.effect) {
-            (PortErrorKind::Unavailable | PortErrorKind::Full | PortErrorKind::Timeout, Effect::None) => ErrorCode::Unavailable,
+            (
+                PortErrorKind::Unavailable | PortErrorKind::Full | PortErrorKind::Timeout,
+                Effect::None,
+            ) => ErrorCode::Unavailable,
             (PortErrorKind::Conflict, _) => ErrorCode::Conflict,
             _ => ErrorCode::Internal,
         };
         let detail = match error.kind {
             PortErrorKind::Full => "Storage is full; nothing was changed.",
             PortErrorKind::Conflict => "Somebody else changed it at the same moment.",
-            _ if error.effect == Effect::None => "Storage or another service is not available; nothing was changed.",
-            _ => "Storage or another service failed half-way; look at the state before you repeat it.",
+            _ if error.effect == Effect::None => {
+                "Storage or another service is not available; nothing was changed."
+            }
+            _ => {
+                "Storage or another service failed half-way; look at the state before you repeat it."
+            }
         };
         Self::new(code, detail)
     }
@@ -62,12 +69,18 @@ impl From<CallError> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let problem = *self.0;
-        let status = http::StatusCode::from_u16(problem.status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+        let status = http::StatusCode::from_u16(problem.status)
+            .unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_vec(&problem).unwrap_or_default();
-        let mut response = (status, [(http::header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+        let mut response =
+            (status, [(http::header::CONTENT_TYPE, "application/problem+json")], body)
+                .into_response();
         if problem.code.retryable() && matches!(status.as_u16(), 429 | 503) {
-            let seconds = problem.extra.get("retryAfter").and_then(serde_json::Value::as_u64).unwrap_or(5);
-            response.headers_mut().insert(http::header::RETRY_AFTER, http::HeaderValue::from(seconds));
+            let seconds =
+                problem.extra.get("retryAfter").and_then(serde_json::Value::as_u64).unwrap_or(5);
+            response
+                .headers_mut()
+                .insert(http::header::RETRY_AFTER, http::HeaderValue::from(seconds));
         }
         // The edge writes the request id into the body: it alone knows it.
         response.extensions_mut().insert(problem);

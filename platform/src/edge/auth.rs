@@ -73,7 +73,11 @@ impl Auth {
     /// Knows these tokens; empty ones are left out, so that no token never means the empty token.
     pub fn new(tokens: impl IntoIterator<Item = (Secret, Principal)>) -> Self {
         let tokens = tokens.into_iter().filter(|(secret, _)| !secret.reveal().is_empty());
-        Self { tokens: Arc::new(tokens.map(|(secret, who)| (digest(secret.reveal().as_bytes()), who)).collect()) }
+        Self {
+            tokens: Arc::new(
+                tokens.map(|(secret, who)| (digest(secret.reveal().as_bytes()), who)).collect(),
+            ),
+        }
     }
     /// Whose token this is.
     pub fn who(&self, token: &str) -> Option<Principal> {
@@ -90,7 +94,10 @@ impl Auth {
     pub fn bearer(&self, headers: &http::HeaderMap) -> Bearer {
         let Some(header) = headers.get(http::header::AUTHORIZATION) else { return Bearer::None };
         let parts = header.to_str().ok().and_then(|text| text.split_once(' '));
-        match parts.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).and_then(|(_, token)| self.who(token.trim())) {
+        match parts
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .and_then(|(_, token)| self.who(token.trim()))
+        {
             Some(principal) => Bearer::Known(principal),
             None => Bearer::Unknown,
         }

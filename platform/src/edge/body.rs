@@ -22,15 +22,22 @@ pub fn read_body(request: Request, limit: usize) -> BoxFuture<'static, Result<By
 }
 
 async fn read(request: Request, limit: usize) -> Result<Bytes, ApiError> {
-    let too_large = || ApiError::new(ErrorCode::TooLarge, format!("The body is larger than {limit} bytes."));
-    let announced = request.headers().get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
+    let too_large =
+        || ApiError::new(ErrorCode::TooLarge, format!("The body is larger than {limit} bytes."));
+    let announced = request
+        .headers()
+        .get(http::header::CONTENT_LENGTH)
+        .and_then(|v| v.to_str().ok())
+        .and_then(|v| v.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limit as u64) {
         return Err(too_large());
     }
     let mut body = request.into_body();
     let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| ApiError::new(ErrorCode::Malformed, "The body ended before it was complete."))?;
+        let frame = frame.map_err(|_| {
+            ApiError::new(ErrorCode::Malformed, "The body ended before it was complete.")
+        })?;
         if let Some(data) = frame.data_ref() {
             if bytes.len() + data.len() > limit {
                 return Err(too_large());
@@ -70,7 +77,10 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
 
 fn refusal(error: JsonError) -> ApiError {
     match error {
-        JsonError::Syntax(line, column) => ApiError::new(ErrorCode::Malformed, format!("The body is not valid JSON (line {line}, column {column}).")),
+        JsonError::Syntax(line, column) => ApiError::new(
+            ErrorCode::Malformed,
+            format!("The body is not valid JSON (line {line}, column {column})."),
+        ),
         JsonError::Shape { message, path } => wrong_field(&path, &message),
     }
 }
@@ -78,10 +88,16 @@ fn refusal(error: JsonError) -> ApiError {
 /// serde names missing and unknown fields in backticks; the path names the rest.
 fn wrong_field(parent: &str, message: &str) -> ApiError {
     let named = message.split('`').nth(1).unwrap_or_default();
-    let join = |name: &str| if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") };
+    let join =
+        |name: &str| if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") };
     if message.starts_with("missing field") {
         let field = join(named);
-        return Problem::field(&field, format!("The field `{field}` is missing."), format!("Add `{named}` to the body.")).into();
+        return Problem::field(
+            &field,
+            format!("The field `{field}` is missing."),
+            format!("Add `{named}` to the body."),
+        )
+        .into();
     }
     if message.starts_with("unknown field") {
         let allowed = message.split_once("expected").map_or("", |(_, rest)| rest.trim());
@@ -94,7 +110,12 @@ fn wrong_field(parent: &str, message: &str) -> ApiError {
         return Problem::field(&field, format!("The field `{field}` is unknown."), fix).into();
     }
     let field = if parent.is_empty() { "body" } else { parent };
-    Problem::field(field, format!("The field `{field}` is wrong: {message}."), "Send a value of the kind the contract names.".to_owned()).into()
+    Problem::field(
+        field,
+        format!("The field `{field}` is wrong: {message}."),
+        "Send a value of the kind the contract names.".to_owned(),
+    )
+    .into()
 }
 
 /// The query string, read into `T`.
@@ -104,24 +125,41 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut http::request::Parts, _: &S) -> Result<Self, ApiError> {
         let query = parts.uri.query().unwrap_or_default();
-        serde_urlencoded::from_str(query)
-            .map(Self)
-            .map_err(|error| wrong_query(query, error.to_string(), &|query| serde_urlencoded::from_str::<T>(query).err().map(|error| error.to_string())))
+        serde_urlencoded::from_str(query).map(Self).map_err(|error| {
+            wrong_query(query, error.to_string(), &|query| {
+                serde_urlencoded::from_str::<T>(query).err().map(|error| error.to_string())
+            })
+        })
     }
 }
 
 /// Names the parameter: serde does for missing and unknown ones; else it is the one without which the query can be read, or
 /// fails otherwise.
 fn wrong_query(query: &str, message: String, judge: &dyn Fn(&str) -> Option<String>) -> ApiError {
-    let named = message.split('`').nth(1).filter(|_| message.contains(" field `")).map(str::to_owned);
+    let named =
+        message.split('`').nth(1).filter(|_| message.contains(" field `")).map(str::to_owned);
     let pairs: Vec<&str> = query.split('&').collect();
-    let without = |place: usize| pairs.iter().enumerate().filter(|(other, _)| *other != place).map(|(_, pair)| *pair).collect::<Vec<_>>().join("&");
+    let without = |place: usize| {
+        pairs
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != place)
+            .map(|(_, pair)| *pair)
+            .collect::<Vec<_>>()
+            .join("&")
+    };
     let culprit = || {
-        let place = (0..pairs.len().min(QUERY_PAIRS_MAX)).find(|place| judge(&without(*place)).as_ref() != Some(&message))?;
+        let place = (0..pairs.len().min(QUERY_PAIRS_MAX))
+            .find(|place| judge(&without(*place)).as_ref() != Some(&message))?;
         pairs.get(place)?.split('=').next().map(str::to_owned)
     };
     let named = named.or_else(culprit).unwrap_or_else(|| "query".to_owned());
-    Problem::field(&named, format!("The query is wrong: {named}: {message}."), "Correct or leave out that parameter.").into()
+    Problem::field(
+        &named,
+        format!("The query is wrong: {named}: {message}."),
+        "Correct or leave out that parameter.",
+    )
+    .into()
 }
 
 #[cfg(test)]
@@ -153,7 +191,10 @@ mod tests {
         }
         let field = async |uri: &str| {
             let (mut parts, ()) = http::Request::get(uri).body(()).unwrap().into_parts();
-            Query::<Page>::from_request_parts(&mut parts, &()).await.err().map(|error| error.0.extra["field"].clone())
+            Query::<Page>::from_request_parts(&mut parts, &())
+                .await
+                .err()
+                .map(|error| error.0.extra["field"].clone())
         };
         assert_eq!(field("/?q=a%20b&limit=3").await, None);
         assert_eq!(field("/?q=a&limit=x").await.unwrap(), "limit");

@@ -18,7 +18,12 @@ const LENGTH_MAX: usize = 64;
 static COUNTER: AtomicU64 = AtomicU64::new(1);
 
 pub(super) async fn layer(mut request: Request, next: Next) -> Response {
-    let id = request.headers().get(HEADER).and_then(|v| v.to_str().ok()).filter(|id| is_sane(id)).map_or_else(fresh, str::to_owned);
+    let id = request
+        .headers()
+        .get(HEADER)
+        .and_then(|v| v.to_str().ok())
+        .filter(|id| is_sane(id))
+        .map_or_else(fresh, str::to_owned);
     request.extensions_mut().insert(RequestId(id.clone()));
     let span = tracing::info_span!("request", "request.id" = %id, method = %request.method(), path = %request.uri().path());
     let response = next.run(request).instrument(span).await;
@@ -26,7 +31,9 @@ pub(super) async fn layer(mut request: Request, next: Next) -> Response {
 }
 
 fn is_sane(id: &str) -> bool {
-    !id.is_empty() && id.len() <= LENGTH_MAX && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    !id.is_empty()
+        && id.len() <= LENGTH_MAX
+        && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
 /// Unique within this process, and told apart between processes by its address-space layout; needs neither clock nor dice.

@@ -71,7 +71,9 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         let guards: Arc<[(String, Guard)]> = self.guards.into();
         self.router
             .fallback(|| async { ApiError::new(ErrorCode::NotFound, "There is no such path.") })
-            .method_not_allowed_fallback(move |request: Request| std::future::ready(wrong_method(&guards, &request)))
+            .method_not_allowed_fallback(move |request: Request| {
+                std::future::ready(wrong_method(&guards, &request))
+            })
             .layer(from_fn(request_id::layer))
             .with_state(state)
     }
@@ -81,7 +83,10 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
 fn wrong_method(guards: &[(String, Guard)], request: &Request) -> ApiError {
     // Under another router the matched path has that router's prefix before ours.
     let matched = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    let guard = guards.iter().filter(|(path, _)| matched.ends_with(path.as_str())).max_by_key(|(path, _)| path.len());
+    let guard = guards
+        .iter()
+        .filter(|(path, _)| matched.ends_with(path.as_str()))
+        .max_by_key(|(path, _)| path.len());
     match guard.map(|(_, guard)| guard.admits(request)) {
         Some(Err(refusal)) => refusal,
         _ => ApiError::new(ErrorCode::MethodNotAllowed, "This path does not take that method."),
@@ -103,19 +108,46 @@ async fn check(State(guard): State<Guard>, mut request: Request, next: Next) -> 
 impl Guard {
     fn admits(&self, request: &Request) -> Result<Option<Principal>, ApiError> {
         let sender = self.auth.bearer(request.headers());
-        let by_table = |service| calls::is_allowed(service, self.service, request.method().as_str(), request.uri().path());
+        let by_table = |service| {
+            calls::is_allowed(
+                service,
+                self.service,
+                request.method().as_str(),
+                request.uri().path(),
+            )
+        };
         match (self.access, sender) {
             (Access::Open, Bearer::Known(who)) => Ok(Some(who)),
             (Access::Open, _) => Ok(None),
-            (Access::Internal, Bearer::Known(Principal::Service(service))) if by_table(service) => Ok(Some(Principal::Service(service))),
-            (Access::Internal, _) => Err(ApiError::new(ErrorCode::NotFound, "There is no such path.")),
-            (Access::Scopes(_), Bearer::None) => Err(ApiError::new(ErrorCode::Unauthenticated, "This needs a token.")),
-            (Access::Scopes(_), Bearer::Unknown) => Err(ApiError::new(ErrorCode::Unauthenticated, "Nobody has this token.")),
-            (Access::Scopes(_), Bearer::Known(Principal::Service(service))) if by_table(service) => Ok(Some(Principal::Service(service))),
-            (Access::Scopes(scopes), Bearer::Known(Principal::Scope(scope))) if scopes.contains(&scope) => Ok(Some(Principal::Scope(scope))),
+            (Access::Internal, Bearer::Known(Principal::Service(service))) if by_table(service) => {
+                Ok(Some(Principal::Service(service)))
+            }
+            (Access::Internal, _) => {
+                Err(ApiError::new(ErrorCode::NotFound, "There is no such path."))
+            }
+            (Access::Scopes(_), Bearer::None) => {
+                Err(ApiError::new(ErrorCode::Unauthenticated, "This needs a token."))
+            }
+            (Access::Scopes(_), Bearer::Unknown) => {
+                Err(ApiError::new(ErrorCode::Unauthenticated, "Nobody has this token."))
+            }
+            (Access::Scopes(_), Bearer::Known(Principal::Service(service)))
+                if by_table(service) =>
+            {
+                Ok(Some(Principal::Service(service)))
+            }
+            (Access::Scopes(scopes), Bearer::Known(Principal::Scope(scope)))
+                if scopes.contains(&scope) =>
+            {
+                Ok(Some(Principal::Scope(scope)))
+            }
             (Access::Scopes(scopes), Bearer::Known(who)) => {
                 let names: Vec<_> = scopes.iter().map(|scope| scope.as_str()).collect();
-                let detail = format!("The token of {} may not do this; it needs the scope {}.", who.as_str(), names.join(" or "));
+                let detail = format!(
+                    "The token of {} may not do this; it needs the scope {}.",
+                    who.as_str(),
+                    names.join(" or ")
+                );
                 Err(ApiError::new(ErrorCode::Forbidden, detail))
             }
         }

@@ -59,7 +59,14 @@ pub(super) fn accept(context: &Context<'_>, mut event: NewEvent) -> PortResult<R
 }
 
 fn line_of(notice: Draft, event: &NewEvent) -> NewSaid {
-    NewSaid { id: notice.id, conversation: event.conversation.clone(), speaker: Speaker::System, agent: None, text: notice.text, settled: true }
+    NewSaid {
+        id: notice.id,
+        conversation: event.conversation.clone(),
+        speaker: Speaker::System,
+        agent: None,
+        text: notice.text,
+        settled: true,
+    }
 }
 
 /// Whether something said in this conversation was answered by us.
@@ -75,12 +82,18 @@ fn answered_in(context: &Context<'_>, event: &NewEvent) -> PortResult<bool> {
 
 fn known(context: &Context<'_>, event: &NewEvent) -> PortResult<Option<Known>> {
     let shard = context.shard.as_str();
-    let same = context.one("SELECT id, state FROM event WHERE shard = ?1 AND dedupe_key = ?2", args![shard, &event.dedupe_key])?;
+    let same = context.one(
+        "SELECT id, state FROM event WHERE shard = ?1 AND dedupe_key = ?2",
+        args![shard, &event.dedupe_key],
+    )?;
     if same.is_some() {
         return Ok(same);
     }
     match &event.semantic_key {
-        Some(key) => context.one("SELECT id, state FROM event WHERE shard = ?1 AND semantic_key = ?2", args![shard, key]),
+        Some(key) => context.one(
+            "SELECT id, state FROM event WHERE shard = ?1 AND semantic_key = ?2",
+            args![shard, key],
+        ),
         None => Ok(None),
     }
 }

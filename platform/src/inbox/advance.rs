@@ -77,12 +77,22 @@ pub struct Place {
     pub not_until_ms: i64,
 }
 
-pub(super) fn advance(context: &Context<'_>, event: &EventId, version: u32, step: Step) -> PortResult<Reply> {
+pub(super) fn advance(
+    context: &Context<'_>,
+    event: &EventId,
+    version: u32,
+    step: Step,
+) -> PortResult<Reply> {
     Ok(Reply::Advanced(apply(context, event, version, step)?))
 }
 
 /// Applies a step when the event still has this version.
-pub(super) fn apply(context: &Context<'_>, event: &EventId, version: u32, step: Step) -> PortResult<bool> {
+pub(super) fn apply(
+    context: &Context<'_>,
+    event: &EventId,
+    version: u32,
+    step: Step,
+) -> PortResult<bool> {
     let id = event.as_str();
     let current = context.number("SELECT version FROM event WHERE id = ?1", args![id])?;
     if current != i64::from(version) {
@@ -95,7 +105,10 @@ pub(super) fn apply(context: &Context<'_>, event: &EventId, version: u32, step: 
                 "INSERT INTO stage (event_id, at_ms, stage, error, retry_ms) SELECT id, ?2, state, ?3, ?4 FROM event WHERE id = ?1",
                 args![id, context.now_ms, error, due_ms],
             )?;
-            context.exec("UPDATE event SET attempts = attempts + 1, updated_ms = ?2 WHERE id = ?1", args![id, context.now_ms])?;
+            context.exec(
+                "UPDATE event SET attempts = attempts + 1, updated_ms = ?2 WHERE id = ?1",
+                args![id, context.now_ms],
+            )?;
             release(context, id, due_ms)?;
         }
         Step::To { stage, note, patch, due_ms } => to(context, event, stage, note, *patch, due_ms)?,
@@ -105,15 +118,26 @@ pub(super) fn apply(context: &Context<'_>, event: &EventId, version: u32, step: 
 
 /// The step's own due time, unless a wake came during the step: a claimed event is due at its lease's end, so a due
 /// time before that was somebody's wake, and what it was about may not have been seen.
-const DUE_AFTER_STEP: &str = "CASE WHEN lease_ms > 0 AND due_ms < lease_ms THEN MIN(due_ms, ?2) ELSE ?2 END";
+const DUE_AFTER_STEP: &str =
+    "CASE WHEN lease_ms > 0 AND due_ms < lease_ms THEN MIN(due_ms, ?2) ELSE ?2 END";
 
 /// Ends the step's lease.
 fn release(context: &Context<'_>, id: &str, due_ms: i64) -> PortResult<()> {
-    context.exec(&format!("UPDATE queue SET due_ms = {DUE_AFTER_STEP}, lease_ms = 0 WHERE event_id = ?1"), args![id, due_ms])?;
+    context.exec(
+        &format!("UPDATE queue SET due_ms = {DUE_AFTER_STEP}, lease_ms = 0 WHERE event_id = ?1"),
+        args![id, due_ms],
+    )?;
     Ok(())
 }
 
-fn to(context: &Context<'_>, event: &EventId, stage: Stage, note: Option<String>, patch: Patch, due_ms: i64) -> PortResult<()> {
+fn to(
+    context: &Context<'_>,
+    event: &EventId,
+    stage: Stage,
+    note: Option<String>,
+    patch: Patch,
+    due_ms: i64,
+) -> PortResult<()> {
     let id = event.as_str();
     update(context, id, stage, &patch)?;
     context.exec(

@@ -19,8 +19,9 @@ pub(super) const EVENT_COLUMNS: &str = "seq, id, shard, channel, endpoint, dedup
 /// Takes up to `limit` events, oldest due first. One lane gives one content event at a time by the lane rules, so a
 /// chatty conversation cannot fill the batch.
 pub(super) fn claim(context: &Context<'_>, limit: u32, lease_ms: i64) -> PortResult<Reply> {
-    let sql =
-        format!("SELECT q.event_id AS id FROM queue q WHERE q.shard = ?1 AND q.due_ms <= ?2 AND q.lease_ms <= ?2 AND {FREE} ORDER BY q.due_ms, q.seq LIMIT ?3");
+    let sql = format!(
+        "SELECT q.event_id AS id FROM queue q WHERE q.shard = ?1 AND q.due_ms <= ?2 AND q.lease_ms <= ?2 AND {FREE} ORDER BY q.due_ms, q.seq LIMIT ?3"
+    );
     let rows = context.exec(&sql, args![context.shard.as_str(), context.now_ms, limit])?;
     let ids = rows.iter().filter_map(|row| row.get("id").and_then(|id| id.as_str()));
     let mut events = Vec::new();
@@ -30,21 +31,37 @@ pub(super) fn claim(context: &Context<'_>, limit: u32, lease_ms: i64) -> PortRes
     Ok(Reply::Events(events))
 }
 
-pub(super) fn claim_one(context: &Context<'_>, event: &EventId, lease_ms: i64) -> PortResult<Reply> {
-    let sql = format!("SELECT q.event_id AS id FROM queue q WHERE q.event_id = ?1 AND q.lease_ms <= ?2 AND {FREE}");
+pub(super) fn claim_one(
+    context: &Context<'_>,
+    event: &EventId,
+    lease_ms: i64,
+) -> PortResult<Reply> {
+    let sql = format!(
+        "SELECT q.event_id AS id FROM queue q WHERE q.event_id = ?1 AND q.lease_ms <= ?2 AND {FREE}"
+    );
     let free = !context.exec(&sql, args![event.as_str(), context.now_ms])?.is_empty();
-    Ok(Reply::Events(if free { take(context, event.as_str(), lease_ms)?.into_iter().collect() } else { Vec::new() }))
+    Ok(Reply::Events(if free {
+        take(context, event.as_str(), lease_ms)?.into_iter().collect()
+    } else {
+        Vec::new()
+    }))
 }
 
 fn take(context: &Context<'_>, id: &str, lease_ms: i64) -> PortResult<Option<StoredEvent>> {
     // Due at the lease's end: whoever wakes it meanwhile makes it due earlier than that, which the step's end can see.
-    context.exec("UPDATE queue SET lease_ms = ?2, due_ms = ?2 WHERE event_id = ?1", args![id, context.now_ms + lease_ms])?;
+    context.exec(
+        "UPDATE queue SET lease_ms = ?2, due_ms = ?2 WHERE event_id = ?1",
+        args![id, context.now_ms + lease_ms],
+    )?;
     context.one(&format!("SELECT {EVENT_COLUMNS} FROM event WHERE id = ?1"), args![id])
 }
 
 /// Due now; a step under way is not disturbed, but the event is looked at again right after it.
 pub(super) fn wake(context: &Context<'_>, event: &EventId) -> PortResult<Reply> {
-    context.exec("UPDATE queue SET due_ms = MIN(due_ms, ?2) WHERE event_id = ?1", args![event.as_str(), context.now_ms])?;
+    context.exec(
+        "UPDATE queue SET due_ms = MIN(due_ms, ?2) WHERE event_id = ?1",
+        args![event.as_str(), context.now_ms],
+    )?;
     Ok(Reply::Done)
 }
 
@@ -52,13 +69,17 @@ pub(super) fn wake(context: &Context<'_>, event: &EventId) -> PortResult<Reply> 
 /// Gateways elsewhere go on. What was being sent when it died may have arrived, which the sender resolves by channel.
 pub(super) fn recover(context: &Context<'_>, gateway: &GatewayId) -> PortResult<Reply> {
     context.exec("UPDATE queue SET lease_ms = 0, due_ms = 0 WHERE lease_ms > 0", &[])?;
-    context.exec("UPDATE outbox SET state = 'queued', lease_ms = 0 WHERE state = 'sending'", &[])?;
+    context
+        .exec("UPDATE outbox SET state = 'queued', lease_ms = 0 WHERE state = 'sending'", &[])?;
     let lost = "state = 'leased' AND gateway_id = ?1";
     context.exec(
         &format!("UPDATE queue SET due_ms = 0 WHERE state = 'running' AND event_id IN (SELECT event_id FROM task WHERE {lost})"),
         args![gateway.as_str()],
     )?;
-    context.exec(&format!("UPDATE task SET lease_until_ms = 0 WHERE {lost}"), args![gateway.as_str()])?;
+    context.exec(
+        &format!("UPDATE task SET lease_until_ms = 0 WHERE {lost}"),
+        args![gateway.as_str()],
+    )?;
     Ok(Reply::Done)
 }
 

@@ -1,6 +1,9 @@
 //! What can be asked of an inbox, and what it answers: plain data, so that it can cross to a Durable Object.
 
-use super::{Draft, Entry, NewEvent, NewSaid, OutboxRow, SeenGateway, SentReport, ShardStats, Step, StoredEvent, TaskRow};
+use super::{
+    Draft, Entry, NewEvent, NewSaid, OutboxRow, SeenGateway, SentReport, ShardStats, Step,
+    StoredEvent, TaskRow,
+};
 use contracts::approval::Outcome;
 use contracts::event::{Said, Stage};
 use contracts::outbox::DeliveryStatus;
@@ -30,7 +33,14 @@ pub enum Command {
     /// Holds a lease on. → `Task` (`None`: the lease has passed on)
     Renew { task: TaskId, epoch: u32, progress: Option<String>, lease_ms: i64 },
     /// A run's end, with the step it means for its event. → `Finished`
-    Finish { task: TaskId, epoch: u32, outcome: Outcome, text: String, event_version: u32, step: Box<Step> },
+    Finish {
+        task: TaskId,
+        epoch: u32,
+        outcome: Outcome,
+        text: String,
+        event_version: u32,
+        step: Box<Step>,
+    },
     /// One task. → `Task`
     Task { task: TaskId },
     /// Gateways that asked for work. → `Gateways`
@@ -48,7 +58,13 @@ pub enum Command {
     /// One event whole. → `Event`
     Get { event: EventId },
     /// Newest first, before a ULID. → `Events`
-    List { state: Option<Stage>, channel: Option<String>, conversation: Option<String>, before: Option<String>, limit: u32 },
+    List {
+        state: Option<Stage>,
+        channel: Option<String>,
+        conversation: Option<String>,
+        before: Option<String>,
+        limit: u32,
+    },
     /// The event that we answered with this message of the platform's, when it is among the newest of its conversation. → `Events` (one or none)
     AnsweredBy { conversation: String, message: String },
     /// The transcript after a `seq`. → `Said`

@@ -20,7 +20,8 @@ fn quiet_key(address: &str) -> String {
 pub(super) fn put(context: &Context<'_>, draft: &Draft) -> PortResult<()> {
     let buttons = draft.buttons.as_ref().map(json).transpose()?;
     let address = address(&draft.target);
-    let quiet = context.number("SELECT tat_ms FROM rate WHERE key = ?1", args![quiet_key(&address)])?;
+    let quiet =
+        context.number("SELECT tat_ms FROM rate WHERE key = ?1", args![quiet_key(&address)])?;
     context.exec(
         "INSERT INTO outbox (id, seq, shard, event_id, address, target, text, buttons, kind, revision, state, due_ms, expires_ms, created_ms, updated_ms)
          VALUES (?1, (SELECT COALESCE(MAX(seq), 0) + 1 FROM outbox), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'queued', ?12, ?11, ?10, ?10)
@@ -50,12 +51,12 @@ pub(super) fn enqueue(context: &Context<'_>, drafts: Vec<Draft>) -> PortResult<R
     let mut states = Vec::new();
     for draft in drafts {
         put(context, &draft)?;
-        let row: Option<OutboxRow> = context.one(&format!("SELECT {COLUMNS} FROM outbox WHERE id = ?1"), args![&draft.id])?;
-        states.push(row.map_or(DeliveryStatus { id: draft.id, state: DeliveryState::Failed, error: None }, |row| DeliveryStatus {
-            id: row.id,
-            state: row.state,
-            error: row.error,
-        }));
+        let row: Option<OutboxRow> = context
+            .one(&format!("SELECT {COLUMNS} FROM outbox WHERE id = ?1"), args![&draft.id])?;
+        states.push(row.map_or(
+            DeliveryStatus { id: draft.id, state: DeliveryState::Failed, error: None },
+            |row| DeliveryStatus { id: row.id, state: row.state, error: row.error },
+        ));
     }
     Ok(Reply::Deliveries(states))
 }
@@ -89,7 +90,16 @@ pub(super) fn sent(context: &Context<'_>, report: &SentReport) -> PortResult<Rep
             state = CASE WHEN revision > ?6 THEN 'queued' ELSE ?7 END,
             due_ms = CASE WHEN revision > ?6 AND ?7 <> 'queued' THEN ?4 ELSE ?8 END
          WHERE id = ?1",
-        args![&report.id, json(&report.parts)?, report.error.clone(), context.now_ms, done, report.revision, report.state.as_str(), report.due_ms,],
+        args![
+            &report.id,
+            json(&report.parts)?,
+            report.error.clone(),
+            context.now_ms,
+            done,
+            report.revision,
+            report.state.as_str(),
+            report.due_ms,
+        ],
     )?;
     if let Some(until) = report.quiet_until_ms {
         context.exec(
@@ -112,5 +122,8 @@ pub(super) fn sent(context: &Context<'_>, report: &SentReport) -> PortResult<Rep
 
 /// The replies of an event, oldest first.
 pub(super) fn of_event(context: &Context<'_>, event: &str) -> PortResult<Vec<OutboxRow>> {
-    context.all(&format!("SELECT {COLUMNS} FROM outbox WHERE event_id = ?1 ORDER BY seq"), args![event])
+    context.all(
+        &format!("SELECT {COLUMNS} FROM outbox WHERE event_id = ?1 ORDER BY seq"),
+        args![event],
+    )
 }

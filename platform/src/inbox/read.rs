@@ -10,9 +10,13 @@ use std::collections::BTreeMap;
 
 pub(super) fn get(context: &Context<'_>, event: &EventId) -> PortResult<Reply> {
     let id = event.as_str();
-    let row: Option<StoredEvent> = context.one(&format!("SELECT {EVENT_COLUMNS} FROM event WHERE id = ?1"), args![id])?;
+    let row: Option<StoredEvent> =
+        context.one(&format!("SELECT {EVENT_COLUMNS} FROM event WHERE id = ?1"), args![id])?;
     let Some(row) = row else { return Ok(Reply::Event(None)) };
-    let entries: Vec<Entry> = context.all("SELECT at_ms, stage, note, error, retry_ms FROM stage WHERE event_id = ?1 ORDER BY rowid", args![id])?;
+    let entries: Vec<Entry> = context.all(
+        "SELECT at_ms, stage, note, error, retry_ms FROM stage WHERE event_id = ?1 ORDER BY rowid",
+        args![id],
+    )?;
     Ok(Reply::Event(Some(Box::new((row, entries, outbox::of_event(context, id)?)))))
 }
 
@@ -38,7 +42,11 @@ pub(super) fn list(
 const ANSWERED_BY_MAX: u32 = 200;
 
 /// Questions to approvers lie in other chats, where the same id may be another message.
-pub(super) fn answered_by(context: &Context<'_>, conversation: &str, message: &str) -> PortResult<Reply> {
+pub(super) fn answered_by(
+    context: &Context<'_>,
+    conversation: &str,
+    message: &str,
+) -> PortResult<Reply> {
     let rows = context.all(
         &format!(
             "SELECT {EVENT_COLUMNS} FROM (SELECT * FROM event WHERE conversation = ?1 ORDER BY seq DESC LIMIT ?3) AS e
@@ -64,7 +72,11 @@ struct Latency {
 /// How many answers the percentiles are taken from, at most.
 const LATENCIES_MAX: u32 = 2000;
 
-pub(super) fn stats(context: &Context<'_>, since_ms: i64, latency_since_ms: i64) -> PortResult<Reply> {
+pub(super) fn stats(
+    context: &Context<'_>,
+    since_ms: i64,
+    latency_since_ms: i64,
+) -> PortResult<Reply> {
     let shard = context.shard.as_str();
     let counts: Vec<Count> =
         context.all("SELECT state, COUNT(*) AS n FROM event WHERE shard = ?1 AND received_ms >= ?2 GROUP BY state", args![shard, since_ms])?;
@@ -73,7 +85,8 @@ pub(super) fn stats(context: &Context<'_>, since_ms: i64, latency_since_ms: i64)
         "SELECT COALESCE(MIN(e.received_ms), 0) FROM queue q JOIN event e ON e.id = q.event_id WHERE q.shard = ?1 AND q.state <> 'parked'",
         args![shard],
     )?;
-    let dead = context.number("SELECT COUNT(*) FROM event WHERE shard = ?1 AND state = 'dead'", args![shard])?;
+    let dead = context
+        .number("SELECT COUNT(*) FROM event WHERE shard = ?1 AND state = 'dead'", args![shard])?;
     let latencies: Vec<Latency> = context.all(
         "SELECT answered_ms - received_ms AS ms FROM event
          WHERE shard = ?1 AND received_ms >= ?2 AND answered_ms IS NOT NULL AND replays = 0 AND control = 0 ORDER BY received_ms DESC LIMIT ?3",

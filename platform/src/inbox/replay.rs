@@ -15,7 +15,9 @@ struct Known {
 
 pub(super) fn replay(context: &Context<'_>, event: &EventId, actor: &str) -> PortResult<Reply> {
     let id = event.as_str();
-    let Some(known) = context.one::<Known>("SELECT state, control FROM event WHERE id = ?1", args![id])? else {
+    let Some(known) =
+        context.one::<Known>("SELECT state, control FROM event WHERE id = ?1", args![id])?
+    else {
         return Ok(Reply::Replayed(Replayed::NotFound));
     };
     if !known.state.is_final() {
@@ -35,7 +37,9 @@ pub(super) fn replay(context: &Context<'_>, event: &EventId, actor: &str) -> Por
          SELECT id, seq, shard, conversation, control, state, ?2 FROM event WHERE id = ?1",
         args![id, context.now_ms],
     )?;
-    context
-        .exec("INSERT INTO stage (event_id, at_ms, stage, note) VALUES (?1, ?2, 'received', ?3)", args![id, context.now_ms, format!("replayed by {actor}")])?;
+    context.exec(
+        "INSERT INTO stage (event_id, at_ms, stage, note) VALUES (?1, ?2, 'received', ?3)",
+        args![id, context.now_ms, format!("replayed by {actor}")],
+    )?;
     Ok(Reply::Replayed(Replayed::Yes))
 }

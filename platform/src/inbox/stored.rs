@@ -2,7 +2,9 @@
 
 use contracts::event::{Speaker, Stage};
 use contracts::outbox::{Buttons, DeliveryState, Target};
-use contracts::{AgentId, ApprovalId, ConversationId, DecisionId, EventId, GatewayId, Micros, Shard, TaskId};
+use contracts::{
+    AgentId, ApprovalId, ConversationId, DecisionId, EventId, GatewayId, Micros, Shard, TaskId,
+};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -106,7 +108,11 @@ pub struct StoredEvent {
 impl StoredEvent {
     /// The task of the current run: the event's id, with `~n` from the second run on.
     pub fn current_task(&self) -> TaskId {
-        if self.runs <= 1 { TaskId::new(self.id.as_str()) } else { TaskId::new(format!("{}~{}", self.id, self.runs)) }
+        if self.runs <= 1 {
+            TaskId::new(self.id.as_str())
+        } else {
+            TaskId::new(format!("{}~{}", self.id, self.runs))
+        }
     }
 }
 
@@ -233,22 +239,33 @@ fn flag<'de, D: Deserializer<'de>>(d: D) -> Result<bool, D::Error> {
 fn micros<'de, D: Deserializer<'de>>(d: D) -> Result<Micros, D::Error> {
     // In a column it is an integer of micro-dollars; on the way between shells it is the wire's decimal.
     let value = Value::deserialize(d)?;
-    Ok(value.as_i64().filter(|_| !value.is_f64()).map_or_else(|| Micros::from_dollars(value.as_f64().unwrap_or(0.0)).unwrap_or_default(), Micros))
+    Ok(value.as_i64().filter(|_| !value.is_f64()).map_or_else(
+        || Micros::from_dollars(value.as_f64().unwrap_or(0.0)).unwrap_or_default(),
+        Micros,
+    ))
 }
 
 /// A column holds JSON as text; between shells the same field travels as JSON itself.
-fn inner_json<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(d: D) -> Result<T, D::Error> {
+fn inner_json<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(
+    d: D,
+) -> Result<T, D::Error> {
     let value = match Value::deserialize(d)? {
-        Value::String(text) => serde_json::from_str::<Value>(&text).map_err(serde::de::Error::custom)?,
+        Value::String(text) => {
+            serde_json::from_str::<Value>(&text).map_err(serde::de::Error::custom)?
+        }
         other => other,
     };
     crate::json::from_value(value).map_err(serde::de::Error::custom)
 }
 
-fn inner_json_option<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(d: D) -> Result<Option<T>, D::Error> {
+fn inner_json_option<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(
+    d: D,
+) -> Result<Option<T>, D::Error> {
     let value = match Value::deserialize(d)? {
         Value::Null => return Ok(None),
-        Value::String(text) => serde_json::from_str::<Value>(&text).map_err(serde::de::Error::custom)?,
+        Value::String(text) => {
+            serde_json::from_str::<Value>(&text).map_err(serde::de::Error::custom)?
+        }
         other => other,
     };
     crate::json::from_value(value).map(Some).map_err(serde::de::Error::custom)

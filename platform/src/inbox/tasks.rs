@@ -44,15 +44,26 @@ pub(super) fn insert(context: &Context<'_>, event: &EventId, task: &NewTask) -> 
 
 /// Ends the task that an event leaves behind. A new run makes the one before it nobody's: what that still reports is stale. At the
 /// event's end what nobody took is not handed out any more; what somebody has may still be answered.
-pub(super) fn close(context: &Context<'_>, event: &EventId, new_run: bool, ended: bool) -> PortResult<()> {
+pub(super) fn close(
+    context: &Context<'_>,
+    event: &EventId,
+    new_run: bool,
+    ended: bool,
+) -> PortResult<()> {
     if !new_run && !ended {
         return Ok(());
     }
     let open = if new_run { "('queued', 'leased')" } else { "('queued')" };
     let last = "(SELECT task_id FROM event WHERE id = ?1)";
-    let closed = context.exec(&format!("UPDATE task SET state = 'lost' WHERE id = {last} AND state IN {open} RETURNING id"), args![event.as_str()])?;
+    let closed = context.exec(
+        &format!(
+            "UPDATE task SET state = 'lost' WHERE id = {last} AND state IN {open} RETURNING id"
+        ),
+        args![event.as_str()],
+    )?;
     if !closed.is_empty() {
-        context.exec(&format!("DELETE FROM place WHERE task_id = {last}"), args![event.as_str()])?;
+        context
+            .exec(&format!("DELETE FROM place WHERE task_id = {last}"), args![event.as_str()])?;
     }
     Ok(())
 }
@@ -70,7 +81,13 @@ pub(super) fn get(context: &Context<'_>, task: &TaskId) -> PortResult<Option<Tas
 
 /// Hands out what waits, oldest first. A lease that ran out is not handed on here: whether that run may be begun
 /// again is for the event's own step to decide.
-pub(super) fn lease(context: &Context<'_>, gateway: &GatewayId, agents: &[String], capacity: u32, lease_ms: i64) -> PortResult<Reply> {
+pub(super) fn lease(
+    context: &Context<'_>,
+    gateway: &GatewayId,
+    agents: &[String],
+    capacity: u32,
+    lease_ms: i64,
+) -> PortResult<Reply> {
     let offered = json(&agents)?;
     context.exec(
         "INSERT INTO gateway (id, shard, agents, seen_ms) VALUES (?1, ?2, ?3, ?4)
@@ -93,7 +110,10 @@ pub(super) fn lease(context: &Context<'_>, gateway: &GatewayId, agents: &[String
     let mut leased = Vec::new();
     for row in rows {
         // The event's own look at the run is at the end of the lease.
-        context.exec("UPDATE queue SET due_ms = ?2 WHERE event_id = ?1 AND state = 'running'", args![row.event_id.as_str(), row.lease_until_ms + 1])?;
+        context.exec(
+            "UPDATE queue SET due_ms = ?2 WHERE event_id = ?1 AND state = 'running'",
+            args![row.event_id.as_str(), row.lease_until_ms + 1],
+        )?;
         context.exec("DELETE FROM place WHERE task_id = ?1", args![row.id.as_str()])?;
         leased.push(LeasedTask {
             task_id: row.id,
@@ -110,7 +130,13 @@ pub(super) fn lease(context: &Context<'_>, gateway: &GatewayId, agents: &[String
     Ok(Reply::Leased(leased))
 }
 
-pub(super) fn renew(context: &Context<'_>, task: &TaskId, epoch: u32, progress: Option<String>, lease_ms: i64) -> PortResult<Reply> {
+pub(super) fn renew(
+    context: &Context<'_>,
+    task: &TaskId,
+    epoch: u32,
+    progress: Option<String>,
+    lease_ms: i64,
+) -> PortResult<Reply> {
     let until = context.now_ms + lease_ms;
     let row: Option<TaskRow> = context.one(
         &format!(
@@ -120,8 +146,14 @@ pub(super) fn renew(context: &Context<'_>, task: &TaskId, epoch: u32, progress: 
         args![task.as_str(), epoch, until, progress, context.now_ms],
     )?;
     if let Some(row) = &row {
-        context.exec("UPDATE queue SET due_ms = ?2 WHERE event_id = ?1 AND state = 'running'", args![row.event_id.as_str(), until + 1])?;
-        context.exec("UPDATE gateway SET seen_ms = ?2 WHERE id = ?1", args![row.gateway_id.as_ref().map(|id| id.as_str()), context.now_ms])?;
+        context.exec(
+            "UPDATE queue SET due_ms = ?2 WHERE event_id = ?1 AND state = 'running'",
+            args![row.event_id.as_str(), until + 1],
+        )?;
+        context.exec(
+            "UPDATE gateway SET seen_ms = ?2 WHERE id = ?1",
+            args![row.gateway_id.as_ref().map(|id| id.as_str()), context.now_ms],
+        )?;
     }
     Ok(Reply::Task(row.map(Box::new)))
 }
@@ -152,8 +184,10 @@ pub(super) fn finish(context: &Context<'_>, report: &Finished, step: Step) -> Po
     if !advance::apply(context, &row.event_id, report.event_version, step)? {
         return Ok(Reply::Finished(Finish::EventMoved));
     }
-    context
-        .exec("UPDATE task SET state = 'done', outcome = ?2, text = ?3 WHERE id = ?1", args![report.task.as_str(), report.outcome.as_str(), &report.text])?;
+    context.exec(
+        "UPDATE task SET state = 'done', outcome = ?2, text = ?3 WHERE id = ?1",
+        args![report.task.as_str(), report.outcome.as_str(), &report.text],
+    )?;
     Ok(Reply::Finished(Finish::First))
 }
 
@@ -172,7 +206,11 @@ pub(super) fn gateways(context: &Context<'_>) -> PortResult<Reply> {
 }
 
 /// Takes a gateway out of service, or back into it; what it has it may end.
-pub(super) fn drain(context: &Context<'_>, gateway: &GatewayId, drained: bool) -> PortResult<Reply> {
+pub(super) fn drain(
+    context: &Context<'_>,
+    gateway: &GatewayId,
+    drained: bool,
+) -> PortResult<Reply> {
     if drained {
         context
             .exec("INSERT INTO drained (gateway_id, since_ms) VALUES (?1, ?2) ON CONFLICT (gateway_id) DO NOTHING", args![gateway.as_str(), context.now_ms])?;

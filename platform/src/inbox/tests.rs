@@ -39,7 +39,14 @@ impl Bed {
     }
     async fn to(&self, event: &StoredEvent, stage: Stage, patch: Patch) -> bool {
         let step = Step::To { stage, note: None, patch: Box::new(patch), due_ms: 0 };
-        match self.send(Command::Advance { event: event.id.clone(), version: event.version, step: Box::new(step) }).await {
+        match self
+            .send(Command::Advance {
+                event: event.id.clone(),
+                version: event.version,
+                step: Box::new(step),
+            })
+            .await
+        {
             Reply::Advanced(moved) => moved,
             other => panic!("{other:?}"),
         }
@@ -77,7 +84,12 @@ fn draft(id: &str, revision: u32) -> Draft {
     Draft {
         id: id.into(),
         revision,
-        target: Target { channel: "telegram".into(), endpoint: "main".into(), chat: "7".into(), ..Target::default() },
+        target: Target {
+            channel: "telegram".into(),
+            endpoint: "main".into(),
+            chat: "7".into(),
+            ..Target::default()
+        },
         text: format!("text {revision}"),
         buttons: None,
         event_id: None,
@@ -167,15 +179,30 @@ async fn a_wake_during_a_step_is_not_lost() {
         let claimed = bed.claim().await.remove(0);
         bed.send(Command::Wake { event: claimed.id.clone() }).await;
         let due_ms = bed.clock.now_ms() + 60_000;
-        let step = stage.map_or(Step::Wait { due_ms }, |stage| Step::To { stage, note: None, patch: Box::default(), due_ms });
-        bed.send(Command::Advance { event: claimed.id.clone(), version: claimed.version, step: Box::new(step) }).await;
+        let step = stage.map_or(Step::Wait { due_ms }, |stage| Step::To {
+            stage,
+            note: None,
+            patch: Box::default(),
+            due_ms,
+        });
+        bed.send(Command::Advance {
+            event: claimed.id.clone(),
+            version: claimed.version,
+            step: Box::new(step),
+        })
+        .await;
         assert_eq!(bed.claim().await.len(), 1, "{stage:?}");
     }
     let bed = Bed::new();
     bed.accept("1", "a").await;
     let claimed = bed.claim().await.remove(0);
     let wait = Step::Wait { due_ms: bed.clock.now_ms() + 60_000 };
-    bed.send(Command::Advance { event: claimed.id.clone(), version: claimed.version, step: Box::new(wait) }).await;
+    bed.send(Command::Advance {
+        event: claimed.id.clone(),
+        version: claimed.version,
+        step: Box::new(wait),
+    })
+    .await;
     assert_eq!(bed.claim().await.len(), 0, "nobody woke it");
 }
 
@@ -195,9 +222,25 @@ async fn after_a_restart_only_the_runs_of_its_own_gateway_are_lost() {
             cost_limit: 0,
             place: Place::default(),
         };
-        let step = Step::To { stage: Stage::Running, note: None, patch: Box::new(Patch { task: Some(task), ..Patch::default() }), due_ms: i64::MAX };
-        bed.send(Command::Advance { event: claimed.id.clone(), version: claimed.version, step: Box::new(step) }).await;
-        bed.send(Command::Lease { gateway: GatewayId::new(gateway), agents: vec!["*".into()], capacity: 1, lease_ms: 30_000 }).await;
+        let step = Step::To {
+            stage: Stage::Running,
+            note: None,
+            patch: Box::new(Patch { task: Some(task), ..Patch::default() }),
+            due_ms: i64::MAX,
+        };
+        bed.send(Command::Advance {
+            event: claimed.id.clone(),
+            version: claimed.version,
+            step: Box::new(step),
+        })
+        .await;
+        bed.send(Command::Lease {
+            gateway: GatewayId::new(gateway),
+            agents: vec!["*".into()],
+            capacity: 1,
+            lease_ms: 30_000,
+        })
+        .await;
     }
     bed.send(Command::Recover { gateway: GatewayId::new("local") }).await;
     let due: Vec<_> = bed.claim().await.into_iter().map(|event| event.dedupe_key).collect();
@@ -220,7 +263,12 @@ async fn a_lease_is_fenced_by_its_epoch_and_a_result_is_taken_once() {
         place: Place::default(),
     };
     bed.to(&claimed, Stage::Running, Patch { task: Some(task.clone()), ..Patch::default() }).await;
-    let lease = Command::Lease { gateway: GatewayId::new("g"), agents: vec!["codegen".into()], capacity: 4, lease_ms: 30_000 };
+    let lease = Command::Lease {
+        gateway: GatewayId::new("g"),
+        agents: vec!["codegen".into()],
+        capacity: 4,
+        lease_ms: 30_000,
+    };
     let Reply::Leased(leased) = bed.send(lease.clone()).await else { panic!() };
     assert_eq!((leased[0].epoch, leased[0].cost_limit.0), (1, 5));
     let Reply::Leased(none) = bed.send(lease).await else { panic!() };
@@ -232,7 +280,12 @@ async fn a_lease_is_fenced_by_its_epoch_and_a_result_is_taken_once() {
         outcome: Outcome::Success,
         text: "done".into(),
         event_version: version,
-        step: Box::new(Step::To { stage: Stage::Answered, note: None, patch: Box::default(), due_ms: 0 }),
+        step: Box::new(Step::To {
+            stage: Stage::Answered,
+            note: None,
+            patch: Box::default(),
+            due_ms: 0,
+        }),
     };
     for (epoch, expected) in [(0, Finish::Stale), (1, Finish::First), (1, Finish::Again)] {
         let Reply::Finished(finish) = bed.send(finish(epoch)).await else { panic!() };
@@ -250,7 +303,15 @@ async fn a_message_is_sent_once_a_revision_and_one_at_a_time_an_address() {
     assert_eq!(first.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["x"]);
     bed.send(Command::Enqueue(vec![draft("x", 2), draft("x", 1)])).await;
     let sent = |id: &str, revision| {
-        Command::Sent(SentReport { id: id.into(), revision, parts: vec![], state: DeliveryState::Sent, due_ms: 0, quiet_until_ms: None, error: None })
+        Command::Sent(SentReport {
+            id: id.into(),
+            revision,
+            parts: vec![],
+            state: DeliveryState::Sent,
+            due_ms: 0,
+            quiet_until_ms: None,
+            error: None,
+        })
     };
     bed.send(sent("x", 1)).await;
     let Reply::Outbox(second) = bed.send(take()).await else { panic!() };
@@ -267,8 +328,15 @@ async fn a_place_that_wants_quiet_gets_it_for_every_message() {
     let take = || Command::ClaimDeliveries { limit: 8, lease_ms: 60_000 };
     bed.send(take()).await;
     let until = bed.clock.now_ms() + 5_000;
-    let report =
-        SentReport { id: "x".into(), revision: 1, parts: vec![], state: DeliveryState::Queued, due_ms: until, quiet_until_ms: Some(until), error: None };
+    let report = SentReport {
+        id: "x".into(),
+        revision: 1,
+        parts: vec![],
+        state: DeliveryState::Queued,
+        due_ms: until,
+        quiet_until_ms: Some(until),
+        error: None,
+    };
     bed.send(Command::Sent(report)).await;
     bed.send(Command::Enqueue(vec![draft("later", 1)])).await;
     let Reply::Outbox(none) = bed.send(take()).await else { panic!() };
@@ -304,9 +372,15 @@ async fn too_many_messages_are_ignored_and_the_sender_is_told_once() {
         one.limit_notice = Some(draft(&format!("notice {n}"), 1));
         bed.send(Command::Accept(Box::new(one))).await;
     }
-    let Reply::Stats(stats) = bed.send(Command::Stats { since_ms: 0, latency_since_ms: 0 }).await else { panic!() };
+    let Reply::Stats(stats) = bed.send(Command::Stats { since_ms: 0, latency_since_ms: 0 }).await
+    else {
+        panic!()
+    };
     assert_eq!(stats.by_state.get("ignored"), Some(&2));
-    let Reply::Outbox(notices) = bed.send(Command::ClaimDeliveries { limit: 8, lease_ms: 1 }).await else { panic!() };
+    let Reply::Outbox(notices) = bed.send(Command::ClaimDeliveries { limit: 8, lease_ms: 1 }).await
+    else {
+        panic!()
+    };
     assert_eq!(notices.len(), 1);
 }
 

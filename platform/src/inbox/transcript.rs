@@ -7,7 +7,11 @@ use contracts::event::{Said, Speaker};
 use serde::Deserialize;
 
 /// Writes a line; the same id again replaces it and gives it a new `seq`, so that readers see the change.
-pub(super) fn put(context: &Context<'_>, line: &NewSaid, event: Option<&EventId>) -> PortResult<()> {
+pub(super) fn put(
+    context: &Context<'_>,
+    line: &NewSaid,
+    event: Option<&EventId>,
+) -> PortResult<()> {
     let first = context.number("SELECT at_ms FROM said WHERE id = ?1", args![&line.id])?;
     let at = if first == 0 { context.now_ms } else { first };
     let speaker = match line.speaker {
@@ -44,13 +48,21 @@ struct Line {
 }
 
 /// Lines after a `seq`, oldest first; with `after` 0 the newest `limit` of them.
-pub(super) fn read(context: &Context<'_>, conversation: &str, after: i64, limit: u32) -> PortResult<Reply> {
+pub(super) fn read(
+    context: &Context<'_>,
+    conversation: &str,
+    after: i64,
+    limit: u32,
+) -> PortResult<Reply> {
     let mut lines: Vec<Line> = context.all(
         "SELECT seq, id, speaker, agent, text, event_id, settled, at_ms FROM said WHERE conversation = ?1 AND seq > ?2 ORDER BY seq DESC LIMIT ?3",
         args![conversation, after, limit],
     )?;
     lines.reverse();
-    let last = context.number("SELECT COALESCE(MAX(seq), 0) FROM said WHERE conversation = ?1", args![conversation])?;
+    let last = context.number(
+        "SELECT COALESCE(MAX(seq), 0) FROM said WHERE conversation = ?1",
+        args![conversation],
+    )?;
     let said = lines.into_iter().map(|line| Said {
         seq: line.seq,
         id: line.id,

@@ -4,7 +4,10 @@
 //! struct is an object and nothing else, which is what an API means, and a Worker's bundle is a tenth smaller for it.
 
 use serde::de::value::StringDeserializer;
-use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer, MapAccess, SeqAccess, Unexpected, VariantAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer, MapAccess, SeqAccess,
+    Unexpected, VariantAccess, Visitor,
+};
 use serde::forward_to_deserialize_any;
 use serde_json::{Error, Number, Value};
 
@@ -57,7 +60,9 @@ impl<'de> Deserializer<'de> for Tree {
             Value::Number(found) => number(&found, visitor),
             Value::String(text) => visitor.visit_string(text),
             Value::Array(items) => visitor.visit_seq(Items(items.into_iter())),
-            Value::Object(members) => visitor.visit_map(Members { rest: members.into_iter(), value: Value::Null }),
+            Value::Object(members) => {
+                visitor.visit_map(Members { rest: members.into_iter(), value: Value::Null })
+            }
         }
     }
     numbers! { deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_f32 deserialize_f64 }
@@ -82,7 +87,11 @@ impl<'de> Deserializer<'de> for Tree {
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Done<V::Value> {
         if self.0.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
     }
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Done<V::Value> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Done<V::Value> {
         visitor.visit_newtype_struct(self)
     }
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Done<V::Value> {
@@ -94,19 +103,36 @@ impl<'de> Deserializer<'de> for Tree {
     fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Done<V::Value> {
         self.deserialize_seq(visitor)
     }
-    fn deserialize_tuple_struct<V: Visitor<'de>>(self, _: &'static str, _: usize, visitor: V) -> Done<V::Value> {
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: usize,
+        visitor: V,
+    ) -> Done<V::Value> {
         self.deserialize_seq(visitor)
     }
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Done<V::Value> {
         match self.0 {
-            Value::Object(members) => visitor.visit_map(Members { rest: members.into_iter(), value: Value::Null }),
+            Value::Object(members) => {
+                visitor.visit_map(Members { rest: members.into_iter(), value: Value::Null })
+            }
             other => wrong(&other, &visitor),
         }
     }
-    fn deserialize_struct<V: Visitor<'de>>(self, _: &'static str, _: &'static [&'static str], visitor: V) -> Done<V::Value> {
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Done<V::Value> {
         self.deserialize_map(visitor)
     }
-    fn deserialize_enum<V: Visitor<'de>>(self, _: &'static str, _: &'static [&'static str], visitor: V) -> Done<V::Value> {
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Done<V::Value> {
         let (name, content) = match self.0 {
             Value::String(name) => (name, None),
             Value::Object(members) if members.len() == 1 => match members.into_iter().next() {
@@ -183,7 +209,11 @@ impl<'de> VariantAccess<'de> for Content {
     fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Done<V::Value> {
         Tree(self.0.unwrap_or(Value::Null)).deserialize_seq(visitor)
     }
-    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Done<V::Value> {
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Done<V::Value> {
         Tree(self.0.unwrap_or(Value::Null)).deserialize_map(visitor)
     }
 }
@@ -245,7 +275,13 @@ mod tests {
     fn whatever_serde_writes_is_read_back() {
         let whole = Whole {
             id: Id("x".into()),
-            kinds: vec![Kind::Unit, Kind::One(7), Kind::Two("t".into(), -3), Kind::Named { a: Some(1.5), b: vec![true] }, Kind::Named { a: None, b: vec![] }],
+            kinds: vec![
+                Kind::Unit,
+                Kind::One(7),
+                Kind::Two("t".into(), -3),
+                Kind::Named { a: Some(1.5), b: vec![true] },
+                Kind::Named { a: None, b: vec![] },
+            ],
             tagged: vec![Tagged::Left { n: u64::MAX }, Tagged::Right],
             either: vec![Either::Number(-1), Either::Text("a".into())],
             map: BTreeMap::from([(Id2::FirstOne, i64::MIN), (Id2::Second, 0)]),

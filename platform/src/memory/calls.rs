@@ -31,17 +31,35 @@ impl MemoryCalls {
 
 #[async_trait]
 impl Calls for MemoryCalls {
-    async fn send(&self, callee: ServiceName, mut request: http::Request<Bytes>) -> PortResult<http::Response<Bytes>> {
+    async fn send(
+        &self,
+        callee: ServiceName,
+        mut request: http::Request<Bytes>,
+    ) -> PortResult<http::Response<Bytes>> {
         self.faults.around(|| Ok(()))?;
         let router = self.switchboard.lock().unwrap().get(&callee).cloned();
-        let Some(router) = router else { return Err(PortError::clean(PortErrorKind::Unavailable, format!("{callee} is not up"))) };
-        if !self.secret.reveal().is_empty() && !request.headers().contains_key(http::header::AUTHORIZATION) {
+        let Some(router) = router else {
+            return Err(PortError::clean(
+                PortErrorKind::Unavailable,
+                format!("{callee} is not up"),
+            ));
+        };
+        if !self.secret.reveal().is_empty()
+            && !request.headers().contains_key(http::header::AUTHORIZATION)
+        {
             let value = format!("Bearer {}", self.secret.reveal()).parse().unwrap();
             request.headers_mut().insert(http::header::AUTHORIZATION, value);
         }
-        let response = router.oneshot(request.map(axum::body::Body::from)).await.unwrap_or_else(|never| match never {});
+        let response = router
+            .oneshot(request.map(axum::body::Body::from))
+            .await
+            .unwrap_or_else(|never| match never {});
         let (parts, body) = response.into_parts();
-        let bytes = body.collect().await.map_err(|e| PortError::unknown(PortErrorKind::Unavailable, e.to_string()))?.to_bytes();
+        let bytes = body
+            .collect()
+            .await
+            .map_err(|e| PortError::unknown(PortErrorKind::Unavailable, e.to_string()))?
+            .to_bytes();
         Ok(http::Response::from_parts(parts, bytes))
     }
 }

@@ -16,7 +16,8 @@ pub struct MemoryCell {
 #[async_trait]
 impl Cell for MemoryCell {
     async fn load(&self, name: &str) -> PortResult<(String, u64)> {
-        self.faults.around(|| Ok(self.states.lock().unwrap().get(name).cloned().unwrap_or_default()))
+        self.faults
+            .around(|| Ok(self.states.lock().unwrap().get(name).cloned().unwrap_or_default()))
     }
     async fn store(&self, name: &str, text: &str, version: u64) -> PortResult<bool> {
         self.faults.around(|| {

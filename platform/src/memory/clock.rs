@@ -15,7 +15,11 @@ pub struct ManualClock {
 impl ManualClock {
     /// A clock at this time; the time is the seed of the dice too.
     pub fn at(now_ms: i64) -> Self {
-        Self { now_ms: AtomicI64::new(now_ms), dice: AtomicU64::new(now_ms.unsigned_abs() | 1), moved: Notify::new() }
+        Self {
+            now_ms: AtomicI64::new(now_ms),
+            dice: AtomicU64::new(now_ms.unsigned_abs() | 1),
+            moved: Notify::new(),
+        }
     }
     /// Moves time on and wakes who slept until then.
     pub fn advance(&self, ms: i64) {

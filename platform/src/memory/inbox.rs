@@ -33,7 +33,12 @@ impl Inbox for MemoryInbox {
         self.faults.around(|| {
             let connection = self.connection.lock().unwrap();
             let transaction = connection.unchecked_transaction().map_err(|e| port_error(&e))?;
-            let context = Context { sql: &ConnectionSql(&transaction), shard, now_ms: self.clock.now_ms(), ulid: &|| self.clock.ulid() };
+            let context = Context {
+                sql: &ConnectionSql(&transaction),
+                shard,
+                now_ms: self.clock.now_ms(),
+                ulid: &|| self.clock.ulid(),
+            };
             let reply = handle(&context, command)?;
             transaction.commit().map_err(|e| port_error(&e))?;
             Ok(reply)

@@ -24,11 +24,22 @@ impl MemoryKv {
 impl Kv for MemoryKv {
     async fn get(&self, key: &str) -> PortResult<Option<String>> {
         let now = self.clock.now_ms();
-        self.faults.around(|| Ok(self.entries.lock().unwrap().get(key).filter(|(_, until)| *until > now).map(|(text, _)| text.clone())))
+        self.faults.around(|| {
+            Ok(self
+                .entries
+                .lock()
+                .unwrap()
+                .get(key)
+                .filter(|(_, until)| *until > now)
+                .map(|(text, _)| text.clone()))
+        })
     }
     async fn put(&self, key: &str, text: &str, ttl_s: u64) -> PortResult<()> {
         if ttl_s < TTL_S_MIN {
-            return Err(PortError::clean(PortErrorKind::Invalid, format!("a time to live below {TTL_S_MIN} s")));
+            return Err(PortError::clean(
+                PortErrorKind::Invalid,
+                format!("a time to live below {TTL_S_MIN} s"),
+            ));
         }
         let until = self.clock.now_ms() + i64::try_from(ttl_s).unwrap_or(i64::MAX / 2000) * 1000;
         self.faults.around(|| {

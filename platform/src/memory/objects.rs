@@ -15,7 +15,11 @@ pub struct MemoryObjects {
 }
 
 fn valid(name: &str) -> PortResult<()> {
-    if is_valid_name(name) { Ok(()) } else { Err(PortError::clean(PortErrorKind::Invalid, format!("bad object name {name}"))) }
+    if is_valid_name(name) {
+        Ok(())
+    } else {
+        Err(PortError::clean(PortErrorKind::Invalid, format!("bad object name {name}")))
+    }
 }
 
 #[async_trait]
@@ -39,6 +43,15 @@ impl Objects for MemoryObjects {
         })
     }
     async fn list(&self, prefix: &str) -> PortResult<Vec<String>> {
-        self.faults.around(|| Ok(self.objects.lock().unwrap().keys().filter(|name| name.starts_with(prefix)).cloned().collect()))
+        self.faults.around(|| {
+            Ok(self
+                .objects
+                .lock()
+                .unwrap()
+                .keys()
+                .filter(|name| name.starts_with(prefix))
+                .cloned()
+                .collect())
+        })
     }
 }

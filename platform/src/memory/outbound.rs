@@ -23,11 +23,16 @@ pub struct MemoryOutbound {
 
 impl MemoryOutbound {
     /// Answers every request with what the function says.
-    pub fn new(script: impl Fn(&Sent) -> PortResult<OutboundResponse> + Send + Sync + 'static) -> Self {
+    pub fn new(
+        script: impl Fn(&Sent) -> PortResult<OutboundResponse> + Send + Sync + 'static,
+    ) -> Self {
         Self { sent: Mutex::default(), script: Mutex::new(Arc::new(script)) }
     }
     /// Changes the answers from now on.
-    pub fn answer(&self, script: impl Fn(&Sent) -> PortResult<OutboundResponse> + Send + Sync + 'static) {
+    pub fn answer(
+        &self,
+        script: impl Fn(&Sent) -> PortResult<OutboundResponse> + Send + Sync + 'static,
+    ) {
         *self.script.lock().unwrap() = Arc::new(script);
     }
     /// What was sent so far.
@@ -46,7 +51,11 @@ impl Outbound for MemoryOutbound {
         let sent = Sent {
             method: request.method.to_string(),
             url: request.url,
-            headers: request.headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            headers: request
+                .headers
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
             body: String::from_utf8_lossy(&request.body).into_owned(),
         };
         self.sent.lock().unwrap().push(sent.clone());

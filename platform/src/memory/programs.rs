@@ -1,6 +1,8 @@
 //! Programs as scripts: what each prints and how it ends is written down by the test.
 
-use crate::ports::{PortError, PortErrorKind, PortResult, ProgramEvent, ProgramSpec, Programs, Running};
+use crate::ports::{
+    PortError, PortErrorKind, PortResult, ProgramEvent, ProgramSpec, Programs, Running,
+};
 use async_trait::async_trait;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -69,10 +71,21 @@ impl Running for ScriptedRun {
 impl Programs for MemoryPrograms {
     async fn start(&self, spec: ProgramSpec) -> PortResult<Box<dyn Running>> {
         let script = self.scripts.lock().unwrap().get(&spec.program).cloned();
-        let script = script.ok_or_else(|| PortError::clean(PortErrorKind::Invalid, format!("{} was not found", spec.program)))?;
+        let script = script.ok_or_else(|| {
+            PortError::clean(PortErrorKind::Invalid, format!("{} was not found", spec.program))
+        })?;
         self.started.lock().unwrap().push(spec.clone());
-        let end = (!script.hangs).then(|| ProgramEvent::Exited { code: Some(script.exit.unwrap_or(0)), stderr: script.stderr.clone() });
-        Ok(Box::new(ScriptedRun { task: spec.task, lines: script.lines.into(), end, never: Notify::new(), stopped: self.stopped.clone() }))
+        let end = (!script.hangs).then(|| ProgramEvent::Exited {
+            code: Some(script.exit.unwrap_or(0)),
+            stderr: script.stderr.clone(),
+        });
+        Ok(Box::new(ScriptedRun {
+            task: spec.task,
+            lines: script.lines.into(),
+            end,
+            never: Notify::new(),
+            stopped: self.stopped.clone(),
+        }))
     }
     fn exists(&self, program: &str) -> bool {
         self.scripts.lock().unwrap().contains_key(program)

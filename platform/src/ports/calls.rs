@@ -12,7 +12,11 @@ use serde::{Serialize, de::DeserializeOwned};
 #[async_trait]
 pub trait Calls: Send + Sync {
     /// The answer as it came, whatever its status.
-    async fn send(&self, callee: ServiceName, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, PortError>;
+    async fn send(
+        &self,
+        callee: ServiceName,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, PortError>;
 }
 
 /// How long a callee may take, milliseconds: an extension of a request. Without it the adapter's own patience counts.
@@ -50,7 +54,8 @@ pub async fn call<Q: Serialize + Sync, A: DeserializeOwned>(
     patience: Option<Patience>,
 ) -> Result<A, CallError> {
     let bytes = match body {
-        Some(body) => serde_json::to_vec(body).map_err(|e| PortError::clean(PortErrorKind::Invalid, e.to_string()))?,
+        Some(body) => serde_json::to_vec(body)
+            .map_err(|e| PortError::clean(PortErrorKind::Invalid, e.to_string()))?,
         None => Vec::new(),
     };
     let answer = exchange(calls, callee, method, path, bytes.into(), patience).await?;
@@ -81,7 +86,11 @@ async fn exchange(
     }
     let answer = calls.send(callee, request).await?;
     if answer.status().is_success() {
-        return Ok(if answer.body().is_empty() { Bytes::from_static(b"null") } else { answer.into_body() });
+        return Ok(if answer.body().is_empty() {
+            Bytes::from_static(b"null")
+        } else {
+            answer.into_body()
+        });
     }
     match json::from_slice::<Problem>(answer.body()) {
         Ok(problem) => Err(CallError::Refused(Box::new(problem))),
@@ -90,7 +99,12 @@ async fn exchange(
 }
 
 /// A POST of JSON text whose answer does not matter beyond its success.
-pub async fn tell(calls: &dyn Calls, callee: ServiceName, path: &str, body: Bytes) -> Result<(), CallError> {
+pub async fn tell(
+    calls: &dyn Calls,
+    callee: ServiceName,
+    path: &str,
+    body: Bytes,
+) -> Result<(), CallError> {
     exchange(calls, callee, http::Method::POST, path, body, None).await.map(|_| ())
 }
 
@@ -106,11 +120,20 @@ pub async fn post_patiently<Q: Serialize + Sync, A: DeserializeOwned>(
 }
 
 /// A GET that expects JSON.
-pub async fn get<A: DeserializeOwned>(calls: &dyn Calls, callee: ServiceName, path: &str) -> Result<A, CallError> {
+pub async fn get<A: DeserializeOwned>(
+    calls: &dyn Calls,
+    callee: ServiceName,
+    path: &str,
+) -> Result<A, CallError> {
     call::<(), A>(calls, callee, http::Method::GET, path, None, None).await
 }
 
 /// A POST of JSON that expects JSON.
-pub async fn post<Q: Serialize + Sync, A: DeserializeOwned>(calls: &dyn Calls, callee: ServiceName, path: &str, body: &Q) -> Result<A, CallError> {
+pub async fn post<Q: Serialize + Sync, A: DeserializeOwned>(
+    calls: &dyn Calls,
+    callee: ServiceName,
+    path: &str,
+    body: &Q,
+) -> Result<A, CallError> {
     call(calls, callee, http::Method::POST, path, Some(body), None).await
 }

@@ -27,7 +27,11 @@ impl<C: Clock + ?Sized> ClockExt for C {
     fn ulid(&self) -> String {
         let mut bytes = [0_u8; 16];
         self.random(&mut bytes);
-        ulid::Ulid::from_parts(u64::try_from(self.now_ms()).unwrap_or(0), u128::from_le_bytes(bytes)).to_string()
+        ulid::Ulid::from_parts(
+            u64::try_from(self.now_ms()).unwrap_or(0),
+            u128::from_le_bytes(bytes),
+        )
+        .to_string()
     }
     fn uniform(&self) -> f64 {
         let mut bytes = [0_u8; 8];

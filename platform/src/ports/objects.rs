@@ -16,6 +16,11 @@ pub trait Objects: Send + Sync {
 
 /// Whether a name is one that every adapter takes.
 pub fn is_valid_name(name: &str) -> bool {
-    let word = |word: &str| !word.is_empty() && word != "." && word != ".." && word.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b));
+    let word = |word: &str| {
+        !word.is_empty()
+            && word != "."
+            && word != ".."
+            && word.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b))
+    };
     name.len() <= 512 && name.split('/').all(word)
 }

@@ -14,7 +14,11 @@ pub trait Signal: Send + Sync {
 
 /// A wait that has begun: whatever is notified from now on ends it. Begin it, look at the truth, then await it;
 /// so no wake falls between the look and the wait.
-pub async fn begin_wait<'a>(signal: &'a dyn Signal, key: &'a str, until_ms: i64) -> futures_util::future::BoxFuture<'a, ()> {
+pub async fn begin_wait<'a>(
+    signal: &'a dyn Signal,
+    key: &'a str,
+    until_ms: i64,
+) -> futures_util::future::BoxFuture<'a, ()> {
     let mut wait = signal.wait(key, until_ms);
     match futures_util::future::poll_immediate(&mut wait).await {
         Some(()) => Box::pin(std::future::ready(())),

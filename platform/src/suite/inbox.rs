@@ -57,10 +57,24 @@ pub async fn check(inbox: &dyn Inbox) {
     assert_eq!((mine.len(), yours.len()), (1, 0));
     assert_eq!(mine[0].payload["a"][2], "ü");
     let step = |stage| Box::new(Step::To { stage, note: None, patch: Box::default(), due_ms: 0 });
-    let advance = |stage| Command::Advance { event: mine[0].id.clone(), version: mine[0].version, step: step(stage) };
-    assert!(matches!(inbox.send(&shard, advance(Stage::Routed)).await.unwrap(), Reply::Advanced(true)));
-    assert!(matches!(inbox.send(&shard, advance(Stage::Dead)).await.unwrap(), Reply::Advanced(false)));
-    let Reply::Event(Some(found)) = inbox.send(&shard, Command::Get { event: mine[0].id.clone() }).await.unwrap() else { panic!("the event is gone") };
+    let advance = |stage| Command::Advance {
+        event: mine[0].id.clone(),
+        version: mine[0].version,
+        step: step(stage),
+    };
+    assert!(matches!(
+        inbox.send(&shard, advance(Stage::Routed)).await.unwrap(),
+        Reply::Advanced(true)
+    ));
+    assert!(matches!(
+        inbox.send(&shard, advance(Stage::Dead)).await.unwrap(),
+        Reply::Advanced(false)
+    ));
+    let Reply::Event(Some(found)) =
+        inbox.send(&shard, Command::Get { event: mine[0].id.clone() }).await.unwrap()
+    else {
+        panic!("the event is gone")
+    };
     assert_eq!((found.0.state, found.1.len()), (Stage::Routed, 2));
 
     gateways(inbox, &other).await;
@@ -68,7 +82,12 @@ pub async fn check(inbox: &dyn Inbox) {
 
 /// A task kept for one gateway, and a gateway out of service.
 async fn gateways(inbox: &dyn Inbox, shard: &Shard) {
-    let lease = |gateway: &str| Command::Lease { gateway: gateway.into(), agents: vec!["codegen".into()], capacity: 4, lease_ms: 30_000 };
+    let lease = |gateway: &str| Command::Lease {
+        gateway: gateway.into(),
+        agents: vec!["codegen".into()],
+        capacity: 4,
+        lease_ms: 30_000,
+    };
     let leased = async |gateway: &str| match inbox.send(shard, lease(gateway)).await.unwrap() {
         Reply::Leased(tasks) => tasks.len(),
         other => panic!("{other:?}"),
@@ -86,13 +105,37 @@ async fn gateways(inbox: &dyn Inbox, shard: &Shard) {
         cost_limit: 0,
         place: Place { gateway: Some("office".into()), until_ms: i64::MAX, ..Place::default() },
     };
-    let step = Step::To { stage: Stage::Running, note: None, patch: Box::new(Patch { task: Some(task), ..Patch::default() }), due_ms: i64::MAX };
-    inbox.send(shard, Command::Advance { event: claimed.id.clone(), version: claimed.version, step: Box::new(step) }).await.unwrap();
+    let step = Step::To {
+        stage: Stage::Running,
+        note: None,
+        patch: Box::new(Patch { task: Some(task), ..Patch::default() }),
+        due_ms: i64::MAX,
+    };
+    inbox
+        .send(
+            shard,
+            Command::Advance {
+                event: claimed.id.clone(),
+                version: claimed.version,
+                step: Box::new(step),
+            },
+        )
+        .await
+        .unwrap();
     let drain = |drained| Command::Drain { gateway: "office".into(), drained };
-    let Reply::Gateways(seen) = inbox.send(shard, drain(true)).await.unwrap() else { panic!("no gateways") };
-    let known: Vec<_> = seen.iter().map(|gateway| (gateway.id.as_str(), gateway.running, gateway.kept, gateway.drained)).collect();
+    let Reply::Gateways(seen) = inbox.send(shard, drain(true)).await.unwrap() else {
+        panic!("no gateways")
+    };
+    let known: Vec<_> = seen
+        .iter()
+        .map(|gateway| (gateway.id.as_str(), gateway.running, gateway.kept, gateway.drained))
+        .collect();
     assert_eq!(known, [("home", 0, 0, false), ("office", 0, 1, true)]);
-    assert_eq!((leased("home").await, leased("office").await), (0, 0), "kept for the one, which is out of service");
+    assert_eq!(
+        (leased("home").await, leased("office").await),
+        (0, 0),
+        "kept for the one, which is out of service"
+    );
     inbox.send(shard, drain(false)).await.unwrap();
     assert_eq!((leased("home").await, leased("office").await), (0, 1));
 }

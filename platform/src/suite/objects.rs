@@ -15,7 +15,11 @@ pub async fn check(objects: &dyn Objects) {
     objects.put("other", Bytes::from_static(b"x")).await.unwrap();
     assert_eq!(objects.list("graph/").await.unwrap(), ["graph/a/model.bin", "graph/b/empty"]);
     for name in ["../secret", "/etc/passwd", "a//b", "a/../b", "", "a b"] {
-        assert_eq!(objects.put(name, Bytes::new()).await.unwrap_err().kind, PortErrorKind::Invalid, "{name}");
+        assert_eq!(
+            objects.put(name, Bytes::new()).await.unwrap_err().kind,
+            PortErrorKind::Invalid,
+            "{name}"
+        );
         assert_eq!(objects.get(name).await.unwrap_err().kind, PortErrorKind::Invalid, "{name}");
     }
     objects.delete("other").await.unwrap();

@@ -11,14 +11,23 @@ use contracts::Effect;
 
 fn to(url: String, timeout_ms: u64) -> OutboundRequest {
     let headers = vec![("x-given", "a word".to_owned()), ("content-type", "text/plain".to_owned())];
-    OutboundRequest { method: http::Method::PUT, url, headers, body: "à la carte".into(), timeout_ms }
+    OutboundRequest {
+        method: http::Method::PUT,
+        url,
+        headers,
+        body: "à la carte".into(),
+        timeout_ms,
+    }
 }
 
 /// Whole answers whatever their status, no redirect, bounds of time and size, and no address but a safe one.
 pub async fn check(outbound: &dyn Outbound, echo: &str) {
     const PATIENCE_MS: u64 = 20_000;
     let answer = outbound.send(to(format!("{echo}/echo"), PATIENCE_MS)).await.unwrap();
-    assert_eq!((answer.status, answer.header("x-method"), answer.header("x-given")), (201, Some("PUT"), Some("a word")));
+    assert_eq!(
+        (answer.status, answer.header("x-method"), answer.header("x-given")),
+        (201, Some("PUT"), Some("a word"))
+    );
     assert_eq!(answer.body, "à la carte".as_bytes());
     let answer = outbound.send(to(format!("{echo}/redirect"), PATIENCE_MS)).await.unwrap();
     assert_eq!(answer.status, 302, "a redirect is an answer");
@@ -28,10 +37,17 @@ pub async fn check(outbound: &dyn Outbound, echo: &str) {
     assert_eq!(large.kind, PortErrorKind::Invalid, "more than {ANSWER_BYTES_MAX} bytes: {large}");
     for url in ["http://example.com/", "ftp://127.0.0.1/", "no address", ""] {
         let refused = outbound.send(to(url.to_owned(), PATIENCE_MS)).await.unwrap_err();
-        assert_eq!((refused.kind, refused.effect), (PortErrorKind::Invalid, Effect::None), "{url}: {refused}");
+        assert_eq!(
+            (refused.kind, refused.effect),
+            (PortErrorKind::Invalid, Effect::None),
+            "{url}: {refused}"
+        );
     }
     // Nobody listens on port 1. The error must not hold the address, which may hold a token.
-    let nobody = outbound.send(to("http://127.0.0.1:1/bot1234:SECRET/x".to_owned(), PATIENCE_MS)).await.unwrap_err();
+    let nobody = outbound
+        .send(to("http://127.0.0.1:1/bot1234:SECRET/x".to_owned(), PATIENCE_MS))
+        .await
+        .unwrap_err();
     assert_eq!(nobody.kind, PortErrorKind::Unavailable);
     assert!(!nobody.to_string().contains("SECRET"), "{nobody}");
 }

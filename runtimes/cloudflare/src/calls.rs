@@ -37,21 +37,43 @@ fn binding(callee: ServiceName) -> String {
 
 #[async_trait]
 impl Calls for BindingCalls {
-    async fn send(&self, callee: ServiceName, request: http::Request<Bytes>) -> PortResult<http::Response<Bytes>> {
-        let key = self.keys.out.get(&callee).ok_or_else(|| missing(format!("QUINTET_SERVICE_KEYS has no key for {callee}")))?;
-        let patience = request.extensions().get::<Patience>().map_or(TIMEOUT_MS, |patience| patience.0);
+    async fn send(
+        &self,
+        callee: ServiceName,
+        request: http::Request<Bytes>,
+    ) -> PortResult<http::Response<Bytes>> {
+        let key = self
+            .keys
+            .out
+            .get(&callee)
+            .ok_or_else(|| missing(format!("QUINTET_SERVICE_KEYS has no key for {callee}")))?;
+        let patience =
+            request.extensions().get::<Patience>().map_or(TIMEOUT_MS, |patience| patience.0);
         SendFuture::new(async move {
             let fetcher = self.env.service(&binding(callee)).map_err(missing)?;
-            match select(pin!(exchange(&fetcher, callee, key.reveal(), request)), pin!(pause(patience))).await {
+            match select(
+                pin!(exchange(&fetcher, callee, key.reveal(), request)),
+                pin!(pause(patience)),
+            )
+            .await
+            {
                 Either::Left((answer, _)) => answer,
-                Either::Right(_) => Err(PortError::unknown(PortErrorKind::Timeout, format!("{callee} gave no answer in time"))),
+                Either::Right(_) => Err(PortError::unknown(
+                    PortErrorKind::Timeout,
+                    format!("{callee} gave no answer in time"),
+                )),
             }
         })
         .await
     }
 }
 
-async fn exchange(fetcher: &Fetcher, callee: ServiceName, key: &str, request: http::Request<Bytes>) -> PortResult<http::Response<Bytes>> {
+async fn exchange(
+    fetcher: &Fetcher,
+    callee: ServiceName,
+    key: &str,
+    request: http::Request<Bytes>,
+) -> PortResult<http::Response<Bytes>> {
     let (parts, body) = request.into_parts();
     let headers = Headers::from(&parts.headers);
     headers.set("authorization", &format!("Bearer {key}")).map_err(invalid)?;
@@ -62,7 +84,8 @@ async fn exchange(fetcher: &Fetcher, callee: ServiceName, key: &str, request: ht
     }
     // The host is never looked up: the binding leads to the service whatever it is called.
     let path = parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-    let answer = fetcher.fetch(format!("https://{callee}{path}"), Some(init)).await.map_err(unknown)?;
+    let answer =
+        fetcher.fetch(format!("https://{callee}{path}"), Some(init)).await.map_err(unknown)?;
     let (parts, body) = answer.into_parts();
     let bytes = body.collect().await.map_err(unknown)?.to_bytes();
     Ok(http::Response::from_parts(parts, bytes))

@@ -21,7 +21,11 @@ pub struct ObjectCell(pub Env);
 impl ObjectCell {
     async fn ask<T: serde::de::DeserializeOwned>(&self, name: &str, ask: &Ask) -> PortResult<T> {
         SendFuture::new(async move {
-            let stub = self.0.durable_object("CELL").and_then(|namespace| namespace.get_by_name(name)).map_err(missing)?;
+            let stub = self
+                .0
+                .durable_object("CELL")
+                .and_then(|namespace| namespace.get_by_name(name))
+                .map_err(missing)?;
             let text = serde_json::to_string(ask).map_err(unknown)?;
             let mut answer = stub.fetch_with_request(post(&text)?).await.map_err(unknown)?;
             answer.json().await.map_err(unknown)
@@ -76,7 +80,10 @@ impl CellObject {
             Ask::Store { version: at, .. } if at != version => Response::from_json(&false),
             Ask::Store { text, version } => {
                 let next = JsValue::from_f64((version + 1) as f64);
-                sql.exec_raw("INSERT OR REPLACE INTO state VALUES (1, ?1, ?2)", vec![JsValue::from_str(&text), next])?;
+                sql.exec_raw(
+                    "INSERT OR REPLACE INTO state VALUES (1, ?1, ?2)",
+                    vec![JsValue::from_str(&text), next],
+                )?;
                 Response::from_json(&true)
             }
         }

@@ -25,7 +25,11 @@ impl<T> Kept<T> {
         Self(OnceCell::new())
     }
     /// What `make` makes; none when it found something wrong, which is logged each time.
-    pub fn get(&self, env: &Env, make: impl FnOnce(&Env) -> std::result::Result<T, Vec<String>>) -> Option<Rc<T>> {
+    pub fn get(
+        &self,
+        env: &Env,
+        make: impl FnOnce(&Env) -> std::result::Result<T, Vec<String>>,
+    ) -> Option<Rc<T>> {
         let made = self.0.get_or_init(|| {
             log::start(settings::text(env, "QUINTET_LOG").as_deref());
             make(env).map(Rc::new)
@@ -54,8 +58,14 @@ impl<T> Default for Kept<T> {
 /// When the answer cannot be handed to the runtime.
 pub async fn answer(router: Option<Router>, request: HttpRequest) -> Result<Response> {
     let response = match router {
-        Some(router) => router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {}),
-        None => ApiError::new(ErrorCode::Unavailable, "This service is not configured; its log says what is missing.").into_response(),
+        Some(router) => {
+            router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {})
+        }
+        None => ApiError::new(
+            ErrorCode::Unavailable,
+            "This service is not configured; its log says what is missing.",
+        )
+        .into_response(),
     };
     finish(response).await
 }
@@ -67,6 +77,7 @@ async fn finish(response: axum::response::Response) -> Result<Response> {
         return Response::try_from(http::Response::from_parts(parts, body));
     }
     let bytes = axum::body::to_bytes(body, usize::MAX).await.map_err(|error| error.to_string())?;
-    let response = if bytes.is_empty() { Response::empty()? } else { Response::from_bytes(bytes.to_vec())? };
+    let response =
+        if bytes.is_empty() { Response::empty()? } else { Response::from_bytes(bytes.to_vec())? };
     Ok(response.with_status(parts.status.as_u16()).with_headers(Headers::from(&parts.headers)))
 }

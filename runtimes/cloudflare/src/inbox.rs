@@ -37,10 +37,16 @@ pub struct ObjectInbox(pub Env);
 impl Inbox for ObjectInbox {
     async fn send(&self, shard: &Shard, command: Command) -> PortResult<Reply> {
         SendFuture::new(async move {
-            let stub = self.0.durable_object("INBOX").and_then(|namespace| namespace.get_by_name(shard.as_str())).map_err(missing)?;
-            let text = serde_json::to_string(&Ask { shard: shard.clone(), command }).map_err(invalid)?;
+            let stub = self
+                .0
+                .durable_object("INBOX")
+                .and_then(|namespace| namespace.get_by_name(shard.as_str()))
+                .map_err(missing)?;
+            let text =
+                serde_json::to_string(&Ask { shard: shard.clone(), command }).map_err(invalid)?;
             let mut answer = stub.fetch_with_request(post(&text)?).await.map_err(unknown)?;
-            let answer: Answer = json::from_str(&answer.text().await.map_err(unknown)?).map_err(unknown)?;
+            let answer: Answer =
+                json::from_str(&answer.text().await.map_err(unknown)?).map_err(unknown)?;
             answer.map_err(|(why, detail)| PortError::clean(kind(why), detail))
         })
         .await

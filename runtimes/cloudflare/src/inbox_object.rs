@@ -21,7 +21,10 @@ const AGAIN_MS: i64 = 5_000;
 extern "C" {
     type RawStorage;
     #[wasm_bindgen(method, catch, js_name = transactionSync)]
-    fn transaction_sync(this: &RawStorage, work: &mut dyn FnMut() -> std::result::Result<JsValue, JsValue>) -> std::result::Result<JsValue, JsValue>;
+    fn transaction_sync(
+        this: &RawStorage,
+        work: &mut dyn FnMut() -> std::result::Result<JsValue, JsValue>,
+    ) -> std::result::Result<JsValue, JsValue>;
 }
 
 /// An inbox.
@@ -75,7 +78,13 @@ fn failed(error: worker::Error) -> PortError {
 fn only_reads(command: &Command) -> bool {
     matches!(
         command,
-        Command::Get { .. } | Command::List { .. } | Command::Said { .. } | Command::Stats { .. } | Command::Task { .. } | Command::Gateways | Command::NextDue
+        Command::Get { .. }
+            | Command::List { .. }
+            | Command::Said { .. }
+            | Command::Stats { .. }
+            | Command::Task { .. }
+            | Command::Gateways
+            | Command::NextDue
     )
 }
 
@@ -89,9 +98,11 @@ impl InboxObject {
     /// # Errors
     /// When the request is none of ours, or the alarm cannot be set.
     pub async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let Ask { shard, command } = json::from_str(&request.text().await?).map_err(|error| worker::Error::from(error.to_string()))?;
+        let Ask { shard, command } = json::from_str(&request.text().await?)
+            .map_err(|error| worker::Error::from(error.to_string()))?;
         let writes = !only_reads(&command);
-        let answer: Answer = self.send(&shard, command).map_err(|error| (why(error.kind), error.detail));
+        let answer: Answer =
+            self.send(&shard, command).map_err(|error| (why(error.kind), error.detail));
         if writes {
             self.arm(&shard, LOOK_AFTER_MS).await?;
         }
@@ -101,7 +112,10 @@ impl InboxObject {
     ///
     /// # Errors
     /// When the next alarm cannot be set; the runtime then calls again.
-    pub async fn alarm<F: Future<Output = PortResult<()>>>(&self, pump: impl FnOnce(Shard) -> F) -> Result<Response> {
+    pub async fn alarm<F: Future<Output = PortResult<()>>>(
+        &self,
+        pump: impl FnOnce(Shard) -> F,
+    ) -> Result<Response> {
         self.alarm.set(None);
         let Some(shard) = self.shard() else { return Response::empty() };
         let pumped = pump(shard.clone()).await;
@@ -121,7 +135,15 @@ impl InboxObject {
         let outcome = RefCell::new(None);
         let mut work = || {
             let done = self.prepare(&sql, shard).and_then(|()| match command.take() {
-                Some(command) => handle(&Context { sql: &sql, shard, now_ms: WorkerClock.now_ms(), ulid: &|| WorkerClock.ulid() }, command),
+                Some(command) => handle(
+                    &Context {
+                        sql: &sql,
+                        shard,
+                        now_ms: WorkerClock.now_ms(),
+                        ulid: &|| WorkerClock.ulid(),
+                    },
+                    command,
+                ),
                 None => Err(PortError::clean(PortErrorKind::Invalid, "a transaction ran twice")),
             });
             let failed = done.as_ref().err().map(|error| JsValue::from_str(&error.detail));
@@ -140,7 +162,9 @@ impl InboxObject {
                 Ok(reply)
             }
             (Err(error), _) => Err(failed(worker::Error::from(error))),
-            (Ok(_), None) => Err(PortError::clean(PortErrorKind::Unavailable, "the transaction did not run")),
+            (Ok(_), None) => {
+                Err(PortError::clean(PortErrorKind::Unavailable, "the transaction did not run"))
+            }
         }
     }
     /// Tables, and the object's own name for its alarms; within the first transaction after a start.
@@ -151,7 +175,10 @@ impl InboxObject {
         for statement in SCHEMA {
             sql.exec(statement, &[])?;
         }
-        sql.exec("CREATE TABLE IF NOT EXISTS inbox (one INTEGER PRIMARY KEY, shard TEXT NOT NULL)", &[])?;
+        sql.exec(
+            "CREATE TABLE IF NOT EXISTS inbox (one INTEGER PRIMARY KEY, shard TEXT NOT NULL)",
+            &[],
+        )?;
         sql.exec("INSERT OR IGNORE INTO inbox VALUES (1, ?1)", &[shard.as_str().into()])?;
         Ok(())
     }

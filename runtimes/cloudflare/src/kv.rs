@@ -16,9 +16,21 @@ impl Kv for WorkersKv {
     }
     async fn put(&self, key: &str, text: &str, ttl_s: u64) -> PortResult<()> {
         if ttl_s < TTL_S_MIN {
-            return Err(PortError::clean(PortErrorKind::Invalid, format!("a time to live below {TTL_S_MIN} s")));
+            return Err(PortError::clean(
+                PortErrorKind::Invalid,
+                format!("a time to live below {TTL_S_MIN} s"),
+            ));
         }
-        SendFuture::new(async move { self.0.put(key, text).map_err(unknown)?.expiration_ttl(ttl_s).execute().await.map_err(unknown) }).await
+        SendFuture::new(async move {
+            self.0
+                .put(key, text)
+                .map_err(unknown)?
+                .expiration_ttl(ttl_s)
+                .execute()
+                .await
+                .map_err(unknown)
+        })
+        .await
     }
     async fn delete(&self, key: &str) -> PortResult<()> {
         SendFuture::new(async move { self.0.delete(key).await.map_err(unknown) }).await

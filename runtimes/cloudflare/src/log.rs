@@ -78,7 +78,11 @@ impl Subscriber for Console {
     }
     fn new_span(&self, attributes: &Attributes<'_>) -> Id {
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        let parent = if attributes.is_contextual() { innermost() } else { attributes.parent().map(Id::into_u64) };
+        let parent = if attributes.is_contextual() {
+            innermost()
+        } else {
+            attributes.parent().map(Id::into_u64)
+        };
         let mut fields = Map::new();
         attributes.record(&mut Fields(&mut fields));
         OPEN.with_borrow_mut(|open| {
@@ -147,7 +151,8 @@ impl Subscriber for Console {
 
 /// Starts logging; the runtime adds the time. `QUINTET_LOG` may be `warn` (default), `info` or `debug`.
 pub fn start(level: Option<&str>) {
-    let level = level.and_then(|text| text.parse::<LevelFilter>().ok()).unwrap_or(LevelFilter::WARN);
+    let level =
+        level.and_then(|text| text.parse::<LevelFilter>().ok()).unwrap_or(LevelFilter::WARN);
     // Fails only when it was started before, which is as good.
     let _ = tracing::subscriber::set_global_default(Console { level });
 }

@@ -19,7 +19,11 @@ impl R2Objects {
 }
 
 fn checked(name: &str) -> PortResult<()> {
-    if is_valid_name(name) { Ok(()) } else { Err(invalid(format!("{name:?} is no name of an object"))) }
+    if is_valid_name(name) {
+        Ok(())
+    } else {
+        Err(invalid(format!("{name:?} is no name of an object")))
+    }
 }
 
 #[async_trait]

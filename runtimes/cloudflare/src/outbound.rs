@@ -8,7 +8,9 @@ use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use platform::config::is_safe_url;
 use platform::ports::outbound::ANSWER_BYTES_MAX;
-use platform::ports::{Outbound, OutboundRequest, OutboundResponse, PortError, PortErrorKind, PortResult};
+use platform::ports::{
+    Outbound, OutboundRequest, OutboundResponse, PortError, PortErrorKind, PortResult,
+};
 use std::pin::pin;
 use worker::send::SendFuture;
 use worker::{AbortController, Fetch, Headers, Method, Request, RequestInit, RequestRedirect};
@@ -20,7 +22,10 @@ pub struct FetchOutbound;
 impl Outbound for FetchOutbound {
     async fn send(&self, request: OutboundRequest) -> PortResult<OutboundResponse> {
         if !is_safe_url(&request.url) {
-            return Err(PortError::clean(PortErrorKind::Invalid, "an address that is neither https nor on this machine"));
+            return Err(PortError::clean(
+                PortErrorKind::Invalid,
+                "an address that is neither https nor on this machine",
+            ));
         }
         SendFuture::new(async move {
             let abort = AbortController::default();
@@ -39,14 +44,19 @@ impl Outbound for FetchOutbound {
     }
 }
 
-async fn fetch(request: OutboundRequest, signal: &worker::AbortSignal) -> PortResult<OutboundResponse> {
+async fn fetch(
+    request: OutboundRequest,
+    signal: &worker::AbortSignal,
+) -> PortResult<OutboundResponse> {
     let headers = Headers::new();
     headers.set("user-agent", concat!("quintet/", env!("CARGO_PKG_VERSION"))).map_err(invalid)?;
     for (name, value) in &request.headers {
         headers.set(name, value).map_err(invalid)?;
     }
     let mut init = RequestInit::new();
-    init.with_method(Method::from(request.method.to_string())).with_headers(headers).with_redirect(RequestRedirect::Manual);
+    init.with_method(Method::from(request.method.to_string()))
+        .with_headers(headers)
+        .with_redirect(RequestRedirect::Manual);
     if !request.body.is_empty() {
         init.with_body(Some(js_sys::Uint8Array::from(request.body.as_ref()).into()));
     }

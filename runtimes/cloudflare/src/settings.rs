@@ -46,14 +46,22 @@ impl Settings {
             None => Value::Object(serde_json::Map::new()),
             Some(Ok(value @ Value::Object(_))) => value,
             Some(_) => {
-                wrong.push("The secret QUINTET_CONFIG is no JSON object; `cargo xtask deploy` writes it.".to_owned());
+                wrong.push(
+                    "The secret QUINTET_CONFIG is no JSON object; `cargo xtask deploy` writes it."
+                        .to_owned(),
+                );
                 Value::Null
             }
         };
-        let keys = match text(env, "QUINTET_SERVICE_KEYS").map(|text| json::from_str::<ServiceKeys>(&text)) {
+        let keys = match text(env, "QUINTET_SERVICE_KEYS")
+            .map(|text| json::from_str::<ServiceKeys>(&text))
+        {
             Some(Ok(keys)) => keys,
             None => {
-                wrong.push("The secret QUINTET_SERVICE_KEYS is missing; `cargo xtask deploy` writes it.".to_owned());
+                wrong.push(
+                    "The secret QUINTET_SERVICE_KEYS is missing; `cargo xtask deploy` writes it."
+                        .to_owned(),
+                );
                 ServiceKeys::default()
             }
             Some(Err(_)) => {
@@ -65,7 +73,8 @@ impl Settings {
             let name = format!("QUINTET_{}_TOKEN", scope.as_str().to_ascii_uppercase());
             Some((Secret::new(text(env, &name)?), Principal::Scope(scope)))
         });
-        let services = keys.incoming.iter().map(|(service, key)| (key.clone(), Principal::Service(*service)));
+        let services =
+            keys.incoming.iter().map(|(service, key)| (key.clone(), Principal::Service(*service)));
         let auth = Auth::new(scopes.chain(services));
         if wrong.is_empty() { Ok(Self { config, keys, auth }) } else { Err(wrong) }
     }
@@ -77,7 +86,11 @@ impl Settings {
 /// When there is a problem.
 pub fn sound(report: Report) -> Result<(), Vec<String>> {
     let problems = report.into_problems();
-    if problems.is_empty() { Ok(()) } else { Err(problems.iter().map(ToString::to_string).collect()) }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(problems.iter().map(ToString::to_string).collect())
+    }
 }
 
 /// A binding that must be there.
@@ -85,7 +98,9 @@ pub fn sound(report: Report) -> Result<(), Vec<String>> {
 /// # Errors
 /// When it is missing.
 pub fn binding<T>(found: worker::Result<T>) -> Result<T, Vec<String>> {
-    found.map_err(|error| vec![format!("A binding is missing: {error}. Compare wrangler.toml with what is deployed.")])
+    found.map_err(|error| {
+        vec![format!("A binding is missing: {error}. Compare wrangler.toml with what is deployed.")]
+    })
 }
 
 /// A secret that must be there.
@@ -93,7 +108,9 @@ pub fn binding<T>(found: worker::Result<T>) -> Result<T, Vec<String>> {
 /// # Errors
 /// When it is missing.
 pub fn required(env: &Env, name: &str) -> Result<String, Vec<String>> {
-    text(env, name).ok_or_else(|| vec![format!("The secret {name} is missing; `cargo xtask deploy` writes it.")])
+    text(env, name).ok_or_else(|| {
+        vec![format!("The secret {name} is missing; `cargo xtask deploy` writes it.")]
+    })
 }
 
 /// What a timer says that has no configuration to work by.

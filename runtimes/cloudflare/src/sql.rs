@@ -22,7 +22,11 @@ fn rows(result: &D1Result) -> PortResult<Vec<Row>> {
         && let Ok(Some(meta)) = result.meta()
     {
         // What D1 is paid by; `docs/cost.md` adds it up.
-        tracing::debug!(rows_read = meta.rows_read.unwrap_or(0), rows_written = meta.rows_written.unwrap_or(0), "d1");
+        tracing::debug!(
+            rows_read = meta.rows_read.unwrap_or(0),
+            rows_written = meta.rows_written.unwrap_or(0),
+            "d1"
+        );
     }
     result.results::<Row>().map_err(unknown)
 }
@@ -48,7 +52,10 @@ fn failed(error: worker::Error) -> PortError {
 #[async_trait]
 impl Sql for D1Sql {
     async fn query(&self, statement: Statement) -> PortResult<Vec<Row>> {
-        SendFuture::new(async move { rows(&self.prepare(&statement)?.all().await.map_err(failed)?) }).await
+        SendFuture::new(
+            async move { rows(&self.prepare(&statement)?.all().await.map_err(failed)?) },
+        )
+        .await
     }
     async fn batch(&self, statements: Vec<Statement>) -> PortResult<Vec<Vec<Row>>> {
         // D1 refuses an empty batch; there is nothing to do.
@@ -56,7 +63,10 @@ impl Sql for D1Sql {
             return Ok(Vec::new());
         }
         SendFuture::new(async move {
-            let prepared = statements.iter().map(|statement| self.prepare(statement)).collect::<PortResult<Vec<_>>>()?;
+            let prepared = statements
+                .iter()
+                .map(|statement| self.prepare(statement))
+                .collect::<PortResult<Vec<_>>>()?;
             self.0.batch(prepared).await.map_err(failed)?.iter().map(rows).collect()
         })
         .await

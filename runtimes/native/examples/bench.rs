@@ -24,18 +24,31 @@ fn main() {
     let warm: Vec<f64> = (0..5).map(|_| start(&data).0).collect();
     let (_, server) = start(&data);
     std::thread::sleep(Duration::from_secs(2));
-    println!("start to ready      first {first_ms:.0} ms, later {:.0} ms (median of 5)", median(warm));
+    println!(
+        "start to ready      first {first_ms:.0} ms, later {:.0} ms (median of 5)",
+        median(warm)
+    );
     println!("resident memory     {:.1} MB idle", server.rss_mb());
     let health = server.timed(|server| server.get("/webhook-aggregator/health"));
     let accept = server.timed(|server| server.telegram());
     let route = server.timed(|server| server.route());
-    let line = |name: &str, times: &(f64, f64)| println!("{name:<19} p50 {:.2} ms  p99 {:.2} ms  ({:.1} × /health)", times.0, times.1, times.0 / health.0);
+    let line = |name: &str, times: &(f64, f64)| {
+        println!(
+            "{name:<19} p50 {:.2} ms  p99 {:.2} ms  ({:.1} × /health)",
+            times.0,
+            times.1,
+            times.0 / health.0
+        )
+    };
     line("GET /health", &health);
     line("accept a webhook", &accept);
     line("POST /api/route", &route);
     let mut answers: Vec<f64> = (0..20).map(|_| server.answer_ms()).collect();
     answers.sort_by(f64::total_cmp);
-    println!("webhook to answer   p50 {:.0} ms  max {:.0} ms (knowledge runner, reply sent)", answers[10], answers[19]);
+    println!(
+        "webhook to answer   p50 {:.0} ms  max {:.0} ms (knowledge runner, reply sent)",
+        answers[10], answers[19]
+    );
     println!("resident memory     {:.1} MB after {} messages", server.rss_mb(), ROUNDS + 20);
     drop(server);
     let _ = std::fs::remove_dir_all(&data);
@@ -79,8 +92,11 @@ fn start(data: &Path) -> (f64, Server) {
         if let Ok(text) = std::fs::read_to_string(data.join("server.json"))
             && let Ok(file) = serde_json::from_str::<Value>(&text)
         {
-            let address = file["address"].as_str().unwrap().trim_start_matches("http://").to_owned();
-            if exchange(&address, "GET", "/webhook-aggregator/health", &[], "").is_some_and(|(status, _)| status == 200) {
+            let address =
+                file["address"].as_str().unwrap().trim_start_matches("http://").to_owned();
+            if exchange(&address, "GET", "/webhook-aggregator/health", &[], "")
+                .is_some_and(|(status, _)| status == 200)
+            {
                 break address;
             }
         }
@@ -95,10 +111,17 @@ fn start(data: &Path) -> (f64, Server) {
 }
 
 /// One request on a connection of its own; status and body.
-fn exchange(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Option<(u16, String)> {
+fn exchange(
+    address: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_nodelay(true).ok()?;
-    let extra: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let extra: String =
+        headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let request = format!(
         "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n{extra}\r\n{body}",
         body.len()
@@ -113,7 +136,8 @@ fn exchange(address: &str, method: &str, path: &str, headers: &[(&str, &str)], b
 impl Server {
     fn get(&self, path: &str) -> String {
         let token = format!("Bearer {}", self.operator);
-        let (status, body) = exchange(&self.address, "GET", path, &[("authorization", &token)], "").unwrap();
+        let (status, body) =
+            exchange(&self.address, "GET", path, &[("authorization", &token)], "").unwrap();
         assert_eq!(status, 200, "{body}");
         body
     }
@@ -121,31 +145,54 @@ impl Server {
         self.send().to_string()
     }
     fn send(&self) -> u128 {
-        let id = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() >> 8;
+        let id =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos()
+                >> 8;
         let body = format!(
             r#"{{"update_id":{id},"message":{{"message_id":1,"from":{{"id":700000001}},"chat":{{"id":700000001,"type":"private"}},"date":1,"text":"Fix the TypeError in the login flow"}}}}"#
         );
-        let (status, text) = exchange(&self.address, "POST", "/telegram/local", &[("x-telegram-bot-api-secret-token", &self.secret)], &body).unwrap();
+        let (status, text) = exchange(
+            &self.address,
+            "POST",
+            "/telegram/local",
+            &[("x-telegram-bot-api-secret-token", &self.secret)],
+            &body,
+        )
+        .unwrap();
         assert_eq!(status, 200, "{text}");
         id
     }
     fn route(&self) -> String {
         let token = format!("Bearer {}", self.operator);
         let body = r#"{"message":"is the login form open to injection?"}"#;
-        exchange(&self.address, "POST", "/agency-router/api/route", &[("authorization", &token)], body).unwrap().1
+        exchange(
+            &self.address,
+            "POST",
+            "/agency-router/api/route",
+            &[("authorization", &token)],
+            body,
+        )
+        .unwrap()
+        .1
     }
     /// From the webhook until the event is done, its reply sent.
     fn answer_ms(&self) -> f64 {
         // One conversation goes in order: what was sent before has to be done first.
-        let open = |state: &str| !self.get(&format!("/webhook-aggregator/api/events?state={state}&limit=1")).contains("\"events\":[]");
+        let open = |state: &str| {
+            !self
+                .get(&format!("/webhook-aggregator/api/events?state={state}&limit=1"))
+                .contains("\"events\":[]")
+        };
         while ["received", "routed", "approved", "running", "answered"].into_iter().any(open) {
             std::thread::sleep(Duration::from_millis(20));
         }
         let begun = Instant::now();
         let id = self.send();
         loop {
-            let list: Value = serde_json::from_str(&self.get("/webhook-aggregator/api/events?limit=5")).unwrap();
-            let done = |event: &Value| event["dedupeKey"] == id.to_string() && event["state"] == "done";
+            let list: Value =
+                serde_json::from_str(&self.get("/webhook-aggregator/api/events?limit=5")).unwrap();
+            let done =
+                |event: &Value| event["dedupeKey"] == id.to_string() && event["state"] == "done";
             if list["events"].as_array().unwrap().iter().any(done) {
                 return begun.elapsed().as_secs_f64() * 1000.0;
             }
@@ -164,7 +211,8 @@ impl Server {
         (times[ROUNDS / 2], times[ROUNDS * 99 / 100])
     }
     fn rss_mb(&self) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))
+            .unwrap_or_default();
         let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or_default();
         let kb: f64 = line.split_whitespace().nth(1).and_then(|kb| kb.parse().ok()).unwrap_or(0.0);
         kb / 1024.0

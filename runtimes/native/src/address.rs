@@ -42,7 +42,9 @@ impl Addresses {
         }
         let mut found = vec![Self::under(given)];
         // A name below an address of digits, or below a path, is none.
-        if let Some((scheme, host)) = given.split_once("://").filter(|(_, host)| !host.contains('/') && host.parse::<std::net::SocketAddr>().is_err()) {
+        if let Some((scheme, host)) = given.split_once("://").filter(|(_, host)| {
+            !host.contains('/') && host.parse::<std::net::SocketAddr>().is_err()
+        }) {
             found.push(Self(format!("{scheme}://{NAME}.{host}")));
         }
         Ok(found)
@@ -66,14 +68,19 @@ impl Addresses {
             }
             tried.push(url);
         }
-        Err(Unreachable(format!("no Quintet answers at {}. Is it running, and the address right?", tried.join(" or "))).into())
+        Err(Unreachable(format!(
+            "no Quintet answers at {}. Is it running, and the address right?",
+            tried.join(" or ")
+        ))
+        .into())
     }
 }
 
 async fn is_ours(http: &reqwest::Client, url: &str) -> bool {
     let Ok(answer) = http.get(url).send().await else { return false };
     let bytes = answer.bytes().await.unwrap_or_default();
-    serde_json::from_slice::<Health>(&bytes).is_ok_and(|health| health.service == ServiceName::WebhookAggregator)
+    serde_json::from_slice::<Health>(&bytes)
+        .is_ok_and(|health| health.service == ServiceName::WebhookAggregator)
 }
 
 #[cfg(test)]
@@ -81,15 +88,37 @@ mod tests {
     use super::*;
 
     fn urls(given: &str) -> Vec<String> {
-        Addresses::candidates(given).unwrap().iter().map(|found| found.url(ServiceName::AgencyRouter, "/api/route")).collect()
+        Addresses::candidates(given)
+            .unwrap()
+            .iter()
+            .map(|found| found.url(ServiceName::AgencyRouter, "/api/route"))
+            .collect()
     }
 
     #[test]
     fn both_forms_are_tried_and_a_template_is_taken_as_it_is() {
-        assert_eq!(urls("https://q.example.org/"), ["https://q.example.org/agency-router/api/route", "https://agency-router.q.example.org/api/route"]);
-        assert_eq!(urls("https://{service}.example.org"), ["https://agency-router.example.org/api/route"]);
-        assert_eq!(urls("http://127.0.0.1:8787"), ["http://127.0.0.1:8787/agency-router/api/route"]);
-        assert_eq!(urls("https://example.org/quintet"), ["https://example.org/quintet/agency-router/api/route"]);
-        assert!(Addresses::candidates("http://example.org").is_err(), "a token never goes out in the clear");
+        assert_eq!(
+            urls("https://q.example.org/"),
+            [
+                "https://q.example.org/agency-router/api/route",
+                "https://agency-router.q.example.org/api/route"
+            ]
+        );
+        assert_eq!(
+            urls("https://{service}.example.org"),
+            ["https://agency-router.example.org/api/route"]
+        );
+        assert_eq!(
+            urls("http://127.0.0.1:8787"),
+            ["http://127.0.0.1:8787/agency-router/api/route"]
+        );
+        assert_eq!(
+            urls("https://example.org/quintet"),
+            ["https://example.org/quintet/agency-router/api/route"]
+        );
+        assert!(
+            Addresses::candidates("http://example.org").is_err(),
+            "a token never goes out in the clear"
+        );
     }
 }

@@ -23,9 +23,13 @@ pub enum NotWritten {
     NoAgent(AgentId),
     #[error("{path} has “{example}” already; leave it out")]
     Known { path: String, example: String },
-    #[error("{path} would be read otherwise than “{example}” says, however it is put there; write it by hand, in quotes below `examples:` in its front matter")]
+    #[error(
+        "{path} would be read otherwise than “{example}” says, however it is put there; write it by hand, in quotes below `examples:` in its front matter"
+    )]
     ReadOtherwise { path: String, example: String },
-    #[error("with “{example}” in {path}, {found_in} would have a fault: {fault}. {fix} Else write it into {path} by hand")]
+    #[error(
+        "with “{example}” in {path}, {found_in} would have a fault: {fault}. {fix} Else write it into {path} by hand"
+    )]
     Fault { path: String, example: String, found_in: String, fault: String, fix: String },
 }
 
@@ -51,7 +55,13 @@ impl ClaimFiles {
 
     /// The files that are no longer as they were.
     pub fn changes(&self) -> impl Iterator<Item = Change<'_>> {
-        self.files.iter().filter_map(|file| Some(Change { path: &file.path, before: self.originals.get(&file.path)?, after: &file.text }))
+        self.files.iter().filter_map(|file| {
+            Some(Change {
+                path: &file.path,
+                before: self.originals.get(&file.path)?,
+                after: &file.text,
+            })
+        })
     }
 
     /// Gives an agent one example more. Nothing else of its file changes; a file without a place for examples gets a section.
@@ -62,15 +72,32 @@ impl ClaimFiles {
     pub fn add(&mut self, agent: &AgentId, example: &str) -> Result<(), NotWritten> {
         let no_agent = || NotWritten::NoAgent(agent.clone());
         let known = self.graph().agent(agent).ok_or_else(no_agent)?;
-        let path = self.graph().skill(&known.skill).map(|skill| skill.path.clone()).ok_or_else(no_agent)?;
-        let text = self.files.iter().find(|file| file.path == path).map(|file| file.text.clone()).ok_or_else(no_agent)?;
+        let path = self
+            .graph()
+            .skill(&known.skill)
+            .map(|skill| skill.path.clone())
+            .ok_or_else(no_agent)?;
+        let text = self
+            .files
+            .iter()
+            .find(|file| file.path == path)
+            .map(|file| file.text.clone())
+            .ok_or_else(no_agent)?;
         let shown = short(&printable(example), SHOWN_CHARS);
         if known.examples.iter().any(|text| plain(text) == plain(example)) {
             return Err(NotWritten::Known { path, example: shown });
         }
         let mut fault = None;
         for candidate in candidates(&text, example) {
-            let files: Vec<SourceFile> = self.files.iter().map(|file| if file.path == path { with_text(file, &candidate) } else { file.clone() }).collect();
+            let files: Vec<SourceFile> = self
+                .files
+                .iter()
+                .map(
+                    |file| {
+                        if file.path == path { with_text(file, &candidate) } else { file.clone() }
+                    },
+                )
+                .collect();
             let parsed = check_folder(files.clone());
             if !is_as_before(&self.parsed.graph, &parsed.graph, known, example) {
                 continue;
@@ -85,7 +112,9 @@ impl ClaimFiles {
             }
         }
         Err(match fault {
-            Some(Finding { path: found_in, message: fault, fix, .. }) => NotWritten::Fault { path, example: shown, found_in, fault, fix },
+            Some(Finding { path: found_in, message: fault, fix, .. }) => {
+                NotWritten::Fault { path, example: shown, found_in, fault, fix }
+            }
             None => NotWritten::ReadOtherwise { path, example: shown },
         })
     }
@@ -104,8 +133,12 @@ fn candidates(text: &str, example: &str) -> impl Iterator<Item = String> {
         Language::Markdown => spelling::in_markdown(&message),
         Language::Yaml => spelling::in_yaml(&message),
     };
-    let written = places(text).into_iter().flat_map(move |place| ways(place.language).into_iter().map(move |item| (place.clone(), item)));
-    written.map(|(place, item)| place.with(text, &item)).filter(move |text| adds(&before, claims(text).as_ref(), example))
+    let written = places(text).into_iter().flat_map(move |place| {
+        ways(place.language).into_iter().map(move |item| (place.clone(), item))
+    });
+    written
+        .map(|(place, item)| place.with(text, &item))
+        .filter(move |text| adds(&before, claims(text).as_ref(), example))
 }
 
 fn with_text(file: &SourceFile, text: &str) -> SourceFile {
@@ -116,7 +149,9 @@ fn with_text(file: &SourceFile, text: &str) -> SourceFile {
 fn is_as_before(before: &Graph, after: &Graph, agent: &Agent, example: &str) -> bool {
     let Some(now) = after.agent(&agent.id) else { return false };
     let rest = Agent { examples: agent.examples.clone(), ..now.clone() };
-    rest == *agent && one_more(&agent.examples, now.examples.clone(), example) && before.links == after.links
+    rest == *agent
+        && one_more(&agent.examples, now.examples.clone(), example)
+        && before.links == after.links
 }
 
 /// A warning or an error that was not there before. Lines move and counts in messages change, so they are told apart by file and kind.
@@ -134,7 +169,9 @@ fn new_finding<'a>(before: &[Finding], after: &'a [Finding]) -> Option<&'a Findi
         }
     }
     // Of several of the kind the one that says something new.
-    let is_new = |finding: &&Finding| more.contains(&kind(finding)) && !before.iter().any(|old| old.message == finding.message);
+    let is_new = |finding: &&Finding| {
+        more.contains(&kind(finding)) && !before.iter().any(|old| old.message == finding.message)
+    };
     after.iter().find(is_new).or_else(|| after.iter().find(|finding| more.contains(&kind(finding))))
 }
 
@@ -143,7 +180,15 @@ mod tests {
     use super::*;
 
     fn folder(files: &[(&str, &str)]) -> ClaimFiles {
-        ClaimFiles::new(files.iter().map(|(path, text)| SourceFile { path: (*path).to_owned(), text: (*text).to_owned() }).collect())
+        ClaimFiles::new(
+            files
+                .iter()
+                .map(|(path, text)| SourceFile {
+                    path: (*path).to_owned(),
+                    text: (*text).to_owned(),
+                })
+                .collect(),
+        )
     }
 
     /// What becomes of a file that is the only one.
@@ -156,44 +201,77 @@ mod tests {
 
     #[test]
     fn the_example_is_the_last_bullet_of_its_section() {
-        let file = "---\nagentId: a\n---\n# A\n\n## Examples\n\n- one\n- two\n\n## Limits\n\n- none\n";
-        assert_eq!(with_example(file, "three\n more"), "---\nagentId: a\n---\n# A\n\n## Examples\n\n- one\n- two\n- three more\n\n## Limits\n\n- none\n");
+        let file =
+            "---\nagentId: a\n---\n# A\n\n## Examples\n\n- one\n- two\n\n## Limits\n\n- none\n";
+        assert_eq!(
+            with_example(file, "three\n more"),
+            "---\nagentId: a\n---\n# A\n\n## Examples\n\n- one\n- two\n- three more\n\n## Limits\n\n- none\n"
+        );
     }
 
     #[test]
     fn a_file_without_examples_gets_a_section_and_keeps_its_line_ends() {
         assert_eq!(with_example("# A", "do it"), "# A\n\n## Examples\n\n- do it\n");
         assert_eq!(with_example("# A\r\n", "do it"), "# A\r\n\r\n## Examples\r\n\r\n- do it\r\n");
-        assert_eq!(with_example("# A\n## Example messages\n", "do it"), "# A\n## Example messages\n- do it\n");
-        assert_eq!(with_example("# A\n## Examples\n  * one", "two"), "# A\n## Examples\n  * one\n  * two\n");
+        assert_eq!(
+            with_example("# A\n## Example messages\n", "do it"),
+            "# A\n## Example messages\n- do it\n"
+        );
+        assert_eq!(
+            with_example("# A\n## Examples\n  * one", "two"),
+            "# A\n## Examples\n  * one\n  * two\n"
+        );
     }
 
     #[test]
     fn sections_that_the_loader_reads_otherwise_are_left_alone() {
         let head = "---\nname: a\n# examples are below\n---\n# A\n## Counter-examples\n- no\n## Example output\n- yes\n## When not to use: examples\n- no\n";
-        assert_eq!(with_example(&format!("{head}## Examples\n- one\n"), "two"), format!("{head}## Examples\n- one\n- two\n"));
+        assert_eq!(
+            with_example(&format!("{head}## Examples\n- one\n"), "two"),
+            format!("{head}## Examples\n- one\n- two\n")
+        );
         assert_eq!(with_example(head, "two"), format!("{head}\n## Examples\n\n- two\n"));
     }
 
     #[test]
     fn examples_in_front_matter_get_one_more_item() {
         let file = "---\nagentId: a\nexamples:\n  - one\n  - two\nmodel: x\n---\n# A\n";
-        assert_eq!(with_example(file, "is it three?"), "---\nagentId: a\nexamples:\n  - one\n  - two\n  - is it three?\nmodel: x\n---\n# A\n");
+        assert_eq!(
+            with_example(file, "is it three?"),
+            "---\nagentId: a\nexamples:\n  - one\n  - two\n  - is it three?\nmodel: x\n---\n# A\n"
+        );
         for text in ["say: \"no\" #1", "yes", "- a dash", "42", "[[x]]"] {
             let written = with_example(file, text);
-            let parsed = skill_graph_loader::check_folder(vec![contracts::graph::SourceFile { path: "agents/a.md".to_owned(), text: written.clone() }]);
-            assert_eq!(parsed.graph.agents[0].examples.last().map(String::as_str), Some(text), "{written}");
+            let parsed = skill_graph_loader::check_folder(vec![contracts::graph::SourceFile {
+                path: "agents/a.md".to_owned(),
+                text: written.clone(),
+            }]);
+            assert_eq!(
+                parsed.graph.agents[0].examples.last().map(String::as_str),
+                Some(text),
+                "{written}"
+            );
         }
         // A section comes first; a list in brackets is left alone.
         let both = format!("{file}## Examples\n- three\n");
         assert_eq!(with_example(&both, "four"), format!("{both}- four\n"));
         let brackets = "---\nagentId: a\nexamples: [one, two]\n---\n# A\n";
-        assert_eq!(with_example(brackets, "three"), format!("{brackets}\n## Examples\n\n- three\n"));
+        assert_eq!(
+            with_example(brackets, "three"),
+            format!("{brackets}\n## Examples\n\n- three\n")
+        );
     }
 
     #[test]
     fn what_stands_in_the_section_keeps_its_place_above_the_example() {
-        let examples = |text: &str| place::claims(text).unwrap().examples.into_iter().map(|(text, _)| text).collect::<Vec<_>>();
+        let examples = |text: &str| {
+            place::claims(text)
+                .unwrap()
+                .examples
+                .into_iter()
+                .map(|(text, _)| text)
+                .collect::<Vec<_>>()
+        };
         for (content, above) in [
             ("\n| Message | Why |\n|---|---|\n| do it | now |\n| \"go on\" | then |\n", "\n"),
             ("People write \"do it\" or \"go on\".\n", "\n"),
@@ -207,12 +285,24 @@ mod tests {
         ] {
             for end in ["", "\n## Limits\n\n- none\n", "\n# Limits\n", "\nLimits\n------\n"] {
                 let head = format!("# A\n\n## Examples\n{content}");
-                assert_eq!(with_example(&format!("{head}{end}"), "three"), format!("{head}{above}- three\n{end}"));
-                assert_eq!(examples(&format!("{head}{above}- three\n{end}")), ["do it", "go on", "three"]);
+                assert_eq!(
+                    with_example(&format!("{head}{end}"), "three"),
+                    format!("{head}{above}- three\n{end}")
+                );
+                assert_eq!(
+                    examples(&format!("{head}{above}- three\n{end}")),
+                    ["do it", "go on", "three"]
+                );
             }
         }
-        assert_eq!(with_example("## Examples\n## Limits\n- no\n", "one"), "## Examples\n- one\n\n## Limits\n- no\n");
-        assert_eq!(with_example("Examples\n---\nSay \"a b\".\n# Limits\n", "one"), "Examples\n---\nSay \"a b\".\n\n- one\n\n# Limits\n");
+        assert_eq!(
+            with_example("## Examples\n## Limits\n- no\n", "one"),
+            "## Examples\n- one\n\n## Limits\n- no\n"
+        );
+        assert_eq!(
+            with_example("Examples\n---\nSay \"a b\".\n# Limits\n", "one"),
+            "Examples\n---\nSay \"a b\".\n\n- one\n\n# Limits\n"
+        );
     }
 
     #[test]
@@ -220,7 +310,11 @@ mod tests {
         let nested = "## Examples\n- a\n### More\n- b\n### Output\n- c\n#### Its form\n- d\n\n## Limits\n- e\n";
         assert_eq!(with_example(nested, "x"), nested.replace("- b\n", "- b\n- x\n"));
         let titled = "# Example agent\n\n- a\n\n## Examples\n- b\n\n## Rules\n- c\n";
-        assert_eq!(with_example(titled, "x"), titled.replace("- b\n", "- b\n- x\n"), "a title is no place while there is a better one");
+        assert_eq!(
+            with_example(titled, "x"),
+            titled.replace("- b\n", "- b\n- x\n"),
+            "a title is no place while there is a better one"
+        );
     }
 
     #[test]
@@ -231,17 +325,27 @@ mod tests {
         assert_eq!(with_example(&all, "x"), format!("{all}- x\n"));
         assert_eq!(with_example(&list, "x"), list.replace("  - one\n", "  - one\n  - x\n"));
         assert_eq!(with_example(when, "x"), format!("{when}- x\n"));
-        let shipped = crate::graph_folder::default_graph().into_iter().filter(|file| file.path.starts_with("agents/"));
+        let shipped = crate::graph_folder::default_graph()
+            .into_iter()
+            .filter(|file| file.path.starts_with("agents/"));
         for file in shipped {
             let (head, _) = file.text.split_once("## Examples").unwrap();
-            assert!(head.contains("## When to use") && with_example(&file.text, "x y").starts_with(head), "{}", file.path);
+            assert!(
+                head.contains("## When to use")
+                    && with_example(&file.text, "x y").starts_with(head),
+                "{}",
+                file.path
+            );
         }
     }
 
     #[test]
     fn headings_in_code_are_no_sections_and_markup_stays_text() {
         let file = "# A\n```\n## Examples\n```\n## Triggers\n- go\n";
-        assert_eq!(with_example(file, "fix `x` in *y*"), "# A\n```\n## Examples\n```\n## Triggers\n- go\n- fix \\`x\\` in \\*y\\*\n");
+        assert_eq!(
+            with_example(file, "fix `x` in *y*"),
+            "# A\n```\n## Examples\n```\n## Triggers\n- go\n- fix \\`x\\` in \\*y\\*\n"
+        );
     }
 
     const FEW: &str = "---\ndescription: Does it.\n---\n# A\n\nNOT for lawns: never.\n\n## Examples\n\n- one\n- user says \"two\"\n";
@@ -250,26 +354,39 @@ mod tests {
     #[test]
     fn a_message_is_read_back_as_it_was() {
         for (message, written) in [
-            ("why is user_id null for 50% of our C# clients", "why is user_id null for 50% of our C# clients"),
+            (
+                "why is user_id null for 50% of our C# clients",
+                "why is user_id null for 50% of our C# clients",
+            ),
             ("# is what the file begins with", "\"# is what the file begins with\""),
             ("1. open it 2. close it", "\"1. open it 2. close it\""),
             ("[ ] is a box that is not ticked", "\"[ ] is a box that is not ticked\""),
             ("user says \"ship it\" and nothing else", "“user says \"ship it\" and nothing else”"),
             ("rename `x` to *y* in <b>z</b>", "rename \\`x\\` to \\*y\\* in \\<b\\>z\\</b\\>"),
             ("what is %%this%% and &amp; there", "what is \\%\\%this\\%\\% and \\&amp; there"),
-            ("see [the page](https://example.org/a_b) | or | not", "see \\[the page\\](https://example.org/a\\_b) \\| or \\| not"),
+            (
+                "see [the page](https://example.org/a_b) | or | not",
+                "see \\[the page\\](https://example.org/a\\_b) \\| or \\| not",
+            ),
             ("delete C:\\*.tmp __now__", "delete C:\\\\\\*.tmp \\_\\_now\\_\\_"),
             ("asks: \"a *b* c\" or so", "“asks: \"a \\*b\\* c\" or so”"),
         ] {
             assert_eq!(with_example(FEW, message), format!("{FEW}- {written}\n"), "{message}");
         }
         for (message, written) in [
-            ("NOT for roses: that is pm stuff really", "\"NOT for roses: that is pm stuff really\""),
+            (
+                "NOT for roses: that is pm stuff really",
+                "\"NOT for roses: that is pm stuff really\"",
+            ),
             ("who wrote [[x]] and why", "\"who wrote \\u005b\\u005bx]] and why\""),
             ("\"quoted from end to end\"", "\"“\\\"quoted from end to end\\\"”\""),
             ("- a dash: # and {braces}", "\"- a dash: # and {braces}\""),
         ] {
-            assert_eq!(with_example(LIST, message), LIST.replace("- one\n", &format!("- one\n  - {written}\n")), "{message}");
+            assert_eq!(
+                with_example(LIST, message),
+                LIST.replace("- one\n", &format!("- one\n  - {written}\n")),
+                "{message}"
+            );
         }
     }
 
@@ -277,11 +394,17 @@ mod tests {
     fn what_a_section_cannot_hold_goes_into_the_list_else_nothing_changes() {
         let both = format!("{LIST}\n## Examples\n\n- two\n");
         let not_for = "NOT for roses: that is pm stuff really";
-        assert_eq!(with_example(&both, not_for), both.replace("- one\n", &format!("- one\n  - \"{not_for}\"\n")));
+        assert_eq!(
+            with_example(&both, not_for),
+            both.replace("- one\n", &format!("- one\n  - \"{not_for}\"\n"))
+        );
         for message in [not_for, "who wrote [[x]] and why", "!? … !!"] {
             let mut files = folder(&[("agents/a.md", FEW), ("x.md", "# x\n[[a]]\n")]);
             let told = files.add(&"a".into(), message).unwrap_err().to_string();
-            assert!(told.contains("agents/a.md") && told.contains("by hand") && told.contains(message), "{told}");
+            assert!(
+                told.contains("agents/a.md") && told.contains("by hand") && told.contains(message),
+                "{told}"
+            );
             assert!(files.changes().next().is_none() && files.files[0].text == FEW);
         }
         let open = format!("{FEW}\n```\nnever closed\n");
@@ -298,25 +421,44 @@ mod tests {
 
     #[test]
     fn an_example_that_another_agent_has_is_refused_with_the_reason() {
-        let mut files = folder(&[("agents/a.md", FEW), ("agents/b.md", "---\ndescription: B.\n---\n# B\n## Examples\n- prune it\n")]);
+        let mut files = folder(&[
+            ("agents/a.md", FEW),
+            ("agents/b.md", "---\ndescription: B.\n---\n# B\n## Examples\n- prune it\n"),
+        ]);
         let told = files.add(&"a".into(), "Prune it!").unwrap_err().to_string();
-        assert!(told.contains("agents/b.md") && told.contains("`prune it` is also an example in agents/a.md"), "{told}");
-        assert_eq!(files.add(&"a".into(), "ONE"), Err(NotWritten::Known { path: "agents/a.md".into(), example: "ONE".into() }));
+        assert!(
+            told.contains("agents/b.md")
+                && told.contains("`prune it` is also an example in agents/a.md"),
+            "{told}"
+        );
+        assert_eq!(
+            files.add(&"a".into(), "ONE"),
+            Err(NotWritten::Known { path: "agents/a.md".into(), example: "ONE".into() })
+        );
         assert_eq!(files.add(&"c".into(), "prune"), Err(NotWritten::NoAgent("c".into())));
     }
 
     #[test]
     fn a_file_is_read_as_what_it_is_in_its_folder() {
         // Without agents a SKILL.md is one; a guide is one by its agentId.
-        let mut skills = folder(&[("skills/csv/SKILL.md", "# CSV\n"), ("skills/pdf/SKILL.md", "---\nname: pdf\n---\n# PDF\n")]);
+        let mut skills = folder(&[
+            ("skills/csv/SKILL.md", "# CSV\n"),
+            ("skills/pdf/SKILL.md", "---\nname: pdf\n---\n# PDF\n"),
+        ]);
         skills.add(&"pdf".into(), "merge a_b and c_d").unwrap();
         skills.add(&"pdf".into(), "split it").unwrap();
         skills.add(&"csv".into(), "add them up").unwrap();
         let changed: Vec<_> = skills.changes().map(|change| (change.path, change.after)).collect();
         assert_eq!(changed[0], ("skills/csv/SKILL.md", "# CSV\n\n## Examples\n\n- add them up\n"));
         assert_eq!(skills.changes().nth(1).unwrap().before, "---\nname: pdf\n---\n# PDF\n");
-        assert_eq!(changed[1].1, "---\nname: pdf\n---\n# PDF\n\n## Examples\n\n- merge a_b and c_d\n- split it\n");
-        let mut guides = folder(&[("guides/g.md", "---\nagentId: g\n---\n# G\n"), ("skills/pdf/SKILL.md", "# PDF\n")]);
+        assert_eq!(
+            changed[1].1,
+            "---\nname: pdf\n---\n# PDF\n\n## Examples\n\n- merge a_b and c_d\n- split it\n"
+        );
+        let mut guides = folder(&[
+            ("guides/g.md", "---\nagentId: g\n---\n# G\n"),
+            ("skills/pdf/SKILL.md", "# PDF\n"),
+        ]);
         guides.add(&"g".into(), "do it").unwrap();
         assert_eq!(guides.add(&"pdf".into(), "do it"), Err(NotWritten::NoAgent("pdf".into())));
     }

@@ -6,7 +6,12 @@ use std::path::PathBuf;
 
 /// The control plane between your chat channels and your AI agents.
 #[derive(Parser)]
-#[command(name = "quintet", version, about, after_help = "Start here:\n  quintet up\n  quintet send telegram \"Fix the TypeError in the login flow\"")]
+#[command(
+    name = "quintet",
+    version,
+    about,
+    after_help = "Start here:\n  quintet up\n  quintet send telegram \"Fix the TypeError in the login flow\""
+)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -45,7 +50,9 @@ pub enum Command {
         graph: Option<PathBuf>,
     },
     /// Play the platform: post a signed webhook to the local endpoint and print the answer
-    #[command(after_help = "Example:\n  quintet send telegram \"Fix the TypeError in the login flow\"")]
+    #[command(
+        after_help = "Example:\n  quintet send telegram \"Fix the TypeError in the login flow\""
+    )]
     Send {
         /// telegram, slack, discord or web
         channel: String,
@@ -55,7 +62,9 @@ pub enum Command {
         wait: u64,
     },
     /// One routing decision with its reasons, without a server
-    #[command(after_help = "Example:\n  quintet route \"is the login form open to injection?\" --json")]
+    #[command(
+        after_help = "Example:\n  quintet route \"is the login form open to injection?\" --json"
+    )]
     Route {
         text: String,
         /// A folder of Markdown instead of the default graph
@@ -66,7 +75,9 @@ pub enum Command {
         channel: Option<String>,
     },
     /// Routing accuracy over labelled messages, or of the graph against itself
-    #[command(after_help = "Example:\n  quintet eval messages.jsonl --train examples.jsonl --json\n  quintet eval")]
+    #[command(
+        after_help = "Example:\n  quintet eval messages.jsonl --train examples.jsonl --json\n  quintet eval"
+    )]
     Eval {
         /// JSON lines with `text` and `label`; without it the graph is cross-validated
         test: Option<PathBuf>,
@@ -90,7 +101,9 @@ pub enum Command {
         without_oos: bool,
     },
     /// Messages that would make good examples, to be confirmed one by one
-    #[command(after_help = "Example:\n  quintet suggest\n  quintet suggest --graph routing-knowledge --accept 1 --accept 3=security")]
+    #[command(
+        after_help = "Example:\n  quintet suggest\n  quintet suggest --graph routing-knowledge --accept 1 --accept 3=security"
+    )]
     Suggest {
         /// The folder that confirmed examples are written into
         #[arg(long, value_name = "DIR")]
@@ -118,7 +131,9 @@ pub enum Command {
         reason: Option<String>,
     },
     /// Reject a request
-    #[command(after_help = "Example:\n  quintet reject apr_01J9Z5K2M8Q4R6T8V0X2Z4B6D8 --reason \"too expensive\"")]
+    #[command(
+        after_help = "Example:\n  quintet reject apr_01J9Z5K2M8Q4R6T8V0X2Z4B6D8 --reason \"too expensive\""
+    )]
     Reject {
         id: String,
         /// Why, for the record and for who asked
@@ -126,7 +141,9 @@ pub enum Command {
         reason: Option<String>,
     },
     /// Stop a task, or everything
-    #[command(after_help = "Example:\n  quintet halt\n  quintet halt web.console.01J9Z5K2M8Q4R6T8V0X2Z4B6D8")]
+    #[command(
+        after_help = "Example:\n  quintet halt\n  quintet halt web.console.01J9Z5K2M8Q4R6T8V0X2Z4B6D8"
+    )]
     Halt {
         task: Option<String>,
         /// Why, for the record
@@ -156,7 +173,9 @@ pub enum Command {
         ids: Vec<String>,
     },
     /// The agency gateway alone, joined to a control plane elsewhere
-    #[command(after_help = "Example:\n  QUINTET_GATEWAY_TOKEN=… quintet gateway --control https://quintet.example.org")]
+    #[command(
+        after_help = "Example:\n  QUINTET_GATEWAY_TOKEN=… quintet gateway --control https://quintet.example.org"
+    )]
     Gateway {
         /// The control plane's address: that of `quintet up`, or the domain of the Workers
         #[arg(long, value_name = "URL")]
@@ -203,7 +222,9 @@ pub enum Command {
     #[command(after_help = "Example:\n  quintet backup quintet-2026-11-23.tar.gz")]
     Backup { file: PathBuf },
     /// Bring a backup back, into an empty data directory
-    #[command(after_help = "Example:\n  quintet restore quintet-2026-11-23.tar.gz --data /srv/quintet")]
+    #[command(
+        after_help = "Example:\n  quintet restore quintet-2026-11-23.tar.gz --data /srv/quintet"
+    )]
     Restore { file: PathBuf },
     /// Check configuration, secrets, reachability, clock, disk, and what an agent could read
     #[command(after_help = "Example:\n  quintet doctor")]
@@ -235,7 +256,9 @@ pub enum Graph {
     #[command(after_help = "Example:\n  quintet graph versions")]
     Versions,
     /// What changed between two versions
-    #[command(after_help = "Example:\n  quintet graph diff 0f3c\n  quintet graph diff   (what the last publish changed)")]
+    #[command(
+        after_help = "Example:\n  quintet graph diff 0f3c\n  quintet graph diff   (what the last publish changed)"
+    )]
     Diff {
         /// A version, or its first characters [default: the one that was served before the current was published]
         from: Option<String>,

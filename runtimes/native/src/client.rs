@@ -43,7 +43,13 @@ impl Client {
                 let path = data.join("tokens").join(Scope::Operator.as_str());
                 let text = std::fs::read_to_string(&path);
                 Secret::new(
-                    text.map_err(|_| Unreachable(format!("no operator token: set QUINTET_OPERATOR_TOKEN, or run where {} is.", path.display())))?.trim(),
+                    text.map_err(|_| {
+                        Unreachable(format!(
+                            "no operator token: set QUINTET_OPERATOR_TOKEN, or run where {} is.",
+                            path.display()
+                        ))
+                    })?
+                    .trim(),
                 )
             }
         };
@@ -69,32 +75,58 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::get`].
-    pub async fn post<A: DeserializeOwned>(&self, service: ServiceName, path: &str, body: &impl Serialize) -> Result<A> {
+    pub async fn post<A: DeserializeOwned>(
+        &self,
+        service: ServiceName,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<A> {
         self.send(self.http.post(self.address(service, path).await?).json_body(body)?).await
     }
     async fn address(&self, service: ServiceName, path: &str) -> Result<String> {
-        Ok(self.addresses.get_or_try_init(|| Addresses::find(&self.base, &self.http)).await?.url(service, path))
+        Ok(self
+            .addresses
+            .get_or_try_init(|| Addresses::find(&self.base, &self.http))
+            .await?
+            .url(service, path))
     }
     async fn send<A: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<A> {
-        let answer =
-            request.bearer_auth(self.token.reveal()).send().await.map_err(|e| Unreachable(format!("{} does not answer: {}", self.base, e.without_url())))?;
+        let answer = request.bearer_auth(self.token.reveal()).send().await.map_err(|e| {
+            Unreachable(format!("{} does not answer: {}", self.base, e.without_url()))
+        })?;
         let ok = answer.status().is_success();
         let status = answer.status();
-        let bytes = answer.bytes().await.map_err(|e| Unreachable(format!("the answer broke off: {}", e.without_url())))?;
+        let bytes = answer
+            .bytes()
+            .await
+            .map_err(|e| Unreachable(format!("the answer broke off: {}", e.without_url())))?;
         if ok {
-            return serde_json::from_slice(&bytes).context("the server's answer is not what this version expects");
+            return serde_json::from_slice(&bytes)
+                .context("the server's answer is not what this version expects");
         }
         match serde_json::from_slice::<Problem>(&bytes) {
-            Ok(problem) if matches!(problem.status, 502 | 503) => Err(Unreachable(format!("{}\n{}", problem.detail, problem.fix)).into()),
-            Ok(problem) => Err(No(format!("{}\n{}{}", problem.detail, problem.fix, findings(&problem))).into()),
-            Err(_) => Err(Unreachable(format!("{} answered {status} and nothing readable: is it a Quintet server?", self.base)).into()),
+            Ok(problem) if matches!(problem.status, 502 | 503) => {
+                Err(Unreachable(format!("{}\n{}", problem.detail, problem.fix)).into())
+            }
+            Ok(problem) => {
+                Err(No(format!("{}\n{}{}", problem.detail, problem.fix, findings(&problem))).into())
+            }
+            Err(_) => Err(Unreachable(format!(
+                "{} answered {status} and nothing readable: is it a Quintet server?",
+                self.base
+            ))
+            .into()),
         }
     }
 }
 
 /// What a refusal says of single files, a line each.
 fn findings(problem: &Problem) -> String {
-    let found: Vec<contracts::graph::Finding> = problem.extra.get("findings").and_then(|list| serde_json::from_value(list.clone()).ok()).unwrap_or_default();
+    let found: Vec<contracts::graph::Finding> = problem
+        .extra
+        .get("findings")
+        .and_then(|list| serde_json::from_value(list.clone()).ok())
+        .unwrap_or_default();
     found.iter().map(|finding| format!("\n{}", crate::finding::line(finding))).collect()
 }
 

@@ -29,29 +29,62 @@ pub async fn run(cli: Cli) -> Result<()> {
     let data = || DataDir::locate(cli.global.data.as_deref());
     let client = || Client::new(cli.global.server.as_deref(), &data()?);
     match cli.command {
-        Command::Up { config, listen, graph } => up::up(data()?, config.as_deref(), listen, graph).await,
-        Command::Suggest { graph, accept } => suggest::suggest(&client()?, graph.as_deref(), &accept, json).await,
-        Command::Send { channel, text, wait } => send::send(&client()?, &data()?, &channel, &text, wait, json).await,
-        Command::Route { text, graph, channel } => route::route(text, graph.as_deref(), channel, &data()?, json).await,
+        Command::Up { config, listen, graph } => {
+            up::up(data()?, config.as_deref(), listen, graph).await
+        }
+        Command::Suggest { graph, accept } => {
+            suggest::suggest(&client()?, graph.as_deref(), &accept, json).await
+        }
+        Command::Send { channel, text, wait } => {
+            send::send(&client()?, &data()?, &channel, &text, wait, json).await
+        }
+        Command::Route { text, graph, channel } => {
+            route::route(text, graph.as_deref(), channel, &data()?, json).await
+        }
         Command::Eval { test, train, graph, label_field, seeds, per_label, without_oos } => {
-            let plan = agency_router::evaluate::Trials { seeds, per_label: per_label.map(|count| count as usize), without_oos };
-            eval::eval(test.as_deref(), train.as_deref(), graph.as_deref(), &label_field, plan, json)
+            let plan = agency_router::evaluate::Trials {
+                seeds,
+                per_label: per_label.map(|count| count as usize),
+                without_oos,
+            };
+            eval::eval(
+                test.as_deref(),
+                train.as_deref(),
+                graph.as_deref(),
+                &label_field,
+                plan,
+                json,
+            )
         }
         Command::Graph(command) => graph::graph(command, client, json).await,
         Command::Approvals { state } => decide::approvals(&client()?, &state, json).await,
-        Command::Approve { id, reason } => decide::decide(&client()?, &id, contracts::approval::Decision::Approve, reason, json).await,
-        Command::Reject { id, reason } => decide::decide(&client()?, &id, contracts::approval::Decision::Reject, reason, json).await,
+        Command::Approve { id, reason } => {
+            decide::decide(&client()?, &id, contracts::approval::Decision::Approve, reason, json)
+                .await
+        }
+        Command::Reject { id, reason } => {
+            decide::decide(&client()?, &id, contracts::approval::Decision::Reject, reason, json)
+                .await
+        }
         Command::Halt { task, reason } => decide::halt(&client()?, task, reason, json).await,
         Command::Resume { task } => decide::resume(&client()?, task, json).await,
         Command::Budget => decide::budget(&client()?, json).await,
         Command::Events { state, limit } => events::events(&client()?, state, limit, json).await,
         Command::Replay { ids } => events::replay(&client()?, &ids, json).await,
-        Command::Gateway { control, config, listen } => gateway::gateway(&control, config.as_deref(), listen, &data()?).await,
-        Command::Gateways { drain: Some(id), .. } => gateways::drain(&client()?, &id, true, json).await,
-        Command::Gateways { restore: Some(id), .. } => gateways::drain(&client()?, &id, false, json).await,
+        Command::Gateway { control, config, listen } => {
+            gateway::gateway(&control, config.as_deref(), listen, &data()?).await
+        }
+        Command::Gateways { drain: Some(id), .. } => {
+            gateways::drain(&client()?, &id, true, json).await
+        }
+        Command::Gateways { restore: Some(id), .. } => {
+            gateways::drain(&client()?, &id, false, json).await
+        }
         Command::Gateways { .. } => gateways::list(&client()?, json).await,
         Command::Parts { config } => parts::print(&config),
-        Command::Setup { channel, endpoint, url, config } => setup::setup(&data()?, &channel, endpoint, url, config.as_deref()).await,
+        Command::Setup { channel, endpoint, url, config } => {
+            setup::setup(&data()?, &channel, endpoint, url, config.as_deref()).await
+        }
         Command::Backup { file } => backup::backup(&data()?, &file, json),
         Command::Restore { file } => backup::restore(&data()?, &file, json),
         Command::Doctor { config } => doctor::doctor(&data()?, config.as_deref(), json).await,

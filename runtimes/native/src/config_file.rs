@@ -1,7 +1,10 @@
 //! The configuration: `quintet.toml`, variables over it, and the local endpoints of this installation. Everything
 //! wrong is listed at once, and then nothing is started.
 
-#![expect(clippy::indexing_slicing, reason = "JSON by name: what is missing reads as null, and what is written to is an object made here")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "JSON by name: what is missing reads as null, and what is written to is an object made here"
+)]
 
 use crate::data_dir::{DataDir, write_private};
 use crate::ports::clock::SystemClock;
@@ -34,7 +37,9 @@ fn list(problems: &[ConfigProblem]) -> String {
 
 /// The file to read: the one named, else `quintet.toml` in the data directory when it is there.
 pub fn path(given: Option<&Path>, data: &DataDir) -> Option<PathBuf> {
-    given.map(Path::to_owned).or_else(|| Some(data.join("quintet.toml")).filter(|path| path.exists()))
+    given
+        .map(Path::to_owned)
+        .or_else(|| Some(data.join("quintet.toml")).filter(|path| path.exists()))
 }
 
 /// File and variables as one tree.
@@ -52,8 +57,10 @@ pub struct Tree {
 pub fn read_tree(file: Option<&Path>) -> Result<Tree> {
     let mut tree = match file {
         Some(file) => {
-            let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the configuration {}", file.display()))?;
-            let table: toml::Table = text.parse().with_context(|| format!("{} is not valid TOML", file.display()))?;
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("cannot read the configuration {}", file.display()))?;
+            let table: toml::Table =
+                text.parse().with_context(|| format!("{} is not valid TOML", file.display()))?;
             serde_json::to_value(table)?
         }
         None => json!({}),
@@ -63,20 +70,39 @@ pub fn read_tree(file: Option<&Path>) -> Result<Tree> {
 }
 
 /// Top-level tables there may be; a variable of another is a warning.
-const TABLES: [&str; 7] = ["endpoints", "models", "budget", "limits", "agents", "gateway", "server"];
+const TABLES: [&str; 7] =
+    ["endpoints", "models", "budget", "limits", "agents", "gateway", "server"];
 /// Variables with a meaning of their own.
-const NOT_CONFIG: [&str; 6] = ["QUINTET_DATA", "QUINTET_LOG", "QUINTET_OPERATOR_TOKEN", "QUINTET_VIEWER_TOKEN", "QUINTET_AGENT_TOKEN", "QUINTET_GATEWAY_TOKEN"];
+const NOT_CONFIG: [&str; 6] = [
+    "QUINTET_DATA",
+    "QUINTET_LOG",
+    "QUINTET_OPERATOR_TOKEN",
+    "QUINTET_VIEWER_TOKEN",
+    "QUINTET_AGENT_TOKEN",
+    "QUINTET_GATEWAY_TOKEN",
+];
 
 /// `QUINTET_BUDGET__DAILY=20` sets `budget.daily`. A path that the file spells in another case keeps that spelling;
 /// a value is read as TOML where it is that, else as text.
-fn apply_variables(tree: &mut Value, variables: impl Iterator<Item = (String, String)>) -> (Vec<(String, String)>, Vec<String>) {
+fn apply_variables(
+    tree: &mut Value,
+    variables: impl Iterator<Item = (String, String)>,
+) -> (Vec<(String, String)>, Vec<String>) {
     let (mut paths, mut warnings) = (Vec::new(), Vec::new());
     for (name, text) in variables {
-        let Some(path) = name.strip_prefix("QUINTET_").filter(|_| !NOT_CONFIG.contains(&name.as_str())) else { continue };
+        let Some(path) =
+            name.strip_prefix("QUINTET_").filter(|_| !NOT_CONFIG.contains(&name.as_str()))
+        else {
+            continue;
+        };
         let words: Vec<String> = path.split("__").map(str::to_ascii_lowercase).collect();
-        let known = words.len() > 1 && words.first().is_some_and(|table| TABLES.contains(&table.as_str())) && words.iter().all(|word| !word.is_empty());
+        let known = words.len() > 1
+            && words.first().is_some_and(|table| TABLES.contains(&table.as_str()))
+            && words.iter().all(|word| !word.is_empty());
         if !known {
-            warnings.push(format!("the variable {name} belongs to no key of the configuration and is ignored"));
+            warnings.push(format!(
+                "the variable {name} belongs to no key of the configuration and is ignored"
+            ));
             continue;
         }
         paths.push((words.join("."), name.clone()));
@@ -88,7 +114,10 @@ fn apply_variables(tree: &mut Value, variables: impl Iterator<Item = (String, St
 /// Secrets and ids stay text, even where they look like a number.
 fn typed(words: &[String], text: &str) -> Value {
     let in_endpoint = words.first().is_some_and(|word| word == "endpoints");
-    let parsed = format!("v = {text}").parse::<toml::Table>().ok().and_then(|table| serde_json::to_value(table.get("v")?).ok());
+    let parsed = format!("v = {text}")
+        .parse::<toml::Table>()
+        .ok()
+        .and_then(|table| serde_json::to_value(table.get("v")?).ok());
     match parsed {
         Some(value) if !in_endpoint || value.is_array() || value.is_boolean() => value,
         _ => text.into(),
@@ -107,7 +136,11 @@ fn set(tree: &mut Value, words: &[String], raw: &str, value: Value) {
         // Endpoint names may have capitals (a Slack team): where the file has none, the variable's own spelling is taken.
         let is_name = depth == 2 && words.first().is_some_and(|word| word == "endpoints");
         let slack = words.get(1).is_some_and(|word| word == "slack");
-        let fresh = if is_name && slack { raw_words.get(depth).map_or(word.clone(), |raw| (*raw).to_owned()) } else { word.clone() };
+        let fresh = if is_name && slack {
+            raw_words.get(depth).map_or(word.clone(), |raw| (*raw).to_owned())
+        } else {
+            word.clone()
+        };
         let key = existing.unwrap_or(fresh);
         if depth + 1 == words.len() {
             object.insert(key, value);
@@ -121,7 +154,11 @@ fn set(tree: &mut Value, words: &[String], raw: &str, value: Value) {
 ///
 /// # Errors
 /// [`Wrong`], with everything that is wrong.
-pub fn read(tree: &Tree, local: &Value, place: monitoring_dashboard::Place) -> Result<Configuration, Wrong> {
+pub fn read(
+    tree: &Tree,
+    local: &Value,
+    place: monitoring_dashboard::Place,
+) -> Result<Configuration, Wrong> {
     let report = Report::default();
     let Tree { value: tree, from_variables, warnings } = tree;
     let mut root = Section::new(Some(tree), "", &report);
@@ -132,19 +169,30 @@ pub fn read(tree: &Tree, local: &Value, place: monitoring_dashboard::Place) -> R
     let with_local = merged(tree, local);
     let mut found = report.into_problems();
     let mut configuration = Configuration {
-        aggregator: part(&mut found, |report| webhook_aggregator::Config::read(&with_local, report)),
+        aggregator: part(&mut found, |report| {
+            webhook_aggregator::Config::read(&with_local, report)
+        }),
         gateway: part(&mut found, |report| agency_gateway::Config::read(tree, report)),
         assistant: part(&mut found, |report| personal_assistant::Config::read(tree, report)),
-        dashboard: part(&mut found, |report| monitoring_dashboard::Config::read(tree, place, report)),
+        dashboard: part(&mut found, |report| {
+            monitoring_dashboard::Config::read(tree, place, report)
+        }),
         router: agency_router::Config::read(tree),
         warnings: warnings.clone(),
     };
     // A variable that no key has is a warning only: it may be meant for another program.
-    let setter = |problem: &ConfigProblem| from_variables.iter().find(|(path, _)| path.eq_ignore_ascii_case(&problem.path)).map(|(_, name)| name);
-    let (strays, problems): (Vec<_>, Vec<_>) = found.into_iter().partition(|problem| problem.message == UNKNOWN_KEY && setter(problem).is_some());
-    configuration
-        .warnings
-        .extend(strays.iter().filter_map(setter).map(|name| format!("the variable {name} belongs to no key of the configuration and is ignored")));
+    let setter = |problem: &ConfigProblem| {
+        from_variables
+            .iter()
+            .find(|(path, _)| path.eq_ignore_ascii_case(&problem.path))
+            .map(|(_, name)| name)
+    };
+    let (strays, problems): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .partition(|problem| problem.message == UNKNOWN_KEY && setter(problem).is_some());
+    configuration.warnings.extend(strays.iter().filter_map(setter).map(|name| {
+        format!("the variable {name} belongs to no key of the configuration and is ignored")
+    }));
     if problems.is_empty() { Ok(configuration) } else { Err(Wrong(problems)) }
 }
 
@@ -152,7 +200,11 @@ pub fn read(tree: &Tree, local: &Value, place: monitoring_dashboard::Place) -> R
 fn part<T>(found: &mut Vec<ConfigProblem>, read: impl FnOnce(&Report) -> T) -> T {
     let report = Report::default();
     let value = read(&report);
-    let news: Vec<_> = report.into_problems().into_iter().filter(|problem| found.iter().all(|known| known.path != problem.path)).collect();
+    let news: Vec<_> = report
+        .into_problems()
+        .into_iter()
+        .filter(|problem| found.iter().all(|known| known.path != problem.path))
+        .collect();
     found.extend(news);
     value
 }
@@ -178,7 +230,9 @@ fn merged(tree: &Value, local: &Value) -> Value {
 /// The file system's own.
 pub fn local_endpoints(data: &DataDir, address: &str) -> Result<Value> {
     let path = data.join("local.json");
-    let kept = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Map<String, Value>>(&bytes).ok());
+    let kept = std::fs::read(&path)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice::<Map<String, Value>>(&bytes).ok());
     let mut endpoints = match kept {
         Some(kept) => kept,
         None => {
@@ -235,7 +289,10 @@ mod tests {
             ("QUINTET_DATA", "/tmp"),
             ("PATH", "/bin"),
         ];
-        let (_, warnings) = apply_variables(&mut tree, variables.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())));
+        let (_, warnings) = apply_variables(
+            &mut tree,
+            variables.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())),
+        );
         assert_eq!(tree["budget"]["daily"], 20.5);
         assert_eq!(tree["endpoints"]["slack"]["T0AAAA111"]["bot_token"], "12345");
         assert_eq!(tree["endpoints"]["telegram"]["main"]["approvers"], json!(["1"]));
@@ -250,14 +307,21 @@ mod tests {
             "budget": nope, "limits": nope, "agents": { "x": nope }, "gateway": nope, "server": nope,
         });
         let tree = Tree { value: tree, from_variables: Vec::new(), warnings: Vec::new() };
-        let wrong = read(&tree, &Value::Null, monitoring_dashboard::Place::default()).err().unwrap();
-        let listed: Vec<&ConfigProblem> = wrong.0.iter().filter(|problem| problem.path.ends_with(".nope")).collect();
+        let wrong =
+            read(&tree, &Value::Null, monitoring_dashboard::Place::default()).err().unwrap();
+        let listed: Vec<&ConfigProblem> =
+            wrong.0.iter().filter(|problem| problem.path.ends_with(".nope")).collect();
         assert_eq!(listed.len(), 8, "{wrong}");
         let reference = include_str!("../../../docs/config.md");
         for problem in listed {
             let (_, keys) = problem.fix.split_once("the keys here are: ").unwrap();
             for key in keys.trim_end_matches('.').split(", ").filter(|key| *key != "local") {
-                assert!(reference.contains(&format!("`{key}`")), "docs/config.md says nothing of {} ({})", key, problem.path);
+                assert!(
+                    reference.contains(&format!("`{key}`")),
+                    "docs/config.md says nothing of {} ({})",
+                    key,
+                    problem.path
+                );
             }
         }
     }

@@ -56,8 +56,10 @@ impl DataDir {
     /// # Errors
     /// The file system's own.
     pub fn create(&self) -> Result<()> {
-        let make = |path: &Path| std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-        make(&self.0).with_context(|| format!("cannot make the data directory {}", self.0.display()))?;
+        let make =
+            |path: &Path| std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+        make(&self.0)
+            .with_context(|| format!("cannot make the data directory {}", self.0.display()))?;
         std::fs::set_permissions(&self.0, std::fs::Permissions::from_mode(0o700))?;
         make(&self.join("tokens"))?;
         Ok(())
@@ -67,12 +69,23 @@ impl DataDir {
     /// # Errors
     /// When another process holds it.
     pub fn lock(&self) -> Result<File> {
-        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(self.join("lock"))?;
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(self.join("lock"))?;
         match file.try_lock() {
             Ok(()) => Ok(file),
             Err(TryLockError::WouldBlock) => {
-                let by = self.server().map(|server| format!(" (process {}, {})", server.pid, server.address)).unwrap_or_default();
-                bail!("another `quintet up` works on {}{by}. Stop it first, or name another directory with --data.", self.0.display())
+                let by = self
+                    .server()
+                    .map(|server| format!(" (process {}, {})", server.pid, server.address))
+                    .unwrap_or_default();
+                bail!(
+                    "another `quintet up` works on {}{by}. Stop it first, or name another directory with --data.",
+                    self.0.display()
+                )
             }
             Err(TryLockError::Error(error)) => Err(error).context("cannot lock the data directory"),
         }
@@ -108,7 +121,10 @@ impl DataDir {
     /// # Errors
     /// The file system's own.
     pub fn tokens(&self) -> Result<Vec<(Secret, Principal)>> {
-        Scope::ALL.into_iter().map(|scope| Ok((self.token(scope)?, Principal::Scope(scope)))).collect()
+        Scope::ALL
+            .into_iter()
+            .map(|scope| Ok((self.token(scope)?, Principal::Scope(scope))))
+            .collect()
     }
     /// The token of one scope.
     ///
@@ -143,6 +159,8 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Where programs of agents work: outside the data directory, since they may read what lies beside them.
 pub fn work_dir() -> PathBuf {
-    let base = variable("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| variable("HOME").map(|home| Path::new(&home).join(".cache")));
+    let base = variable("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| variable("HOME").map(|home| Path::new(&home).join(".cache")));
     base.unwrap_or_else(std::env::temp_dir).join("quintet-work")
 }

@@ -11,6 +11,15 @@ pub fn line(finding: &Finding) -> String {
         Severity::Hint => "hint",
     };
     let line = if finding.line == 0 { String::new() } else { format!(":{}", finding.line) };
-    let path = if finding.path.is_empty() { "the whole graph".to_owned() } else { printable(&finding.path) };
-    format!("{severity}: {path}{line}: {} [{}]\n  fix: {}", printable(&finding.message), finding.code, printable(&finding.fix))
+    let path = if finding.path.is_empty() {
+        "the whole graph".to_owned()
+    } else {
+        printable(&finding.path)
+    };
+    format!(
+        "{severity}: {path}{line}: {} [{}]\n  fix: {}",
+        printable(&finding.message),
+        finding.code,
+        printable(&finding.fix)
+    )
 }

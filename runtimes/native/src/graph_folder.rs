@@ -23,8 +23,13 @@ pub fn default_graph() -> Vec<SourceFile> {
 }
 
 fn collect(folder: &Dir<'_>, files: &mut Vec<SourceFile>) {
-    for file in folder.files().filter(|file| file.path().extension().is_some_and(|ending| ending == "md")) {
-        files.push(SourceFile { path: file.path().to_string_lossy().replace('\\', "/"), text: file.contents_utf8().unwrap_or_default().to_owned() });
+    for file in
+        folder.files().filter(|file| file.path().extension().is_some_and(|ending| ending == "md"))
+    {
+        files.push(SourceFile {
+            path: file.path().to_string_lossy().replace('\\', "/"),
+            text: file.contents_utf8().unwrap_or_default().to_owned(),
+        });
     }
     folder.dirs().for_each(|inner| collect(inner, files));
 }
@@ -35,7 +40,9 @@ fn collect(folder: &Dir<'_>, files: &mut Vec<SourceFile>) {
 /// When the folder cannot be read or holds no Markdown, or too much of it.
 pub fn read(folder: &Path) -> Result<Vec<SourceFile>> {
     let (files, findings) = read_reporting(folder)?;
-    findings.iter().for_each(|finding| crate::terminal::remark(&format!("{}: {}", finding.path, finding.message)));
+    findings.iter().for_each(|finding| {
+        crate::terminal::remark(&format!("{}: {}", finding.path, finding.message))
+    });
     Ok(files)
 }
 
@@ -45,18 +52,27 @@ pub fn read(folder: &Path) -> Result<Vec<SourceFile>> {
 /// # Errors
 /// When the folder cannot be read or holds no Markdown, or too much of it.
 pub fn read_reporting(folder: &Path) -> Result<(Vec<SourceFile>, Vec<Finding>)> {
-    let root = folder.canonicalize().with_context(|| format!("cannot read the folder {}", folder.display()))?;
+    let root = folder
+        .canonicalize()
+        .with_context(|| format!("cannot read the folder {}", folder.display()))?;
     if !root.is_dir() {
         bail!("{} is a file; name the folder that it is in", folder.display());
     }
-    std::fs::read_dir(&root).with_context(|| format!("cannot read the folder {}", folder.display()))?;
+    std::fs::read_dir(&root)
+        .with_context(|| format!("cannot read the folder {}", folder.display()))?;
     let mut findings = Vec::new();
-    let mut report = |what: &Path, why: Odd| findings.push(why.finding(what.strip_prefix(&root).unwrap_or(what)));
+    let mut report = |what: &Path, why: Odd| {
+        findings.push(why.finding(what.strip_prefix(&root).unwrap_or(what)))
+    };
     let found = walk(&root, &mut report);
     if found.len() > FILES_MAX {
-        bail!("more than {FILES_MAX} Markdown files below {}; name the folder that holds the agents", folder.display());
+        bail!(
+            "more than {FILES_MAX} Markdown files below {}; name the folder that holds the agents",
+            folder.display()
+        );
     }
-    let mut files: Vec<SourceFile> = found.iter().filter_map(|file| one(&root, file, &mut report)).collect();
+    let mut files: Vec<SourceFile> =
+        found.iter().filter_map(|file| one(&root, file, &mut report)).collect();
     if files.is_empty() {
         bail!("there is no Markdown file below {}", folder.display());
     }
@@ -76,22 +92,55 @@ enum Odd {
 impl Odd {
     fn finding(self, path: &Path) -> Finding {
         let (code, message, fix) = match self {
-            Self::LeadsOut => ("leads_out", "a link that leads out of the folder; it was not followed".to_owned(), "Copy the file into the folder."),
-            Self::LeadsNowhere => ("leads_nowhere", "a link that leads nowhere; it was left out".to_owned(), "Remove the link, or put back what it led to."),
-            Self::Unreadable(error) => ("unreadable", format!("it cannot be read and was left out: {error}"), "Let the user that runs quintet read it."),
-            Self::TooLarge => ("too_large", "it is larger than 8 MB and was left out".to_owned(), "Split it, or move it out of the folder."),
-            Self::NotUtf8 => ("not_utf8", "it is not UTF-8; what could not be read is a \u{fffd} now".to_owned(), "Save it as UTF-8."),
+            Self::LeadsOut => (
+                "leads_out",
+                "a link that leads out of the folder; it was not followed".to_owned(),
+                "Copy the file into the folder.",
+            ),
+            Self::LeadsNowhere => (
+                "leads_nowhere",
+                "a link that leads nowhere; it was left out".to_owned(),
+                "Remove the link, or put back what it led to.",
+            ),
+            Self::Unreadable(error) => (
+                "unreadable",
+                format!("it cannot be read and was left out: {error}"),
+                "Let the user that runs quintet read it.",
+            ),
+            Self::TooLarge => (
+                "too_large",
+                "it is larger than 8 MB and was left out".to_owned(),
+                "Split it, or move it out of the folder.",
+            ),
+            Self::NotUtf8 => (
+                "not_utf8",
+                "it is not UTF-8; what could not be read is a \u{fffd} now".to_owned(),
+                "Save it as UTF-8.",
+            ),
         };
         let path = path.to_string_lossy().replace('\\', "/");
-        Finding { severity: Severity::Warning, code: code.to_owned(), path, line: 0, message, fix: fix.to_owned() }
+        Finding {
+            severity: Severity::Warning,
+            code: code.to_owned(),
+            path,
+            line: 0,
+            message,
+            fix: fix.to_owned(),
+        }
     }
 }
 
 /// Changes whenever a file of the folder comes, goes, grows or is written: names, sizes and times, not contents.
 pub fn fingerprint(folder: &Path) -> u64 {
-    let mut all: Vec<(PathBuf, u64, Option<SystemTime>)> = folder
-        .canonicalize()
-        .map_or_else(|_| Vec::new(), |root| walk(&root, &mut |_, _| {}).into_iter().map(|file| (file.path, file.bytes, file.written)).collect());
+    let mut all: Vec<(PathBuf, u64, Option<SystemTime>)> = folder.canonicalize().map_or_else(
+        |_| Vec::new(),
+        |root| {
+            walk(&root, &mut |_, _| {})
+                .into_iter()
+                .map(|file| (file.path, file.bytes, file.written))
+                .collect()
+        },
+    );
     all.sort();
     let mut hasher = std::hash::DefaultHasher::new();
     all.hash(&mut hasher);
@@ -118,7 +167,9 @@ fn walk(root: &Path, report: &mut impl FnMut(&Path, Odd)) -> Vec<Found> {
                 continue;
             }
         };
-        for entry in entries.flatten().filter(|entry| !entry.file_name().to_string_lossy().starts_with('.')) {
+        for entry in
+            entries.flatten().filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'))
+        {
             let path = entry.path();
             let Ok(real) = path.canonicalize() else {
                 report(&path, Odd::LeadsNowhere);
@@ -129,14 +180,20 @@ fn walk(root: &Path, report: &mut impl FnMut(&Path, Odd)) -> Vec<Found> {
                 continue;
             }
             let Ok(about) = real.metadata() else { continue };
-            let markdown = real.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)));
+            let markdown = real.extension().is_some_and(|ending| {
+                ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))
+            });
             if !(about.is_dir() || about.is_file() && markdown) || !seen.insert(real.clone()) {
                 continue;
             }
             if about.is_dir() {
                 open.push(real);
             } else {
-                found.push(Found { path: real, bytes: about.len(), written: about.modified().ok() });
+                found.push(Found {
+                    path: real,
+                    bytes: about.len(),
+                    written: about.modified().ok(),
+                });
             }
         }
         if found.len() > FILES_MAX {
@@ -197,14 +254,30 @@ mod tests {
         let (files, findings) = read_reporting(folder.path()).unwrap();
         std::fs::set_permissions(at("closed"), std::fs::Permissions::from_mode(0o700)).unwrap();
         let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
-        assert_eq!(paths, ["agents/deep/Übersicht.MARKDOWN", "agents/empty.md", "agents/latin.md", "agents/编码.md"]);
+        assert_eq!(
+            paths,
+            [
+                "agents/deep/Übersicht.MARKDOWN",
+                "agents/empty.md",
+                "agents/latin.md",
+                "agents/编码.md"
+            ]
+        );
         assert_eq!(files[2].text, "# caf\u{fffd}");
-        let mut found: Vec<(&str, &str)> = findings.iter().map(|finding| (finding.path.as_str(), finding.code.as_str())).collect();
+        let mut found: Vec<(&str, &str)> =
+            findings.iter().map(|finding| (finding.path.as_str(), finding.code.as_str())).collect();
         found.sort_unstable();
-        let odd =
-            [("agents/latin.md", "not_utf8"), ("dangling.md", "leads_nowhere"), ("large.md", "too_large"), ("out", "leads_out"), ("secret.md", "leads_out")];
+        let odd = [
+            ("agents/latin.md", "not_utf8"),
+            ("dangling.md", "leads_nowhere"),
+            ("large.md", "too_large"),
+            ("out", "leads_out"),
+            ("secret.md", "leads_out"),
+        ];
         // The superuser reads closed folders too.
-        let expected = odd.into_iter().chain((!nix::unistd::geteuid().is_root()).then_some(("closed", "unreadable")));
+        let expected = odd
+            .into_iter()
+            .chain((!nix::unistd::geteuid().is_root()).then_some(("closed", "unreadable")));
         let mut expected: Vec<_> = expected.collect();
         expected.sort_unstable();
         assert_eq!(found, expected);

@@ -1,7 +1,10 @@
 //! The platform behind the `local` endpoints: answers the three platforms' calls the way they do, on this machine alone.
 //! It keeps nothing: what was said is in the events and conversations.
 
-#![expect(clippy::indexing_slicing, reason = "JSON by name: what is missing reads as null, and what is written to is an object made here")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "JSON by name: what is missing reads as null, and what is written to is an object made here"
+)]
 
 use axum::extract::{Path, Request};
 use axum::middleware::{Next, from_fn};
@@ -41,21 +44,36 @@ async fn telegram(Path((_, method)): Path<(String, String)>, body: String) -> Js
     let body: Value = serde_json::from_str(&body).unwrap_or(Value::Null);
     let message = body["message_id"].as_u64().unwrap_or_else(number);
     Json(match method.as_str() {
-        "sendMessage" | "editMessageText" => json!({ "ok": true, "result": { "message_id": message, "chat": { "id": body["chat_id"] } } }),
+        "sendMessage" | "editMessageText" => {
+            json!({ "ok": true, "result": { "message_id": message, "chat": { "id": body["chat_id"] } } })
+        }
         _ => json!({ "ok": true, "result": true }),
     })
 }
 
 async fn slack(Path(method): Path<String>, body: String) -> Json<Value> {
-    let channel = body.split('&').find_map(|pair| pair.strip_prefix("channel=")).unwrap_or("D0LOCAL01").to_owned();
-    let ts = body.split('&').find_map(|pair| pair.strip_prefix("ts=")).map_or_else(|| format!("1790000000.{:06}", number()), str::to_owned);
+    let channel = body
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("channel="))
+        .unwrap_or("D0LOCAL01")
+        .to_owned();
+    let ts = body
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("ts="))
+        .map_or_else(|| format!("1790000000.{:06}", number()), str::to_owned);
     Json(match method.as_str() {
-        "chat.postMessage" | "chat.update" | "chat.postEphemeral" => json!({ "ok": true, "channel": channel, "ts": ts }),
+        "chat.postMessage" | "chat.update" | "chat.postEphemeral" => {
+            json!({ "ok": true, "channel": channel, "ts": ts })
+        }
         _ => json!({ "ok": false, "error": "unknown_method" }),
     })
 }
 
 async fn discord(Path(path): Path<String>) -> Json<Value> {
     let id = number().to_string();
-    Json(if path.ends_with("/channels") { json!({ "id": id }) } else { json!({ "id": id, "channel_id": "830000000000000042" }) })
+    Json(if path.ends_with("/channels") {
+        json!({ "id": id })
+    } else {
+        json!({ "id": id, "channel_id": "830000000000000042" })
+    })
 }

@@ -26,11 +26,19 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// When the folder holds no agent, with what is wrong in it.
-pub async fn route(files: Vec<SourceFile>, config: &Value, request: &RouteRequest) -> Result<(RouteAnswer, Option<Tokens>)> {
+pub async fn route(
+    files: Vec<SourceFile>,
+    config: &Value,
+    request: &RouteRequest,
+) -> Result<(RouteAnswer, Option<Tokens>)> {
     let switchboard = Switchboard::default();
     let secret = |service| (Secret::new(SystemClock.random_hex(16)), Principal::Service(service));
-    let (router_secret, loader_secret) = (secret(ServiceName::AgencyRouter), secret(ServiceName::SkillGraphLoader));
-    let operator = (Secret::new(SystemClock.random_hex(16)), Principal::Scope(platform::edge::Scope::Operator));
+    let (router_secret, loader_secret) =
+        (secret(ServiceName::AgencyRouter), secret(ServiceName::SkillGraphLoader));
+    let operator = (
+        Secret::new(SystemClock.random_hex(16)),
+        Principal::Scope(platform::edge::Scope::Operator),
+    );
     let auth = Auth::new([router_secret.clone(), loader_secret.clone(), operator.clone()]);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sql: Arc<dyn Sql> = Arc::new(SqliteSql::open(Path::new(":memory:"))?);
@@ -60,11 +68,17 @@ pub async fn route(files: Vec<SourceFile>, config: &Value, request: &RouteReques
         (ServiceName::SkillGraphLoader, skill_graph_loader::router(loader.clone())),
         (ServiceName::AgencyRouter, agency_router::router(router)),
     ]));
-    skill_graph_loader::publish_files(&loader, files, None, true).await.map_err(|e| anyhow!("{e}"))?;
+    skill_graph_loader::publish_files(&loader, files, None, true)
+        .await
+        .map_err(|e| anyhow!("{e}"))?;
     let caller = LocalCalls::new(switchboard, operator.0);
     // The first decision loads the model; the figure that counts is a warm one.
-    let analysis: Value = calls::post(&caller, ServiceName::AgencyRouter, "/api/analyze", request).await?;
-    let tokens = analysis.get("estimatedTokens").cloned().and_then(|tokens| platform::json::from_value(tokens).ok());
+    let analysis: Value =
+        calls::post(&caller, ServiceName::AgencyRouter, "/api/analyze", request).await?;
+    let tokens = analysis
+        .get("estimatedTokens")
+        .cloned()
+        .and_then(|tokens| platform::json::from_value(tokens).ok());
     Ok((calls::post(&caller, ServiceName::AgencyRouter, "/api/route", request).await?, tokens))
 }
 

@@ -6,7 +6,9 @@ mod lookup;
 mod session;
 
 use async_trait::async_trait;
-use platform::ports::{PortError, PortErrorKind, PortResult, ProgramEvent, ProgramSpec, Programs, Running};
+use platform::ports::{
+    PortError, PortErrorKind, PortResult, ProgramEvent, ProgramSpec, Programs, Running,
+};
 use session::{Session, Start};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -38,7 +40,11 @@ impl NativePrograms {
     /// Work directories are made below `work`, which must lie outside the data directory `data`; it is created when needed.
     pub fn new(work: impl Into<PathBuf>, data: impl Into<PathBuf>) -> Self {
         // On Linux by a name that still works when the file was replaced by an upgrade.
-        let binary = if cfg!(target_os = "linux") { PathBuf::from("/proc/self/exe") } else { std::env::current_exe().unwrap_or_default() };
+        let binary = if cfg!(target_os = "linux") {
+            PathBuf::from("/proc/self/exe")
+        } else {
+            std::env::current_exe().unwrap_or_default()
+        };
         Self::with(binary, work, data, std::env::vars_os())
     }
     /// With the binary and the environment of a test.
@@ -48,31 +54,52 @@ impl NativePrograms {
         data: impl Into<PathBuf>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Self {
-        Self { binary: binary.into(), work: work.into(), data: data.into(), environment: environment.into_iter().collect() }
+        Self {
+            binary: binary.into(),
+            work: work.into(),
+            data: data.into(),
+            environment: environment.into_iter().collect(),
+        }
     }
     /// What a program may see: the four, and the named ones that are not Quintet's.
     fn environment_for(&self, named: &[String]) -> Vec<(OsString, OsString)> {
         let names = ALWAYS.into_iter().chain(named.iter().map(String::as_str));
         let allowed = names.filter(|name| !name.to_ascii_uppercase().starts_with(OWN_PREFIX));
-        allowed.filter_map(|name| self.environment.get_key_value(std::ffi::OsStr::new(name))).map(|(k, v)| (k.clone(), v.clone())).collect()
+        allowed
+            .filter_map(|name| self.environment.get_key_value(std::ffi::OsStr::new(name)))
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect()
     }
     fn find(&self, program: &str) -> Option<PathBuf> {
-        lookup::find(program, self.environment.get(std::ffi::OsStr::new("PATH")).map(OsString::as_os_str))
+        lookup::find(
+            program,
+            self.environment.get(std::ffi::OsStr::new("PATH")).map(OsString::as_os_str),
+        )
     }
 }
 
 #[async_trait]
 impl Programs for NativePrograms {
     async fn start(&self, spec: ProgramSpec) -> PortResult<Box<dyn Running>> {
-        let not_found = || PortError::clean(PortErrorKind::Invalid, format!("{} was not found, or is not executable", spec.program));
+        let not_found = || {
+            PortError::clean(
+                PortErrorKind::Invalid,
+                format!("{} was not found, or is not executable", spec.program),
+            )
+        };
         let program = self.find(&spec.program).ok_or_else(not_found)?;
-        let directory =
-            work_directory(&self.work, &spec.task).map_err(|error| PortError::clean(PortErrorKind::Unavailable, format!("no work directory: {error}")))?;
+        let directory = work_directory(&self.work, &spec.task).map_err(|error| {
+            PortError::clean(PortErrorKind::Unavailable, format!("no work directory: {error}"))
+        })?;
         let environment = self.environment_for(&spec.env);
         let (events, receiver) = mpsc::channel(WAITING_LINES);
         let (stop, stopped) = oneshot::channel();
         let hidden = (!spec.data_visible).then(|| self.data.clone());
-        let session = Session::start(Start { binary: &self.binary, program: &program, environment, hidden, directory }, spec).await?;
+        let session = Session::start(
+            Start { binary: &self.binary, program: &program, environment, hidden, directory },
+            spec,
+        )
+        .await?;
         tokio::spawn(session.drive(events, stopped));
         Ok(Box::new(NativeRun { events: receiver, stop: Some(stop), end: None }))
     }
@@ -98,7 +125,9 @@ impl Running for NativeRun {
             Some(line @ ProgramEvent::Line(_)) => line,
             Some(end) => self.end.insert(end).clone(),
             // The session's task is gone with its runtime.
-            None => self.end.insert(ProgramEvent::Exited { code: None, stderr: String::new() }).clone(),
+            None => {
+                self.end.insert(ProgramEvent::Exited { code: None, stderr: String::new() }).clone()
+            }
         }
     }
     async fn stop(&mut self) -> PortResult<()> {
@@ -118,9 +147,14 @@ impl Running for NativeRun {
 fn work_directory(work: &Path, task: &str) -> std::io::Result<PathBuf> {
     let mut builder = std::fs::DirBuilder::new();
     builder.mode(0o700).recursive(true).create(work)?;
-    let name: String = task.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).take(80).collect();
+    let name: String = task
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' })
+        .take(80)
+        .collect();
     let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-    let directory = std::path::absolute(work)?.join(format!("{name}.{}.{number}", std::process::id()));
+    let directory =
+        std::path::absolute(work)?.join(format!("{name}.{}.{number}", std::process::id()));
     builder.recursive(false).create(&directory)?;
     Ok(directory)
 }

@@ -16,11 +16,13 @@ use tower::ServiceExt;
 
 /// The whole server.
 pub fn app(services: &Services, stopped: &watch::Receiver<bool>) -> Router {
-    let mut app = Router::new().route("/", get(|| async { Redirect::to("/monitoring-dashboard/dashboard") }));
+    let mut app =
+        Router::new().route("/", get(|| async { Redirect::to("/monitoring-dashboard/dashboard") }));
     for (service, router) in &services.routers {
         app = app.nest(&format!("/{service}"), router.clone());
     }
-    let aggregator = services.routers.get(&ServiceName::WebhookAggregator).cloned().unwrap_or_default();
+    let aggregator =
+        services.routers.get(&ServiceName::WebhookAggregator).cloned().unwrap_or_default();
     app.nest("/local", local_platform::router())
         .fallback(move |request: Request| elsewhere(aggregator.clone(), request))
         .layer(from_fn_with_state(stopped.clone(), give_way))
@@ -33,14 +35,22 @@ async fn elsewhere(aggregator: Router, request: Request) -> Response {
     if webhook_aggregator::channels::NAMES.contains(&channel) {
         return aggregator.oneshot(request).await.unwrap_or_else(|never| match never {});
     }
-    ApiError::new(ErrorCode::NotFound, "There is no such path. Services lie under their names, such as /agency-router/api/route.").into_response()
+    ApiError::new(
+        ErrorCode::NotFound,
+        "There is no such path. Services lie under their names, such as /agency-router/api/route.",
+    )
+    .into_response()
 }
 
 /// How long a request may still take once the server stops.
 const LAST_MOMENTS: Duration = Duration::from_millis(1_200);
 
 /// A long poll does not hold up a stop, and is not cut off either: it is told to come again.
-async fn give_way(State(mut stopped): State<watch::Receiver<bool>>, request: Request, next: Next) -> Response {
+async fn give_way(
+    State(mut stopped): State<watch::Receiver<bool>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let stop = async {
         let _ = stopped.wait_for(|stop| *stop).await;
         tokio::time::sleep(LAST_MOMENTS).await;
@@ -52,10 +62,16 @@ async fn give_way(State(mut stopped): State<watch::Receiver<bool>>, request: Req
 }
 
 /// Tells the services whether the caller sits on this very machine; what a client claims of itself is taken off.
-async fn note_loopback(ConnectInfo(peer): ConnectInfo<SocketAddr>, mut request: Request, next: Next) -> Response {
+async fn note_loopback(
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     request.extensions_mut().remove::<FromLoopback>();
     // Behind a proxy on this machine everybody seems near; a forwarded request is somebody else's.
-    let forwarded = ["x-forwarded-for", "forwarded", "x-real-ip", "cf-connecting-ip"].iter().any(|name| request.headers().contains_key(*name));
+    let forwarded = ["x-forwarded-for", "forwarded", "x-real-ip", "cf-connecting-ip"]
+        .iter()
+        .any(|name| request.headers().contains_key(*name));
     if peer.ip().is_loopback() && !forwarded {
         request.extensions_mut().insert(FromLoopback);
     }

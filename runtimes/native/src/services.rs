@@ -41,7 +41,12 @@ struct Secrets(HashMap<ServiceName, Secret>);
 
 impl Secrets {
     fn new() -> Self {
-        Self(ServiceName::ALL.into_iter().map(|service| (service, Secret::new(SystemClock.random_hex(32)))).collect())
+        Self(
+            ServiceName::ALL
+                .into_iter()
+                .map(|service| (service, Secret::new(SystemClock.random_hex(32))))
+                .collect(),
+        )
     }
     fn of(&self, service: ServiceName) -> Secret {
         self.0.get(&service).cloned().unwrap_or_else(|| Secret::new(String::new()))
@@ -55,7 +60,11 @@ impl Secrets {
 ///
 /// # Errors
 /// When a file cannot be opened, or a database is newer than this program.
-pub fn build(data: &DataDir, configuration: Configuration, published: &watch::Receiver<bool>) -> Result<Services> {
+pub fn build(
+    data: &DataDir,
+    configuration: Configuration,
+    published: &watch::Receiver<bool>,
+) -> Result<Services> {
     let switchboard = Switchboard::default();
     let secrets = Secrets::new();
     let auth = Auth::new(data.tokens()?.into_iter().chain(secrets.principals()));
@@ -64,7 +73,9 @@ pub fn build(data: &DataDir, configuration: Configuration, published: &watch::Re
     let background: Arc<dyn Background> = Arc::new(TokioBackground);
     let cell: Arc<dyn Cell> = Arc::new(ProcessCell::default());
     let sql: Arc<dyn Sql> = Arc::new(SqliteSql::open(&data.join("quintet.db"))?);
-    let calls = |service| -> Arc<dyn Calls> { Arc::new(LocalCalls::new(switchboard.clone(), secrets.of(service))) };
+    let calls = |service| -> Arc<dyn Calls> {
+        Arc::new(LocalCalls::new(switchboard.clone(), secrets.of(service)))
+    };
 
     let outbound: Arc<dyn Outbound> = Arc::new(ReqwestOutbound::new()?);
     let aggregator = webhook_aggregator::Deps {
@@ -138,7 +149,10 @@ pub fn build(data: &DataDir, configuration: Configuration, published: &watch::Re
     let routers = HashMap::from([
         (ServiceName::PersonalAssistant, personal_assistant::router(assistant.clone())),
         (ServiceName::AgencyRouter, held(agency_router::router(router), published)),
-        (ServiceName::SkillGraphLoader, held(skill_graph_loader::router(loader.clone()), published)),
+        (
+            ServiceName::SkillGraphLoader,
+            held(skill_graph_loader::router(loader.clone()), published),
+        ),
         (ServiceName::MonitoringDashboard, monitoring_dashboard::router(dashboard.clone())),
         (ServiceName::WebhookAggregator, webhook_aggregator::router(aggregator.clone())),
         (ServiceName::AgencyGateway, agency_gateway::router(gateway.clone())),
@@ -153,7 +167,11 @@ fn held(router: Router, published: &watch::Receiver<bool>) -> Router {
     router.layer(from_fn_with_state(published.clone(), hold))
 }
 
-async fn hold(State(mut published): State<watch::Receiver<bool>>, request: Request, next: Next) -> Response {
+async fn hold(
+    State(mut published): State<watch::Receiver<bool>>,
+    request: Request,
+    next: Next,
+) -> Response {
     if !matches!(request.uri().path(), "/health" | "/internal/train" | "/internal/published") {
         let _ = published.wait_for(|done| *done).await;
     }

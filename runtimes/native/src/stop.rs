@@ -15,7 +15,10 @@ impl StopSignal {
     /// # Errors
     /// The operating system's own.
     pub fn listen() -> Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
     }
     /// Returns when one came.
     pub async fn wait(mut self) {

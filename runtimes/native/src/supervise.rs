@@ -55,7 +55,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> i32 {
         tell(&mut control, &format!("failed no subreaper: {error}"));
         return NOT_STARTED;
     }
-    let (Some(hidden), Some(input)) = (read_part(&mut control), read_part(&mut control)) else { return NOT_STARTED };
+    let (Some(hidden), Some(input)) = (read_part(&mut control), read_part(&mut control)) else {
+        return NOT_STARTED;
+    };
     // By the socket, since the program can read its parent's arguments and environment.
     let hidden = PathBuf::from(OsString::from_vec(hidden));
     if !hidden.as_os_str().is_empty()
@@ -80,7 +82,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> i32 {
         }
     };
     // Blocked only now: the program would have inherited the mask. A signal before this moment simply ends us.
-    let signals: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD].into_iter().collect();
+    let signals: SigSet =
+        [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD].into_iter().collect();
     if signals.thread_block().is_err() {
         return abandon(&mut child);
     }
@@ -165,7 +168,9 @@ fn reap(program: Pid, end: &mut Option<End>) {
     loop {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::Exited(pid, code)) if pid == program => *end = Some(End::Code(code)),
-            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == program => *end = Some(End::Signal(signal as i32)),
+            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == program => {
+                *end = Some(End::Signal(signal as i32))
+            }
             Ok(WaitStatus::StillAlive) | Err(_) => return,
             Ok(_) => {}
         }
@@ -208,7 +213,8 @@ fn end_tree(program: Pid, grace_ms: u64, end: &mut Option<End>) {
 fn freeze(program: Pid, ended: bool) {
     let mut frozen = BTreeSet::new();
     loop {
-        let fresh: Vec<_> = below_us(program, ended).into_iter().filter(|pid| frozen.insert(*pid)).collect();
+        let fresh: Vec<_> =
+            below_us(program, ended).into_iter().filter(|pid| frozen.insert(*pid)).collect();
         if fresh.is_empty() {
             return;
         }
@@ -220,7 +226,9 @@ fn freeze(program: Pid, ended: bool) {
 
 /// Every process below this one. Without `/proc` only the program itself is known; its group is killed with it.
 fn below_us(program: Pid, ended: bool) -> BTreeSet<Pid> {
-    let Some(parents) = parents() else { return if ended { BTreeSet::new() } else { BTreeSet::from([program]) } };
+    let Some(parents) = parents() else {
+        return if ended { BTreeSet::new() } else { BTreeSet::from([program]) };
+    };
     let mut below = BTreeSet::new();
     let mut above = vec![Pid::this()];
     while let Some(parent) = above.pop() {
@@ -236,7 +244,8 @@ fn below_us(program: Pid, ended: bool) -> BTreeSet<Pid> {
 /// Process and parent of everything in `/proc`; none where there is no such thing.
 fn parents() -> Option<Vec<(Pid, Pid)>> {
     let entries = std::fs::read_dir("/proc").ok().filter(|_| cfg!(target_os = "linux"))?;
-    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let pids =
+        entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     Some(pids.filter_map(|pid| Some((Pid::from_raw(pid), parent_of(pid)?))).collect())
 }
 

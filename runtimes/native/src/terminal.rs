@@ -42,18 +42,31 @@ pub fn watched() -> bool {
 
 /// A table: columns as wide as their widest cell; control characters of data do not reach the terminal.
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
-    let clean: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
+    let clean: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
     let widths: Vec<usize> = head
         .iter()
         .enumerate()
-        .map(|(i, name)| clean.iter().filter_map(|row| row.get(i)).map(|cell| cell.chars().count()).chain([name.len()]).max().unwrap_or(0))
+        .map(|(i, name)| {
+            clean
+                .iter()
+                .filter_map(|row| row.get(i))
+                .map(|cell| cell.chars().count())
+                .chain([name.len()])
+                .max()
+                .unwrap_or(0)
+        })
         .collect();
     let line = |cells: Vec<&str>| {
-        let padded: Vec<String> = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let padded: Vec<String> =
+            cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         padded.join("  ").trim_end().to_owned()
     };
     let head_line = line(head.to_vec());
-    std::iter::once(head_line).chain(clean.iter().map(|row| line(row.iter().map(String::as_str).collect()))).collect::<Vec<_>>().join("\n")
+    std::iter::once(head_line)
+        .chain(clean.iter().map(|row| line(row.iter().map(String::as_str).collect())))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Text from outside as one line of visible characters.
@@ -63,5 +76,9 @@ pub fn printable(text: &str) -> String {
 
 /// At most `n` characters, with an ellipsis where something was cut.
 pub fn short(text: &str, n: usize) -> String {
-    if text.chars().count() <= n { text.to_owned() } else { text.chars().take(n.saturating_sub(1)).chain(['…']).collect() }
+    if text.chars().count() <= n {
+        text.to_owned()
+    } else {
+        text.chars().take(n.saturating_sub(1)).chain(['…']).collect()
+    }
 }

@@ -32,14 +32,22 @@ const DAILY_LOOK: Duration = Duration::from_secs(600);
 ///
 /// # Errors
 /// When the directory is taken, the configuration wrong, or the address in use.
-pub async fn up(data: DataDir, config: Option<&Path>, listen: SocketAddr, folder: Option<PathBuf>) -> Result<()> {
+pub async fn up(
+    data: DataDir,
+    config: Option<&Path>,
+    listen: SocketAddr,
+    folder: Option<PathBuf>,
+) -> Result<()> {
     // What is made from here on is ours alone: databases as well as tokens.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     data.create()?;
     let _lock = data.lock()?;
     close_to_others();
-    let listener =
-        TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}: is another program using the port? Choose one with --listen"))?;
+    let listener = TcpListener::bind(listen).await.with_context(|| {
+        format!(
+            "cannot listen on {listen}: is another program using the port? Choose one with --listen"
+        )
+    })?;
     let address = listener.local_addr()?;
     let base = format!("http://{address}");
     let file = config_file::path(config, &data);
@@ -64,9 +72,12 @@ pub async fn up(data: DataDir, config: Option<&Path>, listen: SocketAddr, folder
     data.write_server(&ServerFile { address: base.clone(), pid: std::process::id() })?;
     let (stop, stopped) = watch::channel(false);
     let loops = start_loops(&services, &stopped, &is_published);
-    let gateway = tokio::spawn(agency_gateway::serve(services.gateway.clone(), until(stopped.clone())));
+    let gateway =
+        tokio::spawn(agency_gateway::serve(services.gateway.clone(), until(stopped.clone())));
     let app = server::app(&services, &stopped).into_make_service_with_connect_info::<SocketAddr>();
-    let serving = tokio::spawn(axum::serve(listener, app).with_graceful_shutdown(until(stopped.clone())).into_future());
+    let serving = tokio::spawn(
+        axum::serve(listener, app).with_graceful_shutdown(until(stopped.clone())).into_future(),
+    );
     greet(&services, &base).await;
     let watched = match folder {
         Some(opened) => Some(watch_graph::first(&services.loader, opened).await),
@@ -74,14 +85,20 @@ pub async fn up(data: DataDir, config: Option<&Path>, listen: SocketAddr, folder
     };
     publish_default(&services).await?;
     let _ = published.send(true);
-    let watcher = watched.map(|watched| tokio::spawn(watch_graph::watch(services.loader.clone(), watched, stopped.clone())));
+    let watcher = watched.map(|watched| {
+        tokio::spawn(watch_graph::watch(services.loader.clone(), watched, stopped.clone()))
+    });
     stop_signal.wait().await;
     tracing::info!("stopping: work in hand is finished or handed back");
     let _ = stop.send(true);
     let _ = tokio::time::timeout(GATEWAY_DRAIN, gateway).await;
     let _ = tokio::time::timeout(DRAIN, serving).await;
     // The loops end between two pieces of work.
-    let _ = tokio::time::timeout(DRAIN, futures_util::future::join_all(loops.into_iter().chain(watcher))).await;
+    let _ = tokio::time::timeout(
+        DRAIN,
+        futures_util::future::join_all(loops.into_iter().chain(watcher)),
+    )
+    .await;
     let _ = std::fs::remove_file(data.join("server.json"));
     Ok(())
 }
@@ -97,9 +114,14 @@ fn close_to_others() {
 /// A graph is published from the first start on: the default one, where there is none.
 async fn publish_default(services: &Services) -> Result<()> {
     if !skill_graph_loader::has_graph(&services.loader).await? {
-        skill_graph_loader::publish_files(&services.loader, default_graph(), Some("default graph".to_owned()), false)
-            .await
-            .map_err(|e| anyhow::anyhow!("the default graph could not be published: {e}"))?;
+        skill_graph_loader::publish_files(
+            &services.loader,
+            default_graph(),
+            Some("default graph".to_owned()),
+            false,
+        )
+        .await
+        .map_err(|e| anyhow::anyhow!("the default graph could not be published: {e}"))?;
     }
     Ok(())
 }
@@ -115,8 +137,13 @@ async fn greet(services: &Services, base: &str) {
     crate::terminal::say(&out);
 }
 
-fn start_loops(services: &Services, stopped: &watch::Receiver<bool>, published: &watch::Receiver<bool>) -> Vec<tokio::task::JoinHandle<()>> {
-    let (aggregator, assistant, dashboard) = (services.aggregator.clone(), services.assistant.clone(), services.dashboard.clone());
+fn start_loops(
+    services: &Services,
+    stopped: &watch::Receiver<bool>,
+    published: &watch::Receiver<bool>,
+) -> Vec<tokio::task::JoinHandle<()>> {
+    let (aggregator, assistant, dashboard) =
+        (services.aggregator.clone(), services.assistant.clone(), services.dashboard.clone());
     let loader = services.loader.clone();
     let pump = tokio::spawn(pump_loop(aggregator, stopped.clone()));
     let sweep = tokio::spawn(every(Duration::from_secs(1), stopped.clone(), move || {
@@ -133,7 +160,11 @@ fn start_loops(services: &Services, stopped: &watch::Receiver<bool>, published: 
         };
         every(PROBE_EVERY, stop, tick).await;
     });
-    let daily = tokio::spawn(daily_loop(services.assistant.clone(), services.dashboard.clone(), stopped.clone()));
+    let daily = tokio::spawn(daily_loop(
+        services.assistant.clone(),
+        services.dashboard.clone(),
+        stopped.clone(),
+    ));
     let warm = tokio::spawn(async move {
         if let Err(error) = skill_graph_loader::warm(&loader).await {
             tracing::warn!(error = %error, "the graph could not be warmed");
@@ -144,7 +175,11 @@ fn start_loops(services: &Services, stopped: &watch::Receiver<bool>, published: 
 
 /// Once a day, and soon after a start that comes later than a day after the last: copies of the assistant's tables, and the
 /// metrics' archive.
-async fn daily_loop(assistant: personal_assistant::Deps, dashboard: monitoring_dashboard::Deps, stopped: watch::Receiver<bool>) {
+async fn daily_loop(
+    assistant: personal_assistant::Deps,
+    dashboard: monitoring_dashboard::Deps,
+    stopped: watch::Receiver<bool>,
+) {
     every(DAILY_LOOK, stopped, move || {
         let (assistant, dashboard) = (assistant.clone(), dashboard.clone());
         async move {
@@ -159,7 +194,11 @@ async fn daily_loop(assistant: personal_assistant::Deps, dashboard: monitoring_d
     .await;
 }
 
-async fn every<F: Future<Output = ()>>(pace: Duration, stopped: watch::Receiver<bool>, mut work: impl FnMut() -> F) {
+async fn every<F: Future<Output = ()>>(
+    pace: Duration,
+    stopped: watch::Receiver<bool>,
+    mut work: impl FnMut() -> F,
+) {
     let mut timer = tokio::time::interval(pace);
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {

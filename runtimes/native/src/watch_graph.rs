@@ -60,7 +60,10 @@ pub async fn watch(loader: Deps, mut watched: Watched, stopped: flag::Receiver<b
             () = until(stopped.clone()) => return,
         }
         let folder = watched.folder.clone();
-        let Ok(now) = tokio::task::spawn_blocking(move || graph_folder::fingerprint(&folder)).await else { continue };
+        let Ok(now) = tokio::task::spawn_blocking(move || graph_folder::fingerprint(&folder)).await
+        else {
+            continue;
+        };
         // Two looks that agree: nobody is in the middle of writing.
         let rests = before.replace(now) == Some(now);
         if pause > 0 {
@@ -89,11 +92,26 @@ async fn again(loader: &Deps, folder: &Path) -> bool {
 }
 
 /// Whether this folder is done with: published, or refused for what is in it.
-async fn publish(loader: &Deps, folder: &Path, files: Vec<SourceFile>, allow_removal: bool) -> bool {
-    match skill_graph_loader::publish_files(loader, files, Some(format!("from {}", folder.display())), allow_removal).await {
+async fn publish(
+    loader: &Deps,
+    folder: &Path,
+    files: Vec<SourceFile>,
+    allow_removal: bool,
+) -> bool {
+    match skill_graph_loader::publish_files(
+        loader,
+        files,
+        Some(format!("from {}", folder.display())),
+        allow_removal,
+    )
+    .await
+    {
         Ok(published) => {
             if published.changed {
-                remark(&format!("graph: published version {}, {} agents, {} files", published.version, published.agents, published.skills));
+                remark(&format!(
+                    "graph: published version {}, {} agents, {} files",
+                    published.version, published.agents, published.skills
+                ));
             }
             tell(&published.findings, folder);
         }
@@ -101,7 +119,11 @@ async fn publish(loader: &Deps, folder: &Path, files: Vec<SourceFile>, allow_rem
             // An agent whose file was left out for an error is more often to be mended than to be let go.
             findings.retain(|finding| finding.severity == Severity::Error);
             tell(&findings, folder);
-            let mend = if findings.is_empty() { "put back what is missing" } else { "mend the errors above" };
+            let mend = if findings.is_empty() {
+                "put back what is missing"
+            } else {
+                "mend the errors above"
+            };
             let (gone, folder) = (gone.join(", "), folder.display());
             remark(&format!(
                 "graph: {gone} would vanish, so the graph before serves on\n  fix: {mend}; or, if it is meant, quintet graph publish {folder} --allow-removal"
@@ -111,9 +133,14 @@ async fn publish(loader: &Deps, folder: &Path, files: Vec<SourceFile>, allow_rem
             remark("graph: it cannot be published; the graph before serves on");
             tell(&findings, folder);
         }
-        Err(error @ (PublishError::TooLarge(_) | PublishError::LongMessage)) => remark(&format!("graph: {}; the graph before serves on", sentence(&error))),
+        Err(error @ (PublishError::TooLarge(_) | PublishError::LongMessage)) => {
+            remark(&format!("graph: {}; the graph before serves on", sentence(&error)))
+        }
         Err(error) => {
-            remark(&format!("graph: {}; the graph before serves on, and it is tried again", sentence(&error)));
+            remark(&format!(
+                "graph: {}; the graph before serves on, and it is tried again",
+                sentence(&error)
+            ));
             return false;
         }
     }
@@ -127,9 +154,14 @@ fn sentence(error: &PublishError) -> String {
 
 /// The worst of the findings, not hints.
 fn tell(findings: &[Finding], folder: &Path) {
-    let bad: Vec<_> = findings.iter().filter(|finding| finding.severity != Severity::Hint).collect();
+    let bad: Vec<_> =
+        findings.iter().filter(|finding| finding.severity != Severity::Hint).collect();
     bad.iter().take(FINDINGS_SHOWN).for_each(|finding| remark(&line(finding)));
     if bad.len() > FINDINGS_SHOWN {
-        remark(&format!("and {} more: quintet graph check {}", bad.len() - FINDINGS_SHOWN, folder.display()));
+        remark(&format!(
+            "and {} more: quintet graph check {}",
+            bad.len() - FINDINGS_SHOWN,
+            folder.display()
+        ));
     }
 }

@@ -41,10 +41,16 @@ fn bed() -> Bed {
         ("QUINTET_OPERATOR_TOKEN", "secret"),
         ("quintet_data", "secret"),
     ];
-    let environment = environment.map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    let environment =
+        environment.map(|(name, value)| (OsString::from(name), OsString::from(value)));
     std::fs::create_dir_all(work.path().join("data/tokens")).unwrap();
     std::fs::write(work.path().join("data/tokens/operator"), "the-token").unwrap();
-    let programs = NativePrograms::with(env!("CARGO_BIN_EXE_quintet"), work.path().join("work"), work.path().join("data"), environment);
+    let programs = NativePrograms::with(
+        env!("CARGO_BIN_EXE_quintet"),
+        work.path().join("work"),
+        work.path().join("data"),
+        environment,
+    );
     Bed { work, programs }
 }
 
@@ -102,7 +108,10 @@ fn is_alive(pid: &str) -> bool {
 #[tokio::test]
 async fn a_program_reads_its_input_and_its_lines_and_exit_come_back() {
     let bed = bed();
-    let spec = ProgramSpec { stdin: "hello\nworld".to_owned(), ..script("cat; echo; printf 'last'; echo trouble >&2; exit 3") };
+    let spec = ProgramSpec {
+        stdin: "hello\nworld".to_owned(),
+        ..script("cat; echo; printf 'last'; echo trouble >&2; exit 3")
+    };
     let (lines, end) = bed.run(spec).await;
     assert_eq!(lines, ["hello", "world", "last"]);
     assert_eq!(end, ProgramEvent::Exited { code: Some(3), stderr: "trouble\n".to_owned() });
@@ -112,24 +121,38 @@ async fn a_program_reads_its_input_and_its_lines_and_exit_come_back() {
 async fn arguments_are_handed_over_as_they_stand() {
     let bed = bed();
     let args = ["%s|", "--", "$(reboot)", "a b", "; rm -rf /", "*"].map(str::to_owned).to_vec();
-    let (lines, end) = bed.run(ProgramSpec { program: "printf".to_owned(), args, ..script("") }).await;
+    let (lines, end) =
+        bed.run(ProgramSpec { program: "printf".to_owned(), args, ..script("") }).await;
     assert_eq!((lines, end), (vec!["--|$(reboot)|a b|; rm -rf /|*|".to_owned()], well()));
 }
 
 #[tokio::test]
 async fn it_sees_only_the_named_variables_and_never_quintets_own() {
     let bed = bed();
-    let env = ["API_KEY", "QUINTET_OPERATOR_TOKEN", "quintet_data", "PATH", "MISSING"].map(str::to_owned).to_vec();
-    let (mut lines, end) = bed.run(ProgramSpec { program: "env".to_owned(), args: vec![], env, ..script("") }).await;
+    let env = ["API_KEY", "QUINTET_OPERATOR_TOKEN", "quintet_data", "PATH", "MISSING"]
+        .map(str::to_owned)
+        .to_vec();
+    let (mut lines, end) =
+        bed.run(ProgramSpec { program: "env".to_owned(), args: vec![], env, ..script("") }).await;
     lines.sort();
-    assert_eq!(lines, ["API_KEY=k-123", "HOME=/home/owner", "LANG=C.UTF-8", "PATH=/usr/local/bin:/usr/bin:/bin", "TERM=dumb"]);
+    assert_eq!(
+        lines,
+        [
+            "API_KEY=k-123",
+            "HOME=/home/owner",
+            "LANG=C.UTF-8",
+            "PATH=/usr/local/bin:/usr/bin:/bin",
+            "TERM=dumb"
+        ]
+    );
     assert_eq!(end, well());
 }
 
 #[tokio::test]
 async fn it_works_in_a_directory_of_its_own_that_is_removed() {
     let bed = bed();
-    let (lines, _) = bed.run(script("pwd; stat -c %a .; touch left; mkdir -p deep/er; ls -a | wc -l")).await;
+    let (lines, _) =
+        bed.run(script("pwd; stat -c %a .; touch left; mkdir -p deep/er; ls -a | wc -l")).await;
     let expected = bed.work.path().join("work").join("web_console_01_2____x");
     assert!(lines[0].starts_with(expected.to_str().unwrap()), "{lines:?}");
     assert_eq!(lines[1..], ["700", "4"]);
@@ -143,12 +166,26 @@ async fn a_program_that_cannot_be_run_is_invalid() {
     std::fs::write(&broken, b"\x7fELF nonsense").unwrap();
     std::os::unix::fs::symlink("/nowhere", bed.work.path().join("dangling")).unwrap();
     std::fs::set_permissions(&broken, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    for program in ["no-such-agent".to_owned(), "/etc/passwd".to_owned(), broken.display().to_string(), bed.work.path().join("dangling").display().to_string()]
-    {
-        let error = bed.programs.start(ProgramSpec { program: program.clone(), args: vec![], ..script("") }).await.err().unwrap();
+    for program in [
+        "no-such-agent".to_owned(),
+        "/etc/passwd".to_owned(),
+        broken.display().to_string(),
+        bed.work.path().join("dangling").display().to_string(),
+    ] {
+        let error = bed
+            .programs
+            .start(ProgramSpec { program: program.clone(), args: vec![], ..script("") })
+            .await
+            .err()
+            .unwrap();
         assert_eq!(error.kind, PortErrorKind::Invalid, "{program}: {error}");
     }
-    let long = bed.programs.start(ProgramSpec { args: vec!["x".repeat(1 << 20)], ..script("") }).await.err().unwrap();
+    let long = bed
+        .programs
+        .start(ProgramSpec { args: vec!["x".repeat(1 << 20)], ..script("") })
+        .await
+        .err()
+        .unwrap();
     assert_eq!(long.kind, PortErrorKind::Invalid, "{long}");
     assert!(bed.programs.exists("sh") && !bed.programs.exists("no-such-agent"));
 }
@@ -162,7 +199,8 @@ async fn a_message_that_nobody_reads_blocks_nothing() {
     let (lines, _) = bed.run(ProgramSpec { stdin: message.clone(), ..script("wc -c") }).await;
     assert_eq!(lines, [(10 << 20).to_string()]);
     // Nor does it keep the program from being stopped.
-    let mut running = bed.start(ProgramSpec { stdin: message, ..script("echo $$; exec sleep 1000") }).await;
+    let mut running =
+        bed.start(ProgramSpec { stdin: message, ..script("echo $$; exec sleep 1000") }).await;
     let pid = line(&mut *running).await;
     running.stop().await.unwrap();
     assert!(!is_alive(&pid));
@@ -183,7 +221,13 @@ async fn too_much_output_ends_it() {
 async fn too_much_time_ends_it_also_when_nobody_reads_its_lines() {
     let bed = bed();
     let began = Instant::now();
-    let mut running = bed.start(ProgramSpec { timeout_ms: 300, output_bytes_max: 1 << 30, ..script("echo $$; exec yes") }).await;
+    let mut running = bed
+        .start(ProgramSpec {
+            timeout_ms: 300,
+            output_bytes_max: 1 << 30,
+            ..script("echo $$; exec yes")
+        })
+        .await;
     let pid = line(&mut *running).await;
     tokio::time::sleep(Duration::from_millis(1_000)).await;
     assert!(!is_alive(&pid));
@@ -206,12 +250,16 @@ async fn an_agent_that_ignores_being_asked_is_killed_after_the_grace() {
 #[tokio::test]
 async fn an_agent_may_clean_up_when_asked() {
     let bed = bed();
-    let mut running = bed.start(script("trap 'echo bye >&2; exit 0' TERM; echo $$; while :; do sleep 0.05; done")).await;
+    let mut running = bed
+        .start(script("trap 'echo bye >&2; exit 0' TERM; echo $$; while :; do sleep 0.05; done"))
+        .await;
     line(&mut *running).await;
     let began = Instant::now();
     running.stop().await.unwrap();
     assert!(began.elapsed() < Duration::from_secs(3));
-    let ProgramEvent::Exited { code: None, stderr } = running.next().await else { panic!("no end") };
+    let ProgramEvent::Exited { code: None, stderr } = running.next().await else {
+        panic!("no end")
+    };
     assert!(stderr.ends_with("bye\n"), "{stderr}");
     running.stop().await.unwrap();
 }
@@ -279,7 +327,11 @@ async fn killing_the_supervisor_still_ends_the_programs_group() {
     let bed = bed();
     let mut running = bed.start(script("echo $PPID; echo $$; exec sleep 1000")).await;
     let (supervisor, pid) = (line(&mut *running).await, line(&mut *running).await);
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(supervisor.parse().unwrap()), nix::sys::signal::Signal::SIGKILL).unwrap();
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(supervisor.parse().unwrap()),
+        nix::sys::signal::Signal::SIGKILL,
+    )
+    .unwrap();
     let (_, end) = to_end(&mut *running).await;
     assert_eq!(end, ProgramEvent::Exited { code: None, stderr: String::new() });
     for _ in 0..100 {
@@ -296,7 +348,10 @@ async fn killing_the_supervisor_still_ends_the_programs_group() {
 #[tokio::test]
 async fn a_program_that_dies_by_a_signal_has_no_exit_code() {
     let bed = bed();
-    assert_eq!(bed.run(script("kill -9 $$")).await.1, ProgramEvent::Exited { code: None, stderr: String::new() });
+    assert_eq!(
+        bed.run(script("kill -9 $$")).await.1,
+        ProgramEvent::Exited { code: None, stderr: String::new() }
+    );
 }
 
 #[tokio::test]
@@ -313,11 +368,18 @@ async fn no_descriptor_of_the_server_reaches_the_program() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let connection = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let database = std::fs::File::create(bed.work.path().join("quintet.db")).unwrap();
-    let own: Vec<String> =
-        std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|fd| std::fs::read_link(fd.unwrap().path()).ok()).map(|to| to.display().to_string()).collect();
-    let (lines, _) = bed.run(script("for fd in /proc/self/fd/*; do readlink $fd; done | sort")).await;
+    let own: Vec<String> = std::fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .filter_map(|fd| std::fs::read_link(fd.unwrap().path()).ok())
+        .map(|to| to.display().to_string())
+        .collect();
+    let (lines, _) =
+        bed.run(script("for fd in /proc/self/fd/*; do readlink $fd; done | sort")).await;
     drop((listener, connection, database));
-    assert!(!lines.iter().any(|to| to.contains("quintet.db") || to.contains("socket:")), "{lines:?}");
+    assert!(
+        !lines.iter().any(|to| to.contains("quintet.db") || to.contains("socket:")),
+        "{lines:?}"
+    );
     let ours = own.iter().filter(|to| to.contains("socket:") || to.contains("quintet.db")).count();
     assert!(ours >= 3, "{own:?}");
 }
@@ -331,9 +393,14 @@ async fn many_side_by_side_do_not_disturb_each_other() {
 
 impl Bed {
     async fn run_alone(&self, n: usize) {
-        let mut running = self.start(ProgramSpec { stdin: n.to_string(), ..script("cat; sleep 0.1; exit 5") }).await;
+        let mut running = self
+            .start(ProgramSpec { stdin: n.to_string(), ..script("cat; sleep 0.1; exit 5") })
+            .await;
         let (lines, end) = to_end(&mut *running).await;
-        assert_eq!((lines, end), (vec![n.to_string()], ProgramEvent::Exited { code: Some(5), stderr: String::new() }));
+        assert_eq!(
+            (lines, end),
+            (vec![n.to_string()], ProgramEvent::Exited { code: Some(5), stderr: String::new() })
+        );
     }
 }
 
@@ -365,7 +432,10 @@ async fn the_data_directory_is_out_of_its_reach_unless_it_is_trusted_with_it() {
     let (lines, end) = bed.run(script(&format!("exec 2>&1\n{}", burglar(&bed)))).await;
     assert_eq!(end, well());
     let said = lines.join("\n");
-    assert!(!said.contains("the-token") && !said.contains("tokens\n") && !said.contains("CARGO"), "{said}");
+    assert!(
+        !said.contains("the-token") && !said.contains("tokens\n") && !said.contains("CARGO"),
+        "{said}"
+    );
     assert_eq!(lines.last().map(String::as_str), Some("tried"));
     let reads = format!("cat {}", bed.work.path().join("data/tokens/operator").display());
     let trusted = ProgramSpec { data_visible: true, ..script(&reads) };
@@ -376,7 +446,12 @@ async fn the_data_directory_is_out_of_its_reach_unless_it_is_trusted_with_it() {
 async fn the_rest_of_the_machine_is_as_it_was() {
     let bed = bed();
     let file = bed.work.path().join("owners-file");
-    let (lines, end) = bed.run(script(&format!("id -u; echo mine > {}; ls /proc/1 >/dev/null && echo seen", file.display()))).await;
+    let (lines, end) = bed
+        .run(script(&format!(
+            "id -u; echo mine > {}; ls /proc/1 >/dev/null && echo seen",
+            file.display()
+        )))
+        .await;
     assert_eq!((lines, end), (vec![nix::unistd::geteuid().to_string(), "seen".to_owned()], well()));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine\n");
     assert!(bed.work.path().join("data/tokens/operator").exists(), "covered for the program alone");
@@ -388,6 +463,14 @@ async fn what_cannot_be_hidden_from_it_is_not_started() {
     std::fs::remove_dir_all(bed.work.path().join("data")).unwrap();
     let error = bed.programs.start(script("echo ran")).await.map(|_| ()).unwrap_err();
     assert_eq!(error.kind, PortErrorKind::Invalid);
-    assert!(error.detail.contains("cannot be hidden") && error.detail.contains("data_directory = \"visible\""), "{}", error.detail);
-    assert!(std::fs::read_dir(bed.work.path().join("work")).unwrap().next().is_none(), "no directory is left");
+    assert!(
+        error.detail.contains("cannot be hidden")
+            && error.detail.contains("data_directory = \"visible\""),
+        "{}",
+        error.detail
+    );
+    assert!(
+        std::fs::read_dir(bed.work.path().join("work")).unwrap().next().is_none(),
+        "no directory is left"
+    );
 }

@@ -38,7 +38,10 @@ impl Shelf {
 impl Programs for Shelf {
     async fn start(&self, spec: ProgramSpec) -> PortResult<Box<dyn Running>> {
         if self.missing.lock().unwrap().contains(&spec.program) {
-            return Err(PortError::clean(PortErrorKind::Invalid, format!("{} was not found", spec.program)));
+            return Err(PortError::clean(
+                PortErrorKind::Invalid,
+                format!("{} was not found", spec.program),
+            ));
         }
         self.programs.start(spec).await
     }

@@ -49,8 +49,12 @@ fn secret(service: ServiceName) -> Secret {
 }
 
 fn auth() -> Auth {
-    let scopes = Scope::ALL.into_iter().map(|scope| (Secret::new(token(scope.as_str())), Principal::Scope(scope)));
-    Auth::new(scopes.chain(ServiceName::ALL.into_iter().map(|service| (secret(service), Principal::Service(service)))))
+    let scopes = Scope::ALL
+        .into_iter()
+        .map(|scope| (Secret::new(token(scope.as_str())), Principal::Scope(scope)));
+    Auth::new(scopes.chain(
+        ServiceName::ALL.into_iter().map(|service| (secret(service), Principal::Service(service))),
+    ))
 }
 
 impl Services {
@@ -62,7 +66,9 @@ impl Services {
         *switchboard.lock().unwrap() = routers.clone();
         webhook_aggregator::recover(&parts.aggregator, &parts.gateway.gateway_id).await.unwrap();
         if !skill_graph_loader::has_graph(&parts.loader).await.unwrap() {
-            skill_graph_loader::publish_files(&parts.loader, default_graph(), None, false).await.unwrap();
+            skill_graph_loader::publish_files(&parts.loader, default_graph(), None, false)
+                .await
+                .unwrap();
         }
         let app = app(&routers);
         start_loops(&crew, &world.clock, parts);
@@ -172,7 +178,10 @@ impl Shared<'_> {
         }
     }
     fn dashboard(&self) -> monitoring_dashboard::Deps {
-        let place = monitoring_dashboard::Place { base_path: "/monitoring-dashboard".to_owned(), ..monitoring_dashboard::Place::default() };
+        let place = monitoring_dashboard::Place {
+            base_path: "/monitoring-dashboard".to_owned(),
+            ..monitoring_dashboard::Place::default()
+        };
         monitoring_dashboard::Deps {
             sql: self.world.sql.clone(),
             kv: Arc::new(MemoryKv::new(self.clock.clone())),
@@ -233,7 +242,12 @@ fn start_loops(crew: &Arc<Crew>, clock: &Arc<platform::memory::ManualClock>, par
                 if due.is_some_and(|due| due <= pump_clock.now_ms()) {
                     webhook_aggregator::pump(&aggregator, &shard).await.unwrap();
                 }
-                next = next.min(webhook_aggregator::next_due(&aggregator, &shard).await.unwrap().unwrap_or(i64::MAX));
+                next = next.min(
+                    webhook_aggregator::next_due(&aggregator, &shard)
+                        .await
+                        .unwrap()
+                        .unwrap_or(i64::MAX),
+                );
             }
             pump_clock.sleep_until(next.max(pump_clock.now_ms() + FLOOR_MS)).await;
         }

@@ -21,13 +21,21 @@ pub struct Process {
 impl Process {
     /// Starts the binary on the folder's data directory and waits until it says where it listens.
     pub async fn start(binary: &Path, root: &Path) -> Result<Self, String> {
-        let log = OpenOptions::new().create(true).append(true).open(root.join("quintet.log")).map_err(|error| error.to_string())?;
+        let log = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(root.join("quintet.log"))
+            .map_err(|error| error.to_string())?;
         let mut command = Command::new(binary);
         command.arg("up").arg("--data").arg(root.join("data")).args(["--listen", "127.0.0.1:0"]);
         // Nothing of the tester's own installation: no variable, no home.
-        command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", root.join("home"));
+        command
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("HOME", root.join("home"));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).kill_on_drop(true);
-        let mut child = command.spawn().map_err(|error| format!("{}: {error}", binary.display()))?;
+        let mut child =
+            command.spawn().map_err(|error| format!("{}: {error}", binary.display()))?;
         let deadline = Instant::now() + START;
         loop {
             if let Some(address) = listening(root, child.id()) {
@@ -37,7 +45,10 @@ impl Process {
                 return Err(format!("`quintet up` ended at once ({status}):\n{}", self::log(root)));
             }
             if Instant::now() >= deadline {
-                return Err(format!("`quintet up` was not up within {START:?}:\n{}", self::log(root)));
+                return Err(format!(
+                    "`quintet up` was not up within {START:?}:\n{}",
+                    self::log(root)
+                ));
             }
             tokio::time::sleep(LOOK).await;
         }
@@ -52,7 +63,8 @@ impl Process {
 fn listening(root: &Path, pid: Option<u32>) -> Option<String> {
     let text = std::fs::read(root.join("data/server.json")).ok()?;
     let file: serde_json::Value = serde_json::from_slice(&text).ok()?;
-    (file["pid"].as_u64() == pid.map(u64::from)).then(|| file["address"].as_str().map(str::to_owned))?
+    (file["pid"].as_u64() == pid.map(u64::from))
+        .then(|| file["address"].as_str().map(str::to_owned))?
 }
 
 /// What the binary wrote to standard error, over all its starts.

@@ -33,7 +33,11 @@ impl Drop for Recorder {
     }
 }
 
-async fn call(State(telegram): State<Telegram>, Path((bot, method)): Path<(String, String)>, body: String) -> (StatusCode, Json<Value>) {
+async fn call(
+    State(telegram): State<Telegram>,
+    Path((bot, method)): Path<(String, String)>,
+    body: String,
+) -> (StatusCode, Json<Value>) {
     assert_eq!(bot, format!("bot{BOT_TOKEN}"), "a call with another token");
     let (status, body) = telegram.answer(&method, &serde_json::from_str(&body).unwrap_or_default());
     (StatusCode::from_u16(status).unwrap(), Json(body))

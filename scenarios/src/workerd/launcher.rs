@@ -12,7 +12,13 @@ use tokio::process::{Child, Command};
 const START: Duration = Duration::from_secs(90);
 /// How much of each log goes with a failure.
 const LOG_LINES: usize = 15;
-const BUILT: [&str; 5] = ["personal-assistant", "agency-router", "skill-graph-loader", "monitoring-dashboard", "webhook-aggregator"];
+const BUILT: [&str; 5] = [
+    "personal-assistant",
+    "agency-router",
+    "skill-graph-loader",
+    "monitoring-dashboard",
+    "webhook-aggregator",
+];
 
 /// What this host needs to be there.
 #[derive(Clone, Debug)]
@@ -29,17 +35,27 @@ pub struct Parts {
 pub fn parts() -> Result<Parts, String> {
     let workers = crate::folder().join("../workers");
     let own = workers.join("node_modules/node/bin/node");
-    let node = std::env::var("QUINTET_NODE").map(PathBuf::from).ok().or_else(|| own.is_file().then_some(own));
+    let node = std::env::var("QUINTET_NODE")
+        .map(PathBuf::from)
+        .ok()
+        .or_else(|| own.is_file().then_some(own));
     let node = node.ok_or("workers/node_modules is missing: run `npm ci` in workers/")?;
-    if let Some(name) = BUILT.iter().find(|name| !workers.join(name).join("dist/index_bg.wasm").is_file()) {
+    if let Some(name) =
+        BUILT.iter().find(|name| !workers.join(name).join("dist/index_bg.wasm").is_file())
+    {
         return Err(format!("the Worker {name} is not built: run `cargo xtask build`"));
     }
-    let quintet = crate::native::binary().ok_or("there is no target/debug/quintet: build it, or set QUINTET_BIN")?;
+    let quintet = crate::native::binary()
+        .ok_or("there is no target/debug/quintet: build it, or set QUINTET_BIN")?;
     Ok(Parts { node, quintet })
 }
 
 fn log(root: &Path, name: &str) -> Result<std::fs::File, String> {
-    OpenOptions::new().create(true).append(true).open(root.join(name)).map_err(|error| error.to_string())
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(root.join(name))
+        .map_err(|error| error.to_string())
 }
 
 /// The ends of the logs.
@@ -69,16 +85,29 @@ pub(super) struct Launcher {
 }
 
 impl Launcher {
-    pub(super) async fn start(parts: &Parts, root: &Path, bindings: &Value) -> Result<Self, String> {
+    pub(super) async fn start(
+        parts: &Parts,
+        root: &Path,
+        bindings: &Value,
+    ) -> Result<Self, String> {
         let options = json!({ "state": root.join("state"), "bindings": bindings, "control": true });
         let path = root.join("options.json");
         std::fs::write(&path, options.to_string()).map_err(|error| error.to_string())?;
         let mut command = Command::new(&parts.node);
-        command.arg(crate::folder().join("../workers/serve.mjs")).arg(&path).process_group(0).kill_on_drop(true);
+        command
+            .arg(crate::folder().join("../workers/serve.mjs"))
+            .arg(&path)
+            .process_group(0)
+            .kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log(root, "workerd.log")?);
-        let mut child = command.spawn().map_err(|error| format!("{}: {error}", parts.node.display()))?;
+        let mut child =
+            command.spawn().map_err(|error| format!("{}: {error}", parts.node.display()))?;
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let first = tokio::time::timeout(START, lines.next_line()).await.ok().and_then(Result::ok).flatten();
+        let first = tokio::time::timeout(START, lines.next_line())
+            .await
+            .ok()
+            .and_then(Result::ok)
+            .flatten();
         let Some(ready) = first.and_then(|line| serde_json::from_str::<Value>(&line).ok()) else {
             kill_group(&mut child).await;
             return Err(format!("the Workers did not come up:\n{}", tail(root)));
@@ -100,17 +129,31 @@ pub(super) struct Gateway {
 }
 
 impl Gateway {
-    pub(super) fn start(parts: &Parts, root: &Path, front: &str, secrets: &Secrets) -> Result<Self, String> {
-        let listen = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).map_err(|error| error.to_string())?;
+    pub(super) fn start(
+        parts: &Parts,
+        root: &Path,
+        front: &str,
+        secrets: &Secrets,
+    ) -> Result<Self, String> {
+        let listen = std::net::TcpListener::bind("127.0.0.1:0")
+            .and_then(|free| free.local_addr())
+            .map_err(|error| error.to_string())?;
         let mut command = Command::new(&parts.quintet);
-        command.args(["gateway", "--control", front, "--listen", &listen.to_string(), "--data"]).arg(root.join("data"));
+        command
+            .args(["gateway", "--control", front, "--listen", &listen.to_string(), "--data"])
+            .arg(root.join("data"));
         command.process_group(0).kill_on_drop(true);
-        command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", root.join("home"));
+        command
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("HOME", root.join("home"));
         for scope in ["operator", "viewer", "agent", "gateway"] {
-            command.env(format!("QUINTET_{}_TOKEN", scope.to_ascii_uppercase()), secrets.token(scope));
+            command
+                .env(format!("QUINTET_{}_TOKEN", scope.to_ascii_uppercase()), secrets.token(scope));
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log(root, "gateway.log")?);
-        let child = command.spawn().map_err(|error| format!("{}: {error}", parts.quintet.display()))?;
+        let child =
+            command.spawn().map_err(|error| format!("{}: {error}", parts.quintet.display()))?;
         Ok(Self { address: format!("http://{listen}"), child })
     }
     pub(super) async fn kill(&mut self) {

@@ -37,11 +37,17 @@ impl Secrets {
                 ServiceName::PersonalAssistant => &["budget", "agents"],
                 _ => &[],
             };
-            let part: Map<String, Value> = tables.iter().filter_map(|table| Some(((*table).to_owned(), tree.get(*table)?.clone()))).collect();
+            let part: Map<String, Value> = tables
+                .iter()
+                .filter_map(|table| Some(((*table).to_owned(), tree.get(*table)?.clone())))
+                .collect();
             own.insert("QUINTET_CONFIG".to_owned(), Value::Object(part).to_string().into());
             own.insert("QUINTET_SERVICE_KEYS".to_owned(), Self::keys(service).to_string().into());
             for scope in ["operator", "viewer", "agent", "gateway"] {
-                own.insert(format!("QUINTET_{}_TOKEN", scope.to_ascii_uppercase()), self.token(scope).into());
+                own.insert(
+                    format!("QUINTET_{}_TOKEN", scope.to_ascii_uppercase()),
+                    self.token(scope).into(),
+                );
             }
             if service == ServiceName::PersonalAssistant {
                 own.insert("QUINTET_BUTTON_KEY".to_owned(), "button-key-of-this-story".into());

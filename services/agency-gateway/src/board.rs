@@ -124,7 +124,9 @@ impl Board {
             if inner.closed {
                 return Begin::Closed;
             }
-            let same = |r: &&Record| r.view.task_id == entry.task && (entry.epoch.is_none() || r.epoch == entry.epoch);
+            let same = |r: &&Record| {
+                r.view.task_id == entry.task && (entry.epoch.is_none() || r.epoch == entry.epoch)
+            };
             if let Some(record) = inner.runs.iter().rev().find(same) {
                 return Begin::Known(record.view.clone(), record.approval.clone());
             }
@@ -138,8 +140,16 @@ impl Board {
                 finished_at: None,
                 actual_cost: None,
             };
-            let mut record =
-                Record { number: inner.next, epoch: entry.epoch, approval: entry.approval, view, events: VecDeque::new(), seq: 0, stop: None, done: false };
+            let mut record = Record {
+                number: inner.next,
+                epoch: entry.epoch,
+                approval: entry.approval,
+                view,
+                events: VecDeque::new(),
+                seq: 0,
+                stop: None,
+                done: false,
+            };
             record.tell("started", String::new(), now_ms);
             inner.runs.push_back(record);
             inner.forget_old();
@@ -162,7 +172,11 @@ impl Board {
     pub(crate) fn stop(&self, task: Option<&TaskId>, why: StopReason, now_ms: i64) -> usize {
         self.change(|inner| {
             let mut count = 0;
-            for record in inner.runs.iter_mut().filter(|r| !r.done && task.is_none_or(|task| &r.view.task_id == task)) {
+            for record in inner
+                .runs
+                .iter_mut()
+                .filter(|r| !r.done && task.is_none_or(|task| &r.view.task_id == task))
+            {
                 count += 1;
                 if record.stop.is_none() {
                     record.stop = Some(why);
@@ -178,10 +192,15 @@ impl Board {
     }
     /// Waits for events of the task's newest run after number `after`; the flag says whether it has ended.
     /// None when the task is not known.
-    pub(crate) async fn events_after(&self, task: &TaskId, after: u64) -> Option<(Vec<TaskEvent>, bool)> {
+    pub(crate) async fn events_after(
+        &self,
+        task: &TaskId,
+        after: u64,
+    ) -> Option<(Vec<TaskEvent>, bool)> {
         self.when(|inner| {
             let Some(record) = inner.newest(task) else { return Some(None) };
-            let events: Vec<_> = record.events.iter().filter(|event| event.seq > after).cloned().collect();
+            let events: Vec<_> =
+                record.events.iter().filter(|event| event.seq > after).cloned().collect();
             (record.done || !events.is_empty()).then_some(Some((events, record.done)))
         })
         .await
@@ -246,7 +265,9 @@ pub(crate) struct Ticket {
 
 impl Ticket {
     fn update(&self, update: impl FnOnce(&mut Record)) {
-        self.board.change(|inner| inner.runs.iter_mut().find(|r| r.number == self.number && !r.done).map(update));
+        self.board.change(|inner| {
+            inner.runs.iter_mut().find(|r| r.number == self.number && !r.done).map(update)
+        });
     }
     /// Waits until somebody wishes this run to stop.
     pub(crate) async fn stopped(&self) -> StopReason {

@@ -74,7 +74,10 @@ impl Config {
     /// Reads the sections `gateway` and `agents` of the whole configuration; every problem goes to the report.
     pub fn read(root: &Value, report: &Report) -> Self {
         let mut gateway = Section::new(root.get("gateway"), "gateway", report);
-        let capacity = gateway.whole("capacity", 1, 64).and_then(|n| u32::try_from(n).ok()).unwrap_or(CAPACITY);
+        let capacity = gateway
+            .whole("capacity", 1, 64)
+            .and_then(|n| u32::try_from(n).ok())
+            .unwrap_or(CAPACITY);
         gateway.finish();
         let mut section = Section::new(root.get("agents"), "agents", report);
         let agents = section.names().into_iter().map(|name| {
@@ -86,7 +89,12 @@ impl Config {
     /// How this agent is run. Ids are compared without case, since the graph's spelling may differ from the file's.
     pub fn agent(&self, id: &AgentId) -> &AgentConfig {
         let exact = self.agents.get(id.as_str());
-        let other = || self.agents.iter().find(|(name, _)| name.eq_ignore_ascii_case(id.as_str())).map(|(_, agent)| agent);
+        let other = || {
+            self.agents
+                .iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case(id.as_str()))
+                .map(|(_, agent)| agent)
+        };
         exact.or_else(other).unwrap_or(&self.default)
     }
     /// What to lease with: the default runner serves every agent, so every agent is asked for.
@@ -95,7 +103,10 @@ impl Config {
     }
     /// Agents that need a program, with its name.
     pub fn programs(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.agents.iter().filter(|(_, agent)| agent.runner == "command").filter_map(|(name, agent)| Some((name.as_str(), agent.command.first()?.as_str())))
+        self.agents
+            .iter()
+            .filter(|(_, agent)| agent.runner == "command")
+            .filter_map(|(name, agent)| Some((name.as_str(), agent.command.first()?.as_str())))
     }
 }
 
@@ -110,15 +121,27 @@ impl AgentConfig {
             agent.command = command;
         }
         if agent.runner == "command" && !section.has("command") {
-            section.wrong("command", "is missing.", "Write it as a list: the program, then its arguments.");
+            section.wrong(
+                "command",
+                "is missing.",
+                "Write it as a list: the program, then its arguments.",
+            );
         }
         if section.has("command") && !section.has("runner") {
-            section.wrong("runner", "is missing, so that the command beside it would never run.", "Write runner = \"command\", or remove the command.");
+            section.wrong(
+                "runner",
+                "is missing, so that the command beside it would never run.",
+                "Write runner = \"command\", or remove the command.",
+            );
         }
         agent.estimated_cost = section.dollars("estimated_cost");
         agent.token_prices = section.token_prices();
         if agent.estimated_cost.is_some() && agent.token_prices.is_some() {
-            section.wrong("estimated_cost", "stands beside prices of tokens, and only one can count.", "Remove it, or remove input_price and output_price.");
+            section.wrong(
+                "estimated_cost",
+                "stands beside prices of tokens, and only one can count.",
+                "Remove it, or remove input_price and output_price.",
+            );
         }
         agent.daily_budget = section.dollars("daily_budget");
         if let Some(env) = section.texts("env") {
@@ -128,10 +151,17 @@ impl AgentConfig {
         match section.text("data_directory").as_deref() {
             None | Some("hidden") => {}
             Some("visible") => agent.data_visible = true,
-            Some(_) => section.wrong("data_directory", "is neither \"hidden\" nor \"visible\".", "Write one of the two; hidden is the default."),
+            Some(_) => section.wrong(
+                "data_directory",
+                "is neither \"hidden\" nor \"visible\".",
+                "Write one of the two; hidden is the default.",
+            ),
         }
-        agent.timeout_ms = section.whole("timeout_s", 1, 86_400).map_or(agent.timeout_ms, |s| whole(s) * 1000);
-        let bytes = section.whole("output_bytes_max", 1, OUTPUT_BYTES_CEILING).and_then(|n| usize::try_from(n).ok());
+        agent.timeout_ms =
+            section.whole("timeout_s", 1, 86_400).map_or(agent.timeout_ms, |s| whole(s) * 1000);
+        let bytes = section
+            .whole("output_bytes_max", 1, OUTPUT_BYTES_CEILING)
+            .and_then(|n| usize::try_from(n).ok());
         agent.output_bytes_max = bytes.unwrap_or(agent.output_bytes_max);
         section.finish();
         agent
@@ -149,9 +179,17 @@ fn known_runner(section: &Section<'_>, name: String) -> String {
         return name;
     }
     if runners::LATER.contains(&name.as_str()) {
-        section.wrong("runner", &format!("\"{name}\" is not in this version."), "Use \"command\" with the agent's own program for now, or \"knowledge\".");
+        section.wrong(
+            "runner",
+            &format!("\"{name}\" is not in this version."),
+            "Use \"command\" with the agent's own program for now, or \"knowledge\".",
+        );
     } else {
-        section.wrong("runner", &format!("\"{name}\" is no runner."), &format!("The runners are: {}.", known.join(", ")));
+        section.wrong(
+            "runner",
+            &format!("\"{name}\" is no runner."),
+            &format!("The runners are: {}.", known.join(", ")),
+        );
     }
     runners::DEFAULT.to_owned()
 }
@@ -159,7 +197,11 @@ fn known_runner(section: &Section<'_>, name: String) -> String {
 /// The message may only ever be one whole argument, behind `--`, where no program takes it for an option.
 fn check_command(section: &Section<'_>, command: &[String]) {
     if command.first().is_none_or(|program| program.trim().is_empty()) {
-        section.wrong("command", "names no program.", "Write the program first, then its arguments.");
+        section.wrong(
+            "command",
+            "names no program.",
+            "Write the program first, then its arguments.",
+        );
     }
     if command.iter().any(|part| part.contains('\0')) {
         section.wrong("command", "contains a NUL character.", "Remove it.");
@@ -171,7 +213,8 @@ fn check_command(section: &Section<'_>, command: &[String]) {
             "Make \"{message}\" an argument of its own, or leave it out: then the message goes to standard input.",
         );
     }
-    let mut places = command.iter().enumerate().filter(|(_, part)| *part == MESSAGE).map(|(place, _)| place);
+    let mut places =
+        command.iter().enumerate().filter(|(_, part)| *part == MESSAGE).map(|(place, _)| place);
     let Some(place) = places.next() else { return };
     if places.next().is_some() {
         section.wrong("command", "has {message} more than once.", "Keep one.");
@@ -188,9 +231,14 @@ fn check_command(section: &Section<'_>, command: &[String]) {
 
 fn check_env(section: &Section<'_>, names: &[String]) {
     for name in names {
-        let odd = name.is_empty() || name.contains(['=', '\0']) || name.chars().any(char::is_whitespace);
+        let odd =
+            name.is_empty() || name.contains(['=', '\0']) || name.chars().any(char::is_whitespace);
         if name.to_ascii_uppercase().starts_with("QUINTET_") {
-            section.wrong("env", &format!("names {name}, and Quintet's own variables are never given to an agent."), "Remove it from the list.");
+            section.wrong(
+                "env",
+                &format!("names {name}, and Quintet's own variables are never given to an agent."),
+                "Remove it from the list.",
+            );
         } else if odd {
             section.wrong(
                 "env",
@@ -209,7 +257,14 @@ mod tests {
     fn read(value: Value) -> (Config, Vec<String>) {
         let report = Report::default();
         let config = Config::read(&value, &report);
-        (config, report.into_problems().into_iter().map(|p| format!("{}: {}", p.path, p.message)).collect())
+        (
+            config,
+            report
+                .into_problems()
+                .into_iter()
+                .map(|p| format!("{}: {}", p.path, p.message))
+                .collect(),
+        )
     }
 
     #[test]
@@ -232,7 +287,10 @@ mod tests {
         assert_eq!(problems, Vec::<String>::new());
         let prices = TokenPrices { input: Micros(3_000_000), output: Micros(15_500_000) };
         assert_eq!(config.agent(&AgentId::from("a")).token_prices, Some(prices));
-        assert_eq!(agent(json!({"input_price": 3})).1, ["agents.a.output_price: is missing beside the other price."]);
+        assert_eq!(
+            agent(json!({"input_price": 3})).1,
+            ["agents.a.output_price: is missing beside the other price."]
+        );
         assert_eq!(
             agent(json!({"input_price": 3, "output_price": 15, "estimated_cost": 1})).1,
             ["agents.a.estimated_cost: stands beside prices of tokens, and only one can count."]
@@ -278,7 +336,9 @@ mod tests {
 
     #[test]
     fn a_message_becomes_an_argument_only_behind_two_dashes() {
-        let problems = |command: Value| read(json!({"agents": {"a": {"runner": "command", "command": command}}})).1.len();
+        let problems = |command: Value| {
+            read(json!({"agents": {"a": {"runner": "command", "command": command}}})).1.len()
+        };
         assert_eq!(problems(json!(["codex", "exec", "--", "{message}"])), 0);
         for bad in [
             json!(["codex", "{message}"]),

@@ -50,8 +50,18 @@ struct Times {
 
 impl<'a> Guard<'a> {
     /// A watch over a run whose lease began at `since_ms` and lasts `lease_ms`.
-    pub(crate) fn new(deps: &'a Deps, task: &'a TaskId, tie: Tie, since_ms: i64, lease_ms: i64) -> Self {
-        let times = Times { renew_ms: since_ms + RENEW_EVERY_MS, until_ms: since_ms + lease_ms, failures: 0 };
+    pub(crate) fn new(
+        deps: &'a Deps,
+        task: &'a TaskId,
+        tie: Tie,
+        since_ms: i64,
+        lease_ms: i64,
+    ) -> Self {
+        let times = Times {
+            renew_ms: since_ms + RENEW_EVERY_MS,
+            until_ms: since_ms + lease_ms,
+            failures: 0,
+        };
         Self { deps, task, tie, note: Mutex::default(), times: Mutex::new(times) }
     }
     /// Keeps a line of progress for the next renewal.
@@ -105,22 +115,28 @@ impl<'a> Guard<'a> {
     async fn renew(&self) -> Option<StopReason> {
         let sent_ms = self.deps.clock.now_ms();
         let mut times = self.times();
-        let answer = match select(pin!(self.ask()), self.deps.clock.sleep_until(times.until_ms)).await {
-            Either::Left((answer, _)) => answer,
-            Either::Right(((), _)) => return Some(StopReason::LeaseLost),
-        };
+        let answer =
+            match select(pin!(self.ask()), self.deps.clock.sleep_until(times.until_ms)).await {
+                Either::Left((answer, _)) => answer,
+                Either::Right(((), _)) => return Some(StopReason::LeaseLost),
+            };
         let now = self.deps.clock.now_ms();
         match answer {
             Ok(answer) => {
                 // The lease is counted from the question, not from the answer: the other side's clock started earlier.
-                self.set(Times { renew_ms: sent_ms + RENEW_EVERY_MS, until_ms: sent_ms + answer.lease_ms, failures: 0 });
+                self.set(Times {
+                    renew_ms: sent_ms + RENEW_EVERY_MS,
+                    until_ms: sent_ms + answer.lease_ms,
+                    failures: 0,
+                });
                 answer.cancel.then_some(StopReason::Halted)
             }
             Err(error) if self.is_stale(&error) => Some(StopReason::Stale),
             Err(error) => {
                 tracing::warn!(error = %error, task = %self.task, "a lease could not be renewed");
                 times.failures += 1;
-                times.renew_ms = now + backoff::wait_ms(&*self.deps.clock, times.failures, RETRY_MS_MAX);
+                times.renew_ms =
+                    now + backoff::wait_ms(&*self.deps.clock, times.failures, RETRY_MS_MAX);
                 self.set(times);
                 (now >= times.until_ms).then_some(StopReason::LeaseLost)
             }
@@ -128,7 +144,9 @@ impl<'a> Guard<'a> {
     }
     /// A refusal that no repetition will change: the task is not ours any more.
     fn is_stale(&self, error: &CallError) -> bool {
-        matches!(self.tie, Tie::Lease { .. }) && matches!(error.status(), Some(404 | 409)) && !report::may_pass(error)
+        matches!(self.tie, Tie::Lease { .. })
+            && matches!(error.status(), Some(404 | 409))
+            && !report::may_pass(error)
     }
     async fn ask(&self) -> Result<RenewAnswer, CallError> {
         match self.tie {
@@ -136,12 +154,16 @@ impl<'a> Guard<'a> {
                 let progress = self.note.lock().unwrap_or_else(PoisonError::into_inner).take();
                 let request = RenewRequest { epoch, progress, cost_micros: None };
                 let path = format!("/api/tasks/{}/renew", text::encode(self.task.as_str()));
-                calls::post(&*self.deps.calls, ServiceName::WebhookAggregator, &path, &request).await
+                calls::post(&*self.deps.calls, ServiceName::WebhookAggregator, &path, &request)
+                    .await
             }
             Tie::Direct => {
-                let list: HaltList = calls::get(&*self.deps.calls, ServiceName::PersonalAssistant, "/api/halts").await?;
+                let list: HaltList =
+                    calls::get(&*self.deps.calls, ServiceName::PersonalAssistant, "/api/halts")
+                        .await?;
                 let target = format!("task:{}", self.task);
-                let mine = list.halts.iter().any(|row| row.target == target && row.resumed_at.is_none());
+                let mine =
+                    list.halts.iter().any(|row| row.target == target && row.resumed_at.is_none());
                 Ok(RenewAnswer { cancel: list.all || mine, lease_ms: LEASE_MS })
             }
         }

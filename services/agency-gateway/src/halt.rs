@@ -11,16 +11,27 @@ use http::StatusCode;
 use platform::edge::{ApiError, ApiResult, JsonBody};
 
 /// 202 while it stops, 200 when nothing of it runs here; 404 for a task that this gateway does not know.
-pub(crate) async fn halt(State(deps): State<Deps>, JsonBody(request): JsonBody<HaltRequest>) -> ApiResult<(StatusCode, Json<HaltAnswer>)> {
+pub(crate) async fn halt(
+    State(deps): State<Deps>,
+    JsonBody(request): JsonBody<HaltRequest>,
+) -> ApiResult<(StatusCode, Json<HaltAnswer>)> {
     if request.task_id.is_some() == request.all {
-        return Err(Problem::field("taskId", "Name one task, or say all.", "Send {\"taskId\": \"…\"} or {\"all\": true}.").into());
+        return Err(Problem::field(
+            "taskId",
+            "Name one task, or say all.",
+            "Send {\"taskId\": \"…\"} or {\"all\": true}.",
+        )
+        .into());
     }
     if let Some(task) = &request.task_id
         && deps.board.view(task).is_none()
     {
-        return Err(ApiError::not_found("such task at this gateway; personal-assistant halts it wherever it is"));
+        return Err(ApiError::not_found(
+            "such task at this gateway; personal-assistant halts it wherever it is",
+        ));
     }
-    let stopping = deps.board.stop(request.task_id.as_ref(), StopReason::Halted, deps.clock.now_ms());
+    let stopping =
+        deps.board.stop(request.task_id.as_ref(), StopReason::Halted, deps.clock.now_ms());
     let (status, level, message) = match stopping {
         0 => (StatusCode::OK, HaltLevel::Stopped, "Nothing of it runs here.".to_owned()),
         1 => (StatusCode::ACCEPTED, HaltLevel::Accepted, "One run is being stopped.".to_owned()),

@@ -14,7 +14,10 @@ pub(crate) async fn health(State(deps): State<Deps>) -> Json<Health> {
     let control = deps.board.control();
     let mut problems: Vec<String> = control.problem.into_iter().collect();
     let full = deps.board.running() >= usize::try_from(deps.config.capacity).unwrap_or(usize::MAX);
-    if problems.is_empty() && !full && control.heard_ms.is_some_and(|heard| deps.clock.now_ms() - heard > SILENCE_MS) {
+    if problems.is_empty()
+        && !full
+        && control.heard_ms.is_some_and(|heard| deps.clock.now_ms() - heard > SILENCE_MS)
+    {
         problems.push("webhook-aggregator has not answered for a while.".to_owned());
     }
     for (agent, program) in deps.config.programs() {
@@ -24,5 +27,10 @@ pub(crate) async fn health(State(deps): State<Deps>) -> Json<Health> {
         }
     }
     let status = if problems.is_empty() { "ok" } else { "degraded" };
-    Json(Health { service: ServiceName::AgencyGateway, status: status.to_owned(), version: env!("CARGO_PKG_VERSION").to_owned(), problems })
+    Json(Health {
+        service: ServiceName::AgencyGateway,
+        status: status.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        problems,
+    })
 }

@@ -44,7 +44,8 @@ pub(crate) async fn serve(deps: &Deps, stop: impl Future<Output = ()> + Send) {
             Turn::Answer(Ok(tasks)) => {
                 failures = 0;
                 deps.board.heard(deps.clock.now_ms(), None);
-                in_hand.extend(tasks.into_iter().map(|task| run::leased(deps.clone(), task).boxed()));
+                in_hand
+                    .extend(tasks.into_iter().map(|task| run::leased(deps.clone(), task).boxed()));
                 // The new runs enter the board before free room is counted again.
                 poll_fn(|cx| {
                     advance(&mut in_hand, cx);
@@ -65,7 +66,11 @@ pub(crate) async fn serve(deps: &Deps, stop: impl Future<Output = ()> + Send) {
 }
 
 /// Lets the runs go on until the stop or an answer.
-async fn turn(mut stop: Pin<&mut (impl Future<Output = ()> + Send)>, in_hand: &mut InHand, asking: &mut BoxFuture<'_, Leased>) -> Turn {
+async fn turn(
+    mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
+    in_hand: &mut InHand,
+    asking: &mut BoxFuture<'_, Leased>,
+) -> Turn {
     poll_fn(|cx| {
         if stop.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Turn::Stop);
@@ -88,13 +93,29 @@ async fn ask(deps: &Deps, failures: u32) -> Leased {
         deps.clock.sleep_until(now + backoff::wait_ms(&*deps.clock, failures, WAIT_MS_MAX)).await;
     }
     let capacity = deps.board.room(deps.config.capacity).await;
-    let request = LeaseRequest { gateway_id: deps.gateway_id.clone(), agents: deps.config.leases(), capacity, wait: Some(WAIT_S) };
+    let request = LeaseRequest {
+        gateway_id: deps.gateway_id.clone(),
+        agents: deps.config.leases(),
+        capacity,
+        wait: Some(WAIT_S),
+    };
     let sent_ms = deps.clock.now_ms();
     let limit = deps.clock.sleep_until(sent_ms + i64::from(WAIT_S) * 1000 + SLACK_MS);
-    let call = calls::post::<_, Vec<LeasedTask>>(&*deps.calls, ServiceName::WebhookAggregator, "/api/tasks/lease", &request);
+    let call = calls::post::<_, Vec<LeasedTask>>(
+        &*deps.calls,
+        ServiceName::WebhookAggregator,
+        "/api/tasks/lease",
+        &request,
+    );
     let tasks = match select(pin!(call), limit).await {
         Either::Left((answer, _)) => answer?,
-        Either::Right(_) => return Err(PortError::unknown(PortErrorKind::Timeout, "the long poll was not answered").into()),
+        Either::Right(_) => {
+            return Err(PortError::unknown(
+                PortErrorKind::Timeout,
+                "the long poll was not answered",
+            )
+            .into());
+        }
     };
     if tasks.is_empty() && deps.clock.now_ms() - sent_ms < EMPTY_PAUSE_MS {
         deps.clock.sleep_until(sent_ms + EMPTY_PAUSE_MS).await;
@@ -105,7 +126,9 @@ async fn ask(deps: &Deps, failures: u32) -> Leased {
 /// A sentence for health, without internal text.
 fn problem_of(error: &CallError) -> String {
     match error {
-        CallError::Refused(problem) => format!("webhook-aggregator refuses to lease work: {} {}", problem.detail, problem.fix),
+        CallError::Refused(problem) => {
+            format!("webhook-aggregator refuses to lease work: {} {}", problem.detail, problem.fix)
+        }
         CallError::Port(_) => "webhook-aggregator cannot be reached to lease work.".to_owned(),
     }
 }
@@ -117,7 +140,10 @@ async fn drain(deps: &Deps, mut in_hand: InHand) {
     if !quiet_by(deps, &mut in_hand, start_ms + DRAIN_MS).await {
         deps.board.stop(None, StopReason::Shutdown, deps.clock.now_ms());
         if !quiet_by(deps, &mut in_hand, start_ms + DRAIN_MS + REPORT_MS).await {
-            tracing::error!(left = deps.board.running(), "runs could not be reported before the end");
+            tracing::error!(
+                left = deps.board.running(),
+                "runs could not be reported before the end"
+            );
         }
     }
 }

@@ -32,7 +32,12 @@ pub(crate) async fn result(deps: &Deps, task: &TaskId, request: &ResultRequest) 
     until_answered::<_, ResultAnswer>(deps, ServiceName::WebhookAggregator, &path, request).await;
 }
 
-async fn until_answered<Q: serde::Serialize + Sync, A: serde::de::DeserializeOwned>(deps: &Deps, callee: ServiceName, path: &str, request: &Q) {
+async fn until_answered<Q: serde::Serialize + Sync, A: serde::de::DeserializeOwned>(
+    deps: &Deps,
+    callee: ServiceName,
+    path: &str,
+    request: &Q,
+) {
     let mut failures = 0;
     loop {
         match calls::post::<Q, A>(&*deps.calls, callee, path, request).await {
@@ -53,7 +58,9 @@ async fn until_answered<Q: serde::Serialize + Sync, A: serde::de::DeserializeOwn
 /// Waits before the next try; a shutdown cuts long waits short.
 async fn pause(deps: &Deps, failures: u32) {
     let most = if deps.board.is_closed() { CLOSING_WAIT_MS } else { WAIT_MS_MAX };
-    let sleep = deps.clock.sleep_until(deps.clock.now_ms() + backoff::wait_ms(&*deps.clock, failures, most));
+    let sleep = deps
+        .clock
+        .sleep_until(deps.clock.now_ms() + backoff::wait_ms(&*deps.clock, failures, most));
     if deps.board.is_closed() {
         sleep.await;
         return;

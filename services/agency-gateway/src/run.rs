@@ -23,17 +23,32 @@ const CLAIM_WAIT_MS_MAX: i64 = 3_000;
 /// Carries out a leased task, from its claim to its result.
 pub(crate) async fn leased(deps: Deps, task: LeasedTask) {
     let since_ms = deps.clock.now_ms();
-    let entry = Entry { task: task.task_id.clone(), agent: task.agent.clone(), epoch: Some(task.epoch), approval: task.approval_id.clone() };
+    let entry = Entry {
+        task: task.task_id.clone(),
+        agent: task.agent.clone(),
+        epoch: Some(task.epoch),
+        approval: task.approval_id.clone(),
+    };
     // A lease that is known is running or was reported; one that comes while shutting down lapses and is leased again.
     let Begin::Go(ticket) = deps.board.begin(entry, since_ms) else { return };
-    let guard = Guard::new(&deps, &task.task_id, Tie::Lease { epoch: task.epoch }, since_ms, task.lease_ms);
+    let guard =
+        Guard::new(&deps, &task.task_id, Tie::Lease { epoch: task.epoch }, since_ms, task.lease_ms);
     let until_ms = since_ms + task.lease_ms - CLAIM_RESERVE_MS;
     let claimed = claim_within(&deps, &task, until_ms).await;
-    let job = Job { task: task.task_id.clone(), agent: task.agent, message: task.message, context: task.context, cost_limit: task.cost_limit };
+    let job = Job {
+        task: task.task_id.clone(),
+        agent: task.agent,
+        message: task.message,
+        context: task.context,
+        cost_limit: task.cost_limit,
+    };
     let finish = match claimed {
         // A machine that slept since then may begin nothing: its lease may be another's by now.
         Ok(_) if deps.clock.now_ms() >= until_ms => {
-            ticket.finish(&Finish::unavailable("The approval was claimed too late to begin."), deps.clock.now_ms());
+            ticket.finish(
+                &Finish::unavailable("The approval was claimed too late to begin."),
+                deps.clock.now_ms(),
+            );
             return;
         }
         Ok(claim) => carry_out(&deps, &job, claim, &guard, &ticket).await,
@@ -41,12 +56,22 @@ pub(crate) async fn leased(deps: Deps, task: LeasedTask) {
         Err(error) => {
             // Nothing has run, and the lease lapses by itself: the task comes back when the assistant answers again, or under a new approval.
             tracing::warn!(error = %error, task = %job.task, "an approval could not be claimed");
-            ticket.finish(&Finish::unavailable("The approval could not be claimed just now; nothing was run."), deps.clock.now_ms());
+            ticket.finish(
+                &Finish::unavailable(
+                    "The approval could not be claimed just now; nothing was run.",
+                ),
+                deps.clock.now_ms(),
+            );
             return;
         }
     };
-    let request =
-        ResultRequest { epoch: task.epoch, outcome: finish.outcome, text: finish.text.clone(), actual_cost: finish.actual_cost, usage: finish.usage.clone() };
+    let request = ResultRequest {
+        epoch: task.epoch,
+        outcome: finish.outcome,
+        text: finish.text.clone(),
+        actual_cost: finish.actual_cost,
+        usage: finish.usage.clone(),
+    };
     guard.keep_while(report::result(&deps, &job.task, &request)).await;
     ticket.finish(&finish, deps.clock.now_ms());
 }
@@ -59,25 +84,51 @@ pub(crate) async fn direct(deps: Deps, job: Job, claim: ClaimAnswer, ticket: Tic
 }
 
 /// Claims once. The approval is spent for this run by it.
-pub(crate) async fn claim(deps: &Deps, approval: &ApprovalId, digest: &str, epoch: Option<u32>) -> Result<ClaimAnswer, CallError> {
+pub(crate) async fn claim(
+    deps: &Deps,
+    approval: &ApprovalId,
+    digest: &str,
+    epoch: Option<u32>,
+) -> Result<ClaimAnswer, CallError> {
     let path = format!("/api/approvals/{}/claim", encode(approval.as_str()));
-    calls::post(&*deps.calls, ServiceName::PersonalAssistant, &path, &ClaimRequest { digest: digest.to_owned(), epoch }).await
+    calls::post(
+        &*deps.calls,
+        ServiceName::PersonalAssistant,
+        &path,
+        &ClaimRequest { digest: digest.to_owned(), epoch },
+    )
+    .await
 }
 
 /// Claims, again when the assistant does not answer, until `until_ms`. After an answer that was lost the claim may stand
 /// without anybody holding its token: then the next one meets a conflict, and nothing runs on a guess. The lapsing
 /// lease and claim bring the task back.
-async fn claim_within(deps: &Deps, task: &LeasedTask, until_ms: i64) -> Result<ClaimAnswer, CallError> {
+async fn claim_within(
+    deps: &Deps,
+    task: &LeasedTask,
+    until_ms: i64,
+) -> Result<ClaimAnswer, CallError> {
     let tries = async {
         let mut failures = 0;
         loop {
             match claim(deps, &task.approval_id, &task.digest, Some(task.epoch)).await {
-                Err(CallError::Refused(problem)) if failures > 0 && problem.code == ErrorCode::Conflict => {
-                    return Err(PortError::unknown(PortErrorKind::Conflict, "the approval was claimed, perhaps by an answer that was lost").into());
+                Err(CallError::Refused(problem))
+                    if failures > 0 && problem.code == ErrorCode::Conflict =>
+                {
+                    return Err(PortError::unknown(
+                        PortErrorKind::Conflict,
+                        "the approval was claimed, perhaps by an answer that was lost",
+                    )
+                    .into());
                 }
                 Err(error) if report::may_pass(&error) => {
                     failures += 1;
-                    deps.clock.sleep_until(deps.clock.now_ms() + backoff::wait_ms(&*deps.clock, failures, CLAIM_WAIT_MS_MAX)).await;
+                    deps.clock
+                        .sleep_until(
+                            deps.clock.now_ms()
+                                + backoff::wait_ms(&*deps.clock, failures, CLAIM_WAIT_MS_MAX),
+                        )
+                        .await;
                 }
                 answer => return answer,
             }
@@ -85,23 +136,33 @@ async fn claim_within(deps: &Deps, task: &LeasedTask, until_ms: i64) -> Result<C
     };
     match select(pin!(tries), deps.clock.sleep_until(until_ms)).await {
         Either::Left((answer, _)) => answer,
-        Either::Right(_) => Err(PortError::unknown(PortErrorKind::Timeout, "the approval was not claimed in time").into()),
+        Either::Right(_) => {
+            Err(PortError::unknown(PortErrorKind::Timeout, "the approval was not claimed in time")
+                .into())
+        }
     }
 }
 
 /// Whether the task is somebody's when its lease has lapsed: this gateway came too late, for the lease or for the approval, which is
 /// given anew.
 fn comes_back(problem: &Problem) -> bool {
-    let lapsed = || problem.extra.get("state").and_then(|state| state.as_str()) == Some(ApprovalState::Lapsed.as_str());
+    let lapsed = || {
+        problem.extra.get("state").and_then(|state| state.as_str())
+            == Some(ApprovalState::Lapsed.as_str())
+    };
     problem.code == ErrorCode::StaleEpoch || problem.code == ErrorCode::NotApproved && lapsed()
 }
 
 /// What a person is told when the claim was refused. Nothing was spent.
 fn refused(problem: &Problem) -> Finish {
     let text = match problem.code {
-        ErrorCode::Halted => return Finish::free(Outcome::Cancelled, "Not started: work is halted."),
+        ErrorCode::Halted => {
+            return Finish::free(Outcome::Cancelled, "Not started: work is halted.");
+        }
         ErrorCode::BudgetExhausted => "Not started: the budget no longer covers it.".to_owned(),
-        ErrorCode::NotApproved => format!("Not started: it is not approved (any more). {}", problem.detail),
+        ErrorCode::NotApproved => {
+            format!("Not started: it is not approved (any more). {}", problem.detail)
+        }
         ErrorCode::Conflict | ErrorCode::AlreadyDecided | ErrorCode::StaleEpoch => {
             format!("Not started: the approval does not fit this task any more. {}", problem.detail)
         }
@@ -111,13 +172,24 @@ fn refused(problem: &Problem) -> Finish {
 }
 
 /// Runs the agent and books its cost.
-async fn carry_out(deps: &Deps, job: &Job, claim: ClaimAnswer, guard: &Guard<'_>, ticket: &Ticket) -> Finish {
+async fn carry_out(
+    deps: &Deps,
+    job: &Job,
+    claim: ClaimAnswer,
+    guard: &Guard<'_>,
+    ticket: &Ticket,
+) -> Finish {
     let mut finish = match ticket.stop_reason() {
         Some(why) => Finish::free(outcome_of(why), stop_text(why)),
         None => drive(deps, job, guard, ticket).await,
     };
     finish.text = clip(&finish.text, TEXT_BYTES_MAX);
-    let request = SettleRequest { claim_token: claim.claim_token, actual_cost: finish.actual_cost, usage: finish.usage.clone(), outcome: finish.outcome };
+    let request = SettleRequest {
+        claim_token: claim.claim_token,
+        actual_cost: finish.actual_cost,
+        usage: finish.usage.clone(),
+        outcome: finish.outcome,
+    };
     guard.keep_while(report::settle(deps, &job.task, &request)).await;
     finish
 }

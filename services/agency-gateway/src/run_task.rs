@@ -17,20 +17,43 @@ use platform::ports::{CallError, calls};
 use serde_json::Value;
 
 /// 202 with the task's view; 200 when this task runs or ran here by the same approval; 403 without an approval.
-pub(crate) async fn run_task(State(deps): State<Deps>, RawBody(body): RawBody) -> ApiResult<Response> {
+pub(crate) async fn run_task(
+    State(deps): State<Deps>,
+    RawBody(body): RawBody,
+) -> ApiResult<Response> {
     let (approval, request) = read(&deps, &body).await?;
-    if deps.board.running() >= usize::try_from(deps.config.capacity).unwrap_or(usize::MAX) && deps.board.view(&request.task_id).is_none() {
-        return Err(ApiError::new(ErrorCode::Unavailable, "This gateway runs as many tasks as it may."));
+    if deps.board.running() >= usize::try_from(deps.config.capacity).unwrap_or(usize::MAX)
+        && deps.board.view(&request.task_id).is_none()
+    {
+        return Err(ApiError::new(
+            ErrorCode::Unavailable,
+            "This gateway runs as many tasks as it may.",
+        ));
     }
     let digest = bound(approval, &request)?;
-    let entry = Entry { task: request.task_id.clone(), agent: request.agent.clone(), epoch: None, approval: request.approval_id.clone() };
+    let entry = Entry {
+        task: request.task_id.clone(),
+        agent: request.agent.clone(),
+        epoch: None,
+        approval: request.approval_id.clone(),
+    };
     let ticket = match deps.board.begin(entry, deps.clock.now_ms()) {
         Begin::Go(ticket) => ticket,
-        Begin::Known(view, approval) if approval == request.approval_id => return Ok((StatusCode::OK, Json(view)).into_response()),
-        Begin::Known(..) => return Err(ApiError::new(ErrorCode::Conflict, "This task runs or ran here by another approval.")),
-        Begin::Closed => return Err(ApiError::new(ErrorCode::Unavailable, "This gateway is shutting down.")),
+        Begin::Known(view, approval) if approval == request.approval_id => {
+            return Ok((StatusCode::OK, Json(view)).into_response());
+        }
+        Begin::Known(..) => {
+            return Err(ApiError::new(
+                ErrorCode::Conflict,
+                "This task runs or ran here by another approval.",
+            ));
+        }
+        Begin::Closed => {
+            return Err(ApiError::new(ErrorCode::Unavailable, "This gateway is shutting down."));
+        }
     };
-    let claim = match run::claim(&deps, &request.approval_id, &digest, None).await.map_err(refusal) {
+    let claim = match run::claim(&deps, &request.approval_id, &digest, None).await.map_err(refusal)
+    {
         Ok(claim) => claim,
         Err(error) => {
             ticket.withdraw();
@@ -38,7 +61,13 @@ pub(crate) async fn run_task(State(deps): State<Deps>, RawBody(body): RawBody) -
         }
     };
     let view = ticket.view();
-    let job = Job { task: request.task_id, agent: request.agent, message: request.message, context: request.context, cost_limit: claim.cost_limit };
+    let job = Job {
+        task: request.task_id,
+        agent: request.agent,
+        message: request.message,
+        context: request.context,
+        cost_limit: claim.cost_limit,
+    };
     deps.background.spawn(run::direct(deps.clone(), job, claim, ticket).boxed());
     Ok((StatusCode::ACCEPTED, Json(view)).into_response())
 }
@@ -51,14 +80,27 @@ async fn read(deps: &Deps, body: &[u8]) -> ApiResult<(Approval, RunTaskRequest)>
         return Err(ApiError::new(ErrorCode::NotApproved, "The request names no approvalId."));
     }
     let path = format!("/api/approvals/{}", encode(approval));
-    let approval: Approval = calls::get(&*deps.calls, ServiceName::PersonalAssistant, &path).await.map_err(refusal)?;
+    let approval: Approval =
+        calls::get(&*deps.calls, ServiceName::PersonalAssistant, &path).await.map_err(refusal)?;
     if !approval.state.was_approved() {
-        return Err(ApiError::new(ErrorCode::NotApproved, format!("The approval is {}.", approval.state.as_str())));
+        return Err(ApiError::new(
+            ErrorCode::NotApproved,
+            format!("The approval is {}.", approval.state.as_str()),
+        ));
     }
     let request: RunTaskRequest = parse_json(body)?;
-    for (field, text) in [("taskId", request.task_id.as_str()), ("agent", request.agent.as_str()), ("message", &request.message)] {
+    for (field, text) in [
+        ("taskId", request.task_id.as_str()),
+        ("agent", request.agent.as_str()),
+        ("message", &request.message),
+    ] {
         if text.trim().is_empty() {
-            return Err(Problem::field(field, format!("The field `{field}` is empty."), "Fill it in.").into());
+            return Err(Problem::field(
+                field,
+                format!("The field `{field}` is empty."),
+                "Fill it in.",
+            )
+            .into());
         }
     }
     Ok((approval, request))
@@ -67,16 +109,29 @@ async fn read(deps: &Deps, body: &[u8]) -> ApiResult<(Approval, RunTaskRequest)>
 /// The approval must be for this task, this agent and this message: the one in its arguments, else its description.
 /// Otherwise one thing would be approved and another one run. The approval's digest.
 fn bound(approval: Approval, request: &RunTaskRequest) -> ApiResult<String> {
-    let approved = approval.arguments.as_ref().and_then(|arguments| arguments.get("message")).and_then(Value::as_str).unwrap_or(&approval.description);
+    let approved = approval
+        .arguments
+        .as_ref()
+        .and_then(|arguments| arguments.get("message"))
+        .and_then(Value::as_str)
+        .unwrap_or(&approval.description);
     let other_message = approved != request.message;
     let differs = [
         (approval.task_id != request.task_id, "another task"),
         (approval.agent_type != request.agent, "another agent"),
-        (request.digest.as_ref().is_some_and(|digest| *digest != approval.digest), "other content (the digest differs)"),
-        (other_message, "another message (it stands in `arguments.message`, else in the description)"),
+        (
+            request.digest.as_ref().is_some_and(|digest| *digest != approval.digest),
+            "other content (the digest differs)",
+        ),
+        (
+            other_message,
+            "another message (it stands in `arguments.message`, else in the description)",
+        ),
     ];
     match differs.into_iter().find(|(differs, _)| *differs) {
-        Some((_, what)) => Err(ApiError::new(ErrorCode::NotApproved, format!("The approval is for {what}."))),
+        Some((_, what)) => {
+            Err(ApiError::new(ErrorCode::NotApproved, format!("The approval is for {what}.")))
+        }
         None => Ok(approval.digest),
     }
 }
@@ -84,12 +139,27 @@ fn bound(approval: Approval, request: &RunTaskRequest) -> ApiResult<String> {
 /// Halts and budgets are named as such; any other refusal means that there is no approval for this.
 fn refusal(error: CallError) -> ApiError {
     match error {
-        CallError::Refused(problem) if matches!(problem.code, ErrorCode::Halted | ErrorCode::BudgetExhausted) || problem.status >= 500 => ApiError(problem),
-        CallError::Refused(problem) if matches!(problem.code, ErrorCode::Forbidden | ErrorCode::Unauthenticated) => {
-            tracing::error!(detail = problem.detail, "personal-assistant does not know this gateway's token, or lets it read no approvals");
-            ApiError::new(ErrorCode::Upstream, "personal-assistant does not let this gateway read or claim the approval.")
+        CallError::Refused(problem)
+            if matches!(problem.code, ErrorCode::Halted | ErrorCode::BudgetExhausted)
+                || problem.status >= 500 =>
+        {
+            ApiError(problem)
         }
-        CallError::Refused(problem) if problem.code == ErrorCode::NotFound => ApiError::new(ErrorCode::NotApproved, "There is no such approval."),
+        CallError::Refused(problem)
+            if matches!(problem.code, ErrorCode::Forbidden | ErrorCode::Unauthenticated) =>
+        {
+            tracing::error!(
+                detail = problem.detail,
+                "personal-assistant does not know this gateway's token, or lets it read no approvals"
+            );
+            ApiError::new(
+                ErrorCode::Upstream,
+                "personal-assistant does not let this gateway read or claim the approval.",
+            )
+        }
+        CallError::Refused(problem) if problem.code == ErrorCode::NotFound => {
+            ApiError::new(ErrorCode::NotApproved, "There is no such approval.")
+        }
         CallError::Refused(problem) => ApiError::new(ErrorCode::NotApproved, problem.detail),
         other => other.into(),
     }

@@ -19,27 +19,43 @@ use std::pin::pin;
 const KEEP_ALIVE_MS: i64 = 15_000;
 
 /// The newest run of a task.
-pub(crate) async fn one(State(deps): State<Deps>, Path(id): Path<TaskId>) -> ApiResult<Json<TaskView>> {
+pub(crate) async fn one(
+    State(deps): State<Deps>,
+    Path(id): Path<TaskId>,
+) -> ApiResult<Json<TaskView>> {
     deps.board.view(&id).map(Json).ok_or_else(|| ApiError::not_found("such task at this gateway"))
 }
 
 /// Server-sent events of the newest run: what is known, then what comes; ends with the run. `Last-Event-ID` goes on
 /// behind that event.
-pub(crate) async fn events(State(deps): State<Deps>, Path(id): Path<TaskId>, headers: HeaderMap) -> ApiResult<Response> {
+pub(crate) async fn events(
+    State(deps): State<Deps>,
+    Path(id): Path<TaskId>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
     if deps.board.view(&id).is_none() {
         return Err(ApiError::not_found("such task at this gateway"));
     }
-    let after = headers.get("last-event-id").and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok()).unwrap_or(0);
+    let after = headers
+        .get("last-event-id")
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0);
     let events = stream::unfold(Some(after), move |after| {
         let (deps, id) = (deps.clone(), id.clone());
         async move { next(&deps, &id, after?).await }
     });
-    let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
+    let headers =
+        [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, Body::from_stream(events)).into_response())
 }
 
 /// The next piece of the stream, and where to go on; nothing behind the end.
-async fn next(deps: &Deps, id: &TaskId, after: u64) -> Option<(Result<Bytes, Infallible>, Option<u64>)> {
+async fn next(
+    deps: &Deps,
+    id: &TaskId,
+    after: u64,
+) -> Option<(Result<Bytes, Infallible>, Option<u64>)> {
     let news = pin!(deps.board.events_after(id, after));
     let pause = deps.clock.sleep_until(deps.clock.now_ms() + KEEP_ALIVE_MS);
     let (events, done) = match select(news, pause).await {

@@ -33,12 +33,20 @@ fn main() {
         let training = start.elapsed().as_secs_f64();
         let pool = Pool::default();
         let world = World { graph: &graph, model: Some(&model), pool: &pool, now_ms: 0 };
-        let requests: Vec<RouteRequest> = messages.iter().map(|text| RouteRequest { message: text.clone(), ..RouteRequest::default() }).collect();
+        let requests: Vec<RouteRequest> = messages
+            .iter()
+            .map(|text| RouteRequest { message: text.clone(), ..RouteRequest::default() })
+            .collect();
         let (p50, p99) = times(&requests, |request| decide(request, world).agent.as_str().len());
         let (score, _) = times(&requests, |request| model.score(&request.message).winner);
         let (base, _) = times(&requests, |request| by_keywords(&graph, &request.message));
         let bytes = model.to_bytes().len();
-        println!("{agents:<10} {p50:>10.1} {p99:>10.1} {score:>10.1} {:>12.2} {training:>12.2} {:>10} {:>10}", p50 / base, bytes / 1024, set.examples.len());
+        println!(
+            "{agents:<10} {p50:>10.1} {p99:>10.1} {score:>10.1} {:>12.2} {training:>12.2} {:>10} {:>10}",
+            p50 / base,
+            bytes / 1024,
+            set.examples.len()
+        );
     }
 }
 
@@ -59,18 +67,29 @@ fn times(requests: &[RouteRequest], mut work: impl FnMut(&RouteRequest) -> usize
 /// The usual first attempt: whoever has most of their keywords in the message.
 fn by_keywords(graph: &Graph, message: &str) -> usize {
     let lower = message.to_lowercase();
-    let hits = |keywords: &[String]| keywords.iter().filter(|keyword| lower.contains(keyword.as_str())).count();
+    let hits = |keywords: &[String]| {
+        keywords.iter().filter(|keyword| lower.contains(keyword.as_str())).count()
+    };
     (0..graph.agents.len()).max_by_key(|place| hits(&graph.agents[*place].keywords)).unwrap_or(0)
 }
 
 /// Agents with words of their own and words that all share, and messages of twenty words.
 fn synthetic(agents: usize, seed: u64) -> (Graph, Vec<String>) {
     let mut random = Random::new(seed);
-    let word = |random: &mut Random| -> String { (0..2 + random.below(3)).map(|_| SYLLABLES[random.below(SYLLABLES.len())]).collect() };
+    let word = |random: &mut Random| -> String {
+        (0..2 + random.below(3)).map(|_| SYLLABLES[random.below(SYLLABLES.len())]).collect()
+    };
     let shared: Vec<String> = (0..300).map(|_| word(&mut random)).collect();
-    let own: Vec<Vec<String>> = (0..agents).map(|_| (0..30).map(|_| word(&mut random)).collect()).collect();
+    let own: Vec<Vec<String>> =
+        (0..agents).map(|_| (0..30).map(|_| word(&mut random)).collect()).collect();
     let line = |random: &mut Random, agent: usize, words: usize| -> String {
-        let pick = |random: &mut Random| if random.below(3) == 0 { own[agent][random.below(30)].clone() } else { shared[random.below(300)].clone() };
+        let pick = |random: &mut Random| {
+            if random.below(3) == 0 {
+                own[agent][random.below(30)].clone()
+            } else {
+                shared[random.below(300)].clone()
+            }
+        };
         (0..words).map(|_| pick(random)).collect::<Vec<_>>().join(" ")
     };
     let rows: Vec<Value> = (0..agents)
@@ -87,10 +106,17 @@ fn synthetic(agents: usize, seed: u64) -> (Graph, Vec<String>) {
         })
         .collect();
     let messages = (0..200).map(|n| line(&mut random, n % agents, 20)).collect();
-    (serde_json::from_value(json!({"version": "bench", "agents": rows, "channels": [], "skills": [], "links": []})).unwrap(), messages)
+    (
+        serde_json::from_value(
+            json!({"version": "bench", "agents": rows, "channels": [], "skills": [], "links": []}),
+        )
+        .unwrap(),
+        messages,
+    )
 }
 
 const SYLLABLES: [&str; 40] = [
-    "ba", "be", "bo", "ca", "ce", "co", "da", "de", "do", "fa", "fe", "fo", "ga", "ge", "go", "la", "le", "lo", "ma", "me", "mo", "na", "ne", "no", "pa", "pe",
-    "po", "ra", "re", "ro", "sa", "se", "so", "ta", "te", "to", "va", "ve", "vo", "za",
+    "ba", "be", "bo", "ca", "ce", "co", "da", "de", "do", "fa", "fe", "fo", "ga", "ge", "go", "la",
+    "le", "lo", "ma", "me", "mo", "na", "ne", "no", "pa", "pe", "po", "ra", "re", "ro", "sa", "se",
+    "so", "ta", "te", "to", "va", "ve", "vo", "za",
 ];

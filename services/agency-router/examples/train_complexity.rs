@@ -8,9 +8,15 @@ use std::path::Path;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data");
     if std::env::args().any(|arg| arg == "--score") {
-        let cases = agency_router::evaluate::read_cases(&std::fs::read_to_string(data.join("complexity-test.jsonl"))?, "label")?;
+        let cases = agency_router::evaluate::read_cases(
+            &std::fs::read_to_string(data.join("complexity-test.jsonl"))?,
+            "label",
+        )?;
         let name = |text: &str| serde_json::to_value(agency_router::complexity::judge(text).0);
-        let right = cases.iter().filter(|case| name(&case.text).is_ok_and(|name| name == case.label.as_str())).count();
+        let right = cases
+            .iter()
+            .filter(|case| name(&case.text).is_ok_and(|name| name == case.label.as_str()))
+            .count();
         println!("{right} of {} right", cases.len());
         return Ok(());
     }

@@ -19,15 +19,26 @@ pub async fn agents(State(deps): State<Deps>) -> ApiResult<Json<Value>> {
 }
 
 /// Counts an outcome.
-pub async fn outcomes(State(deps): State<Deps>, JsonBody(report): JsonBody<OutcomeReport>) -> ApiResult<Json<Value>> {
+pub async fn outcomes(
+    State(deps): State<Deps>,
+    JsonBody(report): JsonBody<OutcomeReport>,
+) -> ApiResult<Json<Value>> {
     deps.shared.pool.report(&*deps.cell, &*deps.clock, &report).await?;
     Ok(Json(json!({ "recorded": true })))
 }
 
 /// The best of some gateways for an agent's next run.
-pub async fn choose(State(deps): State<Deps>, JsonBody(request): JsonBody<InstanceRequest>) -> ApiResult<Json<InstanceAnswer>> {
+pub async fn choose(
+    State(deps): State<Deps>,
+    JsonBody(request): JsonBody<InstanceRequest>,
+) -> ApiResult<Json<InstanceAnswer>> {
     let now_ms = deps.clock.now_ms();
     let pool = deps.shared.pool.current(&*deps.cell, now_ms).await;
-    let gateway = pool.choose(&request.agent, &request.among, now_ms, (deps.clock.uniform(), deps.clock.uniform()));
+    let gateway = pool.choose(
+        &request.agent,
+        &request.among,
+        now_ms,
+        (deps.clock.uniform(), deps.clock.uniform()),
+    );
     Ok(Json(InstanceAnswer { gateway }))
 }

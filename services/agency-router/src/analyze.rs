@@ -11,12 +11,18 @@ use serde_json::{Value, json};
 
 /// The answer of `/api/route` without a decision id, and `steps`, `probabilities`, `inScope`, `unknownWords`,
 /// `complexityReasons`, `estimatedTokens` (`{input, output}`, null for an agent without a model), `spokeForWinner` and `spokeForRunnerUp`.
-pub async fn analyze(State(deps): State<Deps>, JsonBody(request): JsonBody<RouteRequest>) -> ApiResult<Json<Value>> {
+pub async fn analyze(
+    State(deps): State<Deps>,
+    JsonBody(request): JsonBody<RouteRequest>,
+) -> ApiResult<Json<Value>> {
     let request = for_everybody(request)?;
     let (decision, answer, tokens) = route(&deps, &request).await;
     let content = decision.content.as_ref();
     let ranked = content.map_or(&[][..], |content| &content.ranked);
-    let probabilities: Vec<Value> = ranked.iter().map(|(agent, confidence)| json!({"agent": agent, "confidence": confidence})).collect();
+    let probabilities: Vec<Value> = ranked
+        .iter()
+        .map(|(agent, confidence)| json!({"agent": agent, "confidence": confidence}))
+        .collect();
     Ok(Json(with(
         &answer,
         json!({
@@ -33,7 +39,11 @@ pub async fn analyze(State(deps): State<Deps>, JsonBody(request): JsonBody<Route
 }
 
 fn complexity_reasons(request: &RouteRequest) -> Vec<String> {
-    if request.complexity.is_some() { vec!["stated by the caller".to_owned()] } else { complexity::reasons(&request.message) }
+    if request.complexity.is_some() {
+        vec!["stated by the caller".to_owned()]
+    } else {
+        complexity::reasons(&request.message)
+    }
 }
 
 fn terms(terms: &[Term]) -> Vec<Value> {

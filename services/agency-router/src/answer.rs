@@ -18,7 +18,13 @@ pub struct Stamp {
 
 /// Puts the answer together.
 /// `expected`: the tokens that its work is expected to need.
-pub fn answer(decision: &Decision, graph: &Graph, config: &Config, expected: Tokens, stamp: Stamp) -> RouteAnswer {
+pub fn answer(
+    decision: &Decision,
+    graph: &Graph,
+    config: &Config,
+    expected: Tokens,
+    stamp: Stamp,
+) -> RouteAnswer {
     RouteAnswer {
         agent: decision.agent.clone(),
         confidence: decision.confidence.clamp(0.0, 1.0),

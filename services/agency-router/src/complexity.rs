@@ -76,7 +76,18 @@ const SCOPE: &[&str] = &[
     "whole",
 ];
 /// Words that put one step after another.
-const STEPS: &[&str] = &["after", "afterwards", "also", "before", "finally", "first", "next", "second", "then", "third"];
+const STEPS: &[&str] = &[
+    "after",
+    "afterwards",
+    "also",
+    "before",
+    "finally",
+    "first",
+    "next",
+    "second",
+    "then",
+    "third",
+];
 
 static MODEL: LazyLock<Option<Model>> = LazyLock::new(|| Model::from_bytes(BYTES).ok());
 
@@ -95,7 +106,11 @@ pub fn reasons(message: &str) -> Vec<String> {
     // Explaining words costs as much as a route, so it is done where there is nothing better to say.
     if let Some(model) = MODEL.as_ref().filter(|_| reasons.is_empty()) {
         let scored = model.score(&shape.told(message));
-        let words = scored.winner_terms.iter().map(|term| term.text.as_str()).filter(|term| !term.split(' ').any(is_mark));
+        let words = scored
+            .winner_terms
+            .iter()
+            .map(|term| term.text.as_str())
+            .filter(|term| !term.split(' ').any(is_mark));
         reasons.extend(words.take(WORDS_NAMED).map(|word| format!("“{word}”")));
     }
     if reasons.is_empty() {
@@ -110,11 +125,20 @@ pub fn reasons(message: &str) -> Vec<String> {
 /// When a line cannot be read, or there is none.
 pub fn learn(lines: &str) -> Result<Vec<u8>, CaseError> {
     let cases = read_cases(lines, "label")?;
-    let told: Vec<(String, String)> = cases.into_iter().map(|case| (Shape::of(&case.text).told(&case.text), case.label)).collect();
-    let mut set = TrainingSet::from_pairs(told.iter().map(|(text, label)| (text.as_str(), label.as_str())), OUT_OF_SCOPE);
+    let told: Vec<(String, String)> = cases
+        .into_iter()
+        .map(|case| (Shape::of(&case.text).told(&case.text), case.label))
+        .collect();
+    let mut set = TrainingSet::from_pairs(
+        told.iter().map(|(text, label)| (text.as_str(), label.as_str())),
+        OUT_OF_SCOPE,
+    );
     // Five folds of the training lines: 81.5 % without letters, 80.9 % with; and they take most of the time.
     set.without_letters = true;
-    let model = Model::train(&set).ok_or_else(|| CaseError { line: 1, message: "there is nothing to learn from".to_owned() })?;
+    let model = Model::train(&set).ok_or_else(|| CaseError {
+        line: 1,
+        message: "there is nothing to learn from".to_owned(),
+    })?;
     Ok(model.to_bytes())
 }
 
@@ -159,7 +183,10 @@ enum List {
 /// The words of all lists by their hash, in its order.
 static LISTED: LazyLock<Vec<(u64, List)>> = LazyLock::new(|| {
     let lists = [(List::Work, WORK), (List::Scope, SCOPE), (List::Steps, STEPS)];
-    let mut listed: Vec<(u64, List)> = lists.into_iter().flat_map(|(list, words)| words.iter().map(move |word| (WordHash::of(word).0, list))).collect();
+    let mut listed: Vec<(u64, List)> = lists
+        .into_iter()
+        .flat_map(|(list, words)| words.iter().map(move |word| (WordHash::of(word).0, list)))
+        .collect();
     listed.sort_unstable_by_key(|(hash, _)| *hash);
     listed
 });
@@ -175,7 +202,8 @@ const MARKS: [&str; 7] = ["qzl", "qzw", "qzs", "qzt", "qzi", "qzc", "qzq"];
 impl Shape {
     /// In one pass: what a route spends here, it spends on every message.
     fn of(message: &str) -> Self {
-        let mut shape = Self { length: 0, work: 0, scope: 0, steps: 0, items: 0, commas: 0, questions: 0 };
+        let mut shape =
+            Self { length: 0, work: 0, scope: 0, steps: 0, items: 0, commas: 0, questions: 0 };
         let (mut word, mut empty) = (WordHash::NEW, true);
         // A space behind the end closes the last word.
         for letter in message.chars().chain([' ']) {
@@ -213,7 +241,15 @@ impl Shape {
     fn told(&self, message: &str) -> String {
         // Two steps of a logarithm of base 2 for three of the mark: 20 and 30 letters differ as 200 and 300 do.
         let length = (self.length.max(1) as f64).log2() * 1.5;
-        let counts = [length as usize, self.work.min(4), self.scope.min(3), self.steps.min(2), self.items.min(3), self.commas.min(4), self.questions.min(2)];
+        let counts = [
+            length as usize,
+            self.work.min(4),
+            self.scope.min(3),
+            self.steps.min(2),
+            self.items.min(3),
+            self.commas.min(4),
+            self.questions.min(2),
+        ];
         let mut told = message.to_owned();
         for (mark, count) in MARKS.iter().zip(counts).filter(|(_, count)| *count > 0) {
             let _ = write!(told, " {mark}{count}");
@@ -242,7 +278,9 @@ fn is_mark(word: &str) -> bool {
 /// `- one`, `* two`, `3. three`, `4) four`.
 fn is_item(line: &str) -> bool {
     let digits = line.trim_start_matches(|letter: char| letter.is_ascii_digit());
-    line.starts_with("- ") || line.starts_with("* ") || (digits.len() < line.len() && (digits.starts_with(". ") || digits.starts_with(") ")))
+    line.starts_with("- ")
+        || line.starts_with("* ")
+        || (digits.len() < line.len() && (digits.starts_with(". ") || digits.starts_with(") ")))
 }
 
 #[cfg(test)]
@@ -256,11 +294,17 @@ mod tests {
             ("what did we spend today?", Complexity::Simple),
             ("fix the typo", Complexity::Simple),
             ("review my pull request and write down what you would change", Complexity::Moderate),
-            ("Migrate the entire platform to the new database, then rewrite all services and deploy them to production", Complexity::Complex),
+            (
+                "Migrate the entire platform to the new database, then rewrite all services and deploy them to production",
+                Complexity::Complex,
+            ),
         ] {
             let ((complexity, confidence), reasons) = (judge(message), reasons(message));
             assert_eq!(complexity, expected, "{message}: {reasons:?}");
-            assert!(!reasons.is_empty() && (0.34..=1.0).contains(&confidence), "{message}: {confidence}");
+            assert!(
+                !reasons.is_empty() && (0.34..=1.0).contains(&confidence),
+                "{message}: {confidence}"
+            );
             assert!(!reasons.concat().contains("qz"), "{reasons:?}");
         }
     }
@@ -282,13 +326,17 @@ mod tests {
     #[test]
     fn messages_it_has_not_seen_are_judged_right_six_times_of_seven() {
         let cases = read_cases(include_str!("../data/complexity-test.jsonl"), "label").unwrap();
-        let right = cases.iter().filter(|case| Complexity::parse(&case.label) == Some(judge(&case.text).0)).count();
+        let right = cases
+            .iter()
+            .filter(|case| Complexity::parse(&case.label) == Some(judge(&case.text).0))
+            .count();
         assert!(right * 7 >= cases.len() * 6, "{right} of {}", cases.len());
     }
 
     #[test]
     fn nothing_is_too_short_or_too_long_to_be_judged() {
-        for message in ["", "?", "请帮我检查", &"请帮我检查，".repeat(2_000), &"a ".repeat(50_000)] {
+        for message in ["", "?", "请帮我检查", &"请帮我检查，".repeat(2_000), &"a ".repeat(50_000)]
+        {
             assert!(!reasons(message).is_empty());
         }
     }

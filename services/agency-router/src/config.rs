@@ -37,11 +37,20 @@ impl Config {
     /// Reads the whole configuration (TOML or JSON as a JSON value). Unusable values count as not set.
     pub fn read(root: &Value) -> Self {
         let agents = root.get("agents").and_then(Value::as_object);
-        Self { agents: agents.into_iter().flatten().map(|(name, agent)| (name.to_lowercase(), read_agent(agent))).collect() }
+        Self {
+            agents: agents
+                .into_iter()
+                .flatten()
+                .map(|(name, agent)| (name.to_lowercase(), read_agent(agent)))
+                .collect(),
+        }
     }
 
     fn agent(&self, agent: &AgentId) -> Agent {
-        self.agents.get(&agent.as_str().to_lowercase()).copied().unwrap_or(Agent { price: Price::Run(Micros::ZERO), is_program: false })
+        self.agents
+            .get(&agent.as_str().to_lowercase())
+            .copied()
+            .unwrap_or(Agent { price: Price::Run(Micros::ZERO), is_program: false })
     }
 
     /// What a run of this agent is expected to cost when it needs so many tokens; `None` when nobody knows.
@@ -81,11 +90,16 @@ mod tests {
             "codegen": {"runner": "command", "estimated_cost": 0.5}, "Ops": {"runner": "command"}, "docs": {},
             "tests": {"runner": "command", "input_price": 3, "output_price": 15}, "half": {"runner": "command", "input_price": 3},
         }}));
-        let cost = |agent: &str| config.estimated_cost(&AgentId::from(agent), Tokens { input: 10_000, output: 1_000 });
+        let cost = |agent: &str| {
+            config.estimated_cost(&AgentId::from(agent), Tokens { input: 10_000, output: 1_000 })
+        };
         assert_eq!(cost("CodeGen"), Some(Micros(500_000)));
         assert_eq!((cost("ops"), cost("half")), (None, None));
         assert_eq!(cost("tests"), Some(Micros(45_000)));
         assert_eq!((cost("docs"), cost("unheard-of")), (Some(Micros::ZERO), Some(Micros::ZERO)));
-        assert_eq!((config.is_program(&AgentId::from("OPS")), config.is_program(&AgentId::from("docs"))), (true, false));
+        assert_eq!(
+            (config.is_program(&AgentId::from("OPS")), config.is_program(&AgentId::from("docs"))),
+            (true, false)
+        );
     }
 }

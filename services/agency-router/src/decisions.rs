@@ -22,13 +22,26 @@ pub struct Page {
 }
 
 /// A page; `cursor` is null on the last.
-pub async fn list(State(deps): State<Deps>, Query(page): Query<Page>) -> ApiResult<Json<DecisionList>> {
+pub async fn list(
+    State(deps): State<Deps>,
+    Query(page): Query<Page>,
+) -> ApiResult<Json<DecisionList>> {
     let limit = page.limit.unwrap_or(LIMIT);
     if !(1..=LIMIT_MAX).contains(&limit) {
-        return Err(Problem::field("limit", format!("The limit {limit} is out of bounds."), format!("Ask for 1 to {LIMIT_MAX}.")).into());
+        return Err(Problem::field(
+            "limit",
+            format!("The limit {limit} is out of bounds."),
+            format!("Ask for 1 to {LIMIT_MAX}."),
+        )
+        .into());
     }
     // One more than asked for tells whether there is a next page.
-    let mut decisions = store::page(&*deps.sql, page.cursor.as_deref().filter(|cursor| !cursor.is_empty()), limit + 1).await?;
+    let mut decisions = store::page(
+        &*deps.sql,
+        page.cursor.as_deref().filter(|cursor| !cursor.is_empty()),
+        limit + 1,
+    )
+    .await?;
     let more = decisions.len() > limit as usize;
     decisions.truncate(limit as usize);
     let cursor = decisions.last().filter(|_| more).map(|row| row.id.0.clone());

@@ -124,8 +124,10 @@ pub fn read_cases(lines: &str, label_field: &str) -> Result<Vec<Case>, CaseError
     let mut cases = Vec::new();
     for (place, line) in lines.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let wrong = |message: String| CaseError { line: place + 1, message };
-        let value: serde_json::Value = serde_json::from_str(line).map_err(|error| wrong(format!("is not JSON: {error}")))?;
-        let member = |name: &str| value.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
+        let value: serde_json::Value =
+            serde_json::from_str(line).map_err(|error| wrong(format!("is not JSON: {error}")))?;
+        let member =
+            |name: &str| value.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
         let text = member("text").ok_or_else(|| wrong("has no `text`".to_owned()))?;
         let label = member(label_field).ok_or_else(|| wrong(format!("has no `{label_field}`")))?;
         cases.push(Case { text, label });
@@ -138,12 +140,20 @@ pub fn read_cases(lines: &str, label_field: &str) -> Result<Vec<Case>, CaseError
 
 /// The lines of a training file.
 pub fn training_set(cases: &[Case]) -> TrainingSet {
-    TrainingSet::from_pairs(cases.iter().map(|case| (case.text.as_str(), case.label.as_str())), OUT_OF_SCOPE)
+    TrainingSet::from_pairs(
+        cases.iter().map(|case| (case.text.as_str(), case.label.as_str())),
+        OUT_OF_SCOPE,
+    )
 }
 
 /// Trains on `set` and tests with `cases`; `fallback` is the label that gets what the gate turns away. `None` when the
 /// set has no example.
-pub fn evaluate(set: &TrainingSet, cases: &[Case], fallback: Option<&str>, around: &mut Surroundings<'_>) -> Option<Report> {
+pub fn evaluate(
+    set: &TrainingSet,
+    cases: &[Case],
+    fallback: Option<&str>,
+    around: &mut Surroundings<'_>,
+) -> Option<Report> {
     (around.progress)(0, cases.len() + 1);
     let start = (around.seconds)();
     let model = Model::train(set)?;
@@ -173,7 +183,9 @@ pub fn cross_validate(graph: &Graph, around: &mut Surroundings<'_>) -> Option<Re
         .examples
         .iter()
         .map(|example| {
-            let count = seen.get_mut(example.label).filter(|_| should_find(example.weight, example.against))?;
+            let count = seen
+                .get_mut(example.label)
+                .filter(|_| should_find(example.weight, example.against))?;
             *count += 1;
             Some(*count % FOLDS)
         })
@@ -182,8 +194,13 @@ pub fn cross_validate(graph: &Graph, around: &mut Surroundings<'_>) -> Option<Re
     for fold in 0..FOLDS {
         (around.progress)(fold + 1, FOLDS + 1);
         let numbered = || set.examples.iter().zip(&folds);
-        let kept = numbered().filter(|(_, of)| **of != Some(fold)).map(|(example, _)| example.clone()).collect();
-        let Some(other) = Model::train(&TrainingSet { examples: kept, ..set.clone() }) else { continue };
+        let kept = numbered()
+            .filter(|(_, of)| **of != Some(fold))
+            .map(|(example, _)| example.clone())
+            .collect();
+        let Some(other) = Model::train(&TrainingSet { examples: kept, ..set.clone() }) else {
+            continue;
+        };
         for (example, _) in numbered().filter(|(_, of)| **of == Some(fold)) {
             let label = set.labels.get(example.label).cloned().unwrap_or_default();
             outcomes.push(ask(&other, &Case { text: example.text.clone(), label }, around.seconds));
@@ -209,12 +226,20 @@ fn ask(model: &Model, case: &Case, seconds: &dyn Fn() -> f64) -> Outcome {
     }
 }
 
-fn report(outcomes: &[Outcome], model: &Model, train_seconds: f64, fallback: Option<&str>) -> Report {
+fn report(
+    outcomes: &[Outcome],
+    model: &Model,
+    train_seconds: f64,
+    fallback: Option<&str>,
+) -> Report {
     let inside: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.belongs()).collect();
     let outside: Vec<&Outcome> = outcomes.iter().filter(|outcome| !outcome.belongs()).collect();
     let share = |part: usize, whole: usize| (whole > 0).then(|| part as f64 / whole as f64);
-    let right_with_gate = |outcome: &&&Outcome| if outcome.refused { fallback == Some(outcome.label.as_str()) } else { outcome.right() };
-    let scores = |of: &[&Outcome]| -> Vec<f64> { of.iter().map(|outcome| outcome.in_scope).collect() };
+    let right_with_gate = |outcome: &&&Outcome| {
+        if outcome.refused { fallback == Some(outcome.label.as_str()) } else { outcome.right() }
+    };
+    let scores =
+        |of: &[&Outcome]| -> Vec<f64> { of.iter().map(|outcome| outcome.in_scope).collect() };
     let mut micros: Vec<f64> = outcomes.iter().map(|outcome| outcome.micros).collect();
     micros.sort_unstable_by(f64::total_cmp);
     Report {
@@ -242,7 +267,10 @@ fn report(outcomes: &[Outcome], model: &Model, train_seconds: f64, fallback: Opt
 fn per_label(inside: &[&Outcome]) -> Vec<LabelFigures> {
     let mut by_label: BTreeMap<&str, LabelFigures> = BTreeMap::new();
     for outcome in inside {
-        let figures = by_label.entry(&outcome.label).or_insert_with(|| LabelFigures { label: outcome.label.clone(), ..LabelFigures::default() });
+        let figures = by_label.entry(&outcome.label).or_insert_with(|| LabelFigures {
+            label: outcome.label.clone(),
+            ..LabelFigures::default()
+        });
         figures.lines += 1;
         figures.right += usize::from(outcome.right());
     }
@@ -256,8 +284,9 @@ mod tests {
     fn lines() -> String {
         let mut text = String::new();
         for n in 0..20 {
-            text +=
-                &format!("{{\"text\": \"fix build number {n}\", \"label\": \"codegen\"}}\n{{\"text\": \"scan server number {n}\", \"label\": \"security\"}}\n");
+            text += &format!(
+                "{{\"text\": \"fix build number {n}\", \"label\": \"codegen\"}}\n{{\"text\": \"scan server number {n}\", \"label\": \"security\"}}\n"
+            );
             text += &format!("{{\"text\": \"plan sprint number {n}\", \"label\": \"pm\"}}\n\n");
         }
         text + "{\"text\": \"zebra quilt\", \"label\": \"oos\"}"
@@ -267,7 +296,9 @@ mod tests {
         let train = read_cases(&lines(), "label").unwrap();
         let mut steps = 0;
         let mut around = Surroundings { seconds: &|| 0.0, progress: &mut |_, _| steps += 1 };
-        let report = evaluate(&training_set(&train), &read_cases(test, "label").unwrap(), None, &mut around).unwrap();
+        let report =
+            evaluate(&training_set(&train), &read_cases(test, "label").unwrap(), None, &mut around)
+                .unwrap();
         assert!(steps >= 2);
         report
     }
@@ -278,7 +309,17 @@ mod tests {
         assert_eq!(report.accuracy, Some(1.0));
         assert_eq!(report.macro_f1, Some(1.0));
         let json = serde_json::to_value(&report).unwrap();
-        for key in ["accuracy", "macroF1", "oosRecall", "oosAuroc", "ece", "coverage", "routeMicros", "modelBytes", "trainSeconds"] {
+        for key in [
+            "accuracy",
+            "macroF1",
+            "oosRecall",
+            "oosAuroc",
+            "ece",
+            "coverage",
+            "routeMicros",
+            "modelBytes",
+            "trainSeconds",
+        ] {
             assert!(json.get(key).is_some_and(|value| !value.is_null()), "{key}");
         }
     }
@@ -298,14 +339,25 @@ mod tests {
         for agent in &mut graph.agents {
             agent.negatives = vec![format!("anything but {}", agent.id)];
         }
-        let report = cross_validate(&graph, &mut Surroundings { seconds: &|| 0.0, progress: &mut |_, _| {} }).unwrap();
+        let report = cross_validate(
+            &graph,
+            &mut Surroundings { seconds: &|| 0.0, progress: &mut |_, _| {} },
+        )
+        .unwrap();
         assert_eq!(report.lines, examples);
-        assert!(report.worst_errors.iter().all(|error| !error.text.starts_with("anything but")), "{:?}", report.worst_errors);
+        assert!(
+            report.worst_errors.iter().all(|error| !error.text.starts_with("anything but")),
+            "{:?}",
+            report.worst_errors
+        );
     }
 
     #[test]
     fn an_unreadable_line_is_named() {
-        assert_eq!(read_cases("{\"text\":\"a\",\"label\":\"b\"}\nnonsense", "label").unwrap_err().line, 2);
+        assert_eq!(
+            read_cases("{\"text\":\"a\",\"label\":\"b\"}\nnonsense", "label").unwrap_err().line,
+            2
+        );
         let error = read_cases("{\"text\":\"a\",\"label\":\"b\"}", "domain").unwrap_err();
         assert!(error.message.contains("`domain`"));
     }

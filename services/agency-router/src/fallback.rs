@@ -33,16 +33,24 @@ impl Obstacle {
 
 /// The id of whoever gets what nobody else is for; the built-in assistant's where the graph names none.
 pub fn fallback_id(graph: &Graph) -> AgentId {
-    graph.fallback_agent().map_or_else(|| AgentId::from(crate::built_in::ASSISTANT), |agent| agent.id.clone())
+    graph
+        .fallback_agent()
+        .map_or_else(|| AgentId::from(crate::built_in::ASSISTANT), |agent| agent.id.clone())
 }
 
 /// The first agent that can take the place of `chosen`. `ranked` are the others by probability.
-pub fn stand_in(graph: &Graph, chosen: &AgentId, ranked: &[(AgentId, f64)], obstacle: &dyn Fn(&Agent) -> Option<Obstacle>) -> AgentId {
+pub fn stand_in(
+    graph: &Graph,
+    chosen: &AgentId,
+    ranked: &[(AgentId, f64)],
+    obstacle: &dyn Fn(&Agent) -> Option<Obstacle>,
+) -> AgentId {
     let related = graph.agent(chosen).into_iter().flat_map(|agent| &agent.related_agents);
     let fallback = fallback_id(graph);
     let candidates = related.chain([&fallback]).chain(ranked.iter().map(|(id, _)| id));
     let mut others = candidates.filter(|id| *id != chosen);
-    let free = others.find(|id| graph.agent(id).is_some_and(|agent| obstacle(agent).is_none())).cloned();
+    let free =
+        others.find(|id| graph.agent(id).is_some_and(|agent| obstacle(agent).is_none())).cloned();
     free.unwrap_or_else(|| fallback_id(graph))
 }
 

@@ -15,19 +15,35 @@ pub async fn feedback(
 ) -> ApiResult<Json<DecisionRow>> {
     let now_ms = deps.clock.now_ms();
     if let Some(agent) = &feedback.agent {
-        let snapshot = deps.shared.graph.current(&*deps.calls, &*deps.kv, deps.clock.now_ms()).await;
-        let known = snapshot.graph.agents.iter().find(|known| known.id.as_str().eq_ignore_ascii_case(agent.as_str()));
+        let snapshot =
+            deps.shared.graph.current(&*deps.calls, &*deps.kv, deps.clock.now_ms()).await;
+        let known = snapshot
+            .graph
+            .agents
+            .iter()
+            .find(|known| known.id.as_str().eq_ignore_ascii_case(agent.as_str()));
         let Some(known) = known else {
-            let ids: Vec<&str> = snapshot.graph.agents.iter().map(|agent| agent.id.as_str()).collect();
-            return Err(Problem::field("agent", format!("There is no agent {agent}."), format!("Name one of: {}.", ids.join(", "))).into());
+            let ids: Vec<&str> =
+                snapshot.graph.agents.iter().map(|agent| agent.id.as_str()).collect();
+            return Err(Problem::field(
+                "agent",
+                format!("There is no agent {agent}."),
+                format!("Name one of: {}.", ids.join(", ")),
+            )
+            .into());
         };
         feedback.agent = Some(known.id.clone());
     }
-    let decision = store::one(&*deps.sql, &feedback.decision_id).await?.ok_or_else(|| ApiError::not_found("such decision"))?;
+    let decision = store::one(&*deps.sql, &feedback.decision_id)
+        .await?
+        .ok_or_else(|| ApiError::not_found("such decision"))?;
     if let Some(agent) = &feedback.agent {
         let same = *agent == decision.agent;
         if same != feedback.correct {
-            let detail = format!("The decision was {}, which contradicts correct: {} with agent: {agent}.", decision.agent, feedback.correct);
+            let detail = format!(
+                "The decision was {}, which contradicts correct: {} with agent: {agent}.",
+                decision.agent, feedback.correct
+            );
             return Err(Problem::field("agent", detail, "Leave `agent` out when the decision was right; name another agent when it was wrong.").into());
         }
     }

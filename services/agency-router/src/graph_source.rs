@@ -66,7 +66,8 @@ impl GraphSource {
     pub async fn current(&self, calls: &dyn Calls, kv: &dyn Kv, now_ms: i64) -> Arc<Snapshot> {
         let known = {
             let state = self.state();
-            let fresh = state.asked_at_ms.is_some_and(|at| (0..self.fresh_ms).contains(&(now_ms - at)));
+            let fresh =
+                state.asked_at_ms.is_some_and(|at| (0..self.fresh_ms).contains(&(now_ms - at)));
             if let (true, Some(snapshot)) = (fresh, &state.snapshot) {
                 return snapshot.clone();
             }
@@ -106,8 +107,18 @@ fn none_published() -> Arc<Snapshot> {
 }
 
 /// The current graph where it is another than the known one.
-async fn renewed(calls: &dyn Calls, kv: &dyn Kv, known: Option<&Snapshot>) -> Result<Option<Snapshot>, CallError> {
-    let current = match calls::get::<Option<Current>>(calls, ServiceName::SkillGraphLoader, "/internal/current").await {
+async fn renewed(
+    calls: &dyn Calls,
+    kv: &dyn Kv,
+    known: Option<&Snapshot>,
+) -> Result<Option<Snapshot>, CallError> {
+    let current = match calls::get::<Option<Current>>(
+        calls,
+        ServiceName::SkillGraphLoader,
+        "/internal/current",
+    )
+    .await
+    {
         Ok(current) => current.and_then(|current| current.version),
         Err(error) if error.status() == Some(404) => None,
         Err(error) => return Err(error),
@@ -123,7 +134,9 @@ async fn renewed(calls: &dyn Calls, kv: &dyn Kv, known: Option<&Snapshot>) -> Re
         }
         return Ok(Some(copy));
     }
-    let mut graph: Graph = calls::get(calls, ServiceName::SkillGraphLoader, &format!("/api/graph?version={version}")).await?;
+    let mut graph: Graph =
+        calls::get(calls, ServiceName::SkillGraphLoader, &format!("/api/graph?version={version}"))
+            .await?;
     graph.version = Some(version.clone());
     let model = match fetch_model(calls, &version).await {
         Ok(model) => {
@@ -141,7 +154,9 @@ async fn renewed(calls: &dyn Calls, kv: &dyn Kv, known: Option<&Snapshot>) -> Re
 async fn fetch_model(calls: &dyn Calls, version: &GraphVersion) -> Result<Model, PortError> {
     let invalid = |detail: String| PortError::clean(PortErrorKind::Invalid, detail);
     let path = format!("/internal/model/{version}");
-    let request = http::Request::get(&path).body(bytes::Bytes::new()).map_err(|error| invalid(error.to_string()))?;
+    let request = http::Request::get(&path)
+        .body(bytes::Bytes::new())
+        .map_err(|error| invalid(error.to_string()))?;
     let answer = calls.send(ServiceName::SkillGraphLoader, request).await?;
     if !answer.status().is_success() {
         return Err(invalid(format!("{path}: status {}", answer.status())));
@@ -151,7 +166,8 @@ async fn fetch_model(calls: &dyn Calls, version: &GraphVersion) -> Result<Model,
 
 /// The copies of a version, where both are there and fit.
 async fn copy_of(kv: &dyn Kv, version: &GraphVersion) -> Option<Snapshot> {
-    let graph: Graph = platform::json::from_str(&kv.get(&format!("graph:{version}")).await.ok()??).ok()?;
+    let graph: Graph =
+        platform::json::from_str(&kv.get(&format!("graph:{version}")).await.ok()??).ok()?;
     let model = STANDARD.decode(kv.get(&format!("model:{version}")).await.ok()??).ok()?;
     let model = Model::from_bytes(&model).ok()?;
     (graph.version.as_ref() == Some(version)).then_some(Snapshot { graph, model: Some(model) })
@@ -167,7 +183,11 @@ async fn last_seen(kv: &dyn Kv) -> Option<Snapshot> {
 async fn keep_copy(kv: &dyn Kv, version: &GraphVersion, graph: &Graph, model: &Model) {
     let graph = serde_json::to_string(graph).unwrap_or_default();
     let model = STANDARD.encode(model.to_bytes());
-    let copies = [(format!("graph:{version}"), graph), (format!("model:{version}"), model), (CURRENT.to_owned(), version.as_str().to_owned())];
+    let copies = [
+        (format!("graph:{version}"), graph),
+        (format!("model:{version}"), model),
+        (CURRENT.to_owned(), version.as_str().to_owned()),
+    ];
     for (key, text) in copies {
         if text.is_empty() || text.len() > COPY_BYTES_MAX {
             return;

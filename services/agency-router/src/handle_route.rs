@@ -16,7 +16,11 @@ use platform::ports::ClockExt;
 pub const MESSAGE_CHARS_MAX: usize = 16_000;
 
 /// `POST /api/route`.
-pub async fn public(State(deps): State<Deps>, Extension(who): Extension<Principal>, JsonBody(request): JsonBody<RouteRequest>) -> ApiResult<Json<RouteAnswer>> {
+pub async fn public(
+    State(deps): State<Deps>,
+    Extension(who): Extension<Principal>,
+    JsonBody(request): JsonBody<RouteRequest>,
+) -> ApiResult<Json<RouteAnswer>> {
     let request = for_everybody(request)?;
     let (decision, answer, _) = route(&deps, &request).await;
     store::record(&*deps.sql, &asked(&request, &decision, &answer, who), &answer).await?;
@@ -44,8 +48,19 @@ pub async fn internal(
     if let Some(previous) = request.previous.as_ref().filter(|_| decision.takes_back) {
         // The sender's word on the decision before; when it cannot be written, the message is worked on all the same.
         // Whom the router found instead is its guess and nobody's word.
-        let feedback = Feedback { decision_id: previous.decision_id.clone(), correct: false, agent: decision.corrected_to.clone() };
-        if let Err(error) = store::feedback(&*deps.sql, &feedback, request.user_id.as_deref().unwrap_or("chat"), deps.clock.now_ms()).await {
+        let feedback = Feedback {
+            decision_id: previous.decision_id.clone(),
+            correct: false,
+            agent: decision.corrected_to.clone(),
+        };
+        if let Err(error) = store::feedback(
+            &*deps.sql,
+            &feedback,
+            request.user_id.as_deref().unwrap_or("chat"),
+            deps.clock.now_ms(),
+        )
+        .await
+        {
             tracing::warn!(%error, "the correction was not recorded");
         }
     }
@@ -61,7 +76,8 @@ pub async fn internal(
 
 /// What an answer says beside the decision: a message that pushes on does so only where something was said before. And marks one that names an agent which is not open to this sender: there was nobody else to name.
 async fn closed(deps: &Deps, request: &RouteRequest, answer: RouteAnswer) -> RouteAnswer {
-    let answer = RouteAnswer { follows_up: answer.follows_up && request.previous.is_some(), ..answer };
+    let answer =
+        RouteAnswer { follows_up: answer.follows_up && request.previous.is_some(), ..answer };
     if !request.public_only {
         return answer;
     }
@@ -73,12 +89,23 @@ async fn closed(deps: &Deps, request: &RouteRequest, answer: RouteAnswer) -> Rou
 /// Refuses what is out of bounds and drops what only internal callers may say.
 pub fn for_everybody(request: RouteRequest) -> ApiResult<RouteRequest> {
     if request.message.trim().is_empty() {
-        return Err(Problem::field("message", "The message is empty.", "Send the text to be routed in `message`.").into());
+        return Err(Problem::field(
+            "message",
+            "The message is empty.",
+            "Send the text to be routed in `message`.",
+        )
+        .into());
     }
     let length = request.message.chars().count();
     if length > MESSAGE_CHARS_MAX {
-        let detail = format!("The message has {length} characters; at most {MESSAGE_CHARS_MAX} are read.");
-        return Err(Problem::field("message", detail, "Shorten the message, or route by its first paragraphs.").into());
+        let detail =
+            format!("The message has {length} characters; at most {MESSAGE_CHARS_MAX} are read.");
+        return Err(Problem::field(
+            "message",
+            detail,
+            "Shorten the message, or route by its first paragraphs.",
+        )
+        .into());
     }
     Ok(RouteRequest {
         sticky_agent: None,
@@ -100,16 +127,28 @@ pub async fn route(deps: &Deps, request: &RouteRequest) -> (Decision, RouteAnswe
     let pool = deps.shared.pool.current(&*deps.cell, now_ms).await;
     // The decision alone is timed: fetching a new graph happens once a publish, not once a route.
     let start = (deps.stopwatch)();
-    let decision = decide(request, World { graph: &snapshot.graph, model: snapshot.model.as_ref(), pool: &pool, now_ms });
+    let decision = decide(
+        request,
+        World { graph: &snapshot.graph, model: snapshot.model.as_ref(), pool: &pool, now_ms },
+    );
     let latency_ms = ((deps.stopwatch)() - start).max(0.0);
-    let stamp = Stamp { decision_id: DecisionId::new(format!("dec_{}", deps.clock.ulid())), now_ms, latency_ms };
+    let stamp = Stamp {
+        decision_id: DecisionId::new(format!("dec_{}", deps.clock.ulid())),
+        now_ms,
+        latency_ms,
+    };
     let expected = pool::expected(&pool, &decision.agent, decision.complexity, &request.message);
     let answer = answer(&decision, &snapshot.graph, &deps.config, expected, stamp);
     let tokens = deps.config.is_program(&decision.agent).then_some(expected);
     (decision, answer, tokens)
 }
 
-fn asked(request: &RouteRequest, decision: &Decision, answer: &RouteAnswer, who: Principal) -> Asked {
+fn asked(
+    request: &RouteRequest,
+    decision: &Decision,
+    answer: &RouteAnswer,
+    who: Principal,
+) -> Asked {
     Asked {
         source: who.as_str(),
         at_ms: platform::time::parse_rfc3339(&answer.timestamp).unwrap_or_default(),

@@ -24,7 +24,11 @@ const HELD_OUT_MIN: usize = 5;
 pub async fn train(State(deps): State<Deps>, request: Request) -> ApiResult<Json<TrainAnswer>> {
     let body = read_body(request, BYTES_MAX).await?;
     let request: TrainRequest = platform::json::from_slice(&body).map_err(|error| {
-        ApiError::from(Problem::field("graph", format!("The graph cannot be read: {error}."), "Send {\"graph\": …} as GET /api/graph gives it."))
+        ApiError::from(Problem::field(
+            "graph",
+            format!("The graph cannot be read: {error}."),
+            "Send {\"graph\": …} as GET /api/graph gives it.",
+        ))
     })?;
     drop(body);
     let start = (deps.stopwatch)();
@@ -32,7 +36,9 @@ pub async fn train(State(deps): State<Deps>, request: Request) -> ApiResult<Json
     let train_ms = ((deps.stopwatch)() - start).max(0.0);
     let Some((model, held_out)) = trained else {
         let detail = "No agent of the graph has examples, keywords or a description to learn from.";
-        return Err(Problem::field("graph", detail, "Add example messages to at least one agent.").into());
+        return Err(
+            Problem::field("graph", detail, "Add example messages to at least one agent.").into()
+        );
     };
     let mut findings = accuracy(&request.graph, &model, &held_out);
     findings.extend(overlaps(&request.graph, &model));
@@ -53,10 +59,25 @@ fn accuracy(graph: &Graph, model: &Model, held_out: &[HeldOutFigures]) -> Vec<Fi
         return Vec::new();
     }
     let per_mille = (right * 1000 + lines / 2) / lines;
-    let message = format!("held out, {} of {} examples find their agent ({}.{} %)", grouped(right), grouped(lines), per_mille / 10, per_mille % 10);
+    let message = format!(
+        "held out, {} of {} examples find their agent ({}.{} %)",
+        grouped(right),
+        grouped(lines),
+        per_mille / 10,
+        per_mille % 10
+    );
     // No file is meant.
-    let whole = hint("held_out_accuracy", String::new(), message, "`quintet graph check DIR` says what to write for more.".to_owned());
-    let weak = model.labels().iter().zip(held_out).filter_map(|(label, figures)| weak(graph, model, label, *figures));
+    let whole = hint(
+        "held_out_accuracy",
+        String::new(),
+        message,
+        "`quintet graph check DIR` says what to write for more.".to_owned(),
+    );
+    let weak = model
+        .labels()
+        .iter()
+        .zip(held_out)
+        .filter_map(|(label, figures)| weak(graph, model, label, *figures));
     [whole].into_iter().chain(weak.take(FINDINGS_MAX)).collect()
 }
 
@@ -66,24 +87,41 @@ fn weak(graph: &Graph, model: &Model, label: &str, figures: HeldOutFigures) -> O
         return None;
     }
     let (place, count) = taken?;
-    let (other, agent) = (model.labels().get(place)?, graph.agents.iter().find(|agent| agent.id.as_str() == label)?);
+    let (other, agent) =
+        (model.labels().get(place)?, graph.agents.iter().find(|agent| agent.id.as_str() == label)?);
     // Rounded down: nothing below the bound reads as if it had reached it.
     let (percent, go) = (right * 100 / lines, if count == 1 { "goes" } else { "go" });
-    let message = format!("held out, {} of {} examples find it ({percent} %); {} {go} to {other}", grouped(right), grouped(lines), grouped(count));
-    Some(hint("weak_agent", path_of(graph, agent), message, format!("Write more examples that tell it from {other}.")))
+    let message = format!(
+        "held out, {} of {} examples find it ({percent} %); {} {go} to {other}",
+        grouped(right),
+        grouped(lines),
+        grouped(count)
+    );
+    Some(hint(
+        "weak_agent",
+        path_of(graph, agent),
+        message,
+        format!("Write more examples that tell it from {other}."),
+    ))
 }
 
 /// With a comma between thousands.
 fn grouped(number: usize) -> String {
-    if number < 1000 { number.to_string() } else { format!("{},{:03}", grouped(number / 1000), number % 1000) }
+    if number < 1000 {
+        number.to_string()
+    } else {
+        format!("{},{:03}", grouped(number / 1000), number % 1000)
+    }
 }
 
 /// Examples that the model gives to another agent although it has learnt them: the two agents overlap there.
 fn overlaps(graph: &Graph, model: &Model) -> Vec<Finding> {
-    let examples = graph.agents.iter().flat_map(|agent| agent.examples.iter().map(move |text| (agent, text)));
+    let examples =
+        graph.agents.iter().flat_map(|agent| agent.examples.iter().map(move |text| (agent, text)));
     let misread = examples.filter_map(|(agent, text)| {
         let scored = model.score(text);
-        let winner = model.labels().get(scored.winner).filter(|winner| *winner != agent.id.as_str())?;
+        let winner =
+            model.labels().get(scored.winner).filter(|winner| *winner != agent.id.as_str())?;
         Some(overlap(graph, agent, text, winner))
     });
     misread.take(FINDINGS_MAX).collect()
@@ -92,7 +130,8 @@ fn overlaps(graph: &Graph, model: &Model) -> Vec<Finding> {
 fn overlap(graph: &Graph, agent: &Agent, text: &str, winner: &str) -> Finding {
     let text: String = text.chars().take(80).collect();
     let message = format!("the example “{text}” of {} reads like {winner}", agent.id);
-    let fix = format!("Reword it, move it to {winner}, or give {} more examples of this kind.", agent.id);
+    let fix =
+        format!("Reword it, move it to {winner}, or give {} more examples of this kind.", agent.id);
     hint("overlapping_example", path_of(graph, agent), message, fix)
 }
 
@@ -116,10 +155,14 @@ mod tests {
 
     /// The small graph, where half of what security is sent reads like what codegen is sent.
     fn mixed() -> Graph {
-        let lines = |text: &'static str, numbers: std::ops::Range<u8>| numbers.map(move |n| format!("{text} {n}"));
+        let lines = |text: &'static str, numbers: std::ops::Range<u8>| {
+            numbers.map(move |n| format!("{text} {n}"))
+        };
         let examples = |id: &str| match id {
             "codegen" => lines("fix the build number", 0..40).collect(),
-            "security" => lines("scan server number", 0..10).chain(lines("fix the build number", 40..50)).collect(),
+            "security" => lines("scan server number", 0..10)
+                .chain(lines("fix the build number", 40..50))
+                .collect(),
             "pm" => lines("plan the sprint of week", 0..20).collect(),
             _ => Vec::new(),
         };
@@ -131,12 +174,27 @@ mod tests {
     #[test]
     fn an_agent_whose_examples_go_elsewhere_is_named_with_what_to_write() {
         let found = found(&mixed());
-        let all: Vec<_> = found.iter().map(|one| (one.code.as_str(), one.path.as_str(), one.message.as_str(), one.fix.as_str())).collect();
+        let all: Vec<_> = found
+            .iter()
+            .map(|one| {
+                (one.code.as_str(), one.path.as_str(), one.message.as_str(), one.fix.as_str())
+            })
+            .collect();
         let whole = "held out, 70 of 80 examples find their agent (87.5 %)";
         let security = "held out, 10 of 20 examples find it (50 %); 10 go to codegen";
         let expected = [
-            ("held_out_accuracy", "", whole, "`quintet graph check DIR` says what to write for more."),
-            ("weak_agent", "agents/agent-security.md", security, "Write more examples that tell it from codegen."),
+            (
+                "held_out_accuracy",
+                "",
+                whole,
+                "`quintet graph check DIR` says what to write for more.",
+            ),
+            (
+                "weak_agent",
+                "agents/agent-security.md",
+                security,
+                "Write more examples that tell it from codegen.",
+            ),
         ];
         assert_eq!(all, expected);
         assert!(found.iter().all(|one| (one.severity, one.line) == (Severity::Hint, 0)));

@@ -77,9 +77,11 @@ impl Model {
     pub fn train_and_try(set: &TrainingSet) -> Option<(Self, Vec<HeldOutFigures>)> {
         let labels = set.labels.len();
         let with_other = set.out_of_scope.len() >= OUT_OF_SCOPE_MIN;
-        let examples = set.examples.iter().filter(|example| example.label < labels && example.weight > 0.0);
-        let mut texts: Vec<(&str, usize, f32, bool)> =
-            examples.map(|example| (example.text.as_str(), example.label, example.weight, example.against)).collect();
+        let examples =
+            set.examples.iter().filter(|example| example.label < labels && example.weight > 0.0);
+        let mut texts: Vec<(&str, usize, f32, bool)> = examples
+            .map(|example| (example.text.as_str(), example.label, example.weight, example.against))
+            .collect();
         if texts.is_empty() {
             return None;
         }
@@ -90,19 +92,36 @@ impl Model {
         let tokens: Vec<Tokens> = texts.iter().map(|(text, ..)| Tokens::of(text)).collect();
         let rarity = Rarity::of(tokens.iter(), plan.bits, !set.without_letters);
         // Words that only say what somebody is not for are no words for anybody.
-        let known = KnownWords::of(tokens.iter().zip(&texts).filter(|(_, (.., against))| !against).map(|(tokens, _)| tokens));
-        let prepared = |(mut tokens, &(_, label, weight, against)): (Tokens, &(&str, usize, f32, bool))| {
-            let mut features = rarity.weigh(&tokens).features;
-            // Room to spare, and letters that nobody reads any more, would be a third of what thousands of lines take.
-            features.shrink_to_fit();
-            tokens.letters = Vec::new();
-            Prepared { features, tokens, label, weight, against }
-        };
+        let known = KnownWords::of(
+            tokens
+                .iter()
+                .zip(&texts)
+                .filter(|(_, (.., against))| !against)
+                .map(|(tokens, _)| tokens),
+        );
+        let prepared =
+            |(mut tokens, &(_, label, weight, against)): (Tokens, &(&str, usize, f32, bool))| {
+                let mut features = rarity.weigh(&tokens).features;
+                // Room to spare, and letters that nobody reads any more, would be a third of what thousands of lines take.
+                features.shrink_to_fit();
+                tokens.letters = Vec::new();
+                Prepared { features, tokens, label, weight, against }
+            };
         let lines: Vec<Prepared> = tokens.into_iter().zip(&texts).map(prepared).collect();
-        let Calibrated { temperature, gate, thresholds, held_out } = calibrate(&lines, labels, plan);
+        let Calibrated { temperature, gate, thresholds, held_out } =
+            calibrate(&lines, labels, plan);
         let training: Vec<Line<'_>> = lines.iter().map(Prepared::line).collect();
         let weights = Weights::round(&fit(&training, plan));
-        let model = Self { labels: set.labels.clone(), rarity, known, weights, temperature, gate, thresholds, seed: set.seed };
+        let model = Self {
+            labels: set.labels.clone(),
+            rarity,
+            known,
+            weights,
+            temperature,
+            gate,
+            thresholds,
+            seed: set.seed,
+        };
         Some((model, held_out))
     }
 
@@ -230,9 +249,18 @@ pub mod tests {
         ];
         let labels = lines.iter().map(|(label, _)| (*label).to_owned()).collect();
         let of_label = |(label, texts): (usize, &[&str])| -> Vec<Example> {
-            texts.iter().map(|text| Example { text: (*text).to_owned(), label, weight: 1.0, against: false }).collect()
+            texts
+                .iter()
+                .map(|text| Example {
+                    text: (*text).to_owned(),
+                    label,
+                    weight: 1.0,
+                    against: false,
+                })
+                .collect()
         };
-        let examples = lines.iter().map(|(_, texts)| *texts).enumerate().flat_map(of_label).collect();
+        let examples =
+            lines.iter().map(|(_, texts)| *texts).enumerate().flat_map(of_label).collect();
         TrainingSet { labels, examples, out_of_scope: Vec::new(), seed: 1, without_letters: false }
     }
 
@@ -247,7 +275,11 @@ pub mod tests {
         let scored = model.score("any vulnerability on that server?");
         assert_eq!(model.labels()[scored.winner], "security");
         assert!((scored.probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-5);
-        assert!(scored.winner_terms.iter().any(|term| term.text.contains("vulnerability")), "{:?}", scored.winner_terms);
+        assert!(
+            scored.winner_terms.iter().any(|term| term.text.contains("vulnerability")),
+            "{:?}",
+            scored.winner_terms
+        );
     }
 
     #[test]
@@ -261,7 +293,9 @@ pub mod tests {
     #[test]
     fn the_bytes_are_the_same_on_every_machine() {
         let bytes = small_model().to_bytes();
-        let sum = bytes.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        let sum = bytes.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, &byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
         assert_eq!((bytes.len(), sum), (69_766, 8_326_445_374_110_191_061));
     }
 
@@ -285,13 +319,24 @@ pub mod tests {
         };
         for lines in [3, 6] {
             let model = of_label(lines);
-            for text in ["hello", "thanks", "你好", "asdfgh qwerty zxcv", "book a table for two tonight", "how tall is mount everest"] {
+            for text in [
+                "hello",
+                "thanks",
+                "你好",
+                "asdfgh qwerty zxcv",
+                "book a table for two tonight",
+                "how tall is mount everest",
+            ] {
                 let scored = model.score(text);
                 assert!(scored.out_of_scope, "{lines}: {text} {scored:?}");
             }
-            for text in
-                ["fix the build", "the login module test is broken", "scan this server for vulnerabilities", "plan the sprint", "status of the project?"]
-            {
+            for text in [
+                "fix the build",
+                "the login module test is broken",
+                "scan this server for vulnerabilities",
+                "plan the sprint",
+                "status of the project?",
+            ] {
                 let scored = model.score(text);
                 assert!(!scored.out_of_scope, "{lines}: {text} {scored:?}");
             }
@@ -312,16 +357,41 @@ pub mod tests {
 
     #[test]
     fn what_somebody_says_it_is_not_for_goes_to_the_others() {
-        let line = |(label, text): (usize, &str)| Example { text: text.to_owned(), label, weight: 1.0, against: false };
-        let sheets = ["open the excel file", "sum this column", "make a pivot table", "sort the rows by date"].map(|text| (0, text));
-        let pdf = ["read this document", "merge the files", "extract text from the files", "how many pages has the document"].map(|text| (1, text));
+        let line = |(label, text): (usize, &str)| Example {
+            text: text.to_owned(),
+            label,
+            weight: 1.0,
+            against: false,
+        };
+        let sheets = [
+            "open the excel file",
+            "sum this column",
+            "make a pivot table",
+            "sort the rows by date",
+        ]
+        .map(|text| (0, text));
+        let pdf = [
+            "read this document",
+            "merge the files",
+            "extract text from the files",
+            "how many pages has the document",
+        ]
+        .map(|text| (1, text));
         let examples: Vec<Example> = sheets.into_iter().chain(pdf).map(line).collect();
-        let plain = TrainingSet { labels: vec!["sheets".into(), "pdf".into()], examples, seed: 1, ..TrainingSet::default() };
+        let plain = TrainingSet {
+            labels: vec!["sheets".into(), "pdf".into()],
+            examples,
+            seed: 1,
+            ..TrainingSet::default()
+        };
         let mut turned = plain.clone();
         turned.examples.push(Example { against: true, ..line((1, "spreadsheets or excel files")) });
         let [plain, turned] = [plain, turned].map(|set| Model::train(&set).unwrap());
         let of_pdf = |model: &Model, text: &str| model.score(text).probabilities[1];
-        let (before, after) = (of_pdf(&plain, "open the spreadsheet files"), of_pdf(&turned, "open the spreadsheet files"));
+        let (before, after) = (
+            of_pdf(&plain, "open the spreadsheet files"),
+            of_pdf(&turned, "open the spreadsheet files"),
+        );
         assert!(before > 0.3 && after < before / 2.0, "{before} {after}");
         assert!(of_pdf(&turned, "merge the files") > 0.9, "what it is for stays");
         assert!(turned.score("spreadsheets").unknown_words > 0.0, "and its words are nobody's");
@@ -330,8 +400,17 @@ pub mod tests {
     #[test]
     fn any_script_is_scored_without_panic() {
         let model = small_model();
-        for text in ["исправь сборку", "修复构建失败", "صلح البناء", "빌드를 고쳐줘", "\u{0}\u{feff}", "𝒻𝒾𝓍 𝒾𝓉", "ẞß", &"a".repeat(16_000), &"é ".repeat(8_000)]
-        {
+        for text in [
+            "исправь сборку",
+            "修复构建失败",
+            "صلح البناء",
+            "빌드를 고쳐줘",
+            "\u{0}\u{feff}",
+            "𝒻𝒾𝓍 𝒾𝓉",
+            "ẞß",
+            &"a".repeat(16_000),
+            &"é ".repeat(8_000),
+        ] {
             let scored = model.score(text);
             assert!(scored.probabilities.iter().all(|p| p.is_finite()), "{text}");
         }

@@ -16,7 +16,9 @@ pub use instance::Instance;
 pub use spent::expected;
 
 use contracts::graph::{Agent, Complexity, Graph};
-use contracts::routing::{Breaker, Candidate, OutcomeReport, PoolInstance, PoolMember, PoolOutcome};
+use contracts::routing::{
+    Breaker, Candidate, OutcomeReport, PoolInstance, PoolMember, PoolOutcome,
+};
 use contracts::{AgentId, GatewayId};
 use instance::Ended;
 use serde::{Deserialize, Serialize};
@@ -63,8 +65,14 @@ impl Member {
     }
 
     fn row(&self, agent: &Agent, now_ms: i64) -> PoolMember {
-        let instances: Vec<PoolInstance> = self.instances.iter().map(|(gateway, instance)| instance.row(gateway, now_ms)).collect();
-        let of = |wanted: Breaker| self.recent(now_ms).any(|instance| instance.breaker.state(now_ms) == wanted);
+        let instances: Vec<PoolInstance> = self
+            .instances
+            .iter()
+            .map(|(gateway, instance)| instance.row(gateway, now_ms))
+            .collect();
+        let of = |wanted: Breaker| {
+            self.recent(now_ms).any(|instance| instance.breaker.state(now_ms) == wanted)
+        };
         let breaker = match (of(Breaker::Closed), of(Breaker::HalfOpen), of(Breaker::Open)) {
             (true, ..) | (false, false, false) => Breaker::Closed,
             (_, true, _) => Breaker::HalfOpen,
@@ -72,14 +80,19 @@ impl Member {
         };
         let available = self.available(now_ms);
         // When the first of them lets a run through again.
-        let retry_at_ms = self.recent(now_ms).filter_map(|instance| instance.breaker.retry_at_ms).min().filter(|_| breaker != Breaker::Closed);
+        let retry_at_ms = self
+            .recent(now_ms)
+            .filter_map(|instance| instance.breaker.retry_at_ms)
+            .min()
+            .filter(|_| breaker != Breaker::Closed);
         PoolMember {
             agent: agent.id.clone(),
             title: agent.title.clone(),
             available,
             breaker,
             in_flight: instances.iter().map(|instance| instance.in_flight).sum(),
-            latency_ms: Some(self.mean_ms()).filter(|_| instances.iter().any(|instance| instance.latency_ms.is_some())),
+            latency_ms: Some(self.mean_ms())
+                .filter(|_| instances.iter().any(|instance| instance.latency_ms.is_some())),
             failures: instances.iter().map(|instance| instance.failures).min().unwrap_or(0),
             retry_at: retry_at_ms.map(platform::time::rfc3339),
             instances,
@@ -93,9 +106,12 @@ impl Pool {
         let member = self.members.entry(report.agent.clone()).or_default();
         let mean_ms = member.mean_ms();
         let gateway = report.gateway.clone().unwrap_or_else(|| GatewayId::from(""));
-        let ended = Ended { outcome: report.outcome, latency_ms: report.latency_ms, now_ms, dice, mean_ms };
+        let ended =
+            Ended { outcome: report.outcome, latency_ms: report.latency_ms, now_ms, dice, mean_ms };
         member.instances.entry(gateway).or_default().apply(ended);
-        if let (PoolOutcome::Succeeded, Some(complexity), Some(tokens)) = (report.outcome, report.complexity, report.tokens) {
+        if let (PoolOutcome::Succeeded, Some(complexity), Some(tokens)) =
+            (report.outcome, report.complexity, report.tokens)
+        {
             member.spent.entry(complexity).or_default().add(tokens);
         }
         member.instances.retain(|_, instance| now_ms - instance.heard_at_ms <= KEPT_MS);
@@ -107,7 +123,13 @@ impl Pool {
     }
 
     /// The instance that the next run of an agent goes to; none without candidates. `dice` are uniform in [0, 1).
-    pub fn choose(&self, agent: &AgentId, candidates: &[Candidate], now_ms: i64, dice: (f64, f64)) -> Option<GatewayId> {
+    pub fn choose(
+        &self,
+        agent: &AgentId,
+        candidates: &[Candidate],
+        now_ms: i64,
+        dice: (f64, f64),
+    ) -> Option<GatewayId> {
         let unheard = Member::default();
         let member = self.members.get(agent).unwrap_or(&unheard);
         choose::choose(&member.instances, member.mean_ms(), candidates, now_ms, dice)
@@ -116,7 +138,11 @@ impl Pool {
     /// A row for each agent of the graph.
     pub fn rows(&self, graph: &Graph, now_ms: i64) -> Vec<PoolMember> {
         let unheard = Member::default();
-        graph.agents.iter().map(|agent| self.members.get(&agent.id).unwrap_or(&unheard).row(agent, now_ms)).collect()
+        graph
+            .agents
+            .iter()
+            .map(|agent| self.members.get(&agent.id).unwrap_or(&unheard).row(agent, now_ms))
+            .collect()
     }
 }
 
@@ -143,12 +169,21 @@ mod tests {
     }
 
     fn candidates(gateways: &[(&str, u32)]) -> Vec<Candidate> {
-        gateways.iter().map(|(gateway, in_hand)| Candidate { gateway: GatewayId::from(*gateway), in_hand: *in_hand }).collect()
+        gateways
+            .iter()
+            .map(|(gateway, in_hand)| Candidate {
+                gateway: GatewayId::from(*gateway),
+                in_hand: *in_hand,
+            })
+            .collect()
     }
 
     fn chosen(pool: &Pool, gateways: &[(&str, u32)], now_ms: i64) -> Vec<String> {
         let dice = [(0.0, 0.0), (0.99, 0.0)];
-        dice.iter().filter_map(|dice| pool.choose(&AgentId::from(A), &candidates(gateways), now_ms, *dice)).map(|id| id.0).collect()
+        dice.iter()
+            .filter_map(|dice| pool.choose(&AgentId::from(A), &candidates(gateways), now_ms, *dice))
+            .map(|id| id.0)
+            .collect()
     }
 
     #[test]
@@ -206,7 +241,9 @@ mod tests {
     fn runs_that_were_never_reported_are_forgotten() {
         let mut pool = Pool::default();
         report(&mut pool, "home", PoolOutcome::Started, 0.0, 0);
-        let in_flight = |pool: &Pool, now_ms: i64| pool.members[&AgentId::from(A)].instances[&GatewayId::from("home")].in_flight(now_ms);
+        let in_flight = |pool: &Pool, now_ms: i64| {
+            pool.members[&AgentId::from(A)].instances[&GatewayId::from("home")].in_flight(now_ms)
+        };
         assert_eq!((in_flight(&pool, 1), in_flight(&pool, instance::FORGOTTEN_MS + 1)), (1, 0));
     }
 
@@ -216,7 +253,10 @@ mod tests {
         report(&mut pool, "home", PoolOutcome::Started, 0.0, 0);
         report(&mut pool, "home", PoolOutcome::Cancelled, 50.0, 0);
         let instance = &pool.members[&AgentId::from(A)].instances[&GatewayId::from("home")];
-        assert_eq!((instance.in_flight(0), instance.latency_ms, instance.breaker.failures), (0, None, 0));
+        assert_eq!(
+            (instance.in_flight(0), instance.latency_ms, instance.breaker.failures),
+            (0, None, 0)
+        );
     }
 
     #[test]

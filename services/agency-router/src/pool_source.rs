@@ -45,19 +45,28 @@ impl PoolSource {
     }
 
     /// Takes in what became of a run.
-    pub async fn report(&self, cell: &dyn Cell, clock: &dyn Clock, report: &OutcomeReport) -> PortResult<()> {
+    pub async fn report(
+        &self,
+        cell: &dyn Cell,
+        clock: &dyn Clock,
+        report: &OutcomeReport,
+    ) -> PortResult<()> {
         for _ in 0..ATTEMPTS {
             let (text, version) = cell.load(NAME).await?;
             let now_ms = clock.now_ms();
             let mut pool = parse(&text);
             pool.apply(report, now_ms, clock.uniform());
-            let text = serde_json::to_string(&pool).map_err(|error| PortError::clean(PortErrorKind::Invalid, error.to_string()))?;
+            let text = serde_json::to_string(&pool)
+                .map_err(|error| PortError::clean(PortErrorKind::Invalid, error.to_string()))?;
             if cell.store(NAME, &text, version).await? {
                 self.keep(Arc::new(pool), now_ms);
                 return Ok(());
             }
         }
-        Err(PortError::clean(PortErrorKind::Conflict, "the pool's cell changed under every attempt"))
+        Err(PortError::clean(
+            PortErrorKind::Conflict,
+            "the pool's cell changed under every attempt",
+        ))
     }
 
     fn keep(&self, pool: Arc<Pool>, now_ms: i64) {

@@ -83,8 +83,13 @@ pub fn decide(request: &RouteRequest, world: World<'_>) -> Decision {
 /// Decides where somebody has said whom it is for, or nobody has.
 fn decide_by(request: &RouteRequest, world: World<'_>, said: Option<Chosen>) -> Decision {
     let complexity = request.complexity.unwrap_or_else(|| judge(&work_of(request, world.graph)).0);
-    let leanings = Leanings { channel: request.channel.as_deref(), complexity, complexity_stated: request.complexity.is_some() };
-    let content = world.model.and_then(|model| weigh(model, world.graph, &request.message, leanings));
+    let leanings = Leanings {
+        channel: request.channel.as_deref(),
+        complexity,
+        complexity_stated: request.complexity.is_some(),
+    };
+    let content =
+        world.model.and_then(|model| weigh(model, world.graph, &request.message, leanings));
     let known = said.or_else(|| by_conversation(request, world, content.as_ref()));
     let chosen = known.unwrap_or_else(|| by_content(world, content.as_ref(), leanings));
     into_decision(chosen, content, request, world, complexity)
@@ -95,7 +100,8 @@ fn work_of(request: &RouteRequest, graph: &Graph) -> String {
     let before = request.previous.as_ref().filter(|_| follow_up::is_follow_up(&request.message));
     let words = before.map_or(&request.message, |previous| &previous.message);
     // A name is no work: `/security thanks` is not a review.
-    mention::mentioned(graph, words).map_or_else(|| words.clone(), |(_, written)| words.replacen(written, "", 1))
+    mention::mentioned(graph, words)
+        .map_or_else(|| words.clone(), |(_, written)| words.replacen(written, "", 1))
 }
 
 /// Whom a step before the pool chose.
@@ -111,7 +117,13 @@ struct Chosen {
 impl Chosen {
     /// Somebody has said so.
     fn named(agent: &Agent, step: String) -> Self {
-        Self { agent: agent.id.clone(), confidence: NAMED, step, out_of_scope: false, by_content: false }
+        Self {
+            agent: agent.id.clone(),
+            confidence: NAMED,
+            step,
+            out_of_scope: false,
+            by_content: false,
+        }
     }
 }
 
@@ -128,8 +140,14 @@ fn by_correction(request: &RouteRequest, world: World<'_>) -> Option<Decision> {
         // "That was for codegen", said of what codegen has.
         return None;
     }
-    let mut again =
-        RouteRequest { message: previous.message.clone(), previous: None, sticky_agent: None, bound_agent: None, is_reply: false, ..request.clone() };
+    let mut again = RouteRequest {
+        message: previous.message.clone(),
+        previous: None,
+        sticky_agent: None,
+        bound_agent: None,
+        is_reply: false,
+        ..request.clone()
+    };
     again.taken_back_from.clone_from(&previous.taken_back_from);
     again.taken_back_from.push(previous.agent.clone());
     // Said to the one that had it, its own name is no name of another: "not you, security".
@@ -140,7 +158,11 @@ fn by_correction(request: &RouteRequest, world: World<'_>) -> Option<Decision> {
     }
     let mut decision = match named {
         // Whom the message named itself counts no more than what is said about it now.
-        Some(agent) => decide_by(&again, world, Some(Chosen::named(agent, format!("You said that it is for {}.", agent.id)))),
+        Some(agent) => decide_by(
+            &again,
+            world,
+            Some(Chosen::named(agent, format!("You said that it is for {}.", agent.id))),
+        ),
         None => decide(&again, world),
     };
     decision.steps.insert(0, format!("{TAKEN_BACK} {}.", previous.agent));
@@ -154,37 +176,84 @@ fn by_binding(request: &RouteRequest, world: World<'_>) -> Option<Chosen> {
     Some(Chosen::named(agent, format!("This chat is bound to {}.", agent.id)))
 }
 
-fn by_conversation(request: &RouteRequest, world: World<'_>, content: Option<&Content>) -> Option<Chosen> {
+fn by_conversation(
+    request: &RouteRequest,
+    world: World<'_>,
+    content: Option<&Content>,
+) -> Option<Chosen> {
     let agent = world.graph.agent(request.sticky_agent.as_ref()?)?;
-    let chosen = |confidence: f64, step: String| Chosen { agent: agent.id.clone(), confidence, step, out_of_scope: false, by_content: false };
+    let chosen = |confidence: f64, step: String| Chosen {
+        agent: agent.id.clone(),
+        confidence,
+        step,
+        out_of_scope: false,
+        by_content: false,
+    };
     if follow_up::is_follow_up(&request.message) {
-        return Some(chosen(FOLLOW_UP, format!("The message follows up on the conversation with {}.", agent.id)));
+        return Some(chosen(
+            FOLLOW_UP,
+            format!("The message follows up on the conversation with {}.", agent.id),
+        ));
     }
-    let sure_of_another = |content: &Content| !content.out_of_scope && content.ranked.first().is_some_and(|(best, sure)| *best != agent.id && *sure >= SURE);
+    let sure_of_another = |content: &Content| {
+        !content.out_of_scope
+            && content.ranked.first().is_some_and(|(best, sure)| *best != agent.id && *sure >= SURE)
+    };
     if request.is_reply && !content.is_some_and(sure_of_another) {
         return Some(chosen(FOLLOW_UP, format!("The message replies to {}.", agent.id)));
     }
-    let weak = content.is_none_or(|content| content.out_of_scope || content.ranked.first().is_none_or(|(_, best)| *best < WEAK));
-    let step = || format!("The message is short and says little by itself, so it stays with {}, which answered last.", agent.id);
+    let weak = content.is_none_or(|content| {
+        content.out_of_scope || content.ranked.first().is_none_or(|(_, best)| *best < WEAK)
+    });
+    let step = || {
+        format!(
+            "The message is short and says little by itself, so it stays with {}, which answered last.",
+            agent.id
+        )
+    };
     (weak && follow_up::is_short(&request.message)).then(|| chosen(SHORT_AND_WEAK, step()))
 }
 
 fn by_content(world: World<'_>, content: Option<&Content>, leanings: Leanings<'_>) -> Chosen {
     let fallback = fallback_id(world.graph);
     let Some(content) = content else {
-        let step = if world.graph.version.is_none() { "No skill graph is published" } else { "No agent of the graph has anything to learn from" };
-        return Chosen { step: format!("{step}, so {fallback} answers."), agent: fallback, confidence: 0.0, out_of_scope: true, by_content: false };
+        let step = if world.graph.version.is_none() {
+            "No skill graph is published"
+        } else {
+            "No agent of the graph has anything to learn from"
+        };
+        return Chosen {
+            step: format!("{step}, so {fallback} answers."),
+            agent: fallback,
+            confidence: 0.0,
+            out_of_scope: true,
+            by_content: false,
+        };
     };
     if content.out_of_scope {
         // Right when nobody is meant, or when the fallback agent itself is.
-        let confidence = (1.0 - content.in_scope) + content.in_scope * content.probability(&fallback);
-        let step = format!("The words fit no agent well (probability that they fit any: {}), so it goes to {fallback}.", percent(content.in_scope));
+        let confidence =
+            (1.0 - content.in_scope) + content.in_scope * content.probability(&fallback);
+        let step = format!(
+            "The words fit no agent well (probability that they fit any: {}), so it goes to {fallback}.",
+            percent(content.in_scope)
+        );
         return Chosen { agent: fallback, confidence, step, out_of_scope: true, by_content: true };
     }
-    let (agent, confidence) = content.ranked.first().cloned().unwrap_or_else(|| (fallback.clone(), 0.0));
+    let (agent, confidence) =
+        content.ranked.first().cloned().unwrap_or_else(|| (fallback.clone(), 0.0));
     if confidence < f64::from(content.thresholds.ask) && agent != fallback {
-        let step = format!("Nobody is likely enough (the best, {agent}, with {}), so it goes to {fallback}.", percent(confidence));
-        return Chosen { agent: fallback, confidence: 1.0 - confidence, step, out_of_scope: true, by_content: true };
+        let step = format!(
+            "Nobody is likely enough (the best, {agent}, with {}), so it goes to {fallback}.",
+            percent(confidence)
+        );
+        return Chosen {
+            agent: fallback,
+            confidence: 1.0 - confidence,
+            step,
+            out_of_scope: true,
+            by_content: true,
+        };
     }
     let step = content_step(content, &agent, confidence, leanings);
     Chosen { agent, confidence, step, out_of_scope: false, by_content: true }
@@ -199,8 +268,14 @@ fn leaning_clause(what: &str, which: &str, log_odds: f64) -> String {
     format!("; {what} {which} speaks {side} it")
 }
 
-fn content_step(content: &Content, agent: &AgentId, confidence: f64, leanings: Leanings<'_>) -> String {
-    let terms: Vec<String> = content.winner_terms.iter().take(3).map(|term| format!("“{}”", term.text)).collect();
+fn content_step(
+    content: &Content,
+    agent: &AgentId,
+    confidence: f64,
+    leanings: Leanings<'_>,
+) -> String {
+    let terms: Vec<String> =
+        content.winner_terms.iter().take(3).map(|term| format!("“{}”", term.text)).collect();
     let speak = match terms.as_slice() {
         [] => "The message as a whole speaks".to_owned(),
         [one] => format!("{one} speaks"),
@@ -214,15 +289,27 @@ fn content_step(content: &Content, agent: &AgentId, confidence: f64, leanings: L
         step += &format!("; it fits some agent with {}", percent(content.in_scope));
     }
     step += &leaning_clause("that it is", leanings.complexity.as_str(), content.leaning.complexity);
-    step += &leaning_clause("that it comes by", leanings.channel.unwrap_or_default(), content.leaning.channel);
+    step += &leaning_clause(
+        "that it comes by",
+        leanings.channel.unwrap_or_default(),
+        content.leaning.channel,
+    );
     if let Some(overruled) = &content.overruled {
-        step += &format!("; by words alone it would have been {overruled}, but complexity and channel tip the balance");
+        step += &format!(
+            "; by words alone it would have been {overruled}, but complexity and channel tip the balance"
+        );
     }
     step + "."
 }
 
 /// The pool has the last word; then everything is put together.
-fn into_decision(chosen: Chosen, content: Option<Content>, request: &RouteRequest, world: World<'_>, complexity: Complexity) -> Decision {
+fn into_decision(
+    chosen: Chosen,
+    content: Option<Content>,
+    request: &RouteRequest,
+    world: World<'_>,
+    complexity: Complexity,
+) -> Decision {
     let obstacle = |agent: &Agent| obstacle(agent, request, world);
     let ranked = content.as_ref().map_or(&[][..], |content| &content.ranked);
     let mut steps = vec![chosen.step];
@@ -231,27 +318,42 @@ fn into_decision(chosen: Chosen, content: Option<Content>, request: &RouteReques
     if let Some(why) = found {
         agent = stand_in(world.graph, &chosen.agent, ranked, &obstacle);
         let nobody = world.graph.agent(&agent).and_then(obstacle).is_some();
-        let ending = if nobody { "and nobody else is free either, so it goes to" } else { "so it goes to" };
+        let ending =
+            if nobody { "and nobody else is free either, so it goes to" } else { "so it goes to" };
         steps.push(format!("But {} {}, {ending} {agent}.", chosen.agent, why.phrase()));
         if agent != chosen.agent {
             confidence = content.as_ref().map_or(0.0, |content| content.probability(&agent));
         }
     }
-    let others = ranked.iter().filter(|(id, probability)| *id != agent && *id != chosen.agent && *probability >= ALTERNATIVE_MIN);
-    let free = others.filter(|(id, _)| world.graph.agent(id).is_some_and(|agent| obstacle(agent).is_none()));
+    let others = ranked.iter().filter(|(id, probability)| {
+        *id != agent && *id != chosen.agent && *probability >= ALTERNATIVE_MIN
+    });
+    let free = others
+        .filter(|(id, _)| world.graph.agent(id).is_some_and(|agent| obstacle(agent).is_none()));
     // The model's probabilities are given that the message is meant for somebody; beside an answer that says it is not,
     // they count with the chance that it is.
-    let scale = if chosen.out_of_scope { content.as_ref().map_or(1.0, |content| content.in_scope) } else { 1.0 };
-    let alternatives: Vec<Alternative> =
-        free.take(ALTERNATIVES_MAX).map(|(id, probability)| Alternative { agent: id.clone(), confidence: probability * scale }).collect();
+    let scale = if chosen.out_of_scope {
+        content.as_ref().map_or(1.0, |content| content.in_scope)
+    } else {
+        1.0
+    };
+    let alternatives: Vec<Alternative> = free
+        .take(ALTERNATIVES_MAX)
+        .map(|(id, probability)| Alternative { agent: id.clone(), confidence: probability * scale })
+        .collect();
     let second = alternatives.first().map_or(0.0, |other| other.confidence);
-    let unsure = content.as_ref().is_some_and(|content| confidence < f64::from(content.thresholds.accept));
+    let unsure =
+        content.as_ref().is_some_and(|content| confidence < f64::from(content.thresholds.accept));
     let close = second >= confidence * if unsure { CHOICE_SHARE } else { TIE_SHARE };
-    let needs_choice = chosen.by_content && !chosen.out_of_scope && found.is_none() && second > 0.0 && close;
+    let needs_choice =
+        chosen.by_content && !chosen.out_of_scope && found.is_none() && second > 0.0 && close;
     if let Some(other) = alternatives.first().filter(|_| needs_choice) {
         steps.push(format!("{} is almost as likely: a person should choose.", other.agent));
     }
-    let winner_terms = content.iter().filter(|_| chosen.by_content && !chosen.out_of_scope).flat_map(|content| &content.winner_terms);
+    let winner_terms = content
+        .iter()
+        .filter(|_| chosen.by_content && !chosen.out_of_scope)
+        .flat_map(|content| &content.winner_terms);
     Decision {
         skill_files: skill_files(world.graph, &agent, request.channel.as_deref()),
         matched_keywords: winner_terms.map(|term| term.text.clone()).collect(),
@@ -287,7 +389,9 @@ fn obstacle(agent: &Agent, request: &RouteRequest, world: World<'_>) -> Option<O
 /// Ids of the files that the decision rests on: the agent's, and the channel's where the graph has one.
 fn skill_files(graph: &Graph, agent: &AgentId, channel: Option<&str>) -> Vec<String> {
     let agent = graph.agent(agent).map(|agent| agent.skill.as_str());
-    let channel = channel.and_then(|name| graph.channels.iter().find(|channel| channel.id.eq_ignore_ascii_case(name)));
+    let channel = channel.and_then(|name| {
+        graph.channels.iter().find(|channel| channel.id.eq_ignore_ascii_case(name))
+    });
     let ids = agent.into_iter().chain(channel.map(|channel| channel.skill.as_str()));
     ids.filter_map(|id| graph.skill(id)).map(|skill| skill.id.clone()).collect()
 }

@@ -10,7 +10,16 @@ pub fn graph() -> Graph {
         agent(
             "assistant",
             "",
-            &["hello there", "good morning", "thanks a lot", "what can you do", "how are you", "tell me a joke", "who are you", "what did we spend"],
+            &[
+                "hello there",
+                "good morning",
+                "thanks a lot",
+                "what can you do",
+                "how are you",
+                "tell me a joke",
+                "who are you",
+                "what did we spend",
+            ],
         ),
         agent(
             "codegen",
@@ -69,7 +78,12 @@ pub fn graph() -> Graph {
         body: String::new(),
         extra: Default::default(),
     };
-    Graph { version: Some(GraphVersion::from("v1")), skills: agents.iter().map(skill).collect(), agents, ..Graph::default() }
+    Graph {
+        version: Some(GraphVersion::from("v1")),
+        skills: agents.iter().map(skill).collect(),
+        agents,
+        ..Graph::default()
+    }
 }
 
 fn agent(id: &str, related: &str, examples: &[&str]) -> Agent {

@@ -21,7 +21,10 @@ pub struct Since {
 }
 
 /// Figures since then.
-pub async fn stats(State(deps): State<Deps>, Query(Since { since }): Query<Since>) -> ApiResult<Json<RoutingStats>> {
+pub async fn stats(
+    State(deps): State<Deps>,
+    Query(Since { since }): Query<Since>,
+) -> ApiResult<Json<RoutingStats>> {
     let now_ms = deps.clock.now_ms();
     let since = since.unwrap_or(now_ms - now_ms.rem_euclid(DAY_MS));
     Ok(Json(store::stats(&*deps.sql, since, now_ms - WEEK_MS).await?))

@@ -155,27 +155,47 @@ fn insert(asked: &Asked, answer: &RouteAnswer) -> Statement {
 }
 
 /// The decision that was made for this event and exclude list.
-pub async fn of_event(db: &dyn Sql, event: &EventId, exclude_key: &str) -> PortResult<Option<RouteAnswer>> {
-    let statement = sql!("SELECT * FROM routing_decisions WHERE event_id = ?1 AND exclude_key = ?2", event.as_str(), exclude_key);
+pub async fn of_event(
+    db: &dyn Sql,
+    event: &EventId,
+    exclude_key: &str,
+) -> PortResult<Option<RouteAnswer>> {
+    let statement = sql!(
+        "SELECT * FROM routing_decisions WHERE event_id = ?1 AND exclude_key = ?2",
+        event.as_str(),
+        exclude_key
+    );
     Ok(db.one::<Stored>(statement).await?.map(Stored::into_answer))
 }
 
 /// One decision.
 pub async fn one(db: &dyn Sql, id: &DecisionId) -> PortResult<Option<DecisionRow>> {
-    Ok(db.one::<Stored>(sql!("SELECT * FROM routing_decisions WHERE id = ?1", id.as_str())).await?.map(Stored::into_row))
+    Ok(db
+        .one::<Stored>(sql!("SELECT * FROM routing_decisions WHERE id = ?1", id.as_str()))
+        .await?
+        .map(Stored::into_row))
 }
 
 /// At most `limit` decisions older than `before`, newest first.
 pub async fn page(db: &dyn Sql, before: Option<&str>, limit: u32) -> PortResult<Vec<DecisionRow>> {
     let statement = match before {
-        Some(before) => sql!("SELECT * FROM routing_decisions WHERE id < ?1 ORDER BY id DESC LIMIT ?2", before, limit),
+        Some(before) => sql!(
+            "SELECT * FROM routing_decisions WHERE id < ?1 ORDER BY id DESC LIMIT ?2",
+            before,
+            limit
+        ),
         None => sql!("SELECT * FROM routing_decisions ORDER BY id DESC LIMIT ?1", limit),
     };
     Ok(db.all::<Stored>(statement).await?.into_iter().map(Stored::into_row).collect())
 }
 
 /// Writes feedback; the last word counts. `None` when there is no such decision.
-pub async fn feedback(db: &dyn Sql, feedback: &Feedback, by: &str, now_ms: i64) -> PortResult<Option<DecisionRow>> {
+pub async fn feedback(
+    db: &dyn Sql,
+    feedback: &Feedback,
+    by: &str,
+    now_ms: i64,
+) -> PortResult<Option<DecisionRow>> {
     let statement = sql!(
         "UPDATE routing_decisions SET correct = ?2, correct_agent = ?3, feedback_at_ms = ?4, feedback_by = ?5 WHERE id = ?1 RETURNING *",
         feedback.decision_id.as_str(),
@@ -214,17 +234,31 @@ struct Latency {
 }
 
 /// Figures since `day_start_ms`, and the accuracy of what got feedback since `week_start_ms`.
-pub async fn stats(db: &dyn Sql, day_start_ms: i64, week_start_ms: i64) -> PortResult<RoutingStats> {
+pub async fn stats(
+    db: &dyn Sql,
+    day_start_ms: i64,
+    week_start_ms: i64,
+) -> PortResult<RoutingStats> {
     let totals = sql!(
         "SELECT COUNT(*) AS decisions, AVG(latency_ms) AS avg_latency_ms, SUM(out_of_scope) AS out_of_scope, SUM(fallback) AS fallbacks, SUM(event_id IS NULL) AS direct
          FROM routing_decisions WHERE at_ms >= ?1",
         day_start_ms
     );
     let totals: Totals = db.one(totals).await?.unwrap_or_default();
-    let by_agent = sql!("SELECT agent, COUNT(*) AS decisions FROM routing_decisions WHERE at_ms >= ?1 GROUP BY agent", day_start_ms);
-    let by_agent = db.all::<OfAgent>(by_agent).await?.into_iter().map(|row| (row.agent, row.decisions)).collect();
-    let labelled =
-        sql!("SELECT COUNT(*) AS labelled, SUM(correct) AS right FROM routing_decisions WHERE feedback_at_ms >= ?1 AND correct IS NOT NULL", week_start_ms);
+    let by_agent = sql!(
+        "SELECT agent, COUNT(*) AS decisions FROM routing_decisions WHERE at_ms >= ?1 GROUP BY agent",
+        day_start_ms
+    );
+    let by_agent = db
+        .all::<OfAgent>(by_agent)
+        .await?
+        .into_iter()
+        .map(|row| (row.agent, row.decisions))
+        .collect();
+    let labelled = sql!(
+        "SELECT COUNT(*) AS labelled, SUM(correct) AS right FROM routing_decisions WHERE feedback_at_ms >= ?1 AND correct IS NOT NULL",
+        week_start_ms
+    );
     let labelled: Labelled = db.one(labelled).await?.unwrap_or_default();
     Ok(RoutingStats {
         decisions: totals.decisions,
@@ -236,12 +270,18 @@ pub async fn stats(db: &dyn Sql, day_start_ms: i64, week_start_ms: i64) -> PortR
         out_of_scope: totals.out_of_scope.unwrap_or(0),
         fallbacks: totals.fallbacks.unwrap_or(0),
         by_agent,
-        accuracy: (labelled.labelled > 0).then(|| labelled.right.unwrap_or(0) as f64 / labelled.labelled as f64),
+        accuracy: (labelled.labelled > 0)
+            .then(|| labelled.right.unwrap_or(0) as f64 / labelled.labelled as f64),
         labelled: labelled.labelled,
     })
 }
 
-async fn percentile(db: &dyn Sql, day_start_ms: i64, count: u64, share: f64) -> PortResult<Option<f64>> {
+async fn percentile(
+    db: &dyn Sql,
+    day_start_ms: i64,
+    count: u64,
+    share: f64,
+) -> PortResult<Option<f64>> {
     let place = (count as f64 * share) as i64;
     let statement = sql!(
         "SELECT latency_ms FROM routing_decisions WHERE at_ms >= ?1 ORDER BY latency_ms LIMIT 1 OFFSET ?2",

@@ -15,11 +15,26 @@ async fn a_route_is_answered_with_reasons_and_recorded() {
     assert!(answer["confidence"].as_f64().unwrap() > 0.3);
     assert_eq!(answer["graphVersion"], "v1");
     assert_eq!(answer["estimatedCost"], 0.5);
-    assert_eq!((&answer["cached"], &answer["fallback"], &answer["outOfScope"]), (&json!(false), &json!(false), &json!(false)));
-    assert!(answer["routingLatency"].is_number() && answer["timestamp"].as_str().unwrap().ends_with('Z'));
-    let row = world.ok("GET", &format!("/api/decisions/{}", answer["decisionId"].as_str().unwrap()), Value::Null).await;
+    assert_eq!(
+        (&answer["cached"], &answer["fallback"], &answer["outOfScope"]),
+        (&json!(false), &json!(false), &json!(false))
+    );
+    assert!(
+        answer["routingLatency"].is_number()
+            && answer["timestamp"].as_str().unwrap().ends_with('Z')
+    );
+    let row = world
+        .ok(
+            "GET",
+            &format!("/api/decisions/{}", answer["decisionId"].as_str().unwrap()),
+            Value::Null,
+        )
+        .await;
     assert_eq!(row["reason"], answer["reason"]);
-    assert_eq!((&row["message"], &row["channel"], &row["userId"]), (&json!("scan the server for vulnerabilities"), &json!("telegram"), &json!("u1")));
+    assert_eq!(
+        (&row["message"], &row["channel"], &row["userId"]),
+        (&json!("scan the server for vulnerabilities"), &json!("telegram"), &json!("u1"))
+    );
 }
 
 #[tokio::test]
@@ -36,17 +51,23 @@ async fn a_request_that_is_wrong_names_the_field_and_the_fix() {
         assert_eq!((status, &problem["field"]), (422, &json!(field)), "{problem}");
         assert!(!problem["fix"].as_str().unwrap().is_empty());
     }
-    let (status, _) = world.call("POST", "/api/route", json!({"message": "ж".repeat(16_000)})).await;
+    let (status, _) =
+        world.call("POST", "/api/route", json!({"message": "ж".repeat(16_000)})).await;
     assert_eq!(status, 200);
 }
 
 #[tokio::test]
 async fn analyze_spells_the_scoring_out_and_records_nothing() {
     let world = World::with_graph().await;
-    let analysis = world.ok("POST", "/api/analyze", json!({"message": "fix the failing build"})).await;
+    let analysis =
+        world.ok("POST", "/api/analyze", json!({"message": "fix the failing build"})).await;
     assert_eq!(analysis["agent"], "codegen");
     assert_eq!(analysis["probabilities"].as_array().unwrap().len(), 4);
-    assert!(analysis["inScope"].is_number() && analysis["spokeForWinner"].is_array() && analysis.get("decisionId").is_none());
+    assert!(
+        analysis["inScope"].is_number()
+            && analysis["spokeForWinner"].is_array()
+            && analysis.get("decisionId").is_none()
+    );
     let list = world.ok("GET", "/api/decisions", Value::Null).await;
     assert_eq!(list, json!({"decisions": [], "cursor": null}));
 }
@@ -56,13 +77,22 @@ async fn the_cost_is_estimated_from_the_agent_s_prices_and_from_what_its_runs_to
     let world = World::with_graph().await;
     let ask = json!({"message": "fix the failing build", "complexity": "moderate"});
     let analysis = world.ok("POST", "/api/analyze", ask.clone()).await;
-    assert_eq!((&analysis["estimatedTokens"], &analysis["estimatedCost"]), (&json!({"input": 40_006, "output": 5_000}), &json!(0.195018)));
+    assert_eq!(
+        (&analysis["estimatedTokens"], &analysis["estimatedCost"]),
+        (&json!({"input": 40_006, "output": 5_000}), &json!(0.195018))
+    );
     let took = |input: u64| json!({"agent": "codegen", "outcome": "succeeded", "complexity": "moderate", "tokens": {"input": input, "output": 1_000}});
     for input in [9_000, 10_000, 11_000] {
         world.internal("/internal/outcomes", took(input)).await;
     }
     assert_eq!(world.ok("POST", "/api/route", ask).await["estimatedCost"], 0.045);
-    let other = world.ok("POST", "/api/analyze", json!({"message": "fix the failing build", "complexity": "complex"})).await;
+    let other = world
+        .ok(
+            "POST",
+            "/api/analyze",
+            json!({"message": "fix the failing build", "complexity": "complex"}),
+        )
+        .await;
     assert_eq!(other["estimatedTokens"]["output"], 20_000, "only for work of that kind");
     let free = world.ok("POST", "/api/analyze", json!({"message": "@pm plan the sprint"})).await;
     assert_eq!((&free["estimatedTokens"], &free["estimatedCost"]), (&Value::Null, &json!(0.0)));
@@ -92,24 +122,39 @@ async fn one_event_is_decided_once_for_each_exclude_list() {
     let third = world.internal("/internal/route", other).await;
     assert_ne!(third["decisionId"], first["decisionId"]);
     assert_eq!((&third["agent"], &third["fallback"]), (&json!("security"), &json!(true)));
-    assert_eq!(world.ok("GET", "/api/decisions", Value::Null).await["decisions"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        world.ok("GET", "/api/decisions", Value::Null).await["decisions"].as_array().unwrap().len(),
+        2
+    );
 }
 
 #[tokio::test]
 async fn three_failures_take_an_agent_out_until_a_probe_succeeds() {
     let world = World::with_graph().await;
     let ask = json!({"message": "fix the failing build"});
-    let report = |outcome: &str| json!({"agent": "codegen", "outcome": outcome, "latencyMs": 1200.0});
+    let report =
+        |outcome: &str| json!({"agent": "codegen", "outcome": outcome, "latencyMs": 1200.0});
     for _ in 0..3 {
         world.internal("/internal/outcomes", report("started")).await;
         world.internal("/internal/outcomes", report("failed")).await;
     }
     let stand_in = world.ok("POST", "/api/route", ask.clone()).await;
     assert_eq!((&stand_in["agent"], &stand_in["fallback"]), (&json!("security"), &json!(true)));
-    assert!(stand_in["reason"].as_str().unwrap().contains("codegen is down, so it goes to security"));
+    assert!(
+        stand_in["reason"].as_str().unwrap().contains("codegen is down, so it goes to security")
+    );
     let rows = world.ok("GET", "/api/agents", Value::Null).await;
-    let row = rows["agents"].as_array().unwrap().iter().find(|row| row["agent"] == "codegen").unwrap().clone();
-    assert_eq!((&row["available"], &row["breaker"], &row["inFlight"], &row["failures"]), (&json!(false), &json!("open"), &json!(0), &json!(3)));
+    let row = rows["agents"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["agent"] == "codegen")
+        .unwrap()
+        .clone();
+    assert_eq!(
+        (&row["available"], &row["breaker"], &row["inFlight"], &row["failures"]),
+        (&json!(false), &json!("open"), &json!(0), &json!(3))
+    );
     assert!(row["retryAt"].is_string());
     world.clock.advance(7_000);
     world.internal("/internal/outcomes", report("started")).await;
@@ -125,14 +170,33 @@ async fn an_agent_on_two_gateways_is_up_while_one_of_them_is_and_the_better_one_
         world.internal("/internal/outcomes", report("office", "failed")).await;
     }
     world.internal("/internal/outcomes", report("home", "succeeded")).await;
-    assert_eq!(world.ok("POST", "/api/route", json!({"message": "fix the failing build"})).await["agent"], "codegen");
+    assert_eq!(
+        world.ok("POST", "/api/route", json!({"message": "fix the failing build"})).await["agent"],
+        "codegen"
+    );
     let rows = world.ok("GET", "/api/agents", Value::Null).await;
-    let row = rows["agents"].as_array().unwrap().iter().find(|row| row["agent"] == "codegen").unwrap().clone();
-    let instances: Vec<_> = row["instances"].as_array().unwrap().iter().map(|it| (it["gateway"].clone(), it["breaker"].clone())).collect();
+    let row = rows["agents"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["agent"] == "codegen")
+        .unwrap()
+        .clone();
+    let instances: Vec<_> = row["instances"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| (it["gateway"].clone(), it["breaker"].clone()))
+        .collect();
     assert_eq!(instances, [(json!("home"), json!("closed")), (json!("office"), json!("open"))]);
     let among = json!({"agent": "codegen", "among": [{"gateway": "office", "inHand": 0}, {"gateway": "home", "inHand": 5}]});
     assert_eq!(world.internal("/internal/instances/choose", among).await["gateway"], "home");
-    assert_eq!(world.internal("/internal/instances/choose", json!({"agent": "codegen", "among": []})).await["gateway"], Value::Null);
+    assert_eq!(
+        world
+            .internal("/internal/instances/choose", json!({"agent": "codegen", "among": []}))
+            .await["gateway"],
+        Value::Null
+    );
 }
 
 #[tokio::test]
@@ -146,13 +210,23 @@ async fn decisions_are_paged_newest_first() {
     let mut path = "/api/decisions?limit=2".to_owned();
     loop {
         let page = world.ok("GET", &path, Value::Null).await;
-        seen.extend(page["decisions"].as_array().unwrap().iter().map(|row| row["message"].as_str().unwrap().to_owned()));
+        seen.extend(
+            page["decisions"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|row| row["message"].as_str().unwrap().to_owned()),
+        );
         let Some(cursor) = page["cursor"].as_str() else { break };
         path = format!("/api/decisions?limit=2&cursor={cursor}");
     }
     assert_eq!(seen, ["fix build 4", "fix build 3", "fix build 2", "fix build 1", "fix build 0"]);
     for bad in ["limit=0", "limit=201", "limit=x"] {
-        assert_eq!(world.call("GET", &format!("/api/decisions?{bad}"), Value::Null).await.0, 422, "{bad}");
+        assert_eq!(
+            world.call("GET", &format!("/api/decisions?{bad}"), Value::Null).await.0,
+            422,
+            "{bad}"
+        );
     }
 }
 
@@ -165,10 +239,19 @@ async fn feedback_becomes_accuracy() {
         ids.push((answer["decisionId"].clone(), answer["agent"].clone()));
     }
     world.ok("POST", "/api/feedback", json!({"decisionId": ids[0].0, "correct": true})).await;
-    let row = world.ok("POST", "/api/feedback", json!({"decisionId": ids[2].0, "correct": false, "agent": "Security"})).await;
+    let row = world
+        .ok(
+            "POST",
+            "/api/feedback",
+            json!({"decisionId": ids[2].0, "correct": false, "agent": "Security"}),
+        )
+        .await;
     assert_eq!((&row["correct"], &row["correctAgent"]), (&json!(false), &json!("security")));
     let stats = world.ok("GET", "/api/routing-stats", Value::Null).await;
-    assert_eq!((&stats["decisions"], &stats["labelled"], &stats["accuracy"]), (&json!(3), &json!(2), &json!(0.5)));
+    assert_eq!(
+        (&stats["decisions"], &stats["labelled"], &stats["accuracy"]),
+        (&json!(3), &json!(2), &json!(0.5))
+    );
     assert!(stats["p99LatencyMs"].is_number());
     for (body, status) in [
         (json!({"decisionId": "dec_none", "correct": true}), 404),
@@ -183,7 +266,10 @@ async fn feedback_becomes_accuracy() {
 async fn without_a_graph_the_built_in_assistant_answers() {
     let world = World::empty();
     let answer = world.ok("POST", "/api/route", json!({"message": "scan the server"})).await;
-    assert_eq!((&answer["agent"], &answer["outOfScope"], &answer["graphVersion"]), (&json!("assistant"), &json!(true), &Value::Null));
+    assert_eq!(
+        (&answer["agent"], &answer["outOfScope"], &answer["graphVersion"]),
+        (&json!("assistant"), &json!(true), &Value::Null)
+    );
     let health = world.ok("GET", "/health", Value::Null).await;
     assert_eq!(health["status"], "degraded");
 }
@@ -191,13 +277,23 @@ async fn without_a_graph_the_built_in_assistant_answers() {
 #[tokio::test]
 async fn a_new_graph_is_seen_within_two_seconds_and_an_absent_loader_changes_nothing() {
     let world = World::empty();
-    assert_eq!(world.ok("POST", "/api/route", json!({"message": "scan the server"})).await["agent"], "assistant");
+    assert_eq!(
+        world.ok("POST", "/api/route", json!({"message": "scan the server"})).await["agent"],
+        "assistant"
+    );
     world.publish("v1").await;
     world.clock.advance(2_000);
-    assert_eq!(world.ok("POST", "/api/route", json!({"message": "scan the server for vulnerabilities"})).await["agent"], "security");
+    assert_eq!(
+        world
+            .ok("POST", "/api/route", json!({"message": "scan the server for vulnerabilities"}))
+            .await["agent"],
+        "security"
+    );
     world.switchboard.lock().unwrap().remove(&ServiceName::SkillGraphLoader);
     world.clock.advance(60_000);
-    let answer = world.ok("POST", "/api/route", json!({"message": "scan the server for vulnerabilities"})).await;
+    let answer = world
+        .ok("POST", "/api/route", json!({"message": "scan the server for vulnerabilities"}))
+        .await;
     assert_eq!((&answer["agent"], &answer["graphVersion"]), (&json!("security"), &json!("v1")));
 }
 
@@ -212,8 +308,15 @@ async fn a_model_is_trained_for_the_loader_alone_and_always_the_same() {
     assert_eq!(first["modelBase64"], second["modelBase64"]);
     assert!(first["modelBase64"].as_str().unwrap().len() > 10_000);
     let tried = &first["findings"][0];
-    assert_eq!((&tried["code"], &tried["severity"], &tried["path"]), (&json!("held_out_accuracy"), &json!("hint"), &json!("")), "{first}");
-    assert!(tried["message"].as_str().unwrap().contains(" of 32 examples find their agent"), "{tried}");
+    assert_eq!(
+        (&tried["code"], &tried["severity"], &tried["path"]),
+        (&json!("held_out_accuracy"), &json!("hint"), &json!("")),
+        "{first}"
+    );
+    assert!(
+        tried["message"].as_str().unwrap().contains(" of 32 examples find their agent"),
+        "{tried}"
+    );
 }
 
 #[tokio::test]
@@ -244,7 +347,10 @@ async fn a_process_that_has_just_started_routes_by_the_copies_while_the_loader_i
     world.restarted();
     world.switchboard.lock().unwrap().remove(&contracts::ServiceName::SkillGraphLoader);
     let answer = world.ok("POST", "/api/route", ask.clone()).await;
-    assert_eq!((&answer["agent"], &answer["graphVersion"], &answer["confidence"]), (&before["agent"], &before["graphVersion"], &before["confidence"]));
+    assert_eq!(
+        (&answer["agent"], &answer["graphVersion"], &answer["confidence"]),
+        (&before["agent"], &before["graphVersion"], &before["confidence"])
+    );
     // A day later nothing is left but the built-in assistant: better than a graph that nobody can vouch for.
     world.restarted();
     world.clock.advance(25 * 3_600_000);
@@ -267,7 +373,12 @@ async fn a_worker_asks_for_the_version_every_two_seconds_and_after_a_publish() {
     let mut world = World::with_graph().await;
     world.on_workers();
     let ask = json!({"message": "fix the failing build"});
-    let version = async |world: &World| world.ok("POST", "/api/route", ask.clone()).await["graphVersion"].as_str().unwrap().to_owned();
+    let version = async |world: &World| {
+        world.ok("POST", "/api/route", ask.clone()).await["graphVersion"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
     assert_eq!(version(&world).await, "v1");
     world.publish("v2").await;
     world.clock.advance(1_999);

@@ -44,9 +44,17 @@ pub async fn archive(deps: &Deps) -> PortResult<()> {
         if kept.contains(&name) {
             continue;
         }
-        let rows = deps.sql.query(sql!("SELECT * FROM metrics WHERE t >= ?1 AND t < ?2 ORDER BY series, t", start, start + DAY_MS)).await?;
+        let rows = deps
+            .sql
+            .query(sql!(
+                "SELECT * FROM metrics WHERE t >= ?1 AND t < ?2 ORDER BY series, t",
+                start,
+                start + DAY_MS
+            ))
+            .await?;
         if !rows.is_empty() {
-            let text = serde_json::to_vec(&rows).map_err(|error| PortError::clean(PortErrorKind::Invalid, error.to_string()))?;
+            let text = serde_json::to_vec(&rows)
+                .map_err(|error| PortError::clean(PortErrorKind::Invalid, error.to_string()))?;
             deps.objects.put(&name, Bytes::from(text)).await?;
         }
     }
@@ -68,13 +76,18 @@ async fn day_rows(deps: &Deps, day: &str) -> ApiResult<Option<Vec<Row>>> {
 /// `GET /api/archive`.
 pub async fn list(State(deps): State<Deps>) -> ApiResult<Json<Archive>> {
     let names = deps.objects.list(&format!("{FOLDER}/")).await?;
-    let days = names.iter().rev().filter_map(|name| name.strip_prefix(FOLDER)?.strip_prefix('/')?.strip_suffix(".json"));
+    let days = names
+        .iter()
+        .rev()
+        .filter_map(|name| name.strip_prefix(FOLDER)?.strip_prefix('/')?.strip_suffix(".json"));
     Ok(Json(Archive { days: days.map(str::to_owned).collect() }))
 }
 
 /// `GET /api/archive/{day}`.
 pub async fn day(State(deps): State<Deps>, Path(day): Path<String>) -> ApiResult<Json<ArchiveDay>> {
-    let rows = day_rows(&deps, &day).await?.ok_or_else(|| ApiError::not_found("such day in the archive; GET /api/archive lists them"))?;
+    let rows = day_rows(&deps, &day).await?.ok_or_else(|| {
+        ApiError::not_found("such day in the archive; GET /api/archive lists them")
+    })?;
     Ok(Json(ArchiveDay { day, rows }))
 }
 

@@ -17,9 +17,24 @@ struct Asset {
     text: &'static str,
 }
 
-const STYLE: Asset = Asset { stem: "dashboard", extension: "css", content_type: "text/css; charset=utf-8", text: include_str!("assets/dashboard.css") };
-const SCRIPT: Asset = Asset { stem: "dashboard", extension: "js", content_type: "text/javascript; charset=utf-8", text: include_str!("assets/dashboard.js") };
-const ICON: Asset = Asset { stem: "icon", extension: "svg", content_type: "image/svg+xml", text: include_str!("assets/icon.svg") };
+const STYLE: Asset = Asset {
+    stem: "dashboard",
+    extension: "css",
+    content_type: "text/css; charset=utf-8",
+    text: include_str!("assets/dashboard.css"),
+};
+const SCRIPT: Asset = Asset {
+    stem: "dashboard",
+    extension: "js",
+    content_type: "text/javascript; charset=utf-8",
+    text: include_str!("assets/dashboard.js"),
+};
+const ICON: Asset = Asset {
+    stem: "icon",
+    extension: "svg",
+    content_type: "image/svg+xml",
+    text: include_str!("assets/icon.svg"),
+};
 
 static STYLE_NAME: LazyLock<String> = LazyLock::new(|| STYLE.name());
 static SCRIPT_NAME: LazyLock<String> = LazyLock::new(|| SCRIPT.name());
@@ -53,6 +68,9 @@ pub async fn show(Path(file): Path<String>) -> Response {
     let Some((_, asset)) = known.into_iter().find(|(name, _)| **name == file) else {
         return Friendly::new(ErrorCode::NotFound, "There is no such file.").into_response();
     };
-    let headers = [(header::CONTENT_TYPE, asset.content_type), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")];
+    let headers = [
+        (header::CONTENT_TYPE, asset.content_type),
+        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+    ];
     (headers, asset.text).into_response()
 }

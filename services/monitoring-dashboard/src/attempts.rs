@@ -38,7 +38,10 @@ pub async fn give_back(deps: &Deps) -> PortResult<()> {
 }
 
 fn recent(text: &str, now: i64) -> Vec<i64> {
-    text.split(' ').filter_map(|time| time.parse().ok()).filter(|time| (now - WINDOW_MS..=now).contains(time)).collect()
+    text.split(' ')
+        .filter_map(|time| time.parse().ok())
+        .filter(|time| (now - WINDOW_MS..=now).contains(time))
+        .collect()
 }
 
 fn written(times: &[i64]) -> String {

@@ -38,15 +38,26 @@ impl Config {
             listen: place.listen,
             hosts: Vec::new(),
             secure_cookies: place.secure_cookies,
-            probe_interval_ms: if place.probe_interval_ms > 0 { place.probe_interval_ms } else { PROBE_INTERVAL_MS },
+            probe_interval_ms: if place.probe_interval_ms > 0 {
+                place.probe_interval_ms
+            } else {
+                PROBE_INTERVAL_MS
+            },
         }
     }
     /// Reads `[server]` of the whole configuration.
     pub fn read(root: &Value, place: Place, report: &Report) -> Self {
         let mut server = Section::new(root.get("server"), "server", report);
         let hosts = server.texts("hosts").unwrap_or_default();
-        if hosts.iter().any(|host| host.contains("://") || host.contains('/') || host.trim().is_empty()) {
-            server.wrong("hosts", "holds something that is no host name.", "Write names alone, such as hosts = [\"quintet.example.org\"].");
+        if hosts
+            .iter()
+            .any(|host| host.contains("://") || host.contains('/') || host.trim().is_empty())
+        {
+            server.wrong(
+                "hosts",
+                "holds something that is no host name.",
+                "Write names alone, such as hosts = [\"quintet.example.org\"].",
+            );
         }
         server.finish();
         Self { hosts, ..Self::at(place) }
@@ -69,13 +80,16 @@ impl Config {
         let listens = |address: &String| {
             let (own_name, own_port) = split_port(address);
             let reachable_here = is_loopback(own_name) || matches!(own_name, "0.0.0.0" | "[::]");
-            host == address.to_ascii_lowercase() || (port == own_port && (name == "localhost" || (reachable_here && is_loopback(name))))
+            host == address.to_ascii_lowercase()
+                || (port == own_port
+                    && (name == "localhost" || (reachable_here && is_loopback(name))))
         };
         // Without a port it is this machine all the same, by a forwarded one.
         if host == "localhost" {
             return true;
         }
-        let named = |known: &String| known.eq_ignore_ascii_case(&host) || known.eq_ignore_ascii_case(name);
+        let named =
+            |known: &String| known.eq_ignore_ascii_case(&host) || known.eq_ignore_ascii_case(name);
         self.listen.iter().any(listens) || self.hosts.iter().any(named)
     }
 }
@@ -83,7 +97,9 @@ impl Config {
 /// Name and port of a `Host` header; the brackets of an IPv6 address stay.
 fn split_port(host: &str) -> (&str, Option<&str>) {
     match host.rsplit_once(':') {
-        Some((name, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => (name, Some(port)),
+        Some((name, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => {
+            (name, Some(port))
+        }
         _ => (host, None),
     }
 }
@@ -95,7 +111,11 @@ mod tests {
 
     fn native(hosts: &[&str]) -> Config {
         let root = json!({ "server": { "hosts": hosts } });
-        let place = Place { base_path: "/monitoring-dashboard".into(), listen: vec!["127.0.0.1:8787".into()], ..Place::default() };
+        let place = Place {
+            base_path: "/monitoring-dashboard".into(),
+            listen: vec!["127.0.0.1:8787".into()],
+            ..Place::default()
+        };
         let report = Report::default();
         let config = Config::read(&root, place, &report);
         assert!(report.into_problems().is_empty());
@@ -105,10 +125,25 @@ mod tests {
     #[test]
     fn only_our_own_names_are_answered_to() {
         let config = native(&["quintet.example.org"]);
-        for good in ["127.0.0.1:8787", "localhost:8787", "LOCALHOST:8787", "[::1]:8787", "quintet.example.org", "quintet.example.org:443"] {
+        for good in [
+            "127.0.0.1:8787",
+            "localhost:8787",
+            "LOCALHOST:8787",
+            "[::1]:8787",
+            "quintet.example.org",
+            "quintet.example.org:443",
+        ] {
             assert!(config.answers_to(good), "{good}");
         }
-        for bad in ["", "evil.example", "evil.example:8787", "127.0.0.1", "localhost:1", "localhost.evil.example:8787", "10.0.0.1:8787"] {
+        for bad in [
+            "",
+            "evil.example",
+            "evil.example:8787",
+            "127.0.0.1",
+            "localhost:1",
+            "localhost.evil.example:8787",
+            "10.0.0.1:8787",
+        ] {
             assert!(!config.answers_to(bad), "{bad}");
         }
     }
@@ -116,7 +151,11 @@ mod tests {
     #[test]
     fn a_host_with_a_scheme_is_refused() {
         let report = Report::default();
-        Config::read(&json!({ "server": { "hosts": ["https://x"], "port": 1 } }), Place::default(), &report);
+        Config::read(
+            &json!({ "server": { "hosts": ["https://x"], "port": 1 } }),
+            Place::default(),
+            &report,
+        );
         let paths: Vec<_> = report.into_problems().into_iter().map(|p| p.path).collect();
         assert_eq!(paths, ["server.hosts", "server.port"]);
     }

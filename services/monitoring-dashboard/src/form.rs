@@ -25,7 +25,9 @@ impl<S: Send + Sync> FromRequest<S> for Form {
     type Rejection = Friendly;
     async fn from_request(request: Request, state: &S) -> Result<Self, Friendly> {
         let form = axum::Form::<BTreeMap<String, String>>::from_request(request, state).await;
-        form.map(|form| Self(form.0))
-            .map_err(|_| Friendly::new(ErrorCode::Malformed, "The form could not be read.").fix("Go back, reload the page and try again."))
+        form.map(|form| Self(form.0)).map_err(|_| {
+            Friendly::new(ErrorCode::Malformed, "The form could not be read.")
+                .fix("Go back, reload the page and try again.")
+        })
     }
 }

@@ -39,12 +39,18 @@ fn is_for_programs(path: &str) -> bool {
 fn refusal(config: &Config, request: &Request, is_page: bool) -> Option<Friendly> {
     let host = host(request);
     if !config.answers_to(host) {
-        return Some(Friendly::new(ErrorCode::Misdirected, format!("This dashboard does not answer to the name “{host}”.")));
+        return Some(Friendly::new(
+            ErrorCode::Misdirected,
+            format!("This dashboard does not answer to the name “{host}”."),
+        ));
     }
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if is_page && changes && !is_same_origin(request.headers(), host) {
         let detail = "The request came from another site, so nothing was changed.";
-        return Some(Friendly::new(ErrorCode::Forbidden, detail).fix("Open the dashboard itself and press the button there."));
+        return Some(
+            Friendly::new(ErrorCode::Forbidden, detail)
+                .fix("Open the dashboard itself and press the button there."),
+        );
     }
     None
 }
@@ -52,14 +58,19 @@ fn refusal(config: &Config, request: &Request, is_page: bool) -> Option<Friendly
 /// The host a request is for; HTTP/2 carries it in the address.
 fn host(request: &Request) -> &str {
     let header = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
-    header.or_else(|| request.uri().authority().map(http::uri::Authority::as_str)).unwrap_or_default()
+    header
+        .or_else(|| request.uri().authority().map(http::uri::Authority::as_str))
+        .unwrap_or_default()
 }
 
 /// Whether a browser sent this from one of our own pages; programs send neither header.
 fn is_same_origin(headers: &HeaderMap, host: &str) -> bool {
-    let site_fits = headers.get(SEC_FETCH_SITE).is_none_or(|site| site == "same-origin" || site == "none");
+    let site_fits =
+        headers.get(SEC_FETCH_SITE).is_none_or(|site| site == "same-origin" || site == "none");
     let origin_fits = headers.get(header::ORIGIN).is_none_or(|origin| {
-        let authority = origin.to_str().ok().and_then(|text| text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")));
+        let authority = origin.to_str().ok().and_then(|text| {
+            text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))
+        });
         authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
     });
     site_fits && origin_fits
@@ -74,7 +85,9 @@ pub fn is_from_elsewhere(headers: &HeaderMap) -> bool {
 fn dress(config: &Config, mut response: Response) -> Response {
     if let Some(friendly) = response.extensions_mut().remove::<Friendly>() {
         let html = friendly.page(config).into_string();
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
         response.headers_mut().remove(header::CONTENT_LENGTH);
         *response.body_mut() = html.into();
     }
@@ -84,14 +97,19 @@ fn dress(config: &Config, mut response: Response) -> Response {
     // Not `no-referrer`: with it browsers send `Origin: null` with our own forms, and the check above would refuse them.
     // `same-origin` sends nothing to anybody else either.
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-    headers.insert(HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin"));
+    headers.insert(
+        HeaderName::from_static("cross-origin-opener-policy"),
+        HeaderValue::from_static("same-origin"),
+    );
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
 
 /// The token of a form that makes this change in this session.
 pub fn form_token(session: &str, change: &str) -> String {
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(session.as_bytes()) else { return String::new() };
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(session.as_bytes()) else {
+        return String::new();
+    };
     mac.update(change.as_bytes());
     hex::encode(mac.finalize().into_bytes())
 }
@@ -107,7 +125,10 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect()
     }
 
     #[test]

@@ -58,7 +58,9 @@ pub fn router(deps: Deps) -> Router {
 
 /// The whole URL map. Pages are open here and closed by [`session::Owner`], which every page handler takes.
 fn routes(deps: &Deps) -> Routes<Deps> {
-    use pages::{agents, approvals, budget, console, dashboard, event, events, graph, halt, health, sign_in};
+    use pages::{
+        agents, approvals, budget, console, dashboard, event, events, graph, halt, health, sign_in,
+    };
     const READERS: &[Scope] = &[Scope::Viewer, Scope::Operator];
     Routes::new(ServiceName::MonitoringDashboard, deps.auth.clone())
         .open("/health", get(own_health))
@@ -99,7 +101,12 @@ fn routes(deps: &Deps) -> Routes<Deps> {
 
 async fn own_health() -> axum::Json<Health> {
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    axum::Json(Health { service: ServiceName::MonitoringDashboard, status: "ok".to_owned(), version, problems: Vec::new() })
+    axum::Json(Health {
+        service: ServiceName::MonitoringDashboard,
+        status: "ok".to_owned(),
+        version,
+        problems: Vec::new(),
+    })
 }
 
 async fn later() -> ApiError {

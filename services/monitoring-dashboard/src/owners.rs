@@ -1,10 +1,14 @@
 //! Every question to another service, in one place: its path, and how long we wait.
 
 use crate::Deps;
-use contracts::ServiceName::{self, AgencyRouter, PersonalAssistant, SkillGraphLoader, WebhookAggregator};
+use contracts::ServiceName::{
+    self, AgencyRouter, PersonalAssistant, SkillGraphLoader, WebhookAggregator,
+};
 use contracts::approval::{Approval, ApprovalList, DecideRequest};
 use contracts::budget::BudgetAnswer;
-use contracts::event::{EventDetail, EventList, MessageAccepted, MessageRequest, ReplayAnswer, SaidList};
+use contracts::event::{
+    EventDetail, EventList, MessageAccepted, MessageRequest, ReplayAnswer, SaidList,
+};
 use contracts::graph::{GraphDiff, GraphMap, GraphReport, SearchAnswer, VersionRow};
 use contracts::halt::{HaltAnswer, HaltList, HaltRequest, ResumeRequest};
 use contracts::monitoring::{InboxStats, LedgerStats};
@@ -23,11 +27,17 @@ const PAGE_PATIENCE_MS: i64 = 8_000;
 type Asked<T> = Result<T, CallError>;
 
 /// The future's answer, or a timeout.
-pub async fn within<T>(deps: &Deps, patience_ms: i64, work: impl Future<Output = Asked<T>>) -> Asked<T> {
+pub async fn within<T>(
+    deps: &Deps,
+    patience_ms: i64,
+    work: impl Future<Output = Asked<T>>,
+) -> Asked<T> {
     let until = deps.clock.now_ms() + patience_ms;
     match select(pin!(work), deps.clock.sleep_until(until)).await {
         Either::Left((answer, _)) => answer,
-        Either::Right(_) => Err(PortError::unknown(PortErrorKind::Timeout, "no answer in time").into()),
+        Either::Right(_) => {
+            Err(PortError::unknown(PortErrorKind::Timeout, "no answer in time").into())
+        }
     }
 }
 
@@ -55,7 +65,11 @@ pub fn encode(text: &str) -> String {
 
 /// `?a=1&b=2` of the members that are not empty.
 pub fn query(members: &[(&str, &str)]) -> String {
-    let kept: Vec<_> = members.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| format!("{name}={}", encode(value))).collect();
+    let kept: Vec<_> = members
+        .iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| format!("{name}={}", encode(value)))
+        .collect();
     if kept.is_empty() { String::new() } else { format!("?{}", kept.join("&")) }
 }
 
@@ -76,7 +90,13 @@ pub async fn gateways(deps: &Deps) -> Asked<GatewayList> {
 }
 
 pub async fn drain(deps: &Deps, gateway: &str, drained: bool) -> Asked<GatewayRow> {
-    calls::post(&*deps.calls, WebhookAggregator, &format!("/api/gateways/{}/drain", encode(gateway)), &DrainRequest { drained }).await
+    calls::post(
+        &*deps.calls,
+        WebhookAggregator,
+        &format!("/api/gateways/{}/drain", encode(gateway)),
+        &DrainRequest { drained },
+    )
+    .await
 }
 
 pub async fn halts(deps: &Deps) -> Asked<HaltList> {
@@ -102,7 +122,8 @@ pub async fn agents(deps: &Deps) -> Asked<Vec<PoolMember>> {
 }
 
 pub async fn search(deps: &Deps, q: &str) -> Asked<SearchAnswer> {
-    ask(deps, SkillGraphLoader, &format!("/api/search{}", query(&[("q", q), ("limit", "20")]))).await
+    ask(deps, SkillGraphLoader, &format!("/api/search{}", query(&[("q", q), ("limit", "20")])))
+        .await
 }
 
 pub async fn graph_map(deps: &Deps) -> Asked<GraphMap> {
@@ -126,7 +147,13 @@ pub async fn graph_versions(deps: &Deps) -> Asked<Vec<VersionRow>> {
 }
 
 pub async fn rollback(deps: &Deps, version: &str) -> Asked<serde_json::Value> {
-    calls::post(&*deps.calls, SkillGraphLoader, "/api/rollback", &serde_json::json!({ "version": version })).await
+    calls::post(
+        &*deps.calls,
+        SkillGraphLoader,
+        "/api/rollback",
+        &serde_json::json!({ "version": version }),
+    )
+    .await
 }
 
 pub async fn feedback(deps: &Deps, feedback: &Feedback) -> Asked<serde_json::Value> {
@@ -144,7 +171,12 @@ pub struct EventFilter {
 
 pub async fn events(deps: &Deps, filter: &EventFilter, limit: u32) -> Asked<EventList> {
     let limit = limit.to_string();
-    let query = query(&[("state", &filter.state), ("channel", &filter.channel), ("limit", &limit), ("cursor", &filter.cursor)]);
+    let query = query(&[
+        ("state", &filter.state),
+        ("channel", &filter.channel),
+        ("limit", &limit),
+        ("cursor", &filter.cursor),
+    ]);
     ask(deps, WebhookAggregator, &format!("/api/events{query}")).await
 }
 
@@ -155,12 +187,15 @@ pub async fn event(deps: &Deps, id: &str) -> Asked<EventDetail> {
 pub async fn replay(deps: &Deps, id: &str) -> Asked<ReplayAnswer> {
     let path = format!("/api/events/{}/replay", encode(id));
     // Whatever a success says, it is one.
-    let answer: Asked<serde_json::Value> = calls::post(&*deps.calls, WebhookAggregator, &path, &serde_json::json!({})).await;
+    let answer: Asked<serde_json::Value> =
+        calls::post(&*deps.calls, WebhookAggregator, &path, &serde_json::json!({})).await;
     answer.map(|value| platform::json::from_value(value).unwrap_or_default())
 }
 
 pub async fn approvals(deps: &Deps, state: &str) -> Asked<Vec<Approval>> {
-    let list: ApprovalList = ask(deps, PersonalAssistant, &format!("/api/approvals{}", query(&[("state", state)]))).await?;
+    let list: ApprovalList =
+        ask(deps, PersonalAssistant, &format!("/api/approvals{}", query(&[("state", state)])))
+            .await?;
     Ok(list.approvals)
 }
 
@@ -169,7 +204,13 @@ pub async fn approval(deps: &Deps, id: &str) -> Asked<Approval> {
 }
 
 pub async fn decide(deps: &Deps, id: &str, request: &DecideRequest) -> Asked<serde_json::Value> {
-    calls::post(&*deps.calls, PersonalAssistant, &format!("/api/approvals/{}/decide", encode(id)), request).await
+    calls::post(
+        &*deps.calls,
+        PersonalAssistant,
+        &format!("/api/approvals/{}/decide", encode(id)),
+        request,
+    )
+    .await
 }
 
 pub async fn halt(deps: &Deps, request: &HaltRequest) -> Asked<HaltAnswer> {
@@ -186,8 +227,10 @@ pub async fn say(deps: &Deps, request: &MessageRequest) -> Asked<MessageAccepted
 
 /// What was said after `after`; waits so many seconds for something new.
 pub async fn said(deps: &Deps, conversation: &str, after: i64, wait_s: u32) -> Asked<SaidList> {
-    let path = format!("/api/conversations/{}/messages?after={after}&wait={wait_s}", encode(conversation));
-    within(deps, PAGE_PATIENCE_MS + i64::from(wait_s) * 1000, get(deps, WebhookAggregator, &path)).await
+    let path =
+        format!("/api/conversations/{}/messages?after={after}&wait={wait_s}", encode(conversation));
+    within(deps, PAGE_PATIENCE_MS + i64::from(wait_s) * 1000, get(deps, WebhookAggregator, &path))
+        .await
 }
 
 #[cfg(test)]
@@ -197,7 +240,10 @@ mod tests {
     #[test]
     fn ids_cannot_leave_their_place_in_a_path() {
         assert_eq!(encode("web:console/../x?y=1"), "web%3Aconsole%2F..%2Fx%3Fy%3D1");
-        assert_eq!(query(&[("state", "dead"), ("channel", ""), ("cursor", "a&b")]), "?state=dead&cursor=a%26b");
+        assert_eq!(
+            query(&[("state", "dead"), ("channel", ""), ("cursor", "a&b")]),
+            "?state=dead&cursor=a%26b"
+        );
         assert_eq!(query(&[("state", "")]), "");
     }
 }

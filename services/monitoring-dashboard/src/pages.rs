@@ -26,7 +26,8 @@ use maud::Markup;
 
 /// A page with a status.
 pub fn html(status: StatusCode, markup: Markup) -> Response {
-    (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], markup.into_string()).into_response()
+    (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], markup.into_string())
+        .into_response()
 }
 
 /// 303: after a form, so that reloading does not send it again.

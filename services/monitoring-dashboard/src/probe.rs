@@ -52,18 +52,39 @@ pub async fn tick(deps: &Deps) {
 }
 
 async fn round(deps: &Deps) -> platform::ports::PortResult<()> {
-    let previous: BTreeMap<String, ProbeRow> = store::probes(&*deps.sql).await?.into_iter().map(|row| (row.service.clone(), row)).collect();
-    let asked = [ServiceName::PersonalAssistant, ServiceName::AgencyRouter, ServiceName::SkillGraphLoader, ServiceName::WebhookAggregator];
-    let (mut checks, gateway) = join(join_all(asked.map(|service| check(deps, service))), check_gateway(deps)).await;
-    checks.push(Check { service: ServiceName::MonitoringDashboard, verdict: Verdict::Good, latency_ms: None });
+    let previous: BTreeMap<String, ProbeRow> = store::probes(&*deps.sql)
+        .await?
+        .into_iter()
+        .map(|row| (row.service.clone(), row))
+        .collect();
+    let asked = [
+        ServiceName::PersonalAssistant,
+        ServiceName::AgencyRouter,
+        ServiceName::SkillGraphLoader,
+        ServiceName::WebhookAggregator,
+    ];
+    let (mut checks, gateway) =
+        join(join_all(asked.map(|service| check(deps, service))), check_gateway(deps)).await;
+    checks.push(Check {
+        service: ServiceName::MonitoringDashboard,
+        verdict: Verdict::Good,
+        latency_ms: None,
+    });
     checks.push(gateway);
     let now = deps.clock.now_ms();
-    let mut rows: Vec<ProbeRow> = checks.iter().map(|check| advance(previous.get(check.service.as_str()), check, now)).collect();
+    let mut rows: Vec<ProbeRow> = checks
+        .iter()
+        .map(|check| advance(previous.get(check.service.as_str()), check, now))
+        .collect();
     rows.push(whole_system(previous.get(SYSTEM), &rows, now));
     let mut statements = Vec::new();
     for row in &rows {
         let before = previous.get(&row.service);
-        statements.extend(store::record(row, before.map(|p| p.checked_at), measured(before, now, deps.config.probe_interval_ms)));
+        statements.extend(store::record(
+            row,
+            before.map(|p| p.checked_at),
+            measured(before, now, deps.config.probe_interval_ms),
+        ));
     }
     let last_round = previous.get(SYSTEM).map_or(0, |row| row.checked_at);
     if last_round / HOUR_MS != now / HOUR_MS {
@@ -82,10 +103,14 @@ async fn check(deps: &Deps, service: ServiceName) -> Check {
     let latency_ms = (deps.clock.now_ms() - started).max(0) as f64;
     let verdict = match answer {
         Err(_) => Verdict::Failed("did not answer its health check".to_owned()),
-        Ok(health) if health.status != "ok" => {
-            Verdict::Unwell(if health.problems.is_empty() { "says it is degraded".to_owned() } else { health.problems.join("; ") })
+        Ok(health) if health.status != "ok" => Verdict::Unwell(if health.problems.is_empty() {
+            "says it is degraded".to_owned()
+        } else {
+            health.problems.join("; ")
+        }),
+        Ok(_) if latency_ms > SLOW_MS => {
+            Verdict::Unwell(format!("answered after {latency_ms:.0} ms"))
         }
-        Ok(_) if latency_ms > SLOW_MS => Verdict::Unwell(format!("answered after {latency_ms:.0} ms")),
         Ok(_) => Verdict::Good,
     };
     let measured = !matches!(verdict, Verdict::Failed(_));
@@ -124,21 +149,41 @@ fn advance(previous: Option<&ProbeRow>, check: &Check, now: i64) -> ProbeRow {
     let (status, fails, detail) = match &check.verdict {
         Verdict::Good => ("healthy", 0, None),
         Verdict::Unwell(why) => ("degraded", 0, Some(why)),
-        Verdict::Failed(why) if failed_before + 1 >= CONFIRM => ("down", failed_before + 1, Some(why)),
+        Verdict::Failed(why) if failed_before + 1 >= CONFIRM => {
+            ("down", failed_before + 1, Some(why))
+        }
         Verdict::Failed(why) => ("degraded", failed_before + 1, Some(why)),
         Verdict::Unmeasured(why) => ("unknown", failed_before, Some(why)),
     };
     row(previous, check.service.as_str(), (status, fails, detail.cloned()), check.latency_ms, now)
 }
 
-fn row(previous: Option<&ProbeRow>, service: &str, (status, fails, detail): (&str, u32, Option<String>), latency_ms: Option<f64>, now: i64) -> ProbeRow {
-    let since = previous.filter(|before| before.status == status).map_or(now, |before| before.since);
-    ProbeRow { service: service.to_owned(), status: status.to_owned(), fails, since, checked_at: now, latency_ms, detail }
+fn row(
+    previous: Option<&ProbeRow>,
+    service: &str,
+    (status, fails, detail): (&str, u32, Option<String>),
+    latency_ms: Option<f64>,
+    now: i64,
+) -> ProbeRow {
+    let since =
+        previous.filter(|before| before.status == status).map_or(now, |before| before.since);
+    ProbeRow {
+        service: service.to_owned(),
+        status: status.to_owned(),
+        fails,
+        since,
+        checked_at: now,
+        latency_ms,
+        detail,
+    }
 }
 
 /// All services together: as bad as the worst; unknown when one is unknown and none is known to be down.
 fn whole_system(previous: Option<&ProbeRow>, rows: &[ProbeRow], now: i64) -> ProbeRow {
-    let worst = ["down", "unknown", "degraded"].into_iter().find(|status| rows.iter().any(|row| row.status == *status)).unwrap_or("healthy");
+    let worst = ["down", "unknown", "degraded"]
+        .into_iter()
+        .find(|status| rows.iter().any(|row| row.status == *status))
+        .unwrap_or("healthy");
     row(previous, SYSTEM, (worst, 0, None), None, now)
 }
 
@@ -157,7 +202,8 @@ fn measured(previous: Option<&ProbeRow>, now: i64, interval_ms: i64) -> Measured
 
 /// The status to show now: what the last check found, unless that is too long ago.
 pub fn shown<'a>(row: Option<&'a ProbeRow>, now: i64, config: &Config) -> &'a str {
-    row.filter(|row| now - row.checked_at <= STALE_INTERVALS * config.probe_interval_ms).map_or("unknown", |row| row.status.as_str())
+    row.filter(|row| now - row.checked_at <= STALE_INTERVALS * config.probe_interval_ms)
+        .map_or("unknown", |row| row.status.as_str())
 }
 
 #[cfg(test)]
@@ -196,19 +242,30 @@ mod tests {
 
     #[test]
     fn a_gateway_is_as_healthy_as_its_last_lease_is_young() {
-        let row = |age_ms, drained| GatewayRow { gateway_id: "home".into(), agents: vec!["*".into()], last_seen: String::new(), age_ms, running: 0, drained };
+        let row = |age_ms, drained| GatewayRow {
+            gateway_id: "home".into(),
+            agents: vec!["*".into()],
+            last_seen: String::new(),
+            age_ms,
+            running: 0,
+            drained,
+        };
         let list = |age_ms| GatewayList { gateways: vec![row(age_ms, false), row(0, true)] };
         assert_eq!(gateway_verdict(&list(60_000)), Verdict::Good);
         assert!(matches!(gateway_verdict(&list(60_001)), Verdict::Unwell(_)));
         assert!(matches!(gateway_verdict(&list(200_000)), Verdict::Failed(_)));
-        assert!(matches!(gateway_verdict(&GatewayList { gateways: vec![row(0, true)] }), Verdict::Unwell(_)));
+        assert!(matches!(
+            gateway_verdict(&GatewayList { gateways: vec![row(0, true)] }),
+            Verdict::Unwell(_)
+        ));
         assert!(matches!(gateway_verdict(&GatewayList::default()), Verdict::Failed(_)));
     }
 
     #[test]
     fn the_system_is_as_bad_as_its_worst_part() {
         let of = |statuses: &[&str]| {
-            let rows: Vec<_> = statuses.iter().map(|status| row(None, "x", (status, 0, None), None, 0)).collect();
+            let rows: Vec<_> =
+                statuses.iter().map(|status| row(None, "x", (status, 0, None), None, 0)).collect();
             whole_system(None, &rows, 0).status
         };
         assert_eq!(of(&["healthy", "healthy"]), "healthy");

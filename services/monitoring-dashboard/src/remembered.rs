@@ -24,11 +24,14 @@ pub async fn remember(deps: &Deps) {
     let now = deps.clock.now_ms();
     let ledger = owners::ledger(deps).await.ok();
     let since = stats::day_start(ledger.as_ref(), now);
-    let (routing, inbox) = (owners::routing(deps, since).await.ok(), owners::inbox(deps, since).await.ok());
+    let (routing, inbox) =
+        (owners::routing(deps, since).await.ok(), owners::inbox(deps, since).await.ok());
     if ledger.is_none() || routing.is_none() || inbox.is_none() {
         return;
     }
-    let Ok(text) = serde_json::to_string(&Remembered { at_ms: now, ledger, routing, inbox }) else { return };
+    let Ok(text) = serde_json::to_string(&Remembered { at_ms: now, ledger, routing, inbox }) else {
+        return;
+    };
     if let Err(error) = deps.kv.put(KEY, &text, TTL_S).await {
         tracing::warn!(%error, "the figures were not kept");
     }

@@ -35,8 +35,10 @@ impl Owner {
         if guard::is_form_token(&self.secret, change, form.field("token")) {
             return Ok(());
         }
-        let detail = "This form is out of date or belongs to another session, so nothing was changed.";
-        Err(Friendly::new(ErrorCode::Forbidden, detail).fix("Open the page again and repeat what you wanted to do."))
+        let detail =
+            "This form is out of date or belongs to another session, so nothing was changed.";
+        Err(Friendly::new(ErrorCode::Forbidden, detail)
+            .fix("Open the page again and repeat what you wanted to do."))
     }
     /// The digest its session is kept under.
     pub fn id_hash(&self) -> String {
@@ -51,12 +53,18 @@ impl FromRequestParts<Deps> for Owner {
             return Ok(owner);
         }
         if wants_json(&parts.headers) {
-            return Err(Turn::Answer(Box::new(ApiError::new(ErrorCode::Unauthenticated, "The session has ended; sign in again.").into_response())));
+            return Err(Turn::Answer(Box::new(
+                ApiError::new(ErrorCode::Unauthenticated, "The session has ended; sign in again.")
+                    .into_response(),
+            )));
         }
         let wanted = parts.uri.path_and_query().map_or("", |path| path.as_str());
         // A link on another site arrives without our strict cookie; a page of our own brings it along.
         if guard::is_from_elsewhere(&parts.headers) {
-            return Err(Turn::Answer(Box::new(crate::pages::sign_in::stepping_stone(&deps.config, wanted))));
+            return Err(Turn::Answer(Box::new(crate::pages::sign_in::stepping_stone(
+                &deps.config,
+                wanted,
+            ))));
         }
         Err(Turn::SignIn(crate::pages::sign_in::address(&deps.config, wanted)))
     }
@@ -70,13 +78,15 @@ pub fn wants_json(headers: &HeaderMap) -> bool {
 /// Who a browser belongs to.
 pub async fn find(deps: &Deps, headers: &HeaderMap) -> PortResult<Option<Owner>> {
     let Some(secret) = cookie(headers) else { return Ok(None) };
-    let row = store::session(&*deps.sql, &digest_hex(secret.as_bytes()), deps.clock.now_ms()).await?;
+    let row =
+        store::session(&*deps.sql, &digest_hex(secret.as_bytes()), deps.clock.now_ms()).await?;
     Ok(row.map(|row| Owner { secret: secret.to_owned(), conversation: row.conversation }))
 }
 
 fn cookie(headers: &HeaderMap) -> Option<&str> {
     let texts = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let mut pairs =
+        texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(name, value)| *name == COOKIE && value.len() == 64).map(|(_, value)| value)
 }
 
@@ -96,13 +106,17 @@ pub async fn close(deps: &Deps, owner: &Owner) -> PortResult<String> {
 
 fn set_cookie(config: &Config, value: &str, age_s: i64) -> String {
     let secure = if config.secure_cookies { "; Secure" } else { "" };
-    format!("{COOKIE}={value}; Path={}; Max-Age={age_s}; HttpOnly; SameSite=Strict{secure}", config.cookie_path())
+    format!(
+        "{COOKIE}={value}; Path={}; Max-Age={age_s}; HttpOnly; SameSite=Strict{secure}",
+        config.cookie_path()
+    )
 }
 
 /// A new sign-in link, as a path to be put behind the address: good once, for ten minutes.
 pub async fn sign_in_link(deps: &Deps) -> PortResult<String> {
     let code = deps.clock.random_hex(32);
-    store::keep_link(&*deps.sql, &digest_hex(code.as_bytes()), deps.clock.now_ms() + LINK_MS).await?;
+    store::keep_link(&*deps.sql, &digest_hex(code.as_bytes()), deps.clock.now_ms() + LINK_MS)
+        .await?;
     Ok(deps.config.url(&format!("/sign-in?code={code}")))
 }
 
@@ -128,9 +142,16 @@ mod tests {
 
     #[test]
     fn the_cookie_is_for_our_pages_and_nobody_else() {
-        let native = Config::at(Place { base_path: "/monitoring-dashboard".into(), ..Place::default() });
-        assert_eq!(set_cookie(&native, "x", 5), "quintet_session=x; Path=/monitoring-dashboard; Max-Age=5; HttpOnly; SameSite=Strict");
+        let native =
+            Config::at(Place { base_path: "/monitoring-dashboard".into(), ..Place::default() });
+        assert_eq!(
+            set_cookie(&native, "x", 5),
+            "quintet_session=x; Path=/monitoring-dashboard; Max-Age=5; HttpOnly; SameSite=Strict"
+        );
         let workers = Config::at(Place { secure_cookies: true, ..Place::default() });
-        assert_eq!(set_cookie(&workers, "x", 5), "quintet_session=x; Path=/; Max-Age=5; HttpOnly; SameSite=Strict; Secure");
+        assert_eq!(
+            set_cookie(&workers, "x", 5),
+            "quintet_session=x; Path=/; Max-Age=5; HttpOnly; SameSite=Strict; Secure"
+        );
     }
 }

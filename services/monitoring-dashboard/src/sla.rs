@@ -34,12 +34,20 @@ pub fn uptime(hours: &[HourRow], service: &str) -> ServiceUptime {
         down += hour.down_ms;
     }
     let coverage = ((good + down) as f64 / WINDOW_MS as f64).min(1.0);
-    ServiceUptime { uptime7d: uptime_percent(good, down), coverage: (coverage * 10_000.0).floor() / 10_000.0 }
+    ServiceUptime {
+        uptime7d: uptime_percent(good, down),
+        coverage: (coverage * 10_000.0).floor() / 10_000.0,
+    }
 }
 
 /// Mean of the last seven full days against the seven before.
 pub fn cost_trend(daily: &[Micros]) -> &'static str {
-    let Some((older, newer)) = daily.len().checked_sub(14).and_then(|start| daily.get(start..)).map(|fortnight| fortnight.split_at(7)) else {
+    let Some((older, newer)) = daily
+        .len()
+        .checked_sub(14)
+        .and_then(|start| daily.get(start..))
+        .map(|fortnight| fortnight.split_at(7))
+    else {
         return "insufficient_data";
     };
     let sum = |days: &[Micros]| days.iter().map(|day| day.0).sum::<i64>();
@@ -57,7 +65,12 @@ pub fn cost_trend(daily: &[Micros]) -> &'static str {
 pub async fn gather(deps: &Deps) -> Sla {
     let now = deps.clock.now_ms();
     let day_start = now - now.rem_euclid(24 * HOUR_MS);
-    let (ledger, routing, inbox) = join3(owners::ledger(deps), owners::routing(deps, day_start), owners::inbox(deps, day_start)).await;
+    let (ledger, routing, inbox) = join3(
+        owners::ledger(deps),
+        owners::routing(deps, day_start),
+        owners::inbox(deps, day_start),
+    )
+    .await;
     let hours = store::hours(&*deps.sql, window_start(now)).await.unwrap_or_default();
     let (routing, inbox) = (routing.unwrap_or_default(), inbox.unwrap_or_default());
     let system = uptime(&hours, probe::SYSTEM);
@@ -69,9 +82,13 @@ pub async fn gather(deps: &Deps) -> Sla {
         p99_latency: inbox.p99_latency_ms,
         routing_accuracy: routing.accuracy.filter(|_| routing.labelled >= LABELS_MIN),
         routing_accuracy_n: routing.labelled,
-        cost_trend: ledger.map_or("insufficient_data", |ledger| cost_trend(&ledger.daily_costs)).to_owned(),
+        cost_trend: ledger
+            .map_or("insufficient_data", |ledger| cost_trend(&ledger.daily_costs))
+            .to_owned(),
         coverage: system.coverage,
-        per_service: ServiceName::ALL.map(|service| (service.to_string(), uptime(&hours, service.as_str()))).into(),
+        per_service: ServiceName::ALL
+            .map(|service| (service.to_string(), uptime(&hours, service.as_str())))
+            .into(),
     }
 }
 
@@ -85,7 +102,14 @@ mod tests {
     use super::*;
 
     fn hour(t: i64, up_ms: i64, degraded_ms: i64, down_ms: i64) -> HourRow {
-        HourRow { series: "probe.system".into(), t, up_ms, degraded_ms, down_ms, ..HourRow::default() }
+        HourRow {
+            series: "probe.system".into(),
+            t,
+            up_ms,
+            degraded_ms,
+            down_ms,
+            ..HourRow::default()
+        }
     }
 
     #[test]
@@ -100,9 +124,16 @@ mod tests {
     #[test]
     fn degraded_time_is_good_time_and_other_series_do_not_count() {
         let mut hours = vec![hour(0, 1_000, 500, 0), hour(1, 0, 0, 500)];
-        hours.push(HourRow { series: "probe.agency-router".into(), down_ms: 9_000, ..HourRow::default() });
+        hours.push(HourRow {
+            series: "probe.agency-router".into(),
+            down_ms: 9_000,
+            ..HourRow::default()
+        });
         assert_eq!(uptime(&hours, "system").uptime7d, Some(75.0));
-        assert_eq!(uptime(&hours, "personal-assistant"), ServiceUptime { uptime7d: None, coverage: 0.0 });
+        assert_eq!(
+            uptime(&hours, "personal-assistant"),
+            ServiceUptime { uptime7d: None, coverage: 0.0 }
+        );
     }
 
     #[test]
@@ -119,7 +150,9 @@ mod tests {
 
     #[test]
     fn costs_rise_only_beyond_noise() {
-        let days = |older: i64, newer: i64| -> Vec<Micros> { [[Micros(older); 7], [Micros(newer); 7]].concat() };
+        let days = |older: i64, newer: i64| -> Vec<Micros> {
+            [[Micros(older); 7], [Micros(newer); 7]].concat()
+        };
         assert_eq!(cost_trend(&days(1, 1)[1..]), "insufficient_data");
         assert_eq!(cost_trend(&days(10_000_000, 12_000_000)), "rising");
         assert_eq!(cost_trend(&days(1_000_000, 1_900_000)), "stable");

@@ -109,7 +109,10 @@ pub fn stats(deps: &Deps, figures: &Figures) -> Stats {
         halted: ledger.halted,
         today_tz: if known { ledger.time_zone } else { "UTC".to_owned() },
         since: rfc3339(since),
-        worker_status: ServiceName::ALL.map(|service| (service.to_string(), figures.status(deps, service))).into_iter().collect::<BTreeMap<_, _>>(),
+        worker_status: ServiceName::ALL
+            .map(|service| (service.to_string(), figures.status(deps, service)))
+            .into_iter()
+            .collect::<BTreeMap<_, _>>(),
         last_known,
     }
 }
@@ -126,7 +129,14 @@ mod tests {
 
     #[test]
     fn money_is_written_in_cents() {
-        for (micros, text) in [(12_500_000, "$12.50"), (0, "$0.00"), (4_999, "$0.00"), (5_000, "$0.01"), (-1_250_000, "-$1.25"), (1_999_996_000, "$2000.00")] {
+        for (micros, text) in [
+            (12_500_000, "$12.50"),
+            (0, "$0.00"),
+            (4_999, "$0.00"),
+            (5_000, "$0.01"),
+            (-1_250_000, "-$1.25"),
+            (1_999_996_000, "$2000.00"),
+        ] {
             assert_eq!(cents(Micros(micros)), text);
         }
     }

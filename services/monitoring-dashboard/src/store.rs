@@ -14,7 +14,13 @@ pub const METRICS: Table = Table::keeping("metrics", &["series", "t"]);
 
 /// Keeps a sign-in link's code, as a digest, until it is used or expires.
 pub async fn keep_link(store: &dyn Sql, code_hash: &str, expires_at: i64) -> PortResult<()> {
-    store.query(sql!("INSERT INTO dashboard_sign_in_link (code_hash, expires_at) VALUES (?1, ?2)", code_hash, expires_at)).await?;
+    store
+        .query(sql!(
+            "INSERT INTO dashboard_sign_in_link (code_hash, expires_at) VALUES (?1, ?2)",
+            code_hash,
+            expires_at
+        ))
+        .await?;
     Ok(())
 }
 
@@ -25,8 +31,14 @@ pub async fn use_link(store: &dyn Sql, code_hash: &str, now: i64) -> PortResult<
 }
 
 /// Opens a session.
-pub async fn open_session(store: &dyn Sql, id_hash: &str, now: i64, expires_at: i64) -> PortResult<()> {
-    let text = "INSERT INTO dashboard_session (id_hash, created_at, expires_at) VALUES (?1, ?2, ?3)";
+pub async fn open_session(
+    store: &dyn Sql,
+    id_hash: &str,
+    now: i64,
+    expires_at: i64,
+) -> PortResult<()> {
+    let text =
+        "INSERT INTO dashboard_session (id_hash, created_at, expires_at) VALUES (?1, ?2, ?3)";
     store.query(sql!(text, id_hash, now, expires_at)).await?;
     Ok(())
 }
@@ -39,7 +51,13 @@ pub struct SessionRow {
 
 /// The session of this digest, while it lasts.
 pub async fn session(store: &dyn Sql, id_hash: &str, now: i64) -> PortResult<Option<SessionRow>> {
-    store.one(sql!("SELECT conversation FROM dashboard_session WHERE id_hash = ?1 AND expires_at > ?2", id_hash, now)).await
+    store
+        .one(sql!(
+            "SELECT conversation FROM dashboard_session WHERE id_hash = ?1 AND expires_at > ?2",
+            id_hash,
+            now
+        ))
+        .await
 }
 
 /// Ends a session.
@@ -49,8 +67,18 @@ pub async fn close_session(store: &dyn Sql, id_hash: &str) -> PortResult<()> {
 }
 
 /// Remembers which conversation a session's console shows.
-pub async fn keep_conversation(store: &dyn Sql, id_hash: &str, conversation: &str) -> PortResult<()> {
-    store.query(sql!("UPDATE dashboard_session SET conversation = ?2 WHERE id_hash = ?1", id_hash, conversation)).await?;
+pub async fn keep_conversation(
+    store: &dyn Sql,
+    id_hash: &str,
+    conversation: &str,
+) -> PortResult<()> {
+    store
+        .query(sql!(
+            "UPDATE dashboard_session SET conversation = ?2 WHERE id_hash = ?1",
+            id_hash,
+            conversation
+        ))
+        .await?;
     Ok(())
 }
 
@@ -68,7 +96,11 @@ pub struct ProbeRow {
 
 /// The last check of each.
 pub async fn probes(store: &dyn Sql) -> PortResult<Vec<ProbeRow>> {
-    store.all(sql!("SELECT service, status, fails, since, checked_at, latency_ms, detail FROM probe")).await
+    store
+        .all(sql!(
+            "SELECT service, status, fails, since, checked_at, latency_ms, detail FROM probe"
+        ))
+        .await
 }
 
 /// Measured time to be added to an hour.
@@ -95,11 +127,29 @@ pub fn record(row: &ProbeRow, previous_at: Option<i64>, measured: Measured) -> V
     let previous_at = previous_at.unwrap_or(0);
     let series = format!("probe.{}", row.service);
     vec![
-        sql!(add, series, hour, measured.up_ms, measured.degraded_ms, measured.down_ms, row.latency_ms.is_some())
-            .bind(row.latency_ms.unwrap_or(0.0))
-            .bind(&row.service)
-            .bind(previous_at),
-        sql!(set, &row.service, row.status.as_str(), row.fails, row.since, row.checked_at, row.latency_ms, row.detail.clone(), previous_at),
+        sql!(
+            add,
+            series,
+            hour,
+            measured.up_ms,
+            measured.degraded_ms,
+            measured.down_ms,
+            row.latency_ms.is_some()
+        )
+        .bind(row.latency_ms.unwrap_or(0.0))
+        .bind(&row.service)
+        .bind(previous_at),
+        sql!(
+            set,
+            &row.service,
+            row.status.as_str(),
+            row.fails,
+            row.since,
+            row.checked_at,
+            row.latency_ms,
+            row.detail.clone(),
+            previous_at
+        ),
     ]
 }
 

@@ -25,11 +25,20 @@ pub struct ListQuery {
 }
 
 /// The newest first. `limit` 1–500.
-pub async fn list(State(deps): State<Deps>, Extension(who): Extension<Principal>, Query(query): Query<ListQuery>) -> ApiResult<Json<ApprovalList>> {
+pub async fn list(
+    State(deps): State<Deps>,
+    Extension(who): Extension<Principal>,
+    Query(query): Query<ListQuery>,
+) -> ApiResult<Json<ApprovalList>> {
     let now_ms = deps.clock.now_ms();
     let limit = query.limit.unwrap_or(LIMIT_DEFAULT);
     if !(1..=LIMIT_MAX).contains(&limit) {
-        return Err(Problem::field("limit", format!("`limit` is not from 1 to {LIMIT_MAX}."), "Correct the number.").into());
+        return Err(Problem::field(
+            "limit",
+            format!("`limit` is not from 1 to {LIMIT_MAX}."),
+            "Correct the number.",
+        )
+        .into());
     }
     let condition = match query.state.as_deref() {
         None => "true",
@@ -37,15 +46,23 @@ pub async fn list(State(deps): State<Deps>, Extension(who): Extension<Principal>
     };
     // An agent sees what was asked for with its own scope; `?2` is null for everybody else.
     let own = (who == Principal::Scope(Scope::Agent)).then_some(Scope::Agent.as_str());
-    let text = format!("SELECT * FROM approvals WHERE ({condition}) AND (?2 IS NULL OR requested_by = ?2) ORDER BY requested_at DESC, id DESC LIMIT ?3");
-    let rows: Vec<ApprovalRow> = deps.sql.all(Statement::new(text).bind(now_ms).bind(own).bind(limit)).await?;
+    let text = format!(
+        "SELECT * FROM approvals WHERE ({condition}) AND (?2 IS NULL OR requested_by = ?2) ORDER BY requested_at DESC, id DESC LIMIT ?3"
+    );
+    let rows: Vec<ApprovalRow> =
+        deps.sql.all(Statement::new(text).bind(now_ms).bind(own).bind(limit)).await?;
     let approvals = rows.iter().map(|row| row.wire(now_ms)).collect::<ApiResult<Vec<_>>>()?;
     Ok(Json(ApprovalList { approvals }))
 }
 
 fn unknown_state(text: &str) -> ApiError {
     let known: Vec<_> = ApprovalState::ALL.iter().map(|state| state.as_str()).collect();
-    Problem::field("state", format!("There is no state `{text}`."), format!("The states are: {}.", known.join(", "))).into()
+    Problem::field(
+        "state",
+        format!("There is no state `{text}`."),
+        format!("The states are: {}.", known.join(", ")),
+    )
+    .into()
 }
 
 /// The rows that are in this state at `?1`: the same arithmetic as [`ApprovalRow::state_at`].
@@ -55,7 +72,9 @@ const fn condition(state: ApprovalState) -> &'static str {
         ApprovalState::Expired => "state = 'expired' OR (state = 'pending' AND expires_at <= ?1)",
         ApprovalState::Approved => "state = 'approved' AND valid_until > ?1",
         ApprovalState::Claimed => "state = 'claimed' AND (valid_until > ?1 OR lease_until > ?1)",
-        ApprovalState::Lapsed => "(state = 'approved' AND valid_until <= ?1) OR (state = 'claimed' AND valid_until <= ?1 AND lease_until <= ?1)",
+        ApprovalState::Lapsed => {
+            "(state = 'approved' AND valid_until <= ?1) OR (state = 'claimed' AND valid_until <= ?1 AND lease_until <= ?1)"
+        }
         ApprovalState::Rejected => "state = 'rejected'",
         ApprovalState::Cancelled => "state = 'cancelled'",
         ApprovalState::Consumed => "state = 'consumed'",
@@ -77,7 +96,12 @@ pub async fn one(
 ) -> ApiResult<Json<Approval>> {
     let wait = query.wait.unwrap_or(0);
     if wait > WAIT_SECONDS_MAX {
-        return Err(Problem::field("wait", format!("`wait` is more than {WAIT_SECONDS_MAX} seconds."), "Wait at most 30 seconds, then ask again.").into());
+        return Err(Problem::field(
+            "wait",
+            format!("`wait` is more than {WAIT_SECONDS_MAX} seconds."),
+            "Wait at most 30 seconds, then ask again.",
+        )
+        .into());
     }
     let row = store::approval(&*deps.sql, &id).await?;
     if who == Principal::Scope(Scope::Agent) && !row.was_requested_by(Scope::Agent.as_str()) {
@@ -93,7 +117,11 @@ pub fn key(id: &str) -> String {
 }
 
 /// Waits while it is pending, at most `wait_ms`, and returns the row as it then is.
-pub async fn until_decided(deps: &Deps, mut row: ApprovalRow, wait_ms: i64) -> ApiResult<ApprovalRow> {
+pub async fn until_decided(
+    deps: &Deps,
+    mut row: ApprovalRow,
+    wait_ms: i64,
+) -> ApiResult<ApprovalRow> {
     let until_ms = deps.clock.now_ms() + wait_ms;
     let key = key(&row.id);
     loop {

@@ -45,23 +45,55 @@ pub async fn approve(
 }
 
 fn validate(request: &ApproveRequest) -> ApiResult<()> {
-    let names = [("taskId", request.task_id.as_str()), ("type", &request.kind), ("agentType", request.agent_type.as_str())];
+    let names = [
+        ("taskId", request.task_id.as_str()),
+        ("type", &request.kind),
+        ("agentType", request.agent_type.as_str()),
+    ];
     let operation = request.operation.as_deref().map(|operation| ("operation", operation));
     for (field, text) in names.into_iter().chain(operation) {
-        if text.is_empty() || text != text.trim() || text.chars().any(char::is_control) || text.chars().count() > NAME_CHARS_MAX {
-            let fix = format!("Send 1 to {NAME_CHARS_MAX} characters, without control characters and without space around them.");
-            return Err(Problem::field(field, format!("`{field}` is empty, too long, or has characters that do not belong there."), fix).into());
+        if text.is_empty()
+            || text != text.trim()
+            || text.chars().any(char::is_control)
+            || text.chars().count() > NAME_CHARS_MAX
+        {
+            let fix = format!(
+                "Send 1 to {NAME_CHARS_MAX} characters, without control characters and without space around them."
+            );
+            return Err(Problem::field(
+                field,
+                format!(
+                    "`{field}` is empty, too long, or has characters that do not belong there."
+                ),
+                fix,
+            )
+            .into());
         }
     }
     if request.description.chars().count() > DESCRIPTION_CHARS_MAX {
         let detail = format!("The description has more than {DESCRIPTION_CHARS_MAX} characters.");
-        return Err(Problem::field("description", detail, "Shorten it to what the owner must know to decide.").into());
+        return Err(Problem::field(
+            "description",
+            detail,
+            "Shorten it to what the owner must know to decide.",
+        )
+        .into());
     }
     if request.description.contains('\0') {
-        return Err(Problem::field("description", "The description holds a NUL character.", "Leave it out.").into());
+        return Err(Problem::field(
+            "description",
+            "The description holds a NUL character.",
+            "Leave it out.",
+        )
+        .into());
     }
     if request.wait.is_some_and(|wait| wait > WAIT_SECONDS_MAX) {
-        return Err(Problem::field("wait", format!("`wait` is more than {WAIT_SECONDS_MAX} seconds."), "Wait at most 30 seconds, then ask again.").into());
+        return Err(Problem::field(
+            "wait",
+            format!("`wait` is more than {WAIT_SECONDS_MAX} seconds."),
+            "Wait at most 30 seconds, then ask again.",
+        )
+        .into());
     }
     if let Some(arguments) = &request.arguments {
         if arguments.to_string().len() > ARGUMENTS_BYTES_MAX {
@@ -87,7 +119,11 @@ fn validate(request: &ApproveRequest) -> ApiResult<()> {
 /// Whether every whole number in it survives RFC 8785.
 fn is_exact(value: &Value) -> bool {
     match value {
-        Value::Number(number) => number.as_i64().map(i64::unsigned_abs).or_else(|| number.as_u64()).is_none_or(|whole| whole <= WHOLE_MAX),
+        Value::Number(number) => number
+            .as_i64()
+            .map(i64::unsigned_abs)
+            .or_else(|| number.as_u64())
+            .is_none_or(|whole| whole <= WHOLE_MAX),
         Value::Array(items) => items.iter().all(is_exact),
         Value::Object(members) => members.values().all(is_exact),
         _ => true,
@@ -96,7 +132,8 @@ fn is_exact(value: &Value) -> bool {
 
 /// Lower-case hex SHA-256 of the RFC 8785 form.
 fn canonical_digest(value: &Value) -> ApiResult<String> {
-    let bytes = serde_json_canonicalizer::to_vec(value).map_err(|_| ApiError::new(ErrorCode::Internal, "The request has no canonical form."))?;
+    let bytes = serde_json_canonicalizer::to_vec(value)
+        .map_err(|_| ApiError::new(ErrorCode::Internal, "The request has no canonical form."))?;
     Ok(digest_hex(&bytes))
 }
 
@@ -141,7 +178,11 @@ pub fn ruling(deps: &Deps, who: Principal, request: &ApproveRequest, owner: &Own
 }
 
 /// Writes the outcome, or finds the one there is. With the shortfall when this request met one.
-pub async fn record(deps: &Deps, who: Principal, request: &ApproveRequest) -> ApiResult<(ApprovalRow, Option<Shortfall>)> {
+pub async fn record(
+    deps: &Deps,
+    who: Principal,
+    request: &ApproveRequest,
+) -> ApiResult<(ApprovalRow, Option<Shortfall>)> {
     let owner = context::owner(deps).await?;
     let now_ms = deps.clock.now_ms();
     let mut ruling = ruling(deps, who, request, &owner);
@@ -149,9 +190,15 @@ pub async fn record(deps: &Deps, who: Principal, request: &ApproveRequest) -> Ap
     let keys = ledger::keys(&scopes);
     if ruling.verdict == Verdict::AskOwner {
         // What is more than is left could not be approved by anybody now: the owner is not asked in vain.
-        let rows = deps.sql.batch(vec![ledger::ensure(&scopes), ledger::figures(&keys, now_ms)]).await?;
-        let figures: Vec<Figures> =
-            rows.into_iter().next_back().unwrap_or_default().into_iter().map(platform::ports::sql::read_row).collect::<Result<_, _>>()?;
+        let rows =
+            deps.sql.batch(vec![ledger::ensure(&scopes), ledger::figures(&keys, now_ms)]).await?;
+        let figures: Vec<Figures> = rows
+            .into_iter()
+            .next_back()
+            .unwrap_or_default()
+            .into_iter()
+            .map(platform::ports::sql::read_row)
+            .collect::<Result<_, _>>()?;
         if figures.iter().any(|figure| ruling.amount > figure.remaining()) {
             ruling.verdict = Verdict::Reject(ErrorCode::BudgetExhausted.as_str());
             ruling.reason = format!("{} is more than is left of the budget.", ruling.amount);
@@ -163,9 +210,18 @@ pub async fn record(deps: &Deps, who: Principal, request: &ApproveRequest) -> Ap
     let mut batch = Vec::new();
     if ruling.verdict == Verdict::Approve {
         batch.push(ledger::ensure(&scopes));
-        let order =
-            Reserve { task: &draft.task, attempt: &draft.attempt, amount: ruling.amount, until_ms: now_ms + CLAIM_WINDOW_MS + SKEW_MS, now_ms, keys: &keys };
-        batch.push(ledger::reserve(order, "NOT EXISTS (SELECT 1 FROM approvals a WHERE a.task = ?1)"));
+        let order = Reserve {
+            task: &draft.task,
+            attempt: &draft.attempt,
+            amount: ruling.amount,
+            until_ms: now_ms + CLAIM_WINDOW_MS + SKEW_MS,
+            now_ms,
+            keys: &keys,
+        };
+        batch.push(ledger::reserve(
+            order,
+            "NOT EXISTS (SELECT 1 FROM approvals a WHERE a.task = ?1)",
+        ));
     }
     let head = batch.len();
     batch.push(draft.insert());
@@ -190,14 +246,24 @@ pub async fn record(deps: &Deps, who: Principal, request: &ApproveRequest) -> Ap
 /// Where the owner is asked. An address is believed from the aggregator alone: nobody else may send messages to a chat.
 /// Work that came from no conversation is asked of each approver directly; when nobody can say who that is, the
 /// dashboard and the command line show it all the same.
-async fn whom_to_ask(deps: &Deps, who: Principal, request: &ApproveRequest, ruling: &Ruling) -> Vec<Target> {
+async fn whom_to_ask(
+    deps: &Deps,
+    who: Principal,
+    request: &ApproveRequest,
+    ruling: &Ruling,
+) -> Vec<Target> {
     if ruling.verdict != Verdict::AskOwner {
         return Vec::new();
     }
     if who.is_service(ServiceName::WebhookAggregator) {
-        return request.channel_context.as_ref().map(|context| context.ask.clone()).unwrap_or_default();
+        return request
+            .channel_context
+            .as_ref()
+            .map(|context| context.ask.clone())
+            .unwrap_or_default();
     }
-    let found: Result<Approvers, _> = calls::get(&*deps.calls, ServiceName::WebhookAggregator, "/internal/approvers").await;
+    let found: Result<Approvers, _> =
+        calls::get(&*deps.calls, ServiceName::WebhookAggregator, "/internal/approvers").await;
     found.map(|approvers| approvers.targets).unwrap_or_else(|error| {
         tracing::warn!(%error, "the approvers are not known; the dashboard shows the request");
         Vec::new()
@@ -207,7 +273,8 @@ async fn whom_to_ask(deps: &Deps, who: Principal, request: &ApproveRequest, ruli
 /// The scopes of a task of this agent, in the owner's calendar.
 pub fn scopes(deps: &Deps, owner: &Owner, now_ms: i64, agent: &str) -> ApiResult<Vec<Scope>> {
     let zone = window::zone(&owner.time_zone).ok_or_else(|| store::unreadable("time zone"))?;
-    ledger::scopes(&deps.config, &zone, now_ms, Some(agent)).map_err(|_| store::unreadable("calendar"))
+    ledger::scopes(&deps.config, &zone, now_ms, Some(agent))
+        .map_err(|_| store::unreadable("calendar"))
 }
 
 fn repetition(request: &ApproveRequest, row: ApprovalRow) -> ApiResult<ApprovalRow> {
@@ -215,7 +282,10 @@ fn repetition(request: &ApproveRequest, row: ApprovalRow) -> ApiResult<ApprovalR
         return Ok(row);
     }
     let detail = format!("The task {} was asked for before with other content.", row.task);
-    Err(Problem::new(ErrorCode::Conflict, detail).with("approvalId", row.id).with_fix("Use a new taskId for new work.").into())
+    Err(Problem::new(ErrorCode::Conflict, detail)
+        .with("approvalId", row.id)
+        .with_fix("Use a new taskId for new work.")
+        .into())
 }
 
 /// The row to be written, with the texts for each way it can turn out inside the database.
@@ -231,7 +301,14 @@ struct Draft {
 }
 
 impl Draft {
-    fn new(deps: &Deps, who: Principal, request: &ApproveRequest, ruling: &Ruling, asked: &[Target], now_ms: i64) -> ApiResult<Self> {
+    fn new(
+        deps: &Deps,
+        who: Principal,
+        request: &ApproveRequest,
+        ruling: &Ruling,
+        asked: &[Target],
+        now_ms: i64,
+    ) -> ApiResult<Self> {
         let id = format!("apr_{}", deps.clock.ulid());
         let trusted = who.is_service(ServiceName::WebhookAggregator);
         let context = request.channel_context.clone().unwrap_or_default();
@@ -285,11 +362,25 @@ impl Draft {
 /// State, reason, code and rules for each way it can turn out: as ruled, halted, over budget.
 fn outcomes(ruling: &Ruling, now_ms: i64) -> Value {
     let list = |policies: &[&str]| json!(policies).to_string();
-    let decided = |state: &str, code: Option<&str>, reason: &str, policies: String, valid: Option<i64>| json!({"state": state, "code": code, "reason": reason, "policies": policies, "decidedAt": now_ms, "decidedBy": "policy", "validUntil": valid});
+    let decided = |state: &str,
+                   code: Option<&str>,
+                   reason: &str,
+                   policies: String,
+                   valid: Option<i64>| json!({"state": state, "code": code, "reason": reason, "policies": policies, "decidedAt": now_ms, "decidedBy": "policy", "validUntil": valid});
     let ruled = match ruling.verdict {
-        Verdict::Approve => decided("approved", None, &ruling.reason, list(&ruling.policies), Some(now_ms + CLAIM_WINDOW_MS)),
-        Verdict::Reject(code) => decided("rejected", Some(code), &ruling.reason, list(&ruling.policies), None),
-        Verdict::AskOwner => json!({"state": "pending", "reason": ruling.reason, "policies": list(&ruling.policies)}),
+        Verdict::Approve => decided(
+            "approved",
+            None,
+            &ruling.reason,
+            list(&ruling.policies),
+            Some(now_ms + CLAIM_WINDOW_MS),
+        ),
+        Verdict::Reject(code) => {
+            decided("rejected", Some(code), &ruling.reason, list(&ruling.policies), None)
+        }
+        Verdict::AskOwner => {
+            json!({"state": "pending", "reason": ruling.reason, "policies": list(&ruling.policies)})
+        }
     };
     let over = format!("The budget does not cover {}.", ruling.amount);
     let mut with_budget = ruling.policies.clone();
@@ -302,9 +393,16 @@ fn outcomes(ruling: &Ruling, now_ms: i64) -> Value {
 }
 
 /// What is in the row however it turns out.
-fn columns(deps: &Deps, who: Principal, request: &ApproveRequest, ruling: &Ruling, trusted: Option<&ChannelContext>) -> ApiResult<Value> {
+fn columns(
+    deps: &Deps,
+    who: Principal,
+    request: &ApproveRequest,
+    ruling: &Ruling,
+    trusted: Option<&ChannelContext>,
+) -> ApiResult<Value> {
     let channel = request.channel_context.as_ref().and_then(|context| context.channel.as_deref());
-    let free = deps.config.price(request.agent_type.as_str()) == crate::config::Price::Known(Micros::ZERO);
+    let free =
+        deps.config.price(request.agent_type.as_str()) == crate::config::Price::Known(Micros::ZERO);
     Ok(json!({
         "fingerprint": fingerprint(request)?,
         "digest": digest(request, ruling.amount)?,
@@ -324,7 +422,11 @@ fn columns(deps: &Deps, who: Principal, request: &ApproveRequest, ruling: &Rulin
 }
 
 /// The answer of a row: approved while it may be, or has been, worked on; pending; else rejected with the state as code.
-fn answer(row: &ApprovalRow, now_ms: i64, shortfall: Option<Shortfall>) -> ApiResult<ApproveAnswer> {
+fn answer(
+    row: &ApprovalRow,
+    now_ms: i64,
+    shortfall: Option<Shortfall>,
+) -> ApiResult<ApproveAnswer> {
     let now = row.state_at(now_ms)?;
     let state = match now {
         ApprovalState::Pending => ApprovalState::Pending,
@@ -333,7 +435,9 @@ fn answer(row: &ApprovalRow, now_ms: i64, shortfall: Option<Shortfall>) -> ApiRe
     };
     let approved = state == ApprovalState::Approved;
     let code = match now {
-        ApprovalState::Expired | ApprovalState::Cancelled | ApprovalState::Lapsed => Some(now.as_str().to_owned()),
+        ApprovalState::Expired | ApprovalState::Cancelled | ApprovalState::Lapsed => {
+            Some(now.as_str().to_owned())
+        }
         _ => row.code.clone(),
     };
     let reason = match now {
@@ -344,7 +448,10 @@ fn answer(row: &ApprovalRow, now_ms: i64, shortfall: Option<Shortfall>) -> ApiRe
     Ok(ApproveAnswer {
         approved,
         reason,
-        constraints: row.valid_until.filter(|_| approved).map(|until| json!({"claimBefore": rfc3339(until)})),
+        constraints: row
+            .valid_until
+            .filter(|_| approved)
+            .map(|until| json!({"claimBefore": rfc3339(until)})),
         monitoring_level: row.monitoring()?,
         cost_limit: Some(row.amount()),
         state,
@@ -367,8 +474,7 @@ mod tests {
             "taskId": "t-1", "type": "codegen", "description": "Fix it", "estimatedCost": 1.25, "agentType": "codegen", "operation": "run",
         }))
         .unwrap();
-        let text =
-            r#"{"agentType":"codegen","arguments":null,"costLimitMicros":1250000,"description":"Fix it","operation":"run","taskId":"t-1","type":"codegen"}"#;
+        let text = r#"{"agentType":"codegen","arguments":null,"costLimitMicros":1250000,"description":"Fix it","operation":"run","taskId":"t-1","type":"codegen"}"#;
         assert_eq!(digest(&request, Micros(1_250_000)).unwrap(), digest_hex(text.as_bytes()));
     }
 

@@ -9,7 +9,9 @@ use crate::store::{self, ApprovalRow};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use contracts::approval::{ApprovalState, Decision};
-use contracts::outbox::{Buttons, Delivery, DeliveryState, DeliveryStatus, OutboxAnswer, OutboxRequest, Target};
+use contracts::outbox::{
+    Buttons, Delivery, DeliveryState, DeliveryStatus, OutboxAnswer, OutboxRequest, Target,
+};
 use contracts::{EventId, ServiceName};
 use hmac::{Hmac, KeyInit, Mac};
 use platform::edge::{ApiError, ApiResult};
@@ -40,7 +42,11 @@ pub struct Placed {
 
 /// Gives each target its delivery id.
 pub fn placed(deps: &Deps, targets: &[Target]) -> Vec<Placed> {
-    targets.iter().take(TARGETS_MAX).map(|target| Placed { id: format!("ask_{}", deps.clock.ulid()), target: target.clone() }).collect()
+    targets
+        .iter()
+        .take(TARGETS_MAX)
+        .map(|target| Placed { id: format!("ask_{}", deps.clock.ulid()), target: target.clone() })
+        .collect()
 }
 
 /// The rows of the deliveries and their buttons: written only if the approval was written, and is pending.
@@ -48,8 +54,16 @@ pub fn place(deps: &Deps, approval: &str, placed: &[Placed]) -> Vec<Statement> {
     if placed.is_empty() {
         return Vec::new();
     }
-    let rows: Vec<_> = placed.iter().map(|place| json!({"id": place.id, "target": json!(place.target).to_string()})).collect();
-    let buttons: Vec<_> = placed.iter().flat_map(|place| [Decision::Approve, Decision::Reject].map(|decision| button_row(deps, place, decision))).collect();
+    let rows: Vec<_> = placed
+        .iter()
+        .map(|place| json!({"id": place.id, "target": json!(place.target).to_string()}))
+        .collect();
+    let buttons: Vec<_> = placed
+        .iter()
+        .flat_map(|place| {
+            [Decision::Approve, Decision::Reject].map(|decision| button_row(deps, place, decision))
+        })
+        .collect();
     let pending = "EXISTS (SELECT 1 FROM approvals a WHERE a.id = ?1 AND a.state = 'pending')";
     vec![
         Statement::new(format!(
@@ -88,13 +102,14 @@ fn token(deps: &Deps, delivery: &str, version: u32, decision: Decision) -> Strin
         Decision::Approve => 'y',
         Decision::Reject => 'n',
     };
-    let reference = Hmac::<Sha256>::new_from_slice(deps.button_key.reveal().as_bytes()).map_or_else(
-        |_| Vec::new(),
-        |mut mac| {
-            mac.update(format!("{delivery}|{version}|{answer}").as_bytes());
-            mac.finalize().into_bytes().iter().copied().take(16).collect()
-        },
-    );
+    let reference = Hmac::<Sha256>::new_from_slice(deps.button_key.reveal().as_bytes())
+        .map_or_else(
+            |_| Vec::new(),
+            |mut mac| {
+                mac.update(format!("{delivery}|{version}|{answer}").as_bytes());
+                mac.finalize().into_bytes().iter().copied().take(16).collect()
+            },
+        );
     format!("a1:{}:{answer}", URL_SAFE_NO_PAD.encode(reference))
 }
 
@@ -148,11 +163,22 @@ async fn flush(deps: &Deps, rows: &[DeliveryRow]) -> ApiResult<()> {
     let Some(first) = rows.first() else { return Ok(()) };
     let approval = store::approval(&*deps.sql, &first.approval).await?;
     let now_ms = deps.clock.now_ms();
-    let deliveries = rows.iter().map(|row| delivery(deps, &approval, row, now_ms)).collect::<ApiResult<Vec<_>>>()?;
-    let answer: Result<OutboxAnswer, CallError> =
-        platform::ports::calls::post(&*deps.calls, ServiceName::WebhookAggregator, "/internal/outbox", &OutboxRequest { deliveries }).await;
+    let deliveries = rows
+        .iter()
+        .map(|row| delivery(deps, &approval, row, now_ms))
+        .collect::<ApiResult<Vec<_>>>()?;
+    let answer: Result<OutboxAnswer, CallError> = platform::ports::calls::post(
+        &*deps.calls,
+        ServiceName::WebhookAggregator,
+        "/internal/outbox",
+        &OutboxRequest { deliveries },
+    )
+    .await;
     let updates = match &answer {
-        Ok(answer) => rows.iter().map(|row| taken(row, answer.states.iter().find(|status| status.id == row.id), now_ms)).collect(),
+        Ok(answer) => rows
+            .iter()
+            .map(|row| taken(row, answer.states.iter().find(|status| status.id == row.id), now_ms))
+            .collect(),
         Err(error) => {
             tracing::warn!(error = %error, approval = %approval.id, "the outbox did not take the messages");
             rows.iter().map(|row| again(row, &approval, now_ms)).collect()
@@ -162,8 +188,14 @@ async fn flush(deps: &Deps, rows: &[DeliveryRow]) -> ApiResult<()> {
     Ok(())
 }
 
-fn delivery(deps: &Deps, approval: &ApprovalRow, row: &DeliveryRow, now_ms: i64) -> ApiResult<Delivery> {
-    let target: Target = platform::json::from_str(&row.target).map_err(|_| store::unreadable("target"))?;
+fn delivery(
+    deps: &Deps,
+    approval: &ApprovalRow,
+    row: &DeliveryRow,
+    now_ms: i64,
+) -> ApiResult<Delivery> {
+    let target: Target =
+        platform::json::from_str(&row.target).map_err(|_| store::unreadable("target"))?;
     let is_pending = approval.state_at(now_ms)? == ApprovalState::Pending;
     let buttons = is_pending.then(|| Buttons {
         approve: token(deps, &row.id, approval.version, Decision::Approve),
@@ -171,7 +203,14 @@ fn delivery(deps: &Deps, approval: &ApprovalRow, row: &DeliveryRow, now_ms: i64)
         labels: None,
     });
     let event_id = approval.event_id.as_deref().map(EventId::new);
-    Ok(Delivery { id: row.id.clone(), revision: row.revision, target, text: text(approval, now_ms)?, buttons, event_id })
+    Ok(Delivery {
+        id: row.id.clone(),
+        revision: row.revision,
+        target,
+        text: text(approval, now_ms)?,
+        buttons,
+        event_id,
+    })
 }
 
 /// What the outbox says of a delivery. While it is on its way there, we ask again; the revision in the condition keeps
@@ -228,7 +267,10 @@ fn text(approval: &ApprovalRow, now_ms: i64) -> ApiResult<String> {
         ApprovalState::Rejected => format!("Rejected by {by}"),
         ApprovalState::Expired => "Expired: nobody decided in time".to_owned(),
         ApprovalState::Cancelled => format!("Cancelled: halted by {by}"),
-        ApprovalState::Approved | ApprovalState::Claimed | ApprovalState::Consumed | ApprovalState::Lapsed => format!("Approved by {by}"),
+        ApprovalState::Approved
+        | ApprovalState::Claimed
+        | ApprovalState::Consumed
+        | ApprovalState::Lapsed => format!("Approved by {by}"),
     };
     Ok(format!("{end}: {work}\n{shown}\n\n{} · up to {}", approval.id, approval.amount()))
 }
@@ -267,7 +309,8 @@ pub fn wake(deps: &Deps, events: Vec<String>) {
 }
 
 fn is_path_safe(event: &str) -> bool {
-    EventId::new(event).shard().is_some() && event.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:~-".contains(&b))
+    EventId::new(event).shard().is_some()
+        && event.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:~-".contains(&b))
 }
 
 /// How many places could not be reached, for the status page.

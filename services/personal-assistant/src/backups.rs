@@ -22,8 +22,14 @@ const DAY_MS: i64 = 24 * 3_600_000;
 
 /// An approval that was open is not when it comes back, and its buttons are of a version before.
 const APPROVALS_CHANGED: &[(&str, &str)] = &[
-    ("state", "CASE WHEN value->>'$.state' IN ('pending', 'approved') THEN 'expired' ELSE value->>'$.state' END"),
-    ("code", "CASE WHEN value->>'$.state' IN ('pending', 'approved') THEN 'expired' ELSE value->>'$.code' END"),
+    (
+        "state",
+        "CASE WHEN value->>'$.state' IN ('pending', 'approved') THEN 'expired' ELSE value->>'$.state' END",
+    ),
+    (
+        "code",
+        "CASE WHEN value->>'$.state' IN ('pending', 'approved') THEN 'expired' ELSE value->>'$.code' END",
+    ),
     ("version", "value->>'$.version' + (value->>'$.state' IN ('pending', 'approved'))"),
 ];
 
@@ -39,7 +45,10 @@ const TABLES: &[Table] = &[
     Table::keeping("chat_message", &["id"]),
     Table::keeping("hold", &["task", "scope"]),
     Table::keeping("posted", &["task", "seq"]),
-    Table { on_conflict: "(scope) DO UPDATE SET spent_u = MAX(spent_u, excluded.spent_u)", ..Table::keeping("budget", &["scope"]) },
+    Table {
+        on_conflict: "(scope) DO UPDATE SET spent_u = MAX(spent_u, excluded.spent_u)",
+        ..Table::keeping("budget", &["scope"])
+    },
 ];
 
 /// Makes a backup, and forgets the oldest. Once a day by timer; `POST /api/backups` makes one more.
@@ -47,7 +56,8 @@ const TABLES: &[Table] = &[
 /// # Errors
 /// When the database or the objects fail; the backups before it stand.
 pub async fn back_up(deps: &Deps) -> PortResult<Manifest> {
-    let made = backup::copy(&*deps.sql, &*deps.objects, FOLDER, TABLES, deps.clock.now_ms()).await?;
+    let made =
+        backup::copy(&*deps.sql, &*deps.objects, FOLDER, TABLES, deps.clock.now_ms()).await?;
     backup::prune(&*deps.objects, FOLDER, KEPT).await?;
     Ok(made)
 }
@@ -58,9 +68,15 @@ pub async fn back_up(deps: &Deps) -> PortResult<Manifest> {
 /// As [`back_up`].
 pub async fn back_up_daily(deps: &Deps) -> PortResult<()> {
     // Names sort by time and begin with it: the newest tells its day without being read.
-    let newest = deps.objects.list(&format!("{FOLDER}/")).await?.into_iter().rfind(|name| name.ends_with("/manifest.json"));
+    let newest = deps
+        .objects
+        .list(&format!("{FOLDER}/"))
+        .await?
+        .into_iter()
+        .rfind(|name| name.ends_with("/manifest.json"));
     let due = rfc3339(deps.clock.now_ms() - DAY_MS).replace(':', "-");
-    let fresh = newest.is_some_and(|name| name.split('/').nth(1).is_some_and(|made| made > due.as_str()));
+    let fresh =
+        newest.is_some_and(|name| name.split('/').nth(1).is_some_and(|made| made > due.as_str()));
     if !fresh {
         back_up(deps).await?;
     }
@@ -83,9 +99,14 @@ pub async fn make(State(deps): State<Deps>) -> ApiResult<(StatusCode, Json<Backu
 }
 
 /// `POST /api/restore`.
-pub async fn restore(State(deps): State<Deps>, JsonBody(request): JsonBody<RestoreRequest>) -> ApiResult<Json<Restored>> {
-    let restored = backup::restore(&*deps.sql, &*deps.objects, FOLDER, &request.backup, TABLES).await?;
-    let rows = restored.ok_or_else(|| ApiError::not_found("backup of this name; GET /api/backups lists them"))?;
+pub async fn restore(
+    State(deps): State<Deps>,
+    JsonBody(request): JsonBody<RestoreRequest>,
+) -> ApiResult<Json<Restored>> {
+    let restored =
+        backup::restore(&*deps.sql, &*deps.objects, FOLDER, &request.backup, TABLES).await?;
+    let rows = restored
+        .ok_or_else(|| ApiError::not_found("backup of this name; GET /api/backups lists them"))?;
     tracing::warn!(backup = request.backup, "restored");
     Ok(Json(Restored { rows }))
 }
@@ -98,7 +119,11 @@ mod tests {
     #[test]
     fn every_table_of_the_migration_is_backed_up() {
         let migration = include_str!("../../../migrations/0001_personal_assistant.sql");
-        let mut created: Vec<&str> = migration.split("CREATE TABLE ").skip(1).filter_map(|rest| rest.split_whitespace().next()).collect();
+        let mut created: Vec<&str> = migration
+            .split("CREATE TABLE ")
+            .skip(1)
+            .filter_map(|rest| rest.split_whitespace().next())
+            .collect();
         let mut backed_up: Vec<&str> = TABLES.iter().map(|table| table.name).collect();
         created.sort_unstable();
         backed_up.sort_unstable();

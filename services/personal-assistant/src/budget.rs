@@ -43,7 +43,9 @@ impl Limits {
     }
     /// The day's limit.
     pub fn daily(&self) -> (Micros, &'static str) {
-        self.put("daily").or(self.daily.map(|limit| (limit, "file"))).unwrap_or((DAILY_DEFAULT, "default"))
+        self.put("daily")
+            .or(self.daily.map(|limit| (limit, "file")))
+            .unwrap_or((DAILY_DEFAULT, "default"))
     }
     /// The month's limit, if there is one.
     pub fn monthly(&self) -> Option<(Micros, &'static str)> {
@@ -81,15 +83,21 @@ pub async fn answer(deps: &Deps) -> ApiResult<BudgetAnswer> {
     let limits = Limits::read(deps).await?;
     let now_ms = deps.clock.now_ms();
     let zone = window::zone(&owner.time_zone).ok_or_else(|| store::unreadable("time zone"))?;
-    let mut scopes = ledger::scopes(&deps.config, &zone, now_ms, None).map_err(|_| store::unreadable("calendar"))?;
+    let mut scopes = ledger::scopes(&deps.config, &zone, now_ms, None)
+        .map_err(|_| store::unreadable("calendar"))?;
     for agent in deps.config.agents() {
-        let of_agent = ledger::scopes(&deps.config, &zone, now_ms, Some(&agent.id)).map_err(|_| store::unreadable("calendar"))?;
+        let of_agent = ledger::scopes(&deps.config, &zone, now_ms, Some(&agent.id))
+            .map_err(|_| store::unreadable("calendar"))?;
         scopes.extend(of_agent.into_iter().filter(|scope| scope.rule.is_none()));
     }
-    let figures: Vec<Figures> = deps.sql.all(ledger::figures(&ledger::keys(&scopes), now_ms)).await?;
+    let figures: Vec<Figures> =
+        deps.sql.all(ledger::figures(&ledger::keys(&scopes), now_ms)).await?;
     let rows = scopes.iter().filter_map(|scope| {
         let (limit, source) = limits.of(scope)?;
-        let (spent, held) = figures.iter().find(|row| row.scope == scope.key).map_or((0, 0), |row| (row.spent_u, row.held_u));
+        let (spent, held) = figures
+            .iter()
+            .find(|row| row.scope == scope.key)
+            .map_or((0, 0), |row| (row.spent_u, row.held_u));
         Some(BudgetScope {
             scope: scope.whom.clone(),
             window: scope.kind.to_owned(),
@@ -106,7 +114,11 @@ pub async fn answer(deps: &Deps) -> ApiResult<BudgetAnswer> {
 }
 
 /// `PUT /api/budget`: `reset` first, then the limits that are named. A lower limit refuses new work only.
-pub async fn update(State(deps): State<Deps>, Extension(who): Extension<Principal>, JsonBody(update): JsonBody<BudgetUpdate>) -> ApiResult<Json<BudgetAnswer>> {
+pub async fn update(
+    State(deps): State<Deps>,
+    Extension(who): Extension<Principal>,
+    JsonBody(update): JsonBody<BudgetUpdate>,
+) -> ApiResult<Json<BudgetAnswer>> {
     let mut wrong = Vec::new();
     check_amount("daily", update.daily, &mut wrong);
     check_amount("monthly", update.monthly, &mut wrong);
@@ -117,7 +129,9 @@ pub async fn update(State(deps): State<Deps>, Extension(who): Extension<Principa
         batch.push(sql!("DELETE FROM budget_rule"));
     }
     let named = [("daily", update.daily), ("monthly", update.monthly)];
-    batch.extend(named.into_iter().filter_map(|(rule, limit)| Some(set_rule(rule, limit?, now_ms, &by))));
+    batch.extend(
+        named.into_iter().filter_map(|(rule, limit)| Some(set_rule(rule, limit?, now_ms, &by))),
+    );
     if !batch.is_empty() {
         Answers::of(&*deps.sql, batch).await?;
     }

@@ -28,20 +28,33 @@ const SESSION_CHARS_MAX: usize = 200;
 const PIECE_WORDS: usize = 6;
 
 /// The handler: JSON, or the same as a stream of server-sent events when the caller accepts one.
-pub async fn chat(State(deps): State<Deps>, headers: HeaderMap, JsonBody(request): JsonBody<ChatRequest>) -> ApiResult<Response> {
+pub async fn chat(
+    State(deps): State<Deps>,
+    headers: HeaderMap,
+    JsonBody(request): JsonBody<ChatRequest>,
+) -> ApiResult<Response> {
     validate(&request)?;
     let message = answers::answer(&deps, &request.session_key, &request.message).await?;
     keep(&deps, &request, &message).await?;
     let answer = ChatAnswer { message, session_key: request.session_key, usage: Usage::default() };
-    let wants_stream = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|accept| accept.contains("text/event-stream"));
+    let wants_stream = headers
+        .get(ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/event-stream"));
     if wants_stream { Ok(streamed(&answer)) } else { Ok(Json(answer).into_response()) }
 }
 
 fn validate(request: &ChatRequest) -> ApiResult<()> {
     let wrong = |field: &str, max: usize| {
-        ApiError::from(Problem::field(field, format!("`{field}` is empty or has more than {max} characters."), format!("Send 1 to {max} characters.")))
+        ApiError::from(Problem::field(
+            field,
+            format!("`{field}` is empty or has more than {max} characters."),
+            format!("Send 1 to {max} characters."),
+        ))
     };
-    let fits = |text: &str, max: usize| !text.trim().is_empty() && text.chars().count() <= max && !text.contains('\0');
+    let fits = |text: &str, max: usize| {
+        !text.trim().is_empty() && text.chars().count() <= max && !text.contains('\0')
+    };
     if !fits(&request.message, MESSAGE_CHARS_MAX) {
         return Err(wrong("message", MESSAGE_CHARS_MAX));
     }
@@ -55,7 +68,8 @@ fn validate(request: &ChatRequest) -> ApiResult<()> {
 async fn keep(deps: &Deps, request: &ChatRequest, answer: &str) -> ApiResult<()> {
     // The answer's id sorts right behind the question's.
     let id = format!("msg_{}", deps.clock.ulid());
-    let rows = [(id.clone(), "user", request.message.as_str()), (format!("{id}~"), "assistant", answer)];
+    let rows =
+        [(id.clone(), "user", request.message.as_str()), (format!("{id}~"), "assistant", answer)];
     let insert = rows.map(|(id, role, content)| {
         sql!(
             "INSERT INTO chat_message (id, session, role, content, at) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -73,8 +87,12 @@ async fn keep(deps: &Deps, request: &ChatRequest, answer: &str) -> ApiResult<()>
 /// `data: {"delta": …}` for each piece, then `event: done` with the whole answer.
 fn streamed(answer: &ChatAnswer) -> Response {
     let words: Vec<&str> = answer.message.split_inclusive(' ').collect();
-    let mut events: Vec<String> = words.chunks(PIECE_WORDS).map(|piece| format!("data: {}\n\n", json!({"delta": piece.concat()}))).collect();
+    let mut events: Vec<String> = words
+        .chunks(PIECE_WORDS)
+        .map(|piece| format!("data: {}\n\n", json!({"delta": piece.concat()})))
+        .collect();
     events.push(format!("event: done\ndata: {}\n\n", json!(answer)));
-    let body = Body::from_stream(stream::iter(events.into_iter().map(Ok::<_, std::convert::Infallible>)));
+    let body =
+        Body::from_stream(stream::iter(events.into_iter().map(Ok::<_, std::convert::Infallible>)));
     ([(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-cache")], body).into_response()
 }

@@ -11,7 +11,9 @@ use crate::store::{self, Answers, ApprovalRow, HALTED, SKEW_MS};
 use crate::{Deps, context};
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
-use contracts::approval::{ApprovalState, ClaimAnswer, ClaimRequest, GivenUp, GivenUpAnswer, GivenUpRequest};
+use contracts::approval::{
+    ApprovalState, ClaimAnswer, ClaimRequest, GivenUp, GivenUpAnswer, GivenUpRequest,
+};
 use contracts::task::LEASE_MS;
 use contracts::{ErrorCode, Problem, TaskId};
 use platform::edge::{ApiError, ApiResult, JsonBody, Principal, Scope};
@@ -50,12 +52,23 @@ impl From<ApiError> for ClaimError {
 impl From<ClaimError> for ApiError {
     fn from(error: ClaimError) -> Self {
         match error {
-            ClaimError::Halted => Self::new(ErrorCode::Halted, "A halt is in force; nothing may begin."),
-            ClaimError::OtherDigest => Self::new(ErrorCode::Conflict, "The digest is not that of what was approved."),
-            ClaimError::Claimed(state) => Self::new(ErrorCode::Conflict, format!("It is {} already.", state.as_str())),
-            ClaimError::GivenUp => Self::new(ErrorCode::StaleEpoch, "This lease was given up; the task is another gateway's."),
+            ClaimError::Halted => {
+                Self::new(ErrorCode::Halted, "A halt is in force; nothing may begin.")
+            }
+            ClaimError::OtherDigest => {
+                Self::new(ErrorCode::Conflict, "The digest is not that of what was approved.")
+            }
+            ClaimError::Claimed(state) => {
+                Self::new(ErrorCode::Conflict, format!("It is {} already.", state.as_str()))
+            }
+            ClaimError::GivenUp => Self::new(
+                ErrorCode::StaleEpoch,
+                "This lease was given up; the task is another gateway's.",
+            ),
             ClaimError::NotApproved(state) => {
-                Problem::new(ErrorCode::NotApproved, format!("The approval is {}.", state.as_str())).with("state", state.as_str()).into()
+                Problem::new(ErrorCode::NotApproved, format!("The approval is {}.", state.as_str()))
+                    .with("state", state.as_str())
+                    .into()
             }
             ClaimError::OverBudget(short) => over_budget(&short),
             ClaimError::Port(error) => error.into(),
@@ -78,7 +91,12 @@ pub async fn claim(
 }
 
 /// Takes an approved task for work: the token that settles it.
-pub async fn take(deps: &Deps, id: &str, digest: &str, epoch: Option<u32>) -> Result<ClaimAnswer, ClaimError> {
+pub async fn take(
+    deps: &Deps,
+    id: &str,
+    digest: &str,
+    epoch: Option<u32>,
+) -> Result<ClaimAnswer, ClaimError> {
     let seen = store::approval(&*deps.sql, id).await?;
     let owner = context::owner(deps).await?;
     let now_ms = deps.clock.now_ms();
@@ -89,9 +107,15 @@ pub async fn take(deps: &Deps, id: &str, digest: &str, epoch: Option<u32>) -> Re
     let bind = |statement: Statement| statement.bind(id).bind(digest);
     let batch = vec![
         ledger::ensure(&scopes),
-        bind(ledger::prolong(&seen.task, until_ms, now_ms, &format!("EXISTS (SELECT 1 FROM approvals a WHERE {})", claimable("?4", "?5", epoch)))),
+        bind(ledger::prolong(
+            &seen.task,
+            until_ms,
+            now_ms,
+            &format!("EXISTS (SELECT 1 FROM approvals a WHERE {})", claimable("?4", "?5", epoch)),
+        )),
         bind(Statement::new(insert_claim(epoch)).bind(&seen.task).bind(&hash).bind(now_ms)),
-        bind(Statement::new(take_over(epoch)).bind(&seen.task).bind(&hash).bind(now_ms)).bind(until_ms),
+        bind(Statement::new(take_over(epoch)).bind(&seen.task).bind(&hash).bind(now_ms))
+            .bind(until_ms),
         store::approval_by_id(id),
         store::halted(&seen.task),
         ledger::figures(&ledger::keys(&scopes), now_ms),
@@ -110,7 +134,13 @@ pub async fn take(deps: &Deps, id: &str, digest: &str, epoch: Option<u32>) -> Re
 }
 
 /// The first reason, in the order in which a person would want to know.
-fn why_not(row: &ApprovalRow, digest: &str, epoch: Option<u32>, halted: bool, now_ms: i64) -> Result<(), ClaimError> {
+fn why_not(
+    row: &ApprovalRow,
+    digest: &str,
+    epoch: Option<u32>,
+    halted: bool,
+    now_ms: i64,
+) -> Result<(), ClaimError> {
     if halted {
         return Err(ClaimError::Halted);
     }
@@ -123,7 +153,9 @@ fn why_not(row: &ApprovalRow, digest: &str, epoch: Option<u32>, halted: bool, no
     match row.state_at(now_ms)? {
         ApprovalState::Approved => Ok(()),
         ApprovalState::Claimed if row.lease_until.is_some_and(|until| until <= now_ms) => Ok(()),
-        state @ (ApprovalState::Claimed | ApprovalState::Consumed) => Err(ClaimError::Claimed(state)),
+        state @ (ApprovalState::Claimed | ApprovalState::Consumed) => {
+            Err(ClaimError::Claimed(state))
+        }
         state => Err(ClaimError::NotApproved(state)),
     }
 }
@@ -131,7 +163,9 @@ fn why_not(row: &ApprovalRow, digest: &str, epoch: Option<u32>, halted: bool, no
 /// A row `a` of `approvals` that may be claimed at `?3`, for a lease of this epoch.
 fn claimable(id: &str, digest: &str, epoch: Option<u32>) -> String {
     let lease = epoch.map(|epoch| format!(" AND a.epoch_min <= {epoch}")).unwrap_or_default();
-    format!("a.id = {id} AND a.digest = {digest} AND a.valid_until > ?3 AND (a.state = 'approved' OR (a.state = 'claimed' AND a.lease_until <= ?3)){lease}")
+    format!(
+        "a.id = {id} AND a.digest = {digest} AND a.valid_until > ?3 AND (a.state = 'approved' OR (a.state = 'claimed' AND a.lease_until <= ?3)){lease}"
+    )
 }
 
 /// `?1` task, `?2` hash of the token, `?3` now, `?4` id, `?5` digest.
@@ -155,12 +189,21 @@ fn take_over(epoch: Option<u32>) -> String {
 
 /// A lease has ended and nobody knows of its run. From now on it can claim nothing, in the same statement that finds what it had
 /// claimed: whoever gets the task next is the only one.
-pub async fn given_up(State(deps): State<Deps>, JsonBody(request): JsonBody<GivenUpRequest>) -> ApiResult<Json<GivenUpAnswer>> {
+pub async fn given_up(
+    State(deps): State<Deps>,
+    JsonBody(request): JsonBody<GivenUpRequest>,
+) -> ApiResult<Json<GivenUpAnswer>> {
     let now_ms = deps.clock.now_ms();
     let id = request.approval_id.as_str();
     let task = store::approval(&*deps.sql, id).await?.task;
-    let shut = sql!("UPDATE approvals SET epoch_min = MAX(epoch_min, ?2) WHERE id = ?1", id, i64::from(request.epoch) + 1);
-    let mut answers = Answers::of(&*deps.sql, vec![shut, store::approval_by_id(id), store::halted(&task)]).await?;
+    let shut = sql!(
+        "UPDATE approvals SET epoch_min = MAX(epoch_min, ?2) WHERE id = ?1",
+        id,
+        i64::from(request.epoch) + 1
+    );
+    let mut answers =
+        Answers::of(&*deps.sql, vec![shut, store::approval_by_id(id), store::halted(&task)])
+            .await?;
     answers.skip();
     let row: ApprovalRow = answers.one()?.ok_or_else(|| store::unreadable("approval"))?;
     let halted = answers.halted()?;
@@ -191,7 +234,10 @@ pub struct RenewedAnswer {
 }
 
 /// Prolongs hold and lease of a claimed task.
-pub async fn renewed(State(deps): State<Deps>, JsonBody(request): JsonBody<RenewedRequest>) -> ApiResult<Json<RenewedAnswer>> {
+pub async fn renewed(
+    State(deps): State<Deps>,
+    JsonBody(request): JsonBody<RenewedRequest>,
+) -> ApiResult<Json<RenewedAnswer>> {
     let now_ms = deps.clock.now_ms();
     let until_ms = now_ms + LEASE_MS + SKEW_MS;
     let task = request.task_id.as_str();
@@ -205,7 +251,9 @@ pub async fn renewed(State(deps): State<Deps>, JsonBody(request): JsonBody<Renew
         until_ms,
         now_ms
     );
-    let mut answers = Answers::of(&*deps.sql, vec![ledger::prolong(task, until_ms, now_ms, claimed), lease]).await?;
+    let mut answers =
+        Answers::of(&*deps.sql, vec![ledger::prolong(task, until_ms, now_ms, claimed), lease])
+            .await?;
     answers.skip();
     Ok(Json(RenewedAnswer { renewed: answers.any(), task_id: request.task_id }))
 }

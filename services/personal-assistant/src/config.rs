@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 /// What may be spent a day when nobody says anything: $50.
 pub const DAILY_DEFAULT: Micros = Micros(50_000_000);
 /// The keys of `[agents.<id>]` that are read here; the others belong to the gateway.
-pub const AGENT_KEYS: [&str; 5] = ["runner", "estimated_cost", "input_price", "output_price", "daily_budget"];
+pub const AGENT_KEYS: [&str; 5] =
+    ["runner", "estimated_cost", "input_price", "output_price", "daily_budget"];
 /// The keys of the whole file that are read here.
 pub const TOP_KEYS: [&str; 3] = ["budget", "agents", "models"];
 
@@ -51,7 +52,13 @@ pub enum Price {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { daily: None, monthly: None, time_zone: "UTC".to_owned(), agents: BTreeMap::new(), tie_breaker: None }
+        Self {
+            daily: None,
+            monthly: None,
+            time_zone: "UTC".to_owned(),
+            agents: BTreeMap::new(),
+            tie_breaker: None,
+        }
     }
 }
 
@@ -69,7 +76,11 @@ impl Config {
             if window::zone(&name).is_some() {
                 config.time_zone = name;
             } else {
-                budget.wrong("time_zone", "is not a time zone.", "Write an IANA name, such as \"Europe/Berlin\" or \"UTC\".");
+                budget.wrong(
+                    "time_zone",
+                    "is not a time zone.",
+                    "Write an IANA name, such as \"Europe/Berlin\" or \"UTC\".",
+                );
             }
         }
         budget.finish();
@@ -110,7 +121,11 @@ fn tie_breaker(top: &mut Section<'_>) -> Option<Model> {
     let openai = table.and_then(|table| table.get("openai"));
     let allowed = openai.and_then(|model| model.get("breaks_ties")) == Some(&Value::Bool(true));
     if !allowed || table.is_some_and(|table| table.len() > 1) {
-        top.wrong("models", "is not in this version, but for [models.openai] with breaks_ties = true.", "Remove it for now.");
+        top.wrong(
+            "models",
+            "is not in this version, but for [models.openai] with breaks_ties = true.",
+            "Remove it for now.",
+        );
         return None;
     }
     Model::read(top.section("models").section("openai"))
@@ -127,7 +142,11 @@ fn read_agent(id: &str, mut section: Section<'_>) -> AgentConfig {
         None | Some("knowledge") => Price::Known(cost.unwrap_or(Micros::ZERO)),
         Some("command") => cost.map(Price::Known).or(tokens).unwrap_or(Price::Unknown),
         Some(_) => {
-            section.wrong("runner", "is not in this version.", "Write \"knowledge\" or \"command\".");
+            section.wrong(
+                "runner",
+                "is not in this version.",
+                "Write \"knowledge\" or \"command\".",
+            );
             Price::Unknown
         }
     };
@@ -162,7 +181,10 @@ mod tests {
         assert_eq!(config.price("CodeGen"), Price::Unknown);
         assert_eq!(config.price("TESTS"), Price::Known(Micros(500_000)));
         assert_eq!(config.price("free"), Price::Known(Micros::ZERO));
-        assert_eq!(config.price("metered"), Price::Tokens(TokenPrices { input: Micros(3_000_000), output: Micros(15_000_000) }));
+        assert_eq!(
+            config.price("metered"),
+            Price::Tokens(TokenPrices { input: Micros(3_000_000), output: Micros(15_000_000) })
+        );
         assert_eq!(config.price("local"), Price::Known(Micros::ZERO));
         assert_eq!(config.agent("Tests").unwrap().daily_budget, Some(Micros(20_000_000)));
         assert!(report.into_problems().is_empty());
@@ -174,7 +196,10 @@ mod tests {
         let file = json!({"budget": {"daily": -1, "time_zone": "Mars/Olympus", "weekly": 5}, "models": {}, "agents": {"a": {"runner": "acp"}}});
         let config = Config::read(&file, &report);
         let paths: Vec<_> = report.into_problems().into_iter().map(|p| p.path).collect();
-        assert_eq!(paths, ["models", "budget.daily", "budget.time_zone", "budget.weekly", "agents.a.runner"]);
+        assert_eq!(
+            paths,
+            ["models", "budget.daily", "budget.time_zone", "budget.weekly", "agents.a.runner"]
+        );
         assert_eq!(config.price("a"), Price::Unknown, "what cannot be priced is not free");
     }
 }

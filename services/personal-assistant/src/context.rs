@@ -43,7 +43,9 @@ pub async fn owner(deps: &Deps) -> ApiResult<Owner> {
     let rows: Vec<Setting> = deps.sql.all(sql!("SELECT name, value FROM personal_context")).await?;
     let kept: HashMap<String, String> = rows.into_iter().map(|row| (row.name, row.value)).collect();
     let rules = Rules {
-        cost_threshold: Micros(kept_as(&kept, "costThresholdMicros")?.unwrap_or(COST_THRESHOLD_DEFAULT.0)),
+        cost_threshold: Micros(
+            kept_as(&kept, "costThresholdMicros")?.unwrap_or(COST_THRESHOLD_DEFAULT.0),
+        ),
         risk_tolerance: kept_as::<RiskTolerance>(&kept, "riskTolerance")?.unwrap_or_default(),
         allowed_agencies: kept_as(&kept, "allowedAgencies")?.unwrap_or_default(),
         blocked_operations: kept_as(&kept, "blockedOperations")?.unwrap_or_default(),
@@ -53,8 +55,14 @@ pub async fn owner(deps: &Deps) -> ApiResult<Owner> {
     Ok(Owner { rules, time_zone, daily: Limits::read(deps).await?.daily().0 })
 }
 
-fn kept_as<T: DeserializeOwned>(kept: &HashMap<String, String>, name: &str) -> ApiResult<Option<T>> {
-    kept.get(name).map(|text| platform::json::from_str(text)).transpose().map_err(|_| store::unreadable("rule of the owner"))
+fn kept_as<T: DeserializeOwned>(
+    kept: &HashMap<String, String>,
+    name: &str,
+) -> ApiResult<Option<T>> {
+    kept.get(name)
+        .map(|text| platform::json::from_str(text))
+        .transpose()
+        .map_err(|_| store::unreadable("rule of the owner"))
 }
 
 /// `GET /api/context`.
@@ -88,7 +96,10 @@ pub async fn update(
         ("requiresHumanApproval", update.requires_human_approval.as_ref().map(|list| json!(list))),
         ("timeZone", update.time_zone.as_ref().map(|zone| json!(zone))),
     ];
-    let mut batch: Vec<Statement> = settings.into_iter().filter_map(|(name, value)| Some(keep(&deps, name, &value?, &by))).collect();
+    let mut batch: Vec<Statement> = settings
+        .into_iter()
+        .filter_map(|(name, value)| Some(keep(&deps, name, &value?, &by)))
+        .collect();
     if let Some(limit) = update.budget_limit {
         batch.push(budget::set_rule("daily", limit, deps.clock.now_ms(), &by));
     }
@@ -120,8 +131,12 @@ pub struct Wrong {
 pub fn refuse(wrong: &[Wrong]) -> ApiResult<()> {
     let Some(first) = wrong.first() else { return Ok(()) };
     let all: Vec<_> = wrong.iter().map(|one| format!("{}: {}", one.field, one.message)).collect();
-    let problem = Problem::new(ErrorCode::InvalidField, all.join(" ")).with("field", first.field).with("problems", json!(wrong));
-    Err(ApiError::from(problem.with_fix("Correct every field that is listed in `problems`; nothing was changed.")))
+    let problem = Problem::new(ErrorCode::InvalidField, all.join(" "))
+        .with("field", first.field)
+        .with("problems", json!(wrong));
+    Err(ApiError::from(
+        problem.with_fix("Correct every field that is listed in `problems`; nothing was changed."),
+    ))
 }
 
 /// What is wrong with an amount.
@@ -137,15 +152,27 @@ async fn known_agencies(deps: &Deps, names: &[String]) -> ApiResult<()> {
     if names.is_empty() {
         return Ok(());
     }
-    let answer: Value = calls::get(&*deps.calls, ServiceName::SkillGraphLoader, "/api/agents").await.unwrap_or_default();
+    let answer: Value = calls::get(&*deps.calls, ServiceName::SkillGraphLoader, "/api/agents")
+        .await
+        .unwrap_or_default();
     let agents = answer.get("agents").and_then(Value::as_array).into_iter().flatten();
     let known: Vec<&str> = agents.filter_map(|agent| agent.get("id")?.as_str()).collect();
-    let unknown: Vec<&str> = names.iter().map(String::as_str).filter(|name| !known.iter().any(|id| id.eq_ignore_ascii_case(name))).collect();
+    let unknown: Vec<&str> = names
+        .iter()
+        .map(String::as_str)
+        .filter(|name| !known.iter().any(|id| id.eq_ignore_ascii_case(name)))
+        .collect();
     if known.is_empty() || unknown.is_empty() {
         return Ok(());
     }
-    let detail = format!("There is no agent {}; the agents are: {}.", unknown.join(", "), known.join(", "));
-    Err(Problem::field("allowedAgencies", detail, "Name agents of the graph, or send an empty list to allow all.").into())
+    let detail =
+        format!("There is no agent {}; the agents are: {}.", unknown.join(", "), known.join(", "));
+    Err(Problem::field(
+        "allowedAgencies",
+        detail,
+        "Name agents of the graph, or send an empty list to allow all.",
+    )
+    .into())
 }
 
 fn validate(update: &OwnerContextUpdate) -> ApiResult<()> {
@@ -158,13 +185,18 @@ fn validate(update: &OwnerContextUpdate) -> ApiResult<()> {
         ("requiresHumanApproval", &update.requires_human_approval),
     ];
     for (field, list) in lists {
-        let is_odd = |item: &String| item.trim().is_empty() || item.chars().count() > ITEM_CHARS_MAX;
-        if list.as_ref().is_some_and(|list| list.len() > LIST_ITEMS_MAX || list.iter().any(is_odd)) {
+        let is_odd =
+            |item: &String| item.trim().is_empty() || item.chars().count() > ITEM_CHARS_MAX;
+        if list.as_ref().is_some_and(|list| list.len() > LIST_ITEMS_MAX || list.iter().any(is_odd))
+        {
             wrong.push(Wrong { field, message: format!("is not a list of at most {LIST_ITEMS_MAX} names of 1 to {ITEM_CHARS_MAX} characters.") });
         }
     }
     if update.time_zone.as_deref().is_some_and(|name| window::zone(name).is_none()) {
-        wrong.push(Wrong { field: "timeZone", message: "is not an IANA time zone such as Europe/Berlin or UTC.".to_owned() });
+        wrong.push(Wrong {
+            field: "timeZone",
+            message: "is not an IANA time zone such as Europe/Berlin or UTC.".to_owned(),
+        });
     }
     refuse(&wrong)
 }

@@ -28,7 +28,13 @@ pub async fn decide(
     check_text("reason", request.reason.as_deref())?;
     check_text("actor", request.actor.as_deref())?;
     let actor = actor(who, request.actor);
-    let word = Word { id: &id, decision: request.decision, reason: request.reason.as_deref(), version: request.version, actor: &actor };
+    let word = Word {
+        id: &id,
+        decision: request.decision,
+        reason: request.reason.as_deref(),
+        version: request.version,
+        actor: &actor,
+    };
     let row = take(&deps, word).await?;
     row.wire(deps.clock.now_ms()).map(Json)
 }
@@ -36,10 +42,12 @@ pub async fn decide(
 /// Who acts: believed from the aggregator and the dashboard alone, `api` for tokens.
 pub fn actor(who: Principal, said: Option<String>) -> String {
     match who {
-        Principal::Service(ServiceName::WebhookAggregator | ServiceName::MonitoringDashboard) => said.unwrap_or_else(|| match who {
-            Principal::Service(ServiceName::MonitoringDashboard) => "dashboard".to_owned(),
-            _ => who.as_str().to_owned(),
-        }),
+        Principal::Service(ServiceName::WebhookAggregator | ServiceName::MonitoringDashboard) => {
+            said.unwrap_or_else(|| match who {
+                Principal::Service(ServiceName::MonitoringDashboard) => "dashboard".to_owned(),
+                _ => who.as_str().to_owned(),
+            })
+        }
         _ => "api".to_owned(),
     }
 }
@@ -47,7 +55,12 @@ pub fn actor(who: Principal, said: Option<String>) -> String {
 /// Refuses texts that are too long.
 pub fn check_text(field: &str, text: Option<&str>) -> ApiResult<()> {
     if text.is_some_and(|text| text.chars().count() > TEXT_CHARS_MAX || text.contains('\0')) {
-        return Err(Problem::field(field, format!("`{field}` has more than {TEXT_CHARS_MAX} characters."), "Shorten it.").into());
+        return Err(Problem::field(
+            field,
+            format!("`{field}` has more than {TEXT_CHARS_MAX} characters."),
+            "Shorten it.",
+        )
+        .into());
     }
     Ok(())
 }
@@ -92,16 +105,24 @@ impl From<DecideError> for ApiError {
             DecideError::AlreadyDecided(row, state) => {
                 let by = row.decided_by.clone().unwrap_or_else(|| "expiry".to_owned());
                 let at = rfc3339(row.decided_at.unwrap_or(row.expires_at));
-                Problem::new(ErrorCode::AlreadyDecided, format!("It is {} since {at}, by {by}.", state.as_str()))
-                    .with("decidedBy", by)
-                    .with("decidedAt", at)
-                    .with("state", state.as_str())
-                    .into()
+                Problem::new(
+                    ErrorCode::AlreadyDecided,
+                    format!("It is {} since {at}, by {by}.", state.as_str()),
+                )
+                .with("decidedBy", by)
+                .with("decidedAt", at)
+                .with("state", state.as_str())
+                .into()
             }
-            DecideError::OtherVersion(version) => {
-                Problem::new(ErrorCode::Conflict, format!("The approval is in version {version} now.")).with("version", version).into()
+            DecideError::OtherVersion(version) => Problem::new(
+                ErrorCode::Conflict,
+                format!("The approval is in version {version} now."),
+            )
+            .with("version", version)
+            .into(),
+            DecideError::Halted => {
+                Self::new(ErrorCode::Halted, "A halt is in force; the approval goes on waiting.")
             }
-            DecideError::Halted => Self::new(ErrorCode::Halted, "A halt is in force; the approval goes on waiting."),
             DecideError::OverBudget(short) => over_budget(&short),
             DecideError::Port(error) => error.into(),
             DecideError::Refused(error) => error,
@@ -111,11 +132,14 @@ impl From<DecideError> for ApiError {
 
 /// 402 with what remains and when there is more.
 pub fn over_budget(short: &Shortfall) -> ApiError {
-    Problem::new(ErrorCode::BudgetExhausted, format!("{} remains until {}.", short.remaining, short.resets_at))
-        .with("remaining", short.remaining.dollars())
-        .with("resetsAt", short.resets_at.clone())
-        .with("scope", short.scope.clone())
-        .into()
+    Problem::new(
+        ErrorCode::BudgetExhausted,
+        format!("{} remains until {}.", short.remaining, short.resets_at),
+    )
+    .with("remaining", short.remaining.dollars())
+    .with("resetsAt", short.resets_at.clone())
+    .with("scope", short.scope.clone())
+    .into()
 }
 
 /// Takes the word: decides, or says why nothing changed.
@@ -133,10 +157,19 @@ pub async fn take(deps: &Deps, word: Word<'_>) -> Result<ApprovalRow, DecideErro
     let keys = ledger::keys(&scopes);
     let mut batch = match word.decision {
         Decision::Approve => {
-            let order =
-                Reserve { task: &seen.task, attempt: &attempt, amount: seen.amount(), until_ms: now_ms + CLAIM_WINDOW_MS + SKEW_MS, now_ms, keys: &keys };
+            let order = Reserve {
+                task: &seen.task,
+                attempt: &attempt,
+                amount: seen.amount(),
+                until_ms: now_ms + CLAIM_WINDOW_MS + SKEW_MS,
+                now_ms,
+                keys: &keys,
+            };
             let waits = "EXISTS (SELECT 1 FROM approvals a WHERE a.id = ?7 AND a.state = 'pending' AND a.version = ?8 AND a.expires_at > ?5)";
-            vec![ledger::ensure(&scopes), ledger::reserve(order, waits).bind(&seen.id).bind(seen.version)]
+            vec![
+                ledger::ensure(&scopes),
+                ledger::reserve(order, waits).bind(&seen.id).bind(seen.version),
+            ]
         }
         Decision::Reject => Vec::new(),
     };
@@ -178,10 +211,21 @@ fn compare_and_set(seen: &ApprovalRow, word: Word<'_>, attempt: &str, now_ms: i6
     };
     // Rejecting needs no money and is allowed during a halt.
     let may = match word.decision {
-        Decision::Approve => format!("NOT {HALTED} AND EXISTS (SELECT 1 FROM hold h WHERE h.task = ?1 AND h.attempt = ?5 AND h.exp > ?4)"),
+        Decision::Approve => format!(
+            "NOT {HALTED} AND EXISTS (SELECT 1 FROM hold h WHERE h.task = ?1 AND h.attempt = ?5 AND h.exp > ?4)"
+        ),
         Decision::Reject => "true".to_owned(),
     };
-    let reason = word.reason.map_or_else(|| format!("{} by {}.", if state == "approved" { "Approved" } else { "Rejected" }, word.actor), str::to_owned);
+    let reason = word.reason.map_or_else(
+        || {
+            format!(
+                "{} by {}.",
+                if state == "approved" { "Approved" } else { "Rejected" },
+                word.actor
+            )
+        },
+        str::to_owned,
+    );
     Statement::new(format!(
         "UPDATE approvals SET state = ?6, version = version + 1, decided_at = ?4, decided_by = ?7, reason = ?8, code = ?9, valid_until = ?10, attempt = ?5
          WHERE id = ?2 AND state = 'pending' AND version = ?3 AND expires_at > ?4 AND {may} RETURNING id"

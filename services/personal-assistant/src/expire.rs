@@ -27,7 +27,9 @@ pub async fn expire_due(deps: &Deps) -> ApiResult<()> {
             &id,
             now_ms
         );
-        let mut answers = Answers::of(&*deps.sql, vec![end, ask::mirror(&id, now_ms), approval_by_id(&id)]).await?;
+        let mut answers =
+            Answers::of(&*deps.sql, vec![end, ask::mirror(&id, now_ms), approval_by_id(&id)])
+                .await?;
         let ended = answers.any();
         answers.skip();
         if let (true, Some(row)) = (ended, answers.one::<ApprovalRow>()?) {

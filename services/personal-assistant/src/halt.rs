@@ -9,7 +9,10 @@ use crate::{Deps, ask};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use contracts::halt::{HaltAnswer, HaltCheck, HaltCheckAnswer, HaltLevel, HaltList, HaltRequest, HaltRow, ResumeRequest};
+use contracts::halt::{
+    HaltAnswer, HaltCheck, HaltCheckAnswer, HaltLevel, HaltList, HaltRequest, HaltRow,
+    ResumeRequest,
+};
 use contracts::{Problem, TaskId};
 use http::StatusCode;
 use platform::edge::{ApiResult, JsonBody, Principal};
@@ -40,17 +43,35 @@ fn target(task: Option<&TaskId>) -> String {
 }
 
 fn check_task(task: Option<&TaskId>) -> ApiResult<()> {
-    let is_sane = |task: &TaskId| !task.as_str().trim().is_empty() && task.as_str().chars().count() <= TASK_CHARS_MAX && !task.as_str().contains('\0');
+    let is_sane = |task: &TaskId| {
+        !task.as_str().trim().is_empty()
+            && task.as_str().chars().count() <= TASK_CHARS_MAX
+            && !task.as_str().contains('\0')
+    };
     if task.is_some_and(|task| !is_sane(task)) {
-        return Err(Problem::field("taskId", "`taskId` is empty or too long.", format!("Send 1 to {TASK_CHARS_MAX} characters.")).into());
+        return Err(Problem::field(
+            "taskId",
+            "`taskId` is empty or too long.",
+            format!("Send 1 to {TASK_CHARS_MAX} characters."),
+        )
+        .into());
     }
     Ok(())
 }
 
 /// `POST /api/halt`: 202 once it is durable, 200 when nothing of it can run any more.
-pub async fn halt(State(deps): State<Deps>, Extension(who): Extension<Principal>, JsonBody(request): JsonBody<HaltRequest>) -> ApiResult<Response> {
+pub async fn halt(
+    State(deps): State<Deps>,
+    Extension(who): Extension<Principal>,
+    JsonBody(request): JsonBody<HaltRequest>,
+) -> ApiResult<Response> {
     if request.all == request.task_id.is_some() {
-        return Err(Problem::field("taskId", "Send either `taskId` or `all: true`.", "Name one task, or halt all.").into());
+        return Err(Problem::field(
+            "taskId",
+            "Send either `taskId` or `all: true`.",
+            "Name one task, or halt all.",
+        )
+        .into());
     }
     check_task(request.task_id.as_ref())?;
     check_text("reason", request.reason.as_deref())?;
@@ -71,7 +92,12 @@ fn write(deps: &Deps, target: &str, reason: &str, by: &str, level: &str) -> Stat
         "INSERT INTO halt (id, target, reason, halted_by, at, level)
          SELECT ?1, ?2, ?3, ?4, ?5, {level} WHERE NOT EXISTS (SELECT 1 FROM halt t WHERE t.target = ?2 AND t.resumed_at IS NULL) RETURNING id"
     );
-    Statement::new(text).bind(format!("hlt_{}", deps.clock.ulid())).bind(target).bind(reason).bind(by).bind(deps.clock.now_ms())
+    Statement::new(text)
+        .bind(format!("hlt_{}", deps.clock.ulid()))
+        .bind(target)
+        .bind(reason)
+        .bind(by)
+        .bind(deps.clock.now_ms())
 }
 
 /// A halt that is asked for again has stopped once nothing of its task runs.
@@ -90,7 +116,12 @@ fn status(new: bool, level: HaltLevel) -> StatusCode {
     if !new && level == HaltLevel::Stopped { StatusCode::OK } else { StatusCode::ACCEPTED }
 }
 
-async fn halt_task(deps: &Deps, task: TaskId, reason: &str, by: &str) -> ApiResult<(HaltAnswer, StatusCode)> {
+async fn halt_task(
+    deps: &Deps,
+    task: TaskId,
+    reason: &str,
+    by: &str,
+) -> ApiResult<(HaltAnswer, StatusCode)> {
     let now_ms = deps.clock.now_ms();
     let target = target(Some(&task));
     let cancel = sql!(
@@ -109,9 +140,19 @@ async fn halt_task(deps: &Deps, task: TaskId, reason: &str, by: &str) -> ApiResu
     );
     // A run that has ended, or was refused, is stopped already.
     let level = "CASE WHEN EXISTS (SELECT 1 FROM approvals a WHERE 'task:' || a.task = ?2 AND a.state IN ('consumed', 'rejected', 'expired', 'cancelled')) THEN 'stopped' ELSE 'accepted' END";
-    let level_now = sql!("SELECT target, reason, halted_by, at, level, resumed_at FROM halt WHERE target = ?1 AND resumed_at IS NULL", &target);
+    let level_now = sql!(
+        "SELECT target, reason, halted_by, at, level, resumed_at FROM halt WHERE target = ?1 AND resumed_at IS NULL",
+        &target
+    );
     let again = stopped_meanwhile(task.as_str(), &target, now_ms);
-    let batch = vec![again, write(deps, &target, reason, by, level), cancel, mirror, level_now, store::approval_by_task(task.as_str())];
+    let batch = vec![
+        again,
+        write(deps, &target, reason, by, level),
+        cancel,
+        mirror,
+        level_now,
+        store::approval_by_task(task.as_str()),
+    ];
     let mut answers = Answers::of(&*deps.sql, batch).await?;
     answers.skip();
     let new = answers.any();
@@ -126,22 +167,31 @@ async fn halt_task(deps: &Deps, task: TaskId, reason: &str, by: &str) -> ApiResu
     let message = match (row.level, cancelled) {
         (HaltLevel::Stopped, _) => format!("{task} is stopped; it will not start again."),
         (_, true) => format!("{task} is halted; it waited for a decision and is cancelled."),
-        _ => format!("{task} is halted: it will not start. If it runs, its gateway is told within ten seconds."),
+        _ => format!(
+            "{task} is halted: it will not start. If it runs, its gateway is told within ten seconds."
+        ),
     };
     // A task that had ended before is stopped already, whoever asks first.
     let ended = row.level == HaltLevel::Stopped;
-    Ok((HaltAnswer { success: true, task_id: Some(task), message, level: row.level }, status(new && !ended, row.level)))
+    Ok((
+        HaltAnswer { success: true, task_id: Some(task), message, level: row.level },
+        status(new && !ended, row.level),
+    ))
 }
 
 /// Whether anything claimed still runs: its hold lives as long as its lease is renewed.
 fn running(now: &str) -> String {
-    format!("EXISTS (SELECT 1 FROM approvals a JOIN hold h ON h.task = a.task WHERE a.state = 'claimed' AND h.exp > {now})")
+    format!(
+        "EXISTS (SELECT 1 FROM approvals a JOIN hold h ON h.task = a.task WHERE a.state = 'claimed' AND h.exp > {now})"
+    )
 }
 
 /// A halt of everything is confirmed once nothing claimed runs any more. Called by the tick.
 pub(crate) async fn confirm_all(deps: &Deps) -> ApiResult<()> {
-    let text =
-        format!("UPDATE halt SET level = 'stopped' WHERE target = 'all' AND resumed_at IS NULL AND level = 'accepted' AND NOT {} RETURNING id", running("?1"));
+    let text = format!(
+        "UPDATE halt SET level = 'stopped' WHERE target = 'all' AND resumed_at IS NULL AND level = 'accepted' AND NOT {} RETURNING id",
+        running("?1")
+    );
     if !deps.sql.query(Statement::new(text).bind(deps.clock.now_ms())).await?.is_empty() {
         deps.signal.notify(KEY);
     }
@@ -155,15 +205,22 @@ async fn halt_all(deps: &Deps, reason: &str, by: &str) -> ApiResult<(HaltAnswer,
         "SELECT event_id AS id FROM approvals WHERE state IN ('approved', 'claimed') AND event_id IS NOT NULL ORDER BY requested_at DESC LIMIT ?1",
         WAKE_MAX
     );
-    let level_now = sql!("SELECT target, reason, halted_by, at, level, resumed_at FROM halt WHERE target = 'all' AND resumed_at IS NULL");
-    let mut answers = Answers::of(&*deps.sql, vec![write(deps, "all", reason, by, &level), level_now, affected]).await?;
+    let level_now = sql!(
+        "SELECT target, reason, halted_by, at, level, resumed_at FROM halt WHERE target = 'all' AND resumed_at IS NULL"
+    );
+    let mut answers =
+        Answers::of(&*deps.sql, vec![write(deps, "all", reason, by, &level), level_now, affected])
+            .await?;
     let new = answers.any();
     let row: Stored = answers.one()?.ok_or_else(|| store::unreadable("halt"))?;
     let events: Vec<Event> = answers.all()?;
     deps.signal.notify(KEY);
     ask::wake(deps, events.into_iter().map(|event| event.id).collect());
     let message = "Everything is halted: nothing starts until you resume. Gateways are told within ten seconds.".to_owned();
-    Ok((HaltAnswer { success: true, task_id: None, message, level: row.level }, status(new, row.level)))
+    Ok((
+        HaltAnswer { success: true, task_id: None, message, level: row.level },
+        status(new, row.level),
+    ))
 }
 
 #[derive(Deserialize)]
@@ -190,7 +247,12 @@ pub async fn resume(
     check_task(request.task_id.as_ref())?;
     check_text("actor", request.actor.as_deref())?;
     if request.all && request.task_id.is_some() {
-        return Err(Problem::field("all", "`all` and `taskId` exclude each other.", "Send one of them.").into());
+        return Err(Problem::field(
+            "all",
+            "`all` and `taskId` exclude each other.",
+            "Send one of them.",
+        )
+        .into());
     }
     let target = target(request.task_id.as_ref());
     let end = sql!(
@@ -201,19 +263,31 @@ pub async fn resume(
     );
     let success = !deps.sql.query(end).await?.is_empty();
     deps.signal.notify(KEY);
-    let what = request.task_id.as_ref().map_or_else(|| "Everything".to_owned(), ToString::to_string);
-    let message = if success { format!("{what} may start again.") } else { format!("{what} was not halted.") };
+    let what =
+        request.task_id.as_ref().map_or_else(|| "Everything".to_owned(), ToString::to_string);
+    let message = if success {
+        format!("{what} may start again.")
+    } else {
+        format!("{what} was not halted.")
+    };
     Ok(Json(ResumeAnswer { success, task_id: request.task_id, message }))
 }
 
 /// Whether everything is halted.
 pub async fn all_halted(deps: &Deps) -> ApiResult<bool> {
-    Ok(!deps.sql.query(sql!("SELECT 1 AS one FROM halt WHERE target = 'all' AND resumed_at IS NULL")).await?.is_empty())
+    Ok(!deps
+        .sql
+        .query(sql!("SELECT 1 AS one FROM halt WHERE target = 'all' AND resumed_at IS NULL"))
+        .await?
+        .is_empty())
 }
 
 /// `GET /api/halts`: those in force first, then the newest.
 pub async fn list(State(deps): State<Deps>) -> ApiResult<Json<HaltList>> {
-    let find = sql!("SELECT target, reason, halted_by, at, level, resumed_at FROM halt ORDER BY resumed_at IS NOT NULL, at DESC, id DESC LIMIT ?1", LIST_MAX);
+    let find = sql!(
+        "SELECT target, reason, halted_by, at, level, resumed_at FROM halt ORDER BY resumed_at IS NOT NULL, at DESC, id DESC LIMIT ?1",
+        LIST_MAX
+    );
     let rows: Vec<Stored> = deps.sql.all(find).await?;
     let halts = rows.into_iter().map(|row| HaltRow {
         target: row.target,
@@ -227,13 +301,19 @@ pub async fn list(State(deps): State<Deps>) -> ApiResult<Json<HaltList>> {
 }
 
 /// `POST /internal/halts/check`: which of these tasks must stop. When everything must, all of them are named.
-pub async fn check(State(deps): State<Deps>, JsonBody(request): JsonBody<HaltCheck>) -> ApiResult<Json<HaltCheckAnswer>> {
+pub async fn check(
+    State(deps): State<Deps>,
+    JsonBody(request): JsonBody<HaltCheck>,
+) -> ApiResult<Json<HaltCheckAnswer>> {
     #[derive(Deserialize)]
     struct Target {
         target: String,
     }
     let tasks = serde_json::to_string(&request.tasks).map_err(|_| store::unreadable("request"))?;
-    let find = sql!("SELECT target FROM halt WHERE resumed_at IS NULL AND (target = 'all' OR target IN (SELECT 'task:' || value FROM json_each(?1)))", tasks);
+    let find = sql!(
+        "SELECT target FROM halt WHERE resumed_at IS NULL AND (target = 'all' OR target IN (SELECT 'task:' || value FROM json_each(?1)))",
+        tasks
+    );
     let rows: Vec<Target> = deps.sql.all(find).await?;
     let all = rows.iter().any(|row| row.target == "all");
     let is_halted = |task: &TaskId| all || rows.iter().any(|row| row.target == target(Some(task)));
@@ -249,10 +329,25 @@ pub struct StoppedRequest {
 }
 
 /// Raises the level of the task's halt.
-pub async fn stopped(State(deps): State<Deps>, JsonBody(request): JsonBody<StoppedRequest>) -> ApiResult<Json<HaltAnswer>> {
-    let raise = sql!("UPDATE halt SET level = 'stopped' WHERE target = ?1 AND resumed_at IS NULL RETURNING id", target(Some(&request.task_id)));
+pub async fn stopped(
+    State(deps): State<Deps>,
+    JsonBody(request): JsonBody<StoppedRequest>,
+) -> ApiResult<Json<HaltAnswer>> {
+    let raise = sql!(
+        "UPDATE halt SET level = 'stopped' WHERE target = ?1 AND resumed_at IS NULL RETURNING id",
+        target(Some(&request.task_id))
+    );
     let success = !deps.sql.query(raise).await?.is_empty();
     deps.signal.notify(KEY);
-    let message = if success { format!("{} is stopped.", request.task_id) } else { format!("{} was not halted by itself.", request.task_id) };
-    Ok(Json(HaltAnswer { success, task_id: Some(request.task_id), message, level: HaltLevel::Stopped }))
+    let message = if success {
+        format!("{} is stopped.", request.task_id)
+    } else {
+        format!("{} was not halted by itself.", request.task_id)
+    };
+    Ok(Json(HaltAnswer {
+        success,
+        task_id: Some(request.task_id),
+        message,
+        level: HaltLevel::Stopped,
+    }))
 }

@@ -37,7 +37,12 @@ pub struct Scope {
 
 /// The scopes that a task of this agent is charged to at this moment. The month is always among them, so that a limit
 /// set in its middle counts what was spent before.
-pub fn scopes(config: &Config, zone: &TimeZone, now_ms: i64, agent: Option<&str>) -> Result<Vec<Scope>, OutsideCalendar> {
+pub fn scopes(
+    config: &Config,
+    zone: &TimeZone,
+    now_ms: i64,
+    agent: Option<&str>,
+) -> Result<Vec<Scope>, OutsideCalendar> {
     let day = window::day(now_ms, zone)?;
     let month = window::month(now_ms, zone)?;
     let scope = |kind, window: &Window, whom: String, rule, limit| Scope {
@@ -49,8 +54,20 @@ pub fn scopes(config: &Config, zone: &TimeZone, now_ms: i64, agent: Option<&str>
         window: window.clone(),
     };
     let mut scopes = vec![
-        scope("day", &day, "all".to_owned(), Some("daily"), config.daily.unwrap_or(DAILY_DEFAULT).0),
-        scope("month", &month, "all".to_owned(), Some("monthly"), config.monthly.map_or(NO_LIMIT, |limit| limit.0)),
+        scope(
+            "day",
+            &day,
+            "all".to_owned(),
+            Some("daily"),
+            config.daily.unwrap_or(DAILY_DEFAULT).0,
+        ),
+        scope(
+            "month",
+            &month,
+            "all".to_owned(),
+            Some("monthly"),
+            config.monthly.map_or(NO_LIMIT, |limit| limit.0),
+        ),
     ];
     if let Some(agent) = agent.and_then(|name| config.agent(name))
         && let Some(limit) = agent.daily_budget
@@ -110,7 +127,13 @@ pub fn reserve(order: Reserve<'_>, guard: &str) -> Statement {
            AND NOT {halted} AND {guard}",
         halted = crate::store::HALTED
     );
-    Statement::new(text).bind(order.task).bind(order.attempt).bind(order.amount).bind(order.until_ms).bind(order.now_ms).bind(order.keys)
+    Statement::new(text)
+        .bind(order.task)
+        .bind(order.attempt)
+        .bind(order.amount)
+        .bind(order.until_ms)
+        .bind(order.now_ms)
+        .bind(order.keys)
 }
 
 /// Makes the task's hold last until `until_ms`. A hold that has run out is taken up again only if it still fits; a
@@ -168,8 +191,14 @@ pub struct Shortfall {
 
 /// Says which of the scopes do not cover the amount. Meant for the answer alone; nothing is decided by it.
 pub fn shortfall(scopes: &[Scope], figures: &[Figures], amount: Micros) -> Shortfall {
-    let figure = |scope: &Scope| figures.iter().find(|row| row.scope == scope.key).map_or(Micros::ZERO, Figures::remaining);
-    let tight = scopes.iter().filter(|scope| figure(scope) < amount).max_by_key(|scope| scope.window.end_ms).or_else(|| scopes.first());
+    let figure = |scope: &Scope| {
+        figures.iter().find(|row| row.scope == scope.key).map_or(Micros::ZERO, Figures::remaining)
+    };
+    let tight = scopes
+        .iter()
+        .filter(|scope| figure(scope) < amount)
+        .max_by_key(|scope| scope.window.end_ms)
+        .or_else(|| scopes.first());
     Shortfall {
         remaining: scopes.iter().map(figure).min().unwrap_or_default(),
         resets_at: tight.map(|scope| rfc3339(scope.window.end_ms)).unwrap_or_default(),
@@ -200,8 +229,12 @@ pub fn post(posting: Posting<'_>) -> Vec<Statement> {
     let mine = "EXISTS (SELECT 1 FROM posted p WHERE p.task = ?1 AND p.seq = ?2 AND p.nonce = ?3)";
     // An earlier claim's late settle leaves the hold to the claim that runs now.
     let last = "?2 = (SELECT MAX(c.seq) FROM claim c WHERE c.task = ?1)";
-    let step = |text: String| Statement::new(text).bind(posting.task).bind(posting.seq).bind(posting.nonce);
-    let spent = format!("UPDATE budget SET spent_u = spent_u + ?4 WHERE scope IN (SELECT h.scope FROM hold h WHERE h.task = ?1) AND {mine}");
+    let step = |text: String| {
+        Statement::new(text).bind(posting.task).bind(posting.seq).bind(posting.nonce)
+    };
+    let spent = format!(
+        "UPDATE budget SET spent_u = spent_u + ?4 WHERE scope IN (SELECT h.scope FROM hold h WHERE h.task = ?1) AND {mine}"
+    );
     let ended = format!("UPDATE hold SET exp = 0 WHERE task = ?1 AND {mine} AND {last}");
     let consumed = format!(
         "UPDATE approvals SET actual_u = COALESCE(actual_u, 0) + ?4, state = CASE WHEN {last} THEN 'consumed' ELSE state END WHERE task = ?1 AND {mine}"

@@ -57,7 +57,8 @@ impl Model {
         let base_url =
             section.required("base_url", base_url, "Write the server's address, such as \"https://api.openai.com/v1\" or \"http://127.0.0.1:11434/v1\".");
         let name = section.text("model");
-        let name = section.required("model", name, "Write the model's name, as its server knows it.");
+        let name =
+            section.required("model", name, "Write the model's name, as its server knows it.");
         let api_key = section.secret("api_key");
         let prices = section.token_prices();
         let prices = section.required("input_price", prices, "Write input_price and output_price in dollars per million tokens; 0 for a model of your own.");
@@ -67,7 +68,13 @@ impl Model {
     }
 
     /// Asks once; `user` is data of somebody else and stands in a message of its own.
-    pub async fn ask(&self, outbound: &dyn Outbound, system: &str, user: &str, tokens_max: u64) -> Result<Said, ModelError> {
+    pub async fn ask(
+        &self,
+        outbound: &dyn Outbound,
+        system: &str,
+        user: &str,
+        tokens_max: u64,
+    ) -> Result<Said, ModelError> {
         let body = json!({
             "model": self.name,
             "temperature": 0,
@@ -75,15 +82,27 @@ impl Model {
             "messages": [{ "role": "system", "content": system }, { "role": "user", "content": user }],
         });
         let mut headers = vec![("content-type", "application/json".to_owned())];
-        headers.extend(self.api_key.as_ref().map(|key| ("authorization", format!("Bearer {}", key.reveal()))));
+        headers.extend(
+            self.api_key.as_ref().map(|key| ("authorization", format!("Bearer {}", key.reveal()))),
+        );
         let url = format!("{}/chat/completions", self.base_url);
-        let request = OutboundRequest { method: http::Method::POST, url, headers, body: body.to_string().into(), timeout_ms: TIMEOUT_MS };
+        let request = OutboundRequest {
+            method: http::Method::POST,
+            url,
+            headers,
+            body: body.to_string().into(),
+            timeout_ms: TIMEOUT_MS,
+        };
         let answer = outbound.send(request).await?;
         if answer.status != 200 {
             return Err(ModelError::Status(answer.status));
         }
-        let answer: Value = platform::json::from_slice(&answer.body).map_err(|_| ModelError::Odd)?;
-        let text = answer.pointer("/choices/0/message/content").and_then(Value::as_str).ok_or(ModelError::Odd)?;
+        let answer: Value =
+            platform::json::from_slice(&answer.body).map_err(|_| ModelError::Odd)?;
+        let text = answer
+            .pointer("/choices/0/message/content")
+            .and_then(Value::as_str)
+            .ok_or(ModelError::Odd)?;
         Ok(Said { text: text.to_owned(), tokens: answer.get("usage").and_then(Tokens::of_usage) })
     }
 }

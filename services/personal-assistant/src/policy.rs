@@ -93,7 +93,11 @@ pub fn amount(ask: &Ask<'_>) -> Micros {
         // An estimate is a mean: a quarter is added for those that need more. Who knows how much work it is may say that it is little;
         // for everybody else, and where nothing is said, it is much.
         Price::Tokens(prices) => {
-            let least = if ask.estimate_is_ours && ask.estimated > Micros::ZERO { Complexity::Simple } else { Complexity::Complex };
+            let least = if ask.estimate_is_ours && ask.estimated > Micros::ZERO {
+                Complexity::Simple
+            } else {
+                Complexity::Complex
+            };
             let with_reserve = Micros(ask.estimated.0.saturating_add(ask.estimated.0 / 4));
             with_reserve.max(prices.cost(Tokens::assumed(least)))
         }
@@ -113,35 +117,57 @@ pub fn rule(ask: &Ask<'_>, rules: &Rules) -> Ruling {
     let asks = owner_wanted(ask, amount, rules);
     if !asks.is_empty() {
         let reasons: Vec<_> = asks.iter().map(|(_, reason)| reason.as_str()).collect();
-        return make(Verdict::AskOwner, asks.iter().map(|(policy, _)| *policy).collect(), reasons.join(" "));
+        return make(
+            Verdict::AskOwner,
+            asks.iter().map(|(policy, _)| *policy).collect(),
+            reasons.join(" "),
+        );
     }
     if amount == Micros::ZERO {
         return make(Verdict::Approve, vec![id::FREE_OF_CHARGE], "It costs nothing.".to_owned());
     }
     let quarter = Micros(rules.cost_threshold.0 / 4);
     match rules.risk_tolerance {
-        RiskTolerance::Conservative => {
-            make(Verdict::AskOwner, vec![id::CONSERVATIVE], format!("It costs up to {amount}, and your risk tolerance is conservative."))
-        }
-        RiskTolerance::Balanced if amount <= quarter => {
-            make(Verdict::Approve, vec![id::BALANCED], format!("Up to {amount} is within a quarter of your cost threshold ({quarter})."))
-        }
-        RiskTolerance::Balanced => {
-            make(Verdict::AskOwner, vec![id::BALANCED], format!("It costs up to {amount}, more than a quarter of your cost threshold ({quarter})."))
-        }
-        RiskTolerance::Aggressive => {
-            make(Verdict::Approve, vec![id::AGGRESSIVE], format!("Up to {amount} is within your cost threshold ({}).", rules.cost_threshold))
-        }
+        RiskTolerance::Conservative => make(
+            Verdict::AskOwner,
+            vec![id::CONSERVATIVE],
+            format!("It costs up to {amount}, and your risk tolerance is conservative."),
+        ),
+        RiskTolerance::Balanced if amount <= quarter => make(
+            Verdict::Approve,
+            vec![id::BALANCED],
+            format!("Up to {amount} is within a quarter of your cost threshold ({quarter})."),
+        ),
+        RiskTolerance::Balanced => make(
+            Verdict::AskOwner,
+            vec![id::BALANCED],
+            format!(
+                "It costs up to {amount}, more than a quarter of your cost threshold ({quarter})."
+            ),
+        ),
+        RiskTolerance::Aggressive => make(
+            Verdict::Approve,
+            vec![id::AGGRESSIVE],
+            format!("Up to {amount} is within your cost threshold ({}).", rules.cost_threshold),
+        ),
     }
 }
 
 fn forbidden(ask: &Ask<'_>, rules: &Rules) -> Option<(&'static str, &'static str, String)> {
     if !rules.allowed_agencies.is_empty() && !lists(&rules.allowed_agencies, ask.agent) {
-        return Some((id::ALLOWED_AGENCIES, "agency_not_allowed", format!("The agent {} is not among your allowed agencies.", ask.agent)));
+        return Some((
+            id::ALLOWED_AGENCIES,
+            "agency_not_allowed",
+            format!("The agent {} is not among your allowed agencies.", ask.agent),
+        ));
     }
     let operation = ask.operation.unwrap_or(ask.kind);
     if lists(&rules.blocked_operations, operation) {
-        return Some((id::BLOCKED_OPERATIONS, "blocked_operation", format!("You blocked the operation {operation}.")));
+        return Some((
+            id::BLOCKED_OPERATIONS,
+            "blocked_operation",
+            format!("You blocked the operation {operation}."),
+        ));
     }
     None
 }
@@ -149,16 +175,26 @@ fn forbidden(ask: &Ask<'_>, rules: &Rules) -> Option<(&'static str, &'static str
 fn owner_wanted(ask: &Ask<'_>, amount: Micros, rules: &Rules) -> Vec<(&'static str, String)> {
     let mut found = Vec::new();
     let names = [ask.operation, Some(ask.kind), Some(ask.agent)];
-    if let Some(name) = names.into_iter().flatten().find(|name| lists(&rules.requires_human_approval, name)) {
+    if let Some(name) =
+        names.into_iter().flatten().find(|name| lists(&rules.requires_human_approval, name))
+    {
         found.push((id::REQUIRES_HUMAN_APPROVAL, format!("You want to be asked about {name}.")));
     }
     if ask.price == Price::Unknown {
-        let fix =
-            format!("What a run of {} costs is unknown; set estimated_cost, or input_price and output_price, in [agents.{}] to say it.", ask.agent, ask.agent);
+        let fix = format!(
+            "What a run of {} costs is unknown; set estimated_cost, or input_price and output_price, in [agents.{}] to say it.",
+            ask.agent, ask.agent
+        );
         found.push((id::UNKNOWN_PRICE, fix));
     }
     if amount > rules.cost_threshold {
-        found.push((id::COST_THRESHOLD, format!("It costs up to {amount}, above your cost threshold ({}).", rules.cost_threshold)));
+        found.push((
+            id::COST_THRESHOLD,
+            format!(
+                "It costs up to {amount}, above your cost threshold ({}).",
+                rules.cost_threshold
+            ),
+        ));
     }
     found
 }
@@ -166,7 +202,9 @@ fn owner_wanted(ask: &Ask<'_>, amount: Micros, rules: &Rules) -> Vec<(&'static s
 fn monitoring(ask: &Ask<'_>, amount: Micros, rules: &Rules) -> MonitoringLevel {
     match ask.price {
         Price::Known(_) if amount == Micros::ZERO => MonitoringLevel::None,
-        Price::Known(_) | Price::Tokens(_) if amount.0 <= rules.cost_threshold.0 / 4 => MonitoringLevel::Basic,
+        Price::Known(_) | Price::Tokens(_) if amount.0 <= rules.cost_threshold.0 / 4 => {
+            MonitoringLevel::Basic
+        }
         _ => MonitoringLevel::Intensive,
     }
 }
@@ -214,15 +252,30 @@ mod tests {
 
     #[test]
     fn by_tokens_the_router_s_estimate_counts_with_a_reserve_and_nobody_else_s_makes_it_cheap() {
-        let prices = contracts::TokenPrices { input: Micros(3_000_000), output: Micros(15_000_000) };
+        let prices =
+            contracts::TokenPrices { input: Micros(3_000_000), output: Micros(15_000_000) };
         let priced = Ask { price: Price::Tokens(prices), ..ask(0.2) };
-        assert_eq!((amount(&priced), verdict(&priced, &rules())), (Micros(250_000), Verdict::Approve));
+        assert_eq!(
+            (amount(&priced), verdict(&priced, &rules())),
+            (Micros(250_000), Verdict::Approve)
+        );
         assert_eq!(rule(&priced, &rules()).monitoring, MonitoringLevel::Basic);
-        assert_eq!(amount(&Ask { estimated: Micros(1), ..priced }), Micros(39_000), "not below the least work");
+        assert_eq!(
+            amount(&Ask { estimated: Micros(1), ..priced }),
+            Micros(39_000),
+            "not below the least work"
+        );
         // $0.90: what the most work is assumed to cost.
-        assert_eq!(amount(&Ask { estimated: Micros::ZERO, ..priced }), Micros(900_000), "nothing said");
+        assert_eq!(
+            amount(&Ask { estimated: Micros::ZERO, ..priced }),
+            Micros(900_000),
+            "nothing said"
+        );
         let stranger = Ask { estimate_is_ours: false, ..priced };
-        assert_eq!((amount(&stranger), amount(&Ask { estimated: Micros(2_000_000), ..stranger })), (Micros(900_000), Micros(2_500_000)));
+        assert_eq!(
+            (amount(&stranger), amount(&Ask { estimated: Micros(2_000_000), ..stranger })),
+            (Micros(900_000), Micros(2_500_000))
+        );
     }
 
     #[test]
@@ -239,7 +292,11 @@ mod tests {
         let ruling = rule(&unknown, &aggressive);
         assert_eq!((ruling.verdict, ruling.amount), (Verdict::AskOwner, Micros(10_000_000)));
         assert_eq!(ruling.policies, [id::UNKNOWN_PRICE]);
-        assert_eq!(amount(&Ask { flat: Micros::ZERO, ..unknown }), Micros(1), "and never counts as nothing");
+        assert_eq!(
+            amount(&Ask { flat: Micros::ZERO, ..unknown }),
+            Micros(1),
+            "and never counts as nothing"
+        );
     }
 
     #[test]
@@ -247,8 +304,15 @@ mod tests {
         let blocking = |name: &str| Rules { blocked_operations: vec![name.to_owned()], ..rules() };
         assert_eq!(verdict(&ask(0.0), &blocking("RUN")), Verdict::Reject("blocked_operation"));
         assert_eq!(verdict(&ask(0.0), &blocking("ru")), Verdict::Approve);
-        assert_eq!(verdict(&ask(0.0), &blocking("codegen")), Verdict::Approve, "the type counts where there is no operation only");
-        assert_eq!(verdict(&Ask { operation: None, ..ask(0.0) }, &blocking("codegen")), Verdict::Reject("blocked_operation"));
+        assert_eq!(
+            verdict(&ask(0.0), &blocking("codegen")),
+            Verdict::Approve,
+            "the type counts where there is no operation only"
+        );
+        assert_eq!(
+            verdict(&Ask { operation: None, ..ask(0.0) }, &blocking("codegen")),
+            Verdict::Reject("blocked_operation")
+        );
     }
 
     #[test]
@@ -270,6 +334,9 @@ mod tests {
             assert_eq!(verdict(&ask(0.0), &rules), Verdict::AskOwner, "{name}");
         }
         let by_agent = Rules { requires_human_approval: vec!["codegen".to_owned()], ..rules() };
-        assert_eq!(verdict(&Ask { kind: "x", operation: None, ..ask(0.0) }, &by_agent), Verdict::AskOwner);
+        assert_eq!(
+            verdict(&Ask { kind: "x", operation: None, ..ask(0.0) }, &by_agent),
+            Verdict::AskOwner
+        );
     }
 }

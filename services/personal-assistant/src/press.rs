@@ -26,20 +26,39 @@ struct ButtonRow {
 impl ButtonRow {
     /// A direct message's chat has another id than the user it was opened for; then the presser must be that user.
     fn is_from(&self, press: &PressRequest) -> bool {
-        let same_chat = self.chat == press.chat || (self.direct != 0 && press.actor == format!("{}:{}:{}", self.channel, self.endpoint, self.chat));
+        let same_chat = self.chat == press.chat
+            || (self.direct != 0
+                && press.actor == format!("{}:{}:{}", self.channel, self.endpoint, self.chat));
         self.channel == press.channel && self.endpoint == press.endpoint && same_chat
     }
 }
 
 /// The handler; the aggregator has checked that the presser is an approver.
-pub async fn press(State(deps): State<Deps>, JsonBody(press): JsonBody<PressRequest>) -> ApiResult<Json<PressAnswer>> {
+pub async fn press(
+    State(deps): State<Deps>,
+    JsonBody(press): JsonBody<PressRequest>,
+) -> ApiResult<Json<PressAnswer>> {
     decide::check_text("actor", Some(&press.actor))?;
-    let find =
-        sql!("SELECT approval, version, decision, channel, endpoint, chat, direct FROM button WHERE token_hash = ?1", digest_hex(press.token.as_bytes()));
-    let Some(button) = deps.sql.one::<ButtonRow>(find).await?.filter(|button| button.is_from(&press)) else {
-        return Ok(Json(answer("no_longer_valid", "This button is no longer valid.".to_owned(), None)));
+    let find = sql!(
+        "SELECT approval, version, decision, channel, endpoint, chat, direct FROM button WHERE token_hash = ?1",
+        digest_hex(press.token.as_bytes())
+    );
+    let Some(button) =
+        deps.sql.one::<ButtonRow>(find).await?.filter(|button| button.is_from(&press))
+    else {
+        return Ok(Json(answer(
+            "no_longer_valid",
+            "This button is no longer valid.".to_owned(),
+            None,
+        )));
     };
-    let word = Word { id: &button.approval, decision: button.decision, reason: None, version: Some(button.version), actor: &press.actor };
+    let word = Word {
+        id: &button.approval,
+        decision: button.decision,
+        reason: None,
+        version: Some(button.version),
+        actor: &press.actor,
+    };
     let id = Some(ApprovalId::new(&button.approval));
     match decide::take(&deps, word).await {
         Ok(row) => {
@@ -57,15 +76,33 @@ fn answer(outcome: &str, message: String, approval_id: Option<ApprovalId>) -> Pr
 /// What the presser is told; what is no fault of the press stays an error, so that the aggregator tries again.
 fn told(error: DecideError) -> Result<(&'static str, String), ApiError> {
     Ok(match error {
-        DecideError::AlreadyDecided(_, ApprovalState::Expired) => ("no_longer_valid", "Nobody decided in time; it has expired.".to_owned()),
-        DecideError::AlreadyDecided(_, ApprovalState::Cancelled) => ("no_longer_valid", "It was cancelled by a halt.".to_owned()),
+        DecideError::AlreadyDecided(_, ApprovalState::Expired) => {
+            ("no_longer_valid", "Nobody decided in time; it has expired.".to_owned())
+        }
+        DecideError::AlreadyDecided(_, ApprovalState::Cancelled) => {
+            ("no_longer_valid", "It was cancelled by a halt.".to_owned())
+        }
         DecideError::AlreadyDecided(row, state) => {
             let done = if state == ApprovalState::Rejected { "rejected" } else { "approved" };
-            ("already_decided", format!("Already {done} by {}.", row.decided_by.as_deref().unwrap_or("somebody")))
+            (
+                "already_decided",
+                format!("Already {done} by {}.", row.decided_by.as_deref().unwrap_or("somebody")),
+            )
         }
-        DecideError::OtherVersion(_) => ("no_longer_valid", "This button is no longer valid.".to_owned()),
-        DecideError::OverBudget(short) => ("over_budget", format!("Over budget: {} remains until {}. It goes on waiting.", short.remaining, short.resets_at)),
-        DecideError::Halted => ("halted", "Everything, or this task, is halted. Resume first; it goes on waiting.".to_owned()),
+        DecideError::OtherVersion(_) => {
+            ("no_longer_valid", "This button is no longer valid.".to_owned())
+        }
+        DecideError::OverBudget(short) => (
+            "over_budget",
+            format!(
+                "Over budget: {} remains until {}. It goes on waiting.",
+                short.remaining, short.resets_at
+            ),
+        ),
+        DecideError::Halted => (
+            "halted",
+            "Everything, or this task, is halted. Resume first; it goes on waiting.".to_owned(),
+        ),
         other @ (DecideError::Port(_) | DecideError::Refused(_)) => return Err(other.into()),
     })
 }
@@ -76,10 +113,24 @@ mod tests {
 
     fn button(direct: bool) -> ButtonRow {
         let (channel, endpoint, chat) = ("slack".to_owned(), "T0".to_owned(), "U0".to_owned());
-        ButtonRow { approval: "a".to_owned(), version: 1, decision: Decision::Approve, channel, endpoint, chat, direct: i64::from(direct) }
+        ButtonRow {
+            approval: "a".to_owned(),
+            version: 1,
+            decision: Decision::Approve,
+            channel,
+            endpoint,
+            chat,
+            direct: i64::from(direct),
+        }
     }
     fn from(endpoint: &str, chat: &str, actor: &str) -> PressRequest {
-        PressRequest { token: String::new(), channel: "slack".to_owned(), endpoint: endpoint.to_owned(), chat: chat.to_owned(), actor: actor.to_owned() }
+        PressRequest {
+            token: String::new(),
+            channel: "slack".to_owned(),
+            endpoint: endpoint.to_owned(),
+            chat: chat.to_owned(),
+            actor: actor.to_owned(),
+        }
     }
 
     #[test]

@@ -59,8 +59,14 @@ pub async fn post(deps: &Deps, task: &str, request: &SettleRequest) -> ApiResult
         digest_hex(request.claim_token.as_bytes()),
         task
     );
-    let claim: ClaimRow = deps.sql.one(find).await?.ok_or_else(|| ApiError::new(ErrorCode::Forbidden, "The claimToken is not one of this task."))?;
-    let approval: ApprovalRow = deps.sql.one(store::approval_by_task(task)).await?.ok_or_else(|| store::unreadable("approval"))?;
+    let claim: ClaimRow = deps.sql.one(find).await?.ok_or_else(|| {
+        ApiError::new(ErrorCode::Forbidden, "The claimToken is not one of this task.")
+    })?;
+    let approval: ApprovalRow = deps
+        .sql
+        .one(store::approval_by_task(task))
+        .await?
+        .ok_or_else(|| store::unreadable("approval"))?;
     let hold: Option<HoldRow> = deps.sql.one(sql!("SELECT MAX(amt_u) AS amt_u, MIN(exp) AS exp FROM hold WHERE task = ?1 HAVING COUNT(*) > 0", task)).await?;
     let now_ms = deps.clock.now_ms();
     let is_held = claim.is_last != 0 && hold.as_ref().is_some_and(|hold| hold.exp > now_ms);
@@ -74,7 +80,11 @@ pub async fn post(deps: &Deps, task: &str, request: &SettleRequest) -> ApiResult
         reported: request.actual_cost,
         unpriced: cost.unpriced,
         overrun: cost.overrun,
-        usage: request.usage.as_ref().map(ToString::to_string).filter(|text| text.len() <= USAGE_BYTES_MAX),
+        usage: request
+            .usage
+            .as_ref()
+            .map(ToString::to_string)
+            .filter(|text| text.len() <= USAGE_BYTES_MAX),
         at_ms: now_ms,
         nonce: &deps.clock.random_hex(16),
     };
@@ -86,15 +96,25 @@ pub async fn post(deps: &Deps, task: &str, request: &SettleRequest) -> ApiResult
     let row: PostedRow = answers.one()?.ok_or_else(|| store::unreadable("posting"))?;
     deps.signal.notify(&crate::approvals::key(&approval.id));
     same(&row, request)?;
-    Ok(SettleAnswer { task_id: TaskId::new(task), posted: Micros(row.amt_u), unpriced: row.unpriced != 0, overrun: Micros(row.overrun_u) })
+    Ok(SettleAnswer {
+        task_id: TaskId::new(task),
+        posted: Micros(row.amt_u),
+        unpriced: row.unpriced != 0,
+        overrun: Micros(row.overrun_u),
+    })
 }
 
 /// Settling again with the same figures is answered the same; with others it is a conflict, and changes nothing.
 fn same(row: &PostedRow, request: &SettleRequest) -> ApiResult<()> {
-    if row.outcome == request.outcome.as_str() && row.reported_u == request.actual_cost.map(|cost| cost.0) {
+    if row.outcome == request.outcome.as_str()
+        && row.reported_u == request.actual_cost.map(|cost| cost.0)
+    {
         return Ok(());
     }
-    Err(ApiError::new(ErrorCode::Conflict, format!("It was settled before: {}, {}.", row.outcome, Micros(row.amt_u))))
+    Err(ApiError::new(
+        ErrorCode::Conflict,
+        format!("It was settled before: {}, {}.", row.outcome, Micros(row.amt_u)),
+    ))
 }
 
 /// What is posted, and how it is flagged.
@@ -113,7 +133,9 @@ fn cost(request: &SettleRequest, free: bool, amount: Micros, is_held: bool) -> C
         (Some(actual), _) => (actual, false),
         (None, Outcome::Unavailable) => (Micros::ZERO, false),
         (None, Outcome::Success) => (amount, !(free && amount == Micros::ZERO)),
-        (None, Outcome::Failed | Outcome::Cancelled | Outcome::Timeout) if free => (Micros::ZERO, false),
+        (None, Outcome::Failed | Outcome::Cancelled | Outcome::Timeout) if free => {
+            (Micros::ZERO, false)
+        }
         (None, Outcome::Failed | Outcome::Cancelled | Outcome::Timeout) => (amount, true),
     };
     let covered = if is_held { amount } else { Micros::ZERO };
@@ -124,8 +146,19 @@ fn cost(request: &SettleRequest, free: bool, amount: Micros, is_held: bool) -> C
 mod tests {
     use super::*;
 
-    fn settled(actual: Option<i64>, outcome: Outcome, free: bool, amount: i64, is_held: bool) -> (i64, bool, i64) {
-        let request = SettleRequest { claim_token: String::new(), actual_cost: actual.map(Micros), usage: None, outcome };
+    fn settled(
+        actual: Option<i64>,
+        outcome: Outcome,
+        free: bool,
+        amount: i64,
+        is_held: bool,
+    ) -> (i64, bool, i64) {
+        let request = SettleRequest {
+            claim_token: String::new(),
+            actual_cost: actual.map(Micros),
+            usage: None,
+            outcome,
+        };
         let cost = cost(&request, free, Micros(amount), is_held);
         (cost.posted.0, cost.unpriced, cost.overrun.0)
     }

@@ -50,7 +50,10 @@ struct DayCost {
 const HUMAN: &str = "decided_by NOT IN ('policy', 'expiry')";
 
 /// The handler.
-pub async fn ledger_stats(State(deps): State<Deps>, Query(query): Query<StatsQuery>) -> ApiResult<Json<LedgerStats>> {
+pub async fn ledger_stats(
+    State(deps): State<Deps>,
+    Query(query): Query<StatsQuery>,
+) -> ApiResult<Json<LedgerStats>> {
     let owner = context::owner(&deps).await?;
     let now_ms = deps.clock.now_ms();
     let zone = window::zone(&owner.time_zone).ok_or_else(|| store::unreadable("time zone"))?;
@@ -82,7 +85,8 @@ pub async fn ledger_stats(State(deps): State<Deps>, Query(query): Query<StatsQue
     let mut answers = Answers::of(&*deps.sql, batch).await?;
     let counts: Counts = answers.one()?.unwrap_or_default();
     let pending = answers.one::<Number>()?.map_or(0, |number| number.n.unsigned_abs());
-    let median_decision_ms = median(answers.all::<Number>()?.into_iter().map(|number| number.n).collect());
+    let median_decision_ms =
+        median(answers.all::<Number>()?.into_iter().map(|number| number.n).collect());
     let posted: Posted = answers.one()?.unwrap_or_default();
     let costs: Vec<DayCost> = answers.all()?;
     let figures: Vec<ledger::Figures> = answers.all()?;
@@ -118,7 +122,11 @@ fn median(mut values: Vec<i64>) -> Option<f64> {
 fn daily_costs(days: &[String], costs: &[DayCost]) -> Vec<Micros> {
     let Some(first) = costs.iter().map(|cost| cost.scope.as_str()).min() else { return Vec::new() };
     let keys = days.iter().map(|day| format!("day:{day}|all"));
-    keys.filter(|key| key.as_str() >= first).map(|key| Micros(costs.iter().find(|cost| cost.scope == key).map_or(0, |cost| cost.spent_u))).collect()
+    keys.filter(|key| key.as_str() >= first)
+        .map(|key| {
+            Micros(costs.iter().find(|cost| cost.scope == key).map_or(0, |cost| cost.spent_u))
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -134,7 +142,8 @@ mod tests {
 
     #[test]
     fn days_before_the_first_record_are_absent_and_idle_days_cost_nothing() {
-        let days: Vec<String> = ["2026-11-20", "2026-11-21", "2026-11-22"].map(str::to_owned).into();
+        let days: Vec<String> =
+            ["2026-11-20", "2026-11-21", "2026-11-22"].map(str::to_owned).into();
         let costs = [DayCost { scope: "day:2026-11-21|all".to_owned(), spent_u: 7 }];
         assert_eq!(daily_costs(&days, &costs), [Micros(7), Micros(0)]);
         assert!(daily_costs(&days, &[]).is_empty());

@@ -16,9 +16,15 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// `GET /health`, open: degraded when the database does not answer, since nothing can be approved then.
 pub async fn health(State(deps): State<Deps>) -> Json<Health> {
     let answers = deps.sql.query(sql!("SELECT 1 AS one")).await;
-    let problems: Vec<String> = answers.err().map(|_| "The database does not answer.".to_owned()).into_iter().collect();
+    let problems: Vec<String> =
+        answers.err().map(|_| "The database does not answer.".to_owned()).into_iter().collect();
     let status = if problems.is_empty() { "ok" } else { "degraded" };
-    Json(Health { service: ServiceName::PersonalAssistant, status: status.to_owned(), version: VERSION.to_owned(), problems })
+    Json(Health {
+        service: ServiceName::PersonalAssistant,
+        status: status.to_owned(),
+        version: VERSION.to_owned(),
+        problems,
+    })
 }
 
 /// Answer of `GET /api/status`.

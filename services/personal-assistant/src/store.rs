@@ -72,7 +72,10 @@ impl ApprovalRow {
     }
     /// Whether somebody has claimed it, whatever came of that.
     pub fn was_claimed(&self) -> bool {
-        matches!(ApprovalState::parse(&self.state), None | Some(ApprovalState::Claimed | ApprovalState::Consumed))
+        matches!(
+            ApprovalState::parse(&self.state),
+            None | Some(ApprovalState::Claimed | ApprovalState::Consumed)
+        )
     }
     /// Where it stands now: expiry and lapse follow from the time. A state that nobody wrote is unreadable, never approved.
     pub fn state_at(&self, now_ms: i64) -> ApiResult<ApprovalState> {
@@ -96,7 +99,8 @@ impl ApprovalRow {
     }
     /// How closely a run should be watched.
     pub fn monitoring(&self) -> ApiResult<MonitoringLevel> {
-        platform::json::from_value(serde_json::Value::String(self.monitoring.clone())).map_err(|_| unreadable("monitoring"))
+        platform::json::from_value(serde_json::Value::String(self.monitoring.clone()))
+            .map_err(|_| unreadable("monitoring"))
     }
     /// Whether the caller with this name asked for it.
     pub fn was_requested_by(&self, name: &str) -> bool {
@@ -104,7 +108,12 @@ impl ApprovalRow {
     }
     /// The approval as it travels.
     pub fn wire(&self, now_ms: i64) -> ApiResult<Approval> {
-        let arguments = self.arguments.as_deref().map(serde_json::from_str).transpose().map_err(|_| unreadable("arguments"))?;
+        let arguments = self
+            .arguments
+            .as_deref()
+            .map(serde_json::from_str)
+            .transpose()
+            .map_err(|_| unreadable("arguments"))?;
         Ok(Approval {
             id: ApprovalId::new(&self.id),
             version: self.version,

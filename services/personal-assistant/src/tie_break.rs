@@ -28,7 +28,11 @@ const SETTLE_AGAIN_MS: [i64; 4] = [500, 2_000, 5_000, 15_000];
 const WRITTEN_MAX: u64 = 32;
 
 /// The handler. Always 200: nobody chosen is an answer.
-pub async fn tie_break(State(deps): State<Deps>, Extension(who): Extension<Principal>, JsonBody(request): JsonBody<TieRequest>) -> ApiResult<Json<TieAnswer>> {
+pub async fn tie_break(
+    State(deps): State<Deps>,
+    Extension(who): Extension<Principal>,
+    JsonBody(request): JsonBody<TieRequest>,
+) -> ApiResult<Json<TieAnswer>> {
     let Some(model) = deps.config.tie_breaker() else { return Ok(Json(TieAnswer { agent: None })) };
     let agent = chosen(&deps, who, model, &request).await.unwrap_or_else(|error| {
         tracing::warn!(?error, event = %request.event_id, "no model broke the tie");
@@ -37,16 +41,27 @@ pub async fn tie_break(State(deps): State<Deps>, Extension(who): Extension<Princ
     Ok(Json(TieAnswer { agent }))
 }
 
-async fn chosen(deps: &Deps, who: Principal, model: &Model, request: &TieRequest) -> ApiResult<Option<AgentId>> {
+async fn chosen(
+    deps: &Deps,
+    who: Principal,
+    model: &Model,
+    request: &TieRequest,
+) -> ApiResult<Option<AgentId>> {
     let system = instructions(deps, &request.agents).await;
     let message: String = request.message.chars().take(MESSAGE_CHARS).collect();
-    let expected = Tokens { input: Tokens::of_text(&system) + Tokens::of_text(&message), output: WRITTEN_MAX };
+    let expected =
+        Tokens { input: Tokens::of_text(&system) + Tokens::of_text(&message), output: WRITTEN_MAX };
     let work = ApproveRequest {
         task_id: TaskId::new(format!("{KIND}:{}", request.event_id)),
         kind: KIND.to_owned(),
-        description: format!("Ask a model whether {} or {} should get a message", request.agents[0], request.agents[1]),
+        description: format!(
+            "Ask a model whether {} or {} should get a message",
+            request.agents[0], request.agents[1]
+        ),
         // A quarter more than is expected, since tokens are counted by a rule of thumb.
-        estimated_cost: model.prices.cost(Tokens { input: expected.input + expected.input / 4, ..expected }),
+        estimated_cost: model
+            .prices
+            .cost(Tokens { input: expected.input + expected.input / 4, ..expected }),
         agent_type: AgentId::from(KIND),
         channel_context: None,
         operation: Some(KIND.to_owned()),
@@ -100,10 +115,15 @@ async fn post(deps: &Deps, task: TaskId, settled: SettleRequest) {
 
 /// Names and descriptions as the owner's graph has them.
 async fn instructions(deps: &Deps, agents: &[AgentId; 2]) -> String {
-    let answer: Value = calls::get(&*deps.calls, ServiceName::SkillGraphLoader, "/api/agents").await.unwrap_or_default();
+    let answer: Value = calls::get(&*deps.calls, ServiceName::SkillGraphLoader, "/api/agents")
+        .await
+        .unwrap_or_default();
     let known = answer.get("agents").and_then(Value::as_array);
     let line = |id: &AgentId| {
-        let agent = known.into_iter().flatten().find(|agent| agent.get("id").and_then(Value::as_str) == Some(id.as_str()));
+        let agent = known
+            .into_iter()
+            .flatten()
+            .find(|agent| agent.get("id").and_then(Value::as_str) == Some(id.as_str()));
         let text = |key: &str| agent.and_then(|agent| agent.get(key)?.as_str()).unwrap_or_default();
         let about: String = text("description").chars().take(DESCRIPTION_CHARS).collect();
         format!("- {id}: {}. {about}", text("title"))
@@ -131,7 +151,9 @@ mod tests {
     #[test]
     fn only_one_of_the_two_names_is_an_answer() {
         let agents = [AgentId::from("codegen"), AgentId::from("security")];
-        let of = |text: &str| named(&Said { text: text.to_owned(), tokens: None }, &agents).map(|agent| agent.0);
+        let of = |text: &str| {
+            named(&Said { text: text.to_owned(), tokens: None }, &agents).map(|agent| agent.0)
+        };
         assert_eq!(of(" Codegen.\n").as_deref(), Some("codegen"));
         assert_eq!(of("`security`").as_deref(), Some("security"));
         for text in ["", "pm", "codegen or security", "I choose codegen", "codegen security"] {

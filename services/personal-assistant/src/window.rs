@@ -42,16 +42,32 @@ pub fn month(now_ms: i64, zone: &TimeZone) -> Result<Window, OutsideCalendar> {
 /// The labels of the `n` full days before the day of an instant, oldest first.
 pub fn days_before(now_ms: i64, zone: &TimeZone, n: i64) -> Result<Vec<String>, OutsideCalendar> {
     let today = local(now_ms, zone)?.date();
-    (1..=n).rev().map(|back| today.checked_sub(back.days()).map(|date| date.to_string()).map_err(|_| OutsideCalendar)).collect()
+    (1..=n)
+        .rev()
+        .map(|back| {
+            today.checked_sub(back.days()).map(|date| date.to_string()).map_err(|_| OutsideCalendar)
+        })
+        .collect()
 }
 
 fn local(now_ms: i64, zone: &TimeZone) -> Result<ZonedDateTime, OutsideCalendar> {
-    Ok(Timestamp::from_millisecond(now_ms).map_err(|_| OutsideCalendar)?.to_zoned_datetime(zone.clone()))
+    Ok(Timestamp::from_millisecond(now_ms)
+        .map_err(|_| OutsideCalendar)?
+        .to_zoned_datetime(zone.clone()))
 }
 
-fn window(label: String, first: Date, next: Date, zone: &TimeZone) -> Result<Window, OutsideCalendar> {
+fn window(
+    label: String,
+    first: Date,
+    next: Date,
+    zone: &TimeZone,
+) -> Result<Window, OutsideCalendar> {
     // Where midnight does not exist, this is the first instant after the gap.
-    let start = |date: Date| date.to_zoned_datetime(zone.clone()).map(|time| time.timestamp().as_millisecond()).map_err(|_| OutsideCalendar);
+    let start = |date: Date| {
+        date.to_zoned_datetime(zone.clone())
+            .map(|time| time.timestamp().as_millisecond())
+            .map_err(|_| OutsideCalendar)
+    };
     Ok(Window { label, start_ms: start(first)?, end_ms: start(next)? })
 }
 
@@ -96,7 +112,11 @@ mod tests {
                 let window = day(now, &zone).unwrap();
                 assert!(window.start_ms <= now && now < window.end_ms, "{name} {now}");
                 let next = day(window.end_ms, &zone).unwrap();
-                assert_eq!(next.start_ms, window.end_ms, "{name}: a gap or overlap after {}", window.label);
+                assert_eq!(
+                    next.start_ms, window.end_ms,
+                    "{name}: a gap or overlap after {}",
+                    window.label
+                );
                 assert_ne!(next.label, window.label, "{name}");
                 assert_eq!(day(window.end_ms - 1, &zone).unwrap().label, window.label, "{name}");
                 now = window.end_ms;
@@ -108,6 +128,9 @@ mod tests {
     #[test]
     fn a_zone_that_does_not_exist_is_none() {
         assert!(zone("Mars/Olympus").is_none());
-        assert_eq!(days_before(at("2026-03-02T12:00:00Z"), &zone("UTC").unwrap(), 2).unwrap(), ["2026-02-28", "2026-03-01"]);
+        assert_eq!(
+            days_before(at("2026-03-02T12:00:00Z"), &zone("UTC").unwrap(), 2).unwrap(),
+            ["2026-02-28", "2026-03-01"]
+        );
     }
 }

@@ -7,11 +7,17 @@ use serde_json::{Value, json};
 async fn cheap_work_is_approved_at_once_and_its_amount_is_held() {
     let bed = Bed::new();
     let answer = bed.ask("t1", 1.25).await;
-    assert_eq!((&answer["approved"], &answer["state"], &answer["costLimit"]), (&json!(true), &json!("approved"), &json!(1.25)));
+    assert_eq!(
+        (&answer["approved"], &answer["state"], &answer["costLimit"]),
+        (&json!(true), &json!("approved"), &json!(1.25))
+    );
     assert_eq!(answer["policies"], json!(["riskTolerance:balanced"]));
     assert_eq!(answer["monitoringLevel"], "basic");
     let day = bed.day().await;
-    assert_eq!((&day["held"], &day["remaining"], &day["limit"], &day["source"]), (&json!(1.25), &json!(48.75), &json!(50.0), &json!("default")));
+    assert_eq!(
+        (&day["held"], &day["remaining"], &day["limit"], &day["source"]),
+        (&json!(1.25), &json!(48.75), &json!(50.0), &json!("default"))
+    );
 }
 
 #[tokio::test]
@@ -22,7 +28,10 @@ async fn the_same_request_again_gets_the_state_as_it_is_and_nothing_is_held_twic
     assert_eq!(first["approvalId"], again["approvalId"]);
     assert_eq!(bed.day().await["held"], 1.0);
     let (status, body) = bed.post(OPERATOR, "/api/approve", request("t1", 2.0)).await;
-    assert_eq!((status, &body["code"], &body["approvalId"]), (409, &json!("conflict"), &first["approvalId"]));
+    assert_eq!(
+        (status, &body["code"], &body["approvalId"]),
+        (409, &json!("conflict"), &first["approvalId"])
+    );
 }
 
 #[tokio::test]
@@ -30,8 +39,14 @@ async fn over_budget_is_an_answer_with_what_remains_and_when_it_resets() {
     let bed = Bed::with(json!({"budget": {"daily": 2.0, "time_zone": "Europe/Berlin"}}));
     bed.ask("t1", 1.5).await;
     let answer = bed.ask("t2", 1.0).await;
-    assert_eq!((&answer["approved"], &answer["state"], &answer["code"]), (&json!(false), &json!("rejected"), &json!("budget_exhausted")));
-    assert_eq!((&answer["remaining"], &answer["resetsAt"]), (&json!(0.5), &json!("2026-09-21T22:00:00.000Z")));
+    assert_eq!(
+        (&answer["approved"], &answer["state"], &answer["code"]),
+        (&json!(false), &json!("rejected"), &json!("budget_exhausted"))
+    );
+    assert_eq!(
+        (&answer["remaining"], &answer["resetsAt"]),
+        (&json!(0.5), &json!("2026-09-21T22:00:00.000Z"))
+    );
     assert!(answer["policies"].as_array().unwrap().contains(&json!("budget")));
     assert_eq!(bed.day().await["held"], 1.5);
 }
@@ -45,17 +60,32 @@ async fn a_budget_that_is_used_up_still_lets_free_work_through() {
 
 #[tokio::test]
 async fn an_agents_own_budget_and_the_month_count_too() {
-    let bed = Bed::with(json!({"budget": {"monthly": 3.0}, "agents": {"codegen": {"daily_budget": 2.0}}}));
+    let bed = Bed::with(
+        json!({"budget": {"monthly": 3.0}, "agents": {"codegen": {"daily_budget": 2.0}}}),
+    );
     bed.ask("t1", 1.5).await;
     assert_eq!(bed.ask("t2", 1.0).await["code"], "budget_exhausted", "the agent's day");
     let mut other = request("t3", 1.5);
     other["agentType"] = json!("security");
     assert_eq!(bed.post(OPERATOR, "/api/approve", other.clone()).await.1["state"], "approved");
     other["taskId"] = json!("t4");
-    assert_eq!(bed.post(OPERATOR, "/api/approve", other).await.1["code"], "budget_exhausted", "the month");
-    let scopes: Vec<Value> = bed.get(OPERATOR, "/api/budget").await["scopes"].as_array().unwrap().clone();
-    let held: Vec<_> =
-        scopes.iter().map(|scope| (scope["scope"].as_str().unwrap(), scope["window"].as_str().unwrap(), scope["held"].as_f64().unwrap())).collect();
+    assert_eq!(
+        bed.post(OPERATOR, "/api/approve", other).await.1["code"],
+        "budget_exhausted",
+        "the month"
+    );
+    let scopes: Vec<Value> =
+        bed.get(OPERATOR, "/api/budget").await["scopes"].as_array().unwrap().clone();
+    let held: Vec<_> = scopes
+        .iter()
+        .map(|scope| {
+            (
+                scope["scope"].as_str().unwrap(),
+                scope["window"].as_str().unwrap(),
+                scope["held"].as_f64().unwrap(),
+            )
+        })
+        .collect();
     assert_eq!(held, [("all", "day", 3.0), ("all", "month", 3.0), ("agent:codegen", "day", 1.5)]);
 }
 
@@ -66,7 +96,10 @@ async fn a_command_without_a_price_is_the_owners_to_decide_in_any_spelling() {
         let mut body = request(task, 0.0);
         body["agentType"] = json!(agent);
         let answer = bed.post(AGENT, "/api/approve", body).await.1;
-        assert_eq!((&answer["state"], &answer["policies"]), (&json!("pending"), &json!(["unknownPrice"])));
+        assert_eq!(
+            (&answer["state"], &answer["policies"]),
+            (&json!("pending"), &json!(["unknownPrice"]))
+        );
         assert_eq!(answer["costLimit"], 10.0, "held when approved: nobody knows the price");
     }
     assert_eq!(bed.day().await["held"], 0.0, "a question holds nothing");
@@ -99,8 +132,20 @@ async fn wrong_fields_are_named() {
 #[tokio::test]
 async fn who_may_ask_and_who_may_see() {
     let bed = Bed::new();
-    for (token, status) in [(OPERATOR, 200), (AGENT, 200), (AGGREGATOR, 200), (VIEWER, 403), (GATEWAY, 403), (DASHBOARD, 403), ("nobody", 401)] {
-        assert_eq!(bed.post(token, "/api/approve", request(&format!("t-{token}"), 0.0)).await.0, status, "{token}");
+    for (token, status) in [
+        (OPERATOR, 200),
+        (AGENT, 200),
+        (AGGREGATOR, 200),
+        (VIEWER, 403),
+        (GATEWAY, 403),
+        (DASHBOARD, 403),
+        ("nobody", 401),
+    ] {
+        assert_eq!(
+            bed.post(token, "/api/approve", request(&format!("t-{token}"), 0.0)).await.0,
+            status,
+            "{token}"
+        );
     }
     let seen = |list: Value| list["approvals"].as_array().unwrap().len();
     assert_eq!(seen(bed.get(OPERATOR, "/api/approvals").await), 3);
@@ -108,8 +153,14 @@ async fn who_may_ask_and_who_may_see() {
     let own = bed.get(AGENT, "/api/approvals").await;
     assert_eq!(own["approvals"][0]["taskId"], "t-token-agent");
     assert_eq!(seen(own), 1);
-    let foreign = bed.get(OPERATOR, "/api/approvals").await["approvals"][2]["id"].as_str().unwrap().to_owned();
-    assert_eq!(bed.send(AGENT, "GET", &format!("/api/approvals/{foreign}"), Value::Null).await.0, 404);
+    let foreign = bed.get(OPERATOR, "/api/approvals").await["approvals"][2]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(
+        bed.send(AGENT, "GET", &format!("/api/approvals/{foreign}"), Value::Null).await.0,
+        404
+    );
     assert_eq!(bed.send(OPERATOR, "GET", "/api/approvals?state=perhaps", Value::Null).await.0, 422);
 }
 
@@ -166,12 +217,18 @@ async fn what_is_more_than_is_left_is_refused_with_what_remains() {
     for task in ["t1", "t2"] {
         bed.ask(task, 2.4).await;
         let list = bed.get(OPERATOR, "/api/approvals?state=pending").await;
-        if let Some(pending) = list["approvals"].as_array().unwrap().iter().find(|row| row["taskId"] == task) {
+        if let Some(pending) =
+            list["approvals"].as_array().unwrap().iter().find(|row| row["taskId"] == task)
+        {
             assert_eq!(bed.decide(&pending["id"], "approve").await.0, 200);
         }
     }
     let answer = bed.ask("t3", 3.0).await;
-    assert_eq!((&answer["approved"], &answer["state"], &answer["code"]), (&json!(false), &json!("rejected"), &json!("budget_exhausted")), "{answer}");
+    assert_eq!(
+        (&answer["approved"], &answer["state"], &answer["code"]),
+        (&json!(false), &json!("rejected"), &json!("budget_exhausted")),
+        "{answer}"
+    );
     assert_eq!(answer["remaining"], 0.2);
     assert!(answer["resetsAt"].is_string());
 }

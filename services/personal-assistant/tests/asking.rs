@@ -16,17 +16,29 @@ async fn the_owner_is_asked_with_buttons_and_the_outcome_replaces_the_question()
     assert_eq!(asked.len(), 1);
     let buttons = asked[0].buttons.clone().unwrap();
     assert_eq!((buttons.approve.len(), asked[0].revision), (27, 1));
-    assert!(buttons.approve.starts_with("a1:") && buttons.approve.ends_with(":y") && buttons.reject.ends_with(":n"));
+    assert!(
+        buttons.approve.starts_with("a1:")
+            && buttons.approve.ends_with(":y")
+            && buttons.reject.ends_with(":n")
+    );
     assert!(asked[0].text.contains("Fix the build") && asked[0].text.contains("$5.00"));
-    let (status, answer) = bed.post(AGGREGATOR, "/internal/press", press(&buttons.approve, "700100200", "main")).await;
+    let (status, answer) =
+        bed.post(AGGREGATOR, "/internal/press", press(&buttons.approve, "700100200", "main")).await;
     assert_eq!((status, &answer["outcome"]), (200, &json!("decided")), "{answer}");
     bed.background().await;
     let told = bed.deliveries();
-    assert_eq!((told[1].id.as_str(), told[1].revision, &told[1].buttons), (asked[0].id.as_str(), 2, &None));
+    assert_eq!(
+        (told[1].id.as_str(), told[1].revision, &told[1].buttons),
+        (asked[0].id.as_str(), 2, &None)
+    );
     assert!(told[1].text.starts_with("Approved by telegram:main:700100200"));
     assert_eq!(bed.told.lock().unwrap().woken, [EVENT]);
-    let (_, later) = bed.post(AGGREGATOR, "/internal/press", press(&buttons.reject, "700100200", "main")).await;
-    assert_eq!((&later["outcome"], &later["message"]), (&json!("already_decided"), &json!("Already approved by telegram:main:700100200.")));
+    let (_, later) =
+        bed.post(AGGREGATOR, "/internal/press", press(&buttons.reject, "700100200", "main")).await;
+    assert_eq!(
+        (&later["outcome"], &later["message"]),
+        (&json!("already_decided"), &json!("Already approved by telegram:main:700100200."))
+    );
 }
 
 #[tokio::test]
@@ -42,10 +54,20 @@ async fn a_forged_or_forwarded_button_changes_nothing() {
         press(&buttons.reject.replace(":n", ":y"), "700100200", "main"),
     ];
     for case in cases {
-        assert_eq!(bed.post(AGGREGATOR, "/internal/press", case).await.1["outcome"], "no_longer_valid");
+        assert_eq!(
+            bed.post(AGGREGATOR, "/internal/press", case).await.1["outcome"],
+            "no_longer_valid"
+        );
     }
-    assert_eq!(bed.post(OPERATOR, "/internal/press", press(&buttons.approve, "700100200", "main")).await.0, 404);
-    assert_eq!(bed.get(OPERATOR, &format!("/api/approvals/{}", asked["approvalId"].as_str().unwrap())).await["state"], "pending");
+    assert_eq!(
+        bed.post(OPERATOR, "/internal/press", press(&buttons.approve, "700100200", "main")).await.0,
+        404
+    );
+    assert_eq!(
+        bed.get(OPERATOR, &format!("/api/approvals/{}", asked["approvalId"].as_str().unwrap()))
+            .await["state"],
+        "pending"
+    );
     let kept = bed.rows("SELECT token_hash FROM button").await;
     assert!(kept.iter().all(|row| row["token_hash"].as_str().unwrap() != buttons.approve));
 }
@@ -56,11 +78,17 @@ async fn a_press_over_budget_or_under_a_halt_says_so_and_leaves_it_waiting() {
     bed.ask_in_chat("t1", 5.0).await;
     // What was left when the owner was asked goes to others before the press.
     for task in ["small", "smaller"] {
-        assert_eq!(bed.post(OPERATOR, "/api/approve", request(task, 2.4)).await.1["approved"], true);
+        assert_eq!(
+            bed.post(OPERATOR, "/api/approve", request(task, 2.4)).await.1["approved"],
+            true
+        );
     }
     let buttons = bed.deliveries()[0].buttons.clone().unwrap();
     let press = press(&buttons.approve, "700100200", "main");
-    assert_eq!(bed.post(AGGREGATOR, "/internal/press", press.clone()).await.1["outcome"], "over_budget");
+    assert_eq!(
+        bed.post(AGGREGATOR, "/internal/press", press.clone()).await.1["outcome"],
+        "over_budget"
+    );
     bed.post(OPERATOR, "/api/halt", json!({"all": true, "reason": "stop"})).await;
     assert_eq!(bed.post(AGGREGATOR, "/internal/press", press.clone()).await.1["outcome"], "halted");
     bed.post(OPERATOR, "/api/resume", json!({})).await;
@@ -119,6 +147,12 @@ async fn a_chat_that_cannot_be_reached_leaves_the_approval_pending_for_the_dashb
     let bed = Bed::new();
     bed.told.lock().unwrap().state = Some(DeliveryState::Failed);
     bed.ask_in_chat("t1", 5.0).await;
-    assert_eq!(bed.get(DASHBOARD, "/api/approvals?state=pending").await["approvals"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        bed.get(DASHBOARD, "/api/approvals?state=pending").await["approvals"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
     assert_eq!(bed.get(OPERATOR, "/api/status").await["undelivered"], 1);
 }

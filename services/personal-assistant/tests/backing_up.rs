@@ -11,17 +11,25 @@ async fn a_lost_database_comes_back_from_the_backup() {
     bed.post(OPERATOR, "/api/chat", json!({"message": "remember me", "sessionKey": "s1"})).await;
     bed.send(OPERATOR, "PUT", "/api/budget", json!({"daily": 20.0})).await;
     let (status, made) = bed.post(OPERATOR, "/api/backups", Value::Null).await;
-    assert_eq!((status, &made["rows"]["posted"], &made["rows"]["chat_message"]), (201, &json!(1), &json!(2)), "{made}");
+    assert_eq!(
+        (status, &made["rows"]["posted"], &made["rows"]["chat_message"]),
+        (201, &json!(1), &json!(2)),
+        "{made}"
+    );
 
     let mut lost = Bed::new();
     lost.deps.objects = bed.deps.objects.clone();
     lost.router = personal_assistant::router(lost.deps.clone());
     let listed = lost.get(OPERATOR, "/api/backups").await;
     assert_eq!(listed["backups"][0]["name"], made["name"]);
-    let (status, restored) = lost.post(OPERATOR, "/api/restore", json!({"backup": made["name"]})).await;
+    let (status, restored) =
+        lost.post(OPERATOR, "/api/restore", json!({"backup": made["name"]})).await;
     assert_eq!((status, &restored["rows"]["approvals"]), (200, &json!(1)), "{restored}");
     assert_eq!(lost.day().await, bed.day().await);
-    assert_eq!(lost.get(OPERATOR, "/api/approvals").await, bed.get(OPERATOR, "/api/approvals").await);
+    assert_eq!(
+        lost.get(OPERATOR, "/api/approvals").await,
+        bed.get(OPERATOR, "/api/approvals").await
+    );
     // What was settled before stays settled: nothing is spent twice by coming back.
     assert_eq!(lost.settle("t1", &token, Some(0.75), "success").await.0, 200);
     assert_eq!(lost.day().await["spent"], 0.75);
@@ -33,14 +41,20 @@ async fn what_was_open_when_it_was_copied_is_not_open_again() {
     // Above the threshold it waits; below it is approved by the rules.
     let waiting = bed.ask("waits", 25.0).await;
     let allowed = bed.ask("allowed", 1.0).await;
-    assert_eq!((&waiting["state"], &allowed["state"]), (&json!("pending"), &json!("approved")), "{waiting} {allowed}");
+    assert_eq!(
+        (&waiting["state"], &allowed["state"]),
+        (&json!("pending"), &json!("approved")),
+        "{waiting} {allowed}"
+    );
     let (_, made) = bed.post(OPERATOR, "/api/backups", Value::Null).await;
     let mut lost = Bed::new();
     lost.deps.objects = bed.deps.objects.clone();
     lost.router = personal_assistant::router(lost.deps.clone());
     assert_eq!(lost.post(OPERATOR, "/api/restore", json!({"backup": made["name"]})).await.0, 200);
     for one in [&waiting, &allowed] {
-        let row = lost.get(OPERATOR, &format!("/api/approvals/{}", one["approvalId"].as_str().unwrap())).await;
+        let row = lost
+            .get(OPERATOR, &format!("/api/approvals/{}", one["approvalId"].as_str().unwrap()))
+            .await;
         assert_eq!((&row["state"], &row["version"]), (&json!("expired"), &json!(2)), "{row}");
     }
     assert_eq!(lost.decide(&waiting["approvalId"], "approve").await.0, 409);
@@ -68,7 +82,8 @@ async fn backups_are_the_operators_alone_and_a_wrong_name_changes_nothing() {
         assert_eq!(bed.post(token, "/api/backups", Value::Null).await.0, 403);
         assert_eq!(bed.post(token, "/api/restore", json!({"backup": "x"})).await.0, 403);
     }
-    let (status, problem) = bed.post(OPERATOR, "/api/restore", json!({"backup": "../../etc"})).await;
+    let (status, problem) =
+        bed.post(OPERATOR, "/api/restore", json!({"backup": "../../etc"})).await;
     assert_eq!((status, &problem["code"]), (404, &json!("not_found")));
     assert_eq!(bed.post(OPERATOR, "/api/restore", json!({})).await.0, 422);
 }
@@ -76,7 +91,8 @@ async fn backups_are_the_operators_alone_and_a_wrong_name_changes_nothing() {
 #[tokio::test]
 async fn one_backup_is_made_a_day() {
     let bed = Bed::new();
-    let count = async || bed.get(OPERATOR, "/api/backups").await["backups"].as_array().unwrap().len();
+    let count =
+        async || bed.get(OPERATOR, "/api/backups").await["backups"].as_array().unwrap().len();
     for _ in 0..3 {
         personal_assistant::back_up_daily(&bed.deps).await.unwrap();
     }
@@ -90,7 +106,8 @@ async fn one_backup_is_made_a_day() {
 async fn a_stale_copy_of_a_session_is_never_shown() {
     let bed = Bed::new();
     let say = async |text: &str| {
-        let (_, answer) = bed.post(OPERATOR, "/api/chat", json!({"message": text, "sessionKey": "s1"})).await;
+        let (_, answer) =
+            bed.post(OPERATOR, "/api/chat", json!({"message": text, "sessionKey": "s1"})).await;
         answer["message"].as_str().unwrap().to_owned()
     };
     say("the first thing").await;

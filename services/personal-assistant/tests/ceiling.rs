@@ -20,7 +20,10 @@ async fn storm(bed: Bed) -> usize {
     let tasks: Vec<_> = (0..64)
         .map(|i| {
             let router = bed.router.clone();
-            tokio::spawn(async move { send(&router, AGENT, "POST", "/api/approve", request(&format!("t{i}"), amount(i))).await })
+            tokio::spawn(async move {
+                send(&router, AGENT, "POST", "/api/approve", request(&format!("t{i}"), amount(i)))
+                    .await
+            })
         })
         .collect();
     let mut approved = Vec::new();
@@ -32,7 +35,10 @@ async fn storm(bed: Bed) -> usize {
             _ => assert_eq!(answer["code"], "budget_exhausted"),
         }
     }
-    let held = bed.rows("SELECT SUM(amt_u) AS held FROM hold WHERE scope LIKE 'day:%|all'").await[0]["held"].as_i64().unwrap();
+    let held = bed.rows("SELECT SUM(amt_u) AS held FROM hold WHERE scope LIKE 'day:%|all'").await
+        [0]["held"]
+        .as_i64()
+        .unwrap();
     assert_eq!(held, approved.iter().sum::<i64>());
     assert!(held <= 5_000_000, "{held}");
     let partial = bed.rows("SELECT task FROM hold GROUP BY task HAVING COUNT(*) <> 2").await;
@@ -64,7 +70,9 @@ impl Sql for FileSql {
         CONNECTION.with_borrow_mut(|slot| {
             if slot.as_ref().is_none_or(|(path, _)| *path != self.path) {
                 let connection = Connection::open(&self.path).map_err(|e| port_error(&e))?;
-                connection.busy_timeout(std::time::Duration::from_secs(30)).map_err(|e| port_error(&e))?;
+                connection
+                    .busy_timeout(std::time::Duration::from_secs(30))
+                    .map_err(|e| port_error(&e))?;
                 *slot = Some((self.path.clone(), connection));
             }
             run_batch(&mut slot.as_mut().unwrap().1, &statements)
@@ -77,8 +85,15 @@ async fn eight_connections_to_one_file_never_exceed_the_budget_by_a_micro_dollar
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("quintet.db");
     let first = Connection::open(&path).unwrap();
-    first.execute_batch(&format!("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; {}", MIGRATIONS.concat())).unwrap();
+    first
+        .execute_batch(&format!(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; {}",
+            MIGRATIONS.concat()
+        ))
+        .unwrap();
     let unused = Arc::new(MemorySql::with_migrations(&[]));
-    let approved = storm(Bed::over(json!({"budget": {"daily": 5.0}}), Arc::new(FileSql { path }), unused)).await;
+    let approved =
+        storm(Bed::over(json!({"budget": {"daily": 5.0}}), Arc::new(FileSql { path }), unused))
+            .await;
     assert!((10..64).contains(&approved), "{approved}");
 }

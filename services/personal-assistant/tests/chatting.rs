@@ -4,8 +4,12 @@ use crate::kit::*;
 use serde_json::{Value, json};
 
 async fn say(bed: &Bed, message: &str) -> String {
-    let (status, answer) = bed.post(OPERATOR, "/api/chat", json!({"message": message, "sessionKey": "s1"})).await;
-    assert_eq!((status, &answer["sessionKey"], &answer["usage"]), (200, &json!("s1"), &json!({"inputTokens": 0, "outputTokens": 0})));
+    let (status, answer) =
+        bed.post(OPERATOR, "/api/chat", json!({"message": message, "sessionKey": "s1"})).await;
+    assert_eq!(
+        (status, &answer["sessionKey"], &answer["usage"]),
+        (200, &json!("s1"), &json!({"inputTokens": 0, "outputTokens": 0}))
+    );
     answer["message"].as_str().unwrap().to_owned()
 }
 
@@ -24,7 +28,10 @@ async fn answers_come_from_the_state_and_say_that_no_model_was_asked() {
 async fn other_questions_are_looked_up_in_the_graph_and_cited() {
     let bed = Bed::new();
     let answer = say(&bed, "How should retries work?").await;
-    assert!(answer.contains("Retry with backoff and jitter. [skills/error-handling.md]"), "{answer}");
+    assert!(
+        answer.contains("Retry with backoff and jitter. [skills/error-handling.md]"),
+        "{answer}"
+    );
     bed.calls.faults.refuse_next(1, platform::ports::PortErrorKind::Unavailable);
     assert!(say(&bed, "How should retries work?").await.contains("cannot be read right now"));
 }
@@ -41,7 +48,9 @@ async fn a_session_remembers_what_was_said_in_it_alone() {
     let bed = Bed::new();
     say(&bed, "How should retries work?").await;
     assert!(say(&bed, "What did I ask?").await.contains("How should retries work?"));
-    let (_, other) = bed.post(OPERATOR, "/api/chat", json!({"message": "What did I ask?", "sessionKey": "s2"})).await;
+    let (_, other) = bed
+        .post(OPERATOR, "/api/chat", json!({"message": "What did I ask?", "sessionKey": "s2"}))
+        .await;
     assert!(other["message"].as_str().unwrap().contains("first thing you say"));
 }
 
@@ -49,14 +58,23 @@ async fn a_session_remembers_what_was_said_in_it_alone() {
 async fn the_same_answer_can_be_streamed() {
     let bed = Bed::new();
     let whole = say(&bed, "Who are you?").await;
-    let (status, text) =
-        send_text(&bed.router, OPERATOR, "POST", "/api/chat", "text/event-stream", json!({"message": "Who are you?", "sessionKey": "s1"})).await;
+    let (status, text) = send_text(
+        &bed.router,
+        OPERATOR,
+        "POST",
+        "/api/chat",
+        "text/event-stream",
+        json!({"message": "Who are you?", "sessionKey": "s1"}),
+    )
+    .await;
     assert_eq!(status, 200);
     let (deltas, done) = text.split_once("event: done\ndata: ").unwrap();
     let joined: String = deltas
         .split("\n\n")
         .filter_map(|event| event.strip_prefix("data: "))
-        .map(|data| serde_json::from_str::<Value>(data).unwrap()["delta"].as_str().unwrap().to_owned())
+        .map(|data| {
+            serde_json::from_str::<Value>(data).unwrap()["delta"].as_str().unwrap().to_owned()
+        })
         .collect();
     assert_eq!(joined, whole);
     assert_eq!(serde_json::from_str::<Value>(done.trim()).unwrap()["message"], json!(whole));
@@ -65,10 +83,20 @@ async fn the_same_answer_can_be_streamed() {
 #[tokio::test]
 async fn a_message_that_is_too_long_or_empty_is_refused_and_so_is_everybody_but_the_owner() {
     let bed = Bed::new();
-    for (message, session) in [("x".repeat(8_001), "s1"), (" ".to_owned(), "s1"), ("x".to_owned(), "")] {
-        assert_eq!(bed.post(OPERATOR, "/api/chat", json!({"message": message, "sessionKey": session})).await.0, 422);
+    for (message, session) in
+        [("x".repeat(8_001), "s1"), (" ".to_owned(), "s1"), ("x".to_owned(), "")]
+    {
+        assert_eq!(
+            bed.post(OPERATOR, "/api/chat", json!({"message": message, "sessionKey": session}))
+                .await
+                .0,
+            422
+        );
     }
     for token in [VIEWER, AGENT, GATEWAY, DASHBOARD] {
-        assert_eq!(bed.post(token, "/api/chat", json!({"message": "hi", "sessionKey": "s1"})).await.0, 403);
+        assert_eq!(
+            bed.post(token, "/api/chat", json!({"message": "hi", "sessionKey": "s1"})).await.0,
+            403
+        );
     }
 }

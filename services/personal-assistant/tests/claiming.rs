@@ -26,7 +26,10 @@ async fn what_was_not_approved_cannot_begin() {
     let approved = bed.ask("t2", 1.0).await;
     bed.clock.advance(15 * 60_000);
     assert_eq!(bed.claim(&approved).await.1["code"], "not_approved", "its time is over");
-    assert_eq!(bed.post(GATEWAY, "/api/approvals/apr_none/claim", json!({"digest": "x"})).await.0, 404);
+    assert_eq!(
+        bed.post(GATEWAY, "/api/approvals/apr_none/claim", json!({"digest": "x"})).await.0,
+        404
+    );
 }
 
 #[tokio::test]
@@ -35,7 +38,11 @@ async fn another_digest_is_refused_and_so_is_everybody_but_the_gateway() {
     let mut approval = bed.ask("t1", 1.0).await;
     for token in [OPERATOR, AGENT, DASHBOARD, AGGREGATOR] {
         let path = format!("/api/approvals/{}/claim", approval["approvalId"].as_str().unwrap());
-        assert_eq!(bed.post(token, &path, json!({"digest": approval["digest"]})).await.0, 403, "{token}");
+        assert_eq!(
+            bed.post(token, &path, json!({"digest": approval["digest"]})).await.0,
+            403,
+            "{token}"
+        );
     }
     approval["digest"] = json!("0".repeat(64));
     assert_eq!(bed.claim(&approval).await.0, 409);
@@ -68,7 +75,10 @@ async fn what_an_earlier_claim_spent_is_not_covered_by_the_hold_of_the_one_that_
     let second = bed.claim(&approval).await.1["claimToken"].clone();
     assert_eq!(bed.settle("t1", &first, Some(0.5), "failed").await.1["overrun"], 0.5);
     let day = bed.day().await;
-    assert_eq!((&day["spent"], &day["held"], &day["remaining"]), (&json!(0.5), &json!(1.0), &json!(0.0)));
+    assert_eq!(
+        (&day["spent"], &day["held"], &day["remaining"]),
+        (&json!(0.5), &json!(1.0), &json!(0.0))
+    );
     assert_eq!(bed.settle("t1", &second, Some(0.5), "success").await.1["overrun"], 0.0);
 }
 
@@ -77,27 +87,50 @@ async fn a_lease_that_was_given_up_before_it_claimed_claims_nothing_any_more() {
     let bed = Bed::new();
     let approval = bed.ask("t1", 1.0).await;
     let id = approval["approvalId"].as_str().unwrap().to_owned();
-    let given_up = |epoch: u32| bed.post(AGGREGATOR, "/internal/given-up", json!({"approvalId": id, "epoch": epoch}));
+    let given_up = |epoch: u32| {
+        bed.post(AGGREGATOR, "/internal/given-up", json!({"approvalId": id, "epoch": epoch}))
+    };
     let path = format!("/api/approvals/{id}/claim");
-    let claim = |epoch: u32| bed.post(GATEWAY, &path, json!({"digest": approval["digest"], "epoch": epoch}));
+    let claim = |epoch: u32| {
+        bed.post(GATEWAY, &path, json!({"digest": approval["digest"], "epoch": epoch}))
+    };
     assert_eq!(given_up(1).await, (200, json!({"was": "open"})));
     let (status, problem) = claim(1).await;
     assert_eq!((status, &problem["code"]), (409, &json!("stale_epoch")));
     assert_eq!(claim(2).await.0, 200);
-    assert_eq!(given_up(2).await, (200, json!({"was": "begun"})), "what was claimed may have been done");
+    assert_eq!(
+        given_up(2).await,
+        (200, json!({"was": "begun"})),
+        "what was claimed may have been done"
+    );
     bed.clock.advance(36_000);
     assert_eq!(claim(2).await.1["code"], "stale_epoch", "it cannot begin it a second time either");
     bed.clock.advance(60 * 60_000);
     assert_eq!(given_up(2).await.1["was"], "begun");
-    assert_eq!(bed.post(AGGREGATOR, "/internal/given-up", json!({"approvalId": "apr_none", "epoch": 1})).await.0, 404);
-    assert_eq!(bed.post(GATEWAY, "/internal/given-up", json!({"approvalId": id, "epoch": 1})).await.0, 404, "for the conductor alone");
+    assert_eq!(
+        bed.post(AGGREGATOR, "/internal/given-up", json!({"approvalId": "apr_none", "epoch": 1}))
+            .await
+            .0,
+        404
+    );
+    assert_eq!(
+        bed.post(GATEWAY, "/internal/given-up", json!({"approvalId": id, "epoch": 1})).await.0,
+        404,
+        "for the conductor alone"
+    );
 }
 
 #[tokio::test]
 async fn what_nobody_began_is_told_from_what_lapsed_and_what_was_taken_back() {
     let bed = Bed::new();
     let lapsed = bed.ask("t1", 1.0).await;
-    let given_up = |approval: &serde_json::Value| bed.post(AGGREGATOR, "/internal/given-up", json!({"approvalId": approval["approvalId"], "epoch": 1}));
+    let given_up = |approval: &serde_json::Value| {
+        bed.post(
+            AGGREGATOR,
+            "/internal/given-up",
+            json!({"approvalId": approval["approvalId"], "epoch": 1}),
+        )
+    };
     bed.clock.advance(15 * 60_000);
     assert_eq!(given_up(&lapsed).await.1["was"], "lapsed");
     let (_, problem) = bed.claim(&lapsed).await;
@@ -110,7 +143,10 @@ async fn what_nobody_began_is_told_from_what_lapsed_and_what_was_taken_back() {
         if claims {
             assert_eq!(bed.claim(&halted).await.0, 200);
         }
-        assert!(bed.post(OPERATOR, "/api/halt", json!({"taskId": task, "reason": "stop"})).await.0 < 300);
+        assert!(
+            bed.post(OPERATOR, "/api/halt", json!({"taskId": task, "reason": "stop"})).await.0
+                < 300
+        );
         assert_eq!(given_up(&halted).await.1["was"], "ended", "{task}");
     }
 }
@@ -121,14 +157,24 @@ async fn a_renewed_task_keeps_its_hold_as_long_as_it_runs() {
     bed.claimed("t1", 1.0).await;
     for _ in 0..120 {
         bed.clock.advance(10_000);
-        let (status, answer) = bed.post(AGGREGATOR, "/internal/renewed", json!({"taskId": "t1"})).await;
+        let (status, answer) =
+            bed.post(AGGREGATOR, "/internal/renewed", json!({"taskId": "t1"})).await;
         assert_eq!((status, &answer["renewed"]), (200, &json!(true)));
     }
     assert_eq!(bed.day().await["held"], 1.0);
-    assert_eq!(bed.get(OPERATOR, "/api/approvals?state=claimed").await["approvals"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        bed.get(OPERATOR, "/api/approvals?state=claimed").await["approvals"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
     bed.clock.advance(35_000);
     assert_eq!(bed.day().await["held"], 0.0, "the gateway is gone, and no job had to run");
-    assert_eq!(bed.post(AGGREGATOR, "/internal/renewed", json!({"taskId": "unknown"})).await.1["renewed"], false);
+    assert_eq!(
+        bed.post(AGGREGATOR, "/internal/renewed", json!({"taskId": "unknown"})).await.1["renewed"],
+        false
+    );
 }
 
 #[tokio::test]
@@ -138,7 +184,10 @@ async fn a_hold_that_ran_out_is_taken_up_again_only_if_it_still_fits() {
     bed.rows("UPDATE hold SET exp = 1 WHERE task = 't1'").await;
     bed.ask("t2", 1.0).await;
     let (status, problem) = bed.claim(&approval).await;
-    assert_eq!((status, &problem["code"], &problem["remaining"]), (402, &json!("budget_exhausted"), &json!(1.0)));
+    assert_eq!(
+        (status, &problem["code"], &problem["remaining"]),
+        (402, &json!("budget_exhausted"), &json!(1.0))
+    );
     bed.send(OPERATOR, "PUT", "/api/budget", json!({"daily": 2.5})).await;
     assert_eq!(bed.claim(&approval).await.0, 200);
     assert_eq!(bed.day().await["held"], 2.5);

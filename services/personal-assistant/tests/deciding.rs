@@ -10,12 +10,20 @@ async fn the_first_decision_wins_and_the_second_learns_who_it_was() {
     let asked = bed.ask("t1", 5.0).await;
     assert_eq!((&asked["state"], &asked["approved"]), (&json!("pending"), &json!(false)));
     let path = format!("/api/approvals/{}/decide", asked["approvalId"].as_str().unwrap());
-    let (status, decided) = bed.post(DASHBOARD, &path, json!({"decision": "approve", "actor": "dashboard:owner"})).await;
-    assert_eq!((status, &decided["state"], &decided["decidedBy"]), (200, &json!("approved"), &json!("dashboard:owner")));
+    let (status, decided) = bed
+        .post(DASHBOARD, &path, json!({"decision": "approve", "actor": "dashboard:owner"}))
+        .await;
+    assert_eq!(
+        (status, &decided["state"], &decided["decidedBy"]),
+        (200, &json!("approved"), &json!("dashboard:owner"))
+    );
     assert_eq!(bed.day().await["held"], 5.0);
     let (status, problem) = bed.decide(&asked["approvalId"], "reject").await;
     assert_eq!((status, &problem["code"]), (409, &json!("already_decided")));
-    assert_eq!((&problem["decidedBy"], &problem["state"]), (&json!("dashboard:owner"), &json!("approved")));
+    assert_eq!(
+        (&problem["decidedBy"], &problem["state"]),
+        (&json!("dashboard:owner"), &json!("approved"))
+    );
     assert!(problem["decidedAt"].is_string());
     assert_eq!(bed.ask("t1", 5.0).await["state"], "approved");
 }
@@ -28,8 +36,17 @@ async fn an_actor_is_believed_from_aggregator_and_dashboard_alone() {
     for token in [AGENT, VIEWER, GATEWAY] {
         assert_eq!(bed.post(token, &path, json!({"decision": "approve"})).await.0, 403, "{token}");
     }
-    let (_, decided) = bed.post(OPERATOR, &path, json!({"decision": "reject", "reason": "Not now", "actor": "telegram:main:1"})).await;
-    assert_eq!((&decided["state"], &decided["decidedBy"], &decided["reason"]), (&json!("rejected"), &json!("api"), &json!("Not now")));
+    let (_, decided) = bed
+        .post(
+            OPERATOR,
+            &path,
+            json!({"decision": "reject", "reason": "Not now", "actor": "telegram:main:1"}),
+        )
+        .await;
+    assert_eq!(
+        (&decided["state"], &decided["decidedBy"], &decided["reason"]),
+        (&json!("rejected"), &json!("api"), &json!("Not now"))
+    );
     assert_eq!(bed.day().await["held"], 0.0);
 }
 
@@ -39,7 +56,10 @@ async fn a_decision_that_the_budget_does_not_cover_leaves_the_approval_waiting()
     let asked = bed.ask("t1", 5.0).await;
     bed.ask("t2", 2.0).await;
     let (status, problem) = bed.decide(&asked["approvalId"], "approve").await;
-    assert_eq!((status, &problem["code"], &problem["remaining"]), (402, &json!("budget_exhausted"), &json!(4.0)));
+    assert_eq!(
+        (status, &problem["code"], &problem["remaining"]),
+        (402, &json!("budget_exhausted"), &json!(4.0))
+    );
     assert!(problem["resetsAt"].is_string());
     assert_eq!(bed.ask("t1", 5.0).await["state"], "pending");
     bed.send(OPERATOR, "PUT", "/api/budget", json!({"daily": 7.0})).await;
@@ -51,8 +71,12 @@ async fn another_version_is_refused() {
     let bed = Bed::new();
     let asked = bed.ask("t1", 5.0).await;
     let path = format!("/api/approvals/{}/decide", asked["approvalId"].as_str().unwrap());
-    let (status, problem) = bed.post(OPERATOR, &path, json!({"decision": "approve", "version": 7})).await;
-    assert_eq!((status, &problem["code"], &problem["version"]), (409, &json!("conflict"), &json!(1)));
+    let (status, problem) =
+        bed.post(OPERATOR, &path, json!({"decision": "approve", "version": 7})).await;
+    assert_eq!(
+        (status, &problem["code"], &problem["version"]),
+        (409, &json!("conflict"), &json!(1))
+    );
 }
 
 #[tokio::test]
@@ -61,7 +85,11 @@ async fn nobody_decided_in_time_is_expired_and_never_approved() {
     let asked = bed.ask_in_chat("t1", 5.0).await;
     bed.clock.advance(24 * 3_600_000);
     let (status, problem) = bed.decide(&asked["approvalId"], "approve").await;
-    assert_eq!((status, &problem["state"]), (409, &json!("expired")), "before any tick has seen it");
+    assert_eq!(
+        (status, &problem["state"]),
+        (409, &json!("expired")),
+        "before any tick has seen it"
+    );
     personal_assistant::tick(&bed.deps).await;
     bed.background().await;
     let path = format!("/api/approvals/{}", asked["approvalId"].as_str().unwrap());
@@ -79,12 +107,16 @@ async fn who_waits_is_woken_by_the_decision() {
     let path = format!("/api/approvals/{}?wait=30", asked["approvalId"].as_str().unwrap());
     let mut again = request("t1", 5.0);
     again["wait"] = json!(30);
-    let waiting = async { tokio::join!(bed.get(OPERATOR, &path), bed.post(OPERATOR, "/api/approve", again)) };
+    let waiting =
+        async { tokio::join!(bed.get(OPERATOR, &path), bed.post(OPERATOR, "/api/approve", again)) };
     let deciding = async {
         bed.background().await;
         bed.decide(&asked["approvalId"], "approve").await
     };
-    let ((seen, answered), _) = tokio::time::timeout(Duration::from_secs(5), async { tokio::join!(waiting, deciding) }).await.unwrap();
+    let ((seen, answered), _) =
+        tokio::time::timeout(Duration::from_secs(5), async { tokio::join!(waiting, deciding) })
+            .await
+            .unwrap();
     assert_eq!(seen["state"], "approved");
     assert_eq!(answered.1["approved"], true);
 }
@@ -100,7 +132,11 @@ async fn who_waits_in_vain_gets_the_pending_state() {
             bed.clock.advance(1_000);
         }
     };
-    let (seen, ()) = tokio::time::timeout(Duration::from_secs(5), async { tokio::join!(bed.get(OPERATOR, &path), passing) }).await.unwrap();
+    let (seen, ()) = tokio::time::timeout(Duration::from_secs(5), async {
+        tokio::join!(bed.get(OPERATOR, &path), passing)
+    })
+    .await
+    .unwrap();
     assert_eq!(seen["state"], "pending");
 }
 
@@ -108,7 +144,8 @@ async fn who_waits_in_vain_gets_the_pending_state() {
 async fn of_many_decisions_at_once_exactly_one_wins() {
     let bed = Bed::new();
     let asked = bed.ask("t1", 5.0).await;
-    let words = (0..16).map(|i| bed.decide(&asked["approvalId"], if i % 2 == 0 { "approve" } else { "reject" }));
+    let words = (0..16)
+        .map(|i| bed.decide(&asked["approvalId"], if i % 2 == 0 { "approve" } else { "reject" }));
     let answers: Vec<(u16, Value)> = futures_util::future::join_all(words).await;
     assert_eq!(answers.iter().filter(|(status, _)| *status == 200).count(), 1);
     assert!(answers.iter().all(|(status, _)| matches!(status, 200 | 409)));

@@ -12,13 +12,23 @@ async fn a_halt_is_accepted_and_again_and_stopped_once_the_gateway_says_so() {
     let bed = Bed::new();
     bed.claimed("t1", 1.0).await;
     let (status, answer) = halt(&bed, "t1").await;
-    assert_eq!((status, &answer["success"], &answer["level"], &answer["taskId"]), (202, &json!(true), &json!("accepted"), &json!("t1")));
+    assert_eq!(
+        (status, &answer["success"], &answer["level"], &answer["taskId"]),
+        (202, &json!(true), &json!("accepted"), &json!("t1"))
+    );
     assert_eq!(halt(&bed, "t1").await.0, 202);
     assert_eq!(bed.post(AGGREGATOR, "/internal/stopped", json!({"taskId": "t1"})).await.0, 200);
     let (status, answer) = halt(&bed, "t1").await;
     assert_eq!((status, &answer["level"]), (200, &json!("stopped")));
     let halts = bed.get(VIEWER, "/api/halts").await;
-    assert_eq!((halts["halts"].as_array().unwrap().len(), &halts["halts"][0]["target"], &halts["halts"][0]["by"]), (1, &json!("task:t1"), &json!("api")));
+    assert_eq!(
+        (
+            halts["halts"].as_array().unwrap().len(),
+            &halts["halts"][0]["target"],
+            &halts["halts"][0]["by"]
+        ),
+        (1, &json!("task:t1"), &json!("api"))
+    );
     assert_eq!(halts["all"], false);
 }
 
@@ -39,15 +49,22 @@ async fn halt_all_stops_every_way_to_begin_until_resumed() {
     let bed = Bed::new();
     let (approved, pending) = (bed.ask("t1", 1.0).await, bed.ask("t2", 5.0).await);
     let running = bed.claimed("t3", 1.0).await;
-    assert_eq!(bed.post(OPERATOR, "/api/halt", json!({"all": true, "reason": "stop"})).await.0, 202);
+    assert_eq!(
+        bed.post(OPERATOR, "/api/halt", json!({"all": true, "reason": "stop"})).await.0,
+        202
+    );
     assert_eq!(bed.ask("t4", 0.0).await["code"], "halted");
     assert_eq!(bed.ask("t5", 5.0).await["code"], "halted");
     let (status, problem) = bed.decide(&pending["approvalId"], "approve").await;
     assert_eq!((status, &problem["code"]), (409, &json!("halted")));
     let (status, problem) = bed.claim(&approved).await;
     assert_eq!((status, &problem["code"]), (409, &json!("halted")));
-    assert_eq!(bed.post(AGGREGATOR, "/internal/renewed", json!({"taskId": "t3"})).await.1["renewed"], false);
-    let check = bed.post(AGGREGATOR, "/internal/halts/check", json!({"tasks": ["t3", "t9"]})).await.1;
+    assert_eq!(
+        bed.post(AGGREGATOR, "/internal/renewed", json!({"taskId": "t3"})).await.1["renewed"],
+        false
+    );
+    let check =
+        bed.post(AGGREGATOR, "/internal/halts/check", json!({"tasks": ["t3", "t9"]})).await.1;
     assert_eq!(check, json!({"all": true, "halted": ["t3", "t9"]}));
     assert_eq!(bed.get(OPERATOR, "/api/halts").await["all"], true);
     assert_eq!(bed.post(OPERATOR, "/api/resume", json!({})).await.1["success"], true);
@@ -70,16 +87,24 @@ async fn halting_a_task_cancels_its_question_everywhere() {
     assert_eq!((bed.deliveries()[1].revision, bed.deliveries()[1].buttons.is_none()), (2, true));
     assert_eq!(bed.told.lock().unwrap().woken, [EVENT]);
     let press = json!({"token": buttons.approve, "channel": "telegram", "endpoint": "main", "chat": "700100200", "actor": "telegram:main:700100200"});
-    assert_eq!(bed.post(AGGREGATOR, "/internal/press", press).await.1["outcome"], "no_longer_valid");
+    assert_eq!(
+        bed.post(AGGREGATOR, "/internal/press", press).await.1["outcome"],
+        "no_longer_valid"
+    );
     bed.post(OPERATOR, "/api/resume", json!({"taskId": "t1"})).await;
-    assert_eq!(bed.decide(&asked["approvalId"], "approve").await.0, 409, "resuming does not bring it back");
+    assert_eq!(
+        bed.decide(&asked["approvalId"], "approve").await.0,
+        409,
+        "resuming does not bring it back"
+    );
 }
 
 #[tokio::test]
 async fn the_check_names_the_halted_tasks_alone() {
     let bed = Bed::new();
     halt(&bed, "t1").await;
-    let check = bed.post(AGGREGATOR, "/internal/halts/check", json!({"tasks": ["t1", "t2"]})).await.1;
+    let check =
+        bed.post(AGGREGATOR, "/internal/halts/check", json!({"tasks": ["t1", "t2"]})).await.1;
     assert_eq!(check, json!({"all": false, "halted": ["t1"]}));
     bed.post(OPERATOR, "/api/resume", json!({"taskId": "t1"})).await;
     let check = bed.post(AGGREGATOR, "/internal/halts/check", json!({"tasks": ["t1"]})).await.1;
@@ -89,13 +114,20 @@ async fn the_check_names_the_halted_tasks_alone() {
 #[tokio::test]
 async fn a_halt_names_one_task_or_all_and_is_the_owners() {
     let bed = Bed::new();
-    for body in [json!({}), json!({"taskId": "t1", "all": true}), json!({"taskId": ""}), json!({"al": true})] {
+    for body in [
+        json!({}),
+        json!({"taskId": "t1", "all": true}),
+        json!({"taskId": ""}),
+        json!({"al": true}),
+    ] {
         assert_eq!(bed.post(OPERATOR, "/api/halt", body).await.0, 422);
     }
     for token in [VIEWER, AGENT, GATEWAY] {
         assert_eq!(bed.post(token, "/api/halt", json!({"all": true})).await.0, 403);
     }
-    let (_, _) = bed.post(AGGREGATOR, "/api/halt", json!({"all": true, "actor": "telegram:main:700100200"})).await;
+    let (_, _) = bed
+        .post(AGGREGATOR, "/api/halt", json!({"all": true, "actor": "telegram:main:700100200"}))
+        .await;
     assert_eq!(bed.get(OPERATOR, "/api/halts").await["halts"][0]["by"], "telegram:main:700100200");
 }
 
@@ -111,7 +143,9 @@ async fn a_run_that_has_ended_is_stopped_already() {
 #[tokio::test]
 async fn a_halt_is_202_when_it_is_new_and_200_when_it_has_stopped() {
     let bed = Bed::new();
-    for body in [json!({"all": true, "reason": "fire"}), json!({"taskId": "not-yet", "reason": "never"})] {
+    for body in
+        [json!({"all": true, "reason": "fire"}), json!({"taskId": "not-yet", "reason": "never"})]
+    {
         assert_eq!(bed.post(OPERATOR, "/api/halt", body.clone()).await.0, 202, "{body}");
         assert_eq!(bed.post(OPERATOR, "/api/halt", body.clone()).await.0, 200, "{body}");
     }

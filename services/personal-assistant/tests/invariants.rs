@@ -36,7 +36,14 @@ impl Story {
         let mut dice = Dice(seed);
         let limit = 3_000_000 + dice.roll(6_000_000);
         let config = json!({"budget": {"daily": limit as f64 / 1e6, "monthly": 20.0}, "agents": {"codegen": {"daily_budget": 4.0}}});
-        Self { bed: Bed::with(config), rising: dice.roll(2) == 0, dice, asked: Vec::new(), tokens: HashMap::new(), limit }
+        Self {
+            bed: Bed::with(config),
+            rising: dice.roll(2) == 0,
+            dice,
+            asked: Vec::new(),
+            tokens: HashMap::new(),
+            limit,
+        }
     }
     fn some_asked(&mut self) -> Option<Value> {
         let n = self.asked.len() as u64;
@@ -94,7 +101,10 @@ impl Story {
             .bed
             .deps
             .sql
-            .query(platform::sql!("SELECT 1 AS one FROM halt WHERE resumed_at IS NULL AND target IN ('all', ?1)", format!("task:{task}")))
+            .query(platform::sql!(
+                "SELECT 1 AS one FROM halt WHERE resumed_at IS NULL AND target IN ('all', ?1)",
+                format!("task:{task}")
+            ))
             .await
         else {
             return false;
@@ -108,9 +118,11 @@ impl Story {
             return;
         }
         let task = tasks[self.dice.roll(tasks.len() as u64) as usize].clone();
-        let token = self.tokens[&task][self.dice.roll(self.tokens[&task].len() as u64) as usize].clone();
+        let token =
+            self.tokens[&task][self.dice.roll(self.tokens[&task].len() as u64) as usize].clone();
         let cost = (self.dice.roll(4) > 0).then(|| self.dice.dollars(2_000_000));
-        let outcome = ["success", "failed", "cancelled", "timeout", "unavailable"][self.dice.roll(5) as usize];
+        let outcome = ["success", "failed", "cancelled", "timeout", "unavailable"]
+            [self.dice.roll(5) as usize];
         let first = self.bed.settle(&task, &token, cost, outcome).await;
         let again = self.bed.settle(&task, &token, cost, outcome).await;
         if first.0 == 200 && again.0 == 200 {
@@ -122,20 +134,32 @@ impl Story {
         self.bed.post(AGGREGATOR, "/internal/renewed", json!({"taskId": task})).await;
     }
     async fn halt(&mut self) {
-        let body = if self.dice.roll(3) == 0 { json!({"all": true}) } else { json!({"taskId": format!("t{}", self.dice.roll(40))}) };
+        let body = if self.dice.roll(3) == 0 {
+            json!({"all": true})
+        } else {
+            json!({"taskId": format!("t{}", self.dice.roll(40))})
+        };
         let target = json!({"taskId": body["taskId"]});
         let path = if self.dice.roll(2) == 0 { "/api/halt" } else { "/api/resume" };
         self.bed.post(OPERATOR, path, if path == "/api/halt" { body } else { target }).await;
     }
     async fn change_limit(&mut self) {
-        self.limit = if self.rising { self.limit + self.dice.roll(500_000) } else { 2_000_000 + self.dice.roll(8_000_000) };
-        self.bed.send(OPERATOR, "PUT", "/api/budget", json!({"daily": self.limit as f64 / 1e6})).await;
+        self.limit = if self.rising {
+            self.limit + self.dice.roll(500_000)
+        } else {
+            2_000_000 + self.dice.roll(8_000_000)
+        };
+        self.bed
+            .send(OPERATOR, "PUT", "/api/budget", json!({"daily": self.limit as f64 / 1e6}))
+            .await;
     }
 
     async fn check(&self, seed: u64, step: u32) {
         let at = format!("seed {seed}, step {step}");
         let now = platform::ports::Clock::now_ms(&*self.bed.clock);
-        let rows = |text: &'static str| async move { self.bed.deps.sql.query(platform::ports::Statement::new(text)).await };
+        let rows = |text: &'static str| async move {
+            self.bed.deps.sql.query(platform::ports::Statement::new(text)).await
+        };
         let Ok(spent) = rows("SELECT b.scope, b.spent_u, (SELECT COALESCE(SUM(p.amt_u), 0) FROM posted p WHERE p.task IN (SELECT h.task FROM hold h WHERE h.scope = b.scope)) AS posted FROM budget b").await else { return };
         for row in spent {
             assert_eq!(row["spent_u"], row["posted"], "{at}: I3 {row:?}");
@@ -143,7 +167,11 @@ impl Story {
         let Ok(partial) = rows("SELECT h.task, COUNT(*) AS n, a.agent, COUNT(DISTINCT h.amt_u) AS amounts, COUNT(DISTINCT h.attempt) AS attempts FROM hold h JOIN approvals a ON a.task = h.task GROUP BY h.task").await else { return };
         for row in partial {
             let expected = if row["agent"] == "codegen" { 3 } else { 2 };
-            assert_eq!((row["n"].as_i64(), row["amounts"].as_i64(), row["attempts"].as_i64()), (Some(expected), Some(1), Some(1)), "{at}: I2 {row:?}");
+            assert_eq!(
+                (row["n"].as_i64(), row["amounts"].as_i64(), row["attempts"].as_i64()),
+                (Some(expected), Some(1), Some(1)),
+                "{at}: I2 {row:?}"
+            );
         }
         let figures = platform::sql!(
             "SELECT b.scope, b.limit_u, b.spent_u, (SELECT COALESCE(SUM(h.amt_u), 0) FROM hold h WHERE h.scope = b.scope AND h.exp > ?1) AS held, (SELECT COALESCE(SUM(p.overrun_u), 0) FROM posted p WHERE p.task IN (SELECT h.task FROM hold h WHERE h.scope = b.scope)) AS overrun FROM budget b",
@@ -152,8 +180,14 @@ impl Story {
         let Ok(figures) = self.bed.deps.sql.query(figures).await else { return };
         for row in figures {
             let figure = |name: &str| row[name].as_i64().unwrap();
-            if self.rising || !row["scope"].as_str().unwrap().starts_with("day:") || row["scope"].as_str().unwrap().contains("agent:") {
-                assert!(figure("spent_u") + figure("held") <= figure("limit_u") + figure("overrun"), "{at}: I1 {row:?}");
+            if self.rising
+                || !row["scope"].as_str().unwrap().starts_with("day:")
+                || row["scope"].as_str().unwrap().contains("agent:")
+            {
+                assert!(
+                    figure("spent_u") + figure("held") <= figure("limit_u") + figure("overrun"),
+                    "{at}: I1 {row:?}"
+                );
             }
         }
         let Ok(orphans) = rows(
@@ -188,9 +222,18 @@ async fn tell(seed: u64) -> HashMap<String, i64> {
         // Faults that no step has met are met here.
         let _ = story.bed.deps.sql.query(platform::sql!("SELECT 1 AS one")).await;
     }
-    let live = story.bed.deps.sql.query(platform::sql!("SELECT task FROM hold WHERE exp > ?1", now)).await.unwrap();
+    let live = story
+        .bed
+        .deps
+        .sql
+        .query(platform::sql!("SELECT task FROM hold WHERE exp > ?1", now))
+        .await
+        .unwrap();
     assert!(live.is_empty(), "seed {seed}: I5 {live:?}");
-    story.bed.rows(COUNTS).await[0].iter().map(|(name, count)| (name.clone(), count.as_i64().unwrap())).collect()
+    story.bed.rows(COUNTS).await[0]
+        .iter()
+        .map(|(name, count)| (name.clone(), count.as_i64().unwrap()))
+        .collect()
 }
 
 #[tokio::test]
@@ -202,7 +245,14 @@ async fn the_ledger_keeps_its_invariants_in_thirty_random_stories() {
         }
     }
     // A story in which nothing happens proves nothing.
-    for (name, least) in [("held", 200), ("claimed", 100), ("settled", 80), ("refused", 100), ("overrun", 20), ("again", 5)] {
+    for (name, least) in [
+        ("held", 200),
+        ("claimed", 100),
+        ("settled", 80),
+        ("refused", 100),
+        ("overrun", 20),
+        ("again", 5),
+    ] {
         assert!(total[name] >= least, "{name}: {total:?}");
     }
 }

@@ -9,14 +9,20 @@ use http_body_util::BodyExt;
 use personal_assistant::{Config, Deps, router};
 use platform::config::Report;
 use platform::edge::{Auth, Principal, Scope};
-use platform::memory::{ManualClock, MemoryCalls, MemoryKv, MemoryObjects, MemoryOutbound, MemorySignal, MemorySql, Switchboard, TokioBackground};
+use platform::memory::{
+    ManualClock, MemoryCalls, MemoryKv, MemoryObjects, MemoryOutbound, MemorySignal, MemorySql,
+    Switchboard, TokioBackground,
+};
 use platform::ports::{Row, Sql, Statement};
 use platform::secret::Secret;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use tower::ServiceExt;
 
-pub const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/0001_personal_assistant.sql"), include_str!("../../../migrations/0006_claim_epoch.sql")];
+pub const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/0001_personal_assistant.sql"),
+    include_str!("../../../migrations/0006_claim_epoch.sql"),
+];
 pub const OPERATOR: &str = "token-operator";
 pub const VIEWER: &str = "token-viewer";
 pub const AGENT: &str = "token-agent";
@@ -47,10 +53,19 @@ pub struct Bed {
 }
 
 pub fn auth() -> Auth {
-    let scopes = [(OPERATOR, Scope::Operator), (VIEWER, Scope::Viewer), (AGENT, Scope::Agent), (GATEWAY, Scope::Gateway)];
-    let services = [(AGGREGATOR, ServiceName::WebhookAggregator), (DASHBOARD, ServiceName::MonitoringDashboard)];
+    let scopes = [
+        (OPERATOR, Scope::Operator),
+        (VIEWER, Scope::Viewer),
+        (AGENT, Scope::Agent),
+        (GATEWAY, Scope::Gateway),
+    ];
+    let services = [
+        (AGGREGATOR, ServiceName::WebhookAggregator),
+        (DASHBOARD, ServiceName::MonitoringDashboard),
+    ];
     let scopes = scopes.map(|(token, scope)| (Secret::new(token), Principal::Scope(scope)));
-    let services = services.map(|(token, service)| (Secret::new(token), Principal::Service(service)));
+    let services =
+        services.map(|(token, service)| (Secret::new(token), Principal::Service(service)));
     Auth::new(scopes.into_iter().chain(services))
 }
 
@@ -69,7 +84,10 @@ impl Bed {
         let clock = Arc::new(ManualClock::default());
         let told = Shared::default();
         let switchboard = Switchboard::default();
-        switchboard.lock().unwrap().insert(ServiceName::WebhookAggregator, aggregator(told.clone()));
+        switchboard
+            .lock()
+            .unwrap()
+            .insert(ServiceName::WebhookAggregator, aggregator(told.clone()));
         switchboard.lock().unwrap().insert(ServiceName::SkillGraphLoader, loader());
         let calls = Arc::new(MemoryCalls::new(Secret::new(""), switchboard));
         let outbound = Arc::new(MemoryOutbound::new(|_| Ok(MemoryOutbound::json(500, &json!({})))));
@@ -116,13 +134,24 @@ impl Bed {
         body
     }
     pub async fn decide(&self, id: &Value, decision: &str) -> (u16, Value) {
-        self.post(OPERATOR, &format!("/api/approvals/{}/decide", id.as_str().unwrap()), json!({"decision": decision})).await
+        self.post(
+            OPERATOR,
+            &format!("/api/approvals/{}/decide", id.as_str().unwrap()),
+            json!({"decision": decision}),
+        )
+        .await
     }
     pub async fn claim(&self, approval: &Value) -> (u16, Value) {
         let path = format!("/api/approvals/{}/claim", approval["approvalId"].as_str().unwrap());
         self.post(GATEWAY, &path, json!({"digest": approval["digest"]})).await
     }
-    pub async fn settle(&self, task: &str, token: &Value, cost: Option<f64>, outcome: &str) -> (u16, Value) {
+    pub async fn settle(
+        &self,
+        task: &str,
+        token: &Value,
+        cost: Option<f64>,
+        outcome: &str,
+    ) -> (u16, Value) {
         let body = json!({"claimToken": token, "actualCost": cost, "outcome": outcome});
         self.post(GATEWAY, &format!("/api/tasks/{task}/settle"), body).await
     }
@@ -151,12 +180,25 @@ impl Bed {
     }
 }
 
-pub async fn send(router: &Router, token: &str, method: &str, path: &str, body: Value) -> (u16, Value) {
+pub async fn send(
+    router: &Router,
+    token: &str,
+    method: &str,
+    path: &str,
+    body: Value,
+) -> (u16, Value) {
     let (status, text) = send_text(router, token, method, path, "application/json", body).await;
     (status, serde_json::from_str(&text).unwrap_or(Value::Null))
 }
 
-pub async fn send_text(router: &Router, token: &str, method: &str, path: &str, accept: &str, body: Value) -> (u16, String) {
+pub async fn send_text(
+    router: &Router,
+    token: &str,
+    method: &str,
+    path: &str,
+    accept: &str,
+    body: Value,
+) -> (u16, String) {
     let content = if body.is_null() { Vec::new() } else { serde_json::to_vec(&body).unwrap() };
     let request = http::Request::builder()
         .method(method)
@@ -176,10 +218,17 @@ pub fn request(task: &str, dollars: f64) -> Value {
 }
 
 fn aggregator(told: Shared) -> Router {
-    async fn outbox(State(told): State<Shared>, Json(request): Json<OutboxRequest>) -> Json<OutboxAnswer> {
+    async fn outbox(
+        State(told): State<Shared>,
+        Json(request): Json<OutboxRequest>,
+    ) -> Json<OutboxAnswer> {
         let mut told = told.lock().unwrap();
         let state = told.state.unwrap_or(DeliveryState::Sent);
-        let states = request.deliveries.iter().map(|delivery| DeliveryStatus { id: delivery.id.clone(), state, error: None }).collect();
+        let states = request
+            .deliveries
+            .iter()
+            .map(|delivery| DeliveryStatus { id: delivery.id.clone(), state, error: None })
+            .collect();
         told.deliveries.extend(request.deliveries);
         Json(OutboxAnswer { states })
     }
@@ -190,7 +239,11 @@ fn aggregator(told: Shared) -> Router {
     async fn events() -> Json<Value> {
         Json(json!({"events": [], "cursor": null}))
     }
-    Router::new().route("/internal/outbox", post(outbox)).route("/internal/events/{id}/wake", post(wake)).route("/api/events", get(events)).with_state(told)
+    Router::new()
+        .route("/internal/outbox", post(outbox))
+        .route("/internal/events/{id}/wake", post(wake))
+        .route("/api/events", get(events))
+        .with_state(told)
 }
 
 fn loader() -> Router {

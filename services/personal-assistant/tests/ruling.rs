@@ -19,7 +19,10 @@ async fn the_context_begins_with_the_defaults_and_keeps_what_is_put() {
             json!({"budgetLimit": 20, "riskTolerance": "aggressive", "blockedOperations": ["deploy"], "timeZone": "Europe/Berlin"}),
         )
         .await;
-    assert_eq!((status, &kept["budgetLimit"], &kept["costThreshold"], &kept["riskTolerance"]), (200, &json!(20.0), &json!(10.0), &json!("aggressive")));
+    assert_eq!(
+        (status, &kept["budgetLimit"], &kept["costThreshold"], &kept["riskTolerance"]),
+        (200, &json!(20.0), &json!(10.0), &json!("aggressive"))
+    );
     assert_eq!(kept, bed.get(OPERATOR, "/api/context").await);
     assert_eq!(bed.send(VIEWER, "PUT", "/api/context", json!({})).await.0, 403);
 }
@@ -29,18 +32,37 @@ async fn the_rules_decide_from_the_next_request_on() {
     let bed = Bed::new();
     bed.send(OPERATOR, "PUT", "/api/context", json!({"blockedOperations": ["RUN"]})).await;
     assert_eq!(bed.ask("t1", 0.0).await["code"], "blocked_operation");
-    bed.send(OPERATOR, "PUT", "/api/context", json!({"blockedOperations": [], "allowedAgencies": ["security"]})).await;
+    bed.send(
+        OPERATOR,
+        "PUT",
+        "/api/context",
+        json!({"blockedOperations": [], "allowedAgencies": ["security"]}),
+    )
+    .await;
     assert_eq!(bed.ask("t2", 0.0).await["code"], "agency_not_allowed");
-    bed.send(OPERATOR, "PUT", "/api/context", json!({"allowedAgencies": [], "requiresHumanApproval": ["codegen"]})).await;
+    bed.send(
+        OPERATOR,
+        "PUT",
+        "/api/context",
+        json!({"allowedAgencies": [], "requiresHumanApproval": ["codegen"]}),
+    )
+    .await;
     assert_eq!(bed.ask("t3", 0.0).await["state"], "pending");
-    bed.send(OPERATOR, "PUT", "/api/context", json!({"requiresHumanApproval": [], "riskTolerance": "conservative"})).await;
+    bed.send(
+        OPERATOR,
+        "PUT",
+        "/api/context",
+        json!({"requiresHumanApproval": [], "riskTolerance": "conservative"}),
+    )
+    .await;
     assert_eq!(bed.ask("t4", 0.01).await["policies"], json!(["riskTolerance:conservative"]));
 }
 
 #[tokio::test]
 async fn what_is_wrong_with_the_context_is_listed_and_nothing_is_kept() {
     let bed = Bed::new();
-    let (status, problem) = bed.send(OPERATOR, "PUT", "/api/context", json!({"riskTolerance": "reckless"})).await;
+    let (status, problem) =
+        bed.send(OPERATOR, "PUT", "/api/context", json!({"riskTolerance": "reckless"})).await;
     assert_eq!((status, &problem["field"]), (422, &json!("riskTolerance")));
     for allowed in ["conservative", "balanced", "aggressive"] {
         assert!(problem["detail"].as_str().unwrap().contains(allowed), "{problem}");
@@ -48,7 +70,12 @@ async fn what_is_wrong_with_the_context_is_listed_and_nothing_is_kept() {
     assert_eq!(bed.send(OPERATOR, "PUT", "/api/context", json!({"budget": 5})).await.0, 422);
     let wrong = json!({"budgetLimit": 2_000_000, "timeZone": "Mars/Olympus", "allowedAgencies": [""], "costThreshold": 5});
     let (status, problem) = bed.send(OPERATOR, "PUT", "/api/context", wrong).await;
-    let fields: Vec<_> = problem["problems"].as_array().unwrap().iter().map(|one| one["field"].as_str().unwrap()).collect();
+    let fields: Vec<_> = problem["problems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["field"].as_str().unwrap())
+        .collect();
     assert_eq!((status, fields), (422, vec!["budgetLimit", "allowedAgencies", "timeZone"]));
     assert_eq!(bed.get(OPERATOR, "/api/context").await["costThreshold"], 10.0);
 }
@@ -57,9 +84,19 @@ async fn what_is_wrong_with_the_context_is_listed_and_nothing_is_kept() {
 async fn the_daily_limit_is_one_setting_with_three_names() {
     let bed = Bed::with(json!({"budget": {"daily": 30.0, "monthly": 100.0}}));
     let limits = |budget: &Value| -> Vec<(f64, String)> {
-        budget["scopes"].as_array().unwrap().iter().map(|scope| (scope["limit"].as_f64().unwrap(), scope["source"].as_str().unwrap().to_owned())).collect()
+        budget["scopes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|scope| {
+                (scope["limit"].as_f64().unwrap(), scope["source"].as_str().unwrap().to_owned())
+            })
+            .collect()
     };
-    assert_eq!(limits(&bed.get(VIEWER, "/api/budget").await), [(30.0, "file".to_owned()), (100.0, "file".to_owned())]);
+    assert_eq!(
+        limits(&bed.get(VIEWER, "/api/budget").await),
+        [(30.0, "file".to_owned()), (100.0, "file".to_owned())]
+    );
     let (_, put) = bed.send(OPERATOR, "PUT", "/api/budget", json!({"daily": 12.5})).await;
     assert_eq!(limits(&put), [(12.5, "api".to_owned()), (100.0, "file".to_owned())]);
     assert_eq!(bed.get(OPERATOR, "/api/context").await["budgetLimit"], 12.5);
@@ -80,8 +117,12 @@ async fn a_lower_limit_refuses_new_work_only_and_a_month_set_late_counts_what_wa
     let token = bed.claim(&approval).await.1["claimToken"].clone();
     assert_eq!(bed.settle("t1", &token, Some(2.0), "success").await.0, 200);
     assert_eq!(bed.ask("t2", 0.5).await["code"], "budget_exhausted");
-    let (_, budget) = bed.send(OPERATOR, "PUT", "/api/budget", json!({"daily": 50, "monthly": 3})).await;
-    assert_eq!((&budget["scopes"][1]["window"], &budget["scopes"][1]["remaining"]), (&json!("month"), &json!(1.0)));
+    let (_, budget) =
+        bed.send(OPERATOR, "PUT", "/api/budget", json!({"daily": 50, "monthly": 3})).await;
+    assert_eq!(
+        (&budget["scopes"][1]["window"], &budget["scopes"][1]["remaining"]),
+        (&json!("month"), &json!(1.0))
+    );
     assert_eq!(bed.ask("t3", 1.5).await["code"], "budget_exhausted");
 }
 
@@ -105,9 +146,13 @@ async fn the_dashboard_reads_the_ledger_itself() {
     bed.decide(&asked["approvalId"], "reject").await;
     bed.ask("t3", 6.0).await;
     let stats = bed.get(DASHBOARD, "/internal/ledger-stats?since=0").await;
-    let figures = ["approved", "rejected", "expired", "byHuman", "pending"].map(|name| stats[name].as_u64().unwrap());
+    let figures = ["approved", "rejected", "expired", "byHuman", "pending"]
+        .map(|name| stats[name].as_u64().unwrap());
     assert_eq!(figures, [1, 1, 0, 1, 1]);
-    assert_eq!((&stats["medianDecisionMs"], &stats["held"], &stats["limit"], &stats["halted"]), (&json!(4000.0), &json!(1.0), &json!(50.0), &json!(false)));
+    assert_eq!(
+        (&stats["medianDecisionMs"], &stats["held"], &stats["limit"], &stats["halted"]),
+        (&json!(4000.0), &json!(1.0), &json!(50.0), &json!(false))
+    );
     assert_eq!((&stats["today"], &stats["dailyCosts"]), (&json!("2026-09-21"), &json!([])));
     assert_eq!(bed.send(OPERATOR, "GET", "/internal/ledger-stats", Value::Null).await.0, 404);
 }
@@ -117,7 +162,10 @@ async fn status_and_health_tell_how_it_is() {
     let bed = Bed::new();
     bed.ask("t1", 5.0).await;
     let status = bed.get(VIEWER, "/api/status").await;
-    assert_eq!((&status["pending"], &status["halted"], &status["model"]), (&json!(1), &json!(false), &Value::Null));
+    assert_eq!(
+        (&status["pending"], &status["halted"], &status["model"]),
+        (&json!(1), &json!(false), &Value::Null)
+    );
     assert_eq!(bed.get("nobody", "/health").await["status"], "ok");
     bed.sql.faults.refuse_next(1, platform::ports::PortErrorKind::Unavailable);
     assert_eq!(bed.get("nobody", "/health").await["status"], "degraded");
@@ -126,9 +174,13 @@ async fn status_and_health_tell_how_it_is() {
 #[tokio::test]
 async fn what_is_planned_says_so() {
     let bed = Bed::new();
-    for (method, path) in
-        [("GET", "/api/memory?q=x"), ("DELETE", "/api/memory/1"), ("GET", "/api/policy"), ("PUT", "/api/policy"), ("POST", "/api/policy/replay")]
-    {
+    for (method, path) in [
+        ("GET", "/api/memory?q=x"),
+        ("DELETE", "/api/memory/1"),
+        ("GET", "/api/policy"),
+        ("PUT", "/api/policy"),
+        ("POST", "/api/policy/replay"),
+    ] {
         let (status, problem) = bed.send(OPERATOR, method, path, Value::Null).await;
         assert_eq!((status, &problem["code"]), (501, &json!("not_in_this_version")), "{path}");
     }
@@ -139,7 +191,15 @@ async fn what_exceeds_a_whole_limit_is_refused_and_not_asked_in_vain_and_says_so
     let bed = Bed::with(json!({"budget": {"daily": 4.0}}));
     for _ in 0..2 {
         let (status, answer) = bed.post(OPERATOR, "/api/approve", request("t1", 60.0)).await;
-        assert_eq!((status, answer["state"].as_str(), answer["code"].as_str()), (200, Some("rejected"), Some("budget_exhausted")), "{answer}");
-        assert_eq!((answer["remaining"].as_f64(), answer["resetsAt"].is_string()), (Some(4.0), true), "{answer}");
+        assert_eq!(
+            (status, answer["state"].as_str(), answer["code"].as_str()),
+            (200, Some("rejected"), Some("budget_exhausted")),
+            "{answer}"
+        );
+        assert_eq!(
+            (answer["remaining"].as_f64(), answer["resetsAt"].is_string()),
+            (Some(4.0), true),
+            "{answer}"
+        );
     }
 }

@@ -8,7 +8,10 @@ async fn settling_posts_the_cost_and_releases_the_rest() {
     let bed = Bed::new();
     let token = bed.claimed("t1", 2.0).await;
     let (status, answer) = bed.settle("t1", &token, Some(0.75), "success").await;
-    assert_eq!((status, answer), (200, json!({"taskId": "t1", "posted": 0.75, "unpriced": false, "overrun": 0.0})));
+    assert_eq!(
+        (status, answer),
+        (200, json!({"taskId": "t1", "posted": 0.75, "unpriced": false, "overrun": 0.0}))
+    );
     let day = bed.day().await;
     assert_eq!((&day["spent"], &day["held"]), (&json!(0.75), &json!(0.0)));
     let row = &bed.get(OPERATOR, "/api/approvals").await["approvals"][0];
@@ -33,18 +36,38 @@ async fn a_token_settles_its_own_task_alone() {
     bed.claimed("t2", 1.0).await;
     assert_eq!(bed.settle("t2", &token, Some(0.1), "success").await.0, 403);
     assert_eq!(bed.settle("t1", &json!("guess"), Some(0.1), "success").await.0, 403);
-    assert_eq!(bed.post(OPERATOR, "/api/tasks/t1/settle", json!({"claimToken": token, "outcome": "success"})).await.0, 403);
+    assert_eq!(
+        bed.post(
+            OPERATOR,
+            "/api/tasks/t1/settle",
+            json!({"claimToken": token, "outcome": "success"})
+        )
+        .await
+        .0,
+        403
+    );
     assert_eq!(bed.day().await["spent"], 0.0);
 }
 
 #[tokio::test]
 async fn a_run_that_does_not_say_its_cost_is_posted_at_what_was_held() {
-    let bed = Bed::with(json!({"agents": {"codegen": {"runner": "command", "estimated_cost": 1.0}}}));
-    let cases = [("success", 1.0, true), ("failed", 1.0, true), ("timeout", 1.0, true), ("cancelled", 1.0, true), ("unavailable", 0.0, false)];
+    let bed =
+        Bed::with(json!({"agents": {"codegen": {"runner": "command", "estimated_cost": 1.0}}}));
+    let cases = [
+        ("success", 1.0, true),
+        ("failed", 1.0, true),
+        ("timeout", 1.0, true),
+        ("cancelled", 1.0, true),
+        ("unavailable", 0.0, false),
+    ];
     for (outcome, posted, unpriced) in cases {
         let token = bed.claimed(outcome, 0.0).await;
         let (status, answer) = bed.settle(outcome, &token, None, outcome).await;
-        assert_eq!((status, &answer["posted"], &answer["unpriced"]), (200, &json!(posted), &json!(unpriced)), "{outcome}");
+        assert_eq!(
+            (status, &answer["posted"], &answer["unpriced"]),
+            (200, &json!(posted), &json!(unpriced)),
+            "{outcome}"
+        );
     }
     assert_eq!(bed.day().await["spent"], 4.0);
     assert_eq!(bed.get(DASHBOARD, "/internal/ledger-stats").await["unpricedCount"], 4);
@@ -56,7 +79,11 @@ async fn a_runner_that_is_declared_free_costs_nothing_however_it_ends() {
     for outcome in ["success", "failed", "timeout", "cancelled", "unavailable"] {
         let token = bed.claimed(outcome, 0.0).await;
         let (_, answer) = bed.settle(outcome, &token, None, outcome).await;
-        assert_eq!((&answer["posted"], &answer["unpriced"]), (&json!(0.0), &json!(false)), "{outcome}");
+        assert_eq!(
+            (&answer["posted"], &answer["unpriced"]),
+            (&json!(0.0), &json!(false)),
+            "{outcome}"
+        );
     }
 }
 
@@ -80,7 +107,10 @@ async fn a_settle_after_the_hold_ran_out_is_posted_to_its_own_day_and_flagged() 
     let (_, answer) = bed.settle("t1", &token, Some(0.5), "success").await;
     assert_eq!(answer["overrun"], 0.5);
     assert_eq!(bed.day().await["spent"], 0.0, "today did not pay for yesterday");
-    assert_eq!(bed.rows("SELECT spent_u FROM budget WHERE scope = 'day:2026-09-21|all'").await[0]["spent_u"], 500_000);
+    assert_eq!(
+        bed.rows("SELECT spent_u FROM budget WHERE scope = 'day:2026-09-21|all'").await[0]["spent_u"],
+        500_000
+    );
     assert_eq!(bed.get(DASHBOARD, "/internal/ledger-stats").await["dailyCosts"], json!([0.5]));
 }
 

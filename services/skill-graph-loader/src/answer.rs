@@ -32,7 +32,12 @@ impl Asked {
         };
         let is_version = named.len() <= 64 && named.bytes().all(|byte| byte.is_ascii_hexdigit());
         if !is_version {
-            return Err(Problem::field("version", "A version is 32 hexadecimal digits.", "Take one from GET /api/versions.").into());
+            return Err(Problem::field(
+                "version",
+                "A version is 32 hexadecimal digits.",
+                "Take one from GET /api/versions.",
+            )
+            .into());
         }
         Ok(Self { version: Some(GraphVersion::new(named)), pinned: true })
     }
@@ -40,7 +45,11 @@ impl Asked {
     /// 304 when the caller holds this version already.
     pub fn unchanged(&self, headers: &HeaderMap) -> Option<Response> {
         let version = self.version.as_ref()?;
-        let holds = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+        let holds = headers
+            .get_all(header::IF_NONE_MATCH)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','));
         let mut tags = holds.map(|tag| tag.trim().trim_start_matches("W/").trim_matches('"'));
         let fits = tags.any(|tag| tag == version.as_str() || tag == "*");
         fits.then(|| self.dress(StatusCode::NOT_MODIFIED.into_response()))
@@ -57,10 +66,15 @@ impl Asked {
 
     fn dress(&self, mut response: Response) -> Response {
         let headers = response.headers_mut();
-        if let Some(tag) = self.version.as_ref().and_then(|version| HeaderValue::from_str(&format!("\"{version}\"")).ok()) {
+        if let Some(tag) = self
+            .version
+            .as_ref()
+            .and_then(|version| HeaderValue::from_str(&format!("\"{version}\"")).ok())
+        {
             headers.insert(header::ETAG, tag);
         }
-        let control = if self.pinned { "private, max-age=86400, immutable" } else { "private, no-cache" };
+        let control =
+            if self.pinned { "private, max-age=86400, immutable" } else { "private, no-cache" };
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(control));
         response
     }

@@ -44,7 +44,12 @@ impl Cache {
     }
     /// The searcher of a version, when it is in memory.
     pub fn searcher(&self, version: &GraphVersion) -> Option<Searcher> {
-        self.with(|held| held.searchers.iter().find(|(held, _)| held == version).map(|(_, searcher)| searcher.clone()))
+        self.with(|held| {
+            held.searchers
+                .iter()
+                .find(|(held, _)| held == version)
+                .map(|(_, searcher)| searcher.clone())
+        })
     }
     /// Makes room for a large graph: what is forgotten is read again when somebody asks for it.
     pub fn forget(&self) {
@@ -106,7 +111,9 @@ pub async fn graph(deps: &Deps, version: &GraphVersion) -> Result<Arc<Loaded>, L
         None => {
             let json = object(deps, version, |names| names.graph).await?;
             let text = String::from_utf8_lossy(&json).into_owned();
-            let loaded = parsed(version, json).ok_or_else(|| LoadError::Damaged(version.clone(), "graph.json is not this graph".to_owned()))?;
+            let loaded = parsed(version, json).ok_or_else(|| {
+                LoadError::Damaged(version.clone(), "graph.json is not this graph".to_owned())
+            })?;
             put_copy(deps, &key, &text, GRAPH_TTL_S).await;
             loaded
         }
@@ -118,7 +125,11 @@ pub async fn graph(deps: &Deps, version: &GraphVersion) -> Result<Arc<Loaded>, L
 
 fn parsed(version: &GraphVersion, json: Bytes) -> Option<Loaded> {
     let graph: Graph = platform::json::from_slice(&json).ok()?;
-    (graph.version.as_ref() == Some(version)).then(|| Loaded { version: version.clone(), graph: Arc::new(graph), json })
+    (graph.version.as_ref() == Some(version)).then(|| Loaded {
+        version: version.clone(),
+        graph: Arc::new(graph),
+        json,
+    })
 }
 
 /// The searcher of a version. A damaged or missing index is built anew.
@@ -132,7 +143,8 @@ pub async fn searcher(deps: &Deps, version: &GraphVersion) -> Result<Searcher, L
     let bytes = match copy {
         Some(bytes) => bytes,
         None => {
-            let bytes = object(deps, version, |names| names.index).await.unwrap_or_default().to_vec();
+            let bytes =
+                object(deps, version, |names| names.index).await.unwrap_or_default().to_vec();
             put_copy(deps, &key, &STANDARD.encode(&bytes), INDEX_TTL_S).await;
             bytes
         }
@@ -143,10 +155,19 @@ pub async fn searcher(deps: &Deps, version: &GraphVersion) -> Result<Searcher, L
 }
 
 /// An object that a version's row names.
-pub async fn object(deps: &Deps, version: &GraphVersion, name: impl FnOnce(store::ObjectNames) -> String) -> Result<Bytes, LoadError> {
-    let row = store::version(&*deps.sql, version).await?.ok_or_else(|| LoadError::Unknown(version.clone()))?;
+pub async fn object(
+    deps: &Deps,
+    version: &GraphVersion,
+    name: impl FnOnce(store::ObjectNames) -> String,
+) -> Result<Bytes, LoadError> {
+    let row = store::version(&*deps.sql, version)
+        .await?
+        .ok_or_else(|| LoadError::Unknown(version.clone()))?;
     let name = name(row.objects);
-    deps.objects.get(&name).await?.ok_or_else(|| LoadError::Damaged(version.clone(), format!("{name} is gone")))
+    deps.objects
+        .get(&name)
+        .await?
+        .ok_or_else(|| LoadError::Damaged(version.clone(), format!("{name} is gone")))
 }
 
 /// Keeps a copy in KV. A cache that cannot be written is slow, not broken.

@@ -14,12 +14,31 @@ pub const DUPLICATE_AGENT: &str = "duplicate_agent";
 pub const FINDINGS_A_FILE_MAX: usize = 50;
 
 /// A finding; `line` counts from 1, 0 means the whole file.
-pub fn finding(severity: Severity, code: &str, path: &str, line: u32, message: impl Into<String>, fix: impl Into<String>) -> Finding {
-    Finding { severity, code: code.to_owned(), path: path.to_owned(), line, message: message.into(), fix: fix.into() }
+pub fn finding(
+    severity: Severity,
+    code: &str,
+    path: &str,
+    line: u32,
+    message: impl Into<String>,
+    fix: impl Into<String>,
+) -> Finding {
+    Finding {
+        severity,
+        code: code.to_owned(),
+        path: path.to_owned(),
+        line,
+        message: message.into(),
+        fix: fix.into(),
+    }
 }
 
 /// Everything that needs all files at once. `edges` are links, `related` the agents that each file names.
-pub fn documents(documents: &[Document], edges: &BTreeSet<(usize, usize)>, related: &[Vec<usize>], findings: &mut Vec<Finding>) {
+pub fn documents(
+    documents: &[Document],
+    edges: &BTreeSet<(usize, usize)>,
+    related: &[Vec<usize>],
+    findings: &mut Vec<Finding>,
+) {
     for document in documents {
         unknown_complexity(document, findings);
         skill_beside_agents(document, findings);
@@ -34,10 +53,20 @@ fn unknown_complexity(document: &Document, findings: &mut Vec<Finding>) {
         return;
     }
     for value in document.front.list("complexity") {
-        if !matches!(value.to_lowercase().as_str(), "simple" | "moderate" | "complex" | "any" | "all") {
+        if !matches!(
+            value.to_lowercase().as_str(),
+            "simple" | "moderate" | "complex" | "any" | "all"
+        ) {
             let line = document.front.line_of("complexity", &value);
             let message = format!("complexity `{value}` is unknown");
-            findings.push(finding(Severity::Warning, "unknown_complexity", &document.path, line, message, "Use simple, moderate or complex."));
+            findings.push(finding(
+                Severity::Warning,
+                "unknown_complexity",
+                &document.path,
+                line,
+                message,
+                "Use simple, moderate or complex.",
+            ));
         }
     }
 }
@@ -47,12 +76,24 @@ fn skill_beside_agents(document: &Document, findings: &mut Vec<Finding>) {
     if document.is_skill_file() && document.kind == SkillKind::Skill {
         let message = "beside agents a SKILL.md is knowledge: no message is routed to it";
         let fix = "Add `agentId: NAME` to its front matter to make it an agent of its own; else leave it.";
-        findings.push(finding(Severity::Hint, "skill_is_knowledge", &document.path, 0, message, fix));
+        findings.push(finding(
+            Severity::Hint,
+            "skill_is_knowledge",
+            &document.path,
+            0,
+            message,
+            fix,
+        ));
     }
 }
 
 /// Files that nothing leads to or from.
-fn orphans(documents: &[Document], edges: &BTreeSet<(usize, usize)>, related: &[Vec<usize>], findings: &mut Vec<Finding>) {
+fn orphans(
+    documents: &[Document],
+    edges: &BTreeSet<(usize, usize)>,
+    related: &[Vec<usize>],
+    findings: &mut Vec<Finding>,
+) {
     let mut linked = BTreeSet::new();
     linked.extend(edges.iter().flat_map(|(from, to)| [*from, *to]));
     for (from, agents) in related.iter().enumerate().filter(|(_, agents)| !agents.is_empty()) {
@@ -61,7 +102,14 @@ fn orphans(documents: &[Document], edges: &BTreeSet<(usize, usize)>, related: &[
     }
     for (at, document) in documents.iter().enumerate() {
         if !linked.contains(&at) && documents.len() > 1 {
-            findings.push(finding(Severity::Hint, "orphan", &document.path, 0, "no file links to it and it links to none", "Link it from where it is needed."));
+            findings.push(finding(
+                Severity::Hint,
+                "orphan",
+                &document.path,
+                0,
+                "no file links to it and it links to none",
+                "Link it from where it is needed.",
+            ));
         }
     }
 }

@@ -24,16 +24,29 @@ pub struct Wanted {
 }
 
 /// The handler.
-pub async fn diff(State(deps): State<Deps>, Query(wanted): Query<Wanted>) -> ApiResult<Json<GraphDiff>> {
+pub async fn diff(
+    State(deps): State<Deps>,
+    Query(wanted): Query<Wanted>,
+) -> ApiResult<Json<GraphDiff>> {
     let to = match wanted.to.filter(|to| !to.is_empty()) {
         Some(to) => named(&deps, &to).await?.version,
-        None => store::current(&*deps.sql).await?.ok_or_else(|| ApiError::not_found("published graph"))?,
+        None => store::current(&*deps.sql)
+            .await?
+            .ok_or_else(|| ApiError::not_found("published graph"))?,
     };
     let from = match wanted.from.filter(|from| !from.is_empty()) {
         Some(from) => named(&deps, &from).await?.version,
         None => {
             let before = store::before(&*deps.sql, &to).await?;
-            before.ok_or_else(|| Problem::field("from", "There is no version before that one.", "Name one that `quintet graph versions` lists."))?.version
+            before
+                .ok_or_else(|| {
+                    Problem::field(
+                        "from",
+                        "There is no version before that one.",
+                        "Name one that `quintet graph versions` lists.",
+                    )
+                })?
+                .version
         }
     };
     let (old, new) = (cache::graph(&deps, &from).await?, cache::graph(&deps, &to).await?);
@@ -50,17 +63,28 @@ fn listed(mut lines: Vec<String>) -> Vec<String> {
 }
 
 /// What is in `these` and not in `those`.
-fn only<'a>(these: impl Iterator<Item = &'a str>, those: impl Iterator<Item = &'a str>) -> Vec<String> {
+fn only<'a>(
+    these: impl Iterator<Item = &'a str>,
+    those: impl Iterator<Item = &'a str>,
+) -> Vec<String> {
     let those: HashSet<&str> = those.collect();
     listed(these.filter(|one| !those.contains(one)).map(str::to_owned).collect())
 }
 
 fn compare(from: GraphVersion, to: GraphVersion, old: &Graph, new: &Graph) -> GraphDiff {
-    let agents = |graph: &Graph| graph.agents.iter().map(|agent| agent.id.0.clone()).collect::<Vec<_>>();
-    let files = |graph: &Graph| graph.skills.iter().map(|skill| skill.path.clone()).collect::<Vec<_>>();
-    let gone = |old: &[String], new: &[String]| only(old.iter().map(String::as_str), new.iter().map(String::as_str));
-    let before: HashMap<&str, &Skill> = old.skills.iter().map(|skill| (skill.path.as_str(), skill)).collect();
-    let changed_files = new.skills.iter().filter(|skill| before.get(skill.path.as_str()).is_some_and(|before| before != skill));
+    let agents =
+        |graph: &Graph| graph.agents.iter().map(|agent| agent.id.0.clone()).collect::<Vec<_>>();
+    let files =
+        |graph: &Graph| graph.skills.iter().map(|skill| skill.path.clone()).collect::<Vec<_>>();
+    let gone = |old: &[String], new: &[String]| {
+        only(old.iter().map(String::as_str), new.iter().map(String::as_str))
+    };
+    let before: HashMap<&str, &Skill> =
+        old.skills.iter().map(|skill| (skill.path.as_str(), skill)).collect();
+    let changed_files = new
+        .skills
+        .iter()
+        .filter(|skill| before.get(skill.path.as_str()).is_some_and(|before| before != skill));
     let both = new.agents.iter().filter_map(|agent| Some((old.agent(&agent.id)?, agent)));
     GraphDiff {
         agents_added: gone(&agents(new), &agents(old)),
@@ -110,16 +134,24 @@ mod tests {
     use contracts::graph::SourceFile;
 
     fn graph(examples: &str, more: &[(&str, &str)]) -> Graph {
-        let agent = format!("---\nagentId: codegen\nkeywords: [code]\n---\n# Codegen\n## Examples\n{examples}");
+        let agent = format!(
+            "---\nagentId: codegen\nkeywords: [code]\n---\n# Codegen\n## Examples\n{examples}"
+        );
         let mut files = vec![SourceFile { path: "agents/agent-codegen.md".into(), text: agent }];
-        files.extend(more.iter().map(|(path, text)| SourceFile { path: (*path).into(), text: (*text).into() }));
+        files.extend(
+            more.iter()
+                .map(|(path, text)| SourceFile { path: (*path).into(), text: (*text).into() }),
+        );
         check_folder(files).graph
     }
 
     #[test]
     fn a_change_is_told_by_agent_and_file() {
         let old = graph("- fix it\n- build it\n", &[("guides/a.md", "# A\ntext\n")]);
-        let new = graph("- fix it\n- write it\n", &[("guides/b.md", "# B\n"), ("agents/agent-pm.md", "---\nagentId: pm\n---\n# Pm\n")]);
+        let new = graph(
+            "- fix it\n- write it\n",
+            &[("guides/b.md", "# B\n"), ("agents/agent-pm.md", "---\nagentId: pm\n---\n# Pm\n")],
+        );
         let diff = compare("v1".into(), "v2".into(), &old, &new);
         assert_eq!((diff.agents_added, diff.agents_removed), (vec!["pm".to_owned()], vec![]));
         assert_eq!(diff.agents_changed[0].examples_added, ["write it"]);

@@ -26,14 +26,22 @@ pub struct SearchQuery {
 }
 
 /// Answers a search; without a published graph nothing is found.
-pub async fn search(State(deps): State<Deps>, Query(query): Query<SearchQuery>, headers: HeaderMap) -> ApiResult<Response> {
+pub async fn search(
+    State(deps): State<Deps>,
+    Query(query): Query<SearchQuery>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
     let asked = Asked::of(&deps, query.version.as_deref()).await?;
     if let Some(unchanged) = asked.unchanged(&headers) {
         return Ok(unchanged);
     }
     let limit = query.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
     let Some(version) = &asked.version else {
-        return Ok(asked.json(&SearchAnswer { query: query.q, version: None, results: Vec::new() }));
+        return Ok(asked.json(&SearchAnswer {
+            query: query.q,
+            version: None,
+            results: Vec::new(),
+        }));
     };
     // In memory a search takes less time than asking the cache.
     if let Some(searcher) = deps.cache.searcher(version) {
@@ -52,7 +60,12 @@ pub async fn search(State(deps): State<Deps>, Query(query): Query<SearchQuery>, 
     Ok(asked.json(&answer))
 }
 
-fn answer(searcher: &Searcher, version: &GraphVersion, query: String, limit: usize) -> SearchAnswer {
+fn answer(
+    searcher: &Searcher,
+    version: &GraphVersion,
+    query: String,
+    limit: usize,
+) -> SearchAnswer {
     let results = searcher.search(&query, limit);
     SearchAnswer { query, version: Some(version.clone()), results }
 }

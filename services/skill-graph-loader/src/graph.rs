@@ -46,7 +46,11 @@ async fn load(deps: &Deps, asked: &Asked) -> ApiResult<Arc<Loaded>> {
 }
 
 /// `GET /api/graph`: the whole graph; an empty one while nothing was published.
-pub async fn graph(State(deps): State<Deps>, Query(query): Query<VersionQuery>, headers: HeaderMap) -> ApiResult<Response> {
+pub async fn graph(
+    State(deps): State<Deps>,
+    Query(query): Query<VersionQuery>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
     let asked = Asked::of(&deps, query.version.as_deref()).await?;
     if let Some(unchanged) = asked.unchanged(&headers) {
         return Ok(unchanged);
@@ -55,7 +59,11 @@ pub async fn graph(State(deps): State<Deps>, Query(query): Query<VersionQuery>, 
 }
 
 /// `GET /api/agents`: `{version, agents}`.
-pub async fn agents(State(deps): State<Deps>, Query(query): Query<VersionQuery>, headers: HeaderMap) -> ApiResult<Response> {
+pub async fn agents(
+    State(deps): State<Deps>,
+    Query(query): Query<VersionQuery>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
     let asked = Asked::of(&deps, query.version.as_deref()).await?;
     if let Some(unchanged) = asked.unchanged(&headers) {
         return Ok(unchanged);
@@ -65,7 +73,11 @@ pub async fn agents(State(deps): State<Deps>, Query(query): Query<VersionQuery>,
 }
 
 /// `GET /api/channels`: `{version, channels}`.
-pub async fn channels(State(deps): State<Deps>, Query(query): Query<VersionQuery>, headers: HeaderMap) -> ApiResult<Response> {
+pub async fn channels(
+    State(deps): State<Deps>,
+    Query(query): Query<VersionQuery>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
     let asked = Asked::of(&deps, query.version.as_deref()).await?;
     if let Some(unchanged) = asked.unchanged(&headers) {
         return Ok(unchanged);
@@ -75,13 +87,21 @@ pub async fn channels(State(deps): State<Deps>, Query(query): Query<VersionQuery
 }
 
 /// `GET /api/skills/{id}`: one file by its id (which may hold slashes), with its links both ways.
-pub async fn skill(State(deps): State<Deps>, Path(id): Path<String>, Query(query): Query<VersionQuery>, headers: HeaderMap) -> ApiResult<Response> {
+pub async fn skill(
+    State(deps): State<Deps>,
+    Path(id): Path<String>,
+    Query(query): Query<VersionQuery>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
     let asked = Asked::of(&deps, query.version.as_deref()).await?;
     if let Some(unchanged) = asked.unchanged(&headers) {
         return Ok(unchanged);
     }
     let loaded = load(&deps, &asked).await?;
-    let skill = loaded.graph.skill(&id).ok_or_else(|| ApiError::not_found("file of this id in the graph"))?;
+    let skill = loaded
+        .graph
+        .skill(&id)
+        .ok_or_else(|| ApiError::not_found("file of this id in the graph"))?;
     let links = loaded.graph.links.iter();
     let answer = LinkedSkill {
         skill,

@@ -20,10 +20,14 @@ const HAS_COMMENT: u8 = 1 << 4;
 pub fn gunzip(packed: &[u8], limit: usize) -> ApiResult<Vec<u8>> {
     let malformed = || ApiError::new(ErrorCode::Malformed, "The body is not valid gzip.");
     let (stream, length) = member(packed).ok_or_else(malformed)?;
-    let unpacked = decompress_to_vec_with_limit(stream, limit).map_err(|error| match error.status {
-        TINFLStatus::HasMoreOutput => ApiError::new(ErrorCode::TooLarge, format!("The unpacked body is larger than {limit} bytes.")),
-        _ => malformed(),
-    })?;
+    let unpacked =
+        decompress_to_vec_with_limit(stream, limit).map_err(|error| match error.status {
+            TINFLStatus::HasMoreOutput => ApiError::new(
+                ErrorCode::TooLarge,
+                format!("The unpacked body is larger than {limit} bytes."),
+            ),
+            _ => malformed(),
+        })?;
     if unpacked.len() as u32 == length { Ok(unpacked) } else { Err(malformed()) }
 }
 
@@ -61,7 +65,10 @@ mod tests {
     #[test]
     fn whatever_stands_in_the_header_the_content_comes_out() {
         let text = "graph ".repeat(1000);
-        for builder in [GzBuilder::new(), GzBuilder::new().filename("a.json").comment("b").extra([1, 2, 3]).mtime(7)] {
+        for builder in [
+            GzBuilder::new(),
+            GzBuilder::new().filename("a.json").comment("b").extra([1, 2, 3]).mtime(7),
+        ] {
             assert_eq!(gunzip(&packed(builder, text.as_bytes()), 10_000).unwrap(), text.as_bytes());
         }
     }
@@ -70,7 +77,11 @@ mod tests {
     fn what_is_cut_off_altered_or_too_large_is_refused() {
         let whole = packed(GzBuilder::new(), "graph ".repeat(1000).as_bytes());
         for cut in 0..whole.len() {
-            assert_eq!(gunzip(&whole[..cut], 10_000).unwrap_err().0.code, ErrorCode::Malformed, "{cut}");
+            assert_eq!(
+                gunzip(&whole[..cut], 10_000).unwrap_err().0.code,
+                ErrorCode::Malformed,
+                "{cut}"
+            );
         }
         assert_eq!(gunzip(&whole, 5_999).unwrap_err().0.code, ErrorCode::TooLarge);
         assert_eq!(gunzip(&whole, 6_000).unwrap().len(), 6_000);

@@ -44,9 +44,11 @@ pub struct Limits {
 
 impl Limits {
     /// On a machine of one's own.
-    pub const NATIVE: Self = Self { body_bytes_max: 96 << 20, files_max: 20_000, graph_bytes_max: 64 << 20 };
+    pub const NATIVE: Self =
+        Self { body_bytes_max: 96 << 20, files_max: 20_000, graph_bytes_max: 64 << 20 };
     /// A Worker has 128 MB for everything; a publish takes some twelve times the folder's bytes of it.
-    pub const WORKERS: Self = Self { body_bytes_max: 20 << 20, files_max: 2_000, graph_bytes_max: 8 << 20 };
+    pub const WORKERS: Self =
+        Self { body_bytes_max: 20 << 20, files_max: 2_000, graph_bytes_max: 8 << 20 };
 }
 
 /// Everything this service asks of the world. Clones share the cache.

@@ -13,7 +13,11 @@ use std::collections::HashMap;
 const NODES_MAX: usize = 400;
 
 /// The map of a version; an empty one while nothing was published.
-pub async fn map(State(deps): State<Deps>, Query(query): Query<VersionQuery>, headers: HeaderMap) -> ApiResult<Response> {
+pub async fn map(
+    State(deps): State<Deps>,
+    Query(query): Query<VersionQuery>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
     let asked = Asked::of(&deps, query.version.as_deref()).await?;
     if let Some(unchanged) = asked.unchanged(&headers) {
         return Ok(unchanged);
@@ -26,10 +30,13 @@ pub async fn map(State(deps): State<Deps>, Query(query): Query<VersionQuery>, he
         SkillKind::Skill | SkillKind::Guide => 2,
     };
     let mut skills: Vec<_> = graph.skills.iter().collect();
-    platform::order::sort_by(&mut skills, |a, b| rank(a.kind).cmp(&rank(b.kind)).then_with(|| a.path.cmp(&b.path)));
+    platform::order::sort_by(&mut skills, |a, b| {
+        rank(a.kind).cmp(&rank(b.kind)).then_with(|| a.path.cmp(&b.path))
+    });
     let left_out = skills.len().saturating_sub(NODES_MAX);
     skills.truncate(NODES_MAX);
-    let examples: HashMap<&str, usize> = graph.agents.iter().map(|agent| (agent.skill.as_str(), agent.examples.len())).collect();
+    let examples: HashMap<&str, usize> =
+        graph.agents.iter().map(|agent| (agent.skill.as_str(), agent.examples.len())).collect();
     let node = |skill: &&contracts::graph::Skill| MapNode {
         id: skill.id.clone(),
         kind: skill.kind,
@@ -39,12 +46,17 @@ pub async fn map(State(deps): State<Deps>, Query(query): Query<VersionQuery>, he
     };
     let nodes: Vec<MapNode> = skills.iter().map(node).collect();
     let shown = |id: &String| nodes.iter().any(|node| &node.id == id);
-    let links = graph.links.iter().filter(|link| shown(&link.from) && shown(&link.to)).cloned().collect();
+    let links =
+        graph.links.iter().filter(|link| shown(&link.from) && shown(&link.to)).cloned().collect();
     Ok(asked.json(&GraphMap { version: Some(version.clone()), nodes, links, left_out }))
 }
 
 /// The report of a version; empty where it was published before reports were kept.
-pub async fn report(State(deps): State<Deps>, Query(query): Query<VersionQuery>, headers: HeaderMap) -> ApiResult<Response> {
+pub async fn report(
+    State(deps): State<Deps>,
+    Query(query): Query<VersionQuery>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
     let asked = Asked::of(&deps, query.version.as_deref()).await?;
     if let Some(unchanged) = asked.unchanged(&headers) {
         return Ok(unchanged);

@@ -11,7 +11,9 @@ pub mod yaml_repair;
 
 use crate::check::{self, finding};
 use contracts::AgentId;
-use contracts::graph::{Agent, Channel, Finding, Graph, Link, Severity, Skill, SkillKind, SourceFile};
+use contracts::graph::{
+    Agent, Channel, Finding, Graph, Link, Severity, Skill, SkillKind, SourceFile,
+};
 use document::Document;
 use kind::PathVerdict;
 use links::{Names, Resolution};
@@ -32,7 +34,10 @@ pub fn parse(files: Vec<SourceFile>) -> Parsed {
     let mut documents = read_all(files, &mut findings);
     // A folder of skills alone routes to the skills; beside agents they are knowledge.
     if !documents.iter().any(|document| document.kind == SkillKind::Agent) {
-        documents.iter_mut().filter(|document| document.is_skill_file()).for_each(Document::become_agent);
+        documents
+            .iter_mut()
+            .filter(|document| document.is_skill_file())
+            .for_each(Document::become_agent);
     }
     leave_out_repeated_ids(&mut documents, &mut findings);
     let ids = skill_ids(&documents);
@@ -47,7 +52,10 @@ pub fn parse(files: Vec<SourceFile>) -> Parsed {
 
 /// Errors first, then by path and line.
 pub fn order(findings: &mut Vec<Finding>) {
-    platform::order::sort_by(findings, |a, b| (a.severity, &a.path, a.line, &a.code, &a.message).cmp(&(b.severity, &b.path, b.line, &b.code, &b.message)));
+    platform::order::sort_by(findings, |a, b| {
+        (a.severity, &a.path, a.line, &a.code, &a.message)
+            .cmp(&(b.severity, &b.path, b.line, &b.code, &b.message))
+    });
 }
 
 fn read_all(mut files: Vec<SourceFile>, findings: &mut Vec<Finding>) -> Vec<Document> {
@@ -58,16 +66,38 @@ fn read_all(mut files: Vec<SourceFile>, findings: &mut Vec<Finding>) -> Vec<Docu
         let shown: String = file.path.chars().filter(|c| !c.is_control()).take(200).collect();
         match kind::judge_path(&file.path) {
             PathVerdict::Ignored => {}
-            PathVerdict::NotMarkdown => {
-                findings.push(finding(Severity::Hint, "not_markdown", &shown, 0, "only Markdown files are read", "Leave it out, or name it .md."))
-            }
+            PathVerdict::NotMarkdown => findings.push(finding(
+                Severity::Hint,
+                "not_markdown",
+                &shown,
+                0,
+                "only Markdown files are read",
+                "Leave it out, or name it .md.",
+            )),
             PathVerdict::Refused => {
                 let message = "the path leads out of the folder and was not read";
-                findings.push(finding(Severity::Error, "bad_path", &shown, 0, message, "Use a path relative to the folder, without `..`."));
+                findings.push(finding(
+                    Severity::Error,
+                    "bad_path",
+                    &shown,
+                    0,
+                    message,
+                    "Use a path relative to the folder, without `..`.",
+                ));
             }
             PathVerdict::TooLong => {
-                let message = format!("the path is longer than {} bytes and was not read", kind::PATH_BYTES_MAX);
-                findings.push(finding(Severity::Error, "bad_path", &shown, 0, message, "Shorten the names of the file and its folders."));
+                let message = format!(
+                    "the path is longer than {} bytes and was not read",
+                    kind::PATH_BYTES_MAX
+                );
+                findings.push(finding(
+                    Severity::Error,
+                    "bad_path",
+                    &shown,
+                    0,
+                    message,
+                    "Shorten the names of the file and its folders.",
+                ));
             }
             PathVerdict::Read(path) if !seen.insert(path.to_lowercase()) => {
                 findings.push(finding(
@@ -106,15 +136,25 @@ fn leave_out_repeated_ids(documents: &mut Vec<Document>, findings: &mut Vec<Find
         let message = format!("the {what} id `{id}` is taken by {owner}");
         let code = if what == "agent" { check::DUPLICATE_AGENT } else { "duplicate_channel" };
         let line = document.front.line(if what == "agent" { "agentId" } else { "channelId" });
-        findings.push(finding(Severity::Error, code, &document.path, line, message, format!("Give one of the two files another {what}Id.")));
+        findings.push(finding(
+            Severity::Error,
+            code,
+            &document.path,
+            line,
+            message,
+            format!("Give one of the two files another {what}Id."),
+        ));
         false
     });
 }
 
 /// The shortest names that tell the files apart: the stem, with folders before it where stems collide.
 fn skill_ids(documents: &[Document]) -> Vec<String> {
-    let parts: Vec<Vec<&str>> = documents.iter().map(|document| kind::id_parts(&document.path)).collect();
-    let tail = |parts: &[&str], length: usize| parts.get(parts.len().saturating_sub(length)..).unwrap_or_default().join("/");
+    let parts: Vec<Vec<&str>> =
+        documents.iter().map(|document| kind::id_parts(&document.path)).collect();
+    let tail = |parts: &[&str], length: usize| {
+        parts.get(parts.len().saturating_sub(length)..).unwrap_or_default().join("/")
+    };
     let mut lengths = vec![1_usize; documents.len()];
     let deepest = parts.iter().map(Vec::len).max().unwrap_or(1);
     for _ in 0..deepest {
@@ -140,37 +180,69 @@ fn skill_ids(documents: &[Document]) -> Vec<String> {
 }
 
 /// The resolved links of all files, as pairs of indexes.
-fn resolve_links(documents: &[Document], names: &Names, findings: &mut Vec<Finding>) -> BTreeSet<(usize, usize)> {
+fn resolve_links(
+    documents: &[Document],
+    names: &Names,
+    findings: &mut Vec<Finding>,
+) -> BTreeSet<(usize, usize)> {
     let mut edges = BTreeSet::new();
     for (from, document) in documents.iter().enumerate() {
-        let in_keys = document.front.raw_lines().filter(|(_, line)| !line.trim_start().starts_with('#'));
         let in_keys =
-            in_keys.flat_map(|(number, line)| markdown::wiki_links_of_line(line).into_iter().map(move |target| RawLink { target, line: number, wiki: true }));
+            document.front.raw_lines().filter(|(_, line)| !line.trim_start().starts_with('#'));
+        let in_keys = in_keys.flat_map(|(number, line)| {
+            markdown::wiki_links_of_line(line).into_iter().map(move |target| RawLink {
+                target,
+                line: number,
+                wiki: true,
+            })
+        });
         // `relatedAgents: [[x]]` is looked after as an agent, not as a link.
-        let in_keys: Vec<_> = in_keys.filter(|link| names.agent(documents, from, &link.target).is_none()).collect();
+        let in_keys: Vec<_> =
+            in_keys.filter(|link| names.agent(documents, from, &link.target).is_none()).collect();
         let mut told = 0;
         for link in in_keys.iter().chain(&document.outline.links) {
-            let resolution = if link.wiki { names.wiki(from, &link.target) } else { names.markdown(from, &link.target) };
+            let resolution = if link.wiki {
+                names.wiki(from, &link.target)
+            } else {
+                names.markdown(from, &link.target)
+            };
             if let Resolution::To(to) | Resolution::Ambiguous(to, _) = &resolution
                 && *to != from
             {
                 edges.insert((from, *to));
             }
-            let Some(found) = link_finding(documents, document, link, &resolution) else { continue };
+            let Some(found) = link_finding(documents, document, link, &resolution) else {
+                continue;
+            };
             told += 1;
             if told <= check::FINDINGS_A_FILE_MAX {
                 findings.push(found);
             }
         }
         if told > check::FINDINGS_A_FILE_MAX {
-            let message = format!("{} more links lead nowhere or to several files", told - check::FINDINGS_A_FILE_MAX);
-            findings.push(finding(Severity::Warning, "more_links", &document.path, 0, message, "Correct the first ones and check again."));
+            let message = format!(
+                "{} more links lead nowhere or to several files",
+                told - check::FINDINGS_A_FILE_MAX
+            );
+            findings.push(finding(
+                Severity::Warning,
+                "more_links",
+                &document.path,
+                0,
+                message,
+                "Correct the first ones and check again.",
+            ));
         }
     }
     edges
 }
 
-fn link_finding(documents: &[Document], document: &Document, link: &RawLink, resolution: &Resolution) -> Option<Finding> {
+fn link_finding(
+    documents: &[Document],
+    document: &Document,
+    link: &RawLink,
+    resolution: &Resolution,
+) -> Option<Finding> {
     let target: String = link.target.chars().take(200).collect();
     match resolution {
         Resolution::To(_) | Resolution::NotOurs => None,
@@ -180,15 +252,31 @@ fn link_finding(documents: &[Document], document: &Document, link: &RawLink, res
             Some(finding(Severity::Warning, "broken_link", &document.path, link.line, message, fix))
         }
         Resolution::Ambiguous(_, all) => {
-            let paths: Vec<&str> = all.iter().filter_map(|at| documents.get(*at)).map(|other| other.path.as_str()).take(5).collect();
+            let paths: Vec<&str> = all
+                .iter()
+                .filter_map(|at| documents.get(*at))
+                .map(|other| other.path.as_str())
+                .take(5)
+                .collect();
             let message = format!("`{target}` may mean {}", paths.join(" or "));
-            Some(finding(Severity::Warning, "ambiguous_link", &document.path, link.line, message, "Write the folder too, as in `[[folder/name]]`."))
+            Some(finding(
+                Severity::Warning,
+                "ambiguous_link",
+                &document.path,
+                link.line,
+                message,
+                "Write the folder too, as in `[[folder/name]]`.",
+            ))
         }
     }
 }
 
 /// For each file the agents that its `relatedAgents` name, in order, without itself.
-fn resolve_related(documents: &[Document], names: &Names, findings: &mut Vec<Finding>) -> Vec<Vec<usize>> {
+fn resolve_related(
+    documents: &[Document],
+    names: &Names,
+    findings: &mut Vec<Finding>,
+) -> Vec<Vec<usize>> {
     let mut related = Vec::with_capacity(documents.len());
     for (from, document) in documents.iter().enumerate() {
         let mut found = Vec::new();
@@ -199,7 +287,14 @@ fn resolve_related(documents: &[Document], names: &Names, findings: &mut Vec<Fin
                 None => {
                     let line = document.front.line_of("relatedAgents", &name);
                     let message = format!("relatedAgents names `{name}`, and no agent has that id");
-                    findings.push(finding(Severity::Warning, "unknown_agent", &document.path, line, message, "Correct the id, or add the agent's file."));
+                    findings.push(finding(
+                        Severity::Warning,
+                        "unknown_agent",
+                        &document.path,
+                        line,
+                        message,
+                        "Correct the id, or add the agent's file.",
+                    ));
                 }
             }
         }
@@ -208,10 +303,20 @@ fn resolve_related(documents: &[Document], names: &Names, findings: &mut Vec<Fin
     related
 }
 
-fn assemble(documents: &[Document], ids: &[String], edges: &BTreeSet<(usize, usize)>, related: &[Vec<usize>]) -> Graph {
+fn assemble(
+    documents: &[Document],
+    ids: &[String],
+    edges: &BTreeSet<(usize, usize)>,
+    related: &[Vec<usize>],
+) -> Graph {
     let mut graph = Graph::default();
     let id_of = |at: usize| ids.get(at).cloned().unwrap_or_default();
-    let agent_ids = |all: &[usize]| -> Vec<AgentId> { all.iter().filter_map(|at| documents.get(*at)?.agent_id.clone()).map(AgentId::from).collect() };
+    let agent_ids = |all: &[usize]| -> Vec<AgentId> {
+        all.iter()
+            .filter_map(|at| documents.get(*at)?.agent_id.clone())
+            .map(AgentId::from)
+            .collect()
+    };
     for ((document, id), related) in documents.iter().zip(ids).zip(related) {
         let related = agent_ids(related);
         if let Some(agent_id) = &document.agent_id {
@@ -229,19 +334,29 @@ fn assemble(documents: &[Document], ids: &[String], edges: &BTreeSet<(usize, usi
             keywords: document.keywords.clone(),
             aliases: document.aliases.clone(),
             tags: document.tags(),
-            headings: document.outline.headings.iter().map(|heading| heading.text.clone()).filter(|text| !text.is_empty()).collect(),
+            headings: document
+                .outline
+                .headings
+                .iter()
+                .map(|heading| heading.text.clone())
+                .filter(|text| !text.is_empty())
+                .collect(),
             related_agents: related,
             body: document.body.clone(),
             extra: document.extra(),
         });
     }
-    graph.links = edges.iter().map(|(from, to)| Link { from: id_of(*from), to: id_of(*to) }).collect();
+    graph.links =
+        edges.iter().map(|(from, to)| Link { from: id_of(*from), to: id_of(*to) }).collect();
     graph
 }
 
 fn agent(document: &Document, skill: &str, id: &str, related_agents: Vec<AgentId>) -> Agent {
     let channels = document.front.list("relatedChannels").into_iter();
-    let channels = channels.map(|name| kind::without_prefix(name.trim_start_matches("[[").trim_end_matches("]]"), "channel-").to_owned());
+    let channels = channels.map(|name| {
+        kind::without_prefix(name.trim_start_matches("[[").trim_end_matches("]]"), "channel-")
+            .to_owned()
+    });
     Agent {
         id: AgentId::from(id),
         skill: skill.to_owned(),

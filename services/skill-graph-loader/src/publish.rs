@@ -74,29 +74,52 @@ impl From<PublishError> for ApiError {
         match error {
             PublishError::NoAgent(findings) => {
                 let fix = "Add a file in agents/ (or with `agentId:`); the findings say which files were left out and why.";
-                refusal("No agent is left in this graph; the old one keeps serving.".to_owned(), fix, &findings).into()
+                refusal(
+                    "No agent is left in this graph; the old one keeps serving.".to_owned(),
+                    fix,
+                    &findings,
+                )
+                .into()
             }
-            PublishError::DuplicateAgent(findings) => {
-                refusal("Two agents share an id; the old graph keeps serving.".to_owned(), "Give one of them another `agentId`.", &findings).into()
-            }
+            PublishError::DuplicateAgent(findings) => refusal(
+                "Two agents share an id; the old graph keeps serving.".to_owned(),
+                "Give one of them another `agentId`.",
+                &findings,
+            )
+            .into(),
             PublishError::Removal(gone, findings) => {
-                let detail = format!("These agents of the current graph would vanish: {}.", gone.join(", "));
+                let detail =
+                    format!("These agents of the current graph would vanish: {}.", gone.join(", "));
                 let fix = "Mend their files or put them back; or, if it is meant, publish with \"allowRemoval\": true (--allow-removal on the command line).";
                 refusal(detail, fix, &findings).with("removedAgents", json!(gone)).into()
             }
             PublishError::TooLarge(detail) => Self::new(ErrorCode::TooLarge, detail),
-            PublishError::LongMessage => Problem::field("message", format!("The message is longer than {MESSAGE_CHARS_MAX} characters."), "Shorten it.").into(),
-            PublishError::Raced => Self::new(ErrorCode::Conflict, "Somebody else published at the same moment; look at GET /api/versions and publish again."),
+            PublishError::LongMessage => Problem::field(
+                "message",
+                format!("The message is longer than {MESSAGE_CHARS_MAX} characters."),
+                "Shorten it.",
+            )
+            .into(),
+            PublishError::Raced => Self::new(
+                ErrorCode::Conflict,
+                "Somebody else published at the same moment; look at GET /api/versions and publish again.",
+            ),
             PublishError::Train(CallError::Refused(problem)) => {
                 tracing::error!(?problem, "the router trained no model");
-                Self::new(ErrorCode::Upstream, "agency-router trained no model for this graph; the old one keeps serving.")
+                Self::new(
+                    ErrorCode::Upstream,
+                    "agency-router trained no model for this graph; the old one keeps serving.",
+                )
             }
             PublishError::Train(error) => error.into(),
             PublishError::Load(error) => error.into(),
             PublishError::Port(error) => error.into(),
             PublishError::Digest(_) | PublishError::NotKept(_) => {
                 tracing::error!(%error, "publishing failed");
-                Self::new(ErrorCode::Internal, "The graph could not be stored; the old one keeps serving.")
+                Self::new(
+                    ErrorCode::Internal,
+                    "The graph could not be stored; the old one keeps serving.",
+                )
             }
         }
     }
@@ -105,12 +128,21 @@ impl From<PublishError> for ApiError {
 /// The endpoint: JSON, as it is or gzipped.
 pub async fn publish(State(deps): State<Deps>, request: Request) -> ApiResult<Json<Published>> {
     let limit = deps.limits.body_bytes_max;
-    let gzip = match request.headers().get(http::header::CONTENT_ENCODING).map(|value| value.as_bytes().to_ascii_lowercase()) {
+    let gzip = match request
+        .headers()
+        .get(http::header::CONTENT_ENCODING)
+        .map(|value| value.as_bytes().to_ascii_lowercase())
+    {
         None => false,
         Some(encoding) if encoding == b"identity" => false,
         Some(encoding) if encoding == b"gzip" => true,
         Some(_) => {
-            return Err(Problem::new(ErrorCode::Malformed, "Content-Encoding may be gzip or left out.").with_fix("Send the JSON as it is, or gzipped.").into());
+            return Err(Problem::new(
+                ErrorCode::Malformed,
+                "Content-Encoding may be gzip or left out.",
+            )
+            .with_fix("Send the JSON as it is, or gzipped.")
+            .into());
         }
     };
     let body = read_body(request, limit).await?;
@@ -124,7 +156,12 @@ pub async fn publish(State(deps): State<Deps>, request: Request) -> ApiResult<Js
 ///
 /// # Errors
 /// See [`PublishError`]; whatever it is, the version served before is still served.
-pub async fn publish_files(deps: &Deps, files: Vec<SourceFile>, message: Option<String>, allow_removal: bool) -> Result<Published, PublishError> {
+pub async fn publish_files(
+    deps: &Deps,
+    files: Vec<SourceFile>,
+    message: Option<String>,
+    allow_removal: bool,
+) -> Result<Published, PublishError> {
     within_limits(&deps.limits, &files)?;
     if message.as_ref().is_some_and(|message| message.chars().count() > MESSAGE_CHARS_MAX) {
         return Err(PublishError::LongMessage);
@@ -195,12 +232,24 @@ pub async fn publish_graph(
 
 /// So that the router looks for the new version at once; when it does not hear it, it looks by itself soon.
 pub async fn tell_the_router(deps: &Deps) {
-    if let Err(error) = calls::post::<_, serde_json::Value>(&*deps.calls, ServiceName::AgencyRouter, "/internal/published", &json!({})).await {
+    if let Err(error) = calls::post::<_, serde_json::Value>(
+        &*deps.calls,
+        ServiceName::AgencyRouter,
+        "/internal/published",
+        &json!({}),
+    )
+    .await
+    {
         tracing::warn!(%error, "the router was not told of the publish");
     }
 }
 
-fn published(version: GraphVersion, changed: bool, graph: &Graph, findings: Vec<Finding>) -> Published {
+fn published(
+    version: GraphVersion,
+    changed: bool,
+    graph: &Graph,
+    findings: Vec<Finding>,
+) -> Published {
     Published { version, changed, agents: graph.agents.len(), skills: graph.skills.len(), findings }
 }
 
@@ -211,10 +260,17 @@ fn published(version: GraphVersion, changed: bool, graph: &Graph, findings: Vec<
 pub fn within_limits(limits: &Limits, files: &[SourceFile]) -> Result<(), PublishError> {
     let bytes: usize = files.iter().map(|file| file.text.len() + file.path.len()).sum();
     if files.len() > limits.files_max {
-        return Err(PublishError::TooLarge(format!("The folder has {} files; {} are the most here.", files.len(), limits.files_max)));
+        return Err(PublishError::TooLarge(format!(
+            "The folder has {} files; {} are the most here.",
+            files.len(),
+            limits.files_max
+        )));
     }
     if bytes > limits.graph_bytes_max {
-        return Err(PublishError::TooLarge(format!("The folder has {bytes} bytes; {} are the most here.", limits.graph_bytes_max)));
+        return Err(PublishError::TooLarge(format!(
+            "The folder has {bytes} bytes; {} are the most here.",
+            limits.graph_bytes_max
+        )));
     }
     Ok(())
 }
@@ -224,7 +280,10 @@ pub fn within_limits(limits: &Limits, files: &[SourceFile]) -> Result<(), Publis
 /// # Errors
 /// [`PublishError::NoAgent`] and [`PublishError::DuplicateAgent`].
 pub fn acceptable(graph: &Graph, findings: &[Finding]) -> Result<(), PublishError> {
-    if findings.iter().any(|finding| finding.severity == Severity::Error && finding.code == DUPLICATE_AGENT) {
+    if findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Error && finding.code == DUPLICATE_AGENT)
+    {
         return Err(PublishError::DuplicateAgent(findings.to_vec()));
     }
     if graph.agents.is_empty() {
@@ -233,14 +292,25 @@ pub fn acceptable(graph: &Graph, findings: &[Finding]) -> Result<(), PublishErro
     Ok(())
 }
 
-async fn nobody_vanishes(deps: &Deps, current: &GraphVersion, graph: &Graph, findings: &[Finding]) -> Result<(), PublishError> {
+async fn nobody_vanishes(
+    deps: &Deps,
+    current: &GraphVersion,
+    graph: &Graph,
+    findings: &[Finding],
+) -> Result<(), PublishError> {
     let old = match cache::graph(deps, current).await {
         Ok(old) => old,
         // A damaged current version must not stand in the way of its replacement.
         Err(cache::LoadError::Damaged(..) | cache::LoadError::Unknown(_)) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
-    let gone: Vec<String> = old.graph.agents.iter().filter(|agent| graph.agent(&agent.id).is_none()).map(|agent| agent.id.to_string()).collect();
+    let gone: Vec<String> = old
+        .graph
+        .agents
+        .iter()
+        .filter(|agent| graph.agent(&agent.id).is_none())
+        .map(|agent| agent.id.to_string())
+        .collect();
     if gone.is_empty() { Ok(()) } else { Err(PublishError::Removal(gone, findings.to_vec())) }
 }
 
@@ -250,28 +320,47 @@ async fn nobody_vanishes(deps: &Deps, current: &GraphVersion, graph: &Graph, fin
 pub fn digest(graph: &Graph) -> Result<String, PublishError> {
     let failed = |e: serde_json::Error| PublishError::Digest(e.to_string());
     // A tree keeps its members sorted.
-    let sorted = serde_json::to_vec(&serde_json::to_value(graph).map_err(failed)?).map_err(failed)?;
+    let sorted =
+        serde_json::to_vec(&serde_json::to_value(graph).map_err(failed)?).map_err(failed)?;
     Ok(hex::encode(Sha256::digest(sorted)))
 }
 
 /// Trains, indexes, writes the objects and reads them back.
-async fn make(deps: &Deps, mut graph: Graph, digest: &str) -> Result<(Loaded, Searcher, Vec<Finding>), PublishError> {
+async fn make(
+    deps: &Deps,
+    mut graph: Graph,
+    digest: &str,
+) -> Result<(Loaded, Searcher, Vec<Finding>), PublishError> {
     let version = store::version_of(digest);
     graph.version = Some(version.clone());
     if graph.skills.iter().map(|skill| skill.body.len()).sum::<usize>() > LARGE_BYTES {
         deps.cache.forget();
     }
     // Nobody learns from bodies, which are most of a graph.
-    let bodies: Vec<String> = graph.skills.iter_mut().map(|skill| std::mem::take(&mut skill.body)).collect();
+    let bodies: Vec<String> =
+        graph.skills.iter_mut().map(|skill| std::mem::take(&mut skill.body)).collect();
     let request = TrainRequest { graph };
-    let answer: TrainAnswer =
-        calls::post_patiently(&*deps.calls, ServiceName::AgencyRouter, "/internal/train", &request, TRAINING).await.map_err(PublishError::Train)?;
+    let answer: TrainAnswer = calls::post_patiently(
+        &*deps.calls,
+        ServiceName::AgencyRouter,
+        "/internal/train",
+        &request,
+        TRAINING,
+    )
+    .await
+    .map_err(PublishError::Train)?;
     let model = STANDARD.decode(&answer.model_base64);
-    let model = model.map_err(|e| PublishError::Train(PortError::clean(PortErrorKind::Invalid, format!("the model is not base64: {e}")).into()))?;
+    let model = model.map_err(|e| {
+        PublishError::Train(
+            PortError::clean(PortErrorKind::Invalid, format!("the model is not base64: {e}"))
+                .into(),
+        )
+    })?;
     let mut graph = request.graph;
     graph.skills.iter_mut().zip(bodies).for_each(|(skill, body)| skill.body = body);
     let graph = Arc::new(graph);
-    let json = Bytes::from(serde_json::to_vec(&*graph).map_err(|e| PublishError::Digest(e.to_string()))?);
+    let json =
+        Bytes::from(serde_json::to_vec(&*graph).map_err(|e| PublishError::Digest(e.to_string()))?);
     let searcher = Searcher::build(graph.clone());
     let names = ObjectNames::of(digest);
     keep(deps, &names.graph, json.clone()).await?;
@@ -289,11 +378,20 @@ async fn keep(deps: &Deps, name: &str, bytes: Bytes) -> Result<(), PublishError>
 }
 
 /// Writes the row and the pointer. False when somebody else was faster; a failure that may have happened is looked into.
-async fn commit(deps: &Deps, row: &Version, seen: Option<&GraphVersion>) -> Result<bool, PublishError> {
+async fn commit(
+    deps: &Deps,
+    row: &Version,
+    seen: Option<&GraphVersion>,
+) -> Result<bool, PublishError> {
     match store::publish(&*deps.sql, row, seen).await {
         Ok(()) => Ok(true),
         Err(error) if error.kind == PortErrorKind::Conflict => Ok(false),
-        Err(error) if error.effect == Effect::Unknown && store::current(&*deps.sql).await? == Some(row.version.clone()) => Ok(true),
+        Err(error)
+            if error.effect == Effect::Unknown
+                && store::current(&*deps.sql).await? == Some(row.version.clone()) =>
+        {
+            Ok(true)
+        }
         Err(error) => Err(error.into()),
     }
 }

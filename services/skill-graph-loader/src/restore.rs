@@ -12,7 +12,11 @@ use platform::edge::{ApiError, ApiResult};
 
 /// Restores. An agent of the graph that is served now never vanishes by it.
 pub async fn restore(State(deps): State<Deps>) -> ApiResult<Json<Published>> {
-    let bytes = deps.objects.get(BACKUP).await?.ok_or_else(|| ApiError::not_found("backup: nothing was published yet"))?;
+    let bytes = deps
+        .objects
+        .get(BACKUP)
+        .await?
+        .ok_or_else(|| ApiError::not_found("backup: nothing was published yet"))?;
     let mut graph: Graph = platform::json::from_slice(&bytes).map_err(|error| {
         tracing::error!(%error, "the backup cannot be read");
         ApiError::new(ErrorCode::Internal, "The backup cannot be read; publish the folder again.")

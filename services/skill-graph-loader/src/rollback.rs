@@ -10,21 +10,29 @@ use contracts::graph::{Published, RollbackRequest};
 use platform::edge::{ApiError, ApiResult, JsonBody};
 
 /// To the version named by its first characters, else to the one that was served before the current one was published.
-pub async fn rollback(State(deps): State<Deps>, JsonBody(request): JsonBody<RollbackRequest>) -> ApiResult<Json<Published>> {
+pub async fn rollback(
+    State(deps): State<Deps>,
+    JsonBody(request): JsonBody<RollbackRequest>,
+) -> ApiResult<Json<Published>> {
     let current = store::current(&*deps.sql).await?;
     let target = match (&request.version, &current) {
         (Some(version), _) => named(&deps, version.as_str()).await?,
-        (None, Some(current)) => {
-            store::before(&*deps.sql, current).await?.ok_or_else(|| ApiError::new(ErrorCode::Conflict, "There is no version before the current one."))?
+        (None, Some(current)) => store::before(&*deps.sql, current).await?.ok_or_else(|| {
+            ApiError::new(ErrorCode::Conflict, "There is no version before the current one.")
+        })?,
+        (None, None) => {
+            return Err(ApiError::new(ErrorCode::Conflict, "Nothing was published yet."));
         }
-        (None, None) => return Err(ApiError::new(ErrorCode::Conflict, "Nothing was published yet.")),
     };
     let changed = current.as_ref() != Some(&target.version);
     if changed {
         let loaded = cache::graph(&deps, &target.version).await?;
         cache::object(&deps, &target.version, |names| names.model).await?;
         if !store::point(&*deps.sql, &target.version, current.as_ref()).await? {
-            return Err(ApiError::new(ErrorCode::Conflict, "Somebody else published at the same moment; look at GET /api/versions."));
+            return Err(ApiError::new(
+                ErrorCode::Conflict,
+                "Somebody else published at the same moment; look at GET /api/versions.",
+            ));
         }
         // The backup follows; when it cannot be written the rollback stands all the same.
         if let Err(error) = deps.objects.put(BACKUP, loaded.json.clone()).await {
@@ -33,5 +41,11 @@ pub async fn rollback(State(deps): State<Deps>, JsonBody(request): JsonBody<Roll
         tracing::info!(graph.version = %target.version, "rolled back");
         crate::publish::tell_the_router(&deps).await;
     }
-    Ok(Json(Published { version: target.version, changed, agents: target.agents, skills: target.skills, findings: Vec::new() }))
+    Ok(Json(Published {
+        version: target.version,
+        changed,
+        agents: target.agents,
+        skills: target.skills,
+        findings: Vec::new(),
+    }))
 }

@@ -40,7 +40,9 @@ impl Searcher {
     /// Uses stored index bytes; builds anew when they are damaged, of another version, or of another graph.
     pub fn from_bytes(graph: Arc<Graph>, bytes: &[u8]) -> Self {
         match Index::from_bytes(bytes) {
-            Ok(index) if index.len() == graph.skills.len() => Self { graph, index: Arc::new(index) },
+            Ok(index) if index.len() == graph.skills.len() => {
+                Self { graph, index: Arc::new(index) }
+            }
             Ok(_) => Self::build(graph),
             Err(error) => {
                 tracing::warn!(%error, "the stored search index was built anew");
@@ -62,9 +64,13 @@ impl Searcher {
         let found = score::score(&self.index, query, limit.min(LIMIT_MAX));
         let mut wanted = Wanted::default();
         for (word, expansions) in found.expansions.iter().enumerate() {
-            expansions.iter().for_each(|expansion| wanted.add(self.index.term(expansion.position), word, expansion.weight));
+            expansions.iter().for_each(|expansion| {
+                wanted.add(self.index.term(expansion.position), word, expansion.weight)
+            });
         }
-        let skills = found.documents.iter().filter_map(|(document, score)| Some((self.graph.skills.get(usize::try_from(*document).ok()?)?, *score)));
+        let skills = found.documents.iter().filter_map(|(document, score)| {
+            Some((self.graph.skills.get(usize::try_from(*document).ok()?)?, *score))
+        });
         skills
             .map(|(skill, score)| {
                 let passage = snippet(&skill.body, &skill.description, &wanted);
@@ -109,7 +115,10 @@ pub(crate) mod tests {
                 "agents/agent-security.md",
                 "---\ntitle: Security\nagentId: security\nkeywords: [vulnerability, leak]\ndescription: Finds holes.\n---\n## Work\nA vulnerability in the login is closed first.\n",
             ),
-            file("guides/deploy.md", "# Deployment\nHow to deploy to Kubernetes without fear. The bug comes later.\n"),
+            file(
+                "guides/deploy.md",
+                "# Deployment\nHow to deploy to Kubernetes without fear. The bug comes later.\n",
+            ),
             file("guides/cafe.md", "# Café 東京\nWo man in 東京都 Kaffee trinkt. Привет мир.\n"),
         ]
     }
@@ -119,7 +128,11 @@ pub(crate) mod tests {
     }
 
     fn ids(query: &str) -> Vec<String> {
-        Searcher::build(Arc::new(sample())).search(query, 10).into_iter().map(|hit| hit.id).collect()
+        Searcher::build(Arc::new(sample()))
+            .search(query, 10)
+            .into_iter()
+            .map(|hit| hit.id)
+            .collect()
     }
 
     #[test]
@@ -140,7 +153,8 @@ pub(crate) mod tests {
 
     #[test]
     fn every_script_is_found() {
-        for query in ["cafe", "CAFÉ", "東京", "京", "東京都", "привет", "ПРИВЕТ"] {
+        for query in ["cafe", "CAFÉ", "東京", "京", "東京都", "привет", "ПРИВЕТ"]
+        {
             assert_eq!(ids(query), ["cafe"], "{query}");
         }
     }

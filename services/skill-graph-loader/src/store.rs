@@ -80,7 +80,8 @@ pub async fn current(sql: &dyn Sql) -> PortResult<Option<GraphVersion>> {
     struct Pointer {
         version: Option<GraphVersion>,
     }
-    let pointer: Option<Pointer> = sql.one(sql!("SELECT version FROM skill_graph_current WHERE id = 1")).await?;
+    let pointer: Option<Pointer> =
+        sql.one(sql!("SELECT version FROM skill_graph_current WHERE id = 1")).await?;
     Ok(pointer.and_then(|pointer| pointer.version))
 }
 
@@ -93,7 +94,9 @@ pub async fn version(sql: &dyn Sql, version: &GraphVersion) -> PortResult<Option
 /// Versions whose names begin so: two at most, which is enough to see that it is not one.
 pub async fn beginning_with(sql: &dyn Sql, start: &str) -> PortResult<Vec<Version>> {
     // Hexadecimal digits end before `g`; so the key is searched, not every row.
-    let text = format!("SELECT {COLUMNS} FROM skill_graph WHERE state = 'ready' AND version >= ?1 AND version < ?1 || 'g' LIMIT 2");
+    let text = format!(
+        "SELECT {COLUMNS} FROM skill_graph WHERE state = 'ready' AND version >= ?1 AND version < ?1 || 'g' LIMIT 2"
+    );
     sql.all(Statement::new(text).bind(start)).await
 }
 
@@ -109,7 +112,9 @@ pub async fn before(sql: &dyn Sql, version: &GraphVersion) -> PortResult<Option<
 
 /// All versions, the last published first.
 pub async fn versions(sql: &dyn Sql) -> PortResult<Vec<VersionRow>> {
-    let text = format!("SELECT {COLUMNS} FROM skill_graph WHERE state = 'ready' ORDER BY seq DESC LIMIT ?1");
+    let text = format!(
+        "SELECT {COLUMNS} FROM skill_graph WHERE state = 'ready' ORDER BY seq DESC LIMIT ?1"
+    );
     let rows: Vec<Version> = sql.all(Statement::new(text).bind(VERSIONS_MAX)).await?;
     let current = current(sql).await?;
     let row = |row: Version| VersionRow {
@@ -127,7 +132,8 @@ pub async fn versions(sql: &dyn Sql) -> PortResult<Vec<VersionRow>> {
 /// Writes the row and makes it the current one, both or neither. `Conflict` when the current version is no longer `seen`, which is
 /// its parent from now on. A version that was published before keeps its message when this time there is none.
 pub async fn publish(sql: &dyn Sql, row: &Version, seen: Option<&GraphVersion>) -> PortResult<()> {
-    let objects = serde_json::to_string(&row.objects).map_err(|e| PortError::clean(PortErrorKind::Invalid, e.to_string()))?;
+    let objects = serde_json::to_string(&row.objects)
+        .map_err(|e| PortError::clean(PortErrorKind::Invalid, e.to_string()))?;
     let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     // The sequence number is NULL, and so the whole batch refused, when somebody else has published meanwhile.
     let insert = sql!(
@@ -147,13 +153,21 @@ pub async fn publish(sql: &dyn Sql, row: &Version, seen: Option<&GraphVersion>) 
         objects,
         seen.map(GraphVersion::as_str),
     );
-    let point = sql!("UPDATE skill_graph_current SET version = ?1 WHERE id = 1", row.version.as_str());
+    let point =
+        sql!("UPDATE skill_graph_current SET version = ?1 WHERE id = 1", row.version.as_str());
     sql.batch(vec![insert, point]).await.map(drop)
 }
 
 /// Makes a stored version the current one. False when the current version is no longer `seen`.
-pub async fn point(sql: &dyn Sql, to: &GraphVersion, seen: Option<&GraphVersion>) -> PortResult<bool> {
-    let update =
-        sql!("UPDATE skill_graph_current SET version = ?1 WHERE id = 1 AND version IS ?2 RETURNING version", to.as_str(), seen.map(GraphVersion::as_str));
+pub async fn point(
+    sql: &dyn Sql,
+    to: &GraphVersion,
+    seen: Option<&GraphVersion>,
+) -> PortResult<bool> {
+    let update = sql!(
+        "UPDATE skill_graph_current SET version = ?1 WHERE id = 1 AND version IS ?2 RETURNING version",
+        to.as_str(),
+        seen.map(GraphVersion::as_str)
+    );
     Ok(!sql.query(update).await?.is_empty())
 }

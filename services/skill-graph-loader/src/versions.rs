@@ -27,14 +27,25 @@ pub struct Current {
 /// `NotFound` when none begins so or too little was written, `InvalidField` when several do; and the database's.
 pub async fn named(deps: &Deps, start: &str) -> ApiResult<Version> {
     let long = start.len() >= START_CHARS_MIN;
-    let mut found = if long { store::beginning_with(&*deps.sql, &start.to_ascii_lowercase()).await? } else { Vec::new() };
+    let mut found = if long {
+        store::beginning_with(&*deps.sql, &start.to_ascii_lowercase()).await?
+    } else {
+        Vec::new()
+    };
     let (code, detail) = match (found.pop(), found.is_empty()) {
         (Some(version), true) => return Ok(version),
-        (Some(_), false) => (ErrorCode::InvalidField, format!("Several versions begin with `{start}`.")),
+        (Some(_), false) => {
+            (ErrorCode::InvalidField, format!("Several versions begin with `{start}`."))
+        }
         (None, _) if long => (ErrorCode::NotFound, format!("No version begins with `{start}`.")),
-        (None, _) => (ErrorCode::NotFound, format!("`{start}` names no version: it takes at least {START_CHARS_MIN} characters.")),
+        (None, _) => (
+            ErrorCode::NotFound,
+            format!("`{start}` names no version: it takes at least {START_CHARS_MIN} characters."),
+        ),
     };
-    Err(Problem::new(code, detail).with_fix("Write enough of one version that `quintet graph versions` lists.").into())
+    Err(Problem::new(code, detail)
+        .with_fix("Write enough of one version that `quintet graph versions` lists.")
+        .into())
 }
 
 /// `GET /api/versions`: at most 200.

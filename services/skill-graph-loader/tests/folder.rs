@@ -1,16 +1,29 @@
 //! A folder as people keep it, read from end to end.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "a test that cannot go on must stop")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test that cannot go on must stop"
+)]
 
 use contracts::graph::{Finding, Severity, SkillKind, SourceFile};
 use skill_graph_loader::{Parsed, parse::parse};
 
 fn folder(files: &[(&str, &str)]) -> Parsed {
-    parse(files.iter().map(|(path, text)| SourceFile { path: (*path).to_owned(), text: (*text).to_owned() }).collect())
+    parse(
+        files
+            .iter()
+            .map(|(path, text)| SourceFile { path: (*path).to_owned(), text: (*text).to_owned() })
+            .collect(),
+    )
 }
 
 fn codes(parsed: &Parsed) -> Vec<(&str, &str, u32)> {
-    let worth = parsed.findings.iter().filter(|finding| finding.severity != Severity::Hint && finding.code != "few_examples");
+    let worth = parsed
+        .findings
+        .iter()
+        .filter(|finding| finding.severity != Severity::Hint && finding.code != "few_examples");
     worth.map(|finding| (finding.code.as_str(), finding.path.as_str(), finding.line)).collect()
 }
 
@@ -22,17 +35,40 @@ fn agents_channels_and_guides_become_a_graph() {
     let parsed = folder(&[
         ("agents/agent-codegen.md", CODEGEN),
         ("agents/agent-security.md", SECURITY),
-        ("channels/channel-slack.md", "---\nplatform: slack\nlatency: low\nrelatedAgents: codegen\n---\n# Slack\n"),
-        ("guides/deploy.md", "# Deploy\nSee [[agent-codegen|the coder]] and [Slack](../channels/channel-slack.md).\n"),
+        (
+            "channels/channel-slack.md",
+            "---\nplatform: slack\nlatency: low\nrelatedAgents: codegen\n---\n# Slack\n",
+        ),
+        (
+            "guides/deploy.md",
+            "# Deploy\nSee [[agent-codegen|the coder]] and [Slack](../channels/channel-slack.md).\n",
+        ),
     ]);
     assert_eq!(codes(&parsed), []);
     let graph = &parsed.graph;
     let codegen = &graph.agents[0];
-    assert_eq!((codegen.id.as_str(), codegen.skill.as_str(), codegen.model.as_deref()), ("codegen", "agent-codegen", Some("opus")));
-    assert_eq!((codegen.examples[0].as_str(), codegen.complexity.len(), codegen.related_agents[0].as_str()), ("fix the bug", 2, "security"));
-    assert_eq!((graph.agents[1].description.as_str(), graph.agents[1].negatives.as_slice()), ("Finds holes.", &["bugs".to_owned()][..]));
-    assert_eq!((graph.channels[0].id.as_str(), graph.channels[0].latency.as_deref()), ("slack", Some("low")));
-    let links: Vec<_> = graph.links.iter().map(|link| (link.from.as_str(), link.to.as_str())).collect();
+    assert_eq!(
+        (codegen.id.as_str(), codegen.skill.as_str(), codegen.model.as_deref()),
+        ("codegen", "agent-codegen", Some("opus"))
+    );
+    assert_eq!(
+        (
+            codegen.examples[0].as_str(),
+            codegen.complexity.len(),
+            codegen.related_agents[0].as_str()
+        ),
+        ("fix the bug", 2, "security")
+    );
+    assert_eq!(
+        (graph.agents[1].description.as_str(), graph.agents[1].negatives.as_slice()),
+        ("Finds holes.", &["bugs".to_owned()][..])
+    );
+    assert_eq!(
+        (graph.channels[0].id.as_str(), graph.channels[0].latency.as_deref()),
+        ("slack", Some("low"))
+    );
+    let links: Vec<_> =
+        graph.links.iter().map(|link| (link.from.as_str(), link.to.as_str())).collect();
     assert_eq!(links, [("deploy", "agent-codegen"), ("deploy", "channel-slack")]);
 }
 
@@ -47,8 +83,14 @@ fn one_bad_file_never_fails_the_folder() {
         ("logo.png", "\u{fffd}"),
         ("agents/c.md", SECURITY),
     ]);
-    assert_eq!(codes(&parsed), [("bad_path", "../../etc/passwd.md", 0), ("bad_front_matter", "agents/b.md", 3)]);
-    assert_eq!(parsed.graph.skills.iter().map(|skill| skill.id.as_str()).collect::<Vec<_>>(), ["a", "c", "empty"]);
+    assert_eq!(
+        codes(&parsed),
+        [("bad_path", "../../etc/passwd.md", 0), ("bad_front_matter", "agents/b.md", 3)]
+    );
+    assert_eq!(
+        parsed.graph.skills.iter().map(|skill| skill.id.as_str()).collect::<Vec<_>>(),
+        ["a", "c", "empty"]
+    );
 }
 
 #[test]
@@ -59,27 +101,44 @@ fn a_path_that_is_too_long_is_said_to_be_just_that() {
     assert_eq!(parsed.findings.len(), 1, "what is hidden is not mentioned: {:?}", parsed.findings);
     let finding = &parsed.findings[0];
     assert_eq!((finding.code.as_str(), finding.severity), ("bad_path", Severity::Error));
-    assert!(finding.message.contains("longer than 1024 bytes") && !finding.message.contains("out of the folder"), "{finding:?}");
+    assert!(
+        finding.message.contains("longer than 1024 bytes")
+            && !finding.message.contains("out of the folder"),
+        "{finding:?}"
+    );
     assert!(finding.fix.starts_with("Shorten"), "{finding:?}");
 }
 
 /// Readers of JSON stop at 128 levels: what is let in can be sent to the router and read back.
 #[test]
 fn the_deepest_front_matter_is_no_deeper_than_readers_of_json_go() {
-    let nested = |depth: usize| format!("---\na: {}{}\n---\n", "[".repeat(depth), "]".repeat(depth));
-    let deepest = (1..130).rev().find(|depth| folder(&[("a.md", &nested(*depth))]).graph.skills.len() == 1).unwrap();
+    let nested =
+        |depth: usize| format!("---\na: {}{}\n---\n", "[".repeat(depth), "]".repeat(depth));
+    let deepest = (1..130)
+        .rev()
+        .find(|depth| folder(&[("a.md", &nested(*depth))]).graph.skills.len() == 1)
+        .unwrap();
     let parsed = folder(&[("a.md", &nested(deepest)), ("b.md", &nested(deepest + 1))]);
     assert_eq!(codes(&parsed), [("bad_front_matter", "b.md", 2)]);
-    let request = serde_json::to_vec(&contracts::routing::TrainRequest { graph: parsed.graph.clone() }).unwrap();
+    let request =
+        serde_json::to_vec(&contracts::routing::TrainRequest { graph: parsed.graph.clone() })
+            .unwrap();
     let back: contracts::routing::TrainRequest = platform::json::from_slice(&request).unwrap();
     assert_eq!(back.graph, parsed.graph);
 }
 
 #[test]
 fn two_agents_of_one_id_are_an_error_and_the_first_stays() {
-    let parsed = folder(&[("agents/z.md", CODEGEN), ("agents/a.md", &SECURITY.replace("agentId: security", "agentId: Codegen"))]);
-    let errors: Vec<&Finding> = parsed.findings.iter().filter(|finding| finding.severity == Severity::Error).collect();
-    assert_eq!((errors.len(), errors[0].code.as_str(), errors[0].path.as_str(), errors[0].line), (1, "duplicate_agent", "agents/z.md", 3));
+    let parsed = folder(&[
+        ("agents/z.md", CODEGEN),
+        ("agents/a.md", &SECURITY.replace("agentId: security", "agentId: Codegen")),
+    ]);
+    let errors: Vec<&Finding> =
+        parsed.findings.iter().filter(|finding| finding.severity == Severity::Error).collect();
+    assert_eq!(
+        (errors.len(), errors[0].code.as_str(), errors[0].path.as_str(), errors[0].line),
+        (1, "duplicate_agent", "agents/z.md", 3)
+    );
     assert_eq!(parsed.graph.agents.len(), 1);
 }
 
@@ -90,7 +149,10 @@ fn what_is_wrong_is_said_with_its_line() {
             "agents/a.md",
             "---\nagentId: a\ntitle: A\naliases: [both]\ncomplexity: [simple, huge]\nrelatedAgents:\n  - ghost\n---\n## Examples\n- fix the bug!\n\n[[nowhere]]\n",
         ),
-        ("agents/b.md", "---\nagentId: b\ntitle: B\naliases: [both]\ndescription: B.\n---\n## Examples\n- Fix the bug\n"),
+        (
+            "agents/b.md",
+            "---\nagentId: b\ntitle: B\naliases: [both]\ndescription: B.\n---\n## Examples\n- Fix the bug\n",
+        ),
     ]);
     let expected = [
         ("missing_description", "agents/a.md", 1),
@@ -102,26 +164,49 @@ fn what_is_wrong_is_said_with_its_line() {
         ("shared_example", "agents/b.md", 8),
     ];
     assert_eq!(codes(&parsed), expected);
-    assert!(parsed.findings.iter().all(|finding| !finding.message.is_empty() && !finding.fix.is_empty()));
+    assert!(
+        parsed
+            .findings
+            .iter()
+            .all(|finding| !finding.message.is_empty() && !finding.fix.is_empty())
+    );
 }
 
 #[test]
 fn a_folder_of_skills_alone_routes_to_the_skills() {
     let skill = "---\nname: weather\ndescription: \"Weather by city. NOT for: climate history.\"\nhomepage: https://wttr.in\nmetadata: {openclaw: {emoji: x}}\n---\n# Weather\n## When to use\n- User asks \"will it rain\"\n";
     let alone = folder(&[("skills/weather/SKILL.md", skill)]).graph;
-    assert_eq!((alone.agents[0].id.as_str(), alone.agents[0].examples[0].as_str()), ("weather", "will it rain"));
+    assert_eq!(
+        (alone.agents[0].id.as_str(), alone.agents[0].examples[0].as_str()),
+        ("weather", "will it rain")
+    );
     let parsed = folder(&[("skills/weather/SKILL.md", skill), ("agents/a.md", CODEGEN)]);
-    let said = parsed.findings.iter().find(|finding| finding.code == "skill_is_knowledge").expect("its author is told");
+    let said = parsed
+        .findings
+        .iter()
+        .find(|finding| finding.code == "skill_is_knowledge")
+        .expect("its author is told");
     assert_eq!((said.path.as_str(), said.severity), ("skills/weather/SKILL.md", Severity::Hint));
     assert!(said.fix.contains("agentId"));
     let beside = parsed.graph;
-    assert_eq!((beside.agents.len(), beside.skills[1].kind, beside.skills[1].id.as_str()), (1, SkillKind::Skill, "weather"));
+    assert_eq!(
+        (beside.agents.len(), beside.skills[1].kind, beside.skills[1].id.as_str()),
+        (1, SkillKind::Skill, "weather")
+    );
     assert_eq!(beside.skills[1].extra.keys().collect::<Vec<_>>(), ["homepage", "metadata"]);
 }
 
 #[test]
 fn stems_that_collide_get_their_folder() {
-    let graph = folder(&[("a/x.md", ""), ("b/x.md", ""), ("b/y.md", ""), ("c/b/x.md", ""), ("s/SKILL.md", ""), ("s.md", "")]).graph;
+    let graph = folder(&[
+        ("a/x.md", ""),
+        ("b/x.md", ""),
+        ("b/y.md", ""),
+        ("c/b/x.md", ""),
+        ("s/SKILL.md", ""),
+        ("s.md", ""),
+    ])
+    .graph;
     let ids: Vec<&str> = graph.skills.iter().map(|skill| skill.id.as_str()).collect();
     assert_eq!(ids.len(), ids.iter().collect::<std::collections::BTreeSet<_>>().len(), "{ids:?}");
     assert_eq!(&ids[..2], ["a/x", "b/x"]);
@@ -154,7 +239,10 @@ fn the_default_graph_has_no_error_and_no_warning() {
             if path.is_dir() {
                 folders.push(path);
             } else if let Ok(text) = std::fs::read_to_string(&path) {
-                files.push(SourceFile { path: path.strip_prefix(root).unwrap().to_string_lossy().into_owned(), text });
+                files.push(SourceFile {
+                    path: path.strip_prefix(root).unwrap().to_string_lossy().into_owned(),
+                    text,
+                });
             }
         }
     }
@@ -205,7 +293,8 @@ fn noise_never_panics() {
             text: (0..next(40)).map(|_| pieces[next(pieces.len())]).collect(),
         });
         let parsed = parse(files.collect());
-        let ids: std::collections::BTreeSet<_> = parsed.graph.skills.iter().map(|skill| &skill.id).collect();
+        let ids: std::collections::BTreeSet<_> =
+            parsed.graph.skills.iter().map(|skill| &skill.id).collect();
         assert_eq!(ids.len(), parsed.graph.skills.len(), "round {round}");
     }
 }
@@ -213,10 +302,30 @@ fn noise_never_panics() {
 /// Text made to be slow: each of these is read once, not once for each of its characters.
 #[test]
 fn hostile_text_takes_no_longer_than_other_text() {
-    let pieces = ["[", "[[a", "“", "NOT for x. ", "%%", "`", "- ", "> ", "#", "| a ", "word ", "[a](b) ", "[[x]] ", "*a_ ", "<", "&a *a "];
+    let pieces = [
+        "[",
+        "[[a",
+        "“",
+        "NOT for x. ",
+        "%%",
+        "`",
+        "- ",
+        "> ",
+        "#",
+        "| a ",
+        "word ",
+        "[a](b) ",
+        "[[x]] ",
+        "*a_ ",
+        "<",
+        "&a *a ",
+    ];
     for piece in pieces {
         let body = piece.repeat(60_000 / piece.len());
-        let text = format!("---\nagentId: a\ndescription: \"{}\"\n---\n# {body}\n\n## Examples\n\n- {body}\n\n{body}\n", "NOT for it. ".repeat(2000));
+        let text = format!(
+            "---\nagentId: a\ndescription: \"{}\"\n---\n# {body}\n\n## Examples\n\n- {body}\n\n{body}\n",
+            "NOT for it. ".repeat(2000)
+        );
         let parsed = folder(&[("agents/a.md", &text), ("b.md", &body)]);
         assert_eq!(parsed.graph.skills.len(), 2, "{piece}");
         assert!(parsed.findings.len() < 300, "{piece}: {}", parsed.findings.len());

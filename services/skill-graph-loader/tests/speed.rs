@@ -1,7 +1,12 @@
 //! Search time over 10,000 files of 4 KB, in an optimised build:
 //! `cargo test --release -p skill-graph-loader --test speed -- --ignored --nocapture`.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "a test that cannot go on must stop")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test that cannot go on must stop"
+)]
 
 use contracts::graph::{Graph, Skill, SkillKind};
 use skill_graph_loader::Searcher;
@@ -13,7 +18,8 @@ struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % below
     }
     /// Few words are frequent, most are rare, as in language.
@@ -26,8 +32,13 @@ impl Dice {
 
 fn vault(files: usize, bytes: usize) -> (Graph, Vec<String>) {
     let mut dice = Dice(42);
-    let syllables = ["ba", "ker", "lo", "min", "tra", "su", "vel", "dor", "ni", "pra", "qua", "ze", "fi", "gol", "hem", "jut", "ryn", "x"];
-    let words: Vec<String> = (0..60_000).map(|_| (0..2 + dice.roll(4)).map(|_| syllables[dice.roll(syllables.len())]).collect()).collect();
+    let syllables = [
+        "ba", "ker", "lo", "min", "tra", "su", "vel", "dor", "ni", "pra", "qua", "ze", "fi", "gol",
+        "hem", "jut", "ryn", "x",
+    ];
+    let words: Vec<String> = (0..60_000)
+        .map(|_| (0..2 + dice.roll(4)).map(|_| syllables[dice.roll(syllables.len())]).collect())
+        .collect();
     let skills = (0..files).map(|n| {
         let mut body = format!("# {}\n\n", dice.word(&words));
         while body.len() < bytes {
@@ -99,6 +110,12 @@ fn a_search_over_ten_thousand_files_takes_two_milliseconds() {
     }
     times.sort();
     let at = |share: f64| &times[(times.len() as f64 * share) as usize];
-    println!("p50 {:?}, p99 {:?} ({}), max {:?}", at(0.5).0, at(0.99).0, at(0.99).1, times.last().unwrap());
+    println!(
+        "p50 {:?}, p99 {:?} ({}), max {:?}",
+        at(0.5).0,
+        at(0.99).0,
+        at(0.99).1,
+        times.last().unwrap()
+    );
     assert!(at(0.99).0.as_micros() < 2000, "p99 {:?}", at(0.99).0);
 }

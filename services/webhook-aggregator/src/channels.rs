@@ -1,7 +1,10 @@
 //! The channels. To add one: `channels/<name>.rs` with a [`Channel`], its vectors under `tests/`, its config section in
 //! `config.rs`, and a line in [`channel`] and [`NAMES`].
 
-#![expect(clippy::indexing_slicing, reason = "JSON by name: what is missing reads as null, and what is written to is an object made here")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "JSON by name: what is missing reads as null, and what is written to is an object made here"
+)]
 
 mod discord;
 mod form;
@@ -132,9 +135,21 @@ pub enum Verdict {
 /// What every channel can do. Pure: no IO, no clock of its own.
 pub trait Channel: Send + Sync {
     /// Whether the platform really sent this. `now_ms` bounds replays where the platform signs a time.
-    fn verify(&self, endpoint: &Endpoint, headers: &http::HeaderMap, body: &[u8], now_ms: i64) -> bool;
+    fn verify(
+        &self,
+        endpoint: &Endpoint,
+        headers: &http::HeaderMap,
+        body: &[u8],
+        now_ms: i64,
+    ) -> bool;
     /// Reads an authentic body leniently; never fails, never panics.
-    fn read(&self, endpoint: &Endpoint, headers: &http::HeaderMap, body: &[u8], now_ms: i64) -> Incoming;
+    fn read(
+        &self,
+        endpoint: &Endpoint,
+        headers: &http::HeaderMap,
+        body: &[u8],
+        now_ms: i64,
+    ) -> Incoming;
     /// The next request for a message, `None` when it shows what it should.
     fn next(&self, endpoint: &Endpoint, row: &OutboxRow, now_ms: i64) -> Option<Attempt>;
     /// What the answer to an attempt means.

@@ -76,8 +76,13 @@ impl Endpoint {
     }
     /// Each approver, to be reached directly.
     pub fn approver_targets(&self) -> Vec<Target> {
-        let direct =
-            |user: &String| Target { channel: self.channel.clone(), endpoint: self.name.clone(), chat: user.clone(), direct: true, ..Target::default() };
+        let direct = |user: &String| Target {
+            channel: self.channel.clone(),
+            endpoint: self.name.clone(),
+            chat: user.clone(),
+            direct: true,
+            ..Target::default()
+        };
         self.approvers.iter().map(direct).collect()
     }
     /// The agent that this chat is bound to.
@@ -111,7 +116,12 @@ pub const WEB: &str = "console";
 impl Config {
     /// Reads `[endpoints]`, `[limits]` and `[agents]` of the whole configuration.
     pub fn read(root: &Value, report: &Report) -> Self {
-        let mut config = Self { endpoints: vec![web_console()], sender_per_minute: 30, endpoint_per_minute: 600, careful_agents: careful_agents(root) };
+        let mut config = Self {
+            endpoints: vec![web_console()],
+            sender_per_minute: 30,
+            endpoint_per_minute: 600,
+            careful_agents: careful_agents(root),
+        };
         let mut endpoints = Section::new(root.get("endpoints"), "endpoints", report);
         for channel in ["telegram", "slack", "discord"] {
             let mut names = endpoints.section(channel);
@@ -126,9 +136,13 @@ impl Config {
         }
         endpoints.finish();
         let mut limits = Section::new(root.get("limits"), "limits", report);
-        let bound = |value: Option<i64>, default: u32| value.and_then(|n| u32::try_from(n).ok()).unwrap_or(default);
-        config.sender_per_minute = bound(limits.whole("sender_per_minute", 0, 100_000), config.sender_per_minute);
-        config.endpoint_per_minute = bound(limits.whole("endpoint_per_minute", 0, 1_000_000), config.endpoint_per_minute);
+        let bound = |value: Option<i64>, default: u32| {
+            value.and_then(|n| u32::try_from(n).ok()).unwrap_or(default)
+        };
+        config.sender_per_minute =
+            bound(limits.whole("sender_per_minute", 0, 100_000), config.sender_per_minute);
+        config.endpoint_per_minute =
+            bound(limits.whole("endpoint_per_minute", 0, 1_000_000), config.endpoint_per_minute);
         limits.finish();
         config
     }
@@ -143,7 +157,9 @@ impl Config {
 }
 
 fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+    !name.is_empty()
+        && name.len() <= 64
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
 }
 
 fn web_console() -> Endpoint {
@@ -163,8 +179,15 @@ fn web_console() -> Endpoint {
 /// Agents that run by anything but the knowledge runner. The table is checked where it belongs, in the gateway.
 fn careful_agents(root: &Value) -> Vec<String> {
     let agents = root.get("agents").and_then(Value::as_object);
-    let runs_programs = |agent: &Value| agent.get("runner").and_then(Value::as_str).is_some_and(|runner| runner != "knowledge");
-    agents.into_iter().flatten().filter(|(_, agent)| runs_programs(agent)).map(|(id, _)| id.clone()).collect()
+    let runs_programs = |agent: &Value| {
+        agent.get("runner").and_then(Value::as_str).is_some_and(|runner| runner != "knowledge")
+    };
+    agents
+        .into_iter()
+        .flatten()
+        .filter(|(_, agent)| runs_programs(agent))
+        .map(|(id, _)| id.clone())
+        .collect()
 }
 
 fn endpoint(channel: &str, name: &str, mut section: Section<'_>) -> Option<Endpoint> {
@@ -184,10 +207,24 @@ fn endpoint(channel: &str, name: &str, mut section: Section<'_>) -> Option<Endpo
     let local = section.flag("local").unwrap_or(false);
     let agent = section.text("agent").map(AgentId::from);
     let mut bound = section.section("chats");
-    let chats = bound.names().into_iter().filter_map(|chat| Some((chat.clone(), AgentId::from(bound.text(&chat)?)))).collect();
+    let chats = bound
+        .names()
+        .into_iter()
+        .filter_map(|chat| Some((chat.clone(), AgentId::from(bound.text(&chat)?))))
+        .collect();
     bound.finish();
     section.finish();
-    Some(Endpoint { channel: channel.to_owned(), name: name.to_owned(), credentials: credentials?, api_base, approvers, senders, local, agent, chats })
+    Some(Endpoint {
+        channel: channel.to_owned(),
+        name: name.to_owned(),
+        credentials: credentials?,
+        api_base,
+        approvers,
+        senders,
+        local,
+        agent,
+        chats,
+    })
 }
 
 fn bot_token(section: &mut Section<'_>, where_from: &str) -> Option<Secret> {
@@ -198,36 +235,65 @@ fn bot_token(section: &mut Section<'_>, where_from: &str) -> Option<Secret> {
 fn telegram(section: &mut Section<'_>) -> Option<Credentials> {
     let secret = section.secret("secret_token");
     let secret = section.required("secret_token", secret, "Choose 1-256 characters of A-Z a-z 0-9 _ - and hand them to setWebhook (`quintet setup telegram`).");
-    let fits = |text: &str| text.len() <= 256 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+    let fits = |text: &str| {
+        text.len() <= 256 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
+    };
     if secret.as_ref().is_some_and(|secret| !fits(secret.reveal())) {
-        section.wrong("secret_token", "has characters that Telegram does not take.", "Use 1-256 characters of A-Z a-z 0-9 _ -.");
+        section.wrong(
+            "secret_token",
+            "has characters that Telegram does not take.",
+            "Use 1-256 characters of A-Z a-z 0-9 _ -.",
+        );
     }
     let bot_token = bot_token(section, "Copy it from @BotFather.");
-    let bot_username = section.text("bot_username").map(|name| name.trim_start_matches('@').to_owned());
+    let bot_username =
+        section.text("bot_username").map(|name| name.trim_start_matches('@').to_owned());
     Some(Credentials::Telegram { secret_token: secret?, bot_token: bot_token?, bot_username })
 }
 
 fn slack(section: &mut Section<'_>) -> Option<Credentials> {
     let signing_secret = section.secret("signing_secret");
-    let signing_secret = section.required("signing_secret", signing_secret, "Copy it from the app's Basic Information page.");
-    let bot_token = bot_token(section, "Copy the Bot User OAuth Token (xoxb-…) from the app's OAuth page.");
+    let signing_secret = section.required(
+        "signing_secret",
+        signing_secret,
+        "Copy it from the app's Basic Information page.",
+    );
+    let bot_token =
+        bot_token(section, "Copy the Bot User OAuth Token (xoxb-…) from the app's OAuth page.");
     Some(Credentials::Slack { signing_secret: signing_secret?, bot_token: bot_token? })
 }
 
 fn discord(section: &mut Section<'_>) -> Option<Credentials> {
     let text = section.text("public_key");
-    let text = section.required("public_key", text, "Copy it from the application's General Information page (64 hex characters).");
+    let text = section.required(
+        "public_key",
+        text,
+        "Copy it from the application's General Information page (64 hex characters).",
+    );
     let public_key = text.and_then(|text| {
-        let bytes = hex::decode(text.trim()).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        let bytes =
+            hex::decode(text.trim()).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
         if bytes.is_none() {
-            section.wrong("public_key", "is not 64 hex characters.", "Copy it from the application's General Information page.");
+            section.wrong(
+                "public_key",
+                "is not 64 hex characters.",
+                "Copy it from the application's General Information page.",
+            );
         }
         bytes
     });
     let application_id = section.text("application_id");
-    let application_id = section.required("application_id", application_id, "Copy it from the application's General Information page.");
+    let application_id = section.required(
+        "application_id",
+        application_id,
+        "Copy it from the application's General Information page.",
+    );
     let bot_token = bot_token(section, "Copy it from the application's Bot page.");
-    Some(Credentials::Discord { public_key: public_key?, application_id: application_id?, bot_token: bot_token? })
+    Some(Credentials::Discord {
+        public_key: public_key?,
+        application_id: application_id?,
+        bot_token: bot_token?,
+    })
 }
 
 #[cfg(test)]
@@ -244,7 +310,8 @@ mod tests {
         }});
         let report = Report::default();
         Config::read(&root, &report);
-        let paths: Vec<_> = report.into_problems().into_iter().map(|problem| problem.path).collect();
+        let paths: Vec<_> =
+            report.into_problems().into_iter().map(|problem| problem.path).collect();
         assert_eq!(
             paths,
             [

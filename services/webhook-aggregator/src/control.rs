@@ -18,7 +18,10 @@ pub enum ControlCommand {
 
 /// Whether a slash command's name is one of ours.
 pub fn is_command(name: &str) -> bool {
-    matches!(bare(name).as_str(), "halt" | "resume" | "approve" | "reject" | "budget" | "help" | "start") && name.starts_with('/')
+    matches!(
+        bare(name).as_str(),
+        "halt" | "resume" | "approve" | "reject" | "budget" | "help" | "start"
+    ) && name.starts_with('/')
 }
 
 /// `/halt@name` → `halt`.
@@ -40,8 +43,12 @@ pub fn parse(text: &str) -> Option<ControlCommand> {
         ("resume", _) => ControlCommand::Resume,
         ("approve", Some(id)) => ControlCommand::Approve(ApprovalId::new(id)),
         ("reject", Some(id)) => ControlCommand::Reject(ApprovalId::new(id)),
-        ("approve", None) => ControlCommand::Incomplete("Write `/approve ID`; the pending ids are shown by `quintet approvals` and the dashboard."),
-        ("reject", None) => ControlCommand::Incomplete("Write `/reject ID`; the pending ids are shown by `quintet approvals` and the dashboard."),
+        ("approve", None) => ControlCommand::Incomplete(
+            "Write `/approve ID`; the pending ids are shown by `quintet approvals` and the dashboard.",
+        ),
+        ("reject", None) => ControlCommand::Incomplete(
+            "Write `/reject ID`; the pending ids are shown by `quintet approvals` and the dashboard.",
+        ),
         ("budget", _) => ControlCommand::Budget,
         _ => ControlCommand::Help,
     })
@@ -59,7 +66,10 @@ mod tests {
     fn only_our_own_commands_are_taken() {
         assert_eq!(parse("/halt"), Some(ControlCommand::Halt(None)));
         assert_eq!(parse("/halt@desk_bot all"), Some(ControlCommand::Halt(None)));
-        assert_eq!(parse("/approve apr_1"), Some(ControlCommand::Approve(ApprovalId::new("apr_1"))));
+        assert_eq!(
+            parse("/approve apr_1"),
+            Some(ControlCommand::Approve(ApprovalId::new("apr_1")))
+        );
         assert!(matches!(parse("/approve"), Some(ControlCommand::Incomplete(_))));
         assert_eq!(parse("/start"), Some(ControlCommand::Help));
         assert_eq!(parse("halt the deployment"), None);

@@ -30,7 +30,9 @@ enum Stop {
 impl From<CallError> for Stop {
     fn from(error: CallError) -> Self {
         match error {
-            CallError::Refused(problem) if !problem.code.retryable() => Self::Never(format!("{}: {}", problem.code.as_str(), problem.detail)),
+            CallError::Refused(problem) if !problem.code.retryable() => {
+                Self::Never(format!("{}: {}", problem.code.as_str(), problem.detail))
+            }
             CallError::Refused(problem) => Self::Again(problem.detail),
             CallError::Port(error) => Self::Again(error.to_string()),
         }
@@ -79,16 +81,26 @@ fn to(stage: Stage, note: Option<String>, patch: Patch, due_ms: i64) -> Step {
 
 /// Where answers to this event go.
 pub(crate) fn target(event: &StoredEvent) -> Target {
-    platform::json::from_value(event.payload.get("target").cloned().unwrap_or(Value::Null)).unwrap_or_default()
+    platform::json::from_value(event.payload.get("target").cloned().unwrap_or(Value::Null))
+        .unwrap_or_default()
 }
 
 /// The name of the event's one reply. A run that is begun again goes on in the same message; a replay opens a new one.
 pub(crate) fn reply_id(event: &StoredEvent) -> String {
-    if event.replays == 0 { format!("re:{}", event.id) } else { format!("re:{}~r{}", event.id, event.replays) }
+    if event.replays == 0 {
+        format!("re:{}", event.id)
+    } else {
+        format!("re:{}~r{}", event.id, event.replays)
+    }
 }
 
 /// The event's one reply, at a new revision: a placeholder first, then its edit. In the transcript too.
-pub(crate) fn say(event: &StoredEvent, agent: Option<&AgentId>, text: &str, settled: bool) -> Patch {
+pub(crate) fn say(
+    event: &StoredEvent,
+    agent: Option<&AgentId>,
+    text: &str,
+    settled: bool,
+) -> Patch {
     let id = reply_id(event);
     let said = NewSaid {
         id: id.clone(),
@@ -126,7 +138,12 @@ fn with(event: &StoredEvent, key: &str, value: Value) -> Value {
 }
 
 fn list_of<T: serde::de::DeserializeOwned>(event: &StoredEvent, key: &str) -> Vec<T> {
-    event.data.get(key).cloned().and_then(|value| platform::json::from_value(value).ok()).unwrap_or_default()
+    event
+        .data
+        .get(key)
+        .cloned()
+        .and_then(|value| platform::json::from_value(value).ok())
+        .unwrap_or_default()
 }
 
 fn port<T>(result: PortResult<T>) -> Result<T, Stop> {

@@ -3,7 +3,10 @@
 use crate::{Deps, ask};
 use axum::Json;
 use axum::extract::{Path, State};
-use contracts::event::{AttemptEntry, EventDetail, EventList, EventRow, Reply as SaidReply, Said, Speaker, Stage, StageEntry};
+use contracts::event::{
+    AttemptEntry, EventDetail, EventList, EventRow, Reply as SaidReply, Said, Speaker, Stage,
+    StageEntry,
+};
 use contracts::outbox::DeliveryState;
 use contracts::{EventId, Problem, Shard};
 use futures_util::future::join_all;
@@ -26,15 +29,30 @@ pub(crate) struct Filter {
 }
 
 /// `GET /api/events?state=&channel=&limit=&cursor=`, newest first.
-pub(crate) async fn list(State(deps): State<Deps>, Query(filter): Query<Filter>) -> ApiResult<Json<EventList>> {
+pub(crate) async fn list(
+    State(deps): State<Deps>,
+    Query(filter): Query<Filter>,
+) -> ApiResult<Json<EventList>> {
     let limit = filter.limit.unwrap_or(LIMIT_DEFAULT);
     if !(1..=LIMIT_MAX).contains(&limit) {
-        return Err(Problem::field("limit", format!("`limit` must be from 1 to {LIMIT_MAX}."), "Ask for less, and go on with the cursor.").into());
+        return Err(Problem::field(
+            "limit",
+            format!("`limit` must be from 1 to {LIMIT_MAX}."),
+            "Ask for less, and go on with the cursor.",
+        )
+        .into());
     }
     let state = parse_state(filter.state.as_deref())?;
     let cursor = filter.cursor.filter(|cursor| !cursor.is_empty());
-    if cursor.as_ref().is_some_and(|cursor| cursor.len() != 26 || !cursor.bytes().all(|b| b.is_ascii_alphanumeric())) {
-        return Err(Problem::field("cursor", "`cursor` is none of ours.", "Take it from the answer before, or leave it out.").into());
+    if cursor.as_ref().is_some_and(|cursor| {
+        cursor.len() != 26 || !cursor.bytes().all(|b| b.is_ascii_alphanumeric())
+    }) {
+        return Err(Problem::field(
+            "cursor",
+            "`cursor` is none of ours.",
+            "Take it from the answer before, or leave it out.",
+        )
+        .into());
     }
     let mut events = newest(&deps, state, filter.channel.as_deref(), cursor, limit + 1).await?;
     let size = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -48,19 +66,44 @@ pub(crate) async fn list(State(deps): State<Deps>, Query(filter): Query<Filter>)
 pub(crate) fn parse_state(text: Option<&str>) -> ApiResult<Option<Stage>> {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
     let known = || Stage::ALL.map(Stage::as_str).join(", ");
-    Stage::parse(text).map(Some).ok_or_else(|| Problem::field("state", format!("There is no state `{text}`."), format!("The states are: {}.", known())).into())
+    Stage::parse(text).map(Some).ok_or_else(|| {
+        Problem::field(
+            "state",
+            format!("There is no state `{text}`."),
+            format!("The states are: {}.", known()),
+        )
+        .into()
+    })
 }
 
 /// Asks every inbox side by side and merges by time.
-pub(crate) async fn newest(deps: &Deps, state: Option<Stage>, channel: Option<&str>, before: Option<String>, limit: u32) -> PortResult<Vec<StoredEvent>> {
-    let shards: Vec<Shard> =
-        deps.config.endpoints.iter().filter(|endpoint| channel.is_none_or(|channel| channel == endpoint.channel)).map(|endpoint| endpoint.shard()).collect();
+pub(crate) async fn newest(
+    deps: &Deps,
+    state: Option<Stage>,
+    channel: Option<&str>,
+    before: Option<String>,
+    limit: u32,
+) -> PortResult<Vec<StoredEvent>> {
+    let shards: Vec<Shard> = deps
+        .config
+        .endpoints
+        .iter()
+        .filter(|endpoint| channel.is_none_or(|channel| channel == endpoint.channel))
+        .map(|endpoint| endpoint.shard())
+        .collect();
     let lists = join_all(shards.iter().map(|shard| async {
-        let list = Command::List { state, channel: None, conversation: None, before: before.clone(), limit };
+        let list = Command::List {
+            state,
+            channel: None,
+            conversation: None,
+            before: before.clone(),
+            limit,
+        };
         ask!(deps, shard, list, Reply::Events(events) => events)
     }))
     .await;
-    let mut events: Vec<StoredEvent> = lists.into_iter().collect::<PortResult<Vec<_>>>()?.into_iter().flatten().collect();
+    let mut events: Vec<StoredEvent> =
+        lists.into_iter().collect::<PortResult<Vec<_>>>()?.into_iter().flatten().collect();
     platform::order::sort_by(&mut events, |a, b| ulid_of(&b.id).cmp(ulid_of(&a.id)));
     events.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(events)
@@ -78,16 +121,25 @@ pub(crate) struct Wait {
 }
 
 /// `GET /api/events/{id}`; with `wait` it answers when the event has ended, been answered or parked, or the time is up.
-pub(crate) async fn one(State(deps): State<Deps>, Path(id): Path<String>, Query(query): Query<Wait>) -> ApiResult<Json<EventDetail>> {
+pub(crate) async fn one(
+    State(deps): State<Deps>,
+    Path(id): Path<String>,
+    Query(query): Query<Wait>,
+) -> ApiResult<Json<EventDetail>> {
     let id = EventId::new(id);
     let deadline = deps.clock.now_ms() + i64::from(query.wait.min(WAIT_S_MAX)) * 1000;
     let key = format!("event:{id}");
     loop {
         let waiting = begin_wait(deps.signal.as_ref(), &key, deadline).await;
-        let found = deps.event(&id).await?.ok_or_else(|| ApiError::not_found("event of this id"))?;
+        let found =
+            deps.event(&id).await?.ok_or_else(|| ApiError::not_found("event of this id"))?;
         let settled = found.0.state.is_final() || found.0.state == Stage::Parked;
         if settled || deps.clock.now_ms() >= deadline {
-            let spoken = if found.0.channel == "web" { in_the_console(&deps, &found.0).await? } else { Vec::new() };
+            let spoken = if found.0.channel == "web" {
+                in_the_console(&deps, &found.0).await?
+            } else {
+                Vec::new()
+            };
             return Ok(Json(detail(found, spoken)));
         }
         waiting.await;
@@ -96,9 +148,12 @@ pub(crate) async fn one(State(deps): State<Deps>, Path(id): Path<String>, Query(
 
 /// The console has no platform behind it: what was said back is in the transcript.
 async fn in_the_console(deps: &Deps, event: &StoredEvent) -> PortResult<Vec<SaidReply>> {
-    let read = Command::Said { conversation: event.conversation.0.clone(), after: 0, limit: LIMIT_MAX };
+    let read =
+        Command::Said { conversation: event.conversation.0.clone(), after: 0, limit: LIMIT_MAX };
     let lines: Vec<Said> = ask!(deps, &event.shard, read, Reply::Said(lines, _) => lines)?;
-    let own = lines.into_iter().filter(|line| line.speaker != Speaker::User && line.event_id.as_ref() == Some(&event.id));
+    let own = lines
+        .into_iter()
+        .filter(|line| line.speaker != Speaker::User && line.event_id.as_ref() == Some(&event.id));
     let reply = |line: Said| SaidReply {
         id: line.id,
         state: DeliveryState::Sent.as_str().to_owned(),
@@ -121,7 +176,12 @@ fn detail((event, entries, replies): EventParts, spoken: Vec<SaidReply>) -> Even
     });
     let attempts = entries.iter().filter_map(|entry| {
         let error = entry.error.clone()?;
-        Some(AttemptEntry { stage: entry.stage, at: rfc3339(entry.at_ms), error, retry_at: entry.retry_ms.map(rfc3339) })
+        Some(AttemptEntry {
+            stage: entry.stage,
+            at: rfc3339(entry.at_ms),
+            error,
+            retry_at: entry.retry_ms.map(rfc3339),
+        })
     });
     EventDetail {
         stages: stages.collect(),

@@ -16,11 +16,21 @@ pub(crate) async fn list(State(deps): State<Deps>) -> ApiResult<Json<GatewayList
 }
 
 /// `POST /api/gateways/{id}/drain`: from now on it gets no more tasks (or gets them again); what it has it may end.
-pub(crate) async fn drain(State(deps): State<Deps>, Path(id): Path<String>, JsonBody(request): JsonBody<DrainRequest>) -> ApiResult<Json<GatewayRow>> {
+pub(crate) async fn drain(
+    State(deps): State<Deps>,
+    Path(id): Path<String>,
+    JsonBody(request): JsonBody<DrainRequest>,
+) -> ApiResult<Json<GatewayRow>> {
     let gateway = GatewayId::new(id);
-    let known = |rows: Vec<GatewayRow>| rows.into_iter().find(|row| row.gateway_id == gateway).ok_or_else(|| ApiError::not_found("gateway of this id"));
+    let known = |rows: Vec<GatewayRow>| {
+        rows.into_iter()
+            .find(|row| row.gateway_id == gateway)
+            .ok_or_else(|| ApiError::not_found("gateway of this id"))
+    };
     known(told(&deps, &Command::Gateways).await?)?;
-    let row = known(told(&deps, &Command::Drain { gateway: gateway.clone(), drained: request.drained }).await?)?;
+    let row = known(
+        told(&deps, &Command::Drain { gateway: gateway.clone(), drained: request.drained }).await?,
+    )?;
     tracing::info!(%gateway, drained = request.drained, "a gateway's service was changed");
     // Who waits for work looks again: there may be some for it now.
     deps.signal.notify(tasks::WAITING);
@@ -34,7 +44,14 @@ async fn told(deps: &Deps, command: &Command) -> PortResult<Vec<GatewayRow>> {
     for shard in deps.config.shards() {
         let seen = ask!(deps, &shard, command.clone(), Reply::Gateways(seen) => seen)?;
         for SeenGateway { id, agents, seen_ms, running, drained, .. } in seen {
-            let row = GatewayRow { gateway_id: id, agents, last_seen: rfc3339(seen_ms), age_ms: now - seen_ms, running, drained };
+            let row = GatewayRow {
+                gateway_id: id,
+                agents,
+                last_seen: rfc3339(seen_ms),
+                age_ms: now - seen_ms,
+                running,
+                drained,
+            };
             match found.iter_mut().find(|kept| kept.gateway_id == row.gateway_id) {
                 None => found.push(row),
                 Some(kept) => {

@@ -1,6 +1,9 @@
 //! A webhook comes in: limits, proof, reading, durable accept, and only then the channel's own acknowledgement.
 
-#![expect(clippy::indexing_slicing, reason = "JSON by name: what is missing reads as null, and what is written to is an object made here")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "JSON by name: what is missing reads as null, and what is written to is an object made here"
+)]
 
 use crate::channels::{Ack, Inbound, Incoming, Kind, channel};
 use crate::config::{Endpoint, Standing};
@@ -23,31 +26,60 @@ const TEXT_CHARS_MAX: usize = 16_000;
 const RAW_BYTES_MAX: usize = 64 << 10;
 
 /// `POST /telegram/{endpoint}`.
-pub(crate) async fn telegram(State(deps): State<Deps>, Path(name): Path<String>, request: Request) -> ApiResult<Response> {
+pub(crate) async fn telegram(
+    State(deps): State<Deps>,
+    Path(name): Path<String>,
+    request: Request,
+) -> ApiResult<Response> {
     receive(&deps, "telegram", &name, request).await
 }
 
 /// `POST /slack/{endpoint}`.
-pub(crate) async fn slack(State(deps): State<Deps>, Path(name): Path<String>, request: Request) -> ApiResult<Response> {
+pub(crate) async fn slack(
+    State(deps): State<Deps>,
+    Path(name): Path<String>,
+    request: Request,
+) -> ApiResult<Response> {
     receive(&deps, "slack", &name, request).await
 }
 
 /// `POST /discord/{endpoint}`.
-pub(crate) async fn discord(State(deps): State<Deps>, Path(name): Path<String>, request: Request) -> ApiResult<Response> {
+pub(crate) async fn discord(
+    State(deps): State<Deps>,
+    Path(name): Path<String>,
+    request: Request,
+) -> ApiResult<Response> {
     receive(&deps, "discord", &name, request).await
 }
 
-async fn receive(deps: &Deps, channel_name: &str, name: &str, request: Request) -> ApiResult<Response> {
+async fn receive(
+    deps: &Deps,
+    channel_name: &str,
+    name: &str,
+    request: Request,
+) -> ApiResult<Response> {
     let near = request.extensions().get::<FromLoopback>().is_some();
-    let unknown = || ApiError::new(ErrorCode::NotFound, format!("There is no {channel_name} endpoint of this name."));
-    let endpoint = deps.config.endpoint(channel_name, name).filter(|endpoint| !endpoint.local || near).ok_or_else(unknown)?;
+    let unknown = || {
+        ApiError::new(
+            ErrorCode::NotFound,
+            format!("There is no {channel_name} endpoint of this name."),
+        )
+    };
+    let endpoint = deps
+        .config
+        .endpoint(channel_name, name)
+        .filter(|endpoint| !endpoint.local || near)
+        .ok_or_else(unknown)?;
     let channel = channel(channel_name).ok_or_else(unknown)?;
     let (parts, body) = request.into_parts();
     let headers = parts.headers.clone();
     let body = read_body(Request::from_parts(parts, body), BODY_BYTES_MAX).await?;
     let now_ms = deps.clock.now_ms();
     if !channel.verify(endpoint, &headers, &body, now_ms) {
-        return Err(ApiError::new(ErrorCode::BadSignature, "The request is not signed with this endpoint's secret."));
+        return Err(ApiError::new(
+            ErrorCode::BadSignature,
+            "The request is not signed with this endpoint's secret.",
+        ));
     }
     match channel.read(endpoint, &headers, &body, now_ms) {
         Incoming::Handshake(ack) => Ok(acknowledge(&ack)),
@@ -88,10 +120,16 @@ pub(crate) fn cannot_store(error: PortError) -> ApiError {
 }
 
 fn new_event(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8]) -> NewEvent {
-    let parts = std::iter::once(endpoint.channel.as_str()).chain([endpoint.name.as_str()]).chain(inbound.conversation.iter().map(String::as_str));
+    let parts = std::iter::once(endpoint.channel.as_str())
+        .chain([endpoint.name.as_str()])
+        .chain(inbound.conversation.iter().map(String::as_str));
     let conversation = ConversationId::new(parts.collect::<Vec<_>>().join(":"));
-    let actor = inbound.sender.as_ref().map(|user| format!("{}:{}:{user}", endpoint.channel, endpoint.name));
-    let standing = inbound.sender.as_deref().map_or(Standing::Stranger, |user| endpoint.standing(user));
+    let actor = inbound
+        .sender
+        .as_ref()
+        .map(|user| format!("{}:{}:{user}", endpoint.channel, endpoint.name));
+    let standing =
+        inbound.sender.as_deref().map_or(Standing::Stranger, |user| endpoint.standing(user));
     let approver = inbound.sender.as_deref().is_some_and(|user| endpoint.is_approver(user));
     let mut event = NewEvent {
         channel: endpoint.channel.clone(),
@@ -115,7 +153,9 @@ fn new_event(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8]) ->
         Kind::Ignored(reason) => ignore(&mut event, Stage::Ignored, reason),
         Kind::Quarantined(reason) => {
             ignore(&mut event, Stage::Quarantined, reason);
-            event.raw = Some(String::from_utf8_lossy(body.get(..RAW_BYTES_MAX).unwrap_or(body)).into_owned());
+            event.raw = Some(
+                String::from_utf8_lossy(body.get(..RAW_BYTES_MAX).unwrap_or(body)).into_owned(),
+            );
         }
         Kind::Press { token, callback } => {
             event.control = true;
@@ -140,7 +180,13 @@ fn ignore(event: &mut NewEvent, state: Stage, reason: &str) {
     event.semantic_key = None;
 }
 
-fn content(deps: &Deps, endpoint: &Endpoint, event: &mut NewEvent, text: String, standing: Standing) {
+fn content(
+    deps: &Deps,
+    endpoint: &Endpoint,
+    event: &mut NewEvent,
+    text: String,
+    standing: Standing,
+) {
     event.text = shorten(text);
     if standing == Standing::Stranger {
         ignore(event, Stage::Ignored, "unknown_sender");
@@ -154,10 +200,17 @@ fn content(deps: &Deps, endpoint: &Endpoint, event: &mut NewEvent, text: String,
     // A halt must get through however much was said before it.
     if !event.control {
         event.limits = vec![
-            Limit { key: format!("sender:{}:{}:{sender}", endpoint.channel, endpoint.name), per_minute: deps.config.sender_per_minute },
-            Limit { key: format!("endpoint:{}:{}", endpoint.channel, endpoint.name), per_minute: deps.config.endpoint_per_minute },
+            Limit {
+                key: format!("sender:{}:{}:{sender}", endpoint.channel, endpoint.name),
+                per_minute: deps.config.sender_per_minute,
+            },
+            Limit {
+                key: format!("endpoint:{}:{}", endpoint.channel, endpoint.name),
+                per_minute: deps.config.endpoint_per_minute,
+            },
         ];
-        let target = platform::json::from_value(event.payload["target"].clone()).unwrap_or_default();
+        let target =
+            platform::json::from_value(event.payload["target"].clone()).unwrap_or_default();
         event.limit_notice = Some(limit_notice(&event.conversation, &event.dedupe_key, target));
     }
     event.said = vec![NewSaid {

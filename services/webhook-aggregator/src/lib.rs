@@ -31,7 +31,9 @@ use contracts::monitoring::Health;
 use contracts::{ServiceName, Shard};
 use platform::edge::{Auth, Routes, Scope};
 use platform::inbox::{Command, EventParts, Reply};
-use platform::ports::{Background, Calls, Clock, Inbox, Outbound, PortError, PortErrorKind, PortResult, Signal, calls};
+use platform::ports::{
+    Background, Calls, Clock, Inbox, Outbound, PortError, PortErrorKind, PortResult, Signal, calls,
+};
 use std::sync::Arc;
 
 /// What the service needs of its runtime.
@@ -77,7 +79,12 @@ pub fn router(deps: Deps) -> Router {
 }
 
 async fn health() -> Json<Health> {
-    Json(Health { service: ServiceName::WebhookAggregator, status: "ok".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned(), problems: Vec::new() })
+    Json(Health {
+        service: ServiceName::WebhookAggregator,
+        status: "ok".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        problems: Vec::new(),
+    })
 }
 
 /// Sends a command and takes the kind of reply it always has; another kind is a bug on our side.
@@ -104,7 +111,8 @@ impl Deps {
     }
     /// The inbox that holds an event, when there is one of that name.
     fn shard_of(&self, id: &contracts::EventId) -> Option<Shard> {
-        id.shard().filter(|shard| self.config.endpoints.iter().any(|endpoint| endpoint.shard() == *shard))
+        id.shard()
+            .filter(|shard| self.config.endpoints.iter().any(|endpoint| endpoint.shard() == *shard))
     }
     /// Tells another service something, in the background: a lost word makes its picture older, not wrong.
     fn tell(&self, callee: ServiceName, path: &'static str, what: &impl serde::Serialize) {

@@ -18,7 +18,10 @@ const WAIT_S_MAX: u32 = 25;
 const LINES_MAX: u32 = 200;
 
 /// `POST /api/messages` → 202.
-pub(crate) async fn send(State(deps): State<Deps>, JsonBody(request): JsonBody<MessageRequest>) -> ApiResult<(http::StatusCode, Json<MessageAccepted>)> {
+pub(crate) async fn send(
+    State(deps): State<Deps>,
+    JsonBody(request): JsonBody<MessageRequest>,
+) -> ApiResult<(http::StatusCode, Json<MessageAccepted>)> {
     let text = request.text.trim().to_owned();
     if text.is_empty() || text.chars().count() > TEXT_CHARS_MAX {
         let detail = format!("The field `text` must have 1 to {TEXT_CHARS_MAX} characters.");
@@ -34,29 +37,41 @@ pub(crate) async fn send(State(deps): State<Deps>, JsonBody(request): JsonBody<M
     let accepted = ask!(deps, &shard, Command::Accept(Box::new(event)), Reply::Accepted { event, state, .. } => (event, state));
     let (event_id, state) = accepted.map_err(ingest::cannot_store)?;
     ingest::started(&deps, &event_id, state, conversation.as_str());
-    Ok((http::StatusCode::ACCEPTED, Json(MessageAccepted { event_id, conversation: conversation.0 })))
+    Ok((
+        http::StatusCode::ACCEPTED,
+        Json(MessageAccepted { event_id, conversation: conversation.0 }),
+    ))
 }
 
 /// A caller may name its conversation, with or without our prefix.
 fn checked_name(name: String) -> ApiResult<String> {
     let bare = name.strip_prefix("web:console:").unwrap_or(&name).to_owned();
-    let fits = (1..=64).contains(&bare.len()) && bare.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    let fits = (1..=64).contains(&bare.len())
+        && bare.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     if fits {
         return Ok(bare);
     }
-    let fix = "Use 1 to 64 letters, digits, '-', '_' or '.', or leave it out for a new conversation.";
+    let fix =
+        "Use 1 to 64 letters, digits, '-', '_' or '.', or leave it out for a new conversation.";
     Err(Problem::field("conversation", "The field `conversation` is no name.", fix).into())
 }
 
 fn new_event(deps: &Deps, name: &str, text: String) -> NewEvent {
     let conversation = ConversationId::new(format!("web:{WEB}:{name}"));
     let key = deps.clock.ulid();
-    let target = Target { channel: "web".to_owned(), endpoint: WEB.to_owned(), chat: conversation.0.clone(), ..Target::default() };
+    let target = Target {
+        channel: "web".to_owned(),
+        endpoint: WEB.to_owned(),
+        chat: conversation.0.clone(),
+        ..Target::default()
+    };
     let control = control::parse(&text).is_some();
     // A halt must get through however much was said before it.
-    let limit = Limit { key: format!("endpoint:web:{WEB}"), per_minute: deps.config.endpoint_per_minute };
+    let limit =
+        Limit { key: format!("endpoint:web:{WEB}"), per_minute: deps.config.endpoint_per_minute };
     let limits = if control { Vec::new() } else { vec![limit] };
-    let limit_notice = (!control).then(|| ingest::limit_notice(&conversation, &key, target.clone()));
+    let limit_notice =
+        (!control).then(|| ingest::limit_notice(&conversation, &key, target.clone()));
     NewEvent {
         channel: "web".to_owned(),
         endpoint: WEB.to_owned(),
@@ -93,16 +108,22 @@ pub(crate) struct After {
 }
 
 /// `GET /api/conversations/{id}/messages?after=&wait=`: what was said, or nothing new by the end of the wait.
-pub(crate) async fn read(State(deps): State<Deps>, Path(id): Path<String>, Query(query): Query<After>) -> ApiResult<Json<SaidList>> {
+pub(crate) async fn read(
+    State(deps): State<Deps>,
+    Path(id): Path<String>,
+    Query(query): Query<After>,
+) -> ApiResult<Json<SaidList>> {
     // By the name that its caller gave it, too.
     let id = if id.contains(':') { id } else { format!("web:{WEB}:{id}") };
-    let shard = shard_of(&deps, &id).ok_or_else(|| platform::edge::ApiError::not_found("conversation of this id"))?;
+    let shard = shard_of(&deps, &id)
+        .ok_or_else(|| platform::edge::ApiError::not_found("conversation of this id"))?;
     let deadline = deps.clock.now_ms() + i64::from(query.wait.min(WAIT_S_MAX)) * 1000;
     let key = format!("said:{id}");
     loop {
         let waiting = begin_wait(deps.signal.as_ref(), &key, deadline).await;
         let read = Command::Said { conversation: id.clone(), after: query.after, limit: LINES_MAX };
-        let (messages, last) = ask!(deps, &shard, read, Reply::Said(messages, last) => (messages, last))?;
+        let (messages, last) =
+            ask!(deps, &shard, read, Reply::Said(messages, last) => (messages, last))?;
         if !messages.is_empty() || deps.clock.now_ms() >= deadline {
             return Ok(Json(SaidList { messages, last }));
         }

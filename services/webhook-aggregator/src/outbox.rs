@@ -5,14 +5,19 @@ use crate::{Deps, ask, send};
 use axum::Json;
 use axum::extract::State;
 use contracts::event::Speaker;
-use contracts::outbox::{Approvers, Delivery, DeliveryState, DeliveryStatus, OutboxAnswer, OutboxRequest};
+use contracts::outbox::{
+    Approvers, Delivery, DeliveryState, DeliveryStatus, OutboxAnswer, OutboxRequest,
+};
 use contracts::{ConversationId, Shard};
 use platform::edge::{ApiResult, JsonBody};
 use platform::inbox::{Command, Draft, NewSaid, Reply};
 use platform::ports::PortResult;
 
 /// Queues each delivery (idempotent by id and revision), sends in the background, and says where each stands.
-pub(crate) async fn enqueue(State(deps): State<Deps>, JsonBody(request): JsonBody<OutboxRequest>) -> ApiResult<Json<OutboxAnswer>> {
+pub(crate) async fn enqueue(
+    State(deps): State<Deps>,
+    JsonBody(request): JsonBody<OutboxRequest>,
+) -> ApiResult<Json<OutboxAnswer>> {
     let mut states = Vec::new();
     for delivery in request.deliveries {
         states.push(put(&deps, delivery).await?);
@@ -22,13 +27,22 @@ pub(crate) async fn enqueue(State(deps): State<Deps>, JsonBody(request): JsonBod
 
 /// `GET /internal/approvers`: for work that no conversation asked for. The local endpoints have nobody behind them.
 pub(crate) async fn approvers(State(deps): State<Deps>) -> Json<Approvers> {
-    let real = deps.config.endpoints.iter().filter(|endpoint| endpoint.channel != "web" && !endpoint.local);
+    let real = deps
+        .config
+        .endpoints
+        .iter()
+        .filter(|endpoint| endpoint.channel != "web" && !endpoint.local);
     Json(Approvers { targets: real.flat_map(Endpoint::approver_targets).collect() })
 }
 
 async fn put(deps: &Deps, delivery: Delivery) -> PortResult<DeliveryStatus> {
-    let Some(endpoint) = deps.config.endpoint(&delivery.target.channel, &delivery.target.endpoint) else {
-        return Ok(DeliveryStatus { id: delivery.id, state: DeliveryState::Failed, error: Some("there is no such endpoint".to_owned()) });
+    let Some(endpoint) = deps.config.endpoint(&delivery.target.channel, &delivery.target.endpoint)
+    else {
+        return Ok(DeliveryStatus {
+            id: delivery.id,
+            state: DeliveryState::Failed,
+            error: Some("there is no such endpoint".to_owned()),
+        });
     };
     let shard = endpoint.shard();
     if endpoint.channel == "web" {
@@ -44,7 +58,8 @@ async fn put(deps: &Deps, delivery: Delivery) -> PortResult<DeliveryStatus> {
         kind: "ask".to_owned(),
         expires_ms: None,
     };
-    let mut states: Vec<DeliveryStatus> = ask!(deps, &shard, Command::Enqueue(vec![draft]), Reply::Deliveries(states) => states)?;
+    let mut states: Vec<DeliveryStatus> =
+        ask!(deps, &shard, Command::Enqueue(vec![draft]), Reply::Deliveries(states) => states)?;
     let work = {
         let deps = deps.clone();
         async move {

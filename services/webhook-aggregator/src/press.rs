@@ -26,8 +26,14 @@ pub(crate) async fn advance(deps: &Deps, event: &StoredEvent) -> Step {
     match done {
         Ok(step) => step,
         Err(error) => match retry::delay_ms(event.attempts, deps.clock.as_ref()) {
-            Some(delay) => Step::Retry { error: error.to_string(), due_ms: deps.clock.now_ms() + delay.max(200) },
-            None => finish(Stage::Dead, Patch { reason: Some(format!("given up: {error}")), ..Patch::default() }),
+            Some(delay) => Step::Retry {
+                error: error.to_string(),
+                due_ms: deps.clock.now_ms() + delay.max(200),
+            },
+            None => finish(
+                Stage::Dead,
+                Patch { reason: Some(format!("given up: {error}")), ..Patch::default() },
+            ),
         },
     }
 }
@@ -56,13 +62,20 @@ async fn pressed(deps: &Deps, event: &StoredEvent, press: &Value) -> Result<Step
             chat: target(event).chat,
             actor: actor(event),
         };
-        let answer: PressAnswer = calls::post(deps.calls.as_ref(), ServiceName::PersonalAssistant, "/internal/press", &request).await?;
+        let answer: PressAnswer = calls::post(
+            deps.calls.as_ref(),
+            ServiceName::PersonalAssistant,
+            "/internal/press",
+            &request,
+        )
+        .await?;
         answer.message
     } else {
         NOT_YOURS.to_owned()
     };
     let callback = press["callback"].as_str().map(str::to_owned);
-    let patch = Patch { say: vec![answer_press(deps, event, callback, text.clone())], ..Patch::default() };
+    let patch =
+        Patch { say: vec![answer_press(deps, event, callback, text.clone())], ..Patch::default() };
     Ok(Step::To { stage: Stage::Done, note: Some(text), patch: Box::new(patch), due_ms: 0 })
 }
 
@@ -88,8 +101,15 @@ async fn commanded(deps: &Deps, event: &StoredEvent) -> Result<Step, CallError> 
         ControlCommand::Incomplete(how) => how.to_owned(),
         ControlCommand::Halt(task) => halt(deps, event, task).await?,
         ControlCommand::Resume => {
-            let request = ResumeRequest { all: true, actor: Some(actor(event)), ..ResumeRequest::default() };
-            calls::post::<_, Value>(deps.calls.as_ref(), ServiceName::PersonalAssistant, "/api/resume", &request).await?;
+            let request =
+                ResumeRequest { all: true, actor: Some(actor(event)), ..ResumeRequest::default() };
+            calls::post::<_, Value>(
+                deps.calls.as_ref(),
+                ServiceName::PersonalAssistant,
+                "/api/resume",
+                &request,
+            )
+            .await?;
             "Resumed: new work may begin.".to_owned()
         }
         ControlCommand::Approve(id) => decide(deps, event, &id, Decision::Approve).await?,
@@ -100,29 +120,56 @@ async fn commanded(deps: &Deps, event: &StoredEvent) -> Result<Step, CallError> 
 }
 
 async fn halt(deps: &Deps, event: &StoredEvent, task: Option<TaskId>) -> Result<String, CallError> {
-    let request = HaltRequest { all: task.is_none(), task_id: task, reason: Some("by chat".to_owned()), actor: Some(actor(event)) };
-    let answer: Value = calls::post(deps.calls.as_ref(), ServiceName::PersonalAssistant, "/api/halt", &request).await?;
+    let request = HaltRequest {
+        all: task.is_none(),
+        task_id: task,
+        reason: Some("by chat".to_owned()),
+        actor: Some(actor(event)),
+    };
+    let answer: Value =
+        calls::post(deps.calls.as_ref(), ServiceName::PersonalAssistant, "/api/halt", &request)
+            .await?;
     Ok(answer.get("message").and_then(Value::as_str).unwrap_or("Halted.").to_owned())
 }
 
 /// A refusal is an answer too: the person is told, and nothing is tried again.
-async fn decide(deps: &Deps, event: &StoredEvent, id: &ApprovalId, decision: Decision) -> Result<String, CallError> {
+async fn decide(
+    deps: &Deps,
+    event: &StoredEvent,
+    id: &ApprovalId,
+    decision: Decision,
+) -> Result<String, CallError> {
     if !id.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
         return Ok("That is no id of an approval.".to_owned());
     }
-    let request = DecideRequest { decision, reason: None, version: None, actor: Some(actor(event)) };
+    let request =
+        DecideRequest { decision, reason: None, version: None, actor: Some(actor(event)) };
     let path = format!("/api/approvals/{id}/decide");
-    match calls::post::<_, Value>(deps.calls.as_ref(), ServiceName::PersonalAssistant, &path, &request).await {
-        Ok(approval) => Ok(format!("{id} is {}.", approval.get("state").and_then(Value::as_str).unwrap_or("decided"))),
+    match calls::post::<_, Value>(
+        deps.calls.as_ref(),
+        ServiceName::PersonalAssistant,
+        &path,
+        &request,
+    )
+    .await
+    {
+        Ok(approval) => Ok(format!(
+            "{id} is {}.",
+            approval.get("state").and_then(Value::as_str).unwrap_or("decided")
+        )),
         Err(CallError::Refused(problem)) if !problem.code.retryable() => Ok(problem.detail),
         Err(error) => Err(error),
     }
 }
 
 async fn budget(deps: &Deps) -> Result<String, CallError> {
-    let answer: BudgetAnswer = calls::get(deps.calls.as_ref(), ServiceName::PersonalAssistant, "/api/budget").await?;
+    let answer: BudgetAnswer =
+        calls::get(deps.calls.as_ref(), ServiceName::PersonalAssistant, "/api/budget").await?;
     let line = |scope: &contracts::budget::BudgetScope| {
-        format!("{} ({}): {} spent, {} held, {} of {} left", scope.scope, scope.label, scope.spent, scope.held, scope.remaining, scope.limit)
+        format!(
+            "{} ({}): {} spent, {} held, {} of {} left",
+            scope.scope, scope.label, scope.spent, scope.held, scope.remaining, scope.limit
+        )
     };
     Ok(answer.scopes.iter().map(line).collect::<Vec<_>>().join("\n"))
 }

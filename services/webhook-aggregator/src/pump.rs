@@ -93,15 +93,26 @@ async fn drive(deps: &Deps, mut event: StoredEvent) {
 
 /// One step; true when the event has moved on and may take the next at once.
 async fn step(deps: &Deps, event: &StoredEvent) -> PortResult<bool> {
-    let step = if event.control { press::advance(deps, event).await } else { dispatch::advance(deps, event).await };
+    let step = if event.control {
+        press::advance(deps, event).await
+    } else {
+        dispatch::advance(deps, event).await
+    };
     let goes_on = matches!(&step, Step::To { stage, due_ms, .. } if !stage.is_final() && *due_ms <= deps.clock.now_ms());
     // A run that ends well ends with its result; whatever else takes an event away from its run, or a task from its gateway, lost it.
-    let lost = event.state == Stage::Running && matches!(&step, Step::To { stage, patch, .. } if *stage != Stage::Running || patch.requeue);
+    let lost = event.state == Stage::Running
+        && matches!(&step, Step::To { stage, patch, .. } if *stage != Stage::Running || patch.requeue);
     // Read before: once it is up for lease again, it may be another gateway's.
     let run = if lost { dispatch::run_of(deps, event).await } else { None };
-    let outcome = if matches!(&step, Step::To { patch, .. } if patch.blameless) { PoolOutcome::Cancelled } else { PoolOutcome::Failed };
-    let hands_out = matches!(&step, Step::To { patch, .. } if patch.task.is_some() || patch.requeue);
-    let advance = Command::Advance { event: event.id.clone(), version: event.version, step: Box::new(step) };
+    let outcome = if matches!(&step, Step::To { patch, .. } if patch.blameless) {
+        PoolOutcome::Cancelled
+    } else {
+        PoolOutcome::Failed
+    };
+    let hands_out =
+        matches!(&step, Step::To { patch, .. } if patch.task.is_some() || patch.requeue);
+    let advance =
+        Command::Advance { event: event.id.clone(), version: event.version, step: Box::new(step) };
     let moved = ask!(deps, &event.shard, advance, Reply::Advanced(moved) => moved)?;
     if let Some(run) = run.filter(|_| moved) {
         dispatch::tell_of_loss(deps, run, outcome);
@@ -115,7 +126,10 @@ async fn step(deps: &Deps, event: &StoredEvent) -> PortResult<bool> {
 }
 
 /// `POST /internal/events/{id}/wake`: something this event waits for has changed.
-pub(crate) async fn wake(State(deps): State<Deps>, Path(id): Path<String>) -> ApiResult<Json<serde_json::Value>> {
+pub(crate) async fn wake(
+    State(deps): State<Deps>,
+    Path(id): Path<String>,
+) -> ApiResult<Json<serde_json::Value>> {
     let event = EventId::new(id);
     let shard = deps.shard_of(&event).ok_or_else(|| ApiError::not_found("event of this id"))?;
     deps.inbox.send(&shard, Command::Wake { event: event.clone() }).await?;

@@ -12,14 +12,28 @@ const LIMIT_DEFAULT: u32 = 100;
 const LIMIT_MAX: u32 = 500;
 
 /// `POST /api/events/{id}/replay`.
-pub(crate) async fn one(State(deps): State<Deps>, Extension(who): Extension<Principal>, Path(id): Path<String>) -> ApiResult<Json<ReplayAnswer>> {
+pub(crate) async fn one(
+    State(deps): State<Deps>,
+    Extension(who): Extension<Principal>,
+    Path(id): Path<String>,
+) -> ApiResult<Json<ReplayAnswer>> {
     let id = EventId::new(id);
-    let conflict = |detail: &str, fix: &str| Err(ApiError::from(Problem::new(ErrorCode::Conflict, detail).with_fix(fix)));
+    let conflict = |detail: &str, fix: &str| {
+        Err(ApiError::from(Problem::new(ErrorCode::Conflict, detail).with_fix(fix)))
+    };
     match replay(&deps, &id, who).await? {
-        Replayed::Yes => Ok(Json(ReplayAnswer { dry_run: false, matched: vec![id.clone()], replayed: vec![id] })),
+        Replayed::Yes => {
+            Ok(Json(ReplayAnswer { dry_run: false, matched: vec![id.clone()], replayed: vec![id] }))
+        }
         Replayed::NotFound => Err(ApiError::not_found("event of this id")),
-        Replayed::StillOpen => conflict("The event has not ended: there is nothing to do again yet.", "Wait for its end, or halt its task."),
-        Replayed::NotWork => conflict("This was no work: it was ignored, a button press or a command, or cannot be read.", "Send the message again instead."),
+        Replayed::StillOpen => conflict(
+            "The event has not ended: there is nothing to do again yet.",
+            "Wait for its end, or halt its task.",
+        ),
+        Replayed::NotWork => conflict(
+            "This was no work: it was ignored, a button press or a command, or cannot be read.",
+            "Send the message again instead.",
+        ),
     }
 }
 
@@ -41,12 +55,22 @@ pub(crate) async fn many(
 ) -> ApiResult<Json<ReplayAnswer>> {
     let limit = filter.limit.unwrap_or(LIMIT_DEFAULT);
     if !(1..=LIMIT_MAX).contains(&limit) {
-        return Err(Problem::field("limit", format!("`limit` must be from 1 to {LIMIT_MAX}."), "Replay in several goes.").into());
+        return Err(Problem::field(
+            "limit",
+            format!("`limit` must be from 1 to {LIMIT_MAX}."),
+            "Replay in several goes.",
+        )
+        .into());
     }
     let state = events::parse_state(Some(filter.state.as_deref().unwrap_or("dead")))?;
     let found = events::newest(&deps, state, filter.channel.as_deref(), None, limit).await?;
-    let fits = |reason: &Option<String>| filter.reason.as_ref().is_none_or(|wanted| reason.as_ref().is_some_and(|reason| reason.starts_with(wanted.as_str())));
-    let matched: Vec<EventId> = found.into_iter().filter(|event| fits(&event.reason)).map(|event| event.id).collect();
+    let fits = |reason: &Option<String>| {
+        filter.reason.as_ref().is_none_or(|wanted| {
+            reason.as_ref().is_some_and(|reason| reason.starts_with(wanted.as_str()))
+        })
+    };
+    let matched: Vec<EventId> =
+        found.into_iter().filter(|event| fits(&event.reason)).map(|event| event.id).collect();
     let dry_run = filter.dry_run.unwrap_or(true);
     let mut replayed = Vec::new();
     if !dry_run {

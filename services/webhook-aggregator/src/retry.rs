@@ -3,7 +3,10 @@
 
 use platform::ports::{Clock, ClockExt};
 
-const SCHEDULE_MS: [i64; 11] = [0, 1_000, 5_000, 20_000, 60_000, 300_000, 900_000, 3_600_000, 10_800_000, 28_800_000, 43_200_000];
+const SCHEDULE_MS: [i64; 11] = [
+    0, 1_000, 5_000, 20_000, 60_000, 300_000, 900_000, 3_600_000, 10_800_000, 28_800_000,
+    43_200_000,
+];
 const FULL_JITTER: usize = 5;
 
 /// Milliseconds until the next try after `failed` failures, or `None` when the budget of tries is used up.

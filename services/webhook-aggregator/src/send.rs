@@ -30,7 +30,10 @@ pub(crate) async fn flush(deps: &Deps, shard: &Shard) -> PortResult<usize> {
 
 async fn deliver(deps: &Deps, mut row: OutboxRow) -> SentReport {
     let now = deps.clock.now_ms();
-    let found = deps.config.endpoint(&row.target.channel, &row.target.endpoint).zip(channel(&row.target.channel));
+    let found = deps
+        .config
+        .endpoint(&row.target.channel, &row.target.endpoint)
+        .zip(channel(&row.target.channel));
     let Some((endpoint, channel)) = found else {
         return end(row, DeliveryState::Failed, "the endpoint is not configured any more");
     };
@@ -45,11 +48,20 @@ async fn deliver(deps: &Deps, mut row: OutboxRow) -> SentReport {
             return report;
         }
     }
-    end(row, DeliveryState::Sent, "the rest is too long for the chat; the dashboard shows all of it")
+    end(
+        row,
+        DeliveryState::Sent,
+        "the rest is too long for the chat; the dashboard shows all of it",
+    )
 }
 
 /// Sends one request and notes what it showed; a report when this try is over.
-async fn one_request(deps: &Deps, endpoint: &Endpoint, row: &mut OutboxRow, attempt: Attempt) -> Option<SentReport> {
+async fn one_request(
+    deps: &Deps,
+    endpoint: &Endpoint,
+    row: &mut OutboxRow,
+    attempt: Attempt,
+) -> Option<SentReport> {
     let channel = channel(&row.target.channel)?;
     let answer = match deps.outbound.send(attempt.request).await {
         Ok(answer) => answer,
@@ -59,7 +71,9 @@ async fn one_request(deps: &Deps, endpoint: &Endpoint, row: &mut OutboxRow, atte
         row.parts.clear();
     }
     match channel.judge(&attempt.aim, &answer) {
-        Verdict::Opened { chat } => row.parts.push(Part { id: String::new(), chat, shows: String::new() }),
+        Verdict::Opened { chat } => {
+            row.parts.push(Part { id: String::new(), chat, shows: String::new() })
+        }
         Verdict::Shown { message, chat } => shown(row, &attempt.aim, message, chat),
         Verdict::Gone => row.parts.clear(),
         Verdict::Later { after_ms, error } => return Some(later(deps, row, after_ms, error)),
@@ -83,7 +97,9 @@ fn shown(row: &mut OutboxRow, aim: &Aim, message: String, chat: String) {
                 part.shows.clone_from(shows);
             }
         }
-        Aim::AnswerPress | Aim::OpenDirect => row.parts.push(Part { id: message, chat, shows: String::new() }),
+        Aim::AnswerPress | Aim::OpenDirect => {
+            row.parts.push(Part { id: message, chat, shows: String::new() })
+        }
     }
 }
 
@@ -91,7 +107,11 @@ fn not_answered(deps: &Deps, row: &OutboxRow, idempotent: bool, error: &PortErro
     let ambiguous = error.effect == Effect::Unknown && !idempotent;
     if ambiguous && row.attempts >= AMBIGUOUS_MAX {
         // It may be there; once more might show it twice. The owner can replay it.
-        return end(row.clone(), DeliveryState::Unknown, "no answer from the platform; it may have arrived");
+        return end(
+            row.clone(),
+            DeliveryState::Unknown,
+            "no answer from the platform; it may have arrived",
+        );
     }
     later(deps, row, None, "the platform did not answer".to_owned())
 }
@@ -99,7 +119,8 @@ fn not_answered(deps: &Deps, row: &OutboxRow, idempotent: bool, error: &PortErro
 fn later(deps: &Deps, row: &OutboxRow, after_ms: Option<i64>, error: String) -> SentReport {
     // A press waits for an answer for seconds only; nothing is lost when it gets none.
     let patience = if row.kind == "press_ack" { 2 } else { u32::MAX };
-    let delay = retry::delay_ms(row.attempts, deps.clock.as_ref()).filter(|_| row.attempts < patience);
+    let delay =
+        retry::delay_ms(row.attempts, deps.clock.as_ref()).filter(|_| row.attempts < patience);
     match after_ms.or(delay).filter(|_| delay.is_some()) {
         Some(delay) => {
             let due_ms = deps.clock.now_ms() + delay;
@@ -112,5 +133,13 @@ fn later(deps: &Deps, row: &OutboxRow, after_ms: Option<i64>, error: String) -> 
 
 fn end(row: OutboxRow, state: DeliveryState, error: &str) -> SentReport {
     let error = Some(error.to_owned()).filter(|error| !error.is_empty());
-    SentReport { id: row.id, revision: row.revision, parts: row.parts, state, due_ms: 0, quiet_until_ms: None, error }
+    SentReport {
+        id: row.id,
+        revision: row.revision,
+        parts: row.parts,
+        state,
+        due_ms: 0,
+        quiet_until_ms: None,
+        error,
+    }
 }

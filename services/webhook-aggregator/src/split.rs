@@ -51,7 +51,11 @@ pub fn split(text: &str, limit: Limit) -> Vec<String> {
         let closing = if open.is_some() { "\n```" } else { "" };
         parts.push(format!("{opening}{}{closing}", head.trim_end()));
         // Inside code the indentation of the next line belongs to it; a line end alone is eaten.
-        rest = if open.is_some() { tail.strip_prefix('\n').unwrap_or(tail) } else { tail.trim_start() };
+        rest = if open.is_some() {
+            tail.strip_prefix('\n').unwrap_or(tail)
+        } else {
+            tail.trim_start()
+        };
         fence = open;
     }
     parts
@@ -67,7 +71,9 @@ fn cut(text: &str, limit: Limit, budget: usize) -> usize {
         .or_else(|| found(head.rfind('\n')))
         .or_else(|| head.rfind('\n').filter(|at| *at > 0 && open_fence(head, None).is_some()))
         .or_else(|| head.rfind(char::is_whitespace).filter(|at| *at > 0))
-        .unwrap_or_else(|| if end == 0 { text.chars().next().map_or(text.len(), char::len_utf8) } else { end })
+        .unwrap_or_else(|| {
+            if end == 0 { text.chars().next().map_or(text.len(), char::len_utf8) } else { end }
+        })
 }
 
 /// The fence line that is open at the end of `text`, given the one open before it.
@@ -109,7 +115,11 @@ mod tests {
             assert_eq!(part.matches("```").count() % 2, 0, "{part}");
         }
         assert!(parts[1].starts_with("```rust\n    let x"));
-        let lines = parts.iter().flat_map(|part| part.lines()).filter(|line| line.contains("let x")).count();
+        let lines = parts
+            .iter()
+            .flat_map(|part| part.lines())
+            .filter(|line| line.contains("let x"))
+            .count();
         assert_eq!(lines, 40);
     }
 

@@ -20,7 +20,10 @@ pub(crate) struct Since {
 }
 
 /// `GET /internal/inbox-stats?since=`.
-pub(crate) async fn inbox_stats(State(deps): State<Deps>, Query(query): Query<Since>) -> ApiResult<Json<InboxStats>> {
+pub(crate) async fn inbox_stats(
+    State(deps): State<Deps>,
+    Query(query): Query<Since>,
+) -> ApiResult<Json<InboxStats>> {
     let latency_since_ms = deps.clock.now_ms() - WEEK_MS;
     let asked = join_all(deps.config.endpoints.iter().map(|endpoint| async {
         let stats = Command::Stats { since_ms: query.since, latency_since_ms };
@@ -47,9 +50,14 @@ fn merge(shards: Vec<(String, ShardStats)>) -> InboxStats {
     }
     platform::order::sort(&mut latencies);
     // Nearest rank: the smallest value that at least p of all do not exceed.
-    let percentile = |p: f64| latencies.get(((p * latencies.len() as f64).ceil() as usize).saturating_sub(1)).map(|ms| *ms as f64);
+    let percentile = |p: f64| {
+        latencies
+            .get(((p * latencies.len() as f64).ceil() as usize).saturating_sub(1))
+            .map(|ms| *ms as f64)
+    };
     all.answered = latencies.len() as u64;
-    all.avg_latency_ms = (!latencies.is_empty()).then(|| latencies.iter().sum::<i64>() as f64 / latencies.len() as f64);
+    all.avg_latency_ms = (!latencies.is_empty())
+        .then(|| latencies.iter().sum::<i64>() as f64 / latencies.len() as f64);
     all.p50_latency_ms = percentile(0.5);
     all.p90_latency_ms = percentile(0.9);
     all.p99_latency_ms = percentile(0.99);

@@ -8,7 +8,9 @@ use contracts::approval::Outcome;
 use contracts::graph::Complexity;
 use contracts::halt::{HaltCheck, HaltCheckAnswer};
 use contracts::routing::{OutcomeReport, PoolOutcome};
-use contracts::task::{LEASE_MS, LeaseRequest, LeasedTask, RenewAnswer, RenewRequest, ResultAnswer, ResultRequest};
+use contracts::task::{
+    LEASE_MS, LeaseRequest, LeasedTask, RenewAnswer, RenewRequest, ResultAnswer, ResultRequest,
+};
 use contracts::{AgentId, ErrorCode, Problem, ServiceName, TaskId, Tokens};
 use platform::edge::{ApiError, ApiResult, JsonBody};
 use platform::inbox::{Command, Finish, Reply, StoredEvent, TaskRow};
@@ -25,15 +27,25 @@ const TEXT_CHARS_MAX: usize = 200_000;
 const RACES_MAX: usize = 8;
 
 /// `POST /api/tasks/lease`: up to `capacity` tasks, or none by the end of the wait.
-pub(crate) async fn lease(State(deps): State<Deps>, JsonBody(request): JsonBody<LeaseRequest>) -> ApiResult<Json<Vec<LeasedTask>>> {
+pub(crate) async fn lease(
+    State(deps): State<Deps>,
+    JsonBody(request): JsonBody<LeaseRequest>,
+) -> ApiResult<Json<Vec<LeasedTask>>> {
     if request.gateway_id.as_str().is_empty() || request.gateway_id.as_str().len() > 128 {
-        return Err(Problem::field("gatewayId", "The field `gatewayId` must have 1 to 128 characters.", "Send the gateway's own name.").into());
+        return Err(Problem::field(
+            "gatewayId",
+            "The field `gatewayId` must have 1 to 128 characters.",
+            "Send the gateway's own name.",
+        )
+        .into());
     }
     if request.agents.len() > AGENTS_MAX || !(1..=CAPACITY_MAX).contains(&request.capacity) {
-        let detail = format!("`capacity` must be from 1 to {CAPACITY_MAX}, `agents` at most {AGENTS_MAX}.");
+        let detail =
+            format!("`capacity` must be from 1 to {CAPACITY_MAX}, `agents` at most {AGENTS_MAX}.");
         return Err(Problem::field("capacity", detail, "Ask for less at a time.").into());
     }
-    let deadline = deps.clock.now_ms() + i64::from(request.wait.unwrap_or(0).min(WAIT_S_MAX)) * 1000;
+    let deadline =
+        deps.clock.now_ms() + i64::from(request.wait.unwrap_or(0).min(WAIT_S_MAX)) * 1000;
     loop {
         let waiting = begin_wait(deps.signal.as_ref(), WAITING, deadline).await;
         let leased = take(&deps, &request).await?;
@@ -47,23 +59,41 @@ pub(crate) async fn lease(State(deps): State<Deps>, JsonBody(request): JsonBody<
 async fn take(deps: &Deps, request: &LeaseRequest) -> ApiResult<Vec<LeasedTask>> {
     let mut leased: Vec<LeasedTask> = Vec::new();
     for shard in deps.config.shards() {
-        let capacity = request.capacity.saturating_sub(u32::try_from(leased.len()).unwrap_or(u32::MAX));
-        let command = Command::Lease { gateway: request.gateway_id.clone(), agents: request.agents.clone(), capacity, lease_ms: LEASE_MS };
+        let capacity =
+            request.capacity.saturating_sub(u32::try_from(leased.len()).unwrap_or(u32::MAX));
+        let command = Command::Lease {
+            gateway: request.gateway_id.clone(),
+            agents: request.agents.clone(),
+            capacity,
+            lease_ms: LEASE_MS,
+        };
         leased.extend(ask!(deps, &shard, command, Reply::Leased(tasks) => tasks)?);
     }
     for task in &leased {
         tracing::info!(task = %task.task_id, agent = %task.agent, epoch = task.epoch, gateway = %request.gateway_id, "leased");
-        report(deps, &OutcomeReport { gateway: Some(request.gateway_id.clone()), ..bare(task.agent.clone(), PoolOutcome::Started) });
+        report(
+            deps,
+            &OutcomeReport {
+                gateway: Some(request.gateway_id.clone()),
+                ..bare(task.agent.clone(), PoolOutcome::Started)
+            },
+        );
     }
     Ok(leased)
 }
 
 /// `POST /api/tasks/{taskId}/renew`: holds the lease on, and says whether to stop.
-pub(crate) async fn renew(State(deps): State<Deps>, Path(id): Path<String>, JsonBody(request): JsonBody<RenewRequest>) -> ApiResult<Json<RenewAnswer>> {
+pub(crate) async fn renew(
+    State(deps): State<Deps>,
+    Path(id): Path<String>,
+    JsonBody(request): JsonBody<RenewRequest>,
+) -> ApiResult<Json<RenewAnswer>> {
     let task = TaskId::new(id);
-    let shard = deps.shard_of(&task.event_id()).ok_or_else(|| ApiError::not_found("task of this id"))?;
+    let shard =
+        deps.shard_of(&task.event_id()).ok_or_else(|| ApiError::not_found("task of this id"))?;
     let progress = request.progress.map(|text| text.chars().take(500).collect());
-    let command = Command::Renew { task: task.clone(), epoch: request.epoch, progress, lease_ms: LEASE_MS };
+    let command =
+        Command::Renew { task: task.clone(), epoch: request.epoch, progress, lease_ms: LEASE_MS };
     let row = ask!(deps, &shard, command, Reply::Task(row) => row)?;
     if row.is_none() {
         return Err(ApiError::new(ErrorCode::StaleEpoch, "This lease has ended or passed on."));
@@ -71,11 +101,23 @@ pub(crate) async fn renew(State(deps): State<Deps>, Path(id): Path<String>, Json
     let check = HaltCheck { tasks: vec![task.clone()] };
     // Not knowing whether it is halted is no reason to stop it, nor to let it hold its lease for ever: the renewal
     // itself is recorded, the caller sees the failure and asks again.
-    let answer: HaltCheckAnswer = calls::post(deps.calls.as_ref(), ServiceName::PersonalAssistant, "/internal/halts/check", &check).await?;
+    let answer: HaltCheckAnswer = calls::post(
+        deps.calls.as_ref(),
+        ServiceName::PersonalAssistant,
+        "/internal/halts/check",
+        &check,
+    )
+    .await?;
     let cancel = answer.all || answer.halted.contains(&task);
     if !cancel {
         // The hold on the budget lives as long as the run.
-        let renewed = calls::post::<_, Value>(deps.calls.as_ref(), ServiceName::PersonalAssistant, "/internal/renewed", &json!({ "taskId": task })).await;
+        let renewed = calls::post::<_, Value>(
+            deps.calls.as_ref(),
+            ServiceName::PersonalAssistant,
+            "/internal/renewed",
+            &json!({ "taskId": task }),
+        )
+        .await;
         if let Err(error) = renewed {
             tracing::warn!(task = %task, error = %error, "the hold could not be extended");
         }
@@ -84,7 +126,11 @@ pub(crate) async fn renew(State(deps): State<Deps>, Path(id): Path<String>, Json
 }
 
 /// `POST /api/tasks/{taskId}/result`: recorded once; the same again is answered the same.
-pub(crate) async fn result(State(deps): State<Deps>, Path(id): Path<String>, JsonBody(mut request): JsonBody<ResultRequest>) -> ApiResult<Json<ResultAnswer>> {
+pub(crate) async fn result(
+    State(deps): State<Deps>,
+    Path(id): Path<String>,
+    JsonBody(mut request): JsonBody<ResultRequest>,
+) -> ApiResult<Json<ResultAnswer>> {
     let task = TaskId::new(id);
     request.text = request.text.chars().take(TEXT_CHARS_MAX).collect();
     let missing = || ApiError::not_found("task of this id");
@@ -92,7 +138,13 @@ pub(crate) async fn result(State(deps): State<Deps>, Path(id): Path<String>, Jso
     for _ in 0..RACES_MAX {
         let row = task_of(&deps, &shard, &task).await?.ok_or_else(missing)?;
         let (event, ..) = deps.event(&row.event_id).await?.ok_or_else(missing)?;
-        let step = outcome_step(&deps, &event, &row, &request, elsewhere(&deps, &event, &row, &request).await?);
+        let step = outcome_step(
+            &deps,
+            &event,
+            &row,
+            &request,
+            elsewhere(&deps, &event, &row, &request).await?,
+        );
         let finish = Command::Finish {
             task: task.clone(),
             epoch: request.epoch,
@@ -107,15 +159,28 @@ pub(crate) async fn result(State(deps): State<Deps>, Path(id): Path<String>, Jso
                 return Ok(Json(ResultAnswer { task_id: task, accepted: true }));
             }
             Finish::Again => return Ok(Json(ResultAnswer { task_id: task, accepted: true })),
-            Finish::Stale => return Err(ApiError::new(ErrorCode::StaleEpoch, "This lease has ended or passed on; the result was not taken.")),
+            Finish::Stale => {
+                return Err(ApiError::new(
+                    ErrorCode::StaleEpoch,
+                    "This lease has ended or passed on; the result was not taken.",
+                ));
+            }
             Finish::EventMoved => {}
         }
     }
-    Err(ApiError::new(ErrorCode::Unavailable, "The event is moving at the moment; nothing was recorded."))
+    Err(ApiError::new(
+        ErrorCode::Unavailable,
+        "The event is moving at the moment; nothing was recorded.",
+    ))
 }
 
 /// Whether another gateway in service could do what this one could not.
-async fn elsewhere(deps: &Deps, event: &StoredEvent, task: &TaskRow, request: &ResultRequest) -> ApiResult<bool> {
+async fn elsewhere(
+    deps: &Deps,
+    event: &StoredEvent,
+    task: &TaskRow,
+    request: &ResultRequest,
+) -> ApiResult<bool> {
     if request.outcome != Outcome::Unavailable {
         return Ok(false);
     }
@@ -138,20 +203,35 @@ fn recorded(deps: &Deps, event: &StoredEvent, task: &TaskRow, request: &ResultRe
         &OutcomeReport {
             gateway: task.gateway_id.clone(),
             latency_ms: task.leased_ms.map(|at| (deps.clock.now_ms() - at) as f64),
-            complexity: event.data.get("complexity").and_then(Value::as_str).and_then(Complexity::parse),
+            complexity: event
+                .data
+                .get("complexity")
+                .and_then(Value::as_str)
+                .and_then(Complexity::parse),
             tokens: request.usage.as_ref().and_then(Tokens::of_usage),
             ..bare(task.agent.clone(), outcome)
         },
     );
     if request.outcome == Outcome::Cancelled {
         // The halt is confirmed.
-        deps.tell(ServiceName::PersonalAssistant, "/internal/stopped", &json!({ "taskId": task.id }));
+        deps.tell(
+            ServiceName::PersonalAssistant,
+            "/internal/stopped",
+            &json!({ "taskId": task.id }),
+        );
     }
 }
 
 /// A report of which nothing more is known.
 pub(crate) fn bare(agent: AgentId, outcome: PoolOutcome) -> OutcomeReport {
-    OutcomeReport { agent, gateway: None, outcome, latency_ms: None, complexity: None, tokens: None }
+    OutcomeReport {
+        agent,
+        gateway: None,
+        outcome,
+        latency_ms: None,
+        complexity: None,
+        tokens: None,
+    }
 }
 
 /// Tells the router's pool.

@@ -1,7 +1,10 @@
 //! The agency-router Worker: chooses the agent.
 
 use axum::Router;
-use cloudflare::{calls::BindingCalls, cell::ObjectCell, clock::WorkerClock, entry, kv::WorkersKv, settings, sql::D1Sql};
+use cloudflare::{
+    calls::BindingCalls, cell::ObjectCell, clock::WorkerClock, entry, kv::WorkersKv, settings,
+    sql::D1Sql,
+};
 use std::sync::Arc;
 use worker::{Context, Env, HttpRequest, Response, Result, event};
 

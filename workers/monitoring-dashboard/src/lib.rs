@@ -1,8 +1,12 @@
 //! The monitoring-dashboard Worker: figures and pages; probes each minute, archives each day.
 
 use axum::Router;
-use cloudflare::{background::WaitUntil, calls::BindingCalls, cell::ObjectCell, clock::WorkerClock, kv::WorkersKv};
-use cloudflare::{entry, entry::EACH_MINUTE, log, objects::R2Objects, settings, signal::PollingSignal, sql::D1Sql};
+use cloudflare::{
+    background::WaitUntil, calls::BindingCalls, cell::ObjectCell, clock::WorkerClock, kv::WorkersKv,
+};
+use cloudflare::{
+    entry, entry::EACH_MINUTE, log, objects::R2Objects, settings, signal::PollingSignal, sql::D1Sql,
+};
 use monitoring_dashboard::{Config, Deps, Place};
 use platform::config::Report;
 use std::sync::Arc;
@@ -14,7 +18,11 @@ thread_local! {
 
 fn make(env: &Env) -> std::result::Result<(Router, Deps), Vec<String>> {
     let (settings, report) = (settings::Settings::read(env)?, Report::default());
-    let place = Place { secure_cookies: settings::text(env, "QUINTET_PLAIN_HTTP").is_none(), probe_interval_ms: 60_000, ..Place::default() };
+    let place = Place {
+        secure_cookies: settings::text(env, "QUINTET_PLAIN_HTTP").is_none(),
+        probe_interval_ms: 60_000,
+        ..Place::default()
+    };
     let config = Config::read(&settings.config, place, &report);
     settings::sound(report)?;
     let deps = Deps {
@@ -42,7 +50,10 @@ async fn scheduled(event: ScheduledEvent, env: Env, _context: ScheduleContext) {
     let Some(kept) = KEPT.with(|kept| kept.get(&env, make)) else { return };
     match event.cron().as_str() {
         EACH_MINUTE => monitoring_dashboard::tick(&kept.1).await,
-        _ => log::failure("the metrics were not archived", monitoring_dashboard::archive(&kept.1).await),
+        _ => log::failure(
+            "the metrics were not archived",
+            monitoring_dashboard::archive(&kept.1).await,
+        ),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use axum::Router;
 use cloudflare::{
-    background::WaitUntil, calls::BindingCalls, clock::WorkerClock, kv::WorkersKv, objects::R2Objects, outbound::FetchOutbound, signal::PollingSignal,
-    sql::D1Sql,
+    background::WaitUntil, calls::BindingCalls, clock::WorkerClock, kv::WorkersKv,
+    objects::R2Objects, outbound::FetchOutbound, signal::PollingSignal, sql::D1Sql,
 };
 use cloudflare::{entry, entry::EACH_MINUTE, log, settings};
 use platform::config::Report;
@@ -45,6 +45,9 @@ async fn scheduled(event: ScheduledEvent, env: Env, _context: ScheduleContext) {
     let Some(kept) = KEPT.with(|kept| kept.get(&env, make)) else { return };
     match event.cron().as_str() {
         EACH_MINUTE => personal_assistant::tick(&kept.1).await,
-        _ => log::failure("the daily backup was not made", personal_assistant::back_up(&kept.1).await),
+        _ => log::failure(
+            "the daily backup was not made",
+            personal_assistant::back_up(&kept.1).await,
+        ),
     }
 }

@@ -1,7 +1,10 @@
 //! The skill-graph-loader Worker: the knowledge base as an API; keeps its caches warm by cron.
 
 use axum::Router;
-use cloudflare::{calls::BindingCalls, clock::WorkerClock, entry, kv::WorkersKv, objects::R2Objects, settings, sql::D1Sql};
+use cloudflare::{
+    calls::BindingCalls, clock::WorkerClock, entry, kv::WorkersKv, objects::R2Objects, settings,
+    sql::D1Sql,
+};
 use skill_graph_loader::{Cache, Deps, Limits};
 use std::sync::Arc;
 use worker::{Context, Env, HttpRequest, Response, Result, ScheduleContext, ScheduledEvent, event};
@@ -33,5 +36,8 @@ async fn fetch(request: HttpRequest, env: Env, _context: Context) -> Result<Resp
 #[event(scheduled)]
 async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
     let Some(kept) = KEPT.with(|kept| kept.get(&env, make)) else { return };
-    cloudflare::log::failure("the graph could not be warmed", skill_graph_loader::warm(&kept.1).await);
+    cloudflare::log::failure(
+        "the graph could not be warmed",
+        skill_graph_loader::warm(&kept.1).await,
+    );
 }

@@ -9,7 +9,9 @@ mod work;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use cloudflare::{cell::ObjectCell, clock::WorkerClock, entry, kv::WorkersKv, objects::R2Objects, sql::D1Sql};
+use cloudflare::{
+    cell::ObjectCell, clock::WorkerClock, entry, kv::WorkersKv, objects::R2Objects, sql::D1Sql,
+};
 use contracts::ServiceName;
 use contracts::graph::{Graph, PublishRequest};
 use contracts::routing::TrainRequest;
@@ -41,7 +43,13 @@ struct Numbers(HashMap<String, usize>);
 
 impl Numbers {
     fn of(request: &Request) -> Result<Self> {
-        Ok(Self(request.url()?.query_pairs().filter_map(|(name, value)| Some((name.into_owned(), value.parse().ok()?))).collect()))
+        Ok(Self(
+            request
+                .url()?
+                .query_pairs()
+                .filter_map(|(name, value)| Some((name.into_owned(), value.parse().ok()?)))
+                .collect(),
+        ))
     }
     fn get(&self, name: &str) -> usize {
         self.0.get(name).copied().unwrap_or(0)
@@ -59,11 +67,19 @@ pub async fn answer(mut request: Request, env: Env) -> Result<Response> {
     let body = request.text().await?;
     let answer = match path {
         "/memory" => Some(json!(memory_bytes())),
-        "/folder" => return Response::from_json(&PublishRequest { files: synthetic::folder(&numbers), ..PublishRequest::default() }),
+        "/folder" => {
+            return Response::from_json(&PublishRequest {
+                files: synthetic::folder(&numbers),
+                ..PublishRequest::default()
+            });
+        }
         "/graph" => return Response::from_json(&TrainRequest { graph: graph(&numbers) }),
         _ => WORK.with_borrow_mut(|work| work.answer(path, &numbers, &body)),
     };
-    answer.map_or_else(|| Response::error("there is no such figure, or it is not prepared", 404), |answer| Response::from_json(&answer))
+    answer.map_or_else(
+        || Response::error("there is no such figure, or it is not prepared", 404),
+        |answer| Response::from_json(&answer),
+    )
 }
 
 fn graph(numbers: &Numbers) -> Graph {
@@ -85,9 +101,12 @@ async fn service(path: String, agents: usize, request: Request, env: Env) -> Res
     let Some((name, path)) = path.split_once('/') else { return Response::error("no path", 404) };
     let (mut parts, body) = HttpRequest::try_from(request)?.into_parts();
     parts.uri = format!("/{path}").parse().map_err(|_| worker::Error::from("no path"))?;
-    parts.headers.insert(http::header::AUTHORIZATION, http::HeaderValue::from_static("Bearer figures"));
+    parts
+        .headers
+        .insert(http::header::AUTHORIZATION, http::HeaderValue::from_static("Bearer figures"));
     let calls: Arc<dyn Calls> = Arc::new(Trained { agents });
-    let (sql, kv, clock) = (Arc::new(D1Sql(env.d1("DB")?)), Arc::new(WorkersKv(env.kv("KV")?)), Arc::new(WorkerClock));
+    let (sql, kv, clock) =
+        (Arc::new(D1Sql(env.d1("DB")?)), Arc::new(WorkersKv(env.kv("KV")?)), Arc::new(WorkerClock));
     let signed_in = |who| Auth::new([(Secret::new(KEY), who)]);
     let router = match name {
         "agency-router" => agency_router::router(agency_router::Deps {
@@ -123,9 +142,20 @@ struct Trained {
 
 #[async_trait]
 impl Calls for Trained {
-    async fn send(&self, _callee: ServiceName, request: http::Request<Bytes>) -> PortResult<http::Response<Bytes>> {
-        let bytes = if request.uri().path() == "/internal/train" { (self.agents + 1) * AGENT_BYTES } else { 0 };
-        let text = format!("{{\"modelBase64\":\"{}\",\"trainMs\":0,\"findings\":[]}}", "A".repeat(bytes.div_ceil(3) * 4));
+    async fn send(
+        &self,
+        _callee: ServiceName,
+        request: http::Request<Bytes>,
+    ) -> PortResult<http::Response<Bytes>> {
+        let bytes = if request.uri().path() == "/internal/train" {
+            (self.agents + 1) * AGENT_BYTES
+        } else {
+            0
+        };
+        let text = format!(
+            "{{\"modelBase64\":\"{}\",\"trainMs\":0,\"findings\":[]}}",
+            "A".repeat(bytes.div_ceil(3) * 4)
+        );
         Ok(http::Response::new(Bytes::from(text)))
     }
 }

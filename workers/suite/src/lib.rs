@@ -10,11 +10,16 @@ mod figures;
 use cloudflare::cell::ObjectCell;
 use cloudflare::inbox::ObjectInbox;
 use cloudflare::inbox_object::InboxObject;
-use cloudflare::{background::WaitUntil, clock::WorkerClock, kv::WorkersKv, objects::R2Objects, outbound::FetchOutbound, signal::PollingSignal, sql::D1Sql};
+use cloudflare::{
+    background::WaitUntil, clock::WorkerClock, kv::WorkersKv, objects::R2Objects,
+    outbound::FetchOutbound, signal::PollingSignal, sql::D1Sql,
+};
 use platform::ports::{ClockExt, Sql};
 use platform::{sql, suite};
 use std::sync::Arc;
-use worker::{Context, DurableObject, Env, Request, Response, Result, State, durable_object, event};
+use worker::{
+    Context, DurableObject, Env, Request, Response, Result, State, durable_object, event,
+};
 
 #[event(fetch, respond_with_errors)]
 async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response> {
@@ -31,9 +36,17 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response
         "/signal" => suite::signal(&PollingSignal, &WorkerClock).await,
         "/clock" => suite::clock(&WorkerClock),
         "/background" => suite::background(&WaitUntil, Arc::new(WorkerClock)).await,
-        "/outbound" => suite::outbound(&FetchOutbound, request.url()?.query().unwrap_or_default()).await,
+        "/outbound" => {
+            suite::outbound(&FetchOutbound, request.url()?.query().unwrap_or_default()).await
+        }
         "/slow" => cloudflare::clock::pause(500).await,
-        "/d1/table" => drop(D1Sql(env.d1("DB")?).query(sql!("CREATE TABLE IF NOT EXISTS bare (id TEXT PRIMARY KEY, n INTEGER NOT NULL)")).await),
+        "/d1/table" => drop(
+            D1Sql(env.d1("DB")?)
+                .query(sql!(
+                    "CREATE TABLE IF NOT EXISTS bare (id TEXT PRIMARY KEY, n INTEGER NOT NULL)"
+                ))
+                .await,
+        ),
         "/d1" => read_and_write(&D1Sql(env.d1("DB")?)).await?,
         "/panic" => assert!(path.is_empty(), "a panic on request"),
         _ => return Response::error("there is no such port", 404),
@@ -44,9 +57,12 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response
 /// What a route is measured against: one row read, one row written.
 async fn read_and_write(db: &D1Sql) -> Result<()> {
     let failed = |error: platform::ports::PortError| worker::Error::from(error.detail);
-    let rows = db.query(sql!("SELECT n FROM bare ORDER BY id DESC LIMIT 1")).await.map_err(failed)?;
+    let rows =
+        db.query(sql!("SELECT n FROM bare ORDER BY id DESC LIMIT 1")).await.map_err(failed)?;
     let last = rows.first().and_then(|row| row.get("n")?.as_i64()).unwrap_or_default();
-    db.query(sql!("INSERT INTO bare (id, n) VALUES (?1, ?2)", WorkerClock.ulid(), last + 1)).await.map_err(failed)?;
+    db.query(sql!("INSERT INTO bare (id, n) VALUES (?1, ?2)", WorkerClock.ulid(), last + 1))
+        .await
+        .map_err(failed)?;
     Ok(())
 }
 

@@ -1,10 +1,16 @@
 //! The webhook-aggregator Worker: everything in and out, with an inbox object for each endpoint.
 
-use cloudflare::{background::WaitUntil, calls::BindingCalls, clock::WorkerClock, inbox::ObjectInbox, outbound::FetchOutbound, signal::PollingSignal};
+use cloudflare::{
+    background::WaitUntil, calls::BindingCalls, clock::WorkerClock, inbox::ObjectInbox,
+    outbound::FetchOutbound, signal::PollingSignal,
+};
 use cloudflare::{entry, inbox_object::InboxObject, settings};
 use std::sync::Arc;
 use webhook_aggregator::{Config, Deps};
-use worker::{Context, DurableObject, Env, HttpRequest, Request, Response, Result, State, durable_object, event};
+use worker::{
+    Context, DurableObject, Env, HttpRequest, Request, Response, Result, State, durable_object,
+    event,
+};
 
 thread_local! {
     static KEPT: entry::Kept<(axum::Router, Deps)> = const { entry::Kept::new() };

@@ -65,10 +65,17 @@ pub fn places(text: &str) -> Vec<Place> {
     let newline = newline_of(text);
     let document = document(text);
     let sections = document.as_ref().map(sections).unwrap_or_default();
-    let is_read = |place: &Place| document.as_ref().is_some_and(|document| adds(&document.claims, claims(&place.with(text, PROBE)).as_ref(), PROBE));
+    let is_read = |place: &Place| {
+        document.as_ref().is_some_and(|document| {
+            adds(&document.claims, claims(&place.with(text, PROBE)).as_ref(), PROBE)
+        })
+    };
     let section = |named: bool| {
         let fitting = sections.iter().filter(|section| section.named == named);
-        fitting.flat_map(|section| &section.ends).map(|(from, to)| behind(&lines, document.as_ref(), *from, *to, newline)).find(&is_read)
+        fitting
+            .flat_map(|section| &section.ends)
+            .map(|(from, to)| behind(&lines, document.as_ref(), *from, *to, newline))
+            .find(&is_read)
     };
     let list = end_of_list(text, &lines).filter(&is_read);
     let found: Vec<Place> = section(true).into_iter().chain(list).chain(section(false)).collect();
@@ -78,13 +85,18 @@ pub fn places(text: &str) -> Vec<Place> {
 /// Whether these are the claims of before and one example more.
 pub fn adds(before: &Claims, after: Option<&Claims>, example: &str) -> bool {
     let Some(after) = after else { return false };
-    let texts = |claims: &Claims| claims.examples.iter().map(|(text, _)| text.clone()).collect::<Vec<_>>();
-    one_more(&texts(before), texts(after), example) && before.negatives == after.negatives && before.bullets == after.bullets
+    let texts =
+        |claims: &Claims| claims.examples.iter().map(|(text, _)| text.clone()).collect::<Vec<_>>();
+    one_more(&texts(before), texts(after), example)
+        && before.negatives == after.negatives
+        && before.bullets == after.bullets
 }
 
 /// Whether a list has this example beside those of before, which stay as they are.
 pub fn one_more(before: &[String], mut after: Vec<String>, example: &str) -> bool {
-    let Some(at) = after.iter().position(|text| plain(text) == plain(example)) else { return false };
+    let Some(at) = after.iter().position(|text| plain(text) == plain(example)) else {
+        return false;
+    };
     after.remove(at);
     after == before
 }
@@ -96,7 +108,8 @@ pub fn claims(text: &str) -> Option<Claims> {
 
 fn document(text: &str) -> Option<Document> {
     // The name tells nothing here: an agent may be a SKILL.md or a guide as well.
-    let (document, _) = Document::read(&SourceFile { path: "agents/agent.md".to_owned(), text: text.to_owned() });
+    let (document, _) =
+        Document::read(&SourceFile { path: "agents/agent.md".to_owned(), text: text.to_owned() });
     let mut document = document?;
     document.become_agent();
     Some(document)
@@ -117,39 +130,72 @@ struct Section {
 /// In the order of the file, but the title last: below it there is everything.
 fn sections(document: &Document) -> Vec<Section> {
     let headings = &document.outline.headings;
-    let line = |at: usize| headings.get(at).map_or(usize::MAX, |heading| usize::try_from(heading.line).unwrap_or(usize::MAX));
-    let announcing = headings.iter().enumerate().filter(|(_, heading)| announces_examples(&heading.text));
-    let (titles, others): (Vec<_>, Vec<_>) = announcing.partition(|(_, heading)| heading.level == 1);
+    let line = |at: usize| {
+        headings
+            .get(at)
+            .map_or(usize::MAX, |heading| usize::try_from(heading.line).unwrap_or(usize::MAX))
+    };
+    let announcing =
+        headings.iter().enumerate().filter(|(_, heading)| announces_examples(&heading.text));
+    let (titles, others): (Vec<_>, Vec<_>) =
+        announcing.partition(|(_, heading)| heading.level == 1);
     let section = |(at, heading): (usize, &skill_graph_loader::parse::markdown::Heading)| {
-        let nested = headings.iter().skip(at + 1).take_while(|inner| inner.level > heading.level).count();
+        let nested =
+            headings.iter().skip(at + 1).take_while(|inner| inner.level > heading.level).count();
         let words = heading.text.to_lowercase();
-        let named = words.split(|letter: char| !letter.is_alphanumeric()).any(|word| NAMES.contains(&word));
-        Section { named, ends: (at..=at + nested).rev().map(|at| (line(at), line(at + 1).saturating_sub(1))).collect() }
+        let named =
+            words.split(|letter: char| !letter.is_alphanumeric()).any(|word| NAMES.contains(&word));
+        Section {
+            named,
+            ends: (at..=at + nested)
+                .rev()
+                .map(|at| (line(at), line(at + 1).saturating_sub(1)))
+                .collect(),
+        }
     };
     others.into_iter().chain(titles).map(section).collect()
 }
 
 /// Behind what stands in these lines: the list goes on where it stands last, else a new one begins.
-fn behind(lines: &[&str], document: Option<&Document>, from: usize, to: usize, newline: &'static str) -> Place {
+fn behind(
+    lines: &[&str],
+    document: Option<&Document>,
+    from: usize,
+    to: usize,
+    newline: &'static str,
+) -> Place {
     let to = to.min(lines.len());
     let within = lines.get(from..to).unwrap_or_default();
     let Some(last) = within.iter().rposition(|line| !line.trim().is_empty()) else {
         // Behind a heading there is an empty line, where somebody has left one.
         let at = from + usize::from(!within.is_empty());
-        return Place { below: gap(lines, at, newline), ..Place::new(at, "- ", Language::Markdown) };
+        return Place {
+            below: gap(lines, at, newline),
+            ..Place::new(at, "- ", Language::Markdown)
+        };
     };
     let at = from + last + 1;
-    let items = document.iter().flat_map(|document| &document.outline.blocks).filter(|block| block.kind == BlockKind::Item);
-    let items = items.filter_map(|block| usize::try_from(block.line).ok()?.checked_sub(1)).filter(|line| (from..at).contains(line));
+    let items = document
+        .iter()
+        .flat_map(|document| &document.outline.blocks)
+        .filter(|block| block.kind == BlockKind::Item);
+    let items = items
+        .filter_map(|block| usize::try_from(block.line).ok()?.checked_sub(1))
+        .filter(|line| (from..at).contains(line));
     let items: Vec<usize> = items.collect();
     let goes_on = items.last().is_some_and(|item| {
         let rest = lines.get(item + 1..at).unwrap_or_default();
         let is_bullet = lines.get(*item).is_some_and(|line| bullet_of(line).is_some());
-        let indented = rest.iter().all(|line| line.trim().is_empty() || line.starts_with([' ', '\t']));
+        let indented =
+            rest.iter().all(|line| line.trim().is_empty() || line.starts_with([' ', '\t']));
         is_bullet && (indented || rest.iter().all(|line| line.starts_with(char::is_alphanumeric)))
     });
     if !goes_on {
-        return Place { above: newline.to_owned(), below: gap(lines, at, newline), ..Place::new(at, "- ", Language::Markdown) };
+        return Place {
+            above: newline.to_owned(),
+            below: gap(lines, at, newline),
+            ..Place::new(at, "- ", Language::Markdown)
+        };
     }
     // Of bullets in bullets the outer one.
     let bullets = items.iter().rev().filter_map(|line| bullet_of(lines.get(*line)?));
@@ -167,7 +213,10 @@ fn end_of_list(text: &str, lines: &[&str]) -> Option<Place> {
     let cut = front_matter::cut(text.trim_start_matches('\u{feff}'));
     let first = usize::try_from(cut.yaml_line).ok()?.checked_sub(1)?;
     let yaml = lines.get(first..first + cut.yaml?.lines().count())?;
-    let key = yaml.iter().position(|line| line.split_once(':').is_some_and(|(key, rest)| KEYS.contains(&key) && rest.trim().is_empty()))?;
+    let key = yaml.iter().position(|line| {
+        line.split_once(':')
+            .is_some_and(|(key, rest)| KEYS.contains(&key) && rest.trim().is_empty())
+    })?;
     let items = yaml.iter().skip(key + 1).map_while(|line| bullet_of(line));
     let bullet = items.clone().last()?;
     let end = key + 1 + items.count();
@@ -177,13 +226,22 @@ fn end_of_list(text: &str, lines: &[&str]) -> Option<Place> {
 
 /// A section of its own at the end of the file.
 fn new_section(text: &str, at: usize, newline: &str) -> Place {
-    let gap = if text.is_empty() || text.ends_with(&format!("{newline}{newline}")) { "" } else { newline };
-    Place { above: format!("{gap}## Examples{newline}{newline}"), ..Place::new(at, "- ", Language::Markdown) }
+    let gap = if text.is_empty() || text.ends_with(&format!("{newline}{newline}")) {
+        ""
+    } else {
+        newline
+    };
+    Place {
+        above: format!("{gap}## Examples{newline}{newline}"),
+        ..Place::new(at, "- ", Language::Markdown)
+    }
 }
 
 /// `- `, `* ` or `+ ` with what stands before it.
 fn bullet_of(line: &str) -> Option<&str> {
     let indent = line.len() - line.trim_start_matches(' ').len();
     let rest = line.get(indent..)?;
-    (rest.starts_with("- ") || rest.starts_with("* ") || rest.starts_with("+ ")).then(|| line.get(..indent + 2)).flatten()
+    (rest.starts_with("- ") || rest.starts_with("* ") || rest.starts_with("+ "))
+        .then(|| line.get(..indent + 2))
+        .flatten()
 }

@@ -21,22 +21,32 @@ pub fn in_yaml(message: &str) -> Vec<String> {
     // A message that is in quotes itself would lose them.
     let twice = format!("“{message}”");
     let plain = is_plain(message).then(|| message.to_owned());
-    plain.into_iter().chain([quoted(message), without_links(message), without_links(&twice)]).collect()
+    plain
+        .into_iter()
+        .chain([quoted(message), without_links(message), without_links(&twice)])
+        .collect()
 }
 
 /// Whether YAML surely reads it as this text.
 fn is_plain(message: &str) -> bool {
-    let is_word = |word: &str| word.chars().all(|letter| letter.is_alphanumeric() || "'.,?!()-/".contains(letter));
-    let says_something_else = ["true", "false", "yes", "no", "on", "off", "null"].contains(&message.to_lowercase().as_str());
-    message.starts_with(char::is_alphabetic) && message.split(' ').all(is_word) && !says_something_else
+    let is_word = |word: &str| {
+        word.chars().all(|letter| letter.is_alphanumeric() || "'.,?!()-/".contains(letter))
+    };
+    let says_something_else = ["true", "false", "yes", "no", "on", "off", "null"]
+        .contains(&message.to_lowercase().as_str());
+    message.starts_with(char::is_alphabetic)
+        && message.split(' ').all(is_word)
+        && !says_something_else
 }
 
 fn escaped(message: &str) -> String {
     let mut out = String::with_capacity(message.len() + 8);
     // `- `, `+ ` and `1. ` are markup where a text begins, and nowhere else.
-    let digits = message.len() - message.trim_start_matches(|letter: char| letter.is_ascii_digit()).len();
+    let digits =
+        message.len() - message.trim_start_matches(|letter: char| letter.is_ascii_digit()).len();
     for (at, letter) in message.char_indices() {
-        let begins_item = (at == 0 && "+-=".contains(letter)) || (at > 0 && at == digits && ".)".contains(letter));
+        let begins_item = (at == 0 && "+-=".contains(letter))
+            || (at > 0 && at == digits && ".)".contains(letter));
         if MARKUP.contains(letter) || begins_item {
             out.push('\\');
         }

@@ -34,9 +34,14 @@ impl Drop for Beside {
 /// # Errors
 /// When a file is not as it was read, or cannot be written.
 pub fn write_all<'a>(folder: &Path, changes: impl Iterator<Item = Change<'a>>) -> Result<()> {
-    let staged: Vec<Beside> = (0..).zip(changes).map(|(number, change)| stage(folder, number, change)).collect::<Result<_>>()?;
+    let staged: Vec<Beside> = (0..)
+        .zip(changes)
+        .map(|(number, change)| stage(folder, number, change))
+        .collect::<Result<_>>()?;
     for file in &staged {
-        std::fs::rename(&file.new, &file.old).with_context(|| format!("cannot write {}; the files before it are written", file.old.display()))?;
+        std::fs::rename(&file.new, &file.old).with_context(|| {
+            format!("cannot write {}; the files before it are written", file.old.display())
+        })?;
     }
     Ok(())
 }
@@ -45,10 +50,18 @@ fn stage(folder: &Path, number: usize, change: Change<'_>) -> Result<Beside> {
     let old = folder.join(change.path);
     let cannot = || format!("cannot write {}; nothing was written", old.display());
     // What is not for us to write is not replaced either.
-    let about = OpenOptions::new().write(true).open(&old).and_then(|file| file.metadata()).with_context(cannot)?;
+    let about = OpenOptions::new()
+        .write(true)
+        .open(&old)
+        .and_then(|file| file.metadata())
+        .with_context(cannot)?;
     if std::fs::read(&old).with_context(cannot)? != change.before.as_bytes() {
         let fix = "save it as UTF-8, or run the command again if somebody has just changed it";
-        return Err(No(format!("{} is not as it was read, and nothing was written; {fix}", old.display())).into());
+        return Err(No(format!(
+            "{} is not as it was read, and nothing was written; {fix}",
+            old.display()
+        ))
+        .into());
     }
     // Hidden names are no part of a graph: a folder that is watched is not published for their sake.
     let new = old.with_file_name(format!(".quintet-{}-{number}.new", std::process::id()));
@@ -74,7 +87,14 @@ mod tests {
 
     fn all(folder: &Path) -> Vec<(String, String)> {
         let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
-        let mut all: Vec<_> = entries.map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read_to_string(entry.path()).unwrap())).collect();
+        let mut all: Vec<_> = entries
+            .map(|entry| {
+                (
+                    entry.file_name().into_string().unwrap(),
+                    std::fs::read_to_string(entry.path()).unwrap(),
+                )
+            })
+            .collect();
         all.sort();
         all
     }
@@ -88,13 +108,26 @@ mod tests {
         std::fs::set_permissions(at("a.md"), std::fs::Permissions::from_mode(0o640)).unwrap();
         let change = |path, before, after| Change { path, before, after };
         let old = all(folder.path());
-        for second in [change("b.md", "changed since", "new"), change("gone.md", "", "new"), change("no/folder.md", "", "new")] {
-            let error = write_all(folder.path(), [change("a.md", "a", "new"), second].into_iter()).unwrap_err();
+        for second in [
+            change("b.md", "changed since", "new"),
+            change("gone.md", "", "new"),
+            change("no/folder.md", "", "new"),
+        ] {
+            let error = write_all(folder.path(), [change("a.md", "a", "new"), second].into_iter())
+                .unwrap_err();
             assert!(format!("{error:#}").contains(second.path), "{error:#}");
-            assert_eq!(all(folder.path()), old, "nothing is written, and nothing is left beside it");
+            assert_eq!(
+                all(folder.path()),
+                old,
+                "nothing is written, and nothing is left beside it"
+            );
         }
-        write_all(folder.path(), [change("a.md", "a", "A"), change("b.md", "b", "B")].into_iter()).unwrap();
-        assert_eq!(all(folder.path()), [("a.md".to_owned(), "A".to_owned()), ("b.md".to_owned(), "B".to_owned())]);
+        write_all(folder.path(), [change("a.md", "a", "A"), change("b.md", "b", "B")].into_iter())
+            .unwrap();
+        assert_eq!(
+            all(folder.path()),
+            [("a.md".to_owned(), "A".to_owned()), ("b.md".to_owned(), "B".to_owned())]
+        );
         assert_eq!(std::fs::metadata(at("a.md")).unwrap().permissions().mode() & 0o777, 0o640);
     }
 }

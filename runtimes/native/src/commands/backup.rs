@@ -26,10 +26,16 @@ const FOLDERS: [&str; 2] = ["objects", "tokens"];
 /// When there is nothing to back up, or the file exists already.
 pub fn backup(data: &DataDir, file: &Path, as_json: bool) -> Result<()> {
     if !data.join("quintet.db").exists() {
-        return Err(Unreachable(format!("there is nothing to back up in {}", data.path().display())).into());
+        return Err(Unreachable(format!(
+            "there is nothing to back up in {}",
+            data.path().display()
+        ))
+        .into());
     }
     let out = OpenOptions::new().create_new(true).write(true).mode(0o600).open(file);
-    let out = out.with_context(|| format!("cannot write {}: choose a name that is not there yet", file.display()))?;
+    let out = out.with_context(|| {
+        format!("cannot write {}: choose a name that is not there yet", file.display())
+    })?;
     let written = pack(data, out);
     if written.is_err() {
         let _ = std::fs::remove_file(file);
@@ -39,7 +45,10 @@ pub fn backup(data: &DataDir, file: &Path, as_json: bool) -> Result<()> {
     if as_json {
         say_json(&json!({ "file": file.display().to_string(), "bytes": bytes }));
     } else {
-        say(&format!("{} ({bytes} bytes). It holds the tokens: keep it as safe as the data directory.", file.display()));
+        say(&format!(
+            "{} ({bytes} bytes). It holds the tokens: keep it as safe as the data directory.",
+            file.display()
+        ));
     }
     Ok(())
 }
@@ -51,7 +60,8 @@ fn pack(data: &DataDir, out: std::fs::File) -> Result<()> {
     let packed = (|| {
         for name in DATABASES.into_iter().filter(|name| data.join(name).exists()) {
             let copy = scratch.join(name);
-            let source = Connection::open_with_flags(data.join(name), OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+            let source =
+                Connection::open_with_flags(data.join(name), OpenFlags::SQLITE_OPEN_READ_WRITE)?;
             source.busy_timeout(std::time::Duration::from_secs(10))?;
             source.execute("VACUUM INTO ?1", [copy.to_string_lossy()])?;
             archive.append_path_with_name(&copy, name)?;
@@ -75,14 +85,20 @@ fn pack(data: &DataDir, out: std::fs::File) -> Result<()> {
 /// When the directory is in use or holds data, or the file is no backup.
 pub fn restore(data: &DataDir, file: &Path, as_json: bool) -> Result<()> {
     if data.join("quintet.db").exists() || data.join("inbox.db").exists() {
-        return Err(No(format!("{} holds data already. Move it away, or name an empty directory with --data.", data.path().display())).into());
+        return Err(No(format!(
+            "{} holds data already. Move it away, or name an empty directory with --data.",
+            data.path().display()
+        ))
+        .into());
     }
-    let input = std::fs::File::open(file).map_err(|e| Unreachable(format!("cannot read {}: {e}", file.display())))?;
+    let input = std::fs::File::open(file)
+        .map_err(|e| Unreachable(format!("cannot read {}: {e}", file.display())))?;
     data.create()?;
     let _lock = data.lock()?;
     let scratch = data.join(&format!(".restore-{}", SystemClock.random_hex(6)));
     std::fs::create_dir_all(&scratch)?;
-    let done = unpack(input, &scratch).and_then(|()| check(&scratch)).and_then(|()| place(&scratch, data));
+    let done =
+        unpack(input, &scratch).and_then(|()| check(&scratch)).and_then(|()| place(&scratch, data));
     let _ = std::fs::remove_dir_all(&scratch);
     done?;
     if as_json {
@@ -99,7 +115,10 @@ fn unpack(input: std::fs::File, scratch: &Path) -> Result<()> {
         let mut entry = entry.context("this is no backup of quintet, or it is cut off")?;
         let kind = entry.header().entry_type();
         // `unpack_in` keeps every path inside; links are never part of a backup.
-        anyhow::ensure!(kind.is_file() || kind.is_dir(), "the backup holds something that is neither file nor folder");
+        anyhow::ensure!(
+            kind.is_file() || kind.is_dir(),
+            "the backup holds something that is neither file nor folder"
+        );
         anyhow::ensure!(entry.unpack_in(scratch)?, "the backup holds a path that leads out of it");
     }
     Ok(())
@@ -109,7 +128,9 @@ fn check(scratch: &Path) -> Result<()> {
     for name in DATABASES {
         let path = scratch.join(name);
         anyhow::ensure!(path.exists(), "the backup has no {name}");
-        let verdict: String = Connection::open(&path)?.pragma_query_value(None, "integrity_check", |row| row.get(0))?;
+        let verdict: String =
+            Connection::open(&path)?
+                .pragma_query_value(None, "integrity_check", |row| row.get(0))?;
         anyhow::ensure!(verdict == "ok", "{name} of the backup is damaged: {verdict}");
     }
     Ok(())

@@ -1,6 +1,9 @@
 //! The owner's levers: approvals, halt and resume, the budget.
 
-#![expect(clippy::indexing_slicing, reason = "JSON by name: what is missing reads as null, and what is written to is an object made here")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "JSON by name: what is missing reads as null, and what is written to is an object made here"
+)]
 
 use crate::client::Client;
 use crate::exit::Usage;
@@ -22,7 +25,11 @@ pub async fn approvals(client: &Client, state: &str, as_json: bool) -> Result<()
         let known = ApprovalState::ALL.map(ApprovalState::as_str).join(", ");
         return Err(Usage(format!("there is no state {state}: use {known} or all")).into());
     }
-    let path = if state == "all" { "/api/approvals".to_owned() } else { format!("/api/approvals?state={state}") };
+    let path = if state == "all" {
+        "/api/approvals".to_owned()
+    } else {
+        format!("/api/approvals?state={state}")
+    };
     let list: ApprovalList = client.get(PersonalAssistant, &path).await?;
     if as_json {
         say_json(&list);
@@ -35,7 +42,15 @@ pub async fn approvals(client: &Client, state: &str, as_json: bool) -> Result<()
     let rows: Vec<Vec<String>> = list
         .approvals
         .iter()
-        .map(|row| vec![row.id.to_string(), row.state.as_str().to_owned(), row.agent_type.to_string(), row.cost_limit.to_string(), short(&row.description, 60)])
+        .map(|row| {
+            vec![
+                row.id.to_string(),
+                row.state.as_str().to_owned(),
+                row.agent_type.to_string(),
+                row.cost_limit.to_string(),
+                short(&row.description, 60),
+            ]
+        })
         .collect();
     say(&table(&["ID", "STATE", "AGENT", "UP TO", "WHAT"], &rows));
     Ok(())
@@ -45,12 +60,21 @@ pub async fn approvals(client: &Client, state: &str, as_json: bool) -> Result<()
 ///
 /// # Errors
 /// As the server says: who decided before, or what the budget lacks.
-pub async fn decide(client: &Client, id: &str, decision: Decision, reason: Option<String>, as_json: bool) -> Result<()> {
+pub async fn decide(
+    client: &Client,
+    id: &str,
+    decision: Decision,
+    reason: Option<String>,
+    as_json: bool,
+) -> Result<()> {
     if !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-        return Err(Usage(format!("{id} is no id of an approval; `quintet approvals` lists them")).into());
+        return Err(
+            Usage(format!("{id} is no id of an approval; `quintet approvals` lists them")).into()
+        );
     }
     let request = DecideRequest { decision, reason, version: None, actor: None };
-    let answer: Value = client.post(PersonalAssistant, &format!("/api/approvals/{id}/decide"), &request).await?;
+    let answer: Value =
+        client.post(PersonalAssistant, &format!("/api/approvals/{id}/decide"), &request).await?;
     if as_json {
         say_json(&answer);
     } else {
@@ -63,8 +87,18 @@ pub async fn decide(client: &Client, id: &str, decision: Decision, reason: Optio
 ///
 /// # Errors
 /// As the server says.
-pub async fn halt(client: &Client, task: Option<String>, reason: String, as_json: bool) -> Result<()> {
-    let request = HaltRequest { all: task.is_none(), task_id: task.map(TaskId::new), reason: Some(reason), actor: None };
+pub async fn halt(
+    client: &Client,
+    task: Option<String>,
+    reason: String,
+    as_json: bool,
+) -> Result<()> {
+    let request = HaltRequest {
+        all: task.is_none(),
+        task_id: task.map(TaskId::new),
+        reason: Some(reason),
+        actor: None,
+    };
     let answer: HaltAnswer = client.post(PersonalAssistant, "/api/halt", &request).await?;
     if as_json {
         say_json(&answer)
@@ -103,8 +137,14 @@ pub async fn budget(client: &Client, as_json: bool) -> Result<()> {
         .scopes
         .iter()
         .map(|row| {
-            let money = [row.limit, row.spent, row.held, row.remaining].map(|micros| micros.to_string());
-            [vec![row.scope.clone(), row.label.clone()], money.to_vec(), vec![row.source.clone(), row.resets_at.clone()]].concat()
+            let money =
+                [row.limit, row.spent, row.held, row.remaining].map(|micros| micros.to_string());
+            [
+                vec![row.scope.clone(), row.label.clone()],
+                money.to_vec(),
+                vec![row.source.clone(), row.resets_at.clone()],
+            ]
+            .concat()
         })
         .collect();
     say(&table(&["SCOPE", "WINDOW", "LIMIT", "SPENT", "HELD", "LEFT", "FROM", "RESETS"], &rows));

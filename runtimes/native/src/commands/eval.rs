@@ -12,9 +12,19 @@ use std::path::Path;
 ///
 /// # Errors
 /// When a file cannot be read, or there is nothing to learn from.
-pub fn eval(test: Option<&Path>, train: Option<&Path>, folder: Option<&Path>, label_field: &str, plan: Trials, as_json: bool) -> Result<()> {
+pub fn eval(
+    test: Option<&Path>,
+    train: Option<&Path>,
+    folder: Option<&Path>,
+    label_field: &str,
+    plan: Trials,
+    as_json: bool,
+) -> Result<()> {
     let bar = if watched() { ProgressBar::new(1) } else { ProgressBar::hidden() };
-    bar.set_style(ProgressStyle::with_template("{bar:32} {pos}/{len} {elapsed}").unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_style(
+        ProgressStyle::with_template("{bar:32} {pos}/{len} {elapsed}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
     let mut progress = |done: usize, all: usize| {
         bar.set_length(all as u64);
         bar.set_position(done as u64);
@@ -23,17 +33,34 @@ pub fn eval(test: Option<&Path>, train: Option<&Path>, folder: Option<&Path>, la
     let seconds = || clock() / 1000.0;
     let mut around = Surroundings { seconds: &seconds, progress: &mut progress };
     let report = match (test, train) {
-        (None, Some(_)) => return Err(crate::exit::Usage("--train FILE needs a TEST file: quintet eval TEST --train FILE".to_owned()).into()),
+        (None, Some(_)) => {
+            return Err(crate::exit::Usage(
+                "--train FILE needs a TEST file: quintet eval TEST --train FILE".to_owned(),
+            )
+            .into());
+        }
         (None, None) => evaluate::cross_validate(&graph(folder)?, &mut around),
-        (Some(test), Some(train)) => evaluate::trials(&cases(train, label_field)?, &cases(test, label_field)?, plan, &mut around),
+        (Some(test), Some(train)) => evaluate::trials(
+            &cases(train, label_field)?,
+            &cases(test, label_field)?,
+            plan,
+            &mut around,
+        ),
         (Some(test), None) => {
             let graph = graph(folder)?;
             let fallback = graph.fallback_agent().map(|agent| agent.id.as_str().to_owned());
-            evaluate::evaluate(&agency_router::model::TrainingSet::from_graph(&graph), &cases(test, label_field)?, fallback.as_deref(), &mut around)
+            evaluate::evaluate(
+                &agency_router::model::TrainingSet::from_graph(&graph),
+                &cases(test, label_field)?,
+                fallback.as_deref(),
+                &mut around,
+            )
         }
     };
     bar.finish_and_clear();
-    let report = report.ok_or_else(|| anyhow!("there is no example to learn from: add `## Examples` to the agent files"))?;
+    let report = report.ok_or_else(|| {
+        anyhow!("there is no example to learn from: add `## Examples` to the agent files")
+    })?;
     if as_json {
         say_json(&report);
     } else {
@@ -48,16 +75,27 @@ fn graph(folder: Option<&Path>) -> Result<Graph> {
 }
 
 fn cases(path: &Path, label_field: &str) -> Result<Vec<Case>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     // Editors on Windows begin files with a mark.
-    evaluate::read_cases(text.trim_start_matches('\u{feff}'), label_field).map_err(|e| anyhow!("{}: {e}", path.display()))
+    evaluate::read_cases(text.trim_start_matches('\u{feff}'), label_field)
+        .map_err(|e| anyhow!("{}: {e}", path.display()))
 }
 
 fn readable(report: &Report) -> String {
-    let percent = |rate: Option<f64>| rate.map_or_else(|| "–".to_owned(), |rate| format!("{:.1} %", rate * 100.0));
-    let micros = |micros: Option<f64>| micros.map_or_else(|| "–".to_owned(), |micros| format!("{micros:.1} µs"));
+    let percent = |rate: Option<f64>| {
+        rate.map_or_else(|| "–".to_owned(), |rate| format!("{:.1} %", rate * 100.0))
+    };
+    let micros = |micros: Option<f64>| {
+        micros.map_or_else(|| "–".to_owned(), |micros| format!("{micros:.1} µs"))
+    };
     let trainings = match report.accuracy_spread {
-        Some(spread) => format!("{}, accuracy from {} to {}", report.trainings, percent(Some(spread.least)), percent(Some(spread.most))),
+        Some(spread) => format!(
+            "{}, accuracy from {} to {}",
+            report.trainings,
+            percent(Some(spread.least)),
+            percent(Some(spread.most))
+        ),
         None => report.trainings.to_string(),
     };
     let rows: Vec<Vec<String>> = [
@@ -70,9 +108,20 @@ fn readable(report: &Report) -> String {
         ("a route, p99", micros(report.route_micros.p99)),
         ("model", format!("{} KB", report.model_bytes / 1024)),
         ("training", format!("{:.2} s", report.train_seconds)),
-        ("coverage at 95 / 98 / 99 % precision", [report.coverage.at_95, report.coverage.at_98, report.coverage.at_99].map(percent).join(" / ")),
+        (
+            "coverage at 95 / 98 / 99 % precision",
+            [report.coverage.at_95, report.coverage.at_98, report.coverage.at_99]
+                .map(percent)
+                .join(" / "),
+        ),
         ("trainings", trainings),
-        ("lines", format!("{} + {} out of scope, {} labels", report.lines, report.oos_lines, report.labels)),
+        (
+            "lines",
+            format!(
+                "{} + {} out of scope, {} labels",
+                report.lines, report.oos_lines, report.labels
+            ),
+        ),
     ]
     .into_iter()
     .map(|(name, value)| vec![name.to_owned(), value])
@@ -81,12 +130,26 @@ fn readable(report: &Report) -> String {
     let confusion: Vec<Vec<String>> = serde_rows(&report.confusion);
     if !confusion.is_empty() {
         out.push_str("\n\nmost frequent mistakes\n");
-        out.push_str(&confusion.iter().take(10).map(|row| format!("  {}", row.join("  "))).collect::<Vec<_>>().join("\n"));
+        out.push_str(
+            &confusion
+                .iter()
+                .take(10)
+                .map(|row| format!("  {}", row.join("  ")))
+                .collect::<Vec<_>>()
+                .join("\n"),
+        );
     }
     let worst: Vec<Vec<String>> = serde_rows(&report.worst_errors);
     if !worst.is_empty() {
         out.push_str("\n\nworst errors\n");
-        out.push_str(&worst.iter().take(10).map(|row| format!("  {}", crate::terminal::short(&row.join("  "), 160))).collect::<Vec<_>>().join("\n"));
+        out.push_str(
+            &worst
+                .iter()
+                .take(10)
+                .map(|row| format!("  {}", crate::terminal::short(&row.join("  "), 160)))
+                .collect::<Vec<_>>()
+                .join("\n"),
+        );
     }
     out
 }
@@ -94,6 +157,14 @@ fn readable(report: &Report) -> String {
 /// Members of each row as `name value`.
 fn serde_rows(rows: &impl serde::Serialize) -> Vec<Vec<String>> {
     let value = serde_json::to_value(rows).unwrap_or_default();
-    let cell = |(name, value): (&String, &serde_json::Value)| format!("{name}: {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-    value.as_array().into_iter().flatten().filter_map(|row| row.as_object()).map(|row| row.iter().map(cell).collect()).collect()
+    let cell = |(name, value): (&String, &serde_json::Value)| {
+        format!("{name}: {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    };
+    value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|row| row.as_object())
+        .map(|row| row.iter().map(cell).collect())
+        .collect()
 }

@@ -11,16 +11,24 @@ use contracts::event::{EventList, ReplayAnswer, Stage};
 ///
 /// # Errors
 /// As the server says.
-pub async fn events(client: &Client, state: Option<String>, limit: u32, as_json: bool) -> Result<()> {
+pub async fn events(
+    client: &Client,
+    state: Option<String>,
+    limit: u32,
+    as_json: bool,
+) -> Result<()> {
     let filter = match &state {
         Some(text) => {
             let known = || Stage::ALL.map(Stage::as_str).join(", ");
-            let stage = Stage::parse(text).ok_or_else(|| Usage(format!("there is no state {text}: use one of {}", known())))?;
+            let stage = Stage::parse(text).ok_or_else(|| {
+                Usage(format!("there is no state {text}: use one of {}", known()))
+            })?;
             format!("&state={}", stage.as_str())
         }
         None => String::new(),
     };
-    let list: EventList = client.get(WebhookAggregator, &format!("/api/events?limit={limit}{filter}")).await?;
+    let list: EventList =
+        client.get(WebhookAggregator, &format!("/api/events?limit={limit}{filter}")).await?;
     if as_json {
         say_json(&list);
         return Ok(());
@@ -34,7 +42,10 @@ pub async fn events(client: &Client, state: Option<String>, limit: u32, as_json:
         .into_iter()
         .map(|row| {
             let agent = row.agent.map(|agent| agent.0).unwrap_or_default();
-            let state = row.reason.map_or_else(|| row.state.as_str().to_owned(), |reason| format!("{} ({})", row.state.as_str(), short(&reason, 40)));
+            let state = row.reason.map_or_else(
+                || row.state.as_str().to_owned(),
+                |reason| format!("{} ({})", row.state.as_str(), short(&reason, 40)),
+            );
             vec![row.id.0, row.received_at, state, agent, short(&row.text, 50)]
         })
         .collect();
@@ -51,9 +62,18 @@ pub async fn replay(client: &Client, ids: &[String], as_json: bool) -> Result<()
     let mut refused = Vec::new();
     for id in ids {
         if !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) {
-            return Err(Usage(format!("{id} is no id of an event; `quintet events` lists them")).into());
+            return Err(
+                Usage(format!("{id} is no id of an event; `quintet events` lists them")).into()
+            );
         }
-        match client.post::<ReplayAnswer>(WebhookAggregator, &format!("/api/events/{id}/replay"), &serde_json::json!({})).await {
+        match client
+            .post::<ReplayAnswer>(
+                WebhookAggregator,
+                &format!("/api/events/{id}/replay"),
+                &serde_json::json!({}),
+            )
+            .await
+        {
             Ok(answer) => {
                 done.matched.extend(answer.matched);
                 done.replayed.extend(answer.replayed);

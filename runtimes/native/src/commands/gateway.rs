@@ -40,7 +40,11 @@ struct RemoteCalls {
 
 #[async_trait]
 impl Calls for RemoteCalls {
-    async fn send(&self, callee: ServiceName, request: http::Request<Bytes>) -> PortResult<http::Response<Bytes>> {
+    async fn send(
+        &self,
+        callee: ServiceName,
+        request: http::Request<Bytes>,
+    ) -> PortResult<http::Response<Bytes>> {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         let answer = self
@@ -48,12 +52,18 @@ impl Calls for RemoteCalls {
             .send(OutboundRequest {
                 method: parts.method,
                 url: self.addresses.url(callee, path),
-                headers: vec![("authorization", format!("Bearer {}", self.token.reveal())), ("content-type", "application/json".to_owned())],
+                headers: vec![
+                    ("authorization", format!("Bearer {}", self.token.reveal())),
+                    ("content-type", "application/json".to_owned()),
+                ],
                 body,
                 timeout_ms: TIMEOUT_MS,
             })
             .await?;
-        http::Response::builder().status(answer.status).body(answer.body).map_err(|e| PortError::unknown(PortErrorKind::Invalid, e.to_string()))
+        http::Response::builder()
+            .status(answer.status)
+            .body(answer.body)
+            .map_err(|e| PortError::unknown(PortErrorKind::Invalid, e.to_string()))
     }
 }
 
@@ -61,9 +71,16 @@ impl Calls for RemoteCalls {
 ///
 /// # Errors
 /// When the address or the configuration is wrong, or the control plane does not take the token.
-pub async fn gateway(control: &str, config: Option<&Path>, listen: Option<SocketAddr>, data: &DataDir) -> Result<()> {
+pub async fn gateway(
+    control: &str,
+    config: Option<&Path>,
+    listen: Option<SocketAddr>,
+    data: &DataDir,
+) -> Result<()> {
     Addresses::candidates(control)?;
-    let token = data.token(Scope::Gateway).map_err(|_| Unreachable("no gateway token: set QUINTET_GATEWAY_TOKEN".to_owned()))?;
+    let token = data
+        .token(Scope::Gateway)
+        .map_err(|_| Unreachable("no gateway token: set QUINTET_GATEWAY_TOKEN".to_owned()))?;
     let file = config_file::path(config, data);
     let tree = config_file::read_tree(file.as_deref())?;
     let report = Report::default();
@@ -94,9 +111,18 @@ pub async fn gateway(control: &str, config: Option<&Path>, listen: Option<Socket
         board: agency_gateway::Board::default(),
     };
     if let Some(listen) = listen {
-        let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}: choose another address with --listen"))?;
-        remark(&format!("Its own API is at http://{}/{}.", listener.local_addr()?, ServiceName::AgencyGateway));
-        let app = Router::new().nest(&format!("/{}", ServiceName::AgencyGateway), agency_gateway::router(deps.clone()));
+        let listener = TcpListener::bind(listen).await.with_context(|| {
+            format!("cannot listen on {listen}: choose another address with --listen")
+        })?;
+        remark(&format!(
+            "Its own API is at http://{}/{}.",
+            listener.local_addr()?,
+            ServiceName::AgencyGateway
+        ));
+        let app = Router::new().nest(
+            &format!("/{}", ServiceName::AgencyGateway),
+            agency_gateway::router(deps.clone()),
+        );
         tokio::spawn(async move { axum::serve(listener, app).await });
     }
     remark(&format!("The gateway takes work from {control}. Ctrl-C stops it."));
@@ -127,7 +153,13 @@ async fn try_join(control: &str, token: &Secret, http: &reqwest::Client) -> Resu
     let addresses = Addresses::find(control, http).await?;
     // No task has this name: whoever may renew is told so, everybody else is refused before.
     let url = addresses.url(ServiceName::WebhookAggregator, "/api/tasks/none/renew");
-    let asked = http.post(&url).bearer_auth(token.reveal()).header("content-type", "application/json").body(r#"{"epoch":0}"#).send().await;
+    let asked = http
+        .post(&url)
+        .bearer_auth(token.reveal())
+        .header("content-type", "application/json")
+        .body(r#"{"epoch":0}"#)
+        .send()
+        .await;
     match asked.map(|answer| answer.status().as_u16()) {
         Ok(401 | 403) => {
             Err(No(format!("{control} does not take this gateway's token. Set QUINTET_GATEWAY_TOKEN to the gateway token of that installation.")).into())

@@ -18,13 +18,24 @@ pub async fn list(client: &Client, as_json: bool) -> Result<()> {
         return Ok(());
     }
     if list.gateways.is_empty() {
-        say("no gateway has asked for work yet; `quintet up` runs one, `quintet gateway --control URL` joins another");
+        say(
+            "no gateway has asked for work yet; `quintet up` runs one, `quintet gateway --control URL` joins another",
+        );
         return Ok(());
     }
     let row = |row: &GatewayRow| {
-        vec![row.gateway_id.0.clone(), row.state().as_str().to_owned(), row.running.to_string(), row.last_seen.clone(), row.agents.join(", ")]
+        vec![
+            row.gateway_id.0.clone(),
+            row.state().as_str().to_owned(),
+            row.running.to_string(),
+            row.last_seen.clone(),
+            row.agents.join(", "),
+        ]
     };
-    say(&table(&["GATEWAY", "STATE", "RUNNING", "LAST SEEN", "AGENTS"], &list.gateways.iter().map(row).collect::<Vec<_>>()));
+    say(&table(
+        &["GATEWAY", "STATE", "RUNNING", "LAST SEEN", "AGENTS"],
+        &list.gateways.iter().map(row).collect::<Vec<_>>(),
+    ));
     Ok(())
 }
 
@@ -34,9 +45,13 @@ pub async fn list(client: &Client, as_json: bool) -> Result<()> {
 /// As the server says.
 pub async fn drain(client: &Client, id: &str, drained: bool, as_json: bool) -> Result<()> {
     if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) {
-        return Err(Usage(format!("{id} is no id of a gateway; `quintet gateways` lists them")).into());
+        return Err(
+            Usage(format!("{id} is no id of a gateway; `quintet gateways` lists them")).into()
+        );
     }
-    let row: GatewayRow = client.post(WebhookAggregator, &format!("/api/gateways/{id}/drain"), &DrainRequest { drained }).await?;
+    let row: GatewayRow = client
+        .post(WebhookAggregator, &format!("/api/gateways/{id}/drain"), &DrainRequest { drained })
+        .await?;
     if as_json {
         say_json(&row);
     } else if !drained {

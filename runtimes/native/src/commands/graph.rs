@@ -10,7 +10,8 @@ use agency_router::evaluate::{self, Advice, Surroundings};
 use agency_router::model::TrainingSet;
 use anyhow::Result;
 use contracts::graph::{
-    AgentChange, Finding, Graph as SkillGraph, GraphDiff, PublishRequest, Published, RollbackRequest, SearchAnswer, Severity, VersionList, VersionRow,
+    AgentChange, Finding, Graph as SkillGraph, GraphDiff, PublishRequest, Published,
+    RollbackRequest, SearchAnswer, Severity, VersionList, VersionRow,
 };
 use contracts::{GraphVersion, ServiceName};
 use platform::edge::ApiError;
@@ -27,23 +28,38 @@ const TRIED_EXAMPLES_MAX: usize = 4_000;
 ///
 /// # Errors
 /// `check`: [`No`] on any error or warning, and when a publish would be refused; the others as the server says.
-pub async fn graph(command: Graph, client: impl Fn() -> Result<Client>, as_json: bool) -> Result<()> {
+pub async fn graph(
+    command: Graph,
+    client: impl Fn() -> Result<Client>,
+    as_json: bool,
+) -> Result<()> {
     match command {
         Graph::Check { folder } => check(&folder, as_json),
         Graph::Publish { folder, message, allow_removal } => {
-            let request = PublishRequest { files: graph_folder::read(&folder)?, message, allow_removal };
-            let published: Published = client()?.post(ServiceName::SkillGraphLoader, "/api/publish", &request).await?;
+            let request =
+                PublishRequest { files: graph_folder::read(&folder)?, message, allow_removal };
+            let published: Published =
+                client()?.post(ServiceName::SkillGraphLoader, "/api/publish", &request).await?;
             if as_json {
                 say_json(&published);
                 return Ok(());
             }
-            published.findings.iter().filter(|finding| told(finding)).for_each(|finding| remark(&line(finding)));
+            published
+                .findings
+                .iter()
+                .filter(|finding| told(finding))
+                .for_each(|finding| remark(&line(finding)));
             let what = if published.changed { "published" } else { "unchanged" };
-            say(&format!("{what}: version {}, {} agents, {} files", published.version, published.agents, published.skills));
+            say(&format!(
+                "{what}: version {}, {} agents, {} files",
+                published.version, published.agents, published.skills
+            ));
             Ok(())
         }
         Graph::Versions => {
-            let list = client()?.get::<VersionList>(ServiceName::SkillGraphLoader, "/api/versions").await?;
+            let list = client()?
+                .get::<VersionList>(ServiceName::SkillGraphLoader, "/api/versions")
+                .await?;
             if as_json {
                 say_json(&list)
             } else {
@@ -52,9 +68,13 @@ pub async fn graph(command: Graph, client: impl Fn() -> Result<Client>, as_json:
             Ok(())
         }
         Graph::Diff { from, to } => {
-            let named = |name: &str, version: Option<String>| version.map(|version| format!("{name}={}&", escape(&version))).unwrap_or_default();
+            let named = |name: &str, version: Option<String>| {
+                version.map(|version| format!("{name}={}&", escape(&version))).unwrap_or_default()
+            };
             let path = format!("/api/diff?{}{}", named("from", from), named("to", to));
-            let diff: GraphDiff = client()?.get(ServiceName::SkillGraphLoader, path.trim_end_matches(['&', '?'])).await?;
+            let diff: GraphDiff = client()?
+                .get(ServiceName::SkillGraphLoader, path.trim_end_matches(['&', '?']))
+                .await?;
             if as_json {
                 say_json(&diff)
             } else {
@@ -64,23 +84,34 @@ pub async fn graph(command: Graph, client: impl Fn() -> Result<Client>, as_json:
         }
         Graph::Rollback { version } => {
             let request = RollbackRequest { version: version.map(GraphVersion::new) };
-            let now: Published = client()?.post(ServiceName::SkillGraphLoader, "/api/rollback", &request).await?;
+            let now: Published =
+                client()?.post(ServiceName::SkillGraphLoader, "/api/rollback", &request).await?;
             if as_json {
                 say_json(&now);
             } else {
                 let what = if now.changed { "rolled back" } else { "unchanged" };
-                say(&format!("{what}: version {}, {} agents, {} files", now.version, now.agents, now.skills));
+                say(&format!(
+                    "{what}: version {}, {} agents, {} files",
+                    now.version, now.agents, now.skills
+                ));
             }
             Ok(())
         }
         Graph::Search { query } => {
-            let answer: SearchAnswer = client()?.get(ServiceName::SkillGraphLoader, &format!("/api/search?q={}", escape(&query))).await?;
+            let answer: SearchAnswer = client()?
+                .get(ServiceName::SkillGraphLoader, &format!("/api/search?q={}", escape(&query)))
+                .await?;
             if as_json {
                 say_json(&answer);
                 return Ok(());
             }
             for hit in &answer.results {
-                say(&format!("{}  {}\n  {}", hit.id, printable(&hit.title), printable(&hit.snippet)));
+                say(&format!(
+                    "{}  {}\n  {}",
+                    hit.id,
+                    printable(&hit.title),
+                    printable(&hit.snippet)
+                ));
             }
             if answer.results.is_empty() {
                 say("nothing found");
@@ -99,17 +130,30 @@ fn check(folder: &Path, as_json: bool) -> Result<()> {
     let bad = parsed.findings.iter().filter(|finding| finding.severity != Severity::Hint).count();
     let (accuracy, advice) = tried(&parsed.graph);
     let refused = small_enough.and_then(|()| acceptable(&parsed.graph, &parsed.findings)).err();
-    let refused = refused.map(|error| (error.to_string(), ApiError::from(error).0.fix)).or_else(|| teaches_nothing(&parsed.graph));
+    let refused = refused
+        .map(|error| (error.to_string(), ApiError::from(error).0.fix))
+        .or_else(|| teaches_nothing(&parsed.graph));
     if as_json {
         let (agents, files) = (parsed.graph.agents.len(), parsed.graph.skills.len());
         let why = refused.as_ref().map(|(why, _)| why);
-        say_json(&json!({ "agents": agents, "files": files, "findings": parsed.findings, "accuracy": accuracy, "advice": advice, "refused": why }));
+        say_json(
+            &json!({ "agents": agents, "files": files, "findings": parsed.findings, "accuracy": accuracy, "advice": advice, "refused": why }),
+        );
     } else {
         parsed.findings.iter().for_each(|finding| say(&line(finding)));
-        let (files, agents, findings) = (parsed.graph.skills.len(), parsed.graph.agents.len(), parsed.findings.len());
-        say(&format!("{}, {}, {}", counted(files, "file"), counted(agents, "agent"), counted(findings, "finding")));
+        let (files, agents, findings) =
+            (parsed.graph.skills.len(), parsed.graph.agents.len(), parsed.findings.len());
+        say(&format!(
+            "{}, {}, {}",
+            counted(files, "file"),
+            counted(agents, "agent"),
+            counted(findings, "finding")
+        ));
         if let Some(accuracy) = accuracy {
-            say(&format!("{:.1} % of the examples find their agent when they are left out of the training", accuracy * 100.0));
+            say(&format!(
+                "{:.1} % of the examples find their agent when they are left out of the training",
+                accuracy * 100.0
+            ));
         }
         for Advice { agent, accuracy, write, .. } in &advice {
             let rate = accuracy.map(|rate| format!(" ({:.0} %)", rate * 100.0)).unwrap_or_default();
@@ -133,12 +177,17 @@ fn counted(count: usize, what: &str) -> String {
 /// Why the router would train no model, and what to do.
 fn teaches_nothing(graph: &SkillGraph) -> Option<(String, String)> {
     let why = "no agent has examples, keywords or a description to learn from";
-    TrainingSet::from_graph(graph).examples.is_empty().then(|| (why.to_owned(), "Add example messages to at least one agent.".to_owned()))
+    TrainingSet::from_graph(graph)
+        .examples
+        .is_empty()
+        .then(|| (why.to_owned(), "Add example messages to at least one agent.".to_owned()))
 }
 
 /// Accuracy by cross-validation, and what to write for more. Nothing for graphs that would take minutes: `quintet eval` does those.
 fn tried(graph: &SkillGraph) -> (Option<f64>, Vec<Advice>) {
-    if graph.agents.len() < 2 || graph.agents.iter().map(|agent| agent.examples.len()).sum::<usize>() > TRIED_EXAMPLES_MAX {
+    if graph.agents.len() < 2
+        || graph.agents.iter().map(|agent| agent.examples.len()).sum::<usize>() > TRIED_EXAMPLES_MAX
+    {
         return (None, Vec::new());
     }
     let mut around = Surroundings { seconds: &|| 0.0, progress: &mut |_, _| {} };
@@ -161,16 +210,22 @@ fn versions(rows: &[VersionRow]) -> String {
             message,
         ]
     };
-    table(&["version", "published", "agents", "files", "findings", "", "message"], &rows.iter().map(cells).collect::<Vec<_>>())
+    table(
+        &["version", "published", "agents", "files", "findings", "", "message"],
+        &rows.iter().map(cells).collect::<Vec<_>>(),
+    )
 }
 
 fn readable(diff: &GraphDiff) -> String {
     let mut out = format!("{} → {}", diff.from, diff.to);
-    let mut add = |mark: &str, text: &str| out.push_str(&format!("\n{mark} {}", short(&printable(text), 120)));
+    let mut add = |mark: &str, text: &str| {
+        out.push_str(&format!("\n{mark} {}", short(&printable(text), 120)))
+    };
     diff.agents_added.iter().for_each(|id| add("+", &format!("agent {id}")));
     diff.agents_removed.iter().for_each(|id| add("-", &format!("agent {id}")));
     for AgentChange { agent, examples_added, examples_removed, other } in &diff.agents_changed {
-        let parts = if other.is_empty() { String::new() } else { format!(": {}", other.join(", ")) };
+        let parts =
+            if other.is_empty() { String::new() } else { format!(": {}", other.join(", ")) };
         add("~", &format!("agent {agent}{parts}"));
         examples_added.iter().for_each(|text| add("  +", text));
         examples_removed.iter().for_each(|text| add("  -", text));
@@ -186,11 +241,20 @@ fn readable(diff: &GraphDiff) -> String {
 
 /// Whether a publish says it: what is wrong, and how well the router tells the agents apart. `check` lists the other hints.
 fn told(finding: &Finding) -> bool {
-    finding.severity != Severity::Hint || matches!(finding.code.as_str(), "held_out_accuracy" | "weak_agent")
+    finding.severity != Severity::Hint
+        || matches!(finding.code.as_str(), "held_out_accuracy" | "weak_agent")
 }
 
 fn escape(text: &str) -> String {
-    text.bytes().map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    text.bytes()
+        .map(|byte| {
+            if byte.is_ascii_alphanumeric() {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -198,7 +262,14 @@ mod tests {
     use super::*;
 
     fn hint(code: &str, path: &str) -> Finding {
-        Finding { severity: Severity::Hint, code: code.to_owned(), path: path.to_owned(), line: 0, message: "m".to_owned(), fix: "f".to_owned() }
+        Finding {
+            severity: Severity::Hint,
+            code: code.to_owned(),
+            path: path.to_owned(),
+            line: 0,
+            message: "m".to_owned(),
+            fix: "f".to_owned(),
+        }
     }
 
     #[test]

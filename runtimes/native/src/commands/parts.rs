@@ -22,12 +22,20 @@ const fn tables(service: ServiceName) -> &'static [&'static str] {
 /// Each service's part. Endpoints of this machine alone stay here.
 fn parts(tree: &Value) -> Map<String, Value> {
     let part = |service: ServiceName| {
-        let tables = tables(service).iter().filter_map(|table| Some(((*table).to_owned(), tree.get(*table)?.clone())));
+        let tables = tables(service)
+            .iter()
+            .filter_map(|table| Some(((*table).to_owned(), tree.get(*table)?.clone())));
         (service.to_string(), Value::Object(tables.collect()))
     };
     let mut all: Map<String, Value> = ServiceName::ALL.into_iter().map(part).collect();
-    let endpoints = all.get_mut(ServiceName::WebhookAggregator.as_str()).and_then(|part| part.get_mut("endpoints")?.as_object_mut());
-    for channel in endpoints.into_iter().flat_map(|channels| channels.values_mut()).filter_map(Value::as_object_mut) {
+    let endpoints = all
+        .get_mut(ServiceName::WebhookAggregator.as_str())
+        .and_then(|part| part.get_mut("endpoints")?.as_object_mut());
+    for channel in endpoints
+        .into_iter()
+        .flat_map(|channels| channels.values_mut())
+        .filter_map(Value::as_object_mut)
+    {
         channel.remove("local");
     }
     all
@@ -55,7 +63,11 @@ mod tests {
         let tree = json!({ "endpoints": { "telegram": { "main": endpoint, "local": endpoint } }, "budget": { "daily": 5 }, "agents": {}, "server": {} });
         let all = parts(&tree);
         for (service, part) in &all {
-            assert_eq!(part.to_string().contains("s3cret"), service == "webhook-aggregator", "{service}");
+            assert_eq!(
+                part.to_string().contains("s3cret"),
+                service == "webhook-aggregator",
+                "{service}"
+            );
         }
         assert!(all["webhook-aggregator"]["endpoints"]["telegram"].get("local").is_none());
         assert_eq!(all["personal-assistant"]["budget"]["daily"], 5);

@@ -14,13 +14,23 @@ use std::path::Path;
 ///
 /// # Errors
 /// When the folder cannot be read or holds no agent, or the configuration is no TOML.
-pub async fn route(text: String, folder: Option<&Path>, channel: Option<String>, data: &DataDir, as_json: bool) -> Result<()> {
+pub async fn route(
+    text: String,
+    folder: Option<&Path>,
+    channel: Option<String>,
+    data: &DataDir,
+    as_json: bool,
+) -> Result<()> {
     let files = folder.map_or_else(|| Ok(graph_folder::default_graph()), graph_folder::read)?;
     let request = RouteRequest { message: text, channel, ..RouteRequest::default() };
     let config = config_file::read_tree(config_file::path(None, data).as_deref())?.value;
-    let (answer, tokens) = offline::route(files, &config, &request).await.map_err(|error| match error.downcast_ref::<platform::ports::CallError>() {
-        Some(platform::ports::CallError::Refused(problem)) => crate::exit::Usage(format!("{} {}", problem.detail, problem.fix)).into(),
-        _ => error,
+    let (answer, tokens) = offline::route(files, &config, &request).await.map_err(|error| {
+        match error.downcast_ref::<platform::ports::CallError>() {
+            Some(platform::ports::CallError::Refused(problem)) => {
+                crate::exit::Usage(format!("{} {}", problem.detail, problem.fix)).into()
+            }
+            _ => error,
+        }
     })?;
     if as_json {
         say_json(&answer);
@@ -32,13 +42,18 @@ pub async fn route(text: String, folder: Option<&Path>, channel: Option<String>,
 
 /// What it is expected to take.
 fn estimate(answer: &RouteAnswer, tokens: Option<Tokens>) -> String {
-    let tokens = tokens.map(|tokens| format!(", about {} tokens read and {} written", tokens.input, tokens.output));
+    let tokens = tokens.map(|tokens| {
+        format!(", about {} tokens read and {} written", tokens.input, tokens.output)
+    });
     let cost = answer.estimated_cost.filter(|cost| cost.0 > 0).map(|cost| format!(", {cost}"));
     format!("{}{}", tokens.unwrap_or_default(), cost.unwrap_or_default())
 }
 
 fn readable(answer: &RouteAnswer, tokens: Option<Tokens>) -> String {
-    let mut lines = vec![format!("{}  {:.1} %", answer.agent, answer.confidence * 100.0), format!("  {}", answer.reason)];
+    let mut lines = vec![
+        format!("{}  {:.1} %", answer.agent, answer.confidence * 100.0),
+        format!("  {}", answer.reason),
+    ];
     lines.push(format!("  complexity  {}{}", answer.complexity.as_str(), estimate(answer, tokens)));
     if !answer.matched_keywords.is_empty() {
         lines.push(format!("  keywords    {}", answer.matched_keywords.join(", ")));

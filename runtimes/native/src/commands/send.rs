@@ -1,6 +1,9 @@
 //! `quintet send`: plays the platform against the server's local endpoint.
 
-#![expect(clippy::indexing_slicing, reason = "JSON by name: what is missing reads as null, and what is written to is an object made here")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "JSON by name: what is missing reads as null, and what is written to is an object made here"
+)]
 
 use crate::client::{Client, JsonBody};
 use crate::data_dir::DataDir;
@@ -21,18 +24,32 @@ use std::time::Duration;
 ///
 /// # Errors
 /// As said, and when nobody answers.
-pub async fn send(client: &Client, data: &DataDir, channel: &str, text: &str, wait_s: u64, as_json: bool) -> Result<()> {
+pub async fn send(
+    client: &Client,
+    data: &DataDir,
+    channel: &str,
+    text: &str,
+    wait_s: u64,
+    as_json: bool,
+) -> Result<()> {
     let deadline = SystemClock.now_ms() + i64::try_from(wait_s.min(3600)).unwrap_or(30) * 1000;
     let id = match channel {
         "web" => {
-            let accepted: MessageAccepted = client.post(ServiceName::WebhookAggregator, "/api/messages", &json!({ "text": text })).await?;
+            let accepted: MessageAccepted = client
+                .post(ServiceName::WebhookAggregator, "/api/messages", &json!({ "text": text }))
+                .await?;
             accepted.event_id
         }
         "telegram" | "slack" | "discord" => {
             let key = post(client, data, channel, text).await?;
             find(client, channel, &key).await?
         }
-        other => return Err(Usage(format!("there is no channel {other}: use telegram, slack, discord or web")).into()),
+        other => {
+            return Err(Usage(format!(
+                "there is no channel {other}: use telegram, slack, discord or web"
+            ))
+            .into());
+        }
     };
     let detail = wait_for(client, &id, deadline).await?;
     if as_json {
@@ -65,14 +82,21 @@ fn verdict(detail: &EventDetail, as_json: bool) -> Result<()> {
             let reason = detail.row.reason.clone().unwrap_or_default();
             Err(No(format!("{}: {reason}. {answer}", detail.row.state.as_str())).into())
         }
-        state => Err(No(format!("no answer within the wait; it is {} ({})", state.as_str(), detail.row.id)).into()),
+        state => Err(No(format!(
+            "no answer within the wait; it is {} ({})",
+            state.as_str(),
+            detail.row.id
+        ))
+        .into()),
     }
 }
 
 async fn wait_for(client: &Client, id: &EventId, deadline: i64) -> Result<EventDetail> {
     loop {
         let left_s = ((deadline - SystemClock.now_ms()) / 1000).clamp(0, 20);
-        let detail: EventDetail = client.get(ServiceName::WebhookAggregator, &format!("/api/events/{id}?wait={left_s}")).await?;
+        let detail: EventDetail = client
+            .get(ServiceName::WebhookAggregator, &format!("/api/events/{id}?wait={left_s}"))
+            .await?;
         let settled = detail.row.state.is_final() || detail.row.state == Stage::Parked;
         if settled || SystemClock.now_ms() >= deadline {
             return Ok(detail);
@@ -83,8 +107,17 @@ async fn wait_for(client: &Client, id: &EventId, deadline: i64) -> Result<EventD
 /// The webhook answers without an id, as the platforms want it: the event is found by its dedup key.
 async fn find(client: &Client, channel: &str, key: &str) -> Result<EventId> {
     for _ in 0..20 {
-        let list: EventList = client.get(ServiceName::WebhookAggregator, &format!("/api/events?channel={channel}&limit=100")).await?;
-        if let Some(event) = list.events.into_iter().find(|event| event.endpoint == "local" && event.dedupe_key == key) {
+        let list: EventList = client
+            .get(
+                ServiceName::WebhookAggregator,
+                &format!("/api/events?channel={channel}&limit=100"),
+            )
+            .await?;
+        if let Some(event) = list
+            .events
+            .into_iter()
+            .find(|event| event.endpoint == "local" && event.dedupe_key == key)
+        {
             return Ok(event.id);
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -95,7 +128,12 @@ async fn find(client: &Client, channel: &str, key: &str) -> Result<EventId> {
 /// Signs and posts the webhook; its dedup key.
 async fn post(client: &Client, data: &DataDir, channel: &str, text: &str) -> Result<String> {
     let path = data.join("local.json");
-    let local = std::fs::read(&path).map_err(|_| Unreachable(format!("no local endpoints in {}: is the server on this machine?", data.path().display())))?;
+    let local = std::fs::read(&path).map_err(|_| {
+        Unreachable(format!(
+            "no local endpoints in {}: is the server on this machine?",
+            data.path().display()
+        ))
+    })?;
     let local: Value = serde_json::from_slice(&local).context("local.json cannot be read")?;
     let endpoint = &local[channel];
     let now_s = SystemClock.now_ms() / 1000;
@@ -105,11 +143,18 @@ async fn post(client: &Client, data: &DataDir, channel: &str, text: &str) -> Res
         "slack" => slack(endpoint, text, now_s, unique)?,
         _ => discord(endpoint, text, now_s, unique)?,
     };
-    let mut request = client.http().post(client.url(&format!("/{channel}/local"))).json_body(&Value::Null)?.body(body);
+    let mut request = client
+        .http()
+        .post(client.url(&format!("/{channel}/local")))
+        .json_body(&Value::Null)?
+        .body(body);
     for (name, value) in headers {
         request = request.header(name, value);
     }
-    let answer = request.send().await.map_err(|e| Unreachable(format!("the server does not answer: {}", e.without_url())))?;
+    let answer = request
+        .send()
+        .await
+        .map_err(|e| Unreachable(format!("the server does not answer: {}", e.without_url())))?;
     if !answer.status().is_success() {
         let status = answer.status();
         let text = answer.text().await.unwrap_or_default();
@@ -140,7 +185,11 @@ fn telegram(endpoint: &Value, text: &str, now_s: i64, unique: u64) -> Signed {
     let person = json!({ "id": id, "is_bot": false, "first_name": "You" });
     let message = json!({ "message_id": unique % 1_000_000_000, "from": person, "chat": { "id": id, "type": "private" }, "date": now_s, "text": text });
     let body = json!({ "update_id": unique, "message": message });
-    (unique.to_string(), body.to_string(), vec![("x-telegram-bot-api-secret-token", text_at(endpoint, "secret_token").to_owned())])
+    (
+        unique.to_string(),
+        body.to_string(),
+        vec![("x-telegram-bot-api-secret-token", text_at(endpoint, "secret_token").to_owned())],
+    )
 }
 
 fn slack(endpoint: &Value, text: &str, now_s: i64, unique: u64) -> Result<Signed> {
@@ -153,10 +202,15 @@ fn slack(endpoint: &Value, text: &str, now_s: i64, unique: u64) -> Result<Signed
         "event": { "type": "message", "channel": "D0LOCAL01", "channel_type": "im", "user": user(endpoint), "text": escaped, "ts": ts, "event_ts": ts },
     })
     .to_string();
-    let mut mac = Hmac::<Sha256>::new_from_slice(text_at(endpoint, "signing_secret").as_bytes()).context("the signing secret is no key")?;
+    let mut mac = Hmac::<Sha256>::new_from_slice(text_at(endpoint, "signing_secret").as_bytes())
+        .context("the signing secret is no key")?;
     mac.update(format!("v0:{now_s}:{body}").as_bytes());
     let signature = format!("v0={}", hex::encode(mac.finalize().into_bytes()));
-    Ok((key, body, vec![("x-slack-request-timestamp", now_s.to_string()), ("x-slack-signature", signature)]))
+    Ok((
+        key,
+        body,
+        vec![("x-slack-request-timestamp", now_s.to_string()), ("x-slack-signature", signature)],
+    ))
 }
 
 fn discord(endpoint: &Value, text: &str, now_s: i64, unique: u64) -> Result<Signed> {
@@ -168,8 +222,17 @@ fn discord(endpoint: &Value, text: &str, now_s: i64, unique: u64) -> Result<Sign
         "data": { "id": "1", "type": 1, "name": "ask", "options": [{ "name": "message", "type": 3, "value": text }] },
     })
     .to_string();
-    let seed =
-        hex::decode(text_at(endpoint, "private_key")).ok().and_then(|seed| <[u8; 32]>::try_from(seed).ok()).context("local.json has no key for discord")?;
+    let seed = hex::decode(text_at(endpoint, "private_key"))
+        .ok()
+        .and_then(|seed| <[u8; 32]>::try_from(seed).ok())
+        .context("local.json has no key for discord")?;
     let signature = SigningKey::from_bytes(&seed).sign(format!("{now_s}{body}").as_bytes());
-    Ok((key, body, vec![("x-signature-timestamp", now_s.to_string()), ("x-signature-ed25519", hex::encode(signature.to_bytes()))]))
+    Ok((
+        key,
+        body,
+        vec![
+            ("x-signature-timestamp", now_s.to_string()),
+            ("x-signature-ed25519", hex::encode(signature.to_bytes())),
+        ],
+    ))
 }

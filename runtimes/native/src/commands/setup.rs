@@ -1,6 +1,9 @@
 //! `quintet setup`: registers a webhook with its platform, or says exactly what to click.
 
-#![expect(clippy::indexing_slicing, reason = "JSON by name: what is missing reads as null, and what is written to is an object made here")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "JSON by name: what is missing reads as null, and what is written to is an object made here"
+)]
 
 use crate::config_file;
 use crate::data_dir::DataDir;
@@ -20,9 +23,19 @@ const TIMEOUT_MS: u64 = 20_000;
 ///
 /// # Errors
 /// When there is no such endpoint, or the platform says no.
-pub async fn setup(data: &DataDir, channel: &str, name: Option<String>, url: Option<String>, config: Option<&Path>) -> Result<()> {
+pub async fn setup(
+    data: &DataDir,
+    channel: &str,
+    name: Option<String>,
+    url: Option<String>,
+    config: Option<&Path>,
+) -> Result<()> {
     if !webhook_aggregator::channels::NAMES.contains(&channel) {
-        return Err(Usage(format!("there is no channel {channel}: use {}", webhook_aggregator::channels::NAMES.join(", "))).into());
+        return Err(Usage(format!(
+            "there is no channel {channel}: use {}",
+            webhook_aggregator::channels::NAMES.join(", ")
+        ))
+        .into());
     }
     let file = config_file::path(config, data);
     let tree = config_file::read_tree(file.as_deref())?;
@@ -32,15 +45,23 @@ pub async fn setup(data: &DataDir, channel: &str, name: Option<String>, url: Opt
     if !problems.is_empty() {
         return Err(config_file::Wrong(problems).into());
     }
-    let endpoint = configuration.endpoints.iter().find(|endpoint| endpoint.channel == channel && name.as_ref().is_none_or(|name| &endpoint.name == name));
+    let endpoint = configuration.endpoints.iter().find(|endpoint| {
+        endpoint.channel == channel && name.as_ref().is_none_or(|name| &endpoint.name == name)
+    });
     let Some(endpoint) = endpoint else {
         say(&example(channel, &data.join("quintet.toml")));
-        return Err(No(format!("the configuration has no {channel} endpoint of this name yet; add the lines above")).into());
+        return Err(No(format!(
+            "the configuration has no {channel} endpoint of this name yet; add the lines above"
+        ))
+        .into());
     };
-    let address = url.map(|url| format!("{}/{channel}/{}", url.trim_end_matches('/'), endpoint.name));
+    let address =
+        url.map(|url| format!("{}/{channel}/{}", url.trim_end_matches('/'), endpoint.name));
     match (&endpoint.credentials, address) {
         (Credentials::Telegram { .. }, None) => {
-            say("Telegram's webhook is set from here. Run this again with the public https address of this server: --url https://…");
+            say(
+                "Telegram's webhook is set from here. Run this again with the public https address of this server: --url https://…",
+            );
             Ok(())
         }
         (Credentials::Slack { .. }, None) => {
@@ -53,7 +74,10 @@ pub async fn setup(data: &DataDir, channel: &str, name: Option<String>, url: Opt
         }
         (Credentials::Telegram { secret_token, bot_token, .. }, Some(address)) => {
             if !address.starts_with("https://") {
-                return Err(Usage("Telegram takes https addresses only, on port 443, 80, 88 or 8443".to_owned()).into());
+                return Err(Usage(
+                    "Telegram takes https addresses only, on port 443, 80, 88 or 8443".to_owned(),
+                )
+                .into());
             }
             telegram(endpoint, secret_token.reveal(), bot_token.reveal(), &address).await
         }
@@ -81,7 +105,10 @@ async fn telegram(endpoint: &Endpoint, secret: &str, token: &str, address: &str)
         body: body.to_string().into(),
         timeout_ms: TIMEOUT_MS,
     };
-    let answer = ReqwestOutbound::new()?.send(request).await.map_err(|e| Unreachable(format!("Telegram does not answer: {}", e.detail)))?;
+    let answer = ReqwestOutbound::new()?
+        .send(request)
+        .await
+        .map_err(|e| Unreachable(format!("Telegram does not answer: {}", e.detail)))?;
     let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     if said["ok"] == true {
         say(&format!("Telegram now sends to {address}. Write to the bot to try it."));

@@ -50,7 +50,12 @@ pub struct Suggestion {
 /// # Errors
 /// When the server or the folder cannot be read, a number is none of the list, an agent is none of the folder's, or an example cannot
 /// be written so that it is read as it was said.
-pub async fn suggest(client: &Client, folder: Option<&Path>, accept: &[String], as_json: bool) -> Result<()> {
+pub async fn suggest(
+    client: &Client,
+    folder: Option<&Path>,
+    accept: &[String],
+    as_json: bool,
+) -> Result<()> {
     let mut files = folder.map(graph_folder::read).transpose()?.map(ClaimFiles::new);
     let graph = match &files {
         Some(files) => files.graph().clone(),
@@ -62,7 +67,9 @@ pub async fn suggest(client: &Client, folder: Option<&Path>, accept: &[String], 
         return Ok(());
     }
     if suggestions.is_empty() && accept.is_empty() {
-        say("Nothing to suggest: no decision was corrected or unsure that the graph does not know already.");
+        say(
+            "Nothing to suggest: no decision was corrected or unsure that the graph does not know already.",
+        );
         return Ok(());
     }
     let confirmed = if accept.is_empty() {
@@ -75,7 +82,11 @@ pub async fn suggest(client: &Client, folder: Option<&Path>, accept: &[String], 
     let (Some(folder), Some(files)) = (folder, files) else { return Ok(()) };
     if confirmed > 0 {
         write_all(folder, files.changes())?;
-        say(&format!("{confirmed} written into {}. `quintet graph publish {}` teaches them.", folder.display(), folder.display()));
+        say(&format!(
+            "{confirmed} written into {}. `quintet graph publish {}` teaches them.",
+            folder.display(),
+            folder.display()
+        ));
     }
     Ok(())
 }
@@ -84,7 +95,9 @@ async fn decisions(client: &Client) -> Result<Vec<DecisionRow>> {
     let mut all = Vec::new();
     let mut cursor = String::new();
     while all.len() < LOOKED_MAX {
-        let page: DecisionList = client.get(ServiceName::AgencyRouter, &format!("/api/decisions?limit={PAGE}&cursor={cursor}")).await?;
+        let page: DecisionList = client
+            .get(ServiceName::AgencyRouter, &format!("/api/decisions?limit={PAGE}&cursor={cursor}"))
+            .await?;
         all.extend(page.decisions);
         match page.cursor {
             Some(next) => cursor = next,
@@ -98,11 +111,16 @@ async fn decisions(client: &Client) -> Result<Vec<DecisionRow>> {
 fn suggestions(mut decisions: Vec<DecisionRow>, graph: &Graph) -> Vec<Suggestion> {
     // Such a row holds the words that took a message back, and what was decided of that message.
     decisions.retain(|row| !row.reason.starts_with(TAKEN_BACK));
-    let known: BTreeSet<String> = graph.agents.iter().flat_map(|agent| &agent.examples).map(|text| plain(text)).collect();
+    let known: BTreeSet<String> =
+        graph.agents.iter().flat_map(|agent| &agent.examples).map(|text| plain(text)).collect();
     let mut seen = known;
     let mut found = Vec::new();
     // What somebody has said of a message counts, however often it was decided since.
-    let judged: BTreeSet<String> = decisions.iter().filter(|row| row.correct.is_some()).map(|row| plain(&row.message)).collect();
+    let judged: BTreeSet<String> = decisions
+        .iter()
+        .filter(|row| row.correct.is_some())
+        .map(|row| plain(&row.message))
+        .collect();
     for row in decisions {
         if row.correct.is_none() && judged.contains(&plain(&row.message)) {
             continue;
@@ -112,7 +130,9 @@ fn suggestions(mut decisions: Vec<DecisionRow>, graph: &Graph) -> Vec<Suggestion
         }
         let (agent, why) = match (row.correct, &row.correct_agent) {
             (Some(false), Some(agent)) => (Some(agent.to_string()), "you said whose it is"),
-            (Some(true), _) if row.confidence < UNSURE => (Some(row.agent.to_string()), "you said that it was right, and it was unsure"),
+            (Some(true), _) if row.confidence < UNSURE => {
+                (Some(row.agent.to_string()), "you said that it was right, and it was unsure")
+            }
             (Some(true), _) => continue,
             (Some(false), None) => (None, "you said that it was wrong, and not whose it is"),
             (None, _) if row.confidence < UNSURE && !row.fallback => (None, "it was unsure"),
@@ -120,7 +140,15 @@ fn suggestions(mut decisions: Vec<DecisionRow>, graph: &Graph) -> Vec<Suggestion
         };
         let agent = agent.filter(|id| graph.agents.iter().any(|agent| agent.id.as_str() == id));
         if seen.insert(plain(&row.message)) {
-            found.push(Suggestion { number: 0, decision_id: row.id.0, message: row.message, had: row.agent.0, confidence: row.confidence, agent, why });
+            found.push(Suggestion {
+                number: 0,
+                decision_id: row.id.0,
+                message: row.message,
+                had: row.agent.0,
+                confidence: row.confidence,
+                agent,
+                why,
+            });
         }
     }
     // What somebody has said comes first.
@@ -130,30 +158,55 @@ fn suggestions(mut decisions: Vec<DecisionRow>, graph: &Graph) -> Vec<Suggestion
 
 /// Whether somebody asks for something in it: what answers, names or corrects teaches an agent nothing.
 fn is_a_message(text: &str, graph: &Graph) -> bool {
-    let fits = (CHARS_MIN..=CHARS_MAX).contains(&text.chars().count()) && text.chars().any(char::is_alphanumeric);
-    fits && !text.starts_with(['@', '/']) && !is_follow_up(text) && correction(graph, text).is_none()
+    let fits = (CHARS_MIN..=CHARS_MAX).contains(&text.chars().count())
+        && text.chars().any(char::is_alphanumeric);
+    fits && !text.starts_with(['@', '/'])
+        && !is_follow_up(text)
+        && correction(graph, text).is_none()
 }
 
 /// The agent of a name as somebody writes it.
 fn agent_named(graph: &Graph, name: &str) -> Result<AgentId> {
     let ids = || graph.agents.iter().map(|agent| &agent.id);
-    let found = ids().find(|id| id.as_str() == name).or_else(|| ids().find(|id| id.as_str().eq_ignore_ascii_case(name)));
+    let found = ids()
+        .find(|id| id.as_str() == name)
+        .or_else(|| ids().find(|id| id.as_str().eq_ignore_ascii_case(name)));
     let all = || ids().map(|id| id.as_str()).collect::<Vec<_>>().join(", ");
-    found.cloned().ok_or_else(|| Usage(format!("there is no agent {name}; there are {}", all())).into())
+    found
+        .cloned()
+        .ok_or_else(|| Usage(format!("there is no agent {name}; there are {}", all())).into())
 }
 
 /// `3` or `3=security`, each once.
-fn accepted(suggestions: &[Suggestion], accept: &[String], graph: &Graph) -> Result<Vec<(Suggestion, AgentId)>> {
+fn accepted(
+    suggestions: &[Suggestion],
+    accept: &[String],
+    graph: &Graph,
+) -> Result<Vec<(Suggestion, AgentId)>> {
     let mut all: Vec<(Suggestion, AgentId)> = Vec::new();
     for text in accept {
-        let (number, agent) = text.split_once('=').map_or((text.as_str(), None), |(number, agent)| (number, Some(agent)));
-        let found = number.parse::<usize>().ok().and_then(|number| suggestions.iter().find(|suggestion| suggestion.number == number));
-        let suggestion = found.ok_or_else(|| Usage(format!("there is no suggestion {number}; `quintet suggest` lists them")))?;
+        let (number, agent) = text
+            .split_once('=')
+            .map_or((text.as_str(), None), |(number, agent)| (number, Some(agent)));
+        let found = number
+            .parse::<usize>()
+            .ok()
+            .and_then(|number| suggestions.iter().find(|suggestion| suggestion.number == number));
+        let suggestion = found.ok_or_else(|| {
+            Usage(format!("there is no suggestion {number}; `quintet suggest` lists them"))
+        })?;
         let agent = agent.or(suggestion.agent.as_deref());
-        let agent = agent.ok_or_else(|| Usage(format!("nobody has said whose {number} is: write {number}=AGENT")))?;
+        let agent = agent.ok_or_else(|| {
+            Usage(format!("nobody has said whose {number} is: write {number}=AGENT"))
+        })?;
         let agent = agent_named(graph, agent)?;
         match all.iter().find(|(other, _)| other.number == suggestion.number) {
-            Some((_, other)) if *other != agent => return Err(Usage(format!("{number} is given to {other} and to {agent}; give it to one")).into()),
+            Some((_, other)) if *other != agent => {
+                return Err(Usage(format!(
+                    "{number} is given to {other} and to {agent}; give it to one"
+                ))
+                .into());
+            }
             Some(_) => {}
             None => all.push((suggestion.clone(), agent)),
         }
@@ -163,13 +216,25 @@ fn accepted(suggestions: &[Suggestion], accept: &[String], graph: &Graph) -> Res
 
 /// Each becomes an example in memory; whatever is in the way of any is told at once.
 fn add_all(files: &mut ClaimFiles, confirmed: &[(Suggestion, AgentId)]) -> Result<()> {
-    let wrong: Vec<String> =
-        confirmed.iter().filter_map(|(suggestion, agent)| Some(format!("{}: {}", suggestion.number, files.add(agent, &suggestion.message).err()?))).collect();
-    if wrong.is_empty() { Ok(()) } else { Err(No(format!("nothing was written.\n  {}", wrong.join("\n  "))).into()) }
+    let wrong: Vec<String> = confirmed
+        .iter()
+        .filter_map(|(suggestion, agent)| {
+            Some(format!("{}: {}", suggestion.number, files.add(agent, &suggestion.message).err()?))
+        })
+        .collect();
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(No(format!("nothing was written.\n  {}", wrong.join("\n  "))).into())
+    }
 }
 
 /// One question each, on a terminal; elsewhere the list alone. How many became examples in memory.
-fn asked(suggestions: &[Suggestion], graph: &Graph, mut files: Option<&mut ClaimFiles>) -> Result<usize> {
+fn asked(
+    suggestions: &[Suggestion],
+    graph: &Graph,
+    mut files: Option<&mut ClaimFiles>,
+) -> Result<usize> {
     let mut confirmed = 0;
     let can_ask = files.is_some() && watched();
     for suggestion in suggestions {
@@ -214,7 +279,10 @@ fn answer(suggestion: &Suggestion, graph: &Graph) -> Result<Answer> {
     let ids: Vec<&str> = graph.agents.iter().map(|agent| agent.id.as_str()).collect();
     let default = if suggestion.agent.is_some() { "y = yes, " } else { "" };
     loop {
-        let answer = ask(&format!("     example of? ({default}Enter = no, q = stop, or one of {}) ", ids.join(" ")))?;
+        let answer = ask(&format!(
+            "     example of? ({default}Enter = no, q = stop, or one of {}) ",
+            ids.join(" ")
+        ))?;
         let named = match answer.trim() {
             "" | "n" => return Ok(Answer::No),
             "q" => return Ok(Answer::Stop),
@@ -233,7 +301,12 @@ mod tests {
     use super::*;
     use contracts::graph::Complexity;
 
-    fn row(message: &str, confidence: f64, correct: Option<bool>, correct_agent: Option<&str>) -> DecisionRow {
+    fn row(
+        message: &str,
+        confidence: f64,
+        correct: Option<bool>,
+        correct_agent: Option<&str>,
+    ) -> DecisionRow {
         DecisionRow {
             id: "dec_1".into(),
             at: String::new(),
@@ -258,14 +331,29 @@ mod tests {
     fn words_about_a_message_are_no_messages() {
         let graph = skill_graph_loader::check_folder(graph_folder::default_graph()).graph;
         let corrected = |message: &str| row(message, 0.4, Some(false), Some("security"));
-        let taken_back =
-            DecisionRow { reason: format!("{TAKEN_BACK} codegen. You said that it is for pm."), ..corrected("this one was meant for the planners") };
-        let about = [taken_back, corrected("not you, security"), corrected("That was for pm"), corrected("Please do it!"), corrected("👍👍👍👍👍👍👍👍👍")];
+        let taken_back = DecisionRow {
+            reason: format!("{TAKEN_BACK} codegen. You said that it is for pm."),
+            ..corrected("this one was meant for the planners")
+        };
+        let about = [
+            taken_back,
+            corrected("not you, security"),
+            corrected("That was for pm"),
+            corrected("Please do it!"),
+            corrected("👍👍👍👍👍👍👍👍👍"),
+        ];
         assert_eq!(suggestions(about.into(), &graph), []);
         // Said of a message as well, the same words are a message.
         let words = "this one was meant for the planners";
-        let twice = vec![DecisionRow { reason: format!("{TAKEN_BACK} codegen."), ..corrected(words) }, row(words, 0.3, None, None)];
-        assert_eq!(suggestions(twice, &graph).len(), 1, "a row that takes another back judges nothing");
+        let twice = vec![
+            DecisionRow { reason: format!("{TAKEN_BACK} codegen."), ..corrected(words) },
+            row(words, 0.3, None, None),
+        ];
+        assert_eq!(
+            suggestions(twice, &graph).len(),
+            1,
+            "a row that takes another back judges nothing"
+        );
     }
 
     #[test]
@@ -287,7 +375,10 @@ mod tests {
             row("for an agent that is gone", 0.2, Some(false), Some("nobody")),
         ];
         let found = suggestions(rows, &graph);
-        let listed: Vec<(usize, &str, Option<&str>)> = found.iter().map(|one| (one.number, one.message.as_str(), one.agent.as_deref())).collect();
+        let listed: Vec<(usize, &str, Option<&str>)> = found
+            .iter()
+            .map(|one| (one.number, one.message.as_str(), one.agent.as_deref()))
+            .collect();
         assert_eq!(
             listed,
             [
@@ -297,12 +388,21 @@ mod tests {
                 (4, "for an agent that is gone", None),
             ]
         );
-        let accepted = |texts: &[&str]| accepted(&found, &texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>(), &graph);
+        let accepted = |texts: &[&str]| {
+            accepted(
+                &found,
+                &texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>(),
+                &graph,
+            )
+        };
         assert_eq!(accepted(&["3=pm", "1"]).unwrap()[0].1.as_str(), "pm");
         assert!(accepted(&["3"]).is_err() && accepted(&["9"]).is_err());
         assert_eq!(accepted(&["3=PM", "3=pm", "1"]).unwrap().len(), 2, "twice the same is once");
         for (texts, told) in [
-            (["1", "3=nobody"], "there is no agent nobody; there are assistant, codegen, pm, security"),
+            (
+                ["1", "3=nobody"],
+                "there is no agent nobody; there are assistant, codegen, pm, security",
+            ),
             (["1", "1=pm"], "1 is given to security and to pm; give it to one"),
         ] {
             let error = accepted(&texts).unwrap_err();
@@ -314,7 +414,12 @@ mod tests {
     fn what_cannot_be_written_keeps_everything_else_from_being_written() {
         let found = suggestions(
             vec![
-                row("why is user_id null for 50% of our C# clients", 0.4, Some(false), Some("codegen")),
+                row(
+                    "why is user_id null for 50% of our C# clients",
+                    0.4,
+                    Some(false),
+                    Some("codegen"),
+                ),
                 row("NOT for roses: that is pm stuff really", 0.4, Some(false), Some("pm")),
                 row("say it *again* to me", 0.4, Some(false), Some("pm")),
             ],
@@ -328,11 +433,22 @@ mod tests {
         };
         let told = add(&["1", "2", "3"]).err().unwrap();
         let says = told.to_string();
-        assert!(says.starts_with("nothing was written.\n  2: agents/agent-pm.md") && says.contains("by hand") && !says.contains("C#"), "{says}");
+        assert!(
+            says.starts_with("nothing was written.\n  2: agents/agent-pm.md")
+                && says.contains("by hand")
+                && !says.contains("C#"),
+            "{says}"
+        );
         assert_eq!(crate::exit::code(&told), 1);
         let files = add(&["1", "3"]).unwrap();
-        assert_eq!(files.changes().map(|change| change.path).collect::<Vec<_>>(), ["agents/agent-codegen.md", "agents/agent-pm.md"]);
-        let rows = vec![row(&found[0].message, 0.4, Some(false), Some("codegen")), row(&found[2].message, 0.4, Some(false), Some("pm"))];
+        assert_eq!(
+            files.changes().map(|change| change.path).collect::<Vec<_>>(),
+            ["agents/agent-codegen.md", "agents/agent-pm.md"]
+        );
+        let rows = vec![
+            row(&found[0].message, 0.4, Some(false), Some("codegen")),
+            row(&found[2].message, 0.4, Some(false), Some("pm")),
+        ];
         assert_eq!(suggestions(rows, files.graph()), [], "what was written is not suggested again");
     }
 }

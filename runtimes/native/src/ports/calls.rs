@@ -37,15 +37,28 @@ impl LocalCalls {
 
 #[async_trait]
 impl Calls for LocalCalls {
-    async fn send(&self, callee: ServiceName, mut request: http::Request<Bytes>) -> PortResult<http::Response<Bytes>> {
+    async fn send(
+        &self,
+        callee: ServiceName,
+        mut request: http::Request<Bytes>,
+    ) -> PortResult<http::Response<Bytes>> {
         let router = self.switchboard.0.get().and_then(|routers| routers.get(&callee)).cloned();
-        let router = router.ok_or_else(|| PortError::clean(PortErrorKind::Unavailable, format!("{callee} is not up")))?;
-        let value =
-            http::HeaderValue::from_str(&format!("Bearer {}", self.secret.reveal())).map_err(|e| PortError::clean(PortErrorKind::Invalid, e.to_string()))?;
+        let router = router.ok_or_else(|| {
+            PortError::clean(PortErrorKind::Unavailable, format!("{callee} is not up"))
+        })?;
+        let value = http::HeaderValue::from_str(&format!("Bearer {}", self.secret.reveal()))
+            .map_err(|e| PortError::clean(PortErrorKind::Invalid, e.to_string()))?;
         request.headers_mut().insert(http::header::AUTHORIZATION, value);
-        let response = router.oneshot(request.map(axum::body::Body::from)).await.unwrap_or_else(|never| match never {});
+        let response = router
+            .oneshot(request.map(axum::body::Body::from))
+            .await
+            .unwrap_or_else(|never| match never {});
         let (parts, body) = response.into_parts();
-        let bytes = body.collect().await.map_err(|e| PortError::unknown(PortErrorKind::Unavailable, e.to_string()))?.to_bytes();
+        let bytes = body
+            .collect()
+            .await
+            .map_err(|e| PortError::unknown(PortErrorKind::Unavailable, e.to_string()))?
+            .to_bytes();
         Ok(http::Response::from_parts(parts, bytes))
     }
 }

@@ -12,7 +12,13 @@ pub struct ProcessCell(Mutex<HashMap<String, (String, u64)>>);
 #[async_trait]
 impl Cell for ProcessCell {
     async fn load(&self, name: &str) -> PortResult<(String, u64)> {
-        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned().unwrap_or_default())
+        Ok(self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .cloned()
+            .unwrap_or_default())
     }
     async fn store(&self, name: &str, text: &str, version: u64) -> PortResult<bool> {
         let mut states = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -40,7 +40,9 @@ impl SqliteInbox {
             connection.execute_batch(statement)?;
         }
         let (jobs, queue) = sync_channel(QUEUE_MAX);
-        std::thread::Builder::new().name("inbox-writer".to_owned()).spawn(move || write_all(&connection, &queue))?;
+        std::thread::Builder::new()
+            .name("inbox-writer".to_owned())
+            .spawn(move || write_all(&connection, &queue))?;
         Ok(Self { jobs })
     }
 }
@@ -49,17 +51,26 @@ impl SqliteInbox {
 impl Inbox for SqliteInbox {
     async fn send(&self, shard: &Shard, command: Command) -> PortResult<Reply> {
         let (answer, answered) = oneshot::channel();
-        let full = |_| PortError::clean(PortErrorKind::Unavailable, "the inbox has more to write than it can take");
+        let full = |_| {
+            PortError::clean(
+                PortErrorKind::Unavailable,
+                "the inbox has more to write than it can take",
+            )
+        };
         self.jobs.try_send(Job { shard: shard.clone(), command, answer }).map_err(full)?;
-        answered.await.unwrap_or_else(|_| Err(PortError::unknown(PortErrorKind::Unavailable, "the inbox's writer has ended")))
+        answered.await.unwrap_or_else(|_| {
+            Err(PortError::unknown(PortErrorKind::Unavailable, "the inbox's writer has ended"))
+        })
     }
 }
 
 /// Until the last sender is gone: take what waits, commit it, answer.
 fn write_all(connection: &Connection, queue: &Receiver<Job>) {
     while let Ok(first) = queue.recv() {
-        let batch: Vec<Job> = std::iter::once(first).chain(queue.try_iter().take(BATCH_MAX - 1)).collect();
-        let (commands, answers): (Vec<_>, Vec<_>) = batch.into_iter().map(|job| ((job.shard, job.command), job.answer)).unzip();
+        let batch: Vec<Job> =
+            std::iter::once(first).chain(queue.try_iter().take(BATCH_MAX - 1)).collect();
+        let (commands, answers): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|job| ((job.shard, job.command), job.answer)).unzip();
         let replies = commit(connection, commands);
         for (answer, reply) in answers.into_iter().zip(replies) {
             let _ = answer.send(reply);
@@ -78,7 +89,8 @@ fn commit(connection: &Connection, commands: Vec<(Shard, Command)>) -> Vec<PortR
     if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
         return all(&error);
     }
-    let replies: Vec<_> = commands.into_iter().map(|(shard, command)| one(connection, &shard, command)).collect();
+    let replies: Vec<_> =
+        commands.into_iter().map(|(shard, command)| one(connection, &shard, command)).collect();
     // A failure such as a full disk may have ended the transaction under the savepoints.
     if connection.is_autocommit() {
         let lost = PortError::clean(PortErrorKind::Full, "the transaction was rolled back");
@@ -93,7 +105,12 @@ fn commit(connection: &Connection, commands: Vec<(Shard, Command)>) -> Vec<PortR
 fn one(connection: &Connection, shard: &Shard, command: Command) -> PortResult<Reply> {
     let failed = |error: rusqlite::Error| as_port_error(&error);
     connection.execute_batch("SAVEPOINT command").map_err(failed)?;
-    let context = Context { sql: &ConnectionSql(connection), shard, now_ms: SystemClock.now_ms(), ulid: &|| SystemClock.ulid() };
+    let context = Context {
+        sql: &ConnectionSql(connection),
+        shard,
+        now_ms: SystemClock.now_ms(),
+        ulid: &|| SystemClock.ulid(),
+    };
     match handle(&context, command) {
         Ok(reply) => {
             connection.execute_batch("RELEASE command").map_err(failed)?;

@@ -24,7 +24,10 @@ impl Kv for ProcessKv {
     }
     async fn put(&self, key: &str, text: &str, ttl_s: u64) -> PortResult<()> {
         if ttl_s < TTL_S_MIN {
-            return Err(PortError::clean(PortErrorKind::Invalid, format!("a time to live below {TTL_S_MIN} s")));
+            return Err(PortError::clean(
+                PortErrorKind::Invalid,
+                format!("a time to live below {TTL_S_MIN} s"),
+            ));
         }
         if text.len() > BYTES_MAX {
             return Ok(());
@@ -37,7 +40,13 @@ impl Kv for ProcessKv {
                 entries.clear();
             }
         }
-        entries.insert(key.to_owned(), (text.to_owned(), now.saturating_add(i64::try_from(ttl_s).unwrap_or(i64::MAX).saturating_mul(1000))));
+        entries.insert(
+            key.to_owned(),
+            (
+                text.to_owned(),
+                now.saturating_add(i64::try_from(ttl_s).unwrap_or(i64::MAX).saturating_mul(1000)),
+            ),
+        );
         Ok(())
     }
     async fn delete(&self, key: &str) -> PortResult<()> {

@@ -19,7 +19,11 @@ impl FolderObjects {
         Self { root, unique: AtomicU64::new(0) }
     }
     fn path(&self, name: &str) -> PortResult<PathBuf> {
-        if is_valid_name(name) { Ok(self.root.join(name)) } else { Err(PortError::clean(PortErrorKind::Invalid, format!("bad object name {name}"))) }
+        if is_valid_name(name) {
+            Ok(self.root.join(name))
+        } else {
+            Err(PortError::clean(PortErrorKind::Invalid, format!("bad object name {name}")))
+        }
     }
 }
 
@@ -94,6 +98,10 @@ impl Objects for FolderObjects {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> PortResult<T> + Send + 'static) -> PortResult<T> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|e| Err(PortError::unknown(PortErrorKind::Unavailable, e.to_string())))
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> PortResult<T> + Send + 'static,
+) -> PortResult<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|e| Err(PortError::unknown(PortErrorKind::Unavailable, e.to_string())))
 }

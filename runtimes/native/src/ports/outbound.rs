@@ -5,7 +5,9 @@ use bytes::BytesMut;
 use futures_util::StreamExt;
 use platform::config::{is_loopback, is_safe_url};
 use platform::ports::outbound::ANSWER_BYTES_MAX;
-use platform::ports::{Outbound, OutboundRequest, OutboundResponse, PortError, PortErrorKind, PortResult};
+use platform::ports::{
+    Outbound, OutboundRequest, OutboundResponse, PortError, PortErrorKind, PortResult,
+};
 use std::time::Duration;
 
 /// Requests to the world.
@@ -64,10 +66,16 @@ fn failed(error: &reqwest::Error) -> PortError {
 impl Outbound for ReqwestOutbound {
     async fn send(&self, request: OutboundRequest) -> PortResult<OutboundResponse> {
         if !is_safe_url(&request.url) {
-            return Err(PortError::clean(PortErrorKind::Invalid, "an address that is neither https nor on this machine"));
+            return Err(PortError::clean(
+                PortErrorKind::Invalid,
+                "an address that is neither https nor on this machine",
+            ));
         }
         let client = if is_near(&request.url) { &self.near } else { &self.client };
-        let mut builder = client.request(request.method, &request.url).timeout(Duration::from_millis(request.timeout_ms)).body(request.body);
+        let mut builder = client
+            .request(request.method, &request.url)
+            .timeout(Duration::from_millis(request.timeout_ms))
+            .body(request.body);
         for (name, value) in request.headers {
             builder = builder.header(name, value);
         }

@@ -27,7 +27,8 @@ impl ProcessSignal {
 #[async_trait]
 impl Signal for ProcessSignal {
     fn notify(&self, key: &str) {
-        let waiter = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).and_then(Weak::upgrade);
+        let waiter =
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).and_then(Weak::upgrade);
         if let Some(waiter) = waiter {
             waiter.notify_waiters();
         }

@@ -48,18 +48,26 @@ impl SqliteSql {
         migrate(&mut connection)?;
         Ok(Self { connection: Arc::new(Mutex::new(connection)) })
     }
-    async fn blocking<T: Send + 'static>(&self, work: impl FnOnce(&mut Connection) -> PortResult<T> + Send + 'static) -> PortResult<T> {
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> PortResult<T> + Send + 'static,
+    ) -> PortResult<T> {
         let connection = self.connection.clone();
-        tokio::task::spawn_blocking(move || work(&mut connection.lock().unwrap_or_else(PoisonError::into_inner)))
-            .await
-            .unwrap_or_else(|e| Err(PortError::unknown(PortErrorKind::Unavailable, e.to_string())))
+        tokio::task::spawn_blocking(move || {
+            work(&mut connection.lock().unwrap_or_else(PoisonError::into_inner))
+        })
+        .await
+        .unwrap_or_else(|e| Err(PortError::unknown(PortErrorKind::Unavailable, e.to_string())))
     }
 }
 
 fn migrate(connection: &mut Connection) -> anyhow::Result<()> {
     let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let newest = MIGRATIONS.last().map_or(0, |(number, _)| *number);
-    anyhow::ensure!(version <= newest, "the database is of version {version}, this program knows {newest}: use the newer quintet that wrote it");
+    anyhow::ensure!(
+        version <= newest,
+        "the database is of version {version}, this program knows {newest}: use the newer quintet that wrote it"
+    );
     for (number, text) in MIGRATIONS.iter().filter(|(number, _)| *number > version) {
         let transaction = connection.transaction()?;
         transaction.execute_batch(text)?;

@@ -36,7 +36,12 @@ async fn echo() -> String {
     use axum::routing::any;
     let said = |method: http::Method, headers: http::HeaderMap, body: Bytes| async move {
         let given = headers.get("x-given").cloned().unwrap();
-        http::Response::builder().status(201).header("x-method", method.as_str()).header("x-given", given).body(Body::from(body)).unwrap()
+        http::Response::builder()
+            .status(201)
+            .header("x-method", method.as_str())
+            .header("x-given", given)
+            .body(Body::from(body))
+            .unwrap()
     };
     let app = axum::Router::new()
         .route("/echo", any(said))
@@ -56,8 +61,15 @@ async fn migrations_apply_once_and_a_newer_database_is_refused() {
     let path = folder.path().join("quintet.db");
     for _ in 0..2 {
         let sql = SqliteSql::open(&path).unwrap();
-        for table in ["approvals", "personal_context", "skill_graph", "routing_decisions", "metrics"] {
-            assert!(sql.query(platform::ports::Statement::new(format!("SELECT COUNT(*) FROM {table}"))).await.is_ok(), "{table}");
+        for table in
+            ["approvals", "personal_context", "skill_graph", "routing_decisions", "metrics"]
+        {
+            assert!(
+                sql.query(platform::ports::Statement::new(format!("SELECT COUNT(*) FROM {table}")))
+                    .await
+                    .is_ok(),
+                "{table}"
+            );
         }
     }
     super::sql::open(&path).unwrap().pragma_update(None, "user_version", 999).unwrap();
@@ -69,10 +81,16 @@ async fn a_database_from_before_keeps_its_versions() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("quintet.db");
     let before = super::sql::open(&path).unwrap();
-    before.execute_batch(include_str!("../../../../migrations/0001_personal_assistant.sql")).unwrap();
-    before.execute_batch(include_str!("../../../../migrations/0003_skill_graph_loader.sql")).unwrap();
+    before
+        .execute_batch(include_str!("../../../../migrations/0001_personal_assistant.sql"))
+        .unwrap();
+    before
+        .execute_batch(include_str!("../../../../migrations/0003_skill_graph_loader.sql"))
+        .unwrap();
     for (seq, version) in ["aaaa", "bbbb"].iter().enumerate() {
-        let row = format!("('{version}', '{version}', 'ready', {seq}, 0, NULL, 1, 1, 0, '{{\"graph\":\"g\",\"model\":\"m\",\"index\":\"i\"}}')");
+        let row = format!(
+            "('{version}', '{version}', 'ready', {seq}, 0, NULL, 1, 1, 0, '{{\"graph\":\"g\",\"model\":\"m\",\"index\":\"i\"}}')"
+        );
         before.execute_batch(&format!("INSERT INTO skill_graph VALUES {row}")).unwrap();
     }
     before.pragma_update(None, "user_version", 4).unwrap();
@@ -91,17 +109,29 @@ async fn a_command_that_fails_is_rolled_back_alone() {
     let shard = contracts::Shard::new("telegram.main");
     // Without the transcript's table an event that was said in a conversation fails after it was inserted.
     super::sql::open(&path).unwrap().execute_batch("ALTER TABLE said RENAME TO hidden").unwrap();
-    let (failed, kept) =
-        tokio::join!(inbox.send(&shard, Command::Accept(Box::new(event("failed", true)))), inbox.send(&shard, Command::Accept(Box::new(event("kept", false)))));
+    let (failed, kept) = tokio::join!(
+        inbox.send(&shard, Command::Accept(Box::new(event("failed", true)))),
+        inbox.send(&shard, Command::Accept(Box::new(event("kept", false))))
+    );
     assert!(failed.is_err());
     assert!(matches!(kept.unwrap(), Reply::Accepted { duplicate: false, .. }));
-    let list = Command::List { state: None, channel: None, conversation: None, before: None, limit: 10 };
-    let Reply::Events(events) = inbox.send(&shard, list).await.unwrap() else { panic!("a list answers with events") };
+    let list =
+        Command::List { state: None, channel: None, conversation: None, before: None, limit: 10 };
+    let Reply::Events(events) = inbox.send(&shard, list).await.unwrap() else {
+        panic!("a list answers with events")
+    };
     assert_eq!(events.iter().map(|event| event.dedupe_key.as_str()).collect::<Vec<_>>(), ["kept"]);
 }
 
 fn event(key: &str, spoken: bool) -> NewEvent {
-    let line = NewSaid { id: key.into(), conversation: "c".into(), speaker: Speaker::User, agent: None, text: "text".into(), settled: true };
+    let line = NewSaid {
+        id: key.into(),
+        conversation: "c".into(),
+        speaker: Speaker::User,
+        agent: None,
+        text: "text".into(),
+        settled: true,
+    };
     NewEvent {
         channel: "telegram".into(),
         endpoint: "main".into(),

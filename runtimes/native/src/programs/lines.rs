@@ -29,7 +29,11 @@ impl Lines {
         let end = fresh.iter().position(|byte| *byte == b'\n').map(|at| self.searched + at);
         let (length, skip) = match end {
             Some(at) => (at, 1),
-            None if self.waiting.len() >= LINE_BYTES_MAX || (at_end && !self.waiting.is_empty()) => (self.waiting.len(), 0),
+            None if self.waiting.len() >= LINE_BYTES_MAX
+                || (at_end && !self.waiting.is_empty()) =>
+            {
+                (self.waiting.len(), 0)
+            }
             None => {
                 self.searched = self.waiting.len();
                 return None;

@@ -13,11 +13,15 @@ pub(super) fn find(program: &str, path: Option<&OsStr>) -> Option<PathBuf> {
         // The program will run in another directory.
         return std::path::absolute(program).ok().filter(|path| is_executable(path));
     }
-    std::env::split_paths(path?).filter(|folder| folder.is_absolute()).map(|folder| folder.join(program)).find(|path| is_executable(path))
+    std::env::split_paths(path?)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(program))
+        .find(|path| is_executable(path))
 }
 
 fn is_executable(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    std::fs::metadata(path)
+        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(test)]

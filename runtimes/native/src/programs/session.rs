@@ -76,13 +76,20 @@ impl Session {
         let mut command = Command::new(binary);
         command.arg(SUBCOMMAND).arg("--").arg(program).args(&spec.args);
         command.env_clear().envs(environment).current_dir(&directory).process_group(0);
-        command.stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs))).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let spawned = command.spawn();
         // The command holds the supervisor's end of the socket; while it lives the socket would never end.
         drop(command);
         let mut supervisor = spawned.map_err(not_spawned)?;
-        let (Some(stdout), Some(stderr)) = (supervisor.stdout.take(), supervisor.stderr.take()) else {
-            return Err(PortError::clean(PortErrorKind::Unavailable, "the supervisor has no output"));
+        let (Some(stdout), Some(stderr)) = (supervisor.stdout.take(), supervisor.stderr.take())
+        else {
+            return Err(PortError::clean(
+                PortErrorKind::Unavailable,
+                "the supervisor has no output",
+            ));
         };
         let (status, control) = UnixStream::from_std(ours).map_err(unavailable)?.into_split();
         let mut session = Self {
@@ -91,7 +98,11 @@ impl Session {
             status: BufReader::new(status),
             stdout,
             stderr: tokio::spawn(tail(stderr)),
-            feeding: tokio::spawn(feed(control, hidden.map(PathBuf::into_os_string).unwrap_or_default().into_vec(), spec.stdin)),
+            feeding: tokio::spawn(feed(
+                control,
+                hidden.map(PathBuf::into_os_string).unwrap_or_default().into_vec(),
+                spec.stdin,
+            )),
             directory,
             deadline: Instant::now() + Duration::from_millis(spec.timeout_ms),
             output_bytes_max: spec.output_bytes_max,
@@ -101,7 +112,11 @@ impl Session {
     }
     /// The program's id, or why it was not started.
     async fn first_word(&mut self) -> PortResult<i32> {
-        let line = timeout(START_LIMIT, line_of(&mut self.status)).await.ok().flatten().unwrap_or_default();
+        let line = timeout(START_LIMIT, line_of(&mut self.status))
+            .await
+            .ok()
+            .flatten()
+            .unwrap_or_default();
         if let Some(pid) = line.strip_prefix("started ").and_then(|pid| pid.parse().ok()) {
             return Ok(pid);
         }
@@ -109,12 +124,18 @@ impl Session {
         self.feeding.abort();
         match line.strip_prefix("failed ") {
             Some(reason) => Err(PortError::clean(PortErrorKind::Invalid, reason)),
-            None => Err(PortError::clean(PortErrorKind::Unavailable, "the supervisor did not start")),
+            None => {
+                Err(PortError::clean(PortErrorKind::Unavailable, "the supervisor did not start"))
+            }
         }
     }
     /// Sees the program to its end. Lines and the end go to `events`; `stopped` is ready when it is to be stopped,
     /// also by being dropped.
-    pub(super) async fn drive(mut self, events: mpsc::Sender<ProgramEvent>, mut stopped: oneshot::Receiver<()>) {
+    pub(super) async fn drive(
+        mut self,
+        events: mpsc::Sender<ProgramEvent>,
+        mut stopped: oneshot::Receiver<()>,
+    ) {
         let mut lines = Lines::new(self.output_bytes_max);
         let why = tokio::select! {
             biased;
@@ -123,7 +144,11 @@ impl Session {
             why = read(&mut self.stdout, &mut self.supervisor, &mut lines, &events) => why,
         };
         let code = self.finish().await;
-        let stderr = timeout(LAST_OUTPUT_LIMIT, &mut self.stderr).await.ok().and_then(Result::ok).unwrap_or_default();
+        let stderr = timeout(LAST_OUTPUT_LIMIT, &mut self.stderr)
+            .await
+            .ok()
+            .and_then(Result::ok)
+            .unwrap_or_default();
         self.stderr.abort();
         remove(self.directory).await;
         let end = match why {
@@ -153,7 +178,12 @@ impl Session {
 }
 
 /// Hands lines on until the output or the supervisor ends, or the limit is passed.
-async fn read(stdout: &mut ChildStdout, supervisor: &mut Child, lines: &mut Lines, events: &mpsc::Sender<ProgramEvent>) -> Why {
+async fn read(
+    stdout: &mut ChildStdout,
+    supervisor: &mut Child,
+    lines: &mut Lines,
+    events: &mpsc::Sender<ProgramEvent>,
+) -> Why {
     let mut buffer = vec![0; 16 << 10];
     let mut open = true;
     let mut exited = false;
@@ -213,7 +243,10 @@ async fn line_of(status: &mut BufReader<OwnedReadHalf>) -> Option<String> {
 
 fn kill_group(program: i32) {
     if program > 1 {
-        let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(program), nix::sys::signal::Signal::SIGKILL);
+        let _ = nix::sys::signal::killpg(
+            nix::unistd::Pid::from_raw(program),
+            nix::sys::signal::Signal::SIGKILL,
+        );
     }
 }
 
@@ -231,7 +264,9 @@ fn unavailable(error: std::io::Error) -> PortError {
 /// What lies in the arguments fails again; what the machine lacks may be there later.
 fn not_spawned(error: std::io::Error) -> PortError {
     let kind = match error.kind() {
-        std::io::ErrorKind::InvalidInput | std::io::ErrorKind::ArgumentListTooLong => PortErrorKind::Invalid,
+        std::io::ErrorKind::InvalidInput | std::io::ErrorKind::ArgumentListTooLong => {
+            PortErrorKind::Invalid
+        }
         _ => PortErrorKind::Unavailable,
     };
     PortError::clean(kind, error.to_string())

@@ -18,12 +18,15 @@ use std::path::Path;
 #[cfg(target_os = "linux")]
 pub fn hide(directory: &Path) -> Result<(), String> {
     use nix::mount::{MsFlags, mount};
-    let refused = |what: &'static str| move |error: nix::errno::Errno| format!("{what}: {}", error.desc());
+    let refused =
+        |what: &'static str| move |error: nix::errno::Errno| format!("{what}: {}", error.desc());
     own_namespaces().map_err(|error| format!("namespaces: {error}"))?;
     // Nothing that is mounted here may reach the rest of the machine.
-    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_SLAVE, None::<&str>).map_err(refused("mount"))?;
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_SLAVE, None::<&str>)
+        .map_err(refused("mount"))?;
     let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount(Some("none"), directory, Some("tmpfs"), flags, Some("size=4k,mode=0500")).map_err(refused("mount"))?;
+    mount(Some("none"), directory, Some("tmpfs"), flags, Some("size=4k,mode=0500"))
+        .map_err(refused("mount"))?;
     own_namespaces().map_err(|error| format!("namespaces: {error}"))?;
     // A name for the covered directory itself, or for one above it, would still lead below the cover.
     let cwd = std::env::current_dir().map_err(|error| format!("work directory: {error}"))?;

@@ -12,14 +12,21 @@ const WORK: &str = "@codegen look around";
 fn with_agent(script: &str, more: &str) -> Home {
     let home = Home::with_config("");
     let path = home.script("agent.sh", script);
-    let config = format!("[agents.codegen]\nrunner = \"command\"\nestimated_cost = 0.0\ncommand = [\"{}\", \"--quiet\"]\n{more}", path.display());
+    let config = format!(
+        "[agents.codegen]\nrunner = \"command\"\nestimated_cost = 0.0\ncommand = [\"{}\", \"--quiet\"]\n{more}",
+        path.display()
+    );
     std::fs::write(home.path("quintet.toml"), config).unwrap();
     home
 }
 
 /// The lines between two marks.
 fn part<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
-    text.lines().skip_while(|line| *line != format!("== {name}")).skip(1).take_while(|line| !line.starts_with("== ")).collect()
+    text.lines()
+        .skip_while(|line| *line != format!("== {name}"))
+        .skip(1)
+        .take_while(|line| !line.starts_with("== "))
+        .collect()
 }
 
 const LOOK_AROUND: &str = r#"
@@ -34,7 +41,10 @@ for f in /proc/$PPID/fd/*; do readlink "$f"; done
 
 #[test]
 fn an_agent_sees_named_variables_and_nothing_of_the_installation() {
-    let home = with_agent(LOOK_AROUND, "env = [\"API_KEY\"]\n").and("API_KEY", "k-123").and("OTHER", "hidden").and("TERM", "dumb");
+    let home = with_agent(LOOK_AROUND, "env = [\"API_KEY\"]\n")
+        .and("API_KEY", "k-123")
+        .and("OTHER", "hidden")
+        .and("TERM", "dumb");
     let home = home.and("QUINTET_OPERATOR_TOKEN", "chosen-by-the-owner-1234567890");
     let _server = home.up();
     let done = home.run(&["send", "telegram", WORK]);
@@ -42,9 +52,19 @@ fn an_agent_sees_named_variables_and_nothing_of_the_installation() {
     let said = done.out.as_str();
     assert_eq!(part(said, "message").first(), Some(&"look around"), "{said}");
 
-    let names: Vec<&str> = part(said, "env").iter().filter_map(|line| Some(line.split_once('=')?.0)).filter(|name| !OF_THE_SHELL.contains(name)).collect();
-    assert!(names.contains(&"API_KEY") && names.contains(&"PATH") && names.contains(&"HOME"), "{names:?}");
-    assert!(names.iter().all(|name| ["PATH", "HOME", "LANG", "TERM", "API_KEY"].contains(name)), "{names:?}");
+    let names: Vec<&str> = part(said, "env")
+        .iter()
+        .filter_map(|line| Some(line.split_once('=')?.0))
+        .filter(|name| !OF_THE_SHELL.contains(name))
+        .collect();
+    assert!(
+        names.contains(&"API_KEY") && names.contains(&"PATH") && names.contains(&"HOME"),
+        "{names:?}"
+    );
+    assert!(
+        names.iter().all(|name| ["PATH", "HOME", "LANG", "TERM", "API_KEY"].contains(name)),
+        "{names:?}"
+    );
 
     let cwd = Path::new(part(said, "cwd")[0]);
     assert!(cwd.starts_with(home.path("home/.cache/quintet-work")), "{}", cwd.display());
@@ -54,8 +74,13 @@ fn an_agent_sees_named_variables_and_nothing_of_the_installation() {
 
     assert!(!said.contains("QUINTET_"), "{said}");
     assert!(!said.contains("hidden"), "{said}");
-    assert!(!said.contains(&home.data().display().to_string()), "the data directory is named: {said}");
-    let tokens = std::fs::read_dir(home.data().join("tokens")).unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
+    assert!(
+        !said.contains(&home.data().display().to_string()),
+        "the data directory is named: {said}"
+    );
+    let tokens = std::fs::read_dir(home.data().join("tokens"))
+        .unwrap()
+        .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
     for token in tokens.chain(["chosen-by-the-owner-1234567890".to_owned()]) {
         assert!(!said.contains(token.trim()), "a token is in sight: {said}");
     }
@@ -81,7 +106,10 @@ fn an_agent_that_looks_for_the_tokens_finds_none_unless_it_is_trusted_with_them(
     let home = with_agent(READS_TOKENS, "data_directory = \"visible\"\n");
     let _server = home.up();
     let done = home.run(&["send", "telegram", WORK]);
-    assert!(done.out.contains(home.token("operator").trim()), "the test looks in the right place: {done:?}");
+    assert!(
+        done.out.contains(home.token("operator").trim()),
+        "the test looks in the right place: {done:?}"
+    );
 }
 
 #[test]
@@ -97,12 +125,26 @@ fn a_program_that_finds_the_port_may_nothing_without_a_token_and_never_decides()
         "/monitoring-dashboard/api/stats",
     ] {
         assert_eq!(server.ask("GET", path, &[], "").status, 401, "{path}");
-        assert_eq!(server.ask("GET", path, &[("authorization", "Bearer agent")], "").status, 401, "{path}");
+        assert_eq!(
+            server.ask("GET", path, &[("authorization", "Bearer agent")], "").status,
+            401,
+            "{path}"
+        );
     }
     let agent = format!("Bearer {}", home.token("agent"));
-    let halt = server.ask("POST", "/personal-assistant/api/resume", &[("authorization", &agent), ("content-type", "application/json")], "{}");
+    let halt = server.ask(
+        "POST",
+        "/personal-assistant/api/resume",
+        &[("authorization", &agent), ("content-type", "application/json")],
+        "{}",
+    );
     assert_eq!(halt.status, 403, "an agent never decides: {halt:?}");
-    let internal = server.ask("POST", "/personal-assistant/internal/press", &[("authorization", &agent), ("content-type", "application/json")], "{}");
+    let internal = server.ask(
+        "POST",
+        "/personal-assistant/internal/press",
+        &[("authorization", &agent), ("content-type", "application/json")],
+        "{}",
+    );
     assert_eq!(internal.status, 404, "internal routes are not there: {internal:?}");
 }
 
@@ -122,7 +164,11 @@ wait
 }
 
 fn pids(home: &Home) -> Vec<u32> {
-    std::fs::read_to_string(home.path("pids")).unwrap_or_default().lines().filter_map(|line| line.parse().ok()).collect()
+    std::fs::read_to_string(home.path("pids"))
+        .unwrap_or_default()
+        .lines()
+        .filter_map(|line| line.parse().ok())
+        .collect()
 }
 
 fn alive(pids: &[u32]) -> Vec<u32> {
@@ -153,7 +199,9 @@ fn a_halt_ends_the_whole_tree_of_a_running_agent() {
     assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
     let refused = server.event_in(&event, "refused");
     assert_eq!(refused["reason"], "halted", "{refused}");
-    let halts = until("the halt is confirmed", || Some(server.get("/personal-assistant/api/halts")).filter(|halts| halts["all"] == true));
+    let halts = until("the halt is confirmed", || {
+        Some(server.get("/personal-assistant/api/halts")).filter(|halts| halts["all"] == true)
+    });
     assert_eq!(halts["halts"][0]["reason"], "enough", "{halts}");
 }
 
@@ -163,7 +211,10 @@ fn a_halt_of_one_task_leaves_the_others_alone() {
     home.run(&["halt", &event]).ok();
     until("nothing of the tree is left", || alive(&pids).is_empty().then_some(()));
     server.event_in(&event, "refused");
-    assert_eq!(home.run(&["send", "telegram", "@security is the login form open to injection?"]).code, 0);
+    assert_eq!(
+        home.run(&["send", "telegram", "@security is the login form open to injection?"]).code,
+        0
+    );
 }
 
 #[test]

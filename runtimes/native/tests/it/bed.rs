@@ -92,8 +92,14 @@ impl Home {
     /// The binary with an environment of its own.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_quintet"));
-        command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", self.path("home")).env("QUINTET_DATA", self.data());
-        command.envs(self.variables.iter().map(|(name, value)| (name, value))).current_dir(self.root.path());
+        command
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("HOME", self.path("home"))
+            .env("QUINTET_DATA", self.data());
+        command
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .current_dir(self.root.path());
         command.args(args).stdin(Stdio::null());
         command
     }
@@ -101,7 +107,11 @@ impl Home {
     pub fn run(&self, args: &[&str]) -> Done {
         let output = self.command(args).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Done { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+        Done {
+            code: output.status.code().unwrap(),
+            out: text(output.stdout),
+            err: text(output.stderr),
+        }
     }
     /// Starts the server and waits until it can be asked.
     pub fn up(&self) -> Server {
@@ -149,14 +159,20 @@ impl Starting {
             }
             address_of(&home.data(), self.0.id())
         });
-        Server { child: self.0, token: std::fs::read_to_string(home.data().join("tokens/operator")).unwrap_or_default(), address }
+        Server {
+            child: self.0,
+            token: std::fs::read_to_string(home.data().join("tokens/operator")).unwrap_or_default(),
+            address,
+        }
     }
 }
 
 /// The address that this process wrote down.
 fn address_of(data: &Path, pid: u32) -> Option<String> {
-    let file: Value = serde_json::from_slice(&std::fs::read(data.join("server.json")).ok()?).ok()?;
-    (file["pid"] == pid).then(|| file["address"].as_str().unwrap().trim_start_matches("http://").to_owned())
+    let file: Value =
+        serde_json::from_slice(&std::fs::read(data.join("server.json")).ok()?).ok()?;
+    (file["pid"] == pid)
+        .then(|| file["address"].as_str().unwrap().trim_start_matches("http://").to_owned())
 }
 
 /// A running server; killed when dropped.
@@ -189,7 +205,8 @@ impl Server {
         until("the server stops", || self.child.try_wait().unwrap()).code()
     }
     pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        http::ask(&self.address, method, path, headers, body).unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+        http::ask(&self.address, method, path, headers, body)
+            .unwrap_or_else(|error| panic!("{method} {path}: {error}"))
     }
     /// A GET as the operator.
     pub fn get(&self, path: &str) -> Value {
@@ -202,7 +219,12 @@ impl Server {
     pub fn say(&self, text: &str) -> String {
         let bearer = format!("Bearer {}", self.token);
         let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
-        let answer = self.ask("POST", "/webhook-aggregator/api/messages", &headers, &json!({ "text": text }).to_string());
+        let answer = self.ask(
+            "POST",
+            "/webhook-aggregator/api/messages",
+            &headers,
+            &json!({ "text": text }).to_string(),
+        );
         assert_eq!(answer.status, 202, "{answer:?}");
         answer.json()["eventId"].as_str().unwrap().to_owned()
     }
@@ -211,7 +233,9 @@ impl Server {
     }
     /// The event once it is in this state.
     pub fn event_in(&self, id: &str, state: &str) -> Value {
-        until(&format!("{id} is {state}"), || Some(self.event(id)).filter(|event| event["state"] == state))
+        until(&format!("{id} is {state}"), || {
+            Some(self.event(id)).filter(|event| event["state"] == state)
+        })
     }
 }
 
@@ -223,7 +247,8 @@ pub fn telegram_update(update: u64, user: u64, text: &str) -> String {
 }
 
 /// What proves the platform to the endpoint `main` of [`telegram_config`].
-pub const TELEGRAM_SECRET: (&str, &str) = ("x-telegram-bot-api-secret-token", "tg_S3cret-Token_0123456789");
+pub const TELEGRAM_SECRET: (&str, &str) =
+    ("x-telegram-bot-api-secret-token", "tg_S3cret-Token_0123456789");
 
 /// `[endpoints.telegram.main]` with this platform, owner and senders.
 pub fn telegram_config(api_base: &str, owner: u64, senders: &[u64]) -> String {

@@ -31,20 +31,30 @@ fn several_mistakes_are_all_listed_and_nothing_is_started() {
     for name in ["server.json", "inbox.db", "quintet.db", "objects", "tokens/operator"] {
         assert!(!home.data().join(name).exists(), "{name} was made");
     }
-    let beside: Vec<_> = std::fs::read_dir(home.path("")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    assert!(beside.iter().all(|name| ["home", "data", "quintet.toml"].contains(&name.as_str())), "{beside:?}");
+    let beside: Vec<_> = std::fs::read_dir(home.path(""))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert!(
+        beside.iter().all(|name| ["home", "data", "quintet.toml"].contains(&name.as_str())),
+        "{beside:?}"
+    );
     assert_eq!(std::fs::read_dir(home.path("home")).unwrap().count(), 0, "the home stays empty");
 }
 
 #[test]
 fn secrets_are_not_repeated_in_what_is_said() {
-    let (_, done) = refused("[endpoints.telegram.main]\nsecret_token = \"hush hush!\"\nbot_token = \"4242:SECRETBOTTOKEN\"\ncolour = 1\n");
+    let (_, done) = refused(
+        "[endpoints.telegram.main]\nsecret_token = \"hush hush!\"\nbot_token = \"4242:SECRETBOTTOKEN\"\ncolour = 1\n",
+    );
     assert!(!done.err.contains("hush") && !done.err.contains("SECRETBOTTOKEN"), "{}", done.err);
 }
 
 #[test]
 fn an_unknown_key_is_an_error_wherever_it_stands() {
-    let (_, done) = refused("[budget]\ndayly = 5\n[paint]\ncolour = 1\n[gateway]\nspeed = 1\n[server]\ncolour = 2\n");
+    let (_, done) = refused(
+        "[budget]\ndayly = 5\n[paint]\ncolour = 1\n[gateway]\nspeed = 1\n[server]\ncolour = 2\n",
+    );
     for path in ["budget.dayly", "paint", "gateway.speed", "server.colour"] {
         assert!(done.err.contains(path), "{path} in {}", done.err);
     }
@@ -52,7 +62,9 @@ fn an_unknown_key_is_an_error_wherever_it_stands() {
 
 #[test]
 fn what_belongs_to_later_is_refused_by_name() {
-    let (_, done) = refused("[models.anthropic]\napi_key = \"sk-ant-hush\"\n[agents.codegen]\nrunner = \"claude-code\"\n");
+    let (_, done) = refused(
+        "[models.anthropic]\napi_key = \"sk-ant-hush\"\n[agents.codegen]\nrunner = \"claude-code\"\n",
+    );
     for part in ["models", "agents.codegen.runner", "not in this version"] {
         assert!(done.err.contains(part), "{part} in {}", done.err);
     }
@@ -61,9 +73,12 @@ fn what_belongs_to_later_is_refused_by_name() {
 
 #[test]
 fn each_mistake_is_listed_once() {
-    let (_, done) = refused("[models.anthropic]\napi_key = \"x\"\n[agents.codegen]\nrunner = \"claude-code\"\n[budget]\ndaily = \"much\"\n");
+    let (_, done) = refused(
+        "[models.anthropic]\napi_key = \"x\"\n[agents.codegen]\nrunner = \"claude-code\"\n[budget]\ndaily = \"much\"\n",
+    );
     for path in ["models", "agents.codegen.runner", "budget.daily"] {
-        let lines: Vec<_> = done.err.lines().filter(|line| line.trim().starts_with(&format!("{path}:"))).collect();
+        let lines: Vec<_> =
+            done.err.lines().filter(|line| line.trim().starts_with(&format!("{path}:"))).collect();
         assert_eq!(lines.len(), 1, "{path}: {lines:#?}");
     }
 }
@@ -85,7 +100,12 @@ fn a_variable_goes_over_the_file() {
     let home = Home::with_config("[budget]\ndaily = 5\n").and("QUINTET_BUDGET__DAILY", "7.25");
     let _server = home.up();
     let budget = home.run(&["budget", "--json"]).json();
-    let day = budget["scopes"].as_array().unwrap().iter().find(|scope| scope["scope"] == "all" && scope["window"] == "day").unwrap();
+    let day = budget["scopes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|scope| scope["scope"] == "all" && scope["window"] == "day")
+        .unwrap();
     assert_eq!(day["limit"], 7.25, "{budget}");
 }
 

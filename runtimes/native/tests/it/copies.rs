@@ -7,29 +7,50 @@ use std::os::unix::fs::PermissionsExt;
 /// What came in, as a person would compare it.
 fn events(server: &crate::bed::Server) -> Vec<Value> {
     let list = server.get("/webhook-aggregator/api/events?limit=500");
-    list["events"].as_array().unwrap().iter().map(|event| serde_json::json!([event["id"], event["text"], event["state"], event["taskId"]])).collect()
+    list["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| {
+            serde_json::json!([event["id"], event["text"], event["state"], event["taskId"]])
+        })
+        .collect()
 }
 
 #[test]
 fn a_backup_taken_while_running_brings_everything_back_elsewhere() {
     let home = Home::new();
     let server = home.up();
-    for text in ["Fix the TypeError in the login flow", "plan the next sprint", "is the login form open to injection?"] {
+    for text in [
+        "Fix the TypeError in the login flow",
+        "plan the next sprint",
+        "is the login form open to injection?",
+    ] {
         home.run(&["send", "telegram", text]).ok();
     }
     let said = events(&server);
     let backup = home.run(&["backup", "all.tar.gz", "--json"]).json();
     let file = home.path("all.tar.gz");
     let meta = std::fs::metadata(&file).unwrap();
-    assert_eq!((meta.permissions().mode() & 0o777, backup["bytes"].as_u64()), (0o600, Some(meta.len())), "it holds tokens");
-    let left = std::fs::read_dir(home.data()).unwrap().filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains("backup"));
+    assert_eq!(
+        (meta.permissions().mode() & 0o777, backup["bytes"].as_u64()),
+        (0o600, Some(meta.len())),
+        "it holds tokens"
+    );
+    let left = std::fs::read_dir(home.data())
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains("backup"));
     assert_eq!(left.count(), 0, "no scratch is left");
     home.run(&["send", "telegram", "this comes after the backup"]);
 
     let other = Home::new();
     other.run(&["restore", file.to_str().unwrap()]).ok();
     assert_eq!(std::fs::metadata(other.data()).unwrap().permissions().mode() & 0o777, 0o700);
-    assert_eq!(std::fs::metadata(other.data().join("tokens/operator")).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        std::fs::metadata(other.data().join("tokens/operator")).unwrap().permissions().mode()
+            & 0o777,
+        0o600
+    );
     assert_eq!(other.token("operator"), home.token("operator"));
     let restored = other.up();
     assert_eq!(events(&restored), said);

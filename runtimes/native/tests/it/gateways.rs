@@ -6,7 +6,9 @@ use std::process::{Child, Stdio};
 
 /// codegen says where it runs, and costs nothing.
 fn agent(place: &str) -> String {
-    format!("[agents.codegen]\nrunner = \"command\"\nestimated_cost = 0.0\ncommand = [\"/bin/sh\", \"-c\", \"echo done at {place}\"]\n")
+    format!(
+        "[agents.codegen]\nrunner = \"command\"\nestimated_cost = 0.0\ncommand = [\"/bin/sh\", \"-c\", \"echo done at {place}\"]\n"
+    )
 }
 
 struct Joined(Child);
@@ -23,7 +25,10 @@ fn join(home: &Home, address: &str) -> Joined {
     std::fs::write(home.path("office.toml"), agent("the office")).unwrap();
     let mut command = home.command(&["gateway", "--control", &format!("http://{address}")]);
     command.arg("--config").arg(home.path("office.toml")).arg("--data").arg(home.path("office"));
-    command.env("QUINTET_GATEWAY_TOKEN", home.token("gateway")).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .env("QUINTET_GATEWAY_TOKEN", home.token("gateway"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     Joined(command.spawn().unwrap())
 }
 
@@ -46,7 +51,8 @@ fn a_drained_gateway_gets_nothing_and_a_lost_one_holds_nothing_up() {
     let first = until("the server's own gateway asks for work", || ids(&home).pop());
     assert!(answer(&home).contains("done at home"));
     let joined = join(&home, &server.address);
-    let second = until("the other gateway asks for work", || ids(&home).into_iter().find(|id| *id != first));
+    let second =
+        until("the other gateway asks for work", || ids(&home).into_iter().find(|id| *id != first));
 
     assert!(home.run(&["gateways", "--drain", &first]).ok().contains("gets no more tasks"));
     assert!(home.run(&["gateways"]).ok().contains("out of service"));
@@ -57,7 +63,10 @@ fn a_drained_gateway_gets_nothing_and_a_lost_one_holds_nothing_up() {
     home.run(&["gateways", "--restore", &second]).ok();
 
     drop(joined);
-    assert!((0..3).all(|_| answer(&home).contains("done at home")), "whoever is there takes it, also what was kept for the lost one");
+    assert!(
+        (0..3).all(|_| answer(&home).contains("done at home")),
+        "whoever is there takes it, also what was kept for the lost one"
+    );
     let unknown = home.run(&["gateways", "--drain", "nobody"]);
     assert_eq!((unknown.code, unknown.out.as_str()), (1, ""), "{unknown:?}");
     assert_eq!(home.run(&["gateways", "--drain", "no/body"]).code, 2);

@@ -10,15 +10,28 @@ fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
         let target = to.join(entry.file_name());
-        if entry.path().is_dir() { copy(&entry.path(), &target) } else { assert!(std::fs::copy(entry.path(), target).is_ok()) }
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target)
+        } else {
+            assert!(std::fs::copy(entry.path(), target).is_ok())
+        }
     }
 }
 
 /// An agent that waters plants; nothing in the default graph is like it.
 fn gardener() -> String {
-    let plants = ["tomatoes", "roses", "the lemon tree", "basil", "the lawn", "orchids", "the hedge"];
-    let deeds = ["water {}", "when should I prune {}", "{} look wilted, what now", "fertilise {} in spring"];
-    let lines: Vec<String> = plants.iter().flat_map(|plant| deeds.map(|deed| format!("- {}", deed.replace("{}", plant)))).collect();
+    let plants =
+        ["tomatoes", "roses", "the lemon tree", "basil", "the lawn", "orchids", "the hedge"];
+    let deeds = [
+        "water {}",
+        "when should I prune {}",
+        "{} look wilted, what now",
+        "fertilise {} in spring",
+    ];
+    let lines: Vec<String> = plants
+        .iter()
+        .flat_map(|plant| deeds.map(|deed| format!("- {}", deed.replace("{}", plant))))
+        .collect();
     format!(
         "---\ntitle: Gardener\ndescription: Waters, prunes and feeds the plants.\ntype: agent\nagentId: gardener\nkeywords:\n  - water\n  - prune\n---\n\n# Gardener\n\nPlants want water in the morning.\n\n## Examples\n\n{}\n",
         lines.join("\n")
@@ -39,7 +52,11 @@ fn a_broken_folder_is_found_out_with_file_and_fix() {
     let home = Home::new();
     let folder = home.path("broken");
     copy(Path::new(DEFAULT), &folder);
-    std::fs::write(folder.join("agents/agent-twin.md"), "---\ntype: agent\nagentId: codegen\ntitle: Twin\n---\nHello.\n").unwrap();
+    std::fs::write(
+        folder.join("agents/agent-twin.md"),
+        "---\ntype: agent\nagentId: codegen\ntitle: Twin\n---\nHello.\n",
+    )
+    .unwrap();
     std::fs::write(folder.join("guides/lost.md"), "# Lost\n\nSee [[nowhere at all]].\n").unwrap();
     let done = home.run(&["graph", "check", folder.to_str().unwrap()]);
     assert_eq!(done.code, 1, "{done:?}");
@@ -48,7 +65,14 @@ fn a_broken_folder_is_found_out_with_file_and_fix() {
     }
     let json = home.run(&["graph", "check", folder.to_str().unwrap(), "--json"]);
     assert_eq!(json.code, 1);
-    assert!(json.json()["findings"].as_array().unwrap().iter().any(|finding| finding["severity"] == "error"), "{json:?}");
+    assert!(
+        json.json()["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|finding| finding["severity"] == "error"),
+        "{json:?}"
+    );
     let missing = home.run(&["graph", "check", "no-such-folder"]);
     assert_eq!(missing.code, 3, "{missing:?}");
 }
@@ -60,10 +84,26 @@ fn a_published_agent_is_found_routed_to_and_answers() {
     let folder = home.path("mine");
     copy(Path::new(DEFAULT), &folder);
     std::fs::write(folder.join("agents/agent-gardener.md"), gardener()).unwrap();
-    let published = home.run(&["graph", "publish", folder.to_str().unwrap(), "--message", "plants", "--json"]).json();
-    assert_eq!((published["agents"].as_u64(), published["changed"].as_bool()), (Some(5), Some(true)), "{published}");
-    let tried = published["findings"].as_array().unwrap().iter().find(|finding| finding["code"] == "held_out_accuracy");
-    assert!(tried.is_some_and(|finding| finding["message"].as_str().unwrap().contains("examples find their agent")), "{published}");
+    let published = home
+        .run(&["graph", "publish", folder.to_str().unwrap(), "--message", "plants", "--json"])
+        .json();
+    assert_eq!(
+        (published["agents"].as_u64(), published["changed"].as_bool()),
+        (Some(5), Some(true)),
+        "{published}"
+    );
+    let tried = published["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|finding| finding["code"] == "held_out_accuracy");
+    assert!(
+        tried.is_some_and(|finding| finding["message"]
+            .as_str()
+            .unwrap()
+            .contains("examples find their agent")),
+        "{published}"
+    );
     assert!(home.run(&["graph", "search", "prune"]).ok().contains("gardener"));
     assert!(home.run(&["graph", "search", "prune", "--json"]).json()["results"].is_array());
     // The router's picture of the graph is at most two seconds old (house.md).
@@ -73,10 +113,22 @@ fn a_published_agent_is_found_routed_to_and_answers() {
         sent.starts_with("gardener").then_some(())
     });
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
-    let route = home.run(&["route", "the roses look wilted, should I water them", "--graph", folder.to_str().unwrap(), "--json"]).json();
+    let route = home
+        .run(&[
+            "route",
+            "the roses look wilted, should I water them",
+            "--graph",
+            folder.to_str().unwrap(),
+            "--json",
+        ])
+        .json();
     assert_eq!(route["agent"], "gardener");
     let again = home.run(&["graph", "publish", folder.to_str().unwrap(), "--json"]).json();
-    assert_eq!((&again["changed"], &again["version"]), (&false.into(), &published["version"]), "the same folder again changes nothing");
+    assert_eq!(
+        (&again["changed"], &again["version"]),
+        (&false.into(), &published["version"]),
+        "the same folder again changes nothing"
+    );
 }
 
 #[test]
@@ -90,8 +142,14 @@ fn agents_do_not_vanish_by_accident() {
     let refused = home.run(&["graph", "publish", folder.to_str().unwrap()]);
     assert_eq!((refused.code, refused.out.as_str()), (1, ""), "{refused:?}");
     assert!(refused.err.contains("codegen"), "{}", refused.err);
-    assert_eq!(server.get("/skill-graph-loader/api/graph")["version"], before["version"], "the old one goes on");
-    let allowed = home.run(&["graph", "publish", folder.to_str().unwrap(), "--allow-removal", "--json"]).json();
+    assert_eq!(
+        server.get("/skill-graph-loader/api/graph")["version"],
+        before["version"],
+        "the old one goes on"
+    );
+    let allowed = home
+        .run(&["graph", "publish", folder.to_str().unwrap(), "--allow-removal", "--json"])
+        .json();
     assert_eq!(allowed["agents"], 1, "{allowed}");
 }
 
@@ -101,16 +159,30 @@ fn a_watched_folder_is_published_whenever_it_is_sound() {
     let folder = home.path("mine");
     copy(Path::new(DEFAULT), &folder);
     let wrong = home.run(&["up", "--listen", "127.0.0.1:0", "--graph", "no-such-folder"]);
-    assert_eq!((wrong.code, wrong.out.as_str()), (3, ""), "a wrong name is noticed before the work begins: {wrong:?}");
+    assert_eq!(
+        (wrong.code, wrong.out.as_str()),
+        (3, ""),
+        "a wrong name is noticed before the work begins: {wrong:?}"
+    );
     let server = home.up_with(&["--graph", folder.to_str().unwrap()]);
-    let versions = || home.run(&["graph", "versions", "--json"]).json()["versions"].as_array().unwrap().clone();
-    let of = |agents: u64| until("the folder is published", || versions().iter().find(|row| row["current"] == true && row["agents"] == agents).cloned());
+    let versions = || {
+        home.run(&["graph", "versions", "--json"]).json()["versions"].as_array().unwrap().clone()
+    };
+    let of = |agents: u64| {
+        until("the folder is published", || {
+            versions().iter().find(|row| row["current"] == true && row["agents"] == agents).cloned()
+        })
+    };
     let first = of(4);
     let file = folder.join("agents/agent-gardener.md");
     std::fs::write(&file, gardener()).unwrap();
     of(5);
     let diff = home.run(&["graph", "diff", "--json"]).json();
-    assert_eq!((&diff["from"], &diff["agentsAdded"]), (&first["version"], &serde_json::json!(["gardener"])), "{diff}");
+    assert_eq!(
+        (&diff["from"], &diff["agentsAdded"]),
+        (&first["version"], &serde_json::json!(["gardener"])),
+        "{diff}"
+    );
     assert!(home.run(&["graph", "diff"]).ok().contains("+ agent gardener"));
     // Not sound: what was published serves on, and the file that is wrong is named.
     std::fs::write(folder.join("agents/twin.md"), "---\nagentId: gardener\n---\n# Twin\n").unwrap();
@@ -118,7 +190,9 @@ fn a_watched_folder_is_published_whenever_it_is_sound() {
     // An agent that vanishes is not taken away unasked.
     std::fs::remove_file(folder.join("agents/twin.md")).unwrap();
     std::fs::remove_file(&file).unwrap();
-    until("the removal is refused", || home.log("err.log").contains("gardener would vanish").then_some(()));
+    until("the removal is refused", || {
+        home.log("err.log").contains("gardener would vanish").then_some(())
+    });
     assert_eq!(server.get("/skill-graph-loader/api/agents")["agents"].as_array().unwrap().len(), 5);
     let back = home.run(&["graph", "rollback", "--json"]).json();
     assert_eq!((&back["version"], &back["changed"]), (&first["version"], &true.into()), "{back}");
@@ -134,7 +208,9 @@ fn an_agent_whose_file_is_broken_is_to_be_mended_before_it_is_let_go() {
     std::fs::write(&file, gardener()).unwrap();
     let server = home.up_with(&["--graph", folder.to_str().unwrap()]);
     std::fs::write(&file, gardener().replace("keywords:", "keywords: [")).unwrap();
-    let said = until("the removal is refused", || Some(home.log("err.log")).filter(|log| log.contains("--allow-removal")));
+    let said = until("the removal is refused", || {
+        Some(home.log("err.log")).filter(|log| log.contains("--allow-removal"))
+    });
     let at = |part: &str| said.find(part).unwrap_or_else(|| panic!("{part} in {said}"));
     assert!(at("error: agents/agent-gardener.md:7: ") < at("gardener would vanish"), "{said}");
     assert!(at("fix: mend ") < at("or, if it is meant, quintet graph publish"), "{said}");
@@ -149,7 +225,9 @@ fn a_check_says_last_that_a_publish_would_be_refused_and_why() {
     std::fs::create_dir(&folder).unwrap();
     std::fs::write(folder.join("lost.md"), "# Lost\n\nNobody here.\n").unwrap();
     let check = || home.run(&["graph", "check", folder.to_str().unwrap()]);
-    let last = |done: &crate::bed::Done| done.out.lines().rev().take(2).map(str::to_owned).collect::<Vec<_>>();
+    let last = |done: &crate::bed::Done| {
+        done.out.lines().rev().take(2).map(str::to_owned).collect::<Vec<_>>()
+    };
     let done = check();
     assert_eq!(done.code, 1, "{done:?}");
     assert_eq!(last(&done)[1], "a publish would be refused: no agent is left", "{done:?}");
@@ -160,7 +238,11 @@ fn a_check_says_last_that_a_publish_would_be_refused_and_why() {
     assert!(!check().out.contains("refused"), "{:?}", check());
     std::fs::write(folder.join("two.md"), gardener()).unwrap();
     let done = check();
-    assert_eq!((done.code, last(&done)[1].as_str()), (1, "a publish would be refused: two agents share an id"), "{done:?}");
+    assert_eq!(
+        (done.code, last(&done)[1].as_str()),
+        (1, "a publish would be refused: two agents share an id"),
+        "{done:?}"
+    );
     assert_eq!(last(&done)[0], "  fix: Give one of them another `agentId`.");
 }
 
@@ -176,10 +258,15 @@ fn a_correction_becomes_an_example_when_it_is_confirmed_and_not_before() {
     assert!(home.run(&["suggest"]).ok().starts_with("Nothing to suggest"));
     let bearer = format!("Bearer {}", home.token("operator").trim());
     let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
-    let feedback = serde_json::json!({ "decisionId": decision, "correct": false, "agent": "pm" }).to_string();
+    let feedback =
+        serde_json::json!({ "decisionId": decision, "correct": false, "agent": "pm" }).to_string();
     assert_eq!(server.ask("POST", "/agency-router/api/feedback", &headers, &feedback).status, 200);
     let listed = home.run(&["suggest", "--json"]).json();
-    assert_eq!((&listed[0]["message"], &listed[0]["agent"]), (&message.into(), &"pm".into()), "{listed}");
+    assert_eq!(
+        (&listed[0]["message"], &listed[0]["agent"]),
+        (&message.into(), &"pm".into()),
+        "{listed}"
+    );
     let mine = folder.to_str().unwrap();
     assert_eq!(home.run(&["suggest", "--graph", mine, "--accept", "7"]).code, 2);
     let file = folder.join("agents/agent-pm.md");
@@ -187,5 +274,9 @@ fn a_correction_becomes_an_example_when_it_is_confirmed_and_not_before() {
     home.run(&["suggest", "--graph", mine, "--accept", "1"]).ok();
     assert!(std::fs::read_to_string(&file).unwrap().contains(&format!("\n- {message}\n")));
     assert_eq!(home.run(&["graph", "check", mine]).code, 0);
-    assert_eq!(home.run(&["suggest", "--graph", mine, "--json"]).json(), serde_json::json!([]), "what the folder has is not suggested again");
+    assert_eq!(
+        home.run(&["suggest", "--graph", mine, "--json"]).json(),
+        serde_json::json!([]),
+        "what the folder has is not suggested again"
+    );
 }

@@ -5,7 +5,9 @@ use serde_json::Value;
 
 /// codegen is a program that says the message back and has no price.
 fn unpriced() -> (Home, Server) {
-    let home = Home::with_config("[agents.codegen]\nrunner = \"command\"\ncommand = [\"/bin/sh\", \"-c\", \"echo done by hand: $(cat)\"]\n");
+    let home = Home::with_config(
+        "[agents.codegen]\nrunner = \"command\"\ncommand = [\"/bin/sh\", \"-c\", \"echo done by hand: $(cat)\"]\n",
+    );
     let server = home.up();
     (home, server)
 }
@@ -17,14 +19,23 @@ fn parked(home: &Home, channel: &str) -> String {
     let done = home.run(&["send", channel, WORK]);
     assert_eq!(done.code, 1, "{done:?}");
     let id = done.out.trim().to_owned();
-    assert!(id.starts_with("apr_") && done.out == format!("{id}\n"), "the id alone is on stdout: {done:?}");
+    assert!(
+        id.starts_with("apr_") && done.out == format!("{id}\n"),
+        "the id alone is on stdout: {done:?}"
+    );
     assert!(done.err.contains(&format!("quintet approve {id}")), "{}", done.err);
     id
 }
 
 fn approval(home: &Home, id: &str) -> Value {
     let list = home.run(&["approvals", "--state", "all", "--json"]).json();
-    list["approvals"].as_array().unwrap().iter().find(|row| row["id"] == id).unwrap_or_else(|| panic!("{id} in {list}")).clone()
+    list["approvals"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["id"] == id)
+        .unwrap_or_else(|| panic!("{id} in {list}"))
+        .clone()
 }
 
 fn first_event(home: &Home) -> Value {
@@ -37,16 +48,33 @@ fn work_of_unknown_price_waits_and_runs_once_approved() {
     let id = parked(&home, "telegram");
     assert!(home.run(&["approvals"]).ok().contains(&id));
     let row = approval(&home, &id);
-    assert_eq!((row["state"].as_str(), row["agentType"].as_str(), row["operation"].as_str()), (Some("pending"), Some("codegen"), Some("run")), "{row}");
+    assert_eq!(
+        (row["state"].as_str(), row["agentType"].as_str(), row["operation"].as_str()),
+        (Some("pending"), Some("codegen"), Some("run")),
+        "{row}"
+    );
     let event = first_event(&home);
-    assert_eq!((&event["state"], &event["approvalId"]), (&"parked".into(), &Value::from(id.as_str())), "{event}");
+    assert_eq!(
+        (&event["state"], &event["approvalId"]),
+        (&"parked".into(), &Value::from(id.as_str())),
+        "{event}"
+    );
 
     assert!(home.run(&["approve", &id, "--reason", "go"]).ok().contains("approved"));
     let done = server.event_in(event["id"].as_str().unwrap(), "done");
-    let answer = done["replies"].as_array().unwrap().iter().find(|reply| reply["id"] == format!("re:{}", done["id"].as_str().unwrap())).unwrap();
+    let answer = done["replies"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|reply| reply["id"] == format!("re:{}", done["id"].as_str().unwrap()))
+        .unwrap();
     assert_eq!(answer["text"], format!("done by hand: {WORK}"), "{done}");
     let row = approval(&home, &id);
-    assert_eq!((row["state"].as_str(), row["decidedBy"].as_str()), (Some("consumed"), Some("api")), "{row}");
+    assert_eq!(
+        (row["state"].as_str(), row["decidedBy"].as_str()),
+        (Some("consumed"), Some("api")),
+        "{row}"
+    );
     let again = home.run(&["approve", &id]);
     assert_eq!((again.code, again.out.as_str()), (1, ""), "the first decision stands: {again:?}");
     assert_eq!(home.run(&["reject", &id]).code, 1);
@@ -59,7 +87,10 @@ fn what_is_rejected_does_not_run() {
     assert!(home.run(&["reject", &id, "--reason", "not today"]).ok().contains("rejected"));
     let event = server.event_in(first_event(&home)["id"].as_str().unwrap(), "refused");
     assert!(!event.to_string().contains("done by hand"), "{event}");
-    assert!(event["stages"].as_array().unwrap().iter().all(|stage| stage["stage"] != "running"), "{event}");
+    assert!(
+        event["stages"].as_array().unwrap().iter().all(|stage| stage["stage"] != "running"),
+        "{event}"
+    );
     assert_eq!(approval(&home, &id)["reason"], "not today");
 }
 
@@ -106,11 +137,23 @@ fn one_task_is_halted_by_its_id() {
 
 #[test]
 fn the_budget_is_shown_with_what_is_held() {
-    let home = Home::with_config("[budget]\ndaily = 12.5\n[agents.codegen]\nrunner = \"command\"\ncommand = [\"/bin/echo\", \"hi\"]\nestimated_cost = 20.0\n");
+    let home = Home::with_config(
+        "[budget]\ndaily = 12.5\n[agents.codegen]\nrunner = \"command\"\ncommand = [\"/bin/echo\", \"hi\"]\nestimated_cost = 20.0\n",
+    );
     let _server = home.up();
     let budget = home.run(&["budget", "--json"]).json();
-    let day = budget["scopes"].as_array().unwrap().iter().find(|scope| scope["scope"] == "all" && scope["window"] == "day").unwrap().clone();
-    assert_eq!((day["limit"].as_f64(), day["remaining"].as_f64(), day["source"].as_str()), (Some(12.5), Some(12.5), Some("file")), "{budget}");
+    let day = budget["scopes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|scope| scope["scope"] == "all" && scope["window"] == "day")
+        .unwrap()
+        .clone();
+    assert_eq!(
+        (day["limit"].as_f64(), day["remaining"].as_f64(), day["source"].as_str()),
+        (Some(12.5), Some(12.5), Some("file")),
+        "{budget}"
+    );
     assert!(home.run(&["budget"]).ok().contains("12.5"));
     let done: Done = home.run(&["send", "web", WORK]);
     assert_eq!(done.code, 1, "twenty dollars do not fit: {done:?}");

@@ -35,7 +35,10 @@ pub struct Recorder {
 impl Recorder {
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let recorder = Self { api_base: format!("http://{}", listener.local_addr().unwrap()), seen: Arc::default() };
+        let recorder = Self {
+            api_base: format!("http://{}", listener.local_addr().unwrap()),
+            seen: Arc::default(),
+        };
         let taking = recorder.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -52,7 +55,11 @@ impl Recorder {
     /// Whether a message that answers this one shows something that `fits`.
     pub fn shows(&self, answers: u64, fits: impl Fn(&str) -> bool) -> bool {
         let seen = self.seen.lock().unwrap();
-        seen.messages.iter().rev().filter(|message| message.answers == Some(answers)).any(|message| message.texts.last().is_some_and(|text| fits(text)))
+        seen.messages
+            .iter()
+            .rev()
+            .filter(|message| message.answers == Some(answers))
+            .any(|message| message.texts.last().is_some_and(|text| fits(text)))
     }
     /// Methods called beside `sendMessage` and `editMessageText`.
     pub fn other(&self) -> Vec<String> {
@@ -65,7 +72,10 @@ impl Recorder {
         loop {
             let (method, body) = request(&mut read)?;
             let answer = self.take(&method, &body);
-            let (status, text) = (if answer["ok"] == true { "200 OK" } else { "400 Bad Request" }, answer.to_string());
+            let (status, text) = (
+                if answer["ok"] == true { "200 OK" } else { "400 Bad Request" },
+                answer.to_string(),
+            );
             write!(write, "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{text}", text.len()).ok()?;
         }
     }
@@ -77,14 +87,23 @@ impl Recorder {
         match method {
             "sendMessage" => {
                 let chat = body["chat_id"].as_u64().unwrap_or_default();
-                seen.messages.push(Shown { chat, answers: body["reply_parameters"]["message_id"].as_u64(), texts: vec![text], changed });
+                seen.messages.push(Shown {
+                    chat,
+                    answers: body["reply_parameters"]["message_id"].as_u64(),
+                    texts: vec![text],
+                    changed,
+                });
                 json!({ "ok": true, "result": { "message_id": id_of(seen.messages.len() - 1), "chat": { "id": chat } } })
             }
             "editMessageText" => {
                 let index = body["message_id"].as_u64().and_then(index_of);
                 match index.and_then(|index| seen.messages.get_mut(index)) {
-                    None => json!({ "ok": false, "description": "Bad Request: message to edit not found" }),
-                    Some(message) if message.texts.last() == Some(&text) => json!({ "ok": false, "description": "Bad Request: message is not modified" }),
+                    None => {
+                        json!({ "ok": false, "description": "Bad Request: message to edit not found" })
+                    }
+                    Some(message) if message.texts.last() == Some(&text) => {
+                        json!({ "ok": false, "description": "Bad Request: message is not modified" })
+                    }
                     Some(message) => {
                         message.texts.push(text);
                         message.changed = changed;

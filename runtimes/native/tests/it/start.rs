@@ -6,12 +6,18 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 fn mode(path: &Path) -> u32 {
-    std::fs::metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).permissions().mode() & 0o777
+    std::fs::metadata(path)
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        .permissions()
+        .mode()
+        & 0o777
 }
 
 /// The sign-in link that `up` prints.
 fn link(home: &Home) -> String {
-    let out = until("the sign-in link", || Some(home.log("out.log")).filter(|text| text.contains("code=") && text.contains("Ctrl-C")));
+    let out = until("the sign-in link", || {
+        Some(home.log("out.log")).filter(|text| text.contains("code=") && text.contains("Ctrl-C"))
+    });
     out.split_whitespace().find(|word| word.contains("code=")).unwrap().to_owned()
 }
 
@@ -27,7 +33,12 @@ fn the_first_start_makes_everything_and_keeps_it_to_its_owner() {
         assert_eq!(mode(&home.data().join(name)), 0o600, "{name}");
     }
     let graph = server.get("/skill-graph-loader/api/graph");
-    let agents: Vec<_> = graph["agents"].as_array().unwrap().iter().map(|agent| agent["id"].as_str().unwrap().to_owned()).collect();
+    let agents: Vec<_> = graph["agents"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|agent| agent["id"].as_str().unwrap().to_owned())
+        .collect();
     for agent in ["assistant", "codegen", "pm", "security"] {
         assert!(agents.iter().any(|id| id == agent), "{agents:?}");
     }
@@ -38,15 +49,43 @@ fn the_printed_link_signs_in_once() {
     let home = Home::new();
     let server = home.up();
     let link = link(&home);
-    let path = link.strip_prefix(&format!("http://{}", server.address)).expect("the link leads to this server");
+    let path = link
+        .strip_prefix(&format!("http://{}", server.address))
+        .expect("the link leads to this server");
     let first = server.ask("GET", path, &[], "");
     let cookie = first.header("set-cookie").unwrap_or_else(|| panic!("{first:?}"));
-    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict") && cookie.contains("Path=/monitoring-dashboard"), "{cookie}");
+    assert!(
+        cookie.contains("HttpOnly")
+            && cookie.contains("SameSite=Strict")
+            && cookie.contains("Path=/monitoring-dashboard"),
+        "{cookie}"
+    );
     assert_eq!(server.ask("GET", path, &[], "").status, 401, "used up");
     let root = server.ask("GET", "/", &[], "");
     assert_eq!(root.header("location"), Some("/monitoring-dashboard/dashboard"), "{root:?}");
-    assert_eq!(server.ask("GET", "/monitoring-dashboard/dashboard", &[("cookie", cookie.split(';').next().unwrap())], "").status, 200);
-    assert_ne!(server.ask("GET", "/personal-assistant/api/budget", &[("cookie", cookie.split(';').next().unwrap())], "").status, 200, "a cookie opens no API");
+    assert_eq!(
+        server
+            .ask(
+                "GET",
+                "/monitoring-dashboard/dashboard",
+                &[("cookie", cookie.split(';').next().unwrap())],
+                ""
+            )
+            .status,
+        200
+    );
+    assert_ne!(
+        server
+            .ask(
+                "GET",
+                "/personal-assistant/api/budget",
+                &[("cookie", cookie.split(';').next().unwrap())],
+                ""
+            )
+            .status,
+        200,
+        "a cookie opens no API"
+    );
 }
 
 #[test]
@@ -55,7 +94,12 @@ fn a_token_of_a_variable_is_not_written_down() {
     let server = home.up();
     assert!(!home.data().join("tokens/operator").exists());
     assert_eq!(home.run(&["budget", "--json"]).code, 0);
-    let answer = server.ask("GET", "/personal-assistant/api/budget", &[("authorization", "Bearer chosen-by-the-owner-1234567890")], "");
+    let answer = server.ask(
+        "GET",
+        "/personal-assistant/api/budget",
+        &[("authorization", "Bearer chosen-by-the-owner-1234567890")],
+        "",
+    );
     assert_eq!(answer.status, 200);
 }
 
@@ -66,13 +110,21 @@ fn every_channel_is_answered_by_codegen() {
     for channel in ["telegram", "slack", "discord", "web"] {
         let done = home.run(&["send", channel, "Fix the TypeError in the login flow"]);
         assert_eq!(done.code, 0, "{channel}: {done:?}");
-        assert!(done.out.starts_with("codegen, answering from the skill graph"), "{channel}: {done:?}");
+        assert!(
+            done.out.starts_with("codegen, answering from the skill graph"),
+            "{channel}: {done:?}"
+        );
         let events = server.get(&format!("/webhook-aggregator/api/events?channel={channel}"));
         let event = &events["events"][0];
-        assert_eq!((event["agent"].as_str(), event["state"].as_str()), (Some("codegen"), Some("done")), "{event}");
+        assert_eq!(
+            (event["agent"].as_str(), event["state"].as_str()),
+            (Some("codegen"), Some("done")),
+            "{event}"
+        );
         assert_eq!(events["events"].as_array().unwrap().len(), 1, "{events}");
     }
-    let detail = home.run(&["send", "telegram", "Fix the TypeError in the login flow", "--json"]).json();
+    let detail =
+        home.run(&["send", "telegram", "Fix the TypeError in the login flow", "--json"]).json();
     assert_eq!(detail["replies"][0]["state"], "sent", "{detail}");
 }
 
@@ -82,7 +134,9 @@ fn a_second_up_on_the_same_data_is_refused_and_changes_nothing() {
     let server = home.up();
     let second = home.run(&["up", "--listen", "127.0.0.1:0"]);
     assert_ne!(second.code, 0);
-    for part in ["another", "quintet up", &home.data().display().to_string(), &server.pid().to_string()] {
+    for part in
+        ["another", "quintet up", &home.data().display().to_string(), &server.pid().to_string()]
+    {
         assert!(second.err.contains(part), "{part}: {}", second.err);
     }
     assert_eq!(second.out, "");
@@ -97,7 +151,10 @@ fn the_lock_dies_with_its_process() {
     let event = first.say("Fix the TypeError in the login flow");
     first.event_in(&event, "done");
     first.kill();
-    assert!(http::ask(&old, "GET", "/webhook-aggregator/health", &[], "").is_err(), "nobody listens any more");
+    assert!(
+        http::ask(&old, "GET", "/webhook-aggregator/health", &[], "").is_err(),
+        "nobody listens any more"
+    );
     let second = home.up();
     assert_eq!(second.event(&event)["state"], "done");
 }

@@ -11,11 +11,23 @@ const STRANGER: u64 = 666_000_666;
 fn a_strangers_message_is_acknowledged_and_nothing_comes_of_it() {
     let recorder = Recorder::start();
     let home = Home::with_config("");
-    let script = home.script("agent.sh", &format!("cat >>{}\necho done", home.path("ran").display()));
-    let agent = format!("[agents.codegen]\nrunner = \"command\"\nestimated_cost = 0.0\ncommand = [\"{}\"]\n", script.display());
-    std::fs::write(home.path("quintet.toml"), telegram_config(&recorder.api_base, OWNER, &[OWNER]) + &agent).unwrap();
+    let script =
+        home.script("agent.sh", &format!("cat >>{}\necho done", home.path("ran").display()));
+    let agent = format!(
+        "[agents.codegen]\nrunner = \"command\"\nestimated_cost = 0.0\ncommand = [\"{}\"]\n",
+        script.display()
+    );
+    std::fs::write(
+        home.path("quintet.toml"),
+        telegram_config(&recorder.api_base, OWNER, &[OWNER]) + &agent,
+    )
+    .unwrap();
     let server = home.up();
-    let post = |update: u64, user: u64, text: &str| server.ask("POST", "/telegram/main", &[TELEGRAM_SECRET], &telegram_update(update, user, text)).status;
+    let post = |update: u64, user: u64, text: &str| {
+        server
+            .ask("POST", "/telegram/main", &[TELEGRAM_SECRET], &telegram_update(update, user, text))
+            .status
+    };
     assert_eq!(post(1, STRANGER, "@codegen delete everything"), 200);
     assert_eq!(post(2, STRANGER, "/halt"), 200);
     assert_eq!(post(3, OWNER, "@codegen say hello"), 200);
@@ -26,17 +38,38 @@ fn a_strangers_message_is_acknowledged_and_nothing_comes_of_it() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|event| (event["dedupeKey"].as_str().unwrap(), event["state"].as_str().unwrap(), &event["reason"]))
+        .map(|event| {
+            (
+                event["dedupeKey"].as_str().unwrap(),
+                event["state"].as_str().unwrap(),
+                &event["reason"],
+            )
+        })
         .collect();
     for key in ["1", "2"] {
         let event = states.iter().find(|event| event.0 == key).unwrap();
         assert_eq!((event.1, event.2.as_str()), ("ignored", Some("unknown_sender")), "{states:?}");
     }
-    assert_eq!(std::fs::read_to_string(home.path("ran")).unwrap(), "say hello", "it ran once, for the owner");
-    assert!(recorder.messages().iter().all(|message| message.chat == OWNER), "{:?}", recorder.messages());
+    assert_eq!(
+        std::fs::read_to_string(home.path("ran")).unwrap(),
+        "say hello",
+        "it ran once, for the owner"
+    );
+    assert!(
+        recorder.messages().iter().all(|message| message.chat == OWNER),
+        "{:?}",
+        recorder.messages()
+    );
     assert_eq!(recorder.other(), Vec::<String>::new());
-    assert_eq!(server.get("/agency-router/api/decisions")["decisions"].as_array().unwrap().len(), 1, "strangers are not routed");
-    assert_eq!(server.get("/personal-assistant/api/approvals")["approvals"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        server.get("/agency-router/api/decisions")["decisions"].as_array().unwrap().len(),
+        1,
+        "strangers are not routed"
+    );
+    assert_eq!(
+        server.get("/personal-assistant/api/approvals")["approvals"].as_array().unwrap().len(),
+        1
+    );
     assert_eq!(server.get("/personal-assistant/api/halts")["all"], false);
 }
 
@@ -47,10 +80,30 @@ fn a_message_without_the_endpoints_secret_is_not_taken() {
     let server = home.up();
     let body = telegram_update(1, OWNER, "hello");
     assert_eq!(server.ask("POST", "/telegram/main", &[], &body).status, 401);
-    assert_eq!(server.ask("POST", "/telegram/main", &[(TELEGRAM_SECRET.0, "tg_S3cret-Token_0123456780")], &body).status, 401);
+    assert_eq!(
+        server
+            .ask(
+                "POST",
+                "/telegram/main",
+                &[(TELEGRAM_SECRET.0, "tg_S3cret-Token_0123456780")],
+                &body
+            )
+            .status,
+        401
+    );
     assert_eq!(server.ask("POST", "/telegram/other", &[TELEGRAM_SECRET], &body).status, 404);
-    assert_eq!(server.ask("POST", "/webhook-aggregator/telegram/main", &[TELEGRAM_SECRET], &body).status, 200, "both paths lead there");
-    assert_eq!(server.get("/webhook-aggregator/api/events?channel=telegram")["events"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        server.ask("POST", "/webhook-aggregator/telegram/main", &[TELEGRAM_SECRET], &body).status,
+        200,
+        "both paths lead there"
+    );
+    assert_eq!(
+        server.get("/webhook-aggregator/api/events?channel=telegram")["events"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
 }
 
 const HALT: &str = "/monitoring-dashboard/dashboard/halt";
@@ -58,12 +111,28 @@ const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded")
 
 /// Signs in with the operator token; the cookie, and the form's own token from the page.
 fn signed_in(home: &Home, server: &Server) -> (String, String) {
-    let answer = server.ask("POST", "/monitoring-dashboard/sign-in", &[FORM], &format!("token={}&next=", home.token("operator")));
-    let cookie = answer.header("set-cookie").unwrap_or_else(|| panic!("{answer:?}")).split(';').next().unwrap().to_owned();
+    let answer = server.ask(
+        "POST",
+        "/monitoring-dashboard/sign-in",
+        &[FORM],
+        &format!("token={}&next=", home.token("operator")),
+    );
+    let cookie = answer
+        .header("set-cookie")
+        .unwrap_or_else(|| panic!("{answer:?}"))
+        .split(';')
+        .next()
+        .unwrap()
+        .to_owned();
     let page = server.ask("GET", "/monitoring-dashboard/dashboard", &[("cookie", &cookie)], "");
     assert_eq!(page.status, 200, "{page:?}");
-    let form = page.body.split(&format!("action=\"{HALT}\"")).nth(1).unwrap_or_else(|| panic!("no lever: {}", page.body));
-    let token = form.split("name=\"token\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let form = page
+        .body
+        .split(&format!("action=\"{HALT}\""))
+        .nth(1)
+        .unwrap_or_else(|| panic!("no lever: {}", page.body));
+    let token =
+        form.split("name=\"token\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
     (cookie, token)
 }
 
@@ -80,19 +149,40 @@ fn a_form_of_another_site_changes_nothing() {
     let with_token = format!("token={token}&reason=x");
     type Try<'a> = (&'a str, Vec<(&'a str, &'a str)>, &'a str);
     let tries: [Try<'_>; 6] = [
-        ("no cookie, another origin", vec![("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")], "reason=x"),
+        (
+            "no cookie, another origin",
+            vec![("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")],
+            "reason=x",
+        ),
         ("no cookie, no word of where from", vec![], "reason=x"),
         ("no cookie, but the token", vec![("origin", &own_origin)], &with_token),
-        ("cookie and token, another origin", vec![("cookie", &cookie), ("origin", "https://evil.example")], &with_token),
-        ("cookie and token, another site", vec![("cookie", &cookie), ("sec-fetch-site", "cross-site")], &with_token),
-        ("cookie without the token", vec![("cookie", &cookie), ("origin", &own_origin), ("sec-fetch-site", "same-origin")], "token=&reason=x"),
+        (
+            "cookie and token, another origin",
+            vec![("cookie", &cookie), ("origin", "https://evil.example")],
+            &with_token,
+        ),
+        (
+            "cookie and token, another site",
+            vec![("cookie", &cookie), ("sec-fetch-site", "cross-site")],
+            &with_token,
+        ),
+        (
+            "cookie without the token",
+            vec![("cookie", &cookie), ("origin", &own_origin), ("sec-fetch-site", "same-origin")],
+            "token=&reason=x",
+        ),
     ];
     for (what, headers, body) in tries {
         let answer = server.ask("POST", HALT, &[headers, vec![FORM]].concat(), body);
         assert!(!is_halted(&server), "{what}: {answer:?}");
         assert!((300..500).contains(&answer.status), "{what}: {answer:?}");
     }
-    let own = [("cookie", cookie.as_str()), ("origin", &own_origin), ("sec-fetch-site", "same-origin"), FORM];
+    let own = [
+        ("cookie", cookie.as_str()),
+        ("origin", &own_origin),
+        ("sec-fetch-site", "same-origin"),
+        FORM,
+    ];
     let answer = server.ask("POST", HALT, &own, &with_token);
     assert!(is_halted(&server), "the real form does: {answer:?}");
 }
@@ -103,11 +193,18 @@ fn a_dashboards_cookie_opens_no_api() {
     let server = home.up();
     let (cookie, _) = signed_in(&home, &server);
     let headers = [("cookie", cookie.as_str()), ("content-type", "application/json")];
-    for path in ["/personal-assistant/api/halt", "/monitoring-dashboard/personal-assistant/api/halt", "/webhook-aggregator/api/messages"] {
+    for path in [
+        "/personal-assistant/api/halt",
+        "/monitoring-dashboard/personal-assistant/api/halt",
+        "/webhook-aggregator/api/messages",
+    ] {
         let answer = server.ask("POST", path, &headers, "{\"all\":true,\"text\":\"x\"}");
         assert!([401, 404].contains(&answer.status), "{path}: {answer:?}");
     }
-    assert_eq!(server.ask("GET", "/monitoring-dashboard/api/stats", &[("cookie", &cookie)], "").status, 401);
+    assert_eq!(
+        server.ask("GET", "/monitoring-dashboard/api/stats", &[("cookie", &cookie)], "").status,
+        401
+    );
     assert!(!is_halted(&server));
 }
 
@@ -116,12 +213,26 @@ fn another_name_for_this_host_is_misdirected() {
     let home = Home::with_config("[server]\nhosts = [\"quintet.example.org\"]\n");
     let server = home.up();
     let port = server.address.rsplit_once(':').unwrap().1;
-    for path in ["/monitoring-dashboard/dashboard", "/monitoring-dashboard/sign-in", "/monitoring-dashboard/api/stats"] {
-        for host in ["evil.example", &format!("evil.example:{port}"), "localhost:1", "169.254.169.254"] {
-            assert_eq!(server.ask("GET", path, &[("host", host)], "").status, 421, "{path} as {host}");
+    for path in [
+        "/monitoring-dashboard/dashboard",
+        "/monitoring-dashboard/sign-in",
+        "/monitoring-dashboard/api/stats",
+    ] {
+        for host in
+            ["evil.example", &format!("evil.example:{port}"), "localhost:1", "169.254.169.254"]
+        {
+            assert_eq!(
+                server.ask("GET", path, &[("host", host)], "").status,
+                421,
+                "{path} as {host}"
+            );
         }
         for host in [server.address.as_str(), &format!("localhost:{port}"), "quintet.example.org"] {
-            assert_ne!(server.ask("GET", path, &[("host", host)], "").status, 421, "{path} as {host}");
+            assert_ne!(
+                server.ask("GET", path, &[("host", host)], "").status,
+                421,
+                "{path} as {host}"
+            );
         }
     }
 }
@@ -130,20 +241,32 @@ fn another_name_for_this_host_is_misdirected() {
 fn local_endpoints_are_there_for_this_machine_alone() {
     let home = Home::new();
     let server = home.up();
-    let local: Value = serde_json::from_slice(&std::fs::read(home.data().join("local.json")).unwrap()).unwrap();
+    let local: Value =
+        serde_json::from_slice(&std::fs::read(home.data().join("local.json")).unwrap()).unwrap();
     let secret = (TELEGRAM_SECRET.0, local["telegram"]["secret_token"].as_str().unwrap());
     let user: u64 = local["telegram"]["approvers"][0].as_str().unwrap().parse().unwrap();
-    for (update, name) in ["x-forwarded-for", "forwarded", "x-real-ip", "cf-connecting-ip"].into_iter().enumerate() {
+    for (update, name) in
+        ["x-forwarded-for", "forwarded", "x-real-ip", "cf-connecting-ip"].into_iter().enumerate()
+    {
         let body = telegram_update(update as u64, user, "Fix the TypeError in the login flow");
         for path in ["/telegram/local", "/webhook-aggregator/telegram/local"] {
             let answer = server.ask("POST", path, &[secret, (name, "203.0.113.7")], &body);
             assert_eq!(answer.status, 404, "{path} with {name}: {answer:?}");
         }
-        let platform = server.ask("POST", "/local/telegram/bot1/sendMessage", &[(name, "203.0.113.7")], "{}");
+        let platform =
+            server.ask("POST", "/local/telegram/bot1/sendMessage", &[(name, "203.0.113.7")], "{}");
         assert_eq!(platform.status, 404, "{name}: {platform:?}");
     }
     assert_eq!(server.get("/webhook-aggregator/api/events")["events"], Value::Array(Vec::new()));
-    assert_eq!(server.ask("POST", "/telegram/local", &[secret], &telegram_update(99, user, "hello")).status, 200);
+    assert_eq!(
+        server
+            .ask("POST", "/telegram/local", &[secret], &telegram_update(99, user, "hello"))
+            .status,
+        200
+    );
     // The platform inside answers the server's own calls, not a browser's page: a name that leads here is not enough.
-    assert_eq!(server.ask("POST", "/local/telegram/bot1/sendMessage", &[], "{\"chat_id\":1}").status, 200);
+    assert_eq!(
+        server.ask("POST", "/local/telegram/bot1/sendMessage", &[], "{\"chat_id\":1}").status,
+        200
+    );
 }

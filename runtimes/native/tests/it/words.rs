@@ -29,7 +29,12 @@ const COMMANDS: [&[&str]; 21] = [
 ];
 
 fn keys(value: &Value) -> BTreeSet<&str> {
-    value.as_object().unwrap_or_else(|| panic!("no object: {value}")).keys().map(String::as_str).collect()
+    value
+        .as_object()
+        .unwrap_or_else(|| panic!("no object: {value}"))
+        .keys()
+        .map(String::as_str)
+        .collect()
 }
 
 #[test]
@@ -37,7 +42,10 @@ fn the_help_of_every_command_shows_an_example() {
     let home = Home::new();
     for command in COMMANDS {
         let help = home.run(&[command, &["--help"]].concat()).ok();
-        assert!(help.contains("Example") && help.contains(&format!("quintet {}", command.join(" "))), "{command:?}: {help}");
+        assert!(
+            help.contains("Example") && help.contains(&format!("quintet {}", command.join(" "))),
+            "{command:?}: {help}"
+        );
     }
     let all = home.run(&["--help"]).ok();
     for command in COMMANDS {
@@ -111,9 +119,11 @@ fn usage_that_makes_no_sense_ends_with_2() {
 fn what_the_server_does_not_know_ends_with_1() {
     let home = Home::new();
     let _server = home.up();
-    for call in
-        [["approve", "apr_01J9Z5K2M8Q4R6T8V0X2Z4B6D8"], ["reject", "apr_01J9Z5K2M8Q4R6T8V0X2Z4B6D8"], ["replay", "web.console.01J9Z5K2M8Q4R6T8V0X2Z4B6D8"]]
-    {
+    for call in [
+        ["approve", "apr_01J9Z5K2M8Q4R6T8V0X2Z4B6D8"],
+        ["reject", "apr_01J9Z5K2M8Q4R6T8V0X2Z4B6D8"],
+        ["replay", "web.console.01J9Z5K2M8Q4R6T8V0X2Z4B6D8"],
+    ] {
         let done = home.run(&call);
         assert_eq!((done.code, done.out.as_str()), (1, ""), "{call:?}: {done:?}");
     }
@@ -149,17 +159,29 @@ fn a_route_has_exactly_the_keys_of_the_contract() {
         "cached",
         "timestamp",
     ];
-    for text in ["Fix the TypeError in the login flow", "what is the weather like in Lisbon", "@security look at this", "🙂"] {
+    for text in [
+        "Fix the TypeError in the login flow",
+        "what is the weather like in Lisbon",
+        "@security look at this",
+        "🙂",
+    ] {
         let done = home.run(&["route", text, "--json"]);
         assert_eq!(done.code, 0, "{done:?}");
         let answer = done.json();
         assert_eq!(keys(&answer), contract.into(), "{text}");
-        assert!(answer["routingLatency"].is_f64() && (0.0..=1.0).contains(&answer["confidence"].as_f64().unwrap()), "{answer}");
+        assert!(
+            answer["routingLatency"].is_f64()
+                && (0.0..=1.0).contains(&answer["confidence"].as_f64().unwrap()),
+            "{answer}"
+        );
         for other in answer["alternatives"].as_array().unwrap() {
             assert_eq!(keys(other), ["agent", "confidence"].into());
         }
     }
-    assert_eq!(home.run(&["route", "Fix the TypeError in the login flow", "--json"]).json()["agent"], "codegen");
+    assert_eq!(
+        home.run(&["route", "Fix the TypeError in the login flow", "--json"]).json()["agent"],
+        "codegen"
+    );
     assert!(home.run(&["route", "@security look at this"]).ok().starts_with("security"));
     assert!(!home.data().exists(), "a route needs no data directory");
 }
@@ -167,24 +189,53 @@ fn a_route_has_exactly_the_keys_of_the_contract() {
 #[test]
 fn an_evaluation_has_the_keys_of_its_page() {
     let home = Home::new();
-    let line = |text: String, label: &str| serde_json::json!({ "text": text, "domain": label }).to_string();
+    let line = |text: String, label: &str| {
+        serde_json::json!({ "text": text, "domain": label }).to_string()
+    };
     let lines = |from: usize| -> Vec<String> {
-        let bugs = (from..from + 12).map(|n| line(format!("fix the bug number {n} in the parser"), "code"));
-        let plans = (from..from + 12).map(|n| line(format!("plan sprint {n} for the team"), "plan"));
+        let bugs = (from..from + 12)
+            .map(|n| line(format!("fix the bug number {n} in the parser"), "code"));
+        let plans =
+            (from..from + 12).map(|n| line(format!("plan sprint {n} for the team"), "plan"));
         bugs.chain(plans).collect()
     };
     let strangers = (0..4).map(|n| line(format!("is it going to rain in town {n}"), "oos"));
     std::fs::write(home.path("train.jsonl"), lines(0).join("\n")).unwrap();
-    std::fs::write(home.path("test.jsonl"), lines(50).into_iter().chain(strangers).collect::<Vec<_>>().join("\n")).unwrap();
-    let report = home.run(&["eval", "test.jsonl", "--train", "train.jsonl", "--label-field", "domain", "--json"]);
+    std::fs::write(
+        home.path("test.jsonl"),
+        lines(50).into_iter().chain(strangers).collect::<Vec<_>>().join("\n"),
+    )
+    .unwrap();
+    let report = home.run(&[
+        "eval",
+        "test.jsonl",
+        "--train",
+        "train.jsonl",
+        "--label-field",
+        "domain",
+        "--json",
+    ]);
     assert_eq!(report.code, 0, "{report:?}");
     let report = report.json();
-    for key in ["accuracy", "macroF1", "oosRecall", "oosAuroc", "ece", "coverage", "routeMicros", "modelBytes", "trainSeconds"] {
+    for key in [
+        "accuracy",
+        "macroF1",
+        "oosRecall",
+        "oosAuroc",
+        "ece",
+        "coverage",
+        "routeMicros",
+        "modelBytes",
+        "trainSeconds",
+    ] {
         assert!(keys(&report).contains(key), "{key} in {report}");
     }
     assert_eq!(keys(&report["routeMicros"]), ["p50", "p99"].into());
     for rate in ["accuracy", "macroF1", "oosRecall", "oosAuroc", "ece"] {
-        assert!(report[rate].as_f64().is_some_and(|rate| (0.0..=1.0).contains(&rate)), "{rate}: {report}");
+        assert!(
+            report[rate].as_f64().is_some_and(|rate| (0.0..=1.0).contains(&rate)),
+            "{rate}: {report}"
+        );
     }
     let wrong = home.run(&["eval", "test.jsonl", "--train", "train.jsonl", "--json"]);
     assert_eq!((wrong.code, wrong.out.as_str()), (3, ""), "no `label` in these lines: {wrong:?}");
@@ -205,7 +256,8 @@ fn the_doctor_finds_a_fresh_directory_well() {
         assert!(finding["verdict"] == "ok" || finding["fix"] != "", "{finding}");
     }
     assert!(running.out.contains(&server.address), "{}", running.out);
-    std::fs::set_permissions(home.data(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(home.data(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .unwrap();
     let open = home.run(&["doctor"]);
     assert_eq!(open.code, 1, "{open:?}");
     assert!(open.out.contains("chmod 700"), "{}", open.out);
@@ -219,7 +271,10 @@ fn a_route_says_what_the_work_will_take_at_the_prices_of_the_configuration() {
     std::fs::write(home.data().join("quintet.toml"), agent).unwrap();
     let words = home.run(&["route", "@codegen fix the typo"]).ok();
     assert!(words.contains("simple, about 8006 tokens read and 1000 written, $0.03"), "{words}");
-    assert_eq!(home.run(&["route", "@codegen fix the typo", "--json"]).json()["estimatedCost"], 0.039018);
+    assert_eq!(
+        home.run(&["route", "@codegen fix the typo", "--json"]).json()["estimatedCost"],
+        0.039018
+    );
     let free = home.run(&["route", "@pm plan the sprint"]).ok();
     assert!(!free.contains("tokens") && !free.contains('$'), "{free}");
 }

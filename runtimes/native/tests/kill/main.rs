@@ -75,7 +75,10 @@ fn nothing_acknowledged_is_lost_or_done_twice_however_often_the_process_is_kille
     let start = Instant::now();
     let recorder = Recorder::start();
     let limits = "[limits]\nsender_per_minute = 0\nendpoint_per_minute = 0\n";
-    let home = Home::with_config(&format!("{}{limits}", telegram_config(&recorder.api_base, posters::OWNER, &posters::chats())));
+    let home = Home::with_config(&format!(
+        "{}{limits}",
+        telegram_config(&recorder.api_base, posters::OWNER, &posters::chats())
+    ));
     // The first start publishes the graph; that is not what is tested here.
     home.up().kill();
     let posters = Posters::start(&recorder, seed);
@@ -88,12 +91,21 @@ fn nothing_acknowledged_is_lost_or_done_twice_however_often_the_process_is_kille
     replay_dead(&home, &server);
     assert_eq!(server.stop(), Some(0), "{}", home.log("err.log"));
     let books = Books::read(&home.data(), posted, recorder.messages(), killed);
-    eprintln!("{kills} kills in {killing:.1?}, drained after {:.1?}; {}", start.elapsed(), books.summary());
+    eprintln!(
+        "{kills} kills in {killing:.1?}, drained after {:.1?}; {}",
+        start.elapsed(),
+        books.summary()
+    );
     let wrong = books.wrong();
     assert!(wrong.is_empty(), "seed {seed}: {} violations\n{}", wrong.len(), wrong.join("\n"));
 }
 
-fn kill_again_and_again(home: &Home, posters: &Posters, random: &mut Random, kills: u64) -> Vec<Kill> {
+fn kill_again_and_again(
+    home: &Home,
+    posters: &Posters,
+    random: &mut Random,
+    kills: u64,
+) -> Vec<Kill> {
     let mut killed = Vec::new();
     for _ in 0..kills {
         let starting = home.spawn();
@@ -103,7 +115,11 @@ fn kill_again_and_again(home: &Home, posters: &Posters, random: &mut Random, kil
             posters.open(Some(&server.address));
         }
         // Not a wait for anything: the moment of the kill.
-        std::thread::sleep(Duration::from_millis(random.below(if in_start { START_MS_MAX } else { UP_MS_MAX })));
+        std::thread::sleep(Duration::from_millis(random.below(if in_start {
+            START_MS_MAX
+        } else {
+            UP_MS_MAX
+        })));
         let before_ms = now_ms();
         match server {
             Ok(server) => server.kill(),
@@ -120,7 +136,9 @@ fn drain(server: &Server) {
     let open = ["received", "routed", "parked", "approved", "running", "answered"];
     within(DRAIN, "the queue is empty", || {
         let any = open.iter().any(|state| {
-            let list = server.get(&format!("/webhook-aggregator/api/events?channel=telegram&limit=1&state={state}"));
+            let list = server.get(&format!(
+                "/webhook-aggregator/api/events?channel=telegram&limit=1&state={state}"
+            ));
             !list["events"].as_array().unwrap().is_empty()
         });
         (!any).then_some(())
@@ -130,7 +148,12 @@ fn drain(server: &Server) {
 /// A message that was cut off in each of its runs is a dead letter for the owner (G1), who has it done again.
 fn replay_dead(home: &Home, server: &Server) {
     let list = server.get("/webhook-aggregator/api/events?channel=telegram&limit=500&state=dead");
-    let ids: Vec<&str> = list["events"].as_array().unwrap().iter().map(|event| event["id"].as_str().unwrap()).collect();
+    let ids: Vec<&str> = list["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["id"].as_str().unwrap())
+        .collect();
     if !ids.is_empty() {
         home.run(&[&["replay"], ids.as_slice()].concat()).ok();
         drain(server);

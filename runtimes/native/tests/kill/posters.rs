@@ -57,7 +57,13 @@ impl Posters {
     pub fn start(recorder: &Recorder, seed: u64) -> Self {
         let (address, stop): (Arc<RwLock<Option<String>>>, Arc<AtomicBool>) = Default::default();
         let threads = (0..POSTERS).map(|number| {
-            let poster = Poster { number, address: address.clone(), stop: stop.clone(), recorder: recorder.clone(), random: Random(seed ^ (number + 1)) };
+            let poster = Poster {
+                number,
+                address: address.clone(),
+                stop: stop.clone(),
+                recorder: recorder.clone(),
+                random: Random(seed ^ (number + 1)),
+            };
             std::thread::spawn(move || poster.run())
         });
         let threads = threads.collect();
@@ -88,7 +94,8 @@ impl Poster {
         let mut unanswered: Vec<u64> = Vec::new();
         for n in 0.. {
             while !self.stop.load(Ordering::Relaxed) && unanswered.len() >= UNANSWERED_MAX {
-                unanswered.retain(|update| !self.recorder.shows(*update, |text| !is_placeholder(text)));
+                unanswered
+                    .retain(|update| !self.recorder.shows(*update, |text| !is_placeholder(text)));
                 std::thread::sleep(Duration::from_millis(2));
             }
             if self.stop.load(Ordering::Relaxed) {
@@ -96,7 +103,8 @@ impl Poster {
             }
             let update = (self.number + 1) * 1_000_000 + n;
             let chat = OWNER + self.number * CHATS + self.random.below(CHATS);
-            let message = MESSAGES[usize::try_from(self.random.below(MESSAGES.len() as u64)).unwrap()];
+            let message =
+                MESSAGES[usize::try_from(self.random.below(MESSAGES.len() as u64)).unwrap()];
             let body = telegram_update(update, chat, message);
             let first_ms = now_ms();
             self.until_acknowledged(&body);
@@ -112,8 +120,16 @@ impl Poster {
     fn until_acknowledged(&self, body: &str) {
         loop {
             let address = self.address.read().unwrap().clone();
-            let answer =
-                address.and_then(|address| http::ask(&address, "POST", "/telegram/main", &[TELEGRAM_SECRET, ("content-type", "application/json")], body).ok());
+            let answer = address.and_then(|address| {
+                http::ask(
+                    &address,
+                    "POST",
+                    "/telegram/main",
+                    &[TELEGRAM_SECRET, ("content-type", "application/json")],
+                    body,
+                )
+                .ok()
+            });
             match answer.map(|answer| answer.status) {
                 Some(200..=299) => return,
                 Some(status @ 400..=499) => panic!("refused with {status}: {body}"),

@@ -5,7 +5,9 @@
 
 mod lines;
 
-use super::{Ended, Finish, Job, MESSAGE, PROGRESS_BYTES_MAX, Run, RunEvent, Runner, TEXT_BYTES_MAX};
+use super::{
+    Ended, Finish, Job, MESSAGE, PROGRESS_BYTES_MAX, Run, RunEvent, Runner, TEXT_BYTES_MAX,
+};
 use crate::Deps;
 use crate::config::AgentConfig;
 use crate::text::{clip, clip_front};
@@ -33,7 +35,8 @@ impl Command {
     }
     /// Program, arguments and standard input for this message; the sentence says why not.
     fn spec(&self, job: &Job) -> Result<ProgramSpec, &'static str> {
-        let (program, args) = self.config.command.split_first().ok_or("No command is configured for it.")?;
+        let (program, args) =
+            self.config.command.split_first().ok_or("No command is configured for it.")?;
         let as_argument = args.iter().any(|arg| arg == MESSAGE);
         if as_argument && job.message.len() > ARGUMENT_BYTES_MAX {
             return Err("The message is too long to be handed over as an argument.");
@@ -60,16 +63,34 @@ impl Runner for Command {
     async fn start(&self, job: &Job) -> Box<dyn Run> {
         let spec = match self.spec(job) {
             Ok(spec) => spec,
-            Err(why) => return Box::new(Ended(Finish::free(Outcome::Failed, format!("{} was not started. {why}", job.agent)))),
+            Err(why) => {
+                return Box::new(Ended(Finish::free(
+                    Outcome::Failed,
+                    format!("{} was not started. {why}", job.agent),
+                )));
+            }
         };
         let program = spec.program.clone();
         let limit_s = spec.timeout_ms / 1000;
         match self.programs.start(spec).await {
-            Ok(running) => Box::new(Session { agent: job.agent.to_string(), running, transcript: Transcript::default(), end: None, limit_s }),
+            Ok(running) => Box::new(Session {
+                agent: job.agent.to_string(),
+                running,
+                transcript: Transcript::default(),
+                end: None,
+                limit_s,
+            }),
             Err(error) => {
                 tracing::warn!(error = %error, task = %job.task, "a program could not be started");
-                let why = if error.kind == PortErrorKind::Invalid { "was not found or cannot be run" } else { "could not be started just now" };
-                Box::new(Ended(Finish::unavailable(format!("{} is not available: its program {program} {why}.", job.agent))))
+                let why = if error.kind == PortErrorKind::Invalid {
+                    "was not found or cannot be run"
+                } else {
+                    "could not be started just now"
+                };
+                Box::new(Ended(Finish::unavailable(format!(
+                    "{} is not available: its program {program} {why}.",
+                    job.agent
+                ))))
             }
         }
     }
@@ -89,18 +110,36 @@ impl Session {
         let (outcome, text) = match event {
             ProgramEvent::Exited { code: Some(0), .. } => self.transcript.answer(agent),
             ProgramEvent::Exited { code, stderr } => (Outcome::Failed, self.failure(code, &stderr)),
-            ProgramEvent::TimedOut => (Outcome::Timeout, format!("{agent} was stopped at its time limit of {} s.", self.limit_s)),
-            ProgramEvent::TooMuchOutput => (Outcome::Failed, format!("{agent} was stopped: it printed more than its output limit.")),
+            ProgramEvent::TimedOut => (
+                Outcome::Timeout,
+                format!("{agent} was stopped at its time limit of {} s.", self.limit_s),
+            ),
+            ProgramEvent::TooMuchOutput => (
+                Outcome::Failed,
+                format!("{agent} was stopped: it printed more than its output limit."),
+            ),
             ProgramEvent::Line(_) => (Outcome::Failed, format!("{agent} ended without an answer.")),
         };
-        Finish { outcome, text: clip(&text, TEXT_BYTES_MAX), actual_cost: self.transcript.cost, usage: self.transcript.usage.clone() }
+        Finish {
+            outcome,
+            text: clip(&text, TEXT_BYTES_MAX),
+            actual_cost: self.transcript.cost,
+            usage: self.transcript.usage.clone(),
+        }
     }
     /// What the agent itself said of its failure, else the end of its standard error.
     fn failure(&self, code: Option<i32>, stderr: &str) -> String {
-        let how = code.map_or_else(|| "was ended by a signal".to_owned(), |code| format!("failed with exit code {code}"));
+        let how = code.map_or_else(
+            || "was ended by a signal".to_owned(),
+            |code| format!("failed with exit code {code}"),
+        );
         let tail = clip_front(stderr.trim(), STDERR_BYTES_MAX);
         let why = self.transcript.said().filter(|text| !text.is_empty()).unwrap_or(tail);
-        if why.is_empty() { format!("{} {how}.", self.agent) } else { format!("{} {how}: {why}", self.agent) }
+        if why.is_empty() {
+            format!("{} {how}.", self.agent)
+        } else {
+            format!("{} {how}: {why}", self.agent)
+        }
     }
 }
 
@@ -114,7 +153,10 @@ impl Run for Session {
             match self.running.next().await {
                 ProgramEvent::Line(line) => {
                     if let Some(progress) = self.transcript.take(line) {
-                        let first = progress.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+                        let first = progress
+                            .lines()
+                            .find(|line| !line.trim().is_empty())
+                            .unwrap_or_default();
                         return RunEvent::Progress(clip(first.trim(), PROGRESS_BYTES_MAX));
                     }
                 }

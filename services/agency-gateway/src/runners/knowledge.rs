@@ -55,7 +55,13 @@ impl Runner for Knowledge {
                 Ok(material) => Finish::free(Outcome::Success, compose::answer(&job, &material)),
                 Err(error) => {
                     tracing::warn!(error = %error, task = %job.task, "the skill graph could not be read");
-                    Finish::free(Outcome::Failed, format!("{} answers from the skill graph, which could not be read just now. Please try again.", job.agent))
+                    Finish::free(
+                        Outcome::Failed,
+                        format!(
+                            "{} answers from the skill graph, which could not be read just now. Please try again.",
+                            job.agent
+                        ),
+                    )
                 }
             }
         };
@@ -86,13 +92,29 @@ impl Run for Answering {
 
 async fn gather(calls: &dyn Calls, job: &Job) -> Result<Material, CallError> {
     let query = encode(&clip(&job.message, QUERY_BYTES_MAX));
-    let search: SearchAnswer = calls::get(calls, ServiceName::SkillGraphLoader, &format!("/api/search?q={query}&limit={HITS}")).await?;
+    let search: SearchAnswer = calls::get(
+        calls,
+        ServiceName::SkillGraphLoader,
+        &format!("/api/search?q={query}&limit={HITS}"),
+    )
+    .await?;
     // Without the list of agents an answer is poorer, not wrong.
-    let agents = calls::get::<Value>(calls, ServiceName::SkillGraphLoader, "/api/agents").await.map(agents_of).unwrap_or_default();
+    let agents = calls::get::<Value>(calls, ServiceName::SkillGraphLoader, "/api/agents")
+        .await
+        .map(agents_of)
+        .unwrap_or_default();
     let mut files: Vec<Skill> = Vec::new();
     for id in wanted(job, &search.results) {
-        match calls::get::<Skill>(calls, ServiceName::SkillGraphLoader, &format!("/api/skills/{}", encode(&id))).await {
-            Ok(skill) if matches!(skill.kind, SkillKind::Guide | SkillKind::Skill) => files.push(skill),
+        match calls::get::<Skill>(
+            calls,
+            ServiceName::SkillGraphLoader,
+            &format!("/api/skills/{}", encode(&id)),
+        )
+        .await
+        {
+            Ok(skill) if matches!(skill.kind, SkillKind::Guide | SkillKind::Skill) => {
+                files.push(skill)
+            }
             Ok(_) => {}
             // The graph may have changed since the message was routed.
             Err(error) if error.status() == Some(404) => {}
@@ -108,10 +130,15 @@ async fn gather(calls: &dyn Calls, job: &Job) -> Result<Material, CallError> {
 /// The files to read: those of the decision first, then the hits; no agents, no channels, none twice.
 fn wanted(job: &Job, hits: &[SearchHit]) -> Vec<String> {
     let decided = job.context.skill_files.iter().map(|name| file_id(name));
-    let found = hits.iter().filter(|hit| matches!(hit.kind, SkillKind::Guide | SkillKind::Skill)).map(|hit| hit.id.clone());
+    let found = hits
+        .iter()
+        .filter(|hit| matches!(hit.kind, SkillKind::Guide | SkillKind::Skill))
+        .map(|hit| hit.id.clone());
     let mut ids: Vec<String> = Vec::new();
     for id in decided.chain(found) {
-        let other_kind = hits.iter().any(|hit| hit.id == id && !matches!(hit.kind, SkillKind::Guide | SkillKind::Skill));
+        let other_kind = hits
+            .iter()
+            .any(|hit| hit.id == id && !matches!(hit.kind, SkillKind::Guide | SkillKind::Skill));
         if !id.is_empty() && !other_kind && !ids.contains(&id) {
             ids.push(id);
         }

@@ -10,7 +10,10 @@ use contracts::{AgentId, ApprovalId, ErrorCode, GatewayId, Micros, Problem, Serv
 use http_body_util::BodyExt;
 use platform::config::Report;
 use platform::edge::{ApiError, Auth, Principal, Scope};
-use platform::memory::{ManualClock, MemoryCalls, MemoryPrograms, MemorySignal, ScriptedProgram, Switchboard, TokioBackground};
+use platform::memory::{
+    ManualClock, MemoryCalls, MemoryPrograms, MemorySignal, ScriptedProgram, Switchboard,
+    TokioBackground,
+};
 use platform::ports::{Clock, Signal};
 use platform::secret::Secret;
 use serde_json::{Value, json};
@@ -62,7 +65,10 @@ impl Plane {
     /// The bodies of calls whose path ends so.
     pub fn bodies(&self, end: &str) -> Vec<Value> {
         let log = self.log();
-        let lines = log.iter().filter_map(|line| line.split_once(' ')).filter(|(path, _)| path.ends_with(end));
+        let lines = log
+            .iter()
+            .filter_map(|line| line.split_once(' '))
+            .filter(|(path, _)| path.ends_with(end));
         lines.map(|(_, body)| serde_json::from_str(body).unwrap()).collect()
     }
     pub fn count(&self, end: &str) -> usize {
@@ -115,7 +121,10 @@ async fn answer(State(plane): State<Arc<Plane>>, request: Request) -> Response {
     if let Some(code) = code {
         let state = plane.approval_state.lock().unwrap().clone();
         let problem = Problem::new(code, "ordered by the test");
-        return ApiError(Box::new(state.into_iter().fold(problem, |problem, state| problem.with("state", state)))).into_response();
+        return ApiError(Box::new(
+            state.into_iter().fold(problem, |problem, state| problem.with("state", state)),
+        ))
+        .into_response();
     }
     let task = path.split('/').rev().nth(1).unwrap_or_default().to_owned();
     let value = match end.as_str() {
@@ -153,8 +162,14 @@ impl Bed {
         let clock = Arc::new(ManualClock::default());
         let signal = Arc::new(MemorySignal::new(clock.clone()));
         let programs = Arc::new(MemoryPrograms::default());
-        let services = [ServiceName::WebhookAggregator, ServiceName::PersonalAssistant, ServiceName::SkillGraphLoader];
-        let board: Switchboard = Arc::new(Mutex::new(services.into_iter().map(|service| (service, plane.router())).collect()));
+        let services = [
+            ServiceName::WebhookAggregator,
+            ServiceName::PersonalAssistant,
+            ServiceName::SkillGraphLoader,
+        ];
+        let board: Switchboard = Arc::new(Mutex::new(
+            services.into_iter().map(|service| (service, plane.router())).collect(),
+        ));
         let tokens = Scope::ALL.map(|scope| (Secret::new(scope.as_str()), Principal::Scope(scope)));
         let deps = Deps {
             calls: Arc::new(MemoryCalls::new(Secret::new("gateway"), board)),
@@ -174,7 +189,8 @@ impl Bed {
         let mut bed = Self::idle(config);
         let (stop, stopped) = oneshot::channel();
         bed.stop = Some(stop);
-        bed.serving = Some(tokio::spawn(serve(bed.deps.clone(), async move { drop(stopped.await) })));
+        bed.serving =
+            Some(tokio::spawn(serve(bed.deps.clone(), async move { drop(stopped.await) })));
         bed
     }
     pub fn halts(&self) {
@@ -197,10 +213,20 @@ impl Bed {
         (status, serde_json::from_str(&text).unwrap_or_default())
     }
     pub async fn raw(&self, method: &str, path: &str, who: &str, body: Value) -> (u16, String) {
-        let request = axum::http::Request::builder().method(method).uri(path).header("authorization", format!("Bearer {who}"));
-        let response = router(self.deps.clone()).oneshot(request.body(Body::from(body.to_string())).unwrap()).await.unwrap();
+        let request = axum::http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", format!("Bearer {who}"));
+        let response = router(self.deps.clone())
+            .oneshot(request.body(Body::from(body.to_string())).unwrap())
+            .await
+            .unwrap();
         let status = response.status().as_u16();
-        (status, String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap())
+        (
+            status,
+            String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec())
+                .unwrap(),
+        )
     }
 }
 
@@ -242,9 +268,16 @@ pub fn tool() -> Value {
 }
 
 pub fn hanging() -> ScriptedProgram {
-    ScriptedProgram { lines: vec![r#"{"type":"progress","text":"thinking"}"#.to_owned()], hangs: true, ..ScriptedProgram::default() }
+    ScriptedProgram {
+        lines: vec![r#"{"type":"progress","text":"thinking"}"#.to_owned()],
+        hangs: true,
+        ..ScriptedProgram::default()
+    }
 }
 
 pub fn saying(lines: &[&str]) -> ScriptedProgram {
-    ScriptedProgram { lines: lines.iter().map(|line| (*line).to_owned()).collect(), ..ScriptedProgram::default() }
+    ScriptedProgram {
+        lines: lines.iter().map(|line| (*line).to_owned()).collect(),
+        ..ScriptedProgram::default()
+    }
 }

@@ -17,7 +17,13 @@ pub fn approval(task: &str, agent: &str) -> Value {
 
 fn bed() -> Bed {
     let bed = Bed::idle(&tool());
-    bed.programs.install("tool", saying(&[r#"{"type":"progress","text":"thinking"}"#, r#"{"type":"result","text":"Done.","costUsd":0.5}"#]));
+    bed.programs.install(
+        "tool",
+        saying(&[
+            r#"{"type":"progress","text":"thinking"}"#,
+            r#"{"type":"result","text":"Done.","costUsd":0.5}"#,
+        ]),
+    );
     *bed.plane.approval.lock().unwrap() = Some(approval("t", "worker"));
     bed
 }
@@ -26,11 +32,21 @@ fn bed() -> Bed {
 async fn approved_work_runs_once_and_can_be_read() {
     let bed = bed();
     let (status, view) = bed.call("POST", "/api/run-task", "gateway", request("t", "worker")).await;
-    assert_eq!((status, view["state"].as_str(), view["agent"].as_str()), (202, Some("running"), Some("worker")));
+    assert_eq!(
+        (status, view["state"].as_str(), view["agent"].as_str()),
+        (202, Some("running"), Some("worker"))
+    );
     until("done", || bed.deps.board.running() == 0).await;
-    let (status, view) = bed.call("POST", "/api/run-task", "operator", request("t", "worker")).await;
-    assert_eq!((status, view["state"].as_str(), view["text"].as_str(), view["actualCost"].as_f64()), (200, Some("success"), Some("Done."), Some(0.5)));
-    assert_eq!((bed.plane.count("/claim"), bed.plane.count("/settle"), bed.programs.started().len()), (1, 1, 1));
+    let (status, view) =
+        bed.call("POST", "/api/run-task", "operator", request("t", "worker")).await;
+    assert_eq!(
+        (status, view["state"].as_str(), view["text"].as_str(), view["actualCost"].as_f64()),
+        (200, Some("success"), Some("Done."), Some(0.5))
+    );
+    assert_eq!(
+        (bed.plane.count("/claim"), bed.plane.count("/settle"), bed.programs.started().len()),
+        (1, 1, 1)
+    );
     assert_eq!(bed.call("GET", "/api/tasks/t", "viewer", json!(null)).await, (200, view));
     assert_eq!(bed.call("GET", "/api/tasks/u", "viewer", json!(null)).await.0, 404);
 }
@@ -48,13 +64,25 @@ async fn work_without_a_valid_approval_is_refused_and_nothing_runs() {
         body[key] = value;
         body
     };
-    assert_eq!(refused(json!({"taskId": "t", "agent": "worker", "message": "go"})).await, not_approved);
-    for (key, value) in
-        [("approvalId", json!(null)), ("agent", json!("codegen")), ("taskId", json!("other")), ("digest", json!("d2")), ("message", json!("rm"))]
-    {
+    assert_eq!(
+        refused(json!({"taskId": "t", "agent": "worker", "message": "go"})).await,
+        not_approved
+    );
+    for (key, value) in [
+        ("approvalId", json!(null)),
+        ("agent", json!("codegen")),
+        ("taskId", json!("other")),
+        ("digest", json!("d2")),
+        ("message", json!("rm")),
+    ] {
         assert_eq!(refused(with(key, value)).await, not_approved, "{key}");
     }
-    for code in [ErrorCode::NotApproved, ErrorCode::Conflict, ErrorCode::AlreadyDecided, ErrorCode::NotFound] {
+    for code in [
+        ErrorCode::NotApproved,
+        ErrorCode::Conflict,
+        ErrorCode::AlreadyDecided,
+        ErrorCode::NotFound,
+    ] {
         bed.plane.refuse("claim", &[code]);
         assert_eq!(refused(request("t", "worker")).await, not_approved, "{code:?}");
     }
@@ -65,7 +93,11 @@ async fn work_without_a_valid_approval_is_refused_and_nothing_runs() {
     assert_eq!(refused(with("message", json!(" "))).await.0, 422);
     *bed.plane.approval.lock().unwrap() = None;
     assert_eq!(refused(request("t", "worker")).await, not_approved);
-    assert_eq!(refused(with("hurry", json!(1))).await, not_approved, "without an approval nothing else is said");
+    assert_eq!(
+        refused(with("hurry", json!(1))).await,
+        not_approved,
+        "without an approval nothing else is said"
+    );
     assert!(bed.programs.started().is_empty());
     assert_eq!(bed.deps.board.running(), 0);
 }
@@ -105,11 +137,18 @@ async fn a_halt_here_stops_the_run() {
     assert_eq!(bed.call("POST", "/api/halt", "operator", json!({"taskId": "t"})).await.0, 404);
     bed.call("POST", "/api/run-task", "operator", request("t", "worker")).await;
     until("running", || bed.programs.started().len() == 1).await;
-    let (status, answer) = bed.call("POST", "/api/halt", "operator", json!({"all": true, "reason": "enough"})).await;
-    assert_eq!((status, answer["success"].as_bool(), answer["level"].as_str()), (202, Some(true), Some("accepted")));
+    let (status, answer) =
+        bed.call("POST", "/api/halt", "operator", json!({"all": true, "reason": "enough"})).await;
+    assert_eq!(
+        (status, answer["success"].as_bool(), answer["level"].as_str()),
+        (202, Some(true), Some("accepted"))
+    );
     until("done", || bed.deps.board.running() == 0).await;
     assert_eq!(bed.programs.stopped(), ["t"]);
-    assert_eq!(bed.call("GET", "/api/tasks/t", "operator", json!(null)).await.1["text"], "Stopped by the owner.");
+    assert_eq!(
+        bed.call("GET", "/api/tasks/t", "operator", json!(null)).await.1["text"],
+        "Stopped by the owner."
+    );
     let (status, answer) = bed.call("POST", "/api/halt", "operator", json!({"taskId": "t"})).await;
     assert_eq!((status, answer["level"].as_str()), (200, Some("stopped")));
 }
@@ -134,15 +173,24 @@ async fn events_are_streamed_to_the_end_of_the_run() {
     assert_eq!(status, 200);
     let kinds: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("event: ")).collect();
     assert_eq!(kinds, ["started", "progress", "finished"], "{text}");
-    let data: Value = serde_json::from_str(text.lines().filter_map(|line| line.strip_prefix("data: ")).nth(1).unwrap()).unwrap();
-    assert_eq!((data["seq"].as_u64(), data["text"].as_str(), data["at"].as_str()), (Some(2), Some("thinking"), Some("2026-09-21T14:13:22.000Z")));
+    let data: Value = serde_json::from_str(
+        text.lines().filter_map(|line| line.strip_prefix("data: ")).nth(1).unwrap(),
+    )
+    .unwrap();
+    assert_eq!(
+        (data["seq"].as_u64(), data["text"].as_str(), data["at"].as_str()),
+        (Some(2), Some("thinking"), Some("2026-09-21T14:13:22.000Z"))
+    );
 }
 
 #[tokio::test]
 async fn health_names_agents_whose_program_is_missing() {
     let bed = Bed::idle(&tool());
     let (status, health) = bed.call("GET", "/health", "", json!(null)).await;
-    assert_eq!((status, health["service"].as_str(), health["status"].as_str()), (200, Some("agency-gateway"), Some("degraded")));
+    assert_eq!(
+        (status, health["service"].as_str(), health["status"].as_str()),
+        (200, Some("agency-gateway"), Some("degraded"))
+    );
     bed.programs.install("tool", hanging());
     assert_eq!(bed.call("GET", "/health", "", json!(null)).await.1["status"], "ok");
     assert!(bed.now() > 0);

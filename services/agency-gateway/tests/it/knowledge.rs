@@ -4,8 +4,14 @@ use crate::bed::{Bed, Graph, task, until};
 use serde_json::{Value, json};
 
 const FILES: &[(&str, &str)] = &[
-    ("debugging-a-runtime-error", include_str!("../../../../routing-knowledge/guides/debugging-a-runtime-error.md")),
-    ("halting-and-resuming", include_str!("../../../../routing-knowledge/guides/halting-and-resuming.md")),
+    (
+        "debugging-a-runtime-error",
+        include_str!("../../../../routing-knowledge/guides/debugging-a-runtime-error.md"),
+    ),
+    (
+        "halting-and-resuming",
+        include_str!("../../../../routing-knowledge/guides/halting-and-resuming.md"),
+    ),
     ("agent-runners", include_str!("../../../../routing-knowledge/guides/agent-runners.md")),
 ];
 
@@ -41,25 +47,47 @@ async fn ask(who: &str, message: &str, decided: &[&str], found: &[&str]) -> Valu
     until("answered", || bed.plane.count("/result") == 1).await;
     assert!(bed.programs.started().is_empty());
     let result = bed.plane.bodies("/result").remove(0);
-    assert_eq!((result["actualCost"].as_f64(), bed.plane.bodies("/settle")[0]["actualCost"].as_f64()), (Some(0.0), Some(0.0)));
+    assert_eq!(
+        (result["actualCost"].as_f64(), bed.plane.bodies("/settle")[0]["actualCost"].as_f64()),
+        (Some(0.0), Some(0.0))
+    );
     assert!(result["text"].as_str().unwrap().chars().count() <= 3_000);
     result
 }
 
 #[tokio::test]
 async fn the_best_sections_are_quoted_with_their_source() {
-    let result = ask("codegen", "fix the TypeError in the login flow", &["agents/agent-codegen.md"], &["debugging-a-runtime-error", "agent-runners"]).await;
+    let result = ask(
+        "codegen",
+        "fix the TypeError in the login flow",
+        &["agents/agent-codegen.md"],
+        &["debugging-a-runtime-error", "agent-runners"],
+    )
+    .await;
     let text = result["text"].as_str().unwrap();
     assert_eq!(result["outcome"], "success");
-    assert!(text.starts_with("codegen, answering from the skill graph (no model is configured)."), "{text}");
+    assert!(
+        text.starts_with("codegen, answering from the skill graph (no model is configured)."),
+        "{text}"
+    );
     assert!(text.contains("**TypeError in a login flow** [debugging-a-runtime-error]"), "{text}");
-    assert!(text.contains("A missing await") && text.contains("From: [debugging-a-runtime-error]"), "{text}");
+    assert!(
+        text.contains("A missing await") && text.contains("From: [debugging-a-runtime-error]"),
+        "{text}"
+    );
     assert!(!text.contains("[["), "{text}");
 }
 
 #[tokio::test]
 async fn the_same_question_has_the_same_answer() {
-    let question = || ask("codegen", "how do I stop a runaway agent", &["halting-and-resuming"], &["agent-runners"]);
+    let question = || {
+        ask(
+            "codegen",
+            "how do I stop a runaway agent",
+            &["halting-and-resuming"],
+            &["agent-runners"],
+        )
+    };
     let first = question().await;
     assert_eq!(first, question().await);
     assert!(first["text"].as_str().unwrap().contains("[halting-and-resuming]"), "{first}");
@@ -67,7 +95,11 @@ async fn the_same_question_has_the_same_answer() {
 
 #[tokio::test]
 async fn when_nothing_fits_it_says_so_and_what_the_agent_is_for() {
-    let text = ask("codegen", "bake sourdough bread", &[], &["debugging-a-runtime-error"]).await["text"].as_str().unwrap().to_owned();
+    let text =
+        ask("codegen", "bake sourdough bread", &[], &["debugging-a-runtime-error"]).await["text"]
+            .as_str()
+            .unwrap()
+            .to_owned();
     assert!(
         text.contains("Nothing in the skill graph fits this message.")
             && text.contains("Does what codegen does.")
@@ -79,10 +111,23 @@ async fn when_nothing_fits_it_says_so_and_what_the_agent_is_for() {
 
 #[tokio::test]
 async fn the_assistant_greets_and_says_who_does_what() {
-    let text = ask("assistant", "hello!", &[], &["agent-runners"]).await["text"].as_str().unwrap().to_owned();
-    assert!(text.starts_with("Hello! I am assistant, answering from the skill graph (no model is configured)."), "{text}");
+    let text = ask("assistant", "hello!", &[], &["agent-runners"]).await["text"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        text.starts_with(
+            "Hello! I am assistant, answering from the skill graph (no model is configured)."
+        ),
+        "{text}"
+    );
     assert!(text.contains("- codegen: Does what codegen does."), "{text}");
-    let text = ask("assistant", "what does halting a task promise?", &[], &["halting-and-resuming"]).await["text"].as_str().unwrap().to_owned();
+    let text =
+        ask("assistant", "what does halting a task promise?", &[], &["halting-and-resuming"]).await
+            ["text"]
+            .as_str()
+            .unwrap()
+            .to_owned();
     assert!(text.contains("**What a halt promises** [halting-and-resuming]"), "{text}");
 }
 

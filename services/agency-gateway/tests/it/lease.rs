@@ -11,14 +11,32 @@ async fn a_task_is_claimed_run_settled_and_reported_in_that_order() {
     bed.programs.install("tool", saying(&[r#"{"type":"result","text":"Done.","costUsd":0.25}"#]));
     bed.plane.push(task("t~1", 3, "worker", "do it; rm -rf $HOME"));
     until("reported", || bed.plane.count("/result") == 1).await;
-    let paths: Vec<_> = bed.plane.log().iter().map(|line| line.split(' ').next().unwrap().to_owned()).collect();
-    assert_eq!(paths, ["/api/approvals/apr_t~1/claim", "/api/tasks/t~1/settle", "/api/tasks/t~1/result"]);
+    let paths: Vec<_> =
+        bed.plane.log().iter().map(|line| line.split(' ').next().unwrap().to_owned()).collect();
+    assert_eq!(
+        paths,
+        ["/api/approvals/apr_t~1/claim", "/api/tasks/t~1/settle", "/api/tasks/t~1/result"]
+    );
     assert_eq!(bed.plane.bodies("/claim"), [json!({"digest": "digest", "epoch": 3})]);
-    assert_eq!(bed.plane.bodies("/settle"), [json!({"claimToken": "token", "actualCost": 0.25, "usage": null, "outcome": "success"})]);
-    assert_eq!(bed.plane.bodies("/result"), [json!({"epoch": 3, "outcome": "success", "text": "Done.", "actualCost": 0.25, "usage": null})]);
+    assert_eq!(
+        bed.plane.bodies("/settle"),
+        [json!({"claimToken": "token", "actualCost": 0.25, "usage": null, "outcome": "success"})]
+    );
+    assert_eq!(
+        bed.plane.bodies("/result"),
+        [
+            json!({"epoch": 3, "outcome": "success", "text": "Done.", "actualCost": 0.25, "usage": null})
+        ]
+    );
     let started = bed.programs.started();
-    assert_eq!((started.len(), started[0].args.clone(), started[0].stdin.as_str()), (1, vec!["--json".to_owned()], "do it; rm -rf $HOME"));
-    assert_eq!((started[0].env.clone(), started[0].timeout_ms), (vec!["API_KEY".to_owned()], 60_000));
+    assert_eq!(
+        (started.len(), started[0].args.clone(), started[0].stdin.as_str()),
+        (1, vec!["--json".to_owned()], "do it; rm -rf $HOME")
+    );
+    assert_eq!(
+        (started[0].env.clone(), started[0].timeout_ms),
+        (vec!["API_KEY".to_owned()], 60_000)
+    );
 }
 
 #[tokio::test]
@@ -54,7 +72,11 @@ async fn a_refused_claim_runs_nothing_and_says_why() {
         bed.plane.push(task("t", 1, "worker", "go"));
         until("reported", || bed.plane.count("/result") == 1).await;
         let result = bed.plane.bodies("/result").remove(0);
-        assert_eq!((result["outcome"].as_str(), result["actualCost"].as_f64()), (Some(outcome), Some(0.0)), "{code:?}");
+        assert_eq!(
+            (result["outcome"].as_str(), result["actualCost"].as_f64()),
+            (Some(outcome), Some(0.0)),
+            "{code:?}"
+        );
         assert!(result["text"].as_str().unwrap().contains(words), "{result}");
         assert_eq!((bed.programs.started().len(), bed.plane.count("/settle")), (0, 0), "{code:?}");
     }
@@ -96,7 +118,10 @@ async fn a_halt_is_heard_at_once_and_stops_the_program() {
     until("reported", || bed.plane.count("/result") == 1).await;
     assert_eq!(bed.programs.stopped(), ["t"]);
     assert_eq!(bed.plane.bodies("/settle")[0]["outcome"], "cancelled");
-    assert_eq!(bed.plane.bodies("/result")[0], json!({"epoch": 1, "outcome": "cancelled", "text": "Stopped by the owner.", "actualCost": null, "usage": null}));
+    assert_eq!(
+        bed.plane.bodies("/result")[0],
+        json!({"epoch": 1, "outcome": "cancelled", "text": "Stopped by the owner.", "actualCost": null, "usage": null})
+    );
 }
 
 #[tokio::test]
@@ -108,7 +133,10 @@ async fn without_a_signal_the_next_renewal_hears_of_the_halt() {
     breathe().await;
     bed.clock.advance(10_000);
     until("renewed", || bed.plane.count("/renew") == 1).await;
-    assert_eq!(bed.plane.bodies("/renew")[0], json!({"epoch": 1, "progress": "thinking", "costMicros": null}));
+    assert_eq!(
+        bed.plane.bodies("/renew")[0],
+        json!({"epoch": 1, "progress": "thinking", "costMicros": null})
+    );
     breathe().await;
     *bed.plane.cancel.lock().unwrap() = true;
     bed.clock.advance(10_000);
@@ -173,7 +201,10 @@ async fn reports_are_repeated_until_they_are_answered_and_the_lease_is_kept_mean
         breathe().await;
         bed.clock.advance(2_000);
     }
-    assert_eq!((bed.plane.count("/settle"), bed.plane.count("/result"), bed.plane.count("/claim")), (3, 2, 1));
+    assert_eq!(
+        (bed.plane.count("/settle"), bed.plane.count("/result"), bed.plane.count("/claim")),
+        (3, 2, 1)
+    );
     assert_eq!((bed.programs.started().len(), bed.deps.board.running()), (1, 0));
 }
 
@@ -211,7 +242,10 @@ async fn the_same_lease_twice_runs_once_and_a_new_epoch_is_gated_by_its_claim() 
     bed.plane.refuse("claim", &[ErrorCode::NotApproved]);
     bed.plane.push(task("t", 2, "worker", "go"));
     until("refused", || bed.plane.count("/result") == 1).await;
-    assert_eq!((bed.plane.bodies("/result")[0]["epoch"].as_u64(), bed.programs.started().len()), (Some(2), 1));
+    assert_eq!(
+        (bed.plane.bodies("/result")[0]["epoch"].as_u64(), bed.programs.started().len()),
+        (Some(2), 1)
+    );
 }
 
 #[tokio::test]
@@ -234,7 +268,10 @@ async fn a_program_that_is_missing_makes_its_agent_unavailable_at_no_cost() {
     bed.plane.push(task("t", 1, "worker", "go"));
     until("reported", || bed.plane.count("/result") == 1).await;
     let result = bed.plane.bodies("/result").remove(0);
-    assert_eq!((result["outcome"].as_str(), result["actualCost"].as_f64()), (Some("unavailable"), Some(0.0)));
+    assert_eq!(
+        (result["outcome"].as_str(), result["actualCost"].as_f64()),
+        (Some("unavailable"), Some(0.0))
+    );
     assert_eq!(bed.plane.bodies("/settle")[0]["outcome"], "unavailable");
 }
 
@@ -242,11 +279,17 @@ async fn a_program_that_is_missing_makes_its_agent_unavailable_at_no_cost() {
 async fn a_failing_program_is_told_with_the_end_of_its_standard_error() {
     let bed = Bed::start(&tool());
     let stderr = format!("{}\nlogin expired", "noise ".repeat(400));
-    bed.programs.install("tool", ScriptedProgram { exit: Some(3), stderr, ..ScriptedProgram::default() });
+    bed.programs
+        .install("tool", ScriptedProgram { exit: Some(3), stderr, ..ScriptedProgram::default() });
     bed.plane.push(task("t", 1, "worker", "go"));
     until("reported", || bed.plane.count("/result") == 1).await;
     let text = bed.plane.bodies("/result")[0]["text"].as_str().unwrap().to_owned();
-    assert!(text.starts_with("worker failed with exit code 3: …") && text.ends_with("login expired") && text.len() < 700, "{text}");
+    assert!(
+        text.starts_with("worker failed with exit code 3: …")
+            && text.ends_with("login expired")
+            && text.len() < 700,
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -260,5 +303,8 @@ async fn a_claim_whose_answer_was_lost_is_not_run_on_a_guess() {
     breathe().await;
     bed.clock.advance(1_000);
     until("given up", || bed.deps.board.running() == 0).await;
-    assert_eq!((bed.programs.started().len(), bed.plane.count("/claim"), bed.plane.count("/result")), (0, 2, 0));
+    assert_eq!(
+        (bed.programs.started().len(), bed.plane.count("/claim"), bed.plane.count("/result")),
+        (0, 2, 0)
+    );
 }

@@ -1,6 +1,11 @@
 //! The gateway over memory ports, against a control plane of a few lines.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "test equipment: whatever is odd must stop the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test equipment: whatever is odd must stop the test"
+)]
 
 mod bed;
 mod http;

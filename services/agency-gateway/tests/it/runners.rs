@@ -8,11 +8,21 @@ use contracts::{AgentId, Micros, TaskId};
 use serde_json::json;
 
 fn job() -> Job {
-    Job { task: TaskId::from("t"), agent: AgentId::from("a"), message: "$(reboot); hello".to_owned(), context: TaskContext::default(), cost_limit: Micros(0) }
+    Job {
+        task: TaskId::from("t"),
+        agent: AgentId::from("a"),
+        message: "$(reboot); hello".to_owned(),
+        context: TaskContext::default(),
+        cost_limit: Micros(0),
+    }
 }
 
 fn config(runner: &str) -> AgentConfig {
-    AgentConfig { runner: runner.to_owned(), command: vec!["tool".to_owned()], ..AgentConfig::default() }
+    AgentConfig {
+        runner: runner.to_owned(),
+        command: vec!["tool".to_owned()],
+        ..AgentConfig::default()
+    }
 }
 
 async fn end(run: &mut dyn agency_gateway::runners::Run) -> Finish {
@@ -57,7 +67,10 @@ async fn no_runner_lets_a_message_choose_what_is_run() {
         bed.programs.install("tool", saying(&["ok"]));
         end(&mut *(entry.make)(&bed.deps, &config(entry.name)).start(&job()).await).await;
         for spec in bed.programs.started() {
-            assert_eq!((spec.program.as_str(), spec.args.len(), spec.stdin.as_str()), ("tool", 0, "$(reboot); hello"));
+            assert_eq!(
+                (spec.program.as_str(), spec.args.len(), spec.stdin.as_str()),
+                ("tool", 0, "$(reboot); hello")
+            );
         }
     }
 }
@@ -80,8 +93,14 @@ async fn the_message_takes_the_place_of_one_whole_argument() {
     let entry = REGISTRY.iter().find(|entry| entry.name == "command").unwrap();
     end(&mut *(entry.make)(&bed.deps, &agent).start(&job()).await).await;
     let spec = bed.programs.started().remove(0);
-    assert_eq!((spec.args, spec.stdin), (vec!["exec".to_owned(), "--".to_owned(), "$(reboot); hello".to_owned()], String::new()));
+    assert_eq!(
+        (spec.args, spec.stdin),
+        (vec!["exec".to_owned(), "--".to_owned(), "$(reboot); hello".to_owned()], String::new())
+    );
     let nul = Job { message: "a\0b".to_owned(), ..job() };
     let finish = end(&mut *(entry.make)(&bed.deps, &agent).start(&nul).await).await;
-    assert_eq!((finish.outcome, finish.actual_cost), (contracts::approval::Outcome::Failed, Some(Micros(0))));
+    assert_eq!(
+        (finish.outcome, finish.actual_cost),
+        (contracts::approval::Outcome::Failed, Some(Micros(0)))
+    );
 }

@@ -26,7 +26,10 @@ async fn runs_in_hand_get_five_seconds_and_are_then_stopped_and_reported() {
     bed.clock.advance(1_000);
     until("stopped", || !bed.is_serving()).await;
     assert_eq!(bed.programs.stopped(), ["t"]);
-    assert_eq!(bed.plane.bodies("/result")[0]["text"], "Stopped because the gateway was shut down.");
+    assert_eq!(
+        bed.plane.bodies("/result")[0]["text"],
+        "Stopped because the gateway was shut down."
+    );
     assert_eq!((bed.plane.count("/settle"), bed.plane.count("/claim")), (1, 1));
 }
 
@@ -57,9 +60,15 @@ async fn work_asked_for_over_http_is_stopped_too_and_none_begins_any_more() {
     bed.stop();
     breathe().await;
     *bed.plane.approval.lock().unwrap() = Some(crate::http::approval("d2", "worker"));
-    assert_eq!(bed.call("POST", "/api/run-task", "operator", crate::http::request("d2", "worker")).await.0, 503);
+    assert_eq!(
+        bed.call("POST", "/api/run-task", "operator", crate::http::request("d2", "worker")).await.0,
+        503
+    );
     bed.clock.advance(5_000);
     until("stopped", || !bed.is_serving()).await;
     assert_eq!((bed.programs.stopped(), bed.plane.count("/settle")), (vec!["d1".to_owned()], 1));
-    assert_eq!(bed.call("GET", "/api/tasks/d1", "viewer", json!(null)).await.1["state"], "cancelled");
+    assert_eq!(
+        bed.call("GET", "/api/tasks/d1", "viewer", json!(null)).await.1["state"],
+        "cancelled"
+    );
 }

@@ -53,7 +53,9 @@ pub fn macro_f1(inside: &[&Outcome]) -> Option<f64> {
         *said.entry(&outcome.label).or_default() += 1.0;
         *said.entry(&outcome.predicted).or_default() += 1.0;
     }
-    let f1 = |label: &&str| 2.0 * hits.get(label).copied().unwrap_or(0.0) / said.get(label).copied().unwrap_or(1.0);
+    let f1 = |label: &&str| {
+        2.0 * hits.get(label).copied().unwrap_or(0.0) / said.get(label).copied().unwrap_or(1.0)
+    };
     (!labels.is_empty()).then(|| labels.iter().map(f1).sum::<f64>() / labels.len() as f64)
 }
 
@@ -115,8 +117,14 @@ pub fn confusion(inside: &[&Outcome]) -> Vec<ConfusionPair> {
     for outcome in inside.iter().filter(|outcome| !outcome.right()) {
         *counts.entry((&outcome.label, &outcome.predicted)).or_default() += 1;
     }
-    let mut pairs: Vec<ConfusionPair> =
-        counts.into_iter().map(|((label, predicted), count)| ConfusionPair { label: label.to_owned(), predicted: predicted.to_owned(), count }).collect();
+    let mut pairs: Vec<ConfusionPair> = counts
+        .into_iter()
+        .map(|((label, predicted), count)| ConfusionPair {
+            label: label.to_owned(),
+            predicted: predicted.to_owned(),
+            count,
+        })
+        .collect();
     pairs.sort_by_key(|pair| std::cmp::Reverse(pair.count));
     pairs.truncate(LISTED_MAX);
     pairs
@@ -124,7 +132,10 @@ pub fn confusion(inside: &[&Outcome]) -> Vec<ConfusionPair> {
 
 /// Lines sent to a wrong agent (an `oos` line that the gate let through included), most confident first.
 pub fn worst_errors(outcomes: &[Outcome]) -> Vec<WorstError> {
-    let mut wrong: Vec<&Outcome> = outcomes.iter().filter(|outcome| if outcome.belongs() { !outcome.right() } else { !outcome.refused }).collect();
+    let mut wrong: Vec<&Outcome> = outcomes
+        .iter()
+        .filter(|outcome| if outcome.belongs() { !outcome.right() } else { !outcome.refused })
+        .collect();
     wrong.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
     let row = |outcome: &&Outcome| WorstError {
         text: outcome.text.clone(),
@@ -143,19 +154,36 @@ mod tests {
 
     fn outcome(label: &str, predicted: &str, confidence: f64) -> Outcome {
         let of = |text: &str| text.to_owned();
-        Outcome { text: of("t"), label: of(label), predicted: of(predicted), confidence, in_scope: 1.0, refused: false, terms: vec![], micros: 1.0 }
+        Outcome {
+            text: of("t"),
+            label: of(label),
+            predicted: of(predicted),
+            confidence,
+            in_scope: 1.0,
+            refused: false,
+            terms: vec![],
+            micros: 1.0,
+        }
     }
 
     #[test]
     fn figures_worked_out_by_hand() {
-        let outcomes = [outcome("a", "a", 0.9), outcome("a", "a", 0.8), outcome("a", "b", 0.7), outcome("b", "b", 0.6)];
+        let outcomes = [
+            outcome("a", "a", 0.9),
+            outcome("a", "a", 0.8),
+            outcome("a", "b", 0.7),
+            outcome("b", "b", 0.6),
+        ];
         let inside: Vec<&Outcome> = outcomes.iter().collect();
         // a: tp 2, fp 0, fn 1 → 0.8; b: tp 1, fp 1, fn 0 → 2/3.
         assert!((macro_f1(&inside).unwrap() - (0.8 + 2.0 / 3.0) / 2.0).abs() < 1e-12);
         // Gaps 0.1, 0.2, 0.7, 0.4 in four bins of one line each.
         assert!((calibration_error(&inside).unwrap() - 0.35).abs() < 1e-12);
         assert_eq!(coverage(&inside).at_95, Some(0.5));
-        assert_eq!(confusion(&inside), [ConfusionPair { label: "a".into(), predicted: "b".into(), count: 1 }]);
+        assert_eq!(
+            confusion(&inside),
+            [ConfusionPair { label: "a".into(), predicted: "b".into(), count: 1 }]
+        );
     }
 
     #[test]

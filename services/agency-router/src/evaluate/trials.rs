@@ -32,7 +32,12 @@ pub struct Spread {
 
 /// Trains as often as told and tests each with `cases`: rates are means, lists are those of the first. `None` when there is no
 /// example.
-pub fn trials(train: &[Case], cases: &[Case], plan: Trials, around: &mut Surroundings<'_>) -> Option<Report> {
+pub fn trials(
+    train: &[Case],
+    cases: &[Case],
+    plan: Trials,
+    around: &mut Surroundings<'_>,
+) -> Option<Report> {
     let count = plan.seeds.max(1);
     let mut reports = Vec::new();
     for trial in 0..count {
@@ -41,15 +46,25 @@ pub fn trials(train: &[Case], cases: &[Case], plan: Trials, around: &mut Surroun
         let mut set = training_set(&lines);
         set.seed = seed;
         let (seconds, progress) = (around.seconds, &mut *around.progress);
-        let mut within = |done: usize, all: usize| progress(done + trial as usize * all, all * count as usize);
-        reports.push(evaluate(&set, cases, None, &mut Surroundings { seconds, progress: &mut within })?);
+        let mut within =
+            |done: usize, all: usize| progress(done + trial as usize * all, all * count as usize);
+        reports.push(evaluate(
+            &set,
+            cases,
+            None,
+            &mut Surroundings { seconds, progress: &mut within },
+        )?);
     }
     Some(mean(reports))
 }
 
 /// The lines of one training.
 fn drawn(train: &[Case], plan: Trials, seed: u64) -> Vec<Case> {
-    let mut lines: Vec<Case> = train.iter().filter(|case| !plan.without_oos || case.label != OUT_OF_SCOPE).cloned().collect();
+    let mut lines: Vec<Case> = train
+        .iter()
+        .filter(|case| !plan.without_oos || case.label != OUT_OF_SCOPE)
+        .cloned()
+        .collect();
     let Some(most) = plan.per_label else { return lines };
     Random::new(seed ^ 0xd4a3).shuffle(&mut lines);
     let mut taken: BTreeMap<String, usize> = BTreeMap::new();
@@ -96,8 +111,17 @@ mod tests {
 
     fn lines() -> Vec<Case> {
         let line = |text: String, label: &str| Case { text, label: label.to_owned() };
-        let of = |n: usize| [line(format!("fix build {n}"), "codegen"), line(format!("scan server {n}"), "security"), line(format!("plan sprint {n}"), "pm")];
-        (0..30).flat_map(of).chain((0..60).map(|n| line(format!("weather on day {n}"), OUT_OF_SCOPE))).collect()
+        let of = |n: usize| {
+            [
+                line(format!("fix build {n}"), "codegen"),
+                line(format!("scan server {n}"), "security"),
+                line(format!("plan sprint {n}"), "pm"),
+            ]
+        };
+        (0..30)
+            .flat_map(of)
+            .chain((0..60).map(|n| line(format!("weather on day {n}"), OUT_OF_SCOPE)))
+            .collect()
     }
 
     #[test]
@@ -112,10 +136,18 @@ mod tests {
 
     #[test]
     fn rates_are_means_and_a_rate_that_one_training_lacks_is_missing() {
-        let one = |accuracy: f64, ece: Option<f64>| Report { accuracy: Some(accuracy), macro_f1: Some(accuracy / 2.0), ece, ..Report::default() };
+        let one = |accuracy: f64, ece: Option<f64>| Report {
+            accuracy: Some(accuracy),
+            macro_f1: Some(accuracy / 2.0),
+            ece,
+            ..Report::default()
+        };
         let whole = mean(vec![one(0.5, Some(0.25)), one(1.0, None), one(0.75, Some(0.5))]);
         assert_eq!((whole.accuracy, whole.macro_f1, whole.ece), (Some(0.75), Some(0.375), None));
-        assert_eq!(whole.accuracy_spread.map(|spread| (spread.least, spread.most)), Some((0.5, 1.0)));
+        assert_eq!(
+            whole.accuracy_spread.map(|spread| (spread.least, spread.most)),
+            Some((0.5, 1.0))
+        );
     }
 
     #[test]
@@ -125,6 +157,8 @@ mod tests {
         let report = trials(&lines(), &lines(), plan, &mut around).unwrap();
         assert_eq!(report.trainings, 3);
         let spread = report.accuracy_spread.unwrap();
-        assert!(spread.least <= report.accuracy.unwrap() && report.accuracy.unwrap() <= spread.most);
+        assert!(
+            spread.least <= report.accuracy.unwrap() && report.accuracy.unwrap() <= spread.most
+        );
     }
 }

@@ -10,7 +10,16 @@ pub fn exp(x: f32) -> f32 {
     let halves = (x * std::f32::consts::LOG2_E + 12_582_912.0) - 12_582_912.0;
     // ln 2 in two parts, so that the remainder keeps its low bits (Cody and Waite).
     let rest = x - halves * 0.693_359_4 + halves * 2.121_944_4e-4;
-    let series = 1.0 + rest * (1.0 + rest * (0.5 + rest * (0.166_666_67 + rest * (0.041_666_67 + rest * (0.008_333_33 + rest * 0.001_388_89)))));
+    let series = 1.0
+        + rest
+            * (1.0
+                + rest
+                    * (0.5
+                        + rest
+                            * (0.166_666_67
+                                + rest
+                                    * (0.041_666_67
+                                        + rest * (0.008_333_33 + rest * 0.001_388_89)))));
     series * f32::from_bits(((halves as i32 + 127) as u32) << 23)
 }
 
@@ -27,7 +36,10 @@ pub fn ln(x: f32) -> f32 {
     // ln m = 2·atanh((m−1)/(m+1)), a series that converges fast near 1.
     let ratio = (mantissa - 1.0) / (mantissa + 1.0);
     let square = ratio * ratio;
-    let series = 1.0 + square * (1.0 / 3.0 + square * (0.2 + square * (1.0 / 7.0 + square * (1.0 / 9.0 + square / 11.0))));
+    let series = 1.0
+        + square
+            * (1.0 / 3.0
+                + square * (0.2 + square * (1.0 / 7.0 + square * (1.0 / 9.0 + square / 11.0))));
     (2.0 * ratio * series + f64::from(exponent) * std::f64::consts::LN_2) as f32
 }
 

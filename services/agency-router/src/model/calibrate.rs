@@ -55,7 +55,12 @@ impl Prepared {
     }
     /// As it is learnt from.
     pub fn line(&self) -> Line<'_> {
-        Line { features: &self.features, label: self.label, weight: self.weight, against: self.against }
+        Line {
+            features: &self.features,
+            label: self.label,
+            weight: self.weight,
+            against: self.against,
+        }
     }
 }
 
@@ -78,13 +83,23 @@ impl Gate {
     }
     /// P(in scope) of a message with these inputs.
     pub fn in_scope(&self, inputs: &[f32; GATE_INPUTS]) -> f32 {
-        let sum: f32 = self.coefficients.iter().zip(inputs).map(|(coefficient, input)| coefficient * input).sum();
+        let sum: f32 = self
+            .coefficients
+            .iter()
+            .zip(inputs)
+            .map(|(coefficient, input)| coefficient * input)
+            .sum();
         sigmoid(sum + self.bias)
     }
 }
 
 /// What the gate looks at. `logits` has one number a label and, where there is one, that of "none of these" behind them.
-pub fn gate_inputs(logits: &[f32], labels: usize, unknown_share: f32, words: usize) -> [f32; GATE_INPUTS] {
+pub fn gate_inputs(
+    logits: &[f32],
+    labels: usize,
+    unknown_share: f32,
+    words: usize,
+) -> [f32; GATE_INPUTS] {
     let (mut best, mut second) = (f32::MIN, f32::MIN);
     for &logit in logits.iter().take(labels) {
         if logit > best {
@@ -166,7 +181,8 @@ fn figures(held_out: &[HeldOut], labels: usize) -> Vec<HeldOutFigures> {
         let lines = given.iter().sum();
         let right = given.get_mut(label).map(std::mem::take).unwrap_or_default();
         let most = given.iter().copied().max().filter(|most| *most > 0);
-        let taken = most.and_then(|most| Some((given.iter().position(|count| *count == most)?, most)));
+        let taken =
+            most.and_then(|most| Some((given.iter().position(|count| *count == most)?, most)));
         HeldOutFigures { lines, right, taken }
     };
     (0..labels).map(of_label).collect()
@@ -195,12 +211,23 @@ fn thresholds(held_out: &[HeldOut], temperature: f32, labels: usize) -> Vec<Thre
 /// less than [`HOPELESS`] were. Both within bounds, so that few lines cannot make a label deaf or blind.
 fn of_label(rows: &[(f32, bool)]) -> Thresholds {
     let share = |from: f32, to: f32| {
-        let within: Vec<bool> = rows.iter().filter(|(confidence, _)| (from..to).contains(confidence)).map(|(_, right)| *right).collect();
-        (within.len() >= LINES_MIN).then(|| within.iter().filter(|right| **right).count() as f32 / within.len() as f32)
+        let within: Vec<bool> = rows
+            .iter()
+            .filter(|(confidence, _)| (from..to).contains(confidence))
+            .map(|(_, right)| *right)
+            .collect();
+        (within.len() >= LINES_MIN)
+            .then(|| within.iter().filter(|right| **right).count() as f32 / within.len() as f32)
     };
-    let accept = ACCEPT.into_iter().find(|at| share(at - 0.1, at + 0.1).is_some_and(|right| right >= BELIEVED));
-    let ask = ASK.into_iter().rev().find(|at| share(0.0, *at).is_some_and(|right| right < HOPELESS));
-    Thresholds { accept: accept.unwrap_or(Thresholds::DEFAULT.accept), ask: ask.unwrap_or(Thresholds::DEFAULT.ask) }
+    let accept = ACCEPT
+        .into_iter()
+        .find(|at| share(at - 0.1, at + 0.1).is_some_and(|right| right >= BELIEVED));
+    let ask =
+        ASK.into_iter().rev().find(|at| share(0.0, *at).is_some_and(|right| right < HOPELESS));
+    Thresholds {
+        accept: accept.unwrap_or(Thresholds::DEFAULT.accept),
+        ask: ask.unwrap_or(Thresholds::DEFAULT.ask),
+    }
 }
 
 /// The fold of each line: round-robin within its class in random order; lines below full weight, and those that say what a class
@@ -212,7 +239,11 @@ fn assign_folds(lines: &[Prepared], plan: Plan) -> Vec<Option<usize>> {
     let mut counts = vec![0usize; plan.classes];
     let mut folds = vec![None; lines.len()];
     for place in order {
-        let Some(line) = lines.get(place).filter(|line| !line.against && (line.should_find() || !any_whole)) else { continue };
+        let Some(line) =
+            lines.get(place).filter(|line| !line.against && (line.should_find() || !any_whole))
+        else {
+            continue;
+        };
         if let (Some(count), Some(fold)) = (counts.get_mut(line.label), folds.get_mut(place)) {
             *fold = Some(*count % FOLDS);
             *count += 1;
@@ -246,19 +277,35 @@ fn scores_of_the_rest(
     plan: Plan,
 ) -> Vec<(usize, Vec<f32>, f32)> {
     let numbered = || lines.iter().enumerate();
-    let kept: Vec<&Prepared> = numbered().filter(|(place, line)| keep(*place, line)).map(|(_, line)| line).collect();
+    let kept: Vec<&Prepared> =
+        numbered().filter(|(place, line)| keep(*place, line)).map(|(_, line)| line).collect();
     let known = KnownWords::of(kept.iter().filter(|line| !line.against).map(|line| &line.tokens));
     let training: Vec<Line<'_>> = kept.iter().map(|line| line.line()).collect();
     let dense = fit(&training, plan);
     let asked = numbered().filter(|(place, line)| ask(*place, line));
-    asked.map(|(place, line)| (place, dense.logits(&line.features), known.unknown_share(&line.tokens))).collect()
+    asked
+        .map(|(place, line)| {
+            (place, dense.logits(&line.features), known.unknown_share(&line.tokens))
+        })
+        .collect()
 }
 
-fn held_out_scores(lines: &[Prepared], folds: &[Option<usize>], labels: usize, plan: Plan, rows: &mut Vec<GateRow>) -> Vec<HeldOut> {
+fn held_out_scores(
+    lines: &[Prepared],
+    folds: &[Option<usize>],
+    labels: usize,
+    plan: Plan,
+    rows: &mut Vec<GateRow>,
+) -> Vec<HeldOut> {
     let mut held_out = Vec::new();
     let fold_of = |place: usize| folds.get(place).copied().flatten();
     for fold in 0..FOLDS {
-        let scored = scores_of_the_rest(lines, &|place, _| fold_of(place) != Some(fold), &|place, _| fold_of(place) == Some(fold), plan);
+        let scored = scores_of_the_rest(
+            lines,
+            &|place, _| fold_of(place) != Some(fold),
+            &|place, _| fold_of(place) == Some(fold),
+            plan,
+        );
         for (place, mut logits, unknown) in scored {
             let Some(line) = lines.get(place) else { continue };
             let inputs = gate_inputs(&logits, labels, unknown, line.tokens.words.len());
@@ -267,24 +314,40 @@ fn held_out_scores(lines: &[Prepared], folds: &[Option<usize>], labels: usize, p
                 continue;
             }
             logits.truncate(labels);
-            held_out.push(HeldOut { logits, inputs, label: line.label, should_find: line.should_find() });
+            held_out.push(HeldOut {
+                logits,
+                inputs,
+                label: line.label,
+                should_find: line.should_find(),
+            });
         }
         // Lines that are for nobody are few and worth the most: more folds are asked for their sake.
-        if held_out.len() >= HELD_OUT_ENOUGH && (plan.classes == labels || rows.len() >= STRANGERS_ENOUGH) {
+        if held_out.len() >= HELD_OUT_ENOUGH
+            && (plan.classes == labels || rows.len() >= STRANGERS_ENOUGH)
+        {
             break;
         }
     }
     held_out
 }
 
-fn leave_classes_out(lines: &[Prepared], folds: &[Option<usize>], labels: usize, plan: Plan, rows: &mut Vec<GateRow>) {
+fn leave_classes_out(
+    lines: &[Prepared],
+    folds: &[Option<usize>],
+    labels: usize,
+    plan: Plan,
+    rows: &mut Vec<GateRow>,
+) {
     let groups = FOLDS.min(labels);
     let mut strangers = 0;
     for group in 0..groups {
         let left_out = |line: &Prepared| line.label < labels && line.label % groups == group;
         let held_out = |place: usize| folds.get(place).copied().flatten();
-        let keep = |place: usize, line: &Prepared| !left_out(line) && held_out(place) != Some(group);
-        let ask = |place: usize, line: &Prepared| held_out(place).is_some_and(|fold| fold == group || left_out(line));
+        let keep =
+            |place: usize, line: &Prepared| !left_out(line) && held_out(place) != Some(group);
+        let ask = |place: usize, line: &Prepared| {
+            held_out(place).is_some_and(|fold| fold == group || left_out(line))
+        };
         for (place, mut logits, unknown) in scores_of_the_rest(lines, &keep, &ask, plan) {
             let Some(line) = lines.get(place) else { continue };
             let mut class = 0;
@@ -340,25 +403,38 @@ fn fit_gate(rows: &[GateRow]) -> Option<Gate> {
     let (means, deviations) = moments(rows);
     let standardise = |inputs: &[f32; GATE_INPUTS]| {
         let mut values = *inputs;
-        values.iter_mut().zip(&means).zip(&deviations).for_each(|((value, mean), deviation)| *value = (*value - mean) / deviation);
+        values
+            .iter_mut()
+            .zip(&means)
+            .zip(&deviations)
+            .for_each(|((value, mean), deviation)| *value = (*value - mean) / deviation);
         values
     };
     let strangers = rows.iter().filter(|row| row.stranger).count();
-    let share = if strangers >= STRANGERS_MIN && strangers < outside { STRANGERS_SHARE } else { strangers as f32 / outside as f32 };
+    let share = if strangers >= STRANGERS_MIN && strangers < outside {
+        STRANGERS_SHARE
+    } else {
+        strangers as f32 / outside as f32
+    };
     let weight = |row: &GateRow| match (row.in_scope, row.stranger) {
         (true, _) => 0.5 / inside as f32,
         (false, true) => 0.5 * share / strangers as f32,
         (false, false) => 0.5 * (1.0 - share) / (outside - strangers) as f32,
     };
-    let points: Vec<([f32; GATE_INPUTS], f32, f32)> =
-        rows.iter().map(|row| (standardise(&row.inputs), f32::from(u8::from(row.in_scope)), weight(row))).collect();
+    let points: Vec<([f32; GATE_INPUTS], f32, f32)> = rows
+        .iter()
+        .map(|row| (standardise(&row.inputs), f32::from(u8::from(row.in_scope)), weight(row)))
+        .collect();
     let mut gate = Gate { coefficients: [0.0; GATE_INPUTS], bias: 0.0, threshold: 0.5 };
     let mut speed = [0.0f32; GATE_INPUTS + 1];
     for _ in 0..300 {
         let mut slopes = [0.0f32; GATE_INPUTS + 1];
         for (inputs, target, weight) in &points {
             let error = (gate.in_scope(inputs) - target) * weight;
-            slopes.iter_mut().zip(inputs.iter().chain([&1.0])).for_each(|(slope, input)| *slope += error * input);
+            slopes
+                .iter_mut()
+                .zip(inputs.iter().chain([&1.0]))
+                .for_each(|(slope, input)| *slope += error * input);
         }
         let numbers = gate.coefficients.iter_mut().chain([&mut gate.bias]);
         for ((number, speed), slope) in numbers.zip(&mut speed).zip(slopes) {
@@ -368,7 +444,9 @@ fn fit_gate(rows: &[GateRow]) -> Option<Gate> {
         }
     }
     // Back from standardised inputs to the inputs themselves.
-    for ((coefficient, mean), deviation) in gate.coefficients.iter_mut().zip(&means).zip(&deviations) {
+    for ((coefficient, mean), deviation) in
+        gate.coefficients.iter_mut().zip(&means).zip(&deviations)
+    {
         *coefficient /= deviation;
         gate.bias -= *coefficient * mean;
     }
@@ -382,11 +460,17 @@ fn moments(rows: &[GateRow]) -> ([f32; GATE_INPUTS], [f32; GATE_INPUTS]) {
         means.iter_mut().zip(&row.inputs).for_each(|(mean, input)| *mean += input / count);
     }
     for row in rows {
-        let squares = row.inputs.iter().zip(&means).map(|(input, mean)| (input - mean) * (input - mean));
-        deviations.iter_mut().zip(squares).for_each(|(deviation, square)| *deviation += square / count);
+        let squares =
+            row.inputs.iter().zip(&means).map(|(input, mean)| (input - mean) * (input - mean));
+        deviations
+            .iter_mut()
+            .zip(squares)
+            .for_each(|(deviation, square)| *deviation += square / count);
     }
     // An input that never varies has nothing to say; dividing by 1 leaves its coefficient at 0.
-    deviations.iter_mut().for_each(|deviation| *deviation = if *deviation > 1e-8 { deviation.sqrt() } else { 1.0 });
+    deviations
+        .iter_mut()
+        .for_each(|deviation| *deviation = if *deviation > 1e-8 { deviation.sqrt() } else { 1.0 });
     (means, deviations)
 }
 
@@ -399,64 +483,4 @@ fn threshold(held_out: &[HeldOut], gate: &Gate, (least, most): (f32, f32)) -> f3
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn held_out(logits: &[f32], label: usize) -> HeldOut {
-        HeldOut { logits: logits.to_vec(), inputs: [0.0; GATE_INPUTS], label, should_find: true }
-    }
-
-    #[test]
-    fn each_label_is_told_how_many_of_its_messages_find_it_and_who_takes_the_rest() {
-        let [first, second, third] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
-        let described = HeldOut { should_find: false, ..held_out(&third, 2) };
-        let lines = [held_out(&first, 0), held_out(&second, 0), held_out(&third, 0), held_out(&third, 0), held_out(&second, 1), described];
-        let of = |lines, right, taken| HeldOutFigures { lines, right, taken };
-        assert_eq!(figures(&lines, 3), [of(4, 1, Some((2, 2))), of(1, 1, None), of(0, 0, None)]);
-    }
-
-    #[test]
-    fn overconfident_logits_get_a_temperature_above_one() {
-        // Logits say 99.99 %, but one in four is wrong.
-        let held_out: Vec<HeldOut> = (0..400).map(|n| held_out(&[10.0, 0.0], usize::from(n % 4 == 0))).collect();
-        let temperature = fit_temperature(&held_out);
-        let confidence = 1.0 / (1.0 + (-10.0f32 / temperature).exp());
-        assert!((confidence - 0.75).abs() < 0.01, "{temperature} {confidence}");
-    }
-
-    #[test]
-    fn each_label_has_thresholds_of_its_own() {
-        // Right from 0.3 on, and never right below 0.25.
-        let sure: Vec<(f32, bool)> = (0..100).map(|n| n as f32 / 100.0).map(|confidence| (confidence, confidence > 0.3)).collect();
-        assert_eq!(of_label(&sure), Thresholds { accept: 0.35, ask: 0.3 });
-        // Only right where it is nearly certain.
-        let doubtful: Vec<(f32, bool)> = (0..100).map(|n| n as f32 / 100.0).map(|confidence| (confidence, confidence > 0.55)).collect();
-        assert_eq!(of_label(&doubtful).accept, 0.6);
-        assert_eq!(of_label(&[]), Thresholds::DEFAULT);
-    }
-
-    #[test]
-    fn a_threshold_keeps_within_its_bounds() {
-        let gate = Gate { coefficients: [1.0, 0.0, 0.0, 0.0, 0.0, 0.0], bias: 0.0, threshold: 0.5 };
-        let of = |best: f32| {
-            let lines: Vec<HeldOut> = (0..50).map(|_| HeldOut { inputs: [best, 0.0, 0.0, 0.0, 0.0, 0.0], ..held_out(&[best], 0) }).collect();
-            threshold(&lines, &gate, GIVEN_THRESHOLD)
-        };
-        assert_eq!((of(-5.0), of(5.0)), GIVEN_THRESHOLD);
-        assert_eq!(of(1.0), gate.in_scope(&[1.0, 0.0, 0.0, 0.0, 0.0, 0.0]));
-        assert_eq!(threshold(&[], &gate, GIVEN_THRESHOLD), 0.5);
-    }
-
-    #[test]
-    fn the_gate_separates_weak_from_strong_scores() {
-        let row = |n: usize, in_scope: bool| GateRow {
-            inputs: [if in_scope { 4.0 } else { 1.0 } + (n % 10) as f32 / 10.0, 1.0, 2.0, 0.1, 0.0, 2.0],
-            in_scope,
-            stranger: false,
-        };
-        let rows: Vec<GateRow> = (0..100).map(|n| row(n, n % 2 == 0)).collect();
-        let gate = fit_gate(&rows).unwrap();
-        assert!(gate.in_scope(&[4.5, 1.0, 2.0, 0.1, 0.0, 2.0]) > 0.8);
-        assert!(gate.in_scope(&[1.5, 1.0, 2.0, 0.1, 0.0, 2.0]) < 0.2);
-    }
-}
+mod tests;

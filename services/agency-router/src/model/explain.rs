@@ -33,7 +33,13 @@ struct Say {
 }
 
 /// Explains the winner against the runner-up (or against nothing, where there is one class only).
-pub fn explain(model: &Model, tokens: &Tokens, weighted: &Weighted, winner: usize, runner_up: Option<usize>) -> Explanation {
+pub fn explain(
+    model: &Model,
+    tokens: &Tokens,
+    weighted: &Weighted,
+    winner: usize,
+    runner_up: Option<usize>,
+) -> Explanation {
     let contrast = model.weights.contrast(winner, runner_up);
     let say = |block: Block, bucket: u16| {
         let bucket = model.rarity.fit(bucket);
@@ -44,11 +50,18 @@ pub fn explain(model: &Model, tokens: &Tokens, weighted: &Weighted, winner: usiz
     for (place, word) in tokens.words.iter().enumerate() {
         let (own, rest) = letters.split_at_checked(Tokens::sequences(word)).unwrap_or_default();
         letters = rest;
-        let of_letters: f32 = own.iter().map(|&bucket| weighted.value(&model.rarity, Block::Letters, bucket) * contrast(bucket)).sum();
+        let of_letters: f32 = own
+            .iter()
+            .map(|&bucket| weighted.value(&model.rarity, Block::Letters, bucket) * contrast(bucket))
+            .sum();
         let own = say(Block::Words, word_bucket(word)) + of_letters;
         says.push(Say { first: place, words: 1, weight: own });
         if let Some(before) = before {
-            says.push(Say { first: place - 1, words: 2, weight: say(Block::Pairs, pair_bucket(before, word.hash)) });
+            says.push(Say {
+                first: place - 1,
+                words: 2,
+                weight: say(Block::Pairs, pair_bucket(before, word.hash)),
+            });
         }
         before = Some(word.hash);
     }
@@ -65,7 +78,13 @@ fn strongest<'a>(tokens: &Tokens, says: impl Iterator<Item = (&'a Say, f32)>) ->
         if terms.len() == TERMS_MAX || weight < floor {
             break;
         }
-        let words: Vec<String> = tokens.words.iter().skip(say.first).take(say.words).map(|word| tokens.text(word)).collect();
+        let words: Vec<String> = tokens
+            .words
+            .iter()
+            .skip(say.first)
+            .take(say.words)
+            .map(|word| tokens.text(word))
+            .collect();
         let text = words.join(" ");
         if terms.iter().all(|term| term.text != text) {
             terms.push(Term { text, weight });

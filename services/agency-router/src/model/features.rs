@@ -2,7 +2,10 @@
 //!
 //! Hashing first and pruning never keeps the table's size known before training, and an unseen word still shares its
 //! letters ("vulnerabilities" with "vulnerability"). Each block is weighed by (1 + ln tf)·idf and scaled to length 1.
-#![expect(clippy::indexing_slicing, reason = "buckets are shifted to the bits that the tables are made for; ranges come from the tokeniser")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "buckets are shifted to the bits that the tables are made for; ranges come from the tokeniser"
+)]
 
 use super::arithmetic::ln;
 use std::ops::Range;
@@ -50,10 +53,13 @@ pub enum Block {
 }
 
 /// Every block with the share it has in the whole vector (shares from 0.5 to 1.4 differ by at most 0.3 points on CLINC150).
-const BLOCKS: [(Block, f32); 4] = [(Block::Words, 1.0), (Block::Pairs, 0.8), (Block::Skips, 0.6), (Block::Letters, 1.0)];
+const BLOCKS: [(Block, f32); 4] =
+    [(Block::Words, 1.0), (Block::Pairs, 0.8), (Block::Skips, 0.6), (Block::Letters, 1.0)];
 
 /// What a bucket counts that occurs so often: 1 + ln tf, and nothing where it was counted before.
-static FREQUENCY: LazyLock<[f32; 256]> = LazyLock::new(|| std::array::from_fn(|times| if times == 0 { 0.0 } else { 1.0 + ln(times as f32) }));
+static FREQUENCY: LazyLock<[f32; 256]> = LazyLock::new(|| {
+    std::array::from_fn(|times| if times == 0 { 0.0 } else { 1.0 + ln(times as f32) })
+});
 
 /// The blocks of a model, with or without letters; letters are the last.
 fn blocks(letters: bool) -> impl Iterator<Item = (Block, f32)> {
@@ -80,7 +86,10 @@ fn stands_alone(letter: char) -> bool {
 impl Tokens {
     /// Cuts a message into words. Any text will do; what is neither letter nor digit separates.
     pub fn of(text: &str) -> Self {
-        let mut tokens = Self { letters: Vec::with_capacity(text.len()), words: Vec::with_capacity(text.len() / 5 + 1) };
+        let mut tokens = Self {
+            letters: Vec::with_capacity(text.len()),
+            words: Vec::with_capacity(text.len() / 5 + 1),
+        };
         let mut start = 0;
         for letter in text.chars() {
             if letter.is_ascii_alphanumeric() {
@@ -109,7 +118,9 @@ impl Tokens {
     fn close(&mut self, start: usize) {
         let end = self.letters.len();
         if end > start {
-            let hash = self.letters[start..end].iter().fold(BEGIN, |hash, &letter| stir(hash, u64::from(letter)));
+            let hash = self.letters[start..end]
+                .iter()
+                .fold(BEGIN, |hash, &letter| stir(hash, u64::from(letter)));
             self.words.push(Word { letters: start..end, hash });
         }
     }
@@ -148,7 +159,8 @@ impl Tokens {
     /// How many letter sequences a word has.
     pub fn sequences(word: &Word) -> usize {
         let length = word.letters.len().min(WORD_LETTERS_MAX) + 2;
-        let from = |start: usize| (length - start).min(LETTERS.end - 1).saturating_sub(LETTERS.start - 1);
+        let from =
+            |start: usize| (length - start).min(LETTERS.end - 1).saturating_sub(LETTERS.start - 1);
         (0..length).map(from).sum()
     }
 
@@ -207,7 +219,14 @@ impl Rarity {
             seen.iter().for_each(|&bucket| documents[usize::from(bucket)] += 1);
         }
         let idf = |documents: u32| 1.0 + ln((1.0 + count as f32) / (1.0 + documents as f32));
-        Self { bits, letters, steps: documents.into_iter().map(|documents| (idf(documents) / IDF_STEP).round().clamp(1.0, 255.0) as u8).collect() }
+        Self {
+            bits,
+            letters,
+            steps: documents
+                .into_iter()
+                .map(|documents| (idf(documents) / IDF_STEP).round().clamp(1.0, 255.0) as u8)
+                .collect(),
+        }
     }
 
     /// A hashed bucket in this model's bits.
@@ -217,8 +236,13 @@ impl Rarity {
 
     /// The message's features: each block's (1 + ln tf)·idf scaled to the block's share, the whole to length 1.
     pub fn weigh(&self, tokens: &Tokens) -> Weighted {
-        let sequences = if self.letters { tokens.letters.len() * 4 + tokens.words.len() * 4 } else { 0 };
-        let mut weighted = Weighted { features: Vec::with_capacity(sequences + tokens.words.len() * 6), scales: [0.0; BLOCKS.len()], letters: Vec::new() };
+        let sequences =
+            if self.letters { tokens.letters.len() * 4 + tokens.words.len() * 4 } else { 0 };
+        let mut weighted = Weighted {
+            features: Vec::with_capacity(sequences + tokens.words.len() * 6),
+            scales: [0.0; BLOCKS.len()],
+            letters: Vec::new(),
+        };
         let mut buckets = Vec::with_capacity(sequences.max(tokens.words.len() * 3));
         // Counting in a table is three times as fast as sorting; a bucket's count is taken where it occurs first.
         let mut counts = vec![0u8; self.steps.len()];
@@ -308,7 +332,11 @@ impl KnownWords {
             let place = (word.hash >> 49) as usize;
             self.bits[place / 64] >> (place % 64) & 1 == 1
         });
-        if tokens.words.is_empty() { 1.0 } else { 1.0 - known.count() as f32 / tokens.words.len() as f32 }
+        if tokens.words.is_empty() {
+            1.0
+        } else {
+            1.0 - known.count() as f32 / tokens.words.len() as f32
+        }
     }
 }
 
@@ -351,17 +379,31 @@ mod tests {
             found
         };
         let singular = buckets("vulnerability");
-        let shared = buckets("vulnerabilities").iter().filter(|bucket| singular.contains(bucket)).count();
+        let shared =
+            buckets("vulnerabilities").iter().filter(|bucket| singular.contains(bucket)).count();
         assert!(shared > 20, "{shared}");
     }
 
     #[test]
     fn no_text_makes_it_panic() {
-        for text in ["", "\u{0}", "İİİİ", "ﷺ", "e\u{301}\u{301}", "👩‍👩‍👧‍👦", "\u{202e}abc", &"ß".repeat(20_000), "ไทย", "a'b’c"]
-        {
+        for text in [
+            "",
+            "\u{0}",
+            "İİİİ",
+            "ﷺ",
+            "e\u{301}\u{301}",
+            "👩‍👩‍👧‍👦",
+            "\u{202e}abc",
+            &"ß".repeat(20_000),
+            "ไทย",
+            "a'b’c",
+        ] {
             let tokens = Tokens::of(text);
             let weighted = Rarity::of([&tokens].into_iter(), 16, true).weigh(&tokens);
-            assert_eq!(weighted.letters.len(), tokens.words.iter().map(Tokens::sequences).sum::<usize>());
+            assert_eq!(
+                weighted.letters.len(),
+                tokens.words.iter().map(Tokens::sequences).sum::<usize>()
+            );
         }
     }
 }

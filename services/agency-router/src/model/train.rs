@@ -4,7 +4,10 @@
 //! rate falling linearly to 0 (Duchi, Hazan and Singer 2011). ε matters: with 1e-6 the first visit to a rare n-gram moves
 //! its weight by the whole rate whatever the error was, which cost 1 point of accuracy and 25 points of AUROC on CLINC150. Half of a line's features are hidden at each
 //! visit and the rest doubled, so that no single n-gram decides alone.
-#![expect(clippy::indexing_slicing, reason = "rows are cut at multiples of `stride` from tables of 2^bits × stride; labels are below the class count")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "rows are cut at multiples of `stride` from tables of 2^bits × stride; labels are below the class count"
+)]
 
 use super::arithmetic::{Random, softmax};
 use super::features::Feature;
@@ -62,7 +65,13 @@ pub struct Dense {
 impl Dense {
     fn zeros(classes: usize, bits: u32) -> Self {
         let stride = classes.div_ceil(LANES) * LANES;
-        Self { classes, stride, weights: vec![0.0; stride << bits], bias: vec![0.0; stride], squares: vec![EPSILON; stride << bits] }
+        Self {
+            classes,
+            stride,
+            weights: vec![0.0; stride << bits],
+            bias: vec![0.0; stride],
+            squares: vec![EPSILON; stride << bits],
+        }
     }
     fn row(&self, bucket: u16) -> &[f32] {
         let start = usize::from(bucket) * self.stride;
@@ -72,7 +81,10 @@ impl Dense {
     pub fn logits(&self, features: &[Feature]) -> Vec<f32> {
         let mut logits = self.bias.clone();
         for &(bucket, value) in features {
-            logits.iter_mut().zip(self.row(bucket)).for_each(|(logit, weight)| *logit += value * weight);
+            logits
+                .iter_mut()
+                .zip(self.row(bucket))
+                .for_each(|(logit, weight)| *logit += value * weight);
         }
         logits.truncate(self.classes);
         logits
@@ -122,7 +134,11 @@ fn visits(lines: &[Line<'_>], plan: Plan) -> Vec<usize> {
     let enough = sizes.iter().copied().fold(0.0, f32::max).min(ENOUGH);
     let again = |label: usize| ((enough / sizes[label].max(1.0)) as usize).clamp(1, VISITS_MAX);
     let times = |line: &Line<'_>| if line.label < plan.labels { again(line.label) } else { 1 };
-    lines.iter().enumerate().flat_map(|(place, line)| std::iter::repeat_n(place, times(line))).collect()
+    lines
+        .iter()
+        .enumerate()
+        .flat_map(|(place, line)| std::iter::repeat_n(place, times(line)))
+        .collect()
 }
 
 /// Weights with their squared gradients and the room for one step.
@@ -136,7 +152,12 @@ struct Learner {
 impl Learner {
     fn new(plan: Plan) -> Self {
         let dense = Dense::zeros(plan.classes, plan.bits);
-        Self { gradient: vec![0.0; dense.stride], bias_squares: vec![EPSILON; dense.stride], dense, kept: Vec::new() }
+        Self {
+            gradient: vec![0.0; dense.stride],
+            bias_squares: vec![EPSILON; dense.stride],
+            dense,
+            kept: Vec::new(),
+        }
     }
 
     fn learn(&mut self, line: Line<'_>, rate: f32, random: &mut Random) {
@@ -148,7 +169,9 @@ impl Learner {
             self.gradient[line.label] -= 1.0;
         }
         self.gradient.iter_mut().for_each(|gradient| *gradient *= line.weight);
-        let active: Vec<usize> = (0..self.dense.classes).filter(|&class| self.gradient[class].abs() > GRADIENT_MIN).collect();
+        let active: Vec<usize> = (0..self.dense.classes)
+            .filter(|&class| self.gradient[class].abs() > GRADIENT_MIN)
+            .collect();
         if active.len() * 4 < self.dense.stride {
             self.update_some(&active, rate);
         } else {
@@ -178,7 +201,12 @@ impl Learner {
     fn predict(&mut self) {
         let dense = &self.dense;
         self.gradient.copy_from_slice(&dense.bias);
-        widely(Predict { weights: &dense.weights, stride: dense.stride, kept: &self.kept, logits: &mut self.gradient });
+        widely(Predict {
+            weights: &dense.weights,
+            stride: dense.stride,
+            kept: &self.kept,
+            logits: &mut self.gradient,
+        });
         softmax(&mut self.gradient[..dense.classes]);
         self.gradient[dense.classes..].fill(0.0);
     }
@@ -186,14 +214,26 @@ impl Learner {
     fn update_all(&mut self, rate: f32) {
         let Self { dense, bias_squares, kept, gradient } = self;
         let Dense { weights, bias, squares, stride, .. } = dense;
-        widely(Update { weights, squares, bias, bias_squares, stride: *stride, kept, gradient, rate });
+        widely(Update {
+            weights,
+            squares,
+            bias,
+            bias_squares,
+            stride: *stride,
+            kept,
+            gradient,
+            rate,
+        });
     }
 
     fn update_some(&mut self, active: &[usize], rate: f32) {
         let stride = self.dense.stride;
         for &(bucket, value) in &self.kept {
             let start = usize::from(bucket) * stride;
-            let (weights, squares) = (&mut self.dense.weights[start..start + stride], &mut self.dense.squares[start..start + stride]);
+            let (weights, squares) = (
+                &mut self.dense.weights[start..start + stride],
+                &mut self.dense.squares[start..start + stride],
+            );
             for &class in active {
                 let slope = self.gradient[class] * value;
                 squares[class] += slope * slope;
@@ -264,21 +304,37 @@ impl pulp::WithSimd for Update<'_> {
         for &(bucket, value) in self.kept {
             let start = usize::from(bucket) * self.stride;
             let range = start..start + self.stride;
-            step(simd, &mut self.weights[range.clone()], &mut self.squares[range], self.gradient, value, self.rate);
+            step(
+                simd,
+                &mut self.weights[range.clone()],
+                &mut self.squares[range],
+                self.gradient,
+                value,
+                self.rate,
+            );
         }
         step(simd, self.bias, self.bias_squares, self.gradient, 1.0, self.rate);
     }
 }
 
 #[inline(always)]
-fn step<S: pulp::Simd>(simd: S, weights: &mut [f32], squares: &mut [f32], gradient: &[f32], value: f32, rate: f32) {
-    let ((weights, rest), (squares, _), (gradient, _)) = (S::as_mut_simd_f32s(weights), S::as_mut_simd_f32s(squares), S::as_simd_f32s(gradient));
+fn step<S: pulp::Simd>(
+    simd: S,
+    weights: &mut [f32],
+    squares: &mut [f32],
+    gradient: &[f32],
+    value: f32,
+    rate: f32,
+) {
+    let ((weights, rest), (squares, _), (gradient, _)) =
+        (S::as_mut_simd_f32s(weights), S::as_mut_simd_f32s(squares), S::as_simd_f32s(gradient));
     debug_assert!(rest.is_empty(), "rows are as long as several registers");
     let (values, rates) = (simd.splat_f32s(value), simd.splat_f32s(rate));
     for ((weight, square), gradient) in weights.iter_mut().zip(squares).zip(gradient) {
         let slope = simd.mul_f32s(*gradient, values);
         *square = simd.add_f32s(*square, simd.mul_f32s(slope, slope));
-        *weight = simd.sub_f32s(*weight, simd.div_f32s(simd.mul_f32s(rates, slope), simd.sqrt_f32s(*square)));
+        *weight = simd
+            .sub_f32s(*weight, simd.div_f32s(simd.mul_f32s(rates, slope), simd.sqrt_f32s(*square)));
     }
 }
 
@@ -293,10 +349,14 @@ mod tests {
     #[test]
     fn lines_of_small_agents_come_again_and_those_for_nobody_do_not() {
         let line = |label| Line { features: &[], label, weight: 1.0, against: false };
-        let lines: Vec<Line<'_>> = [(0, 400), (1, 10), (2, 50)].into_iter().flat_map(|(label, count)| (0..count).map(move |_| line(label))).collect();
+        let lines: Vec<Line<'_>> = [(0, 400), (1, 10), (2, 50)]
+            .into_iter()
+            .flat_map(|(label, count)| (0..count).map(move |_| line(label)))
+            .collect();
         let came = |plan: Plan| {
             let order = visits(&lines, plan);
-            [0, 1, 2].map(|label| order.iter().filter(|place| lines[**place].label == label).count())
+            [0, 1, 2]
+                .map(|label| order.iter().filter(|place| lines[**place].label == label).count())
         };
         assert_eq!(came(Plan { classes: 3, labels: 2, ..plan() }), [400, 300, 50]);
         assert_eq!(came(Plan { classes: 3, labels: 3, ..plan() }), [400, 300, 300]);
@@ -305,7 +365,10 @@ mod tests {
     #[test]
     fn two_separable_classes_are_told_apart() {
         let (left, right) = ([(3u16, 0.7f32), (9, 0.7)], [(4u16, 0.7f32), (9, 0.7)]);
-        let lines = [Line { features: &left, label: 0, weight: 1.0, against: false }, Line { features: &right, label: 1, weight: 1.0, against: false }];
+        let lines = [
+            Line { features: &left, label: 0, weight: 1.0, against: false },
+            Line { features: &right, label: 1, weight: 1.0, against: false },
+        ];
         let dense = fit(&lines, plan());
         let logits = dense.logits(&left);
         assert!(logits[0] > logits[1] + 0.5, "{logits:?}");

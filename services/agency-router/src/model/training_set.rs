@@ -41,7 +41,10 @@ impl TrainingSet {
     /// bullets, and what it says it is not for. The fallback agent is a class only where it has examples.
     pub fn from_graph(graph: &Graph) -> Self {
         let fallback = graph.fallback_agent().map(|agent| &agent.id);
-        let learnt = graph.agents.iter().filter(|agent| Some(&agent.id) != fallback || !agent.examples.is_empty());
+        let learnt = graph
+            .agents
+            .iter()
+            .filter(|agent| Some(&agent.id) != fallback || !agent.examples.is_empty());
         let mut set = Self { seed: SEED, ..Self::default() };
         for agent in learnt {
             let label = set.labels.len();
@@ -65,16 +68,35 @@ impl TrainingSet {
                 labels.push(label.to_owned());
                 labels.len() - 1
             });
-            set.examples.push(Example { text: text.to_owned(), label: place, weight: 1.0, against: false });
+            set.examples.push(Example {
+                text: text.to_owned(),
+                label: place,
+                weight: 1.0,
+                against: false,
+            });
         }
         set
     }
 }
 
 fn lines_of(agent: &Agent, label: usize) -> Vec<Example> {
-    let of_weight = |text: &String, weight: f32| Example { text: text.clone(), label, weight, against: false };
-    let against = agent.negatives.iter().map(|text| Example { against: true, ..of_weight(text, 1.0) });
-    let statements = [&agent.title, &agent.description].into_iter().chain(&agent.keywords).chain(&agent.aliases).chain(&agent.bullets);
-    let statements = statements.filter(|text| !text.trim().is_empty()).map(|text| of_weight(text, STATEMENT_WEIGHT));
-    agent.examples.iter().map(|text| of_weight(text, 1.0)).chain(statements).chain(against).collect()
+    let of_weight =
+        |text: &String, weight: f32| Example { text: text.clone(), label, weight, against: false };
+    let against =
+        agent.negatives.iter().map(|text| Example { against: true, ..of_weight(text, 1.0) });
+    let statements = [&agent.title, &agent.description]
+        .into_iter()
+        .chain(&agent.keywords)
+        .chain(&agent.aliases)
+        .chain(&agent.bullets);
+    let statements = statements
+        .filter(|text| !text.trim().is_empty())
+        .map(|text| of_weight(text, STATEMENT_WEIGHT));
+    agent
+        .examples
+        .iter()
+        .map(|text| of_weight(text, 1.0))
+        .chain(statements)
+        .chain(against)
+        .collect()
 }

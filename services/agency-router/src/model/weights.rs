@@ -35,7 +35,11 @@ impl Weights {
         }
         let scales: Vec<f32> = tops.iter().map(|top| top / 127.0).collect();
         let rows = dense.weights.chunks_exact(dense.stride);
-        let values = rows.flat_map(|row| row.iter().zip(&scales).map(|(weight, scale)| (weight / scale).round() as i8)).collect();
+        let values = rows
+            .flat_map(|row| {
+                row.iter().zip(&scales).map(|(weight, scale)| (weight / scale).round() as i8)
+            })
+            .collect();
         Self { scales, bias: dense.bias.iter().copied().take(classes).collect(), values }
     }
 
@@ -50,7 +54,11 @@ impl Weights {
         wide::add_rows(&self.values, features, &mut sums);
         #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
         pulp::Arch::new().dispatch(AddRows { values: &self.values, features, sums: &mut sums });
-        sums.iter().zip(&self.scales).zip(&self.bias).map(|((sum, scale), bias)| *sum as f32 * (*scale / FIXED) + bias).collect()
+        sums.iter()
+            .zip(&self.scales)
+            .zip(&self.bias)
+            .map(|((sum, scale), bias)| *sum as f32 * (*scale / FIXED) + bias)
+            .collect()
     }
 
     /// The weight of a bucket for one class beside another, or beside nothing.
@@ -86,7 +94,10 @@ impl pulp::NullaryFnOnce for AddRows<'_> {
 
 /// Four rows at once, since fetching a row takes longer than adding it.
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-#[expect(clippy::indexing_slicing, reason = "rows are cut at multiples of `classes` from a table of 2^bits × classes, checked on reading")]
+#[expect(
+    clippy::indexing_slicing,
+    reason = "rows are cut at multiples of `classes` from a table of 2^bits × classes, checked on reading"
+)]
 #[inline(always)]
 fn add_rows(values: &[i8], features: &[Feature], sums: &mut [i32]) {
     let classes = sums.len();
@@ -96,16 +107,21 @@ fn add_rows(values: &[i8], features: &[Feature], sums: &mut [i32]) {
     };
     let mut fours = features.chunks_exact(4);
     for four in &mut fours {
-        let [(a, by_a), (b, by_b), (c, by_c), (d, by_d)] = [row(&four[0]), row(&four[1]), row(&four[2]), row(&four[3])];
+        let [(a, by_a), (b, by_b), (c, by_c), (d, by_d)] =
+            [row(&four[0]), row(&four[1]), row(&four[2]), row(&four[3])];
         for ((((sum, a), b), c), d) in sums.iter_mut().zip(a).zip(b).zip(c).zip(d) {
-            let left = i32::from(i16::from(*a)) * i32::from(by_a) + i32::from(i16::from(*b)) * i32::from(by_b);
-            let right = i32::from(i16::from(*c)) * i32::from(by_c) + i32::from(i16::from(*d)) * i32::from(by_d);
+            let left = i32::from(i16::from(*a)) * i32::from(by_a)
+                + i32::from(i16::from(*b)) * i32::from(by_b);
+            let right = i32::from(i16::from(*c)) * i32::from(by_c)
+                + i32::from(i16::from(*d)) * i32::from(by_d);
             *sum += left + right;
         }
     }
     for feature in fours.remainder() {
         let (row, by) = row(feature);
-        sums.iter_mut().zip(row).for_each(|(sum, &weight)| *sum += i32::from(weight) * i32::from(by));
+        sums.iter_mut()
+            .zip(row)
+            .for_each(|(sum, &weight)| *sum += i32::from(weight) * i32::from(by));
     }
 }
 
@@ -113,7 +129,10 @@ fn add_rows(values: &[i8], features: &[Feature], sums: &mut [i32]) {
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wide {
     use super::{FIXED, Feature};
-    use core::arch::wasm32::{i8x16_shuffle, i16x8_extend_high_i8x16, i16x8_extend_low_i8x16, i32x4_add, i32x4_dot_i16x8, u32x4_splat, v128};
+    use core::arch::wasm32::{
+        i8x16_shuffle, i16x8_extend_high_i8x16, i16x8_extend_low_i8x16, i32x4_add, i32x4_dot_i16x8,
+        u32x4_splat, v128,
+    };
     use pulp::bytemuck::cast;
 
     const LANES: usize = 16;
@@ -132,8 +151,10 @@ mod wide {
             let mut at = 0;
             for sums in &mut padded {
                 let [s0, s1, s2, s3]: [v128; 4] = cast(*sums);
-                let [l0, l1, l2, l3] = products(lanes(values, a + at), lanes(values, b + at), by_left);
-                let [r0, r1, r2, r3] = products(lanes(values, c + at), lanes(values, d + at), by_right);
+                let [l0, l1, l2, l3] =
+                    products(lanes(values, a + at), lanes(values, b + at), by_left);
+                let [r0, r1, r2, r3] =
+                    products(lanes(values, c + at), lanes(values, d + at), by_right);
                 let add = |sum, left, right| i32x4_add(sum, i32x4_add(left, right));
                 *sums = cast([add(s0, l0, r0), add(s1, l1, r1), add(s2, l2, r2), add(s3, l3, r3)]);
                 at += LANES;
@@ -154,7 +175,9 @@ mod wide {
     #[cold]
     fn last(values: &[i8], at: usize) -> v128 {
         let mut part = [0i8; LANES];
-        part.iter_mut().zip(values.get(at..).unwrap_or_default()).for_each(|(lane, value)| *lane = *value);
+        part.iter_mut()
+            .zip(values.get(at..).unwrap_or_default())
+            .for_each(|(lane, value)| *lane = *value);
         cast(part)
     }
 
@@ -167,9 +190,20 @@ mod wide {
     #[inline(always)]
     fn products(a: v128, b: v128, by: v128) -> [v128; 4] {
         let low = i8x16_shuffle::<0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23>(a, b);
-        let high = i8x16_shuffle::<8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31>(a, b);
-        let [h0, h1, h2, h3] = [i16x8_extend_low_i8x16(low), i16x8_extend_high_i8x16(low), i16x8_extend_low_i8x16(high), i16x8_extend_high_i8x16(high)];
-        [i32x4_dot_i16x8(h0, by), i32x4_dot_i16x8(h1, by), i32x4_dot_i16x8(h2, by), i32x4_dot_i16x8(h3, by)]
+        let high =
+            i8x16_shuffle::<8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31>(a, b);
+        let [h0, h1, h2, h3] = [
+            i16x8_extend_low_i8x16(low),
+            i16x8_extend_high_i8x16(low),
+            i16x8_extend_low_i8x16(high),
+            i16x8_extend_high_i8x16(high),
+        ];
+        [
+            i32x4_dot_i16x8(h0, by),
+            i32x4_dot_i16x8(h1, by),
+            i32x4_dot_i16x8(h2, by),
+            i32x4_dot_i16x8(h3, by),
+        ]
     }
 }
 
@@ -187,7 +221,9 @@ pub enum ModelError {
 impl Model {
     /// The model as bytes, to be stored beside its graph.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.weights.values.len() + self.rarity.steps.len() + KNOWN_BITS / 8 + 4096);
+        let mut bytes = Vec::with_capacity(
+            self.weights.values.len() + self.rarity.steps.len() + KNOWN_BITS / 8 + 4096,
+        );
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&VERSION.to_le_bytes());
         bytes.push(self.rarity.bits as u8 | if self.rarity.letters { 0 } else { WITHOUT_LETTERS });
@@ -195,15 +231,24 @@ impl Model {
         bytes.extend_from_slice(&(self.labels.len() as u16).to_le_bytes());
         bytes.extend_from_slice(&self.seed.to_le_bytes());
         let gate = self.gate.coefficients.iter().chain([&self.gate.bias, &self.gate.threshold]);
-        [self.temperature].iter().chain(gate).for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
+        [self.temperature]
+            .iter()
+            .chain(gate)
+            .for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
         for (label, thresholds) in self.labels.iter().zip(&self.thresholds) {
             bytes.extend_from_slice(&(label.len() as u16).to_le_bytes());
             bytes.extend_from_slice(label.as_bytes());
-            [thresholds.accept, thresholds.ask].iter().for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
+            [thresholds.accept, thresholds.ask]
+                .iter()
+                .for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
         }
         bytes.extend_from_slice(&self.rarity.steps);
         self.known.bits.iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
-        self.weights.scales.iter().chain(&self.weights.bias).for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
+        self.weights
+            .scales
+            .iter()
+            .chain(&self.weights.bias)
+            .for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
         bytes.extend(self.weights.values.iter().map(|&weight| weight as u8));
         let sum = checksum(&bytes);
         bytes.extend_from_slice(&sum.to_le_bytes());
@@ -227,7 +272,9 @@ impl Model {
         let flags = reader.array::<1>()?[0];
         let (bits, letters) = (u32::from(flags & !WITHOUT_LETTERS), flags & WITHOUT_LETTERS == 0);
         let (classes, count) = (usize::from(reader.u16()?), usize::from(reader.u16()?));
-        let sizes_fit = BITS.contains(&bits) && (1..=CLASSES_MAX).contains(&classes) && (count == classes || count + 1 == classes);
+        let sizes_fit = BITS.contains(&bits)
+            && (1..=CLASSES_MAX).contains(&classes)
+            && (count == classes || count + 1 == classes);
         if !sizes_fit || count == 0 {
             return Err(ModelError::Damaged("its sizes are out of bounds"));
         }
@@ -236,19 +283,35 @@ impl Model {
         if temperature <= 0.0 {
             return Err(ModelError::Damaged("its temperature is not positive"));
         }
-        let coefficients: [f32; GATE_INPUTS] = reader.numbers(GATE_INPUTS)?.try_into().map_err(|_| ModelError::Damaged("its gate"))?;
+        let coefficients: [f32; GATE_INPUTS] =
+            reader.numbers(GATE_INPUTS)?.try_into().map_err(|_| ModelError::Damaged("its gate"))?;
         let gate = Gate { coefficients, bias: reader.number()?, threshold: reader.number()? };
-        let named = |reader: &mut Reader<'_>| Ok((reader.label()?, Thresholds { accept: reader.number()?, ask: reader.number()? }));
-        let (labels, thresholds) = (0..count).map(|_| named(&mut reader)).collect::<Result<(Vec<_>, Vec<_>), _>>()?;
+        let named = |reader: &mut Reader<'_>| {
+            Ok((reader.label()?, Thresholds { accept: reader.number()?, ask: reader.number()? }))
+        };
+        let (labels, thresholds) =
+            (0..count).map(|_| named(&mut reader)).collect::<Result<(Vec<_>, Vec<_>), _>>()?;
         let rarity = Rarity { bits, letters, steps: reader.take(1 << bits)?.to_vec() };
-        let known = reader.take(KNOWN_BITS / 8)?.chunks_exact(8).map(|chunk| chunk.iter().rev().fold(0u64, |word, &byte| word << 8 | u64::from(byte)));
+        let known = reader
+            .take(KNOWN_BITS / 8)?
+            .chunks_exact(8)
+            .map(|chunk| chunk.iter().rev().fold(0u64, |word, &byte| word << 8 | u64::from(byte)));
         let known = KnownWords { bits: known.collect() };
         let (scales, bias) = (reader.numbers(classes)?, reader.numbers(classes)?);
         let values = reader.take(classes << bits)?.iter().map(|&byte| byte as i8).collect();
         if !reader.0.is_empty() {
             return Err(ModelError::Damaged("there is something behind its end"));
         }
-        Ok(Self { labels, rarity, known, weights: Weights { scales, bias, values }, temperature, gate, thresholds, seed })
+        Ok(Self {
+            labels,
+            rarity,
+            known,
+            weights: Weights { scales, bias, values },
+            temperature,
+            gate,
+            thresholds,
+            seed,
+        })
     }
 }
 
@@ -257,7 +320,8 @@ struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
     fn take(&mut self, count: usize) -> Result<&'a [u8], ModelError> {
-        let (head, rest) = self.0.split_at_checked(count).ok_or(ModelError::Damaged("it ends too early"))?;
+        let (head, rest) =
+            self.0.split_at_checked(count).ok_or(ModelError::Damaged("it ends too early"))?;
         self.0 = rest;
         Ok(head)
     }
@@ -269,7 +333,11 @@ impl<'a> Reader<'a> {
     }
     fn number(&mut self) -> Result<f32, ModelError> {
         let number = f32::from_le_bytes(self.array()?);
-        if number.is_finite() { Ok(number) } else { Err(ModelError::Damaged("a number is not finite")) }
+        if number.is_finite() {
+            Ok(number)
+        } else {
+            Err(ModelError::Damaged("a number is not finite"))
+        }
     }
     fn numbers(&mut self, count: usize) -> Result<Vec<f32>, ModelError> {
         (0..count).map(|_| self.number()).collect()

@@ -11,12 +11,26 @@ use std::collections::BTreeMap;
 /// The instance for the next run; none without candidates. `dice` are uniform in [0, 1).
 ///
 /// One whose breaker is open is left out, unless all are: whoever asks has nobody else.
-pub(super) fn choose(instances: &BTreeMap<GatewayId, Instance>, mean_ms: f64, candidates: &[Candidate], now_ms: i64, dice: (f64, f64)) -> Option<GatewayId> {
-    let lets_through = |candidate: &&Candidate| instances.get(&candidate.gateway).is_none_or(|known| known.breaker.lets_through(now_ms));
+pub(super) fn choose(
+    instances: &BTreeMap<GatewayId, Instance>,
+    mean_ms: f64,
+    candidates: &[Candidate],
+    now_ms: i64,
+    dice: (f64, f64),
+) -> Option<GatewayId> {
+    let lets_through = |candidate: &&Candidate| {
+        instances.get(&candidate.gateway).is_none_or(|known| known.breaker.lets_through(now_ms))
+    };
     let free: Vec<&Candidate> = candidates.iter().filter(lets_through).collect();
     let among = if free.is_empty() { candidates.iter().collect() } else { free };
     let unheard = Instance::default();
-    let load = |candidate: &Candidate| instances.get(&candidate.gateway).unwrap_or(&unheard).load(mean_ms, candidate.in_hand, now_ms);
+    let load = |candidate: &Candidate| {
+        instances.get(&candidate.gateway).unwrap_or(&unheard).load(
+            mean_ms,
+            candidate.in_hand,
+            now_ms,
+        )
+    };
     let first = drawn(among.len(), dice.0);
     // The second is drawn from the others.
     let second = drawn(among.len().saturating_sub(1), dice.1);

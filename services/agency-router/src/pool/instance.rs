@@ -59,8 +59,12 @@ impl Instance {
                 self.breaker.started(ended.now_ms);
             }
             PoolOutcome::Succeeded => {
-                if let Some(latency) = ended.latency_ms.filter(|latency| latency.is_finite() && *latency >= 0.0) {
-                    self.latency_ms = Some(self.latency_ms.map_or(latency, |old| old + SMOOTHING * (latency - old)));
+                if let Some(latency) =
+                    ended.latency_ms.filter(|latency| latency.is_finite() && *latency >= 0.0)
+                {
+                    self.latency_ms = Some(
+                        self.latency_ms.map_or(latency, |old| old + SMOOTHING * (latency - old)),
+                    );
                     self.charge(latency, &ended);
                 }
                 self.breaker.succeeded();

@@ -48,9 +48,22 @@ fn gateway(index: usize) -> GatewayId {
     GatewayId::new(format!("gateway-{index}"))
 }
 
-fn report(pool: &mut Pool, index: usize, outcome: PoolOutcome, latency_ms: f64, now_ms: f64, dice: &mut Random) {
-    let report =
-        OutcomeReport { agent: AgentId::from("codegen"), gateway: Some(gateway(index)), outcome, latency_ms: Some(latency_ms), complexity: None, tokens: None };
+fn report(
+    pool: &mut Pool,
+    index: usize,
+    outcome: PoolOutcome,
+    latency_ms: f64,
+    now_ms: f64,
+    dice: &mut Random,
+) {
+    let report = OutcomeReport {
+        agent: AgentId::from("codegen"),
+        gateway: Some(gateway(index)),
+        outcome,
+        latency_ms: Some(latency_ms),
+        complexity: None,
+        tokens: None,
+    };
     pool.apply(&report, now_ms as i64, dice.uniform());
 }
 
@@ -62,13 +75,18 @@ fn simulate(by: By, seed: u64) -> Figures {
     let (mut now, mut failures, mut times) = (0.0, 0, Vec::new());
     for run in 0..RUNS {
         now += exponential(&mut dice, RUN_MS / (INSTANCES as f64 * BUSY));
-        let (seen, still): (Vec<Run>, Vec<Run>) = open.into_iter().partition(|run| run.ends_ms + SEEN_AFTER_MS <= now);
+        let (seen, still): (Vec<Run>, Vec<Run>) =
+            open.into_iter().partition(|run| run.ends_ms + SEEN_AFTER_MS <= now);
         open = still;
         for run in seen {
             let outcome = if run.failed { PoolOutcome::Failed } else { PoolOutcome::Succeeded };
             report(&mut pool, run.instance, outcome, run.took_ms, now, &mut dice);
         }
-        let in_hand: Vec<u32> = (0..INSTANCES).map(|i| open.iter().filter(|run| run.instance == i && run.ends_ms > now).count() as u32).collect();
+        let in_hand: Vec<u32> = (0..INSTANCES)
+            .map(|i| {
+                open.iter().filter(|run| run.instance == i && run.ends_ms > now).count() as u32
+            })
+            .collect();
         let instance = match by {
             By::RoundRobin => run % INSTANCES,
             By::LeastLoaded => {
@@ -76,8 +94,17 @@ fn simulate(by: By, seed: u64) -> Figures {
                 (0..INSTANCES).map(|i| (first + i) % INSTANCES).min_by_key(|i| in_hand[*i]).unwrap()
             }
             By::Pool => {
-                let candidates: Vec<Candidate> = (0..INSTANCES).map(|i| Candidate { gateway: gateway(i), in_hand: in_hand[i] }).collect();
-                let chosen = pool.choose(&AgentId::from("codegen"), &candidates, now as i64, (dice.uniform(), dice.uniform())).unwrap();
+                let candidates: Vec<Candidate> = (0..INSTANCES)
+                    .map(|i| Candidate { gateway: gateway(i), in_hand: in_hand[i] })
+                    .collect();
+                let chosen = pool
+                    .choose(
+                        &AgentId::from("codegen"),
+                        &candidates,
+                        now as i64,
+                        (dice.uniform(), dice.uniform()),
+                    )
+                    .unwrap();
                 (0..INSTANCES).find(|i| gateway(*i) == chosen).unwrap()
             }
         };
@@ -99,8 +126,11 @@ fn simulate(by: By, seed: u64) -> Figures {
 fn a_failing_and_a_slow_instance_cost_little() {
     let mut errors = Vec::new();
     for seed in 1..=3 {
-        let [pool, round_robin, least_loaded] = [By::Pool, By::RoundRobin, By::LeastLoaded].map(|by| simulate(by, seed));
-        println!("seed {seed}\n  pool         {pool:?}\n  round robin  {round_robin:?}\n  least loaded {least_loaded:?}");
+        let [pool, round_robin, least_loaded] =
+            [By::Pool, By::RoundRobin, By::LeastLoaded].map(|by| simulate(by, seed));
+        println!(
+            "seed {seed}\n  pool         {pool:?}\n  round robin  {round_robin:?}\n  least loaded {least_loaded:?}"
+        );
         assert!((0.055..0.07).contains(&round_robin.errors), "{round_robin:?}");
         // What fails at once always has least in hand.
         assert!(least_loaded.errors > round_robin.errors, "{least_loaded:?}");

@@ -28,14 +28,23 @@ impl Spent {
     }
 
     fn known(&self) -> Option<Tokens> {
-        (self.runs >= RUNS_MIN).then_some(Tokens { input: self.input.round() as u64, output: self.output.round() as u64 })
+        (self.runs >= RUNS_MIN).then_some(Tokens {
+            input: self.input.round() as u64,
+            output: self.output.round() as u64,
+        })
     }
 }
 
 /// The tokens that an agent is expected to need for a message: as its last runs of this complexity did, else as is assumed.
 pub fn expected(pool: &Pool, agent: &AgentId, complexity: Complexity, message: &str) -> Tokens {
-    let own = pool.members.get(agent).and_then(|member| member.spent.get(&complexity)).and_then(Spent::known);
-    own.unwrap_or_else(|| Tokens::assumed(complexity).plus(Tokens { input: Tokens::of_text(message), output: 0 }))
+    let own = pool
+        .members
+        .get(agent)
+        .and_then(|member| member.spent.get(&complexity))
+        .and_then(Spent::known);
+    own.unwrap_or_else(|| {
+        Tokens::assumed(complexity).plus(Tokens { input: Tokens::of_text(message), output: 0 })
+    })
 }
 
 #[cfg(test)]
@@ -49,13 +58,26 @@ mod tests {
         let assumed = Tokens { input: 40_002, output: 5_000 };
         let mut run = |outcome, input| {
             let tokens = Some(Tokens { input, output: 100 });
-            let report = OutcomeReport { agent: agent.clone(), gateway: None, outcome, latency_ms: None, complexity: Some(Complexity::Moderate), tokens };
+            let report = OutcomeReport {
+                agent: agent.clone(),
+                gateway: None,
+                outcome,
+                latency_ms: None,
+                complexity: Some(Complexity::Moderate),
+                tokens,
+            };
             pool.apply(&report, 0, 0.5);
             expected(&pool, &agent, Complexity::Moderate, "fix it")
         };
-        assert_eq!((run(PoolOutcome::Succeeded, 1_000), run(PoolOutcome::Succeeded, 2_000)), (assumed, assumed));
+        assert_eq!(
+            (run(PoolOutcome::Succeeded, 1_000), run(PoolOutcome::Succeeded, 2_000)),
+            (assumed, assumed)
+        );
         assert_eq!(run(PoolOutcome::Failed, 9_000_000), assumed, "a failed run says nothing");
         assert_eq!(run(PoolOutcome::Succeeded, 3_000), Tokens { input: 2_000, output: 100 });
-        assert_eq!(expected(&pool, &agent, Complexity::Simple, "fix it"), Tokens { input: 8_002, output: 1_000 });
+        assert_eq!(
+            expected(&pool, &agent, Complexity::Simple, "fix it"),
+            Tokens { input: 8_002, output: 1_000 }
+        );
     }
 }

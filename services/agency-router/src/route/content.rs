@@ -53,7 +53,12 @@ impl Content {
 }
 
 /// Scores a message. `None` when the model knows no agent of the graph.
-pub fn weigh(model: &Model, graph: &Graph, message: &str, leanings: Leanings<'_>) -> Option<Content> {
+pub fn weigh(
+    model: &Model,
+    graph: &Graph,
+    message: &str,
+    leanings: Leanings<'_>,
+) -> Option<Content> {
     let scored = model.score(message);
     let mut ranked = known_agents(model.labels(), &scored.probabilities, &graph.agents);
     let by_words = ranked.iter().max_by(|a, b| a.1.total_cmp(&b.1)).map(|(agent, _)| *agent)?;
@@ -66,7 +71,9 @@ pub fn weigh(model: &Model, graph: &Graph, message: &str, leanings: Leanings<'_>
         total += *probability;
     }
     // Nobody asks after the unlikely ones, and with many agents ordering and naming them all takes longer than scoring.
-    let order = |a: &(&Agent, f64), b: &(&Agent, f64)| b.1.total_cmp(&a.1).then_with(|| a.0.id.as_str().cmp(b.0.id.as_str()));
+    let order = |a: &(&Agent, f64), b: &(&Agent, f64)| {
+        b.1.total_cmp(&a.1).then_with(|| a.0.id.as_str().cmp(b.0.id.as_str()))
+    };
     if ranked.len() > RANKED_MAX {
         ranked.select_nth_unstable_by(RANKED_MAX, order);
         ranked.truncate(RANKED_MAX);
@@ -75,10 +82,14 @@ pub fn weigh(model: &Model, graph: &Graph, message: &str, leanings: Leanings<'_>
     let best = ranked.first().map(|(agent, _)| *agent)?;
     let leaning = log_odds(best, leanings);
     let overruled = (best.id != by_words.id).then(|| by_words.id.clone());
-    let ranked: Vec<(AgentId, f64)> = ranked.into_iter().map(|(agent, weight)| (agent.id.clone(), weight / total)).collect();
+    let ranked: Vec<(AgentId, f64)> =
+        ranked.into_iter().map(|(agent, weight)| (agent.id.clone(), weight / total)).collect();
     // The terms were found for the model's own order; when that changed, the sides change too.
-    let (winner_terms, runner_up_terms) =
-        if overruled.is_none() { (scored.winner_terms, scored.runner_up_terms) } else { (scored.runner_up_terms, scored.winner_terms) };
+    let (winner_terms, runner_up_terms) = if overruled.is_none() {
+        (scored.winner_terms, scored.runner_up_terms)
+    } else {
+        (scored.runner_up_terms, scored.winner_terms)
+    };
     Some(Content {
         ranked,
         in_scope: scored.in_scope,
@@ -94,16 +105,25 @@ pub fn weigh(model: &Model, graph: &Graph, message: &str, leanings: Leanings<'_>
 
 /// The agents that the model knows, each with its probability. Labels come in the order of the agents, so that one look at
 /// each is enough; out of order it is looked for.
-fn known_agents<'a>(labels: &[String], probabilities: &[f64], agents: &'a [Agent]) -> Vec<(&'a Agent, f64)> {
+fn known_agents<'a>(
+    labels: &[String],
+    probabilities: &[f64],
+    agents: &'a [Agent],
+) -> Vec<(&'a Agent, f64)> {
     let mut next = 0;
     let mut place_of = |label: &str| {
         let is = |agent: &Agent| agent.id.as_str() == label;
-        let ahead = agents.get(next..).and_then(|rest| rest.iter().position(is)).map(|place| next + place);
+        let ahead =
+            agents.get(next..).and_then(|rest| rest.iter().position(is)).map(|place| next + place);
         let place = ahead.or_else(|| agents.iter().position(is))?;
         next = place + 1;
         agents.get(place)
     };
-    labels.iter().zip(probabilities).filter_map(|(label, probability)| Some((place_of(label)?, *probability))).collect()
+    labels
+        .iter()
+        .zip(probabilities)
+        .filter_map(|(label, probability)| Some((place_of(label)?, *probability)))
+        .collect()
 }
 
 /// What complexity and channel say for an agent.
@@ -116,7 +136,9 @@ pub fn log_odds(agent: &Agent, leanings: Leanings<'_>) -> Leaning {
     };
     let channel = match (leanings.channel, agent.related_channels.as_slice()) {
         (None, _) | (_, []) => 0.0,
-        (Some(channel), list) if list.iter().any(|name| name.eq_ignore_ascii_case(channel)) => CHANNEL,
+        (Some(channel), list) if list.iter().any(|name| name.eq_ignore_ascii_case(channel)) => {
+            CHANNEL
+        }
         _ => -CHANNEL,
     };
     Leaning { complexity, channel }
@@ -132,7 +154,11 @@ mod tests {
     fn probabilities_stay_probabilities_after_leaning() {
         let graph = graph();
         let model = Model::train(&TrainingSet::from_graph(&graph)).unwrap();
-        let leanings = Leanings { channel: Some("telegram"), complexity: Complexity::Complex, complexity_stated: true };
+        let leanings = Leanings {
+            channel: Some("telegram"),
+            complexity: Complexity::Complex,
+            complexity_stated: true,
+        };
         let content = weigh(&model, &graph, "fix the failing build", leanings).unwrap();
         assert!((content.ranked.iter().map(|(_, p)| p).sum::<f64>() - 1.0).abs() < 1e-9);
         assert_eq!(content.ranked[0].0.as_str(), "codegen");
@@ -143,11 +169,21 @@ mod tests {
         let mut agent = graph().agents.remove(0);
         agent.complexity.clear();
         agent.related_channels.clear();
-        let leanings = Leanings { channel: Some("web"), complexity: Complexity::Simple, complexity_stated: true };
+        let leanings = Leanings {
+            channel: Some("web"),
+            complexity: Complexity::Simple,
+            complexity_stated: true,
+        };
         assert_eq!(log_odds(&agent, leanings), Leaning::default());
         agent.complexity.push(Complexity::Simple);
-        assert_eq!(log_odds(&agent, leanings), Leaning { complexity: COMPLEXITY_STATED, channel: 0.0 });
+        assert_eq!(
+            log_odds(&agent, leanings),
+            Leaning { complexity: COMPLEXITY_STATED, channel: 0.0 }
+        );
         agent.related_channels.push("slack".to_owned());
-        assert_eq!(log_odds(&agent, leanings), Leaning { complexity: COMPLEXITY_STATED, channel: -CHANNEL });
+        assert_eq!(
+            log_odds(&agent, leanings),
+            Leaning { complexity: COMPLEXITY_STATED, channel: -CHANNEL }
+        );
     }
 }

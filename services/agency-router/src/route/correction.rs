@@ -33,11 +33,13 @@ const POINTERS: &[&str] = &[
     "era para",
 ];
 /// Words before an opening that mean nothing.
-const BEFORE: &[&str] = &["ah", "hey", "hm", "hmm", "nein", "no", "non", "nope", "oh", "oops", "sorry"];
+const BEFORE: &[&str] =
+    &["ah", "hey", "hm", "hmm", "nein", "no", "non", "nope", "oh", "oops", "sorry"];
 /// Words between the opening and the name, or behind it, that mean nothing.
 const FILLERS: &[&str] = &[
-    "agent", "am", "an", "ask", "bitte", "but", "den", "der", "die", "for", "frag", "give", "i", "instead", "is", "it", "let", "me", "one", "please", "sorry",
-    "sondern", "that", "the", "this", "to", "try", "was",
+    "agent", "am", "an", "ask", "bitte", "but", "den", "der", "die", "for", "frag", "give", "i",
+    "instead", "is", "it", "let", "me", "one", "please", "sorry", "sondern", "that", "the", "this",
+    "to", "try", "was",
 ];
 
 /// What a correction says.
@@ -53,11 +55,17 @@ pub struct Correction<'a> {
 /// message of its own.
 pub fn correction<'a>(graph: &'a Graph, message: &str) -> Option<Correction<'a>> {
     let lower = message.to_lowercase();
-    let words: Vec<&str> = lower.split(|letter: char| !(letter.is_alphanumeric() || "-_".contains(letter))).filter(|word| !word.is_empty()).collect();
-    let words = words.get(words.iter().take_while(|word| BEFORE.contains(word)).count()..).unwrap_or_default();
+    let words: Vec<&str> = lower
+        .split(|letter: char| !(letter.is_alphanumeric() || "-_".contains(letter)))
+        .filter(|word| !word.is_empty())
+        .collect();
+    let words = words
+        .get(words.iter().take_while(|word| BEFORE.contains(word)).count()..)
+        .unwrap_or_default();
     let after = |opening: &&'static str| -> Option<Vec<&str>> {
         let length = opening.split(' ').count();
-        let fits = words.len() >= length && opening.split(' ').eq(words.iter().take(length).copied());
+        let fits =
+            words.len() >= length && opening.split(' ').eq(words.iter().take(length).copied());
         fits.then(|| words.iter().skip(length).copied().collect())
     };
     let denied = DENIALS.iter().filter_map(&after).min_by_key(Vec::len);
@@ -68,7 +76,8 @@ pub fn correction<'a>(graph: &'a Graph, message: &str) -> Option<Correction<'a>>
         return Some(Correction { agent: Some(agent), denies: denied.is_some() });
     }
     // A name that several share says whom it is not for, and not whom it is for.
-    (denied.is_some() && (rest.is_empty() || is_shared(graph, &name))).then_some(Correction { agent: None, denies: true })
+    (denied.is_some() && (rest.is_empty() || is_shared(graph, &name)))
+        .then_some(Correction { agent: None, denies: true })
 }
 
 #[cfg(test)]
@@ -99,7 +108,8 @@ mod tests {
             ("no, fix the failing build", None),
             ("fix the failing build", None),
         ] {
-            let told = correction(&graph, message).map(|correction| correction.agent.map(|agent| agent.id.as_str()));
+            let told = correction(&graph, message)
+                .map(|correction| correction.agent.map(|agent| agent.id.as_str()));
             assert_eq!(told, found, "{message}");
         }
     }

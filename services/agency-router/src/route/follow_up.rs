@@ -111,7 +111,8 @@ pub fn is_short(message: &str) -> bool {
 }
 
 fn words(message: &str) -> Vec<String> {
-    let words = message.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
+    let words =
+        message.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
     words.take(SHORT_WORDS_MAX + 1).map(str::to_lowercase).collect()
 }
 
@@ -124,7 +125,12 @@ mod tests {
         for message in ["yes", "Yes, please!", "do it.", "OK", "да", "好的", "the second one"] {
             assert!(is_follow_up(message), "{message}");
         }
-        for message in ["yes but scan the server first", "fix the build", "", "👍 hello there my friend of old"] {
+        for message in [
+            "yes but scan the server first",
+            "fix the build",
+            "",
+            "👍 hello there my friend of old",
+        ] {
             assert!(!is_follow_up(message), "{message}");
         }
     }

@@ -13,7 +13,11 @@ pub fn mentioned<'a>(graph: &'a Graph, message: &'a str) -> Option<(&'a Agent, &
         let name = word.strip_prefix('/')?.split('@').next()?;
         Some((named(graph, name)?, word))
     });
-    let mention = || message.split_whitespace().find_map(|word| Some((named(graph, word.strip_prefix('@')?)?, word)));
+    let mention = || {
+        message
+            .split_whitespace()
+            .find_map(|word| Some((named(graph, word.strip_prefix('@')?)?, word)))
+    };
     command.or_else(mention)
 }
 
@@ -40,7 +44,9 @@ pub fn is_shared(graph: &Graph, name: &str) -> bool {
 fn called<'a>(graph: &'a Graph, wanted: &str) -> impl Iterator<Item = &'a Agent> {
     let own = |agent: &Agent| agent.id.as_str().rsplit('/').next().map(plain);
     graph.agents.iter().filter(move |agent| {
-        plain(&agent.title) == wanted || own(agent).is_some_and(|own| own == wanted) || agent.aliases.iter().any(|alias| plain(alias) == wanted)
+        plain(&agent.title) == wanted
+            || own(agent).is_some_and(|own| own == wanted)
+            || agent.aliases.iter().any(|alias| plain(alias) == wanted)
     })
 }
 
@@ -57,12 +63,20 @@ mod tests {
     fn a_name_that_two_share_names_nobody_but_an_id_always_does() {
         let mut graph = graph();
         graph.agents.iter_mut().take(2).for_each(|agent| agent.aliases.push("ops".to_owned()));
-        assert!(named(&graph, "ops").is_none() && is_shared(&graph, "ops") && !is_shared(&graph, "nobody"));
+        assert!(
+            named(&graph, "ops").is_none()
+                && is_shared(&graph, "ops")
+                && !is_shared(&graph, "nobody")
+        );
         graph.agents[0].aliases.clear();
         assert_eq!(named(&graph, "ops").map(|agent| &agent.id), Some(&graph.agents[1].id));
         graph.agents[0].id = "team/sysadmin".into();
         for name in ["sysadmin", "team/sysadmin", "team sysadmin"] {
-            assert_eq!(named(&graph, name).map(|agent| agent.id.as_str()), Some("team/sysadmin"), "{name}");
+            assert_eq!(
+                named(&graph, name).map(|agent| agent.id.as_str()),
+                Some("team/sysadmin"),
+                "{name}"
+            );
         }
         graph.agents[0].id = "ops".into();
         assert_eq!(named(&graph, "ops").map(|agent| agent.id.as_str()), Some("ops"));
@@ -71,7 +85,9 @@ mod tests {
     #[test]
     fn an_agent_can_be_named_by_mention_or_command() {
         let graph = graph();
-        let found = |message: &str| mentioned(&graph, message).map(|(agent, _)| agent.id.as_str().to_owned());
+        let found = |message: &str| {
+            mentioned(&graph, message).map(|(agent, _)| agent.id.as_str().to_owned())
+        };
         for (message, agent) in [
             ("@codegen fix it", Some("codegen")),
             ("could you, @CodeGen, fix it?", Some("codegen")),

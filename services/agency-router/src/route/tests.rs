@@ -27,7 +27,14 @@ fn down(agents: &[&str]) -> Pool {
     for agent in agents {
         (0..3).for_each(|_| {
             pool.apply(
-                &OutcomeReport { agent: AgentId::from(*agent), gateway: None, outcome: PoolOutcome::Failed, latency_ms: None, complexity: None, tokens: None },
+                &OutcomeReport {
+                    agent: AgentId::from(*agent),
+                    gateway: None,
+                    outcome: PoolOutcome::Failed,
+                    latency_ms: None,
+                    complexity: None,
+                    tokens: None,
+                },
                 1_000,
                 0.5,
             )
@@ -40,8 +47,19 @@ fn down(agents: &[&str]) -> Pool {
 fn content_finds_the_agent_and_says_which_words_spoke_for_it() {
     let decision = route(&ask("scan the server for vulnerabilities"));
     assert_eq!(decision.agent.as_str(), "security");
-    assert!(decision.steps[0].contains("security (") && decision.steps[0].contains('“'), "{:?}", decision.steps);
-    assert!(decision.matched_keywords.iter().any(|term| term.contains("vulnerab") || term.contains("scan")), "{:?}", decision.matched_keywords);
+    assert!(
+        decision.steps[0].contains("security (") && decision.steps[0].contains('“'),
+        "{:?}",
+        decision.steps
+    );
+    assert!(
+        decision
+            .matched_keywords
+            .iter()
+            .any(|term| term.contains("vulnerab") || term.contains("scan")),
+        "{:?}",
+        decision.matched_keywords
+    );
     assert!(decision.confidence > 0.3 && decision.confidence <= 1.0);
     assert_eq!(decision.skill_files, ["agent-security"]);
     assert!(!decision.fallback && !decision.out_of_scope);
@@ -56,9 +74,13 @@ fn a_mention_goes_before_content() {
 
 #[test]
 fn a_follow_up_stays_with_the_agent_of_the_conversation() {
-    let request = RouteRequest { sticky_agent: Some(AgentId::from("codegen")), ..ask("yes, do it") };
+    let request =
+        RouteRequest { sticky_agent: Some(AgentId::from("codegen")), ..ask("yes, do it") };
     assert_eq!(route(&request).agent.as_str(), "codegen");
-    let other = RouteRequest { message: "scan the server for vulnerabilities and leaked keys".to_owned(), ..request };
+    let other = RouteRequest {
+        message: "scan the server for vulnerabilities and leaked keys".to_owned(),
+        ..request
+    };
     assert_eq!(route(&other).agent.as_str(), "security");
 }
 
@@ -74,21 +96,31 @@ fn the_related_agent_stands_in_for_one_that_is_down() {
     let decision = decide_with(&ask("fix the failing build in the parser"), &down(&["codegen"]));
     assert_eq!(decision.agent.as_str(), "security");
     assert!(decision.fallback);
-    assert!(decision.steps[1].contains("codegen is down, so it goes to security"), "{:?}", decision.steps);
+    assert!(
+        decision.steps[1].contains("codegen is down, so it goes to security"),
+        "{:?}",
+        decision.steps
+    );
     let decision = decide_with(&ask("@codegen go"), &down(&["codegen", "security"]));
     assert_eq!(decision.agent.as_str(), "assistant");
 }
 
 #[test]
 fn an_agent_is_named_even_when_all_are_down() {
-    let decision = decide_with(&ask("fix the failing build in the parser"), &down(&["codegen", "security", "pm", "assistant"]));
+    let decision = decide_with(
+        &ask("fix the failing build in the parser"),
+        &down(&["codegen", "security", "pm", "assistant"]),
+    );
     assert_eq!(decision.agent.as_str(), "assistant");
     assert!(decision.steps[1].contains("nobody else is free"), "{:?}", decision.steps);
 }
 
 #[test]
 fn excluded_and_private_agents_are_passed_over() {
-    let request = RouteRequest { exclude: vec![AgentId::from("codegen")], ..ask("fix the failing build in the parser") };
+    let request = RouteRequest {
+        exclude: vec![AgentId::from("codegen")],
+        ..ask("fix the failing build in the parser")
+    };
     let decision = route(&request);
     assert!(decision.fallback && decision.agent.as_str() == "security");
     assert!(decision.alternatives.iter().all(|other| other.agent.as_str() != "codegen"));
@@ -101,7 +133,10 @@ fn excluded_and_private_agents_are_passed_over() {
 #[test]
 fn without_a_model_the_built_in_assistant_answers() {
     let graph = crate::built_in::graph();
-    let decision = decide(&ask("hello"), World { graph: &graph, model: None, pool: &Pool::default(), now_ms: 0 });
+    let decision = decide(
+        &ask("hello"),
+        World { graph: &graph, model: None, pool: &Pool::default(), now_ms: 0 },
+    );
     assert_eq!(decision.agent.as_str(), "assistant");
     assert!(decision.out_of_scope && decision.steps[0].contains("No skill graph"));
 }
@@ -111,7 +146,11 @@ fn between(best: f64, second: f64, accept: f32) -> Decision {
     let (graph, model) = (graph(), model());
     let world = World { graph: &graph, model: Some(&model), pool: &Pool::default(), now_ms: 0 };
     let content = Content {
-        ranked: vec![(AgentId::from("codegen"), best), (AgentId::from("security"), second), (AgentId::from("pm"), 1.0 - best - second)],
+        ranked: vec![
+            (AgentId::from("codegen"), best),
+            (AgentId::from("security"), second),
+            (AgentId::from("pm"), 1.0 - best - second),
+        ],
         in_scope: 0.9,
         out_of_scope: false,
         winner_terms: vec![],
@@ -121,8 +160,15 @@ fn between(best: f64, second: f64, accept: f32) -> Decision {
         overruled: None,
         leaning: content::Leaning::default(),
     };
-    let leanings = Leanings { channel: None, complexity: Complexity::Simple, complexity_stated: false };
-    into_decision(by_content(world, Some(&content), leanings), Some(content), &ask("fix the security of the parser"), world, Complexity::Simple)
+    let leanings =
+        Leanings { channel: None, complexity: Complexity::Simple, complexity_stated: false };
+    into_decision(
+        by_content(world, Some(&content), leanings),
+        Some(content),
+        &ask("fix the security of the parser"),
+        world,
+        Complexity::Simple,
+    )
 }
 
 #[test]
@@ -132,10 +178,19 @@ fn what_complexity_and_channel_say_is_in_the_reason() {
     graph.agents.iter_mut().for_each(|agent| agent.related_channels = vec!["slack".to_owned()]);
     let world = World { graph: &graph, model: Some(&model), pool: &Pool::default(), now_ms: 0 };
     let said = |channel: &str| {
-        let request = RouteRequest { channel: Some(channel.to_owned()), complexity: Some(Complexity::Complex), ..ask("fix the failing build") };
+        let request = RouteRequest {
+            channel: Some(channel.to_owned()),
+            complexity: Some(Complexity::Complex),
+            ..ask("fix the failing build")
+        };
         decide(&request, world).steps.remove(0)
     };
-    assert!(said("slack").contains("that it is complex speaks for it; that it comes by slack speaks for it"), "{}", said("slack"));
+    assert!(
+        said("slack")
+            .contains("that it is complex speaks for it; that it comes by slack speaks for it"),
+        "{}",
+        said("slack")
+    );
     assert!(said("web").contains("; that it comes by web speaks against it"), "{}", said("web"));
 }
 
@@ -145,7 +200,10 @@ fn two_close_agents_leave_the_choice_to_a_person() {
     assert!(decision.needs_choice);
     assert_eq!(decision.alternatives[0].agent.as_str(), "security");
     assert!(decision.steps[1].contains("a person should choose"));
-    assert!(between(0.45, 0.25, 0.6).needs_choice && !between(0.45, 0.2, 0.6).needs_choice, "below its threshold from half as likely on");
+    assert!(
+        between(0.45, 0.25, 0.6).needs_choice && !between(0.45, 0.2, 0.6).needs_choice,
+        "below its threshold from half as likely on"
+    );
 }
 
 #[test]
@@ -159,98 +217,205 @@ fn a_tie_is_one_however_sure_the_winner_usually_is() {
 #[test]
 fn a_follow_up_is_as_much_work_as_what_it_follows() {
     let message = "Migrate the entire platform to the new database, then rewrite all services and deploy them to production".to_owned();
-    let previous = Some(Previous { decision_id: "dec_1".into(), agent: AgentId::from("codegen"), message, taken_back_from: vec![] });
-    let of = |previous, message| route(&RouteRequest { sticky_agent: Some(AgentId::from("codegen")), previous, ..ask(message) }).complexity;
-    assert_eq!((of(previous.clone(), "yes, do it"), of(None, "yes, do it")), (Complexity::Complex, Complexity::Simple));
+    let previous = Some(Previous {
+        decision_id: "dec_1".into(),
+        agent: AgentId::from("codegen"),
+        message,
+        taken_back_from: vec![],
+    });
+    let of = |previous, message| {
+        route(&RouteRequest {
+            sticky_agent: Some(AgentId::from("codegen")),
+            previous,
+            ..ask(message)
+        })
+        .complexity
+    };
+    assert_eq!(
+        (of(previous.clone(), "yes, do it"), of(None, "yes, do it")),
+        (Complexity::Complex, Complexity::Simple)
+    );
     assert_eq!(of(previous, "what time is it?"), Complexity::Simple);
 }
 
 #[test]
 fn any_text_is_decided() {
-    for message in ["", "@", "/", "@@@@", "\u{0}", "修复构建", "/\u{202e}", &"x".repeat(16_000), &"@codegen".repeat(2_000)] {
-        let decision = route(&RouteRequest { channel: Some("nowhere".to_owned()), sticky_agent: Some(AgentId::from("gone")), ..ask(message) });
+    for message in [
+        "",
+        "@",
+        "/",
+        "@@@@",
+        "\u{0}",
+        "修复构建",
+        "/\u{202e}",
+        &"x".repeat(16_000),
+        &"@codegen".repeat(2_000),
+    ] {
+        let decision = route(&RouteRequest {
+            channel: Some("nowhere".to_owned()),
+            sticky_agent: Some(AgentId::from("gone")),
+            ..ask(message)
+        });
         assert!((0.0..=1.0).contains(&decision.confidence), "{message}");
     }
 }
 
 #[test]
 fn a_message_that_is_taken_back_goes_on_as_the_sender_says() {
-    let previous =
-        Some(Previous { decision_id: "dec_1".into(), agent: AgentId::from("codegen"), message: "fix the failing build".to_owned(), taken_back_from: vec![] });
+    let previous = Some(Previous {
+        decision_id: "dec_1".into(),
+        agent: AgentId::from("codegen"),
+        message: "fix the failing build".to_owned(),
+        taken_back_from: vec![],
+    });
     let said = |message: &str| route(&RouteRequest { previous: previous.clone(), ..ask(message) });
     let named = said("not you, security");
     assert_eq!((named.agent.as_str(), named.takes_back, named.fallback), ("security", true, false));
-    assert_eq!(named.steps, ["You said that the message before was not for codegen.", "You said that it is for security."]);
+    assert_eq!(
+        named.steps,
+        [
+            "You said that the message before was not for codegen.",
+            "You said that it is for security."
+        ]
+    );
     for words in ["not you", "not you, codegen"] {
         let unnamed = said(words);
-        assert!(unnamed.agent.as_str() != "codegen" && unnamed.takes_back && !unnamed.fallback, "{words}");
-        assert!(unnamed.steps.iter().any(|step| step.contains("But codegen is not meant, so it goes to")), "{:?}", unnamed.steps);
+        assert!(
+            unnamed.agent.as_str() != "codegen" && unnamed.takes_back && !unnamed.fallback,
+            "{words}"
+        );
+        assert!(
+            unnamed
+                .steps
+                .iter()
+                .any(|step| step.contains("But codegen is not meant, so it goes to")),
+            "{:?}",
+            unnamed.steps
+        );
     }
 }
 
 #[test]
 fn whom_the_sender_names_is_kept_and_whom_the_router_finds_is_not() {
-    let previous =
-        Some(Previous { decision_id: "dec_1".into(), agent: AgentId::from("codegen"), message: "fix the failing build".to_owned(), taken_back_from: vec![] });
+    let previous = Some(Previous {
+        decision_id: "dec_1".into(),
+        agent: AgentId::from("codegen"),
+        message: "fix the failing build".to_owned(),
+        taken_back_from: vec![],
+    });
     let said = |message: &str| route(&RouteRequest { previous: previous.clone(), ..ask(message) });
     assert_eq!(said("not you, security").corrected_to, Some(AgentId::from("security")));
     assert_eq!(said("not you").corrected_to, None);
     // Said of what codegen has, it takes nothing away.
     for words in ["that was for codegen", "I meant codegen"] {
-        assert_eq!((said(words).takes_back, said(words).agent.as_str()), (false, "codegen"), "{words}");
+        assert_eq!(
+            (said(words).takes_back, said(words).agent.as_str()),
+            (false, "codegen"),
+            "{words}"
+        );
     }
 }
 
 #[test]
 fn what_was_taken_back_from_two_goes_to_neither_unless_one_is_named() {
-    let previous =
-        Previous { decision_id: "dec_2".into(), agent: "pm".into(), message: "fix the failing build".to_owned(), taken_back_from: vec!["codegen".into()] };
-    let said = |message: &str| route(&RouteRequest { previous: Some(previous.clone()), ..ask(message) });
-    assert!(!["codegen", "pm"].contains(&said("not you").agent.as_str()), "{:?}", said("not you").steps);
-    assert_eq!(said("not you, codegen after all").agent.as_str(), route(&ask("not you, codegen after all")).agent.as_str());
+    let previous = Previous {
+        decision_id: "dec_2".into(),
+        agent: "pm".into(),
+        message: "fix the failing build".to_owned(),
+        taken_back_from: vec!["codegen".into()],
+    };
+    let said =
+        |message: &str| route(&RouteRequest { previous: Some(previous.clone()), ..ask(message) });
+    assert!(
+        !["codegen", "pm"].contains(&said("not you").agent.as_str()),
+        "{:?}",
+        said("not you").steps
+    );
+    assert_eq!(
+        said("not you, codegen after all").agent.as_str(),
+        route(&ask("not you, codegen after all")).agent.as_str()
+    );
     assert_eq!(said("not you, codegen").agent.as_str(), "codegen");
 }
 
 #[test]
 fn what_was_taken_back_stays_so_in_later_runs() {
-    let again = RouteRequest { taken_back_from: vec!["codegen".into()], exclude: vec!["security".into()], ..ask("@codegen fix the failing build") };
+    let again = RouteRequest {
+        taken_back_from: vec!["codegen".into()],
+        exclude: vec!["security".into()],
+        ..ask("@codegen fix the failing build")
+    };
     let decision = route(&again);
     assert!(!["codegen", "security"].contains(&decision.agent.as_str()), "{:?}", decision.steps);
 }
 
 #[test]
 fn words_that_only_push_on_are_marked_for_the_conductor() {
-    let previous =
-        Some(Previous { decision_id: "dec_1".into(), agent: AgentId::from("codegen"), message: "fix the failing build".to_owned(), taken_back_from: vec![] });
-    let after = |message: &str| route(&RouteRequest { previous: previous.clone(), sticky_agent: Some("codegen".into()), ..ask(message) }).follows_up;
-    assert_eq!((after("yes, do it"), after("scan the server"), route(&ask("yes, do it")).follows_up), (true, false, false));
+    let previous = Some(Previous {
+        decision_id: "dec_1".into(),
+        agent: AgentId::from("codegen"),
+        message: "fix the failing build".to_owned(),
+        taken_back_from: vec![],
+    });
+    let after = |message: &str| {
+        route(&RouteRequest {
+            previous: previous.clone(),
+            sticky_agent: Some("codegen".into()),
+            ..ask(message)
+        })
+        .follows_up
+    };
+    assert_eq!(
+        (after("yes, do it"), after("scan the server"), route(&ask("yes, do it")).follows_up),
+        (true, false, false)
+    );
 }
 
 #[test]
 fn a_name_is_no_work() {
     let of = |message: &str| route(&ask(message)).complexity;
-    assert_eq!((of("/security hello"), of("@codegen thanks"), of("hello")), (Complexity::Simple, Complexity::Simple, Complexity::Simple));
+    assert_eq!(
+        (of("/security hello"), of("@codegen thanks"), of("hello")),
+        (Complexity::Simple, Complexity::Simple, Complexity::Simple)
+    );
 }
 
 #[test]
 fn a_binding_decides_unless_somebody_is_named() {
-    let bound = |message: &str| route(&RouteRequest { bound_agent: Some(AgentId::from("pm")), sticky_agent: Some(AgentId::from("security")), ..ask(message) });
+    let bound = |message: &str| {
+        route(&RouteRequest {
+            bound_agent: Some(AgentId::from("pm")),
+            sticky_agent: Some(AgentId::from("security")),
+            ..ask(message)
+        })
+    };
     assert_eq!(bound("fix the failing build").agent.as_str(), "pm");
     assert_eq!(bound("@codegen fix the failing build").agent.as_str(), "codegen");
     assert!(bound("fix it").steps[0].contains("bound to pm"));
-    let gone = RouteRequest { bound_agent: Some(AgentId::from("gone")), ..ask("fix the failing build") };
+    let gone =
+        RouteRequest { bound_agent: Some(AgentId::from("gone")), ..ask("fix the failing build") };
     assert_eq!(route(&gone).agent.as_str(), "codegen", "a binding to nobody binds nobody");
 }
 
 #[test]
 fn a_reply_stays_with_whom_it_replies_to_unless_its_words_are_sure_of_another() {
-    let reply = |message: &str| RouteRequest { sticky_agent: Some(AgentId::from("security")), is_reply: true, ..ask(message) };
-    let unsure = route(&reply("and what would you say about the other one that we spoke of yesterday"));
+    let reply = |message: &str| RouteRequest {
+        sticky_agent: Some(AgentId::from("security")),
+        is_reply: true,
+        ..ask(message)
+    };
+    let unsure =
+        route(&reply("and what would you say about the other one that we spoke of yesterday"));
     assert_eq!(unsure.agent.as_str(), "security");
     assert!(unsure.steps[0].contains("replies to security"));
     let sure = route(&reply("fix the failing build"));
     assert!(sure.agent.as_str() == "codegen" && sure.confidence >= SURE, "{sure:?}");
-    assert_eq!(route(&RouteRequest { sticky_agent: None, ..reply("fix the failing build") }).agent.as_str(), "codegen");
+    assert_eq!(
+        route(&RouteRequest { sticky_agent: None, ..reply("fix the failing build") })
+            .agent
+            .as_str(),
+        "codegen"
+    );
 }
 
 #[test]
@@ -261,15 +426,24 @@ fn what_is_taken_back_is_decided_anew() {
         message: "fix the failing build".into(),
         taken_back_from: vec![],
     };
-    let after = |message: &str| route(&RouteRequest { previous: Some(previous.clone()), ..ask(message) });
+    let after =
+        |message: &str| route(&RouteRequest { previous: Some(previous.clone()), ..ask(message) });
     let named = after("not you, security");
     assert_eq!((named.agent.as_str(), named.takes_back), ("security", true));
     assert!(named.steps[0].starts_with(TAKEN_BACK), "{:?}", named.steps);
     let anybody_else = after("wrong agent");
     assert_ne!(anybody_else.agent.as_str(), "codegen");
     assert!(!after("scan the server").takes_back);
-    let naming = contracts::routing::Previous { message: "@codegen fix the failing build".into(), ..previous.clone() };
-    let after = |message: &str| route(&RouteRequest { previous: Some(naming.clone()), ..ask(message) });
-    assert_eq!(after("not you, security").agent.as_str(), "security", "what is said last counts, not the name before");
+    let naming = contracts::routing::Previous {
+        message: "@codegen fix the failing build".into(),
+        ..previous.clone()
+    };
+    let after =
+        |message: &str| route(&RouteRequest { previous: Some(naming.clone()), ..ask(message) });
+    assert_eq!(
+        after("not you, security").agent.as_str(),
+        "security",
+        "what is said last counts, not the name before"
+    );
     assert_ne!(after("wrong agent").agent.as_str(), "codegen");
 }

@@ -36,9 +36,13 @@ impl World {
         let clock = Arc::new(ManualClock::default());
         let sql = Arc::new(MemorySql::with_migrations(&[MIGRATION]));
         let (switchboard, published) = (Switchboard::default(), Published::default());
-        switchboard.lock().unwrap().insert(ServiceName::SkillGraphLoader, loader(published.clone()));
+        switchboard
+            .lock()
+            .unwrap()
+            .insert(ServiceName::SkillGraphLoader, loader(published.clone()));
         let scope = |name: &str, scope: Scope| (Secret::new(name), Principal::Scope(scope));
-        let service = |service: ServiceName| (Secret::new(service.as_str()), Principal::Service(service));
+        let service =
+            |service: ServiceName| (Secret::new(service.as_str()), Principal::Service(service));
         let auth = Auth::new([
             scope("operator", Scope::Operator),
             scope("viewer", Scope::Viewer),
@@ -91,8 +95,17 @@ impl World {
     }
 
     /// Status and JSON of a call with this token.
-    pub async fn call_as(&self, token: &str, method: &str, path: &str, body: Value) -> (u16, Value) {
-        let mut request = http::Request::builder().method(method).uri(path).header("content-type", "application/json");
+    pub async fn call_as(
+        &self,
+        token: &str,
+        method: &str,
+        path: &str,
+        body: Value,
+    ) -> (u16, Value) {
+        let mut request = http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header("content-type", "application/json");
         if !token.is_empty() {
             request = request.header("authorization", format!("Bearer {token}"));
         }
@@ -130,12 +143,21 @@ impl World {
 
 fn loader(published: Published) -> Router {
     let current = |State(published): State<Published>| async move {
-        let version = published.lock().unwrap().as_ref().and_then(|(graph, _)| graph.version.clone());
+        let version =
+            published.lock().unwrap().as_ref().and_then(|(graph, _)| graph.version.clone());
         Json(json!({ "version": version }))
     };
-    let graph = |State(published): State<Published>| async move { Json(published.lock().unwrap().as_ref().map(|(graph, _)| graph.clone())) };
-    let model = |State(published): State<Published>| async move { published.lock().unwrap().as_ref().map(|(_, model)| model.clone()).unwrap_or_default() };
-    Router::new().route("/internal/current", get(current)).route("/api/graph", get(graph)).route("/internal/model/{version}", get(model)).with_state(published)
+    let graph = |State(published): State<Published>| async move {
+        Json(published.lock().unwrap().as_ref().map(|(graph, _)| graph.clone()))
+    };
+    let model = |State(published): State<Published>| async move {
+        published.lock().unwrap().as_ref().map(|(_, model)| model.clone()).unwrap_or_default()
+    };
+    Router::new()
+        .route("/internal/current", get(current))
+        .route("/api/graph", get(graph))
+        .route("/internal/model/{version}", get(model))
+        .with_state(published)
 }
 
 /// Agents assistant (fallback, public), codegen (related: security), security, pm.

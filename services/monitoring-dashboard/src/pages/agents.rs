@@ -22,10 +22,21 @@ pub struct Noted {
 }
 
 /// `GET /dashboard/agents`.
-pub async fn show(State(deps): State<Deps>, owner: Owner, Query(noted): Query<Noted>) -> PageResult {
-    let (ledger, halts, agents, gateways) = join4(owners::ledger(&deps), owners::halts(&deps), owners::agents(&deps), owners::gateways(&deps)).await;
+pub async fn show(
+    State(deps): State<Deps>,
+    owner: Owner,
+    Query(noted): Query<Noted>,
+) -> PageResult {
+    let (ledger, halts, agents, gateways) = join4(
+        owners::ledger(&deps),
+        owners::halts(&deps),
+        owners::agents(&deps),
+        owners::gateways(&deps),
+    )
+    .await;
     let ledger = ledger.ok();
-    let routing = owners::routing(&deps, stats::day_start(ledger.as_ref(), deps.clock.now_ms())).await;
+    let routing =
+        owners::routing(&deps, stats::day_start(ledger.as_ref(), deps.clock.now_ms())).await;
     let frame = Frame::of(&deps, &owner, ledger.as_ref(), halts.ok(), &noted.note);
     let today = routing.map(|routing| routing.by_agent).unwrap_or_default();
     // Where the inbox cannot be asked, only the pool's word is known.
@@ -82,7 +93,11 @@ fn machine(config: &Config, owner: &Owner, row: &GatewayRow) -> Markup {
         GatewayState::Silent => Mood::Bad,
         GatewayState::Draining | GatewayState::OutOfService => Mood::Warn,
     };
-    let offers = if row.agents.iter().any(|offer| offer == "*") { "every agent".to_owned() } else { row.agents.join(", ") };
+    let offers = if row.agents.iter().any(|offer| offer == "*") {
+        "every agent".to_owned()
+    } else {
+        row.agents.join(", ")
+    };
     html! {
         tr {
             td { (signs::sign(mood, row.state().as_str())) }
@@ -103,13 +118,23 @@ fn machine(config: &Config, owner: &Owner, row: &GatewayRow) -> Markup {
 
 /// Where an agent ran lately, when that is more than one place. What the gateway itself is comes before what the pool thinks of it.
 fn places(instances: &[PoolInstance], standing: &[GatewayRow]) -> Markup {
-    let gateway = |instance: &PoolInstance| standing.iter().find(|row| row.gateway_id == instance.gateway).map(GatewayRow::state);
-    let state = |instance: &PoolInstance| match (gateway(instance), instance.available, instance.breaker) {
-        (Some(state @ (GatewayState::Silent | GatewayState::Draining | GatewayState::OutOfService)), ..) => state.as_str(),
-        (_, true, Breaker::Closed) => "ready",
-        (_, _, Breaker::HalfOpen) => "being tried",
-        _ => "resting",
+    let gateway = |instance: &PoolInstance| {
+        standing.iter().find(|row| row.gateway_id == instance.gateway).map(GatewayRow::state)
     };
+    let state =
+        |instance: &PoolInstance| match (gateway(instance), instance.available, instance.breaker) {
+            (
+                Some(
+                    state @ (GatewayState::Silent
+                    | GatewayState::Draining
+                    | GatewayState::OutOfService),
+                ),
+                ..,
+            ) => state.as_str(),
+            (_, true, Breaker::Closed) => "ready",
+            (_, _, Breaker::HalfOpen) => "being tried",
+            _ => "resting",
+        };
     html! {
         @if instances.len() > 1 {
             @for instance in instances {
@@ -121,13 +146,17 @@ fn places(instances: &[PoolInstance], standing: &[GatewayRow]) -> Markup {
 
 /// Whether a gateway in service offers this agent.
 fn has_a_machine(agent: &PoolMember, standing: &[GatewayRow]) -> bool {
-    let offers = |row: &GatewayRow| row.agents.iter().any(|offer| offer == "*" || offer == agent.agent.as_str());
+    let offers = |row: &GatewayRow| {
+        row.agents.iter().any(|offer| offer == "*" || offer == agent.agent.as_str())
+    };
     standing.iter().any(|row| row.state() == GatewayState::InService && offers(row))
 }
 
 fn line(agent: &PoolMember, standing: Option<&[GatewayRow]>, today: u64) -> Markup {
     let (mood, word) = match (agent.available, agent.breaker) {
-        _ if standing.is_some_and(|standing| !has_a_machine(agent, standing)) => (Mood::Bad, "no machine"),
+        _ if standing.is_some_and(|standing| !has_a_machine(agent, standing)) => {
+            (Mood::Bad, "no machine")
+        }
         (true, Breaker::Closed) => (Mood::Good, "ready"),
         (_, Breaker::HalfOpen) => (Mood::Warn, "being tried"),
         (_, Breaker::Open) => (Mood::Bad, "resting"),

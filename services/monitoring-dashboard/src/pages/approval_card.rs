@@ -78,7 +78,8 @@ impl Desk<'_> {
     fn forms(&self, approval: &Approval, first: bool) -> Markup {
         let version = approval.version.to_string();
         let id = approval.id.as_str();
-        let action = self.config.url(&format!("/dashboard/approvals/{}/decide", owners::encode(id)));
+        let action =
+            self.config.url(&format!("/dashboard/approvals/{}/decide", owners::encode(id)));
         let fields = |decision: Decision, word: &str| {
             html! {
                 input type="hidden" name="version" value=(version);
@@ -102,7 +103,8 @@ impl Desk<'_> {
 
 /// The exact arguments and the digest that an approval is good for.
 fn what(approval: &Approval) -> Markup {
-    let arguments = approval.arguments.as_ref().and_then(|value| serde_json::to_string_pretty(value).ok());
+    let arguments =
+        approval.arguments.as_ref().and_then(|value| serde_json::to_string_pretty(value).ok());
     html! {
         @if signs::excerpt(&approval.description, 140) != approval.description.trim() { div.whole { (approval.description) } }
         details.exact open[approval.state == ApprovalState::Pending] {

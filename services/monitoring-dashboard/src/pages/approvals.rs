@@ -24,15 +24,29 @@ fn remaining(ledger: &LedgerStats) -> Micros {
 }
 
 /// `GET /dashboard/approvals`.
-pub async fn show(State(deps): State<Deps>, owner: Owner, Query(noted): Query<Noted>) -> PageResult {
-    let (ledger, halts, waiting, all) =
-        join4(owners::ledger(&deps), owners::halts(&deps), owners::approvals(&deps, "pending"), owners::approvals(&deps, "")).await;
+pub async fn show(
+    State(deps): State<Deps>,
+    owner: Owner,
+    Query(noted): Query<Noted>,
+) -> PageResult {
+    let (ledger, halts, waiting, all) = join4(
+        owners::ledger(&deps),
+        owners::halts(&deps),
+        owners::approvals(&deps, "pending"),
+        owners::approvals(&deps, ""),
+    )
+    .await;
     let ledger = ledger.ok();
     let mut frame = Frame::of(&deps, &owner, ledger.as_ref(), halts.ok(), &noted.note);
     if let Ok(waiting) = &waiting {
         frame.pending = Some(waiting.len() as u64);
     }
-    let desk = Desk { config: &deps.config, owner: &owner, now: deps.clock.now_ms(), remaining: ledger.as_ref().map(remaining) };
+    let desk = Desk {
+        config: &deps.config,
+        owner: &owner,
+        now: deps.clock.now_ms(),
+        remaining: ledger.as_ref().map(remaining),
+    };
     let body = html! {
         (title("Approvals", "What agents may only do with your yes. Who decides first decides; the chats show the outcome too."))
         @match &waiting {
@@ -50,7 +64,8 @@ pub async fn show(State(deps): State<Deps>, owner: Owner, Query(noted): Query<No
 }
 
 fn by_urgency(list: &[Approval]) -> Vec<&Approval> {
-    let mut list: Vec<_> = list.iter().filter(|approval| approval.state == ApprovalState::Pending).collect();
+    let mut list: Vec<_> =
+        list.iter().filter(|approval| approval.state == ApprovalState::Pending).collect();
     list.sort_by(|a, b| a.expires_at.cmp(&b.expires_at));
     list
 }
@@ -63,7 +78,11 @@ fn nothing_waits() -> Markup {
 }
 
 fn decided(config: &Config, all: &[Approval]) -> Markup {
-    let decided: Vec<_> = all.iter().filter(|approval| approval.state != ApprovalState::Pending).take(DECIDED_MAX).collect();
+    let decided: Vec<_> = all
+        .iter()
+        .filter(|approval| approval.state != ApprovalState::Pending)
+        .take(DECIDED_MAX)
+        .collect();
     html! {
         @if !decided.is_empty() {
             section.panel aria-labelledby="decided-title" {
@@ -87,10 +106,21 @@ fn decided(config: &Config, all: &[Approval]) -> Markup {
 }
 
 /// `GET /dashboard/approvals/{id}`.
-pub async fn show_one(State(deps): State<Deps>, owner: Owner, Path(id): Path<String>, Query(noted): Query<Noted>) -> PageResult {
-    let ((ledger, halts), approval) = join(join(owners::ledger(&deps), owners::halts(&deps)), owners::approval(&deps, &id)).await;
+pub async fn show_one(
+    State(deps): State<Deps>,
+    owner: Owner,
+    Path(id): Path<String>,
+    Query(noted): Query<Noted>,
+) -> PageResult {
+    let ((ledger, halts), approval) =
+        join(join(owners::ledger(&deps), owners::halts(&deps)), owners::approval(&deps, &id)).await;
     let (approval, ledger) = (approval?, ledger.ok());
-    let desk = Desk { config: &deps.config, owner: &owner, now: deps.clock.now_ms(), remaining: ledger.as_ref().map(remaining) };
+    let desk = Desk {
+        config: &deps.config,
+        owner: &owner,
+        now: deps.clock.now_ms(),
+        remaining: ledger.as_ref().map(remaining),
+    };
     let body = html! {
         p.crumb { a href=(deps.config.url("/dashboard/approvals")) { "Approvals" } }
         h1.unseen { "Approval" }
@@ -107,19 +137,37 @@ pub async fn show_one(State(deps): State<Deps>, owner: Owner, Path(id): Path<Str
 }
 
 /// `POST /dashboard/approvals/{id}/decide`.
-pub async fn decide(State(deps): State<Deps>, owner: Owner, Path(id): Path<String>, form: Form) -> PageResult {
+pub async fn decide(
+    State(deps): State<Deps>,
+    owner: Owner,
+    Path(id): Path<String>,
+    form: Form,
+) -> PageResult {
     let (decision, note) = match form.field("decision") {
         "approve" => (Decision::Approve, "approved"),
         "reject" => (Decision::Reject, "rejected"),
-        _ => return Err(Friendly::new(ErrorCode::Malformed, "The form does not say what was decided.").into()),
+        _ => {
+            return Err(Friendly::new(
+                ErrorCode::Malformed,
+                "The form does not say what was decided.",
+            )
+            .into());
+        }
     };
     owner.require(&form, &change(&id, form.field("version"), decision))?;
     let version = form.field("version").parse().ok();
-    let request = DecideRequest { decision, reason: form.filled("reason"), version, actor: Some(super::halt::ACTOR.to_owned()) };
+    let request = DecideRequest {
+        decision,
+        reason: form.filled("reason"),
+        version,
+        actor: Some(super::halt::ACTOR.to_owned()),
+    };
     match owners::decide(&deps, &id, &request).await {
         Ok(_) => Ok(see(&deps.config.url(&format!("/dashboard/approvals?note={note}")))),
         Err(CallError::Refused(problem)) if problem.code == ErrorCode::AlreadyDecided => {
-            Ok(see(&deps.config.url(&format!("/dashboard/approvals/{}?note=late", owners::encode(&id)))))
+            Ok(see(&deps
+                .config
+                .url(&format!("/dashboard/approvals/{}?note=late", owners::encode(&id)))))
         }
         Err(error) => Err(error.into()),
     }

@@ -15,7 +15,8 @@ use maud::{Markup, html};
 
 /// `GET /dashboard/budget`.
 pub async fn show(State(deps): State<Deps>, owner: Owner) -> PageResult {
-    let (ledger, halts, budget) = join3(owners::ledger(&deps), owners::halts(&deps), owners::budget(&deps)).await;
+    let (ledger, halts, budget) =
+        join3(owners::ledger(&deps), owners::halts(&deps), owners::budget(&deps)).await;
     let ledger = ledger.ok();
     let frame = Frame::of(&deps, &owner, ledger.as_ref(), halts.ok(), "");
     let body = html! {

@@ -47,7 +47,8 @@ impl Console {
         let answer = owners::said(deps, conversation(owner), 0, 0).await;
         let reachable = !matches!(answer, Err(CallError::Port(_)));
         let said = answer.unwrap_or_default();
-        let newest = latest(&said.messages).into_iter().rev().find_map(|line| line.event_id.clone());
+        let newest =
+            latest(&said.messages).into_iter().rev().find_map(|line| line.event_id.clone());
         let newest = match newest {
             Some(id) => owners::event(deps, id.as_str()).await.ok(),
             None => None,
@@ -88,7 +89,8 @@ impl Console {
 }
 
 /// Something to begin with.
-const EXAMPLES: [&str; 3] = ["How do I review a pull request?", "Plan the next sprint", "Is this dependency safe to use?"];
+const EXAMPLES: [&str; 3] =
+    ["How do I review a pull request?", "Plan the next sprint", "Is this dependency safe to use?"];
 
 fn welcome(config: &Config, owner: &Owner) -> Markup {
     html! {
@@ -138,7 +140,12 @@ struct Accepted {
 }
 
 /// `POST /dashboard/console`.
-pub async fn say(State(deps): State<Deps>, owner: Owner, headers: HeaderMap, form: Form) -> PageResult {
+pub async fn say(
+    State(deps): State<Deps>,
+    owner: Owner,
+    headers: HeaderMap,
+    form: Form,
+) -> PageResult {
     let by_script = wants_json(&headers);
     let answer = accept(&deps, &owner, &form).await;
     if !by_script {
@@ -156,19 +163,27 @@ async fn accept(deps: &Deps, owner: &Owner, form: &Form) -> Result<String, Frien
     let port_trouble = |error| Friendly::from(*ApiError::from(error).0);
     if form.filled("fresh").is_some() {
         let name = format!("{FIRST}-{}", deps.clock.ulid().to_ascii_lowercase());
-        store::keep_conversation(&*deps.sql, &owner.id_hash(), &name).await.map_err(port_trouble)?;
+        store::keep_conversation(&*deps.sql, &owner.id_hash(), &name)
+            .await
+            .map_err(port_trouble)?;
         return Ok(String::new());
     }
     let Some(text) = form.filled("text") else {
-        return Err(Friendly::new(ErrorCode::InvalidField, "There is nothing to send yet.").fix("Type a message first."));
+        return Err(Friendly::new(ErrorCode::InvalidField, "There is nothing to send yet.")
+            .fix("Type a message first."));
     };
     if text.chars().count() > LETTERS_MAX {
-        return Err(Friendly::new(ErrorCode::TooLarge, "The message is too long.").fix("Send less than 16,000 letters at once."));
+        return Err(Friendly::new(ErrorCode::TooLarge, "The message is too long.")
+            .fix("Send less than 16,000 letters at once."));
     }
     let request = MessageRequest { text, conversation: Some(conversation(owner).to_owned()) };
-    let accepted = owners::say(deps, &request).await.map_err(|error| Friendly::from(*ApiError::from(error).0))?;
+    let accepted = owners::say(deps, &request)
+        .await
+        .map_err(|error| Friendly::from(*ApiError::from(error).0))?;
     if owner.conversation.as_deref() != Some(accepted.conversation.as_str()) {
-        store::keep_conversation(&*deps.sql, &owner.id_hash(), &accepted.conversation).await.map_err(port_trouble)?;
+        store::keep_conversation(&*deps.sql, &owner.id_hash(), &accepted.conversation)
+            .await
+            .map_err(port_trouble)?;
     }
     Ok(accepted.event_id.0)
 }
@@ -217,14 +232,26 @@ async fn news(deps: &Deps, owner: &Owner, asked: &Asked) -> Result<News, CallErr
     loop {
         // Without an event under way the aggregator itself holds the request.
         let watching = !asked.event.is_empty();
-        let said = owners::said(deps, conversation(owner), asked.after, if watching || !hold { 0 } else { HOLD_S }).await?;
+        let said = owners::said(
+            deps,
+            conversation(owner),
+            asked.after,
+            if watching || !hold { 0 } else { HOLD_S },
+        )
+        .await?;
         let detail = if watching { owners::event(deps, &asked.event).await.ok() } else { None };
         let mark = detail.as_ref().map(track::mark).unwrap_or_default();
         let changed = !said.messages.is_empty() || mark != asked.mark;
         let passed = deps.clock.now_ms() - started;
         if changed || !hold || !watching || passed >= HOLD_MS {
-            let track = detail.as_ref().filter(|_| mark != asked.mark).map(|detail| track::track(&deps.config, detail).into_string());
-            let lines = latest(&said.messages).into_iter().map(|line| Line { id: format!("m-{}", line.id), html: spoken(line).into_string() }).collect();
+            let track = detail
+                .as_ref()
+                .filter(|_| mark != asked.mark)
+                .map(|detail| track::track(&deps.config, detail).into_string());
+            let lines = latest(&said.messages)
+                .into_iter()
+                .map(|line| Line { id: format!("m-{}", line.id), html: spoken(line).into_string() })
+                .collect();
             let over = detail.is_none_or(|detail| detail.row.state.is_final());
             return Ok(News { last: said.last.max(asked.after), lines, mark, track, over });
         }

@@ -42,7 +42,12 @@ struct Live {
 impl Live {
     async fn load(deps: &Deps) -> Self {
         let filter = owners::EventFilter::default();
-        let (figures, halts, events) = join3(Figures::gather(deps), owners::halts(deps), owners::events(deps, &filter, EVENTS)).await;
+        let (figures, halts, events) = join3(
+            Figures::gather(deps),
+            owners::halts(deps),
+            owners::events(deps, &filter, EVENTS),
+        )
+        .await;
         Self { figures, halts: halts.ok(), events: events.ok() }
     }
     fn frame<'a>(&self, deps: &'a Deps, owner: &'a Owner, note: &str) -> Frame<'a> {
@@ -51,7 +56,11 @@ impl Live {
 }
 
 /// `GET /dashboard`.
-pub async fn show(State(deps): State<Deps>, owner: Owner, Query(noted): Query<Noted>) -> PageResult {
+pub async fn show(
+    State(deps): State<Deps>,
+    owner: Owner,
+    Query(noted): Query<Noted>,
+) -> PageResult {
     let (live, console) = join(Live::load(&deps), Console::load(&deps, &owner)).await;
     let body = html! {
         h1.unseen { "Overview" }
@@ -79,8 +88,10 @@ fn tile(name: &str, value: impl Render, about: Markup) -> Markup {
 /// Today's figures.
 fn tiles(deps: &Deps, live: &Live) -> Markup {
     let figures = &live.figures;
-    let (ledger, inbox, routing) = (figures.ledger.as_ref(), figures.inbox.as_ref(), figures.routing.as_ref());
-    let number = |value: Option<u64>| value.map_or_else(|| "–".to_owned(), |value| value.to_string());
+    let (ledger, inbox, routing) =
+        (figures.ledger.as_ref(), figures.inbox.as_ref(), figures.routing.as_ref());
+    let number =
+        |value: Option<u64>| value.map_or_else(|| "–".to_owned(), |value| value.to_string());
     html! {
         section.panel #live-tiles aria-labelledby="tiles-title" {
             div.bar {

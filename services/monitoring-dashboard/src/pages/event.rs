@@ -15,8 +15,18 @@ use futures_util::future::join3;
 use maud::{Markup, html};
 
 /// `GET /dashboard/events/{id}`.
-pub async fn show(State(deps): State<Deps>, owner: Owner, Path(id): Path<String>, Query(noted): Query<Noted>) -> PageResult {
-    let (frame, detail, agents) = join3(Frame::load(&deps, &owner, &noted.note), owners::event(&deps, &id), owners::agents(&deps)).await;
+pub async fn show(
+    State(deps): State<Deps>,
+    owner: Owner,
+    Path(id): Path<String>,
+    Query(noted): Query<Noted>,
+) -> PageResult {
+    let (frame, detail, agents) = join3(
+        Frame::load(&deps, &owner, &noted.note),
+        owners::event(&deps, &id),
+        owners::agents(&deps),
+    )
+    .await;
     let agents = agents.unwrap_or_default();
     let detail = detail?;
     let body = html! {
@@ -139,12 +149,18 @@ fn feedback_form(config: &Config, owner: &Owner, row: &EventRow, agents: &[PoolM
 }
 
 /// `POST /dashboard/events/{id}/feedback`.
-pub async fn feedback(State(deps): State<Deps>, owner: Owner, Path(id): Path<String>, form: Form) -> PageResult {
+pub async fn feedback(
+    State(deps): State<Deps>,
+    owner: Owner,
+    Path(id): Path<String>,
+    form: Form,
+) -> PageResult {
     let decision = form.field("decision").to_owned();
     owner.require(&form, &feedback_change(&decision))?;
     let correct = form.field("correct") == "yes";
     let agent = form.filled("agent").filter(|_| !correct).map(AgentId::from);
-    owners::feedback(&deps, &Feedback { decision_id: DecisionId::new(decision), correct, agent }).await?;
+    owners::feedback(&deps, &Feedback { decision_id: DecisionId::new(decision), correct, agent })
+        .await?;
     Ok(see(&deps.config.url(&format!("/dashboard/events/{}?note=feedback", owners::encode(&id)))))
 }
 
@@ -169,7 +185,12 @@ fn replay_form(config: &Config, owner: &Owner, detail: &EventDetail) -> Markup {
 }
 
 /// `POST /dashboard/events/{id}/replay`.
-pub async fn replay(State(deps): State<Deps>, owner: Owner, Path(id): Path<String>, form: Form) -> PageResult {
+pub async fn replay(
+    State(deps): State<Deps>,
+    owner: Owner,
+    Path(id): Path<String>,
+    form: Form,
+) -> PageResult {
     owner.require(&form, &change(&id))?;
     let answer = owners::replay(&deps, &id).await?;
     // A replay may carry an id of its own.

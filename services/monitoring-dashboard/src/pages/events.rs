@@ -16,8 +16,13 @@ const PAGE: u32 = 50;
 const CHANNELS: [&str; 4] = ["telegram", "slack", "discord", "web"];
 
 /// `GET /dashboard/events`.
-pub async fn show(State(deps): State<Deps>, owner: Owner, Query(filter): Query<EventFilter>) -> PageResult {
-    let (frame, list) = join(Frame::load(&deps, &owner, ""), owners::events(&deps, &filter, PAGE)).await;
+pub async fn show(
+    State(deps): State<Deps>,
+    owner: Owner,
+    Query(filter): Query<EventFilter>,
+) -> PageResult {
+    let (frame, list) =
+        join(Frame::load(&deps, &owner, ""), owners::events(&deps, &filter, PAGE)).await;
     let body = html! {
         (title("Events", "Everything that came in from the chats and this console, newest first."))
         (chooser(&deps.config, &filter))
@@ -65,7 +70,14 @@ fn nothing(filter: &EventFilter) -> Markup {
 
 fn pager(config: &Config, filter: &EventFilter, list: &EventList) -> Markup {
     let address = |cursor: &str| {
-        config.url(&format!("/dashboard/events{}", owners::query(&[("state", &filter.state), ("channel", &filter.channel), ("cursor", cursor)])))
+        config.url(&format!(
+            "/dashboard/events{}",
+            owners::query(&[
+                ("state", &filter.state),
+                ("channel", &filter.channel),
+                ("cursor", cursor)
+            ])
+        ))
     };
     html! {
         @if list.cursor.is_some() || !filter.cursor.is_empty() {

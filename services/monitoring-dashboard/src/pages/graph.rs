@@ -7,7 +7,9 @@ use super::{graph_drawing, see};
 use crate::session::Owner;
 use crate::{Config, Deps, Form, owners};
 use axum::extract::{Query, State};
-use contracts::graph::{Finding, GraphDiff, GraphMap, SearchAnswer, SearchHit, Severity, VersionRow};
+use contracts::graph::{
+    Finding, GraphDiff, GraphMap, SearchAnswer, SearchHit, Severity, VersionRow,
+};
 use futures_util::future::join3;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -29,10 +31,25 @@ pub struct View {
 
 /// `GET /dashboard/graph`.
 pub async fn show(State(deps): State<Deps>, owner: Owner, Query(view): Query<View>) -> PageResult {
-    let searched = async { if view.q.trim().is_empty() { None } else { Some(owners::search(&deps, view.q.trim()).await) } };
-    let compared = async { if view.to.is_empty() { None } else { Some(owners::graph_diff(&deps, &view.from, &view.to).await) } };
-    let (frame, found, diff) = join3(Frame::load(&deps, &owner, &view.note), searched, compared).await;
-    let (map, report, versions) = join3(owners::graph_map(&deps), owners::graph_report(&deps), owners::graph_versions(&deps)).await;
+    let searched = async {
+        if view.q.trim().is_empty() {
+            None
+        } else {
+            Some(owners::search(&deps, view.q.trim()).await)
+        }
+    };
+    let compared = async {
+        if view.to.is_empty() {
+            None
+        } else {
+            Some(owners::graph_diff(&deps, &view.from, &view.to).await)
+        }
+    };
+    let (frame, found, diff) =
+        join3(Frame::load(&deps, &owner, &view.note), searched, compared).await;
+    let (map, report, versions) =
+        join3(owners::graph_map(&deps), owners::graph_report(&deps), owners::graph_versions(&deps))
+            .await;
     let body = html! {
         (title("Skill graph", "What the router learns from and the agents answer from: a folder of Markdown, published as a whole."))
         (search_box(&deps.config, &view.q, found))
@@ -46,7 +63,11 @@ pub async fn show(State(deps): State<Deps>, owner: Owner, Query(view): Query<Vie
     Ok(frame.page(Here::Graph, "Skill graph", body))
 }
 
-fn search_box(config: &Config, q: &str, found: Option<Result<SearchAnswer, platform::ports::CallError>>) -> Markup {
+fn search_box(
+    config: &Config,
+    q: &str,
+    found: Option<Result<SearchAnswer, platform::ports::CallError>>,
+) -> Markup {
     html! {
         section.panel aria-label="Search" {
             form.search method="get" action=(config.url("/dashboard/graph")) role="search" {
@@ -76,7 +97,13 @@ fn hit_line(hit: &SearchHit) -> Markup {
 /// The snippet with what fits marked; places count in characters.
 fn marked(snippet: &str, highlights: &[[usize; 2]]) -> Markup {
     let chars: Vec<char> = snippet.chars().collect();
-    let text = |from: usize, to: usize| chars.get(from.min(chars.len())..to.min(chars.len())).unwrap_or_default().iter().collect::<String>();
+    let text = |from: usize, to: usize| {
+        chars
+            .get(from.min(chars.len())..to.min(chars.len()))
+            .unwrap_or_default()
+            .iter()
+            .collect::<String>()
+    };
     // Where the text goes on behind each highlight; highlights that overlap are not repeated.
     let mut ends = vec![0];
     for [_, end] in highlights {
@@ -149,7 +176,11 @@ fn change(version: &str) -> String {
     format!("rollback:{version}")
 }
 
-fn history(config: &Config, owner: &Owner, versions: Result<Vec<VersionRow>, platform::ports::CallError>) -> Markup {
+fn history(
+    config: &Config,
+    owner: &Owner,
+    versions: Result<Vec<VersionRow>, platform::ports::CallError>,
+) -> Markup {
     html! {
         section.panel aria-label="Versions" {
             h2 { "Versions" }
@@ -190,10 +221,20 @@ fn short(version: &str) -> String {
 }
 
 fn difference(diff: Result<GraphDiff, platform::ports::CallError>) -> Markup {
-    let Ok(diff) = diff else { return html! { section.panel { h2 { "What changed" } p.empty { "These two versions cannot be compared." } } } };
+    let Ok(diff) = diff else {
+        return html! { section.panel { h2 { "What changed" } p.empty { "These two versions cannot be compared." } } };
+    };
     let list = |name: &str, lines: &[String]| html! { @if !lines.is_empty() { h3 { (name) } ul { @for line in lines { li { (line) } } } } };
     let nothing = diff.agents_changed.is_empty()
-        && [&diff.agents_added, &diff.agents_removed, &diff.files_added, &diff.files_removed, &diff.files_changed].iter().all(|list| list.is_empty());
+        && [
+            &diff.agents_added,
+            &diff.agents_removed,
+            &diff.files_added,
+            &diff.files_removed,
+            &diff.files_changed,
+        ]
+        .iter()
+        .all(|list| list.is_empty());
     html! {
         section.panel aria-label="What changed" {
             h2 { "What changed from " code { (short(diff.from.as_str())) } " to " code { (short(diff.to.as_str())) } }
@@ -228,7 +269,10 @@ mod tests {
 
     #[test]
     fn what_fits_is_marked_and_nothing_else_is_markup() {
-        assert_eq!(marked("a <b> cdé", &[[2, 5], [6, 8]]).into_string(), "a <mark>&lt;b&gt;</mark> <mark>cd</mark>é");
+        assert_eq!(
+            marked("a <b> cdé", &[[2, 5], [6, 8]]).into_string(),
+            "a <mark>&lt;b&gt;</mark> <mark>cd</mark>é"
+        );
         assert_eq!(marked("ab", &[[1, 90], [0, 1]]).into_string(), "a<mark>b</mark><mark></mark>");
         assert_eq!(marked("ab", &[]).into_string(), "ab");
     }
@@ -243,8 +287,15 @@ mod tests {
             message: "m".to_owned(),
             fix: "f".to_owned(),
         };
-        let page = findings(Ok(vec![finding("", 0), finding("agents/a.md", 0), finding("agents/b.md", 7)])).into_string();
-        for part in [" the whole graph</p>", "<code>agents/a.md</code>", "<code>agents/b.md:7</code>"] {
+        let page = findings(Ok(vec![
+            finding("", 0),
+            finding("agents/a.md", 0),
+            finding("agents/b.md", 7),
+        ]))
+        .into_string();
+        for part in
+            [" the whole graph</p>", "<code>agents/a.md</code>", "<code>agents/b.md:7</code>"]
+        {
             assert!(page.contains(part), "{part} in {page}");
         }
         assert!(!page.contains("<code></code>"), "{page}");

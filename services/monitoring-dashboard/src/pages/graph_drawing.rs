@@ -22,7 +22,9 @@ struct Placed<'a> {
 /// Draws the map.
 pub fn draw(map: &GraphMap) -> Markup {
     let nodes = &map.nodes.get(..map.nodes.len().min(DRAWN_MAX)).unwrap_or_default();
-    let of = |wanted: &dyn Fn(SkillKind) -> bool| nodes.iter().filter(|node| wanted(node.kind)).collect::<Vec<_>>();
+    let of = |wanted: &dyn Fn(SkillKind) -> bool| {
+        nodes.iter().filter(|node| wanted(node.kind)).collect::<Vec<_>>()
+    };
     let rings = [
         (of(&|kind| kind == SkillKind::Agent), 105.0, "agent"),
         (of(&|kind| kind == SkillKind::Channel), 190.0, "channel"),
@@ -33,11 +35,18 @@ pub fn draw(map: &GraphMap) -> Markup {
         .enumerate()
         .flat_map(|(ring, (nodes, radius, class))| {
             let count = nodes.len();
-            nodes.into_iter().enumerate().map(move |(place, node)| (at(node, ring, place, count, radius), class))
+            nodes
+                .into_iter()
+                .enumerate()
+                .map(move |(place, node)| (at(node, ring, place, count, radius), class))
         })
         .collect();
-    let places: BTreeMap<&str, (f64, f64)> = placed.iter().map(|(placed, _)| (placed.node.id.as_str(), (placed.x, placed.y))).collect();
-    let lines = map.links.iter().filter_map(|link| Some((places.get(link.from.as_str())?, places.get(link.to.as_str())?)));
+    let places: BTreeMap<&str, (f64, f64)> =
+        placed.iter().map(|(placed, _)| (placed.node.id.as_str(), (placed.x, placed.y))).collect();
+    let lines = map
+        .links
+        .iter()
+        .filter_map(|link| Some((places.get(link.from.as_str())?, places.get(link.to.as_str())?)));
     html! {
         svg.map viewBox={ "0 0 " (SIZE) " " (SIZE) } role="img" aria-label={ "Map of " (map.nodes.len()) " files and " (map.links.len()) " links" } {
             g.links { @for ((x1, y1), (x2, y2)) in lines { line x1=(whole(*x1)) y1=(whole(*y1)) x2=(whole(*x2)) y2=(whole(*y2)) {} } }
@@ -54,8 +63,15 @@ pub fn draw(map: &GraphMap) -> Markup {
 
 /// Rings begin at another angle each, so that names do not meet.
 fn at(node: &MapNode, ring: usize, place: usize, count: usize, radius: f64) -> Placed<'_> {
-    let angle = std::f64::consts::TAU * (place as f64 + 0.5 * (ring % 2) as f64) / count.max(1) as f64 - std::f64::consts::FRAC_PI_2;
-    Placed { node, x: MIDDLE + radius * angle.cos(), y: MIDDLE + radius * angle.sin(), named: count <= NAMED_MAX }
+    let angle = std::f64::consts::TAU * (place as f64 + 0.5 * (ring % 2) as f64)
+        / count.max(1) as f64
+        - std::f64::consts::FRAC_PI_2;
+    Placed {
+        node,
+        x: MIDDLE + radius * angle.cos(),
+        y: MIDDLE + radius * angle.sin(),
+        named: count <= NAMED_MAX,
+    }
 }
 
 /// An agent is as large as it has examples.
@@ -85,10 +101,23 @@ mod tests {
 
     #[test]
     fn a_map_is_drawn_alike_each_time_and_its_titles_are_escaped() {
-        let node = |id: &str, kind: SkillKind| MapNode { id: id.into(), kind, title: format!("<b>{id}</b>"), path: format!("{id}.md"), examples: None };
+        let node = |id: &str, kind: SkillKind| MapNode {
+            id: id.into(),
+            kind,
+            title: format!("<b>{id}</b>"),
+            path: format!("{id}.md"),
+            examples: None,
+        };
         let map = GraphMap {
-            nodes: vec![node("a", SkillKind::Agent), node("c", SkillKind::Channel), node("g", SkillKind::Guide)],
-            links: vec![Link { from: "a".into(), to: "g".into() }, Link { from: "a".into(), to: "not drawn".into() }],
+            nodes: vec![
+                node("a", SkillKind::Agent),
+                node("c", SkillKind::Channel),
+                node("g", SkillKind::Guide),
+            ],
+            links: vec![
+                Link { from: "a".into(), to: "g".into() },
+                Link { from: "a".into(), to: "not drawn".into() },
+            ],
             ..GraphMap::default()
         };
         let drawn = draw(&map).into_string();

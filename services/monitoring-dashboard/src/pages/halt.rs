@@ -55,13 +55,21 @@ pub fn banner(config: &Config, owner: &Owner, halts: &HaltList) -> Markup {
 pub async fn halt(State(deps): State<Deps>, owner: Owner, form: Form) -> PageResult {
     owner.require(&form, HALT)?;
     let reason = form.filled("reason").or_else(|| Some("stopped by hand".to_owned()));
-    owners::halt(&deps, &HaltRequest { all: true, reason, actor: Some(ACTOR.to_owned()), task_id: None }).await?;
+    owners::halt(
+        &deps,
+        &HaltRequest { all: true, reason, actor: Some(ACTOR.to_owned()), task_id: None },
+    )
+    .await?;
     Ok(see(&deps.config.url("/dashboard")))
 }
 
 /// `POST /dashboard/resume`.
 pub async fn resume(State(deps): State<Deps>, owner: Owner, form: Form) -> PageResult {
     owner.require(&form, RESUME)?;
-    owners::resume(&deps, &ResumeRequest { all: true, actor: Some(ACTOR.to_owned()), ..ResumeRequest::default() }).await?;
+    owners::resume(
+        &deps,
+        &ResumeRequest { all: true, actor: Some(ACTOR.to_owned()), ..ResumeRequest::default() },
+    )
+    .await?;
     Ok(see(&deps.config.url("/dashboard?note=resumed")))
 }

@@ -20,8 +20,14 @@ const PART_MS: i64 = 3 * HOUR_MS;
 /// `GET /dashboard/health`.
 pub async fn show(State(deps): State<Deps>, owner: Owner) -> PageResult {
     let now = deps.clock.now_ms();
-    let (frame, sla, hours) = join3(Frame::load(&deps, &owner, ""), sla::gather(&deps), store::hours(&*deps.sql, sla::window_start(now))).await;
-    let (probes, hours) = (store::probes(&*deps.sql).await.unwrap_or_default(), hours.unwrap_or_default());
+    let (frame, sla, hours) = join3(
+        Frame::load(&deps, &owner, ""),
+        sla::gather(&deps),
+        store::hours(&*deps.sql, sla::window_start(now)),
+    )
+    .await;
+    let (probes, hours) =
+        (store::probes(&*deps.sql).await.unwrap_or_default(), hours.unwrap_or_default());
     let body = html! {
         (title("Health", &format!("Every service is asked for its health every {} seconds. Time nobody measured counts neither for nor against.", deps.config.probe_interval_ms / 1000)))
         (levels(&sla))
@@ -54,7 +60,14 @@ fn levels(sla: &Sla) -> Markup {
     }
 }
 
-fn line(deps: &Deps, sla: &Sla, hours: &[HourRow], row: Option<&ProbeRow>, service: ServiceName, now: i64) -> Markup {
+fn line(
+    deps: &Deps,
+    sla: &Sla,
+    hours: &[HourRow],
+    row: Option<&ProbeRow>,
+    service: ServiceName,
+    now: i64,
+) -> Markup {
     let uptime = sla.per_service.get(service.as_str()).cloned().unwrap_or_default();
     html! {
         tr {
@@ -77,7 +90,9 @@ fn of<'a>(hours: &'a [HourRow], service: &'a str) -> impl Iterator<Item = &'a Ho
 }
 
 fn mean_latency(hours: &[HourRow], service: &str) -> Option<f64> {
-    let (sum, checks) = of(hours, service).fold((0.0, 0), |(sum, checks), hour| (sum + hour.latency_ms_sum, checks + hour.latency_checks));
+    let (sum, checks) = of(hours, service).fold((0.0, 0), |(sum, checks), hour| {
+        (sum + hour.latency_ms_sum, checks + hour.latency_checks)
+    });
     (checks > 0).then(|| sum / checks as f64)
 }
 
@@ -130,9 +145,19 @@ mod tests {
     #[test]
     fn each_part_shows_the_worst_of_its_three_hours() {
         let now = 168 * HOUR_MS - 1;
-        let hour =
-            |t: i64, up_ms, degraded_ms, down_ms| HourRow { series: "probe.x".into(), t: t * HOUR_MS, up_ms, degraded_ms, down_ms, ..HourRow::default() };
-        let parts = parts(&[hour(0, 1, 0, 0), hour(165, 1, 0, 0), hour(166, 1, 0, 1), hour(167, 1, 1, 0)], "x", now);
+        let hour = |t: i64, up_ms, degraded_ms, down_ms| HourRow {
+            series: "probe.x".into(),
+            t: t * HOUR_MS,
+            up_ms,
+            degraded_ms,
+            down_ms,
+            ..HourRow::default()
+        };
+        let parts = parts(
+            &[hour(0, 1, 0, 0), hour(165, 1, 0, 0), hour(166, 1, 0, 1), hour(167, 1, 1, 0)],
+            "x",
+            now,
+        );
         assert_eq!((parts.len(), parts[0], parts[1], parts[55]), (56, "good", "none", "bad"));
     }
 }

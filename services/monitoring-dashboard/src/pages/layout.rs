@@ -23,7 +23,15 @@ pub enum Here {
 }
 
 impl Here {
-    const ALL: [Self; 7] = [Self::Overview, Self::Events, Self::Approvals, Self::Agents, Self::Graph, Self::Health, Self::Budget];
+    const ALL: [Self; 7] = [
+        Self::Overview,
+        Self::Events,
+        Self::Approvals,
+        Self::Agents,
+        Self::Graph,
+        Self::Health,
+        Self::Budget,
+    ];
     const fn entry(self) -> (&'static str, &'static str) {
         match self {
             Self::Overview => ("Overview", "/dashboard"),
@@ -54,8 +62,20 @@ impl<'a> Frame<'a> {
         Self::of(deps, owner, ledger.ok().as_ref(), halts.ok(), note)
     }
     /// Of what is known already.
-    pub fn of(deps: &'a Deps, owner: &'a Owner, ledger: Option<&LedgerStats>, halts: Option<HaltList>, note: &str) -> Self {
-        Self { deps, owner, pending: ledger.map(|ledger| ledger.pending), halts, note: notice(note) }
+    pub fn of(
+        deps: &'a Deps,
+        owner: &'a Owner,
+        ledger: Option<&LedgerStats>,
+        halts: Option<HaltList>,
+        note: &str,
+    ) -> Self {
+        Self {
+            deps,
+            owner,
+            pending: ledger.map(|ledger| ledger.pending),
+            halts,
+            note: notice(note),
+        }
     }
     /// The whole page.
     pub fn page(&self, here: Here, title: &str, body: Markup) -> Response {

@@ -77,7 +77,14 @@ mod tests {
 
     #[test]
     fn script_tags_stay_text_wherever_they_stand() {
-        for text in ["<script>x</script>", "- <script>", "# <script>", "```\n<script>\n```", "`<script>`", "**<script>**"] {
+        for text in [
+            "<script>x</script>",
+            "- <script>",
+            "# <script>",
+            "```\n<script>\n```",
+            "`<script>`",
+            "**<script>**",
+        ] {
             let html = prose(text).into_string();
             assert!(!html.contains("<script") && html.contains("&lt;script"), "{html}");
         }
@@ -85,7 +92,9 @@ mod tests {
 
     #[test]
     fn paragraphs_lists_and_code_are_told_apart() {
-        let html = prose("One\ntwo\n\nThree **b** `c`\n- a\n- b\n```rust\nfn x() {}\n\n// y\n```\nend").into_string();
+        let html =
+            prose("One\ntwo\n\nThree **b** `c`\n- a\n- b\n```rust\nfn x() {}\n\n// y\n```\nend")
+                .into_string();
         let expected = "<p>One<br>two</p><p>Three <strong>b</strong> <code>c</code></p><ul><li>a</li><li>b</li></ul>\
                         <pre><code>fn x() {}\n\n// y</code></pre><p>end</p>";
         assert_eq!(html, expected);

@@ -21,7 +21,12 @@ pub struct Friendly {
 impl Friendly {
     /// A refusal with the code's own title and fix.
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
-        Self { code, title: code.title().to_owned(), detail: detail.into(), fix: code.fix().to_owned() }
+        Self {
+            code,
+            title: code.title().to_owned(),
+            detail: detail.into(),
+            fix: code.fix().to_owned(),
+        }
     }
     /// Another fix.
     #[must_use]
@@ -52,7 +57,8 @@ impl From<Problem> for Friendly {
 
 impl IntoResponse for Friendly {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = status.into_response();
         if self.code == ErrorCode::RateLimited {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
@@ -103,5 +109,6 @@ impl From<CallError> for Turn {
 
 /// Everything below `/dashboard/` that is no page.
 pub async fn no_such_page() -> Friendly {
-    Friendly::new(ErrorCode::NotFound, "There is no such page.").fix("Check the address, or start from the dashboard.")
+    Friendly::new(ErrorCode::NotFound, "There is no such page.")
+        .fix("Check the address, or start from the dashboard.")
 }

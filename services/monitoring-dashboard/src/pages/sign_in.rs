@@ -21,13 +21,20 @@ pub struct Asked {
 
 /// The sign-in page's address, coming back to `wanted` afterwards.
 pub fn address(config: &Config, wanted: &str) -> String {
-    config.url(&format!("/sign-in{}", owners::query(&[("next", own_page(wanted).filter(|page| *page != "/dashboard").unwrap_or_default())])))
+    config.url(&format!(
+        "/sign-in{}",
+        owners::query(&[(
+            "next",
+            own_page(wanted).filter(|page| *page != "/dashboard").unwrap_or_default()
+        )])
+    ))
 }
 
 /// A page of ours, or nothing: nobody is led elsewhere.
 fn own_page(path: &str) -> Option<&str> {
     let is_plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-._~%?=&:".contains(&b));
-    let is_ours = path == "/dashboard" || path.starts_with("/dashboard/") || path.starts_with("/dashboard?");
+    let is_ours =
+        path == "/dashboard" || path.starts_with("/dashboard/") || path.starts_with("/dashboard?");
     (is_plain && is_ours && !path.contains("//") && !path.contains("..")).then_some(path)
 }
 
@@ -72,7 +79,12 @@ const SPENT: &str = "This sign-in link was used before or is older than ten minu
 const WRONG: &str = "That is not the operator token.";
 
 /// `GET /sign-in`, with `?code=` from a printed link.
-pub async fn show(State(deps): State<Deps>, method: Method, headers: HeaderMap, Query(asked): Query<Asked>) -> PageResult {
+pub async fn show(
+    State(deps): State<Deps>,
+    method: Method,
+    headers: HeaderMap,
+    Query(asked): Query<Asked>,
+) -> PageResult {
     let signed_in = session::find(&deps, &headers).await?.is_some();
     // A preview that only asks for the head must not use the link up.
     if !asked.code.is_empty() && method == Method::GET {
@@ -81,7 +93,11 @@ pub async fn show(State(deps): State<Deps>, method: Method, headers: HeaderMap, 
         }
         if !signed_in {
             let may_try = attempts::take(&deps).await?;
-            let (status, trouble) = if may_try { (StatusCode::UNAUTHORIZED, SPENT) } else { (StatusCode::TOO_MANY_REQUESTS, TOO_MANY) };
+            let (status, trouble) = if may_try {
+                (StatusCode::UNAUTHORIZED, SPENT)
+            } else {
+                (StatusCode::TOO_MANY_REQUESTS, TOO_MANY)
+            };
             return Ok(page(&deps.config, status, &asked.next, Some(trouble)));
         }
     }
@@ -120,8 +136,12 @@ pub async fn sign_in(State(deps): State<Deps>, form: Form) -> PageResult {
 
 /// `POST /sign-out`.
 pub async fn sign_out(State(deps): State<Deps>, headers: HeaderMap, form: Form) -> PageResult {
-    let Some(owner) = session::find(&deps, &headers).await? else { return Ok(see(&deps.config.url("/sign-in"))) };
-    owner.require(&form, "sign-out").map_err(|_| Friendly::new(ErrorCode::Forbidden, "This form belongs to another session."))?;
+    let Some(owner) = session::find(&deps, &headers).await? else {
+        return Ok(see(&deps.config.url("/sign-in")));
+    };
+    owner.require(&form, "sign-out").map_err(|_| {
+        Friendly::new(ErrorCode::Forbidden, "This form belongs to another session.")
+    })?;
     let cookie = session::close(&deps, &owner).await?;
     Ok(with_cookie(see(&deps.config.url("/sign-in")), &cookie))
 }
@@ -135,9 +155,16 @@ mod tests {
         for good in ["/dashboard", "/dashboard/events?state=dead", "/dashboard/approvals/apr_01"] {
             assert_eq!(own_page(good), Some(good));
         }
-        for bad in
-            ["", "//evil.example", "https://evil.example", "/dashboard//evil", "/dashboardx", "/dashboard/../api", "/dashboard/\\evil", "/sign-in?code=x"]
-        {
+        for bad in [
+            "",
+            "//evil.example",
+            "https://evil.example",
+            "/dashboard//evil",
+            "/dashboardx",
+            "/dashboard/../api",
+            "/dashboard/\\evil",
+            "/sign-in?code=x",
+        ] {
             assert_eq!(own_page(bad), None, "{bad}");
         }
     }

@@ -26,11 +26,19 @@ impl Mood {
     }
     const fn path(self) -> &'static str {
         match self {
-            Self::Good => "M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1Zm3.5 5.2L7.3 10.9 4.6 8.4l1-1.1 1.6 1.5 3.2-3.6Z",
-            Self::Busy => "M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1Zm0 1.8v5.6l3.7 2.1-.8 1.3L6.5 9.2V2.8Z",
+            Self::Good => {
+                "M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1Zm3.5 5.2L7.3 10.9 4.6 8.4l1-1.1 1.6 1.5 3.2-3.6Z"
+            }
+            Self::Busy => {
+                "M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1Zm0 1.8v5.6l3.7 2.1-.8 1.3L6.5 9.2V2.8Z"
+            }
             Self::Warn => "M8 1.2 15.4 14H.6Zm-.8 4.6v4.3h1.6V5.8Zm0 5.3v1.6h1.6v-1.6Z",
-            Self::Bad => "M5 1h6l4 4v6l-4 4H5l-4-4V5Zm.9 3.8L4.8 5.9 6.9 8l-2.1 2.1 1.1 1.1L8 9.1l2.1 2.1 1.1-1.1L9.1 8l2.1-2.1-1.1-1.1L8 6.9Z",
-            Self::Quiet => "M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1Zm0 1.6a5.4 5.4 0 1 1 0 10.8A5.4 5.4 0 0 1 8 2.6ZM5 7.2h6v1.6H5Z",
+            Self::Bad => {
+                "M5 1h6l4 4v6l-4 4H5l-4-4V5Zm.9 3.8L4.8 5.9 6.9 8l-2.1 2.1 1.1 1.1L8 9.1l2.1 2.1 1.1-1.1L9.1 8l2.1-2.1-1.1-1.1L8 6.9Z"
+            }
+            Self::Quiet => {
+                "M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1Zm0 1.6a5.4 5.4 0 1 1 0 10.8A5.4 5.4 0 0 1 8 2.6ZM5 7.2h6v1.6H5Z"
+            }
         }
     }
 }
@@ -74,7 +82,8 @@ pub fn stage(stage: Stage) -> Markup {
 
 /// A stage that lies behind: good, unless it was an end that is not.
 pub fn stage_passed(stage: Stage) -> Markup {
-    let mood = if stage.is_final() || stage == Stage::Parked { stage_mood(stage) } else { Mood::Good };
+    let mood =
+        if stage.is_final() || stage == Stage::Parked { stage_mood(stage) } else { Mood::Good };
     sign(mood, stage.as_str())
 }
 
@@ -89,22 +98,32 @@ pub fn approval(state: ApprovalState) -> Markup {
     sign(mood, state.as_str())
 }
 
-const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// `21 Sep 14:13` of an RFC 3339 time.
 fn short_time(rfc3339: &str) -> Option<String> {
     let month = rfc3339.get(5..7)?.parse::<usize>().ok()?.checked_sub(1)?;
-    Some(format!("{} {} {}", rfc3339.get(8..10)?.trim_start_matches('0'), MONTHS.get(month)?, rfc3339.get(11..16)?))
+    Some(format!(
+        "{} {} {}",
+        rfc3339.get(8..10)?.trim_start_matches('0'),
+        MONTHS.get(month)?,
+        rfc3339.get(11..16)?
+    ))
 }
 
 /// A moment: UTC here, put into the reader's own time by the script, UTC on hover.
 pub fn time(rfc3339: &str) -> Markup {
-    let shown = short_time(rfc3339).map_or_else(|| rfc3339.to_owned(), |text| format!("{text} UTC"));
+    let shown =
+        short_time(rfc3339).map_or_else(|| rfc3339.to_owned(), |text| format!("{text} UTC"));
     html! { time datetime=(rfc3339) title=(utc(rfc3339)) { (shown) } }
 }
 
 fn utc(rfc3339: &str) -> String {
-    format!("{} UTC", rfc3339.split('.').next().unwrap_or(rfc3339).trim_end_matches('Z').replace('T', " "))
+    format!(
+        "{} UTC",
+        rfc3339.split('.').next().unwrap_or(rfc3339).trim_end_matches('Z').replace('T', " ")
+    )
 }
 
 /// A moment to come, counted down by the script.

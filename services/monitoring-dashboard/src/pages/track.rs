@@ -6,7 +6,8 @@ use contracts::event::{EventDetail, Stage, StageEntry};
 use maud::{Markup, html};
 
 /// The way an event takes when nothing comes between.
-const WAY: [Stage; 6] = [Stage::Received, Stage::Routed, Stage::Approved, Stage::Running, Stage::Answered, Stage::Done];
+const WAY: [Stage; 6] =
+    [Stage::Received, Stage::Routed, Stage::Approved, Stage::Running, Stage::Answered, Stage::Done];
 
 /// Words for a stage that a newcomer understands.
 const fn word(stage: Stage) -> &'static str {

@@ -7,7 +7,10 @@ use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
 use monitoring_dashboard::{Config, Deps, Place};
 use platform::edge::{Auth, Principal, Scope};
-use platform::memory::{ManualClock, MemoryCalls, MemoryCell, MemoryKv, MemoryObjects, MemorySignal, MemorySql, Switchboard, TokioBackground};
+use platform::memory::{
+    ManualClock, MemoryCalls, MemoryCell, MemoryKv, MemoryObjects, MemorySignal, MemorySql,
+    Switchboard, TokioBackground,
+};
 use platform::secret::Secret;
 use std::sync::Arc;
 use tower::ServiceExt;
@@ -48,17 +51,29 @@ impl Page {
     }
     /// The token of the form that posts to this path and whose text holds `mark`.
     pub fn token(&self, action: &str, mark: &str) -> String {
-        let forms = self.text.split("<form").skip(1).map(|form| form.split("</form>").next().unwrap());
-        let form = forms.filter(|form| form.contains(&format!("action=\"{BASE}{action}\""))).find(|form| form.contains(mark));
-        let form = form.unwrap_or_else(|| panic!("no form for {action} with {mark} in {}", self.text));
+        let forms =
+            self.text.split("<form").skip(1).map(|form| form.split("</form>").next().unwrap());
+        let form = forms
+            .filter(|form| form.contains(&format!("action=\"{BASE}{action}\"")))
+            .find(|form| form.contains(mark));
+        let form =
+            form.unwrap_or_else(|| panic!("no form for {action} with {mark} in {}", self.text));
         form.split("name=\"token\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
     }
 }
 
 pub fn tokens() -> Auth {
     let scope = |token: &str, scope| (Secret::new(token), Principal::Scope(scope));
-    let dashboard = (Secret::new("dashboard-secret"), Principal::Service(contracts::ServiceName::MonitoringDashboard));
-    Auth::new([scope(OPERATOR, Scope::Operator), scope("viewer-token", Scope::Viewer), scope("agent-token", Scope::Agent), dashboard])
+    let dashboard = (
+        Secret::new("dashboard-secret"),
+        Principal::Service(contracts::ServiceName::MonitoringDashboard),
+    );
+    Auth::new([
+        scope(OPERATOR, Scope::Operator),
+        scope("viewer-token", Scope::Viewer),
+        scope("agent-token", Scope::Agent),
+        dashboard,
+    ])
 }
 
 impl Bed {
@@ -85,7 +100,13 @@ impl Bed {
         Self { deps, clock, world, switchboard, router }
     }
     /// Sends a request with these headers, as it is.
-    pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Page {
+    pub async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Page {
         let mut request = Request::builder().method(method).uri(format!("{BASE}{path}"));
         if !headers.iter().any(|(name, _)| *name == "host") {
             request = request.header(header::HOST, HOST);
@@ -93,7 +114,12 @@ impl Bed {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = self.router.clone().oneshot(request.body(Body::from(body.to_owned())).unwrap()).await.unwrap();
+        let response = self
+            .router
+            .clone()
+            .oneshot(request.body(Body::from(body.to_owned())).unwrap())
+            .await
+            .unwrap();
         let (parts, body) = response.into_parts();
         let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
         Page { status: parts.status, headers: parts.headers, text }
@@ -104,9 +130,24 @@ impl Bed {
     pub async fn post(&self, path: &str, cookie: &str, fields: &[(&str, &str)]) -> Page {
         self.post_with(path, cookie, fields, &[]).await
     }
-    pub async fn post_with(&self, path: &str, cookie: &str, fields: &[(&str, &str)], headers: &[(&str, &str)]) -> Page {
-        let body: Vec<_> = fields.iter().map(|(name, value)| format!("{name}={}", value.replace('%', "%25").replace('&', "%26").replace('+', "%2B"))).collect();
-        let mut all = vec![("cookie", cookie), ("content-type", "application/x-www-form-urlencoded")];
+    pub async fn post_with(
+        &self,
+        path: &str,
+        cookie: &str,
+        fields: &[(&str, &str)],
+        headers: &[(&str, &str)],
+    ) -> Page {
+        let body: Vec<_> = fields
+            .iter()
+            .map(|(name, value)| {
+                format!(
+                    "{name}={}",
+                    value.replace('%', "%25").replace('&', "%26").replace('+', "%2B")
+                )
+            })
+            .collect();
+        let mut all =
+            vec![("cookie", cookie), ("content-type", "application/x-www-form-urlencoded")];
         all.extend_from_slice(headers);
         self.send("POST", path, &all, &body.join("&")).await
     }

@@ -22,8 +22,14 @@ async fn stats_are_what_their_owners_say() {
     assert_eq!(stats["avgRoutingLatency"], 2.3);
     assert_eq!(stats["approvalRate"], 0.92);
     assert_eq!(stats["costToday"], "$12.50");
-    assert_eq!((&stats["costTodayMicros"], &stats["pendingApprovals"], &stats["deadLetters"]), (&json!(12_500_000), &json!(2), &json!(1)));
-    assert_eq!((&stats["todayTz"], &stats["since"]), (&json!("Europe/Berlin"), &json!("2026-09-21T00:13:22.000Z")));
+    assert_eq!(
+        (&stats["costTodayMicros"], &stats["pendingApprovals"], &stats["deadLetters"]),
+        (&json!(12_500_000), &json!(2), &json!(1))
+    );
+    assert_eq!(
+        (&stats["todayTz"], &stats["since"]),
+        (&json!("Europe/Berlin"), &json!("2026-09-21T00:13:22.000Z"))
+    );
     for service in ServiceName::ALL {
         assert_eq!(stats["workerStatus"][service.as_str()], "healthy", "{service}");
     }
@@ -37,8 +43,14 @@ async fn sla_is_null_until_something_was_measured() {
     tick(&bed.deps).await;
     rounds(&bed, 4).await;
     let sla = bed.api("/api/sla", OPERATOR).await.json();
-    assert_eq!((&sla["uptime7d"], &sla["perService"]["agency-router"]["uptime7d"]), (&json!(100.0), &json!(100.0)));
-    assert_eq!((&sla["avgLatency"], &sla["routingAccuracy"], &sla["costTrend"]), (&json!(3420.0), &json!(0.918), &json!("rising")));
+    assert_eq!(
+        (&sla["uptime7d"], &sla["perService"]["agency-router"]["uptime7d"]),
+        (&json!(100.0), &json!(100.0))
+    );
+    assert_eq!(
+        (&sla["avgLatency"], &sla["routingAccuracy"], &sla["costTrend"]),
+        (&json!(3420.0), &json!(0.918), &json!("rising"))
+    );
 }
 
 #[tokio::test]
@@ -49,21 +61,35 @@ async fn an_outage_takes_its_time_off_the_uptime() {
     let router = bed.switchboard.lock().unwrap().remove(&ServiceName::AgencyRouter).unwrap();
     rounds(&bed, 4).await;
     let stats = bed.api("/api/stats", OPERATOR).await.json();
-    assert_eq!((&stats["workerStatus"]["agency-router"], &stats["avgRoutingLatency"]), (&json!("down"), &json!(null)));
+    assert_eq!(
+        (&stats["workerStatus"]["agency-router"], &stats["avgRoutingLatency"]),
+        (&json!("down"), &json!(null))
+    );
     bed.switchboard.lock().unwrap().insert(ServiceName::AgencyRouter, router);
     rounds(&bed, 1).await;
     // Nine intervals: up until the first failed check, degraded until the second, down for the three after it.
     let sla = bed.api("/api/sla", OPERATOR).await.json();
-    assert_eq!((&sla["uptime7d"], &sla["perService"]["agency-router"]["uptime7d"]), (&json!(66.66), &json!(66.66)));
+    assert_eq!(
+        (&sla["uptime7d"], &sla["perService"]["agency-router"]["uptime7d"]),
+        (&json!(66.66), &json!(66.66))
+    );
     assert_eq!(sla["perService"]["personal-assistant"]["uptime7d"], 100.0);
 }
 
 #[tokio::test]
 async fn a_silent_gateway_is_degraded_and_then_down() {
     let bed = Bed::new();
-    let status = async |bed: &Bed| bed.api("/api/stats", OPERATOR).await.json()["workerStatus"]["agency-gateway"].clone();
+    let status = async |bed: &Bed| {
+        bed.api("/api/stats", OPERATOR).await.json()["workerStatus"]["agency-gateway"].clone()
+    };
     assert_eq!(status(&bed).await, "unknown");
-    for (age_ms, expected) in [(1_000, "healthy"), (90_000, "degraded"), (400_000, "degraded"), (415_000, "down"), (2_000, "healthy")] {
+    for (age_ms, expected) in [
+        (1_000, "healthy"),
+        (90_000, "degraded"),
+        (400_000, "degraded"),
+        (415_000, "down"),
+        (2_000, "healthy"),
+    ] {
         *bed.world.gateway_age_ms.lock().unwrap() = age_ms;
         rounds(&bed, 1).await;
         assert_eq!(status(&bed).await, expected, "{age_ms}");
@@ -80,7 +106,10 @@ async fn without_its_owners_the_api_answers_with_gaps() {
     let stats = bed.api("/api/stats", OPERATOR).await;
     assert_eq!(stats.status, 200);
     let stats = stats.json();
-    assert_eq!((&stats["approvalRate"], &stats["costToday"], &stats["avgRoutingLatency"]), (&json!(null), &json!("unknown"), &json!(null)));
+    assert_eq!(
+        (&stats["approvalRate"], &stats["costToday"], &stats["avgRoutingLatency"]),
+        (&json!(null), &json!("unknown"), &json!(null))
+    );
     assert_eq!(stats["workerStatus"]["personal-assistant"], "unknown");
     assert_eq!(bed.api("/api/sla", OPERATOR).await.json()["costTrend"], "insufficient_data");
 }
@@ -90,7 +119,10 @@ async fn old_checks_say_nothing_any_more() {
     let bed = Bed::new();
     tick(&bed.deps).await;
     bed.clock.advance(45_001);
-    assert_eq!(bed.api("/api/stats", OPERATOR).await.json()["workerStatus"]["agency-router"], "unknown");
+    assert_eq!(
+        bed.api("/api/stats", OPERATOR).await.json()["workerStatus"]["agency-router"],
+        "unknown"
+    );
 }
 
 #[tokio::test]
@@ -99,7 +131,12 @@ async fn two_rounds_at_once_count_time_once() {
     tick(&bed.deps).await;
     bed.clock.advance(15_000);
     tokio::join!(tick(&bed.deps), tick(&bed.deps));
-    let rows = bed.deps.sql.query(platform::sql!("SELECT up_ms FROM metrics WHERE series = 'probe.system'")).await.unwrap();
+    let rows = bed
+        .deps
+        .sql
+        .query(platform::sql!("SELECT up_ms FROM metrics WHERE series = 'probe.system'"))
+        .await
+        .unwrap();
     assert_eq!(rows[0]["up_ms"], 15_000);
 }
 
@@ -115,7 +152,11 @@ async fn figures_need_a_token_that_may_read() {
 async fn what_belongs_to_later_says_so() {
     let bed = Bed::new();
     for path in ["/api/series", "/api/incidents", "/metrics"] {
-        assert_eq!(bed.api(path, "viewer-token").await.json()["code"], "not_in_this_version", "{path}");
+        assert_eq!(
+            bed.api(path, "viewer-token").await.json()["code"],
+            "not_in_this_version",
+            "{path}"
+        );
     }
     assert_eq!(bed.get("/status", "").await.status, 501);
 }
@@ -140,10 +181,21 @@ async fn what_a_silent_owner_said_last_stands_apart_from_todays_figures() {
     let stats = bed.api("/api/stats", OPERATOR).await.json();
     assert_eq!(stats["avgRoutingLatency"], json!(null));
     let last = &stats["lastKnown"];
-    assert_eq!((&last["at"], &last["routing"]["avgLatencyMs"]), (&json!(platform::time::rfc3339(at)), &json!(2.3)));
-    assert_eq!((last.get("ledger"), last.get("inbox")), (None, None), "those who answer speak for themselves");
+    assert_eq!(
+        (&last["at"], &last["routing"]["avgLatencyMs"]),
+        (&json!(platform::time::rfc3339(at)), &json!(2.3))
+    );
+    assert_eq!(
+        (last.get("ledger"), last.get("inbox")),
+        (None, None),
+        "those who answer speak for themselves"
+    );
     bed.clock.advance(2 * 3_600_000);
-    assert_eq!(bed.api("/api/stats", OPERATOR).await.json().get("lastKnown"), None, "an hour later it is forgotten");
+    assert_eq!(
+        bed.api("/api/stats", OPERATOR).await.json().get("lastKnown"),
+        None,
+        "an hour later it is forgotten"
+    );
 }
 
 #[tokio::test]
@@ -163,8 +215,16 @@ async fn each_full_day_is_archived_and_comes_back_when_the_table_is_lost() {
     assert_eq!(bed.api("/api/archive/..%2F..%2Fetc", "viewer-token").await.status, 404);
 
     let before = bed.api("/api/sla", OPERATOR).await.json();
-    bed.deps.sql.query(platform::sql!("DELETE FROM metrics WHERE t < ?1", bed.clock.now_ms() - 20 * 3_600_000)).await.unwrap();
-    let restore = async |token: &str| bed.send("POST", "/api/restore", &[("authorization", token)], "").await;
+    bed.deps
+        .sql
+        .query(platform::sql!(
+            "DELETE FROM metrics WHERE t < ?1",
+            bed.clock.now_ms() - 20 * 3_600_000
+        ))
+        .await
+        .unwrap();
+    let restore =
+        async |token: &str| bed.send("POST", "/api/restore", &[("authorization", token)], "").await;
     assert_eq!(restore("Bearer viewer-token").await.status, 403);
     assert_eq!(restore("Bearer operator-token").await.status, 200);
     let after = bed.api("/api/sla", OPERATOR).await.json();

@@ -65,16 +65,32 @@ async fn a_post_from_another_site_changes_nothing() {
     let bed = Bed::new();
     let cookie = bed.sign_in().await;
     let page = bed.get("/dashboard", &cookie).await;
-    let (halt, say) = (page.token("/dashboard/halt", "Halt"), page.token("/dashboard/console", "textarea"));
-    for header in [("origin", "https://evil.example"), ("origin", "null"), ("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-site")] {
-        for (path, token) in [("/dashboard/halt", &halt), ("/dashboard/console", &say), ("/sign-in", &halt), ("/sign-out", &halt)] {
-            let answer = bed.post_with(path, &cookie, &[("token", token), ("text", "hello")], &[header]).await;
+    let (halt, say) =
+        (page.token("/dashboard/halt", "Halt"), page.token("/dashboard/console", "textarea"));
+    for header in [
+        ("origin", "https://evil.example"),
+        ("origin", "null"),
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+    ] {
+        for (path, token) in [
+            ("/dashboard/halt", &halt),
+            ("/dashboard/console", &say),
+            ("/sign-in", &halt),
+            ("/sign-out", &halt),
+        ] {
+            let answer = bed
+                .post_with(path, &cookie, &[("token", token), ("text", "hello")], &[header])
+                .await;
             assert_eq!(answer.status, 403, "{path} {header:?}");
         }
     }
     assert!(bed.world.changed().is_empty());
     let own = [("origin", "http://127.0.0.1:8787"), ("sec-fetch-site", "same-origin")];
-    assert_eq!(bed.post_with("/dashboard/halt", &cookie, &[("token", &halt)], &own).await.status, 303);
+    assert_eq!(
+        bed.post_with("/dashboard/halt", &cookie, &[("token", &halt)], &own).await.status,
+        303
+    );
 }
 
 #[tokio::test]
@@ -83,12 +99,28 @@ async fn a_wrong_host_name_is_421_everywhere_but_for_health() {
     let cookie = bed.sign_in().await;
     for path in ["/dashboard", "/sign-in", "/api/stats", "/assets/x.css", "/nowhere", "/status"] {
         for host in ["evil.example:8787", "127.0.0.1:1", ""] {
-            let answer = bed.send("GET", path, &[("host", host), ("cookie", &cookie), ("authorization", "Bearer operator-token")], "").await;
+            let answer = bed
+                .send(
+                    "GET",
+                    path,
+                    &[
+                        ("host", host),
+                        ("cookie", &cookie),
+                        ("authorization", "Bearer operator-token"),
+                    ],
+                    "",
+                )
+                .await;
             assert_eq!(answer.status, 421, "{path} {host}");
         }
     }
     assert_eq!(bed.send("GET", "/health", &[("host", "evil.example")], "").await.status, 200);
-    assert_eq!(bed.send("GET", "/dashboard", &[("host", "localhost:8787"), ("cookie", &cookie)], "").await.status, 200);
+    assert_eq!(
+        bed.send("GET", "/dashboard", &[("host", "localhost:8787"), ("cookie", &cookie)], "")
+            .await
+            .status,
+        200
+    );
     let problem = bed.send("GET", "/api/stats", &[("host", "evil.example")], "").await;
     assert_eq!(problem.json()["code"], "misdirected");
 }
@@ -97,13 +129,28 @@ async fn a_wrong_host_name_is_421_everywhere_but_for_health() {
 async fn script_tags_are_shown_and_never_run() {
     let bed = Bed::new();
     let cookie = bed.sign_in().await;
-    bed.world.say(Speaker::Agent, Some("<script>agent"), "<script>alert(1)</script>\n- <img src=x onerror=alert(2)>", None);
+    bed.world.say(
+        Speaker::Agent,
+        Some("<script>agent"),
+        "<script>alert(1)</script>\n- <img src=x onerror=alert(2)>",
+        None,
+    );
     let event = "/dashboard/events/slack.main.01J8AAAAAAAAAAAAAAAAAAAAA5";
-    for path in ["/dashboard", "/dashboard/events", event, "/dashboard/approvals", "/dashboard/approvals/apr_01J8B2", "/dashboard/console/feed?hold=0"] {
+    for path in [
+        "/dashboard",
+        "/dashboard/events",
+        event,
+        "/dashboard/approvals",
+        "/dashboard/approvals/apr_01J8B2",
+        "/dashboard/console/feed?hold=0",
+    ] {
         let page = bed.get(path, &cookie).await;
         assert_eq!(page.status, 200, "{path}");
         let text = page.text.replace("<script src=\"/monitoring-dashboard/assets/dashboard-", "");
-        assert!(!text.contains("<script") && !text.contains("<img src=x") && !text.contains("<b>"), "{path}");
+        assert!(
+            !text.contains("<script") && !text.contains("<img src=x") && !text.contains("<b>"),
+            "{path}"
+        );
         assert!(text.contains("&lt;"), "{path} shows it as text");
     }
 }
@@ -122,7 +169,11 @@ async fn pages_carry_the_headers_that_keep_them_safe() {
                 && !policy.contains("unsafe"),
             "{path}"
         );
-        assert_eq!((page.header("x-content-type-options"), page.header("cache-control")), ("nosniff", "no-store"), "{path}");
+        assert_eq!(
+            (page.header("x-content-type-options"), page.header("cache-control")),
+            ("nosniff", "no-store"),
+            "{path}"
+        );
         assert!(!page.text.contains(" style=") && !page.text.contains(" onclick="), "{path}");
     }
 }
@@ -133,7 +184,11 @@ async fn what_is_missing_is_said_on_a_page() {
     let cookie = bed.sign_in().await;
     for path in ["/dashboard/nowhere", "/dashboard/events/none", "/dashboard/approvals/none"] {
         let page = bed.get(path, &cookie).await;
-        assert_eq!((page.status.as_u16(), page.header("content-type")), (404, "text/html; charset=utf-8"), "{path}");
+        assert_eq!(
+            (page.status.as_u16(), page.header("content-type")),
+            (404, "text/html; charset=utf-8"),
+            "{path}"
+        );
         assert!(page.text.contains("<h1>Not found</h1>"), "{path}");
     }
 }
@@ -143,7 +198,15 @@ async fn pages_show_themselves_when_every_other_service_is_gone() {
     let bed = Bed::new();
     let cookie = bed.sign_in().await;
     bed.switchboard.lock().unwrap().clear();
-    for path in ["/dashboard", "/dashboard/live", "/dashboard/events", "/dashboard/approvals", "/dashboard/agents", "/dashboard/health", "/dashboard/budget"] {
+    for path in [
+        "/dashboard",
+        "/dashboard/live",
+        "/dashboard/events",
+        "/dashboard/approvals",
+        "/dashboard/agents",
+        "/dashboard/health",
+        "/dashboard/budget",
+    ] {
         assert_eq!(bed.get(path, &cookie).await.status, 200, "{path}");
     }
 }
@@ -152,8 +215,16 @@ async fn pages_show_themselves_when_every_other_service_is_gone() {
 async fn assets_are_cached_for_ever_under_the_name_of_their_content() {
     let bed = Bed::new();
     let page = bed.get("/sign-in", "").await;
-    for (part, kind) in [(".css", "text/css; charset=utf-8"), (".js", "text/javascript; charset=utf-8"), (".svg", "image/svg+xml")] {
-        let path = page.text.split('"').find(|text| text.contains("/assets/") && text.ends_with(part)).unwrap();
+    for (part, kind) in [
+        (".css", "text/css; charset=utf-8"),
+        (".js", "text/javascript; charset=utf-8"),
+        (".svg", "image/svg+xml"),
+    ] {
+        let path = page
+            .text
+            .split('"')
+            .find(|text| text.contains("/assets/") && text.ends_with(part))
+            .unwrap();
         let asset = bed.get(path.strip_prefix(BASE).unwrap(), "").await;
         assert_eq!((asset.status.as_u16(), asset.header("content-type")), (200, kind));
         assert_eq!(asset.header("cache-control"), "public, max-age=31536000, immutable");
@@ -166,7 +237,9 @@ async fn the_console_works_without_a_script() {
     let bed = Bed::new();
     let cookie = bed.sign_in().await;
     let token = bed.get("/dashboard", &cookie).await.token("/dashboard/console", "textarea");
-    let answer = bed.post("/dashboard/console", &cookie, &[("token", &token), ("text", "Plan the sprint")]).await;
+    let answer = bed
+        .post("/dashboard/console", &cookie, &[("token", &token), ("text", "Plan the sprint")])
+        .await;
     assert_eq!(answer.status, 303);
     let page = bed.get("/dashboard", &cookie).await;
     assert!(page.text.contains("Plan the sprint") && page.text.contains("Routed"));
@@ -180,18 +253,31 @@ async fn the_feed_brings_answers_and_stages_as_they_come() {
     let cookie = bed.sign_in().await;
     let token = bed.get("/dashboard", &cookie).await.token("/dashboard/console", "textarea");
     let json = [("accept", "application/json")];
-    let accepted = bed.post_with("/dashboard/console", &cookie, &[("token", &token), ("text", "Plan")], &json).await.json();
+    let accepted = bed
+        .post_with("/dashboard/console", &cookie, &[("token", &token), ("text", "Plan")], &json)
+        .await
+        .json();
     let event = accepted["event"].as_str().unwrap().to_owned();
-    let first = bed.get(&format!("/dashboard/console/feed?after=0&event={event}"), &cookie).await.json();
+    let first =
+        bed.get(&format!("/dashboard/console/feed?after=0&event={event}"), &cookie).await.json();
     assert_eq!((first["last"].as_i64(), first["over"].as_bool()), (Some(1), Some(false)));
     assert!(first["track"].as_str().unwrap().contains("Routed"));
     let mark = first["mark"].as_str().unwrap();
-    let quiet = bed.get(&format!("/dashboard/console/feed?after=1&event={event}&mark={mark}&hold=0"), &cookie).await.json();
+    let quiet = bed
+        .get(&format!("/dashboard/console/feed?after=1&event={event}&mark={mark}&hold=0"), &cookie)
+        .await
+        .json();
     assert_eq!((quiet["lines"].as_array().unwrap().len(), &quiet["track"]), (0, &json!(null)));
     bed.world.events.lock().unwrap()[0].row.state = Stage::Done;
     bed.world.say(Speaker::Agent, Some("pm"), "Two weeks.", Some(&event));
-    let last = bed.get(&format!("/dashboard/console/feed?after=1&event={event}&mark={mark}"), &cookie).await.json();
-    assert!(last["lines"][0]["html"].as_str().unwrap().contains("Two weeks.") && last["over"].as_bool().unwrap());
+    let last = bed
+        .get(&format!("/dashboard/console/feed?after=1&event={event}&mark={mark}"), &cookie)
+        .await
+        .json();
+    assert!(
+        last["lines"][0]["html"].as_str().unwrap().contains("Two weeks.")
+            && last["over"].as_bool().unwrap()
+    );
 }
 
 #[tokio::test]
@@ -204,7 +290,9 @@ async fn an_answer_edited_later_stays_below_its_question() {
     }
     bed.world.edit("s2", "First answer");
     let page = bed.get("/dashboard", &cookie).await.text;
-    let places: Vec<_> = ["First question", "First answer", "Second question"].map(|text| page.find(text).unwrap()).into();
+    let places: Vec<_> = ["First question", "First answer", "Second question"]
+        .map(|text| page.find(text).unwrap())
+        .into();
     assert!(places.is_sorted() && !page.contains("Working on it"));
 }
 
@@ -231,8 +319,15 @@ async fn everything_is_halted_and_resumed_by_the_owner() {
     let resume = page.token("/dashboard/resume", "Resume");
     assert_eq!(bed.post("/dashboard/resume", &cookie, &[("token", &halt)]).await.status, 403);
     assert_eq!(bed.post("/dashboard/resume", &cookie, &[("token", &resume)]).await.status, 303);
-    let paths: Vec<_> = bed.world.changed().into_iter().map(|(path, body)| (path, body["actor"].clone())).collect();
-    assert_eq!(paths, [("/api/halt".to_owned(), json!("dashboard")), ("/api/resume".to_owned(), json!("dashboard"))]);
+    let paths: Vec<_> =
+        bed.world.changed().into_iter().map(|(path, body)| (path, body["actor"].clone())).collect();
+    assert_eq!(
+        paths,
+        [
+            ("/api/halt".to_owned(), json!("dashboard")),
+            ("/api/resume".to_owned(), json!("dashboard"))
+        ]
+    );
 }
 
 #[tokio::test]
@@ -243,7 +338,12 @@ async fn an_event_is_replayed_from_its_page() {
     let token = bed.get(path, &cookie).await.token(&format!("{path}/replay"), "Replay");
     let other = "/dashboard/events/discord.main.01J8AAAAAAAAAAAAAAAAAAAAA3/replay";
     assert_eq!(bed.post(other, &cookie, &[("token", &token)]).await.status, 403);
-    assert!(bed.post(&format!("{path}/replay"), &cookie, &[("token", &token)]).await.location().ends_with("?note=replayed"));
+    assert!(
+        bed.post(&format!("{path}/replay"), &cookie, &[("token", &token)])
+            .await
+            .location()
+            .ends_with("?note=replayed")
+    );
     assert_eq!(bed.world.changed().len(), 1);
 }
 
@@ -254,7 +354,10 @@ async fn events_are_chosen_by_state_and_paged() {
     let all = bed.get("/dashboard/events", &cookie).await;
     assert!(all.text.contains("cursor=next%20page%261"));
     let dead = bed.get("/dashboard/events?state=dead&channel=telegram", &cookie).await;
-    assert!(dead.text.contains("Summarise the incident channel") && !dead.text.contains("Plan the next sprint"));
+    assert!(
+        dead.text.contains("Summarise the incident channel")
+            && !dead.text.contains("Plan the next sprint")
+    );
     let none = bed.get("/dashboard/events?state=quarantined", &cookie).await;
     assert!(none.text.contains("No event fits"));
 }
@@ -268,7 +371,11 @@ async fn an_agent_without_a_machine_in_service_is_not_called_ready() {
     *bed.world.office.lock().unwrap() = true;
     *bed.world.gateway_age_ms.lock().unwrap() = 61_000;
     let after = bed.get("/dashboard/agents", &cookie).await.text;
-    assert!(after.contains("gw-home: silent, 1 running") && after.contains("gw-office: ready, 0 running"), "{after}");
+    assert!(
+        after.contains("gw-home: silent, 1 running")
+            && after.contains("gw-office: ready, 0 running"),
+        "{after}"
+    );
     // codegen can still be run at the office; the others nowhere.
     let row = |title: &str| after.split("<tr>").find(|row| row.contains(title)).unwrap().to_owned();
     assert!(row("Code generation").contains(">ready<"), "{}", row("Code generation"));
@@ -280,13 +387,37 @@ async fn a_gateway_is_taken_out_of_service_from_the_agents_page() {
     let bed = Bed::new();
     let cookie = bed.sign_in().await;
     let page = bed.get("/dashboard/agents", &cookie).await;
-    assert!(page.text.contains("gw-home: ready, 1 running") && page.text.contains("gw-office: ready, 0 running"));
+    assert!(
+        page.text.contains("gw-home: ready, 1 running")
+            && page.text.contains("gw-office: ready, 0 running")
+    );
     let token = page.token("/dashboard/gateways/drain", "Take out of service");
-    let of = |gateway: &'static str, drained: &'static str| [("token", token.as_str()), ("gateway", gateway), ("drained", drained)];
-    assert_eq!(bed.post("/dashboard/gateways/drain", &cookie, &of("gw-office", "true")).await.status, 403);
-    assert_eq!(bed.post("/dashboard/gateways/drain", &cookie, &of("gw-home", "false")).await.status, 403);
+    let of = |gateway: &'static str, drained: &'static str| {
+        [("token", token.as_str()), ("gateway", gateway), ("drained", drained)]
+    };
+    assert_eq!(
+        bed.post("/dashboard/gateways/drain", &cookie, &of("gw-office", "true")).await.status,
+        403
+    );
+    assert_eq!(
+        bed.post("/dashboard/gateways/drain", &cookie, &of("gw-home", "false")).await.status,
+        403
+    );
     assert_eq!(bed.world.changed(), []);
-    assert!(bed.post("/dashboard/gateways/drain", &cookie, &of("gw-home", "true")).await.location().ends_with("/dashboard/agents?note=drained"));
-    assert_eq!(bed.world.changed(), [("/api/gateways/gw-home/drain".to_owned(), serde_json::json!({ "drained": true }))]);
-    assert!(bed.get("/dashboard/agents?note=drained", &cookie).await.text.contains("gets no more tasks"));
+    assert!(
+        bed.post("/dashboard/gateways/drain", &cookie, &of("gw-home", "true"))
+            .await
+            .location()
+            .ends_with("/dashboard/agents?note=drained")
+    );
+    assert_eq!(
+        bed.world.changed(),
+        [("/api/gateways/gw-home/drain".to_owned(), serde_json::json!({ "drained": true }))]
+    );
+    assert!(
+        bed.get("/dashboard/agents?note=drained", &cookie)
+            .await
+            .text
+            .contains("gets no more tasks")
+    );
 }

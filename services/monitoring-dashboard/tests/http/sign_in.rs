@@ -100,7 +100,10 @@ async fn no_page_opens_without_a_session() {
         "/dashboard/budget",
     ] {
         let page = bed.get(path, "").await;
-        assert!(page.status == 303 && page.location().starts_with("/monitoring-dashboard/sign-in"), "{path}");
+        assert!(
+            page.status == 303 && page.location().starts_with("/monitoring-dashboard/sign-in"),
+            "{path}"
+        );
     }
     for path in [
         "/dashboard/console",
@@ -112,7 +115,8 @@ async fn no_page_opens_without_a_session() {
     ] {
         assert_eq!(bed.post(path, "", &[]).await.status, 303, "{path}");
     }
-    let feed = bed.send("GET", "/dashboard/console/feed", &[("accept", "application/json")], "").await;
+    let feed =
+        bed.send("GET", "/dashboard/console/feed", &[("accept", "application/json")], "").await;
     assert_eq!(feed.status, 401);
     assert!(bed.world.changed().is_empty());
 }
@@ -121,10 +125,16 @@ async fn no_page_opens_without_a_session() {
 async fn signing_in_leads_back_to_the_page_that_was_wanted() {
     let bed = Bed::new();
     let turned = bed.get("/dashboard/events?state=dead", "").await;
-    assert_eq!(turned.location(), "/monitoring-dashboard/sign-in?next=%2Fdashboard%2Fevents%3Fstate%3Ddead");
-    let back = bed.post("/sign-in", "", &[("token", OPERATOR), ("next", "/dashboard/events?state=dead")]).await;
+    assert_eq!(
+        turned.location(),
+        "/monitoring-dashboard/sign-in?next=%2Fdashboard%2Fevents%3Fstate%3Ddead"
+    );
+    let back = bed
+        .post("/sign-in", "", &[("token", OPERATOR), ("next", "/dashboard/events?state=dead")])
+        .await;
     assert_eq!(back.location(), "/monitoring-dashboard/dashboard/events?state=dead");
-    let led_astray = bed.post("/sign-in", "", &[("token", OPERATOR), ("next", "//evil.example")]).await;
+    let led_astray =
+        bed.post("/sign-in", "", &[("token", OPERATOR), ("next", "//evil.example")]).await;
     assert_eq!(led_astray.location(), "/monitoring-dashboard/dashboard");
 }
 
@@ -132,9 +142,15 @@ async fn signing_in_leads_back_to_the_page_that_was_wanted() {
 async fn a_link_from_another_site_gets_in_by_a_stepping_stone() {
     let bed = Bed::new();
     // The strict cookie is not sent along a link from elsewhere; a page of our own brings it.
-    let page = bed.send("GET", "/dashboard/approvals", &[("sec-fetch-site", "cross-site")], "").await;
+    let page =
+        bed.send("GET", "/dashboard/approvals", &[("sec-fetch-site", "cross-site")], "").await;
     assert_eq!(page.status, 200);
-    assert!(page.text.contains("content=\"0; url=/monitoring-dashboard/sign-in?next=%2Fdashboard%2Fapprovals\""));
+    assert!(page.text.contains(
+        "content=\"0; url=/monitoring-dashboard/sign-in?next=%2Fdashboard%2Fapprovals\""
+    ));
     let cookie = bed.sign_in().await;
-    assert_eq!(bed.get("/sign-in?next=%2Fdashboard%2Fapprovals", &cookie).await.location(), "/monitoring-dashboard/dashboard/approvals");
+    assert_eq!(
+        bed.get("/sign-in?next=%2Fdashboard%2Fapprovals", &cookie).await.location(),
+        "/monitoring-dashboard/dashboard/approvals"
+    );
 }

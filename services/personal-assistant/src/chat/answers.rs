@@ -48,22 +48,40 @@ pub async fn answer(deps: &Deps, session: &str, message: &str) -> ApiResult<Stri
 async fn about_budget(deps: &Deps) -> ApiResult<String> {
     let budget = budget::answer(deps).await?;
     let line = |scope: &contracts::budget::BudgetScope| {
-        let (spent, limit, held, remaining) = (scope.spent, scope.limit, scope.held, scope.remaining);
-        format!("- {} {} ({}): {spent} of {limit} spent, {held} held, {remaining} left until {}", scope.scope, scope.window, scope.label, scope.resets_at)
+        let (spent, limit, held, remaining) =
+            (scope.spent, scope.limit, scope.held, scope.remaining);
+        format!(
+            "- {} {} ({}): {spent} of {limit} spent, {held} held, {remaining} left until {}",
+            scope.scope, scope.window, scope.label, scope.resets_at
+        )
     };
     Ok(format!("Your budget:\n{}", budget.scopes.iter().map(line).collect::<Vec<_>>().join("\n")))
 }
 
 async fn about_approvals(deps: &Deps) -> ApiResult<String> {
-    let find = sql!("SELECT * FROM approvals WHERE state = 'pending' AND expires_at > ?1 ORDER BY requested_at LIMIT ?2", deps.clock.now_ms(), ROWS);
+    let find = sql!(
+        "SELECT * FROM approvals WHERE state = 'pending' AND expires_at > ?1 ORDER BY requested_at LIMIT ?2",
+        deps.clock.now_ms(),
+        ROWS
+    );
     let rows: Vec<ApprovalRow> = deps.sql.all(find).await?;
     if rows.is_empty() {
         return Ok("Nothing waits for your decision.".to_owned());
     }
     let line = |row: &ApprovalRow| {
-        format!("- {}: {} for up to {}, since {}: {}", row.id, row.agent, row.amount(), rfc3339(row.requested_at), shorten(&row.description))
+        format!(
+            "- {}: {} for up to {}, since {}: {}",
+            row.id,
+            row.agent,
+            row.amount(),
+            rfc3339(row.requested_at),
+            shorten(&row.description)
+        )
     };
-    Ok(format!("Waiting for your decision:\n{}", rows.iter().map(line).collect::<Vec<_>>().join("\n")))
+    Ok(format!(
+        "Waiting for your decision:\n{}",
+        rows.iter().map(line).collect::<Vec<_>>().join("\n")
+    ))
 }
 
 async fn about_halts(deps: &Deps) -> ApiResult<String> {
@@ -78,7 +96,9 @@ async fn about_halts(deps: &Deps) -> ApiResult<String> {
         if rows.is_empty() {
             return Ok("Nothing is halted.".to_owned());
         }
-        let line = |row: &Halt| format!("- {} since {}: {}", row.target, rfc3339(row.at), shorten(&row.reason));
+        let line = |row: &Halt| {
+            format!("- {} since {}: {}", row.target, rfc3339(row.at), shorten(&row.reason))
+        };
         return Ok(format!("Halted:\n{}", rows.iter().map(line).collect::<Vec<_>>().join("\n")));
     }
     Ok("Everything is halted: nothing starts until you resume.".to_owned())
@@ -86,12 +106,28 @@ async fn about_halts(deps: &Deps) -> ApiResult<String> {
 
 async fn about_events(deps: &Deps) -> String {
     let path = format!("/api/events?limit={ROWS}");
-    match platform::ports::calls::get::<EventList>(&*deps.calls, ServiceName::WebhookAggregator, &path).await {
+    match platform::ports::calls::get::<EventList>(
+        &*deps.calls,
+        ServiceName::WebhookAggregator,
+        &path,
+    )
+    .await
+    {
         Ok(list) if list.events.is_empty() => "No message has come in yet.".to_owned(),
         Ok(list) => {
-            let line =
-                |event: &contracts::event::EventRow| format!("- {} {} ({}): {}", event.received_at, event.channel, event.state.as_str(), shorten(&event.text));
-            format!("The newest messages:\n{}", list.events.iter().map(line).collect::<Vec<_>>().join("\n"))
+            let line = |event: &contracts::event::EventRow| {
+                format!(
+                    "- {} {} ({}): {}",
+                    event.received_at,
+                    event.channel,
+                    event.state.as_str(),
+                    shorten(&event.text)
+                )
+            };
+            format!(
+                "The newest messages:\n{}",
+                list.events.iter().map(line).collect::<Vec<_>>().join("\n")
+            )
         }
         Err(error) => {
             tracing::warn!(error = %error, "the events could not be read for the chat");
@@ -113,7 +149,10 @@ async fn about_session(deps: &Deps, session: &str) -> ApiResult<String> {
         return Ok("This is the first thing you say here.".to_owned());
     }
     let line = |said: &Said| format!("- {}: {}", rfc3339(said.at), shorten(&said.content));
-    Ok(format!("You said here, newest first:\n{}", rows.iter().map(line).collect::<Vec<_>>().join("\n")))
+    Ok(format!(
+        "You said here, newest first:\n{}",
+        rows.iter().map(line).collect::<Vec<_>>().join("\n")
+    ))
 }
 
 /// The copy in KV is found by the newest line's id, which the database tells: it can be missing, never old.
@@ -122,13 +161,20 @@ async fn session_lines(deps: &Deps, session: &str) -> ApiResult<Vec<Said>> {
     struct Newest {
         id: String,
     }
-    let newest = sql!("SELECT id FROM chat_message WHERE session = ?1 ORDER BY id DESC LIMIT 1", session);
+    let newest =
+        sql!("SELECT id FROM chat_message WHERE session = ?1 ORDER BY id DESC LIMIT 1", session);
     let Some(Newest { id }) = deps.sql.one(newest).await? else { return Ok(Vec::new()) };
     let key = format!("session:{id}");
-    if let Some(lines) = deps.kv.get(&key).await.ok().flatten().and_then(|text| platform::json::from_str(&text).ok()) {
+    if let Some(lines) =
+        deps.kv.get(&key).await.ok().flatten().and_then(|text| platform::json::from_str(&text).ok())
+    {
         return Ok(lines);
     }
-    let find = sql!("SELECT content, at FROM chat_message WHERE session = ?1 AND role = 'user' ORDER BY id DESC LIMIT ?2", session, ROWS);
+    let find = sql!(
+        "SELECT content, at FROM chat_message WHERE session = ?1 AND role = 'user' ORDER BY id DESC LIMIT ?2",
+        session,
+        ROWS
+    );
     let lines: Vec<Said> = deps.sql.all(find).await?;
     if let Ok(text) = serde_json::to_string(&lines)
         && let Err(error) = deps.kv.put(&key, &text, SESSION_TTL_S).await
@@ -141,9 +187,20 @@ async fn session_lines(deps: &Deps, session: &str) -> ApiResult<Vec<Said>> {
 async fn about_graph(deps: &Deps, message: &str) -> String {
     let query: String = message.chars().take(QUERY_CHARS).collect();
     let path = format!("/api/search?q={}&limit={HITS}", percent_encoded(&query));
-    match platform::ports::calls::get::<SearchAnswer>(&*deps.calls, ServiceName::SkillGraphLoader, &path).await {
-        Ok(found) if found.results.is_empty() => "I found nothing about that in the skill graph.".to_owned(),
-        Ok(found) => format!("From the skill graph:\n{}", found.results.iter().take(HITS as usize).map(cited).collect::<Vec<_>>().join("\n")),
+    match platform::ports::calls::get::<SearchAnswer>(
+        &*deps.calls,
+        ServiceName::SkillGraphLoader,
+        &path,
+    )
+    .await
+    {
+        Ok(found) if found.results.is_empty() => {
+            "I found nothing about that in the skill graph.".to_owned()
+        }
+        Ok(found) => format!(
+            "From the skill graph:\n{}",
+            found.results.iter().take(HITS as usize).map(cited).collect::<Vec<_>>().join("\n")
+        ),
         Err(error) => {
             tracing::warn!(error = %error, "the skill graph could not be searched for the chat");
             "The skill graph cannot be read right now.".to_owned()

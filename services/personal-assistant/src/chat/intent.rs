@@ -21,7 +21,17 @@ const ORDERS: &[&str] = &["halt", "stop", "resume", "approve", "reject", "cancel
 const PHRASES: &[(Intent, &[&str])] = &[
     (Intent::Who, &["who are you", "what are you", "your name", "which model", "what model"]),
     (Intent::Help, &["what can you do", "what can i ask", "how can you help"]),
-    (Intent::History, &["what did i", "what have i", "did i say", "did i ask", "our conversation", "i said earlier"]),
+    (
+        Intent::History,
+        &[
+            "what did i",
+            "what have i",
+            "did i say",
+            "did i ask",
+            "our conversation",
+            "i said earlier",
+        ],
+    ),
     (Intent::Budget, &["how much is left", "how much have", "how much did"]),
 ];
 const WORDS: &[(Intent, &[&str])] = &[
@@ -34,7 +44,11 @@ const WORDS: &[(Intent, &[&str])] = &[
 
 /// What the message asks for, in the order of the answer; never empty.
 pub fn intents(message: &str) -> Vec<Intent> {
-    let words: Vec<String> = message.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect();
+    let words: Vec<String> = message
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect();
     if words.first().is_some_and(|first| ORDERS.contains(&first.as_str())) {
         return vec![Intent::Order];
     }
@@ -44,8 +58,11 @@ pub fn intents(message: &str) -> Vec<Intent> {
         return vec![Intent::Help];
     }
     let padded = format!(" {} ", words.join(" "));
-    let by_phrase = PHRASES.iter().filter(|(_, phrases)| phrases.iter().any(|phrase| padded.contains(&format!(" {phrase} "))));
-    let by_word = WORDS.iter().filter(|(_, known)| words.iter().any(|word| known.contains(&word.as_str())));
+    let by_phrase = PHRASES.iter().filter(|(_, phrases)| {
+        phrases.iter().any(|phrase| padded.contains(&format!(" {phrase} ")))
+    });
+    let by_word =
+        WORDS.iter().filter(|(_, known)| words.iter().any(|word| known.contains(&word.as_str())));
     let mut found = Vec::new();
     for (intent, _) in by_phrase.chain(by_word) {
         if !found.contains(intent) {
@@ -66,7 +83,10 @@ mod tests {
     fn a_message_is_about_what_its_words_say() {
         let cases: &[(&str, &[Intent])] = &[
             ("How much of the budget is left?", &[Intent::Budget]),
-            ("Are there pending approvals, and is anything halted?", &[Intent::Approvals, Intent::Halts]),
+            (
+                "Are there pending approvals, and is anything halted?",
+                &[Intent::Approvals, Intent::Halts],
+            ),
             ("Who are you?", &[Intent::Who]),
             ("help", &[Intent::Help]),
             ("Halt everything!", &[Intent::Order]),

@@ -13,7 +13,8 @@ const EXAMPLES_SOME: usize = 60;
 const SHARED_KEYWORDS_MIN: usize = 3;
 
 pub(super) fn check(documents: &[Document], findings: &mut Vec<Finding>) {
-    let agents: Vec<&Document> = documents.iter().filter(|document| document.kind == SkillKind::Agent).collect();
+    let agents: Vec<&Document> =
+        documents.iter().filter(|document| document.kind == SkillKind::Agent).collect();
     for agent in &agents {
         missing_description(agent, findings);
         few_examples(agent, findings);
@@ -27,7 +28,14 @@ pub(super) fn check(documents: &[Document], findings: &mut Vec<Finding>) {
 fn missing_description(agent: &Document, findings: &mut Vec<Finding>) {
     if agent.front.text("description").is_none() {
         let fix = "Add `description:` with one sentence that says what the agent is for.";
-        findings.push(finding(Severity::Warning, "missing_description", &agent.path, 1, "the agent has no description", fix));
+        findings.push(finding(
+            Severity::Warning,
+            "missing_description",
+            &agent.path,
+            1,
+            "the agent has no description",
+            fix,
+        ));
     }
 }
 
@@ -45,25 +53,49 @@ fn few_examples(agent: &Document, findings: &mut Vec<Finding>) {
 
 /// Words as the router sees them, roughly: lower case, letters and digits.
 fn words(text: &str) -> impl Iterator<Item = String> {
-    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase)
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
 }
 
 /// Keywords of which no word occurs anywhere in what the agent says about itself.
 fn unused_keywords(agent: &Document, findings: &mut Vec<Finding>) {
-    let texts = agent.claims.examples.iter().map(|(text, _)| text.as_str()).chain(agent.claims.bullets.iter().map(String::as_str));
-    let said: HashSet<String> = texts.chain([agent.description.as_str(), agent.title.as_str()]).flat_map(words).collect();
+    let texts = agent
+        .claims
+        .examples
+        .iter()
+        .map(|(text, _)| text.as_str())
+        .chain(agent.claims.bullets.iter().map(String::as_str));
+    let said: HashSet<String> =
+        texts.chain([agent.description.as_str(), agent.title.as_str()]).flat_map(words).collect();
     if agent.claims.examples.is_empty() {
         return;
     }
     // A word counts as said in another form too: `deploy` by `deployed`, `audits` by `audit`.
-    let root = |word: &str| word.chars().take(word.chars().count().saturating_sub(2).max(4)).collect::<String>();
-    let is_said = |word: &str| said.contains(word) || said.iter().any(|other| word.chars().count() > 3 && other.starts_with(&root(word)));
-    let unused: Vec<&String> = agent.keywords.iter().filter(|keyword| !words(keyword).any(|word| is_said(&word))).collect();
+    let root = |word: &str| {
+        word.chars().take(word.chars().count().saturating_sub(2).max(4)).collect::<String>()
+    };
+    let is_said = |word: &str| {
+        said.contains(word)
+            || said.iter().any(|other| word.chars().count() > 3 && other.starts_with(&root(word)))
+    };
+    let unused: Vec<&String> = agent
+        .keywords
+        .iter()
+        .filter(|keyword| !words(keyword).any(|word| is_said(&word)))
+        .collect();
     if let Some(first) = unused.first() {
         let names: Vec<&str> = unused.iter().map(|keyword| keyword.as_str()).collect();
         let message = format!("no example uses {}", names.join(", "));
         let line = agent.front.line_of("keywords", first);
-        findings.push(finding(Severity::Hint, "unused_keyword", &agent.path, line, message, "Add an example that uses it, or drop the keyword."));
+        findings.push(finding(
+            Severity::Hint,
+            "unused_keyword",
+            &agent.path,
+            line,
+            message,
+            "Add an example that uses it, or drop the keyword.",
+        ));
     }
 }
 
@@ -83,7 +115,8 @@ fn shared_examples(agents: &[&Document], findings: &mut Vec<Finding>) {
                     if told > FINDINGS_A_FILE_MAX {
                         break;
                     }
-                    let message = format!("`{text}` is also an example in {path}, line {other_line}");
+                    let message =
+                        format!("`{text}` is also an example in {path}, line {other_line}");
                     findings.push(finding(
                         Severity::Warning,
                         "shared_example",
@@ -102,7 +135,10 @@ fn shared_examples(agents: &[&Document], findings: &mut Vec<Finding>) {
 
 /// Agents that mostly share their keywords.
 fn overlaps(agents: &[&Document], findings: &mut Vec<Finding>) {
-    let keywords: Vec<HashSet<String>> = agents.iter().map(|agent| agent.keywords.iter().map(|word| word.to_lowercase()).collect()).collect();
+    let keywords: Vec<HashSet<String>> = agents
+        .iter()
+        .map(|agent| agent.keywords.iter().map(|word| word.to_lowercase()).collect())
+        .collect();
     for (at, (agent, own)) in agents.iter().zip(&keywords).enumerate() {
         for (other, theirs) in agents.iter().zip(&keywords).take(at) {
             let shared = own.intersection(theirs).count();

@@ -21,7 +21,14 @@ fn titles(documents: &[Document], findings: &mut Vec<Finding>) {
         let severity = if both_agents { Severity::Warning } else { Severity::Hint };
         let line = if document.front.has("title") { document.front.line("title") } else { 0 };
         let message = format!("the title `{}` is also that of {}", document.title, other.path);
-        findings.push(finding(severity, "duplicate_title", &document.path, line, message, "Give the two files different titles."));
+        findings.push(finding(
+            severity,
+            "duplicate_title",
+            &document.path,
+            line,
+            message,
+            "Give the two files different titles.",
+        ));
     }
 }
 
@@ -36,11 +43,19 @@ fn aliases(documents: &[Document], findings: &mut Vec<Finding>) {
     }
     for (at, document) in documents.iter().enumerate() {
         for alias in &document.aliases {
-            let shared = owners.get(&alias.to_lowercase()).into_iter().flatten().find(|owner| **owner != at);
+            let shared =
+                owners.get(&alias.to_lowercase()).into_iter().flatten().find(|owner| **owner != at);
             let Some(other) = shared.and_then(|owner| documents.get(*owner)) else { continue };
             let line = document.front.line_of("aliases", alias);
             let message = format!("the alias `{alias}` also names {}", other.path);
-            findings.push(finding(Severity::Warning, "duplicate_alias", &document.path, line, message, "Take the alias away from one of the two."));
+            findings.push(finding(
+                Severity::Warning,
+                "duplicate_alias",
+                &document.path,
+                line,
+                message,
+                "Take the alias away from one of the two.",
+            ));
         }
     }
 }

@@ -13,9 +13,30 @@ const DESCRIPTION_CHARS_MAX: usize = 300;
 const ID_CHARS_MAX: usize = 100;
 
 /// Keys every kind of file uses.
-const KEYS: &[&str] = &["title", "name", "description", "keywords", "aliases", "alias", "tags", "tag", "type", "relatedAgents"];
+const KEYS: &[&str] = &[
+    "title",
+    "name",
+    "description",
+    "keywords",
+    "aliases",
+    "alias",
+    "tags",
+    "tag",
+    "type",
+    "relatedAgents",
+];
 /// Keys an agent uses beside them.
-const AGENT_KEYS: &[&str] = &["agentId", "model", "complexity", "relatedChannels", "examples", "triggers", "utterances", "fallback", "public"];
+const AGENT_KEYS: &[&str] = &[
+    "agentId",
+    "model",
+    "complexity",
+    "relatedChannels",
+    "examples",
+    "triggers",
+    "utterances",
+    "fallback",
+    "public",
+];
 /// Keys a channel uses beside them.
 const CHANNEL_KEYS: &[&str] = &["channelId", "platform", "contextRichness", "latency"];
 
@@ -45,18 +66,42 @@ impl Document {
         let text = normal(&file.text);
         let mut findings = Vec::new();
         if text.len() > FILE_BYTES_MAX {
-            let message = format!("the file has {} KB; its title, headings and first 64 KB are searchable", text.len() / 1024);
-            findings.push(finding(Severity::Warning, "large_file", &file.path, 0, message, "Cut it into several files and link them."));
+            let message = format!(
+                "the file has {} KB; its title, headings and first 64 KB are searchable",
+                text.len() / 1024
+            );
+            findings.push(finding(
+                Severity::Warning,
+                "large_file",
+                &file.path,
+                0,
+                message,
+                "Cut it into several files and link them.",
+            ));
         }
         let cut = front_matter::cut(&text);
         if cut.unclosed {
             let fix = "Close the front matter with a line of three dashes.";
-            findings.push(finding(Severity::Error, "bad_front_matter", &file.path, 1, "the front matter is never closed", fix));
+            findings.push(finding(
+                Severity::Error,
+                "bad_front_matter",
+                &file.path,
+                1,
+                "the front matter is never closed",
+                fix,
+            ));
             return (None, findings);
         }
-        let (front, troubles) = cut.yaml.map_or((Some(FrontMatter::default()), Vec::new()), |yaml| front_matter::read(yaml, cut.yaml_line));
+        let (front, troubles) =
+            cut.yaml.map_or((Some(FrontMatter::default()), Vec::new()), |yaml| {
+                front_matter::read(yaml, cut.yaml_line)
+            });
         for trouble in &troubles {
-            let (severity, code) = if trouble.fatal { (Severity::Error, "bad_front_matter") } else { (Severity::Warning, "repaired_front_matter") };
+            let (severity, code) = if trouble.fatal {
+                (Severity::Error, "bad_front_matter")
+            } else {
+                (Severity::Warning, "repaired_front_matter")
+            };
             findings.push(finding(
                 severity,
                 code,
@@ -70,13 +115,28 @@ impl Document {
             return (None, findings);
         }
         // Prose between two rules is text, not keys.
-        let (front, body, body_line) = front.map_or((FrontMatter::default(), text.as_str(), 1), |front| (front, cut.body, cut.body_line));
+        let (front, body, body_line) = front
+            .map_or((FrontMatter::default(), text.as_str(), 1), |front| {
+                (front, cut.body, cut.body_line)
+            });
         let document = Self::describe(&file.path, front, body, body_line);
-        let bad_id =
-            document.agent_id.as_deref().or(document.channel_id.as_deref()).filter(|id| id.chars().count() > ID_CHARS_MAX || id.chars().any(char::is_control));
+        let bad_id = document
+            .agent_id
+            .as_deref()
+            .or(document.channel_id.as_deref())
+            .filter(|id| id.chars().count() > ID_CHARS_MAX || id.chars().any(char::is_control));
         if bad_id.is_some() {
-            let message = format!("the id is longer than {ID_CHARS_MAX} characters or holds control characters");
-            findings.push(finding(Severity::Error, "bad_id", &file.path, document.front.line("agentId"), message, "Give it a short id of one or two words."));
+            let message = format!(
+                "the id is longer than {ID_CHARS_MAX} characters or holds control characters"
+            );
+            findings.push(finding(
+                Severity::Error,
+                "bad_id",
+                &file.path,
+                document.front.line("agentId"),
+                message,
+                "Give it a short id of one or two words.",
+            ));
             return (None, findings);
         }
         (Some(document), findings)
@@ -86,9 +146,19 @@ impl Document {
         let outline = outline(body, body_line);
         let kind = kind::kind_of(path, &front);
         let name = front.text("name");
-        let first_heading = || outline.headings.iter().find(|heading| heading.level == 1 || name.is_none()).map(|heading| heading.text.clone());
-        let title = front.text("title").or_else(|| first_heading().filter(|text| !text.is_empty())).or_else(|| name.clone());
-        let title = title.unwrap_or_else(|| kind::id_parts(path).last().copied().unwrap_or(path).to_owned());
+        let first_heading = || {
+            outline
+                .headings
+                .iter()
+                .find(|heading| heading.level == 1 || name.is_none())
+                .map(|heading| heading.text.clone())
+        };
+        let title = front
+            .text("title")
+            .or_else(|| first_heading().filter(|text| !text.is_empty()))
+            .or_else(|| name.clone());
+        let title = title
+            .unwrap_or_else(|| kind::id_parts(path).last().copied().unwrap_or(path).to_owned());
         let description = front.text("description").unwrap_or_else(|| first_paragraph(&outline));
         let mut document = Self {
             path: path.to_owned(),
@@ -144,13 +214,19 @@ impl Document {
 
 /// Without byte order mark, with `\n` line ends and without NUL.
 fn normal(text: &str) -> String {
-    text.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace('\r', "\n").replace('\0', "\u{fffd}")
+    text.trim_start_matches('\u{feff}')
+        .replace("\r\n", "\n")
+        .replace('\r', "\n")
+        .replace('\0', "\u{fffd}")
 }
 
 fn complexities(front: &FrontMatter) -> Vec<Complexity> {
     let known = [Complexity::Simple, Complexity::Moderate, Complexity::Complex];
     let named = front.list("complexity");
-    known.into_iter().filter(|known| named.iter().any(|name| name.eq_ignore_ascii_case(known.as_str()))).collect()
+    known
+        .into_iter()
+        .filter(|known| named.iter().any(|name| name.eq_ignore_ascii_case(known.as_str())))
+        .collect()
 }
 
 /// The first paragraph as one line, for files without a description.
@@ -174,22 +250,36 @@ mod tests {
 
     #[test]
     fn windows_files_read_like_others() {
-        let document = read("agents/a.md", "\u{feff}---\r\ntitle: T\r\nkeywords: a, b\r\n---\r\n# H\r\ntext\r\n").0.unwrap();
-        assert_eq!((document.title.as_str(), document.keywords.len(), document.body.as_str()), ("T", 2, "# H\ntext\n"));
+        let document = read(
+            "agents/a.md",
+            "\u{feff}---\r\ntitle: T\r\nkeywords: a, b\r\n---\r\n# H\r\ntext\r\n",
+        )
+        .0
+        .unwrap();
+        assert_eq!(
+            (document.title.as_str(), document.keywords.len(), document.body.as_str()),
+            ("T", 2, "# H\ntext\n")
+        );
     }
 
     #[test]
     fn the_title_is_the_heading_then_the_name_of_the_file() {
         assert_eq!(read("a/x.md", "# Big *idea*\n").0.unwrap().title, "Big idea");
         assert_eq!(read("a/x.md", "").0.unwrap().title, "x");
-        assert_eq!(read("skills/pdf/SKILL.md", "---\nname: pdf-tools\n---\n## Use\n").0.unwrap().title, "pdf-tools");
+        assert_eq!(
+            read("skills/pdf/SKILL.md", "---\nname: pdf-tools\n---\n## Use\n").0.unwrap().title,
+            "pdf-tools"
+        );
     }
 
     #[test]
     fn bad_front_matter_is_an_error_with_its_line() {
         let (document, findings) = read("a.md", "---\ntitle: T\nkeywords: [a, b\n---\n");
         assert!(document.is_none());
-        assert_eq!((findings[0].code.as_str(), findings[0].severity), ("bad_front_matter", Severity::Error));
+        assert_eq!(
+            (findings[0].code.as_str(), findings[0].severity),
+            ("bad_front_matter", Severity::Error)
+        );
         assert!(findings[0].line >= 3, "{findings:?}");
         assert_eq!(read("a.md", "---\ntitle: T\n").1[0].line, 1);
     }

@@ -59,7 +59,9 @@ fn read_block(claims: &mut Claims, block: &Block, mode: Mode) {
     let negated = !negatives.is_empty();
     claims.negatives.extend(negatives);
     match (mode, &block.kind) {
-        (Mode::Negative, BlockKind::Item | BlockKind::Row { .. }) if !negated => claims.negatives.push(one_line(&block.text)),
+        (Mode::Negative, BlockKind::Item | BlockKind::Row { .. }) if !negated => {
+            claims.negatives.push(one_line(&block.text))
+        }
         (Mode::Negative, _) => {}
         (Mode::Example, BlockKind::Item) if !rest.is_empty() => {
             for text in messages_in(&rest) {
@@ -72,7 +74,9 @@ fn read_block(claims: &mut Claims, block: &Block, mode: Mode) {
             }
         }
         (Mode::Example, BlockKind::Row { header, cells }) => {
-            for text in example_cells(header, cells).flat_map(|cell| cell.lines().flat_map(messages_in).collect::<Vec<_>>()) {
+            for text in example_cells(header, cells)
+                .flat_map(|cell| cell.lines().flat_map(messages_in).collect::<Vec<_>>())
+            {
                 add_example(claims, &text, block.line);
             }
         }
@@ -119,10 +123,16 @@ pub fn announces_examples(heading: &str) -> bool {
 /// What a heading announces, when it announces anything.
 fn heading_mode(text: &str) -> Option<Mode> {
     let text = text.to_lowercase().replace('’', "'");
-    let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric() && c != '\'').filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> = text
+        .split(|c: char| !c.is_alphanumeric() && c != '\'')
+        .filter(|word| !word.is_empty())
+        .collect();
     let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(word));
-    let use_case = has(&["use", "for", "trigger", "triggers", "example", "examples", "activate", "call"]);
-    if use_case && has(&["not", "don't", "never", "avoid", "negative", "counter", "counterexamples"]) {
+    let use_case =
+        has(&["use", "for", "trigger", "triggers", "example", "examples", "activate", "call"]);
+    if use_case
+        && has(&["not", "don't", "never", "avoid", "negative", "counter", "counterexamples"])
+    {
         return Some(Mode::Negative);
     }
     if has(&["output", "outputs", "response", "responses", "answer", "answers", "format"]) {
@@ -146,12 +156,28 @@ fn messages_in(text: &str) -> Vec<String> {
     let lead = before.trim_end_matches(|c: char| is_open_quote(c) || c.is_whitespace());
     let quoted_chars: usize = quoted.iter().map(|text| text.chars().count() + 2).sum();
     let mostly_quoted = quoted_chars * 10 >= text.chars().count() * 6;
-    let introduces = lead.ends_with([':', '(', '—', '–', '→']) || LEAD_INS.iter().any(|word| has_word(lead, word));
+    let introduces = lead.ends_with([':', '(', '—', '–', '→'])
+        || LEAD_INS.iter().any(|word| has_word(lead, word));
     if lead.is_empty() || mostly_quoted || introduces { quoted } else { vec![text.to_owned()] }
 }
 
-const LEAD_INS: &[&str] =
-    &["say", "says", "said", "ask", "asks", "asking", "e.g.", "e.g", "such as", "for example", "user", "users", "types", "phrases", "mentions"];
+const LEAD_INS: &[&str] = &[
+    "say",
+    "says",
+    "said",
+    "ask",
+    "asks",
+    "asking",
+    "e.g.",
+    "e.g",
+    "such as",
+    "for example",
+    "user",
+    "users",
+    "types",
+    "phrases",
+    "mentions",
+];
 
 fn has_word(text: &str, word: &str) -> bool {
     text.match_indices(word).any(|(at, _)| {
@@ -161,7 +187,8 @@ fn has_word(text: &str, word: &str) -> bool {
     })
 }
 
-const QUOTES: &[(char, char)] = &[('"', '"'), ('“', '”'), ('„', '“'), ('«', '»'), ('‹', '›'), ('「', '」'), ('『', '』')];
+const QUOTES: &[(char, char)] =
+    &[('"', '"'), ('“', '”'), ('„', '“'), ('«', '»'), ('‹', '›'), ('「', '」'), ('『', '』')];
 
 fn is_open_quote(c: char) -> bool {
     QUOTES.iter().any(|(open, _)| *open == c)
@@ -173,10 +200,15 @@ fn quoted_strings(text: &str) -> Vec<String> {
     let mut rest = text;
     while let Some((at, open)) = rest.char_indices().find(|(_, c)| is_open_quote(*c)) {
         let Some(inner) = rest.get(at + open.len_utf8()..) else { break };
-        let closes = |c: char| QUOTES.iter().any(|(first, last)| *first == open && *last == c) || (open == '„' && c == '”');
+        let closes = |c: char| {
+            QUOTES.iter().any(|(first, last)| *first == open && *last == c)
+                || (open == '„' && c == '”')
+        };
         match inner.char_indices().take(QUOTE_CHARS_MAX).find(|(_, c)| closes(*c)) {
             Some((end, close)) => {
-                found.extend(inner.get(..end).map(|text| text.trim().trim_end_matches(',').to_owned()));
+                found.extend(
+                    inner.get(..end).map(|text| text.trim().trim_end_matches(',').to_owned()),
+                );
                 rest = inner.get(end + close.len_utf8()..).unwrap_or_default();
             }
             None => rest = inner,
@@ -195,11 +227,34 @@ fn unquoted(text: &str) -> String {
 }
 
 /// The cells that hold messages: columns called so, else the first.
-fn example_cells<'a>(header: &'a [String], cells: &'a [String]) -> impl Iterator<Item = &'a String> {
-    const NAMES: &[&str] = &["example", "message", "trigger", "utterance", "request", "prompt", "phrase", "query", "input", "says", "asks"];
+fn example_cells<'a>(
+    header: &'a [String],
+    cells: &'a [String],
+) -> impl Iterator<Item = &'a String> {
+    const NAMES: &[&str] = &[
+        "example",
+        "message",
+        "trigger",
+        "utterance",
+        "request",
+        "prompt",
+        "phrase",
+        "query",
+        "input",
+        "says",
+        "asks",
+    ];
     let is_message = |name: &String| NAMES.iter().any(|word| name.to_lowercase().contains(word));
     let any = header.iter().any(is_message);
-    cells.iter().enumerate().filter(move |(column, _)| if any { header.get(*column).is_some_and(is_message) } else { *column == 0 }).map(|(_, cell)| cell)
+    cells
+        .iter()
+        .enumerate()
+        .filter(
+            move |(column, _)| {
+                if any { header.get(*column).is_some_and(is_message) } else { *column == 0 }
+            },
+        )
+        .map(|(_, cell)| cell)
 }
 
 const NEGATIONS: &[&str] = &[
@@ -223,12 +278,19 @@ pub fn split_negatives(text: &str) -> (String, Vec<String>) {
     let mut kept = String::with_capacity(text.len());
     let mut negatives = Vec::new();
     let mut rest = text;
-    while let Some((start, length)) = (text.len() <= NEGATIVE_BYTES_MAX && negatives.len() < NEGATIVES_MAX).then(|| next_negation(rest)).flatten() {
+    while let Some((start, length)) = (text.len() <= NEGATIVE_BYTES_MAX
+        && negatives.len() < NEGATIVES_MAX)
+        .then(|| next_negation(rest))
+        .flatten()
+    {
         kept.push_str(rest.get(..start).unwrap_or_default());
         let clause = rest.get(start + length..).unwrap_or_default();
         let end = clause_end(clause);
         let named = clause.get(..end).unwrap_or_default();
-        let named = named.split([':', ';']).find(|part| part.chars().any(char::is_alphanumeric)).unwrap_or_default();
+        let named = named
+            .split([':', ';'])
+            .find(|part| part.chars().any(char::is_alphanumeric))
+            .unwrap_or_default();
         let named = one_line(named.trim().trim_end_matches(['.', ',']));
         if !named.is_empty() {
             negatives.push(named);
@@ -237,7 +299,12 @@ pub fn split_negatives(text: &str) -> (String, Vec<String>) {
         rest = rest.strip_prefix('.').unwrap_or(rest);
     }
     kept.push_str(rest);
-    let kept = kept.lines().map(one_line).filter(|line| line.chars().any(char::is_alphanumeric)).collect::<Vec<_>>().join("\n");
+    let kept = kept
+        .lines()
+        .map(one_line)
+        .filter(|line| line.chars().any(char::is_alphanumeric))
+        .collect::<Vec<_>>()
+        .join("\n");
     (kept, negatives)
 }
 
@@ -245,13 +312,25 @@ pub fn split_negatives(text: &str) -> (String, Vec<String>) {
 fn next_negation(text: &str) -> Option<(usize, usize)> {
     // ASCII only, so that offsets stay those of `text`.
     let lower = text.to_ascii_lowercase();
-    let candidates = NEGATIONS.iter().flat_map(|words| lower.match_indices(words).map(|(at, words)| (at, words.len())));
+    let candidates = NEGATIONS
+        .iter()
+        .flat_map(|words| lower.match_indices(words).map(|(at, words)| (at, words.len())));
     let fitting = candidates.filter(|(at, length)| {
-        let before = text.get(..*at).unwrap_or_default().trim_end_matches([' ', '*', '_', '(', '-']);
-        let opens = before.is_empty() || before.ends_with(['.', '!', '?', '\n', ';', ':', ')', '—', '–']);
-        let shouted = text.get(*at..).is_some_and(|tail| tail.starts_with("NOT ") || tail.starts_with("DO NOT "));
-        let ends = !text.get(at + length..).and_then(|tail| tail.chars().next()).is_some_and(char::is_alphanumeric);
-        let starts = !text.get(..*at).and_then(|head| head.chars().next_back()).is_some_and(char::is_alphanumeric);
+        let before =
+            text.get(..*at).unwrap_or_default().trim_end_matches([' ', '*', '_', '(', '-']);
+        let opens =
+            before.is_empty() || before.ends_with(['.', '!', '?', '\n', ';', ':', ')', '—', '–']);
+        let shouted = text
+            .get(*at..)
+            .is_some_and(|tail| tail.starts_with("NOT ") || tail.starts_with("DO NOT "));
+        let ends = !text
+            .get(at + length..)
+            .and_then(|tail| tail.chars().next())
+            .is_some_and(char::is_alphanumeric);
+        let starts = !text
+            .get(..*at)
+            .and_then(|head| head.chars().next_back())
+            .is_some_and(char::is_alphanumeric);
         (opens || shouted) && ends && starts
     });
     // The earliest; of those at one place the longest.
@@ -278,30 +357,50 @@ mod tests {
     use crate::parse::markdown::outline;
 
     fn examples(body: &str) -> Vec<String> {
-        claims(&FrontMatter::default(), &outline(body, 1)).examples.into_iter().map(|(text, _)| text).collect()
+        claims(&FrontMatter::default(), &outline(body, 1))
+            .examples
+            .into_iter()
+            .map(|(text, _)| text)
+            .collect()
     }
 
     #[test]
     fn bullets_below_example_headings_are_examples() {
-        assert_eq!(examples("# A\n- no\n## Examples\n- fix the login bug\n### More\n- second\n## Rules\n- no\n"), ["fix the login bug", "second"]);
+        assert_eq!(
+            examples(
+                "# A\n- no\n## Examples\n- fix the login bug\n### More\n- second\n## Rules\n- no\n"
+            ),
+            ["fix the login bug", "second"]
+        );
         assert_eq!(examples("## When to use\n1. a crash\n2. a crash\n"), ["a crash"]);
         assert_eq!(examples("## Example output\n- no\n"), Vec::<String>::new());
     }
 
     #[test]
     fn quotes_are_taken_where_the_rest_introduces_them() {
-        assert_eq!(examples("## Triggers\n- User says \"deploy it\" or “ship it”\n"), ["deploy it", "ship it"]);
+        assert_eq!(
+            examples("## Triggers\n- User says \"deploy it\" or “ship it”\n"),
+            ["deploy it", "ship it"]
+        );
         assert_eq!(
             examples("## Triggers\n- add a \"dark mode\" toggle to the settings page please\n"),
             ["add a \"dark mode\" toggle to the settings page please"]
         );
         assert_eq!(examples("## Triggers\nUse it for \"what is on\" and so on.\n"), ["what is on"]);
-        assert_eq!(examples("## Triggers\n- \"fix it\"\n- KeyError 'id' in import\n"), ["fix it", "KeyError 'id' in import"]);
+        assert_eq!(
+            examples("## Triggers\n- \"fix it\"\n- KeyError 'id' in import\n"),
+            ["fix it", "KeyError 'id' in import"]
+        );
     }
 
     #[test]
     fn a_table_gives_its_message_column() {
-        assert_eq!(examples("## Examples\n| Intent | Message |\n|---|---|\n| x | \"do it\" |\n| y | go on |\n"), ["do it", "go on"]);
+        assert_eq!(
+            examples(
+                "## Examples\n| Intent | Message |\n|---|---|\n| x | \"do it\" |\n| y | go on |\n"
+            ),
+            ["do it", "go on"]
+        );
         assert_eq!(examples("## Examples\n| a | b |\n|---|---|\n| one | two |\n"), ["one"]);
     }
 
@@ -315,14 +414,28 @@ mod tests {
 
     #[test]
     fn a_description_loses_its_not_for_clause() {
-        let (kept, negatives) = split_negatives("Weather by city. NOT for: historical data, or alerts. Needs no key.");
-        assert_eq!((kept.as_str(), negatives), ("Weather by city. Needs no key.", vec!["historical data, or alerts".to_owned()]));
+        let (kept, negatives) =
+            split_negatives("Weather by city. NOT for: historical data, or alerts. Needs no key.");
+        assert_eq!(
+            (kept.as_str(), negatives),
+            ("Weather by city. Needs no key.", vec!["historical data, or alerts".to_owned()])
+        );
         assert_eq!(split_negatives("Whether or not for free").1, Vec::<String>::new());
     }
 
     #[test]
     fn odd_text_never_panics() {
-        for text in ["„", "“”", "NOT for", "NOT for é.", "“é", "İ NOT for ü: ß", "\"\"", "「a", "not for：x。y"] {
+        for text in [
+            "„",
+            "“”",
+            "NOT for",
+            "NOT for é.",
+            "“é",
+            "İ NOT for ü: ß",
+            "\"\"",
+            "「a",
+            "not for：x。y",
+        ] {
             split_negatives(text);
             messages_in(text);
         }

@@ -45,13 +45,22 @@ pub fn cut(text: &str) -> Cut<'_> {
             None => return whole,
             Some((start, yaml_line)) if trimmed == "---" || trimmed == "..." => {
                 let yaml = text.get(start..offset);
-                return Cut { yaml, yaml_line, body: text.get(next..).unwrap_or_default(), body_line: line + 1, unclosed: false };
+                return Cut {
+                    yaml,
+                    yaml_line,
+                    body: text.get(next..).unwrap_or_default(),
+                    body_line: line + 1,
+                    unclosed: false,
+                };
             }
             Some(_) => {}
         }
         offset = next;
     }
-    let opens_with_key = opened.and_then(|(start, _)| text.get(start..)).and_then(|rest| rest.lines().next()).is_some_and(|first| key_of(first).is_some());
+    let opens_with_key = opened
+        .and_then(|(start, _)| text.get(start..))
+        .and_then(|rest| rest.lines().next())
+        .is_some_and(|first| key_of(first).is_some());
     Cut { unclosed: opens_with_key, ..whole }
 }
 
@@ -62,7 +71,8 @@ pub(crate) fn key_of(line: &str) -> Option<&str> {
     }
     let (key, rest) = line.split_once(':')?;
     let key = key.trim().trim_matches(['"', '\'']);
-    let is_key = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ' '));
+    let is_key = !key.is_empty()
+        && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ' '));
     (is_key && (rest.is_empty() || rest.starts_with([' ', '\t']))).then_some(key)
 }
 
@@ -91,14 +101,17 @@ fn plain(key: &str) -> String {
 /// Reads the YAML. `None` means that the text between the dashes is prose, not keys.
 pub fn read(yaml: &str, first_line: u32) -> (Option<FrontMatter>, Vec<Trouble>) {
     if yaml.len() > YAML_BYTES_MAX {
-        let message = format!("the front matter has {} bytes; {YAML_BYTES_MAX} are the most", yaml.len());
+        let message =
+            format!("the front matter has {} bytes; {YAML_BYTES_MAX} are the most", yaml.len());
         return (None, vec![Trouble { line: first_line, message, fatal: true }]);
     }
     let (value, mut troubles) = yaml_repair::parse(yaml, first_line);
     let lines: Vec<String> = yaml.lines().map(str::to_owned).collect();
     match value {
         None => (None, troubles),
-        Some(Document::Other(Value::Null)) => (Some(FrontMatter { entries: Vec::new(), lines, first_line }), troubles),
+        Some(Document::Other(Value::Null)) => {
+            (Some(FrontMatter { entries: Vec::new(), lines, first_line }), troubles)
+        }
         Some(Document::Keys(keys)) => {
             let entries = keys
                 .into_iter()
@@ -113,7 +126,11 @@ pub fn read(yaml: &str, first_line: u32) -> (Option<FrontMatter>, Vec<Trouble>) 
             (Some(FrontMatter { entries, lines, first_line }), troubles)
         }
         Some(Document::Other(Value::Array(_))) => {
-            troubles.push(Trouble { line: first_line, message: "the front matter is a list, not keys with values".to_owned(), fatal: true });
+            troubles.push(Trouble {
+                line: first_line,
+                message: "the front matter is a list, not keys with values".to_owned(),
+                fatal: true,
+            });
             (None, troubles)
         }
         Some(Document::Other(_)) => (None, Vec::new()),
@@ -150,7 +167,10 @@ impl FrontMatter {
         let Some(entry) = self.entry(key) else { return Vec::new() };
         let mut found = Vec::new();
         match scalar_text(&entry.value) {
-            Some(text) => found.extend(text.split([',', '\n', ';']).map(|part| part.trim().trim_start_matches("- ").trim().to_owned())),
+            Some(text) => found.extend(
+                text.split([',', '\n', ';'])
+                    .map(|part| part.trim().trim_start_matches("- ").trim().to_owned()),
+            ),
             None => flatten(&entry.value, &mut found),
         }
         unique(found)
@@ -160,14 +180,18 @@ impl FrontMatter {
         let Some(entry) = self.entry(key) else { return Vec::new() };
         let mut found = Vec::new();
         match scalar_text(&entry.value) {
-            Some(text) => found.extend(text.lines().map(|part| part.trim().trim_start_matches(['-', '*']).trim().to_owned())),
+            Some(text) => found.extend(
+                text.lines()
+                    .map(|part| part.trim().trim_start_matches(['-', '*']).trim().to_owned()),
+            ),
             None => flatten(&entry.value, &mut found),
         }
         unique(found).into_iter().map(|text| (text.clone(), self.line_of(key, &text))).collect()
     }
     /// True for `true`, `yes`, `on` and 1.
     pub fn flag(&self, key: &str) -> bool {
-        self.text(key).is_some_and(|text| matches!(text.to_lowercase().as_str(), "true" | "yes" | "on" | "1"))
+        self.text(key)
+            .is_some_and(|text| matches!(text.to_lowercase().as_str(), "true" | "yes" | "on" | "1"))
     }
     /// The line of a key, or of the first front matter line when it is not there.
     pub fn line(&self, key: &str) -> u32 {
@@ -218,7 +242,10 @@ mod tests {
     #[test]
     fn the_front_matter_ends_at_the_second_dashes() {
         let cut = cut("---\ntitle: T\n---\nbody\n");
-        assert_eq!((cut.yaml, cut.body, cut.yaml_line, cut.body_line), (Some("title: T\n"), "body\n", 2, 4));
+        assert_eq!(
+            (cut.yaml, cut.body, cut.yaml_line, cut.body_line),
+            (Some("title: T\n"), "body\n", 2, 4)
+        );
     }
 
     #[test]
@@ -240,20 +267,32 @@ mod tests {
     #[test]
     fn key_spelling_does_not_matter() {
         for key in ["agentId", "agent_id", "agent-id", "AgentID"] {
-            assert_eq!(front(&format!("{key}: x\n")).text("agentId").as_deref(), Some("x"), "{key}");
+            assert_eq!(
+                front(&format!("{key}: x\n")).text("agentId").as_deref(),
+                Some("x"),
+                "{key}"
+            );
         }
     }
 
     #[test]
     fn unknown_keys_stay_as_they_are() {
-        let extra = front("title: T\nmetadata:\n  openclaw: {emoji: x}\nbig: 9007199254740993\n").extra(&["title"]);
-        assert_eq!(serde_json::to_string(&extra).unwrap(), r#"{"big":"9007199254740993","metadata":{"openclaw":{"emoji":"x"}}}"#);
+        let extra = front("title: T\nmetadata:\n  openclaw: {emoji: x}\nbig: 9007199254740993\n")
+            .extra(&["title"]);
+        assert_eq!(
+            serde_json::to_string(&extra).unwrap(),
+            r#"{"big":"9007199254740993","metadata":{"openclaw":{"emoji":"x"}}}"#
+        );
     }
 
     #[test]
     fn items_know_their_line() {
-        let front = front("title: T\nexamples:\n  - first one\n  - second one\ntags: [second one]\n");
-        assert_eq!(front.sentences("examples"), [("first one".to_owned(), 4), ("second one".to_owned(), 5)]);
+        let front =
+            front("title: T\nexamples:\n  - first one\n  - second one\ntags: [second one]\n");
+        assert_eq!(
+            front.sentences("examples"),
+            [("first one".to_owned(), 4), ("second one".to_owned(), 5)]
+        );
     }
 
     #[test]

@@ -25,10 +25,15 @@ pub const PATH_BYTES_MAX: usize = 1024;
 pub fn judge_path(path: &str) -> PathVerdict {
     let path = path.replace('\\', "/");
     let is_drive = path.as_bytes().get(1) == Some(&b':');
-    if path.starts_with('/') || is_drive || path.contains('\0') || path.split('/').any(|part| part == "..") {
+    if path.starts_with('/')
+        || is_drive
+        || path.contains('\0')
+        || path.split('/').any(|part| part == "..")
+    {
         return PathVerdict::Refused;
     }
-    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    let parts: Vec<&str> =
+        path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
     if parts.iter().any(|part| part.starts_with('.')) {
         return PathVerdict::Ignored;
     }
@@ -43,7 +48,8 @@ pub fn judge_path(path: &str) -> PathVerdict {
 /// The name without `.md` or `.markdown`, whatever its case.
 pub fn without_extension(name: &str) -> Option<&str> {
     let (stem, extension) = name.rsplit_once('.')?;
-    (extension.eq_ignore_ascii_case("md") || extension.eq_ignore_ascii_case("markdown")).then_some(stem)
+    (extension.eq_ignore_ascii_case("md") || extension.eq_ignore_ascii_case("markdown"))
+        .then_some(stem)
 }
 
 /// The last part of a path, without extension.
@@ -86,7 +92,9 @@ pub fn kind_of(path: &str, front: &FrontMatter) -> SkillKind {
     });
     match by_folder {
         Some(SkillKind::Guide) | None if claims_agent => SkillKind::Agent,
-        Some(_) | None if is_cover && !claims_agent && front.text("name").is_none() => SkillKind::Guide,
+        Some(_) | None if is_cover && !claims_agent && front.text("name").is_none() => {
+            SkillKind::Guide
+        }
         Some(kind) => kind,
         None => SkillKind::Guide,
     }
@@ -105,13 +113,19 @@ fn kind_named(text: &str) -> Option<SkillKind> {
 /// Agent id: `agentId`, else `name`, else the stem (of the folder for `SKILL.md`) without `agent-`.
 pub fn agent_id(path: &str, front: &FrontMatter) -> String {
     let stem = id_parts(path).last().copied().unwrap_or("agent").to_owned();
-    front.text("agentId").or_else(|| front.text("name")).unwrap_or_else(|| without_prefix(&stem, "agent-").to_owned())
+    front
+        .text("agentId")
+        .or_else(|| front.text("name"))
+        .unwrap_or_else(|| without_prefix(&stem, "agent-").to_owned())
 }
 
 /// Channel id: `channelId`, else `name`, else the stem without `channel-`.
 pub fn channel_id(path: &str, front: &FrontMatter) -> String {
     let stem = stem(path);
-    front.text("channelId").or_else(|| front.text("name")).unwrap_or_else(|| without_prefix(stem, "channel-").to_owned())
+    front
+        .text("channelId")
+        .or_else(|| front.text("name"))
+        .unwrap_or_else(|| without_prefix(stem, "channel-").to_owned())
 }
 
 /// The text without a prefix, unless nothing would be left.

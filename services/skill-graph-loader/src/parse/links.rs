@@ -27,21 +27,37 @@ pub struct Names {
 }
 
 const ATTACHMENTS: &[&str] = &[
-    "png", "jpg", "jpeg", "gif", "svg", "webp", "bmp", "avif", "heic", "pdf", "mp3", "wav", "m4a", "ogg", "flac", "mp4", "webm", "mov", "mkv", "canvas",
-    "base", "zip", "csv", "xlsx", "docx", "pptx",
+    "png", "jpg", "jpeg", "gif", "svg", "webp", "bmp", "avif", "heic", "pdf", "mp3", "wav", "m4a",
+    "ogg", "flac", "mp4", "webm", "mov", "mkv", "canvas", "base", "zip", "csv", "xlsx", "docx",
+    "pptx",
 ];
 
 impl Names {
     /// Learns the names of all documents.
     pub fn new(documents: &[Document]) -> Self {
-        let mut names = Self { by_stem: HashMap::new(), by_name: HashMap::new(), paths: Vec::with_capacity(documents.len()) };
+        let mut names = Self {
+            by_stem: HashMap::new(),
+            by_name: HashMap::new(),
+            paths: Vec::with_capacity(documents.len()),
+        };
         for (at, document) in documents.iter().enumerate() {
             let path = document.path.to_lowercase();
             let path = without_extension(&path).unwrap_or(&path).to_owned();
             add(&mut names.by_stem, path.rsplit('/').next().unwrap_or_default(), at);
-            add(&mut names.by_stem, id_parts(&document.path).last().copied().unwrap_or_default(), at);
-            let others = [Some(document.title.as_str()), document.agent_id.as_deref(), document.channel_id.as_deref(), document.name.as_deref()];
-            for name in others.into_iter().flatten().chain(document.aliases.iter().map(String::as_str)) {
+            add(
+                &mut names.by_stem,
+                id_parts(&document.path).last().copied().unwrap_or_default(),
+                at,
+            );
+            let others = [
+                Some(document.title.as_str()),
+                document.agent_id.as_deref(),
+                document.channel_id.as_deref(),
+                document.name.as_deref(),
+            ];
+            for name in
+                others.into_iter().flatten().chain(document.aliases.iter().map(String::as_str))
+            {
                 add(&mut names.by_name, name, at);
             }
             names.paths.push(path);
@@ -66,7 +82,11 @@ impl Names {
                 return one_of(found);
             }
         }
-        if is_attachment(name) || name.contains("://") { Resolution::NotOurs } else { Resolution::Broken }
+        if is_attachment(name) || name.contains("://") {
+            Resolution::NotOurs
+        } else {
+            Resolution::Broken
+        }
     }
 
     /// Resolves `[text](target)` as written in the file `from`.
@@ -81,7 +101,11 @@ impl Names {
         if name.contains('.') && without_extension(name).is_none() {
             return Resolution::NotOurs;
         }
-        let folder = self.paths.get(from).and_then(|path| path.rsplit_once('/')).map_or("", |(folder, _)| folder);
+        let folder = self
+            .paths
+            .get(from)
+            .and_then(|path| path.rsplit_once('/'))
+            .map_or("", |(folder, _)| folder);
         let Some(joined) = joined(folder, path) else { return Resolution::Broken };
         match self.exact(&joined) {
             Some(found) => Resolution::To(found),
@@ -93,7 +117,11 @@ impl Names {
         let path = path.to_lowercase();
         let path = without_extension(&path).unwrap_or(&path);
         let stem = path.rsplit('/').next().unwrap_or_default();
-        self.by_stem.get(stem)?.iter().copied().find(|at| self.paths.get(*at).is_some_and(|own| own == path))
+        self.by_stem
+            .get(stem)?
+            .iter()
+            .copied()
+            .find(|at| self.paths.get(*at).is_some_and(|own| own == path))
     }
 
     /// The file whose path ends in this one: the exact path, else in the same folder, else the only shortest.
@@ -103,17 +131,30 @@ impl Names {
         let stem = target.rsplit('/').next().unwrap_or_default();
         let suffix = format!("/{target}");
         let skill_suffix = format!("/{target}/skill");
-        let fits = |path: &str| path == target || path.ends_with(&suffix) || format!("/{path}").ends_with(&skill_suffix);
+        let fits = |path: &str| {
+            path == target || path.ends_with(&suffix) || format!("/{path}").ends_with(&skill_suffix)
+        };
         let named = self.by_stem.get(stem).map(Vec::as_slice).unwrap_or_default();
-        let found: Vec<usize> = named.iter().copied().filter(|at| self.paths.get(*at).is_some_and(|path| fits(path))).collect();
-        if let Some(exact) = found.iter().find(|at| self.paths.get(**at).is_some_and(|path| path == target)) {
+        let found: Vec<usize> = named
+            .iter()
+            .copied()
+            .filter(|at| self.paths.get(*at).is_some_and(|path| fits(path)))
+            .collect();
+        if let Some(exact) =
+            found.iter().find(|at| self.paths.get(**at).is_some_and(|path| path == target))
+        {
             return Resolution::To(*exact);
         }
-        let folder = |at: usize| self.paths.get(at).and_then(|path| path.rsplit_once('/')).map(|(folder, _)| folder);
-        if let (false, Some(near)) = (found.len() < 2, found.iter().find(|at| folder(**at) == folder(from))) {
+        let folder = |at: usize| {
+            self.paths.get(at).and_then(|path| path.rsplit_once('/')).map(|(folder, _)| folder)
+        };
+        if let (false, Some(near)) =
+            (found.len() < 2, found.iter().find(|at| folder(**at) == folder(from)))
+        {
             return Resolution::To(*near);
         }
-        let depth = |at: &usize| self.paths.get(*at).map_or(usize::MAX, |path| path.matches('/').count());
+        let depth =
+            |at: &usize| self.paths.get(*at).map_or(usize::MAX, |path| path.matches('/').count());
         let shortest = found.iter().map(depth).min().unwrap_or(0);
         let nearest: Vec<usize> = found.into_iter().filter(|at| depth(at) == shortest).collect();
         one_of(&nearest)
@@ -121,17 +162,33 @@ impl Names {
 
     /// The agent that a `relatedAgents` entry names: by id, else by its file's names.
     pub fn agent(&self, documents: &[Document], from: usize, text: &str) -> Option<usize> {
-        let wanted = text.trim().trim_start_matches("[[").trim_end_matches("]]").split('|').next().unwrap_or_default().trim();
-        let is_agent = |at: &usize| documents.get(*at).is_some_and(|document| document.kind == SkillKind::Agent);
-        let has_id = |at: &usize, id: &str| documents.get(*at).and_then(|document| document.agent_id.as_deref()).is_some_and(|own| own.to_lowercase() == id);
+        let wanted = text
+            .trim()
+            .trim_start_matches("[[")
+            .trim_end_matches("]]")
+            .split('|')
+            .next()
+            .unwrap_or_default()
+            .trim();
+        let is_agent = |at: &usize| {
+            documents.get(*at).is_some_and(|document| document.kind == SkillKind::Agent)
+        };
+        let has_id = |at: &usize, id: &str| {
+            documents
+                .get(*at)
+                .and_then(|document| document.agent_id.as_deref())
+                .is_some_and(|own| own.to_lowercase() == id)
+        };
         let by_id = |id: &str| {
             let id = id.to_lowercase();
             self.by_name.get(&id)?.iter().copied().find(|at| has_id(at, &id))
         };
-        by_id(wanted).or_else(|| by_id(wanted.strip_prefix('@').unwrap_or(wanted))).or_else(|| match self.wiki(from, wanted) {
-            Resolution::To(at) => Some(at).filter(is_agent),
-            Resolution::Ambiguous(_, all) => all.into_iter().find(|at| is_agent(at)),
-            _ => wanted.strip_prefix("agent-").and_then(by_id),
+        by_id(wanted).or_else(|| by_id(wanted.strip_prefix('@').unwrap_or(wanted))).or_else(|| {
+            match self.wiki(from, wanted) {
+                Resolution::To(at) => Some(at).filter(is_agent),
+                Resolution::Ambiguous(_, all) => all.into_iter().find(|at| is_agent(at)),
+                _ => wanted.strip_prefix("agent-").and_then(by_id),
+            }
         })
     }
 }
@@ -152,12 +209,17 @@ fn one_of(found: &[usize]) -> Resolution {
 }
 
 fn is_attachment(name: &str) -> bool {
-    name.rsplit_once('.').is_some_and(|(_, extension)| ATTACHMENTS.contains(&extension.to_lowercase().as_str()))
+    name.rsplit_once('.')
+        .is_some_and(|(_, extension)| ATTACHMENTS.contains(&extension.to_lowercase().as_str()))
 }
 
 /// `folder` and a relative path as one; `None` when it leads out of the graph.
 fn joined(folder: &str, path: &str) -> Option<String> {
-    let mut parts: Vec<&str> = if path.starts_with('/') { Vec::new() } else { folder.split('/').filter(|part| !part.is_empty()).collect() };
+    let mut parts: Vec<&str> = if path.starts_with('/') {
+        Vec::new()
+    } else {
+        folder.split('/').filter(|part| !part.is_empty()).collect()
+    };
     for part in path.split('/') {
         match part {
             "" | "." => {}
@@ -175,7 +237,8 @@ fn decoded(text: &str) -> String {
     let mut parts = text.split('%');
     let mut out = parts.next().unwrap_or_default().as_bytes().to_vec();
     for part in parts {
-        let digits = part.get(..2).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let digits =
+            part.get(..2).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
         match (digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()), part.get(2..)) {
             (Some(byte), Some(rest)) => {
                 out.push(byte);
@@ -196,13 +259,21 @@ mod tests {
     use contracts::graph::SourceFile;
 
     fn documents(files: &[(&str, &str)]) -> Vec<Document> {
-        let file = |(path, text): &(&str, &str)| SourceFile { path: (*path).to_owned(), text: (*text).to_owned() };
+        let file = |(path, text): &(&str, &str)| SourceFile {
+            path: (*path).to_owned(),
+            text: (*text).to_owned(),
+        };
         files.iter().map(|pair| Document::read(&file(pair)).0.unwrap()).collect()
     }
 
     #[test]
     fn the_shortest_unique_path_wins_then_the_title() {
-        let docs = documents(&[("a/note.md", ""), ("b/c/note.md", ""), ("b/c/x.md", "# The X"), ("y/x.md", "---\naliases: [Why]\n---\n")]);
+        let docs = documents(&[
+            ("a/note.md", ""),
+            ("b/c/note.md", ""),
+            ("b/c/x.md", "# The X"),
+            ("y/x.md", "---\naliases: [Why]\n---\n"),
+        ]);
         let names = Names::new(&docs);
         assert_eq!(names.wiki(3, "note"), Resolution::To(0));
         assert_eq!(names.wiki(2, "Note.md#h"), Resolution::To(1), "the same folder goes before");
@@ -223,7 +294,8 @@ mod tests {
 
     #[test]
     fn a_skill_folder_is_linked_by_its_name() {
-        let docs = documents(&[("skills/pdf/SKILL.md", "---\nname: pdf-tools\n---\n"), ("a.md", "")]);
+        let docs =
+            documents(&[("skills/pdf/SKILL.md", "---\nname: pdf-tools\n---\n"), ("a.md", "")]);
         let names = Names::new(&docs);
         for target in ["pdf", "pdf-tools", "skills/pdf", "pdf/SKILL"] {
             assert_eq!(names.wiki(1, target), Resolution::To(0), "{target}");
@@ -237,7 +309,15 @@ mod tests {
         assert_eq!(names.markdown(1, "../a/x%20y.md#h"), Resolution::To(0));
         assert_eq!(names.markdown(0, "q"), Resolution::To(2));
         assert_eq!(names.markdown(0, "missing.md"), Resolution::Broken);
-        for other in ["https://e.org/x.md", "mailto:a@b.c", "#x", "img.png", "../src/main.rs", "//e.org/x", "sub/"] {
+        for other in [
+            "https://e.org/x.md",
+            "mailto:a@b.c",
+            "#x",
+            "img.png",
+            "../src/main.rs",
+            "//e.org/x",
+            "sub/",
+        ] {
             assert_eq!(names.markdown(0, other), Resolution::NotOurs, "{other}");
         }
     }

@@ -67,7 +67,9 @@ pub fn outline(body: &str, first_line: u32) -> Outline {
     for block in &mut outline.blocks {
         block.text = tidy(&block.text);
     }
-    outline.blocks.retain(|block| !block.text.is_empty() || matches!(block.kind, BlockKind::Row { .. }));
+    outline
+        .blocks
+        .retain(|block| !block.text.is_empty() || matches!(block.kind, BlockKind::Row { .. }));
     outline
 }
 
@@ -79,8 +81,12 @@ pub fn plain_text(text: &str) -> String {
     for event in Parser::new_ext(text, options()) {
         match event {
             Event::Text(text) | Event::Code(text) => out.push_str(&text),
-            Event::SoftBreak | Event::HardBreak | Event::End(TagEnd::TableCell | TagEnd::CodeBlock) => out.push(' '),
-            Event::End(TagEnd::Paragraph | TagEnd::Heading(_) | TagEnd::Item | TagEnd::TableRow) => out.push(' '),
+            Event::SoftBreak
+            | Event::HardBreak
+            | Event::End(TagEnd::TableCell | TagEnd::CodeBlock) => out.push(' '),
+            Event::End(
+                TagEnd::Paragraph | TagEnd::Heading(_) | TagEnd::Item | TagEnd::TableRow,
+            ) => out.push(' '),
             // A list item's text may come without a paragraph round it.
             Event::Start(Tag::List(_) | Tag::Item) => out.push(' '),
             _ => {}
@@ -200,12 +206,17 @@ impl Reader {
     fn start(&mut self, tag: Tag<'_>, range: Range<usize>) {
         let line = self.lines.at(range.start);
         match tag {
-            Tag::Heading { level, .. } => self.heading = Some(Heading { level: level_number(level), text: String::new(), line }),
+            Tag::Heading { level, .. } => {
+                self.heading =
+                    Some(Heading { level: level_number(level), text: String::new(), line })
+            }
             Tag::Item => {
                 let index = self.open(BlockKind::Item, line);
                 self.items.push(index);
             }
-            Tag::Paragraph if self.items.is_empty() => self.paragraph = Some(self.open(BlockKind::Paragraph, line)),
+            Tag::Paragraph if self.items.is_empty() => {
+                self.paragraph = Some(self.open(BlockKind::Paragraph, line))
+            }
             Tag::Paragraph => self.push("\n"),
             Tag::CodeBlock(_) => {
                 self.code_block = true;
@@ -224,8 +235,14 @@ impl Reader {
                     cells.push(String::new());
                 }
             }
-            Tag::Link { link_type, dest_url, .. } if !matches!(link_type, LinkType::Email | LinkType::Autolink) => {
-                self.outline.links.push(RawLink { target: dest_url.into_string(), line, wiki: false });
+            Tag::Link { link_type, dest_url, .. }
+                if !matches!(link_type, LinkType::Email | LinkType::Autolink) =>
+            {
+                self.outline.links.push(RawLink {
+                    target: dest_url.into_string(),
+                    line,
+                    wiki: false,
+                });
             }
             _ => {}
         }
@@ -259,7 +276,9 @@ impl Reader {
     fn close_row(&mut self) {
         let Some((_, row)) = &mut self.table else { return };
         let row: Vec<String> = std::mem::take(row).iter().map(|cell| tidy(cell)).collect();
-        if let Some(Block { kind: BlockKind::Row { cells, .. }, text, .. }) = self.outline.blocks.last_mut() {
+        if let Some(Block { kind: BlockKind::Row { cells, .. }, text, .. }) =
+            self.outline.blocks.last_mut()
+        {
             *text = row.join(" ");
             *cells = row;
         }
@@ -278,7 +297,13 @@ impl Reader {
             if let Some(cell) = cells.last_mut() {
                 cell.push_str(text);
             }
-        } else if let Some(block) = self.items.last().copied().or(self.paragraph).and_then(|at| self.outline.blocks.get_mut(at)) {
+        } else if let Some(block) = self
+            .items
+            .last()
+            .copied()
+            .or(self.paragraph)
+            .and_then(|at| self.outline.blocks.get_mut(at))
+        {
             block.text.push_str(text);
         }
     }
@@ -308,8 +333,15 @@ fn show_wiki_links(text: &str) -> String {
     let mut rest = text;
     while let Some((before, inside, after)) = next_wiki_link(rest) {
         out.push_str(before.strip_suffix('!').unwrap_or(before));
-        let (target, label) = inside.split_once('|').map_or((inside, None), |(target, label)| (target, Some(label)));
-        out.push_str(label.unwrap_or_else(|| target.split(['#', '^']).find(|part| !part.is_empty()).unwrap_or_default()).trim());
+        let (target, label) =
+            inside.split_once('|').map_or((inside, None), |(target, label)| (target, Some(label)));
+        out.push_str(
+            label
+                .unwrap_or_else(|| {
+                    target.split(['#', '^']).find(|part| !part.is_empty()).unwrap_or_default()
+                })
+                .trim(),
+        );
         rest = after;
     }
     out.push_str(rest);
@@ -324,10 +356,14 @@ fn next_wiki_link(text: &str) -> Option<(&str, &str, &str)> {
         let start = from + text.get(from..last)?.find("[[")?;
         let inner = text.get(start + 2..)?;
         // Without a bound, a line of brackets would be read anew from each of them.
-        let end = inner.get(..inner.floor_char_boundary(LINK_BYTES_MAX)).and_then(|near| near.find("]]"));
-        let inside = end.and_then(|end| inner.get(..end)).filter(|inside| !inside.contains(['\n', '[']));
+        let end =
+            inner.get(..inner.floor_char_boundary(LINK_BYTES_MAX)).and_then(|near| near.find("]]"));
+        let inside =
+            end.and_then(|end| inner.get(..end)).filter(|inside| !inside.contains(['\n', '[']));
         match (inside, end) {
-            (Some(inside), Some(end)) => return Some((text.get(..start)?, inside, inner.get(end + 2..)?)),
+            (Some(inside), Some(end)) => {
+                return Some((text.get(..start)?, inside, inner.get(end + 2..)?));
+            }
             _ => from = start + 1,
         }
     }
@@ -350,7 +386,11 @@ pub fn wiki_links_of_line(line: &str) -> Vec<String> {
 
 fn wiki_links(masked: &str, lines: &Lines, into: &mut Vec<RawLink>) {
     for (number, line) in (lines.first..).zip(masked.lines()) {
-        into.extend(wiki_links_of_line(line).into_iter().map(|target| RawLink { target, line: number, wiki: true }));
+        into.extend(wiki_links_of_line(line).into_iter().map(|target| RawLink {
+            target,
+            line: number,
+            wiki: true,
+        }));
     }
 }
 
@@ -364,28 +404,61 @@ mod tests {
 
     #[test]
     fn every_form_of_wikilink_is_found() {
-        assert_eq!(targets("[[T]] [[T|text]] [[T#H]] [[T#^b]] ![[T]] [[dir/name.md]]"), ["T", "T", "T#H", "T#^b", "T", "dir/name.md"]);
+        assert_eq!(
+            targets("[[T]] [[T|text]] [[T#H]] [[T#^b]] ![[T]] [[dir/name.md]]"),
+            ["T", "T", "T#H", "T#^b", "T", "dir/name.md"]
+        );
         assert_eq!(targets("| a | b |\n|---|---|\n| [[T\\|text]] | x |\n"), ["T"]);
     }
 
     #[test]
     fn code_and_comments_hold_no_links() {
-        assert_eq!(targets("`[[a]]` %%[[b]]%% <!-- [[c]] -->\n\n```\n[[d]]\n```\n\n    [[e]]\n\n\\[[f]] [[g]]"), ["g"]);
+        assert_eq!(
+            targets(
+                "`[[a]]` %%[[b]]%% <!-- [[c]] -->\n\n```\n[[d]]\n```\n\n    [[e]]\n\n\\[[f]] [[g]]"
+            ),
+            ["g"]
+        );
         assert_eq!(targets("%% open\n[[a]]\nstill %% [[b]]"), ["b"]);
         assert_eq!(targets("`%%` [[a]] `%%`"), ["a"]);
     }
 
     #[test]
     fn a_plain_link_counts_too() {
-        assert_eq!(targets("[x](../guides/a.md#h) <https://e.org> [y](b%20c.md)"), ["../guides/a.md#h", "b%20c.md"]);
+        assert_eq!(
+            targets("[x](../guides/a.md#h) <https://e.org> [y](b%20c.md)"),
+            ["../guides/a.md#h", "b%20c.md"]
+        );
     }
 
     #[test]
     fn items_and_rows_know_heading_and_line() {
-        let outline = outline("# A\n\ntext\n\n## B\n\n- one [[T|two]]\n  - three\n\n| h | i |\n|---|---|\n| x [[T\\|y]] | z |\n", 10);
-        let seen: Vec<_> = outline.blocks.iter().map(|block| (block.text.as_str(), block.line, block.section)).collect();
-        assert_eq!(seen, [("text", 12, Some(0)), ("one two", 16, Some(1)), ("three", 17, Some(1)), ("x y z", 21, Some(1))]);
-        assert_eq!(outline.headings.iter().map(|heading| (heading.level, heading.line)).collect::<Vec<_>>(), [(1, 10), (2, 14)]);
+        let outline = outline(
+            "# A\n\ntext\n\n## B\n\n- one [[T|two]]\n  - three\n\n| h | i |\n|---|---|\n| x [[T\\|y]] | z |\n",
+            10,
+        );
+        let seen: Vec<_> = outline
+            .blocks
+            .iter()
+            .map(|block| (block.text.as_str(), block.line, block.section))
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                ("text", 12, Some(0)),
+                ("one two", 16, Some(1)),
+                ("three", 17, Some(1)),
+                ("x y z", 21, Some(1))
+            ]
+        );
+        assert_eq!(
+            outline
+                .headings
+                .iter()
+                .map(|heading| (heading.level, heading.line))
+                .collect::<Vec<_>>(),
+            [(1, 10), (2, 14)]
+        );
     }
 
     #[test]

@@ -39,7 +39,12 @@ pub struct YamlError {
 /// # Errors
 /// When the text is not YAML or holds several documents, a key twice, an alias of nothing, or more levels or repetitions than are read.
 pub fn read(text: &str) -> Result<Document, YamlError> {
-    let mut reader = Reader { events: Parser::new_from_str(text), line: 1, anchored: HashMap::new(), repeatable: REPEATED_MAX };
+    let mut reader = Reader {
+        events: Parser::new_from_str(text),
+        line: 1,
+        anchored: HashMap::new(),
+        repeatable: REPEATED_MAX,
+    };
     let document = loop {
         match reader.next()? {
             Event::StreamStart | Event::DocumentStart(_) => {}
@@ -52,7 +57,9 @@ pub fn read(text: &str) -> Result<Document, YamlError> {
         match reader.next()? {
             Event::DocumentEnd => {}
             Event::StreamEnd => return Ok(document),
-            _ => return Err(reader.error("only one document is read, and here a second one begins")),
+            _ => {
+                return Err(reader.error("only one document is read, and here a second one begins"));
+            }
         }
     }
 }
@@ -95,7 +102,9 @@ impl<'a> Reader<'a> {
                 self.line = span.start.line();
                 Ok(event)
             }
-            Some(Err(error)) => Err(YamlError { line: error.marker().line(), message: error.info().to_owned() }),
+            Some(Err(error)) => {
+                Err(YamlError { line: error.marker().line(), message: error.info().to_owned() })
+            }
             None => Err(self.error("the text ends too early")),
         }
     }
@@ -124,7 +133,10 @@ impl<'a> Reader<'a> {
 
     /// Before anything is copied: whether it may be.
     fn take(&mut self, size: usize) -> Result<(), YamlError> {
-        self.repeatable = self.repeatable.checked_sub(size).ok_or_else(|| self.error("the aliases repeat too much"))?;
+        self.repeatable = self
+            .repeatable
+            .checked_sub(size)
+            .ok_or_else(|| self.error("the aliases repeat too much"))?;
         Ok(())
     }
 
@@ -139,7 +151,11 @@ impl<'a> Reader<'a> {
     }
 
     fn check_depth(&self, depth: usize) -> Result<(), YamlError> {
-        if depth > DEPTH_MAX { Err(self.error(&format!("this is more than {DEPTH_MAX} levels deep"))) } else { Ok(()) }
+        if depth > DEPTH_MAX {
+            Err(self.error(&format!("this is more than {DEPTH_MAX} levels deep")))
+        } else {
+            Ok(())
+        }
     }
 
     fn sequence(&mut self, depth: usize) -> Result<Node, YamlError> {
@@ -240,7 +256,9 @@ fn signed(text: &str, read: fn(&str, bool) -> Option<Value>) -> Option<Value> {
 
 /// A whole number, decimal, hexadecimal, octal or binary. `007` is a text.
 fn whole(text: &str, negative: bool) -> Option<Value> {
-    let prefixed = [("0x", 16), ("0o", 8), ("0b", 2)].into_iter().find_map(|(prefix, radix)| Some((text.strip_prefix(prefix)?, radix)));
+    let prefixed = [("0x", 16), ("0o", 8), ("0b", 2)]
+        .into_iter()
+        .find_map(|(prefix, radix)| Some((text.strip_prefix(prefix)?, radix)));
     let (digits, radix) = prefixed.unwrap_or((text, 10));
     let is_number = !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(radix));
     if !is_number || (radix == 10 && digits.len() > 1 && digits.starts_with('0')) {
@@ -267,10 +285,14 @@ fn float(text: &str, negative: bool) -> Option<Value> {
     let (before, after) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let after = after.trim_end_matches('0');
     let digits = || before.bytes().chain(after.bytes());
-    if !mantissa.bytes().any(|byte| byte.is_ascii_digit()) || !digits().all(|byte| byte.is_ascii_digit()) {
+    if !mantissa.bytes().any(|byte| byte.is_ascii_digit())
+        || !digits().all(|byte| byte.is_ascii_digit())
+    {
         return None;
     }
-    let number = digits().try_fold(0_u64, |number, digit| number.checked_mul(10)?.checked_add(u64::from(digit - b'0')))?;
+    let number = digits().try_fold(0_u64, |number, digit| {
+        number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
+    })?;
     let exponent = exponent.checked_sub(i32::try_from(after.len()).ok()?)?;
     if number > EXACT_INTEGER_MAX || exponent.unsigned_abs() > EXACT_POWER_MAX {
         return None;
@@ -366,8 +388,19 @@ mod tests {
 
     #[test]
     fn keys_keep_their_order_and_kind() {
-        assert_eq!(keys("b: 1\na: 2\n1: 3\n\"1\": 4\n"), [(json!("b"), json!(1)), (json!("a"), json!(2)), (json!(1), json!(3)), (json!("1"), json!(4))]);
-        assert_eq!(value("{<<: {a: 1}, 2: x, true: y, [l]: z, ~: n}"), json!({"<<": {"a": 1}, "2": "x", "true": "y"}));
+        assert_eq!(
+            keys("b: 1\na: 2\n1: 3\n\"1\": 4\n"),
+            [
+                (json!("b"), json!(1)),
+                (json!("a"), json!(2)),
+                (json!(1), json!(3)),
+                (json!("1"), json!(4))
+            ]
+        );
+        assert_eq!(
+            value("{<<: {a: 1}, 2: x, true: y, [l]: z, ~: n}"),
+            json!({"<<": {"a": 1}, "2": "x", "true": "y"})
+        );
         assert_eq!(read("# nothing\n"), Ok(Document::Other(Value::Null)));
         assert_eq!(read("- a\n- [b]\n"), Ok(Document::Other(json!(["a", ["b"]]))));
     }
@@ -393,20 +426,35 @@ mod tests {
         assert!(error(&bomb).1.contains("repeat"));
         let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(30_000), "*a,".repeat(10_000));
         assert!(error(&long).1.contains("repeat"), "one long text, many times");
-        let anchors = format!("a: {}[{}]{}\n", "[&a ".repeat(60), "x,".repeat(20_000), "]".repeat(60));
-        assert!(error(&anchors).1.contains("repeat"), "an anchor in an anchor keeps its value twice");
+        let anchors =
+            format!("a: {}[{}]{}\n", "[&a ".repeat(60), "x,".repeat(20_000), "]".repeat(60));
+        assert!(
+            error(&anchors).1.contains("repeat"),
+            "an anchor in an anchor keeps its value twice"
+        );
     }
 
     #[test]
     fn depth_is_bounded_whatever_makes_it() {
         let nested = |depth: usize| format!("a: {}{}\n", "[".repeat(depth), "]".repeat(depth));
         assert!(read(&nested(DEPTH_MAX - 1)).is_ok());
-        for text in [nested(DEPTH_MAX), nested(30_000), "- ".repeat(30_000), "? ".repeat(30_000), "{a: ".repeat(15_000)] {
+        for text in [
+            nested(DEPTH_MAX),
+            nested(30_000),
+            "- ".repeat(30_000),
+            "? ".repeat(30_000),
+            "{a: ".repeat(15_000),
+        ] {
             assert!(read(&text).is_err());
         }
         let mut tower = format!("a0: &a0 {}{}\n", "[".repeat(50), "]".repeat(50));
         for level in 1..100 {
-            tower.push_str(&format!("a{level}: &a{level} {}*a{}{}\n", "[".repeat(50), level - 1, "]".repeat(50)));
+            tower.push_str(&format!(
+                "a{level}: &a{level} {}*a{}{}\n",
+                "[".repeat(50),
+                level - 1,
+                "]".repeat(50)
+            ));
         }
         assert!(error(&tower).1.contains("deep"));
     }

@@ -7,7 +7,8 @@ use crate::parse::yaml::{self, Document};
 /// troubles say which texts were quoted, or why nothing came out.
 pub fn parse(yaml: &str, first_line: u32) -> (Option<Document>, Vec<Trouble>) {
     // A byte order mark is where two files were joined: no part of a text.
-    let untabbed: String = yaml.lines().map(|line| format!("{}\n", untab(line).replace('\u{feff}', ""))).collect();
+    let untabbed: String =
+        yaml.lines().map(|line| format!("{}\n", untab(line).replace('\u{feff}', ""))).collect();
     let error = match yaml::read(&untabbed) {
         Ok(value) => return (Some(value), Vec::new()),
         Err(error) => error,
@@ -18,7 +19,12 @@ pub fn parse(yaml: &str, first_line: u32) -> (Option<Document>, Vec<Trouble>) {
     for (number, line) in (first_line..).zip(untabbed.lines()) {
         let quoted = quoted(line);
         if quoted.is_some() {
-            troubles.push(Trouble { line: number, message: "this value is not valid YAML without quotes; it was read as plain text".to_owned(), fatal: false });
+            troubles.push(Trouble {
+                line: number,
+                message: "this value is not valid YAML without quotes; it was read as plain text"
+                    .to_owned(),
+                fatal: false,
+            });
         }
         may_go_on = key_of(line).map_or(may_go_on, |_| opens(line));
         if may_go_on && key_of(line).is_none() {
@@ -37,7 +43,8 @@ pub fn parse(yaml: &str, first_line: u32) -> (Option<Document>, Vec<Trouble>) {
 /// Whether the value of a key begins with a bracket or quote, so that lines below it without indentation may belong to it: YAML of old
 /// took them.
 fn opens(line: &str) -> bool {
-    line.split_once(':').is_some_and(|(_, value)| value.trim_start().starts_with(['[', '{', '"', '\'']))
+    line.split_once(':')
+        .is_some_and(|(_, value)| value.trim_start().starts_with(['[', '{', '"', '\'']))
 }
 
 /// Tabs in the indentation become two spaces each, others one: YAML has no use for tabs.
@@ -61,7 +68,9 @@ fn quoted(line: &str) -> Option<String> {
     };
     let value = value.trim();
     let is_structure = value.is_empty() || value.starts_with(['"', '\'', '[', '{', '|', '>', '#']);
-    let stumbles = value.contains(": ") || value.ends_with(':') || value.starts_with(['@', '`', '%', '*', '!', '?', '-']);
+    let stumbles = value.contains(": ")
+        || value.ends_with(':')
+        || value.starts_with(['@', '`', '%', '*', '!', '?', '-']);
     // An item such as `- text: hello` is a mapping and parses as one; only a second colon makes it a stumbling block.
     let is_mapping_item = lead == "- " && value.matches(": ").count() == 1;
     if is_structure || !stumbles || is_mapping_item {
@@ -96,9 +105,13 @@ mod tests {
 
     #[test]
     fn lines_in_brackets_and_quotes_need_no_indentation() {
-        let (value, troubles) = parse("keywords: [\na,\nb\n]\ndescription: \"one\ntwo\"\ntitle: T\n", 2);
+        let (value, troubles) =
+            parse("keywords: [\na,\nb\n]\ndescription: \"one\ntwo\"\ntitle: T\n", 2);
         assert_eq!(get(value.clone(), "keywords"), serde_json::json!(["a", "b"]));
-        assert_eq!((get(value.clone(), "description"), get(value, "title")), ("one two".into(), "T".into()));
+        assert_eq!(
+            (get(value.clone(), "description"), get(value, "title")),
+            ("one two".into(), "T".into())
+        );
         assert_eq!(troubles, []);
         assert!(parse("title: T\nstray\nkeywords: [a\n", 2).1[0].fatal);
     }

@@ -16,7 +16,9 @@ pub enum BadIndex {
 }
 
 fn checksum(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// Writes the form.
@@ -75,7 +77,8 @@ impl<'a> Reader<'a> {
         Ok(Self(inner))
     }
     fn take(&mut self, length: usize) -> Result<&'a [u8], BadIndex> {
-        let (head, tail) = self.0.split_at_checked(length).ok_or(BadIndex::Corrupt("it ends too early"))?;
+        let (head, tail) =
+            self.0.split_at_checked(length).ok_or(BadIndex::Corrupt("it ends too early"))?;
         self.0 = tail;
         Ok(head)
     }
@@ -85,7 +88,8 @@ impl<'a> Reader<'a> {
             let byte = self.take(1)?.first().copied().unwrap_or(0);
             value |= u64::from(byte & 0x7f) << shift;
             if byte < 0x80 {
-                return u32::try_from(value).map_err(|_| BadIndex::Corrupt("a number is too large"));
+                return u32::try_from(value)
+                    .map_err(|_| BadIndex::Corrupt("a number is too large"));
             }
         }
         Err(BadIndex::Corrupt("a number is too long"))
@@ -95,8 +99,10 @@ impl<'a> Reader<'a> {
         Ok(u16::from_le_bytes(bytes))
     }
     pub fn text(&mut self) -> Result<&'a str, BadIndex> {
-        let length = usize::try_from(self.u32()?).map_err(|_| BadIndex::Corrupt("a text is too long"))?;
-        std::str::from_utf8(self.take(length)?).map_err(|_| BadIndex::Corrupt("a text is not UTF-8"))
+        let length =
+            usize::try_from(self.u32()?).map_err(|_| BadIndex::Corrupt("a text is too long"))?;
+        std::str::from_utf8(self.take(length)?)
+            .map_err(|_| BadIndex::Corrupt("a text is not UTF-8"))
     }
     /// Everything must have been read.
     pub fn close(self) -> Result<(), BadIndex> {

@@ -54,7 +54,8 @@ impl Shape {
     }
     /// False when no `edits` changes make one of the other.
     pub fn may_be(self, other: Self, edits: u8) -> bool {
-        self.chars.abs_diff(other.chars) <= edits && (self.letters ^ other.letters).count_ones() <= 2 * u32::from(edits)
+        self.chars.abs_diff(other.chars) <= edits
+            && (self.letters ^ other.letters).count_ones() <= 2 * u32::from(edits)
     }
 }
 
@@ -67,7 +68,10 @@ pub struct Postings<'a> {
 impl Postings<'_> {
     /// Document and impact, in order of documents.
     pub fn iter(&self) -> impl Iterator<Item = (u32, f32)> {
-        self.documents.iter().zip(self.impacts).map(|(document, impact)| (*document, f32::from(*impact) / IMPACT_STEPS))
+        self.documents
+            .iter()
+            .zip(self.impacts)
+            .map(|(document, impact)| (*document, f32::from(*impact) / IMPACT_STEPS))
     }
 }
 
@@ -123,7 +127,9 @@ impl Builder {
 
     fn skill(&mut self, skill: &Skill, agent_id: Option<&str>, document: u32) {
         self.field(&skill.title, TITLE, document);
-        for alias in skill.aliases.iter().map(String::as_str).chain([skill.id.as_str()]).chain(agent_id) {
+        for alias in
+            skill.aliases.iter().map(String::as_str).chain([skill.id.as_str()]).chain(agent_id)
+        {
             self.field(alias, ALIAS, document);
         }
         skill.keywords.iter().for_each(|keyword| self.field(keyword, KEYWORD, document));
@@ -143,7 +149,11 @@ impl Builder {
     fn finish(self, documents: u32, names: Vec<(String, u32)>) -> Index {
         let average = self.body_lengths.iter().sum::<f32>() / self.body_lengths.len().max(1) as f32;
         let impact = |mention: &Mention| {
-            let length = usize::try_from(mention.document).ok().and_then(|at| self.body_lengths.get(at)).copied().unwrap_or(0.0);
+            let length = usize::try_from(mention.document)
+                .ok()
+                .and_then(|at| self.body_lengths.get(at))
+                .copied()
+                .unwrap_or(0.0);
             let norm = 1.0 - B + B * length / average.max(1.0);
             let body = mention.body_count / (mention.body_count + K1 * norm);
             ((mention.boost + body) * IMPACT_STEPS).clamp(1.0, f32::from(u16::MAX)) as u16
@@ -152,7 +162,11 @@ impl Builder {
         platform::order::sort(&mut order);
         let mut index = Index { documents, names, ..Index::default() };
         for (term, id) in order {
-            let mentions = usize::try_from(*id).ok().and_then(|id| self.mentions.get(id)).map(Vec::as_slice).unwrap_or_default();
+            let mentions = usize::try_from(*id)
+                .ok()
+                .and_then(|id| self.mentions.get(id))
+                .map(Vec::as_slice)
+                .unwrap_or_default();
             index.push_term(term);
             index.posting_documents.extend(mentions.iter().map(|mention| mention.document));
             index.posting_impacts.extend(mentions.iter().map(impact));
@@ -176,21 +190,32 @@ fn count(length: usize) -> u32 {
 
 fn at(ends: &[u32], position: usize) -> Option<std::ops::Range<usize>> {
     let end = usize::try_from(*ends.get(position)?).ok()?;
-    let start = position.checked_sub(1).and_then(|before| ends.get(before)).map_or(Some(0), |start| usize::try_from(*start).ok())?;
+    let start = position
+        .checked_sub(1)
+        .and_then(|before| ends.get(before))
+        .map_or(Some(0), |start| usize::try_from(*start).ok())?;
     Some(start..end)
 }
 
 impl Index {
     /// Indexes a graph.
     pub fn build(graph: &Graph) -> Self {
-        let agent_ids: HashMap<&str, &str> = graph.agents.iter().map(|agent| (agent.skill.as_str(), agent.id.as_str())).collect();
+        let agent_ids: HashMap<&str, &str> =
+            graph.agents.iter().map(|agent| (agent.skill.as_str(), agent.id.as_str())).collect();
         let mut builder = Builder::default();
         let mut names = Vec::new();
         for (document, skill) in (0_u32..).zip(&graph.skills) {
             let agent_id = agent_ids.get(skill.id.as_str()).copied();
             builder.skill(skill, agent_id, document);
-            let all = skill.aliases.iter().map(String::as_str).chain([skill.id.as_str(), skill.title.as_str()]).chain(agent_id);
-            names.extend(all.map(|name| (folded(name), document)).filter(|(name, _)| !name.is_empty()));
+            let all = skill
+                .aliases
+                .iter()
+                .map(String::as_str)
+                .chain([skill.id.as_str(), skill.title.as_str()])
+                .chain(agent_id);
+            names.extend(
+                all.map(|name| (folded(name), document)).filter(|(name, _)| !name.is_empty()),
+            );
         }
         platform::order::sort(&mut names);
         names.dedup();
@@ -216,7 +241,10 @@ impl Index {
     /// The files that say the term at this place.
     pub fn postings(&self, position: usize) -> Postings<'_> {
         let range = at(&self.posting_ends, position).unwrap_or(0..0);
-        Postings { documents: self.posting_documents.get(range.clone()).unwrap_or_default(), impacts: self.posting_impacts.get(range).unwrap_or_default() }
+        Postings {
+            documents: self.posting_documents.get(range.clone()).unwrap_or_default(),
+            impacts: self.posting_impacts.get(range).unwrap_or_default(),
+        }
     }
     /// Where a term stands or would stand.
     pub fn position(&self, term: &str) -> Result<usize, usize> {
@@ -269,7 +297,8 @@ impl Index {
         let terms = reader.u32()?;
         for position in 0..terms {
             let term = reader.text()?;
-            let is_after = position == 0 || index.terms_len().checked_sub(1).is_some_and(|last| index.term(last) < term);
+            let is_after = position == 0
+                || index.terms_len().checked_sub(1).is_some_and(|last| index.term(last) < term);
             if !is_after {
                 return Err(BadIndex::Corrupt("terms are not in order"));
             }
@@ -288,7 +317,9 @@ impl Index {
         }
         for _ in 0..reader.u32()? {
             let name = reader.text()?.to_owned();
-            let document = Some(reader.u32()?).filter(|document| *document < index.documents).ok_or(BadIndex::Corrupt("a name names no file"))?;
+            let document = Some(reader.u32()?)
+                .filter(|document| *document < index.documents)
+                .ok_or(BadIndex::Corrupt("a name names no file"))?;
             index.names.push((name, document));
         }
         reader.close()?;

@@ -91,7 +91,8 @@ fn name_bonus(index: &Index, query: &str, totals: &mut [f32]) {
 }
 
 fn top(totals: &[f32], limit: usize) -> Vec<(u32, f32)> {
-    let mut all: Vec<(u32, f32)> = (0_u32..).zip(totals.iter().copied()).filter(|(_, total)| *total > 0.0).collect();
+    let mut all: Vec<(u32, f32)> =
+        (0_u32..).zip(totals.iter().copied()).filter(|(_, total)| *total > 0.0).collect();
     let order = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
     if limit > 0 && all.len() > limit {
         all.select_nth_unstable_by(limit - 1, order);
@@ -107,8 +108,13 @@ fn expand(index: &Index, word: &str, is_last: bool, budget: &mut usize) -> Vec<E
     let mut guesses: Vec<Expansion> = Vec::new();
     let exact = index.position(word).ok();
     if is_last || chars >= 3 {
-        let longer = begins_with(index, word, usize::MAX).map(|position| (position, usize::from(index.shapes.get(position).map_or(0, |shape| shape.chars))));
-        guesses.extend(longer.map(|(position, length)| Expansion { position, weight: 0.4 + 0.4 * chars as f32 / length.max(1) as f32 }));
+        let longer = begins_with(index, word, usize::MAX).map(|position| {
+            (position, usize::from(index.shapes.get(position).map_or(0, |shape| shape.chars)))
+        });
+        guesses.extend(longer.map(|(position, length)| Expansion {
+            position,
+            weight: 0.4 + 0.4 * chars as f32 / length.max(1) as f32,
+        }));
     }
     if let Some(root) = root(word) {
         let forms = begins_with(index, root, root.chars().count() + 4);
@@ -118,7 +124,9 @@ fn expand(index: &Index, word: &str, is_last: bool, budget: &mut usize) -> Vec<E
     if exact.is_none() && guesses.is_empty() {
         guesses = typos(index, word, chars);
     }
-    platform::order::sort_by(&mut guesses, |a, b| b.weight.total_cmp(&a.weight).then(a.position.cmp(&b.position)));
+    platform::order::sort_by(&mut guesses, |a, b| {
+        b.weight.total_cmp(&a.weight).then(a.position.cmp(&b.position))
+    });
     let mut seen = std::collections::HashSet::new();
     guesses.retain(|guess| seen.insert(guess.position));
     guesses.truncate(EXPANSIONS_MAX);
@@ -135,14 +143,24 @@ fn expand(index: &Index, word: &str, is_last: bool, budget: &mut usize) -> Vec<E
 fn begins_with(index: &Index, prefix: &str, chars_max: usize) -> impl Iterator<Item = usize> {
     let from = index.position(prefix).unwrap_or_else(|place| place);
     // A single letter begins thousands of words; the first few hundred are plenty.
-    let range = (from..index.terms_len()).take_while(move |position| index.term(*position).starts_with(prefix)).take(512);
-    range.filter(move |position| index.shapes.get(*position).is_some_and(|shape| usize::from(shape.chars) <= chars_max))
+    let range = (from..index.terms_len())
+        .take_while(move |position| index.term(*position).starts_with(prefix))
+        .take(512);
+    range.filter(move |position| {
+        index.shapes.get(*position).is_some_and(|shape| usize::from(shape.chars) <= chars_max)
+    })
 }
 
 /// A word without its English ending, when enough of it is left: `vulnerabilities` → `vulnerabilit`.
 fn root(word: &str) -> Option<&str> {
-    const ENDINGS: &[&str] = &["ations", "ation", "ments", "ment", "ings", "ing", "ies", "ers", "ed", "es", "er", "ly", "s", "y", "e"];
-    ENDINGS.iter().find_map(|ending| word.strip_suffix(ending)).filter(|root| root.chars().count() >= 4)
+    const ENDINGS: &[&str] = &[
+        "ations", "ation", "ments", "ment", "ings", "ing", "ies", "ers", "ed", "es", "er", "ly",
+        "s", "y", "e",
+    ];
+    ENDINGS
+        .iter()
+        .find_map(|ending| word.strip_suffix(ending))
+        .filter(|root| root.chars().count() >= 4)
 }
 
 /// Terms within one typo (from 4 letters) or two (from 8).
@@ -196,7 +214,11 @@ impl Rows {
                 let up = self.last.get(column + 1).copied().unwrap_or(max);
                 let mut cost = (diagonal + usize::from(a != b)).min(up + 1).min(left + 1);
                 if row > 0 && left_char == Some(a) && above == Some(b) {
-                    let swapped = column.checked_sub(1).and_then(|at| self.before.get(at)).copied().unwrap_or(max);
+                    let swapped = column
+                        .checked_sub(1)
+                        .and_then(|at| self.before.get(at))
+                        .copied()
+                        .unwrap_or(max);
                     cost = cost.min(swapped + 1);
                 }
                 self.now.push(cost);
@@ -221,8 +243,16 @@ mod tests {
 
     #[test]
     fn one_typo_is_one_edit() {
-        let distance = |a: &str, b: &str, max| Rows::default().distance(&a.chars().collect::<Vec<_>>(), b, max);
-        for (a, b) in [("kubernets", "kubernetes"), ("deplyo", "deploy"), ("tset", "test"), ("naive", "native"), ("xest", "test")] {
+        let distance = |a: &str, b: &str, max| {
+            Rows::default().distance(&a.chars().collect::<Vec<_>>(), b, max)
+        };
+        for (a, b) in [
+            ("kubernets", "kubernetes"),
+            ("deplyo", "deploy"),
+            ("tset", "test"),
+            ("naive", "native"),
+            ("xest", "test"),
+        ] {
             assert_eq!(distance(a, b, 2), Some(1), "{a} {b}");
         }
         assert_eq!(distance("same", "same", 1), Some(0));

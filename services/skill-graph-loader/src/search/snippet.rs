@@ -40,7 +40,11 @@ pub fn snippet(body: &str, description: &str, wanted: &Wanted<'_>) -> Snippet {
         }
         None => {
             let head = body.get(..body.floor_char_boundary(SECTION_BYTES_MAX)).unwrap_or_default();
-            let text = if description.trim().is_empty() { plain_text(head) } else { plain_text(description) };
+            let text = if description.trim().is_empty() {
+                plain_text(head)
+            } else {
+                plain_text(description)
+            };
             let (text, highlights) = window(&text, wanted);
             Snippet { heading: None, text, highlights }
         }
@@ -68,7 +72,9 @@ fn sections(body: &str) -> Vec<Section<'_>> {
             _ => {}
         }
         let level = trimmed.bytes().take_while(|byte| *byte == b'#').count();
-        let is_heading = fence.is_none() && (1..=6).contains(&level) && trimmed.get(level..).is_some_and(|rest| rest.starts_with(' '));
+        let is_heading = fence.is_none()
+            && (1..=6).contains(&level)
+            && trimmed.get(level..).is_some_and(|rest| rest.starts_with(' '));
         if is_heading {
             sections.push(Section { heading, text: body.get(start..offset).unwrap_or_default() });
             heading = trimmed.get(level..).map(|text| text.trim().trim_end_matches('#').trim());
@@ -118,11 +124,17 @@ struct Match {
 /// Cuts a plain text to the stretch that holds most of the words.
 fn window(text: &str, wanted: &Wanted<'_>) -> (String, Vec<[usize; 2]>) {
     let mut matches = Vec::new();
-    wanted.each_in(text, &mut |word, weight, start, end| matches.push(Match { start, end, word, weight }));
+    wanted.each_in(text, &mut |word, weight, start, end| {
+        matches.push(Match { start, end, word, weight })
+    });
     let chars: Vec<char> = text.chars().collect();
     // Room for the dots at both ends.
     let room = SNIPPET_CHARS_MAX - 4;
-    let (start, end) = if chars.len() <= SNIPPET_CHARS_MAX { (0, chars.len()) } else { stretch(&chars, &matches, room) };
+    let (start, end) = if chars.len() <= SNIPPET_CHARS_MAX {
+        (0, chars.len())
+    } else {
+        stretch(&chars, &matches, room)
+    };
     let mut shown: String = chars.get(start..end).unwrap_or_default().iter().collect();
     let mut shift = 0;
     if start > 0 {
@@ -133,7 +145,9 @@ fn window(text: &str, wanted: &Wanted<'_>) -> (String, Vec<[usize; 2]>) {
         shown.push_str(" …");
     }
     let inside = matches.iter().filter(|found| found.start >= start && found.end <= end);
-    let highlights = merged(inside.map(|found| [found.start - start + shift, found.end - start + shift]).collect());
+    let highlights = merged(
+        inside.map(|found| [found.start - start + shift, found.end - start + shift]).collect(),
+    );
     (shown, highlights)
 }
 
@@ -144,7 +158,9 @@ fn stretch(chars: &[char], matches: &[Match], room: usize) -> (usize, usize) {
     for from in matches.iter().take(64) {
         let start = from.start.saturating_sub(LEAD_CHARS);
         let mut by_word = [0_f32; 16];
-        for found in matches.iter().filter(|found| found.start >= start && found.end <= start + room) {
+        for found in
+            matches.iter().filter(|found| found.start >= start && found.end <= start + room)
+        {
             if let Some(slot) = by_word.get_mut(found.word) {
                 *slot = slot.max(found.weight) + 0.02;
             }
@@ -156,9 +172,17 @@ fn stretch(chars: &[char], matches: &[Match], room: usize) -> (usize, usize) {
     }
     let is_space = |at: usize| chars.get(at).is_none_or(|c| c.is_whitespace());
     let latest = best.1.min(chars.len().saturating_sub(room));
-    let start = if latest == 0 { 0 } else { (latest..latest + LEAD_CHARS / 2).find(|at| is_space(at - 1)).unwrap_or(latest) };
+    let start = if latest == 0 {
+        0
+    } else {
+        (latest..latest + LEAD_CHARS / 2).find(|at| is_space(at - 1)).unwrap_or(latest)
+    };
     let limit = (start + room).min(chars.len());
-    let end = if limit == chars.len() { limit } else { (limit.saturating_sub(30)..=limit).rev().find(|at| is_space(*at)).unwrap_or(limit) };
+    let end = if limit == chars.len() {
+        limit
+    } else {
+        (limit.saturating_sub(30)..=limit).rev().find(|at| is_space(*at)).unwrap_or(limit)
+    };
     (start, end)
 }
 
@@ -185,7 +209,11 @@ mod tests {
     }
 
     fn shown(found: &Snippet) -> Vec<String> {
-        found.highlights.iter().map(|[start, end]| found.text.chars().skip(*start).take(end - start).collect()).collect()
+        found
+            .highlights
+            .iter()
+            .map(|[start, end]| found.text.chars().skip(*start).take(end - start).collect())
+            .collect()
     }
 
     #[test]
@@ -199,7 +227,11 @@ mod tests {
 
     #[test]
     fn a_long_section_is_cut_round_the_words() {
-        let body = format!("{} the needle é is here {}", "löng wörds ".repeat(900), "and more ".repeat(900));
+        let body = format!(
+            "{} the needle é is here {}",
+            "löng wörds ".repeat(900),
+            "and more ".repeat(900)
+        );
         let found = snippet(&body, "", &wanted(&["needle"]));
         assert!(found.text.chars().count() <= SNIPPET_CHARS_MAX, "{}", found.text.chars().count());
         assert!(found.text.starts_with("… ") && found.text.ends_with(" …"));

@@ -47,8 +47,14 @@ pub fn query_terms(text: &str, count_max: usize) -> Vec<Token> {
         }
     });
     // Parts come before their word and lie inside it; the last character of a run of pairs lies inside the last pair.
-    let inside = |small: &Token, big: &Token| small != big && big.start <= small.start && small.end <= big.end;
-    let whole: Vec<Token> = tokens.iter().filter(|token| !tokens.iter().any(|other| inside(token, other))).cloned().collect();
+    let inside = |small: &Token, big: &Token| {
+        small != big && big.start <= small.start && small.end <= big.end
+    };
+    let whole: Vec<Token> = tokens
+        .iter()
+        .filter(|token| !tokens.iter().any(|other| inside(token, other)))
+        .cloned()
+        .collect();
     whole.into_iter().take(count_max).collect()
 }
 
@@ -155,7 +161,11 @@ impl Word {
                 }
             }
         }
-        *self = Self { text: std::mem::take(&mut self.text), dense: std::mem::take(&mut self.dense), ..Self::default() };
+        *self = Self {
+            text: std::mem::take(&mut self.text),
+            dense: std::mem::take(&mut self.dense),
+            ..Self::default()
+        };
         self.text.clear();
         self.dense.clear();
     }
@@ -167,14 +177,21 @@ fn classify(c: char) -> Class {
     }
     match u32::from(c) {
         0x0E00..=0x0EFF | 0x1000..=0x109F | 0x1780..=0x17FF => {
-            if c.is_alphanumeric() || is_mark(c) {
-                Class::Dense
-            } else {
-                Class::Between
-            }
+            if c.is_alphanumeric() || is_mark(c) { Class::Dense } else { Class::Between }
         }
-        0x3005..=0x3007 | 0x3041..=0x30FF | 0x31F0..=0x31FF | 0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xF900..=0xFAFF | 0xFF66..=0xFF9D | 0x20000..=0x3FFFF => {
-            if c == '・' { Class::Between } else { Class::Dense }
+        0x3005..=0x3007
+        | 0x3041..=0x30FF
+        | 0x31F0..=0x31FF
+        | 0x3400..=0x4DBF
+        | 0x4E00..=0x9FFF
+        | 0xF900..=0xFAFF
+        | 0xFF66..=0xFF9D
+        | 0x20000..=0x3FFFF => {
+            if c == '・' {
+                Class::Between
+            } else {
+                Class::Dense
+            }
         }
         0x2600..=0x27BF | 0x1F000..=0x1FAFF => Class::Sign,
         _ if c.is_alphanumeric() || is_mark(c) => Class::Letter,
@@ -242,8 +259,20 @@ fn base(c: char) -> Option<&'static str> {
         ("ýÿŷỳỵỷỹ", "y"),
         ("źżž", "z"),
     ];
-    const OTHERS: &[(char, &str)] =
-        &[('ά', "α"), ('έ', "ε"), ('ή', "η"), ('ί', "ι"), ('ϊ', "ι"), ('ΐ', "ι"), ('ό', "ο"), ('ύ', "υ"), ('ϋ', "υ"), ('ώ', "ω"), ('ς', "σ"), ('ё', "е")];
+    const OTHERS: &[(char, &str)] = &[
+        ('ά', "α"),
+        ('έ', "ε"),
+        ('ή', "η"),
+        ('ί', "ι"),
+        ('ϊ', "ι"),
+        ('ΐ', "ι"),
+        ('ό', "ο"),
+        ('ύ', "υ"),
+        ('ϋ', "υ"),
+        ('ώ', "ω"),
+        ('ς', "σ"),
+        ('ё', "е"),
+    ];
     let code = u32::from(c);
     if matches!(code, 0xDF..=0x24F | 0x1E00..=0x1EFF) {
         return LATIN.iter().find(|(accented, _)| accented.contains(c)).map(|(_, base)| *base);
@@ -266,15 +295,22 @@ mod tests {
 
     #[test]
     fn words_are_lower_case_and_without_accents() {
-        assert_eq!(terms("Crème brûlée, Straße! ŁÓDŹ İstanbul"), ["creme", "brulee", "strasse", "lodz", "istanbul"]);
+        assert_eq!(
+            terms("Crème brûlée, Straße! ŁÓDŹ İstanbul"),
+            ["creme", "brulee", "strasse", "lodz", "istanbul"]
+        );
         assert_eq!(terms("e\u{301}te\u{301}"), ["ete"]);
         assert_eq!(terms("ＡＢ Ёлка Ώρα مُحَمَّد"), ["ab", "елка", "ωρα", "محمد"]);
     }
 
     #[test]
     fn identifiers_are_found_by_their_parts() {
-        assert_eq!(terms("TypeError user_id v2"), ["type", "error", "typeerror", "user", "id", "v2"]);
-        let query: Vec<String> = query_terms("TypeError fix fix", 8).into_iter().map(|token| token.term).collect();
+        assert_eq!(
+            terms("TypeError user_id v2"),
+            ["type", "error", "typeerror", "user", "id", "v2"]
+        );
+        let query: Vec<String> =
+            query_terms("TypeError fix fix", 8).into_iter().map(|token| token.term).collect();
         assert_eq!(query, ["typeerror", "fix"]);
     }
 
@@ -290,7 +326,9 @@ mod tests {
     #[test]
     fn positions_count_characters() {
         let mut spans = Vec::new();
-        each_term("é 東京 ab🚀", &mut |term, start, end| spans.push((term.to_owned(), start, end)));
+        each_term("é 東京 ab🚀", &mut |term, start, end| {
+            spans.push((term.to_owned(), start, end))
+        });
         let expected = [("e", 0, 1), ("東京", 2, 4), ("京", 3, 4), ("ab", 5, 7), ("🚀", 7, 8)];
         assert_eq!(spans, expected.map(|(term, start, end)| (term.to_owned(), start, end)));
     }

@@ -50,7 +50,12 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    fn each_term_of(&self, text: &str, from: usize, each: &mut impl FnMut(usize, f32, usize, usize)) {
+    fn each_term_of(
+        &self,
+        text: &str,
+        from: usize,
+        each: &mut impl FnMut(usize, f32, usize, usize),
+    ) {
         each_term(text, &mut |term, start, end| {
             if let Some((word, weight)) = self.terms.get(term) {
                 each(*word, *weight, from + start, from + end);
@@ -59,7 +64,12 @@ impl<'a> Wanted<'a> {
     }
 
     /// The same for ASCII, where a character is a byte: words are only read when the sieve lets them through.
-    fn each_in_ascii(&self, line: &str, from: usize, each: &mut impl FnMut(usize, f32, usize, usize)) {
+    fn each_in_ascii(
+        &self,
+        line: &str,
+        from: usize,
+        each: &mut impl FnMut(usize, f32, usize, usize),
+    ) {
         let mut at = 0;
         for word in line.as_bytes().split(|byte| !byte.is_ascii_alphanumeric()) {
             let start = at;
@@ -68,7 +78,11 @@ impl<'a> Wanted<'a> {
             let has_parts = word.iter().skip(1).any(u8::is_ascii_uppercase);
             let passes = self.sieve.get(sieve_slot(word)).copied().unwrap_or(false);
             if (passes || has_parts) && !word.is_empty() {
-                self.each_term_of(line.get(start..start + word.len()).unwrap_or_default(), from + start, each);
+                self.each_term_of(
+                    line.get(start..start + word.len()).unwrap_or_default(),
+                    from + start,
+                    each,
+                );
             }
         }
     }

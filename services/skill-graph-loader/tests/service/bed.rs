@@ -18,8 +18,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tower::ServiceExt;
 
-const MIGRATIONS: [&str; 2] =
-    [include_str!("../../../../migrations/0003_skill_graph_loader.sql"), include_str!("../../../../migrations/0005_skill_graph_parent.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../../../migrations/0003_skill_graph_loader.sql"),
+    include_str!("../../../../migrations/0005_skill_graph_parent.sql"),
+];
 
 /// Everything of one test.
 pub struct Bed {
@@ -57,9 +59,13 @@ impl Bed {
         let trained = Arc::new(AtomicUsize::new(0));
         let switchboard = Switchboard::default();
         let calls = Arc::new(MemoryCalls::new(Secret::new("loader-secret"), switchboard.clone()));
-        switchboard.lock().unwrap().insert(ServiceName::AgencyRouter, pretended_router(trained.clone()));
+        switchboard
+            .lock()
+            .unwrap()
+            .insert(ServiceName::AgencyRouter, pretended_router(trained.clone()));
         let scopes = Scope::ALL.map(|scope| (Secret::new(scope.as_str()), Principal::Scope(scope)));
-        let services = ServiceName::ALL.map(|service| (Secret::new(service.as_str()), Principal::Service(service)));
+        let services = ServiceName::ALL
+            .map(|service| (Secret::new(service.as_str()), Principal::Service(service)));
         let auth = Auth::new(scopes.into_iter().chain(services));
         let deps = Deps {
             sql: sql.clone(),
@@ -87,19 +93,30 @@ impl Bed {
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let response: Response<Body> = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
-        Answer { status: parts.status, headers: parts.headers, body: body.collect().await.unwrap().to_bytes() }
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: body.collect().await.unwrap().to_bytes(),
+        }
     }
     pub async fn get(&self, token: &str, path: &str) -> Answer {
         self.send(request("GET", token, path).body(Body::empty()).unwrap()).await
     }
     pub async fn get_if_none_match(&self, path: &str, tag: &str) -> Answer {
-        self.send(request("GET", "viewer", path).header("if-none-match", tag).body(Body::empty()).unwrap()).await
+        self.send(
+            request("GET", "viewer", path)
+                .header("if-none-match", tag)
+                .body(Body::empty())
+                .unwrap(),
+        )
+        .await
     }
     pub async fn post(&self, token: &str, path: &str, body: &Value) -> Answer {
         self.send(request("POST", token, path).body(Body::from(body.to_string())).unwrap()).await
     }
     pub async fn publish(&self, files: &[SourceFile]) -> Answer {
-        self.post("operator", "/api/publish", &json!({ "files": files, "message": "from a test" })).await
+        self.post("operator", "/api/publish", &json!({ "files": files, "message": "from a test" }))
+            .await
     }
     /// Publishes and gives the version.
     pub async fn published(&self, files: &[SourceFile]) -> String {
@@ -117,7 +134,11 @@ fn pretended_router(trained: Arc<AtomicUsize>) -> Router {
     let train = move |Json(request): Json<TrainRequest>| async move {
         trained.fetch_add(1, Ordering::SeqCst);
         let model = format!("model of {} agents", request.graph.agents.len());
-        Json(TrainAnswer { model_base64: base64::engine::general_purpose::STANDARD.encode(model), train_ms: 1.0, findings: Vec::new() })
+        Json(TrainAnswer {
+            model_base64: base64::engine::general_purpose::STANDARD.encode(model),
+            train_ms: 1.0,
+            findings: Vec::new(),
+        })
     };
     Router::new().route("/internal/train", post(train))
 }
@@ -130,6 +151,8 @@ pub fn file(path: &str, text: &str) -> SourceFile {
 pub fn agent(id: &str) -> SourceFile {
     file(
         &format!("agents/agent-{id}.md"),
-        &format!("---\nagentId: {id}\ndescription: Does {id}.\nkeywords: [{id}]\n---\n# {id} agent\n## Examples\n- please do {id}\n"),
+        &format!(
+            "---\nagentId: {id}\ndescription: Does {id}.\nkeywords: [{id}]\n---\n# {id} agent\n## Examples\n- please do {id}\n"
+        ),
     )
 }

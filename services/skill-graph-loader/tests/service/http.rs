@@ -12,16 +12,36 @@ async fn a_published_graph_is_served_at_once() {
     let bed = Bed::new();
     assert_eq!(bed.get("viewer", "/api/graph").await.json()["version"], json!(null));
     assert_eq!(bed.get("viewer", "/health").await.json()["status"], "degraded");
-    let answer = bed.publish(&[agent("codegen"), file("channels/slack.md", "# Slack\n"), file("guides/a.md", "[[agent-codegen]]")]).await.json();
-    assert_eq!((&answer["changed"], &answer["agents"], &answer["skills"]), (&json!(true), &json!(1), &json!(3)));
+    let answer = bed
+        .publish(&[
+            agent("codegen"),
+            file("channels/slack.md", "# Slack\n"),
+            file("guides/a.md", "[[agent-codegen]]"),
+        ])
+        .await
+        .json();
+    assert_eq!(
+        (&answer["changed"], &answer["agents"], &answer["skills"]),
+        (&json!(true), &json!(1), &json!(3))
+    );
     let version = answer["version"].as_str().unwrap();
     assert_eq!(version.len(), 32);
     let graph = bed.get("viewer", "/api/graph").await;
-    assert_eq!((graph.json()["version"].as_str(), graph.header("etag")), (Some(version), format!("\"{version}\"").as_str()));
+    assert_eq!(
+        (graph.json()["version"].as_str(), graph.header("etag")),
+        (Some(version), format!("\"{version}\"").as_str())
+    );
     assert_eq!(bed.get("gateway", "/api/agents").await.json()["agents"][0]["id"], "codegen");
-    assert_eq!(bed.get("agent", "/api/agents").await.status, 403, "an agent may ask for approval and nothing else");
+    assert_eq!(
+        bed.get("agent", "/api/agents").await.status,
+        403,
+        "an agent may ask for approval and nothing else"
+    );
     assert_eq!(bed.get("gateway", "/api/channels").await.json()["channels"][0]["id"], "slack");
-    assert_eq!(bed.get("viewer", "/api/skills/agent-codegen").await.json()["linkedFrom"], json!(["a"]));
+    assert_eq!(
+        bed.get("viewer", "/api/skills/agent-codegen").await.json()["linkedFrom"],
+        json!(["a"])
+    );
     assert_eq!(bed.get("viewer", "/api/skills/nothing").await.status, 404);
     assert_eq!(bed.get("viewer", "/health").await.json()["status"], "ok");
 }
@@ -29,7 +49,12 @@ async fn a_published_graph_is_served_at_once() {
 #[tokio::test]
 async fn a_search_finds_files_with_highlights() {
     let mut bed = Bed::new();
-    bed.published(&[agent("codegen"), agent("security"), file("guides/deploy.md", "# Deploy\nHow to deploy to Kubernetes.\n")]).await;
+    bed.published(&[
+        agent("codegen"),
+        agent("security"),
+        file("guides/deploy.md", "# Deploy\nHow to deploy to Kubernetes.\n"),
+    ])
+    .await;
     for round in ["in memory", "after a restart", "from the cache"] {
         let hits = bed.get("viewer", "/api/search?q=kubernets&limit=5").await.json();
         assert_eq!(hits["results"][0]["id"], "deploy", "{round}");
@@ -37,7 +62,13 @@ async fn a_search_finds_files_with_highlights() {
         bed.restarted();
     }
     assert_eq!(bed.get("viewer", "/api/search?q=").await.json()["results"], json!([]));
-    assert_eq!(bed.get("viewer", "/api/search?q=do%20it&limit=1").await.json()["results"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        bed.get("viewer", "/api/search?q=do%20it&limit=1").await.json()["results"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
     assert_eq!(bed.get("viewer", "/api/search").await.status, 422);
     assert_eq!(bed.get("viewer", "/api/search?q=a&limit=x").await.status, 422);
 }
@@ -47,10 +78,17 @@ async fn the_version_is_the_etag() {
     let bed = Bed::new();
     let version = bed.published(&[agent("a")]).await;
     let tag = format!("\"{version}\"");
-    for path in ["/api/graph", "/api/agents", "/api/channels", "/api/search?q=a", "/api/skills/agent-a"] {
+    for path in
+        ["/api/graph", "/api/agents", "/api/channels", "/api/search?q=a", "/api/skills/agent-a"]
+    {
         let answer = bed.get_if_none_match(path, &format!("\"other\", W/{tag}")).await;
         assert_eq!(
-            (answer.status.as_u16(), answer.body.len(), answer.header("etag"), answer.header("cache-control")),
+            (
+                answer.status.as_u16(),
+                answer.body.len(),
+                answer.header("etag"),
+                answer.header("cache-control")
+            ),
             (304, 0, tag.as_str(), "private, no-cache"),
             "{path}"
         );
@@ -58,8 +96,14 @@ async fn the_version_is_the_etag() {
     bed.published(&[agent("a"), agent("b")]).await;
     assert_eq!(bed.get_if_none_match("/api/graph", &tag).await.status, 200);
     let old = bed.get("viewer", &format!("/api/agents?version={version}")).await;
-    assert_eq!((old.json()["agents"].as_array().unwrap().len(), old.header("cache-control")), (1, "private, max-age=86400, immutable"));
-    assert_eq!(bed.get("viewer", "/api/graph?version=0123456789abcdef0123456789abcdef").await.status, 404);
+    assert_eq!(
+        (old.json()["agents"].as_array().unwrap().len(), old.header("cache-control")),
+        (1, "private, max-age=86400, immutable")
+    );
+    assert_eq!(
+        bed.get("viewer", "/api/graph?version=0123456789abcdef0123456789abcdef").await.status,
+        404
+    );
     assert_eq!(bed.get("viewer", "/api/graph?version=..%2Fx").await.status, 422);
 }
 
@@ -68,7 +112,10 @@ async fn the_same_content_changes_nothing() {
     let bed = Bed::new();
     let version = bed.published(&[agent("a"), agent("b")]).await;
     let again = bed.publish(&[agent("b"), agent("a")]).await.json();
-    assert_eq!((again["version"].as_str(), &again["changed"]), (Some(version.as_str()), &json!(false)));
+    assert_eq!(
+        (again["version"].as_str(), &again["changed"]),
+        (Some(version.as_str()), &json!(false))
+    );
     assert_eq!(bed.trainings(), 1);
 }
 
@@ -84,11 +131,19 @@ async fn a_graph_is_refused_with_findings_and_the_old_one_keeps_serving() {
     for files in cases {
         let answer = bed.publish(&files).await;
         let problem = answer.json();
-        assert_eq!((answer.status.as_u16(), answer.header("content-type")), (422, "application/problem+json"));
-        assert!(problem["findings"].is_array() && !problem["fix"].as_str().unwrap().is_empty(), "{problem}");
+        assert_eq!(
+            (answer.status.as_u16(), answer.header("content-type")),
+            (422, "application/problem+json")
+        );
+        assert!(
+            problem["findings"].is_array() && !problem["fix"].as_str().unwrap().is_empty(),
+            "{problem}"
+        );
     }
     assert_eq!(bed.get("viewer", "/api/graph").await.json()["version"], version.as_str());
-    let removal = bed.post("operator", "/api/publish", &json!({ "files": [agent("a")], "allowRemoval": true })).await;
+    let removal = bed
+        .post("operator", "/api/publish", &json!({ "files": [agent("a")], "allowRemoval": true }))
+        .await;
     assert_eq!((removal.status.as_u16(), &removal.json()["agents"]), (200, &json!(1)));
 }
 
@@ -100,28 +155,57 @@ async fn rolling_back_walks_towards_the_first_version() {
     let third = bed.published(&[agent("a"), agent("b"), agent("c")]).await;
     bed.restarted();
     for expected in [&second, &first] {
-        let answer = bed.send(request("POST", "operator", "/api/rollback").body(Body::empty()).unwrap()).await.json();
-        assert_eq!((answer["version"].as_str(), &answer["changed"]), (Some(expected.as_str()), &json!(true)));
-        assert_eq!(bed.get("viewer", "/api/graph").await.json()["version"].as_str(), Some(expected.as_str()));
+        let answer = bed
+            .send(request("POST", "operator", "/api/rollback").body(Body::empty()).unwrap())
+            .await
+            .json();
+        assert_eq!(
+            (answer["version"].as_str(), &answer["changed"]),
+            (Some(expected.as_str()), &json!(true))
+        );
+        assert_eq!(
+            bed.get("viewer", "/api/graph").await.json()["version"].as_str(),
+            Some(expected.as_str())
+        );
     }
     assert_eq!(bed.post("operator", "/api/rollback", &json!({})).await.status, 409);
-    assert_eq!(bed.post("operator", "/api/rollback", &json!({ "version": third })).await.json()["agents"], 3);
-    assert_eq!(bed.post("operator", "/api/rollback", &json!({ "version": third })).await.json()["changed"], false);
+    assert_eq!(
+        bed.post("operator", "/api/rollback", &json!({ "version": third })).await.json()["agents"],
+        3
+    );
+    assert_eq!(
+        bed.post("operator", "/api/rollback", &json!({ "version": third })).await.json()["changed"],
+        false
+    );
     assert_eq!(bed.post("operator", "/api/rollback", &json!({ "version": "0" })).await.status, 404);
     assert_eq!(bed.post("operator", "/api/rollback", &json!({ "to": "0" })).await.status, 422);
     let rows = bed.get("viewer", "/api/versions").await.json();
-    let rows: Vec<_> = rows["versions"].as_array().unwrap().iter().map(|row| (row["version"].as_str().unwrap(), row["current"].as_bool().unwrap())).collect();
+    let rows: Vec<_> = rows["versions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["version"].as_str().unwrap(), row["current"].as_bool().unwrap()))
+        .collect();
     assert_eq!(rows, [(third.as_str(), true), (&second, false), (&first, false)]);
 }
 
 #[tokio::test]
 async fn the_router_reads_the_current_version_and_its_model() {
     let bed = Bed::new();
-    assert_eq!(bed.get("agency-router", "/internal/current").await.json(), json!({ "version": null }));
+    assert_eq!(
+        bed.get("agency-router", "/internal/current").await.json(),
+        json!({ "version": null })
+    );
     let version = bed.published(&[agent("a")]).await;
-    assert_eq!(bed.get("agency-router", "/internal/current").await.json(), json!({ "version": version }));
+    assert_eq!(
+        bed.get("agency-router", "/internal/current").await.json(),
+        json!({ "version": version })
+    );
     let model = bed.get("agency-router", &format!("/internal/model/{version}")).await;
-    assert_eq!((&model.body[..], model.header("content-type")), (&b"model of 1 agents"[..], "application/octet-stream"));
+    assert_eq!(
+        (&model.body[..], model.header("content-type")),
+        (&b"model of 1 agents"[..], "application/octet-stream")
+    );
     assert_eq!(bed.get("agency-router", "/internal/model/none").await.status, 404);
     for token in ["operator", "viewer", "personal-assistant", "nobody"] {
         assert_eq!(bed.get(token, "/internal/current").await.status, 404, "{token}");
@@ -133,12 +217,21 @@ async fn the_router_reads_the_current_version_and_its_model() {
 #[tokio::test]
 async fn only_the_operator_publishes() {
     let bed = Bed::new();
-    for (token, status) in [("viewer", 403), ("agent", 403), ("gateway", 403), ("agency-router", 403), ("nobody", 401)] {
+    for (token, status) in
+        [("viewer", 403), ("agent", 403), ("gateway", 403), ("agency-router", 403), ("nobody", 401)]
+    {
         for path in ["/api/publish", "/api/rollback"] {
-            assert_eq!(bed.post(token, path, &json!({ "files": [] })).await.status, status, "{token} {path}");
+            assert_eq!(
+                bed.post(token, path, &json!({ "files": [] })).await.status,
+                status,
+                "{token} {path}"
+            );
         }
     }
-    assert_eq!(bed.send(::http::Request::get("/api/graph").body(Body::empty()).unwrap()).await.status, 401);
+    assert_eq!(
+        bed.send(::http::Request::get("/api/graph").body(Body::empty()).unwrap()).await.status,
+        401
+    );
 }
 
 #[tokio::test]
@@ -149,8 +242,14 @@ async fn a_gzipped_body_is_taken_and_a_bomb_is_not() {
         Body::from(encoder.finish().unwrap())
     };
     let bed = Bed::new();
-    let send =
-        |encoding: &'static str, body: Body| bed.send(request("POST", "operator", "/api/publish").header("content-encoding", encoding).body(body).unwrap());
+    let send = |encoding: &'static str, body: Body| {
+        bed.send(
+            request("POST", "operator", "/api/publish")
+                .header("content-encoding", encoding)
+                .body(body)
+                .unwrap(),
+        )
+    };
     let good = json!({ "files": [agent("a")] }).to_string();
     assert_eq!(send("gzip", gzip(good.as_bytes())).await.status, 200);
     assert_eq!(send("gzip", gzip(&vec![b' '; 128 << 20])).await.status, 413);
@@ -189,9 +288,19 @@ async fn a_failure_half_way_leaves_the_old_version_serving() {
 async fn a_cache_that_fails_or_lies_is_not_believed() {
     let mut bed = Bed::new();
     let version = bed.published(&[agent("a")]).await;
-    bed.kv.put(&format!("graph:{version}"), r#"{"version":"other","agents":[],"channels":[],"skills":[],"links":[]}"#, 3600).await.unwrap();
+    bed.kv
+        .put(
+            &format!("graph:{version}"),
+            r#"{"version":"other","agents":[],"channels":[],"skills":[],"links":[]}"#,
+            3600,
+        )
+        .await
+        .unwrap();
     bed.restarted();
-    assert_eq!(bed.get("viewer", "/api/agents").await.json()["agents"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        bed.get("viewer", "/api/agents").await.json()["agents"].as_array().unwrap().len(),
+        1
+    );
     bed.restarted();
     bed.kv.faults.refuse_next(2, PortErrorKind::Unavailable);
     assert_eq!(bed.get("viewer", "/api/agents").await.status, 200);
@@ -205,7 +314,11 @@ async fn a_lost_index_is_built_anew_and_a_lost_graph_can_be_replaced() {
         bed.objects.put(&name, "damaged".into()).await.unwrap();
     }
     bed.restarted();
-    assert_eq!(bed.get("viewer", "/api/search?q=agent").await.json()["results"][0]["id"], "agent-a", "the graph's copy is in the cache");
+    assert_eq!(
+        bed.get("viewer", "/api/search?q=agent").await.json()["results"][0]["id"],
+        "agent-a",
+        "the graph's copy is in the cache"
+    );
     bed.restarted();
     let keys: Vec<String> = bed.get("viewer", "/api/versions").await.json()["versions"]
         .as_array()
@@ -223,7 +336,10 @@ async fn a_lost_index_is_built_anew_and_a_lost_graph_can_be_replaced() {
 #[tokio::test]
 async fn the_default_graph_is_published_at_first_start() {
     let bed = Bed::new();
-    let published = publish_files(&bed.deps, vec![agent("a"), agent("b")], Some("default".to_owned()), false).await.unwrap();
+    let published =
+        publish_files(&bed.deps, vec![agent("a"), agent("b")], Some("default".to_owned()), false)
+            .await
+            .unwrap();
     assert_eq!((published.changed, published.agents), (true, 2));
     assert_eq!(bed.get("viewer", "/api/graph").await.json()["version"], published.version.as_str());
     assert!(bed.objects.get("skill-graph-full.json").await.unwrap().is_some());
@@ -238,8 +354,16 @@ async fn a_lost_database_gets_its_graph_back_from_the_objects() {
     lost.restarted();
     assert_eq!(lost.post("viewer", "/api/restore", &json!({})).await.status, 403);
     let answer = lost.post("operator", "/api/restore", &json!({})).await;
-    assert_eq!((answer.status.as_u16(), &answer.json()["version"], &answer.json()["changed"]), (200, &json!(version), &json!(true)), "{}", answer.json());
-    assert_eq!(lost.get("viewer", "/api/graph").await.body, bed.get("viewer", "/api/graph").await.body);
+    assert_eq!(
+        (answer.status.as_u16(), &answer.json()["version"], &answer.json()["changed"]),
+        (200, &json!(version), &json!(true)),
+        "{}",
+        answer.json()
+    );
+    assert_eq!(
+        lost.get("viewer", "/api/graph").await.body,
+        bed.get("viewer", "/api/graph").await.body
+    );
     assert_eq!(lost.post("operator", "/api/restore", &json!({})).await.json()["changed"], false);
     assert_eq!(Bed::new().post("operator", "/api/restore", &json!({})).await.status, 404);
 }
@@ -249,17 +373,33 @@ async fn a_version_tells_what_it_found_what_it_looks_like_and_what_changed() {
     let bed = Bed::new();
     assert_eq!(bed.get("viewer", "/api/map").await.json()["nodes"], json!([]));
     assert_eq!(bed.get("viewer", "/api/diff").await.status, 404);
-    let first = bed.published(&[agent("pm"), file("guides/a.md", "# A\n[[nowhere]] and [[agent-pm]]\n")]).await;
+    let first = bed
+        .published(&[agent("pm"), file("guides/a.md", "# A\n[[nowhere]] and [[agent-pm]]\n")])
+        .await;
     assert_eq!(bed.get("viewer", "/api/diff").await.status, 422, "nothing was published before");
     let report = bed.get("viewer", "/api/report").await.json();
-    let broken = report["findings"].as_array().unwrap().iter().find(|finding| finding["code"] == "broken_link").unwrap();
+    let broken = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|finding| finding["code"] == "broken_link")
+        .unwrap();
     assert_eq!((&broken["path"], &broken["line"]), (&json!("guides/a.md"), &json!(2)));
     let map = bed.get("viewer", "/api/map").await.json();
-    assert_eq!((&map["nodes"][0]["id"], &map["nodes"][0]["examples"]), (&json!("agent-pm"), &json!(1)));
+    assert_eq!(
+        (&map["nodes"][0]["id"], &map["nodes"][0]["examples"]),
+        (&json!("agent-pm"), &json!(1))
+    );
     assert_eq!(map["links"], json!([{"from": "a", "to": "agent-pm"}]));
     let second = bed.published(&[agent("pm"), agent("codegen")]).await;
     let diff = bed.get("viewer", "/api/diff").await.json();
-    assert_eq!((&diff["from"], &diff["to"], &diff["agentsAdded"]), (&json!(first), &json!(second), &json!(["codegen"])));
-    assert_eq!(bed.get("viewer", &format!("/api/diff?from={second}&to={first}")).await.json()["agentsRemoved"], json!(["codegen"]));
+    assert_eq!(
+        (&diff["from"], &diff["to"], &diff["agentsAdded"]),
+        (&json!(first), &json!(second), &json!(["codegen"]))
+    );
+    assert_eq!(
+        bed.get("viewer", &format!("/api/diff?from={second}&to={first}")).await.json()["agentsRemoved"],
+        json!(["codegen"])
+    );
     assert_eq!(bed.get("viewer", "/api/diff?from=ffff").await.status, 404);
 }

@@ -1,6 +1,11 @@
 //! The service on memory ports, asked over HTTP.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "a test that cannot go on must stop")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test that cannot go on must stop"
+)]
 
 mod bed;
 mod http;

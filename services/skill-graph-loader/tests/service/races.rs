@@ -29,8 +29,14 @@ async fn the_second_of_two_who_saw_the_same_version_is_refused() {
     let error = store::publish(&*bed.sql, &second, None).await.unwrap_err();
     assert_eq!(error.kind, PortErrorKind::Conflict);
     assert_eq!(store::current(&*bed.sql).await.unwrap(), Some(first.version.clone()));
-    assert_eq!(store::versions(&*bed.sql).await.unwrap().len(), 1, "neither row nor pointer of the second");
-    assert!(!store::point(&*bed.sql, &first.version, Some(&GraphVersion::new("stale"))).await.unwrap());
+    assert_eq!(
+        store::versions(&*bed.sql).await.unwrap().len(),
+        1,
+        "neither row nor pointer of the second"
+    );
+    assert!(
+        !store::point(&*bed.sql, &first.version, Some(&GraphVersion::new("stale"))).await.unwrap()
+    );
 }
 
 #[tokio::test]
@@ -40,7 +46,10 @@ async fn a_version_published_again_moves_to_the_end() {
     store::publish(&*bed.sql, &first, None).await.unwrap();
     store::publish(&*bed.sql, &second, Some(&first.version)).await.unwrap();
     store::publish(&*bed.sql, &first, Some(&second.version)).await.unwrap();
-    assert_eq!(store::before(&*bed.sql, &first.version).await.unwrap().unwrap().version, second.version);
+    assert_eq!(
+        store::before(&*bed.sql, &first.version).await.unwrap().unwrap().version,
+        second.version
+    );
 }
 
 #[tokio::test]
@@ -60,10 +69,16 @@ struct BatchKeepsButFails(std::sync::Arc<platform::memory::MemorySql>);
 
 #[async_trait::async_trait]
 impl platform::ports::Sql for BatchKeepsButFails {
-    async fn query(&self, statement: platform::ports::Statement) -> platform::ports::PortResult<Vec<platform::ports::Row>> {
+    async fn query(
+        &self,
+        statement: platform::ports::Statement,
+    ) -> platform::ports::PortResult<Vec<platform::ports::Row>> {
         self.0.query(statement).await
     }
-    async fn batch(&self, statements: Vec<platform::ports::Statement>) -> platform::ports::PortResult<Vec<Vec<platform::ports::Row>>> {
+    async fn batch(
+        &self,
+        statements: Vec<platform::ports::Statement>,
+    ) -> platform::ports::PortResult<Vec<Vec<platform::ports::Row>>> {
         self.0.faults.keep_but_fail_next(1);
         self.0.batch(statements).await
     }

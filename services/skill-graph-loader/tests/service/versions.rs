@@ -15,7 +15,13 @@ async fn rolled_back(bed: &Bed) -> String {
 
 async fn row(bed: &Bed, version: &str) -> Value {
     let rows = bed.get("viewer", "/api/versions").await.json();
-    rows["versions"].as_array().unwrap().iter().find(|row| row["version"] == version).unwrap().clone()
+    rows["versions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["version"] == version)
+        .unwrap()
+        .clone()
 }
 
 #[tokio::test]
@@ -26,9 +32,16 @@ async fn a_rollback_serves_what_was_served_before_and_not_what_was_taken_back() 
     assert_eq!(rolled_back(&bed).await, first);
     let third = bed.published(&[agent("a"), agent("c")]).await;
     let diff = bed.get("viewer", "/api/diff").await.json();
-    assert_eq!((&diff["from"], &diff["to"], &diff["agentsAdded"]), (&json!(first), &json!(third), &json!(["c"])));
+    assert_eq!(
+        (&diff["from"], &diff["to"], &diff["agentsAdded"]),
+        (&json!(first), &json!(third), &json!(["c"]))
+    );
     assert_eq!(rolled_back(&bed).await, first);
-    assert_eq!(bed.post("operator", "/api/rollback", &json!({})).await.status, 409, "nothing was served before the first");
+    assert_eq!(
+        bed.post("operator", "/api/rollback", &json!({})).await.status,
+        409,
+        "nothing was served before the first"
+    );
 }
 
 #[tokio::test]
@@ -38,11 +51,19 @@ async fn a_content_published_again_follows_what_is_served_now() {
     let second = bed.published(&[agent("a"), agent("b")]).await;
     let third = bed.published(&[agent("a"), agent("b"), agent("c")]).await;
     let again = json!({ "files": [agent("a"), agent("b")], "allowRemoval": true });
-    assert_eq!(bed.post("operator", "/api/publish", &again).await.json()["version"], second.as_str());
-    assert_eq!(row(&bed, &second).await["message"], "from a test", "a publish that brings no message keeps the one that is there");
+    assert_eq!(
+        bed.post("operator", "/api/publish", &again).await.json()["version"],
+        second.as_str()
+    );
+    assert_eq!(
+        row(&bed, &second).await["message"],
+        "from a test",
+        "a publish that brings no message keeps the one that is there"
+    );
     assert_eq!(bed.get("viewer", "/api/diff").await.json()["from"], third.as_str());
     assert_eq!(rolled_back(&bed).await, third);
-    let renamed = json!({ "files": [agent("a"), agent("b")], "allowRemoval": true, "message": "without c" });
+    let renamed =
+        json!({ "files": [agent("a"), agent("b")], "allowRemoval": true, "message": "without c" });
     assert_eq!(bed.post("operator", "/api/publish", &renamed).await.status, 200);
     assert_eq!(row(&bed, &second).await["message"], "without c");
 }
@@ -66,9 +87,16 @@ async fn a_version_is_told_by_its_first_characters() {
     let second = bed.published(&[agent("a"), agent("b")]).await;
     let short = |version: &str| version[..4].to_owned();
     assert_ne!(short(&first), short(&second));
-    let diff = bed.get("viewer", &format!("/api/diff?from={}&to={}", short(&second), short(&first).to_uppercase())).await.json();
+    let diff = bed
+        .get(
+            "viewer",
+            &format!("/api/diff?from={}&to={}", short(&second), short(&first).to_uppercase()),
+        )
+        .await
+        .json();
     assert_eq!((&diff["from"], &diff["to"]), (&json!(second), &json!(first)), "{diff}");
-    let answer = bed.post("operator", "/api/rollback", &json!({ "version": short(&first) })).await.json();
+    let answer =
+        bed.post("operator", "/api/rollback", &json!({ "version": short(&first) })).await.json();
     assert_eq!((&answer["version"], &answer["changed"]), (&json!(first), &json!(true)), "{answer}");
 }
 
@@ -84,17 +112,31 @@ async fn characters_that_tell_no_version_or_several_are_refused_with_the_reason(
     }
     assert_ne!(version[..4], *"ffff");
     // What SQL takes for a wildcard fits nothing.
-    for (text, status, reason) in
-        [("ffff", 422, "Several versions begin with"), ("0000", 404, "No version begins with"), ("____", 404, "No version"), (&version[..3], 404, "at least 4")]
-    {
+    for (text, status, reason) in [
+        ("ffff", 422, "Several versions begin with"),
+        ("0000", 404, "No version begins with"),
+        ("____", 404, "No version"),
+        (&version[..3], 404, "at least 4"),
+    ] {
         let rollback = bed.post("operator", "/api/rollback", &json!({ "version": text })).await;
         let diff = bed.get("viewer", &format!("/api/diff?from={text}")).await;
         for answer in [rollback, diff, bed.get("viewer", &format!("/api/diff?to={text}")).await] {
             let problem = answer.json();
             assert_eq!(answer.status, status, "{text}: {problem}");
-            assert!(problem["detail"].as_str().unwrap().contains(reason) && problem["detail"].as_str().unwrap().contains(text), "{problem}");
-            assert!(problem["fix"].as_str().unwrap().contains("quintet graph versions"), "{problem}");
+            assert!(
+                problem["detail"].as_str().unwrap().contains(reason)
+                    && problem["detail"].as_str().unwrap().contains(text),
+                "{problem}"
+            );
+            assert!(
+                problem["fix"].as_str().unwrap().contains("quintet graph versions"),
+                "{problem}"
+            );
         }
     }
-    assert_eq!(bed.get("viewer", "/api/versions").await.json()["versions"][0]["current"], true, "nothing was rolled back");
+    assert_eq!(
+        bed.get("viewer", "/api/versions").await.json()["versions"][0]["current"],
+        true,
+        "nothing was rolled back"
+    );
 }

@@ -19,9 +19,16 @@ const TOKEN_MS: i64 = 15 * 60_000 - 30_000;
 impl Channel for Discord {
     fn verify(&self, endpoint: &Endpoint, headers: &http::HeaderMap, body: &[u8], _: i64) -> bool {
         let Credentials::Discord { public_key, .. } = &endpoint.credentials else { return false };
-        let (Some(signature), Some(time)) = (header(headers, "x-signature-ed25519"), header(headers, "x-signature-timestamp")) else { return false };
-        let signature = hex::decode(signature).ok().and_then(|bytes| Signature::from_slice(&bytes).ok());
-        let (Some(signature), Ok(key)) = (signature, VerifyingKey::from_bytes(public_key)) else { return false };
+        let (Some(signature), Some(time)) =
+            (header(headers, "x-signature-ed25519"), header(headers, "x-signature-timestamp"))
+        else {
+            return false;
+        };
+        let signature =
+            hex::decode(signature).ok().and_then(|bytes| Signature::from_slice(&bytes).ok());
+        let (Some(signature), Ok(key)) = (signature, VerifyingKey::from_bytes(public_key)) else {
+            return false;
+        };
         let message: Vec<u8> = time.bytes().chain(body.iter().copied()).collect();
         // Strict: refuses a scalar at or above the group order, and keys of small order.
         key.verify_strict(&message, &signature).is_ok()
@@ -38,9 +45,15 @@ impl Channel for Discord {
             is_reply: false,
             replies_to: None,
             kind: Kind::Quarantined("unreadable"),
-            target: Target { channel: "discord".to_owned(), endpoint: endpoint.name.clone(), ..Target::default() },
+            target: Target {
+                channel: "discord".to_owned(),
+                endpoint: endpoint.name.clone(),
+                ..Target::default()
+            },
         };
-        if input.is_null() || (input["type"] == 1 && input.get("event").is_none() && input.get("token").is_none()) {
+        if input.is_null()
+            || (input["type"] == 1 && input.get("event").is_none() && input.get("token").is_none())
+        {
             inbound.ack = Ack::json(json!({ "type": 1 }));
         } else if input.get("id").is_some() && input.get("token").is_some() {
             read_interaction(&input, now_ms, &mut inbound);
@@ -67,10 +80,13 @@ fn text_at<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
 
 fn read_interaction(input: &Value, now_ms: i64, inbound: &mut Inbound) {
     inbound.dedupe_key = text_at(input, "id").unwrap_or_default().to_owned();
-    inbound.sender = text_at(&input["member"]["user"], "id").or_else(|| text_at(&input["user"], "id")).map(str::to_owned);
+    inbound.sender = text_at(&input["member"]["user"], "id")
+        .or_else(|| text_at(&input["user"], "id"))
+        .map(str::to_owned);
     let channel = text_at(input, "channel_id").or_else(|| text_at(&input["channel"], "id"));
     if let Some(channel) = channel {
-        inbound.conversation = text_at(input, "guild_id").into_iter().chain([channel]).map(str::to_owned).collect();
+        inbound.conversation =
+            text_at(input, "guild_id").into_iter().chain([channel]).map(str::to_owned).collect();
         channel.clone_into(&mut inbound.target.chat);
     }
     inbound.target.mention = inbound.sender.clone();
@@ -83,8 +99,17 @@ fn read_interaction(input: &Value, now_ms: i64, inbound: &mut Inbound) {
     (inbound.ack, inbound.kind) = match input["type"].as_i64() {
         Some(1) => (Ack::json(json!({ "type": 1 })), Kind::Ignored("ping")),
         Some(2) => (Ack::json(json!({ "type": 5 })), command(data)),
-        Some(3) => (Ack::json(json!({ "type": 6 })), Kind::Press { token: text_at(data, "custom_id").unwrap_or_default().to_owned(), callback: None }),
-        Some(4) => (Ack::json(json!({ "type": 8, "data": { "choices": [] } })), Kind::Ignored("autocomplete")),
+        Some(3) => (
+            Ack::json(json!({ "type": 6 })),
+            Kind::Press {
+                token: text_at(data, "custom_id").unwrap_or_default().to_owned(),
+                callback: None,
+            },
+        ),
+        Some(4) => (
+            Ack::json(json!({ "type": 8, "data": { "choices": [] } })),
+            Kind::Ignored("autocomplete"),
+        ),
         Some(5) => (Ack::json(json!({ "type": 5 })), message(inputs(&data["components"]))),
         _ => (Ack::json(json!({ "type": 5 })), Kind::Ignored("not_a_message")),
     };
@@ -99,7 +124,11 @@ fn command(data: &Value) -> Kind {
     if crate::control::is_command(&name) {
         return Kind::Message { text: format!("{name} {text}").trim().to_owned() };
     }
-    if text.trim().is_empty() { Kind::Message { text: "/help".to_owned() } } else { Kind::Message { text } }
+    if text.trim().is_empty() {
+        Kind::Message { text: "/help".to_owned() }
+    } else {
+        Kind::Message { text }
+    }
 }
 
 fn options(list: &Value, words: &mut Vec<String>) {

@@ -15,14 +15,19 @@ pub fn encode(text: &str) -> String {
 
 /// A whole form, in the order given.
 pub fn body(fields: &[(&str, String)]) -> String {
-    let pairs: Vec<_> = fields.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
+    let pairs: Vec<_> =
+        fields.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
     pairs.join("&")
 }
 
 /// Decodes a form; bytes that are no UTF-8 are replaced, bad escapes are kept as they are.
 pub fn parse(body: &[u8]) -> Vec<(String, String)> {
     let text = String::from_utf8_lossy(body);
-    text.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(k, v)| (decode(k), decode(v))).collect()
+    text.split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(k, v)| (decode(k), decode(v)))
+        .collect()
 }
 
 fn decode(text: &str) -> String {
@@ -34,7 +39,11 @@ fn decode(text: &str) -> String {
             b'%' => {
                 let rest = bytes.clone();
                 let hex: Vec<u8> = rest.take(2).collect();
-                match std::str::from_utf8(&hex).ok().filter(|h| h.len() == 2).and_then(|h| u8::from_str_radix(h, 16).ok()) {
+                match std::str::from_utf8(&hex)
+                    .ok()
+                    .filter(|h| h.len() == 2)
+                    .and_then(|h| u8::from_str_radix(h, 16).ok())
+                {
                     Some(value) => {
                         out.push(value);
                         bytes.nth(1);
@@ -55,8 +64,14 @@ mod tests {
     #[test]
     fn a_form_survives_both_ways() {
         let text = "Spend *$40*? ☕ & more+";
-        assert_eq!(parse(body(&[("text", text.to_owned())]).as_bytes()), [("text".to_owned(), text.to_owned())]);
+        assert_eq!(
+            parse(body(&[("text", text.to_owned())]).as_bytes()),
+            [("text".to_owned(), text.to_owned())]
+        );
         assert_eq!(encode("Spend *$40*?"), "Spend%20*%2440*%3F");
-        assert_eq!(parse(b"a=%zz&b=1+2&c"), [("a".into(), "%zz".into()), ("b".into(), "1 2".into()), ("c".into(), String::new())]);
+        assert_eq!(
+            parse(b"a=%zz&b=1+2&c"),
+            [("a".into(), "%zz".into()), ("b".into(), "1 2".into()), ("c".into(), String::new())]
+        );
     }
 }

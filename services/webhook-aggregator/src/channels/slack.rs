@@ -19,16 +19,35 @@ pub struct Slack;
 const WINDOW_S: i64 = 300;
 
 impl Channel for Slack {
-    fn verify(&self, endpoint: &Endpoint, headers: &http::HeaderMap, body: &[u8], now_ms: i64) -> bool {
+    fn verify(
+        &self,
+        endpoint: &Endpoint,
+        headers: &http::HeaderMap,
+        body: &[u8],
+        now_ms: i64,
+    ) -> bool {
         let Credentials::Slack { signing_secret, .. } = &endpoint.credentials else { return false };
-        let (Some(time), Some(sent)) = (header(headers, "x-slack-request-timestamp"), header(headers, "x-slack-signature")) else { return false };
-        let fresh = time.parse::<i64>().is_ok_and(|time| (now_ms / 1000).abs_diff(time) <= WINDOW_S.unsigned_abs());
+        let (Some(time), Some(sent)) =
+            (header(headers, "x-slack-request-timestamp"), header(headers, "x-slack-signature"))
+        else {
+            return false;
+        };
+        let fresh = time
+            .parse::<i64>()
+            .is_ok_and(|time| (now_ms / 1000).abs_diff(time) <= WINDOW_S.unsigned_abs());
         let expected = signature(signing_secret.reveal(), time, body);
         fresh & bool::from(expected.as_bytes().ct_eq(sent.as_bytes()))
     }
 
-    fn read(&self, endpoint: &Endpoint, headers: &http::HeaderMap, body: &[u8], _: i64) -> Incoming {
-        let is_form = header(headers, "content-type").is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
+    fn read(
+        &self,
+        endpoint: &Endpoint,
+        headers: &http::HeaderMap,
+        body: &[u8],
+        _: i64,
+    ) -> Incoming {
+        let is_form = header(headers, "content-type")
+            .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
         let mut inbound = Inbound {
             ack: Ack::empty(200),
             dedupe_key: body_key(body),
@@ -38,13 +57,21 @@ impl Channel for Slack {
             is_reply: false,
             replies_to: None,
             kind: Kind::Quarantined("unreadable"),
-            target: Target { channel: "slack".to_owned(), endpoint: endpoint.name.clone(), ..Target::default() },
+            target: Target {
+                channel: "slack".to_owned(),
+                endpoint: endpoint.name.clone(),
+                ..Target::default()
+            },
         };
         if is_form {
             let fields = form::parse(body);
-            let field = |name: &str| fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+            let field = |name: &str| {
+                fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+            };
             match field("payload") {
-                Some(payload) => read_action(&serde_json::from_str(payload).unwrap_or(Value::Null), &mut inbound),
+                Some(payload) => {
+                    read_action(&serde_json::from_str(payload).unwrap_or(Value::Null), &mut inbound)
+                }
                 None if field("command").is_some() => read_command(&field, &mut inbound),
                 None => {}
             }
@@ -52,13 +79,19 @@ impl Channel for Slack {
         }
         let event: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
         match event["type"].as_str() {
-            Some("url_verification") => Incoming::Handshake(Ack::json(json!({ "challenge": event["challenge"].as_str().unwrap_or_default() }))),
+            Some("url_verification") => Incoming::Handshake(Ack::json(
+                json!({ "challenge": event["challenge"].as_str().unwrap_or_default() }),
+            )),
             Some("event_callback") => {
                 read_event(&event, &mut inbound);
                 Incoming::Event(Box::new(inbound))
             }
             Some(kind) => {
-                inbound.kind = Kind::Ignored(if kind == "app_rate_limited" { "app_rate_limited" } else { "not_a_message" });
+                inbound.kind = Kind::Ignored(if kind == "app_rate_limited" {
+                    "app_rate_limited"
+                } else {
+                    "not_a_message"
+                });
                 Incoming::Event(Box::new(inbound))
             }
             None => Incoming::Event(Box::new(inbound)),
@@ -76,7 +109,9 @@ impl Channel for Slack {
 
 /// `v0=` and the lower-case hex HMAC-SHA256 of `v0:<time>:<body>`.
 pub(crate) fn signature(secret: &str, time: &str, body: &[u8]) -> String {
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return String::new() };
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else {
+        return String::new();
+    };
     mac.update(b"v0:");
     mac.update(time.as_bytes());
     mac.update(b":");
@@ -93,7 +128,8 @@ fn read_event(envelope: &Value, inbound: &mut Inbound) {
         id.clone_into(&mut inbound.dedupe_key);
     }
     let event = &envelope["event"];
-    let (Some(team), Some(channel)) = (text_at(envelope, "team_id"), text_at(event, "channel")) else {
+    let (Some(team), Some(channel)) = (text_at(envelope, "team_id"), text_at(event, "channel"))
+    else {
         inbound.kind = Kind::Ignored("not_a_message");
         return;
     };
@@ -108,7 +144,8 @@ fn read_event(envelope: &Value, inbound: &mut Inbound) {
     inbound.is_reply = thread.is_some_and(|thread| thread != ts);
     channel.clone_into(&mut inbound.target.chat);
     // In a channel an answer opens, or goes on in, the message's own thread.
-    inbound.target.thread = if direct { thread.map(str::to_owned) } else { Some(thread.unwrap_or(ts).to_owned()) };
+    inbound.target.thread =
+        if direct { thread.map(str::to_owned) } else { Some(thread.unwrap_or(ts).to_owned()) };
     inbound.kind = read_text(envelope, event, direct);
     if matches!(inbound.kind, Kind::Message { .. } | Kind::Overheard { .. }) {
         inbound.semantic_key = Some(format!("{team}:{channel}:{ts}"));
@@ -116,11 +153,17 @@ fn read_event(envelope: &Value, inbound: &mut Inbound) {
 }
 
 fn read_text(envelope: &Value, event: &Value, direct: bool) -> Kind {
-    let own = envelope["authorizations"].as_array().into_iter().flatten().find(|who| who["is_bot"] == true).and_then(|who| text_at(who, "user_id"));
+    let own = envelope["authorizations"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|who| who["is_bot"] == true)
+        .and_then(|who| text_at(who, "user_id"));
     let app = text_at(envelope, "api_app_id");
     let text = text_at(event, "text").unwrap_or_default();
     let kind = text_at(event, "type").unwrap_or_default();
-    let own_message = text_at(event, "app_id").is_some_and(|id| Some(id) == app) || (own.is_some() && text_at(event, "user") == own);
+    let own_message = text_at(event, "app_id").is_some_and(|id| Some(id) == app)
+        || (own.is_some() && text_at(event, "user") == own);
     let mentioned = own.is_some_and(|own| text.contains(&format!("<@{own}>")));
     if own_message {
         Kind::Ignored("own_message")
@@ -129,13 +172,18 @@ fn read_text(envelope: &Value, event: &Value, direct: bool) -> Kind {
     } else if matches!(text_at(event, "subtype"), Some("message_changed" | "message_deleted")) {
         Kind::Ignored("edit")
     } else if !matches!(kind, "message" | "app_mention")
-        || text_at(event, "subtype").is_some_and(|subtype| subtype != "file_share" && subtype != "thread_broadcast")
+        || text_at(event, "subtype")
+            .is_some_and(|subtype| subtype != "file_share" && subtype != "thread_broadcast")
     {
         Kind::Ignored("not_a_message")
     } else if kind == "message" && !direct && !mentioned && !in_own_thread(event, own) {
         // A thread that we answered in goes on without our name; what is for somebody else by name is not for us.
         let in_thread = event.get("thread_ts").is_some() && !text.trim_start().starts_with("<@");
-        if in_thread && !plain(text).is_empty() { Kind::Overheard { text: plain(text) } } else { Kind::Ignored("not_addressed") }
+        if in_thread && !plain(text).is_empty() {
+            Kind::Overheard { text: plain(text) }
+        } else {
+            Kind::Ignored("not_addressed")
+        }
     } else {
         match plain(text).as_str() {
             "" => Kind::Ignored("no_text"),
@@ -162,16 +210,21 @@ fn plain(text: &str) -> String {
 
 fn read_action(payload: &Value, inbound: &mut Inbound) {
     let Some(kind) = text_at(payload, "type") else { return };
-    let team = text_at(&payload["team"], "id").or_else(|| text_at(&payload["user"], "team_id")).unwrap_or_default();
+    let team = text_at(&payload["team"], "id")
+        .or_else(|| text_at(&payload["user"], "team_id"))
+        .unwrap_or_default();
     if let Some(trigger) = text_at(payload, "trigger_id") {
         inbound.dedupe_key = format!("{team}:{trigger}");
     }
     inbound.sender = text_at(&payload["user"], "id").map(str::to_owned);
-    let channel = text_at(&payload["channel"], "id").or_else(|| text_at(&payload["container"], "channel_id"));
+    let channel =
+        text_at(&payload["channel"], "id").or_else(|| text_at(&payload["container"], "channel_id"));
     if let Some(channel) = channel {
         let container = &payload["container"];
-        let thread = text_at(container, "thread_ts").or_else(|| text_at(&payload["message"], "thread_ts"));
-        let message = text_at(container, "message_ts").or_else(|| text_at(&payload["message"], "ts"));
+        let thread =
+            text_at(container, "thread_ts").or_else(|| text_at(&payload["message"], "thread_ts"));
+        let message =
+            text_at(container, "message_ts").or_else(|| text_at(&payload["message"], "ts"));
         inbound.conversation = vec![team.to_owned(), channel.to_owned()];
         if !channel.starts_with('D') {
             inbound.conversation.extend(thread.or(message).map(str::to_owned));
@@ -179,7 +232,10 @@ fn read_action(payload: &Value, inbound: &mut Inbound) {
         channel.clone_into(&mut inbound.target.chat);
         inbound.target.thread = thread.map(str::to_owned);
     }
-    let token = payload["actions"].as_array().and_then(|actions| actions.first()).and_then(|action| text_at(action, "value"));
+    let token = payload["actions"]
+        .as_array()
+        .and_then(|actions| actions.first())
+        .and_then(|action| text_at(action, "value"));
     inbound.kind = match (kind, token) {
         ("block_actions", Some(token)) => Kind::Press { token: token.to_owned(), callback: None },
         _ => Kind::Ignored("not_a_message"),
@@ -198,6 +254,14 @@ fn read_command<'a>(field: &dyn Fn(&str) -> Option<&'a str>, inbound: &mut Inbou
     let text = field("text").unwrap_or_default().trim();
     let command = field("command").unwrap_or_default();
     // A command named like one of ours is that command; any other is a way to speak to us.
-    let said = if crate::control::is_command(command) { format!("{command} {text}").trim().to_owned() } else { text.to_owned() };
-    inbound.kind = if said.is_empty() { Kind::Message { text: "/help".to_owned() } } else { Kind::Message { text: said } };
+    let said = if crate::control::is_command(command) {
+        format!("{command} {text}").trim().to_owned()
+    } else {
+        text.to_owned()
+    };
+    inbound.kind = if said.is_empty() {
+        Kind::Message { text: "/help".to_owned() }
+    } else {
+        Kind::Message { text: said }
+    };
 }

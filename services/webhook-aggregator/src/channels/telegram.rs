@@ -2,7 +2,10 @@
 
 mod entities;
 
-use super::{Ack, Aim, Attempt, Channel, Inbound, Incoming, Kind, NextPart, SEND_TIMEOUT_MS, Verdict, body_key, by_status, header, next_part};
+use super::{
+    Ack, Aim, Attempt, Channel, Inbound, Incoming, Kind, NextPart, SEND_TIMEOUT_MS, Verdict,
+    body_key, by_status, header, next_part,
+};
 use crate::config::{Credentials, Endpoint};
 use crate::split::Limit;
 use bytes::Bytes;
@@ -20,14 +23,21 @@ const CALLBACK_TEXT_MAX: usize = 200;
 
 impl Channel for Telegram {
     fn verify(&self, endpoint: &Endpoint, headers: &http::HeaderMap, _: &[u8], _: i64) -> bool {
-        let Credentials::Telegram { secret_token, .. } = &endpoint.credentials else { return false };
-        header(headers, "x-telegram-bot-api-secret-token").is_some_and(|sent| !sent.is_empty() && secret_token.matches(sent))
+        let Credentials::Telegram { secret_token, .. } = &endpoint.credentials else {
+            return false;
+        };
+        header(headers, "x-telegram-bot-api-secret-token")
+            .is_some_and(|sent| !sent.is_empty() && secret_token.matches(sent))
     }
 
     fn read(&self, endpoint: &Endpoint, _: &http::HeaderMap, body: &[u8], _: i64) -> Incoming {
         let update: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
         let key = update.get("update_id").and_then(Value::as_i64);
-        let target = Target { channel: "telegram".to_owned(), endpoint: endpoint.name.clone(), ..Target::default() };
+        let target = Target {
+            channel: "telegram".to_owned(),
+            endpoint: endpoint.name.clone(),
+            ..Target::default()
+        };
         let mut inbound = Inbound {
             ack: Ack::json(json!({})),
             dedupe_key: key.map_or_else(|| body_key(body), |key| key.to_string()),
@@ -72,26 +82,47 @@ impl Channel for Telegram {
         } else if edited.is_some() {
             message["reply_markup"] = json!({ "inline_keyboard": [] });
         }
-        let aim = if edited.is_some() { Aim::Edit { index, shows } } else { Aim::Send { shows, known_as: None } };
+        let aim = if edited.is_some() {
+            Aim::Edit { index, shows }
+        } else {
+            Aim::Send { shows, known_as: None }
+        };
         let method = if edited.is_some() { "editMessageText" } else { "sendMessage" };
-        Some(Attempt { request: call(endpoint, method, &message), idempotent: edited.is_some(), restart: false, aim })
+        Some(Attempt {
+            request: call(endpoint, method, &message),
+            idempotent: edited.is_some(),
+            restart: false,
+            aim,
+        })
     }
 
     fn judge(&self, aim: &Aim, answer: &OutboundResponse) -> Verdict {
         let body: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
         let description = body["description"].as_str().unwrap_or_default().to_owned();
-        let shown = |result: &Value| Verdict::Shown { message: text_of(&result["message_id"]), chat: text_of(&result["chat"]["id"]) };
+        let shown = |result: &Value| Verdict::Shown {
+            message: text_of(&result["message_id"]),
+            chat: text_of(&result["chat"]["id"]),
+        };
         if body["ok"] == true {
             return shown(&body["result"]);
         }
         let error = format!("Telegram {}: {description}", answer.status);
         if answer.status == 429 {
-            let after_ms = body["parameters"]["retry_after"].as_i64().map(|seconds| seconds.clamp(1, 3600) * 1000);
+            let after_ms = body["parameters"]["retry_after"]
+                .as_i64()
+                .map(|seconds| seconds.clamp(1, 3600) * 1000);
             return Verdict::Later { after_ms, error };
         }
         match aim {
-            Aim::Edit { .. } if description.contains("message is not modified") => Verdict::Shown { message: String::new(), chat: String::new() },
-            Aim::Edit { .. } if description.contains("message to edit not found") || description.contains("message can't be edited") => Verdict::Gone,
+            Aim::Edit { .. } if description.contains("message is not modified") => {
+                Verdict::Shown { message: String::new(), chat: String::new() }
+            }
+            Aim::Edit { .. }
+                if description.contains("message to edit not found")
+                    || description.contains("message can't be edited") =>
+            {
+                Verdict::Gone
+            }
             _ => by_status(answer, error),
         }
     }
@@ -107,8 +138,14 @@ fn read_update(endpoint: &Endpoint, update: &Value, inbound: &mut Inbound) {
         set_place(&query["message"], inbound);
         inbound.target.reply_to = None;
     } else {
-        inbound.kind = Kind::Ignored(if update.get("edited_message").is_some() { "edit" } else { "not_a_message" });
-        let kind = update.as_object().and_then(|update| update.iter().find(|(name, _)| *name != "update_id"));
+        inbound.kind = Kind::Ignored(if update.get("edited_message").is_some() {
+            "edit"
+        } else {
+            "not_a_message"
+        });
+        let kind = update
+            .as_object()
+            .and_then(|update| update.iter().find(|(name, _)| *name != "update_id"));
         if let Some((_, inner)) = kind.filter(|(_, inner)| inner.get("chat").is_some()) {
             inbound.sender = id_of(&inner["from"]);
             set_place(inner, inbound);
@@ -123,12 +160,15 @@ fn read_message(endpoint: &Endpoint, message: &Value, inbound: &mut Inbound) {
     let text = message["text"].as_str().or_else(|| message["caption"].as_str()).unwrap_or_default();
     let is_own = |user: &Value| own.is_some() && id_of(user) == own;
     inbound.is_reply = is_own(&message["reply_to_message"]["from"]);
-    inbound.replies_to = Some(text_of(&message["reply_to_message"]["message_id"])).filter(|id| inbound.is_reply && !id.is_empty());
+    inbound.replies_to = Some(text_of(&message["reply_to_message"]["message_id"]))
+        .filter(|id| inbound.is_reply && !id.is_empty());
     inbound.kind = if is_own(&message["from"]) || is_own(&message["via_bot"]) {
         Kind::Ignored("own_message")
     } else if message["from"]["is_bot"] == true {
         Kind::Ignored("bot_message")
-    } else if message["chat"]["type"] != "private" && !is_addressed(endpoint, message, text, &is_own) {
+    } else if message["chat"]["type"] != "private"
+        && !is_addressed(endpoint, message, text, &is_own)
+    {
         Kind::Ignored("not_addressed")
     } else {
         match without_mention(text) {
@@ -139,7 +179,12 @@ fn read_message(endpoint: &Endpoint, message: &Value, inbound: &mut Inbound) {
 }
 
 /// In groups: a reply to us, a mention of us, or a command.
-fn is_addressed(endpoint: &Endpoint, message: &Value, text: &str, is_own: &dyn Fn(&Value) -> bool) -> bool {
+fn is_addressed(
+    endpoint: &Endpoint,
+    message: &Value,
+    text: &str,
+    is_own: &dyn Fn(&Value) -> bool,
+) -> bool {
     if is_own(&message["reply_to_message"]["from"]) {
         return true;
     }
@@ -153,9 +198,12 @@ fn is_addressed(endpoint: &Endpoint, message: &Value, text: &str, is_own: &dyn F
     let units: Vec<u16> = text.encode_utf16().collect();
     let all = [&message["entities"], &message["caption_entities"]];
     all.into_iter().filter_map(Value::as_array).flatten().any(|entity| {
-        let from = entity["offset"].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
+        let from =
+            entity["offset"].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
         let length = entity["length"].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
-        let piece = String::from_utf16_lossy(units.get(from..from.saturating_add(length)).unwrap_or_default());
+        let piece = String::from_utf16_lossy(
+            units.get(from..from.saturating_add(length)).unwrap_or_default(),
+        );
         match entity["type"].as_str() {
             Some("mention") => is_name(piece.trim_start_matches('@')),
             Some("text_mention") => is_own(&entity["user"]),
@@ -169,7 +217,11 @@ fn is_addressed(endpoint: &Endpoint, message: &Value, text: &str, is_own: &dyn F
 fn without_mention(text: &str) -> &str {
     let text = text.trim();
     let first = text.split_whitespace().next().unwrap_or_default();
-    if first.starts_with('@') && first.to_ascii_lowercase().ends_with("bot") { text.get(first.len()..).unwrap_or_default().trim() } else { text }
+    if first.starts_with('@') && first.to_ascii_lowercase().ends_with("bot") {
+        text.get(first.len()..).unwrap_or_default().trim()
+    } else {
+        text
+    }
 }
 
 fn set_place(message: &Value, inbound: &mut Inbound) {
@@ -177,7 +229,9 @@ fn set_place(message: &Value, inbound: &mut Inbound) {
     if chat.is_empty() {
         return;
     }
-    let topic = (message["is_topic_message"] == true).then(|| text_of(&message["message_thread_id"])).filter(|topic| !topic.is_empty());
+    let topic = (message["is_topic_message"] == true)
+        .then(|| text_of(&message["message_thread_id"]))
+        .filter(|topic| !topic.is_empty());
     inbound.conversation = std::iter::once(chat.clone()).chain(topic.clone()).collect();
     inbound.target.chat = chat;
     inbound.target.thread = topic;
@@ -204,7 +258,12 @@ fn place(target: &Target, index: usize, message: &mut Value) {
 fn answer_press(endpoint: &Endpoint, row: &OutboxRow) -> Attempt {
     let text: String = row.text.chars().take(CALLBACK_TEXT_MAX).collect();
     let body = json!({ "callback_query_id": row.target.reply_to, "text": text });
-    Attempt { request: call(endpoint, "answerCallbackQuery", &body), aim: Aim::AnswerPress, idempotent: true, restart: false }
+    Attempt {
+        request: call(endpoint, "answerCallbackQuery", &body),
+        aim: Aim::AnswerPress,
+        idempotent: true,
+        restart: false,
+    }
 }
 
 fn call(endpoint: &Endpoint, method: &str, body: &Value) -> OutboundRequest {

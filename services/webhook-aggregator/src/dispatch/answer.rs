@@ -14,42 +14,112 @@ use serde_json::{Value, json};
 const LOOK_AGAIN_MS: i64 = 60_000;
 
 /// What a result means for its event. `elsewhere`: another gateway could run the same agent.
-pub(crate) fn outcome_step(deps: &Deps, event: &StoredEvent, task: &TaskRow, result: &ResultRequest, elsewhere: bool) -> Step {
+pub(crate) fn outcome_step(
+    deps: &Deps,
+    event: &StoredEvent,
+    task: &TaskRow,
+    result: &ResultRequest,
+    elsewhere: bool,
+) -> Step {
     let now = deps.clock.now_ms();
     let cost = Patch { cost_micros: result.actual_cost.map(|cost| cost.0), ..Patch::default() };
     let answered = |text: &str, note: &str| {
         let said = say(event, Some(&task.agent), text, true);
-        to(Stage::Answered, Some(note.to_owned()), Patch { say: said.say, said: said.said, ..cost.clone() }, now)
+        to(
+            Stage::Answered,
+            Some(note.to_owned()),
+            Patch { say: said.say, said: said.said, ..cost.clone() },
+            now,
+        )
     };
     match result.outcome {
-        Outcome::Success if result.text.trim().is_empty() => answered(&format!("{} is done; it left no answer.", task.agent), "answered without text"),
+        Outcome::Success if result.text.trim().is_empty() => answered(
+            &format!("{} is done; it left no answer.", task.agent),
+            "answered without text",
+        ),
         Outcome::Success => {
-            let on = task.gateway_id.as_ref().map(|gateway| format!(" on {gateway}")).unwrap_or_default();
-            answered(&format!("{}{}", stand_in(event, &task.agent), result.text), &format!("answered by {}{on}", task.agent))
+            let on = task
+                .gateway_id
+                .as_ref()
+                .map(|gateway| format!(" on {gateway}"))
+                .unwrap_or_default();
+            answered(
+                &format!("{}{}", stand_in(event, &task.agent), result.text),
+                &format!("answered by {}{on}", task.agent),
+            )
         }
         Outcome::Cancelled => {
             let said = say(event, None, "Stopped by the owner.", true);
-            to(Stage::Refused, Some("stopped".to_owned()), Patch { reason: Some("halted".to_owned()), say: said.say, said: said.said, ..cost }, 0)
+            to(
+                Stage::Refused,
+                Some("stopped".to_owned()),
+                Patch { reason: Some("halted".to_owned()), say: said.say, said: said.said, ..cost },
+                0,
+            )
         }
         // One run is left for another agent, should no gateway be able to.
         Outcome::Unavailable if event.runs + 1 < run::RUNS_MAX && elsewhere => {
             // The same agent on the next gateway, as a run of its own: whom the person or the router chose stays.
-            let data = with(event, place::NOT_ON, json!(place::passed_over(event, task.gateway_id.as_ref())));
-            let said = say(event, None, &format!("{} could not begin there; another machine takes this.", task.agent), false);
-            let patch = Patch { new_run: true, data: Some(data), say: said.say, said: said.said, ..cost };
+            let data = with(
+                event,
+                place::NOT_ON,
+                json!(place::passed_over(event, task.gateway_id.as_ref())),
+            );
+            let said = say(
+                event,
+                None,
+                &format!("{} could not begin there; another machine takes this.", task.agent),
+                false,
+            );
+            let patch =
+                Patch { new_run: true, data: Some(data), say: said.say, said: said.said, ..cost };
             let gateway = task.gateway_id.as_ref().map_or("its gateway", |id| id.as_str());
-            to(Stage::Routed, Some(format!("{} is not available on {gateway}: {}", task.agent, brief(&result.text))), patch, now)
+            to(
+                Stage::Routed,
+                Some(format!(
+                    "{} is not available on {gateway}: {}",
+                    task.agent,
+                    brief(&result.text)
+                )),
+                patch,
+                now,
+            )
         }
         Outcome::Unavailable if event.runs < run::RUNS_MAX => {
             // Another agent takes it, as a run of its own: it is approved anew, for that agent and its price.
             let mut exclude: Vec<AgentId> = list_of(event, "exclude");
             exclude.push(task.agent.clone());
-            let said = say(event, None, &format!("{} is not available at the moment; another agent takes this.", task.agent), false);
-            let patch = Patch { new_run: true, data: Some(with(event, "exclude", json!(exclude))), say: said.say, said: said.said, ..cost };
-            to(Stage::Received, Some(format!("{} is not available: {}", task.agent, brief(&result.text))), patch, now)
+            let said = say(
+                event,
+                None,
+                &format!(
+                    "{} is not available at the moment; another agent takes this.",
+                    task.agent
+                ),
+                false,
+            );
+            let patch = Patch {
+                new_run: true,
+                data: Some(with(event, "exclude", json!(exclude))),
+                say: said.say,
+                said: said.said,
+                ..cost
+            };
+            to(
+                Stage::Received,
+                Some(format!("{} is not available: {}", task.agent, brief(&result.text))),
+                patch,
+                now,
+            )
         }
-        Outcome::Timeout => answered(&format!("{} ran into its time limit and was stopped.", task.agent), "time limit"),
-        Outcome::Failed | Outcome::Unavailable => answered(&format!("{} could not do this: {}", task.agent, result.text.trim()), "the agent failed"),
+        Outcome::Timeout => answered(
+            &format!("{} ran into its time limit and was stopped.", task.agent),
+            "time limit",
+        ),
+        Outcome::Failed | Outcome::Unavailable => answered(
+            &format!("{} could not do this: {}", task.agent, result.text.trim()),
+            "the agent failed",
+        ),
     }
 }
 
@@ -58,10 +128,19 @@ fn stand_in(event: &StoredEvent, agent: &AgentId) -> String {
     let missing: Vec<String> = list_of(event, "exclude");
     if !missing.is_empty() {
         let are = if missing.len() == 1 { "is" } else { "are" };
-        return format!("{} {are} not available at the moment; {agent} answers instead.\n\n", missing.join(" and "));
+        return format!(
+            "{} {are} not available at the moment; {agent} answers instead.\n\n",
+            missing.join(" and ")
+        );
     }
     let fallback = event.data.get("fallback") == Some(&Value::Bool(true));
-    if fallback { format!("The agent that fits best is not available at the moment; {agent} answers instead.\n\n") } else { String::new() }
+    if fallback {
+        format!(
+            "The agent that fits best is not available at the moment; {agent} answers instead.\n\n"
+        )
+    } else {
+        String::new()
+    }
 }
 
 fn brief(text: &str) -> String {
@@ -73,11 +152,17 @@ pub(super) async fn answered(deps: &Deps, event: &StoredEvent) -> Result<Step, S
     let found = super::port(deps.event(&event.id).await)?;
     let replies = found.map(|(_, _, replies)| replies).unwrap_or_default();
     let own = |row: &&OutboxRow| row.kind == "reply";
-    if replies.iter().filter(own).any(|row| matches!(row.state, DeliveryState::Queued | DeliveryState::Sending)) {
+    if replies
+        .iter()
+        .filter(own)
+        .any(|row| matches!(row.state, DeliveryState::Queued | DeliveryState::Sending))
+    {
         return Ok(Step::Wait { due_ms: deps.clock.now_ms() + LOOK_AGAIN_MS });
     }
     let current = reply_id(event);
-    let failed = replies.iter().find(|row| row.id == current && matches!(row.state, DeliveryState::Failed | DeliveryState::Expired));
+    let failed = replies.iter().find(|row| {
+        row.id == current && matches!(row.state, DeliveryState::Failed | DeliveryState::Expired)
+    });
     Ok(match failed {
         Some(row) => {
             let reason = format!("reply_failed: {}", row.error.clone().unwrap_or_default());

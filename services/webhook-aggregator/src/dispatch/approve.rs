@@ -3,7 +3,10 @@
 use super::{Stop, message_of, say, to};
 use crate::Deps;
 use crate::config::Endpoint;
-use contracts::approval::{ApprovalState, ApproveAnswer, ApproveRequest, ChannelContext, GivenUp, GivenUpAnswer, GivenUpRequest};
+use contracts::approval::{
+    ApprovalState, ApproveAnswer, ApproveRequest, ChannelContext, GivenUp, GivenUpAnswer,
+    GivenUpRequest,
+};
 use contracts::event::Stage;
 use contracts::outbox::Target;
 use contracts::{AgentId, ApprovalId, Micros, ServiceName};
@@ -20,7 +23,9 @@ const DESCRIPTION_CHARS: usize = 2_000;
 pub(super) async fn routed(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
     let agent = event.agent.clone().ok_or_else(|| Stop::Never("routed to nobody".to_owned()))?;
     let request = request(deps, event, &agent);
-    let answer: ApproveAnswer = calls::post(deps.calls.as_ref(), ServiceName::PersonalAssistant, "/api/approve", &request).await?;
+    let answer: ApproveAnswer =
+        calls::post(deps.calls.as_ref(), ServiceName::PersonalAssistant, "/api/approve", &request)
+            .await?;
     let mut patch = Patch {
         task_id: Some(request.task_id),
         approval_id: Some(answer.approval_id.clone()),
@@ -30,9 +35,14 @@ pub(super) async fn routed(deps: &Deps, event: &StoredEvent) -> Result<Step, Sto
     };
     let now = deps.clock.now_ms();
     Ok(match answer.state {
-        state if answer.approved && state.was_approved() => to(Stage::Approved, Some(answer.reason), patch, now),
+        state if answer.approved && state.was_approved() => {
+            to(Stage::Approved, Some(answer.reason), patch, now)
+        }
         ApprovalState::Pending => {
-            let text = format!("{agent} needs approval for this: {} Waiting for the owner ({}).", answer.reason, answer.approval_id);
+            let text = format!(
+                "{agent} needs approval for this: {} Waiting for the owner ({}).",
+                answer.reason, answer.approval_id
+            );
             merge(&mut patch, say(event, None, &text, false));
             to(Stage::Parked, Some(answer.reason), patch, now + LOOK_AGAIN_MS)
         }
@@ -49,7 +59,12 @@ fn request(deps: &Deps, event: &StoredEvent, agent: &AgentId) -> ApproveRequest 
     let target = super::target(event);
     let approver = event.payload.get("approver") == Some(&Value::Bool(true));
     let endpoint = deps.config.endpoint(&event.channel, &event.endpoint);
-    let estimated: Option<Micros> = event.data.get("estimatedCost").cloned().and_then(|value| platform::json::from_value(value).ok()).flatten();
+    let estimated: Option<Micros> = event
+        .data
+        .get("estimatedCost")
+        .cloned()
+        .and_then(|value| platform::json::from_value(value).ok())
+        .flatten();
     ApproveRequest {
         task_id: event.current_task(),
         kind: agent.0.clone(),
@@ -62,7 +77,9 @@ fn request(deps: &Deps, event: &StoredEvent, agent: &AgentId) -> ApproveRequest 
             conversation: Some(event.conversation.0.clone()),
             event_id: Some(event.id.clone()),
             sender: event.payload.get("actor").and_then(Value::as_str).map(str::to_owned),
-            ask: endpoint.map(|endpoint| where_to_ask(endpoint, &target, approver)).unwrap_or_default(),
+            ask: endpoint
+                .map(|endpoint| where_to_ask(endpoint, &target, approver))
+                .unwrap_or_default(),
             ..ChannelContext::default()
         }),
         operation: Some("run".to_owned()),
@@ -97,37 +114,60 @@ struct Decided {
 /// What was begun under an approval by the time its lease of this epoch ended. From then on that lease begins nothing.
 pub(super) async fn given_up(deps: &Deps, id: &ApprovalId, epoch: u32) -> Result<GivenUp, Stop> {
     let request = GivenUpRequest { approval_id: id.clone(), epoch };
-    let answer: GivenUpAnswer = calls::post(deps.calls.as_ref(), ServiceName::PersonalAssistant, "/internal/given-up", &request).await?;
+    let answer: GivenUpAnswer = calls::post(
+        deps.calls.as_ref(),
+        ServiceName::PersonalAssistant,
+        "/internal/given-up",
+        &request,
+    )
+    .await?;
     Ok(answer.was)
 }
 
 pub(super) async fn parked(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
-    let id = event.approval_id.clone().ok_or_else(|| Stop::Never("parked without an approval".to_owned()))?;
+    let id = event
+        .approval_id
+        .clone()
+        .ok_or_else(|| Stop::Never("parked without an approval".to_owned()))?;
     let path = format!("/api/approvals/{id}");
-    let approval: Decided = calls::get(deps.calls.as_ref(), ServiceName::PersonalAssistant, &path).await?;
+    let approval: Decided =
+        calls::get(deps.calls.as_ref(), ServiceName::PersonalAssistant, &path).await?;
     let now = deps.clock.now_ms();
     let by = approval.decided_by.clone().unwrap_or_else(|| "the rules".to_owned());
     Ok(match approval.state {
         ApprovalState::Pending => Step::Wait { due_ms: now + LOOK_AGAIN_MS },
         state if state.was_approved() => {
             // The hold may have been made at another amount than was asked for.
-            let patch = Patch { digest: Some(approval.digest), cost_limit: Some(approval.cost_limit.0), ..Patch::default() };
+            let patch = Patch {
+                digest: Some(approval.digest),
+                cost_limit: Some(approval.cost_limit.0),
+                ..Patch::default()
+            };
             to(Stage::Approved, Some(format!("approved by {by}")), patch, now)
         }
         ApprovalState::Rejected => {
             // Without a reason of a person's own the record says who rejected it, which is said here already.
-            let says_more = !approval.reason.is_empty() && !approval.reason.starts_with("Rejected by");
+            let says_more =
+                !approval.reason.is_empty() && !approval.reason.starts_with("Rejected by");
             let why = if says_more { format!(" {}", approval.reason) } else { String::new() };
-            let patch =
-                Patch { reason: Some(approval.code.unwrap_or_else(|| "rejected".to_owned())), ..say(event, None, &format!("Rejected by {by}.{why}"), true) };
+            let patch = Patch {
+                reason: Some(approval.code.unwrap_or_else(|| "rejected".to_owned())),
+                ..say(event, None, &format!("Rejected by {by}.{why}"), true)
+            };
             to(Stage::Refused, Some(format!("rejected by {by}")), patch, 0)
         }
         ApprovalState::Cancelled => {
-            let patch = Patch { reason: Some("halted".to_owned()), ..say(event, None, "Stopped by the owner before it began.", true) };
+            let patch = Patch {
+                reason: Some("halted".to_owned()),
+                ..say(event, None, "Stopped by the owner before it began.", true)
+            };
             to(Stage::Refused, None, patch, 0)
         }
         _ => {
-            let patch = Patch { reason: Some("not_decided".to_owned()), ..say(event, None, "Nobody decided in time, so this was not done.", true) };
+            let patch = Patch {
+                reason: Some("not_decided".to_owned()),
+                ..say(event, None, "Nobody decided in time, so this was not done.", true)
+            };
             to(Stage::Expired, None, patch, 0)
         }
     })

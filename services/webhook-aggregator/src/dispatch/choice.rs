@@ -47,11 +47,19 @@ pub(super) fn is_open(event: &StoredEvent) -> bool {
 }
 
 /// Parks the event with the question; `patch` is what routing found for the likelier agent.
-pub(super) fn put(deps: &Deps, event: &StoredEvent, answer: &RouteAnswer, mut patch: Patch) -> Option<Step> {
+pub(super) fn put(
+    deps: &Deps,
+    event: &StoredEvent,
+    answer: &RouteAnswer,
+    mut patch: Patch,
+) -> Option<Step> {
     let other = answer.alternatives.first()?;
     let nonce = deps.clock.random_hex(12);
-    let choice =
-        Choice { agents: [answer.agent.clone(), other.agent.clone()], token_hash: digest_hex(nonce.as_bytes()), until_ms: deps.clock.now_ms() + WINDOW_MS };
+    let choice = Choice {
+        agents: [answer.agent.clone(), other.agent.clone()],
+        token_hash: digest_hex(nonce.as_bytes()),
+        until_ms: deps.clock.now_ms() + WINDOW_MS,
+    };
     let percent = |confidence: f64| (confidence * 100.0).round() as i64;
     let text = format!(
         "I am not sure whose this is: {} ({} %) or {} ({} %). Choose one, or answer with its name.",
@@ -66,7 +74,10 @@ pub(super) fn put(deps: &Deps, event: &StoredEvent, answer: &RouteAnswer, mut pa
     let ulid = event.id.as_str().rsplit_once('.').map_or("", |(_, ulid)| ulid);
     let token = |place: u8| format!("{PREFIX}:{ulid}:{nonce}:{place}");
     let labels = Some([answer.agent.to_string(), other.agent.to_string()]);
-    patch.say.iter_mut().for_each(|draft| draft.buttons = Some(Buttons { approve: token(0), reject: token(1), labels: labels.clone() }));
+    patch.say.iter_mut().for_each(|draft| {
+        draft.buttons =
+            Some(Buttons { approve: token(0), reject: token(1), labels: labels.clone() })
+    });
     let until_ms = choice.until_ms;
     if let Some(data) = patch.data.as_mut() {
         data["choice"] = json!(choice);
@@ -75,11 +86,25 @@ pub(super) fn put(deps: &Deps, event: &StoredEvent, answer: &RouteAnswer, mut pa
 }
 
 /// The agent that a model chose, where the owner allows that and it did; else nobody, and the person is asked.
-pub(super) async fn by_model(deps: &Deps, event: &StoredEvent, answer: &RouteAnswer) -> Option<AgentId> {
+pub(super) async fn by_model(
+    deps: &Deps,
+    event: &StoredEvent,
+    answer: &RouteAnswer,
+) -> Option<AgentId> {
     let agents = [&answer.agent, &answer.alternatives.first()?.agent];
     let request = json!({ "eventId": event.id, "message": message_of(event), "agents": agents });
-    match calls::post::<_, Value>(deps.calls.as_ref(), ServiceName::PersonalAssistant, "/internal/tie-break", &request).await {
-        Ok(said) => agents.into_iter().find(|agent| said.get("agent").and_then(Value::as_str) == Some(agent.as_str())).cloned(),
+    match calls::post::<_, Value>(
+        deps.calls.as_ref(),
+        ServiceName::PersonalAssistant,
+        "/internal/tie-break",
+        &request,
+    )
+    .await
+    {
+        Ok(said) => agents
+            .into_iter()
+            .find(|agent| said.get("agent").and_then(Value::as_str) == Some(agent.as_str()))
+            .cloned(),
         Err(error) => {
             tracing::warn!(%error, "no model could be asked who should get a message");
             None
@@ -98,8 +123,11 @@ pub(super) fn given(answer: &RouteAnswer, agent: &AgentId, mut patch: Patch, now
             forget_the_likelier_one(data);
         }
     }
-    let note =
-        format!("{agent}: chosen by a model between {} and {}", answer.agent, answer.alternatives.first().map_or("nobody", |other| other.agent.as_str()));
+    let note = format!(
+        "{agent}: chosen by a model between {} and {}",
+        answer.agent,
+        answer.alternatives.first().map_or("nobody", |other| other.agent.as_str())
+    );
     to(Stage::Routed, Some(note), Patch { agent: Some(agent.clone()), ..patch }, now)
 }
 
@@ -113,7 +141,8 @@ fn forget_the_likelier_one(data: &mut Value) {
 
 /// The timer of an open question.
 pub(super) fn waiting(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
-    let choice = choice_of(event).ok_or_else(|| Stop::Never("its question cannot be read".to_owned()))?;
+    let choice =
+        choice_of(event).ok_or_else(|| Stop::Never("its question cannot be read".to_owned()))?;
     let now = deps.clock.now_ms();
     if now < choice.until_ms {
         return Ok(Step::Wait { due_ms: choice.until_ms });
@@ -123,12 +152,25 @@ pub(super) fn waiting(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
 }
 
 /// The question is answered by somebody, or by nobody in time: the event goes on as routed to this agent.
-fn go_on(event: &StoredEvent, choice: &Choice, agent: &AgentId, by: Option<&StoredEvent>, now: i64) -> Step {
+fn go_on(
+    event: &StoredEvent,
+    choice: &Choice,
+    agent: &AgentId,
+    by: Option<&StoredEvent>,
+    now: i64,
+) -> Step {
     let (why, reason) = match by {
         Some(_) => ("chosen by the person", format!("It was close, and the person chose {agent}.")),
-        None => ("nobody chose, so the likelier one takes it", format!("It was close and nobody chose, so it goes to {agent}.")),
+        None => (
+            "nobody chose, so the likelier one takes it",
+            format!("It was close and nobody chose, so it goes to {agent}."),
+        ),
     };
-    let answered = Answered { agents: choice.agents.clone(), by: by.map(|by| by.id.clone()), until_ms: now + WINDOW_MS };
+    let answered = Answered {
+        agents: choice.agents.clone(),
+        by: by.map(|by| by.id.clone()),
+        until_ms: now + WINDOW_MS,
+    };
     let mut data = event.data.clone();
     if let Some(object) = data.as_object_mut() {
         object.remove("choice");
@@ -139,7 +181,11 @@ fn go_on(event: &StoredEvent, choice: &Choice, agent: &AgentId, by: Option<&Stor
     if event.agent.as_ref() != Some(agent) {
         forget_the_likelier_one(&mut data);
     }
-    let patch = Patch { agent: Some(agent.clone()), data: Some(data), ..say(event, Some(agent), &format!("{agent} takes it …"), false) };
+    let patch = Patch {
+        agent: Some(agent.clone()),
+        data: Some(data),
+        ..say(event, Some(agent), &format!("{agent} takes it …"), false)
+    };
     to(Stage::Routed, Some(format!("{agent}: {why}")), patch, now)
 }
 
@@ -156,7 +202,8 @@ pub(crate) async fn pressed(deps: &Deps, press: &StoredEvent, token: &str) -> Po
     let Some((event, ..)) = deps.event(&id).await? else { return gone() };
     let Some(choice) = choice_of(&event).filter(|_| is_open(&event)) else { return gone() };
     let same_place = super::target(&event).chat == super::target(press).chat;
-    if !same_place || !Secret::new(choice.token_hash.clone()).matches(&digest_hex(nonce.as_bytes())) {
+    if !same_place || !Secret::new(choice.token_hash.clone()).matches(&digest_hex(nonce.as_bytes()))
+    {
         return gone();
     }
     if !may_choose(&event, press) {
@@ -168,17 +215,29 @@ pub(crate) async fn pressed(deps: &Deps, press: &StoredEvent, token: &str) -> Po
         "1" => second,
         _ => return gone(),
     };
-    if choose(deps, &event, &choice, agent, press).await? { Ok(format!("{agent} takes it.")) } else { gone() }
+    if choose(deps, &event, &choice, agent, press).await? {
+        Ok(format!("{agent} takes it."))
+    } else {
+        gone()
+    }
 }
 
 fn may_choose(event: &StoredEvent, by: &StoredEvent) -> bool {
-    by.payload.get("approver") == Some(&Value::Bool(true)) || (by.sender.is_some() && by.sender == event.sender)
+    by.payload.get("approver") == Some(&Value::Bool(true))
+        || (by.sender.is_some() && by.sender == event.sender)
 }
 
 /// Moves the event on; false when somebody was faster. The choice teaches the router's owner what was meant.
-async fn choose(deps: &Deps, event: &StoredEvent, choice: &Choice, agent: &AgentId, by: &StoredEvent) -> PortResult<bool> {
+async fn choose(
+    deps: &Deps,
+    event: &StoredEvent,
+    choice: &Choice,
+    agent: &AgentId,
+    by: &StoredEvent,
+) -> PortResult<bool> {
     let step = go_on(event, choice, agent, Some(by), deps.clock.now_ms());
-    let command = Command::Advance { event: event.id.clone(), version: event.version, step: Box::new(step) };
+    let command =
+        Command::Advance { event: event.id.clone(), version: event.version, step: Box::new(step) };
     let moved = ask!(deps, &event.shard, command, Reply::Advanced(moved) => moved)?;
     if moved {
         crate::pump::soon(deps, event.id.clone());
@@ -189,7 +248,10 @@ async fn choose(deps: &Deps, event: &StoredEvent, choice: &Choice, agent: &Agent
 }
 
 fn tell_the_router(deps: &Deps, event: &StoredEvent, agent: &AgentId) {
-    let (Some(decision_id), Some(likelier)) = (event.decision_id.clone(), event.agent.clone()) else { return };
+    let (Some(decision_id), Some(likelier)) = (event.decision_id.clone(), event.agent.clone())
+    else {
+        return;
+    };
     let correct = *agent == likelier;
     let feedback = Feedback { decision_id, correct, agent: (!correct).then(|| agent.clone()) };
     deps.tell(ServiceName::AgencyRouter, "/api/feedback", &feedback);
@@ -197,24 +259,53 @@ fn tell_the_router(deps: &Deps, event: &StoredEvent, agent: &AgentId) {
 
 /// A message that answers a question of its conversation by a name, or by its place. A name that comes too late, or is read
 /// twice, is an answer all the same, and no work of its own.
-pub(super) async fn by_name(deps: &Deps, event: &StoredEvent, earlier: &[StoredEvent]) -> PortResult<Option<Step>> {
-    let said = event.text.trim().trim_start_matches(['@', '/']).trim_end_matches(['.', '!']).to_lowercase();
-    let named = |agents: &[AgentId; 2]| agents.iter().position(|agent| agent.as_str().eq_ignore_ascii_case(&said));
+pub(super) async fn by_name(
+    deps: &Deps,
+    event: &StoredEvent,
+    earlier: &[StoredEvent],
+) -> PortResult<Option<Step>> {
+    let said = event
+        .text
+        .trim()
+        .trim_start_matches(['@', '/'])
+        .trim_end_matches(['.', '!'])
+        .to_lowercase();
+    let named = |agents: &[AgentId; 2]| {
+        agents.iter().position(|agent| agent.as_str().eq_ignore_ascii_case(&said))
+    };
     let done = |note: String| Ok(Some(to(Stage::Done, Some(note), Patch::default(), 0)));
-    if let Some((asked, choice)) = earlier.iter().filter(|asked| is_open(asked)).find_map(|asked| Some((asked, choice_of(asked)?))) {
+    if let Some((asked, choice)) = earlier
+        .iter()
+        .filter(|asked| is_open(asked))
+        .find_map(|asked| Some((asked, choice_of(asked)?)))
+    {
         let place = match said.as_str() {
             "1" | "first" | "the first" | "the first one" => Some(0),
             "2" | "second" | "the second" | "the second one" => Some(1),
             _ => named(&choice.agents),
         };
-        let Some(agent) = place.and_then(|place| choice.agents.get(place)).filter(|_| may_choose(asked, event)) else { return Ok(None) };
+        let Some(agent) =
+            place.and_then(|place| choice.agents.get(place)).filter(|_| may_choose(asked, event))
+        else {
+            return Ok(None);
+        };
         let chosen = choose(deps, asked, &choice, agent, event).await?;
-        return done(if chosen { format!("chose {agent} for {}", asked.id) } else { format!("{} was answered already", asked.id) });
+        return done(if chosen {
+            format!("chose {agent} for {}", asked.id)
+        } else {
+            format!("{} was answered already", asked.id)
+        });
     }
     let now = deps.clock.now_ms();
     let late = |asked: &&StoredEvent| {
-        let answered = asked.data.get("answered").and_then(|data| platform::json::from_value::<Answered>(data.clone()).ok());
-        answered.is_some_and(|answered| answered.by.as_ref() == Some(&event.id) || (now < answered.until_ms && named(&answered.agents).is_some()))
+        let answered = asked
+            .data
+            .get("answered")
+            .and_then(|data| platform::json::from_value::<Answered>(data.clone()).ok());
+        answered.is_some_and(|answered| {
+            answered.by.as_ref() == Some(&event.id)
+                || (now < answered.until_ms && named(&answered.agents).is_some())
+        })
     };
     match earlier.iter().find(late) {
         Some(asked) => done(format!("{} was answered already", asked.id)),

@@ -26,7 +26,11 @@ pub(crate) fn passed_over(event: &StoredEvent, last: Option<&GatewayId>) -> Vec<
 }
 
 /// Where the event's task should run.
-pub(super) async fn place(deps: &Deps, event: &StoredEvent, agent: &AgentId) -> Result<Place, Stop> {
+pub(super) async fn place(
+    deps: &Deps,
+    event: &StoredEvent,
+    agent: &AgentId,
+) -> Result<Place, Stop> {
     let not = passed_over(event, None);
     let live = port(others(deps, event, agent, &not).await)?;
     let gateway = if live.len() < 2 { None } else { choose(deps, agent, &live).await };
@@ -36,12 +40,28 @@ pub(super) async fn place(deps: &Deps, event: &StoredEvent, agent: &AgentId) -> 
 }
 
 /// Gateways that are in service, run this agent and are not among `not`.
-pub(crate) async fn others(deps: &Deps, event: &StoredEvent, agent: &AgentId, not: &[GatewayId]) -> PortResult<Vec<Candidate>> {
-    let seen: Vec<SeenGateway> = ask!(deps, &event.shard, Command::Gateways, Reply::Gateways(seen) => seen)?;
+pub(crate) async fn others(
+    deps: &Deps,
+    event: &StoredEvent,
+    agent: &AgentId,
+    not: &[GatewayId],
+) -> PortResult<Vec<Candidate>> {
+    let seen: Vec<SeenGateway> =
+        ask!(deps, &event.shard, Command::Gateways, Reply::Gateways(seen) => seen)?;
     let now_ms = deps.clock.now_ms();
-    let runs_it = |gateway: &SeenGateway| gateway.agents.iter().any(|offer| offer == "*" || offer == agent.as_str());
-    let fit = |gateway: &SeenGateway| now_ms - gateway.seen_ms <= LIVE_MS && !gateway.drained && runs_it(gateway) && !not.contains(&gateway.id);
-    let candidate = |gateway: SeenGateway| Candidate { in_hand: gateway.running + gateway.kept, gateway: gateway.id };
+    let runs_it = |gateway: &SeenGateway| {
+        gateway.agents.iter().any(|offer| offer == "*" || offer == agent.as_str())
+    };
+    let fit = |gateway: &SeenGateway| {
+        now_ms - gateway.seen_ms <= LIVE_MS
+            && !gateway.drained
+            && runs_it(gateway)
+            && !not.contains(&gateway.id)
+    };
+    let candidate = |gateway: SeenGateway| Candidate {
+        in_hand: gateway.running + gateway.kept,
+        gateway: gateway.id,
+    };
     Ok(seen.into_iter().filter(fit).map(candidate).collect())
 }
 
@@ -49,7 +69,13 @@ pub(crate) async fn others(deps: &Deps, event: &StoredEvent, agent: &AgentId, no
 async fn choose(deps: &Deps, agent: &AgentId, live: &[Candidate]) -> Option<GatewayId> {
     // As plain JSON both ways: types of their own would put their readers and writers into the bundle.
     let request = json!({ "agent": agent, "among": live });
-    let answer = calls::post::<_, Value>(deps.calls.as_ref(), ServiceName::AgencyRouter, "/internal/instances/choose", &request).await;
+    let answer = calls::post::<_, Value>(
+        deps.calls.as_ref(),
+        ServiceName::AgencyRouter,
+        "/internal/instances/choose",
+        &request,
+    )
+    .await;
     let chosen = match answer {
         Ok(answer) => answer.get("gateway").and_then(Value::as_str).map(GatewayId::from),
         Err(error) => {
@@ -57,6 +83,10 @@ async fn choose(deps: &Deps, agent: &AgentId, live: &[Candidate]) -> Option<Gate
             None
         }
     };
-    let idlest = || live.iter().min_by_key(|candidate| candidate.in_hand).map(|candidate| candidate.gateway.clone());
+    let idlest = || {
+        live.iter()
+            .min_by_key(|candidate| candidate.in_hand)
+            .map(|candidate| candidate.gateway.clone())
+    };
     chosen.or_else(idlest)
 }

@@ -34,13 +34,26 @@ pub(super) async fn received(deps: &Deps, event: &StoredEvent) -> Result<Step, S
         None => recent,
     };
     let exclude: Vec<AgentId> = list_of(event, "exclude");
-    let answer: RouteAnswer =
-        calls::post(deps.calls.as_ref(), ServiceName::AgencyRouter, "/internal/route", &request(deps, event, &earlier, replied.is_some(), &exclude)).await?;
+    let answer: RouteAnswer = calls::post(
+        deps.calls.as_ref(),
+        ServiceName::AgencyRouter,
+        "/internal/route",
+        &request(deps, event, &earlier, replied.is_some(), &exclude),
+    )
+    .await?;
     if answer.closed {
-        let patch = Patch { reason: Some("not_public".to_owned()), ..say(event, None, "Nobody here is open to you.", true) };
+        let patch = Patch {
+            reason: Some("not_public".to_owned()),
+            ..say(event, None, "Nobody here is open to you.", true)
+        };
         return Ok(to(Stage::Refused, Some(answer.reason), patch, 0));
     }
-    let note = format!("{} ({} %): {}", answer.agent, (answer.confidence * 100.0).round() as i64, answer.reason);
+    let note = format!(
+        "{} ({} %): {}",
+        answer.agent,
+        (answer.confidence * 100.0).round() as i64,
+        answer.reason
+    );
     let taken_back = last_of(event, &earlier).filter(|_| answer.takes_back);
     if let Some(last) = taken_back {
         // What pushed it on may wait as well.
@@ -68,11 +81,17 @@ pub(super) async fn received(deps: &Deps, event: &StoredEvent) -> Result<Step, S
     {
         data.insert(FOLLOWS_UP.to_owned(), true.into());
     }
-    let message = message.or_else(|| event.data.get("message").and_then(Value::as_str).map(str::to_owned));
+    let message =
+        message.or_else(|| event.data.get("message").and_then(Value::as_str).map(str::to_owned));
     if let (Some(message), Some(data)) = (message, data.as_object_mut()) {
         data.insert("message".to_owned(), message.into());
     }
-    let patch = Patch { agent: Some(answer.agent.clone()), decision_id: Some(answer.decision_id.clone()), data: Some(data), ..Patch::default() };
+    let patch = Patch {
+        agent: Some(answer.agent.clone()),
+        decision_id: Some(answer.decision_id.clone()),
+        data: Some(data),
+        ..Patch::default()
+    };
     // Asked once: another run of the same message (somebody stands in) goes where it is sent.
     let may_ask = answer.needs_choice && event.runs <= 1;
     if may_ask && let Some(agent) = choice::by_model(deps, event, &answer).await {
@@ -89,10 +108,19 @@ pub(super) fn taken_back_from(event: &StoredEvent) -> Vec<AgentId> {
 }
 
 /// `replies`: the first of the earlier messages is the one whose answer this one replies to.
-fn request(deps: &Deps, event: &StoredEvent, earlier: &[StoredEvent], replies: bool, exclude: &[AgentId]) -> RouteRequest {
+fn request(
+    deps: &Deps,
+    event: &StoredEvent,
+    earlier: &[StoredEvent],
+    replies: bool,
+    exclude: &[AgentId],
+) -> RouteRequest {
     let endpoint = deps.config.endpoint(&event.channel, &event.endpoint);
     let flag = |name: &str| event.payload.get(name) == Some(&Value::Bool(true));
-    let answered = |earlier: &&StoredEvent| matches!(earlier.state, Stage::Answered | Stage::Done) && event.received_ms - earlier.received_ms < STICKY_MS;
+    let answered = |earlier: &&StoredEvent| {
+        matches!(earlier.state, Stage::Answered | Stage::Done)
+            && event.received_ms - earlier.received_ms < STICKY_MS
+    };
     // The answer to a question of ours is Done too, and nobody's.
     let lately = || earlier.iter().filter(answered).find_map(|earlier| earlier.agent.clone());
     // Who replies means that one, however long ago and whatever became of it.
@@ -100,7 +128,12 @@ fn request(deps: &Deps, event: &StoredEvent, earlier: &[StoredEvent], replies: b
     let sticky_agent = replied.or_else(lately);
     let said_before = |last: &StoredEvent| {
         let (decision_id, agent) = (last.decision_id.clone()?, last.agent.clone()?);
-        Some(Previous { decision_id, agent, message: message_of(last).to_owned(), taken_back_from: taken_back_from(last) })
+        Some(Previous {
+            decision_id,
+            agent,
+            message: message_of(last).to_owned(),
+            taken_back_from: taken_back_from(last),
+        })
     };
     let previous = last_of(event, earlier).and_then(said_before);
     RouteRequest {
@@ -109,7 +142,9 @@ fn request(deps: &Deps, event: &StoredEvent, earlier: &[StoredEvent], replies: b
         user_id: event.payload.get("actor").and_then(Value::as_str).map(str::to_owned),
         sticky_agent: sticky_agent.filter(|agent| !exclude.contains(agent)),
         is_reply: flag("reply"),
-        bound_agent: endpoint.and_then(|endpoint| endpoint.agent_of(&super::target(event).chat)).filter(|agent| !exclude.contains(agent)),
+        bound_agent: endpoint
+            .and_then(|endpoint| endpoint.agent_of(&super::target(event).chat))
+            .filter(|agent| !exclude.contains(agent)),
         previous,
         taken_back_from: taken_back_from(event),
         exclude: exclude.to_vec(),
@@ -122,13 +157,26 @@ fn request(deps: &Deps, event: &StoredEvent, earlier: &[StoredEvent], replies: b
 
 /// A message that is taken back while it waits for somebody ends there: its work is done under the message that took it back, and
 /// nobody who answers late begins it a second time.
-async fn withdraw(deps: &Deps, event: &StoredEvent, last: &StoredEvent) -> platform::ports::PortResult<()> {
+async fn withdraw(
+    deps: &Deps,
+    event: &StoredEvent,
+    last: &StoredEvent,
+) -> platform::ports::PortResult<()> {
     if last.state == Stage::Parked && speaks_for(event, last) {
-        let patch = Patch { reason: Some("taken_back".to_owned()), ..say(last, None, "You gave this to somebody else.", true) };
+        let patch = Patch {
+            reason: Some("taken_back".to_owned()),
+            ..say(last, None, "You gave this to somebody else.", true)
+        };
         let step = to(Stage::Refused, Some("taken back by its sender".to_owned()), patch, 0);
-        let command = Command::Advance { event: last.id.clone(), version: last.version, step: Box::new(step) };
+        let command = Command::Advance {
+            event: last.id.clone(),
+            version: last.version,
+            step: Box::new(step),
+        };
         let moved = ask!(deps, &last.shard, command, Reply::Advanced(moved) => moved)?;
-        if let Some(approval) = last.approval_id.as_ref().filter(|_| moved && !choice::is_open(last)) {
+        if let Some(approval) =
+            last.approval_id.as_ref().filter(|_| moved && !choice::is_open(last))
+        {
             reject(deps, event, approval).await;
         }
     }
@@ -145,14 +193,22 @@ async fn reject(deps: &Deps, event: &StoredEvent, approval: &ApprovalId) {
         actor: event.payload.get("actor").and_then(Value::as_str).map(str::to_owned),
     };
     let path = format!("/api/approvals/{approval}/decide");
-    if let Err(error) = calls::post::<_, Value>(deps.calls.as_ref(), ServiceName::PersonalAssistant, &path, &request).await {
+    if let Err(error) = calls::post::<_, Value>(
+        deps.calls.as_ref(),
+        ServiceName::PersonalAssistant,
+        &path,
+        &request,
+    )
+    .await
+    {
         tracing::warn!(%error, approval = %approval, "what was taken back could not be rejected");
     }
 }
 
 /// What the same person said last in this conversation and was given to somebody. Words that only pushed on stand for those before.
 fn last_of<'a>(event: &StoredEvent, earlier: &'a [StoredEvent]) -> Option<&'a StoredEvent> {
-    let says_something = |last: &&StoredEvent| last.agent.is_some() && last.data.get(FOLLOWS_UP).is_none();
+    let says_something =
+        |last: &&StoredEvent| last.agent.is_some() && last.data.get(FOLLOWS_UP).is_none();
     earlier.iter().find(says_something).filter(|last| speaks_for(event, last))
 }
 
@@ -162,11 +218,23 @@ fn speaks_for(event: &StoredEvent, last: &StoredEvent) -> bool {
 }
 
 /// Messages of the conversation before one, the newest first; that one too, where it is not the event itself.
-async fn earlier(deps: &Deps, event: &StoredEvent, before: &StoredEvent) -> platform::ports::PortResult<Vec<StoredEvent>> {
+async fn earlier(
+    deps: &Deps,
+    event: &StoredEvent,
+    before: &StoredEvent,
+) -> platform::ports::PortResult<Vec<StoredEvent>> {
     let is_reply = before.seq != event.seq;
-    let ulid = is_reply.then(|| before.id.as_str().rsplit('.').next().unwrap_or_default().to_owned());
-    let list = Command::List { state: None, channel: None, conversation: Some(event.conversation.0.clone()), before: ulid, limit: RECENT };
-    let mut events: Vec<StoredEvent> = ask!(deps, &event.shard, list, Reply::Events(events) => events)?;
+    let ulid =
+        is_reply.then(|| before.id.as_str().rsplit('.').next().unwrap_or_default().to_owned());
+    let list = Command::List {
+        state: None,
+        channel: None,
+        conversation: Some(event.conversation.0.clone()),
+        before: ulid,
+        limit: RECENT,
+    };
+    let mut events: Vec<StoredEvent> =
+        ask!(deps, &event.shard, list, Reply::Events(events) => events)?;
     events.retain(|earlier| earlier.seq < before.seq && !earlier.control);
     if is_reply {
         events.insert(0, before.clone());
@@ -175,9 +243,18 @@ async fn earlier(deps: &Deps, event: &StoredEvent, before: &StoredEvent) -> plat
 }
 
 /// What we answered with the message that this one replies to.
-async fn replied_to(deps: &Deps, event: &StoredEvent) -> platform::ports::PortResult<Option<StoredEvent>> {
-    let Some(message) = event.payload.get("repliesTo").and_then(Value::as_str) else { return Ok(None) };
-    let command = Command::AnsweredBy { conversation: event.conversation.0.clone(), message: message.to_owned() };
-    let found: Vec<StoredEvent> = ask!(deps, &event.shard, command, Reply::Events(events) => events)?;
+async fn replied_to(
+    deps: &Deps,
+    event: &StoredEvent,
+) -> platform::ports::PortResult<Option<StoredEvent>> {
+    let Some(message) = event.payload.get("repliesTo").and_then(Value::as_str) else {
+        return Ok(None);
+    };
+    let command = Command::AnsweredBy {
+        conversation: event.conversation.0.clone(),
+        message: message.to_owned(),
+    };
+    let found: Vec<StoredEvent> =
+        ask!(deps, &event.shard, command, Reply::Events(events) => events)?;
     Ok(found.into_iter().next().filter(|found| found.seq < event.seq))
 }

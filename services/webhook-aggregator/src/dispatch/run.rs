@@ -27,12 +27,16 @@ const LEASES_MAX: u32 = 10;
 
 pub(super) async fn approved(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
     let agent = event.agent.clone().ok_or_else(|| Stop::Never("approved for nobody".to_owned()))?;
-    let (Some(approval_id), Some(digest)) = (event.approval_id.clone(), event.digest.clone()) else {
+    let (Some(approval_id), Some(digest)) = (event.approval_id.clone(), event.digest.clone())
+    else {
         return Err(Stop::Never("approved without an approval".to_owned()));
     };
     let task = NewTask {
         id: event.current_task(),
-        message: without_address(message_of(event), route::taken_back_from(event).iter().chain([&agent])),
+        message: without_address(
+            message_of(event),
+            route::taken_back_from(event).iter().chain([&agent]),
+        ),
         context: TaskContext {
             channel: Some(event.channel.clone()),
             conversation: Some(event.conversation.0.clone()),
@@ -49,8 +53,16 @@ pub(super) async fn approved(deps: &Deps, event: &StoredEvent) -> Result<Step, S
         place: place::place(deps, event, &agent).await?,
     };
     // When the gateway that it is kept for does not come, the others are called.
-    let due_ms = if task.place.gateway.is_some() { task.place.until_ms } else { deps.clock.now_ms() + TELL_AFTER_MS };
-    let patch = Patch { task_id: Some(task.id.clone()), task: Some(task), ..say(event, Some(&agent), &format!("{agent} is working on it …"), false) };
+    let due_ms = if task.place.gateway.is_some() {
+        task.place.until_ms
+    } else {
+        deps.clock.now_ms() + TELL_AFTER_MS
+    };
+    let patch = Patch {
+        task_id: Some(task.id.clone()),
+        task: Some(task),
+        ..say(event, Some(&agent), &format!("{agent} is working on it …"), false)
+    };
     Ok(to(Stage::Running, None, patch, due_ms))
 }
 
@@ -59,31 +71,52 @@ fn without_address<'a>(text: &str, mut agents: impl Iterator<Item = &'a AgentId>
     let first = text.split_whitespace().next().unwrap_or_default();
     let name = first.trim_start_matches(['@', '/']).trim_end_matches([':', ',']);
     let rest = text.trim_start().get(first.len()..).unwrap_or_default().trim();
-    let addressed = first.starts_with(['@', '/']) && agents.any(|agent| name.eq_ignore_ascii_case(agent.as_str())) && !rest.is_empty();
+    let addressed = first.starts_with(['@', '/'])
+        && agents.any(|agent| name.eq_ignore_ascii_case(agent.as_str()))
+        && !rest.is_empty();
     if addressed { rest.to_owned() } else { text.to_owned() }
 }
 
 async fn history(deps: &Deps, event: &StoredEvent) -> PortResult<Vec<Turn>> {
-    let read = Command::Said { conversation: event.conversation.0.clone(), after: 0, limit: HISTORY_TURNS };
+    let read = Command::Said {
+        conversation: event.conversation.0.clone(),
+        after: 0,
+        limit: HISTORY_TURNS,
+    };
     let said: Vec<Said> = ask!(deps, &event.shard, read, Reply::Said(said, _) => said)?;
-    let earlier = said.into_iter().filter(|line| line.settled && line.speaker != Speaker::System && line.event_id.as_ref() != Some(&event.id));
+    let earlier = said.into_iter().filter(|line| {
+        line.settled && line.speaker != Speaker::System && line.event_id.as_ref() != Some(&event.id)
+    });
     Ok(earlier.map(|line| Turn { speaker: line.speaker, text: line.text }).collect())
 }
 
 /// One task.
-pub(crate) async fn task_of(deps: &Deps, shard: &Shard, task: &TaskId) -> PortResult<Option<TaskRow>> {
+pub(crate) async fn task_of(
+    deps: &Deps,
+    shard: &Shard,
+    task: &TaskId,
+) -> PortResult<Option<TaskRow>> {
     ask!(deps, shard, Command::Task { task: task.clone() }, Reply::Task(row) => row.map(|row| *row))
 }
 
 pub(super) async fn running(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
     let task = event.task_id.clone().unwrap_or_else(|| event.current_task());
-    let row = port(task_of(deps, &event.shard, &task).await)?.ok_or_else(|| Stop::Never("its task is gone".to_owned()))?;
+    let row = port(task_of(deps, &event.shard, &task).await)?
+        .ok_or_else(|| Stop::Never("its task is gone".to_owned()))?;
     let now = deps.clock.now_ms();
     match row.state.as_str() {
         "leased" if row.lease_until_ms > now => Ok(Step::Wait { due_ms: row.lease_until_ms + 1 }),
         "leased" => lost(deps, event, &row).await,
         "queued" if now - row.created_ms > WAIT_MS => {
-            let patch = Patch { reason: Some("no_gateway".to_owned()), ..say(event, None, "No machine took this up within a day, so it was not done.", true) };
+            let patch = Patch {
+                reason: Some("no_gateway".to_owned()),
+                ..say(
+                    event,
+                    None,
+                    "No machine took this up within a day, so it was not done.",
+                    true,
+                )
+            };
             Ok(to(Stage::Expired, None, patch, 0))
         }
         "queued" if now - row.created_ms < TELL_AFTER_MS => {
@@ -91,9 +124,20 @@ pub(super) async fn running(deps: &Deps, event: &StoredEvent) -> Result<Step, St
             Ok(Step::Wait { due_ms: row.created_ms + TELL_AFTER_MS })
         }
         "queued" if !told(event) => {
-            let text = format!("{} is not online at the moment. Your message waits and is worked on as soon as it is.", row.agent);
-            let patch = Patch { data: Some(with(event, TOLD_OFFLINE, json!(true))), ..say(event, None, &text, false) };
-            Ok(to(Stage::Running, Some("no gateway has taken it yet".to_owned()), patch, now + LOOK_AGAIN_MS))
+            let text = format!(
+                "{} is not online at the moment. Your message waits and is worked on as soon as it is.",
+                row.agent
+            );
+            let patch = Patch {
+                data: Some(with(event, TOLD_OFFLINE, json!(true))),
+                ..say(event, None, &text, false)
+            };
+            Ok(to(
+                Stage::Running,
+                Some("no gateway has taken it yet".to_owned()),
+                patch,
+                now + LOOK_AGAIN_MS,
+            ))
         }
         _ => Ok(Step::Wait { due_ms: now + LOOK_AGAIN_MS }),
     }
@@ -117,7 +161,10 @@ pub(crate) async fn run_of(deps: &Deps, event: &StoredEvent) -> Option<TaskRow> 
 pub(crate) fn tell_of_loss(deps: &Deps, run: TaskRow, outcome: PoolOutcome) {
     // One that waits again was told of when its lease ran out.
     if run.state == "leased" && run.gateway_id.is_some() && run.lease_until_ms > 0 {
-        tasks::report(deps, &OutcomeReport { gateway: run.gateway_id, ..tasks::bare(run.agent, outcome) });
+        tasks::report(
+            deps,
+            &OutcomeReport { gateway: run.gateway_id, ..tasks::bare(run.agent, outcome) },
+        );
     }
 }
 
@@ -127,23 +174,40 @@ pub(crate) fn tell_of_loss(deps: &Deps, run: TaskRow, outcome: PoolOutcome) {
 async fn lost(deps: &Deps, event: &StoredEvent, row: &TaskRow) -> Result<Step, Stop> {
     let was = approve::given_up(deps, &row.approval_id, row.epoch).await?;
     if was == GivenUp::Ended {
-        let patch = Patch { reason: Some("halted".to_owned()), ..say(event, None, "Stopped by the owner.", true) };
+        let patch = Patch {
+            reason: Some("halted".to_owned()),
+            ..say(event, None, "Stopped by the owner.", true)
+        };
         return Ok(to(Stage::Refused, None, patch, 0));
     }
     if was == GivenUp::Open && row.epoch < LEASES_MAX {
         let note = "leased and never begun; it waits for a gateway again";
         let patch = Patch { requeue: true, ..Patch::default() };
-        return Ok(to(Stage::Running, Some(note.to_owned()), patch, deps.clock.now_ms() + TELL_AFTER_MS));
+        return Ok(to(
+            Stage::Running,
+            Some(note.to_owned()),
+            patch,
+            deps.clock.now_ms() + TELL_AFTER_MS,
+        ));
     }
     let begun = was == GivenUp::Begun;
-    let careful = begun && deps.config.careful_agents.iter().any(|agent| agent.eq_ignore_ascii_case(row.agent.as_str()));
+    let careful = begun
+        && deps
+            .config
+            .careful_agents
+            .iter()
+            .any(|agent| agent.eq_ignore_ascii_case(row.agent.as_str()));
     if careful || event.runs >= RUNS_MAX {
         let text = if begun {
-            format!("{} was cut off in the middle of this. It was not begun again, since it may have had effects already.", row.agent)
+            format!(
+                "{} was cut off in the middle of this. It was not begun again, since it may have had effects already.",
+                row.agent
+            )
         } else {
             "No machine could begin this, though it was handed out many times; nothing was done. It is kept, and its owner can have it done again.".to_owned()
         };
-        let patch = Patch { reason: Some("gateway_lost".to_owned()), ..say(event, None, &text, true) };
+        let patch =
+            Patch { reason: Some("gateway_lost".to_owned()), ..say(event, None, &text, true) };
         return Ok(to(Stage::Dead, None, patch, 0));
     }
     let note = match was {

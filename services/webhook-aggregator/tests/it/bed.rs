@@ -8,7 +8,10 @@ use bytes::Bytes;
 use contracts::ServiceName;
 use http_body_util::BodyExt;
 use platform::edge::{Auth, FromLoopback, Principal, Scope};
-use platform::memory::{ManualClock, MemoryCalls, MemoryInbox, MemoryOutbound, MemorySignal, Switchboard, TokioBackground};
+use platform::memory::{
+    ManualClock, MemoryCalls, MemoryInbox, MemoryOutbound, MemorySignal, Switchboard,
+    TokioBackground,
+};
 use platform::secret::Secret;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -58,7 +61,14 @@ impl World {
         change(&mut self.0.lock().unwrap());
     }
     pub fn asked(&self, path: &str) -> Vec<Value> {
-        self.0.lock().unwrap().asked.iter().filter(|(asked, _)| asked.starts_with(path)).map(|(_, body)| body.clone()).collect()
+        self.0
+            .lock()
+            .unwrap()
+            .asked
+            .iter()
+            .filter(|(asked, _)| asked.starts_with(path))
+            .map(|(_, body)| body.clone())
+            .collect()
     }
 }
 
@@ -100,7 +110,10 @@ pub fn bed_with(config: Value) -> Bed {
     let outbound = Arc::new(MemoryOutbound::new(|sent| Ok(platform_says(sent))));
     let deps = Deps {
         inbox: inbox.clone(),
-        calls: Arc::new(MemoryCalls::new(Secret::new("secret-webhook-aggregator"), switchboard.clone())),
+        calls: Arc::new(MemoryCalls::new(
+            Secret::new("secret-webhook-aggregator"),
+            switchboard.clone(),
+        )),
         outbound: outbound.clone(),
         clock: clock.clone(),
         signal: Arc::new(MemorySignal::new(clock.clone())),
@@ -108,7 +121,10 @@ pub fn bed_with(config: Value) -> Bed {
         auth,
         config: Arc::new(config),
     };
-    *switchboard.lock().unwrap() = HashMap::from([(ServiceName::AgencyRouter, router_fake(&world)), (ServiceName::PersonalAssistant, assistant_fake(&world))]);
+    *switchboard.lock().unwrap() = HashMap::from([
+        (ServiceName::AgencyRouter, router_fake(&world)),
+        (ServiceName::PersonalAssistant, assistant_fake(&world)),
+    ]);
     Bed { app: webhook_aggregator::router(deps.clone()), clock, inbox, outbound, deps, world }
 }
 
@@ -125,13 +141,22 @@ pub fn platform_says(sent: &platform::memory::Sent) -> platform::ports::Outbound
 }
 
 fn router_fake(world: &World) -> Router {
-    async fn route(State(world): State<World>, Json(body): Json<Value>) -> (http::StatusCode, Json<Value>) {
+    async fn route(
+        State(world): State<World>,
+        Json(body): Json<Value>,
+    ) -> (http::StatusCode, Json<Value>) {
         let mut answers = world.0.lock().unwrap();
         answers.asked.push(("/internal/route".into(), body));
         if answers.router_down {
             return (
                 http::StatusCode::SERVICE_UNAVAILABLE,
-                Json(serde_json::to_value(contracts::Problem::new(contracts::ErrorCode::Unavailable, "down")).unwrap()),
+                Json(
+                    serde_json::to_value(contracts::Problem::new(
+                        contracts::ErrorCode::Unavailable,
+                        "down",
+                    ))
+                    .unwrap(),
+                ),
             );
         }
         let agent = answers.agent.clone().unwrap_or_else(|| "codegen".into());
@@ -175,20 +200,34 @@ fn assistant_fake(world: &World) -> Router {
     async fn one(State(world): State<World>, Path(_): Path<String>) -> Json<Value> {
         Json(world.0.lock().unwrap().approval.clone().unwrap_or(Value::Null))
     }
-    async fn noted(State(world): State<World>, uri: http::Uri, Json(body): Json<Value>) -> Json<Value> {
+    async fn noted(
+        State(world): State<World>,
+        uri: http::Uri,
+        Json(body): Json<Value>,
+    ) -> Json<Value> {
         let mut answers = world.0.lock().unwrap();
         answers.asked.push((uri.path().to_owned(), body));
         match uri.path() {
             // Unless a test says otherwise, the gateway that leased the task has claimed its approval.
-            "/internal/given-up" => Json(json!({ "was": answers.given_up.clone().unwrap_or_else(|| "begun".to_owned()) })),
+            "/internal/given-up" => Json(
+                json!({ "was": answers.given_up.clone().unwrap_or_else(|| "begun".to_owned()) }),
+            ),
             "/internal/tie-break" => Json(json!({ "agent": answers.tie_breaker })),
             "/internal/halts/check" => Json(json!({ "all": answers.halted, "halted": [] })),
-            "/internal/press" => Json(answers.press.clone().unwrap_or_else(|| json!({ "outcome": "decided", "message": "Approved", "approvalId": "apr_1" }))),
-            "/api/halt" => Json(json!({ "success": true, "taskId": null, "message": "Everything is halted.", "level": "accepted" })),
+            "/internal/press" => Json(answers.press.clone().unwrap_or_else(
+                || json!({ "outcome": "decided", "message": "Approved", "approvalId": "apr_1" }),
+            )),
+            "/api/halt" => Json(
+                json!({ "success": true, "taskId": null, "message": "Everything is halted.", "level": "accepted" }),
+            ),
             _ => Json(json!({})),
         }
     }
-    Router::new().route("/api/approve", post(approve)).route("/api/approvals/{id}", get(one)).fallback(noted).with_state(world.clone())
+    Router::new()
+        .route("/api/approve", post(approve))
+        .route("/api/approvals/{id}", get(one))
+        .fallback(noted)
+        .with_state(world.clone())
 }
 
 /// An answer of approve in this state.
@@ -207,12 +246,26 @@ pub fn approval(state: &str) -> Value {
 
 impl Bed {
     /// A request; status and body.
-    pub async fn ask(&self, method: &str, path: &str, token: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> (u16, Bytes) {
+    pub async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> (u16, Bytes) {
         let (head, body) = self.answer(method, path, token, headers, body).await;
         (head.status.as_u16(), body)
     }
     /// The same with the answer's headers.
-    pub async fn answer(&self, method: &str, path: &str, token: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> (http::response::Parts, Bytes) {
+    pub async fn answer(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> (http::response::Parts, Bytes) {
         let mut request = http::Request::builder().method(method).uri(path);
         if !token.is_empty() {
             request = request.header("authorization", format!("Bearer {token}"));
@@ -232,7 +285,9 @@ impl Bed {
         serde_json::from_slice(&body).unwrap()
     }
     pub async fn post(&self, path: &str, token: &str, body: &Value) -> (u16, Value) {
-        let (status, body) = self.ask("POST", path, token, &[("content-type", "application/json")], body.to_string()).await;
+        let (status, body) = self
+            .ask("POST", path, token, &[("content-type", "application/json")], body.to_string())
+            .await;
         (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
     }
     /// Lets the background finish: every step on memory ports ends within a few turns.
@@ -258,12 +313,24 @@ impl Bed {
     /// The event of a dedup key.
     pub async fn event(&self, key: &str) -> Value {
         let list = self.get("/api/events?limit=500").await;
-        let id = list["events"].as_array().unwrap().iter().find(|event| event["dedupeKey"] == key).unwrap_or_else(|| panic!("no event {key}"))["id"].clone();
+        let id = list["events"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|event| event["dedupeKey"] == key)
+            .unwrap_or_else(|| panic!("no event {key}"))["id"]
+            .clone();
         self.get(&format!("/api/events/{}", id.as_str().unwrap())).await
     }
     /// Takes everything there is to do.
     pub async fn lease(&self) -> Vec<Value> {
-        let (status, leased) = self.post("/api/tasks/lease", GATEWAY, &json!({ "gatewayId": "g1", "agents": ["*"], "capacity": 8 })).await;
+        let (status, leased) = self
+            .post(
+                "/api/tasks/lease",
+                GATEWAY,
+                &json!({ "gatewayId": "g1", "agents": ["*"], "capacity": 8 }),
+            )
+            .await;
         assert_eq!(status, 200, "{leased}");
         leased.as_array().unwrap().clone()
     }
@@ -275,6 +342,11 @@ impl Bed {
     }
     /// Bodies of what was sent to this method of a platform.
     pub fn sent(&self, method: &str) -> Vec<String> {
-        self.outbound.sent().into_iter().filter(|sent| sent.url.ends_with(method)).map(|sent| sent.body).collect()
+        self.outbound
+            .sent()
+            .into_iter()
+            .filter(|sent| sent.url.ends_with(method))
+            .map(|sent| sent.body)
+            .collect()
     }
 }

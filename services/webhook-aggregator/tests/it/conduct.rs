@@ -9,14 +9,21 @@ async fn a_message_is_answered_by_placeholder_and_edit() {
     let bed = bed();
     assert_eq!(bed.telegram(1, "fix it").await, 200);
     let tasks = bed.lease().await;
-    assert_eq!((tasks[0]["agent"].as_str(), tasks[0]["message"].as_str()), (Some("codegen"), Some("fix it")));
+    assert_eq!(
+        (tasks[0]["agent"].as_str(), tasks[0]["message"].as_str()),
+        (Some("codegen"), Some("fix it"))
+    );
     assert_eq!(bed.sent("/sendMessage").len(), 1, "the placeholder");
     assert_eq!(bed.finish(&tasks[0], "success", "Done: **fixed**.").await, 200);
     let edits = bed.sent("/editMessageText");
     assert_eq!(edits.len(), 1);
     assert!(edits[0].contains("Done: fixed."), "{}", edits[0]);
     assert_eq!(bed.event("1").await["state"], "done");
-    assert_eq!(bed.finish(&tasks[0], "success", "Done: **fixed**.").await, 200, "the same result again is the same");
+    assert_eq!(
+        bed.finish(&tasks[0], "success", "Done: **fixed**.").await,
+        200,
+        "the same result again is the same"
+    );
     assert_eq!(bed.sent("/editMessageText").len(), 1);
 }
 
@@ -31,7 +38,10 @@ async fn the_second_message_of_a_conversation_waits_for_the_first() {
     let second = bed.lease().await;
     assert_eq!(second[0]["message"], "two");
     let history = second[0]["context"]["history"].as_array().unwrap();
-    assert_eq!(history.iter().map(|turn| turn["text"].as_str().unwrap()).collect::<Vec<_>>(), ["one", "a"]);
+    assert_eq!(
+        history.iter().map(|turn| turn["text"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["one", "a"]
+    );
 }
 
 #[tokio::test]
@@ -49,11 +59,16 @@ async fn what_needs_approval_parks_and_goes_on_when_decided() {
     bed.finish(&cheap[0], "success", "ok").await;
     bed.world.set(|answers| answers.approval = Some(approval("approved")));
     let id = bed.event("1").await["id"].as_str().unwrap().to_owned();
-    let (status, _) = bed.post(&format!("/internal/events/{id}/wake"), "secret-personal-assistant", &json!({})).await;
+    let (status, _) = bed
+        .post(&format!("/internal/events/{id}/wake"), "secret-personal-assistant", &json!({}))
+        .await;
     assert_eq!(status, 200);
     bed.settle().await;
     let costly = bed.lease().await;
-    assert_eq!((costly[0]["message"].as_str(), costly[0]["digest"].as_str()), (Some("costly"), Some("d2")));
+    assert_eq!(
+        (costly[0]["message"].as_str(), costly[0]["digest"].as_str()),
+        (Some("costly"), Some("d2"))
+    );
 }
 
 #[tokio::test]
@@ -64,7 +79,10 @@ async fn a_refusal_is_told_with_its_reason() {
     bed.world.set(|answers| answers.approve = Some(refused));
     bed.telegram(1, "costly").await;
     let event = bed.event("1").await;
-    assert_eq!((event["state"].as_str(), event["reason"].as_str()), (Some("refused"), Some("budget_exhausted")));
+    assert_eq!(
+        (event["state"].as_str(), event["reason"].as_str()),
+        (Some("refused"), Some("budget_exhausted"))
+    );
     assert!(bed.sent("/sendMessage")[0].contains("Not done: the rules say so."));
     assert!(bed.lease().await.is_empty());
 }
@@ -78,7 +96,10 @@ async fn an_agent_that_is_not_there_is_replaced() {
     let routed = bed.world.asked("/internal/route");
     assert_eq!(routed[1]["exclude"], json!(["codegen"]));
     let again = bed.lease().await;
-    assert!(again[0]["taskId"].as_str().unwrap().ends_with("~2"), "a run of its own, approved anew");
+    assert!(
+        again[0]["taskId"].as_str().unwrap().ends_with("~2"),
+        "a run of its own, approved anew"
+    );
 }
 
 #[tokio::test]
@@ -109,8 +130,16 @@ async fn tries_end_in_a_dead_letter_that_can_be_replayed() {
     assert!(event["reason"].as_str().unwrap().starts_with("given up"));
     bed.world.set(|answers| answers.router_down = false);
     let (_, dry) = bed.post("/api/replay", crate::bed::OPERATOR, &json!({})).await;
-    assert_eq!((dry["dryRun"].as_bool(), dry["matched"].as_array().unwrap().len(), dry["replayed"].as_array().unwrap().len()), (Some(true), 1, 0));
-    let (_, done) = bed.post("/api/replay", crate::bed::OPERATOR, &json!({ "dryRun": false })).await;
+    assert_eq!(
+        (
+            dry["dryRun"].as_bool(),
+            dry["matched"].as_array().unwrap().len(),
+            dry["replayed"].as_array().unwrap().len()
+        ),
+        (Some(true), 1, 0)
+    );
+    let (_, done) =
+        bed.post("/api/replay", crate::bed::OPERATOR, &json!({ "dryRun": false })).await;
     assert_eq!(done["replayed"].as_array().unwrap().len(), 1);
     bed.settle().await;
     let task = bed.lease().await;
@@ -122,7 +151,12 @@ async fn tries_end_in_a_dead_letter_that_can_be_replayed() {
 #[tokio::test]
 async fn a_flooded_platform_is_obeyed() {
     let bed = bed();
-    bed.outbound.answer(|_| Ok(MemoryOutbound::json(429, &json!({ "ok": false, "error_code": 429, "parameters": { "retry_after": 7 } }))));
+    bed.outbound.answer(|_| {
+        Ok(MemoryOutbound::json(
+            429,
+            &json!({ "ok": false, "error_code": 429, "parameters": { "retry_after": 7 } }),
+        ))
+    });
     bed.telegram(1, "work").await;
     assert_eq!(bed.sent("/sendMessage").len(), 1);
     bed.outbound.answer(|sent| Ok(crate::bed::platform_says(sent)));
@@ -146,7 +180,8 @@ async fn a_cut_off_run_is_begun_again_only_where_it_cannot_have_had_effects() {
         webhook_aggregator::pump(&bed.deps, &contracts::Shard::new("telegram.main")).await.unwrap();
         assert_eq!(bed.event("1").await["state"], state, "{runner}");
         assert_eq!(bed.world.asked("/internal/route").len(), 1, "who does it is not decided again");
-        let again: Vec<Value> = bed.lease().await.iter().map(|task| task["taskId"].clone()).collect();
+        let again: Vec<Value> =
+            bed.lease().await.iter().map(|task| task["taskId"].clone()).collect();
         assert!(again.iter().all(|id| id.as_str().unwrap().ends_with("~2")), "a run of its own");
         assert_eq!(again.len(), usize::from(state == "running"));
     }
@@ -155,13 +190,24 @@ async fn a_cut_off_run_is_begun_again_only_where_it_cannot_have_had_effects() {
 #[tokio::test]
 async fn the_console_reads_what_was_said() {
     let bed = bed();
-    let (status, accepted) = bed.post("/api/messages", crate::bed::OPERATOR, &json!({ "text": "hello", "conversation": "c1" })).await;
+    let (status, accepted) = bed
+        .post(
+            "/api/messages",
+            crate::bed::OPERATOR,
+            &json!({ "text": "hello", "conversation": "c1" }),
+        )
+        .await;
     assert_eq!((status, accepted["conversation"].as_str()), (202, Some("web:console:c1")));
     bed.settle().await;
     let task = bed.lease().await;
     bed.finish(&task[0], "success", "hi there").await;
     let said = bed.get("/api/conversations/web:console:c1/messages").await;
-    let lines: Vec<_> = said["messages"].as_array().unwrap().iter().map(|line| (line["speaker"].as_str().unwrap(), line["text"].as_str().unwrap())).collect();
+    let lines: Vec<_> = said["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| (line["speaker"].as_str().unwrap(), line["text"].as_str().unwrap()))
+        .collect();
     assert_eq!(lines, [("user", "hello"), ("agent", "hi there")]);
     let event = bed.get(&format!("/api/events/{}", accepted["eventId"].as_str().unwrap())).await;
     assert_eq!(event["replies"][0]["text"], "hi there");
@@ -196,17 +242,30 @@ async fn nobody_is_open_to_a_guest_and_nobody_is_given_the_message() {
     bed.world.set(|world| world.closed = true);
     assert_eq!(bed.telegram(1, "fix the build").await, 200);
     let event = bed.event("1").await;
-    assert_eq!((&event["state"], &event["reason"]), (&json!("refused"), &json!("not_public")), "{event}");
+    assert_eq!(
+        (&event["state"], &event["reason"]),
+        (&json!("refused"), &json!("not_public")),
+        "{event}"
+    );
     assert!(bed.world.asked("/api/approve").is_empty());
     assert!(bed.sent("/sendMessage").concat().contains("Nobody here is open to you."));
 }
 
 /// The two tokens of the last question that was sent.
 fn choice_tokens(bed: &Bed) -> [String; 2] {
-    let asked = bed.sent("/sendMessage").into_iter().rfind(|body| body.contains("inline_keyboard")).unwrap();
+    let asked = bed
+        .sent("/sendMessage")
+        .into_iter()
+        .rfind(|body| body.contains("inline_keyboard"))
+        .unwrap();
     let body: Value = serde_json::from_str(&asked).unwrap();
     assert_eq!(body["reply_markup"]["inline_keyboard"][0][0]["text"], "codegen");
-    [0, 1].map(|place| body["reply_markup"]["inline_keyboard"][0][place]["callback_data"].as_str().unwrap().to_owned())
+    [0, 1].map(|place| {
+        body["reply_markup"]["inline_keyboard"][0][place]["callback_data"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    })
 }
 
 async fn press(bed: &Bed, id: u64, user: u64, token: &str) {
@@ -223,7 +282,10 @@ async fn between_two_likely_agents_the_person_chooses_by_a_button() {
     bed.world.set(|world| world.unsure_with = Some("security".into()));
     bed.telegram(1, "look at the parser").await;
     assert_eq!(bed.event("1").await["state"], "parked");
-    assert!(bed.world.asked("/api/approve").is_empty(), "nothing is asked for before it is clear whose it is");
+    assert!(
+        bed.world.asked("/api/approve").is_empty(),
+        "nothing is asked for before it is clear whose it is"
+    );
     let [_, second] = choice_tokens(&bed);
     assert!(second.len() <= 64, "{second}");
     // A stranger's press, a forged token and one of another event change nothing.
@@ -262,7 +324,10 @@ async fn only_who_asked_or_an_approver_chooses() {
     press(&bed, 3, 700_100_200, &second).await;
     let leased = bed.lease().await;
     assert_eq!(leased[0]["agent"], "security");
-    assert_eq!(bed.world.asked("/api/feedback")[0], json!({"decisionId": "dec_1", "correct": false, "agent": "security"}));
+    assert_eq!(
+        bed.world.asked("/api/feedback")[0],
+        json!({"decisionId": "dec_1", "correct": false, "agent": "security"})
+    );
 }
 
 #[tokio::test]
@@ -293,7 +358,11 @@ async fn what_is_taken_back_while_it_waits_is_not_begun_later() {
     bed.world.set(|world| (world.unsure_with, world.takes_back) = (None, true));
     bed.telegram(2, "not you, security").await;
     let taken = bed.event("1").await;
-    assert_eq!((&taken["state"], &taken["reason"]), (&json!("refused"), &json!("taken_back")), "{taken}");
+    assert_eq!(
+        (&taken["state"], &taken["reason"]),
+        (&json!("refused"), &json!("taken_back")),
+        "{taken}"
+    );
     assert_eq!(bed.lease().await.len(), 1, "the message that took it back has its work");
     press(&bed, 3, 700_100_200, &first).await;
     bed.clock.advance(600_000);
@@ -302,7 +371,9 @@ async fn what_is_taken_back_while_it_waits_is_not_begun_later() {
     let one = bed.event("1").await;
     assert_eq!(one["state"], "refused");
     let asked = bed.world.asked("/api/approve");
-    let of_one = |request: &&serde_json::Value| request["taskId"].as_str().unwrap().starts_with(one["id"].as_str().unwrap());
+    let of_one = |request: &&serde_json::Value| {
+        request["taskId"].as_str().unwrap().starts_with(one["id"].as_str().unwrap())
+    };
     assert!(!asked.is_empty() && asked.iter().filter(of_one).count() == 0, "{asked:?}");
 }
 
@@ -319,7 +390,10 @@ async fn a_bound_chat_a_reply_and_what_was_said_before_reach_the_router() {
     bed.telegram(2, "not you, security").await;
     let asked = bed.world.asked("/internal/route");
     assert_eq!((&asked[0]["boundAgent"], &asked[0]["previous"]), (&json!("pm"), &json!(null)));
-    assert_eq!(asked[1]["previous"], json!({"decisionId": "dec_1", "agent": "codegen", "message": "fix the build"}));
+    assert_eq!(
+        asked[1]["previous"],
+        json!({"decisionId": "dec_1", "agent": "codegen", "message": "fix the build"})
+    );
     // The message before is what the other agent gets.
     assert_eq!(bed.lease().await[0]["message"], "fix the build");
 }
@@ -368,20 +442,32 @@ async fn after_a_choice_the_conversation_goes_on_with_the_chosen_agent() {
 #[tokio::test]
 async fn where_a_model_breaks_the_tie_the_person_is_not_asked() {
     let bed = bed();
-    bed.world.set(|world| (world.unsure_with, world.tie_breaker) = (Some("security".into()), Some("security".into())));
+    bed.world.set(|world| {
+        (world.unsure_with, world.tie_breaker) = (Some("security".into()), Some("security".into()))
+    });
     bed.telegram(1, "look at the login").await;
     let asked = bed.world.asked("/internal/tie-break");
-    assert_eq!((&asked[0]["message"], &asked[0]["agents"]), (&json!("look at the login"), &json!(["codegen", "security"])));
+    assert_eq!(
+        (&asked[0]["message"], &asked[0]["agents"]),
+        (&json!("look at the login"), &json!(["codegen", "security"]))
+    );
     let task = bed.lease().await;
     assert_eq!(task[0]["agent"], "security");
-    assert!(task[0]["context"]["reason"].as_str().unwrap().ends_with("It was close, and a model chose security."));
+    assert!(
+        task[0]["context"]["reason"]
+            .as_str()
+            .unwrap()
+            .ends_with("It was close, and a model chose security.")
+    );
     assert_eq!(bed.world.asked("/api/feedback").len(), 0, "a model's word teaches nothing");
 }
 
 #[tokio::test]
 async fn a_name_that_is_none_of_the_two_is_no_choice() {
     let bed = bed();
-    bed.world.set(|world| (world.unsure_with, world.tie_breaker) = (Some("security".into()), Some("pm".into())));
+    bed.world.set(|world| {
+        (world.unsure_with, world.tie_breaker) = (Some("security".into()), Some("pm".into()))
+    });
     bed.telegram(1, "look at the login").await;
     assert_eq!(bed.event("1").await["state"], "parked");
     assert!(bed.sent("/sendMessage")[0].contains("I am not sure whose this is"));

@@ -6,7 +6,14 @@ use serde_json::{Value, json};
 async fn press(bed: &Bed, id: u64, user: u64) {
     let body = json!({ "update_id": id, "callback_query": { "id": "77", "from": { "id": user }, "data": "a1:abcdefghijklmnopqrstuv:y",
         "message": { "message_id": 43, "chat": { "id": 700_100_200, "type": "private" } } } });
-    bed.ask("POST", "/telegram/main", "", &[("x-telegram-bot-api-secret-token", "tg_S3cret-Token_0123456789")], body.to_string()).await;
+    bed.ask(
+        "POST",
+        "/telegram/main",
+        "",
+        &[("x-telegram-bot-api-secret-token", "tg_S3cret-Token_0123456789")],
+        body.to_string(),
+    )
+    .await;
     bed.settle().await;
 }
 
@@ -16,7 +23,10 @@ async fn a_press_of_an_approver_is_decided_and_answered() {
     press(&bed, 5, 700_100_200).await;
     let asked = bed.world.asked("/internal/press");
     assert_eq!(asked[0]["actor"], "telegram:main:700100200");
-    assert_eq!((asked[0]["chat"].as_str(), asked[0]["token"].as_str()), (Some("700100200"), Some("a1:abcdefghijklmnopqrstuv:y")));
+    assert_eq!(
+        (asked[0]["chat"].as_str(), asked[0]["token"].as_str()),
+        (Some("700100200"), Some("a1:abcdefghijklmnopqrstuv:y"))
+    );
     let answer: Value = serde_json::from_str(&bed.sent("/answerCallbackQuery")[0]).unwrap();
     assert_eq!(answer, json!({ "callback_query_id": "77", "text": "Approved" }));
 }
@@ -68,11 +78,19 @@ async fn a_halted_run_is_told_to_stop() {
 #[tokio::test]
 async fn the_approvers_of_every_endpoint_can_be_asked_directly() {
     let bed = bed();
-    let (status, body) = bed.ask("GET", "/internal/approvers", "secret-personal-assistant", &[], "").await;
+    let (status, body) =
+        bed.ask("GET", "/internal/approvers", "secret-personal-assistant", &[], "").await;
     let answer: Value = serde_json::from_slice(&body).unwrap();
-    let targets: Vec<_> =
-        answer["targets"].as_array().unwrap().iter().map(|target| (target["channel"].as_str().unwrap(), target["chat"].as_str().unwrap())).collect();
+    let targets: Vec<_> = answer["targets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|target| (target["channel"].as_str().unwrap(), target["chat"].as_str().unwrap()))
+        .collect();
     assert_eq!(status, 200);
-    assert_eq!(targets, [("telegram", "700100200"), ("slack", "U0HUMAN01"), ("discord", "810000000000000001")]);
+    assert_eq!(
+        targets,
+        [("telegram", "700100200"), ("slack", "U0HUMAN01"), ("discord", "810000000000000001")]
+    );
     assert_eq!(bed.ask("GET", "/internal/approvers", crate::bed::OPERATOR, &[], "").await.0, 404);
 }

@@ -8,7 +8,13 @@ const HOME: &str = "home";
 const OFFICE: &str = "office";
 
 async fn lease(bed: &Bed, gateway: &str) -> Vec<Value> {
-    let (status, leased) = bed.post("/api/tasks/lease", GATEWAY, &json!({ "gatewayId": gateway, "agents": ["codegen"], "capacity": 8 })).await;
+    let (status, leased) = bed
+        .post(
+            "/api/tasks/lease",
+            GATEWAY,
+            &json!({ "gatewayId": gateway, "agents": ["codegen"], "capacity": 8 }),
+        )
+        .await;
     assert_eq!(status, 200, "{leased}");
     leased.as_array().unwrap().clone()
 }
@@ -35,7 +41,8 @@ async fn two_gateways(chosen: &str) -> Bed {
 /// The same with a bot that three people may write to.
 async fn bed_with_chats() -> Bed {
     let mut config = config();
-    config["endpoints"]["telegram"]["main"]["senders"] = json!(["700100200", "700100201", "700100202"]);
+    config["endpoints"]["telegram"]["main"]["senders"] =
+        json!(["700100200", "700100201", "700100202"]);
     two_gateways_of(bed_with(config), OFFICE).await
 }
 
@@ -47,7 +54,8 @@ async fn two_gateways_of(bed: Bed, chosen: &str) -> Bed {
 }
 
 async fn drain(bed: &Bed, gateway: &str, drained: bool) -> (u16, Value) {
-    bed.post(&format!("/api/gateways/{gateway}/drain"), OPERATOR, &json!({ "drained": drained })).await
+    bed.post(&format!("/api/gateways/{gateway}/drain"), OPERATOR, &json!({ "drained": drained }))
+        .await
 }
 
 #[tokio::test]
@@ -56,14 +64,19 @@ async fn a_task_is_for_the_gateway_that_the_pool_chose() {
     bed.telegram(1, "work").await;
     assert_eq!(lease(&bed, HOME).await.len(), 0);
     let asked = bed.world.asked("/internal/instances/choose");
-    assert_eq!(asked[0], json!({ "agent": "codegen", "among": [{ "gateway": HOME, "inHand": 0 }, { "gateway": OFFICE, "inHand": 0 }] }));
+    assert_eq!(
+        asked[0],
+        json!({ "agent": "codegen", "among": [{ "gateway": HOME, "inHand": 0 }, { "gateway": OFFICE, "inHand": 0 }] })
+    );
     assert_eq!(lease(&bed, OFFICE).await.len(), 1);
 }
 
 #[tokio::test]
 async fn what_a_gateway_has_and_what_waits_for_it_counts() {
     let bed = bed_with_chats().await;
-    let in_hand = |nth: usize| bed.world.asked("/internal/instances/choose")[nth]["among"][1]["inHand"].clone();
+    let in_hand = |nth: usize| {
+        bed.world.asked("/internal/instances/choose")[nth]["among"][1]["inHand"].clone()
+    };
     bed.telegram(1, "one").await;
     bed.telegram_from(2, 700_100_201, "two").await;
     assert_eq!((in_hand(0), in_hand(1)), (json!(0), json!(1)), "the first waits for it");
@@ -97,10 +110,17 @@ async fn a_gateway_that_cannot_begin_is_passed_over_and_the_agent_stays() {
     bed.finish(&task[0], "unavailable", "not installed here").await;
     assert_eq!(lease(&bed, OFFICE).await.len(), 0, "not again where it could not begin");
     let again = lease(&bed, HOME).await;
-    assert_eq!((again[0]["agent"].as_str(), again[0]["taskId"].as_str().unwrap().ends_with("~2")), (Some("codegen"), true));
+    assert_eq!(
+        (again[0]["agent"].as_str(), again[0]["taskId"].as_str().unwrap().ends_with("~2")),
+        (Some("codegen"), true)
+    );
     assert_eq!(bed.world.asked("/internal/route").len(), 1, "who does it is not decided again");
     bed.finish(&again[0], "unavailable", "not here either").await;
-    assert_eq!(bed.world.asked("/internal/route")[1]["exclude"], json!(["codegen"]), "then another agent takes it");
+    assert_eq!(
+        bed.world.asked("/internal/route")[1]["exclude"],
+        json!(["codegen"]),
+        "then another agent takes it"
+    );
 }
 
 #[tokio::test]
@@ -119,9 +139,18 @@ async fn a_drained_gateway_gets_no_task_until_it_is_put_back() {
     let (status, row) = drain(&bed, HOME, true).await;
     assert_eq!((status, &row["gatewayId"], &row["drained"]), (200, &json!(HOME), &json!(true)));
     bed.telegram(1, "work").await;
-    assert_eq!(bed.world.asked("/internal/instances/choose").len(), 0, "one is left: nothing to choose");
+    assert_eq!(
+        bed.world.asked("/internal/instances/choose").len(),
+        0,
+        "one is left: nothing to choose"
+    );
     assert_eq!(lease(&bed, HOME).await.len(), 0);
-    let drained: Vec<bool> = bed.get("/api/gateways").await["gateways"].as_array().unwrap().iter().map(|row| row["drained"] == true).collect();
+    let drained: Vec<bool> = bed.get("/api/gateways").await["gateways"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["drained"] == true)
+        .collect();
     assert_eq!(drained, [true, false]);
     assert_eq!(drain(&bed, HOME, false).await.1["drained"], false);
     assert_eq!(lease(&bed, HOME).await.len(), 1);
@@ -143,7 +172,10 @@ async fn draining_lets_what_runs_end() {
 #[tokio::test]
 async fn only_the_operator_drains_and_only_what_is_known() {
     let bed = two_gateways(HOME).await;
-    assert_eq!(bed.post("/api/gateways/home/drain", GATEWAY, &json!({ "drained": true })).await.0, 403);
+    assert_eq!(
+        bed.post("/api/gateways/home/drain", GATEWAY, &json!({ "drained": true })).await.0,
+        403
+    );
     assert_eq!(bed.post("/api/gateways/home/drain", "", &json!({ "drained": true })).await.0, 401);
     assert_eq!(drain(&bed, "nobody", true).await.0, 404);
     let (status, problem) = bed.post("/api/gateways/home/drain", OPERATOR, &json!({})).await;
@@ -157,10 +189,18 @@ async fn the_pool_hears_what_a_run_took_of_what_kind_of_work() {
     let task = lease(&bed, OFFICE).await;
     let path = format!("/api/tasks/{}/result", task[0]["taskId"].as_str().unwrap());
     let usage = json!({ "input_tokens": 5, "output_tokens": 7, "cache_read_input_tokens": 100 });
-    bed.post(&path, GATEWAY, &json!({ "epoch": 1, "outcome": "success", "text": "done", "usage": usage })).await;
+    bed.post(
+        &path,
+        GATEWAY,
+        &json!({ "epoch": 1, "outcome": "success", "text": "done", "usage": usage }),
+    )
+    .await;
     bed.settle().await;
     let told = bed.world.asked("/internal/outcomes").pop().unwrap();
-    assert_eq!((&told["complexity"], &told["tokens"]), (&json!("simple"), &json!({ "input": 105, "output": 7 })));
+    assert_eq!(
+        (&told["complexity"], &told["tokens"]),
+        (&json!("simple"), &json!({ "input": 105, "output": 7 }))
+    );
 }
 
 #[tokio::test]
@@ -171,7 +211,12 @@ async fn the_pool_hears_where_a_run_was_and_that_a_gateway_was_lost() {
     bed.clock.advance(30_001);
     webhook_aggregator::pump(&bed.deps, &Shard::new("telegram.main")).await.unwrap();
     bed.settle().await;
-    let told: Vec<(Value, Value)> = bed.world.asked("/internal/outcomes").iter().map(|report| (report["gateway"].clone(), report["outcome"].clone())).collect();
+    let told: Vec<(Value, Value)> = bed
+        .world
+        .asked("/internal/outcomes")
+        .iter()
+        .map(|report| (report["gateway"].clone(), report["outcome"].clone()))
+        .collect();
     assert_eq!(told, [(json!(OFFICE), json!("started")), (json!(OFFICE), json!("failed"))]);
 }
 
@@ -194,7 +239,11 @@ async fn what_was_leased_and_never_begun_goes_to_the_next_gateway_whatever_the_a
     let lost = lost_at_the_office(&bed).await;
     assert_eq!(bed.event("1").await["state"], "running");
     let again = lease(&bed, HOME).await;
-    assert_eq!((&again[0]["taskId"], &again[0]["approvalId"], &again[0]["epoch"]), (&lost["taskId"], &lost["approvalId"], &json!(2)), "one approval");
+    assert_eq!(
+        (&again[0]["taskId"], &again[0]["approvalId"], &again[0]["epoch"]),
+        (&lost["taskId"], &lost["approvalId"], &json!(2)),
+        "one approval"
+    );
     assert_eq!(bed.world.asked("/api/approve").len(), 1, "nobody is asked twice");
     assert_eq!(bed.finish(&lost, "success", "late").await, 409);
     assert_eq!(bed.finish(&again[0], "success", "done").await, 200);
@@ -222,11 +271,15 @@ async fn a_task_that_no_gateway_ever_begins_is_not_handed_out_for_ever() {
         bed.clock.advance(30_001);
         webhook_aggregator::pump(&bed.deps, &Shard::new("telegram.main")).await.unwrap();
     }
-    assert_eq!((&bed.event("1").await["state"], &bed.event("1").await["reason"]), (&json!("dead"), &json!("gateway_lost")));
+    assert_eq!(
+        (&bed.event("1").await["state"], &bed.event("1").await["reason"]),
+        (&json!("dead"), &json!("gateway_lost"))
+    );
 }
 
 #[tokio::test]
-async fn what_no_gateway_began_in_time_is_approved_anew_whatever_the_agent_and_what_was_stopped_is_not() {
+async fn what_no_gateway_began_in_time_is_approved_anew_whatever_the_agent_and_what_was_stopped_is_not()
+ {
     let mut config = config();
     config["agents"] = json!({ "codegen": { "runner": "command", "command": ["x"] } });
     let bed = two_gateways_of(bed_with(config.clone()), OFFICE).await;
@@ -235,12 +288,23 @@ async fn what_no_gateway_began_in_time_is_approved_anew_whatever_the_agent_and_w
     bed.clock.advance(3_001);
     assert!(lease(&bed, HOME).await[0]["taskId"].as_str().unwrap().ends_with("~2"));
     assert_eq!(bed.world.asked("/api/approve").len(), 2);
-    let told: Vec<Value> = bed.world.asked("/internal/outcomes").iter().map(|report| report["outcome"].clone()).collect();
-    assert!(!told.contains(&json!("failed")), "who came too late for an approval has not failed: {told:?}");
+    let told: Vec<Value> = bed
+        .world
+        .asked("/internal/outcomes")
+        .iter()
+        .map(|report| report["outcome"].clone())
+        .collect();
+    assert!(
+        !told.contains(&json!("failed")),
+        "who came too late for an approval has not failed: {told:?}"
+    );
     let bed = two_gateways_of(bed_with(config), OFFICE).await;
     bed.world.set(|answers| answers.given_up = Some("ended".into()));
     lost_at_the_office(&bed).await;
-    assert_eq!((&bed.event("1").await["state"], &bed.event("1").await["reason"]), (&json!("refused"), &json!("halted")));
+    assert_eq!(
+        (&bed.event("1").await["state"], &bed.event("1").await["reason"]),
+        (&json!("refused"), &json!("halted"))
+    );
 }
 
 #[tokio::test]
@@ -274,9 +338,17 @@ async fn what_a_lost_run_still_says_changes_nothing_once_the_next_one_is_begun()
 async fn a_lost_run_is_in_nobody_s_hands() {
     let bed = two_gateways(OFFICE).await;
     lost_at_the_office(&bed).await;
-    let running: Vec<Value> = bed.get("/api/gateways").await["gateways"].as_array().unwrap().iter().map(|row| row["running"].clone()).collect();
+    let running: Vec<Value> = bed.get("/api/gateways").await["gateways"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["running"].clone())
+        .collect();
     assert_eq!(running, [json!(0), json!(0)]);
-    assert_eq!(bed.world.asked("/internal/instances/choose").pop().unwrap()["among"][1]["inHand"], 0);
+    assert_eq!(
+        bed.world.asked("/internal/instances/choose").pop().unwrap()["among"][1]["inHand"],
+        0
+    );
 }
 
 #[tokio::test]
@@ -299,7 +371,14 @@ async fn a_restart_of_the_server_is_no_failure_of_its_gateway() {
     webhook_aggregator::recover(&bed.deps, &OFFICE.into()).await.unwrap();
     webhook_aggregator::pump(&bed.deps, &Shard::new("telegram.main")).await.unwrap();
     bed.settle().await;
-    assert_eq!(bed.world.asked("/internal/outcomes").iter().filter(|report| report["outcome"] == "failed").count(), 0);
+    assert_eq!(
+        bed.world
+            .asked("/internal/outcomes")
+            .iter()
+            .filter(|report| report["outcome"] == "failed")
+            .count(),
+        0
+    );
     assert_eq!(bed.event("1").await["state"], "running", "it is begun again all the same");
 }
 

@@ -7,7 +7,12 @@ use serde_json::json;
 /// The next message is done, and its answer is message `id` of the platform.
 async fn done(bed: &Bed, update: u64, text: &str, agent: &str, id: i64) {
     bed.world.set(|world| world.agent = Some(agent.to_owned()));
-    bed.outbound.answer(move |_| Ok(MemoryOutbound::json(200, &json!({ "ok": true, "result": { "message_id": id, "chat": { "id": 700_100_200 } } }))));
+    bed.outbound.answer(move |_| {
+        Ok(MemoryOutbound::json(
+            200,
+            &json!({ "ok": true, "result": { "message_id": id, "chat": { "id": 700_100_200 } } }),
+        ))
+    });
     bed.telegram(update, text).await;
     let task = bed.lease().await.remove(0);
     assert_eq!(bed.finish(&task, "success", "done").await, 200);
@@ -32,12 +37,19 @@ async fn what_pushed_on_and_waits_is_taken_back_along_with_it() {
     bed.world.set(|world| (world.follows_up, world.approve) = (true, Some(approved("pending"))));
     bed.telegram(2, "yes, do it").await;
     assert_eq!(bed.event("2").await["state"], "parked");
-    bed.world.set(|world| (world.follows_up, world.takes_back, world.approve) = (false, true, None));
+    bed.world
+        .set(|world| (world.follows_up, world.takes_back, world.approve) = (false, true, None));
     bed.telegram(3, "not you, security").await;
-    assert_eq!((&bed.event("2").await["state"], &bed.event("2").await["reason"]), (&json!("refused"), &json!("taken_back")));
+    assert_eq!(
+        (&bed.event("2").await["state"], &bed.event("2").await["reason"]),
+        (&json!("refused"), &json!("taken_back"))
+    );
     assert_eq!(bed.lease().await[0]["message"], "fix the build");
     let rejected = bed.world.asked("/api/approvals/apr_1/decide");
-    assert_eq!((rejected.len(), &rejected[0]["decision"], &rejected[0]["actor"]), (1, &json!("reject"), &json!("telegram:main:700100200")));
+    assert_eq!(
+        (rejected.len(), &rejected[0]["decision"], &rejected[0]["actor"]),
+        (1, &json!("reject"), &json!("telegram:main:700100200"))
+    );
 }
 
 #[tokio::test]
@@ -54,13 +66,24 @@ async fn a_reply_goes_on_with_the_agent_whose_message_it_replies_to() {
     let bed = bed();
     done(&bed, 1, "fix the build", "codegen", 501).await;
     done(&bed, 2, "who can read the vault", "security", 502).await;
-    bed.outbound.answer(|_| Ok(MemoryOutbound::json(200, &json!({ "ok": true, "result": { "message_id": 600, "chat": { "id": 700_100_200 } } }))));
-    for (update, to, agent, said) in
-        [(3, 501, "codegen", "fix the build"), (4, 502, "security", "who can read the vault"), (5, 999, "security", "and the tests?")]
-    {
+    bed.outbound.answer(|_| {
+        Ok(MemoryOutbound::json(
+            200,
+            &json!({ "ok": true, "result": { "message_id": 600, "chat": { "id": 700_100_200 } } }),
+        ))
+    });
+    for (update, to, agent, said) in [
+        (3, 501, "codegen", "fix the build"),
+        (4, 502, "security", "who can read the vault"),
+        (5, 999, "security", "and the tests?"),
+    ] {
         bed.telegram_update(&reply_to(update, to, "and the tests?")).await;
         let asked = bed.world.asked("/internal/route").pop().unwrap();
-        assert_eq!((&asked["isReply"], &asked["stickyAgent"], &asked["previous"]["message"]), (&json!(true), &json!(agent), &json!(said)), "reply to {to}");
+        assert_eq!(
+            (&asked["isReply"], &asked["stickyAgent"], &asked["previous"]["message"]),
+            (&json!(true), &json!(agent), &json!(said)),
+            "reply to {to}"
+        );
         let task = bed.lease().await.remove(0);
         bed.finish(&task, "success", "done").await;
     }
@@ -82,7 +105,10 @@ async fn a_correction_of_an_old_answer_is_about_what_was_said_then() {
     done(&bed, 3, "who can read the vault", "security", 503).await;
     bed.world.set(|world| world.takes_back = true);
     bed.telegram_update(&reply_to(4, 502, "not you, pm")).await;
-    assert_eq!(bed.world.asked("/internal/route").pop().unwrap()["previous"]["message"], "fix the build");
+    assert_eq!(
+        bed.world.asked("/internal/route").pop().unwrap()["previous"]["message"],
+        "fix the build"
+    );
     assert_eq!(bed.lease().await[0]["message"], "fix the build");
 }
 
@@ -106,7 +132,10 @@ async fn what_was_taken_back_does_not_go_there_when_the_other_agent_cannot() {
     bed.world.set(|world| world.takes_back = false);
     bed.finish(&task, "unavailable", "not here").await;
     let again = bed.world.asked("/internal/route").pop().unwrap();
-    assert_eq!((&again["message"], &again["exclude"], &again["takenBackFrom"]), (&json!("fix the build"), &json!(["security"]), &json!(["codegen"])));
+    assert_eq!(
+        (&again["message"], &again["exclude"], &again["takenBackFrom"]),
+        (&json!("fix the build"), &json!(["security"]), &json!(["codegen"]))
+    );
 }
 
 #[tokio::test]
@@ -117,7 +146,13 @@ async fn who_takes_it_back_twice_is_heard_both_times() {
     done(&bed, 2, "not you", "pm", 502).await;
     done(&bed, 3, "not you", "security", 503).await;
     let asked = bed.world.asked("/internal/route");
-    assert_eq!((&asked[2]["previous"]["agent"], &asked[2]["previous"]["takenBackFrom"]), (&json!("pm"), &json!(["codegen"])));
+    assert_eq!(
+        (&asked[2]["previous"]["agent"], &asked[2]["previous"]["takenBackFrom"]),
+        (&json!("pm"), &json!(["codegen"]))
+    );
     done(&bed, 4, "not you", "assistant", 504).await;
-    assert_eq!(bed.world.asked("/internal/route")[3]["previous"]["takenBackFrom"], json!(["codegen", "pm"]));
+    assert_eq!(
+        bed.world.asked("/internal/route")[3]["previous"]["takenBackFrom"],
+        json!(["codegen", "pm"])
+    );
 }

@@ -21,16 +21,30 @@ async fn check(channel: &str, endpoint: &str, text: &str) {
         // A repetition is answered the same and stored once.
         let before = bed.get("/api/events?limit=500").await;
         one(&bed, channel, endpoint, case).await;
-        assert_eq!(before["events"].as_array().unwrap().len(), bed.get("/api/events?limit=500").await["events"].as_array().unwrap().len(), "{}", case["name"]);
+        assert_eq!(
+            before["events"].as_array().unwrap().len(),
+            bed.get("/api/events?limit=500").await["events"].as_array().unwrap().len(),
+            "{}",
+            case["name"]
+        );
     }
 }
 
 async fn one(bed: &Bed, channel: &str, endpoint: &str, case: &Value) {
     let name = case["name"].as_str().unwrap();
-    let headers: Vec<(String, String)> = case["headers"].as_object().unwrap().iter().map(|(k, v)| (k.to_lowercase(), v.as_str().unwrap().to_owned())).collect();
-    let headers: Vec<(&str, &str)> = headers.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-    let body = base64::engine::general_purpose::STANDARD.decode(case["body_b64"].as_str().unwrap()).unwrap();
-    let (status, answer) = bed.ask("POST", &format!("/{channel}/{endpoint}"), "", &headers, body).await;
+    let headers: Vec<(String, String)> = case["headers"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(k, v)| (k.to_lowercase(), v.as_str().unwrap().to_owned()))
+        .collect();
+    let headers: Vec<(&str, &str)> =
+        headers.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    let body = base64::engine::general_purpose::STANDARD
+        .decode(case["body_b64"].as_str().unwrap())
+        .unwrap();
+    let (status, answer) =
+        bed.ask("POST", &format!("/{channel}/{endpoint}"), "", &headers, body).await;
     let expected = &case["expected_reply"];
     assert_eq!(u64::from(status), expected["status"].as_u64().unwrap(), "{name}: {answer:?}");
     for key in ["body_json", "json"] {
@@ -51,7 +65,11 @@ async fn one(bed: &Bed, channel: &str, endpoint: &str, case: &Value) {
     }
     if let Some(parts) = case["conversation"].as_array() {
         let parts: Vec<&str> = parts.iter().map(|part| part.as_str().unwrap()).collect();
-        assert_eq!(events[0]["conversation"], format!("{channel}:{endpoint}:{}", parts.join(":")), "{name}");
+        assert_eq!(
+            events[0]["conversation"],
+            format!("{channel}:{endpoint}:{}", parts.join(":")),
+            "{name}"
+        );
     }
     bed.settle().await;
 }
@@ -87,7 +105,11 @@ async fn what_authentic_bodies_mean() {
         ("918273011", "ignored", ""),
     ] {
         let event = bed.event(key).await;
-        assert_eq!((event["state"].as_str().unwrap(), event["text"].as_str().unwrap()), (state, text), "{key}: {event}");
+        assert_eq!(
+            (event["state"].as_str().unwrap(), event["text"].as_str().unwrap()),
+            (state, text),
+            "{key}: {event}"
+        );
     }
 }
 
@@ -101,7 +123,11 @@ async fn a_message_that_slack_tells_twice_is_one_event() {
     }
     assert_eq!(bed.get("/api/events").await["events"].as_array().unwrap().len(), 1);
     assert_eq!(slack(&bed, "Ev0TWIN00003", "app_mention", "1790000000.000901").await, 200);
-    assert_eq!(bed.get("/api/events").await["events"].as_array().unwrap().len(), 2, "another message is another event");
+    assert_eq!(
+        bed.get("/api/events").await["events"].as_array().unwrap().len(),
+        2,
+        "another message is another event"
+    );
 }
 
 async fn slack(bed: &Bed, id: &str, kind: &str, ts: &str) -> u16 {
@@ -112,12 +138,20 @@ async fn slack(bed: &Bed, id: &str, kind: &str, ts: &str) -> u16 {
 }
 
 async fn signed_slack(bed: &Bed, body: String) -> u16 {
-    let secret = crate::bed::config()["endpoints"]["slack"]["T0AAAA111"]["signing_secret"].as_str().unwrap().to_owned();
+    let secret = crate::bed::config()["endpoints"]["slack"]["T0AAAA111"]["signing_secret"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let at = (bed.clock.now_ms() / 1000).to_string();
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(format!("v0:{at}:{body}").as_bytes());
-    let signature: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    let headers = [("x-slack-request-timestamp", at.as_str()), ("x-slack-signature", &format!("v0={signature}")), ("content-type", "application/json")];
+    let signature: String =
+        mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let headers = [
+        ("x-slack-request-timestamp", at.as_str()),
+        ("x-slack-signature", &format!("v0={signature}")),
+        ("content-type", "application/json"),
+    ];
     bed.ask("POST", "/slack/T0AAAA111", "", &headers, body).await.0
 }
 
@@ -131,7 +165,12 @@ async fn an_authentic_body_that_cannot_be_read_is_quarantined() {
     assert_eq!(bed.ask("POST", "/telegram/main", "", &headers, "{bad").await.0, 200);
     assert_eq!(signed_slack(&bed, "{bad".to_owned()).await, 200);
     let events = bed.get("/api/events").await;
-    let states: Vec<&str> = events["events"].as_array().unwrap().iter().map(|event| event["state"].as_str().unwrap()).collect();
+    let states: Vec<&str> = events["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["state"].as_str().unwrap())
+        .collect();
     assert_eq!(states, ["quarantined", "quarantined"], "{events}");
     assert!(bed.world.asked("/internal/route").is_empty());
 }

@@ -7,7 +7,12 @@ use std::collections::BTreeSet;
 fn recorded(url_end: &str, nth: usize) -> Value {
     let file: Value = serde_json::from_str(include_str!("../vectors/outbound-wire.json")).unwrap();
     let requests = file["requests"].as_array().unwrap();
-    requests.iter().filter(|request| request["url"].as_str().unwrap().ends_with(url_end)).nth(nth).unwrap().clone()
+    requests
+        .iter()
+        .filter(|request| request["url"].as_str().unwrap().ends_with(url_end))
+        .nth(nth)
+        .unwrap()
+        .clone()
 }
 
 fn keys(value: &Value) -> BTreeSet<String> {
@@ -15,13 +20,22 @@ fn keys(value: &Value) -> BTreeSet<String> {
 }
 
 fn form(body: &str) -> Vec<(String, String)> {
-    body.split('&').map(|pair| pair.split_once('=').unwrap()).map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
+    body.split('&')
+        .map(|pair| pair.split_once('=').unwrap())
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .collect()
 }
 
 async fn ask(bed: &crate::bed::Bed, target: Value, revision: u32, buttons: bool) {
-    let buttons = if buttons { json!({ "approve": "a1:01J9Z5:y", "reject": "a1:01J9Z5:n" }) } else { Value::Null };
+    let buttons = if buttons {
+        json!({ "approve": "a1:01J9Z5:y", "reject": "a1:01J9Z5:n" })
+    } else {
+        Value::Null
+    };
     let delivery = json!({ "id": "ask-1", "revision": revision, "target": target, "text": if revision == 1 { "Spend **$40**?" } else { "Approved by Ines" }, "buttons": buttons });
-    let (status, _) = bed.post("/internal/outbox", "secret-personal-assistant", &json!({ "deliveries": [delivery] })).await;
+    let (status, _) = bed
+        .post("/internal/outbox", "secret-personal-assistant", &json!({ "deliveries": [delivery] }))
+        .await;
     assert_eq!(status, 200);
     bed.settle().await;
 }
@@ -32,7 +46,8 @@ async fn telegram_buttons_and_their_end() {
     let target = json!({ "channel": "telegram", "endpoint": "main", "chat": "1", "thread": "77", "replyTo": "41" });
     ask(&bed, target.clone(), 1, true).await;
     let sent: Value = serde_json::from_str(&bed.sent("/bot5550001:TEST/sendMessage")[0]).unwrap();
-    let theirs: Value = serde_json::from_str(recorded("/sendMessage", 0)["body"].as_str().unwrap()).unwrap();
+    let theirs: Value =
+        serde_json::from_str(recorded("/sendMessage", 0)["body"].as_str().unwrap()).unwrap();
     for key in ["chat_id", "reply_parameters", "message_thread_id", "reply_markup"] {
         assert_eq!(sent[key], theirs[key], "{key}");
     }
@@ -41,8 +56,13 @@ async fn telegram_buttons_and_their_end() {
     assert_eq!(sent["entities"], json!([{ "type": "bold", "offset": 6, "length": 3 }]));
     ask(&bed, target, 2, false).await;
     let edit: Value = serde_json::from_str(&bed.sent("/editMessageText")[0]).unwrap();
-    let theirs: Value = serde_json::from_str(recorded("/editMessageReplyMarkup", 0)["body"].as_str().unwrap()).unwrap();
-    assert_eq!((&edit["message_id"], &edit["reply_markup"]), (&theirs["message_id"], &theirs["reply_markup"]));
+    let theirs: Value =
+        serde_json::from_str(recorded("/editMessageReplyMarkup", 0)["body"].as_str().unwrap())
+            .unwrap();
+    assert_eq!(
+        (&edit["message_id"], &edit["reply_markup"]),
+        (&theirs["message_id"], &theirs["reply_markup"])
+    );
 }
 
 #[tokio::test]
@@ -52,17 +72,30 @@ async fn slack_form_and_blocks() {
     ask(&bed, target.clone(), 1, true).await;
     let sent = bed.outbound.sent().remove(0);
     assert!(sent.headers.contains(&("authorization".into(), "Bearer xoxb-test".into())));
-    assert!(sent.headers.contains(&("content-type".into(), "application/x-www-form-urlencoded".into())));
+    assert!(
+        sent.headers.contains(&("content-type".into(), "application/x-www-form-urlencoded".into()))
+    );
     let theirs = recorded("/chat.postMessage", 0);
     let (ours, theirs) = (form(&sent.body), form(theirs["body"].as_str().unwrap()));
-    let names = |form: &[(String, String)]| form.iter().map(|(name, _)| name.clone()).collect::<BTreeSet<_>>();
+    let names = |form: &[(String, String)]| {
+        form.iter().map(|(name, _)| name.clone()).collect::<BTreeSet<_>>()
+    };
     assert_eq!(names(&ours), names(&theirs));
-    let value = |form: &[(String, String)], name: &str| form.iter().find(|(key, _)| key == name).unwrap().1.clone();
+    let value = |form: &[(String, String)], name: &str| {
+        form.iter().find(|(key, _)| key == name).unwrap().1.clone()
+    };
     assert_eq!(value(&ours, "channel"), value(&theirs, "channel"));
     assert_eq!(value(&ours, "thread_ts"), value(&theirs, "thread_ts"));
     assert_eq!(value(&ours, "text"), "Spend%20*%2440*%3F");
-    for piece in ["%22action_id%22%3A%22approve%22", "%22value%22%3A%22a1%3A01J9Z5%3Ay%22", "%22style%22%3A%22danger%22"] {
-        assert!(value(&ours, "blocks").contains(piece) && value(&theirs, "blocks").contains(piece), "{piece}");
+    for piece in [
+        "%22action_id%22%3A%22approve%22",
+        "%22value%22%3A%22a1%3A01J9Z5%3Ay%22",
+        "%22style%22%3A%22danger%22",
+    ] {
+        assert!(
+            value(&ours, "blocks").contains(piece) && value(&theirs, "blocks").contains(piece),
+            "{piece}"
+        );
     }
     ask(&bed, target, 2, false).await;
     let update = form(&bed.sent("/chat.update")[0]);
@@ -81,12 +114,19 @@ async fn discord_original_and_bot_messages() {
     let theirs = recorded("/@original", 0);
     assert_eq!(sent.method, "PATCH");
     assert!(sent.url.ends_with(theirs["url"].as_str().unwrap()), "{}", sent.url);
-    let (ours, theirs): (Value, Value) = (serde_json::from_str(&sent.body).unwrap(), serde_json::from_str(theirs["body"].as_str().unwrap()).unwrap());
+    let (ours, theirs): (Value, Value) = (
+        serde_json::from_str(&sent.body).unwrap(),
+        serde_json::from_str(theirs["body"].as_str().unwrap()).unwrap(),
+    );
     assert_eq!(keys(&ours), keys(&theirs));
-    assert_eq!((&ours["components"], &ours["allowed_mentions"]), (&theirs["components"], &theirs["allowed_mentions"]));
+    assert_eq!(
+        (&ours["components"], &ours["allowed_mentions"]),
+        (&theirs["components"], &theirs["allowed_mentions"])
+    );
 
     let late = bed_at_the_channel().await;
-    let theirs: Value = serde_json::from_str(recorded("/messages", 0)["body"].as_str().unwrap()).unwrap();
+    let theirs: Value =
+        serde_json::from_str(recorded("/messages", 0)["body"].as_str().unwrap()).unwrap();
     assert_eq!(late["enforce_nonce"], theirs["enforce_nonce"]);
     assert_eq!(late["components"], theirs["components"]);
     assert!(late["nonce"].as_str().unwrap().len() <= 25);
@@ -103,7 +143,8 @@ async fn bed_at_the_channel() -> Value {
 #[tokio::test]
 async fn a_discord_answer_after_its_token_died_goes_to_the_channel_with_a_mention() {
     let bed = bed();
-    let interaction = json!({ "applicationId": "91", "token": "tok", "untilMs": 1_790_000_010_000_i64 });
+    let interaction =
+        json!({ "applicationId": "91", "token": "tok", "untilMs": 1_790_000_010_000_i64 });
     let target = json!({ "channel": "discord", "endpoint": "820000000000000001", "chat": "830000000000000001", "mention": "81", "interaction": interaction });
     ask(&bed, target.clone(), 1, false).await;
     bed.clock.advance(60_000);
@@ -124,7 +165,9 @@ async fn a_long_answer_is_edited_in_and_continued() {
         .sent("/editMessageText")
         .into_iter()
         .chain(bed.sent("/sendMessage").into_iter().skip(1))
-        .map(|body| serde_json::from_str::<Value>(&body).unwrap()["text"].as_str().unwrap().to_owned())
+        .map(|body| {
+            serde_json::from_str::<Value>(&body).unwrap()["text"].as_str().unwrap().to_owned()
+        })
         .collect();
     assert!(texts.len() >= 3 && texts.iter().all(|text| text.encode_utf16().count() <= 4096));
     assert_eq!(texts.join(" "), words.join(" "));

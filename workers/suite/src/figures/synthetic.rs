@@ -6,8 +6,9 @@ use contracts::graph::SourceFile;
 use std::fmt::Write;
 
 const SYLLABLES: &[&str] = &[
-    "ba", "be", "bo", "ca", "ce", "co", "da", "de", "do", "fa", "fe", "fo", "ga", "ge", "go", "la", "le", "lo", "ma", "me", "mo", "na", "ne", "no", "pa", "pe",
-    "po", "ra", "re", "ro", "sa", "se", "so", "ta", "te", "to", "va", "ve", "vo", "za",
+    "ba", "be", "bo", "ca", "ce", "co", "da", "de", "do", "fa", "fe", "fo", "ga", "ge", "go", "la",
+    "le", "lo", "ma", "me", "mo", "na", "ne", "no", "pa", "pe", "po", "ra", "re", "ro", "sa", "se",
+    "so", "ta", "te", "to", "va", "ve", "vo", "za",
 ];
 /// Words that every agent's messages share, and those that are one agent's own.
 const SHARED: usize = 300;
@@ -72,8 +73,12 @@ impl Speech {
     }
 
     fn agent(&mut self, agent: usize, lines: usize) -> SourceFile {
-        let keywords = self.own.get(agent).and_then(|own| own.get(..10)).unwrap_or_default().join(", ");
-        let mut text = format!("---\ntitle: Agent {agent}\nagentId: agent-{agent}\nkeywords: [{keywords}]\nfallback: {}\n---\n# Agent {agent}\n\n", agent == 0);
+        let keywords =
+            self.own.get(agent).and_then(|own| own.get(..10)).unwrap_or_default().join(", ");
+        let mut text = format!(
+            "---\ntitle: Agent {agent}\nagentId: agent-{agent}\nkeywords: [{keywords}]\nfallback: {}\n---\n# Agent {agent}\n\n",
+            agent == 0
+        );
         text.push_str("## Examples\n\n");
         for _ in 0..lines {
             let length = 4 + self.random.below(8);
@@ -87,18 +92,26 @@ impl Speech {
 pub fn folder(numbers: &Numbers) -> Vec<SourceFile> {
     let (agents, seed) = (numbers.get("agents"), numbers.get("seed") as u64);
     let mut speech = Speech::of(agents, 7 + seed);
-    let mut folder: Vec<SourceFile> = (0..agents).map(|agent| speech.agent(agent, numbers.get("lines"))).collect();
+    let mut folder: Vec<SourceFile> =
+        (0..agents).map(|agent| speech.agent(agent, numbers.get("lines"))).collect();
     let vocabulary = if numbers.get("files") > 0 { vocabulary() } else { Vec::new() };
     let mut random = Random::new(43 + seed);
-    folder.extend((0..numbers.get("files")).map(|place| note(&mut random, &vocabulary, place, numbers.get("bytes"))));
+    folder.extend(
+        (0..numbers.get("files"))
+            .map(|place| note(&mut random, &vocabulary, place, numbers.get("bytes"))),
+    );
     folder
 }
 
 fn note(random: &mut Random, words: &[String], place: usize, bytes: usize) -> SourceFile {
-    let mut some = |count: usize, between: &str| (0..count).map(|_| frequent(random, words)).collect::<Vec<_>>().join(between);
+    let mut some = |count: usize, between: &str| {
+        (0..count).map(|_| frequent(random, words)).collect::<Vec<_>>().join(between)
+    };
     let (title, keywords, tags, alias) = (some(3, " "), some(5, ", "), some(2, ", "), some(1, ""));
-    let mut text =
-        format!("---\ntitle: {title}\ndescription: {}\nkeywords: [{keywords}]\ntags: [{tags}]\naliases: [{alias}]\n---\n# {title}\n\n", some(12, " "));
+    let mut text = format!(
+        "---\ntitle: {title}\ndescription: {}\nkeywords: [{keywords}]\ntags: [{tags}]\naliases: [{alias}]\n---\n# {title}\n\n",
+        some(12, " ")
+    );
     while text.len() < bytes {
         text.push_str(frequent(random, words));
         text.push_str(match random.below(60) {

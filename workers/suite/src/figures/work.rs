@@ -39,7 +39,9 @@ impl Work {
     /// Prepares (`/routing`, `/training`, `/searching`) or repeats; none for what is unknown or not prepared.
     pub fn answer(&mut self, path: &str, numbers: &Numbers, body: &str) -> Option<Value> {
         let (times, place) = (numbers.get("times"), numbers.get("query"));
-        let repeat = |work: &dyn Fn(usize) -> usize| Some(json!((0..times).map(|time| black_box(work(time))).fold(0, usize::wrapping_add)));
+        let repeat = |work: &dyn Fn(usize) -> usize| {
+            Some(json!((0..times).map(|time| black_box(work(time))).fold(0, usize::wrapping_add)))
+        };
         match path {
             "/routing" => {
                 let routing = Routing::of(numbers, body)?;
@@ -60,12 +62,27 @@ impl Work {
                 self.searching = Some(searching);
                 Some(told)
             }
-            "/route" => self.routing.as_ref().and_then(|routing| repeat(&|time| routing.route(time))),
-            "/keywords" => self.routing.as_ref().and_then(|routing| repeat(&|time| routing.by_keywords(time))),
-            "/train" => self.training.as_ref().and_then(|set| repeat(&|_| Model::train(set).map_or(0, |model| model.labels().len()))),
-            "/read" => self.training.as_ref().and_then(|set| repeat(&|_| set.examples.iter().map(|line| Tokens::of(&line.text).words.len()).sum())),
-            "/search" => self.searching.as_ref().and_then(|searching| repeat(&|_| searching.search(place))),
-            "/scan" => self.searching.as_ref().and_then(|searching| repeat(&|time| searching.scan(place + time))),
+            "/route" => {
+                self.routing.as_ref().and_then(|routing| repeat(&|time| routing.route(time)))
+            }
+            "/keywords" => {
+                self.routing.as_ref().and_then(|routing| repeat(&|time| routing.by_keywords(time)))
+            }
+            "/train" => self.training.as_ref().and_then(|set| {
+                repeat(&|_| Model::train(set).map_or(0, |model| model.labels().len()))
+            }),
+            "/read" => self.training.as_ref().and_then(|set| {
+                repeat(&|_| {
+                    set.examples.iter().map(|line| Tokens::of(&line.text).words.len()).sum()
+                })
+            }),
+            "/search" => {
+                self.searching.as_ref().and_then(|searching| repeat(&|_| searching.search(place)))
+            }
+            "/scan" => self
+                .searching
+                .as_ref()
+                .and_then(|searching| repeat(&|time| searching.scan(place + time))),
             _ => None,
         }
     }
@@ -83,7 +100,10 @@ impl Routing {
         let model = Model::from_bytes(&STANDARD.decode(model_base64).ok()?).ok()?;
         let agents = numbers.get("agents");
         let mut speech = Speech::of(agents, 7);
-        let message = |place: usize| RouteRequest { message: speech.line(place % agents.max(1), MESSAGE_WORDS), ..RouteRequest::default() };
+        let message = |place: usize| RouteRequest {
+            message: speech.line(place % agents.max(1), MESSAGE_WORDS),
+            ..RouteRequest::default()
+        };
         Some(Self { graph: graph(numbers), model, requests: (0..MESSAGES).map(message).collect() })
     }
 
@@ -100,8 +120,11 @@ impl Routing {
 
     /// The usual first attempt: whoever has most of their keywords in the message.
     fn by_keywords(&self, time: usize) -> usize {
-        let lower = self.request(time).map(|request| request.message.to_lowercase()).unwrap_or_default();
-        let hits = |keywords: &[String]| keywords.iter().filter(|keyword| lower.contains(keyword.as_str())).count();
+        let lower =
+            self.request(time).map(|request| request.message.to_lowercase()).unwrap_or_default();
+        let hits = |keywords: &[String]| {
+            keywords.iter().filter(|keyword| lower.contains(keyword.as_str())).count()
+        };
         self.graph.agents.iter().map(|agent| hits(&agent.keywords)).max().unwrap_or(0)
     }
 }
@@ -130,7 +153,11 @@ impl Searching {
     /// From the query to the bytes of the answer.
     fn search(&self, place: usize) -> usize {
         let query = self.query(place);
-        let answer = SearchAnswer { query: query.to_owned(), version: None, results: self.searcher.search(query, LIMIT_DEFAULT) };
+        let answer = SearchAnswer {
+            query: query.to_owned(),
+            version: None,
+            results: self.searcher.search(query, LIMIT_DEFAULT),
+        };
         serde_json::to_vec(&answer).map_or(0, |bytes| bytes.len())
     }
 

@@ -52,7 +52,8 @@ impl Transcript {
             // Codex reports retries the same way; a turn that completes afterwards stands above it.
             "error" if object.get("message").is_some() => self.fail(text_at(&object, "/message")),
             "turn.completed" => self.turn_completed(&object),
-            "item.completed" | "item.started" | "item.updated" | "thread.started" | "turn.started" | "system" | "user" | "stream_event" => None,
+            "item.completed" | "item.started" | "item.updated" | "thread.started"
+            | "turn.started" | "system" | "user" | "stream_event" => None,
             _ => {
                 if !self.known {
                     self.all.push(line);
@@ -81,11 +82,15 @@ impl Transcript {
         // Anything but a plain, non-negative amount is no cost: better unknown than wrong.
         self.cost = cost.and_then(Value::as_f64).and_then(Micros::from_dollars).or(self.cost);
         self.usage = object.get("usage").filter(|usage| usage.is_object()).cloned();
-        let text = text_at(object, "/text").or_else(|| text_at(object, "/result")).map(str::to_owned);
+        let text =
+            text_at(object, "/text").or_else(|| text_at(object, "/result")).map(str::to_owned);
         let subtype = text_at(object, "/subtype");
-        let is_error = object.get("is_error").and_then(Value::as_bool).unwrap_or(false) || subtype.is_some_and(|subtype| subtype != "success");
+        let is_error = object.get("is_error").and_then(Value::as_bool).unwrap_or(false)
+            || subtype.is_some_and(|subtype| subtype != "success");
         if is_error {
-            let why = text.filter(|text| !text.trim().is_empty()).or_else(|| subtype.map(|subtype| subtype.replace('_', " ")));
+            let why = text
+                .filter(|text| !text.trim().is_empty())
+                .or_else(|| subtype.map(|subtype| subtype.replace('_', " ")));
             self.failed = Some(why.unwrap_or_default());
             self.result = None;
         } else {
@@ -100,18 +105,30 @@ impl Transcript {
     }
     fn turn_completed(&mut self, object: &Value) -> Option<String> {
         self.failed = None;
-        self.usage = object.get("usage").filter(|usage| usage.is_object()).cloned().or_else(|| self.usage.take());
+        self.usage = object
+            .get("usage")
+            .filter(|usage| usage.is_object())
+            .cloned()
+            .or_else(|| self.usage.take());
         None
     }
     /// What the agent said for an answer or of its failure, without plain lines.
     pub(super) fn said(&self) -> Option<String> {
-        self.failed.clone().or_else(|| self.result.clone()).or_else(|| self.last_message.clone()).map(|text| text.trim().to_owned())
+        self.failed
+            .clone()
+            .or_else(|| self.result.clone())
+            .or_else(|| self.last_message.clone())
+            .map(|text| text.trim().to_owned())
     }
     /// The answer of a program that ended well by its exit code.
     pub(super) fn answer(&self, agent: &str) -> (Outcome, String) {
         if let Some(why) = &self.failed {
             let why = why.trim();
-            let text = if why.is_empty() { format!("{agent} reported a failure without saying why.") } else { format!("{agent} reported a failure: {why}") };
+            let text = if why.is_empty() {
+                format!("{agent} reported a failure without saying why.")
+            } else {
+                format!("{agent} reported a failure: {why}")
+            };
             return (Outcome::Failed, text);
         }
         let text = match self.said() {
@@ -119,7 +136,11 @@ impl Transcript {
             _ if self.known => self.plain.join("\n").trim().to_owned(),
             _ => self.all.join("\n").trim().to_owned(),
         };
-        if text.is_empty() { (Outcome::Success, format!("{agent} ended without printing an answer.")) } else { (Outcome::Success, text) }
+        if text.is_empty() {
+            (Outcome::Success, format!("{agent} ended without printing an answer."))
+        } else {
+            (Outcome::Success, text)
+        }
     }
 }
 
@@ -130,7 +151,11 @@ fn text_at<'a>(object: &'a Value, pointer: &str) -> Option<&'a str> {
 /// The text blocks of a Claude message.
 fn said_in_blocks(object: &Value) -> String {
     let blocks = object.pointer("/message/content").and_then(Value::as_array);
-    let texts = blocks.into_iter().flatten().filter(|block| text_at(block, "/type") == Some("text")).filter_map(|block| text_at(block, "/text"));
+    let texts = blocks
+        .into_iter()
+        .flatten()
+        .filter(|block| text_at(block, "/type") == Some("text"))
+        .filter_map(|block| text_at(block, "/text"));
     texts.collect::<Vec<_>>().join("\n")
 }
 
@@ -140,7 +165,8 @@ mod tests {
 
     fn read(lines: &[&str]) -> (Vec<String>, Transcript) {
         let mut transcript = Transcript::default();
-        let progress = lines.iter().filter_map(|line| transcript.take((*line).to_owned())).collect();
+        let progress =
+            lines.iter().filter_map(|line| transcript.take((*line).to_owned())).collect();
         (progress, transcript)
     }
 
@@ -148,7 +174,10 @@ mod tests {
     fn without_json_everything_printed_is_the_answer() {
         let (progress, transcript) = read(&["first", "", "  indented", "[1]", "7"]);
         assert!(progress.is_empty());
-        assert_eq!(transcript.answer("a"), (Outcome::Success, "first\n\n  indented\n[1]\n7".to_owned()));
+        assert_eq!(
+            transcript.answer("a"),
+            (Outcome::Success, "first\n\n  indented\n[1]\n7".to_owned())
+        );
         assert_eq!(transcript.cost, None);
     }
 
@@ -160,7 +189,11 @@ mod tests {
 
     #[test]
     fn the_generic_shape_gives_progress_answer_and_cost() {
-        let (progress, transcript) = read(&[r#"{"type":"progress","text":"reading"}"#, "noise", r#"{"type":"result","text":"done","costUsd":0.25}"#]);
+        let (progress, transcript) = read(&[
+            r#"{"type":"progress","text":"reading"}"#,
+            "noise",
+            r#"{"type":"result","text":"done","costUsd":0.25}"#,
+        ]);
         assert_eq!(progress, ["reading"]);
         assert_eq!(transcript.answer("a"), (Outcome::Success, "done".to_owned()));
         assert_eq!(transcript.cost, Some(Micros(250_000)));
@@ -186,8 +219,13 @@ mod tests {
         assert_eq!(transcript.answer("a"), (Outcome::Success, "Fixed.".to_owned()));
         assert_eq!(transcript.cost, Some(Micros(42_100)));
         assert_eq!(transcript.usage.unwrap()["input_tokens"], 5);
-        let (_, failed) = read(&[r#"{"type":"result","subtype":"error_max_turns","is_error":true,"total_cost_usd":1}"#]);
-        assert_eq!(failed.answer("a"), (Outcome::Failed, "a reported a failure: error max turns".to_owned()));
+        let (_, failed) = read(&[
+            r#"{"type":"result","subtype":"error_max_turns","is_error":true,"total_cost_usd":1}"#,
+        ]);
+        assert_eq!(
+            failed.answer("a"),
+            (Outcome::Failed, "a reported a failure: error max turns".to_owned())
+        );
         assert_eq!(failed.cost, Some(Micros(1_000_000)));
     }
 

@@ -75,7 +75,8 @@ const HELP: &[&str] = &[
 /// The answer to a job, at most 3,000 characters.
 pub(super) fn answer(job: &Job, material: &Material) -> String {
     let agent = material.agents.iter().find(|agent| agent.id == job.agent);
-    let is_assistant = job.agent.as_str() == "assistant" || agent.is_some_and(|agent| agent.fallback);
+    let is_assistant =
+        job.agent.as_str() == "assistant" || agent.is_some_and(|agent| agent.fallback);
     let text = match small_talk(&job.message).filter(|_| is_assistant) {
         Some(opening) => welcome(job, material, opening),
         None => {
@@ -100,7 +101,8 @@ fn head(job: &Job) -> String {
 
 /// How to open the answer to a greeting, to thanks, or to a call for help; none for any other message.
 fn small_talk(message: &str) -> Option<&'static str> {
-    let plain: String = message.to_lowercase().chars().map(|c| if c.is_alphanumeric() { c } else { ' ' }).collect();
+    let plain: String =
+        message.to_lowercase().chars().map(|c| if c.is_alphanumeric() { c } else { ' ' }).collect();
     let parts: Vec<&str> = plain.split_whitespace().collect();
     let joined = parts.join(" ");
     if HELP.contains(&joined.as_str()) || parts.is_empty() {
@@ -123,7 +125,8 @@ fn quotations(job: &Job, ranked: &[Scored]) -> String {
     let best = ranked.first().map_or(0.0, |scored| scored.score);
     let mut out = head(job);
     let (mut left, mut cited): (usize, Vec<&str>) = (QUOTED_BYTES, Vec::new());
-    for scored in ranked.iter().take(SECTIONS).filter(|scored| scored.score >= best * NEAR_THE_BEST) {
+    for scored in ranked.iter().take(SECTIONS).filter(|scored| scored.score >= best * NEAR_THE_BEST)
+    {
         let section = &scored.section;
         if left < 200 {
             break;
@@ -136,7 +139,10 @@ fn quotations(job: &Job, ranked: &[Scored]) -> String {
         }
     }
     let list: Vec<_> = cited.iter().map(|id| format!("[{id}]")).collect();
-    out.push_str(&format!("\n\nFrom: {}. I only quote the guides; I have changed and run nothing.", list.join(", ")));
+    out.push_str(&format!(
+        "\n\nFrom: {}. I only quote the guides; I have changed and run nothing.",
+        list.join(", ")
+    ));
     out
 }
 
@@ -167,7 +173,8 @@ fn links_as_citations(text: &str) -> String {
     let mut rest = text;
     while let Some((before, link)) = rest.split_once("[[") {
         out.push_str(before);
-        let Some((inner, after)) = link.split_once("]]").filter(|(inner, _)| !inner.contains('\n')) else {
+        let Some((inner, after)) = link.split_once("]]").filter(|(inner, _)| !inner.contains('\n'))
+        else {
             out.push_str("[[");
             rest = link;
             continue;
@@ -206,7 +213,8 @@ fn welcome(job: &Job, material: &Material, opening: &str) -> String {
             out.push_str(&format!("\n- {}: {}", agent.id, clip(&agent.description, 200)));
         }
     }
-    let guides: Vec<_> = material.files.iter().take(3).map(|file| format!("[{}] {}", file.id, file.title)).collect();
+    let guides: Vec<_> =
+        material.files.iter().take(3).map(|file| format!("[{}] {}", file.id, file.title)).collect();
     if !guides.is_empty() && opening != "You're welcome." {
         out.push_str(&format!("\n\nPerhaps useful: {}.", guides.join(", ")));
     }
@@ -230,7 +238,10 @@ mod tests {
 
     #[test]
     fn links_become_citations() {
-        assert_eq!(links_as_citations("see [[a]] and [[b|the b]], [[open"), "see [a] and the b [b], [[open");
+        assert_eq!(
+            links_as_citations("see [[a]] and [[b|the b]], [[open"),
+            "see [a] and the b [b], [[open"
+        );
     }
 
     #[test]

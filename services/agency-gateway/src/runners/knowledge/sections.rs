@@ -21,7 +21,8 @@ pub(super) struct Scored {
 }
 
 /// Sections that teach nothing about the message: lists of examples, pointers elsewhere.
-const PASSED_OVER: &[&str] = &["example", "examples", "see also", "boundaries", "further reading", "links"];
+const PASSED_OVER: &[&str] =
+    &["example", "examples", "see also", "boundaries", "further reading", "links"];
 /// A word in the heading says more than one in the text.
 const HEADING_WEIGHT: f64 = 2.5;
 /// The file's title and keywords say what all of it is about.
@@ -41,14 +42,19 @@ const STOP: &str = " a about after all am an and any are as at be been but by ca
 /// The meaningful words of a text, lower-case, without plural endings.
 pub(super) fn words(text: &str) -> Vec<String> {
     let lower = text.to_lowercase();
-    let parts = lower.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| word.chars().count() >= 2);
+    let parts = lower
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .filter(|word| word.chars().count() >= 2);
     parts.filter(|word| !STOP.contains(&format!(" {word} "))).map(stem).collect()
 }
 
 fn stem(word: &str) -> String {
     let long = word.len() > 4 && word.is_ascii();
     for ending in ["ing", "ies", "ed", "es", "s"] {
-        if let Some(root) = word.strip_suffix(ending).filter(|root| long && root.len() >= 3 && !word.ends_with("ss")) {
+        if let Some(root) = word
+            .strip_suffix(ending)
+            .filter(|root| long && root.len() >= 3 && !word.ends_with("ss"))
+        {
             return root.trim_end_matches(['e', 'i']).to_owned();
         }
     }
@@ -88,28 +94,58 @@ fn heading_of(line: &str) -> Option<(usize, &str)> {
 
 fn push(sections: &mut Vec<Section>, file: &Skill, heading: &str, text: &str) {
     if !text.trim().is_empty() {
-        sections.push(Section { file: file.id.clone(), heading: heading.to_owned(), text: text.trim().to_owned() });
+        sections.push(Section {
+            file: file.id.clone(),
+            heading: heading.to_owned(),
+            text: text.trim().to_owned(),
+        });
     }
 }
 
 /// The sections that share words with the message, best first. Files are given best first.
-pub(super) fn rank(message: &str, agent: &AgentId, files: &[Skill], hits: &[SearchHit]) -> Vec<Scored> {
+pub(super) fn rank(
+    message: &str,
+    agent: &AgentId,
+    files: &[Skill],
+    hits: &[SearchHit],
+) -> Vec<Scored> {
     let asked: BTreeSet<String> = words(message).into_iter().collect();
-    let sections: Vec<(usize, Section)> = files.iter().enumerate().flat_map(|(at, file)| cut(file).into_iter().map(move |section| (at, section))).collect();
-    let bags: Vec<BTreeSet<String>> = sections.iter().map(|(_, s)| words(&format!("{} {}", s.heading, s.text)).into_iter().collect()).collect();
-    let rarity: BTreeMap<&String, f64> = asked.iter().map(|word| (word, rarity(word, &bags))).collect();
+    let sections: Vec<(usize, Section)> = files
+        .iter()
+        .enumerate()
+        .flat_map(|(at, file)| cut(file).into_iter().map(move |section| (at, section)))
+        .collect();
+    let bags: Vec<BTreeSet<String>> = sections
+        .iter()
+        .map(|(_, s)| words(&format!("{} {}", s.heading, s.text)).into_iter().collect())
+        .collect();
+    let rarity: BTreeMap<&String, f64> =
+        asked.iter().map(|word| (word, rarity(word, &bags))).collect();
     let mut scored: Vec<Scored> = Vec::new();
     for ((at, section), bag) in sections.into_iter().zip(&bags) {
         let Some(file) = files.get(at) else { continue };
         let heading: BTreeSet<String> = words(&section.heading).into_iter().collect();
-        let about: BTreeSet<String> = words(&format!("{} {} {}", file.title, file.keywords.join(" "), file.aliases.join(" "))).into_iter().collect();
-        let sum = |set: &BTreeSet<String>| asked.intersection(set).filter_map(|word| rarity.get(word)).sum::<f64>();
+        let about: BTreeSet<String> = words(&format!(
+            "{} {} {}",
+            file.title,
+            file.keywords.join(" "),
+            file.aliases.join(" ")
+        ))
+        .into_iter()
+        .collect();
+        let sum = |set: &BTreeSet<String>| {
+            asked.intersection(set).filter_map(|word| rarity.get(word)).sum::<f64>()
+        };
         let own = sum(bag) + HEADING_WEIGHT * sum(&heading);
-        let hit = hits.iter().any(|hit| hit.id == section.file && hit.heading.as_deref() == Some(section.heading.as_str()));
+        let hit = hits.iter().any(|hit| {
+            hit.id == section.file && hit.heading.as_deref() == Some(section.heading.as_str())
+        });
         if own > 0.0 {
             // Later files are a little less likely to be meant.
             let later = 0.93_f64.powi(i32::try_from(at).unwrap_or(i32::MAX));
-            let score = (own + FILE_WEIGHT * sum(&about) + if hit { HIT_BONUS } else { 0.0 }) * later * kinship(file, agent);
+            let score = (own + FILE_WEIGHT * sum(&about) + if hit { HIT_BONUS } else { 0.0 })
+                * later
+                * kinship(file, agent);
             scored.push(Scored { section, score });
         }
     }
@@ -120,7 +156,11 @@ pub(super) fn rank(message: &str, agent: &AgentId, files: &[Skill], hits: &[Sear
 
 /// What was written for the agent that answers goes before what was written for others.
 fn kinship(file: &Skill, agent: &AgentId) -> f64 {
-    if file.related_agents.is_empty() || file.related_agents.contains(agent) { 1.0 } else { OTHERS_WEIGHT }
+    if file.related_agents.is_empty() || file.related_agents.contains(agent) {
+        1.0
+    } else {
+        OTHERS_WEIGHT
+    }
 }
 
 /// Near 1 for a word that hardly any section has, small for one that all have.
@@ -153,21 +193,33 @@ mod tests {
 
     #[test]
     fn examples_and_pointers_are_left_out_with_all_below_them() {
-        let file = guide("g", "Intro.\n\n## One\ntext\n```\n# no heading\n```\n## Examples\n- a\n### More\n- b\n## See also\n- x\n## Two\nend");
+        let file = guide(
+            "g",
+            "Intro.\n\n## One\ntext\n```\n# no heading\n```\n## Examples\n- a\n### More\n- b\n## See also\n- x\n## Two\nend",
+        );
         let headings: Vec<_> = cut(&file).into_iter().map(|s| s.heading).collect();
         assert_eq!(headings, ["Title", "One", "Two"]);
     }
 
     #[test]
     fn a_rare_word_in_a_heading_wins() {
-        let files = [guide("g", "## Order\nread the login error\n## TypeError in a login flow\ncheck the login session\n## Rest\nnothing")];
+        let files = [guide(
+            "g",
+            "## Order\nread the login error\n## TypeError in a login flow\ncheck the login session\n## Rest\nnothing",
+        )];
         let ranked = rank("fix the TypeErrors in login", &"codegen".into(), &files, &[]);
-        assert_eq!(ranked.iter().map(|s| s.section.heading.as_str()).collect::<Vec<_>>(), ["TypeError in a login flow", "Order"]);
+        assert_eq!(
+            ranked.iter().map(|s| s.section.heading.as_str()).collect::<Vec<_>>(),
+            ["TypeError in a login flow", "Order"]
+        );
     }
 
     #[test]
     fn words_meet_in_spite_of_their_endings() {
-        assert_eq!(words("approvals approval approved approve"), ["approval", "approval", "approv", "approv"]);
+        assert_eq!(
+            words("approvals approval approved approve"),
+            ["approval", "approval", "approv", "approv"]
+        );
         assert_eq!(words("the is of"), Vec::<String>::new());
     }
 }

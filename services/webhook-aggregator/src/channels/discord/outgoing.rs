@@ -38,29 +38,48 @@ pub(super) fn next(endpoint: &Endpoint, row: &OutboxRow, now_ms: i64) -> Option<
     let opened = parts.first().filter(|part| row.target.direct && part.id.is_empty());
     let shift = usize::from(opened.is_some());
     let limit = Limit { units: TEXT.units - MENTION_ROOM, ..TEXT };
-    let NextPart { index, text, shows, edited, buttons } = next_part(row, parts.get(shift..).unwrap_or_default(), limit)?;
+    let NextPart { index, text, shows, edited, buttons } =
+        next_part(row, parts.get(shift..).unwrap_or_default(), limit)?;
     let body = message(&text, buttons, edited.is_some());
     if let Some(part) = edited {
         let request = edit(endpoint, token, part, &body);
-        return Some(Attempt { request, aim: Aim::Edit { index: index + shift, shows }, idempotent: true, restart: false });
+        return Some(Attempt {
+            request,
+            aim: Aim::Edit { index: index + shift, shows },
+            idempotent: true,
+            restart: false,
+        });
     }
     if let Some(interaction) = token {
         let first = index == 0;
-        let (method, path) = if first { (http::Method::PATCH, "/messages/@original") } else { (http::Method::POST, "") };
+        let (method, path) = if first {
+            (http::Method::PATCH, "/messages/@original")
+        } else {
+            (http::Method::POST, "")
+        };
         let aim = Aim::Send { shows, known_as: first.then_some(ORIGINAL) };
-        return Some(Attempt { request: by_token(endpoint, interaction, method, path, &body), aim, idempotent: first, restart });
+        return Some(Attempt {
+            request: by_token(endpoint, interaction, method, path, &body),
+            aim,
+            idempotent: first,
+            restart,
+        });
     }
     let chat = opened.map_or(row.target.chat.as_str(), |part| part.chat.as_str());
     let aim = Aim::Send { shows, known_as: None };
-    Some(Attempt { request: post(endpoint, row, chat, index, body), aim, idempotent: true, restart })
+    Some(Attempt {
+        request: post(endpoint, row, chat, index, body),
+        aim,
+        idempotent: true,
+        restart,
+    })
 }
 
 fn message(text: &str, buttons: Option<&Buttons>, edit: bool) -> Value {
     let mut body = json!({ "content": text, "allowed_mentions": { "parse": [] } });
     if let Some(buttons) = buttons {
         // Labels have 80 characters at most; style 3 is green, 4 red, 2 neither.
-        let button =
-            |style: u8, label: &str, id: &str| json!({ "type": 2, "style": style, "label": label.chars().take(80).collect::<String>(), "custom_id": id });
+        let button = |style: u8, label: &str, id: &str| json!({ "type": 2, "style": style, "label": label.chars().take(80).collect::<String>(), "custom_id": id });
         let [first, second] = buttons.texts();
         let [good, bad] = if buttons.labels.is_some() { [2, 2] } else { [3, 4] };
         body["components"] = json!([{ "type": 1, "components": [button(good, first, &buttons.approve), button(bad, second, &buttons.reject)] }]);
@@ -71,27 +90,64 @@ fn message(text: &str, buttons: Option<&Buttons>, edit: bool) -> Value {
 }
 
 /// A message by the bot; the nonce makes Discord drop a repetition for some minutes.
-fn post(endpoint: &Endpoint, row: &OutboxRow, chat: &str, index: usize, mut body: Value) -> OutboundRequest {
-    if let Some(who) = row.target.mention.as_ref().filter(|_| index == 0 && row.target.interaction.is_some()) {
-        body["content"] = format!("<@{who}> {}", body["content"].as_str().unwrap_or_default()).into();
+fn post(
+    endpoint: &Endpoint,
+    row: &OutboxRow,
+    chat: &str,
+    index: usize,
+    mut body: Value,
+) -> OutboundRequest {
+    if let Some(who) =
+        row.target.mention.as_ref().filter(|_| index == 0 && row.target.interaction.is_some())
+    {
+        body["content"] =
+            format!("<@{who}> {}", body["content"].as_str().unwrap_or_default()).into();
         body["allowed_mentions"] = json!({ "parse": [], "users": [who] });
     }
-    let nonce: String = platform::secret::digest_hex(format!("{}#{index}", row.id).as_bytes()).chars().take(24).collect();
+    let nonce: String = platform::secret::digest_hex(format!("{}#{index}", row.id).as_bytes())
+        .chars()
+        .take(24)
+        .collect();
     body["nonce"] = nonce.into();
     body["enforce_nonce"] = true.into();
     by_bot(endpoint, http::Method::POST, &format!("/channels/{chat}/messages"), &body)
 }
 
 /// What was written by the interaction's token is edited by it while it lives; everything else by the bot.
-fn edit(endpoint: &Endpoint, token: Option<&Interaction>, part: &Part, body: &Value) -> OutboundRequest {
+fn edit(
+    endpoint: &Endpoint,
+    token: Option<&Interaction>,
+    part: &Part,
+    body: &Value,
+) -> OutboundRequest {
     match token {
-        Some(interaction) => by_token(endpoint, interaction, http::Method::PATCH, &format!("/messages/{}", part.id), body),
-        None => by_bot(endpoint, http::Method::PATCH, &format!("/channels/{}/messages/{}", part.chat, part.id), body),
+        Some(interaction) => by_token(
+            endpoint,
+            interaction,
+            http::Method::PATCH,
+            &format!("/messages/{}", part.id),
+            body,
+        ),
+        None => by_bot(
+            endpoint,
+            http::Method::PATCH,
+            &format!("/channels/{}/messages/{}", part.chat, part.id),
+            body,
+        ),
     }
 }
 
-fn by_token(endpoint: &Endpoint, interaction: &Interaction, method: http::Method, path: &str, body: &Value) -> OutboundRequest {
-    let url = format!("{}/webhooks/{}/{}{path}", endpoint.api_base, interaction.application_id, interaction.token);
+fn by_token(
+    endpoint: &Endpoint,
+    interaction: &Interaction,
+    method: http::Method,
+    path: &str,
+    body: &Value,
+) -> OutboundRequest {
+    let url = format!(
+        "{}/webhooks/{}/{}{path}",
+        endpoint.api_base, interaction.application_id, interaction.token
+    );
     request(method, url, Vec::new(), body)
 }
 
@@ -100,13 +156,32 @@ fn by_bot(endpoint: &Endpoint, method: http::Method, path: &str, body: &Value) -
         Credentials::Discord { bot_token, .. } => bot_token.reveal(),
         _ => "",
     };
-    request(method, format!("{}{path}", endpoint.api_base), vec![("authorization", format!("Bot {token}"))], body)
+    request(
+        method,
+        format!("{}{path}", endpoint.api_base),
+        vec![("authorization", format!("Bot {token}"))],
+        body,
+    )
 }
 
-fn request(method: http::Method, url: String, mut headers: Vec<(&'static str, String)>, body: &Value) -> OutboundRequest {
+fn request(
+    method: http::Method,
+    url: String,
+    mut headers: Vec<(&'static str, String)>,
+    body: &Value,
+) -> OutboundRequest {
     headers.push(("content-type", "application/json".to_owned()));
-    headers.push(("user-agent", concat!("DiscordBot (quintet, ", env!("CARGO_PKG_VERSION"), ")").to_owned()));
-    OutboundRequest { method, url, headers, body: Bytes::from(body.to_string()), timeout_ms: SEND_TIMEOUT_MS }
+    headers.push((
+        "user-agent",
+        concat!("DiscordBot (quintet, ", env!("CARGO_PKG_VERSION"), ")").to_owned(),
+    ));
+    OutboundRequest {
+        method,
+        url,
+        headers,
+        body: Bytes::from(body.to_string()),
+        timeout_ms: SEND_TIMEOUT_MS,
+    }
 }
 
 /// What Discord's answer means. <https://discord.com/developers/docs/topics/opcodes-and-status-codes#json>
@@ -120,10 +195,19 @@ pub(super) fn judge(aim: &Aim, answer: &OutboundResponse) -> Verdict {
         };
     }
     let code = body["code"].as_i64().unwrap_or_default();
-    let error = format!("Discord {}: {} ({code})", answer.status, body["message"].as_str().unwrap_or_default());
+    let error = format!(
+        "Discord {}: {} ({code})",
+        answer.status,
+        body["message"].as_str().unwrap_or_default()
+    );
     if answer.status == 429 {
-        let seconds = body["retry_after"].as_f64().or_else(|| answer.header("retry-after").and_then(|text| platform::json::from_str(text).ok()));
-        return Verdict::Later { after_ms: seconds.map(|seconds| (seconds.clamp(0.1, 3600.0) * 1000.0).ceil() as i64), error };
+        let seconds = body["retry_after"].as_f64().or_else(|| {
+            answer.header("retry-after").and_then(|text| platform::json::from_str(text).ok())
+        });
+        return Verdict::Later {
+            after_ms: seconds.map(|seconds| (seconds.clamp(0.1, 3600.0) * 1000.0).ceil() as i64),
+            error,
+        };
     }
     match (aim, code) {
         // Unknown message, or a webhook token that died early: start again with a new message.

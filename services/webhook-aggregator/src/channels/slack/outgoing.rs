@@ -24,21 +24,44 @@ pub(super) fn next(endpoint: &Endpoint, row: &OutboxRow) -> Option<Attempt> {
     if let Some(part) = edited {
         fields.extend([("ts", part.id.clone()), ("text", text)]);
         // An empty list takes the buttons away.
-        fields.push(("blocks", blocks.map_or_else(|| "[]".to_owned(), |blocks| blocks.to_string())));
-        return Some(Attempt { request: call(endpoint, "chat.update", &fields), aim: Aim::Edit { index, shows }, idempotent: true, restart: false });
+        fields
+            .push(("blocks", blocks.map_or_else(|| "[]".to_owned(), |blocks| blocks.to_string())));
+        return Some(Attempt {
+            request: call(endpoint, "chat.update", &fields),
+            aim: Aim::Edit { index, shows },
+            idempotent: true,
+            restart: false,
+        });
     }
     fields.push(("text", text));
     fields.extend(row.target.thread.clone().map(|thread| ("thread_ts", thread)));
     fields.extend(blocks.map(|blocks| ("blocks", blocks.to_string())));
-    fields.push(("metadata", json!({ "event_type": "outbox", "event_payload": { "id": row.id } }).to_string()));
-    Some(Attempt { request: call(endpoint, "chat.postMessage", &fields), aim: Aim::Send { shows, known_as: None }, idempotent: false, restart: false })
+    fields.push((
+        "metadata",
+        json!({ "event_type": "outbox", "event_payload": { "id": row.id } }).to_string(),
+    ));
+    Some(Attempt {
+        request: call(endpoint, "chat.postMessage", &fields),
+        aim: Aim::Send { shows, known_as: None },
+        idempotent: false,
+        restart: false,
+    })
 }
 
 /// Only the presser sees it.
 fn ephemeral(endpoint: &Endpoint, row: &OutboxRow) -> Attempt {
-    let mut fields = vec![("channel", row.target.chat.clone()), ("user", row.target.mention.clone().unwrap_or_default()), ("text", mrkdwn(&row.text))];
+    let mut fields = vec![
+        ("channel", row.target.chat.clone()),
+        ("user", row.target.mention.clone().unwrap_or_default()),
+        ("text", mrkdwn(&row.text)),
+    ];
     fields.extend(row.target.thread.clone().map(|thread| ("thread_ts", thread)));
-    Attempt { request: call(endpoint, "chat.postEphemeral", &fields), aim: Aim::AnswerPress, idempotent: true, restart: false }
+    Attempt {
+        request: call(endpoint, "chat.postEphemeral", &fields),
+        aim: Aim::AnswerPress,
+        idempotent: true,
+        restart: false,
+    }
 }
 
 fn ask(text: &str, buttons: &Buttons, id: &str) -> Value {
@@ -96,7 +119,10 @@ fn call(endpoint: &Endpoint, method: &str, fields: &[(&str, String)]) -> Outboun
     OutboundRequest {
         method: http::Method::POST,
         url: format!("{}/{method}", endpoint.api_base),
-        headers: vec![("authorization", format!("Bearer {token}")), ("content-type", "application/x-www-form-urlencoded".to_owned())],
+        headers: vec![
+            ("authorization", format!("Bearer {token}")),
+            ("content-type", "application/x-www-form-urlencoded".to_owned()),
+        ],
         body: Bytes::from(form::body(fields)),
         timeout_ms: SEND_TIMEOUT_MS,
     }
@@ -111,13 +137,22 @@ pub(super) fn judge(aim: &Aim, answer: &OutboundResponse) -> Verdict {
     }
     let word = body["error"].as_str().unwrap_or("no answer");
     let error = format!("Slack {}: {word}", answer.status);
-    let after_ms = answer.header("retry-after").and_then(|seconds| seconds.parse::<i64>().ok()).map(|seconds| seconds.clamp(1, 3600) * 1000);
+    let after_ms = answer
+        .header("retry-after")
+        .and_then(|seconds| seconds.parse::<i64>().ok())
+        .map(|seconds| seconds.clamp(1, 3600) * 1000);
     if answer.status == 429 || word == "ratelimited" || word == "rate_limited" {
         return Verdict::Later { after_ms, error };
     }
     match word {
-        "message_not_found" | "cant_update_message" | "edit_window_closed" if matches!(aim, Aim::Edit { .. }) => Verdict::Gone,
-        "internal_error" | "fatal_error" | "service_unavailable" | "request_timeout" => Verdict::Later { after_ms, error },
+        "message_not_found" | "cant_update_message" | "edit_window_closed"
+            if matches!(aim, Aim::Edit { .. }) =>
+        {
+            Verdict::Gone
+        }
+        "internal_error" | "fatal_error" | "service_unavailable" | "request_timeout" => {
+            Verdict::Later { after_ms, error }
+        }
         _ if answer.status < 300 => Verdict::Never { error },
         _ => by_status(answer, error),
     }
@@ -129,6 +164,9 @@ mod tests {
 
     #[test]
     fn markdown_becomes_what_slack_shows() {
-        assert_eq!(mrkdwn("## Why\n**a** < b & `c`\n```rust\nlet x = **p;\n```"), "*Why*\n*a* &lt; b &amp; `c`\n```\nlet x = **p;\n```");
+        assert_eq!(
+            mrkdwn("## Why\n**a** < b & `c`\n```rust\nlet x = **p;\n```"),
+            "*Why*\n*a* &lt; b &amp; `c`\n```\nlet x = **p;\n```"
+        );
     }
 }

@@ -45,7 +45,8 @@ impl Writer {
         }
         let offset = self.units;
         self.push(text);
-        self.entities.push(json!({ "type": kind, "offset": offset, "length": self.units - offset }));
+        self.entities
+            .push(json!({ "type": kind, "offset": offset, "length": self.units - offset }));
         self.entities.last_mut()
     }
     fn block(&mut self, code: &str, language: &str) {
@@ -66,7 +67,10 @@ fn inline(line: &str, out: &mut Writer) {
     }
     let mut rest = line;
     while !rest.is_empty() {
-        let next = [("`", "code"), ("**", "bold")].into_iter().filter_map(|(mark, kind)| Some((rest.find(mark)?, mark, kind))).min();
+        let next = [("`", "code"), ("**", "bold")]
+            .into_iter()
+            .filter_map(|(mark, kind)| Some((rest.find(mark)?, mark, kind)))
+            .min();
         let Some((at, mark, kind)) = next else { break };
         let (before, after) = rest.split_at(at);
         let inner = after.get(mark.len()..).unwrap_or_default();
@@ -92,7 +96,8 @@ mod tests {
 
     #[test]
     fn marks_become_entities_counted_in_utf16() {
-        let (text, entities) = of_markdown("🚀 **ship** it `now`\n```rust\nfn x() {}\n```\nend _. !");
+        let (text, entities) =
+            of_markdown("🚀 **ship** it `now`\n```rust\nfn x() {}\n```\nend _. !");
         assert_eq!(text, "🚀 ship it now\nfn x() {}\nend _. !");
         assert_eq!(
             entities,
