@@ -28,12 +28,28 @@ pub(super) fn list(
     before: Option<String>,
     limit: u32,
 ) -> PortResult<Reply> {
+    // A page continues below an id, so pages are sorted by id: ids of one millisecond are random and
+    // do not follow `seq`. The turns of one conversation are read in order of arrival.
+    let (order, below) = if conversation.is_some() {
+        ("seq", "seq < (SELECT seq FROM event WHERE id = ?1 || '.' || ?5)")
+    } else {
+        ("id", "id < ?1 || '.' || ?5")
+    };
     let rows = context.all(
         &format!(
-            "SELECT {EVENT_COLUMNS} FROM event WHERE shard = ?1 AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR channel = ?3)
-                AND (?4 IS NULL OR conversation = ?4) AND (?5 IS NULL OR substr(id, -26) < ?5) ORDER BY seq DESC LIMIT ?6"
+            "SELECT {EVENT_COLUMNS} FROM event
+             WHERE shard = ?1 AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR channel = ?3)
+                AND (?4 IS NULL OR conversation = ?4) AND (?5 IS NULL OR {below})
+             ORDER BY {order} DESC LIMIT ?6"
         ),
-        &[SqlValue::from(context.shard.as_str()), state.map(Stage::as_str).into(), channel.into(), conversation.into(), before.into(), limit.into()],
+        &[
+            SqlValue::from(context.shard.as_str()),
+            state.map(Stage::as_str).into(),
+            channel.into(),
+            conversation.into(),
+            before.into(),
+            limit.into(),
+        ],
     )?;
     Ok(Reply::Events(rows))
 }

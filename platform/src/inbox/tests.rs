@@ -410,3 +410,27 @@ async fn what_is_overheard_counts_only_where_something_was_answered() {
     assert_eq!(overhear("d", "thread").await, Stage::Received);
     assert_eq!(overhear("e", "another thread").await, Stage::Ignored);
 }
+
+#[tokio::test]
+async fn event_pages_skip_nothing_within_one_millisecond() {
+    let bed = Bed::new();
+    for n in 0..20 {
+        bed.accept(&n.to_string(), "chat").await;
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    let mut before = None;
+    for _ in 0..10 {
+        let list = Command::List {
+            state: None,
+            channel: None,
+            conversation: None,
+            before: before.clone(),
+            limit: 3,
+        };
+        let Reply::Events(page) = bed.send(list).await else { panic!() };
+        let Some(last) = page.last() else { break };
+        before = last.id.as_str().rsplit('.').next().map(str::to_owned);
+        seen.extend(page.into_iter().map(|event| event.dedupe_key));
+    }
+    assert_eq!(seen.len(), 20, "{seen:?}");
+}
