@@ -19,8 +19,8 @@ pub const NAMES: [&str; 5] = [
 /// For tests alone.
 pub const SUITE: &str = "suite";
 const TARGET: &str = "wasm32-unknown-unknown";
-/// Kilobytes, gzip. The assistant's is larger for its policy engine.
-const LIMIT_KB: u64 = 450;
+/// Limit in kilobytes after gzip; Cloudflare's own is 3 MB. The assistant has a policy engine.
+const LIMIT_KB: u64 = 700;
 const ASSISTANT_LIMIT_KB: u64 = 1_400;
 const BASELINE: &str = "workers/sizes.json";
 
