@@ -5,6 +5,8 @@ use std::sync::Mutex;
 
 #[derive(Clone, Copy)]
 enum Fault {
+    /// Succeeds; a later operation is the one to fail.
+    Pass,
     /// Fails before anything happens.
     Refuse(PortErrorKind),
     /// Happens, and then reports a failure.
@@ -16,6 +18,10 @@ enum Fault {
 pub struct Faults(Mutex<Vec<Fault>>);
 
 impl Faults {
+    /// The next `n` operations succeed; faults ordered after this meet the operations behind them.
+    pub fn pass_next(&self, n: usize) {
+        self.0.lock().unwrap().extend(std::iter::repeat_n(Fault::Pass, n));
+    }
     /// The next `n` operations fail and change nothing.
     pub fn refuse_next(&self, n: usize, kind: PortErrorKind) {
         self.0.lock().unwrap().extend(std::iter::repeat_n(Fault::Refuse(kind), n));
@@ -31,7 +37,7 @@ impl Faults {
             if faults.is_empty() { None } else { Some(faults.remove(0)) }
         };
         match fault {
-            None => operation(),
+            None | Some(Fault::Pass) => operation(),
             Some(Fault::Refuse(kind)) => Err(PortError::clean(kind, "injected")),
             Some(Fault::KeepButFail) => {
                 operation()?;

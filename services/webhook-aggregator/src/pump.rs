@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use contracts::event::Stage;
 use contracts::routing::PoolOutcome;
 use contracts::{EventId, GatewayId, Shard};
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use platform::edge::{ApiError, ApiResult};
 use platform::inbox::{Command, Reply, Step, StoredEvent};
 use platform::ports::PortResult;
@@ -25,11 +25,14 @@ pub async fn pump(deps: &Deps, shard: &Shard) -> PortResult<()> {
     loop {
         let claim = Command::Claim { limit: BATCH, lease_ms: STEP_LEASE_MS };
         let events: Vec<StoredEvent> = ask!(deps, shard, claim, Reply::Events(events) => events)?;
-        let sent = send::flush(deps, shard).await?;
-        if events.is_empty() && sent == 0 {
+        let idle = events.is_empty();
+        // Claimed events are driven even if the outbox fails: an early return would strand them
+        // until their lease ends.
+        let drives = join_all(events.into_iter().map(|event| drive(deps, event)));
+        let (sent, _) = join(send::flush(deps, shard), drives).await;
+        if sent? == 0 && idle {
             return Ok(());
         }
-        join_all(events.into_iter().map(|event| drive(deps, event))).await;
     }
 }
 

@@ -22,10 +22,14 @@ pub(crate) async fn flush(deps: &Deps, shard: &Shard) -> PortResult<usize> {
     let rows: Vec<OutboxRow> = ask!(deps, shard, claim, Reply::Outbox(rows) => rows)?;
     let n = rows.len();
     let reports = join_all(rows.into_iter().map(|row| deliver(deps, row))).await;
+    // Every report is recorded before the first error is returned: an unrecorded message would be
+    // sent again when its lease ends.
+    let mut outcome = Ok(n);
     for report in reports {
-        deps.inbox.send(shard, Command::Sent(report)).await?;
+        let recorded = deps.inbox.send(shard, Command::Sent(report)).await;
+        outcome = outcome.and_then(|n| recorded.map(|_| n));
     }
-    Ok(n)
+    outcome
 }
 
 async fn deliver(deps: &Deps, mut row: OutboxRow) -> SentReport {

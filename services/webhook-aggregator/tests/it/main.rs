@@ -5,6 +5,7 @@
 mod bed;
 mod conduct;
 mod control;
+mod failures;
 mod gateways;
 mod refusals;
 mod taking_back;

@@ -1,0 +1,53 @@
+//! Storage that fails between a claim and its report: nothing claimed is stranded or sent twice.
+
+use crate::bed::bed;
+use contracts::Shard;
+use contracts::outbox::Target;
+use platform::inbox::{Command, Draft};
+use platform::ports::{Inbox, PortErrorKind};
+
+#[tokio::test]
+async fn pump_drives_the_events_it_claimed_when_the_outbox_fails() {
+    let bed = bed();
+    bed.inbox.faults.pass_next(1);
+    bed.inbox.faults.refuse_next(1, PortErrorKind::Unavailable);
+    bed.telegram(1, "work").await;
+    assert!(bed.world.asked("/internal/route").is_empty());
+    bed.inbox.faults.pass_next(1);
+    bed.inbox.faults.refuse_next(1, PortErrorKind::Unavailable);
+    let shard = Shard::new("telegram.main");
+    assert!(webhook_aggregator::pump(&bed.deps, &shard).await.is_err());
+    assert_eq!(bed.world.asked("/internal/route").len(), 1);
+}
+
+#[tokio::test]
+async fn send_records_every_report_when_one_is_refused() {
+    let bed = bed();
+    let draft = |id: &str, chat: &str| Draft {
+        id: id.into(),
+        revision: 1,
+        target: Target {
+            channel: "telegram".into(),
+            endpoint: "main".into(),
+            chat: chat.into(),
+            ..Target::default()
+        },
+        text: "hello".into(),
+        buttons: None,
+        event_id: None,
+        kind: "reply".into(),
+        expires_ms: None,
+    };
+    let drafts = vec![draft("a", "1"), draft("b", "2")];
+    let shard = Shard::new("telegram.main");
+    let enqueue = Command::Enqueue(drafts);
+    bed.inbox.send(&shard, enqueue).await.unwrap();
+    // Claim, claim deliveries, then the first report is refused and the second recorded.
+    bed.inbox.faults.pass_next(2);
+    bed.inbox.faults.refuse_next(1, PortErrorKind::Unavailable);
+    assert!(webhook_aggregator::pump(&bed.deps, &shard).await.is_err());
+    assert_eq!(bed.outbound.sent().len(), 2);
+    bed.clock.advance(120_000);
+    webhook_aggregator::pump(&bed.deps, &shard).await.unwrap();
+    assert_eq!(bed.outbound.sent().len(), 3, "only the unrecorded message is sent again");
+}
