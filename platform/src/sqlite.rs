@@ -14,9 +14,11 @@ pub fn run(connection: &Connection, statement: &Statement) -> PortResult<Vec<Row
         SqlValue::Real(number) => Value::Real(*number),
         SqlValue::Text(text) => Value::Text(text.clone()),
     });
+    // Outside a transaction the last step of a statement is its COMMIT.
+    let failure = if connection.is_autocommit() { commit_error } else { port_error };
     let mut rows = prepared.query(rusqlite::params_from_iter(args)).map_err(|e| port_error(&e))?;
     let mut found = Vec::new();
-    while let Some(row) = rows.next().map_err(|e| port_error(&e))? {
+    while let Some(row) = rows.next().map_err(|e| failure(&e))? {
         let mut object = Row::new();
         for (i, name) in names.iter().enumerate() {
             object.insert(name.clone(), json_of(row.get_ref(i).map_err(|e| port_error(&e))?));
@@ -38,7 +40,7 @@ pub fn run_batch(
         .iter()
         .map(|statement| run(&transaction, statement))
         .collect::<PortResult<Vec<_>>>()?;
-    transaction.commit().map_err(|e| port_error(&e))?;
+    transaction.commit().map_err(|e| commit_error(&e))?;
     Ok(rows)
 }
 
@@ -67,11 +69,38 @@ pub fn port_error(error: &rusqlite::Error) -> PortError {
     PortError::clean(kind, error.to_string())
 }
 
+/// SQLite's failure at COMMIT as a port's. An I/O error there is of unknown effect: the frames may
+/// already be in the write-ahead log, where recovery after a crash finds them.
+pub fn commit_error(error: &rusqlite::Error) -> PortError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::SystemIoFailure) => {
+            PortError::unknown(PortErrorKind::Unavailable, error.to_string())
+        }
+        _ => port_error(error),
+    }
+}
+
 /// A connection as the inbox's synchronous SQL.
 pub struct ConnectionSql<'a>(pub &'a Connection);
 
 impl crate::inbox::SyncSql for ConnectionSql<'_> {
     fn exec(&self, sql: &str, args: &[SqlValue]) -> PortResult<Vec<Row>> {
         run(self.0, &Statement { sql: sql.to_owned().into(), args: args.to_vec() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contracts::Effect;
+
+    #[test]
+    fn commit_error_is_of_unknown_effect_only_for_an_io_failure() {
+        let failure = |code| rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+        let io = failure(rusqlite::ffi::SQLITE_IOERR);
+        assert_eq!(commit_error(&io).effect, Effect::Unknown);
+        assert_eq!(port_error(&io).effect, Effect::None);
+        let busy = failure(rusqlite::ffi::SQLITE_BUSY);
+        assert_eq!(commit_error(&busy).effect, Effect::None);
     }
 }

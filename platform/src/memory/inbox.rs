@@ -3,7 +3,7 @@
 use super::Faults;
 use crate::inbox::{Command, Context, Reply, SCHEMA, handle};
 use crate::ports::{Clock, ClockExt, Inbox, PortResult};
-use crate::sqlite::{ConnectionSql, port_error};
+use crate::sqlite::{ConnectionSql, commit_error, port_error};
 use async_trait::async_trait;
 use contracts::Shard;
 use rusqlite::Connection;
@@ -40,7 +40,7 @@ impl Inbox for MemoryInbox {
                 ulid: &|| self.clock.ulid(),
             };
             let reply = handle(&context, command)?;
-            transaction.commit().map_err(|e| port_error(&e))?;
+            transaction.commit().map_err(|e| commit_error(&e))?;
             Ok(reply)
         })
     }

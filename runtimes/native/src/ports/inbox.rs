@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use contracts::Shard;
 use platform::inbox::{Command, Context, Reply, SCHEMA, handle};
 use platform::ports::{Clock, ClockExt, Inbox, PortError, PortErrorKind, PortResult};
-use platform::sqlite::ConnectionSql;
+use platform::sqlite::{ConnectionSql, commit_error};
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -78,16 +78,16 @@ fn write_all(connection: &Connection, queue: &Receiver<Job>) {
     }
 }
 
-/// All in one transaction, each in its own savepoint. When the commit itself fails nothing of the batch has happened,
-/// and everybody is told so.
+/// Commits all commands in one transaction, each in its own savepoint. If COMMIT fails, every command
+/// gets that error; an I/O failure there is of unknown effect.
 fn commit(connection: &Connection, commands: Vec<(Shard, Command)>) -> Vec<PortResult<Reply>> {
     let n = commands.len();
-    let all = |error: &rusqlite::Error| {
+    let all = |error: PortError| {
         let _ = connection.execute_batch("ROLLBACK");
-        std::iter::repeat_n(Err(as_port_error(error)), n).collect()
+        std::iter::repeat_n(Err(error), n).collect()
     };
     if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
-        return all(&error);
+        return all(as_port_error(&error));
     }
     let replies: Vec<_> =
         commands.into_iter().map(|(shard, command)| one(connection, &shard, command)).collect();
@@ -98,7 +98,7 @@ fn commit(connection: &Connection, commands: Vec<(Shard, Command)>) -> Vec<PortR
     }
     match connection.execute_batch("COMMIT") {
         Ok(()) => replies,
-        Err(error) => all(&error),
+        Err(error) => all(commit_error(&error)),
     }
 }
 
