@@ -9,6 +9,7 @@ use platform::inbox::{Command, Context, Reply, SCHEMA, handle};
 use platform::ports::{Clock, ClockExt, Inbox, PortError, PortErrorKind, PortResult};
 use platform::sqlite::{ConnectionSql, commit_error};
 use rusqlite::Connection;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use tokio::sync::oneshot;
@@ -42,7 +43,7 @@ impl SqliteInbox {
         let (jobs, queue) = sync_channel(QUEUE_MAX);
         std::thread::Builder::new()
             .name("inbox-writer".to_owned())
-            .spawn(move || write_all(&connection, &queue))?;
+            .spawn(move || keep_writing(&connection, &queue, commit))?;
         Ok(Self { jobs })
     }
 }
@@ -64,8 +65,28 @@ impl Inbox for SqliteInbox {
     }
 }
 
-/// Until the last sender is gone: take what waits, commit it, answer.
-fn write_all(connection: &Connection, queue: &Receiver<Job>) {
+/// Runs the writer until the last sender is gone, and starts it again after a panic. The batch that
+/// panicked is rolled back and its callers learn that the effect is unknown.
+fn keep_writing(
+    connection: &Connection,
+    queue: &Receiver<Job>,
+    commit: fn(&Connection, Vec<(Shard, Command)>) -> Vec<PortResult<Reply>>,
+) {
+    let write = || write_all(connection, queue, commit);
+    while catch_unwind(AssertUnwindSafe(write)).is_err() {
+        tracing::error!("the inbox writer panicked; its batch is rolled back and it starts again");
+        if !connection.is_autocommit() {
+            let _ = connection.execute_batch("ROLLBACK");
+        }
+    }
+}
+
+/// Commits and answers what waits, batch by batch, until the last sender is gone.
+fn write_all(
+    connection: &Connection,
+    queue: &Receiver<Job>,
+    commit: fn(&Connection, Vec<(Shard, Command)>) -> Vec<PortResult<Reply>>,
+) {
     while let Ok(first) = queue.recv() {
         let batch: Vec<Job> =
             std::iter::once(first).chain(queue.try_iter().take(BATCH_MAX - 1)).collect();
@@ -120,5 +141,39 @@ fn one(connection: &Connection, shard: &Shard, command: Command) -> PortResult<R
             let _ = connection.execute_batch("ROLLBACK TO command; RELEASE command");
             Err(error)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Panics inside a transaction for the shard `bad`, and commits everything else.
+    fn panicking(
+        connection: &Connection,
+        commands: Vec<(Shard, Command)>,
+    ) -> Vec<PortResult<Reply>> {
+        if commands.iter().any(|(shard, _)| shard.as_str() == "bad") {
+            connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+            panic!("ordered by the test");
+        }
+        commit(connection, commands)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn inbox_writer_goes_on_after_a_panic() {
+        let connection = Connection::open_in_memory().unwrap();
+        for statement in SCHEMA {
+            connection.execute_batch(statement).unwrap();
+        }
+        let (jobs, queue) = sync_channel(QUEUE_MAX);
+        let writer = std::thread::spawn(move || keep_writing(&connection, &queue, panicking));
+        let inbox = SqliteInbox { jobs };
+        let lost = inbox.send(&Shard::new("bad"), Command::NextDue).await.unwrap_err();
+        assert_eq!(lost.effect, contracts::Effect::Unknown);
+        let next = inbox.send(&Shard::new("good"), Command::NextDue).await;
+        assert!(matches!(next, Ok(Reply::Due(None))), "{next:?}");
+        drop(inbox);
+        writer.join().unwrap();
     }
 }
