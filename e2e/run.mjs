@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Runs the tests that need Node: the official SDKs and the browser, against the native binary.
-//   node e2e/run.mjs [--skip-browser]
+//   node e2e/run.mjs [--skip-browser] [--allow-missing]
 // Needs Node 22+, `cargo build -p quintet` (or QUINTET_BINARY), and for the browser Chromium (or CHROMIUM=/path).
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
@@ -9,15 +9,17 @@ import { fileURLToPath } from 'node:url';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const NODE_MIN = 22;
+const OPTIONS = ['--skip-browser', '--allow-missing'];
 let skipBrowser = process.argv.includes('--skip-browser');
+const allowMissing = process.argv.includes('--allow-missing');
 
 function fail(what, fix) {
   console.error(`e2e: ${what}\n     ${fix}`);
   process.exit(1);
 }
 
-const unknown = process.argv.slice(2).filter((word) => word !== '--skip-browser');
-if (unknown.length) fail(`there is no option ${unknown.join(' ')}.`, 'Usage: node e2e/run.mjs [--skip-browser]');
+const unknown = process.argv.slice(2).filter((word) => !OPTIONS.includes(word));
+if (unknown.length) fail(`there is no option ${unknown.join(' ')}.`, 'Usage: node e2e/run.mjs [--skip-browser] [--allow-missing]');
 if (parseInt(process.versions.node, 10) < NODE_MIN) fail(`Node ${process.versions.node} is too old.`, `Install Node ${NODE_MIN} or newer: https://nodejs.org/en/download`);
 installPackages();
 
@@ -28,12 +30,15 @@ console.log(`e2e: ${binary()}`);
 if (!skipBrowser) {
   const { browserPath } = await import('./bed/browser.mjs');
   if (!browserPath()) {
-    console.log('e2e: the browser was NOT tried: Chromium is missing. Run `apt-get update && apt-get install -y chromium fonts-dejavu`, or name one with CHROMIUM=/path.');
+    const fix = 'Run `apt-get update && apt-get install -y chromium fonts-dejavu`, or name one with CHROMIUM=/path.';
+    if (!allowMissing) fail('Chromium is missing, so the browser cannot be tried.', `${fix} Or leave it out with --skip-browser.`);
+    console.log(`e2e: the browser was NOT tried: Chromium is missing. ${fix}`);
     skipBrowser = true;
   }
 }
 
 const { missing } = await import('./bed/workers.mjs');
+if (missing() && !allowMissing) fail(`the Workers cannot be tried: ${missing()}`, 'Build them with `cargo xtask build`, or leave them out with --allow-missing.');
 if (missing()) console.log(`e2e: the Workers were NOT tried: ${missing()}`);
 const files = ['sdk.test.mjs', ...skipBrowser ? [] : ['dashboard.test.mjs'], ...missing() ? [] : ['workers.test.mjs']];
 // One file after the other: both measure times.

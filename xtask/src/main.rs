@@ -24,13 +24,20 @@ enum Chore {
         /// Leaves the end-to-end part and the built Workers out.
         #[arg(long)]
         quick: bool,
+        /// Passes without Node or Chromium, and names what was not tried.
+        #[arg(long, conflicts_with = "quick")]
+        allow_missing: bool,
     },
     /// Lints and formatting alone.
     Check,
     /// Services compile for wasm32-unknown-unknown.
     Wasm,
     /// Official SDKs and the browser against the native binary, and the built Workers on Cloudflare's runtime (Node and Chromium).
-    E2e,
+    E2e {
+        /// Passes without Node or Chromium, and names what was not tried.
+        #[arg(long)]
+        allow_missing: bool,
+    },
     /// The five Workers as Cloudflare runs them, into workers/<name>/dist.
     Build {
         /// Builds these alone.
@@ -88,10 +95,10 @@ type Done = Result<(), String>;
 fn main() -> ExitCode {
     let root = root();
     let done = match Cli::parse().chore {
-        Chore::Test { quick } => test(quick),
+        Chore::Test { quick, allow_missing } => test(quick, allow_missing),
         Chore::Check => lints(),
         Chore::Wasm => wasm(),
-        Chore::E2e => e2e(),
+        Chore::E2e { allow_missing } => e2e(allow_missing),
         Chore::Build { names } => {
             workers::build(&root, &names.iter().map(String::as_str).collect::<Vec<_>>())
         }
@@ -125,20 +132,20 @@ fn run(program: &str, args: &[&str]) -> Done {
     if status.success() { Ok(()) } else { Err(format!("{program} {} failed", args.join(" "))) }
 }
 
-fn test(quick: bool) -> Done {
+fn test(quick: bool, allow_missing: bool) -> Done {
     tidy_all()?;
     lints()?;
     wasm()?;
     // The scenarios run the real binary too: it is built first, and a missing one is an error and not a skip. So are the
     // Workers, where there is a Node to run them.
     run("cargo", &["build", "--package", "quintet"])?;
-    let workers = !quick && node::install(&root())?;
+    let workers = !quick && tools(allow_missing)?;
     if workers {
         workers::build(&root(), &[])?;
         workers::check_sizes(&root())?;
     }
     run("cargo", &["test", "--workspace", "--all-features"])?;
-    if quick { Ok(()) } else { e2e() }
+    if quick { Ok(()) } else { e2e(allow_missing) }
 }
 
 fn tidy_all() -> Done {
@@ -170,14 +177,29 @@ fn wasm() -> Done {
     run("cargo", &args)
 }
 
-fn e2e() -> Done {
-    // Not the Node on PATH, which may be older: the one that the Workers' packages bring.
+/// Whether Node's packages are there. Without Node this is an error, unless that is allowed.
+fn tools(allow_missing: bool) -> Result<bool, String> {
     if node::install(&root())? {
-        return run(&node::binary(&root()).to_string_lossy(), &["e2e/run.mjs"]);
+        return Ok(true);
     }
-    println!(
-        "There is no Node to begin with: the official SDKs and the browser were NOT tried. Everything else ran."
-    );
+    if allow_missing {
+        return Ok(false);
+    }
+    Err(format!(
+        "Node {} or newer is missing, so the Workers, the SDKs and the browser cannot be tried. \
+         Install it (https://nodejs.org/en/download), or leave them out with --allow-missing",
+        node::INSTALLER_MIN
+    ))
+}
+
+fn e2e(allow_missing: bool) -> Done {
+    // Not the Node on PATH, which may be older: the one that the Workers' packages bring.
+    if tools(allow_missing)? {
+        let mut args = vec!["e2e/run.mjs"];
+        args.extend(allow_missing.then_some("--allow-missing"));
+        return run(&node::binary(&root()).to_string_lossy(), &args);
+    }
+    println!("Node is missing: the official SDKs and the browser were NOT tried.");
     Ok(())
 }
 
@@ -234,6 +256,8 @@ mod tests {
             "deploy",
             "sizes --write",
             "test --quick",
+            "test --allow-missing",
+            "e2e --allow-missing",
             "build agency-router",
             "bench workers",
             "dev",
@@ -246,6 +270,7 @@ mod tests {
             "deploy dry-run",
             "sizes --wriet",
             "test --quikc",
+            "test --quick --allow-missing",
             "bench worker",
             "dev now",
             "depoly",
