@@ -65,13 +65,12 @@ impl Inbox for SqliteInbox {
     }
 }
 
+/// Commits a batch; one reply a command. A parameter, so that a test can order a panic.
+type Commit = fn(&Connection, Vec<(Shard, Command)>) -> Vec<PortResult<Reply>>;
+
 /// Runs the writer until the last sender is gone, and starts it again after a panic. The batch that
 /// panicked is rolled back and its callers learn that the effect is unknown.
-fn keep_writing(
-    connection: &Connection,
-    queue: &Receiver<Job>,
-    commit: fn(&Connection, Vec<(Shard, Command)>) -> Vec<PortResult<Reply>>,
-) {
+fn keep_writing(connection: &Connection, queue: &Receiver<Job>, commit: Commit) {
     let write = || write_all(connection, queue, commit);
     while catch_unwind(AssertUnwindSafe(write)).is_err() {
         tracing::error!("the inbox writer panicked; its batch is rolled back and it starts again");
@@ -82,11 +81,7 @@ fn keep_writing(
 }
 
 /// Commits and answers what waits, batch by batch, until the last sender is gone.
-fn write_all(
-    connection: &Connection,
-    queue: &Receiver<Job>,
-    commit: fn(&Connection, Vec<(Shard, Command)>) -> Vec<PortResult<Reply>>,
-) {
+fn write_all(connection: &Connection, queue: &Receiver<Job>, commit: Commit) {
     while let Ok(first) = queue.recv() {
         let batch: Vec<Job> =
             std::iter::once(first).chain(queue.try_iter().take(BATCH_MAX - 1)).collect();
