@@ -86,7 +86,10 @@ fn told(error: DecideError) -> Result<(&'static str, String), ApiError> {
             let done = if state == ApprovalState::Rejected { "rejected" } else { "approved" };
             (
                 "already_decided",
-                format!("Already {done} by {}.", row.decided_by.as_deref().unwrap_or("somebody")),
+                format!(
+                    "Already {done} by {}.",
+                    row.decided_by.as_deref().unwrap_or("an unnamed approver")
+                ),
             )
         }
         DecideError::OtherVersion(_) => {

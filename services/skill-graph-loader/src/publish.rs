@@ -102,7 +102,7 @@ impl From<PublishError> for ApiError {
             .into(),
             PublishError::Raced => Self::new(
                 ErrorCode::Conflict,
-                "Somebody else published at the same moment; look at GET /api/versions and publish again.",
+                "Another publish finished first. Look at GET /api/versions and publish again.",
             ),
             PublishError::Train(CallError::Refused(problem)) => {
                 tracing::error!(?problem, "the router trained no model");

@@ -31,7 +31,7 @@ pub async fn rollback(
         if !store::point(&*deps.sql, &target.version, current.as_ref()).await? {
             return Err(ApiError::new(
                 ErrorCode::Conflict,
-                "Somebody else published at the same moment; look at GET /api/versions.",
+                "Another publish finished first. Look at GET /api/versions.",
             ));
         }
         // The backup follows; when it cannot be written the rollback stands all the same.

@@ -165,7 +165,7 @@ async fn withdraw(
     if last.state == Stage::Parked && speaks_for(event, last) {
         let patch = Patch {
             reason: Some("taken_back".to_owned()),
-            ..say(last, None, "You gave this to somebody else.", true)
+            ..say(last, None, "You gave this to another agent.", true)
         };
         let step = to(Stage::Refused, Some("taken back by its sender".to_owned()), patch, 0);
         let command = Command::Advance {
