@@ -12,6 +12,7 @@
 mod backoff;
 pub mod board;
 pub mod config;
+mod deps;
 mod guard;
 mod halt;
 mod health;
@@ -25,30 +26,12 @@ mod text;
 
 pub use board::Board;
 pub use config::Config;
+pub use deps::Deps;
 
 use axum::Router;
 use axum::routing::{get, post};
-use contracts::{GatewayId, ServiceName};
-use platform::edge::{Auth, Routes, Scope};
-use platform::ports::{Background, Calls, Clock, Programs, Signal};
-use std::sync::Arc;
-
-/// What the gateway needs of the world. Clones share the board: hand one to [`router`] and one to [`serve`].
-#[derive(Clone)]
-pub struct Deps {
-    /// Calls to the control plane, signed in with the gateway's token by the adapter.
-    pub calls: Arc<dyn Calls>,
-    pub clock: Arc<dyn Clock>,
-    /// Fires the key `halts` when something was halted; without it halts are heard at the next renewal.
-    pub signal: Arc<dyn Signal>,
-    pub background: Arc<dyn Background>,
-    pub programs: Arc<dyn Programs>,
-    pub auth: Auth,
-    pub config: Arc<Config>,
-    pub gateway_id: GatewayId,
-    /// What runs here; start with `Board::default()`.
-    pub board: Board,
-}
+use contracts::ServiceName;
+use platform::edge::{Routes, Scope};
 
 const READERS: &[Scope] = &[Scope::Operator, Scope::Viewer, Scope::Gateway];
 

@@ -7,8 +7,10 @@ mod archive;
 mod assets;
 mod attempts;
 pub mod config;
+mod deps;
 mod form;
 mod guard;
+mod health;
 mod owners;
 mod pages;
 mod probe;
@@ -20,35 +22,16 @@ mod store;
 
 pub use archive::archive;
 pub use config::{Config, Place};
+pub use deps::Deps;
 pub use probe::tick;
 pub use session::sign_in_link;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get, post};
-use contracts::monitoring::Health;
 use contracts::{ErrorCode, ServiceName};
 use form::Form;
-use platform::edge::{ApiError, Auth, Routes, Scope};
-use platform::ports::{Background, Calls, Cell, Clock, Kv, Objects, Signal, Sql};
-use std::sync::Arc;
-
-/// What the dashboard needs of the world.
-#[derive(Clone)]
-pub struct Deps {
-    pub sql: Arc<dyn Sql>,
-    /// The owners' last figures, for when one does not answer.
-    pub kv: Arc<dyn Kv>,
-    /// The archive of the metrics.
-    pub objects: Arc<dyn Objects>,
-    pub calls: Arc<dyn Calls>,
-    pub clock: Arc<dyn Clock>,
-    pub cell: Arc<dyn Cell>,
-    pub signal: Arc<dyn Signal>,
-    pub background: Arc<dyn Background>,
-    pub auth: Auth,
-    pub config: Arc<Config>,
-}
+use platform::edge::{ApiError, Routes, Scope};
 
 /// The service.
 pub fn router(deps: Deps) -> Router {
@@ -63,7 +46,7 @@ fn routes(deps: &Deps) -> Routes<Deps> {
     };
     const READERS: &[Scope] = &[Scope::Viewer, Scope::Operator];
     Routes::new(ServiceName::MonitoringDashboard, deps.auth.clone())
-        .open("/health", get(own_health))
+        .open("/health", get(crate::health::health))
         .scoped(READERS, "/api/stats", get(stats::show))
         .scoped(READERS, "/api/sla", get(sla::show))
         .scoped(READERS, "/api/archive", get(archive::list))
@@ -97,16 +80,6 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .open("/dashboard/health", get(health::show))
         .open("/dashboard/budget", get(budget::show))
         .open("/dashboard/{*rest}", get(pages::refusal::no_such_page))
-}
-
-async fn own_health() -> axum::Json<Health> {
-    let version = env!("CARGO_PKG_VERSION").to_owned();
-    axum::Json(Health {
-        service: ServiceName::MonitoringDashboard,
-        status: "ok".to_owned(),
-        version,
-        problems: Vec::new(),
-    })
 }
 
 async fn later() -> ApiError {

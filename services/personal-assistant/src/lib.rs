@@ -13,6 +13,7 @@ mod claim;
 pub mod config;
 mod context;
 mod decide;
+mod deps;
 mod expire;
 mod halt;
 mod ledger;
@@ -28,35 +29,13 @@ mod window;
 
 pub use backups::{back_up, back_up_daily};
 pub use config::Config;
+pub use deps::Deps;
 pub use store::{CLAIM_WINDOW_MS, DECISION_WINDOW_MS, SKEW_MS};
 
 use axum::Router;
 use axum::routing::{get, post};
 use contracts::{ErrorCode, ServiceName};
 use platform::edge::{ApiError, Auth, Routes, Scope};
-use platform::ports::{Background, Calls, Clock, Kv, Objects, Outbound, Signal, Sql};
-use platform::secret::Secret;
-use std::sync::Arc;
-
-/// What the service needs of the world.
-#[derive(Clone)]
-pub struct Deps {
-    pub sql: Arc<dyn Sql>,
-    /// Copies of chat sessions; nothing is lost with them.
-    pub kv: Arc<dyn Kv>,
-    /// The daily backups.
-    pub objects: Arc<dyn Objects>,
-    pub calls: Arc<dyn Calls>,
-    /// To the models of the configuration, and nowhere else.
-    pub outbound: Arc<dyn Outbound>,
-    pub clock: Arc<dyn Clock>,
-    pub signal: Arc<dyn Signal>,
-    pub background: Arc<dyn Background>,
-    pub auth: Auth,
-    pub config: Arc<Config>,
-    /// Signs what the buttons carry; the same over restarts.
-    pub button_key: Secret,
-}
 
 const OWNER: &[Scope] = &[Scope::Operator];
 const READER: &[Scope] = &[Scope::Operator, Scope::Viewer];

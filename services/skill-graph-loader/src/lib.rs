@@ -6,6 +6,7 @@
 mod answer;
 pub mod cache;
 pub mod check;
+mod deps;
 mod diff;
 mod find;
 mod graph;
@@ -19,52 +20,17 @@ pub mod search;
 pub mod store;
 mod versions;
 
+pub use cache::{Cache, LoadError};
+pub use deps::{Deps, Limits};
 pub use parse::Parsed;
 pub use publish::{PublishError, publish_files};
 pub use search::{Searcher, search_files};
 
 use axum::Router;
 use axum::routing::{get, post};
-pub use cache::{Cache, LoadError};
 use contracts::ServiceName;
 use contracts::graph::SourceFile;
 use platform::edge::{Auth, Routes, Scope};
-use platform::ports::{Calls, Clock, Kv, Objects, Sql};
-use std::sync::Arc;
-
-/// What may be published here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Of a request, packed and unpacked.
-    pub body_bytes_max: usize,
-    pub files_max: usize,
-    /// Sum of all paths and texts.
-    pub graph_bytes_max: usize,
-}
-
-impl Limits {
-    /// On a machine of one's own.
-    pub const NATIVE: Self =
-        Self { body_bytes_max: 96 << 20, files_max: 20_000, graph_bytes_max: 64 << 20 };
-    /// A Worker has 128 MB for everything; a publish takes some twelve times the folder's bytes of it.
-    pub const WORKERS: Self =
-        Self { body_bytes_max: 20 << 20, files_max: 2_000, graph_bytes_max: 8 << 20 };
-}
-
-/// Everything this service asks of the world. Clones share the cache.
-#[derive(Clone)]
-pub struct Deps {
-    pub sql: Arc<dyn Sql>,
-    pub kv: Arc<dyn Kv>,
-    pub objects: Arc<dyn Objects>,
-    /// Signed in as skill-graph-loader; reaches agency-router.
-    pub calls: Arc<dyn Calls>,
-    pub clock: Arc<dyn Clock>,
-    pub auth: Auth,
-    pub limits: Limits,
-    /// `Cache::default()`.
-    pub cache: Cache,
-}
 
 /// The service.
 pub fn router(deps: Deps) -> Router {

@@ -12,7 +12,7 @@ use crate::gunzip::gunzip;
 use crate::parse::order;
 use crate::search::Searcher;
 use crate::store::{self, BACKUP, GRAPH_TTL_S, ObjectNames, Version};
-use crate::{Deps, Limits, Parsed, check_folder};
+use crate::{Deps, Limits, Parsed, parse};
 use axum::Json;
 use axum::extract::{Request, State};
 use base64::Engine;
@@ -166,7 +166,7 @@ pub async fn publish_files(
     if message.as_ref().is_some_and(|message| message.chars().count() > MESSAGE_CHARS_MAX) {
         return Err(PublishError::LongMessage);
     }
-    let Parsed { graph, findings } = check_folder(files);
+    let Parsed { graph, findings } = parse::parse(files);
     publish_graph(deps, graph, findings, message, allow_removal).await
 }
 

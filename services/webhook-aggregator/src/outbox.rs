@@ -69,7 +69,7 @@ async fn put(deps: &Deps, delivery: Delivery) -> PortResult<DeliveryStatus> {
         }
     };
     deps.background.spawn(Box::pin(work));
-    states.pop().ok_or_else(crate::odd_reply)
+    states.pop().ok_or_else(crate::deps::odd_reply)
 }
 
 /// The web console has no platform behind it: its transcript is the message.

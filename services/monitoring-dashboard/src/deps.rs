@@ -1,0 +1,23 @@
+//! The ports and settings that the dashboard is built with.
+
+use crate::config::Config;
+use platform::edge::Auth;
+use platform::ports::{Background, Calls, Cell, Clock, Kv, Objects, Signal, Sql};
+use std::sync::Arc;
+
+/// The dashboard's ports and settings.
+#[derive(Clone)]
+pub struct Deps {
+    pub sql: Arc<dyn Sql>,
+    /// The owners' last figures, for when one does not answer.
+    pub kv: Arc<dyn Kv>,
+    /// The archive of the metrics.
+    pub objects: Arc<dyn Objects>,
+    pub calls: Arc<dyn Calls>,
+    pub clock: Arc<dyn Clock>,
+    pub cell: Arc<dyn Cell>,
+    pub signal: Arc<dyn Signal>,
+    pub background: Arc<dyn Background>,
+    pub auth: Auth,
+    pub config: Arc<Config>,
+}
