@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 // Runs the tests that need Node: the official SDKs and the browser, against the native binary.
 //   node e2e/run.mjs [--skip-browser] [--allow-missing]
-// Needs Node 22+, `cargo build -p quintet` (or QUINTET_BINARY), and for the browser Chromium (or CHROMIUM=/path).
+// `cargo xtask e2e` runs this with the Node it installs. By hand it also needs `cargo build -p quintet` (or
+// QUINTET_BINARY) and, for the browser, Chromium (or CHROMIUM=/path).
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,33 +21,33 @@ function fail(what, fix) {
 
 const unknown = process.argv.slice(2).filter((word) => !OPTIONS.includes(word));
 if (unknown.length) fail(`there is no option ${unknown.join(' ')}.`, 'Usage: node e2e/run.mjs [--skip-browser] [--allow-missing]');
-if (parseInt(process.versions.node, 10) < NODE_MIN) fail(`Node ${process.versions.node} is too old.`, `Install Node ${NODE_MIN} or newer: https://nodejs.org/en/download`);
+if (parseInt(process.versions.node, 10) < NODE_MIN) fail(`Node ${process.versions.node} is too old for these tests.`, 'Run `cargo xtask e2e`: it installs the Node that they need.');
 installPackages();
 
-// Only now: both need the packages.
+// Imported after the installation, because they need the packages.
 const { binary } = await import('./bed/quintet.mjs');
-if (!binary()) fail('there is no quintet binary to test.', 'Run `cargo build -p quintet`, or name one with QUINTET_BINARY=/path/to/quintet.');
+if (!binary()) fail('the quintet binary is missing.', 'Run `cargo build -p quintet`, or set QUINTET_BINARY=/path/to/quintet.');
 console.log(`e2e: ${binary()}`);
 if (!skipBrowser) {
   const { browserPath } = await import('./bed/browser.mjs');
   if (!browserPath()) {
-    const fix = 'Run `apt-get update && apt-get install -y chromium fonts-dejavu`, or name one with CHROMIUM=/path.';
-    if (!allowMissing) fail('Chromium is missing, so the browser cannot be tried.', `${fix} Or leave it out with --skip-browser.`);
-    console.log(`e2e: the browser was NOT tried: Chromium is missing. ${fix}`);
+    const fix = 'Run `apt-get update && apt-get install -y chromium fonts-dejavu`, or set CHROMIUM=/path.';
+    if (!allowMissing) fail('Chromium is missing, so the browser tests cannot run.', `${fix} Or skip them with --skip-browser.`);
+    console.log(`e2e: SKIPPED the browser tests: Chromium is missing. ${fix}`);
     skipBrowser = true;
   }
 }
 
 const { missing } = await import('./bed/workers.mjs');
-if (missing() && !allowMissing) fail(`the Workers cannot be tried: ${missing()}`, 'Build them with `cargo xtask build`, or leave them out with --allow-missing.');
-if (missing()) console.log(`e2e: the Workers were NOT tried: ${missing()}`);
+if (missing() && !allowMissing) fail(`the Workers cannot be tested: ${missing()}`, 'Build them with `cargo xtask build`, or skip them with --allow-missing.');
+if (missing()) console.log(`e2e: SKIPPED the Workers: ${missing()}`);
 const files = ['sdk.test.mjs', ...skipBrowser ? [] : ['dashboard.test.mjs'], ...missing() ? [] : ['workers.test.mjs']];
-// One file after the other: both measure times.
+// Sequential, because the files measure times.
 const tests = spawnSync(process.execPath, ['--test', '--test-concurrency=1', '--test-reporter=spec', ...files], { cwd: HERE, stdio: 'inherit' });
-if (skipBrowser) console.log('e2e: the browser was left out');
+if (skipBrowser) console.log('e2e: skipped the browser tests');
 process.exit(tests.status === 0 ? 0 : 1);
 
-/** `npm ci` when nothing is installed yet, or the lock has changed since. */
+/** Runs `npm ci` if the packages are missing or older than the lock. */
 function installPackages() {
   const installed = statSync(join(HERE, 'node_modules/.package-lock.json'), { throwIfNoEntry: false })?.mtimeMs;
   if (installed && isAsLocked()) return;
@@ -56,7 +57,7 @@ function installPackages() {
   if (npm.status !== 0) fail('the packages could not be installed.', 'Check the network and the registry (`npm config get registry`), then run `npm ci` in e2e/.');
 }
 
-/** Whether every direct package is there in the version the lock names. */
+/** Whether every direct package is installed in the locked version. */
 function isAsLocked() {
   const read = (path) => JSON.parse(readFileSync(join(HERE, path), 'utf8'));
   const { packages } = read('package-lock.json');

@@ -1,15 +1,15 @@
-//! Documents that are generated from the code and compared with what is committed.
+//! Documents generated from the code. The house rules compare them with the committed files.
 
 use contracts::{Effect, ErrorCode};
 use std::fmt::Write;
 use std::path::Path;
 
-/// Every generated document: its path and its text.
+/// Paths and texts of the generated documents.
 pub fn all() -> Vec<(&'static str, String)> {
     vec![("docs/errors.md", errors())]
 }
 
-/// Writes them.
+/// Writes the generated documents.
 ///
 /// # Errors
 /// When a file cannot be written.
@@ -23,7 +23,7 @@ pub fn write(root: &Path) -> Result<(), String> {
 fn errors() -> String {
     let mut out = String::from(
         "# Errors\n\nEvery refusal is `application/problem+json` (RFC 9457) with `type` (`urn:quintet:error:<code>`), `title`, `status`,\n\
-         `detail`, `code`, `fix` and `requestId`; the same id is in the answer's `X-Request-Id` and in the log.\n\
+         `detail`, `code`, `fix` and `requestId`; the response header `X-Request-Id` and the log have the same id.\n\
          Generated from `contracts/src/error_code.rs` by `cargo xtask gen`.\n",
     );
     for code in ErrorCode::ALL {
@@ -33,8 +33,8 @@ fn errors() -> String {
             "The same request fails again."
         };
         let effect = match code.effect() {
-            Effect::None => "Nothing was changed.",
-            Effect::Unknown => "It may have happened: look at the state before repeating it.",
+            Effect::None => "It changed nothing.",
+            Effect::Unknown => "It may have taken effect: read the state before you repeat it.",
         };
         let _ = write!(
             out,
