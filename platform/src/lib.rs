@@ -2,7 +2,6 @@
 //!
 //! * [`ports`]: one trait a file; the intersection of what both runtimes can do.
 //! * [`edge`]: problems, sign-in, request ids, limits: the same HTTP manners for every service.
-//! * [`inbox`]: the inbox's state machine over a synchronous SQL, shared by SQLite and Durable Objects.
 //! * [`config`]: reads a section of the configuration and lists everything that is wrong with it.
 //! * [`backup`]: a service's tables as objects, and back.
 //! * [`memory`] (feature `memory`): reference adapters with injectable faults; [`suite`] (feature `suite`): what every adapter must pass.
@@ -10,7 +9,6 @@
 pub mod backup;
 pub mod config;
 pub mod edge;
-pub mod inbox;
 pub mod json;
 #[cfg(feature = "memory")]
 pub mod memory;

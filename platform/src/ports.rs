@@ -5,7 +5,6 @@ pub mod background;
 pub mod calls;
 pub mod cell;
 pub mod clock;
-pub mod inbox;
 pub mod kv;
 pub mod objects;
 pub mod outbound;
@@ -17,13 +16,12 @@ pub use background::Background;
 pub use calls::{CallError, Calls, call};
 pub use cell::Cell;
 pub use clock::{Clock, ClockExt};
-pub use inbox::Inbox;
 pub use kv::Kv;
 pub use objects::Objects;
 pub use outbound::{Outbound, OutboundRequest, OutboundResponse};
 pub use programs::{ProgramEvent, ProgramSpec, Programs, Running};
 pub use signal::{Signal, begin_wait};
-pub use sql::{Row, Sql, SqlExt, SqlValue, Statement};
+pub use sql::{Row, Sql, SqlExt, SqlValue, Statement, SyncSql};
 
 use contracts::Effect;
 

@@ -1,6 +1,6 @@
 //! SQLite as both the reference and the native runtime use it: rows as JSON, failures as port errors.
 
-use crate::ports::{PortError, PortErrorKind, PortResult, Row, SqlValue, Statement};
+use crate::ports::{PortError, PortErrorKind, PortResult, Row, SqlValue, Statement, SyncSql};
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, ErrorCode};
 
@@ -80,10 +80,10 @@ pub fn commit_error(error: &rusqlite::Error) -> PortError {
     }
 }
 
-/// A connection as the inbox's synchronous SQL.
+/// A connection as a synchronous SQL.
 pub struct ConnectionSql<'a>(pub &'a Connection);
 
-impl crate::inbox::SyncSql for ConnectionSql<'_> {
+impl SyncSql for ConnectionSql<'_> {
     fn exec(&self, sql: &str, args: &[SqlValue]) -> PortResult<Vec<Row>> {
         run(self.0, &Statement { sql: sql.to_owned().into(), args: args.to_vec() })
     }

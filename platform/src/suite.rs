@@ -12,7 +12,6 @@
 mod background;
 mod cell;
 mod clock;
-mod inbox;
 mod kv;
 mod objects;
 mod outbound;
@@ -22,7 +21,6 @@ mod sql;
 pub use background::check as background;
 pub use cell::check as cell;
 pub use clock::check as clock;
-pub use inbox::check as inbox;
 pub use kv::check as kv;
 pub use objects::check as objects;
 pub use outbound::check as outbound;
@@ -32,7 +30,7 @@ pub use sql::check as sql;
 #[cfg(all(test, feature = "memory"))]
 mod tests {
     use crate::memory::{
-        ManualClock, MemoryCell, MemoryInbox, MemoryKv, MemoryObjects, MemorySignal, MemorySql,
+        ManualClock, MemoryCell, MemoryKv, MemoryObjects, MemorySignal, MemorySql,
     };
     use std::sync::Arc;
 
@@ -44,7 +42,6 @@ mod tests {
         super::kv(&MemoryKv::new(clock.clone())).await;
         super::cell(&MemoryCell::default()).await;
         super::signal(&MemorySignal::new(clock.clone()), clock.as_ref()).await;
-        super::inbox(&MemoryInbox::new(clock.clone())).await;
         super::clock(clock.as_ref());
     }
 }

@@ -82,6 +82,7 @@ struct Config {
 const WASM: &[&str] = &[
     "contracts",
     "platform",
+    "inbox",
     "webhook-aggregator",
     "agency-router",
     "skill-graph-loader",

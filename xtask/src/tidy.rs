@@ -52,25 +52,33 @@ fn allowed(package: &str, services: &[&str]) -> Option<Vec<String>> {
     match package {
         "contracts" => list(&[]),
         "platform" => list(&["contracts"]),
+        "inbox" => list(&["contracts", "platform"]),
         "xtask" => list(&["contracts"]),
         "quintet" => Some(
-            ["contracts", "platform"]
+            ["contracts", "platform", "inbox"]
                 .iter()
                 .chain(services)
                 .map(|name| (*name).to_owned())
                 .collect(),
         ),
         "scenarios" => None,
-        "cloudflare" => list(&["contracts", "platform"]),
+        "cloudflare" => list(&["contracts", "platform", "inbox"]),
         // It measures two services on the runtime too, beside the ports.
-        "worker-suite" => {
-            list(&["cloudflare", "contracts", "platform", "agency-router", "skill-graph-loader"])
-        }
+        "worker-suite" => list(&[
+            "cloudflare",
+            "contracts",
+            "platform",
+            "inbox",
+            "agency-router",
+            "skill-graph-loader",
+        ]),
         name if name.starts_with("worker-") => Some(
             ["cloudflare", "platform", name.trim_start_matches("worker-")]
                 .map(str::to_owned)
                 .to_vec(),
         ),
+        // Its domain is a crate of its own, which the runtimes keep in their storage.
+        "webhook-aggregator" => list(&["contracts", "platform", "inbox"]),
         name if services.contains(&name) => list(&["contracts", "platform"]),
         _ => None,
     }

@@ -78,6 +78,12 @@ pub trait Sql: Send + Sync {
     async fn batch(&self, statements: Vec<Statement>) -> PortResult<Vec<Vec<Row>>>;
 }
 
+/// SQLite as it is inside a Durable Object and a connection: one statement after the other, no waiting.
+pub trait SyncSql {
+    /// Runs one statement; the rows of SELECT or RETURNING.
+    fn exec(&self, sql: &str, args: &[SqlValue]) -> PortResult<Vec<Row>>;
+}
+
 /// Rows as values.
 #[async_trait]
 pub trait SqlExt {

@@ -2,11 +2,11 @@
 
 use crate::cell::post;
 use crate::{invalid, missing, unknown};
+use ::inbox::{Command, Inbox, Reply};
 use async_trait::async_trait;
 use contracts::Shard;
-use platform::inbox::{Command, Reply};
 use platform::json;
-use platform::ports::{Inbox, PortError, PortErrorKind, PortResult};
+use platform::ports::{PortError, PortErrorKind, PortResult};
 use serde::{Deserialize, Serialize};
 use worker::Env;
 use worker::send::SendFuture;

@@ -3,10 +3,12 @@
 use crate::clock::WorkerClock;
 use crate::inbox::{Answer, Ask, why};
 use crate::storage::parameter;
+use ::inbox::{Command, Context, Reply, SCHEMA, handle};
 use contracts::Shard;
-use platform::inbox::{Command, Context, Reply, SCHEMA, SyncSql, handle};
 use platform::json;
-use platform::ports::{Clock, ClockExt, PortError, PortErrorKind, PortResult, Row, SqlValue};
+use platform::ports::{
+    Clock, ClockExt, PortError, PortErrorKind, PortResult, Row, SqlValue, SyncSql,
+};
 use std::cell::{Cell, RefCell};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};

@@ -14,7 +14,7 @@ mod telegram;
 use crate::config::Endpoint;
 use crate::split::{Limit, split};
 use contracts::outbox::{Buttons, Target};
-use platform::inbox::{OutboxRow, Part};
+use inbox::{OutboxRow, Part};
 use platform::ports::{OutboundRequest, OutboundResponse};
 use serde_json::Value;
 

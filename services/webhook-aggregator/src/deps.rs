@@ -2,10 +2,10 @@
 
 use crate::config::Config;
 use contracts::{ServiceName, Shard};
+use inbox::{Command, EventParts, Inbox, Reply};
 use platform::edge::Auth;
-use platform::inbox::{Command, EventParts, Reply};
 use platform::ports::{
-    Background, Calls, Clock, Inbox, Outbound, PortError, PortErrorKind, PortResult, Signal, calls,
+    Background, Calls, Clock, Outbound, PortError, PortErrorKind, PortResult, Signal, calls,
 };
 use std::sync::Arc;
 

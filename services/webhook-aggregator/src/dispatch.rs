@@ -15,7 +15,7 @@ use crate::{Deps, retry};
 use contracts::AgentId;
 use contracts::event::{Speaker, Stage};
 use contracts::outbox::Target;
-use platform::inbox::{Draft, NewSaid, Patch, Step, StoredEvent};
+use inbox::{Draft, NewSaid, Patch, Step, StoredEvent};
 use platform::ports::{CallError, PortResult};
 use serde_json::Value;
 

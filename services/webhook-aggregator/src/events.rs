@@ -10,8 +10,8 @@ use contracts::event::{
 use contracts::outbox::DeliveryState;
 use contracts::{EventId, Problem, Shard};
 use futures_util::future::join_all;
+use inbox::{Command, EventParts, Reply, StoredEvent};
 use platform::edge::{ApiError, ApiResult, Query};
-use platform::inbox::{Command, EventParts, Reply, StoredEvent};
 use platform::ports::{PortResult, begin_wait};
 use platform::time::rfc3339;
 use serde::Deserialize;

@@ -5,8 +5,8 @@ use axum::Json;
 use axum::extract::{Path, State};
 use contracts::GatewayId;
 use contracts::task::{DrainRequest, GatewayList, GatewayRow};
+use inbox::{Command, Reply, SeenGateway};
 use platform::edge::{ApiError, ApiResult, JsonBody};
-use platform::inbox::{Command, Reply, SeenGateway};
 use platform::ports::PortResult;
 use platform::time::rfc3339;
 

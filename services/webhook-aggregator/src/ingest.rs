@@ -13,8 +13,8 @@ use axum::response::{IntoResponse, Response};
 use contracts::event::{Speaker, Stage};
 use contracts::outbox::Target;
 use contracts::{ConversationId, ErrorCode, EventId, Problem};
+use inbox::{Command, Draft, Limit, NewEvent, NewSaid, Reply};
 use platform::edge::{ApiError, ApiResult, FromLoopback, read_body};
-use platform::inbox::{Command, Draft, Limit, NewEvent, NewSaid, Reply};
 use platform::ports::PortError;
 use serde_json::json;
 

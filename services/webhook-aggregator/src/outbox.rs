@@ -9,8 +9,8 @@ use contracts::outbox::{
     Approvers, Delivery, DeliveryState, DeliveryStatus, OutboxAnswer, OutboxRequest,
 };
 use contracts::{ConversationId, Shard};
+use inbox::{Command, Draft, NewSaid, Reply};
 use platform::edge::{ApiResult, JsonBody};
-use platform::inbox::{Command, Draft, NewSaid, Reply};
 use platform::ports::PortResult;
 
 /// Queues each delivery (idempotent by id and revision), sends in the background, and says where each stands.

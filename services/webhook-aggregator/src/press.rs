@@ -9,7 +9,7 @@ use contracts::event::Stage;
 use contracts::halt::{HaltRequest, ResumeRequest};
 use contracts::outbox::Target;
 use contracts::{ApprovalId, ServiceName, TaskId};
-use platform::inbox::{Draft, Patch, Step, StoredEvent};
+use inbox::{Draft, Patch, Step, StoredEvent};
 use platform::ports::{CallError, calls};
 use serde_json::Value;
 

@@ -9,8 +9,8 @@ use contracts::event::Stage;
 use contracts::routing::PoolOutcome;
 use contracts::{EventId, GatewayId, Shard};
 use futures_util::future::{join, join_all};
+use inbox::{Command, Reply, Step, StoredEvent};
 use platform::edge::{ApiError, ApiResult};
-use platform::inbox::{Command, Reply, Step, StoredEvent};
 use platform::ports::PortResult;
 
 /// Events moved side by side.

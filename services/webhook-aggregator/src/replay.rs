@@ -5,8 +5,8 @@ use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use contracts::event::{ReplayAnswer, ReplayFilter};
 use contracts::{ErrorCode, EventId, Problem};
+use inbox::{Command, Replayed, Reply};
 use platform::edge::{ApiError, ApiResult, JsonBody, Principal};
-use platform::inbox::{Command, Replayed, Reply};
 
 const LIMIT_DEFAULT: u32 = 100;
 const LIMIT_MAX: u32 = 500;

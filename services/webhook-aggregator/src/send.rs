@@ -6,7 +6,7 @@ use crate::{Deps, ask, retry};
 use contracts::outbox::DeliveryState;
 use contracts::{Effect, Shard};
 use futures_util::future::join_all;
-use platform::inbox::{Command, OutboxRow, Part, Reply, SentReport};
+use inbox::{Command, OutboxRow, Part, Reply, SentReport};
 use platform::ports::{PortError, PortResult};
 
 const BATCH: u32 = 32;

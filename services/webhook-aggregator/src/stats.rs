@@ -5,8 +5,8 @@ use axum::Json;
 use axum::extract::State;
 use contracts::monitoring::InboxStats;
 use futures_util::future::join_all;
+use inbox::{Command, Reply, ShardStats};
 use platform::edge::{ApiResult, Query};
-use platform::inbox::{Command, Reply, ShardStats};
 use platform::ports::PortResult;
 use serde::Deserialize;
 

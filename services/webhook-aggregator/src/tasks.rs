@@ -12,8 +12,8 @@ use contracts::task::{
     LEASE_MS, LeaseRequest, LeasedTask, RenewAnswer, RenewRequest, ResultAnswer, ResultRequest,
 };
 use contracts::{AgentId, ErrorCode, Problem, ServiceName, TaskId, Tokens};
+use inbox::{Command, Finish, Reply, StoredEvent, TaskRow};
 use platform::edge::{ApiError, ApiResult, JsonBody};
-use platform::inbox::{Command, Finish, Reply, StoredEvent, TaskRow};
 use platform::ports::{begin_wait, calls};
 use serde_json::{Value, json};
 

@@ -32,7 +32,7 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response
         "/kv" => suite::kv(&WorkersKv(env.kv("KV")?)).await,
         "/objects" => suite::objects(&R2Objects::new(env.bucket("OBJECTS")?)).await,
         "/cell" => suite::cell(&ObjectCell(env)).await,
-        "/inbox" => suite::inbox(&ObjectInbox(env)).await,
+        "/inbox" => inbox::suite::check(&ObjectInbox(env)).await,
         "/signal" => suite::signal(&PollingSignal, &WorkerClock).await,
         "/clock" => suite::clock(&WorkerClock),
         "/background" => suite::background(&WaitUntil, Arc::new(WorkerClock)).await,

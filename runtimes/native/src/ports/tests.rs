@@ -10,8 +10,8 @@ use super::outbound::ReqwestOutbound;
 use super::signal::ProcessSignal;
 use super::sql::SqliteSql;
 use contracts::event::{Speaker, Stage};
-use platform::inbox::{Command, NewEvent, NewSaid, Reply};
-use platform::ports::{Inbox, Sql};
+use inbox::{Command, Inbox, NewEvent, NewSaid, Reply};
+use platform::ports::Sql;
 use platform::suite;
 use std::future::IntoFuture;
 
@@ -19,7 +19,7 @@ use std::future::IntoFuture;
 async fn the_native_adapters_pass_the_suite() {
     let folder = tempfile::tempdir().unwrap();
     suite::sql(&SqliteSql::open(&folder.path().join("suite.db")).unwrap()).await;
-    suite::inbox(&SqliteInbox::open(&folder.path().join("inbox.db")).unwrap()).await;
+    inbox::suite::check(&SqliteInbox::open(&folder.path().join("inbox.db")).unwrap()).await;
     suite::objects(&FolderObjects::new(folder.path().join("objects"))).await;
     suite::kv(&ProcessKv::default()).await;
     suite::cell(&ProcessCell::default()).await;

@@ -6,7 +6,7 @@ use super::{Ack, Aim, Attempt, Channel, Inbound, Incoming, Kind, Verdict, body_k
 use crate::config::{Credentials, Endpoint};
 use contracts::outbox::{Interaction, Target};
 use ed25519_dalek::{Signature, VerifyingKey};
-use platform::inbox::OutboxRow;
+use inbox::OutboxRow;
 use platform::ports::OutboundResponse;
 use serde_json::{Value, json};
 

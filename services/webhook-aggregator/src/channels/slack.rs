@@ -6,7 +6,7 @@ use super::{Ack, Aim, Attempt, Channel, Inbound, Incoming, Kind, Verdict, body_k
 use crate::config::{Credentials, Endpoint};
 use contracts::outbox::Target;
 use hmac::{Hmac, KeyInit, Mac};
-use platform::inbox::OutboxRow;
+use inbox::OutboxRow;
 use platform::ports::OutboundResponse;
 use serde_json::{Value, json};
 use sha2::Sha256;

@@ -7,7 +7,7 @@ use contracts::approval::Outcome;
 use contracts::event::Stage;
 use contracts::outbox::DeliveryState;
 use contracts::task::ResultRequest;
-use platform::inbox::{OutboxRow, Patch, Step, StoredEvent, TaskRow};
+use inbox::{OutboxRow, Patch, Step, StoredEvent, TaskRow};
 use serde_json::{Value, json};
 
 /// Answered looks again at its deliveries this often; sending itself wakes it sooner.

@@ -10,7 +10,7 @@ use contracts::approval::{
 use contracts::event::Stage;
 use contracts::outbox::Target;
 use contracts::{AgentId, ApprovalId, Micros, ServiceName};
-use platform::inbox::{Patch, Step, StoredEvent};
+use inbox::{Patch, Step, StoredEvent};
 use platform::ports::calls;
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -8,7 +8,7 @@ use contracts::event::Stage;
 use contracts::outbox::Buttons;
 use contracts::routing::{Feedback, RouteAnswer};
 use contracts::{AgentId, EventId, ServiceName};
-use platform::inbox::{Command, Patch, Reply, Step, StoredEvent};
+use inbox::{Command, Patch, Reply, Step, StoredEvent};
 use platform::ports::{ClockExt, PortResult, calls};
 use platform::secret::{Secret, digest_hex};
 use serde::{Deserialize, Serialize};

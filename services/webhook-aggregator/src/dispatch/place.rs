@@ -5,7 +5,7 @@ use super::{Stop, list_of, port};
 use crate::{Deps, ask};
 use contracts::routing::Candidate;
 use contracts::{AgentId, GatewayId, ServiceName};
-use platform::inbox::{Command, Place, Reply, SeenGateway, StoredEvent};
+use inbox::{Command, Place, Reply, SeenGateway, StoredEvent};
 use platform::ports::{PortResult, calls};
 use serde_json::{Value, json};
 

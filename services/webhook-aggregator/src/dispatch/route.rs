@@ -6,7 +6,7 @@ use contracts::approval::{DecideRequest, Decision};
 use contracts::event::Stage;
 use contracts::routing::{Previous, RouteAnswer, RouteRequest};
 use contracts::{AgentId, ApprovalId, EventId, ServiceName};
-use platform::inbox::{Command, Patch, Reply, Step, StoredEvent};
+use inbox::{Command, Patch, Reply, Step, StoredEvent};
 use platform::ports::calls;
 use serde_json::{Value, json};
 

@@ -7,7 +7,7 @@ use contracts::event::{Said, Speaker, Stage};
 use contracts::routing::{OutcomeReport, PoolOutcome};
 use contracts::task::{TaskContext, Turn};
 use contracts::{AgentId, Shard, TaskId};
-use platform::inbox::{Command, NewTask, Patch, Reply, Step, StoredEvent, TaskRow};
+use inbox::{Command, NewTask, Patch, Reply, Step, StoredEvent, TaskRow};
 use platform::ports::PortResult;
 use serde_json::{Value, json};
 

@@ -7,10 +7,10 @@ use axum::{Json, Router};
 use bytes::Bytes;
 use contracts::ServiceName;
 use http_body_util::BodyExt;
+use inbox::memory::MemoryInbox;
 use platform::edge::{Auth, FromLoopback, Principal, Scope};
 use platform::memory::{
-    ManualClock, MemoryCalls, MemoryInbox, MemoryOutbound, MemorySignal, Switchboard,
-    TokioBackground,
+    ManualClock, MemoryCalls, MemoryOutbound, MemorySignal, Switchboard, TokioBackground,
 };
 use platform::secret::Secret;
 use serde_json::{Value, json};

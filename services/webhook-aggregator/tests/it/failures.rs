@@ -3,8 +3,8 @@
 use crate::bed::bed;
 use contracts::Shard;
 use contracts::outbox::Target;
-use platform::inbox::{Command, Draft};
-use platform::ports::{Inbox, PortErrorKind};
+use inbox::{Command, Draft, Inbox};
+use platform::ports::PortErrorKind;
 
 #[tokio::test]
 async fn pump_drives_the_events_it_claimed_when_the_outbox_fails() {

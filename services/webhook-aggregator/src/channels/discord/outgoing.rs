@@ -6,7 +6,7 @@ use crate::config::{Credentials, Endpoint};
 use crate::split::Limit;
 use bytes::Bytes;
 use contracts::outbox::{Buttons, Interaction};
-use platform::inbox::{OutboxRow, Part};
+use inbox::{OutboxRow, Part};
 use platform::ports::{OutboundRequest, OutboundResponse};
 use serde_json::{Value, json};
 

@@ -5,7 +5,7 @@ use crate::config::{Credentials, Endpoint};
 use crate::split::Limit;
 use bytes::Bytes;
 use contracts::outbox::Buttons;
-use platform::inbox::OutboxRow;
+use inbox::OutboxRow;
 use platform::ports::{OutboundRequest, OutboundResponse};
 use serde_json::{Value, json};
 

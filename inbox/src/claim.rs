@@ -1,8 +1,8 @@
 //! Which event may take its next step: due, not in a step already, and its lane free.
 
 use super::{Context, Reply, StoredEvent, args};
-use crate::ports::PortResult;
 use contracts::{EventId, GatewayId};
+use platform::ports::PortResult;
 
 /// Lane rules. Received and Routed wait for every earlier event of their conversation that holds the lane. An Approved
 /// one may be older than what runs now (it was parked meanwhile): it waits for whatever runs. The rest wait for nobody.

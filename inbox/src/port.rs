@@ -1,10 +1,10 @@
 //! The durable inbox: accept once, then stage by stage to an end. One command is one transaction; the state machine
-//! behind it is [`crate::inbox`], the same for SQLite and Durable Objects.
+//! behind it is [`crate::handle`], the same for SQLite and Durable Objects.
 
-use super::PortResult;
-use crate::inbox::{Command, Reply};
+use crate::{Command, Reply};
 use async_trait::async_trait;
 use contracts::Shard;
+use platform::ports::PortResult;
 
 /// Sends a command to the inbox of a shard.
 #[async_trait]

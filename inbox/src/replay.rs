@@ -2,9 +2,9 @@
 
 use super::command::Replayed;
 use super::{Context, Reply, args};
-use crate::ports::PortResult;
 use contracts::EventId;
 use contracts::event::Stage;
+use platform::ports::PortResult;
 use serde::Deserialize;
 
 #[derive(Deserialize)]

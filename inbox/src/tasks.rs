@@ -2,10 +2,10 @@
 
 use super::command::Finish;
 use super::{Context, NewTask, Reply, Step, TaskRow, advance, args, json};
-use crate::ports::PortResult;
 use contracts::approval::Outcome;
 use contracts::task::LeasedTask;
 use contracts::{EventId, GatewayId, TaskId};
+use platform::ports::PortResult;
 
 const COLUMNS: &str = "id, event_id, agent, message, context, approval_id, digest, cost_limit, state, epoch, gateway_id, lease_until_ms, created_ms,
     leased_ms, progress, outcome, text";
@@ -121,7 +121,7 @@ pub(super) fn lease(
             lease_ms,
             agent: row.agent,
             message: row.message,
-            context: crate::json::from_value(row.context).unwrap_or_default(),
+            context: platform::json::from_value(row.context).unwrap_or_default(),
             approval_id: row.approval_id,
             digest: row.digest,
             cost_limit: row.cost_limit,

@@ -1,4 +1,5 @@
-//! The inbox's state machine, over a synchronous SQL.
+//! The aggregator's domain: events accepted once, their stages, lanes and leases, and the outbox. The state machine
+//! runs over a synchronous SQL, so that SQLite and a Durable Object share it.
 //!
 //! [`handle`] carries out one [`Command`] and must run inside one transaction: natively a writer thread commits many
 //! of them together, in a Durable Object `transactionSync` holds one. Neither shell knows what a command does.
@@ -11,11 +12,16 @@ mod advance;
 mod claim;
 mod command;
 mod limits;
+#[cfg(feature = "memory")]
+pub mod memory;
 mod outbox;
+mod port;
 mod read;
 mod replay;
 mod schema;
 mod stored;
+#[cfg(feature = "suite")]
+pub mod suite;
 mod tasks;
 #[cfg(all(test, feature = "memory"))]
 mod tests;
@@ -24,20 +30,15 @@ mod transcript;
 pub use advance::{NewTask, Patch, Place, Step};
 pub use command::{Command, EventParts, Finish, Replayed, Reply};
 pub use limits::{Gcra, Limit};
+pub use port::Inbox;
 pub use schema::SCHEMA;
 pub use stored::{
     Draft, Entry, NewEvent, NewSaid, OutboxRow, Part, SeenGateway, SentReport, ShardStats,
     StoredEvent, TaskRow,
 };
 
-use crate::ports::{PortError, PortErrorKind, PortResult, Row, SqlValue};
 use contracts::Shard;
-
-/// SQLite as it is inside a Durable Object and a connection: one statement after the other, no waiting.
-pub trait SyncSql {
-    /// Runs one statement; the rows of SELECT or RETURNING.
-    fn exec(&self, sql: &str, args: &[SqlValue]) -> PortResult<Vec<Row>>;
-}
+use platform::ports::{PortError, PortErrorKind, PortResult, Row, SqlValue, SyncSql};
 
 /// What a command needs beside the tables.
 pub struct Context<'a> {
@@ -58,14 +59,14 @@ impl Context<'_> {
         sql: &str,
         args: &[SqlValue],
     ) -> PortResult<Vec<T>> {
-        self.sql.exec(sql, args)?.into_iter().map(crate::ports::sql::read_row).collect()
+        self.sql.exec(sql, args)?.into_iter().map(platform::ports::sql::read_row).collect()
     }
     fn one<T: serde::de::DeserializeOwned>(
         &self,
         sql: &str,
         args: &[SqlValue],
     ) -> PortResult<Option<T>> {
-        self.sql.exec(sql, args)?.into_iter().next().map(crate::ports::sql::read_row).transpose()
+        self.sql.exec(sql, args)?.into_iter().next().map(platform::ports::sql::read_row).transpose()
     }
     /// A single number, 0 where there is no row.
     fn number(&self, sql: &str, args: &[SqlValue]) -> PortResult<i64> {
@@ -76,7 +77,7 @@ impl Context<'_> {
 
 /// Parameters of a statement, each by its `Into<SqlValue>`.
 macro_rules! args {
-    ($($value:expr),* $(,)?) => { &[$($crate::ports::SqlValue::from($value)),*] };
+    ($($value:expr),* $(,)?) => { &[$(platform::ports::SqlValue::from($value)),*] };
 }
 use args;
 

@@ -3,12 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
 use super::*;
-use crate::memory::{ManualClock, MemoryInbox};
-use crate::ports::{Clock, Inbox};
+use crate::memory::MemoryInbox;
 use contracts::approval::Outcome;
 use contracts::event::Stage;
 use contracts::outbox::{DeliveryState, Target};
 use contracts::{EventId, GatewayId, TaskId};
+use platform::memory::ManualClock;
+use platform::ports::Clock;
 use std::sync::Arc;
 
 struct Bed {

@@ -1,11 +1,17 @@
 //! The inbox over SQLite in memory: one transaction a command.
 
-use super::Faults;
-use crate::inbox::{Command, Context, Reply, SCHEMA, handle};
-use crate::ports::{Clock, ClockExt, Inbox, PortResult};
-use crate::sqlite::{ConnectionSql, commit_error, port_error};
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "test equipment: a broken fake must stop the test"
+)]
+
+use crate::{Command, Context, Inbox, Reply, SCHEMA, handle};
 use async_trait::async_trait;
 use contracts::Shard;
+use platform::memory::Faults;
+use platform::ports::{Clock, ClockExt, PortResult};
+use platform::sqlite::{ConnectionSql, commit_error, port_error};
 use rusqlite::Connection;
 use std::sync::{Arc, Mutex};
 

@@ -2,7 +2,7 @@
 //! Source: ITU-T I.371; `tat = max(now, tat) + T; allow iff tat − now ≤ burst · T`.
 
 use super::{Context, args};
-use crate::ports::PortResult;
+use platform::ports::PortResult;
 use serde::{Deserialize, Serialize};
 
 /// A limit that counts a message.

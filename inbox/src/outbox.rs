@@ -1,8 +1,8 @@
 //! What is to be said. A row is one message in one place, kept at its newest revision: sent once, then edited.
 
 use super::{Context, Draft, OutboxRow, Reply, SentReport, args, json};
-use crate::ports::PortResult;
 use contracts::outbox::{DeliveryState, DeliveryStatus, Target};
+use platform::ports::PortResult;
 
 const COLUMNS: &str = "id, event_id, target, text, buttons, kind, revision, sent_revision, parts, state, attempts, expires_ms, error, created_ms, updated_ms";
 

@@ -2,9 +2,9 @@
 
 use super::claim::EVENT_COLUMNS;
 use super::{Context, Entry, Reply, ShardStats, StoredEvent, args, outbox};
-use crate::ports::{PortResult, SqlValue};
 use contracts::EventId;
 use contracts::event::Stage;
+use platform::ports::{PortResult, SqlValue};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 

@@ -2,9 +2,9 @@
 
 use super::limits::{Passed, count};
 use super::{Context, Draft, NewEvent, NewSaid, Reply, args, json, outbox, transcript};
-use crate::ports::PortResult;
 use contracts::EventId;
 use contracts::event::{Speaker, Stage};
+use platform::ports::PortResult;
 use serde::Deserialize;
 
 #[derive(Deserialize)]

@@ -1,9 +1,9 @@
 //! What was said in a conversation, on every channel.
 
 use super::{Context, NewSaid, Reply, args};
-use crate::ports::PortResult;
 use contracts::EventId;
 use contracts::event::{Said, Speaker};
+use platform::ports::PortResult;
 use serde::Deserialize;
 
 /// Writes a line; the same id again replaces it and gives it a new `seq`, so that readers see the change.
@@ -71,7 +71,7 @@ pub(super) fn read(
         text: line.text,
         event_id: line.event_id,
         settled: line.settled != 0,
-        at: crate::time::rfc3339(line.at_ms),
+        at: platform::time::rfc3339(line.at_ms),
     });
     Ok(Reply::Said(said.collect(), last))
 }

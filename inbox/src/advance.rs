@@ -2,10 +2,10 @@
 //! same transaction.
 
 use super::{Context, Draft, NewSaid, Reply, args, json, outbox, tasks, transcript};
-use crate::ports::{PortResult, SqlValue};
 use contracts::event::Stage;
 use contracts::task::TaskContext;
 use contracts::{AgentId, ApprovalId, DecisionId, EventId, GatewayId, TaskId};
+use platform::ports::{PortResult, SqlValue};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

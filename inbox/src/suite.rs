@@ -1,7 +1,13 @@
 //! The inbox behind its port: durable accept, once; steps fenced by version; shards apart from each other.
 
-use crate::inbox::{Command, NewEvent, NewTask, Patch, Place, Reply, Step, StoredEvent};
-use crate::ports::Inbox;
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test equipment: a failed check must stop the test"
+)]
+
+use crate::{Command, Inbox, NewEvent, NewTask, Patch, Place, Reply, Step, StoredEvent};
 use contracts::event::Stage;
 use contracts::task::TaskContext;
 use contracts::{EventId, Shard, TaskId};
@@ -138,4 +144,15 @@ async fn gateways(inbox: &dyn Inbox, shard: &Shard) {
     );
     inbox.send(shard, drain(false)).await.unwrap();
     assert_eq!((leased("home").await, leased("office").await), (0, 1));
+}
+
+#[cfg(all(test, feature = "memory"))]
+mod tests {
+    use platform::memory::ManualClock;
+    use std::sync::Arc;
+
+    #[tokio::test]
+    async fn the_memory_inbox_passes() {
+        super::check(&crate::memory::MemoryInbox::new(Arc::new(ManualClock::default()))).await;
+    }
 }
