@@ -13,6 +13,7 @@ pub mod json;
 #[cfg(feature = "memory")]
 pub mod memory;
 pub mod order;
+pub mod percent;
 pub mod ports;
 pub mod secret;
 #[cfg(feature = "sqlite")]

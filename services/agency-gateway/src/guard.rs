@@ -5,12 +5,13 @@
 //! (fencing: by then another gateway may have the task).
 
 use crate::board::{StopReason, Ticket};
-use crate::{Deps, backoff, report, text};
+use crate::{Deps, backoff, report};
 use contracts::halt::HaltList;
 use contracts::task::{LEASE_MS, RENEW_EVERY_MS, RenewAnswer, RenewRequest};
 use contracts::{ServiceName, TaskId};
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
+use platform::percent::encode;
 use platform::ports::{CallError, begin_wait, calls};
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
@@ -153,7 +154,7 @@ impl<'a> Guard<'a> {
             Tie::Lease { epoch } => {
                 let progress = self.note.lock().unwrap_or_else(PoisonError::into_inner).take();
                 let request = RenewRequest { epoch, progress, cost_micros: None };
-                let path = format!("/api/tasks/{}/renew", text::encode(self.task.as_str()));
+                let path = format!("/api/tasks/{}/renew", encode(self.task.as_str()));
                 calls::post(&*self.deps.calls, ServiceName::WebhookAggregator, &path, &request)
                     .await
             }

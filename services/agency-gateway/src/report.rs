@@ -5,6 +5,7 @@ use contracts::approval::{SettleAnswer, SettleRequest};
 use contracts::task::{ResultAnswer, ResultRequest};
 use contracts::{ServiceName, TaskId};
 use futures_util::future::{Either, select};
+use platform::percent::encode;
 use platform::ports::{CallError, calls};
 use std::pin::pin;
 
@@ -22,13 +23,13 @@ pub(crate) fn may_pass(error: &CallError) -> bool {
 
 /// Books what a run cost. Refusals are logged: nothing more can be done about them here.
 pub(crate) async fn settle(deps: &Deps, task: &TaskId, request: &SettleRequest) {
-    let path = format!("/api/tasks/{}/settle", crate::text::encode(task.as_str()));
+    let path = format!("/api/tasks/{}/settle", encode(task.as_str()));
     until_answered::<_, SettleAnswer>(deps, ServiceName::PersonalAssistant, &path, request).await;
 }
 
 /// Hands a result back. A stale epoch is an answer too: another lease reports in its place.
 pub(crate) async fn result(deps: &Deps, task: &TaskId, request: &ResultRequest) {
-    let path = format!("/api/tasks/{}/result", crate::text::encode(task.as_str()));
+    let path = format!("/api/tasks/{}/result", encode(task.as_str()));
     until_answered::<_, ResultAnswer>(deps, ServiceName::WebhookAggregator, &path, request).await;
 }
 

@@ -7,12 +7,13 @@
 use crate::board::{Begin, Entry, StopReason, Ticket};
 use crate::guard::{Guard, Tie};
 use crate::runners::{self, Finish, Job, PROGRESS_BYTES_MAX, Run, RunEvent, TEXT_BYTES_MAX};
-use crate::text::{clip, encode};
+use crate::text::clip;
 use crate::{Deps, backoff, report};
 use contracts::approval::{ApprovalState, ClaimAnswer, ClaimRequest, Outcome, SettleRequest};
 use contracts::task::{LEASE_MS, LeasedTask, ResultRequest};
 use contracts::{ApprovalId, ErrorCode, Problem, ServiceName};
 use futures_util::future::{Either, select};
+use platform::percent::encode;
 use platform::ports::{CallError, PortError, PortErrorKind, calls};
 use std::pin::pin;
 

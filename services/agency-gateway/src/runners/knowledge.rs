@@ -9,13 +9,14 @@ mod sections;
 
 use super::{Finish, Job, Run, RunEvent, Runner};
 use crate::Deps;
-use crate::text::{clip, encode};
+use crate::text::clip;
 use async_trait::async_trait;
 use contracts::approval::Outcome;
 use contracts::graph::{Agent, SearchAnswer, SearchHit, Skill, SkillKind};
 use contracts::{Micros, ServiceName};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use platform::percent::encode;
 use platform::ports::{CallError, Calls, calls};
 use serde_json::Value;
 use std::sync::Arc;

@@ -167,7 +167,7 @@ pub async fn decide(
         Err(CallError::Refused(problem)) if problem.code == ErrorCode::AlreadyDecided => {
             Ok(see(&deps
                 .config
-                .url(&format!("/dashboard/approvals/{}?note=late", owners::encode(&id)))))
+                .url(&format!("/dashboard/approvals/{}?note=late", platform::percent::encode(&id)))))
         }
         Err(error) => Err(error.into()),
     }
