@@ -12,7 +12,6 @@ pub mod edge;
 pub mod json;
 #[cfg(feature = "memory")]
 pub mod memory;
-pub mod order;
 pub mod percent;
 pub mod ports;
 pub mod secret;

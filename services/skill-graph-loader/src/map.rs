@@ -30,8 +30,8 @@ pub async fn map(
         SkillKind::Skill | SkillKind::Guide => 2,
     };
     let mut skills: Vec<_> = graph.skills.iter().collect();
-    platform::order::sort_by(&mut skills, |a, b| {
-        rank(a.kind).cmp(&rank(b.kind)).then_with(|| a.path.cmp(&b.path))
+    skills.sort_by(|a, b| {
+        (rank(a.kind), &a.path).cmp(&(rank(b.kind), &b.path))
     });
     let left_out = skills.len().saturating_sub(NODES_MAX);
     skills.truncate(NODES_MAX);

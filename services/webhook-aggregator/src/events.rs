@@ -104,7 +104,7 @@ pub(crate) async fn newest(
     .await;
     let mut events: Vec<StoredEvent> =
         lists.into_iter().collect::<PortResult<Vec<_>>>()?.into_iter().flatten().collect();
-    platform::order::sort_by(&mut events, |a, b| ulid_of(&b.id).cmp(ulid_of(&a.id)));
+    events.sort_by(|a, b| ulid_of(&b.id).cmp(ulid_of(&a.id)));
     events.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(events)
 }

@@ -48,7 +48,7 @@ fn merge(shards: Vec<(String, ShardStats)>) -> InboxStats {
         }
         latencies.extend(stats.latencies_ms);
     }
-    platform::order::sort(&mut latencies);
+    latencies.sort_unstable();
     // Nearest rank: the smallest value that at least p of all do not exceed.
     let percentile = |p: f64| {
         latencies

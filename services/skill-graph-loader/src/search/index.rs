@@ -159,7 +159,7 @@ impl Builder {
             ((mention.boost + body) * IMPACT_STEPS).clamp(1.0, f32::from(u16::MAX)) as u16
         };
         let mut order: Vec<(&String, &u32)> = self.ids.iter().collect();
-        platform::order::sort(&mut order);
+        order.sort_unstable();
         let mut index = Index { documents, names, ..Index::default() };
         for (term, id) in order {
             let mentions = usize::try_from(*id)
@@ -217,7 +217,7 @@ impl Index {
                 all.map(|name| (folded(name), document)).filter(|(name, _)| !name.is_empty()),
             );
         }
-        platform::order::sort(&mut names);
+        names.sort_unstable();
         names.dedup();
         builder.finish(count(graph.skills.len()), names)
     }
