@@ -6,6 +6,7 @@
 //! * [`backup`]: a service's tables as objects, and back.
 //! * [`memory`] (feature `memory`): reference adapters with injectable faults; [`suite`] (feature `suite`): what every adapter must pass.
 
+pub mod backoff;
 pub mod backup;
 pub mod config;
 pub mod edge;

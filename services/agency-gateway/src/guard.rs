@@ -5,19 +5,20 @@
 //! (fencing: by then another gateway may have the task).
 
 use crate::board::{StopReason, Ticket};
-use crate::{Deps, backoff, report};
+use crate::{Deps, report};
 use contracts::halt::HaltList;
 use contracts::task::{LEASE_MS, RENEW_EVERY_MS, RenewAnswer, RenewRequest};
 use contracts::{ServiceName, TaskId};
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
+use platform::backoff::Exponential;
 use platform::percent::encode;
 use platform::ports::{CallError, begin_wait, calls};
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 
-/// Retries within a lease come this often at most apart.
-const RETRY_MS_MAX: i64 = 3_000;
+/// Between attempts to renew a lease.
+const BACKOFF: Exponential = Exponential { first_ms: 500, max_ms: 3_000 };
 /// The key that the control plane fires when something was halted.
 const HALTS: &str = "halts";
 
@@ -136,8 +137,7 @@ impl<'a> Guard<'a> {
             Err(error) => {
                 tracing::warn!(error = %error, task = %self.task, "a lease could not be renewed");
                 times.failures += 1;
-                times.renew_ms =
-                    now + backoff::wait_ms(&*self.deps.clock, times.failures, RETRY_MS_MAX);
+                times.renew_ms = now + BACKOFF.wait_ms(times.failures, &*self.deps.clock);
                 self.set(times);
                 (now >= times.until_ms).then_some(StopReason::LeaseLost)
             }

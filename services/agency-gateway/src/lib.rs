@@ -9,7 +9,6 @@
 //! * `board.rs` knows what runs here; the endpoints `run_task.rs`, `tasks.rs`, `halt.rs`, `health.rs` read it.
 //! * `runners.rs` is the registry of ways to run an agent.
 
-mod backoff;
 pub mod board;
 pub mod config;
 mod deps;

@@ -1,14 +1,16 @@
 //! Calls that must be acknowledged: repeated with back-off until the other side has answered yes or no.
 
-use crate::{Deps, backoff};
+use crate::Deps;
 use contracts::approval::{SettleAnswer, SettleRequest};
 use contracts::task::{ResultAnswer, ResultRequest};
 use contracts::{ServiceName, TaskId};
 use futures_util::future::{Either, select};
+use platform::backoff::Exponential;
 use platform::percent::encode;
 use platform::ports::{CallError, calls};
 use std::pin::pin;
 
+const FIRST_WAIT_MS: i64 = 500;
 const WAIT_MS_MAX: i64 = 30_000;
 /// While the gateway shuts down there is no time for long waits.
 const CLOSING_WAIT_MS: i64 = 1_000;
@@ -58,10 +60,9 @@ async fn until_answered<Q: serde::Serialize + Sync, A: serde::de::DeserializeOwn
 
 /// Waits before the next try; a shutdown cuts long waits short.
 async fn pause(deps: &Deps, failures: u32) {
-    let most = if deps.board.is_closed() { CLOSING_WAIT_MS } else { WAIT_MS_MAX };
-    let sleep = deps
-        .clock
-        .sleep_until(deps.clock.now_ms() + backoff::wait_ms(&*deps.clock, failures, most));
+    let max_ms = if deps.board.is_closed() { CLOSING_WAIT_MS } else { WAIT_MS_MAX };
+    let wait = Exponential { first_ms: FIRST_WAIT_MS, max_ms }.wait_ms(failures, &*deps.clock);
+    let sleep = deps.clock.sleep_until(deps.clock.now_ms() + wait);
     if deps.board.is_closed() {
         sleep.await;
         return;

@@ -8,18 +8,20 @@ use crate::board::{Begin, Entry, StopReason, Ticket};
 use crate::guard::{Guard, Tie};
 use crate::runners::{self, Finish, Job, PROGRESS_BYTES_MAX, Run, RunEvent, TEXT_BYTES_MAX};
 use crate::text::clip;
-use crate::{Deps, backoff, report};
+use crate::{Deps, report};
 use contracts::approval::{ApprovalState, ClaimAnswer, ClaimRequest, Outcome, SettleRequest};
 use contracts::task::{LEASE_MS, LeasedTask, ResultRequest};
 use contracts::{ApprovalId, ErrorCode, Problem, ServiceName};
 use futures_util::future::{Either, select};
+use platform::backoff::Exponential;
 use platform::percent::encode;
 use platform::ports::{CallError, PortError, PortErrorKind, calls};
 use std::pin::pin;
 
 /// A lease needs this much left for a run to begin: what is claimed later could not be renewed in time.
 const CLAIM_RESERVE_MS: i64 = 5_000;
-const CLAIM_WAIT_MS_MAX: i64 = 3_000;
+/// Between attempts to claim an approval.
+const CLAIM_BACKOFF: Exponential = Exponential { first_ms: 500, max_ms: 3_000 };
 
 /// Carries out a leased task, from its claim to its result.
 pub(crate) async fn leased(deps: Deps, task: LeasedTask) {
@@ -124,12 +126,8 @@ async fn claim_within(
                 }
                 Err(error) if report::may_pass(&error) => {
                     failures += 1;
-                    deps.clock
-                        .sleep_until(
-                            deps.clock.now_ms()
-                                + backoff::wait_ms(&*deps.clock, failures, CLAIM_WAIT_MS_MAX),
-                        )
-                        .await;
+                    let wait = CLAIM_BACKOFF.wait_ms(failures, &*deps.clock);
+                    deps.clock.sleep_until(deps.clock.now_ms() + wait).await;
                 }
                 answer => return answer,
             }

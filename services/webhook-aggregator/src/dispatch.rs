@@ -11,7 +11,8 @@ mod run;
 pub(crate) use answer::outcome_step;
 pub(crate) use run::{run_of, task_of, tell_of_loss};
 
-use crate::{Deps, retry};
+use crate::Deps;
+use crate::retry::RETRY;
 use contracts::AgentId;
 use contracts::event::{Speaker, Stage};
 use contracts::outbox::Target;
@@ -61,7 +62,7 @@ pub(crate) async fn advance(deps: &Deps, event: &StoredEvent) -> Step {
 /// Later, while the budget of tries lasts; then a dead letter with the reason.
 fn again(deps: &Deps, event: &StoredEvent, error: String) -> Step {
     tracing::warn!("event.id" = %event.id, stage = event.state.as_str(), attempts = event.attempts, error, "a step failed");
-    match retry::delay_ms(event.attempts, deps.clock.as_ref()) {
+    match RETRY.wait_ms(event.attempts, deps.clock.as_ref()) {
         Some(delay) => Step::Retry { error, due_ms: deps.clock.now_ms() + delay.max(200) },
         None => dead(event, &format!("given up: {error}")),
     }

@@ -2,7 +2,8 @@
 
 use crate::control::{self, ControlCommand};
 use crate::dispatch::{choice, say, target};
-use crate::{Deps, retry};
+use crate::Deps;
+use crate::retry::RETRY;
 use contracts::approval::{DecideRequest, Decision, PressAnswer, PressRequest};
 use contracts::budget::BudgetAnswer;
 use contracts::event::Stage;
@@ -25,7 +26,7 @@ pub(crate) async fn advance(deps: &Deps, event: &StoredEvent) -> Step {
     };
     match done {
         Ok(step) => step,
-        Err(error) => match retry::delay_ms(event.attempts, deps.clock.as_ref()) {
+        Err(error) => match RETRY.wait_ms(event.attempts, deps.clock.as_ref()) {
             Some(delay) => Step::Retry {
                 error: error.to_string(),
                 due_ms: deps.clock.now_ms() + delay.max(200),

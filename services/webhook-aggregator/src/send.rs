@@ -2,7 +2,8 @@
 
 use crate::channels::{Aim, Attempt, Verdict, channel};
 use crate::config::Endpoint;
-use crate::{Deps, ask, retry};
+use crate::retry::RETRY;
+use crate::{Deps, ask};
 use contracts::outbox::DeliveryState;
 use contracts::{Effect, Shard};
 use futures_util::future::join_all;
@@ -124,7 +125,7 @@ fn later(deps: &Deps, row: &OutboxRow, after_ms: Option<i64>, error: String) -> 
     // A press waits for an answer for seconds only; nothing is lost when it gets none.
     let patience = if row.kind == "press_ack" { 2 } else { u32::MAX };
     let delay =
-        retry::delay_ms(row.attempts, deps.clock.as_ref()).filter(|_| row.attempts < patience);
+        RETRY.wait_ms(row.attempts, deps.clock.as_ref()).filter(|_| row.attempts < patience);
     match after_ms.or(delay).filter(|_| delay.is_some()) {
         Some(delay) => {
             let due_ms = deps.clock.now_ms() + delay;
