@@ -175,8 +175,7 @@ async fn flush(deps: &Deps, rows: &[DeliveryRow]) -> ApiResult<()> {
         &OutboxRequest { deliveries },
     )
     .await;
-    let retry_ms =
-        |row: &DeliveryRow| now_ms + BACKOFF.wait_ms(row.attempts + 1, &*deps.clock);
+    let retry_ms = |row: &DeliveryRow| now_ms + BACKOFF.wait_ms(row.attempts + 1, &*deps.clock);
     let updates = match &answer {
         Ok(answer) => rows
             .iter()
@@ -335,9 +334,7 @@ mod tests {
     #[test]
     fn delivery_retry_waits_longer_each_time_and_never_more_than_a_minute() {
         let clock = ManualClock::default();
-        for (failures, longest) in
-            [(1, 2_000), (2, 4_000), (3, 8_000), (6, 60_000), (61, 60_000)]
-        {
+        for (failures, longest) in [(1, 2_000), (2, 4_000), (3, 8_000), (6, 60_000), (61, 60_000)] {
             let wait = BACKOFF.wait_ms(failures, &clock);
             assert!((longest * 3 / 4..=longest).contains(&wait), "{failures}: {wait}");
         }

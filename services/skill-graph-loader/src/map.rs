@@ -30,9 +30,7 @@ pub async fn map(
         SkillKind::Skill | SkillKind::Guide => 2,
     };
     let mut skills: Vec<_> = graph.skills.iter().collect();
-    skills.sort_by(|a, b| {
-        (rank(a.kind), &a.path).cmp(&(rank(b.kind), &b.path))
-    });
+    skills.sort_by(|a, b| (rank(a.kind), &a.path).cmp(&(rank(b.kind), &b.path)));
     let left_out = skills.len().saturating_sub(NODES_MAX);
     skills.truncate(NODES_MAX);
     let examples: HashMap<&str, usize> =

@@ -282,11 +282,8 @@ fn noise_never_panics() {
         "<!--",
         "\0",
     ];
-    let mut seed = 1_u64;
-    let mut next = |below: usize| {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(seed >> 33).unwrap() % below
-    };
+    let mut dice = fastrand::Rng::with_seed(1);
+    let mut next = |below: usize| dice.usize(0..below);
     for round in 0..600 {
         let files = (0..3).map(|n| SourceFile {
             path: format!("agents/{}{n}.md", ["", "x/", "skills/SKILL"][next(3)]),

@@ -1,8 +1,8 @@
 //! Control inputs: a button pressed, a command typed. They steer what is there and never wait behind content.
 
+use crate::Deps;
 use crate::control::{self, ControlCommand};
 use crate::dispatch::{choice, say, target};
-use crate::Deps;
 use crate::retry::RETRY;
 use contracts::approval::{DecideRequest, Decision, PressAnswer, PressRequest};
 use contracts::budget::BudgetAnswer;

@@ -28,6 +28,7 @@ mod posters;
 
 use bed::{Home, Server, telegram_config, within};
 use books::Books;
+use fastrand::Rng;
 use posters::Posters;
 use recorder::Recorder;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -54,19 +55,6 @@ pub fn now_ms() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }
 
-/// SplitMix64.
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % n
-    }
-}
-
 #[test]
 fn nothing_acknowledged_is_lost_or_done_twice_however_often_the_process_is_killed() {
     let kills = variable("QUINTET_KILLS").unwrap_or(100);
@@ -82,7 +70,7 @@ fn nothing_acknowledged_is_lost_or_done_twice_however_often_the_process_is_kille
     // The first start publishes the graph; that is not what is tested here.
     home.up().kill();
     let posters = Posters::start(&recorder, seed);
-    let killed = kill_again_and_again(&home, &posters, &mut Random(seed), kills);
+    let killed = kill_again_and_again(&home, &posters, &mut Rng::with_seed(seed), kills);
     let killing = start.elapsed();
     let server = home.up();
     posters.open(Some(&server.address));
@@ -100,26 +88,19 @@ fn nothing_acknowledged_is_lost_or_done_twice_however_often_the_process_is_kille
     assert!(wrong.is_empty(), "seed {seed}: {} violations\n{}", wrong.len(), wrong.join("\n"));
 }
 
-fn kill_again_and_again(
-    home: &Home,
-    posters: &Posters,
-    random: &mut Random,
-    kills: u64,
-) -> Vec<Kill> {
+fn kill_again_and_again(home: &Home, posters: &Posters, random: &mut Rng, kills: u64) -> Vec<Kill> {
     let mut killed = Vec::new();
     for _ in 0..kills {
         let starting = home.spawn();
-        let in_start = random.below(IN_START) == 0;
+        let in_start = random.u64(0..IN_START) == 0;
         let server = if in_start { Err(starting) } else { Ok(starting.ready(home)) };
         if let Ok(server) = &server {
             posters.open(Some(&server.address));
         }
         // Not a wait for anything: the moment of the kill.
-        std::thread::sleep(Duration::from_millis(random.below(if in_start {
-            START_MS_MAX
-        } else {
-            UP_MS_MAX
-        })));
+        std::thread::sleep(Duration::from_millis(
+            random.u64(0..if in_start { START_MS_MAX } else { UP_MS_MAX }),
+        ));
         let before_ms = now_ms();
         match server {
             Ok(server) => server.kill(),

@@ -78,8 +78,9 @@ impl Desk<'_> {
     fn forms(&self, approval: &Approval, first: bool) -> Markup {
         let version = approval.version.to_string();
         let id = approval.id.as_str();
-        let action =
-            self.config.url(&format!("/dashboard/approvals/{}/decide", platform::percent::encode(id)));
+        let action = self
+            .config
+            .url(&format!("/dashboard/approvals/{}/decide", platform::percent::encode(id)));
         let fields = |decision: Decision, word: &str| {
             html! {
                 input type="hidden" name="version" value=(version);

@@ -161,7 +161,9 @@ pub async fn feedback(
     let agent = form.filled("agent").filter(|_| !correct).map(AgentId::from);
     owners::feedback(&deps, &Feedback { decision_id: DecisionId::new(decision), correct, agent })
         .await?;
-    Ok(see(&deps.config.url(&format!("/dashboard/events/{}?note=feedback", platform::percent::encode(&id)))))
+    Ok(see(&deps
+        .config
+        .url(&format!("/dashboard/events/{}?note=feedback", platform::percent::encode(&id)))))
 }
 
 fn change(id: &str) -> String {
@@ -195,5 +197,7 @@ pub async fn replay(
     let answer = owners::replay(&deps, &id).await?;
     // A replay may carry an id of its own.
     let shown = answer.replayed.first().map_or(id.as_str(), |id| id.as_str());
-    Ok(see(&deps.config.url(&format!("/dashboard/events/{}?note=replayed", platform::percent::encode(shown)))))
+    Ok(see(&deps
+        .config
+        .url(&format!("/dashboard/events/{}?note=replayed", platform::percent::encode(shown)))))
 }

@@ -124,9 +124,7 @@ fn expand(index: &Index, word: &str, is_last: bool, budget: &mut usize) -> Vec<E
     if exact.is_none() && guesses.is_empty() {
         guesses = typos(index, word, chars);
     }
-    guesses.sort_by(|a, b| {
-        b.weight.total_cmp(&a.weight).then(a.position.cmp(&b.position))
-    });
+    guesses.sort_by(|a, b| b.weight.total_cmp(&a.weight).then(a.position.cmp(&b.position)));
     let mut seen = std::collections::HashSet::new();
     guesses.retain(|guess| seen.insert(guess.position));
     guesses.truncate(EXPANSIONS_MAX);
