@@ -255,7 +255,7 @@ fn inner_json<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(
         }
         other => other,
     };
-    platform::json::from_value(value).map_err(serde::de::Error::custom)
+    serde_json::from_value(value).map_err(serde::de::Error::custom)
 }
 
 fn inner_json_option<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(
@@ -268,5 +268,5 @@ fn inner_json_option<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(
         }
         other => other,
     };
-    platform::json::from_value(value).map(Some).map_err(serde::de::Error::custom)
+    serde_json::from_value(value).map(Some).map_err(serde::de::Error::custom)
 }

@@ -121,7 +121,7 @@ pub(super) fn lease(
             lease_ms,
             agent: row.agent,
             message: row.message,
-            context: platform::json::from_value(row.context).unwrap_or_default(),
+            context: serde_json::from_value(row.context).unwrap_or_default(),
             approval_id: row.approval_id,
             digest: row.digest,
             cost_limit: row.cost_limit,

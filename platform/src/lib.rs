@@ -10,7 +10,6 @@ pub mod backoff;
 pub mod backup;
 pub mod config;
 pub mod edge;
-pub mod json;
 #[cfg(feature = "memory")]
 pub mod memory;
 pub mod percent;

@@ -5,7 +5,6 @@ use crate::inbox::{Answer, Ask, why};
 use crate::storage::parameter;
 use ::inbox::{Command, Context, Reply, SCHEMA, handle};
 use contracts::Shard;
-use platform::json;
 use platform::ports::{
     Clock, ClockExt, PortError, PortErrorKind, PortResult, Row, SqlValue, SyncSql,
 };
@@ -100,7 +99,7 @@ impl InboxObject {
     /// # Errors
     /// When the request is none of ours, or the alarm cannot be set.
     pub async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let Ask { shard, command } = json::from_str(&request.text().await?)
+        let Ask { shard, command } = serde_json::from_str(&request.text().await?)
             .map_err(|error| worker::Error::from(error.to_string()))?;
         let writes = !only_reads(&command);
         let answer: Answer =

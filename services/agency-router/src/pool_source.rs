@@ -2,7 +2,6 @@
 
 use crate::pool::Pool;
 use contracts::routing::OutcomeReport;
-use platform::json;
 use platform::ports::{Cell, Clock, ClockExt, PortError, PortErrorKind, PortResult};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -77,5 +76,5 @@ impl PoolSource {
 
 /// An unreadable pool is an empty one: it holds nothing that a few runs do not teach again.
 fn parse(text: &str) -> Pool {
-    json::from_str(text).unwrap_or_default()
+    serde_json::from_str(text).unwrap_or_default()
 }

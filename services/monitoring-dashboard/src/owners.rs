@@ -176,7 +176,7 @@ pub async fn replay(deps: &Deps, id: &str) -> Asked<ReplayAnswer> {
     // Whatever a success says, it is one.
     let answer: Asked<serde_json::Value> =
         calls::post(&*deps.calls, WebhookAggregator, &path, &serde_json::json!({})).await;
-    answer.map(|value| platform::json::from_value(value).unwrap_or_default())
+    answer.map(|value| serde_json::from_value(value).unwrap_or_default())
 }
 
 pub async fn approvals(deps: &Deps, state: &str) -> Asked<Vec<Approval>> {

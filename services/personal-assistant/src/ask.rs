@@ -200,7 +200,7 @@ fn delivery(
     now_ms: i64,
 ) -> ApiResult<Delivery> {
     let target: Target =
-        platform::json::from_str(&row.target).map_err(|_| store::unreadable("target"))?;
+        serde_json::from_str(&row.target).map_err(|_| store::unreadable("target"))?;
     let is_pending = approval.state_at(now_ms)? == ApprovalState::Pending;
     let buttons = is_pending.then(|| Buttons {
         approve: token(deps, &row.id, approval.version, Decision::Approve),

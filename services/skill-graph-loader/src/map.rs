@@ -64,7 +64,7 @@ pub async fn report(
         && let Some(row) = store::version(&*deps.sql, version).await?
         && let Some(bytes) = deps.objects.get(&row.objects.report()).await?
     {
-        findings = platform::json::from_slice(&bytes).unwrap_or_default();
+        findings = serde_json::from_slice(&bytes).unwrap_or_default();
     }
     Ok(asked.json(&GraphReport { version: asked.version.clone(), findings }))
 }

@@ -123,7 +123,7 @@ fn the_deepest_front_matter_is_no_deeper_than_readers_of_json_go() {
     let request =
         serde_json::to_vec(&contracts::routing::TrainRequest { graph: parsed.graph.clone() })
             .unwrap();
-    let back: contracts::routing::TrainRequest = platform::json::from_slice(&request).unwrap();
+    let back: contracts::routing::TrainRequest = serde_json::from_slice(&request).unwrap();
     assert_eq!(back.graph, parsed.graph);
 }
 

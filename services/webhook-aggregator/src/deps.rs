@@ -57,16 +57,13 @@ impl Deps {
         path: &'static str,
         what: &impl serde::Serialize,
     ) {
-        // Apart from the type of what is told, so that a Worker's bundle has the rest once.
-        fn spawn(deps: Deps, callee: ServiceName, path: &'static str, body: bytes::Bytes) {
-            let background = deps.background.clone();
-            background.spawn(Box::pin(async move {
-                if let Err(error) = calls::tell(deps.calls.as_ref(), callee, path, body).await {
-                    tracing::warn!(%error, callee = %callee, path, "another service could not be told");
-                }
-            }));
-        }
-        spawn(self.clone(), callee, path, serde_json::to_vec(what).unwrap_or_default().into());
+        let body = serde_json::to_vec(what).unwrap_or_default().into();
+        let calls = self.calls.clone();
+        self.background.spawn(Box::pin(async move {
+            if let Err(error) = calls::tell(calls.as_ref(), callee, path, body).await {
+                tracing::warn!(%error, callee = %callee, path, "another service could not be told");
+            }
+        }));
     }
     /// Wakes who waits for a conversation to go on.
     pub(crate) fn notify_conversation(&self, conversation: &str) {

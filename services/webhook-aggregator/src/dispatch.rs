@@ -82,7 +82,7 @@ fn to(stage: Stage, note: Option<String>, patch: Patch, due_ms: i64) -> Step {
 
 /// Where answers to this event go.
 pub(crate) fn target(event: &StoredEvent) -> Target {
-    platform::json::from_value(event.payload.get("target").cloned().unwrap_or(Value::Null))
+    serde_json::from_value(event.payload.get("target").cloned().unwrap_or(Value::Null))
         .unwrap_or_default()
 }
 
@@ -143,7 +143,7 @@ fn list_of<T: serde::de::DeserializeOwned>(event: &StoredEvent, key: &str) -> Ve
         .data
         .get(key)
         .cloned()
-        .and_then(|value| platform::json::from_value(value).ok())
+        .and_then(|value| serde_json::from_value(value).ok())
         .unwrap_or_default()
 }
 

@@ -209,8 +209,7 @@ fn content(
                 per_minute: deps.config.endpoint_per_minute,
             },
         ];
-        let target =
-            platform::json::from_value(event.payload["target"].clone()).unwrap_or_default();
+        let target = serde_json::from_value(event.payload["target"].clone()).unwrap_or_default();
         event.limit_notice = Some(limit_notice(&event.conversation, &event.dedupe_key, target));
     }
     event.said = vec![NewSaid {

@@ -162,7 +162,7 @@ fn agents_of(value: Value) -> Vec<Agent> {
         other => other,
     };
     let list = list.as_array().cloned().unwrap_or_default();
-    list.into_iter().filter_map(|agent| platform::json::from_value(agent).ok()).collect()
+    list.into_iter().filter_map(|agent| serde_json::from_value(agent).ok()).collect()
 }
 
 #[cfg(test)]

@@ -166,7 +166,7 @@ async fn session_lines(deps: &Deps, session: &str) -> ApiResult<Vec<Said>> {
     let Some(Newest { id }) = deps.sql.one(newest).await? else { return Ok(Vec::new()) };
     let key = format!("session:{id}");
     if let Some(lines) =
-        deps.kv.get(&key).await.ok().flatten().and_then(|text| platform::json::from_str(&text).ok())
+        deps.kv.get(&key).await.ok().flatten().and_then(|text| serde_json::from_str(&text).ok())
     {
         return Ok(lines);
     }

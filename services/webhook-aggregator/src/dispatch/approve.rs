@@ -63,7 +63,7 @@ fn request(deps: &Deps, event: &StoredEvent, agent: &AgentId) -> ApproveRequest 
         .data
         .get("estimatedCost")
         .cloned()
-        .and_then(|value| platform::json::from_value(value).ok())
+        .and_then(|value| serde_json::from_value(value).ok())
         .flatten();
     ApproveRequest {
         task_id: event.current_task(),

@@ -38,7 +38,7 @@ struct Answered {
 }
 
 fn choice_of(event: &StoredEvent) -> Option<Choice> {
-    platform::json::from_value(event.data.get("choice")?.clone()).ok()
+    serde_json::from_value(event.data.get("choice")?.clone()).ok()
 }
 
 /// Whether the event waits for a choice and not for an approval.
@@ -301,7 +301,7 @@ pub(super) async fn by_name(
         let answered = asked
             .data
             .get("answered")
-            .and_then(|data| platform::json::from_value::<Answered>(data.clone()).ok());
+            .and_then(|data| serde_json::from_value::<Answered>(data.clone()).ok());
         answered.is_some_and(|answered| {
             answered.by.as_ref() == Some(&event.id)
                 || (now < answered.until_ms && named(&answered.agents).is_some())
