@@ -7,13 +7,13 @@
 
 use crate::channels::{Ack, Inbound, Incoming, Kind, channel};
 use crate::config::{Endpoint, Standing};
-use crate::{Deps, ask, control, pump};
+use crate::{Deps, control, pump};
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use contracts::event::{Speaker, Stage};
 use contracts::outbox::Target;
-use contracts::{ConversationId, ErrorCode, EventId, Problem};
-use inbox::{Command, Draft, Limit, NewEvent, NewSaid, Reply};
+use contracts::{ConversationId, ErrorCode, Problem};
+use inbox::{Accept, Accepted, Draft, InboxExt, Limit, NewEvent, NewSaid};
 use platform::edge::{ApiError, ApiResult, FromLoopback, read_body};
 use platform::ports::PortError;
 use serde_json::json;
@@ -95,19 +95,18 @@ async fn accept(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8])
     let event = new_event(deps, endpoint, inbound, body);
     let conversation = event.conversation.clone();
     let shard = endpoint.shard();
-    let accepted = ask!(deps, &shard, Command::Accept(Box::new(event)), Reply::Accepted { event, duplicate, state } => (event, duplicate, state));
-    let (event, duplicate, state) = accepted.map_err(cannot_store)?;
-    if !duplicate {
-        started(deps, &event, state, conversation.as_str());
+    let accepted = deps.inbox.ask(&shard, Accept(event)).await.map_err(cannot_store)?;
+    if !accepted.duplicate {
+        started(deps, &accepted, conversation.as_str());
     }
     Ok(())
 }
 
 /// After the commit: whoever watches the conversation sees it, and the event starts without waiting for a timer.
-pub(crate) fn started(deps: &Deps, event: &EventId, state: Stage, conversation: &str) {
-    tracing::info!("event.id" = %event, state = state.as_str(), "accepted");
+pub(crate) fn started(deps: &Deps, accepted: &Accepted, conversation: &str) {
+    tracing::info!("event.id" = %accepted.event, state = accepted.state.as_str(), "accepted");
     deps.notify_conversation(conversation);
-    pump::soon(deps, event.clone());
+    pump::soon(deps, accepted.event.clone());
 }
 
 /// Nothing was stored: the platform must keep the message and come again, whatever the storage said.

@@ -3,12 +3,12 @@
 //! is not approving, which comes after it in any case.
 
 use super::{Stop, message_of, say, to};
-use crate::{Deps, ask};
+use crate::Deps;
 use contracts::event::Stage;
 use contracts::outbox::Buttons;
 use contracts::routing::{Feedback, RouteAnswer};
 use contracts::{AgentId, EventId, ServiceName};
-use inbox::{Command, Patch, Reply, Step, StoredEvent};
+use inbox::{Advance, InboxExt, Patch, Step, StoredEvent};
 use platform::ports::{ClockExt, PortResult, calls};
 use platform::secret::{Secret, digest_hex};
 use serde::{Deserialize, Serialize};
@@ -236,9 +236,8 @@ async fn choose(
     by: &StoredEvent,
 ) -> PortResult<bool> {
     let step = go_on(event, choice, agent, Some(by), deps.clock.now_ms());
-    let command =
-        Command::Advance { event: event.id.clone(), version: event.version, step: Box::new(step) };
-    let moved = ask!(deps, &event.shard, command, Reply::Advanced(moved) => moved)?;
+    let command = Advance { event: event.id.clone(), version: event.version, step };
+    let moved = deps.inbox.ask(&event.shard, command).await?;
     if moved {
         crate::pump::soon(deps, event.id.clone());
         tell_the_router(deps, event, agent);

@@ -2,10 +2,10 @@
 //! moment, and after it whoever asks gets it.
 
 use super::{Stop, list_of, port};
-use crate::{Deps, ask};
+use crate::Deps;
 use contracts::routing::Candidate;
 use contracts::{AgentId, GatewayId, ServiceName};
-use inbox::{Command, Place, Reply, SeenGateway, StoredEvent};
+use inbox::{InboxExt, ListGateways, Place, SeenGateway, StoredEvent};
 use platform::ports::{PortResult, calls};
 use serde_json::{Value, json};
 
@@ -46,8 +46,7 @@ pub(crate) async fn others(
     agent: &AgentId,
     not: &[GatewayId],
 ) -> PortResult<Vec<Candidate>> {
-    let seen: Vec<SeenGateway> =
-        ask!(deps, &event.shard, Command::Gateways, Reply::Gateways(seen) => seen)?;
+    let seen: Vec<SeenGateway> = deps.inbox.ask(&event.shard, ListGateways).await?;
     let now_ms = deps.clock.now_ms();
     let runs_it = |gateway: &SeenGateway| {
         gateway.agents.iter().any(|offer| offer == "*" || offer == agent.as_str())

@@ -1,12 +1,12 @@
 //! Received → Routed: who gets it.
 
 use super::{Stop, choice, list_of, message_of, port, say, to};
-use crate::{Deps, ask};
+use crate::Deps;
 use contracts::approval::{DecideRequest, Decision};
 use contracts::event::Stage;
 use contracts::routing::{Previous, RouteAnswer, RouteRequest};
 use contracts::{AgentId, ApprovalId, EventId, ServiceName};
-use inbox::{Command, Patch, Reply, Step, StoredEvent};
+use inbox::{Advance, FindAnswered, InboxExt, ListEvents, Patch, Step, StoredEvent};
 use platform::ports::calls;
 use serde_json::{Value, json};
 
@@ -168,12 +168,8 @@ async fn withdraw(
             ..say(last, None, "You gave this to another agent.", true)
         };
         let step = to(Stage::Refused, Some("taken back by its sender".to_owned()), patch, 0);
-        let command = Command::Advance {
-            event: last.id.clone(),
-            version: last.version,
-            step: Box::new(step),
-        };
-        let moved = ask!(deps, &last.shard, command, Reply::Advanced(moved) => moved)?;
+        let command = Advance { event: last.id.clone(), version: last.version, step };
+        let moved = deps.inbox.ask(&last.shard, command).await?;
         if let Some(approval) =
             last.approval_id.as_ref().filter(|_| moved && !choice::is_open(last))
         {
@@ -226,15 +222,14 @@ async fn earlier(
     let is_reply = before.seq != event.seq;
     let ulid =
         is_reply.then(|| before.id.as_str().rsplit('.').next().unwrap_or_default().to_owned());
-    let list = Command::List {
+    let list = ListEvents {
         state: None,
         channel: None,
         conversation: Some(event.conversation.0.clone()),
         before: ulid,
         limit: RECENT,
     };
-    let mut events: Vec<StoredEvent> =
-        ask!(deps, &event.shard, list, Reply::Events(events) => events)?;
+    let mut events: Vec<StoredEvent> = deps.inbox.ask(&event.shard, list).await?;
     events.retain(|earlier| earlier.seq < before.seq && !earlier.control);
     if is_reply {
         events.insert(0, before.clone());
@@ -250,11 +245,8 @@ async fn replied_to(
     let Some(message) = event.payload.get("repliesTo").and_then(Value::as_str) else {
         return Ok(None);
     };
-    let command = Command::AnsweredBy {
-        conversation: event.conversation.0.clone(),
-        message: message.to_owned(),
-    };
-    let found: Vec<StoredEvent> =
-        ask!(deps, &event.shard, command, Reply::Events(events) => events)?;
-    Ok(found.into_iter().next().filter(|found| found.seq < event.seq))
+    let command =
+        FindAnswered { conversation: event.conversation.0.clone(), message: message.to_owned() };
+    let found = deps.inbox.ask(&event.shard, command).await?;
+    Ok(found.filter(|found| found.seq < event.seq))
 }

@@ -1,13 +1,13 @@
 //! Approved → Running: the task is put up for lease; Running: looks after leases that ran out.
 
 use super::{Stop, approve, list_of, message_of, place, port, route, say, to, with};
-use crate::{Deps, ask, tasks};
+use crate::{Deps, tasks};
 use contracts::approval::GivenUp;
-use contracts::event::{Said, Speaker, Stage};
+use contracts::event::{Speaker, Stage};
 use contracts::routing::{OutcomeReport, PoolOutcome};
 use contracts::task::{TaskContext, Turn};
 use contracts::{AgentId, Shard, TaskId};
-use inbox::{Command, NewTask, Patch, Reply, Step, StoredEvent, TaskRow};
+use inbox::{GetTask, InboxExt, NewTask, Patch, ReadTranscript, Step, StoredEvent, TaskRow};
 use platform::ports::PortResult;
 use serde_json::{Value, json};
 
@@ -78,12 +78,12 @@ fn without_address<'a>(text: &str, mut agents: impl Iterator<Item = &'a AgentId>
 }
 
 async fn history(deps: &Deps, event: &StoredEvent) -> PortResult<Vec<Turn>> {
-    let read = Command::Said {
+    let read = ReadTranscript {
         conversation: event.conversation.0.clone(),
         after: 0,
         limit: HISTORY_TURNS,
     };
-    let said: Vec<Said> = ask!(deps, &event.shard, read, Reply::Said(said, _) => said)?;
+    let said = deps.inbox.ask(&event.shard, read).await?.lines;
     let earlier = said.into_iter().filter(|line| {
         line.settled && line.speaker != Speaker::System && line.event_id.as_ref() != Some(&event.id)
     });
@@ -96,7 +96,7 @@ pub(crate) async fn task_of(
     shard: &Shard,
     task: &TaskId,
 ) -> PortResult<Option<TaskRow>> {
-    ask!(deps, shard, Command::Task { task: task.clone() }, Reply::Task(row) => row.map(|row| *row))
+    deps.inbox.ask(shard, GetTask { task: task.clone() }).await
 }
 
 pub(super) async fn running(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
