@@ -133,7 +133,7 @@ fn insert(context: &Context<'_>, event: &NewEvent, id: &EventId) -> PortResult<(
             event.control,
             event.sender.clone(),
             &event.text,
-            json(&event.payload)?,
+            json(&event.origin)?,
             event.raw.clone(),
             event.state.as_str(),
             event.reason.clone(),

@@ -17,6 +17,7 @@ pub mod memory;
 mod outbox;
 mod port;
 mod read;
+mod remembered;
 mod replay;
 mod schema;
 mod stored;
@@ -35,11 +36,12 @@ pub use limits::{Gcra, Limit};
 pub use outbox::{ClaimDeliveries, Enqueue, RecordSent};
 pub use port::{Inbox, InboxExt};
 pub use read::{EventParts, FindAnswered, GetEvent, ListEvents, ReadStats};
+pub use remembered::{Answered, Choice, EventData, EventOrigin, Press};
 pub use replay::{Replay, Replayed};
 pub use schema::SCHEMA;
 pub use stored::{
     Draft, Entry, NewEvent, NewSaid, OutboxRow, Part, SeenGateway, SentReport, ShardStats,
-    StoredEvent, TaskRow,
+    StoredEvent, TaskRow, TaskState,
 };
 pub use tasks::{DrainGateway, Finish, FinishRun, GetTask, LeaseTasks, ListGateways, RenewLease};
 pub use transcript::{ReadTranscript, Record, Transcript};

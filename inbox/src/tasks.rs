@@ -1,6 +1,6 @@
 //! Tasks: queued, leased to one gateway at a time, done. An epoch that is not the newest changes nothing.
 
-use super::{Context, NewTask, SeenGateway, Step, TaskRow, advance, args, json};
+use super::{Context, NewTask, SeenGateway, Step, TaskRow, TaskState, advance, args, json};
 use contracts::approval::Outcome;
 use contracts::task::LeasedTask;
 use contracts::{EventId, GatewayId, TaskId};
@@ -188,7 +188,7 @@ impl LeaseTasks {
                 lease_ms,
                 agent: row.agent,
                 message: row.message,
-                context: platform::json::from_value(row.context).unwrap_or_default(),
+                context: row.context,
                 approval_id: row.approval_id,
                 digest: row.digest,
                 cost_limit: row.cost_limit,
@@ -230,11 +230,11 @@ impl FinishRun {
         if row.epoch != self.epoch {
             return Ok(Finish::Stale);
         }
-        if row.state == "done" {
+        if row.state == TaskState::Done {
             let same = row.outcome.as_deref() == Some(self.outcome.as_str());
             return Ok(if same { Finish::Again } else { Finish::Stale });
         }
-        if row.state != "leased" {
+        if row.state != TaskState::Leased {
             return Ok(Finish::Stale);
         }
         if !advance::apply(context, &row.event_id, self.event_version, self.step)? {

@@ -52,7 +52,7 @@ fn event(key: &str, conversation: &str) -> NewEvent {
         control: false,
         sender: Some("1".into()),
         text: "hello".into(),
-        payload: serde_json::json!({}),
+        origin: EventOrigin::default(),
         raw: None,
         state: Stage::Received,
         reason: None,

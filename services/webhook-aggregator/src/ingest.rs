@@ -1,10 +1,5 @@
 //! A webhook comes in: limits, proof, reading, durable accept, and only then the channel's own acknowledgement.
 
-#![expect(
-    clippy::indexing_slicing,
-    reason = "JSON by name: what is missing reads as null, and what is written to is an object made here"
-)]
-
 use crate::channels::{Ack, Inbound, Incoming, Kind, channel};
 use crate::config::{Endpoint, Standing};
 use crate::{Deps, control, pump};
@@ -13,10 +8,9 @@ use axum::response::{IntoResponse, Response};
 use contracts::event::{Speaker, Stage};
 use contracts::outbox::Target;
 use contracts::{ConversationId, ErrorCode, Problem};
-use inbox::{Accept, Accepted, Draft, InboxExt, Limit, NewEvent, NewSaid};
+use inbox::{Accept, Accepted, Draft, EventOrigin, InboxExt, Limit, NewEvent, NewSaid, Press};
 use platform::edge::{ApiError, ApiResult, FromLoopback, read_body};
 use platform::ports::PortError;
-use serde_json::json;
 
 /// Bodies above this are refused before they are read.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -139,7 +133,14 @@ fn new_event(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8]) ->
         control: false,
         sender: inbound.sender.clone(),
         text: String::new(),
-        payload: json!({ "target": inbound.target, "actor": actor, "approver": approver, "reply": inbound.is_reply, "repliesTo": inbound.replies_to }),
+        origin: EventOrigin {
+            target: inbound.target,
+            actor,
+            approver,
+            reply: inbound.is_reply,
+            replies_to: inbound.replies_to,
+            ..EventOrigin::default()
+        },
         raw: None,
         state: Stage::Received,
         reason: None,
@@ -159,7 +160,7 @@ fn new_event(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8]) ->
         Kind::Press { token, callback } => {
             event.control = true;
             event.text = "button".to_owned();
-            event.payload["press"] = json!({ "token": token, "callback": callback });
+            event.origin.press = Some(Press { token, callback });
         }
         Kind::Message { text } => content(deps, endpoint, &mut event, text, standing),
         Kind::Overheard { text } => {
@@ -191,7 +192,7 @@ fn content(
         ignore(event, Stage::Ignored, "unknown_sender");
         return;
     }
-    event.payload["publicOnly"] = (standing == Standing::Public).into();
+    event.origin.public_only = standing == Standing::Public;
     if control::parse(&event.text).is_some() {
         event.control = true;
     }
@@ -208,8 +209,7 @@ fn content(
                 per_minute: deps.config.endpoint_per_minute,
             },
         ];
-        let target =
-            platform::json::from_value(event.payload["target"].clone()).unwrap_or_default();
+        let target = event.origin.target.clone();
         event.limit_notice = Some(limit_notice(&event.conversation, &event.dedupe_key, target));
     }
     event.said = vec![NewSaid {

@@ -7,11 +7,10 @@ use axum::extract::{Path, State};
 use contracts::event::{MessageAccepted, MessageRequest, SaidList, Speaker, Stage};
 use contracts::outbox::Target;
 use contracts::{ConversationId, Problem, Shard};
-use inbox::{Accept, InboxExt, Limit, NewEvent, NewSaid, ReadTranscript, Transcript};
+use inbox::{Accept, EventOrigin, InboxExt, Limit, NewEvent, NewSaid, ReadTranscript, Transcript};
 use platform::edge::{ApiResult, JsonBody, Query};
 use platform::ports::{ClockExt, begin_wait};
 use serde::Deserialize;
-use serde_json::json;
 
 const TEXT_CHARS_MAX: usize = 16_000;
 const WAIT_S_MAX: u32 = 25;
@@ -88,7 +87,12 @@ fn new_event(deps: &Deps, name: &str, text: String) -> NewEvent {
         conversation,
         sender: Some("owner".to_owned()),
         text,
-        payload: json!({ "target": target, "actor": "web:console:owner", "approver": true, "publicOnly": false }),
+        origin: EventOrigin {
+            target,
+            actor: Some("web:console:owner".to_owned()),
+            approver: true,
+            ..EventOrigin::default()
+        },
         raw: None,
         state: Stage::Received,
         reason: None,

@@ -5,7 +5,6 @@ use crate::{Deps, pump};
 use axum::Json;
 use axum::extract::{Path, State};
 use contracts::approval::Outcome;
-use contracts::graph::Complexity;
 use contracts::halt::{HaltCheck, HaltCheckAnswer};
 use contracts::routing::{OutcomeReport, PoolOutcome};
 use contracts::task::{
@@ -203,11 +202,7 @@ fn recorded(deps: &Deps, event: &StoredEvent, task: &TaskRow, request: &ResultRe
         &OutcomeReport {
             gateway: task.gateway_id.clone(),
             latency_ms: task.leased_ms.map(|at| (deps.clock.now_ms() - at) as f64),
-            complexity: event
-                .data
-                .get("complexity")
-                .and_then(Value::as_str)
-                .and_then(Complexity::parse),
+            complexity: event.data.complexity,
             tokens: request.usage.as_ref().and_then(Tokens::of_usage),
             ..bare(task.agent.clone(), outcome)
         },

@@ -10,7 +10,7 @@ use super::outbound::ReqwestOutbound;
 use super::signal::ProcessSignal;
 use super::sql::SqliteSql;
 use contracts::event::{Speaker, Stage};
-use inbox::{Accept, InboxExt, ListEvents, NewEvent, NewSaid};
+use inbox::{Accept, EventOrigin, InboxExt, ListEvents, NewEvent, NewSaid};
 use platform::ports::Sql;
 use platform::suite;
 use std::future::IntoFuture;
@@ -139,7 +139,7 @@ fn event(key: &str, spoken: bool) -> NewEvent {
         control: false,
         sender: None,
         text: "text".into(),
-        payload: serde_json::json!({}),
+        origin: EventOrigin::default(),
         raw: None,
         state: Stage::Received,
         reason: None,
