@@ -3,7 +3,7 @@
 use crate::clock::WorkerClock;
 use crate::inbox::{Answer, Ask, why};
 use crate::storage::parameter;
-use ::inbox::{Command, Context, Reply, SCHEMA, handle};
+use ::inbox::{Command, Context, InboxCommand, NextDue, Reply, SCHEMA, handle};
 use contracts::Shard;
 use platform::ports::{
     Clock, ClockExt, PortError, PortErrorKind, PortResult, Row, SqlValue, SyncSql,
@@ -75,20 +75,6 @@ fn failed(error: worker::Error) -> PortError {
     PortError::clean(kind, text)
 }
 
-/// Commands that only read: the time of what is due stays as it was.
-fn only_reads(command: &Command) -> bool {
-    matches!(
-        command,
-        Command::Get { .. }
-            | Command::List { .. }
-            | Command::Said { .. }
-            | Command::Stats { .. }
-            | Command::Task { .. }
-            | Command::Gateways
-            | Command::NextDue
-    )
-}
-
 impl InboxObject {
     /// Over the object's own storage.
     pub fn new(state: State) -> Self {
@@ -101,7 +87,7 @@ impl InboxObject {
     pub async fn fetch(&self, mut request: Request) -> Result<Response> {
         let Ask { shard, command } = serde_json::from_str(&request.text().await?)
             .map_err(|error| worker::Error::from(error.to_string()))?;
-        let writes = !only_reads(&command);
+        let writes = !command.only_reads();
         let answer: Answer =
             self.send(&shard, command).map_err(|error| (why(error.kind), error.detail));
         if writes {
@@ -190,8 +176,8 @@ impl InboxObject {
     }
     /// Sets the alarm to the next due time, unless one comes at least as soon: each setting costs a row written.
     async fn arm(&self, shard: &Shard, at_least_ms: i64) -> Result<()> {
-        let due = match self.send(shard, Command::NextDue) {
-            Ok(Reply::Due(due)) => due,
+        let due = match self.send(shard, NextDue.into()).map(NextDue::reply) {
+            Ok(Some(due)) => due,
             _ => Some(0),
         };
         let Some(due) = due else { return Ok(()) };

@@ -15,10 +15,8 @@ use crate::Deps;
 use crate::retry::RETRY;
 use contracts::AgentId;
 use contracts::event::{Speaker, Stage};
-use contracts::outbox::Target;
 use inbox::{Draft, NewSaid, Patch, Step, StoredEvent};
 use platform::ports::{CallError, PortResult};
-use serde_json::Value;
 
 /// What a step may end in beside its result.
 enum Stop {
@@ -80,12 +78,6 @@ fn to(stage: Stage, note: Option<String>, patch: Patch, due_ms: i64) -> Step {
     Step::To { stage, note, patch: Box::new(patch), due_ms }
 }
 
-/// Where answers to this event go.
-pub(crate) fn target(event: &StoredEvent) -> Target {
-    serde_json::from_value(event.payload.get("target").cloned().unwrap_or(Value::Null))
-        .unwrap_or_default()
-}
-
 /// The name of the event's one reply. A run that is begun again goes on in the same message; a replay opens a new one.
 pub(crate) fn reply_id(event: &StoredEvent) -> String {
     if event.replays == 0 {
@@ -114,7 +106,7 @@ pub(crate) fn say(
     let draft = Draft {
         id,
         revision: event.version + 1,
-        target: target(event),
+        target: event.origin.target.clone(),
         text: text.to_owned(),
         buttons: None,
         event_id: Some(event.id.clone()),
@@ -128,23 +120,7 @@ pub(crate) fn say(
 
 /// What is to be done: the event's own words, or an earlier message that they hand to somebody else.
 fn message_of(event: &StoredEvent) -> &str {
-    event.data.get("message").and_then(Value::as_str).unwrap_or(&event.text)
-}
-
-/// The event's free data with one member set.
-fn with(event: &StoredEvent, key: &str, value: Value) -> Value {
-    let mut data = event.data.as_object().cloned().unwrap_or_default();
-    data.insert(key.to_owned(), value);
-    Value::Object(data)
-}
-
-fn list_of<T: serde::de::DeserializeOwned>(event: &StoredEvent, key: &str) -> Vec<T> {
-    event
-        .data
-        .get(key)
-        .cloned()
-        .and_then(|value| serde_json::from_value(value).ok())
-        .unwrap_or_default()
+    event.data.message.as_deref().unwrap_or(&event.text)
 }
 
 fn port<T>(result: PortResult<T>) -> Result<T, Stop> {

@@ -2,12 +2,11 @@
 
 use crate::channels::{Aim, Attempt, Verdict, channel};
 use crate::config::Endpoint;
-use crate::retry::RETRY;
-use crate::{Deps, ask};
+use crate::{Deps, retry};
 use contracts::outbox::DeliveryState;
 use contracts::{Effect, Shard};
 use futures_util::future::join_all;
-use inbox::{Command, OutboxRow, Part, Reply, SentReport};
+use inbox::{ClaimDeliveries, InboxExt, OutboxRow, Part, RecordSent, SentReport};
 use platform::ports::{PortError, PortResult};
 
 const BATCH: u32 = 32;
@@ -19,15 +18,15 @@ const AMBIGUOUS_MAX: u32 = 3;
 
 /// Sends what is due in one inbox; how many messages were tried.
 pub(crate) async fn flush(deps: &Deps, shard: &Shard) -> PortResult<usize> {
-    let claim = Command::ClaimDeliveries { limit: BATCH, lease_ms: SEND_LEASE_MS };
-    let rows: Vec<OutboxRow> = ask!(deps, shard, claim, Reply::Outbox(rows) => rows)?;
+    let claim = ClaimDeliveries { limit: BATCH, lease_ms: SEND_LEASE_MS };
+    let rows = deps.inbox.ask(shard, claim).await?;
     let n = rows.len();
     let reports = join_all(rows.into_iter().map(|row| deliver(deps, row))).await;
     // Every report is recorded before the first error is returned: an unrecorded message would be
     // sent again when its lease ends.
     let mut outcome = Ok(n);
     for report in reports {
-        let recorded = deps.inbox.send(shard, Command::Sent(report)).await;
+        let recorded = deps.inbox.ask(shard, RecordSent(report)).await;
         outcome = outcome.and_then(|n| recorded.map(|_| n));
     }
     outcome
