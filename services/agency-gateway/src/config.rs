@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_that_nobody_configured_is_answered_from_the_graph() {
+    fn an_unlisted_agent_is_answered_from_the_graph() {
         let (config, problems) = read(json!({}));
         assert!(problems.is_empty(), "{problems:?}");
         assert_eq!(config.capacity, 4);
