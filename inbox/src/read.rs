@@ -6,7 +6,6 @@ use contracts::EventId;
 use contracts::event::Stage;
 use platform::ports::{PortResult, SqlValue};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// One event whole.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -133,12 +132,9 @@ impl ReadStats {
          WHERE shard = ?1 AND received_ms >= ?2 AND answered_ms IS NOT NULL AND replays = 0 AND control = 0 ORDER BY received_ms DESC LIMIT ?3",
         args![shard, self.latency_since_ms, LATENCIES_MAX],
     )?;
-        let mut by_state = BTreeMap::new();
-        // One by one: collecting would bring another sort into the bundle.
-        by_state.extend(counts.iter().map(|count| (count.state.clone(), count.n)));
         Ok(ShardStats {
             requests: counts.iter().map(|count| count.n).sum(),
-            by_state,
+            by_state: counts.into_iter().map(|count| (count.state, count.n)).collect(),
             open: open.unsigned_abs(),
             oldest_open_ms: (oldest > 0).then(|| context.now_ms - oldest),
             dead: dead.unsigned_abs(),

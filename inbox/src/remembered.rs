@@ -120,7 +120,7 @@ fn is_false(flag: &bool) -> bool {
 fn or_default<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
     d: D,
 ) -> Result<T, D::Error> {
-    Ok(platform::json::from_value(Value::deserialize(d)?).unwrap_or_default())
+    Ok(serde_json::from_value(Value::deserialize(d)?).unwrap_or_default())
 }
 
 /// A restriction that cannot be read restricts.
@@ -146,7 +146,7 @@ fn column<'de, D: Deserializer<'de>, T: DeserializeOwned>(d: D) -> Result<Option
         other => Some(other),
     };
     let object = value.filter(Value::is_object);
-    Ok(object.and_then(|object| platform::json::from_value(object).ok()))
+    Ok(object.and_then(|object| serde_json::from_value(object).ok()))
 }
 
 #[cfg(test)]

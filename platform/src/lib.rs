@@ -3,9 +3,11 @@
 //! * [`ports`]: one trait a file; the intersection of what both runtimes can do.
 //! * [`edge`]: problems, sign-in, request ids, limits: the same HTTP manners for every service.
 //! * [`config`]: reads a section of the configuration and lists everything that is wrong with it.
+//! * [`agents`]: the only reader of `[agents.<id>]`, and the facts about each runner.
 //! * [`backup`]: a service's tables as objects, and back.
 //! * [`memory`] (feature `memory`): reference adapters with injectable faults; [`suite`] (feature `suite`): what every adapter must pass.
 
+pub mod agents;
 pub mod backoff;
 pub mod backup;
 pub mod config;

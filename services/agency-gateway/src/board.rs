@@ -1,7 +1,7 @@
 //! What runs here: every run since the start (the last 500 of those that ended), who waits for news of it, and the
 //! wish to stop it. In memory alone: the truth about tasks and money lies with the control plane.
 
-use crate::runners::Finish;
+use crate::runner::Finish;
 use contracts::task::TaskView;
 use contracts::{AgentId, ApprovalId, TaskId};
 use event_listener::Event;

@@ -22,7 +22,7 @@ pub(crate) async fn health(State(deps): State<Deps>) -> Json<Health> {
     }
     for (agent, program) in deps.config.programs() {
         // Health is open to everybody: it names the agent, not the path.
-        if !deps.programs.exists(program) {
+        if program.command.first().is_some_and(|path| !deps.programs.exists(path)) {
             problems.push(format!("The program of agent {agent} was not found."));
         }
     }

@@ -6,7 +6,7 @@
 
 use crate::board::{Begin, Entry, StopReason, Ticket};
 use crate::guard::{Guard, Tie};
-use crate::runners::{self, Finish, Job, PROGRESS_BYTES_MAX, Run, RunEvent, TEXT_BYTES_MAX};
+use crate::runner::{Finish, Job, PROGRESS_BYTES_MAX, Run, RunEvent, TEXT_BYTES_MAX, Tools};
 use crate::text::clip;
 use crate::{Deps, report};
 use contracts::approval::{ApprovalState, ClaimAnswer, ClaimRequest, Outcome, SettleRequest};
@@ -196,9 +196,9 @@ async fn carry_out(
 /// Runs the agent until it ends or has to stop; stopped, it returns only when all it started is gone.
 async fn drive(deps: &Deps, job: &Job, guard: &Guard<'_>, ticket: &Ticket) -> Finish {
     let watch = pin!(guard.watch(ticket));
-    let runner = runners::of(deps, &job.agent);
+    let tools = Tools { calls: deps.calls.clone(), programs: deps.programs.clone() };
     // Starting is short and never cut off: a program half started could not be stopped.
-    let mut run = runner.start(job).await;
+    let mut run = deps.config.runner(&job.agent).start(&tools, job).await;
     let mut watch = watch;
     loop {
         // The watch is asked first: a run that never pauses must not drown it.

@@ -1,7 +1,7 @@
 //! `POST /api/run-task`: a program of the owner's has work done here. It needs an approval; the claim is the gate.
 
 use crate::board::{Begin, Entry};
-use crate::runners::Job;
+use crate::runner::Job;
 use crate::{Deps, run};
 use axum::Json;
 use axum::extract::State;

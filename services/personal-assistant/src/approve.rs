@@ -14,6 +14,7 @@ use axum::{Extension, Json};
 use contracts::approval::{ApprovalState, ApproveAnswer, ApproveRequest, ChannelContext};
 use contracts::outbox::{Approvers, Target};
 use contracts::{ApprovalId, ErrorCode, Micros, Problem, ServiceName};
+use platform::agents::Price;
 use platform::edge::{ApiError, ApiResult, JsonBody, Principal};
 use platform::ports::{ClockExt, Statement, calls};
 use platform::secret::digest_hex;
@@ -171,7 +172,7 @@ pub fn ruling(deps: &Deps, who: Principal, request: &ApproveRequest, owner: &Own
         operation: request.operation.as_deref(),
         estimated: request.estimated_cost,
         estimate_is_ours: who.is_service(ServiceName::WebhookAggregator),
-        price: deps.config.price(request.agent_type.as_str()),
+        price: deps.config.price(&request.agent_type),
         flat: owner.rules.cost_threshold.min(owner.daily),
     };
     policy::rule(&ask, &owner.rules)
@@ -401,8 +402,7 @@ fn columns(
     trusted: Option<&ChannelContext>,
 ) -> ApiResult<Value> {
     let channel = request.channel_context.as_ref().and_then(|context| context.channel.as_deref());
-    let free =
-        deps.config.price(request.agent_type.as_str()) == crate::config::Price::Known(Micros::ZERO);
+    let free = deps.config.price(&request.agent_type) == Price::Known(Micros::ZERO);
     Ok(json!({
         "fingerprint": fingerprint(request)?,
         "digest": digest(request, ruling.amount)?,

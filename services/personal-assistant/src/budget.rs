@@ -85,7 +85,7 @@ pub async fn answer(deps: &Deps) -> ApiResult<BudgetAnswer> {
     let zone = window::zone(&owner.time_zone).ok_or_else(|| store::unreadable("time zone"))?;
     let mut scopes = ledger::scopes(&deps.config, &zone, now_ms, None)
         .map_err(|_| store::unreadable("calendar"))?;
-    for agent in deps.config.agents() {
+    for agent in deps.config.agents.iter() {
         let of_agent = ledger::scopes(&deps.config, &zone, now_ms, Some(&agent.id))
             .map_err(|_| store::unreadable("calendar"))?;
         scopes.extend(of_agent.into_iter().filter(|scope| scope.rule.is_none()));

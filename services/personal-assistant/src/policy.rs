@@ -3,11 +3,11 @@
 //! Any rule that forbids → rejected; else any rule that wants the owner → the owner; else a price of 0 → approved; else
 //! the risk tolerance. A halt and the budget are looked at later, inside the statement that writes the outcome.
 
-use crate::config::Price;
 use contracts::approval::MonitoringLevel;
 use contracts::chat::RiskTolerance;
 use contracts::graph::Complexity;
 use contracts::{Micros, Tokens};
+use platform::agents::Price;
 
 /// From which amount on the owner is asked when nobody says anything: $10.
 pub const COST_THRESHOLD_DEFAULT: Micros = Micros(10_000_000);

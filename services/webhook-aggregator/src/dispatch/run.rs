@@ -189,12 +189,7 @@ async fn lost(deps: &Deps, event: &StoredEvent, row: &TaskRow) -> Result<Step, S
         ));
     }
     let begun = was == GivenUp::Begun;
-    let careful = begun
-        && deps
-            .config
-            .careful_agents
-            .iter()
-            .any(|agent| agent.eq_ignore_ascii_case(row.agent.as_str()));
+    let careful = begun && deps.config.agents.agent(&row.agent).may_have_effects();
     if careful || event.runs >= RUNS_MAX {
         let text = if begun {
             format!(
