@@ -4,11 +4,12 @@
 //! happened and no halt is in force. The same task again gets the state as it is now.
 
 use crate::ask::{self, Placed};
-use crate::context::{self, Owner};
 use crate::ledger::{self, Figures, Reserve, Scope, Shortfall};
+use crate::owner::Owner;
 use crate::policy::{self, Ask, Ruling, Verdict, id};
 use crate::store::{self, Answers, ApprovalRow, CLAIM_WINDOW_MS, DECISION_WINDOW_MS, SKEW_MS};
-use crate::{Deps, window};
+use crate::waiting::{self, WAIT_SECONDS_MAX};
+use crate::{Deps, owner};
 use axum::extract::State;
 use axum::{Extension, Json};
 use contracts::approval::{ApprovalState, ApproveAnswer, ApproveRequest, ChannelContext};
@@ -27,8 +28,6 @@ const DESCRIPTION_CHARS_MAX: usize = 8_000;
 const NAME_CHARS_MAX: usize = 200;
 /// The largest `arguments`, bytes of JSON.
 const ARGUMENTS_BYTES_MAX: usize = 64 << 10;
-/// The longest wait, seconds.
-pub const WAIT_SECONDS_MAX: u32 = 30;
 /// Whole numbers above this are no longer exact in RFC 8785 JSON: two different ones could share a digest.
 const WHOLE_MAX: u64 = 1 << 53;
 
@@ -41,7 +40,7 @@ pub async fn approve(
     validate(&request)?;
     let (row, shortfall) = record(&deps, who, &request).await?;
     let wait_ms = i64::from(request.wait.unwrap_or(0)) * 1_000;
-    let row = crate::approvals::until_decided(&deps, row, wait_ms).await?;
+    let row = waiting::until_decided(&deps, row, wait_ms).await?;
     answer(&row, deps.clock.now_ms(), shortfall).map(Json)
 }
 
@@ -184,10 +183,10 @@ pub async fn record(
     who: Principal,
     request: &ApproveRequest,
 ) -> ApiResult<(ApprovalRow, Option<Shortfall>)> {
-    let owner = context::owner(deps).await?;
+    let owner = owner::read(deps).await?;
     let now_ms = deps.clock.now_ms();
     let mut ruling = ruling(deps, who, request, &owner);
-    let scopes = scopes(deps, &owner, now_ms, request.agent_type.as_str())?;
+    let scopes = owner.scopes(deps, now_ms, request.agent_type.as_str())?;
     let keys = ledger::keys(&scopes);
     if ruling.verdict == Verdict::AskOwner {
         // What is more than is left could not be approved by anybody now: the owner is not asked in vain.
@@ -269,13 +268,6 @@ async fn whom_to_ask(
         tracing::warn!(%error, "the approvers are not known; the dashboard shows the request");
         Vec::new()
     })
-}
-
-/// The scopes of a task of this agent, in the owner's calendar.
-pub fn scopes(deps: &Deps, owner: &Owner, now_ms: i64, agent: &str) -> ApiResult<Vec<Scope>> {
-    let zone = window::zone(&owner.time_zone).ok_or_else(|| store::unreadable("time zone"))?;
-    ledger::scopes(&deps.config, &zone, now_ms, Some(agent))
-        .map_err(|_| store::unreadable("calendar"))
 }
 
 fn repetition(request: &ApproveRequest, row: ApprovalRow) -> ApiResult<ApprovalRow> {

@@ -287,7 +287,7 @@ fn shorten(text: &str) -> String {
 /// Tells everybody that an approval's waiting is over: those who long-poll, the event that is parked on it, the chats.
 /// Each may fail: the event's own timer and the tick look again.
 pub fn announce(deps: &Deps, approval: &ApprovalRow) {
-    deps.signal.notify(&crate::approvals::key(&approval.id));
+    deps.signal.notify(&crate::waiting::key(&approval.id));
     flush_soon(deps);
     wake(deps, approval.event_id.clone().into_iter().collect());
 }

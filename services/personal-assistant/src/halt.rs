@@ -3,7 +3,7 @@
 //! A halt is one row, durable before it is answered. Every statement that lets work begin looks for it itself, so
 //! there is no moment between the halt and its effect; also for a task that nobody has asked about yet.
 
-use crate::decide::{actor, check_text};
+use crate::actor::{actor, check_text};
 use crate::store::{self, Answers, ApprovalRow};
 use crate::{Deps, ask};
 use axum::extract::State;

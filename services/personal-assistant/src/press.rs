@@ -1,7 +1,7 @@
 //! `POST /internal/press`: a button under a question. What it carried must be known, and must come from where it was put.
 
-use crate::Deps;
 use crate::decide::{self, DecideError, Word};
+use crate::{Deps, actor};
 use axum::Json;
 use axum::extract::State;
 use contracts::ApprovalId;
@@ -38,7 +38,7 @@ pub async fn press(
     State(deps): State<Deps>,
     JsonBody(press): JsonBody<PressRequest>,
 ) -> ApiResult<Json<PressAnswer>> {
-    decide::check_text("actor", Some(&press.actor))?;
+    actor::check_text("actor", Some(&press.actor))?;
     let find = sql!(
         "SELECT approval, version, decision, channel, endpoint, chat, direct FROM button WHERE token_hash = ?1",
         digest_hex(press.token.as_bytes())

@@ -1,7 +1,7 @@
 //! `GET /internal/ledger-stats`: what the dashboard shows of approvals and money, asked from the ledger itself.
 
 use crate::store::{self, Answers};
-use crate::{Deps, budget, context, halt, ledger, window};
+use crate::{Deps, budget, halt, ledger, owner, window};
 use axum::Json;
 use axum::extract::State;
 use contracts::Micros;
@@ -54,7 +54,7 @@ pub async fn ledger_stats(
     State(deps): State<Deps>,
     Query(query): Query<StatsQuery>,
 ) -> ApiResult<Json<LedgerStats>> {
-    let owner = context::owner(&deps).await?;
+    let owner = owner::read(&deps).await?;
     let now_ms = deps.clock.now_ms();
     let zone = window::zone(&owner.time_zone).ok_or_else(|| store::unreadable("time zone"))?;
     let calendar = |_| store::unreadable("calendar");

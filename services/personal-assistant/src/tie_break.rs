@@ -6,7 +6,7 @@
 use crate::approve::{record, ruling};
 use crate::model::{Model, Said};
 use crate::policy::Verdict;
-use crate::{Deps, claim, context, settle};
+use crate::{Deps, claim, owner, settle};
 use axum::extract::State;
 use axum::{Extension, Json};
 use contracts::approval::{ApproveRequest, Outcome, SettleRequest};
@@ -69,7 +69,7 @@ async fn chosen(
         wait: None,
     };
     // The owner is not asked whether a model may be asked: then the person is asked at once.
-    if ruling(deps, who, &work, &context::owner(deps).await?).verdict != Verdict::Approve {
+    if ruling(deps, who, &work, &owner::read(deps).await?).verdict != Verdict::Approve {
         return Ok(None);
     }
     let (row, _) = record(deps, who, &work).await?;
