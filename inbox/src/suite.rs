@@ -100,7 +100,7 @@ async fn gateways(inbox: &dyn Inbox, shard: &Shard) {
         due_ms: i64::MAX,
     };
     inbox
-        .send(shard, Advance { event: claimed.id.clone(), version: claimed.version, step })
+        .ask(shard, Advance { event: claimed.id.clone(), version: claimed.version, step })
         .await
         .unwrap();
     let drain = |drained| DrainGateway { gateway: "office".into(), drained };

@@ -348,7 +348,7 @@ async fn too_many_messages_are_ignored_and_the_sender_is_told_once() {
 async fn a_commit_that_fails_changes_nothing() {
     let bed = Bed::new();
     bed.inbox.faults.refuse_next(1, PortErrorKind::Full);
-    assert!(bed.inbox.send(&bed.shard, Accept(event("1", "a"))).await.is_err());
+    assert!(bed.inbox.ask(&bed.shard, Accept(event("1", "a"))).await.is_err());
     assert!(!bed.accept("1", "a").await.1);
 }
 

@@ -52,8 +52,9 @@ impl Rooms {
         let mut seen = BTreeSet::new();
         let mut circles = Vec::new();
         for from in 0..self.files.len() {
-            let members: BTreeSet<usize> =
-                (0..self.files.len()).filter(|to| reaches(from, *to) && reaches(*to, from)).collect();
+            let members: BTreeSet<usize> = (0..self.files.len())
+                .filter(|to| reaches(from, *to) && reaches(*to, from))
+                .collect();
             if members.len() > 1 && seen.insert(members.clone()) {
                 circles.push(members.iter().map(|at| self.file(*at)).collect());
             }
@@ -88,12 +89,19 @@ impl Rooms {
 
 /// The table of all crates, and the files of each circle.
 pub fn table(crates: &[Rooms]) -> String {
-    let mut out = String::from("| crate | modules | arrows | upward | circles |\n| --- | --- | --- | --- | --- |\n");
+    let mut out = String::from(
+        "| crate | modules | arrows | upward | circles |\n| --- | --- | --- | --- | --- |\n",
+    );
     let mut below = String::new();
     for rooms in crates {
         let circles = rooms.circles();
         let (modules, arrows, upward) = (rooms.files.len(), rooms.arrows.len(), rooms.upward.len());
-        let _ = writeln!(out, "| {} | {modules} | {arrows} | {upward} | {} |", rooms.name, circles.len());
+        let _ = writeln!(
+            out,
+            "| {} | {modules} | {arrows} | {upward} | {} |",
+            rooms.name,
+            circles.len()
+        );
         for circle in circles {
             let _ = writeln!(below, "{}: {}", rooms.name, circle.join(", "));
         }

@@ -4,7 +4,7 @@
 //! happened and no halt is in force. The same task again gets the state as it is now.
 
 use crate::ask::{self, Placed};
-use crate::ledger::{self, Figures, Reserve, Scope, Shortfall};
+use crate::ledger::{self, Figures, Reserve, Shortfall};
 use crate::owner::Owner;
 use crate::policy::{self, Ask, Ruling, Verdict, id};
 use crate::store::{self, Answers, ApprovalRow, CLAIM_WINDOW_MS, DECISION_WINDOW_MS, SKEW_MS};

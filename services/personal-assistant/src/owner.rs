@@ -58,7 +58,7 @@ fn kept_as<T: DeserializeOwned>(
     name: &str,
 ) -> ApiResult<Option<T>> {
     kept.get(name)
-        .map(|text| platform::json::from_str(text))
+        .map(|text| serde_json::from_str(text))
         .transpose()
         .map_err(|_| store::unreadable("rule of the owner"))
 }

@@ -3,7 +3,7 @@
 use crate::Deps;
 use crate::control::{self, ControlCommand};
 use crate::dispatch::{choice, say};
-use crate::{Deps, retry};
+use crate::retry::RETRY;
 use contracts::approval::{DecideRequest, Decision, PressAnswer, PressRequest};
 use contracts::budget::BudgetAnswer;
 use contracts::event::Stage;

@@ -1,7 +1,8 @@
 //! The outbox: each message is brought to what it should show, one request after the other.
 
+use crate::Deps;
 use crate::channels::{Aim, Attempt, Connection, Verdict};
-use crate::{Deps, retry};
+use crate::retry::RETRY;
 use contracts::outbox::DeliveryState;
 use contracts::{Effect, Shard};
 use futures_util::future::join_all;

@@ -64,7 +64,6 @@ impl Names {
             UseTree::Glob(_) => (None, "*".to_owned()),
             UseTree::Name(name) => (Some(name.ident.to_string()), name.ident.to_string()),
             UseTree::Rename(name) => (Some(name.ident.to_string()), name.rename.to_string()),
-            _ => return,
         };
         match name.as_deref() {
             Some("self") if alias == "self" => {

@@ -77,7 +77,8 @@ impl Tree {
         for (at, module) in self.modules.iter().enumerate() {
             let private = module.names.imports.iter().filter(|import| import.private);
             for path in private.map(|import| &import.path).chain(&module.names.paths) {
-                let Some(to) = self.meaning(at, path, IMPORTS_MAX).and_then(|to| self.modules.get(to))
+                let Some(to) =
+                    self.meaning(at, path, IMPORTS_MAX).and_then(|to| self.modules.get(to))
                 else {
                     continue;
                 };

@@ -17,6 +17,7 @@ use contracts::{Micros, ServiceName};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use platform::config;
+use platform::percent::encode;
 use platform::ports::{CallError, Calls, calls};
 use serde_json::Value;
 use std::sync::Arc;

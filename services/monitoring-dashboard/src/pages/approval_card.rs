@@ -1,8 +1,8 @@
 //! One approval as a card: what is asked, why the owner is asked, exactly what would run, and what it costs.
 
 use super::signs;
-use crate::session::Owner;
 use crate::Config;
+use crate::session::Owner;
 use contracts::Micros;
 use contracts::approval::{Approval, ApprovalState, Decision};
 use maud::{Markup, html};
