@@ -129,7 +129,7 @@ test('the skill graph: drawn, searched, its versions compared and rolled back', 
   await page.getByRole('region', { name: 'What changed' }).getByText('gardener').first().waitFor();
   await assertSound(page, 'graph, compared');
   await photograph(page, 'graph-compared');
-  await page.getByRole('button', { name: 'Serve this one' }).first().click();
+  await page.getByRole('button', { name: 'Serve this version' }).first().click();
   await page.getByRole('status').waitFor();
   const after = await quintet.api('GET', '/skill-graph-loader/api/versions');
   assert.equal(after.versions.find(({ current }) => current).version, graph.versions.find(({ current }) => current).version);

@@ -1,9 +1,9 @@
-//! The platform behind the `local` endpoints: answers the three platforms' calls the way they do, on this machine alone.
-//! It keeps nothing: what was said is in the events and conversations.
+//! The platform behind the `local` endpoints: answers the API calls of all three platforms, on this
+//! machine only. It stores nothing; messages are in the events and conversations.
 
 #![expect(
     clippy::indexing_slicing,
-    reason = "JSON by name: what is missing reads as null, and what is written to is an object made here"
+    reason = "JSON by name: a missing member reads as null, and every object written to is created here"
 )]
 
 use axum::extract::{Path, Request};
@@ -16,7 +16,7 @@ use platform::edge::{ApiError, FromLoopback};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Numbers for messages.
+/// Next message id.
 static NEXT: AtomicU64 = AtomicU64::new(1000);
 
 /// `/local/telegram/bot…/method`, `/local/slack/method`, `/local/discord/…`.

@@ -229,7 +229,7 @@ fn the_order_of_files_makes_no_difference() {
 
 /// The default graph of the product: what people see first has no fault.
 #[test]
-fn the_default_graph_has_no_error_and_no_warning() {
+fn default_graph_has_no_errors_and_no_warnings() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../routing-knowledge");
     let mut files = Vec::new();
     let mut folders = vec![std::path::PathBuf::from(root)];

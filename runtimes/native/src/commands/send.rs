@@ -1,8 +1,8 @@
-//! `quintet send`: plays the platform against the server's local endpoint.
+//! `quintet send`: acts as the platform on the server's local endpoint.
 
 #![expect(
     clippy::indexing_slicing,
-    reason = "JSON by name: what is missing reads as null, and what is written to is an object made here"
+    reason = "JSON by name: a missing member reads as null, and every object written to is created here"
 )]
 
 use crate::client::{Client, JsonBody};
@@ -20,10 +20,10 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use std::time::Duration;
 
-/// Posts the message, waits, prints the answer. Refused or parked is exit 1.
+/// Posts the message, waits, prints the answer. Exits 1 if the message is refused or parked.
 ///
 /// # Errors
-/// As said, and when nobody answers.
+/// As above, and when no server answers.
 pub async fn send(
     client: &Client,
     data: &DataDir,
@@ -46,7 +46,7 @@ pub async fn send(
         }
         other => {
             return Err(Usage(format!(
-                "there is no channel {other}: use telegram, slack, discord or web"
+                "there is no channel {other}. Use telegram, slack, discord or web."
             ))
             .into());
         }
@@ -73,8 +73,8 @@ fn verdict(detail: &EventDetail, as_json: bool) -> Result<()> {
                 say(id.unwrap_or(&answer));
             }
             let waits = match id {
-                Some(id) => format!("it waits for your approval: `quintet approve {id}`"),
-                None => "it waits for you to choose an agent: send it again with the name in front (@pm …), or choose in the chat".to_owned(),
+                Some(id) => format!("it needs your approval: `quintet approve {id}`"),
+                None => "it needs you to choose an agent. Send it again with the name in front (@pm …), or choose in the chat.".to_owned(),
             };
             Err(No(waits).into())
         }
@@ -83,7 +83,7 @@ fn verdict(detail: &EventDetail, as_json: bool) -> Result<()> {
             Err(No(format!("{}: {reason}. {answer}", detail.row.state.as_str())).into())
         }
         state => Err(No(format!(
-            "no answer within the wait; it is {} ({})",
+            "no answer within the wait; its state is {} ({})",
             state.as_str(),
             detail.row.id
         ))
@@ -104,7 +104,7 @@ async fn wait_for(client: &Client, id: &EventId, deadline: i64) -> Result<EventD
     }
 }
 
-/// The webhook answers without an id, as the platforms want it: the event is found by its dedup key.
+/// Finds the event by its dedup key, because platforms expect a webhook response without an id.
 async fn find(client: &Client, channel: &str, key: &str) -> Result<EventId> {
     for _ in 0..20 {
         let list: EventList = client
@@ -122,19 +122,19 @@ async fn find(client: &Client, channel: &str, key: &str) -> Result<EventId> {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    Err(Unreachable("the server took the message but does not list it".to_owned()).into())
+    Err(Unreachable("the server accepted the message but does not list it".to_owned()).into())
 }
 
-/// Signs and posts the webhook; its dedup key.
+/// Signs and posts the webhook; returns its dedup key.
 async fn post(client: &Client, data: &DataDir, channel: &str, text: &str) -> Result<String> {
     let path = data.join("local.json");
     let local = std::fs::read(&path).map_err(|_| {
         Unreachable(format!(
-            "no local endpoints in {}: is the server on this machine?",
+            "there are no local endpoints in {}. Run this on the server's machine.",
             data.path().display()
         ))
     })?;
-    let local: Value = serde_json::from_slice(&local).context("local.json cannot be read")?;
+    let local: Value = serde_json::from_slice(&local).context("cannot read local.json")?;
     let endpoint = &local[channel];
     let now_s = SystemClock.now_ms() / 1000;
     let unique = u64::from_le_bytes(random()) >> 12;
@@ -203,7 +203,7 @@ fn slack(endpoint: &Value, text: &str, now_s: i64, unique: u64) -> Result<Signed
     })
     .to_string();
     let mut mac = Hmac::<Sha256>::new_from_slice(text_at(endpoint, "signing_secret").as_bytes())
-        .context("the signing secret is no key")?;
+        .context("the signing secret is not a valid key")?;
     mac.update(format!("v0:{now_s}:{body}").as_bytes());
     let signature = format!("v0={}", hex::encode(mac.finalize().into_bytes()));
     Ok((

@@ -1,8 +1,8 @@
-//! `quintet setup`: registers a webhook with its platform, or says exactly what to click.
+//! `quintet setup`: registers a webhook with its platform, or prints the steps.
 
 #![expect(
     clippy::indexing_slicing,
-    reason = "JSON by name: what is missing reads as null, and what is written to is an object made here"
+    reason = "JSON by name: a missing member reads as null, and every object written to is created here"
 )]
 
 use crate::config_file;
@@ -19,10 +19,10 @@ use webhook_aggregator::config::{Config, Credentials, Endpoint};
 
 const TIMEOUT_MS: u64 = 20_000;
 
-/// Sets one endpoint up.
+/// Sets up one endpoint.
 ///
 /// # Errors
-/// When there is no such endpoint, or the platform says no.
+/// When the endpoint does not exist, or the platform refuses.
 pub async fn setup(
     data: &DataDir,
     channel: &str,
@@ -32,7 +32,7 @@ pub async fn setup(
 ) -> Result<()> {
     if !webhook_aggregator::channels::NAMES.contains(&channel) {
         return Err(Usage(format!(
-            "there is no channel {channel}: use {}",
+            "there is no channel {channel}. Use {}.",
             webhook_aggregator::channels::NAMES.join(", ")
         ))
         .into());
@@ -51,7 +51,7 @@ pub async fn setup(
     let Some(endpoint) = endpoint else {
         say(&example(channel, &data.join("quintet.toml")));
         return Err(No(format!(
-            "the configuration has no {channel} endpoint of this name yet; add the lines above"
+            "the configuration has no such {channel} endpoint yet. Add the lines above."
         ))
         .into());
     };
@@ -60,7 +60,7 @@ pub async fn setup(
     match (&endpoint.credentials, address) {
         (Credentials::Telegram { .. }, None) => {
             say(
-                "Telegram's webhook is set from here. Run this again with the public https address of this server: --url https://…",
+                "Quintet can set Telegram's webhook. Run this again with the public https address of this server: --url https://…",
             );
             Ok(())
         }
@@ -75,7 +75,7 @@ pub async fn setup(
         (Credentials::Telegram { secret_token, bot_token, .. }, Some(address)) => {
             if !address.starts_with("https://") {
                 return Err(Usage(
-                    "Telegram takes https addresses only, on port 443, 80, 88 or 8443".to_owned(),
+                    "Telegram accepts https addresses only, on port 443, 80, 88 or 8443".to_owned(),
                 )
                 .into());
             }
@@ -92,7 +92,7 @@ pub async fn setup(
     }
 }
 
-/// Telegram lets a program set its webhook.
+/// Sets the webhook through Telegram's API.
 async fn telegram(endpoint: &Endpoint, secret: &str, token: &str, address: &str) -> Result<()> {
     let body = json!({
         "url": address, "secret_token": secret, "max_connections": 40,
@@ -111,7 +111,7 @@ async fn telegram(endpoint: &Endpoint, secret: &str, token: &str, address: &str)
         .map_err(|e| Unreachable(format!("Telegram does not answer: {}", e.detail)))?;
     let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     if said["ok"] == true {
-        say(&format!("Telegram now sends to {address}. Write to the bot to try it."));
+        say(&format!("Telegram now sends to {address}. Write to the bot to test it."));
         return Ok(());
     }
     Err(No(format!("Telegram says: {}", said["description"].as_str().unwrap_or("no"))).into())

@@ -11,29 +11,31 @@
 
 use std::path::Path;
 
-/// Covers `directory` for good. To be called while the process has one thread.
+/// Covers `directory` permanently. Call it while the process has one thread.
 ///
 /// # Errors
-/// What the system refused, in words; nothing may be started then.
+/// The system's refusal as text; then nothing may start.
 #[cfg(target_os = "linux")]
 pub fn hide(directory: &Path) -> Result<(), String> {
     use nix::mount::{MsFlags, mount};
     let refused =
         |what: &'static str| move |error: nix::errno::Errno| format!("{what}: {}", error.desc());
     own_namespaces().map_err(|error| format!("namespaces: {error}"))?;
-    // Nothing that is mounted here may reach the rest of the machine.
+    // No mount here may propagate to the rest of the machine.
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_SLAVE, None::<&str>)
         .map_err(refused("mount"))?;
     let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("none"), directory, Some("tmpfs"), flags, Some("size=4k,mode=0500"))
         .map_err(refused("mount"))?;
     own_namespaces().map_err(|error| format!("namespaces: {error}"))?;
-    // A name for the covered directory itself, or for one above it, would still lead below the cover.
+    // An open handle to the covered directory, or to one above it, would still lead below the
+    // cover.
     let cwd = std::env::current_dir().map_err(|error| format!("work directory: {error}"))?;
     std::env::set_current_dir(cwd).map_err(|error| format!("work directory: {error}"))
 }
 
-/// A user and a mount namespace below the present ones, with this user and group mapped to themselves.
+/// Creates a user and a mount namespace below the current ones, with this user and group mapped to
+/// themselves.
 #[cfg(target_os = "linux")]
 fn own_namespaces() -> std::io::Result<()> {
     use nix::sched::{CloneFlags, unshare};
@@ -49,7 +51,7 @@ fn own_namespaces() -> std::io::Result<()> {
     std::fs::write("/proc/self/gid_map", format!("{group} {group} 1"))
 }
 
-/// Elsewhere there is no such thing.
+/// Not supported on other systems.
 ///
 /// # Errors
 /// Always.

@@ -32,18 +32,18 @@ use posters::Posters;
 use recorder::Recorder;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// A kill happened between these two times, milliseconds since the epoch.
+/// A kill between these two times, milliseconds since the epoch.
 pub struct Kill {
     pub before_ms: i64,
     pub after_ms: i64,
 }
 
-/// After a start that came up, a kill follows within this time.
+/// Maximum time from a finished start to the kill.
 const UP_MS_MAX: u64 = 900;
-/// One kill in so many hits the start itself.
+/// One in this many kills hits the start itself.
 const IN_START: u64 = 8;
 const START_MS_MAX: u64 = 250;
-/// Longer than any timer of the dispatcher, so that what hangs on one is named by the books.
+/// Longer than any timer of the dispatcher, so that the books can name a lost one.
 const DRAIN: Duration = Duration::from_secs(150);
 
 fn variable(name: &str) -> Option<u64> {
@@ -68,7 +68,7 @@ impl Random {
 }
 
 #[test]
-fn nothing_acknowledged_is_lost_or_done_twice_however_often_the_process_is_killed() {
+fn inbox_loses_and_repeats_no_acknowledged_message_under_kill_9() {
     let kills = variable("QUINTET_KILLS").unwrap_or(100);
     let seed = variable("QUINTET_SEED").unwrap_or_else(|| u64::try_from(now_ms()).unwrap());
     eprintln!("QUINTET_SEED={seed} QUINTET_KILLS={kills}");
@@ -79,7 +79,7 @@ fn nothing_acknowledged_is_lost_or_done_twice_however_often_the_process_is_kille
         "{}{limits}",
         telegram_config(&recorder.api_base, posters::OWNER, &posters::chats())
     ));
-    // The first start publishes the graph; that is not what is tested here.
+    // The first start publishes the graph, which this test does not cover.
     home.up().kill();
     let posters = Posters::start(&recorder, seed);
     let killed = kill_again_and_again(&home, &posters, &mut Random(seed), kills);
@@ -114,7 +114,7 @@ fn kill_again_and_again(
         if let Ok(server) = &server {
             posters.open(Some(&server.address));
         }
-        // Not a wait for anything: the moment of the kill.
+        // Not a wait: this is the random moment of the kill.
         std::thread::sleep(Duration::from_millis(random.below(if in_start {
             START_MS_MAX
         } else {
@@ -131,7 +131,7 @@ fn kill_again_and_again(
     killed
 }
 
-/// Waits until every event has come to an end.
+/// Waits until every event has ended.
 fn drain(server: &Server) {
     let open = ["received", "routed", "parked", "approved", "running", "answered"];
     within(DRAIN, "the queue is empty", || {
@@ -145,7 +145,7 @@ fn drain(server: &Server) {
     });
 }
 
-/// A message that was cut off in each of its runs is a dead letter for the owner (G1), who has it done again.
+/// Replays dead letters: messages killed in each of their runs (G1).
 fn replay_dead(home: &Home, server: &Server) {
     let list = server.get("/webhook-aggregator/api/events?channel=telegram&limit=500&state=dead");
     let ids: Vec<&str> = list["events"]

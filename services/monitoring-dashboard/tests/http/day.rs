@@ -1,4 +1,4 @@
-//! A believable day: the figures, approvals and events that the fake services serve.
+//! A realistic day: the metrics, approvals and events of the fake services.
 
 use super::world::World;
 use contracts::Micros;
@@ -206,7 +206,7 @@ pub fn approvals(now: i64) -> Vec<Approval> {
     ]
 }
 
-/// An event that has come this far.
+/// An event at this stage.
 pub fn event(
     id: &str,
     at: i64,
