@@ -1,4 +1,5 @@
-//! The table `routing_decisions` (migration 0002): the audit trail of every decision, and the feedback on it.
+//! The table `routing_decisions` (migration 0002): the audit trail of every decision, with
+//! feedback.
 
 use crate::route::follow_up::is_follow_up;
 use contracts::graph::Complexity;
@@ -10,7 +11,7 @@ use platform::time::rfc3339;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// What is recorded beside the answer.
+/// Data recorded besides the response.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
     pub source: &'static str,
@@ -26,7 +27,7 @@ pub struct Asked {
     pub unknown_words: Option<f64>,
 }
 
-/// The excluded agents as one text, whatever their order.
+/// The excluded agents as one text, independent of their order.
 pub fn exclude_key(exclude: &[AgentId]) -> String {
     let mut ids: Vec<&str> = exclude.iter().map(AgentId::as_str).collect();
     ids.sort_unstable();
@@ -34,7 +35,7 @@ pub fn exclude_key(exclude: &[AgentId]) -> String {
     ids.join(",")
 }
 
-/// A row as the database has it.
+/// A database row.
 #[derive(Debug, Deserialize)]
 struct Stored {
     id: DecisionId,
@@ -114,7 +115,8 @@ fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_else(|_| "[]".to_owned())
 }
 
-/// Records a decision. A decision of the same event and exclude list stands: then nothing is written.
+/// Records a decision. If the same event and exclude list already has one, that one stands and
+/// nothing is written.
 pub async fn record(db: &dyn Sql, asked: &Asked, answer: &RouteAnswer) -> PortResult<()> {
     db.query(insert(asked, answer)).await.map(|_| ())
 }
@@ -154,7 +156,7 @@ fn insert(asked: &Asked, answer: &RouteAnswer) -> Statement {
     )
 }
 
-/// The decision that was made for this event and exclude list.
+/// The decision for this event and exclude list.
 pub async fn of_event(
     db: &dyn Sql,
     event: &EventId,
@@ -189,7 +191,7 @@ pub async fn page(db: &dyn Sql, before: Option<&str>, limit: u32) -> PortResult<
     Ok(db.all::<Stored>(statement).await?.into_iter().map(Stored::into_row).collect())
 }
 
-/// Writes feedback; the last word counts. `None` when there is no such decision.
+/// Stores feedback; the last one counts. `None` when the decision does not exist.
 pub async fn feedback(
     db: &dyn Sql,
     feedback: &Feedback,
@@ -233,7 +235,7 @@ struct Latency {
     latency_ms: f64,
 }
 
-/// Figures since `day_start_ms`, and the accuracy of what got feedback since `week_start_ms`.
+/// Metrics since `day_start_ms`, and the accuracy of decisions with feedback since `week_start_ms`.
 pub async fn stats(
     db: &dyn Sql,
     day_start_ms: i64,

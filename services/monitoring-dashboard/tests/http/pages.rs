@@ -415,9 +415,6 @@ async fn agents_page_drains_a_gateway() {
         [("/api/gateways/gw-home/drain".to_owned(), serde_json::json!({ "drained": true }))]
     );
     assert!(
-        bed.get("/dashboard/agents?note=drained", &cookie)
-            .await
-            .text
-            .contains("gets no new tasks")
+        bed.get("/dashboard/agents?note=drained", &cookie).await.text.contains("gets no new tasks")
     );
 }
