@@ -15,15 +15,15 @@ use contracts::task::TaskContext;
 use contracts::{AgentId, Micros, TaskId};
 use serde_json::Value;
 
-/// The argument of a command that the message takes the place of.
+/// The command argument that the message replaces.
 pub const MESSAGE: &str = "{message}";
 /// The runner of an agent without a setting.
 pub const DEFAULT: &str = "knowledge";
-/// Runners that a later version has.
+/// Runners of later versions.
 pub const LATER: &[&str] = &["anthropic", "openai", "claude-code", "acp"];
-/// The longest answer handed back, in bytes: JSON may need six for one, and the other side reads 1 MiB.
+/// Maximum bytes of a reported answer: JSON may need six bytes for one, and the server reads 1 MiB.
 pub const TEXT_BYTES_MAX: usize = 100 << 10;
-/// The longest line of progress, in bytes.
+/// Maximum bytes of a progress line.
 pub const PROGRESS_BYTES_MAX: usize = 300;
 
 /// Every runner of this version.
@@ -34,7 +34,7 @@ pub const REGISTRY: &[Entry] = &[
 
 /// A line of the registry.
 pub struct Entry {
-    /// What `runner = "…"` says.
+    /// The value of `runner = "…"`.
     pub name: &'static str,
     pub make: fn(&Deps, &AgentConfig) -> Box<dyn Runner>,
 }
@@ -44,10 +44,10 @@ pub struct Entry {
 pub struct Job {
     pub task: TaskId,
     pub agent: AgentId,
-    /// What the person wrote: data, never a command line.
+    /// The sender's text: data, never a command line.
     pub message: String,
     pub context: TaskContext,
-    /// What was approved.
+    /// The approved cost.
     pub cost_limit: Micros,
 }
 
@@ -55,9 +55,9 @@ pub struct Job {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finish {
     pub outcome: Outcome,
-    /// The answer, or a clear sentence for the person.
+    /// The answer, or a clear sentence for the sender.
     pub text: String,
-    /// None when the runner does not know.
+    /// None if the runner does not know.
     pub actual_cost: Option<Micros>,
     pub usage: Option<Value>,
 }
@@ -71,37 +71,38 @@ impl Finish {
     pub fn free(outcome: Outcome, text: impl Into<String>) -> Self {
         Self { actual_cost: Some(Micros::ZERO), ..Self::new(outcome, text) }
     }
-    /// The agent could not be started; nothing was spent, another agent may do the work.
+    /// The agent could not start; nothing was spent, and another agent may do the work.
     pub fn unavailable(text: impl Into<String>) -> Self {
         Self::free(Outcome::Unavailable, text)
     }
 }
 
-/// Something a run did.
+/// An event of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RunEvent {
-    /// A line about what it is doing.
+    /// A progress line.
     Progress(String),
     Finished(Finish),
 }
 
-/// A run under way.
+/// An active run.
 #[async_trait]
 pub trait Run: Send {
-    /// The next event; after the end the same end again. Cancel-safe.
+    /// The next event; after the end it returns the same end again. Cancel-safe.
     async fn next(&mut self) -> RunEvent;
-    /// Ends it and everything it started; returns when all of it is gone. What it cost until then, where known.
+    /// Stops it with everything it started, and returns when all of it has ended. Returns the cost
+    /// so far, if known.
     async fn stop(&mut self) -> Option<Micros>;
 }
 
 /// A way to run an agent.
 #[async_trait]
 pub trait Runner: Send + Sync {
-    /// Starts the work. What cannot be started is a run that has ended at once as `unavailable`.
+    /// Starts the work. If that fails, the run has already ended as `unavailable`.
     async fn start(&self, job: &Job) -> Box<dyn Run>;
 }
 
-/// How this agent is run here.
+/// The runner of this agent.
 pub fn of(deps: &Deps, agent: &AgentId) -> Box<dyn Runner> {
     let config = deps.config.agent(agent);
     match REGISTRY.iter().find(|entry| entry.name == config.runner) {

@@ -1,4 +1,4 @@
-//! What every runner keeps to, whatever it runs: the registry is walked.
+//! Rules for every runner in the registry.
 
 use crate::bed::{Bed, hanging, saying};
 use agency_gateway::config::AgentConfig;
@@ -34,7 +34,7 @@ async fn end(run: &mut dyn agency_gateway::runners::Run) -> Finish {
 }
 
 #[tokio::test]
-async fn every_runner_ends_keeps_its_end_and_stays_within_size() {
+async fn runner_ends_once_and_stays_within_its_size() {
     for entry in REGISTRY {
         let bed = Bed::idle(&json!({}));
         bed.programs.install("tool", saying(&["x".repeat(400_000).as_str()]));
@@ -48,7 +48,7 @@ async fn every_runner_ends_keeps_its_end_and_stays_within_size() {
 }
 
 #[tokio::test]
-async fn every_runner_can_be_stopped_twice() {
+async fn runner_can_be_stopped_twice() {
     for entry in REGISTRY {
         let bed = Bed::idle(&json!({}));
         *bed.plane.silent.lock().unwrap() = true;
@@ -61,7 +61,7 @@ async fn every_runner_can_be_stopped_twice() {
 }
 
 #[tokio::test]
-async fn no_runner_lets_a_message_choose_what_is_run() {
+async fn runner_never_lets_a_message_choose_the_program() {
     for entry in REGISTRY {
         let bed = Bed::idle(&json!({}));
         bed.programs.install("tool", saying(&["ok"]));
@@ -76,7 +76,7 @@ async fn no_runner_lets_a_message_choose_what_is_run() {
 }
 
 #[test]
-fn names_are_unique_and_the_default_is_there() {
+fn runner_names_are_unique_and_include_the_default() {
     let names: Vec<_> = REGISTRY.iter().map(|entry| entry.name).collect();
     assert!(names.contains(&DEFAULT));
     for (at, name) in names.iter().enumerate() {
@@ -85,7 +85,7 @@ fn names_are_unique_and_the_default_is_there() {
 }
 
 #[tokio::test]
-async fn the_message_takes_the_place_of_one_whole_argument() {
+async fn command_runner_replaces_one_whole_argument_with_the_message() {
     let bed = Bed::idle(&json!({}));
     bed.programs.install("tool", saying(&["ok"]));
     let command = ["tool", "exec", "--", "{message}"].map(str::to_owned).to_vec();
