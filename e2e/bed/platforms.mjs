@@ -1,4 +1,4 @@
-// The three platforms as they speak to us: what they send, and how they sign it. All secrets are invented.
+// The three platforms' requests and signatures. All secrets are invented.
 import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
 
 const JSON_TYPE = { 'content-type': 'application/json' };
@@ -57,7 +57,7 @@ export const discord = {
   press: (id, custom_id) => discord.interaction(3, id, { component_type: 2, custom_id }),
 };
 
-/** A configuration whose three platforms are the recorder, with one agent that costs money. */
+/** A configuration with the recorder as all three platforms and one paid agent. */
 export const config = (recorder) => `
 [endpoints.telegram.main]
 secret_token = "${telegram.secret}"

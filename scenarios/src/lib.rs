@@ -39,7 +39,7 @@ pub fn folder() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every story's file name, sorted. A story's name begins with its number.
+/// Every story's file name, sorted by its number.
 pub fn stories() -> Vec<String> {
     let names = std::fs::read_dir(folder())
         .unwrap()
@@ -54,7 +54,7 @@ pub fn stories() -> Vec<String> {
 /// Reads one story of the folder.
 ///
 /// # Errors
-/// The first line that is no step, with its place.
+/// The first invalid line, with its position.
 pub fn read(name: &str) -> Result<story::Story, failure::Failure> {
     let path: PathBuf = folder().join(name);
     let text = std::fs::read_to_string(&path)

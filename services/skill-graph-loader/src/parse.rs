@@ -221,10 +221,8 @@ fn resolve_links(
             }
         }
         if told > check::FINDINGS_A_FILE_MAX {
-            let message = format!(
-                "{} more links are broken or ambiguous",
-                told - check::FINDINGS_A_FILE_MAX
-            );
+            let message =
+                format!("{} more links are broken or ambiguous", told - check::FINDINGS_A_FILE_MAX);
             findings.push(finding(
                 Severity::Warning,
                 "more_links",

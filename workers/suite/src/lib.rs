@@ -54,7 +54,7 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response
     Response::ok("passed")
 }
 
-/// What a route is measured against: one row read, one row written.
+/// The baseline of a route: one row read, one row written.
 async fn read_and_write(db: &D1Sql) -> Result<()> {
     let failed = |error: platform::ports::PortError| worker::Error::from(error.detail);
     let rows =
