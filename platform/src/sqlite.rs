@@ -1,4 +1,4 @@
-//! SQLite as both the reference and the native runtime use it: rows as JSON, failures as port errors.
+//! SQLite for the reference and the native adapters: rows as JSON, errors as port errors.
 
 use crate::ports::{PortError, PortErrorKind, PortResult, Row, SqlValue, Statement, SyncSql};
 use rusqlite::types::{Value, ValueRef};
