@@ -15,7 +15,7 @@ pub struct Problem {
     pub title: String,
     /// The HTTP status.
     pub status: u16,
-    /// What happened in this case.
+    /// The event behind this refusal.
     pub detail: String,
     /// The stable code.
     pub code: ErrorCode,

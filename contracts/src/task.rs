@@ -40,7 +40,7 @@ pub struct LeasedTask {
     pub cost_limit: Micros,
 }
 
-/// What the agent may know about the message's origin.
+/// The message's origin, as far as the agent may know it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TaskContext {

@@ -1,12 +1,13 @@
-//! A service's tables as objects, and back: what the shared database cannot be asked for while it is gone.
+//! Copies a service's tables to objects and restores them, for when the shared database is lost.
 //!
-//! A copy is a folder of pages, `<folder>/<time>/<table>-<page>.json` (a JSON list of rows each), and a `manifest.json` that
-//! is written last: without it the copy was cut off and counts for nothing. Pages are read one after the other while the
-//! service goes on, so a copy is not one moment's: list tables in an order that errs to the safe side (amounts that were
-//! spent last).
+//! A copy is a folder of pages, `<folder>/<time>/<table>-<page>.json` (a JSON list of rows each),
+//! and a `manifest.json` that is written last: a copy without it is incomplete and ignored. The
+//! service keeps running while pages are read, so a copy is not a snapshot: list tables in an order
+//! that errs on the safe side (posted costs last).
 //!
-//! Restoring merges. Rows that are missing come back; rows that are there stay as they are, unless the table says how two
-//! are joined. It never deletes, so it can be repeated, and an old copy never lowers what was spent since.
+//! Restoring merges. Missing rows return; existing rows stay unchanged unless the table defines how
+//! to merge them. It never deletes, so it can be repeated, and an old copy never lowers costs
+//! posted since.
 
 use crate::json;
 use crate::ports::{Objects, PortError, PortErrorKind, PortResult, Row, Sql, SqlValue, Statement};
@@ -226,7 +227,8 @@ pub async fn merge(sql: &dyn Sql, table: &Table, rows: Vec<Row>) -> PortResult<u
         .map(|column| changed(column).unwrap_or_else(|| format!("value->>'$.{column}'")))
         .collect();
     let text = format!(
-        "INSERT INTO {} ({}) SELECT {} FROM json_each(?1) WHERE true ON CONFLICT {} RETURNING 1 AS one",
+        "INSERT INTO {} ({}) SELECT {} FROM json_each(?1) WHERE true ON CONFLICT {} RETURNING 1 AS \
+         one",
         table.name,
         columns.join(", "),
         picks.join(", "),
@@ -276,8 +278,10 @@ mod tests {
             changed: &[],
         },
     ];
-    const SCHEMA: &str = "CREATE TABLE note (who TEXT NOT NULL, n INTEGER NOT NULL, text TEXT, PRIMARY KEY (who, n)) WITHOUT ROWID;
-                          CREATE TABLE spent (scope TEXT PRIMARY KEY, amount_u INTEGER NOT NULL) WITHOUT ROWID;";
+    const SCHEMA: &str = "CREATE TABLE note (who TEXT NOT NULL, n INTEGER NOT NULL, text TEXT, \
+        PRIMARY KEY (who, n)) WITHOUT ROWID;
+                          CREATE TABLE spent (scope TEXT PRIMARY KEY, amount_u INTEGER NOT NULL) \
+                          WITHOUT ROWID;";
 
     async fn filled(rows: i64) -> MemorySql {
         let db = MemorySql::with_migrations(&[SCHEMA]);

@@ -1,6 +1,7 @@
-//! JSON into values, always by way of a tree: the code for each type is then in a Worker's bundle once, however many ways
-//! lead to it (bodies, answers of other services, rows of the database). Texts move from the tree into the value, so that a
-//! large one is in memory as often as without it.
+//! JSON into values, always by way of a tree: the code for each type is then in a Worker's bundle
+//! once, however many ways lead to it (bodies, answers of other services, rows of the database).
+//! Texts move from the tree into the value, so that a large one is in memory as often as without
+//! it.
 
 mod tree;
 
@@ -8,7 +9,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tree::Tree;
 
-/// Children that are tried when the place of an error is looked for; with more, their parent is named.
+/// Children that are tried when the place of an error is looked for; with more, their parent is
+/// named.
 const TRIED_MAX: usize = 64;
 /// In longer texts the place is not looked for: each try reads it again.
 const SEARCHED_BYTES_MAX: usize = 256 * 1024;
@@ -18,7 +20,8 @@ const SEARCHED_BYTES_MAX: usize = 256 * 1024;
 pub enum JsonError {
     /// It is no JSON; line and column.
     Syntax(usize, usize),
-    /// It is JSON of another shape: serde's message, and where (`files[2].path`; empty for the whole).
+    /// It is JSON of another shape: serde's message, and where (`files[2].path`; empty for the
+    /// whole).
     Shape { message: String, path: String },
 }
 

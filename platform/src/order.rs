@@ -1,4 +1,5 @@
-//! Sorting, with one copy of the algorithm for every kind of item: the standard library's is 3 KB in a Worker's bundle for each.
+//! Sorting, with one copy of the algorithm for every kind of item: the standard library's is 3 KB
+//! in a Worker's bundle for each.
 
 use std::cmp::Ordering;
 

@@ -1,5 +1,5 @@
-//! The ports. To add one: a file here with its contract, an adapter of the same file name in `memory/`
-//! and in each runtime, a module in `suite/`, and a line below.
+//! The ports. To add one: a file here with its contract, an adapter of the same file name in
+//! `memory/` and in each runtime, a module in `suite/`, and a line below.
 
 pub mod background;
 pub mod calls;

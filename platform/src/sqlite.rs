@@ -55,7 +55,8 @@ fn json_of(value: ValueRef<'_>) -> serde_json::Value {
     }
 }
 
-/// SQLite's failure as a port's. Every statement runs in a transaction, so nothing of a failed one stays.
+/// SQLite's failure as a port's. Every statement runs in a transaction, so nothing of a failed one
+/// stays.
 pub fn port_error(error: &rusqlite::Error) -> PortError {
     let kind = match error.sqlite_error_code() {
         Some(ErrorCode::ConstraintViolation) => PortErrorKind::Conflict,

@@ -65,7 +65,9 @@ pub const FORMS: &[Form<Wanted>] = &[
 
 fn request(method: &str, path: &str, scope: &str) -> Result<Exchange, String> {
     if !["GET", "POST", "PUT", "DELETE"].contains(&method) || !path.starts_with('/') {
-        return Err("a request starts with GET, POST, PUT or DELETE and a path such as /personal-assistant/api/budget".to_owned());
+        return Err("a request starts with GET, POST, PUT or DELETE and a path such as \
+            /personal-assistant/api/budget"
+            .to_owned());
     }
     if !["operator", "viewer", "agent", "gateway", "nobody"].contains(&scope) {
         return Err(format!(

@@ -1,10 +1,10 @@
-//! Where a story is played. The stories and the player know nothing of what stands behind a host.
+//! Hosts play stories. The stories and the player do not know which host they run on.
 //!
-//! | host | what it is | time |
+//! | host | implementation | time |
 //! | --- | --- | --- |
-//! | [`crate::in_process::InProcess`] | the six services on memory ports, in this process | a clock moved by hand: an hour costs nothing |
-//! | [`crate::native::Native`] | the real `quintet` binary, its files, its processes | the machine's |
-//! | [`crate::workerd::Workerd`] | the five Workers on Cloudflare's runtime, joined by `quintet gateway --control` | the machine's |
+//! | [`crate::in_process::InProcess`] | the six services on memory ports, in this process | a manual clock: an hour costs nothing |
+//! | [`crate::native::Native`] | the real `quintet` binary with its files and processes | real time |
+//! | [`crate::workerd::Workerd`] | the five Workers on Cloudflare's runtime, joined by `quintet gateway --control` | real time |
 
 use crate::agent::Agent;
 use crate::telegram::Telegram;

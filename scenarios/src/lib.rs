@@ -1,11 +1,13 @@
-//! Stories in Markdown that run: each `NN-title.md` of this folder is a tutorial, an example and a regression test.
+//! Executable stories in Markdown: each `NN-title.md` of this folder is a tutorial, an example and
+//! a regression test.
 //!
-//! `README.md` is for whoever writes a story. The code, from the text to the hosts:
+//! `README.md` explains how to write a story. The code, from the text to the hosts:
 //!
-//! * [`story`] finds the fenced blocks, [`grammar`] reads their lines by the forms of [`step`], [`agent`] and [`exchange`];
-//! * [`player`] takes one step after the other against a [`host::Host`] and says where a story goes wrong ([`failure`]);
-//! * [`stories`] makes a test of each;
-//! * [`in_process`], [`native`] and [`workerd`] are the hosts; [`telegram`] is the platform they all talk to.
+//! * [`story`] finds the fenced blocks, [`grammar`] parses their lines with the forms of [`step`],
+//!   [`agent`] and [`exchange`];
+//! * [`player`] runs the steps on a [`host::Host`] and reports the failing one ([`failure`]);
+//! * [`stories`] makes a test of each story;
+//! * [`in_process`], [`native`] and [`workerd`] are the hosts; [`telegram`] is their fake platform.
 
 #![allow(
     clippy::result_large_err,

@@ -163,7 +163,8 @@ impl Player<'_> {
     async fn advance(&mut self, ms: i64) -> Result<(), Mismatch> {
         if let Some(max) = self.host.advance_max_ms().filter(|max| ms > *max) {
             let fix = format!(
-                "{ms} ms; write a line `hosts: in-process` under the story's title, or wait for the result"
+                "{ms} ms; write a line `hosts: in-process` under the story's title, or wait for \
+                 the result"
             );
             return Err(Mismatch::new(format!("at most {max} ms on a host in real time"), fix));
         }

@@ -33,7 +33,7 @@ pub const FORMS: &[Form<Deed>] = &[
         read: |v| Ok(Deed::Write { who: person(&v[0])?, text: v[1].clone(), name: v[2].clone() }),
     },
     Form { text: "NAME is delivered again", read: |v| Ok(Deed::Repeat { name: v[0].clone() }) },
-    Form { text: "somebody forges \"TEXT\"", read: |v| Ok(Deed::Forge { text: v[0].clone() }) },
+    Form { text: "a forger sends \"TEXT\"", read: |v| Ok(Deed::Forge { text: v[0].clone() }) },
     Form {
         text: "WHO presses BUTTON under NAME as PRESS",
         read: |v| {

@@ -27,7 +27,7 @@ pub struct Step {
     pub action: Action,
 }
 
-/// What a step is.
+/// The action of a step.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     Deed(Deed),
@@ -154,7 +154,8 @@ fn read_block(file: &str, block: &Block<'_>) -> Result<Vec<Step>, Failure> {
             file,
             block.line - 1,
             block.mark,
-            "a block must be marked `steps`, `agent NAME` or `http`, or `text` for an example that is not played",
+            "a block must be marked `steps`, `agent NAME` or `http`, or `text` for an example that \
+             is not played",
         )),
     }
 }

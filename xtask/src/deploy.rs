@@ -62,7 +62,8 @@ impl Wrangler<'_> {
         match serde_json::from_str(json) {
             Ok(Value::Array(rows)) if out.status.success() => Ok(rows),
             _ => Err(format!(
-                "wrangler {} returned no list. Set CLOUDFLARE_API_TOKEN, or run `npx wrangler login` in workers/.",
+                "wrangler {} returned no list. Set CLOUDFLARE_API_TOKEN, or run `npx wrangler \
+                 login` in workers/.",
                 args.join(" ")
             )),
         }
@@ -154,11 +155,16 @@ pub fn run(root: &Path, config: Option<&Path>, dry: bool) -> Result<(), String> 
     if !dry && config.is_none() {
         // The configuration is always written whole: without a file, a running deployment would
         // lose its endpoints and limits.
-        return Err("--config FILE is missing. The deployment gets exactly that configuration (use an empty file for none).".to_owned());
+        return Err(
+            "--config FILE is missing. The deployment gets exactly that configuration (use \
+            an empty file for none)."
+                .to_owned(),
+        );
     }
     if !node::install(root)? {
         return Err(format!(
-            "Cloudflare's command line needs Node {} or newer. Install it: https://nodejs.org/en/download",
+            "Cloudflare's command line needs Node {} or newer. Install it: \
+             https://nodejs.org/en/download",
             node::INSTALLER_MIN
         ));
     }
@@ -313,10 +319,12 @@ fn write_secrets(
     }
     println!("\nDeployed. The tokens are in {} (readable by you alone; keep it):", path.display());
     println!(
-        "  publish a graph   QUINTET_OPERATOR_TOKEN=… quintet --server https://<your domain> graph publish routing-knowledge"
+        "  publish a graph   QUINTET_OPERATOR_TOKEN=… quintet --server https://<your domain> graph \
+         publish routing-knowledge"
     );
     println!(
-        "  run agents        QUINTET_GATEWAY_TOKEN=… quintet gateway --control https://<your domain>"
+        "  run agents        QUINTET_GATEWAY_TOKEN=… quintet gateway --control https://<your \
+         domain>"
     );
     Ok(())
 }

@@ -98,7 +98,8 @@ pub fn build_quintet(root: &Path) -> Result<(), String> {
 pub fn run(root: &Path, config: Option<&Path>) -> Result<(), String> {
     if !node::install(root)? {
         return Err(format!(
-            "Cloudflare's runtime needs Node {} or newer. Install it: https://nodejs.org/en/download",
+            "Cloudflare's runtime needs Node {} or newer. Install it: \
+             https://nodejs.org/en/download",
             node::INSTALLER_MIN
         ));
     }

@@ -189,7 +189,8 @@ fn tools(allow_missing: bool) -> Result<bool, String> {
         return Ok(false);
     }
     Err(format!(
-        "Node {} or newer is missing, so the Workers, the SDKs and the browser cannot be tested. Install it (https://nodejs.org/en/download), or skip them with --allow-missing.",
+        "Node {} or newer is missing, so the Workers, the SDKs and the browser cannot be tested. \
+         Install it (https://nodejs.org/en/download), or skip them with --allow-missing.",
         node::INSTALLER_MIN
     ))
 }

@@ -51,7 +51,9 @@ pub fn install(root: &Path) -> Result<bool, String> {
         Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder).status();
     match done {
         Ok(status) if status.success() && binary(root).is_file() => Ok(true),
-        Ok(_) => Err("cannot install the packages of workers/. Check the network and `npm config get registry`, then run `npm ci` there.".to_owned()),
+        Ok(_) => Err("cannot install the packages of workers/. Check the network and `npm config \
+            get registry`, then run `npm ci` there."
+            .to_owned()),
         Err(error) => Err(format!("cannot run npm ({error}); it comes with Node")),
     }
 }

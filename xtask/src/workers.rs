@@ -226,7 +226,8 @@ pub fn check_sizes(root: &Path) -> Done {
         Ok(())
     } else {
         Err(format!(
-            "grown by more than {GROWTH_PERCENT} %: {}. Find out why, or run `cargo xtask sizes --write`.",
+            "grown by more than {GROWTH_PERCENT} %: {}. Find out why, or run `cargo xtask sizes \
+             --write`.",
             grown.join(", ")
         ))
     }

@@ -47,7 +47,8 @@ impl From<PortError> for ApiError {
                 "Storage or another service is not available; nothing was changed."
             }
             _ => {
-                "Storage or another service failed half-way; look at the state before you repeat it."
+                "Storage or another service failed half-way; look at the state before you repeat \
+                 it."
             }
         };
         Self::new(code, detail)

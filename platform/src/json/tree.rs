@@ -1,7 +1,8 @@
 //! A JSON tree as serde's source of values.
 //!
-//! serde_json has one too. It also takes a list for a struct, so that each struct is read by two pieces of code; here a
-//! struct is an object and nothing else, which is what an API means, and a Worker's bundle is a tenth smaller for it.
+//! serde_json has one too. It also takes a list for a struct, so that each struct is read by two
+//! pieces of code; here a struct is an object and nothing else, which is what an API means, and a
+//! Worker's bundle is a tenth smaller for it.
 
 use serde::de::value::StringDeserializer;
 use serde::de::{

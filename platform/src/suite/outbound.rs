@@ -1,6 +1,7 @@
 //! Requests to the world. `echo` is the address of a server on this machine that answers
 //!
-//! * `/echo` with 201, the request's body, and its method and `x-given` header as `x-method` and `x-given`,
+//! * `/echo` with 201, the request's body, and its method and `x-given` header as `x-method` and
+//!   `x-given`,
 //! * `/redirect` with 302 to `/echo`,
 //! * `/large` with more than [`ANSWER_BYTES_MAX`] bytes,
 //! * `/silent` never.

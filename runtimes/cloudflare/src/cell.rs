@@ -73,7 +73,11 @@ impl CellObject {
     pub async fn fetch(&self, mut request: Request) -> Result<Response> {
         let ask: Ask = request.json().await?;
         let sql = self.0.storage().sql();
-        sql.exec("CREATE TABLE IF NOT EXISTS state (one INTEGER PRIMARY KEY, text TEXT NOT NULL, version INTEGER NOT NULL)", None)?;
+        sql.exec(
+            "CREATE TABLE IF NOT EXISTS state (one INTEGER PRIMARY KEY, text TEXT NOT NULL, \
+            version INTEGER NOT NULL)",
+            None,
+        )?;
         let row = sql.exec("SELECT text, version FROM state", None)?.to_array::<Stored>()?.pop();
         let (text, version) = row.map_or_else(Default::default, |row| (row.text, row.version));
         match ask {

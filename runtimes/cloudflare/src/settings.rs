@@ -47,7 +47,8 @@ impl Settings {
             Some(Ok(value @ Value::Object(_))) => value,
             Some(_) => {
                 wrong.push(
-                    "The secret QUINTET_CONFIG is not a JSON object. Run `cargo xtask deploy` to write it."
+                    "The secret QUINTET_CONFIG is not a JSON object. Run `cargo xtask deploy` to \
+                     write it."
                         .to_owned(),
                 );
                 Value::Null
@@ -59,13 +60,18 @@ impl Settings {
             Some(Ok(keys)) => keys,
             None => {
                 wrong.push(
-                    "The secret QUINTET_SERVICE_KEYS is missing. Run `cargo xtask deploy` to write it."
+                    "The secret QUINTET_SERVICE_KEYS is missing. Run `cargo xtask deploy` to write \
+                     it."
                         .to_owned(),
                 );
                 ServiceKeys::default()
             }
             Some(Err(_)) => {
-                wrong.push("The secret QUINTET_SERVICE_KEYS is invalid. Run `cargo xtask deploy` to write it.".to_owned());
+                wrong.push(
+                    "The secret QUINTET_SERVICE_KEYS is invalid. Run `cargo xtask deploy` \
+                    to write it."
+                        .to_owned(),
+                );
                 ServiceKeys::default()
             }
         };

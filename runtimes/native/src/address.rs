@@ -36,7 +36,11 @@ impl Addresses {
         let given = given.trim_end_matches('/');
         let sample = given.replace(NAME, ServiceName::WebhookAggregator.as_str());
         if !is_safe_url(&sample) {
-            return Err(Unreachable(format!("{given} is neither https nor on this machine, so a token must not go there. Use an https:// address.")).into());
+            return Err(Unreachable(format!(
+                "{given} is neither https nor on this machine, so a \
+                token must not go there. Use an https:// address."
+            ))
+            .into());
         }
         if given.contains(NAME) {
             return Ok(vec![Self(given.to_owned())]);

@@ -25,11 +25,13 @@ pub enum NotWritten {
     #[error("{path} already has “{example}”. Leave it out.")]
     Known { path: String, example: String },
     #[error(
-        "the loader would not read “{example}” back from {path} unchanged. Write it by hand, in quotes below `examples:` in the front matter."
+        "the loader would not read “{example}” back from {path} unchanged. Write it by hand, in \
+         quotes below `examples:` in the front matter."
     )]
     ReadOtherwise { path: String, example: String },
     #[error(
-        "“{example}” in {path} would cause a problem in {found_in}: {fault}. {fix} Or write it into {path} by hand."
+        "“{example}” in {path} would cause a problem in {found_in}: {fault}. {fix} Or write it \
+         into {path} by hand."
     )]
     Fault { path: String, example: String, found_in: String, fault: String, fix: String },
 }

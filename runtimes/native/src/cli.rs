@@ -154,7 +154,7 @@ pub enum Command {
     /// Resume a halted task, or everything
     #[command(after_help = "Example:\n  quintet resume")]
     Resume { task: Option<String> },
-    /// Show what is spent, held and left
+    /// Show the amounts spent, held and left
     #[command(after_help = "Example:\n  quintet budget --json")]
     Budget,
     /// List events and their states

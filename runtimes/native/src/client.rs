@@ -32,7 +32,11 @@ impl Client {
         let base = match server {
             Some(url) => url.trim_end_matches('/').to_owned(),
             None => data.server().map(|file| file.address).ok_or_else(|| {
-                Unreachable(format!("no server is running on {}. Start one with `quintet up`, or name one with --server URL.", data.path().display()))
+                Unreachable(format!(
+                    "no server is running on {}. Start one with `quintet up`, or \
+                    name one with --server URL.",
+                    data.path().display()
+                ))
             })?,
         };
         let addresses = match server {
@@ -47,7 +51,8 @@ impl Client {
                 Secret::new(
                     text.map_err(|_| {
                         Unreachable(format!(
-                            "no operator token. Set QUINTET_OPERATOR_TOKEN, or run this on the machine with {}.",
+                            "no operator token. Set QUINTET_OPERATOR_TOKEN, or run this on the \
+                             machine with {}.",
                             path.display()
                         ))
                     })?

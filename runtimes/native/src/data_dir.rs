@@ -84,7 +84,8 @@ impl DataDir {
                     .map(|server| format!(" (process {}, {})", server.pid, server.address))
                     .unwrap_or_default();
                 bail!(
-                    "another `quintet up` is using {}{by}. Stop it first, or name another directory with --data.",
+                    "another `quintet up` is using {}{by}. Stop it first, or name another \
+                     directory with --data.",
                     self.0.display()
                 )
             }

@@ -3,7 +3,8 @@
 
 #![expect(
     clippy::indexing_slicing,
-    reason = "JSON by name: a missing member reads as null, and every object written to is created here"
+    reason = "JSON by name: a missing member reads as null, and every object written to is created \
+        here"
 )]
 
 use axum::extract::{Path, Request};

@@ -1,16 +1,18 @@
-//! The supervisor of one agent program: `quintet __supervise -- program args…`, this binary started again.
+//! The supervisor of one agent's program: `quintet __supervise -- program args…`, the same binary
+//! started again.
 //!
-//! It stands between the gateway and the program because only a parent can know everything a program has started: as
-//! a child subreaper (Linux) it inherits what double-forked or called setsid, so the whole tree stays below it and is
-//! found by walking `/proc`. It ends when the program has ended or it is told to stop, and never leaves anything behind.
+//! It runs between the gateway and the program, because only a parent can know all processes that a
+//! program started. As a child subreaper (Linux) it inherits double-forked processes and those that
+//! called setsid, so the whole tree stays below it and is found in `/proc`. It ends when the
+//! program has ended or it is told to stop, and leaves no process.
 //!
-//! | descriptor | is |
+//! | descriptor | use |
 //! | --- | --- |
-//! | 0 | a socket to the gateway: in come, each after its length in 8 bytes (little-endian), the directory to hide (empty: none) and the program's standard input; its end means stop. Out go `started PID`, `failed REASON`, `exited code N` or `exited signal N`, one a line |
-//! | 1, 2 | the program's own, handed on |
+//! | 0 | a socket to the gateway. Input: the directory to hide (empty: none) and the program's standard input, each after its length in 8 bytes (little-endian); the end of input means stop. Output: `started PID`, `failed REASON`, `exited code N` or `exited signal N`, one per line |
+//! | 1, 2 | passed on to the program |
 //!
-//! The socket closes when the gateway's process ends, however it ends. `PR_SET_PDEATHSIG` would say the same, but it
-//! fires when the starting *thread* ends, and threads of an async runtime come and go.
+//! The socket closes when the gateway's process ends for any reason. `PR_SET_PDEATHSIG` would not
+//! do: it fires when the starting *thread* ends, and threads of an async runtime come and go.
 
 mod hide;
 

@@ -46,7 +46,8 @@ pub async fn up(
     close_to_others();
     let listener = TcpListener::bind(listen).await.with_context(|| {
         format!(
-            "cannot listen on {listen}; another program may use the port. Choose another address with --listen."
+            "cannot listen on {listen}; another program may use the port. Choose another address \
+             with --listen."
         )
     })?;
     let address = listener.local_addr()?;

@@ -266,7 +266,8 @@ async fn program_may_clean_up_on_sigterm() {
 }
 
 /// Prints its own id and that of an orphaned grandchild in its own session.
-const DAEMON: &str = "echo $$; (setsid sh -c 'echo $$ > daemon; exec sleep 1000' >/dev/null 2>&1 &) ; \
+const DAEMON: &str = "echo $$; (setsid sh -c 'echo $$ > daemon; exec sleep 1000' >/dev/null 2>&1 \
+    &) ; \
     while [ ! -s daemon ]; do sleep 0.01; done; cat daemon; ";
 
 #[tokio::test]

@@ -7,7 +7,8 @@ use platform::edge::Auth;
 use platform::ports::{Background, Calls, Clock, Programs, Signal};
 use std::sync::Arc;
 
-/// The gateway's ports and settings. Clones share the board: hand one to [`crate::router`] and one to [`crate::serve`].
+/// The gateway's ports and settings. Clones share the board: hand one to [`crate::router`] and one
+/// to [`crate::serve`].
 #[derive(Clone)]
 pub struct Deps {
     /// Calls to the control plane; the adapter adds the gateway's token.

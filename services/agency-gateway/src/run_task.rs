@@ -153,7 +153,8 @@ fn refusal(error: CallError) -> ApiError {
         {
             tracing::error!(
                 detail = problem.detail,
-                "personal-assistant does not know this gateway's token, or lets it read no approvals"
+                "personal-assistant does not know this gateway's token, or lets it read no \
+                 approvals"
             );
             ApiError::new(
                 ErrorCode::Upstream,

@@ -1,8 +1,8 @@
 //! The ways to run an agent.
 //!
-//! To add one: `runners/<name>.rs` with a [`Runner`], a module and a line in [`REGISTRY`] below, its keys in
-//! `config.rs`, and (if it was in [`LATER`]) its name taken out there. `tests/runners.rs` walks the registry and holds
-//! each runner to what [`Run`] promises.
+//! To add one: `runners/<name>.rs` with a [`Runner`], a module and a line in [`REGISTRY`] below,
+//! its keys in `config.rs`, and (if it was in [`LATER`]) its name taken out there.
+//! `tests/runners.rs` walks the registry and holds each runner to what [`Run`] promises.
 
 mod command;
 mod knowledge;

@@ -42,7 +42,8 @@ fn main() {
         let (base, _) = times(&requests, |request| by_keywords(&graph, &request.message));
         let bytes = model.to_bytes().len();
         println!(
-            "{agents:<10} {p50:>10.1} {p99:>10.1} {score:>10.1} {:>12.2} {training:>12.2} {:>10} {:>10}",
+            "{agents:<10} {p50:>10.1} {p99:>10.1} {score:>10.1} {:>12.2} {training:>12.2} {:>10} \
+             {:>10}",
             p50 / base,
             bytes / 1024,
             set.examples.len()

@@ -298,7 +298,8 @@ mod tests {
             ("fix the typo", Complexity::Simple),
             ("review my pull request and write down what you would change", Complexity::Moderate),
             (
-                "Migrate the entire platform to the new database, then rewrite all services and deploy them to production",
+                "Migrate the entire platform to the new database, then rewrite all services and \
+                 deploy them to production",
                 Complexity::Complex,
             ),
         ] {

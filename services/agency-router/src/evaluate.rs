@@ -60,7 +60,8 @@ pub struct Report {
     pub oos_recall: Option<f64>,
     /// Probability that an in-scope line gets a higher P(in scope) than an `oos` line.
     pub oos_auroc: Option<f64>,
-    /// Expected calibration error of the confidence, in-scope lines, 15 equal bins (Guo et al. 2017).
+    /// Expected calibration error of the confidence, in-scope lines, 15 equal bins (Guo et al.
+    /// 2017).
     pub ece: Option<f64>,
     pub coverage: Coverage,
     pub route_micros: RouteMicros,

@@ -400,7 +400,7 @@ pub mod tests {
         );
         assert!(before > 0.3 && after < before / 2.0, "{before} {after}");
         assert!(of_pdf(&turned, "merge the files") > 0.9, "what it is for stays");
-        assert!(turned.score("spreadsheets").unknown_words > 0.0, "and its words are nobody's");
+        assert!(turned.score("spreadsheets").unknown_words > 0.0, "and its words count as unknown");
     }
 
     #[test]

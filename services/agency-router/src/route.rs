@@ -211,7 +211,8 @@ fn by_conversation(
     });
     let step = || {
         format!(
-            "The message is short and says little by itself, so it stays with {}, which answered last.",
+            "The message is short and says little by itself, so it stays with {}, which answered \
+             last.",
             agent.id
         )
     };
@@ -239,7 +240,8 @@ fn by_content(world: World<'_>, content: Option<&Content>, leanings: Leanings<'_
         let confidence =
             (1.0 - content.in_scope) + content.in_scope * content.probability(&fallback);
         let step = format!(
-            "The words fit no agent well (probability that the message is in scope: {}), so it goes to {fallback}.",
+            "The words fit no agent well (probability that the message is in scope: {}), so it \
+             goes to {fallback}.",
             percent(content.in_scope)
         );
         return Chosen { agent: fallback, confidence, step, out_of_scope: true, by_content: true };
@@ -300,7 +302,8 @@ fn content_step(
     );
     if let Some(overruled) = &content.overruled {
         step += &format!(
-            "; by words alone it would have been {overruled}, but complexity and channel tip the balance"
+            "; by words alone it would have been {overruled}, but complexity and channel tip the \
+             balance"
         );
     }
     step + "."

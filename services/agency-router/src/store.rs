@@ -123,7 +123,8 @@ pub async fn record(db: &dyn Sql, asked: &Asked, answer: &RouteAnswer) -> PortRe
 
 fn insert(asked: &Asked, answer: &RouteAnswer) -> Statement {
     sql!(
-        "INSERT INTO routing_decisions (id, at_ms, source, event_id, exclude_key, channel, user_id, message, sticky_agent, public_only, agent,
+        "INSERT INTO routing_decisions (id, at_ms, source, event_id, exclude_key, channel, \
+         user_id, message, sticky_agent, public_only, agent,
             confidence, reason, complexity, matched_keywords, alternatives, skill_files, fallback, out_of_scope, needs_choice, in_scope,
             unknown_words, estimated_cost, graph_version, latency_ms)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)
@@ -199,7 +200,8 @@ pub async fn feedback(
     now_ms: i64,
 ) -> PortResult<Option<DecisionRow>> {
     let statement = sql!(
-        "UPDATE routing_decisions SET correct = ?2, correct_agent = ?3, feedback_at_ms = ?4, feedback_by = ?5 WHERE id = ?1 RETURNING *",
+        "UPDATE routing_decisions SET correct = ?2, correct_agent = ?3, feedback_at_ms = ?4, \
+         feedback_by = ?5 WHERE id = ?1 RETURNING *",
         feedback.decision_id.as_str(),
         feedback.correct,
         feedback.agent.as_ref().map(AgentId::as_str),
@@ -242,13 +244,15 @@ pub async fn stats(
     week_start_ms: i64,
 ) -> PortResult<RoutingStats> {
     let totals = sql!(
-        "SELECT COUNT(*) AS decisions, AVG(latency_ms) AS avg_latency_ms, SUM(out_of_scope) AS out_of_scope, SUM(fallback) AS fallbacks, SUM(event_id IS NULL) AS direct
+        "SELECT COUNT(*) AS decisions, AVG(latency_ms) AS avg_latency_ms, SUM(out_of_scope) AS \
+         out_of_scope, SUM(fallback) AS fallbacks, SUM(event_id IS NULL) AS direct
          FROM routing_decisions WHERE at_ms >= ?1",
         day_start_ms
     );
     let totals: Totals = db.one(totals).await?.unwrap_or_default();
     let by_agent = sql!(
-        "SELECT agent, COUNT(*) AS decisions FROM routing_decisions WHERE at_ms >= ?1 GROUP BY agent",
+        "SELECT agent, COUNT(*) AS decisions FROM routing_decisions WHERE at_ms >= ?1 GROUP BY \
+         agent",
         day_start_ms
     );
     let by_agent = db
@@ -258,7 +262,8 @@ pub async fn stats(
         .map(|row| (row.agent, row.decisions))
         .collect();
     let labelled = sql!(
-        "SELECT COUNT(*) AS labelled, SUM(correct) AS right FROM routing_decisions WHERE feedback_at_ms >= ?1 AND correct IS NOT NULL",
+        "SELECT COUNT(*) AS labelled, SUM(correct) AS right FROM routing_decisions WHERE \
+         feedback_at_ms >= ?1 AND correct IS NOT NULL",
         week_start_ms
     );
     let labelled: Labelled = db.one(labelled).await?.unwrap_or_default();
@@ -286,7 +291,8 @@ async fn percentile(
 ) -> PortResult<Option<f64>> {
     let place = (count as f64 * share) as i64;
     let statement = sql!(
-        "SELECT latency_ms FROM routing_decisions WHERE at_ms >= ?1 ORDER BY latency_ms LIMIT 1 OFFSET ?2",
+        "SELECT latency_ms FROM routing_decisions WHERE at_ms >= ?1 ORDER BY latency_ms LIMIT 1 \
+         OFFSET ?2",
         day_start_ms,
         SqlValue::Int(place.min(i64::try_from(count).unwrap_or(i64::MAX) - 1).max(0)),
     );

@@ -18,7 +18,8 @@ use platform::secret::Secret;
 use sha2::Sha256;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-const POLICY: &str = "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
+const POLICY: &str = "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors \
+    'none'; form-action 'self'";
 
 /// The middleware around every route of this service.
 pub async fn layer(State(deps): State<Deps>, request: Request, next: Next) -> Response {

@@ -1,4 +1,5 @@
-//! Every table this service owns: `dashboard_session`, `dashboard_sign_in_link`, `probe`, `metrics`.
+//! Every table this service owns: `dashboard_session`, `dashboard_sign_in_link`, `probe`,
+//! `metrics`.
 
 use platform::backup::Table;
 use platform::ports::{PortResult, Sql, SqlExt, Statement};
@@ -26,7 +27,8 @@ pub async fn keep_link(store: &dyn Sql, code_hash: &str, expires_at: i64) -> Por
 
 /// Redeems a link; true for the first request in time.
 pub async fn use_link(store: &dyn Sql, code_hash: &str, now: i64) -> PortResult<bool> {
-    let text = "DELETE FROM dashboard_sign_in_link WHERE code_hash = ?1 AND expires_at > ?2 RETURNING code_hash";
+    let text = "DELETE FROM dashboard_sign_in_link WHERE code_hash = ?1 AND expires_at > ?2 \
+        RETURNING code_hash";
     Ok(!store.query(sql!(text, code_hash, now)).await?.is_empty())
 }
 
@@ -114,13 +116,15 @@ pub struct Measured {
 /// Stores a check and adds the time since the previous one, unless another round was faster.
 pub fn record(row: &ProbeRow, previous_at: Option<i64>, measured: Measured) -> Vec<Statement> {
     let hour = row.checked_at - row.checked_at.rem_euclid(HOUR_MS);
-    let add = "INSERT INTO metrics (series, t, up_ms, degraded_ms, down_ms, checks, latency_checks, latency_ms_sum) \
+    let add = "INSERT INTO metrics (series, t, up_ms, degraded_ms, down_ms, checks, \
+        latency_checks, latency_ms_sum) \
                SELECT ?1, ?2, ?3, ?4, ?5, 1, ?6, ?7 \
                WHERE COALESCE((SELECT checked_at FROM probe WHERE service = ?8), 0) = ?9 \
                ON CONFLICT (series, t) DO UPDATE SET up_ms = up_ms + excluded.up_ms, degraded_ms = degraded_ms + excluded.degraded_ms, \
                down_ms = down_ms + excluded.down_ms, checks = checks + 1, latency_checks = latency_checks + excluded.latency_checks, \
                latency_ms_sum = latency_ms_sum + excluded.latency_ms_sum";
-    let set = "INSERT INTO probe (service, status, fails, since, checked_at, latency_ms, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
+    let set = "INSERT INTO probe (service, status, fails, since, checked_at, latency_ms, detail) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
                ON CONFLICT (service) DO UPDATE SET status = excluded.status, fails = excluded.fails, since = excluded.since, \
                checked_at = excluded.checked_at, latency_ms = excluded.latency_ms, detail = excluded.detail \
                WHERE probe.checked_at = ?8";
@@ -176,6 +180,7 @@ pub struct HourRow {
 
 /// The hours after `from`, oldest first.
 pub async fn hours(store: &dyn Sql, from: i64) -> PortResult<Vec<HourRow>> {
-    let text = "SELECT series, t, up_ms, degraded_ms, down_ms, latency_checks, latency_ms_sum FROM metrics WHERE t > ?1 ORDER BY series, t";
+    let text = "SELECT series, t, up_ms, degraded_ms, down_ms, latency_checks, latency_ms_sum FROM \
+        metrics WHERE t > ?1 ORDER BY series, t";
     store.all(sql!(text, from)).await
 }

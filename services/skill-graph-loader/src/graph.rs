@@ -1,4 +1,5 @@
-//! `GET /api/graph`, `/api/agents`, `/api/channels`, `/api/skills/{id}`: the published graph and its parts.
+//! `GET /api/graph`, `/api/agents`, `/api/channels`, `/api/skills/{id}`: the published graph and
+//! its parts.
 
 use crate::Deps;
 use crate::answer::{Asked, VersionQuery};

@@ -1,7 +1,8 @@
 //! A gzipped body (RFC 1952), unpacked up to a limit: a few kilobytes can unpack to gigabytes.
 //!
-//! The length at its end is compared, its CRC is not: what was altered on the way has no valid signature of the connection,
-//! and the table for the CRC would be 16 KB in the bundle that do not compress.
+//! The length at its end is compared, its CRC is not: what was altered on the way has no valid
+//! signature of the connection, and the table for the CRC would be 16 KB in the bundle that do not
+//! compress.
 
 use contracts::ErrorCode;
 use miniz_oxide::inflate::{TINFLStatus, decompress_to_vec_with_limit};

@@ -76,7 +76,8 @@ impl From<PublishError> for ApiError {
         };
         match error {
             PublishError::NoAgent(findings) => {
-                let fix = "Add a file in agents/ (or with `agentId:`); the findings list the skipped files and the reasons.";
+                let fix = "Add a file in agents/ (or with `agentId:`); the findings list the \
+                    skipped files and the reasons.";
                 refusal(
                     "No agent is left in this graph, so the old one stays current.".to_owned(),
                     fix,

@@ -95,7 +95,8 @@ pub async fn version(sql: &dyn Sql, version: &GraphVersion) -> PortResult<Option
 pub async fn beginning_with(sql: &dyn Sql, start: &str) -> PortResult<Vec<Version>> {
     // Hexadecimal digits sort before `g`, so the key's index is used instead of a scan.
     let text = format!(
-        "SELECT {COLUMNS} FROM skill_graph WHERE state = 'ready' AND version >= ?1 AND version < ?1 || 'g' LIMIT 2"
+        "SELECT {COLUMNS} FROM skill_graph WHERE state = 'ready' AND version >= ?1 AND version < \
+         ?1 || 'g' LIMIT 2"
     );
     sql.all(Statement::new(text).bind(start)).await
 }
@@ -105,7 +106,8 @@ pub async fn before(sql: &dyn Sql, version: &GraphVersion) -> PortResult<Option<
     let text = format!(
         "SELECT {COLUMNS} FROM skill_graph WHERE state = 'ready' AND version = COALESCE(
              (SELECT parent FROM skill_graph WHERE version = ?1),
-             (SELECT version FROM skill_graph WHERE state = 'ready' AND seq < (SELECT seq FROM skill_graph WHERE version = ?1) ORDER BY seq DESC LIMIT 1))"
+             (SELECT version FROM skill_graph WHERE state = 'ready' AND seq < (SELECT seq FROM \
+             skill_graph WHERE version = ?1) ORDER BY seq DESC LIMIT 1))"
     );
     sql.one(Statement::new(text).bind(version.as_str())).await
 }
@@ -138,12 +140,14 @@ pub async fn publish(sql: &dyn Sql, row: &Version, seen: Option<&GraphVersion>) 
     let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     // The sequence number is NULL, which fails the whole batch, if another publish came in between.
     let insert = sql!(
-        "INSERT INTO skill_graph (version, digest, state, seq, published_at, message, agents, skills, findings, objects, parent)
+        "INSERT INTO skill_graph (version, digest, state, seq, published_at, message, agents, \
+         skills, findings, objects, parent)
          VALUES (?1, ?2, 'ready',
                  CASE WHEN (SELECT version FROM skill_graph_current WHERE id = 1) IS ?9 THEN (SELECT COALESCE(MAX(seq), 0) + 1 FROM skill_graph) END,
                  ?3, ?4, ?5, ?6, ?7, ?8, ?9)
          ON CONFLICT (version) DO UPDATE SET state = 'ready', seq = excluded.seq, published_at = excluded.published_at,
-                 message = COALESCE(excluded.message, skill_graph.message), parent = excluded.parent, findings = excluded.findings, objects = excluded.objects",
+                 message = COALESCE(excluded.message, skill_graph.message), parent = \
+                 excluded.parent, findings = excluded.findings, objects = excluded.objects",
         row.version.as_str(),
         &row.digest,
         row.published_at,
@@ -166,7 +170,8 @@ pub async fn point(
     seen: Option<&GraphVersion>,
 ) -> PortResult<bool> {
     let update = sql!(
-        "UPDATE skill_graph_current SET version = ?1 WHERE id = 1 AND version IS ?2 RETURNING version",
+        "UPDATE skill_graph_current SET version = ?1 WHERE id = 1 AND version IS ?2 RETURNING \
+         version",
         to.as_str(),
         seen.map(GraphVersion::as_str)
     );

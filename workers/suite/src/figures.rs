@@ -1,8 +1,10 @@
-//! What `e2e/workers.figures.mjs` measures: routes, training, search and memory on synthetic graphs, by what the services use.
+//! The work that `e2e/workers.figures.mjs` measures: routes, training, search and memory on
+//! synthetic graphs, with the code of the services.
 //!
-//! The clock stands still while a request computes, so each kind of work is done as often as `times` says, and its time is taken
-//! outside. `/figures/service/<name>/…` is a service whole, alone in its instance, as at a publish; `/figures/memory` is what
-//! the instance has taken until then, since linear memory never shrinks.
+//! The clock stands still during computation, so each kind of work is repeated `times` times and
+//! measured from outside. `/figures/service/<name>/…` is one whole service in its own instance, as
+//! at a publish. `/figures/memory` returns the instance's peak memory, because linear memory never
+//! shrinks.
 
 mod synthetic;
 mod work;

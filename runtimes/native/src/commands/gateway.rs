@@ -161,9 +161,11 @@ async fn try_join(control: &str, token: &Secret, http: &reqwest::Client) -> Resu
         .send()
         .await;
     match asked.map(|answer| answer.status().as_u16()) {
-        Ok(401 | 403) => {
-            Err(No(format!("{control} refused this gateway's token. Set QUINTET_GATEWAY_TOKEN to the gateway token of that installation.")).into())
-        }
+        Ok(401 | 403) => Err(No(format!(
+            "{control} refused this gateway's token. Set QUINTET_GATEWAY_TOKEN to \
+                the gateway token of that installation."
+        ))
+        .into()),
         Ok(status) if status < 500 => Ok(addresses),
         _ => Err(Unreachable(format!("{control} sent an unexpected response.")).into()),
     }

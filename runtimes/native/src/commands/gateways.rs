@@ -18,9 +18,8 @@ pub async fn list(client: &Client, as_json: bool) -> Result<()> {
         return Ok(());
     }
     if list.gateways.is_empty() {
-        say(
-            "no gateway has joined yet. `quintet up` runs one, `quintet gateway --control URL` joins another.",
-        );
+        say("no gateway has joined yet. `quintet up` runs one, `quintet gateway --control URL` \
+             joins another.");
         return Ok(());
     }
     let row = |row: &GatewayRow| {

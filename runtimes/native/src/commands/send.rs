@@ -2,7 +2,8 @@
 
 #![expect(
     clippy::indexing_slicing,
-    reason = "JSON by name: a missing member reads as null, and every object written to is created here"
+    reason = "JSON by name: a missing member reads as null, and every object written to is created \
+        here"
 )]
 
 use crate::client::{Client, JsonBody};
@@ -74,7 +75,9 @@ fn verdict(detail: &EventDetail, as_json: bool) -> Result<()> {
             }
             let waits = match id {
                 Some(id) => format!("it needs your approval: `quintet approve {id}`"),
-                None => "it needs you to choose an agent. Send it again with the name in front (@pm …), or choose in the chat.".to_owned(),
+                None => "it needs you to choose an agent. Send it again with the name in front \
+                    (@pm …), or choose in the chat."
+                    .to_owned(),
             };
             Err(No(waits).into())
         }

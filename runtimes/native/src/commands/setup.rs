@@ -2,7 +2,8 @@
 
 #![expect(
     clippy::indexing_slicing,
-    reason = "JSON by name: a missing member reads as null, and every object written to is created here"
+    reason = "JSON by name: a missing member reads as null, and every object written to is created \
+        here"
 )]
 
 use crate::config_file;
@@ -60,7 +61,8 @@ pub async fn setup(
     match (&endpoint.credentials, address) {
         (Credentials::Telegram { .. }, None) => {
             say(
-                "Quintet can set Telegram's webhook. Run this again with the public https address of this server: --url https://…",
+                "Quintet can set Telegram's webhook. Run this again with the public https address \
+                 of this server: --url https://…",
             );
             Ok(())
         }

@@ -91,8 +91,8 @@ fn write_all(connection: &Connection, queue: &Receiver<Job>, commit: Commit) {
     }
 }
 
-/// Commits all commands in one transaction, each in its own savepoint. If COMMIT fails, every command
-/// gets that error; an I/O failure there is of unknown effect.
+/// Commits all commands in one transaction, each in its own savepoint. If COMMIT fails, every
+/// command gets that error; an I/O failure there is of unknown effect.
 fn commit(connection: &Connection, commands: Vec<(Shard, Command)>) -> Vec<PortResult<Reply>> {
     let n = commands.len();
     let all = |error: PortError| {

@@ -66,7 +66,8 @@ fn migrate(connection: &mut Connection) -> anyhow::Result<()> {
     let newest = MIGRATIONS.last().map_or(0, |(number, _)| *number);
     anyhow::ensure!(
         version <= newest,
-        "the database has version {version}, but this program supports {newest}. Use the newer quintet that wrote it."
+        "the database has version {version}, but this program supports {newest}. Use the newer \
+         quintet that wrote it."
     );
     for (number, text) in MIGRATIONS.iter().filter(|(number, _)| *number > version) {
         let transaction = connection.transaction()?;

@@ -1,13 +1,15 @@
-//! Hides a directory from this process and everything it starts, as an ordinary user: Linux namespaces, nothing else.
+//! Hides a directory from this process and its children, as an ordinary user, with Linux
+//! namespaces.
 //!
-//! A user namespace of our own gives the right to mount, a mount namespace keeps that to ourselves, and an empty
-//! read-only tmpfs covers the directory. The second pair of namespaces takes the right away again: what a less
-//! privileged mount namespace inherits is locked (mount_namespaces(7)), so not even root in there can uncover it. Being
-//! in another user namespace also closes `/proc/PID/{root,cwd,environ,mem,fd}` of every process outside, the server's
-//! among them (ptrace(2), "access mode checking").
+//! A new user namespace allows mounting, a new mount namespace keeps the mounts private, and an
+//! empty read-only tmpfs covers the directory. A second pair of namespaces revokes the permission:
+//! mounts inherited by a less privileged mount namespace are locked (mount_namespaces(7)), so not
+//! even its root can uncover the directory. The other user namespace also closes
+//! `/proc/PID/{root,cwd,environ,mem,fd}` of every outside process, including the server's
+//! (ptrace(2), "access mode checking").
 //!
-//! It hides; it is no jail. A program of this user can still have another process started outside, by a timer or a
-//! file that a shell reads at log-in.
+//! It is not a jail: a program of this user can still have a process started outside, with a timer
+//! or a file that a shell reads at log-in.
 
 use std::path::Path;
 

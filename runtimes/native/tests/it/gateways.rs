@@ -66,7 +66,7 @@ fn gateway_gets_no_tasks_while_drained_and_delays_none_when_lost() {
     drop(joined);
     assert!(
         (0..3).all(|_| answer(&home).contains("done at home")),
-        "whoever is there takes it, also what was kept for the lost one"
+        "the remaining gateway leases every task, also one reserved for the lost one"
     );
     let unknown = home.run(&["gateways", "--drain", "nobody"]);
     assert_eq!((unknown.code, unknown.out.as_str()), (1, ""), "{unknown:?}");

@@ -161,7 +161,9 @@ impl Books {
         let acks: i64 =
             self.posted.values().map(|posted| posted.acked_ms - posted.first_ms).max().unwrap_or(0);
         format!(
-            "{} acknowledged (slowest after {acks} ms), {} events, {} of them met by a kill (at most {} times), {} begun again, {} cut off {RUNS_MAX} times and replayed, {sent} messages sent ({} repeated)",
+            "{} acknowledged (slowest after {acks} ms), {} events, {} of them met by a kill (at \
+             most {} times), {} begun again, {} cut off {RUNS_MAX} times and replayed, {sent} \
+             messages sent ({} repeated)",
             self.posted.len(),
             self.events.len(),
             hits.iter().filter(|n| **n > 0).count(),

@@ -1,9 +1,10 @@
-//! The process is killed (SIGKILL) again and again under load, at seeded random points, and started again on the same
-//! directory. Afterwards everything that was acknowledged is there once, done, and answered once, except what ingress.md
-//! allows: a crash may repeat the placeholder of an event that was under way.
+//! Kills the process (SIGKILL) repeatedly under load, at seeded random points, and restarts it on
+//! the same directory. Afterwards every acknowledged message is recorded once, done, and answered
+//! once. One exception of ingress.md: a crash may repeat the placeholder of a running event.
 //!
-//! kill -9 does not prove durability against a loss of power: what was written survives in the page cache.
-//! `QUINTET_KILLS` is the number of kills (100), `QUINTET_SEED` the seed, which is printed.
+//! kill -9 does not prove durability against a power loss, because written data survives in the
+//! page cache. `QUINTET_KILLS` is the number of kills (100), `QUINTET_SEED` the seed, which is
+//! printed.
 
 #![cfg(target_os = "linux")]
 #![allow(

@@ -1,8 +1,9 @@
-//! `runner = "knowledge"`, the default: answers from the skill graph alone. No model, no program, no cost; the same
-//! graph and message give the same answer. What stands in the files is quoted as data and never followed.
+//! `runner = "knowledge"`, the default: answers from the skill graph alone. No model, no program,
+//! no cost; the same graph and message give the same answer. Text of the files is quoted as data
+//! and never followed.
 //!
-//! Files come from the routing decision first, then from the loader's search; `sections.rs` cuts them at their headings
-//! and finds the sections nearest to the message; `compose.rs` writes the answer.
+//! Files come from the routing decision first, then from the loader's search. `sections.rs` splits
+//! them at their headings and ranks the sections; `compose.rs` writes the answer.
 
 mod compose;
 mod sections;
@@ -58,7 +59,8 @@ impl Runner for Knowledge {
                     Finish::free(
                         Outcome::Failed,
                         format!(
-                            "{} answers from the skill graph, which could not be read just now. Please try again.",
+                            "{} answers from the skill graph, which could not be read just now. \
+                             Please try again.",
                             job.agent
                         ),
                     )

@@ -37,7 +37,8 @@ fn of(report: &Report, agent: &str) -> Option<Advice> {
     let figures = report.per_label.iter().find(|figures| figures.label == agent);
     let Some(LabelFigures { lines, right, .. }) = figures else {
         let write = format!(
-            "`## Examples` with {EXAMPLES_ENOUGH} messages that people would send to it: it has none, so only an @{agent} always reaches it"
+            "`## Examples` with {EXAMPLES_ENOUGH} messages that people would send to it: it has \
+             none, so only an @{agent} always reaches it"
         );
         return Some(Advice { agent: agent.to_owned(), examples: 0, accuracy: None, write });
     };
@@ -108,7 +109,8 @@ mod tests {
         );
         assert_eq!(
             found[1].write,
-            "more examples that distinguish it from good, which takes 7 of its 50, like “do the thing”"
+            "more examples that distinguish it from good, which takes 7 of its 50, like “do the \
+             thing”"
         );
     }
 }

@@ -64,7 +64,8 @@ pub fn softmax(values: &mut [f32]) {
     }
 }
 
-/// SplitMix64 (Steele, Lea and Flood 2014): small, fast, and good enough for shuffles and dropout masks.
+/// SplitMix64 (Steele, Lea and Flood 2014): small, fast, and good enough for shuffles and dropout
+/// masks.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 

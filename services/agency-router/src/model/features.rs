@@ -6,7 +6,8 @@
 //! tf)·idf and scaled to length 1.
 #![expect(
     clippy::indexing_slicing,
-    reason = "buckets are shifted to the bits that the tables are made for; ranges come from the tokeniser"
+    reason = "buckets are shifted to the bits that the tables are made for; ranges come from the \
+        tokeniser"
 )]
 
 use super::arithmetic::ln;
@@ -241,7 +242,8 @@ impl Rarity {
         bucket >> (HASH_BITS - self.bits)
     }
 
-    /// The message's features: each block's (1 + ln tf)·idf scaled to the block's share, the whole to length 1.
+    /// The message's features: each block's (1 + ln tf)·idf scaled to the block's share, the whole
+    /// to length 1.
     pub fn weigh(&self, tokens: &Tokens) -> Weighted {
         let sequences =
             if self.letters { tokens.letters.len() * 4 + tokens.words.len() * 4 } else { 0 };

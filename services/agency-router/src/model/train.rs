@@ -7,7 +7,8 @@
 //! a line's features and doubles the rest, so that no single n-gram decides alone.
 #![expect(
     clippy::indexing_slicing,
-    reason = "rows are cut at multiples of `stride` from tables of 2^bits × stride; labels are below the class count"
+    reason = "rows are cut at multiples of `stride` from tables of 2^bits × stride; labels are \
+        below the class count"
 )]
 
 use super::arithmetic::{Random, softmax};

@@ -99,7 +99,8 @@ impl pulp::NullaryFnOnce for AddRows<'_> {
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 #[expect(
     clippy::indexing_slicing,
-    reason = "rows are cut at multiples of `classes` from a table of 2^bits × classes, checked on reading"
+    reason = "rows are cut at multiples of `classes` from a table of 2^bits × classes, checked on \
+        reading"
 )]
 #[inline(always)]
 fn add_rows(values: &[i8], features: &[Feature], sums: &mut [i32]) {

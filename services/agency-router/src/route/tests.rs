@@ -217,7 +217,9 @@ fn route_ties_regardless_of_the_winners_threshold() {
 
 #[test]
 fn route_takes_a_follow_ups_complexity_from_the_previous_message() {
-    let message = "Migrate the entire platform to the new database, then rewrite all services and deploy them to production".to_owned();
+    let message = "Migrate the entire platform to the new database, then rewrite all services and \
+        deploy them to production"
+        .to_owned();
     let previous = Some(Previous {
         decision_id: "dec_1".into(),
         agent: AgentId::from("codegen"),

@@ -42,7 +42,8 @@ pub async fn show(
     // If the inbox does not answer, show the pool's view alone.
     let standing = gateways.as_ref().ok().map(|list| list.gateways.clone());
     let body = html! {
-        (title("Agents", "Agents that can work now. After repeated failures an agent pauses and its work goes to a related one. While no machine is in service, messages wait."))
+        (title("Agents", "Agents that can work now. After repeated failures an agent pauses and \
+            its work goes to a related one. While no machine is in service, messages wait."))
         section.panel aria-label="Agents" {
             @match agents {
                 Err(_) => (gap("agency-router")),

@@ -48,7 +48,8 @@ pub async fn show(
         remaining: ledger.as_ref().map(remaining),
     };
     let body = html! {
-        (title("Approvals", "Work that needs your approval. The first decision counts; the chats show the outcome too."))
+        (title("Approvals", "Work that needs your approval. The first decision counts; the chats \
+            show the outcome too."))
         @match &waiting {
             Err(_) => section.panel { (gap("personal-assistant")) },
             Ok(list) if list.is_empty() => section.panel { (nothing_waits()) },

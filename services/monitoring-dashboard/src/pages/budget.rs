@@ -30,7 +30,9 @@ pub async fn show(State(deps): State<Deps>, owner: Owner) -> PageResult {
             h2 { "Change it" }
             p { "Set the initial values in " code { "quintet.toml" } ":" }
             pre { code { "[budget]\ndaily = 50.00\nmonthly = 500.00\n\n[agents.codegen]\ndaily_budget = 20.00" } }
-            p.quiet { "At runtime, " code { "PUT /api/budget" } " of personal-assistant overrides them until you reset it. At the limit, new work is refused before it starts; running work is never cut off." }
+            p.quiet { "At runtime, " code { "PUT /api/budget" } " of personal-assistant overrides \
+                them until you reset it. At the limit, new work is refused before it starts; \
+                running work is never cut off." }
         }
     };
     Ok(frame.page(Here::Budget, "Budget", body))

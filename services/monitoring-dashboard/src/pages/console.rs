@@ -72,10 +72,12 @@ impl Console {
                 ol.said #said tabindex="0" aria-label="Conversation" aria-live="polite" aria-relevant="additions text" data-feed=(config.url("/dashboard/console/feed")) data-last=(self.said.last) data-event=[event] data-mark=[mark] {
                     @for line in latest(&self.said.messages) { (spoken(line)) }
                 }
-                @if !self.reachable { p.empty { "webhook-aggregator does not answer right now. Your messages are safe and reappear when it does." } }
+                @if !self.reachable { p.empty { "webhook-aggregator does not answer right now. \
+                    Your messages are safe and reappear when it does." } }
                 @else if self.said.messages.is_empty() { (welcome(config, owner)) }
                 div #track { @if let Some(detail) = &self.newest { (track::track(config, detail)) } }
-                @if event.is_some() { noscript { p.quiet { "Without scripts this page does not update itself. Reload it to see the progress." } } }
+                @if event.is_some() { noscript { p.quiet { "Without scripts this page does not \
+                    update itself. Reload it to see the progress." } } }
                 form.say #say method="post" action=(config.url("/dashboard/console")) {
                     input type="hidden" name="token" value=(owner.token(CHANGE));
                     label.unseen for="text" { "Message" }
@@ -95,7 +97,8 @@ const EXAMPLES: [&str; 3] =
 fn welcome(config: &Config, owner: &Owner) -> Markup {
     html! {
         div.welcome #welcome {
-            p.quiet { "Type what you need. The router picks the agent, your rules decide whether it may run, and the answer appears here." }
+            p.quiet { "Type what you need. The router picks the agent, your rules decide whether \
+                it may run, and the answer appears here." }
             form method="post" action=(config.url("/dashboard/console")) {
                 input type="hidden" name="token" value=(owner.token(CHANGE));
                 @for example in EXAMPLES { button name="text" value=(example) { (example) } }

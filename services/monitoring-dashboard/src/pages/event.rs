@@ -175,7 +175,8 @@ fn replay_form(config: &Config, owner: &Owner, detail: &EventDetail) -> Markup {
         section.panel {
             h2 { "Replay" }
             @if detail.row.state.is_final() {
-                p.quiet { "Sends the message through all stages again, with a new route, a new approval and a new cost." @if detail.replays > 0 { " Replayed " (detail.replays) " times so far." } }
+                p.quiet { "Sends the message through all stages again, with a new route, a new \
+                    approval and a new cost." @if detail.replays > 0 { " Replayed " (detail.replays) " times so far." } }
                 form method="post" action=(config.url(&format!("/dashboard/events/{}/replay", owners::encode(id)))) {
                     input type="hidden" name="token" value=(owner.token(&change(id)));
                     button { "Replay this event" }

@@ -51,7 +51,8 @@ pub async fn show(State(deps): State<Deps>, owner: Owner, Query(view): Query<Vie
         join3(owners::graph_map(&deps), owners::graph_report(&deps), owners::graph_versions(&deps))
             .await;
     let body = html! {
-        (title("Skill graph", "The router learns from it and the agents answer from it: a folder of Markdown, published as one version."))
+        (title("Skill graph", "The router learns from it and the agents answer from it: a folder \
+            of Markdown, published as one version."))
         (search_box(&deps.config, &view.q, found))
         @if let Some(diff) = diff { (difference(diff)) }
         div.two {

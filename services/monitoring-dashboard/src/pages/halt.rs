@@ -20,7 +20,8 @@ pub fn lever(config: &Config, owner: &Owner) -> Markup {
             summary { "Halt all" }
             form.sheet method="post" action=(config.url("/dashboard/halt")) {
                 input type="hidden" name="token" value=(owner.token(HALT));
-                p { "Stops running work and starts nothing new until you resume. New messages still arrive and wait." }
+                p { "Stops running work and starts nothing new until you resume. New messages \
+                    still arrive and wait." }
                 label { "Reason" input type="text" name="reason" maxlength="300" placeholder="optional"; }
                 button.danger { "Halt everything" }
             }

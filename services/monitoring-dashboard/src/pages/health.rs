@@ -29,7 +29,8 @@ pub async fn show(State(deps): State<Deps>, owner: Owner) -> PageResult {
     let (probes, hours) =
         (store::probes(&*deps.sql).await.unwrap_or_default(), hours.unwrap_or_default());
     let body = html! {
-        (title("Health", &format!("Each service's health is checked every {} seconds. Unmeasured time does not count.", deps.config.probe_interval_ms / 1000)))
+        (title("Health", &format!("Each service's health is checked every {} seconds. Unmeasured \
+            time does not count.", deps.config.probe_interval_ms / 1000)))
         (levels(&sla))
         section.panel aria-label="Services" {
             table.events.health {
@@ -124,7 +125,8 @@ fn parts(hours: &[HourRow], service: &str, now: i64) -> Vec<&'static str> {
 fn strip(parts: &[&'static str]) -> Markup {
     let count = |word: &str| parts.iter().filter(|part| **part == word).count();
     let label = format!(
-        "Seven days in parts of three hours: {} good, {} degraded, {} with an outage, {} not measured",
+        "Seven days in parts of three hours: {} good, {} degraded, {} with an outage, {} not \
+         measured",
         count("good"),
         count("warn"),
         count("bad"),

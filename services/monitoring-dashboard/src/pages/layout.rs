@@ -192,5 +192,6 @@ pub fn title(name: &str, about: &str) -> Markup {
 
 /// The text in place of a part that cannot be shown.
 pub fn gap(service: &str) -> Markup {
-    html! { p.empty { (service) " does not answer right now, so this part is missing. It returns automatically; the Health page shows more." } }
+    html! { p.empty { (service) " does not answer right now, so this part is missing. It returns \
+    automatically; the Health page shows more." } }
 }

@@ -289,7 +289,8 @@ pub fn events(now: i64) -> Vec<EventDetail> {
             &id(4, "telegram"),
             now - 1_900_000,
             "telegram",
-            "Plan the next sprint around the importer rewrite and leave two days for the audit findings",
+            "Plan the next sprint around the importer rewrite and leave two days for the audit \
+             findings",
             &whole,
             Some("pm"),
         ),

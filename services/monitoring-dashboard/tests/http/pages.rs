@@ -1,4 +1,4 @@
-//! What the pages show, and which changes they allow.
+//! Content of the pages, and the changes they allow.
 
 use super::bed::{BASE, Bed, Page};
 use contracts::event::{Speaker, Stage};

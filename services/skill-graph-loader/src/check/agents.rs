@@ -47,7 +47,8 @@ fn few_examples(agent: &Document, findings: &mut Vec<Finding>) {
         _ => return,
     };
     let message = format!("the agent has {count} example{}", if count == 1 { "" } else { "s" });
-    let fix = "Add messages as people write them below a heading `## Examples`; aim for 60, or 150 for a broad agent.";
+    let fix = "Add messages as people write them below a heading `## Examples`; aim for 60, or 150 \
+        for a broad agent.";
     findings.push(finding(severity, code, &agent.path, 0, message, fix));
 }
 

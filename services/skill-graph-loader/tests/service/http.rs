@@ -1,4 +1,5 @@
-//! The service over HTTP on memory ports: publishing, reading by version, rolling back, failing safely.
+//! The service over HTTP on memory ports: publishing, reading by version, rolling back, failing
+//! safely.
 
 use crate::bed::{Bed, agent, file, request};
 use axum::body::Body;

@@ -1,4 +1,5 @@
-//! What an agent's program prints, line by line: plain text, or JSON objects of the shapes known here.
+//! Parses the output of an agent's program, line by line: plain text, or JSON objects of a known
+//! format.
 //!
 //! | from | line | read as |
 //! | --- | --- | --- |
@@ -9,7 +10,8 @@
 //! | Codex `exec --json` | `{"type":"item.completed","item":{"type":"agent_message","text"}}` | the answer so far |
 //! | | `{"type":"turn.failed","error":{"message"}}`, `{"type":"error","message"}` | a failure |
 //!
-//! JSON of another shape is passed over. Without a single line of a known shape everything printed is the answer.
+//! JSON of another format is skipped. Without any line of a known format the whole output is the
+//! answer.
 
 use contracts::Micros;
 use contracts::approval::Outcome;

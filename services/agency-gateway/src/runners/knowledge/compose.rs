@@ -211,7 +211,7 @@ fn nothing_fits(job: &Job, agent: Option<&Agent>) -> String {
 fn welcome(job: &Job, material: &Material, opening: &str) -> String {
     let mut out = format!("{opening} I am {}", head(job));
     if !material.agents.is_empty() {
-        out.push_str("\n\nWrite what you need, and it goes to whoever does it:");
+        out.push_str("\n\nWrite what you need, and it goes to the right agent:");
         for agent in material.agents.iter().take(10) {
             out.push_str(&format!("\n- {}: {}", agent.id, clip(&agent.description, 200)));
         }

@@ -34,7 +34,8 @@ const HIT_BONUS: f64 = 1.2;
 const OTHERS_WEIGHT: f64 = 0.5;
 
 /// Stop words.
-const STOP: &str = " a about after all am an and any are as at be been but by can could did do does doing for from get got had has have he \
+const STOP: &str = " a about after all am an and any are as at be been but by can could did do \
+    does doing for from get got had has have he \
     her here hey hi him his how i if in into is it its just know let like make may me my need no not now of off on one or our out please pls \
     she should so some tell than that the their them then there these they thing this those to too up us use very want was way we were what \
     when where which who why will with would you your ";
