@@ -84,7 +84,7 @@ describe('the adapters inside the runtime', () => {
 });
 
 describe('the process that serves them', () => {
-  test('ends, the runtime with it, when whoever started it is gone', async () => {
+  test('ends with its runtime when its parent process is gone', async () => {
     const workers = await new Workers({ only: ['suite'], tied: true }).start();
     const gone = new Promise((done) => workers.process.once('exit', done));
     workers.process.stdin.end();

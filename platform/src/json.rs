@@ -77,7 +77,7 @@ fn tree(bytes: &[u8]) -> Result<Value, JsonError> {
     serde_json::from_slice(bytes).map_err(|error| JsonError::Syntax(error.line(), error.column()))
 }
 
-/// What reading a tree says; none when it can be read.
+/// The error of reading a tree; none when it can be read.
 type Judge<'a> = &'a dyn Fn(Value) -> Option<String>;
 
 fn shape(tree: &Value, message: String, judge: Judge<'_>) -> JsonError {

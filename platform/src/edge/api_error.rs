@@ -42,7 +42,7 @@ impl From<PortError> for ApiError {
         };
         let detail = match error.kind {
             PortErrorKind::Full => "Storage is full; nothing was changed.",
-            PortErrorKind::Conflict => "Somebody else changed it at the same moment.",
+            PortErrorKind::Conflict => "Another request changed it at the same moment.",
             _ if error.effect == Effect::None => {
                 "Storage or another service is not available; nothing was changed."
             }

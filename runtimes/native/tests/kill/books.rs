@@ -162,7 +162,7 @@ impl Books {
             self.posted.values().map(|posted| posted.acked_ms - posted.first_ms).max().unwrap_or(0);
         format!(
             "{} acknowledged (slowest after {acks} ms), {} events, {} of them met by a kill (at \
-             most {} times), {} begun again, {} cut off {RUNS_MAX} times and replayed, {sent} \
+             most {} times), {} run again, {} cut off {RUNS_MAX} times and replayed, {sent} \
              messages sent ({} repeated)",
             self.posted.len(),
             self.events.len(),
