@@ -1,4 +1,4 @@
-//! `GET /api/approvals` and `GET /api/approvals/{id}`: read, and wait until decided.
+//! `GET /api/approvals` and `GET /api/approvals/{id}`: list, read, and wait for a decision.
 
 use crate::Deps;
 use crate::approve::WAIT_SECONDS_MAX;
@@ -14,17 +14,17 @@ use serde::Deserialize;
 
 const LIMIT_MAX: u32 = 500;
 const LIMIT_DEFAULT: u32 = 100;
-/// Who waits looks again this often, in case a wake-up was lost.
+/// Poll interval of a waiting request, in case a wake-up is lost.
 const LOOK_EVERY_MS: i64 = 2_000;
 
-/// The query of the list.
+/// Query of the list.
 #[derive(Deserialize)]
 pub struct ListQuery {
     state: Option<String>,
     limit: Option<u32>,
 }
 
-/// The newest first. `limit` 1–500.
+/// Newest first. `limit` 1–500.
 pub async fn list(
     State(deps): State<Deps>,
     Extension(who): Extension<Principal>,
@@ -44,7 +44,7 @@ pub async fn list(
         None => "true",
         Some(text) => condition(ApprovalState::parse(text).ok_or_else(|| unknown_state(text))?),
     };
-    // An agent sees what was asked for with its own scope; `?2` is null for everybody else.
+    // An agent's token sees only requests of its own scope; `?2` is null for everyone else.
     let own = (who == Principal::Scope(Scope::Agent)).then_some(Scope::Agent.as_str());
     let text = format!(
         "SELECT * FROM approvals WHERE ({condition}) AND (?2 IS NULL OR requested_by = ?2) ORDER BY requested_at DESC, id DESC LIMIT ?3"
@@ -65,7 +65,7 @@ fn unknown_state(text: &str) -> ApiError {
     .into()
 }
 
-/// The rows that are in this state at `?1`: the same arithmetic as [`ApprovalRow::state_at`].
+/// The SQL condition for this state at time `?1`, equal to [`ApprovalRow::state_at`].
 const fn condition(state: ApprovalState) -> &'static str {
     match state {
         ApprovalState::Pending => "state = 'pending' AND expires_at > ?1",
@@ -87,7 +87,7 @@ pub struct OneQuery {
     wait: Option<u32>,
 }
 
-/// One approval; with `wait` (seconds, at most 30) once it is decided or the time is over.
+/// One approval; with `wait` (seconds, at most 30) it waits for the decision.
 pub async fn one(
     State(deps): State<Deps>,
     Extension(who): Extension<Principal>,
@@ -105,18 +105,18 @@ pub async fn one(
     }
     let row = store::approval(&*deps.sql, &id).await?;
     if who == Principal::Scope(Scope::Agent) && !row.was_requested_by(Scope::Agent.as_str()) {
-        return Err(ApiError::not_found("approval of this id"));
+        return Err(ApiError::not_found("approval with this id"));
     }
     let row = until_decided(&deps, row, i64::from(wait) * 1_000).await?;
     row.wire(deps.clock.now_ms()).map(Json)
 }
 
-/// The signal's key for those who wait for a decision.
+/// The signal key for a decision.
 pub fn key(id: &str) -> String {
     format!("approval:{id}")
 }
 
-/// Waits while it is pending, at most `wait_ms`, and returns the row as it then is.
+/// Waits while it is pending, at most `wait_ms`, and returns the row.
 pub async fn until_decided(
     deps: &Deps,
     mut row: ApprovalRow,
@@ -130,7 +130,7 @@ pub async fn until_decided(
             return Ok(row);
         }
         let mut woken = deps.signal.wait(&key, until_ms.min(now_ms + LOOK_EVERY_MS));
-        // Waiting begins here, before the row is read again: a decision in between is not missed.
+        // The wait starts before the row is read again, so that no decision is missed.
         let is_woken = (&mut woken).now_or_never().is_some();
         row = store::approval(&*deps.sql, &row.id).await?;
         if !is_woken && row.state_at(deps.clock.now_ms())? == ApprovalState::Pending {

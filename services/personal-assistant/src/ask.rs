@@ -1,8 +1,9 @@
-//! Asking the owner in the chats: one delivery row for each place, buttons that mean something once, and the outcome
-//! written over the question in every place.
+//! Asks the owner in the chats: one delivery row per address, one-use buttons, and the outcome
+//! replacing every question.
 //!
-//! The rows are written with the approval; the aggregator's outbox is called after that, and again until it has taken
-//! the newest revision. A lost call costs time, never a decision: the dashboard shows every pending approval anyway.
+//! The rows are written with the approval. The aggregator's outbox is called afterwards, and
+//! retried until it has the newest revision. A lost call costs time, never a decision: the
+//! dashboard shows every pending approval anyway.
 
 use crate::Deps;
 use crate::store::{self, ApprovalRow};
@@ -23,24 +24,24 @@ use serde::Deserialize;
 use serde_json::json;
 use sha2::Sha256;
 
-/// No request is asked about in more places.
+/// Maximum addresses per request.
 const TARGETS_MAX: usize = 20;
-/// Deliveries looked at in one go.
+/// Maximum deliveries per flush.
 const FLUSH_MAX: u32 = 20;
 const RETRY_FIRST_MS: i64 = 2_000;
 const RETRY_MAX_MS: i64 = 60_000;
-/// How much of a description a chat shows, characters.
+/// Maximum characters of a description in a chat.
 const SHOWN_CHARS: usize = 600;
-/// How long after the end a chat is still brought up to date.
+/// How long chats are still updated after the end.
 const MIRROR_FOR_MS: i64 = 24 * 3_600_000;
 
-/// A place where the owner is asked, with the ids that will be written.
+/// An address to ask at, with the ids to write.
 pub struct Placed {
     id: String,
     target: Target,
 }
 
-/// Gives each target its delivery id.
+/// Assigns each address a delivery id.
 pub fn placed(deps: &Deps, targets: &[Target]) -> Vec<Placed> {
     targets
         .iter()
@@ -49,7 +50,8 @@ pub fn placed(deps: &Deps, targets: &[Target]) -> Vec<Placed> {
         .collect()
 }
 
-/// The rows of the deliveries and their buttons: written only if the approval was written, and is pending.
+/// The rows of the deliveries and their buttons, written only if the approval was written and is
+/// pending.
 pub fn place(deps: &Deps, approval: &str, placed: &[Placed]) -> Vec<Statement> {
     if placed.is_empty() {
         return Vec::new();
@@ -95,8 +97,8 @@ fn button_row(deps: &Deps, place: &Placed, decision: Decision) -> serde_json::Va
     })
 }
 
-/// What a button carries: `a1:<22 characters>:y|n`, 27 bytes. Only who has the key can make one; it can be made again
-/// after a restart, so that nothing but its digest is stored.
+/// A button's token: `a1:<22 characters>:y|n`, 27 bytes. Only the key can produce it. It can be
+/// derived again after a restart, so only its digest is stored.
 fn token(deps: &Deps, delivery: &str, version: u32, decision: Decision) -> String {
     let answer = match decision {
         Decision::Approve => 'y',
@@ -113,7 +115,7 @@ fn token(deps: &Deps, delivery: &str, version: u32, decision: Decision) -> Strin
     format!("a1:{}:{answer}", URL_SAFE_NO_PAD.encode(reference))
 }
 
-/// Brings every chat of an approval up to its version. Belongs into the batch that ends the waiting.
+/// Updates every chat of an approval to its version. Belongs in the batch that decides it.
 pub fn mirror(approval: &str, now_ms: i64) -> Statement {
     sql!(
         "UPDATE delivery SET revision = (SELECT a.version FROM approvals a WHERE a.id = ?1), state = 'queued', error = NULL, attempts = 0, due_at = ?2
@@ -132,17 +134,18 @@ struct DeliveryRow {
     attempts: u32,
 }
 
-/// Calls the outbox after the answer; the tick repeats what this does not manage.
+/// Calls the outbox after the response; the tick retries failures.
 pub fn flush_soon(deps: &Deps) {
     let work = deps.clone();
     deps.background.spawn(Box::pin(async move {
         if let Err(error) = flush_due(&work).await {
-            tracing::warn!(problem = ?error.0, "delivering to the chats failed; the next tick tries again");
+            tracing::warn!(problem = ?error.0, "delivering to the chats failed; the next tick retries");
         }
     }));
 }
 
-/// Hands everything that is due to the outbox, each approval by itself: one that cannot be read stops no other.
+/// Sends all due deliveries to the outbox, each approval separately, so that an unreadable one
+/// blocks no other.
 pub async fn flush_due(deps: &Deps) -> ApiResult<()> {
     let due = sql!(
         "SELECT id, approval, target, revision, attempts FROM delivery WHERE due_at IS NOT NULL AND due_at <= ?1 ORDER BY due_at LIMIT ?2",
@@ -180,7 +183,7 @@ async fn flush(deps: &Deps, rows: &[DeliveryRow]) -> ApiResult<()> {
             .map(|row| taken(row, answer.states.iter().find(|status| status.id == row.id), now_ms))
             .collect(),
         Err(error) => {
-            tracing::warn!(error = %error, approval = %approval.id, "the outbox did not take the messages");
+            tracing::warn!(error = %error, approval = %approval.id, "the outbox refused the messages");
             rows.iter().map(|row| again(row, &approval, now_ms)).collect()
         }
     };
@@ -213,8 +216,8 @@ fn delivery(
     })
 }
 
-/// What the outbox says of a delivery. While it is on its way there, we ask again; the revision in the condition keeps
-/// an answer about the question from ending the delivery of the outcome.
+/// Records the outbox's response. While the delivery is in progress, we ask again. The revision in
+/// the condition keeps a response about the question from ending the delivery of the outcome.
 fn taken(row: &DeliveryRow, status: Option<&DeliveryStatus>, now_ms: i64) -> Statement {
     let state = status.map_or(DeliveryState::Queued, |status| status.state);
     let on_its_way = matches!(state, DeliveryState::Queued | DeliveryState::Sending);
@@ -229,7 +232,7 @@ fn taken(row: &DeliveryRow, status: Option<&DeliveryStatus>, now_ms: i64) -> Sta
     )
 }
 
-/// The outbox was not reached: later again, until a day after the waiting has ended.
+/// The outbox was unreachable: retries, until a day after the decision.
 fn again(row: &DeliveryRow, approval: &ApprovalRow, now_ms: i64) -> Statement {
     let ended = approval.decided_at.unwrap_or(approval.expires_at);
     let give_up = now_ms > ended + MIRROR_FOR_MS;
@@ -283,8 +286,8 @@ fn shorten(text: &str) -> String {
     shown
 }
 
-/// Tells everybody that an approval's waiting is over: those who long-poll, the event that is parked on it, the chats.
-/// Each may fail: the event's own timer and the tick look again.
+/// Announces the decision to long polls, to the parked event and to the chats. Each may fail,
+/// because the event's timer and the tick check again.
 pub fn announce(deps: &Deps, approval: &ApprovalRow) {
     deps.signal.notify(&crate::approvals::key(&approval.id));
     flush_soon(deps);
@@ -302,7 +305,7 @@ pub fn wake(deps: &Deps, events: Vec<String>) {
             let path = format!("/internal/events/{event}/wake");
             let woken: Result<serde_json::Value, _> = platform::ports::calls::post(&*calls, ServiceName::WebhookAggregator, &path, &json!({})).await;
             if let Err(error) = woken {
-                tracing::debug!(error = %error, event, "waking an event failed; its own timer looks again");
+                tracing::debug!(error = %error, event, "waking an event failed; its own timer checks again");
             }
         }
     }));
@@ -313,7 +316,7 @@ fn is_path_safe(event: &str) -> bool {
         && event.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:~-".contains(&b))
 }
 
-/// How many places could not be reached, for the status page.
+/// Number of unreachable chats, for the status page.
 pub async fn undelivered(deps: &Deps) -> Result<i64, ApiError> {
     #[derive(Deserialize)]
     struct Count {
@@ -330,13 +333,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_retry_waits_longer_each_time_and_never_more_than_a_minute() {
+    fn delivery_retry_backs_off_up_to_a_minute() {
         let waits: Vec<_> = [0, 1, 2, 5, 60].into_iter().map(backoff).collect();
         assert_eq!(waits, [2_000, 4_000, 8_000, 60_000, 60_000]);
     }
 
     #[test]
-    fn only_ids_of_events_get_into_a_path() {
+    fn wake_path_accepts_event_ids_only() {
         assert!(is_path_safe("slack.T0AAAA111.01ARZ3NDEKTSV4RRFFQ69G5FAV"));
         assert!(!is_path_safe("x/../y.01ARZ3NDEKTSV4RRFFQ69G5FAV"));
         assert!(!is_path_safe("nonsense"));

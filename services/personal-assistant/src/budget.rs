@@ -1,7 +1,8 @@
-//! `GET/PUT /api/budget`: limits and where each comes from, what is spent, held and left.
+//! `GET/PUT /api/budget`: limits with their sources, posted costs, holds and remainder.
 //!
-//! The daily limit is one setting with three names: `budget.daily` here, `budgetLimit` in the context, `[budget] daily`
-//! in the file. The file's is the start value; one that is put wins until it is reset.
+//! The daily limit is one setting with three names: `budget.daily` here, `budgetLimit` in the
+//! context, `[budget] daily` in the file. The file has the initial value; a value set at runtime
+//! overrides it until it is reset.
 
 use crate::config::DAILY_DEFAULT;
 use crate::context::{self, check_amount, refuse};
@@ -25,7 +26,7 @@ struct RuleRow {
     limit_u: i64,
 }
 
-/// The limits that are in force, each with its source: `default`, `file` or `api`.
+/// The current limits, each with its source: `default`, `file` or `api`.
 pub struct Limits {
     rules: Vec<RuleRow>,
     daily: Option<Micros>,
@@ -33,7 +34,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Reads what was put; the rest comes from the file.
+    /// Reads the overrides; the rest comes from the file.
     pub async fn read(deps: &Deps) -> ApiResult<Self> {
         let rules = deps.sql.all(sql!("SELECT rule, limit_u FROM budget_rule")).await?;
         Ok(Self { rules, daily: deps.config.daily, monthly: deps.config.monthly })
@@ -47,7 +48,7 @@ impl Limits {
             .or(self.daily.map(|limit| (limit, "file")))
             .unwrap_or((DAILY_DEFAULT, "default"))
     }
-    /// The month's limit, if there is one.
+    /// The month's limit, if any.
     pub fn monthly(&self) -> Option<(Micros, &'static str)> {
         self.put("monthly").or(self.monthly.map(|limit| (limit, "file")))
     }
@@ -60,7 +61,7 @@ impl Limits {
     }
 }
 
-/// Puts a limit in the place of the file's.
+/// Overrides the file's limit.
 pub fn set_rule(rule: &str, limit: Micros, now_ms: i64, by: &str) -> Statement {
     sql!(
         "INSERT INTO budget_rule (rule, limit_u, set_at, set_by) VALUES (?1, ?2, ?3, ?4)
@@ -77,7 +78,7 @@ pub async fn read(State(deps): State<Deps>) -> ApiResult<Json<BudgetAnswer>> {
     Ok(Json(answer(&deps).await?))
 }
 
-/// The budget as it stands.
+/// The current budget.
 pub async fn answer(deps: &Deps) -> ApiResult<BudgetAnswer> {
     let owner = context::owner(deps).await?;
     let limits = Limits::read(deps).await?;
@@ -113,7 +114,7 @@ pub async fn answer(deps: &Deps) -> ApiResult<BudgetAnswer> {
     Ok(BudgetAnswer { scopes: rows.collect(), time_zone: owner.time_zone })
 }
 
-/// `PUT /api/budget`: `reset` first, then the limits that are named. A lower limit refuses new work only.
+/// `PUT /api/budget`: first `reset`, then the given limits. A lower limit refuses new work only.
 pub async fn update(
     State(deps): State<Deps>,
     Extension(who): Extension<Principal>,

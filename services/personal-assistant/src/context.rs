@@ -1,7 +1,7 @@
 //! `GET/PUT /api/context`: the owner's preferences and rules.
 //!
-//! Each rule that was set is a row of JSON; what was not set has its default. A row that cannot be read stops every
-//! approval: rules that are unknown are not rules that allow.
+//! Each changed rule is a JSON row; the others have defaults. An unreadable row stops every
+//! approval, because unknown rules must not allow anything.
 
 use crate::budget::{self, Limits};
 use crate::decide::actor;
@@ -18,17 +18,17 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
-/// The largest amount that a limit or threshold may be: a million dollars.
+/// Maximum of a limit or threshold: a million dollars.
 pub const AMOUNT_MAX: Micros = Micros(1_000_000_000_000);
 const LIST_ITEMS_MAX: usize = 200;
 const ITEM_CHARS_MAX: usize = 200;
 
-/// Everything of the owner's that decides about a request.
+/// All owner settings that affect a decision.
 #[derive(Clone, Debug)]
 pub struct Owner {
     pub rules: Rules,
     pub time_zone: String,
-    /// The limit of a day, wherever it comes from.
+    /// The daily limit, from any source.
     pub daily: Micros,
 }
 
@@ -79,7 +79,7 @@ pub async fn read(State(deps): State<Deps>) -> ApiResult<Json<OwnerContext>> {
     }))
 }
 
-/// `PUT /api/context`: all of it, or nothing when something is wrong.
+/// `PUT /api/context`: all of it, or nothing if there is a problem.
 pub async fn update(
     State(deps): State<Deps>,
     Extension(who): Extension<Principal>,
@@ -120,14 +120,14 @@ fn keep(deps: &Deps, name: &str, value: &Value, by: &str) -> Statement {
     )
 }
 
-/// One thing wrong with a request.
+/// One problem of a request.
 #[derive(Debug, Serialize)]
 pub struct Wrong {
     pub field: &'static str,
     pub message: String,
 }
 
-/// 422 with everything that is wrong, when anything is.
+/// 422 with all problems, if there are any.
 pub fn refuse(wrong: &[Wrong]) -> ApiResult<()> {
     let Some(first) = wrong.first() else { return Ok(()) };
     let all: Vec<_> = wrong.iter().map(|one| format!("{}: {}", one.field, one.message)).collect();
@@ -135,19 +135,19 @@ pub fn refuse(wrong: &[Wrong]) -> ApiResult<()> {
         .with("field", first.field)
         .with("problems", json!(wrong));
     Err(ApiError::from(
-        problem.with_fix("Correct every field that is listed in `problems`; nothing was changed."),
+        problem.with_fix("Correct every field listed in `problems`; nothing was changed."),
     ))
 }
 
-/// What is wrong with an amount.
+/// Adds the problem of an amount.
 pub fn check_amount(field: &'static str, amount: Option<Micros>, wrong: &mut Vec<Wrong>) {
     if amount.is_some_and(|amount| amount > AMOUNT_MAX) {
         wrong.push(Wrong { field, message: format!("is not an amount from $0 to {AMOUNT_MAX}.") });
     }
 }
 
-/// An agent that the graph does not know could never work: it is a slip of the pen. While the graph cannot be asked, any name
-/// is taken.
+/// An agent missing in the graph could never work, so it is a typo. While the graph is unavailable,
+/// any name is accepted.
 async fn known_agencies(deps: &Deps, names: &[String]) -> ApiResult<()> {
     if names.is_empty() {
         return Ok(());
