@@ -24,7 +24,8 @@ const OPEN: &[&str] = &[
     "services/agency-router/src/config.rs",
     "services/agency-router/src/lib.rs",
     "services/monitoring-dashboard/src/lib.rs",
-    "services/personal-assistant/",
+    "services/personal-assistant/src/config.rs",
+    "services/personal-assistant/src/lib.rs",
     "services/skill-graph-loader/src/lib.rs",
     "services/webhook-aggregator/",
 ];
