@@ -1,4 +1,5 @@
-// The dashboard in a real browser: signing in, the console, events, approvals, without scripts, by keyboard, on a phone.
+// The dashboard in a real browser: sign-in, console, events, approvals, without scripts, by
+// keyboard, on a phone.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { assertSound, open, photograph, startBrowser } from './bed/browser.mjs';
@@ -7,7 +8,7 @@ import { startQuintet, until } from './bed/quintet.mjs';
 const ROOT = '/monitoring-dashboard';
 const MESSAGE = 'Fix the TypeError in the login flow';
 const SCRIPT = '<script>alert(1)</script>';
-// A person must not have the feeling of waiting.
+// Above this a person feels a delay.
 const ANSWER_MS = 1000;
 
 let quintet, browser, owner;
@@ -129,7 +130,7 @@ test('the skill graph: drawn, searched, its versions compared and rolled back', 
   await page.getByRole('region', { name: 'What changed' }).getByText('gardener').first().waitFor();
   await assertSound(page, 'graph, compared');
   await photograph(page, 'graph-compared');
-  await page.getByRole('button', { name: 'Serve this one' }).first().click();
+  await page.getByRole('button', { name: 'Serve this version' }).first().click();
   await page.getByRole('status').waitFor();
   const after = await quintet.api('GET', '/skill-graph-loader/api/versions');
   assert.equal(after.versions.find(({ current }) => current).version, graph.versions.find(({ current }) => current).version);
@@ -279,6 +280,6 @@ test('without scripts: console and approvals work by forms', async () => {
 });
 
 test('all the while no script of others ran, nothing failed, nobody else was asked', () => {
-  // The page that does not exist is asked for on purpose.
+  // The missing page is requested on purpose.
   assert.deepEqual(owner.trouble.filter((line) => !/status of 404/.test(line)), []);
 });

@@ -1,5 +1,5 @@
-// Quintet against the platforms' own SDKs: the same bytes get the same verdict from both, the same intent puts the same
-// request on the wire, and a platform that asks for patience gets it.
+// Quintet against the platforms' own SDKs: both judge the same bytes alike, both send the same
+// request for the same intent, and Quintet backs off when a platform asks for it.
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -15,7 +15,7 @@ import { startQuintet, until } from './bed/quintet.mjs';
 import { shape, startRecorder } from './bed/recorder.mjs';
 
 const BUTTON = /^a1:[\w-]{22}:[yn]$/;
-// What agent.mjs prints, as each platform shows it.
+// The output of agent.mjs, as each platform shows it.
 const AUDITED = 'Audited the login form.';
 
 let recorder;
@@ -39,7 +39,7 @@ async function post(path, { body, headers }) {
 }
 const accepts = async (path, signed, ack) => assert.deepEqual(await post(path, signed), { status: 200, body: ack });
 const events = async (channel) => (await quintet.api('GET', `/webhook-aggregator/api/events?channel=${channel}&limit=500`)).events;
-/** Header for header without one of them. */
+/** All headers but one. */
 const without = ({ body, headers }, name) => ({ body, headers: Object.fromEntries(Object.entries(headers).filter(([key]) => key !== name)) });
 
 describe('telegram', () => {
@@ -122,7 +122,7 @@ describe('slack', () => {
       const ours = await post(slack.path, sent);
       assert.deepEqual([ours.status, theirs], [valid ? 200 : 401, valid], JSON.stringify(sent.headers));
     }
-    // Bolt looks at the past alone; we refuse the future too, as Slack's Python SDK does.
+    // Bolt checks the past only; Quintet also refuses the future, as Slack's Python SDK does.
     assert.equal((await post(slack.path, slack.signed(body, { at: now + 330 }))).status, 401);
   });
 
@@ -182,7 +182,7 @@ describe('discord', () => {
     const signature = good.headers['x-signature-ed25519'];
     const cases = [
       [true, good],
-      // No window for the time is documented, so none is applied.
+      // Discord documents no time window, so none is applied.
       [true, discord.signed(body, { at: 1700000000 })],
       [false, discord.signed(body, { key: stranger })],
       [false, { ...good, body: `${body} ` }],

@@ -1,13 +1,15 @@
 #!/usr/bin/env node
-// What a request costs on Cloudflare's runtime, as CPU of the runtime's process, each beside a baseline of the same run:
+// The cost of a request on Cloudflare's runtime, as CPU time of its process, each beside a baseline
+// of the same run:
 //   node e2e/workers.bench.mjs [--write]
-// Needs Linux (/proc), `cargo xtask build` and `npm ci` in workers/. `--write` stores the figures in workers/bench.json.
+// Needs Linux (/proc), `cargo xtask build` and `npm ci` in workers/. `--write` stores the figures
+// in workers/bench.json.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { SERVICES, Workers, cpu, runtimeOf } from './bed/workers.mjs';
 
-// The runtime has what Node has still behind a flag.
+// The runtime enables what Node still has behind a flag.
 setFlagsFromString('--experimental-wasm-exnref');
 const STORED = fileURLToPath(new URL('../workers/bench.json', import.meta.url));
 const ROUNDS = 5;
@@ -17,7 +19,7 @@ const MESSAGE = 'Please fix the failing build of the login service and tell me a
 
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
-/** Microseconds of CPU a request. */
+/** Microseconds of CPU per request. */
 async function measure(pid, ask, requests = REQUESTS) {
   let left = requests;
   const before = cpu(pid);
@@ -47,7 +49,7 @@ async function requests() {
     };
     const found = Object.fromEntries(Object.keys(kinds).map((name) => [name, []]));
     for (const ask of Object.values(kinds)) await measure(pid, ask, 200);
-    // Turn by turn, so that whatever else the machine does falls on all of them.
+    // Interleaved, so that other load affects all of them equally.
     for (let round = 0; round < ROUNDS; round += 1) for (const [name, ask] of Object.entries(kinds)) found[name].push(await measure(pid, ask));
     return Object.fromEntries(Object.entries(found).map(([name, values]) => [name, Math.round(median(values))]));
   } finally {
@@ -55,7 +57,7 @@ async function requests() {
   }
 }
 
-/** Milliseconds of CPU to compile a module and make an instance of it ready, by the same engine. */
+/** Milliseconds of CPU to compile and instantiate a module, with the same engine. */
 async function startUp(service) {
   const dist = new URL(`../workers/${service}/dist/`, import.meta.url);
   const bytes = readFileSync(new URL('index_bg.wasm', dist));

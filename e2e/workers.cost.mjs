@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// What a message costs on Cloudflare: rows, object requests and alarms that D1 and the inbox objects are paid by, as the
-// Workers count them themselves on the local runtime (QUINTET_LOG=debug).
+// The cost of a message on Cloudflare: billed rows, object requests and alarms of D1 and the inbox
+// objects, counted by the Workers on the local runtime (QUINTET_LOG=debug).
 //   node e2e/workers.cost.mjs
 // Needs `cargo build -p quintet`, `cargo xtask build` and `npm ci` in workers/.
 import { spawn } from 'node:child_process';
@@ -17,7 +17,7 @@ const IDLE_S = 20;
 const OWNER = 700100200;
 const secret = vectors.telegram.endpoint.keys.secret_token;
 
-/** Sums what the log says from one place on. */
+/** Sums the log's counts from an offset. */
 function counted(log, from) {
   const sums = { 'D1 statements': 0, 'D1 rows read': 0, 'D1 rows written': 0, 'object requests': 0, 'object rows read': 0, 'object rows written': 0 };
   for (const line of log.slice(from).split('\n')) {

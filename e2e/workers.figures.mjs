@@ -10,7 +10,7 @@ const MB = 1 << 20;
 const SMALL = { agents: 10, lines: 150 };
 const LARGE = { agents: 150, lines: 100 };
 const MIDDLE = { agents: 20, lines: 100 };
-/** A Worker takes 2,000 files and 8 MB at the most: small files, and as long as they may be. */
+/** A Worker accepts at most 2,000 files and 8 MB: many small files, and the largest possible ones. */
 const FOLDERS = [{ files: 2000, bytes: 1024 }, { files: 2000, bytes: 4096 }];
 const WHOLE = { ...MIDDLE, files: 1980, bytes: 4096 };
 const QUERIES = 300;
@@ -21,7 +21,7 @@ const median = (values) => quantile(values, 0.5);
 const named = ({ agents, lines }) => `${agents} agents × ${lines} examples`;
 const query = (numbers) => new URLSearchParams(Object.entries(numbers)).toString();
 
-/** The suite in an instance of its own. */
+/** The suite in a new instance. */
 async function fresh(work) {
   const workers = new Workers({ only: ['suite'], control: false });
   try {
@@ -48,14 +48,14 @@ async function fresh(work) {
   }
 }
 
-/** Microseconds of one repetition of each kind. Turn by turn, so that whatever else the machine does falls on all of them. */
+/** Microseconds per repetition of each kind. Interleaved, so that other load affects all of them equally. */
 async function repeated(spent, kinds) {
   const found = Object.fromEntries(Object.keys(kinds).map((name) => [name, []]));
   for (let round = -1; round < ROUNDS; round += 1) {
     for (const [name, [path, few, many]] of Object.entries(kinds)) {
       const short = await spent(path, { times: few });
       const long = await spent(path, { times: many });
-      // The first round is for the engine, which compiles anew what runs often.
+      // The first round is a warm-up, because the engine recompiles hot code.
       if (round >= 0) found[name].push((long - short) / (many - few));
     }
   }
@@ -63,7 +63,7 @@ async function repeated(spent, kinds) {
 }
 
 const rows = [];
-/** One figure: measured, its bound (none: told only), and what it is compared with. */
+/** Prints one figure: the measurement, its bound (none: printed only), and its baseline. */
 function tell(name, value, unit, bound, beside = '') {
   const digits = unit === 'µs' || unit === 'MB' ? 1 : 2;
   const holds = bound === undefined ? '' : value <= bound ? 'holds' : 'DOES NOT HOLD';
@@ -81,7 +81,7 @@ const [nothing, ...made] = await fresh(async ({ ask, memory }) => {
 console.log(`WebAssembly on workerd; an instance has ${nothing.toFixed(1)} MB before it does anything. Times are CPU of the runtime's process.\n`);
 
 for (const row of made) {
-  // What one Worker may have at all is no bound of ours, and told without one.
+  // The limit of a Worker is not our bound, so it is printed without one.
   const [bound, name, limit] = row.kind === WHOLE ? [undefined, '1,980 files, 8 MB, 20 agents', '; a Worker has 128 MB for all'] : [64, named(row.kind), ''];
   const trained = await fresh(async ({ ask, memory, seconds }) => {
     const before = seconds();
@@ -123,7 +123,7 @@ for (const folder of FOLDERS) {
     for (let place = -QUERIES; place < QUERIES; place += 1) {
       const at = (place + QUERIES) % QUERIES;
       const empty = await spent('search', { query: at, times: 0 });
-      // The quicker of two: another program's time is not ours.
+      // The faster of two runs, to exclude other programs' time.
       const both = [await spent('search', { query: at, times: 8 }), await spent('search', { query: at, times: 8 })];
       if (place < 0) continue;
       idle.push(empty);

@@ -1,5 +1,5 @@
-// The five Workers on Cloudflare's own runtime: the port suite, the webhook vectors, who may call what, panics, broken
-// neighbours, power cuts. Needs `cargo xtask build` and `npm ci` in workers/.
+// The five Workers on Cloudflare's own runtime: port suite, webhook vectors, allowed calls, panics,
+// failing services, power cuts. Needs `cargo xtask build` and `npm ci` in workers/.
 import { createServer } from 'node:http';
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
@@ -12,7 +12,7 @@ import { startRecorder } from './bed/recorder.mjs';
 const { telegram: { endpoint: { keys: telegram } }, slack: { endpoint: { keys: slack } } } = vectors;
 const OWNER = 700100200;
 
-/** Every agent costs more than the default rules allow, so that work stops at the owner's decision: no gateway is needed. */
+/** Every agent costs more than the default rules allow, so that work stops at the owner's decision and needs no gateway. */
 const COSTLY = Object.fromEntries(['pm', 'codegen', 'security', 'assistant'].map((agent) => [agent, { runner: 'command', command: ['true'], estimated_cost: 5 }]));
 const configOf = (base) => ({
   'webhook-aggregator': {
@@ -23,7 +23,7 @@ const configOf = (base) => ({
 });
 
 let number = 0;
-/** A message of the owner (or of somebody else) by Telegram's webhook. */
+/** A message of the owner (or another user) through Telegram's webhook. */
 function message(text, from = OWNER) {
   number += 1;
   const sender = { id: from, is_bot: false, first_name: 'O' };
@@ -39,7 +39,7 @@ async function eventOf(workers, update) {
 
 describe('the adapters inside the runtime', () => {
   const workers = new Workers({ only: ['suite'] });
-  // What the suite of `outbound` asks, see platform/src/suite/outbound.rs.
+  // Requested by the suite of `outbound`, see platform/src/suite/outbound.rs.
   const echo = createServer(async (request, response) => {
     if (request.url === '/redirect') return response.writeHead(302, { location: '/echo' }).end();
     if (request.url === '/large') return response.end(Buffer.alloc((5 << 20) + 1, 'a'));
@@ -79,7 +79,7 @@ describe('the adapters inside the runtime', () => {
 });
 
 describe('the process that serves them', () => {
-  test('ends, the runtime with it, when whoever started it is gone', async () => {
+  test('ends with its runtime when its parent process is gone', async () => {
     const workers = await new Workers({ only: ['suite'], tied: true }).start();
     const gone = new Promise((done) => workers.process.once('exit', done));
     workers.process.stdin.end();
@@ -101,7 +101,7 @@ describe('webhooks', () => {
     await recorder.stop();
   });
 
-  /** Slack's time is part of what is signed: what was rightly signed then is signed anew for now, as old or as early. */
+  /** Slack signs the time too: re-signs a valid vector for now, with the same offset. */
   function headersNow(channel, one, body) {
     const headers = { ...one.headers };
     if (channel !== 'slack') return headers;
@@ -157,7 +157,7 @@ describe('who may call what', () => {
   before(() => workers.start());
   after(() => workers.close());
 
-  // service, path, method, scopes that are let in
+  // service, path, method, allowed scopes
   const ROUTES = [
     ['personal-assistant', '/api/budget', 'GET', ['operator', 'viewer']],
     ['personal-assistant', '/api/halts', 'GET', ['operator', 'viewer', 'gateway']],
@@ -309,7 +309,7 @@ describe('when something breaks', () => {
     const second = (await workers.publish([gardener])).json.version;
     assert.notEqual(second, first);
     assert.equal((await route()).json.graphVersion, second, 'a publish is seen at once');
-    // What KV may do: give an older value for the pointer, and another version's content for a key.
+    // As KV may do: an older value for the pointer, and another version's content for a key.
     await workers.kv('agency-router', 'ROUTING_CACHE', 'current', first);
     const old = (await workers.kv('skill-graph-loader', 'GRAPH_CACHE', `graph:${first}`)).value;
     await workers.kv('skill-graph-loader', 'GRAPH_CACHE', `graph:${second}`, old ?? '{}');
@@ -382,14 +382,15 @@ describe('when something breaks', () => {
     const keys = (await allEvents(workers)).map((event) => event.dedupeKey);
     for (const update of acknowledged) assert.equal(keys.filter((key) => key === String(update.update_id)).length, 1, `${update.update_id}`);
 
-    // One that waits for its next try when the power goes: nobody asks for it afterwards but its alarm.
+    // A message that waits for its next attempt during the power cut; afterwards only its alarm
+    // continues it.
     await workers.breakCalls('agency-router', 3, { from: 'webhook-aggregator' });
     const update = message('@codegen fix the build');
     assert.equal((await deliver(workers, update)).status, 200);
     const { id } = await until('it is stored', () => eventOf(workers, update));
     await workers.kill();
     await workers.start();
-    // A step that was cut off is free again when its lease of a minute ends.
+    // An interrupted step is requeued when its lease of a minute expires.
     await workers.eventIn(id, ['parked'], 75_000);
   });
 });

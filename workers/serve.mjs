@@ -32,7 +32,7 @@ const WEBHOOKS = JSON.parse(readFileSync(join(HERE, "channels.json"), "utf8")).w
 const options = JSON.parse(readFileSync(process.argv[2] === "-" ? 0 : process.argv[2], "utf8"));
 const names = options.only ?? FIVE;
 const ports = {};
-/** What tests have broken: {from, to, times, status, code}. */
+/** Faults injected by tests: {from, to, times, status, code}. */
 const faults = [];
 
 const miniflare = await start();
@@ -47,7 +47,7 @@ const end = () => miniflare.dispose().finally(() => process.exit(0));
 for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, end);
 if (options.tied) process.stdin.on("end", end).on("error", end).resume();
 
-/** A Worker by its own wrangler.toml: bindings are named there and nowhere else. */
+/** A Worker from its own wrangler.toml, the only list of its bindings. */
 function worker(name) {
   const folder = join(HERE, name);
   const config = parse(readFileSync(join(folder, "wrangler.toml"), "utf8"));
@@ -72,7 +72,7 @@ function worker(name) {
   };
 }
 
-/** A service binding that tests can break. */
+/** A service binding with fault injection. */
 function breakable(from, to) {
   return async (request) => {
     const fault = faults.find((row) => row.times > 0 && (row.from ?? from) === from && row.to === to);
@@ -84,7 +84,7 @@ function breakable(from, to) {
   };
 }
 
-/** The one list of migrations, each once, recorded as wrangler does. */
+/** Applies each migration once, recorded as by wrangler. */
 async function migrate() {
   const owner = names.find((name) => /^\[\[d1_databases\]\]/m.test(readFileSync(join(HERE, name, "wrangler.toml"), "utf8")));
   if (!owner) return;
@@ -98,7 +98,7 @@ async function migrate() {
   }
 }
 
-/** Runs the timers of this minute. */
+/** Runs the minutely timers. */
 async function tick() {
   const now = new Date();
   const fits = (field, value) => field === "*" || (field.startsWith("*/") ? value % Number(field.slice(2)) === 0 : Number(field) === value);
@@ -120,7 +120,7 @@ function pass(request, response) {
   const isWebhook = WEBHOOKS.includes(word);
   const to = isWebhook ? "webhook-aggregator" : word;
   if (!ports[to]) {
-    response.writeHead(404, { "content-type": "text/plain" }).end("There is no such path. Services lie under their names, such as /agency-router/api/route.\n");
+    response.writeHead(404, { "content-type": "text/plain" }).end("There is no such path. Services are below their names, such as /agency-router/api/route.\n");
     return;
   }
   const path = isWebhook ? request.url : `/${rest.join("/")}${first.slice(word.length)}`;
@@ -183,7 +183,7 @@ function listen(server, host, port) {
   });
 }
 
-/** The runtime binds its ports itself, after we have chosen them: when somebody was quicker, with other ones. */
+/** Starts the runtime, which binds the chosen ports itself; if another program takes one first, it retries with others. */
 async function start() {
   for (let tries = 5; ; tries -= 1) {
     for (const name of names) ports[name] = options.ports?.[name] ?? (await freePort());
@@ -206,7 +206,7 @@ async function start() {
   }
 }
 
-/** A port nobody has. Not one that the system itself gives away, since its next connection may get that very one. */
+/** A free port outside the system's ephemeral range, because the next outgoing connection could take an ephemeral one. */
 function freePort() {
   const port = 10_000 + Math.floor(Math.random() * 20_000);
   return new Promise((resolve) => {

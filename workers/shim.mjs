@@ -1,10 +1,10 @@
-// The JavaScript side that all Workers share: hands requests, timers and alarms to the Rust module, and makes a new
-// instance of it when one has panicked. A panicked instance never answers again: everybody who waits for it is told at once,
-// and the next request meets a fresh one. Who only reads (GET, HEAD) asks that one by itself, once; who writes gets a 500,
-// since what it asked for may have been done.
+// The JavaScript shared by all Workers: passes requests, timers and alarms to the Rust module, and
+// creates a new instance of it after a panic. A panicked instance never answers again: all its
+// waiting requests fail at once, and the next request uses a new instance. A read (GET, HEAD) is
+// retried once on the new instance. A write gets a 500, because it may have taken effect.
 import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
 
-/** What those are told who waited for an instance that panicked; `place` counts from the one that came last. */
+/** The error for requests that waited for a panicked instance; `place` counts from the newest request. */
 class Panicked extends Error {
   constructor(place) {
     super("the instance has panicked");
@@ -12,20 +12,20 @@ class Panicked extends Error {
   }
 }
 
-/** Between two that ask again: one of them may be what panicked, most likely the last that came, and must not meet the others. */
+/** Delay between two retries: one of them may have caused the panic, most likely the newest, and must not hit the others. */
 const APART_MS = 50;
 const APART_MS_MAX = 1_000;
 
-/** The problem a client sees when the instance is gone; the same shape as every other error of Quintet. */
+/** The problem response after a panic, in the same format as every other error of Quintet. */
 function problem(request) {
   const id = request.headers.get("x-request-id") ?? crypto.randomUUID();
   const body = {
     type: "urn:quintet:error:internal",
     title: "Something went wrong inside",
     status: 500,
-    detail: "The request could not be finished; it may have had its effect.",
+    detail: "The request failed midway and may have taken effect.",
     code: "internal",
-    fix: "Look at the current state, then ask again.",
+    fix: "Read the current state, then try again.",
     requestId: id,
   };
   return new Response(JSON.stringify(body), { status: 500, headers: { "content-type": "application/problem+json", "x-request-id": id } });
@@ -36,7 +36,7 @@ export function glue(module) {
   let generation = 0;
   let dead = false;
   const waiting = new Set();
-  // The module's panic hook sets this; as a setter it tells everybody who waits.
+  // The module's panic hook sets this; the setter fails all waiting requests.
   Object.defineProperty(state, "criticalError", {
     get: () => dead,
     set(value) {

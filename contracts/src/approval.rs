@@ -1,4 +1,4 @@
-//! Approvals: asking, answering, claiming, settling.
+//! Approvals: request, decision, claim, settlement.
 
 use crate::{AgentId, ApprovalId, EventId, Micros, TaskId};
 use serde::{Deserialize, Serialize};
@@ -22,30 +22,30 @@ pub struct ApproveRequest {
     pub operation: Option<String>,
     #[serde(default)]
     pub arguments: Option<Value>,
-    /// Seconds to wait for a decision before answering `pending` (0–30).
+    /// Maximum seconds to wait for a decision before answering `pending` (0–30).
     #[serde(default)]
     pub wait: Option<u32>,
 }
 
-/// Where the request came from, so that the owner can be asked there. Callers outside may send any object;
-/// only members known here are used.
+/// The origin of the request, so that the owner can be asked there. External callers may send any
+/// object; unknown members are ignored.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ChannelContext {
     pub channel: Option<String>,
     pub endpoint: Option<String>,
-    /// The conversation's id and the platform's address for a reply; believed from the aggregator alone.
+    /// The conversation's id and the platform's reply address; trusted from the aggregator only.
     pub conversation: Option<String>,
     pub event_id: Option<EventId>,
     /// `telegram:main:700100200`.
     pub sender: Option<String>,
-    /// Targets where the owner can be asked, best first; filled by the aggregator.
+    /// Addresses to ask the owner at, best first; set by the aggregator.
     pub ask: Vec<crate::outbox::Target>,
     #[serde(flatten)]
     pub extra: serde_json::Map<String, Value>,
 }
 
-/// Where an approval stands, for the caller.
+/// The state of an approval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ApprovalState {
@@ -60,7 +60,7 @@ pub enum ApprovalState {
 }
 
 impl ApprovalState {
-    /// All, for list filters.
+    /// All states, for list filters.
     pub const ALL: [Self; 8] = [
         Self::Pending,
         Self::Approved,
@@ -84,17 +84,17 @@ impl ApprovalState {
             Self::Lapsed => "lapsed",
         }
     }
-    /// The state of this wire text.
+    /// Parses the wire text.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == text)
     }
-    /// Whether the work was allowed, whatever became of it.
+    /// Whether the work was approved, in any later state.
     pub const fn was_approved(self) -> bool {
         matches!(self, Self::Approved | Self::Claimed | Self::Consumed)
     }
 }
 
-/// How closely a run should be watched.
+/// How closely to watch a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MonitoringLevel {
@@ -103,7 +103,7 @@ pub enum MonitoringLevel {
     Intensive,
 }
 
-/// Answer of `POST /api/approve`; always 200, `state` is one of approved, rejected, pending.
+/// Response of `POST /api/approve`; always 200, and `state` is approved, rejected or pending.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ApproveAnswer {
@@ -126,7 +126,7 @@ pub struct ApproveAnswer {
     pub resets_at: Option<String>,
 }
 
-/// One approval in full: `GET /api/approvals/{id}` and the rows of the list.
+/// One full approval: `GET /api/approvals/{id}` and the rows of the list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Approval {
@@ -154,7 +154,7 @@ pub struct Approval {
     pub decided_by: Option<String>,
     pub channel: Option<String>,
     pub event_id: Option<EventId>,
-    /// What the run cost in the end.
+    /// The posted cost of the run.
     pub actual_cost: Option<Micros>,
 }
 
@@ -180,29 +180,29 @@ pub struct DecideRequest {
     pub decision: Decision,
     #[serde(default)]
     pub reason: Option<String>,
-    /// The version that was shown; another one is refused.
+    /// The version that was shown; any other version is refused.
     #[serde(default)]
     pub version: Option<u32>,
-    /// Who decides; believed from the aggregator and the dashboard alone.
+    /// Who decides; trusted from the aggregator and the dashboard only.
     #[serde(default)]
     pub actor: Option<String>,
 }
 
-/// A button press, already checked for endpoint and approver by the aggregator: `POST /internal/press`.
+/// A button press whose endpoint and approver the aggregator has checked: `POST /internal/press`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PressRequest {
-    /// What the button carried, as it came: `a1:<22 characters>:y|n`.
+    /// The button's data as received: `a1:<22 characters>:y|n`.
     pub token: String,
     pub channel: String,
     pub endpoint: String,
-    /// The chat the press came from, as [`crate::outbox::Target::chat`] spells it.
+    /// The chat of the press, in the form of [`crate::outbox::Target::chat`].
     pub chat: String,
     /// `telegram:main:700100200`.
     pub actor: String,
 }
 
-/// What the presser is told.
+/// The response to a press.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PressAnswer {
@@ -218,42 +218,42 @@ pub struct PressAnswer {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ClaimRequest {
     pub digest: String,
-    /// Of the lease that the claim is for. A lease that was given up claims nothing any more.
+    /// Epoch of the lease that claims. A released lease can claim nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u32>,
 }
 
-/// `POST /internal/given-up`: a lease ended without a word of its run.
+/// `POST /internal/given-up`: a lease ended without a report of its run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GivenUpRequest {
     pub approval_id: ApprovalId,
-    /// Of the lease.
+    /// Epoch of the lease.
     pub epoch: u32,
 }
 
-/// What had been done by then.
+/// How far the run had come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum GivenUp {
-    /// Nothing: the approval can still be claimed, by later leases.
+    /// Nothing ran: later leases can still claim the approval.
     Open,
-    /// Nothing, and it cannot be claimed any more: its time is over.
+    /// Nothing ran, and the approval has expired.
     Lapsed,
-    /// Its owner has stopped it or taken it back, whatever had been done.
+    /// Its owner halted or reassigned it, whether or not it ran.
     Ended,
-    /// It was claimed.
+    /// The approval was claimed.
     Begun,
 }
 
-/// Answer of `POST /internal/given-up`.
+/// Response of `POST /internal/given-up`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GivenUpAnswer {
     pub was: GivenUp,
 }
 
-/// Answer of claim: the token comes once.
+/// Response of a claim; the token is returned once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimAnswer {
@@ -267,14 +267,14 @@ pub struct ClaimAnswer {
 pub enum Outcome {
     #[serde(alias = "succeeded", alias = "completed", alias = "ok")]
     Success,
-    /// The agent ran and said it failed.
+    /// The agent ran and reported a failure.
     #[serde(alias = "failure", alias = "error")]
     Failed,
     /// Stopped by a halt.
     Cancelled,
-    /// Ran into its time limit.
+    /// Reached its time limit.
     Timeout,
-    /// The agent could not be started: another may do the work.
+    /// The agent could not start; another may do the work.
     Unavailable,
 }
 
@@ -303,14 +303,14 @@ pub struct SettleRequest {
     pub outcome: Outcome,
 }
 
-/// Answer of settle.
+/// Response of a settlement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SettleAnswer {
     pub task_id: TaskId,
     pub posted: Micros,
-    /// The run did not say what it cost; the held amount was posted.
+    /// The run reported no cost, so the held amount was posted.
     pub unpriced: bool,
-    /// Posted above what was held.
+    /// Amount posted above the hold.
     pub overrun: Micros,
 }

@@ -1,4 +1,4 @@
-//! Backups that a service keeps of its own tables.
+//! Backups of a service's own tables.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Backup {
-    /// What `POST /api/restore` takes.
+    /// The value for `POST /api/restore`.
     pub name: String,
     pub at: String,
-    /// Rows of each table.
+    /// Rows per table.
     pub rows: BTreeMap<String, usize>,
 }
 
-/// Answer of `GET /api/backups`, the newest first.
+/// Response of `GET /api/backups`, newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BackupList {
@@ -29,10 +29,10 @@ pub struct RestoreRequest {
     pub backup: String,
 }
 
-/// What came back.
+/// The result of a restore.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Restored {
-    /// Rows that were written, by table. Rows that were there count only where two are joined.
+    /// Rows written per table. Existing rows count only if two were merged.
     pub rows: BTreeMap<String, usize>,
 }

@@ -1,4 +1,4 @@
-//! The budget: limits, what is spent, what is held.
+//! The budget: limits, posted costs, holds.
 
 use crate::Micros;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ pub struct BudgetAnswer {
     pub scopes: Vec<BudgetScope>,
 }
 
-/// One limit and how much of it is used.
+/// One limit and its use.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BudgetScope {
@@ -30,7 +30,7 @@ pub struct BudgetScope {
     pub resets_at: String,
 }
 
-/// `PUT /api/budget`: a member sets that limit, `reset: true` goes back to the file's value.
+/// `PUT /api/budget`: a member sets that limit; `reset: true` restores the file's value.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BudgetUpdate {

@@ -11,7 +11,7 @@ pub struct ChatRequest {
     pub session_key: String,
 }
 
-/// Tokens a model used; zero when no model was asked.
+/// Tokens used by a model; zero without a model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Usage {
@@ -19,7 +19,7 @@ pub struct Usage {
     pub output_tokens: u64,
 }
 
-/// Answer of `POST /api/chat`.
+/// Response of `POST /api/chat`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ChatAnswer {
@@ -42,18 +42,18 @@ pub enum RiskTolerance {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OwnerContext {
-    /// Dollars a day; the same setting as `budget.daily`.
+    /// Dollars per day; the same setting as `budget.daily`.
     pub budget_limit: Micros,
     pub cost_threshold: Micros,
     pub risk_tolerance: RiskTolerance,
-    /// Agents that may work at all; empty means every one.
+    /// Agents that may work; empty means all.
     pub allowed_agencies: Vec<String>,
     pub blocked_operations: Vec<String>,
     pub requires_human_approval: Vec<String>,
     pub time_zone: String,
 }
 
-/// `PUT /api/context`: members that are there replace what is kept.
+/// `PUT /api/context`: present members replace the stored ones.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OwnerContextUpdate {

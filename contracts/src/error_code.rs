@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 pub enum Effect {
     /// The request changed nothing.
     None,
-    /// The request may have taken effect; read the state before repeating anything that is not idempotent.
+    /// The request may have taken effect; read the state before repeating anything that is not
+    /// idempotent.
     Unknown,
 }
 
@@ -68,11 +69,13 @@ codes! {
     /// The request exceeds a size limit.
     TooLarge = "too_large", 413, false, None, "Too large", "Send less than the limit named in the detail.";
     /// The Host header names another host.
-    Misdirected = "misdirected", 421, false, None, "Wrong host name", "Open the dashboard at the address printed at start, or add the name to [server] hosts.";
+    Misdirected = "misdirected", 421, false, None, "Wrong host name", "Open the dashboard at the \
+        address printed at start, or add the name to [server] hosts.";
     /// Too many requests.
     RateLimited = "rate_limited", 429, true, None, "Too many requests", "Wait for the seconds in Retry-After.";
     /// A bug or a broken invariant on our side.
-    Internal = "internal", 500, true, Unknown, "Something went wrong inside", "Search the log for the request id; run `quintet doctor` to check the usual causes.";
+    Internal = "internal", 500, true, Unknown, "Something went wrong inside", "Search the log for \
+        the request id; run `quintet doctor` to check the usual causes.";
     /// The feature is planned but not in this version.
     NotInThisVersion = "not_in_this_version", 501, false, None, "Not in this version", "Leave it out for now; the changelog says when it arrives.";
     /// Another service failed or sent an unusable response.

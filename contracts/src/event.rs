@@ -1,36 +1,37 @@
-//! Events: messages that came in, and where each stands.
+//! Events: received messages and their stages.
 
 use crate::{AgentId, ConversationId, DecisionId, EventId, TaskId};
 use serde::{Deserialize, Serialize};
 
-/// Where an event stands. `Received → Routed → Approved | Parked → Running → Answered → Done`, or one of the ends.
+/// The stage of an event. `Received → Routed → Approved | Parked → Running → Answered → Done`, or
+/// one of the ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
     Received,
     Routed,
-    /// Waits for the owner's decision; its conversation goes on meanwhile.
+    /// Waits for the owner's decision, while its conversation continues.
     Parked,
     Approved,
-    /// Leased, or waiting to be leased, by a gateway.
+    /// Leased by a gateway, or waiting for a lease.
     Running,
-    /// The answer is known and on its way to the chat.
+    /// The answer is known and being delivered.
     Answered,
     Done,
     /// Rejected by policy, budget, halt or the owner.
     Refused,
-    /// Nobody decided, or every way to answer closed, in time.
+    /// No decision came in time, or every way to reply has closed.
     Expired,
-    /// Given up after the retries, with the reason; can be replayed.
+    /// Failed after all retries, with the reason; can be replayed.
     Dead,
-    /// Recorded and left alone on purpose, with the reason.
+    /// Recorded but intentionally not processed, with the reason.
     Ignored,
-    /// Authentic but unreadable; kept as it came.
+    /// Authentic but unreadable; stored as received.
     Quarantined,
 }
 
 impl Stage {
-    /// All, in order.
+    /// All stages, in order.
     pub const ALL: [Self; 12] = [
         Self::Received,
         Self::Routed,
@@ -62,11 +63,11 @@ impl Stage {
             Self::Quarantined => "quarantined",
         }
     }
-    /// The stage of this wire text, in any case.
+    /// Parses the wire text, in any case.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|stage| stage.as_str().eq_ignore_ascii_case(text))
     }
-    /// Nothing more will happen to it unless it is replayed.
+    /// Whether the event has ended; only a replay continues it.
     pub const fn is_final(self) -> bool {
         matches!(
             self,
@@ -78,7 +79,7 @@ impl Stage {
                 | Self::Quarantined
         )
     }
-    /// While an event is here, later content of its conversation waits.
+    /// Whether later messages of the conversation wait for an event in this stage.
     pub const fn holds_lane(self) -> bool {
         matches!(self, Self::Received | Self::Routed | Self::Approved | Self::Running)
     }
@@ -96,9 +97,9 @@ pub struct EventRow {
     pub sender: Option<String>,
     pub text: String,
     pub state: Stage,
-    /// Why it ended where it is, for Ignored, Refused, Dead, Expired, Quarantined.
+    /// The reason for the end, for Ignored, Refused, Dead, Expired, Quarantined.
     pub reason: Option<String>,
-    /// Failed tries of the current stage.
+    /// Failed attempts of the current stage.
     pub attempts: u32,
     pub received_at: String,
     pub updated_at: String,
@@ -117,7 +118,7 @@ pub struct EventList {
     pub cursor: Option<String>,
 }
 
-/// One step of an event's way.
+/// One step of an event's timeline.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StageEntry {
@@ -128,7 +129,7 @@ pub struct StageEntry {
     pub note: Option<String>,
 }
 
-/// A failed try.
+/// A failed attempt.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AttemptEntry {
@@ -150,7 +151,7 @@ pub struct EventDetail {
     pub replays: u32,
 }
 
-/// Something sent, or to be sent, to a chat.
+/// A message sent, or to be sent, to a chat.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reply {
@@ -160,7 +161,7 @@ pub struct Reply {
     pub text: String,
     pub attempts: u32,
     pub error: Option<String>,
-    /// Ids the platform gave its parts.
+    /// Message ids assigned by the platform.
     pub message_ids: Vec<String>,
     pub updated_at: String,
 }
@@ -182,7 +183,7 @@ pub struct MessageAccepted {
     pub conversation: String,
 }
 
-/// Who said something in a conversation.
+/// The author of a message in a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Speaker {
@@ -191,19 +192,20 @@ pub enum Speaker {
     System,
 }
 
-/// A line of `GET /api/conversations/{id}/messages`. An edited answer appears again with the same id and a later `seq`.
+/// A message of `GET /api/conversations/{id}/messages`. An edited answer appears again with the
+/// same id and a later `seq`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Said {
-    /// Rises with every change; hand the last one in as `after`.
+    /// Increases with every change; pass the last one as `after`.
     pub seq: i64,
     pub id: String,
     pub speaker: Speaker,
-    /// The agent that speaks.
+    /// The agent that wrote it.
     pub agent: Option<AgentId>,
     pub text: String,
     pub event_id: Option<EventId>,
-    /// False while it is a placeholder for an answer to come.
+    /// False for a placeholder before the answer.
     pub settled: bool,
     pub at: String,
 }
@@ -213,11 +215,11 @@ pub struct Said {
 #[serde(rename_all = "camelCase")]
 pub struct SaidList {
     pub messages: Vec<Said>,
-    /// The highest `seq` there is.
+    /// The highest existing `seq`.
     pub last: i64,
 }
 
-/// `POST /api/replay`: which events to do again. `dryRun` is on unless switched off.
+/// `POST /api/replay`: the events to replay. `dryRun` is on by default.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReplayFilter {
@@ -233,7 +235,7 @@ pub struct ReplayFilter {
     pub dry_run: Option<bool>,
 }
 
-/// Answer of a replay.
+/// Response of a replay.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReplayAnswer {

@@ -1,10 +1,10 @@
-//! The skill graph as the loader publishes it and everybody else reads it.
+//! The skill graph, published by the loader and read by all others.
 
 use crate::{AgentId, GraphVersion};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// One file handed in for publishing or checking. `path` is relative, with forward slashes.
+/// One file to publish or check. `path` is relative, with forward slashes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SourceFile {
@@ -12,7 +12,7 @@ pub struct SourceFile {
     pub text: String,
 }
 
-/// How much work a message asks for.
+/// The amount of work in a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Complexity {
@@ -22,7 +22,7 @@ pub enum Complexity {
 }
 
 impl Complexity {
-    /// From the wire text.
+    /// Parses the wire text.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Simple, Self::Moderate, Self::Complex]
             .into_iter()
@@ -39,7 +39,7 @@ impl Complexity {
     }
 }
 
-/// What a file of the graph describes.
+/// The kind of a file in the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SkillKind {
@@ -65,7 +65,7 @@ impl Graph {
     pub fn agent(&self, id: &AgentId) -> Option<&Agent> {
         self.agents.iter().find(|agent| &agent.id == id)
     }
-    /// Who gets what nobody else is for: the agent with `fallback: true`, else `assistant`.
+    /// The agent for out-of-scope messages: the one with `fallback: true`, otherwise `assistant`.
     pub fn fallback_agent(&self) -> Option<&Agent> {
         self.agents
             .iter()
@@ -78,12 +78,12 @@ impl Graph {
     }
 }
 
-/// An agent with what the router learns it from.
+/// An agent, with the texts the router learns.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Agent {
     pub id: AgentId,
-    /// The file it comes from (a [`Skill::id`]).
+    /// Its file (a [`Skill::id`]).
     pub skill: String,
     pub title: String,
     pub description: String,
@@ -94,19 +94,19 @@ pub struct Agent {
     pub examples: Vec<String>,
     /// "NOT for …" clauses.
     pub negatives: Vec<String>,
-    /// Complexities it is made for; empty means any.
+    /// Complexities it is made for; empty means all.
     pub complexity: Vec<Complexity>,
-    /// Its fallback chain, best first, then the graph's fallback agent.
+    /// Its replacements, best first; after them the graph's fallback agent.
     pub related_agents: Vec<AgentId>,
     pub related_channels: Vec<String>,
     pub model: Option<String>,
-    /// Gets what nobody else is for.
+    /// Whether it gets out-of-scope messages.
     pub fallback: bool,
-    /// May be used by senders of an endpoint opened with `senders = ["*"]`.
+    /// Whether unknown senders of an endpoint with `senders = ["*"]` may use it.
     pub public: bool,
 }
 
-/// A channel and what it can carry.
+/// A channel and its capabilities.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Channel {
@@ -121,11 +121,12 @@ pub struct Channel {
     pub related_agents: Vec<AgentId>,
 }
 
-/// One file of the graph, whatever it describes.
+/// One file of the graph, of any kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Skill {
-    /// The file's stem, or the folder's name for a `SKILL.md`; with the folder before it where stems collide.
+    /// The file's stem, or the folder's name for a `SKILL.md`; with its folder in front if stems
+    /// collide.
     pub id: String,
     pub path: String,
     pub kind: SkillKind,
@@ -138,7 +139,7 @@ pub struct Skill {
     pub related_agents: Vec<AgentId>,
     /// The Markdown below the front matter.
     pub body: String,
-    /// Front matter keys that Quintet has no use for, kept as they are.
+    /// Front matter keys that Quintet does not use, unchanged.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub extra: BTreeMap<String, serde_json::Value>,
 }
@@ -151,7 +152,7 @@ pub struct Link {
     pub to: String,
 }
 
-/// How bad a finding is: `error` leaves the file out.
+/// Severity of a finding; `error` leaves the file out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
@@ -160,16 +161,16 @@ pub enum Severity {
     Hint,
 }
 
-/// One line of the report on a folder.
+/// One finding about a folder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
     pub severity: Severity,
     /// Stable name, such as `broken_link`.
     pub code: String,
-    /// Empty when the whole graph is meant.
+    /// Empty for the whole graph.
     pub path: String,
-    /// From 1; 0 when the whole file is meant.
+    /// From 1; 0 for the whole file.
     pub line: u32,
     pub message: String,
     pub fix: String,
@@ -186,20 +187,20 @@ pub struct PublishRequest {
     pub allow_removal: bool,
 }
 
-/// Answer of `POST /api/publish` and `/api/rollback`.
+/// Response of `POST /api/publish` and `/api/rollback`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Published {
     pub version: GraphVersion,
-    /// False when this very content was current already.
+    /// False if this content was already current.
     pub changed: bool,
     pub agents: usize,
     pub skills: usize,
     pub findings: Vec<Finding>,
 }
 
-/// `POST /api/rollback`; the first characters of a version will do, four at least. Without any: the one that was served before the
-/// current one was published.
+/// `POST /api/rollback`, with a version or its first characters (at least four). Default: the
+/// version served before the current one was published.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RollbackRequest {
@@ -207,7 +208,7 @@ pub struct RollbackRequest {
     pub version: Option<GraphVersion>,
 }
 
-/// `GET /api/versions`: the last published first.
+/// `GET /api/versions`: the latest publish first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct VersionList {
     pub versions: Vec<VersionRow>,
@@ -246,7 +247,7 @@ pub struct MapNode {
     pub kind: SkillKind,
     pub title: String,
     pub path: String,
-    /// Of an agent: how many examples it has.
+    /// For an agent: its number of examples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub examples: Option<usize>,
 }
@@ -273,14 +274,14 @@ pub struct GraphDiff {
     pub files_changed: Vec<String>,
 }
 
-/// What changed in one agent.
+/// The changes of one agent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AgentChange {
     pub agent: AgentId,
     pub examples_added: Vec<String>,
     pub examples_removed: Vec<String>,
-    /// Names of the other parts that changed.
+    /// Names of other changed parts.
     pub other: Vec<String>,
 }
 
@@ -293,7 +294,7 @@ pub struct SearchAnswer {
     pub results: Vec<SearchHit>,
 }
 
-/// One file that fits a query, best first.
+/// One file that matches a query, best first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SearchHit {
@@ -302,7 +303,7 @@ pub struct SearchHit {
     pub kind: SkillKind,
     pub title: String,
     pub description: String,
-    /// The heading above the snippet, when there is one.
+    /// The heading above the snippet, if any.
     pub heading: Option<String>,
     /// Plain text of the best passage (at most 320 characters).
     pub snippet: String,

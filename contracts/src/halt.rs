@@ -13,18 +13,18 @@ pub struct HaltRequest {
     pub all: bool,
     #[serde(default)]
     pub reason: Option<String>,
-    /// Who halts; believed from the aggregator and the dashboard alone.
+    /// Who halts; trusted from the aggregator and the dashboard only.
     #[serde(default)]
     pub actor: Option<String>,
 }
 
-/// `POST /api/resume`: one task's halt, or (without) the halt of all.
+/// `POST /api/resume`: the halt of one task, or by default the halt of all.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ResumeRequest {
     #[serde(default)]
     pub task_id: Option<TaskId>,
-    /// The same as leaving the task out.
+    /// Equal to leaving the task out.
     #[serde(default)]
     pub all: bool,
     #[serde(default)]
@@ -33,17 +33,17 @@ pub struct ResumeRequest {
     pub actor: Option<String>,
 }
 
-/// How far a halt has come.
+/// The progress of a halt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HaltLevel {
-    /// Durable: no later start.
+    /// Durable: nothing starts any more.
     Accepted,
-    /// Confirmed by the gateway: the process tree is gone.
+    /// Confirmed by the gateway: the process tree has ended.
     Stopped,
 }
 
-/// Answer of halt: 202, or 200 when it was stopped already.
+/// Response of a halt: 202, or 200 if it was already stopped.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HaltAnswer {
@@ -63,7 +63,7 @@ pub struct HaltRow {
     pub by: String,
     pub at: String,
     pub level: HaltLevel,
-    /// Set once resumed.
+    /// Set after a resume.
     pub resumed_at: Option<String>,
 }
 
@@ -76,14 +76,14 @@ pub struct HaltList {
     pub halts: Vec<HaltRow>,
 }
 
-/// Which of these tasks must stop (`POST /internal/halts/check`): asked when leases are renewed.
+/// Which of these tasks must stop (`POST /internal/halts/check`); asked when leases are renewed.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HaltCheck {
     pub tasks: Vec<TaskId>,
 }
 
-/// Answer of the check.
+/// Response of the check.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HaltCheckAnswer {

@@ -1,4 +1,4 @@
-//! Ids as newtypes, so that an approval's id cannot be handed over as a task's.
+//! Ids as newtypes, so that an approval's id cannot be passed as a task's.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,11 +10,11 @@ macro_rules! id {
         pub struct $name(pub String);
 
         impl $name {
-            /// Wraps a string without looking at it.
+            /// Wraps a string without validation.
             pub fn new(text: impl Into<String>) -> Self {
                 Self(text.into())
             }
-            /// The id as it is written on the wire.
+            /// The id on the wire.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -40,26 +40,28 @@ macro_rules! id {
 id! {
     /// `<shard>.<ULID>`: one accepted message. The shard names the inbox that holds it.
     EventId,
-    /// One piece of work for an agent. For chat work: the event's id, with `~n` behind it from the second route on.
+    /// One piece of work for an agent. For chat work: the event's id, followed by `~n` from the
+    /// second route on.
     TaskId,
     /// `apr_<ULID>`: one request for approval.
     ApprovalId,
     /// `dec_<ULID>`: one routing decision.
     DecisionId,
-    /// An agent, spelled as the skill graph spells it.
+    /// An agent, spelled as in the skill graph.
     AgentId,
-    /// `<channel>:<endpoint>:<platform parts joined by ':'>`: whose messages are kept in order.
+    /// `<channel>:<endpoint>:<platform parts joined by ':'>`: the unit of message order.
     ConversationId,
     /// `<channel>.<endpoint>`: one inbox.
     Shard,
-    /// The digest that names a published graph.
+    /// The digest of a published graph.
     GraphVersion,
-    /// A gateway's own name, chosen by it at first start.
+    /// A gateway's name, generated at its first start.
     GatewayId,
 }
 
 impl EventId {
-    /// The inbox that holds this event: everything before the last dot, or `None` for text that is no event id.
+    /// The inbox of this event: everything before the last dot, or `None` if the text is not an
+    /// event id.
     pub fn shard(&self) -> Option<Shard> {
         let (shard, ulid) = self.0.rsplit_once('.')?;
         (ulid.len() == 26 && !shard.is_empty()).then(|| Shard::new(shard))
@@ -67,18 +69,18 @@ impl EventId {
 }
 
 impl TaskId {
-    /// The event a chat task belongs to: the id without its `~n`.
+    /// The event of a chat task: the id without its `~n`.
     pub fn event_id(&self) -> EventId {
         EventId::new(self.0.split('~').next().unwrap_or_default())
     }
 }
 
 impl Shard {
-    /// The shard of an endpoint of a channel.
+    /// The shard of a channel's endpoint.
     pub fn of(channel: &str, endpoint: &str) -> Self {
         Self(format!("{channel}.{endpoint}"))
     }
-    /// Channel and endpoint, or `None` when the text is no shard.
+    /// Channel and endpoint, or `None` if the text is not a shard.
     pub fn parts(&self) -> Option<(&str, &str)> {
         self.0.split_once('.')
     }
@@ -89,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_id_names_its_shard() {
+    fn event_id_contains_its_shard() {
         let id = EventId::new("slack.T0AAAA111.01ARZ3NDEKTSV4RRFFQ69G5FAV");
         assert_eq!(id.shard(), Some(Shard::new("slack.T0AAAA111")));
         assert_eq!(EventId::new("nonsense").shard(), None);

@@ -1,7 +1,8 @@
-//! What travels between Quintet's services and to the outside: wire types, ids, error codes.
+//! Everything exchanged between Quintet's services and with the outside: wire types, ids, error
+//! codes.
 //!
-//! One file per subject, each holding the requests and answers of that subject in JSON camelCase.
-//! Nothing here does IO, knows the time or runs code of a service.
+//! One file per subject, with its requests and responses in camelCase JSON. No IO, no clock, no
+//! service code.
 
 pub mod approval;
 pub mod backup;

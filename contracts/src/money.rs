@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-/// The largest amount: far above any budget, and small enough that dollars as a JSON number stay exact to the micro.
+/// Maximum amount: far above any budget, and small enough that dollars as a JSON number stay exact
+/// to the micro-dollar.
 const LIMIT: i64 = 1 << 50;
 
 /// An amount in micro-dollars. On the wire it is a decimal number of dollars (`1.25`).
@@ -13,7 +14,8 @@ impl Micros {
     /// No money.
     pub const ZERO: Self = Self(0);
 
-    /// Dollars to micro-dollars, rounded to the nearest; `None` when negative, not finite or too large to be exact.
+    /// Dollars to micro-dollars, rounded to the nearest; `None` if negative, not finite or too
+    /// large to be exact.
     pub fn from_dollars(dollars: f64) -> Option<Self> {
         let micros = (dollars * 1e6).round();
         (dollars.is_finite() && micros >= 0.0 && micros <= LIMIT as f64)
@@ -23,12 +25,12 @@ impl Micros {
     pub fn dollars(self) -> f64 {
         self.0 as f64 / 1e6
     }
-    /// Sum that stops at the largest exact amount instead of wrapping.
+    /// Sum, saturating at the maximum amount.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0).min(LIMIT))
     }
-    /// Difference that stops at zero.
+    /// Difference, saturating at zero.
     #[must_use]
     pub fn minus(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0).max(0))
@@ -36,7 +38,7 @@ impl Micros {
 }
 
 impl std::fmt::Display for Micros {
-    /// `$12.50`; more digits only when cents do not suffice.
+    /// `$12.50`; more digits only if cents do not suffice.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (sign, value) =
             if self.0 < 0 { ("-", self.0.unsigned_abs()) } else { ("", self.0.unsigned_abs()) };
@@ -67,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dollars_round_trip_without_losing_a_micro() {
+    fn money_round_trips_without_losing_a_micro() {
         for micros in [0, 1, 10, 1_250_000, 12_500_000, LIMIT] {
             let text = serde_json::to_string(&Micros(micros)).unwrap();
             assert_eq!(serde_json::from_str::<Micros>(&text).unwrap(), Micros(micros), "{text}");
@@ -75,14 +77,14 @@ mod tests {
     }
 
     #[test]
-    fn amounts_that_are_none_are_refused() {
+    fn money_refuses_invalid_amounts() {
         for text in ["-1", "1e300", "\"5\"", "null"] {
             assert!(serde_json::from_str::<Micros>(text).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn shown_as_a_person_writes_it() {
+    fn money_is_displayed_as_people_write_it() {
         assert_eq!(Micros(12_500_000).to_string(), "$12.50");
         assert_eq!(Micros(1).to_string(), "$0.000001");
         assert_eq!(Micros(0).to_string(), "$0.00");

@@ -1,4 +1,4 @@
-//! What is measured, and the parts each owner contributes.
+//! Metrics, and each service's part of them.
 
 use crate::Micros;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ pub struct Health {
     /// `ok` or `degraded`.
     pub status: String,
     pub version: String,
-    /// What is wrong, for people.
+    /// Problems, for people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
 }
@@ -26,13 +26,13 @@ pub struct LedgerStats {
     pub today: String,
     /// Start of today in milliseconds since the epoch.
     pub day_start_ms: i64,
-    /// Decided today.
+    /// Approved today.
     pub approved: u64,
     pub rejected: u64,
     pub expired: u64,
-    /// Decided today by a person.
+    /// Decided by a person today.
     pub by_human: u64,
-    /// Waiting now.
+    /// Pending now.
     pub pending: u64,
     pub median_decision_ms: Option<f64>,
     pub cost_today: Micros,
@@ -53,10 +53,10 @@ pub struct InboxStats {
     pub requests: u64,
     pub by_state: BTreeMap<String, u64>,
     pub by_channel: BTreeMap<String, u64>,
-    /// Events that are not at an end, now.
+    /// Events that have not ended, now.
     pub open: u64,
     pub oldest_open_ms: Option<i64>,
-    /// Dead now.
+    /// Dead letters now.
     pub dead: u64,
     /// Mean and percentiles of received → answered, last 7 days, milliseconds.
     pub avg_latency_ms: Option<f64>,
@@ -92,16 +92,16 @@ pub struct Stats {
     pub since: String,
     /// Service → `healthy`, `degraded`, `down`, `maintenance` or `unknown`.
     pub worker_status: BTreeMap<String, String>,
-    /// What owners said last that do not answer now.
+    /// Last values of services that do not answer now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_known: Option<LastKnown>,
 }
 
-/// Figures of owners that do not answer: at most an hour old.
+/// Metrics of services that do not answer, at most an hour old.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LastKnown {
-    /// When they were said.
+    /// Time of the values.
     pub at: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ledger: Option<LedgerStats>,
@@ -111,14 +111,14 @@ pub struct LastKnown {
     pub inbox: Option<InboxStats>,
 }
 
-/// `GET /api/archive` of monitoring-dashboard: days, the newest first.
+/// `GET /api/archive` of monitoring-dashboard: days, newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Archive {
     pub days: Vec<String>,
 }
 
-/// `GET /api/archive/{day}`: the rows of the table `metrics` of a day, one an hour and series.
+/// `GET /api/archive/{day}`: a day's rows of the table `metrics`, one per hour and series.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ArchiveDay {
@@ -130,7 +130,7 @@ pub struct ArchiveDay {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Sla {
-    /// Percent, two decimals rounded down; null while nothing was measured.
+    /// Percent, rounded down to two decimals; null before the first measurement.
     pub uptime7d: Option<f64>,
     /// Milliseconds, mean of received → answered over 7 days.
     pub avg_latency: Option<f64>,

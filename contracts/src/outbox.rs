@@ -1,4 +1,4 @@
-//! What another service asks the aggregator to say in a chat.
+//! Messages that other services ask the aggregator to deliver.
 
 use crate::EventId;
 use serde::{Deserialize, Serialize};
@@ -9,27 +9,27 @@ use serde::{Deserialize, Serialize};
 pub struct Target {
     pub channel: String,
     pub endpoint: String,
-    /// Telegram chat id, Slack channel id, Discord channel id, web conversation id.
-    /// With `direct`: the user's id, to be opened as a direct message.
+    /// Telegram chat id, Slack channel id, Discord channel id, or web conversation id. With
+    /// `direct` it is the user's id, for a direct message.
     pub chat: String,
     /// Telegram topic, Slack thread_ts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thread: Option<String>,
-    /// The message that is answered.
+    /// The message to reply to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<String>,
-    /// `chat` is a user, not a channel.
+    /// Whether `chat` is a user instead of a channel.
     #[serde(default)]
     pub direct: bool,
-    /// Whom to mention when the answer cannot be attached to their request any more.
+    /// The user to mention if the answer cannot be attached to their message any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mention: Option<String>,
-    /// A Discord interaction that can still be answered.
+    /// A Discord interaction that is still open for a reply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interaction: Option<Interaction>,
 }
 
-/// The way back that a Discord interaction opens for 15 minutes.
+/// A Discord interaction's reply address, open for 15 minutes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Interaction {
@@ -39,29 +39,29 @@ pub struct Interaction {
     pub until_ms: i64,
 }
 
-/// Two buttons, each with what a press carries (at most 64 bytes).
+/// Two buttons, each with its press data (at most 64 bytes).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Buttons {
     pub approve: String,
     pub reject: String,
-    /// What stands on them, where it is not Approve and Reject.
+    /// Their labels, if not Approve and Reject.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<[String; 2]>,
 }
 
 impl Buttons {
-    /// What stands on the two.
+    /// The labels of both buttons.
     pub fn texts(&self) -> [&str; 2] {
         self.labels.as_ref().map_or(["Approve", "Reject"], |[first, second]| [first, second])
     }
 }
 
-/// One message to be kept at its newest revision in one place.
+/// One message to keep at its newest revision in one chat.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Delivery {
-    /// Idempotency: the same id and revision is sent once; a higher revision edits what was sent.
+    /// Idempotency: each id and revision is sent once; a higher revision edits the sent message.
     pub id: String,
     pub revision: u32,
     pub target: Target,
@@ -72,7 +72,7 @@ pub struct Delivery {
     pub event_id: Option<EventId>,
 }
 
-/// `GET /internal/approvers`: where each approver of each endpoint is reached directly.
+/// `GET /internal/approvers`: the direct address of each approver of each endpoint.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Approvers {
@@ -86,14 +86,14 @@ pub struct OutboxRequest {
     pub deliveries: Vec<Delivery>,
 }
 
-/// Where a delivery stands.
+/// The state of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DeliveryState {
     Queued,
     Sending,
     Sent,
-    /// The bytes left and no answer came; it may be in the chat.
+    /// Sent without a response; the message may be in the chat.
     Unknown,
     Failed,
     Expired,
@@ -111,7 +111,7 @@ impl DeliveryState {
             Self::Expired => "expired",
         }
     }
-    /// The state of this wire text.
+    /// Parses the wire text.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Queued, Self::Sending, Self::Sent, Self::Unknown, Self::Failed, Self::Expired]
             .into_iter()
@@ -119,7 +119,7 @@ impl DeliveryState {
     }
 }
 
-/// Answer of `POST /internal/outbox`, in the order of the request.
+/// Response of `POST /internal/outbox`, in the order of the request.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OutboxAnswer {

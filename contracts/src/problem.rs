@@ -1,36 +1,36 @@
-//! RFC 9457 problem details: the body of every error answer.
+//! RFC 9457 problem details: the body of every error response.
 
 use crate::ErrorCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// `application/problem+json`. `detail` is written for the caller and never holds internal text.
+/// `application/problem+json`. `detail` is written for the caller and never contains internal text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
-    /// `urn:quintet:error:<code>`; `docs/errors.md` has a paragraph for each.
+    /// `urn:quintet:error:<code>`; `docs/errors.md` has a section for each.
     #[serde(rename = "type")]
     pub kind: String,
     /// The code's title.
     pub title: String,
     /// The HTTP status.
     pub status: u16,
-    /// What happened this time.
+    /// The event behind this refusal.
     pub detail: String,
     /// The stable code.
     pub code: ErrorCode,
-    /// What to do.
+    /// The fix.
     pub fix: String,
-    /// Finds the log lines of this request.
+    /// Id of this request's log lines.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub request_id: String,
-    /// Further members, such as `field`, `remaining` or `decidedBy`.
+    /// Additional members, such as `field`, `remaining` or `decidedBy`.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
 
 impl Problem {
-    /// A problem of this code, with the code's own title and fix.
+    /// A problem with this code, its title and its fix.
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
         Self {
             kind: format!("urn:quintet:error:{}", code.as_str()),
@@ -43,7 +43,7 @@ impl Problem {
             extra: Map::new(),
         }
     }
-    /// A field that is missing or wrong, with what would be right.
+    /// A missing or wrong field, with the correction.
     pub fn field(field: &str, detail: impl Into<String>, fix: impl Into<String>) -> Self {
         Self::new(ErrorCode::InvalidField, detail).with("field", field).with_fix(fix)
     }
@@ -53,7 +53,7 @@ impl Problem {
         self.extra.insert(key.to_owned(), value.into());
         self
     }
-    /// Replaces the fix by one for this case.
+    /// Replaces the fix.
     #[must_use]
     pub fn with_fix(mut self, fix: impl Into<String>) -> Self {
         self.fix = fix.into();

@@ -1,4 +1,4 @@
-//! Routing: who gets a message, how sure the router is, and why.
+//! Routing: the chosen agent, the confidence, and the reasons.
 
 use crate::graph::Complexity;
 use crate::{AgentId, DecisionId, EventId, GatewayId, GraphVersion, Micros, Tokens};
@@ -18,49 +18,51 @@ pub struct RouteRequest {
     /// Free JSON of the caller; data, never instructions.
     #[serde(default)]
     pub context: Option<serde_json::Value>,
-    /// The agent that answered last in this conversation: a short follow-up stays with it. Internal callers only.
+    /// The agent that answered last in this conversation, which keeps short follow-ups. Internal
+    /// callers only.
     #[serde(default)]
     pub sticky_agent: Option<AgentId>,
-    /// Agents that have just failed on this message. Internal callers only.
+    /// Agents that just failed on this message. Internal callers only.
     #[serde(default)]
     pub exclude: Vec<AgentId>,
-    /// Only agents with `public: true` may be chosen. Internal callers only.
+    /// Restricts the choice to agents with `public: true`. Internal callers only.
     #[serde(default)]
     pub public_only: bool,
-    /// The agent that this chat is bound to: it gets what names nobody else. Internal callers only.
+    /// The agent bound to this chat, for messages that name no other. Internal callers only.
     #[serde(default)]
     pub bound_agent: Option<AgentId>,
-    /// The message replies to what the sticky agent said. Internal callers only.
+    /// Whether the message replies to the sticky agent. Internal callers only.
     #[serde(default)]
     pub is_reply: bool,
-    /// What the same person said before here, so that it can be given to somebody else. Internal callers only.
+    /// The sender's previous message here, so that it can be reassigned. Internal callers only.
     #[serde(default)]
     pub previous: Option<Previous>,
-    /// The sender said that it is not for these agents. Internal callers only.
+    /// Agents that the sender ruled out. Internal callers only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub taken_back_from: Vec<AgentId>,
-    /// The event this is decided for; asked twice for one event (and one exclude list) the same decision comes back. Internal callers only.
+    /// The event of this decision; the same event and exclude list always get the same decision.
+    /// Internal callers only.
     #[serde(default)]
     pub event_id: Option<EventId>,
 }
 
-/// A message that was routed before, and to whom.
+/// An earlier routed message, with its agent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Previous {
     pub decision_id: DecisionId,
     pub agent: AgentId,
     pub message: String,
-    /// Whom it was taken back from before it came to `agent`.
+    /// Agents ruled out before it went to `agent`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub taken_back_from: Vec<AgentId>,
 }
 
-/// Answer of `POST /api/route`.
+/// Response of `POST /api/route`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RouteAnswer {
-    /// Who gets the message, always.
+    /// The agent that gets the message; always present.
     pub agent: AgentId,
     /// Probability that `agent` is right, 0–1.
     pub confidence: f64,
@@ -71,30 +73,32 @@ pub struct RouteAnswer {
     pub reason: String,
     pub matched_keywords: Vec<String>,
     pub alternatives: Vec<Alternative>,
-    /// The best agent was down or excluded and `agent` stands in for it.
+    /// Whether `agent` replaces the best agent, which was down or excluded.
     pub fallback: bool,
     pub out_of_scope: bool,
-    /// Two agents are too close to call; a person should choose.
+    /// Whether two agents are too close to call, so that the sender should choose.
     pub needs_choice: bool,
-    /// Price of the configured runner where it is known: what it says a run costs, or the tokens that are expected at its prices.
+    /// The estimated cost, if known: the configured cost per run, or the expected tokens at the
+    /// configured prices.
     pub estimated_cost: Option<Micros>,
     pub decision_id: DecisionId,
     pub graph_version: Option<GraphVersion>,
     pub cached: bool,
     /// RFC 3339 UTC.
     pub timestamp: String,
-    /// For the conductor: nobody is open to this sender, so nobody may be given the message.
+    /// For the dispatcher: no agent is open to this sender, so none may get the message.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub closed: bool,
-    /// For the conductor: the sender took the decision before back, and its message is meant.
+    /// For the dispatcher: the sender corrected the previous decision, and this decision is about
+    /// that message.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub takes_back: bool,
-    /// For the conductor: the message goes on with what was said before and says nothing by itself.
+    /// For the dispatcher: the message only follows up on an earlier one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub follows_up: bool,
 }
 
-/// Another agent that was considered.
+/// Another considered agent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Alternative {
@@ -120,9 +124,9 @@ pub struct DecisionRow {
     pub out_of_scope: bool,
     pub graph_version: Option<GraphVersion>,
     pub latency_ms: f64,
-    /// What feedback said: true, false, or nothing yet.
+    /// The feedback: true, false, or none yet.
     pub correct: Option<bool>,
-    /// The agent feedback named instead.
+    /// The right agent according to the feedback.
     pub correct_agent: Option<AgentId>,
 }
 
@@ -162,14 +166,14 @@ pub struct PoolMember {
     /// False while its breaker is open or it is reported down.
     pub available: bool,
     pub breaker: Breaker,
-    /// Tasks handed out and not reported back.
+    /// Tasks started and not yet reported.
     pub in_flight: u32,
     /// Smoothed run time.
     pub latency_ms: Option<f64>,
     pub failures: u32,
-    /// When an open breaker lets a probe through, RFC 3339 UTC.
+    /// When an open breaker lets a trial run through, RFC 3339 UTC.
     pub retry_at: Option<String>,
-    /// Where it ran within the last day: one for each gateway.
+    /// Its instances of the last day: one per gateway.
     #[serde(default)]
     pub instances: Vec<PoolInstance>,
 }
@@ -185,7 +189,7 @@ pub struct PoolInstance {
     /// Smoothed run time.
     pub latency_ms: Option<f64>,
     pub failures: u32,
-    /// When an open breaker lets a probe through, RFC 3339 UTC.
+    /// When an open breaker lets a trial run through, RFC 3339 UTC.
     pub retry_at: Option<String>,
 }
 
@@ -194,11 +198,11 @@ pub struct PoolInstance {
 #[serde(rename_all = "camelCase")]
 pub struct Candidate {
     pub gateway: GatewayId,
-    /// Tasks it has or that wait for it, as far as the asker knows.
+    /// Its leased and reserved tasks, as far as the caller knows.
     pub in_hand: u32,
 }
 
-/// Which of these gateways should run an agent: `POST /internal/instances/choose`.
+/// Chooses the gateway to run an agent: `POST /internal/instances/choose`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InstanceRequest {
@@ -206,14 +210,14 @@ pub struct InstanceRequest {
     pub among: Vec<Candidate>,
 }
 
-/// Answer of `POST /internal/instances/choose`.
+/// Response of `POST /internal/instances/choose`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InstanceAnswer {
-    /// None only where there was nobody to choose from.
+    /// None only without candidates.
     pub gateway: Option<GatewayId>,
 }
 
-/// What became of a run, told to the router's pool: `POST /internal/outcomes`.
+/// The outcome of a run, for the router's pool: `POST /internal/outcomes`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OutcomeReport {
@@ -221,30 +225,30 @@ pub struct OutcomeReport {
     /// The gateway that ran it.
     #[serde(default)]
     pub gateway: Option<GatewayId>,
-    /// `started` counts up, the others count down.
+    /// `started` increments the running count, the others decrement it.
     pub outcome: PoolOutcome,
     #[serde(default)]
     pub latency_ms: Option<f64>,
-    /// How much work the message asked for, and the tokens it took, where they are known.
+    /// The message's complexity and the tokens used, if known.
     #[serde(default)]
     pub complexity: Option<Complexity>,
     #[serde(default)]
     pub tokens: Option<Tokens>,
 }
 
-/// What the pool needs to know of a run.
+/// The pool's view of an outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum PoolOutcome {
     Started,
     Succeeded,
-    /// The agent could not do its work: counts against its breaker.
+    /// The agent failed: counts against its breaker.
     Failed,
-    /// Ended by the owner or the budget: says nothing about the agent.
+    /// Stopped by the owner or the budget: says nothing about the agent.
     Cancelled,
 }
 
-/// Conductor to personal-assistant: which of two agents should get a message (`POST /internal/tie-break`).
+/// Asks personal-assistant to break a tie between two agents (`POST /internal/tie-break`).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TieRequest {
@@ -253,10 +257,10 @@ pub struct TieRequest {
     pub agents: [AgentId; 2],
 }
 
-/// Answer of `POST /internal/tie-break`.
+/// Response of `POST /internal/tie-break`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TieAnswer {
-    /// None: no model may or could choose, so the person is asked.
+    /// None if no model may or could choose, so the sender is asked.
     pub agent: Option<AgentId>,
 }
 
@@ -266,7 +270,7 @@ pub struct TieAnswer {
 pub struct RoutingStats {
     /// Decisions since `since`.
     pub decisions: u64,
-    /// Those of them that were asked for directly, not for a message that came in.
+    /// Decisions requested directly, without a received message.
     #[serde(default)]
     pub direct: u64,
     pub avg_latency_ms: Option<f64>,
@@ -281,20 +285,20 @@ pub struct RoutingStats {
     pub labelled: u64,
 }
 
-/// Loader to router: train a model for this graph (`POST /internal/train`).
+/// The loader asks the router to train a model for this graph (`POST /internal/train`).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TrainRequest {
     pub graph: crate::graph::Graph,
 }
 
-/// The trained model, ready to be stored beside the graph.
+/// The trained model, to store beside the graph.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TrainAnswer {
     /// The model's bytes in standard base64.
     pub model_base64: String,
     pub train_ms: f64,
-    /// Agents whose examples are too few to be sure of, and the like.
+    /// Findings, such as agents with too few examples.
     pub findings: Vec<crate::graph::Finding>,
 }

@@ -1,8 +1,8 @@
-//! The six services' names: folder, crate, Worker, metric label and log field.
+//! Names of the six services: folder, crate, Worker, metric label and log field.
 
 use serde::{Deserialize, Serialize};
 
-/// A service, spelled on the wire as its folder is.
+/// A service, spelled on the wire like its folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ServiceName {
@@ -35,7 +35,7 @@ impl ServiceName {
             Self::AgencyGateway => "agency-gateway",
         }
     }
-    /// The service of this name.
+    /// Parses a name.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|service| service.as_str() == text)
     }

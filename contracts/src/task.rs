@@ -1,13 +1,13 @@
-//! Tasks: how a gateway takes work and brings it back.
+//! Tasks: how a gateway leases, renews and reports work.
 
 use crate::approval::Outcome;
 use crate::{AgentId, ApprovalId, EventId, GatewayId, Micros, TaskId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// How long a lease lasts without renewal.
+/// Duration of a lease without renewal, milliseconds.
 pub const LEASE_MS: i64 = 30_000;
-/// How often a gateway renews.
+/// Interval between renewals, milliseconds.
 pub const RENEW_EVERY_MS: i64 = 10_000;
 
 /// `POST /api/tasks/lease`.
@@ -15,11 +15,11 @@ pub const RENEW_EVERY_MS: i64 = 10_000;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LeaseRequest {
     pub gateway_id: GatewayId,
-    /// Agents it can run; `*` stands for every agent (they run by the default runner).
+    /// Agents it can run; `*` means every agent (with the default runner).
     pub agents: Vec<String>,
-    /// How many more tasks it can take now.
+    /// Free capacity in tasks.
     pub capacity: u32,
-    /// Seconds to wait for work (0–25).
+    /// Maximum seconds to wait for work (0–25).
     #[serde(default)]
     pub wait: Option<u32>,
 }
@@ -29,7 +29,7 @@ pub struct LeaseRequest {
 #[serde(rename_all = "camelCase")]
 pub struct LeasedTask {
     pub task_id: TaskId,
-    /// Rises with every lease of this task; older epochs are refused.
+    /// Increases with every lease of this task; older epochs are refused.
     pub epoch: u32,
     pub lease_ms: i64,
     pub agent: AgentId,
@@ -40,7 +40,7 @@ pub struct LeasedTask {
     pub cost_limit: Micros,
 }
 
-/// What an agent may know of where the message came from.
+/// The message's origin, as far as the agent may know it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TaskContext {
@@ -69,14 +69,14 @@ pub struct Turn {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RenewRequest {
     pub epoch: u32,
-    /// A line for the chat's placeholder.
+    /// Progress line for the chat's placeholder.
     #[serde(default)]
     pub progress: Option<String>,
     #[serde(default)]
     pub cost_micros: Option<i64>,
 }
 
-/// Answer of renew: halts arrive here.
+/// Response of a renewal; it announces halts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RenewAnswer {
@@ -97,7 +97,7 @@ pub struct ResultRequest {
     pub usage: Option<Value>,
 }
 
-/// Answer of result; the same result twice is answered the same.
+/// Response of a result; a repeated result gets the same response.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ResultAnswer {
@@ -105,7 +105,7 @@ pub struct ResultAnswer {
     pub accepted: bool,
 }
 
-/// A gateway that asked for work: a row of `GET /api/gateways`.
+/// A gateway that has polled for work: a row of `GET /api/gateways`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GatewayRow {
@@ -115,26 +115,27 @@ pub struct GatewayRow {
     /// Milliseconds since then.
     pub age_ms: i64,
     pub running: u32,
-    /// It was taken out of service: it gets no more tasks.
+    /// Drained: it gets no new tasks.
     #[serde(default)]
     pub drained: bool,
 }
 
-/// A gateway that neither asked for work nor renewed a lease for so long has gone; it asks each 25 s at the least.
+/// Milliseconds without a poll or a renewal after which a gateway counts as gone; it polls at least
+/// every 25 s.
 pub const SILENT_MS: i64 = 60_000;
 
-/// How a gateway stands.
+/// The state of a gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GatewayState {
     InService,
     Silent,
-    /// It gets no more tasks, and still has some.
+    /// Drained, with tasks still running.
     Draining,
     OutOfService,
 }
 
 impl GatewayState {
-    /// For people.
+    /// The text for people.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::InService => "in service",
@@ -146,7 +147,7 @@ impl GatewayState {
 }
 
 impl GatewayRow {
-    /// How it stands.
+    /// The current state.
     pub fn state(&self) -> GatewayState {
         match (self.drained, self.running) {
             (true, 0) => GatewayState::OutOfService,
@@ -161,7 +162,7 @@ impl GatewayRow {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DrainRequest {
-    /// True takes it out of service, false puts it back.
+    /// True drains, false restores.
     pub drained: bool,
 }
 
@@ -180,7 +181,7 @@ pub struct RunTaskRequest {
     pub agent: AgentId,
     pub message: String,
     pub approval_id: ApprovalId,
-    /// Compared with the approval's where it is given.
+    /// Checked against the approval's digest, if given.
     #[serde(default)]
     pub digest: Option<String>,
     #[serde(default)]

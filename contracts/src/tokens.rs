@@ -1,11 +1,11 @@
-//! Tokens: how many a run is likely to need, and what they cost.
+//! Tokens: the estimate for a run, and their cost.
 
 use crate::Micros;
 use crate::graph::Complexity;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Tokens read and written.
+/// Input and output tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tokens {
     pub input: u64,
@@ -20,8 +20,8 @@ pub struct TokenPrices {
 }
 
 impl Tokens {
-    /// What work of this complexity is taken to need before an agent's own runs are known: an agent reads far more than the message
-    /// (its instructions, files, the results of its tools), again and again.
+    /// Assumed tokens for work of this complexity, before an agent's own runs are known. An agent
+    /// reads far more than the message (its instructions, files, tool results), repeatedly.
     pub const fn assumed(complexity: Complexity) -> Self {
         match complexity {
             Complexity::Simple => Self { input: 8_000, output: 1_000 },
@@ -30,13 +30,13 @@ impl Tokens {
         }
     }
 
-    /// The tokens of a text: one for four bytes, the usual rule of thumb for English; for scripts of three bytes a letter that is
-    /// near one for each letter, as it should be.
+    /// The tokens of a text: one per four bytes, the usual rule of thumb for English. In scripts
+    /// with three bytes per letter that is about one per letter, which also fits.
     pub fn of_text(text: &str) -> u64 {
         (text.len() as u64).div_ceil(4)
     }
 
-    /// The sum of two.
+    /// The sum.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
         Self {
@@ -45,9 +45,9 @@ impl Tokens {
         }
     }
 
-    /// Reads what an agent's program reports of its run: `input_tokens` and `output_tokens`, or `prompt_tokens` and
-    /// `completion_tokens`. Tokens from a cache count as read where they are told apart (`cache_read_input_tokens`,
-    /// `cache_creation_input_tokens`). None when it holds neither.
+    /// Reads the usage reported by an agent's program: `input_tokens` and `output_tokens`, or
+    /// `prompt_tokens` and `completion_tokens`. Cached tokens count as input if listed separately
+    /// (`cache_read_input_tokens`, `cache_creation_input_tokens`). None if it has neither.
     pub fn of_usage(usage: &Value) -> Option<Self> {
         let number =
             |names: &[&str]| names.iter().find_map(|name| usage.get(name)).and_then(Value::as_u64);
@@ -61,7 +61,7 @@ impl Tokens {
 }
 
 impl TokenPrices {
-    /// What so many tokens cost, rounded up.
+    /// The cost of these tokens, rounded up.
     pub fn cost(&self, tokens: Tokens) -> Micros {
         let part = |count: u64, price: Micros| {
             i128::from(count).saturating_mul(i128::from(price.0.max(0)))
@@ -80,7 +80,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_cost_is_rounded_up_and_never_runs_over() {
+    fn token_cost_is_rounded_up_and_saturates() {
         let prices = TokenPrices { input: Micros(3_000_000), output: Micros(15_000_000) };
         assert_eq!(prices.cost(Tokens::assumed(Complexity::Moderate)), Micros(195_000));
         assert_eq!(prices.cost(Tokens { input: 1, output: 0 }), Micros(3));
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_programs_report_is_read_in_their_own_words() {
+    fn token_usage_is_read_in_each_programs_format() {
         let read = |usage| Tokens::of_usage(&usage).map(|tokens| (tokens.input, tokens.output));
         assert_eq!(
             read(

@@ -1,4 +1,4 @@
-// The program of the agent that costs money: an answer with bold text, an emoji before it (offsets count UTF-16 units),
-// code, and enough words to need a second Discord message.
+// The program of the paid agent. Its answer has bold text, an emoji before it (offsets count UTF-16
+// units), code, and enough words for a second Discord message.
 console.log('🚀 **Audited** the `login` form.\n');
 console.log(Array.from({ length: 400 }, (_, n) => `finding${n}`).join(' '));

@@ -1,4 +1,4 @@
-// Debian's Chromium, headless, that reaches this machine alone, and what every page has to stand.
+// Debian's headless Chromium with access to this machine only, and the checks of every page.
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { chromium } from 'playwright-core';
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome', '/opt/google/chrome/chrome', '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'];
 export const OUT = fileURLToPath(new URL('../out/', import.meta.url));
 
-/** Where the browser is: CHROMIUM, else the usual places. */
+/** The browser's path: CHROMIUM, or the usual places. */
 export const browserPath = () => [process.env.CHROMIUM, ...PLACES].find((path) => path && existsSync(path));
 
 export async function startBrowser() {
@@ -20,7 +20,7 @@ export async function startBrowser() {
   });
 }
 
-/** A context with one page; whatever its pages do wrong is collected in `trouble`. */
+/** A context with one page; collects the errors of its pages in `trouble`. */
 export async function open(browser, base, options = {}) {
   const context = await browser.newContext({ baseURL: base, locale: 'en-GB', timezoneId: 'Europe/Berlin', viewport: { width: 1280, height: 860 }, ...options });
   const page = await context.newPage();
@@ -33,7 +33,7 @@ export async function open(browser, base, options = {}) {
   return { context, page, trouble };
 }
 
-/** One main heading, a language, a name for every control, and nothing wider than the window. */
+/** Checks for one main heading, a language, a name for every control, and nothing wider than the window. */
 export async function assertSound(page, where) {
   const found = await page.evaluate(() => {
     const named = (control) => control.labels?.length || control.getAttribute('aria-label') || control.getAttribute('aria-labelledby') || control.textContent.trim();
@@ -56,7 +56,7 @@ const LOOKS = {
   phone: { colorScheme: 'light', viewport: { width: 360, height: 740 } },
 };
 
-/** The page in light, dark and at a phone's width, into e2e/out/. What a reload would lose is photographed `asItIs`. */
+/** Saves the page in light, dark and at a phone's width to e2e/out/. With `asItIs` it does not reload. */
 export async function photograph(page, name, { asItIs = false } = {}) {
   for (const [look, { colorScheme, viewport }] of Object.entries(LOOKS)) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });

@@ -1,4 +1,4 @@
-// Starts the native binary on a data directory of its own, and stops it again.
+// Starts the native binary on its own data directory, and stops it.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,10 +7,10 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const START_MS = 60_000;
-// The server itself gives running work 28 s at most.
+// The server gives running work at most 28 s.
 const STOP_MS = 35_000;
 
-/** The binary under test: QUINTET_BINARY, else the newest that cargo built. */
+/** The binary under test: QUINTET_BINARY, or cargo's newest build. */
 export function binary() {
   const built = ['release', 'debug'].map((profile) => join(ROOT, 'target', profile, 'quintet'));
   const given = process.env.QUINTET_BINARY ? [resolve(process.env.QUINTET_BINARY)] : built;
@@ -18,7 +18,7 @@ export function binary() {
   return there.sort((a, b) => b.at - a.at)[0]?.path;
 }
 
-/** Asks again until the answer is truthy; after the deadline the last answer or error is part of the failure. */
+/** Retries until the result is truthy; the failure after the deadline includes the last result or error. */
 export async function until(what, ask, { within = 15_000, every = 25, isHopeless = () => false } = {}) {
   const deadline = Date.now() + within;
   for (let last; ;) {
@@ -34,7 +34,7 @@ export async function until(what, ask, { within = 15_000, every = 25, isHopeless
   }
 }
 
-/** `quintet up` on a fresh directory. `env` goes over an otherwise empty environment. */
+/** `quintet up` on a new directory, with only the variables of `env`. */
 export async function startQuintet({ config = '', env = {} } = {}) {
   const home = mkdtempSync(join(tmpdir(), 'quintet-e2e-'));
   const data = join(home, 'data');
@@ -67,7 +67,7 @@ export async function startQuintet({ config = '', env = {} } = {}) {
 
   return {
     base, link, operator, data, said, startMs: performance.now() - started,
-    /** A call of the API as the operator; the parsed answer. */
+    /** Calls the API as the operator; returns the parsed response. */
     async api(method, path, body) {
       const headers = { authorization: `Bearer ${operator}`, ...(body && { 'content-type': 'application/json' }) };
       const answer = await fetch(base + path, { method, headers, body: body && JSON.stringify(body) });
@@ -75,7 +75,7 @@ export async function startQuintet({ config = '', env = {} } = {}) {
       if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`);
       return JSON.parse(text);
     },
-    /** Stops it as Ctrl-C does; how it ended. */
+    /** Stops it as Ctrl-C does; returns how it ended. */
     async stop() {
       child.kill('SIGTERM');
       const late = setTimeout(kill, STOP_MS);

@@ -31,14 +31,14 @@ export async function startRecorder() {
 
   return {
     base, requests,
-    /** Quintet's requests that fit, in order. */
+    /** Quintet's matching requests, in order. */
     ours: (fits = () => true) => requests.filter((request) => request.side === 'ours' && fits(request)),
-    /** The first of Quintet's requests that fits, as soon as it is there. */
+    /** Waits for Quintet's first matching request. */
     awaited(what, fits, options) {
       return until(what, () => requests.find((request) => request.side === 'ours' && fits(request)), options)
         .catch((error) => { throw new Error(`${error.message}; seen:\n${requests.map(line).join('\n')}`); });
     },
-    /** What an SDK sends while `call` runs. */
+    /** The requests that an SDK sends during `call`. */
     async sentBy(call) {
       const from = requests.length;
       await call();
@@ -46,7 +46,7 @@ export async function startRecorder() {
       if (sent.length !== 1) throw new Error(`the SDK sent ${sent.length} requests`);
       return sent[0];
     },
-    /** Answers Quintet's next request that fits with this instead. */
+    /** Answers Quintet's next matching request with this instead. */
     refuse(fits, { status, headers, body }) {
       refusals.push({ fits, status, headers, body });
     },
@@ -66,10 +66,10 @@ function bodyOf(type, raw) {
   if (type === 'application/json') return JSON.parse(raw);
   if (type !== 'application/x-www-form-urlencoded') return raw || undefined;
   const fields = Object.fromEntries(new URLSearchParams(raw));
-  // Slack takes structures as JSON inside the form.
+  // Slack expects structures as JSON inside the form.
   for (const name of ['blocks', 'metadata']) if (name in fields) fields[name] = JSON.parse(fields[name]);
   return fields;
 }
 
-/** All that must be the same whoever sent it. */
+/** Everything that must be equal for both senders. */
 export const shape = ({ method, path, type, headers, body }) => ({ method, path, type, authorization: headers.authorization, body });

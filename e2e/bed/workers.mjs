@@ -1,4 +1,4 @@
-// The Workers on Cloudflare's own runtime: started, killed and started again on the same storage.
+// The Workers on Cloudflare's own runtime: started, killed and restarted on the same storage.
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -15,7 +15,7 @@ const SCOPES = ['operator', 'viewer', 'agent', 'gateway'];
 export const token = (scope) => `${scope}-token-0123456789`;
 export const serviceKey = (from, to) => `key-${from}-${to}`;
 
-/** Node for the runtime's tools, or what is missing. */
+/** The missing requirement, if any. */
 export function missing() {
   if (!existsSync(node())) return 'workers/node_modules is missing: run `npm ci` in workers/';
   const unbuilt = [...SERVICES, 'suite'].find((name) => !existsSync(join(WORKERS, name, 'dist/index_bg.wasm')));
@@ -26,7 +26,7 @@ function node() {
   return process.env.QUINTET_NODE ?? join(WORKERS, 'node_modules/node/bin/node');
 }
 
-/** Each service's secrets; every pair of services that may speak shares a key. */
+/** Each service's secrets; every pair of services that may call each other shares a key. */
 function bindings(config, vars) {
   const own = (service) => ({
     QUINTET_CONFIG: JSON.stringify(config[service] ?? {}),
@@ -42,13 +42,13 @@ function bindings(config, vars) {
   return Object.fromEntries(SERVICES.map((service) => [service, own(service)]));
 }
 
-/** CPU of a process so far, microseconds, all its threads. */
+/** CPU time of a process with all its threads, microseconds. */
 export function cpu(pid) {
   const tasks = readdirSync(`/proc/${pid}/task`);
   return tasks.reduce((sum, task) => sum + Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0]), 0) / 1000;
 }
 
-/** The runtime itself: a child of the launcher. */
+/** The runtime: a child process of the launcher. */
 export function runtimeOf(launcher) {
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     try {
@@ -79,7 +79,7 @@ export class Workers {
     Object.assign(this, JSON.parse(first));
     return this;
   }
-  /** As a power cut does: the runtime and what drives it. */
+  /** Kills the runtime and its launcher, as a power cut does. */
   async kill() {
     const gone = new Promise((resolve) => this.process.once('exit', resolve));
     process.kill(-this.process.pid, 'SIGKILL');
@@ -89,7 +89,7 @@ export class Workers {
     if (this.process.exitCode === null && this.process.signalCode === null) await this.kill();
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 3 });
   }
-  /** Asks a service, as a scope (`operator`), with any token (`{ bearer }`) or as nobody. */
+  /** Calls a service, as a scope (`operator`), with any token (`{ bearer }`) or without one. */
   async ask(service, path, { as, bearer = as && token(as), method, headers = {}, body } = {}) {
     const all = new Headers(headers);
     if (bearer) all.set('authorization', `Bearer ${bearer}`);
@@ -107,15 +107,15 @@ export class Workers {
     } catch {}
     return { status: answer.status, headers: answer.headers, text, json };
   }
-  /** Makes the next `times` calls by a service binding fail. */
+  /** Makes the next `times` calls through a service binding fail. */
   async breakCalls(to, times, { from, status = 503, code } = {}) {
     await fetch(`${this.control}/fault`, { method: 'POST', body: JSON.stringify({ from, to, times, status, code }) });
   }
-  /** What a KV namespace holds; with a value, after putting it. */
+  /** Reads a key of a KV namespace; writes it first if there is a value. */
   async kv(service, binding, key, value) {
     return (await fetch(`${this.control}/kv`, { method: 'POST', body: JSON.stringify({ service, binding, key, value }) })).json();
   }
-  /** A statement in the shared database. */
+  /** Runs a statement in the shared database. */
   async sql(text) {
     const answer = await fetch(`${this.control}/sql`, { method: 'POST', body: text });
     if (!answer.ok) throw new Error(await answer.text());
@@ -124,7 +124,7 @@ export class Workers {
   async cron(service, cron) {
     return (await fetch(`${this.control}/cron?service=${service}&cron=${encodeURIComponent(cron)}`, { method: 'POST' })).json();
   }
-  /** Publishes the default graph, and these files beside it. */
+  /** Publishes the default graph with these additional files. */
   async publish(more = []) {
     const root = join(ROOT, 'routing-knowledge');
     const walk = (folder) => readdirSync(folder, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? walk(join(folder, entry.name)) : join(folder, entry.name)));
@@ -134,7 +134,7 @@ export class Workers {
   async events() {
     return (await this.ask('webhook-aggregator', '/api/events?limit=500', { as: 'operator' })).json.events;
   }
-  /** Waits until an event is in one of the states. */
+  /** Waits until an event has one of the states. */
   eventIn(id, states, within = 30_000) {
     return until(`${id} is ${states.join(' or ')}`, async () => {
       const { json } = await this.ask('webhook-aggregator', `/api/events/${id}`, { as: 'operator' });

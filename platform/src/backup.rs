@@ -1,12 +1,13 @@
-//! A service's tables as objects, and back: what the shared database cannot be asked for while it is gone.
+//! Copies a service's tables to objects and restores them, for when the shared database is lost.
 //!
-//! A copy is a folder of pages, `<folder>/<time>/<table>-<page>.json` (a JSON list of rows each), and a `manifest.json` that
-//! is written last: without it the copy was cut off and counts for nothing. Pages are read one after the other while the
-//! service goes on, so a copy is not one moment's: list tables in an order that errs to the safe side (amounts that were
-//! spent last).
+//! A copy is a folder of pages, `<folder>/<time>/<table>-<page>.json` (a JSON list of rows each),
+//! and a `manifest.json` that is written last: a copy without it is incomplete and ignored. The
+//! service keeps running while pages are read, so a copy is not a snapshot: list tables in an order
+//! that errs on the safe side (posted costs last).
 //!
-//! Restoring merges. Rows that are missing come back; rows that are there stay as they are, unless the table says how two
-//! are joined. It never deletes, so it can be repeated, and an old copy never lowers what was spent since.
+//! Restoring merges. Missing rows return; existing rows stay unchanged unless the table defines how
+//! to merge them. It never deletes, so it can be repeated, and an old copy never lowers costs
+//! posted since.
 
 use crate::ports::{Objects, PortError, PortErrorKind, PortResult, Row, Sql, SqlValue, Statement};
 use crate::time::rfc3339;
@@ -15,26 +16,26 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Rows read at once.
+/// Rows per read.
 const PAGE_ROWS: i64 = 500;
-/// JSON bound to one statement; D1 takes 2 MB a text.
+/// Maximum bytes of JSON bound to one statement; D1 allows 2 MB per text.
 const CHUNK_BYTES_MAX: usize = 512 * 1024;
 const MANIFEST: &str = "manifest.json";
 
-/// A table as it is copied.
+/// A table to copy.
 #[derive(Clone, Copy, Debug)]
 pub struct Table {
     pub name: &'static str,
-    /// The columns of its primary key: pages go in their order.
+    /// The columns of its primary key, which orders the pages.
     pub key: &'static [&'static str],
-    /// What becomes of a row whose key is there: the end of `ON CONFLICT …`.
+    /// The action for a row whose key exists: the end of `ON CONFLICT …`.
     pub on_conflict: &'static str,
-    /// Columns that come back as another value than was copied: the expression, in which `value` is the copied row.
+    /// Columns restored with a changed value: the expression, in which `value` is the copied row.
     pub changed: &'static [(&'static str, &'static str)],
 }
 
 impl Table {
-    /// A table whose rows stay as they are when they are there.
+    /// A table whose existing rows stay unchanged.
     pub const fn keeping(name: &'static str, key: &'static [&'static str]) -> Self {
         Self { name, key, on_conflict: "DO NOTHING", changed: &[] }
     }
@@ -43,20 +44,21 @@ impl Table {
 /// A finished copy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// The folder's last word: what `restore` takes.
+    /// The last part of the folder's name, for `restore`.
     pub name: String,
-    /// When it was begun, RFC 3339.
+    /// Start time, RFC 3339.
     pub at: String,
-    /// Pages of each table.
+    /// Pages per table.
     pub pages: BTreeMap<String, usize>,
-    /// Rows of each table.
+    /// Rows per table.
     pub rows: BTreeMap<String, usize>,
 }
 
 /// Copies the tables into the folder.
 ///
 /// # Errors
-/// When the database or the objects fail; what was written so far has no manifest and is never restored.
+/// When the database or the object store fails; an incomplete copy has no manifest and is never
+/// restored.
 pub async fn copy(
     sql: &dyn Sql,
     objects: &dyn Objects,
@@ -65,7 +67,7 @@ pub async fn copy(
     now_ms: i64,
 ) -> PortResult<Manifest> {
     let at = rfc3339(now_ms);
-    // Names of objects hold no colons; the time stays sortable.
+    // Object names contain no colons; the time stays sortable.
     let name = at.replace(':', "-");
     let mut manifest =
         Manifest { name: name.clone(), at, pages: BTreeMap::new(), rows: BTreeMap::new() };
@@ -128,10 +130,10 @@ fn invalid(detail: String) -> PortError {
     PortError::clean(PortErrorKind::Invalid, detail)
 }
 
-/// The finished copies of a folder, the newest first.
+/// The finished copies of a folder, newest first.
 ///
 /// # Errors
-/// When the objects fail.
+/// When the object store fails.
 pub async fn list(objects: &dyn Objects, folder: &str) -> PortResult<Vec<Manifest>> {
     let mut found = Vec::new();
     for name in objects
@@ -150,10 +152,10 @@ pub async fn list(objects: &dyn Objects, folder: &str) -> PortResult<Vec<Manifes
     Ok(found)
 }
 
-/// Deletes all copies but the newest `keep`, and what was cut off before the oldest of them.
+/// Deletes all copies but the newest `keep`, and incomplete ones older than those.
 ///
 /// # Errors
-/// When the objects fail; what is left is deleted next time.
+/// When the object store fails; the next call deletes the rest.
 pub async fn prune(objects: &dyn Objects, folder: &str, keep: usize) -> PortResult<()> {
     let copies = list(objects, folder).await?;
     let Some(oldest) = keep.checked_sub(1).and_then(|last| copies.get(last)) else { return Ok(()) };
@@ -164,10 +166,12 @@ pub async fn prune(objects: &dyn Objects, folder: &str, keep: usize) -> PortResu
     Ok(())
 }
 
-/// Merges a copy into the tables; how many rows of each came back. `None` when there is no such copy.
+/// Merges a copy into the tables; returns the restored rows per table. `None` when the copy does
+/// not exist.
 ///
 /// # Errors
-/// When a page is missing or unreadable, or the database fails; what was merged so far stays, and it can be repeated.
+/// When a page is missing or invalid, or the database fails; merged rows stay, and the call can be
+/// repeated.
 pub async fn restore(
     sql: &dyn Sql,
     objects: &dyn Objects,
@@ -196,15 +200,15 @@ pub async fn restore(
     Ok(Some(restored))
 }
 
-/// Writes rows into a table by its rule for those that are there; how many were written.
+/// Writes rows into a table, applying its rule to existing ones; returns the number written.
 ///
 /// # Errors
-/// When a row has a column that the table has not, or the database fails.
+/// When a row has an unknown column, or the database fails.
 pub async fn merge(sql: &dyn Sql, table: &Table, rows: Vec<Row>) -> PortResult<usize> {
     let Some(columns) = rows.first().map(|row| row.keys().cloned().collect::<Vec<_>>()) else {
         return Ok(0);
     };
-    // Names go into the statement as text: only what can be a name does.
+    // Column names become part of the statement, so only valid names are allowed.
     if let Some(bad) = columns.iter().find(|column| {
         column.is_empty() || !column.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
     }) {
@@ -222,7 +226,8 @@ pub async fn merge(sql: &dyn Sql, table: &Table, rows: Vec<Row>) -> PortResult<u
         .map(|column| changed(column).unwrap_or_else(|| format!("value->>'$.{column}'")))
         .collect();
     let text = format!(
-        "INSERT INTO {} ({}) SELECT {} FROM json_each(?1) WHERE true ON CONFLICT {} RETURNING 1 AS one",
+        "INSERT INTO {} ({}) SELECT {} FROM json_each(?1) WHERE true ON CONFLICT {} RETURNING 1 AS \
+         one",
         table.name,
         columns.join(", "),
         picks.join(", "),
@@ -272,8 +277,10 @@ mod tests {
             changed: &[],
         },
     ];
-    const SCHEMA: &str = "CREATE TABLE note (who TEXT NOT NULL, n INTEGER NOT NULL, text TEXT, PRIMARY KEY (who, n)) WITHOUT ROWID;
-                          CREATE TABLE spent (scope TEXT PRIMARY KEY, amount_u INTEGER NOT NULL) WITHOUT ROWID;";
+    const SCHEMA: &str = "CREATE TABLE note (who TEXT NOT NULL, n INTEGER NOT NULL, text TEXT, \
+        PRIMARY KEY (who, n)) WITHOUT ROWID;
+                          CREATE TABLE spent (scope TEXT PRIMARY KEY, amount_u INTEGER NOT NULL) \
+                          WITHOUT ROWID;";
 
     async fn filled(rows: i64) -> MemorySql {
         let db = MemorySql::with_migrations(&[SCHEMA]);
@@ -292,7 +299,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_lost_database_comes_back_row_by_row() {
+    async fn backup_restores_a_lost_database_row_by_row() {
         let (db, objects) = (filled(1234).await, MemoryObjects::default());
         let manifest = copy(&db, &objects, "copies", TABLES, 1_790_000_000_000).await.unwrap();
         assert_eq!(
@@ -312,7 +319,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_old_copy_lowers_nothing_and_removes_nothing() {
+    async fn backup_restore_of_an_old_copy_lowers_and_removes_nothing() {
         let (db, objects) = (filled(2).await, MemoryObjects::default());
         let manifest = copy(&db, &objects, "copies", TABLES, 0).await.unwrap();
         db.query(sql!("UPDATE spent SET amount_u = 90")).await.unwrap();
@@ -323,7 +330,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_copy_that_was_cut_off_counts_for_nothing() {
+    async fn backup_ignores_an_incomplete_copy() {
         let (db, objects) = (filled(2).await, MemoryObjects::default());
         let manifest = copy(&db, &objects, "copies", TABLES, 0).await.unwrap();
         objects.delete(&format!("copies/{}/{MANIFEST}", manifest.name)).await.unwrap();
@@ -332,7 +339,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_the_newest_are_kept() {
+    async fn backup_prune_keeps_only_the_newest() {
         let (db, objects) = (filled(2).await, MemoryObjects::default());
         for day in 0..4 {
             copy(&db, &objects, "copies", TABLES, day * 86_400_000).await.unwrap();
@@ -345,7 +352,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_row_with_a_column_that_is_no_name_is_refused() {
+    async fn backup_restore_refuses_an_invalid_column_name() {
         let db = filled(0).await;
         let row = Row::from_iter([("who) SELECT 1 --".to_owned(), "x".into())]);
         assert!(merge(&db, &TABLES[0], vec![row]).await.is_err());

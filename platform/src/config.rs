@@ -1,7 +1,7 @@
-//! Reads a section of the configuration and lists everything that is wrong with it, each with its fix.
+//! Reads a section of the configuration and lists all of its problems, each with its fix.
 //!
-//! The file (TOML natively, one JSON secret on Workers) arrives as JSON. A service's `config.rs` walks it with
-//! [`Section`]; a key that nobody asked for is an error when the section is finished.
+//! The file (TOML natively, one JSON secret on Workers) arrives as JSON. A service's `config.rs`
+//! reads it with [`Section`]; keys that were never read are errors when the section is finished.
 
 use crate::secret::Secret;
 use contracts::{Micros, TokenPrices};
@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-/// What is said of a key that nobody asked for.
+/// The message for an unknown key.
 pub const UNKNOWN_KEY: &str = "is not a known key.";
 
-/// One thing wrong with the configuration.
+/// One problem of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigProblem {
     /// `endpoints.telegram.main.bot_token`.
@@ -27,12 +27,12 @@ impl std::fmt::Display for ConfigProblem {
     }
 }
 
-/// All that is wrong, collected while reading.
+/// All problems, collected while reading.
 #[derive(Debug, Default)]
 pub struct Report(RefCell<Vec<ConfigProblem>>);
 
 impl Report {
-    /// Adds a problem, once: several services read the same tables.
+    /// Adds a problem once, because several services read the same tables.
     pub fn add(&self, path: impl Into<String>, message: impl Into<String>, fix: impl Into<String>) {
         let problem = ConfigProblem { path: path.into(), message: message.into(), fix: fix.into() };
         let mut problems = self.0.borrow_mut();
@@ -49,7 +49,7 @@ impl Report {
     }
 }
 
-/// A table of the configuration being read.
+/// A table of the configuration.
 pub struct Section<'a> {
     report: &'a Report,
     path: String,
@@ -58,7 +58,7 @@ pub struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    /// The table at `path`; nothing is read from a value that is no table, and that is reported.
+    /// The table at `path`. A value that is not a table is reported and read as empty.
     pub fn new(value: Option<&'a Value>, path: &str, report: &'a Report) -> Self {
         let table = value.and_then(Value::as_object);
         if value.is_some() && table.is_none() {
@@ -74,11 +74,11 @@ impl<'a> Section<'a> {
         self.asked.insert(key.to_owned());
         self.table?.get(key)
     }
-    /// Whether the key is there.
+    /// Whether the key exists.
     pub fn has(&self, key: &str) -> bool {
         self.table.is_some_and(|table| table.contains_key(key))
     }
-    /// Reports what is wrong with a key.
+    /// Reports a problem of a key.
     pub fn wrong(&self, key: &str, message: &str, fix: &str) {
         self.report.add(self.at(key), message, fix);
     }
@@ -88,14 +88,14 @@ impl<'a> Section<'a> {
         let value = self.value(key);
         Section::new(value, &path, self.report)
     }
-    /// The names in this table that hold tables, for `[endpoints.telegram.<name>]`. All count as asked for.
+    /// The names of the sub-tables, for `[endpoints.telegram.<name>]`. Counts all as read.
     pub fn names(&mut self) -> Vec<String> {
         let names: Vec<String> =
             self.table.into_iter().flat_map(|table| table.keys().cloned()).collect();
         self.asked.extend(names.iter().cloned());
         names
     }
-    /// A text; numbers are taken as they are written, since ids are often written without quotes.
+    /// A text. Numbers are accepted as written, because ids are often unquoted.
     pub fn text(&mut self, key: &str) -> Option<String> {
         match self.value(key)? {
             Value::String(text) => Some(text.clone()),
@@ -106,7 +106,7 @@ impl<'a> Section<'a> {
             }
         }
     }
-    /// A secret text; an empty one is refused.
+    /// A secret text; it must not be empty.
     pub fn secret(&mut self, key: &str) -> Option<Secret> {
         let text = self.text(key)?;
         if text.trim().is_empty() {
@@ -115,7 +115,7 @@ impl<'a> Section<'a> {
         }
         Some(Secret::new(text))
     }
-    /// Reports a key that must be there and is not.
+    /// Reports a missing required key.
     pub fn required<T>(&mut self, key: &str, value: Option<T>, fix: &str) -> Option<T> {
         if value.is_none() && !self.has(key) {
             self.wrong(key, "is missing.", fix);
@@ -140,7 +140,7 @@ impl<'a> Section<'a> {
         self.wrong(key, "is not a list of texts.", "Write it as [\"one\", \"two\"].");
         None
     }
-    /// A whole number within bounds.
+    /// An integer within bounds.
     pub fn whole(&mut self, key: &str, min: i64, max: i64) -> Option<i64> {
         let number = self.value(key)?.as_i64().filter(|number| (min..=max).contains(number));
         if number.is_none() {
@@ -185,7 +185,7 @@ impl<'a> Section<'a> {
         }
         flag
     }
-    /// An https address, or http to this machine. The trailing slash is dropped.
+    /// An https address, or http to this machine, without trailing slash.
     pub fn url(&mut self, key: &str) -> Option<String> {
         let text = self.text(key)?;
         if is_safe_url(&text) {
@@ -198,13 +198,13 @@ impl<'a> Section<'a> {
         );
         None
     }
-    /// A key that a later version will have.
+    /// Reports a key of a later version.
     pub fn later(&mut self, key: &str) {
         if self.value(key).is_some() {
             self.wrong(key, "is not in this version.", "Remove it for now.");
         }
     }
-    /// Reports every key that nobody asked for.
+    /// Reports every key that was never read.
     pub fn finish(self) {
         for key in self.table.into_iter().flat_map(Map::keys) {
             if !self.asked.contains(key) {
@@ -222,7 +222,7 @@ impl<'a> Section<'a> {
     }
 }
 
-/// Whether an address of the configuration may be called: https, or http to loopback.
+/// Whether a configured address may be called: https, or http to loopback.
 pub fn is_safe_url(text: &str) -> bool {
     let Ok(uri) = text.parse::<http::Uri>() else { return false };
     let host = uri.host().unwrap_or_default();
@@ -246,7 +246,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn everything_wrong_is_listed_at_once() {
+    fn config_lists_all_problems_at_once() {
         let value =
             json!({"daily": "much", "monthly": 5.0, "weekly": 1, "url": "http://example.com"});
         let report = Report::default();
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_reaches_this_machine_only() {
+    fn config_allows_plain_http_to_this_machine_only() {
         assert!(is_safe_url("http://127.0.0.1:11434/v1"));
         assert!(is_safe_url("https://slack.com/api"));
         for bad in [

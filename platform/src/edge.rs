@@ -1,4 +1,4 @@
-//! The same HTTP manners for every service: problems, sign-in, request ids, limits.
+//! HTTP conventions of every service: problems, sign-in, request ids, limits.
 
 mod api_error;
 pub mod auth;

@@ -1,11 +1,13 @@
-//! What a service may ask of the world, and the edge that the world meets.
+//! The ports of the services, and the HTTP edge in front of them.
 //!
 //! * [`ports`]: one trait a file; the intersection of what both runtimes can do.
 //! * [`edge`]: problems, sign-in, request ids, limits: the same HTTP manners for every service.
 //! * [`config`]: reads a section of the configuration and lists everything that is wrong with it.
 //! * [`agents`]: the only reader of `[agents.<id>]`, and the facts about each runner.
 //! * [`backup`]: a service's tables as objects, and back.
-//! * [`memory`] (feature `memory`): reference adapters with injectable faults; [`suite`] (feature `suite`): what every adapter must pass.
+//! * [`memory`] (feature `memory`): reference adapters with fault injection; [`suite`] (feature
+//!   `suite`): the tests of
+//!   every adapter.
 
 pub mod agents;
 pub mod backoff;

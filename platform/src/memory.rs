@@ -1,5 +1,5 @@
-//! Reference adapters: what a port promises, in the fewest lines, with faults that a test can order.
-//! Same file names as in `ports/`.
+//! In-memory reference adapters: each port's contract in minimal code, with fault injection for
+//! tests. Same file names as in `ports/`.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,5 +1,5 @@
-//! The ports. To add one: a file here with its contract, an adapter of the same file name in `memory/`
-//! and in each runtime, a module in `suite/`, and a line below.
+//! The ports. To add one: a file here with its contract, an adapter of the same file name in
+//! `memory/` and in each runtime, a module in `suite/`, and a line below.
 
 pub mod background;
 pub mod calls;
@@ -25,22 +25,22 @@ pub use sql::{Row, Sql, SqlExt, SqlValue, Statement, SyncSql};
 
 use contracts::Effect;
 
-/// What kind of failure a port met.
+/// The kind of a port's failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PortErrorKind {
-    /// The other side cannot be reached or is overloaded: later it may work.
+    /// The other side is unreachable or overloaded; a later attempt may work.
     Unavailable,
-    /// No room left to write.
+    /// No space left to write.
     Full,
-    /// A constraint or a compare-and-set said no.
+    /// A constraint or a compare-and-set refused the write.
     Conflict,
-    /// The request itself is wrong; the same again fails again.
+    /// The request itself is invalid; it would fail again.
     Invalid,
-    /// No answer in time.
+    /// No response in time.
     Timeout,
 }
 
-/// A port's failure. `detail` is for the log, never for an answer.
+/// A port's failure. `detail` is for the log, never for a response.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind:?} (effect {effect:?}): {detail}")]
 pub struct PortError {
@@ -61,5 +61,5 @@ impl PortError {
     }
 }
 
-/// A port's answer.
+/// The result of a port.
 pub type PortResult<T> = Result<T, PortError>;

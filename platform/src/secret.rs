@@ -1,4 +1,4 @@
-//! A secret prints as `***`, compares in constant time, and leaves only by `reveal`.
+//! A secret prints as `***`, compares in constant time, and is readable only through `reveal`.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -14,11 +14,11 @@ impl Secret {
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
-    /// The secret itself: only for the place that sends or verifies it.
+    /// The secret itself, only for the code that sends or verifies it.
     pub fn reveal(&self) -> &str {
         &self.0
     }
-    /// Compares in a time that does not depend on where the texts differ.
+    /// Compares in constant time.
     pub fn matches(&self, other: &str) -> bool {
         digest(self.0.as_bytes()).ct_eq(&digest(other.as_bytes())).into()
     }
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_never_prints() {
+    fn secret_never_prints() {
         let secret = Secret::new("hunter2");
         assert_eq!(format!("{secret} {secret:?}"), "*** ***");
         assert!(secret.matches("hunter2"));

@@ -1,4 +1,4 @@
-//! SQLite as both the reference and the native runtime use it: rows as JSON, failures as port errors.
+//! SQLite for the reference and the native adapters: rows as JSON, errors as port errors.
 
 use crate::ports::{PortError, PortErrorKind, PortResult, Row, SqlValue, Statement, SyncSql};
 use rusqlite::types::{Value, ValueRef};
@@ -55,7 +55,8 @@ fn json_of(value: ValueRef<'_>) -> serde_json::Value {
     }
 }
 
-/// SQLite's failure as a port's. Every statement runs in a transaction, so nothing of a failed one stays.
+/// SQLite's failure as a port's. Every statement runs in a transaction, so nothing of a failed one
+/// stays.
 pub fn port_error(error: &rusqlite::Error) -> PortError {
     let kind = match error.sqlite_error_code() {
         Some(ErrorCode::ConstraintViolation) => PortErrorKind::Conflict,

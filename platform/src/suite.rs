@@ -1,5 +1,5 @@
-//! What every adapter must pass, whatever host it runs on. One module a port, same file names as in `ports/`.
-//! A check panics with what was expected; run it on a fresh adapter.
+//! The tests that every adapter must pass on every host. One module per port, same file names as in
+//! `ports/`. A check panics with its expectation; run it on a fresh adapter.
 
 #![allow(
     clippy::unwrap_used,
@@ -35,7 +35,7 @@ mod tests {
     use std::sync::Arc;
 
     #[tokio::test]
-    async fn the_memory_adapters_pass() {
+    async fn memory_adapters_pass_the_port_suite() {
         let clock = Arc::new(ManualClock::default());
         super::sql(&MemorySql::with_migrations(&[])).await;
         super::objects(&MemoryObjects::default()).await;

@@ -1,15 +1,15 @@
-//! Times as they travel: milliseconds since the epoch inside, RFC 3339 UTC on the wire.
+//! Time formats: milliseconds since the epoch inside, RFC 3339 UTC on the wire.
 
 use chrono::{DateTime, SecondsFormat};
 
-/// `2026-11-23T14:46:04.123Z` of milliseconds since the epoch.
+/// Formats milliseconds since the epoch as `2026-11-23T14:46:04.123Z`.
 pub fn rfc3339(ms: i64) -> String {
     DateTime::from_timestamp_millis(ms)
         .map(|time| time.to_rfc3339_opts(SecondsFormat::Millis, true))
         .unwrap_or_default()
 }
 
-/// Milliseconds since the epoch of an RFC 3339 time.
+/// Parses an RFC 3339 time into milliseconds since the epoch.
 pub fn parse_rfc3339(text: &str) -> Option<i64> {
     DateTime::parse_from_rfc3339(text).ok().map(|time| time.timestamp_millis())
 }
@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_survives_the_wire() {
+    fn time_survives_a_round_trip_through_rfc3339() {
         assert_eq!(rfc3339(1_790_000_002_345), "2026-09-21T14:13:22.345Z");
         assert_eq!(parse_rfc3339("2026-09-21T14:13:22.345Z"), Some(1_790_000_002_345));
         assert_eq!(parse_rfc3339("2026-09-21T16:13:22+02:00"), Some(1_790_000_002_000));

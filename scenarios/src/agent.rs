@@ -1,21 +1,21 @@
-//! What an agent's program does, written once for every host: a block marked `agent NAME`.
+//! An agent's program for every host, from a block marked `agent NAME`.
 //!
-//! In-process it becomes a scripted program, natively a small shell script. Both print the same lines of JSON, which
-//! the gateway's `command` runner reads.
+//! In-process it is a scripted program, natively a small shell script. Both print the same JSON
+//! lines for the gateway's `command` runner.
 
 use crate::grammar::{Form, parse};
 use platform::memory::ScriptedProgram;
 use serde_json::json;
 
-/// One agent: how it is configured, and what its program does.
+/// One agent: its configuration and its program.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Agent {
     pub name: String,
-    /// `estimated_cost` of its configuration, dollars; without one its price is unknown.
+    /// The configured `estimated_cost`, dollars; without it the price is unknown.
     pub estimated_cost: Option<f64>,
     pub reports: Vec<String>,
     pub end: End,
-    /// What the program says it cost, dollars.
+    /// The cost reported by the program, dollars.
     pub costs: Option<f64>,
 }
 
@@ -24,9 +24,9 @@ pub struct Agent {
 pub enum End {
     Answers(String),
     Fails(String),
-    /// Never by itself.
+    /// It never ends by itself.
     Hangs,
-    /// There is no such program.
+    /// The program does not exist.
     #[default]
     Missing,
 }
@@ -39,7 +39,7 @@ pub enum Trait {
     Ends(End),
 }
 
-/// Every line there is.
+/// All forms of lines.
 pub const FORMS: &[Form<Trait>] = &[
     Form { text: "estimated_cost = DOLLARS", read: |v| Ok(Trait::Cost(dollars(&v[0])?)) },
     Form { text: "reports \"TEXT\"", read: |v| Ok(Trait::Reports(v[0].clone())) },
@@ -54,18 +54,18 @@ fn dollars(word: &str) -> Result<f64, String> {
     word.parse::<f64>()
         .ok()
         .filter(|n| n.is_finite() && *n >= 0.0)
-        .ok_or_else(|| format!("`{word}` is no amount of dollars"))
+        .ok_or_else(|| format!("`{word}` is not an amount of dollars"))
 }
 
 impl Agent {
-    /// An agent nothing is known of yet.
+    /// An agent with default settings.
     pub fn named(name: &str) -> Self {
         Self { name: name.to_owned(), ..Self::default() }
     }
-    /// Takes a line of its block in.
+    /// Reads a line of its block.
     ///
     /// # Errors
-    /// What is wrong with the line.
+    /// The problem of the line.
     pub fn read(&mut self, line: &str) -> Result<(), String> {
         match parse(FORMS, line)? {
             Trait::Cost(cost) => self.estimated_cost = Some(cost),
@@ -98,7 +98,7 @@ impl Agent {
             }
         }
     }
-    /// The program as a shell script that writes each start to a log; `None` when it is missing.
+    /// The program as a shell script that logs each start; `None` when it is missing.
     pub fn shell(&self, starts: &std::path::Path) -> Option<String> {
         let mut script = format!(
             "#!/bin/sh\necho start >> {}\ncat > /dev/null\n",

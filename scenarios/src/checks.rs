@@ -1,5 +1,5 @@
-//! The steps that look: at events, chats and programs. What is to come is waited for; what must not be is looked at once,
-//! so a story first waits for something that comes after it.
+//! The checking steps: events, chats and programs. Positive checks wait; negative checks look once,
+//! so a story first waits for something later.
 
 use crate::failure::Mismatch;
 use crate::host::Request;
@@ -8,11 +8,11 @@ use crate::step::Deed;
 use contracts::event::Stage;
 use serde_json::Value;
 
-/// The most events a story may make.
+/// The list of events, with the maximum of a story.
 const EVENTS: &str = "/webhook-aggregator/api/events?channel=telegram&limit=500";
 
 impl Player<'_> {
-    /// One step that looks.
+    /// Runs one checking step.
     pub async fn look(&mut self, deed: &Deed) -> Result<(), Mismatch> {
         match deed {
             Deed::Becomes { name, state, reason } => {
@@ -82,7 +82,7 @@ impl Player<'_> {
         }
     }
 
-    /// Waits until a chat, as it looks now, shows the text, or does not.
+    /// Waits until a chat shows the text, or no longer shows it.
     async fn chat(&mut self, who: &str, text: &str, wanted: bool) -> Result<(), Mismatch> {
         let expected =
             format!("the chat {} …{text}…", if wanted { "shows" } else { "does not show" });
@@ -99,7 +99,7 @@ impl Player<'_> {
         .await
     }
 
-    /// Waits for a state. Another end than the wanted one is final: nothing is waited for then.
+    /// Waits for a state. Any other final state fails at once.
     async fn becomes(
         &mut self,
         name: &str,
@@ -125,7 +125,7 @@ impl Player<'_> {
         }
     }
 
-    /// The event that a message or press became.
+    /// The event of a message or press.
     pub async fn event(&mut self, name: &str) -> Result<Value, Mismatch> {
         let key = self.update(name)?["update_id"].to_string();
         let events = self.events().await?;
@@ -158,7 +158,7 @@ impl Player<'_> {
         }
     }
 
-    /// An event's whole way, for whoever has to understand a failure.
+    /// An event's timeline, for the failure message.
     async fn history(&mut self, event: &Value) -> String {
         let path =
             format!("/webhook-aggregator/api/events/{}", event["id"].as_str().unwrap_or_default());

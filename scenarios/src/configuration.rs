@@ -1,4 +1,5 @@
-//! The configuration every story starts with: one Telegram endpoint whose approver is the owner, and the story's agents.
+//! The initial configuration of every story: one Telegram endpoint with the owner as approver, and
+//! the story's agents.
 
 use crate::agent::Agent;
 use crate::step::OWNER;
@@ -6,14 +7,14 @@ use serde_json::{Value, json};
 
 /// The endpoint's webhook path.
 pub const WEBHOOK: &str = "/telegram/main";
-/// What proves Telegram to us.
+/// The header value that authenticates Telegram to us.
 pub const SECRET_TOKEN: &str = "tg_S3cret-Token_0123456789";
-/// What proves us to Telegram.
+/// The token that authenticates us to Telegram.
 pub const BOT_TOKEN: &str = "5550001:TEST";
-/// How Telegram names us as an actor: `telegram:main:700100200`.
+/// The prefix of a Telegram actor: `telegram:main:700100200`.
 pub const ENDPOINT: &str = "telegram:main";
 
-/// The configuration as a tree; `command` says where an agent's program lies.
+/// The configuration as a tree; `command` returns the path of an agent's program.
 pub fn tree(api_base: &str, agents: &[Agent], command: impl Fn(&str) -> String) -> Value {
     let mut tree = json!({ "endpoints": { "telegram": { "main": {
         "secret_token": SECRET_TOKEN, "bot_token": BOT_TOKEN, "api_base": api_base, "approvers": [OWNER],

@@ -1,6 +1,6 @@
-//! A request to the API and what its answer must be: a block marked `http`.
+//! A request to the API and its expected response: a block marked `http`.
 //!
-//! The first line is the request, JSON lines below it are its body, the rest says what is expected.
+//! The first line is the request, JSON lines below it are its body, the rest are expectations.
 
 use crate::failure::Mismatch;
 use crate::grammar::{Form, parse};
@@ -11,16 +11,16 @@ use serde_json::Value;
 pub struct Exchange {
     pub method: String,
     pub path: String,
-    /// Whose token goes along: a scope's name, or `nobody`.
+    /// The token's scope, or `nobody`.
     pub scope: String,
     pub body: String,
     pub status: u16,
-    /// Asked again until the answer fits, for as long as stories have patience.
+    /// Repeats the request until the response matches or the patience ends.
     pub eventually: bool,
     pub facts: Vec<Fact>,
 }
 
-/// What a place of the answer holds.
+/// Expected content at a JSON pointer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fact {
     Is(String, Value),
@@ -57,7 +57,7 @@ pub const FORMS: &[Form<Wanted>] = &[
         read: |v| {
             Ok(Wanted::Fact(Fact::Has(
                 pointer(&v[0])?,
-                v[1].parse().map_err(|_| format!("`{}` is no number", v[1]))?,
+                v[1].parse().map_err(|_| format!("`{}` is not a number", v[1]))?,
             )))
         },
     },
@@ -65,11 +65,13 @@ pub const FORMS: &[Form<Wanted>] = &[
 
 fn request(method: &str, path: &str, scope: &str) -> Result<Exchange, String> {
     if !["GET", "POST", "PUT", "DELETE"].contains(&method) || !path.starts_with('/') {
-        return Err("a request begins with GET, POST, PUT or DELETE and a path such as /personal-assistant/api/budget".to_owned());
+        return Err("a request starts with GET, POST, PUT or DELETE and a path such as \
+            /personal-assistant/api/budget"
+            .to_owned());
     }
     if !["operator", "viewer", "agent", "gateway", "nobody"].contains(&scope) {
         return Err(format!(
-            "`{scope}` is no scope; write operator, viewer, agent, gateway or nobody"
+            "`{scope}` is not a scope; write operator, viewer, agent, gateway or nobody"
         ));
     }
     Ok(Exchange {
@@ -84,27 +86,27 @@ fn status(word: &str) -> Result<u16, String> {
     word.parse()
         .ok()
         .filter(|status| (100..600).contains(status))
-        .ok_or_else(|| format!("`{word}` is no HTTP status"))
+        .ok_or_else(|| format!("`{word}` is not an HTTP status"))
 }
 
 fn pointer(word: &str) -> Result<String, String> {
     if word.starts_with('/') {
         Ok(word.to_owned())
     } else {
-        Err(format!("`{word}` is no JSON pointer; it begins with /"))
+        Err(format!("`{word}` is not a JSON pointer; it must start with /"))
     }
 }
 
 fn json(text: &str) -> Result<Value, String> {
     serde_json::from_str(text)
-        .map_err(|error| format!("`{text}` is no JSON ({error}); texts need quotes"))
+        .map_err(|error| format!("`{text}` is not JSON ({error}); texts need quotes"))
 }
 
 impl Exchange {
     /// Reads a whole block.
     ///
     /// # Errors
-    /// The line within the block (from 0) that is wrong, and how.
+    /// The invalid line within the block (from 0), with its problem.
     pub fn read(lines: &[&str]) -> Result<Self, (usize, String)> {
         let first = lines.first().ok_or((0, "the block is empty".to_owned()))?;
         let mut exchange = parse(REQUESTS, first).map_err(|why| (0, why))?;
@@ -127,13 +129,12 @@ impl Exchange {
         if exchange.status == 0 {
             return Err((
                 0,
-                "the block does not say what is answered; add a line such as `answers 200`"
-                    .to_owned(),
+                "the block has no expected status; add a line such as `answers 200`".to_owned(),
             ));
         }
         Ok(exchange)
     }
-    /// Compares an answer with what is expected.
+    /// Compares a response with the expectations.
     ///
     /// # Errors
     /// The first difference.
@@ -186,7 +187,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_block_is_request_body_and_expectations() {
+    fn http_block_has_request_body_and_expectations() {
         let block = [
             "PUT /personal-assistant/api/budget",
             "{\"daily\":",
@@ -207,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_must_say_what_is_answered() {
+    fn http_block_needs_an_expected_status() {
         assert_eq!(Exchange::read(&["GET /x"]).unwrap_err().0, 0);
         assert_eq!(Exchange::read(&["GET /x", "answers 200", "/a is red"]).unwrap_err().0, 2);
     }

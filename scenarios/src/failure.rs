@@ -1,4 +1,4 @@
-//! How a story that goes wrong says so: the place, the step, what was expected, what came.
+//! A story's failure: the position, the step, the expected and the actual result.
 
 use std::fmt;
 
@@ -10,13 +10,13 @@ pub struct Failure {
     /// The step as it is written.
     pub step: String,
     pub mismatch: Mismatch,
-    /// On which host; empty while the story is only read.
+    /// The host; empty while parsing.
     pub host: String,
-    /// What the host has to add, such as the end of its log.
+    /// Additional output of the host, such as the end of its log.
     pub notes: String,
 }
 
-/// What a step found in place of what it wanted.
+/// The expected and the actual result of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mismatch {
     pub expected: String,

@@ -1,20 +1,20 @@
-//! Lines read by forms. A form is written the way a newcomer reads it: `WHO writes "TEXT" as NAME`.
+//! Parses lines by forms, written as a newcomer reads them: `WHO writes "TEXT" as NAME`.
 //!
-//! Words in capitals stand for one word, a quoted one for a quoted text, `JSON` for the rest of the line; everything
-//! else stands for itself. The forms are the whole grammar, so a list of them is the whole manual: a test compares it
-//! with `README.md`.
+//! A word in capitals matches one word, a quoted one a quoted text, `JSON` the rest of the line;
+//! everything else matches itself. The forms are the whole grammar, and a test compares them with
+//! `README.md`.
 
-/// One form and what it becomes.
+/// One form and its result.
 pub struct Form<T: 'static> {
     pub text: &'static str,
-    /// Takes what the placeholders stood for, in order.
+    /// Converts the matched placeholders, in order.
     pub read: fn(&[String]) -> Result<T, String>,
 }
 
-/// Reads a line by the first form that fits.
+/// Parses a line with the first matching form.
 ///
 /// # Errors
-/// A sentence with the forms there are, or what is wrong with a value.
+/// The list of forms, or the problem of a value.
 pub fn parse<T>(forms: &[Form<T>], line: &str) -> Result<T, String> {
     for form in forms {
         if let Some(values) = fits(form.text, line) {
@@ -22,7 +22,7 @@ pub fn parse<T>(forms: &[Form<T>], line: &str) -> Result<T, String> {
         }
     }
     let known: Vec<_> = forms.iter().map(|form| form.text).collect();
-    Err(format!("no form fits this line; the forms here are:\n{}", known.join("\n")))
+    Err(format!("no form matches this line; the forms here are:\n{}", known.join("\n")))
 }
 
 fn fits(form: &str, line: &str) -> Option<Vec<String>> {
@@ -55,7 +55,7 @@ fn bare(rest: &str) -> Option<(String, &str)> {
     (!word.is_empty() && !word.starts_with('"')).then(|| (word.to_owned(), after))
 }
 
-/// A text in quotes; `\"`, `\\` and `\n` mean what they mean everywhere.
+/// A quoted text with the usual escapes `\"`, `\\` and `\n`.
 fn quoted(rest: &str) -> Option<(String, &str)> {
     let mut text = String::new();
     let mut chars = rest.strip_prefix('"')?.char_indices();
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn placeholders_take_words_texts_and_the_rest() {
+    fn grammar_placeholders_match_words_texts_and_the_rest() {
         assert_eq!(
             fits("WHO writes \"TEXT\" as NAME", "owner writes \"say \\\"hi\\\"\" as first")
                 .unwrap(),
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_whole_does_not_fit() {
+    fn grammar_form_must_match_the_whole_line() {
         for line in
             ["restart now", "", "owner writes hello as first", "owner writes \"hello as first"]
         {

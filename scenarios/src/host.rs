@@ -1,10 +1,10 @@
-//! Where a story is played. The stories and the player know nothing of what stands behind a host.
+//! Hosts play stories. The stories and the player do not know which host they run on.
 //!
-//! | host | what it is | time |
+//! | host | implementation | time |
 //! | --- | --- | --- |
-//! | [`crate::in_process::InProcess`] | the six services on memory ports, in this process | a clock moved by hand: an hour costs nothing |
-//! | [`crate::native::Native`] | the real `quintet` binary, its files, its processes | the machine's |
-//! | [`crate::workerd::Workerd`] | the five Workers on Cloudflare's runtime, joined by `quintet gateway --control` | the machine's |
+//! | [`crate::in_process::InProcess`] | the six services on memory ports, in this process | a manual clock: an hour costs nothing |
+//! | [`crate::native::Native`] | the real `quintet` binary with its files and processes | real time |
+//! | [`crate::workerd::Workerd`] | the five Workers on Cloudflare's runtime, joined by `quintet gateway --control` | real time |
 
 use crate::agent::Agent;
 use crate::telegram::Telegram;
@@ -16,13 +16,13 @@ use serde_json::Value;
 pub struct Request {
     pub method: String,
     pub path: String,
-    /// Whose token goes along: `operator`, `viewer`, `agent`, `gateway`, or `nobody`.
+    /// The token's scope: `operator`, `viewer`, `agent`, `gateway`, or `nobody`.
     pub scope: String,
     pub headers: Vec<(&'static str, String)>,
     pub body: String,
 }
 
-/// What came back; a body that is no JSON is a text.
+/// A response; a body that is not JSON is a text.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub status: u16,
@@ -30,7 +30,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// An answer of these bytes.
+    /// A response with these bytes.
     pub fn new(status: u16, bytes: &[u8]) -> Self {
         let body = serde_json::from_slice(bytes)
             .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(bytes).into_owned()));
@@ -38,31 +38,31 @@ impl Answer {
     }
 }
 
-/// A runtime that can be told a story.
+/// A runtime that plays stories.
 #[async_trait]
 pub trait Host: Send {
-    /// `in-process`, `native`: as `hosts:` in a story names it.
+    /// `in-process`, `native` or `workerd`, as in a story's `hosts:`.
     fn name(&self) -> &'static str;
-    /// The platform this host sends its answers to.
+    /// The fake platform of this host.
     fn telegram(&self) -> &Telegram;
-    /// A request to the front door. An error is a host that does not answer at all.
+    /// Sends a request to the front door. An error means that the host does not answer at all.
     async fn send(&mut self, request: Request) -> Result<Answer, String>;
-    /// From now on the agent's program does this.
+    /// Changes the agent's program.
     fn set_agent(&mut self, agent: &Agent) -> Result<(), String>;
-    /// How often the agent's program was started, restarts of the host included.
+    /// How often the agent's program was started, across restarts of the host.
     fn runs(&self, agent: &str) -> usize;
     /// The host's time, milliseconds.
     fn now_ms(&self) -> i64;
-    /// Lets a moment pass between two looks at something that is to come.
+    /// A short pause between two checks.
     async fn breathe(&mut self);
-    /// Lets that much of the host's time pass.
+    /// Lets this much of the host's time pass.
     async fn advance(&mut self, ms: i64);
-    /// The longest `advance` that this host's time allows; none where time is free.
+    /// The longest `advance` on this host; none if time costs nothing.
     fn advance_max_ms(&self) -> Option<i64>;
-    /// Dies without warning, in the middle of whatever it does, and starts again over what it had stored.
+    /// Kills the process at an arbitrary point and starts it again on the same storage.
     async fn restart(&mut self) -> Result<(), String>;
-    /// What helps to understand a failure, such as the end of a log.
+    /// Output that helps to explain a failure, such as the end of a log.
     fn notes(&self) -> String;
-    /// Ends it.
+    /// Stops the host.
     async fn close(&mut self);
 }

@@ -1,7 +1,7 @@
-//! The six services in this process, on memory ports and a clock moved by hand.
+//! The six services in this process, on memory ports and a manual clock.
 //!
-//! What a disk would keep lives in [`World`] and outlives a restart; everything else is built anew ([`services`]), and
-//! every task of the process before is ended in the middle, as a crash would.
+//! [`World`] holds what a disk would keep and survives a restart. Everything else is rebuilt
+//! ([`services`]), and every task of the previous process is aborted, as in a crash.
 
 mod crew;
 mod programs;
@@ -24,14 +24,14 @@ use services::Services;
 use std::sync::Arc;
 use tower::ServiceExt;
 
-/// Turns of the scheduler in which everything that can go on does so: no port of memory ever waits for anything else.
+/// Scheduler turns in which everything ready runs; memory ports never wait for anything else.
 const TURNS: usize = 200;
-/// The clock's step: finer than any timer that matters.
+/// The clock's step, finer than any relevant timer.
 const TICK_MS: i64 = 250;
-/// An answer that does not come within this much of the host's time never comes.
+/// Maximum host time to wait for a response.
 const ANSWER_MS: i64 = 60_000;
 
-/// What a disk, the outside and the clock are: all that outlives a restart.
+/// Disk, platform and clock: everything that survives a restart.
 #[derive(Clone)]
 struct World {
     clock: Arc<ManualClock>,
@@ -136,7 +136,7 @@ impl Host for InProcess {
             let status = response.status().as_u16();
             Answer::new(status, &response.into_body().collect().await.unwrap().to_bytes())
         };
-        // A long poll waits for the clock, and nobody else moves it.
+        // A long poll waits for the clock, which only this loop advances.
         let time_passes = async {
             let deadline = self.now_ms() + ANSWER_MS;
             while self.now_ms() < deadline {

@@ -1,11 +1,13 @@
-//! Stories in Markdown that run: each `NN-title.md` of this folder is a tutorial, an example and a regression test.
+//! Executable stories in Markdown: each `NN-title.md` of this folder is a tutorial, an example and
+//! a regression test.
 //!
-//! `README.md` is for whoever writes a story. The code, from the text to the hosts:
+//! `README.md` explains how to write a story. The code, from the text to the hosts:
 //!
-//! * [`story`] finds the fenced blocks, [`grammar`] reads their lines by the forms of [`step`], [`agent`] and [`exchange`];
-//! * [`player`] takes one step after the other against a [`host::Host`] and says where a story goes wrong ([`failure`]);
-//! * [`stories`] makes a test of each;
-//! * [`in_process`], [`native`] and [`workerd`] are the hosts; [`telegram`] is the platform they all talk to.
+//! * [`story`] finds the fenced blocks, [`grammar`] parses their lines with the forms of [`step`],
+//!   [`agent`] and [`exchange`];
+//! * [`player`] runs the steps on a [`host::Host`] and reports the failing one ([`failure`]);
+//! * [`stories`] makes a test of each story;
+//! * [`in_process`], [`native`] and [`workerd`] are the hosts; [`telegram`] is their fake platform.
 
 #![allow(
     clippy::result_large_err,
@@ -39,7 +41,7 @@ pub fn folder() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every story's file name, sorted. A story's name begins with its number.
+/// Every story's file name, sorted by its number.
 pub fn stories() -> Vec<String> {
     let names = std::fs::read_dir(folder())
         .unwrap()
@@ -54,7 +56,7 @@ pub fn stories() -> Vec<String> {
 /// Reads one story of the folder.
 ///
 /// # Errors
-/// The first line that is no step, with its place.
+/// The first invalid line, with its position.
 pub fn read(name: &str) -> Result<story::Story, failure::Failure> {
     let path: PathBuf = folder().join(name);
     let text = std::fs::read_to_string(&path)

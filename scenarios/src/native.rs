@@ -1,7 +1,7 @@
-//! The real `quintet` binary: its files, its sockets, its processes, the machine's time.
+//! The real `quintet` binary with its files, sockets and processes, in real time.
 //!
-//! Everything lies in one temporary folder: `data` is the data directory, `agents` holds the programs, `home` is what the
-//! binary takes for the home directory, `quintet.log` is what it writes to standard error.
+//! Everything is in one temporary folder: `data` is the data directory, `agents` has the programs,
+//! `home` is the binary's home directory, `quintet.log` is its standard error.
 
 mod process;
 pub(crate) mod recorder;
@@ -19,19 +19,19 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-/// Between two looks.
+/// Pause between two checks.
 pub(crate) const BREATH: Duration = Duration::from_millis(40);
-/// Longer than any long poll.
+/// Request timeout, above any long poll.
 pub(crate) const ANSWER: Duration = Duration::from_secs(60);
-/// Nobody should wait longer than this for a test's `advance`.
+/// Maximum `advance` of a test in real time.
 pub(crate) const ADVANCE_MS_MAX: i64 = 3_000;
-/// How much of the log goes with a failure.
+/// Log lines in a failure.
 const LOG_LINES: usize = 15;
 
 /// The host.
 pub struct Native {
     telegram: Telegram,
-    /// Ends with the host.
+    /// Stopped with the host.
     _recorder: recorder::Recorder,
     folder: TempDir,
     process: Process,
@@ -39,15 +39,19 @@ pub struct Native {
     start: Instant,
 }
 
-/// The binary to play against: `QUINTET_BIN`, else the one that was built last.
+/// The binary to test: `QUINTET_BIN`, or the newest build.
 ///
 /// # Panics
-/// When `QUINTET_BIN` names no file: who sets it means it.
+/// When `QUINTET_BIN` names no file.
 #[expect(clippy::disallowed_methods, reason = "which binary is tested comes from outside")]
 pub fn binary() -> Option<PathBuf> {
     if let Ok(named) = std::env::var("QUINTET_BIN") {
         let path = PathBuf::from(named);
-        assert!(path.is_file(), "QUINTET_BIN names {}, and there is no such file", path.display());
+        assert!(
+            path.is_file(),
+            "QUINTET_BIN names {}, but that file does not exist",
+            path.display()
+        );
         return Some(path);
     }
     let built = ["debug", "release"]
@@ -60,7 +64,7 @@ impl Native {
     /// Starts the binary for a story.
     ///
     /// # Errors
-    /// When it does not come up.
+    /// When it does not start.
     pub async fn start(binary: &Path, story: &Story) -> Result<Self, String> {
         let telegram = Telegram::default();
         let recorder = recorder::Recorder::start(telegram.clone()).await;
@@ -76,7 +80,7 @@ impl Native {
         });
         std::fs::write(data.join("quintet.toml"), toml::to_string(&tree).unwrap()).unwrap();
         let process = Process::start(binary, root).await?;
-        // Fails only when a provider is set already, which is as good.
+        // Fails only if a provider is already installed, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().timeout(ANSWER).build().unwrap();
         Ok(Self { telegram, _recorder: recorder, folder, process, client, start: Instant::now() })
@@ -97,7 +101,7 @@ pub(crate) fn starts(root: &Path, agent: &str) -> PathBuf {
     root.join("agents").join(format!("{agent}.starts"))
 }
 
-/// Puts the script in place in one step, so that no start meets half of it.
+/// Writes the script atomically, so that no start sees half of it.
 pub(crate) fn put_program(root: &Path, agent: &Agent) -> Result<(), String> {
     let path = program(root, &agent.name);
     let failed = |error: std::io::Error| format!("{}: {error}", path.display());

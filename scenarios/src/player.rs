@@ -1,4 +1,4 @@
-//! Plays a story against a host, one step after the other; the first that goes wrong ends it.
+//! Plays a story on a host, step by step; the first failure ends it.
 
 use crate::configuration::{SECRET_TOKEN, WEBHOOK};
 use crate::exchange::Exchange;
@@ -10,15 +10,16 @@ use crate::telegram;
 use serde_json::Value;
 use std::collections::HashMap;
 
-/// How long something may take to come, in the host's time. What comes, comes far sooner; a busy machine may be slow.
+/// Maximum wait for a positive check, in the host's time. Results come far sooner unless the
+/// machine is busy.
 pub const PATIENCE_MS: i64 = 40_000;
-/// Of Telegram's updates; any number will do, as long as none comes twice.
+/// The first update id; only uniqueness matters.
 const FIRST_UPDATE: u64 = 880_001;
 
-/// A story under way.
+/// A running story.
 pub struct Player<'a> {
     pub host: &'a mut dyn Host,
-    /// What was sent under each name, as it went over the wire.
+    /// The update sent under each name.
     updates: HashMap<String, Value>,
     next: u64,
 }
@@ -26,7 +27,7 @@ pub struct Player<'a> {
 /// Plays a story to its end.
 ///
 /// # Errors
-/// The step that went wrong.
+/// The failed step.
 pub async fn play(story: &Story, host: &mut dyn Host) -> Result<(), Failure> {
     let mut player = Player { host, updates: HashMap::new(), next: FIRST_UPDATE };
     for step in &story.steps {
@@ -104,7 +105,7 @@ impl Player<'_> {
         self.webhook(SECRET_TOKEN, &update, 200).await
     }
 
-    /// Telegram delivers an update; the answer is what makes it keep or forget it.
+    /// Delivers an update as Telegram does and checks the status.
     async fn webhook(&mut self, secret: &str, update: &Value, status: u16) -> Result<(), Mismatch> {
         let headers = vec![
             ("x-telegram-bot-api-secret-token", secret.to_owned()),
@@ -162,18 +163,16 @@ impl Player<'_> {
     async fn advance(&mut self, ms: i64) -> Result<(), Mismatch> {
         if let Some(max) = self.host.advance_max_ms().filter(|max| ms > *max) {
             let fix = format!(
-                "{ms} ms; write a line `hosts: in-process` under the story's title, or wait for what is to come"
+                "{ms} ms; write a line `hosts: in-process` under the story's title, or wait for \
+                 the result"
             );
-            return Err(Mismatch::new(
-                format!("at most {max} ms on a host whose time is the machine's"),
-                fix,
-            ));
+            return Err(Mismatch::new(format!("at most {max} ms on a host in real time"), fix));
         }
         self.host.advance(ms).await;
         Ok(())
     }
 
-    /// A request; `{NAME}`, `{NAME.task}` and `{NAME.approval}` stand for ids of an event.
+    /// Runs a request; `{NAME}`, `{NAME.task}` and `{NAME.approval}` stand for ids of an event.
     async fn exchange(&mut self, exchange: &Exchange) -> Result<(), Mismatch> {
         let deadline = self.host.now_ms() + PATIENCE_MS;
         loop {
@@ -221,13 +220,13 @@ impl Player<'_> {
         Ok(text)
     }
 
-    /// A request that must be answered, whatever the status.
+    /// Sends a request that must get a response with any status.
     pub async fn send(&mut self, request: Request) -> Result<Answer, Mismatch> {
         let what = format!("an answer to {} {}", request.method, request.path);
         self.host.send(request).await.map_err(|why| Mismatch::new(what, why))
     }
 
-    /// What was sent under a name.
+    /// The update sent under a name.
     pub fn update(&self, name: &str) -> Result<&Value, Mismatch> {
         self.updates.get(name).ok_or_else(|| {
             let mut known: Vec<_> = self.updates.keys().map(String::as_str).collect();
@@ -236,7 +235,7 @@ impl Player<'_> {
         })
     }
 
-    /// Looks again and again until it fits or patience ends; the last difference is the one that is told.
+    /// Retries until it matches or the patience ends, then returns the last difference.
     pub async fn eventually<T>(
         &mut self,
         look: impl Fn(&dyn Host) -> Result<T, Mismatch>,

@@ -1,10 +1,10 @@
-//! The steps: one line each, in a block marked `steps`. To add one: a variant, a form below, what it does in
-//! `player.rs` or `checks.rs`, and its line in `README.md`, which a test asks for.
+//! The steps: one line each, in a block marked `steps`. To add one, add a variant, a form below,
+//! its action in `player.rs` or `checks.rs`, and its line in `README.md`; a test checks the last.
 
 use crate::grammar::Form;
 use contracts::event::Stage;
 
-/// What one line does, or looks for.
+/// The action or check of one line.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Deed {
     Write { who: String, text: String, name: String },
@@ -26,14 +26,14 @@ pub enum Deed {
     Restart,
 }
 
-/// Every step there is.
+/// All steps.
 pub const FORMS: &[Form<Deed>] = &[
     Form {
         text: "WHO writes \"TEXT\" as NAME",
         read: |v| Ok(Deed::Write { who: person(&v[0])?, text: v[1].clone(), name: v[2].clone() }),
     },
     Form { text: "NAME is delivered again", read: |v| Ok(Deed::Repeat { name: v[0].clone() }) },
-    Form { text: "somebody forges \"TEXT\"", read: |v| Ok(Deed::Forge { text: v[0].clone() }) },
+    Form { text: "a forger sends \"TEXT\"", read: |v| Ok(Deed::Forge { text: v[0].clone() }) },
     Form {
         text: "WHO presses BUTTON under NAME as PRESS",
         read: |v| {
@@ -89,7 +89,7 @@ pub const FORMS: &[Form<Deed>] = &[
         text: "telegram refuses with STATUS \"REASON\"",
         read: |v| {
             Ok(Deed::TelegramRefuses {
-                status: v[0].parse().map_err(|_| format!("`{}` is no HTTP status", v[0]))?,
+                status: v[0].parse().map_err(|_| format!("`{}` is not an HTTP status", v[0]))?,
                 reason: v[1].clone(),
             })
         },
@@ -99,14 +99,14 @@ pub const FORMS: &[Form<Deed>] = &[
     Form { text: "restart", read: |_| Ok(Deed::Restart) },
 ];
 
-/// The owner's Telegram id: the one approver of the stories' endpoint.
+/// The owner's Telegram id, the only approver of the stories' endpoint.
 pub const OWNER: &str = "700100200";
 
 fn person(word: &str) -> Result<String, String> {
     match word {
         "owner" => Ok(OWNER.to_owned()),
         id if id.bytes().all(|b| b.is_ascii_digit()) => Ok(id.to_owned()),
-        other => Err(format!("`{other}` is nobody: write `owner` or a Telegram user's number")),
+        other => Err(format!("`{other}` is unknown; write `owner` or a Telegram user's number")),
     }
 }
 
@@ -115,11 +115,11 @@ fn stage(word: &str) -> Result<Stage, String> {
     Stage::ALL
         .into_iter()
         .find(|stage| stage.as_str() == word)
-        .ok_or_else(|| format!("`{word}` is no state; the states are: {}", known()))
+        .ok_or_else(|| format!("`{word}` is not a state; the states are: {}", known()))
 }
 
 fn count(word: &str) -> Result<usize, String> {
-    word.parse().map_err(|_| format!("`{word}` is no number"))
+    word.parse().map_err(|_| format!("`{word}` is not a number"))
 }
 
 /// `500ms`, `31s`, `16min`.
@@ -130,7 +130,7 @@ fn duration(word: &str) -> Result<i64, String> {
         .into_iter()
         .find_map(number)
         .filter(|ms| *ms > 0)
-        .ok_or_else(|| format!("`{word}` is no duration; write 500ms, 31s or 16min"))
+        .ok_or_else(|| format!("`{word}` is not a duration; write 500ms, 31s or 16min"))
 }
 
 #[cfg(test)]
@@ -139,7 +139,7 @@ mod tests {
     use crate::grammar::parse;
 
     #[test]
-    fn durations_have_units() {
+    fn step_durations_have_units() {
         assert_eq!(
             ["500ms", "31s", "16min"].map(|word| duration(word).unwrap()),
             [500, 31_000, 960_000]
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_is_told_with_what_there_is() {
+    fn step_error_lists_the_alternatives() {
         assert!(
             parse(FORMS, "first becomes finished")
                 .unwrap_err()

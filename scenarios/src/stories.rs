@@ -1,6 +1,8 @@
-//! The list of stories: one line each makes one test a host. To add a story, write its file and its line.
+//! The list of stories: each line makes one test per host. To add a story, write its file and its
+//! line.
 
-/// Makes a test of every story with `$play(file)`, an async function that panics when the story goes wrong.
+/// Makes a test of every story with `$play(file)`, an async function that panics when the story
+/// fails.
 #[macro_export]
 macro_rules! each_story {
     ($play:path) => {
@@ -26,8 +28,8 @@ macro_rules! each_story {
         )+
 
         #[test]
-        fn every_story_of_the_folder_is_played() {
-            assert_eq!($crate::stories(), [$($file),+], "a story is missing in src/stories.rs, or its file is");
+        fn story_list_matches_the_folder() {
+            assert_eq!($crate::stories(), [$($file),+], "src/stories.rs and the story files differ");
         }
     };
 }

@@ -1,7 +1,7 @@
-//! A story as it stands in its file: prose for people, fenced blocks for the player.
+//! Parses a story file: prose for people, fenced blocks for the player.
 //!
-//! Blocks marked `steps`, `agent NAME` and `http` are played; `text` is an example for the eye; any other mark is
-//! refused, so that no block is passed over by a slip of the pen.
+//! Blocks marked `steps`, `agent NAME` and `http` are played; `text` blocks are examples; any other
+//! mark is an error, so that no block is skipped by a typo.
 
 use crate::agent::Agent;
 use crate::exchange::Exchange;
@@ -14,12 +14,12 @@ use crate::step::{self, Deed};
 pub struct Story {
     pub file: String,
     pub title: String,
-    /// The hosts it is for; every host when it does not say.
+    /// Its hosts; empty means all.
     pub hosts: Vec<String>,
     pub steps: Vec<Step>,
 }
 
-/// A step and where it stands.
+/// A step and its position.
 #[derive(Clone, Debug)]
 pub struct Step {
     pub line: usize,
@@ -27,7 +27,7 @@ pub struct Step {
     pub action: Action,
 }
 
-/// What a step is.
+/// The action of a step.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     Deed(Deed),
@@ -40,16 +40,16 @@ const HOSTS: &str = "hosts:";
 
 struct Block<'a> {
     mark: &'a str,
-    /// Of its first line within.
+    /// Line number of its first content line.
     line: usize,
     lines: Vec<&'a str>,
 }
 
 impl Story {
-    /// Reads a story.
+    /// Parses a story.
     ///
     /// # Errors
-    /// The first line that cannot be read.
+    /// The first invalid line.
     pub fn parse(file: &str, text: &str) -> Result<Self, Failure> {
         let title =
             text.lines().next().and_then(|line| line.strip_prefix("# ")).ok_or_else(|| {
@@ -57,7 +57,7 @@ impl Story {
                     file,
                     1,
                     text.lines().next().unwrap_or_default(),
-                    "a story begins with its title: `# …`",
+                    "a story starts with its title: `# …`",
                 )
             })?;
         let prose = text.split("```").next().unwrap_or_default();
@@ -154,12 +154,13 @@ fn read_block(file: &str, block: &Block<'_>) -> Result<Vec<Step>, Failure> {
             file,
             block.line - 1,
             block.mark,
-            "a block is marked `steps`, `agent NAME`, `http`, or `text` when nothing in it is to be played",
+            "a block must be marked `steps`, `agent NAME` or `http`, or `text` for an example that \
+             is not played",
         )),
     }
 }
 
-/// The lines that say something, with their numbers.
+/// The non-empty lines, with their numbers.
 fn lines<'a>(block: &'a Block<'_>) -> impl Iterator<Item = (usize, &'a str)> {
     let numbered = block.lines.iter().enumerate().map(|(at, line)| (block.line + at, line.trim()));
     numbered.filter(|(_, line)| !line.is_empty())
@@ -175,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_story_knows_where_its_steps_stand() {
+    fn story_knows_the_position_of_its_steps() {
         let text = "# T\n\nhosts: in-process\n\n```steps\nrestart\n\nthere are 2 events\n```\n\n```text\nanything\n```\n";
         let story = Story::parse("x.md", text).unwrap();
         assert_eq!(
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_passed_over_in_silence() {
+    fn story_rejects_unknown_blocks() {
         let place = |text: &str| Story::parse("x.md", text).unwrap_err().line;
         assert_eq!(place("no title"), 1);
         assert_eq!(place("# T\nno step"), 1);

@@ -1,34 +1,34 @@
-//! Telegram as the stories need it: updates in, and chats that show what was sent and edited.
+//! A fake Telegram: sends updates, and its chats show sent and edited messages.
 
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-/// The platform; clones are the same platform.
+/// The platform; clones share it.
 #[derive(Clone, Default)]
 pub struct Telegram(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
     messages: Vec<Message>,
-    /// Everything that was ever shown or asked for, with its chat, refused or not.
+    /// Every text ever shown or attempted, with its chat.
     history: Vec<(String, String)>,
     presses: HashMap<String, String>,
     refusal: Option<(u16, String)>,
 }
 
-/// A message in a chat as it looks now.
+/// The current state of a message in a chat.
 #[derive(Clone, Debug)]
 pub struct Message {
     pub id: u64,
     pub chat: String,
     pub text: String,
-    /// Label and data of each button it ever had: people press old ones too.
+    /// Label and data of each button it ever had, because people also press old ones.
     pub buttons: Vec<(String, String)>,
 }
 
 impl Telegram {
-    /// Answers a call of the Bot API.
+    /// Answers a Bot API call.
     pub fn answer(&self, method: &str, body: &Value) -> (u16, Value) {
         let mut state = self.0.lock().unwrap();
         let chat = text_of(&body["chat_id"]);
@@ -66,11 +66,11 @@ impl Telegram {
             json!({ "ok": true, "result": { "message_id": id, "chat": { "id": body["chat_id"] } } }),
         )
     }
-    /// From now on every call is refused so; with none, taken.
+    /// Refuses every call from now on; with none, accepts them again.
     pub fn refuse(&self, refusal: Option<(u16, String)>) {
         self.0.lock().unwrap().refusal = refusal;
     }
-    /// What a chat shows now, oldest first.
+    /// The messages of a chat, oldest first.
     pub fn chat(&self, who: &str) -> Vec<Message> {
         self.0
             .lock()
@@ -81,7 +81,7 @@ impl Telegram {
             .cloned()
             .collect()
     }
-    /// Every text a chat ever showed.
+    /// Every text that a chat ever showed.
     pub fn shown(&self, who: &str) -> Vec<String> {
         self.0
             .lock()
@@ -92,7 +92,7 @@ impl Telegram {
             .map(|(_, text)| text.clone())
             .collect()
     }
-    /// The message that asks about this approval.
+    /// The question about this approval.
     pub fn question(&self, approval: &str) -> Option<Message> {
         self.0
             .lock()
@@ -102,7 +102,7 @@ impl Telegram {
             .find(|message| !message.buttons.is_empty() && message.text.contains(approval))
             .cloned()
     }
-    /// What a press was answered.
+    /// The answer to a press.
     pub fn press_answer(&self, callback: &str) -> Option<String> {
         self.0.lock().unwrap().presses.get(callback).cloned()
     }

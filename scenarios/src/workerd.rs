@@ -1,7 +1,9 @@
-//! The five Workers on Cloudflare's own runtime, on this machine, and a gateway joined by `quintet gateway --control`.
+//! The five Workers on Cloudflare's own runtime, locally, with a gateway joined by `quintet gateway
+//! --control`.
 //!
-//! Everything lies in one temporary folder: `state` is the runtime's storage, `data` the gateway's data directory, `agents`
-//! holds the programs, `home` is what the gateway takes for the home directory, the logs are beside them.
+//! Everything is in one temporary folder: `state` is the runtime's storage, `data` the gateway's
+//! data directory, `agents` has the programs, `home` is the gateway's home directory, and the logs
+//! are beside them.
 
 mod launcher;
 mod secrets;
@@ -23,13 +25,13 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-/// Production's timers come each minute; a story has no minute to spare.
+/// Interval of the timers; in production it is a minute.
 const TIMER: Duration = Duration::from_secs(1);
 
 /// The host.
 pub struct Workerd {
     telegram: Telegram,
-    /// Ends with the host.
+    /// Stopped with the host.
     _recorder: recorder::Recorder,
     folder: TempDir,
     parts: Parts,
@@ -46,7 +48,7 @@ impl Workerd {
     /// Starts runtime and gateway for a story, and publishes the default graph.
     ///
     /// # Errors
-    /// When they do not come up.
+    /// When they do not start.
     pub async fn start(parts: &Parts, story: &Story) -> Result<Self, String> {
         let telegram = Telegram::default();
         let recorder = recorder::Recorder::start(telegram.clone()).await;
@@ -87,7 +89,7 @@ impl Workerd {
             start: Instant::now(),
         })
     }
-    /// Ends both processes as a power cut does.
+    /// Kills both processes, as a power cut does.
     async fn kill(&mut self) {
         self.timer.abort();
         self.gateway.kill().await;
@@ -95,7 +97,7 @@ impl Workerd {
     }
 }
 
-/// What production's cron does.
+/// Runs the timers, as production's cron does.
 async fn keep_time(client: reqwest::Client, control: String) {
     loop {
         tokio::time::sleep(TIMER).await;
@@ -154,7 +156,7 @@ impl Host for Workerd {
     async fn send(&mut self, request: Request) -> Result<Answer, String> {
         let method = reqwest::Method::from_bytes(request.method.as_bytes())
             .map_err(|error| error.to_string())?;
-        // The gateway has no place among the Workers; whoever wants to ask it asks the machine it runs on.
+        // The gateway is not a Worker, so its requests go to its own API.
         let door = if request.path.starts_with("/agency-gateway/") {
             &self.gateway.address
         } else {

@@ -1,4 +1,4 @@
-//! Every story on the real binary: `QUINTET_BIN`, else the one that was built last.
+//! Every story on the real binary: `QUINTET_BIN`, or the newest build.
 
 #![allow(clippy::panic, reason = "a story that goes wrong fails its test with its own words")]
 
@@ -16,7 +16,7 @@ async fn tell(file: &str) {
     }
     let Some(binary) = binary() else {
         return remark(&format!(
-            "SKIPPED: {file} was NOT played: there is no target/debug/quintet. Build it, or set QUINTET_BIN."
+            "SKIPPED {file}: target/debug/quintet is missing. Build it, or set QUINTET_BIN."
         ));
     };
     let mut host =
@@ -28,7 +28,7 @@ async fn tell(file: &str) {
     }
 }
 
-/// Past the test harness, which keeps what passing tests print to itself.
+/// Prints past the test harness, which hides the output of passing tests.
 fn remark(text: &str) {
     let _ = writeln!(std::io::stderr(), "\nscenarios, native: {text}");
 }

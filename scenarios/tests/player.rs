@@ -1,4 +1,5 @@
-//! The player itself: wrong stories fail, at the right place and in the right words; the manual is complete.
+//! The player itself: wrong stories fail at the right line with the right words, and the manual is
+//! complete.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
@@ -17,7 +18,7 @@ async fn outcome(text: &str) -> Result<(), Failure> {
     played
 }
 
-/// A story of which the last line of its last block is wrong.
+/// The failure of a story whose last line is wrong.
 async fn failure_of(blocks: &str) -> Failure {
     let text = format!("# Wrong on purpose\n\n{blocks}");
     let failure = outcome(&text).await.unwrap_err();
@@ -31,7 +32,7 @@ async fn failure_of(blocks: &str) -> Failure {
 }
 
 #[tokio::test]
-async fn a_wrong_story_fails_and_says_where_what_and_why() {
+async fn player_reports_position_step_and_difference() {
     let failure = failure_of("```steps\nowner writes \"good morning\" as hello\nhello becomes done\nchat owner never showed \"e\"\n```\n").await;
     assert_eq!((failure.line, failure.step.as_str()), (6, "chat owner never showed \"e\""));
     let told = failure.to_string();
@@ -39,7 +40,7 @@ async fn a_wrong_story_fails_and_says_where_what_and_why() {
 }
 
 #[tokio::test]
-async fn another_end_than_the_wanted_one_fails_at_once_and_tells_the_whole_way() {
+async fn player_fails_at_once_at_another_end_and_prints_the_timeline() {
     let failure =
         failure_of("```steps\nowner writes \"good morning\" as hello\nhello becomes dead\n```\n")
             .await;
@@ -50,7 +51,7 @@ async fn another_end_than_the_wanted_one_fails_at_once_and_tells_the_whole_way()
 }
 
 #[tokio::test]
-async fn every_kind_of_look_can_fail() {
+async fn player_fails_every_kind_of_check() {
     let wrong = [
         "hello becomes done because \"rain\"",
         "hello went to pm",
@@ -73,7 +74,7 @@ async fn every_kind_of_look_can_fail() {
 }
 
 #[tokio::test]
-async fn a_wrong_answer_of_the_api_fails() {
+async fn player_fails_a_wrong_api_response() {
     let budget = "GET /personal-assistant/api/budget";
     for expectation in [
         "answers 404",
@@ -88,7 +89,7 @@ async fn a_wrong_answer_of_the_api_fails() {
 }
 
 #[test]
-fn every_line_a_story_can_hold_is_in_the_manual() {
+fn manual_has_every_form() {
     let manual = std::fs::read_to_string(scenarios::folder().join("README.md")).unwrap();
     let steps = step::FORMS.iter().map(|form| form.text);
     let agents = agent::FORMS.iter().map(|form| form.text);
@@ -105,7 +106,7 @@ fn every_line_a_story_can_hold_is_in_the_manual() {
 }
 
 #[test]
-fn every_step_is_used_by_some_story() {
+fn stories_use_every_step() {
     let texts: String = scenarios::stories()
         .iter()
         .map(|name| std::fs::read_to_string(scenarios::folder().join(name)).unwrap())

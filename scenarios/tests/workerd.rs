@@ -1,4 +1,5 @@
-//! Every story on Cloudflare's own runtime: the built Workers, and a gateway that joins from outside.
+//! Every story on Cloudflare's own runtime: the built Workers, with a gateway that joins from
+//! outside.
 
 #![allow(clippy::panic, reason = "a story that goes wrong fails its test with its own words")]
 
@@ -10,7 +11,7 @@ use tokio::sync::Semaphore;
 
 scenarios::each_story!(tell);
 
-/// A runtime is a gigabyte and a processor: more than two at once only make each other wait.
+/// Maximum concurrent runtimes: each takes a gigabyte and a processor.
 static ROOM: Semaphore = Semaphore::const_new(2);
 
 async fn tell(file: &str) {
@@ -20,7 +21,7 @@ async fn tell(file: &str) {
     }
     let parts = match parts() {
         Ok(parts) => parts,
-        Err(missing) => return remark(&format!("SKIPPED: {file} was NOT played: {missing}")),
+        Err(missing) => return remark(&format!("SKIPPED {file}: {missing}")),
     };
     let _room = ROOM.acquire().await;
     let mut host =
@@ -32,7 +33,7 @@ async fn tell(file: &str) {
     }
 }
 
-/// Past the test harness, which keeps what passing tests print to itself.
+/// Prints past the test harness, which hides the output of passing tests.
 fn remark(text: &str) {
     let _ = writeln!(std::io::stderr(), "\nscenarios, workerd: {text}");
 }

@@ -1,4 +1,4 @@
-// The Worker as the runtime loads it: the Rust module of dist/ behind the shim that all Workers share.
+// The Worker's entry: the Rust module of dist/ behind the shared shim.
 import * as module from "./dist/index.js";
 import { glue } from "../shim.mjs";
 

@@ -1,7 +1,8 @@
-//! `deploy`: from a checked configuration to five running Workers. Says what it does, never prints a secret.
+//! `deploy`: from a checked configuration to five running Workers. Prints each step, never a
+//! secret.
 //!
-//! Bindings go both ways between some services, and a Worker cannot be bound to one that is not there yet. So whatever is
-//! not deployed at all is deployed without its service bindings first; it answers 503 until its secrets are written.
+//! Some services bind to each other, and a Worker cannot bind to a missing one. So a new Worker is
+//! first deployed without its service bindings; it answers 503 until its secrets are written.
 #![allow(clippy::print_stdout, reason = "chores speak to the terminal")]
 
 use crate::secrets::Secrets;
@@ -12,11 +13,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Secrets and nothing else; whoever has this folder can speak as every service.
+/// Folder of the secrets; they can authenticate as every service.
 const FOLDER: &str = ".quintet-deploy";
 const DATABASE: &str = "quintet";
 
-/// Ids of what lies in the account.
+/// Ids of the account's resources.
 #[derive(Default)]
 struct Ids {
     database: String,
@@ -45,10 +46,10 @@ impl Wrangler<'_> {
         if done.success() {
             Ok(())
         } else {
-            Err(format!("wrangler {} failed; its words are above", args.join(" ")))
+            Err(format!("wrangler {} failed; its output is above", args.join(" ")))
         }
     }
-    /// What a listing prints as JSON.
+    /// The JSON output of a list command.
     fn list(&self, args: &[&str]) -> Result<Vec<Value>, String> {
         let out = self
             .command(args)
@@ -61,7 +62,8 @@ impl Wrangler<'_> {
         match serde_json::from_str(json) {
             Ok(Value::Array(rows)) if out.status.success() => Ok(rows),
             _ => Err(format!(
-                "wrangler {} gave no list: are you signed in? Set CLOUDFLARE_API_TOKEN, or run `npx wrangler login` in workers/",
+                "wrangler {} returned no list. Set CLOUDFLARE_API_TOKEN, or run `npx wrangler \
+                 login` in workers/.",
                 args.join(" ")
             )),
         }
@@ -94,15 +96,11 @@ impl Wrangler<'_> {
             .write_all(text.as_bytes())
             .map_err(|e| e.to_string())?;
         let done = child.wait().map_err(|e| e.to_string())?;
-        if done.success() {
-            Ok(())
-        } else {
-            Err(format!("the secrets of {worker} were not written"))
-        }
+        if done.success() { Ok(()) } else { Err(format!("cannot write the secrets of {worker}")) }
     }
 }
 
-/// A Worker's wrangler.toml with the account's ids, with or without its bindings to other services.
+/// A Worker's wrangler.toml with the account's ids, with or without its service bindings.
 fn derive(text: &str, ids: &Ids, with_services: bool) -> Result<String, String> {
     let mut table: toml::Table = text.parse().map_err(|e| format!("wrangler.toml: {e}"))?;
     let rows = |table: &mut toml::Table, name: &str, fill: &mut dyn FnMut(&mut toml::Table)| {
@@ -127,7 +125,7 @@ fn title_of(placeholder: &str) -> String {
     format!("quintet-{placeholder}")
 }
 
-/// The placeholders of a kind in all wrangler.toml files.
+/// The placeholders of one kind in all wrangler.toml files.
 fn named(root: &Path, list: &str, key: &str) -> Result<Vec<String>, String> {
     let mut all = Vec::new();
     for name in workers::NAMES {
@@ -152,15 +150,21 @@ fn read(path: &Path) -> Result<String, String> {
 /// Deploys. A dry run checks, builds and bundles, and needs neither account nor network.
 ///
 /// # Errors
-/// The first step that fails; the steps before it stand, and running again goes on from there.
+/// The first failing step; earlier steps remain, and another run continues there.
 pub fn run(root: &Path, config: Option<&Path>, dry: bool) -> Result<(), String> {
     if !dry && config.is_none() {
-        // The configuration is written whole: without one a deployment that runs would forget its endpoints and its limits.
-        return Err("give --config FILE: what is deployed gets exactly that configuration (an empty file where there shall be none)".to_owned());
+        // The configuration is always written whole: without a file, a running deployment would
+        // lose its endpoints and limits.
+        return Err(
+            "--config FILE is missing. The deployment gets exactly that configuration (use \
+            an empty file for none)."
+                .to_owned(),
+        );
     }
     if !node::install(root)? {
         return Err(format!(
-            "Node {} or newer is needed to install Cloudflare's command line: https://nodejs.org/en/download",
+            "Cloudflare's command line needs Node {} or newer. Install it: \
+             https://nodejs.org/en/download",
             node::INSTALLER_MIN
         ));
     }
@@ -181,7 +185,7 @@ pub fn run(root: &Path, config: Option<&Path>, dry: bool) -> Result<(), String> 
             ])?;
         }
         println!(
-            "\nA dry run: nothing was created, deployed or written. Without --dry-run these secrets are written, the rest as above:"
+            "\nDry run: nothing was created, deployed or written. Without --dry-run the steps above run, and these secrets are written:"
         );
         let secrets = Secrets::keep(&root.join("target/deploy/secrets.json"))?;
         for service in ServiceName::ALL
@@ -217,14 +221,14 @@ fn endpoints(parts: &Map<String, Value>) -> Vec<String> {
     all.into_iter().flatten().filter_map(of).flatten().collect()
 }
 
-/// A deployment that nobody can write to is most likely a forgotten option.
+/// Names the endpoints; a deployment without any probably misses the option.
 fn say_who_reaches_it(config: Option<&Path>, parts: &Map<String, Value>) {
     let endpoints = endpoints(parts);
     let from = config
         .map_or_else(|| "no --config was given".to_owned(), |path| path.display().to_string());
     if endpoints.is_empty() {
         println!(
-            "\nNo endpoint is configured ({from}): no chat can reach this deployment. Add [endpoints.telegram.main] or another and give --config FILE."
+            "\nNo endpoint is configured ({from}), so no chat can reach this deployment. Add [endpoints.telegram.main] or another and pass --config FILE."
         );
     } else {
         println!(
@@ -234,7 +238,7 @@ fn say_who_reaches_it(config: Option<&Path>, parts: &Map<String, Value>) {
     }
 }
 
-/// Creates what the bindings name and the account lacks.
+/// Creates the resources of the bindings that the account lacks.
 fn create_missing(root: &Path, wrangler: &Wrangler<'_>) -> Result<Ids, String> {
     let text = |row: &Value, key: &str| {
         row.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
@@ -248,7 +252,7 @@ fn create_missing(root: &Path, wrangler: &Wrangler<'_>) -> Result<Ids, String> {
         Some(id) => id,
         None => {
             wrangler.run(&["d1", "create", DATABASE])?;
-            find()?.ok_or("the database was created and is not listed")?
+            find()?.ok_or("the database was created but is not listed")?
         }
     };
     let titles: Vec<String> =
@@ -295,7 +299,8 @@ fn deploy_all(root: &Path, wrangler: &Wrangler<'_>, ids: &Ids) -> Result<(), Str
         .try_for_each(|name| wrangler.run(&["deploy", "--config", &write(name, true)?]))
 }
 
-/// Tokens and keys are made at the first deployment and kept; the configuration is written each time.
+/// Generates tokens and keys at the first deployment and keeps them; writes the configuration each
+/// time.
 fn write_secrets(
     root: &Path,
     wrangler: &Wrangler<'_>,
@@ -314,10 +319,12 @@ fn write_secrets(
     }
     println!("\nDeployed. The tokens are in {} (readable by you alone; keep it):", path.display());
     println!(
-        "  publish a graph   QUINTET_OPERATOR_TOKEN=… quintet --server https://<your domain> graph publish routing-knowledge"
+        "  publish a graph   QUINTET_OPERATOR_TOKEN=… quintet --server https://<your domain> graph \
+         publish routing-knowledge"
     );
     println!(
-        "  run agents        QUINTET_GATEWAY_TOKEN=… quintet gateway --control https://<your domain>"
+        "  run agents        QUINTET_GATEWAY_TOKEN=… quintet gateway --control https://<your \
+         domain>"
     );
     Ok(())
 }
@@ -331,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_filled_in_and_bindings_to_services_can_be_left_for_later() {
+    fn deploy_fills_in_ids_and_can_omit_service_bindings() {
         let ids = Ids {
             database: "d1-id".to_owned(),
             namespaces: Map::from_iter([("quintet-graph-cache".to_owned(), "kv-id".into())]),
@@ -346,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn the_endpoints_of_a_configuration_are_named() {
+    fn deploy_names_the_endpoints_of_a_configuration() {
         let of =
             |config: Value| endpoints(&Map::from_iter([("webhook-aggregator".to_owned(), config)]));
         assert_eq!(
@@ -360,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn each_worker_is_bound_to_the_services_it_may_call_and_no_others() {
+    fn worker_bindings_match_the_services_it_may_call() {
         for name in workers::NAMES {
             let table: toml::Table = read(&config_path(&root(), name)).unwrap().parse().unwrap();
             let rows =

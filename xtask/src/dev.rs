@@ -1,4 +1,4 @@
-//! `dev`: the five Workers on Cloudflare's own runtime and the gateway, on this machine, by one command.
+//! `dev`: the five Workers on Cloudflare's own runtime and the gateway, locally, with one command.
 #![allow(clippy::print_stdout, reason = "chores speak to the terminal")]
 
 use crate::secrets::{SCOPES, Secrets, write_private};
@@ -16,14 +16,14 @@ use tokio::signal::unix::{SignalKind, signal};
 
 const LISTEN: &str = "127.0.0.1:8787";
 const DASHBOARD_PORT: u16 = 8788;
-/// Everything that is kept between runs; remove it to begin anew.
+/// Folder of everything kept between runs; delete it to start over.
 const FOLDER: &str = ".quintet-dev";
 
-/// What a process may take to end when it is asked to; then it is killed.
+/// Grace for a process to end before it is killed.
 const ENDING: Duration = Duration::from_secs(10);
 
-/// A process that is ended with this one. `tie` is its standard input: the Workers end when it closes, even when this process is
-/// killed and can ask nobody.
+/// A child process that ends with this one. `tie` is its standard input: the Workers stop when it
+/// closes, even when this process is killed.
 struct Running {
     child: Child,
     _tie: Option<ChildStdin>,
@@ -35,7 +35,7 @@ impl Running {
         let _tie = child.stdin.take();
         Ok(Self { child, _tie })
     }
-    /// Asks it to end and waits until it has.
+    /// Asks it to end and waits for it.
     async fn end(mut self) {
         if let Some(pid) = self.child.id().and_then(|id| i32::try_from(id).ok()) {
             let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
@@ -44,7 +44,7 @@ impl Running {
     }
 }
 
-/// Ends when somebody wants this process to: Ctrl-C, or a signal to end.
+/// Waits for Ctrl-C or a stop signal.
 async fn wanted() -> std::io::Result<()> {
     let (mut interrupt, mut terminate, mut hangup) = (
         signal(SignalKind::interrupt())?,
@@ -55,10 +55,10 @@ async fn wanted() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Each service's part of a configuration file, checked by the program itself.
+/// Each service's part of a configuration file, checked by the `quintet` binary.
 ///
 /// # Errors
-/// When it is wrong; the program has said what.
+/// When it is invalid; the binary has printed the problems.
 pub fn parts(root: &Path, config: Option<&Path>) -> Result<Map<String, Value>, String> {
     let Some(config) = config else { return Ok(Map::new()) };
     let out = Command::new(quintet(root))
@@ -68,7 +68,7 @@ pub fn parts(root: &Path, config: Option<&Path>) -> Result<Map<String, Value>, S
         .output()
         .map_err(|e| e.to_string())?;
     if !out.status.success() {
-        return Err("the configuration is wrong; nothing was started".to_owned());
+        return Err("the configuration is invalid, so nothing was started".to_owned());
     }
     serde_json::from_slice(&out.stdout).map_err(|e| e.to_string())
 }
@@ -77,7 +77,7 @@ fn quintet(root: &Path) -> PathBuf {
     root.join("target/debug/quintet")
 }
 
-/// Builds the program that the other chores ask.
+/// Builds the `quintet` binary for other chores.
 ///
 /// # Errors
 /// When it does not compile.
@@ -87,18 +87,19 @@ pub fn build_quintet(root: &Path) -> Result<(), String> {
     if done.is_ok_and(|status| status.success()) {
         Ok(())
     } else {
-        Err("the program does not compile".to_owned())
+        Err("quintet does not compile".to_owned())
     }
 }
 
-/// Runs until Ctrl-C or a signal to end, or until the Workers or the gateway end.
+/// Runs until Ctrl-C or a stop signal, or until the Workers or the gateway end.
 ///
 /// # Errors
 /// When something cannot be built or started, or ends by itself.
 pub fn run(root: &Path, config: Option<&Path>) -> Result<(), String> {
     if !node::install(root)? {
         return Err(format!(
-            "Node {} or newer is needed to install Cloudflare's runtime: https://nodejs.org/en/download",
+            "Cloudflare's runtime needs Node {} or newer. Install it: \
+             https://nodejs.org/en/download",
             node::INSTALLER_MIN
         ));
     }
@@ -117,7 +118,7 @@ pub fn run(root: &Path, config: Option<&Path>) -> Result<(), String> {
             ended = keep_up(root, config, &folder, &secrets, &parts, &mut up) => ended,
             stopped = wanted() => stopped.map_err(|e| e.to_string()),
         };
-        // The gateway first, so that it can still say goodbye.
+        // The gateway first, so that it can still report.
         while let Some(running) = up.pop() {
             running.end().await;
         }
@@ -125,7 +126,7 @@ pub fn run(root: &Path, config: Option<&Path>) -> Result<(), String> {
     })
 }
 
-/// Starts the Workers, then the gateway; ends when one of them does. Both are left in `up`.
+/// Starts the Workers, then the gateway; returns when one of them ends. Both stay in `up`.
 async fn keep_up(
     root: &Path,
     config: Option<&Path>,
@@ -148,7 +149,7 @@ async fn keep_up(
     publish.arg(root.join("routing-knowledge")).stdin(Stdio::null());
     let published = tokio::process::Command::from(publish).kill_on_drop(true).status().await;
     if !published.is_ok_and(|status| status.success()) {
-        return Err("the default graph could not be published".to_owned());
+        return Err("cannot publish the default graph".to_owned());
     }
     let token = folder.join("operator-token");
     write_private(&token, &secrets.token("operator")).map_err(|e| e.to_string())?;
@@ -167,8 +168,8 @@ async fn keep_up(
     );
     match up.as_mut_slice() {
         [serving, gateway] => tokio::select! {
-            _ = serving.child.wait() => Err("the Workers have ended; their words are above".to_owned()),
-            _ = gateway.child.wait() => Err("the gateway has ended; its words are above".to_owned()),
+            _ = serving.child.wait() => Err("the Workers have ended; their output is above".to_owned()),
+            _ = gateway.child.wait() => Err("the gateway has ended; its output is above".to_owned()),
         },
         _ => Err("not everything was started".to_owned()),
     }
@@ -188,7 +189,7 @@ async fn serve(
         ServiceName::ALL.into_iter().filter(|service| workers::NAMES.contains(&service.as_str()))
     {
         let mut own = secrets.of(service, parts.get(service.as_str()).unwrap_or(&empty));
-        // Cookies for this machine's plain http.
+        // Allows cookies over this machine's plain http.
         own.insert("QUINTET_PLAIN_HTTP".to_owned(), "1".into());
         bindings.insert(service.to_string(), Value::Object(own));
     }
@@ -201,17 +202,19 @@ async fn serve(
         .arg(&path)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
-    let mut running = Running::start(node).map_err(|e| format!("node cannot be run: {e}"))?;
+    let mut running = Running::start(node).map_err(|e| format!("cannot run node: {e}"))?;
     let stdout = running.child.stdout.take().ok_or("no output")?;
     up.push(running);
     let mut line = String::new();
     BufReader::new(stdout).read_line(&mut line).await.map_err(|e| e.to_string())?;
     let ready: Value = serde_json::from_str(&line).map_err(|_| {
-        format!("the Workers did not come up; is {LISTEN} or port {DASHBOARD_PORT} taken?")
+        format!(
+            "the Workers did not start. Check whether {LISTEN} or port {DASHBOARD_PORT} is in use."
+        )
     })?;
     ready
         .get("front")
         .and_then(Value::as_str)
         .map(str::to_owned)
-        .ok_or_else(|| "the Workers did not say where they are".to_owned())
+        .ok_or_else(|| "the Workers did not report their address".to_owned())
 }

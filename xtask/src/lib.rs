@@ -1,4 +1,4 @@
-//! The chores' own library: what they generate and what they check, so that tests can ask the same.
+//! The library of the chores: generated documents and checks, so that tests can use them.
 
 pub mod deploy;
 pub mod dev;

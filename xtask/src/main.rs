@@ -1,4 +1,4 @@
-//! `cargo xtask`: the one door for chores.
+//! `cargo xtask`: all chores of this repository.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "chores speak to the terminal")]
 
 use clap::{Args, Parser, Subcommand};
@@ -9,7 +9,7 @@ use xtask::{deploy, dev, documents, node, rooms, tidy, workers};
 #[derive(Parser)]
 #[command(
     bin_name = "cargo xtask",
-    about = "The one door for chores.",
+    about = "All chores of this repository.",
     disable_help_subcommand = true
 )]
 struct Cli {
@@ -19,49 +19,51 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Everything: house rules, lints, tests, wasm check, end-to-end.
+    /// Run everything: house rules, lints, wasm check, tests, end-to-end tests
     Test {
-        /// Leaves the end-to-end part and the built Workers out.
+        /// Skip the end-to-end tests and the built Workers
         #[arg(long)]
         quick: bool,
-        /// Passes without Node or Chromium, and names what was not tried.
+        /// Pass without Node or Chromium, and list the skipped tests
         #[arg(long, conflicts_with = "quick")]
         allow_missing: bool,
     },
-    /// Lints and formatting alone.
+    /// Check lints and formatting only
     Check,
-    /// Services compile for wasm32-unknown-unknown.
+    /// Check that the services compile for wasm32-unknown-unknown
     Wasm,
-    /// Official SDKs and the browser against the native binary, and the built Workers on Cloudflare's runtime (Node and Chromium).
+    /// Test official SDKs and the browser against the native binary, and the built Workers on
+    /// Cloudflare's runtime (needs Node and Chromium)
     E2e {
-        /// Passes without Node or Chromium, and names what was not tried.
+        /// Pass without Node or Chromium, and list the skipped tests
         #[arg(long)]
         allow_missing: bool,
     },
-    /// The five Workers as Cloudflare runs them, into workers/<name>/dist.
+    /// Build the five Workers into workers/<name>/dist
     Build {
-        /// Builds these alone.
+        /// Build only these
         names: Vec<String>,
     },
-    /// The five Workers on Cloudflare's runtime and the gateway, on this machine; storage is kept in .quintet-dev.
+    /// Run the five Workers on Cloudflare's runtime and the gateway locally; storage is in
+    /// .quintet-dev
     Dev(Config),
-    /// To Cloudflare: check, build, create, migrate, deploy, secrets.
+    /// Deploy to Cloudflare: check, build, create, migrate, deploy, write secrets
     Deploy {
         #[command(flatten)]
         config: Config,
-        /// Checks, builds and bundles; creates and deploys nothing, and needs neither account nor network.
+        /// Check, build and bundle only; needs neither account nor network
         #[arg(long)]
         dry_run: bool,
     },
-    /// What the built Workers weigh, against workers/sizes.json and the limits.
+    /// Compare the built Workers' sizes with workers/sizes.json and the limits
     Sizes {
-        /// Stores them.
+        /// Store the sizes
         #[arg(long)]
         write: bool,
     },
-    /// Writes what is generated: docs/errors.md, the router's model of complexity.
+    /// Generate docs/errors.md and the router's complexity model
     Gen,
-    /// House rules: imports, file heads, lengths, names.
+    /// Check the house rules: imports, file heads, lengths, names
     Tidy,
     /// Modules, arrows, upward arrows and circles of each crate.
     ///
@@ -78,7 +80,7 @@ enum Chore {
     },
     /// Start-up time, memory, accept and answer latency of the release binary, a route, a search.
     Bench {
-        /// The built Workers too.
+        /// Also measure the built Workers
         #[arg(value_parser = ["workers"])]
         what: Option<String>,
     },
@@ -86,12 +88,12 @@ enum Chore {
 
 #[derive(Args)]
 struct Config {
-    /// The configuration file, as `quintet up` takes it.
+    /// Configuration file, as for `quintet up`
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
-/// What must compile for Workers.
+/// Crates that must compile for Workers.
 const WASM: &[&str] = &[
     "contracts",
     "platform",
@@ -143,7 +145,7 @@ fn run(program: &str, args: &[&str]) -> Done {
         .args(args)
         .current_dir(root())
         .status()
-        .map_err(|e| format!("{program} cannot be run: {e}"))?;
+        .map_err(|e| format!("cannot run {program}: {e}"))?;
     if status.success() { Ok(()) } else { Err(format!("{program} {} failed", args.join(" "))) }
 }
 
@@ -151,8 +153,8 @@ fn test(quick: bool, allow_missing: bool) -> Done {
     tidy_all()?;
     lints()?;
     wasm()?;
-    // The scenarios run the real binary too: it is built first, and a missing one is an error and not a skip. So are the
-    // Workers, where there is a Node to run them.
+    // Build the binary first, because the stories also run on it and a missing one is an error, not
+    // a skip. The same holds for the Workers if Node is available.
     run("cargo", &["build", "--package", "quintet"])?;
     let workers = !quick && tools(allow_missing)?;
     if workers {
@@ -202,7 +204,7 @@ fn wasm() -> Done {
     run("cargo", &args)
 }
 
-/// Whether Node's packages are there. Without Node this is an error, unless that is allowed.
+/// Whether Node's packages are installed. A missing Node is an error unless `allow_missing`.
 fn tools(allow_missing: bool) -> Result<bool, String> {
     if node::install(&root())? {
         return Ok(true);
@@ -211,24 +213,24 @@ fn tools(allow_missing: bool) -> Result<bool, String> {
         return Ok(false);
     }
     Err(format!(
-        "Node {} or newer is missing, so the Workers, the SDKs and the browser cannot be tried. \
-         Install it (https://nodejs.org/en/download), or leave them out with --allow-missing",
+        "Node {} or newer is missing, so the Workers, the SDKs and the browser cannot be tested. \
+         Install it (https://nodejs.org/en/download), or skip them with --allow-missing.",
         node::INSTALLER_MIN
     ))
 }
 
 fn e2e(allow_missing: bool) -> Done {
-    // Not the Node on PATH, which may be older: the one that the Workers' packages bring.
+    // The packaged Node, because the one on PATH may be older.
     if tools(allow_missing)? {
         let mut args = vec!["e2e/run.mjs"];
         args.extend(allow_missing.then_some("--allow-missing"));
         return run(&node::binary(&root()).to_string_lossy(), &args);
     }
-    println!("Node is missing: the official SDKs and the browser were NOT tried.");
+    println!("SKIPPED the official SDKs and the browser: Node is missing.");
     Ok(())
 }
 
-/// `docs/errors.md`, and the router's model of complexity from its messages.
+/// Writes `docs/errors.md`, and the router's complexity model from its messages.
 fn generate() -> Done {
     documents::write(&root())?;
     run("cargo", &["run", "--quiet", "--package", "agency-router", "--example", "train_complexity"])
@@ -259,7 +261,7 @@ fn bench(workers: bool) -> Done {
     if workers && node::install(&root())? {
         let node = node::binary(&root());
         let node = node.to_string_lossy();
-        // The second is worth its time whatever the first says.
+        // Runs even if the first one failed.
         let requests = run(&node, &["e2e/workers.bench.mjs"]);
         run(&node, &["e2e/workers.figures.mjs"]).and(requests)
     } else {
@@ -272,7 +274,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_that_is_not_understood_stops_it_before_anything_is_done() {
+    fn xtask_refuses_unknown_options_before_doing_anything() {
         let understood = |line: &str| {
             Cli::try_parse_from(std::iter::once("xtask").chain(line.split(' '))).is_ok()
         };

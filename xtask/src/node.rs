@@ -1,10 +1,11 @@
-//! Node for Cloudflare's tools: they need 22 or newer, which comes as a package where the machine's own is older.
+//! Node for Cloudflare's tools: they need a newer one than many machines have, so it comes as a
+//! package.
 #![allow(clippy::print_stdout, reason = "chores speak to the terminal")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The oldest that can install the packages.
+/// Minimum version on PATH, which installs the packages.
 pub const INSTALLER_MIN: u32 = 20;
 
 /// The major version of the Node on PATH.
@@ -20,20 +21,20 @@ pub fn major() -> Option<u32> {
         .ok()
 }
 
-/// The Node that runs Cloudflare's tools, once [`install`] said yes.
+/// The packaged Node, after [`install`] returned true.
 pub fn binary(root: &Path) -> PathBuf {
     root.join("workers/node_modules/node/bin/node")
 }
 
-/// Installs Cloudflare's runtime and tools into `workers/node_modules`, as the lock names them. False, with a line that
-/// says so, where there is no Node to begin with.
+/// Installs Cloudflare's runtime and tools into `workers/node_modules`, as locked. Returns false,
+/// with a message, without Node on PATH.
 ///
 /// # Errors
 /// When the packages cannot be installed.
 pub fn install(root: &Path) -> Result<bool, String> {
     if major().is_none_or(|major| major < INSTALLER_MIN) {
         println!(
-            "Node {INSTALLER_MIN} or newer is not here: the Workers were NOT tried on Cloudflare's runtime. Everything else runs."
+            "SKIPPED the Workers on Cloudflare's runtime: Node {INSTALLER_MIN} or newer is missing."
         );
         return Ok(false);
     }
@@ -50,7 +51,9 @@ pub fn install(root: &Path) -> Result<bool, String> {
         Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder).status();
     match done {
         Ok(status) if status.success() && binary(root).is_file() => Ok(true),
-        Ok(_) => Err("the packages of workers/ could not be installed: check the network and `npm config get registry`, then run `npm ci` there".to_owned()),
-        Err(error) => Err(format!("npm cannot be run ({error}): it comes with Node")),
+        Ok(_) => Err("cannot install the packages of workers/. Check the network and `npm config \
+            get registry`, then run `npm ci` there."
+            .to_owned()),
+        Err(error) => Err(format!("cannot run npm ({error}); it comes with Node")),
     }
 }

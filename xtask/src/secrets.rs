@@ -1,5 +1,5 @@
-//! What a deployment keeps secret, made once and kept in a file that only its owner can read: tokens, the button key, and a
-//! key for each pair of services that speak.
+//! The secrets of a deployment: tokens, the button key, and a key per pair of calling services.
+//! Generated once and stored in a file that only its owner can read.
 
 use contracts::{ServiceName, calls};
 use serde_json::{Map, Value, json};
@@ -26,10 +26,10 @@ fn pair(caller: ServiceName, callee: ServiceName) -> String {
 }
 
 impl Secrets {
-    /// Those of the file, with whatever is missing made anew and written down.
+    /// Reads the file, generates missing secrets and stores them.
     ///
     /// # Errors
-    /// When the file cannot be read as what it should be, or not be written.
+    /// When the file is invalid or cannot be read or written.
     pub fn keep(path: &Path) -> Result<Self, String> {
         let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
         let mut all: Map<String, Value> = match std::fs::read_to_string(path) {
@@ -58,7 +58,7 @@ impl Secrets {
     pub fn token(&self, scope: &str) -> String {
         self.text(scope)
     }
-    /// A Worker's secrets, its part of the configuration among them.
+    /// A Worker's secrets, including its part of the configuration.
     pub fn of(&self, service: ServiceName, config: &Value) -> Map<String, Value> {
         let (mut out, mut incoming) = (Map::new(), Map::new());
         for row in calls::TABLE {
@@ -90,10 +90,10 @@ impl Secrets {
     }
 }
 
-/// A file of mode 0600, in a folder of mode 0700.
+/// Writes a file with mode 0600 in a folder with mode 0700.
 ///
 /// # Errors
-/// The file system's own.
+/// Those of the file system.
 pub fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn they_are_made_once_and_each_service_knows_its_own_pairs_alone() {
+    fn secrets_are_generated_once_and_each_service_gets_only_its_own_pairs() {
         let path =
             std::env::temp_dir().join(format!("quintet-secrets-{}.json", std::process::id()));
         let secrets = Secrets::keep(&path).unwrap();

@@ -1,4 +1,6 @@
-//! House rules that no compiler knows. Every message names what to do instead.
+//! House rules that the compiler does not check. Every message names the fix.
+
+mod prose;
 
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 use std::path::{Path, PathBuf};
@@ -15,10 +17,10 @@ const BANNED_NAMES: &[(&str, &str)] = &[
     ("manager", "name the verb it does"),
     ("types", "put each type with its subject"),
 ];
-/// Crates that bring a runtime, the system's time or the network: never in a service.
+/// Crates with a runtime, the system's time or the network, which a service never uses.
 const RUNTIME_CRATES: &[&str] =
     &["tokio", "rusqlite", "reqwest", "worker", "rand", "hyper", "nix", "libc"];
-/// Text no service may hold; the port to use instead.
+/// Text forbidden in services, with the port to use instead.
 const RUNTIME_WORDS: &[(&str, &str)] = &[
     ("std::env", "the config struct"),
     ("SystemTime", "the clock port"),
@@ -29,7 +31,7 @@ const RUNTIME_WORDS: &[(&str, &str)] = &[
     ("std::thread", "the background port"),
 ];
 
-/// Everything that breaks a rule.
+/// All violations of the rules.
 pub fn problems(root: &Path) -> Vec<String> {
     let mut found = Vec::new();
     imports(root, &mut found);
@@ -46,7 +48,7 @@ pub fn problems(root: &Path) -> Vec<String> {
     found
 }
 
-/// Which crates of ours a crate may use.
+/// The workspace crates that a crate may use.
 fn allowed(package: &str, services: &[&str]) -> Option<Vec<String>> {
     let list = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
     match package {
@@ -63,7 +65,7 @@ fn allowed(package: &str, services: &[&str]) -> Option<Vec<String>> {
         ),
         "scenarios" => None,
         "cloudflare" => list(&["contracts", "platform", "inbox"]),
-        // It measures two services on the runtime too, beside the ports.
+        // It also measures two services on the runtime.
         "worker-suite" => list(&[
             "cloudflare",
             "contracts",
@@ -128,7 +130,7 @@ fn imports(root: &Path, found: &mut Vec<String>) {
     }
 }
 
-/// Rust files that git would know: everything outside target and hidden folders.
+/// The repository's Rust files: everything outside target and hidden folders.
 fn rust_files(root: &Path) -> Vec<PathBuf> {
     let mut open = vec![root.to_owned()];
     let mut files = Vec::new();
@@ -162,6 +164,7 @@ fn file_rules(name: &str, text: &str, found: &mut Vec<String>) {
     if lines > most {
         found.push(format!("{name}: {lines} lines; split it, {most} is the limit"));
     }
+    prose::rules(name, text, found);
     let stem = name.rsplit('/').next().unwrap_or(name).trim_end_matches(".rs");
     if let Some((_, instead)) = BANNED_NAMES.iter().find(|(banned, _)| *banned == stem) {
         found.push(format!("{name}: a file of this name becomes a drawer; {instead}"));
@@ -185,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_broken_rule_is_found_and_says_what_to_do() {
+    fn tidy_names_the_broken_rule_and_the_fix() {
         let mut found = Vec::new();
         file_rules("services/x/src/utils.rs", "fn a() { std::env::var(\"X\"); }", &mut found);
         assert_eq!(found.len(), 3, "{found:?}");
@@ -195,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_may_not_use_another() {
+    fn tidy_forbids_a_service_to_use_another() {
         let services = ["agency-router", "personal-assistant"];
         assert!(
             !allowed("agency-router", &services)

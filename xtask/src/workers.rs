@@ -1,4 +1,4 @@
-//! `build` and `sizes`: the Workers as the runtime loads them, with no tool to install by hand.
+//! `build` and `sizes`: builds the Workers for the runtime, without tools to install by hand.
 #![allow(clippy::print_stdout, reason = "chores speak to the terminal")]
 
 use flate2::{Compression, write::GzEncoder};
@@ -16,7 +16,7 @@ pub const NAMES: [&str; 5] = [
     "webhook-aggregator",
     "monitoring-dashboard",
 ];
-/// For tests alone.
+/// The Worker for tests.
 pub const SUITE: &str = "suite";
 const TARGET: &str = "wasm32-unknown-unknown";
 /// Limit in kilobytes after gzip; Cloudflare's own is 3 MB. The assistant has a policy engine.
@@ -26,7 +26,7 @@ const BASELINE: &str = "workers/sizes.json";
 
 type Done = Result<(), String>;
 
-/// Makes sure that the compiler can build for Workers.
+/// Installs the compiler's target for Workers if needed.
 ///
 /// # Errors
 /// When the target can neither be found nor installed.
@@ -40,23 +40,23 @@ pub fn install_target(root: &Path) -> Done {
     if added.is_ok_and(|status| status.success()) {
         Ok(())
     } else {
-        Err(format!("the target {TARGET} is missing: run `rustup target add {TARGET}`"))
+        Err(format!("the target {TARGET} is missing. Run `rustup target add {TARGET}`."))
     }
 }
 
-/// Builds the named Workers (all five and the suite without names) into `workers/<name>/dist`.
+/// Builds the named Workers (default: all five and the suite) into `workers/<name>/dist`.
 ///
 /// # Errors
-/// The compiler's, or a name that no Worker has.
+/// Those of the compiler, or an unknown name.
 pub fn build(root: &Path, names: &[&str]) -> Done {
     let all: Vec<&str> = NAMES.into_iter().chain([SUITE]).collect();
     let names = if names.is_empty() { all.clone() } else { names.to_vec() };
     if let Some(stranger) = names.iter().find(|name| !all.contains(name)) {
-        return Err(format!("there is no Worker {stranger}; they are {}", all.join(", ")));
+        return Err(format!("there is no Worker {stranger}. Use one of {}.", all.join(", ")));
     }
     install_target(root)?;
-    // Cargo gives all that it builds at once the same features: canonical JSON, which the assistant's digests need, would put
-    // exact floats (9 KB packed) into every other bundle.
+    // Cargo unifies features of crates built together: canonical JSON, needed by the assistant's
+    // digests, would add exact floats (9 KB compressed) to every other bundle.
     let (apart, together): (Vec<&str>, Vec<&str>) =
         names.iter().partition(|name| **name == "personal-assistant");
     for group in [together, apart].iter().filter(|group| !group.is_empty()) {
@@ -72,8 +72,8 @@ fn compile(root: &Path, names: &[&str]) -> Done {
     for package in &packages {
         cargo.args(["--package", package]);
     }
-    // Every runtime of Workers has vector registers. Panics name the file they come from: without the path of this machine's
-    // registry, and shorter.
+    // Every Workers runtime has SIMD. Panic messages contain source paths, so shorten them and
+    // remove this machine's registry.
     if let Some(home) = std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")))
@@ -87,7 +87,7 @@ fn compile(root: &Path, names: &[&str]) -> Done {
         );
     }
     println!("$ cargo build --profile wasm --target {TARGET} ({})", names.join(", "));
-    let built = cargo.status().map_err(|e| format!("cargo cannot be run: {e}"))?;
+    let built = cargo.status().map_err(|e| format!("cannot run cargo: {e}"))?;
     if !built.success() {
         return Err("the Workers do not compile".to_owned());
     }
@@ -98,7 +98,7 @@ fn dist(root: &Path, name: &str) -> PathBuf {
     root.join("workers").join(name).join("dist")
 }
 
-/// The module's JavaScript side. Nothing is done when it is newer than the module.
+/// Generates the module's JavaScript, unless it is newer than the module.
 fn bind(root: &Path, name: &str) -> Done {
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
@@ -121,16 +121,17 @@ fn bind(root: &Path, name: &str) -> Done {
         .module(true)
         .and_then(|bindgen| bindgen.generate(&out))
         .map_err(|error| format!("{name}: {error:#}"))?;
-    // The runtime has no source-phase imports; a plain import of a .wasm file is a compiled module there.
+    // The runtime has no source-phase imports; there, importing a .wasm file gives a compiled
+    // module.
     let text = std::fs::read_to_string(&script).map_err(failed)?;
     std::fs::write(&script, text.replace("import source ", "import ")).map_err(failed)
 }
 
-/// Bytes of a Worker: the module alone, module and scripts together, packed.
+/// Bytes of a Worker, compressed: the module alone, and with its scripts.
 fn measure(root: &Path, name: &str) -> Result<(u64, u64), String> {
     let out = dist(root, name);
     let missing =
-        |error: std::io::Error| format!("{}: {error}; run `cargo xtask build`", out.display());
+        |error: std::io::Error| format!("{}: {error}. Run `cargo xtask build`.", out.display());
     let module = std::fs::read(out.join("index_bg.wasm")).map_err(missing)?;
     let script = std::fs::read(out.join("index.js")).map_err(missing)?;
     let mut packer = GzEncoder::new(Vec::new(), Compression::new(6));
@@ -139,10 +140,10 @@ fn measure(root: &Path, name: &str) -> Result<(u64, u64), String> {
     Ok((module.len() as u64, packed.len() as u64))
 }
 
-/// What a bundle may grow by before somebody has to look, percent.
+/// Maximum growth of a bundle without review, percent.
 const GROWTH_PERCENT: u64 = 3;
 
-/// One Worker's size now and as stored, bytes packed.
+/// One Worker's current and stored size, compressed bytes.
 struct Size {
     name: &'static str,
     raw: u64,
@@ -170,10 +171,10 @@ fn limit_kb(name: &str) -> u64 {
     if name == "personal-assistant" { ASSISTANT_LIMIT_KB } else { LIMIT_KB }
 }
 
-/// Prints the sizes against the stored ones and the limits; `write` stores them.
+/// Prints the sizes with the stored ones and the limits; `write` stores them.
 ///
 /// # Errors
-/// When one is over its limit.
+/// When one exceeds its limit.
 pub fn sizes(root: &Path, write: bool) -> Done {
     let sizes = all_sizes(root)?;
     println!("{:<22} {:>9} {:>9} {:>9} {:>9}", "Worker", "raw KB", "gzip KB", "stored", "limit");
@@ -205,10 +206,11 @@ fn within_limits(sizes: &[Size]) -> Done {
     if over.is_empty() { Ok(()) } else { Err(format!("over the limit: {}", over.join(", "))) }
 }
 
-/// Whether a bundle has grown without anybody having said so (`sizes --write`), or beyond its limit, which no stored size excuses.
+/// Checks that no bundle has grown without `sizes --write`, or exceeds its limit, which no stored
+/// size excuses.
 ///
 /// # Errors
-/// Names those that have.
+/// Names the bundles.
 pub fn check_sizes(root: &Path) -> Done {
     let grown = |size: &&Size| {
         size.stored.is_none_or(|stored| size.packed * 100 > stored * (100 + GROWTH_PERCENT))
@@ -224,7 +226,8 @@ pub fn check_sizes(root: &Path) -> Done {
         Ok(())
     } else {
         Err(format!(
-            "grown by more than {GROWTH_PERCENT} %: {}; look why, or `cargo xtask sizes --write`",
+            "grown by more than {GROWTH_PERCENT} %: {}. Find out why, or run `cargo xtask sizes \
+             --write`.",
             grown.join(", ")
         ))
     }

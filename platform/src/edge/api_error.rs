@@ -1,10 +1,10 @@
-//! A refusal on its way out: a `Problem` with its status; the request id is written in at the edge.
+//! A refusal: a `Problem` with its status. The edge adds the request id.
 
 use crate::ports::{CallError, PortError, PortErrorKind};
 use axum::response::{IntoResponse, Response};
 use contracts::{Effect, ErrorCode, Problem};
 
-/// What handlers return when they refuse.
+/// The error type of handlers.
 #[derive(Clone, Debug)]
 pub struct ApiError(pub Box<Problem>);
 
@@ -12,11 +12,11 @@ pub struct ApiError(pub Box<Problem>);
 pub type ApiResult<T> = Result<T, ApiError>;
 
 impl ApiError {
-    /// A refusal of this code.
+    /// A refusal with this code.
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
         Problem::new(code, detail).into()
     }
-    /// No such thing.
+    /// A missing object.
     pub fn not_found(what: &str) -> Self {
         Self::new(ErrorCode::NotFound, format!("There is no {what}."))
     }
@@ -29,7 +29,7 @@ impl From<Problem> for ApiError {
 }
 
 impl From<PortError> for ApiError {
-    /// The detail goes to the log; the caller learns only whether to try again.
+    /// Logs the detail; the caller learns only whether to retry.
     fn from(error: PortError) -> Self {
         tracing::error!(error = %error, "a port failed");
         let code = match (error.kind, error.effect) {
@@ -42,12 +42,13 @@ impl From<PortError> for ApiError {
         };
         let detail = match error.kind {
             PortErrorKind::Full => "Storage is full; nothing was changed.",
-            PortErrorKind::Conflict => "Somebody else changed it at the same moment.",
+            PortErrorKind::Conflict => "Another request changed it at the same moment.",
             _ if error.effect == Effect::None => {
                 "Storage or another service is not available; nothing was changed."
             }
             _ => {
-                "Storage or another service failed half-way; look at the state before you repeat it."
+                "Storage or another service failed half-way; look at the state before you repeat \
+                 it."
             }
         };
         Self::new(code, detail)
@@ -82,7 +83,7 @@ impl IntoResponse for ApiError {
                 .headers_mut()
                 .insert(http::header::RETRY_AFTER, http::HeaderValue::from(seconds));
         }
-        // The edge writes the request id into the body: it alone knows it.
+        // Only the edge knows the request id, so it writes it into the body.
         response.extensions_mut().insert(problem);
         response
     }

@@ -1,25 +1,25 @@
-//! Who calls: a person's or program's scope, or another service by its own secret.
+//! The caller: a scope of a person or program, or another service with its own secret.
 
 use crate::secret::{Secret, digest};
 use contracts::ServiceName;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
-/// What a token of this installation may do.
+/// The permissions of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
-    /// All that a person may.
+    /// Everything that a person may do.
     Operator,
-    /// Read, without memory and conversations.
+    /// Reads, without memory and conversations.
     Viewer,
-    /// Ask for approval and read its own requests; never decide.
+    /// Requests approvals and reads its own; never decides.
     Agent,
-    /// Lease, claim, report, settle.
+    /// Leases, claims, reports, settles.
     Gateway,
 }
 
 impl Scope {
-    /// All four.
+    /// All four scopes.
     pub const ALL: [Self; 4] = [Self::Operator, Self::Viewer, Self::Agent, Self::Gateway];
     /// The name in the contract.
     pub const fn as_str(self) -> &'static str {
@@ -32,7 +32,7 @@ impl Scope {
     }
 }
 
-/// Who a token belongs to; handlers take it as an extension.
+/// The owner of a token; handlers take it as an extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Principal {
     Scope(Scope),
@@ -40,7 +40,7 @@ pub enum Principal {
 }
 
 impl Principal {
-    /// Whether this is the service of that name.
+    /// Whether this is the service with that name.
     pub fn is_service(self, service: ServiceName) -> bool {
         self == Self::Service(service)
     }
@@ -53,24 +53,24 @@ impl Principal {
     }
 }
 
-/// What a request says of its sender.
+/// The token of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bearer {
     /// No token was sent.
     None,
-    /// A token that nobody has.
+    /// The token is unknown.
     Unknown,
     Known(Principal),
 }
 
-/// All tokens of an installation, as digests: comparing takes the same time whatever is sent.
+/// All tokens of an installation, as digests: the comparison takes the same time for any input.
 #[derive(Clone, Default)]
 pub struct Auth {
     tokens: Arc<Vec<([u8; 32], Principal)>>,
 }
 
 impl Auth {
-    /// Knows these tokens; empty ones are left out, so that no token never means the empty token.
+    /// Stores these tokens. Empty ones are left out, so that an empty token never matches.
     pub fn new(tokens: impl IntoIterator<Item = (Secret, Principal)>) -> Self {
         let tokens = tokens.into_iter().filter(|(secret, _)| !secret.reveal().is_empty());
         Self {
@@ -79,7 +79,7 @@ impl Auth {
             ),
         }
     }
-    /// Whose token this is.
+    /// The owner of this token.
     pub fn who(&self, token: &str) -> Option<Principal> {
         let sent = digest(token.as_bytes());
         let mut found = None;
@@ -90,7 +90,7 @@ impl Auth {
         }
         found
     }
-    /// Whose token the `Authorization: Bearer` header holds.
+    /// The owner of the token in the `Authorization: Bearer` header.
     pub fn bearer(&self, headers: &http::HeaderMap) -> Bearer {
         let Some(header) = headers.get(http::header::AUTHORIZATION) else { return Bearer::None };
         let parts = header.to_str().ok().and_then(|text| text.split_once(' '));

@@ -1,4 +1,4 @@
-//! Bodies and queries, read with limits, and refused with the field that is wrong.
+//! Reads bodies and queries with limits; refusals name the invalid field.
 
 use super::ApiError;
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -9,10 +9,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::Segment;
 
-/// The largest JSON body of an API call, unless a handler reads with another limit.
+/// Default maximum bytes of a JSON body.
 pub const JSON_BYTES_MAX: usize = 1 << 20;
 
-/// Reads a body of at most `limit` bytes. A longer `Content-Length` is refused before a byte is read.
+/// Reads a body of at most `limit` bytes. It refuses a longer `Content-Length` before reading.
 ///
 /// # Errors
 /// `TooLarge` above the limit, `Malformed` when the body breaks off.
@@ -43,7 +43,7 @@ pub async fn read_body(request: Request, limit: usize) -> Result<Bytes, ApiError
     Ok(bytes.freeze())
 }
 
-/// The body as it came, at most [`JSON_BYTES_MAX`].
+/// The body as received, at most [`JSON_BYTES_MAX`].
 pub struct RawBody(pub Bytes);
 
 impl<S: Send + Sync> FromRequest<S> for RawBody {
@@ -53,14 +53,14 @@ impl<S: Send + Sync> FromRequest<S> for RawBody {
     }
 }
 
-/// A JSON body. Bad JSON is 400; a missing, unknown or wrong field is 422 and named.
+/// A JSON body. Invalid JSON is 400; a missing, unknown or invalid field is 422, with its name.
 pub struct JsonBody<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiError;
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let bytes = read_body(request, JSON_BYTES_MAX).await?;
-        // No body says as much as an empty object; where a field is needed it is named.
+        // An empty body counts as an empty object; required fields are then named.
         parse_json(if bytes.is_empty() { b"{}" } else { &bytes }).map(Self)
     }
 }
@@ -118,7 +118,7 @@ fn written(path: &serde_path_to_error::Path) -> String {
     })
 }
 
-/// serde names missing and unknown fields in backticks; the path names the rest.
+/// serde names missing and unknown fields in backticks; for the rest the path does.
 fn wrong_field(parent: &str, message: &str) -> ApiError {
     let named = message.split('`').nth(1).unwrap_or_default();
     let join =
@@ -151,7 +151,7 @@ fn wrong_field(parent: &str, message: &str) -> ApiError {
     .into()
 }
 
-/// The query string, read into `T`.
+/// The query string, parsed into `T`.
 pub struct Query<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_wrong_parameter_is_named() {
+    async fn query_error_names_the_parameter() {
         #[derive(Debug, Deserialize)]
         #[serde(deny_unknown_fields)]
         #[expect(dead_code, reason = "read by serde alone")]
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn body_error_names_the_field() {
         assert_eq!(refusal("{}").extra["field"], "taskId");
         assert_eq!(refusal(r#"{"taskId":"a","count":"x"}"#).extra["field"], "count");
         assert_eq!(refusal(r#"{"taskId":"a","hurry":1}"#).extra["field"], "hurry");

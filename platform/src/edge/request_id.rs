@@ -1,5 +1,5 @@
-//! Every request has an id: the caller's `X-Request-Id` where it is sane, else one of ours. It is in the answer's
-//! header, in a problem's body, and in the log.
+//! The id of every request: the caller's `X-Request-Id` if valid, otherwise generated. It is in the
+//! response header, in a problem's body, and in the log.
 
 use axum::extract::Request;
 use axum::middleware::Next;
@@ -36,7 +36,8 @@ fn is_sane(id: &str) -> bool {
         && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
-/// Unique within this process, and told apart between processes by its address-space layout; needs neither clock nor dice.
+/// An id that is unique within this process. Between processes the address-space layout makes it
+/// differ, so it needs neither clock nor random numbers.
 fn fresh() -> String {
     let seed = std::ptr::from_ref(&COUNTER) as usize as u64;
     format!("r{:x}-{:x}", seed >> 12 & 0xff_ffff, COUNTER.fetch_add(1, Ordering::Relaxed))

@@ -1,4 +1,4 @@
-//! The URL map of a service: each route says who may call it, so that none is open by omission.
+//! The URL map of a service. Each route names its callers, so that none is open by omission.
 
 use super::auth::Bearer;
 use super::{ApiError, Auth, Principal, Scope, request_id};
@@ -10,18 +10,18 @@ use axum::{Router, response::IntoResponse};
 use contracts::{ErrorCode, ServiceName, calls};
 use std::sync::Arc;
 
-/// Who may call a route.
+/// The allowed callers of a route.
 #[derive(Clone, Copy, Debug)]
 pub enum Access {
-    /// Everybody: health, and webhooks that prove themselves by their signatures.
+    /// Everyone: health, and webhooks that authenticate with their signatures.
     Open,
-    /// These scopes, and services by the table in `contracts::calls`.
+    /// These scopes, plus services by the table in `contracts::calls`.
     Scopes(&'static [Scope]),
-    /// Services by the table alone; 404 to everybody else.
+    /// Services by the table only; 404 for everyone else.
     Internal,
 }
 
-/// Put on a request by a runtime that knows the caller sits on this very machine. Workers never do.
+/// Added to a request by a runtime if the caller is on this machine. Workers never add it.
 #[derive(Clone, Copy, Debug)]
 pub struct FromLoopback;
 
@@ -45,17 +45,17 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     pub fn new(service: ServiceName, auth: Auth) -> Self {
         Self { service, auth, router: Router::new(), guards: Vec::new() }
     }
-    /// A path for everybody.
+    /// A public path.
     #[must_use]
     pub fn open(self, path: &str, methods: MethodRouter<S>) -> Self {
         self.add(Access::Open, path, methods)
     }
-    /// A path for these scopes (the operator's is added by you, where it is meant).
+    /// A path for these scopes (list the operator's explicitly).
     #[must_use]
     pub fn scoped(self, scopes: &'static [Scope], path: &str, methods: MethodRouter<S>) -> Self {
         self.add(Access::Scopes(scopes), path, methods)
     }
-    /// A path for services alone.
+    /// A path for services only.
     #[must_use]
     pub fn internal(self, path: &str, methods: MethodRouter<S>) -> Self {
         self.add(Access::Internal, path, methods)
@@ -66,7 +66,8 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self.router = self.router.route(path, methods.layer(from_fn_with_state(guard, check)));
         self
     }
-    /// The service's router: unknown paths and methods become problems, every answer carries its request id.
+    /// The service's router: unknown paths and methods become problems, and every response has its
+    /// request id.
     pub fn finish(self, state: S) -> Router {
         let guards: Arc<[(String, Guard)]> = self.guards.into();
         self.router
@@ -79,9 +80,9 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
 }
 
-/// The guard stands before wrong methods too: who may not come in does not learn what is there.
+/// The guard also covers wrong methods, so that unauthorised callers learn nothing about the paths.
 fn wrong_method(guards: &[(String, Guard)], request: &Request) -> ApiError {
-    // Under another router the matched path has that router's prefix before ours.
+    // Below another router the matched path has that router's prefix.
     let matched = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let guard = guards
         .iter()
@@ -93,7 +94,7 @@ fn wrong_method(guards: &[(String, Guard)], request: &Request) -> ApiError {
     }
 }
 
-/// Lets a request through, or says why not.
+/// Lets a request through, or refuses it with the reason.
 async fn check(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
     match guard.admits(&request) {
         Ok(Some(principal)) => {

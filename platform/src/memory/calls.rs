@@ -1,4 +1,4 @@
-//! Calls in one process: each service's router is asked directly, signed in as the caller.
+//! Calls within one process: each service's router is called directly, signed in as the caller.
 
 use super::Faults;
 use crate::ports::{Calls, PortError, PortErrorKind, PortResult};
@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use tower::ServiceExt;
 
-/// The routers of the services that are up.
+/// The routers of the running services.
 pub type Switchboard = Arc<Mutex<HashMap<ServiceName, Router>>>;
 
 /// The calls of one service.

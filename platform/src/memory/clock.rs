@@ -1,4 +1,4 @@
-//! A clock that stands still until a test moves it, and dice that fall the same each time.
+//! A clock that only moves when a test moves it, and seeded random numbers.
 
 use crate::ports::Clock;
 use async_trait::async_trait;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::Notify;
 
-/// Time moved by hand.
+/// A manual clock.
 pub struct ManualClock {
     now_ms: AtomicI64,
     dice: Mutex<fastrand::Rng>,
@@ -14,7 +14,7 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// A clock at this time; the time is the seed of the dice too.
+    /// A clock at this time, which is also the seed of the random numbers.
     pub fn at(now_ms: i64) -> Self {
         Self {
             now_ms: AtomicI64::new(now_ms),
@@ -22,7 +22,7 @@ impl ManualClock {
             moved: Notify::new(),
         }
     }
-    /// Moves time on and wakes who slept until then.
+    /// Advances the time and wakes sleepers that are due.
     pub fn advance(&self, ms: i64) {
         self.now_ms.fetch_add(ms, Ordering::SeqCst);
         self.moved.notify_waiters();

@@ -1,32 +1,33 @@
-//! Faults that a test orders: the next operations fail, or are done and fail all the same.
+//! Faults injected by a test: the next operations fail, or take effect but report a failure.
 
 use crate::ports::{PortError, PortErrorKind, PortResult};
 use std::sync::Mutex;
 
 #[derive(Clone, Copy)]
 enum Fault {
-    /// Succeeds; a later operation is the one to fail.
+    /// Succeeds.
     Pass,
-    /// Fails before anything happens.
+    /// Fails without effect.
     Refuse(PortErrorKind),
-    /// Happens, and then reports a failure.
+    /// Takes effect, then reports a failure.
     KeepButFail,
 }
 
-/// The faults an adapter still has to show. Dropping it with faults left fails the test: the fault was never met.
+/// The pending faults of an adapter. Dropping it with pending faults fails the test, because they
+/// never occurred.
 #[derive(Default)]
 pub struct Faults(Mutex<Vec<Fault>>);
 
 impl Faults {
-    /// The next `n` operations succeed; faults ordered after this meet the operations behind them.
+    /// The next `n` operations succeed; faults added later apply to the operations after them.
     pub fn pass_next(&self, n: usize) {
         self.0.lock().unwrap().extend(std::iter::repeat_n(Fault::Pass, n));
     }
-    /// The next `n` operations fail and change nothing.
+    /// The next `n` operations fail without effect.
     pub fn refuse_next(&self, n: usize, kind: PortErrorKind) {
         self.0.lock().unwrap().extend(std::iter::repeat_n(Fault::Refuse(kind), n));
     }
-    /// The next `n` operations happen but report a failure of unknown effect.
+    /// The next `n` operations take effect but report a failure of unknown effect.
     pub fn keep_but_fail_next(&self, n: usize) {
         self.0.lock().unwrap().extend(std::iter::repeat_n(Fault::KeepButFail, n));
     }

@@ -1,4 +1,4 @@
-//! A cache in a map; time to live is kept to, staleness can be ordered.
+//! A cache in a map. It respects the time to live; tests can order stale reads.
 
 use super::Faults;
 use crate::ports::{Clock, Kv, PortError, PortErrorKind, PortResult, kv::TTL_S_MIN};

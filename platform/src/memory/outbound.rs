@@ -1,4 +1,4 @@
-//! The world as a recorder: keeps every request, answers from a script.
+//! A recorder for outbound requests with scripted responses.
 
 use crate::ports::{Outbound, OutboundRequest, OutboundResponse, PortResult};
 use async_trait::async_trait;
@@ -15,14 +15,14 @@ pub struct Sent {
 
 type Script = dyn Fn(&Sent) -> PortResult<OutboundResponse> + Send + Sync;
 
-/// Records and answers.
+/// Records requests and answers them.
 pub struct MemoryOutbound {
     sent: Mutex<Vec<Sent>>,
     script: Mutex<Arc<Script>>,
 }
 
 impl MemoryOutbound {
-    /// Answers every request with what the function says.
+    /// Answers every request with the function's result.
     pub fn new(
         script: impl Fn(&Sent) -> PortResult<OutboundResponse> + Send + Sync + 'static,
     ) -> Self {
@@ -35,11 +35,11 @@ impl MemoryOutbound {
     ) {
         *self.script.lock().unwrap() = Arc::new(script);
     }
-    /// What was sent so far.
+    /// The requests so far.
     pub fn sent(&self) -> Vec<Sent> {
         self.sent.lock().unwrap().clone()
     }
-    /// An answer with a JSON body.
+    /// A response with a JSON body.
     pub fn json(status: u16, body: &serde_json::Value) -> OutboundResponse {
         OutboundResponse { status, headers: http::HeaderMap::new(), body: body.to_string().into() }
     }

@@ -1,4 +1,4 @@
-//! Programs as scripts: what each prints and how it ends is written down by the test.
+//! Scripted programs: the test defines the output and the end of each.
 
 use crate::ports::{
     PortError, PortErrorKind, PortResult, ProgramEvent, ProgramSpec, Programs, Running,
@@ -8,17 +8,17 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 
-/// What a program does.
+/// The behaviour of a program.
 #[derive(Clone, Debug, Default)]
 pub struct ScriptedProgram {
     pub lines: Vec<String>,
     pub exit: Option<i32>,
     pub stderr: String,
-    /// Prints its lines and then never ends by itself.
+    /// Prints its lines, then never ends by itself.
     pub hangs: bool,
 }
 
-/// Programs by name; records what was started and stopped.
+/// Programs by name; records starts and stops.
 #[derive(Default)]
 pub struct MemoryPrograms {
     scripts: Mutex<HashMap<String, ScriptedProgram>>,
@@ -27,11 +27,11 @@ pub struct MemoryPrograms {
 }
 
 impl MemoryPrograms {
-    /// Makes a program known.
+    /// Installs a program.
     pub fn install(&self, name: &str, script: ScriptedProgram) {
         self.scripts.lock().unwrap().insert(name.to_owned(), script);
     }
-    /// What was started.
+    /// The started programs.
     pub fn started(&self) -> Vec<ProgramSpec> {
         self.started.lock().unwrap().clone()
     }

@@ -6,14 +6,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};
 use tokio::sync::Notify;
 
-/// Wakes waiters of this process.
+/// Wakes the waiters of this process.
 pub struct MemorySignal {
     clock: Arc<dyn Clock>,
     keys: Mutex<HashMap<String, Weak<Notify>>>,
 }
 
 impl MemorySignal {
-    /// Nobody waits yet.
+    /// Without waiters.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, keys: Mutex::default() }
     }
@@ -22,7 +22,7 @@ impl MemorySignal {
         if let Some(notify) = keys.get(key).and_then(Weak::upgrade) {
             return notify;
         }
-        // Keys nobody waits for are dropped here, so the map stays as small as the number of waiters.
+        // Removes keys without waiters, so the map stays as small as the number of waiters.
         keys.retain(|_, waiter| waiter.strong_count() > 0);
         let notify = Arc::new(Notify::new());
         keys.insert(key.to_owned(), Arc::downgrade(&notify));

@@ -1,9 +1,9 @@
-//! Work after the answer: `tokio::spawn` natively, `waitUntil` on Workers. It may be cut off; nothing that must
-//! happen may depend on it (the inbox's own timer looks again).
+//! Work after the response: `tokio::spawn` natively, `waitUntil` on Workers. It may be aborted, so
+//! nothing essential may depend on it (the inbox has its own timer).
 
 use futures_util::future::BoxFuture;
 
-/// Starts work that nobody waits for.
+/// Starts work without waiting for it.
 pub trait Background: Send + Sync {
     /// Runs the future to its end, unless the process ends first.
     fn spawn(&self, work: BoxFuture<'static, ()>);

@@ -1,5 +1,5 @@
-//! Service to service: a service binding on Workers, in-process natively. The adapter is made for one caller and
-//! signs in with that caller's own secret; a path is relative to the service (`/api/route`).
+//! Calls between services: a service binding on Workers, in-process natively. An adapter belongs to
+//! one caller and uses that caller's own secret; a path is relative to the service (`/api/route`).
 
 use super::{PortError, PortErrorKind};
 use async_trait::async_trait;
@@ -10,7 +10,7 @@ use serde::{Serialize, de::DeserializeOwned};
 /// Sends a request to another service.
 #[async_trait]
 pub trait Calls: Send + Sync {
-    /// The answer as it came, whatever its status.
+    /// Returns the response with any status.
     async fn send(
         &self,
         callee: ServiceName,
@@ -18,17 +18,17 @@ pub trait Calls: Send + Sync {
     ) -> Result<http::Response<Bytes>, PortError>;
 }
 
-/// How long a callee may take, milliseconds: an extension of a request. Without it the adapter's own patience counts.
+/// Timeout of a call in milliseconds, as a request extension. Default: the adapter's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience(pub i64);
 
-/// Why a typed call gave no value.
+/// The reason that a typed call has no value.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum CallError {
-    /// The other service refused, and said why.
+    /// The other service refused, with its reason.
     #[error("{0:?}")]
     Refused(Box<Problem>),
-    /// It was not reached, or its answer is not what the contract says.
+    /// The service was unreachable, or its response violates the contract.
     #[error(transparent)]
     Port(#[from] PortError),
 }
@@ -43,7 +43,8 @@ impl CallError {
     }
 }
 
-/// A JSON call: `body` is sent when given, the answer parsed. Non-2xx answers become [`CallError::Refused`].
+/// A JSON call: sends `body` if given and parses the response. Non-2xx responses become
+/// [`CallError::Refused`].
 pub async fn call<Q: Serialize + Sync, A: DeserializeOwned>(
     calls: &dyn Calls,
     callee: ServiceName,
@@ -97,7 +98,7 @@ async fn exchange(
     }
 }
 
-/// A POST of JSON text whose answer does not matter beyond its success.
+/// A POST of JSON text; only its success matters.
 pub async fn tell(
     calls: &dyn Calls,
     callee: ServiceName,
@@ -107,7 +108,7 @@ pub async fn tell(
     exchange(calls, callee, http::Method::POST, path, body, None).await.map(|_| ())
 }
 
-/// [`post`] to somebody who may take longer than usual.
+/// [`post`] with a longer timeout.
 pub async fn post_patiently<Q: Serialize + Sync, A: DeserializeOwned>(
     calls: &dyn Calls,
     callee: ServiceName,

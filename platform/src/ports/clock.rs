@@ -1,11 +1,11 @@
-//! Time and randomness. Services know no other source of either, so tests drive both.
+//! Time and randomness. Services have no other source of either, so tests control both.
 
 use async_trait::async_trait;
 
-/// The clock and the dice.
+/// The clock and the random numbers.
 #[async_trait]
 pub trait Clock: Send + Sync {
-    /// Milliseconds since the epoch. On Workers it stands still while code computes.
+    /// Milliseconds since the epoch. On Workers it stands still during computation.
     fn now_ms(&self) -> i64;
     /// Fills the slice with unpredictable bytes.
     fn random(&self, bytes: &mut [u8]);
@@ -13,7 +13,7 @@ pub trait Clock: Send + Sync {
     async fn sleep_until(&self, at_ms: i64);
 }
 
-/// What follows from a clock.
+/// Functions derived from a clock.
 pub trait ClockExt {
     /// A new ULID: sorts by time, 80 random bits.
     fn ulid(&self) -> String;

@@ -1,4 +1,4 @@
-//! Backups and large files: R2, or a folder. Strongly consistent; a put is whole or not there.
+//! Backups and large files: R2, or a folder. Strongly consistent; a put is atomic.
 
 use super::PortResult;
 use async_trait::async_trait;
@@ -14,7 +14,7 @@ pub trait Objects: Send + Sync {
     async fn list(&self, prefix: &str) -> PortResult<Vec<String>>;
 }
 
-/// Whether a name is one that every adapter takes.
+/// Whether every adapter accepts this name.
 pub fn is_valid_name(name: &str) -> bool {
     let word = |word: &str| {
         !word.is_empty()

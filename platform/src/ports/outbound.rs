@@ -1,11 +1,11 @@
-//! HTTP to the world. Addresses come from the configuration alone; redirects are not followed; dropping the future
-//! aborts the request. A failure says whether the request may have been received.
+//! Outbound HTTP. URLs come from the configuration only; redirects are not followed; dropping the
+//! future aborts the request. An error says whether the request may have been received.
 
 use super::PortResult;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-/// A request to the world.
+/// An outbound request.
 #[derive(Clone, Debug)]
 pub struct OutboundRequest {
     pub method: http::Method,
@@ -17,7 +17,7 @@ pub struct OutboundRequest {
     pub timeout_ms: u64,
 }
 
-/// The whole answer (at most 4 MiB of body).
+/// The whole response (at most 4 MiB of body).
 #[derive(Clone, Debug)]
 pub struct OutboundResponse {
     pub status: u16,
@@ -32,12 +32,13 @@ impl OutboundResponse {
     }
 }
 
-/// The largest body an answer may have.
+/// Maximum bytes of a response body.
 pub const ANSWER_BYTES_MAX: usize = 4 << 20;
 
-/// Sends requests to the world.
+/// Sends outbound requests.
 #[async_trait]
 pub trait Outbound: Send + Sync {
-    /// The answer, whatever its status. `PortError.effect` is `None` when no byte can have been received.
+    /// Returns the response with any status. `PortError.effect` is `None` when certainly no byte
+    /// was received.
     async fn send(&self, request: OutboundRequest) -> PortResult<OutboundResponse>;
 }

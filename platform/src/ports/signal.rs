@@ -1,19 +1,19 @@
-//! Wakes those who long-poll a key. A hint, not a message: whoever is woken looks at the truth again, and whoever is
-//! not woken looks at the deadline.
+//! Wakes long polls by key. A hint, not a message: a woken poll reads the state again, and any
+//! other poll reads it at its deadline.
 
 use async_trait::async_trait;
 
 /// Wakes waiters.
 #[async_trait]
 pub trait Signal: Send + Sync {
-    /// Wakes everybody who waits for the key now.
+    /// Wakes everyone who waits for the key now.
     fn notify(&self, key: &str);
     /// Returns when the key is notified or the clock reaches `until_ms`. May return early.
     async fn wait(&self, key: &str, until_ms: i64);
 }
 
-/// A wait that has begun: whatever is notified from now on ends it. Begin it, look at the truth, then await it;
-/// so no wake falls between the look and the wait.
+/// A wait that has started: any later notification ends it. Start it, read the state, then await
+/// it, so that no wake is lost in between.
 pub async fn begin_wait<'a>(
     signal: &'a dyn Signal,
     key: &'a str,

@@ -1,5 +1,6 @@
-//! The shared database: SQLite's dialect on both runtimes. `batch` is the only transaction: all statements or none
-//! (D1 refuses `BEGIN`). At most 100 parameters a statement, integers below 2^53, no virtual tables, no blobs.
+//! The shared database: SQLite's dialect on both runtimes. `batch` is the only transaction: all
+//! statements or none (D1 refuses `BEGIN`). At most 100 parameters per statement, integers below
+//! 2^53, no virtual tables, no blobs.
 
 use super::{PortError, PortErrorKind, PortResult};
 use async_trait::async_trait;
@@ -74,11 +75,11 @@ pub type Row = serde_json::Map<String, serde_json::Value>;
 pub trait Sql: Send + Sync {
     /// Runs one statement; rows of SELECT or RETURNING.
     async fn query(&self, statement: Statement) -> PortResult<Vec<Row>>;
-    /// Runs all in one transaction, or none of them; the rows of each.
+    /// Runs all statements in one transaction; the rows of each.
     async fn batch(&self, statements: Vec<Statement>) -> PortResult<Vec<Vec<Row>>>;
 }
 
-/// SQLite as it is inside a Durable Object and a connection: one statement after the other, no waiting.
+/// Synchronous SQLite, as in a Durable Object or on a connection.
 pub trait SyncSql {
     /// Runs one statement; the rows of SELECT or RETURNING.
     fn exec(&self, sql: &str, args: &[SqlValue]) -> PortResult<Vec<Row>>;
@@ -103,7 +104,7 @@ impl<S: Sql + ?Sized> SqlExt for S {
     }
 }
 
-/// A row into a value by its column names.
+/// Reads a row into a value by its column names.
 pub fn read_row<T: DeserializeOwned>(row: Row) -> PortResult<T> {
     serde_json::from_value(serde_json::Value::Object(row)).map_err(|e| {
         PortError::clean(PortErrorKind::Invalid, format!("a row has another shape: {e}"))

@@ -1,11 +1,11 @@
-//! Work that nobody waits for.
+//! Checks of background work.
 
 use crate::ports::{Background, Clock};
 use futures_util::FutureExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Each piece of work begins without being waited for, and comes to its end.
+/// Each piece of work starts without being awaited, and runs to its end.
 pub async fn check(background: &dyn Background, clock: Arc<dyn Clock>) {
     let ended = Arc::new(AtomicU32::new(0));
     for pause_ms in [0, 5] {

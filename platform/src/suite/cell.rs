@@ -1,8 +1,8 @@
-//! Named states with compare-and-set.
+//! Checks of named states with compare-and-set.
 
 use crate::ports::Cell;
 
-/// A fresh cell holds nothing; a store on an old version changes nothing.
+/// A fresh cell is empty; a store with an old version changes nothing.
 pub async fn check(cell: &dyn Cell) {
     assert_eq!(cell.load("pool").await.unwrap(), (String::new(), 0));
     assert!(cell.store("pool", "one", 0).await.unwrap());

@@ -1,9 +1,9 @@
-//! Time and dice.
+//! Checks of time and random numbers.
 
 use crate::ports::{Clock, ClockExt};
 use std::collections::HashSet;
 
-/// ULIDs are well formed and differ; the dice give numbers in range.
+/// ULIDs are well formed and differ; random numbers are in range.
 pub fn check(clock: &dyn Clock) {
     let ids: HashSet<String> = (0..1000).map(|_| clock.ulid()).collect();
     assert_eq!(ids.len(), 1000);

@@ -1,8 +1,9 @@
-//! A cache: what it may promise on both hosts.
+//! Checks of a cache, limited to the guarantees of both hosts.
 
 use crate::ports::{Kv, PortErrorKind};
 
-/// What was put is found (where a host answers fresh), what was deleted is not, and too short a life is refused.
+/// A stored value is found (on hosts without stale reads), a deleted one is not, and a too short
+/// time to live is refused.
 pub async fn check(kv: &dyn Kv) {
     assert_eq!(kv.get("a").await.unwrap(), None);
     kv.put("a", "1", 60).await.unwrap();

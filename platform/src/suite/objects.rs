@@ -1,9 +1,9 @@
-//! Large things by name.
+//! Checks of large objects.
 
 use crate::ports::{Objects, PortErrorKind};
 use bytes::Bytes;
 
-/// Whole or not there; names that lead elsewhere are refused.
+/// A put is atomic; names that leave the folder are refused.
 pub async fn check(objects: &dyn Objects) {
     assert_eq!(objects.get("graph/a/model.bin").await.unwrap(), None);
     let bytes: Bytes = (0..=255_u8).cycle().take(300_000).collect::<Vec<_>>().into();

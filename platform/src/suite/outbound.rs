@@ -1,6 +1,7 @@
 //! Requests to the world. `echo` is the address of a server on this machine that answers
 //!
-//! * `/echo` with 201, the request's body, and its method and `x-given` header as `x-method` and `x-given`,
+//! * `/echo` with 201, the request's body, and its method and `x-given` header as `x-method` and
+//!   `x-given`,
 //! * `/redirect` with 302 to `/echo`,
 //! * `/large` with more than [`ANSWER_BYTES_MAX`] bytes,
 //! * `/silent` never.
@@ -20,7 +21,8 @@ fn to(url: String, timeout_ms: u64) -> OutboundRequest {
     }
 }
 
-/// Whole answers whatever their status, no redirect, bounds of time and size, and no address but a safe one.
+/// Responses are complete with any status; redirects are not followed; time, size and safe
+/// addresses are enforced.
 pub async fn check(outbound: &dyn Outbound, echo: &str) {
     const PATIENCE_MS: u64 = 20_000;
     let answer = outbound.send(to(format!("{echo}/echo"), PATIENCE_MS)).await.unwrap();
@@ -43,7 +45,7 @@ pub async fn check(outbound: &dyn Outbound, echo: &str) {
             "{url}: {refused}"
         );
     }
-    // Nobody listens on port 1. The error must not hold the address, which may hold a token.
+    // Port 1 has no listener. The error must not contain the URL, which may contain a token.
     let nobody = outbound
         .send(to("http://127.0.0.1:1/bot1234:SECRET/x".to_owned(), PATIENCE_MS))
         .await

@@ -1,8 +1,9 @@
-//! Waking those who wait.
+//! Checks of waking.
 
 use crate::ports::{Clock, Signal, begin_wait};
 
-/// A wake after the wait began ends it, also before it is awaited; a deadline that has passed does too.
+/// A wake after the start of the wait ends it, even before it is awaited; so does a deadline in the
+/// past.
 pub async fn check(signal: &dyn Signal, clock: &dyn Clock) {
     let far = clock.now_ms() + 3_600_000;
     let waiting = begin_wait(signal, "a", far).await;

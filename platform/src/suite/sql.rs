@@ -1,4 +1,4 @@
-//! The shared database.
+//! Checks of the shared database.
 
 use crate::ports::{PortErrorKind, Sql, SqlExt};
 use crate::sql;
@@ -11,7 +11,8 @@ struct Row {
     x: Option<f64>,
 }
 
-/// Values come back as they went; a batch is all or nothing; constraints are conflicts; what D1 lacks is not relied on.
+/// Values round-trip; a batch is atomic; constraint violations are conflicts; features missing in
+/// D1 are not used.
 pub async fn check(sql: &dyn Sql) {
     sql.query(sql!("CREATE TABLE suite (id TEXT PRIMARY KEY, n INTEGER, x REAL)")).await.unwrap();
     let big = (1_i64 << 53) - 1;

@@ -1,4 +1,4 @@
-//! Work after the answer, by `waitUntil`: at most 30 s after it, then it is cut off.
+//! Work after the response with `waitUntil`: for at most 30 s, then it is aborted.
 
 use futures_util::future::BoxFuture;
 use platform::ports::Background;
@@ -12,7 +12,7 @@ extern "C" {
     fn wait_until(promise: &js_sys::Promise);
 }
 
-/// `waitUntil` of whatever request or alarm runs.
+/// `waitUntil` of the current request or alarm.
 pub struct WaitUntil;
 
 impl Background for WaitUntil {

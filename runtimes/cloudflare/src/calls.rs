@@ -1,4 +1,4 @@
-//! Service to service by service bindings. Each pair of services has a secret of its own.
+//! Calls between services through service bindings. Each pair of services has its own secret.
 
 use crate::clock::pause;
 use crate::settings::ServiceKeys;
@@ -14,7 +14,7 @@ use std::pin::pin;
 use worker::send::SendFuture;
 use worker::{Env, Fetcher, Headers, Method, RequestInit};
 
-/// A service that has not answered by then does not answer.
+/// Timeout of a call.
 const TIMEOUT_MS: i64 = 30_000;
 
 /// The calls of one Worker.
@@ -24,13 +24,13 @@ pub struct BindingCalls {
 }
 
 impl BindingCalls {
-    /// Calls by the bindings of this environment.
+    /// Calls through the bindings of this environment.
     pub fn new(env: Env, keys: ServiceKeys) -> Self {
         Self { env, keys }
     }
 }
 
-/// The binding's name: `AGENCY_ROUTER`.
+/// The name of the binding: `AGENCY_ROUTER`.
 fn binding(callee: ServiceName) -> String {
     callee.as_str().to_ascii_uppercase().replace('-', "_")
 }
@@ -60,7 +60,7 @@ impl Calls for BindingCalls {
                 Either::Left((answer, _)) => answer,
                 Either::Right(_) => Err(PortError::unknown(
                     PortErrorKind::Timeout,
-                    format!("{callee} gave no answer in time"),
+                    format!("{callee} did not answer in time"),
                 )),
             }
         })
@@ -82,7 +82,7 @@ async fn exchange(
     if !body.is_empty() {
         init.with_body(Some(js_sys::Uint8Array::from(body.as_ref()).into()));
     }
-    // The host is never looked up: the binding leads to the service whatever it is called.
+    // The host name is never resolved: the binding determines the service.
     let path = parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     let answer =
         fetcher.fetch(format!("https://{callee}{path}"), Some(init)).await.map_err(unknown)?;

@@ -1,5 +1,5 @@
-//! Named serial states in a Durable Object, one object a name. The Worker that owns the object derives it from
-//! [`CellObject`]; others cannot reach it.
+//! Named serial states in Durable Objects, one object per name. The Worker that owns the object
+//! derives it from [`CellObject`]; others cannot reach it.
 
 use crate::{missing, unknown};
 use async_trait::async_trait;
@@ -15,7 +15,7 @@ enum Ask {
     Store { text: String, version: u64 },
 }
 
-/// The port: asks the objects of the binding `CELL`.
+/// The port: calls the objects of the binding `CELL`.
 pub struct ObjectCell(pub Env);
 
 impl ObjectCell {
@@ -34,7 +34,7 @@ impl ObjectCell {
     }
 }
 
-/// A request to an object; the address means nothing there.
+/// A request to an object; its URL is irrelevant.
 pub(crate) fn post(text: &str) -> PortResult<Request> {
     let mut init = RequestInit::new();
     init.with_method(Method::Post).with_body(Some(JsValue::from_str(text)));
@@ -61,18 +61,23 @@ struct Stored {
 }
 
 impl CellObject {
-    /// Over the object's own storage.
+    /// Uses the object's own storage.
     pub fn new(state: State) -> Self {
         Self(state)
     }
-    /// Answers the port. There is no waiting between look and write, so compare-and-set is whole.
+    /// Handles the port's requests. It never awaits between read and write, so compare-and-set is
+    /// atomic.
     ///
     /// # Errors
-    /// The storage's own.
+    /// Those of the storage.
     pub async fn fetch(&self, mut request: Request) -> Result<Response> {
         let ask: Ask = request.json().await?;
         let sql = self.0.storage().sql();
-        sql.exec("CREATE TABLE IF NOT EXISTS state (one INTEGER PRIMARY KEY, text TEXT NOT NULL, version INTEGER NOT NULL)", None)?;
+        sql.exec(
+            "CREATE TABLE IF NOT EXISTS state (one INTEGER PRIMARY KEY, text TEXT NOT NULL, \
+            version INTEGER NOT NULL)",
+            None,
+        )?;
         let row = sql.exec("SELECT text, version FROM state", None)?.to_array::<Stored>()?.pop();
         let (text, version) = row.map_or_else(Default::default, |row| (row.text, row.version));
         match ask {
@@ -90,7 +95,8 @@ impl CellObject {
     }
 }
 
-/// The Durable Object of [`CellObject`], named `Cell`: in the Worker's own crate, since a bundle exports what its crates do.
+/// The Durable Object of [`CellObject`], named `Cell`. It is defined in the Worker's own crate,
+/// because a bundle exports only its own crate's items.
 #[macro_export]
 macro_rules! cell_object {
     () => {

@@ -1,4 +1,4 @@
-//! The runtime's clock and dice. In production the clock stands still while code computes.
+//! The runtime's clock and random numbers. In production the clock stands still during computation.
 
 use async_trait::async_trait;
 use platform::ports::Clock;
@@ -15,7 +15,8 @@ impl Clock for WorkerClock {
         i64::try_from(worker::Date::now().as_millis()).unwrap_or(i64::MAX)
     }
     fn random(&self, bytes: &mut [u8]) {
-        // Without randomness there are no tokens and no ids: this instance ends, and the shim answers 500.
+        // Without random numbers there are no safe tokens or ids: this instance aborts, and the
+        // shim answers 500.
         if getrandom::fill(bytes).is_err() {
             std::process::abort();
         }
@@ -25,7 +26,7 @@ impl Clock for WorkerClock {
     }
 }
 
-/// Waits that many milliseconds; none when negative.
+/// Waits this many milliseconds; not at all if negative.
 pub async fn pause(ms: i64) {
     if let Ok(ms @ 1..) = u64::try_from(ms) {
         SendFuture::new(async move { Delay::from(Duration::from_millis(ms)).await }).await;

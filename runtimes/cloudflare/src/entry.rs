@@ -1,4 +1,4 @@
-//! From the runtime's request to a service's router and back.
+//! Passes the runtime's requests to a service's router.
 
 use crate::{log, settings};
 use axum::Router;
@@ -11,20 +11,21 @@ use std::rc::Rc;
 use tower::ServiceExt;
 use worker::{Env, Headers, HttpRequest, Response, Result};
 
-/// The cron of what a Worker does each minute; its other timers are daily.
+/// Cron expression of the minutely timer; all other timers are daily.
 pub const EACH_MINUTE: &str = "* * * * *";
-/// Larger answers are streamed.
+/// Bytes above which a response is streamed.
 const BUFFER_BYTES_MAX: u64 = 1 << 20;
 
-/// What a Worker keeps from request to request: made by the first one, since building routes costs more than serving.
+/// State that a Worker keeps between requests, created by the first one, because building routes
+/// costs more than serving.
 pub struct Kept<T>(OnceCell<std::result::Result<Rc<T>, Vec<String>>>);
 
 impl<T> Kept<T> {
-    /// Nothing yet.
+    /// Empty.
     pub const fn new() -> Self {
         Self(OnceCell::new())
     }
-    /// What `make` makes; none when it found something wrong, which is logged each time.
+    /// The value of `make`; none if it found problems, which are logged each time.
     pub fn get(
         &self,
         env: &Env,
@@ -52,10 +53,11 @@ impl<T> Default for Kept<T> {
     }
 }
 
-/// Answers a request by the router; without one (a wrong configuration) nothing is taken and nothing is lost: 503.
+/// Answers a request with the router. Without one (an invalid configuration) it accepts nothing and
+/// answers 503.
 ///
 /// # Errors
-/// When the answer cannot be handed to the runtime.
+/// When the response cannot be passed to the runtime.
 pub async fn answer(router: Option<Router>, request: HttpRequest) -> Result<Response> {
     let response = match router {
         Some(router) => {
@@ -63,14 +65,14 @@ pub async fn answer(router: Option<Router>, request: HttpRequest) -> Result<Resp
         }
         None => ApiError::new(
             ErrorCode::Unavailable,
-            "This service is not configured; its log says what is missing.",
+            "This service is not configured. Its log names what is missing.",
         )
         .into_response(),
     };
     finish(response).await
 }
 
-/// A buffered answer has a length and costs a third less than a stream pumped from here.
+/// Buffers the response: it gets a length and costs a third less than a stream pumped from here.
 async fn finish(response: axum::response::Response) -> Result<Response> {
     let (parts, body) = response.into_parts();
     if body.size_hint().exact().is_none_or(|length| length > BUFFER_BYTES_MAX) {

@@ -1,4 +1,4 @@
-//! The inbox as seen by the service: one Durable Object a shard, a command a request.
+//! The service's side of the inbox: one Durable Object per shard, one request per command.
 
 use crate::cell::post;
 use crate::{invalid, missing, unknown};
@@ -10,17 +10,17 @@ use serde::{Deserialize, Serialize};
 use worker::Env;
 use worker::send::SendFuture;
 
-/// What travels to the object.
+/// The request to the object.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Ask {
     pub shard: Shard,
     pub command: Command,
 }
 
-/// What comes back: the reply, or what the transaction failed by (nothing of it is kept then).
+/// The response: the reply, or the error that rolled the transaction back.
 pub(crate) type Answer = Result<Reply, (Why, String)>;
 
-/// A failure's kind on the way from the object.
+/// The kind of an error in the object's response.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) enum Why {
     Full,
@@ -29,7 +29,7 @@ pub(crate) enum Why {
     Unavailable,
 }
 
-/// The port: asks the objects of the binding `INBOX`.
+/// The port: calls the objects of the binding `INBOX`.
 pub struct ObjectInbox(pub Env);
 
 #[async_trait]

@@ -1,4 +1,5 @@
-//! The inbox's Durable Object: `transactionSync` round the shared state machine, and an alarm for what is due.
+//! The inbox's Durable Object: `transactionSync` around the shared state machine, and an alarm for
+//! due work.
 
 use crate::clock::WorkerClock;
 use crate::inbox::{Answer, Ask, why};
@@ -13,9 +14,9 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::{Request, Response, Result, State, Storage};
 
-/// What is due at once is taken by the Worker that accepted it; the alarm looks after it this much later.
+/// Delay of the alarm for work that is due at once, which the accepting Worker usually does first.
 const LOOK_AFTER_MS: i64 = 1_000;
-/// After a failed alarm.
+/// Delay of the next alarm after a failure.
 const AGAIN_MS: i64 = 5_000;
 
 #[wasm_bindgen]
@@ -31,15 +32,15 @@ extern "C" {
 /// An inbox.
 pub struct InboxObject {
     state: State,
-    /// The alarm that is set, milliseconds since the epoch; unknown after a start.
+    /// Time of the current alarm, milliseconds since the epoch; unknown after a start.
     alarm: Cell<Option<i64>>,
     ready: Cell<bool>,
 }
 
-/// The object's storage as the state machine wants it.
+/// The object's storage as a port of the state machine.
 struct ObjectSql {
     storage: Storage,
-    /// Rows read and written, what the storage is paid by.
+    /// Rows read and written, which the storage is billed by.
     rows: Cell<(usize, usize)>,
 }
 
@@ -60,7 +61,7 @@ impl SyncSql for ObjectSql {
     }
 }
 
-/// Every failure is inside a transaction that is rolled back, so nothing of it stays.
+/// Every error occurs in a transaction that is rolled back, so nothing is stored.
 fn failed(error: worker::Error) -> PortError {
     let text = error.to_string();
     let kind = if text.contains("SQLITE_CONSTRAINT") {
@@ -76,14 +77,15 @@ fn failed(error: worker::Error) -> PortError {
 }
 
 impl InboxObject {
-    /// Over the object's own storage.
+    /// Uses the object's own storage.
     pub fn new(state: State) -> Self {
         Self { state, alarm: Cell::new(None), ready: Cell::new(false) }
     }
-    /// One command, one transaction. The answer leaves only when the storage has it durably (the output gate).
+    /// Runs one command in one transaction. The output gate holds the response until the storage is
+    /// durable.
     ///
     /// # Errors
-    /// When the request is none of ours, or the alarm cannot be set.
+    /// When the request is invalid, or the alarm cannot be set.
     pub async fn fetch(&self, mut request: Request) -> Result<Response> {
         let Ask { shard, command } = serde_json::from_str(&request.text().await?)
             .map_err(|error| worker::Error::from(error.to_string()))?;
@@ -95,10 +97,10 @@ impl InboxObject {
         }
         Response::ok(serde_json::to_string(&answer)?)
     }
-    /// Moves what is due by `pump`, whatever becomes of it, and sets the next alarm.
+    /// Runs `pump` on due work, then sets the next alarm, even after a failure.
     ///
     /// # Errors
-    /// When the next alarm cannot be set; the runtime then calls again.
+    /// When the next alarm cannot be set; the runtime then retries.
     pub async fn alarm<F: Future<Output = PortResult<()>>>(
         &self,
         pump: impl FnOnce(Shard) -> F,
@@ -107,15 +109,15 @@ impl InboxObject {
         let Some(shard) = self.shard() else { return Response::empty() };
         let pumped = pump(shard.clone()).await;
         if let Err(error) = &pumped {
-            tracing::error!(%shard, %error, "the inbox could not be pumped; it is tried again");
+            tracing::error!(%shard, %error, "pumping the inbox failed and will be retried");
         }
         self.arm(&shard, if pumped.is_ok() { LOOK_AFTER_MS } else { AGAIN_MS }).await?;
         Response::empty()
     }
-    /// Carries a command out.
+    /// Runs a command.
     ///
     /// # Errors
-    /// The state machine's own; nothing was changed then.
+    /// Those of the state machine, after a rollback.
     pub fn send(&self, shard: &Shard, command: Command) -> PortResult<Reply> {
         let sql = ObjectSql::new(self.state.storage());
         let command = RefCell::new(Some(command));
@@ -154,7 +156,8 @@ impl InboxObject {
             }
         }
     }
-    /// Tables, and the object's own name for its alarms; within the first transaction after a start.
+    /// Creates the tables and stores the object's own name for its alarms, within the first
+    /// transaction after a start.
     fn prepare(&self, sql: &ObjectSql, shard: &Shard) -> PortResult<()> {
         if self.ready.get() {
             return Ok(());
@@ -174,7 +177,8 @@ impl InboxObject {
         let row = sql.exec("SELECT shard FROM inbox", &[]).ok()?.pop()?;
         Some(Shard::new(row.get("shard")?.as_str()?))
     }
-    /// Sets the alarm to the next due time, unless one comes at least as soon: each setting costs a row written.
+    /// Sets the alarm to the next due time, unless an earlier one is set: each setting costs a
+    /// written row.
     async fn arm(&self, shard: &Shard, at_least_ms: i64) -> Result<()> {
         let due = match self.send(shard, NextDue.into()).map(NextDue::reply) {
             Ok(Some(due)) => due,

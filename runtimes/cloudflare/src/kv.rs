@@ -1,4 +1,4 @@
-//! Workers KV: a cache that may be up to a minute old, and older for keys that were looked for and not found.
+//! Workers KV: a cache that may be a minute old, or older for keys that were looked up and missing.
 
 use crate::unknown;
 use async_trait::async_trait;

@@ -1,7 +1,9 @@
-//! Quintet's ports on Cloudflare. The only crate that names `worker`; a Worker's own crate wires these to a service.
+//! Quintet's ports on Cloudflare. The only crate that imports `worker`; a Worker's own crate
+//! connects these to a service.
 //!
-//! Nothing here belongs to one request: adapters are made once an isolate, and work after the answer goes by the
-//! module-level `waitUntil`. Waiting never crosses requests, since an isolate may not finish another request's promise.
+//! Nothing here belongs to one request: adapters are created once per isolate, and work after the
+//! response uses the module-level `waitUntil`. Waits never cross requests, because an isolate may
+//! not resolve another request's promise.
 
 pub mod background;
 pub mod calls;
@@ -21,12 +23,12 @@ pub mod storage;
 
 use platform::ports::{PortError, PortErrorKind};
 
-/// A failure that may have had its effect: the other side was reached, or may have been.
+/// An error with an ambiguous effect: the request reached the other side, or may have.
 fn unknown(error: impl std::fmt::Display) -> PortError {
     PortError::unknown(PortErrorKind::Unavailable, error.to_string())
 }
 
-/// A binding that is not there: nothing was done.
+/// A missing binding: nothing was done.
 fn missing(error: impl std::fmt::Display) -> PortError {
     PortError::clean(PortErrorKind::Unavailable, error.to_string())
 }

@@ -1,7 +1,9 @@
-//! Structured logs: one JSON object a line, to the runtime's console, where Workers Logs index the fields.
+//! Structured logs: one JSON object per line on the runtime's console, where Workers Logs index the
+//! fields.
 //!
-//! Our own subscriber, since the usual one weighs 36 KB packed in each of the five bundles. A Worker runs on one thread and
-//! requests take turns on it, so the spans that are entered are always those of whoever runs now.
+//! It has its own subscriber, because the usual one adds 36 KB (compressed) to each of the five
+//! bundles. A Worker runs requests alternately on one thread, so the entered spans are always those
+//! of the running one.
 
 use serde_json::{Map, Value};
 use std::cell::RefCell;
@@ -13,7 +15,7 @@ use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-/// A span that is open: its fields, and how many hold it.
+/// An open span: its fields, and its reference count.
 struct Open {
     fields: Map<String, Value>,
     parent: Option<u64>,
@@ -22,7 +24,7 @@ struct Open {
 
 thread_local! {
     static OPEN: RefCell<HashMap<u64, Open>> = RefCell::default();
-    /// Spans entered, innermost last.
+    /// Entered spans, innermost last.
     static ENTERED: RefCell<Vec<u64>> = RefCell::default();
 }
 
@@ -58,7 +60,7 @@ fn innermost() -> Option<u64> {
     ENTERED.with_borrow(|entered| entered.last().copied())
 }
 
-/// Fields of a span and of all around it; what is further in goes before.
+/// Fields of a span and its ancestors; inner fields override.
 fn collect(span: Option<u64>, into: &mut Map<String, Value>) {
     OPEN.with_borrow(|open| {
         let mut at = span;
@@ -73,7 +75,7 @@ fn collect(span: Option<u64>, into: &mut Map<String, Value>) {
 
 impl Subscriber for Console {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        // Spans are kept whatever their level: an error must carry the request's id.
+        // Spans are kept at any level, because an error must carry the request's id.
         metadata.is_span() || *metadata.level() <= self.level
     }
     fn new_span(&self, attributes: &Attributes<'_>) -> Id {
@@ -144,20 +146,21 @@ impl Subscriber for Console {
         })
     }
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        // Spans of requests are of level INFO.
+        // Spans of requests have level INFO.
         Some(self.level.max(LevelFilter::INFO))
     }
 }
 
-/// Starts logging; the runtime adds the time. `QUINTET_LOG` may be `warn` (default), `info` or `debug`.
+/// Starts logging; the runtime adds the time. `QUINTET_LOG` may be `warn` (default), `info` or
+/// `debug`.
 pub fn start(level: Option<&str>) {
     let level =
         level.and_then(|text| text.parse::<LevelFilter>().ok()).unwrap_or(LevelFilter::WARN);
-    // Fails only when it was started before, which is as good.
+    // Fails only if logging is already started, which is fine.
     let _ = tracing::subscriber::set_global_default(Console { level });
 }
 
-/// Logs a failure that nobody waits for.
+/// Logs a failure that has no caller to return to.
 pub fn failure<T>(what: &str, done: Result<T, impl std::fmt::Display>) {
     if let Err(error) = done {
         tracing::warn!(%error, "{what}");

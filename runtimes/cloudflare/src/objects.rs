@@ -1,4 +1,4 @@
-//! R2: large things by name.
+//! R2: large objects by name.
 
 use crate::{invalid, unknown};
 use async_trait::async_trait;
@@ -19,11 +19,7 @@ impl R2Objects {
 }
 
 fn checked(name: &str) -> PortResult<()> {
-    if is_valid_name(name) {
-        Ok(())
-    } else {
-        Err(invalid(format!("{name:?} is no name of an object")))
-    }
+    if is_valid_name(name) { Ok(()) } else { Err(invalid(format!("invalid object name {name:?}"))) }
 }
 
 #[async_trait]
@@ -43,7 +39,7 @@ impl Objects for R2Objects {
         checked(name)?;
         SendFuture::new(async move {
             let stored = self.0.put(name, bytes.to_vec()).execute().await.map_err(unknown)?;
-            stored.map(|_| ()).ok_or_else(|| unknown("the bucket kept nothing"))
+            stored.map(|_| ()).ok_or_else(|| unknown("the bucket stored nothing"))
         })
         .await
     }

@@ -1,4 +1,5 @@
-//! HTTP to the world by the runtime's `fetch`: no redirects, bounded answers, aborted at its time limit.
+//! Outbound HTTP with the runtime's `fetch`: no redirects, bounded responses, aborted at the
+//! timeout.
 
 use crate::clock::pause;
 use crate::{invalid, unknown};
@@ -15,7 +16,7 @@ use std::pin::pin;
 use worker::send::SendFuture;
 use worker::{AbortController, Fetch, Headers, Method, Request, RequestInit, RequestRedirect};
 
-/// Requests to the world.
+/// Outbound requests.
 pub struct FetchOutbound;
 
 #[async_trait]
@@ -24,7 +25,7 @@ impl Outbound for FetchOutbound {
         if !is_safe_url(&request.url) {
             return Err(PortError::clean(
                 PortErrorKind::Invalid,
-                "an address that is neither https nor on this machine",
+                "the address is neither https nor on this machine",
             ));
         }
         SendFuture::new(async move {
@@ -61,8 +62,9 @@ async fn fetch(
         init.with_body(Some(js_sys::Uint8Array::from(request.body.as_ref()).into()));
     }
     let built = Request::new_with_init(&request.url, &init).map_err(invalid)?;
-    // The address may hold a bot's token, and the runtime's error may hold the address: it stays out of the log.
-    let gone = |_| unknown("the request failed on its way");
+    // The URL may contain a bot's token and the runtime's error may contain the URL, so neither is
+    // logged.
+    let gone = |_| unknown("the connection failed");
     let mut response = Fetch::Request(built).send_with_signal(signal).await.map_err(gone)?;
     let (status, headers) = (response.status_code(), http::HeaderMap::from(response.headers()));
     let mut body = BytesMut::new();
@@ -70,7 +72,10 @@ async fn fetch(
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(gone)?;
             if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-                return Err(PortError::unknown(PortErrorKind::Invalid, "the answer is too large"));
+                return Err(PortError::unknown(
+                    PortErrorKind::Invalid,
+                    "the response is too large",
+                ));
             }
             body.extend_from_slice(&chunk);
         }

@@ -1,4 +1,4 @@
-//! What a Worker is told by its secrets: tokens, the keys between services, its part of the configuration.
+//! A Worker's secrets: tokens, the keys between services, its part of the configuration.
 
 use contracts::ServiceName;
 use platform::config::Report;
@@ -10,18 +10,18 @@ use serde_json::Value;
 use std::collections::HashMap;
 use worker::Env;
 
-/// `QUINTET_SERVICE_KEYS`: a secret for each pair of services that speak, known to the two of them.
+/// `QUINTET_SERVICE_KEYS`: one secret per pair of services that call each other.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct ServiceKeys {
-    /// By whom this service calls.
+    /// Secrets for calls to each service.
     #[serde(default, rename = "out")]
     pub out: HashMap<ServiceName, Secret>,
-    /// By who calls this service.
+    /// Secrets of each calling service.
     #[serde(default, rename = "in")]
     pub incoming: HashMap<ServiceName, Secret>,
 }
 
-/// Everything a Worker is told.
+/// All settings of a Worker.
 pub struct Settings {
     /// Its part of `quintet.toml`, as JSON.
     pub config: Value,
@@ -29,7 +29,7 @@ pub struct Settings {
     pub auth: Auth,
 }
 
-/// A secret or variable of that name; none when it is missing or empty.
+/// A secret or variable; none if missing or empty.
 pub fn text(env: &Env, name: &str) -> Option<String> {
     env.var(name).ok().map(|value| value.to_string()).filter(|text| !text.is_empty())
 }
@@ -38,7 +38,7 @@ impl Settings {
     /// Reads the environment.
     ///
     /// # Errors
-    /// All that is missing or unreadable, one sentence each; values are never part of them.
+    /// One sentence per missing or invalid setting, without values.
     pub fn read(env: &Env) -> Result<Self, Vec<String>> {
         let mut wrong = Vec::new();
         let config =
@@ -59,13 +59,18 @@ impl Settings {
             Some(Ok(keys)) => keys,
             None => {
                 wrong.push(
-                    "The secret QUINTET_SERVICE_KEYS is missing; `cargo xtask deploy` writes it."
+                    "The secret QUINTET_SERVICE_KEYS is missing. Run `cargo xtask deploy` to write \
+                     it."
                         .to_owned(),
                 );
                 ServiceKeys::default()
             }
             Some(Err(_)) => {
-                wrong.push("The secret QUINTET_SERVICE_KEYS is not of its form; `cargo xtask deploy` writes it.".to_owned());
+                wrong.push(
+                    "The secret QUINTET_SERVICE_KEYS is invalid. Run `cargo xtask deploy` \
+                    to write it."
+                        .to_owned(),
+                );
                 ServiceKeys::default()
             }
         };
@@ -80,7 +85,7 @@ impl Settings {
     }
 }
 
-/// Nothing, or every problem of the configuration in words.
+/// Converts the report: nothing, or all problems as text.
 ///
 /// # Errors
 /// When there is a problem.
@@ -93,27 +98,27 @@ pub fn sound(report: Report) -> Result<(), Vec<String>> {
     }
 }
 
-/// A binding that must be there.
+/// A required binding.
 ///
 /// # Errors
 /// When it is missing.
 pub fn binding<T>(found: worker::Result<T>) -> Result<T, Vec<String>> {
     found.map_err(|error| {
-        vec![format!("A binding is missing: {error}. Compare wrangler.toml with what is deployed.")]
+        vec![format!("A binding is missing: {error}. Compare wrangler.toml with the deployment.")]
     })
 }
 
-/// A secret that must be there.
+/// A required secret.
 ///
 /// # Errors
 /// When it is missing.
 pub fn required(env: &Env, name: &str) -> Result<String, Vec<String>> {
     text(env, name).ok_or_else(|| {
-        vec![format!("The secret {name} is missing; `cargo xtask deploy` writes it.")]
+        vec![format!("The secret {name} is missing. Run `cargo xtask deploy` to write it.")]
     })
 }
 
-/// What a timer says that has no configuration to work by.
+/// The error of a timer without a configuration.
 pub fn not_configured() -> PortError {
     PortError::clean(PortErrorKind::Unavailable, "this Worker is not configured")
 }

@@ -1,14 +1,14 @@
-//! Waking long polls. Requests of one isolate may not wake each other, and most are in different isolates anyway: a
-//! wait ends after a second at the latest, and whoever waited looks at the truth again.
+//! Waking long polls. Requests of one isolate may not wake each other, and most are in different
+//! isolates anyway. So a wait ends within a second, and the waiting request checks again.
 
 use crate::clock::{WorkerClock, pause};
 use async_trait::async_trait;
 use platform::ports::{Clock, Signal};
 
-/// Between two looks.
+/// Interval between two checks.
 const LOOK_EVERY_MS: i64 = 1_000;
 
-/// Waits by looking again.
+/// Waits by polling.
 pub struct PollingSignal;
 
 #[async_trait]

@@ -1,4 +1,4 @@
-//! The shared database on D1. A `batch` is D1's own: one transaction, all or nothing.
+//! The shared database on D1. A `batch` is D1's own: one atomic transaction.
 
 use crate::storage::parameter;
 use crate::{invalid, unknown};
@@ -21,7 +21,7 @@ fn rows(result: &D1Result) -> PortResult<Vec<Row>> {
     if tracing::enabled!(tracing::Level::DEBUG)
         && let Ok(Some(meta)) = result.meta()
     {
-        // What D1 is paid by; `docs/cost.md` adds it up.
+        // Billed by D1; `docs/cost.md` adds it up.
         tracing::debug!(
             rows_read = meta.rows_read.unwrap_or(0),
             rows_written = meta.rows_written.unwrap_or(0),
@@ -31,7 +31,7 @@ fn rows(result: &D1Result) -> PortResult<Vec<Row>> {
     result.results::<Row>().map_err(unknown)
 }
 
-/// D1 tells what went wrong in words alone.
+/// Maps D1's errors, which are text only.
 fn failed(error: worker::Error) -> PortError {
     let text = error.to_string();
     let has = |word: &str| text.contains(word);
@@ -44,7 +44,7 @@ fn failed(error: worker::Error) -> PortError {
     } else if has("SQLITE_BUSY") {
         PortError::clean(PortErrorKind::Timeout, text)
     } else {
-        // The network, an overloaded or moved database: a write may have been done.
+        // The network, or an overloaded or moved database: a write may have taken effect.
         PortError::unknown(PortErrorKind::Unavailable, text)
     }
 }
@@ -58,7 +58,7 @@ impl Sql for D1Sql {
         .await
     }
     async fn batch(&self, statements: Vec<Statement>) -> PortResult<Vec<Vec<Row>>> {
-        // D1 refuses an empty batch; there is nothing to do.
+        // D1 refuses an empty batch, which has nothing to do.
         if statements.is_empty() {
             return Ok(Vec::new());
         }

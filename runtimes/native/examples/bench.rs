@@ -1,4 +1,5 @@
-//! Measures the release binary from outside: start, memory, accept and answer, each beside a baseline of the same run.
+//! Measures the release binary from outside: start-up, memory, accept and answer latency, each
+//! beside a baseline of the same run.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -110,7 +111,7 @@ fn start(data: &Path) -> (f64, Server) {
     (ms, Server { child, address, operator: read("tokens/operator"), secret })
 }
 
-/// One request on a connection of its own; status and body.
+/// Sends one request on its own connection; returns status and body.
 fn exchange(
     address: &str,
     method: &str,
@@ -175,9 +176,9 @@ impl Server {
         .unwrap()
         .1
     }
-    /// From the webhook until the event is done, its reply sent.
+    /// Milliseconds from the webhook to the event's Done.
     fn answer_ms(&self) -> f64 {
-        // One conversation goes in order: what was sent before has to be done first.
+        // A conversation runs in order, so wait for the earlier messages.
         let open = |state: &str| {
             !self
                 .get(&format!("/webhook-aggregator/api/events?state={state}&limit=1"))

@@ -1,9 +1,10 @@
-//! Where a control plane's services are: all under one address natively, each under its own name on Workers.
+//! Addresses of a control plane's services: natively all under one address, on Workers one host
+//! name each.
 //!
-//! | given | means |
+//! | given | used |
 //! | --- | --- |
-//! | `https://quintet.example.org` | whichever answers: `…/<service>/path` (native), or `https://<service>.quintet.example.org/path` (Workers) |
-//! | `https://{service}.example.org` | a template; nobody is asked |
+//! | `https://quintet.example.org` | the first that answers: `…/<service>/path` (native), or `https://<service>.quintet.example.org/path` (Workers) |
+//! | `https://{service}.example.org` | the template, without a check |
 
 use crate::exit::Unreachable;
 use anyhow::Result;
@@ -11,7 +12,7 @@ use contracts::ServiceName;
 use contracts::monitoring::Health;
 use platform::config::is_safe_url;
 
-/// What stands for the service's name in a template.
+/// Placeholder for the service's name in a template.
 const NAME: &str = "{service}";
 
 /// The addresses of all services.
@@ -19,29 +20,33 @@ const NAME: &str = "{service}";
 pub struct Addresses(String);
 
 impl Addresses {
-    /// All under one address, each under its name.
+    /// All services under one address, each below its name.
     pub fn under(base: &str) -> Self {
         Self(format!("{}/{NAME}", base.trim_end_matches('/')))
     }
-    /// Where a path of a service is.
+    /// The URL of a path of a service.
     pub fn url(&self, service: ServiceName, path: &str) -> String {
         format!("{}{path}", self.0.replace(NAME, service.as_str()))
     }
-    /// What may be meant by an address, the likeliest first.
+    /// The possible meanings of an address, the likeliest first.
     ///
     /// # Errors
-    /// When it is no address that a token may be sent to.
+    /// When the address is unsafe for a token: neither https nor on this machine.
     pub fn candidates(given: &str) -> Result<Vec<Self>> {
         let given = given.trim_end_matches('/');
         let sample = given.replace(NAME, ServiceName::WebhookAggregator.as_str());
         if !is_safe_url(&sample) {
-            return Err(Unreachable(format!("{given} is neither https nor on this machine: a token is not sent there. Use an https:// address.")).into());
+            return Err(Unreachable(format!(
+                "{given} is neither https nor on this machine, so a \
+                token must not go there. Use an https:// address."
+            ))
+            .into());
         }
         if given.contains(NAME) {
             return Ok(vec![Self(given.to_owned())]);
         }
         let mut found = vec![Self::under(given)];
-        // A name below an address of digits, or below a path, is none.
+        // An IP address or a path cannot have a service's name in front.
         if let Some((scheme, host)) = given.split_once("://").filter(|(_, host)| {
             !host.contains('/') && host.parse::<std::net::SocketAddr>().is_err()
         }) {
@@ -49,7 +54,7 @@ impl Addresses {
         }
         Ok(found)
     }
-    /// Asks which is meant.
+    /// Finds the candidate that answers.
     ///
     /// # Errors
     /// [`Unreachable`] with the addresses that were tried.
@@ -69,7 +74,7 @@ impl Addresses {
             tried.push(url);
         }
         Err(Unreachable(format!(
-            "no Quintet answers at {}. Is it running, and the address right?",
+            "no Quintet server answers at {}. Start it, or correct the address.",
             tried.join(" or ")
         ))
         .into())
@@ -96,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn both_forms_are_tried_and_a_template_is_taken_as_it_is() {
+    fn address_tries_both_forms_and_uses_a_template_unchecked() {
         assert_eq!(
             urls("https://q.example.org/"),
             [

@@ -1,5 +1,6 @@
-//! Writing an example into an agent's claim file as a person would: one more bullet at the end of its examples, in a section or in
-//! its front matter. What is written is read back: the agent has this example more, and nothing else of the folder changes.
+//! Writes an example into an agent's claim file as a person would: one more bullet at the end of
+//! its examples, in a section or in its front matter. Every write is parsed again before it counts:
+//! the agent must have this one new example, and nothing else in the folder may change.
 
 mod place;
 mod spelling;
@@ -13,47 +14,49 @@ use skill_graph_loader::{Parsed, check_folder};
 use std::collections::BTreeMap;
 pub use write::{Change, write_all};
 
-/// How much of a message an error shows.
+/// Maximum characters of a message in an error.
 const SHOWN_CHARS: usize = 80;
 
-/// Why an example was not written.
+/// The reason an example was not written.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum NotWritten {
-    #[error("there is no agent {0}; name one of the folder's")]
+    #[error("there is no agent {0}. Name an agent of the folder.")]
     NoAgent(AgentId),
-    #[error("{path} has “{example}” already; leave it out")]
+    #[error("{path} already has “{example}”. Leave it out.")]
     Known { path: String, example: String },
     #[error(
-        "{path} would be read otherwise than “{example}” says, however it is put there; write it by hand, in quotes below `examples:` in its front matter"
+        "the loader would not read “{example}” back from {path} unchanged. Write it by hand, in \
+         quotes below `examples:` in the front matter."
     )]
     ReadOtherwise { path: String, example: String },
     #[error(
-        "with “{example}” in {path}, {found_in} would have a fault: {fault}. {fix} Else write it into {path} by hand"
+        "“{example}” in {path} would cause a problem in {found_in}: {fault}. {fix} Or write it \
+         into {path} by hand."
     )]
     Fault { path: String, example: String, found_in: String, fault: String, fix: String },
 }
 
-/// A folder of claim files in memory, with what the loader makes of it.
+/// A folder of claim files in memory, with the graph that the loader parses from it.
 pub struct ClaimFiles {
     files: Vec<SourceFile>,
     parsed: Parsed,
-    /// What stood in the files that are no longer as they were, by path.
+    /// Original texts of the changed files, by path.
     originals: BTreeMap<String, String>,
 }
 
 impl ClaimFiles {
-    /// Reads the files of a whole folder: what a file is may hang on the others.
+    /// Reads the files of a whole folder, because the kind of a file can depend on the others.
     pub fn new(files: Vec<SourceFile>) -> Self {
         let parsed = check_folder(files.clone());
         Self { files, parsed, originals: BTreeMap::new() }
     }
 
-    /// What the loader makes of the files as they are now.
+    /// The graph of the files in their current state.
     pub fn graph(&self) -> &Graph {
         &self.parsed.graph
     }
 
-    /// The files that are no longer as they were.
+    /// The changed files.
     pub fn changes(&self) -> impl Iterator<Item = Change<'_>> {
         self.files.iter().filter_map(|file| {
             Some(Change {
@@ -64,11 +67,12 @@ impl ClaimFiles {
         })
     }
 
-    /// Gives an agent one example more. Nothing else of its file changes; a file without a place for examples gets a section.
+    /// Adds one example to an agent. Nothing else of its file changes; a file without a place for
+    /// examples gets a section.
     ///
     /// # Errors
-    /// When there is no such agent, it has the example already, or there is no way to write it that is read as it stands and brings
-    /// the folder no new warning. Then nothing has changed.
+    /// When the agent is unknown, has the example already, or no spelling reads back unchanged
+    /// without a new warning in the folder. Then nothing changes.
     pub fn add(&mut self, agent: &AgentId, example: &str) -> Result<(), NotWritten> {
         let no_agent = || NotWritten::NoAgent(agent.clone());
         let known = self.graph().agent(agent).ok_or_else(no_agent)?;
@@ -120,12 +124,13 @@ impl ClaimFiles {
     }
 }
 
-/// A text as it counts: case and spaces make no other example.
+/// Normalised text for comparison: case and spacing do not count.
 pub fn plain(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
-/// The file's texts that read as one example more by themselves, the simplest first. Reading one file is far less than reading a folder.
+/// Candidate texts of the file that read back with the new example, the simplest first. Parsing one
+/// file is much cheaper than parsing the folder.
 fn candidates(text: &str, example: &str) -> impl Iterator<Item = String> {
     let message: String = example.split_whitespace().collect::<Vec<_>>().join(" ");
     let before = claims(text).unwrap_or_default();
@@ -145,7 +150,7 @@ fn with_text(file: &SourceFile, text: &str) -> SourceFile {
     SourceFile { path: file.path.clone(), text: text.to_owned() }
 }
 
-/// Whether a graph is as before, but for this agent's one example more.
+/// Whether a graph is unchanged except for this agent's new example.
 fn is_as_before(before: &Graph, after: &Graph, agent: &Agent, example: &str) -> bool {
     let Some(now) = after.agent(&agent.id) else { return false };
     let rest = Agent { examples: agent.examples.clone(), ..now.clone() };
@@ -154,7 +159,8 @@ fn is_as_before(before: &Graph, after: &Graph, agent: &Agent, example: &str) -> 
         && before.links == after.links
 }
 
-/// A warning or an error that was not there before. Lines move and counts in messages change, so they are told apart by file and kind.
+/// A new warning or error. Line numbers and counts in messages shift, so findings are compared by
+/// file and kind.
 fn new_finding<'a>(before: &[Finding], after: &'a [Finding]) -> Option<&'a Finding> {
     let kind = |finding: &Finding| (finding.severity, finding.code.clone(), finding.path.clone());
     let mut left: BTreeMap<_, usize> = BTreeMap::new();
@@ -168,7 +174,7 @@ fn new_finding<'a>(before: &[Finding], after: &'a [Finding]) -> Option<&'a Findi
             _ => more.push(kind(finding)),
         }
     }
-    // Of several of the kind the one that says something new.
+    // Among several of one kind, prefer one with a new message.
     let is_new = |finding: &&Finding| {
         more.contains(&kind(finding)) && !before.iter().any(|old| old.message == finding.message)
     };
@@ -191,7 +197,7 @@ mod tests {
         )
     }
 
-    /// What becomes of a file that is the only one.
+    /// The text after adding an example, for a folder of this one file.
     fn with_example(text: &str, example: &str) -> String {
         let mut files = folder(&[("agents/a.md", text)]);
         let agent = files.graph().agents[0].id.clone();
@@ -200,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn the_example_is_the_last_bullet_of_its_section() {
+    fn claim_file_adds_the_example_as_the_last_bullet_of_its_section() {
         let file =
             "---\nagentId: a\n---\n# A\n\n## Examples\n\n- one\n- two\n\n## Limits\n\n- none\n";
         assert_eq!(
@@ -210,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_examples_gets_a_section_and_keeps_its_line_ends() {
+    fn claim_file_without_examples_gets_a_section_and_keeps_its_line_ends() {
         assert_eq!(with_example("# A", "do it"), "# A\n\n## Examples\n\n- do it\n");
         assert_eq!(with_example("# A\r\n", "do it"), "# A\r\n\r\n## Examples\r\n\r\n- do it\r\n");
         assert_eq!(
@@ -224,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn sections_that_the_loader_reads_otherwise_are_left_alone() {
+    fn claim_file_leaves_sections_alone_that_the_loader_reads_otherwise() {
         let head = "---\nname: a\n# examples are below\n---\n# A\n## Counter-examples\n- no\n## Example output\n- yes\n## When not to use: examples\n- no\n";
         assert_eq!(
             with_example(&format!("{head}## Examples\n- one\n"), "two"),
@@ -234,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn examples_in_front_matter_get_one_more_item() {
+    fn claim_file_adds_an_item_to_examples_in_front_matter() {
         let file = "---\nagentId: a\nexamples:\n  - one\n  - two\nmodel: x\n---\n# A\n";
         assert_eq!(
             with_example(file, "is it three?"),
@@ -263,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_in_the_section_keeps_its_place_above_the_example() {
+    fn claim_file_keeps_the_section_text_above_the_new_example() {
         let examples = |text: &str| {
             place::claims(text)
                 .unwrap()
@@ -306,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn headings_below_belong_to_the_section_as_far_as_they_hold_examples() {
+    fn claim_file_counts_subheadings_with_examples_to_the_section() {
         let nested = "## Examples\n- a\n### More\n- b\n### Output\n- c\n#### Its form\n- d\n\n## Limits\n- e\n";
         assert_eq!(with_example(nested, "x"), nested.replace("- b\n", "- b\n- x\n"));
         let titled = "# Example agent\n\n- a\n\n## Examples\n- b\n\n## Rules\n- c\n";
@@ -318,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn examples_come_before_the_list_and_the_list_before_when_to_use() {
+    fn claim_file_prefers_an_examples_section_then_the_list_then_when_to_use() {
         let when = "# A\n\n## When to use\n\n- small talk\n";
         let list = format!("---\nagentId: a\nexamples:\n  - one\n---\n{when}");
         let all = format!("{list}\n### Utterances\n\n- two\n");
@@ -340,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn headings_in_code_are_no_sections_and_markup_stays_text() {
+    fn claim_file_ignores_headings_in_code_and_keeps_markup_as_text() {
         let file = "# A\n```\n## Examples\n```\n## Triggers\n- go\n";
         assert_eq!(
             with_example(file, "fix `x` in *y*"),
@@ -352,7 +358,7 @@ mod tests {
     const LIST: &str = "---\ndescription: Does it.\nexamples:\n  - one\n---\n# A\n";
 
     #[test]
-    fn a_message_is_read_back_as_it_was() {
+    fn claim_file_reads_a_message_back_unchanged() {
         for (message, written) in [
             (
                 "why is user_id null for 50% of our C# clients",
@@ -391,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_section_cannot_hold_goes_into_the_list_else_nothing_changes() {
+    fn claim_file_falls_back_to_the_list_or_changes_nothing() {
         let both = format!("{LIST}\n## Examples\n\n- two\n");
         let not_for = "NOT for roses: that is pm stuff really";
         assert_eq!(
@@ -412,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_no_link_whatever_its_brackets_name() {
+    fn claim_file_never_turns_brackets_into_a_link() {
         let mut files = folder(&[("agents/a.md", LIST), ("guides/x.md", "# x\n")]);
         files.add(&"a".into(), "who wrote [[x]] and why").unwrap();
         assert_eq!(files.parsed.graph.links, []);
@@ -420,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn an_example_that_another_agent_has_is_refused_with_the_reason() {
+    fn claim_file_refuses_an_example_of_another_agent_with_the_reason() {
         let mut files = folder(&[
             ("agents/a.md", FEW),
             ("agents/b.md", "---\ndescription: B.\n---\n# B\n## Examples\n- prune it\n"),
@@ -439,8 +445,8 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_read_as_what_it_is_in_its_folder() {
-        // Without agents a SKILL.md is one; a guide is one by its agentId.
+    fn claim_file_reads_a_file_by_its_kind_in_the_folder() {
+        // Without agent files a SKILL.md is an agent; a guide is one if it has an agentId.
         let mut skills = folder(&[
             ("skills/csv/SKILL.md", "# CSV\n"),
             ("skills/pdf/SKILL.md", "---\nname: pdf\n---\n# PDF\n"),

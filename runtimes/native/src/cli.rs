@@ -1,4 +1,4 @@
-//! The command line, as `contract.md` has it.
+//! The command line of `contract.md`.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
@@ -25,34 +25,35 @@ pub struct Cli {
 /// Options of every command.
 #[derive(Args, Clone)]
 pub struct Global {
-    /// Where everything is kept [default: $QUINTET_DATA, $XDG_DATA_HOME/quintet or ~/.local/share/quintet]
+    /// Data directory [default: $QUINTET_DATA, $XDG_DATA_HOME/quintet or ~/.local/share/quintet]
     #[arg(long, global = true, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// A running server, instead of the one of the data directory
+    /// Address of a running server [default: the server of the data directory]
     #[arg(long, global = true, value_name = "URL")]
     pub server: Option<String>,
-    /// Print the answer as JSON, and nothing else on stdout
+    /// Print JSON, and nothing else on stdout
     #[arg(long, global = true)]
     pub json: bool,
 }
 
-/// What can be done.
+/// The subcommands.
 #[derive(Subcommand)]
 pub enum Command {
     /// Run all five services and the gateway on one port
     #[command(after_help = "Example:\n  quintet up --listen 127.0.0.1:8787")]
     Up {
-        /// The configuration [default: quintet.toml in the data directory, when it is there]
+        /// Configuration file [default: quintet.toml in the data directory, if it exists]
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
-        /// Address and port
+        /// Address and port to listen on
         #[arg(long, default_value = "127.0.0.1:8787", value_name = "ADDRESS")]
         listen: SocketAddr,
-        /// Serve this folder as the skill graph, and publish it again whenever a file changes and the graph is sound
+        /// Serve this folder as the skill graph, and publish it again whenever a file changes and
+        /// the graph is valid
         #[arg(long, value_name = "DIR")]
         graph: Option<PathBuf>,
     },
-    /// Play the platform: post a signed webhook to the local endpoint and print the answer
+    /// Act as the platform: post a signed webhook to the local endpoint and print the answer
     #[command(
         after_help = "Example:\n  quintet send telegram \"Fix the TypeError in the login flow\""
     )]
@@ -61,24 +62,24 @@ pub enum Command {
         #[arg(value_parser = one_of(ChannelKind::ALL.iter().copied()))]
         channel: ChannelKind,
         text: String,
-        /// Seconds to wait for the answer
+        /// Maximum seconds to wait for the answer
         #[arg(long, default_value_t = 30, value_name = "SECONDS")]
         wait: u64,
     },
-    /// One routing decision with its reasons, without a server
+    /// Route one message and print the reasons; needs no server
     #[command(
         after_help = "Example:\n  quintet route \"is the login form open to injection?\" --json"
     )]
     Route {
         text: String,
-        /// A folder of Markdown instead of the default graph
+        /// Folder of Markdown to use instead of the default graph
         #[arg(long, value_name = "DIR")]
         graph: Option<PathBuf>,
-        /// As if the message came from there, such as `telegram`
+        /// Route as if the message came from this channel, such as `telegram`
         #[arg(long, value_name = "CHANNEL")]
         channel: Option<String>,
     },
-    /// Routing accuracy over labelled messages, or of the graph against itself
+    /// Measure routing accuracy on labelled messages, or cross-validate the graph
     #[command(
         after_help = "Example:\n  quintet eval messages.jsonl --train examples.jsonl --json\n  quintet eval"
     )]
@@ -91,38 +92,38 @@ pub enum Command {
         /// Train on this folder instead of the default graph
         #[arg(long, value_name = "DIR")]
         graph: Option<PathBuf>,
-        /// The member that holds the label
+        /// JSON field with the label
         #[arg(long, default_value = "label", value_name = "FIELD")]
         label_field: String,
-        /// Train so often with other seeds, and report the mean
+        /// Train N times with different seeds and report the mean
         #[arg(long, default_value_t = 1, value_name = "N", requires = "train", value_parser = clap::value_parser!(u32).range(1..=100))]
         seeds: u32,
-        /// Train on so many lines of each label, drawn anew for each seed
+        /// Train on N random lines per label, drawn again for each seed
         #[arg(long, value_name = "N", requires = "train", value_parser = clap::value_parser!(u32).range(1..))]
         per_label: Option<u32>,
-        /// Leave lines labelled `oos` out of the training
+        /// Exclude lines labelled `oos` from the training
         #[arg(long, requires = "train")]
         without_oos: bool,
     },
-    /// Messages that would make good examples, to be confirmed one by one
+    /// List messages that would make good examples, and confirm them one by one
     #[command(
         after_help = "Example:\n  quintet suggest\n  quintet suggest --graph routing-knowledge --accept 1 --accept 3=security"
     )]
     Suggest {
-        /// The folder that confirmed examples are written into
+        /// Folder to write confirmed examples to
         #[arg(long, value_name = "DIR")]
         graph: Option<PathBuf>,
-        /// Confirm a suggestion by its number, or give it to another agent: 3=security
+        /// Accept a suggestion by number, or assign it to another agent: 3=security
         #[arg(long, value_name = "NUMBER[=AGENT]", requires = "graph")]
         accept: Vec<String>,
     },
-    /// Check, publish or search a skill graph
+    /// Check, publish, compare, roll back or search a skill graph
     #[command(subcommand, after_help = "Example:\n  quintet graph check routing-knowledge")]
     Graph(Graph),
-    /// What waits for your decision
+    /// List approvals; by default the pending ones
     #[command(after_help = "Example:\n  quintet approvals --state pending")]
     Approvals {
-        /// Those in this state alone
+        /// Only approvals in this state
         #[arg(long, default_value = "pending")]
         state: String,
     },
@@ -130,7 +131,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  quintet approve apr_01J9Z5K2M8Q4R6T8V0X2Z4B6D8")]
     Approve {
         id: String,
-        /// Why, for the record and for who asked
+        /// Reason, for the record and the sender
         #[arg(long)]
         reason: Option<String>,
     },
@@ -140,74 +141,75 @@ pub enum Command {
     )]
     Reject {
         id: String,
-        /// Why, for the record and for who asked
+        /// Reason, for the record and the sender
         #[arg(long)]
         reason: Option<String>,
     },
-    /// Stop a task, or everything
+    /// Stop one task, or everything
     #[command(
         after_help = "Example:\n  quintet halt\n  quintet halt web.console.01J9Z5K2M8Q4R6T8V0X2Z4B6D8"
     )]
     Halt {
         task: Option<String>,
-        /// Why, for the record
+        /// Reason, for the record
         #[arg(long, default_value = "from the command line")]
         reason: String,
     },
-    /// Let work begin again
+    /// Resume a halted task, or everything
     #[command(after_help = "Example:\n  quintet resume")]
     Resume { task: Option<String> },
-    /// What is spent, held and left
+    /// Show the amounts spent, held and left
     #[command(after_help = "Example:\n  quintet budget --json")]
     Budget,
-    /// What came in, and where it stands
+    /// List events and their states
     #[command(after_help = "Example:\n  quintet events --state dead")]
     Events {
-        /// Those in this state alone, such as `dead`
+        /// Only events in this state, such as `dead`
         #[arg(long)]
         state: Option<String>,
-        /// How many, the newest first
+        /// Maximum number of events, newest first
         #[arg(long, default_value_t = 20)]
         limit: u32,
     },
-    /// Do ended events again
+    /// Run finished events again
     #[command(after_help = "Example:\n  quintet replay telegram.main.01J9Z5K2M8Q4R6T8V0X2Z4B6D8")]
     Replay {
         #[arg(required = true)]
         ids: Vec<String>,
     },
-    /// The agency gateway alone, joined to a control plane elsewhere
+    /// Run only the agency gateway, for a control plane elsewhere
     #[command(
         after_help = "Example:\n  QUINTET_GATEWAY_TOKEN=… quintet gateway --control https://quintet.example.org"
     )]
     Gateway {
-        /// The control plane's address: that of `quintet up`, or the domain of the Workers
+        /// Address of the control plane: that of `quintet up`, or the domain of the Workers
         #[arg(long, value_name = "URL")]
         control: String,
-        /// Serve the gateway's own API too (its runs, `run-task`)
+        /// Also serve the gateway's own API (its runs, `run-task`) on this address
         #[arg(long, value_name = "ADDRESS")]
         listen: Option<SocketAddr>,
-        /// The configuration, whose `[agents]` run here [default: quintet.toml in the data directory, when it is there]
+        /// Configuration file with the `[agents]` to run here [default: quintet.toml in the data
+        /// directory, if it exists]
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
-    /// The machines that run agents; take one out of service, or put it back
+    /// List the gateways; drain or restore one
     #[command(after_help = "Example:\n  quintet gateways\n  quintet gateways --drain home-office")]
     Gateways {
-        /// Give it no more tasks; what it runs it may end
+        /// Give this gateway no new tasks; it finishes its own
         #[arg(long, value_name = "GATEWAY", conflicts_with = "restore")]
         drain: Option<String>,
-        /// Give it tasks again
+        /// Give this gateway tasks again
         #[arg(long, value_name = "GATEWAY")]
         restore: Option<String>,
     },
-    /// The configuration as Workers get it, for `cargo xtask`
+    /// Print the configuration of each Worker, for `cargo xtask`
     #[command(name = "__parts", hide = true)]
     Parts {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
-    /// Register a webhook with its platform, or say what to click
+    /// Register a webhook with its platform, or print the steps
     #[command(after_help = "Example:\n  quintet setup telegram --url https://quintet.example.org")]
     Setup {
         /// The channel whose platform is to send here
@@ -216,64 +218,69 @@ pub enum Command {
         /// The endpoint's name in the configuration
         #[arg(long)]
         endpoint: Option<String>,
-        /// The public https address of this server
+        /// Public https address of this server
         #[arg(long)]
         url: Option<String>,
-        /// The configuration that holds the endpoint [default: quintet.toml in the data directory, when it is there]
+        /// Configuration file with the endpoint [default: quintet.toml in the data directory, if it
+        /// exists]
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
-    /// Write everything into one file, while running
+    /// Back up everything to one file; the server may keep running
     #[command(after_help = "Example:\n  quintet backup quintet-2026-11-23.tar.gz")]
     Backup { file: PathBuf },
-    /// Bring a backup back, into an empty data directory
+    /// Restore a backup into an empty data directory
     #[command(
         after_help = "Example:\n  quintet restore quintet-2026-11-23.tar.gz --data /srv/quintet"
     )]
     Restore { file: PathBuf },
-    /// Check configuration, secrets, reachability, clock, disk, and what an agent could read
+    /// Check configuration, secrets, connectivity, clock, disk space, and which files agents can
+    /// read
     #[command(after_help = "Example:\n  quintet doctor")]
     Doctor {
-        /// The configuration [default: quintet.toml in the data directory, when it is there]
+        /// Configuration file [default: quintet.toml in the data directory, if it exists]
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
 }
 
-/// Skill graphs.
+/// Subcommands for skill graphs.
 #[derive(Subcommand)]
 pub enum Graph {
-    /// Findings of a folder, and what to write for better routing; exit 1 on any error or warning, and when a publish would be refused
+    /// Check a folder and print advice; exits 1 on any error or warning, or if a publish would be
+    /// refused
     #[command(after_help = "Example:\n  quintet graph check routing-knowledge")]
     Check { folder: PathBuf },
     /// Publish a folder to the server
     #[command(after_help = "Example:\n  quintet graph publish my-agents --message \"new agent\"")]
     Publish {
         folder: PathBuf,
-        /// What changed, for the list of versions
+        /// Description of the change, for the list of versions
         #[arg(long)]
         message: Option<String>,
-        /// Agents of the current graph may vanish
+        /// Allow agents of the current graph to disappear
         #[arg(long)]
         allow_removal: bool,
     },
-    /// What was published, newest first
+    /// List published versions, newest first
     #[command(after_help = "Example:\n  quintet graph versions")]
     Versions,
-    /// What changed between two versions
+    /// Show the changes between two versions
     #[command(
-        after_help = "Example:\n  quintet graph diff 0f3c\n  quintet graph diff   (what the last publish changed)"
+        after_help = "Example:\n  quintet graph diff 0f3c\n  quintet graph diff   (changes of the last publish)"
     )]
     Diff {
-        /// A version, or its first characters [default: the one that was served before the current was published]
+        /// Version, or its first characters [default: the version served before the current one was
+        /// published]
         from: Option<String>,
-        /// A version, or its first characters [default: the current]
+        /// Version, or its first characters [default: the current one]
         to: Option<String>,
     },
     /// Serve an earlier version again
     #[command(after_help = "Example:\n  quintet graph rollback\n  quintet graph rollback 0f3c")]
     Rollback {
-        /// A version, or its first characters [default: the one that was served before the current was published]
+        /// Version, or its first characters [default: the version served before the current one was
+        /// published]
         version: Option<String>,
     },
     /// Search the published graph

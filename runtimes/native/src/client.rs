@@ -1,4 +1,5 @@
-//! The commands' way to a running server: its address and the operator's token, and what a refusal looks like.
+//! HTTP client of the commands: the server's address, the operator's token, and how to report a
+//! refusal.
 
 use crate::address::Addresses;
 use crate::data_dir::{DataDir, variable};
@@ -12,17 +13,18 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
-/// Speaks to a server as the operator.
+/// Calls a server as the operator.
 pub struct Client {
     http: reqwest::Client,
     base: String,
-    /// Found out by the first request, where the address was given by hand.
+    /// Resolved by the first request if `--server` gave the address.
     addresses: OnceCell<Addresses>,
     token: Secret,
 }
 
 impl Client {
-    /// The server of `--server`, else of the data directory's `server.json`; the token of the variable, else of its file.
+    /// Uses the server of `--server` or of the data directory's `server.json`, and the token of the
+    /// variable or of its file.
     ///
     /// # Errors
     /// When no server is known, or there is no token.
@@ -30,7 +32,11 @@ impl Client {
         let base = match server {
             Some(url) => url.trim_end_matches('/').to_owned(),
             None => data.server().map(|file| file.address).ok_or_else(|| {
-                Unreachable(format!("no server runs on {}. Start one with `quintet up`, or name one with --server URL.", data.path().display()))
+                Unreachable(format!(
+                    "no server is running on {}. Start one with `quintet up`, or \
+                    name one with --server URL.",
+                    data.path().display()
+                ))
             })?,
         };
         let addresses = match server {
@@ -45,7 +51,8 @@ impl Client {
                 Secret::new(
                     text.map_err(|_| {
                         Unreachable(format!(
-                            "no operator token: set QUINTET_OPERATOR_TOKEN, or run where {} is.",
+                            "no operator token. Set QUINTET_OPERATOR_TOKEN, or run this on the \
+                             machine with {}.",
                             path.display()
                         ))
                     })?
@@ -56,22 +63,22 @@ impl Client {
         let http = client_for(&base, Duration::from_secs(60))?;
         Ok(Self { http, base, addresses, token })
     }
-    /// The address of a path at the root.
+    /// The URL of a path at the root.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
-    /// The plain HTTP client, for requests that prove themselves otherwise.
+    /// The HTTP client without the token, for requests that authenticate otherwise.
     pub fn http(&self) -> &reqwest::Client {
         &self.http
     }
-    /// A GET.
+    /// Sends a GET.
     ///
     /// # Errors
-    /// [`Unreachable`] when nobody answers, [`No`] when the server refuses.
+    /// [`Unreachable`] when no server answers, [`No`] when the server refuses.
     pub async fn get<A: DeserializeOwned>(&self, service: ServiceName, path: &str) -> Result<A> {
         self.send(self.http.get(self.address(service, path).await?)).await
     }
-    /// A POST of JSON.
+    /// Sends a POST with JSON.
     ///
     /// # Errors
     /// As [`Client::get`].
@@ -99,10 +106,10 @@ impl Client {
         let bytes = answer
             .bytes()
             .await
-            .map_err(|e| Unreachable(format!("the answer broke off: {}", e.without_url())))?;
+            .map_err(|e| Unreachable(format!("the response of {} ended early", e.without_url())))?;
         if ok {
             return serde_json::from_slice(&bytes)
-                .context("the server's answer is not what this version expects");
+                .context("this version cannot read the server's response");
         }
         match serde_json::from_slice::<Problem>(&bytes) {
             Ok(problem) if matches!(problem.status, 502 | 503) => {
@@ -112,7 +119,7 @@ impl Client {
                 Err(No(format!("{}\n{}{}", problem.detail, problem.fix, findings(&problem))).into())
             }
             Err(_) => Err(Unreachable(format!(
-                "{} answered {status} and nothing readable: is it a Quintet server?",
+                "{} answered {status} without a readable body. Check that it is a Quintet server.",
                 self.base
             ))
             .into()),
@@ -120,7 +127,7 @@ impl Client {
     }
 }
 
-/// What a refusal says of single files, a line each.
+/// Findings of a refusal, one line each.
 fn findings(problem: &Problem) -> String {
     let found: Vec<contracts::graph::Finding> = problem
         .extra
@@ -135,7 +142,7 @@ pub trait JsonBody: Sized {
     /// Sets body and content type.
     ///
     /// # Errors
-    /// When the value is no JSON.
+    /// When the value cannot be serialised.
     fn json_body(self, body: &impl Serialize) -> Result<Self>;
 }
 

@@ -20,10 +20,10 @@ use crate::data_dir::DataDir;
 use crate::up;
 use anyhow::Result;
 
-/// Runs the command to its end.
+/// Runs the command.
 ///
 /// # Errors
-/// Whose exit code `exit::code` knows.
+/// One that `exit::code` maps to an exit code.
 pub async fn run(cli: Cli) -> Result<()> {
     let json = cli.global.json;
     let data = || DataDir::locate(cli.global.data.as_deref());

@@ -1,9 +1,10 @@
-//! The configuration: `quintet.toml`, variables over it, and the local endpoints of this installation. Everything
-//! wrong is listed at once, and then nothing is started.
+//! The configuration: `quintet.toml`, environment variables over it, and the local endpoints of
+//! this installation. Reports all problems at once and then starts nothing.
 
 #![expect(
     clippy::indexing_slicing,
-    reason = "JSON by name: what is missing reads as null, and what is written to is an object made here"
+    reason = "JSON by name: a missing member reads as null, and every object written to is created \
+        here"
 )]
 
 use crate::data_dir::DataDir;
@@ -22,20 +23,20 @@ pub struct Configuration {
     pub assistant: personal_assistant::Config,
     pub gateway: agency_gateway::Config,
     pub dashboard: monitoring_dashboard::Config,
-    /// Variables that no key has.
+    /// Variables without a key.
     pub warnings: Vec<String>,
 }
 
-/// What was wrong, all of it.
+/// All problems of the configuration.
 #[derive(Debug, thiserror::Error)]
-#[error("the configuration has {} problem(s); nothing was started:\n{}", .0.len(), list(.0))]
+#[error("the configuration has {} problem(s), so nothing was started:\n{}", .0.len(), list(.0))]
 pub struct Wrong(pub Vec<ConfigProblem>);
 
 fn list(problems: &[ConfigProblem]) -> String {
     problems.iter().map(|problem| format!("  {problem}")).collect::<Vec<_>>().join("\n")
 }
 
-/// The file to read: the one named, else `quintet.toml` in the data directory when it is there.
+/// The file to read: the given one, or `quintet.toml` in the data directory if it exists.
 pub fn path(given: Option<&Path>, data: &DataDir) -> Option<PathBuf> {
     given
         .map(Path::to_owned)
@@ -45,15 +46,15 @@ pub fn path(given: Option<&Path>, data: &DataDir) -> Option<PathBuf> {
 /// File and variables as one tree.
 pub struct Tree {
     pub value: Value,
-    /// Paths that variables have set, and by which name.
+    /// Paths set by variables, with the variables' names.
     from_variables: Vec<(String, String)>,
     pub warnings: Vec<String>,
 }
 
-/// Reads the file (or nothing) and the variables into one tree.
+/// Reads the file (or none) and the variables into one tree.
 ///
 /// # Errors
-/// When the file is missing or no TOML; the message names line and column.
+/// When the file is missing or not valid TOML; the message names line and column.
 pub fn read_tree(file: Option<&Path>) -> Result<Tree> {
     let mut tree = match file {
         Some(file) => {
@@ -69,10 +70,10 @@ pub fn read_tree(file: Option<&Path>) -> Result<Tree> {
     Ok(Tree { value: tree, from_variables, warnings })
 }
 
-/// Top-level tables there may be; a variable of another is a warning.
+/// Allowed top-level tables; a variable for another one is a warning.
 const TABLES: [&str; 7] =
     ["endpoints", "models", "budget", "limits", "agents", "gateway", "server"];
-/// Variables with a meaning of their own.
+/// Variables outside the configuration.
 const NOT_CONFIG: [&str; 6] = [
     "QUINTET_DATA",
     "QUINTET_LOG",
@@ -82,8 +83,8 @@ const NOT_CONFIG: [&str; 6] = [
     "QUINTET_GATEWAY_TOKEN",
 ];
 
-/// `QUINTET_BUDGET__DAILY=20` sets `budget.daily`. A path that the file spells in another case keeps that spelling;
-/// a value is read as TOML where it is that, else as text.
+/// `QUINTET_BUDGET__DAILY=20` sets `budget.daily`. A path keeps the case of the file. A value is
+/// parsed as TOML if possible, otherwise it is text.
 fn apply_variables(
     tree: &mut Value,
     variables: impl Iterator<Item = (String, String)>,
@@ -101,7 +102,7 @@ fn apply_variables(
             && words.iter().all(|word| !word.is_empty());
         if !known {
             warnings.push(format!(
-                "the variable {name} belongs to no key of the configuration and is ignored"
+                "the variable {name} matches no key of the configuration and is ignored"
             ));
             continue;
         }
@@ -111,7 +112,7 @@ fn apply_variables(
     (paths, warnings)
 }
 
-/// Secrets and ids stay text, even where they look like a number.
+/// Keeps secrets and ids as text, even if they look like a number.
 fn typed(words: &[String], text: &str) -> Value {
     let in_endpoint = words.first().is_some_and(|word| word == "endpoints");
     let parsed = format!("v = {text}")
@@ -157,7 +158,7 @@ fn channel_named_by(words: &[String]) -> Option<&'static dyn Channel> {
 /// Reads every service's part; the local endpoints come along.
 ///
 /// # Errors
-/// [`Wrong`], with everything that is wrong.
+/// [`Wrong`], with all problems.
 pub fn read(
     tree: &Tree,
     local: &Value,
@@ -184,7 +185,7 @@ pub fn read(
         router: agency_router::Config::read(tree),
         warnings: warnings.clone(),
     };
-    // A variable that no key has is a warning only: it may be meant for another program.
+    // A variable without a key is only a warning: it may belong to another program.
     let setter = |problem: &ConfigProblem| {
         from_variables
             .iter()
@@ -195,12 +196,13 @@ pub fn read(
         .into_iter()
         .partition(|problem| problem.message == UNKNOWN_KEY && setter(problem).is_some());
     configuration.warnings.extend(strays.iter().filter_map(setter).map(|name| {
-        format!("the variable {name} belongs to no key of the configuration and is ignored")
+        format!("the variable {name} matches no key of the configuration and is ignored")
     }));
     if problems.is_empty() { Ok(configuration) } else { Err(Wrong(problems)) }
 }
 
-/// One service's part. Services read some tables together: what another has found at a path is not said twice.
+/// Reads one service's part. Several services read the same tables, so each problem is reported
+/// once per path.
 fn part<T>(found: &mut Vec<ConfigProblem>, read: impl FnOnce(&Report) -> T) -> T {
     let report = Report::default();
     let value = read(&report);
@@ -233,7 +235,7 @@ mod tests {
     use webhook_aggregator::channels;
 
     #[test]
-    fn variables_go_over_the_file_and_strangers_are_warned_about() {
+    fn config_variables_override_the_file_and_unknown_ones_are_warnings() {
         let mut tree = json!({"budget": {"daily": 5}, "endpoints": {"slack": {"T0AAAA111": {"bot_token": "a"}}}});
         let variables = [
             ("QUINTET_BUDGET__DAILY", "20.5"),
@@ -254,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_is_in_the_reference() {
+    fn config_reference_lists_every_key() {
         let nope = json!({ "nope": 1 });
         let channels: Vec<_> = channels::all().collect();
         let endpoints = channels.iter().map(|(kind, _)| (kind.to_string(), json!({ "x": nope })));

@@ -1,4 +1,4 @@
-//! The data directory: whose it is, what lies in it, and the lock that says somebody works in it.
+//! The data directory: its location, its files, and the lock of the running process.
 
 use anyhow::{Context, Result, bail};
 use platform::edge::{Principal, Scope};
@@ -12,25 +12,26 @@ use std::path::{Path, PathBuf};
 
 use crate::ports::clock::SystemClock;
 
-/// A directory that is ours alone (mode 0700).
+/// A directory that only its owner can access (mode 0700).
 #[derive(Clone, Debug)]
 pub struct DataDir(PathBuf);
 
-/// What clients need to find the server: `server.json`.
+/// `server.json`, with which clients find the server.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ServerFile {
     pub address: String,
     pub pid: u32,
 }
 
-/// A variable of the environment, read in the one place that may.
-#[expect(clippy::disallowed_methods, reason = "the command line is where the environment comes in")]
+/// Reads an environment variable, in the one place allowed to.
+#[expect(clippy::disallowed_methods, reason = "the command line reads the environment here")]
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|text| !text.is_empty())
 }
 
 impl DataDir {
-    /// `--data`, else `$QUINTET_DATA`, else `$XDG_DATA_HOME/quintet`, else `~/.local/share/quintet`.
+    /// Finds the directory: `--data`, `$QUINTET_DATA`, `$XDG_DATA_HOME/quintet` or
+    /// `~/.local/share/quintet`, in this order.
     ///
     /// # Errors
     /// When none of them is set.
@@ -40,34 +41,34 @@ impl DataDir {
             .or_else(|| variable("QUINTET_DATA").map(PathBuf::from))
             .or_else(|| variable("XDG_DATA_HOME").map(|base| Path::new(&base).join("quintet")))
             .or_else(|| variable("HOME").map(|home| Path::new(&home).join(".local/share/quintet")))
-            .context("no data directory: name one with --data DIR, or set HOME")?;
+            .context("no data directory. Name one with --data DIR, or set HOME.")?;
         Ok(Self(std::path::absolute(path)?))
     }
-    /// The path itself.
+    /// The path of the directory.
     pub fn path(&self) -> &Path {
         &self.0
     }
-    /// A path within.
+    /// A path inside the directory.
     pub fn join(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
-    /// Makes the directory, mode 0700.
+    /// Creates the directory with mode 0700.
     ///
     /// # Errors
-    /// The file system's own.
+    /// Those of the file system.
     pub fn create(&self) -> Result<()> {
         let make =
             |path: &Path| std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
         make(&self.0)
-            .with_context(|| format!("cannot make the data directory {}", self.0.display()))?;
+            .with_context(|| format!("cannot create the data directory {}", self.0.display()))?;
         std::fs::set_permissions(&self.0, std::fs::Permissions::from_mode(0o700))?;
         make(&self.join("tokens"))?;
         Ok(())
     }
-    /// Takes the lock; it is the operating system's and dies with the process.
+    /// Locks the directory; the operating system releases the lock when the process ends.
     ///
     /// # Errors
-    /// When another process holds it.
+    /// When another process has the lock.
     pub fn lock(&self) -> Result<File> {
         let file = OpenOptions::new()
             .create(true)
@@ -83,28 +84,29 @@ impl DataDir {
                     .map(|server| format!(" (process {}, {})", server.pid, server.address))
                     .unwrap_or_default();
                 bail!(
-                    "another `quintet up` works on {}{by}. Stop it first, or name another directory with --data.",
+                    "another `quintet up` is using {}{by}. Stop it first, or name another \
+                     directory with --data.",
                     self.0.display()
                 )
             }
             Err(TryLockError::Error(error)) => Err(error).context("cannot lock the data directory"),
         }
     }
-    /// Where the server listens, as it wrote it down.
+    /// The server's recorded address.
     pub fn server(&self) -> Option<ServerFile> {
         serde_json::from_slice(&std::fs::read(self.join("server.json")).ok()?).ok()
     }
-    /// Writes the address down for clients.
+    /// Records the server's address for clients.
     ///
     /// # Errors
-    /// The file system's own.
+    /// Those of the file system.
     pub fn write_server(&self, server: &ServerFile) -> Result<()> {
         write_private(&self.join("server.json"), &serde_json::to_vec(server)?)
     }
-    /// A secret kept under a name, made at the first time it is asked for.
+    /// The stored secret of this name, created on first use.
     ///
     /// # Errors
-    /// The file system's own.
+    /// Those of the file system.
     pub fn secret(&self, name: &str) -> Result<Secret> {
         let path = self.join("tokens").join(name);
         if let Ok(text) = std::fs::read_to_string(&path)
@@ -116,10 +118,10 @@ impl DataDir {
         write_private(&path, made.as_bytes())?;
         Ok(Secret::new(made))
     }
-    /// The tokens of the four scopes: a variable's goes before the file's and is not written down.
+    /// Tokens of the four scopes. A variable overrides the file and is never written to disk.
     ///
     /// # Errors
-    /// The file system's own.
+    /// Those of the file system.
     pub fn tokens(&self) -> Result<Vec<(Secret, Principal)>> {
         Scope::ALL
             .into_iter()
@@ -129,7 +131,7 @@ impl DataDir {
     /// The token of one scope.
     ///
     /// # Errors
-    /// The file system's own.
+    /// Those of the file system.
     pub fn token(&self, scope: Scope) -> Result<Secret> {
         match variable(&token_variable(scope)) {
             Some(token) => Ok(Secret::new(token)),
@@ -138,15 +140,15 @@ impl DataDir {
     }
 }
 
-/// `QUINTET_OPERATOR_TOKEN` and so on.
+/// The token's variable, such as `QUINTET_OPERATOR_TOKEN`.
 pub fn token_variable(scope: Scope) -> String {
     format!("QUINTET_{}_TOKEN", scope.as_str().to_ascii_uppercase())
 }
 
-/// Writes a file of mode 0600, whole or not at all.
+/// Writes a file with mode 0600, atomically.
 ///
 /// # Errors
-/// The file system's own.
+/// Those of the file system.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     let beside = path.with_extension("new");
     let _ = std::fs::remove_file(&beside);
@@ -157,7 +159,8 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Where programs of agents work: outside the data directory, since they may read what lies beside them.
+/// Work directory of agents' programs. It is outside the data directory, because programs may read
+/// the files beside them.
 pub fn work_dir() -> PathBuf {
     let base = variable("XDG_CACHE_HOME")
         .map(PathBuf::from)

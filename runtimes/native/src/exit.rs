@@ -1,4 +1,4 @@
-//! How a command ends: 0 done, 1 the answer is no, 2 usage, 3 cannot reach or read something.
+//! Exit codes: 0 success, 1 the answer is no, 2 usage, 3 something cannot be reached or read.
 
 use crate::config_file::Wrong;
 
@@ -7,7 +7,7 @@ use crate::config_file::Wrong;
 #[error("{0}")]
 pub struct No(pub String);
 
-/// The command was called wrongly.
+/// The command line is invalid.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Usage(pub String);
@@ -17,7 +17,7 @@ pub struct Usage(pub String);
 #[error("{0}")]
 pub struct Unreachable(pub String);
 
-/// The exit code of a failure.
+/// The exit code for an error.
 pub fn code(error: &anyhow::Error) -> i32 {
     if error.is::<No>() {
         1

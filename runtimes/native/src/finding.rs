@@ -1,9 +1,9 @@
-//! Findings about a skill graph, as the terminal shows them.
+//! Prints findings about a skill graph.
 
 use crate::terminal::printable;
 use contracts::graph::{Finding, Severity};
 
-/// A finding as it is printed.
+/// A finding as text.
 pub fn line(finding: &Finding) -> String {
     let severity = match finding.severity {
         Severity::Error => "error",

@@ -1,4 +1,4 @@
-//! Skill graphs as folders: the default one inside the program, others from the disk.
+//! Skill graphs as folders: the default one in the binary, others on disk.
 
 use anyhow::{Context, Result, bail};
 use contracts::graph::{Finding, Severity, SourceFile};
@@ -10,12 +10,12 @@ use std::time::SystemTime;
 
 static DEFAULT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../routing-knowledge");
 
-/// Files above this are read in part by the loader; far larger ones are left where they are.
+/// Maximum bytes of a file. The loader reads only the start of files far below this.
 const FILE_BYTES_MAX: u64 = 8 << 20;
 const FILES_MAX: usize = 20_000;
 const ENDINGS: [&str; 2] = ["md", "markdown"];
 
-/// The graph that comes with the program.
+/// The default graph, compiled into the binary.
 pub fn default_graph() -> Vec<SourceFile> {
     let mut files = Vec::new();
     collect(&DEFAULT, &mut files);
@@ -34,10 +34,10 @@ fn collect(folder: &Dir<'_>, files: &mut Vec<SourceFile>) {
     folder.dirs().for_each(|inner| collect(inner, files));
 }
 
-/// All Markdown below a folder, with a remark for whatever [`read_reporting`] finds.
+/// Reads all Markdown below a folder and prints the findings of [`read_reporting`].
 ///
 /// # Errors
-/// When the folder cannot be read or holds no Markdown, or too much of it.
+/// When the folder cannot be read, has no Markdown, or too much of it.
 pub fn read(folder: &Path) -> Result<Vec<SourceFile>> {
     let (files, findings) = read_reporting(folder)?;
     findings.iter().for_each(|finding| {
@@ -46,17 +46,17 @@ pub fn read(folder: &Path) -> Result<Vec<SourceFile>> {
     Ok(files)
 }
 
-/// All Markdown below a folder. Hidden names are left out. A link that leads out of the folder is refused, what cannot be read is
-/// left out, what is no UTF-8 is read as far as it goes: each is a finding.
+/// Reads all Markdown below a folder, without hidden names. Links out of the folder, unreadable
+/// files and invalid UTF-8 become findings.
 ///
 /// # Errors
-/// When the folder cannot be read or holds no Markdown, or too much of it.
+/// When the folder cannot be read, has no Markdown, or too much of it.
 pub fn read_reporting(folder: &Path) -> Result<(Vec<SourceFile>, Vec<Finding>)> {
     let root = folder
         .canonicalize()
         .with_context(|| format!("cannot read the folder {}", folder.display()))?;
     if !root.is_dir() {
-        bail!("{} is a file; name the folder that it is in", folder.display());
+        bail!("{} is a file. Name its folder.", folder.display());
     }
     std::fs::read_dir(&root)
         .with_context(|| format!("cannot read the folder {}", folder.display()))?;
@@ -67,20 +67,20 @@ pub fn read_reporting(folder: &Path) -> Result<(Vec<SourceFile>, Vec<Finding>)> 
     let found = walk(&root, &mut report);
     if found.len() > FILES_MAX {
         bail!(
-            "more than {FILES_MAX} Markdown files below {}; name the folder that holds the agents",
+            "{} has more than {FILES_MAX} Markdown files. Name the folder with the agents.",
             folder.display()
         );
     }
     let mut files: Vec<SourceFile> =
         found.iter().filter_map(|file| one(&root, file, &mut report)).collect();
     if files.is_empty() {
-        bail!("there is no Markdown file below {}", folder.display());
+        bail!("{} has no Markdown files", folder.display());
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok((files, findings))
 }
 
-/// What is odd about a file before it is read as Markdown.
+/// A problem with a file before it is parsed.
 enum Odd {
     LeadsOut,
     LeadsNowhere,
@@ -94,27 +94,27 @@ impl Odd {
         let (code, message, fix) = match self {
             Self::LeadsOut => (
                 "leads_out",
-                "a link that leads out of the folder; it was not followed".to_owned(),
+                "the link leads out of the folder and was skipped".to_owned(),
                 "Copy the file into the folder.",
             ),
             Self::LeadsNowhere => (
                 "leads_nowhere",
-                "a link that leads nowhere; it was left out".to_owned(),
-                "Remove the link, or put back what it led to.",
+                "the link is broken and was skipped".to_owned(),
+                "Remove the link, or restore its target.",
             ),
             Self::Unreadable(error) => (
                 "unreadable",
-                format!("it cannot be read and was left out: {error}"),
-                "Let the user that runs quintet read it.",
+                format!("the file cannot be read and was skipped: {error}"),
+                "Allow the user that runs quintet to read it.",
             ),
             Self::TooLarge => (
                 "too_large",
-                "it is larger than 8 MB and was left out".to_owned(),
+                "the file is larger than 8 MB and was skipped".to_owned(),
                 "Split it, or move it out of the folder.",
             ),
             Self::NotUtf8 => (
                 "not_utf8",
-                "it is not UTF-8; what could not be read is a \u{fffd} now".to_owned(),
+                "the file is not UTF-8; invalid bytes became \u{fffd}".to_owned(),
                 "Save it as UTF-8.",
             ),
         };
@@ -130,7 +130,8 @@ impl Odd {
     }
 }
 
-/// Changes whenever a file of the folder comes, goes, grows or is written: names, sizes and times, not contents.
+/// Fingerprint that changes when a file is added, removed, resized or written: names, sizes and
+/// times, not contents.
 pub fn fingerprint(folder: &Path) -> u64 {
     let mut all: Vec<(PathBuf, u64, Option<SystemTime>)> = folder.canonicalize().map_or_else(
         |_| Vec::new(),
@@ -147,14 +148,14 @@ pub fn fingerprint(folder: &Path) -> u64 {
     hasher.finish()
 }
 
-/// A Markdown file on the disk, by its real path.
+/// A Markdown file on disk, by its real path.
 struct Found {
     path: PathBuf,
     bytes: u64,
     written: Option<SystemTime>,
 }
 
-/// Every Markdown file below a real folder, each once, however many links lead to it.
+/// Every Markdown file below a real folder, once each, however many links point to it.
 fn walk(root: &Path, report: &mut impl FnMut(&Path, Odd)) -> Vec<Found> {
     let mut found = Vec::new();
     let mut open = vec![root.to_owned()];
@@ -229,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_as_found_in_the_wild_is_read_without_failing() {
+    fn graph_folder_reads_a_messy_folder_without_failing() {
         use std::os::unix::fs::{PermissionsExt, symlink};
         let outside = tempfile::tempdir().unwrap();
         std::fs::write(outside.path().join("secret.md"), "# Secret").unwrap();
@@ -274,7 +275,7 @@ mod tests {
             ("out", "leads_out"),
             ("secret.md", "leads_out"),
         ];
-        // The superuser reads closed folders too.
+        // Root can read folders without permission too.
         let expected = odd
             .into_iter()
             .chain((!nix::unistd::geteuid().is_root()).then_some(("closed", "unreadable")));
@@ -284,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fingerprint_follows_names_and_contents() {
+    fn graph_folder_fingerprint_follows_names_and_contents() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a.md");
         let empty = fingerprint(folder.path());

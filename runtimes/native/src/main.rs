@@ -29,13 +29,13 @@ use cli::Cli;
 fn main() {
     let mut args = std::env::args_os();
     let _ = args.next();
-    // The gateway starts agents through this very program: see supervise.rs.
+    // The gateway starts agents through this same binary: see supervise.rs.
     if args.next().is_some_and(|word| word == "__supervise") {
         std::process::exit(supervise::main(args.collect::<Vec<_>>()));
     }
     let cli = Cli::parse();
     start_log();
-    // Fails only when a provider is set already, which is as good.
+    // Fails only if a provider is already installed, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     std::process::exit(run(cli));
 }
@@ -63,7 +63,7 @@ fn run(cli: Cli) -> i32 {
     }
 }
 
-/// Structured lines to stderr; `QUINTET_LOG=debug` shows more.
+/// Logs structured lines to stderr; `QUINTET_LOG=debug` logs more.
 fn start_log() {
     use std::io::IsTerminal;
     let filter = data_dir::variable("QUINTET_LOG").unwrap_or_else(|| "warn".to_owned());

@@ -1,5 +1,5 @@
-//! Routing without a server: the loader and the router themselves, over a database in memory, so that the answer is
-//! the one a server would give.
+//! Routing without a server: the same loader and router over an in-memory database, so the answer
+//! equals a server's.
 
 use crate::ports::calls::{LocalCalls, Switchboard};
 use crate::ports::cell::ProcessCell;
@@ -21,11 +21,11 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Routes one message by a folder, at the prices of a configuration; also the tokens that the work is expected to need, for an agent
-/// that may use a model.
+/// Routes one message with a folder and the prices of a configuration. Also returns the estimated
+/// tokens if the agent may use a model.
 ///
 /// # Errors
-/// When the folder holds no agent, with what is wrong in it.
+/// When the folder has no agent; lists its problems.
 pub async fn route(
     files: Vec<SourceFile>,
     config: &Value,
@@ -72,7 +72,7 @@ pub async fn route(
         .await
         .map_err(|e| anyhow!("{e}"))?;
     let caller = LocalCalls::new(switchboard, operator.0);
-    // The first decision loads the model; the figure that counts is a warm one.
+    // The first decision loads the model; the measured one is warm.
     let analysis: Value =
         calls::post(&caller, ServiceName::AgencyRouter, "/api/analyze", request).await?;
     let tokens = analysis
@@ -82,7 +82,7 @@ pub async fn route(
     Ok((calls::post(&caller, ServiceName::AgencyRouter, "/api/route", request).await?, tokens))
 }
 
-/// A folder that is removed again.
+/// A temporary folder, removed on drop.
 struct Scratch(std::path::PathBuf);
 
 impl Scratch {

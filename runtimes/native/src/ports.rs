@@ -1,4 +1,4 @@
-//! The native adapters: SQLite, files, tokio and reqwest behind the ports.
+//! The native adapters of the ports: SQLite, files, tokio and reqwest.
 
 pub mod background;
 pub mod calls;

@@ -1,5 +1,6 @@
-//! Programs through the supervisor (`supervise.rs`): each in a work directory of its own, with an environment of named
-//! variables, without a view of the data directory, within its limits, and stopped together with everything it started.
+//! Runs programs through the supervisor (`supervise.rs`). Each gets its own work directory, an
+//! environment of named variables, no view of the data directory, and its limits; it stops with its
+//! whole process tree.
 
 mod lines;
 mod lookup;
@@ -17,11 +18,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
 
-/// Variables that every program gets, where the gateway has them.
+/// Variables that every program gets, if the gateway has them.
 const ALWAYS: [&str; 4] = ["PATH", "HOME", "LANG", "TERM"];
-/// Quintet's own variables hold tokens.
+/// Prefix of Quintet's own variables, which contain tokens.
 const OWN_PREFIX: &str = "QUINTET_";
-/// Lines that wait for the gateway.
+/// Maximum output lines buffered for the gateway.
 const WAITING_LINES: usize = 64;
 
 static COUNTER: AtomicU64 = AtomicU64::new(1);
@@ -31,15 +32,16 @@ pub struct NativePrograms {
     /// This binary, which becomes the supervisor.
     binary: PathBuf,
     work: PathBuf,
-    /// The data directory with the tokens: hidden from every program that is not trusted with it.
+    /// The data directory with the tokens, hidden unless the agent may see it.
     data: PathBuf,
     environment: BTreeMap<OsString, OsString>,
 }
 
 impl NativePrograms {
-    /// Work directories are made below `work`, which must lie outside the data directory `data`; it is created when needed.
+    /// Creates work directories below `work`, which must be outside the data directory `data`;
+    /// created on demand.
     pub fn new(work: impl Into<PathBuf>, data: impl Into<PathBuf>) -> Self {
-        // On Linux by a name that still works when the file was replaced by an upgrade.
+        // On Linux by a name that survives an upgrade of the file.
         let binary = if cfg!(target_os = "linux") {
             PathBuf::from("/proc/self/exe")
         } else {
@@ -61,7 +63,7 @@ impl NativePrograms {
             environment: environment.into_iter().collect(),
         }
     }
-    /// What a program may see: the four, and the named ones that are not Quintet's.
+    /// The program's variables: the four, and the named ones that are not Quintet's.
     fn environment_for(&self, named: &[String]) -> Vec<(OsString, OsString)> {
         let names = ALWAYS.into_iter().chain(named.iter().map(String::as_str));
         let allowed = names.filter(|name| !name.to_ascii_uppercase().starts_with(OWN_PREFIX));
@@ -89,7 +91,10 @@ impl Programs for NativePrograms {
         };
         let program = self.find(&spec.program).ok_or_else(not_found)?;
         let directory = work_directory(&self.work, &spec.task).map_err(|error| {
-            PortError::clean(PortErrorKind::Unavailable, format!("no work directory: {error}"))
+            PortError::clean(
+                PortErrorKind::Unavailable,
+                format!("cannot create the work directory: {error}"),
+            )
         })?;
         let environment = self.environment_for(&spec.env);
         let (events, receiver) = mpsc::channel(WAITING_LINES);
@@ -108,7 +113,7 @@ impl Programs for NativePrograms {
     }
 }
 
-/// A program under way. The session runs in a task of its own; dropping this drops `stop`, which stops it.
+/// A running program. Its session runs in its own task; dropping this drops `stop`, which stops it.
 struct NativeRun {
     events: mpsc::Receiver<ProgramEvent>,
     stop: Option<oneshot::Sender<()>>,
@@ -124,7 +129,7 @@ impl Running for NativeRun {
         match self.events.recv().await {
             Some(line @ ProgramEvent::Line(_)) => line,
             Some(end) => self.end.insert(end).clone(),
-            // The session's task is gone with its runtime.
+            // The session's task ended with its runtime.
             None => {
                 self.end.insert(ProgramEvent::Exited { code: None, stderr: String::new() }).clone()
             }
@@ -132,7 +137,7 @@ impl Running for NativeRun {
     }
     async fn stop(&mut self) -> PortResult<()> {
         drop(self.stop.take());
-        // The end is sent when the tree is gone.
+        // The session sends the end after the whole tree is gone.
         while let Some(event) = self.events.recv().await {
             if !matches!(event, ProgramEvent::Line(_)) {
                 self.end = Some(event);
@@ -143,7 +148,8 @@ impl Running for NativeRun {
     }
 }
 
-/// A new directory for one task, for its owner alone. The name is made of the task's harmless characters and a number.
+/// Creates a directory for one task, accessible to its owner only. The name is the task's safe
+/// characters plus a number.
 fn work_directory(work: &Path, task: &str) -> std::io::Result<PathBuf> {
     let mut builder = std::fs::DirBuilder::new();
     builder.mode(0o700).recursive(true).create(work)?;

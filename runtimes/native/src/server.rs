@@ -1,4 +1,5 @@
-//! One port for everything: each service under its name, webhooks at the root too, `/` leads to the dashboard.
+//! One port for everything: each service below its name, webhooks also at the root; `/` redirects
+//! to the dashboard.
 
 use crate::local_platform;
 use crate::services::Services;
@@ -14,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
-/// The whole server.
+/// The router of the whole server.
 pub fn app(services: &Services, stopped: &watch::Receiver<bool>) -> Router {
     let mut app =
         Router::new().route("/", get(|| async { Redirect::to("/monitoring-dashboard/dashboard") }));
@@ -29,7 +30,7 @@ pub fn app(services: &Services, stopped: &watch::Receiver<bool>) -> Router {
         .layer(from_fn(note_loopback))
 }
 
-/// Webhooks are taken at the root too, as the platforms' settings name them; everything else is unknown.
+/// Serves webhooks at the root, as platforms are configured; every other path is unknown.
 async fn elsewhere(aggregator: Router, request: Request) -> Response {
     let channel = request.uri().path().split('/').nth(1).unwrap_or_default();
     if ChannelKind::with_webhooks().any(|known| known.as_str() == channel) {
@@ -37,15 +38,15 @@ async fn elsewhere(aggregator: Router, request: Request) -> Response {
     }
     ApiError::new(
         ErrorCode::NotFound,
-        "There is no such path. Services lie under their names, such as /agency-router/api/route.",
+        "There is no such path. Services are below their names, such as /agency-router/api/route.",
     )
     .into_response()
 }
 
-/// How long a request may still take once the server stops.
+/// Maximum time for open requests after the server begins to stop.
 const LAST_MOMENTS: Duration = Duration::from_millis(1_200);
 
-/// A long poll does not hold up a stop, and is not cut off either: it is told to come again.
+/// Answers long polls early with "retry" when the server stops.
 async fn give_way(
     State(mut stopped): State<watch::Receiver<bool>>,
     request: Request,
@@ -57,18 +58,19 @@ async fn give_way(
     };
     tokio::select! {
         answer = next.run(request) => answer,
-        () = stop => ApiError::new(ErrorCode::Unavailable, "The server is stopping; ask again when it is back.").into_response(),
+        () = stop => ApiError::new(ErrorCode::Unavailable, "The server is stopping. Try again when it is back.").into_response(),
     }
 }
 
-/// Tells the services whether the caller sits on this very machine; what a client claims of itself is taken off.
+/// Tells the services whether the caller is on this machine; removes the client's own claim.
 async fn note_loopback(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     mut request: Request,
     next: Next,
 ) -> Response {
     request.extensions_mut().remove::<FromLoopback>();
-    // Behind a proxy on this machine everybody seems near; a forwarded request is somebody else's.
+    // Behind a local proxy every request comes from loopback, so a forwarded request does not count
+    // as local.
     let forwarded = ["x-forwarded-for", "forwarded", "x-real-ip", "cf-connecting-ip"]
         .iter()
         .any(|name| request.headers().contains_key(*name));

@@ -1,4 +1,4 @@
-//! The bill of materials: opens the ports, builds the six services, connects them.
+//! Opens the ports, builds the six services and connects them.
 
 use crate::config_file::Configuration;
 use crate::data_dir::{DataDir, work_dir};
@@ -26,7 +26,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// The six services, ready to be served and pumped.
+/// The six services, ready to serve and pump.
 pub struct Services {
     pub routers: HashMap<ServiceName, Router>,
     pub aggregator: webhook_aggregator::Deps,
@@ -36,7 +36,7 @@ pub struct Services {
     pub gateway: agency_gateway::Deps,
 }
 
-/// Each service's own secret towards the others: made anew at each start, never written down.
+/// Secrets between services: generated at each start, never written to disk.
 struct Secrets(HashMap<ServiceName, Secret>);
 
 impl Secrets {
@@ -161,8 +161,8 @@ pub fn build(
     Ok(Services { routers, aggregator, assistant, loader, dashboard, gateway })
 }
 
-/// At the very first start the default graph is published while the server is up already: who asks for a route or the
-/// graph waits for it instead of getting an answer without one. Training itself and health are not held.
+/// At the very first start the server publishes the default graph while it already runs. Requests
+/// for a route or the graph wait for that; training and health do not.
 fn held(router: Router, published: &watch::Receiver<bool>) -> Router {
     router.layer(from_fn_with_state(published.clone(), hold))
 }
@@ -178,7 +178,7 @@ async fn hold(
     next.run(request).await
 }
 
-/// Finer than the clock: a route takes some 20 µs.
+/// Finer than the clock, because a route takes about 20 µs.
 #[expect(clippy::disallowed_methods, reason = "a stopwatch of the native runtime")]
 pub fn stopwatch() -> agency_router::Stopwatch {
     let start = std::time::Instant::now();

@@ -1,16 +1,18 @@
-//! The supervisor of one agent program: `quintet __supervise -- program args…`, this binary started again.
+//! The supervisor of one agent's program: `quintet __supervise -- program args…`, the same binary
+//! started again.
 //!
-//! It stands between the gateway and the program because only a parent can know everything a program has started: as
-//! a child subreaper (Linux) it inherits what double-forked or called setsid, so the whole tree stays below it and is
-//! found by walking `/proc`. It ends when the program has ended or it is told to stop, and never leaves anything behind.
+//! It runs between the gateway and the program, because only a parent can know all processes that a
+//! program started. As a child subreaper (Linux) it inherits double-forked processes and those that
+//! called setsid, so the whole tree stays below it and is found in `/proc`. It ends when the
+//! program has ended or it is told to stop, and leaves no process.
 //!
-//! | descriptor | is |
+//! | descriptor | use |
 //! | --- | --- |
-//! | 0 | a socket to the gateway: in come, each after its length in 8 bytes (little-endian), the directory to hide (empty: none) and the program's standard input; its end means stop. Out go `started PID`, `failed REASON`, `exited code N` or `exited signal N`, one a line |
-//! | 1, 2 | the program's own, handed on |
+//! | 0 | a socket to the gateway. Input: the directory to hide (empty: none) and the program's standard input, each after its length in 8 bytes (little-endian); the end of input means stop. Output: `started PID`, `failed REASON`, `exited code N` or `exited signal N`, one per line |
+//! | 1, 2 | passed on to the program |
 //!
-//! The socket closes when the gateway's process ends, however it ends. `PR_SET_PDEATHSIG` would say the same, but it
-//! fires when the starting *thread* ends, and threads of an async runtime come and go.
+//! The socket closes when the gateway's process ends for any reason. `PR_SET_PDEATHSIG` would not
+//! do: it fires when the starting *thread* ends, and threads of an async runtime come and go.
 
 mod hide;
 
@@ -31,12 +33,13 @@ use std::time::Duration;
 /// The hidden subcommand.
 pub const SUBCOMMAND: &str = "__supervise";
 
-/// How long a program that is told to stop has to do so.
+/// Milliseconds a program has to stop after SIGTERM.
 const GRACE_MS: u64 = 5_000;
-/// What a program left behind when it ended has less: its answer waits for it.
+/// Milliseconds for processes left by a program that ended; shorter, because the answer waits for
+/// them.
 const LEFTOVER_GRACE_MS: u64 = 1_000;
 const LOOK_EVERY_MS: u64 = 20;
-/// The exit code when the program could not be started.
+/// Exit code when the program could not start.
 const NOT_STARTED: i32 = 127;
 
 /// How the program ended.
@@ -46,7 +49,8 @@ enum End {
     Signal(i32),
 }
 
-/// Runs the program of `-- program args…` (what follows the subcommand) to its end, and returns its exit code.
+/// Runs the program of `-- program args…` (the words after the subcommand) and returns its exit
+/// code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> i32 {
     let mut args = args.into_iter().skip_while(|arg| arg == "--");
     let (Some(program), Ok(mut control)) = (args.next(), own_control()) else { return NOT_STARTED };
@@ -58,7 +62,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> i32 {
     let (Some(hidden), Some(input)) = (read_part(&mut control), read_part(&mut control)) else {
         return NOT_STARTED;
     };
-    // By the socket, since the program can read its parent's arguments and environment.
+    // Through the socket, because the program can read its parent's arguments and environment.
     let hidden = PathBuf::from(OsString::from_vec(hidden));
     if !hidden.as_os_str().is_empty()
         && let Err(reason) = hide::hide(&hidden)
@@ -66,8 +70,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> i32 {
         tell(
             &mut control,
             &format!(
-                "failed the data directory with its tokens cannot be hidden from it here ({reason}); allow unprivileged user namespaces, run the gateway \
-                 alone as another user, or set data_directory = \"visible\" for this agent"
+                "failed the data directory with its tokens cannot be hidden here ({reason}); allow unprivileged user namespaces, run the gateway alone as another user, or set data_directory = \"visible\" for this agent"
             ),
         );
         return NOT_STARTED;
@@ -81,7 +84,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> i32 {
             return NOT_STARTED;
         }
     };
-    // Blocked only now: the program would have inherited the mask. A signal before this moment simply ends us.
+    // Blocked only now, because the program would inherit the mask. An earlier signal simply ends
+    // us.
     let signals: SigSet =
         [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD].into_iter().collect();
     if signals.thread_block().is_err() {
@@ -90,7 +94,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> i32 {
     let Ok(pid) = i32::try_from(child.id()).map(Pid::from_raw) else { return abandon(&mut child) };
     tell(&mut control, &format!("started {pid}"));
     if let Some(mut stdin) = child.stdin.take() {
-        // A program that does not read holds up this thread alone.
+        // A program that does not read blocks only this thread.
         std::thread::spawn(move || stdin.write_all(&input));
     }
     match control.try_clone() {
@@ -111,13 +115,13 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> i32 {
     }
 }
 
-/// The socket of descriptor 0, as a file of its own.
+/// The socket of descriptor 0 as a file.
 fn own_control() -> std::io::Result<File> {
     std::io::stdin().as_fd().try_clone_to_owned().map(File::from)
 }
 
 fn tell(control: &mut File, line: &str) {
-    // A gateway that is gone needs no news; the end of its socket stops us anyway.
+    // If the gateway is gone, the end of its socket stops us anyway.
     let _ = writeln!(control, "{}", line.replace('\n', " "));
 }
 
@@ -129,21 +133,21 @@ fn read_part(control: &mut File) -> Option<Vec<u8>> {
     Some(part)
 }
 
-/// Wakes the main thread with SIGTERM once the gateway has closed its side.
+/// Sends SIGTERM to the main thread when the gateway closes its end.
 fn stop_at_end(mut control: File) {
     let mut rest = [0_u8; 64];
     while matches!(control.read(&mut rest), Ok(n) if n > 0) {}
     let _ = kill(Pid::this(), Signal::SIGTERM);
 }
 
-/// Something that cannot fail did: nothing may run unsupervised.
+/// Kills the program after an impossible error: nothing may run unsupervised.
 fn abandon(child: &mut std::process::Child) -> i32 {
     let _ = child.kill();
     let _ = child.wait();
     NOT_STARTED
 }
 
-/// Waits for the program's end or a signal to stop, then ends whatever is left.
+/// Waits for the program's end or a stop signal, then stops the remaining tree.
 fn supervise(program: Pid, signals: &SigSet) -> End {
     let mut end = None;
     loop {
@@ -163,7 +167,7 @@ fn supervise(program: Pid, signals: &SigSet) -> End {
     end.unwrap_or(End::Signal(Signal::SIGKILL as i32))
 }
 
-/// Collects every child that has ended; notes how the program did.
+/// Reaps every ended child; records how the program ended.
 fn reap(program: Pid, end: &mut Option<End>) {
     loop {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
@@ -177,7 +181,7 @@ fn reap(program: Pid, end: &mut Option<End>) {
     }
 }
 
-/// Asks everything below us to end, kills what has not within the grace, and returns when nothing is left.
+/// Sends SIGTERM to the tree, kills the rest after the grace, and returns when nothing is left.
 fn end_tree(program: Pid, grace_ms: u64, end: &mut Option<End>) {
     let mut asked = BTreeSet::new();
     for _ in 0..grace_ms / LOOK_EVERY_MS {
@@ -188,7 +192,7 @@ fn end_tree(program: Pid, grace_ms: u64, end: &mut Option<End>) {
         }
         for pid in left.into_iter().filter(|pid| asked.insert(*pid)) {
             let _ = kill(pid, Signal::SIGTERM);
-            // A stopped process hears nothing until it goes on.
+            // A stopped process handles signals only after SIGCONT.
             let _ = kill(pid, Signal::SIGCONT);
         }
         std::thread::sleep(Duration::from_millis(LOOK_EVERY_MS));
@@ -209,7 +213,8 @@ fn end_tree(program: Pid, grace_ms: u64, end: &mut Option<End>) {
     }
 }
 
-/// Stops processes until none is new, so that none can start another between the look and the kill.
+/// Stops processes until no new one appears, so that none can start another between listing and
+/// killing.
 fn freeze(program: Pid, ended: bool) {
     let mut frozen = BTreeSet::new();
     loop {
@@ -224,7 +229,8 @@ fn freeze(program: Pid, ended: bool) {
     }
 }
 
-/// Every process below this one. Without `/proc` only the program itself is known; its group is killed with it.
+/// Every process below this one. Without `/proc` only the program is known; its group is killed
+/// with it.
 fn below_us(program: Pid, ended: bool) -> BTreeSet<Pid> {
     let Some(parents) = parents() else {
         return if ended { BTreeSet::new() } else { BTreeSet::from([program]) };
@@ -241,7 +247,7 @@ fn below_us(program: Pid, ended: bool) -> BTreeSet<Pid> {
     below
 }
 
-/// Process and parent of everything in `/proc`; none where there is no such thing.
+/// Process and parent ids from `/proc`; none without it.
 fn parents() -> Option<Vec<(Pid, Pid)>> {
     let entries = std::fs::read_dir("/proc").ok().filter(|_| cfg!(target_os = "linux"))?;
     let pids =
@@ -252,7 +258,8 @@ fn parents() -> Option<Vec<(Pid, Pid)>> {
 fn parent_of(pid: i32) -> Option<Pid> {
     let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
     let stat = String::from_utf8_lossy(&stat);
-    // The name in parentheses may hold anything, also parentheses; the state and the parent follow the last one.
+    // The name in parentheses may contain parentheses; the state and the parent follow the last
+    // one.
     let (_, rest) = stat.rsplit_once(')')?;
     rest.split_whitespace().nth(1)?.parse().ok().map(Pid::from_raw)
 }
@@ -263,7 +270,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn the_parent_is_read_from_proc() {
+    fn supervisor_reads_the_parent_from_proc() {
         assert_eq!(parent_of(Pid::this().as_raw()), Some(nix::unistd::getppid()));
         assert_eq!(parent_of(-1), None);
     }

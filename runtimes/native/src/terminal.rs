@@ -1,8 +1,8 @@
-//! The one place that writes to the terminal: answers to stdout, everything else to stderr.
+//! The only module that writes to the terminal: answers to stdout, everything else to stderr.
 
 use std::io::{IsTerminal, Write};
 
-/// An answer, to stdout. A closed pipe is not our business.
+/// Prints an answer to stdout. A closed pipe is not an error.
 pub fn say(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes());
@@ -12,12 +12,12 @@ pub fn say(text: &str) {
     let _ = out.flush();
 }
 
-/// A remark, to stderr.
+/// Prints a remark to stderr.
 pub fn remark(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// A question, and the line that answers it; empty where nobody can.
+/// Asks a question and returns the line typed; empty without a terminal.
 ///
 /// # Errors
 /// When standard input cannot be read.
@@ -30,17 +30,17 @@ pub fn ask(question: &str) -> std::io::Result<String> {
     Ok(line.trim().to_owned())
 }
 
-/// An answer as JSON, alone on stdout.
+/// Prints an answer as JSON, alone on stdout.
 pub fn say_json(value: &impl serde::Serialize) {
     say(&serde_json::to_string_pretty(value).unwrap_or_default());
 }
 
-/// Whether a person watches stderr: only then progress is drawn.
+/// Whether stderr is a terminal; progress is drawn only then.
 pub fn watched() -> bool {
     std::io::stderr().is_terminal()
 }
 
-/// A table: columns as wide as their widest cell; control characters of data do not reach the terminal.
+/// A table with columns as wide as their widest cell. Control characters never reach the terminal.
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let clean: Vec<Vec<String>> =
         rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
@@ -69,12 +69,12 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
         .join("\n")
 }
 
-/// Text from outside as one line of visible characters.
+/// External text as one line of visible characters.
 pub fn printable(text: &str) -> String {
     text.chars().map(|ch| if ch.is_control() { ' ' } else { ch }).collect()
 }
 
-/// At most `n` characters, with an ellipsis where something was cut.
+/// At most `n` characters, with an ellipsis after a cut.
 pub fn short(text: &str, n: usize) -> String {
     if text.chars().count() <= n {
         text.to_owned()

@@ -1,4 +1,4 @@
-//! `quintet up`: everything on one port, until it is told to stop.
+//! `quintet up`: everything on one port, until it stops.
 
 use crate::config_file;
 use crate::data_dir::{DataDir, ServerFile};
@@ -18,35 +18,37 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-/// After a stop, requests under way get this long.
+/// Maximum time for open requests after a stop.
 const DRAIN: Duration = Duration::from_secs(2);
-/// The gateway gives its runs 5 s, then stops them and reports, at most 25 s in all; this is the end of all patience.
+/// Maximum wait for the gateway, which gives its runs 5 s, then stops them and reports, within 25
+/// s.
 const GATEWAY_DRAIN: Duration = Duration::from_secs(28);
-/// The timers' pace when nothing is due sooner.
+/// Timer interval when nothing is due sooner.
 const IDLE_MS: i64 = 1_000;
 const FLOOR_MS: i64 = 20;
 const PROBE_EVERY: Duration = Duration::from_secs(15);
-/// How often it is looked whether something daily is due.
+/// Interval between checks for daily work.
 const DAILY_LOOK: Duration = Duration::from_secs(600);
 
 /// Runs until Ctrl-C or SIGTERM.
 ///
 /// # Errors
-/// When the directory is taken, the configuration wrong, or the address in use.
+/// When the directory is in use, the configuration invalid, or the address in use.
 pub async fn up(
     data: DataDir,
     config: Option<&Path>,
     listen: SocketAddr,
     folder: Option<PathBuf>,
 ) -> Result<()> {
-    // What is made from here on is ours alone: databases as well as tokens.
+    // From here on only the owner can read new files: databases and tokens.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     data.create()?;
     let _lock = data.lock()?;
     close_to_others();
     let listener = TcpListener::bind(listen).await.with_context(|| {
         format!(
-            "cannot listen on {listen}: is another program using the port? Choose one with --listen"
+            "cannot listen on {listen}; another program may use the port. Choose another address \
+             with --listen."
         )
     })?;
     let address = listener.local_addr()?;
@@ -68,7 +70,7 @@ pub async fn up(
     let (published, is_published) = watch::channel(false);
     let services = services::build(&data, configuration, &is_published)?;
     webhook_aggregator::recover(&services.aggregator, &services.gateway.gateway_id).await?;
-    // From here on a signal is a clean stop: whoever has read the address may send one.
+    // From here on a signal stops cleanly, because a client that knows the address may send one.
     let stop_signal = StopSignal::listen()?;
     data.write_server(&ServerFile { address: base.clone(), pid: std::process::id() })?;
     let (stop, stopped) = watch::channel(false);
@@ -90,7 +92,7 @@ pub async fn up(
         tokio::spawn(watch_graph::watch(services.loader.clone(), watched, stopped.clone()))
     });
     stop_signal.wait().await;
-    tracing::info!("stopping: work in hand is finished or handed back");
+    tracing::info!("stopping: running work finishes or is released");
     let _ = stop.send(true);
     let _ = tokio::time::timeout(GATEWAY_DRAIN, gateway).await;
     let _ = tokio::time::timeout(DRAIN, serving).await;
@@ -104,7 +106,8 @@ pub async fn up(
     Ok(())
 }
 
-/// An agent runs as the same user: it may not read this process's memory or environment, where tokens may be.
+/// Protects this process's memory and environment, which may have tokens, from agents that run as
+/// the same user.
 fn close_to_others() {
     #[cfg(target_os = "linux")]
     if let Err(error) = nix::sys::prctl::set_dumpable(false) {
@@ -112,7 +115,7 @@ fn close_to_others() {
     }
 }
 
-/// A graph is published from the first start on: the default one, where there is none.
+/// Publishes the default graph at the first start, if there is no graph.
 async fn publish_default(services: &Services) -> Result<()> {
     if !skill_graph_loader::has_graph(&services.loader).await? {
         skill_graph_loader::publish_files(
@@ -122,7 +125,7 @@ async fn publish_default(services: &Services) -> Result<()> {
             false,
         )
         .await
-        .map_err(|e| anyhow::anyhow!("the default graph could not be published: {e}"))?;
+        .map_err(|e| anyhow::anyhow!("cannot publish the default graph: {e}"))?;
     }
     Ok(())
 }
@@ -151,7 +154,7 @@ fn start_loops(
         let assistant = assistant.clone();
         async move { personal_assistant::tick(&assistant).await }
     }));
-    // The first round waits for the graph: a loader without one is not unwell, only young.
+    // The first round waits for the graph: a loader without one is starting, not failing.
     let (ready, stop) = (published.clone(), stopped.clone());
     let probe = tokio::spawn(async move {
         until(ready).await;
@@ -168,14 +171,14 @@ fn start_loops(
     ));
     let warm = tokio::spawn(async move {
         if let Err(error) = skill_graph_loader::warm(&loader).await {
-            tracing::warn!(error = %error, "the graph could not be warmed");
+            tracing::warn!(error = %error, "cannot warm the graph");
         }
     });
     vec![pump, sweep, probe, daily, warm]
 }
 
-/// Once a day, and soon after a start that comes later than a day after the last: copies of the assistant's tables, and the
-/// metrics' archive.
+/// Daily work, also soon after a start more than a day after the last: backups of the assistant's
+/// tables, and the metrics archive.
 async fn daily_loop(
     assistant: personal_assistant::Deps,
     dashboard: monitoring_dashboard::Deps,
@@ -185,10 +188,10 @@ async fn daily_loop(
         let (assistant, dashboard) = (assistant.clone(), dashboard.clone());
         async move {
             if let Err(error) = personal_assistant::back_up_daily(&assistant).await {
-                tracing::warn!(%error, "the daily backup was not made; it is tried again");
+                tracing::warn!(%error, "the daily backup failed and will be retried");
             }
             if let Err(error) = monitoring_dashboard::archive(&dashboard).await {
-                tracing::warn!(%error, "the metrics were not archived; it is tried again");
+                tracing::warn!(%error, "archiving the metrics failed and will be retried");
             }
         }
     })
@@ -210,7 +213,8 @@ async fn every<F: Future<Output = ()>>(
     }
 }
 
-/// The inbox's timer: looks when something is due, at least once a second. New messages do not wait for it.
+/// The inbox's timer: pumps when something is due, at least once a second. New messages do not wait
+/// for it.
 async fn pump_loop(deps: webhook_aggregator::Deps, stopped: watch::Receiver<bool>) {
     while !*stopped.borrow() {
         let mut next = SystemClock.now_ms() + IDLE_MS;
@@ -218,7 +222,7 @@ async fn pump_loop(deps: webhook_aggregator::Deps, stopped: watch::Receiver<bool
             match webhook_aggregator::next_due(&deps, &shard).await {
                 Ok(Some(due)) if due <= SystemClock.now_ms() => {
                     if let Err(error) = webhook_aggregator::pump(&deps, &shard).await {
-                        tracing::error!(%shard, %error, "the inbox could not be pumped; it is tried again");
+                        tracing::error!(%shard, %error, "pumping the inbox failed and will be retried");
                     }
                 }
                 Ok(due) => next = next.min(due.unwrap_or(i64::MAX)),

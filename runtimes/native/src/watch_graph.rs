@@ -1,7 +1,9 @@
-//! `quintet up --graph DIR`: the folder is the graph, published at the start and again whenever it has changed and is sound.
+//! `quintet up --graph DIR`: publishes the folder at the start, and again whenever it changes and
+//! is valid.
 //!
-//! The folder is looked at once a second by names, sizes and times. That finds what every editor, sync tool and network drive
-//! does, where notices of the system would miss the last two. A folder that is still being written is left until it rests.
+//! It polls names, sizes and times once a second. Polling works with every editor, sync tool and
+//! network drive; file system notifications miss the last two. A folder still being written is left
+//! until it is stable.
 
 use crate::finding::line;
 use crate::graph_folder;
@@ -15,19 +17,19 @@ use std::time::Duration;
 use tokio::sync::watch as flag;
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Findings printed after a change; `quintet graph check` has them all.
+/// Maximum findings printed after a change; `quintet graph check` prints all.
 const FINDINGS_SHOWN: usize = 5;
 
-/// After a publish that failed for another reason than the folder, so many looks pass until the next try.
+/// Number of polls to skip after a publish that failed for a reason outside the folder.
 const PAUSE_LOOKS: u32 = 15;
 
-/// A folder, and how it looked when it was published last; none where that has still to be done.
+/// A folder with its fingerprint at the last publish; none before the first.
 pub struct Watched {
     folder: PathBuf,
     seen: Option<u64>,
 }
 
-/// A folder that was read and is not published yet.
+/// A folder that was read but not yet published.
 pub struct Opened {
     folder: PathBuf,
     seen: u64,
@@ -37,21 +39,22 @@ pub struct Opened {
 /// Reads the folder, before any work begins.
 ///
 /// # Errors
-/// When it cannot be read: a wrong name.
+/// When it cannot be read, such as for a wrong name.
 pub fn open(folder: &Path) -> Result<Opened> {
-    // Looked at before it is read: what changes in between is seen again.
+    // Fingerprint before reading, so that a change in between is noticed.
     let seen = graph_folder::fingerprint(folder);
     Ok(Opened { folder: folder.to_owned(), seen, files: graph_folder::read(folder)? })
 }
 
-/// Publishes the folder at the start. A graph that cannot be published is said on stderr; the one before it serves on.
+/// Publishes the folder at the start. If that fails it prints the reason, and the previous graph
+/// stays current.
 pub async fn first(loader: &Deps, opened: Opened) -> Watched {
-    // Whoever names a folder wants its agents, whatever was served before.
+    // `--graph DIR` means its agents, whatever graph was current before.
     let settled = publish(loader, &opened.folder, opened.files, true).await;
     Watched { folder: opened.folder, seen: settled.then_some(opened.seen) }
 }
 
-/// Looks until the end.
+/// Polls until it is stopped.
 pub async fn watch(loader: Deps, mut watched: Watched, stopped: flag::Receiver<bool>) {
     let (mut before, mut pause) = (watched.seen, 0);
     loop {
@@ -64,7 +67,7 @@ pub async fn watch(loader: Deps, mut watched: Watched, stopped: flag::Receiver<b
         else {
             continue;
         };
-        // Two looks that agree: nobody is in the middle of writing.
+        // Two equal fingerprints: the folder is stable.
         let rests = before.replace(now) == Some(now);
         if pause > 0 {
             pause -= 1;
@@ -83,15 +86,15 @@ async fn again(loader: &Deps, folder: &Path) -> bool {
     let read = tokio::task::spawn_blocking(move || graph_folder::read(&path)).await;
     match read.map_err(anyhow::Error::from).and_then(|read| read) {
         Ok(files) => publish(loader, folder, files, false).await,
-        // Gone, or without Markdown: it will look otherwise when that is mended.
+        // Missing, or without Markdown: a repair changes the fingerprint.
         Err(error) => {
-            remark(&format!("graph: {error:#}; the graph before serves on"));
+            remark(&format!("graph: {error:#}; the previous graph stays current"));
             true
         }
     }
 }
 
-/// Whether this folder is done with: published, or refused for what is in it.
+/// Whether this state of the folder is settled: published, or refused for its content.
 async fn publish(
     loader: &Deps,
     folder: &Path,
@@ -116,29 +119,29 @@ async fn publish(
             tell(&published.findings, folder);
         }
         Err(PublishError::Removal(gone, mut findings)) => {
-            // An agent whose file was left out for an error is more often to be mended than to be let go.
+            // A missing agent whose file has an error is more often a mistake than a removal.
             findings.retain(|finding| finding.severity == Severity::Error);
             tell(&findings, folder);
             let mend = if findings.is_empty() {
-                "put back what is missing"
+                "restore the missing files"
             } else {
-                "mend the errors above"
+                "correct the errors above"
             };
             let (gone, folder) = (gone.join(", "), folder.display());
             remark(&format!(
-                "graph: {gone} would vanish, so the graph before serves on\n  fix: {mend}; or, if it is meant, quintet graph publish {folder} --allow-removal"
+                "graph: {gone} would disappear, so the previous graph stays current\n  fix: {mend}; or, if it is intended, run quintet graph publish {folder} --allow-removal"
             ));
         }
         Err(PublishError::NoAgent(findings) | PublishError::DuplicateAgent(findings)) => {
-            remark("graph: it cannot be published; the graph before serves on");
+            remark("graph: publishing failed; the previous graph stays current");
             tell(&findings, folder);
         }
         Err(error @ (PublishError::TooLarge(_) | PublishError::LongMessage)) => {
-            remark(&format!("graph: {}; the graph before serves on", sentence(&error)))
+            remark(&format!("graph: {}; the previous graph stays current", sentence(&error)))
         }
         Err(error) => {
             remark(&format!(
-                "graph: {}; the graph before serves on, and it is tried again",
+                "graph: {}; the previous graph stays current, and publishing will be retried",
                 sentence(&error)
             ));
             return false;
@@ -147,19 +150,19 @@ async fn publish(
     true
 }
 
-/// Without its full stop, so that the sentence can go on.
+/// The message without its full stop, so that the sentence can continue.
 fn sentence(error: &PublishError) -> String {
     error.to_string().trim_end_matches('.').to_owned()
 }
 
-/// The worst of the findings, not hints.
+/// Prints the worst findings, without hints.
 fn tell(findings: &[Finding], folder: &Path) {
     let bad: Vec<_> =
         findings.iter().filter(|finding| finding.severity != Severity::Hint).collect();
     bad.iter().take(FINDINGS_SHOWN).for_each(|finding| remark(&line(finding)));
     if bad.len() > FINDINGS_SHOWN {
         remark(&format!(
-            "and {} more: quintet graph check {}",
+            "and {} more; run quintet graph check {}",
             bad.len() - FINDINGS_SHOWN,
             folder.display()
         ));

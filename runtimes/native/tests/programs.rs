@@ -1,4 +1,5 @@
-//! Agents' programs on this machine: what they may see, how they are limited, and that nothing of them is left.
+//! Agents' programs on this machine: what they can see, their limits, and that they leave no
+//! process behind.
 
 #![cfg(target_os = "linux")]
 #![allow(
@@ -54,7 +55,7 @@ fn bed() -> Bed {
     Bed { work, programs }
 }
 
-/// A shell script as the agent; the shell is the test's, the adapter never uses one.
+/// A shell script as the agent. The shell belongs to the test; the adapter never uses one.
 fn script(text: &str) -> ProgramSpec {
     ProgramSpec {
         program: "sh".to_owned(),
@@ -106,7 +107,7 @@ fn is_alive(pid: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_program_reads_its_input_and_its_lines_and_exit_come_back() {
+async fn program_reads_its_input_and_returns_lines_and_exit_code() {
     let bed = bed();
     let spec = ProgramSpec {
         stdin: "hello\nworld".to_owned(),
@@ -118,7 +119,7 @@ async fn a_program_reads_its_input_and_its_lines_and_exit_come_back() {
 }
 
 #[tokio::test]
-async fn arguments_are_handed_over_as_they_stand() {
+async fn program_gets_its_arguments_unchanged() {
     let bed = bed();
     let args = ["%s|", "--", "$(reboot)", "a b", "; rm -rf /", "*"].map(str::to_owned).to_vec();
     let (lines, end) =
@@ -127,7 +128,7 @@ async fn arguments_are_handed_over_as_they_stand() {
 }
 
 #[tokio::test]
-async fn it_sees_only_the_named_variables_and_never_quintets_own() {
+async fn program_sees_only_named_variables_and_never_quintets_own() {
     let bed = bed();
     let env = ["API_KEY", "QUINTET_OPERATOR_TOKEN", "quintet_data", "PATH", "MISSING"]
         .map(str::to_owned)
@@ -149,7 +150,7 @@ async fn it_sees_only_the_named_variables_and_never_quintets_own() {
 }
 
 #[tokio::test]
-async fn it_works_in_a_directory_of_its_own_that_is_removed() {
+async fn program_works_in_its_own_directory_which_is_removed() {
     let bed = bed();
     let (lines, _) =
         bed.run(script("pwd; stat -c %a .; touch left; mkdir -p deep/er; ls -a | wc -l")).await;
@@ -160,7 +161,7 @@ async fn it_works_in_a_directory_of_its_own_that_is_removed() {
 }
 
 #[tokio::test]
-async fn a_program_that_cannot_be_run_is_invalid() {
+async fn program_that_cannot_start_is_invalid() {
     let bed = bed();
     let broken = bed.work.path().join("broken");
     std::fs::write(&broken, b"\x7fELF nonsense").unwrap();
@@ -191,14 +192,14 @@ async fn a_program_that_cannot_be_run_is_invalid() {
 }
 
 #[tokio::test]
-async fn a_message_that_nobody_reads_blocks_nothing() {
+async fn program_that_ignores_its_input_blocks_nothing() {
     let bed = bed();
     let message = "x".repeat(10 << 20);
     let (lines, end) = bed.run(ProgramSpec { stdin: message.clone(), ..script("echo done") }).await;
     assert_eq!((lines, end), (vec!["done".to_owned()], well()));
     let (lines, _) = bed.run(ProgramSpec { stdin: message.clone(), ..script("wc -c") }).await;
     assert_eq!(lines, [(10 << 20).to_string()]);
-    // Nor does it keep the program from being stopped.
+    // It does not prevent the program from being stopped either.
     let mut running =
         bed.start(ProgramSpec { stdin: message, ..script("echo $$; exec sleep 1000") }).await;
     let pid = line(&mut *running).await;
@@ -207,7 +208,7 @@ async fn a_message_that_nobody_reads_blocks_nothing() {
 }
 
 #[tokio::test]
-async fn too_much_output_ends_it() {
+async fn program_stops_at_its_output_limit() {
     let bed = bed();
     let spec = ProgramSpec { output_bytes_max: 100_000, ..script("echo $$; exec yes") };
     let (lines, end) = bed.run(spec).await;
@@ -218,7 +219,7 @@ async fn too_much_output_ends_it() {
 }
 
 #[tokio::test]
-async fn too_much_time_ends_it_also_when_nobody_reads_its_lines() {
+async fn program_stops_at_its_time_limit_even_if_its_lines_are_not_read() {
     let bed = bed();
     let began = Instant::now();
     let mut running = bed
@@ -236,7 +237,7 @@ async fn too_much_time_ends_it_also_when_nobody_reads_its_lines() {
 }
 
 #[tokio::test]
-async fn an_agent_that_ignores_being_asked_is_killed_after_the_grace() {
+async fn program_that_ignores_sigterm_is_killed_after_the_grace() {
     let bed = bed();
     let mut running = bed.start(script("trap '' TERM; echo $$; while :; do sleep 0.1; done")).await;
     let pid = line(&mut *running).await;
@@ -248,7 +249,7 @@ async fn an_agent_that_ignores_being_asked_is_killed_after_the_grace() {
 }
 
 #[tokio::test]
-async fn an_agent_may_clean_up_when_asked() {
+async fn program_may_clean_up_on_sigterm() {
     let bed = bed();
     let mut running = bed
         .start(script("trap 'echo bye >&2; exit 0' TERM; echo $$; while :; do sleep 0.05; done"))
@@ -264,12 +265,13 @@ async fn an_agent_may_clean_up_when_asked() {
     running.stop().await.unwrap();
 }
 
-/// Prints its own id and that of a grandchild in a session of its own whose parent is gone.
-const DAEMON: &str = "echo $$; (setsid sh -c 'echo $$ > daemon; exec sleep 1000' >/dev/null 2>&1 &) ; \
+/// Prints its own id and that of an orphaned grandchild in its own session.
+const DAEMON: &str = "echo $$; (setsid sh -c 'echo $$ > daemon; exec sleep 1000' >/dev/null 2>&1 \
+    &) ; \
     while [ ! -s daemon ]; do sleep 0.01; done; cat daemon; ";
 
 #[tokio::test]
-async fn a_grandchild_that_ran_away_is_gone_after_a_stop() {
+async fn program_stop_kills_an_orphaned_grandchild() {
     let bed = bed();
     let mut running = bed.start(script(&format!("{DAEMON} exec sleep 1000"))).await;
     let (pid, daemon) = (line(&mut *running).await, line(&mut *running).await);
@@ -279,7 +281,7 @@ async fn a_grandchild_that_ran_away_is_gone_after_a_stop() {
 }
 
 #[tokio::test]
-async fn what_a_program_leaves_behind_is_gone_when_its_end_is_told() {
+async fn program_leaves_no_process_when_its_end_is_reported() {
     let bed = bed();
     let (lines, end) = bed.run(script(&format!("{DAEMON} exit 7"))).await;
     assert_eq!(end, ProgramEvent::Exited { code: Some(7), stderr: String::new() });
@@ -287,7 +289,7 @@ async fn what_a_program_leaves_behind_is_gone_when_its_end_is_told() {
 }
 
 #[tokio::test]
-async fn dropping_the_handle_ends_it_too() {
+async fn program_stops_when_its_handle_is_dropped() {
     let bed = bed();
     let mut running = bed.start(script(&format!("{DAEMON} exec sleep 1000"))).await;
     let (pid, daemon) = (line(&mut *running).await, line(&mut *running).await);
@@ -302,13 +304,13 @@ async fn dropping_the_handle_ends_it_too() {
 }
 
 #[test]
-fn when_the_gateway_is_gone_its_programs_end() {
+fn program_stops_when_its_gateway_is_gone() {
     let bed = bed();
     let gateway = tokio::runtime::Runtime::new().unwrap();
     let (pid, daemon) = gateway.block_on(async {
         let mut running = bed.start(script(&format!("{DAEMON} exec sleep 1000"))).await;
         let ids = (line(&mut *running).await, line(&mut *running).await);
-        // As with kill -9 nothing is asked of the handle; only the descriptors close.
+        // Like kill -9: no destructor runs, only the descriptors close.
         std::mem::forget(running);
         ids
     });
@@ -323,7 +325,7 @@ fn when_the_gateway_is_gone_its_programs_end() {
 }
 
 #[tokio::test]
-async fn killing_the_supervisor_still_ends_the_programs_group() {
+async fn program_group_stops_when_its_supervisor_is_killed() {
     let bed = bed();
     let mut running = bed.start(script("echo $PPID; echo $$; exec sleep 1000")).await;
     let (supervisor, pid) = (line(&mut *running).await, line(&mut *running).await);
@@ -335,7 +337,7 @@ async fn killing_the_supervisor_still_ends_the_programs_group() {
     let (_, end) = to_end(&mut *running).await;
     assert_eq!(end, ProgramEvent::Exited { code: None, stderr: String::new() });
     for _ in 0..100 {
-        // Without its supervisor the program is another's to collect: ended is enough.
+        // Without its supervisor another process reaps it, so "ended" suffices.
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         if stat.is_empty() || stat.contains(") Z ") {
             return;
@@ -346,7 +348,7 @@ async fn killing_the_supervisor_still_ends_the_programs_group() {
 }
 
 #[tokio::test]
-async fn a_program_that_dies_by_a_signal_has_no_exit_code() {
+async fn program_killed_by_a_signal_has_no_exit_code() {
     let bed = bed();
     assert_eq!(
         bed.run(script("kill -9 $$")).await.1,
@@ -355,7 +357,7 @@ async fn a_program_that_dies_by_a_signal_has_no_exit_code() {
 }
 
 #[tokio::test]
-async fn only_the_end_of_standard_error_is_kept() {
+async fn program_keeps_only_the_end_of_standard_error() {
     let bed = bed();
     let (_, end) = bed.run(script("yes noise | head -c 100000 >&2; printf end >&2; exit 1")).await;
     let ProgramEvent::Exited { code: Some(1), stderr } = end else { panic!("{end:?}") };
@@ -363,7 +365,7 @@ async fn only_the_end_of_standard_error_is_kept() {
 }
 
 #[tokio::test]
-async fn no_descriptor_of_the_server_reaches_the_program() {
+async fn program_inherits_no_descriptor_of_the_server() {
     let bed = bed();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let connection = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
@@ -385,7 +387,7 @@ async fn no_descriptor_of_the_server_reaches_the_program() {
 }
 
 #[tokio::test]
-async fn many_side_by_side_do_not_disturb_each_other() {
+async fn programs_run_in_parallel_without_interference() {
     let bed = bed();
     let runs = (0..16).map(|n| bed.run_alone(n));
     futures_util::future::join_all(runs).await;
@@ -404,8 +406,8 @@ impl Bed {
     }
 }
 
-/// Every way to the token that a program of the same user may think of: the path, the cover taken off, the namespaces
-/// and the root of the processes outside.
+/// Every way to the token for a program of the same user: the path, removing the cover, and the
+/// namespaces and roots of outside processes.
 fn burglar(bed: &Bed) -> String {
     let data = bed.work.path().join("data").display().to_string();
     let test = std::process::id();
@@ -427,7 +429,7 @@ echo tried
 }
 
 #[tokio::test]
-async fn the_data_directory_is_out_of_its_reach_unless_it_is_trusted_with_it() {
+async fn program_cannot_reach_the_data_directory_unless_it_is_visible() {
     let bed = bed();
     let (lines, end) = bed.run(script(&format!("exec 2>&1\n{}", burglar(&bed)))).await;
     assert_eq!(end, well());
@@ -443,7 +445,7 @@ async fn the_data_directory_is_out_of_its_reach_unless_it_is_trusted_with_it() {
 }
 
 #[tokio::test]
-async fn the_rest_of_the_machine_is_as_it_was() {
+async fn program_leaves_the_machines_mounts_unchanged() {
     let bed = bed();
     let file = bed.work.path().join("owners-file");
     let (lines, end) = bed
@@ -458,7 +460,7 @@ async fn the_rest_of_the_machine_is_as_it_was() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_hidden_from_it_is_not_started() {
+async fn program_never_starts_if_the_data_directory_cannot_be_hidden() {
     let bed = bed();
     std::fs::remove_dir_all(bed.work.path().join("data")).unwrap();
     let error = bed.programs.start(script("echo ran")).await.map(|_| ()).unwrap_err();

@@ -1,16 +1,16 @@
-//! The tasks of one process: all of them end with it, wherever they are.
+//! The tasks of one process, which all end with it.
 
 use futures_util::future::BoxFuture;
 use platform::ports::Background;
 use std::sync::Mutex;
 use tokio::task::{JoinError, JoinSet};
 
-/// The tasks that run.
+/// The running tasks.
 #[derive(Default)]
 pub struct Crew(Mutex<JoinSet<()>>);
 
 impl Crew {
-    /// Ends every task in the middle of what it does; returns when all are gone. One that had panicked fails the test.
+    /// Aborts every task and returns when all have ended. A panicked task fails the test.
     pub async fn crash(&self) {
         let mut tasks = std::mem::take(&mut *self.0.lock().unwrap());
         tasks.abort_all();

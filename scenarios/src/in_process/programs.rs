@@ -1,4 +1,4 @@
-//! The programs of the agents: scripts in memory, some of which are not there.
+//! The agents' programs: scripts in memory, some of them missing.
 
 use crate::agent::Agent;
 use async_trait::async_trait;
@@ -15,7 +15,7 @@ pub struct Shelf {
 }
 
 impl Shelf {
-    /// From now on the agent's program does this; one under way is not disturbed.
+    /// Changes the agent's program; a running one continues.
     pub fn put(&self, agent: &Agent) {
         let mut missing = self.missing.lock().unwrap();
         match agent.scripted() {

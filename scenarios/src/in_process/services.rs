@@ -1,5 +1,5 @@
-//! Builds the six services over a [`World`] the way the native runtime does over a data directory, and keeps their
-//! timers running on the story's clock.
+//! Builds the six services over a [`World`], as the native runtime does over a data directory, and
+//! runs their timers on the story's clock.
 
 use super::World;
 use super::crew::Crew;
@@ -58,7 +58,8 @@ fn auth() -> Auth {
 }
 
 impl Services {
-    /// Builds everything, recovers what the process before left, and starts the timers and the gateway.
+    /// Builds everything, recovers the previous process's state, and starts the timers and the
+    /// gateway.
     pub async fn start(world: &World, tree: &Value) -> Self {
         let (crew, switchboard) = (Arc::new(Crew::default()), Switchboard::default());
         let parts = parts(world, tree, &crew, &switchboard);
@@ -74,7 +75,7 @@ impl Services {
         start_loops(&crew, &world.clock, parts);
         Self { app, crew, switchboard }
     }
-    /// The process dies. Its routers know each other, so they are taken apart too.
+    /// Ends the process. Its routers refer to each other, so they are dropped explicitly.
     pub async fn crash(&mut self) {
         self.crew.crash().await;
         self.switchboard.lock().unwrap().clear();
@@ -82,7 +83,7 @@ impl Services {
     }
 }
 
-/// What one process shares among its services; gone with it.
+/// State shared by the services of one process.
 struct Shared<'a> {
     world: &'a World,
     tree: &'a Value,
@@ -221,13 +222,13 @@ fn routers(parts: &Parts) -> HashMap<ServiceName, Router> {
     ])
 }
 
-/// Each service under its name, webhooks at the root too, as natively.
+/// Each service below its name, webhooks also at the root, as natively.
 fn app(routers: &HashMap<ServiceName, Router>) -> Router {
     let mut app = Router::new();
     for (service, router) in routers {
         app = app.nest(&format!("/{service}"), router.clone());
     }
-    // Without a path of its own a request is a webhook, or unknown there too.
+    // A path without a service is a webhook, or unknown there too.
     app.fallback_service(routers[&ServiceName::WebhookAggregator].clone())
 }
 
@@ -267,7 +268,7 @@ fn start_loops(crew: &Arc<Crew>, clock: &Arc<platform::memory::ManualClock>, par
     crew.spawn(Box::pin(agency_gateway::serve(gateway, std::future::pending())));
 }
 
-/// The graph that comes with the product.
+/// The product's default graph.
 fn default_graph() -> Vec<SourceFile> {
     let root = crate::folder().join("../routing-knowledge");
     let mut files = Vec::new();

@@ -1,4 +1,4 @@
-//! One process of the binary, from its start until it is killed.
+//! One process of the binary, from its start to its kill.
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
@@ -7,11 +7,11 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
-/// The first start publishes the graph and trains the model; a busy machine takes its time.
+/// Maximum wait for the first start, which publishes the graph and trains the model.
 const START: Duration = Duration::from_secs(90);
 const LOOK: Duration = Duration::from_millis(30);
 
-/// A process that is up.
+/// A started process.
 pub struct Process {
     pub binary: PathBuf,
     pub address: String,
@@ -19,7 +19,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts the binary on the folder's data directory and waits until it says where it listens.
+    /// Starts the binary on the folder's data directory and waits for its address.
     pub async fn start(binary: &Path, root: &Path) -> Result<Self, String> {
         let log = OpenOptions::new()
             .create(true)
@@ -28,7 +28,7 @@ impl Process {
             .map_err(|error| error.to_string())?;
         let mut command = Command::new(binary);
         command.arg("up").arg("--data").arg(root.join("data")).args(["--listen", "127.0.0.1:0"]);
-        // Nothing of the tester's own installation: no variable, no home.
+        // Without the variables and home of the tester's own installation.
         command
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
@@ -53,13 +53,13 @@ impl Process {
             tokio::time::sleep(LOOK).await;
         }
     }
-    /// SIGKILL; returns when it is gone.
+    /// Sends SIGKILL and waits for the process.
     pub async fn kill(&mut self) {
         let _ = self.child.kill().await;
     }
 }
 
-/// The address, once this very process has written it down.
+/// The address recorded by this process.
 fn listening(root: &Path, pid: Option<u32>) -> Option<String> {
     let text = std::fs::read(root.join("data/server.json")).ok()?;
     let file: serde_json::Value = serde_json::from_slice(&text).ok()?;
@@ -67,7 +67,7 @@ fn listening(root: &Path, pid: Option<u32>) -> Option<String> {
         .then(|| file["address"].as_str().map(str::to_owned))?
 }
 
-/// What the binary wrote to standard error, over all its starts.
+/// The binary's standard error, over all its starts.
 pub fn log(root: &Path) -> String {
     std::fs::read_to_string(root.join("quintet.log")).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Telegram's Bot API as a server on this machine; it writes down what it is told and answers as Telegram does.
+//! A local server for Telegram's Bot API; it records calls and answers as Telegram does.
 
 use crate::configuration::BOT_TOKEN;
 use crate::telegram::Telegram;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// The server; it ends when this is dropped.
+/// The server; it stops when dropped.
 pub struct Recorder {
     pub address: String,
     serving: JoinHandle<()>,

@@ -1,4 +1,4 @@
-//! The two processes: `workers/serve.mjs` with the runtime below it, and the gateway.
+//! The two processes: `workers/serve.mjs` with the runtime, and the gateway.
 
 use super::Secrets;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 const START: Duration = Duration::from_secs(90);
-/// How much of each log goes with a failure.
+/// Log lines of each process in a failure.
 const LOG_LINES: usize = 15;
 const BUILT: [&str; 5] = [
     "personal-assistant",
@@ -20,17 +20,17 @@ const BUILT: [&str; 5] = [
     "webhook-aggregator",
 ];
 
-/// What this host needs to be there.
+/// The files this host needs.
 #[derive(Clone, Debug)]
 pub struct Parts {
     node: PathBuf,
     quintet: PathBuf,
 }
 
-/// The parts, or what is missing and how to get it.
+/// The files, or the missing one with its fix.
 ///
 /// # Errors
-/// The first that is missing.
+/// The first missing file.
 #[expect(clippy::disallowed_methods, reason = "which Node is used may come from outside")]
 pub fn parts() -> Result<Parts, String> {
     let workers = crate::folder().join("../workers");
@@ -39,14 +39,14 @@ pub fn parts() -> Result<Parts, String> {
         .map(PathBuf::from)
         .ok()
         .or_else(|| own.is_file().then_some(own));
-    let node = node.ok_or("workers/node_modules is missing: run `npm ci` in workers/")?;
+    let node = node.ok_or("workers/node_modules is missing. Run `npm ci` in workers/.")?;
     if let Some(name) =
         BUILT.iter().find(|name| !workers.join(name).join("dist/index_bg.wasm").is_file())
     {
-        return Err(format!("the Worker {name} is not built: run `cargo xtask build`"));
+        return Err(format!("the Worker {name} is not built. Run `cargo xtask build`."));
     }
     let quintet = crate::native::binary()
-        .ok_or("there is no target/debug/quintet: build it, or set QUINTET_BIN")?;
+        .ok_or("target/debug/quintet is missing. Build it, or set QUINTET_BIN.")?;
     Ok(Parts { node, quintet })
 }
 
@@ -68,10 +68,10 @@ pub(super) fn tail(root: &Path) -> String {
     format!("{}\n{}", last("workerd.log"), last("gateway.log"))
 }
 
-/// Kills a process with all it has started.
+/// Kills a process with all its children.
 async fn kill_group(child: &mut Child) {
     if let Some(pid) = child.id() {
-        // The group of a process that leads one has its id.
+        // The id of a process group is that of its leader.
         let _ = Command::new("kill").args(["-KILL", "--", &format!("-{pid}")]).status().await;
     }
     let _ = child.kill().await;
@@ -110,9 +110,9 @@ impl Launcher {
             .flatten();
         let Some(ready) = first.and_then(|line| serde_json::from_str::<Value>(&line).ok()) else {
             kill_group(&mut child).await;
-            return Err(format!("the Workers did not come up:\n{}", tail(root)));
+            return Err(format!("the Workers did not start:\n{}", tail(root)));
         };
-        // Whatever is printed later is read, so that nobody waits for room in the pipe.
+        // Later output is drained, so that the pipe never fills up.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let text = |name: &str| ready[name].as_str().unwrap_or_default().to_owned();
         Ok(Self { front: text("front"), control: text("control"), child })

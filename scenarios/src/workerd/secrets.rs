@@ -1,4 +1,5 @@
-//! What a deployment writes as secrets: tokens, a key for each pair of services that speak, each service's configuration.
+//! The secrets of a deployment: tokens, a key per pair of calling services, each service's
+//! configuration.
 
 use contracts::{ServiceName, calls};
 use serde_json::{Map, Value, json};

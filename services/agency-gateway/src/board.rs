@@ -1,5 +1,5 @@
-//! What runs here: every run since the start (the last 500 of those that ended), who waits for news of it, and the
-//! wish to stop it. In memory alone: the truth about tasks and money lies with the control plane.
+//! The runs of this gateway: all since its start (the last 500 ended ones), their listeners, and
+//! stop requests. In memory only: the control plane is authoritative for tasks and money.
 
 use crate::runner::Finish;
 use contracts::task::TaskView;
@@ -10,21 +10,21 @@ use serde::Serialize;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Ended runs that are kept to be read.
+/// Maximum ended runs kept for reading.
 const KEPT: usize = 500;
-/// Events kept of one run; older ones are dropped.
+/// Maximum events kept per run; older ones are dropped.
 const EVENTS_KEPT: usize = 200;
 
-/// Why a run is stopped from outside.
+/// The reason for stopping a run from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopReason {
     /// The owner halted it.
     Halted,
-    /// Another lease of this task is newer.
+    /// A newer lease of this task exists.
     Stale,
-    /// Its lease could not be renewed and has ended.
+    /// Its lease expired without a renewal.
     LeaseLost,
-    /// The gateway is shut down.
+    /// The gateway is shutting down.
     Shutdown,
 }
 
@@ -42,7 +42,7 @@ pub struct TaskEvent {
     pub text: String,
 }
 
-/// The runs of this gateway. Clones show the same board.
+/// The runs of this gateway. Clones share the board.
 #[derive(Clone, Default)]
 pub struct Board(Arc<Shared>);
 
@@ -61,7 +61,7 @@ struct Inner {
     control: Control,
 }
 
-/// When the control plane was last heard, for health.
+/// The last response of the control plane, for health.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Control {
     pub heard_ms: Option<i64>,
@@ -79,19 +79,19 @@ struct Record {
     done: bool,
 }
 
-/// What a new run is.
+/// The data of a new run.
 pub(crate) struct Entry {
     pub task: TaskId,
     pub agent: AgentId,
-    /// The lease's; none for a run that was asked for over HTTP.
+    /// The lease's epoch; none for a run requested over HTTP.
     pub epoch: Option<u32>,
     pub approval: ApprovalId,
 }
 
-/// Whether a run may begin.
+/// Whether a run may start.
 pub(crate) enum Begin {
     Go(Ticket),
-    /// This lease, or this task, is known already; it must not run twice.
+    /// This lease, or this task, is already known and must not run twice.
     Known(TaskView, ApprovalId),
     /// The gateway is shutting down.
     Closed,
@@ -106,7 +106,7 @@ impl Board {
         self.0.changed.notify(usize::MAX);
         answer
     }
-    /// Waits until `ready` finds something; looks again after every change.
+    /// Waits until `ready` returns something; checks again after every change.
     async fn when<T>(&self, mut ready: impl FnMut(&Inner) -> Option<T>) -> T {
         loop {
             // Listening begins before the look, so that a change between the two is not missed.
@@ -117,7 +117,7 @@ impl Board {
             changed.await;
         }
     }
-    /// Enters a run, unless its lease (or, over HTTP, its task) is known.
+    /// Adds a run, unless its lease (or, over HTTP, its task) is known.
     pub(crate) fn begin(&self, entry: Entry, now_ms: i64) -> Begin {
         self.change(|inner| {
             if inner.closed {
@@ -159,7 +159,7 @@ impl Board {
     pub fn running(&self) -> usize {
         self.lock().running()
     }
-    /// Waits until fewer than `capacity` runs are under way; the number that may still be taken.
+    /// Waits until fewer than `capacity` runs are active; returns the free number.
     pub(crate) async fn room(&self, capacity: u32) -> u32 {
         self.when(|inner| {
             let running = u32::try_from(inner.running()).unwrap_or(u32::MAX);
@@ -167,7 +167,8 @@ impl Board {
         })
         .await
     }
-    /// Wishes the task's run (or all) to be stopped; how many had not ended. The first reason stays.
+    /// Requests the task's run (or all) to stop; returns how many had not ended. The first reason
+    /// stays.
     pub(crate) fn stop(&self, task: Option<&TaskId>, why: StopReason, now_ms: i64) -> usize {
         self.change(|inner| {
             let mut count = 0;
@@ -189,8 +190,8 @@ impl Board {
     pub fn view(&self, task: &TaskId) -> Option<TaskView> {
         self.lock().newest(task).map(|record| record.view.clone())
     }
-    /// Waits for events of the task's newest run after number `after`; the flag says whether it has ended.
-    /// None when the task is not known.
+    /// Waits for events of the task's newest run after number `after`; the flag says whether it has
+    /// ended. None for an unknown task.
     pub(crate) async fn events_after(
         &self,
         task: &TaskId,
@@ -204,7 +205,7 @@ impl Board {
         })
         .await
     }
-    /// No run begins from now on.
+    /// Prevents new runs.
     pub(crate) fn close(&self) {
         self.change(|inner| inner.closed = true);
     }
@@ -214,11 +215,11 @@ impl Board {
     pub(crate) async fn closed(&self) {
         self.when(|inner| inner.closed.then_some(())).await;
     }
-    /// Waits until nothing runs.
+    /// Waits until no run is active.
     pub(crate) async fn quiet(&self) {
         self.when(|inner| (inner.running() == 0).then_some(())).await;
     }
-    /// Notes that the control plane answered, or why it did not.
+    /// Records a response of the control plane, or its failure.
     pub(crate) fn heard(&self, now_ms: i64, problem: Option<String>) {
         let mut inner = self.lock();
         if problem.is_none() {
@@ -256,7 +257,8 @@ impl Record {
     }
 }
 
-/// A run's place on the board. Dropped before it finished (its future was dropped), the run counts as cancelled.
+/// A run's entry on the board. If it is dropped before the run finished, the run counts as
+/// cancelled.
 pub(crate) struct Ticket {
     board: Board,
     number: u64,
@@ -268,22 +270,22 @@ impl Ticket {
             inner.runs.iter_mut().find(|r| r.number == self.number && !r.done).map(update)
         });
     }
-    /// Waits until somebody wishes this run to stop.
+    /// Waits for a stop request.
     pub(crate) async fn stopped(&self) -> StopReason {
         self.board.when(|inner| inner.runs.iter().find(|r| r.number == self.number)?.stop).await
     }
-    /// The wish to stop, when there is one already.
+    /// The reason of a stop request, if there is one.
     pub(crate) fn stop_reason(&self) -> Option<StopReason> {
         self.board.lock().runs.iter().find(|r| r.number == self.number)?.stop
     }
-    /// A line of progress.
+    /// Adds a progress line.
     pub(crate) fn progress(&self, text: &str, now_ms: i64) {
         self.update(|record| {
             text.clone_into(&mut record.view.text);
             record.tell("progress", text.to_owned(), now_ms);
         });
     }
-    /// The end of the run.
+    /// Records the end of the run.
     pub(crate) fn finish(&self, finish: &Finish, now_ms: i64) {
         self.update(|record| {
             finish.outcome.as_str().clone_into(&mut record.view.state);
@@ -294,7 +296,7 @@ impl Ticket {
             record.done = true;
         });
     }
-    /// Takes a run that never began off the board.
+    /// Removes a run that never started.
     pub(crate) fn withdraw(self) {
         self.board.change(|inner| inner.runs.retain(|record| record.number != self.number));
     }

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_wrong_is_listed_at_once() {
+    fn config_lists_all_problems_at_once() {
         let (_, problems) = read(json!({"gateway": {"capacity": 65, "speed": 1}, "agents": {
             "a": {"runner": "claude-code"}, "b": {"runner": "shell"}, "c": {"runner": "command"},
             "d": {"command": ["x"]}, "e": {"env": ["QUINTET_OPERATOR_TOKEN", "A=B"], "timeout_s": 0, "colour": "red"}}}));

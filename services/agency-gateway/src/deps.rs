@@ -7,19 +7,20 @@ use platform::edge::Auth;
 use platform::ports::{Background, Calls, Clock, Programs, Signal};
 use std::sync::Arc;
 
-/// The gateway's ports and settings. Clones share the board: hand one to [`crate::router`] and one to [`crate::serve`].
+/// The gateway's ports and settings. Clones share the board: hand one to [`crate::router`] and one
+/// to [`crate::serve`].
 #[derive(Clone)]
 pub struct Deps {
-    /// Calls to the control plane, signed in with the gateway's token by the adapter.
+    /// Calls to the control plane; the adapter adds the gateway's token.
     pub calls: Arc<dyn Calls>,
     pub clock: Arc<dyn Clock>,
-    /// Fires the key `halts` when something was halted; without it halts are heard at the next renewal.
+    /// Fires the key `halts` on a halt; without it, halts are noticed at the next renewal.
     pub signal: Arc<dyn Signal>,
     pub background: Arc<dyn Background>,
     pub programs: Arc<dyn Programs>,
     pub auth: Auth,
     pub config: Arc<Config>,
     pub gateway_id: GatewayId,
-    /// What runs here; start with `Board::default()`.
+    /// The runs here; start with `Board::default()`.
     pub board: Board,
 }

@@ -1,8 +1,9 @@
-//! Watches over one run: keeps its lease, hears of halts, and says when the run has to stop.
+//! Guards one run: renews its lease, notices halts, and says when the run must stop.
 //!
-//! A leased run renews at webhook-aggregator, which answers whether to cancel. A run asked for over HTTP has no lease;
-//! it reads the halts of personal-assistant as often. Either stops itself when nobody has answered for a lease's length
-//! (fencing: by then another gateway may have the task).
+//! A leased run renews at webhook-aggregator, which answers whether to cancel. A run requested over
+//! HTTP has no lease and checks the halts of personal-assistant at the same interval. Either stops
+//! itself after a lease's duration without an answer (fencing: another gateway may have the task by
+//! then).
 
 use crate::board::{StopReason, Ticket};
 use crate::{Deps, report};
@@ -22,22 +23,22 @@ const BACKOFF: Exponential = Exponential { first_ms: 500, max_ms: 3_000 };
 /// The key that the control plane fires when something was halted.
 const HALTS: &str = "halts";
 
-/// What ties a run to the control plane.
+/// How a run is tied to the control plane.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Tie {
     Lease {
         epoch: u32,
     },
-    /// Asked for over HTTP.
+    /// Requested over HTTP.
     Direct,
 }
 
-/// The watch over one run.
+/// The guard of one run.
 pub(crate) struct Guard<'a> {
     deps: &'a Deps,
     task: &'a TaskId,
     tie: Tie,
-    /// The newest line of progress that has not been handed on.
+    /// The newest progress line not yet sent.
     note: Mutex<Option<String>>,
     times: Mutex<Times>,
 }
@@ -45,13 +46,13 @@ pub(crate) struct Guard<'a> {
 #[derive(Clone, Copy)]
 struct Times {
     renew_ms: i64,
-    /// When the lease ends.
+    /// End of the lease.
     until_ms: i64,
     failures: u32,
 }
 
 impl<'a> Guard<'a> {
-    /// A watch over a run whose lease began at `since_ms` and lasts `lease_ms`.
+    /// A guard for a run whose lease started at `since_ms` and lasts `lease_ms`.
     pub(crate) fn new(
         deps: &'a Deps,
         task: &'a TaskId,
@@ -66,7 +67,7 @@ impl<'a> Guard<'a> {
         };
         Self { deps, task, tie, note: Mutex::default(), times: Mutex::new(times) }
     }
-    /// Keeps a line of progress for the next renewal.
+    /// Stores a progress line for the next renewal.
     pub(crate) fn note(&self, line: &str) {
         *self.note.lock().unwrap_or_else(PoisonError::into_inner) = Some(line.to_owned());
     }
@@ -76,13 +77,14 @@ impl<'a> Guard<'a> {
     fn set(&self, times: Times) {
         *self.times.lock().unwrap_or_else(PoisonError::into_inner) = times;
     }
-    /// Returns when the run has to stop, and why.
+    /// Returns when the run must stop, with the reason.
     pub(crate) async fn watch(&self, ticket: &Ticket) -> StopReason {
         match select(pin!(ticket.stopped()), pin!(self.keep())).await {
             Either::Left((why, _)) | Either::Right((why, _)) => why,
         }
     }
-    /// Keeps the lease while an ended run is reported: whatever it hears, there is nothing left to stop.
+    /// Renews the lease while the result of an ended run is reported; the run cannot be stopped any
+    /// more.
     pub(crate) async fn keep_while<T>(&self, reporting: impl Future<Output = T>) -> T {
         let keeping = async {
             loop {
@@ -96,13 +98,14 @@ impl<'a> Guard<'a> {
             Either::Right((never, _)) => never,
         }
     }
-    /// Renews in time until the answer says stop, or none comes for too long.
+    /// Renews in time until told to stop, or until renewals fail for too long.
     async fn keep(&self) -> StopReason {
         let (signal, clock) = (&*self.deps.signal, &self.deps.clock);
         let mut wait = begin_wait(signal, HALTS, self.times().renew_ms).await;
         loop {
             wait.await;
-            // Begun before the renewal: a halt while that is under way is not missed, but renews once more.
+            // Started before the renewal, so that a halt during it is not missed but renews once
+            // more.
             wait = begin_wait(signal, HALTS, clock.now_ms() + RENEW_EVERY_MS).await;
             if let Some(why) = self.renew().await {
                 return why;
@@ -113,7 +116,7 @@ impl<'a> Guard<'a> {
             }
         }
     }
-    /// Asks once, no longer than the lease lasts.
+    /// Renews once, within the lease.
     async fn renew(&self) -> Option<StopReason> {
         let sent_ms = self.deps.clock.now_ms();
         let mut times = self.times();
@@ -125,7 +128,8 @@ impl<'a> Guard<'a> {
         let now = self.deps.clock.now_ms();
         match answer {
             Ok(answer) => {
-                // The lease is counted from the question, not from the answer: the other side's clock started earlier.
+                // The lease counts from the request, not from the response, because the server's
+                // clock started earlier.
                 self.set(Times {
                     renew_ms: sent_ms + RENEW_EVERY_MS,
                     until_ms: sent_ms + answer.lease_ms,
@@ -143,7 +147,7 @@ impl<'a> Guard<'a> {
             }
         }
     }
-    /// A refusal that no repetition will change: the task is not ours any more.
+    /// Whether a refusal is permanent: the task belongs to another lease.
     fn is_stale(&self, error: &CallError) -> bool {
         matches!(self.tie, Tie::Lease { .. })
             && matches!(error.status(), Some(404 | 409))

@@ -1,5 +1,5 @@
-//! `POST /api/halt`: stops what runs here. It is the lever at the machine; the durable halt, which also keeps work from
-//! starting, is personal-assistant's.
+//! `POST /api/halt`: stops runs on this machine. The durable halt, which also prevents new starts,
+//! is personal-assistant's.
 
 use crate::Deps;
 use crate::board::StopReason;
@@ -10,7 +10,7 @@ use contracts::halt::{HaltAnswer, HaltLevel, HaltRequest};
 use http::StatusCode;
 use platform::edge::{ApiError, ApiResult, JsonBody};
 
-/// 202 while it stops, 200 when nothing of it runs here; 404 for a task that this gateway does not know.
+/// 202 while it stops, 200 if nothing runs here, 404 for an unknown task.
 pub(crate) async fn halt(
     State(deps): State<Deps>,
     JsonBody(request): JsonBody<HaltRequest>,

@@ -1,4 +1,4 @@
-//! `GET /health`: whether work can be leased, and whether the agents' programs are there.
+//! `GET /health`: whether work can be leased, and whether the agents' programs exist.
 
 use crate::Deps;
 use axum::Json;
@@ -6,10 +6,10 @@ use axum::extract::State;
 use contracts::ServiceName;
 use contracts::monitoring::Health;
 
-/// A long poll lasts 25 s; after this long without an answer something is wrong.
+/// Maximum silence of the control plane; a long poll lasts 25 s.
 const SILENCE_MS: i64 = 90_000;
 
-/// `ok`, or `degraded` with what is wrong.
+/// `ok`, or `degraded` with the reason.
 pub(crate) async fn health(State(deps): State<Deps>) -> Json<Health> {
     let control = deps.board.control();
     let mut problems: Vec<String> = control.problem.into_iter().collect();

@@ -1,4 +1,4 @@
-//! The loop that takes work: one long poll at a time, its tasks carried out side by side, a clean end.
+//! The lease loop: one long poll at a time, tasks in parallel, and a clean shutdown.
 
 use crate::board::StopReason;
 use crate::{Deps, run};
@@ -13,17 +13,17 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
-/// Seconds the other side waits for work.
+/// Seconds that the server waits for work.
 const WAIT_S: u32 = 25;
-/// An answer that takes longer than the wait and this is given up.
+/// Timeout of the poll beyond that wait.
 const SLACK_MS: i64 = 15_000;
 /// Between questions for work that failed.
 const BACKOFF: Exponential = Exponential { first_ms: 500, max_ms: 30_000 };
 /// An empty answer that came at once is not asked for again before this.
 const EMPTY_PAUSE_MS: i64 = 1_000;
-/// Runs in hand may end by themselves this long after the wish to stop.
+/// Grace after a stop request in which runs may end by themselves.
 const DRAIN_MS: i64 = 5_000;
-/// Then they are stopped (5 s of grace, then killed), settled and reported within this.
+/// Time to stop them (5 s of grace, then kill), settle and report.
 const REPORT_MS: i64 = 20_000;
 
 type Leased = Result<Vec<LeasedTask>, CallError>;
@@ -34,7 +34,7 @@ enum Turn {
     Answer(Leased),
 }
 
-/// Takes and carries out tasks until `stop`.
+/// Leases and runs tasks until `stop`.
 pub(crate) async fn serve(deps: &Deps, stop: impl Future<Output = ()> + Send) {
     let mut stop = pin!(stop);
     let mut in_hand = InHand::new();
@@ -48,7 +48,7 @@ pub(crate) async fn serve(deps: &Deps, stop: impl Future<Output = ()> + Send) {
                 deps.board.heard(deps.clock.now_ms(), None);
                 in_hand
                     .extend(tasks.into_iter().map(|task| run::leased(deps.clone(), task).boxed()));
-                // The new runs enter the board before free room is counted again.
+                // New runs must be on the board before the free capacity is counted again.
                 poll_fn(|cx| {
                     advance(&mut in_hand, cx);
                     Poll::Ready(())
@@ -67,7 +67,7 @@ pub(crate) async fn serve(deps: &Deps, stop: impl Future<Output = ()> + Send) {
     drain(deps, in_hand).await;
 }
 
-/// Lets the runs go on until the stop or an answer.
+/// Runs tasks until the stop or a response.
 async fn turn(
     mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
     in_hand: &mut InHand,
@@ -83,12 +83,12 @@ async fn turn(
     .await
 }
 
-/// Advances every run that can go on, and lets go of those that ended.
+/// Polls every run and removes ended ones.
 fn advance(in_hand: &mut InHand, cx: &mut std::task::Context<'_>) {
     while let Poll::Ready(Some(())) = Pin::new(&mut *in_hand).poll_next(cx) {}
 }
 
-/// Waits for free room (and after failures for a while), then asks for that many tasks.
+/// Waits for free capacity (after failures also for the back-off), then leases that many tasks.
 async fn ask(deps: &Deps, failures: u32) -> Leased {
     let now = deps.clock.now_ms();
     if failures > 0 {
@@ -135,7 +135,7 @@ fn problem_of(error: &CallError) -> String {
     }
 }
 
-/// Ends what is in hand: by itself, else stopped; all of it reported.
+/// Ends all runs: waits, then stops them; reports every one.
 async fn drain(deps: &Deps, mut in_hand: InHand) {
     deps.board.close();
     let start_ms = deps.clock.now_ms();
@@ -150,7 +150,7 @@ async fn drain(deps: &Deps, mut in_hand: InHand) {
     }
 }
 
-/// Whether everything, also what was asked for over HTTP, ended by then.
+/// Whether all runs, also those requested over HTTP, ended in time.
 async fn quiet_by(deps: &Deps, in_hand: &mut InHand, until_ms: i64) -> bool {
     let mut limit = deps.clock.sleep_until(until_ms);
     let mut quiet = pin!(deps.board.quiet());

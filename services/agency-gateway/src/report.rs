@@ -1,4 +1,4 @@
-//! Calls that must be acknowledged: repeated with back-off until the other side has answered yes or no.
+//! Calls that must be acknowledged: retried with back-off until the server answers yes or no.
 
 use crate::Deps;
 use contracts::approval::{SettleAnswer, SettleRequest};
@@ -12,10 +12,10 @@ use std::pin::pin;
 
 const FIRST_WAIT_MS: i64 = 500;
 const WAIT_MS_MAX: i64 = 30_000;
-/// While the gateway shuts down there is no time for long waits.
+/// Maximum back-off during the shutdown.
 const CLOSING_WAIT_MS: i64 = 1_000;
 
-/// Whether the same call may succeed later.
+/// Whether a retry may succeed.
 pub(crate) fn may_pass(error: &CallError) -> bool {
     match error {
         CallError::Port(_) => true,
@@ -23,13 +23,13 @@ pub(crate) fn may_pass(error: &CallError) -> bool {
     }
 }
 
-/// Books what a run cost. Refusals are logged: nothing more can be done about them here.
+/// Posts the cost of a run. A refusal is only logged, because the gateway cannot resolve it.
 pub(crate) async fn settle(deps: &Deps, task: &TaskId, request: &SettleRequest) {
     let path = format!("/api/tasks/{}/settle", encode(task.as_str()));
     until_answered::<_, SettleAnswer>(deps, ServiceName::PersonalAssistant, &path, request).await;
 }
 
-/// Hands a result back. A stale epoch is an answer too: another lease reports in its place.
+/// Reports a result. A stale epoch also counts as an answer: another lease reports instead.
 pub(crate) async fn result(deps: &Deps, task: &TaskId, request: &ResultRequest) {
     let path = format!("/api/tasks/{}/result", encode(task.as_str()));
     until_answered::<_, ResultAnswer>(deps, ServiceName::WebhookAggregator, &path, request).await;
@@ -58,7 +58,7 @@ async fn until_answered<Q: serde::Serialize + Sync, A: serde::de::DeserializeOwn
     }
 }
 
-/// Waits before the next try; a shutdown cuts long waits short.
+/// Waits before the next attempt; a shutdown shortens the wait.
 async fn pause(deps: &Deps, failures: u32) {
     let max_ms = if deps.board.is_closed() { CLOSING_WAIT_MS } else { WAIT_MS_MAX };
     let wait = Exponential { first_ms: FIRST_WAIT_MS, max_ms }.wait_ms(failures, &*deps.clock);

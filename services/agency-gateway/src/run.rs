@@ -1,8 +1,9 @@
-//! One task from claim to report. The claim is the gate: its token comes once, so nothing runs twice.
+//! Runs one task from claim to report. The claim is the gate: its token is returned once, so
+//! nothing runs twice.
 //!
-//! 1. claim the approval with its digest; refused, nothing runs and the person is told why;
-//! 2. run the agent under a [`Guard`], which keeps the lease and says when to stop;
-//! 3. settle what it cost, then hand the result back, both repeated until they are answered.
+//! 1. Claim the approval with its digest. If refused, run nothing and tell the sender why.
+//! 2. Run the agent under a [`Guard`], which renews the lease and says when to stop.
+//! 3. Settle the cost, then report the result; retry both until they are answered.
 
 use crate::board::{Begin, Entry, StopReason, Ticket};
 use crate::guard::{Guard, Tie};
@@ -18,12 +19,12 @@ use platform::percent::encode;
 use platform::ports::{CallError, PortError, PortErrorKind, calls};
 use std::pin::pin;
 
-/// A lease needs this much left for a run to begin: what is claimed later could not be renewed in time.
+/// Minimum rest of a lease to start a run; a later claim could not be renewed in time.
 const CLAIM_RESERVE_MS: i64 = 5_000;
 /// Between attempts to claim an approval.
 const CLAIM_BACKOFF: Exponential = Exponential { first_ms: 500, max_ms: 3_000 };
 
-/// Carries out a leased task, from its claim to its result.
+/// Runs a leased task, from claim to result.
 pub(crate) async fn leased(deps: Deps, task: LeasedTask) {
     let since_ms = deps.clock.now_ms();
     let entry = Entry {
@@ -32,7 +33,8 @@ pub(crate) async fn leased(deps: Deps, task: LeasedTask) {
         epoch: Some(task.epoch),
         approval: task.approval_id.clone(),
     };
-    // A lease that is known is running or was reported; one that comes while shutting down lapses and is leased again.
+    // A known lease is running or was reported. A lease during the shutdown expires and is
+    // requeued.
     let Begin::Go(ticket) = deps.board.begin(entry, since_ms) else { return };
     let guard =
         Guard::new(&deps, &task.task_id, Tie::Lease { epoch: task.epoch }, since_ms, task.lease_ms);
@@ -46,7 +48,7 @@ pub(crate) async fn leased(deps: Deps, task: LeasedTask) {
         cost_limit: task.cost_limit,
     };
     let finish = match claimed {
-        // A machine that slept since then may begin nothing: its lease may be another's by now.
+        // After the machine slept, its lease may belong to another gateway, so nothing starts.
         Ok(_) if deps.clock.now_ms() >= until_ms => {
             ticket.finish(
                 &Finish::unavailable("The approval was claimed too late to begin."),
@@ -57,7 +59,8 @@ pub(crate) async fn leased(deps: Deps, task: LeasedTask) {
         Ok(claim) => carry_out(&deps, &job, claim, &guard, &ticket).await,
         Err(CallError::Refused(problem)) if !comes_back(&problem) => refused(&problem),
         Err(error) => {
-            // Nothing has run, and the lease lapses by itself: the task comes back when the assistant answers again, or under a new approval.
+            // Nothing ran, and the lease expires by itself. The task is requeued when the assistant
+            // answers again, or with a new approval.
             tracing::warn!(error = %error, task = %job.task, "an approval could not be claimed");
             ticket.finish(
                 &Finish::unavailable(
@@ -79,14 +82,14 @@ pub(crate) async fn leased(deps: Deps, task: LeasedTask) {
     ticket.finish(&finish, deps.clock.now_ms());
 }
 
-/// Carries out a task that was asked for over HTTP and whose approval is claimed.
+/// Runs a task requested over HTTP with a claimed approval.
 pub(crate) async fn direct(deps: Deps, job: Job, claim: ClaimAnswer, ticket: Ticket) {
     let guard = Guard::new(&deps, &job.task, Tie::Direct, deps.clock.now_ms(), LEASE_MS);
     let finish = carry_out(&deps, &job, claim, &guard, &ticket).await;
     ticket.finish(&finish, deps.clock.now_ms());
 }
 
-/// Claims once. The approval is spent for this run by it.
+/// Claims once, which uses up the approval for this run.
 pub(crate) async fn claim(
     deps: &Deps,
     approval: &ApprovalId,
@@ -103,9 +106,9 @@ pub(crate) async fn claim(
     .await
 }
 
-/// Claims, again when the assistant does not answer, until `until_ms`. After an answer that was lost the claim may stand
-/// without anybody holding its token: then the next one meets a conflict, and nothing runs on a guess. The lapsing
-/// lease and claim bring the task back.
+/// Claims, with retries while the assistant does not answer, until `until_ms`. If a response is
+/// lost, the claim may exist without a known token: the retry then gets a conflict and nothing
+/// runs. The task returns when lease and claim expire.
 async fn claim_within(
     deps: &Deps,
     task: &LeasedTask,
@@ -142,8 +145,8 @@ async fn claim_within(
     }
 }
 
-/// Whether the task is somebody's when its lease has lapsed: this gateway came too late, for the lease or for the approval, which is
-/// given anew.
+/// Whether the task is requeued when its lease expires: this gateway was too late for the lease, or
+/// the approval expired and is renewed.
 fn comes_back(problem: &Problem) -> bool {
     let lapsed = || {
         problem.extra.get("state").and_then(|state| state.as_str())
@@ -152,7 +155,7 @@ fn comes_back(problem: &Problem) -> bool {
     problem.code == ErrorCode::StaleEpoch || problem.code == ErrorCode::NotApproved && lapsed()
 }
 
-/// What a person is told when the claim was refused. Nothing was spent.
+/// The text for the sender when the claim was refused. Nothing was spent.
 fn refused(problem: &Problem) -> Finish {
     let text = match problem.code {
         ErrorCode::Halted => {
@@ -170,7 +173,7 @@ fn refused(problem: &Problem) -> Finish {
     Finish::free(Outcome::Failed, text.trim())
 }
 
-/// Runs the agent and books its cost.
+/// Runs the agent and posts its cost.
 async fn carry_out(
     deps: &Deps,
     job: &Job,
@@ -193,7 +196,8 @@ async fn carry_out(
     finish
 }
 
-/// Runs the agent until it ends or has to stop; stopped, it returns only when all it started is gone.
+/// Runs the agent until it ends or must stop; after a stop it returns only when the process tree
+/// has ended.
 async fn drive(deps: &Deps, job: &Job, guard: &Guard<'_>, ticket: &Ticket) -> Finish {
     let watch = pin!(guard.watch(ticket));
     let tools = Tools { calls: deps.calls.clone(), programs: deps.programs.clone() };
@@ -201,7 +205,7 @@ async fn drive(deps: &Deps, job: &Job, guard: &Guard<'_>, ticket: &Ticket) -> Fi
     let mut run = deps.config.runner(&job.agent).start(&tools, job).await;
     let mut watch = watch;
     loop {
-        // The watch is asked first: a run that never pauses must not drown it.
+        // The guard is polled first, so that a run with continuous output cannot starve it.
         let event = match select(&mut watch, run.next()).await {
             Either::Left((why, _)) => Err(why),
             Either::Right((event, _)) => Ok(event),

@@ -1,4 +1,5 @@
-//! `POST /api/run-task`: a program of the owner's has work done here. It needs an approval; the claim is the gate.
+//! `POST /api/run-task`: runs work for a program of the owner. It needs an approval; the claim is
+//! the gate.
 
 use crate::board::{Begin, Entry};
 use crate::runner::Job;
@@ -16,7 +17,8 @@ use platform::percent::encode;
 use platform::ports::{CallError, calls};
 use serde_json::Value;
 
-/// 202 with the task's view; 200 when this task runs or ran here by the same approval; 403 without an approval.
+/// 202 with the task's view; 200 if this task already runs or ran here with the same approval; 403
+/// without an approval.
 pub(crate) async fn run_task(
     State(deps): State<Deps>,
     RawBody(body): RawBody,
@@ -72,7 +74,7 @@ pub(crate) async fn run_task(
     Ok((StatusCode::ACCEPTED, Json(view)).into_response())
 }
 
-/// A body without an approval, or with one that nobody gave, is refused as such, whatever else is wrong with it.
+/// Checks the approval first: a missing or unknown one is reported before any other problem.
 async fn read(deps: &Deps, body: &[u8]) -> ApiResult<(Approval, RunTaskRequest)> {
     let value: Value = parse_json(body)?;
     let approval = value.get("approvalId").and_then(Value::as_str).unwrap_or_default();
@@ -106,8 +108,9 @@ async fn read(deps: &Deps, body: &[u8]) -> ApiResult<(Approval, RunTaskRequest)>
     Ok((approval, request))
 }
 
-/// The approval must be for this task, this agent and this message: the one in its arguments, else its description.
-/// Otherwise one thing would be approved and another one run. The approval's digest.
+/// Checks that the approval is for this task, this agent and this message (the one in its
+/// arguments, or its description), so that exactly the approved work runs. Returns the approval's
+/// digest.
 fn bound(approval: Approval, request: &RunTaskRequest) -> ApiResult<String> {
     let approved = approval
         .arguments
@@ -136,7 +139,7 @@ fn bound(approval: Approval, request: &RunTaskRequest) -> ApiResult<String> {
     }
 }
 
-/// Halts and budgets are named as such; any other refusal means that there is no approval for this.
+/// Reports halts and budgets as such; any other refusal means that this work is not approved.
 fn refusal(error: CallError) -> ApiError {
     match error {
         CallError::Refused(problem)
@@ -150,7 +153,8 @@ fn refusal(error: CallError) -> ApiError {
         {
             tracing::error!(
                 detail = problem.detail,
-                "personal-assistant does not know this gateway's token, or lets it read no approvals"
+                "personal-assistant does not know this gateway's token, or lets it read no \
+                 approvals"
             );
             ApiError::new(
                 ErrorCode::Upstream,

@@ -1,4 +1,4 @@
-//! `GET /api/tasks/{id}` and `GET /api/tasks/{id}/events`: what runs or ran here.
+//! `GET /api/tasks/{id}` and `GET /api/tasks/{id}/events`: the runs here.
 
 use crate::Deps;
 use axum::Json;
@@ -15,7 +15,7 @@ use platform::edge::{ApiError, ApiResult};
 use std::convert::Infallible;
 use std::pin::pin;
 
-/// A comment is sent this often, so that nobody in between takes the stream for dead.
+/// Interval of keep-alive comments, so that no proxy closes the stream.
 const KEEP_ALIVE_MS: i64 = 15_000;
 
 /// The newest run of a task.
@@ -26,8 +26,8 @@ pub(crate) async fn one(
     deps.board.view(&id).map(Json).ok_or_else(|| ApiError::not_found("such task at this gateway"))
 }
 
-/// Server-sent events of the newest run: what is known, then what comes; ends with the run. `Last-Event-ID` goes on
-/// behind that event.
+/// Server-sent events of the newest run: past events, then new ones, until the run ends.
+/// `Last-Event-ID` continues after that event.
 pub(crate) async fn events(
     State(deps): State<Deps>,
     Path(id): Path<TaskId>,
@@ -50,7 +50,7 @@ pub(crate) async fn events(
     Ok((headers, Body::from_stream(events)).into_response())
 }
 
-/// The next piece of the stream, and where to go on; nothing behind the end.
+/// The next chunk of the stream, and the position after it; none after the end.
 async fn next(
     deps: &Deps,
     id: &TaskId,

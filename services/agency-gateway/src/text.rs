@@ -1,6 +1,6 @@
-//! Text cut to size without breaking a character.
+//! Cuts text without splitting a character.
 
-/// At most `max` bytes of the beginning, with `…` where something was cut off.
+/// At most `max` bytes from the start, with `…` after a cut.
 pub fn clip(text: &str, max: usize) -> String {
     if text.len() <= max {
         return text.to_owned();
@@ -10,7 +10,7 @@ pub fn clip(text: &str, max: usize) -> String {
     format!("{}…", text.get(..end).unwrap_or_default().trim_end())
 }
 
-/// At most `max` bytes of the end, with `…` where something was cut off.
+/// At most `max` bytes from the end, with `…` before a cut.
 pub fn clip_front(text: &str, max: usize) -> String {
     if text.len() <= max {
         return text.to_owned();
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn characters_are_never_broken() {
+    fn text_never_splits_a_character() {
         assert_eq!(clip("äöü", 100), "äöü");
         assert_eq!(clip("äöüß", 7), "äö…");
         assert_eq!(clip_front("äöüß", 7), "…üß");

@@ -1,5 +1,5 @@
-//! What a route costs natively: the whole decision over graphs of 4, 20 and 150 agents, beside a keyword counter of the same
-//! run. `cargo xtask bench` runs it.
+//! The native cost of one route: the whole decision over graphs of 4, 20 and 150 agents, beside a
+//! keyword counter in the same run. `cargo xtask bench` runs it.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -42,7 +42,8 @@ fn main() {
         let (base, _) = times(&requests, |request| by_keywords(&graph, &request.message));
         let bytes = model.to_bytes().len();
         println!(
-            "{agents:<10} {p50:>10.1} {p99:>10.1} {score:>10.1} {:>12.2} {training:>12.2} {:>10} {:>10}",
+            "{agents:<10} {p50:>10.1} {p99:>10.1} {score:>10.1} {:>12.2} {training:>12.2} {:>10} \
+             {:>10}",
             p50 / base,
             bytes / 1024,
             set.examples.len()
@@ -64,7 +65,7 @@ fn times(requests: &[RouteRequest], mut work: impl FnMut(&RouteRequest) -> usize
     (micros[ROUNDS / 2], micros[ROUNDS * 99 / 100])
 }
 
-/// The usual first attempt: whoever has most of their keywords in the message.
+/// The usual first attempt: the agent with the most keywords in the message.
 fn by_keywords(graph: &Graph, message: &str) -> usize {
     let lower = message.to_lowercase();
     let hits = |keywords: &[String]| {
@@ -73,7 +74,7 @@ fn by_keywords(graph: &Graph, message: &str) -> usize {
     (0..graph.agents.len()).max_by_key(|place| hits(&graph.agents[*place].keywords)).unwrap_or(0)
 }
 
-/// Agents with words of their own and words that all share, and messages of twenty words.
+/// Agents with unique and shared words, and messages of twenty words.
 fn synthetic(agents: usize, seed: u64) -> (Graph, Vec<String>) {
     let mut random = Random::new(seed);
     let word = |random: &mut Random| -> String {

@@ -1,5 +1,6 @@
 //! Writes `data/complexity.model` from `data/complexity-train.jsonl`; `cargo xtask gen` runs it.
-//! With `--score` it says instead how many of `data/complexity-test.jsonl` the model of this build judges right.
+//! With `--score` it prints how many lines of `data/complexity-test.jsonl` this build's model gets
+//! right.
 
 #![allow(clippy::print_stdout, reason = "a chore speaks to the terminal")]
 

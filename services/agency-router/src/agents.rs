@@ -1,5 +1,5 @@
-//! `GET /api/agents`: the pool. `POST /internal/outcomes`: what became of a run. `POST /internal/instances/choose`: where the next
-//! one should be done.
+//! `GET /api/agents`: the pool. `POST /internal/outcomes`: the outcome of a run. `POST
+//! /internal/instances/choose`: the gateway for the next run.
 
 use crate::Deps;
 use axum::Json;
@@ -9,7 +9,7 @@ use platform::edge::{ApiResult, JsonBody};
 use platform::ports::ClockExt;
 use serde_json::{Value, json};
 
-/// A row for each agent of the current graph: `{agents: [PoolMember]}`.
+/// One row per agent of the current graph: `{agents: [PoolMember]}`.
 pub async fn agents(State(deps): State<Deps>) -> ApiResult<Json<Value>> {
     let now_ms = deps.clock.now_ms();
     let snapshot = deps.shared.graph.current(&*deps.calls, &*deps.kv, deps.clock.now_ms()).await;
@@ -18,7 +18,7 @@ pub async fn agents(State(deps): State<Deps>) -> ApiResult<Json<Value>> {
     Ok(Json(json!({ "agents": agents })))
 }
 
-/// Counts an outcome.
+/// Records an outcome.
 pub async fn outcomes(
     State(deps): State<Deps>,
     JsonBody(report): JsonBody<OutcomeReport>,
@@ -27,7 +27,7 @@ pub async fn outcomes(
     Ok(Json(json!({ "recorded": true })))
 }
 
-/// The best of some gateways for an agent's next run.
+/// Chooses the best of some gateways for an agent's next run.
 pub async fn choose(
     State(deps): State<Deps>,
     JsonBody(request): JsonBody<InstanceRequest>,

@@ -1,4 +1,4 @@
-//! `POST /api/analyze`: the same scoring spelled out; nothing is recorded.
+//! `POST /api/analyze`: the same scoring with all details; records nothing.
 
 use crate::handle_route::{for_everybody, route};
 use crate::model::Term;
@@ -9,8 +9,9 @@ use contracts::routing::{RouteAnswer, RouteRequest};
 use platform::edge::{ApiResult, JsonBody};
 use serde_json::{Value, json};
 
-/// The answer of `/api/route` without a decision id, and `steps`, `probabilities`, `inScope`, `unknownWords`,
-/// `complexityReasons`, `estimatedTokens` (`{input, output}`, null for an agent without a model), `spokeForWinner` and `spokeForRunnerUp`.
+/// The response of `/api/route` without a decision id, plus `steps`, `probabilities`, `inScope`,
+/// `unknownWords`, `complexityReasons`, `estimatedTokens` (`{input, output}`, null for an agent
+/// without a model), `spokeForWinner` and `spokeForRunnerUp`.
 pub async fn analyze(
     State(deps): State<Deps>,
     JsonBody(request): JsonBody<RouteRequest>,
@@ -50,7 +51,7 @@ fn terms(terms: &[Term]) -> Vec<Value> {
     terms.iter().map(|term| json!({"term": term.text, "weight": (f64::from(term.weight) * 1000.0).round() / 1000.0})).collect()
 }
 
-/// The answer with more members, and without the id of a decision that nobody recorded.
+/// The response with extra members and without a decision id, because no decision was recorded.
 fn with(answer: &RouteAnswer, more: Value) -> Value {
     let mut value = serde_json::to_value(answer).unwrap_or_default();
     if let (Some(object), Value::Object(more)) = (value.as_object_mut(), more) {

@@ -1,4 +1,4 @@
-//! From a decision to the answer of `POST /api/route`.
+//! Builds the response of `POST /api/route` from a decision.
 
 use crate::config::Config;
 use crate::route::Decision;
@@ -7,7 +7,7 @@ use contracts::routing::RouteAnswer;
 use contracts::{DecisionId, Tokens};
 use platform::time::rfc3339;
 
-/// What only the caller knows of a decision.
+/// Data that only the caller has.
 #[derive(Clone, Debug)]
 pub struct Stamp {
     pub decision_id: DecisionId,
@@ -16,8 +16,7 @@ pub struct Stamp {
     pub latency_ms: f64,
 }
 
-/// Puts the answer together.
-/// `expected`: the tokens that its work is expected to need.
+/// Builds the response. `expected` are the estimated tokens of the work.
 pub fn answer(
     decision: &Decision,
     graph: &Graph,

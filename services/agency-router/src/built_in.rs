@@ -1,12 +1,12 @@
-//! The agent that answers when there is no graph at all.
+//! The agent that answers without a graph.
 
 use contracts::AgentId;
 use contracts::graph::{Agent, Graph};
 
-/// Its id, which is also the id looked for in a graph that marks no fallback agent.
+/// Its id; also the fallback agent's id if the graph marks none.
 pub const ASSISTANT: &str = "assistant";
 
-/// A graph of the built-in assistant alone, without a version: it was never published.
+/// A graph with only the built-in assistant. It has no version, because it was never published.
 pub fn graph() -> Graph {
     let assistant = Agent {
         id: AgentId::from(ASSISTANT),

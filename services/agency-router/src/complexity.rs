@@ -1,8 +1,8 @@
-//! How much work a message asks for: simple, moderate or complex, with the reasons.
+//! Judges the complexity of a message: simple, moderate or complex, with reasons.
 //!
-//! Learnt, by the same model as the routing, from 732 messages in `data/complexity-train.jsonl`; 180 others, kept apart
-//! from them, say how well. What a bag of words cannot see, the shape of the message, is told to the model as words of its
-//! own: how long it is, how many things it asks for. `cargo xtask gen` writes the model from the messages.
+//! Learnt by the routing model from 732 messages in `data/complexity-train.jsonl`; another 180
+//! measure it. A bag of words cannot see the message's shape (its length, the number of requests),
+//! so the shape is added as words. `cargo xtask gen` writes the model.
 
 use crate::evaluate::{CaseError, OUT_OF_SCOPE, read_cases};
 use crate::model::{Model, TrainingSet};
@@ -12,12 +12,12 @@ use std::fmt::Write;
 use std::hash::Hasher;
 use std::sync::LazyLock;
 
-/// The learnt model, as [`Model::to_bytes`] writes it.
+/// The trained model in the format of [`Model::to_bytes`].
 const BYTES: &[u8] = include_bytes!("../data/complexity.model");
-/// Words named among the reasons.
+/// Maximum words among the reasons.
 const WORDS_NAMED: usize = 3;
 
-/// Words that ask for something to be made or changed.
+/// Words that ask to create or change something.
 const WORK: &[&str] = &[
     "add",
     "analyse",
@@ -53,7 +53,7 @@ const WORK: &[&str] = &[
     "upgrade",
     "write",
 ];
-/// Words that stretch the work over many places or much time.
+/// Words that spread the work over many places or a long time.
 const SCOPE: &[&str] = &[
     "across",
     "all",
@@ -77,7 +77,7 @@ const SCOPE: &[&str] = &[
     "system",
     "whole",
 ];
-/// Words that put one step after another.
+/// Words that order steps.
 const STEPS: &[&str] = &[
     "after",
     "afterwards",
@@ -93,7 +93,7 @@ const STEPS: &[&str] = &[
 
 static MODEL: LazyLock<Option<Model>> = LazyLock::new(|| Model::from_bytes(BYTES).ok());
 
-/// Judges a message: how complex it is, and the probability of that, 0–1.
+/// The complexity of a message and its probability, 0–1.
 pub fn judge(message: &str) -> (Complexity, f64) {
     let Some(model) = MODEL.as_ref() else { return (Complexity::Moderate, 0.0) };
     let (place, confidence) = model.classify(&Shape::of(message).told(message));
@@ -101,11 +101,12 @@ pub fn judge(message: &str) -> (Complexity, f64) {
     complexity.map_or((Complexity::Moderate, 0.0), |complexity| (complexity, confidence))
 }
 
-/// What made it so, in short phrases: `3 things to do`; of a message whose shape says nothing, its words: `“yesterday”`.
+/// The reasons as short phrases, such as `3 things to do`. If the shape is neutral, the words:
+/// `“yesterday”`.
 pub fn reasons(message: &str) -> Vec<String> {
     let shape = Shape::of(message);
     let mut reasons = shape.reasons();
-    // Explaining words costs as much as a route, so it is done where there is nothing better to say.
+    // Explaining words costs as much as a route, so only if there is no better reason.
     if let Some(model) = MODEL.as_ref().filter(|_| reasons.is_empty()) {
         let scored = model.score(&shape.told(message));
         let words = scored
@@ -121,10 +122,10 @@ pub fn reasons(message: &str) -> Vec<String> {
     reasons
 }
 
-/// The model's bytes from labelled lines, as they stand in `data/`.
+/// Trains the model from labelled lines in the format of `data/` and returns its bytes.
 ///
 /// # Errors
-/// When a line cannot be read, or there is none.
+/// When a line is invalid, or there is none.
 pub fn learn(lines: &str) -> Result<Vec<u8>, CaseError> {
     let cases = read_cases(lines, "label")?;
     let told: Vec<(String, String)> = cases
@@ -135,18 +136,19 @@ pub fn learn(lines: &str) -> Result<Vec<u8>, CaseError> {
         told.iter().map(|(text, label)| (text.as_str(), label.as_str())),
         OUT_OF_SCOPE,
     );
-    // Five folds of the training lines: 81.5 % without letters, 80.9 % with; and they take most of the time.
+    // Five-fold accuracy: 81.5 % without character n-grams, 80.9 % with; and n-grams take most of
+    // the time.
     set.without_letters = true;
     let model = Model::train(&set).ok_or_else(|| CaseError {
         line: 1,
-        message: "there is nothing to learn from".to_owned(),
+        message: "there are no lines to learn from".to_owned(),
     })?;
     Ok(model.to_bytes())
 }
 
-/// What a message looks like, in any language but for the lists of words, which know English.
+/// The shape of a message. It works in any language, except the word lists, which are English.
 struct Shape {
-    /// Letters and digits.
+    /// Number of letters and digits.
     length: usize,
     work: usize,
     scope: usize,
@@ -167,7 +169,7 @@ fn hash_of(word: &str) -> u64 {
     hasher.finish()
 }
 
-/// A list that a word is in.
+/// The list that contains a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum List {
     Work,
@@ -175,7 +177,7 @@ enum List {
     Steps,
 }
 
-/// The words of all lists by their hash, in its order.
+/// The words of all lists, sorted by hash.
 static LISTED: LazyLock<Vec<(u64, List)>> = LazyLock::new(|| {
     let lists = [(List::Work, WORK), (List::Scope, SCOPE), (List::Steps, STEPS)];
     let mut listed: Vec<(u64, List)> = lists
@@ -191,11 +193,12 @@ fn list_of(word: u64) -> Option<List> {
     LISTED.get(place).map(|(_, list)| *list)
 }
 
-/// Names of the shape's words. Short, since each of their letters costs time; no message has such words by chance.
+/// Words that stand for the shape. Short, because each letter costs time; real messages do not
+/// contain them.
 const MARKS: [&str; 7] = ["qzl", "qzw", "qzs", "qzt", "qzi", "qzc", "qzq"];
 
 impl Shape {
-    /// In one pass: what a route spends here, it spends on every message.
+    /// One pass, because every route pays for it.
     fn of(message: &str) -> Self {
         let mut shape =
             Self { length: 0, work: 0, scope: 0, steps: 0, items: 0, commas: 0, questions: 0 };
@@ -232,9 +235,9 @@ impl Shape {
         }
     }
 
-    /// The message with its shape as words behind it.
+    /// The message followed by its shape as words.
     fn told(&self, message: &str) -> String {
-        // Two steps of a logarithm of base 2 for three of the mark: 20 and 30 letters differ as 200 and 300 do.
+        // Three marks per two steps of log2: 20 and 30 letters differ as 200 and 300 do.
         let length = (self.length.max(1) as f64).log2() * 1.5;
         let counts = [
             length as usize,
@@ -258,7 +261,7 @@ impl Shape {
         add(self.length > 400, "a long message".to_owned());
         add((121..=400).contains(&self.length), "more than a sentence long".to_owned());
         add(self.work >= 2, format!("{} things to do", self.work));
-        add(self.work == 1, "something to be done".to_owned());
+        add(self.work == 1, "asks for a change".to_owned());
         add(self.scope >= 1, "a wide scope".to_owned());
         add(self.work >= 1 && self.steps >= 1, "several steps".to_owned());
         add(self.items >= 2, format!("a list of {} items", self.items));
@@ -270,7 +273,7 @@ fn is_mark(word: &str) -> bool {
     MARKS.contains(&word.trim_end_matches(|letter: char| letter.is_ascii_digit()))
 }
 
-/// `- one`, `* two`, `3. three`, `4) four`.
+/// List items: `- one`, `* two`, `3. three`, `4) four`.
 fn is_item(line: &str) -> bool {
     let digits = line.trim_start_matches(|letter: char| letter.is_ascii_digit());
     line.starts_with("- ")
@@ -283,14 +286,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn greetings_are_simple_and_projects_are_complex() {
+    fn complexity_of_greetings_is_simple_and_of_projects_complex() {
         for (message, expected) in [
             ("hello", Complexity::Simple),
             ("what did we spend today?", Complexity::Simple),
             ("fix the typo", Complexity::Simple),
             ("review my pull request and write down what you would change", Complexity::Moderate),
             (
-                "Migrate the entire platform to the new database, then rewrite all services and deploy them to production",
+                "Migrate the entire platform to the new database, then rewrite all services and \
+                 deploy them to production",
                 Complexity::Complex,
             ),
         ] {
@@ -305,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn each_listed_word_is_found_in_its_own_list() {
+    fn complexity_finds_each_word_in_its_own_list() {
         for (list, words) in [(List::Work, WORK), (List::Scope, SCOPE), (List::Steps, STEPS)] {
             assert!(words.iter().all(|word| list_of(hash_of(word)) == Some(list)));
         }
@@ -313,13 +317,13 @@ mod tests {
     }
 
     #[test]
-    fn the_model_is_what_its_messages_teach() {
+    fn complexity_model_matches_its_training_messages() {
         let learnt = learn(include_str!("../data/complexity-train.jsonl")).unwrap();
         assert!(learnt == BYTES, "data/complexity.model is not of these messages: cargo xtask gen");
     }
 
     #[test]
-    fn messages_it_has_not_seen_are_judged_right_six_times_of_seven() {
+    fn complexity_is_right_for_six_of_seven_unseen_messages() {
         let cases = read_cases(include_str!("../data/complexity-test.jsonl"), "label").unwrap();
         let right = cases
             .iter()
@@ -329,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_too_short_or_too_long_to_be_judged() {
+    fn complexity_accepts_any_length() {
         for message in ["", "?", "请帮我检查", &"请帮我检查，".repeat(2_000), &"a ".repeat(50_000)]
         {
             assert!(!reasons(message).is_empty());

@@ -8,20 +8,20 @@ use contracts::{DecisionId, Problem};
 use platform::edge::{ApiError, ApiResult, Query};
 use serde::Deserialize;
 
-/// The largest page.
+/// Maximum page size.
 const LIMIT_MAX: u32 = 200;
-/// The page when no limit is named.
+/// Default page size.
 const LIMIT: u32 = 50;
 
-/// The query of a list.
+/// Query of the list.
 #[derive(Debug, Deserialize)]
 pub struct Page {
     limit: Option<u32>,
-    /// The `cursor` of the page before.
+    /// The `cursor` of the previous page.
     cursor: Option<String>,
 }
 
-/// A page; `cursor` is null on the last.
+/// Returns a page; `cursor` is null on the last.
 pub async fn list(
     State(deps): State<Deps>,
     Query(page): Query<Page>,
@@ -30,12 +30,12 @@ pub async fn list(
     if !(1..=LIMIT_MAX).contains(&limit) {
         return Err(Problem::field(
             "limit",
-            format!("The limit {limit} is out of bounds."),
-            format!("Ask for 1 to {LIMIT_MAX}."),
+            format!("`limit` must be 1 to {LIMIT_MAX}, got {limit}."),
+            format!("Ask for 1 to {LIMIT_MAX} and follow `cursor`."),
         )
         .into());
     }
-    // One more than asked for tells whether there is a next page.
+    // One extra row shows whether there is a next page.
     let mut decisions = store::page(
         &*deps.sql,
         page.cursor.as_deref().filter(|cursor| !cursor.is_empty()),
@@ -48,7 +48,7 @@ pub async fn list(
     Ok(Json(DecisionList { decisions, cursor }))
 }
 
-/// One decision.
+/// Returns one decision.
 pub async fn one(State(deps): State<Deps>, Path(id): Path<String>) -> ApiResult<Json<DecisionRow>> {
     let row = store::one(&*deps.sql, &DecisionId::new(id)).await?;
     row.map(Json).ok_or_else(|| ApiError::not_found("such decision"))

@@ -1,4 +1,4 @@
-//! The ports and settings that the router is built with, and its memory between requests.
+//! The router's ports and settings, and its memory between requests.
 
 use crate::config::Config;
 use crate::graph_source::GraphSource;
@@ -22,30 +22,32 @@ pub struct Deps {
     pub stopwatch: Stopwatch,
     pub auth: Auth,
     pub config: Arc<Config>,
-    /// Start with `Shared::default()`, once a process: requests and clones share what was loaded.
+    /// Create it once per process with `Shared::default()`; requests and clones share the loaded
+    /// data.
     pub shared: Shared,
 }
 
-/// Milliseconds since any moment, as fine as the runtime has them: a route takes some 0.02 ms.
+/// Milliseconds from any starting point, as fine as the runtime allows: a route takes about 0.02
+/// ms.
 pub type Stopwatch = Arc<dyn Fn() -> f64 + Send + Sync>;
 
-/// A stopwatch for runtimes that have nothing finer than the clock.
+/// A stopwatch for runtimes with nothing finer than the clock.
 pub fn stopwatch_of(clock: Arc<dyn Clock>) -> Stopwatch {
     Arc::new(move || clock.now_ms() as f64)
 }
 
-/// What is kept in memory between requests.
+/// Data kept in memory between requests.
 #[derive(Clone, Default)]
 pub struct Shared {
     pub graph: GraphSource,
     pub pool: PoolSource,
 }
 
-/// How long an isolate believes that its graph is the current one.
+/// How long an isolate treats its graph as current.
 const WORKERS_FRESH_MS: i64 = 2_000;
 
 impl Shared {
-    /// For Workers, where asking another service costs more than routing.
+    /// For Workers, where a call to another service costs more than a route.
     pub fn for_workers() -> Self {
         Self { graph: GraphSource::fresh_for(WORKERS_FRESH_MS), ..Self::default() }
     }

@@ -1,6 +1,7 @@
-//! `quintet eval`: how well the router does on labelled messages, as figures that a person can check.
+//! `quintet eval`: routing quality on labelled messages.
 //!
-//! Pure: lines come in as text, time through a closure (seconds since any moment), progress goes out through another.
+//! Pure: lines come in as text, time through a closure (seconds from any starting point), progress
+//! goes out through another.
 
 use crate::model::training_set::should_find;
 use crate::model::{Model, TrainingSet};
@@ -18,7 +19,7 @@ mod trials;
 
 /// The label that means "none of these".
 pub const OUT_OF_SCOPE: &str = "oos";
-/// Folds when a graph is tested against itself.
+/// Folds of the cross-validation.
 const FOLDS: usize = 5;
 
 /// One labelled message.
@@ -28,38 +29,39 @@ pub struct Case {
     pub label: String,
 }
 
-/// Why a file of cases cannot be read.
+/// The reason that a file of cases is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {message}")]
 pub struct CaseError {
-    /// From 1.
+    /// Line number, from 1.
     pub line: usize,
     pub message: String,
 }
 
-/// Time and progress, as the caller has them.
+/// The caller's time and progress.
 pub struct Surroundings<'a> {
-    /// Seconds since any fixed moment.
+    /// Seconds from any fixed starting point.
     pub seconds: &'a dyn Fn() -> f64,
-    /// Called with (steps done, steps in all) now and then.
+    /// Called occasionally with (steps done, total steps).
     pub progress: &'a mut dyn FnMut(usize, usize),
 }
 
-/// The report. Rates are fractions 0–1; what cannot be computed is null.
+/// The report. Rates are fractions 0–1; null if they cannot be computed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// Share of in-scope lines whose best agent is the right one (whatever the gate says).
+    /// Share of in-scope lines whose best agent is right, regardless of the gate.
     pub accuracy: Option<f64>,
-    /// The same where a line that the gate turns away counts as routed to the fallback agent.
+    /// The same, with rejected lines counted as routed to the fallback agent.
     pub accuracy_with_gate: Option<f64>,
     #[serde(rename = "macroF1")]
     pub macro_f1: Option<f64>,
-    /// Share of `oos` lines that the gate turns away.
+    /// Share of `oos` lines that the gate rejects.
     pub oos_recall: Option<f64>,
     /// Probability that an in-scope line gets a higher P(in scope) than an `oos` line.
     pub oos_auroc: Option<f64>,
-    /// Expected calibration error of the confidence, in-scope lines, 15 equal bins (Guo et al. 2017).
+    /// Expected calibration error of the confidence, in-scope lines, 15 equal bins (Guo et al.
+    /// 2017).
     pub ece: Option<f64>,
     pub coverage: Coverage,
     pub route_micros: RouteMicros,
@@ -68,23 +70,23 @@ pub struct Report {
     pub lines: usize,
     pub oos_lines: usize,
     pub labels: usize,
-    /// Trainings that the rates are means of, and how far apart they were.
+    /// Number of trainings behind the mean rates, and their spread.
     pub trainings: usize,
     pub accuracy_spread: Option<Spread>,
-    /// In-scope lines by label, in the order of their names.
+    /// In-scope lines by label, sorted by name.
     pub per_label: Vec<LabelFigures>,
-    /// Most frequent mistakes first.
+    /// Mistakes, most frequent first.
     pub confusion: Vec<ConfusionPair>,
-    /// Wrong with the highest confidence first.
+    /// Errors with the highest confidence first.
     pub worst_errors: Vec<WorstError>,
 }
 
-/// How one label did.
+/// The results of one label.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LabelFigures {
     pub label: String,
     pub lines: usize,
-    /// Lines whose best agent is the right one.
+    /// Lines whose best agent is right.
     pub right: usize,
 }
 
@@ -95,7 +97,7 @@ pub struct RouteMicros {
     pub p99: Option<f64>,
 }
 
-/// What the model said to one case.
+/// The model's result for one case.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     pub text: String,
@@ -109,17 +111,17 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Whether the case belongs to an agent.
+    /// Whether the case is in scope.
     pub fn belongs(&self) -> bool {
         self.label != OUT_OF_SCOPE
     }
-    /// Whether the best agent is the right one.
+    /// Whether the best agent is right.
     pub fn right(&self) -> bool {
         self.predicted == self.label
     }
 }
 
-/// Reads one JSON object a line: `text`, and the label under `label_field`. Blank lines are skipped.
+/// Reads one JSON object per line: `text`, and the label in `label_field`. Skips blank lines.
 pub fn read_cases(lines: &str, label_field: &str) -> Result<Vec<Case>, CaseError> {
     let mut cases = Vec::new();
     for (place, line) in lines.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
@@ -133,12 +135,12 @@ pub fn read_cases(lines: &str, label_field: &str) -> Result<Vec<Case>, CaseError
         cases.push(Case { text, label });
     }
     if cases.is_empty() {
-        return Err(CaseError { line: 0, message: "the file holds no line".to_owned() });
+        return Err(CaseError { line: 0, message: "the file has no lines".to_owned() });
     }
     Ok(cases)
 }
 
-/// The lines of a training file.
+/// The training set of a file.
 pub fn training_set(cases: &[Case]) -> TrainingSet {
     TrainingSet::from_pairs(
         cases.iter().map(|case| (case.text.as_str(), case.label.as_str())),
@@ -146,8 +148,8 @@ pub fn training_set(cases: &[Case]) -> TrainingSet {
     )
 }
 
-/// Trains on `set` and tests with `cases`; `fallback` is the label that gets what the gate turns away. `None` when the
-/// set has no example.
+/// Trains on `set` and tests with `cases`; `fallback` is the label that gets rejected lines. `None`
+/// when the set has no example.
 pub fn evaluate(
     set: &TrainingSet,
     cases: &[Case],
@@ -169,8 +171,8 @@ pub fn evaluate(
     Some(report(&outcomes, &model, train_seconds, fallback))
 }
 
-/// Tests a graph against itself: each fifth of the examples is routed by a model that has not seen it. What an agent is not for is
-/// learnt from in every fold and never asked. `None` when there is nothing to learn from.
+/// Cross-validates a graph: a model routes the fifth of the examples that it has not seen.
+/// Exclusions train every fold and test none. `None` when there is nothing to learn from.
 pub fn cross_validate(graph: &Graph, around: &mut Surroundings<'_>) -> Option<Report> {
     let set = TrainingSet::from_graph(graph);
     let fallback = graph.fallback_agent().map(|agent| agent.id.as_str().to_owned());
@@ -304,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn easy_lines_are_all_right_and_the_report_has_the_keys_of_the_contract() {
+    fn eval_routes_easy_lines_right_and_reports_the_contracts_keys() {
         let report = run(&lines());
         assert_eq!(report.accuracy, Some(1.0));
         assert_eq!(report.macro_f1, Some(1.0));
@@ -325,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_computed_is_null() {
+    fn eval_reports_null_for_rates_that_cannot_be_computed() {
         let report = run("{\"text\": \"fix it\", \"label\": \"codegen\"}");
         assert_eq!((report.oos_recall, report.oos_auroc), (None, None));
         let report = run("{\"text\": \"fix it\", \"label\": \"oos\"}");
@@ -333,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_agent_is_not_for_is_learnt_from_but_is_none_of_the_messages_it_should_find() {
+    fn eval_trains_on_exclusions_but_never_tests_them() {
         let mut graph = crate::samples::graph();
         let examples: usize = graph.agents.iter().map(|agent| agent.examples.len()).sum();
         for agent in &mut graph.agents {
@@ -353,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unreadable_line_is_named() {
+    fn eval_names_an_invalid_line() {
         assert_eq!(
             read_cases("{\"text\":\"a\",\"label\":\"b\"}\nnonsense", "label").unwrap_err().line,
             2

@@ -1,21 +1,21 @@
-//! Pool: who stands in when the chosen agent cannot take the message.
+//! Replacement agents for one that cannot take the message.
 //!
-//! The agent's own `relatedAgents` in their order, then the graph's fallback agent, then whoever the model likes best.
-//! When nobody is left, the fallback agent is named all the same: an answer always exists.
+//! Order: the agent's `relatedAgents`, the graph's fallback agent, then the model's ranking. If no
+//! agent is left, the fallback agent is named anyway, so there is always an answer.
 
 use contracts::AgentId;
 use contracts::graph::{Agent, Graph};
 
-/// Why an agent cannot take a message now.
+/// The reason that an agent cannot take a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Obstacle {
     /// Its breaker is open.
     Down,
-    /// The sender said that the message is not for it.
+    /// The sender ruled it out for this message.
     TakenBack,
-    /// It has just failed on this message.
+    /// It just failed on this message.
     Excluded,
-    /// The sender may use public agents only.
+    /// This sender may use public agents only.
     NotPublic,
 }
 
@@ -24,21 +24,21 @@ impl Obstacle {
     pub const fn phrase(self) -> &'static str {
         match self {
             Self::Down => "is down",
-            Self::TakenBack => "is not meant",
-            Self::Excluded => "has just failed on this message",
+            Self::TakenBack => "was ruled out",
+            Self::Excluded => "just failed on this message",
             Self::NotPublic => "is not open to this sender",
         }
     }
 }
 
-/// The id of whoever gets what nobody else is for; the built-in assistant's where the graph names none.
+/// The id of the agent for out-of-scope messages; the built-in assistant's if the graph has none.
 pub fn fallback_id(graph: &Graph) -> AgentId {
     graph
         .fallback_agent()
         .map_or_else(|| AgentId::from(crate::built_in::ASSISTANT), |agent| agent.id.clone())
 }
 
-/// The first agent that can take the place of `chosen`. `ranked` are the others by probability.
+/// The first agent that can replace `chosen`. `ranked` are the others by probability.
 pub fn stand_in(
     graph: &Graph,
     chosen: &AgentId,
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn the_chain_is_related_agents_then_the_fallback_agent_then_the_best_of_the_rest() {
+    fn fallback_order_is_related_agents_then_fallback_agent_then_ranking() {
         assert_eq!(stand_in_without(&["codegen"]), "security");
         assert_eq!(stand_in_without(&["codegen", "security"]), "assistant");
         assert_eq!(stand_in_without(&["codegen", "security", "assistant"]), "pm");

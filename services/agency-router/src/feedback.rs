@@ -1,4 +1,4 @@
-//! `POST /api/feedback`: whether a decision was right, and who should have had the message.
+//! `POST /api/feedback`: whether a decision was right, and the right agent.
 
 use crate::{Deps, store};
 use axum::extract::State;
@@ -7,7 +7,7 @@ use contracts::Problem;
 use contracts::routing::{DecisionRow, Feedback};
 use platform::edge::{ApiError, ApiResult, JsonBody, Principal};
 
-/// Answers with the decision as it is recorded now.
+/// Returns the decision as recorded now.
 pub async fn feedback(
     State(deps): State<Deps>,
     Extension(who): Extension<Principal>,
@@ -44,7 +44,12 @@ pub async fn feedback(
                 "The decision was {}, which contradicts correct: {} with agent: {agent}.",
                 decision.agent, feedback.correct
             );
-            return Err(Problem::field("agent", detail, "Leave `agent` out when the decision was right; name another agent when it was wrong.").into());
+            return Err(Problem::field(
+                "agent",
+                detail,
+                "Omit `agent` if the decision was right; name another agent if it was wrong.",
+            )
+            .into());
         }
     }
     let row = store::feedback(&*deps.sql, &feedback, who.as_str(), now_ms).await?;

@@ -1,14 +1,15 @@
-//! The current graph with its model, kept in memory and renewed from skill-graph-loader.
+//! The current graph with its model, cached in memory and renewed from skill-graph-loader.
 //!
-//! The loader is asked for the current version, natively each time, on Workers (where asking costs more than routing) at most
-//! every two seconds and after each publish that this isolate hears of; graph and model are fetched when it changed.
-//! What was loaded keeps serving while the loader is away; a process that has loaded nothing yet takes the copies in KV then.
-//! Without any graph the built-in assistant answers.
+//! Natively each request asks the loader for the current version. On Workers, where a call costs
+//! more than a route, it asks at most every two seconds, and after each publish that this isolate
+//! hears of. It fetches graph and model when the version changed. While the loader is down, the
+//! loaded graph stays in use; a process without one uses the copies in KV. Without any graph the
+//! built-in assistant answers.
 //!
 //! | KV | holds | lives |
 //! | --- | --- | --- |
-//! | `graph:<version>`, `model:<version>` (base64) | what the loader gave for a version | 24 h |
-//! | `current` | the version seen last: asked only when the loader does not answer | 24 h |
+//! | `graph:<version>`, `model:<version>` (base64) | the loader's data for a version | 24 h |
+//! | `current` | the last known version, used only when the loader does not answer | 24 h |
 
 use crate::built_in;
 use crate::model::{Model, TrainingSet};
@@ -20,24 +21,24 @@ use platform::ports::{CallError, Calls, Kv, PortError, PortErrorKind, calls};
 use serde::Deserialize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How long copies live.
+/// Lifetime of the copies.
 const COPY_TTL_S: u64 = 24 * 3600;
-/// Larger ones are fetched each time: Workers KV takes 25 MiB a value.
+/// Maximum bytes of a copy; Workers KV allows 25 MiB per value. Larger ones are fetched each time.
 const COPY_BYTES_MAX: usize = 20 << 20;
 const CURRENT: &str = "current";
 
-/// A graph and its model, fitting each other.
+/// A graph and its model.
 #[derive(Debug)]
 pub struct Snapshot {
     pub graph: Graph,
-    /// None when no agent has anything to learn from.
+    /// None if no agent has anything to learn from.
     pub model: Option<Model>,
 }
 
 #[derive(Default)]
 struct State {
     snapshot: Option<Arc<Snapshot>>,
-    /// When the loader last said that the snapshot is the current one.
+    /// Time when the loader last confirmed the snapshot as current.
     asked_at_ms: Option<i64>,
 }
 
@@ -45,24 +46,24 @@ struct State {
 #[derive(Clone, Default)]
 pub struct GraphSource {
     state: Arc<Mutex<State>>,
-    /// How long the loader's word counts.
+    /// How long a confirmation is valid.
     fresh_ms: i64,
 }
 
-/// Answer of `GET /internal/current`.
+/// The response of `GET /internal/current`.
 #[derive(Deserialize)]
 struct Current {
     version: Option<GraphVersion>,
 }
 
 impl GraphSource {
-    /// A source that believes the loader for so long.
+    /// A source that trusts a confirmation for this long.
     pub fn fresh_for(fresh_ms: i64) -> Self {
         Self { fresh_ms, ..Self::default() }
     }
 
-    /// The current graph: its version is asked for (one row), so that a publish is seen at once. When nobody answers, what
-    /// was known last serves on.
+    /// The current graph. It asks for the version (one row), so a publish is visible at once. If
+    /// the loader does not answer, the last known graph stays in use.
     pub async fn current(&self, calls: &dyn Calls, kv: &dyn Kv, now_ms: i64) -> Arc<Snapshot> {
         let known = {
             let state = self.state();
@@ -80,8 +81,8 @@ impl GraphSource {
                 return known.unwrap_or_else(none_published);
             }
             Err(error) => {
-                tracing::warn!(%error, "the skill graph could not be renewed");
-                // Not kept in memory: the loader is asked again by the next request.
+                tracing::warn!(%error, "cannot renew the skill graph");
+                // Not cached in memory, so the next request asks the loader again.
                 return match known {
                     Some(known) => known,
                     None => last_seen(kv).await.map_or_else(none_published, Arc::new),
@@ -92,7 +93,7 @@ impl GraphSource {
         snapshot
     }
 
-    /// Something was published: the next one asks, however fresh the last word is.
+    /// Expires the confirmation after a publish, so that the next request asks.
     pub fn look_again(&self) {
         self.state().asked_at_ms = None;
     }
@@ -106,7 +107,7 @@ fn none_published() -> Arc<Snapshot> {
     Arc::new(Snapshot { graph: built_in::graph(), model: None })
 }
 
-/// The current graph where it is another than the known one.
+/// The current graph, if it differs from the known one.
 async fn renewed(
     calls: &dyn Calls,
     kv: &dyn Kv,
@@ -128,9 +129,9 @@ async fn renewed(
         return Ok(None);
     }
     if let Some(copy) = copy_of(kv, &version).await {
-        // After a rollback the copy is there already, and `current` names the version that was left.
+        // After a rollback the copy already exists, and `current` names the version that was left.
         if let Err(error) = kv.put(CURRENT, version.as_str(), COPY_TTL_S).await {
-            tracing::warn!(%error, "the current version was not kept");
+            tracing::warn!(%error, "cannot store the current version");
         }
         return Ok(Some(copy));
     }
@@ -144,7 +145,7 @@ async fn renewed(
             Some(model)
         }
         Err(error) => {
-            tracing::warn!(%error, %version, "the graph's model could not be read and is trained again");
+            tracing::warn!(%error, %version, "cannot read the graph's model; training it again");
             Model::train(&TrainingSet::from_graph(&graph))
         }
     };
@@ -164,7 +165,7 @@ async fn fetch_model(calls: &dyn Calls, version: &GraphVersion) -> Result<Model,
     Model::from_bytes(answer.body()).map_err(|error| invalid(error.to_string()))
 }
 
-/// The copies of a version, where both are there and fit.
+/// The copies of a version, if both exist and match.
 async fn copy_of(kv: &dyn Kv, version: &GraphVersion) -> Option<Snapshot> {
     let graph: Graph =
         serde_json::from_str(&kv.get(&format!("graph:{version}")).await.ok()??).ok()?;
@@ -173,13 +174,13 @@ async fn copy_of(kv: &dyn Kv, version: &GraphVersion) -> Option<Snapshot> {
     (graph.version.as_ref() == Some(version)).then_some(Snapshot { graph, model: Some(model) })
 }
 
-/// The version that was current when somebody looked last.
+/// The last known version.
 async fn last_seen(kv: &dyn Kv) -> Option<Snapshot> {
     let version = GraphVersion::new(kv.get(CURRENT).await.ok()??);
     copy_of(kv, &version).await
 }
 
-/// A cache that cannot be written is slow, not broken.
+/// Stores the copies. A failure makes the cache slow, not broken.
 async fn keep_copy(kv: &dyn Kv, version: &GraphVersion, graph: &Graph, model: &Model) {
     let graph = serde_json::to_string(graph).unwrap_or_default();
     let model = STANDARD.encode(model.to_bytes());
@@ -193,7 +194,7 @@ async fn keep_copy(kv: &dyn Kv, version: &GraphVersion, graph: &Graph, model: &M
             return;
         }
         if let Err(error) = kv.put(&key, &text, COPY_TTL_S).await {
-            tracing::warn!(%error, key, "a copy was not kept");
+            tracing::warn!(%error, key, "cannot store a copy");
             return;
         }
     }

@@ -1,4 +1,4 @@
-//! `POST /api/route` for people and programs, `POST /internal/route` for the conductor.
+//! `POST /api/route` for people and programs, `POST /internal/route` for the dispatcher.
 
 use crate::Deps;
 use crate::answer::{Stamp, answer};
@@ -12,7 +12,7 @@ use contracts::{DecisionId, Problem, Tokens};
 use platform::edge::{ApiResult, JsonBody, Principal};
 use platform::ports::ClockExt;
 
-/// Characters of a message that are read; a longer one is refused (or cut, where it comes from inside).
+/// Maximum characters of a message. Longer external messages are refused, internal ones truncated.
 pub const MESSAGE_CHARS_MAX: usize = 16_000;
 
 /// `POST /api/route`.
@@ -27,13 +27,13 @@ pub async fn public(
     Ok(Json(answer))
 }
 
-/// `POST /internal/route`: the members below `context` count, and one event is decided once.
+/// `POST /internal/route`: uses the members below `context`, and decides each event once.
 pub async fn internal(
     State(deps): State<Deps>,
     Extension(who): Extension<Principal>,
     JsonBody(mut request): JsonBody<RouteRequest>,
 ) -> ApiResult<Json<RouteAnswer>> {
-    // What was accepted must be routed: a long message is cut rather than refused.
+    // An accepted message must be routed, so a long one is truncated, not refused.
     if let Some((end, _)) = request.message.char_indices().nth(MESSAGE_CHARS_MAX) {
         request.message.truncate(end);
     }
@@ -46,8 +46,8 @@ pub async fn internal(
     let (decision, answer, _) = route(&deps, &request).await;
     store::record(&*deps.sql, &asked(&request, &decision, &answer, who), &answer).await?;
     if let Some(previous) = request.previous.as_ref().filter(|_| decision.takes_back) {
-        // The sender's word on the decision before; when it cannot be written, the message is worked on all the same.
-        // Whom the router found instead is its guess and nobody's word.
+        // The sender's feedback on the previous decision. If storing it fails, the message still
+        // runs. A replacement chosen by the router is a guess and not part of the feedback.
         let feedback = Feedback {
             decision_id: previous.decision_id.clone(),
             correct: false,
@@ -61,10 +61,10 @@ pub async fn internal(
         )
         .await
         {
-            tracing::warn!(%error, "the correction was not recorded");
+            tracing::warn!(%error, "cannot store the correction");
         }
     }
-    // Two requests for one event may have decided at the same moment: the recorded one counts for both.
+    // Two concurrent requests for one event: the recorded decision counts for both.
     if let Some(event) = &request.event_id
         && let Some(recorded) = store::of_event(&*deps.sql, event, &key).await?
         && recorded.decision_id != answer.decision_id
@@ -74,7 +74,8 @@ pub async fn internal(
     Ok(Json(closed(&deps, &request, answer).await))
 }
 
-/// What an answer says beside the decision: a message that pushes on does so only where something was said before. And marks one that names an agent which is not open to this sender: there was nobody else to name.
+/// Adjusts the response: clears the follow-up mark if there was no earlier message, and marks a
+/// named agent that is closed to this sender, when there is no replacement.
 async fn closed(deps: &Deps, request: &RouteRequest, answer: RouteAnswer) -> RouteAnswer {
     let answer =
         RouteAnswer { follows_up: answer.follows_up && request.previous.is_some(), ..answer };
@@ -86,24 +87,24 @@ async fn closed(deps: &Deps, request: &RouteRequest, answer: RouteAnswer) -> Rou
     RouteAnswer { closed: !open, ..answer }
 }
 
-/// Refuses what is out of bounds and drops what only internal callers may say.
+/// Refuses values out of bounds and drops members reserved for internal callers.
 pub fn for_everybody(request: RouteRequest) -> ApiResult<RouteRequest> {
     if request.message.trim().is_empty() {
         return Err(Problem::field(
             "message",
             "The message is empty.",
-            "Send the text to be routed in `message`.",
+            "Put the text to route into `message`.",
         )
         .into());
     }
     let length = request.message.chars().count();
     if length > MESSAGE_CHARS_MAX {
         let detail =
-            format!("The message has {length} characters; at most {MESSAGE_CHARS_MAX} are read.");
+            format!("The message has {length} characters; the maximum is {MESSAGE_CHARS_MAX}.");
         return Err(Problem::field(
             "message",
             detail,
-            "Shorten the message, or route by its first paragraphs.",
+            "Shorten the message, or route its first paragraphs.",
         )
         .into());
     }
@@ -120,12 +121,13 @@ pub fn for_everybody(request: RouteRequest) -> ApiResult<RouteRequest> {
     })
 }
 
-/// Decides with the current graph and pool. The tokens are what the work is expected to need; none for an agent without a model.
+/// Decides with the current graph and pool. The tokens are the estimate; none for an agent without
+/// a model.
 pub async fn route(deps: &Deps, request: &RouteRequest) -> (Decision, RouteAnswer, Option<Tokens>) {
     let now_ms = deps.clock.now_ms();
     let snapshot = deps.shared.graph.current(&*deps.calls, &*deps.kv, now_ms).await;
     let pool = deps.shared.pool.current(&*deps.cell, now_ms).await;
-    // The decision alone is timed: fetching a new graph happens once a publish, not once a route.
+    // Only the decision is timed: a new graph is fetched once per publish, not per route.
     let start = (deps.stopwatch)();
     let decision = decide(
         request,

@@ -1,4 +1,4 @@
-//! `POST /internal/train`: a model for a graph that is about to be published.
+//! `POST /internal/train`: trains a model for a graph before its publish.
 
 use crate::Deps;
 use crate::model::{HeldOutFigures, Model, TrainingSet};
@@ -11,12 +11,12 @@ use contracts::graph::{Agent, Finding, Graph, Severity};
 use contracts::routing::{TrainAnswer, TrainRequest};
 use platform::edge::{ApiError, ApiResult, read_body};
 
-/// A graph without the bodies of its files, as JSON.
+/// Maximum bytes of a graph as JSON, without the bodies of its files.
 const BYTES_MAX: usize = 48 << 20;
-/// Findings of one training of each kind.
+/// Maximum findings of each kind per training.
 const FINDINGS_MAX: usize = 20;
-/// Agents of which fewer than so many in a hundred held-out examples find them get a finding, and from how many examples on that says
-/// anything.
+/// Percentage of held-out examples below which an agent gets a finding, and the minimum examples
+/// for that.
 const GOOD_PERCENT: usize = 90;
 const HELD_OUT_MIN: usize = 5;
 
@@ -27,7 +27,7 @@ pub async fn train(State(deps): State<Deps>, request: Request) -> ApiResult<Json
         ApiError::from(Problem::field(
             "graph",
             format!("The graph cannot be read: {error}."),
-            "Send {\"graph\": …} as GET /api/graph gives it.",
+            "Send {\"graph\": …} in the format of GET /api/graph.",
         ))
     })?;
     drop(body);
@@ -45,13 +45,13 @@ pub async fn train(State(deps): State<Deps>, request: Request) -> ApiResult<Json
     Ok(Json(TrainAnswer { model_base64: STANDARD.encode(model.to_bytes()), train_ms, findings }))
 }
 
-/// `POST /internal/published`: the loader serves another version now.
+/// `POST /internal/published`: the loader now serves another version.
 pub async fn published(State(deps): State<Deps>) -> http::StatusCode {
     deps.shared.graph.look_again();
     http::StatusCode::NO_CONTENT
 }
 
-/// How many held-out examples find their agent: for the whole graph, and for each agent that could do better.
+/// Held-out accuracy: for the whole graph, and for each agent that could improve.
 fn accuracy(graph: &Graph, model: &Model, held_out: &[HeldOutFigures]) -> Vec<Finding> {
     let sum = |of: fn(&HeldOutFigures) -> usize| held_out.iter().map(of).sum::<usize>();
     let (lines, right) = (sum(|figures| figures.lines), sum(|figures| figures.right));
@@ -66,12 +66,12 @@ fn accuracy(graph: &Graph, model: &Model, held_out: &[HeldOutFigures]) -> Vec<Fi
         per_mille / 10,
         per_mille % 10
     );
-    // No file is meant.
+    // No particular file.
     let whole = hint(
         "held_out_accuracy",
         String::new(),
         message,
-        "`quintet graph check DIR` says what to write for more.".to_owned(),
+        "Run `quintet graph check DIR` for advice.".to_owned(),
     );
     let weak = model
         .labels()
@@ -89,7 +89,7 @@ fn weak(graph: &Graph, model: &Model, label: &str, figures: HeldOutFigures) -> O
     let (place, count) = taken?;
     let (other, agent) =
         (model.labels().get(place)?, graph.agents.iter().find(|agent| agent.id.as_str() == label)?);
-    // Rounded down: nothing below the bound reads as if it had reached it.
+    // Rounded down, so that nothing below the bound seems to reach it.
     let (percent, go) = (right * 100 / lines, if count == 1 { "goes" } else { "go" });
     let message = format!(
         "held out, {} of {} examples find it ({percent} %); {} {go} to {other}",
@@ -101,11 +101,11 @@ fn weak(graph: &Graph, model: &Model, label: &str, figures: HeldOutFigures) -> O
         "weak_agent",
         path_of(graph, agent),
         message,
-        format!("Write more examples that tell it from {other}."),
+        format!("Write more examples that distinguish it from {other}."),
     ))
 }
 
-/// With a comma between thousands.
+/// Formats a number with commas between thousands.
 fn grouped(number: usize) -> String {
     if number < 1000 {
         number.to_string()
@@ -114,7 +114,8 @@ fn grouped(number: usize) -> String {
     }
 }
 
-/// Examples that the model gives to another agent although it has learnt them: the two agents overlap there.
+/// Examples that the model assigns to another agent despite training on them: the two agents
+/// overlap there.
 fn overlaps(graph: &Graph, model: &Model) -> Vec<Finding> {
     let examples =
         graph.agents.iter().flat_map(|agent| agent.examples.iter().map(move |text| (agent, text)));
@@ -153,7 +154,7 @@ mod tests {
         accuracy(graph, &model, &held_out)
     }
 
-    /// The small graph, where half of what security is sent reads like what codegen is sent.
+    /// The small graph, with half of security's messages similar to codegen's.
     fn mixed() -> Graph {
         let lines = |text: &'static str, numbers: std::ops::Range<u8>| {
             numbers.map(move |n| format!("{text} {n}"))
@@ -172,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_whose_examples_go_elsewhere_is_named_with_what_to_write() {
+    fn train_names_an_agent_with_low_accuracy_and_the_fix() {
         let found = found(&mixed());
         let all: Vec<_> = found
             .iter()
@@ -183,17 +184,12 @@ mod tests {
         let whole = "held out, 70 of 80 examples find their agent (87.5 %)";
         let security = "held out, 10 of 20 examples find it (50 %); 10 go to codegen";
         let expected = [
-            (
-                "held_out_accuracy",
-                "",
-                whole,
-                "`quintet graph check DIR` says what to write for more.",
-            ),
+            ("held_out_accuracy", "", whole, "Run `quintet graph check DIR` for advice."),
             (
                 "weak_agent",
                 "agents/agent-security.md",
                 security,
-                "Write more examples that tell it from codegen.",
+                "Write more examples that distinguish it from codegen.",
             ),
         ];
         assert_eq!(all, expected);
@@ -201,14 +197,14 @@ mod tests {
     }
 
     #[test]
-    fn too_few_examples_say_nothing() {
+    fn train_reports_no_accuracy_for_few_examples() {
         let mut graph = samples::graph();
         graph.agents.iter_mut().for_each(|agent| agent.examples.truncate(1));
         assert_eq!(found(&graph), []);
     }
 
     #[test]
-    fn thousands_are_set_apart() {
+    fn train_groups_thousands() {
         assert_eq!([7, 999, 2_474, 1_000_000].map(grouped), ["7", "999", "2,474", "1,000,000"]);
     }
 }

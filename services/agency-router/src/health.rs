@@ -1,4 +1,4 @@
-//! `GET /health`: whether decisions can be recorded, and whether there is a graph to decide by.
+//! `GET /health`: whether decisions can be recorded, and whether a graph is loaded.
 
 use crate::Deps;
 use axum::Json;
@@ -7,12 +7,12 @@ use contracts::ServiceName;
 use contracts::monitoring::Health;
 use platform::sql;
 
-/// `ok`, or `degraded` with what is wrong.
+/// `ok`, or `degraded` with the reason.
 pub async fn health(State(deps): State<Deps>) -> Json<Health> {
     let mut problems = Vec::new();
     if let Err(error) = deps.sql.query(sql!("SELECT 1 AS one FROM routing_decisions LIMIT 1")).await
     {
-        tracing::error!(%error, "health: the audit trail cannot be read");
+        tracing::error!(%error, "health: cannot read the audit trail");
         problems.push("Decisions cannot be recorded: the database does not answer.".to_owned());
     }
     let snapshot = deps.shared.graph.current(&*deps.calls, &*deps.kv, deps.clock.now_ms()).await;

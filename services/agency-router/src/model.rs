@@ -1,8 +1,10 @@
-//! The routing model: from a message to a probability for each agent, and for "none of these".
+//! The routing model: from a message to a probability per agent and a probability of being out of
+//! scope.
 //!
-//! [`features`] turns text into hashed numbers, [`train`] learns weights from the graph's examples, [`calibrate`] makes
-//! probabilities of them, [`weights`] keeps them in bytes, [`explain`] says which words decided. Everything is
-//! deterministic: the same training set gives the same bytes natively and on Workers.
+//! [`features`] hashes text into numbers, [`train`] learns weights from the graph's examples,
+//! [`calibrate`] turns scores into probabilities, [`weights`] stores them as bytes, [`explain`]
+//! names the deciding words. Everything is deterministic: the same training set gives the same
+//! bytes natively and on Workers.
 
 pub mod arithmetic;
 pub mod calibrate;
@@ -21,15 +23,15 @@ use train::{Line, Plan, fit};
 pub use training_set::{Example, TrainingSet};
 pub use weights::{ModelError, Weights};
 
-/// Lines marked "none of these" become a class of their own from this many on.
+/// Minimum out-of-scope lines for a class of their own.
 pub const OUT_OF_SCOPE_MIN: usize = 50;
-/// Below this many lines a class on average, training takes more epochs.
+/// Mean lines per class below which training runs more epochs.
 const FEW_LINES: usize = 50;
-/// Up to this many classes a model of 2^15 buckets is small enough; 20 agents must fit into 350 KB.
+/// Maximum classes for a model of 2^15 buckets; 20 agents must fit in 350 KB.
 const CROWDED_CLASSES_MAX: usize = 12;
-/// From this many classes on lines are spread thin.
+/// Classes from which lines are spread thin.
 const MANY_CLASSES: usize = 40;
-/// Below this many lines in all, three trainings are averaged.
+/// Total lines below which three trainings are averaged.
 const TINY_SET: usize = 400;
 
 /// A trained model.
@@ -45,35 +47,36 @@ pub struct Model {
     seed: u64,
 }
 
-/// What the model thinks of a message.
+/// The model's scores for a message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scored {
-    /// One probability a label, in the order of [`Model::labels`]; they sum to 1 and suppose that the message is in scope.
+    /// One probability per label, in the order of [`Model::labels`]. They sum to 1 and assume that
+    /// the message is in scope.
     pub probabilities: Vec<f64>,
-    /// Probability that the message is for one of the labels at all, if half of all messages were.
+    /// Probability that the message is in scope, assuming that half of all messages are.
     pub in_scope: f64,
-    /// Whether `in_scope` lies below the model's threshold.
+    /// Whether `in_scope` is below the model's threshold.
     pub out_of_scope: bool,
-    /// The winner's own thresholds.
+    /// The winner's thresholds.
     pub thresholds: Thresholds,
-    /// Places of the best and the second-best label.
+    /// Indices of the best and the second-best label.
     pub winner: usize,
     pub runner_up: Option<usize>,
-    /// What spoke for the winner rather than the runner-up, strongest first.
+    /// Words for the winner rather than the runner-up, strongest first.
     pub winner_terms: Vec<Term>,
     pub runner_up_terms: Vec<Term>,
-    /// Share of the message's words that no training text held, 0–1.
+    /// Share of the message's words that no training text contains, 0–1.
     pub unknown_words: f64,
 }
 
 impl Model {
-    /// Learns from a training set; `None` when no label has an example.
+    /// Trains on a set; `None` when no label has an example.
     pub fn train(set: &TrainingSet) -> Option<Self> {
         Self::train_and_try(set).map(|(model, _)| model)
     }
 
-    /// Learns from a training set, and says for each label, in the order of [`Model::labels`], how its messages did that were held out on
-    /// the way. `None` when no label has an example.
+    /// Trains on a set; also returns, per label in the order of [`Model::labels`], the results of
+    /// its held-out messages. `None` when no label has an example.
     pub fn train_and_try(set: &TrainingSet) -> Option<(Self, Vec<HeldOutFigures>)> {
         let labels = set.labels.len();
         let with_other = set.out_of_scope.len() >= OUT_OF_SCOPE_MIN;
@@ -91,7 +94,7 @@ impl Model {
         let plan = Plan { labels, ..plan(labels + usize::from(with_other), texts.len(), set.seed) };
         let tokens: Vec<Tokens> = texts.iter().map(|(text, ..)| Tokens::of(text)).collect();
         let rarity = Rarity::of(tokens.iter(), plan.bits, !set.without_letters);
-        // Words that only say what somebody is not for are no words for anybody.
+        // Words of exclusions alone are not evidence for any agent.
         let known = KnownWords::of(
             tokens
                 .iter()
@@ -102,7 +105,8 @@ impl Model {
         let prepared =
             |(mut tokens, &(_, label, weight, against)): (Tokens, &(&str, usize, f32, bool))| {
                 let mut features = rarity.weigh(&tokens).features;
-                // Room to spare, and letters that nobody reads any more, would be a third of what thousands of lines take.
+                // Spare capacity and unused letters would take a third of the memory of thousands
+                // of lines.
                 features.shrink_to_fit();
                 tokens.letters = Vec::new();
                 Prepared { features, tokens, label, weight, against }
@@ -130,8 +134,8 @@ impl Model {
         &self.labels
     }
 
-    /// The best label's place and its probability, supposing that the message is in scope: [`Model::score`] without the reasons,
-    /// at half of its price.
+    /// The best label's index and its probability if the message is in scope: [`Model::score`]
+    /// without the reasons, at half the cost.
     pub fn classify(&self, text: &str) -> (usize, f64) {
         let weighted = self.rarity.weigh(&Tokens::of(text));
         let mut logits = self.weights.logits(&weighted.features);
@@ -142,7 +146,7 @@ impl Model {
         (winner, logits.get(winner).copied().map_or(0.0, f64::from))
     }
 
-    /// Scores a message. Any text will do; one without letters or digits is out of scope.
+    /// Scores a message. It accepts any text; one without letters or digits is out of scope.
     pub fn score(&self, text: &str) -> Scored {
         let tokens = Tokens::of(text);
         let weighted = self.rarity.weigh(&tokens);
@@ -169,7 +173,7 @@ impl Model {
     }
 }
 
-/// Places of the largest and the second-largest number.
+/// Indices of the largest and the second-largest number.
 fn best_two(logits: &[f32]) -> (usize, Option<usize>) {
     let (mut winner, mut runner_up) = ((0, f32::MIN), None);
     for (place, &logit) in logits.iter().enumerate() {
@@ -190,7 +194,8 @@ fn plan(classes: usize, lines: usize, seed: u64) -> Plan {
         classes,
         labels: classes,
         epochs: if few || (crowded && lines > 3000) { 30 } else { 20 },
-        // Averaging more trainings is worth 0.2 points where many lines crowd few classes, and as much with many classes.
+        // Averaging more trainings is worth 0.2 points with many lines in few classes, and as much
+        // with many classes.
         runs: if crowded && lines > 3000 {
             5
         } else if lines < TINY_SET {
@@ -200,7 +205,8 @@ fn plan(classes: usize, lines: usize, seed: u64) -> Plan {
         } else {
             1
         },
-        // Twice the buckets is worth 0.4 points where many lines crowd few classes; with more classes the size counts more.
+        // Twice the buckets is worth 0.4 points with many lines in few classes; with more classes
+        // the size matters more.
         bits: if crowded { 15 } else { 14 },
         seed,
     }
@@ -271,7 +277,7 @@ pub mod tests {
     }
 
     #[test]
-    fn unseen_forms_of_known_words_find_their_agent() {
+    fn model_recognises_unseen_forms_of_known_words() {
         let model = small_model();
         let scored = model.score("any vulnerability on that server?");
         assert_eq!(model.labels()[scored.winner], "security");
@@ -284,15 +290,15 @@ pub mod tests {
     }
 
     #[test]
-    fn training_twice_gives_the_same_bytes_and_another_seed_does_not() {
+    fn model_training_is_deterministic_per_seed() {
         assert_eq!(small_model().to_bytes(), small_model().to_bytes());
         let other = TrainingSet { seed: 2, ..small_set() };
         assert_ne!(Model::train(&other).unwrap().to_bytes(), small_model().to_bytes());
     }
 
-    /// Changes with every deliberate change of the recipe, and with nothing else.
+    /// Changes with every deliberate change of the recipe, and only then.
     #[test]
-    fn the_bytes_are_the_same_on_every_machine() {
+    fn model_bytes_are_the_same_on_every_machine() {
         let bytes = small_model().to_bytes();
         let mut hasher = fnv::FnvHasher::default();
         hasher.write(&bytes);
@@ -300,14 +306,14 @@ pub mod tests {
     }
 
     #[test]
-    fn a_message_without_words_is_out_of_scope() {
+    fn model_rates_a_message_without_words_as_out_of_scope() {
         let scored = small_model().score("?! 🙂");
         assert!(scored.out_of_scope);
         assert_eq!((scored.in_scope, scored.unknown_words), (0.0, 1.0));
     }
 
     #[test]
-    fn a_few_lines_are_enough_to_know_what_is_for_nobody() {
+    fn model_detects_out_of_scope_from_a_few_lines() {
         let of_label = |lines: usize| {
             let mut set = small_set();
             let mut seen = [0; 3];
@@ -344,7 +350,7 @@ pub mod tests {
     }
 
     #[test]
-    fn one_label_is_a_model_and_none_is_not() {
+    fn model_needs_at_least_one_label() {
         let set = TrainingSet {
             labels: vec!["only".into()],
             examples: vec![Example { text: "do it".into(), label: 0, weight: 1.0, against: false }],
@@ -356,7 +362,7 @@ pub mod tests {
     }
 
     #[test]
-    fn what_somebody_says_it_is_not_for_goes_to_the_others() {
+    fn model_sends_exclusions_to_the_other_agents() {
         let line = |(label, text): (usize, &str)| Example {
             text: text.to_owned(),
             label,
@@ -394,11 +400,11 @@ pub mod tests {
         );
         assert!(before > 0.3 && after < before / 2.0, "{before} {after}");
         assert!(of_pdf(&turned, "merge the files") > 0.9, "what it is for stays");
-        assert!(turned.score("spreadsheets").unknown_words > 0.0, "and its words are nobody's");
+        assert!(turned.score("spreadsheets").unknown_words > 0.0, "and its words count as unknown");
     }
 
     #[test]
-    fn any_script_is_scored_without_panic() {
+    fn model_scores_any_script_without_panic() {
         let model = small_model();
         for text in [
             "исправь сборку",

@@ -1,8 +1,9 @@
-//! The agents' health: each agent has an instance on each gateway that runs it; who can take work, and which is best.
+//! The agents' health. Each agent has one instance per gateway that runs it; the pool says which
+//! can work and which is best.
 //!
-//! Pure: the clock and the dice come in as arguments. `pool/breaker.rs` is the circuit breaker, `pool/instance.rs` what is known
-//! of an instance, `pool/choose.rs` the choice between two, `pool/spent.rs` the tokens
-//! that runs took.
+//! Pure: time and random numbers are arguments. `pool/breaker.rs` is the circuit breaker,
+//! `pool/instance.rs` the data of an instance, `pool/choose.rs` the choice between two,
+//! `pool/spent.rs` the tokens that runs used.
 
 mod breaker;
 mod choose;
@@ -25,13 +26,13 @@ use serde::{Deserialize, Serialize};
 use spent::Spent;
 use std::collections::BTreeMap;
 
-/// An instance that nothing was heard of for so long says nothing about its agent any more: its machine may be gone, and the
-/// longest pause of a breaker is over.
+/// Age of the last report after which an instance no longer counts for its agent's availability.
+/// Its machine may be gone, and the longest breaker pause is over.
 const RECENT_MS: i64 = 600_000;
-/// Then it is no longer kept.
+/// Age after which an instance is deleted.
 const KEPT_MS: i64 = 86_400_000;
 
-/// All agents that anything was heard of.
+/// All agents with reports.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pool {
     members: BTreeMap<AgentId, Member>,
@@ -41,13 +42,13 @@ pub struct Pool {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Member {
     instances: BTreeMap<GatewayId, Instance>,
-    /// Tokens that its runs took, by how much work the message asked for.
+    /// Tokens used by its runs, by complexity.
     #[serde(default)]
     spent: BTreeMap<Complexity, Spent>,
 }
 
 impl Member {
-    /// The mean run time of its instances, milliseconds; 0 before any was reported.
+    /// The mean run time of its instances in milliseconds; 0 before the first report.
     fn mean_ms(&self) -> f64 {
         let known = || self.instances.values().filter_map(|instance| instance.latency_ms);
         let count = known().count();
@@ -58,7 +59,7 @@ impl Member {
         self.instances.values().filter(move |instance| now_ms - instance.heard_at_ms <= RECENT_MS)
     }
 
-    /// One instance that can take work is enough; nothing heard lately is no reason against it.
+    /// Whether one instance can take work. Without recent reports the agent counts as available.
     fn available(&self, now_ms: i64) -> bool {
         let mut recent = self.recent(now_ms).peekable();
         recent.peek().is_none() || recent.any(|instance| instance.breaker.lets_through(now_ms))
@@ -79,7 +80,7 @@ impl Member {
             (..) => Breaker::Open,
         };
         let available = self.available(now_ms);
-        // When the first of them lets a run through again.
+        // The earliest time that a breaker lets a run through.
         let retry_at_ms = self
             .recent(now_ms)
             .filter_map(|instance| instance.breaker.retry_at_ms)
@@ -101,7 +102,7 @@ impl Member {
 }
 
 impl Pool {
-    /// Takes in what became of a run. `dice` is uniform in [0, 1).
+    /// Records the outcome of a run. `dice` is uniform in [0, 1).
     pub fn apply(&mut self, report: &OutcomeReport, now_ms: i64, dice: f64) {
         let member = self.members.entry(report.agent.clone()).or_default();
         let mean_ms = member.mean_ms();
@@ -117,12 +118,13 @@ impl Pool {
         member.instances.retain(|_, instance| now_ms - instance.heard_at_ms <= KEPT_MS);
     }
 
-    /// Whether an agent may be given work; one never heard of may.
+    /// Whether an agent can take work; an unknown one can.
     pub fn available(&self, agent: &AgentId, now_ms: i64) -> bool {
         self.members.get(agent).is_none_or(|member| member.available(now_ms))
     }
 
-    /// The instance that the next run of an agent goes to; none without candidates. `dice` are uniform in [0, 1).
+    /// The instance for the next run of an agent; none without candidates. `dice` are uniform in
+    /// [0, 1).
     pub fn choose(
         &self,
         agent: &AgentId,
@@ -135,7 +137,7 @@ impl Pool {
         choose::choose(&member.instances, member.mean_ms(), candidates, now_ms, dice)
     }
 
-    /// A row for each agent of the graph.
+    /// One row per agent of the graph.
     pub fn rows(&self, graph: &Graph, now_ms: i64) -> Vec<PoolMember> {
         let unheard = Member::default();
         graph
@@ -187,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_is_down_when_all_its_instances_are() {
+    fn pool_marks_an_agent_down_when_all_its_instances_are() {
         let (mut pool, agent) = (Pool::default(), AgentId::from(A));
         assert!(pool.available(&agent, 0));
         break_down(&mut pool, "home", 0);
@@ -199,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gateway_that_is_gone_does_not_vouch_for_its_agent() {
+    fn pool_ignores_instances_of_a_gateway_that_is_gone() {
         let mut pool = Pool::default();
         report(&mut pool, "gone", PoolOutcome::Succeeded, 100.0, 0);
         break_down(&mut pool, "home", RECENT_MS + 1);
@@ -207,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_the_one_with_less_to_do_is_chosen_and_the_faster_one() {
+    fn pool_chooses_the_less_loaded_and_the_faster_of_two() {
         let mut pool = Pool::default();
         assert_eq!(chosen(&pool, &[("home", 0), ("office", 0)], 0), ["home", "office"]);
         assert_eq!(chosen(&pool, &[("home", 1), ("office", 0)], 0), ["office", "office"]);
@@ -218,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fails_at_once_is_not_taken_for_the_fastest_and_is_tried_again_later() {
+    fn pool_does_not_prefer_a_fast_failing_instance_and_retries_it_later() {
         let mut pool = Pool::default();
         report(&mut pool, "home", PoolOutcome::Succeeded, 2_000.0, 0);
         report(&mut pool, "office", PoolOutcome::Failed, 1.0, 0);
@@ -229,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_breaker_is_passed_over_unless_there_is_nobody_else() {
+    fn pool_skips_an_open_breaker_unless_it_is_the_only_candidate() {
         let mut pool = Pool::default();
         break_down(&mut pool, "home", 0);
         assert_eq!(chosen(&pool, &[("home", 0), ("office", 9)], 1), ["office", "office"]);
@@ -238,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_that_were_never_reported_are_forgotten() {
+    fn pool_forgets_runs_that_were_never_reported() {
         let mut pool = Pool::default();
         report(&mut pool, "home", PoolOutcome::Started, 0.0, 0);
         let in_flight = |pool: &Pool, now_ms: i64| {
@@ -248,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cancelled_run_says_nothing_about_the_agent() {
+    fn pool_ignores_a_cancelled_run() {
         let mut pool = Pool::default();
         report(&mut pool, "home", PoolOutcome::Started, 0.0, 0);
         report(&mut pool, "home", PoolOutcome::Cancelled, 50.0, 0);
@@ -260,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_heard_of_for_a_day_is_not_kept() {
+    fn pool_deletes_instances_without_reports_for_a_day() {
         let mut pool = Pool::default();
         report(&mut pool, "old", PoolOutcome::Succeeded, 1.0, 0);
         report(&mut pool, "new", PoolOutcome::Succeeded, 1.0, KEPT_MS + 1);

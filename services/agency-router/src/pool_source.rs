@@ -1,4 +1,4 @@
-//! The pool as it is shared: one named cell, read at most every two seconds, changed by compare-and-set.
+//! The shared pool: one named cell, read at most every two seconds, changed by compare-and-set.
 
 use crate::pool::Pool;
 use contracts::routing::OutcomeReport;
@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// The cell's name.
 const NAME: &str = "agency-router/pool";
-/// How old a snapshot may be.
+/// Maximum age of a snapshot.
 const FRESH_MS: i64 = 2_000;
-/// Attempts to write against others who write at the same moment.
+/// Attempts to write against concurrent writers.
 const ATTEMPTS: usize = 16;
 
 #[derive(Default)]
@@ -23,7 +23,8 @@ struct State {
 pub struct PoolSource(Arc<Mutex<State>>);
 
 impl PoolSource {
-    /// The pool, at most [`FRESH_MS`] old. When the cell cannot be read, what was known last: routing goes on.
+    /// The pool, at most [`FRESH_MS`] old. If the cell cannot be read, the last known pool, so
+    /// routing continues.
     pub async fn current(&self, cell: &dyn Cell, now_ms: i64) -> Arc<Pool> {
         let known = {
             let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -35,7 +36,7 @@ impl PoolSource {
         let pool = match cell.load(NAME).await {
             Ok((text, _)) => Arc::new(parse(&text)),
             Err(error) => {
-                tracing::warn!(%error, "the pool could not be read");
+                tracing::warn!(%error, "cannot read the pool");
                 known
             }
         };
@@ -43,7 +44,7 @@ impl PoolSource {
         pool
     }
 
-    /// Takes in what became of a run.
+    /// Records the outcome of a run.
     pub async fn report(
         &self,
         cell: &dyn Cell,
@@ -64,7 +65,7 @@ impl PoolSource {
         }
         Err(PortError::clean(
             PortErrorKind::Conflict,
-            "the pool's cell changed under every attempt",
+            "the pool's cell changed during every attempt",
         ))
     }
 
@@ -74,7 +75,7 @@ impl PoolSource {
     }
 }
 
-/// An unreadable pool is an empty one: it holds nothing that a few runs do not teach again.
+/// Parses the pool. An unreadable one counts as empty: a few runs restore its contents.
 fn parse(text: &str) -> Pool {
     serde_json::from_str(text).unwrap_or_default()
 }

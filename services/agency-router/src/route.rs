@@ -1,6 +1,8 @@
-//! One decision, in the order of the design: taken back, named outright, bound, follow-up, content with its gate, then the pool.
+//! Makes one decision in the order of the design: correction, mention, binding, follow-up, content
+//! with its gate, then the pool.
 //!
-//! Pure: graph, model, pool and time come in; agent, confidence and a sentence for each step that decided go out.
+//! Pure: graph, model, pool and time come in; the agent, a confidence and one sentence per deciding
+//! step go out.
 
 pub mod content;
 pub mod correction;
@@ -16,29 +18,30 @@ use contracts::AgentId;
 use contracts::graph::{Agent, Complexity, Graph};
 use contracts::routing::{Alternative, RouteRequest};
 
-/// Confidence that an agent named by the sender is the right one.
+/// Confidence that an agent named by the sender is right.
 const NAMED: f64 = 1.0;
-/// The same for a follow-up phrase, and for a message that is merely short and weak. Set by judgement until the audit
-/// log holds enough feedback to measure them.
+/// The same for a follow-up phrase, and for a message that is short and weak. Estimates, until the
+/// audit log has enough feedback to measure them.
 const FOLLOW_UP: f64 = 0.9;
 const SHORT_AND_WEAK: f64 = 0.7;
-/// A short message with less than this goes on with the last agent.
+/// Confidence below which a short message stays with the last agent.
 const WEAK: f64 = 0.6;
-/// A reply goes to another agent than the one it replies to only where its words are at least this sure of that.
+/// Minimum confidence for a reply to leave the agent it replies to.
 const SURE: f64 = 0.9;
-/// A person is asked only between agents of which the second is at least this likely beside the first.
+/// Minimum likelihood of the second agent, relative to the first, to ask the sender.
 const CHOICE_SHARE: f64 = 0.5;
-/// From this share on it is a tie, whatever the winner's own threshold: on CLINC150's validation lines the better of two such is right
-/// half of the time. With two agents every message has one of at least 50 %, so their thresholds alone would never ask.
+/// Relative likelihood from which two agents tie, whatever the winner's own threshold: on
+/// CLINC150's validation lines the better of two such agents is right half of the time. With two
+/// agents one always has at least 50 %, so thresholds alone would never ask.
 const TIE_SHARE: f64 = 0.7;
-/// Alternatives listed, and the probability from which they are.
+/// Maximum alternatives listed, and their minimum probability.
 const ALTERNATIVES_MAX: usize = 3;
 const ALTERNATIVE_MIN: f64 = 0.01;
 
-/// How the reason of a decision begins that takes another one back.
+/// Prefix of the reason of a decision that corrects another.
 pub const TAKEN_BACK: &str = "You said that the message before was not for";
 
-/// What a decision is made from.
+/// The inputs of a decision.
 #[derive(Clone, Copy)]
 pub struct World<'a> {
     pub graph: &'a Graph,
@@ -47,32 +50,32 @@ pub struct World<'a> {
     pub now_ms: i64,
 }
 
-/// Who gets the message and why.
+/// The chosen agent and the reasons.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
     pub agent: AgentId,
     /// Probability that `agent` is right, 0–1.
     pub confidence: f64,
     pub complexity: Complexity,
-    /// One sentence a step.
+    /// One sentence per step.
     pub steps: Vec<String>,
     pub matched_keywords: Vec<String>,
     pub alternatives: Vec<Alternative>,
     pub fallback: bool,
     pub out_of_scope: bool,
     pub needs_choice: bool,
-    /// The sender took the decision before back.
+    /// Whether the sender corrected the previous decision.
     pub takes_back: bool,
-    /// Whom the sender named for it then.
+    /// The agent that the sender named in the correction.
     pub corrected_to: Option<AgentId>,
-    /// The message goes on with what was said before and says nothing by itself.
+    /// Whether the message only follows up on an earlier one.
     pub follows_up: bool,
     pub skill_files: Vec<String>,
-    /// What the model said, also where something before it decided.
+    /// The model's result, even if an earlier step decided.
     pub content: Option<Content>,
 }
 
-/// Decides. Of the request, the members for internal callers count here: drop them before where they must not.
+/// Decides. It uses the request's internal members, so drop them for external callers.
 pub fn decide(request: &RouteRequest, world: World<'_>) -> Decision {
     if let Some(decision) = by_correction(request, world) {
         return decision;
@@ -80,7 +83,7 @@ pub fn decide(request: &RouteRequest, world: World<'_>) -> Decision {
     decide_by(request, world, by_name(request, world).or_else(|| by_binding(request, world)))
 }
 
-/// Decides where somebody has said whom it is for, or nobody has.
+/// Decides with an explicit agent, or without one.
 fn decide_by(request: &RouteRequest, world: World<'_>, said: Option<Chosen>) -> Decision {
     let complexity = request.complexity.unwrap_or_else(|| judge(&work_of(request, world.graph)).0);
     let leanings = Leanings {
@@ -95,27 +98,27 @@ fn decide_by(request: &RouteRequest, world: World<'_>, said: Option<Chosen>) -> 
     into_decision(chosen, content, request, world, complexity)
 }
 
-/// The words that say how much work it is: after “yes, do it” those of the message before.
+/// The words that determine the complexity: after “yes, do it” those of the previous message.
 fn work_of(request: &RouteRequest, graph: &Graph) -> String {
     let before = request.previous.as_ref().filter(|_| follow_up::is_follow_up(&request.message));
     let words = before.map_or(&request.message, |previous| &previous.message);
-    // A name is no work: `/security thanks` is not a review.
+    // A name is not work: `/security thanks` is not a review.
     mention::mentioned(graph, words)
         .map_or_else(|| words.clone(), |(_, written)| words.replacen(written, "", 1))
 }
 
-/// Whom a step before the pool chose.
+/// The agent chosen by a step before the pool.
 struct Chosen {
     agent: AgentId,
     confidence: f64,
     step: String,
     out_of_scope: bool,
-    /// Whether alternatives may make a person choose.
+    /// Whether alternatives may make the sender choose.
     by_content: bool,
 }
 
 impl Chosen {
-    /// Somebody has said so.
+    /// Chosen by name.
     fn named(agent: &Agent, step: String) -> Self {
         Self {
             agent: agent.id.clone(),
@@ -132,12 +135,13 @@ fn by_name(request: &RouteRequest, world: World<'_>) -> Option<Chosen> {
     Some(Chosen::named(agent, format!("The message names {} ({}).", agent.id, shorten(written))))
 }
 
-/// The sender takes the decision before back: its message is decided anew, by the name that is given, else without that agent.
+/// The sender corrects the previous decision. Its message is decided again, with the named agent or
+/// without the previous one.
 fn by_correction(request: &RouteRequest, world: World<'_>) -> Option<Decision> {
     let previous = request.previous.as_ref()?;
     let correction = correction::correction(world.graph, &request.message)?;
     if !correction.denies && correction.agent.is_some_and(|agent| agent.id == previous.agent) {
-        // "That was for codegen", said of what codegen has.
+        // "That was for codegen", about a message that codegen already has.
         return None;
     }
     let mut again = RouteRequest {
@@ -150,14 +154,14 @@ fn by_correction(request: &RouteRequest, world: World<'_>) -> Option<Decision> {
     };
     again.taken_back_from.clone_from(&previous.taken_back_from);
     again.taken_back_from.push(previous.agent.clone());
-    // Said to the one that had it, its own name is no name of another: "not you, security".
+    // To the agent that had it, its own name is not another: "not you, security".
     let named = correction.agent.filter(|agent| agent.id != previous.agent);
     if let Some(agent) = named {
-        // Whom the sender names now is meant, whatever was said before.
+        // The newly named agent counts, whatever was said before.
         again.taken_back_from.retain(|id| *id != agent.id);
     }
     let mut decision = match named {
-        // Whom the message named itself counts no more than what is said about it now.
+        // The correction overrides an agent named in the original message.
         Some(agent) => decide_by(
             &again,
             world,
@@ -207,7 +211,8 @@ fn by_conversation(
     });
     let step = || {
         format!(
-            "The message is short and says little by itself, so it stays with {}, which answered last.",
+            "The message is short and says little by itself, so it stays with {}, which answered \
+             last.",
             agent.id
         )
     };
@@ -231,11 +236,12 @@ fn by_content(world: World<'_>, content: Option<&Content>, leanings: Leanings<'_
         };
     };
     if content.out_of_scope {
-        // Right when nobody is meant, or when the fallback agent itself is.
+        // Right if the message is out of scope, or meant for the fallback agent itself.
         let confidence =
             (1.0 - content.in_scope) + content.in_scope * content.probability(&fallback);
         let step = format!(
-            "The words fit no agent well (probability that they fit any: {}), so it goes to {fallback}.",
+            "The words fit no agent well (probability that the message is in scope: {}), so it \
+             goes to {fallback}.",
             percent(content.in_scope)
         );
         return Chosen { agent: fallback, confidence, step, out_of_scope: true, by_content: true };
@@ -244,7 +250,7 @@ fn by_content(world: World<'_>, content: Option<&Content>, leanings: Leanings<'_
         content.ranked.first().cloned().unwrap_or_else(|| (fallback.clone(), 0.0));
     if confidence < f64::from(content.thresholds.ask) && agent != fallback {
         let step = format!(
-            "Nobody is likely enough (the best, {agent}, with {}), so it goes to {fallback}.",
+            "No agent is likely enough (the best, {agent}, with {}), so it goes to {fallback}.",
             percent(confidence)
         );
         return Chosen {
@@ -259,7 +265,7 @@ fn by_content(world: World<'_>, content: Option<&Content>, leanings: Leanings<'_
     Chosen { agent, confidence, step, out_of_scope: false, by_content: true }
 }
 
-/// “; that it is complex speaks for it”, or nothing where the agent says nothing of that.
+/// “; that it is complex speaks for it”, or nothing if the agent states no preference.
 fn leaning_clause(what: &str, which: &str, log_odds: f64) -> String {
     if log_odds == 0.0 {
         return String::new();
@@ -286,7 +292,7 @@ fn content_step(
         step += &format!(" rather than {other} ({})", percent(*probability));
     }
     if content.in_scope < 0.999 {
-        step += &format!("; it fits some agent with {}", percent(content.in_scope));
+        step += &format!("; it is in scope with {}", percent(content.in_scope));
     }
     step += &leaning_clause("that it is", leanings.complexity.as_str(), content.leaning.complexity);
     step += &leaning_clause(
@@ -296,13 +302,14 @@ fn content_step(
     );
     if let Some(overruled) = &content.overruled {
         step += &format!(
-            "; by words alone it would have been {overruled}, but complexity and channel tip the balance"
+            "; by words alone it would have been {overruled}, but complexity and channel tip the \
+             balance"
         );
     }
     step + "."
 }
 
-/// The pool has the last word; then everything is put together.
+/// Applies the pool and builds the decision.
 fn into_decision(
     chosen: Chosen,
     content: Option<Content>,
@@ -319,7 +326,7 @@ fn into_decision(
         agent = stand_in(world.graph, &chosen.agent, ranked, &obstacle);
         let nobody = world.graph.agent(&agent).and_then(obstacle).is_some();
         let ending =
-            if nobody { "and nobody else is free either, so it goes to" } else { "so it goes to" };
+            if nobody { "and no other agent is free, so it goes to" } else { "so it goes to" };
         steps.push(format!("But {} {}, {ending} {agent}.", chosen.agent, why.phrase()));
         if agent != chosen.agent {
             confidence = content.as_ref().map_or(0.0, |content| content.probability(&agent));
@@ -330,8 +337,8 @@ fn into_decision(
     });
     let free = others
         .filter(|(id, _)| world.graph.agent(id).is_some_and(|agent| obstacle(agent).is_none()));
-    // The model's probabilities are given that the message is meant for somebody; beside an answer that says it is not,
-    // they count with the chance that it is.
+    // The model's probabilities assume that the message is in scope; for an out-of-scope decision
+    // they are scaled by that chance.
     let scale = if chosen.out_of_scope {
         content.as_ref().map_or(1.0, |content| content.in_scope)
     } else {
@@ -348,7 +355,7 @@ fn into_decision(
     let needs_choice =
         chosen.by_content && !chosen.out_of_scope && found.is_none() && second > 0.0 && close;
     if let Some(other) = alternatives.first().filter(|_| needs_choice) {
-        steps.push(format!("{} is almost as likely: a person should choose.", other.agent));
+        steps.push(format!("{} is almost as likely: the sender should choose.", other.agent));
     }
     let winner_terms = content
         .iter()
@@ -386,7 +393,7 @@ fn obstacle(agent: &Agent, request: &RouteRequest, world: World<'_>) -> Option<O
     }
 }
 
-/// Ids of the files that the decision rests on: the agent's, and the channel's where the graph has one.
+/// Ids of the files behind the decision: the agent's, and the channel's if the graph has one.
 fn skill_files(graph: &Graph, agent: &AgentId, channel: Option<&str>) -> Vec<String> {
     let agent = graph.agent(agent).map(|agent| agent.skill.as_str());
     let channel = channel.and_then(|name| {
@@ -403,7 +410,7 @@ fn percent(probability: f64) -> String {
     }
 }
 
-/// A word of the message for the reason, cut where it is long.
+/// A word of the message for the reason, shortened if it is long.
 fn shorten(word: &str) -> String {
     word.chars().take(40).collect()
 }

@@ -4,7 +4,8 @@ use contracts::AgentId;
 use contracts::GraphVersion;
 use contracts::graph::{Agent, Graph, Skill, SkillKind};
 
-/// Agents assistant (fallback, public), codegen (related: security), security (alias threat-hunter), pm.
+/// Agents assistant (fallback, public), codegen (related: security), security (alias
+/// threat-hunter), pm.
 pub fn graph() -> Graph {
     let agents = vec![
         agent(

@@ -1,4 +1,5 @@
-//! `GET /api/routing-stats?since=`: the decisions since a time, and the accuracy of what got feedback in the last seven days.
+//! `GET /api/routing-stats?since=`: the decisions since a time, and the accuracy of those with
+//! feedback in the last seven days.
 
 use crate::{Deps, store};
 use axum::Json;
@@ -15,12 +16,12 @@ const WEEK_MS: i64 = 7 * DAY_MS;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Since {
-    /// Milliseconds since the epoch; without it, the start of the day in UTC. When the owner's day begins is for
-    /// personal-assistant to say, which has the time zone.
+    /// Milliseconds since the epoch; by default the start of the UTC day. personal-assistant knows
+    /// the owner's day, because it has the time zone.
     since: Option<i64>,
 }
 
-/// Figures since then.
+/// Metrics since then.
 pub async fn stats(
     State(deps): State<Deps>,
     Query(Since { since }): Query<Since>,

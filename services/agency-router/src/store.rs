@@ -1,4 +1,5 @@
-//! The table `routing_decisions` (migration 0002): the audit trail of every decision, and the feedback on it.
+//! The table `routing_decisions` (migration 0002): the audit trail of every decision, with
+//! feedback.
 
 use crate::route::follow_up::is_follow_up;
 use contracts::graph::Complexity;
@@ -10,7 +11,7 @@ use platform::time::rfc3339;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// What is recorded beside the answer.
+/// Data recorded besides the response.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
     pub source: &'static str,
@@ -26,7 +27,7 @@ pub struct Asked {
     pub unknown_words: Option<f64>,
 }
 
-/// The excluded agents as one text, whatever their order.
+/// The excluded agents as one text, independent of their order.
 pub fn exclude_key(exclude: &[AgentId]) -> String {
     let mut ids: Vec<&str> = exclude.iter().map(AgentId::as_str).collect();
     ids.sort_unstable();
@@ -34,7 +35,7 @@ pub fn exclude_key(exclude: &[AgentId]) -> String {
     ids.join(",")
 }
 
-/// A row as the database has it.
+/// A database row.
 #[derive(Debug, Deserialize)]
 struct Stored {
     id: DecisionId,
@@ -114,14 +115,16 @@ fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_else(|_| "[]".to_owned())
 }
 
-/// Records a decision. A decision of the same event and exclude list stands: then nothing is written.
+/// Records a decision. If the same event and exclude list already has one, that one stands and
+/// nothing is written.
 pub async fn record(db: &dyn Sql, asked: &Asked, answer: &RouteAnswer) -> PortResult<()> {
     db.query(insert(asked, answer)).await.map(|_| ())
 }
 
 fn insert(asked: &Asked, answer: &RouteAnswer) -> Statement {
     sql!(
-        "INSERT INTO routing_decisions (id, at_ms, source, event_id, exclude_key, channel, user_id, message, sticky_agent, public_only, agent,
+        "INSERT INTO routing_decisions (id, at_ms, source, event_id, exclude_key, channel, \
+         user_id, message, sticky_agent, public_only, agent,
             confidence, reason, complexity, matched_keywords, alternatives, skill_files, fallback, out_of_scope, needs_choice, in_scope,
             unknown_words, estimated_cost, graph_version, latency_ms)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)
@@ -154,7 +157,7 @@ fn insert(asked: &Asked, answer: &RouteAnswer) -> Statement {
     )
 }
 
-/// The decision that was made for this event and exclude list.
+/// The decision for this event and exclude list.
 pub async fn of_event(
     db: &dyn Sql,
     event: &EventId,
@@ -189,7 +192,7 @@ pub async fn page(db: &dyn Sql, before: Option<&str>, limit: u32) -> PortResult<
     Ok(db.all::<Stored>(statement).await?.into_iter().map(Stored::into_row).collect())
 }
 
-/// Writes feedback; the last word counts. `None` when there is no such decision.
+/// Stores feedback; the last one counts. `None` when the decision does not exist.
 pub async fn feedback(
     db: &dyn Sql,
     feedback: &Feedback,
@@ -197,7 +200,8 @@ pub async fn feedback(
     now_ms: i64,
 ) -> PortResult<Option<DecisionRow>> {
     let statement = sql!(
-        "UPDATE routing_decisions SET correct = ?2, correct_agent = ?3, feedback_at_ms = ?4, feedback_by = ?5 WHERE id = ?1 RETURNING *",
+        "UPDATE routing_decisions SET correct = ?2, correct_agent = ?3, feedback_at_ms = ?4, \
+         feedback_by = ?5 WHERE id = ?1 RETURNING *",
         feedback.decision_id.as_str(),
         feedback.correct,
         feedback.agent.as_ref().map(AgentId::as_str),
@@ -233,20 +237,22 @@ struct Latency {
     latency_ms: f64,
 }
 
-/// Figures since `day_start_ms`, and the accuracy of what got feedback since `week_start_ms`.
+/// Metrics since `day_start_ms`, and the accuracy of decisions with feedback since `week_start_ms`.
 pub async fn stats(
     db: &dyn Sql,
     day_start_ms: i64,
     week_start_ms: i64,
 ) -> PortResult<RoutingStats> {
     let totals = sql!(
-        "SELECT COUNT(*) AS decisions, AVG(latency_ms) AS avg_latency_ms, SUM(out_of_scope) AS out_of_scope, SUM(fallback) AS fallbacks, SUM(event_id IS NULL) AS direct
+        "SELECT COUNT(*) AS decisions, AVG(latency_ms) AS avg_latency_ms, SUM(out_of_scope) AS \
+         out_of_scope, SUM(fallback) AS fallbacks, SUM(event_id IS NULL) AS direct
          FROM routing_decisions WHERE at_ms >= ?1",
         day_start_ms
     );
     let totals: Totals = db.one(totals).await?.unwrap_or_default();
     let by_agent = sql!(
-        "SELECT agent, COUNT(*) AS decisions FROM routing_decisions WHERE at_ms >= ?1 GROUP BY agent",
+        "SELECT agent, COUNT(*) AS decisions FROM routing_decisions WHERE at_ms >= ?1 GROUP BY \
+         agent",
         day_start_ms
     );
     let by_agent = db
@@ -256,7 +262,8 @@ pub async fn stats(
         .map(|row| (row.agent, row.decisions))
         .collect();
     let labelled = sql!(
-        "SELECT COUNT(*) AS labelled, SUM(correct) AS right FROM routing_decisions WHERE feedback_at_ms >= ?1 AND correct IS NOT NULL",
+        "SELECT COUNT(*) AS labelled, SUM(correct) AS right FROM routing_decisions WHERE \
+         feedback_at_ms >= ?1 AND correct IS NOT NULL",
         week_start_ms
     );
     let labelled: Labelled = db.one(labelled).await?.unwrap_or_default();
@@ -284,7 +291,8 @@ async fn percentile(
 ) -> PortResult<Option<f64>> {
     let place = (count as f64 * share) as i64;
     let statement = sql!(
-        "SELECT latency_ms FROM routing_decisions WHERE at_ms >= ?1 ORDER BY latency_ms LIMIT 1 OFFSET ?2",
+        "SELECT latency_ms FROM routing_decisions WHERE at_ms >= ?1 ORDER BY latency_ms LIMIT 1 \
+         OFFSET ?2",
         day_start_ms,
         SqlValue::Int(place.min(i64::try_from(count).unwrap_or(i64::MAX) - 1).max(0)),
     );

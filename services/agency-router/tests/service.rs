@@ -1,4 +1,4 @@
-//! The service on memory ports, through HTTP, beside a stand-in for skill-graph-loader.
+//! The service over HTTP on memory ports, with a fake skill-graph-loader.
 
 #[path = "service/world.rs"]
 mod world;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use world::World;
 
 #[tokio::test]
-async fn a_route_is_answered_with_reasons_and_recorded() {
+async fn route_is_answered_with_reasons_and_recorded() {
     let world = World::with_graph().await;
     let answer = world.ok("POST", "/api/route", json!({"message": "scan the server for vulnerabilities", "channel": "telegram", "userId": "u1"})).await;
     assert_eq!(answer["agent"], "security");
@@ -38,7 +38,7 @@ async fn a_route_is_answered_with_reasons_and_recorded() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_wrong_names_the_field_and_the_fix() {
+async fn route_error_names_the_field_and_the_fix() {
     let world = World::with_graph().await;
     for (body, field) in [
         (json!({}), "message"),
@@ -57,7 +57,7 @@ async fn a_request_that_is_wrong_names_the_field_and_the_fix() {
 }
 
 #[tokio::test]
-async fn analyze_spells_the_scoring_out_and_records_nothing() {
+async fn analyze_returns_the_scoring_and_records_nothing() {
     let world = World::with_graph().await;
     let analysis =
         world.ok("POST", "/api/analyze", json!({"message": "fix the failing build"})).await;
@@ -73,7 +73,7 @@ async fn analyze_spells_the_scoring_out_and_records_nothing() {
 }
 
 #[tokio::test]
-async fn the_cost_is_estimated_from_the_agent_s_prices_and_from_what_its_runs_took() {
+async fn route_estimates_the_cost_from_prices_and_earlier_runs() {
     let world = World::with_graph().await;
     let ask = json!({"message": "fix the failing build", "complexity": "moderate"});
     let analysis = world.ok("POST", "/api/analyze", ask.clone()).await;
@@ -99,7 +99,7 @@ async fn the_cost_is_estimated_from_the_agent_s_prices_and_from_what_its_runs_to
 }
 
 #[tokio::test]
-async fn what_only_internal_callers_may_say_is_ignored_from_outside() {
+async fn route_ignores_internal_members_from_outside() {
     let world = World::with_graph().await;
     let body = json!({"message": "fix the failing build", "exclude": ["codegen"], "stickyAgent": "pm", "eventId": "web.console.01ARZ3NDEKTSV4RRFFQ69G5FAV"});
     assert_eq!(world.ok("POST", "/api/route", body.clone()).await["agent"], "codegen");
@@ -109,7 +109,7 @@ async fn what_only_internal_callers_may_say_is_ignored_from_outside() {
 }
 
 #[tokio::test]
-async fn one_event_is_decided_once_for_each_exclude_list() {
+async fn route_decides_an_event_once_per_exclude_list() {
     let world = World::with_graph().await;
     let body = json!({"message": "fix the failing build", "eventId": "web.console.01ARZ3NDEKTSV4RRFFQ69G5FAV"});
     let first = world.internal("/internal/route", body.clone()).await;
@@ -129,7 +129,7 @@ async fn one_event_is_decided_once_for_each_exclude_list() {
 }
 
 #[tokio::test]
-async fn three_failures_take_an_agent_out_until_a_probe_succeeds() {
+async fn pool_removes_an_agent_after_three_failures_until_a_trial_run_succeeds() {
     let world = World::with_graph().await;
     let ask = json!({"message": "fix the failing build"});
     let report =
@@ -163,7 +163,7 @@ async fn three_failures_take_an_agent_out_until_a_probe_succeeds() {
 }
 
 #[tokio::test]
-async fn an_agent_on_two_gateways_is_up_while_one_of_them_is_and_the_better_one_is_chosen() {
+async fn pool_keeps_an_agent_up_on_one_gateway_and_chooses_the_better_one() {
     let world = World::with_graph().await;
     let report = |gateway: &str, outcome: &str| json!({"agent": "codegen", "gateway": gateway, "outcome": outcome, "latencyMs": 1200.0});
     for _ in 0..3 {
@@ -200,7 +200,7 @@ async fn an_agent_on_two_gateways_is_up_while_one_of_them_is_and_the_better_one_
 }
 
 #[tokio::test]
-async fn decisions_are_paged_newest_first() {
+async fn decisions_are_paged_newest_first_over_http() {
     let world = World::with_graph().await;
     for n in 0..5 {
         world.clock.advance(10);
@@ -231,7 +231,7 @@ async fn decisions_are_paged_newest_first() {
 }
 
 #[tokio::test]
-async fn feedback_becomes_accuracy() {
+async fn feedback_is_counted_as_accuracy() {
     let world = World::with_graph().await;
     let mut ids = Vec::new();
     for message in ["fix the failing build", "hello there", "plan the next sprint"] {
@@ -263,7 +263,7 @@ async fn feedback_becomes_accuracy() {
 }
 
 #[tokio::test]
-async fn without_a_graph_the_built_in_assistant_answers() {
+async fn built_in_assistant_answers_without_a_graph() {
     let world = World::empty();
     let answer = world.ok("POST", "/api/route", json!({"message": "scan the server"})).await;
     assert_eq!(
@@ -275,7 +275,7 @@ async fn without_a_graph_the_built_in_assistant_answers() {
 }
 
 #[tokio::test]
-async fn a_new_graph_is_seen_within_two_seconds_and_an_absent_loader_changes_nothing() {
+async fn graph_source_sees_a_publish_within_two_seconds_and_survives_the_loaders_absence() {
     let world = World::empty();
     assert_eq!(
         world.ok("POST", "/api/route", json!({"message": "scan the server"})).await["agent"],
@@ -298,7 +298,7 @@ async fn a_new_graph_is_seen_within_two_seconds_and_an_absent_loader_changes_not
 }
 
 #[tokio::test]
-async fn a_model_is_trained_for_the_loader_alone_and_always_the_same() {
+async fn training_is_deterministic_and_for_the_loader_only() {
     let world = World::with_graph().await;
     let body = json!({"graph": world::graph("v2")});
     let (status, _) = world.call("POST", "/internal/train", body.clone()).await;
@@ -320,7 +320,7 @@ async fn a_model_is_trained_for_the_loader_alone_and_always_the_same() {
 }
 
 #[tokio::test]
-async fn tokens_open_what_their_scope_allows() {
+async fn tokens_allow_exactly_their_scope() {
     let world = World::with_graph().await;
     let ask = json!({"message": "hello"});
     assert_eq!(world.call_as("", "POST", "/api/route", ask.clone()).await.0, 401);
@@ -331,7 +331,7 @@ async fn tokens_open_what_their_scope_allows() {
 }
 
 #[tokio::test]
-async fn a_decision_that_cannot_be_recorded_is_refused() {
+async fn route_is_refused_when_it_cannot_be_recorded() {
     let world = World::with_graph().await;
     world.ok("POST", "/api/route", json!({"message": "hello"})).await;
     world.sql.faults.refuse_next(1, platform::ports::PortErrorKind::Unavailable);
@@ -340,7 +340,7 @@ async fn a_decision_that_cannot_be_recorded_is_refused() {
 }
 
 #[tokio::test]
-async fn a_process_that_has_just_started_routes_by_the_copies_while_the_loader_is_away() {
+async fn graph_source_uses_the_copies_after_a_restart_without_the_loader() {
     let mut world = World::with_graph().await;
     let ask = json!({"message": "scan the server for vulnerabilities"});
     let before = world.ok("POST", "/api/route", ask.clone()).await;
@@ -351,25 +351,25 @@ async fn a_process_that_has_just_started_routes_by_the_copies_while_the_loader_i
         (&answer["agent"], &answer["graphVersion"], &answer["confidence"]),
         (&before["agent"], &before["graphVersion"], &before["confidence"])
     );
-    // A day later nothing is left but the built-in assistant: better than a graph that nobody can vouch for.
+    // A day later only the built-in assistant is left, which is better than an unconfirmed graph.
     world.restarted();
     world.clock.advance(25 * 3_600_000);
     assert_eq!(world.ok("POST", "/api/route", ask).await["graphVersion"], Value::Null);
 }
 
 #[tokio::test]
-async fn a_stale_copy_of_the_current_version_never_hides_a_publish() {
+async fn graph_source_never_hides_a_publish_behind_a_stale_copy() {
     let mut world = World::with_graph().await;
     let ask = json!({"message": "fix the failing build"});
     world.ok("POST", "/api/route", ask.clone()).await;
     world.publish("v2").await;
     world.restarted();
-    // KV still says that v1 is the current one; the loader is asked.
+    // KV still names v1 as current, so the loader is asked.
     assert_eq!(world.ok("POST", "/api/route", ask).await["graphVersion"], "v2");
 }
 
 #[tokio::test]
-async fn a_worker_asks_for_the_version_every_two_seconds_and_after_a_publish() {
+async fn graph_source_on_workers_asks_every_two_seconds_and_after_a_publish() {
     let mut world = World::with_graph().await;
     world.on_workers();
     let ask = json!({"message": "fix the failing build"});

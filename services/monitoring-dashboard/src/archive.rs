@@ -1,7 +1,8 @@
-//! The archive of the metrics: one object a day, `metrics-archive/<day>.json`, since the table keeps eight days.
+//! The metrics archive: one object per day, `metrics-archive/<day>.json`, because the table keeps
+//! only eight days.
 //!
-//! `GET /api/archive` lists the days, `GET /api/archive/{day}` gives one; `POST /api/restore` brings the days that still count
-//! back into the table. Rows that are there stay as they are.
+//! `GET /api/archive` lists the days, `GET /api/archive/{day}` returns one. `POST /api/restore`
+//! copies the days within the window back into the table; existing rows stay.
 
 use crate::Deps;
 use crate::store::{HOUR_MS, KEPT_MS, METRICS};
@@ -20,7 +21,7 @@ use std::collections::BTreeMap;
 const FOLDER: &str = "metrics-archive";
 const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// `2026-11-24` of a time, in UTC: hours are kept in UTC too.
+/// The UTC day of a time, such as `2026-11-24`.
 fn label(ms: i64) -> String {
     rfc3339(ms).chars().take(10).collect()
 }
@@ -29,15 +30,17 @@ fn object(day: &str) -> String {
     format!("{FOLDER}/{day}.json")
 }
 
-/// Writes each full day that the table still has and the archive has not. Once a day by timer; a missed day is made up for.
+/// Archives each full day of the table that is missing. A daily timer runs it, and it catches up on
+/// missed days.
 ///
 /// # Errors
-/// When the database or the objects fail; the next time goes on from there.
+/// When the database or the object store fails; the next run continues.
 pub async fn archive(deps: &Deps) -> PortResult<()> {
     let now = deps.clock.now_ms();
     let today = now - now.rem_euclid(DAY_MS);
     let kept = deps.objects.list(&format!("{FOLDER}/")).await?;
-    // The oldest day of the table is cut off; the day after it was archived before, or was never whole here.
+    // Skips the table's oldest day, which is incomplete: it was archived earlier or was never
+    // complete here.
     for start in (1..KEPT_MS / DAY_MS).map(|days| today - days * DAY_MS) {
         let name = object(&label(start));
         if kept.contains(&name) {
@@ -61,7 +64,7 @@ pub async fn archive(deps: &Deps) -> PortResult<()> {
 }
 
 async fn day_rows(deps: &Deps, day: &str) -> ApiResult<Option<Vec<Row>>> {
-    // Names of objects are made of checked words alone.
+    // Only checked words may become part of an object's name.
     if day.len() != 10 || parse_rfc3339(&format!("{day}T00:00:00Z")).is_none() {
         return Ok(None);
     }

@@ -1,4 +1,5 @@
-//! The style sheet, the script and the icon, under names that hold a digest of their content: cached for ever, never stale.
+//! The style sheet, the script and the icon. Their names contain a digest of their content, so
+//! browsers cache them forever.
 
 use crate::Config;
 use axum::extract::Path;
@@ -47,17 +48,17 @@ impl Asset {
     }
 }
 
-/// Where the style sheet is.
+/// URL of the style sheet.
 pub fn style(config: &Config) -> String {
     config.url(&format!("/assets/{}", *STYLE_NAME))
 }
 
-/// Where the script is.
+/// URL of the script.
 pub fn script(config: &Config) -> String {
     config.url(&format!("/assets/{}", *SCRIPT_NAME))
 }
 
-/// Where the icon is.
+/// URL of the icon.
 pub fn icon(config: &Config) -> String {
     config.url(&format!("/assets/{}", *ICON_NAME))
 }

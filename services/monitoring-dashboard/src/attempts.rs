@@ -1,6 +1,7 @@
-//! Five failed sign-ins a minute, then none until the minute is over. Kept in the cell, so that every instance counts together.
+//! At most five failed sign-ins per minute, counted in the cell across all instances.
 //!
-//! A place is taken before the token is looked at and given back when it was right: a hundred tries at once find five places.
+//! Each attempt is counted before the token is checked and uncounted if the token is right, so a
+//! hundred concurrent attempts still get five checks.
 
 use crate::Deps;
 use platform::ports::PortResult;
@@ -10,7 +11,7 @@ const WINDOW_MS: i64 = 60_000;
 const FAILURES_MAX: usize = 5;
 const STORES_MAX: usize = 8;
 
-/// Takes a place for one try; false when there is none.
+/// Counts one attempt; false if the limit is reached.
 pub async fn take(deps: &Deps) -> PortResult<bool> {
     let now = deps.clock.now_ms();
     for _ in 0..STORES_MAX {
@@ -27,12 +28,13 @@ pub async fn take(deps: &Deps) -> PortResult<bool> {
     Ok(false)
 }
 
-/// Gives the last place back: the try was good.
+/// Uncounts the last attempt, because it succeeded.
 pub async fn give_back(deps: &Deps) -> PortResult<()> {
     let (text, version) = deps.cell.load(NAME).await?;
     let mut times = recent(&text, deps.clock.now_ms());
     times.pop();
-    // Lost to somebody faster, the place stays taken for a minute: harmless.
+    // If another instance wins the race, this attempt stays counted for a minute, which is
+    // harmless.
     deps.cell.store(NAME, &written(&times), version).await?;
     Ok(())
 }
@@ -53,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failures_count_for_a_minute() {
+    fn sign_in_failures_count_for_a_minute() {
         let text = written(&[1_000, 30_000, 90_000]);
         assert_eq!(recent(&text, 61_000), [1_000, 30_000]);
         assert_eq!(recent(&text, 90_001), [90_000]);

@@ -1,21 +1,21 @@
-//! What the dashboard is told: its place in the URL space, the names it answers to, and `[server] hosts`.
+//! The dashboard's configuration: its URL prefix, its host names, and `[server] hosts`.
 
 use platform::config::{Report, Section, is_loopback};
 use serde_json::Value;
 
-/// How often the runtime calls [`crate::tick`], unless it says otherwise.
+/// Default interval between calls of [`crate::tick`].
 pub const PROBE_INTERVAL_MS: i64 = 15_000;
 
-/// The part of the configuration that the runtime knows and no file says.
+/// Settings that come from the runtime instead of the file.
 #[derive(Clone, Debug, Default)]
 pub struct Place {
-    /// What stands before every path outside: `/monitoring-dashboard` natively, empty on Workers.
+    /// Prefix of every external path: `/monitoring-dashboard` natively, empty on Workers.
     pub base_path: String,
-    /// The `host:port` addresses it listens on. Empty where the platform itself routes by host name.
+    /// The `host:port` addresses it listens on. Empty if the platform routes by host name.
     pub listen: Vec<String>,
-    /// Whether browsers reach it by https, so that cookies are `Secure`.
+    /// Whether browsers use https, so that cookies are `Secure`.
     pub secure_cookies: bool,
-    /// How often `tick` is called; 0 stands for [`PROBE_INTERVAL_MS`].
+    /// Interval between calls of `tick`; 0 means [`PROBE_INTERVAL_MS`].
     pub probe_interval_ms: i64,
 }
 
@@ -24,7 +24,7 @@ pub struct Place {
 pub struct Config {
     pub base_path: String,
     pub listen: Vec<String>,
-    /// `[server] hosts`: further names it may be opened by. Default: none.
+    /// `[server] hosts`: additional host names. Default: none.
     pub hosts: Vec<String>,
     pub secure_cookies: bool,
     pub probe_interval_ms: i64,
@@ -55,14 +55,14 @@ impl Config {
         {
             server.wrong(
                 "hosts",
-                "holds something that is no host name.",
-                "Write names alone, such as hosts = [\"quintet.example.org\"].",
+                "contains an invalid host name.",
+                "Write host names only, such as hosts = [\"quintet.example.org\"].",
             );
         }
         server.finish();
         Self { hosts, ..Self::at(place) }
     }
-    /// A path of this service as a browser sees it.
+    /// The external path of a page.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base_path)
     }
@@ -70,7 +70,8 @@ impl Config {
     pub fn cookie_path(&self) -> &str {
         if self.base_path.is_empty() { "/" } else { &self.base_path }
     }
-    /// Whether a `Host` header names us: the listen address, this machine by the same port, `localhost`, or a configured name.
+    /// Whether a `Host` header is allowed: a listen address, loopback with the same port,
+    /// `localhost`, or a configured name.
     pub fn answers_to(&self, host: &str) -> bool {
         if self.listen.is_empty() {
             return true;
@@ -84,7 +85,7 @@ impl Config {
                 || (port == own_port
                     && (name == "localhost" || (reachable_here && is_loopback(name))))
         };
-        // Without a port it is this machine all the same, by a forwarded one.
+        // A forwarded port may change or disappear, so loopback without a port is allowed.
         if host == "localhost" {
             return true;
         }
@@ -94,7 +95,7 @@ impl Config {
     }
 }
 
-/// Name and port of a `Host` header; the brackets of an IPv6 address stay.
+/// Splits a `Host` header into name and port; an IPv6 address keeps its brackets.
 fn split_port(host: &str) -> (&str, Option<&str>) {
     match host.rsplit_once(':') {
         Some((name, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => {
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn only_our_own_names_are_answered_to() {
+    fn config_answers_only_to_its_own_host_names() {
         let config = native(&["quintet.example.org"]);
         for good in [
             "127.0.0.1:8787",
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_with_a_scheme_is_refused() {
+    fn config_refuses_a_host_with_a_scheme() {
         let report = Report::default();
         Config::read(
             &json!({ "server": { "hosts": ["https://x"], "port": 1 } }),

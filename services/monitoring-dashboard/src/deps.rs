@@ -9,9 +9,9 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Deps {
     pub sql: Arc<dyn Sql>,
-    /// The owners' last figures, for when one does not answer.
+    /// The services' last metrics, shown when one does not answer.
     pub kv: Arc<dyn Kv>,
-    /// The archive of the metrics.
+    /// The metrics archive.
     pub objects: Arc<dyn Objects>,
     pub calls: Arc<dyn Calls>,
     pub clock: Arc<dyn Clock>,

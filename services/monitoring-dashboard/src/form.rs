@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 pub struct Form(BTreeMap<String, String>);
 
 impl Form {
-    /// A field, empty when it was not sent.
+    /// The value of a field; empty if it was not sent.
     pub fn field(&self, name: &str) -> &str {
         self.0.get(name).map_or("", String::as_str)
     }
-    /// A field without surrounding space, unless nothing is left of it.
+    /// The trimmed value of a field; none if empty.
     pub fn filled(&self, name: &str) -> Option<String> {
         let text = self.field(name).trim();
         (!text.is_empty()).then(|| text.to_owned())
@@ -26,7 +26,7 @@ impl<S: Send + Sync> FromRequest<S> for Form {
     async fn from_request(request: Request, state: &S) -> Result<Self, Friendly> {
         let form = axum::Form::<BTreeMap<String, String>>::from_request(request, state).await;
         form.map(|form| Self(form.0)).map_err(|_| {
-            Friendly::new(ErrorCode::Malformed, "The form could not be read.")
+            Friendly::new(ErrorCode::Malformed, "The form is unreadable.")
                 .fix("Go back, reload the page and try again.")
         })
     }

@@ -1,7 +1,8 @@
-//! What every request meets first: our own host name, no changes from other sites, and the headers that keep pages safe.
+//! Checks of every request: the host name, cross-site writes, and security headers.
 //!
-//! Form tokens prove that a form came from this session and means exactly this change: an HMAC of the change, keyed with
-//! the session's cookie, which no other site and no other session knows.
+//! A form token proves that the form came from this session and means exactly this change. It is an
+//! HMAC of the change, keyed with the session's cookie, which no other site and no other session
+//! has.
 
 use crate::pages::refusal::Friendly;
 use crate::{Config, Deps};
@@ -17,9 +18,10 @@ use platform::secret::Secret;
 use sha2::Sha256;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-const POLICY: &str = "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
+const POLICY: &str = "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors \
+    'none'; form-action 'self'";
 
-/// The layer round every route of this service.
+/// The middleware around every route of this service.
 pub async fn layer(State(deps): State<Deps>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     let is_page = !is_for_programs(&path);
@@ -41,7 +43,7 @@ fn refusal(config: &Config, request: &Request, is_page: bool) -> Option<Friendly
     if !config.answers_to(host) {
         return Some(Friendly::new(
             ErrorCode::Misdirected,
-            format!("This dashboard does not answer to the name “{host}”."),
+            format!("This dashboard does not serve the host name “{host}”."),
         ));
     }
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
@@ -49,13 +51,13 @@ fn refusal(config: &Config, request: &Request, is_page: bool) -> Option<Friendly
         let detail = "The request came from another site, so nothing was changed.";
         return Some(
             Friendly::new(ErrorCode::Forbidden, detail)
-                .fix("Open the dashboard itself and press the button there."),
+                .fix("Open the dashboard and press the button there."),
         );
     }
     None
 }
 
-/// The host a request is for; HTTP/2 carries it in the address.
+/// The requested host; HTTP/2 has it in the URI.
 fn host(request: &Request) -> &str {
     let header = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
     header
@@ -63,7 +65,7 @@ fn host(request: &Request) -> &str {
         .unwrap_or_default()
 }
 
-/// Whether a browser sent this from one of our own pages; programs send neither header.
+/// Whether a browser sent this from one of our pages. Programs send neither header.
 fn is_same_origin(headers: &HeaderMap, host: &str) -> bool {
     let site_fits =
         headers.get(SEC_FETCH_SITE).is_none_or(|site| site == "same-origin" || site == "none");
@@ -76,12 +78,12 @@ fn is_same_origin(headers: &HeaderMap, host: &str) -> bool {
     site_fits && origin_fits
 }
 
-/// Whether a link on another site, or another program, led here.
+/// Whether a link on another site, or another program, opened this page.
 pub fn is_from_elsewhere(headers: &HeaderMap) -> bool {
     headers.get(SEC_FETCH_SITE).is_some_and(|site| site == "cross-site" || site == "same-site")
 }
 
-/// Writes refusals out as pages and adds the headers.
+/// Renders refusals as pages and adds the headers.
 fn dress(config: &Config, mut response: Response) -> Response {
     if let Some(friendly) = response.extensions_mut().remove::<Friendly>() {
         let html = friendly.page(config).into_string();
@@ -94,8 +96,8 @@ fn dress(config: &Config, mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // Not `no-referrer`: with it browsers send `Origin: null` with our own forms, and the check above would refuse them.
-    // `same-origin` sends nothing to anybody else either.
+    // Not `no-referrer`: browsers would send `Origin: null` with our own forms, which the check
+    // above refuses. `same-origin` sends nothing to other sites either.
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     headers.insert(
         HeaderName::from_static("cross-origin-opener-policy"),
@@ -105,7 +107,7 @@ fn dress(config: &Config, mut response: Response) -> Response {
     response
 }
 
-/// The token of a form that makes this change in this session.
+/// The form token for this change in this session.
 pub fn form_token(session: &str, change: &str) -> String {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(session.as_bytes()) else {
         return String::new();
@@ -114,7 +116,7 @@ pub fn form_token(session: &str, change: &str) -> String {
     hex::encode(mac.finalize().into_bytes())
 }
 
-/// Whether a form's token is the one for this change in this session.
+/// Whether a form's token matches this change in this session.
 pub fn is_form_token(session: &str, change: &str, sent: &str) -> bool {
     let expected = form_token(session, change);
     !expected.is_empty() && Secret::new(expected).matches(sent)
@@ -132,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn only_our_own_pages_may_change_anything() {
+    fn guard_allows_changes_from_our_own_pages_only() {
         let host = "localhost:8787";
         for good in [
             &[][..],
@@ -154,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_form_token_is_for_one_change_of_one_session() {
+    fn form_token_is_valid_for_one_change_of_one_session() {
         let token = form_token("session-a", "decide:apr_1:3:approve");
         assert!(is_form_token("session-a", "decide:apr_1:3:approve", &token));
         assert!(!is_form_token("session-b", "decide:apr_1:3:approve", &token));

@@ -1,4 +1,4 @@
-//! Every question to another service, in one place: its path, and how long we wait.
+//! All calls to other services: the path and the timeout of each.
 
 use crate::Deps;
 use contracts::ServiceName::{
@@ -21,12 +21,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::pin::pin;
 
-/// How long a page waits for another service before it shows itself without.
+/// Maximum wait of a page for another service; then it renders without the data.
 const PAGE_PATIENCE_MS: i64 = 8_000;
 
 type Asked<T> = Result<T, CallError>;
 
-/// The future's answer, or a timeout.
+/// The future's result, or a timeout.
 pub async fn within<T>(
     deps: &Deps,
     patience_ms: i64,
@@ -41,7 +41,7 @@ pub async fn within<T>(
     }
 }
 
-/// A GET of another service, without a deadline.
+/// A GET of another service, without a timeout.
 pub async fn get<T: DeserializeOwned>(deps: &Deps, service: ServiceName, path: &str) -> Asked<T> {
     calls::get(&*deps.calls, service, path).await
 }
@@ -173,7 +173,7 @@ pub async fn event(deps: &Deps, id: &str) -> Asked<EventDetail> {
 
 pub async fn replay(deps: &Deps, id: &str) -> Asked<ReplayAnswer> {
     let path = format!("/api/events/{}/replay", encode(id));
-    // Whatever a success says, it is one.
+    // Any success status counts as success.
     let answer: Asked<serde_json::Value> =
         calls::post(&*deps.calls, WebhookAggregator, &path, &serde_json::json!({})).await;
     answer.map(|value| serde_json::from_value(value).unwrap_or_default())
@@ -212,7 +212,7 @@ pub async fn say(deps: &Deps, request: &MessageRequest) -> Asked<MessageAccepted
     calls::post(&*deps.calls, WebhookAggregator, "/api/messages", request).await
 }
 
-/// What was said after `after`; waits so many seconds for something new.
+/// Messages after `after`; waits up to this many seconds for a new one.
 pub async fn said(deps: &Deps, conversation: &str, after: i64, wait_s: u32) -> Asked<SaidList> {
     let path =
         format!("/api/conversations/{}/messages?after={after}&wait={wait_s}", encode(conversation));
@@ -225,7 +225,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_cannot_leave_their_place_in_a_path() {
+    fn query_ids_cannot_change_the_path() {
         assert_eq!(encode("web:console/../x?y=1"), "web%3Aconsole%2F..%2Fx%3Fy%3D1");
         assert_eq!(
             query(&[("state", "dead"), ("channel", ""), ("cursor", "a&b")]),

@@ -1,5 +1,5 @@
-//! The owner's pages, drawn on the server. Whatever comes from chats, files or models is escaped by maud; nothing is
-//! marked as safe by hand.
+//! The owner's pages, rendered on the server. maud escapes all text from chats, files and models;
+//! nothing is marked as safe by hand.
 
 pub mod agents;
 pub mod approval_card;
@@ -30,7 +30,7 @@ pub fn html(status: StatusCode, markup: Markup) -> Response {
         .into_response()
 }
 
-/// 303: after a form, so that reloading does not send it again.
+/// 303 after a form, so that a reload does not send it again.
 pub fn see(location: &str) -> Response {
     (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
 }

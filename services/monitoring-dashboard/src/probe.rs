@@ -1,7 +1,8 @@
-//! The probe round: asks every service for its health, and the aggregator for when a gateway was last seen.
+//! The probe round: checks every service's health and asks the aggregator for the gateways' last
+//! poll.
 //!
-//! A status holds until the next check. One failed check makes a service degraded, the second in a row makes it down;
-//! time that nobody measured counts for nothing.
+//! A status is valid until the next check. One failed check makes a service degraded, a second in a
+//! row makes it down. Unmeasured time does not count.
 
 use crate::owners::{self, within};
 use crate::remembered;
@@ -13,28 +14,28 @@ use contracts::task::{GatewayList, SILENT_MS};
 use futures_util::future::{join, join_all};
 use std::collections::BTreeMap;
 
-/// The name under which all services together are kept.
+/// The series of all services together.
 pub const SYSTEM: &str = "system";
-/// Slower than this is degraded.
+/// Latency in milliseconds above which a service is degraded.
 const SLOW_MS: f64 = 2_000.0;
-/// No answer for this long is a failed check.
+/// Timeout of a check, in milliseconds.
 const PATIENCE_MS: i64 = 5_000;
-/// After this a silent gateway is down.
+/// Silence in milliseconds after which a gateway is down.
 const GATEWAY_STALE_MS: i64 = 180_000;
-/// So many failed checks in a row are an outage.
+/// Failed checks in a row that make an outage.
 const CONFIRM: u32 = 2;
-/// A check older than this many intervals says nothing any more.
+/// Age, in intervals, at which a check becomes stale.
 const STALE_INTERVALS: i64 = 3;
-/// How often the owners' figures are kept for worse times: each time costs them a look over their day.
+/// Interval for storing the services' metrics; each time they scan their day.
 const REMEMBER_MS: i64 = 600_000;
 
-/// What one check found.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq)]
 enum Verdict {
     Good,
     Unwell(String),
     Failed(String),
-    /// We could not look.
+    /// The check could not run.
     Unmeasured(String),
 }
 
@@ -44,10 +45,10 @@ struct Check {
     latency_ms: Option<f64>,
 }
 
-/// One round. Never fails: what it cannot write down is simply not measured.
+/// Runs one round. It never fails: a result that cannot be stored is unmeasured.
 pub async fn tick(deps: &Deps) {
     if let Err(error) = round(deps).await {
-        tracing::warn!(error = %error, "the probe round was not written down");
+        tracing::warn!(error = %error, "cannot store the probe round");
     }
 }
 
@@ -104,7 +105,7 @@ async fn check(deps: &Deps, service: ServiceName) -> Check {
     let verdict = match answer {
         Err(_) => Verdict::Failed("did not answer its health check".to_owned()),
         Ok(health) if health.status != "ok" => Verdict::Unwell(if health.problems.is_empty() {
-            "says it is degraded".to_owned()
+            "reports that it is degraded".to_owned()
         } else {
             health.problems.join("; ")
         }),
@@ -120,18 +121,18 @@ async fn check(deps: &Deps, service: ServiceName) -> Check {
 async fn check_gateway(deps: &Deps) -> Check {
     let verdict = match within(deps, PATIENCE_MS, owners::gateways(deps)).await {
         Ok(list) => gateway_verdict(&list),
-        Err(_) => Verdict::Unmeasured("webhook-aggregator did not say".to_owned()),
+        Err(_) => Verdict::Unmeasured("webhook-aggregator reported no gateways".to_owned()),
     };
     Check { service: ServiceName::AgencyGateway, verdict, latency_ms: None }
 }
 
 fn gateway_verdict(list: &GatewayList) -> Verdict {
     if list.gateways.is_empty() {
-        return Verdict::Failed("no gateway has asked for work yet".to_owned());
+        return Verdict::Failed("no gateway has joined yet".to_owned());
     }
     let in_service = list.gateways.iter().filter(|gateway| !gateway.drained);
     let Some(age_ms) = in_service.map(|gateway| gateway.age_ms).min() else {
-        return Verdict::Unwell("every gateway was taken out of service".to_owned());
+        return Verdict::Unwell("every gateway is drained".to_owned());
     };
     let said = format!("last seen {} s ago", age_ms / 1000);
     if age_ms <= SILENT_MS {
@@ -178,7 +179,7 @@ fn row(
     }
 }
 
-/// All services together: as bad as the worst; unknown when one is unknown and none is known to be down.
+/// All services together: the worst status; unknown if one is unknown and none is down.
 fn whole_system(previous: Option<&ProbeRow>, rows: &[ProbeRow], now: i64) -> ProbeRow {
     let worst = ["down", "unknown", "degraded"]
         .into_iter()
@@ -187,7 +188,7 @@ fn whole_system(previous: Option<&ProbeRow>, rows: &[ProbeRow], now: i64) -> Pro
     row(previous, SYSTEM, (worst, 0, None), None, now)
 }
 
-/// The time since the previous check, on the account of what that check found.
+/// The time since the previous check, attributed to that check's status.
 fn measured(previous: Option<&ProbeRow>, now: i64, interval_ms: i64) -> Measured {
     let Some(before) = previous else { return Measured::default() };
     let passed = (now - before.checked_at).max(0);
@@ -200,7 +201,7 @@ fn measured(previous: Option<&ProbeRow>, now: i64, interval_ms: i64) -> Measured
     }
 }
 
-/// The status to show now: what the last check found, unless that is too long ago.
+/// The status to show now: that of the last check, unless it is stale.
 pub fn shown<'a>(row: Option<&'a ProbeRow>, now: i64, config: &Config) -> &'a str {
     row.filter(|row| now - row.checked_at <= STALE_INTERVALS * config.probe_interval_ms)
         .map_or("unknown", |row| row.status.as_str())
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn the_second_failure_in_a_row_is_an_outage() {
+    fn probe_reports_an_outage_after_two_failures_in_a_row() {
         let well = advance(None, &check(Verdict::Good), 0);
         let first = advance(Some(&well), &bad(), 15_000);
         assert_eq!((first.status.as_str(), first.fails), ("degraded", 1));
@@ -231,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_holds_until_the_next_check_but_not_through_a_gap() {
+    fn probe_status_is_valid_until_the_next_check_but_not_through_a_gap() {
         let well = advance(None, &check(Verdict::Good), 1_000);
         assert_eq!(measured(Some(&well), 16_000, 15_000).up_ms, 15_000);
         assert_eq!(measured(Some(&well), 46_000, 15_000).up_ms, 45_000);
@@ -241,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gateway_is_as_healthy_as_its_last_lease_is_young() {
+    fn probe_rates_a_gateway_by_the_age_of_its_last_lease() {
         let row = |age_ms, drained| GatewayRow {
             gateway_id: "home".into(),
             agents: vec!["*".into()],
@@ -262,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn the_system_is_as_bad_as_its_worst_part() {
+    fn probe_rates_the_system_by_its_worst_service() {
         let of = |statuses: &[&str]| {
             let rows: Vec<_> =
                 statuses.iter().map(|status| row(None, "x", (status, 0, None), None, 0)).collect();

@@ -1,16 +1,17 @@
-//! The owners' last figures, kept in KV every ten minutes and shown while an owner does not answer, with their age.
-//! Never truth and never added up: a copy as it was given, at most an hour old.
+//! The services' last metrics, stored in KV every ten minutes and shown, with their age, while a
+//! service does not answer. A cache for display only: never authoritative, never summed, at most an
+//! hour old.
 
 use crate::{Deps, owners, stats};
 use contracts::monitoring::{InboxStats, LedgerStats};
 use contracts::routing::RoutingStats;
 use serde::{Deserialize, Serialize};
 
-/// One object, since Workers KV is paid by the write.
+/// One key, because Workers KV charges per write.
 const KEY: &str = "figures";
 const TTL_S: u64 = 3600;
 
-/// What the owners said, and when.
+/// The services' answers and their time.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Remembered {
     pub at_ms: i64,
@@ -19,7 +20,8 @@ pub struct Remembered {
     pub inbox: Option<InboxStats>,
 }
 
-/// Asks all and keeps their answers, all or none: a copy is of one moment. While one of them is silent, the copy before stays.
+/// Asks all services and stores their answers, all or none, so that the copy is of one moment. If
+/// one fails, the previous copy stays.
 pub async fn remember(deps: &Deps) {
     let now = deps.clock.now_ms();
     let ledger = owners::ledger(deps).await.ok();
@@ -33,11 +35,11 @@ pub async fn remember(deps: &Deps) {
         return;
     };
     if let Err(error) = deps.kv.put(KEY, &text, TTL_S).await {
-        tracing::warn!(%error, "the figures were not kept");
+        tracing::warn!(%error, "cannot store the metrics");
     }
 }
 
-/// The kept figures, where there are any.
+/// The stored metrics, if any.
 pub async fn recall(deps: &Deps) -> Option<Remembered> {
     serde_json::from_str(&deps.kv.get(KEY).await.ok()??).ok()
 }

@@ -1,4 +1,4 @@
-//! Sessions: a random cookie in the browser, its digest in the database, 12 hours, nothing else.
+//! Sessions: a random cookie in the browser and its digest in the database, valid for 12 hours.
 
 use crate::pages::refusal::{Friendly, Turn};
 use crate::{Config, Deps, Form, guard, store};
@@ -11,22 +11,22 @@ use platform::edge::ApiError;
 use platform::ports::{ClockExt, PortResult};
 use platform::secret::digest_hex;
 
-/// How long a session lasts.
+/// Lifetime of a session.
 const SESSION_MS: i64 = 12 * 3_600_000;
-/// How long a printed link may be used.
+/// Lifetime of a printed link.
 const LINK_MS: i64 = 10 * 60_000;
 const COOKIE: &str = "quintet_session";
 
-/// The signed-in owner; a page handler that takes it is closed to everybody else.
+/// The signed-in owner. A page handler that takes it is closed to everyone else.
 #[derive(Clone)]
 pub struct Owner {
     secret: String,
-    /// What the console shows.
+    /// The conversation in the console.
     pub conversation: Option<String>,
 }
 
 impl Owner {
-    /// The token of a form that makes this change.
+    /// The form token for this change.
     pub fn token(&self, change: &str) -> String {
         guard::form_token(&self.secret, change)
     }
@@ -38,9 +38,9 @@ impl Owner {
         let detail =
             "This form is out of date or belongs to another session, so nothing was changed.";
         Err(Friendly::new(ErrorCode::Forbidden, detail)
-            .fix("Open the page again and repeat what you wanted to do."))
+            .fix("Open the page again and repeat the change."))
     }
-    /// The digest its session is kept under.
+    /// The digest under which the session is stored.
     pub fn id_hash(&self) -> String {
         digest_hex(self.secret.as_bytes())
     }
@@ -59,7 +59,7 @@ impl FromRequestParts<Deps> for Owner {
             )));
         }
         let wanted = parts.uri.path_and_query().map_or("", |path| path.as_str());
-        // A link on another site arrives without our strict cookie; a page of our own brings it along.
+        // A link on another site arrives without our strict cookie; a page of our own sends it.
         if guard::is_from_elsewhere(&parts.headers) {
             return Err(Turn::Answer(Box::new(crate::pages::sign_in::stepping_stone(
                 &deps.config,
@@ -75,7 +75,7 @@ pub fn wants_json(headers: &HeaderMap) -> bool {
     headers.get(header::ACCEPT).is_some_and(|accept| accept == "application/json")
 }
 
-/// Who a browser belongs to.
+/// The owner of this browser's session.
 pub async fn find(deps: &Deps, headers: &HeaderMap) -> PortResult<Option<Owner>> {
     let Some(secret) = cookie(headers) else { return Ok(None) };
     let row =
@@ -90,7 +90,7 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
     pairs.find(|(name, value)| *name == COOKIE && value.len() == 64).map(|(_, value)| value)
 }
 
-/// Opens a session; the `Set-Cookie` that hands it over.
+/// Opens a session; returns the `Set-Cookie` header.
 pub async fn open(deps: &Deps) -> PortResult<String> {
     let secret = deps.clock.random_hex(32);
     let now = deps.clock.now_ms();
@@ -98,7 +98,7 @@ pub async fn open(deps: &Deps) -> PortResult<String> {
     Ok(set_cookie(&deps.config, &secret, SESSION_MS / 1000))
 }
 
-/// Ends a session; the `Set-Cookie` that forgets it.
+/// Closes a session; returns the `Set-Cookie` header that deletes the cookie.
 pub async fn close(deps: &Deps, owner: &Owner) -> PortResult<String> {
     store::close_session(&*deps.sql, &owner.id_hash()).await?;
     Ok(set_cookie(&deps.config, "", 0))
@@ -112,7 +112,7 @@ fn set_cookie(config: &Config, value: &str, age_s: i64) -> String {
     )
 }
 
-/// A new sign-in link, as a path to be put behind the address: good once, for ten minutes.
+/// Creates a sign-in link, as a path: valid once, for ten minutes.
 pub async fn sign_in_link(deps: &Deps) -> PortResult<String> {
     let code = deps.clock.random_hex(32);
     store::keep_link(&*deps.sql, &digest_hex(code.as_bytes()), deps.clock.now_ms() + LINK_MS)
@@ -120,7 +120,7 @@ pub async fn sign_in_link(deps: &Deps) -> PortResult<String> {
     Ok(deps.config.url(&format!("/sign-in?code={code}")))
 }
 
-/// Uses a link's code up.
+/// Redeems a link's code.
 pub async fn use_code(deps: &Deps, code: &str) -> PortResult<bool> {
     store::use_link(&*deps.sql, &digest_hex(code.as_bytes()), deps.clock.now_ms()).await
 }
@@ -131,7 +131,7 @@ mod tests {
     use crate::config::Place;
 
     #[test]
-    fn the_cookie_is_found_among_others() {
+    fn session_cookie_is_found_among_others() {
         let secret = "a".repeat(64);
         let mut headers = HeaderMap::new();
         headers.insert(header::COOKIE, format!("theme=dark; {COOKIE}={secret}").parse().unwrap());
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cookie_is_for_our_pages_and_nobody_else() {
+    fn session_cookie_is_for_our_pages_only() {
         let native =
             Config::at(Place { base_path: "/monitoring-dashboard".into(), ..Place::default() });
         assert_eq!(

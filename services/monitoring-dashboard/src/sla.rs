@@ -1,4 +1,5 @@
-//! `GET /api/sla`: uptime from measured time, latency and accuracy from their owners, and where the costs are going.
+//! `GET /api/sla`: uptime from measured time, latency and accuracy from the other services, and the
+//! cost trend.
 
 use crate::store::{self, HOUR_MS, HourRow};
 use crate::{Deps, owners, probe};
@@ -10,17 +11,17 @@ use futures_util::future::join3;
 
 /// The window: 168 hours.
 pub const WINDOW_MS: i64 = 168 * HOUR_MS;
-/// Fewer labels than this say nothing about accuracy.
+/// Minimum labels for an accuracy.
 const LABELS_MIN: u64 = 20;
-/// A rise of less than this a day is noise.
+/// Minimum daily rise in micro-dollars; less is noise.
 const RISE_MIN: i64 = 1_000_000;
 
-/// Where the trailing window begins: 167 full hours and the current one.
+/// Start of the trailing window: 167 full hours and the current one.
 pub fn window_start(now: i64) -> i64 {
     now - now.rem_euclid(HOUR_MS) - WINDOW_MS
 }
 
-/// Percent of the measured time that was good, two decimals rounded down.
+/// Percentage of measured time that was good, rounded down to two decimals.
 fn uptime_percent(good_ms: i64, down_ms: i64) -> Option<f64> {
     let total = good_ms + down_ms;
     (total > 0).then(|| (i128::from(good_ms) * 10_000 / i128::from(total)) as f64 / 100.0)
@@ -40,7 +41,7 @@ pub fn uptime(hours: &[HourRow], service: &str) -> ServiceUptime {
     }
 }
 
-/// Mean of the last seven full days against the seven before.
+/// Compares the mean of the last seven full days with the seven before.
 pub fn cost_trend(daily: &[Micros]) -> &'static str {
     let Some((older, newer)) = daily
         .len()
@@ -61,7 +62,7 @@ pub fn cost_trend(daily: &[Micros]) -> &'static str {
     }
 }
 
-/// Everything `GET /api/sla` answers.
+/// Builds the response of `GET /api/sla`.
 pub async fn gather(deps: &Deps) -> Sla {
     let now = deps.clock.now_ms();
     let day_start = now - now.rem_euclid(24 * HOUR_MS);
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn uptime_is_weighted_by_duration_and_rounded_down() {
+    fn sla_uptime_is_weighted_by_duration_and_rounded_down() {
         assert_eq!(uptime_percent(0, 0), None);
         assert_eq!(uptime_percent(1, 0), Some(100.0));
         assert_eq!(uptime_percent(0, 1), Some(0.0));
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn degraded_time_is_good_time_and_other_series_do_not_count() {
+    fn sla_counts_degraded_time_as_good_and_ignores_other_series() {
         let mut hours = vec![hour(0, 1_000, 500, 0), hour(1, 0, 0, 500)];
         hours.push(HourRow {
             series: "probe.agency-router".into(),
@@ -137,19 +138,19 @@ mod tests {
     }
 
     #[test]
-    fn coverage_is_the_measured_share_of_the_window() {
+    fn sla_coverage_is_the_measured_share_of_the_window() {
         let hours: Vec<_> = (0..84).map(|n| hour(n * HOUR_MS, HOUR_MS, 0, 0)).collect();
         assert_eq!(uptime(&hours, "system").coverage, 0.5);
     }
 
     #[test]
-    fn the_window_is_never_longer_than_it_says() {
+    fn sla_window_is_never_longer_than_168_hours() {
         let now = 1_790_000_002_000;
         assert!(now - (window_start(now) + HOUR_MS) <= WINDOW_MS);
     }
 
     #[test]
-    fn costs_rise_only_beyond_noise() {
+    fn sla_cost_trend_rises_only_beyond_noise() {
         let days = |older: i64, newer: i64| -> Vec<Micros> {
             [[Micros(older); 7], [Micros(newer); 7]].concat()
         };

@@ -1,5 +1,5 @@
-//! `GET /api/stats`: today's figures, each asked from its owner. An owner that does not answer leaves a gap, never an error;
-//! `lastKnown` then has what it said last.
+//! `GET /api/stats`: today's metrics, each from the service that owns it. A service that does not
+//! answer leaves a gap, never an error; `lastKnown` then has its last value.
 
 use crate::remembered::{self, Remembered};
 use crate::store::{self, HOUR_MS, ProbeRow};
@@ -13,19 +13,19 @@ use futures_util::future::join;
 use platform::time::rfc3339;
 use std::collections::BTreeMap;
 
-/// What the owners said, and what the probes found.
+/// The services' answers and the probe results.
 pub struct Figures {
     pub ledger: Option<LedgerStats>,
     pub routing: Option<RoutingStats>,
     pub inbox: Option<InboxStats>,
     pub probes: Vec<ProbeRow>,
-    /// Looked for only when an owner did not answer.
+    /// Loaded only if a service did not answer.
     pub remembered: Option<Remembered>,
     pub now: i64,
 }
 
 impl Figures {
-    /// Asks everybody.
+    /// Asks all services.
     pub async fn gather(deps: &Deps) -> Self {
         let now = deps.clock.now_ms();
         // The ledger knows when the owner's day began.
@@ -42,7 +42,8 @@ impl Figures {
     pub fn probe(&self, service: ServiceName) -> Option<&ProbeRow> {
         self.probes.iter().find(|row| row.service == service.as_str())
     }
-    /// The status to show: a healthy service that has just failed to answer us is degraded until the probes say more.
+    /// The status to show. A healthy service that just failed to answer is degraded until the next
+    /// probe.
     pub fn status(&self, deps: &Deps, service: ServiceName) -> String {
         let status = probe::shown(self.probe(service), self.now, &deps.config);
         let silent = match service {
@@ -55,7 +56,7 @@ impl Figures {
     }
 }
 
-/// When the owner's day began; the ledger knows. Without it, in UTC.
+/// Start of the owner's day, from the ledger; without it, of the UTC day.
 pub fn day_start(ledger: Option<&LedgerStats>, now: i64) -> i64 {
     ledger.map_or_else(|| utc_day_start(now), |ledger| ledger.day_start_ms)
 }
@@ -64,7 +65,7 @@ fn utc_day_start(now: i64) -> i64 {
     now - now.rem_euclid(24 * HOUR_MS)
 }
 
-/// Dollars and cents, as the first sketch writes them; the micros beside it are exact.
+/// Dollars and cents, as in the first sketch; the micros beside it are exact.
 pub fn cents(amount: Micros) -> String {
     let cents = (amount.0.unsigned_abs() + 5_000) / 10_000;
     format!("{}${}.{:02}", if amount.0 < 0 { "-" } else { "" }, cents / 100, cents % 100)
@@ -76,13 +77,14 @@ pub fn approval_rate(ledger: &LedgerStats) -> Option<f64> {
     (decided > 0).then(|| ledger.approved as f64 / decided as f64)
 }
 
-/// The answer of `GET /api/stats`.
+/// The response of `GET /api/stats`.
 pub fn stats(deps: &Deps, figures: &Figures) -> Stats {
     let ledger = figures.ledger.clone().unwrap_or_default();
     let routing = figures.routing.clone().unwrap_or_default();
     let inbox = figures.inbox.clone().unwrap_or_default();
     let known = figures.ledger.is_some();
-    // Kept apart, so that nobody takes yesterday's figure for today's: and only of those who are silent.
+    // Kept separate, so that an old value never passes for today's, and only for services that did
+    // not answer.
     let last_known = figures.remembered.clone().map(|old| LastKnown {
         at: rfc3339(old.at_ms),
         ledger: old.ledger.filter(|_| figures.ledger.is_none()),
@@ -128,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn money_is_written_in_cents() {
+    fn stats_show_money_in_cents() {
         for (micros, text) in [
             (12_500_000, "$12.50"),
             (0, "$0.00"),
@@ -142,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_decided_means_no_rate() {
+    fn stats_have_no_approval_rate_without_decisions() {
         let mut ledger = LedgerStats::default();
         assert_eq!(approval_rate(&ledger), None);
         (ledger.approved, ledger.rejected, ledger.expired) = (6, 1, 1);

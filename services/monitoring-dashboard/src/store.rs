@@ -1,18 +1,19 @@
-//! Every table this service owns: `dashboard_session`, `dashboard_sign_in_link`, `probe`, `metrics`.
+//! Every table this service owns: `dashboard_session`, `dashboard_sign_in_link`, `probe`,
+//! `metrics`.
 
 use platform::backup::Table;
 use platform::ports::{PortResult, Sql, SqlExt, Statement};
 use platform::sql;
 use serde::Deserialize;
 
-/// One hour: the width of a `metrics` row.
+/// One hour, the width of a `metrics` row.
 pub const HOUR_MS: i64 = 3_600_000;
-/// Rows of `metrics` older than this are dropped.
+/// Maximum age of `metrics` rows.
 pub const KEPT_MS: i64 = 8 * 24 * HOUR_MS;
-/// `metrics` as it comes back from the archive.
+/// `metrics` as restored from the archive.
 pub const METRICS: Table = Table::keeping("metrics", &["series", "t"]);
 
-/// Keeps a sign-in link's code, as a digest, until it is used or expires.
+/// Stores the digest of a sign-in link's code until it is used or expires.
 pub async fn keep_link(store: &dyn Sql, code_hash: &str, expires_at: i64) -> PortResult<()> {
     store
         .query(sql!(
@@ -24,9 +25,10 @@ pub async fn keep_link(store: &dyn Sql, code_hash: &str, expires_at: i64) -> Por
     Ok(())
 }
 
-/// Uses a link up; true for the first to come in time.
+/// Redeems a link; true for the first request in time.
 pub async fn use_link(store: &dyn Sql, code_hash: &str, now: i64) -> PortResult<bool> {
-    let text = "DELETE FROM dashboard_sign_in_link WHERE code_hash = ?1 AND expires_at > ?2 RETURNING code_hash";
+    let text = "DELETE FROM dashboard_sign_in_link WHERE code_hash = ?1 AND expires_at > ?2 \
+        RETURNING code_hash";
     Ok(!store.query(sql!(text, code_hash, now)).await?.is_empty())
 }
 
@@ -49,7 +51,7 @@ pub struct SessionRow {
     pub conversation: Option<String>,
 }
 
-/// The session of this digest, while it lasts.
+/// The unexpired session of this digest.
 pub async fn session(store: &dyn Sql, id_hash: &str, now: i64) -> PortResult<Option<SessionRow>> {
     store
         .one(sql!(
@@ -60,13 +62,13 @@ pub async fn session(store: &dyn Sql, id_hash: &str, now: i64) -> PortResult<Opt
         .await
 }
 
-/// Ends a session.
+/// Deletes a session.
 pub async fn close_session(store: &dyn Sql, id_hash: &str) -> PortResult<()> {
     store.query(sql!("DELETE FROM dashboard_session WHERE id_hash = ?1", id_hash)).await?;
     Ok(())
 }
 
-/// Remembers which conversation a session's console shows.
+/// Stores the conversation of a session's console.
 pub async fn keep_conversation(
     store: &dyn Sql,
     id_hash: &str,
@@ -82,7 +84,7 @@ pub async fn keep_conversation(
     Ok(())
 }
 
-/// How a service was at its last check.
+/// A service's status at its last check.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct ProbeRow {
     pub service: String,
@@ -94,7 +96,7 @@ pub struct ProbeRow {
     pub detail: Option<String>,
 }
 
-/// The last check of each.
+/// The last check of each service.
 pub async fn probes(store: &dyn Sql) -> PortResult<Vec<ProbeRow>> {
     store
         .all(sql!(
@@ -103,7 +105,7 @@ pub async fn probes(store: &dyn Sql) -> PortResult<Vec<ProbeRow>> {
         .await
 }
 
-/// Measured time to be added to an hour.
+/// Measured time to add to an hour.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Measured {
     pub up_ms: i64,
@@ -111,16 +113,18 @@ pub struct Measured {
     pub down_ms: i64,
 }
 
-/// Writes a check down and adds the time since the previous one, unless another round was faster.
+/// Stores a check and adds the time since the previous one, unless another round was faster.
 pub fn record(row: &ProbeRow, previous_at: Option<i64>, measured: Measured) -> Vec<Statement> {
     let hour = row.checked_at - row.checked_at.rem_euclid(HOUR_MS);
-    let add = "INSERT INTO metrics (series, t, up_ms, degraded_ms, down_ms, checks, latency_checks, latency_ms_sum) \
+    let add = "INSERT INTO metrics (series, t, up_ms, degraded_ms, down_ms, checks, \
+        latency_checks, latency_ms_sum) \
                SELECT ?1, ?2, ?3, ?4, ?5, 1, ?6, ?7 \
                WHERE COALESCE((SELECT checked_at FROM probe WHERE service = ?8), 0) = ?9 \
                ON CONFLICT (series, t) DO UPDATE SET up_ms = up_ms + excluded.up_ms, degraded_ms = degraded_ms + excluded.degraded_ms, \
                down_ms = down_ms + excluded.down_ms, checks = checks + 1, latency_checks = latency_checks + excluded.latency_checks, \
                latency_ms_sum = latency_ms_sum + excluded.latency_ms_sum";
-    let set = "INSERT INTO probe (service, status, fails, since, checked_at, latency_ms, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
+    let set = "INSERT INTO probe (service, status, fails, since, checked_at, latency_ms, detail) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
                ON CONFLICT (service) DO UPDATE SET status = excluded.status, fails = excluded.fails, since = excluded.since, \
                checked_at = excluded.checked_at, latency_ms = excluded.latency_ms, detail = excluded.detail \
                WHERE probe.checked_at = ?8";
@@ -153,7 +157,7 @@ pub fn record(row: &ProbeRow, previous_at: Option<i64>, measured: Measured) -> V
     ]
 }
 
-/// Drops what nobody will ask for again.
+/// Deletes expired rows.
 pub fn forget(now: i64) -> Vec<Statement> {
     vec![
         sql!("DELETE FROM metrics WHERE t < ?1", now - KEPT_MS),
@@ -174,8 +178,9 @@ pub struct HourRow {
     pub latency_ms_sum: f64,
 }
 
-/// The hours that started after `from`, oldest first.
+/// The hours after `from`, oldest first.
 pub async fn hours(store: &dyn Sql, from: i64) -> PortResult<Vec<HourRow>> {
-    let text = "SELECT series, t, up_ms, degraded_ms, down_ms, latency_checks, latency_ms_sum FROM metrics WHERE t > ?1 ORDER BY series, t";
+    let text = "SELECT series, t, up_ms, degraded_ms, down_ms, latency_checks, latency_ms_sum FROM \
+        metrics WHERE t > ?1 ORDER BY series, t";
     store.all(sql!(text, from)).await
 }

@@ -1,4 +1,4 @@
-//! `GET /api/approvals` and `GET /api/approvals/{id}`: read, and wait until decided.
+//! `GET /api/approvals` and `GET /api/approvals/{id}`: list, read, and wait for a decision.
 
 use crate::Deps;
 use crate::store::{self, ApprovalRow};
@@ -20,7 +20,7 @@ pub struct ListQuery {
     limit: Option<u32>,
 }
 
-/// The newest first. `limit` 1–500.
+/// Newest first. `limit` 1–500.
 pub async fn list(
     State(deps): State<Deps>,
     Extension(who): Extension<Principal>,
@@ -40,7 +40,7 @@ pub async fn list(
         None => "true",
         Some(text) => condition(ApprovalState::parse(text).ok_or_else(|| unknown_state(text))?),
     };
-    // An agent sees what was asked for with its own scope; `?2` is null for everybody else.
+    // An agent's token sees only requests of its own scope; `?2` is null for everyone else.
     let own = (who == Principal::Scope(Scope::Agent)).then_some(Scope::Agent.as_str());
     let text = format!(
         "SELECT * FROM approvals WHERE ({condition}) AND (?2 IS NULL OR requested_by = ?2) ORDER BY requested_at DESC, id DESC LIMIT ?3"
@@ -61,7 +61,7 @@ fn unknown_state(text: &str) -> ApiError {
     .into()
 }
 
-/// The rows that are in this state at `?1`: the same arithmetic as [`ApprovalRow::state_at`].
+/// The SQL condition for this state at time `?1`, equal to [`ApprovalRow::state_at`].
 const fn condition(state: ApprovalState) -> &'static str {
     match state {
         ApprovalState::Pending => "state = 'pending' AND expires_at > ?1",
@@ -83,7 +83,7 @@ pub struct OneQuery {
     wait: Option<u32>,
 }
 
-/// One approval; with `wait` (seconds, at most 30) once it is decided or the time is over.
+/// One approval; with `wait` (seconds, at most 30) it waits for the decision.
 pub async fn one(
     State(deps): State<Deps>,
     Extension(who): Extension<Principal>,
@@ -101,7 +101,7 @@ pub async fn one(
     }
     let row = store::approval(&*deps.sql, &id).await?;
     if who == Principal::Scope(Scope::Agent) && !row.was_requested_by(Scope::Agent.as_str()) {
-        return Err(ApiError::not_found("approval of this id"));
+        return Err(ApiError::not_found("approval with this id"));
     }
     let row = until_decided(&deps, row, i64::from(wait) * 1_000).await?;
     row.wire(deps.clock.now_ms()).map(Json)

@@ -1,7 +1,8 @@
-//! `POST /api/approve`: yes, no, or the owner is asked.
+//! `POST /api/approve`: approves, rejects, or asks the owner.
 //!
-//! One batch writes the outcome: money is set aside if it fits, and the approval's row says approved only if that
-//! happened and no halt is in force. The same task again gets the state as it is now.
+//! One batch writes the outcome: it creates the hold if the budget covers it, and the approval
+//! becomes approved only with that hold and without a halt. Repeating the request for a task
+//! returns its current state.
 
 use crate::ask::{self, Placed};
 use crate::ledger::{self, Figures, Reserve, Shortfall};
@@ -22,11 +23,11 @@ use platform::secret::digest_hex;
 use platform::time::rfc3339;
 use serde_json::{Value, json};
 
-/// The longest description, characters.
+/// Maximum characters of a description.
 const DESCRIPTION_CHARS_MAX: usize = 8_000;
-/// The longest id, type, agent or operation, characters.
+/// Maximum characters of an id, type, agent or operation.
 const NAME_CHARS_MAX: usize = 200;
-/// The largest `arguments`, bytes of JSON.
+/// Maximum bytes of `arguments` as JSON.
 const ARGUMENTS_BYTES_MAX: usize = 64 << 10;
 /// Whole numbers above this are no longer exact in RFC 8785 JSON: two different ones could share a digest.
 const WHOLE_MAX: u64 = 1 << 53;
@@ -58,13 +59,11 @@ fn validate(request: &ApproveRequest) -> ApiResult<()> {
             || text.chars().count() > NAME_CHARS_MAX
         {
             let fix = format!(
-                "Send 1 to {NAME_CHARS_MAX} characters, without control characters and without space around them."
+                "Send 1 to {NAME_CHARS_MAX} characters, without control characters and surrounding spaces."
             );
             return Err(Problem::field(
                 field,
-                format!(
-                    "`{field}` is empty, too long, or has characters that do not belong there."
-                ),
+                format!("`{field}` is empty, too long, or contains invalid characters."),
                 fix,
             )
             .into());
@@ -75,15 +74,15 @@ fn validate(request: &ApproveRequest) -> ApiResult<()> {
         return Err(Problem::field(
             "description",
             detail,
-            "Shorten it to what the owner must know to decide.",
+            "Shorten it to what the owner needs for the decision.",
         )
         .into());
     }
     if request.description.contains('\0') {
         return Err(Problem::field(
             "description",
-            "The description holds a NUL character.",
-            "Leave it out.",
+            "The description contains a NUL character.",
+            "Remove it.",
         )
         .into());
     }
@@ -107,8 +106,8 @@ fn validate(request: &ApproveRequest) -> ApiResult<()> {
         if !is_exact(arguments) {
             return Err(Problem::field(
                 "arguments",
-                "`arguments` holds a whole number beyond 2^53.",
-                "Send such numbers as text: the digest could not tell them apart.",
+                "`arguments` contains an integer beyond 2^53.",
+                "Send such numbers as text, because the digest cannot distinguish them.",
             )
             .into());
         }
@@ -116,7 +115,7 @@ fn validate(request: &ApproveRequest) -> ApiResult<()> {
     Ok(())
 }
 
-/// Whether every whole number in it survives RFC 8785.
+/// Whether every integer in it survives RFC 8785.
 fn is_exact(value: &Value) -> bool {
     match value {
         Value::Number(number) => number
@@ -137,7 +136,7 @@ fn canonical_digest(value: &Value) -> ApiResult<String> {
     Ok(digest_hex(&bytes))
 }
 
-/// What binds a decision to what will run. An absent operation or absent arguments are null.
+/// The digest that binds a decision to the work. Absent operation or arguments count as null.
 fn digest(request: &ApproveRequest, amount: Micros) -> ApiResult<String> {
     canonical_digest(&json!({
         "taskId": request.task_id,
@@ -150,7 +149,8 @@ fn digest(request: &ApproveRequest, amount: Micros) -> ApiResult<String> {
     }))
 }
 
-/// What makes a repetition the same request: all that the caller says of the work, before any rule is applied.
+/// The digest that identifies a repeated request: everything the caller states about the work,
+/// before any rule.
 fn fingerprint(request: &ApproveRequest) -> ApiResult<String> {
     canonical_digest(&json!([
         request.task_id,
@@ -163,7 +163,7 @@ fn fingerprint(request: &ApproveRequest) -> ApiResult<String> {
     ]))
 }
 
-/// What the owner's rules say of it.
+/// The decision of the owner's rules.
 pub fn ruling(deps: &Deps, who: Principal, request: &ApproveRequest, owner: &Owner) -> Ruling {
     let ask = Ask {
         agent: request.agent_type.as_str(),
@@ -177,7 +177,8 @@ pub fn ruling(deps: &Deps, who: Principal, request: &ApproveRequest, owner: &Own
     policy::rule(&ask, &owner.rules)
 }
 
-/// Writes the outcome, or finds the one there is. With the shortfall when this request met one.
+/// Writes the outcome, or reads the existing one. Includes the shortfall if this request exceeded
+/// the budget.
 pub async fn record(
     deps: &Deps,
     who: Principal,
@@ -189,7 +190,7 @@ pub async fn record(
     let scopes = owner.scopes(deps, now_ms, request.agent_type.as_str())?;
     let keys = ledger::keys(&scopes);
     if ruling.verdict == Verdict::AskOwner {
-        // What is more than is left could not be approved by anybody now: the owner is not asked in vain.
+        // Nobody could approve more than the remaining budget, so do not ask.
         let rows =
             deps.sql.batch(vec![ledger::ensure(&scopes), ledger::figures(&keys, now_ms)]).await?;
         let figures: Vec<Figures> = rows
@@ -201,7 +202,7 @@ pub async fn record(
             .collect::<Result<_, _>>()?;
         if figures.iter().any(|figure| ruling.amount > figure.remaining()) {
             ruling.verdict = Verdict::Reject(ErrorCode::BudgetExhausted.as_str());
-            ruling.reason = format!("{} is more than is left of the budget.", ruling.amount);
+            ruling.reason = format!("{} is more than the remaining budget.", ruling.amount);
             ruling.policies.push(id::BUDGET);
         }
     }
@@ -243,9 +244,9 @@ pub async fn record(
     Ok((row, shortfall))
 }
 
-/// Where the owner is asked. An address is believed from the aggregator alone: nobody else may send messages to a chat.
-/// Work that came from no conversation is asked of each approver directly; when nobody can say who that is, the
-/// dashboard and the command line show it all the same.
+/// The addresses to ask the owner at. They are trusted from the aggregator only, because no other
+/// caller may send messages to a chat. Work without a conversation is asked of each approver
+/// directly; if none is known, the dashboard and the command line still show it.
 async fn whom_to_ask(
     deps: &Deps,
     who: Principal,
@@ -265,7 +266,7 @@ async fn whom_to_ask(
     let found: Result<Approvers, _> =
         calls::get(&*deps.calls, ServiceName::WebhookAggregator, "/internal/approvers").await;
     found.map(|approvers| approvers.targets).unwrap_or_else(|error| {
-        tracing::warn!(%error, "the approvers are not known; the dashboard shows the request");
+        tracing::warn!(%error, "the approvers are unknown; the dashboard shows the request");
         Vec::new()
     })
 }
@@ -274,14 +275,14 @@ fn repetition(request: &ApproveRequest, row: ApprovalRow) -> ApiResult<ApprovalR
     if row.fingerprint == fingerprint(request)? {
         return Ok(row);
     }
-    let detail = format!("The task {} was asked for before with other content.", row.task);
+    let detail = format!("The task {} already exists with other content.", row.task);
     Err(Problem::new(ErrorCode::Conflict, detail)
         .with("approvalId", row.id)
         .with_fix("Use a new taskId for new work.")
         .into())
 }
 
-/// The row to be written, with the texts for each way it can turn out inside the database.
+/// The new row, with the texts for each outcome in the database.
 struct Draft {
     id: String,
     task: String,
@@ -322,7 +323,8 @@ impl Draft {
         })
     }
 
-    /// Inserts the row unless the task has one. A halt or a budget that does not cover it wins over what the rules say.
+    /// Inserts the row unless the task has one. A halt or an insufficient budget overrides the
+    /// rules.
     fn insert(&self) -> Statement {
         let text = format!(
             "WITH turned AS (SELECT json_extract(?4, '$.' || CASE
@@ -352,7 +354,7 @@ impl Draft {
     }
 }
 
-/// State, reason, code and rules for each way it can turn out: as ruled, halted, over budget.
+/// State, reason, code and rules for each outcome: as ruled, halted, over budget.
 fn outcomes(ruling: &Ruling, now_ms: i64) -> Value {
     let list = |policies: &[&str]| json!(policies).to_string();
     let decided = |state: &str,
@@ -385,7 +387,7 @@ fn outcomes(ruling: &Ruling, now_ms: i64) -> Value {
     })
 }
 
-/// What is in the row however it turns out.
+/// Columns that do not depend on the outcome.
 fn columns(
     deps: &Deps,
     who: Principal,
@@ -413,7 +415,8 @@ fn columns(
     }))
 }
 
-/// The answer of a row: approved while it may be, or has been, worked on; pending; else rejected with the state as code.
+/// The response for a row: approved while the work may run or has run; pending; otherwise rejected
+/// with the state as code.
 fn answer(
     row: &ApprovalRow,
     now_ms: i64,
@@ -434,7 +437,7 @@ fn answer(
     };
     let reason = match now {
         ApprovalState::Expired => "Nobody decided in time.".to_owned(),
-        ApprovalState::Lapsed => "It was approved and not begun in time.".to_owned(),
+        ApprovalState::Lapsed => "It was approved but not started in time.".to_owned(),
         _ => row.reason.clone(),
     };
     Ok(ApproveAnswer {
@@ -461,7 +464,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_digest_is_that_of_the_contract() {
+    fn approval_digest_matches_the_contract() {
         let request: ApproveRequest = serde_json::from_value(json!({
             "taskId": "t-1", "type": "codegen", "description": "Fix it", "estimatedCost": 1.25, "agentType": "codegen", "operation": "run",
         }))
@@ -471,7 +474,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_a_digest_cannot_tell_apart_are_refused() {
+    fn approve_refuses_numbers_that_a_digest_cannot_distinguish() {
         assert!(is_exact(&json!({"a": [1, 2.5, -9007199254740992_i64]})));
         assert!(!is_exact(&json!({"a": [9007199254740993_i64]})));
     }

@@ -1,8 +1,9 @@
-//! Asking the owner in the chats: one delivery row for each place, buttons that mean something once, and the outcome
-//! written over the question in every place.
+//! Asks the owner in the chats: one delivery row per address, one-use buttons, and the outcome
+//! replacing every question.
 //!
-//! The rows are written with the approval; the aggregator's outbox is called after that, and again until it has taken
-//! the newest revision. A lost call costs time, never a decision: the dashboard shows every pending approval anyway.
+//! The rows are written with the approval. The aggregator's outbox is called afterwards, and
+//! retried until it has the newest revision. A lost call costs time, never a decision: the
+//! dashboard shows every pending approval anyway.
 
 use crate::Deps;
 use crate::store::{self, ApprovalRow};
@@ -24,24 +25,24 @@ use serde::Deserialize;
 use serde_json::json;
 use sha2::Sha256;
 
-/// No request is asked about in more places.
+/// Maximum addresses per request.
 const TARGETS_MAX: usize = 20;
-/// Deliveries looked at in one go.
+/// Maximum deliveries per flush.
 const FLUSH_MAX: u32 = 20;
 /// Between attempts to hand a delivery to the outbox.
 const BACKOFF: Exponential = Exponential { first_ms: 2_000, max_ms: 60_000 };
 /// How much of a description a chat shows, characters.
 const SHOWN_CHARS: usize = 600;
-/// How long after the end a chat is still brought up to date.
+/// How long chats are still updated after the end.
 const MIRROR_FOR_MS: i64 = 24 * 3_600_000;
 
-/// A place where the owner is asked, with the ids that will be written.
+/// An address to ask at, with the ids to write.
 pub struct Placed {
     id: String,
     target: Target,
 }
 
-/// Gives each target its delivery id.
+/// Assigns each address a delivery id.
 pub fn placed(deps: &Deps, targets: &[Target]) -> Vec<Placed> {
     targets
         .iter()
@@ -50,7 +51,8 @@ pub fn placed(deps: &Deps, targets: &[Target]) -> Vec<Placed> {
         .collect()
 }
 
-/// The rows of the deliveries and their buttons: written only if the approval was written, and is pending.
+/// The rows of the deliveries and their buttons, written only if the approval was written and is
+/// pending.
 pub fn place(deps: &Deps, approval: &str, placed: &[Placed]) -> Vec<Statement> {
     if placed.is_empty() {
         return Vec::new();
@@ -96,8 +98,8 @@ fn button_row(deps: &Deps, place: &Placed, decision: Decision) -> serde_json::Va
     })
 }
 
-/// What a button carries: `a1:<22 characters>:y|n`, 27 bytes. Only who has the key can make one; it can be made again
-/// after a restart, so that nothing but its digest is stored.
+/// A button's token: `a1:<22 characters>:y|n`, 27 bytes. Only the key can produce it. It can be
+/// derived again after a restart, so only its digest is stored.
 fn token(deps: &Deps, delivery: &str, version: u32, decision: Decision) -> String {
     let answer = match decision {
         Decision::Approve => 'y',
@@ -114,7 +116,7 @@ fn token(deps: &Deps, delivery: &str, version: u32, decision: Decision) -> Strin
     format!("a1:{}:{answer}", URL_SAFE_NO_PAD.encode(reference))
 }
 
-/// Brings every chat of an approval up to its version. Belongs into the batch that ends the waiting.
+/// Updates every chat of an approval to its version. Belongs in the batch that decides it.
 pub fn mirror(approval: &str, now_ms: i64) -> Statement {
     sql!(
         "UPDATE delivery SET revision = (SELECT a.version FROM approvals a WHERE a.id = ?1), state = 'queued', error = NULL, attempts = 0, due_at = ?2
@@ -133,17 +135,18 @@ struct DeliveryRow {
     attempts: u32,
 }
 
-/// Calls the outbox after the answer; the tick repeats what this does not manage.
+/// Calls the outbox after the response; the tick retries failures.
 pub fn flush_soon(deps: &Deps) {
     let work = deps.clone();
     deps.background.spawn(Box::pin(async move {
         if let Err(error) = flush_due(&work).await {
-            tracing::warn!(problem = ?error.0, "delivering to the chats failed; the next tick tries again");
+            tracing::warn!(problem = ?error.0, "delivering to the chats failed; the next tick retries");
         }
     }));
 }
 
-/// Hands everything that is due to the outbox, each approval by itself: one that cannot be read stops no other.
+/// Sends all due deliveries to the outbox, each approval separately, so that an unreadable one
+/// blocks no other.
 pub async fn flush_due(deps: &Deps) -> ApiResult<()> {
     let due = sql!(
         "SELECT id, approval, target, revision, attempts FROM delivery WHERE due_at IS NOT NULL AND due_at <= ?1 ORDER BY due_at LIMIT ?2",
@@ -284,8 +287,8 @@ fn shorten(text: &str) -> String {
     shown
 }
 
-/// Tells everybody that an approval's waiting is over: those who long-poll, the event that is parked on it, the chats.
-/// Each may fail: the event's own timer and the tick look again.
+/// Announces the decision to long polls, to the parked event and to the chats. Each may fail,
+/// because the event's timer and the tick check again.
 pub fn announce(deps: &Deps, approval: &ApprovalRow) {
     deps.signal.notify(&crate::waiting::key(&approval.id));
     flush_soon(deps);
@@ -303,7 +306,7 @@ pub fn wake(deps: &Deps, events: Vec<String>) {
             let path = format!("/internal/events/{event}/wake");
             let woken: Result<serde_json::Value, _> = platform::ports::calls::post(&*calls, ServiceName::WebhookAggregator, &path, &json!({})).await;
             if let Err(error) = woken {
-                tracing::debug!(error = %error, event, "waking an event failed; its own timer looks again");
+                tracing::debug!(error = %error, event, "waking an event failed; its own timer checks again");
             }
         }
     }));
@@ -314,7 +317,7 @@ fn is_path_safe(event: &str) -> bool {
         && event.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:~-".contains(&b))
 }
 
-/// How many places could not be reached, for the status page.
+/// Number of unreachable chats, for the status page.
 pub async fn undelivered(deps: &Deps) -> Result<i64, ApiError> {
     #[derive(Deserialize)]
     struct Count {
@@ -341,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn only_ids_of_events_get_into_a_path() {
+    fn wake_path_accepts_event_ids_only() {
         assert!(is_path_safe("slack.T0AAAA111.01ARZ3NDEKTSV4RRFFQ69G5FAV"));
         assert!(!is_path_safe("x/../y.01ARZ3NDEKTSV4RRFFQ69G5FAV"));
         assert!(!is_path_safe("nonsense"));

@@ -1,8 +1,9 @@
-//! `GET` and `POST /api/backups`, `POST /api/restore`, and the daily backup: this service's tables as objects.
+//! `GET` and `POST /api/backups`, `POST /api/restore`, and the daily backup: this service's tables
+//! as objects.
 //!
-//! Restoring merges (see [`platform::backup`]): what is missing comes back, nothing that is there changes, and what was spent
-//! is never lowered. What was waiting or approved when the copy was made comes back as expired: it may have been decided and
-//! worked off since, and nothing may be done twice by coming back.
+//! Restoring merges (see [`platform::backup`]): missing rows return, existing rows stay, and posted
+//! costs never decrease. Approvals that were pending or approved in the copy return as expired,
+//! because they may have been decided and run since, and a restore must not run anything twice.
 
 use crate::Deps;
 use axum::Json;
@@ -14,13 +15,13 @@ use platform::edge::{ApiError, ApiResult, JsonBody};
 use platform::ports::PortResult;
 use platform::time::rfc3339;
 
-/// Where the objects lie.
+/// Folder of the objects.
 pub const FOLDER: &str = "personal-assistant-backups";
-/// Daily backups that are kept.
+/// Daily backups kept.
 const KEPT: usize = 30;
 const DAY_MS: i64 = 24 * 3_600_000;
 
-/// An approval that was open is not when it comes back, and its buttons are of a version before.
+/// Changes to restored approvals: an open one expires, and its buttons belong to an older version.
 const APPROVALS_CHANGED: &[(&str, &str)] = &[
     (
         "state",
@@ -33,7 +34,8 @@ const APPROVALS_CHANGED: &[(&str, &str)] = &[
     ("version", "value->>'$.version' + (value->>'$.state' IN ('pending', 'approved'))"),
 ];
 
-/// Every table of the service. What was spent comes last: a row that is written meanwhile is then counted, not forgotten.
+/// Every table of the service. Posted costs come last, so that a row written meanwhile is counted
+/// rather than lost.
 const TABLES: &[Table] = &[
     Table::keeping("personal_context", &["name"]),
     Table::keeping("budget_rule", &["rule"]),
@@ -51,10 +53,11 @@ const TABLES: &[Table] = &[
     },
 ];
 
-/// Makes a backup, and forgets the oldest. Once a day by timer; `POST /api/backups` makes one more.
+/// Makes a backup and deletes the oldest. A timer calls it daily; `POST /api/backups` makes an
+/// extra one.
 ///
 /// # Errors
-/// When the database or the objects fail; the backups before it stand.
+/// When the database or the object store fails; earlier backups stay.
 pub async fn back_up(deps: &Deps) -> PortResult<Manifest> {
     let made =
         backup::copy(&*deps.sql, &*deps.objects, FOLDER, TABLES, deps.clock.now_ms()).await?;
@@ -62,12 +65,12 @@ pub async fn back_up(deps: &Deps) -> PortResult<Manifest> {
     Ok(made)
 }
 
-/// Makes a backup when the last one is a day old.
+/// Makes a backup if the last one is a day old.
 ///
 /// # Errors
 /// As [`back_up`].
 pub async fn back_up_daily(deps: &Deps) -> PortResult<()> {
-    // Names sort by time and begin with it: the newest tells its day without being read.
+    // Names start with the time, so the newest shows its day without being read.
     let newest = deps
         .objects
         .list(&format!("{FOLDER}/"))
@@ -87,13 +90,13 @@ fn wire(manifest: Manifest) -> Backup {
     Backup { name: manifest.name, at: manifest.at, rows: manifest.rows }
 }
 
-/// `GET /api/backups`: the newest first.
+/// `GET /api/backups`: newest first.
 pub async fn list(State(deps): State<Deps>) -> ApiResult<Json<BackupList>> {
     let backups = backup::list(&*deps.objects, FOLDER).await?.into_iter().map(wire).collect();
     Ok(Json(BackupList { backups }))
 }
 
-/// `POST /api/backups`: one more, now.
+/// `POST /api/backups`: an extra one, now.
 pub async fn make(State(deps): State<Deps>) -> ApiResult<(StatusCode, Json<Backup>)> {
     Ok((StatusCode::CREATED, Json(wire(back_up(&deps).await?))))
 }
@@ -106,7 +109,7 @@ pub async fn restore(
     let restored =
         backup::restore(&*deps.sql, &*deps.objects, FOLDER, &request.backup, TABLES).await?;
     let rows = restored
-        .ok_or_else(|| ApiError::not_found("backup of this name; GET /api/backups lists them"))?;
+        .ok_or_else(|| ApiError::not_found("backup with this name; GET /api/backups lists them"))?;
     tracing::warn!(backup = request.backup, "restored");
     Ok(Json(Restored { rows }))
 }
@@ -115,9 +118,9 @@ pub async fn restore(
 mod tests {
     use super::*;
 
-    /// A table that a migration adds must be backed up too.
+    /// A table added by a migration must be backed up too.
     #[test]
-    fn every_table_of_the_migration_is_backed_up() {
+    fn backup_covers_every_table_of_the_migration() {
         let migration = include_str!("../../../migrations/0001_personal_assistant.sql");
         let mut created: Vec<&str> = migration
             .split("CREATE TABLE ")

@@ -1,7 +1,8 @@
-//! `GET/PUT /api/budget`: limits and where each comes from, what is spent, held and left.
+//! `GET/PUT /api/budget`: limits with their sources, posted costs, holds and remainder.
 //!
-//! The daily limit is one setting with three names: `budget.daily` here, `budgetLimit` in the context, `[budget] daily`
-//! in the file. The file's is the start value; one that is put wins until it is reset.
+//! The daily limit is one setting with three names: `budget.daily` here, `budgetLimit` in the
+//! context, `[budget] daily` in the file. The file has the initial value; a value set at runtime
+//! overrides it until it is reset.
 
 use crate::actor::actor;
 use crate::ledger::{self, Figures};
@@ -23,7 +24,7 @@ pub async fn read(State(deps): State<Deps>) -> ApiResult<Json<BudgetAnswer>> {
     Ok(Json(answer(&deps).await?))
 }
 
-/// The budget as it stands.
+/// The current budget.
 pub async fn answer(deps: &Deps) -> ApiResult<BudgetAnswer> {
     let owner = owner::read(deps).await?;
     let limits = Limits::read(deps).await?;
@@ -59,7 +60,7 @@ pub async fn answer(deps: &Deps) -> ApiResult<BudgetAnswer> {
     Ok(BudgetAnswer { scopes: rows.collect(), time_zone: owner.time_zone })
 }
 
-/// `PUT /api/budget`: `reset` first, then the limits that are named. A lower limit refuses new work only.
+/// `PUT /api/budget`: first `reset`, then the given limits. A lower limit refuses new work only.
 pub async fn update(
     State(deps): State<Deps>,
     Extension(who): Extension<Principal>,

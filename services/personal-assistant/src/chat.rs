@@ -1,7 +1,8 @@
-//! `POST /api/chat`: the owner asks, the assistant answers from the skill graph and the state.
+//! `POST /api/chat`: the assistant answers the owner's questions from the skill graph and the
+//! state.
 //!
-//! No model is asked in this version, and every answer says so; nothing is spent and nothing is done: who writes "halt"
-//! here is told where the lever is. What was said is kept by session.
+//! This version asks no model, and every answer says so. Chat spends nothing and does nothing:
+//! "halt" here gets a hint to the halt command. Messages are stored by session.
 
 mod answers;
 mod intent;
@@ -21,13 +22,13 @@ use platform::ports::ClockExt;
 use platform::sql;
 use serde_json::json;
 
-/// The longest message, characters.
+/// Maximum characters of a message.
 const MESSAGE_CHARS_MAX: usize = 8_000;
 const SESSION_CHARS_MAX: usize = 200;
-/// Words in one piece of a streamed answer.
+/// Words per chunk of a streamed answer.
 const PIECE_WORDS: usize = 6;
 
-/// The handler: JSON, or the same as a stream of server-sent events when the caller accepts one.
+/// The handler: JSON, or server-sent events if the caller accepts them.
 pub async fn chat(
     State(deps): State<Deps>,
     headers: HeaderMap,
@@ -64,9 +65,9 @@ fn validate(request: &ChatRequest) -> ApiResult<()> {
     Ok(())
 }
 
-/// Keeps question and answer, or neither.
+/// Stores question and answer, or neither.
 async fn keep(deps: &Deps, request: &ChatRequest, answer: &str) -> ApiResult<()> {
-    // The answer's id sorts right behind the question's.
+    // The answer's id sorts directly after the question's.
     let id = format!("msg_{}", deps.clock.ulid());
     let rows =
         [(id.clone(), "user", request.message.as_str()), (format!("{id}~"), "assistant", answer)];
@@ -84,7 +85,7 @@ async fn keep(deps: &Deps, request: &ChatRequest, answer: &str) -> ApiResult<()>
     Ok(())
 }
 
-/// `data: {"delta": …}` for each piece, then `event: done` with the whole answer.
+/// `data: {"delta": …}` per chunk, then `event: done` with the whole answer.
 fn streamed(answer: &ChatAnswer) -> Response {
     let words: Vec<&str> = answer.message.split_inclusive(' ').collect();
     let mut events: Vec<String> = words

@@ -1,8 +1,9 @@
-//! `POST /api/approvals/{id}/claim`: the one way from an approval to work. `/internal/renewed`: the work goes on;
-//! `/internal/given-up`: it went silent, and did it ever begin?
+//! `POST /api/approvals/{id}/claim`: the only way from an approval to work. `/internal/renewed`:
+//! the work continues. `/internal/given-up`: its lease expired; had the work started?
 //!
-//! Whether it may begin is decided in the statements that record it: no halt, the same digest, still valid, nobody
-//! else at it, and its money held. A claim whose lease ran out may be followed by another while the approval is valid.
+//! The statements that record a claim also check it: no halt, the same digest, still valid, no
+//! other live claim, and the money held. After a claim's lease expires, another may follow while
+//! the approval is valid.
 
 use crate::decide::over_budget;
 use crate::ledger::{self, Figures, Shortfall};
@@ -21,20 +22,20 @@ use platform::secret::digest_hex;
 use platform::sql;
 use serde::{Deserialize, Serialize};
 
-/// Why a claim is refused.
+/// The reason that a claim is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ClaimError {
     #[error("a halt is in force")]
     Halted,
-    #[error("the digest is another one")]
+    #[error("the digest differs")]
     OtherDigest,
-    #[error("the lease was given up")]
+    #[error("the lease was released")]
     GivenUp,
-    #[error("somebody is at it, or was")]
+    #[error("another claim exists")]
     Claimed(ApprovalState),
     #[error("it is not approved")]
     NotApproved(ApprovalState),
-    #[error("the hold ran out and no longer fits")]
+    #[error("the hold expired and the budget no longer covers it")]
     OverBudget(Shortfall),
     #[error(transparent)]
     Port(#[from] PortError),
@@ -52,17 +53,17 @@ impl From<ClaimError> for ApiError {
     fn from(error: ClaimError) -> Self {
         match error {
             ClaimError::Halted => {
-                Self::new(ErrorCode::Halted, "A halt is in force; nothing may begin.")
+                Self::new(ErrorCode::Halted, "A halt is in force, so nothing may start.")
             }
             ClaimError::OtherDigest => {
-                Self::new(ErrorCode::Conflict, "The digest is not that of what was approved.")
+                Self::new(ErrorCode::Conflict, "The digest does not match the approved content.")
             }
             ClaimError::Claimed(state) => {
                 Self::new(ErrorCode::Conflict, format!("It is {} already.", state.as_str()))
             }
             ClaimError::GivenUp => Self::new(
                 ErrorCode::StaleEpoch,
-                "This lease was given up; the task is another gateway's.",
+                "This lease was released; another gateway has the task.",
             ),
             ClaimError::NotApproved(state) => {
                 Problem::new(ErrorCode::NotApproved, format!("The approval is {}.", state.as_str()))
@@ -76,7 +77,8 @@ impl From<ClaimError> for ApiError {
     }
 }
 
-/// The handler. Services are let in to decide under the same path prefix; claiming is the gateway's alone.
+/// The handler. Services may call decide under the same path prefix; claiming is for the gateway
+/// only.
 pub async fn claim(
     State(deps): State<Deps>,
     Extension(who): Extension<Principal>,
@@ -89,7 +91,7 @@ pub async fn claim(
     Ok(Json(take(&deps, &id, &request.digest, request.epoch).await?))
 }
 
-/// Takes an approved task for work: the token that settles it.
+/// Claims an approved task; returns the token that settles it.
 pub async fn take(
     deps: &Deps,
     id: &str,
@@ -132,7 +134,7 @@ pub async fn take(
     Err(ClaimError::OverBudget(ledger::shortfall(&scopes, &figures, row.amount())))
 }
 
-/// The first reason, in the order in which a person would want to know.
+/// The first reason, in order of importance for people.
 fn why_not(
     row: &ApprovalRow,
     digest: &str,
@@ -159,7 +161,7 @@ fn why_not(
     }
 }
 
-/// A row `a` of `approvals` that may be claimed at `?3`, for a lease of this epoch.
+/// Condition on a row `a` of `approvals` that may be claimed at `?3` by a lease with this epoch.
 fn claimable(id: &str, digest: &str, epoch: Option<u32>) -> String {
     let lease = epoch.map(|epoch| format!(" AND a.epoch_min <= {epoch}")).unwrap_or_default();
     format!(
@@ -177,7 +179,8 @@ fn insert_claim(epoch: Option<u32>) -> String {
     )
 }
 
-/// The same parameters, and `?6` the end of the lease. Only the batch that made the claim changes the state.
+/// The same parameters, and `?6` the end of the lease. Only the batch that made the claim changes
+/// the state.
 fn take_over(epoch: Option<u32>) -> String {
     format!(
         "UPDATE approvals AS a SET state = 'claimed', lease_until = ?6
@@ -186,8 +189,8 @@ fn take_over(epoch: Option<u32>) -> String {
     )
 }
 
-/// A lease has ended and nobody knows of its run. From now on it can claim nothing, in the same statement that finds what it had
-/// claimed: whoever gets the task next is the only one.
+/// Records a lost lease. From now on it can claim nothing. The same statement finds its claim, so
+/// the next lease is the only one.
 pub async fn given_up(
     State(deps): State<Deps>,
     JsonBody(request): JsonBody<GivenUpRequest>,
@@ -207,7 +210,7 @@ pub async fn given_up(
     let row: ApprovalRow = answers.one()?.ok_or_else(|| store::unreadable("approval"))?;
     let halted = answers.halted()?;
     let was = match row.state_at(now_ms)? {
-        // Another run of it would be another task, which the halt of this one does not name.
+        // A new run would be a new task, which this task's halt does not cover.
         _ if halted => GivenUp::Ended,
         _ if row.was_claimed() => GivenUp::Begun,
         ApprovalState::Approved => GivenUp::Open,
@@ -224,7 +227,7 @@ pub struct RenewedRequest {
     task_id: TaskId,
 }
 
-/// Whether the hold goes on: not when halted, settled, or run out and taken by others.
+/// Whether the hold continues: not if halted, settled, or expired and no longer covered.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RenewedAnswer {
@@ -232,7 +235,7 @@ pub struct RenewedAnswer {
     renewed: bool,
 }
 
-/// Prolongs hold and lease of a claimed task.
+/// Extends hold and lease of a claimed task.
 pub async fn renewed(
     State(deps): State<Deps>,
     JsonBody(request): JsonBody<RenewedRequest>,

@@ -1,7 +1,7 @@
 //! `GET/PUT /api/context`: the owner's preferences and rules.
 //!
-//! Each rule that was set is a row of JSON; what was not set has its default. A row that cannot be read stops every
-//! approval: rules that are unknown are not rules that allow.
+//! Each changed rule is a JSON row; the others have defaults. An unreadable row stops every
+//! approval, because unknown rules must not allow anything.
 
 use crate::actor::actor;
 use crate::wrong::{Wrong, check_amount, refuse};
@@ -32,7 +32,7 @@ pub async fn read(State(deps): State<Deps>) -> ApiResult<Json<OwnerContext>> {
     }))
 }
 
-/// `PUT /api/context`: all of it, or nothing when something is wrong.
+/// `PUT /api/context`: all of it, or nothing if there is a problem.
 pub async fn update(
     State(deps): State<Deps>,
     Extension(who): Extension<Principal>,

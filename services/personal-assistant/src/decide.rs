@@ -1,7 +1,9 @@
-//! `POST /api/approvals/{id}/decide`: the owner's word. The first wins, whoever comes later learns who it was.
+//! `POST /api/approvals/{id}/decide`: the owner's decision. The first one counts; later ones learn
+//! who made it.
 //!
-//! One batch: the money is set aside if the approval still waits, no halt is in force and the budget covers it; the
-//! state changes only if that happened. When it no longer fits, nothing changes and the approval goes on waiting.
+//! One batch creates the hold if the approval is pending, no halt is in force and the budget covers
+//! it, and changes the state only with that hold. If the budget does not cover it, nothing changes
+//! and the approval stays pending.
 
 use crate::actor::{actor, check_text};
 use crate::ledger::{self, Figures, Reserve, Shortfall};
@@ -42,12 +44,12 @@ pub struct Word<'a> {
     pub id: &'a str,
     pub decision: Decision,
     pub reason: Option<&'a str>,
-    /// The version that was shown; another one is refused.
+    /// The version that was shown; any other version is refused.
     pub version: Option<u32>,
     pub actor: &'a str,
 }
 
-/// Why a word changed nothing.
+/// The reason that a decision changed nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum DecideError {
     #[error("decided before")]
@@ -87,12 +89,12 @@ impl From<DecideError> for ApiError {
             }
             DecideError::OtherVersion(version) => Problem::new(
                 ErrorCode::Conflict,
-                format!("The approval is in version {version} now."),
+                format!("The approval has version {version} now."),
             )
             .with("version", version)
             .into(),
             DecideError::Halted => {
-                Self::new(ErrorCode::Halted, "A halt is in force; the approval goes on waiting.")
+                Self::new(ErrorCode::Halted, "A halt is in force; the approval stays pending.")
             }
             DecideError::OverBudget(short) => over_budget(&short),
             DecideError::Port(error) => error.into(),
@@ -101,7 +103,7 @@ impl From<DecideError> for ApiError {
     }
 }
 
-/// 402 with what remains and when there is more.
+/// 402 with the remainder and the time of the next budget.
 pub fn over_budget(short: &Shortfall) -> ApiError {
     Problem::new(
         ErrorCode::BudgetExhausted,
@@ -113,13 +115,13 @@ pub fn over_budget(short: &Shortfall) -> ApiError {
     .into()
 }
 
-/// Takes the word: decides, or says why nothing changed.
+/// Decides, or returns the reason that nothing changed.
 pub async fn take(deps: &Deps, word: Word<'_>) -> Result<ApprovalRow, DecideError> {
     let seen = store::approval(&*deps.sql, word.id).await?;
     let now_ms = deps.clock.now_ms();
     refuse_decided(&seen, now_ms)?;
     if let Some(version) = word.version.filter(|version| *version != seen.version) {
-        tracing::info!(approval = word.id, version, "a word on another version");
+        tracing::info!(approval = word.id, version, "a decision on another version");
         return Err(DecideError::OtherVersion(seen.version));
     }
     let attempt = deps.clock.random_hex(16);

@@ -10,18 +10,18 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Deps {
     pub sql: Arc<dyn Sql>,
-    /// Copies of chat sessions; nothing is lost with them.
+    /// Cached chat sessions; losing them loses no data.
     pub kv: Arc<dyn Kv>,
     /// The daily backups.
     pub objects: Arc<dyn Objects>,
     pub calls: Arc<dyn Calls>,
-    /// To the models of the configuration, and nowhere else.
+    /// Requests to the configured models only.
     pub outbound: Arc<dyn Outbound>,
     pub clock: Arc<dyn Clock>,
     pub signal: Arc<dyn Signal>,
     pub background: Arc<dyn Background>,
     pub auth: Auth,
     pub config: Arc<Config>,
-    /// Signs what the buttons carry; the same over restarts.
+    /// Signs the buttons' tokens; the same after restarts.
     pub button_key: Secret,
 }

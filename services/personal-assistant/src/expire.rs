@@ -1,4 +1,4 @@
-//! What waited too long ends as expired: never approved, and everybody who waits is told.
+//! Expires overdue approvals: they are never approved, and all waiting requests are told.
 
 use crate::store::{Answers, ApprovalRow, approval_by_id};
 use crate::{Deps, ask};
@@ -7,7 +7,7 @@ use platform::ports::SqlExt;
 use platform::sql;
 use serde::Deserialize;
 
-/// In one go; the next tick takes the rest.
+/// Maximum per tick; the next tick continues.
 const AT_ONCE_MAX: u32 = 50;
 
 #[derive(Deserialize)]
@@ -15,7 +15,8 @@ struct Due {
     id: String,
 }
 
-/// Ends the approvals whose time is over. They count as expired from that time on anyway; this writes it down.
+/// Expires overdue approvals. They already count as expired from their deadline on; this records
+/// it.
 pub async fn expire_due(deps: &Deps) -> ApiResult<()> {
     let now_ms = deps.clock.now_ms();
     let due: Vec<Due> =

@@ -1,7 +1,7 @@
-//! `POST /api/halt` and `/api/resume`, the list, and what the aggregator asks and reports.
+//! `POST /api/halt` and `/api/resume`, the list, and the aggregator's checks and reports.
 //!
-//! A halt is one row, durable before it is answered. Every statement that lets work begin looks for it itself, so
-//! there is no moment between the halt and its effect; also for a task that nobody has asked about yet.
+//! A halt is one row, durable before the response. Every statement that starts work checks it, so a
+//! halt takes effect without delay, even for a task that does not exist yet.
 
 use crate::actor::{actor, check_text};
 use crate::store::{self, Answers, ApprovalRow};
@@ -21,7 +21,7 @@ use platform::sql;
 use platform::time::rfc3339;
 use serde::{Deserialize, Serialize};
 
-/// The signal's key for those who watch for halts.
+/// The signal key for halts.
 pub const KEY: &str = "halts";
 const TASK_CHARS_MAX: usize = 200;
 const LIST_MAX: u32 = 200;
@@ -37,7 +37,7 @@ struct Stored {
     resumed_at: Option<i64>,
 }
 
-/// What is meant: one task, or all.
+/// The target: one task, or all.
 fn target(task: Option<&TaskId>) -> String {
     task.map_or_else(|| "all".to_owned(), |task| format!("task:{task}"))
 }
@@ -59,7 +59,7 @@ fn check_task(task: Option<&TaskId>) -> ApiResult<()> {
     Ok(())
 }
 
-/// `POST /api/halt`: 202 once it is durable, 200 when nothing of it can run any more.
+/// `POST /api/halt`: 202 once it is durable, 200 if nothing can run any more.
 pub async fn halt(
     State(deps): State<Deps>,
     Extension(who): Extension<Principal>,
@@ -86,7 +86,7 @@ pub async fn halt(
     Ok((status, Json(answer)).into_response())
 }
 
-/// Writes the halt, unless one of the same target is in force.
+/// Writes the halt, unless the same target is already halted.
 fn write(deps: &Deps, target: &str, reason: &str, by: &str, level: &str) -> Statement {
     let text = format!(
         "INSERT INTO halt (id, target, reason, halted_by, at, level)
@@ -100,7 +100,7 @@ fn write(deps: &Deps, target: &str, reason: &str, by: &str, level: &str) -> Stat
         .bind(deps.clock.now_ms())
 }
 
-/// A halt that is asked for again has stopped once nothing of its task runs.
+/// Marks a repeated halt as stopped if its task no longer runs.
 fn stopped_meanwhile(task: &str, target: &str, now_ms: i64) -> Statement {
     sql!(
         "UPDATE halt SET level = 'stopped' WHERE target = ?1 AND resumed_at IS NULL AND level = 'accepted'
@@ -111,7 +111,7 @@ fn stopped_meanwhile(task: &str, target: &str, now_ms: i64) -> Statement {
     )
 }
 
-/// 202 for a halt that is new and has something to stop or to keep from starting; 200 when it is stopped already.
+/// 202 for a new halt with work to stop or prevent; 200 if it is already stopped.
 fn status(new: bool, level: HaltLevel) -> StatusCode {
     if !new && level == HaltLevel::Stopped { StatusCode::OK } else { StatusCode::ACCEPTED }
 }
@@ -138,7 +138,7 @@ async fn halt_task(
         task.as_str(),
         now_ms
     );
-    // A run that has ended, or was refused, is stopped already.
+    // A run that has ended or was refused is already stopped.
     let level = "CASE WHEN EXISTS (SELECT 1 FROM approvals a WHERE 'task:' || a.task = ?2 AND a.state IN ('consumed', 'rejected', 'expired', 'cancelled')) THEN 'stopped' ELSE 'accepted' END";
     let level_now = sql!(
         "SELECT target, reason, halted_by, at, level, resumed_at FROM halt WHERE target = ?1 AND resumed_at IS NULL",
@@ -166,12 +166,12 @@ async fn halt_task(
     }
     let message = match (row.level, cancelled) {
         (HaltLevel::Stopped, _) => format!("{task} is stopped; it will not start again."),
-        (_, true) => format!("{task} is halted; it waited for a decision and is cancelled."),
+        (_, true) => format!("{task} is halted; it was pending and is now cancelled."),
         _ => format!(
-            "{task} is halted: it will not start. If it runs, its gateway is told within ten seconds."
+            "{task} is halted and will not start. If it is running, its gateway stops it within ten seconds."
         ),
     };
-    // A task that had ended before is stopped already, whoever asks first.
+    // A task that had already ended is stopped, also for the first request.
     let ended = row.level == HaltLevel::Stopped;
     Ok((
         HaltAnswer { success: true, task_id: Some(task), message, level: row.level },
@@ -179,14 +179,14 @@ async fn halt_task(
     ))
 }
 
-/// Whether anything claimed still runs: its hold lives as long as its lease is renewed.
+/// Whether a claimed task still runs: its hold lives as long as its lease is renewed.
 fn running(now: &str) -> String {
     format!(
         "EXISTS (SELECT 1 FROM approvals a JOIN hold h ON h.task = a.task WHERE a.state = 'claimed' AND h.exp > {now})"
     )
 }
 
-/// A halt of everything is confirmed once nothing claimed runs any more. Called by the tick.
+/// Confirms a halt of everything once no claimed task runs. Called by the tick.
 pub(crate) async fn confirm_all(deps: &Deps) -> ApiResult<()> {
     let text = format!(
         "UPDATE halt SET level = 'stopped' WHERE target = 'all' AND resumed_at IS NULL AND level = 'accepted' AND NOT {} RETURNING id",
@@ -216,7 +216,9 @@ async fn halt_all(deps: &Deps, reason: &str, by: &str) -> ApiResult<(HaltAnswer,
     let events: Vec<Event> = answers.all()?;
     deps.signal.notify(KEY);
     ask::wake(deps, events.into_iter().map(|event| event.id).collect());
-    let message = "Everything is halted: nothing starts until you resume. Gateways are told within ten seconds.".to_owned();
+    let message =
+        "Everything is halted: nothing starts until you resume. Gateways stop within ten seconds."
+            .to_owned();
     Ok((
         HaltAnswer { success: true, task_id: None, message, level: row.level },
         status(new, row.level),
@@ -228,17 +230,17 @@ struct Event {
     id: String,
 }
 
-/// Answer of resume.
+/// Response of resume.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ResumeAnswer {
-    /// False when nothing was halted.
+    /// False if nothing was halted.
     success: bool,
     task_id: Option<TaskId>,
     message: String,
 }
 
-/// `POST /api/resume`: ends one task's halt, or the halt of all. What was cancelled stays cancelled.
+/// `POST /api/resume`: ends one task's halt, or the halt of all. Cancelled work stays cancelled.
 pub async fn resume(
     State(deps): State<Deps>,
     Extension(who): Extension<Principal>,
@@ -282,7 +284,7 @@ pub async fn all_halted(deps: &Deps) -> ApiResult<bool> {
         .is_empty())
 }
 
-/// `GET /api/halts`: those in force first, then the newest.
+/// `GET /api/halts`: active ones first, then the newest.
 pub async fn list(State(deps): State<Deps>) -> ApiResult<Json<HaltList>> {
     let find = sql!(
         "SELECT target, reason, halted_by, at, level, resumed_at FROM halt ORDER BY resumed_at IS NOT NULL, at DESC, id DESC LIMIT ?1",
@@ -300,7 +302,8 @@ pub async fn list(State(deps): State<Deps>) -> ApiResult<Json<HaltList>> {
     Ok(Json(HaltList { all: all_halted(&deps).await?, halts: halts.collect() }))
 }
 
-/// `POST /internal/halts/check`: which of these tasks must stop. When everything must, all of them are named.
+/// `POST /internal/halts/check`: which of these tasks must stop. During a halt of everything it
+/// returns all of them.
 pub async fn check(
     State(deps): State<Deps>,
     JsonBody(request): JsonBody<HaltCheck>,
@@ -321,7 +324,7 @@ pub async fn check(
     Ok(Json(HaltCheckAnswer { all, halted }))
 }
 
-/// `POST /internal/stopped`: the gateway confirmed that nothing of this task runs any more.
+/// `POST /internal/stopped`: the gateway confirmed that this task no longer runs.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StoppedRequest {
@@ -342,7 +345,7 @@ pub async fn stopped(
     let message = if success {
         format!("{} is stopped.", request.task_id)
     } else {
-        format!("{} was not halted by itself.", request.task_id)
+        format!("{} was not halted individually.", request.task_id)
     };
     Ok(Json(HaltAnswer {
         success,

@@ -1,8 +1,10 @@
-//! The ledger: reserve before work begins, settle when it has ended, and no counter of what is reserved.
+//! The ledger: create a hold before work starts, post the cost when it ends, and keep no counter of
+//! holds.
 //!
-//! Held is the sum of the live holds, so a hold that nobody settles ends by arithmetic and nothing can leak. Every
-//! function here makes one statement; who calls puts it into a batch with the change of state that it belongs to.
-//! Whether money fits is decided inside the statement that writes it, never by a read before.
+//! The held amount is the sum of the live holds, so an unsettled hold ends by its expiry and
+//! nothing leaks. Every function builds one statement, which callers put into the batch of the
+//! related state change. The statement that writes also checks whether the money suffices; no
+//! earlier read decides it.
 
 use crate::config::{Config, DAILY_DEFAULT};
 use crate::window::{self, OutsideCalendar, Window};
@@ -13,15 +15,15 @@ use platform::sql;
 use platform::time::rfc3339;
 use serde::{Deserialize, Serialize};
 
-/// Where no limit is set the window has this one: no sum of exact amounts exceeds it.
+/// The limit of an unlimited window; no sum of exact amounts exceeds it.
 pub const NO_LIMIT: i64 = 1 << 52;
 
-/// A window and whom it is for.
+/// A window and its owner: all work, or one agent.
 #[derive(Clone, Debug, Serialize)]
 pub struct Scope {
     /// `day:2026-11-23|all`: the row of `budget`.
     pub key: String,
-    /// The row of `budget_rule` that wins over the file's limit.
+    /// The row of `budget_rule` that overrides the file's limit.
     pub rule: Option<&'static str>,
     /// The file's limit, micro-dollars.
     pub limit: i64,
@@ -35,8 +37,8 @@ pub struct Scope {
     pub window: Window,
 }
 
-/// The scopes that a task of this agent is charged to at this moment. The month is always among them, so that a limit
-/// set in its middle counts what was spent before.
+/// The scopes charged by this agent's tasks now. The month is always included, so that a limit set
+/// mid-month counts earlier costs.
 pub fn scopes(
     config: &Config,
     zone: &TimeZone,
@@ -78,16 +80,16 @@ pub fn scopes(
 }
 
 fn json<T: Serialize>(value: &T) -> String {
-    // Empty text is no JSON: the statement then fails, and nothing is reserved.
+    // Empty text is not JSON, so the statement fails and nothing is held.
     serde_json::to_string(value).unwrap_or_default()
 }
 
-/// The scopes' keys as the JSON list that the statements take.
+/// The scopes' keys as the JSON list of the statements.
 pub fn keys(scopes: &[Scope]) -> String {
     json(&scopes.iter().map(|scope| scope.key.as_str()).collect::<Vec<_>>())
 }
 
-/// Makes the windows' rows and brings their limits up to date. First statement of every batch that reserves.
+/// Creates the windows' rows and updates their limits. First statement of every batch with a hold.
 pub fn ensure(scopes: &[Scope]) -> Statement {
     sql!(
         "INSERT INTO budget (scope, limit_u, spent_u)
@@ -100,22 +102,23 @@ pub fn ensure(scopes: &[Scope]) -> Statement {
     )
 }
 
-/// Money for a task, to be set aside.
+/// A hold to create.
 #[derive(Clone, Copy, Debug)]
 pub struct Reserve<'a> {
     pub task: &'a str,
-    /// Nonce of this try: the change of state in the same batch looks for it.
+    /// Nonce of this attempt, which the state change of the same batch checks.
     pub attempt: &'a str,
     pub amount: Micros,
-    /// Until when it is held.
+    /// Expiry of the hold.
     pub until_ms: i64,
     pub now_ms: i64,
     /// JSON list of scope keys.
     pub keys: &'a str,
 }
 
-/// Sets the amount aside in all scopes or in none; also none when the task has a hold already, a scope is unknown, or a
-/// halt is in force. `guard` is one more condition, with parameters from `?7` on. An amount of 0 always fits.
+/// Creates the hold in all scopes or in none. None if the task already has a hold, a scope is
+/// unknown, or a halt is in force. `guard` is one more condition, with parameters from `?7` on. An
+/// amount of 0 always fits.
 pub fn reserve(order: Reserve<'_>, guard: &str) -> Statement {
     let text = format!(
         "INSERT INTO hold (task, scope, attempt, amt_u, exp)
@@ -136,10 +139,12 @@ pub fn reserve(order: Reserve<'_>, guard: &str) -> Statement {
         .bind(order.keys)
 }
 
-/// Makes the task's hold last until `until_ms`. A hold that has run out is taken up again only if it still fits; a
-/// settled one (`exp = 0`) never. `guard` is one more condition, with parameters from `?4` on.
+/// Extends the task's hold to `until_ms`. An expired hold is renewed only if the budget still
+/// covers it; a settled one (`exp = 0`) never. `guard` is one more condition, with parameters from
+/// `?4` on.
 pub fn prolong(task: &str, until_ms: i64, now_ms: i64, guard: &str) -> Statement {
-    // The sums leave out the task's own rows, so the answer is the same for each row of one statement.
+    // The sums exclude the task's own rows, so the result is the same for each row of the
+    // statement.
     let text = format!(
         "UPDATE hold SET exp = MAX(exp, ?2)
          WHERE task = ?1 AND exp > 0 AND NOT {halted} AND {guard}
@@ -151,7 +156,7 @@ pub fn prolong(task: &str, until_ms: i64, now_ms: i64, guard: &str) -> Statement
     Statement::new(text).bind(task).bind(until_ms).bind(now_ms)
 }
 
-/// One scope's figures, micro-dollars.
+/// One scope's amounts, micro-dollars.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Figures {
     pub scope: String,
@@ -161,13 +166,13 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// What may still be set aside.
+    /// The amount still available.
     pub fn remaining(&self) -> Micros {
         Micros((self.limit_u - self.spent_u - self.held_u).max(0))
     }
 }
 
-/// Reads the figures of these scopes.
+/// Reads the amounts of these scopes.
 pub fn figures(keys: &str, now_ms: i64) -> Statement {
     sql!(
         "SELECT b.scope, b.limit_u, b.spent_u,
@@ -178,18 +183,18 @@ pub fn figures(keys: &str, now_ms: i64) -> Statement {
     )
 }
 
-/// By how much an amount does not fit, for the answer.
+/// The shortfall of an amount, for the response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shortfall {
-    /// The least that remains in any scope.
+    /// The smallest remainder of any scope.
     pub remaining: Micros,
-    /// When the last of the scopes that are too small begins anew; RFC 3339.
+    /// When the last insufficient scope resets; RFC 3339.
     pub resets_at: String,
     /// `day:2026-11-23|all`.
     pub scope: String,
 }
 
-/// Says which of the scopes do not cover the amount. Meant for the answer alone; nothing is decided by it.
+/// The insufficient scope. For the response only; it decides nothing.
 pub fn shortfall(scopes: &[Scope], figures: &[Figures], amount: Micros) -> Shortfall {
     let figure = |scope: &Scope| {
         figures.iter().find(|row| row.scope == scope.key).map_or(Micros::ZERO, Figures::remaining)
@@ -206,11 +211,11 @@ pub fn shortfall(scopes: &[Scope], figures: &[Figures], amount: Micros) -> Short
     }
 }
 
-/// What a run cost, once it has ended.
+/// The cost of a finished run.
 #[derive(Clone, Debug)]
 pub struct Posting<'a> {
     pub task: &'a str,
-    /// Which claim of the task it was.
+    /// Sequence number of the task's claim.
     pub seq: i64,
     pub amount: Micros,
     pub outcome: &'a str,
@@ -222,12 +227,12 @@ pub struct Posting<'a> {
     pub nonce: &'a str,
 }
 
-/// Posts it once: the ledger's row, the spending of every scope the task was held in, the end of the hold, the end of
-/// the approval. The later statements act only for the batch whose nonce is in the row. Money that was spent is
-/// recorded even when it is more than was held, or later: to refuse would only hide it.
+/// Posts it once: the ledger's row, the cost in every scope of the hold, the end of the hold, the
+/// end of the approval. The later statements act only for the batch whose nonce is in the row. A
+/// cost is recorded even above the hold or after its expiry: refusing would only hide it.
 pub fn post(posting: Posting<'_>) -> Vec<Statement> {
     let mine = "EXISTS (SELECT 1 FROM posted p WHERE p.task = ?1 AND p.seq = ?2 AND p.nonce = ?3)";
-    // An earlier claim's late settle leaves the hold to the claim that runs now.
+    // A late settlement of an earlier claim leaves the hold to the current claim.
     let last = "?2 = (SELECT MAX(c.seq) FROM claim c WHERE c.task = ?1)";
     let step = |text: String| {
         Statement::new(text).bind(posting.task).bind(posting.seq).bind(posting.nonce)

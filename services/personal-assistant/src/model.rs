@@ -1,4 +1,4 @@
-//! A model behind an OpenAI-compatible server: what the configuration says of it, and one question to it.
+//! A model behind an OpenAI-compatible server: its configuration, and one question to it.
 
 use contracts::{Effect, TokenPrices, Tokens};
 use platform::config::Section;
@@ -6,7 +6,7 @@ use platform::ports::{Outbound, OutboundRequest, PortError};
 use platform::secret::Secret;
 use serde_json::{Value, json};
 
-/// A question that takes longer is given up.
+/// Timeout of a question.
 const TIMEOUT_MS: u64 = 20_000;
 
 /// `[models.openai]`.
@@ -19,22 +19,22 @@ pub struct Model {
     pub prices: TokenPrices,
 }
 
-/// What a model said, and what it read and wrote.
+/// A model's answer, with the tokens used.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Said {
     pub text: String,
-    /// None when the server does not say.
+    /// None if the server does not report them.
     pub tokens: Option<Tokens>,
 }
 
-/// Why a model said nothing.
+/// The reason that a model gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
-    #[error("it was not reached: {0}")]
+    #[error("it was unreachable: {0}")]
     Port(#[from] PortError),
     #[error("it answered with status {0}")]
     Status(u16),
-    #[error("its answer is not that of a chat completion")]
+    #[error("its response is not a chat completion")]
     Odd,
 }
 
@@ -43,7 +43,7 @@ impl ModelError {
     pub fn is_without_effect(&self) -> bool {
         match self {
             Self::Port(error) => error.effect == Effect::None,
-            // Above, somebody failed who may have had it worked on.
+            // 5xx: the provider may already have processed and billed the request.
             Self::Status(status) => *status < 500,
             Self::Odd => false,
         }
@@ -51,14 +51,13 @@ impl ModelError {
 }
 
 impl Model {
-    /// Reads the table; what is wrong goes into its report.
+    /// Reads the table and reports its problems.
     pub fn read(mut section: Section<'_>) -> Option<Self> {
         let base_url = section.url("base_url");
         let base_url =
             section.required("base_url", base_url, "Write the server's address, such as \"https://api.openai.com/v1\" or \"http://127.0.0.1:11434/v1\".");
         let name = section.text("model");
-        let name =
-            section.required("model", name, "Write the model's name, as its server knows it.");
+        let name = section.required("model", name, "Write the model's name on that server.");
         let api_key = section.secret("api_key");
         let prices = section.token_prices();
         let prices = section.required("input_price", prices, "Write input_price and output_price in dollars per million tokens; 0 for a model of your own.");
@@ -67,7 +66,7 @@ impl Model {
         Some(Self { base_url: base_url?, api_key, name: name?, prices: prices? })
     }
 
-    /// Asks once; `user` is data of somebody else and stands in a message of its own.
+    /// Asks once. `user` is untrusted data in its own message.
     pub async fn ask(
         &self,
         outbound: &dyn Outbound,

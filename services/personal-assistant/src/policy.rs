@@ -1,7 +1,8 @@
-//! The rules: pure, in one fixed order, so that no rule can be reached round another.
+//! The rules: pure, in one fixed order, so that no rule can be bypassed by another.
 //!
-//! Any rule that forbids → rejected; else any rule that wants the owner → the owner; else a price of 0 → approved; else
-//! the risk tolerance. A halt and the budget are looked at later, inside the statement that writes the outcome.
+//! Any forbidding rule → rejected; otherwise any rule that requires the owner → the owner;
+//! otherwise a cost of 0 → approved; otherwise the risk tolerance. The statement that writes the
+//! outcome checks halts and the budget.
 
 use contracts::approval::MonitoringLevel;
 use contracts::chat::RiskTolerance;
@@ -9,10 +10,10 @@ use contracts::graph::Complexity;
 use contracts::{Micros, Tokens};
 use platform::agents::Price;
 
-/// From which amount on the owner is asked when nobody says anything: $10.
+/// Default cost threshold from which the owner is asked: $10.
 pub const COST_THRESHOLD_DEFAULT: Micros = Micros(10_000_000);
 
-/// Names of rules, as `policies` lists them.
+/// Names of rules, as listed in `policies`.
 pub mod id {
     pub const HALT: &str = "halt";
     pub const BUDGET: &str = "budget";
@@ -32,37 +33,37 @@ pub mod id {
 pub struct Rules {
     pub cost_threshold: Micros,
     pub risk_tolerance: RiskTolerance,
-    /// Empty: every agent.
+    /// Empty means every agent.
     pub allowed_agencies: Vec<String>,
     pub blocked_operations: Vec<String>,
     pub requires_human_approval: Vec<String>,
 }
 
-/// What is asked.
+/// The request.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask<'a> {
     pub agent: &'a str,
     pub kind: &'a str,
     pub operation: Option<&'a str>,
-    /// What the caller says it costs: it can raise the amount, and lower it only where `estimate_is_ours`.
+    /// The caller's estimate. It can raise the amount, and lower it only if `estimate_is_ours`.
     pub estimated: Micros,
-    /// The estimate is the router's, not a word of whoever wants the work approved.
+    /// Whether the router made the estimate, rather than the caller who wants the approval.
     pub estimate_is_ours: bool,
     pub price: Price,
-    /// Held where neither the caller nor the configuration knows a price.
+    /// Held if neither the caller nor the configuration has a price.
     pub flat: Micros,
 }
 
-/// What follows from the rules.
+/// The result of the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Approve,
     AskOwner,
-    /// With the code for programs.
+    /// Rejected, with the code for programs.
     Reject(&'static str),
 }
 
-/// The verdict with all that is recorded beside it.
+/// The verdict, with everything recorded beside it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ruling {
     pub verdict: Verdict,
@@ -70,12 +71,12 @@ pub struct Ruling {
     pub policies: Vec<&'static str>,
     /// A sentence for people.
     pub reason: String,
-    /// What is held and may be spent.
+    /// The amount held and allowed.
     pub amount: Micros,
     pub monitoring: MonitoringLevel,
 }
 
-/// Compares without case, and with nothing else left out: free text never matches.
+/// Compares without case and nothing else, so that free text never matches.
 fn same(a: &str, b: &str) -> bool {
     a.trim().to_lowercase() == b.trim().to_lowercase()
 }
@@ -84,14 +85,14 @@ fn lists(list: &[String], name: &str) -> bool {
     list.iter().any(|item| same(item, name))
 }
 
-/// What may be spent on it. A known price: the larger of it and the estimate. Prices of tokens: the estimate and a quarter, and no less
-/// than the least work costs. An unknown price: the estimate, else the flat amount; never nothing, so that a budget that is used up
-/// refuses it.
+/// The amount to hold. Fixed price: the larger of price and estimate. Token prices: the estimate
+/// plus a quarter, at least the cost of simple work. Unknown price: the estimate or the flat
+/// amount, never zero, so that an exhausted budget refuses it.
 pub fn amount(ask: &Ask<'_>) -> Micros {
     match ask.price {
         Price::Known(price) => ask.estimated.max(price),
-        // An estimate is a mean: a quarter is added for those that need more. Who knows how much work it is may say that it is little;
-        // for everybody else, and where nothing is said, it is much.
+        // An estimate is a mean, so a quarter is added. Only the router may estimate simple work;
+        // any other caller, and a missing estimate, counts as complex work.
         Price::Tokens(prices) => {
             let least = if ask.estimate_is_ours && ask.estimated > Micros::ZERO {
                 Complexity::Simple
@@ -182,7 +183,7 @@ fn owner_wanted(ask: &Ask<'_>, amount: Micros, rules: &Rules) -> Vec<(&'static s
     }
     if ask.price == Price::Unknown {
         let fix = format!(
-            "What a run of {} costs is unknown; set estimated_cost, or input_price and output_price, in [agents.{}] to say it.",
+            "The cost of a run of {} is unknown; set estimated_cost, or input_price and output_price, in [agents.{}].",
             ask.agent, ask.agent
         );
         found.push((id::UNKNOWN_PRICE, fix));
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn balanced_approves_a_quarter_of_the_threshold_and_asks_about_the_rest() {
+    fn policy_balanced_approves_a_quarter_of_the_threshold_and_asks_above() {
         assert_eq!(verdict(&ask(0.0), &rules()), Verdict::Approve);
         assert_eq!(verdict(&ask(2.5), &rules()), Verdict::Approve);
         assert_eq!(verdict(&ask(2.500001), &rules()), Verdict::AskOwner);
@@ -241,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn conservative_asks_about_all_that_costs_and_aggressive_about_none_below_the_threshold() {
+    fn policy_conservative_asks_about_any_cost_and_aggressive_only_above_the_threshold() {
         let conservative = Rules { risk_tolerance: RiskTolerance::Conservative, ..rules() };
         let aggressive = Rules { risk_tolerance: RiskTolerance::Aggressive, ..rules() };
         assert_eq!(verdict(&ask(0.000001), &conservative), Verdict::AskOwner);
@@ -251,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn by_tokens_the_router_s_estimate_counts_with_a_reserve_and_nobody_else_s_makes_it_cheap() {
+    fn policy_token_price_uses_only_the_routers_estimate_plus_a_reserve() {
         let prices =
             contracts::TokenPrices { input: Micros(3_000_000), output: Micros(15_000_000) };
         let priced = Ask { price: Price::Tokens(prices), ..ask(0.2) };
@@ -265,7 +266,7 @@ mod tests {
             Micros(39_000),
             "not below the least work"
         );
-        // $0.90: what the most work is assumed to cost.
+        // $0.90: the assumed cost of complex work.
         assert_eq!(
             amount(&Ask { estimated: Micros::ZERO, ..priced }),
             Micros(900_000),
@@ -279,14 +280,14 @@ mod tests {
     }
 
     #[test]
-    fn an_estimate_raises_the_amount_and_never_lowers_it() {
+    fn policy_estimate_raises_the_amount_and_never_lowers_it() {
         let priced = Ask { price: Price::Known(Micros(3_000_000)), ..ask(0.0) };
         assert_eq!(amount(&priced), Micros(3_000_000));
         assert_eq!(amount(&Ask { estimated: Micros(4_000_000), ..priced }), Micros(4_000_000));
     }
 
     #[test]
-    fn an_unknown_price_goes_to_the_owner_whatever_the_caller_says() {
+    fn policy_sends_an_unknown_price_to_the_owner() {
         let unknown = Ask { price: Price::Unknown, ..ask(0.0) };
         let aggressive = Rules { risk_tolerance: RiskTolerance::Aggressive, ..rules() };
         let ruling = rule(&unknown, &aggressive);
@@ -300,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn blocked_operations_compare_exactly_without_case_and_never_with_free_text() {
+    fn policy_compares_blocked_operations_exactly_without_case() {
         let blocking = |name: &str| Rules { blocked_operations: vec![name.to_owned()], ..rules() };
         assert_eq!(verdict(&ask(0.0), &blocking("RUN")), Verdict::Reject("blocked_operation"));
         assert_eq!(verdict(&ask(0.0), &blocking("ru")), Verdict::Approve);
@@ -316,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn forbidding_wins_over_every_other_rule() {
+    fn policy_forbidding_rule_overrides_all_others() {
         let rules = Rules {
             allowed_agencies: vec!["security".to_owned()],
             requires_human_approval: vec!["run".to_owned()],
@@ -328,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn the_owner_can_want_to_be_asked_by_operation_type_or_agent() {
+    fn policy_asks_the_owner_by_operation_type_or_agent() {
         for name in ["Run", "CODEGEN"] {
             let rules = Rules { requires_human_approval: vec![name.to_owned()], ..rules() };
             assert_eq!(verdict(&ask(0.0), &rules), Verdict::AskOwner, "{name}");

@@ -1,4 +1,5 @@
-//! `POST /internal/press`: a button under a question. What it carried must be known, and must come from where it was put.
+//! `POST /internal/press`: a button under a question. Its token must be known, and must come from
+//! the chat it was sent to.
 
 use crate::decide::{self, DecideError, Word};
 use crate::{Deps, actor};
@@ -24,7 +25,7 @@ struct ButtonRow {
 }
 
 impl ButtonRow {
-    /// A direct message's chat has another id than the user it was opened for; then the presser must be that user.
+    /// A direct message's chat id differs from the user's id; then the presser must be that user.
     fn is_from(&self, press: &PressRequest) -> bool {
         let same_chat = self.chat == press.chat
             || (self.direct != 0
@@ -33,7 +34,7 @@ impl ButtonRow {
     }
 }
 
-/// The handler; the aggregator has checked that the presser is an approver.
+/// The handler. The aggregator has checked that the presser is an approver.
 pub async fn press(
     State(deps): State<Deps>,
     JsonBody(press): JsonBody<PressRequest>,
@@ -73,11 +74,12 @@ fn answer(outcome: &str, message: String, approval_id: Option<ApprovalId>) -> Pr
     PressAnswer { outcome: outcome.to_owned(), message, approval_id }
 }
 
-/// What the presser is told; what is no fault of the press stays an error, so that the aggregator tries again.
+/// The text for the presser. A failure that is not the press's fault stays an error, so that the
+/// aggregator retries.
 fn told(error: DecideError) -> Result<(&'static str, String), ApiError> {
     Ok(match error {
         DecideError::AlreadyDecided(_, ApprovalState::Expired) => {
-            ("no_longer_valid", "Nobody decided in time; it has expired.".to_owned())
+            ("no_longer_valid", "It has expired: nobody decided in time.".to_owned())
         }
         DecideError::AlreadyDecided(_, ApprovalState::Cancelled) => {
             ("no_longer_valid", "It was cancelled by a halt.".to_owned())
@@ -98,13 +100,14 @@ fn told(error: DecideError) -> Result<(&'static str, String), ApiError> {
         DecideError::OverBudget(short) => (
             "over_budget",
             format!(
-                "Over budget: {} remains until {}. It goes on waiting.",
+                "Over budget: {} remains until {}. The approval stays pending.",
                 short.remaining, short.resets_at
             ),
         ),
         DecideError::Halted => (
             "halted",
-            "Everything, or this task, is halted. Resume first; it goes on waiting.".to_owned(),
+            "Everything, or this task, is halted. Resume first; the approval stays pending."
+                .to_owned(),
         ),
         other @ (DecideError::Port(_) | DecideError::Refused(_)) => return Err(other.into()),
     })
@@ -137,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_button_counts_only_where_it_was_put() {
+    fn button_counts_only_in_its_own_chat() {
         assert!(button(false).is_from(&from("T0", "U0", "slack:T0:U9")));
         assert!(!button(false).is_from(&from("T1", "U0", "slack:T1:U9")));
         assert!(!button(false).is_from(&from("T0", "D7", "slack:T0:U0")));

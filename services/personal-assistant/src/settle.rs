@@ -1,4 +1,4 @@
-//! `POST /api/tasks/{taskId}/settle`: a run has ended; what it cost is posted once, whatever is in force.
+//! `POST /api/tasks/{taskId}/settle`: posts the cost of a finished run once, even during a halt.
 
 use crate::Deps;
 use crate::ledger::{self, Posting};
@@ -13,17 +13,17 @@ use platform::secret::digest_hex;
 use platform::sql;
 use serde::Deserialize;
 
-/// Larger `usage` is left out: it is kept for people, nothing is reckoned from it.
+/// Maximum bytes of `usage`, which is stored for people only; larger ones are left out.
 const USAGE_BYTES_MAX: usize = 16 << 10;
 
 #[derive(Deserialize)]
 struct ClaimRow {
     seq: i64,
-    /// 0 when another claim of the task followed: the hold is that one's.
+    /// 0 if the task has a later claim, which then has the hold.
     is_last: i64,
 }
 
-/// What is still held for the task; no row: nothing ever was.
+/// The hold of the task; no row means that there never was one.
 #[derive(Deserialize)]
 struct HoldRow {
     amt_u: i64,
@@ -52,7 +52,7 @@ pub async fn settle(
     post(&deps, &task, &request).await.map(Json)
 }
 
-/// Posts what a task cost, once.
+/// Posts a task's cost once.
 pub async fn post(deps: &Deps, task: &str, request: &SettleRequest) -> ApiResult<SettleAnswer> {
     let find = sql!(
         "SELECT seq, seq = (SELECT MAX(c.seq) FROM claim c WHERE c.task = ?2) AS is_last FROM claim WHERE token_hash = ?1 AND task = ?2",
@@ -60,7 +60,7 @@ pub async fn post(deps: &Deps, task: &str, request: &SettleRequest) -> ApiResult
         task
     );
     let claim: ClaimRow = deps.sql.one(find).await?.ok_or_else(|| {
-        ApiError::new(ErrorCode::Forbidden, "The claimToken is not one of this task.")
+        ApiError::new(ErrorCode::Forbidden, "The claimToken does not belong to this task.")
     })?;
     let approval: ApprovalRow = deps
         .sql
@@ -104,7 +104,8 @@ pub async fn post(deps: &Deps, task: &str, request: &SettleRequest) -> ApiResult
     })
 }
 
-/// Settling again with the same figures is answered the same; with others it is a conflict, and changes nothing.
+/// Repeating a settlement with the same amounts returns the same response; other amounts are a
+/// conflict and change nothing.
 fn same(row: &PostedRow, request: &SettleRequest) -> ApiResult<()> {
     if row.outcome == request.outcome.as_str()
         && row.reported_u == request.actual_cost.map(|cost| cost.0)
@@ -113,11 +114,11 @@ fn same(row: &PostedRow, request: &SettleRequest) -> ApiResult<()> {
     }
     Err(ApiError::new(
         ErrorCode::Conflict,
-        format!("It was settled before: {}, {}.", row.outcome, Micros(row.amt_u)),
+        format!("It was already settled: {}, {}.", row.outcome, Micros(row.amt_u)),
     ))
 }
 
-/// What is posted, and how it is flagged.
+/// The posted cost, with its flags.
 #[derive(Debug, PartialEq, Eq)]
 struct Cost {
     posted: Micros,
@@ -125,9 +126,9 @@ struct Cost {
     overrun: Micros,
 }
 
-/// A run that did not say what it cost is posted at what was held for it (`amount`), unless it certainly cost nothing:
-/// it could not be started, or its runner's price is declared to be 0 and it did not succeed at something dearer.
-/// Whatever is posted beyond a live hold of its own is overrun.
+/// A run without a reported cost is posted at its hold (`amount`), unless it certainly cost
+/// nothing: it could not start, or its runner is free and it did not succeed with something more
+/// expensive. Any cost above its own live hold is overrun.
 fn cost(request: &SettleRequest, free: bool, amount: Micros, is_held: bool) -> Cost {
     let (posted, unpriced) = match (request.actual_cost, request.outcome) {
         (Some(actual), _) => (actual, false),
@@ -164,14 +165,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_run_says_it_cost_is_what_is_posted() {
+    fn settlement_posts_the_reported_cost() {
         assert_eq!(settled(Some(3), Outcome::Failed, false, 5, true), (3, false, 0));
         assert_eq!(settled(Some(7), Outcome::Success, true, 5, true), (7, false, 2));
         assert_eq!(settled(Some(3), Outcome::Unavailable, false, 5, false), (3, false, 3));
     }
 
     #[test]
-    fn silence_costs_what_was_held_unless_it_certainly_cost_nothing() {
+    fn settlement_without_a_cost_posts_the_hold_unless_the_run_was_free() {
         assert_eq!(settled(None, Outcome::Success, true, 5, true), (5, true, 0));
         assert_eq!(settled(None, Outcome::Success, true, 0, true), (0, false, 0));
         assert_eq!(settled(None, Outcome::Success, false, 0, true), (0, true, 0));

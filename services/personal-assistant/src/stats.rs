@@ -1,4 +1,4 @@
-//! `GET /internal/ledger-stats`: what the dashboard shows of approvals and money, asked from the ledger itself.
+//! `GET /internal/ledger-stats`: approvals and money for the dashboard, from the ledger.
 
 use crate::store::{self, Answers};
 use crate::{Deps, halt, ledger, owner, window};
@@ -10,12 +10,12 @@ use platform::edge::{ApiResult, Query};
 use platform::sql;
 use serde::Deserialize;
 
-/// Full days of cost in the answer.
+/// Full days of cost in the response.
 const DAYS: i64 = 14;
-/// Decisions of people that the median is taken of: the newest.
+/// Maximum newest decisions of people for the median.
 const DECISIONS_MAX: u32 = 1_000;
 
-/// The query: `since`, milliseconds since the epoch; the start of the owner's day when left out.
+/// The query: `since`, milliseconds since the epoch; default: the start of the owner's day.
 #[derive(Deserialize)]
 pub struct StatsQuery {
     since: Option<i64>,
@@ -46,7 +46,7 @@ struct DayCost {
     spent_u: i64,
 }
 
-/// Decided by a person, and not by a rule or the time.
+/// Decided by a person, not by a rule or the expiry.
 const HUMAN: &str = "decided_by NOT IN ('policy', 'expiry')";
 
 /// The handler.
@@ -118,7 +118,7 @@ fn median(mut values: Vec<i64>) -> Option<f64> {
     Some((*values.get(low)? + *values.get(high)?) as f64 / 2.0)
 }
 
-/// One amount a day from the first day on that has a record; a day without work cost nothing.
+/// One amount per day from the first recorded day on; a day without work cost nothing.
 fn daily_costs(days: &[String], costs: &[DayCost]) -> Vec<Micros> {
     let Some(first) = costs.iter().map(|cost| cost.scope.as_str()).min() else { return Vec::new() };
     let keys = days.iter().map(|day| format!("day:{day}|all"));
@@ -134,14 +134,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_of_nothing_is_unknown() {
+    fn stats_median_of_no_decisions_is_unknown() {
         assert_eq!(median(vec![]), None);
         assert_eq!(median(vec![9, 1, 5]), Some(5.0));
         assert_eq!(median(vec![1, 4]), Some(2.5));
     }
 
     #[test]
-    fn days_before_the_first_record_are_absent_and_idle_days_cost_nothing() {
+    fn stats_omit_days_before_the_first_record_and_count_idle_days_as_zero() {
         let days: Vec<String> =
             ["2026-11-20", "2026-11-21", "2026-11-22"].map(str::to_owned).into();
         let costs = [DayCost { scope: "day:2026-11-21|all".to_owned(), spent_u: 7 }];

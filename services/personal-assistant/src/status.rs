@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// `GET /health`, open: degraded when the database does not answer, since nothing can be approved then.
+/// `GET /health`, public: degraded if the database does not answer, because nothing can be approved
+/// then.
 pub async fn health(State(deps): State<Deps>) -> Json<Health> {
     let answers = deps.sql.query(sql!("SELECT 1 AS one")).await;
     let problems: Vec<String> =
@@ -27,7 +28,7 @@ pub async fn health(State(deps): State<Deps>) -> Json<Health> {
     })
 }
 
-/// Answer of `GET /api/status`.
+/// Response of `GET /api/status`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
@@ -36,11 +37,11 @@ pub struct Status {
     /// Whether everything is halted.
     halted: bool,
     pending: i64,
-    /// Questions of pending approvals that no chat shows yet.
+    /// Pending approvals whose question has reached no chat.
     undelivered: i64,
     /// Claimed and not settled.
     running: i64,
-    /// No model in this version: always null.
+    /// Always null: this version has no model.
     model: Option<String>,
     time_zone: String,
     budget: Vec<BudgetScope>,
@@ -52,7 +53,7 @@ struct Counts {
     running: i64,
 }
 
-/// What an owner wants to know at a glance.
+/// The state at a glance, for the owner.
 pub async fn status(State(deps): State<Deps>) -> ApiResult<Json<Status>> {
     let count = sql!(
         "SELECT (SELECT COUNT(*) FROM approvals WHERE state = 'pending' AND expires_at > ?1) AS pending,

@@ -20,14 +20,14 @@ use platform::sql;
 use platform::time::rfc3339;
 use serde::Deserialize;
 
-/// How long the owner has to decide.
+/// How long the owner may decide.
 pub const DECISION_WINDOW_MS: i64 = 24 * 3_600_000;
-/// How long an approval may be claimed, and holds its amount.
+/// How long an approval may be claimed and holds its amount.
 pub const CLAIM_WINDOW_MS: i64 = 15 * 60_000;
-/// A hold counts this much longer than its holder may use it: clocks differ.
+/// Extra validity of a hold for its holder's clock skew.
 pub const SKEW_MS: i64 = 5_000;
 
-/// True while a halt of everything or of task `?1` is in force. Part of every statement that lets work begin.
+/// True while everything or task `?1` is halted. Part of every statement that starts work.
 pub const HALTED: &str = "EXISTS (SELECT 1 FROM halt t WHERE t.resumed_at IS NULL AND t.target IN ('all', 'task:' || ?1))";
 
 /// A row of `approvals`. Times are milliseconds since the epoch, amounts micro-dollars.
@@ -66,18 +66,19 @@ pub struct ApprovalRow {
 }
 
 impl ApprovalRow {
-    /// Whether a lease of this epoch was given up.
+    /// Whether a lease with this epoch was released.
     pub fn given_up(&self, epoch: Option<u32>) -> bool {
         epoch.is_some_and(|epoch| i64::from(epoch) < self.epoch_min)
     }
-    /// Whether somebody has claimed it, whatever came of that.
+    /// Whether it was ever claimed.
     pub fn was_claimed(&self) -> bool {
         matches!(
             ApprovalState::parse(&self.state),
             None | Some(ApprovalState::Claimed | ApprovalState::Consumed)
         )
     }
-    /// Where it stands now: expiry and lapse follow from the time. A state that nobody wrote is unreadable, never approved.
+    /// Its state now, including expiry and lapse by time. An unknown state is unreadable, never
+    /// approved.
     pub fn state_at(&self, now_ms: i64) -> ApiResult<ApprovalState> {
         let stored = ApprovalState::parse(&self.state).ok_or_else(|| unreadable("state"))?;
         let over = self.valid_until.is_none_or(|until| until <= now_ms);
@@ -89,7 +90,7 @@ impl ApprovalRow {
             state => state,
         })
     }
-    /// What is held and may be spent.
+    /// The amount held and allowed.
     pub fn amount(&self) -> Micros {
         Micros(self.amount_u)
     }
@@ -97,16 +98,16 @@ impl ApprovalRow {
     pub fn policies(&self) -> ApiResult<Vec<String>> {
         serde_json::from_str(&self.policies).map_err(|_| unreadable("policies"))
     }
-    /// How closely a run should be watched.
+    /// How closely to watch a run.
     pub fn monitoring(&self) -> ApiResult<MonitoringLevel> {
         serde_json::from_value(serde_json::Value::String(self.monitoring.clone()))
             .map_err(|_| unreadable("monitoring"))
     }
-    /// Whether the caller with this name asked for it.
+    /// Whether the caller with this name requested it.
     pub fn was_requested_by(&self, name: &str) -> bool {
         self.requested_by == name
     }
-    /// The approval as it travels.
+    /// The approval on the wire.
     pub fn wire(&self, now_ms: i64) -> ApiResult<Approval> {
         let arguments = self
             .arguments
@@ -142,13 +143,13 @@ impl ApprovalRow {
     }
 }
 
-/// A row that does not read as it should: refused, so that nothing is approved or spent on it.
+/// An unreadable row: refused, so that nothing is approved or spent on it.
 pub fn unreadable(what: &str) -> ApiError {
     tracing::error!(what, "a stored row is unreadable");
-    ApiError::new(ErrorCode::Internal, "What is stored cannot be read; nothing was changed.")
+    ApiError::new(ErrorCode::Internal, "The stored data is unreadable; nothing was changed.")
 }
 
-/// The approval of this id.
+/// The approval with this id.
 pub fn approval_by_id(id: &str) -> Statement {
     sql!("SELECT * FROM approvals WHERE id = ?1", id)
 }
@@ -160,15 +161,15 @@ pub fn approval_by_task(task: &str) -> Statement {
 
 /// Reads one approval, or 404.
 pub async fn approval(sql: &dyn Sql, id: &str) -> ApiResult<ApprovalRow> {
-    sql.one(approval_by_id(id)).await?.ok_or_else(|| ApiError::not_found("approval of this id"))
+    sql.one(approval_by_id(id)).await?.ok_or_else(|| ApiError::not_found("approval with this id"))
 }
 
-/// Whether a halt of everything or of the task is in force; the column is `halted`.
+/// Whether everything or the task is halted; the column is `halted`.
 pub fn halted(task: &str) -> Statement {
     Statement::new(format!("SELECT {HALTED} AS halted")).bind(task)
 }
 
-/// The rows of a batch, taken in the order of its statements.
+/// The rows of a batch, in the order of its statements.
 pub struct Answers(std::vec::IntoIter<Vec<Row>>);
 
 impl Answers {
@@ -176,7 +177,7 @@ impl Answers {
     pub async fn of(sql: &dyn Sql, statements: Vec<Statement>) -> PortResult<Self> {
         Ok(Self(sql.batch(statements).await?.into_iter()))
     }
-    /// Leaves out the next statement's rows.
+    /// Skips the next statement's rows.
     pub fn skip(&mut self) {
         self.0.next();
     }
@@ -188,17 +189,17 @@ impl Answers {
     pub fn one<T: serde::de::DeserializeOwned>(&mut self) -> PortResult<Option<T>> {
         self.0.next().unwrap_or_default().into_iter().next().map(read_row).transpose()
     }
-    /// Whether the next statement gave a row: with `RETURNING`, whether it did anything.
+    /// Whether the next statement returned a row: with `RETURNING`, whether it had an effect.
     pub fn any(&mut self) -> bool {
         self.0.next().is_some_and(|rows| !rows.is_empty())
     }
-    /// The answer of [`halted`].
+    /// The result of [`halted`].
     pub fn halted(&mut self) -> PortResult<bool> {
         #[derive(Deserialize)]
         struct Flag {
             halted: i64,
         }
-        // No row would be no answer: take it as halted.
+        // A missing row is no answer, so treat it as halted.
         Ok(self.one::<Flag>()?.is_none_or(|flag| flag.halted != 0))
     }
 }

@@ -1,7 +1,9 @@
-//! `POST /internal/tie-break`: a model chooses between two agents that are almost as likely, where the owner allows it.
+//! `POST /internal/tie-break`: a model chooses between two almost equally likely agents, if the
+//! owner allows it.
 //!
-//! It is work like any other: the rules must approve it by themselves, its money is held before it is asked, and what it cost is
-//! settled. Whatever goes wrong, nobody is chosen, and the person is asked. All that the model can say is one of the two names.
+//! It is work like any other: the rules must approve it, the money is held before the question, and
+//! the cost is settled. On any failure no agent is chosen and the sender is asked. The model's only
+//! valid answers are the two names.
 
 use crate::approve::{record, ruling};
 use crate::model::{Model, Said};
@@ -16,18 +18,18 @@ use platform::edge::{ApiResult, JsonBody, Principal};
 use platform::ports::calls;
 use serde_json::Value;
 
-/// The name under which it is approved: in lists of rules, and as its type.
+/// The type of its approval, also in lists of rules.
 const KIND: &str = "tie-break";
-/// Characters of the message that the model sees.
+/// Maximum characters of the message shown to the model.
 const MESSAGE_CHARS: usize = 4_000;
-/// Characters of each agent's description that it sees.
+/// Maximum characters of each agent's description shown to it.
 const DESCRIPTION_CHARS: usize = 600;
-/// Pauses before a settlement that failed is tried again.
+/// Pauses before the retries of a failed settlement.
 const SETTLE_AGAIN_MS: [i64; 4] = [500, 2_000, 5_000, 15_000];
-/// Tokens it may write: a name.
+/// Maximum output tokens: enough for a name.
 const WRITTEN_MAX: u64 = 32;
 
-/// The handler. Always 200: nobody chosen is an answer.
+/// The handler. Always 200: "no agent" is an answer.
 pub async fn tie_break(
     State(deps): State<Deps>,
     Extension(who): Extension<Principal>,
@@ -58,7 +60,7 @@ async fn chosen(
             "Ask a model whether {} or {} should get a message",
             request.agents[0], request.agents[1]
         ),
-        // A quarter more than is expected, since tokens are counted by a rule of thumb.
+        // A quarter more than expected, because tokens are only estimated.
         estimated_cost: model
             .prices
             .cost(Tokens { input: expected.input + expected.input / 4, ..expected }),
@@ -73,7 +75,7 @@ async fn chosen(
         return Ok(None);
     }
     let (row, _) = record(deps, who, &work).await?;
-    // Refused for money or a halt, or this very question was put before and its answer is lost.
+    // Refused for money or a halt, or this question was already asked and its answer is lost.
     let Ok(claim) = claim::take(deps, &row.id, &row.digest, None).await else { return Ok(None) };
     let said = model.ask(&*deps.outbound, &system, &message, WRITTEN_MAX).await;
     let settled = SettleRequest {
@@ -81,7 +83,7 @@ async fn chosen(
         actual_cost: match &said {
             Ok(said) => said.tokens.map(|tokens| model.prices.cost(tokens)),
             Err(error) if error.is_without_effect() => Some(Micros::ZERO),
-            // It may have read and written all the same.
+            // It may have processed the request all the same.
             Err(_) => Some(work.estimated_cost),
         },
         usage: None,
@@ -97,10 +99,11 @@ async fn chosen(
     })
 }
 
-/// Settles, if need be after a while: the answer is paid for, and worth having whether or not the ledger can be written just now.
+/// Settles, with retries if needed: the answer is paid for and useful even if the ledger is briefly
+/// unavailable.
 async fn post(deps: &Deps, task: TaskId, settled: SettleRequest) {
     let Err(error) = settle::post(deps, task.as_str(), &settled).await else { return };
-    tracing::warn!(?error, "the tie-break could not be settled; it is tried again");
+    tracing::warn!(?error, "settling the tie-break failed; retrying");
     let (background, deps) = (deps.background.clone(), deps.clone());
     background.spawn(Box::pin(async move {
         for pause_ms in SETTLE_AGAIN_MS {
@@ -109,11 +112,11 @@ async fn post(deps: &Deps, task: TaskId, settled: SettleRequest) {
                 return;
             }
         }
-        tracing::error!(%task, "the tie-break was not settled");
+        tracing::error!(%task, "the tie-break is not settled");
     }));
 }
 
-/// Names and descriptions as the owner's graph has them.
+/// Names and descriptions from the owner's graph.
 async fn instructions(deps: &Deps, agents: &[AgentId; 2]) -> String {
     let answer: Value = calls::get(&*deps.calls, ServiceName::SkillGraphLoader, "/api/agents")
         .await
@@ -138,7 +141,7 @@ async fn instructions(deps: &Deps, agents: &[AgentId; 2]) -> String {
     )
 }
 
-/// The agent that the answer names; anything but one of the two names is no answer.
+/// The agent named by the answer; only one of the two names counts.
 fn named(said: &Said, agents: &[AgentId; 2]) -> Option<AgentId> {
     let name = said.text.trim().trim_matches(['"', '\'', '`', '*', '.', '@']).trim();
     agents.iter().find(|agent| agent.as_str().eq_ignore_ascii_case(name)).cloned()
@@ -149,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_one_of_the_two_names_is_an_answer() {
+    fn tie_break_accepts_only_one_of_the_two_names() {
         let agents = [AgentId::from("codegen"), AgentId::from("security")];
         let of = |text: &str| {
             named(&Said { text: text.to_owned(), tokens: None }, &agents).map(|agent| agent.0)

@@ -1,13 +1,14 @@
-//! Calendar windows: which local day and month an instant belongs to, and when they end.
+//! Calendar windows: the local day and month of an instant, and their ends.
 //!
-//! A window's key is its local label, so nothing has to be reset: the next day simply has another label.
-//! Days of 23 and 25 hours are days like any other.
+//! A window's key is its local label, so nothing has to be reset: the next day has another label.
+//! Days of 23 and 25 hours need no special case.
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, ZonedDateTime};
 
-/// A local day or month. Times are milliseconds since the epoch; `end_ms` is the first instant after it.
+/// A local day or month. Times are milliseconds since the epoch; `end_ms` is the first instant
+/// after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Window {
     /// `2026-11-23` or `2026-11`.
@@ -21,7 +22,7 @@ pub struct Window {
 #[error("the time is outside the calendar")]
 pub struct OutsideCalendar;
 
-/// The time zone of an IANA name, or `None` when there is none of that name.
+/// The time zone with this IANA name, or `None`.
 pub fn zone(name: &str) -> Option<TimeZone> {
     TimeZone::get(name).ok()
 }
@@ -39,7 +40,7 @@ pub fn month(now_ms: i64, zone: &TimeZone) -> Result<Window, OutsideCalendar> {
     window(label, first, first.checked_add(1.month()).map_err(|_| OutsideCalendar)?, zone)
 }
 
-/// The labels of the `n` full days before the day of an instant, oldest first.
+/// The labels of the `n` full days before an instant's day, oldest first.
 pub fn days_before(now_ms: i64, zone: &TimeZone, n: i64) -> Result<Vec<String>, OutsideCalendar> {
     let today = local(now_ms, zone)?.date();
     (1..=n)
@@ -62,7 +63,7 @@ fn window(
     next: Date,
     zone: &TimeZone,
 ) -> Result<Window, OutsideCalendar> {
-    // Where midnight does not exist, this is the first instant after the gap.
+    // If midnight does not exist, this is the first instant after the gap.
     let start = |date: Date| {
         date.to_zoned_datetime(zone.clone())
             .map(|time| time.timestamp().as_millisecond())
@@ -81,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn the_label_is_the_owners_date_and_not_utc() {
+    fn window_label_is_the_owners_date_and_not_utc() {
         let berlin = zone("Europe/Berlin").unwrap();
         let late = day(at("2026-11-22T23:30:00Z"), &berlin).unwrap();
         assert_eq!(late.label, "2026-11-23");
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_of_the_clock_change_has_23_or_25_hours() {
+    fn window_of_a_clock_change_has_23_or_25_hours() {
         let berlin = zone("Europe/Berlin").unwrap();
         let hours = |text: &str| {
             let window = day(at(text), &berlin).unwrap();
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_tile_time_in_every_zone_across_two_years_of_clock_changes() {
+    fn windows_tile_time_in_every_zone_across_two_years_of_clock_changes_and_days() {
         let (start, end) = (at("2026-01-01T00:00:00Z"), at("2028-01-01T00:00:00Z"));
         let mut zones = 0;
         for name in jiff::tz::db().available() {
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zone_that_does_not_exist_is_none() {
+    fn window_zone_of_an_unknown_name_is_none() {
         assert!(zone("Mars/Olympus").is_none());
         assert_eq!(
             days_before(at("2026-03-02T12:00:00Z"), &zone("UTC").unwrap(), 2).unwrap(),

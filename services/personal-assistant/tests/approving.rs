@@ -1,4 +1,4 @@
-//! Asking for approval.
+//! Requests for approval.
 
 use crate::kit::*;
 use personal_assistant::router;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 #[tokio::test]
-async fn cheap_work_is_approved_at_once_and_its_amount_is_held() {
+async fn approve_allows_cheap_work_at_once_and_holds_its_amount() {
     let bed = Bed::new();
     let answer = bed.ask("t1", 1.25).await;
     assert_eq!(
@@ -23,7 +23,7 @@ async fn cheap_work_is_approved_at_once_and_its_amount_is_held() {
 }
 
 #[tokio::test]
-async fn the_same_request_again_gets_the_state_as_it_is_and_nothing_is_held_twice() {
+async fn approve_repeated_returns_the_current_state_and_holds_once() {
     let bed = Bed::new();
     let first = bed.ask("t1", 1.0).await;
     let again = bed.ask("t1", 1.0).await;
@@ -37,7 +37,7 @@ async fn the_same_request_again_gets_the_state_as_it_is_and_nothing_is_held_twic
 }
 
 #[tokio::test]
-async fn over_budget_is_an_answer_with_what_remains_and_when_it_resets() {
+async fn approve_over_budget_returns_the_remainder_and_the_reset_time() {
     let bed = Bed::with(json!({"budget": {"daily": 2.0, "time_zone": "Europe/Berlin"}}));
     bed.ask("t1", 1.5).await;
     let answer = bed.ask("t2", 1.0).await;
@@ -54,14 +54,14 @@ async fn over_budget_is_an_answer_with_what_remains_and_when_it_resets() {
 }
 
 #[tokio::test]
-async fn a_budget_that_is_used_up_still_lets_free_work_through() {
+async fn exhausted_budget_still_allows_free_work() {
     let bed = Bed::with(json!({"budget": {"daily": 0}}));
     assert_eq!(bed.ask("t1", 0.0).await["state"], "approved");
     assert_eq!(bed.ask("t2", 0.01).await["code"], "budget_exhausted");
 }
 
 #[tokio::test]
-async fn an_agents_own_budget_and_the_month_count_too() {
+async fn budget_includes_the_agents_own_limit_and_the_month() {
     let bed = Bed::with(
         json!({"budget": {"monthly": 3.0}, "agents": {"codegen": {"daily_budget": 2.0}}}),
     );
@@ -92,7 +92,7 @@ async fn an_agents_own_budget_and_the_month_count_too() {
 }
 
 #[tokio::test]
-async fn a_command_without_a_price_is_the_owners_to_decide_in_any_spelling() {
+async fn command_without_a_price_needs_the_owner_in_any_spelling() {
     let bed = Bed::with(json!({"agents": {"codegen": {"runner": "command"}}}));
     for (task, agent) in [("t1", "codegen"), ("t2", "CodeGen")] {
         let mut body = request(task, 0.0);
@@ -102,7 +102,7 @@ async fn a_command_without_a_price_is_the_owners_to_decide_in_any_spelling() {
             (&answer["state"], &answer["policies"]),
             (&json!("pending"), &json!(["unknownPrice"]))
         );
-        assert_eq!(answer["costLimit"], 10.0, "held when approved: nobody knows the price");
+        assert_eq!(answer["costLimit"], 10.0, "held when approved, because the price is unknown");
     }
     assert_eq!(bed.day().await["held"], 0.0, "a question holds nothing");
 }
@@ -158,7 +158,7 @@ async fn wrong_fields_are_named() {
 }
 
 #[tokio::test]
-async fn who_may_ask_and_who_may_see() {
+async fn approve_and_read_require_their_scopes() {
     let bed = Bed::new();
     for (token, status) in [
         (OPERATOR, 200),
@@ -193,7 +193,7 @@ async fn who_may_ask_and_who_may_see() {
 }
 
 #[tokio::test]
-async fn storage_that_fails_never_approves() {
+async fn failing_storage_never_approves() {
     let bed = Bed::new();
     bed.sql.faults.refuse_next(1, platform::ports::PortErrorKind::Unavailable);
     let (status, problem) = bed.post(OPERATOR, "/api/approve", request("t1", 1.0)).await;
@@ -202,7 +202,7 @@ async fn storage_that_fails_never_approves() {
 }
 
 #[tokio::test]
-async fn a_failure_after_the_write_is_met_by_asking_again() {
+async fn approve_recovers_from_a_failure_after_the_write() {
     let bed = Bed::new();
     let healthy = bed.ask("t0", 1.0).await;
     assert_eq!(healthy["state"], "approved");
@@ -215,7 +215,7 @@ async fn a_failure_after_the_write_is_met_by_asking_again() {
 }
 
 #[tokio::test]
-async fn rules_that_cannot_be_read_allow_nothing() {
+async fn unreadable_rules_allow_nothing() {
     let bed = Bed::new();
     bed.rows("INSERT INTO personal_context (name, value, set_at, set_by) VALUES ('riskTolerance', '\"reckless\"', 0, 'x')").await;
     let (status, problem) = bed.post(OPERATOR, "/api/approve", request("t1", 0.0)).await;
@@ -224,7 +224,7 @@ async fn rules_that_cannot_be_read_allow_nothing() {
 }
 
 #[tokio::test]
-async fn an_approval_lapses_by_arithmetic_and_its_hold_with_it() {
+async fn approval_lapses_by_time_together_with_its_hold() {
     let bed = Bed::new();
     let answer = bed.ask("t1", 1.0).await;
     bed.clock.advance(15 * 60_000);
@@ -240,7 +240,7 @@ async fn an_approval_lapses_by_arithmetic_and_its_hold_with_it() {
 }
 
 #[tokio::test]
-async fn what_is_more_than_is_left_is_refused_with_what_remains() {
+async fn approve_refuses_more_than_the_remaining_budget_with_the_remainder() {
     let bed = Bed::with(json!({"budget": {"daily": 5.0}}));
     for task in ["t1", "t2"] {
         bed.ask(task, 2.4).await;
@@ -262,7 +262,7 @@ async fn what_is_more_than_is_left_is_refused_with_what_remains() {
 }
 
 #[tokio::test]
-async fn a_path_that_is_not_ones_own_says_nothing_about_its_methods() {
+async fn forbidden_path_reveals_no_methods() {
     let bed = Bed::new();
     for (token, method, path, status) in [
         ("nobody", "GET", "/api/halt", 401),

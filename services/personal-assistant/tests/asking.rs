@@ -1,4 +1,4 @@
-//! Asking in the chats, and the buttons there.
+//! Questions in the chats, and their buttons.
 
 use crate::kit::*;
 use contracts::outbox::DeliveryState;
@@ -9,7 +9,7 @@ fn press(token: &str, chat: &str, endpoint: &str) -> Value {
 }
 
 #[tokio::test]
-async fn the_owner_is_asked_with_buttons_and_the_outcome_replaces_the_question() {
+async fn question_has_buttons_and_is_replaced_by_the_outcome() {
     let bed = Bed::new();
     bed.ask_in_chat("t1", 5.0).await;
     let asked = bed.deliveries();
@@ -42,7 +42,7 @@ async fn the_owner_is_asked_with_buttons_and_the_outcome_replaces_the_question()
 }
 
 #[tokio::test]
-async fn a_forged_or_forwarded_button_changes_nothing() {
+async fn forged_or_forwarded_button_changes_nothing() {
     let bed = Bed::new();
     let asked = bed.ask_in_chat("t1", 5.0).await;
     let buttons = bed.deliveries()[0].buttons.clone().unwrap();
@@ -73,10 +73,10 @@ async fn a_forged_or_forwarded_button_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_press_over_budget_or_under_a_halt_says_so_and_leaves_it_waiting() {
+async fn press_over_budget_or_during_a_halt_leaves_the_approval_pending() {
     let bed = Bed::with(json!({"budget": {"daily": 8.0}}));
     bed.ask_in_chat("t1", 5.0).await;
-    // What was left when the owner was asked goes to others before the press.
+    // Other tasks use the remaining budget before the press.
     for task in ["small", "smaller"] {
         assert_eq!(
             bed.post(OPERATOR, "/api/approve", request(task, 2.4)).await.1["approved"],
@@ -97,7 +97,7 @@ async fn a_press_over_budget_or_under_a_halt_says_so_and_leaves_it_waiting() {
 }
 
 #[tokio::test]
-async fn nobody_but_the_aggregator_chooses_where_to_ask() {
+async fn question_addresses_are_trusted_from_the_aggregator_only() {
     let bed = Bed::new();
     let mut body = request("t1", 5.0);
     body["channelContext"] = json!({"channel": "telegram", "eventId": EVENT, "ask": [{"channel": "telegram", "endpoint": "main", "chat": "666"}]});
@@ -111,7 +111,7 @@ async fn nobody_but_the_aggregator_chooses_where_to_ask() {
 }
 
 #[tokio::test]
-async fn a_question_that_did_not_reach_the_outbox_is_sent_again_with_growing_patience() {
+async fn question_is_retried_with_backoff_until_the_outbox_accepts_it() {
     let bed = Bed::new();
     bed.calls.faults.refuse_next(2, platform::ports::PortErrorKind::Unavailable);
     bed.ask_in_chat("t1", 5.0).await;
@@ -130,7 +130,7 @@ async fn a_question_that_did_not_reach_the_outbox_is_sent_again_with_growing_pat
 }
 
 #[tokio::test]
-async fn a_decision_reaches_the_chat_even_when_its_first_try_is_lost() {
+async fn decision_reaches_the_chat_after_a_lost_first_attempt() {
     let bed = Bed::new();
     let asked = bed.ask_in_chat("t1", 5.0).await;
     bed.calls.faults.refuse_next(2, platform::ports::PortErrorKind::Unavailable);
@@ -143,7 +143,7 @@ async fn a_decision_reaches_the_chat_even_when_its_first_try_is_lost() {
 }
 
 #[tokio::test]
-async fn a_chat_that_cannot_be_reached_leaves_the_approval_pending_for_the_dashboard() {
+async fn unreachable_chat_leaves_the_approval_pending_for_the_dashboard() {
     let bed = Bed::new();
     bed.told.lock().unwrap().state = Some(DeliveryState::Failed);
     bed.ask_in_chat("t1", 5.0).await;

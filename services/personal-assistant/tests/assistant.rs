@@ -1,4 +1,4 @@
-//! The service over memory ports, asked by HTTP.
+//! The service over HTTP on memory ports.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,10 +1,10 @@
-//! Backups of the service's tables, and what comes back of them.
+//! Backups of the service's tables, and their restore.
 
 use crate::kit::*;
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn a_lost_database_comes_back_from_the_backup() {
+async fn backup_restores_a_lost_database() {
     let bed = Bed::new();
     let token = bed.claimed("t1", 2.0).await;
     assert_eq!(bed.settle("t1", &token, Some(0.75), "success").await.0, 200);
@@ -30,15 +30,15 @@ async fn a_lost_database_comes_back_from_the_backup() {
         lost.get(OPERATOR, "/api/approvals").await,
         bed.get(OPERATOR, "/api/approvals").await
     );
-    // What was settled before stays settled: nothing is spent twice by coming back.
+    // Settled work stays settled: a restore spends nothing twice.
     assert_eq!(lost.settle("t1", &token, Some(0.75), "success").await.0, 200);
     assert_eq!(lost.day().await["spent"], 0.75);
 }
 
 #[tokio::test]
-async fn what_was_open_when_it_was_copied_is_not_open_again() {
+async fn backup_restores_open_approvals_as_expired() {
     let bed = Bed::new();
-    // Above the threshold it waits; below it is approved by the rules.
+    // Above the threshold it is pending; below it the rules approve.
     let waiting = bed.ask("waits", 25.0).await;
     let allowed = bed.ask("allowed", 1.0).await;
     assert_eq!(
@@ -59,13 +59,13 @@ async fn what_was_open_when_it_was_copied_is_not_open_again() {
     }
     assert_eq!(lost.decide(&waiting["approvalId"], "approve").await.0, 409);
     assert_eq!(lost.claim(&allowed).await.1["code"], "not_approved");
-    // The one that still lives is not touched by it.
+    // The restore does not change existing approvals.
     assert_eq!(bed.post(OPERATOR, "/api/restore", json!({"backup": made["name"]})).await.0, 200);
     assert_eq!(bed.claim(&allowed).await.0, 200);
 }
 
 #[tokio::test]
-async fn an_old_backup_never_gives_money_back() {
+async fn old_backup_never_lowers_posted_costs() {
     let bed = Bed::new();
     let (_, made) = bed.post(OPERATOR, "/api/backups", Value::Null).await;
     let token = bed.claimed("t1", 2.0).await;
@@ -76,7 +76,7 @@ async fn an_old_backup_never_gives_money_back() {
 }
 
 #[tokio::test]
-async fn backups_are_the_operators_alone_and_a_wrong_name_changes_nothing() {
+async fn backups_are_for_the_operator_only_and_an_unknown_name_changes_nothing() {
     let bed = Bed::new();
     for token in [VIEWER, AGENT, GATEWAY] {
         assert_eq!(bed.post(token, "/api/backups", Value::Null).await.0, 403);
@@ -89,7 +89,7 @@ async fn backups_are_the_operators_alone_and_a_wrong_name_changes_nothing() {
 }
 
 #[tokio::test]
-async fn one_backup_is_made_a_day() {
+async fn backup_is_made_once_a_day() {
     let bed = Bed::new();
     let count =
         async || bed.get(OPERATOR, "/api/backups").await["backups"].as_array().unwrap().len();
@@ -103,7 +103,7 @@ async fn one_backup_is_made_a_day() {
 }
 
 #[tokio::test]
-async fn a_stale_copy_of_a_session_is_never_shown() {
+async fn chat_never_shows_a_stale_copy_of_a_session() {
     let bed = Bed::new();
     let say = async |text: &str| {
         let (_, answer) =

@@ -1,4 +1,4 @@
-//! A model that chooses between two agents: within the rules and the budget, or not at all.
+//! A model chooses between two agents within the rules and the budget, or not at all.
 
 use crate::kit::{AGENT, AGGREGATOR, Bed, EVENT, GATEWAY, OPERATOR};
 use contracts::Effect;
@@ -6,7 +6,7 @@ use platform::memory::MemoryOutbound;
 use platform::ports::{PortError, PortErrorKind};
 use serde_json::{Value, json};
 
-/// With a price for what is read alone, so that every token shows.
+/// With a price for input only, so that every token counts.
 fn bed(input_price: f64) -> Bed {
     let model = json!({"base_url": "https://models.example/v1", "api_key": "sk-hush", "model": "small", "input_price": input_price, "output_price": 0, "breaks_ties": true});
     let bed = Bed::with(json!({"models": {"openai": model}}));
@@ -32,7 +32,7 @@ async fn spent_and_held(bed: &Bed) -> (Value, Value) {
 }
 
 #[tokio::test]
-async fn a_model_names_one_of_the_two_and_what_it_cost_is_settled() {
+async fn tie_break_chooses_an_agent_and_settles_the_cost() {
     let bed = bed(1.0);
     assert_eq!(ask(&bed).await, "security");
     let sent = bed.outbound.sent();
@@ -56,7 +56,7 @@ async fn a_model_names_one_of_the_two_and_what_it_cost_is_settled() {
 }
 
 #[tokio::test]
-async fn the_same_tie_is_put_to_a_model_once() {
+async fn tie_break_asks_a_model_once_per_tie() {
     let bed = bed(1.0);
     ask(&bed).await;
     assert_eq!(ask(&bed).await, Value::Null);
@@ -64,14 +64,14 @@ async fn the_same_tie_is_put_to_a_model_once() {
 }
 
 #[tokio::test]
-async fn without_a_model_nobody_is_asked() {
+async fn tie_break_needs_a_model() {
     let bed = Bed::new();
     assert_eq!(ask(&bed).await, Value::Null);
     assert_eq!(bed.outbound.sent().len(), 0);
 }
 
 #[tokio::test]
-async fn what_the_rules_do_not_approve_by_themselves_is_not_asked_and_nobody_is_troubled() {
+async fn tie_break_that_needs_the_owner_is_skipped_without_a_question() {
     for context in [
         json!({"requiresHumanApproval": ["tie-break"]}),
         json!({"blockedOperations": ["tie-break"]}),
@@ -89,7 +89,7 @@ async fn what_the_rules_do_not_approve_by_themselves_is_not_asked_and_nobody_is_
 }
 
 #[tokio::test]
-async fn neither_over_the_budget_nor_during_a_halt() {
+async fn tie_break_is_skipped_over_budget_and_during_a_halt() {
     let bed = bed(1.0);
     assert_eq!(bed.send(OPERATOR, "PUT", "/api/budget", json!({"daily": 0.0})).await.0, 200);
     assert_eq!(ask(&bed).await, Value::Null);
@@ -100,7 +100,7 @@ async fn neither_over_the_budget_nor_during_a_halt() {
 }
 
 #[tokio::test]
-async fn anything_but_one_of_the_two_names_chooses_nobody_and_is_paid_for() {
+async fn tie_break_with_an_invalid_answer_chooses_no_agent_and_is_paid_for() {
     let bed = bed(1.0);
     says(&bed, "Certainly! I suggest pm.", 100);
     assert_eq!(ask(&bed).await, Value::Null);
@@ -108,7 +108,7 @@ async fn anything_but_one_of_the_two_names_chooses_nobody_and_is_paid_for() {
 }
 
 #[tokio::test]
-async fn a_failure_chooses_nobody_and_costs_only_what_it_may_have_cost() {
+async fn tie_break_failure_chooses_no_agent_and_posts_its_possible_cost() {
     let refused = PortError::clean(PortErrorKind::Unavailable, "no connection");
     let cut_off = PortError { effect: Effect::Unknown, ..refused.clone() };
     for (failure, free) in [
@@ -127,7 +127,7 @@ async fn a_failure_chooses_nobody_and_costs_only_what_it_may_have_cost() {
 }
 
 #[tokio::test]
-async fn a_ledger_that_fails_for_a_moment_costs_neither_the_answer_nor_the_money() {
+async fn tie_break_survives_a_brief_ledger_failure() {
     let bed = bed(1.0);
     let sql = bed.sql.clone();
     bed.outbound.answer(move |_| {
@@ -143,7 +143,7 @@ async fn a_ledger_that_fails_for_a_moment_costs_neither_the_answer_nor_the_money
 }
 
 #[tokio::test]
-async fn only_the_conductor_may_ask() {
+async fn tie_break_is_for_the_aggregator_only() {
     let bed = bed(1.0);
     for token in [OPERATOR, AGENT, GATEWAY] {
         assert_eq!(bed.post(token, "/internal/tie-break", json!({})).await.0, 404);
@@ -151,7 +151,7 @@ async fn only_the_conductor_may_ask() {
 }
 
 #[test]
-fn what_is_missing_in_the_table_is_said() {
+fn model_table_reports_missing_keys() {
     let problems = |model: Value| -> Vec<String> {
         let report = platform::config::Report::default();
         personal_assistant::Config::read(&json!({"models": {"openai": model}}), &report);

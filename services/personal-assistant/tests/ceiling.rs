@@ -1,4 +1,4 @@
-//! The ceiling holds whoever asks at the same moment: in memory, and in a file with several connections.
+//! The budget holds under concurrent requests: in memory, and in a file with several connections.
 
 use crate::kit::*;
 use async_trait::async_trait;
@@ -15,7 +15,8 @@ fn amount(i: usize) -> f64 {
     (100_001 + 7_919 * i) as f64 / 1e6
 }
 
-/// Asks 64 at once; the number approved. What is approved must be what is held, and within the limit.
+/// Sends 64 requests at once; returns the number approved. The approved amount must equal the held
+/// amount and stay within the limit.
 async fn storm(bed: Bed) -> usize {
     let tasks: Vec<_> = (0..64)
         .map(|i| {
@@ -47,12 +48,12 @@ async fn storm(bed: Bed) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn sixty_four_callers_at_once_never_exceed_the_budget_by_a_micro_dollar() {
+async fn budget_is_never_exceeded_by_64_concurrent_callers() {
     let approved = storm(Bed::with(json!({"budget": {"daily": 5.0}}))).await;
     assert!((10..64).contains(&approved), "{approved}");
 }
 
-/// SQLite in a file, one connection for each thread, as several processes would have.
+/// SQLite in a file with one connection per thread, as for several processes.
 struct FileSql {
     path: PathBuf,
 }
@@ -81,7 +82,7 @@ impl Sql for FileSql {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
-async fn eight_connections_to_one_file_never_exceed_the_budget_by_a_micro_dollar() {
+async fn budget_is_never_exceeded_by_eight_connections_to_one_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("quintet.db");
     let first = Connection::open(&path).unwrap();

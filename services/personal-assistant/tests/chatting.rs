@@ -14,7 +14,7 @@ async fn say(bed: &Bed, message: &str) -> String {
 }
 
 #[tokio::test]
-async fn answers_come_from_the_state_and_say_that_no_model_was_asked() {
+async fn chat_answers_from_the_state_and_says_that_no_model_was_asked() {
     let bed = Bed::new();
     bed.ask("t1", 5.0).await;
     assert!(say(&bed, "How much budget is left?").await.contains("$0.00 of $50.00 spent"));
@@ -25,7 +25,7 @@ async fn answers_come_from_the_state_and_say_that_no_model_was_asked() {
 }
 
 #[tokio::test]
-async fn other_questions_are_looked_up_in_the_graph_and_cited() {
+async fn chat_looks_up_other_questions_in_the_graph_with_citations() {
     let bed = Bed::new();
     let answer = say(&bed, "How should retries work?").await;
     assert!(
@@ -37,25 +37,25 @@ async fn other_questions_are_looked_up_in_the_graph_and_cited() {
 }
 
 #[tokio::test]
-async fn an_order_is_not_carried_out_by_chat() {
+async fn chat_never_runs_commands() {
     let bed = Bed::new();
     assert!(say(&bed, "halt everything").await.contains("I do not act from here"));
     assert_eq!(bed.get(OPERATOR, "/api/halts").await["halts"], json!([]));
 }
 
 #[tokio::test]
-async fn a_session_remembers_what_was_said_in_it_alone() {
+async fn chat_session_remembers_only_its_own_messages() {
     let bed = Bed::new();
     say(&bed, "How should retries work?").await;
     assert!(say(&bed, "What did I ask?").await.contains("How should retries work?"));
     let (_, other) = bed
         .post(OPERATOR, "/api/chat", json!({"message": "What did I ask?", "sessionKey": "s2"}))
         .await;
-    assert!(other["message"].as_str().unwrap().contains("first thing you say"));
+    assert!(other["message"].as_str().unwrap().contains("your first message here"));
 }
 
 #[tokio::test]
-async fn the_same_answer_can_be_streamed() {
+async fn chat_can_stream_the_answer() {
     let bed = Bed::new();
     let whole = say(&bed, "Who are you?").await;
     let (status, text) = send_text(
@@ -81,7 +81,7 @@ async fn the_same_answer_can_be_streamed() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_too_long_or_empty_is_refused_and_so_is_everybody_but_the_owner() {
+async fn chat_refuses_empty_and_long_messages_and_other_scopes() {
     let bed = Bed::new();
     for (message, session) in
         [("x".repeat(8_001), "s1"), (" ".to_owned(), "s1"), ("x".to_owned(), "")]

@@ -1,10 +1,10 @@
-//! Claiming an approval: the one way to begin.
+//! Claiming an approval, the only way to start work.
 
 use crate::kit::*;
 use serde_json::json;
 
 #[tokio::test]
-async fn a_claim_gives_a_token_once() {
+async fn claim_returns_its_token_once() {
     let bed = Bed::new();
     let approval = bed.ask("t1", 1.0).await;
     let (status, claim) = bed.claim(&approval).await;
@@ -16,7 +16,7 @@ async fn a_claim_gives_a_token_once() {
 }
 
 #[tokio::test]
-async fn what_was_not_approved_cannot_begin() {
+async fn claim_needs_a_valid_approval() {
     let bed = Bed::new();
     let pending = bed.ask("t1", 5.0).await;
     assert_eq!(bed.claim(&pending).await.1["code"], "not_approved");
@@ -33,7 +33,7 @@ async fn what_was_not_approved_cannot_begin() {
 }
 
 #[tokio::test]
-async fn another_digest_is_refused_and_so_is_everybody_but_the_gateway() {
+async fn claim_refuses_another_digest_and_other_callers() {
     let bed = Bed::new();
     let mut approval = bed.ask("t1", 1.0).await;
     for token in [OPERATOR, AGENT, DASHBOARD, AGGREGATOR] {
@@ -49,7 +49,7 @@ async fn another_digest_is_refused_and_so_is_everybody_but_the_gateway() {
 }
 
 #[tokio::test]
-async fn a_claim_that_never_started_can_be_followed_by_another_while_the_approval_is_valid() {
+async fn claim_may_follow_an_expired_one_while_the_approval_is_valid() {
     let bed = Bed::new();
     let approval = bed.ask("t1", 1.0).await;
     let first = bed.claim(&approval).await.1["claimToken"].clone();
@@ -59,7 +59,7 @@ async fn a_claim_that_never_started_can_be_followed_by_another_while_the_approva
     let second = bed.claim(&approval).await.1["claimToken"].clone();
     assert_eq!(bed.day().await["held"], 1.0);
     assert_eq!(bed.settle("t1", &second, Some(0.4), "success").await.0, 200);
-    // The first one ran after all: what it spent is a fact.
+    // The first run happened after all, so its cost counts.
     let (status, late) = bed.settle("t1", &first, Some(0.3), "success").await;
     assert_eq!((status, &late["overrun"]), (200, &json!(0.3)));
     assert_eq!(bed.day().await["spent"], 0.7);
@@ -67,7 +67,7 @@ async fn a_claim_that_never_started_can_be_followed_by_another_while_the_approva
 }
 
 #[tokio::test]
-async fn what_an_earlier_claim_spent_is_not_covered_by_the_hold_of_the_one_that_runs() {
+async fn cost_of_an_earlier_claim_is_not_covered_by_the_current_hold() {
     let bed = Bed::with(json!({"budget": {"daily": 1.0}}));
     let approval = bed.ask("t1", 1.0).await;
     let first = bed.claim(&approval).await.1["claimToken"].clone();
@@ -83,7 +83,7 @@ async fn what_an_earlier_claim_spent_is_not_covered_by_the_hold_of_the_one_that_
 }
 
 #[tokio::test]
-async fn a_lease_that_was_given_up_before_it_claimed_claims_nothing_any_more() {
+async fn claim_of_a_released_lease_is_refused() {
     let bed = Bed::new();
     let approval = bed.ask("t1", 1.0).await;
     let id = approval["approvalId"].as_str().unwrap().to_owned();
@@ -104,7 +104,7 @@ async fn a_lease_that_was_given_up_before_it_claimed_claims_nothing_any_more() {
         "what was claimed may have been done"
     );
     bed.clock.advance(36_000);
-    assert_eq!(claim(2).await.1["code"], "stale_epoch", "it cannot begin it a second time either");
+    assert_eq!(claim(2).await.1["code"], "stale_epoch", "it cannot start a second time either");
     bed.clock.advance(60 * 60_000);
     assert_eq!(given_up(2).await.1["was"], "begun");
     assert_eq!(
@@ -116,12 +116,12 @@ async fn a_lease_that_was_given_up_before_it_claimed_claims_nothing_any_more() {
     assert_eq!(
         bed.post(GATEWAY, "/internal/given-up", json!({"approvalId": id, "epoch": 1})).await.0,
         404,
-        "for the conductor alone"
+        "for the aggregator only"
     );
 }
 
 #[tokio::test]
-async fn what_nobody_began_is_told_from_what_lapsed_and_what_was_taken_back() {
+async fn released_lease_distinguishes_open_lapsed_and_ended_approvals() {
     let bed = Bed::new();
     let lapsed = bed.ask("t1", 1.0).await;
     let given_up = |approval: &serde_json::Value| {
@@ -152,7 +152,7 @@ async fn what_nobody_began_is_told_from_what_lapsed_and_what_was_taken_back() {
 }
 
 #[tokio::test]
-async fn a_renewed_task_keeps_its_hold_as_long_as_it_runs() {
+async fn hold_lasts_as_long_as_the_task_is_renewed() {
     let bed = Bed::new();
     bed.claimed("t1", 1.0).await;
     for _ in 0..120 {
@@ -178,7 +178,7 @@ async fn a_renewed_task_keeps_its_hold_as_long_as_it_runs() {
 }
 
 #[tokio::test]
-async fn a_hold_that_ran_out_is_taken_up_again_only_if_it_still_fits() {
+async fn expired_hold_is_renewed_only_if_the_budget_covers_it() {
     let bed = Bed::with(json!({"budget": {"daily": 2.0}}));
     let approval = bed.ask("t1", 1.5).await;
     bed.rows("UPDATE hold SET exp = 1 WHERE task = 't1'").await;

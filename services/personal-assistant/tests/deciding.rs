@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 #[tokio::test]
-async fn the_first_decision_wins_and_the_second_learns_who_it_was() {
+async fn first_decision_wins_and_the_second_learns_its_actor() {
     let bed = Bed::new();
     let asked = bed.ask("t1", 5.0).await;
     assert_eq!((&asked["state"], &asked["approved"]), (&json!("pending"), &json!(false)));
@@ -29,7 +29,7 @@ async fn the_first_decision_wins_and_the_second_learns_who_it_was() {
 }
 
 #[tokio::test]
-async fn an_actor_is_believed_from_aggregator_and_dashboard_alone() {
+async fn decision_actor_is_trusted_from_aggregator_and_dashboard_only() {
     let bed = Bed::new();
     let asked = bed.ask("t1", 5.0).await;
     let path = format!("/api/approvals/{}/decide", asked["approvalId"].as_str().unwrap());
@@ -51,7 +51,7 @@ async fn an_actor_is_believed_from_aggregator_and_dashboard_alone() {
 }
 
 #[tokio::test]
-async fn a_decision_that_the_budget_does_not_cover_leaves_the_approval_waiting() {
+async fn decision_over_budget_leaves_the_approval_pending() {
     let bed = Bed::with(json!({"budget": {"daily": 6.0}}));
     let asked = bed.ask("t1", 5.0).await;
     bed.ask("t2", 2.0).await;
@@ -67,7 +67,7 @@ async fn a_decision_that_the_budget_does_not_cover_leaves_the_approval_waiting()
 }
 
 #[tokio::test]
-async fn another_version_is_refused() {
+async fn decision_on_another_version_is_refused() {
     let bed = Bed::new();
     let asked = bed.ask("t1", 5.0).await;
     let path = format!("/api/approvals/{}/decide", asked["approvalId"].as_str().unwrap());
@@ -80,7 +80,7 @@ async fn another_version_is_refused() {
 }
 
 #[tokio::test]
-async fn nobody_decided_in_time_is_expired_and_never_approved() {
+async fn undecided_approval_expires_and_is_never_approved() {
     let bed = Bed::new();
     let asked = bed.ask_in_chat("t1", 5.0).await;
     bed.clock.advance(24 * 3_600_000);
@@ -88,7 +88,7 @@ async fn nobody_decided_in_time_is_expired_and_never_approved() {
     assert_eq!(
         (status, &problem["state"]),
         (409, &json!("expired")),
-        "before any tick has seen it"
+        "before any tick has recorded it"
     );
     personal_assistant::tick(&bed.deps).await;
     bed.background().await;
@@ -101,7 +101,7 @@ async fn nobody_decided_in_time_is_expired_and_never_approved() {
 }
 
 #[tokio::test]
-async fn who_waits_is_woken_by_the_decision() {
+async fn waiting_request_is_woken_by_the_decision() {
     let bed = Bed::new();
     let asked = bed.ask("t1", 5.0).await;
     let path = format!("/api/approvals/{}?wait=30", asked["approvalId"].as_str().unwrap());
@@ -122,7 +122,7 @@ async fn who_waits_is_woken_by_the_decision() {
 }
 
 #[tokio::test]
-async fn who_waits_in_vain_gets_the_pending_state() {
+async fn waiting_request_gets_the_pending_state_at_its_timeout() {
     let bed = Bed::new();
     let asked = bed.ask("t1", 5.0).await;
     let path = format!("/api/approvals/{}?wait=3", asked["approvalId"].as_str().unwrap());
@@ -141,7 +141,7 @@ async fn who_waits_in_vain_gets_the_pending_state() {
 }
 
 #[tokio::test]
-async fn of_many_decisions_at_once_exactly_one_wins() {
+async fn concurrent_decisions_have_exactly_one_winner() {
     let bed = Bed::new();
     let asked = bed.ask("t1", 5.0).await;
     let words = (0..16)

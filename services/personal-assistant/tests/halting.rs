@@ -1,4 +1,4 @@
-//! Halts: durable, at once, also for what has not begun.
+//! Halts: durable, immediate, also for work that has not started.
 
 use crate::kit::*;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ async fn halt(bed: &Bed, task: &str) -> (u16, Value) {
 }
 
 #[tokio::test]
-async fn a_halt_is_accepted_and_again_and_stopped_once_the_gateway_says_so() {
+async fn halt_is_accepted_repeatedly_and_stopped_after_the_gateways_confirmation() {
     let bed = Bed::new();
     bed.claimed("t1", 1.0).await;
     let (status, answer) = halt(&bed, "t1").await;
@@ -33,7 +33,7 @@ async fn a_halt_is_accepted_and_again_and_stopped_once_the_gateway_says_so() {
 }
 
 #[tokio::test]
-async fn a_task_halted_before_anybody_asked_never_begins() {
+async fn halted_task_never_starts_even_if_requested_later() {
     let bed = Bed::new();
     halt(&bed, "t1").await;
     let answer = bed.ask("t1", 0.0).await;
@@ -45,7 +45,7 @@ async fn a_task_halted_before_anybody_asked_never_begins() {
 }
 
 #[tokio::test]
-async fn halt_all_stops_every_way_to_begin_until_resumed() {
+async fn halt_of_all_blocks_every_start_until_resume() {
     let bed = Bed::new();
     let (approved, pending) = (bed.ask("t1", 1.0).await, bed.ask("t2", 5.0).await);
     let running = bed.claimed("t3", 1.0).await;
@@ -75,7 +75,7 @@ async fn halt_all_stops_every_way_to_begin_until_resumed() {
 }
 
 #[tokio::test]
-async fn halting_a_task_cancels_its_question_everywhere() {
+async fn halt_of_a_task_cancels_its_questions_in_every_chat() {
     let bed = Bed::new();
     let asked = bed.ask_in_chat("t1", 5.0).await;
     let buttons = bed.deliveries()[0].buttons.clone().unwrap();
@@ -100,7 +100,7 @@ async fn halting_a_task_cancels_its_question_everywhere() {
 }
 
 #[tokio::test]
-async fn the_check_names_the_halted_tasks_alone() {
+async fn halt_check_returns_only_halted_tasks() {
     let bed = Bed::new();
     halt(&bed, "t1").await;
     let check =
@@ -112,7 +112,7 @@ async fn the_check_names_the_halted_tasks_alone() {
 }
 
 #[tokio::test]
-async fn a_halt_names_one_task_or_all_and_is_the_owners() {
+async fn halt_needs_one_task_or_all_and_the_owner() {
     let bed = Bed::new();
     for body in [
         json!({}),
@@ -132,7 +132,7 @@ async fn a_halt_names_one_task_or_all_and_is_the_owners() {
 }
 
 #[tokio::test]
-async fn a_run_that_has_ended_is_stopped_already() {
+async fn halt_of_an_ended_run_is_already_stopped() {
     let bed = Bed::new();
     let token = bed.claimed("t1", 1.0).await;
     bed.settle("t1", &token, Some(0.1), "success").await;
@@ -141,7 +141,7 @@ async fn a_run_that_has_ended_is_stopped_already() {
 }
 
 #[tokio::test]
-async fn a_halt_is_202_when_it_is_new_and_200_when_it_has_stopped() {
+async fn halt_is_202_when_new_and_200_when_stopped() {
     let bed = Bed::new();
     for body in
         [json!({"all": true, "reason": "fire"}), json!({"taskId": "not-yet", "reason": "never"})]

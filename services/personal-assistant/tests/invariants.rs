@@ -1,5 +1,6 @@
-//! The ledger's invariants (I1–I10 of the design) under random interleavings: each seed is a story of requests,
-//! decisions, claims, renewals, settles, halts, lost answers, limit changes and passing time.
+//! The ledger's invariants (I1–I10 of the design) under random interleavings. Each seed is a
+//! history of requests, decisions, claims, renewals, settlements, halts, lost responses, limit
+//! changes and passing time.
 
 use crate::kit::*;
 use serde_json::{Value, json};
@@ -22,7 +23,7 @@ struct Story {
     dice: Dice,
     asked: Vec<Value>,
     tokens: HashMap<String, Vec<Value>>,
-    /// Limits only rise in half of the stories; then no admitted work may ever stand above a limit.
+    /// In half of the histories limits only rise; then admitted work may never exceed a limit.
     rising: bool,
     limit: u64,
 }
@@ -47,7 +48,7 @@ impl Story {
     }
     async fn step(&mut self) {
         if self.dice.roll(12) == 0 {
-            // The answer of one of the next operations is lost although it happened, or it never happens.
+            // One of the next operations takes effect without a response, or never happens.
             if self.dice.roll(2) == 0 {
                 self.bed.sql.faults.keep_but_fail_next(1);
             } else {
@@ -66,7 +67,7 @@ impl Story {
         }
     }
     async fn request(&mut self) {
-        // Now and then a task that was asked for before, with the same or another amount.
+        // Sometimes an earlier task again, with the same or another amount.
         let task = format!("t{}", self.dice.roll(40));
         let mut body = request(&task, self.dice.dollars(3_000_000));
         body["agentType"] = json!(["codegen", "security"][self.dice.roll(2) as usize]);
@@ -92,7 +93,7 @@ impl Story {
         }
     }
     async fn is_halted(&self, task: &str) -> bool {
-        // Straight from the table, and not through the port that may be about to fail.
+        // Directly from the table, because the port may have a pending fault.
         let Ok(rows) = self
             .bed
             .deps
@@ -199,7 +200,7 @@ impl Story {
     }
 }
 
-/// What happened in a story: held, claimed, settled, refused for the budget, ended by overrun.
+/// Counts of a history: held, claimed, settled, refused for the budget, ended by overrun.
 const COUNTS: &str =
     "SELECT (SELECT COUNT(DISTINCT task) FROM hold) AS held, (SELECT COUNT(*) FROM claim) AS claimed, (SELECT COUNT(*) FROM posted) AS settled,
     (SELECT COUNT(*) FROM approvals WHERE code = 'budget_exhausted') AS refused, (SELECT COUNT(*) FROM posted WHERE overrun_u > 0) AS overrun,
@@ -211,11 +212,11 @@ async fn tell(seed: u64) -> HashMap<String, i64> {
         story.step().await;
         story.check(seed, step).await;
     }
-    // I5: nobody renews, nothing runs, and all that was held is free again.
+    // I5: without renewals nothing runs, and every hold expires.
     story.bed.clock.advance(2 * 3_600_000);
     let now = platform::ports::Clock::now_ms(&*story.bed.clock);
     for _ in 0..3 {
-        // Faults that no step has met are met here.
+        // Triggers the faults that no step has met.
         let _ = story.bed.deps.sql.query(platform::sql!("SELECT 1 AS one")).await;
     }
     let live = story
@@ -233,14 +234,14 @@ async fn tell(seed: u64) -> HashMap<String, i64> {
 }
 
 #[tokio::test]
-async fn the_ledger_keeps_its_invariants_in_thirty_random_stories() {
+async fn ledger_keeps_its_invariants_in_thirty_random_histories() {
     let mut total: HashMap<String, i64> = HashMap::new();
     for seed in 1..=30 {
         for (name, count) in tell(seed).await {
             *total.entry(name).or_default() += count;
         }
     }
-    // A story in which nothing happens proves nothing.
+    // A history without any events proves nothing.
     for (name, least) in [
         ("held", 200),
         ("claimed", 100),

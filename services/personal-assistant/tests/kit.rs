@@ -1,4 +1,5 @@
-//! The test bed: the service's router over memory ports, and an aggregator that records what it is told.
+//! The test bed: the service's router on memory ports, with a fake aggregator that records its
+//! calls.
 
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
@@ -31,12 +32,12 @@ pub const AGGREGATOR: &str = "token-aggregator";
 pub const DASHBOARD: &str = "token-dashboard";
 pub const EVENT: &str = "telegram.main.01ARZ3NDEKTSV4RRFFQ69G5FAV";
 
-/// What the aggregator was told.
+/// Calls to the fake aggregator.
 #[derive(Default)]
 pub struct Told {
     pub deliveries: Vec<Delivery>,
     pub woken: Vec<String>,
-    /// What it answers to a delivery; sent when empty.
+    /// Its response to a delivery; "sent" by default.
     pub state: Option<DeliveryState>,
 }
 
@@ -117,13 +118,13 @@ impl Bed {
         assert_eq!(status, 200, "{path}: {body}");
         body
     }
-    /// Asks for approval as the operator.
+    /// Requests approval as the operator.
     pub async fn ask(&self, task: &str, dollars: f64) -> Value {
         let (status, body) = self.post(OPERATOR, "/api/approve", request(task, dollars)).await;
         assert_eq!(status, 200, "{body}");
         body
     }
-    /// Asks as the aggregator does, with a place to ask the owner.
+    /// Requests approval as the aggregator, with an address to ask the owner at.
     pub async fn ask_in_chat(&self, task: &str, dollars: f64) -> Value {
         let mut body = request(task, dollars);
         let target = json!({"channel": "telegram", "endpoint": "main", "chat": "700100200"});
@@ -155,21 +156,21 @@ impl Bed {
         let body = json!({"claimToken": token, "actualCost": cost, "outcome": outcome});
         self.post(GATEWAY, &format!("/api/tasks/{task}/settle"), body).await
     }
-    /// Approved by policy and claimed; the token.
+    /// Approved by policy and claimed; returns the token.
     pub async fn claimed(&self, task: &str, dollars: f64) -> Value {
         let approval = self.ask(task, dollars).await;
         let (status, body) = self.claim(&approval).await;
         assert_eq!(status, 200, "{body}");
         body["claimToken"].clone()
     }
-    /// The figures of a scope, by its place in the answer: 0 is the day.
+    /// The amounts of the first scope, which is the day.
     pub async fn day(&self) -> Value {
         self.get(OPERATOR, "/api/budget").await["scopes"][0].clone()
     }
     pub async fn rows(&self, text: &'static str) -> Vec<Row> {
         self.deps.sql.query(Statement::new(text)).await.unwrap()
     }
-    /// Lets background work come to its end.
+    /// Runs background work to its end.
     pub async fn background(&self) {
         for _ in 0..200 {
             tokio::task::yield_now().await;

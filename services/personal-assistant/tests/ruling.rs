@@ -1,10 +1,10 @@
-//! The owner's rules, the budget's limits, and what the dashboard reads.
+//! The owner's rules, the budget's limits, and the dashboard's data.
 
 use crate::kit::*;
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn the_context_begins_with_the_defaults_and_keeps_what_is_put() {
+async fn context_starts_with_defaults_and_stores_changes() {
     let bed = Bed::new();
     let defaults = bed.get(VIEWER, "/api/context").await;
     assert_eq!(
@@ -28,7 +28,7 @@ async fn the_context_begins_with_the_defaults_and_keeps_what_is_put() {
 }
 
 #[tokio::test]
-async fn the_rules_decide_from_the_next_request_on() {
+async fn rules_apply_from_the_next_request_on() {
     let bed = Bed::new();
     bed.send(OPERATOR, "PUT", "/api/context", json!({"blockedOperations": ["RUN"]})).await;
     assert_eq!(bed.ask("t1", 0.0).await["code"], "blocked_operation");
@@ -59,7 +59,7 @@ async fn the_rules_decide_from_the_next_request_on() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_the_context_is_listed_and_nothing_is_kept() {
+async fn context_update_lists_all_problems_and_stores_nothing() {
     let bed = Bed::new();
     let (status, problem) =
         bed.send(OPERATOR, "PUT", "/api/context", json!({"riskTolerance": "reckless"})).await;
@@ -81,7 +81,7 @@ async fn what_is_wrong_with_the_context_is_listed_and_nothing_is_kept() {
 }
 
 #[tokio::test]
-async fn the_daily_limit_is_one_setting_with_three_names() {
+async fn daily_limit_is_one_setting_with_three_names() {
     let bed = Bed::with(json!({"budget": {"daily": 30.0, "monthly": 100.0}}));
     let limits = |budget: &Value| -> Vec<(f64, String)> {
         budget["scopes"]
@@ -110,7 +110,7 @@ async fn the_daily_limit_is_one_setting_with_three_names() {
 }
 
 #[tokio::test]
-async fn a_lower_limit_refuses_new_work_only_and_a_month_set_late_counts_what_was_spent() {
+async fn lower_limit_refuses_new_work_only_and_a_late_monthly_limit_counts_earlier_costs() {
     let bed = Bed::new();
     let approval = bed.ask("t1", 2.0).await;
     bed.send(OPERATOR, "PUT", "/api/budget", json!({"daily": 1.0})).await;
@@ -127,7 +127,7 @@ async fn a_lower_limit_refuses_new_work_only_and_a_month_set_late_counts_what_wa
 }
 
 #[tokio::test]
-async fn a_new_day_begins_at_the_owners_midnight() {
+async fn budget_day_starts_at_the_owners_midnight() {
     let bed = Bed::with(json!({"budget": {"daily": 2.0, "time_zone": "Europe/Berlin"}}));
     bed.clock.set(platform::time::parse_rfc3339("2026-09-21T21:59:59.999Z").unwrap());
     assert_eq!(bed.ask("t1", 2.0).await["approved"], true);
@@ -138,7 +138,7 @@ async fn a_new_day_begins_at_the_owners_midnight() {
 }
 
 #[tokio::test]
-async fn the_dashboard_reads_the_ledger_itself() {
+async fn ledger_stats_come_from_the_ledger() {
     let bed = Bed::new();
     bed.ask("t1", 1.0).await;
     let asked = bed.ask("t2", 5.0).await;
@@ -158,7 +158,7 @@ async fn the_dashboard_reads_the_ledger_itself() {
 }
 
 #[tokio::test]
-async fn status_and_health_tell_how_it_is() {
+async fn status_and_health_report_the_state() {
     let bed = Bed::new();
     bed.ask("t1", 5.0).await;
     let status = bed.get(VIEWER, "/api/status").await;
@@ -172,7 +172,7 @@ async fn status_and_health_tell_how_it_is() {
 }
 
 #[tokio::test]
-async fn what_is_planned_says_so() {
+async fn assistant_planned_paths_answer_not_in_this_version() {
     let bed = Bed::new();
     for (method, path) in [
         ("GET", "/api/memory?q=x"),
@@ -187,7 +187,7 @@ async fn what_is_planned_says_so() {
 }
 
 #[tokio::test]
-async fn what_exceeds_a_whole_limit_is_refused_and_not_asked_in_vain_and_says_so_again() {
+async fn request_above_a_whole_limit_is_refused_without_asking() {
     let bed = Bed::with(json!({"budget": {"daily": 4.0}}));
     for _ in 0..2 {
         let (status, answer) = bed.post(OPERATOR, "/api/approve", request("t1", 60.0)).await;

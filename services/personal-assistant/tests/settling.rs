@@ -1,10 +1,10 @@
-//! Settling: what a run cost is posted once.
+//! Settlement: a run's cost is posted once.
 
 use crate::kit::*;
 use serde_json::json;
 
 #[tokio::test]
-async fn settling_posts_the_cost_and_releases_the_rest() {
+async fn settlement_posts_the_cost_and_releases_the_rest() {
     let bed = Bed::new();
     let token = bed.claimed("t1", 2.0).await;
     let (status, answer) = bed.settle("t1", &token, Some(0.75), "success").await;
@@ -19,7 +19,7 @@ async fn settling_posts_the_cost_and_releases_the_rest() {
 }
 
 #[tokio::test]
-async fn settling_again_is_the_same_and_settling_otherwise_is_a_conflict() {
+async fn settlement_is_idempotent_and_conflicts_on_other_amounts() {
     let bed = Bed::new();
     let token = bed.claimed("t1", 2.0).await;
     let first = bed.settle("t1", &token, Some(0.75), "success").await;
@@ -30,7 +30,7 @@ async fn settling_again_is_the_same_and_settling_otherwise_is_a_conflict() {
 }
 
 #[tokio::test]
-async fn a_token_settles_its_own_task_alone() {
+async fn settlement_token_is_valid_for_its_own_task_only() {
     let bed = Bed::new();
     let token = bed.claimed("t1", 1.0).await;
     bed.claimed("t2", 1.0).await;
@@ -50,7 +50,7 @@ async fn a_token_settles_its_own_task_alone() {
 }
 
 #[tokio::test]
-async fn a_run_that_does_not_say_its_cost_is_posted_at_what_was_held() {
+async fn settlement_of_a_run_without_a_cost_posts_the_hold() {
     let bed =
         Bed::with(json!({"agents": {"codegen": {"runner": "command", "estimated_cost": 1.0}}}));
     let cases = [
@@ -74,7 +74,7 @@ async fn a_run_that_does_not_say_its_cost_is_posted_at_what_was_held() {
 }
 
 #[tokio::test]
-async fn a_runner_that_is_declared_free_costs_nothing_however_it_ends() {
+async fn settlement_of_a_free_runner_posts_nothing() {
     let bed = Bed::new();
     for outcome in ["success", "failed", "timeout", "cancelled", "unavailable"] {
         let token = bed.claimed(outcome, 0.0).await;
@@ -88,7 +88,7 @@ async fn a_runner_that_is_declared_free_costs_nothing_however_it_ends() {
 }
 
 #[tokio::test]
-async fn more_than_was_held_is_posted_and_flagged() {
+async fn settlement_above_the_hold_is_posted_and_flagged() {
     let bed = Bed::with(json!({"budget": {"daily": 2.0}}));
     let token = bed.claimed("t1", 1.0).await;
     assert_eq!(bed.settle("t1", &token, Some(3.0), "success").await.1["overrun"], 2.0);
@@ -100,7 +100,7 @@ async fn more_than_was_held_is_posted_and_flagged() {
 }
 
 #[tokio::test]
-async fn a_settle_after_the_hold_ran_out_is_posted_to_its_own_day_and_flagged() {
+async fn settlement_after_the_holds_expiry_is_posted_to_its_own_day_and_flagged() {
     let bed = Bed::new();
     let token = bed.claimed("t1", 1.0).await;
     bed.clock.advance(24 * 3_600_000);
@@ -115,11 +115,11 @@ async fn a_settle_after_the_hold_ran_out_is_posted_to_its_own_day_and_flagged() 
 }
 
 #[tokio::test]
-async fn a_settle_whose_answer_was_lost_is_settled_once() {
+async fn settlement_with_a_lost_response_is_posted_once() {
     let bed = Bed::new();
     let token = bed.claimed("t1", 1.0).await;
     for _ in 0..3 {
-        // Every operation of the call happens; the first of them reports a failure.
+        // Every operation takes effect; the first one reports a failure.
         bed.sql.faults.keep_but_fail_next(1);
         assert_eq!(bed.settle("t1", &token, Some(0.5), "success").await.0, 500);
     }
@@ -128,7 +128,7 @@ async fn a_settle_whose_answer_was_lost_is_settled_once() {
 }
 
 #[tokio::test]
-async fn a_halt_does_not_hide_what_was_spent() {
+async fn settlement_posts_costs_during_a_halt() {
     let bed = Bed::new();
     let token = bed.claimed("t1", 1.0).await;
     bed.post(OPERATOR, "/api/halt", json!({"all": true})).await;

@@ -1,4 +1,5 @@
-//! Answers about a version: `ETag`, `If-None-Match`, `Cache-Control`, and which version is asked for.
+//! Responses about a version: `ETag`, `If-None-Match`, `Cache-Control`, and the version that a
+//! request names.
 
 use crate::{Deps, store};
 use axum::response::{IntoResponse, Response};
@@ -15,17 +16,17 @@ pub struct VersionQuery {
     pub version: Option<String>,
 }
 
-/// The version that a request is about.
+/// The version of a request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Asked {
-    /// `None` while nothing was ever published.
+    /// `None` before the first publish.
     pub version: Option<GraphVersion>,
-    /// Named by the caller: then the answer never changes.
+    /// Named by the caller, so the response never changes.
     pub pinned: bool,
 }
 
 impl Asked {
-    /// The version named, else the current one by the database (never by a cache).
+    /// The named version, or the current one from the database (never from a cache).
     pub async fn of(deps: &Deps, named: Option<&str>) -> Result<Self, ApiError> {
         let Some(named) = named.filter(|named| !named.is_empty()) else {
             return Ok(Self { version: store::current(&*deps.sql).await?, pinned: false });
@@ -42,7 +43,7 @@ impl Asked {
         Ok(Self { version: Some(GraphVersion::new(named)), pinned: true })
     }
 
-    /// 304 when the caller holds this version already.
+    /// 304 if the caller already has this version.
     pub fn unchanged(&self, headers: &HeaderMap) -> Option<Response> {
         let version = self.version.as_ref()?;
         let holds = headers
@@ -55,7 +56,7 @@ impl Asked {
         fits.then(|| self.dress(StatusCode::NOT_MODIFIED.into_response()))
     }
 
-    /// 200 with a JSON body as it is.
+    /// 200 with this JSON body.
     pub fn bytes(&self, json: Bytes) -> Response {
         self.dress(([(header::CONTENT_TYPE, "application/json")], json).into_response())
     }

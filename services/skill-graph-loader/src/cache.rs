@@ -1,4 +1,5 @@
-//! Published graphs on their way to a reader: memory, then KV, then the objects. Every copy is found by its version, so no cache can serve a mix.
+//! Published graphs for readers: from memory, then KV, then the objects. Every copy is keyed by its
+//! version, so a cache cannot mix versions.
 
 use crate::Deps;
 use crate::search::Searcher;
@@ -12,9 +13,9 @@ use platform::edge::ApiError;
 use platform::ports::PortError;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Graphs kept in memory: the current one, and one that somebody still asks for.
+/// Maximum graphs in memory: the current one, and one older one still in use.
 const GRAPHS_MAX: usize = 2;
-/// Workers KV takes 25 MiB a value; beyond this the objects are read instead.
+/// Maximum bytes of a KV value (Workers KV allows 25 MiB); beyond this the objects are read.
 const KV_BYTES_MAX: usize = 20 << 20;
 
 /// A graph in memory, with its JSON as stored.
@@ -25,7 +26,7 @@ pub struct Loaded {
     pub json: Bytes,
 }
 
-/// What this process holds; shared by all clones of [`Deps`].
+/// Graphs and searchers of this process, shared by all clones of [`Deps`].
 #[derive(Clone, Debug, Default)]
 pub struct Cache(Arc<Mutex<Held>>);
 
@@ -42,7 +43,7 @@ impl Cache {
     fn graph(&self, version: &GraphVersion) -> Option<Arc<Loaded>> {
         self.with(|held| held.graphs.iter().find(|loaded| &loaded.version == version).cloned())
     }
-    /// The searcher of a version, when it is in memory.
+    /// The searcher of a version, if it is in memory.
     pub fn searcher(&self, version: &GraphVersion) -> Option<Searcher> {
         self.with(|held| {
             held.searchers
@@ -51,11 +52,11 @@ impl Cache {
                 .map(|(_, searcher)| searcher.clone())
         })
     }
-    /// Makes room for a large graph: what is forgotten is read again when somebody asks for it.
+    /// Frees memory for a large graph; dropped entries are read again on demand.
     pub fn forget(&self) {
         self.with(|held| *held = Held::default());
     }
-    /// Keeps a graph, and forgets the one kept longest.
+    /// Stores a graph and drops the oldest.
     pub fn keep_graph(&self, loaded: Arc<Loaded>) {
         self.with(|held| {
             held.graphs.retain(|other| other.version != loaded.version);
@@ -63,7 +64,7 @@ impl Cache {
             held.graphs.truncate(GRAPHS_MAX);
         });
     }
-    /// Keeps a searcher, and forgets the one kept longest.
+    /// Stores a searcher and drops the oldest.
     pub fn keep_searcher(&self, version: GraphVersion, searcher: Searcher) {
         self.with(|held| {
             held.searchers.retain(|(other, _)| *other != version);
@@ -73,12 +74,12 @@ impl Cache {
     }
 }
 
-/// Why a version could not be read.
+/// The reason that a version cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     #[error("there is no version {0}")]
     Unknown(GraphVersion),
-    /// The row names objects that are gone or hold something else.
+    /// The row names objects that are missing or contain something else.
     #[error("version {0} is damaged: {1}")]
     Damaged(GraphVersion, String),
     #[error(transparent)]
@@ -90,8 +91,8 @@ impl From<LoadError> for ApiError {
         match error {
             LoadError::Unknown(version) => Self::not_found(&format!("graph version {version}")),
             LoadError::Damaged(..) => {
-                tracing::error!(%error, "a stored graph cannot be read");
-                let detail = "The stored graph cannot be read. Publish it again, or roll back.";
+                tracing::error!(%error, "cannot read a stored graph");
+                let detail = "The stored graph is unreadable. Publish it again, or roll back.";
                 Self::new(ErrorCode::Internal, detail)
             }
             LoadError::Port(error) => error.into(),
@@ -132,7 +133,7 @@ fn parsed(version: &GraphVersion, json: Bytes) -> Option<Loaded> {
     })
 }
 
-/// The searcher of a version. A damaged or missing index is built anew.
+/// The searcher of a version. Rebuilds a damaged or missing index.
 pub async fn searcher(deps: &Deps, version: &GraphVersion) -> Result<Searcher, LoadError> {
     if let Some(searcher) = deps.cache.searcher(version) {
         return Ok(searcher);
@@ -154,7 +155,7 @@ pub async fn searcher(deps: &Deps, version: &GraphVersion) -> Result<Searcher, L
     Ok(searcher)
 }
 
-/// An object that a version's row names.
+/// An object named by a version's row.
 pub async fn object(
     deps: &Deps,
     version: &GraphVersion,
@@ -167,15 +168,15 @@ pub async fn object(
     deps.objects
         .get(&name)
         .await?
-        .ok_or_else(|| LoadError::Damaged(version.clone(), format!("{name} is gone")))
+        .ok_or_else(|| LoadError::Damaged(version.clone(), format!("{name} is missing")))
 }
 
-/// Keeps a copy in KV. A cache that cannot be written is slow, not broken.
+/// Stores a copy in KV. A failure makes the cache slow, not broken.
 pub async fn put_copy(deps: &Deps, key: &str, text: &str, ttl_s: u64) {
     if text.is_empty() || text.len() > KV_BYTES_MAX {
         return;
     }
     if let Err(error) = deps.kv.put(key, text, ttl_s).await {
-        tracing::warn!(%error, key, "a cached copy was not kept");
+        tracing::warn!(%error, key, "cannot store a cached copy");
     }
 }

@@ -1,4 +1,5 @@
-//! Findings about a folder: what is wrong, where, and what to do. `error` leaves the file out; the rest is advice.
+//! Findings about a folder: the problem, its position, and the fix. An `error` leaves the file out;
+//! the rest is advice.
 
 mod agents;
 mod names;
@@ -7,10 +8,10 @@ use crate::parse::document::Document;
 use contracts::graph::{Finding, Severity, SkillKind};
 use std::collections::BTreeSet;
 
-/// Two agents share an id: the one error that refuses a whole graph.
+/// Two agents share an id: the only error that refuses a whole graph.
 pub const DUPLICATE_AGENT: &str = "duplicate_agent";
 
-/// Findings of one kind about one file; more would bury the rest.
+/// Maximum findings of one kind per file; more would hide the rest.
 pub const FINDINGS_A_FILE_MAX: usize = 50;
 
 /// A finding; `line` counts from 1, 0 means the whole file.
@@ -32,7 +33,8 @@ pub fn finding(
     }
 }
 
-/// Everything that needs all files at once. `edges` are links, `related` the agents that each file names.
+/// Findings that need all files at once. `edges` are links, `related` the agents that each file
+/// names.
 pub fn documents(
     documents: &[Document],
     edges: &BTreeSet<(usize, usize)>,
@@ -71,11 +73,13 @@ fn unknown_complexity(document: &Document, findings: &mut Vec<Finding>) {
     }
 }
 
-/// In a folder of skills alone each is an agent; beside agents they are what the agents read, which its author may not expect.
+/// In a folder of skills alone each is an agent; beside agents they are knowledge, which the author
+/// may not expect.
 fn skill_beside_agents(document: &Document, findings: &mut Vec<Finding>) {
     if document.is_skill_file() && document.kind == SkillKind::Skill {
         let message = "beside agents a SKILL.md is knowledge: no message is routed to it";
-        let fix = "Add `agentId: NAME` to its front matter to make it an agent of its own; else leave it.";
+        let fix =
+            "Add `agentId: NAME` to its front matter to make it an agent; otherwise leave it.";
         findings.push(finding(
             Severity::Hint,
             "skill_is_knowledge",
@@ -87,7 +91,7 @@ fn skill_beside_agents(document: &Document, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Files that nothing leads to or from.
+/// Files without links in either direction.
 fn orphans(
     documents: &[Document],
     edges: &BTreeSet<(usize, usize)>,
@@ -107,8 +111,8 @@ fn orphans(
                 "orphan",
                 &document.path,
                 0,
-                "no file links to it and it links to none",
-                "Link it from where it is needed.",
+                "no file links to it and it has no links",
+                "Link to it where readers need it.",
             ));
         }
     }

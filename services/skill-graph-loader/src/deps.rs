@@ -1,14 +1,14 @@
-//! The ports and limits that the service is built with.
+//! The ports and limits of the service.
 
 use crate::cache::Cache;
 use platform::edge::Auth;
 use platform::ports::{Calls, Clock, Kv, Objects, Sql};
 use std::sync::Arc;
 
-/// What may be published here.
+/// Limits of a publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Of a request, packed and unpacked.
+    /// Maximum bytes of a request, compressed and uncompressed.
     pub body_bytes_max: usize,
     pub files_max: usize,
     /// Sum of all paths and texts.
@@ -16,10 +16,10 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// On a machine of one's own.
+    /// Limits on the owner's machine.
     pub const NATIVE: Self =
         Self { body_bytes_max: 96 << 20, files_max: 20_000, graph_bytes_max: 64 << 20 };
-    /// A Worker has 128 MB for everything; a publish takes some twelve times the folder's bytes of it.
+    /// Limits on Workers: 128 MB in all, and a publish needs about twelve times the folder's bytes.
     pub const WORKERS: Self =
         Self { body_bytes_max: 20 << 20, files_max: 2_000, graph_bytes_max: 8 << 20 };
 }

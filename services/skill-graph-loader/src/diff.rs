@@ -1,4 +1,4 @@
-//! `GET /api/diff?from=&to=`: what changed between two versions, as an author would say it.
+//! `GET /api/diff?from=&to=`: the changes between two versions, in an author's terms.
 
 use crate::versions::named;
 use crate::{Deps, cache, store};
@@ -10,16 +10,16 @@ use platform::edge::{ApiError, ApiResult, Query};
 use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
 
-/// Lines of each kind that are listed; more are counted.
+/// Maximum lines listed per kind; the rest is counted.
 const LISTED_MAX: usize = 50;
 
-/// The query; versions by their first characters, four at least.
+/// The query; versions may be shortened to at least four characters.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
-    /// Without it: the version that was served when `to` was published.
+    /// Default: the version served when `to` was published.
     from: Option<String>,
-    /// Without it: the current one.
+    /// Default: the current version.
     to: Option<String>,
 }
 
@@ -43,7 +43,7 @@ pub async fn diff(
                     Problem::field(
                         "from",
                         "There is no version before that one.",
-                        "Name one that `quintet graph versions` lists.",
+                        "Name one from `quintet graph versions`.",
                     )
                 })?
                 .version
@@ -62,7 +62,7 @@ fn listed(mut lines: Vec<String>) -> Vec<String> {
     lines
 }
 
-/// What is in `these` and not in `those`.
+/// Items of `these` that are not in `those`.
 fn only<'a>(
     these: impl Iterator<Item = &'a str>,
     those: impl Iterator<Item = &'a str>,
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_told_by_agent_and_file() {
+    fn diff_reports_changes_by_agent_and_file() {
         let old = graph("- fix it\n- build it\n", &[("guides/a.md", "# A\ntext\n")]);
         let new = graph(
             "- fix it\n- write it\n",

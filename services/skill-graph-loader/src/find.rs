@@ -1,4 +1,4 @@
-//! `GET /api/search?q=&limit=`: files that fit a query.
+//! `GET /api/search?q=&limit=`: files that match a query.
 
 use crate::answer::Asked;
 use crate::search::{LIMIT_DEFAULT, LIMIT_MAX, Searcher};
@@ -16,16 +16,16 @@ use sha2::{Digest, Sha256};
 /// The query string.
 #[derive(Debug, Deserialize)]
 pub struct SearchQuery {
-    /// What is looked for; the first 512 characters count.
+    /// The query; only its first 512 characters count.
     pub q: String,
-    /// 1 to 50, 10 when it is left out; more is taken as 50.
+    /// 1 to 50, default 10; larger values count as 50.
     #[serde(default)]
     pub limit: Option<usize>,
     #[serde(default)]
     pub version: Option<String>,
 }
 
-/// Answers a search; without a published graph nothing is found.
+/// Searches; without a published graph there are no results.
 pub async fn search(
     State(deps): State<Deps>,
     Query(query): Query<SearchQuery>,
@@ -43,7 +43,7 @@ pub async fn search(
             results: Vec::new(),
         }));
     };
-    // In memory a search takes less time than asking the cache.
+    // An in-memory search is faster than a cache lookup.
     if let Some(searcher) = deps.cache.searcher(version) {
         return Ok(asked.json(&answer(&searcher, version, query.q, limit)));
     }

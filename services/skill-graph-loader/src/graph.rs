@@ -1,4 +1,5 @@
-//! `GET /api/graph`, `/api/agents`, `/api/channels`, `/api/skills/{id}`: the published graph and its parts.
+//! `GET /api/graph`, `/api/agents`, `/api/channels`, `/api/skills/{id}`: the published graph and
+//! its parts.
 
 use crate::Deps;
 use crate::answer::{Asked, VersionQuery};
@@ -25,7 +26,7 @@ struct Channels<'a> {
     channels: &'a [Channel],
 }
 
-/// A file with the ids it links to and is linked from.
+/// A file with the ids of its links in both directions.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct LinkedSkill<'a> {
@@ -45,7 +46,7 @@ async fn load(deps: &Deps, asked: &Asked) -> ApiResult<Arc<Loaded>> {
     }
 }
 
-/// `GET /api/graph`: the whole graph; an empty one while nothing was published.
+/// `GET /api/graph`: the whole graph; empty before the first publish.
 pub async fn graph(
     State(deps): State<Deps>,
     Query(query): Query<VersionQuery>,
@@ -86,7 +87,8 @@ pub async fn channels(
     Ok(asked.json(&Channels { version: asked.version.as_ref(), channels: &loaded.graph.channels }))
 }
 
-/// `GET /api/skills/{id}`: one file by its id (which may hold slashes), with its links both ways.
+/// `GET /api/skills/{id}`: one file by its id (which may contain slashes), with its links in both
+/// directions.
 pub async fn skill(
     State(deps): State<Deps>,
     Path(id): Path<String>,
@@ -101,7 +103,7 @@ pub async fn skill(
     let skill = loaded
         .graph
         .skill(&id)
-        .ok_or_else(|| ApiError::not_found("file of this id in the graph"))?;
+        .ok_or_else(|| ApiError::not_found("file with this id in the graph"))?;
     let links = loaded.graph.links.iter();
     let answer = LinkedSkill {
         skill,

@@ -1,4 +1,5 @@
-//! `GET /api/map`: the graph without its texts, for drawing; `GET /api/report`: what the publish of a version found.
+//! `GET /api/map`: the graph without its texts, for drawing. `GET /api/report`: the findings of a
+//! version's publish.
 
 use crate::answer::{Asked, VersionQuery};
 use crate::{Deps, cache, store};
@@ -9,10 +10,10 @@ use http::HeaderMap;
 use platform::edge::{ApiResult, Query};
 use std::collections::HashMap;
 
-/// Files that are given; a larger graph is drawn by its agents and channels first.
+/// Maximum files; a larger graph shows its agents and channels first.
 const NODES_MAX: usize = 400;
 
-/// The map of a version; an empty one while nothing was published.
+/// The map of a version; empty before the first publish.
 pub async fn map(
     State(deps): State<Deps>,
     Query(query): Query<VersionQuery>,
@@ -49,7 +50,7 @@ pub async fn map(
     Ok(asked.json(&GraphMap { version: Some(version.clone()), nodes, links, left_out }))
 }
 
-/// The report of a version; empty where it was published before reports were kept.
+/// The report of a version; empty if the version is older than reports.
 pub async fn report(
     State(deps): State<Deps>,
     Query(query): Query<VersionQuery>,

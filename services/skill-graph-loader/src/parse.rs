@@ -1,4 +1,5 @@
-//! A folder of Markdown as a graph. One bad file never fails the folder: it is left out, and a finding says why.
+//! Parses a folder of Markdown into a graph. One bad file never fails the folder: it is left out,
+//! with a finding.
 
 pub mod document;
 pub mod examples;
@@ -20,7 +21,7 @@ use links::{Names, Resolution};
 use markdown::RawLink;
 use std::collections::{BTreeSet, HashMap};
 
-/// A folder, read: the graph (without a version) and what its author should know.
+/// A parsed folder: the graph (without a version) and findings for its author.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Parsed {
     pub graph: Graph,
@@ -28,11 +29,11 @@ pub struct Parsed {
     pub findings: Vec<Finding>,
 }
 
-/// Reads a folder. The order of the files makes no difference.
+/// Parses a folder. The order of the files does not matter.
 pub fn parse(files: Vec<SourceFile>) -> Parsed {
     let mut findings = Vec::new();
     let mut documents = read_all(files, &mut findings);
-    // A folder of skills alone routes to the skills; beside agents they are knowledge.
+    // In a folder of skills alone the skills are agents; beside agents they are knowledge.
     if !documents.iter().any(|document| document.kind == SkillKind::Agent) {
         documents
             .iter_mut()
@@ -71,11 +72,11 @@ fn read_all(mut files: Vec<SourceFile>, findings: &mut Vec<Finding>) -> Vec<Docu
                 "not_markdown",
                 &shown,
                 0,
-                "only Markdown files are read",
-                "Leave it out, or name it .md.",
+                "not a Markdown file, so it was skipped",
+                "Remove it, or rename it to .md.",
             )),
             PathVerdict::Refused => {
-                let message = "the path leads out of the folder and was not read";
+                let message = "the path leads out of the folder, so it was skipped";
                 findings.push(finding(
                     Severity::Error,
                     "bad_path",
@@ -87,7 +88,7 @@ fn read_all(mut files: Vec<SourceFile>, findings: &mut Vec<Finding>) -> Vec<Docu
             }
             PathVerdict::TooLong => {
                 let message = format!(
-                    "the path is longer than {} bytes and was not read",
+                    "the path is longer than {} bytes, so it was skipped",
                     kind::PATH_BYTES_MAX
                 );
                 findings.push(finding(
@@ -105,7 +106,7 @@ fn read_all(mut files: Vec<SourceFile>, findings: &mut Vec<Finding>) -> Vec<Docu
                     "duplicate_path",
                     &path,
                     0,
-                    "another file has this path (case is not told apart)",
+                    "another file has this path (case does not count)",
                     "Rename or remove one of them.",
                 ));
             }
@@ -119,7 +120,7 @@ fn read_all(mut files: Vec<SourceFile>, findings: &mut Vec<Finding>) -> Vec<Docu
     documents
 }
 
-/// Two agents (or two channels) of one id: the first by path stays.
+/// Removes agents (or channels) with a repeated id; the first by path stays.
 fn leave_out_repeated_ids(documents: &mut Vec<Document>, findings: &mut Vec<Finding>) {
     let mut first: HashMap<String, String> = HashMap::new();
     documents.retain(|document| {
@@ -148,7 +149,7 @@ fn leave_out_repeated_ids(documents: &mut Vec<Document>, findings: &mut Vec<Find
     });
 }
 
-/// The shortest names that tell the files apart: the stem, with folders before it where stems collide.
+/// The shortest unique names of the files: the stem, with folders in front if stems collide.
 fn skill_ids(documents: &[Document]) -> Vec<String> {
     let parts: Vec<Vec<&str>> =
         documents.iter().map(|document| kind::id_parts(&document.path)).collect();
@@ -173,7 +174,7 @@ fn skill_ids(documents: &[Document]) -> Vec<String> {
     named
         .map(|(document, (parts, length))| {
             let id = tail(parts, *length);
-            // Only `a/SKILL.md` beside `a.md` gets here: the whole path always differs.
+            // Only `a/SKILL.md` beside `a.md` gets here; the whole path is always unique.
             if taken.insert(id.to_lowercase()) { id } else { document.path.clone() }
         })
         .collect()
@@ -196,7 +197,7 @@ fn resolve_links(
                 wiki: true,
             })
         });
-        // `relatedAgents: [[x]]` is looked after as an agent, not as a link.
+        // `relatedAgents: [[x]]` is resolved as an agent, not as a link.
         let in_keys: Vec<_> =
             in_keys.filter(|link| names.agent(documents, from, &link.target).is_none()).collect();
         let mut told = 0;
@@ -220,10 +221,8 @@ fn resolve_links(
             }
         }
         if told > check::FINDINGS_A_FILE_MAX {
-            let message = format!(
-                "{} more links lead nowhere or to several files",
-                told - check::FINDINGS_A_FILE_MAX
-            );
+            let message =
+                format!("{} more links are broken or ambiguous", told - check::FINDINGS_A_FILE_MAX);
             findings.push(finding(
                 Severity::Warning,
                 "more_links",
@@ -247,7 +246,7 @@ fn link_finding(
     match resolution {
         Resolution::To(_) | Resolution::NotOurs => None,
         Resolution::Broken => {
-            let message = format!("nothing is called `{target}`");
+            let message = format!("no file is called `{target}`");
             let fix = "Correct the link, or add a file, title or alias of that name.";
             Some(finding(Severity::Warning, "broken_link", &document.path, link.line, message, fix))
         }
@@ -258,20 +257,20 @@ fn link_finding(
                 .map(|other| other.path.as_str())
                 .take(5)
                 .collect();
-            let message = format!("`{target}` may mean {}", paths.join(" or "));
+            let message = format!("`{target}` is ambiguous: {}", paths.join(" or "));
             Some(finding(
                 Severity::Warning,
                 "ambiguous_link",
                 &document.path,
                 link.line,
                 message,
-                "Write the folder too, as in `[[folder/name]]`.",
+                "Add the folder, as in `[[folder/name]]`.",
             ))
         }
     }
 }
 
-/// For each file the agents that its `relatedAgents` name, in order, without itself.
+/// For each file the agents of its `relatedAgents`, in order, without itself.
 fn resolve_related(
     documents: &[Document],
     names: &Names,
@@ -286,7 +285,7 @@ fn resolve_related(
                 Some(_) => {}
                 None => {
                     let line = document.front.line_of("relatedAgents", &name);
-                    let message = format!("relatedAgents names `{name}`, and no agent has that id");
+                    let message = format!("relatedAgents names `{name}`, but no agent has that id");
                     findings.push(finding(
                         Severity::Warning,
                         "unknown_agent",

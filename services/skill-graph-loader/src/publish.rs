@@ -1,10 +1,12 @@
-//! `POST /api/publish`: a folder of Markdown becomes the graph that is served.
+//! `POST /api/publish`: turns a folder of Markdown into the served graph.
 //!
-//! 1. Parse. Refuse only when no agent is left, two agents share an id, or an agent would vanish unasked.
-//! 2. The digest of the graph's JSON names the version; the current content again changes nothing.
+//! 1. Parse. Refuse only when no agent is left, two agents share an id, or an agent would disappear
+//!    without permission.
+//! 2. The digest of the graph's JSON identifies the version; publishing the current content again
+//!    changes nothing.
 //! 3. The router trains the model.
 //! 4. Write graph, model, index and backup as objects, and read them back.
-//! 5. One batch writes the row and makes it current. Until then the old version keeps serving.
+//! 5. One batch writes the row and makes it current. Until then the old version stays current.
 
 use crate::cache::{self, Loaded};
 use crate::check::DUPLICATE_AGENT;
@@ -27,31 +29,32 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
-/// Findings in a refusal; the first are the worst.
+/// Maximum findings in a refusal, the worst first.
 const FINDINGS_MAX: usize = 200;
 const MESSAGE_CHARS_MAX: usize = 500;
-/// A graph with more text than this is made after the others in memory are forgotten: on Workers there is little room for both. Who
-/// asks for one meanwhile brings it back.
+/// Bytes of text from which the other graphs in memory are dropped first, because Workers have
+/// little memory for both. They are read again on demand.
 const LARGE_BYTES: usize = 2 << 20;
-/// 150 agents of 100 examples take half a minute on Workers.
+/// Training timeout; 150 agents of 100 examples take half a minute on Workers.
 const TRAINING: calls::Patience = calls::Patience(150_000);
-/// Somebody else may publish between our look at the current version and our batch.
+/// Attempts, because another publish may come between our read of the current version and our
+/// batch.
 const TRIES: usize = 3;
 
-/// Why a graph was not published. The old one keeps serving.
+/// The reason that a graph was not published. The old one stays current.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     #[error("no agent is left")]
     NoAgent(Vec<Finding>),
     #[error("two agents share an id")]
     DuplicateAgent(Vec<Finding>),
-    #[error("agents would vanish: {0:?}")]
+    #[error("agents would disappear: {0:?}")]
     Removal(Vec<String>, Vec<Finding>),
     #[error("{0}")]
     TooLarge(String),
     #[error("the message is longer than {MESSAGE_CHARS_MAX} characters")]
     LongMessage,
-    #[error("somebody else published at the same moment")]
+    #[error("another publish finished at the same moment")]
     Raced,
     #[error("no digest: {0}")]
     Digest(String),
@@ -73,24 +76,27 @@ impl From<PublishError> for ApiError {
         };
         match error {
             PublishError::NoAgent(findings) => {
-                let fix = "Add a file in agents/ (or with `agentId:`); the findings say which files were left out and why.";
+                let fix = "Add a file in agents/ (or with `agentId:`); the findings list the \
+                    skipped files and the reasons.";
                 refusal(
-                    "No agent is left in this graph; the old one keeps serving.".to_owned(),
+                    "No agent is left in this graph, so the old one stays current.".to_owned(),
                     fix,
                     &findings,
                 )
                 .into()
             }
             PublishError::DuplicateAgent(findings) => refusal(
-                "Two agents share an id; the old graph keeps serving.".to_owned(),
+                "Two agents share an id, so the old graph stays current.".to_owned(),
                 "Give one of them another `agentId`.",
                 &findings,
             )
             .into(),
             PublishError::Removal(gone, findings) => {
-                let detail =
-                    format!("These agents of the current graph would vanish: {}.", gone.join(", "));
-                let fix = "Mend their files or put them back; or, if it is meant, publish with \"allowRemoval\": true (--allow-removal on the command line).";
+                let detail = format!(
+                    "These agents of the current graph would disappear: {}.",
+                    gone.join(", ")
+                );
+                let fix = "Correct or restore their files; or, if it is intended, publish with \"allowRemoval\": true (--allow-removal on the command line).";
                 refusal(detail, fix, &findings).with("removedAgents", json!(gone)).into()
             }
             PublishError::TooLarge(detail) => Self::new(ErrorCode::TooLarge, detail),
@@ -102,13 +108,13 @@ impl From<PublishError> for ApiError {
             .into(),
             PublishError::Raced => Self::new(
                 ErrorCode::Conflict,
-                "Another publish finished first. Look at GET /api/versions and publish again.",
+                "Another publish finished first. Read GET /api/versions and publish again.",
             ),
             PublishError::Train(CallError::Refused(problem)) => {
                 tracing::error!(?problem, "the router trained no model");
                 Self::new(
                     ErrorCode::Upstream,
-                    "agency-router trained no model for this graph; the old one keeps serving.",
+                    "agency-router trained no model for this graph, so the old one stays current.",
                 )
             }
             PublishError::Train(error) => error.into(),
@@ -118,14 +124,14 @@ impl From<PublishError> for ApiError {
                 tracing::error!(%error, "publishing failed");
                 Self::new(
                     ErrorCode::Internal,
-                    "The graph could not be stored; the old one keeps serving.",
+                    "The graph could not be stored, so the old one stays current.",
                 )
             }
         }
     }
 }
 
-/// The endpoint: JSON, as it is or gzipped.
+/// The endpoint: JSON, plain or gzipped.
 pub async fn publish(State(deps): State<Deps>, request: Request) -> ApiResult<Json<Published>> {
     let limit = deps.limits.body_bytes_max;
     let gzip = match request
@@ -139,9 +145,9 @@ pub async fn publish(State(deps): State<Deps>, request: Request) -> ApiResult<Js
         Some(_) => {
             return Err(Problem::new(
                 ErrorCode::Malformed,
-                "Content-Encoding may be gzip or left out.",
+                "Content-Encoding must be gzip or absent.",
             )
-            .with_fix("Send the JSON as it is, or gzipped.")
+            .with_fix("Send plain or gzipped JSON.")
             .into());
         }
     };
@@ -152,10 +158,11 @@ pub async fn publish(State(deps): State<Deps>, request: Request) -> ApiResult<Js
     Ok(Json(publish_files(&deps, request.files, request.message, request.allow_removal).await?))
 }
 
-/// Publishes a folder: what the endpoint does, and what the native runtime calls at first start with the default graph.
+/// Publishes a folder, for the endpoint and for the native runtime's first start with the default
+/// graph.
 ///
 /// # Errors
-/// See [`PublishError`]; whatever it is, the version served before is still served.
+/// See [`PublishError`]; the previous version then stays current.
 pub async fn publish_files(
     deps: &Deps,
     files: Vec<SourceFile>,
@@ -170,7 +177,7 @@ pub async fn publish_files(
     publish_graph(deps, graph, findings, message, allow_removal).await
 }
 
-/// Publishes a graph that was read before: step 1 is done.
+/// Publishes a parsed graph; step 1 is done.
 ///
 /// # Errors
 /// See [`PublishError`].
@@ -213,11 +220,11 @@ pub async fn publish_graph(
         }
         findings.extend(trained);
         order(&mut findings);
-        // The version stands without its report too.
+        // The version is valid without its report.
         if let Ok(report) = serde_json::to_vec(&findings)
             && let Err(error) = deps.objects.put(&row.objects.report(), report.into()).await
         {
-            tracing::warn!(%error, "the report was not kept");
+            tracing::warn!(%error, "cannot store the report");
         }
         let json = String::from_utf8_lossy(&loaded.json).into_owned();
         deps.cache.keep_graph(Arc::new(loaded));
@@ -230,7 +237,7 @@ pub async fn publish_graph(
     Err(PublishError::Raced)
 }
 
-/// So that the router looks for the new version at once; when it does not hear it, it looks by itself soon.
+/// Notifies the router of the new version. If this fails, the router notices it soon by itself.
 pub async fn tell_the_router(deps: &Deps) {
     if let Err(error) = calls::post::<_, serde_json::Value>(
         &*deps.calls,
@@ -240,7 +247,7 @@ pub async fn tell_the_router(deps: &Deps) {
     )
     .await
     {
-        tracing::warn!(%error, "the router was not told of the publish");
+        tracing::warn!(%error, "cannot notify the router of the publish");
     }
 }
 
@@ -253,29 +260,29 @@ fn published(
     Published { version, changed, agents: graph.agents.len(), skills: graph.skills.len(), findings }
 }
 
-/// Whether a folder is small enough.
+/// Whether a folder is within the limits.
 ///
 /// # Errors
-/// [`PublishError::TooLarge`], with the figure.
+/// [`PublishError::TooLarge`], with the value.
 pub fn within_limits(limits: &Limits, files: &[SourceFile]) -> Result<(), PublishError> {
     let bytes: usize = files.iter().map(|file| file.text.len() + file.path.len()).sum();
     if files.len() > limits.files_max {
         return Err(PublishError::TooLarge(format!(
-            "The folder has {} files; {} are the most here.",
+            "The folder has {} files; the maximum is {}.",
             files.len(),
             limits.files_max
         )));
     }
     if bytes > limits.graph_bytes_max {
         return Err(PublishError::TooLarge(format!(
-            "The folder has {bytes} bytes; {} are the most here.",
+            "The folder has {bytes} bytes; the maximum is {}.",
             limits.graph_bytes_max
         )));
     }
     Ok(())
 }
 
-/// Whether a graph may be published at all, whatever is served now.
+/// Whether a graph may be published at all, regardless of the current one.
 ///
 /// # Errors
 /// [`PublishError::NoAgent`] and [`PublishError::DuplicateAgent`].
@@ -300,7 +307,7 @@ async fn nobody_vanishes(
 ) -> Result<(), PublishError> {
     let old = match cache::graph(deps, current).await {
         Ok(old) => old,
-        // A damaged current version must not stand in the way of its replacement.
+        // A damaged current version must not block its replacement.
         Err(cache::LoadError::Damaged(..) | cache::LoadError::Unknown(_)) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
@@ -336,7 +343,7 @@ async fn make(
     if graph.skills.iter().map(|skill| skill.body.len()).sum::<usize>() > LARGE_BYTES {
         deps.cache.forget();
     }
-    // Nobody learns from bodies, which are most of a graph.
+    // Training needs no bodies, which are most of a graph.
     let bodies: Vec<String> =
         graph.skills.iter_mut().map(|skill| std::mem::take(&mut skill.body)).collect();
     let request = TrainRequest { graph };
@@ -377,7 +384,8 @@ async fn keep(deps: &Deps, name: &str, bytes: Bytes) -> Result<(), PublishError>
     if kept.as_ref() == Some(&bytes) { Ok(()) } else { Err(PublishError::NotKept(name.to_owned())) }
 }
 
-/// Writes the row and the pointer. False when somebody else was faster; a failure that may have happened is looked into.
+/// Writes the row and the pointer. Returns false if another publish was faster; after an ambiguous
+/// failure it reads the result.
 async fn commit(
     deps: &Deps,
     row: &Version,

@@ -1,5 +1,6 @@
-//! `POST /api/restore`: the graph of the backup `skill-graph-full.json` is published again. For when the database is gone and
-//! the objects are not; it is trained and indexed like any other, and the current content again changes nothing.
+//! `POST /api/restore`: publishes the graph of the backup `skill-graph-full.json` again, for a lost
+//! database with intact objects. The graph is trained and indexed like any other; restoring the
+//! current content changes nothing.
 
 use crate::Deps;
 use crate::publish::publish_graph;
@@ -10,7 +11,7 @@ use contracts::ErrorCode;
 use contracts::graph::{Graph, Published};
 use platform::edge::{ApiError, ApiResult};
 
-/// Restores. An agent of the graph that is served now never vanishes by it.
+/// Restores. It never removes an agent of the current graph.
 pub async fn restore(State(deps): State<Deps>) -> ApiResult<Json<Published>> {
     let bytes = deps
         .objects
@@ -21,7 +22,7 @@ pub async fn restore(State(deps): State<Deps>) -> ApiResult<Json<Published>> {
         tracing::error!(%error, "the backup cannot be read");
         ApiError::new(ErrorCode::Internal, "The backup cannot be read; publish the folder again.")
     })?;
-    // The version follows from the content.
+    // The content determines the version.
     graph.version = None;
     let message = Some(format!("restored from {BACKUP}"));
     Ok(Json(publish_graph(&deps, graph, Vec::new(), message, false).await?))

@@ -1,4 +1,5 @@
-//! `POST /api/rollback`: an earlier version is served again. Its objects are read first, so that only a whole version becomes current.
+//! `POST /api/rollback`: makes an earlier version current again. It reads the objects first, so
+//! that only a complete version becomes current.
 
 use crate::store::{self, BACKUP};
 use crate::versions::named;
@@ -9,7 +10,8 @@ use contracts::ErrorCode;
 use contracts::graph::{Published, RollbackRequest};
 use platform::edge::{ApiError, ApiResult, JsonBody};
 
-/// To the version named by its first characters, else to the one that was served before the current one was published.
+/// Rolls back to the version with these first characters, or to the one served before the current
+/// one was published.
 pub async fn rollback(
     State(deps): State<Deps>,
     JsonBody(request): JsonBody<RollbackRequest>,
@@ -31,12 +33,12 @@ pub async fn rollback(
         if !store::point(&*deps.sql, &target.version, current.as_ref()).await? {
             return Err(ApiError::new(
                 ErrorCode::Conflict,
-                "Another publish finished first. Look at GET /api/versions.",
+                "Another publish finished first. Read GET /api/versions.",
             ));
         }
-        // The backup follows; when it cannot be written the rollback stands all the same.
+        // The backup comes second; if writing it fails, the rollback still counts.
         if let Err(error) = deps.objects.put(BACKUP, loaded.json.clone()).await {
-            tracing::warn!(%error, "the backup was not written");
+            tracing::warn!(%error, "cannot write the backup");
         }
         tracing::info!(graph.version = %target.version, "rolled back");
         crate::publish::tell_the_router(&deps).await;

@@ -1,4 +1,5 @@
-//! Search over a graph: titles, aliases, keywords, headings, text; beginnings of words and typos; the best passage of each file.
+//! Search over a graph: titles, aliases, keywords, headings and text, with prefixes and typos, and
+//! the best passage of each file.
 
 mod bytes;
 pub mod index;
@@ -15,16 +16,16 @@ use snippet::snippet;
 use std::sync::Arc;
 use wanted::Wanted;
 
-/// Bytes of a large file's text that are indexed.
+/// Indexed bytes of a large file's text.
 pub const BODY_BYTES_INDEXED: usize = 64 * 1024;
-/// A file above this is a large one.
+/// Size above which a file is large.
 pub const FILE_BYTES_MAX: usize = 256 * 1024;
-/// Hits of one search.
+/// Maximum hits of a search.
 pub const LIMIT_MAX: usize = 50;
-/// Hits when nobody says how many.
+/// Default number of hits.
 pub const LIMIT_DEFAULT: usize = 10;
 
-/// A graph that can be searched. Cheap to clone.
+/// A searchable graph, cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Searcher {
     graph: Arc<Graph>,
@@ -37,7 +38,8 @@ impl Searcher {
         let index = Arc::new(Index::build(&graph));
         Self { graph, index }
     }
-    /// Uses stored index bytes; builds anew when they are damaged, of another version, or of another graph.
+    /// Uses stored index bytes; rebuilds the index if they are damaged, of another format, or of
+    /// another graph.
     pub fn from_bytes(graph: Arc<Graph>, bytes: &[u8]) -> Self {
         match Index::from_bytes(bytes) {
             Ok(index) if index.len() == graph.skills.len() => {
@@ -45,12 +47,12 @@ impl Searcher {
             }
             Ok(_) => Self::build(graph),
             Err(error) => {
-                tracing::warn!(%error, "the stored search index was built anew");
+                tracing::warn!(%error, "rebuilt the stored search index");
                 Self::build(graph)
             }
         }
     }
-    /// The index, to be stored.
+    /// The index, for storage.
     pub fn index(&self) -> &Index {
         &self.index
     }
@@ -59,7 +61,7 @@ impl Searcher {
         &self.graph
     }
 
-    /// At most `limit` files (and never more than [`LIMIT_MAX`]) that fit the query, best first.
+    /// At most `limit` files (and never more than [`LIMIT_MAX`]) that match the query, best first.
     pub fn search(&self, query: &str, limit: usize) -> Vec<SearchHit> {
         let found = score::score(&self.index, query, limit.min(LIMIT_MAX));
         let mut wanted = Wanted::default();
@@ -136,14 +138,14 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn titles_go_before_text() {
+    fn search_ranks_titles_before_text() {
         assert_eq!(ids("security")[0], "agent-security");
         assert_eq!(ids("bug"), ["agent-codegen", "deploy"]);
         assert_eq!(ids("coding agent")[0], "agent-codegen");
     }
 
     #[test]
-    fn beginnings_forms_and_typos_are_found() {
+    fn search_finds_prefixes_forms_and_typos() {
         assert_eq!(ids("kuber"), ["deploy"]);
         assert_eq!(ids("vulnerabilities"), ["agent-security"]);
         assert_eq!(ids("kubernets"), ["deploy"]);
@@ -152,7 +154,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn every_script_is_found() {
+    fn search_finds_every_script() {
         for query in ["cafe", "CAFÉ", "東京", "京", "東京都", "привет", "ПРИВЕТ"]
         {
             assert_eq!(ids(query), ["cafe"], "{query}");
@@ -160,14 +162,14 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn nothing_is_found_for_nothing() {
+    fn search_finds_nothing_for_an_empty_query() {
         for query in ["", "   ", "!?", "zzzzqqqq", "\u{0}"] {
             assert_eq!(ids(query), Vec::<String>::new(), "{query}");
         }
     }
 
     #[test]
-    fn damaged_index_bytes_are_built_anew() {
+    fn search_rebuilds_a_damaged_index() {
         let searcher = Searcher::from_bytes(Arc::new(sample()), b"nonsense");
         assert_eq!(searcher.search("kuber", 1)[0].id, "deploy");
     }

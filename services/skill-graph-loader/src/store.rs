@@ -1,15 +1,15 @@
-//! What this service keeps, and where.
+//! This service's storage.
 //!
-//! | what | where | lives |
+//! | data | stored in | lifetime |
 //! | --- | --- | --- |
-//! | one row a version | table `skill_graph` | for good |
-//! | which version is served | table `skill_graph_current`, one row | – |
-//! | graph, model, search index | objects `graph/<digest>/{graph.json,model.bin,index.bin}` | for good |
-//! | what the publish found | object `graph/<digest>/report.json` | for good |
+//! | one row per version | table `skill_graph` | permanent |
+//! | the current version | table `skill_graph_current`, one row | – |
+//! | graph, model, search index | objects `graph/<digest>/{graph.json,model.bin,index.bin}` | permanent |
+//! | findings of the publish | object `graph/<digest>/report.json` | permanent |
 //! | backup of the graph last published or rolled back to | object `skill-graph-full.json` | overwritten |
 //! | copy of a graph | KV `graph:<version>` | 24 h |
 //! | copy of an index (base64) | KV `index:<version>` | 1 h |
-//! | answer to a search | KV `search:<version>:<digest of query and limit>` | 30 min |
+//! | search results | KV `search:<version>:<digest of query and limit>` | 30 min |
 
 use contracts::GraphVersion;
 use contracts::graph::VersionRow;
@@ -23,12 +23,12 @@ pub const BACKUP: &str = "skill-graph-full.json";
 pub const GRAPH_TTL_S: u64 = 24 * 3600;
 pub const INDEX_TTL_S: u64 = 3600;
 pub const SEARCH_TTL_S: u64 = 1800;
-/// Rows of `GET /api/versions`.
+/// Maximum rows of `GET /api/versions`.
 const VERSIONS_MAX: i64 = 200;
-/// Hexadecimal characters of a digest that make a version.
+/// Hexadecimal characters of a digest that form a version.
 const VERSION_CHARS: usize = 32;
 
-/// The version that a digest is called by.
+/// The version of a digest.
 pub fn version_of(digest: &str) -> GraphVersion {
     GraphVersion::new(digest.get(..VERSION_CHARS).unwrap_or(digest))
 }
@@ -47,7 +47,7 @@ impl ObjectNames {
         let name = |file: &str| format!("graph/{digest}/{file}");
         Self { graph: name("graph.json"), model: name("model.bin"), index: name("index.bin") }
     }
-    /// Beside them: what the publish found.
+    /// The name of the publish report.
     pub fn report(&self) -> String {
         format!("{}report.json", self.graph.trim_end_matches("graph.json"))
     }
@@ -74,7 +74,7 @@ fn names<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<ObjectName
 
 const COLUMNS: &str = "version, digest, published_at, message, agents, skills, findings, objects";
 
-/// The version that is served: one row read.
+/// The current version: one row read.
 pub async fn current(sql: &dyn Sql) -> PortResult<Option<GraphVersion>> {
     #[derive(Deserialize)]
     struct Pointer {
@@ -91,26 +91,28 @@ pub async fn version(sql: &dyn Sql, version: &GraphVersion) -> PortResult<Option
     sql.one(Statement::new(text).bind(version.as_str())).await
 }
 
-/// Versions whose names begin so: two at most, which is enough to see that it is not one.
+/// Versions with this prefix: at most two, which shows whether it is unique.
 pub async fn beginning_with(sql: &dyn Sql, start: &str) -> PortResult<Vec<Version>> {
-    // Hexadecimal digits end before `g`; so the key is searched, not every row.
+    // Hexadecimal digits sort before `g`, so the key's index is used instead of a scan.
     let text = format!(
-        "SELECT {COLUMNS} FROM skill_graph WHERE state = 'ready' AND version >= ?1 AND version < ?1 || 'g' LIMIT 2"
+        "SELECT {COLUMNS} FROM skill_graph WHERE state = 'ready' AND version >= ?1 AND version < \
+         ?1 || 'g' LIMIT 2"
     );
     sql.all(Statement::new(text).bind(start)).await
 }
 
-/// The version that was served when this one was published; where no row says so, the one published before it.
+/// The version served when this one was published; if unrecorded, the one published before it.
 pub async fn before(sql: &dyn Sql, version: &GraphVersion) -> PortResult<Option<Version>> {
     let text = format!(
         "SELECT {COLUMNS} FROM skill_graph WHERE state = 'ready' AND version = COALESCE(
              (SELECT parent FROM skill_graph WHERE version = ?1),
-             (SELECT version FROM skill_graph WHERE state = 'ready' AND seq < (SELECT seq FROM skill_graph WHERE version = ?1) ORDER BY seq DESC LIMIT 1))"
+             (SELECT version FROM skill_graph WHERE state = 'ready' AND seq < (SELECT seq FROM \
+             skill_graph WHERE version = ?1) ORDER BY seq DESC LIMIT 1))"
     );
     sql.one(Statement::new(text).bind(version.as_str())).await
 }
 
-/// All versions, the last published first.
+/// All versions, the latest publish first.
 pub async fn versions(sql: &dyn Sql) -> PortResult<Vec<VersionRow>> {
     let text = format!(
         "SELECT {COLUMNS} FROM skill_graph WHERE state = 'ready' ORDER BY seq DESC LIMIT ?1"
@@ -129,20 +131,23 @@ pub async fn versions(sql: &dyn Sql) -> PortResult<Vec<VersionRow>> {
     Ok(rows.into_iter().map(row).collect())
 }
 
-/// Writes the row and makes it the current one, both or neither. `Conflict` when the current version is no longer `seen`, which is
-/// its parent from now on. A version that was published before keeps its message when this time there is none.
+/// Writes the row and makes it current, atomically. `Conflict` when the current version is no
+/// longer `seen`, which becomes its parent. A republished version keeps its message unless there is
+/// a new one.
 pub async fn publish(sql: &dyn Sql, row: &Version, seen: Option<&GraphVersion>) -> PortResult<()> {
     let objects = serde_json::to_string(&row.objects)
         .map_err(|e| PortError::clean(PortErrorKind::Invalid, e.to_string()))?;
     let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-    // The sequence number is NULL, and so the whole batch refused, when somebody else has published meanwhile.
+    // The sequence number is NULL, which fails the whole batch, if another publish came in between.
     let insert = sql!(
-        "INSERT INTO skill_graph (version, digest, state, seq, published_at, message, agents, skills, findings, objects, parent)
+        "INSERT INTO skill_graph (version, digest, state, seq, published_at, message, agents, \
+         skills, findings, objects, parent)
          VALUES (?1, ?2, 'ready',
                  CASE WHEN (SELECT version FROM skill_graph_current WHERE id = 1) IS ?9 THEN (SELECT COALESCE(MAX(seq), 0) + 1 FROM skill_graph) END,
                  ?3, ?4, ?5, ?6, ?7, ?8, ?9)
          ON CONFLICT (version) DO UPDATE SET state = 'ready', seq = excluded.seq, published_at = excluded.published_at,
-                 message = COALESCE(excluded.message, skill_graph.message), parent = excluded.parent, findings = excluded.findings, objects = excluded.objects",
+                 message = COALESCE(excluded.message, skill_graph.message), parent = \
+                 excluded.parent, findings = excluded.findings, objects = excluded.objects",
         row.version.as_str(),
         &row.digest,
         row.published_at,
@@ -158,14 +163,15 @@ pub async fn publish(sql: &dyn Sql, row: &Version, seen: Option<&GraphVersion>) 
     sql.batch(vec![insert, point]).await.map(drop)
 }
 
-/// Makes a stored version the current one. False when the current version is no longer `seen`.
+/// Makes a stored version current. False when the current version is no longer `seen`.
 pub async fn point(
     sql: &dyn Sql,
     to: &GraphVersion,
     seen: Option<&GraphVersion>,
 ) -> PortResult<bool> {
     let update = sql!(
-        "UPDATE skill_graph_current SET version = ?1 WHERE id = 1 AND version IS ?2 RETURNING version",
+        "UPDATE skill_graph_current SET version = ?1 WHERE id = 1 AND version IS ?2 RETURNING \
+         version",
         to.as_str(),
         seen.map(GraphVersion::as_str)
     );

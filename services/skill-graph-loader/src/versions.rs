@@ -1,4 +1,5 @@
-//! `GET /api/versions`, and what the router asks: `/internal/current` and `/internal/model/{version}`. Also `/health`.
+//! `GET /api/versions`, and the router's `/internal/current` and `/internal/model/{version}`. Also
+//! `/health`.
 
 use crate::store::Version;
 use crate::{Deps, cache, store};
@@ -12,19 +13,20 @@ use http::header;
 use platform::edge::ApiResult;
 use serde::Serialize;
 
-/// Fewer characters than this fit too many versions to be meant for one.
+/// Minimum characters of a shortened version.
 const START_CHARS_MIN: usize = 4;
 
-/// `{version}`, null while nothing was published.
+/// `{version}`, null before the first publish.
 #[derive(Serialize)]
 pub struct Current {
     version: Option<GraphVersion>,
 }
 
-/// The one version whose name begins with what somebody wrote.
+/// The only version with this prefix.
 ///
 /// # Errors
-/// `NotFound` when none begins so or too little was written, `InvalidField` when several do; and the database's.
+/// `NotFound` when none has it or it is too short, `InvalidField` when several have it; and those
+/// of the database.
 pub async fn named(deps: &Deps, start: &str) -> ApiResult<Version> {
     let long = start.len() >= START_CHARS_MIN;
     let mut found = if long {
@@ -40,11 +42,13 @@ pub async fn named(deps: &Deps, start: &str) -> ApiResult<Version> {
         (None, _) if long => (ErrorCode::NotFound, format!("No version begins with `{start}`.")),
         (None, _) => (
             ErrorCode::NotFound,
-            format!("`{start}` names no version: it takes at least {START_CHARS_MIN} characters."),
+            format!(
+                "`{start}` is too short for a version: write at least {START_CHARS_MIN} characters."
+            ),
         ),
     };
     Err(Problem::new(code, detail)
-        .with_fix("Write enough of one version that `quintet graph versions` lists.")
+        .with_fix("Write enough characters of one version from `quintet graph versions`.")
         .into())
 }
 

@@ -1,4 +1,4 @@
-//! A folder as people keep it, read from end to end.
+//! Parses a realistic folder from end to end.
 
 #![allow(
     clippy::unwrap_used,
@@ -31,7 +31,7 @@ const CODEGEN: &str = "---\ntitle: Codegen\nagentId: codegen\ndescription: Write
 const SECURITY: &str = "---\ntitle: Security\nagentId: security\ndescription: Finds holes. NOT for bugs.\n---\n# Security\n## Triggers\n- audit the login\n";
 
 #[test]
-fn agents_channels_and_guides_become_a_graph() {
+fn folder_of_agents_channels_and_guides_becomes_a_graph() {
     let parsed = folder(&[
         ("agents/agent-codegen.md", CODEGEN),
         ("agents/agent-security.md", SECURITY),
@@ -94,7 +94,7 @@ fn one_bad_file_never_fails_the_folder() {
 }
 
 #[test]
-fn a_path_that_is_too_long_is_said_to_be_just_that() {
+fn folder_reports_a_path_that_is_too_long() {
     let long = format!("{}/a.md", "deep/".repeat(210));
     let hidden = format!(".git/{long}");
     let parsed = folder(&[(&long, "# A\n"), (&hidden, "# B\n")]);
@@ -109,9 +109,9 @@ fn a_path_that_is_too_long_is_said_to_be_just_that() {
     assert!(finding.fix.starts_with("Shorten"), "{finding:?}");
 }
 
-/// Readers of JSON stop at 128 levels: what is let in can be sent to the router and read back.
+/// JSON readers stop at 128 levels, so accepted front matter can go to the router and back.
 #[test]
-fn the_deepest_front_matter_is_no_deeper_than_readers_of_json_go() {
+fn front_matter_depth_stays_below_the_limit_of_json_readers() {
     let nested =
         |depth: usize| format!("---\na: {}{}\n---\n", "[".repeat(depth), "]".repeat(depth));
     let deepest = (1..130)
@@ -128,7 +128,7 @@ fn the_deepest_front_matter_is_no_deeper_than_readers_of_json_go() {
 }
 
 #[test]
-fn two_agents_of_one_id_are_an_error_and_the_first_stays() {
+fn folder_reports_two_agents_with_one_id_and_keeps_the_first() {
     let parsed = folder(&[
         ("agents/z.md", CODEGEN),
         ("agents/a.md", &SECURITY.replace("agentId: security", "agentId: Codegen")),
@@ -143,7 +143,7 @@ fn two_agents_of_one_id_are_an_error_and_the_first_stays() {
 }
 
 #[test]
-fn what_is_wrong_is_said_with_its_line() {
+fn folder_findings_name_their_line() {
     let parsed = folder(&[
         (
             "agents/a.md",
@@ -173,7 +173,7 @@ fn what_is_wrong_is_said_with_its_line() {
 }
 
 #[test]
-fn a_folder_of_skills_alone_routes_to_the_skills() {
+fn folder_of_skills_alone_turns_them_into_agents() {
     let skill = "---\nname: weather\ndescription: \"Weather by city. NOT for: climate history.\"\nhomepage: https://wttr.in\nmetadata: {openclaw: {emoji: x}}\n---\n# Weather\n## When to use\n- User asks \"will it rain\"\n";
     let alone = folder(&[("skills/weather/SKILL.md", skill)]).graph;
     assert_eq!(
@@ -197,7 +197,7 @@ fn a_folder_of_skills_alone_routes_to_the_skills() {
 }
 
 #[test]
-fn stems_that_collide_get_their_folder() {
+fn folder_adds_the_folder_to_colliding_stems() {
     let graph = folder(&[
         ("a/x.md", ""),
         ("b/x.md", ""),
@@ -213,23 +213,23 @@ fn stems_that_collide_get_their_folder() {
 }
 
 #[test]
-fn a_large_file_is_read_with_a_warning() {
+fn folder_reads_a_large_file_with_a_warning() {
     let parsed = folder(&[("big.md", &format!("# Big\n{}\n# End\n", "word ".repeat(60_000)))]);
     assert_eq!(codes(&parsed), [("large_file", "big.md", 0)]);
     assert_eq!(parsed.graph.skills[0].headings, ["Big", "End"]);
 }
 
 #[test]
-fn the_order_of_files_makes_no_difference() {
+fn folder_parse_is_independent_of_file_order() {
     let files = [("agents/a.md", CODEGEN), ("agents/b.md", SECURITY), ("c.md", "[[a]]")];
     let mut turned = files;
     turned.reverse();
     assert_eq!(folder(&files), folder(&turned));
 }
 
-/// The default graph of the product: what people see first has no fault.
+/// The default graph, which users see first, has no findings.
 #[test]
-fn the_default_graph_has_no_error_and_no_warning() {
+fn default_graph_has_no_errors_and_no_warnings() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../routing-knowledge");
     let mut files = Vec::new();
     let mut folders = vec![std::path::PathBuf::from(root)];
@@ -252,9 +252,9 @@ fn the_default_graph_has_no_error_and_no_warning() {
     assert!(parsed.graph.agents.iter().all(|agent| agent.examples.len() >= 60), "examples");
 }
 
-/// Whatever is handed in, nothing panics and every id is unique.
+/// Random input never panics, and every id is unique.
 #[test]
-fn noise_never_panics() {
+fn folder_parse_never_panics_on_noise() {
     let pieces = [
         "---\n",
         "title: T\n",
@@ -296,9 +296,9 @@ fn noise_never_panics() {
     }
 }
 
-/// Text made to be slow: each of these is read once, not once for each of its characters.
+/// Hostile text for quadratic algorithms: each is scanned once, not once per character.
 #[test]
-fn hostile_text_takes_no_longer_than_other_text() {
+fn folder_parse_is_as_fast_on_hostile_text() {
     let pieces = [
         "[",
         "[[a",

@@ -1,4 +1,4 @@
-//! The monitoring-dashboard Worker: figures and pages; probes each minute, archives each day.
+//! The monitoring-dashboard Worker: metrics and pages; probes every minute, archives every day.
 
 use axum::Router;
 use cloudflare::{
@@ -51,7 +51,7 @@ async fn scheduled(event: ScheduledEvent, env: Env, _context: ScheduleContext) {
     match event.cron().as_str() {
         EACH_MINUTE => monitoring_dashboard::tick(&kept.1).await,
         _ => log::failure(
-            "the metrics were not archived",
+            "archiving the metrics failed",
             monitoring_dashboard::archive(&kept.1).await,
         ),
     }

@@ -1,4 +1,5 @@
-//! The personal-assistant Worker: approvals, budget, halt, chat; ticks each minute, makes a backup each day.
+//! The personal-assistant Worker: approvals, budget, halt, chat; ticks every minute, makes a backup
+//! every day.
 
 use axum::Router;
 use cloudflare::{
@@ -45,9 +46,6 @@ async fn scheduled(event: ScheduledEvent, env: Env, _context: ScheduleContext) {
     let Some(kept) = KEPT.with(|kept| kept.get(&env, make)) else { return };
     match event.cron().as_str() {
         EACH_MINUTE => personal_assistant::tick(&kept.1).await,
-        _ => log::failure(
-            "the daily backup was not made",
-            personal_assistant::back_up(&kept.1).await,
-        ),
+        _ => log::failure("the daily backup failed", personal_assistant::back_up(&kept.1).await),
     }
 }

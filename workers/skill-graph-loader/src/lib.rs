@@ -1,4 +1,4 @@
-//! The skill-graph-loader Worker: the knowledge base as an API; keeps its caches warm by cron.
+//! The skill-graph-loader Worker: the knowledge base as an API; a cron keeps its caches warm.
 
 use axum::Router;
 use cloudflare::{
@@ -36,8 +36,5 @@ async fn fetch(request: HttpRequest, env: Env, _context: Context) -> Result<Resp
 #[event(scheduled)]
 async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
     let Some(kept) = KEPT.with(|kept| kept.get(&env, make)) else { return };
-    cloudflare::log::failure(
-        "the graph could not be warmed",
-        skill_graph_loader::warm(&kept.1).await,
-    );
+    cloudflare::log::failure("cannot warm the graph", skill_graph_loader::warm(&kept.1).await);
 }

@@ -1,8 +1,10 @@
-//! What `e2e/workers.figures.mjs` measures: routes, training, search and memory on synthetic graphs, by what the services use.
+//! The work that `e2e/workers.figures.mjs` measures: routes, training, search and memory on
+//! synthetic graphs, with the code of the services.
 //!
-//! The clock stands still while a request computes, so each kind of work is done as often as `times` says, and its time is taken
-//! outside. `/figures/service/<name>/…` is a service whole, alone in its instance, as at a publish; `/figures/memory` is what
-//! the instance has taken until then, since linear memory never shrinks.
+//! The clock stands still during computation, so each kind of work is repeated `times` times and
+//! measured from outside. `/figures/service/<name>/…` is one whole service in its own instance, as
+//! at a publish. `/figures/memory` returns the instance's peak memory, because linear memory never
+//! shrinks.
 
 mod synthetic;
 mod work;
@@ -26,7 +28,7 @@ use work::WORK;
 use worker::{Env, HttpRequest, Request, Response, Result};
 
 const PREFIX: &str = "/figures";
-/// The token of whoever calls a service in here: nothing in here is worth a secret.
+/// The token for calls to services in here, which need no real secret.
 const KEY: &str = "figures";
 /// Bytes of a page of linear memory.
 const PAGE_BYTES: usize = 64 << 10;
@@ -34,7 +36,7 @@ const PAGE_BYTES: usize = 64 << 10;
 const AGENT_BYTES: usize = 1 << 14;
 
 thread_local! {
-    /// What the loader keeps from publish to publish.
+    /// The loader's cache between publishes.
     static CACHE: Cache = Cache::default();
 }
 
@@ -56,7 +58,7 @@ impl Numbers {
     }
 }
 
-/// Answers whatever begins with `/figures`.
+/// Answers every path below `/figures`.
 pub async fn answer(mut request: Request, env: Env) -> Result<Response> {
     let path = request.path();
     let path = path.strip_prefix(PREFIX).unwrap_or_default();
@@ -96,7 +98,7 @@ fn memory_bytes() -> usize {
     PAGE_BYTES
 }
 
-/// Hands the request to a service as its Worker does, signed in as the one that may.
+/// Passes the request to a service as its Worker does, signed in as the allowed caller.
 async fn service(path: String, agents: usize, request: Request, env: Env) -> Result<Response> {
     let Some((name, path)) = path.split_once('/') else { return Response::error("no path", 404) };
     let (mut parts, body) = HttpRequest::try_from(request)?.into_parts();
@@ -135,7 +137,8 @@ async fn service(path: String, agents: usize, request: Request, env: Env) -> Res
     entry::answer(Some(router), HttpRequest::from_parts(parts, body)).await
 }
 
-/// The router as the loader sees it: a model of the right size, at once. What it takes to train is the router's own memory.
+/// The router as the loader sees it: returns a model of the right size at once, because training
+/// memory is the router's own.
 struct Trained {
     agents: usize,
 }

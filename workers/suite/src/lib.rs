@@ -1,9 +1,11 @@
-//! A Worker for tests alone: the port suite on the adapters of Cloudflare, inside the runtime. Never deployed.
+//! A Worker for tests: runs the port suite on Cloudflare's adapters inside the runtime. Never
+//! deployed.
 //!
-//! `GET /<port>` runs that port's checks; a check that fails panics, which the shim answers with 500. `/panic` panics at once,
-//! `/slow` takes half a second: whoever is in it when another request panics must be answered all the same. `/d1` reads a row and
-//! writes one, the bare handler that `e2e/workers.bench.mjs` measures routes against (`/d1/table` first). `/figures/…` is what
-//! `e2e/workers.figures.mjs` measures.
+//! `GET /<port>` runs that port's checks; a failing check panics, and the shim answers 500.
+//! `/panic` panics at once. `/slow` takes half a second and must get a response even if another
+//! request panics meanwhile. `/d1` reads and writes one row, as the baseline for routes in
+//! `e2e/workers.bench.mjs` (call `/d1/table` first). `e2e/workers.figures.mjs` measures
+//! `/figures/…`.
 
 mod figures;
 
@@ -54,7 +56,7 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response
     Response::ok("passed")
 }
 
-/// What a route is measured against: one row read, one row written.
+/// The baseline of a route: one row read, one row written.
 async fn read_and_write(db: &D1Sql) -> Result<()> {
     let failed = |error: platform::ports::PortError| worker::Error::from(error.detail);
     let rows =

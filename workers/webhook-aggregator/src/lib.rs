@@ -1,4 +1,5 @@
-//! The webhook-aggregator Worker: everything in and out, with an inbox object for each endpoint.
+//! The webhook-aggregator Worker: receives and delivers messages, with one inbox object per
+//! endpoint.
 
 use cloudflare::{
     background::WaitUntil, calls::BindingCalls, clock::WorkerClock, inbox::ObjectInbox,
@@ -38,7 +39,8 @@ async fn fetch(request: HttpRequest, env: Env, _context: Context) -> Result<Resp
     entry::answer(KEPT.with(|kept| kept.get(&env, make)).map(|kept| kept.0.clone()), request).await
 }
 
-/// The inbox of one endpoint. Without a configuration nothing is pumped and nothing lost: the alarm comes again.
+/// The inbox of one endpoint. Without a configuration it pumps nothing and loses nothing, because
+/// the alarm fires again.
 #[durable_object(alarm)]
 pub struct Inbox(InboxObject, Env);
 

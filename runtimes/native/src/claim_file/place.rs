@@ -1,4 +1,5 @@
-//! Where in an agent's file one more example goes: behind what its examples are, and only where the loader reads it as one.
+//! Finds the position of a new example in an agent's file: after its other examples, and only where
+//! the loader reads it as an example.
 
 use crate::claim_file::plain;
 use contracts::graph::SourceFile;
@@ -7,30 +8,30 @@ use skill_graph_loader::parse::examples::{Claims, announces_examples};
 use skill_graph_loader::parse::front_matter;
 use skill_graph_loader::parse::markdown::BlockKind;
 
-/// Keys of the front matter that the loader reads examples from.
+/// Front matter keys that the loader reads examples from.
 const KEYS: [&str; 3] = ["examples", "triggers", "utterances"];
-/// Words of a heading below which there are messages. Below "When to use" there is often prose.
+/// Words in headings of sections with messages. "When to use" is not one: it often has prose.
 const NAMES: [&str; 6] = ["example", "examples", "trigger", "triggers", "utterance", "utterances"];
-/// What is put into a place to see what the loader makes of it: no agent has it, and nothing in it is markup.
+/// Test item for a position: no agent has it, and it contains no markup.
 const PROBE: &str = "xq one more example of this agent qx";
 
-/// How texts are written there.
+/// Syntax at the position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {
     Markdown,
     Yaml,
 }
 
-/// A place for one more item.
+/// A position for one new item.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Place {
-    /// Lines before it.
+    /// Number of lines before it.
     at: usize,
-    /// Between these lines and the item: nothing where it goes on with a list.
+    /// Text between these lines and the item; empty when it continues a list.
     above: String,
-    /// What the item begins with.
+    /// Prefix of the item.
     bullet: String,
-    /// Between the item and what follows.
+    /// Text between the item and the next line.
     below: &'static str,
     pub language: Language,
 }
@@ -40,7 +41,7 @@ impl Place {
         Self { at, above: String::new(), bullet: bullet.to_owned(), below: "", language }
     }
 
-    /// The text with an item there. Nothing else of it changes.
+    /// The text with the item inserted. Nothing else changes.
     pub fn with(&self, text: &str, item: &str) -> String {
         let newline = newline_of(text);
         let mut lines = text.split_inclusive('\n');
@@ -58,8 +59,8 @@ impl Place {
     }
 }
 
-/// The places of a file, best first: a section of examples, a list of them in the front matter, a section that says when to use the
-/// agent. A file that has none of these gets a section.
+/// Positions in a file, best first: an examples section, an examples list in the front matter, a
+/// section that says when to use the agent. A file without any of these gets a section.
 pub fn places(text: &str) -> Vec<Place> {
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let newline = newline_of(text);
@@ -82,7 +83,7 @@ pub fn places(text: &str) -> Vec<Place> {
     if found.is_empty() { vec![new_section(text, lines.len(), newline)] } else { found }
 }
 
-/// Whether these are the claims of before and one example more.
+/// Whether the claims after are those before plus this one example.
 pub fn adds(before: &Claims, after: Option<&Claims>, example: &str) -> bool {
     let Some(after) = after else { return false };
     let texts =
@@ -92,7 +93,7 @@ pub fn adds(before: &Claims, after: Option<&Claims>, example: &str) -> bool {
         && before.bullets == after.bullets
 }
 
-/// Whether a list has this example beside those of before, which stay as they are.
+/// Whether a list has this example in addition to its unchanged earlier ones.
 pub fn one_more(before: &[String], mut after: Vec<String>, example: &str) -> bool {
     let Some(at) = after.iter().position(|text| plain(text) == plain(example)) else {
         return false;
@@ -101,13 +102,13 @@ pub fn one_more(before: &[String], mut after: Vec<String>, example: &str) -> boo
     after == before
 }
 
-/// What the loader reads from an agent's file.
+/// The claims that the loader reads from an agent's file.
 pub fn claims(text: &str) -> Option<Claims> {
     document(text).map(|document| document.claims)
 }
 
 fn document(text: &str) -> Option<Document> {
-    // The name tells nothing here: an agent may be a SKILL.md or a guide as well.
+    // The name does not decide: an agent may also be a SKILL.md or a guide.
     let (document, _) =
         Document::read(&SourceFile { path: "agents/agent.md".to_owned(), text: text.to_owned() });
     let mut document = document?;
@@ -121,13 +122,14 @@ fn newline_of(text: &str) -> &'static str {
 
 /// A section that announces examples.
 struct Section {
-    /// For examples by its name.
+    /// Whether its heading says that it has examples.
     named: bool,
-    /// Where the text below its headings begins and ends, in lines, the last one first: one in between may announce something else.
+    /// Line ranges below its headings, last one first: a heading in between may announce something
+    /// else.
     ends: Vec<(usize, usize)>,
 }
 
-/// In the order of the file, but the title last: below it there is everything.
+/// Sections in file order, with the title last because everything is below it.
 fn sections(document: &Document) -> Vec<Section> {
     let headings = &document.outline.headings;
     let line = |at: usize| {
@@ -156,7 +158,7 @@ fn sections(document: &Document) -> Vec<Section> {
     others.into_iter().chain(titles).map(section).collect()
 }
 
-/// Behind what stands in these lines: the list goes on where it stands last, else a new one begins.
+/// The position after these lines: continues the last list, or starts a new one.
 fn behind(
     lines: &[&str],
     document: Option<&Document>,
@@ -167,7 +169,7 @@ fn behind(
     let to = to.min(lines.len());
     let within = lines.get(from..to).unwrap_or_default();
     let Some(last) = within.iter().rposition(|line| !line.trim().is_empty()) else {
-        // Behind a heading there is an empty line, where somebody has left one.
+        // Keep the empty line after a heading, if there is one.
         let at = from + usize::from(!within.is_empty());
         return Place {
             below: gap(lines, at, newline),
@@ -197,18 +199,18 @@ fn behind(
             ..Place::new(at, "- ", Language::Markdown)
         };
     }
-    // Of bullets in bullets the outer one.
+    // Of nested bullets the outer one.
     let bullets = items.iter().rev().filter_map(|line| bullet_of(lines.get(*line)?));
     Place::new(at, bullets.min_by_key(|bullet| bullet.len()).unwrap_or("- "), Language::Markdown)
 }
 
-/// An empty line, where the next one says something.
+/// An empty line, if the next line has text.
 fn gap(lines: &[&str], at: usize, newline: &'static str) -> &'static str {
     if lines.get(at).is_some_and(|line| !line.trim().is_empty()) { newline } else { "" }
 }
 
-/// Behind the last item of the first list of examples in the front matter. A list in brackets is left alone, and so is one whose items
-/// go over several lines.
+/// The position after the last item of the first examples list in the front matter. Inline lists
+/// and lists with multi-line items are left alone.
 fn end_of_list(text: &str, lines: &[&str]) -> Option<Place> {
     let cut = front_matter::cut(text.trim_start_matches('\u{feff}'));
     let first = usize::try_from(cut.yaml_line).ok()?.checked_sub(1)?;
@@ -224,7 +226,7 @@ fn end_of_list(text: &str, lines: &[&str]) -> Option<Place> {
     ends_there.then(|| Place::new(first + end, bullet, Language::Yaml))
 }
 
-/// A section of its own at the end of the file.
+/// A new section at the end of the file.
 fn new_section(text: &str, at: usize, newline: &str) -> Place {
     let gap = if text.is_empty() || text.ends_with(&format!("{newline}{newline}")) {
         ""
@@ -237,7 +239,7 @@ fn new_section(text: &str, at: usize, newline: &str) -> Place {
     }
 }
 
-/// `- `, `* ` or `+ ` with what stands before it.
+/// The bullet prefix `- `, `* ` or `+ ` with its indentation.
 fn bullet_of(line: &str) -> Option<&str> {
     let indent = line.len() - line.trim_start_matches(' ').len();
     let rest = line.get(indent..)?;

@@ -1,24 +1,25 @@
-//! The ways to write a message down so that the loader reads it as it was: the simplest first. Which one does is found by reading back.
+//! Spellings of a message that the loader may read back unchanged, the simplest first. Parsing
+//! decides which one works.
 
-/// Signs that are markup somewhere in Markdown or in the loader's reading of it.
+/// Characters that are markup in Markdown or for the loader.
 const MARKUP: &str = "\\`*_[]<>#|~&%";
 
-/// As the text of a bullet.
+/// Spellings as the text of a bullet.
 pub fn in_markdown(message: &str) -> Vec<String> {
     let escaped = escaped(message);
-    // Quotation marks that bend hold a message that has straight ones in it.
+    // Curly quotes can contain a message with straight ones.
     let ways = |text: &str| [text.to_owned(), format!("\"{text}\""), format!("“{text}”")];
     let mut all: Vec<String> = ways(message).into_iter().chain(ways(&escaped)).collect();
     all.dedup();
     all
 }
 
-/// As an item of a YAML list.
+/// Spellings as an item of a YAML list.
 pub fn in_yaml(message: &str) -> Vec<String> {
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
-    // Brackets that stand as themselves are read as a link even in quotes.
+    // The loader reads unescaped brackets as a link even in quotes.
     let without_links = |text: &str| quoted(text).replace('[', "\\u005b");
-    // A message that is in quotes itself would lose them.
+    // A message that is itself quoted would lose its quotes.
     let twice = format!("“{message}”");
     let plain = is_plain(message).then(|| message.to_owned());
     plain
@@ -27,7 +28,7 @@ pub fn in_yaml(message: &str) -> Vec<String> {
         .collect()
 }
 
-/// Whether YAML surely reads it as this text.
+/// Whether YAML reads the bare message as this text.
 fn is_plain(message: &str) -> bool {
     let is_word = |word: &str| {
         word.chars().all(|letter| letter.is_alphanumeric() || "'.,?!()-/".contains(letter))
@@ -41,7 +42,7 @@ fn is_plain(message: &str) -> bool {
 
 fn escaped(message: &str) -> String {
     let mut out = String::with_capacity(message.len() + 8);
-    // `- `, `+ ` and `1. ` are markup where a text begins, and nowhere else.
+    // `- `, `+ ` and `1. ` are markup only at the start of a text.
     let digits =
         message.len() - message.trim_start_matches(|letter: char| letter.is_ascii_digit()).len();
     for (at, letter) in message.char_indices() {

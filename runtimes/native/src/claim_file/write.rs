@@ -1,4 +1,4 @@
-//! Changed claim files onto the disk: all are written beside the old ones before the first takes its place.
+//! Writes changed claim files to disk: first all new files beside the old ones, then the renames.
 
 use crate::exit::No;
 use anyhow::{Context, Result};
@@ -7,17 +7,17 @@ use std::io::Write;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 
-/// A file of the folder that is to change.
+/// A changed file of the folder.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Change<'a> {
-    /// In the folder.
+    /// Path in the folder.
     pub path: &'a str,
-    /// As it was read.
+    /// Text when it was read.
     pub before: &'a str,
     pub after: &'a str,
 }
 
-/// A new file beside the old one. Dropped, it goes away; once it has taken the old one's place there is nothing to go.
+/// A new file beside the old one. Drop removes it unless it has replaced the old one.
 struct Beside {
     new: PathBuf,
     old: PathBuf,
@@ -29,10 +29,10 @@ impl Drop for Beside {
     }
 }
 
-/// Writes all changes, or none where one of them cannot be written.
+/// Writes all changes, or none if one of them cannot be written.
 ///
 /// # Errors
-/// When a file is not as it was read, or cannot be written.
+/// When a file has changed since it was read, or cannot be written.
 pub fn write_all<'a>(folder: &Path, changes: impl Iterator<Item = Change<'a>>) -> Result<()> {
     let staged: Vec<Beside> = (0..)
         .zip(changes)
@@ -40,7 +40,7 @@ pub fn write_all<'a>(folder: &Path, changes: impl Iterator<Item = Change<'a>>) -
         .collect::<Result<_>>()?;
     for file in &staged {
         std::fs::rename(&file.new, &file.old).with_context(|| {
-            format!("cannot write {}; the files before it are written", file.old.display())
+            format!("cannot write {}; the files before it are already written", file.old.display())
         })?;
     }
     Ok(())
@@ -48,22 +48,22 @@ pub fn write_all<'a>(folder: &Path, changes: impl Iterator<Item = Change<'a>>) -
 
 fn stage(folder: &Path, number: usize, change: Change<'_>) -> Result<Beside> {
     let old = folder.join(change.path);
-    let cannot = || format!("cannot write {}; nothing was written", old.display());
-    // What is not for us to write is not replaced either.
+    let cannot = || format!("cannot write {}; wrote nothing", old.display());
+    // A file that we may not write must not be replaced either.
     let about = OpenOptions::new()
         .write(true)
         .open(&old)
         .and_then(|file| file.metadata())
         .with_context(cannot)?;
     if std::fs::read(&old).with_context(cannot)? != change.before.as_bytes() {
-        let fix = "save it as UTF-8, or run the command again if somebody has just changed it";
+        let fix = "save it as UTF-8, or run the command again if it was just edited";
         return Err(No(format!(
-            "{} is not as it was read, and nothing was written; {fix}",
+            "{} has changed since it was read, so nothing was written; {fix}",
             old.display()
         ))
         .into());
     }
-    // Hidden names are no part of a graph: a folder that is watched is not published for their sake.
+    // Hidden names are not part of a graph, so a watched folder is not published for them.
     let new = old.with_file_name(format!(".quintet-{}-{number}.new", std::process::id()));
     let file = OpenOptions::new().create_new(true).write(true).open(&new).with_context(cannot)?;
     let beside = Beside { new, old: old.clone() };
@@ -71,10 +71,10 @@ fn stage(folder: &Path, number: usize, change: Change<'_>) -> Result<Beside> {
     Ok(beside)
 }
 
-/// The text, with owner and rights of the old file.
+/// Writes the text with the owner and mode of the old file.
 fn fill(mut file: &File, new: &Path, text: &str, old: &std::fs::Metadata) -> std::io::Result<()> {
     file.write_all(text.as_bytes())?;
-    // Only the superuser gives files away, and then the owner stays who it was.
+    // Only root may change the owner; otherwise it stays the same.
     let _ = chown(new, Some(old.uid()), Some(old.gid()));
     file.set_permissions(old.permissions())?;
     file.sync_all()
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn all_files_are_written_or_none() {
+    fn claim_files_are_written_all_or_none() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         std::fs::write(at("a.md"), "a").unwrap();

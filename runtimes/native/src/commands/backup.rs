@@ -1,4 +1,5 @@
-//! `quintet backup` and `quintet restore`: both databases by SQLite's own online copy, and every file beside them.
+//! `quintet backup` and `quintet restore`: both databases with SQLite's online backup, plus all
+//! other files.
 
 use crate::data_dir::DataDir;
 use crate::exit::{No, Unreachable};
@@ -15,15 +16,15 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// The inbox first: what it knows of approvals is then in the other one too.
+/// Copy order. The inbox comes first, so that every approval it refers to is in the other database.
 const DATABASES: [&str; 2] = ["inbox.db", "quintet.db"];
 const FILES: [&str; 2] = ["local.json", "quintet.toml"];
 const FOLDERS: [&str; 2] = ["objects", "tokens"];
 
-/// Writes everything into one file of mode 0600 (it holds tokens), while a server may run.
+/// Writes everything to one file with mode 0600 (it contains tokens). A server may keep running.
 ///
 /// # Errors
-/// When there is nothing to back up, or the file exists already.
+/// When there is nothing to back up, or the file exists.
 pub fn backup(data: &DataDir, file: &Path, as_json: bool) -> Result<()> {
     if !data.join("quintet.db").exists() {
         return Err(Unreachable(format!(
@@ -34,7 +35,7 @@ pub fn backup(data: &DataDir, file: &Path, as_json: bool) -> Result<()> {
     }
     let out = OpenOptions::new().create_new(true).write(true).mode(0o600).open(file);
     let out = out.with_context(|| {
-        format!("cannot write {}: choose a name that is not there yet", file.display())
+        format!("cannot write {}. Choose a file name that does not exist yet.", file.display())
     })?;
     let written = pack(data, out);
     if written.is_err() {
@@ -46,7 +47,7 @@ pub fn backup(data: &DataDir, file: &Path, as_json: bool) -> Result<()> {
         say_json(&json!({ "file": file.display().to_string(), "bytes": bytes }));
     } else {
         say(&format!(
-            "{} ({bytes} bytes). It holds the tokens: keep it as safe as the data directory.",
+            "{} ({bytes} bytes). It contains the tokens: keep it as safe as the data directory.",
             file.display()
         ));
     }
@@ -79,14 +80,15 @@ fn pack(data: &DataDir, out: std::fs::File) -> Result<()> {
     packed
 }
 
-/// Brings a backup back into an empty or new data directory; it is unpacked beside, checked, and then put in place.
+/// Restores a backup into an empty or new data directory. It unpacks to a temporary directory,
+/// checks, then renames.
 ///
 /// # Errors
-/// When the directory is in use or holds data, or the file is no backup.
+/// When the directory is in use or has data, or the file is not a backup.
 pub fn restore(data: &DataDir, file: &Path, as_json: bool) -> Result<()> {
     if data.join("quintet.db").exists() || data.join("inbox.db").exists() {
         return Err(No(format!(
-            "{} holds data already. Move it away, or name an empty directory with --data.",
+            "{} already has data. Move it away, or name an empty directory with --data.",
             data.path().display()
         ))
         .into());
@@ -104,22 +106,22 @@ pub fn restore(data: &DataDir, file: &Path, as_json: bool) -> Result<()> {
     if as_json {
         say_json(&json!({ "data": data.path().display().to_string() }));
     } else {
-        say(&format!("restored into {}. Start with `quintet up`.", data.path().display()));
+        say(&format!("restored to {}. Start with `quintet up`.", data.path().display()));
     }
     Ok(())
 }
 
 fn unpack(input: std::fs::File, scratch: &Path) -> Result<()> {
     let mut archive = tar::Archive::new(GzDecoder::new(input));
-    for entry in archive.entries().context("this is no backup of quintet")? {
-        let mut entry = entry.context("this is no backup of quintet, or it is cut off")?;
+    for entry in archive.entries().context("this is not a Quintet backup")? {
+        let mut entry = entry.context("this is not a Quintet backup, or it is truncated")?;
         let kind = entry.header().entry_type();
-        // `unpack_in` keeps every path inside; links are never part of a backup.
+        // `unpack_in` keeps every path inside; a backup never contains links.
         anyhow::ensure!(
             kind.is_file() || kind.is_dir(),
-            "the backup holds something that is neither file nor folder"
+            "the backup contains an entry that is neither file nor folder"
         );
-        anyhow::ensure!(entry.unpack_in(scratch)?, "the backup holds a path that leads out of it");
+        anyhow::ensure!(entry.unpack_in(scratch)?, "the backup contains a path outside its folder");
     }
     Ok(())
 }

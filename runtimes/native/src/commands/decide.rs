@@ -1,8 +1,9 @@
-//! The owner's levers: approvals, halt and resume, the budget.
+//! The owner's commands: approvals, halt and resume, the budget.
 
 #![expect(
     clippy::indexing_slicing,
-    reason = "JSON by name: what is missing reads as null, and what is written to is an object made here"
+    reason = "JSON by name: a missing member reads as null, and every object written to is created \
+        here"
 )]
 
 use crate::client::Client;
@@ -19,11 +20,11 @@ use serde_json::Value;
 /// `quintet approvals`.
 ///
 /// # Errors
-/// As the server says.
+/// When the server refuses.
 pub async fn approvals(client: &Client, state: &str, as_json: bool) -> Result<()> {
     if state != "all" && ApprovalState::parse(state).is_none() {
         let known = ApprovalState::ALL.map(ApprovalState::as_str).join(", ");
-        return Err(Usage(format!("there is no state {state}: use {known} or all")).into());
+        return Err(Usage(format!("there is no state {state}. Use {known} or all.")).into());
     }
     let path = if state == "all" {
         "/api/approvals".to_owned()
@@ -36,7 +37,7 @@ pub async fn approvals(client: &Client, state: &str, as_json: bool) -> Result<()
         return Ok(());
     }
     if list.approvals.is_empty() {
-        say(if state == "pending" { "nothing waits for you" } else { "none" });
+        say(if state == "pending" { "no approval is waiting for you" } else { "none" });
         return Ok(());
     }
     let rows: Vec<Vec<String>> = list
@@ -59,7 +60,7 @@ pub async fn approvals(client: &Client, state: &str, as_json: bool) -> Result<()
 /// `quintet approve` and `quintet reject`.
 ///
 /// # Errors
-/// As the server says: who decided before, or what the budget lacks.
+/// When the server refuses: the first decision, or the budget's shortfall.
 pub async fn decide(
     client: &Client,
     id: &str,
@@ -68,9 +69,10 @@ pub async fn decide(
     as_json: bool,
 ) -> Result<()> {
     if !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-        return Err(
-            Usage(format!("{id} is no id of an approval; `quintet approvals` lists them")).into()
-        );
+        return Err(Usage(format!(
+            "{id} is not the id of an approval. `quintet approvals` lists them."
+        ))
+        .into());
     }
     let request = DecideRequest { decision, reason, version: None, actor: None };
     let answer: Value =
@@ -86,7 +88,7 @@ pub async fn decide(
 /// `quintet halt`.
 ///
 /// # Errors
-/// As the server says.
+/// When the server refuses.
 pub async fn halt(
     client: &Client,
     task: Option<String>,
@@ -111,7 +113,7 @@ pub async fn halt(
 /// `quintet resume`.
 ///
 /// # Errors
-/// As the server says.
+/// When the server refuses.
 pub async fn resume(client: &Client, task: Option<String>, as_json: bool) -> Result<()> {
     let request = ResumeRequest { task_id: task.map(TaskId::new), ..ResumeRequest::default() };
     let answer: Value = client.post(PersonalAssistant, "/api/resume", &request).await?;
@@ -126,7 +128,7 @@ pub async fn resume(client: &Client, task: Option<String>, as_json: bool) -> Res
 /// `quintet budget`.
 ///
 /// # Errors
-/// As the server says.
+/// When the server refuses.
 pub async fn budget(client: &Client, as_json: bool) -> Result<()> {
     let answer: BudgetAnswer = client.get(PersonalAssistant, "/api/budget").await?;
     if as_json {

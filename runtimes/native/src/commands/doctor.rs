@@ -1,4 +1,4 @@
-//! `quintet doctor`: what is wrong here, and what to do about it.
+//! `quintet doctor`: problems of this installation, each with its fix.
 
 use crate::config_file;
 use crate::data_dir::{DataDir, work_dir};
@@ -17,13 +17,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Serialize)]
 struct Finding {
     /// `ok`, `warning` or `error`.
     verdict: &'static str,
     what: String,
-    /// What to do, for everything but `ok`.
+    /// The fix, unless the check is `ok`.
     fix: String,
 }
 
@@ -39,7 +39,7 @@ fn error(what: impl Into<String>, fix: impl Into<String>) -> Finding {
     Finding { verdict: "error", what: what.into(), fix: fix.into() }
 }
 
-/// Looks at everything; exit 1 when there is an error.
+/// Runs all checks; exits 1 on an error.
 ///
 /// # Errors
 /// [`No`], after everything was printed.
@@ -67,7 +67,7 @@ pub async fn doctor(data: &DataDir, config: Option<&Path>, as_json: bool) -> Res
 fn configuration(data: &DataDir, config: Option<&Path>) -> Vec<Finding> {
     let file = config_file::path(config, data);
     let named = file.as_ref().map_or_else(
-        || "no configuration file (the defaults hold)".to_owned(),
+        || "no configuration file, so the defaults apply".to_owned(),
         |file| format!("configuration {}", file.display()),
     );
     let tree = match config_file::read_tree(file.as_deref()) {
@@ -90,7 +90,7 @@ fn configuration(data: &DataDir, config: Option<&Path>) -> Vec<Finding> {
                 endpoint.channel != ChannelKind::Web && endpoint.approvers.is_empty()
             }) {
                 let what = format!(
-                    "endpoint {}.{} has no approvers: nobody can use it or decide there",
+                    "endpoint {}.{} has no approvers: it accepts no messages and no decisions",
                     endpoint.channel, endpoint.name
                 );
                 found.push(warning(what, "add approvers = [\"your user id\"]"));
@@ -102,10 +102,10 @@ fn configuration(data: &DataDir, config: Option<&Path>) -> Vec<Finding> {
                 .filter(|endpoint| endpoint.senders.iter().any(|sender| sender == "*"))
             {
                 let what = format!(
-                    "endpoint {}.{} is open to everybody, for agents with public = true",
+                    "endpoint {}.{} accepts messages from anyone, for agents with public = true",
                     endpoint.channel, endpoint.name
                 );
-                found.push(warning(what, "list the senders unless that is meant"));
+                found.push(warning(what, "list the senders unless this is intended"));
             }
             found
         }
@@ -124,29 +124,28 @@ fn configuration(data: &DataDir, config: Option<&Path>) -> Vec<Finding> {
 fn files(data: &DataDir) -> Vec<Finding> {
     if !data.path().exists() {
         return vec![ok(format!(
-            "no data directory yet; `quintet up` makes {}",
+            "no data directory yet; `quintet up` creates {}",
             data.path().display()
         ))];
     }
     let mut found = Vec::new();
     let mode = |path: &Path| std::fs::metadata(path).map(|meta| meta.permissions().mode() & 0o077);
     match mode(data.path()) {
-        Ok(0) => {
-            found.push(ok(format!("data directory {} is closed to others", data.path().display())))
-        }
+        Ok(0) => found
+            .push(ok(format!("only you can read the data directory {}", data.path().display()))),
         Ok(_) => found.push(error(
-            "others may read the data directory",
+            "other users can read the data directory",
             format!("chmod 700 {}", data.path().display()),
         )),
         Err(e) => found.push(error(
-            format!("the data directory cannot be read: {e}"),
+            format!("cannot read the data directory: {e}"),
             "correct its owner and mode",
         )),
     }
     for entry in std::fs::read_dir(data.join("tokens")).into_iter().flatten().flatten() {
         if mode(&entry.path()).is_ok_and(|bits| bits != 0) {
             found.push(error(
-                format!("others may read the token {}", entry.path().display()),
+                format!("other users can read the token {}", entry.path().display()),
                 format!("chmod 600 {}", entry.path().display()),
             ));
         }
@@ -154,7 +153,7 @@ fn files(data: &DataDir) -> Vec<Finding> {
     found
 }
 
-/// Below this the next writes may fail.
+/// Minimum free bytes; below this, writes may soon fail.
 const FREE_BYTES_MIN: u64 = 200 << 20;
 
 fn disk(data: &DataDir) -> Finding {
@@ -164,45 +163,46 @@ fn disk(data: &DataDir) -> Finding {
             let free = stat.blocks_available().saturating_mul(stat.fragment_size());
             if free < FREE_BYTES_MIN {
                 error(
-                    format!("{} MB free where the data lies", free >> 20),
-                    "make room: without it new messages are refused (503)",
+                    format!("{} MB free on the disk of the data directory", free >> 20),
+                    "free some space: on a full disk Quintet refuses new messages (503)",
                 )
             } else {
-                ok(format!("{} MB free where the data lies", free >> 20))
+                ok(format!("{} MB free on the disk of the data directory", free >> 20))
             }
         }
-        Err(e) => warning(format!("the free disk space cannot be told: {e}"), "look by hand"),
+        Err(e) => warning(format!("cannot read the free disk space: {e}"), "check it by hand"),
     }
 }
 
-/// Slack refuses, and so do we, what is five minutes off; a clock before this program was made is surely wrong.
+/// Checks the clock. Slack and Quintet reject signatures more than five minutes off; a time before
+/// this program was built is wrong.
 fn clock() -> Finding {
     const MADE_MS: i64 = 1_793_000_000_000;
     let now = SystemClock.now_ms();
     if now < MADE_MS {
         error(
-            format!("the clock says {}", platform::time::rfc3339(now)),
-            "set the clock: signatures with a time would be refused",
+            format!("the clock reads {}", platform::time::rfc3339(now)),
+            "set the clock: platforms reject signatures with a wrong time",
         )
     } else {
-        ok(format!("the clock says {}", platform::time::rfc3339(now)))
+        ok(format!("the clock reads {}", platform::time::rfc3339(now)))
     }
 }
 
-/// What programs of agents could do here: they run as this user.
+/// Checks what agents' programs could access, as they run as this user.
 async fn agents(data: &DataDir, config: Option<&Path>) -> Vec<Finding> {
     let mut found = Vec::new();
     let work = work_dir();
     if work.starts_with(data.path()) || data.path().starts_with(&work) {
         found.push(error(
-            "the agents' work directory and the data directory lie in each other",
-            "set XDG_CACHE_HOME or --data so that they do not",
+            "the agents' work directory and the data directory contain each other",
+            "set XDG_CACHE_HOME or --data to separate them",
         ));
     }
     if nix::unistd::geteuid().is_root() {
         found.push(warning(
-            "this runs as root: so does every agent that runs a command",
-            "run quintet as a user of its own",
+            "Quintet runs as root, and so does every agent with the command runner",
+            "run quintet as its own user",
         ));
     }
     let tree = config_file::path(config, data)
@@ -214,10 +214,10 @@ async fn agents(data: &DataDir, config: Option<&Path>) -> Vec<Finding> {
     let any_hidden = config.programs().any(|(_, program)| !program.data_visible);
     if any_hidden && data.path().exists() {
         found.push(match start_hidden(data).await {
-            Ok(()) => ok("programs of agents do not see the data directory"),
+            Ok(()) => ok("agents' programs cannot see the data directory"),
             Err(e) => error(
-                format!("no program of an agent can be started: {}", e.detail),
-                "do one of the three",
+                format!("no agent's program can start: {}", e.detail),
+                "apply one of the three fixes",
             ),
         });
     }
@@ -253,16 +253,18 @@ async fn start_hidden(data: &DataDir) -> PortResult<()> {
 }
 
 async fn server(data: &DataDir) -> Finding {
-    let Some(server) = data.server() else { return ok("no server runs on this data directory") };
+    let Some(server) = data.server() else {
+        return ok("no server is running on this data directory");
+    };
     let Ok(client) = client_for(&server.address, Duration::from_secs(3)) else {
-        return warning("the server was not asked", "try again");
+        return warning("skipped the server", "try again");
     };
     match client.get(format!("{}/webhook-aggregator/health", server.address)).send().await {
         Ok(answer) if answer.status().is_success() => {
             ok(format!("the server answers at {}", server.address))
         }
         _ => error(
-            format!("server.json names {}, and nobody answers there", server.address),
+            format!("server.json names {}, but no server answers there", server.address),
             "start it again with `quintet up`",
         ),
     }

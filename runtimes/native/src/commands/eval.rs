@@ -8,10 +8,10 @@ use contracts::graph::Graph;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::Path;
 
-/// Evaluates; exit 0 whatever the score.
+/// Evaluates and prints; exits 0 for any score.
 ///
 /// # Errors
-/// When a file cannot be read, or there is nothing to learn from.
+/// When a file cannot be read, or the training set is empty.
 pub fn eval(
     test: Option<&Path>,
     train: Option<&Path>,
@@ -35,7 +35,7 @@ pub fn eval(
     let report = match (test, train) {
         (None, Some(_)) => {
             return Err(crate::exit::Usage(
-                "--train FILE needs a TEST file: quintet eval TEST --train FILE".to_owned(),
+                "--train FILE needs a TEST file. Run quintet eval TEST --train FILE.".to_owned(),
             )
             .into());
         }
@@ -59,7 +59,7 @@ pub fn eval(
     };
     bar.finish_and_clear();
     let report = report.ok_or_else(|| {
-        anyhow!("there is no example to learn from: add `## Examples` to the agent files")
+        anyhow!("there are no examples to learn from. Add `## Examples` to the agent files.")
     })?;
     if as_json {
         say_json(&report);
@@ -77,7 +77,7 @@ fn graph(folder: Option<&Path>) -> Result<Graph> {
 fn cases(path: &Path, label_field: &str) -> Result<Vec<Case>> {
     let text =
         std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    // Editors on Windows begin files with a mark.
+    // Windows editors start files with a byte order mark.
     evaluate::read_cases(text.trim_start_matches('\u{feff}'), label_field)
         .map_err(|e| anyhow!("{}: {e}", path.display()))
 }
@@ -154,7 +154,7 @@ fn readable(report: &Report) -> String {
     out
 }
 
-/// Members of each row as `name value`.
+/// Fields of each row as `name value`.
 fn serde_rows(rows: &impl serde::Serialize) -> Vec<Vec<String>> {
     let value = serde_json::to_value(rows).unwrap_or_default();
     let cell = |(name, value): (&String, &serde_json::Value)| {

@@ -10,7 +10,7 @@ use contracts::event::{EventList, ReplayAnswer, Stage};
 /// Lists the newest events.
 ///
 /// # Errors
-/// As the server says.
+/// When the server refuses.
 pub async fn events(
     client: &Client,
     state: Option<String>,
@@ -21,7 +21,7 @@ pub async fn events(
         Some(text) => {
             let known = || Stage::ALL.map(Stage::as_str).join(", ");
             let stage = Stage::parse(text).ok_or_else(|| {
-                Usage(format!("there is no state {text}: use one of {}", known()))
+                Usage(format!("there is no state {text}. Use one of {}.", known()))
             })?;
             format!("&state={}", stage.as_str())
         }
@@ -34,7 +34,7 @@ pub async fn events(
         return Ok(());
     }
     if list.events.is_empty() {
-        say("no events; try `quintet send telegram \"hello\"`");
+        say("no events yet. Try `quintet send telegram \"hello\"`.");
         return Ok(());
     }
     let rows: Vec<Vec<String>> = list
@@ -53,7 +53,7 @@ pub async fn events(
     Ok(())
 }
 
-/// Replays each id; the first refusal is reported at the end, the others are done all the same.
+/// Replays each id. Reports the first refusal at the end, after trying all others.
 ///
 /// # Errors
 /// [`No`] when one could not be replayed.
@@ -62,9 +62,10 @@ pub async fn replay(client: &Client, ids: &[String], as_json: bool) -> Result<()
     let mut refused = Vec::new();
     for id in ids {
         if !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) {
-            return Err(
-                Usage(format!("{id} is no id of an event; `quintet events` lists them")).into()
-            );
+            return Err(Usage(format!(
+                "{id} is not the id of an event. `quintet events` lists them."
+            ))
+            .into());
         }
         match client
             .post::<ReplayAnswer>(
@@ -78,7 +79,7 @@ pub async fn replay(client: &Client, ids: &[String], as_json: bool) -> Result<()
                 done.matched.extend(answer.matched);
                 done.replayed.extend(answer.replayed);
                 if !as_json {
-                    say(&format!("{id} is done again"));
+                    say(&format!("{id} runs again"));
                 }
             }
             Err(error) if error.is::<No>() => refused.push(format!("{id}: {error}")),

@@ -1,4 +1,4 @@
-//! `quintet gateway --control URL`: the gateway alone, by outbound connections only.
+//! `quintet gateway --control URL`: the gateway alone, with outbound connections only.
 
 use crate::address::Addresses;
 use crate::config_file;
@@ -26,12 +26,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 
-/// Longer than the longest poll.
+/// Request timeout, above the longest poll.
 const TIMEOUT_MS: u64 = 40_000;
-/// Between two looks for a control plane that does not answer.
+/// Pause between two attempts to reach the control plane.
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
 
-/// The control plane's services over HTTPS, signed in as the gateway.
+/// Calls to the control plane over HTTPS, signed in as the gateway.
 struct RemoteCalls {
     outbound: ReqwestOutbound,
     addresses: Addresses,
@@ -67,10 +67,10 @@ impl Calls for RemoteCalls {
     }
 }
 
-/// Runs until Ctrl-C or SIGTERM. With `listen` its own API is served there.
+/// Runs until Ctrl-C or SIGTERM. With `listen` it serves its own API there.
 ///
 /// # Errors
-/// When the address or the configuration is wrong, or the control plane does not take the token.
+/// When the address or the configuration is invalid, or the control plane refuses the token.
 pub async fn gateway(
     control: &str,
     config: Option<&Path>,
@@ -80,7 +80,7 @@ pub async fn gateway(
     Addresses::candidates(control)?;
     let token = data
         .token(Scope::Gateway)
-        .map_err(|_| Unreachable("no gateway token: set QUINTET_GATEWAY_TOKEN".to_owned()))?;
+        .map_err(|_| Unreachable("no gateway token. Set QUINTET_GATEWAY_TOKEN.".to_owned()))?;
     let file = config_file::path(config, data);
     let tree = config_file::read_tree(file.as_deref())?;
     let report = Report::default();
@@ -112,7 +112,7 @@ pub async fn gateway(
     };
     if let Some(listen) = listen {
         let listener = TcpListener::bind(listen).await.with_context(|| {
-            format!("cannot listen on {listen}: choose another address with --listen")
+            format!("cannot listen on {listen}. Choose another address with --listen.")
         })?;
         remark(&format!(
             "Its own API is at http://{}/{}.",
@@ -125,13 +125,13 @@ pub async fn gateway(
         );
         tokio::spawn(async move { axum::serve(listener, app).await });
     }
-    remark(&format!("The gateway takes work from {control}. Ctrl-C stops it."));
+    remark(&format!("The gateway leases work from {control}. Press Ctrl-C to stop it."));
     agency_gateway::serve(deps, stopped).await;
     Ok(())
 }
 
-/// Finds the control plane, waiting for one that is not up yet, and makes sure that it takes the token: a wrong one
-/// would be refused for ever.
+/// Finds the control plane, waiting until it is up, and checks the token. A wrong token would be
+/// refused forever.
 async fn join(control: &str, token: &Secret) -> Result<Addresses> {
     let http = client_for(&control.replace("{service}", "s"), Duration::from_secs(10))?;
     let mut told = false;
@@ -139,7 +139,7 @@ async fn join(control: &str, token: &Secret) -> Result<Addresses> {
         match try_join(control, token, &http).await {
             Err(error) if error.is::<Unreachable>() => {
                 if !told {
-                    remark(&format!("{error:#} It is looked for until it answers."));
+                    remark(&format!("{error:#} Retrying until it answers."));
                     told = true;
                 }
                 tokio::time::sleep(LOOK_AGAIN).await;
@@ -151,7 +151,7 @@ async fn join(control: &str, token: &Secret) -> Result<Addresses> {
 
 async fn try_join(control: &str, token: &Secret, http: &reqwest::Client) -> Result<Addresses> {
     let addresses = Addresses::find(control, http).await?;
-    // No task has this name: whoever may renew is told so, everybody else is refused before.
+    // No task has this name: a valid gateway token gets "not found", any other is refused earlier.
     let url = addresses.url(ServiceName::WebhookAggregator, "/api/tasks/none/renew");
     let asked = http
         .post(&url)
@@ -161,10 +161,12 @@ async fn try_join(control: &str, token: &Secret, http: &reqwest::Client) -> Resu
         .send()
         .await;
     match asked.map(|answer| answer.status().as_u16()) {
-        Ok(401 | 403) => {
-            Err(No(format!("{control} does not take this gateway's token. Set QUINTET_GATEWAY_TOKEN to the gateway token of that installation.")).into())
-        }
+        Ok(401 | 403) => Err(No(format!(
+            "{control} refused this gateway's token. Set QUINTET_GATEWAY_TOKEN to \
+                the gateway token of that installation."
+        ))
+        .into()),
         Ok(status) if status < 500 => Ok(addresses),
-        _ => Err(Unreachable(format!("{control} does not answer properly.")).into()),
+        _ => Err(Unreachable(format!("{control} sent an unexpected response.")).into()),
     }
 }

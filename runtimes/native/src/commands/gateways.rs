@@ -1,4 +1,4 @@
-//! `quintet gateways`: the machines that run agents, and taking one out of service.
+//! `quintet gateways`: lists the machines that run agents, drains and restores them.
 
 use crate::client::Client;
 use crate::exit::Usage;
@@ -10,7 +10,7 @@ use contracts::task::{DrainRequest, GatewayList, GatewayRow};
 /// Lists the gateways.
 ///
 /// # Errors
-/// As the server says.
+/// When the server refuses.
 pub async fn list(client: &Client, as_json: bool) -> Result<()> {
     let list: GatewayList = client.get(WebhookAggregator, "/api/gateways").await?;
     if as_json {
@@ -18,9 +18,8 @@ pub async fn list(client: &Client, as_json: bool) -> Result<()> {
         return Ok(());
     }
     if list.gateways.is_empty() {
-        say(
-            "no gateway has asked for work yet; `quintet up` runs one, `quintet gateway --control URL` joins another",
-        );
+        say("no gateway has joined yet. `quintet up` runs one, `quintet gateway --control URL` \
+             joins another.");
         return Ok(());
     }
     let row = |row: &GatewayRow| {
@@ -39,15 +38,16 @@ pub async fn list(client: &Client, as_json: bool) -> Result<()> {
     Ok(())
 }
 
-/// Takes a gateway out of service, or puts it back.
+/// Drains or restores a gateway.
 ///
 /// # Errors
-/// As the server says.
+/// When the server refuses.
 pub async fn drain(client: &Client, id: &str, drained: bool, as_json: bool) -> Result<()> {
     if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) {
-        return Err(
-            Usage(format!("{id} is no id of a gateway; `quintet gateways` lists them")).into()
-        );
+        return Err(Usage(format!(
+            "{id} is not the id of a gateway. `quintet gateways` lists them."
+        ))
+        .into());
     }
     let row: GatewayRow = client
         .post(WebhookAggregator, &format!("/api/gateways/{id}/drain"), &DrainRequest { drained })
@@ -55,11 +55,11 @@ pub async fn drain(client: &Client, id: &str, drained: bool, as_json: bool) -> R
     if as_json {
         say_json(&row);
     } else if !drained {
-        say(&format!("{id} is in service again"));
+        say(&format!("{id} gets tasks again"));
     } else if row.running == 0 {
-        say(&format!("{id} gets no more tasks and has none left"));
+        say(&format!("{id} gets no new tasks and has finished its own"));
     } else {
-        say(&format!("{id} gets no more tasks; it still runs {}", row.running));
+        say(&format!("{id} gets no new tasks and still runs {}", row.running));
     }
     Ok(())
 }

@@ -22,13 +22,14 @@ use skill_graph_loader::parse::order;
 use skill_graph_loader::publish::{acceptable, within_limits};
 use std::path::Path;
 
-/// More examples than this take longer than a person waits for a check.
+/// Maximum examples to cross-validate in a check; more would take too long.
 const TRIED_EXAMPLES_MAX: usize = 4_000;
 
 /// Runs one of them.
 ///
 /// # Errors
-/// `check`: [`No`] on any error or warning, and when a publish would be refused; the others as the server says.
+/// `check`: [`No`] on any error or warning, and when a publish would be refused. Others: when the
+/// server refuses.
 pub async fn graph(
     command: Graph,
     client: impl Fn() -> Result<Client>,
@@ -152,7 +153,7 @@ fn check(folder: &Path, as_json: bool) -> Result<()> {
         ));
         if let Some(accuracy) = accuracy {
             say(&format!(
-                "{:.1} % of the examples find their agent when they are left out of the training",
+                "{:.1} % of the examples reach their agent when held out of the training",
                 accuracy * 100.0
             ));
         }
@@ -175,7 +176,7 @@ fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Why the router would train no model, and what to do.
+/// Reason and fix if the router cannot train on this graph.
 fn teaches_nothing(graph: &SkillGraph) -> Option<(String, String)> {
     let why = "no agent has examples, keywords or a description to learn from";
     TrainingSet::from_graph(graph)
@@ -184,7 +185,8 @@ fn teaches_nothing(graph: &SkillGraph) -> Option<(String, String)> {
         .then(|| (why.to_owned(), "Add example messages to at least one agent.".to_owned()))
 }
 
-/// Accuracy by cross-validation, and what to write for more. Nothing for graphs that would take minutes: `quintet eval` does those.
+/// Cross-validated accuracy and advice. Empty for graphs that would take minutes: `quintet eval`
+/// handles those.
 fn tried(graph: &SkillGraph) -> (Option<f64>, Vec<Advice>) {
     if graph.agents.len() < 2
         || graph.agents.iter().map(|agent| agent.examples.len()).sum::<usize>() > TRIED_EXAMPLES_MAX
@@ -240,7 +242,8 @@ fn readable(diff: &GraphDiff) -> String {
     out
 }
 
-/// Whether a publish says it: what is wrong, and how well the router tells the agents apart. `check` lists the other hints.
+/// Whether a publish prints the finding: errors, warnings, and how well the router separates the
+/// agents. `check` lists the other hints.
 fn told(finding: &Finding) -> bool {
     finding.severity != Severity::Hint
         || matches!(finding.code.as_str(), "held_out_accuracy" | "weak_agent")
@@ -262,14 +265,14 @@ mod tests {
     }
 
     #[test]
-    fn a_publish_says_how_well_agents_are_told_apart_and_leaves_other_hints_to_the_check() {
+    fn graph_publish_prints_separability_and_leaves_other_hints_to_the_check() {
         let all = ["held_out_accuracy", "weak_agent", "few_examples"].map(|code| hint(code, ""));
         assert_eq!(all.iter().map(told).collect::<Vec<_>>(), [true, true, false]);
         assert!(told(&Finding { severity: Severity::Warning, ..hint("few_examples", "a.md") }));
     }
 
     #[test]
-    fn a_finding_without_a_file_is_about_the_whole_graph() {
+    fn finding_without_a_file_names_the_whole_graph() {
         assert_eq!(line(&hint("c", "")), "hint: the whole graph: m [c]\n  fix: f");
         assert_eq!(line(&hint("c", "a.md")), "hint: a.md: m [c]\n  fix: f");
     }

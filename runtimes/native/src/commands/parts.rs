@@ -1,4 +1,4 @@
-//! `quintet __parts`: the configuration as Workers get it, each service its part as JSON. For `cargo xtask`.
+//! `quintet __parts`: prints each service's part of the configuration as JSON, for `cargo xtask`.
 
 use crate::config_file;
 use crate::local_endpoints;
@@ -8,7 +8,8 @@ use contracts::ServiceName;
 use serde_json::{Map, Value};
 use std::path::Path;
 
-/// Top-level tables that a service's configuration reads. Secrets of platforms go to the aggregator alone.
+/// Top-level tables that a service's configuration reads. Only the aggregator gets platform
+/// secrets.
 const fn tables(service: ServiceName) -> &'static [&'static str] {
     match service {
         ServiceName::PersonalAssistant => &["budget", "agents"],
@@ -20,7 +21,7 @@ const fn tables(service: ServiceName) -> &'static [&'static str] {
     }
 }
 
-/// Each service's part. Endpoints of this machine alone stay here.
+/// Each service's part. Local endpoints are left out.
 fn parts(tree: &Value) -> Map<String, Value> {
     let part = |service: ServiceName| {
         let tables = tables(service)
@@ -45,7 +46,7 @@ fn parts(tree: &Value) -> Map<String, Value> {
 /// Checks the file as `up` does and prints the parts.
 ///
 /// # Errors
-/// When the file cannot be read, or something in it is wrong: all of it is listed.
+/// When the file cannot be read or is invalid; lists all problems.
 pub fn print(config: &Path) -> Result<()> {
     let tree = config_file::read_tree(Some(config))?;
     config_file::read(&tree, &Value::Null, monitoring_dashboard::Place::default())?;
@@ -59,7 +60,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn platform_secrets_go_to_the_aggregator_alone_and_local_endpoints_nowhere() {
+    fn parts_give_platform_secrets_to_the_aggregator_alone_and_omit_local_endpoints() {
         let endpoint = json!({ "secret_token": "s3cret", "bot_token": "b0t" });
         let tree = json!({ "endpoints": { "telegram": { "main": endpoint, "local": endpoint } }, "budget": { "daily": 5 }, "agents": {}, "server": {} });
         let all = parts(&tree);

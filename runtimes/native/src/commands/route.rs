@@ -10,10 +10,11 @@ use contracts::Tokens;
 use contracts::routing::{RouteAnswer, RouteRequest};
 use std::path::Path;
 
-/// Routes one message, at the prices of the configuration that `quintet up` would read; exit 0 for any decision.
+/// Routes one message with the prices of the configuration that `quintet up` would read; exits 0
+/// for any decision.
 ///
 /// # Errors
-/// When the folder cannot be read or holds no agent, or the configuration is no TOML.
+/// When the folder cannot be read or has no agent, or the configuration is not valid TOML.
 pub async fn route(
     text: String,
     folder: Option<&Path>,
@@ -40,10 +41,10 @@ pub async fn route(
     Ok(())
 }
 
-/// What it is expected to take.
+/// The estimated cost and tokens.
 fn estimate(answer: &RouteAnswer, tokens: Option<Tokens>) -> String {
     let tokens = tokens.map(|tokens| {
-        format!(", about {} tokens read and {} written", tokens.input, tokens.output)
+        format!(", about {} input and {} output tokens", tokens.input, tokens.output)
     });
     let cost = answer.estimated_cost.filter(|cost| cost.0 > 0).map(|cost| format!(", {cost}"));
     format!("{}{}", tokens.unwrap_or_default(), cost.unwrap_or_default())
@@ -65,7 +66,7 @@ fn readable(answer: &RouteAnswer, tokens: Option<Tokens>) -> String {
         lines.push(format!("  else        {} {:.1} %", other.agent, other.confidence * 100.0));
     }
     if answer.out_of_scope {
-        lines.push("  no agent is made for this".to_owned());
+        lines.push("  no agent handles this".to_owned());
     }
     lines.join("\n")
 }

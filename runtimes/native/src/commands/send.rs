@@ -1,4 +1,4 @@
-//! `quintet send`: plays the platform against the server's local endpoint.
+//! `quintet send`: acts as the platform on the server's local endpoint.
 
 use crate::client::{Client, JsonBody};
 use crate::data_dir::DataDir;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use webhook_aggregator::channels::{LocalPlatform, Said, Signed, local_platform};
 
-/// Posts the message, waits, prints the answer. Refused or parked is exit 1.
+/// Posts the message, waits, prints the answer. Exits 1 if the message is refused or parked.
 ///
 /// # Errors
 /// As said, and when the server does not answer.
@@ -57,8 +57,10 @@ fn verdict(detail: &EventDetail, as_json: bool) -> Result<()> {
                 say(id.unwrap_or(&answer));
             }
             let waits = match id {
-                Some(id) => format!("it waits for your approval: `quintet approve {id}`"),
-                None => "it waits for you to choose an agent: send it again with the name in front (@pm …), or choose in the chat".to_owned(),
+                Some(id) => format!("it needs your approval: `quintet approve {id}`"),
+                None => "it needs you to choose an agent. Send it again with the name in front \
+                    (@pm …), or choose in the chat."
+                    .to_owned(),
             };
             Err(No(waits).into())
         }
@@ -67,7 +69,7 @@ fn verdict(detail: &EventDetail, as_json: bool) -> Result<()> {
             Err(No(format!("{}: {reason}. {answer}", detail.row.state.as_str())).into())
         }
         state => Err(No(format!(
-            "no answer within the wait; it is {} ({})",
+            "no answer within the wait; its state is {} ({})",
             state.as_str(),
             detail.row.id
         ))
@@ -106,7 +108,7 @@ async fn find(client: &Client, channel: ChannelKind, key: &str) -> Result<EventI
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    Err(Unreachable("the server took the message but does not list it".to_owned()).into())
+    Err(Unreachable("the server accepted the message but does not list it".to_owned()).into())
 }
 
 async fn say_by_api(client: &Client, text: &str) -> Result<EventId> {

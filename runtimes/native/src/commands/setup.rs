@@ -1,4 +1,4 @@
-//! `quintet setup`: registers a webhook with its platform, or says exactly what to click.
+//! `quintet setup`: registers a webhook with its platform, or prints the steps.
 
 use crate::config_file;
 use crate::data_dir::DataDir;
@@ -13,10 +13,10 @@ use std::path::Path;
 use webhook_aggregator::channels::{self, Connection, Setup};
 use webhook_aggregator::config::Config;
 
-/// Sets one endpoint up.
+/// Sets up one endpoint.
 ///
 /// # Errors
-/// When there is no such endpoint, or the platform says no.
+/// When the endpoint does not exist, or the platform refuses.
 pub async fn setup(
     data: &DataDir,
     channel: ChannelKind,
@@ -35,7 +35,7 @@ pub async fn setup(
         let lines = channels::channel(channel).map_or("", |channel| channel.example());
         say(&format!("Add to {}:\n\n{lines}\n", data.join("quintet.toml").display()));
         return Err(No(format!(
-            "the configuration has no {channel} endpoint of this name yet; add the lines above"
+            "the configuration has no such {channel} endpoint yet. Add the lines above."
         ))
         .into());
     };

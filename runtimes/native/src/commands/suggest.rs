@@ -1,8 +1,9 @@
-//! `quintet suggest`: messages of the audit log that would make good examples, to be confirmed one by one.
+//! `quintet suggest`: lists messages of the audit log that would make good examples, to confirm one
+//! by one.
 //!
-//! Two kinds: messages whose agent somebody has named (feedback, a choice, "not you, security"), and messages that the router
-//! was unsure of. Nothing is written without `--accept` or an answer on the terminal, and nothing is learned before the folder
-//! is published.
+//! There are two kinds: messages whose agent a person named (feedback, a choice, "not you,
+//! security"), and messages that the router was unsure of. Nothing is written without `--accept` or
+//! an answer on the terminal, and the router learns nothing before the next publish.
 
 use crate::claim_file::{ClaimFiles, plain, write_all};
 use crate::client::Client;
@@ -20,12 +21,12 @@ use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Decisions that are looked through.
+/// Maximum decisions to read.
 const LOOKED_MAX: usize = 2_000;
 const PAGE: usize = 200;
-/// Below this confidence a decision is unsure.
+/// Confidence below which a decision counts as unsure.
 const UNSURE: f64 = 0.6;
-/// Shorter messages say nothing that could be learned.
+/// Minimum characters; shorter messages teach nothing.
 const CHARS_MIN: usize = 8;
 const CHARS_MAX: usize = 400;
 
@@ -33,23 +34,23 @@ const CHARS_MAX: usize = 400;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Suggestion {
-    /// From 1: what `--accept` takes.
+    /// Number from 1, for `--accept`.
     pub number: usize,
     pub decision_id: String,
     pub message: String,
-    /// Who had it, and how sure that was.
+    /// The agent that got it, and the router's confidence.
     pub had: String,
     pub confidence: f64,
-    /// Whose example it would be; none where nobody has said so.
+    /// The agent it should be an example of; none if no person said so.
     pub agent: Option<String>,
     pub why: &'static str,
 }
 
-/// Lists, asks, and writes what was confirmed: all of it or nothing.
+/// Lists, asks, and writes the confirmed ones, all or none.
 ///
 /// # Errors
-/// When the server or the folder cannot be read, a number is none of the list, an agent is none of the folder's, or an example cannot
-/// be written so that it is read as it was said.
+/// When the server or the folder cannot be read, a number or an agent does not exist, or an example
+/// cannot be written so that it reads back unchanged.
 pub async fn suggest(
     client: &Client,
     folder: Option<&Path>,
@@ -67,9 +68,7 @@ pub async fn suggest(
         return Ok(());
     }
     if suggestions.is_empty() && accept.is_empty() {
-        say(
-            "Nothing to suggest: no decision was corrected or unsure that the graph does not know already.",
-        );
+        say("Nothing to suggest: every corrected or unsure message is already in the graph.");
         return Ok(());
     }
     let confirmed = if accept.is_empty() {
@@ -83,7 +82,7 @@ pub async fn suggest(
     if confirmed > 0 {
         write_all(folder, files.changes())?;
         say(&format!(
-            "{confirmed} written into {}. `quintet graph publish {}` teaches them.",
+            "{confirmed} written to {}. Run `quintet graph publish {}` to teach them.",
             folder.display(),
             folder.display()
         ));
@@ -107,15 +106,15 @@ async fn decisions(client: &Client) -> Result<Vec<DecisionRow>> {
     Ok(all)
 }
 
-/// What is worth learning: said to belong to somebody, or unsure; each message once, and none that the graph has.
+/// Messages worth learning: judged by a person, or unsure; each once, and not yet in the graph.
 fn suggestions(mut decisions: Vec<DecisionRow>, graph: &Graph) -> Vec<Suggestion> {
-    // Such a row holds the words that took a message back, and what was decided of that message.
+    // Such a row has the words of the correction, with the decision of the corrected message.
     decisions.retain(|row| !row.reason.starts_with(TAKEN_BACK));
     let known: BTreeSet<String> =
         graph.agents.iter().flat_map(|agent| &agent.examples).map(|text| plain(text)).collect();
     let mut seen = known;
     let mut found = Vec::new();
-    // What somebody has said of a message counts, however often it was decided since.
+    // A person's judgement counts, however often the message was routed since.
     let judged: BTreeSet<String> = decisions
         .iter()
         .filter(|row| row.correct.is_some())
@@ -129,13 +128,15 @@ fn suggestions(mut decisions: Vec<DecisionRow>, graph: &Graph) -> Vec<Suggestion
             continue;
         }
         let (agent, why) = match (row.correct, &row.correct_agent) {
-            (Some(false), Some(agent)) => (Some(agent.to_string()), "you said whose it is"),
+            (Some(false), Some(agent)) => (Some(agent.to_string()), "you named its agent"),
             (Some(true), _) if row.confidence < UNSURE => {
-                (Some(row.agent.to_string()), "you said that it was right, and it was unsure")
+                (Some(row.agent.to_string()), "you confirmed it, and the router was unsure")
             }
             (Some(true), _) => continue,
-            (Some(false), None) => (None, "you said that it was wrong, and not whose it is"),
-            (None, _) if row.confidence < UNSURE && !row.fallback => (None, "it was unsure"),
+            (Some(false), None) => (None, "you marked it wrong without naming its agent"),
+            (None, _) if row.confidence < UNSURE && !row.fallback => {
+                (None, "the router was unsure")
+            }
             (None, _) => continue,
         };
         let agent = agent.filter(|id| graph.agents.iter().any(|agent| agent.id.as_str() == id));
@@ -151,12 +152,12 @@ fn suggestions(mut decisions: Vec<DecisionRow>, graph: &Graph) -> Vec<Suggestion
             });
         }
     }
-    // What somebody has said comes first.
+    // Judged messages come first.
     found.sort_by_key(|suggestion| suggestion.agent.is_none());
     (1..).zip(found).map(|(number, suggestion)| Suggestion { number, ..suggestion }).collect()
 }
 
-/// Whether somebody asks for something in it: what answers, names or corrects teaches an agent nothing.
+/// Whether the text is a request. Answers, mentions and corrections teach an agent nothing.
 fn is_a_message(text: &str, graph: &Graph) -> bool {
     let fits = (CHARS_MIN..=CHARS_MAX).contains(&text.chars().count())
         && text.chars().any(char::is_alphanumeric);
@@ -165,7 +166,7 @@ fn is_a_message(text: &str, graph: &Graph) -> bool {
         && correction(graph, text).is_none()
 }
 
-/// The agent of a name as somebody writes it.
+/// The agent that a typed name means.
 fn agent_named(graph: &Graph, name: &str) -> Result<AgentId> {
     let ids = || graph.agents.iter().map(|agent| &agent.id);
     let found = ids()
@@ -174,10 +175,10 @@ fn agent_named(graph: &Graph, name: &str) -> Result<AgentId> {
     let all = || ids().map(|id| id.as_str()).collect::<Vec<_>>().join(", ");
     found
         .cloned()
-        .ok_or_else(|| Usage(format!("there is no agent {name}; there are {}", all())).into())
+        .ok_or_else(|| Usage(format!("there is no agent {name}. Use one of {}.", all())).into())
 }
 
-/// `3` or `3=security`, each once.
+/// Parses `3` or `3=security`, each number once.
 fn accepted(
     suggestions: &[Suggestion],
     accept: &[String],
@@ -193,17 +194,17 @@ fn accepted(
             .ok()
             .and_then(|number| suggestions.iter().find(|suggestion| suggestion.number == number));
         let suggestion = found.ok_or_else(|| {
-            Usage(format!("there is no suggestion {number}; `quintet suggest` lists them"))
+            Usage(format!("there is no suggestion {number}. `quintet suggest` lists them."))
         })?;
         let agent = agent.or(suggestion.agent.as_deref());
         let agent = agent.ok_or_else(|| {
-            Usage(format!("nobody has said whose {number} is: write {number}=AGENT"))
+            Usage(format!("suggestion {number} has no agent yet. Write {number}=AGENT."))
         })?;
         let agent = agent_named(graph, agent)?;
         match all.iter().find(|(other, _)| other.number == suggestion.number) {
             Some((_, other)) if *other != agent => {
                 return Err(Usage(format!(
-                    "{number} is given to {other} and to {agent}; give it to one"
+                    "suggestion {number} is assigned to both {other} and {agent}. Assign it to one."
                 ))
                 .into());
             }
@@ -214,7 +215,7 @@ fn accepted(
     Ok(all)
 }
 
-/// Each becomes an example in memory; whatever is in the way of any is told at once.
+/// Adds all examples in memory; reports every problem at once.
 fn add_all(files: &mut ClaimFiles, confirmed: &[(Suggestion, AgentId)]) -> Result<()> {
     let wrong: Vec<String> = confirmed
         .iter()
@@ -225,11 +226,12 @@ fn add_all(files: &mut ClaimFiles, confirmed: &[(Suggestion, AgentId)]) -> Resul
     if wrong.is_empty() {
         Ok(())
     } else {
-        Err(No(format!("nothing was written.\n  {}", wrong.join("\n  "))).into())
+        Err(No(format!("wrote nothing.\n  {}", wrong.join("\n  "))).into())
     }
 }
 
-/// One question each, on a terminal; elsewhere the list alone. How many became examples in memory.
+/// Asks for each suggestion on a terminal; elsewhere prints the list. Returns the number of
+/// examples added in memory.
 fn asked(
     suggestions: &[Suggestion],
     graph: &Graph,
@@ -240,7 +242,7 @@ fn asked(
     for suggestion in suggestions {
         let whose = suggestion.agent.as_deref().unwrap_or("?");
         say(&format!(
-            "{:>3}  {whose:<12} “{}”\n     {} had it ({:.0} %): {}",
+            "{:>3}  {whose:<12} “{}”\n     went to {} ({:.0} %): {}",
             suggestion.number,
             short(&printable(&suggestion.message), 100),
             suggestion.had,
@@ -259,22 +261,22 @@ fn asked(
     }
     if !can_ask {
         say(if files.is_none() {
-            "\nWrite some into a folder: quintet suggest --graph DIR lists what that folder lacks, with the numbers to accept."
+            "\nTo write some into a folder, run quintet suggest --graph DIR: it lists those that the folder lacks, with the numbers to accept."
         } else {
-            "\nWrite some into the folder: add --accept 1 --accept 2=AGENT"
+            "\nTo write some into the folder, add --accept 1 --accept 2=AGENT"
         });
     }
     Ok(confirmed)
 }
 
-/// What somebody says to one suggestion.
+/// The answer to one suggestion.
 enum Answer {
     Agent(AgentId),
     No,
     Stop,
 }
 
-/// Asks until the answer is one.
+/// Asks until the answer is valid.
 fn answer(suggestion: &Suggestion, graph: &Graph) -> Result<Answer> {
     let ids: Vec<&str> = graph.agents.iter().map(|agent| agent.id.as_str()).collect();
     let default = if suggestion.agent.is_some() { "y = yes, " } else { "" };
@@ -328,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn words_about_a_message_are_no_messages() {
+    fn suggest_skips_words_about_another_message() {
         let graph = skill_graph_loader::check_folder(graph_folder::default_graph()).graph;
         let corrected = |message: &str| row(message, 0.4, Some(false), Some("security"));
         let taken_back = DecisionRow {
@@ -343,7 +345,7 @@ mod tests {
             corrected("👍👍👍👍👍👍👍👍👍"),
         ];
         assert_eq!(suggestions(about.into(), &graph), []);
-        // Said of a message as well, the same words are a message.
+        // The same words count if they are themselves a judged message.
         let words = "this one was meant for the planners";
         let twice = vec![
             DecisionRow { reason: format!("{TAKEN_BACK} codegen."), ..corrected(words) },
@@ -357,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_corrected_comes_first_and_what_is_known_never() {
+    fn suggest_lists_corrections_first_and_known_examples_never() {
         let graph = skill_graph_loader::check_folder(graph_folder::default_graph()).graph;
         let known = graph.agents[0].examples.iter().find(|text| text.len() > 10).cloned().unwrap();
         let rows = vec![
@@ -401,9 +403,9 @@ mod tests {
         for (texts, told) in [
             (
                 ["1", "3=nobody"],
-                "there is no agent nobody; there are assistant, codegen, pm, security",
+                "there is no agent nobody. Use one of assistant, codegen, pm, security.",
             ),
-            (["1", "1=pm"], "1 is given to security and to pm; give it to one"),
+            (["1", "1=pm"], "suggestion 1 is assigned to both security and pm. Assign it to one."),
         ] {
             let error = accepted(&texts).unwrap_err();
             assert_eq!((error.to_string().as_str(), crate::exit::code(&error)), (told, 2));
@@ -411,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_keeps_everything_else_from_being_written() {
+    fn suggest_writes_nothing_if_one_example_cannot_be_written() {
         let found = suggestions(
             vec![
                 row(

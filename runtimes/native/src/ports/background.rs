@@ -3,7 +3,7 @@
 use futures_util::future::BoxFuture;
 use platform::ports::Background;
 
-/// Spawns on the runtime the process runs on.
+/// Spawns on the process's tokio runtime.
 pub struct TokioBackground;
 
 impl Background for TokioBackground {

@@ -1,4 +1,4 @@
-//! Service to service within the process: no socket, the same HTTP.
+//! Calls between services within the process: the same HTTP without a socket.
 
 use async_trait::async_trait;
 use axum::Router;
@@ -11,25 +11,25 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use tower::ServiceExt;
 
-/// All services' routers; filled once, when every service is built.
+/// Routers of all services; set once, after all are built.
 #[derive(Clone, Default)]
 pub struct Switchboard(Arc<OnceLock<HashMap<ServiceName, Router>>>);
 
 impl Switchboard {
-    /// Connects the services. Calls made before this find nobody.
+    /// Connects the services. Earlier calls fail as unavailable.
     pub fn connect(&self, routers: HashMap<ServiceName, Router>) {
         let _ = self.0.set(routers);
     }
 }
 
-/// The calls of one caller, signed with its own secret.
+/// Calls of one caller, signed with its secret.
 pub struct LocalCalls {
     switchboard: Switchboard,
     secret: Secret,
 }
 
 impl LocalCalls {
-    /// Calls signed with this secret (a service's, or a token of a scope).
+    /// Calls signed with this secret (a service's, or a scope's token).
     pub fn new(switchboard: Switchboard, secret: Secret) -> Self {
         Self { switchboard, secret }
     }

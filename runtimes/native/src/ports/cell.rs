@@ -1,4 +1,4 @@
-//! Named serial states under a mutex: they live as long as the process.
+//! Named serial states under a mutex, for the life of the process.
 
 use async_trait::async_trait;
 use platform::ports::{Cell, PortResult};

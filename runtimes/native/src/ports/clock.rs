@@ -1,4 +1,4 @@
-//! The machine's clock and its dice.
+//! The system's clock and random numbers.
 
 use async_trait::async_trait;
 use platform::ports::Clock;
@@ -16,9 +16,9 @@ impl Clock for SystemClock {
             .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
     fn random(&self, bytes: &mut [u8]) {
-        // Without randomness there are no tokens and no ids: going on would be worse than stopping.
+        // Without random numbers there are no safe tokens or ids, so abort.
         if getrandom::fill(bytes).is_err() {
-            tracing::error!("the operating system gives no random numbers");
+            tracing::error!("the operating system provides no random numbers");
             std::process::abort();
         }
     }

@@ -1,5 +1,5 @@
-//! The inbox on SQLite: one writer thread, group commit by natural batching. Whatever waits when the writer comes
-//! round is committed together; a command that fails is rolled back alone, by its savepoint.
+//! The inbox on SQLite: one writer thread with group commit. The writer commits all waiting
+//! commands together; a failing command is rolled back alone, to its savepoint.
 
 use super::clock::SystemClock;
 use super::sql::{as_port_error, open};
@@ -14,9 +14,9 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use tokio::sync::oneshot;
 
-/// Commands committed together, at most.
+/// Maximum commands per commit.
 const BATCH_MAX: usize = 256;
-/// Commands that may wait; beyond that callers are refused, and what was not accepted is not lost.
+/// Maximum waiting commands; beyond that callers are refused, so nothing acknowledged is lost.
 const QUEUE_MAX: usize = 4096;
 
 struct Job {
@@ -25,7 +25,7 @@ struct Job {
     answer: oneshot::Sender<PortResult<Reply>>,
 }
 
-/// The inbox of every endpoint, in one file.
+/// The inboxes of all endpoints, in one file.
 pub struct SqliteInbox {
     jobs: SyncSender<Job>,
 }
@@ -34,7 +34,7 @@ impl SqliteInbox {
     /// Opens the file and starts the writer.
     ///
     /// # Errors
-    /// SQLite's own, or no thread to be had.
+    /// Those of SQLite, or when the thread cannot start.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let connection = open(path)?;
         for statement in SCHEMA {
@@ -52,12 +52,8 @@ impl SqliteInbox {
 impl Inbox for SqliteInbox {
     async fn send(&self, shard: &Shard, command: Command) -> PortResult<Reply> {
         let (answer, answered) = oneshot::channel();
-        let full = |_| {
-            PortError::clean(
-                PortErrorKind::Unavailable,
-                "the inbox has more to write than it can take",
-            )
-        };
+        let full =
+            |_| PortError::clean(PortErrorKind::Unavailable, "the inbox's write queue is full");
         self.jobs.try_send(Job { shard: shard.clone(), command, answer }).map_err(full)?;
         answered.await.unwrap_or_else(|_| {
             Err(PortError::unknown(PortErrorKind::Unavailable, "the inbox's writer has ended"))
@@ -65,7 +61,8 @@ impl Inbox for SqliteInbox {
     }
 }
 
-/// Commits a batch; one reply a command. A parameter, so that a test can order a panic.
+/// Commits a batch and returns one reply per command. A parameter, so that a test can inject a
+/// panic.
 type Commit = fn(&Connection, Vec<(Shard, Command)>) -> Vec<PortResult<Reply>>;
 
 /// Runs the writer until the last sender is gone, and starts it again after a panic. The batch that
@@ -80,7 +77,7 @@ fn keep_writing(connection: &Connection, queue: &Receiver<Job>, commit: Commit) 
     }
 }
 
-/// Commits and answers what waits, batch by batch, until the last sender is gone.
+/// Commits and answers waiting commands, batch by batch, until the last sender is gone.
 fn write_all(connection: &Connection, queue: &Receiver<Job>, commit: Commit) {
     while let Ok(first) = queue.recv() {
         let batch: Vec<Job> =
@@ -94,8 +91,8 @@ fn write_all(connection: &Connection, queue: &Receiver<Job>, commit: Commit) {
     }
 }
 
-/// Commits all commands in one transaction, each in its own savepoint. If COMMIT fails, every command
-/// gets that error; an I/O failure there is of unknown effect.
+/// Commits all commands in one transaction, each in its own savepoint. If COMMIT fails, every
+/// command gets that error; an I/O failure there is of unknown effect.
 fn commit(connection: &Connection, commands: Vec<(Shard, Command)>) -> Vec<PortResult<Reply>> {
     let n = commands.len();
     let all = |error: PortError| {

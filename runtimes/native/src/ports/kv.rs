@@ -1,4 +1,4 @@
-//! A cache in memory, bounded; nothing is lost that cannot be computed again.
+//! A bounded in-memory cache; every lost entry can be computed again.
 
 use super::clock::SystemClock;
 use async_trait::async_trait;
@@ -6,9 +6,9 @@ use platform::ports::{Clock, Kv, PortError, PortErrorKind, PortResult, kv::TTL_S
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-/// More entries than this are not kept.
+/// Maximum entries.
 const ENTRIES_MAX: usize = 10_000;
-/// More bytes than this are not kept in one entry: it would be a second copy of what is in memory already.
+/// Maximum bytes of an entry; larger values would only duplicate what is in memory already.
 const BYTES_MAX: usize = 64 << 10;
 
 /// The cache of this process.

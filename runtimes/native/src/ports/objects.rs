@@ -1,4 +1,5 @@
-//! Objects as files of a folder; a put is written beside, synced and renamed, so it is whole or not there.
+//! Objects as files in a folder. A put writes a temporary file, syncs and renames it, so it is
+//! atomic.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -7,14 +8,14 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Objects below a folder.
+/// Objects in a folder.
 pub struct FolderObjects {
     root: PathBuf,
     unique: AtomicU64,
 }
 
 impl FolderObjects {
-    /// Objects below this folder, which is made when something is put.
+    /// Objects in this folder; the first put creates it.
     pub fn new(root: PathBuf) -> Self {
         Self { root, unique: AtomicU64::new(0) }
     }
@@ -22,7 +23,7 @@ impl FolderObjects {
         if is_valid_name(name) {
             Ok(self.root.join(name))
         } else {
-            Err(PortError::clean(PortErrorKind::Invalid, format!("bad object name {name}")))
+            Err(PortError::clean(PortErrorKind::Invalid, format!("invalid object name {name}")))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! HTTP to the world by reqwest: no redirects, no proxy from the environment for loopback, bounded answers.
+//! Outbound HTTP with reqwest: no redirects, no proxy for loopback, bounded responses.
 
 use async_trait::async_trait;
 use bytes::BytesMut;
@@ -10,14 +10,14 @@ use platform::ports::{
 };
 use std::time::Duration;
 
-/// Requests to the world.
+/// Outbound requests.
 pub struct ReqwestOutbound {
     client: reqwest::Client,
-    /// For this very machine: a proxy of the environment knows another one by that name.
+    /// For this machine: a proxy would resolve the name to another host.
     near: reqwest::Client,
 }
 
-/// A client with our manners.
+/// A client with our defaults.
 fn builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -26,7 +26,7 @@ fn builder() -> reqwest::ClientBuilder {
         .user_agent(concat!("quintet/", env!("CARGO_PKG_VERSION")))
 }
 
-/// A client for an address: loopback never goes through a proxy.
+/// A client for an address; loopback never uses a proxy.
 ///
 /// # Errors
 /// When the system's certificates cannot be loaded.
@@ -40,7 +40,7 @@ fn is_near(url: &str) -> bool {
 }
 
 impl ReqwestOutbound {
-    /// A client with its own pool of connections.
+    /// A client with its own connection pool.
     ///
     /// # Errors
     /// When the system's certificates cannot be loaded.
@@ -68,7 +68,7 @@ impl Outbound for ReqwestOutbound {
         if !is_safe_url(&request.url) {
             return Err(PortError::clean(
                 PortErrorKind::Invalid,
-                "an address that is neither https nor on this machine",
+                "the address is neither https nor on this machine",
             ));
         }
         let client = if is_near(&request.url) { &self.near } else { &self.client };
@@ -79,7 +79,7 @@ impl Outbound for ReqwestOutbound {
         for (name, value) in request.headers {
             builder = builder.header(name, value);
         }
-        // The address holds a bot's token with Telegram: it must not reach the log by an error's text.
+        // Telegram's URL contains the bot's token, so the error must not contain the URL.
         let answer = builder.send().await.map_err(|e| failed(&e.without_url()))?;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let mut body = BytesMut::new();
@@ -87,7 +87,10 @@ impl Outbound for ReqwestOutbound {
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(|e| failed(&e.without_url()))?;
             if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-                return Err(PortError::unknown(PortErrorKind::Invalid, "the answer is too large"));
+                return Err(PortError::unknown(
+                    PortErrorKind::Invalid,
+                    "the response is too large",
+                ));
             }
             body.extend_from_slice(&chunk);
         }

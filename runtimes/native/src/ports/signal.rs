@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::Notify;
 
-/// Keys somebody waits for.
+/// Keys with waiting polls.
 #[derive(Default)]
 pub struct ProcessSignal(Mutex<HashMap<String, Weak<Notify>>>);
 

@@ -1,4 +1,4 @@
-//! The shared database: one SQLite file in WAL mode, every write synced before it is answered.
+//! The shared database: one SQLite file in WAL mode, with every write synced before its response.
 
 use async_trait::async_trait;
 use platform::ports::{PortError, PortErrorKind, PortResult, Row, Sql, Statement};
@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// The migrations, in order; the number is the database's version after it.
+/// Migrations in order; each number is the schema version afterwards.
 const MIGRATIONS: &[(u32, &str)] = &[
     (1, include_str!("../../../../migrations/0001_personal_assistant.sql")),
     (2, include_str!("../../../../migrations/0002_agency_router.sql")),
@@ -23,15 +23,15 @@ pub struct SqliteSql {
     connection: Arc<Mutex<Connection>>,
 }
 
-/// Opens a database file the way all of ours are opened.
+/// Opens a database file with our pragmas.
 ///
 /// # Errors
-/// SQLite's own.
+/// Those of SQLite.
 pub fn open(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    // FULL: a commit that was answered is on the disk, also after a power cut.
+    // FULL: a committed write survives a power cut.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
     connection.set_prepared_statement_cache_capacity(256);
@@ -39,10 +39,10 @@ pub fn open(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 impl SqliteSql {
-    /// Opens the file and brings it up to date.
+    /// Opens the file and migrates it.
     ///
     /// # Errors
-    /// SQLite's own; a database of a newer version is refused.
+    /// Those of SQLite; also when a newer version wrote the database.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let mut connection = open(path)?;
         migrate(&mut connection)?;
@@ -66,7 +66,8 @@ fn migrate(connection: &mut Connection) -> anyhow::Result<()> {
     let newest = MIGRATIONS.last().map_or(0, |(number, _)| *number);
     anyhow::ensure!(
         version <= newest,
-        "the database is of version {version}, this program knows {newest}: use the newer quintet that wrote it"
+        "the database has version {version}, but this program supports {newest}. Use the newer \
+         quintet that wrote it."
     );
     for (number, text) in MIGRATIONS.iter().filter(|(number, _)| *number > version) {
         let transaction = connection.transaction()?;
@@ -87,7 +88,7 @@ impl Sql for SqliteSql {
     }
 }
 
-/// SQLite's failure, for callers outside.
+/// SQLite's error as a port error.
 pub fn as_port_error(error: &rusqlite::Error) -> PortError {
     port_error(error)
 }

@@ -1,4 +1,4 @@
-//! The native adapters pass the suite of the ports, and the files do what memory cannot show.
+//! The native adapters pass the port suite; further tests cover what only files can show.
 
 use super::background::TokioBackground;
 use super::cell::ProcessCell;
@@ -16,7 +16,7 @@ use platform::suite;
 use std::future::IntoFuture;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_native_adapters_pass_the_suite() {
+async fn native_adapters_pass_the_port_suite() {
     let folder = tempfile::tempdir().unwrap();
     suite::sql(&SqliteSql::open(&folder.path().join("suite.db")).unwrap()).await;
     inbox::suite::check(&SqliteInbox::open(&folder.path().join("inbox.db")).unwrap()).await;
@@ -30,7 +30,7 @@ async fn the_native_adapters_pass_the_suite() {
     suite::outbound(&ReqwestOutbound::new().unwrap(), &echo).await;
 }
 
-/// The server that the suite of `outbound` asks.
+/// The server for the suite's `outbound` checks.
 async fn echo() -> String {
     use axum::body::{Body, Bytes};
     use axum::routing::any;
@@ -56,7 +56,7 @@ async fn echo() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn migrations_apply_once_and_a_newer_database_is_refused() {
+async fn sql_applies_migrations_once_and_refuses_a_newer_database() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("quintet.db");
     for _ in 0..2 {
@@ -77,7 +77,7 @@ async fn migrations_apply_once_and_a_newer_database_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_from_before_keeps_its_versions() {
+async fn sql_migration_keeps_the_graph_versions_of_an_old_database() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("quintet.db");
     let before = super::sql::open(&path).unwrap();
@@ -102,12 +102,12 @@ async fn a_database_from_before_keeps_its_versions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_command_that_fails_is_rolled_back_alone() {
+async fn inbox_rolls_back_a_failing_command_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("inbox.db");
     let inbox = SqliteInbox::open(&path).unwrap();
     let shard = contracts::Shard::new("telegram.main");
-    // Without the transcript's table an event that was said in a conversation fails after it was inserted.
+    // Without the transcript's table an event of a conversation fails after its insert.
     super::sql::open(&path).unwrap().execute_batch("ALTER TABLE said RENAME TO hidden").unwrap();
     let (failed, kept) = tokio::join!(
         inbox.ask(&shard, Accept(event("failed", true))),

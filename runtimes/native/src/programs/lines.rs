@@ -1,29 +1,29 @@
-//! Bytes to lines: lossy where they are no UTF-8, without their ends, cut where they are too long to be kept.
+//! Splits bytes into lines: lossy UTF-8, without line ends, cut at a maximum length.
 
-/// A line longer than this comes in pieces.
+/// Maximum bytes of a line; a longer one arrives in pieces.
 const LINE_BYTES_MAX: usize = 4 << 20;
 
-/// The lines of a stream, counted against a limit.
+/// The lines of a stream with a byte limit.
 pub(super) struct Lines {
     waiting: Vec<u8>,
-    /// How much of `waiting` is known to hold no line's end.
+    /// Bytes of `waiting` already searched for a line end.
     searched: usize,
     room: usize,
 }
 
 impl Lines {
-    /// For a stream of at most `bytes_max`.
+    /// For a stream of at most `bytes_max` bytes.
     pub(super) fn new(bytes_max: usize) -> Self {
         Self { waiting: Vec::new(), searched: 0, room: bytes_max }
     }
-    /// Takes the next bytes; false when there were more than allowed.
+    /// Adds bytes; returns false if the limit is exceeded.
     pub(super) fn take(&mut self, bytes: &[u8]) -> bool {
         let fits = bytes.len() <= self.room;
         self.room = self.room.saturating_sub(bytes.len());
         self.waiting.extend_from_slice(bytes);
         fits
     }
-    /// The next whole line; at the end of the stream also the last one without an end.
+    /// The next whole line; at the end of the stream also an unterminated one.
     pub(super) fn next(&mut self, at_end: bool) -> Option<String> {
         let fresh = self.waiting.get(self.searched..).unwrap_or_default();
         let end = fresh.iter().position(|byte| *byte == b'\n').map(|at| self.searched + at);
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_come_whole_whatever_the_chunks() {
+    fn lines_are_whole_for_any_chunking() {
         let mut lines = Lines::new(100);
         assert!(lines.take(b"one\r\ntw"));
         assert_eq!(all(&mut lines, false), ["one"]);
@@ -68,14 +68,14 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_counts_every_byte() {
+    fn lines_count_every_byte_against_the_limit() {
         let mut lines = Lines::new(4);
         assert!(lines.take(b"abcd"));
         assert!(!lines.take(b"e"));
     }
 
     #[test]
-    fn a_line_without_end_comes_in_pieces() {
+    fn lines_split_an_endless_line_into_pieces() {
         let mut lines = Lines::new(usize::MAX);
         lines.take(&vec![b'a'; LINE_BYTES_MAX + 1]);
         assert_eq!(lines.next(false).map(|line| line.len()), Some(LINE_BYTES_MAX + 1));

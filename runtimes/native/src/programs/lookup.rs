@@ -1,16 +1,16 @@
-//! Finds a program as a shell would, without one.
+//! Finds a program as a shell does, without a shell.
 
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// The absolute path of an executable file: a path as it is given, a bare name looked up in `path`.
+/// The absolute path of an executable file: a given path, or a bare name searched in `path`.
 pub(super) fn find(program: &str, path: Option<&OsStr>) -> Option<PathBuf> {
     if program.is_empty() || program.contains('\0') {
         return None;
     }
     if program.contains('/') {
-        // The program will run in another directory.
+        // Absolute, because the program runs in another directory.
         return std::path::absolute(program).ok().filter(|path| is_executable(path));
     }
     std::env::split_paths(path?)
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_executable_files_are_programs() {
+    fn lookup_accepts_only_executable_files() {
         let path = OsStr::new("relative:/bin:/usr/bin");
         assert!(find("sh", Some(path)).is_some_and(|path| path.is_absolute()));
         assert!(find("/bin/sh", None).is_some());

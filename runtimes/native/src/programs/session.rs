@@ -1,4 +1,5 @@
-//! One program from its start to its end: feeds it, reads what it prints, keeps its limits, and ends it whole.
+//! Runs one program from start to end: writes its input, reads its output, enforces its limits,
+//! stops its process tree.
 
 use super::super::supervise::SUBCOMMAND;
 use super::lines::Lines;
@@ -16,31 +17,32 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-/// How much of standard error is kept.
+/// Maximum bytes of standard error to keep.
 const STDERR_BYTES: usize = 4 << 10;
-/// The supervisor gives the tree 5 s; one that takes longer than this is itself stuck.
+/// Maximum wait for the supervisor to stop the tree. It allows the tree 5 s; beyond this limit it
+/// is stuck itself.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
-/// The first word of the supervisor.
+/// Maximum wait for the supervisor's first line.
 const START_LIMIT: Duration = Duration::from_secs(20);
-/// After everything ended, output may still be held open by somebody outside the tree; nobody waits for that.
+/// Maximum wait for output that a process outside the tree keeps open.
 const LAST_OUTPUT_LIMIT: Duration = Duration::from_secs(2);
 
-/// What a program is started with, beside its own specification.
+/// Everything needed to start a program besides its specification.
 pub(super) struct Start<'a> {
     /// This binary, which becomes the supervisor.
     pub(super) binary: &'a Path,
     pub(super) program: &'a Path,
     pub(super) environment: Vec<(OsString, OsString)>,
-    /// The directory it must not see.
+    /// The directory to hide.
     pub(super) hidden: Option<PathBuf>,
-    /// Where it works; removed when it has ended.
+    /// Work directory; removed afterwards.
     pub(super) directory: PathBuf,
 }
 
 /// A program that has been started.
 pub(super) struct Session {
     supervisor: Child,
-    /// The program itself, which leads its process group.
+    /// Process id of the program, which leads its process group.
     program: i32,
     status: BufReader<OwnedReadHalf>,
     stdout: ChildStdout,
@@ -51,7 +53,7 @@ pub(super) struct Session {
     output_bytes_max: usize,
 }
 
-/// Why reading came to an end.
+/// The reason that reading ended.
 enum Why {
     Ended,
     TimedOut,
@@ -60,7 +62,7 @@ enum Why {
 }
 
 impl Session {
-    /// `Invalid` when the program cannot be started. Removes the directory when nothing runs.
+    /// `Invalid` when the program cannot start. Removes the directory if nothing runs.
     pub(super) async fn start(start: Start<'_>, spec: ProgramSpec) -> PortResult<Self> {
         let directory = start.directory.clone();
         let started = Self::begin(start, spec).await;
@@ -81,7 +83,7 @@ impl Session {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let spawned = command.spawn();
-        // The command holds the supervisor's end of the socket; while it lives the socket would never end.
+        // The command owns the supervisor's end of the socket, which would keep the socket open.
         drop(command);
         let mut supervisor = spawned.map_err(not_spawned)?;
         let (Some(stdout), Some(stderr)) = (supervisor.stdout.take(), supervisor.stderr.take())
@@ -110,7 +112,7 @@ impl Session {
         session.program = session.first_word().await?;
         Ok(session)
     }
-    /// The program's id, or why it was not started.
+    /// The program's process id, or the reason that it did not start.
     async fn first_word(&mut self) -> PortResult<i32> {
         let line = timeout(START_LIMIT, line_of(&mut self.status))
             .await
@@ -120,7 +122,7 @@ impl Session {
         if let Some(pid) = line.strip_prefix("started ").and_then(|pid| pid.parse().ok()) {
             return Ok(pid);
         }
-        // Its socket closes with us; what it may have started ends with it.
+        // Aborting closes our end of the socket, which stops anything already started.
         self.feeding.abort();
         match line.strip_prefix("failed ") {
             Some(reason) => Err(PortError::clean(PortErrorKind::Invalid, reason)),
@@ -129,8 +131,8 @@ impl Session {
             }
         }
     }
-    /// Sees the program to its end. Lines and the end go to `events`; `stopped` is ready when it is to be stopped,
-    /// also by being dropped.
+    /// Runs the program to its end. Sends lines and the end to `events`; `stopped` resolves when it
+    /// should stop, also when dropped.
     pub(super) async fn drive(
         mut self,
         events: mpsc::Sender<ProgramEvent>,
@@ -157,18 +159,20 @@ impl Session {
             Why::Ended => ProgramEvent::Exited { code, stderr },
             Why::Stopped => ProgramEvent::Exited { code: None, stderr },
         };
-        // Nobody listens any more when the handle was dropped.
+        // Fails when the handle was dropped, and then no receiver is left.
         let _ = events.send(end).await;
     }
-    /// Has the supervisor end the tree (when it has not ended already) and waits for that; the program's exit code.
+    /// Has the supervisor stop the tree if it still runs, waits, and returns the program's exit
+    /// code.
     async fn finish(&mut self) -> Option<i32> {
         self.feeding.abort();
-        // Aborted or done, the task's end closes our side of the socket: that is the word to stop.
+        // When the task ends, our end of the socket closes, which is the signal to stop.
         let _ = (&mut self.feeding).await;
         let gone = timeout(STOP_LIMIT, self.supervisor.wait()).await;
         let line = timeout(LAST_OUTPUT_LIMIT, line_of(&mut self.status)).await.ok().flatten();
         if gone.is_err() || line.is_none() {
-            // The supervisor is stuck or was killed: what can be reached without it is the program's group.
+            // The supervisor is stuck or killed: kill the program's group, which is all we can
+            // reach.
             let _ = self.supervisor.start_kill();
             kill_group(self.program);
             let _ = self.supervisor.wait().await;
@@ -177,7 +181,7 @@ impl Session {
     }
 }
 
-/// Hands lines on until the output or the supervisor ends, or the limit is passed.
+/// Sends lines until the output or the supervisor ends, or the limit is exceeded.
 async fn read(
     stdout: &mut ChildStdout,
     supervisor: &mut Child,
@@ -204,12 +208,13 @@ async fn read(
             }
         }
     }
-    // Output closed early is no end: the program may still be at work.
+    // Closed output is not the end: the program may still be working.
     let _ = supervisor.wait().await;
     Why::Ended
 }
 
-/// Hands over what to hide and the program's input, and then keeps the socket open; aborted, it closes it.
+/// Sends the directory to hide and the program's input, then keeps the socket open until it is
+/// aborted.
 async fn feed(mut control: OwnedWriteHalf, hidden: Vec<u8>, input: String) -> OwnedWriteHalf {
     for part in [hidden, input.into_bytes()] {
         let length = u64::try_from(part.len()).unwrap_or(0).to_le_bytes();
@@ -217,14 +222,14 @@ async fn feed(mut control: OwnedWriteHalf, hidden: Vec<u8>, input: String) -> Ow
             control.write_all(&length).await?;
             control.write_all(&part).await
         };
-        // A supervisor that is gone is noticed by its exit.
+        // The supervisor's exit shows if it is gone.
         let _ = fed.await;
     }
     std::future::pending::<()>().await;
     control
 }
 
-/// The last bytes of a stream, as text, once it has ended.
+/// The last bytes of a stream as text, after its end.
 async fn tail(mut stream: impl AsyncRead + Unpin) -> String {
     let mut kept = Vec::new();
     let mut buffer = vec![0; 4 << 10];
@@ -253,7 +258,7 @@ fn kill_group(program: i32) {
 async fn remove(directory: PathBuf) {
     let removed = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(directory)).await;
     if let Ok(Err(error)) = removed {
-        tracing::warn!(error = %error, "a work directory could not be removed");
+        tracing::warn!(error = %error, "cannot remove a work directory");
     }
 }
 
@@ -261,7 +266,7 @@ fn unavailable(error: std::io::Error) -> PortError {
     PortError::clean(PortErrorKind::Unavailable, error.to_string())
 }
 
-/// What lies in the arguments fails again; what the machine lacks may be there later.
+/// Maps a spawn error: bad arguments fail again, missing resources may come back.
 fn not_spawned(error: std::io::Error) -> PortError {
     let kind = match error.kind() {
         std::io::ErrorKind::InvalidInput | std::io::ErrorKind::ArgumentListTooLong => {

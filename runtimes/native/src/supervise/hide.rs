@@ -1,39 +1,43 @@
-//! Hides a directory from this process and everything it starts, as an ordinary user: Linux namespaces, nothing else.
+//! Hides a directory from this process and its children, as an ordinary user, with Linux
+//! namespaces.
 //!
-//! A user namespace of our own gives the right to mount, a mount namespace keeps that to ourselves, and an empty
-//! read-only tmpfs covers the directory. The second pair of namespaces takes the right away again: what a less
-//! privileged mount namespace inherits is locked (mount_namespaces(7)), so not even root in there can uncover it. Being
-//! in another user namespace also closes `/proc/PID/{root,cwd,environ,mem,fd}` of every process outside, the server's
-//! among them (ptrace(2), "access mode checking").
+//! A new user namespace allows mounting, a new mount namespace keeps the mounts private, and an
+//! empty read-only tmpfs covers the directory. A second pair of namespaces revokes the permission:
+//! mounts inherited by a less privileged mount namespace are locked (mount_namespaces(7)), so not
+//! even its root can uncover the directory. The other user namespace also closes
+//! `/proc/PID/{root,cwd,environ,mem,fd}` of every outside process, including the server's
+//! (ptrace(2), "access mode checking").
 //!
-//! It hides; it is no jail. A program of this user can still have another process started outside, by a timer or a
-//! file that a shell reads at log-in.
+//! It is not a jail: a program of this user can still have a process started outside, with a timer
+//! or a file that a shell reads at log-in.
 
 use std::path::Path;
 
-/// Covers `directory` for good. To be called while the process has one thread.
+/// Covers `directory` permanently. Call it while the process has one thread.
 ///
 /// # Errors
-/// What the system refused, in words; nothing may be started then.
+/// The system's refusal as text; then nothing may start.
 #[cfg(target_os = "linux")]
 pub fn hide(directory: &Path) -> Result<(), String> {
     use nix::mount::{MsFlags, mount};
     let refused =
         |what: &'static str| move |error: nix::errno::Errno| format!("{what}: {}", error.desc());
     own_namespaces().map_err(|error| format!("namespaces: {error}"))?;
-    // Nothing that is mounted here may reach the rest of the machine.
+    // No mount here may propagate to the rest of the machine.
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_SLAVE, None::<&str>)
         .map_err(refused("mount"))?;
     let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("none"), directory, Some("tmpfs"), flags, Some("size=4k,mode=0500"))
         .map_err(refused("mount"))?;
     own_namespaces().map_err(|error| format!("namespaces: {error}"))?;
-    // A name for the covered directory itself, or for one above it, would still lead below the cover.
+    // An open handle to the covered directory, or to one above it, would still lead below the
+    // cover.
     let cwd = std::env::current_dir().map_err(|error| format!("work directory: {error}"))?;
     std::env::set_current_dir(cwd).map_err(|error| format!("work directory: {error}"))
 }
 
-/// A user and a mount namespace below the present ones, with this user and group mapped to themselves.
+/// Creates a user and a mount namespace below the current ones, with this user and group mapped to
+/// themselves.
 #[cfg(target_os = "linux")]
 fn own_namespaces() -> std::io::Result<()> {
     use nix::sched::{CloneFlags, unshare};
@@ -49,7 +53,7 @@ fn own_namespaces() -> std::io::Result<()> {
     std::fs::write("/proc/self/gid_map", format!("{group} {group} 1"))
 }
 
-/// Elsewhere there is no such thing.
+/// Not supported on other systems.
 ///
 /// # Errors
 /// Always.

@@ -1,14 +1,15 @@
-//! Agents' programs from outside: what they can see of the installation, and that nothing of them outlives a halt.
+//! Agents' programs from outside: what they can see of the installation, and that a halt stops all
+//! of their processes.
 
 use crate::bed::{Home, Server, until};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Variables a shell makes by itself.
+/// Variables that a shell sets itself.
 const OF_THE_SHELL: [&str; 4] = ["PWD", "OLDPWD", "SHLVL", "_"];
 const WORK: &str = "@codegen look around";
 
-/// codegen is this script, for nothing.
+/// Configures codegen as this script, at no cost.
 fn with_agent(script: &str, more: &str) -> Home {
     let home = Home::with_config("");
     let path = home.script("agent.sh", script);
@@ -40,7 +41,7 @@ for f in /proc/$PPID/fd/*; do readlink "$f"; done
 "#;
 
 #[test]
-fn an_agent_sees_named_variables_and_nothing_of_the_installation() {
+fn agent_sees_named_variables_and_nothing_of_the_installation() {
     let home = with_agent(LOOK_AROUND, "env = [\"API_KEY\"]\n")
         .and("API_KEY", "k-123")
         .and("OTHER", "hidden")
@@ -86,7 +87,7 @@ fn an_agent_sees_named_variables_and_nothing_of_the_installation() {
     }
 }
 
-/// Reads every token it can find, and says so.
+/// Prints every token it can find.
 const READS_TOKENS: &str = r#"
 cat >/dev/null
 echo looking
@@ -96,7 +97,7 @@ echo done
 "#;
 
 #[test]
-fn an_agent_that_looks_for_the_tokens_finds_none_unless_it_is_trusted_with_them() {
+fn agent_finds_no_tokens_unless_the_data_directory_is_visible() {
     let home = with_agent(READS_TOKENS, "");
     let server = home.up();
     let done = home.run(&["send", "telegram", WORK]);
@@ -113,7 +114,7 @@ fn an_agent_that_looks_for_the_tokens_finds_none_unless_it_is_trusted_with_them(
 }
 
 #[test]
-fn a_program_that_finds_the_port_may_nothing_without_a_token_and_never_decides() {
+fn agent_on_the_servers_port_needs_a_token_and_never_decides() {
     let home = Home::with_config("");
     let server = home.up();
     for path in [
@@ -148,8 +149,8 @@ fn a_program_that_finds_the_port_may_nothing_without_a_token_and_never_decides()
     assert_eq!(internal.status, 404, "internal routes are not there: {internal:?}");
 }
 
-/// Puts a tree of three into `pids`: itself, one in a session of its own, and a double-forked one of another session
-/// that does not listen to SIGTERM.
+/// Writes a tree of three to `pids`: itself, one in its own session, and a double-forked one in
+/// another session that ignores SIGTERM.
 fn tree(home: &Home) -> String {
     let pids = home.path("pids").display().to_string();
     format!(
@@ -175,7 +176,7 @@ fn alive(pids: &[u32]) -> Vec<u32> {
     pids.iter().copied().filter(|pid| Path::new(&format!("/proc/{pid}")).exists()).collect()
 }
 
-/// A running tree of three and the event it works on.
+/// Starts a tree of three; returns it with its event.
 fn running_tree() -> (Home, Server, String, Vec<u32>) {
     let home = with_agent("exit 1", "");
     home.script("agent.sh", &tree(&home));
@@ -186,11 +187,11 @@ fn running_tree() -> (Home, Server, String, Vec<u32>) {
     (home, server, event, pids)
 }
 
-/// The grace for those who are asked is 5 s; then they are killed.
+/// Longer than the 5 s grace before processes are killed.
 const SOON: Duration = Duration::from_secs(12);
 
 #[test]
-fn a_halt_ends_the_whole_tree_of_a_running_agent() {
+fn halt_stops_the_whole_process_tree_of_a_running_agent() {
     let (home, server, event, pids) = running_tree();
     let start = Instant::now();
     home.run(&["halt", "--reason", "enough"]).ok();
@@ -206,7 +207,7 @@ fn a_halt_ends_the_whole_tree_of_a_running_agent() {
 }
 
 #[test]
-fn a_halt_of_one_task_leaves_the_others_alone() {
+fn halt_of_one_task_leaves_the_others_running() {
     let (home, server, event, pids) = running_tree();
     home.run(&["halt", &event]).ok();
     until("nothing of the tree is left", || alive(&pids).is_empty().then_some(()));
@@ -218,14 +219,14 @@ fn a_halt_of_one_task_leaves_the_others_alone() {
 }
 
 #[test]
-fn an_agent_does_not_outlive_a_server_that_is_killed() {
+fn agent_stops_when_the_server_is_killed() {
     let (home, server, event, pids) = running_tree();
     let start = Instant::now();
     server.kill();
     until("nothing of the tree is left", || alive(&pids).is_empty().then_some(()));
     eprintln!("gone {:.1?} after the kill", start.elapsed());
     assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
-    // What may have had effects is not begun again by itself.
+    // A run that may have had effects is never restarted automatically.
     let server = home.up();
     let dead = server.event_in(&event, "dead");
     assert_eq!(dead["reason"], "gateway_lost", "{dead}");
@@ -233,7 +234,7 @@ fn an_agent_does_not_outlive_a_server_that_is_killed() {
 }
 
 #[test]
-fn a_clean_stop_ends_a_running_agent_too() {
+fn agent_stops_when_the_server_stops() {
     let (home, server, _, pids) = running_tree();
     assert_eq!(server.stop(), Some(0), "{}", home.log("err.log"));
     assert_eq!(alive(&pids), Vec::<u32>::new(), "when the server has ended, so has the tree");

@@ -1,4 +1,4 @@
-//! A home, a data directory and the binary itself, each test with its own.
+//! A home, a data directory and the binary for one test.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use crate::http::{self, Answer};
@@ -9,15 +9,15 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// Long enough for a start in debug on a busy machine.
+/// Enough for a debug start on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Polls until there is something, or the deadline stops the test.
+/// Polls until `look` returns something; panics at the deadline.
 pub fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     within(PATIENCE, what, look)
 }
 
-/// [`until`], with a patience of its own.
+/// [`until`] with its own deadline.
 pub fn within<T>(patience: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
@@ -29,13 +29,13 @@ pub fn within<T>(patience: Duration, what: &str, mut look: impl FnMut() -> Optio
     }
 }
 
-/// An empty home with a data directory beside it that does not exist yet.
+/// An empty home; its data directory does not exist yet.
 pub struct Home {
     root: TempDir,
     variables: Vec<(String, String)>,
 }
 
-/// A command that has ended.
+/// A finished command.
 #[derive(Debug)]
 pub struct Done {
     pub code: i32,
@@ -47,7 +47,7 @@ impl Done {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|_| panic!("not JSON alone: {self:?}"))
     }
-    /// The output of a command that did what it should.
+    /// The output of a successful command.
     pub fn ok(self) -> String {
         assert_eq!(self.code, 0, "{self:?}");
         self.out
@@ -60,7 +60,7 @@ impl Home {
         std::fs::create_dir(root.path().join("home")).unwrap();
         Self { root, variables: Vec::new() }
     }
-    /// With a configuration file; `up` is told of it.
+    /// With a configuration file for `up`.
     pub fn with_config(text: &str) -> Self {
         let home = Self::new();
         std::fs::write(home.config(), text).unwrap();
@@ -81,7 +81,7 @@ impl Home {
     fn config(&self) -> PathBuf {
         self.path("quintet.toml")
     }
-    /// Puts an executable script there; its path.
+    /// Writes an executable script and returns its path.
     pub fn script(&self, name: &str, text: &str) -> PathBuf {
         use std::os::unix::fs::PermissionsExt;
         let path = self.path(name);
@@ -89,7 +89,7 @@ impl Home {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
         path
     }
-    /// The binary with an environment of its own.
+    /// The binary with this home's environment.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_quintet"));
         command
@@ -103,7 +103,7 @@ impl Home {
         command.args(args).stdin(Stdio::null());
         command
     }
-    /// Runs a command to its end.
+    /// Runs a command and waits for it.
     pub fn run(&self, args: &[&str]) -> Done {
         let output = self.command(args).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -113,11 +113,11 @@ impl Home {
             err: text(output.stderr),
         }
     }
-    /// Starts the server and waits until it can be asked.
+    /// Starts the server and waits until it answers.
     pub fn up(&self) -> Server {
         self.spawn().ready(self)
     }
-    /// Starts the server with more arguments and waits until it can be asked.
+    /// Starts the server with extra arguments and waits until it answers.
     pub fn up_with(&self, more: &[&str]) -> Server {
         self.spawn_with(more).ready(self)
     }
@@ -134,7 +134,7 @@ impl Home {
         }
         Starting(command.stdout(log("out.log")).stderr(log("err.log")).spawn().unwrap())
     }
-    /// What servers wrote to stdout and stderr so far.
+    /// The stdout and stderr of this home's servers.
     pub fn log(&self, name: &str) -> String {
         std::fs::read_to_string(self.path(name)).unwrap_or_default()
     }
@@ -147,7 +147,7 @@ impl Home {
 pub struct Starting(Child);
 
 impl Starting {
-    /// SIGKILL, wherever it is in its start.
+    /// Sends SIGKILL, at any point of the start.
     pub fn kill(mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
@@ -167,7 +167,7 @@ impl Starting {
     }
 }
 
-/// The address that this process wrote down.
+/// The address recorded by this process.
 fn address_of(data: &Path, pid: u32) -> Option<String> {
     let file: Value =
         serde_json::from_slice(&std::fs::read(data.join("server.json")).ok()?).ok()?;
@@ -193,12 +193,12 @@ impl Server {
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
-    /// SIGKILL; returns when the process is gone.
+    /// Sends SIGKILL and waits for the process.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
-    /// SIGTERM; the exit code.
+    /// Sends SIGTERM and returns the exit code.
     pub fn stop(mut self) -> Option<i32> {
         let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
@@ -215,7 +215,7 @@ impl Server {
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
         answer.json()
     }
-    /// A message through the console's API; its event's id.
+    /// Sends a message through the console's API; returns its event's id.
     pub fn say(&self, text: &str) -> String {
         let bearer = format!("Bearer {}", self.token);
         let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
@@ -231,7 +231,7 @@ impl Server {
     pub fn event(&self, id: &str) -> Value {
         self.get(&format!("/webhook-aggregator/api/events/{id}"))
     }
-    /// The event once it is in this state.
+    /// Waits until the event has this state.
     pub fn event_in(&self, id: &str, state: &str) -> Value {
         until(&format!("{id} is {state}"), || {
             Some(self.event(id)).filter(|event| event["state"] == state)
@@ -239,14 +239,15 @@ impl Server {
     }
 }
 
-/// A Telegram message of this person in their private chat, as Telegram posts it. The message has the update's number.
+/// A private Telegram message from this user, as Telegram posts it. Message and update have the
+/// same number.
 pub fn telegram_update(update: u64, user: u64, text: &str) -> String {
     let person = json!({ "id": user, "is_bot": false, "first_name": "P" });
     let message = json!({ "message_id": update, "from": person, "chat": { "id": user, "type": "private" }, "date": 1_790_000_000, "text": text });
     json!({ "update_id": update, "message": message }).to_string()
 }
 
-/// What proves the platform to the endpoint `main` of [`telegram_config`].
+/// The header that authenticates Telegram to the endpoint `main` of [`telegram_config`].
 pub const TELEGRAM_SECRET: (&str, &str) =
     ("x-telegram-bot-api-secret-token", "tg_S3cret-Token_0123456789");
 

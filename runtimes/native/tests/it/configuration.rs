@@ -1,8 +1,8 @@
-//! `quintet.toml` and variables: what is wrong is said at once, and then nothing is started.
+//! `quintet.toml` and variables: all problems are listed, and then nothing starts.
 
 use crate::bed::{Done, Home};
 
-/// What `up` says to this file; it must not get as far as starting.
+/// Runs `up` with an invalid file; returns its output.
 fn refused(text: &str) -> (Home, Done) {
     let home = Home::with_config(text);
     let config = home.path("quintet.toml");
@@ -12,7 +12,7 @@ fn refused(text: &str) -> (Home, Done) {
 }
 
 #[test]
-fn several_mistakes_are_all_listed_and_nothing_is_started() {
+fn config_lists_all_mistakes_and_starts_nothing() {
     let (home, done) = refused(
         "[endpoints.telegram.main]\nsecret_token = \"bad secret!\"\nbot_token = \"1:a\"\n[endpoints.discord.d]\npublic_key = \"zz\"\n
          [budget]\ntime_zone = \"Atlantis\"\n[agents.codegen]\nrunner = \"command\"\n[limits]\nsender_per_minute = -1\n",
@@ -43,7 +43,7 @@ fn several_mistakes_are_all_listed_and_nothing_is_started() {
 }
 
 #[test]
-fn secrets_are_not_repeated_in_what_is_said() {
+fn config_errors_never_print_secrets() {
     let (_, done) = refused(
         "[endpoints.telegram.main]\nsecret_token = \"hush hush!\"\nbot_token = \"4242:SECRETBOTTOKEN\"\ncolour = 1\n",
     );
@@ -51,7 +51,7 @@ fn secrets_are_not_repeated_in_what_is_said() {
 }
 
 #[test]
-fn an_unknown_key_is_an_error_wherever_it_stands() {
+fn config_rejects_an_unknown_key_anywhere() {
     let (_, done) = refused(
         "[budget]\ndayly = 5\n[paint]\ncolour = 1\n[gateway]\nspeed = 1\n[server]\ncolour = 2\n",
     );
@@ -61,7 +61,7 @@ fn an_unknown_key_is_an_error_wherever_it_stands() {
 }
 
 #[test]
-fn what_belongs_to_later_is_refused_by_name() {
+fn config_rejects_keys_of_later_versions_by_name() {
     let (_, done) = refused(
         "[models.anthropic]\napi_key = \"sk-ant-hush\"\n[agents.codegen]\nrunner = \"claude-code\"\n",
     );
@@ -72,7 +72,7 @@ fn what_belongs_to_later_is_refused_by_name() {
 }
 
 #[test]
-fn each_mistake_is_listed_once() {
+fn config_lists_each_mistake_once() {
     let (_, done) = refused(
         "[models.anthropic]\napi_key = \"x\"\n[agents.codegen]\nrunner = \"claude-code\"\n[budget]\ndaily = \"much\"\n",
     );
@@ -84,7 +84,7 @@ fn each_mistake_is_listed_once() {
 }
 
 #[test]
-fn a_file_that_is_no_toml_is_named_with_its_line() {
+fn config_names_file_and_line_of_invalid_toml() {
     let home = Home::with_config("[budget\ndaily = 5\n");
     let config = home.path("quintet.toml");
     let done = home.run(&["up", "--listen", "127.0.0.1:0", "--config", config.to_str().unwrap()]);
@@ -96,7 +96,7 @@ fn a_file_that_is_no_toml_is_named_with_its_line() {
 }
 
 #[test]
-fn a_variable_goes_over_the_file() {
+fn config_variable_overrides_the_file() {
     let home = Home::with_config("[budget]\ndaily = 5\n").and("QUINTET_BUDGET__DAILY", "7.25");
     let _server = home.up();
     let budget = home.run(&["budget", "--json"]).json();
@@ -110,7 +110,7 @@ fn a_variable_goes_over_the_file() {
 }
 
 #[test]
-fn a_variable_of_no_table_is_a_warning_only() {
+fn config_variable_without_a_table_is_a_warning() {
     let home = Home::new().and("QUINTET_COLOUR", "red").and("QUINTET_PAINT__COLOUR", "red");
     let _server = home.up();
     for name in ["QUINTET_COLOUR", "QUINTET_PAINT__COLOUR"] {
@@ -119,7 +119,7 @@ fn a_variable_of_no_table_is_a_warning_only() {
 }
 
 #[test]
-fn a_variable_of_a_table_that_has_no_such_key_is_a_warning_only() {
+fn config_variable_without_a_key_is_a_warning() {
     let home = Home::new().and("QUINTET_BUDGET__COLOUR", "red");
     let server = home.spawn();
     let _server = server.ready(&home);

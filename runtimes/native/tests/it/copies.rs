@@ -1,10 +1,10 @@
-//! Backups: taken while the server works, brought back elsewhere.
+//! Backups: made while the server runs, restored elsewhere.
 
 use crate::bed::Home;
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
 
-/// What came in, as a person would compare it.
+/// The events, as a person would compare them.
 fn events(server: &crate::bed::Server) -> Vec<Value> {
     let list = server.get("/webhook-aggregator/api/events?limit=500");
     list["events"]
@@ -18,7 +18,7 @@ fn events(server: &crate::bed::Server) -> Vec<Value> {
 }
 
 #[test]
-fn a_backup_taken_while_running_brings_everything_back_elsewhere() {
+fn backup_of_a_running_server_restores_everything_elsewhere() {
     let home = Home::new();
     let server = home.up();
     for text in [
@@ -60,7 +60,7 @@ fn a_backup_taken_while_running_brings_everything_back_elsewhere() {
 }
 
 #[test]
-fn nothing_that_exists_is_written_over() {
+fn backup_and_restore_never_overwrite_existing_files() {
     let home = Home::new();
     home.up().kill();
     home.run(&["backup", "all.tar.gz"]).ok();
@@ -77,7 +77,7 @@ fn nothing_that_exists_is_written_over() {
 }
 
 #[test]
-fn a_running_server_is_not_restored_into() {
+fn restore_refuses_the_directory_of_a_running_server() {
     let home = Home::new();
     home.up().kill();
     home.run(&["backup", "all.tar.gz"]).ok();

@@ -1,10 +1,11 @@
-//! Two machines run the same agent: work goes to both, a drained one gets none, a lost one holds nothing up.
+//! Two machines run the same agent: both get work, a drained one gets none, and a lost one delays
+//! none.
 
 use crate::bed::{Home, until};
 use serde_json::Value;
 use std::process::{Child, Stdio};
 
-/// codegen says where it runs, and costs nothing.
+/// codegen prints its machine and costs nothing.
 fn agent(place: &str) -> String {
     format!(
         "[agents.codegen]\nrunner = \"command\"\nestimated_cost = 0.0\ncommand = [\"/bin/sh\", \"-c\", \"echo done at {place}\"]\n"
@@ -20,7 +21,7 @@ impl Drop for Joined {
     }
 }
 
-/// A gateway of its own, joined to the server.
+/// Joins a second gateway to the server.
 fn join(home: &Home, address: &str) -> Joined {
     std::fs::write(home.path("office.toml"), agent("the office")).unwrap();
     let mut command = home.command(&["gateway", "--control", &format!("http://{address}")]);
@@ -45,7 +46,7 @@ fn answer(home: &Home) -> String {
 }
 
 #[test]
-fn a_drained_gateway_gets_nothing_and_a_lost_one_holds_nothing_up() {
+fn gateway_gets_no_tasks_while_drained_and_delays_none_when_lost() {
     let home = Home::with_config(&agent("home"));
     let server = home.up();
     let first = until("the server's own gateway asks for work", || ids(&home).pop());
@@ -54,10 +55,10 @@ fn a_drained_gateway_gets_nothing_and_a_lost_one_holds_nothing_up() {
     let second =
         until("the other gateway asks for work", || ids(&home).into_iter().find(|id| *id != first));
 
-    assert!(home.run(&["gateways", "--drain", &first]).ok().contains("gets no more tasks"));
+    assert!(home.run(&["gateways", "--drain", &first]).ok().contains("gets no new tasks"));
     assert!(home.run(&["gateways"]).ok().contains("out of service"));
     assert!((0..3).all(|_| answer(&home).contains("done at the office")));
-    assert!(home.run(&["gateways", "--restore", &first]).ok().contains("in service again"));
+    assert!(home.run(&["gateways", "--restore", &first]).ok().contains("gets tasks again"));
     home.run(&["gateways", "--drain", &second]).ok();
     assert!((0..3).all(|_| answer(&home).contains("done at home")));
     home.run(&["gateways", "--restore", &second]).ok();
@@ -65,7 +66,7 @@ fn a_drained_gateway_gets_nothing_and_a_lost_one_holds_nothing_up() {
     drop(joined);
     assert!(
         (0..3).all(|_| answer(&home).contains("done at home")),
-        "whoever is there takes it, also what was kept for the lost one"
+        "the remaining gateway leases every task, also one reserved for the lost one"
     );
     let unknown = home.run(&["gateways", "--drain", "nobody"]);
     assert_eq!((unknown.code, unknown.out.as_str()), (1, ""), "{unknown:?}");

@@ -1,4 +1,4 @@
-//! Skill graphs by the command line: checked, published, searched, routed by.
+//! Skill graphs on the command line: check, publish, search, route.
 
 use crate::bed::{Home, until};
 use std::path::Path;
@@ -18,7 +18,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// An agent that waters plants; nothing in the default graph is like it.
+/// An agent that waters plants; the default graph has nothing similar.
 fn gardener() -> String {
     let plants =
         ["tomatoes", "roses", "the lemon tree", "basil", "the lawn", "orchids", "the hedge"];
@@ -39,7 +39,7 @@ fn gardener() -> String {
 }
 
 #[test]
-fn the_default_graph_has_no_error_and_no_warning() {
+fn default_graph_has_no_errors_and_no_warnings() {
     let home = Home::new();
     let done = home.run(&["graph", "check", DEFAULT]);
     assert_eq!(done.code, 0, "{done:?}");
@@ -48,7 +48,7 @@ fn the_default_graph_has_no_error_and_no_warning() {
 }
 
 #[test]
-fn a_broken_folder_is_found_out_with_file_and_fix() {
+fn graph_check_reports_file_and_fix() {
     let home = Home::new();
     let folder = home.path("broken");
     copy(Path::new(DEFAULT), &folder);
@@ -78,7 +78,7 @@ fn a_broken_folder_is_found_out_with_file_and_fix() {
 }
 
 #[test]
-fn a_published_agent_is_found_routed_to_and_answers() {
+fn published_agent_is_found_routed_to_and_answers() {
     let home = Home::new();
     let _server = home.up();
     let folder = home.path("mine");
@@ -106,7 +106,7 @@ fn a_published_agent_is_found_routed_to_and_answers() {
     );
     assert!(home.run(&["graph", "search", "prune"]).ok().contains("gardener"));
     assert!(home.run(&["graph", "search", "prune", "--json"]).json()["results"].is_array());
-    // The router's picture of the graph is at most two seconds old (house.md).
+    // The router's copy of the graph is at most two seconds old (house.md).
     let start = Instant::now();
     until("a message reaches the new agent", || {
         let sent = home.run(&["send", "web", "the roses look wilted, should I water them"]).ok();
@@ -132,7 +132,7 @@ fn a_published_agent_is_found_routed_to_and_answers() {
 }
 
 #[test]
-fn agents_do_not_vanish_by_accident() {
+fn graph_publish_refuses_to_remove_agents_by_accident() {
     let home = Home::new();
     let server = home.up();
     let before = server.get("/skill-graph-loader/api/graph");
@@ -154,7 +154,7 @@ fn agents_do_not_vanish_by_accident() {
 }
 
 #[test]
-fn a_watched_folder_is_published_whenever_it_is_sound() {
+fn watched_folder_is_published_whenever_it_is_valid() {
     let home = Home::new();
     let folder = home.path("mine");
     copy(Path::new(DEFAULT), &folder);
@@ -184,14 +184,14 @@ fn a_watched_folder_is_published_whenever_it_is_sound() {
         "{diff}"
     );
     assert!(home.run(&["graph", "diff"]).ok().contains("+ agent gardener"));
-    // Not sound: what was published serves on, and the file that is wrong is named.
+    // Invalid: the previous graph stays current, and the error names the file.
     std::fs::write(folder.join("agents/twin.md"), "---\nagentId: gardener\n---\n# Twin\n").unwrap();
     until("the twin is refused", || home.log("err.log").contains("agents/twin.md:").then_some(()));
-    // An agent that vanishes is not taken away unasked.
+    // A missing agent is not removed without permission.
     std::fs::remove_file(folder.join("agents/twin.md")).unwrap();
     std::fs::remove_file(&file).unwrap();
     until("the removal is refused", || {
-        home.log("err.log").contains("gardener would vanish").then_some(())
+        home.log("err.log").contains("gardener would disappear").then_some(())
     });
     assert_eq!(server.get("/skill-graph-loader/api/agents")["agents"].as_array().unwrap().len(), 5);
     let back = home.run(&["graph", "rollback", "--json"]).json();
@@ -200,7 +200,7 @@ fn a_watched_folder_is_published_whenever_it_is_sound() {
 }
 
 #[test]
-fn an_agent_whose_file_is_broken_is_to_be_mended_before_it_is_let_go() {
+fn watched_folder_suggests_the_repair_before_the_removal() {
     let home = Home::new();
     let folder = home.path("mine");
     copy(Path::new(DEFAULT), &folder);
@@ -212,14 +212,14 @@ fn an_agent_whose_file_is_broken_is_to_be_mended_before_it_is_let_go() {
         Some(home.log("err.log")).filter(|log| log.contains("--allow-removal"))
     });
     let at = |part: &str| said.find(part).unwrap_or_else(|| panic!("{part} in {said}"));
-    assert!(at("error: agents/agent-gardener.md:7: ") < at("gardener would vanish"), "{said}");
-    assert!(at("fix: mend ") < at("or, if it is meant, quintet graph publish"), "{said}");
+    assert!(at("error: agents/agent-gardener.md:7: ") < at("gardener would disappear"), "{said}");
+    assert!(at("fix: correct ") < at("or, if it is intended, run quintet graph publish"), "{said}");
     assert_eq!(server.get("/skill-graph-loader/api/agents")["agents"].as_array().unwrap().len(), 5);
     assert_eq!(server.stop(), Some(0));
 }
 
 #[test]
-fn a_check_says_last_that_a_publish_would_be_refused_and_why() {
+fn graph_check_ends_with_the_reason_that_a_publish_would_be_refused() {
     let home = Home::new();
     let folder = home.path("guides-only");
     std::fs::create_dir(&folder).unwrap();
@@ -247,7 +247,7 @@ fn a_check_says_last_that_a_publish_would_be_refused_and_why() {
 }
 
 #[test]
-fn a_correction_becomes_an_example_when_it_is_confirmed_and_not_before() {
+fn suggest_writes_a_correction_only_after_its_confirmation() {
     let home = Home::new();
     let server = home.up();
     let folder = home.path("mine");

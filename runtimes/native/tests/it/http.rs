@@ -1,11 +1,11 @@
-//! One HTTP request at a time, written by hand, so that a test decides every header itself.
+//! One HTTP request at a time, written by hand, so that tests control every header.
 
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// What came back.
+/// A response.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub status: u16,
@@ -27,7 +27,7 @@ impl Answer {
     }
 }
 
-/// Sends one request. `Host` is the address unless `headers` name one.
+/// Sends one request. `Host` is the address unless `headers` has one.
 pub fn ask(
     address: &str,
     method: &str,

@@ -1,9 +1,9 @@
-//! The owner's levers against an agent whose price nobody knows: each run waits for the owner.
+//! The owner's commands, with an agent of unknown price: each run waits for the owner.
 
 use crate::bed::{Done, Home, Server};
 use serde_json::Value;
 
-/// codegen is a program that says the message back and has no price.
+/// codegen is a program that echoes the message and has no price.
 fn unpriced() -> (Home, Server) {
     let home = Home::with_config(
         "[agents.codegen]\nrunner = \"command\"\ncommand = [\"/bin/sh\", \"-c\", \"echo done by hand: $(cat)\"]\n",
@@ -14,7 +14,7 @@ fn unpriced() -> (Home, Server) {
 
 const WORK: &str = "Fix the TypeError in the login flow";
 
-/// Sends work that is parked; the approval's id.
+/// Sends work that parks; returns the approval's id.
 fn parked(home: &Home, channel: &str) -> String {
     let done = home.run(&["send", channel, WORK]);
     assert_eq!(done.code, 1, "{done:?}");
@@ -43,7 +43,7 @@ fn first_event(home: &Home) -> Value {
 }
 
 #[test]
-fn work_of_unknown_price_waits_and_runs_once_approved() {
+fn run_of_unknown_price_starts_after_its_approval() {
     let (home, server) = unpriced();
     let id = parked(&home, "telegram");
     assert!(home.run(&["approvals"]).ok().contains(&id));
@@ -81,7 +81,7 @@ fn work_of_unknown_price_waits_and_runs_once_approved() {
 }
 
 #[test]
-fn what_is_rejected_does_not_run() {
+fn rejected_work_never_runs() {
     let (home, server) = unpriced();
     let id = parked(&home, "web");
     assert!(home.run(&["reject", &id, "--reason", "not today"]).ok().contains("rejected"));
@@ -95,7 +95,7 @@ fn what_is_rejected_does_not_run() {
 }
 
 #[test]
-fn a_halt_stops_what_would_begin_and_resume_lets_it_go() {
+fn halt_blocks_new_runs_until_resume() {
     let home = Home::new();
     let _server = home.up();
     assert!(home.run(&["halt", "--reason", "fire drill"]).ok().contains("halted"));
@@ -110,7 +110,7 @@ fn a_halt_stops_what_would_begin_and_resume_lets_it_go() {
 }
 
 #[test]
-fn what_waits_while_everything_is_halted_cannot_be_begun_by_a_press() {
+fn approval_cannot_start_work_during_a_halt() {
     let (home, server) = unpriced();
     let id = parked(&home, "telegram");
     home.run(&["halt"]).ok();
@@ -123,7 +123,7 @@ fn what_waits_while_everything_is_halted_cannot_be_begun_by_a_press() {
 }
 
 #[test]
-fn one_task_is_halted_by_its_id() {
+fn halt_stops_one_task_by_id() {
     let (home, server) = unpriced();
     let id = parked(&home, "telegram");
     let event = first_event(&home);
@@ -136,7 +136,7 @@ fn one_task_is_halted_by_its_id() {
 }
 
 #[test]
-fn the_budget_is_shown_with_what_is_held() {
+fn budget_command_shows_the_holds() {
     let home = Home::with_config(
         "[budget]\ndaily = 12.5\n[agents.codegen]\nrunner = \"command\"\ncommand = [\"/bin/echo\", \"hi\"]\nestimated_cost = 20.0\n",
     );
@@ -163,7 +163,7 @@ fn the_budget_is_shown_with_what_is_held() {
 }
 
 #[test]
-fn events_are_listed_and_done_again() {
+fn events_command_lists_and_replay_runs_again() {
     let (home, server) = unpriced();
     let first = parked(&home, "telegram");
     home.run(&["reject", &first]).ok();

@@ -1,4 +1,5 @@
-//! The `quintet` binary from outside: its process, its command line, its files, what its agents may see.
+//! The `quintet` binary from outside: its process, its command line, its files, and what agents can
+//! see.
 
 #![cfg(target_os = "linux")]
 #![allow(

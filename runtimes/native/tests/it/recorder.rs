@@ -1,4 +1,4 @@
-//! Telegram's side of the wire: takes every call the way Telegram does, and remembers what its users see.
+//! A fake Telegram: accepts every call as Telegram does and records what its users see.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use serde_json::{Value, json};
@@ -10,11 +10,11 @@ use std::sync::{Arc, Mutex};
 #[derive(Clone, Debug)]
 pub struct Shown {
     pub chat: u64,
-    /// The message it answers.
+    /// The message it replies to.
     pub answers: Option<u64>,
-    /// Every text it ever had, oldest first.
+    /// Every text it had, oldest first.
     pub texts: Vec<String>,
-    /// Rises with every change of any message.
+    /// Increases with every change of any message.
     pub changed: usize,
 }
 
@@ -25,7 +25,7 @@ struct Seen {
     other: Vec<String>,
 }
 
-/// The platform; it listens as long as the test runs.
+/// The fake platform; it listens until the test ends.
 #[derive(Clone)]
 pub struct Recorder {
     pub api_base: String,
@@ -52,7 +52,7 @@ impl Recorder {
     pub fn messages(&self) -> Vec<Shown> {
         self.seen.lock().unwrap().messages.clone()
     }
-    /// Whether a message that answers this one shows something that `fits`.
+    /// Whether a reply to this message shows a text that `fits` accepts.
     pub fn shows(&self, answers: u64, fits: impl Fn(&str) -> bool) -> bool {
         let seen = self.seen.lock().unwrap();
         seen.messages
@@ -61,11 +61,11 @@ impl Recorder {
             .filter(|message| message.answers == Some(answers))
             .any(|message| message.texts.last().is_some_and(|text| fits(text)))
     }
-    /// Methods called beside `sendMessage` and `editMessageText`.
+    /// Methods called other than `sendMessage` and `editMessageText`.
     pub fn other(&self) -> Vec<String> {
         self.seen.lock().unwrap().other.clone()
     }
-    /// Requests of one connection until it ends; a request that breaks off has not happened.
+    /// Serves one connection to its end; a truncated request does not count.
     fn serve(&self, stream: TcpStream) -> Option<()> {
         let mut write = stream.try_clone().ok()?;
         let mut read = BufReader::new(stream);
@@ -119,7 +119,7 @@ impl Recorder {
     }
 }
 
-/// Message ids begin where no update's number is.
+/// First message id, above every update number.
 const FIRST_ID: u64 = 9_000_000_000;
 
 fn id_of(index: usize) -> u64 {
@@ -130,7 +130,7 @@ fn index_of(id: u64) -> Option<usize> {
     usize::try_from(id.checked_sub(FIRST_ID)?).ok()
 }
 
-/// The method of the Bot API and the body.
+/// The Bot API method and the body.
 fn request(read: &mut impl BufRead) -> Option<(String, Value)> {
     let mut first = String::new();
     read.read_line(&mut first).ok().filter(|bytes| *bytes > 0)?;

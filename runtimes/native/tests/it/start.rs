@@ -14,7 +14,7 @@ fn mode(path: &Path) -> u32 {
         & 0o777
 }
 
-/// The sign-in link that `up` prints.
+/// The sign-in link printed by `up`.
 fn link(home: &Home) -> String {
     let out = until("the sign-in link", || {
         Some(home.log("out.log")).filter(|text| text.contains("code=") && text.contains("Ctrl-C"))
@@ -23,7 +23,7 @@ fn link(home: &Home) -> String {
 }
 
 #[test]
-fn the_first_start_makes_everything_and_keeps_it_to_its_owner() {
+fn first_start_creates_everything_for_the_owner_only() {
     let home = Home::new();
     let server = home.up();
     assert_eq!(mode(&home.data()), 0o700);
@@ -46,7 +46,7 @@ fn the_first_start_makes_everything_and_keeps_it_to_its_owner() {
 }
 
 #[test]
-fn the_printed_link_signs_in_once() {
+fn printed_link_signs_in_once() {
     let home = Home::new();
     let server = home.up();
     let link = link(&home);
@@ -90,7 +90,7 @@ fn the_printed_link_signs_in_once() {
 }
 
 #[test]
-fn a_token_of_a_variable_is_not_written_down() {
+fn token_from_a_variable_is_never_written_to_disk() {
     let home = Home::new().and("QUINTET_OPERATOR_TOKEN", "chosen-by-the-owner-1234567890");
     let server = home.up();
     assert!(!home.data().join("tokens/operator").exists());
@@ -105,7 +105,7 @@ fn a_token_of_a_variable_is_not_written_down() {
 }
 
 #[test]
-fn every_channel_is_answered_by_codegen() {
+fn codegen_answers_on_every_channel() {
     let home = Home::new();
     let server = home.up();
     for channel in ChannelKind::ALL.iter().map(|channel| channel.as_str()) {
@@ -130,7 +130,7 @@ fn every_channel_is_answered_by_codegen() {
 }
 
 #[test]
-fn a_second_up_on_the_same_data_is_refused_and_changes_nothing() {
+fn second_up_on_the_same_data_is_refused_and_changes_nothing() {
     let home = Home::new();
     let server = home.up();
     let second = home.run(&["up", "--listen", "127.0.0.1:0"]);
@@ -145,7 +145,7 @@ fn a_second_up_on_the_same_data_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn the_lock_dies_with_its_process() {
+fn lock_is_released_when_its_process_dies() {
     let home = Home::new();
     let first = home.up();
     let old = first.address.clone();
@@ -161,7 +161,7 @@ fn the_lock_dies_with_its_process() {
 }
 
 #[test]
-fn a_taken_address_is_said_plainly() {
+fn up_reports_an_address_in_use() {
     let home = Home::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let done = home.run(&["up", "--listen", &taken.local_addr().unwrap().to_string()]);
@@ -170,7 +170,7 @@ fn a_taken_address_is_said_plainly() {
 }
 
 #[test]
-fn a_stop_is_clean_from_the_moment_the_address_is_written() {
+fn stop_is_clean_as_soon_as_the_address_is_written() {
     let home = Home::new();
     assert_eq!(home.up().stop(), Some(0), "{}", home.log("err.log"));
     assert!(!home.data().join("server.json").exists(), "a clean stop takes the address away");

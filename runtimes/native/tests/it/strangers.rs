@@ -1,4 +1,4 @@
-//! Those who may not: strangers on a channel, other sites' pages, other names for this host, other machines.
+//! Unauthorised access: unknown senders, cross-site forms, wrong host names, other machines.
 
 use crate::bed::{Home, Server, TELEGRAM_SECRET, telegram_config, telegram_update, until};
 use crate::recorder::Recorder;
@@ -8,7 +8,7 @@ const OWNER: u64 = 700_100_200;
 const STRANGER: u64 = 666_000_666;
 
 #[test]
-fn a_strangers_message_is_acknowledged_and_nothing_comes_of_it() {
+fn unknown_senders_message_is_acknowledged_and_runs_nothing() {
     let recorder = Recorder::start();
     let home = Home::with_config("");
     let script =
@@ -74,7 +74,7 @@ fn a_strangers_message_is_acknowledged_and_nothing_comes_of_it() {
 }
 
 #[test]
-fn a_message_without_the_endpoints_secret_is_not_taken() {
+fn webhook_without_the_endpoints_secret_is_refused() {
     let recorder = Recorder::start();
     let home = Home::with_config(&telegram_config(&recorder.api_base, OWNER, &[OWNER]));
     let server = home.up();
@@ -109,7 +109,7 @@ fn a_message_without_the_endpoints_secret_is_not_taken() {
 const HALT: &str = "/monitoring-dashboard/dashboard/halt";
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
-/// Signs in with the operator token; the cookie, and the form's own token from the page.
+/// Signs in with the operator token; returns the cookie and a form token of the page.
 fn signed_in(home: &Home, server: &Server) -> (String, String) {
     let answer = server.ask(
         "POST",
@@ -141,7 +141,7 @@ fn is_halted(server: &Server) -> bool {
 }
 
 #[test]
-fn a_form_of_another_site_changes_nothing() {
+fn cross_site_form_changes_nothing() {
     let home = Home::new();
     let server = home.up();
     let (cookie, token) = signed_in(&home, &server);
@@ -188,7 +188,7 @@ fn a_form_of_another_site_changes_nothing() {
 }
 
 #[test]
-fn a_dashboards_cookie_opens_no_api() {
+fn dashboard_cookie_never_opens_the_api_of_a_service() {
     let home = Home::new();
     let server = home.up();
     let (cookie, _) = signed_in(&home, &server);
@@ -209,7 +209,7 @@ fn a_dashboards_cookie_opens_no_api() {
 }
 
 #[test]
-fn another_name_for_this_host_is_misdirected() {
+fn unknown_host_name_is_misdirected() {
     let home = Home::with_config("[server]\nhosts = [\"quintet.example.org\"]\n");
     let server = home.up();
     let port = server.address.rsplit_once(':').unwrap().1;
@@ -238,7 +238,7 @@ fn another_name_for_this_host_is_misdirected() {
 }
 
 #[test]
-fn local_endpoints_are_there_for_this_machine_alone() {
+fn local_endpoints_accept_this_machine_only() {
     let home = Home::new();
     let server = home.up();
     let local: Value =
@@ -264,7 +264,8 @@ fn local_endpoints_are_there_for_this_machine_alone() {
             .status,
         200
     );
-    // The platform inside answers the server's own calls, not a browser's page: a name that leads here is not enough.
+    // The local platform answers the server's own calls only, so a host name that resolves here is
+    // not enough.
     assert_eq!(
         server.ask("POST", "/local/telegram/bot1/sendMessage", &[], "{\"chat_id\":1}").status,
         200

@@ -1,4 +1,4 @@
-//! The command line itself: help, JSON, exit codes, and what works without a server.
+//! The command line: help, JSON, exit codes, and commands without a server.
 
 use crate::bed::Home;
 use serde_json::Value;
@@ -38,7 +38,7 @@ fn keys(value: &Value) -> BTreeSet<&str> {
 }
 
 #[test]
-fn the_help_of_every_command_shows_an_example() {
+fn help_of_every_command_shows_an_example() {
     let home = Home::new();
     for command in COMMANDS {
         let help = home.run(&[command, &["--help"]].concat()).ok();
@@ -56,7 +56,7 @@ fn the_help_of_every_command_shows_an_example() {
 }
 
 #[test]
-fn without_a_server_everything_that_needs_one_ends_with_3() {
+fn commands_exit_3_without_a_server() {
     let home = Home::new();
     let id = "apr_01J9Z5K2M8Q4R6T8V0X2Z4B6D8";
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../routing-knowledge");
@@ -85,7 +85,7 @@ fn without_a_server_everything_that_needs_one_ends_with_3() {
 }
 
 #[test]
-fn a_server_that_was_killed_is_not_reached_but_3() {
+fn commands_exit_3_after_the_server_was_killed() {
     let home = Home::new();
     home.up().kill();
     let done = home.run(&["budget"]);
@@ -95,7 +95,7 @@ fn a_server_that_was_killed_is_not_reached_but_3() {
 }
 
 #[test]
-fn usage_that_makes_no_sense_ends_with_2() {
+fn invalid_usage_exits_2() {
     let home = Home::new();
     let _server = home.up();
     let calls: [&[&str]; 8] = [
@@ -116,7 +116,7 @@ fn usage_that_makes_no_sense_ends_with_2() {
 }
 
 #[test]
-fn what_the_server_does_not_know_ends_with_1() {
+fn unknown_ids_exit_1() {
     let home = Home::new();
     let _server = home.up();
     for call in [
@@ -130,7 +130,7 @@ fn what_the_server_does_not_know_ends_with_1() {
 }
 
 #[test]
-fn the_token_is_not_sent_to_a_plain_http_server_elsewhere() {
+fn token_is_never_sent_to_a_remote_plain_http_server() {
     let home = Home::new();
     home.up().kill();
     let done = home.run(&["budget", "--server", "http://192.0.2.1:8787"]);
@@ -139,7 +139,7 @@ fn the_token_is_not_sent_to_a_plain_http_server_elsewhere() {
 }
 
 #[test]
-fn a_route_has_exactly_the_keys_of_the_contract() {
+fn route_json_has_exactly_the_keys_of_the_contract() {
     let home = Home::new();
     let contract = [
         "agent",
@@ -187,7 +187,7 @@ fn a_route_has_exactly_the_keys_of_the_contract() {
 }
 
 #[test]
-fn an_evaluation_has_the_keys_of_its_page() {
+fn eval_json_has_the_documented_keys() {
     let home = Home::new();
     let line = |text: String, label: &str| {
         serde_json::json!({ "text": text, "domain": label }).to_string()
@@ -242,7 +242,7 @@ fn an_evaluation_has_the_keys_of_its_page() {
 }
 
 #[test]
-fn the_doctor_finds_a_fresh_directory_well() {
+fn doctor_reports_no_errors_for_a_fresh_directory() {
     let home = Home::new();
     let fresh = home.run(&["doctor"]);
     assert_eq!(fresh.code, 0, "{fresh:?}");
@@ -264,7 +264,7 @@ fn the_doctor_finds_a_fresh_directory_well() {
 }
 
 #[test]
-fn a_route_says_what_the_work_will_take_at_the_prices_of_the_configuration() {
+fn route_estimates_the_cost_with_the_configured_prices() {
     let home = Home::new();
     std::fs::create_dir_all(home.data()).unwrap();
     let agent = "[agents.codegen]\nrunner = \"command\"\ncommand = [\"x\"]\ninput_price = 3\noutput_price = 15\n";

@@ -1,4 +1,4 @@
-//! Compares what was posted, what the platform showed, and what the two databases say.
+//! Compares the posted updates, the messages shown by the platform, and the two databases.
 
 use crate::Kill;
 use crate::posters::{AllPosted, Posted, is_placeholder};
@@ -7,14 +7,15 @@ use rusqlite::{Connection, Row};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// A message is begun this often at most; then it is a dead letter for the owner (dispatch/run.rs, RUNS_MAX).
+/// Maximum runs of a message before it is a dead letter (dispatch/run.rs, RUNS_MAX).
 const RUNS_MAX: usize = 4;
-/// After the last kill, and after it came, an event ends within this: no timer is that long where nothing is missing.
+/// Maximum time for an event to end, after the last kill and after its arrival. No timer takes this
+/// long unless something is missing.
 const END_WITHIN_MS: i64 = 20_000;
-/// Nobody is told that an agent is away before a task has waited this long (dispatch/run.rs, TELL_AFTER_MS).
+/// Wait before the sender is told that an agent is away (dispatch/run.rs, TELL_AFTER_MS).
 const TELL_AFTER_MS: i64 = 45_000;
 
-/// An event as the inbox keeps it.
+/// An event of the inbox.
 struct Event {
     id: String,
     key: u64,
@@ -22,15 +23,15 @@ struct Event {
     reason: Option<String>,
     runs: usize,
     replays: usize,
-    /// It came to an end for the first time.
+    /// Time of its first end.
     ended_ms: i64,
-    /// Its whole way, for the person who reads the failure.
+    /// Its timeline, for the failure message.
     way: String,
-    /// Its newest reply, as it should be shown.
+    /// Its newest reply text.
     reply: Option<String>,
 }
 
-/// A task, and its approval in the other database.
+/// A task, with its approval from the other database.
 struct Task {
     id: String,
     event: String,
@@ -53,7 +54,7 @@ pub struct Books {
     events: Vec<Event>,
     tasks: Vec<Task>,
     approvals: BTreeMap<String, Approval>,
-    /// Micro-dollars spent, and held now.
+    /// Micro-dollars spent and held.
     money: (i64, i64),
     strays: usize,
 }
@@ -68,7 +69,7 @@ fn all<T>(
     rows.map(Result::unwrap).collect()
 }
 
-/// Letters and digits: what Markdown marks up stays, the marks do not.
+/// Letters and digits only, so that rendered and raw Markdown compare equal.
 fn bare(text: &str) -> String {
     text.chars().filter(|c| c.is_alphanumeric()).collect()
 }
@@ -78,7 +79,7 @@ fn brief(text: &str) -> String {
 }
 
 impl Books {
-    /// After the server has stopped.
+    /// Reads the books after the server has stopped.
     pub fn read(data: &Path, posted: AllPosted, messages: Vec<Shown>, kills: Vec<Kill>) -> Self {
         let (inbox, own) = (
             Connection::open(data.join("inbox.db")).unwrap(),
@@ -142,7 +143,7 @@ impl Books {
         }
     }
 
-    /// Kills while this event was under way: from the first post to its end.
+    /// Number of kills between the event's first post and its end.
     fn kills_during(&self, posted: Posted, event: &Event) -> usize {
         self.kills
             .iter()
@@ -160,7 +161,9 @@ impl Books {
         let acks: i64 =
             self.posted.values().map(|posted| posted.acked_ms - posted.first_ms).max().unwrap_or(0);
         format!(
-            "{} acknowledged (slowest after {acks} ms), {} events, {} of them met by a kill (at most {} times), {} begun again, {} cut off {RUNS_MAX} times and replayed, {sent} messages sent ({} repeated)",
+            "{} acknowledged (slowest after {acks} ms), {} events, {} of them met by a kill (at \
+             most {} times), {} run again, {} cut off {RUNS_MAX} times and replayed, {sent} \
+             messages sent ({} repeated)",
             self.posted.len(),
             self.events.len(),
             hits.iter().filter(|n| **n > 0).count(),
@@ -171,7 +174,7 @@ impl Books {
         )
     }
 
-    /// Everything that should not be.
+    /// Every violation.
     pub fn wrong(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         let known: BTreeSet<u64> = self.events.iter().map(|event| event.key).collect();
@@ -232,7 +235,7 @@ impl Books {
                 event.way
             ));
         }
-        // Each begun piece of work answers once; a crash may repeat that message.
+        // Each run answers once; a crash may repeat that message.
         let messages_max = 1 + kills + event.replays;
         if messages.len() > messages_max {
             let texts: Vec<Vec<String>> = messages
@@ -293,7 +296,7 @@ impl Books {
         wrong
     }
 
-    /// One run answered it, and every run had one approval.
+    /// Violations of: one run answered, and every run had one approval.
     fn wrong_runs(&self, event: &Event) -> Vec<String> {
         let mut wrong = Vec::new();
         let tasks: Vec<&Task> = self.tasks.iter().filter(|task| task.event == event.id).collect();

@@ -1,9 +1,10 @@
-//! The process is killed (SIGKILL) again and again under load, at seeded random points, and started again on the same
-//! directory. Afterwards everything that was acknowledged is there once, done, and answered once, except what ingress.md
-//! allows: a crash may repeat the placeholder of an event that was under way.
+//! Kills the process (SIGKILL) repeatedly under load, at seeded random points, and restarts it on
+//! the same directory. Afterwards every acknowledged message is recorded once, done, and answered
+//! once. One exception of ingress.md: a crash may repeat the placeholder of a running event.
 //!
-//! kill -9 does not prove durability against a loss of power: what was written survives in the page cache.
-//! `QUINTET_KILLS` is the number of kills (100), `QUINTET_SEED` the seed, which is printed.
+//! kill -9 does not prove durability against a power loss, because written data survives in the
+//! page cache. `QUINTET_KILLS` is the number of kills (100), `QUINTET_SEED` the seed, which is
+//! printed.
 
 #![cfg(target_os = "linux")]
 #![allow(
@@ -33,18 +34,18 @@ use posters::Posters;
 use recorder::Recorder;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// A kill happened between these two times, milliseconds since the epoch.
+/// A kill between these two times, milliseconds since the epoch.
 pub struct Kill {
     pub before_ms: i64,
     pub after_ms: i64,
 }
 
-/// After a start that came up, a kill follows within this time.
+/// Maximum time from a finished start to the kill.
 const UP_MS_MAX: u64 = 900;
-/// One kill in so many hits the start itself.
+/// One in this many kills hits the start itself.
 const IN_START: u64 = 8;
 const START_MS_MAX: u64 = 250;
-/// Longer than any timer of the dispatcher, so that what hangs on one is named by the books.
+/// Longer than any timer of the dispatcher, so that the books can name a lost one.
 const DRAIN: Duration = Duration::from_secs(150);
 
 fn variable(name: &str) -> Option<u64> {
@@ -56,7 +57,7 @@ pub fn now_ms() -> i64 {
 }
 
 #[test]
-fn nothing_acknowledged_is_lost_or_done_twice_however_often_the_process_is_killed() {
+fn inbox_loses_and_repeats_no_acknowledged_message_under_kill_9() {
     let kills = variable("QUINTET_KILLS").unwrap_or(100);
     let seed = variable("QUINTET_SEED").unwrap_or_else(|| u64::try_from(now_ms()).unwrap());
     eprintln!("QUINTET_SEED={seed} QUINTET_KILLS={kills}");
@@ -67,7 +68,7 @@ fn nothing_acknowledged_is_lost_or_done_twice_however_often_the_process_is_kille
         "{}{limits}",
         telegram_config(&recorder.api_base, posters::OWNER, &posters::chats())
     ));
-    // The first start publishes the graph; that is not what is tested here.
+    // The first start publishes the graph, which this test does not cover.
     home.up().kill();
     let posters = Posters::start(&recorder, seed);
     let killed = kill_again_and_again(&home, &posters, &mut Rng::with_seed(seed), kills);
@@ -112,7 +113,7 @@ fn kill_again_and_again(home: &Home, posters: &Posters, random: &mut Rng, kills:
     killed
 }
 
-/// Waits until every event has come to an end.
+/// Waits until every event has ended.
 fn drain(server: &Server) {
     let open = ["received", "routed", "parked", "approved", "running", "answered"];
     within(DRAIN, "the queue is empty", || {
@@ -126,7 +127,7 @@ fn drain(server: &Server) {
     });
 }
 
-/// A message that was cut off in each of its runs is a dead letter for the owner (G1), who has it done again.
+/// Replays dead letters: messages killed in each of their runs (G1).
 fn replay_dead(home: &Home, server: &Server) {
     let list = server.get("/webhook-aggregator/api/events?channel=telegram&limit=500&state=dead");
     let ids: Vec<&str> = list["events"]

@@ -1,5 +1,5 @@
-//! Several Telegrams at once: each posts updates, the same one again until it is acknowledged, a few of them once more
-//! after that, and never has more than a few unanswered.
+//! Several concurrent Telegrams. Each posts updates and repeats each until it is acknowledged,
+//! repeats a few after that, and keeps few messages unanswered.
 
 use crate::bed::{TELEGRAM_SECRET, telegram_update};
 use crate::http;
@@ -14,11 +14,11 @@ use std::time::Duration;
 
 pub const OWNER: u64 = 700_100_200;
 const POSTERS: u64 = 4;
-/// Private chats of each poster: lanes that go on side by side.
+/// Private chats per poster; their lanes run in parallel.
 const CHATS: u64 = 3;
-/// Acknowledged and unanswered messages of each poster.
+/// Maximum acknowledged but unanswered messages per poster.
 const UNANSWERED_MAX: usize = 3;
-/// One update in so many is delivered again after its acknowledgement.
+/// One in this many updates is delivered again after its acknowledgement.
 const AGAIN: u64 = 10;
 
 const MESSAGES: [&str; 5] = [
@@ -29,7 +29,7 @@ const MESSAGES: [&str; 5] = [
     "What can you do?",
 ];
 
-/// When an update was first posted and when it was acknowledged, milliseconds since the epoch.
+/// Times of an update's first post and of its acknowledgement, milliseconds since the epoch.
 #[derive(Clone, Copy, Debug)]
 pub struct Posted {
     pub first_ms: i64,
@@ -38,12 +38,12 @@ pub struct Posted {
 
 pub type AllPosted = BTreeMap<u64, Posted>;
 
-/// All chats that write to us.
+/// All chats that post.
 pub fn chats() -> Vec<u64> {
     (0..POSTERS * CHATS).map(|n| OWNER + n).collect()
 }
 
-/// What an event says before it is answered.
+/// Whether a text is a placeholder before the answer.
 pub fn is_placeholder(text: &str) -> bool {
     text.ends_with(" is working on it …")
 }
@@ -70,11 +70,11 @@ impl Posters {
         let threads = threads.collect();
         Self { address, stop, threads }
     }
-    /// Where the server listens now; nowhere while it is dead.
+    /// Sets the server's address; none while it is dead.
     pub fn open(&self, address: Option<&str>) {
         *self.address.write().unwrap() = address.map(str::to_owned);
     }
-    /// No new updates; those under way are posted until they are acknowledged.
+    /// Posts no new updates; repeats open ones until they are acknowledged.
     pub fn finish(self) -> AllPosted {
         self.stop.store(true, Ordering::Relaxed);
         self.threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
@@ -116,7 +116,7 @@ impl Poster {
         }
         posted
     }
-    /// Telegram knows one answer that ends it: a 2xx.
+    /// Only a 2xx acknowledges, as for Telegram.
     fn until_acknowledged(&self, body: &str) {
         loop {
             let address = self.address.read().unwrap().clone();

@@ -1,7 +1,7 @@
-//! `runner = "command"`: the owner's own program, run as it stands and never through a shell.
+//! `runner = "command"`: the owner's own program, started directly and never through a shell.
 //!
-//! The message goes to standard input, or takes the place of the one argument `{message}`. What is printed is the
-//! answer: plain text, or lines of JSON as `lines.rs` knows them.
+//! The message goes to standard input, or replaces the one argument `{message}`. The output is the
+//! answer: plain text, or JSON lines in the formats of `lines.rs`.
 
 mod lines;
 
@@ -18,9 +18,9 @@ use platform::config::Section;
 use platform::ports::{PortErrorKind, ProgramEvent, ProgramSpec, Running};
 use std::sync::Arc;
 
-/// The longest message that is handed over as an argument; Linux takes 128 KiB in one.
+/// Maximum bytes of a message passed as an argument; Linux allows 128 KiB.
 const ARGUMENT_BYTES_MAX: usize = 100 << 10;
-/// How much of standard error a person is shown.
+/// Maximum bytes of standard error shown to the sender.
 const STDERR_BYTES_MAX: usize = 600;
 
 /// Reads an agent that runs a command.
@@ -137,7 +137,7 @@ impl Session {
             usage: self.transcript.usage.clone(),
         }
     }
-    /// What the agent itself said of its failure, else the end of its standard error.
+    /// The agent's own message about its failure, or the end of its standard error.
     fn failure(&self, code: Option<i32>, stderr: &str) -> String {
         let how = code.map_or_else(
             || "was ended by a signal".to_owned(),

@@ -1,8 +1,9 @@
-//! `runner = "knowledge"`, the default: answers from the skill graph alone. No model, no program, no cost; the same
-//! graph and message give the same answer. What stands in the files is quoted as data and never followed.
+//! `runner = "knowledge"`, the default: answers from the skill graph alone. No model, no program,
+//! no cost; the same graph and message give the same answer. Text of the files is quoted as data
+//! and never followed.
 //!
-//! Files come from the routing decision first, then from the loader's search; `sections.rs` cuts them at their headings
-//! and finds the sections nearest to the message; `compose.rs` writes the answer.
+//! Files come from the routing decision first, then from the loader's search. `sections.rs` splits
+//! them at their headings and ranks the sections; `compose.rs` writes the answer.
 
 mod compose;
 mod sections;
@@ -22,14 +23,14 @@ use platform::ports::{CallError, Calls, calls};
 use serde_json::Value;
 use std::sync::Arc;
 
-/// How much of a message is searched for, in bytes.
+/// Maximum bytes of a message used as a search query.
 const QUERY_BYTES_MAX: usize = 400;
-/// Hits asked for.
+/// Number of search hits.
 const HITS: usize = 6;
-/// Files that are read.
+/// Maximum files read.
 const FILES: usize = 5;
 
-/// What an answer is made of.
+/// The input of an answer.
 struct Material {
     agents: Vec<Agent>,
     /// Best first, without agents and channels.
@@ -58,7 +59,8 @@ impl Runner for Knowledge {
                     Finish::free(
                         Outcome::Failed,
                         format!(
-                            "{} answers from the skill graph, which could not be read just now. Please try again.",
+                            "{} answers from the skill graph, which could not be read just now. \
+                             Please try again.",
                             job.agent
                         ),
                     )
@@ -83,7 +85,7 @@ impl Run for Answering {
         RunEvent::Finished(self.end.clone().unwrap_or_else(|| Finish::free(Outcome::Cancelled, "")))
     }
     async fn stop(&mut self) -> Option<Micros> {
-        // Nothing runs outside this future: no longer asked, it does nothing any more.
+        // Nothing runs outside this future, so a dropped one does nothing.
         self.work = std::future::pending().boxed();
         self.end.get_or_insert_with(|| Finish::free(Outcome::Cancelled, ""));
         Some(Micros::ZERO)
@@ -127,7 +129,8 @@ async fn gather(calls: &dyn Calls, job: &Job) -> Result<Material, CallError> {
     Ok(Material { agents, files, hits: search.results })
 }
 
-/// The files to read: those of the decision first, then the hits; no agents, no channels, none twice.
+/// The files to read: those of the decision, then the hits, without agents, channels and
+/// repetitions.
 fn wanted(job: &Job, hits: &[SearchHit]) -> Vec<String> {
     let decided = job.context.skill_files.iter().map(|name| file_id(name));
     let found = hits
@@ -146,7 +149,7 @@ fn wanted(job: &Job, hits: &[SearchHit]) -> Vec<String> {
     ids
 }
 
-/// The id of a file that may be given by its path: `guides/code-review.md` is `code-review`.
+/// The id of a file that may be given as a path: `guides/code-review.md` is `code-review`.
 fn file_id(name: &str) -> String {
     let Some(path) = name.strip_suffix(".md") else { return name.to_owned() };
     let mut parts = path.rsplit('/');
@@ -154,7 +157,7 @@ fn file_id(name: &str) -> String {
     if stem == "SKILL" { parts.next().unwrap_or_default().to_owned() } else { stem.to_owned() }
 }
 
-/// The agents of a list, bare or under `agents`; entries that cannot be read are left out.
+/// The agents of a list, bare or under `agents`; invalid entries are left out.
 fn agents_of(value: Value) -> Vec<Agent> {
     let list = match value {
         Value::Object(mut object) => object.remove("agents").unwrap_or_default(),
@@ -169,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_found_by_its_id_or_its_path() {
+    fn knowledge_finds_a_file_by_id_or_path() {
         assert_eq!(file_id("code-review"), "code-review");
         assert_eq!(file_id("guides/code-review.md"), "code-review");
         assert_eq!(file_id("skills/pdf/SKILL.md"), "pdf");

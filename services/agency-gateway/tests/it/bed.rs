@@ -1,4 +1,4 @@
-//! A control plane that writes down what it is told and answers as a test wishes, and a gateway in front of it.
+//! A control plane that records calls and answers as a test orders, with a gateway.
 
 use agency_gateway::{Board, Config, Deps, router, serve};
 use axum::Router;
@@ -27,12 +27,12 @@ use tower::ServiceExt;
 pub struct Plane {
     queue: Mutex<VecDeque<LeasedTask>>,
     arrived: Notify,
-    /// What was called, as `POST /path body`, leases and reads left out.
+    /// Calls as `POST /path body`, without leases and reads.
     log: Mutex<Vec<String>>,
     leases: Mutex<Vec<Value>>,
-    /// Answers ordered by a test, by the last part of the path; then the usual one follows.
+    /// Refusals ordered by a test, by the last part of the path; afterwards the usual answer.
     ordered: Mutex<HashMap<String, VecDeque<ErrorCode>>>,
-    /// What a refusal says of the approval, beside its code.
+    /// The approval state in a refusal, beside its code.
     pub approval_state: Mutex<Option<String>>,
     pub cancel: Mutex<bool>,
     pub silent: Mutex<bool>,
@@ -52,7 +52,7 @@ impl Plane {
         self.queue.lock().unwrap().push_back(task);
         self.arrived.notify_one();
     }
-    /// The next calls whose path ends so are refused with these codes.
+    /// Refuses the next calls whose path has this end with these codes.
     pub fn refuse(&self, end: &str, codes: &[ErrorCode]) {
         self.ordered.lock().unwrap().entry(end.to_owned()).or_default().extend(codes);
     }
@@ -62,7 +62,7 @@ impl Plane {
     pub fn leases(&self) -> Vec<Value> {
         self.leases.lock().unwrap().clone()
     }
-    /// The bodies of calls whose path ends so.
+    /// The bodies of calls whose path has this end.
     pub fn bodies(&self, end: &str) -> Vec<Value> {
         let log = self.log();
         let lines = log
@@ -141,7 +141,7 @@ async fn answer(State(plane): State<Arc<Plane>>, request: Request) -> Response {
     axum::Json(value).into_response()
 }
 
-/// A gateway at work.
+/// A running gateway.
 pub struct Bed {
     pub plane: Arc<Plane>,
     pub clock: Arc<ManualClock>,
@@ -200,14 +200,14 @@ impl Bed {
     pub fn now(&self) -> i64 {
         self.clock.now_ms()
     }
-    /// Wishes the gateway to stop.
+    /// Requests a stop.
     pub fn stop(&mut self) {
         drop(self.stop.take());
     }
     pub fn is_serving(&self) -> bool {
         self.serving.as_ref().is_some_and(|serving| !serving.is_finished())
     }
-    /// A request to the gateway's own interface, as the scope of that name.
+    /// A request to the gateway's own API, with this scope.
     pub async fn call(&self, method: &str, path: &str, who: &str, body: Value) -> (u16, Value) {
         let (status, text) = self.raw(method, path, who, body).await;
         (status, serde_json::from_str(&text).unwrap_or_default())
@@ -230,14 +230,14 @@ impl Bed {
     }
 }
 
-/// Lets everything that can go on go on.
+/// Runs everything that is ready.
 pub async fn breathe() {
     for _ in 0..200 {
         tokio::task::yield_now().await;
     }
 }
 
-/// Waits until it holds.
+/// Waits until the condition holds.
 pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     for _ in 0..2_000 {
         if holds() {
@@ -262,7 +262,7 @@ pub fn task(id: &str, epoch: u32, agent: &str, message: &str) -> LeasedTask {
     }
 }
 
-/// One agent `worker` whose program is `tool`.
+/// One agent `worker` with the program `tool`.
 pub fn tool() -> Value {
     json!({"agents": {"worker": {"runner": "command", "command": ["tool", "--json"], "env": ["API_KEY"], "timeout_s": 60}}})
 }

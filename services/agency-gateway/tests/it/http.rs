@@ -1,4 +1,4 @@
-//! The gateway's own interface: run-task, tasks, events, halt, health.
+//! The gateway's own API: run-task, tasks, events, halt, health.
 
 use crate::bed::{Bed, breathe, hanging, saying, tool, until};
 use contracts::ErrorCode;
@@ -29,7 +29,7 @@ fn bed() -> Bed {
 }
 
 #[tokio::test]
-async fn approved_work_runs_once_and_can_be_read() {
+async fn run_task_runs_approved_work_once_and_shows_it() {
     let bed = bed();
     let (status, view) = bed.call("POST", "/api/run-task", "gateway", request("t", "worker")).await;
     assert_eq!(
@@ -52,7 +52,7 @@ async fn approved_work_runs_once_and_can_be_read() {
 }
 
 #[tokio::test]
-async fn work_without_a_valid_approval_is_refused_and_nothing_runs() {
+async fn run_task_refuses_work_without_a_valid_approval() {
     let bed = bed();
     let refused = async |body: Value| {
         let (status, problem) = bed.call("POST", "/api/run-task", "operator", body).await;
@@ -103,7 +103,7 @@ async fn work_without_a_valid_approval_is_refused_and_nothing_runs() {
 }
 
 #[tokio::test]
-async fn each_path_asks_for_its_scope() {
+async fn gateway_paths_require_their_scope() {
     let bed = bed();
     for (method, path, who, status) in [
         ("POST", "/api/run-task", "agent", 403),
@@ -121,7 +121,7 @@ async fn each_path_asks_for_its_scope() {
 }
 
 #[tokio::test]
-async fn a_gateway_that_is_full_says_so() {
+async fn run_task_is_refused_at_full_capacity() {
     let bed = Bed::idle(&json!({"gateway": {"capacity": 1}, "agents": tool()["agents"]}));
     bed.programs.install("tool", hanging());
     *bed.plane.approval.lock().unwrap() = Some(approval("t", "worker"));
@@ -130,7 +130,7 @@ async fn a_gateway_that_is_full_says_so() {
 }
 
 #[tokio::test]
-async fn a_halt_here_stops_the_run() {
+async fn gateway_halt_stops_the_run() {
     let bed = bed();
     bed.programs.install("tool", hanging());
     assert_eq!(bed.call("POST", "/api/halt", "operator", json!({})).await.0, 422);
@@ -154,7 +154,7 @@ async fn a_halt_here_stops_the_run() {
 }
 
 #[tokio::test]
-async fn a_halt_at_the_assistant_reaches_work_without_a_lease() {
+async fn assistant_halt_stops_a_run_without_a_lease() {
     let bed = bed();
     bed.programs.install("tool", hanging());
     bed.call("POST", "/api/run-task", "operator", request("t", "worker")).await;
@@ -166,7 +166,7 @@ async fn a_halt_at_the_assistant_reaches_work_without_a_lease() {
 }
 
 #[tokio::test]
-async fn events_are_streamed_to_the_end_of_the_run() {
+async fn task_events_are_streamed_until_the_run_ends() {
     let bed = bed();
     bed.call("POST", "/api/run-task", "operator", request("t", "worker")).await;
     let (status, text) = bed.raw("GET", "/api/tasks/t/events", "viewer", json!(null)).await;
@@ -184,7 +184,7 @@ async fn events_are_streamed_to_the_end_of_the_run() {
 }
 
 #[tokio::test]
-async fn health_names_agents_whose_program_is_missing() {
+async fn health_names_agents_with_a_missing_program() {
     let bed = Bed::idle(&tool());
     let (status, health) = bed.call("GET", "/health", "", json!(null)).await;
     assert_eq!(

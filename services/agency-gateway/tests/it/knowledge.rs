@@ -1,4 +1,4 @@
-//! What the knowledge runner answers, over the default graph's own files.
+//! The knowledge runner's answers over the default graph's files.
 
 use crate::bed::{Bed, Graph, task, until};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ const FILES: &[(&str, &str)] = &[
     ("agent-runners", include_str!("../../../../routing-knowledge/guides/agent-runners.md")),
 ];
 
-/// A file as the loader shows it; good enough a reading of the front matter for these tests.
+/// A file as served by the loader; parses just enough front matter for these tests.
 fn skill((id, text): &(&str, &str)) -> Value {
     let mut parts = text.splitn(3, "---\n");
     let front = parts.nth(1).unwrap();
@@ -56,7 +56,7 @@ async fn ask(who: &str, message: &str, decided: &[&str], found: &[&str]) -> Valu
 }
 
 #[tokio::test]
-async fn the_best_sections_are_quoted_with_their_source() {
+async fn knowledge_quotes_the_best_sections_with_their_source() {
     let result = ask(
         "codegen",
         "fix the TypeError in the login flow",
@@ -79,7 +79,7 @@ async fn the_best_sections_are_quoted_with_their_source() {
 }
 
 #[tokio::test]
-async fn the_same_question_has_the_same_answer() {
+async fn knowledge_gives_the_same_answer_to_the_same_question() {
     let question = || {
         ask(
             "codegen",
@@ -94,7 +94,7 @@ async fn the_same_question_has_the_same_answer() {
 }
 
 #[tokio::test]
-async fn when_nothing_fits_it_says_so_and_what_the_agent_is_for() {
+async fn knowledge_admits_when_nothing_matches_and_describes_the_agent() {
     let text =
         ask("codegen", "bake sourdough bread", &[], &["debugging-a-runtime-error"]).await["text"]
             .as_str()
@@ -110,7 +110,7 @@ async fn when_nothing_fits_it_says_so_and_what_the_agent_is_for() {
 }
 
 #[tokio::test]
-async fn the_assistant_greets_and_says_who_does_what() {
+async fn knowledge_assistant_greets_and_lists_the_agents() {
     let text = ask("assistant", "hello!", &[], &["agent-runners"]).await["text"]
         .as_str()
         .unwrap()
@@ -132,7 +132,7 @@ async fn the_assistant_greets_and_says_who_does_what() {
 }
 
 #[tokio::test]
-async fn a_graph_that_cannot_be_read_is_a_failure_without_cost() {
+async fn knowledge_fails_without_cost_if_the_graph_is_unreadable() {
     let bed = Bed::start(&json!({}));
     bed.plane.refuse("search", &[contracts::ErrorCode::Unavailable]);
     bed.plane.push(task("t", 1, "codegen", "fix it"));

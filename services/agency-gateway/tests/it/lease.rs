@@ -6,7 +6,7 @@ use platform::memory::ScriptedProgram;
 use serde_json::json;
 
 #[tokio::test]
-async fn a_task_is_claimed_run_settled_and_reported_in_that_order() {
+async fn task_is_claimed_run_settled_and_reported_in_order() {
     let bed = Bed::start(&tool());
     bed.programs.install("tool", saying(&[r#"{"type":"result","text":"Done.","costUsd":0.25}"#]));
     bed.plane.push(task("t~1", 3, "worker", "do it; rm -rf $HOME"));
@@ -40,7 +40,7 @@ async fn a_task_is_claimed_run_settled_and_reported_in_that_order() {
 }
 
 #[tokio::test]
-async fn it_leases_for_every_agent_and_only_for_the_room_it_has() {
+async fn lease_requests_every_agent_and_only_the_free_capacity() {
     let bed = Bed::start(&json!({"gateway": {"capacity": 2}, "agents": tool()["agents"]}));
     bed.programs.install("tool", hanging());
     for id in ["a", "b", "c"] {
@@ -57,7 +57,7 @@ async fn it_leases_for_every_agent_and_only_for_the_room_it_has() {
 }
 
 #[tokio::test]
-async fn a_refused_claim_runs_nothing_and_says_why() {
+async fn refused_claim_runs_nothing_and_reports_the_reason() {
     let cases = [
         (ErrorCode::Halted, "cancelled", "halted"),
         (ErrorCode::NotApproved, "failed", "not approved"),
@@ -83,7 +83,7 @@ async fn a_refused_claim_runs_nothing_and_says_why() {
 }
 
 #[tokio::test]
-async fn an_assistant_that_does_not_answer_is_asked_again_while_the_lease_lasts() {
+async fn claim_is_retried_while_the_lease_lasts() {
     let bed = Bed::start(&tool());
     bed.programs.install("tool", saying(&["done"]));
     bed.plane.refuse("claim", &[ErrorCode::Unavailable]);
@@ -96,7 +96,7 @@ async fn an_assistant_that_does_not_answer_is_asked_again_while_the_lease_lasts(
 }
 
 #[tokio::test]
-async fn a_claim_that_never_comes_leaves_the_lease_to_lapse() {
+async fn failed_claim_lets_the_lease_expire() {
     let bed = Bed::start(&tool());
     *bed.plane.silent.lock().unwrap() = true;
     bed.plane.push(task("t", 1, "worker", "go"));
@@ -108,7 +108,7 @@ async fn a_claim_that_never_comes_leaves_the_lease_to_lapse() {
 }
 
 #[tokio::test]
-async fn a_halt_is_heard_at_once_and_stops_the_program() {
+async fn halt_signal_stops_the_program_at_once() {
     let bed = Bed::start(&tool());
     bed.programs.install("tool", hanging());
     bed.plane.push(task("t", 1, "worker", "go"));
@@ -125,7 +125,7 @@ async fn a_halt_is_heard_at_once_and_stops_the_program() {
 }
 
 #[tokio::test]
-async fn without_a_signal_the_next_renewal_hears_of_the_halt() {
+async fn halt_without_a_signal_is_noticed_at_the_next_renewal() {
     let bed = Bed::start(&tool());
     bed.programs.install("tool", hanging());
     bed.plane.push(task("t", 1, "worker", "go"));
@@ -145,7 +145,7 @@ async fn without_a_signal_the_next_renewal_hears_of_the_halt() {
 }
 
 #[tokio::test]
-async fn a_stale_lease_stops_the_run_but_its_cost_is_booked() {
+async fn stale_lease_stops_the_run_and_posts_its_cost() {
     let bed = Bed::start(&tool());
     bed.programs.install("tool", hanging());
     bed.plane.refuse("renew", &[ErrorCode::StaleEpoch]);
@@ -160,7 +160,7 @@ async fn a_stale_lease_stops_the_run_but_its_cost_is_booked() {
 }
 
 #[tokio::test]
-async fn a_run_stops_itself_when_its_lease_cannot_be_renewed() {
+async fn run_stops_itself_when_its_lease_expires() {
     let bed = Bed::start(&tool());
     bed.programs.install("tool", hanging());
     bed.plane.push(task("t", 1, "worker", "go"));
@@ -175,7 +175,7 @@ async fn a_run_stops_itself_when_its_lease_cannot_be_renewed() {
 }
 
 #[tokio::test]
-async fn renewals_that_fail_for_a_while_are_forgiven() {
+async fn lease_survives_temporary_renewal_failures() {
     let bed = Bed::start(&tool());
     bed.programs.install("tool", hanging());
     bed.plane.refuse("renew", &[ErrorCode::Unavailable, ErrorCode::Internal]);
@@ -191,7 +191,7 @@ async fn renewals_that_fail_for_a_while_are_forgiven() {
 }
 
 #[tokio::test]
-async fn reports_are_repeated_until_they_are_answered_and_the_lease_is_kept_meanwhile() {
+async fn result_is_retried_until_answered_while_the_lease_is_renewed() {
     let bed = Bed::start(&tool());
     bed.programs.install("tool", saying(&["done"]));
     bed.plane.refuse("settle", &[ErrorCode::Unavailable, ErrorCode::Internal]);
@@ -209,7 +209,7 @@ async fn reports_are_repeated_until_they_are_answered_and_the_lease_is_kept_mean
 }
 
 #[tokio::test]
-async fn an_approval_whose_time_is_over_is_no_result_and_the_task_comes_back() {
+async fn expired_approval_reports_no_result_and_the_task_is_requeued() {
     let bed = Bed::start(&tool());
     bed.programs.install("tool", saying(&["done"]));
     *bed.plane.approval_state.lock().unwrap() = Some("lapsed".to_owned());
@@ -218,7 +218,7 @@ async fn an_approval_whose_time_is_over_is_no_result_and_the_task_comes_back() {
     until("claimed", || bed.plane.count("/claim") == 1).await;
     breathe().await;
     assert_eq!((bed.plane.count("/result"), bed.programs.started().len()), (0, 0));
-    // A lease that was given up meanwhile is no result either.
+    // A released lease reports no result either.
     *bed.plane.approval_state.lock().unwrap() = None;
     bed.plane.refuse("claim", &[ErrorCode::StaleEpoch]);
     bed.plane.push(task("t", 2, "worker", "go"));
@@ -231,7 +231,7 @@ async fn an_approval_whose_time_is_over_is_no_result_and_the_task_comes_back() {
 }
 
 #[tokio::test]
-async fn the_same_lease_twice_runs_once_and_a_new_epoch_is_gated_by_its_claim() {
+async fn lease_runs_once_and_a_new_epoch_needs_its_own_claim() {
     let bed = Bed::start(&tool());
     bed.programs.install("tool", hanging());
     bed.plane.push(task("t", 1, "worker", "go"));
@@ -249,7 +249,7 @@ async fn the_same_lease_twice_runs_once_and_a_new_epoch_is_gated_by_its_claim() 
 }
 
 #[tokio::test]
-async fn leasing_goes_on_after_errors_with_pauses_in_between() {
+async fn lease_loop_continues_after_errors_with_backoff() {
     let bed = Bed::start(&tool());
     bed.plane.refuse("lease", &[ErrorCode::Unavailable, ErrorCode::Unauthenticated]);
     breathe().await;
@@ -263,7 +263,7 @@ async fn leasing_goes_on_after_errors_with_pauses_in_between() {
 }
 
 #[tokio::test]
-async fn a_program_that_is_missing_makes_its_agent_unavailable_at_no_cost() {
+async fn missing_program_reports_unavailable_without_cost() {
     let bed = Bed::start(&tool());
     bed.plane.push(task("t", 1, "worker", "go"));
     until("reported", || bed.plane.count("/result") == 1).await;
@@ -276,7 +276,7 @@ async fn a_program_that_is_missing_makes_its_agent_unavailable_at_no_cost() {
 }
 
 #[tokio::test]
-async fn a_failing_program_is_told_with_the_end_of_its_standard_error() {
+async fn failing_program_reports_the_end_of_its_standard_error() {
     let bed = Bed::start(&tool());
     let stderr = format!("{}\nlogin expired", "noise ".repeat(400));
     bed.programs
@@ -293,8 +293,8 @@ async fn a_failing_program_is_told_with_the_end_of_its_standard_error() {
 }
 
 #[tokio::test]
-async fn a_claim_whose_answer_was_lost_is_not_run_on_a_guess() {
-    // The first claim stands though its answer is lost; the second meets it.
+async fn claim_with_a_lost_response_runs_nothing() {
+    // The first claim counts although its response is lost; the second conflicts with it.
     let bed = Bed::start(&tool());
     bed.programs.install("tool", saying(&["done"]));
     bed.plane.refuse("claim", &[ErrorCode::Internal, ErrorCode::Conflict]);

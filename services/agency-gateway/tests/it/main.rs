@@ -1,4 +1,4 @@
-//! The gateway over memory ports, against a control plane of a few lines.
+//! The gateway on memory ports, with a minimal control plane.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! What every runner keeps to, whatever it runs: the registry is walked.
+//! Rules for every runner in the registry.
 
 use crate::bed::{Bed, hanging, saying};
 use agency_gateway::runner::{Ended, Finish, Job, Run, RunEvent, Runner, TEXT_BYTES_MAX, Tools};
@@ -42,7 +42,7 @@ async fn end(run: &mut dyn Run) -> Finish {
 }
 
 #[tokio::test]
-async fn every_runner_ends_keeps_its_end_and_stays_within_size() {
+async fn runner_ends_once_and_stays_within_its_size() {
     for entry in REGISTRY {
         let bed = Bed::idle(&json!({}));
         bed.programs.install("tool", saying(&["x".repeat(400_000).as_str()]));
@@ -60,7 +60,7 @@ async fn every_runner_ends_keeps_its_end_and_stays_within_size() {
 }
 
 #[tokio::test]
-async fn every_runner_can_be_stopped_twice() {
+async fn runner_can_be_stopped_twice() {
     for entry in REGISTRY {
         let bed = Bed::idle(&json!({}));
         *bed.plane.silent.lock().unwrap() = true;
@@ -73,7 +73,7 @@ async fn every_runner_can_be_stopped_twice() {
 }
 
 #[tokio::test]
-async fn no_runner_lets_a_message_choose_what_is_run() {
+async fn runner_never_lets_a_message_choose_the_program() {
     for entry in REGISTRY {
         let bed = Bed::idle(&json!({}));
         bed.programs.install("tool", saying(&["ok"]));
@@ -140,7 +140,7 @@ async fn a_made_up_runner_reads_keys_of_its_own_and_runs() {
 }
 
 #[tokio::test]
-async fn the_message_takes_the_place_of_one_whole_argument() {
+async fn command_runner_replaces_one_whole_argument_with_the_message() {
     let bed = Bed::idle(&json!({}));
     bed.programs.install("tool", saying(&["ok"]));
     let command = ["tool", "exec", "--", "{message}"];

@@ -1,10 +1,10 @@
-//! The end of the gateway: no new work, a little time for what is in hand, then stopped and reported.
+//! Shutdown: no new work, a short grace for running tasks, then stop and report.
 
 use crate::bed::{Bed, breathe, hanging, task, tool, until};
 use serde_json::json;
 
 #[tokio::test]
-async fn an_idle_gateway_stops_at_once() {
+async fn idle_gateway_stops_at_once() {
     let mut bed = Bed::start(&tool());
     breathe().await;
     bed.stop();
@@ -12,7 +12,7 @@ async fn an_idle_gateway_stops_at_once() {
 }
 
 #[tokio::test]
-async fn runs_in_hand_get_five_seconds_and_are_then_stopped_and_reported() {
+async fn shutdown_gives_runs_five_seconds_then_stops_and_reports_them() {
     let mut bed = Bed::start(&tool());
     bed.programs.install("tool", hanging());
     bed.plane.push(task("t", 1, "worker", "go"));
@@ -34,7 +34,7 @@ async fn runs_in_hand_get_five_seconds_and_are_then_stopped_and_reported() {
 }
 
 #[tokio::test]
-async fn a_control_plane_that_is_gone_does_not_hold_the_shutdown_up_for_ever() {
+async fn shutdown_is_bounded_when_the_control_plane_is_gone() {
     let mut bed = Bed::start(&tool());
     bed.programs.install("tool", hanging());
     bed.plane.push(task("t", 1, "worker", "go"));
@@ -50,7 +50,7 @@ async fn a_control_plane_that_is_gone_does_not_hold_the_shutdown_up_for_ever() {
 }
 
 #[tokio::test]
-async fn work_asked_for_over_http_is_stopped_too_and_none_begins_any_more() {
+async fn shutdown_stops_http_runs_and_starts_none() {
     let mut bed = Bed::start(&tool());
     bed.programs.install("tool", hanging());
     *bed.plane.approval.lock().unwrap() = Some(crate::http::approval("d1", "worker"));

@@ -1,25 +1,27 @@
-//! What to write into the claim files so that more messages find their agent.
+//! Advice on additions to the claim files, so that more messages reach their agent.
 
 use super::{LabelFigures, Report};
 use serde::Serialize;
 
-/// With fewer examples an agent is guessed at more than learned: on CLINC150, 10 a label give 82 % where 100 give 94 %.
+/// Enough examples for an agent. With fewer it is mostly guessed: on CLINC150, 10 per label give 82
+/// %, 100 give 94 %.
 const EXAMPLES_ENOUGH: usize = 20;
-/// Agents that do worse than this get a hint.
+/// Accuracy below which an agent gets advice.
 const GOOD: f64 = 0.95;
 
-/// One thing to write.
+/// One piece of advice.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Advice {
     pub agent: String,
     pub examples: usize,
-    /// Share of its examples that found it when they were left out of the training; none where it has none.
+    /// Share of its held-out examples that reached it; none without any.
     pub accuracy: Option<f64>,
     pub write: String,
 }
 
-/// For each agent that could do better, the worst first. `agents` are all of the graph: those without an example too.
+/// Advice for each agent that could improve, the worst first. `agents` are all agents of the graph,
+/// including those without examples.
 pub fn advice(report: &Report, agents: &[String]) -> Vec<Advice> {
     let mut all: Vec<Advice> = agents.iter().filter_map(|agent| of(report, agent)).collect();
     all.sort_by(|a, b| {
@@ -35,7 +37,8 @@ fn of(report: &Report, agent: &str) -> Option<Advice> {
     let figures = report.per_label.iter().find(|figures| figures.label == agent);
     let Some(LabelFigures { lines, right, .. }) = figures else {
         let write = format!(
-            "`## Examples` with {EXAMPLES_ENOUGH} messages that people would send to it: it has none, and only an @{agent} reaches it for sure"
+            "`## Examples` with {EXAMPLES_ENOUGH} messages that people would send to it: it has \
+             none, so only an @{agent} always reaches it"
         );
         return Some(Advice { agent: agent.to_owned(), examples: 0, accuracy: None, write });
     };
@@ -43,7 +46,7 @@ fn of(report: &Report, agent: &str) -> Option<Advice> {
     let write = if *lines < EXAMPLES_ENOUGH {
         let missing = EXAMPLES_ENOUGH - lines;
         format!(
-            "{missing} more example{}, each worded in another way: it has {lines}",
+            "{missing} more example{}, each with different wording: it has {lines}",
             if missing == 1 { "" } else { "s" }
         )
     } else if accuracy < GOOD {
@@ -57,7 +60,7 @@ fn of(report: &Report, agent: &str) -> Option<Advice> {
             .map(|error| format!(", like “{}”", error.text.chars().take(80).collect::<String>()))
             .unwrap_or_default();
         format!(
-            "more examples that tell it from {other}, which takes {} of its {lines}{such}",
+            "more examples that distinguish it from {other}, which takes {} of its {lines}{such}",
             taken.count
         )
     } else {
@@ -72,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_weak_agent_is_told_what_to_write_and_a_good_one_nothing() {
+    fn advice_covers_every_weak_agent_and_no_good_one() {
         let figures =
             |label: &str, lines, right| LabelFigures { label: label.into(), lines, right };
         let report = Report {
@@ -106,7 +109,8 @@ mod tests {
         );
         assert_eq!(
             found[1].write,
-            "more examples that tell it from good, which takes 7 of its 50, like “do the thing”"
+            "more examples that distinguish it from good, which takes 7 of its 50, like “do the \
+             thing”"
         );
     }
 }

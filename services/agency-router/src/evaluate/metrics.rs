@@ -1,4 +1,4 @@
-//! The figures of a report, each from the outcomes alone.
+//! The metrics of a report, each from the outcomes alone.
 
 use super::Outcome;
 use serde::Serialize;
@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Bins of the calibration error.
 const BINS: usize = 15;
-/// Rows of the lists of mistakes.
+/// Maximum rows in the lists of mistakes.
 const LISTED_MAX: usize = 30;
 
-/// Largest share of the in-scope lines, most confident first, of which at least so many per cent are right.
+/// Largest share of the in-scope lines, most confident first, with at least this precision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Coverage {
     #[serde(rename = "95")]
@@ -29,7 +29,7 @@ pub struct ConfusionPair {
     pub count: usize,
 }
 
-/// A line routed wrongly, and what misled.
+/// A wrong route, with the words that misled.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WorstError {
@@ -42,14 +42,14 @@ pub struct WorstError {
     pub terms: Vec<String>,
 }
 
-/// Mean over the labels that occur of 2·tp / (2·tp + fp + fn).
+/// Mean over the occurring labels of 2·tp / (2·tp + fp + fn).
 pub fn macro_f1(inside: &[&Outcome]) -> Option<f64> {
     let labels: BTreeSet<&str> = inside.iter().map(|outcome| outcome.label.as_str()).collect();
     let mut hits: BTreeMap<&str, f64> = BTreeMap::new();
     let mut said: BTreeMap<&str, f64> = BTreeMap::new();
     for outcome in inside {
         *hits.entry(&outcome.label).or_default() += f64::from(u8::from(outcome.right()));
-        // Each line adds one to its label's and one to its prediction's part of the denominator.
+        // Each line adds one to its label's and one to its prediction's denominator.
         *said.entry(&outcome.label).or_default() += 1.0;
         *said.entry(&outcome.predicted).or_default() += 1.0;
     }
@@ -130,7 +130,7 @@ pub fn confusion(inside: &[&Outcome]) -> Vec<ConfusionPair> {
     pairs
 }
 
-/// Lines sent to a wrong agent (an `oos` line that the gate let through included), most confident first.
+/// Lines sent to a wrong agent (including `oos` lines that passed the gate), most confident first.
 pub fn worst_errors(outcomes: &[Outcome]) -> Vec<WorstError> {
     let mut wrong: Vec<&Outcome> = outcomes
         .iter()
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_worked_out_by_hand() {
+    fn metrics_match_figures_computed_by_hand() {
         let outcomes = [
             outcome("a", "a", 0.9),
             outcome("a", "a", 0.8),
@@ -187,13 +187,13 @@ mod tests {
     }
 
     #[test]
-    fn area_under_the_curve_counts_ties_half() {
+    fn metrics_auroc_counts_ties_half() {
         assert_eq!(auroc(&[0.9, 0.5], &[0.5, 0.1]), Some(0.875));
         assert_eq!(auroc(&[], &[0.5]), None);
     }
 
     #[test]
-    fn percentiles_of_nothing_are_nothing() {
+    fn metrics_have_no_percentile_of_an_empty_list() {
         assert_eq!(percentile(&[], 0.5), None);
         assert_eq!(percentile(&[1.0, 2.0, 3.0], 0.99), Some(3.0));
     }

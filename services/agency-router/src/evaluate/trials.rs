@@ -1,4 +1,4 @@
-//! Several trainings instead of one: other seeds, other draws of the lines; and the mean of what they gave.
+//! Several trainings, with different seeds and different draws of the lines, and their mean.
 
 use super::{Case, OUT_OF_SCOPE, Report, Surroundings, evaluate, training_set};
 use crate::model::arithmetic::Random;
@@ -6,14 +6,14 @@ use crate::model::training_set::SEED;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// How to train on a file.
+/// The trainings to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trials {
-    /// Trainings, each with a seed of its own; at least one.
+    /// Number of trainings, each with its own seed; at least one.
     pub seeds: u32,
-    /// So many lines of each label, another draw for each seed; all when none.
+    /// Lines per label, drawn again for each seed; all if none.
     pub per_label: Option<usize>,
-    /// Leave the lines that are for none of the labels out of the training.
+    /// Leaves out-of-scope lines out of the training.
     pub without_oos: bool,
 }
 
@@ -23,15 +23,15 @@ impl Default for Trials {
     }
 }
 
-/// The least and the largest of a figure over the trainings.
+/// Minimum and maximum of a rate over the trainings.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Spread {
     pub least: f64,
     pub most: f64,
 }
 
-/// Trains as often as told and tests each with `cases`: rates are means, lists are those of the first. `None` when there is no
-/// example.
+/// Trains as planned and tests each model with `cases`: rates are means, lists come from the first.
+/// `None` when there is no example.
 pub fn trials(
     train: &[Case],
     cases: &[Case],
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn each_draw_takes_as_many_lines_of_each_label_and_no_two_draws_are_the_same() {
+    fn trials_draw_equal_lines_per_label_and_different_lines_per_seed() {
         let plan = Trials { per_label: Some(7), without_oos: true, ..Trials::default() };
         let (one, two) = (drawn(&lines(), plan, 1), drawn(&lines(), plan, 2));
         assert_eq!((one.len(), two.len()), (21, 21));
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_means_and_a_rate_that_one_training_lacks_is_missing() {
+    fn trials_average_rates_and_omit_a_rate_missing_in_one_training() {
         let one = |accuracy: f64, ece: Option<f64>| Report {
             accuracy: Some(accuracy),
             macro_f1: Some(accuracy / 2.0),
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_report_is_the_mean_over_the_trainings() {
+    fn trials_report_the_mean_over_the_trainings() {
         let mut around = Surroundings { seconds: &|| 0.0, progress: &mut |_, _| {} };
         let plan = Trials { seeds: 3, per_label: Some(5), ..Trials::default() };
         let report = trials(&lines(), &lines(), plan, &mut around).unwrap();

@@ -1,12 +1,14 @@
-//! Exponential, logarithm and random numbers that give the same bits on every machine.
+//! Exponential, logarithm and random numbers with the same bits on every machine.
 //!
-//! A model is named by its graph's version, so training it natively and on a Worker must not differ. `f32::exp` and
-//! `f32::ln` come from each platform's libm; these use additions, multiplications and `sqrt` only, which IEEE 754 fixes.
+//! A model is identified by its graph's version, so training natively and on a Worker must give the
+//! same result. `f32::exp` and `f32::ln` depend on each platform's libm; these use only additions,
+//! multiplications and `sqrt`, which IEEE 754 defines exactly.
 
 /// e^x for any finite x, relative error below 3e-7; saturates outside [-87, 88].
 pub fn exp(x: f32) -> f32 {
     let x = x.clamp(-87.0, 88.0);
-    // To the next whole number: `round` would be a call, and keep the loops over all classes from being done eight at a time.
+    // Rounds to the nearest integer: `round` would be a call and would stop the loops over classes
+    // from being vectorised.
     let halves = (x * std::f32::consts::LOG2_E + 12_582_912.0) - 12_582_912.0;
     // ln 2 in two parts, so that the remainder keeps its low bits (Cody and Waite).
     let rest = x - halves * 0.693_359_4 + halves * 2.121_944_4e-4;
@@ -23,7 +25,8 @@ pub fn exp(x: f32) -> f32 {
     series * f32::from_bits(((halves as i32 + 127) as u32) << 23)
 }
 
-/// Natural logarithm of a positive number, relative error below 1e-7; of anything else, that of the smallest positive one.
+/// Natural logarithm of a positive number, relative error below 1e-7; any other number counts as
+/// the smallest positive one.
 pub fn ln(x: f32) -> f32 {
     let x = if x.is_finite() { x.max(f32::MIN_POSITIVE) } else { f32::MAX };
     let bits = x.to_bits();
@@ -67,7 +70,7 @@ pub fn softmax(values: &mut [f32]) {
 pub struct Random(u64);
 
 impl Random {
-    /// A stream that this seed alone decides.
+    /// A stream determined by this seed alone.
     pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -100,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exponential_and_logarithm_agree_with_libm() {
+    fn arithmetic_exp_and_ln_agree_with_libm() {
         for step in -800..800 {
             let x = step as f32 / 10.0;
             assert!((exp(x) / x.exp() - 1.0).abs() < 1e-6, "exp({x})");
@@ -110,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_gives_one_stream_and_a_shuffle_keeps_every_item() {
+    fn random_stream_depends_on_the_seed_and_shuffle_keeps_every_item() {
         let mut items: Vec<u32> = (0..100).collect();
         Random::new(7).shuffle(&mut items);
         let mut again: Vec<u32> = (0..100).collect();
@@ -121,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn softmax_sums_to_one_whatever_the_scale() {
+    fn softmax_sums_to_one_at_any_scale() {
         let mut values = [1000.0, 999.0, -1000.0];
         softmax(&mut values);
         assert!((values.iter().sum::<f32>() - 1.0).abs() < 1e-6);

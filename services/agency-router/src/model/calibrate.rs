@@ -1,41 +1,43 @@
-//! What makes a score a probability: a temperature, and a gate that knows "none of these".
+//! Turns scores into probabilities: a temperature, and a gate that detects out-of-scope messages.
 //!
-//! Both are learned from lines that the scoring model has not seen. Temperature: folds of lines are held out, and the
-//! negative log likelihood of their labels is minimised over T. Gate: whole classes are left out of a training, and a
-//! logistic regression learns to tell their lines (nobody's) from held-out lines of the classes that stayed. So no
-//! out-of-scope example is needed; where there are enough, they join both as a class of their own. A small set gets a
-//! gate whose slopes are given, and only its threshold is its own.
+//! Both are learnt from lines that the scoring model has not seen. Temperature: folds of lines are
+//! held out, and the negative log likelihood of their labels is minimised over T. Gate: trainings
+//! leave out whole classes, and a logistic regression learns to separate their lines (out of scope)
+//! from held-out lines of the remaining classes. So no out-of-scope examples are needed; with
+//! enough of them, they join both as their own class. A small set gets constant gate slopes and
+//! learns only the threshold.
 
 use super::arithmetic::{Random, exp, ln, sigmoid};
 use super::features::{Feature, KnownWords, Tokens};
 use super::train::{Line, Plan, fit};
 use super::training_set::should_find;
 
-/// Folds of lines, and groups of classes left out.
+/// Number of line folds, and of class groups left out.
 const FOLDS: usize = 5;
-/// Enough held-out lines to stop training further folds.
+/// Held-out lines after which no further folds are trained.
 const HELD_OUT_ENOUGH: usize = 600;
-/// Share of held-out lines of known classes that the gate may turn away.
+/// Maximum share of held-out in-scope lines that the gate may reject.
 const REFUSED_MAX: f32 = 0.06;
-/// Fewer held-out lines teach a gate less than is known beforehand: learnt from 3 lines of each of 2 to 8 of CLINC150's intents it let more
-/// than half of the other intents' lines pass, and from 1 line of each of 8 it turned everything away. From about here on it is the better one.
+/// Minimum held-out lines to learn a gate; below it, the constant gate is better. A gate learnt
+/// from 3 lines of each of 2 to 8 CLINC150 intents passed more than half of the other intents'
+/// lines; from 1 line of each of 8 it rejected everything.
 const GATE_LINES_MIN: usize = 300;
-/// Bounds of the given gate's threshold: what is held out of a few lines is so unlike the rest that it would open the gate to
-/// everything, and lines that are all alike would close it.
+/// Bounds of the constant gate's threshold. Held-out lines of a tiny set differ so much from the
+/// rest that they would open the gate; very similar lines would close it.
 const GIVEN_THRESHOLD: (f32, f32) = (0.4, 0.85);
 /// Bounds of a learnt gate's threshold.
 const LEARNT_THRESHOLD: (f32, f32) = (0.0, 0.5);
-/// What lines that are known to be for nobody count among those out of scope, from so many of them on.
+/// Weight of known out-of-scope lines in the gate, once there are enough of them.
 const STRANGERS_SHARE: f32 = 0.8;
 const STRANGERS_MIN: usize = 30;
 const STRANGERS_ENOUGH: usize = 60;
-/// Candidates for thresholds, what share of right lines they need, and how many lines say anything.
+/// Candidate thresholds, the share of right lines they need, and the minimum lines to judge them.
 const ACCEPT: [f32; 6] = [0.35, 0.4, 0.45, 0.5, 0.55, 0.6];
 const ASK: [f32; 4] = [0.15, 0.2, 0.25, 0.3];
 const BELIEVED: f32 = 0.6;
 const HOPELESS: f32 = 0.3;
 const LINES_MIN: usize = 8;
-/// Inputs of the gate.
+/// Number of the gate's inputs.
 pub const GATE_INPUTS: usize = 6;
 
 /// One prepared line of the training set.
@@ -49,11 +51,11 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Whether it is a message that should find its label.
+    /// Whether it is a message that should reach its label.
     pub fn should_find(&self) -> bool {
         should_find(self.weight, self.against)
     }
-    /// As it is learnt from.
+    /// The line for training.
     pub fn line(&self) -> Line<'_> {
         Line {
             features: &self.features,
@@ -64,19 +66,20 @@ impl Prepared {
     }
 }
 
-/// P(in scope) = σ(coefficients · inputs + bias), as if half of all messages were in scope.
+/// P(in scope) = σ(coefficients · inputs + bias), assuming that half of all messages are in scope.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gate {
     pub coefficients: [f32; GATE_INPUTS],
     pub bias: f32,
-    /// Messages below this P(in scope) go to the fallback agent.
+    /// P(in scope) below which messages go to the fallback agent.
     pub threshold: f32,
 }
 
 impl Gate {
-    /// For sets that are too small to learn one. With several labels the best logit says most (it is near 0 for a message that shares little
-    /// with any of them), the share of unknown words some more; a single label's logit is always 0. Fitted to draws of 2 to 15 of CLINC150's
-    /// intents with 1 to 20 lines each.
+    /// The constant gate for small sets. With several labels the best logit matters most (it is
+    /// near 0 for a message that shares little with any label), then the share of unknown words;
+    /// with a single label the logit is always 0. Fitted to draws of 2 to 15 CLINC150 intents with
+    /// 1 to 20 lines each.
     pub const fn given(labels: usize) -> Self {
         let (best, unknown, bias) = if labels > 1 { (1.75, -2.0, 0.5) } else { (0.0, -5.0, 3.0) };
         Self { coefficients: [best, 0.0, 0.0, unknown, 0.0, 0.0], bias, threshold: 0.5 }
@@ -93,7 +96,8 @@ impl Gate {
     }
 }
 
-/// What the gate looks at. `logits` has one number a label and, where there is one, that of "none of these" behind them.
+/// The gate's inputs. `logits` has one number per label, followed by that of the out-of-scope class
+/// if it exists.
 pub fn gate_inputs(
     logits: &[f32],
     labels: usize,
@@ -114,7 +118,8 @@ pub fn gate_inputs(
     [best, margin, energy, unknown_share, other, ln(1.0 + words as f32)]
 }
 
-/// From which confidence on a label is believed, and from which on a person is asked. Below the second nobody is meant.
+/// Confidence thresholds: from `accept` the label wins, from `ask` the sender is asked, below that
+/// the message is out of scope.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Thresholds {
     pub accept: f32,
@@ -122,32 +127,33 @@ pub struct Thresholds {
 }
 
 impl Thresholds {
-    /// Where held-out lines say nothing else.
+    /// Thresholds without enough held-out lines.
     pub const DEFAULT: Self = Self { accept: 0.5, ask: 0.15 };
 }
 
-/// What is learned beside the weights.
+/// Everything learnt besides the weights.
 pub struct Calibrated {
     pub temperature: f32,
     pub gate: Gate,
-    /// One for each label.
+    /// One per label.
     pub thresholds: Vec<Thresholds>,
-    /// One for each label.
+    /// One per label.
     pub held_out: Vec<HeldOutFigures>,
 }
 
-/// How a label's own messages did with models that had not seen them.
+/// Results of a label's own messages with models that had not seen them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HeldOutFigures {
-    /// Messages that were held out: all of a small set, some of a large one; none of a label that is only described.
+    /// Held-out messages: all of a small set, some of a large one; none of a label with only a
+    /// description.
     pub lines: usize,
-    /// Those whose best label was their own.
+    /// Messages whose best label was right.
     pub right: usize,
-    /// The place of the label that took most of the others, and how many.
+    /// The label that took most of the others, and how many.
     pub taken: Option<(usize, usize)>,
 }
 
-/// Everything that makes a score a decision, for a training set of `labels` classes (and one more where `plan.classes` says so).
+/// Calibrates a training set of `labels` classes (plus one if `plan.classes` says so).
 pub fn calibrate(lines: &[Prepared], labels: usize, plan: Plan) -> Calibrated {
     let plan = Plan { runs: 1, ..plan };
     let folds = assign_folds(lines, plan);
@@ -157,19 +163,21 @@ pub fn calibrate(lines: &[Prepared], labels: usize, plan: Plan) -> Calibrated {
     let thresholds = thresholds(&held_out, temperature, labels);
     let figures = figures(&held_out, labels);
     let (mut gate, mut bounds) = (Gate::given(labels), GIVEN_THRESHOLD);
-    // Lines that are known to be for nobody are worth learning from however few the others are.
+    // Known out-of-scope lines are worth learning from, however few other lines there are.
     if labels > 2 && (held_out.len() >= GATE_LINES_MIN || plan.classes > labels) {
         leave_classes_out(lines, &folds, labels, plan, &mut rows);
         if let Some(learnt) = fit_gate(&rows) {
             (gate, bounds) = (learnt, LEARNT_THRESHOLD);
         }
     }
-    // From lines held out of the whole set: with classes missing, those that stayed score otherwise.
+    // From lines held out of the whole set, because with missing classes the remaining lines score
+    // differently.
     gate.threshold = threshold(&held_out, &gate, bounds);
     Calibrated { temperature, gate, thresholds, held_out: figures }
 }
 
-/// Each label's figures. One row of counts at a time: a table of all labels by all labels would be megabytes where there are hundreds.
+/// Each label's results, one row of counts at a time: the full table would be megabytes with
+/// hundreds of labels.
 fn figures(held_out: &[HeldOut], labels: usize) -> Vec<HeldOutFigures> {
     let of_label = |label: usize| {
         let mut given = vec![0usize; labels];
@@ -188,13 +196,13 @@ fn figures(held_out: &[HeldOut], labels: usize) -> Vec<HeldOutFigures> {
     (0..labels).map(of_label).collect()
 }
 
-/// The place of the largest number, and the number.
+/// Index and value of the largest number.
 fn best(logits: &[f32]) -> (usize, f32) {
     let top = logits.iter().copied().fold(f32::MIN, f32::max);
     (logits.iter().position(|logit| *logit == top).unwrap_or(0), top)
 }
 
-/// Each label's own thresholds, from the held-out lines that were given to it.
+/// Each label's own thresholds, from the held-out lines assigned to it.
 fn thresholds(held_out: &[HeldOut], temperature: f32, labels: usize) -> Vec<Thresholds> {
     let mut given: Vec<Vec<(f32, bool)>> = vec![Vec::new(); labels];
     for line in held_out {
@@ -207,8 +215,9 @@ fn thresholds(held_out: &[HeldOut], temperature: f32, labels: usize) -> Vec<Thre
     given.iter().map(|rows| of_label(rows)).collect()
 }
 
-/// `accept`: the least confidence around which at least [`BELIEVED`] of the lines were right; `ask`: the largest below which
-/// less than [`HOPELESS`] were. Both within bounds, so that few lines cannot make a label deaf or blind.
+/// `accept`: the lowest confidence around which at least [`BELIEVED`] of the lines were right.
+/// `ask`: the highest confidence below which fewer than [`HOPELESS`] were right. Both are bounded,
+/// so that few lines cannot make a label win always or never.
 fn of_label(rows: &[(f32, bool)]) -> Thresholds {
     let share = |from: f32, to: f32| {
         let within: Vec<bool> = rows
@@ -230,8 +239,8 @@ fn of_label(rows: &[(f32, bool)]) -> Thresholds {
     }
 }
 
-/// The fold of each line: round-robin within its class in random order; lines below full weight, and those that say what a class
-/// is not for, are never held out.
+/// The fold of each line: round-robin within its class in random order. Lines of less than full
+/// weight and exclusions are never held out.
 fn assign_folds(lines: &[Prepared], plan: Plan) -> Vec<Option<usize>> {
     let any_whole = lines.iter().any(Prepared::should_find);
     let mut order: Vec<usize> = (0..lines.len()).collect();
@@ -265,11 +274,11 @@ struct HeldOut {
 struct GateRow {
     inputs: [f32; GATE_INPUTS],
     in_scope: bool,
-    /// Known to be for nobody, and not only somebody's whose class was left out.
+    /// Whether it is a known out-of-scope line, as opposed to a line of a left-out class.
     stranger: bool,
 }
 
-/// A training on some lines, and the others' scores.
+/// Trains on some lines and scores the others.
 fn scores_of_the_rest(
     lines: &[Prepared],
     keep: &dyn Fn(usize, &Prepared) -> bool,
@@ -321,7 +330,7 @@ fn held_out_scores(
                 should_find: line.should_find(),
             });
         }
-        // Lines that are for nobody are few and worth the most: more folds are asked for their sake.
+        // Known out-of-scope lines are few and valuable, so they get more folds.
         if held_out.len() >= HELD_OUT_ENOUGH
             && (plan.classes == labels || rows.len() >= STRANGERS_ENOUGH)
         {
@@ -351,7 +360,7 @@ fn leave_classes_out(
         for (place, mut logits, unknown) in scores_of_the_rest(lines, &keep, &ask, plan) {
             let Some(line) = lines.get(place) else { continue };
             let mut class = 0;
-            // The columns of the left-out classes were never trained: they are no candidates here.
+            // The left-out classes' columns were never trained, so they are no candidates.
             logits.retain(|_| {
                 class += 1;
                 class > labels || (class - 1) % groups != group
@@ -392,8 +401,8 @@ fn fit_temperature(held_out: &[HeldOut]) -> f32 {
     exp((low + high) / 2.0)
 }
 
-/// Logistic regression over standardised inputs, both sides weighing the same, by gradient descent with momentum. `None` with hardly a
-/// line on one of the sides.
+/// Logistic regression over standardised inputs, both sides weighted equally, by gradient descent
+/// with momentum. `None` if one side has almost no lines.
 fn fit_gate(rows: &[GateRow]) -> Option<Gate> {
     let inside = rows.iter().filter(|row| row.in_scope).count();
     let outside = rows.len() - inside;
@@ -438,12 +447,12 @@ fn fit_gate(rows: &[GateRow]) -> Option<Gate> {
         }
         let numbers = gate.coefficients.iter_mut().chain([&mut gate.bias]);
         for ((number, speed), slope) in numbers.zip(&mut speed).zip(slopes) {
-            // The small pull to zero keeps two inputs that say the same from growing against each other.
+            // Slight weight decay, so that two correlated inputs do not grow against each other.
             *speed = 0.9 * *speed - 0.5 * (slope + 1e-3 * *number);
             *number += *speed;
         }
     }
-    // Back from standardised inputs to the inputs themselves.
+    // Converts the coefficients back from standardised inputs.
     for ((coefficient, mean), deviation) in
         gate.coefficients.iter_mut().zip(&means).zip(&deviations)
     {
@@ -467,14 +476,14 @@ fn moments(rows: &[GateRow]) -> ([f32; GATE_INPUTS], [f32; GATE_INPUTS]) {
             .zip(squares)
             .for_each(|(deviation, square)| *deviation += square / count);
     }
-    // An input that never varies has nothing to say; dividing by 1 leaves its coefficient at 0.
+    // A constant input carries no information; dividing by 1 keeps its coefficient 0.
     deviations
         .iter_mut()
         .for_each(|deviation| *deviation = if *deviation > 1e-8 { deviation.sqrt() } else { 1.0 });
     (means, deviations)
 }
 
-/// So high that it turns away [`REFUSED_MAX`] of the lines that are in scope, within the bounds (the least and the most).
+/// The highest threshold within the bounds that rejects [`REFUSED_MAX`] of the in-scope lines.
 fn threshold(held_out: &[HeldOut], gate: &Gate, (least, most): (f32, f32)) -> f32 {
     let mut scores: Vec<f32> = held_out.iter().map(|line| gate.in_scope(&line.inputs)).collect();
     scores.sort_unstable_by(f32::total_cmp);

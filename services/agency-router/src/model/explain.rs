@@ -1,17 +1,19 @@
-//! Why the winner won: the words and pairs that spoke for it rather than for the runner-up, and the other way round.
+//! Explains a win: the words and pairs that favoured the winner over the runner-up, and the
+//! reverse.
 //!
-//! The model is linear, so a term's say is Σ over its features of value × (weight for one − weight for the other), each
-//! occurrence counting in full. A word answers for its letter sequences too; skip pairs, which nobody can read, are left out.
+//! The model is linear, so a term's contribution is Σ over its features of value × (weight for one
+//! − weight for the other), counting each occurrence in full. A word includes its character
+//! n-grams; skip pairs, which people cannot read, are left out.
 
 use super::Model;
 use super::features::{Block, Tokens, Weighted, pair_bucket, word_bucket};
 
-/// Terms listed for a side.
+/// Maximum terms per side.
 const TERMS_MAX: usize = 6;
-/// A term must have this share of the strongest one's say.
+/// Minimum share of the strongest term's contribution.
 const SHARE_MIN: f32 = 0.15;
 
-/// A word or pair of the message and how much it spoke for its side, in logits.
+/// A word or pair of the message and its contribution to its side, in logits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Term {
     pub text: String,
@@ -25,14 +27,14 @@ pub struct Explanation {
     pub runner_up: Vec<Term>,
 }
 
-/// Where a term stands in the message: one word, or a word and the next.
+/// A term's position in the message: one word, or a word and the next.
 struct Say {
     first: usize,
     words: usize,
     weight: f32,
 }
 
-/// Explains the winner against the runner-up (or against nothing, where there is one class only).
+/// Explains the winner against the runner-up, or against nothing if there is only one class.
 pub fn explain(
     model: &Model,
     tokens: &Tokens,

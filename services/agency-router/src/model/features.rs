@@ -1,35 +1,39 @@
-//! A message as numbers: words, pairs, skip pairs and letters within words, hashed into 2^14 to 2^16 buckets.
+//! Turns a message into numbers: words, pairs, skip pairs and character n-grams, hashed into 2^14
+//! to 2^16 buckets.
 //!
-//! Hashing first and pruning never keeps the table's size known before training, and an unseen word still shares its
-//! letters ("vulnerabilities" with "vulnerability"). Each block is weighed by (1 + ln tf)·idf and scaled to length 1.
+//! Hashing without pruning makes the table's size known before training, and an unseen word still
+//! shares its n-grams ("vulnerabilities" with "vulnerability"). Each block is weighted by (1 + ln
+//! tf)·idf and scaled to length 1.
 #![expect(
     clippy::indexing_slicing,
-    reason = "buckets are shifted to the bits that the tables are made for; ranges come from the tokeniser"
+    reason = "buckets are shifted to the bits that the tables are made for; ranges come from the \
+        tokeniser"
 )]
 
 use super::arithmetic::ln;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-/// Fewest and most bits of a bucket's number. 14 serve most graphs; thousands of lines on few agents gain from 15.
+/// Minimum and maximum bits of a bucket number. 14 suit most graphs; thousands of lines on few
+/// agents gain from 15.
 pub const BITS: std::ops::RangeInclusive<u32> = 14..=16;
-/// Bits that hashing gives; a model keeps the upper ones.
+/// Bits of the hash; a model keeps the upper ones.
 const HASH_BITS: u32 = 16;
-/// How far apart the two words of a skip pair may be.
+/// Maximum distance between the two words of a skip pair.
 const SKIP_MAX: usize = 4;
-/// Lengths of the letter sequences within a word, its begin and end marks counted. Sequences of two gain 0.4 points
-/// on CLINC150's 150 ways and 0.3 on its ten domains; six and seven gain nothing.
+/// Lengths of the character n-grams, counting start and end marks. Length two gains 0.4 points on
+/// CLINC150's 150 intents and 0.3 on its ten domains; six and seven gain nothing.
 const LETTERS: Range<usize> = 2..6;
-/// A word's letters beyond this are not cut into sequences: no word is that long, but base64 is.
+/// Maximum letters of a word to cut into n-grams: no word is longer, but base64 is.
 const WORD_LETTERS_MAX: usize = 48;
-/// idf is kept in steps of 1/16: one byte holds 0 to 15.9, and ln(10^6) + 1 is 14.8.
+/// Step of stored idf values: one byte holds 0 to 15.9, and ln(10^6) + 1 is 14.8.
 const IDF_STEP: f32 = 1.0 / 16.0;
 
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 const BEGIN: u64 = 0x51_7c_c1_b7_27_22_0a_95;
 const END: u64 = 0x2545_f491_4f6c_dd1d;
 
-/// One word of a message: where its letters are, and its hash.
+/// One word of a message: its position and its hash.
 #[derive(Clone, Debug)]
 pub struct Word {
     pub letters: Range<usize>,
@@ -43,7 +47,8 @@ pub struct Tokens {
     pub words: Vec<Word>,
 }
 
-/// The kinds of features, in the order of [`BLOCKS`]. Each is scaled to its own length, so that many letters do not drown few words.
+/// The kinds of features, in the order of [`BLOCKS`]. Each is scaled to its own length, so that
+/// many n-grams do not outweigh few words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Block {
     Words,
@@ -52,16 +57,17 @@ pub enum Block {
     Letters,
 }
 
-/// Every block with the share it has in the whole vector (shares from 0.5 to 1.4 differ by at most 0.3 points on CLINC150).
+/// Every block with its share of the whole vector (shares from 0.5 to 1.4 differ by at most 0.3
+/// points on CLINC150).
 const BLOCKS: [(Block, f32); 4] =
     [(Block::Words, 1.0), (Block::Pairs, 0.8), (Block::Skips, 0.6), (Block::Letters, 1.0)];
 
-/// What a bucket counts that occurs so often: 1 + ln tf, and nothing where it was counted before.
+/// Weight of a bucket by its number of occurrences: 1 + ln tf, and 0 if it was already counted.
 static FREQUENCY: LazyLock<[f32; 256]> = LazyLock::new(|| {
     std::array::from_fn(|times| if times == 0 { 0.0 } else { 1.0 + ln(times as f32) })
 });
 
-/// The blocks of a model, with or without letters; letters are the last.
+/// The blocks of a model, with or without n-grams, which are the last.
 fn blocks(letters: bool) -> impl Iterator<Item = (Block, f32)> {
     BLOCKS.into_iter().take(if letters { BLOCKS.len() } else { BLOCKS.len() - 1 })
 }
@@ -78,13 +84,15 @@ fn bucket(hash: u64) -> u16 {
     (mixed >> (64 - HASH_BITS)) as u16
 }
 
-/// Scripts written without spaces: each character counts as a word, so that pairs and skip pairs can join them.
+/// Scripts without spaces: each character counts as a word, so that pairs and skip pairs can join
+/// them.
 fn stands_alone(letter: char) -> bool {
     matches!(u32::from(letter), 0x0e00..=0x0eff | 0x1000..=0x109f | 0x1780..=0x17ff | 0x3040..=0x30ff | 0x3400..=0x4dbf | 0x4e00..=0x9fff | 0xf900..=0xfaff | 0x20000..=0x3ffff)
 }
 
 impl Tokens {
-    /// Cuts a message into words. Any text will do; what is neither letter nor digit separates.
+    /// Splits a message into words at everything that is neither letter nor digit. It accepts any
+    /// text.
     pub fn of(text: &str) -> Self {
         let mut tokens = Self {
             letters: Vec::with_capacity(text.len()),
@@ -130,7 +138,7 @@ impl Tokens {
         self.letters[word.letters.clone()].iter().collect()
     }
 
-    /// Buckets of one block, as often as they occur.
+    /// Appends the buckets of one block, once per occurrence.
     pub fn buckets(&self, block: Block, into: &mut Vec<u16>) {
         match block {
             Block::Words => into.extend(self.words.iter().map(word_bucket)),
@@ -156,7 +164,7 @@ impl Tokens {
         }
     }
 
-    /// How many letter sequences a word has.
+    /// Number of n-grams of a word.
     pub fn sequences(word: &Word) -> usize {
         let length = word.letters.len().min(WORD_LETTERS_MAX) + 2;
         let from =
@@ -164,7 +172,7 @@ impl Tokens {
         (0..length).map(from).sum()
     }
 
-    /// Letter sequences of one word with its begin and end marks.
+    /// Appends the n-grams of one word with its start and end marks.
     fn letter_buckets(&self, word: &Word, into: &mut Vec<u16>) {
         let letters = &self.letters[word.letters.clone()];
         let length = letters.len().min(WORD_LETTERS_MAX) + 2;
@@ -185,12 +193,12 @@ impl Tokens {
     }
 }
 
-/// The bucket of a word by itself.
+/// The bucket of a single word.
 pub fn word_bucket(word: &Word) -> u16 {
     bucket(stir(word.hash, 0x3d))
 }
 
-/// The bucket of two words in a row, given their hashes.
+/// The bucket of two consecutive words, from their hashes.
 pub fn pair_bucket(first: u64, second: u64) -> u16 {
     bucket(stir(stir(first, 0xa9), second))
 }
@@ -199,13 +207,13 @@ pub fn pair_bucket(first: u64, second: u64) -> u16 {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rarity {
     pub bits: u32,
-    /// Whether letters within words are features. They cost most of the time.
+    /// Whether character n-grams are features. They take most of the time.
     pub letters: bool,
     pub steps: Vec<u8>,
 }
 
 impl Rarity {
-    /// Counts in how many texts each bucket occurs.
+    /// Counts the texts that contain each bucket.
     pub fn of<'a>(texts: impl Iterator<Item = &'a Tokens>, bits: u32, letters: bool) -> Self {
         let mut documents = vec![0u32; 1 << bits];
         let (mut count, mut seen) = (0u32, Vec::new());
@@ -234,7 +242,8 @@ impl Rarity {
         bucket >> (HASH_BITS - self.bits)
     }
 
-    /// The message's features: each block's (1 + ln tf)·idf scaled to the block's share, the whole to length 1.
+    /// The message's features: each block's (1 + ln tf)·idf scaled to the block's share, the whole
+    /// to length 1.
     pub fn weigh(&self, tokens: &Tokens) -> Weighted {
         let sequences =
             if self.letters { tokens.letters.len() * 4 + tokens.words.len() * 4 } else { 0 };
@@ -244,7 +253,8 @@ impl Rarity {
             letters: Vec::new(),
         };
         let mut buckets = Vec::with_capacity(sequences.max(tokens.words.len() * 3));
-        // Counting in a table is three times as fast as sorting; a bucket's count is taken where it occurs first.
+        // Counting in a table is three times faster than sorting; a bucket's count is used at its
+        // first occurrence.
         let mut counts = vec![0u8; self.steps.len()];
         let (mut total, frequency) = (0.0, &*FREQUENCY);
         for ((block, share), scale) in blocks(self.letters).zip(&mut weighted.scales) {
@@ -257,7 +267,7 @@ impl Rarity {
             }
             let start = weighted.features.len();
             let mut squares = 0.0;
-            // Without a branch: which letters come twice, no processor foresees.
+            // Branch-free, because repeated n-grams are unpredictable.
             weighted.features.resize(start + buckets.len(), (0, 0.0));
             let mut end = start;
             for &bucket in &buckets {
@@ -278,7 +288,7 @@ impl Rarity {
         weighted.features.iter_mut().for_each(|(_, value)| *value *= scale);
         weighted.scales.iter_mut().for_each(|of_block| *of_block *= scale);
         if self.letters {
-            // The last block's, in the order of the words.
+            // Those of the last block, in word order.
             weighted.letters = buckets;
         }
         weighted
@@ -290,24 +300,24 @@ impl Rarity {
     }
 }
 
-/// A message's features, and what each block was scaled by.
+/// A message's features, and the scale of each block.
 #[derive(Clone, Debug, Default)]
 pub struct Weighted {
     pub features: Vec<Feature>,
-    /// Buckets (in the model's bits) of the letter sequences, word by word: [`Tokens::sequences`] of each.
+    /// Buckets (in the model's bits) of the n-grams, word by word: [`Tokens::sequences`] for each.
     pub letters: Vec<u16>,
     scales: [f32; BLOCKS.len()],
 }
 
 impl Weighted {
-    /// What one occurrence of a bucket (in the model's bits) in a block counts.
+    /// The value of one occurrence of a bucket (in the model's bits) in a block.
     pub fn value(&self, rarity: &Rarity, block: Block, bucket: u16) -> f32 {
         self.scales[block as usize] * rarity.value(bucket)
     }
 }
 
-/// Which words the training text held, as 2^15 bits: with 5,000 words one unseen word in 7 passes for known, which costs
-/// 0.1 points of AUROC against twice the bits.
+/// The words of the training texts as 2^15 bits. With 5,000 words one unseen word in 7 passes as
+/// known, which costs 0.1 points of AUROC compared with twice the bits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KnownWords {
     pub bits: Vec<u64>,
@@ -326,7 +336,8 @@ impl KnownWords {
         }
         Self { bits }
     }
-    /// Share of the message's words that no training text held, 0–1; 1 for a message without words.
+    /// Share of the message's words that no training text contains, 0–1; 1 for a message without
+    /// words.
     pub fn unknown_share(&self, tokens: &Tokens) -> f32 {
         let known = tokens.words.iter().filter(|word| {
             let place = (word.hash >> 49) as usize;
@@ -350,19 +361,19 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_cut_at_what_is_neither_letter_nor_digit() {
+    fn tokens_split_at_everything_but_letters_and_digits() {
         assert_eq!(words("What's UP,  CVE-2024?"), ["whats", "up", "cve", "2024"]);
         assert_eq!(words("Größe ändern"), ["größe", "ändern"]);
         assert_eq!(words("!!! 🙂"), Vec::<String>::new());
     }
 
     #[test]
-    fn scripts_without_spaces_are_cut_at_every_character() {
+    fn tokens_split_scripts_without_spaces_at_every_character() {
         assert_eq!(words("修复bug吧"), ["修", "复", "bug", "吧"]);
     }
 
     #[test]
-    fn the_vector_has_length_one_and_known_buckets_only() {
+    fn features_have_length_one_and_known_buckets_only() {
         let texts = [Tokens::of("fix the build"), Tokens::of("scan the server")];
         let rarity = Rarity::of(texts.iter(), 14, true);
         let features = rarity.weigh(&Tokens::of("please fix the the server")).features;
@@ -372,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn related_forms_share_letters() {
+    fn features_of_related_forms_share_ngrams() {
         let buckets = |text: &str| {
             let mut found = Vec::new();
             Tokens::of(text).buckets(Block::Letters, &mut found);
@@ -385,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn no_text_makes_it_panic() {
+    fn features_accept_any_text() {
         for text in [
             "",
             "\u{0}",

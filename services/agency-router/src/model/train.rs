@@ -1,12 +1,14 @@
-//! Softmax regression over hashed features, learned by AdaGrad with dropout.
+//! Softmax regression over hashed features, trained by AdaGrad with dropout.
 //!
-//! Per weight: g is the gradient of the cross entropy, G the sum of its squares, and the step rate·g/√(G + ε) with the
-//! rate falling linearly to 0 (Duchi, Hazan and Singer 2011). ε matters: with 1e-6 the first visit to a rare n-gram moves
-//! its weight by the whole rate whatever the error was, which cost 1 point of accuracy and 25 points of AUROC on CLINC150. Half of a line's features are hidden at each
-//! visit and the rest doubled, so that no single n-gram decides alone.
+//! Per weight: g is the gradient of the cross entropy, G the sum of its squares, and the step
+//! rate·g/√(G + ε), with the rate falling linearly to 0 (Duchi, Hazan and Singer 2011). ε matters:
+//! with 1e-6 the first visit to a rare n-gram moves its weight by the full rate whatever the error
+//! was, which cost 1 point of accuracy and 25 points of AUROC on CLINC150. Each visit drops half of
+//! a line's features and doubles the rest, so that no single n-gram decides alone.
 #![expect(
     clippy::indexing_slicing,
-    reason = "rows are cut at multiples of `stride` from tables of 2^bits × stride; labels are below the class count"
+    reason = "rows are cut at multiples of `stride` from tables of 2^bits × stride; labels are \
+        below the class count"
 )]
 
 use super::arithmetic::{Random, softmax};
@@ -14,33 +16,34 @@ use super::features::Feature;
 
 const RATE: f32 = 1.0;
 const EPSILON: f32 = 0.03;
-/// Gradients smaller than this move no weight by a step of the int8 table.
+/// Gradients below this move no weight by a step of the int8 table.
 const GRADIENT_MIN: f32 = 1e-4;
-/// A class with as many examples holds its own beside any other. On CLINC150's domains with 10 and 20 lines for two of them and
-/// 400 for the others, 300 visits bring accuracy from 79.9 to 83.0 % (100: 82.0) and cost the others nothing.
+/// Visits per epoch that a class needs to compete with any other. On CLINC150's domains with 10 and
+/// 20 lines for two of them and 400 for the others, 300 visits raise accuracy from 79.9 to 83.0 %
+/// (100: 82.0) and cost the others nothing.
 const ENOUGH: f32 = 300.0;
-/// Visits of one line in an epoch at the most.
+/// Maximum visits of one line per epoch.
 const VISITS_MAX: usize = 30;
-/// Where hardly anything is left for the others, their shares are taken of this.
+/// Minimum remainder from which the other labels' shares are computed.
 const REST_MIN: f32 = 1e-3;
-/// Rows are padded to this many classes, so that the compiler can use whole vector registers.
+/// Rows are padded to a multiple of this, so that the compiler can use whole vector registers.
 const LANES: usize = 4;
 
-/// One line to learn from.
+/// One training line.
 #[derive(Clone, Copy, Debug)]
 pub struct Line<'a> {
     pub features: &'a [Feature],
     pub label: usize,
     pub weight: f32,
-    /// It is for anybody but the label.
+    /// Whether it is an exclusion: an example for every label but this one.
     pub against: bool,
 }
 
-/// How to train.
+/// Parameters of a training.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
     pub classes: usize,
-    /// Classes that are somebody: the one behind them, where there is one, means nobody.
+    /// Number of agent classes; index `labels`, if present, is out of scope.
     pub labels: usize,
     pub epochs: usize,
     /// Trainings with different seeds whose weights are averaged.
@@ -57,8 +60,9 @@ pub struct Dense {
     pub stride: usize,
     pub weights: Vec<f32>,
     pub bias: Vec<f32>,
-    /// The sums of squared gradients, as large as the weights. They stay as long: freed before, they leave a hole that what the
-    /// weights are asked falls into, and WebAssembly's memory, which only grows, has no room of that size for the next training.
+    /// The sums of squared gradients, as large as the weights. They stay allocated for as long:
+    /// freed earlier, they would leave a hole that small allocations fragment, and WebAssembly's
+    /// memory, which only grows, could not fit the next training.
     squares: Vec<f32>,
 }
 
@@ -91,7 +95,7 @@ impl Dense {
     }
 }
 
-/// Learns weights for these lines. The same lines and plan give the same weights, on every machine.
+/// Trains weights for these lines. The same lines and plan give the same weights on every machine.
 pub fn fit(lines: &[Line<'_>], plan: Plan) -> Dense {
     let runs = plan.runs.max(1);
     let mut sum = run(lines, plan, plan.seed);
@@ -125,9 +129,10 @@ fn run(lines: &[Line<'_>], plan: Plan, seed: u64) -> Dense {
     learner.dense
 }
 
-/// The places of the lines, those of small classes several times: beside agents with hundreds of examples a new one with
-/// five would be drowned. Each visit hides other features, so that they are not learnt by heart. Those for nobody come once: seen
-/// more often they draw lines away that are for somebody (CLINC150's domains: 97.2 % right, and 97.0).
+/// Indices of the lines, with those of small classes repeated, so that a new agent with five
+/// examples can compete with agents with hundreds. Each visit drops other features, so lines are
+/// not memorised. Out-of-scope lines come once: repeating them attracts in-scope lines (CLINC150's
+/// domains: 97.0 instead of 97.2 % right).
 fn visits(lines: &[Line<'_>], plan: Plan) -> Vec<usize> {
     let mut sizes = vec![0.0f32; plan.classes];
     lines.iter().filter(|line| !line.against).for_each(|line| sizes[line.label] += line.weight);
@@ -141,7 +146,7 @@ fn visits(lines: &[Line<'_>], plan: Plan) -> Vec<usize> {
         .collect()
 }
 
-/// Weights with their squared gradients and the room for one step.
+/// Weights with their squared gradients and the buffers of one step.
 struct Learner {
     dense: Dense,
     bias_squares: Vec<f32>,
@@ -188,8 +193,8 @@ impl Learner {
         }
     }
 
-    /// Makes the slope of −ln(1 − p) of the probabilities in `gradient`: p for the label itself, and what is taken from it goes to the
-    /// others by their own share.
+    /// Turns the probabilities in `gradient` into the slope of −ln(1 − p): p for the label itself,
+    /// and the others share what it loses in proportion.
     fn turn_away(&mut self, label: usize) {
         let own = self.gradient[label];
         let share = own / (1.0 - own).max(REST_MIN);
@@ -248,8 +253,8 @@ impl Learner {
     }
 }
 
-/// In WebAssembly, where no loop is widened in a build for size, with registers of four numbers. Elsewhere the compiler chooses
-/// them itself, and fits rows of few classes better.
+/// Runs a loop with four-lane registers in WebAssembly, where a size-optimised build vectorises
+/// nothing. Elsewhere the compiler vectorises, and better for few classes.
 #[inline(always)]
 fn widely(work: impl pulp::WithSimd<Output = ()>) {
     #[cfg(target_arch = "wasm32")]
@@ -268,8 +273,9 @@ struct Predict<'a> {
 
 impl pulp::WithSimd for Predict<'_> {
     type Output = ();
-    /// Lane by lane the same additions and multiplications with registers of 1, 2 or 4 numbers, which divide a row of [`LANES`]: the bits
-    /// do not depend on which. Wider ones would need the rest of a row done apart.
+    /// Performs the same additions and multiplications per lane with registers of 1, 2 or 4
+    /// numbers, which divide a row of [`LANES`]; the bits do not depend on the width. Wider
+    /// registers would need a separate loop for the remainder.
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, simd: S) {
         for &(bucket, value) in self.kept {
@@ -285,7 +291,7 @@ impl pulp::WithSimd for Predict<'_> {
     }
 }
 
-/// One step of AdaGrad for every class.
+/// One AdaGrad step for every class.
 struct Update<'a> {
     weights: &'a mut [f32],
     squares: &'a mut [f32],
@@ -347,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_small_agents_come_again_and_those_for_nobody_do_not() {
+    fn training_repeats_lines_of_small_agents_but_not_out_of_scope_ones() {
         let line = |label| Line { features: &[], label, weight: 1.0, against: false };
         let lines: Vec<Line<'_>> = [(0, 400), (1, 10), (2, 50)]
             .into_iter()
@@ -363,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn two_separable_classes_are_told_apart() {
+    fn training_separates_two_separable_classes() {
         let (left, right) = ([(3u16, 0.7f32), (9, 0.7)], [(4u16, 0.7f32), (9, 0.7)]);
         let lines = [
             Line { features: &left, label: 0, weight: 1.0, against: false },
@@ -375,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_gives_the_same_weights() {
+    fn training_gives_the_same_weights_for_the_same_seed() {
         let features = [(3u16, 0.5f32), (9, 0.5)];
         let lines = [Line { features: &features, label: 1, weight: 1.0, against: false }];
         assert_eq!(fit(&lines, plan()).weights, fit(&lines, plan()).weights);

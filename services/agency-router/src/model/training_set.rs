@@ -1,25 +1,26 @@
-//! What a model learns from: lines with labels, taken from a skill graph or from a file of examples.
+//! The training set: labelled lines from a skill graph or from a file of examples.
 
 use contracts::graph::{Agent, Graph};
 
-/// Seed of every published model: a graph's version alone decides its model.
+/// Seed of every published model, so that a graph's version determines its model.
 pub const SEED: u64 = 0x5175_696e;
-/// What keywords, descriptions and bullets count beside an example.
+/// Weight of keywords, descriptions and bullets, relative to an example.
 const STATEMENT_WEIGHT: f32 = 0.5;
 
-/// One line to learn from.
+/// One training line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Example {
     pub text: String,
-    /// Place in [`TrainingSet::labels`].
+    /// Index in [`TrainingSet::labels`].
     pub label: usize,
-    /// 1 for an example, less for what only describes the label.
+    /// 1 for an example, less for a description of the label.
     pub weight: f32,
-    /// The label is what it is not for.
+    /// Whether it is an exclusion of the label.
     pub against: bool,
 }
 
-/// Whether a line of this weight is a message that should find its label: neither a description of it, nor what it is not for.
+/// Whether a line of this weight is a message that should reach its label, and neither a
+/// description nor an exclusion.
 pub fn should_find(weight: f32, against: bool) -> bool {
     weight >= 1.0 && !against
 }
@@ -29,16 +30,17 @@ pub fn should_find(weight: f32, against: bool) -> bool {
 pub struct TrainingSet {
     pub labels: Vec<String>,
     pub examples: Vec<Example>,
-    /// Lines that are for none of the labels.
+    /// Out-of-scope lines.
     pub out_of_scope: Vec<String>,
     pub seed: u64,
-    /// Letters within words are no features: for texts of which few words matter.
+    /// Disables character n-grams, for texts with few important words.
     pub without_letters: bool,
 }
 
 impl TrainingSet {
-    /// The lines of a graph: each agent's examples, at half weight its title, description, keywords, aliases and
-    /// bullets, and what it says it is not for. The fallback agent is a class only where it has examples.
+    /// The lines of a graph: each agent's examples; its title, description, keywords, aliases and
+    /// bullets at half weight; and its exclusions. The fallback agent is a class only if it has
+    /// examples.
     pub fn from_graph(graph: &Graph) -> Self {
         let fallback = graph.fallback_agent().map(|agent| &agent.id);
         let learnt = graph
@@ -54,7 +56,7 @@ impl TrainingSet {
         set
     }
 
-    /// Labelled lines as they stand in a file; `none` is the label that means "none of these".
+    /// Labelled lines of a file; `none` is the out-of-scope label.
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>, none: &str) -> Self {
         let mut set = Self { seed: SEED, ..Self::default() };
         let mut places = std::collections::HashMap::new();

@@ -1,4 +1,5 @@
-//! The model at rest: one byte a weight, a versioned header, a checksum, and no byte trusted.
+//! The model's byte format: one byte per weight, a versioned header, a checksum, and full
+//! validation on reading.
 //!
 //! Layout, little endian: `QTRM`, version u16, bits u8 (with 0x80: no letters), classes u16, labels u16, seed u64, temperature f32, the gate,
 //! labels (u16 length, UTF-8) each with its two thresholds (f32), rarity steps (2^bits), known words (2^12 bytes), per class a scale and a bias (f32), the
@@ -12,12 +13,12 @@ use super::train::Dense;
 const MAGIC: &[u8; 4] = b"QTRM";
 const VERSION: u16 = 2;
 const CLASSES_MAX: usize = 2000;
-/// Beside the bits: letters are no features.
+/// Flag beside the bits: no character n-grams.
 const WITHOUT_LETTERS: u8 = 0x80;
 /// Steps of a feature's value, which is at most 1: 127 · 2^13 · 2000 features stay below 2^31.
 const FIXED: f32 = 8192.0;
 
-/// Weights as whole numbers from −127 to 127, with one scale a class.
+/// Weights as integers from −127 to 127, with one scale per class.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weights {
     pub scales: Vec<f32>,
@@ -26,7 +27,7 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Rounds trained weights.
+    /// Quantises trained weights.
     pub fn round(dense: &Dense) -> Self {
         let classes = dense.classes;
         let mut tops = vec![f32::MIN_POSITIVE; classes];
@@ -45,11 +46,12 @@ impl Weights {
 
     /// Logits of a message, before temperature.
     ///
-    /// In whole numbers: the feature's value in steps of 2^-13, so that a product fits into 32 bits however many there are,
-    /// and every machine gives the same sum.
+    /// Integer arithmetic: the feature's value is in steps of 2^-13, so that the sum fits in 32
+    /// bits and is the same on every machine.
     pub fn logits(&self, features: &[Feature]) -> Vec<f32> {
         let mut sums = vec![0i32; self.scales.len()];
-        // Compiled once more for the vector registers that the processor turns out to have: twice as fast with 150 agents.
+        // Compiled again for wider vector registers, detected at runtime: twice as fast with 150
+        // agents.
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
         wide::add_rows(&self.values, features, &mut sums);
         #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
@@ -61,7 +63,7 @@ impl Weights {
             .collect()
     }
 
-    /// The weight of a bucket for one class beside another, or beside nothing.
+    /// The weight of a bucket for one class relative to another, or alone.
     pub fn contrast(&self, class: usize, other: Option<usize>) -> impl Fn(u16) -> f32 {
         let classes = self.scales.len();
         let scale = |class: usize| self.scales.get(class).copied().unwrap_or(0.0);
@@ -92,11 +94,12 @@ impl pulp::NullaryFnOnce for AddRows<'_> {
     }
 }
 
-/// Four rows at once, since fetching a row takes longer than adding it.
+/// Four rows at a time, because fetching a row takes longer than adding it.
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 #[expect(
     clippy::indexing_slicing,
-    reason = "rows are cut at multiples of `classes` from a table of 2^bits × classes, checked on reading"
+    reason = "rows are cut at multiples of `classes` from a table of 2^bits × classes, checked on \
+        reading"
 )]
 #[inline(always)]
 fn add_rows(values: &[i8], features: &[Feature], sums: &mut [i32]) {
@@ -125,7 +128,8 @@ fn add_rows(values: &[i8], features: &[Feature], sums: &mut [i32]) {
     }
 }
 
-/// The same in WebAssembly, where no loop is widened in a build for size: sixteen classes and four rows at once.
+/// The same in WebAssembly, where a size-optimised build vectorises nothing: sixteen classes and
+/// four rows at a time.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wide {
     use super::{FIXED, Feature};
@@ -136,7 +140,7 @@ mod wide {
     use pulp::bytemuck::cast;
 
     const LANES: usize = 16;
-    /// Adds nothing wherever it is read.
+    /// A padding feature that adds nothing.
     const NOTHING: Feature = (0, 0.0);
 
     pub fn add_rows(values: &[i8], features: &[Feature], sums: &mut [i32]) {
@@ -163,7 +167,8 @@ mod wide {
         sums.iter_mut().zip(padded.iter().flatten()).for_each(|(sum, padded)| *sum = *padded);
     }
 
-    /// Sixteen weights from a place on. What lies behind the row's end is added up behind the sums' end, and dropped.
+    /// Sixteen weights from an index. Values beyond the row's end go beyond the sums' end and are
+    /// dropped.
     #[inline(always)]
     fn lanes(values: &[i8], at: usize) -> v128 {
         match values.get(at..).and_then(|rest| rest.first_chunk::<LANES>()) {
@@ -207,19 +212,19 @@ mod wide {
     }
 }
 
-/// Why bytes are no model.
+/// The reason that bytes are not a valid model.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ModelError {
     #[error("these bytes are not a routing model")]
     NotAModel,
-    #[error("the model has format {0}; this version reads format {VERSION}")]
+    #[error("the model has format {0}, but this version reads format {VERSION}")]
     OtherVersion(u16),
     #[error("the model is damaged: {0}")]
     Damaged(&'static str),
 }
 
 impl Model {
-    /// The model as bytes, to be stored beside its graph.
+    /// The model as bytes, to store beside its graph.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(
             self.weights.values.len() + self.rarity.steps.len() + KNOWN_BITS / 8 + 4096,
@@ -255,7 +260,7 @@ impl Model {
         bytes
     }
 
-    /// Reads what [`Model::to_bytes`] wrote; anything else is an error, never a panic.
+    /// Reads the bytes of [`Model::to_bytes`]; anything else is an error, never a panic.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ModelError> {
         let (body, sum) = bytes.split_last_chunk::<8>().ok_or(ModelError::NotAModel)?;
         let mut reader = Reader(body);
@@ -267,7 +272,7 @@ impl Model {
             return Err(ModelError::OtherVersion(version));
         }
         if checksum(body) != u64::from_le_bytes(*sum) {
-            return Err(ModelError::Damaged("its checksum does not fit"));
+            return Err(ModelError::Damaged("its checksum does not match"));
         }
         let flags = reader.array::<1>()?[0];
         let (bits, letters) = (u32::from(flags & !WITHOUT_LETTERS), flags & WITHOUT_LETTERS == 0);
@@ -300,7 +305,7 @@ impl Model {
         let (scales, bias) = (reader.numbers(classes)?, reader.numbers(classes)?);
         let values = reader.take(classes << bits)?.iter().map(|&byte| byte as i8).collect();
         if !reader.0.is_empty() {
-            return Err(ModelError::Damaged("there is something behind its end"));
+            return Err(ModelError::Damaged("it has bytes after its end"));
         }
         Ok(Self {
             labels,
@@ -315,7 +320,7 @@ impl Model {
     }
 }
 
-/// What is left to read.
+/// The remaining bytes.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -364,7 +369,7 @@ mod tests {
     use crate::model::tests::small_model;
 
     #[test]
-    fn a_model_survives_its_bytes() {
+    fn model_survives_a_round_trip_through_bytes() {
         let model = small_model();
         let again = Model::from_bytes(&model.to_bytes()).unwrap();
         assert_eq!(again, model);
@@ -372,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_bytes_are_refused_and_never_panic() {
+    fn model_refuses_damaged_bytes_without_panic() {
         let bytes = small_model().to_bytes();
         for cut in [0, 1, 7, 8, 12, 30, 100, 5000, bytes.len() - 1] {
             assert!(Model::from_bytes(&bytes[..cut]).is_err(), "{cut}");
@@ -385,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn lying_headers_with_a_right_checksum_are_refused() {
+    fn model_refuses_invalid_headers_with_a_valid_checksum() {
         let bytes = small_model().to_bytes();
         for place in 4..120 {
             for value in [0, 0x7f, 0xff] {

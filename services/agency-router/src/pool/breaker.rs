@@ -1,7 +1,7 @@
-//! A circuit breaker: closed until [`FAILURES_MAX`] failures in a row, then open for a jittered time that doubles each time,
-//! then half-open: one run is let through, and its outcome closes or opens it.
+//! A circuit breaker. It is closed until [`FAILURES_MAX`] failures in a row, then open for a
+//! jittered pause that doubles each time, then half-open: one trial run closes or reopens it.
 //!
-//! Pure: the clock and the dice come in as arguments.
+//! Pure: time and random numbers are arguments.
 
 use contracts::routing::Breaker as State;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ pub const FAILURES_MAX: u32 = 3;
 const PAUSE_MS: i64 = 5_000;
 /// The longest pause, before jitter.
 const PAUSE_MS_MAX: i64 = 300_000;
-/// A probe that has not been reported by then counts as lost, and another is let through.
+/// Time after which an unreported trial run counts as lost, and another is let through.
 const PROBE_LOST_MS: i64 = 900_000;
 
 /// The breaker of one instance.
@@ -20,16 +20,16 @@ const PROBE_LOST_MS: i64 = 900_000;
 pub struct Breaker {
     /// Failures in a row.
     pub failures: u32,
-    /// When an open breaker lets a probe through; none while closed.
+    /// When an open breaker lets a trial run through; none while closed.
     pub retry_at_ms: Option<i64>,
-    /// When the probe of a half-open breaker began.
+    /// When the trial run of a half-open breaker began.
     probe_at_ms: Option<i64>,
-    /// How often it opened since it last closed: doubles the pause.
+    /// Times it opened since it last closed; each doubles the pause.
     opened: u32,
 }
 
 impl Breaker {
-    /// What it is at this moment.
+    /// Its state at this time.
     pub fn state(&self, now_ms: i64) -> State {
         match (self.retry_at_ms, self.probe_at_ms) {
             (None, _) => State::Closed,
@@ -55,12 +55,13 @@ impl Breaker {
         }
     }
 
-    /// A run ended well.
+    /// A run succeeded.
     pub fn succeeded(&mut self) {
         *self = Self::default();
     }
 
-    /// A run ended in a way that says nothing: a cancelled probe only makes room for the next.
+    /// A run was cancelled, which proves nothing: a cancelled trial run only makes room for the
+    /// next.
     pub fn cancelled(&mut self) {
         self.probe_at_ms = None;
     }
@@ -73,7 +74,7 @@ impl Breaker {
         let pausing = self.retry_at_ms.is_some_and(|retry_at| now_ms < retry_at);
         if opens && !pausing {
             let pause = (PAUSE_MS << self.opened.min(10)).min(PAUSE_MS_MAX);
-            // ±25 %, so that what fell together does not come back together.
+            // ±25 %, so that instances that failed together do not return together.
             let jittered = pause as f64 * (0.75 + dice.clamp(0.0, 1.0) / 2.0);
             self.retry_at_ms = Some(now_ms + jittered as i64);
             self.opened = self.opened.saturating_add(1);
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn three_failures_in_a_row_open_it_and_two_do_not() {
+    fn breaker_opens_after_three_failures_in_a_row() {
         let mut breaker = Breaker::default();
         breaker.failed(0, 0.5);
         breaker.failed(0, 0.5);
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn after_the_pause_one_probe_is_let_through_and_decides() {
+    fn breaker_lets_one_trial_run_through_after_the_pause() {
         let mut breaker = broken_at(0);
         assert_eq!(seen(&breaker, 5_000), (State::HalfOpen, true));
         breaker.started(5_000);
@@ -124,14 +125,14 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_probe_does_not_close_the_door_for_good() {
+    fn breaker_lets_another_trial_run_through_after_a_lost_one() {
         let mut breaker = broken_at(0);
         breaker.started(5_000);
         assert_eq!(seen(&breaker, 5_000 + PROBE_LOST_MS), (State::HalfOpen, true));
     }
 
     #[test]
-    fn late_failures_do_not_lengthen_the_pause_and_the_pause_has_a_limit() {
+    fn breaker_pause_is_limited_and_ignores_late_failures() {
         let mut breaker = broken_at(0);
         breaker.failed(100, 0.5);
         assert_eq!(seen(&breaker, 5_000).0, State::HalfOpen);
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn jitter_spreads_the_return() {
+    fn breaker_jitter_spreads_the_pause() {
         let at = |dice: f64| {
             let mut breaker = Breaker { failures: 2, ..Breaker::default() };
             breaker.failed(0, dice);

@@ -1,7 +1,8 @@
-//! Power of two choices: of two instances drawn at random, the one with the smaller load.
+//! Power of two choices: of two random instances, the one with the smaller load.
 //!
-//! M. Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing" (2001). Always taking the least loaded would send
-//! everything that comes between two reports to one instance, and everything to one that fails at once.
+//! M. Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing" (2001). Always taking
+//! the least loaded would send everything between two reports to one instance, and everything to
+//! one that fails fast.
 
 use super::instance::Instance;
 use contracts::GatewayId;
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 
 /// The instance for the next run; none without candidates. `dice` are uniform in [0, 1).
 ///
-/// One whose breaker is open is left out, unless all are: whoever asks has nobody else.
+/// Instances with an open breaker are left out, unless all breakers are open.
 pub(super) fn choose(
     instances: &BTreeMap<GatewayId, Instance>,
     mean_ms: f64,
@@ -32,7 +33,7 @@ pub(super) fn choose(
         )
     };
     let first = drawn(among.len(), dice.0);
-    // The second is drawn from the others.
+    // Draws the second from the others.
     let second = drawn(among.len().saturating_sub(1), dice.1);
     let second = if second >= first { second + 1 } else { second };
     let (first, second) = (among.get(first)?, among.get(second));

@@ -1,4 +1,5 @@
-//! One instance of an agent (the agent on one gateway): what it has in hand, how long it takes, and its breaker.
+//! One instance of an agent (the agent on one gateway): its running tasks, its expected run time,
+//! and its breaker.
 
 use super::breaker::Breaker;
 use contracts::routing::{PoolInstance, PoolOutcome};
@@ -6,29 +7,30 @@ use serde::{Deserialize, Serialize};
 
 /// The weight of a new run time in the smoothed ones.
 const SMOOTHING: f64 = 0.2;
-/// A failure is charged as a run this often as long as the pool's usual one, and at least this long: what fails at once
-/// would else look like the fastest of all.
+/// A failure is charged as this many usual runs of the pool, and at least this long; otherwise an
+/// instance that fails fast would look fastest.
 const FAILURE_FACTOR: f64 = 40.0;
 const FAILURE_MS_MIN: f64 = 1_000.0;
-/// What is known of an instance fades to the pool's mean with this time constant, so that a slow one is tried again.
+/// Time constant with which estimates decay to the pool's mean, so that a slow instance gets
+/// another chance.
 const FADING_MS: f64 = 300_000.0;
-/// Counts of runs whose end was never reported are forgotten after this time without any report.
+/// Time without any report after which open runs no longer count.
 pub(super) const FORGOTTEN_MS: i64 = 3_600_000;
 
-/// What is known of an instance.
+/// The data of an instance.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Instance {
     in_flight: u32,
-    /// Smoothed time of the runs that succeeded, milliseconds.
+    /// Smoothed time of successful runs, milliseconds.
     pub(super) latency_ms: Option<f64>,
-    /// Peak EWMA of run times, failures charged as slow, milliseconds.
+    /// Peak EWMA of run times, with failures charged as slow, milliseconds.
     cost_ms: Option<f64>,
     cost_at_ms: i64,
     pub(super) breaker: Breaker,
     pub(super) heard_at_ms: i64,
 }
 
-/// What became of a run, as the pool needs it.
+/// The outcome of a run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ended {
     pub outcome: PoolOutcome,
@@ -41,12 +43,12 @@ pub(super) struct Ended {
 }
 
 impl Instance {
-    /// Runs handed out and not reported back.
+    /// Runs started and not yet reported.
     pub fn in_flight(&self, now_ms: i64) -> u32 {
         if now_ms - self.heard_at_ms > FORGOTTEN_MS { 0 } else { self.in_flight }
     }
 
-    /// Takes in a report.
+    /// Records a report.
     pub(super) fn apply(&mut self, ended: Ended) {
         self.in_flight = self.in_flight(ended.now_ms);
         self.heard_at_ms = ended.now_ms;
@@ -77,7 +79,7 @@ impl Instance {
         }
     }
 
-    /// Peak EWMA: a longer run counts at once, shorter ones bit by bit.
+    /// Updates the peak EWMA: a longer run counts at once, shorter ones gradually.
     fn charge(&mut self, sample_ms: f64, ended: &Ended) {
         let known = self.cost_ms.map(|_| self.cost(ended.mean_ms, ended.now_ms));
         self.cost_ms = Some(match known {
@@ -87,18 +89,18 @@ impl Instance {
         self.cost_at_ms = ended.now_ms;
     }
 
-    /// What a run is expected to take here, milliseconds. It fades to the mean and not to nothing: fading to nothing would
-    /// make the slowest, which is asked least, look best.
+    /// The expected run time here, milliseconds. It decays to the mean, not to zero: at zero the
+    /// slowest instance, which gets the least work, would look best.
     fn cost(&self, mean_ms: f64, now_ms: i64) -> f64 {
         let Some(cost) = self.cost_ms else { return mean_ms };
         let age = now_ms.saturating_sub(self.cost_at_ms).max(0) as f64;
         mean_ms + (cost - mean_ms) * (-age / FADING_MS).exp()
     }
 
-    /// How long a new run would take here: the expected time × what would be in hand. `in_hand` is what the caller knows
-    /// of, perhaps more than was reported.
+    /// The expected time of a new run: the expected run time × (running tasks + 1). `in_hand` is
+    /// the caller's count, which may exceed the reports.
     pub(super) fn load(&self, mean_ms: f64, in_hand: u32, now_ms: i64) -> f64 {
-        // At least a millisecond, so that what is in hand counts before anything is known of times.
+        // At least a millisecond, so that running tasks count before any time is known.
         self.cost(mean_ms, now_ms).max(1.0) * (f64::from(self.in_flight(now_ms).max(in_hand)) + 1.0)
     }
 

@@ -1,5 +1,6 @@
-//! Eight instances of one agent, one of them five times as slow and one that fails half the time: how many runs fail and how long
-//! people wait, by the pool's choice and by others. Time is simulated and the dice have a seed, so the figures are always the same.
+//! Simulates eight instances of one agent, one five times slower and one that fails half the time:
+//! how many runs fail and how long people wait, with the pool's choice and with others. Time is
+//! simulated and the random numbers are seeded, so the figures never change.
 
 use super::{Candidate, Pool};
 use crate::model::arithmetic::Random;
@@ -10,11 +11,11 @@ const INSTANCES: usize = 8;
 const SLOW: usize = 1;
 const FAILING: usize = 0;
 const RUNS: usize = 20_000;
-/// A usual run's mean time.
+/// Mean time of a usual run.
 const RUN_MS: f64 = 10_000.0;
-/// How busy the eight would be if all were healthy.
+/// Load of the eight instances if all were healthy.
 const BUSY: f64 = 0.5;
-/// Reports are seen this much later.
+/// Delay until reports are visible.
 const SEEN_AFTER_MS: f64 = 1_000.0;
 
 fn exponential(dice: &mut Random, mean: f64) -> f64 {
@@ -23,10 +24,10 @@ fn exponential(dice: &mut Random, mean: f64) -> f64 {
 
 #[derive(Clone, Copy, PartialEq)]
 enum By {
-    /// The pool as it is.
+    /// The current pool.
     Pool,
     RoundRobin,
-    /// Whoever has least in hand, failures not charged.
+    /// The least loaded instance, with failures not charged.
     LeastLoaded,
 }
 
@@ -67,7 +68,7 @@ fn report(
     pool.apply(&report, now_ms as i64, dice.uniform());
 }
 
-/// Runs are taken one after the other by each instance; a failing one ends after a tenth of the time.
+/// Each instance runs one task at a time; a failing run ends after a tenth of the time.
 fn simulate(by: By, seed: u64) -> Figures {
     let (mut dice, mut pool) = (Random::new(seed), Pool::default());
     let mut free_at = [0.0_f64; INSTANCES];
@@ -123,7 +124,7 @@ fn simulate(by: By, seed: u64) -> Figures {
 }
 
 #[test]
-fn a_failing_and_a_slow_instance_cost_little() {
+fn pool_simulation_limits_the_cost_of_a_failing_and_a_slow_instance() {
     let mut errors = Vec::new();
     for seed in 1..=3 {
         let [pool, round_robin, least_loaded] =
@@ -132,9 +133,9 @@ fn a_failing_and_a_slow_instance_cost_little() {
             "seed {seed}\n  pool         {pool:?}\n  round robin  {round_robin:?}\n  least loaded {least_loaded:?}"
         );
         assert!((0.055..0.07).contains(&round_robin.errors), "{round_robin:?}");
-        // What fails at once always has least in hand.
+        // An instance that fails fast is always least loaded.
         assert!(least_loaded.errors > round_robin.errors, "{least_loaded:?}");
-        // Taking turns, the slow one's queue grows without end.
+        // With round robin the slow one's queue grows without bound.
         assert!(pool.p99_ms < round_robin.p99_ms / 3.0, "{pool:?} {round_robin:?}");
         errors.push(pool.errors);
     }

@@ -1,4 +1,4 @@
-//! The tokens that an agent's runs took, by complexity: what the next one is expected to take.
+//! The tokens used by an agent's runs, by complexity: the estimate for the next run.
 
 use super::Pool;
 use contracts::graph::Complexity;
@@ -21,7 +21,7 @@ pub(super) struct Spent {
 impl Spent {
     pub(super) fn add(&mut self, tokens: Tokens) {
         self.runs = self.runs.saturating_add(1);
-        // The first ones count alike.
+        // The first runs weigh equally.
         let weight = SMOOTHING.max(1.0 / f64::from(self.runs));
         self.input += weight * (tokens.input as f64 - self.input);
         self.output += weight * (tokens.output as f64 - self.output);
@@ -35,7 +35,7 @@ impl Spent {
     }
 }
 
-/// The tokens that an agent is expected to need for a message: as its last runs of this complexity did, else as is assumed.
+/// The estimated tokens for a message: from the agent's runs of this complexity, or the assumption.
 pub fn expected(pool: &Pool, agent: &AgentId, complexity: Complexity, message: &str) -> Tokens {
     let own = pool
         .members
@@ -53,7 +53,7 @@ mod tests {
     use contracts::routing::{OutcomeReport, PoolOutcome};
 
     #[test]
-    fn after_three_runs_an_agent_s_own_figures_count() {
+    fn spent_tokens_estimate_the_next_run_after_three_runs() {
         let (mut pool, agent) = (Pool::default(), AgentId::from("codegen"));
         let assumed = Tokens { input: 40_002, output: 5_000 };
         let mut run = |outcome, input| {

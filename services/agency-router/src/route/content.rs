@@ -1,19 +1,19 @@
-//! Content and gate: what the model makes of the words, complexity and channel added as log-odds, and the gate.
+//! Content and gate: the model's probabilities, adjusted for complexity and channel by log-odds.
 
 use crate::model::{Model, Term, Thresholds};
 use contracts::AgentId;
 use contracts::graph::{Agent, Complexity, Graph};
 
-/// Log-odds for an agent made for the complexity that the caller stated, and against one made for another.
+/// Log-odds for an agent made for the complexity stated by the caller, and against others.
 const COMPLEXITY_STATED: f64 = 0.5;
-/// The same where the router judged the complexity itself.
+/// The same for a complexity judged by the router.
 const COMPLEXITY_JUDGED: f64 = 0.15;
-/// Log-odds for an agent that names the channel, and against one that names others only.
+/// Log-odds for an agent that lists the channel, and against one that lists only others.
 const CHANNEL: f64 = 0.2;
-/// Agents that are ranked.
+/// Maximum ranked agents.
 const RANKED_MAX: usize = 12;
 
-/// What enters beside the words.
+/// The evidence besides the words.
 #[derive(Clone, Copy, Debug)]
 pub struct Leanings<'a> {
     pub channel: Option<&'a str>,
@@ -21,7 +21,7 @@ pub struct Leanings<'a> {
     pub complexity_stated: bool,
 }
 
-/// The agents by probability, best first, and what the gate says.
+/// The agents by probability, best first, and the gate's result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Content {
     pub ranked: Vec<(AgentId, f64)>,
@@ -30,15 +30,15 @@ pub struct Content {
     pub winner_terms: Vec<Term>,
     pub runner_up_terms: Vec<Term>,
     pub unknown_words: f64,
-    /// From which confidence on the best agent is believed, and from which on a person is asked.
+    /// The best agent's thresholds.
     pub thresholds: Thresholds,
-    /// The best agent by words alone, where complexity or channel changed it.
+    /// The best agent by words alone, if complexity or channel changed it.
     pub overruled: Option<AgentId>,
-    /// What complexity and channel say for the best agent.
+    /// The adjustment of the best agent by complexity and channel.
     pub leaning: Leaning,
 }
 
-/// Log-odds for an agent beside its words; 0 where it says nothing of them.
+/// Log-odds added to an agent's words; 0 if it states no preference.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Leaning {
     pub complexity: f64,
@@ -46,7 +46,7 @@ pub struct Leaning {
 }
 
 impl Content {
-    /// The probability of an agent; 0 for one the model does not know.
+    /// The probability of an agent; 0 if the model does not know it.
     pub fn probability(&self, agent: &AgentId) -> f64 {
         self.ranked.iter().find(|(id, _)| id == agent).map_or(0.0, |(_, probability)| *probability)
     }
@@ -62,7 +62,7 @@ pub fn weigh(
     let scored = model.score(message);
     let mut ranked = known_agents(model.labels(), &scored.probabilities, &graph.agents);
     let by_words = ranked.iter().max_by(|a, b| a.1.total_cmp(&b.1)).map(|(agent, _)| *agent)?;
-    // p·e^x over their sum: adding log-odds x and making probabilities of it again.
+    // p·e^x, normalised: adds the log-odds x and converts back to probabilities.
     let mut total = 0.0;
     for (agent, probability) in &mut ranked {
         let leaning = log_odds(agent, leanings);
@@ -70,7 +70,7 @@ pub fn weigh(
         *probability = probability.max(1e-12) * if sum == 0.0 { 1.0 } else { sum.exp() };
         total += *probability;
     }
-    // Nobody asks after the unlikely ones, and with many agents ordering and naming them all takes longer than scoring.
+    // Unlikely agents are never needed, and sorting and naming many takes longer than scoring.
     let order = |a: &(&Agent, f64), b: &(&Agent, f64)| {
         b.1.total_cmp(&a.1).then_with(|| a.0.id.as_str().cmp(b.0.id.as_str()))
     };
@@ -84,7 +84,7 @@ pub fn weigh(
     let overruled = (best.id != by_words.id).then(|| by_words.id.clone());
     let ranked: Vec<(AgentId, f64)> =
         ranked.into_iter().map(|(agent, weight)| (agent.id.clone(), weight / total)).collect();
-    // The terms were found for the model's own order; when that changed, the sides change too.
+    // The terms belong to the model's order; if that changed, swap the sides.
     let (winner_terms, runner_up_terms) = if overruled.is_none() {
         (scored.winner_terms, scored.runner_up_terms)
     } else {
@@ -103,8 +103,8 @@ pub fn weigh(
     })
 }
 
-/// The agents that the model knows, each with its probability. Labels come in the order of the agents, so that one look at
-/// each is enough; out of order it is looked for.
+/// The agents that the model knows, each with its probability. Labels are in the order of the
+/// agents, so one comparison each suffices; otherwise it searches.
 fn known_agents<'a>(
     labels: &[String],
     probabilities: &[f64],
@@ -126,7 +126,7 @@ fn known_agents<'a>(
         .collect()
 }
 
-/// What complexity and channel say for an agent.
+/// The log-odds of an agent from complexity and channel.
 pub fn log_odds(agent: &Agent, leanings: Leanings<'_>) -> Leaning {
     let strength = if leanings.complexity_stated { COMPLEXITY_STATED } else { COMPLEXITY_JUDGED };
     let complexity = match agent.complexity.as_slice() {
@@ -151,7 +151,7 @@ mod tests {
     use crate::samples::graph;
 
     #[test]
-    fn probabilities_stay_probabilities_after_leaning() {
+    fn content_probabilities_still_sum_to_one_after_adjustment() {
         let graph = graph();
         let model = Model::train(&TrainingSet::from_graph(&graph)).unwrap();
         let leanings = Leanings {
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_without_preferences_is_neither_favoured_nor_disfavoured() {
+    fn content_does_not_adjust_an_agent_without_preferences() {
         let mut agent = graph().agents.remove(0);
         agent.complexity.clear();
         agent.related_channels.clear();

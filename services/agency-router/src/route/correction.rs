@@ -1,9 +1,10 @@
-//! "not you, security": the sender says that the last message was given to the wrong agent, and perhaps whose it was.
+//! "not you, security": the sender says that the last message went to the wrong agent, and may name
+//! the right one.
 
 use super::mention::{is_shared, named};
 use contracts::graph::{Agent, Graph};
 
-/// Openings that say it, with or without a name behind them.
+/// Openings that deny, with or without a name after them.
 const DENIALS: &[&str] = &[
     "not you",
     "not for you",
@@ -17,7 +18,7 @@ const DENIALS: &[&str] = &[
     "mauvais agent",
     "tú no",
 ];
-/// Openings that say it only with a name behind them.
+/// Openings that deny only with a name after them.
 const POINTERS: &[&str] = &[
     "that was for",
     "this was for",
@@ -32,27 +33,27 @@ const POINTERS: &[&str] = &[
     "c était pour",
     "era para",
 ];
-/// Words before an opening that mean nothing.
+/// Meaningless words before an opening.
 const BEFORE: &[&str] =
     &["ah", "hey", "hm", "hmm", "nein", "no", "non", "nope", "oh", "oops", "sorry"];
-/// Words between the opening and the name, or behind it, that mean nothing.
+/// Meaningless words between the opening and the name, or after it.
 const FILLERS: &[&str] = &[
     "agent", "am", "an", "ask", "bitte", "but", "den", "der", "die", "for", "frag", "give", "i",
     "instead", "is", "it", "let", "me", "one", "please", "sorry", "sondern", "that", "the", "this",
     "to", "try", "was",
 ];
 
-/// What a correction says.
+/// A parsed correction.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Correction<'a> {
-    /// Whom it should have been given to, where that is said.
+    /// The named agent, if any.
     pub agent: Option<&'a Agent>,
-    /// Said to be not for the one that had it, and not only for somebody.
+    /// Whether it rules out the previous agent, instead of only naming another.
     pub denies: bool,
 }
 
-/// Whether a message is a correction and nothing else: words that are neither an opening, nor a name, nor filler make it a
-/// message of its own.
+/// The correction, if the message is nothing else. Words that are neither an opening, nor a name,
+/// nor filler make it a message of its own.
 pub fn correction<'a>(graph: &'a Graph, message: &str) -> Option<Correction<'a>> {
     let lower = message.to_lowercase();
     let words: Vec<&str> = lower
@@ -75,7 +76,7 @@ pub fn correction<'a>(graph: &'a Graph, message: &str) -> Option<Correction<'a>>
     if let Some(agent) = named(graph, &name) {
         return Some(Correction { agent: Some(agent), denies: denied.is_some() });
     }
-    // A name that several share says whom it is not for, and not whom it is for.
+    // A name shared by several agents rules them out but chooses none.
     (denied.is_some() && (rest.is_empty() || is_shared(graph, &name)))
         .then_some(Correction { agent: None, denies: true })
 }
@@ -86,7 +87,7 @@ mod tests {
     use crate::samples::graph;
 
     #[test]
-    fn a_correction_is_told_from_a_message() {
+    fn correction_is_distinguished_from_a_message() {
         let graph = graph();
         for (message, found) in [
             ("not you, security", Some(Some("security"))),

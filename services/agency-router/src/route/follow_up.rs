@@ -1,9 +1,10 @@
-//! Follow-up: "yes", "do it", "the second one": words that say nothing by themselves go on with the agent that spoke last.
+//! Follow-ups ("yes", "do it", "the second one") have no content of their own and stay with the
+//! conversation's agent.
 
-/// Messages of at most this many words may be follow-ups by their shortness.
+/// Maximum words of a message that is a follow-up by its shortness.
 pub const SHORT_WORDS_MAX: usize = 4;
 
-/// Whole messages that answer or push on, without case and punctuation.
+/// Whole messages that answer or continue, without case and punctuation.
 const PHRASES: &[&str] = &[
     "again",
     "and",
@@ -105,7 +106,7 @@ pub fn is_follow_up(message: &str) -> bool {
     words.len() <= SHORT_WORDS_MAX && PHRASES.contains(&words.join(" ").as_str())
 }
 
-/// Whether the message is so short that the conversation says more than its words.
+/// Whether the message is so short that the conversation matters more than its words.
 pub fn is_short(message: &str) -> bool {
     words(message).len() <= SHORT_WORDS_MAX && message.chars().count() <= 40
 }
@@ -121,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_are_follow_ups_and_requests_are_not() {
+    fn follow_up_matches_answers_but_not_requests() {
         for message in ["yes", "Yes, please!", "do it.", "OK", "да", "好的", "the second one"] {
             assert!(is_follow_up(message), "{message}");
         }

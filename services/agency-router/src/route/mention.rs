@@ -1,10 +1,11 @@
-//! Mention: an agent named outright, `@codegen …` anywhere or `/security …` at the start.
+//! Mentions: an agent named explicitly, `@codegen …` anywhere or `/security …` at the start.
 
 use contracts::graph::{Agent, Graph};
 
-/// The agent that the message names, and how it was written. Names that no agent has are no mentions: `@bob` is a person.
+/// The agent that the message names, and the written form. Unknown names are not mentions: `@bob`
+/// is a person.
 pub fn mentioned<'a>(graph: &'a Graph, message: &'a str) -> Option<(&'a Agent, &'a str)> {
-    // Most messages name nobody: only then are names made comparable.
+    // Most messages mention no agent, so names are normalised only here.
     if !message.contains(['@', '/']) {
         return None;
     }
@@ -21,7 +22,8 @@ pub fn mentioned<'a>(graph: &'a Graph, message: &'a str) -> Option<(&'a Agent, &
     command.or_else(mention)
 }
 
-/// The agent of this id, or the only one of this alias, title or last part of an id; case, and blanks against `-`, `_` or `/`, do not matter.
+/// The agent with this id, or the only one with this alias, title or last part of an id. Case does
+/// not matter, and spaces, `-`, `_` and `/` are equal.
 pub fn named<'a>(graph: &'a Graph, name: &str) -> Option<&'a Agent> {
     let wanted = plain(name.trim_end_matches(|letter: char| !letter.is_alphanumeric()));
     if wanted.is_empty() {
@@ -30,17 +32,17 @@ pub fn named<'a>(graph: &'a Graph, name: &str) -> Option<&'a Agent> {
     let by_id = graph.agents.iter().find(|agent| plain(agent.id.as_str()) == wanted);
     by_id.or_else(|| {
         let mut called = called(graph, &wanted);
-        // A name that two share names nobody: the words decide between them.
+        // A name shared by two agents selects neither: the words decide between them.
         called.next().filter(|_| called.next().is_none())
     })
 }
 
-/// Whether several agents are called that, and none has it as its id.
+/// Whether several agents share this name, and none has it as its id.
 pub fn is_shared(graph: &Graph, name: &str) -> bool {
     named(graph, name).is_none() && called(graph, &plain(name)).next().is_some()
 }
 
-/// The agents of this title, alias or last part of an id (`sysadmin` of `ops/sysadmin`).
+/// The agents with this title, alias or last part of an id (`sysadmin` of `ops/sysadmin`).
 fn called<'a>(graph: &'a Graph, wanted: &str) -> impl Iterator<Item = &'a Agent> {
     let own = |agent: &Agent| agent.id.as_str().rsplit('/').next().map(plain);
     graph.agents.iter().filter(move |agent| {
@@ -60,7 +62,7 @@ mod tests {
     use crate::samples::graph;
 
     #[test]
-    fn a_name_that_two_share_names_nobody_but_an_id_always_does() {
+    fn mention_ignores_a_shared_name_but_never_an_id() {
         let mut graph = graph();
         graph.agents.iter_mut().take(2).for_each(|agent| agent.aliases.push("ops".to_owned()));
         assert!(
@@ -83,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_can_be_named_by_mention_or_command() {
+    fn mention_finds_an_agent_by_mention_or_command() {
         let graph = graph();
         let found = |message: &str| {
             mentioned(&graph, message).map(|(agent, _)| agent.id.as_str().to_owned())

@@ -44,7 +44,7 @@ fn down(agents: &[&str]) -> Pool {
 }
 
 #[test]
-fn content_finds_the_agent_and_says_which_words_spoke_for_it() {
+fn route_by_content_names_the_deciding_words() {
     let decision = route(&ask("scan the server for vulnerabilities"));
     assert_eq!(decision.agent.as_str(), "security");
     assert!(
@@ -66,14 +66,14 @@ fn content_finds_the_agent_and_says_which_words_spoke_for_it() {
 }
 
 #[test]
-fn a_mention_goes_before_content() {
+fn route_prefers_a_mention_over_content() {
     let decision = route(&ask("@pm scan the server for vulnerabilities"));
     assert_eq!((decision.agent.as_str(), decision.confidence), ("pm", 1.0));
     assert_eq!(decision.steps, ["The message names pm (@pm)."]);
 }
 
 #[test]
-fn a_follow_up_stays_with_the_agent_of_the_conversation() {
+fn route_keeps_a_follow_up_with_the_conversations_agent() {
     let request =
         RouteRequest { sticky_agent: Some(AgentId::from("codegen")), ..ask("yes, do it") };
     assert_eq!(route(&request).agent.as_str(), "codegen");
@@ -85,14 +85,14 @@ fn a_follow_up_stays_with_the_agent_of_the_conversation() {
 }
 
 #[test]
-fn what_fits_nobody_goes_to_the_fallback_agent() {
+fn route_sends_out_of_scope_messages_to_the_fallback_agent() {
     let decision = route(&ask("qwxz blorf zzyq"));
     assert_eq!(decision.agent.as_str(), "assistant");
     assert!(decision.out_of_scope && !decision.needs_choice, "{:?}", decision.steps);
 }
 
 #[test]
-fn the_related_agent_stands_in_for_one_that_is_down() {
+fn route_replaces_an_agent_that_is_down_with_a_related_one() {
     let decision = decide_with(&ask("fix the failing build in the parser"), &down(&["codegen"]));
     assert_eq!(decision.agent.as_str(), "security");
     assert!(decision.fallback);
@@ -106,17 +106,17 @@ fn the_related_agent_stands_in_for_one_that_is_down() {
 }
 
 #[test]
-fn an_agent_is_named_even_when_all_are_down() {
+fn route_names_an_agent_even_when_all_are_down() {
     let decision = decide_with(
         &ask("fix the failing build in the parser"),
         &down(&["codegen", "security", "pm", "assistant"]),
     );
     assert_eq!(decision.agent.as_str(), "assistant");
-    assert!(decision.steps[1].contains("nobody else is free"), "{:?}", decision.steps);
+    assert!(decision.steps[1].contains("no other agent is free"), "{:?}", decision.steps);
 }
 
 #[test]
-fn excluded_and_private_agents_are_passed_over() {
+fn route_skips_excluded_and_private_agents() {
     let request = RouteRequest {
         exclude: vec![AgentId::from("codegen")],
         ..ask("fix the failing build in the parser")
@@ -131,7 +131,7 @@ fn excluded_and_private_agents_are_passed_over() {
 }
 
 #[test]
-fn without_a_model_the_built_in_assistant_answers() {
+fn route_uses_the_built_in_assistant_without_a_model() {
     let graph = crate::built_in::graph();
     let decision = decide(
         &ask("hello"),
@@ -141,7 +141,8 @@ fn without_a_model_the_built_in_assistant_answers() {
     assert!(decision.out_of_scope && decision.steps[0].contains("No skill graph"));
 }
 
-/// A decision by words between two agents of these probabilities, the winner's threshold being `accept`.
+/// A decision by words between two agents with these probabilities; `accept` is the winner's
+/// threshold.
 fn between(best: f64, second: f64, accept: f32) -> Decision {
     let (graph, model) = (graph(), model());
     let world = World { graph: &graph, model: Some(&model), pool: &Pool::default(), now_ms: 0 };
@@ -172,7 +173,7 @@ fn between(best: f64, second: f64, accept: f32) -> Decision {
 }
 
 #[test]
-fn what_complexity_and_channel_say_is_in_the_reason() {
+fn route_reason_includes_complexity_and_channel() {
     let (mut graph, model) = (graph(), model());
     graph.agents.iter_mut().for_each(|agent| agent.complexity = vec![Complexity::Complex]);
     graph.agents.iter_mut().for_each(|agent| agent.related_channels = vec!["slack".to_owned()]);
@@ -195,11 +196,11 @@ fn what_complexity_and_channel_say_is_in_the_reason() {
 }
 
 #[test]
-fn two_close_agents_leave_the_choice_to_a_person() {
+fn route_asks_the_sender_to_choose_between_two_close_agents() {
     let decision = between(0.45, 0.4, 0.6);
     assert!(decision.needs_choice);
     assert_eq!(decision.alternatives[0].agent.as_str(), "security");
-    assert!(decision.steps[1].contains("a person should choose"));
+    assert!(decision.steps[1].contains("the sender should choose"));
     assert!(
         between(0.45, 0.25, 0.6).needs_choice && !between(0.45, 0.2, 0.6).needs_choice,
         "below its threshold from half as likely on"
@@ -207,7 +208,7 @@ fn two_close_agents_leave_the_choice_to_a_person() {
 }
 
 #[test]
-fn a_tie_is_one_however_sure_the_winner_usually_is() {
+fn route_ties_regardless_of_the_winners_threshold() {
     assert!(between(0.52, 0.48, 0.5).needs_choice);
     assert!(between(0.58, 0.42, 0.35).needs_choice);
     assert!(!between(0.6, 0.4, 0.35).needs_choice);
@@ -215,8 +216,10 @@ fn a_tie_is_one_however_sure_the_winner_usually_is() {
 }
 
 #[test]
-fn a_follow_up_is_as_much_work_as_what_it_follows() {
-    let message = "Migrate the entire platform to the new database, then rewrite all services and deploy them to production".to_owned();
+fn route_takes_a_follow_ups_complexity_from_the_previous_message() {
+    let message = "Migrate the entire platform to the new database, then rewrite all services and \
+        deploy them to production"
+        .to_owned();
     let previous = Some(Previous {
         decision_id: "dec_1".into(),
         agent: AgentId::from("codegen"),
@@ -239,7 +242,7 @@ fn a_follow_up_is_as_much_work_as_what_it_follows() {
 }
 
 #[test]
-fn any_text_is_decided() {
+fn route_decides_any_text() {
     for message in [
         "",
         "@",
@@ -261,7 +264,7 @@ fn any_text_is_decided() {
 }
 
 #[test]
-fn a_message_that_is_taken_back_goes_on_as_the_sender_says() {
+fn route_follows_the_senders_correction() {
     let previous = Some(Previous {
         decision_id: "dec_1".into(),
         agent: AgentId::from("codegen"),
@@ -288,7 +291,7 @@ fn a_message_that_is_taken_back_goes_on_as_the_sender_says() {
             unnamed
                 .steps
                 .iter()
-                .any(|step| step.contains("But codegen is not meant, so it goes to")),
+                .any(|step| step.contains("But codegen was ruled out, so it goes to")),
             "{:?}",
             unnamed.steps
         );
@@ -296,7 +299,7 @@ fn a_message_that_is_taken_back_goes_on_as_the_sender_says() {
 }
 
 #[test]
-fn whom_the_sender_names_is_kept_and_whom_the_router_finds_is_not() {
+fn route_records_the_agent_named_by_the_sender_only() {
     let previous = Some(Previous {
         decision_id: "dec_1".into(),
         agent: AgentId::from("codegen"),
@@ -306,7 +309,7 @@ fn whom_the_sender_names_is_kept_and_whom_the_router_finds_is_not() {
     let said = |message: &str| route(&RouteRequest { previous: previous.clone(), ..ask(message) });
     assert_eq!(said("not you, security").corrected_to, Some(AgentId::from("security")));
     assert_eq!(said("not you").corrected_to, None);
-    // Said of what codegen has, it takes nothing away.
+    // About a message that codegen already has, it changes nothing.
     for words in ["that was for codegen", "I meant codegen"] {
         assert_eq!(
             (said(words).takes_back, said(words).agent.as_str()),
@@ -317,7 +320,7 @@ fn whom_the_sender_names_is_kept_and_whom_the_router_finds_is_not() {
 }
 
 #[test]
-fn what_was_taken_back_from_two_goes_to_neither_unless_one_is_named() {
+fn route_avoids_both_ruled_out_agents_unless_one_is_named() {
     let previous = Previous {
         decision_id: "dec_2".into(),
         agent: "pm".into(),
@@ -339,7 +342,7 @@ fn what_was_taken_back_from_two_goes_to_neither_unless_one_is_named() {
 }
 
 #[test]
-fn what_was_taken_back_stays_so_in_later_runs() {
+fn route_keeps_agents_ruled_out_in_later_runs() {
     let again = RouteRequest {
         taken_back_from: vec!["codegen".into()],
         exclude: vec!["security".into()],
@@ -350,7 +353,7 @@ fn what_was_taken_back_stays_so_in_later_runs() {
 }
 
 #[test]
-fn words_that_only_push_on_are_marked_for_the_conductor() {
+fn route_marks_follow_ups_for_the_dispatcher() {
     let previous = Some(Previous {
         decision_id: "dec_1".into(),
         agent: AgentId::from("codegen"),
@@ -372,7 +375,7 @@ fn words_that_only_push_on_are_marked_for_the_conductor() {
 }
 
 #[test]
-fn a_name_is_no_work() {
+fn route_ignores_a_name_when_judging_complexity() {
     let of = |message: &str| route(&ask(message)).complexity;
     assert_eq!(
         (of("/security hello"), of("@codegen thanks"), of("hello")),
@@ -381,7 +384,7 @@ fn a_name_is_no_work() {
 }
 
 #[test]
-fn a_binding_decides_unless_somebody_is_named() {
+fn route_uses_the_binding_unless_an_agent_is_named() {
     let bound = |message: &str| {
         route(&RouteRequest {
             bound_agent: Some(AgentId::from("pm")),
@@ -394,11 +397,15 @@ fn a_binding_decides_unless_somebody_is_named() {
     assert!(bound("fix it").steps[0].contains("bound to pm"));
     let gone =
         RouteRequest { bound_agent: Some(AgentId::from("gone")), ..ask("fix the failing build") };
-    assert_eq!(route(&gone).agent.as_str(), "codegen", "a binding to nobody binds nobody");
+    assert_eq!(
+        route(&gone).agent.as_str(),
+        "codegen",
+        "a binding to an unknown agent has no effect"
+    );
 }
 
 #[test]
-fn a_reply_stays_with_whom_it_replies_to_unless_its_words_are_sure_of_another() {
+fn route_keeps_a_reply_with_its_agent_unless_its_words_clearly_fit_another() {
     let reply = |message: &str| RouteRequest {
         sticky_agent: Some(AgentId::from("security")),
         is_reply: true,
@@ -419,7 +426,7 @@ fn a_reply_stays_with_whom_it_replies_to_unless_its_words_are_sure_of_another() 
 }
 
 #[test]
-fn what_is_taken_back_is_decided_anew() {
+fn route_decides_a_corrected_message_again() {
     let previous = contracts::routing::Previous {
         decision_id: "dec_1".into(),
         agent: AgentId::from("codegen"),
@@ -443,7 +450,7 @@ fn what_is_taken_back_is_decided_anew() {
     assert_eq!(
         after("not you, security").agent.as_str(),
         "security",
-        "what is said last counts, not the name before"
+        "the last instruction counts, not the name before"
     );
     assert_ne!(after("wrong agent").agent.as_str(), "codegen");
 }

@@ -1,4 +1,4 @@
-//! A router on memory ports, and a loader that serves one graph.
+//! A router on memory ports, with a loader that serves one graph.
 #![allow(clippy::unwrap_used, reason = "test equipment: what breaks here must stop the test")]
 
 use agency_router::model::{Model, TrainingSet};
@@ -18,7 +18,7 @@ use tower::ServiceExt;
 
 const MIGRATION: &str = include_str!("../../../../migrations/0002_agency_router.sql");
 
-/// What the stand-in for the loader has published.
+/// The fake loader's published graph.
 type Published = Arc<Mutex<Option<(Graph, Vec<u8>)>>>;
 
 pub struct World {
@@ -31,7 +31,7 @@ pub struct World {
 }
 
 impl World {
-    /// No graph was ever published.
+    /// Without a published graph.
     pub fn empty() -> Self {
         let clock = Arc::new(ManualClock::default());
         let sql = Arc::new(MemorySql::with_migrations(&[MIGRATION]));
@@ -68,7 +68,7 @@ impl World {
         Self { clock, sql, switchboard, published, router: router(deps.clone()), deps }
     }
 
-    /// The same storage seen by a process that has just started.
+    /// The same storage after a restart.
     pub fn restarted(&mut self) {
         self.deps.shared = Shared::default();
         self.router = router(self.deps.clone());
@@ -81,7 +81,7 @@ impl World {
         world
     }
 
-    /// As on Workers: the loader's word counts for a while.
+    /// As on Workers: a confirmation is valid for a while.
     pub fn on_workers(&mut self) {
         self.deps.shared = Shared::for_workers();
         self.router = router(self.deps.clone());
@@ -129,7 +129,7 @@ impl World {
         assert_eq!(status, 200, "{path}: {value}");
         value
     }
-    /// The status of what skill-graph-loader tells.
+    /// The status of a call by skill-graph-loader.
     pub async fn told(&self, path: &str) -> u16 {
         self.call_as("skill-graph-loader", "POST", path, json!({})).await.0
     }

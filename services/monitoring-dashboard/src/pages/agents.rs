@@ -1,4 +1,4 @@
-//! The router's pool: which agents can work now, and the machines they work on.
+//! The router's pool: agents that can work now, and their machines.
 
 use super::layout::{Frame, Here, gap, title};
 use super::refusal::PageResult;
@@ -39,10 +39,11 @@ pub async fn show(
         owners::routing(&deps, stats::day_start(ledger.as_ref(), deps.clock.now_ms())).await;
     let frame = Frame::of(&deps, &owner, ledger.as_ref(), halts.ok(), &noted.note);
     let today = routing.map(|routing| routing.by_agent).unwrap_or_default();
-    // Where the inbox cannot be asked, only the pool's word is known.
+    // If the inbox does not answer, show the pool's view alone.
     let standing = gateways.as_ref().ok().map(|list| list.gateways.clone());
     let body = html! {
-        (title("Agents", "Who can take work now. After repeated failures an agent rests, and its work goes to a related one. Where no machine is in service, messages wait."))
+        (title("Agents", "Agents that can work now. After repeated failures an agent pauses and \
+            its work goes to a related one. While no machine is in service, messages wait."))
         section.panel aria-label="Agents" {
             @match agents {
                 Err(_) => (gap("agency-router")),
@@ -77,7 +78,7 @@ fn machines(config: &Config, owner: &Owner, gateways: Result<GatewayList, CallEr
             h2 { "Gateways" }
             @match gateways {
                 Err(_) => (gap("webhook-aggregator")),
-                Ok(list) if list.gateways.is_empty() => p.empty { "None has asked for work yet. " code { "quintet up" } " runs one; " code { "quintet gateway --control URL" } " joins another machine." },
+                Ok(list) if list.gateways.is_empty() => p.empty { "No machine has joined yet. " code { "quintet up" } " runs one; " code { "quintet gateway --control URL" } " adds another machine." },
                 Ok(list) => table.events {
                     thead { tr { th scope="col" { "State" } th scope="col" { "Gateway" } th.figure scope="col" { "Running" } th scope="col" { "Last seen" } th scope="col" { "" } } }
                     tbody { @for row in &list.gateways { (machine(config, owner, row)) } }
@@ -116,7 +117,8 @@ fn machine(config: &Config, owner: &Owner, row: &GatewayRow) -> Markup {
     }
 }
 
-/// Where an agent ran lately, when that is more than one place. What the gateway itself is comes before what the pool thinks of it.
+/// The machines an agent ran on recently, if several. The gateway's own state overrides the pool's
+/// view.
 fn places(instances: &[PoolInstance], standing: &[GatewayRow]) -> Markup {
     let gateway = |instance: &PoolInstance| {
         standing.iter().find(|row| row.gateway_id == instance.gateway).map(GatewayRow::state)

@@ -1,4 +1,5 @@
-//! One approval as a card: what is asked, why the owner is asked, exactly what would run, and what it costs.
+//! One approval as a card: the request, the reason for asking, exactly what would run, and its
+//! cost.
 
 use super::signs;
 use crate::Config;
@@ -7,16 +8,16 @@ use contracts::Micros;
 use contracts::approval::{Approval, ApprovalState, Decision};
 use maud::{Markup, html};
 
-/// What the cards need beside the approvals.
+/// Data for the cards besides the approvals.
 pub struct Desk<'a> {
     pub config: &'a Config,
     pub owner: &'a Owner,
     pub now: i64,
-    /// What the day's budget has left now; what waits for a decision holds nothing yet.
+    /// Remaining budget of the day; pending approvals hold nothing yet.
     pub remaining: Option<Micros>,
 }
 
-/// The change a decision form makes; its token is bound to exactly this.
+/// The change made by a decision form; its token is bound to exactly this.
 pub fn change(id: &str, version: &str, decision: Decision) -> String {
     let word = match decision {
         Decision::Approve => "approve",
@@ -25,13 +26,13 @@ pub fn change(id: &str, version: &str, decision: Decision) -> String {
     format!("decide:{id}:{version}:{word}")
 }
 
-/// Where an approval's page is.
+/// URL of an approval's page.
 pub fn address(config: &Config, approval: &Approval) -> String {
     config.url(&format!("/dashboard/approvals/{}", platform::percent::encode(approval.id.as_str())))
 }
 
 impl Desk<'_> {
-    /// The card; `first` says whether its reject button takes the focus.
+    /// Renders the card; `first` gives its reject button the focus.
     pub fn card(&self, approval: &Approval, first: bool) -> Markup {
         html! {
             article.panel.card #{ "a-" (approval.id) } data-card {
@@ -60,7 +61,7 @@ impl Desk<'_> {
         html! {
             dl.facts.row {
                 div { dt { "Cost" } dd { (approval.estimated_cost.map_or_else(|| "unknown".to_owned(), |cost| cost.to_string())) span.quiet { "at most " (approval.cost_limit) } } }
-                @if let Some(remaining) = self.remaining.filter(|_| pending) { div { dt { "Left today after it" } dd {
+                @if let Some(remaining) = self.remaining.filter(|_| pending) { div { dt { "Left today after this" } dd {
                     @if remaining >= approval.cost_limit { (remaining.minus(approval.cost_limit)) span.quiet { "of " (remaining) " left now" } }
                     @else { "not covered" span.quiet { (remaining) " left now" } }
                 } } }
@@ -74,7 +75,7 @@ impl Desk<'_> {
             }
         }
     }
-    /// Reject comes first and takes the focus: nothing is approved by a single stray key.
+    /// Reject comes first and has the focus, so that no stray key approves.
     fn forms(&self, approval: &Approval, first: bool) -> Markup {
         let version = approval.version.to_string();
         let id = approval.id.as_str();
@@ -93,7 +94,7 @@ impl Desk<'_> {
                 form.reject method="post" action=(action) {
                     (fields(Decision::Reject, "reject"))
                     label.unseen for={ "why-" (id) } { "Reason for rejecting" }
-                    input type="text" id={ "why-" (id) } name="reason" maxlength="500" placeholder="Reason (optional, whoever asked reads it)";
+                    input type="text" id={ "why-" (id) } name="reason" maxlength="500" placeholder="Reason (optional, shown to the sender)";
                     button.danger autofocus[first] { "Reject" }
                 }
                 form method="post" action=(action) { (fields(Decision::Approve, "approve")) button.primary { "Approve once" } }
@@ -102,7 +103,7 @@ impl Desk<'_> {
     }
 }
 
-/// The exact arguments and the digest that an approval is good for.
+/// The exact arguments and the digest that the approval covers.
 fn what(approval: &Approval) -> Markup {
     let arguments =
         approval.arguments.as_ref().and_then(|value| serde_json::to_string_pretty(value).ok());
@@ -110,7 +111,7 @@ fn what(approval: &Approval) -> Markup {
         @if signs::excerpt(&approval.description, 140) != approval.description.trim() { div.whole { (approval.description) } }
         details.exact open[approval.state == ApprovalState::Pending] {
             summary { "Exactly this would run" }
-            @match arguments { Some(text) => pre { code { (text) } }, None => p.quiet { "It takes no arguments." } }
+            @match arguments { Some(text) => pre { code { (text) } }, None => p.quiet { "It has no arguments." } }
             p.quiet { "Digest " code.digest { (approval.digest) } }
         }
     }

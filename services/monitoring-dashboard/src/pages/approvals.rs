@@ -1,4 +1,4 @@
-//! The approvals: what waits first, what was decided below, one by itself, and the decision.
+//! Approvals: pending ones first, then decided ones; one alone; and the decision.
 
 use super::approval_card::{self, Desk, change};
 use super::dashboard::Noted;
@@ -16,7 +16,7 @@ use futures_util::future::{join, join4};
 use maud::{Markup, html};
 use platform::ports::CallError;
 
-/// How many decided ones are listed.
+/// Maximum decided approvals listed.
 const DECIDED_MAX: usize = 50;
 
 fn remaining(ledger: &LedgerStats) -> Micros {
@@ -48,7 +48,8 @@ pub async fn show(
         remaining: ledger.as_ref().map(remaining),
     };
     let body = html! {
-        (title("Approvals", "What agents may only do with your yes. Who decides first decides; the chats show the outcome too."))
+        (title("Approvals", "Work that needs your approval. The first decision counts; the chats \
+            show the outcome too."))
         @match &waiting {
             Err(_) => section.panel { (gap("personal-assistant")) },
             Ok(list) if list.is_empty() => section.panel { (nothing_waits()) },
@@ -72,8 +73,8 @@ fn by_urgency(list: &[Approval]) -> Vec<&Approval> {
 
 fn nothing_waits() -> Markup {
     html! {
-        p.empty { "Nothing waits for you." }
-        p.quiet { "Work above your cost threshold, of unknown price, or named in " code { "requiresHumanApproval" } " stops here and in your chats." }
+        p.empty { "Nothing is waiting for you." }
+        p.quiet { "Work above your cost threshold, of unknown price, or named in " code { "requiresHumanApproval" } " waits here and in your chats." }
     }
 }
 
@@ -147,11 +148,7 @@ pub async fn decide(
         "approve" => (Decision::Approve, "approved"),
         "reject" => (Decision::Reject, "rejected"),
         _ => {
-            return Err(Friendly::new(
-                ErrorCode::Malformed,
-                "The form does not say what was decided.",
-            )
-            .into());
+            return Err(Friendly::new(ErrorCode::Malformed, "The form has no decision.").into());
         }
     };
     owner.require(&form, &change(&id, form.field("version"), decision))?;

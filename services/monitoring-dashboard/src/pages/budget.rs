@@ -1,4 +1,4 @@
-//! The budget: limits, what is spent, what is held, and how to change it.
+//! The budget: limits, posted costs, holds, and how to change it.
 
 use super::layout::{Frame, Here, gap, title};
 use super::refusal::PageResult;
@@ -20,7 +20,7 @@ pub async fn show(State(deps): State<Deps>, owner: Owner) -> PageResult {
     let ledger = ledger.ok();
     let frame = Frame::of(&deps, &owner, ledger.as_ref(), halts.ok(), "");
     let body = html! {
-        (title("Budget", "What may be spent, what is spent, and what is held for work that was approved."))
+        (title("Budget", "Your limits, the money spent, and the money held for approved work."))
         @match budget {
             Err(_) => section.panel { (gap("personal-assistant")) },
             Ok(budget) => div.cards.small { @for scope in &budget.scopes { (card(scope)) } },
@@ -28,9 +28,11 @@ pub async fn show(State(deps): State<Deps>, owner: Owner) -> PageResult {
         @if let Some(ledger) = &ledger { (fortnight(ledger)) }
         section.panel {
             h2 { "Change it" }
-            p { "Start values stand in " code { "quintet.toml" } ":" }
+            p { "Set the initial values in " code { "quintet.toml" } ":" }
             pre { code { "[budget]\ndaily = 50.00\nmonthly = 500.00\n\n[agents.codegen]\ndaily_budget = 20.00" } }
-            p.quiet { "While it runs, " code { "PUT /api/budget" } " of personal-assistant wins until it is reset. When a limit is reached, work is refused before it starts; nothing is cut off half-way." }
+            p.quiet { "At runtime, " code { "PUT /api/budget" } " of personal-assistant overrides \
+                them until you reset it. At the limit, new work is refused before it starts; \
+                running work is never cut off." }
         }
     };
     Ok(frame.page(Here::Budget, "Budget", body))
@@ -57,7 +59,7 @@ fn card(scope: &BudgetScope) -> Markup {
     }
 }
 
-/// Spent and held as shares of the limit, in percent.
+/// Spent and held as percentages of the limit.
 fn shares(scope: &BudgetScope) -> (f64, f64) {
     if scope.limit.0 <= 0 {
         return (100.0, 0.0);
@@ -78,16 +80,16 @@ fn bar(scope: &BudgetScope) -> Markup {
     }
 }
 
-/// The last full days as bars, with the same figures as a list for readers without sight.
+/// The last full days as bars, plus the same figures as a list for screen readers.
 fn fortnight(ledger: &LedgerStats) -> Markup {
     let days = &ledger.daily_costs;
     let most = days.iter().map(|day| day.0).max().unwrap_or(0).max(1);
     html! {
         section.panel {
             div.bar { h2 { "Last 14 days" } span.quiet { "trend: " (sla::cost_trend(days).replace('_', " ")) } }
-            @if days.is_empty() { p.empty { "The first full day has not passed yet." } }
+            @if days.is_empty() { p.empty { "No full day has passed yet." } }
             @else {
-                svg.columns viewBox={ "0 0 " (days.len() * 20) " 60" } preserveAspectRatio="none" height="60" role="img" aria-label="Cost of each day, oldest first" {
+                svg.columns viewBox={ "0 0 " (days.len() * 20) " 60" } preserveAspectRatio="none" height="60" role="img" aria-label="Daily cost, oldest first" {
                     @for (i, day) in days.iter().enumerate() {
                         @let height = (day.0.max(0) as f64 * 56.0 / most as f64).max(1.0);
                         rect x=(i * 20 + 2) width="16" y=(format!("{:.1}", 60.0 - height)) height=(format!("{height:.1}")) { title { (cents(*day)) } }
@@ -104,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bar_never_leaves_its_frame() {
+    fn budget_bar_never_leaves_its_frame() {
         let scope = |limit, spent, held| BudgetScope {
             scope: "all".into(),
             window: "day".into(),

@@ -1,5 +1,5 @@
-//! The live console: say something, watch the stages, read the answer. Without a script the form posts and the page
-//! shows the conversation; with it, the same pieces arrive by long-poll.
+//! The live console: send a message, watch its stages, read the answer. Without a script the form
+//! posts and the page shows the conversation; with a script, updates arrive by long poll.
 
 use super::prose::prose;
 use super::refusal::{Friendly, PageResult};
@@ -17,26 +17,26 @@ use platform::ports::{CallError, ClockExt};
 use serde::{Deserialize, Serialize};
 
 const CHANGE: &str = "console";
-/// The conversation a browser starts in, in webhook-aggregator's full spelling.
+/// The initial conversation of a browser, in webhook-aggregator's full form.
 const FIRST: &str = "web:console:dashboard";
-/// As much as webhook-aggregator takes.
+/// Maximum length of a message, equal to webhook-aggregator's.
 const LETTERS_MAX: usize = 16_000;
-/// How long a feed request is held open.
+/// Maximum time a feed request stays open.
 const HOLD_MS: i64 = 15_000;
 const HOLD_S: u32 = 20;
-/// How often stages are looked at while an event is under way: quickly at first, then calmly.
+/// Poll interval for the stages of a running event: short at first, then longer.
 const LOOK_MS: i64 = 120;
 const LOOK_LATER_MS: i64 = 1_500;
 const QUICK_MS: i64 = 4_000;
 
-/// What the console shows at first.
+/// The initial state of the console.
 pub struct Console {
     pub said: SaidList,
     pub newest: Option<EventDetail>,
     pub reachable: bool,
 }
 
-/// The conversation this session's console shows.
+/// The conversation shown by this session's console.
 fn conversation(owner: &Owner) -> &str {
     owner.conversation.as_deref().unwrap_or(FIRST)
 }
@@ -55,7 +55,7 @@ impl Console {
         };
         Self { said, newest, reachable }
     }
-    /// The whole panel.
+    /// Renders the whole panel.
     pub fn panel(&self, config: &Config, owner: &Owner) -> Markup {
         let under_way = self.newest.as_ref().filter(|detail| !detail.row.state.is_final());
         let event = under_way.map(|detail| detail.row.id.as_str());
@@ -72,14 +72,16 @@ impl Console {
                 ol.said #said tabindex="0" aria-label="Conversation" aria-live="polite" aria-relevant="additions text" data-feed=(config.url("/dashboard/console/feed")) data-last=(self.said.last) data-event=[event] data-mark=[mark] {
                     @for line in latest(&self.said.messages) { (spoken(line)) }
                 }
-                @if !self.reachable { p.empty { "webhook-aggregator does not answer right now; what was said is safe and comes back with it." } }
+                @if !self.reachable { p.empty { "webhook-aggregator does not answer right now. \
+                    Your messages are safe and reappear when it does." } }
                 @else if self.said.messages.is_empty() { (welcome(config, owner)) }
                 div #track { @if let Some(detail) = &self.newest { (track::track(config, detail)) } }
-                @if event.is_some() { noscript { p.quiet { "Without scripts this page stands still: reload it to see how far the work is." } } }
+                @if event.is_some() { noscript { p.quiet { "Without scripts this page does not \
+                    update itself. Reload it to see the progress." } } }
                 form.say #say method="post" action=(config.url("/dashboard/console")) {
                     input type="hidden" name="token" value=(owner.token(CHANGE));
                     label.unseen for="text" { "Message" }
-                    textarea #text name="text" rows="2" maxlength=(LETTERS_MAX) placeholder="Ask or order something…" required {}
+                    textarea #text name="text" rows="2" maxlength=(LETTERS_MAX) placeholder="Type a question or a task…" required {}
                     button.primary { "Send" }
                 }
                 p.note.bad #say-trouble role="alert" hidden {}
@@ -88,14 +90,15 @@ impl Console {
     }
 }
 
-/// Something to begin with.
+/// Example messages.
 const EXAMPLES: [&str; 3] =
     ["How do I review a pull request?", "Plan the next sprint", "Is this dependency safe to use?"];
 
 fn welcome(config: &Config, owner: &Owner) -> Markup {
     html! {
         div.welcome #welcome {
-            p.quiet { "Say what you need. The router picks the agent, your rules decide whether it may run, and the answer appears here." }
+            p.quiet { "Type what you need. The router picks the agent, your rules decide whether \
+                it may run, and the answer appears here." }
             form method="post" action=(config.url("/dashboard/console")) {
                 input type="hidden" name="token" value=(owner.token(CHANGE));
                 @for example in EXAMPLES { button name="text" value=(example) { (example) } }
@@ -104,7 +107,7 @@ fn welcome(config: &Config, owner: &Owner) -> Markup {
     }
 }
 
-/// The last state of each line, in the order they were first said, at most fifty.
+/// The latest version of each message, in order of first appearance, at most fifty.
 fn latest(messages: &[Said]) -> Vec<&Said> {
     let mut lines: Vec<&Said> = Vec::new();
     for line in messages {
@@ -113,12 +116,12 @@ fn latest(messages: &[Said]) -> Vec<&Said> {
             None => lines.push(line),
         }
     }
-    // An answer that was edited later stays below its question.
+    // An edited answer stays below its question.
     lines.sort_by(|a, b| a.at.cmp(&b.at));
     lines.split_off(lines.len().saturating_sub(50))
 }
 
-/// One line of the conversation.
+/// Renders one message.
 fn spoken(line: &Said) -> Markup {
     let (class, who) = match line.speaker {
         Speaker::User => ("user", "You"),
@@ -133,7 +136,7 @@ fn spoken(line: &Said) -> Markup {
     }
 }
 
-/// The script's answer to a message.
+/// The response to the script after a message.
 #[derive(Serialize)]
 struct Accepted {
     event: String,
@@ -188,16 +191,16 @@ async fn accept(deps: &Deps, owner: &Owner, form: &Form) -> Result<String, Frien
     Ok(accepted.event_id.0)
 }
 
-/// Where the script stands.
+/// The script's current position.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Asked {
     after: i64,
-    /// The event whose stages are watched.
+    /// The event whose stages it shows.
     event: String,
     /// The last [`track::mark`].
     mark: String,
-    /// `0`: answer at once.
+    /// `0` answers immediately.
     hold: Option<u8>,
 }
 
@@ -212,13 +215,13 @@ struct News {
     last: i64,
     lines: Vec<Line>,
     mark: String,
-    /// The new row of stages, when it changed.
+    /// The new row of stages, if it changed.
     track: Option<String>,
-    /// The watched event is at its end.
+    /// Whether the event has ended.
     over: bool,
 }
 
-/// `GET /dashboard/console/feed`: what is new since `after` and `mark`, as soon as there is something.
+/// `GET /dashboard/console/feed`: everything new since `after` and `mark`, as soon as there is any.
 pub async fn feed(State(deps): State<Deps>, owner: Owner, Query(asked): Query<Asked>) -> Response {
     match news(&deps, &owner, &asked).await {
         Ok(news) => axum::Json(news).into_response(),
@@ -230,7 +233,7 @@ async fn news(deps: &Deps, owner: &Owner, asked: &Asked) -> Result<News, CallErr
     let started = deps.clock.now_ms();
     let hold = asked.hold != Some(0);
     loop {
-        // Without an event under way the aggregator itself holds the request.
+        // Without a running event the aggregator itself holds the request open.
         let watching = !asked.event.is_empty();
         let said = owners::said(
             deps,

@@ -1,4 +1,5 @@
-//! The overview: the console first, then today's figures, the services, what waits, and what came in last.
+//! The overview: the console, then today's metrics, the services, pending approvals, and the newest
+//! events.
 
 use super::console::Console;
 use super::layout::{Frame, Here, gap};
@@ -17,7 +18,7 @@ use http::StatusCode;
 use maud::{Markup, Render, html};
 use serde::Deserialize;
 
-/// How many events the overview lists.
+/// Number of events on the overview.
 const EVENTS: u32 = 8;
 
 /// `?note=`.
@@ -32,7 +33,7 @@ pub async fn lead_there(State(deps): State<Deps>) -> Response {
     see(&deps.config.url("/dashboard"))
 }
 
-/// What changes by itself.
+/// The parts that update themselves.
 struct Live {
     figures: Figures,
     halts: Option<HaltList>,
@@ -73,7 +74,7 @@ pub async fn show(
     Ok(live.frame(&deps, &owner, &noted.note).page(Here::Overview, "Overview", body))
 }
 
-/// `GET /dashboard/live`: the parts that change by themselves, for the script to put in place.
+/// `GET /dashboard/live`: the parts that update themselves, for the script to replace.
 pub async fn live(State(deps): State<Deps>, owner: Owner) -> PageResult {
     let live = Live::load(&deps).await;
     let frame = live.frame(&deps, &owner, "");
@@ -85,7 +86,7 @@ fn tile(name: &str, value: impl Render, about: Markup) -> Markup {
     html! { div.tile { dt { (name) } dd { strong { (value) } span.quiet { (about) } } } }
 }
 
-/// Today's figures.
+/// Today's metrics.
 fn tiles(deps: &Deps, live: &Live) -> Markup {
     let figures = &live.figures;
     let (ledger, inbox, routing) =
@@ -135,7 +136,7 @@ fn last_events(deps: &Deps, live: &Live) -> Markup {
             div.bar { h2 #events-title { "Last events" } a href=(deps.config.url("/dashboard/events")) { "All events" } }
             @match &live.events {
                 None => (gap("webhook-aggregator")),
-                Some(list) if list.events.is_empty() => p.empty { "Nothing has come in yet. Type a message above, or in a terminal: " code { "quintet send telegram \"How do I review a pull request?\"" } },
+                Some(list) if list.events.is_empty() => p.empty { "No messages yet. Type one above, or run in a terminal: " code { "quintet send telegram \"How do I review a pull request?\"" } },
                 Some(list) => (events::table(&deps.config, &list.events)),
             }
         }

@@ -1,4 +1,4 @@
-//! One event: its stages with timings, failed tries, replies, and the replay button.
+//! One event: its stages with timings, failed attempts, replies, and the replay button.
 
 use super::dashboard::Noted;
 use super::layout::{Frame, Here};
@@ -95,7 +95,7 @@ fn replies(detail: &EventDetail) -> Markup {
     html! {
         section.panel {
             h2 { "Replies" }
-            @if detail.replies.is_empty() { p.empty { "Nothing was sent back for this event." } }
+            @if detail.replies.is_empty() { p.empty { "This event has no reply." } }
             @for reply in &detail.replies {
                 article.reply {
                     p.who { (signs::sign(mood(&reply.state), &reply.state)) " " (signs::time(&reply.updated_at)) @if reply.attempts > 1 { span.quiet { " · " (reply.attempts) " tries" } } }
@@ -127,7 +127,8 @@ fn feedback_change(id: &str) -> String {
     format!("feedback:{id}")
 }
 
-/// Whether the right agent had it. Nothing is learned by it alone: `quintet suggest` turns it into examples.
+/// Feedback on the chosen agent. It teaches nothing by itself: `quintet suggest` turns it into
+/// examples.
 fn feedback_form(config: &Config, owner: &Owner, row: &EventRow, agents: &[PoolMember]) -> Markup {
     let (Some(decision), Some(agent)) = (&row.decision_id, &row.agent) else { return html! {} };
     let others = agents.iter().filter(|other| &other.agent != agent);
@@ -138,7 +139,7 @@ fn feedback_form(config: &Config, owner: &Owner, row: &EventRow, agents: &[PoolM
                 input type="hidden" name="token" value=(owner.token(&feedback_change(decision.as_str())));
                 input type="hidden" name="decision" value=(decision);
                 button name="correct" value="yes" { "Yes" }
-                label { span.unseen { "Who should have had it" } select name="agent" {
+                label { span.unseen { "Which agent should get it?" } select name="agent" {
                     option value="" { "someone else" }
                     @for other in others { option value=(other.agent) { (other.agent) } }
                 } }
@@ -181,7 +182,7 @@ fn replay_form(config: &Config, owner: &Owner, detail: &EventDetail) -> Markup {
                     input type="hidden" name="token" value=(owner.token(&change(id)));
                     button { "Replay this event" }
                 }
-            } @else { p.quiet { "It is still under way; once it is at an end it can be replayed." } }
+            } @else { p.quiet { "It is still running. You can replay it when it has ended." } }
         }
     }
 }
@@ -195,7 +196,7 @@ pub async fn replay(
 ) -> PageResult {
     owner.require(&form, &change(&id))?;
     let answer = owners::replay(&deps, &id).await?;
-    // A replay may carry an id of its own.
+    // A replay may have its own id.
     let shown = answer.replayed.first().map_or(id.as_str(), |id| id.as_str());
     Ok(see(&deps
         .config

@@ -1,4 +1,4 @@
-//! What came in: a list by state and channel, page by page.
+//! Events: a list by state and channel, with pages.
 
 use super::layout::{Frame, Here, gap, title};
 use super::refusal::PageResult;
@@ -23,7 +23,7 @@ pub async fn show(
     let (frame, list) =
         join(Frame::load(&deps, &owner, ""), owners::events(&deps, &filter, PAGE)).await;
     let body = html! {
-        (title("Events", "Everything that came in from the chats and this console, newest first."))
+        (title("Events", "All messages from the chats and this console, newest first."))
         (chooser(&deps.config, &filter))
         section.panel aria-label="Events" {
             @match list {
@@ -61,8 +61,8 @@ fn nothing(filter: &EventFilter) -> Markup {
     html! {
         p.empty {
             @if filter.state.is_empty() && filter.channel.is_empty() {
-                "Nothing has come in yet. Send the first message from a terminal: " code { "quintet send telegram \"Plan the next sprint\"" }
-            } @else { "No event fits this choice." }
+                "No messages yet. Send the first one from a terminal: " code { "quintet send telegram \"Plan the next sprint\"" }
+            } @else { "No event matches this filter." }
         }
     }
 }
@@ -88,7 +88,7 @@ fn pager(config: &Config, filter: &EventFilter, list: &EventList) -> Markup {
     }
 }
 
-/// Events as rows.
+/// Renders events as rows.
 pub fn table(config: &Config, events: &[EventRow]) -> Markup {
     html! {
         table.events {

@@ -1,4 +1,4 @@
-//! The skill graph: drawn, searched, with what its last publish found, its versions and what changed between them.
+//! The skill graph: drawing, search, findings of the last publish, versions and their differences.
 
 use super::layout::{Frame, Here, gap, title};
 use super::refusal::PageResult;
@@ -14,16 +14,16 @@ use futures_util::future::join3;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-/// Findings that are shown.
+/// Maximum findings shown.
 const FINDINGS_MAX: usize = 100;
 
-/// What is looked at.
+/// Query of the page.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct View {
-    /// Searched for.
+    /// Search text.
     q: String,
-    /// A version, and the one that it is compared with; without that, the one that was served before it.
+    /// A version and the one it is compared with; by default the one served before it.
     from: String,
     to: String,
     note: String,
@@ -51,7 +51,8 @@ pub async fn show(State(deps): State<Deps>, owner: Owner, Query(view): Query<Vie
         join3(owners::graph_map(&deps), owners::graph_report(&deps), owners::graph_versions(&deps))
             .await;
     let body = html! {
-        (title("Skill graph", "What the router learns from and the agents answer from: a folder of Markdown, published as a whole."))
+        (title("Skill graph", "The router learns from it and the agents answer from it: a folder \
+            of Markdown, published as one version."))
         (search_box(&deps.config, &view.q, found))
         @if let Some(diff) = diff { (difference(diff)) }
         div.two {
@@ -78,7 +79,7 @@ fn search_box(
             @match found {
                 None => {},
                 Some(Err(_)) => (gap("skill-graph-loader")),
-                Some(Ok(answer)) if answer.results.is_empty() => p.empty { "Nothing fits “" (q) "”. Typos of a letter or two and beginnings of words are found too." },
+                Some(Ok(answer)) if answer.results.is_empty() => p.empty { "Nothing fits “" (q) "”. Typos of a letter or two and word beginnings match too." },
                 Some(Ok(answer)) => ul.hits { @for hit in &answer.results { (hit_line(hit)) } },
             }
         }
@@ -94,7 +95,7 @@ fn hit_line(hit: &SearchHit) -> Markup {
     }
 }
 
-/// The snippet with what fits marked; places count in characters.
+/// The snippet with matches marked; positions count characters.
 fn marked(snippet: &str, highlights: &[[usize; 2]]) -> Markup {
     let chars: Vec<char> = snippet.chars().collect();
     let text = |from: usize, to: usize| {
@@ -104,7 +105,7 @@ fn marked(snippet: &str, highlights: &[[usize; 2]]) -> Markup {
             .iter()
             .collect::<String>()
     };
-    // Where the text goes on behind each highlight; highlights that overlap are not repeated.
+    // End of each highlight, so that overlapping highlights are not repeated.
     let mut ends = vec![0];
     for [_, end] in highlights {
         ends.push(ends.last().copied().unwrap_or_default().max(*end));
@@ -156,7 +157,7 @@ fn findings(findings: Result<Vec<Finding>, platform::ports::CallError>) -> Marku
             h2 { "Report of the last publish" }
             @match findings {
                 Err(_) => (gap("skill-graph-loader")),
-                Ok(findings) if findings.is_empty() => p.empty { "Nothing to mend." },
+                Ok(findings) if findings.is_empty() => p.empty { "No problems found." },
                 Ok(findings) => {
                     ul.findings { @for finding in findings.iter().take(FINDINGS_MAX) {
                         li {
@@ -204,7 +205,7 @@ fn history(
                                     form.inline method="post" action=(config.url("/dashboard/graph/rollback")) {
                                         input type="hidden" name="version" value=(row.version);
                                         input type="hidden" name="token" value=(owner.token(&change(row.version.as_str())));
-                                        button.plain { "Serve this one" }
+                                        button.plain { "Serve this version" }
                                     }
                                 }
                             }
@@ -268,7 +269,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_fits_is_marked_and_nothing_else_is_markup() {
+    fn search_snippet_marks_matches_and_escapes_everything_else() {
         assert_eq!(
             marked("a <b> cdé", &[[2, 5], [6, 8]]).into_string(),
             "a <mark>&lt;b&gt;</mark> <mark>cd</mark>é"
@@ -278,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_finding_names_its_file_or_says_that_it_is_about_the_whole_graph() {
+    fn report_names_the_file_or_the_whole_graph() {
         let finding = |path: &str, line| Finding {
             severity: Severity::Hint,
             code: "c".to_owned(),

@@ -1,5 +1,5 @@
-//! The map as SVG: agents on an inner ring, channels and files on rings round it, links as lines. The same graph always gives
-//! the same picture; the table beside it says the same in words.
+//! The map as SVG: agents on an inner ring, channels and files on outer rings, links as lines. The
+//! same graph always gives the same picture; the table beside it has the same content as text.
 
 use contracts::graph::{GraphMap, MapNode, SkillKind};
 use maud::{Markup, html};
@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 const SIZE: f64 = 640.0;
 const MIDDLE: f64 = SIZE / 2.0;
-/// Files that are drawn; more make a thicket.
+/// Maximum files drawn; more would be unreadable.
 const DRAWN_MAX: usize = 160;
-/// Rings with at most so many nodes have their names written.
+/// Maximum nodes of a ring with labels.
 const NAMED_MAX: usize = 24;
 
 struct Placed<'a> {
@@ -61,7 +61,7 @@ pub fn draw(map: &GraphMap) -> Markup {
     }
 }
 
-/// Rings begin at another angle each, so that names do not meet.
+/// Position of a node. Each ring starts at another angle, so that labels do not overlap.
 fn at(node: &MapNode, ring: usize, place: usize, count: usize, radius: f64) -> Placed<'_> {
     let angle = std::f64::consts::TAU * (place as f64 + 0.5 * (ring % 2) as f64)
         / count.max(1) as f64
@@ -74,7 +74,7 @@ fn at(node: &MapNode, ring: usize, place: usize, count: usize, radius: f64) -> P
     }
 }
 
-/// An agent is as large as it has examples.
+/// The radius of a node; agents grow with their examples.
 fn radius(node: &MapNode) -> f64 {
     match node.examples {
         Some(examples) => (8.0 + (examples as f64).sqrt()).min(26.0).round(),
@@ -100,7 +100,7 @@ mod tests {
     use contracts::graph::Link;
 
     #[test]
-    fn a_map_is_drawn_alike_each_time_and_its_titles_are_escaped() {
+    fn graph_drawing_is_deterministic_and_escapes_titles() {
         let node = |id: &str, kind: SkillKind| MapNode {
             id: id.into(),
             kind,

@@ -1,4 +1,4 @@
-//! The halt lever: stop everything, and go on again.
+//! The halt control: stop everything, resume.
 
 use super::refusal::PageResult;
 use super::{see, signs};
@@ -10,17 +10,18 @@ use maud::{Markup, html};
 
 const HALT: &str = "halt-all";
 const RESUME: &str = "resume-all";
-/// Who acts, in the audit trail.
+/// The actor in the audit trail.
 pub const ACTOR: &str = "dashboard";
 
-/// The lever at the top of every page; opened first, pressed second.
+/// The control at the top of every page: open first, then press.
 pub fn lever(config: &Config, owner: &Owner) -> Markup {
     html! {
         details.lever {
             summary { "Halt all" }
             form.sheet method="post" action=(config.url("/dashboard/halt")) {
                 input type="hidden" name="token" value=(owner.token(HALT));
-                p { "Stops running work and lets nothing new start until you resume. Messages keep coming in and wait." }
+                p { "Stops running work and starts nothing new until you resume. New messages \
+                    still arrive and wait." }
                 label { "Reason" input type="text" name="reason" maxlength="300" placeholder="optional"; }
                 button.danger { "Halt everything" }
             }
@@ -28,7 +29,7 @@ pub fn lever(config: &Config, owner: &Owner) -> Markup {
     }
 }
 
-/// The banner while everything is halted.
+/// The banner during a halt of everything.
 pub fn banner(config: &Config, owner: &Owner, halts: &HaltList) -> Markup {
     let row = halts.halts.iter().find(|row| row.target == "all" && row.resumed_at.is_none());
     html! {

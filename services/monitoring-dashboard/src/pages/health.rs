@@ -1,4 +1,4 @@
-//! Health in detail: each service now, over seven days, and hour by hour.
+//! Health in detail: each service now, over seven days, and per hour.
 
 use super::layout::{Frame, Here, title};
 use super::refusal::PageResult;
@@ -13,7 +13,7 @@ use futures_util::future::join3;
 use maud::{Markup, html};
 use platform::time::rfc3339;
 
-/// The strip shows 56 parts of three hours.
+/// Parts of the strip: 56 of three hours each.
 const PARTS: i64 = 56;
 const PART_MS: i64 = 3 * HOUR_MS;
 
@@ -29,7 +29,8 @@ pub async fn show(State(deps): State<Deps>, owner: Owner) -> PageResult {
     let (probes, hours) =
         (store::probes(&*deps.sql).await.unwrap_or_default(), hours.unwrap_or_default());
     let body = html! {
-        (title("Health", &format!("Every service is asked for its health every {} seconds. Time nobody measured counts neither for nor against.", deps.config.probe_interval_ms / 1000)))
+        (title("Health", &format!("Each service's health is checked every {} seconds. Unmeasured \
+            time does not count.", deps.config.probe_interval_ms / 1000)))
         (levels(&sla))
         section.panel aria-label="Services" {
             table.events.health {
@@ -54,7 +55,7 @@ fn levels(sla: &Sla) -> Markup {
                 (tile("Uptime", figure(sla.uptime7d), format!("{:.0} % of the time measured", sla.coverage * 100.0)))
                 (tile("Answer time", signs::latency(sla.avg_latency), format!("p90 {}, p99 {}", signs::latency(sla.p90_latency), signs::latency(sla.p99_latency))))
                 (tile("Routing accuracy", signs::percent(sla.routing_accuracy), format!("{} labels; shown from 20", sla.routing_accuracy_n)))
-                (tile("Cost trend", sla.cost_trend.replace('_', " "), "last 7 days against the 7 before".to_owned()))
+                (tile("Cost trend", sla.cost_trend.replace('_', " "), "last 7 days compared with the 7 before".to_owned()))
             }
         }
     }
@@ -96,7 +97,7 @@ fn mean_latency(hours: &[HourRow], service: &str) -> Option<f64> {
     (checks > 0).then(|| sum / checks as f64)
 }
 
-/// The worst that was measured in each part, oldest first.
+/// The worst measurement of each part, oldest first.
 fn parts(hours: &[HourRow], service: &str, now: i64) -> Vec<&'static str> {
     let end = now - now.rem_euclid(HOUR_MS) + HOUR_MS;
     let mut parts = vec!["none"; usize::try_from(PARTS).unwrap_or_default()];
@@ -124,7 +125,8 @@ fn parts(hours: &[HourRow], service: &str, now: i64) -> Vec<&'static str> {
 fn strip(parts: &[&'static str]) -> Markup {
     let count = |word: &str| parts.iter().filter(|part| **part == word).count();
     let label = format!(
-        "Seven days in parts of three hours: {} good, {} degraded, {} with an outage, {} not measured",
+        "Seven days in parts of three hours: {} good, {} degraded, {} with an outage, {} not \
+         measured",
         count("good"),
         count("warn"),
         count("bad"),
@@ -143,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_part_shows_the_worst_of_its_three_hours() {
+    fn health_strip_shows_the_worst_of_three_hours() {
         let now = 168 * HOUR_MS - 1;
         let hour = |t: i64, up_ms, degraded_ms, down_ms| HourRow {
             series: "probe.x".into(),

@@ -1,4 +1,4 @@
-//! The frame round every page: head, navigation, the halt lever, notices.
+//! The frame of every page: head, navigation, halt control, notices.
 
 use super::{halt, html as answer};
 use crate::session::Owner;
@@ -45,23 +45,23 @@ impl Here {
     }
 }
 
-/// What the frame itself shows: how many decisions wait, and whether everything is halted.
+/// Data of the frame: pending approvals, and whether everything is halted.
 pub struct Frame<'a> {
     pub deps: &'a Deps,
     pub owner: &'a Owner,
     pub pending: Option<u64>,
     pub halts: Option<HaltList>,
-    /// A notice above the page, named by `?note=`.
+    /// The notice above the page, chosen by `?note=`.
     pub note: Option<&'static str>,
 }
 
 impl<'a> Frame<'a> {
-    /// Asks for what it shows.
+    /// Loads the data of the frame.
     pub async fn load(deps: &'a Deps, owner: &'a Owner, note: &str) -> Self {
         let (ledger, halts) = join(owners::ledger(deps), owners::halts(deps)).await;
         Self::of(deps, owner, ledger.ok().as_ref(), halts.ok(), note)
     }
-    /// Of what is known already.
+    /// From data that is already loaded.
     pub fn of(
         deps: &'a Deps,
         owner: &'a Owner,
@@ -119,7 +119,7 @@ impl<'a> Frame<'a> {
             }
         }
     }
-    /// The number beside "Approvals".
+    /// The count beside "Approvals".
     pub fn pending_count(&self) -> Markup {
         html! {
             span #live-pending aria-live="polite" {
@@ -127,7 +127,7 @@ impl<'a> Frame<'a> {
             }
         }
     }
-    /// The halt of everything, when it is in force.
+    /// The halt of everything, if active.
     pub fn banner(&self) -> Markup {
         html! { div #live-banner { @if let Some(halts) = self.halts.as_ref().filter(|halts| halts.all) { (halt::banner(&self.deps.config, self.owner, halts)) } } }
     }
@@ -135,13 +135,13 @@ impl<'a> Frame<'a> {
 
 fn notice(name: &str) -> Option<&'static str> {
     Some(match name {
-        "approved" => "Approved. The work starts as soon as a gateway takes it.",
-        "rejected" => "Rejected. Whoever asked has been told.",
-        "resumed" => "Resumed. Work that waited goes on.",
-        "rolled_back" => "That version is served now. Whoever routes sees it at once.",
-        "feedback" => "Noted. `quintet suggest` makes an example of it when you want.",
-        "drained" => "It gets no more tasks. What it runs now, it may end.",
-        "restored" => "It is in service again.",
+        "approved" => "Approved. The work starts as soon as a machine is free.",
+        "rejected" => "Rejected. The sender has been told.",
+        "resumed" => "Resumed. Waiting work continues.",
+        "rolled_back" => "That version is now served.",
+        "feedback" => "Noted. Run `quintet suggest` to turn it into an example.",
+        "drained" => "It gets no new tasks and finishes its own.",
+        "restored" => "It gets tasks again.",
         "replayed" => "Replayed. The event goes through all stages again.",
         _ => return None,
     })
@@ -171,7 +171,7 @@ pub fn bare(config: &Config, title: &str, body: Markup) -> Markup {
     bare_with(config, title, None, body)
 }
 
-/// The same, going on to another page by itself.
+/// The same, with an automatic redirect to another page.
 pub fn bare_with(config: &Config, title: &str, goes_to: Option<&str>, body: Markup) -> Markup {
     document(html! {
         (head(config, title))
@@ -190,7 +190,8 @@ pub fn title(name: &str, about: &str) -> Markup {
     html! { div.title { h1 { (name) } p.quiet { (about) } } }
 }
 
-/// What stands where a part cannot be shown.
+/// The text in place of a part that cannot be shown.
 pub fn gap(service: &str) -> Markup {
-    html! { p.empty { (service) " does not answer right now, so this part is missing. It comes back by itself; the Health page shows more." } }
+    html! { p.empty { (service) " does not answer right now, so this part is missing. It returns \
+    automatically; the Health page shows more." } }
 }

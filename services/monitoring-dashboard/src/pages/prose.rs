@@ -1,5 +1,5 @@
-//! Answers as they are meant to be read: paragraphs, lists, code. A small part of Markdown; anything else stays text,
-//! and all of it is escaped.
+//! Renders answers: paragraphs, lists, code. This is a small part of Markdown; everything else
+//! stays text, and all of it is escaped.
 
 use maud::{Markup, html};
 
@@ -57,7 +57,7 @@ fn inline(line: &str) -> Markup {
     }
 }
 
-/// The whole text.
+/// Renders the whole text.
 pub fn prose(text: &str) -> Markup {
     html! {
         @for block in blocks(text) {
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn script_tags_stay_text_wherever_they_stand() {
+    fn prose_escapes_script_tags_everywhere() {
         for text in [
             "<script>x</script>",
             "- <script>",
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn paragraphs_lists_and_code_are_told_apart() {
+    fn prose_renders_paragraphs_lists_and_code() {
         let html =
             prose("One\ntwo\n\nThree **b** `c`\n- a\n- b\n```rust\nfn x() {}\n\n// y\n```\nend")
                 .into_string();

@@ -1,4 +1,4 @@
-//! Refusals as pages: what happened, and what to do, in words.
+//! Refusals as pages: the problem and the fix.
 
 use super::layout;
 use crate::Config;
@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use platform::edge::ApiError;
 use platform::ports::{CallError, PortError};
 
-/// A refusal in a person's words. The guard's layer, which knows where we are mounted, writes it out as a page.
+/// A refusal in plain words. The guard, which knows our URL prefix, renders it as a page.
 #[derive(Clone, Debug)]
 pub struct Friendly {
     pub code: ErrorCode,
@@ -28,7 +28,7 @@ impl Friendly {
             fix: code.fix().to_owned(),
         }
     }
-    /// Another fix.
+    /// Replaces the fix.
     #[must_use]
     pub fn fix(mut self, fix: &str) -> Self {
         fix.clone_into(&mut self.fix);
@@ -68,15 +68,15 @@ impl IntoResponse for Friendly {
     }
 }
 
-/// Why a page handler ends early.
+/// The reason that a page handler ends early.
 pub enum Turn {
     Friendly(Friendly),
-    /// Sign in first; the address of the sign-in page.
+    /// Redirects to the sign-in page at this address.
     SignIn(String),
     Answer(Box<Response>),
 }
 
-/// What page handlers return.
+/// The result of page handlers.
 pub type PageResult = Result<Response, Turn>;
 
 impl IntoResponse for Turn {
@@ -107,7 +107,7 @@ impl From<CallError> for Turn {
     }
 }
 
-/// Everything below `/dashboard/` that is no page.
+/// Every unknown path below `/dashboard/`.
 pub async fn no_such_page() -> Friendly {
     Friendly::new(ErrorCode::NotFound, "There is no such page.")
         .fix("Check the address, or start from the dashboard.")

@@ -1,4 +1,4 @@
-//! Signing in by a one-use link or the operator token, and signing out.
+//! Sign-in with a one-use link or the operator token, and sign-out.
 
 use super::refusal::{Friendly, PageResult};
 use super::{html as answer, layout, see};
@@ -11,7 +11,7 @@ use maud::html;
 use platform::edge::{Principal, Scope};
 use serde::Deserialize;
 
-/// What the sign-in page is asked with.
+/// Query of the sign-in page.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Asked {
@@ -19,7 +19,7 @@ pub struct Asked {
     next: String,
 }
 
-/// The sign-in page's address, coming back to `wanted` afterwards.
+/// URL of the sign-in page, which returns to `wanted`.
 pub fn address(config: &Config, wanted: &str) -> String {
     config.url(&format!(
         "/sign-in{}",
@@ -30,7 +30,7 @@ pub fn address(config: &Config, wanted: &str) -> String {
     ))
 }
 
-/// A page of ours, or nothing: nobody is led elsewhere.
+/// A path of ours, or none: sign-in never redirects to another site.
 fn own_page(path: &str) -> Option<&str> {
     let is_plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-._~%?=&:".contains(&b));
     let is_ours =
@@ -42,7 +42,7 @@ fn next_page(config: &Config, next: &str) -> String {
     config.url(own_page(next).unwrap_or("/dashboard"))
 }
 
-/// A page that leads on to `wanted`: reached from ours, the strict cookie comes along.
+/// A page that forwards to `wanted`: from our own page the strict cookie is sent.
 pub fn stepping_stone(config: &Config, wanted: &str) -> Response {
     let next = address(config, wanted);
     let body = html! { h1 { "One moment" } p { a.button href=(next) { "Continue to Quintet" } } };
@@ -58,7 +58,9 @@ fn page(config: &Config, status: StatusCode, next: &str, trouble: Option<&str>) 
             label { "Operator token" input type="password" name="token" autocomplete="current-password" required autofocus spellcheck="false"; }
             button.primary { "Sign in" }
         }
-        p.quiet { "Or open the sign-in link that " code { "quintet up" } " prints when it starts; it works once, for ten minutes. The operator token lies in the data directory, in a file only you can read." }
+        p.quiet { "Or open the sign-in link that " code { "quintet up" } " prints when it starts; \
+            it works once, for ten minutes. The operator token is in the data directory, in a file \
+            that only you can read." }
     };
     let mut response = answer(status, layout::bare(config, "Sign in", body));
     if status == StatusCode::TOO_MANY_REQUESTS {
@@ -75,7 +77,8 @@ fn with_cookie(mut response: Response, cookie: &str) -> Response {
 }
 
 const TOO_MANY: &str = "Too many failed sign-ins. Wait a minute, then try again.";
-const SPENT: &str = "This sign-in link was used before or is older than ten minutes. Sign in with the operator token, or start quintet again for a new link.";
+const SPENT: &str = "This sign-in link was used before or is older than ten minutes. Sign in with \
+    the operator token, or restart quintet for a new link.";
 const WRONG: &str = "That is not the operator token.";
 
 /// `GET /sign-in`, with `?code=` from a printed link.
@@ -86,7 +89,7 @@ pub async fn show(
     Query(asked): Query<Asked>,
 ) -> PageResult {
     let signed_in = session::find(&deps, &headers).await?.is_some();
-    // A preview that only asks for the head must not use the link up.
+    // A preview that sends HEAD must not use up the link.
     if !asked.code.is_empty() && method == Method::GET {
         if session::use_code(&deps, &asked.code).await? {
             return welcome(&deps, &headers, &asked.next).await;
@@ -107,7 +110,8 @@ pub async fn show(
     Ok(page(&deps.config, StatusCode::OK, &asked.next, None))
 }
 
-/// Opens the session and leads on. From another program or site the strict cookie would not come along a redirect.
+/// Opens the session and forwards. Coming from another program or site, the strict cookie would not
+/// follow a redirect.
 async fn welcome(deps: &Deps, headers: &HeaderMap, next: &str) -> PageResult {
     let cookie = session::open(deps).await?;
     let next = next_page(&deps.config, next);
@@ -151,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_is_led_elsewhere_after_signing_in() {
+    fn sign_in_never_redirects_to_another_site() {
         for good in ["/dashboard", "/dashboard/events?state=dead", "/dashboard/approvals/apr_01"] {
             assert_eq!(own_page(good), Some(good));
         }

@@ -1,10 +1,10 @@
-//! Small signs used everywhere: statuses as icon, word and colour; times, durations and money as people read them.
+//! Small labels used everywhere: statuses as icon, word and colour; times, durations and money.
 
 use contracts::event::Stage;
 use contracts::{Micros, approval::ApprovalState};
 use maud::{Markup, html};
 
-/// The five kinds of mood a sign has; each has its own shape, so that colour is never alone.
+/// The five moods of a label; each has its own icon, so that colour is never the only cue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mood {
     Good,
@@ -34,10 +34,12 @@ impl Mood {
             }
             Self::Warn => "M8 1.2 15.4 14H.6Zm-.8 4.6v4.3h1.6V5.8Zm0 5.3v1.6h1.6v-1.6Z",
             Self::Bad => {
-                "M5 1h6l4 4v6l-4 4H5l-4-4V5Zm.9 3.8L4.8 5.9 6.9 8l-2.1 2.1 1.1 1.1L8 9.1l2.1 2.1 1.1-1.1L9.1 8l2.1-2.1-1.1-1.1L8 6.9Z"
+                "M5 1h6l4 4v6l-4 4H5l-4-4V5Zm.9 3.8L4.8 5.9 6.9 8l-2.1 2.1 1.1 1.1L8 9.1l2.1 2.1 \
+                 1.1-1.1L9.1 8l2.1-2.1-1.1-1.1L8 6.9Z"
             }
             Self::Quiet => {
-                "M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1Zm0 1.6a5.4 5.4 0 1 1 0 10.8A5.4 5.4 0 0 1 8 2.6ZM5 7.2h6v1.6H5Z"
+                "M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1Zm0 1.6a5.4 5.4 0 1 1 0 10.8A5.4 5.4 0 0 1 8 \
+                 2.6ZM5 7.2h6v1.6H5Z"
             }
         }
     }
@@ -64,7 +66,7 @@ pub fn status(word: &str) -> Markup {
     sign(mood, word)
 }
 
-/// What a stage means for the owner.
+/// The mood of a stage, for the owner.
 pub const fn stage_mood(stage: Stage) -> Mood {
     match stage {
         Stage::Done | Stage::Answered => Mood::Good,
@@ -80,14 +82,14 @@ pub fn stage(stage: Stage) -> Markup {
     sign(stage_mood(stage), stage.as_str())
 }
 
-/// A stage that lies behind: good, unless it was an end that is not.
+/// A passed stage: good, unless it was a bad end.
 pub fn stage_passed(stage: Stage) -> Markup {
     let mood =
         if stage.is_final() || stage == Stage::Parked { stage_mood(stage) } else { Mood::Good };
     sign(mood, stage.as_str())
 }
 
-/// Where an approval stands.
+/// The state of an approval.
 pub fn approval(state: ApprovalState) -> Markup {
     let mood = match state {
         ApprovalState::Pending => Mood::Warn,
@@ -101,7 +103,7 @@ pub fn approval(state: ApprovalState) -> Markup {
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/// `21 Sep 14:13` of an RFC 3339 time.
+/// An RFC 3339 time as `21 Sep 14:13`.
 fn short_time(rfc3339: &str) -> Option<String> {
     let month = rfc3339.get(5..7)?.parse::<usize>().ok()?.checked_sub(1)?;
     Some(format!(
@@ -112,7 +114,7 @@ fn short_time(rfc3339: &str) -> Option<String> {
     ))
 }
 
-/// A moment: UTC here, put into the reader's own time by the script, UTC on hover.
+/// A time in UTC; the script converts it to local time and shows UTC on hover.
 pub fn time(rfc3339: &str) -> Markup {
     let shown =
         short_time(rfc3339).map_or_else(|| rfc3339.to_owned(), |text| format!("{text} UTC"));
@@ -126,7 +128,7 @@ fn utc(rfc3339: &str) -> String {
     )
 }
 
-/// A moment to come, counted down by the script.
+/// A future time that the script counts down.
 pub fn countdown(rfc3339: &str, now: i64) -> Markup {
     let left = platform::time::parse_rfc3339(rfc3339).map_or(0, |at| at - now);
     let shown = if left > 0 { format!("{} left", duration(left)) } else { "time is up".to_owned() };
@@ -163,12 +165,12 @@ pub fn money(amount: Option<Micros>) -> String {
     amount.map_or_else(|| "–".to_owned(), |amount| amount.to_string())
 }
 
-/// A table's cell that narrow screens name, and leave out when there is nothing to say.
+/// A table cell with its label for narrow screens, which omit empty cells.
 pub fn cell(name: &str, value: &str) -> Markup {
     html! { td.figure.nil[value == "–"] data-name=(name) { (value) } }
 }
 
-/// The first line of a text, cut where a list would break.
+/// The first line of a text, cut to the width of a list.
 pub fn excerpt(text: &str, letters_max: usize) -> String {
     let line = text.trim().lines().next().unwrap_or_default();
     let mut letters = line.chars();
@@ -181,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_read_as_people_write_them() {
+    fn signs_format_times_for_people() {
         assert_eq!(short_time("2026-09-01T14:13:22.345Z").as_deref(), Some("1 Sep 14:13"));
         assert_eq!(short_time("nonsense"), None);
         assert_eq!(short_time("2026-00-01T14:13:22Z"), None);
@@ -189,13 +191,13 @@ mod tests {
     }
 
     #[test]
-    fn durations_use_the_largest_fitting_unit() {
+    fn signs_show_durations_in_the_largest_fitting_unit() {
         let texts: Vec<_> = [340, 2_400, 180_000, 18_000_000, 200_000_000].map(duration).into();
         assert_eq!(texts, ["340 ms", "2.4 s", "3 min", "5 h", "2 d"]);
     }
 
     #[test]
-    fn an_excerpt_never_cuts_a_letter_in_two() {
+    fn signs_never_cut_an_excerpt_inside_a_letter() {
         assert_eq!(excerpt("añb\nsecond", 2), "añ…");
         assert_eq!(excerpt("  short ", 10), "short");
     }

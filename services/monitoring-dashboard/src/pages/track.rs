@@ -1,15 +1,15 @@
-//! The way of one event as a row of stages: what it passed, where it is, what comes next.
+//! The stages of one event in a row: passed, current, next.
 
 use super::signs::{self, duration};
 use crate::Config;
 use contracts::event::{EventDetail, Stage, StageEntry};
 use maud::{Markup, html};
 
-/// The way an event takes when nothing comes between.
+/// The usual stages of an event.
 const WAY: [Stage; 6] =
     [Stage::Received, Stage::Routed, Stage::Approved, Stage::Running, Stage::Answered, Stage::Done];
 
-/// Words for a stage that a newcomer understands.
+/// The word for a stage, for newcomers.
 const fn word(stage: Stage) -> &'static str {
     match stage {
         Stage::Received => "Received",
@@ -27,14 +27,14 @@ const fn word(stage: Stage) -> &'static str {
     }
 }
 
-/// What is still to come after the stages passed.
+/// The stages still to come.
 fn ahead(detail: &EventDetail) -> Vec<Stage> {
     if detail.row.state.is_final() {
         return Vec::new();
     }
     let place = |stage: Stage| WAY.iter().position(|known| *known == stage);
     let here = match detail.row.state {
-        // After the owner's yes comes the approval.
+        // The approval follows the owner's yes.
         Stage::Parked => place(Stage::Routed),
         state => place(state),
     };
@@ -52,7 +52,7 @@ fn passed(entry: &StageEntry, detail: &EventDetail, is_last: bool) -> Markup {
     }
 }
 
-/// The row of stages. Repeated stages show once, at their last time.
+/// Renders the stages. A repeated stage shows once, with its last time.
 pub fn steps(detail: &EventDetail) -> Markup {
     let mut entries: Vec<&StageEntry> = Vec::new();
     for entry in &detail.stages {
@@ -69,7 +69,7 @@ pub fn steps(detail: &EventDetail) -> Markup {
     }
 }
 
-/// The row of stages, why it ended where it did, and where to go from there.
+/// Renders the stages, the reason for the end, and the next steps.
 pub fn track(config: &Config, detail: &EventDetail) -> Markup {
     html! {
         (steps(detail))
@@ -85,7 +85,7 @@ pub fn track(config: &Config, detail: &EventDetail) -> Markup {
     }
 }
 
-/// Changes whenever the row of stages would look different.
+/// A value that changes whenever the rendered stages would.
 pub fn mark(detail: &EventDetail) -> String {
     format!("{}-{}-{}", detail.row.state.as_str(), detail.stages.len(), detail.row.attempts)
 }

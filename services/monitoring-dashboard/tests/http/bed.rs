@@ -1,4 +1,4 @@
-//! The dashboard on memory ports, with a browser that keeps its cookie.
+//! The dashboard on memory ports, with a browser that stores its cookie.
 
 use super::world::World;
 use axum::Router;
@@ -28,7 +28,7 @@ pub struct Bed {
     router: Router,
 }
 
-/// An answer, read whole.
+/// A whole response.
 pub struct Page {
     pub status: StatusCode,
     pub headers: http::HeaderMap,
@@ -45,11 +45,11 @@ impl Page {
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.text).unwrap()
     }
-    /// `name=value` of the cookie that was set.
+    /// The cookie that was set, as `name=value`.
     pub fn cookie(&self) -> String {
         self.header("set-cookie").split(';').next().unwrap().to_owned()
     }
-    /// The token of the form that posts to this path and whose text holds `mark`.
+    /// The token of the form that posts to this path and contains `mark`.
     pub fn token(&self, action: &str, mark: &str) -> String {
         let forms =
             self.text.split("<form").skip(1).map(|form| form.split("</form>").next().unwrap());
@@ -99,7 +99,7 @@ impl Bed {
         let router = Router::new().nest(BASE, monitoring_dashboard::router(deps.clone()));
         Self { deps, clock, world, switchboard, router }
     }
-    /// Sends a request with these headers, as it is.
+    /// Sends a request with exactly these headers.
     pub async fn send(
         &self,
         method: &str,
@@ -143,11 +143,11 @@ impl Bed {
         all.extend_from_slice(headers);
         self.send("POST", path, &all, &body).await
     }
-    /// A call of the API with a token.
+    /// Calls the API with a token.
     pub async fn api(&self, path: &str, token: &str) -> Page {
         self.send("GET", path, &[("authorization", &format!("Bearer {token}"))], "").await
     }
-    /// Signs in by a fresh link; the cookie.
+    /// Signs in with a new link; returns the cookie.
     pub async fn sign_in(&self) -> String {
         let link = monitoring_dashboard::sign_in_link(&self.deps).await.unwrap();
         let page = self.get(link.strip_prefix(BASE).unwrap(), "").await;

@@ -1,4 +1,4 @@
-//! A believable day: the figures, approvals and events that the fake services serve.
+//! A realistic day: the metrics, approvals and events of the fake services.
 
 use super::world::World;
 use contracts::Micros;
@@ -206,7 +206,7 @@ pub fn approvals(now: i64) -> Vec<Approval> {
     ]
 }
 
-/// An event that has come this far.
+/// An event at this stage.
 pub fn event(
     id: &str,
     at: i64,
@@ -289,7 +289,8 @@ pub fn events(now: i64) -> Vec<EventDetail> {
             &id(4, "telegram"),
             now - 1_900_000,
             "telegram",
-            "Plan the next sprint around the importer rewrite and leave two days for the audit findings",
+            "Plan the next sprint around the importer rewrite and leave two days for the audit \
+             findings",
             &whole,
             Some("pm"),
         ),

@@ -1,4 +1,4 @@
-//! The figures of `/api/stats` and `/api/sla`, and the probe rounds behind them.
+//! `/api/stats` and `/api/sla`, and the probe rounds behind them.
 
 use super::bed::{Bed, OPERATOR};
 use contracts::ServiceName;
@@ -14,7 +14,7 @@ async fn rounds(bed: &Bed, n: usize) {
 }
 
 #[tokio::test]
-async fn stats_are_what_their_owners_say() {
+async fn stats_come_from_the_owning_services() {
     let bed = Bed::new();
     tick(&bed.deps).await;
     let stats = bed.api("/api/stats", "viewer-token").await.json();
@@ -36,7 +36,7 @@ async fn stats_are_what_their_owners_say() {
 }
 
 #[tokio::test]
-async fn sla_is_null_until_something_was_measured() {
+async fn sla_is_null_before_the_first_measurement() {
     let bed = Bed::new();
     let sla = bed.api("/api/sla", OPERATOR).await.json();
     assert_eq!((&sla["uptime7d"], &sla["coverage"]), (&json!(null), &json!(0.0)));
@@ -54,7 +54,7 @@ async fn sla_is_null_until_something_was_measured() {
 }
 
 #[tokio::test]
-async fn an_outage_takes_its_time_off_the_uptime() {
+async fn sla_uptime_excludes_the_outage() {
     let bed = Bed::new();
     tick(&bed.deps).await;
     rounds(&bed, 4).await;
@@ -67,7 +67,8 @@ async fn an_outage_takes_its_time_off_the_uptime() {
     );
     bed.switchboard.lock().unwrap().insert(ServiceName::AgencyRouter, router);
     rounds(&bed, 1).await;
-    // Nine intervals: up until the first failed check, degraded until the second, down for the three after it.
+    // Nine intervals: up until the first failed check, degraded until the second, down for the next
+    // three.
     let sla = bed.api("/api/sla", OPERATOR).await.json();
     assert_eq!(
         (&sla["uptime7d"], &sla["perService"]["agency-router"]["uptime7d"]),
@@ -77,7 +78,7 @@ async fn an_outage_takes_its_time_off_the_uptime() {
 }
 
 #[tokio::test]
-async fn a_silent_gateway_is_degraded_and_then_down() {
+async fn probe_marks_a_silent_gateway_degraded_then_down() {
     let bed = Bed::new();
     let status = async |bed: &Bed| {
         bed.api("/api/stats", OPERATOR).await.json()["workerStatus"]["agency-gateway"].clone()
@@ -100,7 +101,7 @@ async fn a_silent_gateway_is_degraded_and_then_down() {
 }
 
 #[tokio::test]
-async fn without_its_owners_the_api_answers_with_gaps() {
+async fn stats_have_gaps_for_services_that_do_not_answer() {
     let bed = Bed::new();
     bed.switchboard.lock().unwrap().clear();
     let stats = bed.api("/api/stats", OPERATOR).await;
@@ -115,7 +116,7 @@ async fn without_its_owners_the_api_answers_with_gaps() {
 }
 
 #[tokio::test]
-async fn old_checks_say_nothing_any_more() {
+async fn probe_results_become_stale() {
     let bed = Bed::new();
     tick(&bed.deps).await;
     bed.clock.advance(45_001);
@@ -126,7 +127,7 @@ async fn old_checks_say_nothing_any_more() {
 }
 
 #[tokio::test]
-async fn two_rounds_at_once_count_time_once() {
+async fn probe_counts_time_once_for_two_concurrent_rounds() {
     let bed = Bed::new();
     tick(&bed.deps).await;
     bed.clock.advance(15_000);
@@ -141,7 +142,7 @@ async fn two_rounds_at_once_count_time_once() {
 }
 
 #[tokio::test]
-async fn figures_need_a_token_that_may_read() {
+async fn stats_need_a_token_with_read_scope() {
     let bed = Bed::new();
     assert_eq!(bed.api("/api/stats", "nonsense").await.status, 401);
     assert_eq!(bed.api("/api/stats", "agent-token").await.status, 403);
@@ -149,7 +150,7 @@ async fn figures_need_a_token_that_may_read() {
 }
 
 #[tokio::test]
-async fn what_belongs_to_later_says_so() {
+async fn planned_paths_answer_not_in_this_version() {
     let bed = Bed::new();
     for path in ["/api/series", "/api/incidents", "/metrics"] {
         assert_eq!(
@@ -162,7 +163,7 @@ async fn what_belongs_to_later_says_so() {
 }
 
 #[tokio::test]
-async fn a_round_that_cannot_be_written_is_not_measured_and_breaks_nothing() {
+async fn probe_round_that_cannot_be_stored_is_unmeasured() {
     let sql = std::sync::Arc::new(platform::memory::MemorySql::with_migrations(&[]));
     let mut bed = Bed::new();
     bed.deps.sql = sql;
@@ -170,7 +171,7 @@ async fn a_round_that_cannot_be_written_is_not_measured_and_breaks_nothing() {
 }
 
 #[tokio::test]
-async fn what_a_silent_owner_said_last_stands_apart_from_todays_figures() {
+async fn stats_keep_last_known_values_apart_from_todays() {
     let bed = Bed::new();
     tick(&bed.deps).await;
     let at = bed.clock.now_ms();
@@ -199,7 +200,7 @@ async fn what_a_silent_owner_said_last_stands_apart_from_todays_figures() {
 }
 
 #[tokio::test]
-async fn each_full_day_is_archived_and_comes_back_when_the_table_is_lost() {
+async fn archive_restores_full_days_after_the_table_is_lost() {
     let bed = Bed::new();
     tick(&bed.deps).await;
     for _ in 0..30 {

@@ -1,4 +1,4 @@
-//! What the pages show, and what can be changed from them, and from nowhere else.
+//! Content of the pages, and the changes they allow.
 
 use super::bed::{BASE, Bed, Page};
 use contracts::event::{Speaker, Stage};
@@ -17,7 +17,7 @@ fn decision<'a>(token: &'a str, word: &'a str, version: &'a str) -> [(&'a str, &
 }
 
 #[tokio::test]
-async fn the_owner_approves_exactly_what_was_shown() {
+async fn approval_page_approves_exactly_what_it_showed() {
     let bed = Bed::new();
     let cookie = bed.sign_in().await;
     let token = approvals(&bed, &cookie).await.token(DECIDE, APPROVE);
@@ -28,7 +28,7 @@ async fn the_owner_approves_exactly_what_was_shown() {
 }
 
 #[tokio::test]
-async fn a_form_token_of_another_session_approval_version_or_decision_is_refused() {
+async fn form_token_of_another_session_approval_version_or_decision_is_refused() {
     let bed = Bed::new();
     let (cookie, other) = (bed.sign_in().await, bed.sign_in().await);
     let page = approvals(&bed, &cookie).await;
@@ -50,7 +50,7 @@ async fn a_form_token_of_another_session_approval_version_or_decision_is_refused
 }
 
 #[tokio::test]
-async fn who_is_second_learns_who_was_first() {
+async fn approval_page_shows_the_first_decision_to_the_second() {
     let bed = Bed::new();
     let cookie = bed.sign_in().await;
     let token = approvals(&bed, &cookie).await.token(DECIDE, REJECT);
@@ -61,7 +61,7 @@ async fn who_is_second_learns_who_was_first() {
 }
 
 #[tokio::test]
-async fn a_post_from_another_site_changes_nothing() {
+async fn cross_site_post_changes_nothing() {
     let bed = Bed::new();
     let cookie = bed.sign_in().await;
     let page = bed.get("/dashboard", &cookie).await;
@@ -94,7 +94,7 @@ async fn a_post_from_another_site_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_wrong_host_name_is_421_everywhere_but_for_health() {
+async fn wrong_host_name_is_421_everywhere_except_health() {
     let bed = Bed::new();
     let cookie = bed.sign_in().await;
     for path in ["/dashboard", "/sign-in", "/api/stats", "/assets/x.css", "/nowhere", "/status"] {
@@ -126,7 +126,7 @@ async fn a_wrong_host_name_is_421_everywhere_but_for_health() {
 }
 
 #[tokio::test]
-async fn script_tags_are_shown_and_never_run() {
+async fn pages_show_script_tags_as_text() {
     let bed = Bed::new();
     let cookie = bed.sign_in().await;
     bed.world.say(
@@ -156,7 +156,7 @@ async fn script_tags_are_shown_and_never_run() {
 }
 
 #[tokio::test]
-async fn pages_carry_the_headers_that_keep_them_safe() {
+async fn pages_have_security_headers() {
     let bed = Bed::new();
     let cookie = bed.sign_in().await;
     for path in ["/dashboard", "/sign-in?x=1", "/dashboard/nowhere", "/dashboard/events/none"] {
@@ -179,7 +179,7 @@ async fn pages_carry_the_headers_that_keep_them_safe() {
 }
 
 #[tokio::test]
-async fn what_is_missing_is_said_on_a_page() {
+async fn missing_pages_get_an_html_page() {
     let bed = Bed::new();
     let cookie = bed.sign_in().await;
     for path in ["/dashboard/nowhere", "/dashboard/events/none", "/dashboard/approvals/none"] {
@@ -194,7 +194,7 @@ async fn what_is_missing_is_said_on_a_page() {
 }
 
 #[tokio::test]
-async fn pages_show_themselves_when_every_other_service_is_gone() {
+async fn pages_render_when_every_other_service_is_down() {
     let bed = Bed::new();
     let cookie = bed.sign_in().await;
     bed.switchboard.lock().unwrap().clear();
@@ -212,7 +212,7 @@ async fn pages_show_themselves_when_every_other_service_is_gone() {
 }
 
 #[tokio::test]
-async fn assets_are_cached_for_ever_under_the_name_of_their_content() {
+async fn assets_are_cached_forever_by_content_name() {
     let bed = Bed::new();
     let page = bed.get("/sign-in", "").await;
     for (part, kind) in [
@@ -233,7 +233,7 @@ async fn assets_are_cached_for_ever_under_the_name_of_their_content() {
 }
 
 #[tokio::test]
-async fn the_console_works_without_a_script() {
+async fn console_works_without_a_script() {
     let bed = Bed::new();
     let cookie = bed.sign_in().await;
     let token = bed.get("/dashboard", &cookie).await.token("/dashboard/console", "textarea");
@@ -248,7 +248,7 @@ async fn the_console_works_without_a_script() {
 }
 
 #[tokio::test]
-async fn the_feed_brings_answers_and_stages_as_they_come() {
+async fn console_feed_delivers_answers_and_stages() {
     let bed = Bed::new();
     let cookie = bed.sign_in().await;
     let token = bed.get("/dashboard", &cookie).await.token("/dashboard/console", "textarea");
@@ -281,7 +281,7 @@ async fn the_feed_brings_answers_and_stages_as_they_come() {
 }
 
 #[tokio::test]
-async fn an_answer_edited_later_stays_below_its_question() {
+async fn console_keeps_an_edited_answer_below_its_question() {
     let bed = Bed::new();
     let cookie = bed.sign_in().await;
     for text in ["First question", "Working on it", "Second question"] {
@@ -297,7 +297,7 @@ async fn an_answer_edited_later_stays_below_its_question() {
 }
 
 #[tokio::test]
-async fn a_new_conversation_leaves_the_old_one() {
+async fn console_starts_a_new_conversation() {
     let bed = Bed::new();
     let cookie = bed.sign_in().await;
     let page = bed.get("/dashboard", &cookie).await;
@@ -309,7 +309,7 @@ async fn a_new_conversation_leaves_the_old_one() {
 }
 
 #[tokio::test]
-async fn everything_is_halted_and_resumed_by_the_owner() {
+async fn halt_page_stops_and_resumes_everything() {
     let bed = Bed::new();
     let cookie = bed.sign_in().await;
     let halt = bed.get("/dashboard", &cookie).await.token("/dashboard/halt", "Halt");
@@ -331,7 +331,7 @@ async fn everything_is_halted_and_resumed_by_the_owner() {
 }
 
 #[tokio::test]
-async fn an_event_is_replayed_from_its_page() {
+async fn event_page_replays_the_event() {
     let bed = Bed::new();
     let cookie = bed.sign_in().await;
     let path = "/dashboard/events/telegram.main.01J8AAAAAAAAAAAAAAAAAAAAA6";
@@ -348,7 +348,7 @@ async fn an_event_is_replayed_from_its_page() {
 }
 
 #[tokio::test]
-async fn events_are_chosen_by_state_and_paged() {
+async fn events_page_filters_by_state_and_pages() {
     let bed = Bed::new();
     let cookie = bed.sign_in().await;
     let all = bed.get("/dashboard/events", &cookie).await;
@@ -359,11 +359,11 @@ async fn events_are_chosen_by_state_and_paged() {
             && !dead.text.contains("Plan the next sprint")
     );
     let none = bed.get("/dashboard/events?state=quarantined", &cookie).await;
-    assert!(none.text.contains("No event fits"));
+    assert!(none.text.contains("No event matches"));
 }
 
 #[tokio::test]
-async fn an_agent_without_a_machine_in_service_is_not_called_ready() {
+async fn agents_page_marks_an_agent_without_a_machine_as_not_ready() {
     let bed = Bed::new();
     let cookie = bed.sign_in().await;
     let before = bed.get("/dashboard/agents", &cookie).await.text;
@@ -376,14 +376,14 @@ async fn an_agent_without_a_machine_in_service_is_not_called_ready() {
             && after.contains("gw-office: ready, 0 running"),
         "{after}"
     );
-    // codegen can still be run at the office; the others nowhere.
+    // The office can still run codegen; no machine runs the others.
     let row = |title: &str| after.split("<tr>").find(|row| row.contains(title)).unwrap().to_owned();
     assert!(row("Code generation").contains(">ready<"), "{}", row("Code generation"));
     assert!(row("Project management").contains(">no machine<"), "{}", row("Project management"));
 }
 
 #[tokio::test]
-async fn a_gateway_is_taken_out_of_service_from_the_agents_page() {
+async fn agents_page_drains_a_gateway() {
     let bed = Bed::new();
     let cookie = bed.sign_in().await;
     let page = bed.get("/dashboard/agents", &cookie).await;
@@ -415,9 +415,6 @@ async fn a_gateway_is_taken_out_of_service_from_the_agents_page() {
         [("/api/gateways/gw-home/drain".to_owned(), serde_json::json!({ "drained": true }))]
     );
     assert!(
-        bed.get("/dashboard/agents?note=drained", &cookie)
-            .await
-            .text
-            .contains("gets no more tasks")
+        bed.get("/dashboard/agents?note=drained", &cookie).await.text.contains("gets no new tasks")
     );
 }

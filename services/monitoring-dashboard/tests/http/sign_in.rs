@@ -1,4 +1,4 @@
-//! Who gets in, and what a session may do.
+//! Who can sign in, and what a session may do.
 
 use super::bed::{BASE, Bed, OPERATOR};
 
@@ -7,7 +7,7 @@ async fn try_token(bed: &Bed, token: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn a_link_signs_in_once() {
+async fn sign_in_link_works_once() {
     let bed = Bed::new();
     let link = monitoring_dashboard::sign_in_link(&bed.deps).await.unwrap();
     assert!(link.starts_with("/monitoring-dashboard/sign-in?code="));
@@ -27,7 +27,7 @@ async fn a_link_signs_in_once() {
 }
 
 #[tokio::test]
-async fn a_link_is_good_for_ten_minutes() {
+async fn sign_in_link_expires_after_ten_minutes() {
     let bed = Bed::new();
     let link = monitoring_dashboard::sign_in_link(&bed.deps).await.unwrap();
     bed.clock.advance(600_000);
@@ -35,7 +35,7 @@ async fn a_link_is_good_for_ten_minutes() {
 }
 
 #[tokio::test]
-async fn a_session_ends_after_twelve_hours_and_by_signing_out() {
+async fn session_ends_after_twelve_hours_or_sign_out() {
     let bed = Bed::new();
     let (one, two) = (bed.sign_in().await, bed.sign_in().await);
     let token = bed.get("/dashboard", &one).await.token("/sign-out", "Sign out");
@@ -48,7 +48,7 @@ async fn a_session_ends_after_twelve_hours_and_by_signing_out() {
 }
 
 #[tokio::test]
-async fn the_operator_token_signs_in_and_no_other() {
+async fn sign_in_accepts_the_operator_token_only() {
     let bed = Bed::new();
     for wrong in ["", "nonsense", "viewer-token", "dashboard-secret"] {
         assert_eq!(try_token(&bed, wrong).await, 401, "{wrong}");
@@ -57,7 +57,7 @@ async fn the_operator_token_signs_in_and_no_other() {
 }
 
 #[tokio::test]
-async fn after_five_failures_a_minute_nobody_may_try() {
+async fn sign_in_is_blocked_after_five_failures_a_minute() {
     let bed = Bed::new();
     for _ in 0..5 {
         assert_eq!(try_token(&bed, "nonsense").await, 401);
@@ -69,7 +69,7 @@ async fn after_five_failures_a_minute_nobody_may_try() {
 }
 
 #[tokio::test]
-async fn good_sign_ins_are_never_counted() {
+async fn successful_sign_ins_are_never_counted() {
     let bed = Bed::new();
     for _ in 0..8 {
         assert_eq!(try_token(&bed, OPERATOR).await, 303);
@@ -77,7 +77,7 @@ async fn good_sign_ins_are_never_counted() {
 }
 
 #[tokio::test]
-async fn the_cookie_never_opens_the_api() {
+async fn session_cookie_never_opens_the_api() {
     let bed = Bed::new();
     let cookie = bed.sign_in().await;
     for path in ["/api/stats", "/api/sla", "/api/series", "/metrics"] {
@@ -86,7 +86,7 @@ async fn the_cookie_never_opens_the_api() {
 }
 
 #[tokio::test]
-async fn no_page_opens_without_a_session() {
+async fn pages_need_a_session() {
     let bed = Bed::new();
     for path in [
         "/dashboard",
@@ -122,7 +122,7 @@ async fn no_page_opens_without_a_session() {
 }
 
 #[tokio::test]
-async fn signing_in_leads_back_to_the_page_that_was_wanted() {
+async fn sign_in_returns_to_the_requested_page() {
     let bed = Bed::new();
     let turned = bed.get("/dashboard/events?state=dead", "").await;
     assert_eq!(
@@ -139,9 +139,9 @@ async fn signing_in_leads_back_to_the_page_that_was_wanted() {
 }
 
 #[tokio::test]
-async fn a_link_from_another_site_gets_in_by_a_stepping_stone() {
+async fn cross_site_link_opens_through_a_forwarding_page() {
     let bed = Bed::new();
-    // The strict cookie is not sent along a link from elsewhere; a page of our own brings it.
+    // The strict cookie does not follow a cross-site link; our own page sends it.
     let page =
         bed.send("GET", "/dashboard/approvals", &[("sec-fetch-site", "cross-site")], "").await;
     assert_eq!(page.status, 200);

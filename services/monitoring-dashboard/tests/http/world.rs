@@ -1,4 +1,4 @@
-//! The other services as fakes with a believable day, behind the same table of who may call what.
+//! The other services as fakes with a realistic day, behind the same call table.
 
 use super::day::{approvals, budget, event, events, inbox, ledger, pool, routing};
 use axum::Router;
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-/// What the fakes hold, and what was changed through them.
+/// State of the fakes, and the changes made through them.
 pub struct World {
     pub clock: Arc<dyn Clock>,
     pub approvals: Mutex<Vec<Approval>>,
@@ -28,7 +28,7 @@ pub struct World {
     pub said: Mutex<Vec<Said>>,
     pub halts: Mutex<HaltList>,
     pub gateway_age_ms: Mutex<i64>,
-    /// A second gateway, which offers codegen alone.
+    /// Whether there is a second gateway, offering codegen only.
     pub office: Mutex<bool>,
     /// Every change: path and body.
     pub changes: Mutex<Vec<(String, Value)>>,
@@ -72,7 +72,7 @@ impl World {
             at,
         });
     }
-    /// Says a line again with another text: it gets a later number and keeps its time.
+    /// Edits a message: it gets a new sequence number and keeps its time.
     pub fn edit(&self, id: &str, text: &str) {
         let mut said = self.said.lock().unwrap();
         let mut line = said.iter().find(|line| line.id == id).cloned().unwrap();

@@ -1,4 +1,5 @@
-//! The parts of an answer, each from the place that knows: the ledger, the approvals, the halts, the inbox, the graph.
+//! The parts of an answer, each from its source: the ledger, the approvals, the halts, the inbox,
+//! the graph.
 
 use super::intent::{Intent, intents};
 use crate::store::ApprovalRow;
@@ -12,11 +13,11 @@ use platform::sql;
 use platform::time::rfc3339;
 use serde::{Deserialize, Serialize};
 
-/// Said under every answer, so that nobody takes it for a model's.
+/// The end of every answer, so that it never passes for a model's.
 const HONESTLY: &str = "I answer from the skill graph and the state; no model is configured.";
 const HITS: u32 = 3;
 const ROWS: u32 = 5;
-/// How long a copy of a chat session lives.
+/// Lifetime of a cached chat session.
 const SESSION_TTL_S: u64 = 3600;
 const QUERY_CHARS: usize = 200;
 const LINE_CHARS: usize = 160;
@@ -31,7 +32,7 @@ pub async fn answer(deps: &Deps, session: &str, message: &str) -> ApiResult<Stri
             }
             Intent::Who => "I am your assistant in Quintet: I keep your approvals, your budget and your halts.".to_owned(),
             Intent::Help => {
-                "Ask me about the budget, pending approvals, halts, recent events, what you said here, or anything that stands in the skill graph.".to_owned()
+                "Ask me about the budget, pending approvals, halts, recent events, your messages here, or anything in the skill graph.".to_owned()
             }
             Intent::Budget => about_budget(deps).await?,
             Intent::Approvals => about_approvals(deps).await?,
@@ -130,13 +131,13 @@ async fn about_events(deps: &Deps) -> String {
             )
         }
         Err(error) => {
-            tracing::warn!(error = %error, "the events could not be read for the chat");
-            "The inbox cannot be read right now.".to_owned()
+            tracing::warn!(error = %error, "cannot read the events for the chat");
+            "The inbox is unavailable right now.".to_owned()
         }
     }
 }
 
-/// What the owner said in a session, newest first.
+/// The owner's messages in a session, newest first.
 #[derive(Serialize, Deserialize)]
 struct Said {
     content: String,
@@ -146,16 +147,17 @@ struct Said {
 async fn about_session(deps: &Deps, session: &str) -> ApiResult<String> {
     let rows = session_lines(deps, session).await?;
     if rows.is_empty() {
-        return Ok("This is the first thing you say here.".to_owned());
+        return Ok("This is your first message here.".to_owned());
     }
     let line = |said: &Said| format!("- {}: {}", rfc3339(said.at), shorten(&said.content));
     Ok(format!(
-        "You said here, newest first:\n{}",
+        "Your messages here, newest first:\n{}",
         rows.iter().map(line).collect::<Vec<_>>().join("\n")
     ))
 }
 
-/// The copy in KV is found by the newest line's id, which the database tells: it can be missing, never old.
+/// The cached copy is keyed by the newest message's id from the database, so it can be missing but
+/// never stale.
 async fn session_lines(deps: &Deps, session: &str) -> ApiResult<Vec<Said>> {
     #[derive(Deserialize)]
     struct Newest {
@@ -179,7 +181,7 @@ async fn session_lines(deps: &Deps, session: &str) -> ApiResult<Vec<Said>> {
     if let Ok(text) = serde_json::to_string(&lines)
         && let Err(error) = deps.kv.put(&key, &text, SESSION_TTL_S).await
     {
-        tracing::warn!(%error, "a copy of a chat session was not kept");
+        tracing::warn!(%error, "cannot store a copy of a chat session");
     }
     Ok(lines)
 }
@@ -195,20 +197,20 @@ async fn about_graph(deps: &Deps, message: &str) -> String {
     .await
     {
         Ok(found) if found.results.is_empty() => {
-            "I found nothing about that in the skill graph.".to_owned()
+            "The skill graph has nothing about that.".to_owned()
         }
         Ok(found) => format!(
             "From the skill graph:\n{}",
             found.results.iter().take(HITS as usize).map(cited).collect::<Vec<_>>().join("\n")
         ),
         Err(error) => {
-            tracing::warn!(error = %error, "the skill graph could not be searched for the chat");
+            tracing::warn!(error = %error, "cannot search the skill graph for the chat");
             "The skill graph cannot be read right now.".to_owned()
         }
     }
 }
 
-/// A passage with the place it comes from.
+/// A passage with its source.
 fn cited(hit: &SearchHit) -> String {
     let heading = hit.heading.as_deref().map(|heading| format!(" › {heading}")).unwrap_or_default();
     let text = if hit.snippet.is_empty() { &hit.description } else { &hit.snippet };

@@ -1,9 +1,9 @@
-//! What a message is about, by its words: pure, and the same for the same message.
+//! The topics of a message, from its words: pure and deterministic.
 
 /// A part of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Intent {
-    /// An order that chat does not carry out.
+    /// A command that chat does not run.
     Order,
     Who,
     Help,
@@ -11,7 +11,7 @@ pub enum Intent {
     Approvals,
     Halts,
     Events,
-    /// What was said in this session.
+    /// The messages of this session.
     History,
     /// Anything else: looked up in the skill graph.
     Knowledge,
@@ -42,7 +42,7 @@ const WORDS: &[(Intent, &[&str])] = &[
     (Intent::History, &["history"]),
 ];
 
-/// What the message asks for, in the order of the answer; never empty.
+/// The requested parts in the order of the answer; never empty.
 pub fn intents(message: &str) -> Vec<Intent> {
     let words: Vec<String> = message
         .split(|c: char| !c.is_alphanumeric())
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_is_about_what_its_words_say() {
+    fn chat_intents_follow_the_words_of_a_message() {
         let cases: &[(&str, &[Intent])] = &[
             ("How much of the budget is left?", &[Intent::Budget]),
             (

@@ -1,15 +1,15 @@
-//! Findings about agents: enough examples, no two agents claiming the same message, keywords that say something.
+//! Findings about agents: too few examples, two agents with the same message, useless keywords.
 
 use super::{FINDINGS_A_FILE_MAX, finding};
 use crate::parse::document::Document;
 use contracts::graph::{Finding, Severity, SkillKind};
 use std::collections::{HashMap, HashSet};
 
-/// Below this an agent is rarely found (two out of three messages at 20).
+/// Below this the router rarely finds the agent (two out of three messages at 20).
 const EXAMPLES_FEW: usize = 20;
-/// Below this there is room to grow (about 82 % at 50).
+/// Below this more examples help (about 82 % at 50).
 const EXAMPLES_SOME: usize = 60;
-/// Two agents that share half of the shorter keyword list, and at least this many.
+/// Minimum shared keywords of two agents that share half of the shorter list.
 const SHARED_KEYWORDS_MIN: usize = 3;
 
 pub(super) fn check(documents: &[Document], findings: &mut Vec<Finding>) {
@@ -27,7 +27,7 @@ pub(super) fn check(documents: &[Document], findings: &mut Vec<Finding>) {
 
 fn missing_description(agent: &Document, findings: &mut Vec<Finding>) {
     if agent.front.text("description").is_none() {
-        let fix = "Add `description:` with one sentence that says what the agent is for.";
+        let fix = "Add `description:` with one sentence about the agent's purpose.";
         findings.push(finding(
             Severity::Warning,
             "missing_description",
@@ -47,18 +47,19 @@ fn few_examples(agent: &Document, findings: &mut Vec<Finding>) {
         _ => return,
     };
     let message = format!("the agent has {count} example{}", if count == 1 { "" } else { "s" });
-    let fix = "Add messages as people really write them below a heading `## Examples`; 60 do well, a broad agent likes 150.";
+    let fix = "Add messages as people write them below a heading `## Examples`; aim for 60, or 150 \
+        for a broad agent.";
     findings.push(finding(severity, code, &agent.path, 0, message, fix));
 }
 
-/// Words as the router sees them, roughly: lower case, letters and digits.
+/// Words roughly as the router sees them: lower case, letters and digits.
 fn words(text: &str) -> impl Iterator<Item = String> {
     text.split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
         .map(str::to_lowercase)
 }
 
-/// Keywords of which no word occurs anywhere in what the agent says about itself.
+/// Keywords that occur nowhere else in the agent's texts.
 fn unused_keywords(agent: &Document, findings: &mut Vec<Finding>) {
     let texts = agent
         .claims
@@ -71,7 +72,7 @@ fn unused_keywords(agent: &Document, findings: &mut Vec<Finding>) {
     if agent.claims.examples.is_empty() {
         return;
     }
-    // A word counts as said in another form too: `deploy` by `deployed`, `audits` by `audit`.
+    // Inflected forms count too: `deployed` for `deploy`, `audit` for `audits`.
     let root = |word: &str| {
         word.chars().take(word.chars().count().saturating_sub(2).max(4)).collect::<String>()
     };
@@ -94,7 +95,7 @@ fn unused_keywords(agent: &Document, findings: &mut Vec<Finding>) {
             &agent.path,
             line,
             message,
-            "Add an example that uses it, or drop the keyword.",
+            "Add an example that uses it, or remove the keyword.",
         ));
     }
 }
@@ -133,7 +134,7 @@ fn shared_examples(agents: &[&Document], findings: &mut Vec<Finding>) {
     }
 }
 
-/// Agents that mostly share their keywords.
+/// Agents that share most of their keywords.
 fn overlaps(agents: &[&Document], findings: &mut Vec<Finding>) {
     let keywords: Vec<HashSet<String>> = agents
         .iter()
@@ -151,7 +152,7 @@ fn overlaps(agents: &[&Document], findings: &mut Vec<Finding>) {
                     &agent.path,
                     line,
                     message,
-                    "Say with keywords and `NOT for …` where the border runs, or join the two.",
+                    "Separate them with keywords and `NOT for …`, or merge the two.",
                 ));
             }
         }
@@ -166,8 +167,8 @@ fn several_fallbacks(agents: &[&Document], findings: &mut Vec<Finding>) {
             "several_fallbacks",
             &agent.path,
             line,
-            "another agent is the fallback already",
-            "Leave `fallback: true` to one agent.",
+            "another agent is already the fallback",
+            "Keep `fallback: true` on one agent only.",
         ));
     }
 }

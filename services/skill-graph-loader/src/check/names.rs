@@ -1,4 +1,4 @@
-//! Findings about names that two files share: links and people cannot tell them apart.
+//! Findings about names shared by two files, which are ambiguous for links and people.
 
 use super::finding;
 use crate::parse::document::Document;
@@ -32,7 +32,7 @@ fn titles(documents: &[Document], findings: &mut Vec<Finding>) {
     }
 }
 
-/// An alias that is an alias, title or id of another file.
+/// An alias that is also an alias, title or id of another file.
 fn aliases(documents: &[Document], findings: &mut Vec<Finding>) {
     let mut owners: HashMap<String, Vec<usize>> = HashMap::new();
     for (at, document) in documents.iter().enumerate() {
@@ -54,7 +54,7 @@ fn aliases(documents: &[Document], findings: &mut Vec<Finding>) {
                 &document.path,
                 line,
                 message,
-                "Take the alias away from one of the two.",
+                "Remove the alias from one of the two.",
             ));
         }
     }

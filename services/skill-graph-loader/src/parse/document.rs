@@ -1,4 +1,4 @@
-//! One file, read: its keys, its outline, its kind and names. Nothing here knows the other files.
+//! One parsed file: its keys, its outline, its kind and names, without knowledge of other files.
 
 use crate::check::finding;
 use crate::parse::examples::{Claims, claims, split_negatives};
@@ -7,12 +7,13 @@ use crate::parse::kind::{self, is_skill_file};
 use crate::parse::markdown::{BlockKind, Outline, outline};
 use contracts::graph::{Complexity, Finding, Severity, SkillKind, SourceFile};
 
-/// A file above this is indexed by title, headings and its first [`crate::search::BODY_BYTES_INDEXED`] bytes.
+/// Size above which only the title, headings and the first [`crate::search::BODY_BYTES_INDEXED`]
+/// bytes are indexed.
 pub const FILE_BYTES_MAX: usize = 256 * 1024;
 const DESCRIPTION_CHARS_MAX: usize = 300;
 const ID_CHARS_MAX: usize = 100;
 
-/// Keys every kind of file uses.
+/// Keys of every kind of file.
 const KEYS: &[&str] = &[
     "title",
     "name",
@@ -25,7 +26,7 @@ const KEYS: &[&str] = &[
     "type",
     "relatedAgents",
 ];
-/// Keys an agent uses beside them.
+/// Additional keys of an agent.
 const AGENT_KEYS: &[&str] = &[
     "agentId",
     "model",
@@ -37,10 +38,10 @@ const AGENT_KEYS: &[&str] = &[
     "fallback",
     "public",
 ];
-/// Keys a channel uses beside them.
+/// Additional keys of a channel.
 const CHANNEL_KEYS: &[&str] = &["channelId", "platform", "contextRichness", "latency"];
 
-/// A file that could be read.
+/// A parsed file.
 #[derive(Clone, Debug)]
 pub struct Document {
     pub path: String,
@@ -50,7 +51,7 @@ pub struct Document {
     pub kind: SkillKind,
     pub title: String,
     pub description: String,
-    /// `name` of the front matter.
+    /// The front matter's `name`.
     pub name: Option<String>,
     pub aliases: Vec<String>,
     pub keywords: Vec<String>,
@@ -61,7 +62,8 @@ pub struct Document {
 }
 
 impl Document {
-    /// Reads a file whose path has been judged. `None` when it has to be left out; the findings say why.
+    /// Parses a file with a valid path. `None` when it must be left out; the findings give the
+    /// reason.
     pub fn read(file: &SourceFile) -> (Option<Self>, Vec<Finding>) {
         let text = normal(&file.text);
         let mut findings = Vec::new();
@@ -76,7 +78,7 @@ impl Document {
                 &file.path,
                 0,
                 message,
-                "Cut it into several files and link them.",
+                "Split it into several files and link them.",
             ));
         }
         let cut = front_matter::cut(&text);
@@ -108,13 +110,13 @@ impl Document {
                 &file.path,
                 trouble.line,
                 &trouble.message,
-                "Write `key: value`; put texts with a colon or a special sign in quotes.",
+                "Write `key: value`; quote texts with a colon or a special character.",
             ));
         }
         if troubles.iter().any(|trouble| trouble.fatal) {
             return (None, findings);
         }
-        // Prose between two rules is text, not keys.
+        // Text between two rules is prose, not keys.
         let (front, body, body_line) = front
             .map_or((FrontMatter::default(), text.as_str(), 1), |front| {
                 (front, cut.body, cut.body_line)
@@ -127,7 +129,7 @@ impl Document {
             .filter(|id| id.chars().count() > ID_CHARS_MAX || id.chars().any(char::is_control));
         if bad_id.is_some() {
             let message = format!(
-                "the id is longer than {ID_CHARS_MAX} characters or holds control characters"
+                "the id is longer than {ID_CHARS_MAX} characters or contains control characters"
             );
             findings.push(finding(
                 Severity::Error,
@@ -182,17 +184,17 @@ impl Document {
         document
     }
 
-    /// Makes it an agent: for agent files, and for skills in a folder without any agent.
+    /// Turns it into an agent: for agent files, and for skills in a folder without agents.
     pub fn become_agent(&mut self) {
         self.kind = SkillKind::Agent;
         self.agent_id = Some(kind::agent_id(&self.path, &self.front));
         self.claims = claims(&self.front, &self.outline);
     }
-    /// Whether this is a skill folder's own file.
+    /// Whether this is a skill folder's `SKILL.md`.
     pub fn is_skill_file(&self) -> bool {
         is_skill_file(&self.path)
     }
-    /// The description without its "NOT for …" clauses: those would teach the router the opposite.
+    /// The description without its "NOT for …" clauses, which would teach the opposite.
     pub fn positive_description(&self) -> String {
         split_negatives(&self.description).0.replace('\n', " ")
     }
@@ -201,7 +203,7 @@ impl Document {
         let tags = self.front.list("tags").into_iter().chain(self.front.list("tag"));
         unique(tags.map(|tag| tag.trim_start_matches('#').to_owned()))
     }
-    /// Front matter keys that this kind of file has no use for.
+    /// Front matter keys that this kind of file does not use.
     pub fn extra(&self) -> std::collections::BTreeMap<String, serde_json::Value> {
         let own = match self.kind {
             SkillKind::Agent => AGENT_KEYS,
@@ -212,7 +214,7 @@ impl Document {
     }
 }
 
-/// Without byte order mark, with `\n` line ends and without NUL.
+/// The text without byte order mark and NUL, with `\n` line ends.
 fn normal(text: &str) -> String {
     text.trim_start_matches('\u{feff}')
         .replace("\r\n", "\n")
@@ -249,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_files_read_like_others() {
+    fn document_reads_windows_files_like_others() {
         let document = read(
             "agents/a.md",
             "\u{feff}---\r\ntitle: T\r\nkeywords: a, b\r\n---\r\n# H\r\ntext\r\n",
@@ -263,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn the_title_is_the_heading_then_the_name_of_the_file() {
+    fn document_title_is_the_heading_or_the_file_name() {
         assert_eq!(read("a/x.md", "# Big *idea*\n").0.unwrap().title, "Big idea");
         assert_eq!(read("a/x.md", "").0.unwrap().title, "x");
         assert_eq!(
@@ -273,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_front_matter_is_an_error_with_its_line() {
+    fn document_reports_invalid_front_matter_with_its_line() {
         let (document, findings) = read("a.md", "---\ntitle: T\nkeywords: [a, b\n---\n");
         assert!(document.is_none());
         assert_eq!(
@@ -285,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_no_one_uses_are_kept() {
+    fn document_keeps_unused_keys() {
         let document = read("skills/w/SKILL.md", "---\nname: w\nlicense: MIT\nlatency: low\nmetadata: {openclaw: {requires: [curl]}}\n---\n").0.unwrap();
         assert_eq!(document.extra().keys().collect::<Vec<_>>(), ["latency", "license", "metadata"]);
     }

@@ -1,26 +1,27 @@
-//! What an agent's file says about its messages: examples, "NOT for …" clauses, and other short statements.
+//! An agent file's statements about its messages: examples, "NOT for …" clauses, and other short
+//! statements.
 
 use crate::parse::front_matter::FrontMatter;
 use crate::parse::markdown::{Block, BlockKind, Outline};
 use std::collections::HashSet;
 
-/// An example longer than this is a document, not a message.
+/// Maximum characters of an example; a longer text is a document.
 const EXAMPLE_CHARS_MAX: usize = 2000;
-/// A bullet longer than this is no short statement.
+/// Maximum characters of a bullet that counts as a statement.
 const BULLET_CHARS_MAX: usize = 300;
 
-/// What the router learns an agent from.
+/// The training texts of an agent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Claims {
-    /// Each with its line.
+    /// Each example with its line.
     pub examples: Vec<(String, u32)>,
     pub negatives: Vec<String>,
     pub bullets: Vec<String>,
 }
 
-/// A quotation longer than this is a lone quotation mark.
+/// Maximum characters of a quotation; a longer one is a stray quotation mark.
 const QUOTE_CHARS_MAX: usize = 500;
-/// Longer texts are not searched for "NOT for …", and no text for more clauses than so many: both bound the time.
+/// Maximum bytes searched for "NOT for …", and maximum clauses per text; both bound the time.
 const NEGATIVE_BYTES_MAX: usize = 8 * 1024;
 const NEGATIVES_MAX: usize = 20;
 
@@ -101,7 +102,8 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The mode of each heading's section; a heading without a mode of its own has that of the heading above it.
+/// The mode of each heading's section; a heading without its own mode inherits that of the heading
+/// above it.
 fn section_modes(outline: &Outline) -> Vec<Mode> {
     let mut open: Vec<(u8, Mode)> = Vec::new();
     let mut modes = Vec::with_capacity(outline.headings.len());
@@ -115,12 +117,12 @@ fn section_modes(outline: &Outline) -> Vec<Mode> {
     modes
 }
 
-/// Whether the bullets below a heading of this name are read as examples.
+/// Whether bullets below this heading are examples.
 pub fn announces_examples(heading: &str) -> bool {
     matches!(heading_mode(heading), Some(Mode::Example))
 }
 
-/// What a heading announces, when it announces anything.
+/// The mode that a heading announces, if any.
 fn heading_mode(text: &str) -> Option<Mode> {
     let text = text.to_lowercase().replace('’', "'");
     let words: Vec<&str> = text
@@ -147,7 +149,8 @@ fn heading_mode(text: &str) -> Option<Mode> {
     (example || when).then_some(Mode::Example)
 }
 
-/// The messages in a bullet or a cell: quoted strings where the rest only introduces them, else the whole.
+/// The messages in a bullet or a cell: quoted strings if the rest only introduces them, otherwise
+/// the whole text.
 fn messages_in(text: &str) -> Vec<String> {
     let text = text.trim();
     let quoted = quoted_strings(text);
@@ -218,7 +221,7 @@ fn quoted_strings(text: &str) -> Vec<String> {
     found
 }
 
-/// A whole text in quotes without them.
+/// A fully quoted text without its quotes.
 fn unquoted(text: &str) -> String {
     match quoted_strings(text).as_slice() {
         [only] if only.chars().count() + 2 >= text.trim().chars().count() => only.clone(),
@@ -226,7 +229,7 @@ fn unquoted(text: &str) -> String {
     }
 }
 
-/// The cells that hold messages: columns called so, else the first.
+/// The cells with messages: columns named so, otherwise the first.
 fn example_cells<'a>(
     header: &'a [String],
     cells: &'a [String],
@@ -308,9 +311,10 @@ pub fn split_negatives(text: &str) -> (String, Vec<String>) {
     (kept, negatives)
 }
 
-/// Where the next clause opens (byte offset and length of its opening words): `NOT for` anywhere, the quieter forms where a sentence begins.
+/// The position and length of the next clause's opening words: `NOT for` anywhere, milder forms
+/// only at the start of a sentence.
 fn next_negation(text: &str) -> Option<(usize, usize)> {
-    // ASCII only, so that offsets stay those of `text`.
+    // ASCII only, so that offsets stay valid for `text`.
     let lower = text.to_ascii_lowercase();
     let candidates = NEGATIONS
         .iter()
@@ -333,11 +337,11 @@ fn next_negation(text: &str) -> Option<(usize, usize)> {
             .is_some_and(char::is_alphanumeric);
         (opens || shouted) && ends && starts
     });
-    // The earliest; of those at one place the longest.
+    // The earliest; at the same position the longest.
     fitting.min_by_key(|(at, length)| (*at, usize::MAX - length))
 }
 
-/// Where a clause ends: a full stop before a space or the end, or a line break.
+/// The end of a clause: a full stop before a space or the end, or a line break.
 fn clause_end(clause: &str) -> usize {
     let mut chars = clause.char_indices().peekable();
     while let Some((at, c)) = chars.next() {
@@ -365,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn bullets_below_example_headings_are_examples() {
+    fn claims_take_bullets_below_example_headings() {
         assert_eq!(
             examples(
                 "# A\n- no\n## Examples\n- fix the login bug\n### More\n- second\n## Rules\n- no\n"
@@ -377,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn quotes_are_taken_where_the_rest_introduces_them() {
+    fn claims_take_quotes_that_the_rest_introduces() {
         assert_eq!(
             examples("## Triggers\n- User says \"deploy it\" or “ship it”\n"),
             ["deploy it", "ship it"]
@@ -394,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_gives_its_message_column() {
+    fn claims_take_the_message_column_of_a_table() {
         assert_eq!(
             examples(
                 "## Examples\n| Intent | Message |\n|---|---|\n| x | \"do it\" |\n| y | go on |\n"
@@ -405,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn not_for_clauses_are_negatives() {
+    fn claims_read_not_for_clauses_as_exclusions() {
         let body = "## Boundaries\n\nNOT for judging leaks, or audits: that is [[agent-security]].\nNOT for tickets: that is [[agent-pm]].\nThe rule is simple.\n\n## When not to use\n- small talk\n";
         let claims = claims(&FrontMatter::default(), &outline(body, 1));
         assert_eq!(claims.negatives, ["judging leaks, or audits", "tickets", "small talk"]);
@@ -413,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn a_description_loses_its_not_for_clause() {
+    fn claims_remove_not_for_clauses_from_the_description() {
         let (kept, negatives) =
             split_negatives("Weather by city. NOT for: historical data, or alerts. Needs no key.");
         assert_eq!(
@@ -424,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_text_never_panics() {
+    fn claims_parser_never_panics() {
         for text in [
             "„",
             "“”",

@@ -1,35 +1,35 @@
-//! The YAML between two `---` lines at the top of a file, read as leniently as people write it.
+//! The YAML between two `---` lines at the top of a file, parsed leniently.
 
 use crate::parse::yaml::{Document, scalar_text};
 use crate::parse::yaml_repair;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Front matter beyond this is no front matter but a mistake.
+/// Maximum bytes of front matter.
 const YAML_BYTES_MAX: usize = 64 * 1024;
 
-/// Something about the front matter that its author should know.
+/// A problem of the front matter, for its author.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trouble {
-    /// From 1, in the file.
+    /// Line in the file, from 1.
     pub line: u32,
     pub message: String,
-    /// The front matter could not be used at all.
+    /// Whether the front matter is unusable.
     pub fatal: bool,
 }
 
-/// A file cut in two. Lines count from 1 in the file.
+/// A file split into front matter and body. Lines count from 1 in the file.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cut<'a> {
     pub yaml: Option<&'a str>,
     pub yaml_line: u32,
     pub body: &'a str,
     pub body_line: u32,
-    /// It opens with `---` and a key, and nothing closes it.
+    /// Whether it opens with `---` and a key but never closes.
     pub unclosed: bool,
 }
 
-/// Finds the front matter of a text with `\n` line ends and no byte order mark.
+/// Splits a text with `\n` line ends and without byte order mark.
 pub fn cut(text: &str) -> Cut<'_> {
     let whole = Cut { yaml: None, yaml_line: 1, body: text, body_line: 1, unclosed: false };
     let mut offset = 0;
@@ -64,7 +64,7 @@ pub fn cut(text: &str) -> Cut<'_> {
     Cut { unclosed: opens_with_key, ..whole }
 }
 
-/// The unindented key that a line of YAML opens with.
+/// The unindented key at the start of a YAML line.
 pub(crate) fn key_of(line: &str) -> Option<&str> {
     if line.starts_with([' ', '\t', '-', '#']) {
         return None;
@@ -79,13 +79,13 @@ pub(crate) fn key_of(line: &str) -> Option<&str> {
 #[derive(Clone, Debug, PartialEq)]
 struct Entry {
     key: String,
-    /// The key without case, dashes and underscores: `agent_id` and `agentId` are the same.
+    /// The normalised key, without case, dashes and underscores: `agent_id` equals `agentId`.
     plain: String,
     value: Value,
     line: u32,
 }
 
-/// The keys of a file, in the order written.
+/// The keys of a file, in written order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FrontMatter {
     entries: Vec<Entry>,
@@ -98,11 +98,11 @@ fn plain(key: &str) -> String {
     key.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect()
 }
 
-/// Reads the YAML. `None` means that the text between the dashes is prose, not keys.
+/// Parses the YAML. `None` when the text between the dashes is prose, not keys.
 pub fn read(yaml: &str, first_line: u32) -> (Option<FrontMatter>, Vec<Trouble>) {
     if yaml.len() > YAML_BYTES_MAX {
         let message =
-            format!("the front matter has {} bytes; {YAML_BYTES_MAX} are the most", yaml.len());
+            format!("the front matter has {} bytes; the maximum is {YAML_BYTES_MAX}", yaml.len());
         return (None, vec![Trouble { line: first_line, message, fatal: true }]);
     }
     let (value, mut troubles) = yaml_repair::parse(yaml, first_line);
@@ -137,7 +137,7 @@ pub fn read(yaml: &str, first_line: u32) -> (Option<FrontMatter>, Vec<Trouble>) 
     }
 }
 
-/// Every scalar in a value, however deep: `[[T]]` without quotes is a list in a list for YAML.
+/// Every scalar in a nested value: for YAML an unquoted `[[T]]` is a list in a list.
 fn flatten(value: &Value, into: &mut Vec<String>) {
     match value {
         Value::Array(items) => items.iter().for_each(|item| flatten(item, into)),
@@ -151,18 +151,18 @@ impl FrontMatter {
         let wanted = plain(key);
         self.entries.iter().find(|entry| entry.plain == wanted)
     }
-    /// Whether the key is there, with whatever value.
+    /// Whether the key exists, with any value.
     pub fn has(&self, key: &str) -> bool {
         self.entry(key).is_some()
     }
-    /// One text; the first of a list; line breaks become spaces.
+    /// One text: the first of a list, with line breaks as spaces.
     pub fn text(&self, key: &str) -> Option<String> {
         let mut found = Vec::new();
         flatten(&self.entry(key)?.value, &mut found);
         let text = found.first()?.split_whitespace().collect::<Vec<_>>().join(" ");
         (!text.is_empty()).then_some(text)
     }
-    /// A list of short texts. One scalar is cut at commas and line breaks.
+    /// A list of short texts. A single scalar is split at commas and line breaks.
     pub fn list(&self, key: &str) -> Vec<String> {
         let Some(entry) = self.entry(key) else { return Vec::new() };
         let mut found = Vec::new();
@@ -175,7 +175,7 @@ impl FrontMatter {
         }
         unique(found)
     }
-    /// A list of sentences with their lines. One scalar is cut at line breaks only.
+    /// A list of sentences with their lines. A single scalar is split at line breaks only.
     pub fn sentences(&self, key: &str) -> Vec<(String, u32)> {
         let Some(entry) = self.entry(key) else { return Vec::new() };
         let mut found = Vec::new();
@@ -193,11 +193,11 @@ impl FrontMatter {
         self.text(key)
             .is_some_and(|text| matches!(text.to_lowercase().as_str(), "true" | "yes" | "on" | "1"))
     }
-    /// The line of a key, or of the first front matter line when it is not there.
+    /// The line of a key; the first line of the front matter if the key is missing.
     pub fn line(&self, key: &str) -> u32 {
         self.entry(key).map_or(self.first_line, |entry| entry.line)
     }
-    /// The line of an item below a key, else the key's.
+    /// The line of an item below a key, or the key's line.
     pub fn line_of(&self, key: &str, item: &str) -> u32 {
         let key_line = self.line(key);
         let skip = usize::try_from(key_line.saturating_sub(self.first_line)).unwrap_or(0);
@@ -212,7 +212,7 @@ impl FrontMatter {
     pub fn raw_lines(&self) -> impl Iterator<Item = (u32, &str)> {
         (self.first_line..).zip(self.lines.iter().map(String::as_str))
     }
-    /// What is left when the keys named are taken out, spelled as written.
+    /// The remaining keys without those named, spelled as written.
     pub fn extra(&self, used: &[&str]) -> BTreeMap<String, Value> {
         let used: Vec<String> = used.iter().map(|key| plain(key)).collect();
         let left = self.entries.iter().filter(|entry| !used.contains(&entry.plain));
@@ -220,7 +220,7 @@ impl FrontMatter {
     }
 }
 
-/// Without empties and repetitions (which ignore case), in order.
+/// Texts in order, without empty ones and repetitions (case does not count).
 pub fn unique(texts: impl IntoIterator<Item = String>) -> Vec<String> {
     let mut seen = std::collections::HashSet::new();
     texts.into_iter().filter(|text| !text.is_empty() && seen.insert(text.to_lowercase())).collect()
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn the_front_matter_ends_at_the_second_dashes() {
+    fn front_matter_ends_at_the_second_dashes() {
         let cut = cut("---\ntitle: T\n---\nbody\n");
         assert_eq!(
             (cut.yaml, cut.body, cut.yaml_line, cut.body_line),
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_in_the_text_is_no_front_matter() {
+    fn front_matter_is_not_a_rule_in_the_text() {
         assert_eq!(cut("text\n---\nmore\n---\n").yaml, None);
         assert!(!cut("---\njust a rule above\n").unclosed);
         assert!(cut("---\ntitle: T\nbody\n").unclosed);
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn keywords_may_be_a_list_or_one_line() {
+    fn front_matter_accepts_keywords_as_list_or_line() {
         assert_eq!(front("keywords: code, bug , fix\n").list("keywords"), ["code", "bug", "fix"]);
         assert_eq!(front("keywords:\n- code\n- 404\n- Code\n").list("keywords"), ["code", "404"]);
         assert_eq!(front("keywords:\n").list("keywords"), Vec::<String>::new());
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn key_spelling_does_not_matter() {
+    fn front_matter_ignores_the_spelling_of_keys() {
         for key in ["agentId", "agent_id", "agent-id", "AgentID"] {
             assert_eq!(
                 front(&format!("{key}: x\n")).text("agentId").as_deref(),
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_keys_stay_as_they_are() {
+    fn front_matter_keeps_unknown_keys() {
         let extra = front("title: T\nmetadata:\n  openclaw: {emoji: x}\nbig: 9007199254740993\n")
             .extra(&["title"]);
         assert_eq!(
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn items_know_their_line() {
+    fn front_matter_knows_the_line_of_an_item() {
         let front =
             front("title: T\nexamples:\n  - first one\n  - second one\ntags: [second one]\n");
         assert_eq!(
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_refused_and_prose_is_not_front_matter() {
+    fn front_matter_refuses_a_list_and_ignores_prose() {
         assert!(read("- a\n- b\n", 2).1.iter().any(|trouble| trouble.fatal));
         assert_eq!(read("just some words\n", 2), (None, Vec::new()));
     }

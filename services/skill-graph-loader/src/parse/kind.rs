@@ -1,24 +1,24 @@
-//! Which files count, what a file is for, and what it is called.
+//! Valid paths, kinds and names of files.
 
 use crate::parse::front_matter::FrontMatter;
 use contracts::graph::SkillKind;
 
-/// What becomes of a path that was handed in.
+/// The judgement of a path.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PathVerdict {
-    /// Read it, under this name (forward slashes, no `./`).
+    /// Read it under this name (forward slashes, no `./`).
     Read(String),
-    /// Hidden, `.git`, `.obsidian`: not even mentioned.
+    /// Hidden, `.git` or `.obsidian`: skipped without a finding.
     Ignored,
     /// Not Markdown.
     NotMarkdown,
-    /// Leads out of the folder, or is no path at all.
+    /// Leads out of the folder, or is not a path.
     Refused,
     /// Longer than [`PATH_BYTES_MAX`].
     TooLong,
 }
 
-/// Longer paths are found in no folder that people keep.
+/// Maximum bytes of a path.
 pub const PATH_BYTES_MAX: usize = 1024;
 
 /// Judges a path.
@@ -45,7 +45,7 @@ pub fn judge_path(path: &str) -> PathVerdict {
     }
 }
 
-/// The name without `.md` or `.markdown`, whatever its case.
+/// The name without `.md` or `.markdown`, in any case.
 pub fn without_extension(name: &str) -> Option<&str> {
     let (stem, extension) = name.rsplit_once('.')?;
     (extension.eq_ignore_ascii_case("md") || extension.eq_ignore_ascii_case("markdown"))
@@ -63,7 +63,8 @@ pub fn is_skill_file(path: &str) -> bool {
     stem(path).eq_ignore_ascii_case("skill")
 }
 
-/// The parts that may make up a file's id: folders, then the stem; a `SKILL.md` is named by its folder.
+/// The candidate parts of a file's id: folders, then the stem; a `SKILL.md` is named after its
+/// folder.
 pub fn id_parts(path: &str) -> Vec<&str> {
     let mut parts: Vec<&str> = path.split('/').collect();
     parts.pop();
@@ -73,7 +74,7 @@ pub fn id_parts(path: &str) -> Vec<&str> {
     parts
 }
 
-/// Kind from `type`, else from the nearest folder that says so, else from `agentId`.
+/// The kind from `type`, or from the nearest folder that implies one, or from `agentId`.
 pub fn kind_of(path: &str, front: &FrontMatter) -> SkillKind {
     if let Some(kind) = front.text("type").and_then(|text| kind_named(&text)) {
         return kind;
@@ -110,7 +111,7 @@ fn kind_named(text: &str) -> Option<SkillKind> {
     }
 }
 
-/// Agent id: `agentId`, else `name`, else the stem (of the folder for `SKILL.md`) without `agent-`.
+/// Agent id: `agentId`, or `name`, or the stem (for `SKILL.md` the folder's) without `agent-`.
 pub fn agent_id(path: &str, front: &FrontMatter) -> String {
     let stem = id_parts(path).last().copied().unwrap_or("agent").to_owned();
     front
@@ -119,7 +120,7 @@ pub fn agent_id(path: &str, front: &FrontMatter) -> String {
         .unwrap_or_else(|| without_prefix(&stem, "agent-").to_owned())
 }
 
-/// Channel id: `channelId`, else `name`, else the stem without `channel-`.
+/// Channel id: `channelId`, or `name`, or the stem without `channel-`.
 pub fn channel_id(path: &str, front: &FrontMatter) -> String {
     let stem = stem(path);
     front
@@ -128,7 +129,7 @@ pub fn channel_id(path: &str, front: &FrontMatter) -> String {
         .unwrap_or_else(|| without_prefix(stem, "channel-").to_owned())
 }
 
-/// The text without a prefix, unless nothing would be left.
+/// The text without a prefix, unless nothing would remain.
 pub fn without_prefix<'a>(text: &'a str, prefix: &str) -> &'a str {
     text.strip_prefix(prefix).filter(|rest| !rest.is_empty()).unwrap_or(text)
 }
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_judged_before_they_are_read() {
+    fn path_is_judged_before_the_file_is_read() {
         assert_eq!(judge_path("./agents/a.md"), PathVerdict::Read("agents/a.md".to_owned()));
         assert_eq!(judge_path("agents\\a.MD"), PathVerdict::Read("agents/a.MD".to_owned()));
         for hidden in [".obsidian/x.md", "a/.git/x.md", ".hidden.md"] {
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_is_named_by_agent_id_name_or_stem() {
+    fn agent_id_comes_from_agent_id_name_or_stem() {
         let id = |path: &str, yaml: &str| agent_id(path, &read(yaml, 1).0.unwrap_or_default());
         assert_eq!(id("agents/agent-x.md", "agentId: CodeGen\nname: n"), "CodeGen");
         assert_eq!(id("agents/agent-x.md", "name: n"), "n");

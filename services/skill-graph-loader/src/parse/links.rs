@@ -1,4 +1,4 @@
-//! From the text of a link to the file it means.
+//! Resolves the text of a link to its file.
 
 use crate::parse::document::Document;
 use crate::parse::kind::{id_parts, without_extension};
@@ -7,24 +7,24 @@ use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-/// What a link's text leads to (indexes into the documents).
+/// The target of a link (indexes into the documents).
 #[derive(Clone, Debug, PartialEq)]
 pub enum Resolution {
     To(usize),
-    /// Several files fit equally well; the first is taken.
+    /// Several files match equally well; the first is used.
     Ambiguous(usize, Vec<usize>),
     Broken,
-    /// A web address, an attachment, a place in the same file.
+    /// A web address, an attachment, or a heading in the same file.
     NotOurs,
 }
 
-/// Every name a file can be linked by.
+/// All names by which files can be linked.
 pub struct Names {
     /// Last part of the path in lower case → files.
     by_stem: HashMap<String, Vec<usize>>,
     /// Title, alias, agent id, name in lower case → files.
     by_name: HashMap<String, Vec<usize>>,
-    /// Path in lower case, without extension.
+    /// Paths in lower case, without extension.
     paths: Vec<String>,
 }
 
@@ -35,7 +35,7 @@ const ATTACHMENTS: &[&str] = &[
 ];
 
 impl Names {
-    /// Learns the names of all documents.
+    /// Collects the names of all documents.
     pub fn new(documents: &[Document]) -> Self {
         let mut names = Self {
             by_stem: HashMap::new(),
@@ -78,7 +78,7 @@ impl Names {
         if whole != Resolution::Broken {
             return whole;
         }
-        // `[[C# style]]`: the sign belongs to the name when a name has it.
+        // `[[C# style]]`: the sign is part of the name if a name has it.
         for text in [name, target.trim()] {
             if let Some(found) = self.by_name.get(&text.to_lowercase()) {
                 return one_of(found);
@@ -126,7 +126,8 @@ impl Names {
             .find(|at| self.paths.get(*at).is_some_and(|own| own == path))
     }
 
-    /// The file whose path ends in this one: the exact path, else in the same folder, else the only shortest.
+    /// The file whose path ends with this one: the exact path, then one in the same folder, then
+    /// the only shortest.
     fn by_path(&self, from: usize, target: &str) -> Resolution {
         let target = target.trim_matches('/').replace('\\', "/").to_lowercase();
         let target = without_extension(&target).unwrap_or(&target);
@@ -162,7 +163,7 @@ impl Names {
         one_of(&nearest)
     }
 
-    /// The agent that a `relatedAgents` entry names: by id, else by its file's names.
+    /// The agent that a `relatedAgents` entry names: by id, then by its file's names.
     pub fn agent(&self, documents: &[Document], from: usize, text: &str) -> Option<usize> {
         let wanted = text
             .trim()
@@ -215,7 +216,7 @@ fn is_attachment(name: &str) -> bool {
         .is_some_and(|(_, extension)| ATTACHMENTS.contains(&extension.to_lowercase().as_str()))
 }
 
-/// `folder` and a relative path as one; `None` when it leads out of the graph.
+/// Joins a folder and a relative path; `None` when the result leaves the graph.
 fn joined(folder: &str, path: &str) -> Option<String> {
     let mut parts: Vec<&str> = if path.starts_with('/') {
         Vec::new()
@@ -253,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shortest_unique_path_wins_then_the_title() {
+    fn link_prefers_the_shortest_unique_path_then_the_title() {
         let docs = documents(&[
             ("a/note.md", ""),
             ("b/c/note.md", ""),
@@ -273,13 +274,13 @@ mod tests {
     }
 
     #[test]
-    fn two_files_of_one_name_and_depth_are_ambiguous() {
+    fn link_is_ambiguous_for_two_files_of_equal_name_and_depth() {
         let docs = documents(&[("a/n.md", ""), ("b/n.md", ""), ("c.md", "")]);
         assert_eq!(Names::new(&docs).wiki(2, "n"), Resolution::Ambiguous(0, vec![0, 1]));
     }
 
     #[test]
-    fn a_skill_folder_is_linked_by_its_name() {
+    fn link_finds_a_skill_folder_by_its_name() {
         let docs =
             documents(&[("skills/pdf/SKILL.md", "---\nname: pdf-tools\n---\n"), ("a.md", "")]);
         let names = Names::new(&docs);
@@ -289,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn markdown_links_are_relative_to_their_file() {
+    fn link_in_markdown_is_relative_to_its_file() {
         let docs = documents(&[("a/x y.md", ""), ("b/z.md", ""), ("a/q.md", "")]);
         let names = Names::new(&docs);
         assert_eq!(names.markdown(1, "../a/x%20y.md#h"), Resolution::To(0));

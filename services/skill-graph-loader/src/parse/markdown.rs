@@ -1,9 +1,10 @@
-//! Markdown as an outline: headings, list items, paragraphs, table rows and links, each with its line; comments and code left out.
+//! Parses Markdown into an outline: headings, list items, paragraphs, table rows and links, each
+//! with its line; without comments and code.
 
 use pulldown_cmark::{Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd};
 use std::ops::Range;
 
-/// A longer link is none.
+/// Maximum bytes of a link.
 const LINK_BYTES_MAX: usize = 512;
 
 /// A heading. `line` counts from 1 in the file.
@@ -14,7 +15,7 @@ pub struct Heading {
     pub line: u32,
 }
 
-/// What a block of text is.
+/// The kind of a text block.
 #[derive(Clone, Debug, PartialEq)]
 pub enum BlockKind {
     Paragraph,
@@ -41,11 +42,11 @@ pub struct Block {
 pub struct RawLink {
     pub target: String,
     pub line: u32,
-    /// `[[…]]` and not `[…](…)`.
+    /// `[[…]]`, as opposed to `[…](…)`.
     pub wiki: bool,
 }
 
-/// What a file says, without markup.
+/// The text of a file without markup.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outline {
     pub headings: Vec<Heading>,
@@ -53,7 +54,7 @@ pub struct Outline {
     pub links: Vec<RawLink>,
 }
 
-/// Reads the Markdown of a file whose body starts at `first_line`.
+/// Parses the Markdown of a file whose body starts at `first_line`.
 pub fn outline(body: &str, first_line: u32) -> Outline {
     let uncommented = without_comments(body);
     let text = uncommented.as_deref().unwrap_or(body);
@@ -73,7 +74,7 @@ pub fn outline(body: &str, first_line: u32) -> Outline {
     outline
 }
 
-/// Plain text on one line, code included, comments and markup left out: for snippets.
+/// Plain text on one line for snippets: with code, without comments and markup.
 pub fn plain_text(text: &str) -> String {
     let uncommented = without_comments(text);
     let text = uncommented.as_deref().unwrap_or(text);
@@ -87,7 +88,7 @@ pub fn plain_text(text: &str) -> String {
             Event::End(
                 TagEnd::Paragraph | TagEnd::Heading(_) | TagEnd::Item | TagEnd::TableRow,
             ) => out.push(' '),
-            // A list item's text may come without a paragraph round it.
+            // A list item's text may come without a paragraph around it.
             Event::Start(Tag::List(_) | Tag::Item) => out.push(' '),
             _ => {}
         }
@@ -99,7 +100,7 @@ fn options() -> Options {
     Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS
 }
 
-/// The text with `%%comments%%` cut out (same lines), or `None` when there are none.
+/// The text without `%%comments%%` (same lines), or `None` if it has none.
 fn without_comments(text: &str) -> Option<String> {
     if !text.contains("%%") {
         return None;
@@ -122,7 +123,8 @@ fn without_comments(text: &str) -> Option<String> {
     (!comments.is_empty()).then(|| without(text, &comments))
 }
 
-/// The text without these ranges; their line breaks stay. (Blanks instead would turn the rest of a line into indented code.)
+/// The text without these ranges, keeping their line breaks. (Spaces would turn the rest of a line
+/// into indented code.)
 fn without(text: &str, ranges: &[Range<usize>]) -> String {
     let mut out = String::with_capacity(text.len());
     let mut from = 0;
@@ -135,7 +137,7 @@ fn without(text: &str, ranges: &[Range<usize>]) -> String {
     out
 }
 
-/// The text with these ranges blanked, byte for byte; line breaks stay.
+/// The text with these ranges blanked byte for byte, keeping line breaks.
 fn mask(text: &str, ranges: &[Range<usize>]) -> String {
     let mut bytes = text.as_bytes().to_vec();
     for range in ranges {
@@ -148,7 +150,7 @@ fn mask(text: &str, ranges: &[Range<usize>]) -> String {
     String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
 }
 
-/// From byte offset to line.
+/// Maps byte offsets to lines.
 #[derive(Default)]
 struct Lines {
     starts: Vec<usize>,
@@ -320,7 +322,7 @@ const fn level_number(level: HeadingLevel) -> u8 {
     }
 }
 
-/// Plain text: wikilinks as people see them, single spaces, lines kept.
+/// Plain text: wikilinks as readers see them, single spaces, lines kept.
 pub fn tidy(text: &str) -> String {
     let shown = show_wiki_links(text);
     let lines = shown.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
@@ -348,14 +350,14 @@ fn show_wiki_links(text: &str) -> String {
     out
 }
 
-/// Text before, inside and after the next `[[…]]` that is closed on its own line.
+/// The text before, inside and after the next `[[…]]` closed on the same line.
 fn next_wiki_link(text: &str) -> Option<(&str, &str, &str)> {
     let last = text.rfind("]]")?;
     let mut from = 0;
     loop {
         let start = from + text.get(from..last)?.find("[[")?;
         let inner = text.get(start + 2..)?;
-        // Without a bound, a line of brackets would be read anew from each of them.
+        // Without a bound, a line of brackets would be scanned again from each bracket.
         let end =
             inner.get(..inner.floor_char_boundary(LINK_BYTES_MAX)).and_then(|near| near.find("]]"));
         let inside =
@@ -369,7 +371,7 @@ fn next_wiki_link(text: &str) -> Option<(&str, &str, &str)> {
     }
 }
 
-/// Collects `[[…]]` and `![[…]]` of a text whose code and comments are blanked.
+/// Collects `[[…]]` and `![[…]]` from a text with blanked code and comments.
 pub fn wiki_links_of_line(line: &str) -> Vec<String> {
     let mut targets = Vec::new();
     let mut rest = line;
@@ -403,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_wikilink_is_found() {
+    fn markdown_finds_every_form_of_wikilink() {
         assert_eq!(
             targets("[[T]] [[T|text]] [[T#H]] [[T#^b]] ![[T]] [[dir/name.md]]"),
             ["T", "T", "T#H", "T#^b", "T", "dir/name.md"]
@@ -412,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn code_and_comments_hold_no_links() {
+    fn markdown_ignores_links_in_code_and_comments() {
         assert_eq!(
             targets(
                 "`[[a]]` %%[[b]]%% <!-- [[c]] -->\n\n```\n[[d]]\n```\n\n    [[e]]\n\n\\[[f]] [[g]]"
@@ -424,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_link_counts_too() {
+    fn markdown_finds_plain_links() {
         assert_eq!(
             targets("[x](../guides/a.md#h) <https://e.org> [y](b%20c.md)"),
             ["../guides/a.md#h", "b%20c.md"]
@@ -432,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn items_and_rows_know_heading_and_line() {
+    fn markdown_knows_heading_and_line_of_items_and_rows() {
         let outline = outline(
             "# A\n\ntext\n\n## B\n\n- one [[T|two]]\n  - three\n\n| h | i |\n|---|---|\n| x [[T\\|y]] | z |\n",
             10,
@@ -462,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_panics_on_cut_off_text() {
+    fn markdown_never_panics_on_truncated_text() {
         let text = "# Ä [[T|é]] %%x%% `c` | a |\n|---|\n| [[b\\|ü]] |\n- \"q\" [[#h]]\n```\n[[\n";
         for end in (0..=text.len()).filter(|end| text.is_char_boundary(*end)) {
             outline(&text[..end], 1);

@@ -1,43 +1,48 @@
-//! YAML as JSON values: what the parser says one by one, put together, with bounds on all that nests and repeats.
+//! Parses YAML into JSON values, with bounds on nesting and repetition.
 
 use saphyr_parser::{Event, Parser, ScalarStyle, StrInput, Tag};
 use serde_json::{Number, Value};
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
-/// Collections in collections. More is a mistake or an attack: it would take the stack, and readers of JSON stop at 128 levels, of which
-/// the graph around a value needs some; one such file would then keep the whole folder from being published.
+/// Maximum nesting. More is a mistake or an attack: it would exhaust the stack, and JSON readers
+/// stop at 128 levels, some of which the graph needs. One such file would block the publish of the
+/// whole folder.
 const DEPTH_MAX: usize = 64;
-/// Values and bytes of text that anchors may set aside and aliases repeat: a few lines can otherwise ask for gigabytes.
+/// Maximum values and bytes of text stored for anchors and repeated by aliases; otherwise a few
+/// lines could expand to gigabytes.
 const REPEATED_MAX: usize = 256 * 1024;
-/// Whole numbers are exact in JSON up to 2^53; what is larger is kept as text so that the digest stays the same everywhere.
+/// Largest exact integer in JSON (2^53); larger numbers stay text, so that the digest is the same
+/// everywhere.
 const EXACT_INTEGER_MAX: u64 = 1 << 53;
 /// The largest power of ten that a float holds exactly.
 const EXACT_POWER_MAX: u32 = 22;
-/// What `!!int` and the like stand for.
+/// The prefix behind `!!int` and similar tags.
 const CORE_TAGS: &str = "tag:yaml.org,2002:";
 
-/// A text, read.
+/// A parsed text.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Document {
-    /// Keys with values, in the order written. A key may be any value.
+    /// Keys with values, in written order. A key may be any value.
     Keys(Vec<(Value, Value)>),
     /// Anything else; null for an empty text.
     Other(Value),
 }
 
-/// Why a text cannot be read.
+/// The reason that a text cannot be parsed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct YamlError {
-    /// From 1, in the text.
+    /// Line in the text, from 1.
     pub line: usize,
     pub message: String,
 }
 
-/// Reads one document. Tags are passed over but for `!!str` and the like, and `<<` is a key as any other.
+/// Parses one document. It ignores tags other than `!!str` and similar ones; `<<` is an ordinary
+/// key.
 ///
 /// # Errors
-/// When the text is not YAML or holds several documents, a key twice, an alias of nothing, or more levels or repetitions than are read.
+/// When the text is invalid YAML, or has several documents, a duplicate key, an unknown alias, or
+/// too much nesting or repetition.
 pub fn read(text: &str) -> Result<Document, YamlError> {
     let mut reader = Reader {
         events: Parser::new_from_str(text),
@@ -58,23 +63,23 @@ pub fn read(text: &str) -> Result<Document, YamlError> {
             Event::DocumentEnd => {}
             Event::StreamEnd => return Ok(document),
             _ => {
-                return Err(reader.error("only one document is read, and here a second one begins"));
+                return Err(reader.error("a second document begins here, but only one is read"));
             }
         }
     }
 }
 
-/// A value that is complete.
+/// A complete value.
 #[derive(Clone)]
 struct Node {
     value: Value,
-    /// Values and bytes of text in it.
+    /// Its values and bytes of text.
     size: usize,
-    /// Levels of collections in it.
+    /// Its levels of nesting.
     height: usize,
 }
 
-/// A mapping that is complete, with the measures of a [`Node`].
+/// A complete mapping, with the measures of a [`Node`].
 struct Mapping {
     keys: Vec<(Value, Value)>,
     size: usize,
@@ -83,11 +88,11 @@ struct Mapping {
 
 struct Reader<'a> {
     events: Parser<'a, StrInput<'a>>,
-    /// Of the last event.
+    /// Line of the last event.
     line: usize,
-    /// By the parser's number. An anchor gets in when its value is complete, so that nothing holds itself.
+    /// Values by the parser's anchor number, added when complete, so that no value contains itself.
     anchored: HashMap<usize, Rc<Node>>,
-    /// What is left of [`REPEATED_MAX`].
+    /// The rest of [`REPEATED_MAX`].
     repeatable: usize,
 }
 
@@ -109,7 +114,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The value that an event opens, `depth` levels down.
+    /// The value that an event opens, at level `depth`.
     fn node(&mut self, event: Event<'a>, depth: usize) -> Result<Node, YamlError> {
         let (anchor, node) = match event {
             Event::Alias(anchor) => return self.repeat(anchor, depth),
@@ -131,7 +136,7 @@ impl<'a> Reader<'a> {
         Ok(node)
     }
 
-    /// Before anything is copied: whether it may be.
+    /// Checks the budget before anything is copied.
     fn take(&mut self, size: usize) -> Result<(), YamlError> {
         self.repeatable = self
             .repeatable
@@ -140,10 +145,10 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// What an alias stands for, `depth` levels down.
+    /// The value of an alias, at level `depth`.
     fn repeat(&mut self, anchor: usize, depth: usize) -> Result<Node, YamlError> {
         let Some(node) = self.anchored.get(&anchor).cloned() else {
-            return Err(self.error("an alias stands in what it repeats"));
+            return Err(self.error("an alias is inside the value that it repeats"));
         };
         self.check_depth(depth + node.height)?;
         self.take(node.size)?;
@@ -152,7 +157,7 @@ impl<'a> Reader<'a> {
 
     fn check_depth(&self, depth: usize) -> Result<(), YamlError> {
         if depth > DEPTH_MAX {
-            Err(self.error(&format!("this is more than {DEPTH_MAX} levels deep")))
+            Err(self.error(&format!("it is nested more than {DEPTH_MAX} levels deep")))
         } else {
             Ok(())
         }
@@ -183,7 +188,7 @@ impl<'a> Reader<'a> {
                 return Ok(Mapping { keys, size, height: height + 1 });
             }
             let key = self.node(event, depth + 1)?;
-            // As JSON `1` and `"1"` differ, as they do in YAML.
+            // `1` and `"1"` differ in JSON, as in YAML.
             let name = serde_json::to_string(&key.value).unwrap_or_default();
             if seen.contains(&name) {
                 return Err(self.error(&format!("duplicate entry with key {name}")));
@@ -198,12 +203,12 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A mapping inside another value: keys become text; those that cannot are left out.
+/// A mapping inside another value: keys become text; keys that cannot are left out.
 fn object(keys: Vec<(Value, Value)>) -> Value {
     keys.into_iter().filter_map(|(key, value)| Some((scalar_text(&key)?, value))).collect()
 }
 
-/// The text of a scalar, without the spaces around it; `None` for null, collections and empty texts.
+/// The trimmed text of a scalar; `None` for null, collections and empty texts.
 pub fn scalar_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.trim().to_owned()),
@@ -228,7 +233,7 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Value {
     value.unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
-/// What a text without quotes means beside itself, by YAML's core schema.
+/// The value of an unquoted text in YAML's core schema, if it is not text.
 fn plain(text: &str) -> Option<Value> {
     let name = match text {
         "" | "~" | "null" | "Null" | "NULL" => return Some(Value::Null),
@@ -243,7 +248,7 @@ fn plain(text: &str) -> Option<Value> {
     Some(Value::String(name.to_owned()))
 }
 
-/// Reads a number behind its sign; the reader gets whether it is negative.
+/// Parses a number after its sign; `read` gets whether it is negative.
 fn signed(text: &str, read: fn(&str, bool) -> Option<Value>) -> Option<Value> {
     match text.strip_prefix('-') {
         Some(digits) => read(digits, true),
@@ -251,7 +256,7 @@ fn signed(text: &str, read: fn(&str, bool) -> Option<Value>) -> Option<Value> {
     }
 }
 
-/// A whole number, decimal, hexadecimal, octal or binary. `007` is a text.
+/// An integer: decimal, hexadecimal, octal or binary. `007` is text.
 fn whole(text: &str, negative: bool) -> Option<Value> {
     let prefixed = [("0x", 16), ("0o", 8), ("0b", 2)]
         .into_iter()
@@ -269,8 +274,9 @@ fn whole(text: &str, negative: bool) -> Option<Value> {
     })
 }
 
-/// A number with a point or an exponent, if it can be had exactly from its digits and one power of ten; others are kept as text, for
-/// not everything that reads JSON rounds alike. The standard library's reader would do more, and brings 10 KB of tables.
+/// A number with a point or an exponent, if it is exact from its digits and one power of ten.
+/// Others stay text, because JSON readers round differently. The standard library's parser could do
+/// more but adds 10 KB of tables.
 fn float(text: &str, negative: bool) -> Option<Value> {
     if !text.contains(['.', 'e', 'E']) {
         return None;
@@ -319,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_scalars_mean_what_the_core_schema_says() {
+    fn yaml_reads_plain_scalars_by_the_core_schema() {
         for (text, expected) in [
             ("", json!(null)),
             ("~", json!(null)),
@@ -366,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn quotes_blocks_and_tags_make_text() {
+    fn yaml_reads_quotes_blocks_and_tags_as_text() {
         for (text, expected) in [
             ("\"5\"", json!("5")),
             ("'null'", json!("null")),
@@ -384,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_keep_their_order_and_kind() {
+    fn yaml_keeps_order_and_type_of_keys() {
         assert_eq!(
             keys("b: 1\na: 2\n1: 3\n\"1\": 4\n"),
             [
@@ -403,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_the_line_they_are_on() {
+    fn yaml_errors_name_their_line() {
         assert_eq!(error("a: 1\nb: 2\n\na: 3\n"), (4, "duplicate entry with key \"a\"".to_owned()));
         assert_eq!(error("k:\n  1: x\n  0x1: y\n").0, 3);
         assert_eq!(error("a: 1\nb: [c, d\n").0, 3);
@@ -413,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn aliases_repeat_within_bounds() {
+    fn yaml_bounds_repetition_by_aliases() {
         assert_eq!(keys("a: &x [1, {b: 2}]\nc: *x\n").remove(1).1, json!([1, {"b": 2}]));
         assert!(error("a: &x [*x]\n").1.contains("alias"));
         let mut bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned();
@@ -432,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn depth_is_bounded_whatever_makes_it() {
+    fn yaml_bounds_nesting_of_any_kind() {
         let nested = |depth: usize| format!("a: {}{}\n", "[".repeat(depth), "]".repeat(depth));
         assert!(read(&nested(DEPTH_MAX - 1)).is_ok());
         for text in [

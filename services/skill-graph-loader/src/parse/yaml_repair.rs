@@ -1,12 +1,13 @@
-//! YAML as people write it: tabs, colons in unquoted text, values that open with a sign YAML keeps for itself.
+//! Repairs YAML as people write it: tabs, colons in unquoted text, values that start with a
+//! reserved character.
 
 use crate::parse::front_matter::{Trouble, key_of};
 use crate::parse::yaml::{self, Document};
 
-/// Parses, and where that fails tries once more with lone texts quoted and the lines of a list, mapping or quoted text indented. The
-/// troubles say which texts were quoted, or why nothing came out.
+/// Parses; on failure, retries once with bare texts quoted and the lines of lists, mappings and
+/// quoted texts indented. The troubles name the quoted texts, or the reason for the failure.
 pub fn parse(yaml: &str, first_line: u32) -> (Option<Document>, Vec<Trouble>) {
-    // A byte order mark is where two files were joined: no part of a text.
+    // A byte order mark inside marks where two files were joined.
     let untabbed: String =
         yaml.lines().map(|line| format!("{}\n", untab(line).replace('\u{feff}', ""))).collect();
     let error = match yaml::read(&untabbed) {
@@ -21,7 +22,7 @@ pub fn parse(yaml: &str, first_line: u32) -> (Option<Document>, Vec<Trouble>) {
         if quoted.is_some() {
             troubles.push(Trouble {
                 line: number,
-                message: "this value is not valid YAML without quotes; it was read as plain text"
+                message: "this value needs quotes to be valid YAML; it was read as plain text"
                     .to_owned(),
                 fatal: false,
             });
@@ -40,21 +41,21 @@ pub fn parse(yaml: &str, first_line: u32) -> (Option<Document>, Vec<Trouble>) {
     (None, vec![Trouble { line, message: error.message, fatal: true }])
 }
 
-/// Whether the value of a key begins with a bracket or quote, so that lines below it without indentation may belong to it: YAML of old
-/// took them.
+/// Whether a key's value opens a bracket or quote, so that unindented lines below may belong to it,
+/// as in old YAML.
 fn opens(line: &str) -> bool {
     line.split_once(':')
         .is_some_and(|(_, value)| value.trim_start().starts_with(['[', '{', '"', '\'']))
 }
 
-/// Tabs in the indentation become two spaces each, others one: YAML has no use for tabs.
+/// Replaces tabs, which YAML forbids: two spaces each in the indentation, one elsewhere.
 fn untab(line: &str) -> String {
     let indent = line.len() - line.trim_start().len();
     let (head, tail) = line.split_at_checked(indent).unwrap_or(("", line));
     format!("{}{}", head.replace('\t', "  "), tail.replace('\t', " "))
 }
 
-/// `key: a: b` and `- @name` with the value in quotes, when the value is a lone text that YAML would stumble over.
+/// Quotes the value of `key: a: b` and `- @name`, if it is a bare text that YAML would reject.
 fn quoted(line: &str) -> Option<String> {
     let indent = line.len() - line.trim_start().len();
     let (head, rest) = line.split_at_checked(indent)?;
@@ -71,7 +72,7 @@ fn quoted(line: &str) -> Option<String> {
     let stumbles = value.contains(": ")
         || value.ends_with(':')
         || value.starts_with(['@', '`', '%', '*', '!', '?', '-']);
-    // An item such as `- text: hello` is a mapping and parses as one; only a second colon makes it a stumbling block.
+    // An item such as `- text: hello` is a valid mapping; only a second colon breaks it.
     let is_mapping_item = lead == "- " && value.matches(": ").count() == 1;
     if is_structure || !stumbles || is_mapping_item {
         return None;
@@ -90,21 +91,21 @@ mod tests {
     }
 
     #[test]
-    fn a_colon_in_a_description_is_read_and_reported() {
+    fn yaml_repair_quotes_a_colon_in_a_description_and_reports_it() {
         let (value, troubles) = parse("name: x\ndescription: Use when: the user asks\n", 2);
         assert_eq!(get(value, "description"), "Use when: the user asks");
         assert_eq!((troubles.len(), troubles[0].line, troubles[0].fatal), (1, 3, false));
     }
 
     #[test]
-    fn tabs_are_spaces() {
+    fn yaml_repair_replaces_tabs() {
         let (value, troubles) = parse("keywords:\n\t- code\n\t- bug\ntitle:\tT\n", 2);
         assert_eq!(get(value, "keywords").as_array().unwrap().len(), 2);
         assert!(troubles.is_empty());
     }
 
     #[test]
-    fn lines_in_brackets_and_quotes_need_no_indentation() {
+    fn yaml_repair_indents_lines_in_brackets_and_quotes() {
         let (value, troubles) =
             parse("keywords: [\na,\nb\n]\ndescription: \"one\ntwo\"\ntitle: T\n", 2);
         assert_eq!(get(value.clone(), "keywords"), serde_json::json!(["a", "b"]));
@@ -117,19 +118,19 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_order_mark_within_is_no_text() {
+    fn yaml_repair_drops_an_inner_byte_order_mark() {
         assert_eq!(get(parse("title: a\u{feff}b\n", 2).0, "title"), "ab");
     }
 
     #[test]
-    fn what_cannot_be_read_names_its_line() {
+    fn yaml_repair_names_the_line_of_an_error() {
         let (value, troubles) = parse("title: T\nkeywords: [a, b\n", 2);
         assert_eq!(value, None);
         assert!(troubles[0].fatal && troubles[0].line >= 3, "{troubles:?}");
     }
 
     #[test]
-    fn a_bomb_of_aliases_is_refused() {
+    fn yaml_repair_refuses_an_alias_bomb() {
         let mut yaml = "a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned();
         for (from, to) in ('a'..='h').zip('b'..='i') {
             yaml.push_str(&format!("{to}: &{to} [{}]\n", vec![format!("*{from}"); 9].join(",")));

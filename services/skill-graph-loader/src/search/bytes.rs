@@ -1,4 +1,5 @@
-//! The byte form of an index: a mark, a version, numbers of variable length, a checksum. Reading trusts nothing.
+//! The byte format of an index: a mark, a version, variable-length integers, a checksum. Reading
+//! validates everything.
 
 use fnv::FnvHasher;
 use std::hash::Hasher;
@@ -7,12 +8,12 @@ use std::hash::Hasher;
 const MARK: &[u8; 4] = b"QIDX";
 const VERSION: u32 = 1;
 
-/// Why bytes are no index.
+/// The reason that bytes are not a valid index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadIndex {
-    #[error("the bytes are no index")]
+    #[error("the bytes are not a search index")]
     NoIndex,
-    #[error("the index has version {0}; this build reads {VERSION}")]
+    #[error("the index has version {0}, but this build reads {VERSION}")]
     Version(u32),
     #[error("the index is damaged: {0}")]
     Corrupt(&'static str),
@@ -25,20 +26,20 @@ fn checksum(bytes: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// Writes the form.
+/// Writes the format.
 pub struct Writer(Vec<u8>);
 
 impl Writer {
-    /// Begins with mark and version.
+    /// Starts with mark and version.
     pub fn new() -> Self {
         Self([MARK.as_slice(), &VERSION.to_le_bytes()].concat())
     }
-    /// One byte as it is: only tests forge an index.
+    /// Writes one raw byte, for tests that forge an index.
     #[cfg(test)]
     pub fn byte(&mut self, value: u8) {
         self.0.push(value);
     }
-    /// Seven bits a byte, the lowest first.
+    /// Writes seven bits per byte, the lowest first.
     pub fn u32(&mut self, mut value: u32) {
         while value >= 0x80 {
             self.0.push(value.to_le_bytes()[0] | 0x80);
@@ -53,7 +54,7 @@ impl Writer {
         self.u32(u32::try_from(text.len()).unwrap_or(u32::MAX));
         self.0.extend_from_slice(text.as_bytes());
     }
-    /// Closes with the checksum.
+    /// Appends the checksum.
     pub fn finish(mut self) -> Vec<u8> {
         let sum = checksum(&self.0);
         self.0.extend_from_slice(&sum.to_le_bytes());
@@ -61,7 +62,7 @@ impl Writer {
     }
 }
 
-/// Reads the form.
+/// Reads the format.
 pub struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -108,9 +109,13 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.take(length)?)
             .map_err(|_| BadIndex::Corrupt("a text is not UTF-8"))
     }
-    /// Everything must have been read.
+    /// Checks that everything was read.
     pub fn close(self) -> Result<(), BadIndex> {
-        if self.0.is_empty() { Ok(()) } else { Err(BadIndex::Corrupt("something follows the end")) }
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(BadIndex::Corrupt("there are bytes after the end"))
+        }
     }
 }
 

@@ -1,6 +1,6 @@
-//! The inverted index: which file says which word, and how much that word means there.
+//! The inverted index: the files that contain each word, and the word's weight there.
 //!
-//! A posting holds one finished number per word and file (its impact), so a query only adds up.
+//! A posting has one precomputed number per word and file (its impact), so a query only adds.
 
 use crate::search::bytes::{BadIndex, Reader, Writer};
 use crate::search::tokenise::{each_term, folded};
@@ -8,7 +8,7 @@ use crate::search::{BODY_BYTES_INDEXED, FILE_BYTES_MAX};
 use contracts::graph::{Graph, Skill};
 use std::collections::HashMap;
 
-/// What one mention is worth by where it stands; a mention in the body is worth at most 1.
+/// Weight of a mention by its field; in the body at most 1.
 const TITLE: f32 = 4.0;
 const ALIAS: f32 = 3.0;
 const KEYWORD: f32 = 2.5;
@@ -18,7 +18,7 @@ const DESCRIPTION: f32 = 1.2;
 /// BM25's saturation and length normalisation, for the body.
 const K1: f32 = 1.2;
 const B: f32 = 0.7;
-/// Words of one title, heading or description that count.
+/// Maximum indexed words of one title, heading or description.
 const FIELD_TERMS_MAX: usize = 200;
 /// Impacts are stored in steps of 1/2048, up to 31.
 const IMPACT_STEPS: f32 = 2048.0;
@@ -27,19 +27,20 @@ const IMPACT_STEPS: f32 = 2048.0;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Index {
     pub(super) documents: u32,
-    /// All terms in order, one behind the other, and where each ends.
+    /// All terms in order, concatenated, with the end of each.
     terms: String,
     term_ends: Vec<u32>,
-    /// Which letters a term has, as bits, and how many characters: most typos are ruled out by these alone.
+    /// Letters of a term as bits, and its length: these alone rule out most typo candidates.
     pub(super) shapes: Vec<Shape>,
     posting_ends: Vec<u32>,
     posting_documents: Vec<u32>,
     posting_impacts: Vec<u16>,
-    /// Folded titles, aliases and ids with their documents, in order: a query that is one of these wants that file.
+    /// Folded titles, aliases and ids with their documents, in order: a query that equals one asks
+    /// for that file.
     pub(super) names: Vec<(String, u32)>,
 }
 
-/// What can be known of a term without reading it.
+/// Properties of a term that need no reading.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Shape {
     pub letters: u32,
@@ -52,14 +53,14 @@ impl Shape {
         let letters = term.chars().fold(0_u32, |bits, c| bits | 1 << (u32::from(c) % 31));
         Self { letters, chars: u8::try_from(term.chars().count()).unwrap_or(u8::MAX) }
     }
-    /// False when no `edits` changes make one of the other.
+    /// False if no `edits` changes turn one into the other.
     pub fn may_be(self, other: Self, edits: u8) -> bool {
         self.chars.abs_diff(other.chars) <= edits
             && (self.letters ^ other.letters).count_ones() <= 2 * u32::from(edits)
     }
 }
 
-/// The files that say a term.
+/// The files that contain a term.
 pub struct Postings<'a> {
     pub documents: &'a [u32],
     pub impacts: &'a [u16],
@@ -75,11 +76,11 @@ impl Postings<'_> {
     }
 }
 
-/// A word's standing in one document while the index is built.
+/// A word's weight in one document during the build.
 #[derive(Clone, Copy, Default)]
 struct Mention {
     document: u32,
-    /// Sum over all fields but the body.
+    /// Sum over all fields except the body.
     boost: f32,
     body_count: f32,
 }
@@ -109,7 +110,7 @@ impl Builder {
         mentions.last_mut()
     }
 
-    /// A short text: each word in it counts once, the less the more words there are.
+    /// Adds a short text: each word counts once, and less in longer texts.
     fn field(&mut self, text: &str, weight: f32, document: u32) {
         let mut terms: Vec<String> = Vec::new();
         each_term(text, &mut |term, _, _| {
@@ -176,7 +177,7 @@ impl Builder {
     }
 }
 
-/// The part of a body that is indexed.
+/// The indexed part of a body.
 pub(super) fn body_indexed(body: &str) -> &str {
     if body.len() <= FILE_BYTES_MAX {
         return body;
@@ -222,23 +223,23 @@ impl Index {
         builder.finish(count(graph.skills.len()), names)
     }
 
-    /// How many files it knows.
+    /// The number of files.
     pub fn len(&self) -> usize {
         usize::try_from(self.documents).unwrap_or(usize::MAX)
     }
-    /// Whether it knows no file.
+    /// Whether it has no files.
     pub fn is_empty(&self) -> bool {
         self.documents == 0
     }
-    /// How many different terms there are.
+    /// The number of different terms.
     pub fn terms_len(&self) -> usize {
         self.term_ends.len()
     }
-    /// The term at a place in the order.
+    /// The term at this position in the order.
     pub fn term(&self, position: usize) -> &str {
         at(&self.term_ends, position).and_then(|range| self.terms.get(range)).unwrap_or_default()
     }
-    /// The files that say the term at this place.
+    /// The files that contain the term at this position.
     pub fn postings(&self, position: usize) -> Postings<'_> {
         let range = at(&self.posting_ends, position).unwrap_or(0..0);
         Postings {
@@ -246,7 +247,7 @@ impl Index {
             impacts: self.posting_impacts.get(range).unwrap_or_default(),
         }
     }
-    /// Where a term stands or would stand.
+    /// The position of a term, or where it would be inserted.
     pub fn position(&self, term: &str) -> Result<usize, usize> {
         let (mut low, mut high) = (0, self.terms_len());
         while low < high {
@@ -266,7 +267,7 @@ impl Index {
         self.shapes.push(Shape::of(term));
     }
 
-    /// The index as bytes that [`Index::from_bytes`] reads on any machine.
+    /// The index as bytes for [`Index::from_bytes`], the same on every machine.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Writer::new();
         out.u32(self.documents);
@@ -290,7 +291,7 @@ impl Index {
         out.finish()
     }
 
-    /// Reads what [`Index::to_bytes`] wrote; anything else is refused, never trusted.
+    /// Reads the bytes of [`Index::to_bytes`]; refuses anything else.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, BadIndex> {
         let mut reader = Reader::open(bytes)?;
         let mut index = Self { documents: reader.u32()?, ..Self::default() };
@@ -309,7 +310,7 @@ impl Index {
                 document = document
                     .checked_add(step)
                     .filter(|next| *next < index.documents && (place == 0 || step > 0))
-                    .ok_or(BadIndex::Corrupt("a posting names no file"))?;
+                    .ok_or(BadIndex::Corrupt("a posting refers to no file"))?;
                 index.posting_documents.push(document);
                 index.posting_impacts.push(reader.u16()?);
             }
@@ -319,7 +320,7 @@ impl Index {
             let name = reader.text()?.to_owned();
             let document = Some(reader.u32()?)
                 .filter(|document| *document < index.documents)
-                .ok_or(BadIndex::Corrupt("a name names no file"))?;
+                .ok_or(BadIndex::Corrupt("a name refers to no file"))?;
             index.names.push((name, document));
         }
         reader.close()?;
@@ -333,7 +334,7 @@ mod tests {
     use crate::search::tests::sample;
 
     #[test]
-    fn bytes_come_back_the_same() {
+    fn index_survives_a_round_trip_through_bytes() {
         let index = Index::build(&sample());
         assert!(index.terms_len() > 20);
         assert_eq!(Index::from_bytes(&index.to_bytes()).unwrap(), index);
@@ -342,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn cut_or_changed_bytes_are_refused() {
+    fn index_refuses_truncated_or_changed_bytes() {
         let bytes = Index::build(&sample()).to_bytes();
         for end in 0..bytes.len() {
             assert!(Index::from_bytes(&bytes[..end]).is_err(), "{end}");
@@ -355,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_with_a_right_checksum_and_wrong_content_never_panic() {
+    fn index_never_panics_on_invalid_content_with_a_valid_checksum() {
         let whole = Index::build(&sample()).to_bytes();
         let inner = &whole[8..whole.len() - 8];
         let mut dice = fastrand::Rng::with_seed(7);

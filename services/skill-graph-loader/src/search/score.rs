@@ -1,32 +1,33 @@
-//! From a query to the best files: each word of the query finds terms (itself, words it begins, other forms, typos), each term adds to the files that say it.
+//! Finds the best files for a query. Each word of the query expands to terms (itself, words it
+//! begins, other forms, typos), and each term adds to the score of its files.
 
 use crate::search::index::{Index, Shape};
 use crate::search::tokenise::{folded, query_terms};
 
-/// Words of a query beyond these say nothing new.
+/// Maximum words of a query.
 const QUERY_TERMS_MAX: usize = 12;
-/// Characters of a query that are looked at.
+/// Maximum characters of a query.
 const QUERY_CHARS_MAX: usize = 512;
-/// Terms one word of a query may stand for.
+/// Maximum terms per word of the query.
 const EXPANSIONS_MAX: usize = 48;
-/// Postings that the expansions of one whole query may cost: bounds the time on large graphs.
+/// Maximum postings of all expansions of a query, which bounds the time on large graphs.
 const POSTINGS_MAX: usize = 60_000;
-/// A query that is exactly a title, alias or id.
+/// Bonus for a query that equals a title, alias or id.
 const NAME_BONUS: f32 = 40.0;
 
-/// A term that a word of the query stands for.
+/// A term that a word of the query expands to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expansion {
-    /// Place in the index.
+    /// Position in the index.
     pub position: usize,
     /// 1 for the word itself, less for guesses.
     pub weight: f32,
 }
 
-/// What a query found.
+/// The result of a query.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Found {
-    /// For each word of the query the terms it stands for.
+    /// For each word of the query its terms.
     pub expansions: Vec<Vec<Expansion>>,
     /// Document and score, best first.
     pub documents: Vec<(u32, f32)>,
@@ -52,7 +53,7 @@ pub fn score(index: &Index, query: &str, limit: usize) -> Found {
     }
     let words = tokens.len().max(1) as f32;
     for (total, matched) in totals.iter_mut().zip(&matched) {
-        // A file that says every word goes before one that says a single word often.
+        // A file with every word ranks above one that repeats a single word.
         *total *= 0.4 + 0.6 * f32::from(*matched) / words;
     }
     name_bonus(index, &folded(&query), &mut totals);
@@ -102,7 +103,7 @@ fn top(totals: &[f32], limit: usize) -> Vec<(u32, f32)> {
     all
 }
 
-/// The terms a word stands for: itself, words it begins, other forms of it; typos only when there is nothing else.
+/// The terms of a word: itself, words it begins, other forms; typos only if there is nothing else.
 fn expand(index: &Index, word: &str, is_last: bool, budget: &mut usize) -> Vec<Expansion> {
     let chars = word.chars().count();
     let mut guesses: Vec<Expansion> = Vec::new();
@@ -137,10 +138,10 @@ fn expand(index: &Index, word: &str, is_last: bool, budget: &mut usize) -> Vec<E
     exact.map(|position| Expansion { position, weight: 1.0 }).into_iter().chain(guesses).collect()
 }
 
-/// Places of the terms that begin with this and have at most so many characters.
+/// Positions of the terms that begin with this and have at most this many characters.
 fn begins_with(index: &Index, prefix: &str, chars_max: usize) -> impl Iterator<Item = usize> {
     let from = index.position(prefix).unwrap_or_else(|place| place);
-    // A single letter begins thousands of words; the first few hundred are plenty.
+    // A single letter begins thousands of words; the first few hundred suffice.
     let range = (from..index.terms_len())
         .take_while(move |position| index.term(*position).starts_with(prefix))
         .take(512);
@@ -149,7 +150,7 @@ fn begins_with(index: &Index, prefix: &str, chars_max: usize) -> impl Iterator<I
     })
 }
 
-/// A word without its English ending, when enough of it is left: `vulnerabilities` → `vulnerabilit`.
+/// A word without its English ending, if enough remains: `vulnerabilities` → `vulnerabilit`.
 fn root(word: &str) -> Option<&str> {
     const ENDINGS: &[&str] = &[
         "ations", "ation", "ments", "ment", "ings", "ing", "ies", "ers", "ed", "es", "er", "ly",
@@ -184,7 +185,7 @@ fn typos(index: &Index, word: &str, chars: usize) -> Vec<Expansion> {
     found
 }
 
-/// Three rows of the edit distance table, kept between words.
+/// Three rows of the edit distance table, reused between words.
 #[derive(Default)]
 struct Rows {
     other: Vec<char>,
@@ -240,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_typo_is_one_edit() {
+    fn search_counts_one_typo_as_one_edit() {
         let distance = |a: &str, b: &str, max| {
             Rows::default().distance(&a.chars().collect::<Vec<_>>(), b, max)
         };
@@ -259,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shape_never_rules_out_a_typo() {
+    fn search_shape_never_rules_out_a_typo() {
         let word = "vulnerability";
         for at in 0..word.len() {
             let dropped = format!("{}{}", &word[..at], &word[at + 1..]);

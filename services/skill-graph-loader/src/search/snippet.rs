@@ -1,14 +1,14 @@
-//! The passage of a file that fits a query best, as plain text with the words to highlight.
+//! The passage of a file that matches a query best, as plain text with the words to highlight.
 
 use crate::parse::markdown::plain_text;
 use crate::search::index::body_indexed;
 use crate::search::wanted::Wanted;
 
-/// Characters of a snippet, dots included.
+/// Maximum characters of a snippet, including dots.
 pub const SNIPPET_CHARS_MAX: usize = 320;
 /// Characters before the first highlighted word.
 const LEAD_CHARS: usize = 60;
-/// Bytes of a section that are turned into plain text, from a little before its first match.
+/// Maximum bytes of a section converted to plain text, from shortly before its first match.
 const SECTION_BYTES_MAX: usize = 6 * 1024;
 
 /// A passage.
@@ -16,11 +16,11 @@ const SECTION_BYTES_MAX: usize = 6 * 1024;
 pub struct Snippet {
     pub heading: Option<String>,
     pub text: String,
-    /// `[start, end)` in characters of `text`, in order, apart from each other.
+    /// `[start, end)` in characters of `text`, in order, without overlaps.
     pub highlights: Vec<[usize; 2]>,
 }
 
-/// The best passage of a body; the description when the body does not say any of the words.
+/// The best passage of a body; the description if the body has none of the words.
 pub fn snippet(body: &str, description: &str, wanted: &Wanted<'_>) -> Snippet {
     let body = body_indexed(body);
     let sections = sections(body);
@@ -57,7 +57,7 @@ struct Section<'a> {
     text: &'a str,
 }
 
-/// Cuts a body at its `#` headings, outside of code fences.
+/// Splits a body at its `#` headings, outside of code fences.
 fn sections(body: &str) -> Vec<Section<'_>> {
     let mut sections = Vec::new();
     let mut heading = None;
@@ -86,7 +86,8 @@ fn sections(body: &str) -> Vec<Section<'_>> {
     sections
 }
 
-/// How well a text fits: each word of the query counts once, repetitions a little. Also the character of the first match.
+/// Scores a text: each word of the query counts once, repetitions a little. Also returns the
+/// position of the first match.
 fn weigh(text: &str, wanted: &Wanted<'_>) -> (f32, usize) {
     let mut by_word = [0_f32; 16];
     let mut repeats = 0_f32;
@@ -101,7 +102,7 @@ fn weigh(text: &str, wanted: &Wanted<'_>) -> (f32, usize) {
     (by_word.iter().sum::<f32>() + 0.05 * repeats.min(8.0), first.unwrap_or(0))
 }
 
-/// The part of a long section round a character, from the start of a line.
+/// The part of a long section around a character, from the start of a line.
 fn near(text: &str, first: usize) -> &str {
     if text.len() <= SECTION_BYTES_MAX {
         return text;
@@ -109,7 +110,7 @@ fn near(text: &str, first: usize) -> &str {
     let at = text.char_indices().nth(first).map_or(0, |(at, _)| at);
     let from = text.floor_char_boundary(at.saturating_sub(SECTION_BYTES_MAX / 4));
     let line = text.get(..from).and_then(|head| head.rfind('\n')).map_or(0, |at| at + 1);
-    // A line may itself be endless: then the middle of it has to do.
+    // If the line itself is too long, start in its middle.
     let start = if from - line > SECTION_BYTES_MAX / 4 { from } else { line };
     text.get(start..text.floor_char_boundary(start + SECTION_BYTES_MAX)).unwrap_or_default()
 }
@@ -121,14 +122,14 @@ struct Match {
     weight: f32,
 }
 
-/// Cuts a plain text to the stretch that holds most of the words.
+/// Cuts a plain text to the window with most of the words.
 fn window(text: &str, wanted: &Wanted<'_>) -> (String, Vec<[usize; 2]>) {
     let mut matches = Vec::new();
     wanted.each_in(text, &mut |word, weight, start, end| {
         matches.push(Match { start, end, word, weight })
     });
     let chars: Vec<char> = text.chars().collect();
-    // Room for the dots at both ends.
+    // Reserve space for the dots at both ends.
     let room = SNIPPET_CHARS_MAX - 4;
     let (start, end) = if chars.len() <= SNIPPET_CHARS_MAX {
         (0, chars.len())
@@ -154,7 +155,7 @@ fn window(text: &str, wanted: &Wanted<'_>) -> (String, Vec<[usize; 2]>) {
 /// The best `room` characters, from the start of a word to the end of one.
 fn stretch(chars: &[char], matches: &[Match], room: usize) -> (usize, usize) {
     let mut best = (-1.0, 0);
-    // Matches far down a long text add nothing but time.
+    // Matches far down a long text only cost time.
     for from in matches.iter().take(64) {
         let start = from.start.saturating_sub(LEAD_CHARS);
         let mut by_word = [0_f32; 16];
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn the_best_section_is_shown_as_plain_text() {
+    fn snippet_shows_the_best_section_as_plain_text() {
         let body = "# Top\nlogin\n## Fix a *bug*\nHow to **fix** the [[login|Login]] `bug` %%secret%% now\n## End\nbug";
         let found = snippet(body, "", &wanted(&["fix", "login", "bug"]));
         assert_eq!(found.heading.as_deref(), Some("Fix a bug"));
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_section_is_cut_round_the_words() {
+    fn snippet_cuts_a_long_section_around_the_words() {
         let body = format!(
             "{} the needle é is here {}",
             "löng wörds ".repeat(900),
@@ -239,14 +240,14 @@ mod tests {
     }
 
     #[test]
-    fn one_endless_word_is_cut_too() {
+    fn snippet_cuts_an_endless_word() {
         let body = format!("x {}", "ü".repeat(70_000));
         let found = snippet(&body, "", &wanted(&["x"]));
         assert!(found.text.chars().count() <= SNIPPET_CHARS_MAX);
     }
 
     #[test]
-    fn without_a_match_the_description_is_shown() {
+    fn snippet_falls_back_to_the_description() {
         let found = snippet("# T\nbody", "What it *is* for", &wanted(&["other"]));
         assert_eq!((found.text.as_str(), found.heading), ("What it is for", None));
         assert_eq!(snippet("# T\nbody", "", &wanted(&[])).text, "T body");

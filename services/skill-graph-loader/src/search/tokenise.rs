@@ -1,9 +1,10 @@
-//! Text as search terms, in any script: lower case, without accents; words where a script has spaces, pairs of characters where it has none.
+//! Splits text in any script into search terms: lower case, without accents; words where a script
+//! has spaces, pairs of characters where it has none.
 
-/// Longer words are cut; nobody types more.
+/// Maximum characters of a term; longer words are cut.
 const TERM_CHARS_MAX: usize = 40;
 
-/// A term and where it stands, in characters of the text.
+/// A term and its position, in characters of the text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Token {
     pub term: String,
@@ -13,8 +14,9 @@ pub struct Token {
 
 /// Calls `each(term, start, end)` for every term of a text; positions count Unicode scalar values.
 ///
-/// Beside a word like `TypeError` its parts `type` and `error` are terms too. A run of Chinese, Japanese, Thai and the like gives
-/// its overlapping pairs, and its last character alone, so that a prefix search finds every single character.
+/// A word like `TypeError` also gives its parts `type` and `error`. A run of Chinese, Japanese,
+/// Thai and similar scripts gives overlapping pairs, plus its last character alone, so that a
+/// prefix search finds every single character.
 pub fn each_term(text: &str, each: &mut impl FnMut(&str, usize, usize)) {
     let mut word = Word::default();
     let mut previous = ' ';
@@ -37,7 +39,8 @@ pub fn each_term(text: &str, each: &mut impl FnMut(&str, usize, usize)) {
     word.flush(position, each);
 }
 
-/// The terms of a query, without repetition, with the whole words of `TypeError` only: at most `count_max`.
+/// At most `count_max` terms of a query, without repetition, and only the whole word of
+/// `TypeError`.
 pub fn query_terms(text: &str, count_max: usize) -> Vec<Token> {
     let mut tokens: Vec<Token> = Vec::new();
     each_term(text, &mut |term, start, end| {
@@ -46,7 +49,8 @@ pub fn query_terms(text: &str, count_max: usize) -> Vec<Token> {
             tokens.push(Token { term: term.to_owned(), start, end });
         }
     });
-    // Parts come before their word and lie inside it; the last character of a run of pairs lies inside the last pair.
+    // Parts come before their word and lie inside it; the last character of a run of pairs lies
+    // inside the last pair.
     let inside = |small: &Token, big: &Token| {
         small != big && big.start <= small.start && small.end <= big.end
     };
@@ -58,7 +62,7 @@ pub fn query_terms(text: &str, count_max: usize) -> Vec<Token> {
     whole.into_iter().take(count_max).collect()
 }
 
-/// A whole text in the form terms have, words parted by one space: for comparing titles with queries.
+/// A whole text in the form of terms, separated by one space: for comparing titles with queries.
 pub fn folded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -81,7 +85,7 @@ enum Class {
     Letter,
     /// A script without spaces between words.
     Dense,
-    /// A pictogram is a word of its own.
+    /// A pictogram is its own word.
     Sign,
 }
 
@@ -91,7 +95,8 @@ struct Word {
     start: usize,
     text: String,
     chars: usize,
-    /// Where the current part of a `camelCase` word begins: byte in `text`, position; set once a part was told.
+    /// Start of the current part of a `camelCase` word: byte in `text`, position; set once a part
+    /// was emitted.
     part_byte: usize,
     part_start: usize,
     parts: usize,
@@ -114,7 +119,7 @@ impl Word {
             Class::Dense | Class::Sign => {
                 let mut folded = String::new();
                 fold(c, &mut folded);
-                // A vowel sign or tone mark belongs to the character before it.
+                // A vowel sign or tone mark belongs to the previous character.
                 match self.dense.last_mut() {
                     Some((last, _)) if is_mark(c) => last.push_str(&folded),
                     _ => self.dense.push((folded, position)),
@@ -199,7 +204,7 @@ fn classify(c: char) -> Class {
     }
 }
 
-/// Signs that belong to the letter before them.
+/// Marks that belong to the previous letter.
 fn is_mark(c: char) -> bool {
     matches!(u32::from(c),
         0x0300..=0x036F | 0x0483..=0x0487 | 0x0591..=0x05C7 | 0x0610..=0x061A | 0x0640 | 0x064B..=0x065F | 0x0670 | 0x06D6..=0x06ED
@@ -209,7 +214,8 @@ fn is_mark(c: char) -> bool {
         | 0x1AB0..=0x1AFF | 0x1DC0..=0x1DFF | 0x200C..=0x200D | 0x20D0..=0x20FF | 0x3099..=0x309A | 0xFE00..=0xFE0F | 0xFE20..=0xFE2F)
 }
 
-/// Marks that fall away: accents, vowel points, joiners. Those of Indic and Thai scripts carry meaning and stay.
+/// Marks to drop: accents, vowel points, joiners. Those of Indic and Thai scripts carry meaning and
+/// stay.
 fn is_silent(c: char) -> bool {
     matches!(u32::from(c), 0x0300..=0x036F | 0x0591..=0x05C7 | 0x0610..=0x061A | 0x0640 | 0x064B..=0x065F | 0x0670 | 0x06D6..=0x06ED | 0x1AB0..=0x1AFF | 0x1DC0..=0x1DFF | 0x200C..=0x200D | 0x20D0..=0x20FF | 0xFE00..=0xFE0F | 0xFE20..=0xFE2F)
 }
@@ -232,7 +238,7 @@ fn fold(c: char, out: &mut String) {
     }
 }
 
-/// The letters under an accent, for lower case Latin, Greek and Cyrillic.
+/// The base letters of accented lower-case Latin, Greek and Cyrillic.
 fn base(c: char) -> Option<&'static str> {
     const LATIN: &[(&str, &str)] = &[
         ("àáâãäåāăąǎǟǡǻȁȃȧạảấầẩẫậắằẳẵặ", "a"),
@@ -294,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_lower_case_and_without_accents() {
+    fn tokenise_lowers_words_and_drops_accents() {
         assert_eq!(
             terms("Crème brûlée, Straße! ŁÓDŹ İstanbul"),
             ["creme", "brulee", "strasse", "lodz", "istanbul"]
@@ -304,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn identifiers_are_found_by_their_parts() {
+    fn tokenise_splits_identifiers_into_parts() {
         assert_eq!(
             terms("TypeError user_id v2"),
             ["type", "error", "typeerror", "user", "id", "v2"]
@@ -315,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn scripts_without_spaces_give_pairs() {
+    fn tokenise_gives_pairs_for_scripts_without_spaces() {
         assert_eq!(terms("東京都 abc"), ["東京", "京都", "都", "abc"]);
         assert_eq!(query_terms("東京都", 8).len(), 2);
         assert_eq!(query_terms("京", 8)[0].term, "京");
@@ -324,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn positions_count_characters() {
+    fn tokenise_positions_count_characters() {
         let mut spans = Vec::new();
         each_term("é 東京 ab🚀", &mut |term, start, end| {
             spans.push((term.to_owned(), start, end))
@@ -334,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn titles_are_compared_folded() {
+    fn tokenise_folds_titles_for_comparison() {
         assert_eq!(folded("  Agent: Éclair-Run! "), "agent eclair run");
     }
 }

@@ -1,4 +1,4 @@
-//! The terms that a query wants, and where a text says them.
+//! The terms of a query, and their positions in a text.
 
 use crate::search::tokenise::each_term;
 use std::collections::HashMap;
@@ -6,7 +6,8 @@ use std::collections::HashMap;
 /// Bits of the sieve.
 const SIEVE: usize = 4096;
 
-/// Terms with the word of the query they stand for and its weight. A sieve over the first two bytes rules out most words unread.
+/// Terms with their query word and weight. A bit table over the first two bytes skips most words
+/// without reading them.
 #[derive(Clone, Debug)]
 pub struct Wanted<'a> {
     terms: HashMap<&'a str, (usize, f32)>,
@@ -25,7 +26,7 @@ fn sieve_slot(word: &[u8]) -> usize {
 }
 
 impl<'a> Wanted<'a> {
-    /// Wants a term for the word of the query at this place; of two weights the larger counts.
+    /// Adds a term for the query word with this index; the larger weight counts.
     pub fn add(&mut self, term: &'a str, word: usize, weight: f32) {
         let entry = self.terms.entry(term).or_insert((word, weight));
         if entry.1 < weight {
@@ -36,7 +37,8 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    /// Calls `each(word of the query, weight, start, end)` for every wanted term; positions count characters.
+    /// Calls `each(query word, weight, start, end)` for every matching term; positions count
+    /// characters.
     pub fn each_in(&self, text: &str, each: &mut impl FnMut(usize, f32, usize, usize)) {
         let mut from = 0;
         for line in text.split_inclusive('\n') {
@@ -63,7 +65,7 @@ impl<'a> Wanted<'a> {
         });
     }
 
-    /// The same for ASCII, where a character is a byte: words are only read when the sieve lets them through.
+    /// The same for ASCII, where a character is a byte: reads only words that pass the bit table.
     fn each_in_ascii(
         &self,
         line: &str,
@@ -74,7 +76,7 @@ impl<'a> Wanted<'a> {
         for word in line.as_bytes().split(|byte| !byte.is_ascii_alphanumeric()) {
             let start = at;
             at += word.len() + 1;
-            // A capital inside may begin a part, as in `TypeError`, and the part has bytes of its own.
+            // A capital inside may begin a part, as in `TypeError`, which has its own first bytes.
             let has_parts = word.iter().skip(1).any(u8::is_ascii_uppercase);
             let passes = self.sieve.get(sieve_slot(word)).copied().unwrap_or(false);
             if (passes || has_parts) && !word.is_empty() {
@@ -93,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_quick_way_finds_what_the_slow_way_finds() {
+    fn search_wanted_ascii_path_matches_the_general_path() {
         let mut wanted = Wanted::default();
         for (at, term) in ["error", "typeerror", "id", "a", "cafe", "x9"].iter().enumerate() {
             wanted.add(term, at, 1.0);

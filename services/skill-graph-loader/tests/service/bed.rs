@@ -1,4 +1,4 @@
-//! A loader on memory ports with a router beside it that trains a pretended model.
+//! A loader on memory ports, with a fake router that trains a fake model.
 
 use axum::body::Body;
 use axum::routing::post;
@@ -23,7 +23,7 @@ const MIGRATIONS: [&str; 2] = [
     include_str!("../../../../migrations/0005_skill_graph_parent.sql"),
 ];
 
-/// Everything of one test.
+/// Everything for one test.
 pub struct Bed {
     pub deps: Deps,
     pub sql: Arc<MemorySql>,
@@ -34,7 +34,7 @@ pub struct Bed {
     pub router: Router,
 }
 
-/// What came back.
+/// A response.
 pub struct Answer {
     pub status: StatusCode,
     pub headers: http::HeaderMap,
@@ -80,7 +80,7 @@ impl Bed {
         Self { router: router(deps.clone()), deps, sql, kv, objects, calls, trained }
     }
 
-    /// The same storage seen by a process that has just started.
+    /// The same storage after a restart.
     pub fn restarted(&mut self) {
         self.deps.cache = Cache::default();
         self.router = router(self.deps.clone());
@@ -118,7 +118,7 @@ impl Bed {
         self.post("operator", "/api/publish", &json!({ "files": files, "message": "from a test" }))
             .await
     }
-    /// Publishes and gives the version.
+    /// Publishes and returns the version.
     pub async fn published(&self, files: &[SourceFile]) -> String {
         let answer = self.publish(files).await;
         assert_eq!(answer.status, 200, "{}", answer.json());

@@ -1,4 +1,5 @@
-//! The service over HTTP on memory ports: publishing, reading by version, rolling back, failing safely.
+//! The service over HTTP on memory ports: publishing, reading by version, rolling back, failing
+//! safely.
 
 use crate::bed::{Bed, agent, file, request};
 use axum::body::Body;
@@ -8,7 +9,7 @@ use skill_graph_loader::publish_files;
 use std::io::Write;
 
 #[tokio::test]
-async fn a_published_graph_is_served_at_once() {
+async fn publish_serves_the_graph_at_once() {
     let bed = Bed::new();
     assert_eq!(bed.get("viewer", "/api/graph").await.json()["version"], json!(null));
     assert_eq!(bed.get("viewer", "/health").await.json()["status"], "degraded");
@@ -47,7 +48,7 @@ async fn a_published_graph_is_served_at_once() {
 }
 
 #[tokio::test]
-async fn a_search_finds_files_with_highlights() {
+async fn search_returns_files_with_highlights() {
     let mut bed = Bed::new();
     bed.published(&[
         agent("codegen"),
@@ -74,7 +75,7 @@ async fn a_search_finds_files_with_highlights() {
 }
 
 #[tokio::test]
-async fn the_version_is_the_etag() {
+async fn graph_etag_is_the_version() {
     let bed = Bed::new();
     let version = bed.published(&[agent("a")]).await;
     let tag = format!("\"{version}\"");
@@ -108,7 +109,7 @@ async fn the_version_is_the_etag() {
 }
 
 #[tokio::test]
-async fn the_same_content_changes_nothing() {
+async fn publish_of_the_same_content_changes_nothing() {
     let bed = Bed::new();
     let version = bed.published(&[agent("a"), agent("b")]).await;
     let again = bed.publish(&[agent("b"), agent("a")]).await.json();
@@ -120,7 +121,7 @@ async fn the_same_content_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_graph_is_refused_with_findings_and_the_old_one_keeps_serving() {
+async fn publish_refuses_an_invalid_graph_and_keeps_the_old_one() {
     let bed = Bed::new();
     let version = bed.published(&[agent("a"), agent("b")]).await;
     let cases = [
@@ -148,7 +149,7 @@ async fn a_graph_is_refused_with_findings_and_the_old_one_keeps_serving() {
 }
 
 #[tokio::test]
-async fn rolling_back_walks_towards_the_first_version() {
+async fn rollback_walks_towards_the_first_version() {
     let mut bed = Bed::new();
     let first = bed.published(&[agent("a")]).await;
     let second = bed.published(&[agent("a"), agent("b")]).await;
@@ -190,7 +191,7 @@ async fn rolling_back_walks_towards_the_first_version() {
 }
 
 #[tokio::test]
-async fn the_router_reads_the_current_version_and_its_model() {
+async fn router_reads_the_current_version_and_its_model() {
     let bed = Bed::new();
     assert_eq!(
         bed.get("agency-router", "/internal/current").await.json(),
@@ -215,7 +216,7 @@ async fn the_router_reads_the_current_version_and_its_model() {
 }
 
 #[tokio::test]
-async fn only_the_operator_publishes() {
+async fn publish_is_for_the_operator_only() {
     let bed = Bed::new();
     for (token, status) in
         [("viewer", 403), ("agent", 403), ("gateway", 403), ("agency-router", 403), ("nobody", 401)]
@@ -235,7 +236,7 @@ async fn only_the_operator_publishes() {
 }
 
 #[tokio::test]
-async fn a_gzipped_body_is_taken_and_a_bomb_is_not() {
+async fn publish_accepts_gzip_and_refuses_a_bomb() {
     let gzip = |bytes: &[u8]| {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
         encoder.write_all(bytes).unwrap();
@@ -262,7 +263,7 @@ async fn a_gzipped_body_is_taken_and_a_bomb_is_not() {
 }
 
 #[tokio::test]
-async fn a_graph_beyond_the_limits_is_refused_with_the_figure() {
+async fn publish_refuses_a_graph_beyond_the_limits_with_the_value() {
     let mut bed = Bed::new();
     bed.deps.limits.files_max = 2;
     bed.restarted();
@@ -272,7 +273,7 @@ async fn a_graph_beyond_the_limits_is_refused_with_the_figure() {
 }
 
 #[tokio::test]
-async fn a_failure_half_way_leaves_the_old_version_serving() {
+async fn publish_failure_half_way_keeps_the_old_version() {
     let bed = Bed::new();
     let version = bed.published(&[agent("a")]).await;
     let next = [agent("a"), agent("b")];
@@ -285,7 +286,7 @@ async fn a_failure_half_way_leaves_the_old_version_serving() {
 }
 
 #[tokio::test]
-async fn a_cache_that_fails_or_lies_is_not_believed() {
+async fn graph_reads_survive_a_failing_or_lying_cache() {
     let mut bed = Bed::new();
     let version = bed.published(&[agent("a")]).await;
     bed.kv
@@ -307,7 +308,7 @@ async fn a_cache_that_fails_or_lies_is_not_believed() {
 }
 
 #[tokio::test]
-async fn a_lost_index_is_built_anew_and_a_lost_graph_can_be_replaced() {
+async fn lost_index_is_rebuilt_and_lost_graph_can_be_replaced() {
     let mut bed = Bed::new();
     bed.published(&[agent("a")]).await;
     for name in bed.objects.list("graph/").await.unwrap() {
@@ -334,7 +335,7 @@ async fn a_lost_index_is_built_anew_and_a_lost_graph_can_be_replaced() {
 }
 
 #[tokio::test]
-async fn the_default_graph_is_published_at_first_start() {
+async fn default_graph_is_published_at_first_start() {
     let bed = Bed::new();
     let published =
         publish_files(&bed.deps, vec![agent("a"), agent("b")], Some("default".to_owned()), false)
@@ -346,7 +347,7 @@ async fn the_default_graph_is_published_at_first_start() {
 }
 
 #[tokio::test]
-async fn a_lost_database_gets_its_graph_back_from_the_objects() {
+async fn restore_recovers_the_graph_of_a_lost_database() {
     let bed = Bed::new();
     let version = bed.published(&[agent("pm"), agent("codegen")]).await;
     let mut lost = Bed::new();
@@ -369,7 +370,7 @@ async fn a_lost_database_gets_its_graph_back_from_the_objects() {
 }
 
 #[tokio::test]
-async fn a_version_tells_what_it_found_what_it_looks_like_and_what_changed() {
+async fn version_has_report_map_and_diff() {
     let bed = Bed::new();
     assert_eq!(bed.get("viewer", "/api/map").await.json()["nodes"], json!([]));
     assert_eq!(bed.get("viewer", "/api/diff").await.status, 404);

@@ -1,4 +1,4 @@
-//! The service on memory ports, asked over HTTP.
+//! The service over HTTP on memory ports.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Two who publish at once, and a commit of which nobody knows whether it happened.
+//! Two concurrent publishes, and a commit with an ambiguous result.
 
 use crate::bed::{Bed, agent};
 use contracts::GraphVersion;
@@ -7,7 +7,7 @@ use skill_graph_loader::check_folder;
 use skill_graph_loader::publish::digest;
 use skill_graph_loader::store::{self, ObjectNames, Version};
 
-/// A version of which only the row is there.
+/// A version with only its row.
 pub fn row_of(digest: &str) -> Version {
     Version {
         version: store::version_of(digest),
@@ -22,7 +22,7 @@ pub fn row_of(digest: &str) -> Version {
 }
 
 #[tokio::test]
-async fn the_second_of_two_who_saw_the_same_version_is_refused() {
+async fn publish_refuses_the_second_of_two_concurrent_ones() {
     let bed = Bed::new();
     let (first, second) = (row_of(&"a".repeat(64)), row_of(&"b".repeat(64)));
     store::publish(&*bed.sql, &first, None).await.unwrap();
@@ -40,7 +40,7 @@ async fn the_second_of_two_who_saw_the_same_version_is_refused() {
 }
 
 #[tokio::test]
-async fn a_version_published_again_moves_to_the_end() {
+async fn versions_list_a_republished_version_last() {
     let bed = Bed::new();
     let (first, second) = (row_of(&"a".repeat(64)), row_of(&"b".repeat(64)));
     store::publish(&*bed.sql, &first, None).await.unwrap();
@@ -53,12 +53,12 @@ async fn a_version_published_again_moves_to_the_end() {
 }
 
 #[tokio::test]
-async fn a_commit_that_happened_but_failed_is_a_success() {
+async fn publish_succeeds_if_the_failed_commit_took_effect() {
     let bed = Bed::new();
     let files = vec![agent("a")];
     let version = store::version_of(&digest(&check_folder(files.clone()).graph).unwrap());
     let faulty = bed.deps.clone();
-    // The look at the current version, the batch, and the look after it: only the batch is broken.
+    // Of the read, the batch and the read after it, only the batch fails.
     let sql = std::sync::Arc::new(BatchKeepsButFails(bed.sql.clone()));
     let deps = skill_graph_loader::Deps { sql, ..faulty };
     let published = skill_graph_loader::publish_files(&deps, files, None, false).await.unwrap();

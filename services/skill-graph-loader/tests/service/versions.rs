@@ -1,4 +1,4 @@
-//! What a version is compared with and taken back to.
+//! The version that a diff compares with and a rollback returns to.
 
 use crate::bed::{Bed, agent};
 use crate::races::row_of;
@@ -25,7 +25,7 @@ async fn row(bed: &Bed, version: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_rollback_serves_what_was_served_before_and_not_what_was_taken_back() {
+async fn rollback_returns_to_the_version_served_before_and_never_to_a_rolled_back_one() {
     let bed = Bed::new();
     let first = bed.published(&[agent("a")]).await;
     bed.published(&[agent("a"), agent("b")]).await;
@@ -45,7 +45,7 @@ async fn a_rollback_serves_what_was_served_before_and_not_what_was_taken_back() 
 }
 
 #[tokio::test]
-async fn a_content_published_again_follows_what_is_served_now() {
+async fn republished_version_follows_the_current_one() {
     let bed = Bed::new();
     bed.published(&[agent("a")]).await;
     let second = bed.published(&[agent("a"), agent("b")]).await;
@@ -58,7 +58,7 @@ async fn a_content_published_again_follows_what_is_served_now() {
     assert_eq!(
         row(&bed, &second).await["message"],
         "from a test",
-        "a publish that brings no message keeps the one that is there"
+        "a publish without a message keeps the existing one"
     );
     assert_eq!(bed.get("viewer", "/api/diff").await.json()["from"], third.as_str());
     assert_eq!(rolled_back(&bed).await, third);
@@ -69,7 +69,7 @@ async fn a_content_published_again_follows_what_is_served_now() {
 }
 
 #[tokio::test]
-async fn of_versions_older_than_that_the_one_published_before_is_served() {
+async fn rollback_of_an_unrecorded_version_uses_the_publish_order() {
     let bed = Bed::new();
     let first = bed.published(&[agent("a")]).await;
     let second = bed.published(&[agent("a"), agent("b")]).await;
@@ -81,7 +81,7 @@ async fn of_versions_older_than_that_the_one_published_before_is_served() {
 }
 
 #[tokio::test]
-async fn a_version_is_told_by_its_first_characters() {
+async fn version_is_found_by_its_first_characters() {
     let bed = Bed::new();
     let first = bed.published(&[agent("a")]).await;
     let second = bed.published(&[agent("a"), agent("b")]).await;
@@ -101,7 +101,7 @@ async fn a_version_is_told_by_its_first_characters() {
 }
 
 #[tokio::test]
-async fn characters_that_tell_no_version_or_several_are_refused_with_the_reason() {
+async fn version_prefix_that_is_unknown_or_ambiguous_is_refused_with_the_reason() {
     let bed = Bed::new();
     let version = bed.published(&[agent("a")]).await;
     let mut seen = GraphVersion::from(version.as_str());
@@ -111,7 +111,7 @@ async fn characters_that_tell_no_version_or_several_are_refused_with_the_reason(
         seen = row.version;
     }
     assert_ne!(version[..4], *"ffff");
-    // What SQL takes for a wildcard fits nothing.
+    // SQL wildcards match nothing.
     for (text, status, reason) in [
         ("ffff", 422, "Several versions begin with"),
         ("0000", 404, "No version begins with"),

@@ -1,4 +1,4 @@
-//! Folders of Markdown from a seed: agents with examples, and notes as long as is asked for.
+//! Folders of Markdown from a seed: agents with examples, and notes of a given length.
 
 use super::Numbers;
 use agency_router::model::arithmetic::Random;
@@ -10,12 +10,12 @@ const SYLLABLES: &[&str] = &[
     "le", "lo", "ma", "me", "mo", "na", "ne", "no", "pa", "pe", "po", "ra", "re", "ro", "sa", "se",
     "so", "ta", "te", "to", "va", "ve", "vo", "za",
 ];
-/// Words that every agent's messages share, and those that are one agent's own.
+/// Words shared by all agents' messages, and words of one agent only.
 const SHARED: usize = 300;
 const OWN: usize = 30;
-/// Words of the notes.
+/// Words in the notes.
 const VOCABULARY: usize = 60_000;
-/// Words of a message to be routed.
+/// Words in a message to route.
 pub const MESSAGE_WORDS: usize = 20;
 
 fn pick<'a>(random: &mut Random, words: &'a [String]) -> &'a str {
@@ -43,7 +43,7 @@ pub fn vocabulary() -> Vec<String> {
     words(&mut Random::new(42), VOCABULARY, 2, 4)
 }
 
-/// What agents and their messages are made of.
+/// The vocabulary of agents and their messages.
 pub struct Speech {
     shared: Vec<String>,
     own: Vec<Vec<String>>,
@@ -51,7 +51,7 @@ pub struct Speech {
 }
 
 impl Speech {
-    /// For so many agents; another seed gives other words.
+    /// For this many agents; another seed gives other words.
     pub fn of(agents: usize, seed: u64) -> Self {
         let mut random = Random::new(seed);
         let shared = words(&mut random, SHARED, 2, 3);
@@ -88,7 +88,8 @@ impl Speech {
     }
 }
 
-/// `agents` with `lines` examples each, and `files` notes of `bytes`; another `seed` gives another folder of the same kind.
+/// `agents` with `lines` examples each, and `files` notes of `bytes`; another `seed` gives another
+/// folder of the same kind.
 pub fn folder(numbers: &Numbers) -> Vec<SourceFile> {
     let (agents, seed) = (numbers.get("agents"), numbers.get("seed") as u64);
     let mut speech = Speech::of(agents, 7 + seed);

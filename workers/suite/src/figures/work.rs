@@ -1,4 +1,4 @@
-//! The work that is repeated, each kind beside one that is plain.
+//! The repeated work, each kind beside a plain baseline.
 
 use super::synthetic::{MESSAGE_WORDS, Speech, frequent, vocabulary};
 use super::{Numbers, graph};
@@ -18,12 +18,12 @@ use std::cell::RefCell;
 use std::hint::black_box;
 use std::sync::Arc;
 
-/// Messages that are routed in turn, and queries that are searched one by one.
+/// Number of messages routed in turn, and of queries.
 const MESSAGES: usize = 200;
 const QUERIES: usize = 300;
 
 thread_local! {
-    /// What one request prepared and the next ones repeat.
+    /// Data prepared by one request and used by the next ones.
     pub static WORK: RefCell<Work> = RefCell::default();
 }
 
@@ -36,7 +36,8 @@ pub struct Work {
 }
 
 impl Work {
-    /// Prepares (`/routing`, `/training`, `/searching`) or repeats; none for what is unknown or not prepared.
+    /// Prepares (`/routing`, `/training`, `/searching`) or repeats; none for an unknown or
+    /// unprepared path.
     pub fn answer(&mut self, path: &str, numbers: &Numbers, body: &str) -> Option<Value> {
         let (times, place) = (numbers.get("times"), numbers.get("query"));
         let repeat = |work: &dyn Fn(usize) -> usize| {
@@ -95,7 +96,7 @@ struct Routing {
 }
 
 impl Routing {
-    /// With the model of this very graph, as the router trained it.
+    /// With this graph's own model, as trained by the router.
     fn of(numbers: &Numbers, model_base64: &str) -> Option<Self> {
         let model = Model::from_bytes(&STANDARD.decode(model_base64).ok()?).ok()?;
         let agents = numbers.get("agents");
@@ -118,7 +119,7 @@ impl Routing {
         self.request(time).map_or(0, |request| decide(request, world).agent.as_str().len())
     }
 
-    /// The usual first attempt: whoever has most of their keywords in the message.
+    /// The usual first attempt: the agent with the most keywords in the message.
     fn by_keywords(&self, time: usize) -> usize {
         let lower =
             self.request(time).map(|request| request.message.to_lowercase()).unwrap_or_default();
@@ -150,7 +151,7 @@ impl Searching {
         self.queries.get(place % QUERIES).map_or("", String::as_str)
     }
 
-    /// From the query to the bytes of the answer.
+    /// From the query to the bytes of the response.
     fn search(&self, place: usize) -> usize {
         let query = self.query(place);
         let answer = SearchAnswer {
@@ -161,14 +162,15 @@ impl Searching {
         serde_json::to_vec(&answer).map_or(0, |bytes| bytes.len())
     }
 
-    /// Without an index: every file is read for the query as it stands.
+    /// Without an index: scans every file for the query.
     fn scan(&self, place: usize) -> usize {
         let query = self.query(place);
         self.searcher.graph().skills.iter().filter(|skill| skill.body.contains(query)).count()
     }
 }
 
-/// One to five words; of four queries one has a typo, one the beginning of a word, one a letter that many words begin with.
+/// One to five words. Of four queries one has a typo, one a prefix, one a letter that many words
+/// begin with.
 fn query(random: &mut Random, words: &[String], place: usize) -> String {
     let count = 1 + random.below(5);
     let mut said: Vec<String> = (0..count).map(|_| frequent(random, words).to_owned()).collect();

@@ -1,4 +1,5 @@
-//! What an agent's program prints, line by line: plain text, or JSON objects of the shapes known here.
+//! Parses the output of an agent's program, line by line: plain text, or JSON objects of a known
+//! format.
 //!
 //! | from | line | read as |
 //! | --- | --- | --- |
@@ -9,31 +10,32 @@
 //! | Codex `exec --json` | `{"type":"item.completed","item":{"type":"agent_message","text"}}` | the answer so far |
 //! | | `{"type":"turn.failed","error":{"message"}}`, `{"type":"error","message"}` | a failure |
 //!
-//! JSON of another shape is passed over. Without a single line of a known shape everything printed is the answer.
+//! JSON of another format is skipped. Without any line of a known format the whole output is the
+//! answer.
 
 use contracts::Micros;
 use contracts::approval::Outcome;
 use serde_json::Value;
 
-/// What was printed so far.
+/// The output so far.
 #[derive(Debug, Default)]
 pub(super) struct Transcript {
-    /// Lines that are no JSON object of a known shape.
+    /// Lines that are not JSON objects of a known format.
     plain: Vec<String>,
-    /// Every line, for the case that none was of a known shape.
+    /// Every line, in case none has a known format.
     all: Vec<String>,
     known: bool,
-    /// What the agent said last, when it never gives a result.
+    /// The agent's last message, in case it never reports a result.
     last_message: Option<String>,
     result: Option<String>,
     failed: Option<String>,
-    /// What it said it cost.
+    /// The cost it reported.
     pub cost: Option<Micros>,
     pub usage: Option<Value>,
 }
 
 impl Transcript {
-    /// Takes a line; the text of it that is progress.
+    /// Adds a line; returns its text if it is progress.
     pub(super) fn take(&mut self, line: String) -> Option<String> {
         let object = serde_json::from_str::<Value>(line.trim()).ok().filter(Value::is_object);
         let Some(object) = object else {
@@ -49,7 +51,7 @@ impl Transcript {
             }
             "result" => self.conclude(&object),
             "turn.failed" => self.fail(text_at(&object, "/error/message")),
-            // Codex reports retries the same way; a turn that completes afterwards stands above it.
+            // Codex reports retries the same way; a completed turn afterwards overrides it.
             "error" if object.get("message").is_some() => self.fail(text_at(&object, "/message")),
             "turn.completed" => self.turn_completed(&object),
             "item.completed" | "item.started" | "item.updated" | "thread.started"
@@ -79,7 +81,7 @@ impl Transcript {
     }
     fn conclude(&mut self, object: &Value) -> Option<String> {
         let cost = object.get("costUsd").or_else(|| object.get("total_cost_usd"));
-        // Anything but a plain, non-negative amount is no cost: better unknown than wrong.
+        // Only a plain, non-negative amount is a cost: better unknown than wrong.
         self.cost = cost.and_then(Value::as_f64).and_then(Micros::from_dollars).or(self.cost);
         self.usage = object.get("usage").filter(|usage| usage.is_object()).cloned();
         let text =
@@ -112,7 +114,7 @@ impl Transcript {
             .or_else(|| self.usage.take());
         None
     }
-    /// What the agent said for an answer or of its failure, without plain lines.
+    /// The agent's answer or failure message, without plain lines.
     pub(super) fn said(&self) -> Option<String> {
         self.failed
             .clone()
@@ -120,7 +122,7 @@ impl Transcript {
             .or_else(|| self.last_message.clone())
             .map(|text| text.trim().to_owned())
     }
-    /// The answer of a program that ended well by its exit code.
+    /// The answer of a program with a successful exit code.
     pub(super) fn answer(&self, agent: &str) -> (Outcome, String) {
         if let Some(why) = &self.failed {
             let why = why.trim();
@@ -171,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn without_json_everything_printed_is_the_answer() {
+    fn transcript_without_json_is_the_answer() {
         let (progress, transcript) = read(&["first", "", "  indented", "[1]", "7"]);
         assert!(progress.is_empty());
         assert_eq!(
@@ -182,13 +184,13 @@ mod tests {
     }
 
     #[test]
-    fn json_of_an_unknown_shape_is_an_answer_like_any_text() {
+    fn transcript_treats_unknown_json_as_text() {
         let (_, transcript) = read(&[r#"{"colour":"red"}"#, "done"]);
         assert_eq!(transcript.answer("a").1, "{\"colour\":\"red\"}\ndone");
     }
 
     #[test]
-    fn the_generic_shape_gives_progress_answer_and_cost() {
+    fn transcript_reads_progress_answer_and_cost_of_the_generic_format() {
         let (progress, transcript) = read(&[
             r#"{"type":"progress","text":"reading"}"#,
             "noise",
@@ -200,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cost_that_is_no_amount_is_no_cost() {
+    fn transcript_ignores_an_invalid_cost() {
         for cost in ["-1", "\"0.5\"", "1e300", "null", "true"] {
             let line = format!(r#"{{"type":"result","text":"done","costUsd":{cost}}}"#);
             assert_eq!(read(&[&line]).1.cost, None, "{cost}");
@@ -208,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn claude_code_is_read() {
+    fn transcript_reads_claude_code() {
         let (progress, transcript) = read(&[
             r#"{"type":"system","subtype":"init","session_id":"s"}"#,
             r#"{"type":"assistant","message":{"content":[{"type":"tool_use","name":"Read"},{"type":"text","text":"I look at it."}]}}"#,
@@ -230,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn codex_is_read() {
+    fn transcript_reads_codex() {
         let (progress, transcript) = read(&[
             r#"{"type":"thread.started","thread_id":"t"}"#,
             r#"{"type":"item.completed","item":{"type":"reasoning","text":"hm"}}"#,

@@ -1,4 +1,5 @@
-//! Writes the answer: what answers, the sections that fit, where they stand; or honestly that nothing does.
+//! Writes the answer: its basis, the matching sections and their sources, or an honest admission
+//! that nothing matches.
 
 use super::Material;
 use super::sections::{Scored, rank, words};
@@ -6,18 +7,18 @@ use crate::runner::Job;
 use crate::text::clip;
 use contracts::graph::Agent;
 
-/// The longest answer, in characters.
+/// Maximum characters of an answer.
 const CHARS_MAX: usize = 3_000;
-/// Sections quoted at most.
+/// Maximum quoted sections.
 const SECTIONS: usize = 3;
-/// The longest quotation of one section, in bytes.
+/// Maximum bytes quoted from one section.
 const SECTION_BYTES: usize = 1_100;
-/// All quotations together, in bytes; the frame around them takes the rest.
+/// Maximum bytes of all quotations; the surrounding text takes the rest.
 const QUOTED_BYTES: usize = 2_200;
-/// A section far behind the best one is not worth the reader's time.
+/// Minimum score of a section relative to the best one.
 const NEAR_THE_BEST: f64 = 0.45;
 
-/// Words of greetings and thanks; a short message of nothing else is answered in kind.
+/// Words of greetings and thanks; a short message of only these gets a greeting back.
 const SMALL_TALK: &[&str] = &[
     "hi",
     "hello",
@@ -99,7 +100,8 @@ fn head(job: &Job) -> String {
     format!("{}, answering from the skill graph (no model is configured).", job.agent)
 }
 
-/// How to open the answer to a greeting, to thanks, or to a call for help; none for any other message.
+/// The opening of the reply to a greeting, to thanks, or to a call for help; none for any other
+/// message.
 fn small_talk(message: &str) -> Option<&'static str> {
     let plain: String =
         message.to_lowercase().chars().map(|c| if c.is_alphanumeric() { c } else { ' ' }).collect();
@@ -114,7 +116,8 @@ fn small_talk(message: &str) -> Option<&'static str> {
     (parts.len() <= 5 && parts.iter().all(|part| SMALL_TALK.contains(part))).then_some("Hello!")
 }
 
-/// One shared word in a long message is chance; a short message need not share more.
+/// Whether the sections are worth quoting: one shared word in a long message is chance, in a short
+/// message it may be enough.
 fn worth_quoting(ranked: &[Scored], message: &str) -> bool {
     let Some(best) = ranked.first() else { return false };
     let asked = words(message).len() as f64;
@@ -146,7 +149,7 @@ fn quotations(job: &Job, ranked: &[Scored]) -> String {
     out
 }
 
-/// Cut after a line where possible, so that no list item ends half-way.
+/// Cuts after a line if possible, so that no list item is cut.
 fn whole_lines(text: &str, max: usize) -> String {
     if text.len() <= max {
         return text.to_owned();
@@ -162,12 +165,12 @@ fn whole_lines(text: &str, max: usize) -> String {
     if kept.trim().is_empty() {
         return clip(text, max);
     }
-    // A block of code that was cut must not swallow the rest of the answer.
+    // A truncated code block must not swallow the rest of the answer.
     let open = kept.lines().filter(|line| line.trim_start().starts_with("```")).count() % 2 == 1;
     format!("{}\n…{}", kept.trim_end(), if open { "\n```" } else { "" })
 }
 
-/// `[[code-review]]` and `[[code-review|the guide]]` as a reader outside the graph can use them.
+/// Turns `[[code-review]]` and `[[code-review|the guide]]` into text for readers outside the graph.
 fn links_as_citations(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -204,11 +207,11 @@ fn nothing_fits(job: &Job, agent: Option<&Agent>) -> String {
     out
 }
 
-/// The assistant's way: a greeting or an admission, then who does what.
+/// The assistant's reply: a greeting or an admission, then the agents and their tasks.
 fn welcome(job: &Job, material: &Material, opening: &str) -> String {
     let mut out = format!("{opening} I am {}", head(job));
     if !material.agents.is_empty() {
-        out.push_str("\n\nWrite what you need, and it goes to whoever does it:");
+        out.push_str("\n\nWrite what you need, and it goes to the right agent:");
         for agent in material.agents.iter().take(10) {
             out.push_str(&format!("\n- {}: {}", agent.id, clip(&agent.description, 200)));
         }
@@ -227,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn greetings_are_told_from_questions() {
+    fn compose_distinguishes_greetings_from_questions() {
         assert_eq!(small_talk("Hello!"), Some("Hello!"));
         assert_eq!(small_talk("hey, how are you?"), Some("Hello!"));
         assert_eq!(small_talk("thanks a lot"), Some("You're welcome."));
@@ -237,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn links_become_citations() {
+    fn compose_turns_links_into_citations() {
         assert_eq!(
             links_as_citations("see [[a]] and [[b|the b]], [[open"),
             "see [a] and the b [b], [[open"
@@ -245,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quotation_ends_with_a_line() {
+    fn compose_ends_a_quotation_with_a_line() {
         assert_eq!(whole_lines("- one\n- two\n- three", 16), "- one\n- two\n…");
         assert_eq!(whole_lines("short", 16), "short");
     }

@@ -1,4 +1,4 @@
-//! Cuts files at their headings and finds the sections nearest to a message, by the words they share.
+//! Splits files at their headings and ranks the sections by the words they share with a message.
 
 use contracts::AgentId;
 use contracts::graph::{SearchHit, Skill};
@@ -9,37 +9,38 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Section {
     /// The file's id.
     pub file: String,
-    /// The heading; for the text above the first one the file's title.
+    /// The heading; for the text above the first heading, the file's title.
     pub heading: String,
     pub text: String,
 }
 
-/// A section with how well it fits.
+/// A section with its score.
 pub(super) struct Scored {
     pub section: Section,
     pub score: f64,
 }
 
-/// Sections that teach nothing about the message: lists of examples, pointers elsewhere.
+/// Headings of sections without content for an answer: lists of examples, links elsewhere.
 const PASSED_OVER: &[&str] =
     &["example", "examples", "see also", "boundaries", "further reading", "links"];
-/// A word in the heading says more than one in the text.
+/// Weight of a word in the heading, relative to the text.
 const HEADING_WEIGHT: f64 = 2.5;
-/// The file's title and keywords say what all of it is about.
+/// Weight of a word in the file's title and keywords, which describe all of it.
 const FILE_WEIGHT: f64 = 0.8;
-/// The search engine has found this very passage.
+/// Bonus for the passage that the search engine found.
 const HIT_BONUS: f64 = 1.2;
 
-/// A file that names its agents and not this one.
+/// Factor for a file that names other agents but not this one.
 const OTHERS_WEIGHT: f64 = 0.5;
 
-/// Words so frequent that sharing them means nothing.
-const STOP: &str = " a about after all am an and any are as at be been but by can could did do does doing for from get got had has have he \
+/// Stop words.
+const STOP: &str = " a about after all am an and any are as at be been but by can could did do \
+    does doing for from get got had has have he \
     her here hey hi him his how i if in into is it its just know let like make may me my need no not now of off on one or our out please pls \
     she should so some tell than that the their them then there these they thing this those to too up us use very want was way we were what \
     when where which who why will with would you your ";
 
-/// The meaningful words of a text, lower-case, without plural endings.
+/// The meaningful words of a text, in lower case, without plural endings.
 pub(super) fn words(text: &str) -> Vec<String> {
     let lower = text.to_lowercase();
     let parts = lower
@@ -61,7 +62,7 @@ fn stem(word: &str) -> String {
     word.trim_end_matches('e').to_owned()
 }
 
-/// The sections of a file, in order; headings of examples take all below them along.
+/// The sections of a file, in order; a heading of examples includes all sections below it.
 pub(super) fn cut(file: &Skill) -> Vec<Section> {
     let mut sections = Vec::new();
     let (mut heading, mut text, mut fenced) = (file.title.clone(), String::new(), false);
@@ -102,7 +103,7 @@ fn push(sections: &mut Vec<Section>, file: &Skill, heading: &str, text: &str) {
     }
 }
 
-/// The sections that share words with the message, best first. Files are given best first.
+/// The sections that share words with the message, best first. Expects files best first.
 pub(super) fn rank(
     message: &str,
     agent: &AgentId,
@@ -141,7 +142,7 @@ pub(super) fn rank(
             hit.id == section.file && hit.heading.as_deref() == Some(section.heading.as_str())
         });
         if own > 0.0 {
-            // Later files are a little less likely to be meant.
+            // Later files are slightly less relevant.
             let later = 0.93_f64.powi(i32::try_from(at).unwrap_or(i32::MAX));
             let score = (own + FILE_WEIGHT * sum(&about) + if hit { HIT_BONUS } else { 0.0 })
                 * later
@@ -154,7 +155,7 @@ pub(super) fn rank(
     scored
 }
 
-/// What was written for the agent that answers goes before what was written for others.
+/// Prefers files written for the answering agent over those for others.
 fn kinship(file: &Skill, agent: &AgentId) -> f64 {
     if file.related_agents.is_empty() || file.related_agents.contains(agent) {
         1.0
@@ -163,7 +164,7 @@ fn kinship(file: &Skill, agent: &AgentId) -> f64 {
     }
 }
 
-/// Near 1 for a word that hardly any section has, small for one that all have.
+/// Near 1 for a rare word, small for one that all sections have.
 fn rarity(word: &String, bags: &[BTreeSet<String>]) -> f64 {
     let having = bags.iter().filter(|bag| bag.contains(word)).count();
     (1.0 + (bags.len() as f64 + 1.0) / (having as f64 + 1.0)).ln()
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn examples_and_pointers_are_left_out_with_all_below_them() {
+    fn sections_leave_out_examples_and_pointers_with_their_subsections() {
         let file = guide(
             "g",
             "Intro.\n\n## One\ntext\n```\n# no heading\n```\n## Examples\n- a\n### More\n- b\n## See also\n- x\n## Two\nend",
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rare_word_in_a_heading_wins() {
+    fn sections_rank_a_rare_heading_word_first() {
         let files = [guide(
             "g",
             "## Order\nread the login error\n## TypeError in a login flow\ncheck the login session\n## Rest\nnothing",
@@ -215,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn words_meet_in_spite_of_their_endings() {
+    fn sections_match_words_despite_their_endings() {
         assert_eq!(
             words("approvals approval approved approve"),
             ["approval", "approval", "approv", "approv"]

@@ -7,7 +7,7 @@ fn held_out(logits: &[f32], label: usize) -> HeldOut {
 }
 
 #[test]
-fn each_label_is_told_how_many_of_its_messages_find_it_and_who_takes_the_rest() {
+fn calibration_counts_found_messages_and_the_label_that_takes_the_rest() {
     let [first, second, third] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
     let described = HeldOut { should_find: false, ..held_out(&third, 2) };
     let lines = [
@@ -23,8 +23,8 @@ fn each_label_is_told_how_many_of_its_messages_find_it_and_who_takes_the_rest() 
 }
 
 #[test]
-fn overconfident_logits_get_a_temperature_above_one() {
-    // Logits say 99.99 %, but one in four is wrong.
+fn calibration_gives_overconfident_logits_a_temperature_above_one() {
+    // The logits claim 99.99 %, but one in four is wrong.
     let held_out: Vec<HeldOut> =
         (0..400).map(|n| held_out(&[10.0, 0.0], usize::from(n % 4 == 0))).collect();
     let temperature = fit_temperature(&held_out);
@@ -33,14 +33,14 @@ fn overconfident_logits_get_a_temperature_above_one() {
 }
 
 #[test]
-fn each_label_has_thresholds_of_its_own() {
-    // Right from 0.3 on, and never right below 0.25.
+fn calibration_gives_each_label_its_own_thresholds() {
+    // Right from 0.3 up, and never right below 0.25.
     let sure: Vec<(f32, bool)> = (0..100)
         .map(|n| n as f32 / 100.0)
         .map(|confidence| (confidence, confidence > 0.3))
         .collect();
     assert_eq!(of_label(&sure), Thresholds { accept: 0.35, ask: 0.3 });
-    // Only right where it is nearly certain.
+    // Only right when nearly certain.
     let doubtful: Vec<(f32, bool)> = (0..100)
         .map(|n| n as f32 / 100.0)
         .map(|confidence| (confidence, confidence > 0.55))
@@ -50,7 +50,7 @@ fn each_label_has_thresholds_of_its_own() {
 }
 
 #[test]
-fn a_threshold_keeps_within_its_bounds() {
+fn calibration_thresholds_stay_within_their_bounds() {
     let gate = Gate { coefficients: [1.0, 0.0, 0.0, 0.0, 0.0, 0.0], bias: 0.0, threshold: 0.5 };
     let of = |best: f32| {
         let lines: Vec<HeldOut> = (0..50)
@@ -64,7 +64,7 @@ fn a_threshold_keeps_within_its_bounds() {
 }
 
 #[test]
-fn the_gate_separates_weak_from_strong_scores() {
+fn gate_separates_weak_from_strong_scores() {
     let row = |n: usize, in_scope: bool| GateRow {
         inputs: [
             if in_scope { 4.0 } else { 1.0 } + (n % 10) as f32 / 10.0,
