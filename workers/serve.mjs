@@ -26,7 +26,8 @@ import { parse } from "smol-toml";
 const HERE = dirname(fileURLToPath(import.meta.url));
 const MIGRATIONS = join(HERE, "..", "migrations");
 const FIVE = ["personal-assistant", "agency-router", "skill-graph-loader", "monitoring-dashboard", "webhook-aggregator"];
-const WEBHOOKS = ["telegram", "slack", "discord"];
+/** First segments of webhook paths. */
+const WEBHOOKS = JSON.parse(readFileSync(join(HERE, "channels.json"), "utf8")).webhooks;
 
 const options = JSON.parse(readFileSync(process.argv[2] === "-" ? 0 : process.argv[2], "utf8"));
 const names = options.only ?? FIVE;

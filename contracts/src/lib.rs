@@ -7,6 +7,7 @@ pub mod approval;
 pub mod backup;
 pub mod budget;
 pub mod calls;
+pub mod channel;
 pub mod chat;
 pub mod error_code;
 pub mod event;
@@ -22,6 +23,7 @@ pub mod service;
 pub mod task;
 pub mod tokens;
 
+pub use channel::ChannelKind;
 pub use error_code::{Effect, ErrorCode};
 pub use ids::*;
 pub use money::Micros;

@@ -2,8 +2,8 @@
 
 use super::limits::{Passed, count};
 use super::{Context, Draft, NewEvent, NewSaid, Reply, args, json, outbox, transcript};
-use contracts::EventId;
 use contracts::event::{Speaker, Stage};
+use contracts::{ChannelKind, EventId};
 use platform::ports::PortResult;
 use serde::Deserialize;
 
@@ -32,7 +32,9 @@ pub(super) fn accept(context: &Context<'_>, mut event: NewEvent) -> PortResult<R
         event.reason = Some("rate_limited".to_owned());
         match event.limit_notice.take().filter(|_| tell) {
             // The console has no platform behind it: what is said there is the transcript.
-            Some(notice) if event.channel == "web" => event.said.push(line_of(notice, &event)),
+            Some(notice) if event.channel == ChannelKind::Web.as_str() => {
+                event.said.push(line_of(notice, &event))
+            }
             Some(notice) => outbox::put(context, &notice)?,
             None => {}
         }

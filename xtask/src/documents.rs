@@ -1,12 +1,12 @@
 //! Documents generated from the code. The house rules compare them with the committed files.
 
-use contracts::{Effect, ErrorCode};
+use contracts::{ChannelKind, Effect, ErrorCode};
 use std::fmt::Write;
 use std::path::Path;
 
 /// Paths and texts of the generated documents.
 pub fn all() -> Vec<(&'static str, String)> {
-    vec![("docs/errors.md", errors())]
+    vec![("docs/errors.md", errors()), ("workers/channels.json", channels())]
 }
 
 /// Writes the generated documents.
@@ -46,4 +46,14 @@ fn errors() -> String {
         );
     }
     out
+}
+
+/// What the JavaScript beside the Workers needs of the channels: the names that webhook paths start with.
+fn channels() -> String {
+    let webhooks: Vec<String> =
+        ChannelKind::with_webhooks().map(|channel| format!("\"{channel}\"")).collect();
+    format!(
+        "{{\n  \"generated\": \"from contracts/src/channel.rs by `cargo xtask gen`\",\n  \"webhooks\": [{}]\n}}\n",
+        webhooks.join(", ")
+    )
 }

@@ -1,8 +1,11 @@
 //! The command line, as `contract.md` has it.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use contracts::ChannelKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use webhook_aggregator::channels;
 
 /// The control plane between your chat channels and your AI agents.
 #[derive(Parser)]
@@ -54,8 +57,9 @@ pub enum Command {
         after_help = "Example:\n  quintet send telegram \"Fix the TypeError in the login flow\""
     )]
     Send {
-        /// telegram, slack, discord or web
-        channel: String,
+        /// The channel to send through
+        #[arg(value_parser = one_of(ChannelKind::ALL.iter().copied()))]
+        channel: ChannelKind,
         text: String,
         /// Seconds to wait for the answer
         #[arg(long, default_value_t = 30, value_name = "SECONDS")]
@@ -206,8 +210,9 @@ pub enum Command {
     /// Register a webhook with its platform, or say what to click
     #[command(after_help = "Example:\n  quintet setup telegram --url https://quintet.example.org")]
     Setup {
-        /// telegram, slack or discord
-        channel: String,
+        /// The channel whose platform is to send here
+        #[arg(value_parser = one_of(channels::all().map(|(channel, _)| channel)))]
+        channel: ChannelKind,
         /// The endpoint's name in the configuration
         #[arg(long)]
         endpoint: Option<String>,
@@ -274,4 +279,12 @@ pub enum Graph {
     /// Search the published graph
     #[command(after_help = "Example:\n  quintet graph search \"session token\"")]
     Search { query: String },
+}
+
+/// Reads the name of one of these channels; the help lists them.
+fn one_of(
+    channels: impl Iterator<Item = ChannelKind>,
+) -> impl TypedValueParser<Value = ChannelKind> {
+    PossibleValuesParser::new(channels.map(ChannelKind::as_str))
+        .try_map(|name| ChannelKind::parse(&name).ok_or("there is no such channel"))
 }

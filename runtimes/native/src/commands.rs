@@ -36,7 +36,7 @@ pub async fn run(cli: Cli) -> Result<()> {
             suggest::suggest(&client()?, graph.as_deref(), &accept, json).await
         }
         Command::Send { channel, text, wait } => {
-            send::send(&client()?, &data()?, &channel, &text, wait, json).await
+            send::send(&client()?, &data()?, channel, &text, wait, json).await
         }
         Command::Route { text, graph, channel } => {
             route::route(text, graph.as_deref(), channel, &data()?, json).await
@@ -83,7 +83,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Gateways { .. } => gateways::list(&client()?, json).await,
         Command::Parts { config } => parts::print(&config),
         Command::Setup { channel, endpoint, url, config } => {
-            setup::setup(&data()?, &channel, endpoint, url, config.as_deref()).await
+            setup::setup(&data()?, channel, endpoint, url, config.as_deref()).await
         }
         Command::Backup { file } => backup::backup(&data()?, &file, json),
         Command::Restore { file } => backup::restore(&data()?, &file, json),

@@ -6,14 +6,14 @@
     reason = "JSON by name: what is missing reads as null, and what is written to is an object made here"
 )]
 
-use crate::data_dir::{DataDir, write_private};
-use crate::ports::clock::SystemClock;
+use crate::data_dir::DataDir;
+use crate::local_endpoints;
 use anyhow::{Context, Result};
-use ed25519_dalek::SigningKey;
+use contracts::ChannelKind;
 use platform::config::{ConfigProblem, Report, Section, UNKNOWN_KEY};
-use platform::ports::ClockExt;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use webhook_aggregator::channels::{Channel, channel};
 
 /// Every service's part of the configuration.
 pub struct Configuration {
@@ -133,13 +133,9 @@ fn set(tree: &mut Value, words: &[String], raw: &str, value: Value) {
         }
         let Some(object) = at.as_object_mut() else { return };
         let existing = object.keys().find(|key| key.eq_ignore_ascii_case(word)).cloned();
-        // Endpoint names may have capitals (a Slack team): where the file has none, the variable's own spelling is taken.
-        let is_name = depth == 2 && words.first().is_some_and(|word| word == "endpoints");
-        let slack = words.get(1).is_some_and(|word| word == "slack");
-        let fresh = if is_name && slack {
-            raw_words.get(depth).map_or(word.clone(), |raw| (*raw).to_owned())
-        } else {
-            word.clone()
+        let fresh = match channel_named_by(words.get(..depth).unwrap_or_default()) {
+            Some(channel) => channel.name_of_variable(raw_words.get(depth).unwrap_or(&"")),
+            None => word.clone(),
         };
         let key = existing.unwrap_or(fresh);
         if depth + 1 == words.len() {
@@ -147,6 +143,14 @@ fn set(tree: &mut Value, words: &[String], raw: &str, value: Value) {
             return;
         }
         at = object.entry(key).or_insert_with(|| json!({}));
+    }
+}
+
+/// The channel whose endpoint's name comes behind these words.
+fn channel_named_by(words: &[String]) -> Option<&'static dyn Channel> {
+    match words {
+        [table, name] if table == "endpoints" => channel(ChannelKind::parse(name)?),
+        _ => None,
     }
 }
 
@@ -218,65 +222,15 @@ fn merged(tree: &Value, local: &Value) -> Value {
         if !both["endpoints"][channel.as_str()].is_object() {
             both["endpoints"][channel.as_str()] = json!({});
         }
-        both["endpoints"][channel.as_str()]["local"] = endpoint.clone();
+        both["endpoints"][channel.as_str()][local_endpoints::NAME] = endpoint.clone();
     }
     both
-}
-
-/// The `local` endpoints: random secrets of this installation, one user, this server itself as their platform.
-/// Kept in `local.json` without the address, which may change from start to start.
-///
-/// # Errors
-/// The file system's own.
-pub fn local_endpoints(data: &DataDir, address: &str) -> Result<Value> {
-    let path = data.join("local.json");
-    let kept = std::fs::read(&path)
-        .ok()
-        .and_then(|bytes| serde_json::from_slice::<Map<String, Value>>(&bytes).ok());
-    let mut endpoints = match kept {
-        Some(kept) => kept,
-        None => {
-            let made = make_local();
-            write_private(&path, &serde_json::to_vec_pretty(&made)?)?;
-            made
-        }
-    };
-    for (channel, endpoint) in &mut endpoints {
-        endpoint["api_base"] = format!("{address}/local/{channel}").into();
-        endpoint["local"] = true.into();
-        // The signer's half stays with the file.
-        if let Some(object) = endpoint.as_object_mut() {
-            object.remove("private_key");
-        }
-    }
-    Ok(Value::Object(endpoints))
-}
-
-fn make_local() -> Map<String, Value> {
-    let hex = |n| SystemClock.random_hex(n);
-    let mut seed = [0_u8; 32];
-    platform::ports::Clock::random(&SystemClock, &mut seed);
-    let key = SigningKey::from_bytes(&seed);
-    let endpoints = json!({
-        "telegram": { "secret_token": hex(24), "bot_token": format!("4200000001:{}", hex(16)), "approvers": ["700000001"] },
-        "slack": { "signing_secret": hex(16), "bot_token": format!("xoxb-{}", hex(16)), "approvers": ["U0LOCAL01"] },
-        "discord": {
-            "public_key": hex::encode(key.verifying_key().to_bytes()),
-            "private_key": hex::encode(seed),
-            "application_id": "910000000000000042",
-            "bot_token": hex(24),
-            "approvers": ["810000000000000042"],
-        },
-    });
-    match endpoints {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use webhook_aggregator::channels;
 
     #[test]
     fn variables_go_over_the_file_and_strangers_are_warned_about() {
@@ -302,8 +256,10 @@ mod tests {
     #[test]
     fn every_key_is_in_the_reference() {
         let nope = json!({ "nope": 1 });
+        let channels: Vec<_> = channels::all().collect();
+        let endpoints = channels.iter().map(|(kind, _)| (kind.to_string(), json!({ "x": nope })));
         let tree = json!({
-            "endpoints": { "telegram": { "x": nope }, "slack": { "x": nope }, "discord": { "x": nope } },
+            "endpoints": endpoints.collect::<serde_json::Map<_, _>>(),
             "budget": nope, "limits": nope, "agents": { "x": nope }, "gateway": nope, "server": nope,
         });
         let tree = Tree { value: tree, from_variables: Vec::new(), warnings: Vec::new() };
@@ -311,7 +267,7 @@ mod tests {
             read(&tree, &Value::Null, monitoring_dashboard::Place::default()).err().unwrap();
         let listed: Vec<&ConfigProblem> =
             wrong.0.iter().filter(|problem| problem.path.ends_with(".nope")).collect();
-        assert_eq!(listed.len(), 8, "{wrong}");
+        assert_eq!(listed.len(), channels.len() + 5, "{wrong}");
         let reference = include_str!("../../../docs/config.md");
         for problem in listed {
             let (_, keys) = problem.fix.split_once("the keys here are: ").unwrap();

@@ -10,6 +10,7 @@ mod data_dir;
 mod exit;
 mod finding;
 mod graph_folder;
+mod local_endpoints;
 mod local_platform;
 mod offline;
 mod ports;

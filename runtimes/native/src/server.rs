@@ -7,7 +7,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
-use contracts::{ErrorCode, ServiceName};
+use contracts::{ChannelKind, ErrorCode, ServiceName};
 use platform::edge::{ApiError, FromLoopback};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub fn app(services: &Services, stopped: &watch::Receiver<bool>) -> Router {
     }
     let aggregator =
         services.routers.get(&ServiceName::WebhookAggregator).cloned().unwrap_or_default();
-    app.nest("/local", local_platform::router())
+    app.merge(local_platform::router())
         .fallback(move |request: Request| elsewhere(aggregator.clone(), request))
         .layer(from_fn_with_state(stopped.clone(), give_way))
         .layer(from_fn(note_loopback))
@@ -32,7 +32,7 @@ pub fn app(services: &Services, stopped: &watch::Receiver<bool>) -> Router {
 /// Webhooks are taken at the root too, as the platforms' settings name them; everything else is unknown.
 async fn elsewhere(aggregator: Router, request: Request) -> Response {
     let channel = request.uri().path().split('/').nth(1).unwrap_or_default();
-    if webhook_aggregator::channels::NAMES.contains(&channel) {
+    if ChannelKind::with_webhooks().any(|known| known.as_str() == channel) {
         return aggregator.oneshot(request).await.unwrap_or_else(|never| match never {});
     }
     ApiError::new(

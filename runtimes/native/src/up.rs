@@ -3,6 +3,7 @@
 use crate::config_file;
 use crate::data_dir::{DataDir, ServerFile};
 use crate::graph_folder::default_graph;
+use crate::local_endpoints;
 use crate::ports::clock::SystemClock;
 use crate::server;
 use crate::services::{self, Services};
@@ -58,7 +59,7 @@ pub async fn up(
         secure_cookies: false,
         probe_interval_ms: i64::try_from(PROBE_EVERY.as_millis()).unwrap_or(15_000),
     };
-    let local = config_file::local_endpoints(&data, &base)?;
+    let local = local_endpoints::configuration(&data, &base)?;
     let configuration = config_file::read(&tree, &local, place)?;
     for warning in &configuration.warnings {
         tracing::warn!("{warning}");

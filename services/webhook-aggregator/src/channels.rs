@@ -1,5 +1,8 @@
-//! The channels. To add one: `channels/<name>.rs` with a [`Channel`], its vectors under `tests/`, its config section in
-//! `config.rs`, and a line in [`channel`] and [`NAMES`].
+//! The channels: one folder each, and nothing about one of them elsewhere in this service.
+//!
+//! To add one: its line in `contracts/src/channel.rs`, a type here that is a [`Channel`] and a
+//! [`LocalPlatform`], and that type's line in [`channel`] and [`local_platform`], where the compiler
+//! asks for it. `tests/it/channels.rs` says which of its other parts is missing.
 
 #![expect(
     clippy::indexing_slicing,
@@ -8,27 +11,78 @@
 
 mod discord;
 mod form;
+mod local;
+mod setup;
 mod slack;
 mod telegram;
 
-use crate::config::Endpoint;
+pub use local::{LocalPlatform, Said, Signed};
+pub use setup::Setup;
+
 use crate::split::{Limit, split};
+use contracts::ChannelKind;
 use contracts::outbox::{Buttons, Target};
 use inbox::{OutboxRow, Part};
+use local::first_approver;
+use platform::config::Section;
 use platform::ports::{OutboundRequest, OutboundResponse};
+use platform::secret::Secret;
 use serde_json::Value;
+use std::sync::Arc;
 
-/// Channels with a platform behind them, as they are spelled in addresses.
-pub const NAMES: [&str; 3] = ["telegram", "slack", "discord"];
-
-/// The channel of this name.
-pub fn channel(name: &str) -> Option<&'static dyn Channel> {
-    match name {
-        "telegram" => Some(&telegram::Telegram),
-        "slack" => Some(&slack::Slack),
-        "discord" => Some(&discord::Discord),
-        _ => None,
+/// What we know of a channel; `None` for the web console, which has no platform behind it.
+pub const fn channel(kind: ChannelKind) -> Option<&'static dyn Channel> {
+    match kind {
+        ChannelKind::Telegram => Some(&telegram::Telegram),
+        ChannelKind::Slack => Some(&slack::Slack),
+        ChannelKind::Discord => Some(&discord::Discord),
+        ChannelKind::Web => None,
     }
+}
+
+/// The platform's side of a channel. Apart from [`channel`], so that a Worker's bundle has none of it.
+pub const fn local_platform(kind: ChannelKind) -> Option<&'static dyn LocalPlatform> {
+    match kind {
+        ChannelKind::Telegram => Some(&telegram::Telegram),
+        ChannelKind::Slack => Some(&slack::Slack),
+        ChannelKind::Discord => Some(&discord::Discord),
+        ChannelKind::Web => None,
+    }
+}
+
+/// The channels with a platform behind them.
+pub fn all() -> impl Iterator<Item = (ChannelKind, &'static dyn Channel)> {
+    ChannelKind::ALL.iter().filter_map(|kind| Some((*kind, channel(*kind)?)))
+}
+
+/// One channel, before anything is configured.
+pub trait Channel: Send + Sync {
+    /// Address of the platform's API, unless the configuration has another.
+    fn default_api_base(&self) -> &'static str;
+    /// Reads the keys of `[endpoints.<channel>.<name>]` that no other channel has. `None` when one of
+    /// them is missing or wrong, which the section has reported.
+    fn connect(&self, section: &mut Section<'_>, api_base: String) -> Option<Arc<dyn Connection>>;
+    /// The lines of `quintet.toml` for an endpoint, with ellipses where the owner's own values go.
+    fn example(&self) -> &'static str;
+    /// An endpoint's name, from its spelling in a variable (`QUINTET_ENDPOINTS__SLACK__T0AAAA111__…`).
+    fn name_of_variable(&self, word: &str) -> String {
+        word.to_ascii_lowercase()
+    }
+}
+
+/// One configured bot, app or workspace. Pure: no IO, no clock of its own.
+pub trait Connection: std::fmt::Debug + Send + Sync {
+    /// Whether the platform really sent this webhook. `now_ms` bounds replays where the platform signs a time.
+    fn verify(&self, headers: &http::HeaderMap, body: &[u8], now_ms: i64) -> bool;
+    /// Reads an authentic webhook leniently; never fails, never panics.
+    fn read(&self, headers: &http::HeaderMap, body: &[u8], now_ms: i64) -> Incoming;
+    /// The next request for a message, `None` when it shows what it should.
+    fn next(&self, row: &OutboxRow, now_ms: i64) -> Option<Attempt>;
+    /// What the answer to an attempt means.
+    fn judge(&self, aim: &Aim, answer: &OutboundResponse) -> Verdict;
+    /// What makes the platform send to `path` of this server. `public` is the server's https address
+    /// without a slash at its end, where it is known.
+    fn set_up(&self, path: &str, public: Option<&str>) -> Setup;
 }
 
 /// What a platform expects at once, after the message is stored.
@@ -74,8 +128,25 @@ pub struct Inbound {
     /// The platform's id of what it replies to, where it names one message of ours.
     pub replies_to: Option<String>,
     pub kind: Kind,
-    /// Where an answer goes.
+    /// Where an answer goes. Channel and endpoint are filled in by `ingest.rs`.
     pub target: Target,
+}
+
+impl Inbound {
+    /// A body of which nothing could be read yet.
+    fn unreadable(ack: Ack, dedupe_key: String) -> Self {
+        Self {
+            ack,
+            dedupe_key,
+            semantic_key: None,
+            conversation: Vec::new(),
+            sender: None,
+            is_reply: false,
+            replies_to: None,
+            kind: Kind::Quarantined("unreadable"),
+            target: Target::default(),
+        }
+    }
 }
 
 /// What somebody did.
@@ -132,30 +203,6 @@ pub enum Verdict {
     Never { error: String },
 }
 
-/// What every channel can do. Pure: no IO, no clock of its own.
-pub trait Channel: Send + Sync {
-    /// Whether the platform really sent this. `now_ms` bounds replays where the platform signs a time.
-    fn verify(
-        &self,
-        endpoint: &Endpoint,
-        headers: &http::HeaderMap,
-        body: &[u8],
-        now_ms: i64,
-    ) -> bool;
-    /// Reads an authentic body leniently; never fails, never panics.
-    fn read(
-        &self,
-        endpoint: &Endpoint,
-        headers: &http::HeaderMap,
-        body: &[u8],
-        now_ms: i64,
-    ) -> Incoming;
-    /// The next request for a message, `None` when it shows what it should.
-    fn next(&self, endpoint: &Endpoint, row: &OutboxRow, now_ms: i64) -> Option<Attempt>;
-    /// What the answer to an attempt means.
-    fn judge(&self, aim: &Aim, answer: &OutboundResponse) -> Verdict;
-}
-
 /// A key for bodies without an id of their own: the digest of the bytes.
 fn body_key(body: &[u8]) -> String {
     format!("sha256:{}", platform::secret::digest_hex(body))
@@ -188,6 +235,17 @@ fn next_part<'a>(row: &'a OutboxRow, parts: &'a [Part], limit: Limit) -> Option<
         let is_due = edited.is_none_or(|part| part.shows != shows);
         is_due.then_some(NextPart { index, text, shows, edited, buttons })
     })
+}
+
+/// A member that is text and not empty.
+fn text_at<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
+    value.get(key)?.as_str().filter(|text| !text.is_empty())
+}
+
+/// A secret that has to be there.
+fn secret(section: &mut Section<'_>, key: &str, where_from: &str) -> Option<Secret> {
+    let secret = section.secret(key);
+    section.required(key, secret, where_from)
 }
 
 /// A header as text.

@@ -1,11 +1,12 @@
 //! Which endpoints there are, who may use them, and how fast.
 
+use crate::channels::{self, Channel, Connection};
 use contracts::outbox::Target;
-use contracts::{AgentId, Shard};
+use contracts::{AgentId, ChannelKind, Shard};
 use platform::config::{Report, Section};
-use platform::secret::Secret;
 use serde_json::Value;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The aggregator's part of the configuration.
 #[derive(Clone, Debug, Default)]
@@ -22,10 +23,10 @@ pub struct Config {
 /// One bot, app or workspace.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
-    pub channel: String,
+    pub channel: ChannelKind,
     pub name: String,
-    pub credentials: Credentials,
-    pub api_base: String,
+    /// The platform's side; `None` for the web console, which our own sign-in proves.
+    pub connection: Option<Arc<dyn Connection>>,
     /// Platform user ids that may press approve and reject.
     pub approvers: Vec<String>,
     /// Who may ask; `*` opens it for agents with `public: true`.
@@ -36,27 +37,6 @@ pub struct Endpoint {
     pub agent: Option<AgentId>,
     /// The same for single chats, by the platform's id.
     pub chats: HashMap<String, AgentId>,
-}
-
-/// What proves the platform to us, and us to the platform.
-#[derive(Clone, Debug)]
-pub enum Credentials {
-    Telegram {
-        secret_token: Secret,
-        bot_token: Secret,
-        bot_username: Option<String>,
-    },
-    Slack {
-        signing_secret: Secret,
-        bot_token: Secret,
-    },
-    Discord {
-        public_key: [u8; 32],
-        application_id: String,
-        bot_token: Secret,
-    },
-    /// The web console: proven by the API's own sign-in.
-    Web,
 }
 
 /// How a sender stands to an endpoint.
@@ -72,12 +52,12 @@ pub enum Standing {
 impl Endpoint {
     /// The inbox of this endpoint.
     pub fn shard(&self) -> Shard {
-        Shard::of(&self.channel, &self.name)
+        Shard::of(self.channel.as_str(), &self.name)
     }
     /// Each approver, to be reached directly.
     pub fn approver_targets(&self) -> Vec<Target> {
         let direct = |user: &String| Target {
-            channel: self.channel.clone(),
+            channel: self.channel.to_string(),
             endpoint: self.name.clone(),
             chat: user.clone(),
             direct: true,
@@ -123,15 +103,15 @@ impl Config {
             careful_agents: careful_agents(root),
         };
         let mut endpoints = Section::new(root.get("endpoints"), "endpoints", report);
-        for channel in ["telegram", "slack", "discord"] {
-            let mut names = endpoints.section(channel);
+        for (kind, channel) in channels::all() {
+            let mut names = endpoints.section(kind.as_str());
             for name in names.names() {
                 if !is_name(&name) {
                     names.wrong(&name, "is no name for an endpoint.", "Use letters, digits, '-' and '_' (at most 64): it stands in the webhook's address.");
                     continue;
                 }
                 let section = names.section(&name);
-                config.endpoints.extend(endpoint(channel, &name, section));
+                config.endpoints.extend(endpoint(kind, channel, &name, section));
             }
         }
         endpoints.finish();
@@ -148,6 +128,7 @@ impl Config {
     }
     /// The endpoint of this channel and name.
     pub fn endpoint(&self, channel: &str, name: &str) -> Option<&Endpoint> {
+        let channel = ChannelKind::parse(channel)?;
         self.endpoints.iter().find(|endpoint| endpoint.channel == channel && endpoint.name == name)
     }
     /// Every inbox there is.
@@ -164,10 +145,9 @@ fn is_name(name: &str) -> bool {
 
 fn web_console() -> Endpoint {
     Endpoint {
-        channel: "web".to_owned(),
+        channel: ChannelKind::Web,
         name: WEB.to_owned(),
-        credentials: Credentials::Web,
-        api_base: String::new(),
+        connection: None,
         approvers: vec!["owner".to_owned()],
         senders: vec!["owner".to_owned()],
         local: false,
@@ -190,18 +170,14 @@ fn careful_agents(root: &Value) -> Vec<String> {
         .collect()
 }
 
-fn endpoint(channel: &str, name: &str, mut section: Section<'_>) -> Option<Endpoint> {
-    let credentials = match channel {
-        "telegram" => telegram(&mut section),
-        "slack" => slack(&mut section),
-        _ => discord(&mut section),
-    };
-    let default_base = match channel {
-        "telegram" => "https://api.telegram.org",
-        "slack" => "https://slack.com/api",
-        _ => "https://discord.com/api/v10",
-    };
-    let api_base = section.url("api_base").unwrap_or_else(|| default_base.to_owned());
+fn endpoint(
+    kind: ChannelKind,
+    channel: &dyn Channel,
+    name: &str,
+    mut section: Section<'_>,
+) -> Option<Endpoint> {
+    let api_base = section.url("api_base").unwrap_or_else(|| channel.default_api_base().to_owned());
+    let connection = channel.connect(&mut section, api_base);
     let approvers = section.texts("approvers").unwrap_or_default();
     let senders = section.texts("senders").unwrap_or_else(|| approvers.clone());
     let local = section.flag("local").unwrap_or(false);
@@ -215,84 +191,14 @@ fn endpoint(channel: &str, name: &str, mut section: Section<'_>) -> Option<Endpo
     bound.finish();
     section.finish();
     Some(Endpoint {
-        channel: channel.to_owned(),
+        channel: kind,
         name: name.to_owned(),
-        credentials: credentials?,
-        api_base,
+        connection: Some(connection?),
         approvers,
         senders,
         local,
         agent,
         chats,
-    })
-}
-
-fn bot_token(section: &mut Section<'_>, where_from: &str) -> Option<Secret> {
-    let token = section.secret("bot_token");
-    section.required("bot_token", token, where_from)
-}
-
-fn telegram(section: &mut Section<'_>) -> Option<Credentials> {
-    let secret = section.secret("secret_token");
-    let secret = section.required("secret_token", secret, "Choose 1-256 characters of A-Z a-z 0-9 _ - and hand them to setWebhook (`quintet setup telegram`).");
-    let fits = |text: &str| {
-        text.len() <= 256 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
-    };
-    if secret.as_ref().is_some_and(|secret| !fits(secret.reveal())) {
-        section.wrong(
-            "secret_token",
-            "has characters that Telegram does not take.",
-            "Use 1-256 characters of A-Z a-z 0-9 _ -.",
-        );
-    }
-    let bot_token = bot_token(section, "Copy it from @BotFather.");
-    let bot_username =
-        section.text("bot_username").map(|name| name.trim_start_matches('@').to_owned());
-    Some(Credentials::Telegram { secret_token: secret?, bot_token: bot_token?, bot_username })
-}
-
-fn slack(section: &mut Section<'_>) -> Option<Credentials> {
-    let signing_secret = section.secret("signing_secret");
-    let signing_secret = section.required(
-        "signing_secret",
-        signing_secret,
-        "Copy it from the app's Basic Information page.",
-    );
-    let bot_token =
-        bot_token(section, "Copy the Bot User OAuth Token (xoxb-…) from the app's OAuth page.");
-    Some(Credentials::Slack { signing_secret: signing_secret?, bot_token: bot_token? })
-}
-
-fn discord(section: &mut Section<'_>) -> Option<Credentials> {
-    let text = section.text("public_key");
-    let text = section.required(
-        "public_key",
-        text,
-        "Copy it from the application's General Information page (64 hex characters).",
-    );
-    let public_key = text.and_then(|text| {
-        let bytes =
-            hex::decode(text.trim()).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-        if bytes.is_none() {
-            section.wrong(
-                "public_key",
-                "is not 64 hex characters.",
-                "Copy it from the application's General Information page.",
-            );
-        }
-        bytes
-    });
-    let application_id = section.text("application_id");
-    let application_id = section.required(
-        "application_id",
-        application_id,
-        "Copy it from the application's General Information page.",
-    );
-    let bot_token = bot_token(section, "Copy it from the application's Bot page.");
-    Some(Credentials::Discord {
-        public_key: public_key?,
-        application_id: application_id?,
-        bot_token: bot_token?,
     })
 }
 

@@ -12,9 +12,9 @@ pub(crate) use answer::outcome_step;
 pub(crate) use run::{run_of, task_of, tell_of_loss};
 
 use crate::{Deps, retry};
-use contracts::AgentId;
 use contracts::event::{Speaker, Stage};
 use contracts::outbox::Target;
+use contracts::{AgentId, ChannelKind};
 use inbox::{Draft, NewSaid, Patch, Step, StoredEvent};
 use platform::ports::{CallError, PortResult};
 use serde_json::Value;
@@ -121,7 +121,7 @@ pub(crate) fn say(
         expires_ms: None,
     };
     // The web console has no platform behind it: the transcript is the message.
-    let say = if event.channel == "web" { Vec::new() } else { vec![draft] };
+    let say = if event.channel == ChannelKind::Web.as_str() { Vec::new() } else { vec![draft] };
     Patch { say, said: vec![said], ..Patch::default() }
 }
 

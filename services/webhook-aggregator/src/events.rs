@@ -8,7 +8,7 @@ use contracts::event::{
     StageEntry,
 };
 use contracts::outbox::DeliveryState;
-use contracts::{EventId, Problem, Shard};
+use contracts::{ChannelKind, EventId, Problem, Shard};
 use futures_util::future::join_all;
 use inbox::{Command, EventParts, Reply, StoredEvent};
 use platform::edge::{ApiError, ApiResult, Query};
@@ -88,7 +88,7 @@ pub(crate) async fn newest(
         .config
         .endpoints
         .iter()
-        .filter(|endpoint| channel.is_none_or(|channel| channel == endpoint.channel))
+        .filter(|endpoint| channel.is_none_or(|channel| channel == endpoint.channel.as_str()))
         .map(|endpoint| endpoint.shard())
         .collect();
     let lists = join_all(shards.iter().map(|shard| async {
@@ -135,7 +135,7 @@ pub(crate) async fn one(
             deps.event(&id).await?.ok_or_else(|| ApiError::not_found("event of this id"))?;
         let settled = found.0.state.is_final() || found.0.state == Stage::Parked;
         if settled || deps.clock.now_ms() >= deadline {
-            let spoken = if found.0.channel == "web" {
+            let spoken = if found.0.channel == ChannelKind::Web.as_str() {
                 in_the_console(&deps, &found.0).await?
             } else {
                 Vec::new()

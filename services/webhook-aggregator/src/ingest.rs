@@ -5,14 +5,14 @@
     reason = "JSON by name: what is missing reads as null, and what is written to is an object made here"
 )]
 
-use crate::channels::{Ack, Inbound, Incoming, Kind, channel};
+use crate::channels::{Ack, Inbound, Incoming, Kind};
 use crate::config::{Endpoint, Standing};
 use crate::{Deps, ask, control, pump};
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use contracts::event::{Speaker, Stage};
 use contracts::outbox::Target;
-use contracts::{ConversationId, ErrorCode, EventId, Problem};
+use contracts::{ChannelKind, ConversationId, ErrorCode, EventId, Problem};
 use inbox::{Command, Draft, Limit, NewEvent, NewSaid, Reply};
 use platform::edge::{ApiError, ApiResult, FromLoopback, read_body};
 use platform::ports::PortError;
@@ -25,67 +25,38 @@ const TEXT_CHARS_MAX: usize = 16_000;
 /// What is kept of a body that cannot be read.
 const RAW_BYTES_MAX: usize = 64 << 10;
 
-/// `POST /telegram/{endpoint}`.
-pub(crate) async fn telegram(
+/// `POST /<channel>/{endpoint}`, for every channel with webhooks.
+pub(crate) async fn webhook(
+    kind: ChannelKind,
     State(deps): State<Deps>,
     Path(name): Path<String>,
-    request: Request,
-) -> ApiResult<Response> {
-    receive(&deps, "telegram", &name, request).await
-}
-
-/// `POST /slack/{endpoint}`.
-pub(crate) async fn slack(
-    State(deps): State<Deps>,
-    Path(name): Path<String>,
-    request: Request,
-) -> ApiResult<Response> {
-    receive(&deps, "slack", &name, request).await
-}
-
-/// `POST /discord/{endpoint}`.
-pub(crate) async fn discord(
-    State(deps): State<Deps>,
-    Path(name): Path<String>,
-    request: Request,
-) -> ApiResult<Response> {
-    receive(&deps, "discord", &name, request).await
-}
-
-async fn receive(
-    deps: &Deps,
-    channel_name: &str,
-    name: &str,
     request: Request,
 ) -> ApiResult<Response> {
     let near = request.extensions().get::<FromLoopback>().is_some();
-    let unknown = || {
-        ApiError::new(
-            ErrorCode::NotFound,
-            format!("There is no {channel_name} endpoint of this name."),
-        )
-    };
-    let endpoint = deps
+    let found = deps
         .config
-        .endpoint(channel_name, name)
+        .endpoint(kind.as_str(), &name)
         .filter(|endpoint| !endpoint.local || near)
-        .ok_or_else(unknown)?;
-    let channel = channel(channel_name).ok_or_else(unknown)?;
+        .and_then(|endpoint| Some((endpoint, endpoint.connection.as_ref()?)));
+    let (endpoint, connection) = found.ok_or_else(|| {
+        let detail = format!("There is no {kind} endpoint of this name.");
+        ApiError::new(ErrorCode::NotFound, detail)
+    })?;
     let (parts, body) = request.into_parts();
     let headers = parts.headers.clone();
     let body = read_body(Request::from_parts(parts, body), BODY_BYTES_MAX).await?;
     let now_ms = deps.clock.now_ms();
-    if !channel.verify(endpoint, &headers, &body, now_ms) {
+    if !connection.verify(&headers, &body, now_ms) {
         return Err(ApiError::new(
             ErrorCode::BadSignature,
             "The request is not signed with this endpoint's secret.",
         ));
     }
-    match channel.read(endpoint, &headers, &body, now_ms) {
+    match connection.read(&headers, &body, now_ms) {
         Incoming::Handshake(ack) => Ok(acknowledge(&ack)),
         Incoming::Event(inbound) => {
             let ack = inbound.ack.clone();
-            accept(deps, endpoint, *inbound, &body).await?;
+            accept(&deps, endpoint, *inbound, &body).await?;
             Ok(acknowledge(&ack))
         }
     }
@@ -120,6 +91,11 @@ pub(crate) fn cannot_store(error: PortError) -> ApiError {
 }
 
 fn new_event(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8]) -> NewEvent {
+    let target = Target {
+        channel: endpoint.channel.to_string(),
+        endpoint: endpoint.name.clone(),
+        ..inbound.target
+    };
     let parts = std::iter::once(endpoint.channel.as_str())
         .chain([endpoint.name.as_str()])
         .chain(inbound.conversation.iter().map(String::as_str));
@@ -132,7 +108,7 @@ fn new_event(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8]) ->
         inbound.sender.as_deref().map_or(Standing::Stranger, |user| endpoint.standing(user));
     let approver = inbound.sender.as_deref().is_some_and(|user| endpoint.is_approver(user));
     let mut event = NewEvent {
-        channel: endpoint.channel.clone(),
+        channel: endpoint.channel.to_string(),
         endpoint: endpoint.name.clone(),
         dedupe_key: inbound.dedupe_key,
         semantic_key: inbound.semantic_key,
@@ -140,7 +116,7 @@ fn new_event(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8]) ->
         control: false,
         sender: inbound.sender.clone(),
         text: String::new(),
-        payload: json!({ "target": inbound.target, "actor": actor, "approver": approver, "reply": inbound.is_reply, "repliesTo": inbound.replies_to }),
+        payload: json!({ "target": target, "actor": actor, "approver": approver, "reply": inbound.is_reply, "repliesTo": inbound.replies_to }),
         raw: None,
         state: Stage::Received,
         reason: None,

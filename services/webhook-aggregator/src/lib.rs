@@ -30,7 +30,7 @@ pub use pump::{next_due, pump, recover};
 
 use axum::Router;
 use axum::routing::{get, post};
-use contracts::ServiceName;
+use contracts::{ChannelKind, ServiceName};
 use deps::ask;
 use platform::edge::{Routes, Scope};
 
@@ -40,11 +40,13 @@ const GATEWAY: &[Scope] = &[Scope::Gateway];
 
 /// The service. The whole URL map is this page.
 pub fn router(deps: Deps) -> Router {
-    Routes::new(ServiceName::WebhookAggregator, deps.auth.clone())
+    let routes = Routes::new(ServiceName::WebhookAggregator, deps.auth.clone());
+    ChannelKind::with_webhooks()
+        .fold(routes, |routes, channel| {
+            let receive = move |deps, name, request| ingest::webhook(channel, deps, name, request);
+            routes.open(&channel.webhook_path("{endpoint}"), post(receive))
+        })
         .open("/health", get(health::health))
-        .open("/telegram/{endpoint}", post(ingest::telegram))
-        .open("/slack/{endpoint}", post(ingest::slack))
-        .open("/discord/{endpoint}", post(ingest::discord))
         .scoped(OPERATOR, "/api/messages", post(messages::send))
         .scoped(OPERATOR, "/api/conversations/{id}/messages", get(messages::read))
         .scoped(READ, "/api/events", get(events::list))

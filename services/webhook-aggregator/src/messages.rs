@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use contracts::event::{MessageAccepted, MessageRequest, SaidList, Speaker, Stage};
 use contracts::outbox::Target;
-use contracts::{ConversationId, Problem, Shard};
+use contracts::{ChannelKind, ConversationId, Problem, Shard};
 use inbox::{Command, Limit, NewEvent, NewSaid, Reply};
 use platform::edge::{ApiResult, JsonBody, Query};
 use platform::ports::{ClockExt, begin_wait};
@@ -33,7 +33,7 @@ pub(crate) async fn send(
     };
     let event = new_event(&deps, &name, text);
     let conversation = event.conversation.clone();
-    let shard = Shard::of("web", WEB);
+    let shard = Shard::of(ChannelKind::Web.as_str(), WEB);
     let accepted = ask!(deps, &shard, Command::Accept(Box::new(event)), Reply::Accepted { event, state, .. } => (event, state));
     let (event_id, state) = accepted.map_err(ingest::cannot_store)?;
     ingest::started(&deps, &event_id, state, conversation.as_str());
@@ -60,7 +60,7 @@ fn new_event(deps: &Deps, name: &str, text: String) -> NewEvent {
     let conversation = ConversationId::new(format!("web:{WEB}:{name}"));
     let key = deps.clock.ulid();
     let target = Target {
-        channel: "web".to_owned(),
+        channel: ChannelKind::Web.to_string(),
         endpoint: WEB.to_owned(),
         chat: conversation.0.clone(),
         ..Target::default()
@@ -73,7 +73,7 @@ fn new_event(deps: &Deps, name: &str, text: String) -> NewEvent {
     let limit_notice =
         (!control).then(|| ingest::limit_notice(&conversation, &key, target.clone()));
     NewEvent {
-        channel: "web".to_owned(),
+        channel: ChannelKind::Web.to_string(),
         endpoint: WEB.to_owned(),
         control,
         said: vec![NewSaid {

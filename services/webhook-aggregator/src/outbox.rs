@@ -8,7 +8,7 @@ use contracts::event::Speaker;
 use contracts::outbox::{
     Approvers, Delivery, DeliveryState, DeliveryStatus, OutboxAnswer, OutboxRequest,
 };
-use contracts::{ConversationId, Shard};
+use contracts::{ChannelKind, ConversationId, Shard};
 use inbox::{Command, Draft, NewSaid, Reply};
 use platform::edge::{ApiResult, JsonBody};
 use platform::ports::PortResult;
@@ -31,7 +31,7 @@ pub(crate) async fn approvers(State(deps): State<Deps>) -> Json<Approvers> {
         .config
         .endpoints
         .iter()
-        .filter(|endpoint| endpoint.channel != "web" && !endpoint.local);
+        .filter(|endpoint| endpoint.channel != ChannelKind::Web && !endpoint.local);
     Json(Approvers { targets: real.flat_map(Endpoint::approver_targets).collect() })
 }
 
@@ -45,7 +45,7 @@ async fn put(deps: &Deps, delivery: Delivery) -> PortResult<DeliveryStatus> {
         });
     };
     let shard = endpoint.shard();
-    if endpoint.channel == "web" {
+    if endpoint.channel == ChannelKind::Web {
         return record(deps, &shard, delivery).await;
     }
     let draft = Draft {

@@ -1,7 +1,6 @@
 //! The outbox: each message is brought to what it should show, one request after the other.
 
-use crate::channels::{Aim, Attempt, Verdict, channel};
-use crate::config::Endpoint;
+use crate::channels::{Aim, Attempt, Connection, Verdict};
 use crate::{Deps, ask, retry};
 use contracts::outbox::DeliveryState;
 use contracts::{Effect, Shard};
@@ -37,18 +36,18 @@ async fn deliver(deps: &Deps, mut row: OutboxRow) -> SentReport {
     let found = deps
         .config
         .endpoint(&row.target.channel, &row.target.endpoint)
-        .zip(channel(&row.target.channel));
-    let Some((endpoint, channel)) = found else {
+        .and_then(|endpoint| endpoint.connection.as_ref());
+    let Some(connection) = found else {
         return end(row, DeliveryState::Failed, "the endpoint is not configured any more");
     };
     if row.expires_ms.is_some_and(|at| at <= now) {
         return end(row, DeliveryState::Expired, "too late to be of use");
     }
     for _ in 0..REQUESTS_MAX {
-        let Some(attempt) = channel.next(endpoint, &row, deps.clock.now_ms()) else {
+        let Some(attempt) = connection.next(&row, deps.clock.now_ms()) else {
             return end(row, DeliveryState::Sent, "");
         };
-        if let Some(report) = one_request(deps, endpoint, &mut row, attempt).await {
+        if let Some(report) = one_request(deps, connection.as_ref(), &mut row, attempt).await {
             return report;
         }
     }
@@ -62,11 +61,10 @@ async fn deliver(deps: &Deps, mut row: OutboxRow) -> SentReport {
 /// Sends one request and notes what it showed; a report when this try is over.
 async fn one_request(
     deps: &Deps,
-    endpoint: &Endpoint,
+    connection: &dyn Connection,
     row: &mut OutboxRow,
     attempt: Attempt,
 ) -> Option<SentReport> {
-    let channel = channel(&row.target.channel)?;
     let answer = match deps.outbound.send(attempt.request).await {
         Ok(answer) => answer,
         Err(error) => return Some(not_answered(deps, row, attempt.idempotent, &error)),
@@ -74,7 +72,7 @@ async fn one_request(
     if attempt.restart {
         row.parts.clear();
     }
-    match channel.judge(&attempt.aim, &answer) {
+    match connection.judge(&attempt.aim, &answer) {
         Verdict::Opened { chat } => {
             row.parts.push(Part { id: String::new(), chat, shows: String::new() })
         }
@@ -82,7 +80,7 @@ async fn one_request(
         Verdict::Gone => row.parts.clear(),
         Verdict::Later { after_ms, error } => return Some(later(deps, row, after_ms, error)),
         Verdict::Never { error } => {
-            tracing::warn!(delivery = %row.id, endpoint = %endpoint.name, error, "a message was refused");
+            tracing::warn!(delivery = %row.id, endpoint = %row.target.endpoint, error, "a message was refused");
             return Some(end(row.clone(), DeliveryState::Failed, &error));
         }
     }

@@ -28,7 +28,7 @@ pub(crate) async fn inbox_stats(
     let asked = join_all(deps.config.endpoints.iter().map(|endpoint| async {
         let stats = Command::Stats { since_ms: query.since, latency_since_ms };
         let stats = ask!(deps, &endpoint.shard(), stats, Reply::Stats(stats) => stats)?;
-        PortResult::Ok((endpoint.channel.clone(), stats))
+        PortResult::Ok((endpoint.channel.to_string(), stats))
     }))
     .await;
     Ok(Json(merge(asked.into_iter().collect::<PortResult<Vec<_>>>()?)))

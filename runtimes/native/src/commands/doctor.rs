@@ -8,6 +8,7 @@ use crate::ports::outbound::client_for;
 use crate::programs::NativePrograms;
 use crate::terminal::{say, say_json};
 use anyhow::Result;
+use contracts::ChannelKind;
 use platform::ports::{Clock, PortResult, ProgramEvent, ProgramSpec, Programs};
 use serde::Serialize;
 use std::os::unix::fs::PermissionsExt;
@@ -83,12 +84,9 @@ fn configuration(data: &DataDir, config: Option<&Path>) -> Vec<Finding> {
     let mut findings = match config_file::read(&tree, &serde_json::Value::Null, place) {
         Ok(read) => {
             let mut found = vec![ok(named)];
-            for endpoint in read
-                .aggregator
-                .endpoints
-                .iter()
-                .filter(|endpoint| endpoint.channel != "web" && endpoint.approvers.is_empty())
-            {
+            for endpoint in read.aggregator.endpoints.iter().filter(|endpoint| {
+                endpoint.channel != ChannelKind::Web && endpoint.approvers.is_empty()
+            }) {
                 let what = format!(
                     "endpoint {}.{} has no approvers: nobody can use it or decide there",
                     endpoint.channel, endpoint.name

@@ -1,6 +1,7 @@
 //! `quintet __parts`: the configuration as Workers get it, each service its part as JSON. For `cargo xtask`.
 
 use crate::config_file;
+use crate::local_endpoints;
 use crate::terminal::say;
 use anyhow::Result;
 use contracts::ServiceName;
@@ -36,7 +37,7 @@ fn parts(tree: &Value) -> Map<String, Value> {
         .flat_map(|channels| channels.values_mut())
         .filter_map(Value::as_object_mut)
     {
-        channel.remove("local");
+        channel.remove(local_endpoints::NAME);
     }
     all
 }

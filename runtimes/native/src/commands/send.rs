@@ -1,55 +1,39 @@
 //! `quintet send`: plays the platform against the server's local endpoint.
 
-#![expect(
-    clippy::indexing_slicing,
-    reason = "JSON by name: what is missing reads as null, and what is written to is an object made here"
-)]
-
 use crate::client::{Client, JsonBody};
 use crate::data_dir::DataDir;
-use crate::exit::{No, Unreachable, Usage};
+use crate::exit::{No, Unreachable};
+use crate::local_endpoints;
 use crate::ports::clock::SystemClock;
 use crate::terminal::{remark, say, say_json};
 use anyhow::{Context, Result};
 use contracts::event::{EventDetail, EventList, MessageAccepted, Stage};
-use contracts::{EventId, ServiceName};
-use ed25519_dalek::{Signer, SigningKey};
-use hmac::{Hmac, KeyInit, Mac};
+use contracts::{ChannelKind, EventId, ServiceName};
 use platform::ports::Clock;
 use serde_json::{Value, json};
-use sha2::Sha256;
 use std::time::Duration;
+use webhook_aggregator::channels::{LocalPlatform, Said, Signed, local_platform};
 
 /// Posts the message, waits, prints the answer. Refused or parked is exit 1.
 ///
 /// # Errors
-/// As said, and when nobody answers.
+/// As said, and when the server does not answer.
 pub async fn send(
     client: &Client,
     data: &DataDir,
-    channel: &str,
+    channel: ChannelKind,
     text: &str,
     wait_s: u64,
     as_json: bool,
 ) -> Result<()> {
     let deadline = SystemClock.now_ms() + i64::try_from(wait_s.min(3600)).unwrap_or(30) * 1000;
-    let id = match channel {
-        "web" => {
-            let accepted: MessageAccepted = client
-                .post(ServiceName::WebhookAggregator, "/api/messages", &json!({ "text": text }))
-                .await?;
-            accepted.event_id
+    let id = match local_platform(channel) {
+        Some(platform) => {
+            let webhook = sign(data, channel, platform, text)?;
+            post(client, channel, &webhook).await?;
+            find(client, channel, &webhook.dedupe_key).await?
         }
-        "telegram" | "slack" | "discord" => {
-            let key = post(client, data, channel, text).await?;
-            find(client, channel, &key).await?
-        }
-        other => {
-            return Err(Usage(format!(
-                "there is no channel {other}: use telegram, slack, discord or web"
-            ))
-            .into());
-        }
+        None => say_by_api(client, text).await?,
     };
     let detail = wait_for(client, &id, deadline).await?;
     if as_json {
@@ -105,7 +89,7 @@ async fn wait_for(client: &Client, id: &EventId, deadline: i64) -> Result<EventD
 }
 
 /// The webhook answers without an id, as the platforms want it: the event is found by its dedup key.
-async fn find(client: &Client, channel: &str, key: &str) -> Result<EventId> {
+async fn find(client: &Client, channel: ChannelKind, key: &str) -> Result<EventId> {
     for _ in 0..20 {
         let list: EventList = client
             .get(
@@ -116,7 +100,7 @@ async fn find(client: &Client, channel: &str, key: &str) -> Result<EventId> {
         if let Some(event) = list
             .events
             .into_iter()
-            .find(|event| event.endpoint == "local" && event.dedupe_key == key)
+            .find(|event| event.endpoint == local_endpoints::NAME && event.dedupe_key == key)
         {
             return Ok(event.id);
         }
@@ -125,114 +109,47 @@ async fn find(client: &Client, channel: &str, key: &str) -> Result<EventId> {
     Err(Unreachable("the server took the message but does not list it".to_owned()).into())
 }
 
-/// Signs and posts the webhook; its dedup key.
-async fn post(client: &Client, data: &DataDir, channel: &str, text: &str) -> Result<String> {
-    let path = data.join("local.json");
-    let local = std::fs::read(&path).map_err(|_| {
-        Unreachable(format!(
-            "no local endpoints in {}: is the server on this machine?",
-            data.path().display()
-        ))
-    })?;
-    let local: Value = serde_json::from_slice(&local).context("local.json cannot be read")?;
-    let endpoint = &local[channel];
-    let now_s = SystemClock.now_ms() / 1000;
-    let unique = u64::from_le_bytes(random()) >> 12;
-    let (key, body, headers) = match channel {
-        "telegram" => telegram(endpoint, text, now_s, unique),
-        "slack" => slack(endpoint, text, now_s, unique)?,
-        _ => discord(endpoint, text, now_s, unique)?,
-    };
+async fn say_by_api(client: &Client, text: &str) -> Result<EventId> {
+    let accepted: MessageAccepted = client
+        .post(ServiceName::WebhookAggregator, "/api/messages", &json!({ "text": text }))
+        .await?;
+    Ok(accepted.event_id)
+}
+
+/// The webhook that the channel's platform would post.
+fn sign(
+    data: &DataDir,
+    channel: ChannelKind,
+    platform: &dyn LocalPlatform,
+    text: &str,
+) -> Result<Signed> {
+    let credentials = local_endpoints::credentials(data, channel)?;
+    let mut bytes = [0; 8];
+    SystemClock.random(&mut bytes);
+    let unique = u64::from_le_bytes(bytes) >> 12;
+    let said = Said { text, now_s: SystemClock.now_ms() / 1000, unique };
+    platform
+        .sample(&credentials, &said)
+        .with_context(|| format!("local.json lacks a key of the {channel} endpoint"))
+}
+
+async fn post(client: &Client, channel: ChannelKind, webhook: &Signed) -> Result<()> {
     let mut request = client
         .http()
-        .post(client.url(&format!("/{channel}/local")))
+        .post(client.url(&channel.webhook_path(local_endpoints::NAME)))
         .json_body(&Value::Null)?
-        .body(body);
-    for (name, value) in headers {
-        request = request.header(name, value);
+        .body(webhook.body.clone());
+    for (name, value) in &webhook.headers {
+        request = request.header(*name, value);
     }
     let answer = request
         .send()
         .await
         .map_err(|e| Unreachable(format!("the server does not answer: {}", e.without_url())))?;
-    if !answer.status().is_success() {
-        let status = answer.status();
-        let text = answer.text().await.unwrap_or_default();
-        remark(&text);
-        return Err(Unreachable(format!("the webhook was answered {status}")).into());
+    if answer.status().is_success() {
+        return Ok(());
     }
-    Ok(key)
-}
-
-fn random() -> [u8; 8] {
-    let mut bytes = [0; 8];
-    SystemClock.random(&mut bytes);
-    bytes
-}
-
-type Signed = (String, String, Vec<(&'static str, String)>);
-
-fn text_at<'a>(endpoint: &'a Value, key: &str) -> &'a str {
-    endpoint[key].as_str().unwrap_or_default()
-}
-
-fn user(endpoint: &Value) -> Value {
-    endpoint["approvers"][0].clone()
-}
-
-fn telegram(endpoint: &Value, text: &str, now_s: i64, unique: u64) -> Signed {
-    let id: i64 = user(endpoint).as_str().and_then(|id| id.parse().ok()).unwrap_or(1);
-    let person = json!({ "id": id, "is_bot": false, "first_name": "You" });
-    let message = json!({ "message_id": unique % 1_000_000_000, "from": person, "chat": { "id": id, "type": "private" }, "date": now_s, "text": text });
-    let body = json!({ "update_id": unique, "message": message });
-    (
-        unique.to_string(),
-        body.to_string(),
-        vec![("x-telegram-bot-api-secret-token", text_at(endpoint, "secret_token").to_owned())],
-    )
-}
-
-fn slack(endpoint: &Value, text: &str, now_s: i64, unique: u64) -> Result<Signed> {
-    let key = format!("Ev{unique:X}");
-    let ts = format!("{now_s}.{:06}", unique % 1_000_000);
-    let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    let body = json!({
-        "team_id": "T0LOCAL01", "api_app_id": "A0LOCAL01", "type": "event_callback", "event_id": key, "event_time": now_s,
-        "authorizations": [{ "team_id": "T0LOCAL01", "user_id": "U0BOTLOCAL", "is_bot": true }],
-        "event": { "type": "message", "channel": "D0LOCAL01", "channel_type": "im", "user": user(endpoint), "text": escaped, "ts": ts, "event_ts": ts },
-    })
-    .to_string();
-    let mut mac = Hmac::<Sha256>::new_from_slice(text_at(endpoint, "signing_secret").as_bytes())
-        .context("the signing secret is no key")?;
-    mac.update(format!("v0:{now_s}:{body}").as_bytes());
-    let signature = format!("v0={}", hex::encode(mac.finalize().into_bytes()));
-    Ok((
-        key,
-        body,
-        vec![("x-slack-request-timestamp", now_s.to_string()), ("x-slack-signature", signature)],
-    ))
-}
-
-fn discord(endpoint: &Value, text: &str, now_s: i64, unique: u64) -> Result<Signed> {
-    let key = (900_000_000_000_000_000 + unique % 99_999_999_999_999).to_string();
-    let person = json!({ "id": user(endpoint), "username": "you" });
-    let body = json!({
-        "id": key, "type": 2, "token": format!("local-{unique:x}"), "application_id": endpoint["application_id"], "channel_id": "830000000000000042",
-        "user": person, "version": 1,
-        "data": { "id": "1", "type": 1, "name": "ask", "options": [{ "name": "message", "type": 3, "value": text }] },
-    })
-    .to_string();
-    let seed = hex::decode(text_at(endpoint, "private_key"))
-        .ok()
-        .and_then(|seed| <[u8; 32]>::try_from(seed).ok())
-        .context("local.json has no key for discord")?;
-    let signature = SigningKey::from_bytes(&seed).sign(format!("{now_s}{body}").as_bytes());
-    Ok((
-        key,
-        body,
-        vec![
-            ("x-signature-timestamp", now_s.to_string()),
-            ("x-signature-ed25519", hex::encode(signature.to_bytes())),
-        ],
-    ))
+    let status = answer.status();
+    remark(&answer.text().await.unwrap_or_default());
+    Err(Unreachable(format!("the webhook was answered {status}")).into())
 }

@@ -2,6 +2,7 @@
 
 use crate::bed::{Home, until};
 use crate::http;
+use contracts::ChannelKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -107,7 +108,7 @@ fn a_token_of_a_variable_is_not_written_down() {
 fn every_channel_is_answered_by_codegen() {
     let home = Home::new();
     let server = home.up();
-    for channel in ["telegram", "slack", "discord", "web"] {
+    for channel in ChannelKind::ALL.iter().map(|channel| channel.as_str()) {
         let done = home.run(&["send", channel, "Fix the TypeError in the login flow"]);
         assert_eq!(done.code, 0, "{channel}: {done:?}");
         assert!(

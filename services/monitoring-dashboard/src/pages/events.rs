@@ -7,13 +7,12 @@ use crate::owners::{self, EventFilter};
 use crate::session::Owner;
 use crate::{Config, Deps};
 use axum::extract::{Query, State};
-use contracts::Micros;
 use contracts::event::{EventList, EventRow, Stage};
+use contracts::{ChannelKind, Micros};
 use futures_util::future::join;
 use maud::{Markup, html};
 
 const PAGE: u32 = 50;
-const CHANNELS: [&str; 4] = ["telegram", "slack", "discord", "web"];
 
 /// `GET /dashboard/events`.
 pub async fn show(
@@ -49,7 +48,7 @@ fn chooser(config: &Config, filter: &EventFilter) -> Markup {
             label { "Channel"
                 select name="channel" {
                     option value="" { "any" }
-                    @for channel in CHANNELS { option value=(channel) selected[filter.channel == channel] { (channel) } }
+                    @for channel in ChannelKind::ALL { option value=(channel) selected[filter.channel == channel.as_str()] { (channel) } }
                 }
             }
             button { "Show" }

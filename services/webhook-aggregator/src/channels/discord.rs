@@ -1,159 +1,76 @@
 //! Discord: interactions and webhook events in; edits of the deferred answer and bot messages out.
 
+mod incoming;
 mod outgoing;
+mod sample;
+mod setup;
 
-use super::{Ack, Aim, Attempt, Channel, Inbound, Incoming, Kind, Verdict, body_key, header};
-use crate::config::{Credentials, Endpoint};
-use contracts::outbox::{Interaction, Target};
-use ed25519_dalek::{Signature, VerifyingKey};
+use super::{Aim, Attempt, Channel, Connection, Incoming, Setup, Verdict, secret};
+use http::HeaderMap;
 use inbox::OutboxRow;
+use platform::config::Section;
 use platform::ports::OutboundResponse;
-use serde_json::{Value, json};
+use platform::secret::Secret;
+use std::sync::Arc;
 
 /// The channel.
 pub struct Discord;
 
-/// An interaction's token answers for 15 minutes; the last half minute is left as a margin.
-const TOKEN_MS: i64 = 15 * 60_000 - 30_000;
+/// One application and its bot.
+#[derive(Debug)]
+struct Application {
+    api_base: String,
+    public_key: [u8; 32],
+    bot_token: Secret,
+}
+
+const GENERAL: &str = "Copy it from the application's General Information page.";
 
 impl Channel for Discord {
-    fn verify(&self, endpoint: &Endpoint, headers: &http::HeaderMap, body: &[u8], _: i64) -> bool {
-        let Credentials::Discord { public_key, .. } = &endpoint.credentials else { return false };
-        let (Some(signature), Some(time)) =
-            (header(headers, "x-signature-ed25519"), header(headers, "x-signature-timestamp"))
-        else {
-            return false;
-        };
-        let signature =
-            hex::decode(signature).ok().and_then(|bytes| Signature::from_slice(&bytes).ok());
-        let (Some(signature), Ok(key)) = (signature, VerifyingKey::from_bytes(public_key)) else {
-            return false;
-        };
-        let message: Vec<u8> = time.bytes().chain(body.iter().copied()).collect();
-        // Strict: refuses a scalar at or above the group order, and keys of small order.
-        key.verify_strict(&message, &signature).is_ok()
+    fn default_api_base(&self) -> &'static str {
+        "https://discord.com/api/v10"
     }
 
-    fn read(&self, endpoint: &Endpoint, _: &http::HeaderMap, body: &[u8], now_ms: i64) -> Incoming {
-        let input: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
-        let mut inbound = Inbound {
-            ack: Ack::json(json!({ "type": 5 })),
-            dedupe_key: body_key(body),
-            semantic_key: None,
-            conversation: Vec::new(),
-            sender: None,
-            is_reply: false,
-            replies_to: None,
-            kind: Kind::Quarantined("unreadable"),
-            target: Target {
-                channel: "discord".to_owned(),
-                endpoint: endpoint.name.clone(),
-                ..Target::default()
-            },
-        };
-        if input.is_null()
-            || (input["type"] == 1 && input.get("event").is_none() && input.get("token").is_none())
-        {
-            inbound.ack = Ack::json(json!({ "type": 1 }));
-        } else if input.get("id").is_some() && input.get("token").is_some() {
-            read_interaction(&input, now_ms, &mut inbound);
-        } else {
-            // Webhook events share the path: type 0 is their ping.
-            inbound.ack = Ack::empty(204);
-            inbound.kind = Kind::Ignored("not_a_message");
-        }
-        Incoming::Event(Box::new(inbound))
+    fn connect(&self, section: &mut Section<'_>, api_base: String) -> Option<Arc<dyn Connection>> {
+        let public_key = public_key(section);
+        // Not needed yet: an interaction names its application itself.
+        let application_id = section.text("application_id");
+        let application_id = section.required("application_id", application_id, GENERAL);
+        let bot_token = secret(section, "bot_token", "Copy it from the application's Bot page.");
+        application_id?;
+        Some(Arc::new(Application { api_base, public_key: public_key?, bot_token: bot_token? }))
     }
 
-    fn next(&self, endpoint: &Endpoint, row: &OutboxRow, now_ms: i64) -> Option<Attempt> {
-        outgoing::next(endpoint, row, now_ms)
+    fn example(&self) -> &'static str {
+        setup::EXAMPLE
     }
+}
 
+fn public_key(section: &mut Section<'_>) -> Option<[u8; 32]> {
+    let text = section.text("public_key");
+    let fix = "Copy it from the application's General Information page (64 hex characters).";
+    let text = section.required("public_key", text, fix)?;
+    let key = hex::decode(text.trim()).ok().and_then(|bytes| bytes.try_into().ok());
+    if key.is_none() {
+        section.wrong("public_key", "is not 64 hex characters.", GENERAL);
+    }
+    key
+}
+
+impl Connection for Application {
+    fn verify(&self, headers: &HeaderMap, body: &[u8], _: i64) -> bool {
+        incoming::verify(self, headers, body)
+    }
+    fn read(&self, _: &HeaderMap, body: &[u8], now_ms: i64) -> Incoming {
+        Incoming::Event(Box::new(incoming::read(body, now_ms)))
+    }
+    fn next(&self, row: &OutboxRow, now_ms: i64) -> Option<Attempt> {
+        outgoing::next(self, row, now_ms)
+    }
     fn judge(&self, aim: &Aim, answer: &OutboundResponse) -> Verdict {
         outgoing::judge(aim, answer)
     }
-}
-
-fn text_at<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
-    value.get(key)?.as_str().filter(|text| !text.is_empty())
-}
-
-fn read_interaction(input: &Value, now_ms: i64, inbound: &mut Inbound) {
-    inbound.dedupe_key = text_at(input, "id").unwrap_or_default().to_owned();
-    inbound.sender = text_at(&input["member"]["user"], "id")
-        .or_else(|| text_at(&input["user"], "id"))
-        .map(str::to_owned);
-    let channel = text_at(input, "channel_id").or_else(|| text_at(&input["channel"], "id"));
-    if let Some(channel) = channel {
-        inbound.conversation =
-            text_at(input, "guild_id").into_iter().chain([channel]).map(str::to_owned).collect();
-        channel.clone_into(&mut inbound.target.chat);
+    fn set_up(&self, path: &str, public: Option<&str>) -> Setup {
+        Setup::steps(setup::STEPS, path, public)
     }
-    inbound.target.mention = inbound.sender.clone();
-    inbound.target.interaction = Some(Interaction {
-        application_id: text_at(input, "application_id").unwrap_or_default().to_owned(),
-        token: text_at(input, "token").unwrap_or_default().to_owned(),
-        until_ms: now_ms + TOKEN_MS,
-    });
-    let data = &input["data"];
-    (inbound.ack, inbound.kind) = match input["type"].as_i64() {
-        Some(1) => (Ack::json(json!({ "type": 1 })), Kind::Ignored("ping")),
-        Some(2) => (Ack::json(json!({ "type": 5 })), command(data)),
-        Some(3) => (
-            Ack::json(json!({ "type": 6 })),
-            Kind::Press {
-                token: text_at(data, "custom_id").unwrap_or_default().to_owned(),
-                callback: None,
-            },
-        ),
-        Some(4) => (
-            Ack::json(json!({ "type": 8, "data": { "choices": [] } })),
-            Kind::Ignored("autocomplete"),
-        ),
-        Some(5) => (Ack::json(json!({ "type": 5 })), message(inputs(&data["components"]))),
-        _ => (Ack::json(json!({ "type": 5 })), Kind::Ignored("not_a_message")),
-    };
-}
-
-/// All string options, depth first through sub-commands, joined by a blank, whatever their names.
-fn command(data: &Value) -> Kind {
-    let mut words = Vec::new();
-    options(&data["options"], &mut words);
-    let text = words.join(" ");
-    let name = format!("/{}", text_at(data, "name").unwrap_or_default());
-    if crate::control::is_command(&name) {
-        return Kind::Message { text: format!("{name} {text}").trim().to_owned() };
-    }
-    if text.trim().is_empty() {
-        Kind::Message { text: "/help".to_owned() }
-    } else {
-        Kind::Message { text }
-    }
-}
-
-fn options(list: &Value, words: &mut Vec<String>) {
-    for option in list.as_array().into_iter().flatten() {
-        if option["type"] == 3 {
-            words.extend(option["value"].as_str().map(str::to_owned));
-        }
-        options(&option["options"], words);
-    }
-}
-
-/// The text inputs of a modal.
-fn inputs(components: &Value) -> String {
-    let mut found = Vec::new();
-    let mut open: Vec<&Value> = components.as_array().into_iter().flatten().rev().collect();
-    while let Some(component) = open.pop() {
-        if component["type"] == 4 {
-            found.extend(component["value"].as_str().map(str::to_owned));
-        }
-        open.extend(component.get("component"));
-        open.extend(component["components"].as_array().into_iter().flatten().rev());
-    }
-    found.join(" ")
-}
-
-fn message(text: String) -> Kind {
-    if text.trim().is_empty() { Kind::Ignored("no_text") } else { Kind::Message { text } }
 }

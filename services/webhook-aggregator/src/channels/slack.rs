@@ -1,114 +1,77 @@
 //! Slack: Events API, interactivity and slash commands in; `chat.postMessage` and `chat.update` out.
 
+mod incoming;
 mod outgoing;
+mod sample;
+mod setup;
 
-use super::{Ack, Aim, Attempt, Channel, Inbound, Incoming, Kind, Verdict, body_key, form, header};
-use crate::config::{Credentials, Endpoint};
-use contracts::outbox::Target;
+use super::{Aim, Attempt, Channel, Connection, Incoming, Setup, Verdict, secret};
 use hmac::{Hmac, KeyInit, Mac};
+use http::HeaderMap;
 use inbox::OutboxRow;
+use platform::config::Section;
 use platform::ports::OutboundResponse;
-use serde_json::{Value, json};
+use platform::secret::Secret;
 use sha2::Sha256;
-use subtle::ConstantTimeEq;
+use std::sync::Arc;
 
 /// The channel.
 pub struct Slack;
 
-/// A signature is good for this long, before and after its time.
-const WINDOW_S: i64 = 300;
+/// The app in one workspace.
+#[derive(Debug)]
+struct App {
+    api_base: String,
+    signing_secret: Secret,
+    bot_token: Secret,
+}
 
 impl Channel for Slack {
-    fn verify(
-        &self,
-        endpoint: &Endpoint,
-        headers: &http::HeaderMap,
-        body: &[u8],
-        now_ms: i64,
-    ) -> bool {
-        let Credentials::Slack { signing_secret, .. } = &endpoint.credentials else { return false };
-        let (Some(time), Some(sent)) =
-            (header(headers, "x-slack-request-timestamp"), header(headers, "x-slack-signature"))
-        else {
-            return false;
-        };
-        let fresh = time
-            .parse::<i64>()
-            .is_ok_and(|time| (now_ms / 1000).abs_diff(time) <= WINDOW_S.unsigned_abs());
-        let expected = signature(signing_secret.reveal(), time, body);
-        fresh & bool::from(expected.as_bytes().ct_eq(sent.as_bytes()))
+    fn default_api_base(&self) -> &'static str {
+        "https://slack.com/api"
     }
 
-    fn read(
-        &self,
-        endpoint: &Endpoint,
-        headers: &http::HeaderMap,
-        body: &[u8],
-        _: i64,
-    ) -> Incoming {
-        let is_form = header(headers, "content-type")
-            .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
-        let mut inbound = Inbound {
-            ack: Ack::empty(200),
-            dedupe_key: body_key(body),
-            semantic_key: None,
-            conversation: Vec::new(),
-            sender: None,
-            is_reply: false,
-            replies_to: None,
-            kind: Kind::Quarantined("unreadable"),
-            target: Target {
-                channel: "slack".to_owned(),
-                endpoint: endpoint.name.clone(),
-                ..Target::default()
-            },
-        };
-        if is_form {
-            let fields = form::parse(body);
-            let field = |name: &str| {
-                fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
-            };
-            match field("payload") {
-                Some(payload) => {
-                    read_action(&serde_json::from_str(payload).unwrap_or(Value::Null), &mut inbound)
-                }
-                None if field("command").is_some() => read_command(&field, &mut inbound),
-                None => {}
-            }
-            return Incoming::Event(Box::new(inbound));
-        }
-        let event: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
-        match event["type"].as_str() {
-            Some("url_verification") => Incoming::Handshake(Ack::json(
-                json!({ "challenge": event["challenge"].as_str().unwrap_or_default() }),
-            )),
-            Some("event_callback") => {
-                read_event(&event, &mut inbound);
-                Incoming::Event(Box::new(inbound))
-            }
-            Some(kind) => {
-                inbound.kind = Kind::Ignored(if kind == "app_rate_limited" {
-                    "app_rate_limited"
-                } else {
-                    "not_a_message"
-                });
-                Incoming::Event(Box::new(inbound))
-            }
-            None => Incoming::Event(Box::new(inbound)),
-        }
+    /// A workspace's id is in capitals, as a variable's name is.
+    fn name_of_variable(&self, word: &str) -> String {
+        word.to_owned()
     }
 
-    fn next(&self, endpoint: &Endpoint, row: &OutboxRow, _: i64) -> Option<Attempt> {
-        outgoing::next(endpoint, row)
+    fn connect(&self, section: &mut Section<'_>, api_base: String) -> Option<Arc<dyn Connection>> {
+        let signing_secret =
+            secret(section, "signing_secret", "Copy it from the app's Basic Information page.");
+        let bot_token = secret(
+            section,
+            "bot_token",
+            "Copy the Bot User OAuth Token (xoxb-…) from the app's OAuth page.",
+        );
+        Some(Arc::new(App { api_base, signing_secret: signing_secret?, bot_token: bot_token? }))
     }
 
+    fn example(&self) -> &'static str {
+        setup::EXAMPLE
+    }
+}
+
+impl Connection for App {
+    fn verify(&self, headers: &HeaderMap, body: &[u8], now_ms: i64) -> bool {
+        incoming::verify(self, headers, body, now_ms)
+    }
+    fn read(&self, headers: &HeaderMap, body: &[u8], _: i64) -> Incoming {
+        incoming::read(headers, body)
+    }
+    fn next(&self, row: &OutboxRow, _: i64) -> Option<Attempt> {
+        outgoing::next(self, row)
+    }
     fn judge(&self, aim: &Aim, answer: &OutboundResponse) -> Verdict {
         outgoing::judge(aim, answer)
+    }
+    fn set_up(&self, path: &str, public: Option<&str>) -> Setup {
+        Setup::steps(setup::STEPS, path, public)
     }
 }
 
 /// `v0=` and the lower-case hex HMAC-SHA256 of `v0:<time>:<body>`.
-pub(crate) fn signature(secret: &str, time: &str, body: &[u8]) -> String {
+fn signature(secret: &str, time: &str, body: &[u8]) -> String {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else {
         return String::new();
     };
@@ -117,151 +80,4 @@ pub(crate) fn signature(secret: &str, time: &str, body: &[u8]) -> String {
     mac.update(b":");
     mac.update(body);
     format!("v0={}", hex::encode(mac.finalize().into_bytes()))
-}
-
-fn text_at<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
-    value.get(key)?.as_str().filter(|text| !text.is_empty())
-}
-
-fn read_event(envelope: &Value, inbound: &mut Inbound) {
-    if let Some(id) = text_at(envelope, "event_id") {
-        id.clone_into(&mut inbound.dedupe_key);
-    }
-    let event = &envelope["event"];
-    let (Some(team), Some(channel)) = (text_at(envelope, "team_id"), text_at(event, "channel"))
-    else {
-        inbound.kind = Kind::Ignored("not_a_message");
-        return;
-    };
-    let ts = text_at(event, "ts").or_else(|| text_at(event, "event_ts")).unwrap_or_default();
-    let direct = text_at(event, "channel_type") == Some("im");
-    let thread = text_at(event, "thread_ts");
-    inbound.conversation = vec![team.to_owned(), channel.to_owned()];
-    if !direct {
-        inbound.conversation.push(thread.unwrap_or(ts).to_owned());
-    }
-    inbound.sender = text_at(event, "user").map(str::to_owned);
-    inbound.is_reply = thread.is_some_and(|thread| thread != ts);
-    channel.clone_into(&mut inbound.target.chat);
-    // In a channel an answer opens, or goes on in, the message's own thread.
-    inbound.target.thread =
-        if direct { thread.map(str::to_owned) } else { Some(thread.unwrap_or(ts).to_owned()) };
-    inbound.kind = read_text(envelope, event, direct);
-    if matches!(inbound.kind, Kind::Message { .. } | Kind::Overheard { .. }) {
-        inbound.semantic_key = Some(format!("{team}:{channel}:{ts}"));
-    }
-}
-
-fn read_text(envelope: &Value, event: &Value, direct: bool) -> Kind {
-    let own = envelope["authorizations"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .find(|who| who["is_bot"] == true)
-        .and_then(|who| text_at(who, "user_id"));
-    let app = text_at(envelope, "api_app_id");
-    let text = text_at(event, "text").unwrap_or_default();
-    let kind = text_at(event, "type").unwrap_or_default();
-    let own_message = text_at(event, "app_id").is_some_and(|id| Some(id) == app)
-        || (own.is_some() && text_at(event, "user") == own);
-    let mentioned = own.is_some_and(|own| text.contains(&format!("<@{own}>")));
-    if own_message {
-        Kind::Ignored("own_message")
-    } else if event.get("bot_id").is_some() || text_at(event, "subtype") == Some("bot_message") {
-        Kind::Ignored("bot_message")
-    } else if matches!(text_at(event, "subtype"), Some("message_changed" | "message_deleted")) {
-        Kind::Ignored("edit")
-    } else if !matches!(kind, "message" | "app_mention")
-        || text_at(event, "subtype")
-            .is_some_and(|subtype| subtype != "file_share" && subtype != "thread_broadcast")
-    {
-        Kind::Ignored("not_a_message")
-    } else if kind == "message" && !direct && !mentioned && !in_own_thread(event, own) {
-        // A thread that we answered in goes on without our name; what is for somebody else by name is not for us.
-        let in_thread = event.get("thread_ts").is_some() && !text.trim_start().starts_with("<@");
-        if in_thread && !plain(text).is_empty() {
-            Kind::Overheard { text: plain(text) }
-        } else {
-            Kind::Ignored("not_addressed")
-        }
-    } else {
-        match plain(text).as_str() {
-            "" => Kind::Ignored("no_text"),
-            text => Kind::Message { text: text.to_owned() },
-        }
-    }
-}
-
-/// A reply in a thread that we opened.
-fn in_own_thread(event: &Value, own: Option<&str>) -> bool {
-    event.get("thread_ts").is_some() && own.is_some() && text_at(event, "parent_user_id") == own
-}
-
-/// Slack's text without the leading mention, its three escapes undone.
-fn plain(text: &str) -> String {
-    let mut text = text.trim();
-    if let Some(rest) = text.strip_prefix("<@")
-        && let Some((_, rest)) = rest.split_once('>')
-    {
-        text = rest.trim();
-    }
-    text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-}
-
-fn read_action(payload: &Value, inbound: &mut Inbound) {
-    let Some(kind) = text_at(payload, "type") else { return };
-    let team = text_at(&payload["team"], "id")
-        .or_else(|| text_at(&payload["user"], "team_id"))
-        .unwrap_or_default();
-    if let Some(trigger) = text_at(payload, "trigger_id") {
-        inbound.dedupe_key = format!("{team}:{trigger}");
-    }
-    inbound.sender = text_at(&payload["user"], "id").map(str::to_owned);
-    let channel =
-        text_at(&payload["channel"], "id").or_else(|| text_at(&payload["container"], "channel_id"));
-    if let Some(channel) = channel {
-        let container = &payload["container"];
-        let thread =
-            text_at(container, "thread_ts").or_else(|| text_at(&payload["message"], "thread_ts"));
-        let message =
-            text_at(container, "message_ts").or_else(|| text_at(&payload["message"], "ts"));
-        inbound.conversation = vec![team.to_owned(), channel.to_owned()];
-        if !channel.starts_with('D') {
-            inbound.conversation.extend(thread.or(message).map(str::to_owned));
-        }
-        channel.clone_into(&mut inbound.target.chat);
-        inbound.target.thread = thread.map(str::to_owned);
-    }
-    let token = payload["actions"]
-        .as_array()
-        .and_then(|actions| actions.first())
-        .and_then(|action| text_at(action, "value"));
-    inbound.kind = match (kind, token) {
-        ("block_actions", Some(token)) => Kind::Press { token: token.to_owned(), callback: None },
-        _ => Kind::Ignored("not_a_message"),
-    };
-}
-
-fn read_command<'a>(field: &dyn Fn(&str) -> Option<&'a str>, inbound: &mut Inbound) {
-    let team = field("team_id").unwrap_or_default();
-    let channel = field("channel_id").unwrap_or_default();
-    if let Some(trigger) = field("trigger_id") {
-        inbound.dedupe_key = format!("{team}:{trigger}");
-    }
-    inbound.sender = field("user_id").map(str::to_owned);
-    inbound.conversation = vec![team.to_owned(), channel.to_owned()];
-    channel.clone_into(&mut inbound.target.chat);
-    let text = field("text").unwrap_or_default().trim();
-    let command = field("command").unwrap_or_default();
-    // A command named like one of ours is that command; any other is a way to speak to us.
-    let said = if crate::control::is_command(command) {
-        format!("{command} {text}").trim().to_owned()
-    } else {
-        text.to_owned()
-    };
-    inbound.kind = if said.is_empty() {
-        Kind::Message { text: "/help".to_owned() }
-    } else {
-        Kind::Message { text: said }
-    };
 }

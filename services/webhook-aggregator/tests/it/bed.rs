@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
-use contracts::ServiceName;
+use contracts::{ChannelKind, ServiceName};
 use http_body_util::BodyExt;
 use inbox::memory::MemoryInbox;
 use platform::edge::{Auth, FromLoopback, Principal, Scope};
@@ -14,10 +14,10 @@ use platform::memory::{
 };
 use platform::secret::Secret;
 use serde_json::{Value, json};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, LazyLock, Mutex};
 use tower::ServiceExt;
-use webhook_aggregator::{Config, Deps};
+use webhook_aggregator::{Config, Deps, channels};
 
 pub struct Bed {
     pub clock: Arc<ManualClock>,
@@ -75,17 +75,26 @@ impl World {
 pub const OPERATOR: &str = "operator-token";
 pub const GATEWAY: &str = "gateway-token";
 
+/// `vectors/<channel>.json` of every channel: an endpoint, its webhooks with their verdicts, and an answer of its API.
+pub fn vectors() -> &'static BTreeMap<ChannelKind, Value> {
+    static VECTORS: LazyLock<BTreeMap<ChannelKind, Value>> =
+        LazyLock::new(|| channels::all().map(|(kind, _)| (kind, vectors_of(kind))).collect());
+    &VECTORS
+}
+
+fn vectors_of(channel: ChannelKind) -> Value {
+    let path = format!("{}/tests/vectors/{channel}.json", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
 pub fn config() -> Value {
-    let telegram: Value = serde_json::from_str(include_str!("../vectors/telegram.json")).unwrap();
-    let slack: Value = serde_json::from_str(include_str!("../vectors/slack.json")).unwrap();
-    let discord: Value = serde_json::from_str(include_str!("../vectors/discord.json")).unwrap();
-    json!({ "endpoints": {
-        "telegram": { "main": { "secret_token": telegram["secret"], "bot_token": "5550001:TEST", "api_base": "http://127.0.0.1:1/tg", "approvers": ["700100200"] } },
-        "slack": { "T0AAAA111": { "signing_secret": slack["secret"], "bot_token": "xoxb-test", "api_base": "http://127.0.0.1:1/slack", "approvers": ["U0HUMAN01"] } },
-        "discord": { "820000000000000001": {
-            "public_key": discord["public_key_hex"], "application_id": "910000000000000001", "bot_token": "bot-token",
-            "api_base": "http://127.0.0.1:1/dc/v10", "approvers": ["810000000000000001"] } },
-    }})
+    let endpoints = vectors().iter().map(|(kind, file)| {
+        let endpoint = &file["endpoint"];
+        let named = json!({ endpoint["name"].as_str().unwrap(): endpoint["keys"] });
+        (kind.to_string(), named)
+    });
+    json!({ "endpoints": endpoints.collect::<serde_json::Map<_, _>>() })
 }
 
 pub fn bed() -> Bed {
@@ -128,16 +137,21 @@ pub fn bed_with(config: Value) -> Bed {
     Bed { app: webhook_aggregator::router(deps.clone()), clock, inbox, outbound, deps, world }
 }
 
+/// Address of a channel's stand-in API, as the native runtime has it.
+pub fn local_api(channel: ChannelKind) -> String {
+    format!("http://127.0.0.1:1/local/{channel}")
+}
+
 /// A platform that takes everything.
 pub fn platform_says(sent: &platform::memory::Sent) -> platform::ports::OutboundResponse {
-    let body = if sent.url.contains("/tg/") {
-        json!({ "ok": true, "result": { "message_id": 43, "chat": { "id": 700_100_200 } } })
-    } else if sent.url.contains("/slack/") {
-        json!({ "ok": true, "channel": "D0IM00001", "ts": "1.2" })
-    } else {
-        json!({ "id": "950000000000000002", "channel_id": "830000000000000001" })
-    };
-    MemoryOutbound::json(200, &body)
+    let answer = vectors().iter().find_map(|(kind, file)| {
+        if let Some(path) = sent.url.strip_prefix(&format!("{}/", local_api(*kind))) {
+            return Some(channels::local_platform(*kind)?.answer(path, &sent.body, 43));
+        }
+        let api_base = file["endpoint"]["keys"]["api_base"].as_str().unwrap();
+        sent.url.starts_with(api_base).then(|| file["api_answer"].clone())
+    });
+    MemoryOutbound::json(200, &answer.unwrap_or_else(|| panic!("no platform has {}", sent.url)))
 }
 
 fn router_fake(world: &World) -> Router {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may stop")]
 
 mod bed;
+mod channels;
 mod conduct;
 mod control;
 mod failures;

@@ -1,8 +1,8 @@
 //! What we say in Discord: the deferred answer is edited while its token lives; afterwards the bot writes to the
 //! channel and mentions who asked.
 
-use super::super::{Aim, Attempt, NextPart, SEND_TIMEOUT_MS, Verdict, by_status, next_part};
-use crate::config::{Credentials, Endpoint};
+use super::Application;
+use crate::channels::{Aim, Attempt, NextPart, SEND_TIMEOUT_MS, Verdict, by_status, next_part};
 use crate::split::Limit;
 use bytes::Bytes;
 use contracts::outbox::{Buttons, Interaction};
@@ -17,13 +17,13 @@ const MENTION_ROOM: usize = 32;
 const ORIGINAL: &str = "@original";
 
 /// The next request for a message.
-pub(super) fn next(endpoint: &Endpoint, row: &OutboxRow, now_ms: i64) -> Option<Attempt> {
+pub(super) fn next(application: &Application, row: &OutboxRow, now_ms: i64) -> Option<Attempt> {
     let token = row.target.interaction.as_ref().filter(|interaction| interaction.until_ms > now_ms);
     if row.kind == "press_ack" {
         // Only the presser sees it (flag 64), and only while the token lives.
         let interaction = token.filter(|_| row.parts.is_empty())?;
         let body = json!({ "content": row.text, "flags": 64, "allowed_mentions": { "parse": [] } });
-        let request = by_token(endpoint, interaction, http::Method::POST, "", &body);
+        let request = by_token(application, interaction, http::Method::POST, "", &body);
         return Some(Attempt { request, aim: Aim::AnswerPress, idempotent: false, restart: false });
     }
     // The original answer is out of reach once its token has died: the answer goes on as a new message of the bot.
@@ -31,7 +31,7 @@ pub(super) fn next(endpoint: &Endpoint, row: &OutboxRow, now_ms: i64) -> Option<
     let parts = if restart { &[] } else { row.parts.as_slice() };
     if row.target.direct && parts.is_empty() {
         let body = json!({ "recipient_id": row.target.chat });
-        let request = by_bot(endpoint, http::Method::POST, "/users/@me/channels", &body);
+        let request = by_bot(application, http::Method::POST, "/users/@me/channels", &body);
         return Some(Attempt { request, aim: Aim::OpenDirect, idempotent: true, restart });
     }
     // The part that only remembers where a direct conversation is stands before the real ones.
@@ -42,7 +42,7 @@ pub(super) fn next(endpoint: &Endpoint, row: &OutboxRow, now_ms: i64) -> Option<
         next_part(row, parts.get(shift..).unwrap_or_default(), limit)?;
     let body = message(&text, buttons, edited.is_some());
     if let Some(part) = edited {
-        let request = edit(endpoint, token, part, &body);
+        let request = edit(application, token, part, &body);
         return Some(Attempt {
             request,
             aim: Aim::Edit { index: index + shift, shows },
@@ -59,7 +59,7 @@ pub(super) fn next(endpoint: &Endpoint, row: &OutboxRow, now_ms: i64) -> Option<
         };
         let aim = Aim::Send { shows, known_as: first.then_some(ORIGINAL) };
         return Some(Attempt {
-            request: by_token(endpoint, interaction, method, path, &body),
+            request: by_token(application, interaction, method, path, &body),
             aim,
             idempotent: first,
             restart,
@@ -68,7 +68,7 @@ pub(super) fn next(endpoint: &Endpoint, row: &OutboxRow, now_ms: i64) -> Option<
     let chat = opened.map_or(row.target.chat.as_str(), |part| part.chat.as_str());
     let aim = Aim::Send { shows, known_as: None };
     Some(Attempt {
-        request: post(endpoint, row, chat, index, body),
+        request: post(application, row, chat, index, body),
         aim,
         idempotent: true,
         restart,
@@ -91,7 +91,7 @@ fn message(text: &str, buttons: Option<&Buttons>, edit: bool) -> Value {
 
 /// A message by the bot; the nonce makes Discord drop a repetition for some minutes.
 fn post(
-    endpoint: &Endpoint,
+    application: &Application,
     row: &OutboxRow,
     chat: &str,
     index: usize,
@@ -110,26 +110,26 @@ fn post(
         .collect();
     body["nonce"] = nonce.into();
     body["enforce_nonce"] = true.into();
-    by_bot(endpoint, http::Method::POST, &format!("/channels/{chat}/messages"), &body)
+    by_bot(application, http::Method::POST, &format!("/channels/{chat}/messages"), &body)
 }
 
 /// What was written by the interaction's token is edited by it while it lives; everything else by the bot.
 fn edit(
-    endpoint: &Endpoint,
+    application: &Application,
     token: Option<&Interaction>,
     part: &Part,
     body: &Value,
 ) -> OutboundRequest {
     match token {
         Some(interaction) => by_token(
-            endpoint,
+            application,
             interaction,
             http::Method::PATCH,
             &format!("/messages/{}", part.id),
             body,
         ),
         None => by_bot(
-            endpoint,
+            application,
             http::Method::PATCH,
             &format!("/channels/{}/messages/{}", part.chat, part.id),
             body,
@@ -138,7 +138,7 @@ fn edit(
 }
 
 fn by_token(
-    endpoint: &Endpoint,
+    application: &Application,
     interaction: &Interaction,
     method: http::Method,
     path: &str,
@@ -146,19 +146,21 @@ fn by_token(
 ) -> OutboundRequest {
     let url = format!(
         "{}/webhooks/{}/{}{path}",
-        endpoint.api_base, interaction.application_id, interaction.token
+        application.api_base, interaction.application_id, interaction.token
     );
     request(method, url, Vec::new(), body)
 }
 
-fn by_bot(endpoint: &Endpoint, method: http::Method, path: &str, body: &Value) -> OutboundRequest {
-    let token = match &endpoint.credentials {
-        Credentials::Discord { bot_token, .. } => bot_token.reveal(),
-        _ => "",
-    };
+fn by_bot(
+    application: &Application,
+    method: http::Method,
+    path: &str,
+    body: &Value,
+) -> OutboundRequest {
+    let token = application.bot_token.reveal();
     request(
         method,
-        format!("{}{path}", endpoint.api_base),
+        format!("{}{path}", application.api_base),
         vec![("authorization", format!("Bot {token}"))],
         body,
     )

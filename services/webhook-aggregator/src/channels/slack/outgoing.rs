@@ -1,7 +1,9 @@
 //! What we say in Slack: form-encoded as the official SDK does it, blocks as a JSON string.
 
-use super::super::{Aim, Attempt, NextPart, SEND_TIMEOUT_MS, Verdict, by_status, form, next_part};
-use crate::config::{Credentials, Endpoint};
+use super::App;
+use crate::channels::{
+    Aim, Attempt, NextPart, SEND_TIMEOUT_MS, Verdict, by_status, form, next_part,
+};
 use crate::split::Limit;
 use bytes::Bytes;
 use contracts::outbox::Buttons;
@@ -13,9 +15,9 @@ use serde_json::{Value, json};
 const TEXT: Limit = Limit { units: 2700, utf16: false };
 
 /// The next request for a message.
-pub(super) fn next(endpoint: &Endpoint, row: &OutboxRow) -> Option<Attempt> {
+pub(super) fn next(app: &App, row: &OutboxRow) -> Option<Attempt> {
     if row.kind == "press_ack" {
-        return row.parts.is_empty().then(|| ephemeral(endpoint, row));
+        return row.parts.is_empty().then(|| ephemeral(app, row));
     }
     let NextPart { index, text, shows, edited, buttons } = next_part(row, &row.parts, TEXT)?;
     let text = mrkdwn(&text);
@@ -27,7 +29,7 @@ pub(super) fn next(endpoint: &Endpoint, row: &OutboxRow) -> Option<Attempt> {
         fields
             .push(("blocks", blocks.map_or_else(|| "[]".to_owned(), |blocks| blocks.to_string())));
         return Some(Attempt {
-            request: call(endpoint, "chat.update", &fields),
+            request: call(app, "chat.update", &fields),
             aim: Aim::Edit { index, shows },
             idempotent: true,
             restart: false,
@@ -41,7 +43,7 @@ pub(super) fn next(endpoint: &Endpoint, row: &OutboxRow) -> Option<Attempt> {
         json!({ "event_type": "outbox", "event_payload": { "id": row.id } }).to_string(),
     ));
     Some(Attempt {
-        request: call(endpoint, "chat.postMessage", &fields),
+        request: call(app, "chat.postMessage", &fields),
         aim: Aim::Send { shows, known_as: None },
         idempotent: false,
         restart: false,
@@ -49,7 +51,7 @@ pub(super) fn next(endpoint: &Endpoint, row: &OutboxRow) -> Option<Attempt> {
 }
 
 /// Only the presser sees it.
-fn ephemeral(endpoint: &Endpoint, row: &OutboxRow) -> Attempt {
+fn ephemeral(app: &App, row: &OutboxRow) -> Attempt {
     let mut fields = vec![
         ("channel", row.target.chat.clone()),
         ("user", row.target.mention.clone().unwrap_or_default()),
@@ -57,7 +59,7 @@ fn ephemeral(endpoint: &Endpoint, row: &OutboxRow) -> Attempt {
     ];
     fields.extend(row.target.thread.clone().map(|thread| ("thread_ts", thread)));
     Attempt {
-        request: call(endpoint, "chat.postEphemeral", &fields),
+        request: call(app, "chat.postEphemeral", &fields),
         aim: Aim::AnswerPress,
         idempotent: true,
         restart: false,
@@ -111,14 +113,11 @@ fn mrkdwn(text: &str) -> String {
     lines.join("\n")
 }
 
-fn call(endpoint: &Endpoint, method: &str, fields: &[(&str, String)]) -> OutboundRequest {
-    let token = match &endpoint.credentials {
-        Credentials::Slack { bot_token, .. } => bot_token.reveal(),
-        _ => "",
-    };
+fn call(app: &App, method: &str, fields: &[(&str, String)]) -> OutboundRequest {
+    let token = app.bot_token.reveal();
     OutboundRequest {
         method: http::Method::POST,
-        url: format!("{}/{method}", endpoint.api_base),
+        url: format!("{}/{method}", app.api_base),
         headers: vec![
             ("authorization", format!("Bearer {token}")),
             ("content-type", "application/x-www-form-urlencoded".to_owned()),

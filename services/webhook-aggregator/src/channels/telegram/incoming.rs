@@ -1,0 +1,134 @@
+//! Telegram's webhook: the secret in a header, an update in the body.
+
+use super::{Bot, text_of};
+use crate::channels::{Ack, Inbound, Kind, body_key, header};
+use serde_json::{Value, json};
+
+/// Telegram repeats the secret that `setWebhook` got.
+pub(super) fn verify(bot: &Bot, headers: &http::HeaderMap) -> bool {
+    header(headers, "x-telegram-bot-api-secret-token")
+        .is_some_and(|sent| !sent.is_empty() && bot.secret_token.matches(sent))
+}
+
+/// Reads an update.
+pub(super) fn read(bot: &Bot, body: &[u8]) -> Inbound {
+    let update: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+    let key = update.get("update_id").and_then(Value::as_i64);
+    let dedupe_key = key.map_or_else(|| body_key(body), |key| key.to_string());
+    let mut inbound = Inbound::unreadable(Ack::json(json!({})), dedupe_key);
+    if key.is_some() {
+        read_update(bot, &update, &mut inbound);
+    }
+    inbound
+}
+
+fn read_update(bot: &Bot, update: &Value, inbound: &mut Inbound) {
+    if let Some(message) = update.get("message") {
+        read_message(bot, message, inbound);
+    } else if let Some(query) = update.get("callback_query") {
+        let token = query["data"].as_str().unwrap_or_default().to_owned();
+        inbound.sender = id_of(&query["from"]);
+        inbound.kind = Kind::Press { token, callback: query["id"].as_str().map(str::to_owned) };
+        set_place(&query["message"], inbound);
+        inbound.target.reply_to = None;
+    } else {
+        inbound.kind = Kind::Ignored(if update.get("edited_message").is_some() {
+            "edit"
+        } else {
+            "not_a_message"
+        });
+        let kind = update
+            .as_object()
+            .and_then(|update| update.iter().find(|(name, _)| *name != "update_id"));
+        if let Some((_, inner)) = kind.filter(|(_, inner)| inner.get("chat").is_some()) {
+            inbound.sender = id_of(&inner["from"]);
+            set_place(inner, inbound);
+        }
+    }
+}
+
+fn read_message(bot: &Bot, message: &Value, inbound: &mut Inbound) {
+    inbound.sender = id_of(&message["from"]);
+    set_place(message, inbound);
+    let own = own_id(bot);
+    let text = message["text"].as_str().or_else(|| message["caption"].as_str()).unwrap_or_default();
+    let is_own = |user: &Value| own.is_some() && id_of(user) == own;
+    inbound.is_reply = is_own(&message["reply_to_message"]["from"]);
+    inbound.replies_to = Some(text_of(&message["reply_to_message"]["message_id"]))
+        .filter(|id| inbound.is_reply && !id.is_empty());
+    inbound.kind = if is_own(&message["from"]) || is_own(&message["via_bot"]) {
+        Kind::Ignored("own_message")
+    } else if message["from"]["is_bot"] == true {
+        Kind::Ignored("bot_message")
+    } else if message["chat"]["type"] != "private" && !is_addressed(bot, message, text, &is_own) {
+        Kind::Ignored("not_addressed")
+    } else {
+        match without_mention(text) {
+            "" => Kind::Ignored("no_text"),
+            text => Kind::Message { text: text.to_owned() },
+        }
+    };
+}
+
+/// In groups: a reply to us, a mention of us, or a command.
+fn is_addressed(bot: &Bot, message: &Value, text: &str, is_own: &dyn Fn(&Value) -> bool) -> bool {
+    if is_own(&message["reply_to_message"]["from"]) {
+        return true;
+    }
+    // A bot's name always ends in "bot"; without a configured name any such mention counts, since in Telegram's
+    // privacy mode, the default, other bots' mentions do not reach us at all.
+    let is_name = |name: &str| match &bot.bot_username {
+        Some(own) => name.eq_ignore_ascii_case(own),
+        None => name.len() > 3 && name.to_ascii_lowercase().ends_with("bot"),
+    };
+    let units: Vec<u16> = text.encode_utf16().collect();
+    let all = [&message["entities"], &message["caption_entities"]];
+    all.into_iter().filter_map(Value::as_array).flatten().any(|entity| {
+        let from =
+            entity["offset"].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
+        let length = entity["length"].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+        let piece = String::from_utf16_lossy(
+            units.get(from..from.saturating_add(length)).unwrap_or_default(),
+        );
+        match entity["type"].as_str() {
+            Some("mention") => is_name(piece.trim_start_matches('@')),
+            Some("text_mention") => is_own(&entity["user"]),
+            Some("bot_command") => piece.split_once('@').is_none_or(|(_, name)| is_name(name)),
+            _ => false,
+        }
+    })
+}
+
+/// The text without a bot's mention at its start, and without `@name` behind a command.
+fn without_mention(text: &str) -> &str {
+    let text = text.trim();
+    let first = text.split_whitespace().next().unwrap_or_default();
+    if first.starts_with('@') && first.to_ascii_lowercase().ends_with("bot") {
+        text.get(first.len()..).unwrap_or_default().trim()
+    } else {
+        text
+    }
+}
+
+fn set_place(message: &Value, inbound: &mut Inbound) {
+    let chat = text_of(&message["chat"]["id"]);
+    if chat.is_empty() {
+        return;
+    }
+    let topic = (message["is_topic_message"] == true)
+        .then(|| text_of(&message["message_thread_id"]))
+        .filter(|topic| !topic.is_empty());
+    inbound.conversation = std::iter::once(chat.clone()).chain(topic.clone()).collect();
+    inbound.target.chat = chat;
+    inbound.target.thread = topic;
+    inbound.target.reply_to = Some(text_of(&message["message_id"])).filter(|id| !id.is_empty());
+}
+
+/// The bot's own id is the part of its token before the colon.
+fn own_id(bot: &Bot) -> Option<String> {
+    bot.bot_token.reveal().split_once(':').map(|(id, _)| id.trim_start_matches("bot").to_owned())
+}
+
+fn id_of(user: &Value) -> Option<String> {
+    Some(text_of(&user["id"])).filter(|id| !id.is_empty())
+}

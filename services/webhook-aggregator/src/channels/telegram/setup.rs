@@ -1,0 +1,42 @@
+//! How a bot comes to send its updates to us.
+
+use super::{Bot, outgoing};
+use crate::channels::Setup;
+use platform::ports::OutboundResponse;
+use serde_json::{Value, json};
+
+/// An endpoint of this channel as it stands in `quintet.toml`.
+pub(super) const EXAMPLE: &str = "[endpoints.telegram.main]
+secret_token = \"…\"     # 1-256 of A-Z a-z 0-9 _ -
+bot_token = \"…\"        # from @BotFather
+approvers = [\"…\"]      # your Telegram user id";
+
+/// Telegram lets a program set its webhook.
+pub(super) fn set_up(bot: &Bot, path: &str, public: Option<&str>) -> Setup {
+    let Some(public) = public else {
+        return Setup::Steps("Telegram's webhook is set from here. Run this again with the public https address of this server: --url https://…".to_owned());
+    };
+    if !public.starts_with("https://") {
+        return Setup::Refused(
+            "Telegram takes https addresses only, on port 443, 80, 88 or 8443".to_owned(),
+        );
+    }
+    let address = format!("{public}{path}");
+    let body = json!({
+        "url": address, "secret_token": bot.secret_token.reveal(), "max_connections": 40,
+        "allowed_updates": ["message", "edited_message", "callback_query", "my_chat_member"],
+    });
+    Setup::Request {
+        request: Box::new(outgoing::call(bot, "setWebhook", &body)),
+        agrees,
+        done: format!("Telegram now sends to {address}. Write to the bot to try it."),
+    }
+}
+
+fn agrees(answer: &OutboundResponse) -> Result<(), String> {
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
+    if body["ok"] == true {
+        return Ok(());
+    }
+    Err(format!("Telegram says: {}", body["description"].as_str().unwrap_or("no")))
+}
