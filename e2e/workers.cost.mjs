@@ -4,9 +4,10 @@
 //   node e2e/workers.cost.mjs
 // Needs `cargo build -p quintet`, `cargo xtask build` and `npm ci` in workers/.
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { endpoints, vectors } from './bed/channels.mjs';
 import { binary, until } from './bed/quintet.mjs';
 import { startRecorder } from './bed/recorder.mjs';
 import { Workers, cpu, runtimeOf, token } from './bed/workers.mjs';
@@ -14,7 +15,7 @@ import { Workers, cpu, runtimeOf, token } from './bed/workers.mjs';
 const MESSAGES = 20;
 const IDLE_S = 20;
 const OWNER = 700100200;
-const { secret } = JSON.parse(readFileSync(new URL('../services/webhook-aggregator/tests/vectors/telegram.json', import.meta.url), 'utf8'));
+const secret = vectors.telegram.endpoint.keys.secret_token;
 
 /** Sums what the log says from one place on. */
 function counted(log, from) {
@@ -36,8 +37,7 @@ function counted(log, from) {
 }
 
 const recorder = await startRecorder();
-const endpoints = { telegram: { main: { secret_token: secret, bot_token: '5550001:TEST', api_base: `${recorder.base}/ours/tg`, approvers: [String(OWNER)] } } };
-const workers = new Workers({ config: { 'webhook-aggregator': { endpoints } }, vars: { QUINTET_LOG: 'debug' } });
+const workers = new Workers({ config: { 'webhook-aggregator': { endpoints: endpoints(recorder.base) } }, vars: { QUINTET_LOG: 'debug' } });
 const home = mkdtempSync(join(tmpdir(), 'quintet-cost-'));
 let gateway;
 try {

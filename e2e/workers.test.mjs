@@ -3,14 +3,13 @@
 import { createServer } from 'node:http';
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
+import { endpoints, vectors } from './bed/channels.mjs';
 import { until } from './bed/quintet.mjs';
 import { SERVICES, Workers, serviceKey, token } from './bed/workers.mjs';
 import { startRecorder } from './bed/recorder.mjs';
 
-const vectors = (channel) => JSON.parse(readFileSync(new URL(`../services/webhook-aggregator/tests/vectors/${channel}.json`, import.meta.url), 'utf8'));
-const [telegram, slack, discord] = ['telegram', 'slack', 'discord'].map(vectors);
+const { telegram: { endpoint: { keys: telegram } }, slack: { endpoint: { keys: slack } } } = vectors;
 const OWNER = 700100200;
 
 /** Every agent costs more than the default rules allow, so that work stops at the owner's decision: no gateway is needed. */
@@ -18,11 +17,7 @@ const COSTLY = Object.fromEntries(['pm', 'codegen', 'security', 'assistant'].map
 const configOf = (base) => ({
   'webhook-aggregator': {
     agents: COSTLY,
-    endpoints: {
-      telegram: { main: { secret_token: telegram.secret, bot_token: '5550001:TEST', api_base: `${base}/ours/tg`, approvers: [String(OWNER)] } },
-      slack: { T0AAAA111: { signing_secret: slack.secret, bot_token: 'xoxb-test', api_base: `${base}/ours/slack`, approvers: ['U0HUMAN01'] } },
-      discord: { '910000000000000001': { public_key: discord.public_key_hex, application_id: '910000000000000001', bot_token: 'bot-token', api_base: `${base}/ours/discord`, approvers: ['810000000000000001'] } },
-    },
+    endpoints: endpoints(base),
   },
   'personal-assistant': { agents: COSTLY },
 });
@@ -36,7 +31,7 @@ function message(text, from = OWNER) {
 }
 
 const deliver = (workers, update) =>
-  workers.ask('webhook-aggregator', '/telegram/main', { body: update, headers: { 'x-telegram-bot-api-secret-token': telegram.secret } });
+  workers.ask('webhook-aggregator', '/telegram/main', { body: update, headers: { 'x-telegram-bot-api-secret-token': telegram.secret_token } });
 
 async function eventOf(workers, update) {
   return (await workers.events()).find((event) => event.dedupeKey === String(update.update_id));
@@ -113,7 +108,7 @@ describe('webhooks', () => {
     const name = (wanted) => Object.keys(headers).find((key) => key.toLowerCase() === wanted);
     const [time, signature] = [name('x-slack-request-timestamp'), name('x-slack-signature')];
     if (!time) return headers;
-    const signed = (at) => `v0=${createHmac('sha256', slack.secret).update(`v0:${at}:`).update(body).digest('hex')}`;
+    const signed = (at) => `v0=${createHmac('sha256', slack.signing_secret).update(`v0:${at}:`).update(body).digest('hex')}`;
     const wasRight = headers[signature] === signed(headers[time]);
     const now = String(Math.floor(Date.now() / 1000) + Number(headers[time]) - one.now);
     if (wasRight) headers[signature] = signed(now);
@@ -121,8 +116,8 @@ describe('webhooks', () => {
     return headers;
   }
 
-  for (const [channel, endpoint, file] of [['telegram', 'main', telegram], ['slack', 'T0AAAA111', slack], ['discord', '910000000000000001', discord]]) {
-    for (const one of file.cases) {
+  for (const [channel, { endpoint: { name: endpoint }, cases }] of Object.entries(vectors)) {
+    for (const one of cases) {
       test(`${channel}: ${one.name}`, async () => {
         const body = Buffer.from(one.body_b64, 'base64');
         const send = () => workers.ask('webhook-aggregator', `/${channel}/${endpoint}`, { method: 'POST', body: new Uint8Array(body), headers: headersNow(channel, one, body) });
@@ -152,7 +147,7 @@ describe('webhooks', () => {
     assert.equal((await workers.events()).filter((event) => event.dedupeKey === String(update.update_id)).length, 1);
   });
   test('a body that is too long is refused before it is read', async () => {
-    const answer = await workers.ask('webhook-aggregator', '/telegram/main', { method: 'POST', body: 'x'.repeat(3 << 20), headers: { 'x-telegram-bot-api-secret-token': telegram.secret } });
+    const answer = await workers.ask('webhook-aggregator', '/telegram/main', { method: 'POST', body: 'x'.repeat(3 << 20), headers: { 'x-telegram-bot-api-secret-token': telegram.secret_token } });
     assert.equal(answer.status, 413);
   });
 });

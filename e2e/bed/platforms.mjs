@@ -1,16 +1,22 @@
-// The three platforms as they speak to us: what they send, and how they sign it. All secrets are invented.
+// The platforms as they speak to us: what they send, how they sign it, and what their APIs answer. All secrets are invented.
 import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
 
 const JSON_TYPE = { 'content-type': 'application/json' };
 const keys = generateKeyPairSync('ed25519');
 
 export const telegram = {
+  api: 'tg',
   path: '/telegram/main', secret: 'tg_S3cret-Token_0123456789', token: '5550001:TEST', user: 700100200,
   signed: (body, secret = telegram.secret) => ({ body, headers: { ...JSON_TYPE, 'x-telegram-bot-api-secret-token': secret } }),
   message: (id, text, message_id = 41) => JSON.stringify({
     update_id: id,
     message: { message_id, date: 1790000000, text, from: person, chat: { id: person.id, first_name: 'Ines', type: 'private' } },
   }),
+  answer(request, number) {
+    if (/\/answerCallbackQuery$/.test(request.path)) return { ok: true, result: true };
+    const { chat_id: chat, message_id: message = number } = request.body ?? {};
+    return { ok: true, result: { message_id: message, date: 1, chat: { id: chat, type: 'private' } } };
+  },
   press: (id, data, message_id) => JSON.stringify({
     update_id: id,
     callback_query: { id: `30071002${id}`, from: person, chat_instance: '-81726354', data, message: { message_id, date: 1790000003, chat: { id: person.id, type: 'private' } } },
@@ -19,12 +25,14 @@ export const telegram = {
 const person = { id: telegram.user, is_bot: false, first_name: 'Ines' };
 
 export const slack = {
+  api: 'slack',
   path: '/slack/T0AAAA111', secret: '8f742231b10e8888abcd99yyyzzz85a5', token: 'xoxb-test', user: 'U0HUMAN01', channel: 'C0CHAN001', thread: '1790000000.000200',
   /** Slack's rule: the hex HMAC-SHA256 of `v0:<seconds>:<raw body>`. */
   signed(body, { secret = slack.secret, at = Math.floor(Date.now() / 1000), type = 'application/json' } = {}) {
     const signature = `v0=${createHmac('sha256', secret).update(`v0:${at}:${body}`).digest('hex')}`;
     return { body, headers: { 'content-type': type, 'x-slack-request-timestamp': `${at}`, 'x-slack-signature': signature } };
   },
+  answer: ({ body }, number) => ({ ok: true, channel: body?.channel, ts: body?.ts ?? `1790000000.${String(number).padStart(6, '0')}` }),
   mention: (id, text) => JSON.stringify({
     type: 'event_callback', team_id: 'T0AAAA111', api_app_id: 'A0APP0001', event_id: id, event_time: 1790000001,
     authorizations: [{ team_id: 'T0AAAA111', user_id: 'U0BOT0001', is_bot: true }],
@@ -42,6 +50,7 @@ export const slack = {
 const form = (fields) => new URLSearchParams(fields).toString();
 
 export const discord = {
+  api: 'dc',
   path: '/discord/820000000000000001', application: '910000000000000001', token: 'bot-token', user: '810000000000000001', channel: '830000000000000001',
   publicKey: keys.publicKey.export({ format: 'der', type: 'spki' }).subarray(-32).toString('hex'),
   /** Discord's rule: Ed25519 over the time and the raw body. */
@@ -49,6 +58,7 @@ export const discord = {
     const signature = sign(null, Buffer.from(`${at}${body}`), key).toString('hex');
     return { body, headers: { ...JSON_TYPE, 'x-signature-timestamp': `${at}`, 'x-signature-ed25519': signature } };
   },
+  answer: (_, number) => ({ id: `95000000000000${number}`, channel_id: '830000000000000001' }),
   interaction: (type, id, data) => JSON.stringify({
     type, id, token: `tok-${id}`, application_id: discord.application, version: 1, data, guild_id: '820000000000000009', channel_id: discord.channel,
     member: { user: { id: discord.user, username: 'ines' }, permissions: '0' },
@@ -57,25 +67,28 @@ export const discord = {
   press: (id, custom_id) => discord.interaction(3, id, { component_type: 2, custom_id }),
 };
 
+/** The platform whose API lies under this first segment of a path. */
+export const platformOf = (api) => [telegram, slack, discord].find((platform) => platform.api === api);
+
 /** A configuration whose three platforms are the recorder, with one agent that costs money. */
 export const config = (recorder) => `
 [endpoints.telegram.main]
 secret_token = "${telegram.secret}"
 bot_token = "${telegram.token}"
-api_base = "${recorder}/ours/tg"
+api_base = "${recorder}/ours/${telegram.api}"
 approvers = ["${telegram.user}"]
 
 [endpoints.slack.T0AAAA111]
 signing_secret = "${slack.secret}"
 bot_token = "${slack.token}"
-api_base = "${recorder}/ours/slack"
+api_base = "${recorder}/ours/${slack.api}"
 approvers = ["${slack.user}"]
 
 [endpoints.discord.820000000000000001]
 public_key = "${discord.publicKey}"
 application_id = "${discord.application}"
 bot_token = "${discord.token}"
-api_base = "${recorder}/ours/dc/v10"
+api_base = "${recorder}/ours/${discord.api}/v10"
 approvers = ["${discord.user}"]
 
 [budget]

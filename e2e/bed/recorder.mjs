@@ -1,6 +1,7 @@
-// Stands in for the three platforms' APIs: writes every request down and answers as the platform would.
+// Stands in for the platforms' APIs: writes every request down and answers as the platform would.
 // What lies below /ours is Quintet's, what lies below /theirs an official SDK's.
 import { createServer } from 'node:http';
+import { platformOf } from './platforms.mjs';
 import { until } from './quintet.mjs';
 
 export async function startRecorder() {
@@ -10,14 +11,7 @@ export async function startRecorder() {
 
   const answerOf = (request) => {
     number += 1;
-    if (request.platform === 'tg') {
-      const { chat_id: chat, message_id: message = number } = request.body ?? {};
-      return /\/answerCallbackQuery$/.test(request.path) ? { ok: true, result: true } : { ok: true, result: { message_id: message, date: 1, chat: { id: chat, type: 'private' } } };
-    }
-    if (request.platform === 'slack') {
-      return { ok: true, channel: request.body?.channel, ts: request.body?.ts ?? `1790000000.${String(number).padStart(6, '0')}` };
-    }
-    return { id: `95000000000000${number}`, channel_id: '830000000000000001' };
+    return platformOf(request.platform)?.answer(request, number) ?? {};
   };
 
   const server = createServer((incoming, outgoing) => {
@@ -63,7 +57,7 @@ export async function startRecorder() {
 const line = ({ side, status, method, path, raw }) => `  ${side} ${status} ${method} ${path} ${raw.slice(0, 120)}`;
 
 function read(incoming, raw) {
-  const [, side, platform, path] = incoming.url.match(/^\/(ours|theirs)\/(tg|slack|dc)(\/.*)$/) ?? [];
+  const [, side, platform, path] = incoming.url.match(/^\/(ours|theirs)\/(\w+)(\/.*)$/) ?? [];
   const type = (incoming.headers['content-type'] ?? '').split(';')[0];
   return { at: performance.now(), side, platform, path: path && decodeURIComponent(path), method: incoming.method, type, headers: incoming.headers, raw, body: bodyOf(type, raw) };
 }
