@@ -17,7 +17,6 @@ mod kv;
 mod objects;
 mod outbound;
 mod programs;
-pub mod runners;
 mod signal;
 mod sql;
 

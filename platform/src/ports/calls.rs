@@ -2,6 +2,7 @@
 //! one caller and uses that caller's own secret; a path is relative to the service (`/api/route`).
 
 use super::{PortError, PortErrorKind};
+use crate::json;
 use async_trait::async_trait;
 use bytes::Bytes;
 use contracts::{Problem, ServiceName};
@@ -59,14 +60,15 @@ pub async fn call<Q: Serialize + Sync, A: DeserializeOwned>(
         None => Vec::new(),
     };
     let answer = exchange(calls, callee, method, path, bytes.into(), patience).await?;
-    serde_json::from_slice(&answer).map_err(|e| odd(callee, path, &e.to_string()))
+    json::from_slice(&answer).map_err(|e| odd(callee, path, &e.to_string()))
 }
 
 fn odd(callee: ServiceName, path: &str, text: &str) -> CallError {
     PortError::unknown(PortErrorKind::Unavailable, format!("{callee} {path}: {text}")).into()
 }
 
-/// The JSON of a successful answer.
+/// The JSON of a successful response. Separate from [`call`], so that a Worker's bundle has it once
+/// instead of per type.
 async fn exchange(
     calls: &dyn Calls,
     callee: ServiceName,
@@ -92,7 +94,7 @@ async fn exchange(
             answer.into_body()
         });
     }
-    match serde_json::from_slice::<Problem>(answer.body()) {
+    match json::from_slice::<Problem>(answer.body()) {
         Ok(problem) => Err(CallError::Refused(Box::new(problem))),
         Err(_) => Err(odd(callee, path, &format!("status {}", answer.status()))),
     }
