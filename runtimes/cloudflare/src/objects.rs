@@ -63,7 +63,7 @@ impl Objects for R2Objects {
                     None => break,
                 }
             }
-            names.sort_unstable();
+            platform::order::sort(&mut names);
             Ok(names)
         })
         .await
