@@ -1,24 +1,11 @@
 //! Accept: dedup key, event, queue row and transcript in one transaction. A duplicate is an answer, not an error.
 
 use super::limits::{Passed, count};
-use super::{Context, Draft, NewEvent, NewSaid, args, json, outbox, transcript};
+use super::{Context, Draft, NewEvent, NewSaid, Reply, args, json, outbox, transcript};
 use contracts::event::{Speaker, Stage};
 use contracts::{ChannelKind, EventId};
 use platform::ports::PortResult;
-use serde::{Deserialize, Serialize};
-
-/// Takes a message in, once and for all.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Accept(pub NewEvent);
-
-/// What an accept came to.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Accepted {
-    pub event: EventId,
-    /// The event was accepted before, and this changed nothing.
-    pub duplicate: bool,
-    pub state: Stage,
-}
+use serde::Deserialize;
 
 #[derive(Deserialize)]
 struct Known {
@@ -26,15 +13,9 @@ struct Known {
     state: Stage,
 }
 
-impl Accept {
-    pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Accepted> {
-        accept(context, self.0)
-    }
-}
-
-fn accept(context: &Context<'_>, mut event: NewEvent) -> PortResult<Accepted> {
+pub(super) fn accept(context: &Context<'_>, mut event: NewEvent) -> PortResult<Reply> {
     if let Some(known) = known(context, &event)? {
-        return Ok(Accepted { event: known.id, duplicate: true, state: known.state });
+        return Ok(Reply::Accepted { event: known.id, duplicate: true, state: known.state });
     }
     if event.overheard && event.state == Stage::Received && !answered_in(context, &event)? {
         event.state = Stage::Ignored;
@@ -76,7 +57,7 @@ fn accept(context: &Context<'_>, mut event: NewEvent) -> PortResult<Accepted> {
     for line in event.said {
         transcript::put(context, &line, Some(&id))?;
     }
-    Ok(Accepted { event: id, duplicate: false, state: event.state })
+    Ok(Reply::Accepted { event: id, duplicate: false, state: event.state })
 }
 
 fn line_of(notice: Draft, event: &NewEvent) -> NewSaid {
@@ -135,7 +116,7 @@ fn insert(context: &Context<'_>, event: &NewEvent, id: &EventId) -> PortResult<(
             event.control,
             event.sender.clone(),
             &event.text,
-            json(&event.origin)?,
+            json(&event.payload)?,
             event.raw.clone(),
             event.state.as_str(),
             event.reason.clone(),

@@ -23,22 +23,40 @@ impl Bed {
         let clock = Arc::new(ManualClock::default());
         Self { inbox: MemoryInbox::new(clock.clone()), clock, shard: Shard::new("telegram.main") }
     }
-    async fn send<C: InboxCommand>(&self, command: C) -> C::Reply {
-        self.inbox.ask(&self.shard, command).await.unwrap()
+    async fn send(&self, command: Command) -> Reply {
+        self.inbox.send(&self.shard, command).await.unwrap()
     }
     async fn accept(&self, key: &str, conversation: &str) -> (EventId, bool) {
-        let accepted = self.send(Accept(event(key, conversation))).await;
-        (accepted.event, accepted.duplicate)
+        match self.send(Command::Accept(Box::new(event(key, conversation)))).await {
+            Reply::Accepted { event, duplicate, .. } => (event, duplicate),
+            other => panic!("{other:?}"),
+        }
     }
     async fn claim(&self) -> Vec<StoredEvent> {
-        self.send(ClaimDue { limit: 32, lease_ms: 60_000 }).await
+        match self.send(Command::Claim { limit: 32, lease_ms: 60_000 }).await {
+            Reply::Events(events) => events,
+            other => panic!("{other:?}"),
+        }
     }
     async fn to(&self, event: &StoredEvent, stage: Stage, patch: Patch) -> bool {
         let step = Step::To { stage, note: None, patch: Box::new(patch), due_ms: 0 };
-        self.send(Advance { event: event.id.clone(), version: event.version, step }).await
+        match self
+            .send(Command::Advance {
+                event: event.id.clone(),
+                version: event.version,
+                step: Box::new(step),
+            })
+            .await
+        {
+            Reply::Advanced(moved) => moved,
+            other => panic!("{other:?}"),
+        }
     }
     async fn get(&self, id: &EventId) -> (StoredEvent, Vec<Entry>, Vec<OutboxRow>) {
-        self.send(GetEvent { event: id.clone() }).await.unwrap()
+        match self.send(Command::Get { event: id.clone() }).await {
+            Reply::Event(Some(found)) => *found,
+            other => panic!("{other:?}"),
+        }
     }
 }
 
@@ -52,7 +70,7 @@ fn event(key: &str, conversation: &str) -> NewEvent {
         control: false,
         sender: Some("1".into()),
         text: "hello".into(),
-        origin: EventOrigin::default(),
+        payload: serde_json::json!({}),
         raw: None,
         state: Stage::Received,
         reason: None,
@@ -128,7 +146,7 @@ async fn a_control_input_waits_for_nobody() {
     bed.claim().await;
     let mut press = event("2", "a");
     press.control = true;
-    bed.send(Accept(press)).await;
+    bed.send(Command::Accept(Box::new(press))).await;
     assert_eq!(bed.claim().await.len(), 1);
 }
 
@@ -150,7 +168,7 @@ async fn a_step_that_crashed_is_taken_again_when_its_lease_ends() {
     assert_eq!(bed.claim().await.len(), 0);
     bed.clock.advance(60_001);
     assert_eq!(bed.claim().await.len(), 1);
-    bed.send(Recover { gateway: GatewayId::new("local") }).await;
+    bed.send(Command::Recover { gateway: GatewayId::new("local") }).await;
     assert_eq!(bed.claim().await.len(), 1, "after a restart at once");
 }
 
@@ -160,7 +178,7 @@ async fn a_wake_during_a_step_is_not_lost() {
         let bed = Bed::new();
         bed.accept("1", "a").await;
         let claimed = bed.claim().await.remove(0);
-        bed.send(Wake { event: claimed.id.clone() }).await;
+        bed.send(Command::Wake { event: claimed.id.clone() }).await;
         let due_ms = bed.clock.now_ms() + 60_000;
         let step = stage.map_or(Step::Wait { due_ms }, |stage| Step::To {
             stage,
@@ -168,14 +186,24 @@ async fn a_wake_during_a_step_is_not_lost() {
             patch: Box::default(),
             due_ms,
         });
-        bed.send(Advance { event: claimed.id.clone(), version: claimed.version, step }).await;
+        bed.send(Command::Advance {
+            event: claimed.id.clone(),
+            version: claimed.version,
+            step: Box::new(step),
+        })
+        .await;
         assert_eq!(bed.claim().await.len(), 1, "{stage:?}");
     }
     let bed = Bed::new();
     bed.accept("1", "a").await;
     let claimed = bed.claim().await.remove(0);
     let wait = Step::Wait { due_ms: bed.clock.now_ms() + 60_000 };
-    bed.send(Advance { event: claimed.id.clone(), version: claimed.version, step: wait }).await;
+    bed.send(Command::Advance {
+        event: claimed.id.clone(),
+        version: claimed.version,
+        step: Box::new(wait),
+    })
+    .await;
     assert_eq!(bed.claim().await.len(), 0, "nobody woke it");
 }
 
@@ -201,8 +229,13 @@ async fn after_a_restart_only_the_runs_of_its_own_gateway_are_lost() {
             patch: Box::new(Patch { task: Some(task), ..Patch::default() }),
             due_ms: i64::MAX,
         };
-        bed.send(Advance { event: claimed.id.clone(), version: claimed.version, step }).await;
-        bed.send(LeaseTasks {
+        bed.send(Command::Advance {
+            event: claimed.id.clone(),
+            version: claimed.version,
+            step: Box::new(step),
+        })
+        .await;
+        bed.send(Command::Lease {
             gateway: GatewayId::new(gateway),
             agents: vec!["*".into()],
             capacity: 1,
@@ -210,7 +243,7 @@ async fn after_a_restart_only_the_runs_of_its_own_gateway_are_lost() {
         })
         .await;
     }
-    bed.send(Recover { gateway: GatewayId::new("local") }).await;
+    bed.send(Command::Recover { gateway: GatewayId::new("local") }).await;
     let due: Vec<_> = bed.claim().await.into_iter().map(|event| event.dedupe_key).collect();
     assert_eq!(due, ["1"]);
 }
@@ -231,27 +264,32 @@ async fn a_lease_is_fenced_by_its_epoch_and_a_result_is_taken_once() {
         place: Place::default(),
     };
     bed.to(&claimed, Stage::Running, Patch { task: Some(task.clone()), ..Patch::default() }).await;
-    let lease = LeaseTasks {
+    let lease = Command::Lease {
         gateway: GatewayId::new("g"),
         agents: vec!["codegen".into()],
         capacity: 4,
         lease_ms: 30_000,
     };
-    let leased = bed.send(lease.clone()).await;
+    let Reply::Leased(leased) = bed.send(lease.clone()).await else { panic!() };
     assert_eq!((leased[0].epoch, leased[0].cost_limit.0), (1, 5));
-    let none = bed.send(lease).await;
+    let Reply::Leased(none) = bed.send(lease).await else { panic!() };
     assert!(none.is_empty());
     let version = bed.get(&claimed.id).await.0.version;
-    let finish = |epoch| FinishRun {
+    let finish = |epoch| Command::Finish {
         task: task.id.clone(),
         epoch,
         outcome: Outcome::Success,
         text: "done".into(),
         event_version: version,
-        step: Step::To { stage: Stage::Answered, note: None, patch: Box::default(), due_ms: 0 },
+        step: Box::new(Step::To {
+            stage: Stage::Answered,
+            note: None,
+            patch: Box::default(),
+            due_ms: 0,
+        }),
     };
     for (epoch, expected) in [(0, Finish::Stale), (1, Finish::First), (1, Finish::Again)] {
-        let finish = bed.send(finish(epoch)).await;
+        let Reply::Finished(finish) = bed.send(finish(epoch)).await else { panic!() };
         assert_eq!(finish, expected);
     }
     assert_eq!(bed.get(&claimed.id).await.0.state, Stage::Answered);
@@ -260,15 +298,13 @@ async fn a_lease_is_fenced_by_its_epoch_and_a_result_is_taken_once() {
 #[tokio::test]
 async fn a_message_is_sent_once_a_revision_and_one_at_a_time_an_address() {
     let bed = Bed::new();
-    bed.send(Enqueue(draft("x", 1))).await;
-    bed.send(Enqueue(draft("y", 1))).await;
-    let take = || ClaimDeliveries { limit: 8, lease_ms: 60_000 };
-    let first = bed.send(take()).await;
+    bed.send(Command::Enqueue(vec![draft("x", 1), draft("y", 1)])).await;
+    let take = || Command::ClaimDeliveries { limit: 8, lease_ms: 60_000 };
+    let Reply::Outbox(first) = bed.send(take()).await else { panic!() };
     assert_eq!(first.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["x"]);
-    bed.send(Enqueue(draft("x", 2))).await;
-    bed.send(Enqueue(draft("x", 1))).await;
+    bed.send(Command::Enqueue(vec![draft("x", 2), draft("x", 1)])).await;
     let sent = |id: &str, revision| {
-        RecordSent(SentReport {
+        Command::Sent(SentReport {
             id: id.into(),
             revision,
             parts: vec![],
@@ -279,19 +315,18 @@ async fn a_message_is_sent_once_a_revision_and_one_at_a_time_an_address() {
         })
     };
     bed.send(sent("x", 1)).await;
-    let second = bed.send(take()).await;
+    let Reply::Outbox(second) = bed.send(take()).await else { panic!() };
     assert_eq!((second[0].id.as_str(), second[0].text.as_str()), ("x", "text 2"));
     bed.send(sent("x", 2)).await;
-    let third = bed.send(take()).await;
+    let Reply::Outbox(third) = bed.send(take()).await else { panic!() };
     assert_eq!(third[0].id, "y");
 }
 
 #[tokio::test]
 async fn a_place_that_wants_quiet_gets_it_for_every_message() {
     let bed = Bed::new();
-    bed.send(Enqueue(draft("x", 1))).await;
-    bed.send(Enqueue(draft("y", 1))).await;
-    let take = || ClaimDeliveries { limit: 8, lease_ms: 60_000 };
+    bed.send(Command::Enqueue(vec![draft("x", 1), draft("y", 1)])).await;
+    let take = || Command::ClaimDeliveries { limit: 8, lease_ms: 60_000 };
     bed.send(take()).await;
     let until = bed.clock.now_ms() + 5_000;
     let report = SentReport {
@@ -303,12 +338,12 @@ async fn a_place_that_wants_quiet_gets_it_for_every_message() {
         quiet_until_ms: Some(until),
         error: None,
     };
-    bed.send(RecordSent(report)).await;
-    bed.send(Enqueue(draft("later", 1))).await;
-    let none = bed.send(take()).await;
+    bed.send(Command::Sent(report)).await;
+    bed.send(Command::Enqueue(vec![draft("later", 1)])).await;
+    let Reply::Outbox(none) = bed.send(take()).await else { panic!() };
     assert!(none.is_empty());
     bed.clock.advance(5_000);
-    let first = bed.send(take()).await;
+    let Reply::Outbox(first) = bed.send(take()).await else { panic!() };
     assert_eq!(first[0].id, "x");
 }
 
@@ -317,11 +352,11 @@ async fn an_ended_event_is_done_again_under_its_own_id() {
     let bed = Bed::new();
     bed.accept("1", "a").await;
     let claimed = bed.claim().await.remove(0);
-    let replay = Replay { event: claimed.id.clone(), actor: "operator".into() };
-    let open = bed.send(replay.clone()).await;
+    let replay = Command::Replay { event: claimed.id.clone(), actor: "operator".into() };
+    let Reply::Replayed(open) = bed.send(replay.clone()).await else { panic!() };
     assert_eq!(open, Replayed::StillOpen);
     bed.to(&claimed, Stage::Dead, Patch { reason: Some("test".into()), ..Patch::default() }).await;
-    let yes = bed.send(replay).await;
+    let Reply::Replayed(yes) = bed.send(replay).await else { panic!() };
     assert_eq!(yes, Replayed::Yes);
     let again = bed.claim().await.remove(0);
     assert_eq!((again.id.clone(), again.runs), (claimed.id.clone(), 2));
@@ -336,11 +371,17 @@ async fn too_many_messages_are_ignored_and_the_sender_is_told_once() {
         let mut one = event(&n.to_string(), "a");
         one.limits = vec![Limit { key: "s:1".into(), per_minute: 3 }];
         one.limit_notice = Some(draft(&format!("notice {n}"), 1));
-        bed.send(Accept(one)).await;
+        bed.send(Command::Accept(Box::new(one))).await;
     }
-    let stats = bed.send(ReadStats { since_ms: 0, latency_since_ms: 0 }).await;
+    let Reply::Stats(stats) = bed.send(Command::Stats { since_ms: 0, latency_since_ms: 0 }).await
+    else {
+        panic!()
+    };
     assert_eq!(stats.by_state.get("ignored"), Some(&2));
-    let notices = bed.send(ClaimDeliveries { limit: 8, lease_ms: 1 }).await;
+    let Reply::Outbox(notices) = bed.send(Command::ClaimDeliveries { limit: 8, lease_ms: 1 }).await
+    else {
+        panic!()
+    };
     assert_eq!(notices.len(), 1);
 }
 
@@ -348,7 +389,7 @@ async fn too_many_messages_are_ignored_and_the_sender_is_told_once() {
 async fn a_commit_that_fails_changes_nothing() {
     let bed = Bed::new();
     bed.inbox.faults.refuse_next(1, PortErrorKind::Full);
-    assert!(bed.inbox.ask(&bed.shard, Accept(event("1", "a"))).await.is_err());
+    assert!(bed.inbox.send(&bed.shard, Command::Accept(Box::new(event("1", "a")))).await.is_err());
     assert!(!bed.accept("1", "a").await.1);
 }
 
@@ -357,7 +398,10 @@ async fn what_is_overheard_counts_only_where_something_was_answered() {
     let bed = Bed::new();
     let overhear = async |key: &str, conversation: &str| {
         let said = NewEvent { overheard: true, ..event(key, conversation) };
-        bed.send(Accept(said)).await.state
+        match bed.send(Command::Accept(Box::new(said))).await {
+            Reply::Accepted { state, .. } => state,
+            other => panic!("{other:?}"),
+        }
     };
     assert_eq!(overhear("a", "thread").await, Stage::Ignored);
     bed.accept("b", "thread").await;
@@ -377,14 +421,14 @@ async fn event_pages_skip_nothing_within_one_millisecond() {
     let mut seen = std::collections::BTreeSet::new();
     let mut before = None;
     for _ in 0..10 {
-        let list = ListEvents {
+        let list = Command::List {
             state: None,
             channel: None,
             conversation: None,
             before: before.clone(),
             limit: 3,
         };
-        let page = bed.send(list).await;
+        let Reply::Events(page) = bed.send(list).await else { panic!() };
         let Some(last) = page.last() else { break };
         before = last.id.as_str().rsplit('.').next().map(str::to_owned);
         seen.extend(page.into_iter().map(|event| event.dedupe_key));
