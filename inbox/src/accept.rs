@@ -1,11 +1,24 @@
 //! Accept: dedup key, event, queue row and transcript in one transaction. A duplicate is an answer, not an error.
 
 use super::limits::{Passed, count};
-use super::{Context, Draft, NewEvent, NewSaid, Reply, args, json, outbox, transcript};
+use super::{Context, Draft, NewEvent, NewSaid, args, json, outbox, transcript};
 use contracts::event::{Speaker, Stage};
 use contracts::{ChannelKind, EventId};
 use platform::ports::PortResult;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+
+/// Takes a message in, once and for all.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Accept(pub NewEvent);
+
+/// What an accept came to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Accepted {
+    pub event: EventId,
+    /// The event was accepted before, and this changed nothing.
+    pub duplicate: bool,
+    pub state: Stage,
+}
 
 #[derive(Deserialize)]
 struct Known {
@@ -13,9 +26,15 @@ struct Known {
     state: Stage,
 }
 
-pub(super) fn accept(context: &Context<'_>, mut event: NewEvent) -> PortResult<Reply> {
+impl Accept {
+    pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Accepted> {
+        accept(context, self.0)
+    }
+}
+
+fn accept(context: &Context<'_>, mut event: NewEvent) -> PortResult<Accepted> {
     if let Some(known) = known(context, &event)? {
-        return Ok(Reply::Accepted { event: known.id, duplicate: true, state: known.state });
+        return Ok(Accepted { event: known.id, duplicate: true, state: known.state });
     }
     if event.overheard && event.state == Stage::Received && !answered_in(context, &event)? {
         event.state = Stage::Ignored;
@@ -57,7 +76,7 @@ pub(super) fn accept(context: &Context<'_>, mut event: NewEvent) -> PortResult<R
     for line in event.said {
         transcript::put(context, &line, Some(&id))?;
     }
-    Ok(Reply::Accepted { event: id, duplicate: false, state: event.state })
+    Ok(Accepted { event: id, duplicate: false, state: event.state })
 }
 
 fn line_of(notice: Draft, event: &NewEvent) -> NewSaid {
@@ -116,7 +135,7 @@ fn insert(context: &Context<'_>, event: &NewEvent, id: &EventId) -> PortResult<(
             event.control,
             event.sender.clone(),
             &event.text,
-            json(&event.payload)?,
+            json(&event.origin)?,
             event.raw.clone(),
             event.state.as_str(),
             event.reason.clone(),

@@ -1,13 +1,21 @@
 //! The end of a step: the event moves, or waits, or is tried again; what it says and hands out goes along in the
 //! same transaction.
 
-use super::{Context, Draft, NewSaid, Reply, args, json, outbox, tasks, transcript};
+use super::{Context, Draft, EventData, NewSaid, args, json, outbox, tasks, transcript};
 use contracts::event::Stage;
 use contracts::task::TaskContext;
 use contracts::{AgentId, ApprovalId, DecisionId, EventId, GatewayId, TaskId};
 use platform::ports::{PortResult, SqlValue};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+
+/// Ends the step of a claimed event; `version` is the one that was claimed. False when the event had
+/// moved on since, and nothing was changed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Advance {
+    pub event: EventId,
+    pub version: u32,
+    pub step: Step,
+}
 
 /// What a step comes to.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -32,8 +40,8 @@ pub struct Patch {
     pub digest: Option<String>,
     pub cost_limit: Option<i64>,
     pub cost_micros: Option<i64>,
-    /// Replaces the event's free data.
-    pub data: Option<Value>,
+    /// Replaces what the conductor learnt about the event.
+    pub data: Option<EventData>,
     /// Begins a new run of the event.
     pub new_run: bool,
     /// The task of this run was leased and never begun: it waits for a gateway again.
@@ -77,13 +85,10 @@ pub struct Place {
     pub not_until_ms: i64,
 }
 
-pub(super) fn advance(
-    context: &Context<'_>,
-    event: &EventId,
-    version: u32,
-    step: Step,
-) -> PortResult<Reply> {
-    Ok(Reply::Advanced(apply(context, event, version, step)?))
+impl Advance {
+    pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<bool> {
+        apply(context, &self.event, self.version, self.step)
+    }
 }
 
 /// Applies a step when the event still has this version.

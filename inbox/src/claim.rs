@@ -1,7 +1,38 @@
 //! Which event may take its next step: due, not in a step already, and its lane free.
 
-use super::{Context, Reply, StoredEvent, args};
+use super::{Context, StoredEvent, args};
 use contracts::{EventId, GatewayId};
+use serde::{Deserialize, Serialize};
+
+/// Claims up to `limit` due events for a step each, for `lease_ms`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClaimDue {
+    pub limit: u32,
+    pub lease_ms: i64,
+}
+
+/// Claims this event for a step if its lane is free, whatever its timer says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClaimEvent {
+    pub event: EventId,
+    pub lease_ms: i64,
+}
+
+/// Makes an event due now. A step under way is not disturbed, but the event is looked at again right after it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Wake {
+    pub event: EventId,
+}
+
+/// After a restart: no step or sending of the process before is under way any more, nor a run of its own gateway.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Recover {
+    pub gateway: GatewayId,
+}
+
+/// When something is due next, in milliseconds since the epoch.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NextDue;
 use platform::ports::PortResult;
 
 /// Lane rules. Received and Routed wait for every earlier event of their conversation that holds the lane. An Approved
@@ -16,35 +47,31 @@ const FREE: &str = "(q.control = 1 OR q.state NOT IN ('received', 'routed', 'app
 pub(super) const EVENT_COLUMNS: &str = "seq, id, shard, channel, endpoint, dedupe_key, conversation, control, sender, text, payload, state, reason,
     attempts, runs, replays, version, received_ms, updated_ms, agent, decision_id, task_id, approval_id, digest, cost_limit, cost_micros, data";
 
-/// Takes up to `limit` events, oldest due first. One lane gives one content event at a time by the lane rules, so a
-/// chatty conversation cannot fill the batch.
-pub(super) fn claim(context: &Context<'_>, limit: u32, lease_ms: i64) -> PortResult<Reply> {
-    let sql = format!(
-        "SELECT q.event_id AS id FROM queue q WHERE q.shard = ?1 AND q.due_ms <= ?2 AND q.lease_ms <= ?2 AND {FREE} ORDER BY q.due_ms, q.seq LIMIT ?3"
-    );
-    let rows = context.exec(&sql, args![context.shard.as_str(), context.now_ms, limit])?;
-    let ids = rows.iter().filter_map(|row| row.get("id").and_then(|id| id.as_str()));
-    let mut events = Vec::new();
-    for id in ids {
-        events.extend(take(context, id, lease_ms)?);
+impl ClaimDue {
+    /// Oldest due first. One lane gives one content event at a time by the lane rules, so a chatty conversation
+    /// cannot fill the batch.
+    pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Vec<StoredEvent>> {
+        let sql = format!(
+            "SELECT q.event_id AS id FROM queue q WHERE q.shard = ?1 AND q.due_ms <= ?2 AND q.lease_ms <= ?2 AND {FREE} ORDER BY q.due_ms, q.seq LIMIT ?3"
+        );
+        let rows = context.exec(&sql, args![context.shard.as_str(), context.now_ms, self.limit])?;
+        let ids = rows.iter().filter_map(|row| row.get("id").and_then(|id| id.as_str()));
+        let mut events = Vec::new();
+        for id in ids {
+            events.extend(take(context, id, self.lease_ms)?);
+        }
+        Ok(events)
     }
-    Ok(Reply::Events(events))
 }
 
-pub(super) fn claim_one(
-    context: &Context<'_>,
-    event: &EventId,
-    lease_ms: i64,
-) -> PortResult<Reply> {
-    let sql = format!(
-        "SELECT q.event_id AS id FROM queue q WHERE q.event_id = ?1 AND q.lease_ms <= ?2 AND {FREE}"
-    );
-    let free = !context.exec(&sql, args![event.as_str(), context.now_ms])?.is_empty();
-    Ok(Reply::Events(if free {
-        take(context, event.as_str(), lease_ms)?.into_iter().collect()
-    } else {
-        Vec::new()
-    }))
+impl ClaimEvent {
+    pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Option<StoredEvent>> {
+        let sql = format!(
+            "SELECT q.event_id AS id FROM queue q WHERE q.event_id = ?1 AND q.lease_ms <= ?2 AND {FREE}"
+        );
+        let free = !context.exec(&sql, args![self.event.as_str(), context.now_ms])?.is_empty();
+        if free { take(context, self.event.as_str(), self.lease_ms) } else { Ok(None) }
+    }
 }
 
 fn take(context: &Context<'_>, id: &str, lease_ms: i64) -> PortResult<Option<StoredEvent>> {
@@ -56,42 +83,49 @@ fn take(context: &Context<'_>, id: &str, lease_ms: i64) -> PortResult<Option<Sto
     context.one(&format!("SELECT {EVENT_COLUMNS} FROM event WHERE id = ?1"), args![id])
 }
 
-/// Due now; a step under way is not disturbed, but the event is looked at again right after it.
-pub(super) fn wake(context: &Context<'_>, event: &EventId) -> PortResult<Reply> {
-    context.exec(
-        "UPDATE queue SET due_ms = MIN(due_ms, ?2) WHERE event_id = ?1",
-        args![event.as_str(), context.now_ms],
-    )?;
-    Ok(Reply::Done)
+impl Wake {
+    pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<()> {
+        context.exec(
+            "UPDATE queue SET due_ms = MIN(due_ms, ?2) WHERE event_id = ?1",
+            args![self.event.as_str(), context.now_ms],
+        )?;
+        Ok(())
+    }
 }
 
-/// The process before has died: its steps and sendings are free at once, and the runs of its own gateway are lost.
-/// Gateways elsewhere go on. What was being sent when it died may have arrived, which the sender resolves by channel.
-pub(super) fn recover(context: &Context<'_>, gateway: &GatewayId) -> PortResult<Reply> {
-    context.exec("UPDATE queue SET lease_ms = 0, due_ms = 0 WHERE lease_ms > 0", &[])?;
-    context
-        .exec("UPDATE outbox SET state = 'queued', lease_ms = 0 WHERE state = 'sending'", &[])?;
-    let lost = "state = 'leased' AND gateway_id = ?1";
-    context.exec(
+impl Recover {
+    /// The process before has died: its steps and sendings are free at once, and the runs of its own gateway are lost.
+    /// Gateways elsewhere go on. What was being sent when it died may have arrived, which the sender resolves by channel.
+    pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<()> {
+        context.exec("UPDATE queue SET lease_ms = 0, due_ms = 0 WHERE lease_ms > 0", &[])?;
+        context.exec(
+            "UPDATE outbox SET state = 'queued', lease_ms = 0 WHERE state = 'sending'",
+            &[],
+        )?;
+        let lost = "state = 'leased' AND gateway_id = ?1";
+        context.exec(
         &format!("UPDATE queue SET due_ms = 0 WHERE state = 'running' AND event_id IN (SELECT event_id FROM task WHERE {lost})"),
-        args![gateway.as_str()],
+        args![self.gateway.as_str()],
     )?;
-    context.exec(
-        &format!("UPDATE task SET lease_until_ms = 0 WHERE {lost}"),
-        args![gateway.as_str()],
-    )?;
-    Ok(Reply::Done)
+        context.exec(
+            &format!("UPDATE task SET lease_until_ms = 0 WHERE {lost}"),
+            args![self.gateway.as_str()],
+        )?;
+        Ok(())
+    }
 }
 
-/// The earliest time at which an event or a delivery wants attention. Lanes that are not free have a due time in the
-/// past; they are moved by the end of what they wait for, so they are left out.
-pub(super) fn next_due(context: &Context<'_>) -> PortResult<Reply> {
-    let sql = format!(
-        "SELECT MIN(at) AS at FROM (
+impl NextDue {
+    /// The earliest time at which an event or a delivery wants attention. Lanes that are not free have a due time in the
+    /// past; they are moved by the end of what they wait for, so they are left out.
+    pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Option<i64>> {
+        let sql = format!(
+            "SELECT MIN(at) AS at FROM (
             SELECT MIN(MAX(q.due_ms, q.lease_ms)) AS at FROM queue q WHERE q.shard = ?1 AND {FREE}
             UNION ALL SELECT MIN(due_ms) FROM outbox WHERE shard = ?1 AND state = 'queued'
             UNION ALL SELECT MIN(lease_ms) FROM outbox WHERE shard = ?1 AND state = 'sending')"
-    );
-    let rows = context.exec(&sql, args![context.shard.as_str()])?;
-    Ok(Reply::Due(rows.first().and_then(|row| row.get("at").and_then(serde_json::Value::as_i64))))
+        );
+        let rows = context.exec(&sql, args![context.shard.as_str()])?;
+        Ok(rows.first().and_then(|row| row.get("at").and_then(serde_json::Value::as_i64)))
+    }
 }

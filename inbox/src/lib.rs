@@ -17,6 +17,7 @@ pub mod memory;
 mod outbox;
 mod port;
 mod read;
+mod remembered;
 mod replay;
 mod schema;
 mod stored;
@@ -27,15 +28,23 @@ mod tasks;
 mod tests;
 mod transcript;
 
-pub use advance::{NewTask, Patch, Place, Step};
-pub use command::{Command, EventParts, Finish, Replayed, Reply};
+pub use accept::{Accept, Accepted};
+pub use advance::{Advance, NewTask, Patch, Place, Step};
+pub use claim::{ClaimDue, ClaimEvent, NextDue, Recover, Wake};
+pub use command::{Command, InboxCommand, Reply};
 pub use limits::{Gcra, Limit};
-pub use port::Inbox;
+pub use outbox::{ClaimDeliveries, Enqueue, RecordSent};
+pub use port::{Inbox, InboxExt};
+pub use read::{EventParts, FindAnswered, GetEvent, ListEvents, ReadStats};
+pub use remembered::{Answered, Choice, EventData, EventOrigin, Press};
+pub use replay::{Replay, Replayed};
 pub use schema::SCHEMA;
 pub use stored::{
     Draft, Entry, NewEvent, NewSaid, OutboxRow, Part, SeenGateway, SentReport, ShardStats,
-    StoredEvent, TaskRow,
+    StoredEvent, TaskRow, TaskState,
 };
+pub use tasks::{DrainGateway, Finish, FinishRun, GetTask, LeaseTasks, ListGateways, RenewLease};
+pub use transcript::{ReadTranscript, Record, Transcript};
 
 use contracts::Shard;
 use platform::ports::{PortError, PortErrorKind, PortResult, Row, SqlValue, SyncSql};
@@ -89,50 +98,5 @@ fn json<T: serde::Serialize>(value: &T) -> PortResult<String> {
 
 /// Carries out a command. Run it in a transaction, and roll that back when it fails.
 pub fn handle(context: &Context<'_>, command: Command) -> PortResult<Reply> {
-    match command {
-        Command::Accept(event) => accept::accept(context, *event),
-        Command::Claim { limit, lease_ms } => claim::claim(context, limit, lease_ms),
-        Command::ClaimOne { event, lease_ms } => claim::claim_one(context, &event, lease_ms),
-        Command::Advance { event, version, step } => {
-            advance::advance(context, &event, version, *step)
-        }
-        Command::Wake { event } => claim::wake(context, &event),
-        Command::Recover { gateway } => claim::recover(context, &gateway),
-        Command::NextDue => claim::next_due(context),
-        Command::Lease { gateway, agents, capacity, lease_ms } => {
-            tasks::lease(context, &gateway, &agents, capacity, lease_ms)
-        }
-        Command::Renew { task, epoch, progress, lease_ms } => {
-            tasks::renew(context, &task, epoch, progress, lease_ms)
-        }
-        Command::Finish { task, epoch, outcome, text, event_version, step } => tasks::finish(
-            context,
-            &tasks::Finished { task, epoch, outcome, text, event_version },
-            *step,
-        ),
-        Command::Task { task } => Ok(Reply::Task(tasks::get(context, &task)?.map(Box::new))),
-        Command::Gateways => tasks::gateways(context),
-        Command::Drain { gateway, drained } => tasks::drain(context, &gateway, drained),
-        Command::Record(lines) => {
-            lines.iter().try_for_each(|line| transcript::put(context, line, None))?;
-            Ok(Reply::Done)
-        }
-        Command::Enqueue(deliveries) => outbox::enqueue(context, deliveries),
-        Command::ClaimDeliveries { limit, lease_ms } => outbox::claim(context, limit, lease_ms),
-        Command::Sent(report) => outbox::sent(context, &report),
-        Command::Get { event } => read::get(context, &event),
-        Command::List { state, channel, conversation, before, limit } => {
-            read::list(context, state, channel, conversation, before, limit)
-        }
-        Command::AnsweredBy { conversation, message } => {
-            read::answered_by(context, &conversation, &message)
-        }
-        Command::Said { conversation, after, limit } => {
-            transcript::read(context, &conversation, after, limit)
-        }
-        Command::Stats { since_ms, latency_since_ms } => {
-            read::stats(context, since_ms, latency_since_ms)
-        }
-        Command::Replay { event, actor } => replay::replay(context, &event, &actor),
-    }
+    command.carry_out(context)
 }

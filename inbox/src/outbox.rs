@@ -1,7 +1,23 @@
 //! What is to be said. A row is one message in one place, kept at its newest revision: sent once, then edited.
 
-use super::{Context, Draft, OutboxRow, Reply, SentReport, args, json};
+use super::{Context, Draft, OutboxRow, SentReport, args, json};
 use contracts::outbox::{DeliveryState, DeliveryStatus, Target};
+use serde::{Deserialize, Serialize};
+
+/// Queues a message, idempotent by id and revision.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Enqueue(pub Draft);
+
+/// Claims what is due to be sent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClaimDeliveries {
+    pub limit: u32,
+    pub lease_ms: i64,
+}
+
+/// Records what became of a try to send.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RecordSent(pub SentReport);
 use platform::ports::PortResult;
 
 const COLUMNS: &str = "id, event_id, target, text, buttons, kind, revision, sent_revision, parts, state, attempts, expires_ms, error, created_ms, updated_ms";
@@ -47,27 +63,26 @@ pub(super) fn put(context: &Context<'_>, draft: &Draft) -> PortResult<()> {
     Ok(())
 }
 
-pub(super) fn enqueue(context: &Context<'_>, drafts: Vec<Draft>) -> PortResult<Reply> {
-    let mut states = Vec::new();
-    for draft in drafts {
-        put(context, &draft)?;
+impl Enqueue {
+    pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<DeliveryStatus> {
+        put(context, &self.0)?;
         let row: Option<OutboxRow> = context
-            .one(&format!("SELECT {COLUMNS} FROM outbox WHERE id = ?1"), args![&draft.id])?;
-        states.push(row.map_or(
-            DeliveryStatus { id: draft.id, state: DeliveryState::Failed, error: None },
-            |row| DeliveryStatus { id: row.id, state: row.state, error: row.error },
-        ));
+            .one(&format!("SELECT {COLUMNS} FROM outbox WHERE id = ?1"), args![&self.0.id])?;
+        Ok(match row {
+            Some(row) => DeliveryStatus { id: row.id, state: row.state, error: row.error },
+            None => DeliveryStatus { id: self.0.id, state: DeliveryState::Failed, error: None },
+        })
     }
-    Ok(Reply::Deliveries(states))
 }
 
-/// Takes what is due, oldest first, one at a time an address. A sending whose lease ran out is taken again.
-pub(super) fn claim(context: &Context<'_>, limit: u32, lease_ms: i64) -> PortResult<Reply> {
-    context.exec(
+impl ClaimDeliveries {
+    /// Oldest first, one at a time an address. A sending whose lease ran out is claimed again.
+    pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Vec<OutboxRow>> {
+        context.exec(
         "UPDATE outbox SET state = 'queued', lease_ms = 0 WHERE shard = ?1 AND state = 'sending' AND lease_ms <= ?2",
         args![context.shard.as_str(), context.now_ms],
     )?;
-    let rows: Vec<OutboxRow> = context.all(
+        context.all(
         &format!(
             "UPDATE outbox SET state = 'sending', lease_ms = ?3, attempts = attempts + 1
              WHERE id IN (SELECT o.id FROM outbox o WHERE o.shard = ?1 AND o.state = 'queued' AND o.due_ms <= ?2
@@ -76,13 +91,19 @@ pub(super) fn claim(context: &Context<'_>, limit: u32, lease_ms: i64) -> PortRes
                 ORDER BY o.due_ms, o.seq LIMIT ?4)
              RETURNING {COLUMNS}"
         ),
-        args![context.shard.as_str(), context.now_ms, context.now_ms + lease_ms, limit],
-    )?;
-    Ok(Reply::Outbox(rows))
+        args![context.shard.as_str(), context.now_ms, context.now_ms + self.lease_ms, self.limit],
+    )
+    }
+}
+
+impl RecordSent {
+    pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<()> {
+        sent(context, &self.0)
+    }
 }
 
 /// Writes down a try. When a newer revision came meanwhile, the row is due again at once.
-pub(super) fn sent(context: &Context<'_>, report: &SentReport) -> PortResult<Reply> {
+fn sent(context: &Context<'_>, report: &SentReport) -> PortResult<()> {
     let done = report.state == DeliveryState::Sent;
     context.exec(
         "UPDATE outbox SET parts = ?2, error = ?3, updated_ms = ?4, lease_ms = 0,
@@ -117,7 +138,7 @@ pub(super) fn sent(context: &Context<'_>, report: &SentReport) -> PortResult<Rep
         "UPDATE queue SET due_ms = MIN(due_ms, ?2) WHERE state = 'answered' AND event_id = (SELECT event_id FROM outbox WHERE id = ?1)",
         args![&report.id, context.now_ms],
     )?;
-    Ok(Reply::Done)
+    Ok(())
 }
 
 /// The replies of an event, oldest first.

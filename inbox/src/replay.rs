@@ -1,11 +1,29 @@
 //! Replay: an ended event is done again under the same id, as a new run, and the history says who wanted it.
 
-use super::command::Replayed;
-use super::{Context, Reply, args};
+use super::{Context, args};
 use contracts::EventId;
 use contracts::event::Stage;
 use platform::ports::PortResult;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+
+/// Does an ended event again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Replay {
+    pub event: EventId,
+    /// Who wanted it, for the history.
+    pub actor: String,
+}
+
+/// What a replay met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Replayed {
+    Yes,
+    NotFound,
+    /// It has not ended.
+    StillOpen,
+    /// It was never to be worked on (Ignored, Quarantined).
+    NotWork,
+}
 
 #[derive(Deserialize)]
 struct Known {
@@ -13,33 +31,35 @@ struct Known {
     control: i64,
 }
 
-pub(super) fn replay(context: &Context<'_>, event: &EventId, actor: &str) -> PortResult<Reply> {
-    let id = event.as_str();
-    let Some(known) =
-        context.one::<Known>("SELECT state, control FROM event WHERE id = ?1", args![id])?
-    else {
-        return Ok(Reply::Replayed(Replayed::NotFound));
-    };
-    if !known.state.is_final() {
-        return Ok(Reply::Replayed(Replayed::StillOpen));
-    }
-    // A button press or command is not repeated: what it was about has moved on.
-    if known.control != 0 || matches!(known.state, Stage::Ignored | Stage::Quarantined) {
-        return Ok(Reply::Replayed(Replayed::NotWork));
-    }
-    context.exec(
+impl Replay {
+    pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Replayed> {
+        let (id, actor) = (self.event.as_str(), &self.actor);
+        let Some(known) =
+            context.one::<Known>("SELECT state, control FROM event WHERE id = ?1", args![id])?
+        else {
+            return Ok(Replayed::NotFound);
+        };
+        if !known.state.is_final() {
+            return Ok(Replayed::StillOpen);
+        }
+        // A button press or command is not repeated: what it was about has moved on.
+        if known.control != 0 || matches!(known.state, Stage::Ignored | Stage::Quarantined) {
+            return Ok(Replayed::NotWork);
+        }
+        context.exec(
         "UPDATE event SET state = 'received', reason = NULL, attempts = 0, runs = runs + 1, replays = replays + 1, version = version + 1,
             updated_ms = ?2, data = '{}' WHERE id = ?1",
         args![id, context.now_ms],
     )?;
-    context.exec(
-        "INSERT OR REPLACE INTO queue (event_id, seq, shard, lane, control, state, due_ms)
+        context.exec(
+            "INSERT OR REPLACE INTO queue (event_id, seq, shard, lane, control, state, due_ms)
          SELECT id, seq, shard, conversation, control, state, ?2 FROM event WHERE id = ?1",
-        args![id, context.now_ms],
-    )?;
-    context.exec(
-        "INSERT INTO stage (event_id, at_ms, stage, note) VALUES (?1, ?2, 'received', ?3)",
-        args![id, context.now_ms, format!("replayed by {actor}")],
-    )?;
-    Ok(Reply::Replayed(Replayed::Yes))
+            args![id, context.now_ms],
+        )?;
+        context.exec(
+            "INSERT INTO stage (event_id, at_ms, stage, note) VALUES (?1, ?2, 'received', ?3)",
+            args![id, context.now_ms, format!("replayed by {actor}")],
+        )?;
+        Ok(Replayed::Yes)
+    }
 }

@@ -1,7 +1,9 @@
 //! What the tables hold, as values.
 
+use super::remembered::{EventData, EventOrigin, column_or_default, origin};
 use contracts::event::{Speaker, Stage};
 use contracts::outbox::{Buttons, DeliveryState, Target};
+use contracts::task::TaskContext;
 use contracts::{
     AgentId, ApprovalId, ConversationId, DecisionId, EventId, GatewayId, Micros, Shard, TaskId,
 };
@@ -23,8 +25,7 @@ pub struct NewEvent {
     pub control: bool,
     pub sender: Option<String>,
     pub text: String,
-    /// What the channel read out of the body (reply address, button press, command).
-    pub payload: Value,
+    pub origin: EventOrigin,
     /// The body, kept only where it could not be read.
     pub raw: Option<String>,
     /// `Received`, `Ignored` or `Quarantined`.
@@ -82,8 +83,9 @@ pub struct StoredEvent {
     pub control: bool,
     pub sender: Option<String>,
     pub text: String,
-    #[serde(deserialize_with = "inner_json")]
-    pub payload: Value,
+    /// The column `payload`.
+    #[serde(rename = "payload", deserialize_with = "origin")]
+    pub origin: EventOrigin,
     pub state: Stage,
     pub reason: Option<String>,
     pub attempts: u32,
@@ -101,8 +103,8 @@ pub struct StoredEvent {
     pub digest: Option<String>,
     pub cost_limit: Option<i64>,
     pub cost_micros: Option<i64>,
-    #[serde(deserialize_with = "inner_json")]
-    pub data: Value,
+    #[serde(deserialize_with = "column_or_default")]
+    pub data: EventData,
 }
 
 impl StoredEvent {
@@ -116,6 +118,21 @@ impl StoredEvent {
     }
 }
 
+/// Where a task stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TaskState {
+    /// It waits for a gateway.
+    Queued,
+    /// A gateway has it.
+    Leased,
+    /// Its result was recorded.
+    Done,
+    /// Its event went on without it; reports about it are stale. An unknown state counts as lost too.
+    #[serde(other)]
+    Lost,
+}
+
 /// A task as it is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TaskRow {
@@ -123,14 +140,13 @@ pub struct TaskRow {
     pub event_id: EventId,
     pub agent: AgentId,
     pub message: String,
-    #[serde(deserialize_with = "inner_json")]
-    pub context: Value,
+    #[serde(deserialize_with = "column_or_default")]
+    pub context: TaskContext,
     pub approval_id: ApprovalId,
     pub digest: String,
     #[serde(deserialize_with = "micros")]
     pub cost_limit: Micros,
-    /// `queued`, `leased`, `done`, or `lost`: its event went on without it.
-    pub state: String,
+    pub state: TaskState,
     pub epoch: u32,
     pub gateway_id: Option<GatewayId>,
     pub lease_until_ms: i64,
@@ -255,7 +271,7 @@ fn inner_json<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(
         }
         other => other,
     };
-    platform::json::from_value(value).map_err(serde::de::Error::custom)
+    serde_json::from_value(value).map_err(serde::de::Error::custom)
 }
 
 fn inner_json_option<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(
@@ -268,5 +284,5 @@ fn inner_json_option<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(
         }
         other => other,
     };
-    platform::json::from_value(value).map(Some).map_err(serde::de::Error::custom)
+    serde_json::from_value(value).map(Some).map_err(serde::de::Error::custom)
 }

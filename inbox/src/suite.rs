@@ -7,7 +7,10 @@
     reason = "test equipment: a failed check must stop the test"
 )]
 
-use crate::{Command, Inbox, NewEvent, NewTask, Patch, Place, Reply, Step, StoredEvent};
+use crate::{
+    Accept, Advance, ClaimDue, DrainGateway, EventOrigin, GetEvent, Inbox, InboxExt, LeaseTasks,
+    NewEvent, NewTask, Patch, Place, Step, StoredEvent,
+};
 use contracts::event::Stage;
 use contracts::task::TaskContext;
 use contracts::{EventId, Shard, TaskId};
@@ -23,7 +26,7 @@ fn event(key: &str) -> NewEvent {
         control: false,
         sender: None,
         text: "text".into(),
-        payload: serde_json::json!({ "a": [1, null, "ü"] }),
+        origin: EventOrigin { actor: Some("ü".into()), ..EventOrigin::default() },
         raw: None,
         state: Stage::Received,
         reason: None,
@@ -35,17 +38,12 @@ fn event(key: &str) -> NewEvent {
 }
 
 async fn accept(inbox: &dyn Inbox, shard: &Shard, key: &str) -> (EventId, bool) {
-    match inbox.send(shard, Command::Accept(Box::new(event(key)))).await.unwrap() {
-        Reply::Accepted { event, duplicate, .. } => (event, duplicate),
-        other => panic!("{other:?}"),
-    }
+    let accepted = inbox.ask(shard, Accept(event(key))).await.unwrap();
+    (accepted.event, accepted.duplicate)
 }
 
 async fn claim(inbox: &dyn Inbox, shard: &Shard) -> Vec<StoredEvent> {
-    match inbox.send(shard, Command::Claim { limit: 100, lease_ms: 60_000 }).await.unwrap() {
-        Reply::Events(events) => events,
-        other => panic!("{other:?}"),
-    }
+    inbox.ask(shard, ClaimDue { limit: 100, lease_ms: 60_000 }).await.unwrap()
 }
 
 /// The whole check, on two fresh shards.
@@ -61,26 +59,13 @@ pub async fn check(inbox: &dyn Inbox) {
     // A step is handed out once, and ends on the version it was taken at.
     let (mine, yours) = (claim(inbox, &shard).await, claim(inbox, &shard).await);
     assert_eq!((mine.len(), yours.len()), (1, 0));
-    assert_eq!(mine[0].payload["a"][2], "ü");
-    let step = |stage| Box::new(Step::To { stage, note: None, patch: Box::default(), due_ms: 0 });
-    let advance = |stage| Command::Advance {
-        event: mine[0].id.clone(),
-        version: mine[0].version,
-        step: step(stage),
-    };
-    assert!(matches!(
-        inbox.send(&shard, advance(Stage::Routed)).await.unwrap(),
-        Reply::Advanced(true)
-    ));
-    assert!(matches!(
-        inbox.send(&shard, advance(Stage::Dead)).await.unwrap(),
-        Reply::Advanced(false)
-    ));
-    let Reply::Event(Some(found)) =
-        inbox.send(&shard, Command::Get { event: mine[0].id.clone() }).await.unwrap()
-    else {
-        panic!("the event is gone")
-    };
+    assert_eq!(mine[0].origin.actor.as_deref(), Some("ü"));
+    let step = |stage| Step::To { stage, note: None, patch: Box::default(), due_ms: 0 };
+    let advance =
+        |stage| Advance { event: mine[0].id.clone(), version: mine[0].version, step: step(stage) };
+    assert!(inbox.ask(&shard, advance(Stage::Routed)).await.unwrap());
+    assert!(!inbox.ask(&shard, advance(Stage::Dead)).await.unwrap());
+    let found = inbox.ask(&shard, GetEvent { event: mine[0].id.clone() }).await.unwrap().unwrap();
     assert_eq!((found.0.state, found.1.len()), (Stage::Routed, 2));
 
     gateways(inbox, &other).await;
@@ -88,16 +73,13 @@ pub async fn check(inbox: &dyn Inbox) {
 
 /// A task kept for one gateway, and a gateway out of service.
 async fn gateways(inbox: &dyn Inbox, shard: &Shard) {
-    let lease = |gateway: &str| Command::Lease {
+    let lease = |gateway: &str| LeaseTasks {
         gateway: gateway.into(),
         agents: vec!["codegen".into()],
         capacity: 4,
         lease_ms: 30_000,
     };
-    let leased = async |gateway: &str| match inbox.send(shard, lease(gateway)).await.unwrap() {
-        Reply::Leased(tasks) => tasks.len(),
-        other => panic!("{other:?}"),
-    };
+    let leased = async |gateway: &str| inbox.ask(shard, lease(gateway)).await.unwrap().len();
     assert_eq!((leased("home").await, leased("office").await), (0, 0));
     let (accepted, _) = accept(inbox, shard, "work").await;
     let claimed = claim(inbox, shard).await.into_iter().find(|event| event.id == accepted).unwrap();
@@ -118,20 +100,11 @@ async fn gateways(inbox: &dyn Inbox, shard: &Shard) {
         due_ms: i64::MAX,
     };
     inbox
-        .send(
-            shard,
-            Command::Advance {
-                event: claimed.id.clone(),
-                version: claimed.version,
-                step: Box::new(step),
-            },
-        )
+        .ask(shard, Advance { event: claimed.id.clone(), version: claimed.version, step })
         .await
         .unwrap();
-    let drain = |drained| Command::Drain { gateway: "office".into(), drained };
-    let Reply::Gateways(seen) = inbox.send(shard, drain(true)).await.unwrap() else {
-        panic!("no gateways")
-    };
+    let drain = |drained| DrainGateway { gateway: "office".into(), drained };
+    let seen = inbox.ask(shard, drain(true)).await.unwrap();
     let known: Vec<_> = seen
         .iter()
         .map(|gateway| (gateway.id.as_str(), gateway.running, gateway.kept, gateway.drained))
@@ -142,7 +115,7 @@ async fn gateways(inbox: &dyn Inbox, shard: &Shard) {
         (0, 0),
         "kept for the one, which is out of service"
     );
-    inbox.send(shard, drain(false)).await.unwrap();
+    inbox.ask(shard, drain(false)).await.unwrap();
     assert_eq!((leased("home").await, leased("office").await), (0, 1));
 }
 

@@ -1,10 +1,69 @@
 //! Tasks: queued, leased to one gateway at a time, done. An epoch that is not the newest changes nothing.
 
-use super::command::Finish;
-use super::{Context, NewTask, Reply, Step, TaskRow, advance, args, json};
+use super::{Context, NewTask, SeenGateway, Step, TaskRow, TaskState, advance, args, json};
 use contracts::approval::Outcome;
 use contracts::task::LeasedTask;
 use contracts::{EventId, GatewayId, TaskId};
+use serde::{Deserialize, Serialize};
+
+/// A gateway asks for work.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LeaseTasks {
+    pub gateway: GatewayId,
+    pub agents: Vec<String>,
+    pub capacity: u32,
+    pub lease_ms: i64,
+}
+
+/// Renews a lease. `None`: the lease has ended or passed on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RenewLease {
+    pub task: TaskId,
+    pub epoch: u32,
+    pub progress: Option<String>,
+    pub lease_ms: i64,
+}
+
+/// A run's end as it was reported, with the step it means for its event.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FinishRun {
+    pub task: TaskId,
+    pub epoch: u32,
+    pub outcome: Outcome,
+    pub text: String,
+    pub event_version: u32,
+    pub step: Step,
+}
+
+/// What a run's end met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Finish {
+    /// Recorded now.
+    First,
+    /// The same end was recorded before.
+    Again,
+    /// A newer lease, or no such lease.
+    Stale,
+    /// The event moved while the result was on its way: read it again.
+    EventMoved,
+}
+
+/// One task.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GetTask {
+    pub task: TaskId,
+}
+
+/// Gateways that asked for work.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ListGateways;
+
+/// From now on a gateway gets no more tasks, or gets them again; it may end what it has.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DrainGateway {
+    pub gateway: GatewayId,
+    pub drained: bool,
+}
 use platform::ports::PortResult;
 
 const COLUMNS: &str = "id, event_id, agent, message, context, approval_id, digest, cost_limit, state, epoch, gateway_id, lease_until_ms, created_ms,
@@ -75,27 +134,35 @@ pub(super) fn requeue(context: &Context<'_>, event: &EventId) -> PortResult<()> 
     Ok(())
 }
 
-pub(super) fn get(context: &Context<'_>, task: &TaskId) -> PortResult<Option<TaskRow>> {
+impl GetTask {
+    pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Option<TaskRow>> {
+        get(context, &self.task)
+    }
+}
+
+fn get(context: &Context<'_>, task: &TaskId) -> PortResult<Option<TaskRow>> {
     context.one(&format!("SELECT {COLUMNS} FROM task WHERE id = ?1"), args![task.as_str()])
 }
 
-/// Hands out what waits, oldest first. A lease that ran out is not handed on here: whether that run may be begun
-/// again is for the event's own step to decide.
-pub(super) fn lease(
-    context: &Context<'_>,
-    gateway: &GatewayId,
-    agents: &[String],
-    capacity: u32,
-    lease_ms: i64,
-) -> PortResult<Reply> {
-    let offered = json(&agents)?;
-    context.exec(
-        "INSERT INTO gateway (id, shard, agents, seen_ms) VALUES (?1, ?2, ?3, ?4)
+impl LeaseTasks {
+    /// Hands out what waits, oldest first. A lease that ran out is not handed on here: whether that run may be begun
+    /// again is for the event's own step to decide.
+    pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Vec<LeasedTask>> {
+        let (gateway, lease_ms) = (&self.gateway, self.lease_ms);
+        let offered = json(&self.agents)?;
+        context.exec(
+            "INSERT INTO gateway (id, shard, agents, seen_ms) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (id, shard) DO UPDATE SET agents = excluded.agents, seen_ms = excluded.seen_ms
             WHERE excluded.seen_ms >= seen_ms + ?5 OR agents <> excluded.agents",
-        args![gateway.as_str(), context.shard.as_str(), &offered, context.now_ms, SEEN_EVERY_MS],
-    )?;
-    let rows: Vec<TaskRow> = context.all(
+            args![
+                gateway.as_str(),
+                context.shard.as_str(),
+                &offered,
+                context.now_ms,
+                SEEN_EVERY_MS
+            ],
+        )?;
+        let rows: Vec<TaskRow> = context.all(
         &format!(
             "UPDATE task SET state = 'leased', epoch = epoch + 1, gateway_id = ?2, lease_until_ms = ?3, leased_ms = ?4
              WHERE id IN (SELECT id FROM task WHERE shard = ?1 AND state = 'queued'
@@ -105,94 +172,85 @@ pub(super) fn lease(
                 ORDER BY created_ms LIMIT ?6)
              RETURNING {COLUMNS}"
         ),
-        args![context.shard.as_str(), gateway.as_str(), context.now_ms + lease_ms, context.now_ms, &offered, capacity],
+        args![context.shard.as_str(), gateway.as_str(), context.now_ms + lease_ms, context.now_ms, &offered, self.capacity],
     )?;
-    let mut leased = Vec::new();
-    for row in rows {
-        // The event's own look at the run is at the end of the lease.
-        context.exec(
-            "UPDATE queue SET due_ms = ?2 WHERE event_id = ?1 AND state = 'running'",
-            args![row.event_id.as_str(), row.lease_until_ms + 1],
-        )?;
-        context.exec("DELETE FROM place WHERE task_id = ?1", args![row.id.as_str()])?;
-        leased.push(LeasedTask {
-            task_id: row.id,
-            epoch: row.epoch,
-            lease_ms,
-            agent: row.agent,
-            message: row.message,
-            context: platform::json::from_value(row.context).unwrap_or_default(),
-            approval_id: row.approval_id,
-            digest: row.digest,
-            cost_limit: row.cost_limit,
-        });
+        let mut leased = Vec::new();
+        for row in rows {
+            // The event's own look at the run is at the end of the lease.
+            context.exec(
+                "UPDATE queue SET due_ms = ?2 WHERE event_id = ?1 AND state = 'running'",
+                args![row.event_id.as_str(), row.lease_until_ms + 1],
+            )?;
+            context.exec("DELETE FROM place WHERE task_id = ?1", args![row.id.as_str()])?;
+            leased.push(LeasedTask {
+                task_id: row.id,
+                epoch: row.epoch,
+                lease_ms,
+                agent: row.agent,
+                message: row.message,
+                context: row.context,
+                approval_id: row.approval_id,
+                digest: row.digest,
+                cost_limit: row.cost_limit,
+            });
+        }
+        Ok(leased)
     }
-    Ok(Reply::Leased(leased))
 }
 
-pub(super) fn renew(
-    context: &Context<'_>,
-    task: &TaskId,
-    epoch: u32,
-    progress: Option<String>,
-    lease_ms: i64,
-) -> PortResult<Reply> {
-    let until = context.now_ms + lease_ms;
-    let row: Option<TaskRow> = context.one(
+impl RenewLease {
+    pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Option<TaskRow>> {
+        let until = context.now_ms + self.lease_ms;
+        let row: Option<TaskRow> = context.one(
         &format!(
             "UPDATE task SET lease_until_ms = ?3, progress = COALESCE(?4, progress)
              WHERE id = ?1 AND epoch = ?2 AND state = 'leased' AND lease_until_ms >= ?5 RETURNING {COLUMNS}"
         ),
-        args![task.as_str(), epoch, until, progress, context.now_ms],
+        args![self.task.as_str(), self.epoch, until, self.progress, context.now_ms],
     )?;
-    if let Some(row) = &row {
+        if let Some(row) = &row {
+            context.exec(
+                "UPDATE queue SET due_ms = ?2 WHERE event_id = ?1 AND state = 'running'",
+                args![row.event_id.as_str(), until + 1],
+            )?;
+            context.exec(
+                "UPDATE gateway SET seen_ms = ?2 WHERE id = ?1",
+                args![row.gateway_id.as_ref().map(|id| id.as_str()), context.now_ms],
+            )?;
+        }
+        Ok(row)
+    }
+}
+
+impl FinishRun {
+    /// Records a run's end and moves its event in one go. A report of the newest epoch is taken even after its lease ran
+    /// out, as long as nothing else was decided meanwhile: the work is done and its answer is worth having.
+    pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Finish> {
+        let Some(row) = get(context, &self.task)? else { return Ok(Finish::Stale) };
+        if row.epoch != self.epoch {
+            return Ok(Finish::Stale);
+        }
+        if row.state == TaskState::Done {
+            let same = row.outcome.as_deref() == Some(self.outcome.as_str());
+            return Ok(if same { Finish::Again } else { Finish::Stale });
+        }
+        if row.state != TaskState::Leased {
+            return Ok(Finish::Stale);
+        }
+        if !advance::apply(context, &row.event_id, self.event_version, self.step)? {
+            return Ok(Finish::EventMoved);
+        }
         context.exec(
-            "UPDATE queue SET due_ms = ?2 WHERE event_id = ?1 AND state = 'running'",
-            args![row.event_id.as_str(), until + 1],
+            "UPDATE task SET state = 'done', outcome = ?2, text = ?3 WHERE id = ?1",
+            args![self.task.as_str(), self.outcome.as_str(), &self.text],
         )?;
-        context.exec(
-            "UPDATE gateway SET seen_ms = ?2 WHERE id = ?1",
-            args![row.gateway_id.as_ref().map(|id| id.as_str()), context.now_ms],
-        )?;
+        Ok(Finish::First)
     }
-    Ok(Reply::Task(row.map(Box::new)))
 }
 
-/// A run's end as it was reported.
-pub(super) struct Finished {
-    pub task: TaskId,
-    pub epoch: u32,
-    pub outcome: Outcome,
-    pub text: String,
-    pub event_version: u32,
-}
-
-/// Records a run's end and moves its event in one go. A report of the newest epoch is taken even after its lease ran
-/// out, as long as nothing else was decided meanwhile: the work is done and its answer is worth having.
-pub(super) fn finish(context: &Context<'_>, report: &Finished, step: Step) -> PortResult<Reply> {
-    let Some(row) = get(context, &report.task)? else { return Ok(Reply::Finished(Finish::Stale)) };
-    if row.epoch != report.epoch {
-        return Ok(Reply::Finished(Finish::Stale));
-    }
-    if row.state == "done" {
-        let same = row.outcome.as_deref() == Some(report.outcome.as_str());
-        return Ok(Reply::Finished(if same { Finish::Again } else { Finish::Stale }));
-    }
-    if row.state != "leased" {
-        return Ok(Reply::Finished(Finish::Stale));
-    }
-    if !advance::apply(context, &row.event_id, report.event_version, step)? {
-        return Ok(Reply::Finished(Finish::EventMoved));
-    }
-    context.exec(
-        "UPDATE task SET state = 'done', outcome = ?2, text = ?3 WHERE id = ?1",
-        args![report.task.as_str(), report.outcome.as_str(), &report.text],
-    )?;
-    Ok(Reply::Finished(Finish::First))
-}
-
-pub(super) fn gateways(context: &Context<'_>) -> PortResult<Reply> {
-    let rows = context.all(
+impl ListGateways {
+    pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Vec<SeenGateway>> {
+        context.all(
         "SELECT g.id, g.agents, g.seen_ms,
             (SELECT COUNT(*) FROM task t WHERE t.shard = g.shard AND t.gateway_id = g.id AND t.state = 'leased'
                 AND t.lease_until_ms > ?2) AS running,
@@ -201,21 +259,19 @@ pub(super) fn gateways(context: &Context<'_>) -> PortResult<Reply> {
             EXISTS (SELECT 1 FROM drained d WHERE d.gateway_id = g.id) AS drained
          FROM gateway g WHERE g.shard = ?1",
         args![context.shard.as_str(), context.now_ms],
-    )?;
-    Ok(Reply::Gateways(rows))
+    )
+    }
 }
 
-/// Takes a gateway out of service, or back into it; what it has it may end.
-pub(super) fn drain(
-    context: &Context<'_>,
-    gateway: &GatewayId,
-    drained: bool,
-) -> PortResult<Reply> {
-    if drained {
-        context
+impl DrainGateway {
+    pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Vec<SeenGateway>> {
+        let gateway = &self.gateway;
+        if self.drained {
+            context
             .exec("INSERT INTO drained (gateway_id, since_ms) VALUES (?1, ?2) ON CONFLICT (gateway_id) DO NOTHING", args![gateway.as_str(), context.now_ms])?;
-    } else {
-        context.exec("DELETE FROM drained WHERE gateway_id = ?1", args![gateway.as_str()])?;
+        } else {
+            context.exec("DELETE FROM drained WHERE gateway_id = ?1", args![gateway.as_str()])?;
+        }
+        ListGateways.carry_out(context)
     }
-    gateways(context)
 }

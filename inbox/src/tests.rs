@@ -23,40 +23,22 @@ impl Bed {
         let clock = Arc::new(ManualClock::default());
         Self { inbox: MemoryInbox::new(clock.clone()), clock, shard: Shard::new("telegram.main") }
     }
-    async fn send(&self, command: Command) -> Reply {
-        self.inbox.send(&self.shard, command).await.unwrap()
+    async fn send<C: InboxCommand>(&self, command: C) -> C::Reply {
+        self.inbox.ask(&self.shard, command).await.unwrap()
     }
     async fn accept(&self, key: &str, conversation: &str) -> (EventId, bool) {
-        match self.send(Command::Accept(Box::new(event(key, conversation)))).await {
-            Reply::Accepted { event, duplicate, .. } => (event, duplicate),
-            other => panic!("{other:?}"),
-        }
+        let accepted = self.send(Accept(event(key, conversation))).await;
+        (accepted.event, accepted.duplicate)
     }
     async fn claim(&self) -> Vec<StoredEvent> {
-        match self.send(Command::Claim { limit: 32, lease_ms: 60_000 }).await {
-            Reply::Events(events) => events,
-            other => panic!("{other:?}"),
-        }
+        self.send(ClaimDue { limit: 32, lease_ms: 60_000 }).await
     }
     async fn to(&self, event: &StoredEvent, stage: Stage, patch: Patch) -> bool {
         let step = Step::To { stage, note: None, patch: Box::new(patch), due_ms: 0 };
-        match self
-            .send(Command::Advance {
-                event: event.id.clone(),
-                version: event.version,
-                step: Box::new(step),
-            })
-            .await
-        {
-            Reply::Advanced(moved) => moved,
-            other => panic!("{other:?}"),
-        }
+        self.send(Advance { event: event.id.clone(), version: event.version, step }).await
     }
     async fn get(&self, id: &EventId) -> (StoredEvent, Vec<Entry>, Vec<OutboxRow>) {
-        match self.send(Command::Get { event: id.clone() }).await {
-            Reply::Event(Some(found)) => *found,
-            other => panic!("{other:?}"),
-        }
+        self.send(GetEvent { event: id.clone() }).await.unwrap()
     }
 }
 
@@ -70,7 +52,7 @@ fn event(key: &str, conversation: &str) -> NewEvent {
         control: false,
         sender: Some("1".into()),
         text: "hello".into(),
-        payload: serde_json::json!({}),
+        origin: EventOrigin::default(),
         raw: None,
         state: Stage::Received,
         reason: None,
@@ -146,7 +128,7 @@ async fn a_control_input_waits_for_nobody() {
     bed.claim().await;
     let mut press = event("2", "a");
     press.control = true;
-    bed.send(Command::Accept(Box::new(press))).await;
+    bed.send(Accept(press)).await;
     assert_eq!(bed.claim().await.len(), 1);
 }
 
@@ -168,7 +150,7 @@ async fn a_step_that_crashed_is_taken_again_when_its_lease_ends() {
     assert_eq!(bed.claim().await.len(), 0);
     bed.clock.advance(60_001);
     assert_eq!(bed.claim().await.len(), 1);
-    bed.send(Command::Recover { gateway: GatewayId::new("local") }).await;
+    bed.send(Recover { gateway: GatewayId::new("local") }).await;
     assert_eq!(bed.claim().await.len(), 1, "after a restart at once");
 }
 
@@ -178,7 +160,7 @@ async fn a_wake_during_a_step_is_not_lost() {
         let bed = Bed::new();
         bed.accept("1", "a").await;
         let claimed = bed.claim().await.remove(0);
-        bed.send(Command::Wake { event: claimed.id.clone() }).await;
+        bed.send(Wake { event: claimed.id.clone() }).await;
         let due_ms = bed.clock.now_ms() + 60_000;
         let step = stage.map_or(Step::Wait { due_ms }, |stage| Step::To {
             stage,
@@ -186,24 +168,14 @@ async fn a_wake_during_a_step_is_not_lost() {
             patch: Box::default(),
             due_ms,
         });
-        bed.send(Command::Advance {
-            event: claimed.id.clone(),
-            version: claimed.version,
-            step: Box::new(step),
-        })
-        .await;
+        bed.send(Advance { event: claimed.id.clone(), version: claimed.version, step }).await;
         assert_eq!(bed.claim().await.len(), 1, "{stage:?}");
     }
     let bed = Bed::new();
     bed.accept("1", "a").await;
     let claimed = bed.claim().await.remove(0);
     let wait = Step::Wait { due_ms: bed.clock.now_ms() + 60_000 };
-    bed.send(Command::Advance {
-        event: claimed.id.clone(),
-        version: claimed.version,
-        step: Box::new(wait),
-    })
-    .await;
+    bed.send(Advance { event: claimed.id.clone(), version: claimed.version, step: wait }).await;
     assert_eq!(bed.claim().await.len(), 0, "nobody woke it");
 }
 
@@ -229,13 +201,8 @@ async fn after_a_restart_only_the_runs_of_its_own_gateway_are_lost() {
             patch: Box::new(Patch { task: Some(task), ..Patch::default() }),
             due_ms: i64::MAX,
         };
-        bed.send(Command::Advance {
-            event: claimed.id.clone(),
-            version: claimed.version,
-            step: Box::new(step),
-        })
-        .await;
-        bed.send(Command::Lease {
+        bed.send(Advance { event: claimed.id.clone(), version: claimed.version, step }).await;
+        bed.send(LeaseTasks {
             gateway: GatewayId::new(gateway),
             agents: vec!["*".into()],
             capacity: 1,
@@ -243,7 +210,7 @@ async fn after_a_restart_only_the_runs_of_its_own_gateway_are_lost() {
         })
         .await;
     }
-    bed.send(Command::Recover { gateway: GatewayId::new("local") }).await;
+    bed.send(Recover { gateway: GatewayId::new("local") }).await;
     let due: Vec<_> = bed.claim().await.into_iter().map(|event| event.dedupe_key).collect();
     assert_eq!(due, ["1"]);
 }
@@ -264,32 +231,27 @@ async fn a_lease_is_fenced_by_its_epoch_and_a_result_is_taken_once() {
         place: Place::default(),
     };
     bed.to(&claimed, Stage::Running, Patch { task: Some(task.clone()), ..Patch::default() }).await;
-    let lease = Command::Lease {
+    let lease = LeaseTasks {
         gateway: GatewayId::new("g"),
         agents: vec!["codegen".into()],
         capacity: 4,
         lease_ms: 30_000,
     };
-    let Reply::Leased(leased) = bed.send(lease.clone()).await else { panic!() };
+    let leased = bed.send(lease.clone()).await;
     assert_eq!((leased[0].epoch, leased[0].cost_limit.0), (1, 5));
-    let Reply::Leased(none) = bed.send(lease).await else { panic!() };
+    let none = bed.send(lease).await;
     assert!(none.is_empty());
     let version = bed.get(&claimed.id).await.0.version;
-    let finish = |epoch| Command::Finish {
+    let finish = |epoch| FinishRun {
         task: task.id.clone(),
         epoch,
         outcome: Outcome::Success,
         text: "done".into(),
         event_version: version,
-        step: Box::new(Step::To {
-            stage: Stage::Answered,
-            note: None,
-            patch: Box::default(),
-            due_ms: 0,
-        }),
+        step: Step::To { stage: Stage::Answered, note: None, patch: Box::default(), due_ms: 0 },
     };
     for (epoch, expected) in [(0, Finish::Stale), (1, Finish::First), (1, Finish::Again)] {
-        let Reply::Finished(finish) = bed.send(finish(epoch)).await else { panic!() };
+        let finish = bed.send(finish(epoch)).await;
         assert_eq!(finish, expected);
     }
     assert_eq!(bed.get(&claimed.id).await.0.state, Stage::Answered);
@@ -298,13 +260,15 @@ async fn a_lease_is_fenced_by_its_epoch_and_a_result_is_taken_once() {
 #[tokio::test]
 async fn a_message_is_sent_once_a_revision_and_one_at_a_time_an_address() {
     let bed = Bed::new();
-    bed.send(Command::Enqueue(vec![draft("x", 1), draft("y", 1)])).await;
-    let take = || Command::ClaimDeliveries { limit: 8, lease_ms: 60_000 };
-    let Reply::Outbox(first) = bed.send(take()).await else { panic!() };
+    bed.send(Enqueue(draft("x", 1))).await;
+    bed.send(Enqueue(draft("y", 1))).await;
+    let take = || ClaimDeliveries { limit: 8, lease_ms: 60_000 };
+    let first = bed.send(take()).await;
     assert_eq!(first.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["x"]);
-    bed.send(Command::Enqueue(vec![draft("x", 2), draft("x", 1)])).await;
+    bed.send(Enqueue(draft("x", 2))).await;
+    bed.send(Enqueue(draft("x", 1))).await;
     let sent = |id: &str, revision| {
-        Command::Sent(SentReport {
+        RecordSent(SentReport {
             id: id.into(),
             revision,
             parts: vec![],
@@ -315,18 +279,19 @@ async fn a_message_is_sent_once_a_revision_and_one_at_a_time_an_address() {
         })
     };
     bed.send(sent("x", 1)).await;
-    let Reply::Outbox(second) = bed.send(take()).await else { panic!() };
+    let second = bed.send(take()).await;
     assert_eq!((second[0].id.as_str(), second[0].text.as_str()), ("x", "text 2"));
     bed.send(sent("x", 2)).await;
-    let Reply::Outbox(third) = bed.send(take()).await else { panic!() };
+    let third = bed.send(take()).await;
     assert_eq!(third[0].id, "y");
 }
 
 #[tokio::test]
 async fn a_place_that_wants_quiet_gets_it_for_every_message() {
     let bed = Bed::new();
-    bed.send(Command::Enqueue(vec![draft("x", 1), draft("y", 1)])).await;
-    let take = || Command::ClaimDeliveries { limit: 8, lease_ms: 60_000 };
+    bed.send(Enqueue(draft("x", 1))).await;
+    bed.send(Enqueue(draft("y", 1))).await;
+    let take = || ClaimDeliveries { limit: 8, lease_ms: 60_000 };
     bed.send(take()).await;
     let until = bed.clock.now_ms() + 5_000;
     let report = SentReport {
@@ -338,12 +303,12 @@ async fn a_place_that_wants_quiet_gets_it_for_every_message() {
         quiet_until_ms: Some(until),
         error: None,
     };
-    bed.send(Command::Sent(report)).await;
-    bed.send(Command::Enqueue(vec![draft("later", 1)])).await;
-    let Reply::Outbox(none) = bed.send(take()).await else { panic!() };
+    bed.send(RecordSent(report)).await;
+    bed.send(Enqueue(draft("later", 1))).await;
+    let none = bed.send(take()).await;
     assert!(none.is_empty());
     bed.clock.advance(5_000);
-    let Reply::Outbox(first) = bed.send(take()).await else { panic!() };
+    let first = bed.send(take()).await;
     assert_eq!(first[0].id, "x");
 }
 
@@ -352,11 +317,11 @@ async fn an_ended_event_is_done_again_under_its_own_id() {
     let bed = Bed::new();
     bed.accept("1", "a").await;
     let claimed = bed.claim().await.remove(0);
-    let replay = Command::Replay { event: claimed.id.clone(), actor: "operator".into() };
-    let Reply::Replayed(open) = bed.send(replay.clone()).await else { panic!() };
+    let replay = Replay { event: claimed.id.clone(), actor: "operator".into() };
+    let open = bed.send(replay.clone()).await;
     assert_eq!(open, Replayed::StillOpen);
     bed.to(&claimed, Stage::Dead, Patch { reason: Some("test".into()), ..Patch::default() }).await;
-    let Reply::Replayed(yes) = bed.send(replay).await else { panic!() };
+    let yes = bed.send(replay).await;
     assert_eq!(yes, Replayed::Yes);
     let again = bed.claim().await.remove(0);
     assert_eq!((again.id.clone(), again.runs), (claimed.id.clone(), 2));
@@ -371,17 +336,11 @@ async fn too_many_messages_are_ignored_and_the_sender_is_told_once() {
         let mut one = event(&n.to_string(), "a");
         one.limits = vec![Limit { key: "s:1".into(), per_minute: 3 }];
         one.limit_notice = Some(draft(&format!("notice {n}"), 1));
-        bed.send(Command::Accept(Box::new(one))).await;
+        bed.send(Accept(one)).await;
     }
-    let Reply::Stats(stats) = bed.send(Command::Stats { since_ms: 0, latency_since_ms: 0 }).await
-    else {
-        panic!()
-    };
+    let stats = bed.send(ReadStats { since_ms: 0, latency_since_ms: 0 }).await;
     assert_eq!(stats.by_state.get("ignored"), Some(&2));
-    let Reply::Outbox(notices) = bed.send(Command::ClaimDeliveries { limit: 8, lease_ms: 1 }).await
-    else {
-        panic!()
-    };
+    let notices = bed.send(ClaimDeliveries { limit: 8, lease_ms: 1 }).await;
     assert_eq!(notices.len(), 1);
 }
 
@@ -389,7 +348,7 @@ async fn too_many_messages_are_ignored_and_the_sender_is_told_once() {
 async fn a_commit_that_fails_changes_nothing() {
     let bed = Bed::new();
     bed.inbox.faults.refuse_next(1, PortErrorKind::Full);
-    assert!(bed.inbox.send(&bed.shard, Command::Accept(Box::new(event("1", "a")))).await.is_err());
+    assert!(bed.inbox.ask(&bed.shard, Accept(event("1", "a"))).await.is_err());
     assert!(!bed.accept("1", "a").await.1);
 }
 
@@ -398,10 +357,7 @@ async fn what_is_overheard_counts_only_where_something_was_answered() {
     let bed = Bed::new();
     let overhear = async |key: &str, conversation: &str| {
         let said = NewEvent { overheard: true, ..event(key, conversation) };
-        match bed.send(Command::Accept(Box::new(said))).await {
-            Reply::Accepted { state, .. } => state,
-            other => panic!("{other:?}"),
-        }
+        bed.send(Accept(said)).await.state
     };
     assert_eq!(overhear("a", "thread").await, Stage::Ignored);
     bed.accept("b", "thread").await;
@@ -421,14 +377,14 @@ async fn event_pages_skip_nothing_within_one_millisecond() {
     let mut seen = std::collections::BTreeSet::new();
     let mut before = None;
     for _ in 0..10 {
-        let list = Command::List {
+        let list = ListEvents {
             state: None,
             channel: None,
             conversation: None,
             before: before.clone(),
             limit: 3,
         };
-        let Reply::Events(page) = bed.send(list).await else { panic!() };
+        let page = bed.send(list).await;
         let Some(last) = page.last() else { break };
         before = last.id.as_str().rsplit('.').next().map(str::to_owned);
         seen.extend(page.into_iter().map(|event| event.dedupe_key));

@@ -1,10 +1,36 @@
 //! What was said in a conversation, on every channel.
 
-use super::{Context, NewSaid, Reply, args};
+use super::{Context, NewSaid, args};
 use contracts::EventId;
 use contracts::event::{Said, Speaker};
 use platform::ports::PortResult;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+
+/// Writes lines to the transcript of a place that has no platform behind it (the web console).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record(pub Vec<NewSaid>);
+
+/// Lines after a `seq`, oldest first; with `after` 0 the newest `limit` of them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReadTranscript {
+    pub conversation: String,
+    pub after: i64,
+    pub limit: u32,
+}
+
+/// Lines of a conversation.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Transcript {
+    pub lines: Vec<Said>,
+    /// The newest `seq` of the conversation.
+    pub last: i64,
+}
+
+impl Record {
+    pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<()> {
+        self.0.iter().try_for_each(|line| put(context, line, None))
+    }
+}
 
 /// Writes a line; the same id again replaces it and gives it a new `seq`, so that readers see the change.
 pub(super) fn put(
@@ -47,31 +73,27 @@ struct Line {
     at_ms: i64,
 }
 
-/// Lines after a `seq`, oldest first; with `after` 0 the newest `limit` of them.
-pub(super) fn read(
-    context: &Context<'_>,
-    conversation: &str,
-    after: i64,
-    limit: u32,
-) -> PortResult<Reply> {
-    let mut lines: Vec<Line> = context.all(
+impl ReadTranscript {
+    pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Transcript> {
+        let mut lines: Vec<Line> = context.all(
         "SELECT seq, id, speaker, agent, text, event_id, settled, at_ms FROM said WHERE conversation = ?1 AND seq > ?2 ORDER BY seq DESC LIMIT ?3",
-        args![conversation, after, limit],
+        args![&self.conversation, self.after, self.limit],
     )?;
-    lines.reverse();
-    let last = context.number(
-        "SELECT COALESCE(MAX(seq), 0) FROM said WHERE conversation = ?1",
-        args![conversation],
-    )?;
-    let said = lines.into_iter().map(|line| Said {
-        seq: line.seq,
-        id: line.id,
-        speaker: line.speaker,
-        agent: line.agent,
-        text: line.text,
-        event_id: line.event_id,
-        settled: line.settled != 0,
-        at: platform::time::rfc3339(line.at_ms),
-    });
-    Ok(Reply::Said(said.collect(), last))
+        lines.reverse();
+        let last = context.number(
+            "SELECT COALESCE(MAX(seq), 0) FROM said WHERE conversation = ?1",
+            args![&self.conversation],
+        )?;
+        let said = lines.into_iter().map(|line| Said {
+            seq: line.seq,
+            id: line.id,
+            speaker: line.speaker,
+            agent: line.agent,
+            text: line.text,
+            event_id: line.event_id,
+            settled: line.settled != 0,
+            at: platform::time::rfc3339(line.at_ms),
+        });
+        Ok(Transcript { lines: said.collect(), last })
+    }
 }

@@ -9,7 +9,6 @@
 //! to merge them. It never deletes, so it can be repeated, and an old copy never lowers costs
 //! posted since.
 
-use crate::json;
 use crate::ports::{Objects, PortError, PortErrorKind, PortResult, Row, Sql, SqlValue, Statement};
 use crate::time::rfc3339;
 use bytes::Bytes;
@@ -145,7 +144,7 @@ pub async fn list(objects: &dyn Objects, folder: &str) -> PortResult<Vec<Manifes
         .filter(|name| name.ends_with(&format!("/{MANIFEST}")))
     {
         if let Some(bytes) = objects.get(name).await?
-            && let Ok(manifest) = json::from_slice(&bytes)
+            && let Ok(manifest) = serde_json::from_slice(&bytes)
         {
             found.push(manifest);
         }
@@ -192,8 +191,8 @@ pub async fn restore(
             let object = format!("{folder}/{name}/{}-{page:06}.json", table.name);
             let bytes =
                 objects.get(&object).await?.ok_or_else(|| invalid(format!("{object} is gone")))?;
-            let rows: Vec<Row> =
-                json::from_slice(&bytes).map_err(|error| invalid(format!("{object}: {error}")))?;
+            let rows: Vec<Row> = serde_json::from_slice(&bytes)
+                .map_err(|error| invalid(format!("{object}: {error}")))?;
             count += merge(sql, table, rows).await?;
         }
         restored.insert(table.name.to_owned(), count);

@@ -1,20 +1,22 @@
 //! The ports of the services, and the HTTP edge in front of them.
 //!
-//! * [`ports`]: one trait per file, limited to what both runtimes support.
-//! * [`edge`]: problems, sign-in, request ids, limits: the HTTP conventions of every service.
-//! * [`config`]: reads a section of the configuration and lists all of its problems.
+//! * [`ports`]: one trait a file; the intersection of what both runtimes can do.
+//! * [`edge`]: problems, sign-in, request ids, limits: the same HTTP manners for every service.
+//! * [`config`]: reads a section of the configuration and lists everything that is wrong with it.
+//! * [`agents`]: the only reader of `[agents.<id>]`, and the facts about each runner.
 //! * [`backup`]: a service's tables as objects, and back.
 //! * [`memory`] (feature `memory`): reference adapters with fault injection; [`suite`] (feature
 //!   `suite`): the tests of
 //!   every adapter.
 
+pub mod agents;
+pub mod backoff;
 pub mod backup;
 pub mod config;
 pub mod edge;
-pub mod json;
 #[cfg(feature = "memory")]
 pub mod memory;
-pub mod order;
+pub mod percent;
 pub mod ports;
 pub mod secret;
 #[cfg(feature = "sqlite")]

@@ -17,6 +17,7 @@ mod kv;
 mod objects;
 mod outbound;
 mod programs;
+pub mod runners;
 mod signal;
 mod sql;
 

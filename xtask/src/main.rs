@@ -4,7 +4,7 @@
 use clap::{Args, Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use xtask::{deploy, dev, documents, node, tidy, workers};
+use xtask::{deploy, dev, documents, node, rooms, tidy, workers};
 
 #[derive(Parser)]
 #[command(
@@ -65,7 +65,20 @@ enum Chore {
     Gen,
     /// Check the house rules: imports, file heads, lengths, names
     Tidy,
-    /// Measure start-up, memory and latency of the release binary, a route, and a search
+    /// Modules, arrows, upward arrows and circles of each crate.
+    ///
+    /// A module is a source file; an arrow leads from a module to one whose items it names (tests
+    /// left out, a re-export followed to the file that defines the item). An arrow is upward when
+    /// it leads from a module to one of its own ancestors, the crate root included. Modules are in
+    /// a circle when each needs the others.
+    Rooms {
+        /// Lists each arrow of this crate.
+        name: Option<String>,
+        /// Another working copy than this one.
+        #[arg(long, value_name = "DIR")]
+        root: Option<PathBuf>,
+    },
+    /// Start-up time, memory, accept and answer latency of the release binary, a route, a search.
     Bench {
         /// Also measure the built Workers
         #[arg(value_parser = ["workers"])]
@@ -110,6 +123,7 @@ fn main() -> ExitCode {
         Chore::Sizes { write } => workers::sizes(&root, write),
         Chore::Gen => generate(),
         Chore::Tidy => tidy_all(),
+        Chore::Rooms { name, root: other } => show_rooms(name.as_deref(), &other.unwrap_or(root)),
         Chore::Bench { what } => bench(what.is_some()),
     };
     match done {
@@ -161,6 +175,16 @@ fn tidy_all() -> Done {
     } else {
         Err(format!("{} house rule(s) broken", problems.len()))
     }
+}
+
+fn show_rooms(name: Option<&str>, root: &Path) -> Done {
+    let mut crates = rooms::all(root)?;
+    if let Some(name) = name {
+        crates.retain(|rooms| rooms.name == name);
+        crates.iter().for_each(|rooms| println!("{}", rooms.list()));
+    }
+    print!("{}", rooms::table(&crates));
+    Ok(())
 }
 
 fn lints() -> Done {

@@ -1,28 +1,22 @@
 //! Reads bodies and queries with limits; refusals name the invalid field.
 
 use super::ApiError;
-use crate::json::{self, JsonError};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use bytes::{Bytes, BytesMut};
 use contracts::{ErrorCode, Problem};
-use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_path_to_error::Segment;
 
 /// Default maximum bytes of a JSON body.
 pub const JSON_BYTES_MAX: usize = 1 << 20;
-/// Maximum query parameters to check when one is invalid.
-const QUERY_PAIRS_MAX: usize = 32;
 
 /// Reads a body of at most `limit` bytes. It refuses a longer `Content-Length` before reading.
 ///
-/// Boxed, because otherwise every handler would contain this code again, some kilobytes each in a
-/// Worker's bundle.
-pub fn read_body(request: Request, limit: usize) -> BoxFuture<'static, Result<Bytes, ApiError>> {
-    Box::pin(read(request, limit))
-}
-
-async fn read(request: Request, limit: usize) -> Result<Bytes, ApiError> {
+/// # Errors
+/// `TooLarge` above the limit, `Malformed` when the body breaks off.
+pub async fn read_body(request: Request, limit: usize) -> Result<Bytes, ApiError> {
     let too_large =
         || ApiError::new(ErrorCode::TooLarge, format!("The body is larger than {limit} bytes."));
     let announced = request
@@ -71,19 +65,57 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     }
 }
 
-/// Parses JSON and names the problem.
+/// Parses JSON and names the field that is wrong.
+///
+/// # Errors
+/// `Malformed` for bytes that are not JSON, `InvalidField` for JSON of another shape. serde would read a list as the fields of a
+/// struct in their order; an API means an object.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    json::from_slice(bytes).map_err(refusal)
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        syntax(bytes)?;
+        return Err(Problem::field(
+            "body",
+            "The body is a list, and must be an object.",
+            "Send an object with the fields that the contract names.",
+        )
+        .into());
+    }
+    let mut source = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut source).or_else(|error| {
+        // Bad JSON further on comes first.
+        syntax(bytes)?;
+        Err(wrong_field(&written(error.path()), &message(error.inner())))
+    })?;
+    source.end().map_err(|error| malformed(&error))?;
+    Ok(value)
 }
 
-fn refusal(error: JsonError) -> ApiError {
-    match error {
-        JsonError::Syntax(line, column) => ApiError::new(
-            ErrorCode::Malformed,
-            format!("The body is not valid JSON (line {line}, column {column})."),
-        ),
-        JsonError::Shape { message, path } => wrong_field(&path, &message),
-    }
+/// Whether this is JSON, of any shape.
+fn syntax(bytes: &[u8]) -> Result<(), ApiError> {
+    serde_json::from_slice::<Value>(bytes).map(drop).map_err(|error| malformed(&error))
+}
+
+fn malformed(error: &serde_json::Error) -> ApiError {
+    let (line, column) = (error.line(), error.column());
+    let detail = format!("The body is not valid JSON (line {line}, column {column}).");
+    ApiError::new(ErrorCode::Malformed, detail)
+}
+
+/// The message without line and column: the path says where.
+fn message(error: &serde_json::Error) -> String {
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let text = error.to_string();
+    text.strip_suffix(&place).map_or_else(|| text.clone(), str::to_owned)
+}
+
+/// `files[2].path`; empty for the whole body. A variant belongs to the value of its field.
+fn written(path: &serde_path_to_error::Path) -> String {
+    path.iter().fold(String::new(), |text, segment| match segment {
+        Segment::Seq { index } => format!("{text}[{index}]"),
+        Segment::Map { key } if text.is_empty() => key.clone(),
+        Segment::Map { key } => format!("{text}.{key}"),
+        Segment::Enum { .. } | Segment::Unknown => text,
+    })
 }
 
 /// serde names missing and unknown fields in backticks; for the rest the path does.
@@ -126,37 +158,19 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut http::request::Parts, _: &S) -> Result<Self, ApiError> {
         let query = parts.uri.query().unwrap_or_default();
-        serde_urlencoded::from_str(query).map(Self).map_err(|error| {
-            wrong_query(query, error.to_string(), &|query| {
-                serde_urlencoded::from_str::<T>(query).err().map(|error| error.to_string())
-            })
-        })
+        let pairs = form_urlencoded::parse(query.as_bytes());
+        serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs))
+            .map(Self)
+            .map_err(|error| wrong_query(&written(error.path()), &error.inner().to_string()))
     }
 }
 
-/// Names the invalid parameter. serde names missing and unknown ones; otherwise it is the one whose
-/// removal changes the error.
-fn wrong_query(query: &str, message: String, judge: &dyn Fn(&str) -> Option<String>) -> ApiError {
-    let named =
-        message.split('`').nth(1).filter(|_| message.contains(" field `")).map(str::to_owned);
-    let pairs: Vec<&str> = query.split('&').collect();
-    let without = |place: usize| {
-        pairs
-            .iter()
-            .enumerate()
-            .filter(|(other, _)| *other != place)
-            .map(|(_, pair)| *pair)
-            .collect::<Vec<_>>()
-            .join("&")
-    };
-    let culprit = || {
-        let place = (0..pairs.len().min(QUERY_PAIRS_MAX))
-            .find(|place| judge(&without(*place)).as_ref() != Some(&message))?;
-        pairs.get(place)?.split('=').next().map(str::to_owned)
-    };
-    let named = named.or_else(culprit).unwrap_or_else(|| "query".to_owned());
+/// Names the parameter: serde's message does for missing, unknown and repeated ones, else the path does.
+fn wrong_query(path: &str, message: &str) -> ApiError {
+    let by_message = || message.split('`').nth(1).filter(|_| message.contains(" field `"));
+    let named = by_message().unwrap_or(if path.is_empty() { "query" } else { path });
     Problem::field(
-        &named,
+        named,
         format!("The query is wrong: {named}: {message}."),
         "Correct or leave out that parameter.",
     )
@@ -201,6 +215,92 @@ mod tests {
         assert_eq!(field("/?q=a&limit=x").await.unwrap(), "limit");
         assert_eq!(field("/?limit=1").await.unwrap(), "q");
         assert_eq!(field("/?q=a&hurry=1").await.unwrap(), "hurry");
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "read by serde alone")]
+    struct Outer {
+        name: String,
+        #[serde(default)]
+        count: u32,
+        #[serde(default)]
+        kind: Option<Kind>,
+        #[serde(default)]
+        inner: Vec<Inner>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Kind {
+        Left,
+        Right,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "read by serde alone")]
+    struct Inner {
+        path: String,
+        text: String,
+    }
+
+    #[test]
+    fn body_error_names_the_path_of_the_field() {
+        let field = |text: &str| {
+            let problem = parse_json::<Outer>(text.as_bytes()).unwrap_err().0;
+            problem.extra["field"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(field(r#"{"name": 1}"#), "name");
+        assert_eq!(field(r#"{"name": "a", "count": -1}"#), "count");
+        assert_eq!(field(r#"{"name": "a", "hurry": 1}"#), "hurry");
+        assert_eq!(field(r#"{"count": 1}"#), "name");
+        assert_eq!(field(r#"{"name": "a", "kind": "up"}"#), "kind");
+        let inner = |second: &str| {
+            field(&format!(r#"{{"name": "a", "inner": [{{"path": "p", "text": "t"}}, {second}]}}"#))
+        };
+        assert_eq!(inner(r#"{"path": "p"}"#), "inner[1].text");
+        assert_eq!(inner(r#"{"path": 1, "text": ""}"#), "inner[1].path");
+        assert_eq!(inner(r#"{"path": "p", "text": "t", "x": 1}"#), "inner[1].x");
+        assert_eq!(inner("7"), "inner[1]");
+        assert_eq!(field("[]"), "body");
+        assert_eq!(field("7"), "body");
+    }
+
+    #[test]
+    fn body_error_says_what_is_wrong_and_the_fix() {
+        let said = |text: &str| {
+            let problem = parse_json::<Outer>(text.as_bytes()).unwrap_err().0;
+            (problem.detail, problem.fix)
+        };
+        let said_is = |text: &str, detail: &str, fix: &str| {
+            assert_eq!(said(text), (detail.to_owned(), fix.to_owned()));
+        };
+        said_is(
+            r#"{"name": "a", "count": 1.5}"#,
+            "The field `count` is wrong: invalid type: floating point `1.5`, expected u32.",
+            "Send a value of the kind the contract names.",
+        );
+        said_is("{}", "The field `name` is missing.", "Add `name` to the body.");
+        said_is(
+            r#"{"name": "a", "hurry": 1}"#,
+            "The field `hurry` is unknown.",
+            "Remove `hurry`; the fields are: `name`, `count`, `kind`, `inner`.",
+        );
+        said_is(
+            r#"{"name": "a", "kind": "up"}"#,
+            "The field `kind` is wrong: unknown variant `up`, expected `left` or `right`.",
+            "Send a value of the kind the contract names.",
+        );
+    }
+
+    #[test]
+    fn bad_json_is_malformed_wherever_it_is() {
+        for text in ["", "{", "[", "{\n x}", "{} x", "[] x", r#"{"name": 1, x}"#] {
+            let problem = parse_json::<Outer>(text.as_bytes()).unwrap_err().0;
+            assert_eq!(problem.status, 400, "{text}");
+            assert!(problem.detail.starts_with("The body is not valid JSON (line "), "{text}");
+        }
     }
 
     #[test]

@@ -2,13 +2,14 @@
 
 use crate::ports::Clock;
 use async_trait::async_trait;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use tokio::sync::Notify;
 
 /// A manual clock.
 pub struct ManualClock {
     now_ms: AtomicI64,
-    dice: AtomicU64,
+    dice: Mutex<fastrand::Rng>,
     moved: Notify,
 }
 
@@ -17,7 +18,7 @@ impl ManualClock {
     pub fn at(now_ms: i64) -> Self {
         Self {
             now_ms: AtomicI64::new(now_ms),
-            dice: AtomicU64::new(now_ms.unsigned_abs() | 1),
+            dice: Mutex::new(fastrand::Rng::with_seed(now_ms.unsigned_abs())),
             moved: Notify::new(),
         }
     }
@@ -46,16 +47,7 @@ impl Clock for ManualClock {
         self.now_ms.load(Ordering::SeqCst)
     }
     fn random(&self, bytes: &mut [u8]) {
-        // splitmix64: https://prng.di.unimi.it/splitmix64.c
-        for chunk in bytes.chunks_mut(8) {
-            let mut z = self.dice.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst);
-            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            z ^= z >> 31;
-            for (byte, random) in chunk.iter_mut().zip(z.to_le_bytes()) {
-                *byte = random;
-            }
-        }
+        self.dice.lock().unwrap_or_else(PoisonError::into_inner).fill(bytes);
     }
     async fn sleep_until(&self, at_ms: i64) {
         loop {

@@ -2,7 +2,6 @@
 //! one caller and uses that caller's own secret; a path is relative to the service (`/api/route`).
 
 use super::{PortError, PortErrorKind};
-use crate::json;
 use async_trait::async_trait;
 use bytes::Bytes;
 use contracts::{Problem, ServiceName};
@@ -60,15 +59,14 @@ pub async fn call<Q: Serialize + Sync, A: DeserializeOwned>(
         None => Vec::new(),
     };
     let answer = exchange(calls, callee, method, path, bytes.into(), patience).await?;
-    json::from_slice(&answer).map_err(|e| odd(callee, path, &e.to_string()))
+    serde_json::from_slice(&answer).map_err(|e| odd(callee, path, &e.to_string()))
 }
 
 fn odd(callee: ServiceName, path: &str, text: &str) -> CallError {
     PortError::unknown(PortErrorKind::Unavailable, format!("{callee} {path}: {text}")).into()
 }
 
-/// The JSON of a successful response. Separate from [`call`], so that a Worker's bundle has it once
-/// instead of per type.
+/// The JSON of a successful answer.
 async fn exchange(
     calls: &dyn Calls,
     callee: ServiceName,
@@ -94,7 +92,7 @@ async fn exchange(
             answer.into_body()
         });
     }
-    match json::from_slice::<Problem>(answer.body()) {
+    match serde_json::from_slice::<Problem>(answer.body()) {
         Ok(problem) => Err(CallError::Refused(Box::new(problem))),
         Err(_) => Err(odd(callee, path, &format!("status {}", answer.status()))),
     }

@@ -106,7 +106,7 @@ impl<S: Sql + ?Sized> SqlExt for S {
 
 /// Reads a row into a value by its column names.
 pub fn read_row<T: DeserializeOwned>(row: Row) -> PortResult<T> {
-    crate::json::from_value(serde_json::Value::Object(row)).map_err(|e| {
+    serde_json::from_value(serde_json::Value::Object(row)).map_err(|e| {
         PortError::clean(PortErrorKind::Invalid, format!("a row has another shape: {e}"))
     })
 }

@@ -5,7 +5,6 @@ use crate::{invalid, missing, unknown};
 use ::inbox::{Command, Inbox, Reply};
 use async_trait::async_trait;
 use contracts::Shard;
-use platform::json;
 use platform::ports::{PortError, PortErrorKind, PortResult};
 use serde::{Deserialize, Serialize};
 use worker::Env;
@@ -46,7 +45,7 @@ impl Inbox for ObjectInbox {
                 serde_json::to_string(&Ask { shard: shard.clone(), command }).map_err(invalid)?;
             let mut answer = stub.fetch_with_request(post(&text)?).await.map_err(unknown)?;
             let answer: Answer =
-                json::from_str(&answer.text().await.map_err(unknown)?).map_err(unknown)?;
+                serde_json::from_str(&answer.text().await.map_err(unknown)?).map_err(unknown)?;
             answer.map_err(|(why, detail)| PortError::clean(kind(why), detail))
         })
         .await

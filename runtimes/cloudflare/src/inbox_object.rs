@@ -4,9 +4,8 @@
 use crate::clock::WorkerClock;
 use crate::inbox::{Answer, Ask, why};
 use crate::storage::parameter;
-use ::inbox::{Command, Context, Reply, SCHEMA, handle};
+use ::inbox::{Command, Context, InboxCommand, NextDue, Reply, SCHEMA, handle};
 use contracts::Shard;
-use platform::json;
 use platform::ports::{
     Clock, ClockExt, PortError, PortErrorKind, PortResult, Row, SqlValue, SyncSql,
 };
@@ -77,20 +76,6 @@ fn failed(error: worker::Error) -> PortError {
     PortError::clean(kind, text)
 }
 
-/// Whether a command only reads, so that the next due time is unchanged.
-fn only_reads(command: &Command) -> bool {
-    matches!(
-        command,
-        Command::Get { .. }
-            | Command::List { .. }
-            | Command::Said { .. }
-            | Command::Stats { .. }
-            | Command::Task { .. }
-            | Command::Gateways
-            | Command::NextDue
-    )
-}
-
 impl InboxObject {
     /// Uses the object's own storage.
     pub fn new(state: State) -> Self {
@@ -102,9 +87,9 @@ impl InboxObject {
     /// # Errors
     /// When the request is invalid, or the alarm cannot be set.
     pub async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let Ask { shard, command } = json::from_str(&request.text().await?)
+        let Ask { shard, command } = serde_json::from_str(&request.text().await?)
             .map_err(|error| worker::Error::from(error.to_string()))?;
-        let writes = !only_reads(&command);
+        let writes = !command.only_reads();
         let answer: Answer =
             self.send(&shard, command).map_err(|error| (why(error.kind), error.detail));
         if writes {
@@ -195,8 +180,8 @@ impl InboxObject {
     /// Sets the alarm to the next due time, unless an earlier one is set: each setting costs a
     /// written row.
     async fn arm(&self, shard: &Shard, at_least_ms: i64) -> Result<()> {
-        let due = match self.send(shard, Command::NextDue) {
-            Ok(Reply::Due(due)) => due,
+        let due = match self.send(shard, NextDue.into()).map(NextDue::reply) {
+            Ok(Some(due)) => due,
             _ => Some(0),
         };
         let Some(due) = due else { return Ok(()) };

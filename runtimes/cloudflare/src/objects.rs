@@ -63,7 +63,7 @@ impl Objects for R2Objects {
                     None => break,
                 }
             }
-            platform::order::sort(&mut names);
+            names.sort_unstable();
             Ok(names)
         })
         .await

@@ -3,7 +3,6 @@
 use contracts::ServiceName;
 use platform::config::Report;
 use platform::edge::{Auth, Principal, Scope};
-use platform::json;
 use platform::ports::{PortError, PortErrorKind};
 use platform::secret::Secret;
 use serde::Deserialize;
@@ -42,20 +41,20 @@ impl Settings {
     /// One sentence per missing or invalid setting, without values.
     pub fn read(env: &Env) -> Result<Self, Vec<String>> {
         let mut wrong = Vec::new();
-        let config = match text(env, "QUINTET_CONFIG").map(|text| json::from_str::<Value>(&text)) {
-            None => Value::Object(serde_json::Map::new()),
-            Some(Ok(value @ Value::Object(_))) => value,
-            Some(_) => {
-                wrong.push(
-                    "The secret QUINTET_CONFIG is not a JSON object. Run `cargo xtask deploy` to \
-                     write it."
+        let config =
+            match text(env, "QUINTET_CONFIG").map(|text| serde_json::from_str::<Value>(&text)) {
+                None => Value::Object(serde_json::Map::new()),
+                Some(Ok(value @ Value::Object(_))) => value,
+                Some(_) => {
+                    wrong.push(
+                    "The secret QUINTET_CONFIG is no JSON object; `cargo xtask deploy` writes it."
                         .to_owned(),
                 );
-                Value::Null
-            }
-        };
+                    Value::Null
+                }
+            };
         let keys = match text(env, "QUINTET_SERVICE_KEYS")
-            .map(|text| json::from_str::<ServiceKeys>(&text))
+            .map(|text| serde_json::from_str::<ServiceKeys>(&text))
         {
             Some(Ok(keys)) => keys,
             None => {

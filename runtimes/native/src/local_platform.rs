@@ -1,5 +1,4 @@
-//! The platform behind the `local` endpoints: answers our requests as each channel's platform
-//! would, on this machine only.
+//! The platform behind the `local` endpoints: answers our requests as each channel's platform would, on this machine alone.
 
 use axum::Json;
 use axum::Router;

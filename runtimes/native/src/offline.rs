@@ -78,7 +78,7 @@ pub async fn route(
     let tokens = analysis
         .get("estimatedTokens")
         .cloned()
-        .and_then(|tokens| platform::json::from_value(tokens).ok());
+        .and_then(|tokens| serde_json::from_value(tokens).ok());
     Ok((calls::post(&caller, ServiceName::AgencyRouter, "/api/route", request).await?, tokens))
 }
 

@@ -1,15 +1,14 @@
 //! The runs of this gateway: all since its start (the last 500 ended ones), their listeners, and
 //! stop requests. In memory only: the control plane is authoritative for tasks and money.
 
-use crate::runners::Finish;
+use crate::runner::Finish;
 use contracts::task::TaskView;
 use contracts::{AgentId, ApprovalId, TaskId};
+use event_listener::Event;
 use platform::time::rfc3339;
 use serde::Serialize;
 use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
 
 /// Maximum ended runs kept for reading.
 const KEPT: usize = 500;
@@ -45,14 +44,20 @@ pub struct TaskEvent {
 
 /// The runs of this gateway. Clones share the board.
 #[derive(Clone, Default)]
-pub struct Board(Arc<Mutex<Inner>>);
+pub struct Board(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    inner: Mutex<Inner>,
+    /// Notified after every change.
+    changed: Event,
+}
 
 #[derive(Default)]
 struct Inner {
     runs: VecDeque<Record>,
     next: u64,
     closed: bool,
-    wakers: Vec<Waker>,
     control: Control,
 }
 
@@ -94,29 +99,23 @@ pub(crate) enum Begin {
 
 impl Board {
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
     fn change<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
-        let mut inner = self.lock();
-        let answer = change(&mut inner);
-        let wakers = std::mem::take(&mut inner.wakers);
-        drop(inner);
-        wakers.into_iter().for_each(Waker::wake);
+        let answer = change(&mut self.lock());
+        self.0.changed.notify(usize::MAX);
         answer
     }
     /// Waits until `ready` returns something; checks again after every change.
     async fn when<T>(&self, mut ready: impl FnMut(&Inner) -> Option<T>) -> T {
-        poll_fn(|cx| {
-            let mut inner = self.lock();
-            if let Some(answer) = ready(&inner) {
-                return Poll::Ready(answer);
+        loop {
+            // Listening begins before the look, so that a change between the two is not missed.
+            let changed = self.0.changed.listen();
+            if let Some(answer) = ready(&self.lock()) {
+                return answer;
             }
-            if !inner.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
-                inner.wakers.push(cx.waker().clone());
-            }
-            Poll::Pending
-        })
-        .await
+            changed.await;
+        }
     }
     /// Adds a run, unless its lease (or, over HTTP, its task) is known.
     pub(crate) fn begin(&self, entry: Entry, now_ms: i64) -> Begin {

@@ -6,19 +6,21 @@
 //! then).
 
 use crate::board::{StopReason, Ticket};
-use crate::{Deps, backoff, report, text};
+use crate::{Deps, report};
 use contracts::halt::HaltList;
 use contracts::task::{LEASE_MS, RENEW_EVERY_MS, RenewAnswer, RenewRequest};
 use contracts::{ServiceName, TaskId};
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
+use platform::backoff::Exponential;
+use platform::percent::encode;
 use platform::ports::{CallError, begin_wait, calls};
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 
-/// Maximum milliseconds between retries within a lease.
-const RETRY_MS_MAX: i64 = 3_000;
-/// The key that the control plane fires on a halt.
+/// Between attempts to renew a lease.
+const BACKOFF: Exponential = Exponential { first_ms: 500, max_ms: 3_000 };
+/// The key that the control plane fires when something was halted.
 const HALTS: &str = "halts";
 
 /// How a run is tied to the control plane.
@@ -139,8 +141,7 @@ impl<'a> Guard<'a> {
             Err(error) => {
                 tracing::warn!(error = %error, task = %self.task, "a lease could not be renewed");
                 times.failures += 1;
-                times.renew_ms =
-                    now + backoff::wait_ms(&*self.deps.clock, times.failures, RETRY_MS_MAX);
+                times.renew_ms = now + BACKOFF.wait_ms(times.failures, &*self.deps.clock);
                 self.set(times);
                 (now >= times.until_ms).then_some(StopReason::LeaseLost)
             }
@@ -157,7 +158,7 @@ impl<'a> Guard<'a> {
             Tie::Lease { epoch } => {
                 let progress = self.note.lock().unwrap_or_else(PoisonError::into_inner).take();
                 let request = RenewRequest { epoch, progress, cost_micros: None };
-                let path = format!("/api/tasks/{}/renew", text::encode(self.task.as_str()));
+                let path = format!("/api/tasks/{}/renew", encode(self.task.as_str()));
                 calls::post(&*self.deps.calls, ServiceName::WebhookAggregator, &path, &request)
                     .await
             }

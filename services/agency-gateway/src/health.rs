@@ -21,8 +21,8 @@ pub(crate) async fn health(State(deps): State<Deps>) -> Json<Health> {
         problems.push("webhook-aggregator has not answered for a while.".to_owned());
     }
     for (agent, program) in deps.config.programs() {
-        // Health is public, so it names the agent, not the path.
-        if !deps.programs.exists(program) {
+        // Health is open to everybody: it names the agent, not the path.
+        if program.command.first().is_some_and(|path| !deps.programs.exists(path)) {
             problems.push(format!("The program of agent {agent} was not found."));
         }
     }

@@ -1,12 +1,13 @@
 //! The lease loop: one long poll at a time, tasks in parallel, and a clean shutdown.
 
 use crate::board::StopReason;
-use crate::{Deps, backoff, run};
+use crate::{Deps, run};
 use contracts::ServiceName;
 use contracts::task::{LeaseRequest, LeasedTask};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either, select};
 use futures_util::stream::{FuturesUnordered, Stream};
+use platform::backoff::Exponential;
 use platform::ports::{CallError, PortError, PortErrorKind, calls};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -16,8 +17,9 @@ use std::task::Poll;
 const WAIT_S: u32 = 25;
 /// Timeout of the poll beyond that wait.
 const SLACK_MS: i64 = 15_000;
-const WAIT_MS_MAX: i64 = 30_000;
-/// Pause after an immediate empty response.
+/// Between questions for work that failed.
+const BACKOFF: Exponential = Exponential { first_ms: 500, max_ms: 30_000 };
+/// An empty answer that came at once is not asked for again before this.
 const EMPTY_PAUSE_MS: i64 = 1_000;
 /// Grace after a stop request in which runs may end by themselves.
 const DRAIN_MS: i64 = 5_000;
@@ -90,7 +92,7 @@ fn advance(in_hand: &mut InHand, cx: &mut std::task::Context<'_>) {
 async fn ask(deps: &Deps, failures: u32) -> Leased {
     let now = deps.clock.now_ms();
     if failures > 0 {
-        deps.clock.sleep_until(now + backoff::wait_ms(&*deps.clock, failures, WAIT_MS_MAX)).await;
+        deps.clock.sleep_until(now + BACKOFF.wait_ms(failures, &*deps.clock)).await;
     }
     let capacity = deps.board.room(deps.config.capacity).await;
     let request = LeaseRequest {

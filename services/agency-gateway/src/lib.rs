@@ -7,9 +7,8 @@
 //! * `lease.rs` takes work, `run.rs` carries one task out, `guard.rs` keeps its lease and hears of halts, `report.rs`
 //!   repeats what must be acknowledged.
 //! * `board.rs` knows what runs here; the endpoints `run_task.rs`, `tasks.rs`, `halt.rs`, `health.rs` read it.
-//! * `runners.rs` is the registry of ways to run an agent.
+//! * `runner.rs` says what a runner is, `runners.rs` has all of them, `config.rs` gives each agent its own.
 
-mod backoff;
 pub mod board;
 pub mod config;
 mod deps;
@@ -17,9 +16,11 @@ mod guard;
 mod halt;
 mod health;
 mod lease;
+mod program;
 mod report;
 mod run;
 mod run_task;
+pub mod runner;
 pub mod runners;
 mod tasks;
 mod text;
@@ -27,6 +28,7 @@ mod text;
 pub use board::Board;
 pub use config::Config;
 pub use deps::Deps;
+pub use program::Program;
 
 use axum::Router;
 use axum::routing::{get, post};

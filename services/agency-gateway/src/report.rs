@@ -1,13 +1,16 @@
 //! Calls that must be acknowledged: retried with back-off until the server answers yes or no.
 
-use crate::{Deps, backoff};
+use crate::Deps;
 use contracts::approval::{SettleAnswer, SettleRequest};
 use contracts::task::{ResultAnswer, ResultRequest};
 use contracts::{ServiceName, TaskId};
 use futures_util::future::{Either, select};
+use platform::backoff::Exponential;
+use platform::percent::encode;
 use platform::ports::{CallError, calls};
 use std::pin::pin;
 
+const FIRST_WAIT_MS: i64 = 500;
 const WAIT_MS_MAX: i64 = 30_000;
 /// Maximum back-off during the shutdown.
 const CLOSING_WAIT_MS: i64 = 1_000;
@@ -22,13 +25,13 @@ pub(crate) fn may_pass(error: &CallError) -> bool {
 
 /// Posts the cost of a run. A refusal is only logged, because the gateway cannot resolve it.
 pub(crate) async fn settle(deps: &Deps, task: &TaskId, request: &SettleRequest) {
-    let path = format!("/api/tasks/{}/settle", crate::text::encode(task.as_str()));
+    let path = format!("/api/tasks/{}/settle", encode(task.as_str()));
     until_answered::<_, SettleAnswer>(deps, ServiceName::PersonalAssistant, &path, request).await;
 }
 
 /// Reports a result. A stale epoch also counts as an answer: another lease reports instead.
 pub(crate) async fn result(deps: &Deps, task: &TaskId, request: &ResultRequest) {
-    let path = format!("/api/tasks/{}/result", crate::text::encode(task.as_str()));
+    let path = format!("/api/tasks/{}/result", encode(task.as_str()));
     until_answered::<_, ResultAnswer>(deps, ServiceName::WebhookAggregator, &path, request).await;
 }
 
@@ -57,10 +60,9 @@ async fn until_answered<Q: serde::Serialize + Sync, A: serde::de::DeserializeOwn
 
 /// Waits before the next attempt; a shutdown shortens the wait.
 async fn pause(deps: &Deps, failures: u32) {
-    let most = if deps.board.is_closed() { CLOSING_WAIT_MS } else { WAIT_MS_MAX };
-    let sleep = deps
-        .clock
-        .sleep_until(deps.clock.now_ms() + backoff::wait_ms(&*deps.clock, failures, most));
+    let max_ms = if deps.board.is_closed() { CLOSING_WAIT_MS } else { WAIT_MS_MAX };
+    let wait = Exponential { first_ms: FIRST_WAIT_MS, max_ms }.wait_ms(failures, &*deps.clock);
+    let sleep = deps.clock.sleep_until(deps.clock.now_ms() + wait);
     if deps.board.is_closed() {
         sleep.await;
         return;

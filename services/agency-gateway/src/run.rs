@@ -7,19 +7,22 @@
 
 use crate::board::{Begin, Entry, StopReason, Ticket};
 use crate::guard::{Guard, Tie};
-use crate::runners::{self, Finish, Job, PROGRESS_BYTES_MAX, Run, RunEvent, TEXT_BYTES_MAX};
-use crate::text::{clip, encode};
-use crate::{Deps, backoff, report};
+use crate::runner::{Finish, Job, PROGRESS_BYTES_MAX, Run, RunEvent, TEXT_BYTES_MAX, Tools};
+use crate::text::clip;
+use crate::{Deps, report};
 use contracts::approval::{ApprovalState, ClaimAnswer, ClaimRequest, Outcome, SettleRequest};
 use contracts::task::{LEASE_MS, LeasedTask, ResultRequest};
 use contracts::{ApprovalId, ErrorCode, Problem, ServiceName};
 use futures_util::future::{Either, select};
+use platform::backoff::Exponential;
+use platform::percent::encode;
 use platform::ports::{CallError, PortError, PortErrorKind, calls};
 use std::pin::pin;
 
 /// Minimum rest of a lease to start a run; a later claim could not be renewed in time.
 const CLAIM_RESERVE_MS: i64 = 5_000;
-const CLAIM_WAIT_MS_MAX: i64 = 3_000;
+/// Between attempts to claim an approval.
+const CLAIM_BACKOFF: Exponential = Exponential { first_ms: 500, max_ms: 3_000 };
 
 /// Runs a leased task, from claim to result.
 pub(crate) async fn leased(deps: Deps, task: LeasedTask) {
@@ -126,12 +129,8 @@ async fn claim_within(
                 }
                 Err(error) if report::may_pass(&error) => {
                     failures += 1;
-                    deps.clock
-                        .sleep_until(
-                            deps.clock.now_ms()
-                                + backoff::wait_ms(&*deps.clock, failures, CLAIM_WAIT_MS_MAX),
-                        )
-                        .await;
+                    let wait = CLAIM_BACKOFF.wait_ms(failures, &*deps.clock);
+                    deps.clock.sleep_until(deps.clock.now_ms() + wait).await;
                 }
                 answer => return answer,
             }
@@ -201,9 +200,9 @@ async fn carry_out(
 /// has ended.
 async fn drive(deps: &Deps, job: &Job, guard: &Guard<'_>, ticket: &Ticket) -> Finish {
     let watch = pin!(guard.watch(ticket));
-    let runner = runners::of(deps, &job.agent);
-    // Starting is quick and never interrupted, because a half-started program could not be stopped.
-    let mut run = runner.start(job).await;
+    let tools = Tools { calls: deps.calls.clone(), programs: deps.programs.clone() };
+    // Starting is short and never cut off: a program half started could not be stopped.
+    let mut run = deps.config.runner(&job.agent).start(&tools, job).await;
     let mut watch = watch;
     loop {
         // The guard is polled first, so that a run with continuous output cannot starve it.

@@ -2,8 +2,7 @@
 //! the gate.
 
 use crate::board::{Begin, Entry};
-use crate::runners::Job;
-use crate::text::encode;
+use crate::runner::Job;
 use crate::{Deps, run};
 use axum::Json;
 use axum::extract::State;
@@ -14,6 +13,7 @@ use contracts::{ErrorCode, Problem, ServiceName};
 use futures_util::FutureExt;
 use http::StatusCode;
 use platform::edge::{ApiError, ApiResult, RawBody, parse_json};
+use platform::percent::encode;
 use platform::ports::{CallError, calls};
 use serde_json::Value;
 

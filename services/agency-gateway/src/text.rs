@@ -20,19 +20,6 @@ pub fn clip_front(text: &str, max: usize) -> String {
     format!("…{}", text.get(start..).unwrap_or_default().trim_start())
 }
 
-/// Percent-encodes a text for one path segment or query value.
-pub fn encode(text: &str) -> String {
-    let mut out = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,6 +30,5 @@ mod tests {
         assert_eq!(clip("äöüß", 7), "äö…");
         assert_eq!(clip_front("äöüß", 7), "…üß");
         assert_eq!(clip("abc", 0), "…");
-        assert_eq!(encode("a b/ü~"), "a%20b%2F%C3%BC~");
     }
 }

@@ -7,7 +7,9 @@
 use crate::evaluate::{CaseError, OUT_OF_SCOPE, read_cases};
 use crate::model::{Model, TrainingSet};
 use contracts::graph::Complexity;
+use fnv::FnvHasher;
 use std::fmt::Write;
+use std::hash::Hasher;
 use std::sync::LazyLock;
 
 /// The trained model in the format of [`Model::to_bytes`].
@@ -156,22 +158,15 @@ struct Shape {
     questions: usize,
 }
 
-/// FNV-1a hash of a word, letter by letter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct WordHash(u64);
+/// Adds a letter to the hash of its word.
+fn take(word: &mut FnvHasher, letter: char) {
+    word.write(letter.encode_utf8(&mut [0; 4]).as_bytes());
+}
 
-impl WordHash {
-    const NEW: Self = Self(0xcbf2_9ce4_8422_2325);
-
-    fn take(&mut self, letter: char) {
-        self.0 = (self.0 ^ u64::from(letter)).wrapping_mul(0x0100_0000_01b3);
-    }
-
-    fn of(word: &str) -> Self {
-        let mut hash = Self::NEW;
-        word.chars().for_each(|letter| hash.take(letter));
-        hash
-    }
+fn hash_of(word: &str) -> u64 {
+    let mut hasher = FnvHasher::default();
+    hasher.write(word.as_bytes());
+    hasher.finish()
 }
 
 /// The list that contains a word.
@@ -187,14 +182,14 @@ static LISTED: LazyLock<Vec<(u64, List)>> = LazyLock::new(|| {
     let lists = [(List::Work, WORK), (List::Scope, SCOPE), (List::Steps, STEPS)];
     let mut listed: Vec<(u64, List)> = lists
         .into_iter()
-        .flat_map(|(list, words)| words.iter().map(move |word| (WordHash::of(word).0, list)))
+        .flat_map(|(list, words)| words.iter().map(move |word| (hash_of(word), list)))
         .collect();
     listed.sort_unstable_by_key(|(hash, _)| *hash);
     listed
 });
 
-fn list_of(word: WordHash) -> Option<List> {
-    let place = LISTED.binary_search_by_key(&word.0, |(hash, _)| *hash).ok()?;
+fn list_of(word: u64) -> Option<List> {
+    let place = LISTED.binary_search_by_key(&word, |(hash, _)| *hash).ok()?;
     LISTED.get(place).map(|(_, list)| *list)
 }
 
@@ -207,17 +202,17 @@ impl Shape {
     fn of(message: &str) -> Self {
         let mut shape =
             Self { length: 0, work: 0, scope: 0, steps: 0, items: 0, commas: 0, questions: 0 };
-        let (mut word, mut empty) = (WordHash::NEW, true);
-        // A space after the end closes the last word.
+        let (mut word, mut empty) = (FnvHasher::default(), true);
+        // A space behind the end closes the last word.
         for letter in message.chars().chain([' ']) {
             if letter.is_ascii_alphanumeric() {
-                word.take(letter.to_ascii_lowercase());
+                take(&mut word, letter.to_ascii_lowercase());
             } else if letter.is_alphanumeric() {
-                letter.to_lowercase().for_each(|letter| word.take(letter));
+                letter.to_lowercase().for_each(|letter| take(&mut word, letter));
             } else {
                 if !empty {
-                    shape.count(list_of(word));
-                    word = WordHash::NEW;
+                    shape.count(list_of(word.finish()));
+                    word = FnvHasher::default();
                 }
                 empty = true;
                 shape.commas += usize::from(matches!(letter, ',' | ';' | '，' | '、' | '；'));
@@ -316,9 +311,9 @@ mod tests {
     #[test]
     fn complexity_finds_each_word_in_its_own_list() {
         for (list, words) in [(List::Work, WORK), (List::Scope, SCOPE), (List::Steps, STEPS)] {
-            assert!(words.iter().all(|word| list_of(WordHash::of(word)) == Some(list)));
+            assert!(words.iter().all(|word| list_of(hash_of(word)) == Some(list)));
         }
-        assert_eq!(list_of(WordHash::of("assessment")), None);
+        assert_eq!(list_of(hash_of("assessment")), None);
     }
 
     #[test]

@@ -1,87 +1,40 @@
-//! What the router reads of the configuration: prices of `[agents.<id>]`.
-//!
-//! The table belongs to agency-gateway, which reports what is wrong with it; here nothing is refused twice.
+//! The router's part of the configuration: the price of a run of each agent, and whether it uses a model.
 
-use contracts::{AgentId, Micros, TokenPrices, Tokens};
-use platform::config::{Report, Section};
+use contracts::{AgentId, Micros, Tokens};
+use platform::agents::{Agents, Price};
 use serde_json::Value;
-use std::collections::HashMap;
-
-/// The runner that answers from the graph and costs nothing; also the one of an agent without `[agents.<id>]`.
-const KNOWLEDGE: &str = "knowledge";
-
-/// What a run of an agent costs.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Price {
-    /// Nobody knows.
-    Unknown,
-    Run(Micros),
-    Tokens(TokenPrices),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Agent {
-    price: Price,
-    /// It is a program, which uses a model as like as not.
-    is_program: bool,
-}
 
 /// The router's part of the configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    /// By id in lower case.
-    agents: HashMap<String, Agent>,
+    pub agents: Agents,
 }
 
 impl Config {
-    /// Reads the whole configuration (TOML or JSON as a JSON value). Unusable values count as not set.
+    /// Reads the whole configuration (TOML or JSON as a JSON value). The gateway reports the problems.
     pub fn read(root: &Value) -> Self {
-        let agents = root.get("agents").and_then(Value::as_object);
-        Self {
-            agents: agents
-                .into_iter()
-                .flatten()
-                .map(|(name, agent)| (name.to_lowercase(), read_agent(agent)))
-                .collect(),
-        }
+        Self { agents: Agents::read(root) }
     }
 
-    fn agent(&self, agent: &AgentId) -> Agent {
-        self.agents
-            .get(&agent.as_str().to_lowercase())
-            .copied()
-            .unwrap_or(Agent { price: Price::Run(Micros::ZERO), is_program: false })
-    }
-
-    /// What a run of this agent is expected to cost when it needs so many tokens; `None` when nobody knows.
+    /// Expected cost of a run of this agent with so many tokens; `None` when its price is unknown.
     pub fn estimated_cost(&self, agent: &AgentId, expected: Tokens) -> Option<Micros> {
-        match self.agent(agent).price {
+        match self.agents.agent(agent).price {
             Price::Unknown => None,
-            Price::Run(cost) => Some(cost),
+            Price::Known(cost) => Some(cost),
             Price::Tokens(prices) => Some(prices.cost(expected)),
         }
     }
 
     /// Whether this agent may use a model, so that tokens mean something.
-    pub fn is_program(&self, agent: &AgentId) -> bool {
-        self.agent(agent).is_program
+    pub fn uses_model(&self, agent: &AgentId) -> bool {
+        self.agents.agent(agent).uses_model()
     }
-}
-
-fn read_agent(agent: &Value) -> Agent {
-    // Whoever owns the table has reported it.
-    let unheard = Report::default();
-    let mut section = Section::new(Some(agent), "agents", &unheard);
-    let is_program = section.text("runner").is_some_and(|runner| runner != KNOWLEDGE);
-    let stated = section.dollars("estimated_cost").map(Price::Run);
-    let by_tokens = section.token_prices().filter(|_| is_program).map(Price::Tokens);
-    let unstated = if is_program { Price::Unknown } else { Price::Run(Micros::ZERO) };
-    Agent { price: stated.or(by_tokens).unwrap_or(unstated), is_program }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use platform::memory::runners::{READING, WRITING};
     use serde_json::json;
 
     #[test]
@@ -97,8 +50,18 @@ mod tests {
         assert_eq!((cost("ops"), cost("half")), (None, None));
         assert_eq!(cost("tests"), Some(Micros(45_000)));
         assert_eq!((cost("docs"), cost("unheard-of")), (Some(Micros::ZERO), Some(Micros::ZERO)));
+        let made_up = json!({"agents": {
+            "reader": {"runner": READING.name, "input_price": 3, "output_price": 15},
+            "writer": {"runner": WRITING.name, "input_price": 3, "output_price": 15},
+        }});
+        let made_up = Config { agents: Agents::read_as(&[READING, WRITING], &made_up) };
+        let tokens = Tokens { input: 10_000, output: 1_000 };
+        let (reader, writer) = (AgentId::from("Reader"), AgentId::from("writer"));
+        assert_eq!(made_up.estimated_cost(&reader, tokens), Some(Micros(45_000)));
+        assert_eq!(made_up.estimated_cost(&writer, tokens), None, "it uses no model");
+        assert_eq!((made_up.uses_model(&reader), made_up.uses_model(&writer)), (true, false));
         assert_eq!(
-            (config.is_program(&AgentId::from("OPS")), config.is_program(&AgentId::from("docs"))),
+            (config.uses_model(&AgentId::from("OPS")), config.uses_model(&AgentId::from("docs"))),
             (true, false)
         );
     }

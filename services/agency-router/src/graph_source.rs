@@ -168,7 +168,7 @@ async fn fetch_model(calls: &dyn Calls, version: &GraphVersion) -> Result<Model,
 /// The copies of a version, if both exist and match.
 async fn copy_of(kv: &dyn Kv, version: &GraphVersion) -> Option<Snapshot> {
     let graph: Graph =
-        platform::json::from_str(&kv.get(&format!("graph:{version}")).await.ok()??).ok()?;
+        serde_json::from_str(&kv.get(&format!("graph:{version}")).await.ok()??).ok()?;
     let model = STANDARD.decode(kv.get(&format!("model:{version}")).await.ok()??).ok()?;
     let model = Model::from_bytes(&model).ok()?;
     (graph.version.as_ref() == Some(version)).then_some(Snapshot { graph, model: Some(model) })

@@ -141,7 +141,7 @@ pub async fn route(deps: &Deps, request: &RouteRequest) -> (Decision, RouteAnswe
     };
     let expected = pool::expected(&pool, &decision.agent, decision.complexity, &request.message);
     let answer = answer(&decision, &snapshot.graph, &deps.config, expected, stamp);
-    let tokens = deps.config.is_program(&decision.agent).then_some(expected);
+    let tokens = deps.config.uses_model(&decision.agent).then_some(expected);
     (decision, answer, tokens)
 }
 

@@ -23,7 +23,7 @@ const HELD_OUT_MIN: usize = 5;
 /// Trains; the same graph always gives the same bytes.
 pub async fn train(State(deps): State<Deps>, request: Request) -> ApiResult<Json<TrainAnswer>> {
     let body = read_body(request, BYTES_MAX).await?;
-    let request: TrainRequest = platform::json::from_slice(&body).map_err(|error| {
+    let request: TrainRequest = serde_json::from_slice(&body).map_err(|error| {
         ApiError::from(Problem::field(
             "graph",
             format!("The graph cannot be read: {error}."),

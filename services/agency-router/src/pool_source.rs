@@ -2,7 +2,6 @@
 
 use crate::pool::Pool;
 use contracts::routing::OutcomeReport;
-use platform::json;
 use platform::ports::{Cell, Clock, ClockExt, PortError, PortErrorKind, PortResult};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -78,5 +77,5 @@ impl PoolSource {
 
 /// Parses the pool. An unreadable one counts as empty: a few runs restore its contents.
 fn parse(text: &str) -> Pool {
-    json::from_str(text).unwrap_or_default()
+    serde_json::from_str(text).unwrap_or_default()
 }

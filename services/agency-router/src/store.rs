@@ -108,7 +108,7 @@ impl Stored {
 }
 
 fn list<T: DeserializeOwned>(json: &str) -> Vec<T> {
-    platform::json::from_str(json).unwrap_or_default()
+    serde_json::from_str(json).unwrap_or_default()
 }
 
 fn json(value: &impl serde::Serialize) -> String {

@@ -13,7 +13,6 @@ use contracts::backup::Restored;
 use contracts::monitoring::{Archive, ArchiveDay};
 use platform::backup::merge;
 use platform::edge::{ApiError, ApiResult};
-use platform::json;
 use platform::ports::{PortError, PortErrorKind, PortResult, Row};
 use platform::sql;
 use platform::time::{parse_rfc3339, rfc3339};
@@ -70,9 +69,9 @@ async fn day_rows(deps: &Deps, day: &str) -> ApiResult<Option<Vec<Row>>> {
         return Ok(None);
     }
     let Some(bytes) = deps.objects.get(&object(day)).await? else { return Ok(None) };
-    json::from_slice(&bytes).map(Some).map_err(|error| {
-        tracing::error!(day, %error, "cannot read an archived day");
-        ApiError::new(contracts::ErrorCode::Internal, "This day of the archive is unreadable.")
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+        tracing::error!(day, %error, "an archived day cannot be read");
+        ApiError::new(contracts::ErrorCode::Internal, "This day of the archive cannot be read.")
     })
 }
 

@@ -15,10 +15,10 @@ use contracts::monitoring::{InboxStats, LedgerStats};
 use contracts::routing::{Feedback, PoolMember, RoutingStats};
 use contracts::task::{DrainRequest, GatewayList, GatewayRow};
 use futures_util::future::{Either, select};
+use platform::percent::encode;
 use platform::ports::{CallError, PortError, PortErrorKind, calls};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use std::fmt::Write as _;
 use std::pin::pin;
 
 /// Maximum wait of a page for another service; then it renders without the data.
@@ -48,19 +48,6 @@ pub async fn get<T: DeserializeOwned>(deps: &Deps, service: ServiceName, path: &
 
 async fn ask<T: DeserializeOwned>(deps: &Deps, service: ServiceName, path: &str) -> Asked<T> {
     within(deps, PAGE_PATIENCE_MS, get(deps, service, path)).await
-}
-
-/// Percent-encodes a text as one part of a path or query.
-pub fn encode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
 }
 
 /// `?a=1&b=2` of the members that are not empty.
@@ -189,7 +176,7 @@ pub async fn replay(deps: &Deps, id: &str) -> Asked<ReplayAnswer> {
     // Any success status counts as success.
     let answer: Asked<serde_json::Value> =
         calls::post(&*deps.calls, WebhookAggregator, &path, &serde_json::json!({})).await;
-    answer.map(|value| platform::json::from_value(value).unwrap_or_default())
+    answer.map(|value| serde_json::from_value(value).unwrap_or_default())
 }
 
 pub async fn approvals(deps: &Deps, state: &str) -> Asked<Vec<Approval>> {

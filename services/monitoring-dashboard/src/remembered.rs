@@ -41,5 +41,5 @@ pub async fn remember(deps: &Deps) {
 
 /// The stored metrics, if any.
 pub async fn recall(deps: &Deps) -> Option<Remembered> {
-    platform::json::from_str(&deps.kv.get(KEY).await.ok()??).ok()
+    serde_json::from_str(&deps.kv.get(KEY).await.ok()??).ok()
 }

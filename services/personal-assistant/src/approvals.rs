@@ -1,23 +1,19 @@
 //! `GET /api/approvals` and `GET /api/approvals/{id}`: list, read, and wait for a decision.
 
 use crate::Deps;
-use crate::approve::WAIT_SECONDS_MAX;
 use crate::store::{self, ApprovalRow};
+use crate::waiting::{WAIT_SECONDS_MAX, until_decided};
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use contracts::Problem;
 use contracts::approval::{Approval, ApprovalList, ApprovalState};
-use futures_util::FutureExt;
 use platform::edge::{ApiError, ApiResult, Principal, Query, Scope};
 use platform::ports::{SqlExt, Statement};
 use serde::Deserialize;
 
 const LIMIT_MAX: u32 = 500;
 const LIMIT_DEFAULT: u32 = 100;
-/// Poll interval of a waiting request, in case a wake-up is lost.
-const LOOK_EVERY_MS: i64 = 2_000;
-
-/// Query of the list.
+/// The query of the list.
 #[derive(Deserialize)]
 pub struct ListQuery {
     state: Option<String>,
@@ -109,33 +105,4 @@ pub async fn one(
     }
     let row = until_decided(&deps, row, i64::from(wait) * 1_000).await?;
     row.wire(deps.clock.now_ms()).map(Json)
-}
-
-/// The signal key for a decision.
-pub fn key(id: &str) -> String {
-    format!("approval:{id}")
-}
-
-/// Waits while it is pending, at most `wait_ms`, and returns the row.
-pub async fn until_decided(
-    deps: &Deps,
-    mut row: ApprovalRow,
-    wait_ms: i64,
-) -> ApiResult<ApprovalRow> {
-    let until_ms = deps.clock.now_ms() + wait_ms;
-    let key = key(&row.id);
-    loop {
-        let now_ms = deps.clock.now_ms();
-        if now_ms >= until_ms || row.state_at(now_ms)? != ApprovalState::Pending {
-            return Ok(row);
-        }
-        let mut woken = deps.signal.wait(&key, until_ms.min(now_ms + LOOK_EVERY_MS));
-        // The wait starts before the row is read again, so that no decision is missed.
-        let is_woken = (&mut woken).now_or_never().is_some();
-        row = store::approval(&*deps.sql, &row.id).await?;
-        if !is_woken && row.state_at(deps.clock.now_ms())? == ApprovalState::Pending {
-            woken.await;
-            row = store::approval(&*deps.sql, &row.id).await?;
-        }
-    }
 }

@@ -5,16 +5,18 @@
 //! returns its current state.
 
 use crate::ask::{self, Placed};
-use crate::context::{self, Owner};
-use crate::ledger::{self, Figures, Reserve, Scope, Shortfall};
+use crate::ledger::{self, Figures, Reserve, Shortfall};
+use crate::owner::Owner;
 use crate::policy::{self, Ask, Ruling, Verdict, id};
 use crate::store::{self, Answers, ApprovalRow, CLAIM_WINDOW_MS, DECISION_WINDOW_MS, SKEW_MS};
-use crate::{Deps, window};
+use crate::waiting::{self, WAIT_SECONDS_MAX};
+use crate::{Deps, owner};
 use axum::extract::State;
 use axum::{Extension, Json};
 use contracts::approval::{ApprovalState, ApproveAnswer, ApproveRequest, ChannelContext};
 use contracts::outbox::{Approvers, Target};
 use contracts::{ApprovalId, ErrorCode, Micros, Problem, ServiceName};
+use platform::agents::Price;
 use platform::edge::{ApiError, ApiResult, JsonBody, Principal};
 use platform::ports::{ClockExt, Statement, calls};
 use platform::secret::digest_hex;
@@ -27,9 +29,7 @@ const DESCRIPTION_CHARS_MAX: usize = 8_000;
 const NAME_CHARS_MAX: usize = 200;
 /// Maximum bytes of `arguments` as JSON.
 const ARGUMENTS_BYTES_MAX: usize = 64 << 10;
-/// Maximum wait in seconds.
-pub const WAIT_SECONDS_MAX: u32 = 30;
-/// Integers above this are not exact in RFC 8785 JSON, so two different ones could share a digest.
+/// Whole numbers above this are no longer exact in RFC 8785 JSON: two different ones could share a digest.
 const WHOLE_MAX: u64 = 1 << 53;
 
 /// The handler.
@@ -41,7 +41,7 @@ pub async fn approve(
     validate(&request)?;
     let (row, shortfall) = record(&deps, who, &request).await?;
     let wait_ms = i64::from(request.wait.unwrap_or(0)) * 1_000;
-    let row = crate::approvals::until_decided(&deps, row, wait_ms).await?;
+    let row = waiting::until_decided(&deps, row, wait_ms).await?;
     answer(&row, deps.clock.now_ms(), shortfall).map(Json)
 }
 
@@ -171,7 +171,7 @@ pub fn ruling(deps: &Deps, who: Principal, request: &ApproveRequest, owner: &Own
         operation: request.operation.as_deref(),
         estimated: request.estimated_cost,
         estimate_is_ours: who.is_service(ServiceName::WebhookAggregator),
-        price: deps.config.price(request.agent_type.as_str()),
+        price: deps.config.price(&request.agent_type),
         flat: owner.rules.cost_threshold.min(owner.daily),
     };
     policy::rule(&ask, &owner.rules)
@@ -184,10 +184,10 @@ pub async fn record(
     who: Principal,
     request: &ApproveRequest,
 ) -> ApiResult<(ApprovalRow, Option<Shortfall>)> {
-    let owner = context::owner(deps).await?;
+    let owner = owner::read(deps).await?;
     let now_ms = deps.clock.now_ms();
     let mut ruling = ruling(deps, who, request, &owner);
-    let scopes = scopes(deps, &owner, now_ms, request.agent_type.as_str())?;
+    let scopes = owner.scopes(deps, now_ms, request.agent_type.as_str())?;
     let keys = ledger::keys(&scopes);
     if ruling.verdict == Verdict::AskOwner {
         // Nobody could approve more than the remaining budget, so do not ask.
@@ -269,13 +269,6 @@ async fn whom_to_ask(
         tracing::warn!(%error, "the approvers are unknown; the dashboard shows the request");
         Vec::new()
     })
-}
-
-/// The budget scopes of this agent's tasks, in the owner's calendar.
-pub fn scopes(deps: &Deps, owner: &Owner, now_ms: i64, agent: &str) -> ApiResult<Vec<Scope>> {
-    let zone = window::zone(&owner.time_zone).ok_or_else(|| store::unreadable("time zone"))?;
-    ledger::scopes(&deps.config, &zone, now_ms, Some(agent))
-        .map_err(|_| store::unreadable("calendar"))
 }
 
 fn repetition(request: &ApproveRequest, row: ApprovalRow) -> ApiResult<ApprovalRow> {
@@ -403,8 +396,7 @@ fn columns(
     trusted: Option<&ChannelContext>,
 ) -> ApiResult<Value> {
     let channel = request.channel_context.as_ref().and_then(|context| context.channel.as_deref());
-    let free =
-        deps.config.price(request.agent_type.as_str()) == crate::config::Price::Known(Micros::ZERO);
+    let free = deps.config.price(&request.agent_type) == Price::Known(Micros::ZERO);
     Ok(json!({
         "fingerprint": fingerprint(request)?,
         "digest": digest(request, ruling.amount)?,

@@ -15,6 +15,7 @@ use contracts::outbox::{
 };
 use contracts::{EventId, ServiceName};
 use hmac::{Hmac, KeyInit, Mac};
+use platform::backoff::Exponential;
 use platform::edge::{ApiError, ApiResult};
 use platform::ports::{CallError, ClockExt, SqlExt, Statement};
 use platform::secret::digest_hex;
@@ -28,9 +29,9 @@ use sha2::Sha256;
 const TARGETS_MAX: usize = 20;
 /// Maximum deliveries per flush.
 const FLUSH_MAX: u32 = 20;
-const RETRY_FIRST_MS: i64 = 2_000;
-const RETRY_MAX_MS: i64 = 60_000;
-/// Maximum characters of a description in a chat.
+/// Between attempts to hand a delivery to the outbox.
+const BACKOFF: Exponential = Exponential { first_ms: 2_000, max_ms: 60_000 };
+/// How much of a description a chat shows, characters.
 const SHOWN_CHARS: usize = 600;
 /// How long chats are still updated after the end.
 const MIRROR_FOR_MS: i64 = 24 * 3_600_000;
@@ -177,14 +178,18 @@ async fn flush(deps: &Deps, rows: &[DeliveryRow]) -> ApiResult<()> {
         &OutboxRequest { deliveries },
     )
     .await;
+    let retry_ms = |row: &DeliveryRow| now_ms + BACKOFF.wait_ms(row.attempts + 1, &*deps.clock);
     let updates = match &answer {
         Ok(answer) => rows
             .iter()
-            .map(|row| taken(row, answer.states.iter().find(|status| status.id == row.id), now_ms))
+            .map(|row| {
+                let status = answer.states.iter().find(|status| status.id == row.id);
+                taken(row, status, retry_ms(row))
+            })
             .collect(),
         Err(error) => {
-            tracing::warn!(error = %error, approval = %approval.id, "the outbox refused the messages");
-            rows.iter().map(|row| again(row, &approval, now_ms)).collect()
+            tracing::warn!(error = %error, approval = %approval.id, "the outbox did not take the messages");
+            rows.iter().map(|row| again(row, &approval, now_ms, retry_ms(row))).collect()
         }
     };
     deps.sql.batch(updates).await?;
@@ -198,7 +203,7 @@ fn delivery(
     now_ms: i64,
 ) -> ApiResult<Delivery> {
     let target: Target =
-        platform::json::from_str(&row.target).map_err(|_| store::unreadable("target"))?;
+        serde_json::from_str(&row.target).map_err(|_| store::unreadable("target"))?;
     let is_pending = approval.state_at(now_ms)? == ApprovalState::Pending;
     let buttons = is_pending.then(|| Buttons {
         approve: token(deps, &row.id, approval.version, Decision::Approve),
@@ -216,12 +221,12 @@ fn delivery(
     })
 }
 
-/// Records the outbox's response. While the delivery is in progress, we ask again. The revision in
-/// the condition keeps a response about the question from ending the delivery of the outcome.
-fn taken(row: &DeliveryRow, status: Option<&DeliveryStatus>, now_ms: i64) -> Statement {
+/// What the outbox says of a delivery. While it is on its way there, we ask again; the revision in the condition keeps
+/// an answer about the question from ending the delivery of the outcome.
+fn taken(row: &DeliveryRow, status: Option<&DeliveryStatus>, retry_ms: i64) -> Statement {
     let state = status.map_or(DeliveryState::Queued, |status| status.state);
     let on_its_way = matches!(state, DeliveryState::Queued | DeliveryState::Sending);
-    let due = on_its_way.then(|| now_ms + backoff(row.attempts));
+    let due = on_its_way.then_some(retry_ms);
     sql!(
         "UPDATE delivery SET state = ?3, error = ?4, attempts = attempts + 1, due_at = ?5 WHERE id = ?1 AND revision = ?2",
         &row.id,
@@ -232,8 +237,8 @@ fn taken(row: &DeliveryRow, status: Option<&DeliveryStatus>, now_ms: i64) -> Sta
     )
 }
 
-/// The outbox was unreachable: retries, until a day after the decision.
-fn again(row: &DeliveryRow, approval: &ApprovalRow, now_ms: i64) -> Statement {
+/// The outbox was not reached: later again, until a day after the waiting has ended.
+fn again(row: &DeliveryRow, approval: &ApprovalRow, now_ms: i64, retry_ms: i64) -> Statement {
     let ended = approval.decided_at.unwrap_or(approval.expires_at);
     let give_up = now_ms > ended + MIRROR_FOR_MS;
     let state = if give_up { DeliveryState::Failed } else { DeliveryState::Queued };
@@ -242,12 +247,8 @@ fn again(row: &DeliveryRow, approval: &ApprovalRow, now_ms: i64) -> Statement {
         &row.id,
         row.revision,
         state.as_str(),
-        (!give_up).then(|| now_ms + backoff(row.attempts))
+        (!give_up).then_some(retry_ms)
     )
-}
-
-fn backoff(attempts: u32) -> i64 {
-    RETRY_FIRST_MS.saturating_mul(1_i64 << attempts.min(10)).min(RETRY_MAX_MS)
 }
 
 fn text(approval: &ApprovalRow, now_ms: i64) -> ApiResult<String> {
@@ -289,7 +290,7 @@ fn shorten(text: &str) -> String {
 /// Announces the decision to long polls, to the parked event and to the chats. Each may fail,
 /// because the event's timer and the tick check again.
 pub fn announce(deps: &Deps, approval: &ApprovalRow) {
-    deps.signal.notify(&crate::approvals::key(&approval.id));
+    deps.signal.notify(&crate::waiting::key(&approval.id));
     flush_soon(deps);
     wake(deps, approval.event_id.clone().into_iter().collect());
 }
@@ -331,11 +332,15 @@ pub async fn undelivered(deps: &Deps) -> Result<i64, ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use platform::memory::ManualClock;
 
     #[test]
-    fn delivery_retry_backs_off_up_to_a_minute() {
-        let waits: Vec<_> = [0, 1, 2, 5, 60].into_iter().map(backoff).collect();
-        assert_eq!(waits, [2_000, 4_000, 8_000, 60_000, 60_000]);
+    fn delivery_retry_waits_longer_each_time_and_never_more_than_a_minute() {
+        let clock = ManualClock::default();
+        for (failures, longest) in [(1, 2_000), (2, 4_000), (3, 8_000), (6, 60_000), (61, 60_000)] {
+            let wait = BACKOFF.wait_ms(failures, &clock);
+            assert!((longest * 3 / 4..=longest).contains(&wait), "{failures}: {wait}");
+        }
     }
 
     #[test]

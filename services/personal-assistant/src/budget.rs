@@ -4,74 +4,20 @@
 //! context, `[budget] daily` in the file. The file has the initial value; a value set at runtime
 //! overrides it until it is reset.
 
-use crate::config::DAILY_DEFAULT;
-use crate::context::{self, check_amount, refuse};
-use crate::decide::actor;
-use crate::ledger::{self, Figures, Scope};
+use crate::actor::actor;
+use crate::ledger::{self, Figures};
+use crate::limits::{Limits, set_rule};
 use crate::store::{self, Answers};
-use crate::{Deps, window};
+use crate::wrong::{check_amount, refuse};
+use crate::{Deps, owner, window};
 use axum::extract::State;
 use axum::{Extension, Json};
 use contracts::Micros;
 use contracts::budget::{BudgetAnswer, BudgetScope, BudgetUpdate};
 use platform::edge::{ApiResult, JsonBody, Principal};
-use platform::ports::{SqlExt, Statement};
+use platform::ports::SqlExt;
 use platform::sql;
 use platform::time::rfc3339;
-use serde::Deserialize;
-
-#[derive(Deserialize)]
-struct RuleRow {
-    rule: String,
-    limit_u: i64,
-}
-
-/// The current limits, each with its source: `default`, `file` or `api`.
-pub struct Limits {
-    rules: Vec<RuleRow>,
-    daily: Option<Micros>,
-    monthly: Option<Micros>,
-}
-
-impl Limits {
-    /// Reads the overrides; the rest comes from the file.
-    pub async fn read(deps: &Deps) -> ApiResult<Self> {
-        let rules = deps.sql.all(sql!("SELECT rule, limit_u FROM budget_rule")).await?;
-        Ok(Self { rules, daily: deps.config.daily, monthly: deps.config.monthly })
-    }
-    fn put(&self, rule: &str) -> Option<(Micros, &'static str)> {
-        self.rules.iter().find(|row| row.rule == rule).map(|row| (Micros(row.limit_u), "api"))
-    }
-    /// The day's limit.
-    pub fn daily(&self) -> (Micros, &'static str) {
-        self.put("daily")
-            .or(self.daily.map(|limit| (limit, "file")))
-            .unwrap_or((DAILY_DEFAULT, "default"))
-    }
-    /// The month's limit, if any.
-    pub fn monthly(&self) -> Option<(Micros, &'static str)> {
-        self.put("monthly").or(self.monthly.map(|limit| (limit, "file")))
-    }
-    fn of(&self, scope: &Scope) -> Option<(Micros, &'static str)> {
-        match scope.rule {
-            Some("daily") => Some(self.daily()),
-            Some(_) => self.monthly(),
-            None => Some((Micros(scope.limit), "file")),
-        }
-    }
-}
-
-/// Overrides the file's limit.
-pub fn set_rule(rule: &str, limit: Micros, now_ms: i64, by: &str) -> Statement {
-    sql!(
-        "INSERT INTO budget_rule (rule, limit_u, set_at, set_by) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (rule) DO UPDATE SET limit_u = excluded.limit_u, set_at = excluded.set_at, set_by = excluded.set_by",
-        rule,
-        limit,
-        now_ms,
-        by
-    )
-}
 
 /// `GET /api/budget`.
 pub async fn read(State(deps): State<Deps>) -> ApiResult<Json<BudgetAnswer>> {
@@ -80,13 +26,13 @@ pub async fn read(State(deps): State<Deps>) -> ApiResult<Json<BudgetAnswer>> {
 
 /// The current budget.
 pub async fn answer(deps: &Deps) -> ApiResult<BudgetAnswer> {
-    let owner = context::owner(deps).await?;
+    let owner = owner::read(deps).await?;
     let limits = Limits::read(deps).await?;
     let now_ms = deps.clock.now_ms();
     let zone = window::zone(&owner.time_zone).ok_or_else(|| store::unreadable("time zone"))?;
     let mut scopes = ledger::scopes(&deps.config, &zone, now_ms, None)
         .map_err(|_| store::unreadable("calendar"))?;
-    for agent in deps.config.agents() {
+    for agent in deps.config.agents.iter() {
         let of_agent = ledger::scopes(&deps.config, &zone, now_ms, Some(&agent.id))
             .map_err(|_| store::unreadable("calendar"))?;
         scopes.extend(of_agent.into_iter().filter(|scope| scope.rule.is_none()));

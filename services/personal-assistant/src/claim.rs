@@ -5,11 +5,10 @@
 //! other live claim, and the money held. After a claim's lease expires, another may follow while
 //! the approval is valid.
 
-use crate::approve::scopes;
 use crate::decide::over_budget;
 use crate::ledger::{self, Figures, Shortfall};
 use crate::store::{self, Answers, ApprovalRow, HALTED, SKEW_MS};
-use crate::{Deps, context};
+use crate::{Deps, owner};
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use contracts::approval::{
@@ -100,10 +99,10 @@ pub async fn take(
     epoch: Option<u32>,
 ) -> Result<ClaimAnswer, ClaimError> {
     let seen = store::approval(&*deps.sql, id).await?;
-    let owner = context::owner(deps).await?;
+    let owner = owner::read(deps).await?;
     let now_ms = deps.clock.now_ms();
     let until_ms = now_ms + LEASE_MS + SKEW_MS;
-    let scopes = scopes(deps, &owner, now_ms, &seen.agent)?;
+    let scopes = owner.scopes(deps, now_ms, &seen.agent)?;
     let token = deps.clock.random_hex(32);
     let hash = digest_hex(token.as_bytes());
     let bind = |statement: Statement| statement.bind(id).bind(digest);

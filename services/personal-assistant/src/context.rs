@@ -3,71 +3,24 @@
 //! Each changed rule is a JSON row; the others have defaults. An unreadable row stops every
 //! approval, because unknown rules must not allow anything.
 
-use crate::budget::{self, Limits};
-use crate::decide::actor;
-use crate::policy::{COST_THRESHOLD_DEFAULT, Rules};
-use crate::{Deps, store, window};
+use crate::actor::actor;
+use crate::wrong::{Wrong, check_amount, refuse};
+use crate::{Deps, limits, owner, window};
 use axum::extract::State;
 use axum::{Extension, Json};
-use contracts::chat::{OwnerContext, OwnerContextUpdate, RiskTolerance};
-use contracts::{ErrorCode, Micros, Problem, ServiceName};
-use platform::edge::{ApiError, ApiResult, JsonBody, Principal};
-use platform::ports::{SqlExt, Statement, calls};
+use contracts::chat::{OwnerContext, OwnerContextUpdate};
+use contracts::{Problem, ServiceName};
+use platform::edge::{ApiResult, JsonBody, Principal};
+use platform::ports::{Statement, calls};
 use platform::sql;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use std::collections::HashMap;
 
-/// Maximum of a limit or threshold: a million dollars.
-pub const AMOUNT_MAX: Micros = Micros(1_000_000_000_000);
 const LIST_ITEMS_MAX: usize = 200;
 const ITEM_CHARS_MAX: usize = 200;
 
-/// All owner settings that affect a decision.
-#[derive(Clone, Debug)]
-pub struct Owner {
-    pub rules: Rules,
-    pub time_zone: String,
-    /// The daily limit, from any source.
-    pub daily: Micros,
-}
-
-#[derive(Deserialize)]
-struct Setting {
-    name: String,
-    value: String,
-}
-
-/// Reads the owner's rules.
-pub async fn owner(deps: &Deps) -> ApiResult<Owner> {
-    let rows: Vec<Setting> = deps.sql.all(sql!("SELECT name, value FROM personal_context")).await?;
-    let kept: HashMap<String, String> = rows.into_iter().map(|row| (row.name, row.value)).collect();
-    let rules = Rules {
-        cost_threshold: Micros(
-            kept_as(&kept, "costThresholdMicros")?.unwrap_or(COST_THRESHOLD_DEFAULT.0),
-        ),
-        risk_tolerance: kept_as::<RiskTolerance>(&kept, "riskTolerance")?.unwrap_or_default(),
-        allowed_agencies: kept_as(&kept, "allowedAgencies")?.unwrap_or_default(),
-        blocked_operations: kept_as(&kept, "blockedOperations")?.unwrap_or_default(),
-        requires_human_approval: kept_as(&kept, "requiresHumanApproval")?.unwrap_or_default(),
-    };
-    let time_zone = kept_as(&kept, "timeZone")?.unwrap_or_else(|| deps.config.time_zone.clone());
-    Ok(Owner { rules, time_zone, daily: Limits::read(deps).await?.daily().0 })
-}
-
-fn kept_as<T: DeserializeOwned>(
-    kept: &HashMap<String, String>,
-    name: &str,
-) -> ApiResult<Option<T>> {
-    kept.get(name)
-        .map(|text| platform::json::from_str(text))
-        .transpose()
-        .map_err(|_| store::unreadable("rule of the owner"))
-}
-
 /// `GET /api/context`.
 pub async fn read(State(deps): State<Deps>) -> ApiResult<Json<OwnerContext>> {
-    let owner = owner(&deps).await?;
+    let owner = owner::read(&deps).await?;
     Ok(Json(OwnerContext {
         budget_limit: owner.daily,
         cost_threshold: owner.rules.cost_threshold,
@@ -101,7 +54,7 @@ pub async fn update(
         .filter_map(|(name, value)| Some(keep(&deps, name, &value?, &by)))
         .collect();
     if let Some(limit) = update.budget_limit {
-        batch.push(budget::set_rule("daily", limit, deps.clock.now_ms(), &by));
+        batch.push(limits::set_rule("daily", limit, deps.clock.now_ms(), &by));
     }
     if !batch.is_empty() {
         deps.sql.batch(batch).await?;
@@ -120,34 +73,8 @@ fn keep(deps: &Deps, name: &str, value: &Value, by: &str) -> Statement {
     )
 }
 
-/// One problem of a request.
-#[derive(Debug, Serialize)]
-pub struct Wrong {
-    pub field: &'static str,
-    pub message: String,
-}
-
-/// 422 with all problems, if there are any.
-pub fn refuse(wrong: &[Wrong]) -> ApiResult<()> {
-    let Some(first) = wrong.first() else { return Ok(()) };
-    let all: Vec<_> = wrong.iter().map(|one| format!("{}: {}", one.field, one.message)).collect();
-    let problem = Problem::new(ErrorCode::InvalidField, all.join(" "))
-        .with("field", first.field)
-        .with("problems", json!(wrong));
-    Err(ApiError::from(
-        problem.with_fix("Correct every field listed in `problems`; nothing was changed."),
-    ))
-}
-
-/// Adds the problem of an amount.
-pub fn check_amount(field: &'static str, amount: Option<Micros>, wrong: &mut Vec<Wrong>) {
-    if amount.is_some_and(|amount| amount > AMOUNT_MAX) {
-        wrong.push(Wrong { field, message: format!("is not an amount from $0 to {AMOUNT_MAX}.") });
-    }
-}
-
-/// An agent missing in the graph could never work, so it is a typo. While the graph is unavailable,
-/// any name is accepted.
+/// An agent that the graph does not know could never work: it is a slip of the pen. While the graph cannot be asked, any name
+/// is taken.
 async fn known_agencies(deps: &Deps, names: &[String]) -> ApiResult<()> {
     if names.is_empty() {
         return Ok(());

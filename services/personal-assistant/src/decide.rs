@@ -5,20 +5,17 @@
 //! it, and changes the state only with that hold. If the budget does not cover it, nothing changes
 //! and the approval stays pending.
 
-use crate::approve::scopes;
+use crate::actor::{actor, check_text};
 use crate::ledger::{self, Figures, Reserve, Shortfall};
 use crate::store::{self, Answers, ApprovalRow, CLAIM_WINDOW_MS, HALTED, SKEW_MS};
-use crate::{Deps, ask, context};
+use crate::{Deps, ask, owner};
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use contracts::approval::{Approval, ApprovalState, DecideRequest, Decision};
-use contracts::{ErrorCode, Problem, ServiceName};
+use contracts::{ErrorCode, Problem};
 use platform::edge::{ApiError, ApiResult, JsonBody, Principal};
 use platform::ports::{ClockExt, PortError, Statement};
 use platform::time::rfc3339;
-
-/// Maximum characters of a reason and an actor.
-pub const TEXT_CHARS_MAX: usize = 500;
 
 /// The handler.
 pub async fn decide(
@@ -41,33 +38,7 @@ pub async fn decide(
     row.wire(deps.clock.now_ms()).map(Json)
 }
 
-/// The actor: trusted from the aggregator and the dashboard only, `api` for tokens.
-pub fn actor(who: Principal, said: Option<String>) -> String {
-    match who {
-        Principal::Service(ServiceName::WebhookAggregator | ServiceName::MonitoringDashboard) => {
-            said.unwrap_or_else(|| match who {
-                Principal::Service(ServiceName::MonitoringDashboard) => "dashboard".to_owned(),
-                _ => who.as_str().to_owned(),
-            })
-        }
-        _ => "api".to_owned(),
-    }
-}
-
-/// Refuses texts that are too long.
-pub fn check_text(field: &str, text: Option<&str>) -> ApiResult<()> {
-    if text.is_some_and(|text| text.chars().count() > TEXT_CHARS_MAX || text.contains('\0')) {
-        return Err(Problem::field(
-            field,
-            format!("`{field}` has more than {TEXT_CHARS_MAX} characters."),
-            "Shorten it.",
-        )
-        .into());
-    }
-    Ok(())
-}
-
-/// A decision on one approval.
+/// The owner's word on one approval.
 #[derive(Clone, Copy, Debug)]
 pub struct Word<'a> {
     pub id: &'a str,
@@ -154,8 +125,8 @@ pub async fn take(deps: &Deps, word: Word<'_>) -> Result<ApprovalRow, DecideErro
         return Err(DecideError::OtherVersion(seen.version));
     }
     let attempt = deps.clock.random_hex(16);
-    let owner = context::owner(deps).await?;
-    let scopes = scopes(deps, &owner, now_ms, &seen.agent)?;
+    let owner = owner::read(deps).await?;
+    let scopes = owner.scopes(deps, now_ms, &seen.agent)?;
     let keys = ledger::keys(&scopes);
     let mut batch = match word.decision {
         Decision::Approve => {

@@ -3,7 +3,7 @@
 //! A halt is one row, durable before the response. Every statement that starts work checks it, so a
 //! halt takes effect without delay, even for a task that does not exist yet.
 
-use crate::decide::{actor, check_text};
+use crate::actor::{actor, check_text};
 use crate::store::{self, Answers, ApprovalRow};
 use crate::{Deps, ask};
 use axum::extract::State;

@@ -71,7 +71,7 @@ pub fn scopes(
             config.monthly.map_or(NO_LIMIT, |limit| limit.0),
         ),
     ];
-    if let Some(agent) = agent.and_then(|name| config.agent(name))
+    if let Some(agent) = agent.and_then(|name| config.agents.get(name))
         && let Some(limit) = agent.daily_budget
     {
         scopes.push(scope("day", &day, format!("agent:{}", agent.id), None, limit.0));

@@ -3,6 +3,7 @@
 //! `approve` applies the rules and sets money aside; `ask` asks the owner; `decide` and `press` take the owner's word;
 //! `claim` lets a gateway begin, `settle` ends it; `halt` stops; `backups` keeps copies of the tables. Nothing here approves or spends on an error.
 
+mod actor;
 mod approvals;
 mod approve;
 mod ask;
@@ -17,7 +18,9 @@ mod deps;
 mod expire;
 mod halt;
 mod ledger;
+mod limits;
 mod model;
+mod owner;
 mod policy;
 mod press;
 mod settle;
@@ -25,7 +28,9 @@ mod stats;
 mod status;
 mod store;
 mod tie_break;
+mod waiting;
 mod window;
+mod wrong;
 
 pub use backups::{back_up, back_up_daily};
 pub use config::Config;

@@ -96,8 +96,7 @@ impl Model {
         if answer.status != 200 {
             return Err(ModelError::Status(answer.status));
         }
-        let answer: Value =
-            platform::json::from_slice(&answer.body).map_err(|_| ModelError::Odd)?;
+        let answer: Value = serde_json::from_slice(&answer.body).map_err(|_| ModelError::Odd)?;
         let text = answer
             .pointer("/choices/0/message/content")
             .and_then(Value::as_str)

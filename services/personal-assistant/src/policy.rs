@@ -4,11 +4,11 @@
 //! otherwise a cost of 0 → approved; otherwise the risk tolerance. The statement that writes the
 //! outcome checks halts and the budget.
 
-use crate::config::Price;
 use contracts::approval::MonitoringLevel;
 use contracts::chat::RiskTolerance;
 use contracts::graph::Complexity;
 use contracts::{Micros, Tokens};
+use platform::agents::Price;
 
 /// Default cost threshold from which the owner is asked: $10.
 pub const COST_THRESHOLD_DEFAULT: Micros = Micros(10_000_000);

@@ -1,8 +1,8 @@
 //! `POST /internal/press`: a button under a question. Its token must be known, and must come from
 //! the chat it was sent to.
 
-use crate::Deps;
 use crate::decide::{self, DecideError, Word};
+use crate::{Deps, actor};
 use axum::Json;
 use axum::extract::State;
 use contracts::ApprovalId;
@@ -39,7 +39,7 @@ pub async fn press(
     State(deps): State<Deps>,
     JsonBody(press): JsonBody<PressRequest>,
 ) -> ApiResult<Json<PressAnswer>> {
-    decide::check_text("actor", Some(&press.actor))?;
+    actor::check_text("actor", Some(&press.actor))?;
     let find = sql!(
         "SELECT approval, version, decision, channel, endpoint, chat, direct FROM button WHERE token_hash = ?1",
         digest_hex(press.token.as_bytes())

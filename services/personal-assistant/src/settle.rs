@@ -94,7 +94,7 @@ pub async fn post(deps: &Deps, task: &str, request: &SettleRequest) -> ApiResult
     let mut answers = Answers::of(&*deps.sql, batch).await?;
     (0..steps).for_each(|_| answers.skip());
     let row: PostedRow = answers.one()?.ok_or_else(|| store::unreadable("posting"))?;
-    deps.signal.notify(&crate::approvals::key(&approval.id));
+    deps.signal.notify(&crate::waiting::key(&approval.id));
     same(&row, request)?;
     Ok(SettleAnswer {
         task_id: TaskId::new(task),

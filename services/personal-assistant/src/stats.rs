@@ -1,7 +1,7 @@
 //! `GET /internal/ledger-stats`: approvals and money for the dashboard, from the ledger.
 
 use crate::store::{self, Answers};
-use crate::{Deps, budget, context, halt, ledger, window};
+use crate::{Deps, halt, ledger, owner, window};
 use axum::Json;
 use axum::extract::State;
 use contracts::Micros;
@@ -54,7 +54,7 @@ pub async fn ledger_stats(
     State(deps): State<Deps>,
     Query(query): Query<StatsQuery>,
 ) -> ApiResult<Json<LedgerStats>> {
-    let owner = context::owner(&deps).await?;
+    let owner = owner::read(&deps).await?;
     let now_ms = deps.clock.now_ms();
     let zone = window::zone(&owner.time_zone).ok_or_else(|| store::unreadable("time zone"))?;
     let calendar = |_| store::unreadable("calendar");
@@ -104,7 +104,7 @@ pub async fn ledger_stats(
         median_decision_ms,
         cost_today: Micros(figure.map_or(0, |row| row.spent_u)),
         held: Micros(figure.map_or(0, |row| row.held_u)),
-        limit: budget::Limits::read(&deps).await?.daily().0,
+        limit: crate::limits::Limits::read(&deps).await?.daily().0,
         unpriced_count: posted.unpriced.unwrap_or(0),
         overrun: Micros(posted.overrun.unwrap_or(0)),
         daily_costs: daily_costs(&days, &costs),

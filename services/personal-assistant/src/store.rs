@@ -96,11 +96,11 @@ impl ApprovalRow {
     }
     /// The rules that determined it.
     pub fn policies(&self) -> ApiResult<Vec<String>> {
-        platform::json::from_str(&self.policies).map_err(|_| unreadable("policies"))
+        serde_json::from_str(&self.policies).map_err(|_| unreadable("policies"))
     }
     /// How closely to watch a run.
     pub fn monitoring(&self) -> ApiResult<MonitoringLevel> {
-        platform::json::from_value(serde_json::Value::String(self.monitoring.clone()))
+        serde_json::from_value(serde_json::Value::String(self.monitoring.clone()))
             .map_err(|_| unreadable("monitoring"))
     }
     /// Whether the caller with this name requested it.

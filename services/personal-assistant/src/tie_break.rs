@@ -8,7 +8,7 @@
 use crate::approve::{record, ruling};
 use crate::model::{Model, Said};
 use crate::policy::Verdict;
-use crate::{Deps, claim, context, settle};
+use crate::{Deps, claim, owner, settle};
 use axum::extract::State;
 use axum::{Extension, Json};
 use contracts::approval::{ApproveRequest, Outcome, SettleRequest};
@@ -70,8 +70,8 @@ async fn chosen(
         arguments: None,
         wait: None,
     };
-    // If the rules would ask the owner, ask the sender instead, at once.
-    if ruling(deps, who, &work, &context::owner(deps).await?).verdict != Verdict::Approve {
+    // The owner is not asked whether a model may be asked: then the person is asked at once.
+    if ruling(deps, who, &work, &owner::read(deps).await?).verdict != Verdict::Approve {
         return Ok(None);
     }
     let (row, _) = record(deps, who, &work).await?;

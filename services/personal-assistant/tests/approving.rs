@@ -1,7 +1,9 @@
 //! Requests for approval.
 
 use crate::kit::*;
+use personal_assistant::router;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 #[tokio::test]
 async fn approve_allows_cheap_work_at_once_and_holds_its_amount() {
@@ -106,7 +108,33 @@ async fn command_without_a_price_needs_the_owner_in_any_spelling() {
 }
 
 #[tokio::test]
-async fn approve_names_invalid_fields() {
+async fn a_made_up_runner_without_a_price_needs_the_owner_and_with_one_holds_it() {
+    use platform::memory::runners::{READING, WRITING};
+    let mut bed = Bed::new();
+    let table = json!({"agents": {
+        "writer": {"runner": WRITING.name}, "reader": {"runner": READING.name},
+        "priced": {"runner": WRITING.name, "estimated_cost": 2},
+    }});
+    let agents = platform::agents::Agents::read_as(&[READING, WRITING], &table);
+    let mut config = (*bed.deps.config).clone();
+    config.agents = agents;
+    bed.deps.config = Arc::new(config);
+    bed.router = router(bed.deps.clone());
+    for (agent, state, policies, limit) in [
+        ("writer", "pending", json!(["unknownPrice"]), 10.0),
+        ("reader", "pending", json!(["unknownPrice"]), 10.0),
+        ("priced", "approved", json!(["riskTolerance:balanced"]), 2.0),
+    ] {
+        let mut body = request(agent, 0.0);
+        body["agentType"] = json!(agent);
+        let answer = bed.post(AGENT, "/api/approve", body).await.1;
+        assert_eq!((&answer["state"], &answer["policies"]), (&json!(state), &policies), "{agent}");
+        assert_eq!(answer["costLimit"], limit, "{agent}");
+    }
+}
+
+#[tokio::test]
+async fn wrong_fields_are_named() {
     let bed = Bed::new();
     let cases = [
         ("taskId", json!("")),

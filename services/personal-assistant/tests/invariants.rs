@@ -6,16 +6,12 @@ use crate::kit::*;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
-/// splitmix64, so that a seed determines the whole history.
-struct Dice(u64);
+/// Seeded, so that a seed tells the whole story.
+struct Dice(fastrand::Rng);
 
 impl Dice {
     fn roll(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % n
+        self.0.u64(0..n)
     }
     fn dollars(&mut self, max_micros: u64) -> f64 {
         self.roll(max_micros + 1) as f64 / 1e6
@@ -34,7 +30,7 @@ struct Story {
 
 impl Story {
     fn new(seed: u64) -> Self {
-        let mut dice = Dice(seed);
+        let mut dice = Dice(fastrand::Rng::with_seed(seed));
         let limit = 3_000_000 + dice.roll(6_000_000);
         let config = json!({"budget": {"daily": limit as f64 / 1e6, "monthly": 20.0}, "agents": {"codegen": {"daily_budget": 4.0}}});
         Self {

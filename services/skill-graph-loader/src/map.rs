@@ -31,9 +31,7 @@ pub async fn map(
         SkillKind::Skill | SkillKind::Guide => 2,
     };
     let mut skills: Vec<_> = graph.skills.iter().collect();
-    platform::order::sort_by(&mut skills, |a, b| {
-        rank(a.kind).cmp(&rank(b.kind)).then_with(|| a.path.cmp(&b.path))
-    });
+    skills.sort_by(|a, b| (rank(a.kind), &a.path).cmp(&(rank(b.kind), &b.path)));
     let left_out = skills.len().saturating_sub(NODES_MAX);
     skills.truncate(NODES_MAX);
     let examples: HashMap<&str, usize> =
@@ -67,7 +65,7 @@ pub async fn report(
         && let Some(row) = store::version(&*deps.sql, version).await?
         && let Some(bytes) = deps.objects.get(&row.objects.report()).await?
     {
-        findings = platform::json::from_slice(&bytes).unwrap_or_default();
+        findings = serde_json::from_slice(&bytes).unwrap_or_default();
     }
     Ok(asked.json(&GraphReport { version: asked.version.clone(), findings }))
 }

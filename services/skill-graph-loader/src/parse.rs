@@ -52,15 +52,15 @@ pub fn parse(files: Vec<SourceFile>) -> Parsed {
 }
 
 /// Errors first, then by path and line.
-pub fn order(findings: &mut Vec<Finding>) {
-    platform::order::sort_by(findings, |a, b| {
+pub fn order(findings: &mut [Finding]) {
+    findings.sort_by(|a, b| {
         (a.severity, &a.path, a.line, &a.code, &a.message)
             .cmp(&(b.severity, &b.path, b.line, &b.code, &b.message))
     });
 }
 
 fn read_all(mut files: Vec<SourceFile>, findings: &mut Vec<Finding>) -> Vec<Document> {
-    platform::order::sort_by(&mut files, |a, b| a.path.cmp(&b.path));
+    files.sort_by(|a, b| a.path.cmp(&b.path));
     let mut seen = BTreeSet::new();
     let mut documents = Vec::with_capacity(files.len());
     for file in files {

@@ -18,9 +18,9 @@ pub async fn restore(State(deps): State<Deps>) -> ApiResult<Json<Published>> {
         .get(BACKUP)
         .await?
         .ok_or_else(|| ApiError::not_found("backup: nothing was published yet"))?;
-    let mut graph: Graph = platform::json::from_slice(&bytes).map_err(|error| {
-        tracing::error!(%error, "cannot read the backup");
-        ApiError::new(ErrorCode::Internal, "The backup is unreadable. Publish the folder again.")
+    let mut graph: Graph = serde_json::from_slice(&bytes).map_err(|error| {
+        tracing::error!(%error, "the backup cannot be read");
+        ApiError::new(ErrorCode::Internal, "The backup cannot be read; publish the folder again.")
     })?;
     // The content determines the version.
     graph.version = None;

@@ -69,7 +69,7 @@ pub struct Version {
 
 fn names<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<ObjectNames, D::Error> {
     let text = String::deserialize(deserializer)?;
-    platform::json::from_str(&text).map_err(serde::de::Error::custom)
+    serde_json::from_str(&text).map_err(serde::de::Error::custom)
 }
 
 const COLUMNS: &str = "version, digest, published_at, message, agents, skills, findings, objects";

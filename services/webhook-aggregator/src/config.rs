@@ -3,6 +3,7 @@
 use crate::channels::{self, Channel, Connection};
 use contracts::outbox::Target;
 use contracts::{AgentId, ChannelKind, Shard};
+use platform::agents::Agents;
 use platform::config::{Report, Section};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -16,8 +17,8 @@ pub struct Config {
     pub sender_per_minute: u32,
     /// Messages a minute through one endpoint; 0 = no limit.
     pub endpoint_per_minute: u32,
-    /// Agents whose runner may have effects: a run of theirs that was cut off is not begun again by itself.
-    pub careful_agents: Vec<String>,
+    /// Which agents may have effects: their lost runs are not repeated without the owner.
+    pub agents: Agents,
 }
 
 /// One bot, app or workspace.
@@ -100,7 +101,7 @@ impl Config {
             endpoints: vec![web_console()],
             sender_per_minute: 30,
             endpoint_per_minute: 600,
-            careful_agents: careful_agents(root),
+            agents: Agents::read(root),
         };
         let mut endpoints = Section::new(root.get("endpoints"), "endpoints", report);
         for (kind, channel) in channels::all() {
@@ -154,20 +155,6 @@ fn web_console() -> Endpoint {
         agent: None,
         chats: HashMap::new(),
     }
-}
-
-/// Agents that run by anything but the knowledge runner. The table is checked where it belongs, in the gateway.
-fn careful_agents(root: &Value) -> Vec<String> {
-    let agents = root.get("agents").and_then(Value::as_object);
-    let runs_programs = |agent: &Value| {
-        agent.get("runner").and_then(Value::as_str).is_some_and(|runner| runner != "knowledge")
-    };
-    agents
-        .into_iter()
-        .flatten()
-        .filter(|(_, agent)| runs_programs(agent))
-        .map(|(id, _)| id.clone())
-        .collect()
 }
 
 fn endpoint(

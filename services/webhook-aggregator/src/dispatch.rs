@@ -11,13 +11,12 @@ mod run;
 pub(crate) use answer::outcome_step;
 pub(crate) use run::{run_of, task_of, tell_of_loss};
 
-use crate::{Deps, retry};
+use crate::Deps;
+use crate::retry::RETRY;
 use contracts::event::{Speaker, Stage};
-use contracts::outbox::Target;
 use contracts::{AgentId, ChannelKind};
 use inbox::{Draft, NewSaid, Patch, Step, StoredEvent};
 use platform::ports::{CallError, PortResult};
-use serde_json::Value;
 
 /// What a step may end in beside its result.
 enum Stop {
@@ -61,7 +60,7 @@ pub(crate) async fn advance(deps: &Deps, event: &StoredEvent) -> Step {
 /// Later, while the budget of tries lasts; then a dead letter with the reason.
 fn again(deps: &Deps, event: &StoredEvent, error: String) -> Step {
     tracing::warn!("event.id" = %event.id, stage = event.state.as_str(), attempts = event.attempts, error, "a step failed");
-    match retry::delay_ms(event.attempts, deps.clock.as_ref()) {
+    match RETRY.wait_ms(event.attempts, deps.clock.as_ref()) {
         Some(delay) => Step::Retry { error, due_ms: deps.clock.now_ms() + delay.max(200) },
         None => dead(event, &format!("given up: {error}")),
     }
@@ -77,12 +76,6 @@ fn dead(event: &StoredEvent, reason: &str) -> Step {
 
 fn to(stage: Stage, note: Option<String>, patch: Patch, due_ms: i64) -> Step {
     Step::To { stage, note, patch: Box::new(patch), due_ms }
-}
-
-/// Where answers to this event go.
-pub(crate) fn target(event: &StoredEvent) -> Target {
-    platform::json::from_value(event.payload.get("target").cloned().unwrap_or(Value::Null))
-        .unwrap_or_default()
 }
 
 /// The name of the event's one reply. A run that is begun again goes on in the same message; a replay opens a new one.
@@ -113,7 +106,7 @@ pub(crate) fn say(
     let draft = Draft {
         id,
         revision: event.version + 1,
-        target: target(event),
+        target: event.origin.target.clone(),
         text: text.to_owned(),
         buttons: None,
         event_id: Some(event.id.clone()),
@@ -127,23 +120,7 @@ pub(crate) fn say(
 
 /// What is to be done: the event's own words, or an earlier message that they hand to somebody else.
 fn message_of(event: &StoredEvent) -> &str {
-    event.data.get("message").and_then(Value::as_str).unwrap_or(&event.text)
-}
-
-/// The event's free data with one member set.
-fn with(event: &StoredEvent, key: &str, value: Value) -> Value {
-    let mut data = event.data.as_object().cloned().unwrap_or_default();
-    data.insert(key.to_owned(), value);
-    Value::Object(data)
-}
-
-fn list_of<T: serde::de::DeserializeOwned>(event: &StoredEvent, key: &str) -> Vec<T> {
-    event
-        .data
-        .get(key)
-        .cloned()
-        .and_then(|value| platform::json::from_value(value).ok())
-        .unwrap_or_default()
+    event.data.message.as_deref().unwrap_or(&event.text)
 }
 
 fn port<T>(result: PortResult<T>) -> Result<T, Stop> {

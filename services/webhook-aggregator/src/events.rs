@@ -1,6 +1,6 @@
 //! Reading events: lists over all inboxes, one event whole.
 
-use crate::{Deps, ask};
+use crate::Deps;
 use axum::Json;
 use axum::extract::{Path, State};
 use contracts::event::{
@@ -10,7 +10,7 @@ use contracts::event::{
 use contracts::outbox::DeliveryState;
 use contracts::{ChannelKind, EventId, Problem, Shard};
 use futures_util::future::join_all;
-use inbox::{Command, EventParts, Reply, StoredEvent};
+use inbox::{EventParts, InboxExt, ListEvents, ReadTranscript, StoredEvent};
 use platform::edge::{ApiError, ApiResult, Query};
 use platform::ports::{PortResult, begin_wait};
 use platform::time::rfc3339;
@@ -92,19 +92,14 @@ pub(crate) async fn newest(
         .map(|endpoint| endpoint.shard())
         .collect();
     let lists = join_all(shards.iter().map(|shard| async {
-        let list = Command::List {
-            state,
-            channel: None,
-            conversation: None,
-            before: before.clone(),
-            limit,
-        };
-        ask!(deps, shard, list, Reply::Events(events) => events)
+        let list =
+            ListEvents { state, channel: None, conversation: None, before: before.clone(), limit };
+        deps.inbox.ask(shard, list).await
     }))
     .await;
     let mut events: Vec<StoredEvent> =
         lists.into_iter().collect::<PortResult<Vec<_>>>()?.into_iter().flatten().collect();
-    platform::order::sort_by(&mut events, |a, b| ulid_of(&b.id).cmp(ulid_of(&a.id)));
+    events.sort_by(|a, b| ulid_of(&b.id).cmp(ulid_of(&a.id)));
     events.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(events)
 }
@@ -149,8 +144,8 @@ pub(crate) async fn one(
 /// The console has no platform behind it: what was said back is in the transcript.
 async fn in_the_console(deps: &Deps, event: &StoredEvent) -> PortResult<Vec<SaidReply>> {
     let read =
-        Command::Said { conversation: event.conversation.0.clone(), after: 0, limit: LIMIT_MAX };
-    let lines: Vec<Said> = ask!(deps, &event.shard, read, Reply::Said(lines, _) => lines)?;
+        ReadTranscript { conversation: event.conversation.0.clone(), after: 0, limit: LIMIT_MAX };
+    let lines = deps.inbox.ask(&event.shard, read).await?.lines;
     let own = lines
         .into_iter()
         .filter(|line| line.speaker != Speaker::User && line.event_id.as_ref() == Some(&event.id));

@@ -1,18 +1,18 @@
 //! The gateways: who asks for work, and taking one out of service.
 
-use crate::{Deps, ask, tasks};
+use crate::{Deps, tasks};
 use axum::Json;
 use axum::extract::{Path, State};
 use contracts::GatewayId;
 use contracts::task::{DrainRequest, GatewayList, GatewayRow};
-use inbox::{Command, Reply, SeenGateway};
+use inbox::{DrainGateway, InboxCommand, InboxExt, ListGateways, SeenGateway};
 use platform::edge::{ApiError, ApiResult, JsonBody};
 use platform::ports::PortResult;
 use platform::time::rfc3339;
 
 /// `GET /api/gateways`.
 pub(crate) async fn list(State(deps): State<Deps>) -> ApiResult<Json<GatewayList>> {
-    Ok(Json(GatewayList { gateways: told(&deps, &Command::Gateways).await? }))
+    Ok(Json(GatewayList { gateways: told(&deps, &ListGateways).await? }))
 }
 
 /// `POST /api/gateways/{id}/drain`: from now on it gets no more tasks (or gets them again); what it has it may end.
@@ -27,9 +27,9 @@ pub(crate) async fn drain(
             .find(|row| row.gateway_id == gateway)
             .ok_or_else(|| ApiError::not_found("gateway of this id"))
     };
-    known(told(&deps, &Command::Gateways).await?)?;
+    known(told(&deps, &ListGateways).await?)?;
     let row = known(
-        told(&deps, &Command::Drain { gateway: gateway.clone(), drained: request.drained }).await?,
+        told(&deps, &DrainGateway { gateway: gateway.clone(), drained: request.drained }).await?,
     )?;
     tracing::info!(%gateway, drained = request.drained, "a gateway's service was changed");
     // Who waits for work looks again: there may be some for it now.
@@ -38,11 +38,14 @@ pub(crate) async fn drain(
 }
 
 /// Tells every inbox, and puts together what they know: a gateway asks each of them, so it is as fresh as its freshest request.
-async fn told(deps: &Deps, command: &Command) -> PortResult<Vec<GatewayRow>> {
+async fn told<C>(deps: &Deps, command: &C) -> PortResult<Vec<GatewayRow>>
+where
+    C: InboxCommand<Reply = Vec<SeenGateway>> + Clone,
+{
     let now = deps.clock.now_ms();
     let mut found: Vec<GatewayRow> = Vec::new();
     for shard in deps.config.shards() {
-        let seen = ask!(deps, &shard, command.clone(), Reply::Gateways(seen) => seen)?;
+        let seen = deps.inbox.ask(&shard, command.clone()).await?;
         for SeenGateway { id, agents, seen_ms, running, drained, .. } in seen {
             let row = GatewayRow {
                 gateway_id: id,

@@ -1,22 +1,16 @@
 //! A webhook comes in: limits, proof, reading, durable accept, and only then the channel's own acknowledgement.
 
-#![expect(
-    clippy::indexing_slicing,
-    reason = "JSON by name: what is missing reads as null, and what is written to is an object made here"
-)]
-
 use crate::channels::{Ack, Inbound, Incoming, Kind};
 use crate::config::{Endpoint, Standing};
-use crate::{Deps, ask, control, pump};
+use crate::{Deps, control, pump};
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use contracts::event::{Speaker, Stage};
 use contracts::outbox::Target;
-use contracts::{ChannelKind, ConversationId, ErrorCode, EventId, Problem};
-use inbox::{Command, Draft, Limit, NewEvent, NewSaid, Reply};
+use contracts::{ChannelKind, ConversationId, ErrorCode, Problem};
+use inbox::{Accept, Accepted, Draft, EventOrigin, InboxExt, Limit, NewEvent, NewSaid, Press};
 use platform::edge::{ApiError, ApiResult, FromLoopback, read_body};
 use platform::ports::PortError;
-use serde_json::json;
 
 /// Bodies above this are refused before they are read.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -66,19 +60,18 @@ async fn accept(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8])
     let event = new_event(deps, endpoint, inbound, body);
     let conversation = event.conversation.clone();
     let shard = endpoint.shard();
-    let accepted = ask!(deps, &shard, Command::Accept(Box::new(event)), Reply::Accepted { event, duplicate, state } => (event, duplicate, state));
-    let (event, duplicate, state) = accepted.map_err(cannot_store)?;
-    if !duplicate {
-        started(deps, &event, state, conversation.as_str());
+    let accepted = deps.inbox.ask(&shard, Accept(event)).await.map_err(cannot_store)?;
+    if !accepted.duplicate {
+        started(deps, &accepted, conversation.as_str());
     }
     Ok(())
 }
 
 /// After the commit: whoever watches the conversation sees it, and the event starts without waiting for a timer.
-pub(crate) fn started(deps: &Deps, event: &EventId, state: Stage, conversation: &str) {
-    tracing::info!("event.id" = %event, state = state.as_str(), "accepted");
+pub(crate) fn started(deps: &Deps, accepted: &Accepted, conversation: &str) {
+    tracing::info!("event.id" = %accepted.event, state = accepted.state.as_str(), "accepted");
     deps.notify_conversation(conversation);
-    pump::soon(deps, event.clone());
+    pump::soon(deps, accepted.event.clone());
 }
 
 /// Nothing was stored: the platform must keep the message and come again, whatever the storage said.
@@ -116,7 +109,14 @@ fn new_event(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8]) ->
         control: false,
         sender: inbound.sender.clone(),
         text: String::new(),
-        payload: json!({ "target": target, "actor": actor, "approver": approver, "reply": inbound.is_reply, "repliesTo": inbound.replies_to }),
+        origin: EventOrigin {
+            target,
+            actor,
+            approver,
+            reply: inbound.is_reply,
+            replies_to: inbound.replies_to,
+            ..EventOrigin::default()
+        },
         raw: None,
         state: Stage::Received,
         reason: None,
@@ -136,7 +136,7 @@ fn new_event(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8]) ->
         Kind::Press { token, callback } => {
             event.control = true;
             event.text = "button".to_owned();
-            event.payload["press"] = json!({ "token": token, "callback": callback });
+            event.origin.press = Some(Press { token, callback });
         }
         Kind::Message { text } => content(deps, endpoint, &mut event, text, standing),
         Kind::Overheard { text } => {
@@ -168,7 +168,7 @@ fn content(
         ignore(event, Stage::Ignored, "unknown_sender");
         return;
     }
-    event.payload["publicOnly"] = (standing == Standing::Public).into();
+    event.origin.public_only = standing == Standing::Public;
     if control::parse(&event.text).is_some() {
         event.control = true;
     }
@@ -185,8 +185,7 @@ fn content(
                 per_minute: deps.config.endpoint_per_minute,
             },
         ];
-        let target =
-            platform::json::from_value(event.payload["target"].clone()).unwrap_or_default();
+        let target = event.origin.target.clone();
         event.limit_notice = Some(limit_notice(&event.conversation, &event.dedupe_key, target));
     }
     event.said = vec![NewSaid {

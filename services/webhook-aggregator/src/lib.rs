@@ -31,7 +31,6 @@ pub use pump::{next_due, pump, recover};
 use axum::Router;
 use axum::routing::{get, post};
 use contracts::{ChannelKind, ServiceName};
-use deps::ask;
 use platform::edge::{Routes, Scope};
 
 const READ: &[Scope] = &[Scope::Operator, Scope::Viewer];

@@ -1,17 +1,16 @@
 //! The web console and the owner's own programs: saying something, and reading what was said.
 
 use crate::config::WEB;
-use crate::{Deps, ask, control, ingest};
+use crate::{Deps, control, ingest};
 use axum::Json;
 use axum::extract::{Path, State};
 use contracts::event::{MessageAccepted, MessageRequest, SaidList, Speaker, Stage};
 use contracts::outbox::Target;
 use contracts::{ChannelKind, ConversationId, Problem, Shard};
-use inbox::{Command, Limit, NewEvent, NewSaid, Reply};
+use inbox::{Accept, EventOrigin, InboxExt, Limit, NewEvent, NewSaid, ReadTranscript, Transcript};
 use platform::edge::{ApiResult, JsonBody, Query};
 use platform::ports::{ClockExt, begin_wait};
 use serde::Deserialize;
-use serde_json::json;
 
 const TEXT_CHARS_MAX: usize = 16_000;
 const WAIT_S_MAX: u32 = 25;
@@ -34,12 +33,11 @@ pub(crate) async fn send(
     let event = new_event(&deps, &name, text);
     let conversation = event.conversation.clone();
     let shard = Shard::of(ChannelKind::Web.as_str(), WEB);
-    let accepted = ask!(deps, &shard, Command::Accept(Box::new(event)), Reply::Accepted { event, state, .. } => (event, state));
-    let (event_id, state) = accepted.map_err(ingest::cannot_store)?;
-    ingest::started(&deps, &event_id, state, conversation.as_str());
+    let accepted = deps.inbox.ask(&shard, Accept(event)).await.map_err(ingest::cannot_store)?;
+    ingest::started(&deps, &accepted, conversation.as_str());
     Ok((
         http::StatusCode::ACCEPTED,
-        Json(MessageAccepted { event_id, conversation: conversation.0 }),
+        Json(MessageAccepted { event_id: accepted.event, conversation: conversation.0 }),
     ))
 }
 
@@ -89,7 +87,12 @@ fn new_event(deps: &Deps, name: &str, text: String) -> NewEvent {
         conversation,
         sender: Some("owner".to_owned()),
         text,
-        payload: json!({ "target": target, "actor": "web:console:owner", "approver": true, "publicOnly": false }),
+        origin: EventOrigin {
+            target,
+            actor: Some("web:console:owner".to_owned()),
+            approver: true,
+            ..EventOrigin::default()
+        },
         raw: None,
         state: Stage::Received,
         reason: None,
@@ -121,9 +124,9 @@ pub(crate) async fn read(
     let key = format!("said:{id}");
     loop {
         let waiting = begin_wait(deps.signal.as_ref(), &key, deadline).await;
-        let read = Command::Said { conversation: id.clone(), after: query.after, limit: LINES_MAX };
-        let (messages, last) =
-            ask!(deps, &shard, read, Reply::Said(messages, last) => (messages, last))?;
+        let read =
+            ReadTranscript { conversation: id.clone(), after: query.after, limit: LINES_MAX };
+        let Transcript { lines: messages, last } = deps.inbox.ask(&shard, read).await?;
         if !messages.is_empty() || deps.clock.now_ms() >= deadline {
             return Ok(Json(SaidList { messages, last }));
         }

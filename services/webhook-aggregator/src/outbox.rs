@@ -1,7 +1,7 @@
 //! What another service wants said: `POST /internal/outbox`.
 
 use crate::config::Endpoint;
-use crate::{Deps, ask, send};
+use crate::{Deps, send};
 use axum::Json;
 use axum::extract::State;
 use contracts::event::Speaker;
@@ -9,7 +9,7 @@ use contracts::outbox::{
     Approvers, Delivery, DeliveryState, DeliveryStatus, OutboxAnswer, OutboxRequest,
 };
 use contracts::{ChannelKind, ConversationId, Shard};
-use inbox::{Command, Draft, NewSaid, Reply};
+use inbox::{Draft, Enqueue, InboxExt, NewSaid, Record};
 use platform::edge::{ApiResult, JsonBody};
 use platform::ports::PortResult;
 
@@ -58,8 +58,7 @@ async fn put(deps: &Deps, delivery: Delivery) -> PortResult<DeliveryStatus> {
         kind: "ask".to_owned(),
         expires_ms: None,
     };
-    let mut states: Vec<DeliveryStatus> =
-        ask!(deps, &shard, Command::Enqueue(vec![draft]), Reply::Deliveries(states) => states)?;
+    let status = deps.inbox.ask(&shard, Enqueue(draft)).await?;
     let work = {
         let deps = deps.clone();
         async move {
@@ -69,7 +68,7 @@ async fn put(deps: &Deps, delivery: Delivery) -> PortResult<DeliveryStatus> {
         }
     };
     deps.background.spawn(Box::pin(work));
-    states.pop().ok_or_else(crate::deps::odd_reply)
+    Ok(status)
 }
 
 /// The web console has no platform behind it: its transcript is the message.
@@ -82,7 +81,7 @@ async fn record(deps: &Deps, shard: &Shard, delivery: Delivery) -> PortResult<De
         text: delivery.text,
         settled: delivery.buttons.is_none(),
     };
-    ask!(deps, shard, Command::Record(vec![line]), Reply::Done => ())?;
+    deps.inbox.ask(shard, Record(vec![line])).await?;
     deps.notify_conversation(&delivery.target.chat);
     Ok(DeliveryStatus { id: delivery.id, state: DeliveryState::Sent, error: None })
 }

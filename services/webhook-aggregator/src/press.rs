@@ -1,15 +1,16 @@
 //! Control inputs: a button pressed, a command typed. They steer what is there and never wait behind content.
 
+use crate::Deps;
 use crate::control::{self, ControlCommand};
-use crate::dispatch::{choice, say, target};
-use crate::{Deps, retry};
+use crate::dispatch::{choice, say};
+use crate::retry::RETRY;
 use contracts::approval::{DecideRequest, Decision, PressAnswer, PressRequest};
 use contracts::budget::BudgetAnswer;
 use contracts::event::Stage;
 use contracts::halt::{HaltRequest, ResumeRequest};
 use contracts::outbox::Target;
 use contracts::{ApprovalId, ServiceName, TaskId};
-use inbox::{Draft, Patch, Step, StoredEvent};
+use inbox::{Draft, Patch, Press, Step, StoredEvent};
 use platform::ports::{CallError, calls};
 use serde_json::Value;
 
@@ -19,13 +20,13 @@ const NOT_YOURS: &str = "Only an approver of this endpoint may do that.";
 
 /// The one step a control input takes, to its end.
 pub(crate) async fn advance(deps: &Deps, event: &StoredEvent) -> Step {
-    let done = match event.payload.get("press") {
+    let done = match &event.origin.press {
         Some(press) => pressed(deps, event, press).await,
         None => commanded(deps, event).await,
     };
     match done {
         Ok(step) => step,
-        Err(error) => match retry::delay_ms(event.attempts, deps.clock.as_ref()) {
+        Err(error) => match RETRY.wait_ms(event.attempts, deps.clock.as_ref()) {
             Some(delay) => Step::Retry {
                 error: error.to_string(),
                 due_ms: deps.clock.now_ms() + delay.max(200),
@@ -42,24 +43,20 @@ fn finish(stage: Stage, patch: Patch) -> Step {
     Step::To { stage, note: None, patch: Box::new(patch), due_ms: 0 }
 }
 
-fn approver(event: &StoredEvent) -> bool {
-    event.payload.get("approver") == Some(&Value::Bool(true))
-}
-
 fn actor(event: &StoredEvent) -> String {
-    event.payload.get("actor").and_then(Value::as_str).unwrap_or("unknown").to_owned()
+    event.origin.actor.clone().unwrap_or_else(|| "unknown".to_owned())
 }
 
-async fn pressed(deps: &Deps, event: &StoredEvent, press: &Value) -> Result<Step, CallError> {
-    let token = press["token"].as_str().unwrap_or_default();
+async fn pressed(deps: &Deps, event: &StoredEvent, press: &Press) -> Result<Step, CallError> {
+    let token = press.token.as_str();
     let text = if choice::is_choice(token) {
         choice::pressed(deps, event, token).await?
-    } else if approver(event) {
+    } else if event.origin.approver {
         let request = PressRequest {
             token: token.to_owned(),
             channel: event.channel.clone(),
             endpoint: event.endpoint.clone(),
-            chat: target(event).chat,
+            chat: event.origin.target.chat.clone(),
             actor: actor(event),
         };
         let answer: PressAnswer = calls::post(
@@ -73,7 +70,7 @@ async fn pressed(deps: &Deps, event: &StoredEvent, press: &Value) -> Result<Step
     } else {
         NOT_YOURS.to_owned()
     };
-    let callback = press["callback"].as_str().map(str::to_owned);
+    let callback = press.callback.clone();
     let patch =
         Patch { say: vec![answer_press(deps, event, callback, text.clone())], ..Patch::default() };
     Ok(Step::To { stage: Stage::Done, note: Some(text), patch: Box::new(patch), due_ms: 0 })
@@ -84,7 +81,11 @@ fn answer_press(deps: &Deps, event: &StoredEvent, callback: Option<String>, text
     Draft {
         id: format!("press:{}", event.id),
         revision: 1,
-        target: Target { reply_to: callback, mention: event.sender.clone(), ..target(event) },
+        target: Target {
+            reply_to: callback,
+            mention: event.sender.clone(),
+            ..event.origin.target.clone()
+        },
         text,
         buttons: None,
         event_id: None,
@@ -97,7 +98,7 @@ async fn commanded(deps: &Deps, event: &StoredEvent) -> Result<Step, CallError> 
     let command = control::parse(&event.text).unwrap_or(ControlCommand::Help);
     let text = match command {
         ControlCommand::Help => control::HELP.to_owned(),
-        _ if !approver(event) => NOT_YOURS.to_owned(),
+        _ if !event.origin.approver => NOT_YOURS.to_owned(),
         ControlCommand::Incomplete(how) => how.to_owned(),
         ControlCommand::Halt(task) => halt(deps, event, task).await?,
         ControlCommand::Resume => {

@@ -2,14 +2,14 @@
 //! timer (a loop natively, an alarm in a Durable Object); any number of pumps may run at once, the inbox hands each
 //! event to one of them.
 
-use crate::{Deps, ask, dispatch, press, send, tasks};
+use crate::{Deps, dispatch, press, send, tasks};
 use axum::Json;
 use axum::extract::{Path, State};
 use contracts::event::Stage;
 use contracts::routing::PoolOutcome;
 use contracts::{EventId, GatewayId, Shard};
 use futures_util::future::{join, join_all};
-use inbox::{Command, Reply, Step, StoredEvent};
+use inbox::{Advance, ClaimDue, ClaimEvent, InboxExt, NextDue, Recover, Step, StoredEvent, Wake};
 use platform::edge::{ApiError, ApiResult};
 use platform::ports::PortResult;
 
@@ -23,8 +23,8 @@ const STEPS_MAX: usize = 16;
 /// Moves everything that is due in one inbox as far as it goes.
 pub async fn pump(deps: &Deps, shard: &Shard) -> PortResult<()> {
     loop {
-        let claim = Command::Claim { limit: BATCH, lease_ms: STEP_LEASE_MS };
-        let events: Vec<StoredEvent> = ask!(deps, shard, claim, Reply::Events(events) => events)?;
+        let claim = ClaimDue { limit: BATCH, lease_ms: STEP_LEASE_MS };
+        let events = deps.inbox.ask(shard, claim).await?;
         let idle = events.is_empty();
         // Claimed events are driven even if the outbox fails: an early return would strand them
         // until their lease ends.
@@ -38,13 +38,13 @@ pub async fn pump(deps: &Deps, shard: &Shard) -> PortResult<()> {
 
 /// When the inbox wants attention next, milliseconds since the epoch.
 pub async fn next_due(deps: &Deps, shard: &Shard) -> PortResult<Option<i64>> {
-    ask!(deps, shard, Command::NextDue, Reply::Due(due) => due)
+    deps.inbox.ask(shard, NextDue).await
 }
 
 /// After a restart: what the process before, with its own gateway, had under way is free again.
 pub async fn recover(deps: &Deps, gateway: &GatewayId) -> PortResult<()> {
     for shard in deps.config.shards() {
-        deps.inbox.send(&shard, Command::Recover { gateway: gateway.clone() }).await?;
+        deps.inbox.ask(&shard, Recover { gateway: gateway.clone() }).await?;
     }
     Ok(())
 }
@@ -66,9 +66,8 @@ pub(crate) fn soon(deps: &Deps, event: EventId) {
 /// Takes one event as far as it goes, then whatever that set free in its inbox.
 pub(crate) async fn now(deps: &Deps, event: &EventId) -> PortResult<()> {
     let Some(shard) = deps.shard_of(event) else { return Ok(()) };
-    let claim = Command::ClaimOne { event: event.clone(), lease_ms: STEP_LEASE_MS };
-    let events: Vec<StoredEvent> = ask!(deps, &shard, claim, Reply::Events(events) => events)?;
-    for event in events {
+    let claim = ClaimEvent { event: event.clone(), lease_ms: STEP_LEASE_MS };
+    if let Some(event) = deps.inbox.ask(&shard, claim).await? {
         drive(deps, event).await;
     }
     pump(deps, &shard).await
@@ -85,9 +84,8 @@ async fn drive(deps: &Deps, mut event: StoredEvent) {
                 return;
             }
         }
-        let claim = Command::ClaimOne { event: event.id.clone(), lease_ms: STEP_LEASE_MS };
-        let again = ask!(deps, &event.shard, claim, Reply::Events(events) => events);
-        match again.map(|events: Vec<StoredEvent>| events.into_iter().next()) {
+        let claim = ClaimEvent { event: event.id.clone(), lease_ms: STEP_LEASE_MS };
+        match deps.inbox.ask(&event.shard, claim).await {
             Ok(Some(next)) => event = next,
             _ => return,
         }
@@ -114,9 +112,8 @@ async fn step(deps: &Deps, event: &StoredEvent) -> PortResult<bool> {
     };
     let hands_out =
         matches!(&step, Step::To { patch, .. } if patch.task.is_some() || patch.requeue);
-    let advance =
-        Command::Advance { event: event.id.clone(), version: event.version, step: Box::new(step) };
-    let moved = ask!(deps, &event.shard, advance, Reply::Advanced(moved) => moved)?;
+    let advance = Advance { event: event.id.clone(), version: event.version, step };
+    let moved = deps.inbox.ask(&event.shard, advance).await?;
     if let Some(run) = run.filter(|_| moved) {
         dispatch::tell_of_loss(deps, run, outcome);
     }
@@ -135,7 +132,7 @@ pub(crate) async fn wake(
 ) -> ApiResult<Json<serde_json::Value>> {
     let event = EventId::new(id);
     let shard = deps.shard_of(&event).ok_or_else(|| ApiError::not_found("event of this id"))?;
-    deps.inbox.send(&shard, Command::Wake { event: event.clone() }).await?;
+    deps.inbox.ask(&shard, Wake { event: event.clone() }).await?;
     soon(&deps, event);
     Ok(Json(serde_json::json!({})))
 }

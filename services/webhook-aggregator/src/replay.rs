@@ -1,11 +1,11 @@
 //! Doing ended events again: one by one, or by a filter that is tried dry first.
 
-use crate::{Deps, ask, events, pump};
+use crate::{Deps, events, pump};
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use contracts::event::{ReplayAnswer, ReplayFilter};
 use contracts::{ErrorCode, EventId, Problem};
-use inbox::{Command, Replayed, Reply};
+use inbox::{InboxExt, Replay, Replayed};
 use platform::edge::{ApiError, ApiResult, JsonBody, Principal};
 
 const LIMIT_DEFAULT: u32 = 100;
@@ -39,8 +39,8 @@ pub(crate) async fn one(
 
 async fn replay(deps: &Deps, id: &EventId, who: Principal) -> ApiResult<Replayed> {
     let Some(shard) = deps.shard_of(id) else { return Ok(Replayed::NotFound) };
-    let command = Command::Replay { event: id.clone(), actor: who.as_str().to_owned() };
-    let replayed = ask!(deps, &shard, command, Reply::Replayed(replayed) => replayed)?;
+    let command = Replay { event: id.clone(), actor: who.as_str().to_owned() };
+    let replayed = deps.inbox.ask(&shard, command).await?;
     if replayed == Replayed::Yes {
         pump::soon(deps, id.clone());
     }

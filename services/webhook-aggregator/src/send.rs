@@ -1,11 +1,12 @@
 //! The outbox: each message is brought to what it should show, one request after the other.
 
+use crate::Deps;
 use crate::channels::{Aim, Attempt, Connection, Verdict};
-use crate::{Deps, ask, retry};
+use crate::retry::RETRY;
 use contracts::outbox::DeliveryState;
 use contracts::{Effect, Shard};
 use futures_util::future::join_all;
-use inbox::{Command, OutboxRow, Part, Reply, SentReport};
+use inbox::{ClaimDeliveries, InboxExt, OutboxRow, Part, RecordSent, SentReport};
 use platform::ports::{PortError, PortResult};
 
 const BATCH: u32 = 32;
@@ -17,15 +18,15 @@ const AMBIGUOUS_MAX: u32 = 3;
 
 /// Sends what is due in one inbox; how many messages were tried.
 pub(crate) async fn flush(deps: &Deps, shard: &Shard) -> PortResult<usize> {
-    let claim = Command::ClaimDeliveries { limit: BATCH, lease_ms: SEND_LEASE_MS };
-    let rows: Vec<OutboxRow> = ask!(deps, shard, claim, Reply::Outbox(rows) => rows)?;
+    let claim = ClaimDeliveries { limit: BATCH, lease_ms: SEND_LEASE_MS };
+    let rows = deps.inbox.ask(shard, claim).await?;
     let n = rows.len();
     let reports = join_all(rows.into_iter().map(|row| deliver(deps, row))).await;
     // Every report is recorded before the first error is returned: an unrecorded message would be
     // sent again when its lease ends.
     let mut outcome = Ok(n);
     for report in reports {
-        let recorded = deps.inbox.send(shard, Command::Sent(report)).await;
+        let recorded = deps.inbox.ask(shard, RecordSent(report)).await;
         outcome = outcome.and_then(|n| recorded.map(|_| n));
     }
     outcome
@@ -122,7 +123,7 @@ fn later(deps: &Deps, row: &OutboxRow, after_ms: Option<i64>, error: String) -> 
     // A press waits for an answer for seconds only; nothing is lost when it gets none.
     let patience = if row.kind == "press_ack" { 2 } else { u32::MAX };
     let delay =
-        retry::delay_ms(row.attempts, deps.clock.as_ref()).filter(|_| row.attempts < patience);
+        RETRY.wait_ms(row.attempts, deps.clock.as_ref()).filter(|_| row.attempts < patience);
     match after_ms.or(delay).filter(|_| delay.is_some()) {
         Some(delay) => {
             let due_ms = deps.clock.now_ms() + delay;

@@ -1,11 +1,11 @@
 //! Figures for the dashboard, over all inboxes.
 
-use crate::{Deps, ask};
+use crate::Deps;
 use axum::Json;
 use axum::extract::State;
 use contracts::monitoring::InboxStats;
 use futures_util::future::join_all;
-use inbox::{Command, Reply, ShardStats};
+use inbox::{InboxExt, ReadStats, ShardStats};
 use platform::edge::{ApiResult, Query};
 use platform::ports::PortResult;
 use serde::Deserialize;
@@ -26,8 +26,8 @@ pub(crate) async fn inbox_stats(
 ) -> ApiResult<Json<InboxStats>> {
     let latency_since_ms = deps.clock.now_ms() - WEEK_MS;
     let asked = join_all(deps.config.endpoints.iter().map(|endpoint| async {
-        let stats = Command::Stats { since_ms: query.since, latency_since_ms };
-        let stats = ask!(deps, &endpoint.shard(), stats, Reply::Stats(stats) => stats)?;
+        let stats = ReadStats { since_ms: query.since, latency_since_ms };
+        let stats = deps.inbox.ask(&endpoint.shard(), stats).await?;
         PortResult::Ok((endpoint.channel.to_string(), stats))
     }))
     .await;
@@ -48,7 +48,7 @@ fn merge(shards: Vec<(String, ShardStats)>) -> InboxStats {
         }
         latencies.extend(stats.latencies_ms);
     }
-    platform::order::sort(&mut latencies);
+    latencies.sort_unstable();
     // Nearest rank: the smallest value that at least p of all do not exceed.
     let percentile = |p: f64| {
         latencies

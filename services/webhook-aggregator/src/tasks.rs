@@ -1,18 +1,17 @@
 //! Gateways: they take tasks by lease, hold them on, and bring results back.
 
 use crate::dispatch::{outcome_step, place, task_of};
-use crate::{Deps, ask, pump};
+use crate::{Deps, pump};
 use axum::Json;
 use axum::extract::{Path, State};
 use contracts::approval::Outcome;
-use contracts::graph::Complexity;
 use contracts::halt::{HaltCheck, HaltCheckAnswer};
 use contracts::routing::{OutcomeReport, PoolOutcome};
 use contracts::task::{
     LEASE_MS, LeaseRequest, LeasedTask, RenewAnswer, RenewRequest, ResultAnswer, ResultRequest,
 };
 use contracts::{AgentId, ErrorCode, Problem, ServiceName, TaskId, Tokens};
-use inbox::{Command, Finish, Reply, StoredEvent, TaskRow};
+use inbox::{Finish, FinishRun, InboxExt, LeaseTasks, RenewLease, StoredEvent, TaskRow};
 use platform::edge::{ApiError, ApiResult, JsonBody};
 use platform::ports::{begin_wait, calls};
 use serde_json::{Value, json};
@@ -61,13 +60,13 @@ async fn take(deps: &Deps, request: &LeaseRequest) -> ApiResult<Vec<LeasedTask>>
     for shard in deps.config.shards() {
         let capacity =
             request.capacity.saturating_sub(u32::try_from(leased.len()).unwrap_or(u32::MAX));
-        let command = Command::Lease {
+        let command = LeaseTasks {
             gateway: request.gateway_id.clone(),
             agents: request.agents.clone(),
             capacity,
             lease_ms: LEASE_MS,
         };
-        leased.extend(ask!(deps, &shard, command, Reply::Leased(tasks) => tasks)?);
+        leased.extend(deps.inbox.ask(&shard, command).await?);
     }
     for task in &leased {
         tracing::info!(task = %task.task_id, agent = %task.agent, epoch = task.epoch, gateway = %request.gateway_id, "leased");
@@ -93,8 +92,8 @@ pub(crate) async fn renew(
         deps.shard_of(&task.event_id()).ok_or_else(|| ApiError::not_found("task of this id"))?;
     let progress = request.progress.map(|text| text.chars().take(500).collect());
     let command =
-        Command::Renew { task: task.clone(), epoch: request.epoch, progress, lease_ms: LEASE_MS };
-    let row = ask!(deps, &shard, command, Reply::Task(row) => row)?;
+        RenewLease { task: task.clone(), epoch: request.epoch, progress, lease_ms: LEASE_MS };
+    let row = deps.inbox.ask(&shard, command).await?;
     if row.is_none() {
         return Err(ApiError::new(ErrorCode::StaleEpoch, "This lease has ended or passed on."));
     }
@@ -145,15 +144,15 @@ pub(crate) async fn result(
             &request,
             elsewhere(&deps, &event, &row, &request).await?,
         );
-        let finish = Command::Finish {
+        let finish = FinishRun {
             task: task.clone(),
             epoch: request.epoch,
             outcome: request.outcome,
             text: request.text.clone(),
             event_version: event.version,
-            step: Box::new(step),
+            step,
         };
-        match ask!(deps, &shard, finish, Reply::Finished(finish) => finish)? {
+        match deps.inbox.ask(&shard, finish).await? {
             Finish::First => {
                 recorded(&deps, &event, &row, &request);
                 return Ok(Json(ResultAnswer { task_id: task, accepted: true }));
@@ -203,11 +202,7 @@ fn recorded(deps: &Deps, event: &StoredEvent, task: &TaskRow, request: &ResultRe
         &OutcomeReport {
             gateway: task.gateway_id.clone(),
             latency_ms: task.leased_ms.map(|at| (deps.clock.now_ms() - at) as f64),
-            complexity: event
-                .data
-                .get("complexity")
-                .and_then(Value::as_str)
-                .and_then(Complexity::parse),
+            complexity: event.data.complexity,
             tokens: request.usage.as_ref().and_then(Tokens::of_usage),
             ..bare(task.agent.clone(), outcome)
         },

@@ -9,8 +9,10 @@ use crate::programs::NativePrograms;
 use crate::terminal::{say, say_json};
 use anyhow::Result;
 use contracts::ChannelKind;
+use platform::config::Report;
 use platform::ports::{Clock, PortResult, ProgramEvent, ProgramSpec, Programs};
 use serde::Serialize;
+use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
@@ -81,7 +83,7 @@ fn configuration(data: &DataDir, config: Option<&Path>) -> Vec<Finding> {
         base_path: "/monitoring-dashboard".to_owned(),
         ..monitoring_dashboard::Place::default()
     };
-    let mut findings = match config_file::read(&tree, &serde_json::Value::Null, place) {
+    let mut findings = match config_file::read(&tree, &Value::Null, place) {
         Ok(read) => {
             let mut found = vec![ok(named)];
             for endpoint in read.aggregator.endpoints.iter().filter(|endpoint| {
@@ -205,23 +207,12 @@ async fn agents(data: &DataDir, config: Option<&Path>) -> Vec<Finding> {
     }
     let tree = config_file::path(config, data)
         .and_then(|file| config_file::read_tree(Some(&file)).ok())
-        .map(|tree| tree.value);
-    let agents =
-        tree.as_ref().and_then(|tree| tree.get("agents")?.as_object()).into_iter().flatten();
-    let text = |agent: &serde_json::Value, key: &str| {
-        agent.get(key).and_then(|text| text.as_str()).unwrap_or_default().to_owned()
-    };
-    let (visible, hidden): (Vec<_>, Vec<_>) = agents
-        .filter(|(_, agent)| text(agent, "runner") == "command")
-        .partition(|(_, agent)| text(agent, "data_directory") == "visible");
-    for (id, _) in visible {
-        let what = format!(
-            "agent {id} runs a program that can read {} and its tokens",
-            data.path().display()
-        );
-        found.push(warning(what, "remove data_directory = \"visible\" unless this is intended"));
-    }
-    if !hidden.is_empty() && data.path().exists() {
+        .map_or(Value::Null, |tree| tree.value);
+    // `configuration` says what is wrong with it.
+    let config = agency_gateway::Config::read(&tree, &Report::default());
+    found.extend(seeing_programs(&config, data.path()));
+    let any_hidden = config.programs().any(|(_, program)| !program.data_visible);
+    if any_hidden && data.path().exists() {
         found.push(match start_hidden(data).await {
             Ok(()) => ok("agents' programs cannot see the data directory"),
             Err(e) => error(
@@ -233,7 +224,19 @@ async fn agents(data: &DataDir, config: Option<&Path>) -> Vec<Finding> {
     found
 }
 
-/// Starts this program the way it starts an agent's program.
+/// A warning for each agent whose program sees the data directory.
+fn seeing_programs(config: &agency_gateway::Config, data: &Path) -> Vec<Finding> {
+    let seeing = config.programs().filter(|(_, program)| program.data_visible);
+    let warn = |id: &str| {
+        warning(
+            format!("agent {id} runs a program that can read {} and its tokens", data.display()),
+            "remove data_directory = \"visible\" unless that is meant",
+        )
+    };
+    seeing.map(|(id, _)| warn(id)).collect()
+}
+
+/// Starts this very program the way an agent's is.
 async fn start_hidden(data: &DataDir) -> PortResult<()> {
     let program = std::env::current_exe().unwrap_or_default().display().to_string();
     let spec = ProgramSpec {
@@ -264,5 +267,44 @@ async fn server(data: &DataDir) -> Finding {
             format!("server.json names {}, but no server answers there", server.address),
             "start it again with `quintet up`",
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use agency_gateway::Program;
+    use agency_gateway::runner::{Ended, Finish, Job, Run, Runner, Tools};
+    use agency_gateway::runners::Entry;
+    use contracts::approval::Outcome;
+    use platform::memory::runners::WRITING;
+    use serde_json::json;
+    use std::sync::Arc;
+
+    #[derive(Debug)]
+    struct MadeUp(Program);
+
+    #[async_trait::async_trait]
+    impl Runner for MadeUp {
+        async fn start(&self, _: &Tools, _: &Job) -> Box<dyn Run> {
+            Box::new(Ended(Finish::free(Outcome::Success, "done")))
+        }
+        fn program(&self) -> Option<&Program> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn doctor_warns_of_a_made_up_runner_whose_program_sees_the_data() {
+        let entry = Entry { kind: WRITING, read: |_, program| Arc::new(MadeUp(program)) };
+        let agent =
+            |data: &str| json!({"runner": WRITING.name, "command": ["x"], "data_directory": data});
+        let table = json!({ "agents": { "shown": agent("visible"), "kept": agent("hidden") } });
+        let report = Report::default();
+        let config = agency_gateway::Config::read_with(&[entry], &table, &report);
+        assert_eq!(report.into_problems(), []);
+        let found = seeing_programs(&config, Path::new("/data"));
+        assert_eq!(found.len(), 1);
+        assert!(found[0].what.starts_with("agent shown runs a program"), "{}", found[0].what);
     }
 }

@@ -15,6 +15,7 @@ use contracts::graph::{
 };
 use contracts::{GraphVersion, ServiceName};
 use platform::edge::ApiError;
+use platform::percent::encode;
 use serde_json::json;
 use skill_graph_loader::Limits;
 use skill_graph_loader::parse::order;
@@ -70,7 +71,7 @@ pub async fn graph(
         }
         Graph::Diff { from, to } => {
             let named = |name: &str, version: Option<String>| {
-                version.map(|version| format!("{name}={}&", escape(&version))).unwrap_or_default()
+                version.map(|version| format!("{name}={}&", encode(&version))).unwrap_or_default()
             };
             let path = format!("/api/diff?{}{}", named("from", from), named("to", to));
             let diff: GraphDiff = client()?
@@ -100,7 +101,7 @@ pub async fn graph(
         }
         Graph::Search { query } => {
             let answer: SearchAnswer = client()?
-                .get(ServiceName::SkillGraphLoader, &format!("/api/search?q={}", escape(&query)))
+                .get(ServiceName::SkillGraphLoader, &format!("/api/search?q={}", encode(&query)))
                 .await?;
             if as_json {
                 say_json(&answer);
@@ -246,18 +247,6 @@ fn readable(diff: &GraphDiff) -> String {
 fn told(finding: &Finding) -> bool {
     finding.severity != Severity::Hint
         || matches!(finding.code.as_str(), "held_out_accuracy" | "weak_agent")
-}
-
-fn escape(text: &str) -> String {
-    text.bytes()
-        .map(|byte| {
-            if byte.is_ascii_alphanumeric() {
-                char::from(byte).to_string()
-            } else {
-                format!("%{byte:02X}")
-            }
-        })
-        .collect()
 }
 
 #[cfg(test)]

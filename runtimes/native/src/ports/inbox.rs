@@ -139,6 +139,7 @@ fn one(connection: &Connection, shard: &Shard, command: Command) -> PortResult<R
 #[cfg(test)]
 mod tests {
     use super::*;
+    use inbox::{InboxExt, NextDue};
 
     /// Panics inside a transaction for the shard `bad`, and commits everything else.
     fn panicking(
@@ -161,10 +162,10 @@ mod tests {
         let (jobs, queue) = sync_channel(QUEUE_MAX);
         let writer = std::thread::spawn(move || keep_writing(&connection, &queue, panicking));
         let inbox = SqliteInbox { jobs };
-        let lost = inbox.send(&Shard::new("bad"), Command::NextDue).await.unwrap_err();
+        let lost = inbox.ask(&Shard::new("bad"), NextDue).await.unwrap_err();
         assert_eq!(lost.effect, contracts::Effect::Unknown);
-        let next = inbox.send(&Shard::new("good"), Command::NextDue).await;
-        assert!(matches!(next, Ok(Reply::Due(None))), "{next:?}");
+        let next = inbox.ask(&Shard::new("good"), NextDue).await;
+        assert!(matches!(next, Ok(None)), "{next:?}");
         drop(inbox);
         writer.join().unwrap();
     }

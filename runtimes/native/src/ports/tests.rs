@@ -10,7 +10,7 @@ use super::outbound::ReqwestOutbound;
 use super::signal::ProcessSignal;
 use super::sql::SqliteSql;
 use contracts::event::{Speaker, Stage};
-use inbox::{Command, Inbox, NewEvent, NewSaid, Reply};
+use inbox::{Accept, EventOrigin, InboxExt, ListEvents, NewEvent, NewSaid};
 use platform::ports::Sql;
 use platform::suite;
 use std::future::IntoFuture;
@@ -110,16 +110,14 @@ async fn inbox_rolls_back_a_failing_command_alone() {
     // Without the transcript's table an event of a conversation fails after its insert.
     super::sql::open(&path).unwrap().execute_batch("ALTER TABLE said RENAME TO hidden").unwrap();
     let (failed, kept) = tokio::join!(
-        inbox.send(&shard, Command::Accept(Box::new(event("failed", true)))),
-        inbox.send(&shard, Command::Accept(Box::new(event("kept", false))))
+        inbox.ask(&shard, Accept(event("failed", true))),
+        inbox.ask(&shard, Accept(event("kept", false)))
     );
     assert!(failed.is_err());
-    assert!(matches!(kept.unwrap(), Reply::Accepted { duplicate: false, .. }));
+    assert!(!kept.unwrap().duplicate);
     let list =
-        Command::List { state: None, channel: None, conversation: None, before: None, limit: 10 };
-    let Reply::Events(events) = inbox.send(&shard, list).await.unwrap() else {
-        panic!("a list answers with events")
-    };
+        ListEvents { state: None, channel: None, conversation: None, before: None, limit: 10 };
+    let events = inbox.ask(&shard, list).await.unwrap();
     assert_eq!(events.iter().map(|event| event.dedupe_key.as_str()).collect::<Vec<_>>(), ["kept"]);
 }
 
@@ -141,7 +139,7 @@ fn event(key: &str, spoken: bool) -> NewEvent {
         control: false,
         sender: None,
         text: "text".into(),
-        payload: serde_json::json!({}),
+        origin: EventOrigin::default(),
         raw: None,
         state: Stage::Received,
         reason: None,

@@ -29,6 +29,7 @@ mod posters;
 
 use bed::{Home, Server, telegram_config, within};
 use books::Books;
+use fastrand::Rng;
 use posters::Posters;
 use recorder::Recorder;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -55,19 +56,6 @@ pub fn now_ms() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }
 
-/// SplitMix64.
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % n
-    }
-}
-
 #[test]
 fn inbox_loses_and_repeats_no_acknowledged_message_under_kill_9() {
     let kills = variable("QUINTET_KILLS").unwrap_or(100);
@@ -83,7 +71,7 @@ fn inbox_loses_and_repeats_no_acknowledged_message_under_kill_9() {
     // The first start publishes the graph, which this test does not cover.
     home.up().kill();
     let posters = Posters::start(&recorder, seed);
-    let killed = kill_again_and_again(&home, &posters, &mut Random(seed), kills);
+    let killed = kill_again_and_again(&home, &posters, &mut Rng::with_seed(seed), kills);
     let killing = start.elapsed();
     let server = home.up();
     posters.open(Some(&server.address));
@@ -101,26 +89,19 @@ fn inbox_loses_and_repeats_no_acknowledged_message_under_kill_9() {
     assert!(wrong.is_empty(), "seed {seed}: {} violations\n{}", wrong.len(), wrong.join("\n"));
 }
 
-fn kill_again_and_again(
-    home: &Home,
-    posters: &Posters,
-    random: &mut Random,
-    kills: u64,
-) -> Vec<Kill> {
+fn kill_again_and_again(home: &Home, posters: &Posters, random: &mut Rng, kills: u64) -> Vec<Kill> {
     let mut killed = Vec::new();
     for _ in 0..kills {
         let starting = home.spawn();
-        let in_start = random.below(IN_START) == 0;
+        let in_start = random.u64(0..IN_START) == 0;
         let server = if in_start { Err(starting) } else { Ok(starting.ready(home)) };
         if let Ok(server) = &server {
             posters.open(Some(&server.address));
         }
-        // Not a wait: this is the random moment of the kill.
-        std::thread::sleep(Duration::from_millis(random.below(if in_start {
-            START_MS_MAX
-        } else {
-            UP_MS_MAX
-        })));
+        // Not a wait for anything: the moment of the kill.
+        std::thread::sleep(Duration::from_millis(
+            random.u64(0..if in_start { START_MS_MAX } else { UP_MS_MAX }),
+        ));
         let before_ms = now_ms();
         match server {
             Ok(server) => server.kill(),

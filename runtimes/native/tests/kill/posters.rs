@@ -3,8 +3,9 @@
 
 use crate::bed::{TELEGRAM_SECRET, telegram_update};
 use crate::http;
+use crate::now_ms;
 use crate::recorder::Recorder;
-use crate::{Random, now_ms};
+use fastrand::Rng;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
@@ -62,7 +63,7 @@ impl Posters {
                 address: address.clone(),
                 stop: stop.clone(),
                 recorder: recorder.clone(),
-                random: Random(seed ^ (number + 1)),
+                random: Rng::with_seed(seed ^ (number + 1)),
             };
             std::thread::spawn(move || poster.run())
         });
@@ -85,7 +86,7 @@ struct Poster {
     address: Arc<RwLock<Option<String>>>,
     stop: Arc<AtomicBool>,
     recorder: Recorder,
-    random: Random,
+    random: Rng,
 }
 
 impl Poster {
@@ -102,15 +103,14 @@ impl Poster {
                 break;
             }
             let update = (self.number + 1) * 1_000_000 + n;
-            let chat = OWNER + self.number * CHATS + self.random.below(CHATS);
-            let message =
-                MESSAGES[usize::try_from(self.random.below(MESSAGES.len() as u64)).unwrap()];
+            let chat = OWNER + self.number * CHATS + self.random.u64(0..CHATS);
+            let message = MESSAGES[self.random.usize(0..MESSAGES.len())];
             let body = telegram_update(update, chat, message);
             let first_ms = now_ms();
             self.until_acknowledged(&body);
             posted.insert(update, Posted { first_ms, acked_ms: now_ms() });
             unanswered.push(update);
-            if self.random.below(AGAIN) == 0 {
+            if self.random.u64(0..AGAIN) == 0 {
                 self.until_acknowledged(&body);
             }
         }

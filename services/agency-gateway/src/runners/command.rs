@@ -5,17 +5,17 @@
 
 mod lines;
 
-use super::{
-    Ended, Finish, Job, MESSAGE, PROGRESS_BYTES_MAX, Run, RunEvent, Runner, TEXT_BYTES_MAX,
+use crate::program::{MESSAGE, Program};
+use crate::runner::{
+    Ended, Finish, Job, PROGRESS_BYTES_MAX, Run, RunEvent, Runner, TEXT_BYTES_MAX, Tools,
 };
-use crate::Deps;
-use crate::config::AgentConfig;
 use crate::text::{clip, clip_front};
 use async_trait::async_trait;
 use contracts::Micros;
 use contracts::approval::Outcome;
 use lines::Transcript;
-use platform::ports::{PortErrorKind, ProgramEvent, ProgramSpec, Programs, Running};
+use platform::config::Section;
+use platform::ports::{PortErrorKind, ProgramEvent, ProgramSpec, Running};
 use std::sync::Arc;
 
 /// Maximum bytes of a message passed as an argument; Linux allows 128 KiB.
@@ -23,21 +23,27 @@ const ARGUMENT_BYTES_MAX: usize = 100 << 10;
 /// Maximum bytes of standard error shown to the sender.
 const STDERR_BYTES_MAX: usize = 600;
 
-/// Runs one agent's program.
-pub(super) struct Command {
-    programs: Arc<dyn Programs>,
-    config: AgentConfig,
+/// Reads an agent that runs a command.
+pub(super) fn read(section: &mut Section<'_>, program: Program) -> Arc<dyn Runner> {
+    if !section.has("command") {
+        section.wrong(
+            "command",
+            "is missing.",
+            "Write it as a list: the program, then its arguments.",
+        );
+    }
+    Arc::new(Command(program))
 }
 
+/// Runs one agent's program.
+#[derive(Debug)]
+struct Command(Program);
+
 impl Command {
-    pub(super) fn new(deps: &Deps, config: &AgentConfig) -> Self {
-        Self { programs: deps.programs.clone(), config: config.clone() }
-    }
-    /// Program, arguments and standard input for this message, or a sentence with the reason
-    /// against it.
+    /// Program, arguments and standard input for this message; the sentence says why not.
     fn spec(&self, job: &Job) -> Result<ProgramSpec, &'static str> {
         let (program, args) =
-            self.config.command.split_first().ok_or("No command is configured for it.")?;
+            self.0.command.split_first().ok_or("No command is configured for it.")?;
         let as_argument = args.iter().any(|arg| arg == MESSAGE);
         if as_argument && job.message.len() > ARGUMENT_BYTES_MAX {
             return Err("The message is too long to be handed over as an argument.");
@@ -50,18 +56,18 @@ impl Command {
             program: program.clone(),
             args: args.iter().map(put).collect(),
             stdin: if as_argument { String::new() } else { job.message.clone() },
-            data_visible: self.config.data_visible,
-            env: self.config.env.clone(),
+            data_visible: self.0.data_visible,
+            env: self.0.env.clone(),
             task: job.task.to_string(),
-            timeout_ms: self.config.timeout_ms,
-            output_bytes_max: self.config.output_bytes_max,
+            timeout_ms: self.0.timeout_ms,
+            output_bytes_max: self.0.output_bytes_max,
         })
     }
 }
 
 #[async_trait]
 impl Runner for Command {
-    async fn start(&self, job: &Job) -> Box<dyn Run> {
+    async fn start(&self, tools: &Tools, job: &Job) -> Box<dyn Run> {
         let spec = match self.spec(job) {
             Ok(spec) => spec,
             Err(why) => {
@@ -73,7 +79,7 @@ impl Runner for Command {
         };
         let program = spec.program.clone();
         let limit_s = spec.timeout_ms / 1000;
-        match self.programs.start(spec).await {
+        match tools.programs.start(spec).await {
             Ok(running) => Box::new(Session {
                 agent: job.agent.to_string(),
                 running,
@@ -94,6 +100,9 @@ impl Runner for Command {
                 ))))
             }
         }
+    }
+    fn program(&self) -> Option<&Program> {
+        Some(&self.0)
     }
 }
 

@@ -8,15 +8,17 @@
 mod compose;
 mod sections;
 
-use super::{Finish, Job, Run, RunEvent, Runner};
-use crate::Deps;
-use crate::text::{clip, encode};
+use crate::program::Program;
+use crate::runner::{Finish, Job, Run, RunEvent, Runner, Tools};
+use crate::text::clip;
 use async_trait::async_trait;
 use contracts::approval::Outcome;
 use contracts::graph::{Agent, SearchAnswer, SearchHit, Skill, SkillKind};
 use contracts::{Micros, ServiceName};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use platform::config;
+use platform::percent::encode;
 use platform::ports::{CallError, Calls, calls};
 use serde_json::Value;
 use std::sync::Arc;
@@ -36,21 +38,19 @@ struct Material {
     hits: Vec<SearchHit>,
 }
 
-/// Answers from the skill graph.
-pub(super) struct Knowledge {
-    calls: Arc<dyn Calls>,
+/// Reads an agent that answers from the graph: it has no keys of its own.
+pub(super) fn read(_: &mut config::Section<'_>, _: Program) -> Arc<dyn Runner> {
+    Arc::new(Knowledge)
 }
 
-impl Knowledge {
-    pub(super) fn new(deps: &Deps) -> Self {
-        Self { calls: deps.calls.clone() }
-    }
-}
+/// Answers from the skill graph.
+#[derive(Debug)]
+pub(super) struct Knowledge;
 
 #[async_trait]
 impl Runner for Knowledge {
-    async fn start(&self, job: &Job) -> Box<dyn Run> {
-        let (calls, job) = (self.calls.clone(), job.clone());
+    async fn start(&self, tools: &Tools, job: &Job) -> Box<dyn Run> {
+        let (calls, job) = (tools.calls.clone(), job.clone());
         let work = async move {
             match gather(&*calls, &job).await {
                 Ok(material) => Finish::free(Outcome::Success, compose::answer(&job, &material)),
@@ -164,7 +164,7 @@ fn agents_of(value: Value) -> Vec<Agent> {
         other => other,
     };
     let list = list.as_array().cloned().unwrap_or_default();
-    list.into_iter().filter_map(|agent| platform::json::from_value(agent).ok()).collect()
+    list.into_iter().filter_map(|agent| serde_json::from_value(agent).ok()).collect()
 }
 
 #[cfg(test)]

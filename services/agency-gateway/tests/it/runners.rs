@@ -1,11 +1,17 @@
 //! Rules for every runner in the registry.
 
 use crate::bed::{Bed, hanging, saying};
-use agency_gateway::config::AgentConfig;
-use agency_gateway::runners::{DEFAULT, Finish, Job, LATER, REGISTRY, RunEvent, TEXT_BYTES_MAX};
+use agency_gateway::runner::{Ended, Finish, Job, Run, RunEvent, Runner, TEXT_BYTES_MAX, Tools};
+use agency_gateway::runners::{Entry, REGISTRY};
+use agency_gateway::{Config, Program};
+use async_trait::async_trait;
+use contracts::approval::Outcome;
 use contracts::task::TaskContext;
 use contracts::{AgentId, Micros, TaskId};
+use platform::config::Report;
+use platform::memory::runners::WRITING;
 use serde_json::json;
+use std::sync::Arc;
 
 fn job() -> Job {
     Job {
@@ -17,15 +23,17 @@ fn job() -> Job {
     }
 }
 
-fn config(runner: &str) -> AgentConfig {
-    AgentConfig {
-        runner: runner.to_owned(),
-        command: vec!["tool".to_owned()],
-        ..AgentConfig::default()
-    }
+/// Starts the job with an agent of this runner.
+async fn start(bed: &Bed, runner: &str, command: &[&str], job: &Job) -> Box<dyn Run> {
+    let agent = json!({ "runner": runner, "command": command });
+    let report = Report::default();
+    let config = Config::read(&json!({ "agents": { "a": agent } }), &report);
+    assert_eq!(report.into_problems(), [], "{runner}");
+    let tools = Tools { calls: bed.deps.calls.clone(), programs: bed.deps.programs.clone() };
+    config.runner(&job.agent).start(&tools, job).await
 }
 
-async fn end(run: &mut dyn agency_gateway::runners::Run) -> Finish {
+async fn end(run: &mut dyn Run) -> Finish {
     loop {
         if let RunEvent::Finished(finish) = run.next().await {
             return finish;
@@ -38,12 +46,16 @@ async fn runner_ends_once_and_stays_within_its_size() {
     for entry in REGISTRY {
         let bed = Bed::idle(&json!({}));
         bed.programs.install("tool", saying(&["x".repeat(400_000).as_str()]));
-        let mut run = (entry.make)(&bed.deps, &config(entry.name)).start(&job()).await;
+        let mut run = start(&bed, entry.kind.name, &["tool"], &job()).await;
         let first = end(&mut *run).await;
-        assert_eq!(end(&mut *run).await, first, "{}", entry.name);
-        assert!(!first.text.is_empty() && first.text.len() <= TEXT_BYTES_MAX, "{}", entry.name);
+        assert_eq!(end(&mut *run).await, first, "{}", entry.kind.name);
+        assert!(
+            !first.text.is_empty() && first.text.len() <= TEXT_BYTES_MAX,
+            "{}",
+            entry.kind.name
+        );
         run.stop().await;
-        assert_eq!(end(&mut *run).await, first, "{}", entry.name);
+        assert_eq!(end(&mut *run).await, first, "{}", entry.kind.name);
     }
 }
 
@@ -53,7 +65,7 @@ async fn runner_can_be_stopped_twice() {
         let bed = Bed::idle(&json!({}));
         *bed.plane.silent.lock().unwrap() = true;
         bed.programs.install("tool", hanging());
-        let mut run = (entry.make)(&bed.deps, &config(entry.name)).start(&job()).await;
+        let mut run = start(&bed, entry.kind.name, &["tool"], &job()).await;
         run.stop().await;
         run.stop().await;
         end(&mut *run).await;
@@ -65,7 +77,7 @@ async fn runner_never_lets_a_message_choose_the_program() {
     for entry in REGISTRY {
         let bed = Bed::idle(&json!({}));
         bed.programs.install("tool", saying(&["ok"]));
-        end(&mut *(entry.make)(&bed.deps, &config(entry.name)).start(&job()).await).await;
+        end(&mut *start(&bed, entry.kind.name, &["tool"], &job()).await).await;
         for spec in bed.programs.started() {
             assert_eq!(
                 (spec.program.as_str(), spec.args.len(), spec.stdin.as_str()),
@@ -76,31 +88,69 @@ async fn runner_never_lets_a_message_choose_the_program() {
 }
 
 #[test]
-fn runner_names_are_unique_and_include_the_default() {
-    let names: Vec<_> = REGISTRY.iter().map(|entry| entry.name).collect();
-    assert!(names.contains(&DEFAULT));
-    for (at, name) in names.iter().enumerate() {
-        assert!(!names[at + 1..].contains(name) && !LATER.contains(name), "{name}");
+fn a_runner_names_a_program_where_its_kind_says_so() {
+    for entry in REGISTRY {
+        let table =
+            json!({ "agents": { "a": { "runner": entry.kind.name, "command": ["tool"] } } });
+        let config = Config::read(&table, &Report::default());
+        assert_eq!(config.programs().count() == 1, entry.kind.is_program, "{}", entry.kind.name);
     }
+}
+
+/// A runner that no service knows: it answers with the key of its own.
+#[derive(Debug)]
+struct MadeUp {
+    flavour: String,
+    program: Program,
+}
+
+#[async_trait]
+impl Runner for MadeUp {
+    async fn start(&self, _: &Tools, job: &Job) -> Box<dyn Run> {
+        let text = format!("{} tastes of {}", job.agent, self.flavour);
+        Box::new(Ended(Finish::free(Outcome::Success, text)))
+    }
+    fn program(&self) -> Option<&Program> {
+        Some(&self.program)
+    }
+}
+
+const MADE_UP: Entry = Entry {
+    kind: WRITING,
+    read: |section, program| {
+        let flavour = section.text("flavour").unwrap_or_default();
+        Arc::new(MadeUp { flavour, program })
+    },
+};
+
+#[tokio::test]
+async fn a_made_up_runner_reads_keys_of_its_own_and_runs() {
+    let agent = json!({"runner": WRITING.name, "flavour": "lime", "command": ["tool"]});
+    let table = json!({ "agents": { "A": agent, "b": {"runner": "command"} } });
+    let report = Report::default();
+    let config = Config::read_with(&[MADE_UP], &table, &report);
+    let problems = report.into_problems();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert_eq!(problems[0].fix, format!("The runners are: {}.", WRITING.name));
+    assert_eq!(config.programs().map(|(id, _)| id).collect::<Vec<_>>(), ["A"]);
+    let bed = Bed::idle(&json!({}));
+    let tools = Tools { calls: bed.deps.calls.clone(), programs: bed.deps.programs.clone() };
+    let finish = end(&mut *config.runner(&job().agent).start(&tools, &job()).await).await;
+    assert_eq!(finish.text, "a tastes of lime");
 }
 
 #[tokio::test]
 async fn command_runner_replaces_one_whole_argument_with_the_message() {
     let bed = Bed::idle(&json!({}));
     bed.programs.install("tool", saying(&["ok"]));
-    let command = ["tool", "exec", "--", "{message}"].map(str::to_owned).to_vec();
-    let agent = AgentConfig { command, ..config("command") };
-    let entry = REGISTRY.iter().find(|entry| entry.name == "command").unwrap();
-    end(&mut *(entry.make)(&bed.deps, &agent).start(&job()).await).await;
+    let command = ["tool", "exec", "--", "{message}"];
+    end(&mut *start(&bed, "command", &command, &job()).await).await;
     let spec = bed.programs.started().remove(0);
     assert_eq!(
         (spec.args, spec.stdin),
         (vec!["exec".to_owned(), "--".to_owned(), "$(reboot); hello".to_owned()], String::new())
     );
     let nul = Job { message: "a\0b".to_owned(), ..job() };
-    let finish = end(&mut *(entry.make)(&bed.deps, &agent).start(&nul).await).await;
-    assert_eq!(
-        (finish.outcome, finish.actual_cost),
-        (contracts::approval::Outcome::Failed, Some(Micros(0)))
-    );
+    let finish = end(&mut *start(&bed, "command", &command, &nul).await).await;
+    assert_eq!((finish.outcome, finish.actual_cost), (Outcome::Failed, Some(Micros(0))));
 }

@@ -2,8 +2,8 @@
 //! cost.
 
 use super::signs;
+use crate::Config;
 use crate::session::Owner;
-use crate::{Config, owners};
 use contracts::Micros;
 use contracts::approval::{Approval, ApprovalState, Decision};
 use maud::{Markup, html};
@@ -28,7 +28,7 @@ pub fn change(id: &str, version: &str, decision: Decision) -> String {
 
 /// URL of an approval's page.
 pub fn address(config: &Config, approval: &Approval) -> String {
-    config.url(&format!("/dashboard/approvals/{}", owners::encode(approval.id.as_str())))
+    config.url(&format!("/dashboard/approvals/{}", platform::percent::encode(approval.id.as_str())))
 }
 
 impl Desk<'_> {
@@ -69,7 +69,7 @@ impl Desk<'_> {
                 div { dt { "Agent" } dd { (approval.agent_type) @if let Some(operation) = &approval.operation { span.quiet { (operation) } } } }
                 div { dt { "From" } dd {
                     (approval.channel.as_deref().unwrap_or("api"))
-                    @if let Some(event) = &approval.event_id { a.detail href=(self.config.url(&format!("/dashboard/events/{}", owners::encode(event.as_str())))) { "the event" } }
+                    @if let Some(event) = &approval.event_id { a.detail href=(self.config.url(&format!("/dashboard/events/{}", platform::percent::encode(event.as_str())))) { "the event" } }
                 } }
                 div { dt { "Asked" } dd { (signs::time(&approval.requested_at)) @if pending { span.quiet { (signs::countdown(&approval.expires_at, self.now)) } } } }
             }
@@ -79,8 +79,9 @@ impl Desk<'_> {
     fn forms(&self, approval: &Approval, first: bool) -> Markup {
         let version = approval.version.to_string();
         let id = approval.id.as_str();
-        let action =
-            self.config.url(&format!("/dashboard/approvals/{}/decide", owners::encode(id)));
+        let action = self
+            .config
+            .url(&format!("/dashboard/approvals/{}/decide", platform::percent::encode(id)));
         let fields = |decision: Decision, word: &str| {
             html! {
                 input type="hidden" name="version" value=(version);

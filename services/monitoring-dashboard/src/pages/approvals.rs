@@ -161,11 +161,11 @@ pub async fn decide(
     };
     match owners::decide(&deps, &id, &request).await {
         Ok(_) => Ok(see(&deps.config.url(&format!("/dashboard/approvals?note={note}")))),
-        Err(CallError::Refused(problem)) if problem.code == ErrorCode::AlreadyDecided => {
-            Ok(see(&deps
+        Err(CallError::Refused(problem)) if problem.code == ErrorCode::AlreadyDecided => Ok(see(
+            &deps
                 .config
-                .url(&format!("/dashboard/approvals/{}?note=late", owners::encode(&id)))))
-        }
+                .url(&format!("/dashboard/approvals/{}?note=late", platform::percent::encode(&id))),
+        )),
         Err(error) => Err(error.into()),
     }
 }

@@ -62,7 +62,7 @@ fn facts(config: &Config, row: &EventRow) -> Markup {
                 dt { "Sender" } dd { (row.sender.as_deref().unwrap_or("–")) }
                 dt { "Agent" } dd { (row.agent.as_ref().map_or("–", |agent| agent.as_str())) }
                 dt { "Cost" } dd { (signs::money(row.cost_micros.map(Micros))) }
-                @if let Some(id) = &row.approval_id { dt { "Approval" } dd { a href=(config.url(&format!("/dashboard/approvals/{}", owners::encode(id.as_str())))) { code { (id) } } } }
+                @if let Some(id) = &row.approval_id { dt { "Approval" } dd { a href=(config.url(&format!("/dashboard/approvals/{}", platform::percent::encode(id.as_str())))) { code { (id) } } } }
                 @if let Some(id) = &row.decision_id { dt { "Decision" } dd { code { (id) } } }
                 dt { "Conversation" } dd { code { (row.conversation) } }
                 dt { "Event" } dd { code { (row.id) } }
@@ -135,11 +135,11 @@ fn feedback_form(config: &Config, owner: &Owner, row: &EventRow, agents: &[PoolM
     html! {
         section.panel aria-label="Feedback" {
             h2 { "Was " (agent) " right for this?" }
-            form.feedback method="post" action=(config.url(&format!("/dashboard/events/{}/feedback", owners::encode(row.id.as_str())))) {
+            form.feedback method="post" action=(config.url(&format!("/dashboard/events/{}/feedback", platform::percent::encode(row.id.as_str())))) {
                 input type="hidden" name="token" value=(owner.token(&feedback_change(decision.as_str())));
                 input type="hidden" name="decision" value=(decision);
                 button name="correct" value="yes" { "Yes" }
-                label { span.unseen { "Which agent is right for this?" } select name="agent" {
+                label { span.unseen { "Which agent should get it?" } select name="agent" {
                     option value="" { "someone else" }
                     @for other in others { option value=(other.agent) { (other.agent) } }
                 } }
@@ -162,7 +162,9 @@ pub async fn feedback(
     let agent = form.filled("agent").filter(|_| !correct).map(AgentId::from);
     owners::feedback(&deps, &Feedback { decision_id: DecisionId::new(decision), correct, agent })
         .await?;
-    Ok(see(&deps.config.url(&format!("/dashboard/events/{}?note=feedback", owners::encode(&id)))))
+    Ok(see(&deps
+        .config
+        .url(&format!("/dashboard/events/{}?note=feedback", platform::percent::encode(&id)))))
 }
 
 fn change(id: &str) -> String {
@@ -175,9 +177,8 @@ fn replay_form(config: &Config, owner: &Owner, detail: &EventDetail) -> Markup {
         section.panel {
             h2 { "Replay" }
             @if detail.row.state.is_final() {
-                p.quiet { "Sends the message through all stages again, with a new route, a new \
-                    approval and a new cost." @if detail.replays > 0 { " Replayed " (detail.replays) " times so far." } }
-                form method="post" action=(config.url(&format!("/dashboard/events/{}/replay", owners::encode(id)))) {
+                p.quiet { "Sends the message through all stages again. It is routed afresh, and approved and charged afresh." @if detail.replays > 0 { " Replayed " (detail.replays) " times so far." } }
+                form method="post" action=(config.url(&format!("/dashboard/events/{}/replay", platform::percent::encode(id)))) {
                     input type="hidden" name="token" value=(owner.token(&change(id)));
                     button { "Replay this event" }
                 }
@@ -197,5 +198,7 @@ pub async fn replay(
     let answer = owners::replay(&deps, &id).await?;
     // A replay may have its own id.
     let shown = answer.replayed.first().map_or(id.as_str(), |id| id.as_str());
-    Ok(see(&deps.config.url(&format!("/dashboard/events/{}?note=replayed", owners::encode(shown)))))
+    Ok(see(&deps
+        .config
+        .url(&format!("/dashboard/events/{}?note=replayed", platform::percent::encode(shown)))))
 }

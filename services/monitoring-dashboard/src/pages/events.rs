@@ -104,7 +104,7 @@ fn line(config: &Config, row: &EventRow) -> Markup {
         tr {
             td { (signs::stage(row.state)) }
             td.wide {
-                a href=(config.url(&format!("/dashboard/events/{}", owners::encode(row.id.as_str())))) { @if excerpt.is_empty() { "(no text)" } @else { (excerpt) } }
+                a href=(config.url(&format!("/dashboard/events/{}", platform::percent::encode(row.id.as_str())))) { @if excerpt.is_empty() { "(no text)" } @else { (excerpt) } }
                 @if let Some(reason) = row.reason.as_deref().filter(|reason| !reason.is_empty()) { span.quiet.detail { (reason) } }
             }
             td.nil[row.agent.is_none()] { (row.agent.as_ref().map_or("–", |agent| agent.as_str())) }

@@ -199,7 +199,7 @@ fn history(
                             (signs::cell("findings", &row.findings.to_string()))
                             td {
                                 @if place + 1 < versions.len() {
-                                    a href=(config.url(&format!("/dashboard/graph?to={}", owners::encode(row.version.as_str())))) { "What changed" }
+                                    a href=(config.url(&format!("/dashboard/graph?to={}", platform::percent::encode(row.version.as_str())))) { "What changed" }
                                 }
                                 @if !row.current {
                                     form.inline method="post" action=(config.url("/dashboard/graph/rollback")) {

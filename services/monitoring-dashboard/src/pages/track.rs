@@ -77,9 +77,9 @@ pub fn track(config: &Config, detail: &EventDetail) -> Markup {
             @if let Some(reason) = detail.row.reason.as_deref().filter(|reason| !reason.is_empty()) { p.quiet { (reason) } }
             p.links {
                 @if let Some(id) = detail.row.approval_id.as_ref().filter(|_| detail.row.state == Stage::Parked) {
-                    a.button href=(config.url(&format!("/dashboard/approvals/{}", crate::owners::encode(id.as_str())))) { "Decide" }
+                    a.button href=(config.url(&format!("/dashboard/approvals/{}", platform::percent::encode(id.as_str())))) { "Decide" }
                 }
-                a href=(config.url(&format!("/dashboard/events/{}", crate::owners::encode(detail.row.id.as_str())))) { "Details of this event" }
+                a href=(config.url(&format!("/dashboard/events/{}", platform::percent::encode(detail.row.id.as_str())))) { "Details of this event" }
             }
         }
     }

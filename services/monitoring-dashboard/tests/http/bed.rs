@@ -137,19 +137,11 @@ impl Bed {
         fields: &[(&str, &str)],
         headers: &[(&str, &str)],
     ) -> Page {
-        let body: Vec<_> = fields
-            .iter()
-            .map(|(name, value)| {
-                format!(
-                    "{name}={}",
-                    value.replace('%', "%25").replace('&', "%26").replace('+', "%2B")
-                )
-            })
-            .collect();
+        let body = serde_urlencoded::to_string(fields).unwrap();
         let mut all =
             vec![("cookie", cookie), ("content-type", "application/x-www-form-urlencoded")];
         all.extend_from_slice(headers);
-        self.send("POST", path, &all, &body.join("&")).await
+        self.send("POST", path, &all, &body).await
     }
     /// Calls the API with a token.
     pub async fn api(&self, path: &str, token: &str) -> Page {

@@ -168,7 +168,7 @@ async fn session_lines(deps: &Deps, session: &str) -> ApiResult<Vec<Said>> {
     let Some(Newest { id }) = deps.sql.one(newest).await? else { return Ok(Vec::new()) };
     let key = format!("session:{id}");
     if let Some(lines) =
-        deps.kv.get(&key).await.ok().flatten().and_then(|text| platform::json::from_str(&text).ok())
+        deps.kv.get(&key).await.ok().flatten().and_then(|text| serde_json::from_str(&text).ok())
     {
         return Ok(lines);
     }
@@ -188,7 +188,7 @@ async fn session_lines(deps: &Deps, session: &str) -> ApiResult<Vec<Said>> {
 
 async fn about_graph(deps: &Deps, message: &str) -> String {
     let query: String = message.chars().take(QUERY_CHARS).collect();
-    let path = format!("/api/search?q={}&limit={HITS}", percent_encoded(&query));
+    let path = format!("/api/search?q={}&limit={HITS}", platform::percent::encode(&query));
     match platform::ports::calls::get::<SearchAnswer>(
         &*deps.calls,
         ServiceName::SkillGraphLoader,
@@ -217,17 +217,6 @@ fn cited(hit: &SearchHit) -> String {
     format!("- {}{heading}: {text} [{}]", hit.title, hit.path)
 }
 
-fn percent_encoded(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-        out
-    })
-}
-
 fn shorten(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(LINE_CHARS) {
@@ -241,12 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chat_query_cannot_leave_its_parameter() {
-        assert_eq!(percent_encoded("a b&c=ü"), "a%20b%26c%3D%C3%BC");
-    }
-
-    #[test]
-    fn chat_cuts_long_lines_between_characters() {
+    fn long_lines_are_cut_between_characters() {
         let text = "ü".repeat(500);
         assert_eq!(shorten(&text).chars().count(), LINE_CHARS + 1);
         assert_eq!(shorten("a\n b"), "a b");

@@ -216,10 +216,7 @@ impl FrontMatter {
     pub fn extra(&self, used: &[&str]) -> BTreeMap<String, Value> {
         let used: Vec<String> = used.iter().map(|key| plain(key)).collect();
         let left = self.entries.iter().filter(|entry| !used.contains(&entry.plain));
-        // One by one: collecting would bring another sort into the bundle.
-        let mut extra = BTreeMap::new();
-        extra.extend(left.map(|entry| (entry.key.clone(), entry.value.clone())));
-        extra
+        left.map(|entry| (entry.key.clone(), entry.value.clone())).collect()
     }
 }
 

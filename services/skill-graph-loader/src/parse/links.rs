@@ -3,6 +3,8 @@
 use crate::parse::document::Document;
 use crate::parse::kind::{id_parts, without_extension};
 use contracts::graph::SkillKind;
+use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// The target of a link (indexes into the documents).
@@ -233,25 +235,9 @@ fn joined(folder: &str, path: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-/// Percent-decodes; invalid escapes stay.
-fn decoded(text: &str) -> String {
-    let mut parts = text.split('%');
-    let mut out = parts.next().unwrap_or_default().as_bytes().to_vec();
-    for part in parts {
-        let digits =
-            part.get(..2).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        match (digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()), part.get(2..)) {
-            (Some(byte), Some(rest)) => {
-                out.push(byte);
-                out.extend_from_slice(rest.as_bytes());
-            }
-            _ => {
-                out.push(b'%');
-                out.extend_from_slice(part.as_bytes());
-            }
-        }
-    }
-    String::from_utf8(out).unwrap_or_else(|_| text.to_owned())
+/// Percent-decoding. Invalid escapes stay, and so does a text that would not be UTF-8.
+fn decoded(text: &str) -> Cow<'_, str> {
+    percent_decode_str(text).decode_utf8().unwrap_or(Cow::Borrowed(text))
 }
 
 #[cfg(test)]

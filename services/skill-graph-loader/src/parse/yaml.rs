@@ -205,10 +205,7 @@ impl<'a> Reader<'a> {
 
 /// A mapping inside another value: keys become text; keys that cannot are left out.
 fn object(keys: Vec<(Value, Value)>) -> Value {
-    // One by one: collecting would bring another sort into the bundle.
-    let mut object = serde_json::Map::new();
-    object.extend(keys.into_iter().filter_map(|(key, value)| Some((scalar_text(&key)?, value))));
-    Value::Object(object)
+    keys.into_iter().filter_map(|(key, value)| Some((scalar_text(&key)?, value))).collect()
 }
 
 /// The trimmed text of a scalar; `None` for null, collections and empty texts.

@@ -160,7 +160,7 @@ impl Builder {
             ((mention.boost + body) * IMPACT_STEPS).clamp(1.0, f32::from(u16::MAX)) as u16
         };
         let mut order: Vec<(&String, &u32)> = self.ids.iter().collect();
-        platform::order::sort(&mut order);
+        order.sort_unstable();
         let mut index = Index { documents, names, ..Index::default() };
         for (term, id) in order {
             let mentions = usize::try_from(*id)
@@ -218,7 +218,7 @@ impl Index {
                 all.map(|name| (folded(name), document)).filter(|(name, _)| !name.is_empty()),
             );
         }
-        platform::order::sort(&mut names);
+        names.sort_unstable();
         names.dedup();
         builder.finish(count(graph.skills.len()), names)
     }
@@ -359,13 +359,12 @@ mod tests {
     fn index_never_panics_on_invalid_content_with_a_valid_checksum() {
         let whole = Index::build(&sample()).to_bytes();
         let inner = &whole[8..whole.len() - 8];
-        let mut seed = 7_u64;
+        let mut dice = fastrand::Rng::with_seed(7);
         for _ in 0..4000 {
             let mut forged = inner.to_vec();
             for _ in 0..3 {
-                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                let at = usize::try_from(seed >> 33).unwrap() % forged.len();
-                forged[at] = (seed >> 17) as u8;
+                let at = dice.usize(0..forged.len());
+                forged[at] = dice.u8(..);
             }
             let mut out = Writer::new();
             forged.iter().for_each(|byte| out.byte(*byte));

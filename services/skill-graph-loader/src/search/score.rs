@@ -99,7 +99,7 @@ fn top(totals: &[f32], limit: usize) -> Vec<(u32, f32)> {
         all.select_nth_unstable_by(limit - 1, order);
     }
     all.truncate(limit);
-    platform::order::sort_by(&mut all, order);
+    all.sort_unstable_by(order);
     all
 }
 
@@ -125,9 +125,7 @@ fn expand(index: &Index, word: &str, is_last: bool, budget: &mut usize) -> Vec<E
     if exact.is_none() && guesses.is_empty() {
         guesses = typos(index, word, chars);
     }
-    platform::order::sort_by(&mut guesses, |a, b| {
-        b.weight.total_cmp(&a.weight).then(a.position.cmp(&b.position))
-    });
+    guesses.sort_by(|a, b| b.weight.total_cmp(&a.weight).then(a.position.cmp(&b.position)));
     let mut seen = std::collections::HashSet::new();
     guesses.retain(|guess| seen.insert(guess.position));
     guesses.truncate(EXPANSIONS_MAX);

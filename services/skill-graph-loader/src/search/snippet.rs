@@ -188,7 +188,7 @@ fn stretch(chars: &[char], matches: &[Match], room: usize) -> (usize, usize) {
 }
 
 fn merged(mut spans: Vec<[usize; 2]>) -> Vec<[usize; 2]> {
-    platform::order::sort(&mut spans);
+    spans.sort_unstable();
     let mut out: Vec<[usize; 2]> = Vec::with_capacity(spans.len());
     for [start, end] in spans {
         match out.last_mut() {

@@ -1,14 +1,13 @@
 //! A run's end → Answered, Refused or another agent; Answered → Done once the chat has it.
 
-use super::{Stop, list_of, place, reply_id, run, say, to, with};
+use super::{Stop, place, reply_id, run, say, to};
 use crate::Deps;
 use contracts::AgentId;
 use contracts::approval::Outcome;
 use contracts::event::Stage;
 use contracts::outbox::DeliveryState;
 use contracts::task::ResultRequest;
-use inbox::{OutboxRow, Patch, Step, StoredEvent, TaskRow};
-use serde_json::{Value, json};
+use inbox::{EventData, OutboxRow, Patch, Step, StoredEvent, TaskRow};
 
 /// Answered looks again at its deliveries this often; sending itself wakes it sooner.
 const LOOK_AGAIN_MS: i64 = 60_000;
@@ -60,11 +59,8 @@ pub(crate) fn outcome_step(
         // One run is left for another agent, should no gateway be able to.
         Outcome::Unavailable if event.runs + 1 < run::RUNS_MAX && elsewhere => {
             // The same agent on the next gateway, as a run of its own: whom the person or the router chose stays.
-            let data = with(
-                event,
-                place::NOT_ON,
-                json!(place::passed_over(event, task.gateway_id.as_ref())),
-            );
+            let not_on = place::passed_over(event, task.gateway_id.as_ref());
+            let data = EventData { not_on, ..event.data.clone() };
             let said = say(
                 event,
                 None,
@@ -87,8 +83,8 @@ pub(crate) fn outcome_step(
         }
         Outcome::Unavailable if event.runs < run::RUNS_MAX => {
             // Another agent takes it, as a run of its own: it is approved anew, for that agent and its price.
-            let mut exclude: Vec<AgentId> = list_of(event, "exclude");
-            exclude.push(task.agent.clone());
+            let mut data = event.data.clone();
+            data.exclude.push(task.agent.clone());
             let said = say(
                 event,
                 None,
@@ -98,13 +94,8 @@ pub(crate) fn outcome_step(
                 ),
                 false,
             );
-            let patch = Patch {
-                new_run: true,
-                data: Some(with(event, "exclude", json!(exclude))),
-                say: said.say,
-                said: said.said,
-                ..cost
-            };
+            let patch =
+                Patch { new_run: true, data: Some(data), say: said.say, said: said.said, ..cost };
             to(
                 Stage::Received,
                 Some(format!("{} is not available: {}", task.agent, brief(&result.text))),
@@ -125,7 +116,7 @@ pub(crate) fn outcome_step(
 
 /// Who answers for somebody else says so.
 fn stand_in(event: &StoredEvent, agent: &AgentId) -> String {
-    let missing: Vec<String> = list_of(event, "exclude");
+    let missing: Vec<&str> = event.data.exclude.iter().map(AgentId::as_str).collect();
     if !missing.is_empty() {
         let are = if missing.len() == 1 { "is" } else { "are" };
         return format!(
@@ -133,8 +124,7 @@ fn stand_in(event: &StoredEvent, agent: &AgentId) -> String {
             missing.join(" and ")
         );
     }
-    let fallback = event.data.get("fallback") == Some(&Value::Bool(true));
-    if fallback {
+    if event.data.fallback {
         format!(
             "The agent that fits best is not available at the moment; {agent} answers instead.\n\n"
         )

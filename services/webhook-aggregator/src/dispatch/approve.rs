@@ -13,7 +13,7 @@ use contracts::{AgentId, ApprovalId, Micros, ServiceName};
 use inbox::{Patch, Step, StoredEvent};
 use platform::ports::calls;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// A parked event looks again this often by itself: a lost wake costs time, never a decision.
 const LOOK_AGAIN_MS: i64 = 60_000;
@@ -56,29 +56,22 @@ pub(super) async fn routed(deps: &Deps, event: &StoredEvent) -> Result<Step, Sto
 }
 
 fn request(deps: &Deps, event: &StoredEvent, agent: &AgentId) -> ApproveRequest {
-    let target = super::target(event);
-    let approver = event.payload.get("approver") == Some(&Value::Bool(true));
+    let origin = &event.origin;
     let endpoint = deps.config.endpoint(&event.channel, &event.endpoint);
-    let estimated: Option<Micros> = event
-        .data
-        .get("estimatedCost")
-        .cloned()
-        .and_then(|value| platform::json::from_value(value).ok())
-        .flatten();
     ApproveRequest {
         task_id: event.current_task(),
         kind: agent.0.clone(),
         description: message_of(event).chars().take(DESCRIPTION_CHARS).collect(),
-        estimated_cost: estimated.unwrap_or_default(),
+        estimated_cost: event.data.estimated_cost.unwrap_or_default(),
         agent_type: agent.clone(),
         channel_context: Some(ChannelContext {
             channel: Some(event.channel.clone()),
             endpoint: Some(event.endpoint.clone()),
             conversation: Some(event.conversation.0.clone()),
             event_id: Some(event.id.clone()),
-            sender: event.payload.get("actor").and_then(Value::as_str).map(str::to_owned),
+            sender: origin.actor.clone(),
             ask: endpoint
-                .map(|endpoint| where_to_ask(endpoint, &target, approver))
+                .map(|endpoint| where_to_ask(endpoint, &origin.target, origin.approver))
                 .unwrap_or_default(),
             ..ChannelContext::default()
         }),

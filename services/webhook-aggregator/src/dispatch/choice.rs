@@ -3,15 +3,14 @@
 //! is not approving, which comes after it in any case.
 
 use super::{Stop, message_of, say, to};
-use crate::{Deps, ask};
+use crate::Deps;
 use contracts::event::Stage;
 use contracts::outbox::Buttons;
 use contracts::routing::{Feedback, RouteAnswer};
 use contracts::{AgentId, EventId, ServiceName};
-use inbox::{Command, Patch, Reply, Step, StoredEvent};
+use inbox::{Advance, Answered, Choice, EventData, InboxExt, Patch, Step, StoredEvent};
 use platform::ports::{ClockExt, PortResult, calls};
 use platform::secret::{Secret, digest_hex};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// So long a person may take.
@@ -19,31 +18,9 @@ const WINDOW_MS: i64 = 600_000;
 /// Begins what a button of a choice carries: `c1:<ULID of the event>:<128 random bits>:<0 or 1>`, 63 bytes at most.
 const PREFIX: &str = "c1";
 
-/// What is kept of a question that is open, in the event's data.
-#[derive(Debug, Serialize, Deserialize)]
-struct Choice {
-    agents: [AgentId; 2],
-    /// Of the random bits, SHA-256: the bits themselves are in the buttons alone.
-    token_hash: String,
-    until_ms: i64,
-}
-
-/// What is kept of a question that was answered, so that the answer is not taken for a message of its own when it is read twice.
-#[derive(Debug, Serialize, Deserialize)]
-struct Answered {
-    agents: [AgentId; 2],
-    /// The message that answered; none where a button or the timer did.
-    by: Option<EventId>,
-    until_ms: i64,
-}
-
-fn choice_of(event: &StoredEvent) -> Option<Choice> {
-    platform::json::from_value(event.data.get("choice")?.clone()).ok()
-}
-
 /// Whether the event waits for a choice and not for an approval.
 pub(super) fn is_open(event: &StoredEvent) -> bool {
-    event.state == Stage::Parked && event.data.get("choice").is_some()
+    event.state == Stage::Parked && event.data.choice.is_some()
 }
 
 /// Parks the event with the question; `patch` is what routing found for the likelier agent.
@@ -80,7 +57,7 @@ pub(super) fn put(
     });
     let until_ms = choice.until_ms;
     if let Some(data) = patch.data.as_mut() {
-        data["choice"] = json!(choice);
+        data.choice = Some(choice);
     }
     Some(to(Stage::Parked, Some(text), patch, until_ms))
 }
@@ -116,9 +93,7 @@ pub(super) async fn by_model(
 pub(super) fn given(answer: &RouteAnswer, agent: &AgentId, mut patch: Patch, now: i64) -> Step {
     let why = format!("{} It was close, and a model chose {agent}.", answer.reason);
     if let Some(data) = patch.data.as_mut() {
-        if let Some(object) = data.as_object_mut() {
-            object.insert("reason".to_owned(), json!(why));
-        }
+        data.reason = Some(why);
         if *agent != answer.agent {
             forget_the_likelier_one(data);
         }
@@ -132,23 +107,24 @@ pub(super) fn given(answer: &RouteAnswer, agent: &AgentId, mut patch: Patch, now
 }
 
 /// Files and price were the likelier one's.
-fn forget_the_likelier_one(data: &mut Value) {
-    if let Some(object) = data.as_object_mut() {
-        object.insert("skillFiles".to_owned(), json!([]));
-        object.insert("estimatedCost".to_owned(), Value::Null);
-    }
+fn forget_the_likelier_one(data: &mut EventData) {
+    data.skill_files.clear();
+    data.estimated_cost = None;
 }
 
 /// The timer of an open question.
 pub(super) fn waiting(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
-    let choice =
-        choice_of(event).ok_or_else(|| Stop::Never("its question cannot be read".to_owned()))?;
+    let choice = event
+        .data
+        .choice
+        .as_ref()
+        .ok_or_else(|| Stop::Never("its question cannot be read".to_owned()))?;
     let now = deps.clock.now_ms();
     if now < choice.until_ms {
         return Ok(Step::Wait { due_ms: choice.until_ms });
     }
     let [likelier, _] = &choice.agents;
-    Ok(go_on(event, &choice, likelier, None, now))
+    Ok(go_on(event, choice, likelier, None, now))
 }
 
 /// The question is answered by somebody, or by nobody in time: the event goes on as routed to this agent.
@@ -172,12 +148,10 @@ fn go_on(
         until_ms: now + WINDOW_MS,
     };
     let mut data = event.data.clone();
-    if let Some(object) = data.as_object_mut() {
-        object.remove("choice");
-        let before = object.get("reason").and_then(Value::as_str).unwrap_or_default();
-        object.insert("reason".to_owned(), json!(format!("{before} {reason}").trim_start()));
-        object.insert("answered".to_owned(), json!(answered));
-    }
+    data.choice = None;
+    let before = data.reason.unwrap_or_default();
+    data.reason = Some(format!("{before} {reason}").trim_start().to_owned());
+    data.answered = Some(answered);
     if event.agent.as_ref() != Some(agent) {
         forget_the_likelier_one(&mut data);
     }
@@ -200,8 +174,10 @@ pub(crate) async fn pressed(deps: &Deps, press: &StoredEvent, token: &str) -> Po
     let [_, ulid, nonce, place] = *token.split(':').collect::<Vec<_>>() else { return gone() };
     let id = EventId::new(format!("{}.{ulid}", press.shard));
     let Some((event, ..)) = deps.event(&id).await? else { return gone() };
-    let Some(choice) = choice_of(&event).filter(|_| is_open(&event)) else { return gone() };
-    let same_place = super::target(&event).chat == super::target(press).chat;
+    let Some(choice) = event.data.choice.as_ref().filter(|_| is_open(&event)) else {
+        return gone();
+    };
+    let same_place = event.origin.target.chat == press.origin.target.chat;
     if !same_place || !Secret::new(choice.token_hash.clone()).matches(&digest_hex(nonce.as_bytes()))
     {
         return gone();
@@ -215,7 +191,7 @@ pub(crate) async fn pressed(deps: &Deps, press: &StoredEvent, token: &str) -> Po
         "1" => second,
         _ => return gone(),
     };
-    if choose(deps, &event, &choice, agent, press).await? {
+    if choose(deps, &event, choice, agent, press).await? {
         Ok(format!("{agent} takes it."))
     } else {
         gone()
@@ -223,8 +199,7 @@ pub(crate) async fn pressed(deps: &Deps, press: &StoredEvent, token: &str) -> Po
 }
 
 fn may_choose(event: &StoredEvent, by: &StoredEvent) -> bool {
-    by.payload.get("approver") == Some(&Value::Bool(true))
-        || (by.sender.is_some() && by.sender == event.sender)
+    by.origin.approver || (by.sender.is_some() && by.sender == event.sender)
 }
 
 /// Moves the event on; false when somebody was faster. The choice teaches the router's owner what was meant.
@@ -236,9 +211,8 @@ async fn choose(
     by: &StoredEvent,
 ) -> PortResult<bool> {
     let step = go_on(event, choice, agent, Some(by), deps.clock.now_ms());
-    let command =
-        Command::Advance { event: event.id.clone(), version: event.version, step: Box::new(step) };
-    let moved = ask!(deps, &event.shard, command, Reply::Advanced(moved) => moved)?;
+    let command = Advance { event: event.id.clone(), version: event.version, step };
+    let moved = deps.inbox.ask(&event.shard, command).await?;
     if moved {
         crate::pump::soon(deps, event.id.clone());
         tell_the_router(deps, event, agent);
@@ -277,7 +251,7 @@ pub(super) async fn by_name(
     if let Some((asked, choice)) = earlier
         .iter()
         .filter(|asked| is_open(asked))
-        .find_map(|asked| Some((asked, choice_of(asked)?)))
+        .find_map(|asked| Some((asked, asked.data.choice.as_ref()?)))
     {
         let place = match said.as_str() {
             "1" | "first" | "the first" | "the first one" => Some(0),
@@ -289,7 +263,7 @@ pub(super) async fn by_name(
         else {
             return Ok(None);
         };
-        let chosen = choose(deps, asked, &choice, agent, event).await?;
+        let chosen = choose(deps, asked, choice, agent, event).await?;
         return done(if chosen {
             format!("chose {agent} for {}", asked.id)
         } else {
@@ -298,11 +272,7 @@ pub(super) async fn by_name(
     }
     let now = deps.clock.now_ms();
     let late = |asked: &&StoredEvent| {
-        let answered = asked
-            .data
-            .get("answered")
-            .and_then(|data| platform::json::from_value::<Answered>(data.clone()).ok());
-        answered.is_some_and(|answered| {
+        asked.data.answered.as_ref().is_some_and(|answered| {
             answered.by.as_ref() == Some(&event.id)
                 || (now < answered.until_ms && named(&answered.agents).is_some())
         })

@@ -1,11 +1,11 @@
 //! Which gateway a task should run on, where several could: the router's pool chooses, the inbox keeps the task for that one for a
 //! moment, and after it whoever asks gets it.
 
-use super::{Stop, list_of, port};
-use crate::{Deps, ask};
+use super::{Stop, port};
+use crate::Deps;
 use contracts::routing::Candidate;
 use contracts::{AgentId, GatewayId, ServiceName};
-use inbox::{Command, Place, Reply, SeenGateway, StoredEvent};
+use inbox::{InboxExt, ListGateways, Place, SeenGateway, StoredEvent};
 use platform::ports::{PortResult, calls};
 use serde_json::{Value, json};
 
@@ -17,12 +17,9 @@ const LIVE_MS: i64 = 40_000;
 const KEPT_MS: i64 = 3_000;
 /// A gateway that could not do it is passed over so long for this task; when it is the only one left, it may try again.
 const PASSED_OVER_MS: i64 = 60_000;
-/// The event's data: gateways that could not do it.
-pub(super) const NOT_ON: &str = "notOn";
-
 /// Gateways that could not do this event's work, with the last one that said so.
 pub(crate) fn passed_over(event: &StoredEvent, last: Option<&GatewayId>) -> Vec<GatewayId> {
-    list_of(event, NOT_ON).into_iter().chain(last.cloned()).collect()
+    event.data.not_on.iter().chain(last).cloned().collect()
 }
 
 /// Where the event's task should run.
@@ -46,8 +43,7 @@ pub(crate) async fn others(
     agent: &AgentId,
     not: &[GatewayId],
 ) -> PortResult<Vec<Candidate>> {
-    let seen: Vec<SeenGateway> =
-        ask!(deps, &event.shard, Command::Gateways, Reply::Gateways(seen) => seen)?;
+    let seen: Vec<SeenGateway> = deps.inbox.ask(&event.shard, ListGateways).await?;
     let now_ms = deps.clock.now_ms();
     let runs_it = |gateway: &SeenGateway| {
         gateway.agents.iter().any(|offer| offer == "*" || offer == agent.as_str())

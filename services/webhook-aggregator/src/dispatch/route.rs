@@ -1,23 +1,17 @@
 //! Received → Routed: who gets it.
 
-use super::{Stop, choice, list_of, message_of, port, say, to};
-use crate::{Deps, ask};
+use super::{Stop, choice, message_of, port, say, to};
+use crate::Deps;
 use contracts::approval::{DecideRequest, Decision};
 use contracts::event::Stage;
 use contracts::routing::{Previous, RouteAnswer, RouteRequest};
 use contracts::{AgentId, ApprovalId, EventId, ServiceName};
-use inbox::{Command, Patch, Reply, Step, StoredEvent};
+use inbox::{Advance, EventData, FindAnswered, InboxExt, ListEvents, Patch, Step, StoredEvent};
 use platform::ports::calls;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// How many earlier events of the conversation are looked at.
 const RECENT: u32 = 8;
-
-/// The event's data: it goes on with what was said before, and says nothing by itself.
-const FOLLOWS_UP: &str = "followsUp";
-
-/// The event's data: it says that an earlier message was not for these agents, whose it is in no later run either.
-const TAKEN_BACK_FROM: &str = "takenBackFrom";
 
 /// An answer older than this is no conversation any more.
 const STICKY_MS: i64 = 24 * 3_600_000;
@@ -33,12 +27,12 @@ pub(super) async fn received(deps: &Deps, event: &StoredEvent) -> Result<Step, S
         Some(replied) => port(earlier(deps, event, replied).await)?,
         None => recent,
     };
-    let exclude: Vec<AgentId> = list_of(event, "exclude");
+    let exclude = &event.data.exclude;
     let answer: RouteAnswer = calls::post(
         deps.calls.as_ref(),
         ServiceName::AgencyRouter,
         "/internal/route",
-        &request(deps, event, &earlier, replied.is_some(), &exclude),
+        &request(deps, event, &earlier, replied.is_some(), exclude),
     )
     .await?;
     if answer.closed {
@@ -61,31 +55,22 @@ pub(super) async fn received(deps: &Deps, event: &StoredEvent) -> Result<Step, S
             port(withdraw(deps, event, since).await)?;
         }
     }
-    let message = taken_back.map(|last| message_of(last).to_owned());
-    let mut data = json!({
-        "exclude": exclude,
-        "reason": answer.reason,
-        "skillFiles": answer.skill_files_used,
-        "fallback": answer.fallback,
-        "estimatedCost": answer.estimated_cost,
-        "complexity": answer.complexity,
-    });
-    let mut not_for = taken_back.map_or_else(|| taken_back_from(event), taken_back_from);
+    let mut not_for = taken_back.unwrap_or(event).data.taken_back_from.clone();
     not_for.extend(taken_back.and_then(|last| last.agent.clone()));
     not_for.retain(|agent| *agent != answer.agent);
-    if let Some(data) = data.as_object_mut().filter(|_| !not_for.is_empty()) {
-        data.insert(TAKEN_BACK_FROM.to_owned(), json!(not_for));
-    }
-    if answer.follows_up
-        && let Some(data) = data.as_object_mut()
-    {
-        data.insert(FOLLOWS_UP.to_owned(), true.into());
-    }
-    let message =
-        message.or_else(|| event.data.get("message").and_then(Value::as_str).map(str::to_owned));
-    if let (Some(message), Some(data)) = (message, data.as_object_mut()) {
-        data.insert("message".to_owned(), message.into());
-    }
+    let message = taken_back.map(|last| message_of(last).to_owned());
+    let data = EventData {
+        exclude: exclude.clone(),
+        reason: Some(answer.reason.clone()),
+        skill_files: answer.skill_files_used.clone(),
+        fallback: answer.fallback,
+        estimated_cost: answer.estimated_cost,
+        complexity: Some(answer.complexity),
+        taken_back_from: not_for,
+        follows_up: answer.follows_up,
+        message: message.or_else(|| event.data.message.clone()),
+        ..EventData::default()
+    };
     let patch = Patch {
         agent: Some(answer.agent.clone()),
         decision_id: Some(answer.decision_id.clone()),
@@ -103,10 +88,6 @@ pub(super) async fn received(deps: &Deps, event: &StoredEvent) -> Result<Step, S
     Ok(to(Stage::Routed, Some(note), patch, deps.clock.now_ms()))
 }
 
-pub(super) fn taken_back_from(event: &StoredEvent) -> Vec<AgentId> {
-    list_of(event, TAKEN_BACK_FROM)
-}
-
 /// `replies`: the first of the earlier messages is the one whose answer this one replies to.
 fn request(
     deps: &Deps,
@@ -116,7 +97,7 @@ fn request(
     exclude: &[AgentId],
 ) -> RouteRequest {
     let endpoint = deps.config.endpoint(&event.channel, &event.endpoint);
-    let flag = |name: &str| event.payload.get(name) == Some(&Value::Bool(true));
+    let origin = &event.origin;
     let answered = |earlier: &&StoredEvent| {
         matches!(earlier.state, Stage::Answered | Stage::Done)
             && event.received_ms - earlier.received_ms < STICKY_MS
@@ -132,23 +113,23 @@ fn request(
             decision_id,
             agent,
             message: message_of(last).to_owned(),
-            taken_back_from: taken_back_from(last),
+            taken_back_from: last.data.taken_back_from.clone(),
         })
     };
     let previous = last_of(event, earlier).and_then(said_before);
     RouteRequest {
         message: message_of(event).to_owned(),
         channel: Some(event.channel.clone()),
-        user_id: event.payload.get("actor").and_then(Value::as_str).map(str::to_owned),
+        user_id: origin.actor.clone(),
         sticky_agent: sticky_agent.filter(|agent| !exclude.contains(agent)),
-        is_reply: flag("reply"),
+        is_reply: origin.reply,
         bound_agent: endpoint
-            .and_then(|endpoint| endpoint.agent_of(&super::target(event).chat))
+            .and_then(|endpoint| endpoint.agent_of(&origin.target.chat))
             .filter(|agent| !exclude.contains(agent)),
         previous,
-        taken_back_from: taken_back_from(event),
+        taken_back_from: event.data.taken_back_from.clone(),
         exclude: exclude.to_vec(),
-        public_only: flag("publicOnly"),
+        public_only: origin.public_only,
         // Each run is a decision of its own; within a run the same decision comes back.
         event_id: Some(EventId::new(event.current_task().as_str())),
         ..RouteRequest::default()
@@ -168,12 +149,8 @@ async fn withdraw(
             ..say(last, None, "You gave this to another agent.", true)
         };
         let step = to(Stage::Refused, Some("taken back by its sender".to_owned()), patch, 0);
-        let command = Command::Advance {
-            event: last.id.clone(),
-            version: last.version,
-            step: Box::new(step),
-        };
-        let moved = ask!(deps, &last.shard, command, Reply::Advanced(moved) => moved)?;
+        let command = Advance { event: last.id.clone(), version: last.version, step };
+        let moved = deps.inbox.ask(&last.shard, command).await?;
         if let Some(approval) =
             last.approval_id.as_ref().filter(|_| moved && !choice::is_open(last))
         {
@@ -190,7 +167,7 @@ async fn reject(deps: &Deps, event: &StoredEvent, approval: &ApprovalId) {
         decision: Decision::Reject,
         reason: Some("Its sender gave this to another agent.".to_owned()),
         version: None,
-        actor: event.payload.get("actor").and_then(Value::as_str).map(str::to_owned),
+        actor: event.origin.actor.clone(),
     };
     let path = format!("/api/approvals/{approval}/decide");
     if let Err(error) = calls::post::<_, Value>(
@@ -207,14 +184,13 @@ async fn reject(deps: &Deps, event: &StoredEvent, approval: &ApprovalId) {
 
 /// What the same person said last in this conversation and was given to somebody. Words that only pushed on stand for those before.
 fn last_of<'a>(event: &StoredEvent, earlier: &'a [StoredEvent]) -> Option<&'a StoredEvent> {
-    let says_something =
-        |last: &&StoredEvent| last.agent.is_some() && last.data.get(FOLLOWS_UP).is_none();
+    let says_something = |last: &&StoredEvent| last.agent.is_some() && !last.data.follows_up;
     earlier.iter().find(says_something).filter(|last| speaks_for(event, last))
 }
 
 /// Who said `last`, or an approver, may say whose it is.
 fn speaks_for(event: &StoredEvent, last: &StoredEvent) -> bool {
-    event.payload.get("approver") == Some(&Value::Bool(true)) || last.sender == event.sender
+    event.origin.approver || last.sender == event.sender
 }
 
 /// Messages of the conversation before one, the newest first; that one too, where it is not the event itself.
@@ -226,15 +202,14 @@ async fn earlier(
     let is_reply = before.seq != event.seq;
     let ulid =
         is_reply.then(|| before.id.as_str().rsplit('.').next().unwrap_or_default().to_owned());
-    let list = Command::List {
+    let list = ListEvents {
         state: None,
         channel: None,
         conversation: Some(event.conversation.0.clone()),
         before: ulid,
         limit: RECENT,
     };
-    let mut events: Vec<StoredEvent> =
-        ask!(deps, &event.shard, list, Reply::Events(events) => events)?;
+    let mut events: Vec<StoredEvent> = deps.inbox.ask(&event.shard, list).await?;
     events.retain(|earlier| earlier.seq < before.seq && !earlier.control);
     if is_reply {
         events.insert(0, before.clone());
@@ -247,14 +222,11 @@ async fn replied_to(
     deps: &Deps,
     event: &StoredEvent,
 ) -> platform::ports::PortResult<Option<StoredEvent>> {
-    let Some(message) = event.payload.get("repliesTo").and_then(Value::as_str) else {
+    let Some(message) = event.origin.replies_to.as_ref() else {
         return Ok(None);
     };
-    let command = Command::AnsweredBy {
-        conversation: event.conversation.0.clone(),
-        message: message.to_owned(),
-    };
-    let found: Vec<StoredEvent> =
-        ask!(deps, &event.shard, command, Reply::Events(events) => events)?;
-    Ok(found.into_iter().next().filter(|found| found.seq < event.seq))
+    let command =
+        FindAnswered { conversation: event.conversation.0.clone(), message: message.to_owned() };
+    let found = deps.inbox.ask(&event.shard, command).await?;
+    Ok(found.filter(|found| found.seq < event.seq))
 }

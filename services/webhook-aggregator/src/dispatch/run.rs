@@ -1,15 +1,17 @@
 //! Approved → Running: the task is put up for lease; Running: looks after leases that ran out.
 
-use super::{Stop, approve, list_of, message_of, place, port, route, say, to, with};
-use crate::{Deps, ask, tasks};
+use super::{Stop, approve, message_of, place, port, say, to};
+use crate::{Deps, tasks};
 use contracts::approval::GivenUp;
-use contracts::event::{Said, Speaker, Stage};
+use contracts::event::{Speaker, Stage};
 use contracts::routing::{OutcomeReport, PoolOutcome};
 use contracts::task::{TaskContext, Turn};
 use contracts::{AgentId, Shard, TaskId};
-use inbox::{Command, NewTask, Patch, Reply, Step, StoredEvent, TaskRow};
+use inbox::{
+    EventData, GetTask, InboxExt, NewTask, Patch, ReadTranscript, Step, StoredEvent, TaskRow,
+    TaskState,
+};
 use platform::ports::PortResult;
-use serde_json::{Value, json};
 
 /// A task nobody leases is looked at this often.
 const LOOK_AGAIN_MS: i64 = 60_000;
@@ -17,8 +19,6 @@ const LOOK_AGAIN_MS: i64 = 60_000;
 const WAIT_MS: i64 = 24 * 3_600_000;
 /// When nobody has taken a task for this long, the person is told.
 const TELL_AFTER_MS: i64 = 45_000;
-/// The event's data: the person was told.
-const TOLD_OFFLINE: &str = "toldOffline";
 const HISTORY_TURNS: u32 = 20;
 /// A message is begun this often at most.
 pub(super) const RUNS_MAX: u32 = 4;
@@ -35,14 +35,14 @@ pub(super) async fn approved(deps: &Deps, event: &StoredEvent) -> Result<Step, S
         id: event.current_task(),
         message: without_address(
             message_of(event),
-            route::taken_back_from(event).iter().chain([&agent]),
+            event.data.taken_back_from.iter().chain([&agent]),
         ),
         context: TaskContext {
             channel: Some(event.channel.clone()),
             conversation: Some(event.conversation.0.clone()),
             event_id: Some(event.id.clone()),
-            skill_files: list_of(event, "skillFiles"),
-            reason: event.data.get("reason").and_then(Value::as_str).map(str::to_owned),
+            skill_files: event.data.skill_files.clone(),
+            reason: event.data.reason.clone(),
             history: port(history(deps, event).await)?,
             ..TaskContext::default()
         },
@@ -78,12 +78,12 @@ fn without_address<'a>(text: &str, mut agents: impl Iterator<Item = &'a AgentId>
 }
 
 async fn history(deps: &Deps, event: &StoredEvent) -> PortResult<Vec<Turn>> {
-    let read = Command::Said {
+    let read = ReadTranscript {
         conversation: event.conversation.0.clone(),
         after: 0,
         limit: HISTORY_TURNS,
     };
-    let said: Vec<Said> = ask!(deps, &event.shard, read, Reply::Said(said, _) => said)?;
+    let said = deps.inbox.ask(&event.shard, read).await?.lines;
     let earlier = said.into_iter().filter(|line| {
         line.settled && line.speaker != Speaker::System && line.event_id.as_ref() != Some(&event.id)
     });
@@ -96,7 +96,7 @@ pub(crate) async fn task_of(
     shard: &Shard,
     task: &TaskId,
 ) -> PortResult<Option<TaskRow>> {
-    ask!(deps, shard, Command::Task { task: task.clone() }, Reply::Task(row) => row.map(|row| *row))
+    deps.inbox.ask(shard, GetTask { task: task.clone() }).await
 }
 
 pub(super) async fn running(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
@@ -104,10 +104,12 @@ pub(super) async fn running(deps: &Deps, event: &StoredEvent) -> Result<Step, St
     let row = port(task_of(deps, &event.shard, &task).await)?
         .ok_or_else(|| Stop::Never("its task is gone".to_owned()))?;
     let now = deps.clock.now_ms();
-    match row.state.as_str() {
-        "leased" if row.lease_until_ms > now => Ok(Step::Wait { due_ms: row.lease_until_ms + 1 }),
-        "leased" => lost(deps, event, &row).await,
-        "queued" if now - row.created_ms > WAIT_MS => {
+    match row.state {
+        TaskState::Leased if row.lease_until_ms > now => {
+            Ok(Step::Wait { due_ms: row.lease_until_ms + 1 })
+        }
+        TaskState::Leased => lost(deps, event, &row).await,
+        TaskState::Queued if now - row.created_ms > WAIT_MS => {
             let patch = Patch {
                 reason: Some("no_gateway".to_owned()),
                 ..say(
@@ -119,17 +121,17 @@ pub(super) async fn running(deps: &Deps, event: &StoredEvent) -> Result<Step, St
             };
             Ok(to(Stage::Expired, None, patch, 0))
         }
-        "queued" if now - row.created_ms < TELL_AFTER_MS => {
+        TaskState::Queued if now - row.created_ms < TELL_AFTER_MS => {
             deps.signal.notify(tasks::WAITING);
             Ok(Step::Wait { due_ms: row.created_ms + TELL_AFTER_MS })
         }
-        "queued" if !told(event) => {
+        TaskState::Queued if !event.data.told_offline => {
             let text = format!(
                 "{} is not online at the moment. Your message waits and is worked on as soon as it is.",
                 row.agent
             );
             let patch = Patch {
-                data: Some(with(event, TOLD_OFFLINE, json!(true))),
+                data: Some(EventData { told_offline: true, ..event.data.clone() }),
                 ..say(event, None, &text, false)
             };
             Ok(to(
@@ -141,10 +143,6 @@ pub(super) async fn running(deps: &Deps, event: &StoredEvent) -> Result<Step, St
         }
         _ => Ok(Step::Wait { due_ms: now + LOOK_AGAIN_MS }),
     }
-}
-
-fn told(event: &StoredEvent) -> bool {
-    event.data.get(TOLD_OFFLINE) == Some(&Value::Bool(true))
 }
 
 /// The run that an event has under way.
@@ -160,7 +158,7 @@ pub(crate) async fn run_of(deps: &Deps, event: &StoredEvent) -> Option<TaskRow> 
 /// by itself (until 0), which is no failure of it.
 pub(crate) fn tell_of_loss(deps: &Deps, run: TaskRow, outcome: PoolOutcome) {
     // One that waits again was told of when its lease ran out.
-    if run.state == "leased" && run.gateway_id.is_some() && run.lease_until_ms > 0 {
+    if run.state == TaskState::Leased && run.gateway_id.is_some() && run.lease_until_ms > 0 {
         tasks::report(
             deps,
             &OutcomeReport { gateway: run.gateway_id, ..tasks::bare(run.agent, outcome) },
@@ -191,12 +189,7 @@ async fn lost(deps: &Deps, event: &StoredEvent, row: &TaskRow) -> Result<Step, S
         ));
     }
     let begun = was == GivenUp::Begun;
-    let careful = begun
-        && deps
-            .config
-            .careful_agents
-            .iter()
-            .any(|agent| agent.eq_ignore_ascii_case(row.agent.as_str()));
+    let careful = begun && deps.config.agents.agent(&row.agent).may_have_effects();
     if careful || event.runs >= RUNS_MAX {
         let text = if begun {
             format!(

@@ -188,6 +188,24 @@ async fn a_cut_off_run_is_begun_again_only_where_it_cannot_have_had_effects() {
 }
 
 #[tokio::test]
+async fn a_lost_run_is_repeated_only_when_its_runner_has_no_effects() {
+    use platform::memory::runners::{READING, WRITING};
+    for (kind, state) in [(READING, "running"), (WRITING, "dead")] {
+        let mut bed = bed();
+        let table = json!({ "agents": { "CodeGen": { "runner": kind.name } } });
+        let agents = platform::agents::Agents::read_as(&[kind], &table);
+        let config = webhook_aggregator::Config { agents, ..(*bed.deps.config).clone() };
+        bed.deps.config = std::sync::Arc::new(config);
+        bed.app = webhook_aggregator::router(bed.deps.clone());
+        bed.telegram(1, "work").await;
+        assert_eq!(bed.lease().await.len(), 1);
+        bed.clock.advance(31_000);
+        webhook_aggregator::pump(&bed.deps, &contracts::Shard::new("telegram.main")).await.unwrap();
+        assert_eq!(bed.event("1").await["state"], state, "{}", kind.name);
+    }
+}
+
+#[tokio::test]
 async fn the_console_reads_what_was_said() {
     let bed = bed();
     let (status, accepted) = bed

@@ -3,7 +3,7 @@
 use crate::bed::bed;
 use contracts::Shard;
 use contracts::outbox::Target;
-use inbox::{Command, Draft, Inbox};
+use inbox::{Draft, Enqueue, InboxExt};
 use platform::ports::PortErrorKind;
 
 #[tokio::test]
@@ -38,10 +38,10 @@ async fn send_records_every_report_when_one_is_refused() {
         kind: "reply".into(),
         expires_ms: None,
     };
-    let drafts = vec![draft("a", "1"), draft("b", "2")];
     let shard = Shard::new("telegram.main");
-    let enqueue = Command::Enqueue(drafts);
-    bed.inbox.send(&shard, enqueue).await.unwrap();
+    for draft in [draft("a", "1"), draft("b", "2")] {
+        bed.inbox.ask(&shard, Enqueue(draft)).await.unwrap();
+    }
     // Claim, claim deliveries, then the first report is refused and the second recorded.
     bed.inbox.faults.pass_next(2);
     bed.inbox.faults.refuse_next(1, PortErrorKind::Unavailable);

@@ -3,7 +3,7 @@
 
 use super::Material;
 use super::sections::{Scored, rank, words};
-use crate::runners::Job;
+use crate::runner::Job;
 use crate::text::clip;
 use contracts::graph::Agent;
 

@@ -204,7 +204,7 @@ pub(super) fn judge(aim: &Aim, answer: &OutboundResponse) -> Verdict {
     );
     if answer.status == 429 {
         let seconds = body["retry_after"].as_f64().or_else(|| {
-            answer.header("retry-after").and_then(|text| platform::json::from_str(text).ok())
+            answer.header("retry-after").and_then(|text| serde_json::from_str(text).ok())
         });
         return Verdict::Later {
             after_ms: seconds.map(|seconds| (seconds.clamp(0.1, 3600.0) * 1000.0).ceil() as i64),

@@ -1,0 +1,230 @@
+//! `[agents.<id>]`: how each agent of the graph is run, and what that means for money, lost runs and tokens.
+//!
+//! This is the only reader of the table. The gateway reads it with [`Agents::read_each`], adds the keys of each runner
+//! and reports every problem. The other services read the same agents with [`Agents::read`] and report nothing. The
+//! rest of a value that cannot be read is strict: its price is unknown, its run may have effects, its daily budget is 0.
+
+mod kinds;
+
+pub use kinds::{DEFAULT, KINDS, LATER, RunnerKind};
+
+use crate::config::{Report, Section};
+use contracts::{AgentId, Micros, TokenPrices};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Maximum cost of one run, as far as it is known before the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Price {
+    Known(Micros),
+    /// The tokens of the run decide: the caller's estimate counts.
+    Tokens(TokenPrices),
+    /// A runner that may cost something, without `estimated_cost` or prices of tokens.
+    Unknown,
+}
+
+/// One agent: the keys that every runner has.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Agent {
+    /// Spelled as in the file.
+    pub id: String,
+    /// `None`: the file names a runner that this version does not have.
+    pub runner: Option<RunnerKind>,
+    pub price: Price,
+    /// `daily_budget`, dollars: a limit for this agent inside the owner's own.
+    pub daily_budget: Option<Micros>,
+}
+
+impl Agent {
+    /// An agent without a table: [`DEFAULT`] runs it for nothing.
+    pub fn unlisted(id: &str) -> Self {
+        let price = DEFAULT.price(None, None);
+        Self { id: id.to_owned(), runner: Some(DEFAULT), price, daily_budget: None }
+    }
+    /// Whether a run may change something, so that a lost run is not repeated without the owner.
+    pub fn may_have_effects(&self) -> bool {
+        self.runner.is_none_or(|kind| kind.may_have_effects)
+    }
+    /// Whether a run may use a model, so that tokens mean something.
+    pub fn uses_model(&self) -> bool {
+        self.runner.is_none_or(|kind| kind.uses_model)
+    }
+    /// Whether a run starts a program on the gateway's machine.
+    pub fn is_program(&self) -> bool {
+        self.runner.is_none_or(|kind| kind.is_program)
+    }
+
+    fn read(id: &str, kinds: &[RunnerKind], section: &mut Section<'_>) -> Self {
+        let runner = runner(kinds, section);
+        let price = price(runner, section);
+        let daily_budget = section.dollars("daily_budget");
+        let unreadable = section.has("daily_budget").then_some(Micros::ZERO);
+        Self { id: id.to_owned(), runner, price, daily_budget: daily_budget.or(unreadable) }
+    }
+}
+
+/// All agents of the file. Ids are compared without case, so that no spelling finds a cheaper runner.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Agents(BTreeMap<String, Agent>);
+
+impl Agents {
+    /// Reads `[agents]` of the whole configuration (the file as JSON). The gateway reports the problems.
+    pub fn read(root: &Value) -> Self {
+        Self::read_as(KINDS, root)
+    }
+    /// The same with other runners than this version's.
+    pub fn read_as(kinds: &[RunnerKind], root: &Value) -> Self {
+        Self::read_each(kinds, root, &Report::default(), |_, _| ())
+    }
+    /// The same with every problem in the report. `each` gets an agent with its table, reads the keys of its runner
+    /// and finishes the table.
+    pub fn read_each<'a>(
+        kinds: &[RunnerKind],
+        root: &'a Value,
+        report: &'a Report,
+        mut each: impl FnMut(&Agent, Section<'a>),
+    ) -> Self {
+        let mut table = Section::new(root.get("agents"), "agents", report);
+        let mut agents = Self::default();
+        for id in table.names() {
+            let is_table = table.value(&id).is_some_and(Value::is_object);
+            let mut section = table.section(&id);
+            let mut agent = Agent::read(&id, kinds, &mut section);
+            if !is_table {
+                agent = Agent { runner: None, price: Price::Unknown, ..agent };
+            }
+            if let Some(other) = agents.0.get(&id.to_lowercase()) {
+                let message = format!("differs from {} in capitals only.", other.id);
+                table.wrong(&id, &message, "Keep one of the two: ids are compared without case.");
+            }
+            each(&agent, section);
+            agents.0.insert(id.to_lowercase(), agent);
+        }
+        agents
+    }
+    /// The agent of this id, in any case.
+    pub fn get(&self, id: &str) -> Option<&Agent> {
+        self.0.get(&id.to_lowercase())
+    }
+    /// The agent of this id; one that the file does not list is [`Agent::unlisted`].
+    pub fn agent(&self, id: &AgentId) -> Agent {
+        self.get(id.as_str()).cloned().unwrap_or_else(|| Agent::unlisted(id.as_str()))
+    }
+    /// All agents of the file, in the order of their ids in lower case.
+    pub fn iter(&self) -> impl Iterator<Item = &Agent> {
+        self.0.values()
+    }
+}
+
+/// The runner that the table names; [`DEFAULT`] when it names none.
+fn runner(kinds: &[RunnerKind], section: &mut Section<'_>) -> Option<RunnerKind> {
+    let Some(name) = section.text("runner") else {
+        return (!section.has("runner")).then_some(DEFAULT);
+    };
+    let known = kinds.iter().copied().find(|kind| kind.name == name);
+    if known.is_none() {
+        refuse(&name, kinds, section);
+    }
+    known
+}
+
+fn refuse(name: &str, kinds: &[RunnerKind], section: &Section<'_>) {
+    if LATER.contains(&name) {
+        section.wrong(
+            "runner",
+            &format!("\"{name}\" is not in this version."),
+            "Use \"command\" with the agent's own program for now, or \"knowledge\".",
+        );
+    } else {
+        let names: Vec<_> = kinds.iter().map(|kind| kind.name).collect();
+        section.wrong(
+            "runner",
+            &format!("\"{name}\" is no runner."),
+            &format!("The runners are: {}.", names.join(", ")),
+        );
+    }
+}
+
+fn price(runner: Option<RunnerKind>, section: &mut Section<'_>) -> Price {
+    let stated = section.dollars("estimated_cost");
+    let tokens = section.token_prices();
+    if stated.is_some() && tokens.is_some() {
+        section.wrong(
+            "estimated_cost",
+            "stands beside prices of tokens, and only one can count.",
+            "Remove it, or remove input_price and output_price.",
+        );
+    }
+    let unreadable = stated.is_none() && section.has("estimated_cost");
+    match runner.filter(|_| !unreadable) {
+        Some(kind) => kind.price(stated, tokens),
+        None => Price::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(agents: &Value) -> (Agents, Vec<String>) {
+        let report = Report::default();
+        let root = json!({ "agents": agents });
+        let agents = Agents::read_each(KINDS, &root, &report, |_, _| ());
+        let line = |p: crate::config::ConfigProblem| format!("{}: {}", p.path, p.message);
+        (agents, report.into_problems().into_iter().map(line).collect())
+    }
+
+    #[test]
+    fn a_price_is_stated_or_by_tokens_or_that_of_the_runner() {
+        let (agents, problems) = read(&json!({
+            "Codegen": {"runner": "command"},
+            "tests": {"runner": "command", "estimated_cost": 0.5, "daily_budget": 20},
+            "metered": {"runner": "command", "input_price": 3, "output_price": 15},
+            "local": {"runner": "command", "input_price": 0, "output_price": 0},
+            "docs": {"input_price": 3, "output_price": 15},
+            "paid": {"runner": "knowledge", "estimated_cost": 0.1},
+        }));
+        assert_eq!(problems, Vec::<String>::new());
+        let price = |id: &str| agents.agent(&AgentId::from(id)).price;
+        assert_eq!(price("codeGEN"), Price::Unknown);
+        assert_eq!(price("TESTS"), Price::Known(Micros(500_000)));
+        let prices = TokenPrices { input: Micros(3_000_000), output: Micros(15_000_000) };
+        assert_eq!(price("metered"), Price::Tokens(prices));
+        assert_eq!(price("local"), Price::Known(Micros::ZERO));
+        assert_eq!(price("docs"), Price::Known(Micros::ZERO), "it uses no model");
+        assert_eq!(price("paid"), Price::Known(Micros(100_000)));
+        assert_eq!(price("unlisted"), Price::Known(Micros::ZERO));
+        assert_eq!(agents.get("Tests").unwrap().daily_budget, Some(Micros(20_000_000)));
+    }
+
+    #[test]
+    fn an_unreadable_agent_is_read_strictly() {
+        for bad in [json!({"runner": "acp"}), json!({"runner": "shell"}), json!({"runner": true})] {
+            let (agents, problems) = read(&json!({ "a": bad }));
+            let agent = agents.get("a").unwrap();
+            assert_eq!((agent.price, agent.runner, problems.len()), (Price::Unknown, None, 1));
+            assert!(agent.may_have_effects() && agent.uses_model() && agent.is_program());
+        }
+        let (agents, problems) = read(&json!({"a": "command"}));
+        assert_eq!(agents.get("a").unwrap().price, Price::Unknown, "{problems:?}");
+        let (agents, problems) = read(&json!({"a": {"estimated_cost": "x", "daily_budget": "y"}}));
+        let agent = agents.get("a").unwrap();
+        assert_eq!((agent.price, problems.len()), (Price::Unknown, 2));
+        assert_eq!(agent.daily_budget, Some(Micros::ZERO), "an unreadable limit allows nothing");
+    }
+
+    #[test]
+    fn ids_that_differ_in_capitals_only_are_refused() {
+        let (_, problems) = read(&json!({"A": {"runner": "command"}, "a": {}}));
+        assert_eq!(problems, ["agents.a: differs from A in capitals only."]);
+    }
+
+    #[test]
+    fn runners_of_a_later_version_are_refused_by_name() {
+        for name in LATER {
+            let (_, problems) = read(&json!({"a": {"runner": name}}));
+            assert_eq!(problems, [format!("agents.a.runner: \"{name}\" is not in this version.")]);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The keys of `[agents.<id>]` about the program that a run starts: what it is, what it may see, how long it may take.
+
+use platform::config::Section;
+
+/// The argument of a command that the message takes the place of.
+pub const MESSAGE: &str = "{message}";
+/// Default of `timeout_s`, in seconds.
+const TIMEOUT_S: i64 = 900;
+/// Default of `output_bytes_max`.
+const OUTPUT_BYTES_MAX: i64 = 1 << 20;
+/// Maximum of `output_bytes_max`: the text is kept in memory until the run ends.
+const OUTPUT_BYTES_CEILING: i64 = 64 << 20;
+
+/// An agent's program.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Program {
+    /// Program and arguments, run as they stand: never a shell. The message goes to standard input, or in place of the
+    /// one whole argument `{message}`, which must come after a `--`.
+    pub command: Vec<String>,
+    /// Variables handed on beside PATH, HOME, LANG and TERM.
+    pub env: Vec<String>,
+    /// `data_directory = "visible"`: the program may see the data directory with the tokens. Unless set it cannot.
+    pub data_visible: bool,
+    /// `timeout_s` (1–86400, default 900).
+    pub timeout_ms: u64,
+    /// Maximum output; default 1 MiB.
+    pub output_bytes_max: usize,
+}
+
+impl Default for Program {
+    fn default() -> Self {
+        Self {
+            command: Vec::new(),
+            env: Vec::new(),
+            data_visible: false,
+            timeout_ms: whole(TIMEOUT_S) * 1000,
+            output_bytes_max: bytes(OUTPUT_BYTES_MAX),
+        }
+    }
+}
+
+impl Program {
+    /// Reads its keys; every problem goes to the section's report.
+    pub fn read(section: &mut Section<'_>) -> Self {
+        let command = section.texts("command");
+        if let Some(command) = &command {
+            check_command(section, command);
+        }
+        let env = section.texts("env").unwrap_or_default();
+        check_env(section, &env);
+        let data_visible = data_visible(section);
+        let timeout_s = section.whole("timeout_s", 1, 86_400).unwrap_or(TIMEOUT_S);
+        let output = section.whole("output_bytes_max", 1, OUTPUT_BYTES_CEILING);
+        Self {
+            command: command.unwrap_or_default(),
+            env,
+            data_visible,
+            timeout_ms: whole(timeout_s) * 1000,
+            output_bytes_max: bytes(output.unwrap_or(OUTPUT_BYTES_MAX)),
+        }
+    }
+}
+
+fn whole(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+fn bytes(number: i64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn data_visible(section: &mut Section<'_>) -> bool {
+    match section.text("data_directory").as_deref() {
+        None | Some("hidden") => false,
+        Some("visible") => true,
+        Some(_) => {
+            section.wrong(
+                "data_directory",
+                "is neither \"hidden\" nor \"visible\".",
+                "Write one of the two; hidden is the default.",
+            );
+            false
+        }
+    }
+}
+
+/// The message may only ever be one whole argument, behind `--`, where no program takes it for an option.
+fn check_command(section: &Section<'_>, command: &[String]) {
+    if command.first().is_none_or(|program| program.trim().is_empty()) {
+        section.wrong(
+            "command",
+            "names no program.",
+            "Write the program first, then its arguments.",
+        );
+    }
+    if command.iter().any(|part| part.contains('\0')) {
+        section.wrong("command", "contains a NUL character.", "Remove it.");
+    }
+    if command.iter().any(|part| part != MESSAGE && part.contains(MESSAGE)) {
+        section.wrong(
+            "command",
+            "has {message} inside a longer argument.",
+            "Make \"{message}\" an argument of its own, or leave it out: then the message goes to standard input.",
+        );
+    }
+    let mut places =
+        command.iter().enumerate().filter(|(_, part)| *part == MESSAGE).map(|(place, _)| place);
+    let Some(place) = places.next() else { return };
+    if places.next().is_some() {
+        section.wrong("command", "has {message} more than once.", "Keep one.");
+    }
+    // Place 0 is the program: a message must never choose what is run.
+    if !command.iter().take(place).skip(1).any(|part| part == "--") {
+        section.wrong(
+            "command",
+            "has {message} without \"--\" before it, so that a message could become an option.",
+            "Put \"--\" before it, or leave {message} out: then the message goes to standard input.",
+        );
+    }
+}
+
+fn check_env(section: &Section<'_>, names: &[String]) {
+    for name in names {
+        let odd =
+            name.is_empty() || name.contains(['=', '\0']) || name.chars().any(char::is_whitespace);
+        if name.to_ascii_uppercase().starts_with("QUINTET_") {
+            section.wrong(
+                "env",
+                &format!("names {name}, and Quintet's own variables are never given to an agent."),
+                "Remove it from the list.",
+            );
+        } else if odd {
+            section.wrong(
+                "env",
+                &format!("has \"{name}\", which is no variable's name."),
+                "List names only, such as [\"ANTHROPIC_API_KEY\"]; values come from the gateway's environment.",
+            );
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The contract between the gateway and a runner: a [`Job`] goes in, a [`Run`] reports events until it has finished.
+
+use crate::program::Program;
+use async_trait::async_trait;
+use contracts::approval::Outcome;
+use contracts::task::TaskContext;
+use contracts::{AgentId, Micros, TaskId};
+use platform::ports::{Calls, Programs};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Maximum length of an answer, in bytes: JSON may need six for one, and the other side reads 1 MiB.
+pub const TEXT_BYTES_MAX: usize = 100 << 10;
+/// Maximum length of a line of progress, in bytes.
+pub const PROGRESS_BYTES_MAX: usize = 300;
+
+/// One piece of work for an agent.
+#[derive(Clone, Debug)]
+pub struct Job {
+    pub task: TaskId,
+    pub agent: AgentId,
+    /// What the person wrote: data, never a command line.
+    pub message: String,
+    pub context: TaskContext,
+    /// What was approved.
+    pub cost_limit: Micros,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finish {
+    pub outcome: Outcome,
+    /// The answer, or a clear sentence for the person.
+    pub text: String,
+    /// None when the runner does not know.
+    pub actual_cost: Option<Micros>,
+    pub usage: Option<Value>,
+}
+
+impl Finish {
+    /// An end without a known cost.
+    pub fn new(outcome: Outcome, text: impl Into<String>) -> Self {
+        Self { outcome, text: text.into(), actual_cost: None, usage: None }
+    }
+    /// An end that certainly cost nothing.
+    pub fn free(outcome: Outcome, text: impl Into<String>) -> Self {
+        Self { actual_cost: Some(Micros::ZERO), ..Self::new(outcome, text) }
+    }
+    /// The agent could not be started; nothing was spent, another agent may do the work.
+    pub fn unavailable(text: impl Into<String>) -> Self {
+        Self::free(Outcome::Unavailable, text)
+    }
+}
+
+/// Something a run did.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RunEvent {
+    /// A line about what it is doing.
+    Progress(String),
+    Finished(Finish),
+}
+
+/// A run under way.
+#[async_trait]
+pub trait Run: Send {
+    /// The next event; after the end the same end again. Cancel-safe.
+    async fn next(&mut self) -> RunEvent;
+    /// Ends it and everything it started; returns when all of it is gone. What it cost until then, where known.
+    async fn stop(&mut self) -> Option<Micros>;
+}
+
+/// The parts of the world that a runner may use.
+#[derive(Clone)]
+pub struct Tools {
+    pub calls: Arc<dyn Calls>,
+    pub programs: Arc<dyn Programs>,
+}
+
+/// The runner of one agent, with its keys read from the configuration.
+#[async_trait]
+pub trait Runner: std::fmt::Debug + Send + Sync {
+    /// Starts the work. A start that fails is a run that has ended at once as `unavailable`.
+    async fn start(&self, tools: &Tools, job: &Job) -> Box<dyn Run>;
+    /// The program that a run starts: `/health` looks for it, `quintet doctor` says what it can see.
+    fn program(&self) -> Option<&Program> {
+        None
+    }
+}
+
+/// A run that has ended.
+pub struct Ended(pub Finish);
+
+#[async_trait]
+impl Run for Ended {
+    async fn next(&mut self) -> RunEvent {
+        RunEvent::Finished(self.0.clone())
+    }
+    async fn stop(&mut self) -> Option<Micros> {
+        self.0.actual_cost
+    }
+}

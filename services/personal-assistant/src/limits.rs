@@ -1,0 +1,64 @@
+//! The limits of the budget: what the owner put, else the file's, else the default.
+
+use crate::Deps;
+use crate::config::DAILY_DEFAULT;
+use crate::ledger::Scope;
+use contracts::Micros;
+use platform::edge::ApiResult;
+use platform::ports::{SqlExt, Statement};
+use platform::sql;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct RuleRow {
+    rule: String,
+    limit_u: i64,
+}
+
+/// The limits that are in force, each with its source: `default`, `file` or `api`.
+pub struct Limits {
+    rules: Vec<RuleRow>,
+    daily: Option<Micros>,
+    monthly: Option<Micros>,
+}
+
+impl Limits {
+    /// Reads what was put; the rest comes from the file.
+    pub async fn read(deps: &Deps) -> ApiResult<Self> {
+        let rules = deps.sql.all(sql!("SELECT rule, limit_u FROM budget_rule")).await?;
+        Ok(Self { rules, daily: deps.config.daily, monthly: deps.config.monthly })
+    }
+    fn put(&self, rule: &str) -> Option<(Micros, &'static str)> {
+        self.rules.iter().find(|row| row.rule == rule).map(|row| (Micros(row.limit_u), "api"))
+    }
+    /// The day's limit.
+    pub fn daily(&self) -> (Micros, &'static str) {
+        self.put("daily")
+            .or(self.daily.map(|limit| (limit, "file")))
+            .unwrap_or((DAILY_DEFAULT, "default"))
+    }
+    /// The month's limit, if there is one.
+    pub fn monthly(&self) -> Option<(Micros, &'static str)> {
+        self.put("monthly").or(self.monthly.map(|limit| (limit, "file")))
+    }
+    /// The limit of a scope; nothing when the scope has none.
+    pub fn of(&self, scope: &Scope) -> Option<(Micros, &'static str)> {
+        match scope.rule {
+            Some("daily") => Some(self.daily()),
+            Some(_) => self.monthly(),
+            None => Some((Micros(scope.limit), "file")),
+        }
+    }
+}
+
+/// Puts a limit in the place of the file's.
+pub fn set_rule(rule: &str, limit: Micros, now_ms: i64, by: &str) -> Statement {
+    sql!(
+        "INSERT INTO budget_rule (rule, limit_u, set_at, set_by) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (rule) DO UPDATE SET limit_u = excluded.limit_u, set_at = excluded.set_at, set_by = excluded.set_by",
+        rule,
+        limit,
+        now_ms,
+        by
+    )
+}
