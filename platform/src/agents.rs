@@ -1,8 +1,10 @@
-//! `[agents.<id>]`: how each agent of the graph is run, and what that means for money, lost runs and tokens.
+//! `[agents.<id>]`: how each agent of the graph is run, and what that means for money, lost runs
+//! and tokens.
 //!
-//! This is the only reader of the table. The gateway reads it with [`Agents::read_each`], adds the keys of each runner
-//! and reports every problem. The other services read the same agents with [`Agents::read`] and report nothing. The
-//! rest of a value that cannot be read is strict: its price is unknown, its run may have effects, its daily budget is 0.
+//! This is the only reader of the table. The gateway reads it with [`Agents::read_each`], adds the
+//! keys of each runner and reports every problem. The other services read the same agents with
+//! [`Agents::read`] and report nothing. The rest of a value that cannot be read is strict: its
+//! price is unknown, its run may have effects, its daily budget is 0.
 
 mod kinds;
 
@@ -63,12 +65,14 @@ impl Agent {
     }
 }
 
-/// All agents of the file. Ids are compared without case, so that no spelling finds a cheaper runner.
+/// All agents of the file. Ids are compared without case, so that no spelling finds a cheaper
+/// runner.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Agents(BTreeMap<String, Agent>);
 
 impl Agents {
-    /// Reads `[agents]` of the whole configuration (the file as JSON). The gateway reports the problems.
+    /// Reads `[agents]` of the whole configuration (the file as JSON). The gateway reports the
+    /// problems.
     pub fn read(root: &Value) -> Self {
         Self::read_as(KINDS, root)
     }
@@ -76,8 +80,8 @@ impl Agents {
     pub fn read_as(kinds: &[RunnerKind], root: &Value) -> Self {
         Self::read_each(kinds, root, &Report::default(), |_, _| ())
     }
-    /// The same with every problem in the report. `each` gets an agent with its table, reads the keys of its runner
-    /// and finishes the table.
+    /// The same with every problem in the report. `each` gets an agent with its table, reads the
+    /// keys of its runner and finishes the table.
     pub fn read_each<'a>(
         kinds: &[RunnerKind],
         root: &'a Value,

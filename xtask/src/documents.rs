@@ -48,7 +48,7 @@ fn errors() -> String {
     out
 }
 
-/// What the JavaScript beside the Workers needs of the channels: the names that webhook paths start with.
+/// Channel data for the JavaScript beside the Workers: the first segments of the webhook paths.
 fn channels() -> String {
     let webhooks: Vec<String> =
         ChannelKind::with_webhooks().map(|channel| format!("\"{channel}\"")).collect();

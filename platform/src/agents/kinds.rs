@@ -1,13 +1,14 @@
 //! The runners of this version, a line each.
 //!
-//! To add one: its file in `services/agency-gateway/src/runners/` (with its `mod` in `runners.rs`), and its line in
-//! [`for_each_runner!`](crate::for_each_runner). A line names the module and states the facts that every service
-//! needs. The gateway builds its registry from the same lines. A name that was in [`LATER`] moves out of it.
+//! To add one: its file in `services/agency-gateway/src/runners/` (with its `mod` in `runners.rs`),
+//! and its line in [`for_each_runner!`](crate::for_each_runner). A line names the module and states
+//! the facts that every service needs. The gateway builds its registry from the same lines. A name
+//! that was in [`LATER`] moves out of it.
 
 use super::Price;
 use contracts::{Micros, TokenPrices};
 
-/// What every service must know of a way to run an agent.
+/// The properties of a runner that every service needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunnerKind {
     /// The value of `runner = "…"`.
@@ -21,8 +22,9 @@ pub struct RunnerKind {
 }
 
 impl RunnerKind {
-    /// The price of a run: the stated cost, else the prices of its model's tokens. Without both, a runner that starts no
-    /// program and uses no model is free, and the price of any other is unknown.
+    /// The price of a run: the stated cost, else the prices of its model's tokens. Without both, a
+    /// runner that starts no program and uses no model is free, and the price of any other is
+    /// unknown.
     pub fn price(&self, stated: Option<Micros>, tokens: Option<TokenPrices>) -> Price {
         let free =
             |prices: &TokenPrices| (prices.input, prices.output) == (Micros::ZERO, Micros::ZERO);

@@ -68,8 +68,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
 /// Parses JSON and names the field that is wrong.
 ///
 /// # Errors
-/// `Malformed` for bytes that are not JSON, `InvalidField` for JSON of another shape. serde would read a list as the fields of a
-/// struct in their order; an API means an object.
+/// `Malformed` for bytes that are not JSON, `InvalidField` for JSON of another shape. serde would
+/// read a list as the fields of a struct in their order; an API means an object.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     if bytes.trim_ascii_start().starts_with(b"[") {
         syntax(bytes)?;
@@ -165,7 +165,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     }
 }
 
-/// Names the parameter: serde's message does for missing, unknown and repeated ones, else the path does.
+/// Names the parameter: serde's message does for missing, unknown and repeated ones, else the path
+/// does.
 fn wrong_query(path: &str, message: &str) -> ApiError {
     let by_message = || message.split('`').nth(1).filter(|_| message.contains(" field `"));
     let named = by_message().unwrap_or(if path.is_empty() { "query" } else { path });

@@ -1,4 +1,5 @@
-//! Made-up runners, with which each service shows that it takes a runner's facts from its line alone.
+//! Made-up runners, with which each service shows that it takes a runner's facts from its line
+//! alone.
 
 use crate::agents::RunnerKind;
 

@@ -1,5 +1,6 @@
-//! The `local` endpoints, one a channel: random keys of this installation, one person, this server itself as
-//! their platform. Kept in `local.json` without the address, which may change from start to start.
+//! The `local` endpoints, one a channel: random keys of this installation, one person, this server
+//! itself as their platform. Kept in `local.json` without the address, which may change from start
+//! to start.
 
 use crate::data_dir::{DataDir, write_private};
 use crate::exit::Unreachable;

@@ -1,4 +1,5 @@
-//! The platform behind the `local` endpoints: answers our requests as each channel's platform would, on this machine alone.
+//! The platform behind the `local` endpoints: answers our requests as each channel's platform
+//! would, on this machine alone.
 
 use axum::Json;
 use axum::Router;

@@ -1,4 +1,5 @@
-//! The keys of `[agents.<id>]` about the program that a run starts: what it is, what it may see, how long it may take.
+//! The keys of `[agents.<id>]` about the program that a run starts: what it is, what it may see,
+//! how long it may take.
 
 use platform::config::Section;
 
@@ -14,12 +15,13 @@ const OUTPUT_BYTES_CEILING: i64 = 64 << 20;
 /// An agent's program.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Program {
-    /// Program and arguments, run as they stand: never a shell. The message goes to standard input, or in place of the
-    /// one whole argument `{message}`, which must come after a `--`.
+    /// Program and arguments, run as they stand: never a shell. The message goes to standard input,
+    /// or in place of the one whole argument `{message}`, which must come after a `--`.
     pub command: Vec<String>,
     /// Variables handed on beside PATH, HOME, LANG and TERM.
     pub env: Vec<String>,
-    /// `data_directory = "visible"`: the program may see the data directory with the tokens. Unless set it cannot.
+    /// `data_directory = "visible"`: the program may see the data directory with the tokens. Unless
+    /// set it cannot.
     pub data_visible: bool,
     /// `timeout_s` (1–86400, default 900).
     pub timeout_ms: u64,
@@ -84,7 +86,8 @@ fn data_visible(section: &mut Section<'_>) -> bool {
     }
 }
 
-/// The message may only ever be one whole argument, behind `--`, where no program takes it for an option.
+/// The message may only ever be one whole argument, behind `--`, where no program takes it for an
+/// option.
 fn check_command(section: &Section<'_>, command: &[String]) {
     if command.first().is_none_or(|program| program.trim().is_empty()) {
         section.wrong(

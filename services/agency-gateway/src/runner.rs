@@ -1,4 +1,5 @@
-//! The contract between the gateway and a runner: a [`Job`] goes in, a [`Run`] reports events until it has finished.
+//! The contract between the gateway and a runner: a [`Job`] goes in, a [`Run`] reports events until
+//! it has finished.
 
 use crate::program::Program;
 use async_trait::async_trait;
@@ -9,7 +10,8 @@ use platform::ports::{Calls, Programs};
 use serde_json::Value;
 use std::sync::Arc;
 
-/// Maximum length of an answer, in bytes: JSON may need six for one, and the other side reads 1 MiB.
+/// Maximum length of an answer, in bytes: JSON may need six for one, and the other side reads 1
+/// MiB.
 pub const TEXT_BYTES_MAX: usize = 100 << 10;
 /// Maximum length of a line of progress, in bytes.
 pub const PROGRESS_BYTES_MAX: usize = 300;
@@ -19,10 +21,10 @@ pub const PROGRESS_BYTES_MAX: usize = 300;
 pub struct Job {
     pub task: TaskId,
     pub agent: AgentId,
-    /// What the person wrote: data, never a command line.
+    /// The sender's text: data, never a command line.
     pub message: String,
     pub context: TaskContext,
-    /// What was approved.
+    /// The approved cost.
     pub cost_limit: Micros,
 }
 
@@ -65,7 +67,8 @@ pub enum RunEvent {
 pub trait Run: Send {
     /// The next event; after the end the same end again. Cancel-safe.
     async fn next(&mut self) -> RunEvent;
-    /// Ends it and everything it started; returns when all of it is gone. What it cost until then, where known.
+    /// Ends it and everything it started; returns when all of it is gone. What it cost until then,
+    /// where known.
     async fn stop(&mut self) -> Option<Micros>;
 }
 
@@ -81,7 +84,8 @@ pub struct Tools {
 pub trait Runner: std::fmt::Debug + Send + Sync {
     /// Starts the work. A start that fails is a run that has ended at once as `unavailable`.
     async fn start(&self, tools: &Tools, job: &Job) -> Box<dyn Run>;
-    /// The program that a run starts: `/health` looks for it, `quintet doctor` says what it can see.
+    /// The program that a run starts: `/health` looks for it, `quintet doctor` says what it can
+    /// see.
     fn program(&self) -> Option<&Program> {
         None
     }

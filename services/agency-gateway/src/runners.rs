@@ -1,7 +1,8 @@
 //! The ways to run an agent, a module each.
 //!
-//! To add one: `runners/<name>.rs` with a [`Runner`], its `mod` here, and its line in `platform/src/agents/kinds.rs`.
-//! The registry is built from those lines. `tests/it/runners.rs` holds each runner to what [`Run`] promises.
+//! To add one: `runners/<name>.rs` with a [`Runner`], its `mod` here, and its line in
+//! `platform/src/agents/kinds.rs`. The registry is built from those lines. `tests/it/runners.rs`
+//! holds each runner to what [`Run`] promises.
 //!
 //! [`Run`]: crate::runner::Run
 

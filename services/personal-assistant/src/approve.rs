@@ -29,7 +29,8 @@ const DESCRIPTION_CHARS_MAX: usize = 8_000;
 const NAME_CHARS_MAX: usize = 200;
 /// Maximum bytes of `arguments` as JSON.
 const ARGUMENTS_BYTES_MAX: usize = 64 << 10;
-/// Whole numbers above this are no longer exact in RFC 8785 JSON: two different ones could share a digest.
+/// Whole numbers above this are no longer exact in RFC 8785 JSON: two different ones could share a
+/// digest.
 const WHOLE_MAX: u64 = 1 << 53;
 
 /// The handler.

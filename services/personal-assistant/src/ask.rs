@@ -221,8 +221,8 @@ fn delivery(
     })
 }
 
-/// What the outbox says of a delivery. While it is on its way there, we ask again; the revision in the condition keeps
-/// an answer about the question from ending the delivery of the outcome.
+/// Records the outbox's response. While it is on its way there, we ask again; the revision in the
+/// condition keeps an answer about the question from ending the delivery of the outcome.
 fn taken(row: &DeliveryRow, status: Option<&DeliveryStatus>, retry_ms: i64) -> Statement {
     let state = status.map_or(DeliveryState::Queued, |status| status.state);
     let on_its_way = matches!(state, DeliveryState::Queued | DeliveryState::Sending);

@@ -73,8 +73,8 @@ fn keep(deps: &Deps, name: &str, value: &Value, by: &str) -> Statement {
     )
 }
 
-/// An agent that the graph does not know could never work: it is a slip of the pen. While the graph cannot be asked, any name
-/// is taken.
+/// An agent that the graph does not know could never work: it is a slip of the pen. While the graph
+/// cannot be asked, any name is taken.
 async fn known_agencies(deps: &Deps, names: &[String]) -> ApiResult<()> {
     if names.is_empty() {
         return Ok(());

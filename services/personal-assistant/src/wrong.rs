@@ -26,7 +26,7 @@ pub fn refuse(wrong: &[Wrong]) -> ApiResult<()> {
     ))
 }
 
-/// What is wrong with an amount.
+/// Adds the problem of an amount.
 pub fn check_amount(field: &'static str, amount: Option<Micros>, wrong: &mut Vec<Wrong>) {
     if amount.is_some_and(|amount| amount > AMOUNT_MAX) {
         wrong.push(Wrong { field, message: format!("is not an amount from $0 to {AMOUNT_MAX}.") });

@@ -8,8 +8,8 @@ use std::io::Read;
 /// Unpacks a body of exactly one gzip member and checks its CRC.
 ///
 /// # Errors
-/// `Malformed` for bytes that are not gzip, are damaged, or go on after the member; `TooLarge` for more
-/// than `limit` bytes.
+/// `Malformed` for bytes that are not gzip, are damaged, or go on after the member; `TooLarge` for
+/// more than `limit` bytes.
 pub fn gunzip(packed: &[u8], limit: usize) -> ApiResult<Vec<u8>> {
     let malformed = || ApiError::new(ErrorCode::Malformed, "The body is not valid gzip.");
     let mut decoder = GzDecoder::new(packed);

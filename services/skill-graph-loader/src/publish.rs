@@ -321,9 +321,10 @@ async fn nobody_vanishes(
     if gone.is_empty() { Ok(()) } else { Err(PublishError::Removal(gone, findings.to_vec())) }
 }
 
-/// Lower-case hex SHA-256 over the JSON of a graph without a version, members in the order of their names. Only this
-/// service computes it, so serde_json's way to write numbers will do, which is the same on both runtimes. Versions are named
-/// by it: a change of the writing would publish every graph anew.
+/// Lower-case hex SHA-256 over the JSON of a graph without a version, members in the order of their
+/// names. Only this service computes it, so serde_json's way to write numbers will do, which is the
+/// same on both runtimes. Versions are named by it: a change of the writing would publish every
+/// graph anew.
 pub fn digest(graph: &Graph) -> Result<String, PublishError> {
     let failed = |e: serde_json::Error| PublishError::Digest(e.to_string());
     // A tree keeps its members sorted.

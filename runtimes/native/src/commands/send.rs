@@ -17,7 +17,7 @@ use webhook_aggregator::channels::{LocalPlatform, Said, Signed, local_platform};
 /// Posts the message, waits, prints the answer. Exits 1 if the message is refused or parked.
 ///
 /// # Errors
-/// As said, and when the server does not answer.
+/// As above, and when the server does not answer.
 pub async fn send(
     client: &Client,
     data: &DataDir,
@@ -90,7 +90,7 @@ async fn wait_for(client: &Client, id: &EventId, deadline: i64) -> Result<EventD
     }
 }
 
-/// The webhook answers without an id, as the platforms want it: the event is found by its dedup key.
+/// Finds the event by its dedup key, because platforms expect a webhook response without an id.
 async fn find(client: &Client, channel: ChannelKind, key: &str) -> Result<EventId> {
     for _ in 0..20 {
         let list: EventList = client
@@ -118,7 +118,7 @@ async fn say_by_api(client: &Client, text: &str) -> Result<EventId> {
     Ok(accepted.event_id)
 }
 
-/// The webhook that the channel's platform would post.
+/// Signs the webhook as the channel's platform would.
 fn sign(
     data: &DataDir,
     channel: ChannelKind,

@@ -1,9 +1,10 @@
 //! The model's byte format: one byte per weight, a versioned header, a checksum, and full
 //! validation on reading.
 //!
-//! Layout, little endian: `QTRM`, version u16, bits u8 (with 0x80: no letters), classes u16, labels u16, seed u64, temperature f32, the gate,
-//! labels (u16 length, UTF-8) each with its two thresholds (f32), rarity steps (2^bits), known words (2^12 bytes), per class a scale and a bias (f32), the
-//! weights (2^bits × classes, i8), the checksum of all that.
+//! Layout, little endian: `QTRM`, version u16, bits u8 (with 0x80: no letters), classes u16, labels
+//! u16, seed u64, temperature f32, the gate, labels (u16 length, UTF-8) each with its two
+//! thresholds (f32), rarity steps (2^bits), known words (2^12 bytes), per class a scale and a bias
+//! (f32), the weights (2^bits × classes, i8), the checksum of all that.
 
 use super::Model;
 use super::calibrate::{GATE_INPUTS, Gate, Thresholds};
@@ -354,8 +355,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Like FNV-1a, but over eight bytes at a time and with a rotation, so not the `fnv` crate's: stored models carry this value.
-/// It guards against truncation and bit rot, not against people.
+/// Like FNV-1a, but over eight bytes at a time and with a rotation, so not the `fnv` crate's:
+/// stored models carry this value. It guards against truncation and bit rot, not against people.
 fn checksum(bytes: &[u8]) -> u64 {
     bytes.chunks(8).fold(0xcbf2_9ce4_8422_2325, |hash, chunk| {
         let word = chunk.iter().fold(0u64, |word, &byte| word << 8 | u64::from(byte));

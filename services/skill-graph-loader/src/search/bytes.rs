@@ -4,7 +4,7 @@
 use fnv::FnvHasher;
 use std::hash::Hasher;
 
-/// What the bytes begin with: a mark, then the version of the form.
+/// The first bytes: a mark, then the format version.
 const MARK: &[u8; 4] = b"QIDX";
 const VERSION: u32 = 1;
 
