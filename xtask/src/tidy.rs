@@ -1,5 +1,6 @@
 //! House rules that the compiler does not check. Every message names the fix.
 
+mod architecture;
 mod prose;
 
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
@@ -35,11 +36,17 @@ const RUNTIME_WORDS: &[(&str, &str)] = &[
 pub fn problems(root: &Path) -> Vec<String> {
     let mut found = Vec::new();
     imports(root, &mut found);
-    for file in rust_files(root) {
-        let text = std::fs::read_to_string(&file).unwrap_or_default();
-        let name = file.strip_prefix(root).unwrap_or(&file).display().to_string();
-        file_rules(&name, &text, &mut found);
+    let texts: Vec<(String, String)> = rust_files(root)
+        .iter()
+        .map(|file| {
+            let name = file.strip_prefix(root).unwrap_or(file).display().to_string();
+            (name, std::fs::read_to_string(file).unwrap_or_default())
+        })
+        .collect();
+    for (name, text) in &texts {
+        file_rules(name, text, &mut found);
     }
+    architecture::rules(root, &texts, &mut found);
     for (path, text) in crate::documents::all() {
         if std::fs::read_to_string(root.join(path)).unwrap_or_default() != text {
             found.push(format!("{path} is not what the code says; run `cargo xtask gen`"));
