@@ -5,7 +5,7 @@ use std::path::Path;
 /// Minimum underscores of a name that counts as a test, so that short identifiers stay free.
 const TEST_UNDERSCORES_MIN: usize = 3;
 
-/// Adds the tests and files that the document names and the tree lacks. `files` are paths with texts.
+/// Adds the tests and files that the document names and the tree lacks.
 pub(super) fn rules(root: &Path, files: &[(String, String)], found: &mut Vec<String>) {
     let document = std::fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap_or_default();
     for name in quoted(&document) {
