@@ -4,10 +4,10 @@
 CREATE TABLE approvals (
   id TEXT PRIMARY KEY,
   task TEXT NOT NULL UNIQUE,
-  fingerprint TEXT NOT NULL,           -- of what the caller sent: the same task with another one is a conflict
-  digest TEXT NOT NULL,                -- what the claim must present
+  fingerprint TEXT NOT NULL,           -- of the request: the same task with another one is a conflict
+  digest TEXT NOT NULL,                -- required by the claim
   state TEXT NOT NULL CHECK (state IN ('pending', 'approved', 'rejected', 'expired', 'cancelled', 'claimed', 'consumed')),
-  version INTEGER NOT NULL,            -- rises when it leaves `pending`
+  version INTEGER NOT NULL,            -- increases when it leaves `pending`
   kind TEXT NOT NULL,
   agent TEXT NOT NULL,
   operation TEXT,
@@ -26,7 +26,7 @@ CREATE TABLE approvals (
   decided_at INTEGER,
   decided_by TEXT,
   valid_until INTEGER,                 -- end of the time to claim it
-  lease_until INTEGER,                 -- while claimed: when the claim may pass to somebody else
+  lease_until INTEGER,                 -- while claimed: when another claim may follow
   attempt TEXT NOT NULL,               -- nonce of the request or decision that wrote the row last
   channel TEXT,
   event_id TEXT,
@@ -36,12 +36,12 @@ CREATE INDEX approvals_by_state ON approvals (state, expires_at);
 CREATE INDEX approvals_by_request ON approvals (requested_at);
 CREATE INDEX approvals_by_decision ON approvals (decided_at);
 
--- One place where the owner is asked. Due again at `due_at`; nothing to do when that is null.
+-- One chat where the owner is asked. Due at `due_at`; null means done.
 CREATE TABLE delivery (
   id TEXT PRIMARY KEY,
   approval TEXT NOT NULL,
   target TEXT NOT NULL,                -- JSON, contracts::outbox::Target
-  revision INTEGER NOT NULL,           -- the approval's version that should stand there
+  revision INTEGER NOT NULL,           -- the approval's version to show
   state TEXT NOT NULL,
   error TEXT,
   attempts INTEGER NOT NULL DEFAULT 0,
@@ -50,7 +50,7 @@ CREATE TABLE delivery (
 CREATE INDEX delivery_due ON delivery (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX delivery_by_approval ON delivery (approval);
 
--- What a button's token means; of the token itself only the SHA-256 is kept.
+-- Buttons and their meaning; only the SHA-256 of a token is stored.
 CREATE TABLE button (
   token_hash TEXT PRIMARY KEY,
   approval TEXT NOT NULL,
@@ -63,14 +63,14 @@ CREATE TABLE button (
   direct INTEGER NOT NULL
 );
 
--- The ledger. A scope is a window and whom it is for: `day:2026-11-23|all`, `day:2026-11-23|agent:codegen`, `month:2026-11|all`.
+-- The ledger. A scope is a window and an owner: `day:2026-11-23|all`, `day:2026-11-23|agent:codegen`, `month:2026-11|all`.
 CREATE TABLE budget (
   scope TEXT PRIMARY KEY,
   limit_u INTEGER NOT NULL,
   spent_u INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 
--- Limits set by the owner through the API; they win over the file's until reset. Rules: daily, monthly.
+-- Limits set by the owner through the API; they override the file's until reset. Rules: daily, monthly.
 CREATE TABLE budget_rule (
   rule TEXT PRIMARY KEY,
   limit_u INTEGER NOT NULL,
@@ -78,8 +78,8 @@ CREATE TABLE budget_rule (
   set_by TEXT NOT NULL
 );
 
--- Money set aside. It counts while exp > now, so it ends by arithmetic; exp = 0 once settled. Rows are never deleted:
--- they keep the scopes for late settles and stop a second reservation of the same task.
+-- Holds. A hold counts while exp > now, so it expires by itself; exp = 0 once settled. Rows are never deleted: they keep
+-- the scopes for late settlements and prevent a second hold of the same task.
 CREATE TABLE hold (
   task TEXT NOT NULL,
   scope TEXT NOT NULL,
@@ -90,7 +90,7 @@ CREATE TABLE hold (
 ) WITHOUT ROWID;
 CREATE INDEX hold_live ON hold (scope, exp, amt_u);
 
--- Who claimed an approval; a claim whose lease ran out may be followed by another one.
+-- Claims of approvals; another claim may follow once the lease has expired.
 CREATE TABLE claim (
   token_hash TEXT PRIMARY KEY,
   task TEXT NOT NULL,
@@ -99,13 +99,13 @@ CREATE TABLE claim (
   UNIQUE (task, seq)
 );
 
--- What was spent, append-only; one row for each claim that was settled.
+-- Posted costs, append-only; one row per settled claim.
 CREATE TABLE posted (
   task TEXT NOT NULL,
   seq INTEGER NOT NULL,
   amt_u INTEGER NOT NULL CHECK (amt_u >= 0),
   outcome TEXT NOT NULL,
-  reported_u INTEGER,                  -- null: the run did not say
+  reported_u INTEGER,                  -- null: the run reported none
   unpriced INTEGER NOT NULL,
   overrun_u INTEGER NOT NULL,
   usage TEXT,                          -- JSON
@@ -115,7 +115,7 @@ CREATE TABLE posted (
 );
 CREATE INDEX posted_at ON posted (at);
 
--- Halts. In force while resumed_at is null; target is `all` or `task:<id>`.
+-- Halts. Active while resumed_at is null; target is `all` or `task:<id>`.
 CREATE TABLE halt (
   id TEXT PRIMARY KEY,
   target TEXT NOT NULL,
@@ -129,7 +129,7 @@ CREATE TABLE halt (
 CREATE UNIQUE INDEX halt_in_force ON halt (target) WHERE resumed_at IS NULL;
 CREATE INDEX halt_at ON halt (at);
 
--- The owner's preferences and rules: one row for each that was set, as JSON.
+-- The owner's preferences and rules: one JSON row per changed one.
 CREATE TABLE personal_context (
   name TEXT PRIMARY KEY,
   value TEXT NOT NULL,

@@ -1,4 +1,4 @@
--- Owned by agency-router: every decision with all that it was made from and led to; feedback is written beside it.
+-- Owned by agency-router: every decision with its inputs, its result and its feedback.
 
 CREATE TABLE routing_decisions (
     id                TEXT PRIMARY KEY,           -- dec_<ULID>: sorts by time

@@ -1,8 +1,8 @@
--- Owned by skill-graph-loader; nobody else reads or writes these tables.
+-- Owned by skill-graph-loader; no other service reads or writes these tables.
 
--- One small row a published version; the graph itself lies in the objects it names, written before the row.
+-- One small row per published version; the graph is in the objects it names, which are written first.
 CREATE TABLE skill_graph (
-  -- The first 32 characters of the digest: what everybody calls this version.
+  -- The first 32 characters of the digest, which name this version.
   version      TEXT PRIMARY KEY,
   -- SHA-256 of the graph's RFC 8785 JSON, lower-case hex.
   digest       TEXT NOT NULL,
@@ -20,7 +20,7 @@ CREATE TABLE skill_graph (
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX skill_graph_by_seq ON skill_graph (seq);
 
--- The version that is served: always one row.
+-- The current version: always one row.
 CREATE TABLE skill_graph_current (
   id      INTEGER PRIMARY KEY CHECK (id = 1),
   version TEXT

@@ -1,6 +1,6 @@
--- Owned by monitoring-dashboard; nobody else reads or writes these tables.
+-- Owned by monitoring-dashboard; no other service reads or writes these tables.
 
--- Signed-in browsers. Only a digest of the cookie is kept. Rows live 12 hours.
+-- Signed-in browsers. Only a digest of the cookie is stored. Rows live 12 hours.
 CREATE TABLE dashboard_session (
   id_hash      TEXT PRIMARY KEY,
   created_at   INTEGER NOT NULL,
@@ -9,20 +9,20 @@ CREATE TABLE dashboard_session (
   conversation TEXT
 ) WITHOUT ROWID;
 
--- Sign-in links that were printed and not used yet. Rows live 10 minutes.
+-- Printed, unused sign-in links. Rows live 10 minutes.
 CREATE TABLE dashboard_sign_in_link (
   code_hash  TEXT PRIMARY KEY,
   expires_at INTEGER NOT NULL
 ) WITHOUT ROWID;
 
--- How each service was at its last check; `system` stands for all of them together.
+-- Each service's status at its last check; `system` is all of them together.
 CREATE TABLE probe (
   service    TEXT PRIMARY KEY,
   -- healthy, degraded, down or unknown
   status     TEXT NOT NULL,
   -- Failed checks in a row.
   fails      INTEGER NOT NULL,
-  -- Since when it has this status.
+  -- Start of this status.
   since      INTEGER NOT NULL,
   checked_at INTEGER NOT NULL,
   latency_ms REAL,

@@ -1,5 +1,5 @@
 -- Owned by skill-graph-loader.
 
--- The version that was served when this one was published: what a rollback serves and a diff compares with. NULL where nothing was
--- served, and for what was published before this column was there: of those the one published before counts.
+-- The version served when this one was published, for rollback and diff. NULL if there was none, and for versions older
+-- than this column; those use the publish order.
 ALTER TABLE skill_graph ADD COLUMN parent TEXT;

@@ -1,5 +1,5 @@
-// Quintet's dashboard: local times, countdowns, live parts, the console. Everything works without this file too.
-// Fragments put in place are drawn and escaped by the server with the templates of the pages themselves.
+// Quintet's dashboard: local times, countdowns, live parts, the console. All pages also work without it.
+// The server renders and escapes inserted fragments with the pages' own templates.
 'use strict';
 const $ = (id) => document.getElementById(id);
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -27,7 +27,7 @@ const awake = () => document.hidden
   ? new Promise((done) => document.addEventListener('visibilitychange', done, { once: true }))
   : undefined;
 
-// The figures, services, banner and events of the overview, every 15 seconds while somebody looks.
+// Updates the overview's metrics, services, banner and events every 15 seconds while the page is visible.
 let hurry = () => {};
 async function keepLive(address) {
   const shown = new Map();
@@ -46,7 +46,7 @@ async function keepLive(address) {
         here.replaceChildren(...part.childNodes);
         localise(here);
       }
-    } catch { /* away for a moment: the next round looks again */ }
+    } catch { /* unavailable: the next round retries */ }
   }
 }
 
@@ -54,7 +54,7 @@ function startConsole(said) {
   const form = $('say'), text = $('text'), trouble = $('say-trouble'), button = form.querySelector('button');
   const state = { last: +said.dataset.last, event: said.dataset.event || '', mark: said.dataset.mark || '' };
   let request = new AbortController();
-  // A long answer is read from its beginning.
+  // Scroll to the start of a long answer.
   const down = () => {
     const newest = said.lastElementChild;
     const long = newest && newest.offsetHeight > said.clientHeight;
@@ -123,7 +123,7 @@ function startConsole(said) {
   listen();
 }
 
-// j and k walk through the approval cards; deciding stays a deliberate press of a button.
+// j and k move between the approval cards; a decision still needs a press of a button.
 document.addEventListener('keydown', (key) => {
   if (!/^[jk]$/.test(key.key) || key.ctrlKey || key.metaKey || key.altKey || key.target.matches('input, textarea, select')) return;
   const cards = [...document.querySelectorAll('[data-card]')];
