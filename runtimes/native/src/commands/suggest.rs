@@ -436,7 +436,7 @@ mod tests {
         let told = add(&["1", "2", "3"]).err().unwrap();
         let says = told.to_string();
         assert!(
-            says.starts_with("nothing was written.\n  2: agents/agent-pm.md")
+            says.starts_with("wrote nothing.\n  2: the loader would not read")
                 && says.contains("by hand")
                 && !says.contains("C#"),
             "{says}"

@@ -270,7 +270,7 @@ fn route_estimates_the_cost_with_the_configured_prices() {
     let agent = "[agents.codegen]\nrunner = \"command\"\ncommand = [\"x\"]\ninput_price = 3\noutput_price = 15\n";
     std::fs::write(home.data().join("quintet.toml"), agent).unwrap();
     let words = home.run(&["route", "@codegen fix the typo"]).ok();
-    assert!(words.contains("simple, about 8006 tokens read and 1000 written, $0.03"), "{words}");
+    assert!(words.contains("simple, about 8006 input and 1000 output tokens, $0.03"), "{words}");
     assert_eq!(
         home.run(&["route", "@codegen fix the typo", "--json"]).json()["estimatedCost"],
         0.039018
