@@ -108,7 +108,7 @@ test('the event is listed and opens', async () => {
 test('was it the right agent? the answer becomes a suggestion', async () => {
   const { page } = owner;
   const form = page.getByRole('region', { name: 'Feedback' });
-  await form.getByLabel('Who should have had it').selectOption('security');
+  await form.getByLabel('Which agent is right for this?').selectOption('security');
   await form.getByRole('button', { name: 'No' }).click();
   await page.getByRole('status').waitFor();
   const { decisions } = await quintet.api('GET', '/agency-router/api/decisions?limit=20');

@@ -1,4 +1,4 @@
-// The platforms as they speak to us: what they send, how they sign it, and what their APIs answer. All secrets are invented.
+// The platforms' requests, signatures and API responses. All secrets are invented.
 import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
 
 const JSON_TYPE = { 'content-type': 'application/json' };
@@ -67,10 +67,10 @@ export const discord = {
   press: (id, custom_id) => discord.interaction(3, id, { component_type: 2, custom_id }),
 };
 
-/** The platform whose API lies under this first segment of a path. */
+/** The platform whose API has this first path segment. */
 export const platformOf = (api) => [telegram, slack, discord].find((platform) => platform.api === api);
 
-/** A configuration whose three platforms are the recorder, with one agent that costs money. */
+/** A configuration with the recorder as all three platforms and one paid agent. */
 export const config = (recorder) => `
 [endpoints.telegram.main]
 secret_token = "${telegram.secret}"

@@ -1,5 +1,5 @@
-// Stands in for the platforms' APIs: writes every request down and answers as the platform would.
-// What lies below /ours is Quintet's, what lies below /theirs an official SDK's.
+// A fake of the platforms' APIs: records every request and answers as the platform would.
+// Paths below /ours are Quintet's, those below /theirs an official SDK's.
 import { createServer } from 'node:http';
 import { platformOf } from './platforms.mjs';
 import { until } from './quintet.mjs';

@@ -58,7 +58,7 @@ pub enum Command {
         after_help = "Example:\n  quintet send telegram \"Fix the TypeError in the login flow\""
     )]
     Send {
-        /// The channel to send through
+        /// Channel to send through
         #[arg(value_parser = one_of(ChannelKind::ALL.iter().copied()))]
         channel: ChannelKind,
         text: String,
@@ -212,10 +212,10 @@ pub enum Command {
     /// Register a webhook with its platform, or print the steps
     #[command(after_help = "Example:\n  quintet setup telegram --url https://quintet.example.org")]
     Setup {
-        /// The channel whose platform is to send here
+        /// Channel to set up
         #[arg(value_parser = one_of(channels::all().map(|(channel, _)| channel)))]
         channel: ChannelKind,
-        /// The endpoint's name in the configuration
+        /// Endpoint name in the configuration
         #[arg(long)]
         endpoint: Option<String>,
         /// Public https address of this server

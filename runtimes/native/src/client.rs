@@ -106,7 +106,7 @@ impl Client {
         let bytes = answer
             .bytes()
             .await
-            .map_err(|e| Unreachable(format!("the response of {} ended early", e.without_url())))?;
+            .map_err(|e| Unreachable(format!("the response ended early: {}", e.without_url())))?;
         if ok {
             return serde_json::from_slice(&bytes)
                 .context("this version cannot read the server's response");

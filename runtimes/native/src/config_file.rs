@@ -147,7 +147,7 @@ fn set(tree: &mut Value, words: &[String], raw: &str, value: Value) {
     }
 }
 
-/// The channel whose endpoint's name comes behind these words.
+/// The channel if the next word is the name of one of its endpoints.
 fn channel_named_by(words: &[String]) -> Option<&'static dyn Channel> {
     match words {
         [table, name] if table == "endpoints" => channel(ChannelKind::parse(name)?),
@@ -155,7 +155,7 @@ fn channel_named_by(words: &[String]) -> Option<&'static dyn Channel> {
     }
 }
 
-/// Reads every service's part; the local endpoints come along.
+/// Reads every service's part, including the local endpoints.
 ///
 /// # Errors
 /// [`Wrong`], with all problems.

@@ -139,7 +139,7 @@ fn feedback_form(config: &Config, owner: &Owner, row: &EventRow, agents: &[PoolM
                 input type="hidden" name="token" value=(owner.token(&feedback_change(decision.as_str())));
                 input type="hidden" name="decision" value=(decision);
                 button name="correct" value="yes" { "Yes" }
-                label { span.unseen { "Which agent should get it?" } select name="agent" {
+                label { span.unseen { "Which agent is right for this?" } select name="agent" {
                     option value="" { "someone else" }
                     @for other in others { option value=(other.agent) { (other.agent) } }
                 } }
