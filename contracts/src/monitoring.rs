@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 /// `GET /health` of every service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
     pub service: crate::ServiceName,
@@ -17,8 +18,39 @@ pub struct Health {
     pub problems: Vec<String>,
 }
 
+/// The query of figures since a time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SinceQuery {
+    /// Milliseconds since the epoch; without it, the start of the day.
+    #[serde(default)]
+    pub since: Option<i64>,
+}
+
+/// `GET /api/status` of personal-assistant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct AssistantStatus {
+    pub service: crate::ServiceName,
+    pub version: String,
+    /// Whether everything is halted.
+    pub halted: bool,
+    pub pending: i64,
+    /// Questions of pending approvals that no chat shows yet.
+    pub undelivered: i64,
+    /// Claimed and not settled.
+    pub running: i64,
+    /// No model in this version: always null.
+    pub model: Option<String>,
+    pub time_zone: String,
+    pub budget: Vec<crate::budget::BudgetScope>,
+}
+
 /// `GET /internal/ledger-stats?since=` of personal-assistant.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LedgerStats {
     pub time_zone: String,
@@ -47,6 +79,7 @@ pub struct LedgerStats {
 
 /// `GET /internal/inbox-stats?since=` of webhook-aggregator.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct InboxStats {
     /// Accepted since `since`, duplicates not counted.
@@ -68,6 +101,7 @@ pub struct InboxStats {
 
 /// `GET /api/stats`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Stats {
     pub requests: u64,
@@ -99,6 +133,7 @@ pub struct Stats {
 
 /// Metrics of services that do not answer, at most an hour old.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LastKnown {
     /// Time of the values.
@@ -113,6 +148,7 @@ pub struct LastKnown {
 
 /// `GET /api/archive` of monitoring-dashboard: days, newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Archive {
     pub days: Vec<String>,
@@ -120,6 +156,7 @@ pub struct Archive {
 
 /// `GET /api/archive/{day}`: a day's rows of the table `metrics`, one per hour and series.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ArchiveDay {
     pub day: String,
@@ -128,6 +165,7 @@ pub struct ArchiveDay {
 
 /// `GET /api/sla`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Sla {
     /// Percent, rounded down to two decimals; null before the first measurement.
@@ -148,6 +186,7 @@ pub struct Sla {
 
 /// One service's uptime.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceUptime {
     pub uptime7d: Option<f64>,

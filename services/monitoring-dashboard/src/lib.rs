@@ -28,10 +28,14 @@ pub use session::sign_in_link;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{any, get, post};
-use contracts::{ErrorCode, ServiceName};
+use axum::routing::{get, post};
+use contracts::calls::{Access, monitoring_dashboard as calls};
+use contracts::{Scope, ServiceName};
 use form::Form;
-use platform::edge::{ApiError, Routes, Scope};
+use platform::edge::Routes;
+
+/// The OpenAPI document of the calls below `/api`.
+const DOCUMENT: &str = include_str!("../../../docs/api/monitoring-dashboard.json");
 
 /// The service.
 pub fn router(deps: Deps) -> Router {
@@ -42,20 +46,22 @@ pub fn router(deps: Deps) -> Router {
 /// The whole URL map. Pages are open here and closed by [`session::Owner`], which every page handler takes.
 fn routes(deps: &Deps) -> Routes<Deps> {
     use pages::{
-        agents, approvals, budget, console, dashboard, event, events, graph, halt, health, sign_in,
+        agents, api, approvals, budget, console, dashboard, event, events, graph, halt, health,
+        sign_in,
     };
-    const READERS: &[Scope] = &[Scope::Viewer, Scope::Operator];
+    const READERS: Access = Access::Scopes(&[Scope::Viewer, Scope::Operator]);
     Routes::new(ServiceName::MonitoringDashboard, deps.auth.clone())
-        .open("/health", get(crate::health::health))
-        .scoped(READERS, "/api/stats", get(stats::show))
-        .scoped(READERS, "/api/sla", get(sla::show))
-        .scoped(READERS, "/api/archive", get(archive::list))
-        .scoped(READERS, "/api/archive/{day}", get(archive::day))
-        .scoped(&[Scope::Operator], "/api/restore", post(archive::restore))
-        .scoped(READERS, "/api/series", any(later))
-        .scoped(READERS, "/api/incidents", any(later))
-        .scoped(READERS, "/metrics", any(later))
-        .open("/status", any(later))
+        .health(crate::health::health)
+        .document(DOCUMENT)
+        .call(calls::ReadStats, stats::show)
+        .call(calls::ReadSla, sla::show)
+        .call(calls::ListArchive, archive::list)
+        .call(calls::ReadArchiveDay, archive::day)
+        .call(calls::Restore, archive::restore)
+        .planned(READERS, "/api/series")
+        .planned(READERS, "/api/incidents")
+        .planned(READERS, "/metrics")
+        .planned(Access::Open, "/status")
         .open("/", get(dashboard::lead_there))
         .open("/assets/{file}", get(assets::show))
         .open("/sign-in", get(sign_in::show).post(sign_in::sign_in))
@@ -79,9 +85,6 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .open("/dashboard/gateways/drain", post(agents::drain))
         .open("/dashboard/health", get(health::show))
         .open("/dashboard/budget", get(budget::show))
+        .open("/dashboard/api", get(api::show))
         .open("/dashboard/{*rest}", get(pages::refusal::no_such_page))
-}
-
-async fn later() -> ApiError {
-    ApiError::new(ErrorCode::NotInThisVersion, "This path belongs to a later version.")
 }

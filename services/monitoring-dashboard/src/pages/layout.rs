@@ -20,10 +20,11 @@ pub enum Here {
     Graph,
     Health,
     Budget,
+    Api,
 }
 
 impl Here {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Overview,
         Self::Events,
         Self::Approvals,
@@ -31,6 +32,7 @@ impl Here {
         Self::Graph,
         Self::Health,
         Self::Budget,
+        Self::Api,
     ];
     const fn entry(self) -> (&'static str, &'static str) {
         match self {
@@ -41,6 +43,7 @@ impl Here {
             Self::Graph => ("Graph", "/dashboard/graph"),
             Self::Health => ("Health", "/dashboard/health"),
             Self::Budget => ("Budget", "/dashboard/budget"),
+            Self::Api => ("API", "/dashboard/api"),
         }
     }
 }

@@ -98,6 +98,7 @@ async fn pages_need_a_session() {
         "/dashboard/agents",
         "/dashboard/health",
         "/dashboard/budget",
+        "/dashboard/api",
     ] {
         let page = bed.get(path, "").await;
         assert!(
