@@ -16,7 +16,6 @@ use contracts::graph::{
     RollbackRequest, SearchQuery, Severity, VersionRow,
 };
 use platform::edge::ApiError;
-use platform::percent::encode;
 use serde_json::json;
 use skill_graph_loader::Limits;
 use skill_graph_loader::parse::order;
