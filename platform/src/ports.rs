@@ -19,7 +19,9 @@ pub use clock::{Clock, ClockExt};
 pub use kv::Kv;
 pub use objects::Objects;
 pub use outbound::{Outbound, OutboundRequest, OutboundResponse};
-pub use programs::{ProgramEvent, ProgramSpec, Programs, Running};
+pub use programs::{
+    Confinement, ProgramEvent, ProgramNetwork, ProgramSpec, Programs, Reach, Running,
+};
 pub use signal::{Signal, begin_wait};
 pub use sql::{Row, Sql, SqlExt, SqlValue, Statement, SyncSql};
 

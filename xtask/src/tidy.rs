@@ -59,12 +59,12 @@ pub fn problems(root: &Path) -> Vec<String> {
 fn allowed(package: &str, services: &[&str]) -> Option<Vec<String>> {
     let list = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
     match package {
-        "contracts" => list(&[]),
+        "contracts" | "sandbox" => list(&[]),
         "platform" => list(&["contracts"]),
         "inbox" => list(&["contracts", "platform"]),
         "xtask" => list(&["contracts"]),
         "quintet" => Some(
-            ["contracts", "platform", "inbox"]
+            ["contracts", "platform", "inbox", "sandbox"]
                 .iter()
                 .chain(services)
                 .map(|name| (*name).to_owned())

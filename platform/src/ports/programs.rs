@@ -19,6 +19,7 @@ pub struct ProgramSpec {
     /// Whether it may see the data directory with the tokens. If unset and the directory cannot be
     /// hidden, the program does not start.
     pub data_visible: bool,
+    pub reach: Reach,
     /// The name of the work directory.
     pub task: String,
     /// Time limit.
@@ -27,7 +28,45 @@ pub struct ProgramSpec {
     pub output_bytes_max: usize,
 }
 
-/// An event of a running program.
+/// How far a program reaches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    pub confinement: Confinement,
+    /// The network in the sandbox.
+    pub network: ProgramNetwork,
+    /// Absolute paths, or paths below the home that begin with `~/`, that it may read in the
+    /// sandbox, besides the system's and its own program.
+    pub readable: Vec<String>,
+    /// The same to write, besides its work directory.
+    pub writable: Vec<String>,
+}
+
+/// Whether a program runs in a sandbox.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Confinement {
+    /// A sandbox: its work directory, the system's programs, and the paths it is given. Where the
+    /// kernel does not allow one, the program does not start.
+    #[default]
+    Strict,
+    /// Everything that the owner's own programs reach, except the data directory. Only if the owner
+    /// says so.
+    Off,
+}
+
+/// Which network a program in the sandbox reaches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProgramNetwork {
+    /// Only a loopback of its own.
+    None,
+    /// Public addresses, through a proxy that `HTTP_PROXY` and `HTTPS_PROXY` name. No loopback of
+    /// the machine, no private network.
+    #[default]
+    Internet,
+    /// All of the machine's.
+    All,
+}
+
+/// Something a running program did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProgramEvent {
     /// A line of standard output, without its end.

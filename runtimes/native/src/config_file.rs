@@ -23,6 +23,8 @@ pub struct Configuration {
     pub assistant: personal_assistant::Config,
     pub gateway: agency_gateway::Config,
     pub dashboard: monitoring_dashboard::Config,
+    /// The file it came from, if any; agents must not read it.
+    pub file: Option<PathBuf>,
     /// Variables without a key.
     pub warnings: Vec<String>,
 }
@@ -45,6 +47,8 @@ pub fn path(given: Option<&Path>, data: &DataDir) -> Option<PathBuf> {
 
 /// File and variables as one tree.
 pub struct Tree {
+    /// The file, if there was one.
+    pub file: Option<PathBuf>,
     pub value: Value,
     /// Paths set by variables, with the variables' names.
     from_variables: Vec<(String, String)>,
@@ -67,7 +71,7 @@ pub fn read_tree(file: Option<&Path>) -> Result<Tree> {
         None => json!({}),
     };
     let (from_variables, warnings) = apply_variables(&mut tree, std::env::vars());
-    Ok(Tree { value: tree, from_variables, warnings })
+    Ok(Tree { file: file.map(Path::to_path_buf), value: tree, from_variables, warnings })
 }
 
 /// Allowed top-level tables; a variable for another one is a warning.
@@ -165,7 +169,7 @@ pub fn read(
     place: monitoring_dashboard::Place,
 ) -> Result<Configuration, Wrong> {
     let report = Report::default();
-    let Tree { value: tree, from_variables, warnings } = tree;
+    let Tree { file, value: tree, from_variables, warnings } = tree;
     let mut root = Section::new(Some(tree), "", &report);
     for table in TABLES {
         root.value(table);
@@ -183,6 +187,7 @@ pub fn read(
             monitoring_dashboard::Config::read(tree, place, report)
         }),
         router: agency_router::Config::read(tree),
+        file: file.clone(),
         warnings: warnings.clone(),
     };
     // A variable without a key is only a warning: it may belong to another program.
@@ -264,7 +269,8 @@ mod tests {
             "endpoints": endpoints.collect::<serde_json::Map<_, _>>(),
             "budget": nope, "limits": nope, "agents": { "x": nope }, "gateway": nope, "server": nope,
         });
-        let tree = Tree { value: tree, from_variables: Vec::new(), warnings: Vec::new() };
+        let tree =
+            Tree { file: None, value: tree, from_variables: Vec::new(), warnings: Vec::new() };
         let wrong =
             read(&tree, &Value::Null, monitoring_dashboard::Place::default()).err().unwrap();
         let listed: Vec<&ConfigProblem> =

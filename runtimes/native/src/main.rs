@@ -29,9 +29,14 @@ use cli::Cli;
 fn main() {
     let mut args = std::env::args_os();
     let _ = args.next();
-    // The gateway starts agents through this same binary: see supervise.rs.
-    if args.next().is_some_and(|word| word == "__supervise") {
-        std::process::exit(supervise::main(args.collect::<Vec<_>>()));
+    // The gateway starts agents through this very program: see supervise.rs.
+    let word = args.next();
+    if word.as_ref().is_some_and(|word| word == supervise::SUBCOMMAND) {
+        std::process::exit(supervise::main(args));
+    }
+    #[cfg(target_os = "linux")]
+    if word.is_some_and(|word| word == supervise::init::SUBCOMMAND) {
+        std::process::exit(supervise::init::main(args));
     }
     let cli = Cli::parse();
     start_log();

@@ -2,19 +2,25 @@
 //! environment of named variables, no view of the data directory, and its limits; it stops with its
 //! whole process tree.
 
+mod confine;
 mod lines;
 mod lookup;
+mod relay;
 mod session;
 
+use super::supervise::orders::Orders;
 use async_trait::async_trait;
 use platform::ports::{
-    PortError, PortErrorKind, PortResult, ProgramEvent, ProgramSpec, Programs, Running,
+    Confinement, PortError, PortErrorKind, PortResult, ProgramEvent, ProgramNetwork, ProgramSpec,
+    Programs, Running,
 };
+use relay::Relay;
+use sandbox::{Protected, folder::WorkRoot};
 use session::{Session, Start};
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::os::unix::fs::DirBuilderExt;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
 
@@ -32,8 +38,14 @@ pub struct NativePrograms {
     /// This binary, which becomes the supervisor.
     binary: PathBuf,
     work: PathBuf,
-    /// The data directory with the tokens, hidden unless the agent may see it.
+    /// Opened at the first start, and held.
+    root: OnceLock<WorkRoot>,
+    /// The data directory with the tokens: hidden from every program that is not trusted with it.
     data: PathBuf,
+    /// The data directory as it was when the server started; none if it was not there.
+    protected: Option<Protected>,
+    /// Other files with secrets.
+    files: Vec<PathBuf>,
     environment: BTreeMap<OsString, OsString>,
 }
 
@@ -56,27 +68,78 @@ impl NativePrograms {
         data: impl Into<PathBuf>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Self {
+        let data = data.into();
         Self {
             binary: binary.into(),
             work: work.into(),
-            data: data.into(),
+            root: OnceLock::new(),
+            protected: Protected::at(&data).ok(),
+            files: Vec::new(),
+            data: data.canonicalize().unwrap_or(data),
             environment: environment.into_iter().collect(),
         }
     }
-    /// The program's variables: the four, and the named ones that are not Quintet's.
+    /// Also keeps these files with secrets from every program, such as a configuration outside the
+    /// data directory. They are looked up at each start, because an editor replaces a file.
+    #[must_use]
+    pub fn protecting(mut self, files: impl IntoIterator<Item = PathBuf>) -> Self {
+        let outside =
+            |file: &PathBuf| !file.canonicalize().is_ok_and(|file| file.starts_with(&self.data));
+        self.files = files.into_iter().filter(outside).collect();
+        self
+    }
+    /// The data directory as it was at the start, and the files as they are.
+    fn protected(&self) -> Vec<Protected> {
+        let files = self.files.iter().filter_map(|file| Protected::at(file).ok());
+        self.protected.iter().cloned().chain(files).collect()
+    }
+    fn root(&self) -> std::io::Result<&WorkRoot> {
+        if let Some(root) = self.root.get() {
+            return Ok(root);
+        }
+        let root = WorkRoot::open(&self.work)?;
+        root.sweep(was_left)?;
+        Ok(self.root.get_or_init(|| root))
+    }
+    fn orders(&self, spec: &ProgramSpec, program: &Path, made: &Made) -> PortResult<Orders> {
+        if self.protected.is_none() && !spec.data_visible {
+            return Err(PortError::clean(
+                PortErrorKind::Invalid,
+                "the data directory was not there when the server started, so it cannot be hidden; restart the server",
+            ));
+        }
+        let protected = self.protected();
+        let variable = |name: &str| self.environment.get(OsStr::new(name)).map(OsString::as_os_str);
+        let plan = (spec.reach.confinement == Confinement::Strict).then(|| {
+            confine::plan(
+                spec,
+                &confine::Place {
+                    program,
+                    directory: &made.path,
+                    identity: made.identity,
+                    relay: relayed(spec).then_some(made.relay.as_path()),
+                    path: variable("PATH"),
+                    home: variable("HOME").map(Path::new),
+                    protected: &protected,
+                    data: &self.data,
+                },
+            )
+        });
+        let hidden =
+            protected.iter().filter(|secret| !spec.data_visible || secret.path != self.data);
+        Ok(Orders { plan, hidden: hidden.cloned().collect() })
+    }
+    /// The variables a program may see: the four, and the named ones that are not Quintet's.
     fn environment_for(&self, named: &[String]) -> Vec<(OsString, OsString)> {
         let names = ALWAYS.into_iter().chain(named.iter().map(String::as_str));
         let allowed = names.filter(|name| !name.to_ascii_uppercase().starts_with(OWN_PREFIX));
         allowed
-            .filter_map(|name| self.environment.get_key_value(std::ffi::OsStr::new(name)))
+            .filter_map(|name| self.environment.get_key_value(OsStr::new(name)))
             .map(|(k, v)| (k.clone(), v.clone()))
             .collect()
     }
     fn find(&self, program: &str) -> Option<PathBuf> {
-        lookup::find(
-            program,
-            self.environment.get(std::ffi::OsStr::new("PATH")).map(OsString::as_os_str),
-        )
+        lookup::find(program, self.environment.get(OsStr::new("PATH")).map(OsString::as_os_str))
     }
 }
 
@@ -90,22 +153,41 @@ impl Programs for NativePrograms {
             )
         };
         let program = self.find(&spec.program).ok_or_else(not_found)?;
-        let directory = work_directory(&self.work, &spec.task).map_err(|error| {
-            PortError::clean(
-                PortErrorKind::Unavailable,
-                format!("cannot create the work directory: {error}"),
-            )
+        let made = self.root().and_then(|root| make(root, &spec.task)).map_err(|error| {
+            PortError::clean(PortErrorKind::Unavailable, format!("no work directory: {error}"))
         })?;
-        let environment = self.environment_for(&spec.env);
+        let orders = match self.orders(&spec, &program, &made) {
+            Ok(orders) => orders,
+            Err(error) => {
+                made.remove().await;
+                return Err(error);
+            }
+        };
+        let mut environment = self.environment_for(&spec.env);
+        let relay = match begin_relay(&spec, &made) {
+            Ok(relay) => relay,
+            Err(error) => {
+                made.remove().await;
+                return Err(PortError::clean(
+                    PortErrorKind::Unavailable,
+                    format!("no relay: {error}"),
+                ));
+            }
+        };
+        if relay.is_some() {
+            environment.extend(proxy_variables());
+        }
         let (events, receiver) = mpsc::channel(WAITING_LINES);
         let (stop, stopped) = oneshot::channel();
-        let hidden = (!spec.data_visible).then(|| self.data.clone());
         let session = Session::start(
-            Start { binary: &self.binary, program: &program, environment, hidden, directory },
+            Start { binary: &self.binary, program: &program, environment, orders, made },
             spec,
         )
         .await?;
-        tokio::spawn(session.drive(events, stopped));
+        tokio::spawn(async move {
+            session.drive(events, stopped).await;
+            drop(relay);
+        });
         Ok(Box::new(NativeRun { events: receiver, stop: Some(stop), end: None }))
     }
     fn exists(&self, program: &str) -> bool {
@@ -148,19 +230,68 @@ impl Running for NativeRun {
     }
 }
 
-/// Creates a directory for one task, accessible to its owner only. The name is the task's safe
-/// characters plus a number.
-fn work_directory(work: &Path, task: &str) -> std::io::Result<PathBuf> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.mode(0o700).recursive(true).create(work)?;
-    let name: String = task
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' })
-        .take(80)
-        .collect();
+fn relayed(spec: &ProgramSpec) -> bool {
+    spec.reach.confinement == Confinement::Strict && spec.reach.network == ProgramNetwork::Internet
+}
+
+fn begin_relay(spec: &ProgramSpec, made: &Made) -> std::io::Result<Option<Relay>> {
+    relayed(spec).then(|| Relay::listen(&made.relay, relay::is_public)).transpose()
+}
+
+/// In both spellings, since programs differ in which they read.
+fn proxy_variables() -> Vec<(OsString, OsString)> {
+    let proxy = format!("http://127.0.0.1:{}", sandbox::RELAY_PORT);
+    let named = ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"]
+        .map(|name| (name, proxy.as_str()));
+    let others = [
+        ("NO_PROXY", "localhost,127.0.0.1,::1"),
+        ("no_proxy", "localhost,127.0.0.1,::1"),
+        ("NODE_USE_ENV_PROXY", "1"),
+    ];
+    named.into_iter().chain(others).map(|(name, value)| (name.into(), value.into())).collect()
+}
+
+/// A work folder of one run.
+struct Made {
+    root: WorkRoot,
+    name: OsString,
+    path: PathBuf,
+    /// Where a relay of this run listens: beside the folder, out of the program's reach.
+    relay: PathBuf,
+    identity: sandbox::Identity,
+}
+
+impl Made {
+    async fn remove(self) {
+        let removed = tokio::task::spawn_blocking(move || self.root.remove(&self.name)).await;
+        if let Ok(Err(error)) = removed {
+            tracing::warn!(error = %error, "a work directory could not be removed");
+        }
+    }
+}
+
+/// A new folder for one task, for its owner alone. The name is made of the task's harmless
+/// characters, the process and a number.
+fn make(root: &WorkRoot, task: &str) -> std::io::Result<Made> {
+    let harmless = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+    let name: String = task.chars().map(harmless).take(80).collect();
     let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-    let directory =
-        std::path::absolute(work)?.join(format!("{name}.{}.{number}", std::process::id()));
-    builder.recursive(false).create(&directory)?;
-    Ok(directory)
+    let name = OsString::from(format!("{name}.{}.{number}", std::process::id()));
+    let identity = root.make(&name)?;
+    let mut socket = name.clone();
+    socket.push(".relay");
+    let (path, relay) = (root.path().join(&name), root.path().join(socket));
+    Ok(Made { root: root.share()?, path, relay, name, identity })
+}
+
+/// Whether the process in a work folder's name is gone, so that nobody removes the folder any more.
+fn was_left(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    let name = name.strip_suffix(".relay").unwrap_or(&name);
+    let process = name.rsplit('.').nth(1).and_then(|pid| pid.parse::<i32>().ok());
+    let signal = None::<nix::sys::signal::Signal>;
+    process.is_some_and(|pid| {
+        let found = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal);
+        pid > 0 && found == Err(nix::errno::Errno::ESRCH)
+    })
 }

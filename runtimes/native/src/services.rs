@@ -135,12 +135,13 @@ pub fn build(
         auth: auth.clone(),
         config: Arc::new(configuration.dashboard),
     };
+    let programs = NativePrograms::new(work_dir(), data.path()).protecting(configuration.file);
     let gateway = agency_gateway::Deps {
         calls: Arc::new(LocalCalls::new(switchboard.clone(), data.token(Scope::Gateway)?)),
         clock,
         signal,
         background,
-        programs: Arc::new(NativePrograms::new(work_dir(), data.path())),
+        programs: Arc::new(programs),
         auth,
         config: Arc::new(configuration.gateway),
         gateway_id: GatewayId::new("local"),

@@ -6,15 +6,28 @@
 //! called setsid, so the whole tree stays below it and is found in `/proc`. It ends when the
 //! program has ended or it is told to stop, and leaves no process.
 //!
-//! | descriptor | use |
+//! Where the orders hold a plan, the program runs in a sandbox and `warden.rs` takes over; the rest
+//! of this file is for a program whose owner said `sandbox = "off"`, and for systems without
+//! namespaces.
+//!
+//! | descriptor | is |
 //! | --- | --- |
-//! | 0 | a socket to the gateway. Input: the directory to hide (empty: none) and the program's standard input, each after its length in 8 bytes (little-endian); the end of input means stop. Output: `started PID`, `failed REASON`, `exited code N` or `exited signal N`, one per line |
-//! | 1, 2 | passed on to the program |
+//! | 0 | a socket to the gateway: in come the orders and the program's standard input (`orders.rs`); its end means stop. Out go `started PID`, `failed REASON`, `exited code N` or `exited signal N`, one a line |
+//! | 1, 2 | the program's own, handed on |
 //!
 //! The socket closes when the gateway's process ends for any reason. `PR_SET_PDEATHSIG` would not
 //! do: it fires when the starting *thread* ends, and threads of an async runtime come and go.
 
 mod hide;
+#[cfg(target_os = "linux")]
+pub mod init;
+pub mod orders;
+#[cfg(target_os = "linux")]
+mod relay;
+#[cfg(target_os = "linux")]
+mod warden;
+
+use orders::{own_control, tell};
 
 use nix::sys::signal::{SigSet, Signal, kill, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -23,10 +36,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -49,34 +59,53 @@ enum End {
     Signal(i32),
 }
 
-/// Runs the program of `-- program args…` (the words after the subcommand) and returns its exit
-/// code.
+impl End {
+    /// Its line to the gateway.
+    fn line(self) -> String {
+        match self {
+            Self::Code(code) => format!("exited code {code}"),
+            Self::Signal(signal) => format!("exited signal {signal}"),
+        }
+    }
+    /// The exit code a shell would give.
+    fn code(self) -> i32 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => 128 + signal,
+        }
+    }
+}
+
+/// Runs the program of `-- program args…` (what follows the subcommand) to its end, and returns its
+/// exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> i32 {
-    let mut args = args.into_iter().skip_while(|arg| arg == "--");
-    let (Some(program), Ok(mut control)) = (args.next(), own_control()) else { return NOT_STARTED };
+    let args: Vec<_> = args.into_iter().skip_while(|arg| arg == "--").collect();
+    let (Some((program, rest)), Ok(mut control)) = (args.split_first(), own_control()) else {
+        return NOT_STARTED;
+    };
+    let Some((orders, input)) = orders::read(&mut control) else { return NOT_STARTED };
+    #[cfg(target_os = "linux")]
+    if orders.plan.is_some() {
+        return warden::run(&mut control, &orders, &input, &args);
+    }
     #[cfg(target_os = "linux")]
     if let Err(error) = nix::sys::prctl::set_child_subreaper(true) {
         tell(&mut control, &format!("failed no subreaper: {error}"));
         return NOT_STARTED;
     }
-    let (Some(hidden), Some(input)) = (read_part(&mut control), read_part(&mut control)) else {
-        return NOT_STARTED;
-    };
-    // Through the socket, because the program can read its parent's arguments and environment.
-    let hidden = PathBuf::from(OsString::from_vec(hidden));
-    if !hidden.as_os_str().is_empty()
-        && let Err(reason) = hide::hide(&hidden)
-    {
+    if let Err(reason) = orders.hidden.iter().try_for_each(hide::hide) {
         tell(
             &mut control,
             &format!(
-                "failed the data directory with its tokens cannot be hidden here ({reason}); allow unprivileged user namespaces, run the gateway alone as another user, or set data_directory = \"visible\" for this agent"
+                "failed the data directory with its tokens cannot be hidden from it here ({reason}); allow unprivileged \
+                 user namespaces, run the gateway alone as another user, or set data_directory = \"visible\" for this \
+                 agent"
             ),
         );
         return NOT_STARTED;
     }
     let mut command = Command::new(program);
-    command.args(args).stdin(Stdio::piped()).process_group(0);
+    command.args(rest).stdin(Stdio::piped()).process_group(0);
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
@@ -84,10 +113,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> i32 {
             return NOT_STARTED;
         }
     };
-    // Blocked only now, because the program would inherit the mask. An earlier signal simply ends
-    // us.
-    let signals: SigSet =
-        [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD].into_iter().collect();
+    // Blocked only now: the program would have inherited the mask. A signal before this moment
+    // simply ends us.
+    let signals = stop_signals();
     if signals.thread_block().is_err() {
         return abandon(&mut child);
     }
@@ -102,35 +130,13 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> i32 {
         Err(_) => return abandon(&mut child),
     };
     let end = supervise(pid, &signals);
-    tell(
-        &mut control,
-        &match end {
-            End::Code(code) => format!("exited code {code}"),
-            End::Signal(signal) => format!("exited signal {signal}"),
-        },
-    );
-    match end {
-        End::Code(code) => code,
-        End::Signal(signal) => 128 + signal,
-    }
+    tell(&mut control, &end.line());
+    end.code()
 }
 
-/// The socket of descriptor 0 as a file.
-fn own_control() -> std::io::Result<File> {
-    std::io::stdin().as_fd().try_clone_to_owned().map(File::from)
-}
-
-fn tell(control: &mut File, line: &str) {
-    // If the gateway is gone, the end of its socket stops us anyway.
-    let _ = writeln!(control, "{}", line.replace('\n', " "));
-}
-
-fn read_part(control: &mut File) -> Option<Vec<u8>> {
-    let mut length = [0_u8; 8];
-    control.read_exact(&mut length).ok()?;
-    let mut part = vec![0; usize::try_from(u64::from_le_bytes(length)).ok()?];
-    control.read_exact(&mut part).ok()?;
-    Some(part)
+/// The signals that wake the process that waits for a program.
+fn stop_signals() -> SigSet {
+    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD].into_iter().collect()
 }
 
 /// Sends SIGTERM to the main thread when the gateway closes its end.

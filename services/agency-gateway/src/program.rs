@@ -2,6 +2,7 @@
 //! how long it may take.
 
 use platform::config::Section;
+use platform::ports::{Confinement, ProgramNetwork, Reach};
 
 /// The argument of a command that the message takes the place of.
 pub const MESSAGE: &str = "{message}";
@@ -23,6 +24,8 @@ pub struct Program {
     /// `data_directory = "visible"`: the program may see the data directory with the tokens. Unless
     /// set it cannot.
     pub data_visible: bool,
+    /// `sandbox`, `network`, `readable`, `writable`.
+    pub reach: Reach,
     /// `timeout_s` (1–86400, default 900).
     pub timeout_ms: u64,
     /// Maximum output; default 1 MiB.
@@ -35,6 +38,7 @@ impl Default for Program {
             command: Vec::new(),
             env: Vec::new(),
             data_visible: false,
+            reach: Reach::default(),
             timeout_ms: whole(TIMEOUT_S) * 1000,
             output_bytes_max: bytes(OUTPUT_BYTES_MAX),
         }
@@ -51,12 +55,14 @@ impl Program {
         let env = section.texts("env").unwrap_or_default();
         check_env(section, &env);
         let data_visible = data_visible(section);
+        let reach = reach(section);
         let timeout_s = section.whole("timeout_s", 1, 86_400).unwrap_or(TIMEOUT_S);
         let output = section.whole("output_bytes_max", 1, OUTPUT_BYTES_CEILING);
         Self {
             command: command.unwrap_or_default(),
             env,
             data_visible,
+            reach,
             timeout_ms: whole(timeout_s) * 1000,
             output_bytes_max: bytes(output.unwrap_or(OUTPUT_BYTES_MAX)),
         }
@@ -84,6 +90,57 @@ fn data_visible(section: &mut Section<'_>) -> bool {
             false
         }
     }
+}
+
+/// How far the program reaches; the default is the strictest but for the internet.
+fn reach(section: &mut Section<'_>) -> Reach {
+    let confinement = match section.text("sandbox").as_deref() {
+        None | Some("strict") => Confinement::Strict,
+        Some("off") => Confinement::Off,
+        Some(_) => {
+            section.wrong(
+                "sandbox",
+                "is neither \"strict\" nor \"off\".",
+                "Write one of the two; strict is the default.",
+            );
+            Confinement::Strict
+        }
+    };
+    let network = match section.text("network").as_deref() {
+        None | Some("internet") => ProgramNetwork::Internet,
+        Some("none") => ProgramNetwork::None,
+        Some("all") => ProgramNetwork::All,
+        Some(_) => {
+            section.wrong(
+                "network",
+                "is neither \"none\" nor \"internet\" nor \"all\".",
+                "Write one of the three; internet is the default.",
+            );
+            ProgramNetwork::None
+        }
+    };
+    Reach {
+        confinement,
+        network,
+        readable: paths(section, "readable"),
+        writable: paths(section, "writable"),
+    }
+}
+
+/// Absolute paths, or paths below the home.
+fn paths(section: &mut Section<'_>, key: &str) -> Vec<String> {
+    let paths = section.texts(key).unwrap_or_default();
+    for path in &paths {
+        let rooted = path.starts_with('/') || path.starts_with("~/");
+        if !rooted || path.contains('\0') || path.split('/').any(|part| part == "..") {
+            section.wrong(
+                key,
+                &format!("has \"{path}\", which is no full path."),
+                "Begin each path with / or ~/, and write it without \"..\".",
+            );
+        }
+    }
+    paths
 }
 
 /// The message may only ever be one whole argument, behind `--`, where no program takes it for an

@@ -106,7 +106,7 @@ pub async fn gateway(
         clock: Arc::new(SystemClock),
         signal: Arc::new(ProcessSignal::default()),
         background: Arc::new(TokioBackground),
-        programs: Arc::new(NativePrograms::new(work_dir(), data.path())),
+        programs: Arc::new(NativePrograms::new(work_dir(), data.path()).protecting(tree.file)),
         auth,
         config: Arc::new(configuration),
         gateway_id: GatewayId::new(format!("gateway-{id}")),

@@ -2,11 +2,12 @@
 //! stops its process tree.
 
 use super::super::supervise::SUBCOMMAND;
+use super::super::supervise::orders::Orders;
+use super::Made;
 use super::lines::Lines;
 use platform::ports::{PortError, PortErrorKind, PortResult, ProgramEvent, ProgramSpec};
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -33,10 +34,10 @@ pub(super) struct Start<'a> {
     pub(super) binary: &'a Path,
     pub(super) program: &'a Path,
     pub(super) environment: Vec<(OsString, OsString)>,
-    /// The directory to hide.
-    pub(super) hidden: Option<PathBuf>,
-    /// Work directory; removed afterwards.
-    pub(super) directory: PathBuf,
+    /// How the supervisor is to run it.
+    pub(super) orders: Orders,
+    /// Where it works; removed when it has ended.
+    pub(super) made: Made,
 }
 
 /// A program that has been started.
@@ -48,7 +49,7 @@ pub(super) struct Session {
     stdout: ChildStdout,
     stderr: JoinHandle<String>,
     feeding: JoinHandle<OwnedWriteHalf>,
-    directory: PathBuf,
+    made: Option<Made>,
     deadline: Instant,
     output_bytes_max: usize,
 }
@@ -64,20 +65,29 @@ enum Why {
 impl Session {
     /// `Invalid` when the program cannot start. Removes the directory if nothing runs.
     pub(super) async fn start(start: Start<'_>, spec: ProgramSpec) -> PortResult<Self> {
-        let directory = start.directory.clone();
-        let started = Self::begin(start, spec).await;
-        if started.is_err() {
-            remove(directory).await;
+        let Start { binary, program, environment, orders, made } = start;
+        match Self::begin((binary, program), environment, orders, spec, &made.path).await {
+            Ok(session) => Ok(Self { made: Some(made), ..session }),
+            Err(error) => {
+                made.remove().await;
+                Err(error)
+            }
         }
-        started
     }
-    async fn begin(start: Start<'_>, spec: ProgramSpec) -> PortResult<Self> {
-        let Start { binary, program, environment, hidden, directory } = start;
+    async fn begin(
+        (binary, program): (&Path, &Path),
+        environment: Vec<(OsString, OsString)>,
+        orders: Orders,
+        spec: ProgramSpec,
+        directory: &Path,
+    ) -> PortResult<Self> {
+        let orders = serde_json::to_vec(&orders)
+            .map_err(|error| PortError::clean(PortErrorKind::Invalid, error.to_string()))?;
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(unavailable)?;
         ours.set_nonblocking(true).map_err(unavailable)?;
         let mut command = Command::new(binary);
         command.arg(SUBCOMMAND).arg("--").arg(program).args(&spec.args);
-        command.env_clear().envs(environment).current_dir(&directory).process_group(0);
+        command.env_clear().envs(environment).current_dir(directory).process_group(0);
         command
             .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
             .stdout(Stdio::piped())
@@ -100,12 +110,8 @@ impl Session {
             status: BufReader::new(status),
             stdout,
             stderr: tokio::spawn(tail(stderr)),
-            feeding: tokio::spawn(feed(
-                control,
-                hidden.map(PathBuf::into_os_string).unwrap_or_default().into_vec(),
-                spec.stdin,
-            )),
-            directory,
+            feeding: tokio::spawn(feed(control, orders, spec.stdin)),
+            made: None,
             deadline: Instant::now() + Duration::from_millis(spec.timeout_ms),
             output_bytes_max: spec.output_bytes_max,
         };
@@ -152,7 +158,9 @@ impl Session {
             .and_then(Result::ok)
             .unwrap_or_default();
         self.stderr.abort();
-        remove(self.directory).await;
+        if let Some(made) = self.made.take() {
+            made.remove().await;
+        }
         let end = match why {
             Why::TimedOut => ProgramEvent::TimedOut,
             Why::TooMuch => ProgramEvent::TooMuchOutput,
@@ -213,10 +221,10 @@ async fn read(
     Why::Ended
 }
 
-/// Sends the directory to hide and the program's input, then keeps the socket open until it is
-/// aborted.
-async fn feed(mut control: OwnedWriteHalf, hidden: Vec<u8>, input: String) -> OwnedWriteHalf {
-    for part in [hidden, input.into_bytes()] {
+/// Hands over the orders and the program's input, and then keeps the socket open; aborted, it
+/// closes it.
+async fn feed(mut control: OwnedWriteHalf, orders: Vec<u8>, input: String) -> OwnedWriteHalf {
+    for part in [orders, input.into_bytes()] {
         let length = u64::try_from(part.len()).unwrap_or(0).to_le_bytes();
         let fed = async {
             control.write_all(&length).await?;
@@ -252,13 +260,6 @@ fn kill_group(program: i32) {
             nix::unistd::Pid::from_raw(program),
             nix::sys::signal::Signal::SIGKILL,
         );
-    }
-}
-
-async fn remove(directory: PathBuf) {
-    let removed = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(directory)).await;
-    if let Ok(Err(error)) = removed {
-        tracing::warn!(error = %error, "cannot remove a work directory");
     }
 }
 

@@ -11,15 +11,17 @@
 //! It is not a jail: a program of this user can still have a process started outside, with a timer
 //! or a file that a shell reads at log-in.
 
-use std::path::Path;
+use sandbox::Protected;
 
-/// Covers `directory` permanently. Call it while the process has one thread.
+/// Covers the directory for good, by its inode: a name that was put in its place is refused. To be
+/// called while the process has one thread.
 ///
 /// # Errors
 /// The system's refusal as text; then nothing may start.
 #[cfg(target_os = "linux")]
-pub fn hide(directory: &Path) -> Result<(), String> {
+pub fn hide(directory: &Protected) -> Result<(), String> {
     use nix::mount::{MsFlags, mount};
+    use std::os::fd::AsRawFd;
     let refused =
         |what: &'static str| move |error: nix::errno::Errno| format!("{what}: {}", error.desc());
     own_namespaces().map_err(|error| format!("namespaces: {error}"))?;
@@ -27,7 +29,9 @@ pub fn hide(directory: &Path) -> Result<(), String> {
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_SLAVE, None::<&str>)
         .map_err(refused("mount"))?;
     let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount(Some("none"), directory, Some("tmpfs"), flags, Some("size=4k,mode=0500"))
+    let opened = sandbox::opened(directory).map_err(|error| error.to_string())?;
+    let by_descriptor = format!("/proc/self/fd/{}", opened.as_raw_fd());
+    mount(Some("none"), by_descriptor.as_str(), Some("tmpfs"), flags, Some("size=4k,mode=0500"))
         .map_err(refused("mount"))?;
     own_namespaces().map_err(|error| format!("namespaces: {error}"))?;
     // An open handle to the covered directory, or to one above it, would still lead below the
@@ -58,6 +62,6 @@ fn own_namespaces() -> std::io::Result<()> {
 /// # Errors
 /// Always.
 #[cfg(not(target_os = "linux"))]
-pub fn hide(_directory: &Path) -> Result<(), String> {
+pub fn hide(_directory: &Protected) -> Result<(), String> {
     Err("this system has no mount namespaces".to_owned())
 }

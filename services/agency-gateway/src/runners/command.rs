@@ -57,6 +57,7 @@ impl Command {
             args: args.iter().map(put).collect(),
             stdin: if as_argument { String::new() } else { job.message.clone() },
             data_visible: self.0.data_visible,
+            reach: self.0.reach.clone(),
             env: self.0.env.clone(),
             task: job.task.to_string(),
             timeout_ms: self.0.timeout_ms,

@@ -1,110 +1,11 @@
-//! Agents' programs on this machine: what they can see, their limits, and that they leave no
-//! process behind.
+//! Starting, reading, limiting and stopping.
 
-#![cfg(target_os = "linux")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "test equipment: whatever is odd must stop the test"
-)]
-
-#[path = "../src"]
-#[allow(dead_code, reason = "what only the binary uses")]
-mod native {
-    pub mod programs;
-    pub mod supervise;
-}
-
-use native::programs::NativePrograms;
-use platform::ports::{PortErrorKind, ProgramEvent, ProgramSpec, Programs, Running};
-use std::ffi::OsString;
+use crate::bed::{BOTH, Bed, alive, bed, line, mark, reach, script, to_end, waits, well};
+use platform::ports::{
+    Confinement, PortErrorKind, ProgramEvent, ProgramNetwork, ProgramSpec, Programs, Reach,
+};
 use std::path::Path;
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
-
-struct Bed {
-    work: TempDir,
-    programs: NativePrograms,
-}
-
-fn bed() -> Bed {
-    let work = tempfile::tempdir().unwrap();
-    let environment = [
-        ("PATH", "/usr/local/bin:/usr/bin:/bin"),
-        ("HOME", "/home/owner"),
-        ("LANG", "C.UTF-8"),
-        ("TERM", "dumb"),
-        ("API_KEY", "k-123"),
-        ("OTHER", "hidden"),
-        ("QUINTET_OPERATOR_TOKEN", "secret"),
-        ("quintet_data", "secret"),
-    ];
-    let environment =
-        environment.map(|(name, value)| (OsString::from(name), OsString::from(value)));
-    std::fs::create_dir_all(work.path().join("data/tokens")).unwrap();
-    std::fs::write(work.path().join("data/tokens/operator"), "the-token").unwrap();
-    let programs = NativePrograms::with(
-        env!("CARGO_BIN_EXE_quintet"),
-        work.path().join("work"),
-        work.path().join("data"),
-        environment,
-    );
-    Bed { work, programs }
-}
-
-/// A shell script as the agent. The shell belongs to the test; the adapter never uses one.
-fn script(text: &str) -> ProgramSpec {
-    ProgramSpec {
-        program: "sh".to_owned(),
-        args: vec!["-c".to_owned(), text.to_owned()],
-        task: "web.console.01~2/../x".to_owned(),
-        timeout_ms: 60_000,
-        output_bytes_max: 1 << 20,
-        ..ProgramSpec::default()
-    }
-}
-
-impl Bed {
-    async fn start(&self, spec: ProgramSpec) -> Box<dyn Running> {
-        self.programs.start(spec).await.unwrap()
-    }
-    async fn run(&self, spec: ProgramSpec) -> (Vec<String>, ProgramEvent) {
-        let mut running = self.start(spec).await;
-        let answer = to_end(&mut *running).await;
-        assert_eq!(running.next().await, answer.1, "the end stays the end");
-        let left: Vec<_> = std::fs::read_dir(self.work.path().join("work")).unwrap().collect();
-        assert!(left.is_empty(), "{left:?}");
-        answer
-    }
-}
-
-async fn to_end(running: &mut dyn Running) -> (Vec<String>, ProgramEvent) {
-    let mut lines = Vec::new();
-    loop {
-        match running.next().await {
-            ProgramEvent::Line(line) => lines.push(line),
-            end => return (lines, end),
-        }
-    }
-}
-
-async fn line(running: &mut dyn Running) -> String {
-    match running.next().await {
-        ProgramEvent::Line(line) => line,
-        end => panic!("no line but {end:?}"),
-    }
-}
-
-fn well() -> ProgramEvent {
-    ProgramEvent::Exited { code: Some(0), stderr: String::new() }
-}
-
-fn is_alive(pid: &str) -> bool {
-    Path::new("/proc").join(pid).exists()
-}
 
 #[tokio::test]
 async fn program_reads_its_input_and_returns_lines_and_exit_code() {
@@ -133,8 +34,10 @@ async fn program_sees_only_named_variables_and_never_quintets_own() {
     let env = ["API_KEY", "QUINTET_OPERATOR_TOKEN", "quintet_data", "PATH", "MISSING"]
         .map(str::to_owned)
         .to_vec();
-    let (mut lines, end) =
-        bed.run(ProgramSpec { program: "env".to_owned(), args: vec![], env, ..script("") }).await;
+    // With the internet come the variables of its proxy.
+    let reach = Reach { network: ProgramNetwork::None, ..Reach::default() };
+    let prints = ProgramSpec { program: "env".to_owned(), args: vec![], env, reach, ..script("") };
+    let (mut lines, end) = bed.run(prints).await;
     lines.sort();
     assert_eq!(
         lines,
@@ -199,21 +102,22 @@ async fn program_that_ignores_its_input_blocks_nothing() {
     assert_eq!((lines, end), (vec!["done".to_owned()], well()));
     let (lines, _) = bed.run(ProgramSpec { stdin: message.clone(), ..script("wc -c") }).await;
     assert_eq!(lines, [(10 << 20).to_string()]);
-    // It does not prevent the program from being stopped either.
-    let mut running =
-        bed.start(ProgramSpec { stdin: message, ..script("echo $$; exec sleep 1000") }).await;
-    let pid = line(&mut *running).await;
+    // Nor does it keep the program from being stopped.
+    let mark = mark();
+    let waiting = script(&format!("echo up; {}", waits(&mark)));
+    let mut running = bed.start(ProgramSpec { stdin: message, ..waiting }).await;
+    line(&mut *running).await;
     running.stop().await.unwrap();
-    assert!(!is_alive(&pid));
+    assert_eq!(alive(&mark), 0);
 }
 
 #[tokio::test]
 async fn program_stops_at_its_output_limit() {
     let bed = bed();
-    let spec = ProgramSpec { output_bytes_max: 100_000, ..script("echo $$; exec yes") };
-    let (lines, end) = bed.run(spec).await;
-    assert_eq!(end, ProgramEvent::TooMuchOutput);
-    assert!(!is_alive(&lines[0]));
+    let mark = mark();
+    let spec = ProgramSpec { output_bytes_max: 100_000, ..script(&format!("exec yes {mark}")) };
+    assert_eq!(bed.run(spec).await.1, ProgramEvent::TooMuchOutput);
+    assert_eq!(alive(&mark), 0);
     let exact = ProgramSpec { output_bytes_max: 6, ..script("echo 12345") };
     assert_eq!(bed.run(exact).await.1, well());
 }
@@ -221,17 +125,18 @@ async fn program_stops_at_its_output_limit() {
 #[tokio::test]
 async fn program_stops_at_its_time_limit_even_if_its_lines_are_not_read() {
     let bed = bed();
+    let mark = mark();
     let began = Instant::now();
     let mut running = bed
         .start(ProgramSpec {
             timeout_ms: 300,
             output_bytes_max: 1 << 30,
-            ..script("echo $$; exec yes")
+            ..script(&format!("exec yes {mark}"))
         })
         .await;
-    let pid = line(&mut *running).await;
+    line(&mut *running).await;
     tokio::time::sleep(Duration::from_millis(1_000)).await;
-    assert!(!is_alive(&pid));
+    assert_eq!(alive(&mark), 0);
     assert_eq!(to_end(&mut *running).await.1, ProgramEvent::TimedOut);
     assert!(began.elapsed() < Duration::from_secs(5));
 }
@@ -239,11 +144,14 @@ async fn program_stops_at_its_time_limit_even_if_its_lines_are_not_read() {
 #[tokio::test]
 async fn program_that_ignores_sigterm_is_killed_after_the_grace() {
     let bed = bed();
-    let mut running = bed.start(script("trap '' TERM; echo $$; while :; do sleep 0.1; done")).await;
-    let pid = line(&mut *running).await;
+    let mark = mark();
+    let deaf = format!("trap '' TERM; echo up; while :; do sleep 0.1; : {mark}; done");
+    let mut running = bed.start(script(&deaf)).await;
+    line(&mut *running).await;
+    assert!(alive(&mark) > 0);
     let began = Instant::now();
     running.stop().await.unwrap();
-    assert!(!is_alive(&pid));
+    assert_eq!(alive(&mark), 0);
     let took = began.elapsed();
     assert!(took >= Duration::from_secs(4) && took < Duration::from_secs(9), "{took:?}");
 }
@@ -265,37 +173,52 @@ async fn program_may_clean_up_on_sigterm() {
     running.stop().await.unwrap();
 }
 
-/// Prints its own id and that of an orphaned grandchild in its own session.
-const DAEMON: &str = "echo $$; (setsid sh -c 'echo $$ > daemon; exec sleep 1000' >/dev/null 2>&1 \
-    &) ; \
-    while [ ! -s daemon ]; do sleep 0.01; done; cat daemon; ";
+/// Starts a grandchild in a session of its own whose parent is gone, and says so.
+fn daemon(mark: &str) -> String {
+    format!(
+        "(setsid bash -c 'trap \"\" HUP; echo up > daemon; {}' >/dev/null 2>&1 &) ; \
+         while [ ! -s daemon ]; do sleep 0.01; done; cat daemon; ",
+        waits(mark)
+    )
+}
 
 #[tokio::test]
 async fn program_stop_kills_an_orphaned_grandchild() {
     let bed = bed();
-    let mut running = bed.start(script(&format!("{DAEMON} exec sleep 1000"))).await;
-    let (pid, daemon) = (line(&mut *running).await, line(&mut *running).await);
-    assert!(is_alive(&pid) && is_alive(&daemon));
-    running.stop().await.unwrap();
-    assert!(!is_alive(&pid) && !is_alive(&daemon));
+    for confinement in BOTH {
+        let mark = mark();
+        let text = format!("{} {}", daemon(&mark), waits(&mark));
+        let mut running =
+            bed.start(ProgramSpec { reach: reach(confinement), ..script(&text) }).await;
+        line(&mut *running).await;
+        assert!(alive(&mark) >= 2, "{confinement:?}");
+        running.stop().await.unwrap();
+        assert_eq!(alive(&mark), 0, "{confinement:?}");
+    }
 }
 
 #[tokio::test]
 async fn program_leaves_no_process_when_its_end_is_reported() {
     let bed = bed();
-    let (lines, end) = bed.run(script(&format!("{DAEMON} exit 7"))).await;
-    assert_eq!(end, ProgramEvent::Exited { code: Some(7), stderr: String::new() });
-    assert!(!is_alive(&lines[0]) && !is_alive(&lines[1]), "{lines:?}");
+    for confinement in BOTH {
+        let mark = mark();
+        let text = format!("{} exit 7", daemon(&mark));
+        let (_, end) = bed.run(ProgramSpec { reach: reach(confinement), ..script(&text) }).await;
+        assert_eq!(end, ProgramEvent::Exited { code: Some(7), stderr: String::new() });
+        assert_eq!(alive(&mark), 0, "{confinement:?}");
+    }
 }
 
 #[tokio::test]
 async fn program_stops_when_its_handle_is_dropped() {
     let bed = bed();
-    let mut running = bed.start(script(&format!("{DAEMON} exec sleep 1000"))).await;
-    let (pid, daemon) = (line(&mut *running).await, line(&mut *running).await);
+    let mark = mark();
+    let text = format!("{} {}", daemon(&mark), waits(&mark));
+    let mut running = bed.start(script(&text)).await;
+    line(&mut *running).await;
     drop(running);
     for _ in 0..400 {
-        if !is_alive(&pid) && !is_alive(&daemon) {
+        if alive(&mark) == 0 {
             return;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -307,16 +230,17 @@ async fn program_stops_when_its_handle_is_dropped() {
 fn program_stops_when_its_gateway_is_gone() {
     let bed = bed();
     let gateway = tokio::runtime::Runtime::new().unwrap();
-    let (pid, daemon) = gateway.block_on(async {
-        let mut running = bed.start(script(&format!("{DAEMON} exec sleep 1000"))).await;
-        let ids = (line(&mut *running).await, line(&mut *running).await);
-        // Like kill -9: no destructor runs, only the descriptors close.
+    let mark = mark();
+    let text = format!("{} {}", daemon(&mark), waits(&mark));
+    gateway.block_on(async {
+        let mut running = bed.start(script(&text)).await;
+        line(&mut *running).await;
+        // As with kill -9 nothing is asked of the handle; only the descriptors close.
         std::mem::forget(running);
-        ids
     });
     gateway.shutdown_background();
     for _ in 0..400 {
-        if !is_alive(&pid) && !is_alive(&daemon) {
+        if alive(&mark) == 0 {
             return;
         }
         std::thread::sleep(Duration::from_millis(20));
@@ -327,7 +251,9 @@ fn program_stops_when_its_gateway_is_gone() {
 #[tokio::test]
 async fn program_group_stops_when_its_supervisor_is_killed() {
     let bed = bed();
-    let mut running = bed.start(script("echo $PPID; echo $$; exec sleep 1000")).await;
+    let text = "echo $PPID; echo $$; exec sleep 1000";
+    let unconfined = ProgramSpec { reach: reach(Confinement::Off), ..script(text) };
+    let mut running = bed.start(unconfined).await;
     let (supervisor, pid) = (line(&mut *running).await, line(&mut *running).await);
     nix::sys::signal::kill(
         nix::unistd::Pid::from_raw(supervisor.parse().unwrap()),
@@ -378,6 +304,7 @@ async fn program_inherits_no_descriptor_of_the_server() {
     let (lines, _) =
         bed.run(script("for fd in /proc/self/fd/*; do readlink $fd; done | sort")).await;
     drop((listener, connection, database));
+    assert!(lines.len() >= 3, "{lines:?}");
     assert!(
         !lines.iter().any(|to| to.contains("quintet.db") || to.contains("socket:")),
         "{lines:?}"
@@ -404,75 +331,4 @@ impl Bed {
             (vec![n.to_string()], ProgramEvent::Exited { code: Some(5), stderr: String::new() })
         );
     }
-}
-
-/// Every way to the token for a program of the same user: the path, removing the cover, and the
-/// namespaces and roots of outside processes.
-fn burglar(bed: &Bed) -> String {
-    let data = bed.work.path().join("data").display().to_string();
-    let test = std::process::id();
-    format!(
-        r#"
-cat {data}/tokens/operator
-ls -A {data}
-umount {data}; umount -l {data}; cat {data}/tokens/operator
-unshare -Urm sh -c 'umount -l {data}; cat {data}/tokens/operator'
-unshare -Urm sh -c 'mount --bind {root} /mnt && cat /mnt/data/tokens/operator'
-cat /proc/{test}/root{data}/tokens/operator
-nsenter -t {test} -U -m cat {data}/tokens/operator
-nsenter -t {test} -m cat {data}/tokens/operator
-cat /proc/{test}/environ
-echo tried
-"#,
-        root = bed.work.path().display(),
-    )
-}
-
-#[tokio::test]
-async fn program_cannot_reach_the_data_directory_unless_it_is_visible() {
-    let bed = bed();
-    let (lines, end) = bed.run(script(&format!("exec 2>&1\n{}", burglar(&bed)))).await;
-    assert_eq!(end, well());
-    let said = lines.join("\n");
-    assert!(
-        !said.contains("the-token") && !said.contains("tokens\n") && !said.contains("CARGO"),
-        "{said}"
-    );
-    assert_eq!(lines.last().map(String::as_str), Some("tried"));
-    let reads = format!("cat {}", bed.work.path().join("data/tokens/operator").display());
-    let trusted = ProgramSpec { data_visible: true, ..script(&reads) };
-    assert_eq!(bed.run(trusted).await.0, ["the-token"], "the test looks in the right place");
-}
-
-#[tokio::test]
-async fn program_leaves_the_machines_mounts_unchanged() {
-    let bed = bed();
-    let file = bed.work.path().join("owners-file");
-    let (lines, end) = bed
-        .run(script(&format!(
-            "id -u; echo mine > {}; ls /proc/1 >/dev/null && echo seen",
-            file.display()
-        )))
-        .await;
-    assert_eq!((lines, end), (vec![nix::unistd::geteuid().to_string(), "seen".to_owned()], well()));
-    assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine\n");
-    assert!(bed.work.path().join("data/tokens/operator").exists(), "covered for the program alone");
-}
-
-#[tokio::test]
-async fn program_never_starts_if_the_data_directory_cannot_be_hidden() {
-    let bed = bed();
-    std::fs::remove_dir_all(bed.work.path().join("data")).unwrap();
-    let error = bed.programs.start(script("echo ran")).await.map(|_| ()).unwrap_err();
-    assert_eq!(error.kind, PortErrorKind::Invalid);
-    assert!(
-        error.detail.contains("cannot be hidden")
-            && error.detail.contains("data_directory = \"visible\""),
-        "{}",
-        error.detail
-    );
-    assert!(
-        std::fs::read_dir(bed.work.path().join("work")).unwrap().next().is_none(),
-        "no directory is left"
-    );
 }

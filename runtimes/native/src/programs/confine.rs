@@ -1,0 +1,164 @@
+//! The reach of a program in the sandbox: system folders, the programs on PATH, its own work
+//! folder, and the paths that its owner names. Nothing else of the home, and nothing that holds a
+//! secret of ours.
+
+use platform::ports::{ProgramNetwork, ProgramSpec};
+use sandbox::{Bind, Identity, Limits, Network, Plan, Protected};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+/// Read-only, where they exist.
+const SYSTEM: [&str; 14] = [
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/etc",
+    "/opt",
+    "/nix",
+    "/gnu",
+    "/snap",
+    "/var/lib/ca-certificates",
+    "/sys/devices/system/cpu",
+];
+/// Files of the system that name passwords or keys; root may read them even without capabilities.
+const SYSTEM_SECRETS: [&str; 7] = [
+    "/etc/shadow",
+    "/etc/shadow-",
+    "/etc/gshadow",
+    "/etc/gshadow-",
+    "/etc/sudoers",
+    "/etc/sudoers.d",
+    "/etc/ssl/private",
+];
+/// Folders of the home that hold tool chains and no secrets.
+const TOOL_CHAINS: [&str; 9] = [
+    ".rustup",
+    ".nvm/versions",
+    ".pyenv",
+    ".asdf",
+    ".local/share/mise",
+    ".volta",
+    ".bun/bin",
+    ".deno/bin",
+    "go/bin",
+];
+
+/// Where a program runs.
+pub(super) struct Place<'a> {
+    pub(super) program: &'a Path,
+    pub(super) directory: &'a Path,
+    pub(super) identity: Identity,
+    /// The socket of its relay, with `network = "internet"`.
+    pub(super) relay: Option<&'a Path>,
+    pub(super) path: Option<&'a OsStr>,
+    pub(super) home: Option<&'a Path>,
+    /// The data directory, and every file with secrets elsewhere.
+    pub(super) protected: &'a [Protected],
+    pub(super) data: &'a Path,
+}
+
+/// The plan of one run.
+pub(super) fn plan(spec: &ProgramSpec, place: &Place<'_>) -> Plan {
+    let mut binds: Vec<Bind> = SYSTEM.iter().map(Bind::read_only).collect();
+    binds.extend(on_path(place.path).map(Bind::read_only));
+    binds.extend(around(place.program).into_iter().map(Bind::read_only));
+    if let Some(home) = place.home {
+        binds.extend(TOOL_CHAINS.iter().map(|name| Bind::read_only(home.join(name))));
+    }
+    // Often a link to a file below /run.
+    binds.extend(std::fs::canonicalize("/etc/resolv.conf").ok().map(Bind::read_only));
+    let named = |path: &String| in_home(path, place.home);
+    let readable = spec.reach.readable.iter().map(named);
+    binds.extend(readable.map(|path| Bind { required: true, ..Bind::read_only(path) }));
+    binds.extend(spec.reach.writable.iter().map(named).map(Bind::writable));
+    binds.extend(place.relay.map(|path| Bind { required: true, ..Bind::read_only(path) }));
+    binds.push(Bind { identity: Some(place.identity), ..Bind::writable(place.directory) });
+    let mut protected: Vec<_> = place.protected.to_vec();
+    if spec.data_visible {
+        protected.retain(|secret| secret.path != place.data);
+        binds.push(Bind::writable(place.data));
+    }
+    protected.extend(SYSTEM_SECRETS.iter().filter_map(|path| Protected::at(Path::new(path)).ok()));
+    keep_one_each(&mut binds);
+    leave_out_secrets(&mut binds, &protected);
+    Plan {
+        binds,
+        home: place.home.filter(|home| home.parent().is_some()).map(Path::to_path_buf),
+        protected,
+        directory: place.directory.to_path_buf(),
+        network: match spec.reach.network {
+            ProgramNetwork::None => Network::None,
+            ProgramNetwork::Internet => Network::Internet,
+            ProgramNetwork::All => Network::All,
+        },
+        relay: place.relay.map(Path::to_path_buf),
+        limits: Limits::default(),
+    }
+}
+
+/// `~/` stands for the home.
+fn in_home(path: &str, home: Option<&Path>) -> PathBuf {
+    match (path.strip_prefix("~/"), home) {
+        (Some(below), Some(home)) => home.join(below),
+        _ => PathBuf::from(path),
+    }
+}
+
+/// A later bind of the same path counts: the owner's word after our own.
+fn keep_one_each(binds: &mut Vec<Bind>) {
+    let mut seen = std::collections::BTreeSet::new();
+    binds.reverse();
+    binds.retain(|bind| seen.insert(bind.path.clone()));
+    binds.reverse();
+}
+
+/// Paths that we add by ourselves give way where a secret lies in them or around them; those that
+/// the owner named are refused later, with the reason.
+fn leave_out_secrets(binds: &mut Vec<Bind>, protected: &[Protected]) {
+    binds.retain(|bind| {
+        bind.required
+            || SYSTEM.iter().any(|path| bind.path == Path::new(path))
+            || !protected.iter().any(|secret| {
+                let path = bind.path.canonicalize().unwrap_or_else(|_| bind.path.clone());
+                secret.path.starts_with(&path) || path.starts_with(&secret.path)
+            })
+    });
+}
+
+/// Folders of PATH, and beside a `bin` its libraries; never the home itself or a folder at the top.
+fn on_path(path: Option<&OsStr>) -> impl Iterator<Item = PathBuf> {
+    let folders: Vec<PathBuf> = path.map(std::env::split_paths).into_iter().flatten().collect();
+    folders.into_iter().filter(|folder| folder.is_absolute() && is_deep(folder)).flat_map(
+        |folder| {
+            let prefix = folder.parent().filter(|_| folder.ends_with("bin")).map(Path::to_path_buf);
+            let libraries = prefix
+                .into_iter()
+                .flat_map(|prefix| ["lib", "libexec"].map(|name| prefix.join(name)));
+            std::iter::once(folder.clone()).chain(libraries)
+        },
+    )
+}
+
+/// The folder of the program, and of the file that its links lead to.
+fn around(program: &Path) -> Vec<PathBuf> {
+    let real = program.canonicalize().ok();
+    let files = [Some(program.to_path_buf()), real];
+    files
+        .into_iter()
+        .flatten()
+        .map(|file| match file.parent() {
+            Some(folder) if is_deep(folder) => folder.to_path_buf(),
+            // Beside it may lie anything: a program right in the home brings only itself.
+            _ => file,
+        })
+        .collect()
+}
+
+/// Deep enough to be a place for programs: `/home/ines/bin`, not `/home/ines` or `/srv`.
+fn is_deep(folder: &Path) -> bool {
+    folder.components().count() > 3
+}

@@ -1,0 +1,309 @@
+//! Attacks of an agent's program on the machine: each was seen to work once, and must fail.
+
+use crate::native::programs::NativePrograms;
+use platform::ports::{PortErrorKind, ProgramEvent, ProgramNetwork, ProgramSpec, Programs, Reach};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+use tempfile::TempDir;
+
+const TOKEN: &str = "the-token-of-the-operator";
+
+/// A home with the data directory where people have it, a configuration outside it, and a
+/// repository.
+struct Home {
+    folder: TempDir,
+    programs: NativePrograms,
+}
+
+impl Home {
+    fn new() -> Self {
+        let folder = tempfile::Builder::new().prefix("home").tempdir_in("/var/tmp").unwrap();
+        let home = folder.path();
+        for (path, text) in [
+            (".local/share/quintet/tokens/operator", TOKEN),
+            (".config/quintet/quintet.toml", TOKEN),
+            (".ssh/id_ed25519", TOKEN),
+            ("src/app/main.rs", "fn main() {}"),
+        ] {
+            std::fs::create_dir_all(home.join(path).parent().unwrap()).unwrap();
+            std::fs::write(home.join(path), text).unwrap();
+        }
+        let environment =
+            [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("HOME", home.to_str().unwrap())]
+                .map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        let programs = NativePrograms::with(
+            env!("CARGO_BIN_EXE_quintet"),
+            home.join(".cache/quintet-work"),
+            home.join(".local/share/quintet"),
+            environment,
+        )
+        .protecting([home.join(".config/quintet/quintet.toml")]);
+        Self { folder, programs }
+    }
+    fn path(&self, below: &str) -> PathBuf {
+        self.folder.path().join(below)
+    }
+    fn text(&self, below: &str) -> String {
+        self.path(below).display().to_string()
+    }
+    /// Everything the script printed.
+    async fn said(&self, text: &str) -> String {
+        self.run(script(text)).await
+    }
+    async fn run(&self, spec: ProgramSpec) -> String {
+        let mut running = self.programs.start(spec).await.unwrap();
+        let mut said = String::new();
+        loop {
+            match running.next().await {
+                ProgramEvent::Line(line) => said += &format!("{line}\n"),
+                ProgramEvent::Exited { stderr, .. } => return said + &stderr,
+                end => panic!("{end:?} after {said}"),
+            }
+        }
+    }
+}
+
+fn script(text: &str) -> ProgramSpec {
+    ProgramSpec {
+        program: "bash".to_owned(),
+        args: vec!["-c".to_owned(), format!("exec 2>&1\n{text}")],
+        task: "attack".to_owned(),
+        timeout_ms: 60_000,
+        output_bytes_max: 1 << 20,
+        ..ProgramSpec::default()
+    }
+}
+
+fn processes(mark: &str) -> usize {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let arguments = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    arguments.filter(|text| String::from_utf8_lossy(text).contains(mark)).count()
+}
+
+#[tokio::test]
+async fn agent_finds_no_secret_anywhere_in_the_home() {
+    let home = Home::new();
+    let said = home
+        .said(&format!(
+            "cd {0} && mv .local/share .local/s2; mkdir -p .local/share/quintet; cat .local/*/quintet/tokens/operator\n\
+             cat .config/quintet/quintet.toml .ssh/id_ed25519\n\
+             grep -r {TOKEN} {0} / --include=operator --include=quintet.toml --include=id_ed25519 -s 2>/dev/null | head -3\n\
+             ls -A {0}; echo tried",
+            home.folder.path().display()
+        ))
+        .await;
+    assert!(!said.contains(TOKEN), "{said}");
+    assert!(said.ends_with("tried\n"), "{said}");
+    assert_eq!(
+        std::fs::read_to_string(home.path(".local/share/quintet/tokens/operator")).unwrap(),
+        TOKEN
+    );
+}
+
+#[tokio::test]
+async fn agent_sees_and_signals_no_process_of_the_machine() {
+    let home = Home::new();
+    let said = home
+        .said(&format!(
+            "kill -9 1 $PPID {0}; kill -STOP 1 $PPID {0}; cat /proc/{0}/environ; ls -d /proc/[0-9]* | wc -l; echo tried",
+            std::process::id()
+        ))
+        .await;
+    assert!(said.ends_with("tried\n"), "{said}");
+    let seen: Vec<_> = said.lines().filter_map(|line| line.parse::<usize>().ok()).collect();
+    assert!(seen.iter().all(|count| *count <= 5), "{said}");
+}
+
+#[tokio::test]
+async fn halt_leaves_nothing_of_an_agent_that_kills_its_supervisor() {
+    let home = Home::new();
+    let mark = format!("comet-{}", std::process::id());
+    let text = format!(
+        "setsid bash -c 'trap \"\" TERM HUP INT; while :; do sleep 0.1; : {mark}; done' & sleep 0.2; \
+         kill -9 $PPID; kill -STOP $PPID; echo up; trap '' TERM; while :; do sleep 0.1; : {mark}; done"
+    );
+    let mut running = home.programs.start(script(&text)).await.unwrap();
+    while running.next().await != ProgramEvent::Line("up".to_owned()) {}
+    assert!(processes(&mark) >= 2);
+    running.stop().await.unwrap();
+    assert_eq!(processes(&mark), 0);
+}
+
+#[tokio::test]
+async fn agents_do_not_see_each_others_work_folders() {
+    let home = Home::new();
+    let waits = script("echo secret-of-A > a.txt; echo up; exec sleep 1000");
+    let mut first = home.programs.start(waits).await.unwrap();
+    first.next().await;
+    let said = home.said("cat ../*/a.txt; ls -A ..; echo mine > b.txt; ls").await;
+    assert!(!said.contains("secret-of-A"), "{said}");
+    assert!(said.ends_with("b.txt\n"), "{said}");
+    first.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn agent_has_no_terminal() {
+    let home = Home::new();
+    let said = home.said("cat < /dev/tty; ls /dev; ps -o tty= -p $$ || true; echo tried").await;
+    assert!(said.contains("/dev/tty: No such") && said.ends_with("tried\n"), "{said}");
+}
+
+#[tokio::test]
+async fn agent_mounts_nothing_and_enters_no_namespace() {
+    let home = Home::new();
+    for attempt in [
+        "unshare -Ur true",
+        "unshare -m true",
+        "mount -t tmpfs none /tmp",
+        "umount -l /proc",
+        "nsenter -t 1 -m true",
+        "chroot / true",
+        "mknod /tmp/sda b 8 0",
+    ] {
+        let said = home.said(&format!("{attempt} && echo done || echo refused")).await;
+        assert!(said.ends_with("refused\n"), "{attempt}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn agent_changes_nothing_of_the_machine_even_as_root() {
+    let home = Home::new();
+    let said = home
+        .said(
+            "for f in /etc/passwd /usr/bin/x /proc/sys/kernel/core_pattern /proc/sysrq-trigger /x /dev/x; do
+                 (echo bad > $f) && echo \"wrote $f\"
+             done; cat /etc/shadow; grep -E '^Cap(Eff|Bnd|Prm)' /proc/self/status; echo tried",
+        )
+        .await;
+    assert!(!said.contains("wrote /etc") && !said.contains("wrote /usr"), "{said}");
+    assert!(!said.contains("wrote /proc") && !said.contains("wrote /x"), "{said}");
+    assert!(!said.contains("root:") && said.contains("CapEff:\t0000000000000000"), "{said}");
+    assert!(said.contains("CapBnd:\t0000000000000000"), "{said}");
+}
+
+#[tokio::test]
+async fn agent_works_in_the_paths_it_is_given_and_in_no_others() {
+    let home = Home::new();
+    let app = home.text("src/app");
+    let text = format!("cat {app}/main.rs; echo new > {app}/new.rs; echo tried");
+    let said = home.said(&text).await;
+    assert!(said.contains("No such file"), "{said}");
+    let reads = ProgramSpec {
+        reach: Reach { readable: vec![app.clone()], ..Reach::default() },
+        ..script(&text)
+    };
+    let said = home.run(reads).await;
+    assert!(said.contains("fn main") && said.contains("Read-only"), "{said}");
+    let writes =
+        ProgramSpec { reach: Reach { writable: vec![app], ..Reach::default() }, ..script(&text) };
+    assert_eq!(home.run(writes).await, "fn main() {}tried\n");
+    assert_eq!(std::fs::read_to_string(home.path("src/app/new.rs")).unwrap(), "new\n");
+}
+
+#[tokio::test]
+async fn path_that_holds_a_secret_is_refused_or_covered() {
+    let home = Home::new();
+    for path in [".local", ".local/share/quintet/tokens", ".config/quintet", ""] {
+        let given = ProgramSpec {
+            reach: Reach { writable: vec![home.text(path)], ..Reach::default() },
+            ..script("true")
+        };
+        let error = home.programs.start(given).await.err().unwrap();
+        assert_eq!(error.kind, PortErrorKind::Invalid);
+        assert!(error.detail.contains("which an agent must not reach"), "{}", error.detail);
+    }
+    let text = format!("cat {0}/quintet/quintet.toml; ls -A {0}; echo tried", home.text(".config"));
+    let given = ProgramSpec {
+        reach: Reach { readable: vec![home.text(".config")], ..Reach::default() },
+        ..script(&text)
+    };
+    assert_eq!(home.run(given).await, "quintet\ntried\n");
+}
+
+#[tokio::test]
+async fn moved_data_directory_starts_no_agent() {
+    let home = Home::new();
+    std::fs::rename(home.path(".local/share"), home.path(".local/s2")).unwrap();
+    std::fs::create_dir_all(home.path(".local/share/quintet")).unwrap();
+    let error = home.programs.start(script("echo ran")).await.err().unwrap();
+    assert!(error.detail.contains("is not the file it was"), "{}", error.detail);
+}
+
+#[tokio::test]
+async fn fork_bomb_and_big_files_end_at_their_limits() {
+    let home = Home::new();
+    let said = home
+        .said(
+            "dd if=/dev/zero of=/tmp/big bs=1M count=3000; rm -f /tmp/big
+             n=0; while [ $n -lt 3000 ]; do sleep 5 & n=$((n+1)); done 2>/dev/null; echo started $(jobs -p | wc -l)",
+        )
+        .await;
+    assert!(said.contains("No space left") || said.contains("File too large"), "{said}");
+    let started = said.rsplit("started ").next().and_then(|n| n.trim().parse::<usize>().ok());
+    assert!(started.is_none_or(|started| started < 1_100), "{said}");
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+#[tokio::test]
+async fn agent_without_network_reaches_no_loopback_of_the_machine() {
+    let home = Home::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let text = format!("(exec 3<>/dev/tcp/127.0.0.1/{port}) && echo reached || echo refused");
+    let all = ProgramSpec {
+        reach: Reach { network: ProgramNetwork::All, ..Reach::default() },
+        ..script(&text)
+    };
+    assert_eq!(home.run(all).await, "reached\n", "the test looks in the right place");
+    let none = ProgramSpec {
+        reach: Reach { network: ProgramNetwork::None, ..Reach::default() },
+        ..script(&text)
+    };
+    assert!(home.run(none).await.ends_with("refused\n"));
+}
+
+#[tokio::test]
+async fn agent_with_internet_reaches_no_loopback_through_its_proxy() {
+    let home = Home::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let said = home
+        .said(&format!(
+            "(exec 3<>/dev/tcp/127.0.0.1/{port}) || echo refused
+             exec 3<>/dev/tcp/127.0.0.1/${{HTTPS_PROXY##*:}}
+             printf 'CONNECT localhost:{port} HTTP/1.1\\r\\n\\r\\n' >&3; head -1 <&3"
+        ))
+        .await;
+    assert!(said.contains("refused") && said.contains("HTTP/1.1 403"), "{said}");
+}
+
+/// The tool chains of this machine, in a folder that the agent may write.
+#[tokio::test]
+async fn git_node_and_cargo_work_in_the_sandbox() {
+    let place = tempfile::Builder::new().prefix("tools").tempdir_in("/var/tmp").unwrap();
+    let (data, app) = (place.path().join("data"), place.path().join("app"));
+    std::fs::create_dir_all(&data).unwrap();
+    std::fs::create_dir_all(app.join("src")).unwrap();
+    let manifest =
+        "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[workspace]\n";
+    std::fs::write(app.join("Cargo.toml"), manifest).unwrap();
+    std::fs::write(app.join("src/main.rs"), "fn main() {}\n").unwrap();
+    let environment = ["PATH", "HOME"]
+        .map(|name| (OsString::from(name), std::env::var_os(name).unwrap_or_default()));
+    let binary = env!("CARGO_BIN_EXE_quintet");
+    let programs = NativePrograms::with(binary, place.path().join("work"), data, environment);
+    let writable = vec![app.display().to_string()];
+    let text = format!(
+        "cd {} && git init -q . && git add . && git -c user.name=a -c user.email=a@b commit -qm first \
+         && git log --oneline | wc -l; node -e 'console.log(6*7)'; cargo check -q --offline && echo checked",
+        app.display()
+    );
+    let spec = ProgramSpec { reach: Reach { writable, ..Reach::default() }, ..script(&text) };
+    let mut running = programs.start(spec).await.unwrap();
+    let mut said = Vec::new();
+    while let ProgramEvent::Line(line) = running.next().await {
+        said.push(line);
+    }
+    assert_eq!(said, ["1", "42", "checked"]);
+}

@@ -1,0 +1,73 @@
+//! A sandbox for one program on Linux, without root and without another program's help.
+//!
+//! The program gets a file system built from the paths its [`Plan`] names and nothing else; its own
+//! user, mount, PID, IPC and UTS namespaces; no capabilities; Landlock as a second wall; a seccomp
+//! filter; resource limits. Three processes stand in a row:
+//!
+//! 1. the supervisor, outside, enters a new user and PID namespace with [`outer::enter`] and starts
+//! 2. init, process 1 of that PID namespace, which builds the file system and closes the walls with
+//!    [`inner::enter`], and starts
+//! 3. the program, which sees and signals nothing but what it started itself.
+//!
+//! When init ends, the kernel kills everything in its PID namespace, and the supervisor's `waitpid`
+//! for init returns only after the last process is gone: an end that is reported is an end in the
+//! process table.
+//!
+//! Every mount goes by a descriptor that was opened without following a symbolic link and whose
+//! device and inode were compared, never by a path that another process may rename in between.
+
+pub mod folder;
+mod plan;
+
+#[cfg(target_os = "linux")]
+pub mod inner;
+#[cfg(target_os = "linux")]
+mod loopback;
+#[cfg(target_os = "linux")]
+mod mounts;
+#[cfg(target_os = "linux")]
+pub mod outer;
+#[cfg(target_os = "linux")]
+mod seccomp;
+#[cfg(target_os = "linux")]
+mod walls;
+
+/// Where init listens inside for the relay to the internet.
+pub const RELAY_PORT: u16 = 3128;
+
+pub use plan::{Access, Bind, Identity, Limits, Network, Plan, Protected};
+
+/// Why a sandbox could not be made. Nothing was started.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The kernel refused a step.
+    #[error("{step}: {reason}")]
+    Refused { step: String, reason: String },
+    /// A writable path holds a secret of the server, or lies in it.
+    #[error("{} holds {}, which an agent must not reach", path.display(), protected.display())]
+    HoldsSecret { path: std::path::PathBuf, protected: std::path::PathBuf },
+    /// A protected path is another file than when the server started.
+    #[error(
+        "{} is not the file it was when the server started; something moved it. Move it back or restart the server", .0.display()
+    )]
+    Moved(std::path::PathBuf),
+}
+
+impl Error {
+    /// A refused step, with the system's words.
+    pub fn refused(step: impl Into<String>, reason: impl std::fmt::Display) -> Self {
+        Self::Refused { step: step.into(), reason: reason.to_string() }
+    }
+}
+
+/// The result of this crate's functions.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Opens a protected file or folder without reading it.
+///
+/// # Errors
+/// When its path leads to another file than it did.
+#[cfg(target_os = "linux")]
+pub fn opened(secret: &Protected) -> Result<std::os::fd::OwnedFd> {
+    mounts::lineage::opened(secret)
+}

@@ -1,0 +1,136 @@
+//! The plan of one sandbox: plain data, sent to the supervisor as JSON.
+
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Everything a sandbox is built from.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Plan {
+    /// Paths the program can reach, under their own names.
+    pub binds: Vec<Bind>,
+    /// The home directory: an empty folder in memory, below which binds may lie. None: no home.
+    pub home: Option<PathBuf>,
+    /// Files and folders that hold secrets. A writable bind that would reach one is refused; below
+    /// a read-only bind it is covered by something empty.
+    pub protected: Vec<Protected>,
+    /// Where the program starts; must lie below a bind.
+    pub directory: PathBuf,
+    pub network: Network,
+    /// With [`Network::Internet`]: the relay's socket, which must be a bind too.
+    pub relay: Option<PathBuf>,
+    pub limits: Limits,
+}
+
+/// One path of the host inside the sandbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bind {
+    pub path: PathBuf,
+    pub access: Access,
+    /// Unless required, a path that does not exist is left out.
+    pub required: bool,
+    /// When set, the path must still be this file.
+    pub identity: Option<Identity>,
+}
+
+/// The program's rights on a bind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    ReadOnly,
+    Writable,
+}
+
+impl Bind {
+    /// A path to read, left out where it does not exist.
+    pub fn read_only(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), access: Access::ReadOnly, required: false, identity: None }
+    }
+    /// A path to write, which must exist.
+    pub fn writable(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), access: Access::Writable, required: true, identity: None }
+    }
+}
+
+/// A file by device and inode: its name may change, this does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Identity {
+    pub device: u64,
+    pub inode: u64,
+}
+
+impl Identity {
+    /// Of what stands at this path now, following symbolic links.
+    ///
+    /// # Errors
+    /// When nothing is there, or it cannot be looked at.
+    pub fn of(path: &Path) -> std::io::Result<Self> {
+        std::fs::metadata(path).map(|found| Self::from(&found))
+    }
+}
+
+impl From<&std::fs::Metadata> for Identity {
+    fn from(found: &std::fs::Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        Self { device: found.dev(), inode: found.ino() }
+    }
+}
+
+/// A file or folder with secrets, as it was when the server started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Protected {
+    /// Absolute, without symbolic links.
+    pub path: PathBuf,
+    pub identity: Identity,
+}
+
+impl Protected {
+    /// Looks at the path now and remembers what stands there.
+    ///
+    /// # Errors
+    /// When nothing is there.
+    pub fn at(path: &Path) -> std::io::Result<Self> {
+        let path = path.canonicalize()?;
+        let identity = Identity::of(&path)?;
+        Ok(Self { path, identity })
+    }
+}
+
+/// Which network the program reaches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Network {
+    /// A network namespace of its own with nothing but loopback.
+    None,
+    /// The same, with a relay to public addresses at `127.0.0.1:RELAY_PORT`.
+    Internet,
+    /// The host's.
+    #[default]
+    All,
+}
+
+/// Limits of the program and of all it starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Maximum processes at once.
+    pub processes: u64,
+    /// Maximum private memory of one process, bytes.
+    pub memory_bytes: u64,
+    /// Maximum size of one file, bytes.
+    pub file_bytes: u64,
+    /// Maximum open descriptors of one process.
+    pub descriptors: u64,
+    /// Size of each folder in memory (`/tmp`, the home, `/dev/shm`), bytes.
+    pub memory_folder_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            processes: 1_024,
+            memory_bytes: 8 << 30,
+            file_bytes: 4 << 30,
+            descriptors: 4_096,
+            memory_folder_bytes: 1 << 30,
+        }
+    }
+}
