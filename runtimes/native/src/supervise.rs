@@ -88,6 +88,15 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> i32 {
     if orders.plan.is_some() {
         return warden::run(&mut control, &orders, &input, &args);
     }
+    #[cfg(not(target_os = "linux"))]
+    if orders.plan.is_some() {
+        tell(
+            &mut control,
+            "failed this system has no sandbox for agents; set sandbox = \"off\" for this agent if it may reach \
+             everything that you can",
+        );
+        return NOT_STARTED;
+    }
     #[cfg(target_os = "linux")]
     if let Err(error) = nix::sys::prctl::set_child_subreaper(true) {
         tell(&mut control, &format!("failed no subreaper: {error}"));
