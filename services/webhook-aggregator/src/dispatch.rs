@@ -9,7 +9,7 @@ mod route;
 mod run;
 
 pub(crate) use answer::outcome_step;
-pub(crate) use run::{run_of, task_of, tell_of_loss};
+pub(crate) use run::{run_of, tell_of_loss};
 
 use crate::Deps;
 use crate::retry::RETRY;
@@ -73,6 +73,9 @@ fn dead(event: &StoredEvent, reason: &str) -> Step {
     let patch = Patch { reason: Some(reason.to_owned()), ..say(event, None, text, true) };
     to(Stage::Dead, None, patch, 0)
 }
+
+/// The due time of a step that nothing waits for. Not the present: the inbox may have another clock.
+const AT_ONCE: i64 = 0;
 
 fn to(stage: Stage, note: Option<String>, patch: Patch, due_ms: i64) -> Step {
     Step::To { stage, note, patch: Box::new(patch), due_ms }

@@ -1,6 +1,6 @@
 //! Gateways: they take tasks by lease, hold them on, and bring results back.
 
-use crate::dispatch::{outcome_step, place, task_of};
+use crate::dispatch::{outcome_step, place};
 use crate::{Deps, pump};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -11,7 +11,9 @@ use contracts::task::{
     LEASE_MS, LeaseRequest, LeasedTask, RenewAnswer, RenewRequest, ResultAnswer, ResultRequest,
 };
 use contracts::{AgentId, ErrorCode, Problem, ServiceName, TaskId, Tokens};
-use inbox::{Finish, FinishRun, InboxExt, LeaseTasks, RenewLease, StoredEvent, TaskRow};
+use inbox::{
+    Finish, FinishRun, GetRun, InboxExt, LeaseTasks, ListGateways, RenewLease, StoredEvent, TaskRow,
+};
 use platform::edge::{ApiError, ApiResult, JsonBody};
 use platform::ports::{begin_wait, calls};
 use serde_json::{Value, json};
@@ -135,8 +137,8 @@ pub(crate) async fn result(
     let missing = || ApiError::not_found("task of this id");
     let shard = deps.shard_of(&task.event_id()).ok_or_else(missing)?;
     for _ in 0..RACES_MAX {
-        let row = task_of(&deps, &shard, &task).await?.ok_or_else(missing)?;
-        let (event, ..) = deps.event(&row.event_id).await?.ok_or_else(missing)?;
+        let run = deps.inbox.ask(&shard, GetRun { task: task.clone() }).await?;
+        let (row, event) = run.ok_or_else(missing)?;
         let step = outcome_step(
             &deps,
             &event,
@@ -184,14 +186,15 @@ async fn elsewhere(
         return Ok(false);
     }
     let not = place::passed_over(event, task.gateway_id.as_ref());
-    Ok(!place::others(deps, event, &task.agent, &not).await?.is_empty())
+    let seen = deps.inbox.ask(&event.shard, ListGateways).await?;
+    Ok(!place::others(deps, seen, &task.agent, &not).is_empty())
 }
 
 /// After the commit: the conversation goes on, the router learns, a halt is confirmed.
 fn recorded(deps: &Deps, event: &StoredEvent, task: &TaskRow, request: &ResultRequest) {
     tracing::info!(task = %task.id, outcome = request.outcome.as_str(), "result recorded");
     deps.notify_conversation(event.conversation.as_str());
-    pump::soon(deps, event.id.clone());
+    pump::soon(deps, event.shard.clone());
     let outcome = match request.outcome {
         Outcome::Success => PoolOutcome::Succeeded,
         Outcome::Cancelled => PoolOutcome::Cancelled,

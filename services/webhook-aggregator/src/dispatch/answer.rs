@@ -1,6 +1,6 @@
 //! A run's end → Answered, Refused or another agent; Answered → Done once the chat has it.
 
-use super::{Stop, place, reply_id, run, say, to};
+use super::{AT_ONCE, Stop, place, reply_id, run, say, to};
 use crate::Deps;
 use contracts::AgentId;
 use contracts::approval::Outcome;
@@ -24,12 +24,10 @@ pub(crate) fn outcome_step(
     let cost = Patch { cost_micros: result.actual_cost.map(|cost| cost.0), ..Patch::default() };
     let answered = |text: &str, note: &str| {
         let said = say(event, Some(&task.agent), text, true);
-        to(
-            Stage::Answered,
-            Some(note.to_owned()),
-            Patch { say: said.say, said: said.said, ..cost.clone() },
-            now,
-        )
+        // Recording the delivery makes the event due; where there is none, it is due at once.
+        let due_ms = if said.say.is_empty() { AT_ONCE } else { now + LOOK_AGAIN_MS };
+        let patch = Patch { say: said.say, said: said.said, ..cost.clone() };
+        to(Stage::Answered, Some(note.to_owned()), patch, due_ms)
     };
     match result.outcome {
         Outcome::Success if result.text.trim().is_empty() => answered(
@@ -78,7 +76,7 @@ pub(crate) fn outcome_step(
                     brief(&result.text)
                 )),
                 patch,
-                now,
+                AT_ONCE,
             )
         }
         Outcome::Unavailable if event.runs < run::RUNS_MAX => {
@@ -100,7 +98,7 @@ pub(crate) fn outcome_step(
                 Stage::Received,
                 Some(format!("{} is not available: {}", task.agent, brief(&result.text))),
                 patch,
-                now,
+                AT_ONCE,
             )
         }
         Outcome::Timeout => answered(
