@@ -2,7 +2,7 @@
 //! timer (a loop natively, an alarm in a Durable Object); any number of pumps may run at once, the inbox hands each
 //! event to one of them.
 
-use crate::{Deps, dispatch, press, send, tasks};
+use crate::{Deps, dispatch, pool, press, send};
 use axum::Json;
 use axum::extract::{Path, State};
 use contracts::event::Stage;
@@ -149,7 +149,7 @@ async fn step(deps: &Deps, event: &StoredEvent) -> PortResult<Advanced> {
         dispatch::tell_of_loss(deps, run, outcome);
     }
     if hands_out {
-        deps.signal.notify(tasks::WAITING);
+        deps.signal.notify(pool::WAITING);
     }
     deps.notify_conversation(event.conversation.as_str());
     deps.signal.notify(&format!("event:{}", event.id));

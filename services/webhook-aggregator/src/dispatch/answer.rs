@@ -1,7 +1,8 @@
 //! A run's end → Answered, Refused or another agent; Answered → Done once the chat has it.
 
-use super::{AT_ONCE, Stop, place, reply_id, run, say, to};
+use super::{place, run};
 use crate::Deps;
+use crate::steps::{AT_ONCE, Stop, port, reply_id, say, to};
 use contracts::AgentId;
 use contracts::approval::Outcome;
 use contracts::event::Stage;
@@ -137,7 +138,7 @@ fn brief(text: &str) -> String {
 
 /// Done when every reply has reached its end; a reply that the platform refused is a dead letter with its reason.
 pub(super) async fn answered(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
-    let found = super::port(deps.event(&event.id).await)?;
+    let found = port(deps.event(&event.id).await)?;
     let replies = found.map(|(_, _, replies)| replies).unwrap_or_default();
     let own = |row: &&OutboxRow| row.kind == "reply";
     if replies

@@ -2,8 +2,8 @@
 //! meanwhile; whoever asked may choose, and an approver of the endpoint. When nobody does, the likelier one takes it: choosing
 //! is not approving, which comes after it in any case.
 
-use super::{AT_ONCE, Stop, message_of, say, to};
 use crate::Deps;
+use crate::steps::{AT_ONCE, Stop, message_of, say, to};
 use contracts::event::Stage;
 use contracts::outbox::Buttons;
 use contracts::routing::{Feedback, RouteAnswer};

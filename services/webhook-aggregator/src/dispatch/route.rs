@@ -1,7 +1,8 @@
 //! Received → Routed: who gets it.
 
-use super::{Stop, choice, message_of, port, say, to};
+use super::choice;
 use crate::Deps;
+use crate::steps::{Stop, message_of, port, say, to};
 use contracts::approval::{DecideRequest, Decision};
 use contracts::event::Stage;
 use contracts::routing::{Previous, RouteAnswer, RouteRequest};

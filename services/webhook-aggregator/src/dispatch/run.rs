@@ -1,7 +1,8 @@
 //! Approved → Running: the task is put up for lease; Running: looks after leases that ran out.
 
-use super::{Stop, approve, message_of, place, port, say, to};
-use crate::{Deps, tasks};
+use super::{approve, place};
+use crate::steps::{Stop, message_of, port, say, to};
+use crate::{Deps, pool};
 use contracts::approval::GivenUp;
 use contracts::event::{Said, Speaker, Stage};
 use contracts::routing::{OutcomeReport, PoolOutcome};
@@ -115,7 +116,7 @@ pub(super) async fn running(deps: &Deps, event: &StoredEvent) -> Result<Step, St
             Ok(to(Stage::Expired, None, patch, 0))
         }
         TaskState::Queued if now - row.created_ms < TELL_AFTER_MS => {
-            deps.signal.notify(tasks::WAITING);
+            deps.signal.notify(pool::WAITING);
             Ok(Step::Wait { due_ms: row.created_ms + TELL_AFTER_MS })
         }
         TaskState::Queued if !event.data.told_offline => {
@@ -152,9 +153,9 @@ pub(crate) async fn run_of(deps: &Deps, event: &StoredEvent) -> Option<TaskRow> 
 pub(crate) fn tell_of_loss(deps: &Deps, run: TaskRow, outcome: PoolOutcome) {
     // One that waits again was told of when its lease ran out.
     if run.state == TaskState::Leased && run.gateway_id.is_some() && run.lease_until_ms > 0 {
-        tasks::report(
+        pool::report(
             deps,
-            &OutcomeReport { gateway: run.gateway_id, ..tasks::bare(run.agent, outcome) },
+            &OutcomeReport { gateway: run.gateway_id, ..pool::bare(run.agent, outcome) },
         );
     }
 }
