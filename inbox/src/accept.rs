@@ -1,7 +1,9 @@
 //! Accept: dedup key, event, queue row and transcript in one transaction. A duplicate is an answer, not an error.
 
 use super::limits::{Passed, count};
-use super::{Context, Draft, NewEvent, NewSaid, args, json, outbox, transcript};
+use super::{
+    Context, Draft, NewEvent, NewSaid, StoredEvent, args, claim, json, outbox, transcript,
+};
 use contracts::event::{Speaker, Stage};
 use contracts::{ChannelKind, EventId};
 use platform::ports::PortResult;
@@ -9,7 +11,11 @@ use serde::{Deserialize, Serialize};
 
 /// Takes a message in, once and for all.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Accept(pub NewEvent);
+pub struct Accept {
+    pub event: NewEvent,
+    /// Claims the event for its first step, for this long, if its lane is free.
+    pub claim_ms: Option<i64>,
+}
 
 /// What an accept came to.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -18,6 +24,8 @@ pub struct Accepted {
     /// The event was accepted before, and this changed nothing.
     pub duplicate: bool,
     pub state: Stage,
+    /// The event, when it was claimed.
+    pub claimed: Option<StoredEvent>,
 }
 
 #[derive(Deserialize)]
@@ -28,13 +36,18 @@ struct Known {
 
 impl Accept {
     pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Accepted> {
-        accept(context, self.0)
+        let mut accepted = accept(context, self.event)?;
+        if let Some(lease_ms) = self.claim_ms.filter(|_| !accepted.duplicate) {
+            accepted.claimed = claim::claim_one(context, &accepted.event, lease_ms)?;
+        }
+        Ok(accepted)
     }
 }
 
 fn accept(context: &Context<'_>, mut event: NewEvent) -> PortResult<Accepted> {
     if let Some(known) = known(context, &event)? {
-        return Ok(Accepted { event: known.id, duplicate: true, state: known.state });
+        let (event, state) = (known.id, known.state);
+        return Ok(Accepted { event, duplicate: true, state, claimed: None });
     }
     if event.overheard && event.state == Stage::Received && !answered_in(context, &event)? {
         event.state = Stage::Ignored;
@@ -76,7 +89,7 @@ fn accept(context: &Context<'_>, mut event: NewEvent) -> PortResult<Accepted> {
     for line in event.said {
         transcript::put(context, &line, Some(&id))?;
     }
-    Ok(Accepted { event: id, duplicate: false, state: event.state })
+    Ok(Accepted { event: id, duplicate: false, state: event.state, claimed: None })
 }
 
 fn line_of(notice: Draft, event: &NewEvent) -> NewSaid {

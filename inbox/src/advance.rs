@@ -1,20 +1,34 @@
 //! The end of a step: the event moves, or waits, or is tried again; what it says and hands out goes along in the
 //! same transaction.
 
-use super::{Context, Draft, EventData, NewSaid, args, json, outbox, tasks, transcript};
+use super::{
+    Context, Draft, EventData, NewSaid, StoredEvent, args, claim, json, outbox, tasks, transcript,
+};
 use contracts::event::Stage;
 use contracts::task::TaskContext;
 use contracts::{AgentId, ApprovalId, DecisionId, EventId, GatewayId, TaskId};
 use platform::ports::{PortResult, SqlValue};
 use serde::{Deserialize, Serialize};
 
-/// Ends the step of a claimed event; `version` is the one that was claimed. False when the event had
-/// moved on since, and nothing was changed.
+/// Ends the step of a claimed event; `version` is the one that was claimed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Advance {
     pub event: EventId,
     pub version: u32,
     pub step: Step,
+    /// Claims the event for its next step too, for this long, if its lane is free.
+    pub keep_ms: Option<i64>,
+}
+
+/// What the end of a step came to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Advanced {
+    /// False when the event had moved on since it was claimed, and nothing was changed.
+    pub moved: bool,
+    /// The event, when it was claimed for its next step.
+    pub claimed: Option<StoredEvent>,
+    /// Something else in this inbox is due now.
+    pub more: bool,
 }
 
 /// What a step comes to.
@@ -86,8 +100,14 @@ pub struct Place {
 }
 
 impl Advance {
-    pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<bool> {
-        apply(context, &self.event, self.version, self.step)
+    pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Advanced> {
+        let moved = apply(context, &self.event, self.version, self.step)?;
+        let claimed = match self.keep_ms.filter(|_| moved) {
+            Some(lease_ms) => claim::claim_one(context, &self.event, lease_ms)?,
+            None => None,
+        };
+        let more = claimed.is_none() && claim::is_more(context)?;
+        Ok(Advanced { moved, claimed, more })
     }
 }
 

@@ -1,21 +1,32 @@
 //! Which event may take its next step: due, not in a step already, and its lane free.
 
-use super::{Context, StoredEvent, args};
+use super::{Context, OutboxRow, SentReport, StoredEvent, args, outbox};
 use contracts::{EventId, GatewayId};
 use serde::{Deserialize, Serialize};
 
-/// Claims up to `limit` due events for a step each, for `lease_ms`.
+/// Records sendings, then claims what is due: events for a step each, and messages to send.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ClaimDue {
-    pub limit: u32,
+pub struct ClaimWork {
+    pub sent: Vec<SentReport>,
+    /// Maximum events to claim.
+    pub events: u32,
+    /// Maximum messages to claim.
+    pub deliveries: u32,
     pub lease_ms: i64,
 }
 
-/// Claims this event for a step if its lane is free, whatever its timer says.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ClaimEvent {
-    pub event: EventId,
-    pub lease_ms: i64,
+/// What was claimed.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Work {
+    pub events: Vec<StoredEvent>,
+    pub deliveries: Vec<OutboxRow>,
+}
+
+impl Work {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.deliveries.is_empty()
+    }
 }
 
 /// Makes an event due now. A step under way is not disturbed, but the event is looked at again right after it.
@@ -47,31 +58,55 @@ const FREE: &str = "(q.control = 1 OR q.state NOT IN ('received', 'routed', 'app
 pub(super) const EVENT_COLUMNS: &str = "seq, id, shard, channel, endpoint, dedupe_key, conversation, control, sender, text, payload, state, reason,
     attempts, runs, replays, version, received_ms, updated_ms, agent, decision_id, task_id, approval_id, digest, cost_limit, cost_micros, data";
 
-impl ClaimDue {
-    /// Oldest due first. One lane gives one content event at a time by the lane rules, so a chatty conversation
-    /// cannot fill the batch.
-    pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Vec<StoredEvent>> {
-        let sql = format!(
-            "SELECT q.event_id AS id FROM queue q WHERE q.shard = ?1 AND q.due_ms <= ?2 AND q.lease_ms <= ?2 AND {FREE} ORDER BY q.due_ms, q.seq LIMIT ?3"
-        );
-        let rows = context.exec(&sql, args![context.shard.as_str(), context.now_ms, self.limit])?;
-        let ids = rows.iter().filter_map(|row| row.get("id").and_then(|id| id.as_str()));
-        let mut events = Vec::new();
-        for id in ids {
-            events.extend(take(context, id, self.lease_ms)?);
-        }
-        Ok(events)
+/// Events of the shard `?1` that may take a step at the time `?2`.
+fn due() -> String {
+    format!("FROM queue q WHERE q.shard = ?1 AND q.due_ms <= ?2 AND q.lease_ms <= ?2 AND {FREE}")
+}
+
+impl ClaimWork {
+    pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Work> {
+        // First, since an event may wait for exactly this.
+        self.sent.iter().try_for_each(|report| outbox::record(context, report))?;
+        let events = claim(context, self.events, self.lease_ms)?;
+        let deliveries = outbox::claim(context, self.deliveries, self.lease_ms)?;
+        Ok(Work { events, deliveries })
     }
 }
 
-impl ClaimEvent {
-    pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Option<StoredEvent>> {
-        let sql = format!(
-            "SELECT q.event_id AS id FROM queue q WHERE q.event_id = ?1 AND q.lease_ms <= ?2 AND {FREE}"
-        );
-        let free = !context.exec(&sql, args![self.event.as_str(), context.now_ms])?.is_empty();
-        if free { take(context, self.event.as_str(), self.lease_ms) } else { Ok(None) }
+/// Claims due events, oldest due first. One lane gives one content event at a time by the lane rules, so a chatty
+/// conversation cannot fill the batch.
+fn claim(context: &Context<'_>, limit: u32, lease_ms: i64) -> PortResult<Vec<StoredEvent>> {
+    let sql = format!("SELECT q.event_id AS id {} ORDER BY q.due_ms, q.seq LIMIT ?3", due());
+    let rows = context.exec(&sql, args![context.shard.as_str(), context.now_ms, limit])?;
+    let ids = rows.iter().filter_map(|row| row.get("id").and_then(|id| id.as_str()));
+    let mut events = Vec::new();
+    for id in ids {
+        events.extend(take(context, id, lease_ms)?);
     }
+    Ok(events)
+}
+
+/// Claims this event for a step if its lane is free, whatever its timer says.
+pub(super) fn claim_one(
+    context: &Context<'_>,
+    event: &EventId,
+    lease_ms: i64,
+) -> PortResult<Option<StoredEvent>> {
+    let sql = format!(
+        "SELECT q.event_id AS id FROM queue q WHERE q.event_id = ?1 AND q.lease_ms <= ?2 AND {FREE}"
+    );
+    let free = !context.exec(&sql, args![event.as_str(), context.now_ms])?.is_empty();
+    if free { take(context, event.as_str(), lease_ms) } else { Ok(None) }
+}
+
+/// Whether an event or a message of this inbox is due.
+pub(super) fn is_more(context: &Context<'_>) -> PortResult<bool> {
+    let sql = format!(
+        "SELECT EXISTS (SELECT 1 {}) OR EXISTS (
+            SELECT 1 FROM outbox WHERE shard = ?1 AND state = 'queued' AND due_ms <= ?2)",
+        due()
+    );
+    Ok(context.number(&sql, args![context.shard.as_str(), context.now_ms])? != 0)
 }
 
 fn take(context: &Context<'_>, id: &str, lease_ms: i64) -> PortResult<Option<StoredEvent>> {

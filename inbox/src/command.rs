@@ -2,11 +2,11 @@
 //! Each command is a struct beside the code that carries it out; the list below pairs it with its reply.
 
 use super::{
-    Accept, Accepted, Advance, ClaimDeliveries, ClaimDue, ClaimEvent, Context, DrainGateway,
-    Enqueue, EventParts, FindAnswered, Finish, FinishRun, GetEvent, GetTask, LeaseTasks,
-    ListEvents, ListGateways, NextDue, OutboxRow, ReadStats, ReadTranscript, Record, RecordSent,
+    Accept, Accepted, Advance, Advanced, ClaimWork, Context, DrainGateway, Enqueue, EventParts,
+    FindAnswered, Finish, FinishRun, GetEvent, GetRun, GetTask, LeaseTasks, ListEvents,
+    ListGateways, NextDue, PrepareRun, Prepared, ReadStats, ReadTranscript, Record, RecordSent,
     Recover, RenewLease, Replay, Replayed, SeenGateway, ShardStats, StoredEvent, TaskRow,
-    Transcript, Wake,
+    Transcript, Wake, Work,
 };
 use contracts::outbox::DeliveryStatus;
 use contracts::task::LeasedTask;
@@ -61,9 +61,8 @@ macro_rules! commands {
 commands! {
     writes {
         Accept => Accepted,
-        ClaimDue => Vec<StoredEvent>,
-        ClaimEvent => Option<StoredEvent>,
-        Advance => bool,
+        ClaimWork => Work,
+        Advance => Advanced,
         Wake => (),
         Recover => (),
         LeaseTasks => Vec<LeasedTask>,
@@ -72,13 +71,14 @@ commands! {
         DrainGateway => Vec<SeenGateway>,
         Record => (),
         Enqueue => DeliveryStatus,
-        ClaimDeliveries => Vec<OutboxRow>,
         RecordSent => (),
         Replay => Replayed,
     }
     reads {
         NextDue => Option<i64>,
         GetTask => Option<TaskRow>,
+        GetRun => Option<(TaskRow, StoredEvent)>,
+        PrepareRun => Prepared,
         ListGateways => Vec<SeenGateway>,
         GetEvent => Option<EventParts>,
         ListEvents => Vec<StoredEvent>,

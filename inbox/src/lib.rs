@@ -29,11 +29,11 @@ mod tests;
 mod transcript;
 
 pub use accept::{Accept, Accepted};
-pub use advance::{Advance, NewTask, Patch, Place, Step};
-pub use claim::{ClaimDue, ClaimEvent, NextDue, Recover, Wake};
+pub use advance::{Advance, Advanced, NewTask, Patch, Place, Step};
+pub use claim::{ClaimWork, NextDue, Recover, Wake, Work};
 pub use command::{Command, InboxCommand, Reply};
 pub use limits::{Gcra, Limit};
-pub use outbox::{ClaimDeliveries, Enqueue, RecordSent};
+pub use outbox::{Enqueue, RecordSent};
 pub use port::{Inbox, InboxExt};
 pub use read::{EventParts, FindAnswered, GetEvent, ListEvents, ReadStats};
 pub use remembered::{Answered, Choice, EventData, EventOrigin, Press};
@@ -43,7 +43,10 @@ pub use stored::{
     Draft, Entry, NewEvent, NewSaid, OutboxRow, Part, SeenGateway, SentReport, ShardStats,
     StoredEvent, TaskRow, TaskState,
 };
-pub use tasks::{DrainGateway, Finish, FinishRun, GetTask, LeaseTasks, ListGateways, RenewLease};
+pub use tasks::{
+    DrainGateway, Finish, FinishRun, GetRun, GetTask, LeaseTasks, ListGateways, PrepareRun,
+    Prepared, RenewLease,
+};
 pub use transcript::{ReadTranscript, Record, Transcript};
 
 use contracts::Shard;

@@ -8,16 +8,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Enqueue(pub Draft);
 
-/// Claims what is due to be sent.
+/// Records what became of tries to send, all of them or none.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ClaimDeliveries {
-    pub limit: u32,
-    pub lease_ms: i64,
-}
-
-/// Records what became of a try to send.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct RecordSent(pub SentReport);
+pub struct RecordSent(pub Vec<SentReport>);
 use platform::ports::PortResult;
 
 const COLUMNS: &str = "id, event_id, target, text, buttons, kind, revision, sent_revision, parts, state, attempts, expires_ms, error, created_ms, updated_ms";
@@ -75,14 +68,17 @@ impl Enqueue {
     }
 }
 
-impl ClaimDeliveries {
-    /// Oldest first, one at a time an address. A sending whose lease ran out is claimed again.
-    pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Vec<OutboxRow>> {
-        context.exec(
+/// Claims what is due, oldest first, one at a time an address. A sending whose lease ran out is claimed again.
+pub(super) fn claim(
+    context: &Context<'_>,
+    limit: u32,
+    lease_ms: i64,
+) -> PortResult<Vec<OutboxRow>> {
+    context.exec(
         "UPDATE outbox SET state = 'queued', lease_ms = 0 WHERE shard = ?1 AND state = 'sending' AND lease_ms <= ?2",
         args![context.shard.as_str(), context.now_ms],
     )?;
-        context.all(
+    context.all(
         &format!(
             "UPDATE outbox SET state = 'sending', lease_ms = ?3, attempts = attempts + 1
              WHERE id IN (SELECT o.id FROM outbox o WHERE o.shard = ?1 AND o.state = 'queued' AND o.due_ms <= ?2
@@ -91,19 +87,18 @@ impl ClaimDeliveries {
                 ORDER BY o.due_ms, o.seq LIMIT ?4)
              RETURNING {COLUMNS}"
         ),
-        args![context.shard.as_str(), context.now_ms, context.now_ms + self.lease_ms, self.limit],
+        args![context.shard.as_str(), context.now_ms, context.now_ms + lease_ms, limit],
     )
-    }
 }
 
 impl RecordSent {
     pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<()> {
-        sent(context, &self.0)
+        self.0.iter().try_for_each(|report| record(context, report))
     }
 }
 
 /// Writes down a try. When a newer revision came meanwhile, the row is due again at once.
-fn sent(context: &Context<'_>, report: &SentReport) -> PortResult<()> {
+pub(super) fn record(context: &Context<'_>, report: &SentReport) -> PortResult<()> {
     let done = report.state == DeliveryState::Sent;
     context.exec(
         "UPDATE outbox SET parts = ?2, error = ?3, updated_ms = ?4, lease_ms = 0,

@@ -43,9 +43,7 @@ pub struct ReadStats {
 impl GetEvent {
     pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Option<EventParts>> {
         let id = self.event.as_str();
-        let row: Option<StoredEvent> =
-            context.one(&format!("SELECT {EVENT_COLUMNS} FROM event WHERE id = ?1"), args![id])?;
-        let Some(row) = row else { return Ok(None) };
+        let Some(row) = event(context, &self.event)? else { return Ok(None) };
         let entries: Vec<Entry> = context.all(
         "SELECT at_ms, stage, note, error, retry_ms FROM stage WHERE event_id = ?1 ORDER BY rowid",
         args![id],
@@ -54,22 +52,36 @@ impl GetEvent {
     }
 }
 
+pub(super) fn event(context: &Context<'_>, id: &EventId) -> PortResult<Option<StoredEvent>> {
+    let sql = format!("SELECT {EVENT_COLUMNS} FROM event WHERE id = ?1");
+    context.one(&sql, args![id.as_str()])
+}
+
+/// The statement of [`ListEvents`]. A page continues below an id, so pages are sorted by id: ids of one millisecond
+/// are random and do not follow `seq`. The turns of one conversation are read in order of arrival.
+///
+/// Each walks its own index backwards and stops at the limit. An id begins with its shard, and `/` follows `.`; the
+/// plus keeps the indices of the shard, which would have to be sorted, out of the plan.
+fn list_sql(of_conversation: bool) -> String {
+    let (order, range) = if of_conversation {
+        (
+            "seq",
+            "conversation = ?4 AND (?5 IS NULL OR seq < (SELECT seq FROM event WHERE id = ?1 || '.' || ?5))",
+        )
+    } else {
+        ("id", "?4 IS NULL AND id > ?1 || '.' AND id < ?1 || COALESCE('.' || ?5, '/')")
+    };
+    format!(
+        "SELECT {EVENT_COLUMNS} FROM event
+         WHERE +shard = ?1 AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR channel = ?3) AND {range}
+         ORDER BY {order} DESC LIMIT ?6"
+    )
+}
+
 impl ListEvents {
     pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Vec<StoredEvent>> {
-        // A page continues below an id, so pages are sorted by id: ids of one millisecond are random and
-        // do not follow `seq`. The turns of one conversation are read in order of arrival.
-        let (order, below) = if self.conversation.is_some() {
-            ("seq", "seq < (SELECT seq FROM event WHERE id = ?1 || '.' || ?5)")
-        } else {
-            ("id", "id < ?1 || '.' || ?5")
-        };
         context.all(
-            &format!(
-                "SELECT {EVENT_COLUMNS} FROM event
-             WHERE shard = ?1 AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR channel = ?3)
-                AND (?4 IS NULL OR conversation = ?4) AND (?5 IS NULL OR {below})
-             ORDER BY {order} DESC LIMIT ?6"
-            ),
+            &list_sql(self.conversation.is_some()),
             &[
                 SqlValue::from(context.shard.as_str()),
                 self.state.map(Stage::as_str).into(),
@@ -140,5 +152,31 @@ impl ReadStats {
             dead: dead.unsigned_abs(),
             latencies_ms: latencies.into_iter().map(|latency| latency.ms).collect(),
         })
+    }
+}
+
+#[cfg(all(test, feature = "memory"))]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop")]
+
+    use super::*;
+    use crate::SCHEMA;
+    use platform::ports::SyncSql;
+    use platform::sqlite::ConnectionSql;
+
+    #[test]
+    fn event_lists_walk_an_index_and_sort_nothing() {
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        SCHEMA.iter().for_each(|statement| connection.execute_batch(statement).unwrap());
+        for (of_conversation, index) in
+            [(false, "sqlite_autoindex_event_1"), (true, "event_conversation")]
+        {
+            let explain = format!("EXPLAIN QUERY PLAN {}", list_sql(of_conversation));
+            let nulls = vec![SqlValue::Null; 6];
+            let plan = ConnectionSql(&connection).exec(&explain, &nulls).unwrap();
+            let plan = serde_json::to_string(&plan).unwrap();
+            assert!(plan.contains(&format!("SEARCH event USING INDEX {index}")), "{plan}");
+            assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+        }
     }
 }

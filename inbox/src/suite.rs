@@ -8,7 +8,7 @@
 )]
 
 use crate::{
-    Accept, Advance, ClaimDue, DrainGateway, EventOrigin, GetEvent, Inbox, InboxExt, LeaseTasks,
+    Accept, Advance, ClaimWork, DrainGateway, EventOrigin, GetEvent, Inbox, InboxExt, LeaseTasks,
     NewEvent, NewTask, Patch, Place, Step, StoredEvent,
 };
 use contracts::event::Stage;
@@ -38,12 +38,16 @@ fn event(key: &str) -> NewEvent {
 }
 
 async fn accept(inbox: &dyn Inbox, shard: &Shard, key: &str) -> (EventId, bool) {
-    let accepted = inbox.ask(shard, Accept(event(key))).await.unwrap();
+    let accepted = inbox.ask(shard, Accept { event: event(key), claim_ms: None }).await.unwrap();
     (accepted.event, accepted.duplicate)
 }
 
 async fn claim(inbox: &dyn Inbox, shard: &Shard) -> Vec<StoredEvent> {
-    inbox.ask(shard, ClaimDue { limit: 100, lease_ms: 60_000 }).await.unwrap()
+    inbox
+        .ask(shard, ClaimWork { sent: vec![], events: 100, deliveries: 0, lease_ms: 60_000 })
+        .await
+        .unwrap()
+        .events
 }
 
 /// The whole check, on two fresh shards.
@@ -61,10 +65,14 @@ pub async fn check(inbox: &dyn Inbox) {
     assert_eq!((mine.len(), yours.len()), (1, 0));
     assert_eq!(mine[0].origin.actor.as_deref(), Some("ü"));
     let step = |stage| Step::To { stage, note: None, patch: Box::default(), due_ms: 0 };
-    let advance =
-        |stage| Advance { event: mine[0].id.clone(), version: mine[0].version, step: step(stage) };
-    assert!(inbox.ask(&shard, advance(Stage::Routed)).await.unwrap());
-    assert!(!inbox.ask(&shard, advance(Stage::Dead)).await.unwrap());
+    let advance = |stage| Advance {
+        event: mine[0].id.clone(),
+        version: mine[0].version,
+        step: step(stage),
+        keep_ms: None,
+    };
+    assert!(inbox.ask(&shard, advance(Stage::Routed)).await.unwrap().moved);
+    assert!(!inbox.ask(&shard, advance(Stage::Dead)).await.unwrap().moved);
     let found = inbox.ask(&shard, GetEvent { event: mine[0].id.clone() }).await.unwrap().unwrap();
     assert_eq!((found.0.state, found.1.len()), (Stage::Routed, 2));
 
@@ -100,7 +108,10 @@ async fn gateways(inbox: &dyn Inbox, shard: &Shard) {
         due_ms: i64::MAX,
     };
     inbox
-        .ask(shard, Advance { event: claimed.id.clone(), version: claimed.version, step })
+        .ask(
+            shard,
+            Advance { event: claimed.id.clone(), version: claimed.version, step, keep_ms: None },
+        )
         .await
         .unwrap();
     let drain = |drained| DrainGateway { gateway: "office".into(), drained };

@@ -1,9 +1,13 @@
 //! Tasks: queued, leased to one gateway at a time, done. An epoch that is not the newest changes nothing.
 
-use super::{Context, NewTask, SeenGateway, Step, TaskRow, TaskState, advance, args, json};
+use super::{
+    Context, NewTask, ReadTranscript, SeenGateway, Step, StoredEvent, TaskRow, TaskState, advance,
+    args, json, read,
+};
 use contracts::approval::Outcome;
+use contracts::event::Said;
 use contracts::task::LeasedTask;
-use contracts::{EventId, GatewayId, TaskId};
+use contracts::{ConversationId, EventId, GatewayId, TaskId};
 use serde::{Deserialize, Serialize};
 
 /// A gateway asks for work.
@@ -52,6 +56,28 @@ pub enum Finish {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct GetTask {
     pub task: TaskId,
+}
+
+/// A task with its event.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GetRun {
+    pub task: TaskId,
+}
+
+/// What a run needs to know before it begins: the newest lines of its conversation, and the gateways.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PrepareRun {
+    pub conversation: ConversationId,
+    /// Maximum lines.
+    pub lines: u32,
+}
+
+/// The answer to [`PrepareRun`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Prepared {
+    /// Oldest first.
+    pub lines: Vec<Said>,
+    pub gateways: Vec<SeenGateway>,
 }
 
 /// Gateways that asked for work.
@@ -137,6 +163,25 @@ pub(super) fn requeue(context: &Context<'_>, event: &EventId) -> PortResult<()> 
 impl GetTask {
     pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Option<TaskRow>> {
         get(context, &self.task)
+    }
+}
+
+impl GetRun {
+    pub(super) fn carry_out(
+        self,
+        context: &Context<'_>,
+    ) -> PortResult<Option<(TaskRow, StoredEvent)>> {
+        let Some(task) = get(context, &self.task)? else { return Ok(None) };
+        Ok(read::event(context, &task.event_id)?.map(|event| (task, event)))
+    }
+}
+
+impl PrepareRun {
+    pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Prepared> {
+        let conversation = self.conversation.0;
+        let read = ReadTranscript { conversation, after: 0, limit: self.lines };
+        let lines = read.carry_out(context)?.lines;
+        Ok(Prepared { lines, gateways: ListGateways.carry_out(context)? })
     }
 }
 

@@ -27,15 +27,19 @@ impl Bed {
         self.inbox.ask(&self.shard, command).await.unwrap()
     }
     async fn accept(&self, key: &str, conversation: &str) -> (EventId, bool) {
-        let accepted = self.send(Accept(event(key, conversation))).await;
+        let accepted = self.send(Accept { event: event(key, conversation), claim_ms: None }).await;
         (accepted.event, accepted.duplicate)
     }
     async fn claim(&self) -> Vec<StoredEvent> {
-        self.send(ClaimDue { limit: 32, lease_ms: 60_000 }).await
+        self.work(32, 0).await.events
     }
     async fn to(&self, event: &StoredEvent, stage: Stage, patch: Patch) -> bool {
         let step = Step::To { stage, note: None, patch: Box::new(patch), due_ms: 0 };
-        self.send(Advance { event: event.id.clone(), version: event.version, step }).await
+        let (event, version) = (event.id.clone(), event.version);
+        self.send(Advance { event, version, step, keep_ms: None }).await.moved
+    }
+    async fn work(&self, events: u32, deliveries: u32) -> Work {
+        self.send(ClaimWork { sent: vec![], events, deliveries, lease_ms: 60_000 }).await
     }
     async fn get(&self, id: &EventId) -> (StoredEvent, Vec<Entry>, Vec<OutboxRow>) {
         self.send(GetEvent { event: id.clone() }).await.unwrap()
@@ -128,7 +132,7 @@ async fn a_control_input_waits_for_nobody() {
     bed.claim().await;
     let mut press = event("2", "a");
     press.control = true;
-    bed.send(Accept(press)).await;
+    bed.send(Accept { event: press, claim_ms: None }).await;
     assert_eq!(bed.claim().await.len(), 1);
 }
 
@@ -168,14 +172,26 @@ async fn a_wake_during_a_step_is_not_lost() {
             patch: Box::default(),
             due_ms,
         });
-        bed.send(Advance { event: claimed.id.clone(), version: claimed.version, step }).await;
+        bed.send(Advance {
+            event: claimed.id.clone(),
+            version: claimed.version,
+            step,
+            keep_ms: None,
+        })
+        .await;
         assert_eq!(bed.claim().await.len(), 1, "{stage:?}");
     }
     let bed = Bed::new();
     bed.accept("1", "a").await;
     let claimed = bed.claim().await.remove(0);
     let wait = Step::Wait { due_ms: bed.clock.now_ms() + 60_000 };
-    bed.send(Advance { event: claimed.id.clone(), version: claimed.version, step: wait }).await;
+    bed.send(Advance {
+        event: claimed.id.clone(),
+        version: claimed.version,
+        step: wait,
+        keep_ms: None,
+    })
+    .await;
     assert_eq!(bed.claim().await.len(), 0, "nobody woke it");
 }
 
@@ -201,7 +217,13 @@ async fn after_a_restart_only_the_runs_of_its_own_gateway_are_lost() {
             patch: Box::new(Patch { task: Some(task), ..Patch::default() }),
             due_ms: i64::MAX,
         };
-        bed.send(Advance { event: claimed.id.clone(), version: claimed.version, step }).await;
+        bed.send(Advance {
+            event: claimed.id.clone(),
+            version: claimed.version,
+            step,
+            keep_ms: None,
+        })
+        .await;
         bed.send(LeaseTasks {
             gateway: GatewayId::new(gateway),
             agents: vec!["*".into()],
@@ -262,13 +284,12 @@ async fn a_message_is_sent_once_a_revision_and_one_at_a_time_an_address() {
     let bed = Bed::new();
     bed.send(Enqueue(draft("x", 1))).await;
     bed.send(Enqueue(draft("y", 1))).await;
-    let take = || ClaimDeliveries { limit: 8, lease_ms: 60_000 };
-    let first = bed.send(take()).await;
+    let first = bed.work(0, 8).await.deliveries;
     assert_eq!(first.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["x"]);
     bed.send(Enqueue(draft("x", 2))).await;
     bed.send(Enqueue(draft("x", 1))).await;
     let sent = |id: &str, revision| {
-        RecordSent(SentReport {
+        RecordSent(vec![SentReport {
             id: id.into(),
             revision,
             parts: vec![],
@@ -276,13 +297,13 @@ async fn a_message_is_sent_once_a_revision_and_one_at_a_time_an_address() {
             due_ms: 0,
             quiet_until_ms: None,
             error: None,
-        })
+        }])
     };
     bed.send(sent("x", 1)).await;
-    let second = bed.send(take()).await;
+    let second = bed.work(0, 8).await.deliveries;
     assert_eq!((second[0].id.as_str(), second[0].text.as_str()), ("x", "text 2"));
     bed.send(sent("x", 2)).await;
-    let third = bed.send(take()).await;
+    let third = bed.work(0, 8).await.deliveries;
     assert_eq!(third[0].id, "y");
 }
 
@@ -291,8 +312,7 @@ async fn a_place_that_wants_quiet_gets_it_for_every_message() {
     let bed = Bed::new();
     bed.send(Enqueue(draft("x", 1))).await;
     bed.send(Enqueue(draft("y", 1))).await;
-    let take = || ClaimDeliveries { limit: 8, lease_ms: 60_000 };
-    bed.send(take()).await;
+    bed.work(0, 8).await.deliveries;
     let until = bed.clock.now_ms() + 5_000;
     let report = SentReport {
         id: "x".into(),
@@ -303,12 +323,12 @@ async fn a_place_that_wants_quiet_gets_it_for_every_message() {
         quiet_until_ms: Some(until),
         error: None,
     };
-    bed.send(RecordSent(report)).await;
+    bed.send(RecordSent(vec![report])).await;
     bed.send(Enqueue(draft("later", 1))).await;
-    let none = bed.send(take()).await;
+    let none = bed.work(0, 8).await.deliveries;
     assert!(none.is_empty());
     bed.clock.advance(5_000);
-    let first = bed.send(take()).await;
+    let first = bed.work(0, 8).await.deliveries;
     assert_eq!(first[0].id, "x");
 }
 
@@ -336,11 +356,11 @@ async fn too_many_messages_are_ignored_and_the_sender_is_told_once() {
         let mut one = event(&n.to_string(), "a");
         one.limits = vec![Limit { key: "s:1".into(), per_minute: 3 }];
         one.limit_notice = Some(draft(&format!("notice {n}"), 1));
-        bed.send(Accept(one)).await;
+        bed.send(Accept { event: one, claim_ms: None }).await;
     }
     let stats = bed.send(ReadStats { since_ms: 0, latency_since_ms: 0 }).await;
     assert_eq!(stats.by_state.get("ignored"), Some(&2));
-    let notices = bed.send(ClaimDeliveries { limit: 8, lease_ms: 1 }).await;
+    let notices = bed.work(0, 8).await.deliveries;
     assert_eq!(notices.len(), 1);
 }
 
@@ -348,7 +368,9 @@ async fn too_many_messages_are_ignored_and_the_sender_is_told_once() {
 async fn a_commit_that_fails_changes_nothing() {
     let bed = Bed::new();
     bed.inbox.faults.refuse_next(1, PortErrorKind::Full);
-    assert!(bed.inbox.ask(&bed.shard, Accept(event("1", "a"))).await.is_err());
+    assert!(
+        bed.inbox.ask(&bed.shard, Accept { event: event("1", "a"), claim_ms: None }).await.is_err()
+    );
     assert!(!bed.accept("1", "a").await.1);
 }
 
@@ -357,7 +379,7 @@ async fn what_is_overheard_counts_only_where_something_was_answered() {
     let bed = Bed::new();
     let overhear = async |key: &str, conversation: &str| {
         let said = NewEvent { overheard: true, ..event(key, conversation) };
-        bed.send(Accept(said)).await.state
+        bed.send(Accept { event: said, claim_ms: None }).await.state
     };
     assert_eq!(overhear("a", "thread").await, Stage::Ignored);
     bed.accept("b", "thread").await;
@@ -390,4 +412,88 @@ async fn event_pages_skip_nothing_within_one_millisecond() {
         seen.extend(page.into_iter().map(|event| event.dedupe_key));
     }
     assert_eq!(seen.len(), 20, "{seen:?}");
+}
+
+#[tokio::test]
+async fn inbox_accept_claims_an_event_only_when_its_lane_is_free() {
+    let bed = Bed::new();
+    let accept = |key| Accept { event: event(key, "a"), claim_ms: Some(60_000) };
+    let first = bed.send(accept("1")).await;
+    assert_eq!(first.claimed.map(|event| event.id), Some(first.event.clone()));
+    assert!(bed.claim().await.is_empty(), "it is claimed already");
+    assert_eq!(bed.send(accept("1")).await.claimed, None, "a duplicate claims nothing");
+    assert_eq!(bed.send(accept("2")).await.claimed, None, "the first holds the lane");
+    bed.clock.advance(60_001);
+    let again: Vec<_> = bed.claim().await.into_iter().map(|event| event.id).collect();
+    assert_eq!(again, [first.event], "its step crashed");
+}
+
+#[tokio::test]
+async fn inbox_keeps_a_claim_for_the_next_step_under_a_lease() {
+    let bed = Bed::new();
+    bed.accept("1", "a").await;
+    let claimed = bed.claim().await.remove(0);
+    let step = |stage| Step::To { stage, note: None, patch: Box::default(), due_ms: 0 };
+    let advance = |event: &StoredEvent, stage| Advance {
+        event: event.id.clone(),
+        version: event.version,
+        step: step(stage),
+        keep_ms: Some(60_000),
+    };
+    let kept = bed.send(advance(&claimed, Stage::Routed)).await.claimed.unwrap();
+    assert_eq!((kept.state, kept.version), (Stage::Routed, claimed.version + 1));
+    assert!(bed.claim().await.is_empty(), "the claim is kept");
+    let stale = bed.send(advance(&claimed, Stage::Dead)).await;
+    assert_eq!((stale.moved, stale.claimed), (false, None));
+    bed.clock.advance(60_001);
+    assert_eq!(bed.claim().await.len(), 1, "a crash makes it due after the lease");
+    let ended = bed.send(advance(&kept, Stage::Done)).await;
+    assert_eq!((ended.moved, ended.claimed, ended.more), (true, None, false));
+}
+
+#[tokio::test]
+async fn inbox_gives_up_a_claim_when_an_earlier_event_holds_the_lane() {
+    let bed = Bed::new();
+    bed.accept("1", "a").await;
+    bed.accept("2", "a").await;
+    let first = bed.claim().await.remove(0);
+    bed.to(&first, Stage::Parked, Patch::default()).await;
+    let second = bed.claim().await.into_iter().find(|event| event.seq > first.seq).unwrap();
+    let first = bed.get(&first.id).await.0;
+    bed.to(&first, Stage::Approved, Patch::default()).await;
+    let step = Step::To { stage: Stage::Routed, note: None, patch: Box::default(), due_ms: 0 };
+    let (event, version) = (second.id, second.version);
+    let advance = Advance { event, version, step, keep_ms: Some(60_000) };
+    let advanced = bed.send(advance).await;
+    assert_eq!((advanced.moved, advanced.claimed), (true, None));
+}
+
+#[tokio::test]
+async fn inbox_records_what_was_sent_before_it_claims() {
+    let bed = Bed::new();
+    bed.accept("1", "a").await;
+    let claimed = bed.claim().await.remove(0);
+    let reply = Draft { event_id: Some(claimed.id.clone()), ..draft("re", 1) };
+    let step = Step::To {
+        stage: Stage::Answered,
+        note: None,
+        patch: Box::new(Patch { say: vec![reply], ..Patch::default() }),
+        due_ms: i64::MAX,
+    };
+    let (event, version) = (claimed.id, claimed.version);
+    let answered = bed.send(Advance { event, version, step, keep_ms: None }).await;
+    assert!(answered.more, "the reply is due");
+    let row = bed.work(8, 8).await.deliveries.remove(0);
+    let report = SentReport {
+        id: row.id,
+        revision: row.revision,
+        parts: vec![],
+        state: DeliveryState::Sent,
+        due_ms: 0,
+        quiet_until_ms: None,
+        error: None,
+    };
+    let claim = ClaimWork { sent: vec![report], events: 8, deliveries: 8, lease_ms: 60_000 };
+    let work = bed.send(claim).await;
+    assert_eq!((work.events.len(), work.deliveries.len()), (1, 0));
 }

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use contracts::event::{Speaker, Stage};
 use contracts::outbox::Target;
 use contracts::{ChannelKind, ConversationId, ErrorCode, Problem};
-use inbox::{Accept, Accepted, Draft, EventOrigin, InboxExt, Limit, NewEvent, NewSaid, Press};
+use inbox::{Accepted, Draft, EventOrigin, InboxExt, Limit, NewEvent, NewSaid, Press};
 use platform::edge::{ApiError, ApiResult, FromLoopback, read_body};
 use platform::ports::PortError;
 
@@ -60,7 +60,7 @@ async fn accept(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8])
     let event = new_event(deps, endpoint, inbound, body);
     let conversation = event.conversation.clone();
     let shard = endpoint.shard();
-    let accepted = deps.inbox.ask(&shard, Accept(event)).await.map_err(cannot_store)?;
+    let accepted = deps.inbox.ask(&shard, pump::accept(event)).await.map_err(cannot_store)?;
     if !accepted.duplicate {
         started(deps, &accepted, conversation.as_str());
     }
@@ -71,7 +71,7 @@ async fn accept(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8])
 pub(crate) fn started(deps: &Deps, accepted: &Accepted, conversation: &str) {
     tracing::info!("event.id" = %accepted.event, state = accepted.state.as_str(), "accepted");
     deps.notify_conversation(conversation);
-    pump::soon(deps, accepted.event.clone());
+    pump::begin(deps, accepted);
 }
 
 /// Nothing was stored: the platform must keep the message and come again, whatever the storage said.

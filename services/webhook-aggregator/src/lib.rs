@@ -15,6 +15,7 @@ mod health;
 mod ingest;
 mod messages;
 mod outbox;
+mod pool;
 mod press;
 mod pump;
 mod replay;
@@ -22,6 +23,7 @@ mod retry;
 mod send;
 pub mod split;
 mod stats;
+mod steps;
 mod tasks;
 
 pub use config::Config;

@@ -1,13 +1,13 @@
 //! The web console and the owner's own programs: saying something, and reading what was said.
 
 use crate::config::WEB;
-use crate::{Deps, control, ingest};
+use crate::{Deps, control, ingest, pump};
 use axum::Json;
 use axum::extract::{Path, State};
 use contracts::event::{MessageAccepted, MessageRequest, SaidList, SaidQuery, Speaker, Stage};
 use contracts::outbox::Target;
 use contracts::{ChannelKind, ConversationId, Problem, Shard};
-use inbox::{Accept, EventOrigin, InboxExt, Limit, NewEvent, NewSaid, ReadTranscript, Transcript};
+use inbox::{EventOrigin, InboxExt, Limit, NewEvent, NewSaid, ReadTranscript, Transcript};
 use platform::edge::{ApiResult, JsonBody, Query};
 use platform::ports::{ClockExt, begin_wait};
 
@@ -32,7 +32,8 @@ pub(crate) async fn send(
     let event = new_event(&deps, &name, text);
     let conversation = event.conversation.clone();
     let shard = Shard::of(ChannelKind::Web.as_str(), WEB);
-    let accepted = deps.inbox.ask(&shard, Accept(event)).await.map_err(ingest::cannot_store)?;
+    let accepted =
+        deps.inbox.ask(&shard, pump::accept(event)).await.map_err(ingest::cannot_store)?;
     ingest::started(&deps, &accepted, conversation.as_str());
     Ok((
         http::StatusCode::ACCEPTED,

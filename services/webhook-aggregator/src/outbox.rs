@@ -1,7 +1,7 @@
 //! What another service wants said: `POST /internal/outbox`.
 
 use crate::config::Endpoint;
-use crate::{Deps, send};
+use crate::{Deps, pump};
 use axum::Json;
 use axum::extract::State;
 use contracts::event::Speaker;
@@ -59,15 +59,7 @@ async fn put(deps: &Deps, delivery: Delivery) -> PortResult<DeliveryStatus> {
         expires_ms: None,
     };
     let status = deps.inbox.ask(&shard, Enqueue(draft)).await?;
-    let work = {
-        let deps = deps.clone();
-        async move {
-            if let Err(error) = send::flush(&deps, &shard).await {
-                tracing::warn!(error = %error, "the outbox could not be sent at once");
-            }
-        }
-    };
-    deps.background.spawn(Box::pin(work));
+    pump::soon(deps, shard);
     Ok(status)
 }
 

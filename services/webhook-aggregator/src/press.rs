@@ -2,8 +2,9 @@
 
 use crate::Deps;
 use crate::control::{self, ControlCommand};
-use crate::dispatch::{choice, say};
+use crate::dispatch::choice;
 use crate::retry::RETRY;
+use crate::steps::say;
 use contracts::approval::{DecideRequest, Decision, PressRequest};
 use contracts::calls::personal_assistant as assistant;
 use contracts::event::Stage;

@@ -2,38 +2,66 @@
 //! timer (a loop natively, an alarm in a Durable Object); any number of pumps may run at once, the inbox hands each
 //! event to one of them.
 
-use crate::{Deps, dispatch, press, send, tasks};
+use crate::{Deps, dispatch, pool, press, send};
 use axum::Json;
 use axum::extract::{Path, State};
 use contracts::event::{Stage, Woken};
 use contracts::routing::PoolOutcome;
 use contracts::{EventId, GatewayId, Shard};
 use futures_util::future::{join, join_all};
-use inbox::{Advance, ClaimDue, ClaimEvent, InboxExt, NextDue, Recover, Step, StoredEvent, Wake};
+use inbox::{
+    Accept, Accepted, Advance, Advanced, ClaimWork, InboxExt, NewEvent, NextDue, Recover,
+    SentReport, Step, StoredEvent, Wake, Work,
+};
 use platform::edge::{ApiError, ApiResult};
 use platform::ports::PortResult;
 
-/// Events moved side by side.
+/// Maximum events, and messages, that are moved side by side.
 const BATCH: u32 = 32;
-/// A step that has not ended after this long is taken again.
-const STEP_LEASE_MS: i64 = 60_000;
+/// A step or a sending that has not ended after this long is due again.
+const LEASE_MS: i64 = 60_000;
 /// No event takes more steps in one go; a guard, since every path ends long before.
 const STEPS_MAX: usize = 16;
 
 /// Moves everything that is due in one inbox as far as it goes.
 pub async fn pump(deps: &Deps, shard: &Shard) -> PortResult<()> {
+    let mut sent = Vec::new();
     loop {
-        let claim = ClaimDue { limit: BATCH, lease_ms: STEP_LEASE_MS };
-        let events = deps.inbox.ask(shard, claim).await?;
-        let idle = events.is_empty();
+        let work = claim(deps, shard, sent).await?;
+        if work.is_empty() {
+            return Ok(());
+        }
+        let Work { events, deliveries } = work;
+        let (idle, sends) = (events.is_empty(), !deliveries.is_empty());
+        let deliveries = async {
+            let reports = send::deliver_all(deps, deliveries).await;
+            if idle {
+                return Ok(reports);
+            }
+            // Steps may take long; until a report is recorded, nothing else goes to its address.
+            send::record(deps, shard, reports).await.map(|()| Vec::new())
+        };
         // Claimed events are driven even if the outbox fails: an early return would strand them
         // until their lease ends.
         let drives = join_all(events.into_iter().map(|event| drive(deps, event)));
-        let (sent, _) = join(send::flush(deps, shard), drives).await;
-        if sent? == 0 && idle {
+        let (reports, more) = join(deliveries, drives).await;
+        sent = reports?;
+        // A recorded message may make its event due.
+        if !sends && !more.contains(&true) {
             return Ok(());
         }
     }
+}
+
+/// Claims what is due and records in the same transaction what was sent.
+async fn claim(deps: &Deps, shard: &Shard, sent: Vec<SentReport>) -> PortResult<Work> {
+    let claim =
+        ClaimWork { sent: sent.clone(), events: BATCH, deliveries: BATCH, lease_ms: LEASE_MS };
+    let claimed = deps.inbox.ask(shard, claim).await;
+    if let Err(error) = &claimed {
+        send::record_each(deps, shard, sent, error).await;
+    }
+    claimed
 }
 
 /// When the inbox wants attention next, milliseconds since the epoch.
@@ -49,51 +77,53 @@ pub async fn recover(deps: &Deps, gateway: &GatewayId) -> PortResult<()> {
     Ok(())
 }
 
-/// Starts an event in the background; the runtime's timer looks after it in any case.
-pub(crate) fn soon(deps: &Deps, event: EventId) {
-    let deps = deps.clone();
-    let work = {
-        let deps = deps.clone();
-        async move {
-            if let Err(error) = now(&deps, &event).await {
-                tracing::warn!("event.id" = %event, error = %error, "an event could not be started at once");
-            }
-        }
-    };
-    deps.background.spawn(Box::pin(work));
+/// The command that accepts an event and claims it for its first step.
+pub(crate) fn accept(event: NewEvent) -> Accept {
+    Accept { event, claim_ms: Some(LEASE_MS) }
 }
 
-/// Takes one event as far as it goes, then whatever that set free in its inbox.
-pub(crate) async fn now(deps: &Deps, event: &EventId) -> PortResult<()> {
-    let Some(shard) = deps.shard_of(event) else { return Ok(()) };
-    let claim = ClaimEvent { event: event.clone(), lease_ms: STEP_LEASE_MS };
-    if let Some(event) = deps.inbox.ask(&shard, claim).await? {
-        drive(deps, event).await;
+/// Drives an accepted event in the background; the runtime's timer looks after it in any case.
+pub(crate) fn begin(deps: &Deps, accepted: &Accepted) {
+    let Some(shard) = deps.shard_of(&accepted.event) else { return };
+    let Some(event) = accepted.claimed.clone() else { return soon(deps, shard) };
+    let work_deps = deps.clone();
+    deps.background.spawn(Box::pin(async move {
+        if drive(&work_deps, event).await {
+            pump_at_once(&work_deps, &shard).await;
+        }
+    }));
+}
+
+/// Moves what is due in the background; the runtime's timer looks after it in any case.
+pub(crate) fn soon(deps: &Deps, shard: Shard) {
+    let work_deps = deps.clone();
+    deps.background.spawn(Box::pin(async move { pump_at_once(&work_deps, &shard).await }));
+}
+
+async fn pump_at_once(deps: &Deps, shard: &Shard) {
+    if let Err(error) = pump(deps, shard).await {
+        tracing::warn!(%shard, %error, "the inbox could not be pumped at once; its timer tries again");
     }
-    pump(deps, &shard).await
 }
 
 /// Step after step until the event waits or ends. A failure of the inbox itself leaves the event to its lease.
-async fn drive(deps: &Deps, mut event: StoredEvent) {
+/// True when something else in the inbox may be due.
+async fn drive(deps: &Deps, mut event: StoredEvent) -> bool {
     for _ in 0..STEPS_MAX {
         match step(deps, &event).await {
-            Ok(true) => {}
-            Ok(false) => return,
+            Ok(Advanced { claimed: Some(next), .. }) => event = next,
+            Ok(advanced) => return advanced.more,
             Err(error) => {
                 tracing::error!("event.id" = %event.id, error = %error, "a step could not be written down");
-                return;
+                return true;
             }
         }
-        let claim = ClaimEvent { event: event.id.clone(), lease_ms: STEP_LEASE_MS };
-        match deps.inbox.ask(&event.shard, claim).await {
-            Ok(Some(next)) => event = next,
-            _ => return,
-        }
     }
+    true
 }
 
-/// One step; true when the event has moved on and may take the next at once.
-async fn step(deps: &Deps, event: &StoredEvent) -> PortResult<bool> {
+/// One step; the event is claimed for the next one when it may take that at once.
+async fn step(deps: &Deps, event: &StoredEvent) -> PortResult<Advanced> {
     let step = if event.control {
         press::advance(deps, event).await
     } else {
@@ -112,17 +142,18 @@ async fn step(deps: &Deps, event: &StoredEvent) -> PortResult<bool> {
     };
     let hands_out =
         matches!(&step, Step::To { patch, .. } if patch.task.is_some() || patch.requeue);
-    let advance = Advance { event: event.id.clone(), version: event.version, step };
-    let moved = deps.inbox.ask(&event.shard, advance).await?;
-    if let Some(run) = run.filter(|_| moved) {
+    let keep_ms = goes_on.then_some(LEASE_MS);
+    let advance = Advance { event: event.id.clone(), version: event.version, step, keep_ms };
+    let advanced = deps.inbox.ask(&event.shard, advance).await?;
+    if let Some(run) = run.filter(|_| advanced.moved) {
         dispatch::tell_of_loss(deps, run, outcome);
     }
     if hands_out {
-        deps.signal.notify(tasks::WAITING);
+        deps.signal.notify(pool::WAITING);
     }
     deps.notify_conversation(event.conversation.as_str());
     deps.signal.notify(&format!("event:{}", event.id));
-    Ok(moved && goes_on)
+    Ok(advanced)
 }
 
 /// `POST /internal/events/{id}/wake`: something this event waits for has changed.
@@ -132,7 +163,7 @@ pub(crate) async fn wake(
 ) -> ApiResult<Json<Woken>> {
     let event = EventId::new(id);
     let shard = deps.shard_of(&event).ok_or_else(|| ApiError::not_found("event of this id"))?;
-    deps.inbox.ask(&shard, Wake { event: event.clone() }).await?;
-    soon(&deps, event);
+    deps.inbox.ask(&shard, Wake { event }).await?;
+    soon(&deps, shard);
     Ok(Json(Woken {}))
 }

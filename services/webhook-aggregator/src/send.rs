@@ -6,30 +6,48 @@ use crate::retry::RETRY;
 use contracts::outbox::DeliveryState;
 use contracts::{Effect, Shard};
 use futures_util::future::join_all;
-use inbox::{ClaimDeliveries, InboxExt, OutboxRow, Part, RecordSent, SentReport};
+use inbox::{InboxExt, OutboxRow, Part, RecordSent, SentReport};
 use platform::ports::{PortError, PortResult};
 
-const BATCH: u32 = 32;
-const SEND_LEASE_MS: i64 = 60_000;
 /// More parts than this are not sent: the answer stays readable in the dashboard.
 const REQUESTS_MAX: usize = 24;
 /// After this many tries of unknown effect a message is left as it is rather than repeated once more.
 const AMBIGUOUS_MAX: u32 = 3;
 
-/// Sends what is due in one inbox; how many messages were tried.
-pub(crate) async fn flush(deps: &Deps, shard: &Shard) -> PortResult<usize> {
-    let claim = ClaimDeliveries { limit: BATCH, lease_ms: SEND_LEASE_MS };
-    let rows = deps.inbox.ask(shard, claim).await?;
-    let n = rows.len();
-    let reports = join_all(rows.into_iter().map(|row| deliver(deps, row))).await;
-    // Every report is recorded before the first error is returned: an unrecorded message would be
-    // sent again when its lease ends.
-    let mut outcome = Ok(n);
-    for report in reports {
-        let recorded = deps.inbox.ask(shard, RecordSent(report)).await;
-        outcome = outcome.and_then(|n| recorded.map(|_| n));
+/// Sends messages side by side; what became of each.
+pub(crate) async fn deliver_all(deps: &Deps, rows: Vec<OutboxRow>) -> Vec<SentReport> {
+    join_all(rows.into_iter().map(|row| deliver(deps, row))).await
+}
+
+/// Records what became of messages.
+pub(crate) async fn record(deps: &Deps, shard: &Shard, reports: Vec<SentReport>) -> PortResult<()> {
+    if reports.is_empty() {
+        return Ok(());
     }
-    outcome
+    let recorded = deps.inbox.ask(shard, RecordSent(reports.clone())).await;
+    if let Err(error) = &recorded {
+        record_each(deps, shard, reports, error).await;
+    }
+    recorded
+}
+
+/// After reports could not be recorded together: an unrecorded message is sent again when its lease ends, so each
+/// gets a transaction of its own. Not when they may be recorded already: a message may be on its way again.
+pub(crate) async fn record_each(
+    deps: &Deps,
+    shard: &Shard,
+    reports: Vec<SentReport>,
+    error: &PortError,
+) {
+    if error.effect == Effect::Unknown || reports.len() < 2 {
+        return;
+    }
+    for report in reports {
+        let id = report.id.clone();
+        if let Err(error) = deps.inbox.ask(shard, RecordSent(vec![report])).await {
+            tracing::warn!(delivery = %id, %error, "a sent message could not be recorded");
+        }
+    }
 }
 
 async fn deliver(deps: &Deps, mut row: OutboxRow) -> SentReport {

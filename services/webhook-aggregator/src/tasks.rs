@@ -1,24 +1,24 @@
 //! Gateways: they take tasks by lease, hold them on, and bring results back.
 
-use crate::dispatch::{outcome_step, place, task_of};
+use crate::dispatch::{outcome_step, place};
+use crate::pool::{WAITING, bare, report};
 use crate::{Deps, pump};
 use axum::Json;
 use axum::extract::{Path, State};
 use contracts::approval::{Outcome, RenewedRequest};
-use contracts::calls::agency_router::ReportOutcome;
 use contracts::calls::personal_assistant::{CheckHalts, ReportRenewed, ReportStopped};
 use contracts::halt::{HaltCheck, StoppedRequest};
 use contracts::routing::{OutcomeReport, PoolOutcome};
 use contracts::task::{
     LEASE_MS, LeaseRequest, LeasedTask, RenewAnswer, RenewRequest, ResultAnswer, ResultRequest,
 };
-use contracts::{AgentId, ErrorCode, Problem, TaskId, Tokens};
-use inbox::{Finish, FinishRun, InboxExt, LeaseTasks, RenewLease, StoredEvent, TaskRow};
+use contracts::{ErrorCode, Problem, TaskId, Tokens};
+use inbox::{
+    Finish, FinishRun, GetRun, InboxExt, LeaseTasks, ListGateways, RenewLease, StoredEvent, TaskRow,
+};
 use platform::edge::{ApiError, ApiResult, JsonBody};
 use platform::ports::begin_wait;
 
-/// The signal that tasks wait to be leased.
-pub(crate) const WAITING: &str = "tasks";
 const WAIT_S_MAX: u32 = 25;
 const CAPACITY_MAX: u32 = 64;
 const AGENTS_MAX: usize = 1000;
@@ -124,8 +124,8 @@ pub(crate) async fn result(
     let missing = || ApiError::not_found("task of this id");
     let shard = deps.shard_of(&task.event_id()).ok_or_else(missing)?;
     for _ in 0..RACES_MAX {
-        let row = task_of(&deps, &shard, &task).await?.ok_or_else(missing)?;
-        let (event, ..) = deps.event(&row.event_id).await?.ok_or_else(missing)?;
+        let run = deps.inbox.ask(&shard, GetRun { task: task.clone() }).await?;
+        let (row, event) = run.ok_or_else(missing)?;
         let step = outcome_step(
             &deps,
             &event,
@@ -173,14 +173,15 @@ async fn elsewhere(
         return Ok(false);
     }
     let not = place::passed_over(event, task.gateway_id.as_ref());
-    Ok(!place::others(deps, event, &task.agent, &not).await?.is_empty())
+    let seen = deps.inbox.ask(&event.shard, ListGateways).await?;
+    Ok(!place::others(deps, seen, &task.agent, &not).is_empty())
 }
 
 /// After the commit: the conversation goes on, the router learns, a halt is confirmed.
 fn recorded(deps: &Deps, event: &StoredEvent, task: &TaskRow, request: &ResultRequest) {
     tracing::info!(task = %task.id, outcome = request.outcome.as_str(), "result recorded");
     deps.notify_conversation(event.conversation.as_str());
-    pump::soon(deps, event.id.clone());
+    pump::soon(deps, event.shard.clone());
     let outcome = match request.outcome {
         Outcome::Success => PoolOutcome::Succeeded,
         Outcome::Cancelled => PoolOutcome::Cancelled,
@@ -200,21 +201,4 @@ fn recorded(deps: &Deps, event: &StoredEvent, task: &TaskRow, request: &ResultRe
         // The halt is confirmed.
         deps.tell::<ReportStopped>(&StoppedRequest { task_id: task.id.clone() });
     }
-}
-
-/// A report of which nothing more is known.
-pub(crate) fn bare(agent: AgentId, outcome: PoolOutcome) -> OutcomeReport {
-    OutcomeReport {
-        agent,
-        gateway: None,
-        outcome,
-        latency_ms: None,
-        complexity: None,
-        tokens: None,
-    }
-}
-
-/// Tells the router's pool.
-pub(crate) fn report(deps: &Deps, report: &OutcomeReport) {
-    deps.tell::<ReportOutcome>(report);
 }

@@ -110,8 +110,8 @@ async fn inbox_rolls_back_a_failing_command_alone() {
     // Without the transcript's table an event of a conversation fails after its insert.
     super::sql::open(&path).unwrap().execute_batch("ALTER TABLE said RENAME TO hidden").unwrap();
     let (failed, kept) = tokio::join!(
-        inbox.ask(&shard, Accept(event("failed", true))),
-        inbox.ask(&shard, Accept(event("kept", false)))
+        inbox.ask(&shard, Accept { event: event("failed", true), claim_ms: None }),
+        inbox.ask(&shard, Accept { event: event("kept", false), claim_ms: None })
     );
     assert!(failed.is_err());
     assert!(!kept.unwrap().duplicate);

@@ -1,7 +1,8 @@
 //! A run's end → Answered, Refused or another agent; Answered → Done once the chat has it.
 
-use super::{Stop, place, reply_id, run, say, to};
+use super::{place, run};
 use crate::Deps;
+use crate::steps::{AT_ONCE, Stop, port, reply_id, say, to};
 use contracts::AgentId;
 use contracts::approval::Outcome;
 use contracts::event::Stage;
@@ -24,12 +25,10 @@ pub(crate) fn outcome_step(
     let cost = Patch { cost_micros: result.actual_cost.map(|cost| cost.0), ..Patch::default() };
     let answered = |text: &str, note: &str| {
         let said = say(event, Some(&task.agent), text, true);
-        to(
-            Stage::Answered,
-            Some(note.to_owned()),
-            Patch { say: said.say, said: said.said, ..cost.clone() },
-            now,
-        )
+        // Recording the delivery makes the event due; where there is none, it is due at once.
+        let due_ms = if said.say.is_empty() { AT_ONCE } else { now + LOOK_AGAIN_MS };
+        let patch = Patch { say: said.say, said: said.said, ..cost.clone() };
+        to(Stage::Answered, Some(note.to_owned()), patch, due_ms)
     };
     match result.outcome {
         Outcome::Success if result.text.trim().is_empty() => answered(
@@ -78,7 +77,7 @@ pub(crate) fn outcome_step(
                     brief(&result.text)
                 )),
                 patch,
-                now,
+                AT_ONCE,
             )
         }
         Outcome::Unavailable if event.runs < run::RUNS_MAX => {
@@ -100,7 +99,7 @@ pub(crate) fn outcome_step(
                 Stage::Received,
                 Some(format!("{} is not available: {}", task.agent, brief(&result.text))),
                 patch,
-                now,
+                AT_ONCE,
             )
         }
         Outcome::Timeout => answered(
@@ -139,7 +138,7 @@ fn brief(text: &str) -> String {
 
 /// Done when every reply has reached its end; a reply that the platform refused is a dead letter with its reason.
 pub(super) async fn answered(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
-    let found = super::port(deps.event(&event.id).await)?;
+    let found = port(deps.event(&event.id).await)?;
     let replies = found.map(|(_, _, replies)| replies).unwrap_or_default();
     let own = |row: &&OutboxRow| row.kind == "reply";
     if replies

@@ -1,8 +1,8 @@
 //! Routed → Approved, Parked or Refused; Parked → what was decided.
 
-use super::{Stop, message_of, say, to};
 use crate::Deps;
 use crate::config::Endpoint;
+use crate::steps::{Stop, message_of, say, to};
 use contracts::approval::{
     ApprovalState, ApproveRequest, ChannelContext, GivenUp, GivenUpRequest, WaitQuery,
 };

@@ -2,8 +2,8 @@
 //! meanwhile; whoever asked may choose, and an approver of the endpoint. When nobody does, the likelier one takes it: choosing
 //! is not approving, which comes after it in any case.
 
-use super::{Stop, message_of, say, to};
 use crate::Deps;
+use crate::steps::{AT_ONCE, Stop, message_of, say, to};
 use contracts::calls::agency_router::GiveFeedback;
 use contracts::calls::personal_assistant::BreakTie;
 use contracts::event::Stage;
@@ -152,7 +152,7 @@ fn go_on(
         data: Some(data),
         ..say(event, Some(agent), &format!("{agent} takes it …"), false)
     };
-    to(Stage::Routed, Some(format!("{agent}: {why}")), patch, now)
+    to(Stage::Routed, Some(format!("{agent}: {why}")), patch, AT_ONCE)
 }
 
 /// Whether a press is one on a choice.
@@ -203,10 +203,10 @@ async fn choose(
     by: &StoredEvent,
 ) -> PortResult<bool> {
     let step = go_on(event, choice, agent, Some(by), deps.clock.now_ms());
-    let command = Advance { event: event.id.clone(), version: event.version, step };
-    let moved = deps.inbox.ask(&event.shard, command).await?;
+    let command = Advance { event: event.id.clone(), version: event.version, step, keep_ms: None };
+    let moved = deps.inbox.ask(&event.shard, command).await?.moved;
     if moved {
-        crate::pump::soon(deps, event.id.clone());
+        crate::pump::soon(deps, event.shard.clone());
         tell_the_router(deps, event, agent);
         tracing::info!("event.id" = %event.id, agent = %agent, by = by.sender, "chosen");
     }

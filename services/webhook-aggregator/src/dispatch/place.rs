@@ -1,13 +1,11 @@
 //! Which gateway a task should run on, where several could: the router's pool chooses, the inbox keeps the task for that one for a
 //! moment, and after it whoever asks gets it.
 
-use super::{Stop, port};
 use crate::Deps;
 use contracts::calls::agency_router::ChooseInstance;
 use contracts::routing::{Candidate, InstanceRequest};
 use contracts::{AgentId, GatewayId};
-use inbox::{InboxExt, ListGateways, Place, SeenGateway, StoredEvent};
-use platform::ports::PortResult;
+use inbox::{Place, SeenGateway, StoredEvent};
 
 /// A gateway that waits for work asks again within 25 s and may be slow to: longer silent, no task is kept for it. (People are told
 /// that it is silent after `contracts::task::SILENT_MS`, when there is no doubt.)
@@ -17,6 +15,7 @@ const LIVE_MS: i64 = 40_000;
 const KEPT_MS: i64 = 3_000;
 /// A gateway that could not do it is passed over so long for this task; when it is the only one left, it may try again.
 const PASSED_OVER_MS: i64 = 60_000;
+
 /// Gateways that could not do this event's work, with the last one that said so.
 pub(crate) fn passed_over(event: &StoredEvent, last: Option<&GatewayId>) -> Vec<GatewayId> {
     event.data.not_on.iter().chain(last).cloned().collect()
@@ -27,23 +26,23 @@ pub(super) async fn place(
     deps: &Deps,
     event: &StoredEvent,
     agent: &AgentId,
-) -> Result<Place, Stop> {
+    seen: Vec<SeenGateway>,
+) -> Place {
     let not = passed_over(event, None);
-    let live = port(others(deps, event, agent, &not).await)?;
+    let live = others(deps, seen, agent, &not);
     let gateway = if live.len() < 2 { None } else { choose(deps, agent, &live).await };
     // Kept from now on: the router may have taken its time.
     let now_ms = deps.clock.now_ms();
-    Ok(Place { gateway, not, until_ms: now_ms + KEPT_MS, not_until_ms: now_ms + PASSED_OVER_MS })
+    Place { gateway, not, until_ms: now_ms + KEPT_MS, not_until_ms: now_ms + PASSED_OVER_MS }
 }
 
 /// Gateways that are in service, run this agent and are not among `not`.
-pub(crate) async fn others(
+pub(crate) fn others(
     deps: &Deps,
-    event: &StoredEvent,
+    seen: Vec<SeenGateway>,
     agent: &AgentId,
     not: &[GatewayId],
-) -> PortResult<Vec<Candidate>> {
-    let seen: Vec<SeenGateway> = deps.inbox.ask(&event.shard, ListGateways).await?;
+) -> Vec<Candidate> {
     let now_ms = deps.clock.now_ms();
     let runs_it = |gateway: &SeenGateway| {
         gateway.agents.iter().any(|offer| offer == "*" || offer == agent.as_str())
@@ -58,7 +57,7 @@ pub(crate) async fn others(
         in_hand: gateway.running + gateway.kept,
         gateway: gateway.id,
     };
-    Ok(seen.into_iter().filter(fit).map(candidate).collect())
+    seen.into_iter().filter(fit).map(candidate).collect()
 }
 
 /// The router's choice; when it cannot be asked, whoever has least in hand.

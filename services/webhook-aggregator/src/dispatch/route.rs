@@ -1,7 +1,8 @@
 //! Received → Routed: who gets it.
 
-use super::{Stop, choice, message_of, port, say, to};
+use super::choice;
 use crate::Deps;
+use crate::steps::{Stop, message_of, port, say, to};
 use contracts::approval::{DecideRequest, Decision};
 use contracts::calls::agency_router::RouteEvent;
 use contracts::calls::personal_assistant::Decide;
@@ -144,8 +145,9 @@ async fn withdraw(
             ..say(last, None, "You gave this to another agent.", true)
         };
         let step = to(Stage::Refused, Some("taken back by its sender".to_owned()), patch, 0);
-        let command = Advance { event: last.id.clone(), version: last.version, step };
-        let moved = deps.inbox.ask(&last.shard, command).await?;
+        let command =
+            Advance { event: last.id.clone(), version: last.version, step, keep_ms: None };
+        let moved = deps.inbox.ask(&last.shard, command).await?.moved;
         if let Some(approval) =
             last.approval_id.as_ref().filter(|_| moved && !choice::is_open(last))
         {

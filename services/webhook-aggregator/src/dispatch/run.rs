@@ -1,15 +1,15 @@
 //! Approved → Running: the task is put up for lease; Running: looks after leases that ran out.
 
-use super::{Stop, approve, message_of, place, port, say, to};
-use crate::{Deps, tasks};
+use super::{approve, place};
+use crate::steps::{Stop, message_of, port, say, to};
+use crate::{Deps, pool};
 use contracts::approval::GivenUp;
-use contracts::event::{Speaker, Stage};
+use contracts::event::{Said, Speaker, Stage};
 use contracts::routing::{OutcomeReport, PoolOutcome};
 use contracts::task::{TaskContext, Turn};
 use contracts::{AgentId, Shard, TaskId};
 use inbox::{
-    EventData, GetTask, InboxExt, NewTask, Patch, ReadTranscript, Step, StoredEvent, TaskRow,
-    TaskState,
+    EventData, GetTask, InboxExt, NewTask, Patch, PrepareRun, Step, StoredEvent, TaskRow, TaskState,
 };
 use platform::ports::PortResult;
 
@@ -31,6 +31,9 @@ pub(super) async fn approved(deps: &Deps, event: &StoredEvent) -> Result<Step, S
     else {
         return Err(Stop::Never("approved without an approval".to_owned()));
     };
+    let conversation = event.conversation.clone();
+    let prepare = PrepareRun { conversation, lines: HISTORY_TURNS };
+    let prepared = port(deps.inbox.ask(&event.shard, prepare).await)?;
     let task = NewTask {
         id: event.current_task(),
         message: without_address(
@@ -43,14 +46,14 @@ pub(super) async fn approved(deps: &Deps, event: &StoredEvent) -> Result<Step, S
             event_id: Some(event.id.clone()),
             skill_files: event.data.skill_files.clone(),
             reason: event.data.reason.clone(),
-            history: port(history(deps, event).await)?,
+            history: history(event, prepared.lines),
             ..TaskContext::default()
         },
         agent: agent.clone(),
         approval_id,
         digest,
         cost_limit: event.cost_limit.unwrap_or(0),
-        place: place::place(deps, event, &agent).await?,
+        place: place::place(deps, event, &agent, prepared.gateways).await,
     };
     // When the gateway that it is kept for does not come, the others are called.
     let due_ms = if task.place.gateway.is_some() {
@@ -77,25 +80,16 @@ fn without_address<'a>(text: &str, mut agents: impl Iterator<Item = &'a AgentId>
     if addressed { rest.to_owned() } else { text.to_owned() }
 }
 
-async fn history(deps: &Deps, event: &StoredEvent) -> PortResult<Vec<Turn>> {
-    let read = ReadTranscript {
-        conversation: event.conversation.0.clone(),
-        after: 0,
-        limit: HISTORY_TURNS,
-    };
-    let said = deps.inbox.ask(&event.shard, read).await?.lines;
-    let earlier = said.into_iter().filter(|line| {
+/// The turns before this event's own.
+fn history(event: &StoredEvent, lines: Vec<Said>) -> Vec<Turn> {
+    let earlier = lines.into_iter().filter(|line| {
         line.settled && line.speaker != Speaker::System && line.event_id.as_ref() != Some(&event.id)
     });
-    Ok(earlier.map(|line| Turn { speaker: line.speaker, text: line.text }).collect())
+    earlier.map(|line| Turn { speaker: line.speaker, text: line.text }).collect()
 }
 
 /// One task.
-pub(crate) async fn task_of(
-    deps: &Deps,
-    shard: &Shard,
-    task: &TaskId,
-) -> PortResult<Option<TaskRow>> {
+async fn task_of(deps: &Deps, shard: &Shard, task: &TaskId) -> PortResult<Option<TaskRow>> {
     deps.inbox.ask(shard, GetTask { task: task.clone() }).await
 }
 
@@ -122,7 +116,7 @@ pub(super) async fn running(deps: &Deps, event: &StoredEvent) -> Result<Step, St
             Ok(to(Stage::Expired, None, patch, 0))
         }
         TaskState::Queued if now - row.created_ms < TELL_AFTER_MS => {
-            deps.signal.notify(tasks::WAITING);
+            deps.signal.notify(pool::WAITING);
             Ok(Step::Wait { due_ms: row.created_ms + TELL_AFTER_MS })
         }
         TaskState::Queued if !event.data.told_offline => {
@@ -159,9 +153,9 @@ pub(crate) async fn run_of(deps: &Deps, event: &StoredEvent) -> Option<TaskRow> 
 pub(crate) fn tell_of_loss(deps: &Deps, run: TaskRow, outcome: PoolOutcome) {
     // One that waits again was told of when its lease ran out.
     if run.state == TaskState::Leased && run.gateway_id.is_some() && run.lease_until_ms > 0 {
-        tasks::report(
+        pool::report(
             deps,
-            &OutcomeReport { gateway: run.gateway_id, ..tasks::bare(run.agent, outcome) },
+            &OutcomeReport { gateway: run.gateway_id, ..pool::bare(run.agent, outcome) },
         );
     }
 }

@@ -6,24 +6,8 @@ use contracts::outbox::Target;
 use inbox::{Draft, Enqueue, InboxExt};
 use platform::ports::PortErrorKind;
 
-#[tokio::test]
-async fn pump_drives_the_events_it_claimed_when_the_outbox_fails() {
-    let bed = bed();
-    bed.inbox.faults.pass_next(1);
-    bed.inbox.faults.refuse_next(1, PortErrorKind::Unavailable);
-    bed.telegram(1, "work").await;
-    assert!(bed.world.asked("/internal/route").is_empty());
-    bed.inbox.faults.pass_next(1);
-    bed.inbox.faults.refuse_next(1, PortErrorKind::Unavailable);
-    let shard = Shard::new("telegram.main");
-    assert!(webhook_aggregator::pump(&bed.deps, &shard).await.is_err());
-    assert_eq!(bed.world.asked("/internal/route").len(), 1);
-}
-
-#[tokio::test]
-async fn send_records_every_report_when_one_is_refused() {
-    let bed = bed();
-    let draft = |id: &str, chat: &str| Draft {
+fn draft(id: &str, chat: &str) -> Draft {
+    Draft {
         id: id.into(),
         revision: 1,
         target: Target {
@@ -37,14 +21,37 @@ async fn send_records_every_report_when_one_is_refused() {
         event_id: None,
         kind: "reply".into(),
         expires_ms: None,
-    };
+    }
+}
+
+#[tokio::test]
+async fn pump_drives_the_events_it_claimed_when_the_outbox_fails() {
+    let bed = bed();
+    let shard = Shard::new("telegram.main");
+    // The message is accepted and claimed; then neither its step nor the retry can be written down.
+    bed.inbox.faults.pass_next(1);
+    bed.inbox.faults.refuse_next(2, PortErrorKind::Unavailable);
+    bed.telegram(1, "work").await;
+    assert!(bed.world.asked("/internal/route").is_empty());
+    bed.clock.advance(60_001);
+    bed.inbox.ask(&shard, Enqueue(draft("a", "1"))).await.unwrap();
+    // Claim both, then the report of the message is refused.
+    bed.inbox.faults.pass_next(1);
+    bed.inbox.faults.refuse_next(1, PortErrorKind::Unavailable);
+    assert!(webhook_aggregator::pump(&bed.deps, &shard).await.is_err());
+    assert_eq!(bed.world.asked("/internal/route").len(), 1);
+}
+
+#[tokio::test]
+async fn send_records_every_report_when_one_is_refused() {
+    let bed = bed();
     let shard = Shard::new("telegram.main");
     for draft in [draft("a", "1"), draft("b", "2")] {
         bed.inbox.ask(&shard, Enqueue(draft)).await.unwrap();
     }
-    // Claim, claim deliveries, then the first report is refused and the second recorded.
-    bed.inbox.faults.pass_next(2);
-    bed.inbox.faults.refuse_next(1, PortErrorKind::Unavailable);
+    // Claim; then both reports are refused together, and the first on its own; the second is recorded.
+    bed.inbox.faults.pass_next(1);
+    bed.inbox.faults.refuse_next(2, PortErrorKind::Unavailable);
     assert!(webhook_aggregator::pump(&bed.deps, &shard).await.is_err());
     assert_eq!(bed.outbound.sent().len(), 2);
     bed.clock.advance(120_000);

@@ -10,5 +10,6 @@ mod failures;
 mod gateways;
 mod refusals;
 mod taking_back;
+mod transactions;
 mod vectors;
 mod wire;
