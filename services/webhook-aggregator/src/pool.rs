@@ -1,9 +1,9 @@
 //! What the router's pool of agents and the waiting gateways are told about tasks.
 
 use crate::Deps;
+use contracts::AgentId;
 use contracts::calls::agency_router::ReportOutcome;
 use contracts::routing::{OutcomeReport, PoolOutcome};
-use contracts::AgentId;
 
 /// The signal that tasks wait to be leased.
 pub(crate) const WAITING: &str = "tasks";

@@ -10,7 +10,7 @@ use crate::terminal::{say, say_json};
 use anyhow::Result;
 use contracts::ChannelKind;
 use platform::config::Report;
-use platform::ports::{Clock, Confinement, PortResult, ProgramEvent, ProgramSpec, Programs};
+use platform::ports::{Clock, Confinement, PortResult, ProgramEvent, ProgramSpec, Programs, Reach};
 use serde::Serialize;
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
@@ -211,11 +211,11 @@ async fn agents(data: &DataDir, config: Option<&Path>) -> Vec<Finding> {
     // `configuration` says what is wrong with it.
     let config = agency_gateway::Config::read(&tree, &Report::default());
     found.extend(seeing_programs(&config, data.path()));
-    found.extend(unconfined_programs(&config));
+    let strict = config.programs().any(|(_, program)| is_strict(program));
     let any_hidden = config.programs().any(|(_, program)| !program.data_visible);
     if any_hidden && data.path().exists() {
-        found.push(match start_hidden(data).await {
-            Ok(()) => ok("agents' programs run in a sandbox without the data directory"),
+        found.push(match start_hidden(data, strict).await {
+            Ok(()) => ok("agents' programs cannot see the data directory"),
             Err(e) => error(
                 format!("no agent's program can start: {}", e.detail),
                 "do what the message says",
@@ -237,24 +237,18 @@ fn seeing_programs(config: &agency_gateway::Config, data: &Path) -> Vec<Finding>
     seeing.map(|(id, _)| warn(id)).collect()
 }
 
-/// A warning for each agent whose program runs without the sandbox.
-fn unconfined_programs(config: &agency_gateway::Config) -> Vec<Finding> {
-    let free = |program: &agency_gateway::Program| program.reach.confinement == Confinement::Off;
-    let warn = |id: &str| {
-        warning(
-            format!("agent {id} runs without the sandbox and reaches everything that you can"),
-            "remove sandbox = \"off\" unless that is meant",
-        )
-    };
-    config.programs().filter(|(_, program)| free(program)).map(|(id, _)| warn(id)).collect()
+fn is_strict(program: &agency_gateway::Program) -> bool {
+    program.reach.confinement == Confinement::Strict
 }
 
 /// Starts this very program the way an agent's is.
-async fn start_hidden(data: &DataDir) -> PortResult<()> {
+async fn start_hidden(data: &DataDir, strict: bool) -> PortResult<()> {
+    let confinement = if strict { Confinement::Strict } else { Confinement::Off };
     let program = std::env::current_exe().unwrap_or_default().display().to_string();
     let spec = ProgramSpec {
         program,
         args: vec!["--version".to_owned()],
+        reach: Reach { confinement, ..Reach::default() },
         task: "doctor".to_owned(),
         timeout_ms: 10_000,
         output_bytes_max: 4 << 10,

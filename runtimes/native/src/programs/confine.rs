@@ -83,6 +83,11 @@ pub(super) fn plan(spec: &ProgramSpec, place: &Place<'_>) -> Plan {
         binds.push(Bind::writable(place.data));
     }
     protected.extend(SYSTEM_SECRETS.iter().filter_map(|path| Protected::at(Path::new(path)).ok()));
+    let in_system = |bind: &Bind| {
+        SYSTEM.iter().any(|path| bind.path != Path::new(path) && bind.path.starts_with(path))
+    };
+    // Below `/bin` and the like, which may be links, the system's own binds show it already.
+    binds.retain(|bind| bind.required || !in_system(bind));
     keep_one_each(&mut binds);
     leave_out_secrets(&mut binds, &protected);
     Plan {
