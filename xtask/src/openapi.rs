@@ -20,7 +20,8 @@ pub fn document(service: ServiceName) -> String {
 fn value(service: ServiceName) -> Value {
     let mut schemas = Schemas::default();
     let calls = contracts::calls::described(service, &mut schemas);
-    let (problem, health) = (schemas.reply::<Problem>(), schemas.reply::<Health>());
+    schemas.reply::<Problem>();
+    let health = schemas.reply::<Health>();
     let (requests, replies) = schemas.named();
     let renamed = differing(&requests, &replies);
     let mut paths: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
@@ -59,7 +60,7 @@ fn value(service: ServiceName) -> Value {
         },
     });
     let named = merged(requests, replies, &renamed);
-    let mut reached = BTreeSet::from([name_of(&problem.to_value()).unwrap_or_default()]);
+    let mut reached = BTreeSet::new();
     reach(&document, &named, &mut reached);
     let kept: Map<_, _> = named.into_iter().filter(|(name, _)| reached.contains(name)).collect();
     if let Some(place) = document.pointer_mut("/components/schemas") {
@@ -270,10 +271,6 @@ fn input(schema: Value, renamed: &BTreeSet<String>) -> Value {
 fn name_of_reference(key: &str, value: &Value) -> Option<String> {
     let name = value.as_str().filter(|_| key == "$ref")?.strip_prefix(COMPONENTS)?;
     Some(name.to_owned())
-}
-
-fn name_of(schema: &Value) -> Option<String> {
-    name_of_reference("$ref", schema.get("$ref")?)
 }
 
 /// Every name that a schema or a document refers to.
