@@ -86,16 +86,16 @@ fn operation(service: ServiceName, call: &Described, renamed: &BTreeSet<String>)
         if call.row.method.has_body() {
             let mut media = json!({ "schema": schema });
             if let Some(example) = call.example {
-                media["example"] = serde_json::from_str(example).unwrap_or_default();
+                set(&mut media, "example", serde_json::from_str(example).unwrap_or_default());
             }
-            out["requestBody"] =
-                json!({ "required": true, "content": { "application/json": media } });
+            let body = json!({ "required": true, "content": { "application/json": media } });
+            set(&mut out, "requestBody", body);
         } else {
             parameters.extend(query_parameters(&schema));
         }
     }
     if !parameters.is_empty() {
-        out["parameters"] = parameters.into();
+        set(&mut out, "parameters", parameters.into());
     }
     out
 }
@@ -148,7 +148,7 @@ fn query_parameters(schema: &Value) -> Vec<Value> {
             "schema": schema,
         });
         if let Some(description) = description {
-            out["description"] = description;
+            set(&mut out, "description", description);
         }
         out
     };
@@ -212,6 +212,13 @@ fn success(status: u16, reply: &Body) -> Value {
     match content {
         Some(content) => json!({ "description": description, "content": content }),
         None => json!({ "description": description }),
+    }
+}
+
+/// Sets a member of an object.
+fn set(object: &mut Value, key: &str, value: Value) {
+    if let Some(members) = object.as_object_mut() {
+        members.insert(key.to_owned(), value);
     }
 }
 
