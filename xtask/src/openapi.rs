@@ -20,7 +20,8 @@ pub fn document(service: ServiceName) -> String {
 fn value(service: ServiceName) -> Value {
     let mut schemas = Schemas::default();
     let calls = contracts::calls::described(service, &mut schemas);
-    let (problem, health) = (schemas.reply::<Problem>(), schemas.reply::<Health>());
+    schemas.reply::<Problem>();
+    let health = schemas.reply::<Health>();
     let (requests, replies) = schemas.named();
     let renamed = differing(&requests, &replies);
     let mut paths: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
@@ -59,7 +60,7 @@ fn value(service: ServiceName) -> Value {
         },
     });
     let named = merged(requests, replies, &renamed);
-    let mut reached = BTreeSet::from([name_of(&problem.to_value()).unwrap_or_default()]);
+    let mut reached = BTreeSet::new();
     reach(&document, &named, &mut reached);
     let kept: Map<_, _> = named.into_iter().filter(|(name, _)| reached.contains(name)).collect();
     if let Some(place) = document.pointer_mut("/components/schemas") {
@@ -85,16 +86,16 @@ fn operation(service: ServiceName, call: &Described, renamed: &BTreeSet<String>)
         if call.row.method.has_body() {
             let mut media = json!({ "schema": schema });
             if let Some(example) = call.example {
-                media["example"] = serde_json::from_str(example).unwrap_or_default();
+                set(&mut media, "example", serde_json::from_str(example).unwrap_or_default());
             }
-            out["requestBody"] =
-                json!({ "required": true, "content": { "application/json": media } });
+            let body = json!({ "required": true, "content": { "application/json": media } });
+            set(&mut out, "requestBody", body);
         } else {
             parameters.extend(query_parameters(&schema));
         }
     }
     if !parameters.is_empty() {
-        out["parameters"] = parameters.into();
+        set(&mut out, "parameters", parameters.into());
     }
     out
 }
@@ -147,7 +148,7 @@ fn query_parameters(schema: &Value) -> Vec<Value> {
             "schema": schema,
         });
         if let Some(description) = description {
-            out["description"] = description;
+            set(&mut out, "description", description);
         }
         out
     };
@@ -214,6 +215,13 @@ fn success(status: u16, reply: &Body) -> Value {
     }
 }
 
+/// Sets a member of an object.
+fn set(object: &mut Value, key: &str, value: Value) {
+    if let Some(members) = object.as_object_mut() {
+        members.insert(key.to_owned(), value);
+    }
+}
+
 /// `ReadGraph` → `readGraph`.
 fn camel(name: &str) -> String {
     let mut letters = name.chars();
@@ -270,10 +278,6 @@ fn input(schema: Value, renamed: &BTreeSet<String>) -> Value {
 fn name_of_reference(key: &str, value: &Value) -> Option<String> {
     let name = value.as_str().filter(|_| key == "$ref")?.strip_prefix(COMPONENTS)?;
     Some(name.to_owned())
-}
-
-fn name_of(schema: &Value) -> Option<String> {
-    name_of_reference("$ref", schema.get("$ref")?)
 }
 
 /// Every name that a schema or a document refers to.

@@ -158,7 +158,7 @@ impl<'a> Guard<'a> {
             Tie::Lease { epoch } => {
                 let progress = self.note.lock().unwrap_or_else(PoisonError::into_inner).take();
                 let request = RenewRequest { epoch, progress, cost_micros: None };
-                self.deps.calls.ask::<RenewTask>(&self.task, &request).await
+                self.deps.calls.ask::<RenewTask>(self.task, &request).await
             }
             Tie::Direct => {
                 let list = self.deps.calls.ask::<ListHalts>(&(), &()).await?;
