@@ -102,7 +102,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> i32 {
         tell(&mut control, &format!("failed no subreaper: {error}"));
         return NOT_STARTED;
     }
-    if let Err(reason) = orders.hidden.iter().try_for_each(hide::hide) {
+    if let Err(reason) = hide::hide(&orders.hidden) {
         tell(
             &mut control,
             &format!(

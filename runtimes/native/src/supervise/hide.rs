@@ -13,31 +13,45 @@
 
 use sandbox::Protected;
 
-/// Covers the directory for good, by its inode: a name that was put in its place is refused. To be
-/// called while the process has one thread.
+/// Covers each folder and file for good, by its inode: a name that was put in its place is refused.
+/// To be called while the process has one thread.
 ///
 /// # Errors
 /// The system's refusal as text; then nothing may start.
 #[cfg(target_os = "linux")]
-pub fn hide(directory: &Protected) -> Result<(), String> {
+pub fn hide(secrets: &[Protected]) -> Result<(), String> {
     use nix::mount::{MsFlags, mount};
-    use std::os::fd::AsRawFd;
-    let refused =
-        |what: &'static str| move |error: nix::errno::Errno| format!("{what}: {}", error.desc());
+    if secrets.is_empty() {
+        return Ok(());
+    }
     own_namespaces().map_err(|error| format!("namespaces: {error}"))?;
     // No mount here may propagate to the rest of the machine.
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_SLAVE, None::<&str>)
-        .map_err(refused("mount"))?;
-    let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    let opened = sandbox::opened(directory).map_err(|error| error.to_string())?;
-    let by_descriptor = format!("/proc/self/fd/{}", opened.as_raw_fd());
-    mount(Some("none"), by_descriptor.as_str(), Some("tmpfs"), flags, Some("size=4k,mode=0500"))
-        .map_err(refused("mount"))?;
+        .map_err(|error| format!("mount: {}", error.desc()))?;
+    secrets.iter().try_for_each(cover)?;
     own_namespaces().map_err(|error| format!("namespaces: {error}"))?;
     // An open handle to the covered directory, or to one above it, would still lead below the
     // cover.
     let cwd = std::env::current_dir().map_err(|error| format!("work directory: {error}"))?;
     std::env::set_current_dir(cwd).map_err(|error| format!("work directory: {error}"))
+}
+
+/// An empty read-only folder over a folder, `/dev/null` over a file.
+#[cfg(target_os = "linux")]
+fn cover(secret: &Protected) -> Result<(), String> {
+    use nix::mount::{MsFlags, mount};
+    use std::os::fd::AsRawFd;
+    let opened = sandbox::opened(secret).map_err(|error| error.to_string())?;
+    let target = format!("/proc/self/fd/{}", opened.as_raw_fd());
+    let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    let covered = if secret.path.is_dir() {
+        let options = Some("size=4k,mode=0500");
+        mount(Some("none"), target.as_str(), Some("tmpfs"), flags, options)
+    } else {
+        let null = Some("/dev/null");
+        mount(null, target.as_str(), None::<&str>, MsFlags::MS_BIND, None::<&str>)
+    };
+    covered.map_err(|error| format!("mount: {}", error.desc()))
 }
 
 /// Creates a user and a mount namespace below the current ones, with this user and group mapped to
@@ -62,6 +76,6 @@ fn own_namespaces() -> std::io::Result<()> {
 /// # Errors
 /// Always.
 #[cfg(not(target_os = "linux"))]
-pub fn hide(_directory: &Protected) -> Result<(), String> {
+pub fn hide(_secrets: &[Protected]) -> Result<(), String> {
     Err("this system has no mount namespaces".to_owned())
 }
