@@ -312,7 +312,7 @@ async fn a_place_that_wants_quiet_gets_it_for_every_message() {
     let bed = Bed::new();
     bed.send(Enqueue(draft("x", 1))).await;
     bed.send(Enqueue(draft("y", 1))).await;
-    bed.work(0, 8).await.deliveries;
+    bed.work(0, 8).await;
     let until = bed.clock.now_ms() + 5_000;
     let report = SentReport {
         id: "x".into(),
