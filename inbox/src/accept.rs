@@ -17,7 +17,7 @@ pub struct Accept {
     pub claim_ms: Option<i64>,
 }
 
-/// What an accept came to.
+/// Result of an accept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Accepted {
     pub event: EventId,

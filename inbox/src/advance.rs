@@ -20,7 +20,7 @@ pub struct Advance {
     pub keep_ms: Option<i64>,
 }
 
-/// What the end of a step came to.
+/// Result of ending a step.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Advanced {
     /// False when the event had moved on since it was claimed, and nothing was changed.
@@ -60,7 +60,7 @@ pub struct Patch {
     pub new_run: bool,
     /// The task of this run was leased and never begun: it waits for a gateway again.
     pub requeue: bool,
-    /// For whoever takes the step: the gateway that had the task is not to blame. Not kept.
+    /// Tells the caller that the gateway of the task is not to blame. Not stored.
     #[serde(skip)]
     pub blameless: bool,
     /// A task for a gateway.

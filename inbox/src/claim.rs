@@ -15,7 +15,7 @@ pub struct ClaimWork {
     pub lease_ms: i64,
 }
 
-/// What was claimed.
+/// The claimed events and deliveries.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Work {
     pub events: Vec<StoredEvent>,
@@ -29,13 +29,14 @@ impl Work {
     }
 }
 
-/// Makes an event due now. A step under way is not disturbed, but the event is looked at again right after it.
+/// Makes an event due now. A running step goes on; the event is due again when the step ends.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Wake {
     pub event: EventId,
 }
 
-/// After a restart: no step or sending of the process before is under way any more, nor a run of its own gateway.
+/// After a restart: releases the claims of the previous process and requeues the runs of its own
+/// gateway.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Recover {
     pub gateway: GatewayId,
@@ -110,7 +111,8 @@ pub(super) fn is_more(context: &Context<'_>) -> PortResult<bool> {
 }
 
 fn take(context: &Context<'_>, id: &str, lease_ms: i64) -> PortResult<Option<StoredEvent>> {
-    // Due at the lease's end: whoever wakes it meanwhile makes it due earlier than that, which the step's end can see.
+    // Due at the end of the lease. A wake in the meantime sets an earlier time, which the end
+    // of the step can see.
     context.exec(
         "UPDATE queue SET lease_ms = ?2, due_ms = ?2 WHERE event_id = ?1",
         args![id, context.now_ms + lease_ms],

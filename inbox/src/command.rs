@@ -1,4 +1,5 @@
-//! What can be asked of an inbox, and what it answers: plain data, so that it can cross to a Durable Object.
+//! The commands of an inbox and their replies: plain data, so that both can cross to a Durable
+//! Object.
 //! Each command is a struct beside the code that carries it out; the list below pairs it with its reply.
 
 use super::{

@@ -52,7 +52,7 @@ pub use transcript::{ReadTranscript, Record, Transcript};
 use contracts::Shard;
 use platform::ports::{PortError, PortErrorKind, PortResult, Row, SqlValue, SyncSql};
 
-/// What a command needs beside the tables.
+/// Everything a command needs besides the tables.
 pub struct Context<'a> {
     pub sql: &'a dyn SyncSql,
     pub shard: &'a Shard,

@@ -62,7 +62,7 @@ pub enum RunEvent {
     Finished(Finish),
 }
 
-/// A run under way.
+/// One run of an agent, started and not yet ended.
 #[async_trait]
 pub trait Run: Send {
     /// The next event; after the end the same end again. Cancel-safe.

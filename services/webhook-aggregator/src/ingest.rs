@@ -67,7 +67,8 @@ async fn accept(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8])
     Ok(())
 }
 
-/// After the commit: whoever watches the conversation sees it, and the event starts without waiting for a timer.
+/// After the commit: notifies readers of the conversation and starts the event without waiting for
+/// a timer.
 pub(crate) fn started(deps: &Deps, accepted: &Accepted, conversation: &str) {
     tracing::info!("event.id" = %accepted.event, state = accepted.state.as_str(), "accepted");
     deps.notify_conversation(conversation);

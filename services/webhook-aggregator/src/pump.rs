@@ -69,7 +69,7 @@ pub async fn next_due(deps: &Deps, shard: &Shard) -> PortResult<Option<i64>> {
     deps.inbox.ask(shard, NextDue).await
 }
 
-/// After a restart: what the process before, with its own gateway, had under way is free again.
+/// After a restart: releases the claims and runs of the previous process and its own gateway.
 pub async fn recover(deps: &Deps, gateway: &GatewayId) -> PortResult<()> {
     for shard in deps.config.shards() {
         deps.inbox.ask(&shard, Recover { gateway: gateway.clone() }).await?;

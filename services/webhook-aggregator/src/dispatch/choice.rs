@@ -1,5 +1,5 @@
 //! When two agents are almost as likely, the person is asked: two buttons, or the name as an answer. The event is parked
-//! meanwhile; whoever asked may choose, and an approver of the endpoint. When nobody does, the likelier one takes it: choosing
+//! meanwhile; the sender may choose, and an approver of the endpoint. When nobody does, the likelier one takes it: choosing
 //! is not approving, which comes after it in any case.
 
 use crate::Deps;

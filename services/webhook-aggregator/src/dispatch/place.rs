@@ -1,5 +1,5 @@
 //! Which gateway a task should run on, where several could: the router's pool chooses, the inbox keeps the task for that one for a
-//! moment, and after it whoever asks gets it.
+//! moment; then any gateway may lease it.
 
 use crate::Deps;
 use contracts::calls::agency_router::ChooseInstance;
@@ -60,7 +60,7 @@ pub(crate) fn others(
     seen.into_iter().filter(fit).map(candidate).collect()
 }
 
-/// The router's choice; when it cannot be asked, whoever has least in hand.
+/// The router's choice; if the router does not answer, the gateway with the fewest tasks.
 async fn choose(deps: &Deps, agent: &AgentId, live: &[Candidate]) -> Option<GatewayId> {
     let request = InstanceRequest { agent: agent.clone(), among: live.to_vec() };
     let chosen = match deps.calls.ask::<ChooseInstance>(&(), &request).await {

@@ -69,7 +69,7 @@ pub(super) async fn approved(deps: &Deps, event: &StoredEvent) -> Result<Step, S
     Ok(to(Stage::Running, None, patch, due_ms))
 }
 
-/// `@codegen fix it` and `/codegen fix it` reach codegen as `fix it`, and whoever took it over from codegen.
+/// `@codegen fix it` and `/codegen fix it` reach codegen as `fix it`, and so does the agent it is reassigned to.
 fn without_address<'a>(text: &str, mut agents: impl Iterator<Item = &'a AgentId>) -> String {
     let first = text.split_whitespace().next().unwrap_or_default();
     let name = first.trim_start_matches(['@', '/']).trim_end_matches([':', ',']);
@@ -139,7 +139,7 @@ pub(super) async fn running(deps: &Deps, event: &StoredEvent) -> Result<Step, St
     }
 }
 
-/// The run that an event has under way.
+/// The current run of an event.
 pub(crate) async fn run_of(deps: &Deps, event: &StoredEvent) -> Option<TaskRow> {
     let task = event.task_id.clone().unwrap_or_else(|| event.current_task());
     task_of(deps, &event.shard, &task).await.unwrap_or_else(|error| {
