@@ -1,8 +1,8 @@
-//! Every endpoint is a type, one file a service. `call.rs` holds the trait, `declare.rs` the macro that
-//! declares the types.
+//! Every endpoint is a type, one file a service. `call.rs` holds the trait, `declare.rs` the macro
+//! that declares the types.
 //!
-//! A service signs in with its own key. Only the callers of a call may use an `/internal/*` path: all
-//! others get 404. On `/api/*` paths the callers come beside the scopes that the call names.
+//! A service signs in with its own key. Only the callers of a call may use an `/internal/*` path:
+//! all others get 404. On `/api/*` paths the callers come beside the scopes that the call names.
 
 #[macro_use]
 mod declare;

@@ -1,4 +1,5 @@
-//! Accept: dedup key, event, queue row and transcript in one transaction. A duplicate is an answer, not an error.
+//! Accept: dedup key, event, queue row and transcript in one transaction. A duplicate is an answer,
+//! not an error.
 
 use super::limits::{Passed, count};
 use super::{
@@ -54,7 +55,7 @@ fn accept(context: &Context<'_>, mut event: NewEvent) -> PortResult<Accepted> {
         event.reason = Some("not_addressed".to_owned());
         event.semantic_key = None;
         event.said.clear();
-        // What others say to each other is none of our business.
+        // Messages between other people are not kept.
         event.text.clear();
     }
     if event.state == Stage::Received

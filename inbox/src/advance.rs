@@ -1,5 +1,5 @@
-//! The end of a step: the event moves, or waits, or is tried again; what it says and hands out goes along in the
-//! same transaction.
+//! The end of a step: the event moves, or waits, or is tried again; what it says and hands out goes
+//! along in the same transaction.
 
 use super::{
     Context, Draft, EventData, NewSaid, StoredEvent, args, claim, json, outbox, tasks, transcript,
@@ -31,10 +31,11 @@ pub struct Advanced {
     pub more: bool,
 }
 
-/// What a step comes to.
+/// Result of a step.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Step {
-    /// On to a stage (perhaps the same one, to change what is kept), due at `due_ms` unless the stage is an end.
+    /// On to a stage (perhaps the same one, to change what is kept), due at `due_ms` unless the
+    /// stage is an end.
     To { stage: Stage, note: Option<String>, patch: Box<Patch>, due_ms: i64 },
     /// The same stage again later; the failure is kept in the history.
     Retry { error: String, due_ms: i64 },
@@ -42,7 +43,7 @@ pub enum Step {
     Wait { due_ms: i64 },
 }
 
-/// What changes beside the stage; `None` leaves a member as it is.
+/// Changes besides the stage; `None` leaves a member unchanged.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Patch {
@@ -65,7 +66,7 @@ pub struct Patch {
     pub blameless: bool,
     /// A task for a gateway.
     pub task: Option<NewTask>,
-    /// What is to be said.
+    /// Messages to deliver.
     pub say: Vec<Draft>,
     /// Lines for the transcript.
     pub said: Vec<NewSaid>,
@@ -86,8 +87,8 @@ pub struct NewTask {
     pub place: Place,
 }
 
-/// Where a task should run. Until `until_ms` no other gateway gets it; then every one does, so that nothing waits for a machine
-/// that went away.
+/// Where a task should run. Until `until_ms` no other gateway gets it; then every one does, so that
+/// nothing waits for a machine that went away.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Place {
@@ -141,8 +142,8 @@ pub(super) fn apply(
     Ok(true)
 }
 
-/// The step's own due time, unless a wake came during the step: a claimed event is due at its lease's end, so a due
-/// time before that was somebody's wake, and what it was about may not have been seen.
+/// The step's own due time, unless a wake came during the step: a claimed event is due at its
+/// lease's end, so a due earlier time was set by a wake, whose cause this step may not have seen.
 const DUE_AFTER_STEP: &str =
     "CASE WHEN lease_ms > 0 AND due_ms < lease_ms THEN MIN(due_ms, ?2) ELSE ?2 END";
 

@@ -47,8 +47,9 @@ pub struct Recover {
 pub struct NextDue;
 use platform::ports::PortResult;
 
-/// Lane rules. Received and Routed wait for every earlier event of their conversation that holds the lane. An Approved
-/// one may be older than what runs now (it was parked meanwhile): it waits for whatever runs. The rest wait for nobody.
+/// Lane rules. Received and Routed wait for every earlier event of their conversation that holds
+/// the lane. An Approved one may be older than what runs now (it was parked meanwhile): it waits
+/// for whatever runs. The rest wait for nobody.
 const FREE: &str = "(q.control = 1 OR q.state NOT IN ('received', 'routed', 'approved')
     OR (q.state IN ('received', 'routed') AND NOT EXISTS (
         SELECT 1 FROM queue f WHERE f.lane = q.lane AND f.seq < q.seq AND f.control = 0 AND f.state IN ('received', 'routed', 'approved', 'running')))
@@ -74,8 +75,8 @@ impl ClaimWork {
     }
 }
 
-/// Claims due events, oldest due first. One lane gives one content event at a time by the lane rules, so a chatty
-/// conversation cannot fill the batch.
+/// Claims due events, oldest due first. One lane gives one content event at a time by the lane
+/// rules, so a chatty conversation cannot fill the batch.
 fn claim(context: &Context<'_>, limit: u32, lease_ms: i64) -> PortResult<Vec<StoredEvent>> {
     let sql = format!("SELECT q.event_id AS id {} ORDER BY q.due_ms, q.seq LIMIT ?3", due());
     let rows = context.exec(&sql, args![context.shard.as_str(), context.now_ms, limit])?;
@@ -131,8 +132,9 @@ impl Wake {
 }
 
 impl Recover {
-    /// The process before has died: its steps and sendings are free at once, and the runs of its own gateway are lost.
-    /// Gateways elsewhere go on. What was being sent when it died may have arrived, which the sender resolves by channel.
+    /// The process before has died: its steps and sendings are free at once, and the runs of its
+    /// own gateway are lost. Gateways elsewhere go on. What was being sent when it died may have
+    /// arrived, which the sender resolves by channel.
     pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<()> {
         context.exec("UPDATE queue SET lease_ms = 0, due_ms = 0 WHERE lease_ms > 0", &[])?;
         context.exec(
@@ -153,8 +155,9 @@ impl Recover {
 }
 
 impl NextDue {
-    /// The earliest time at which an event or a delivery wants attention. Lanes that are not free have a due time in the
-    /// past; they are moved by the end of what they wait for, so they are left out.
+    /// The earliest time at which an event or a delivery wants attention. Lanes that are not free
+    /// have a due time in the past; they are moved by the end of what they wait for, so they are
+    /// left out.
     pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Option<i64>> {
         let sql = format!(
             "SELECT MIN(at) AS at FROM (

@@ -1,6 +1,6 @@
 //! The commands of an inbox and their replies: plain data, so that both can cross to a Durable
-//! Object.
-//! Each command is a struct beside the code that carries it out; the list below pairs it with its reply.
+//! Object. Each command is a struct beside the code that carries it out; the list below pairs it
+//! with its reply.
 
 use super::{
     Accept, Accepted, Advance, Advanced, ClaimWork, Context, DrainGateway, Enqueue, EventParts,

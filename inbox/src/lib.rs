@@ -1,11 +1,13 @@
-//! The aggregator's domain: events accepted once, their stages, lanes and leases, and the outbox. The state machine
-//! runs over a synchronous SQL, so that SQLite and a Durable Object share it.
+//! The aggregator's domain: events accepted once, their stages, lanes and leases, and the outbox.
+//! The state machine runs over a synchronous SQL, so that SQLite and a Durable Object share it.
 //!
-//! [`handle`] carries out one [`Command`] and must run inside one transaction: natively a writer thread commits many
-//! of them together, in a Durable Object `transactionSync` holds one. Neither shell knows what a command does.
+//! [`handle`] carries out one [`Command`] and must run inside one transaction: natively a writer
+//! thread commits many of them together, in a Durable Object `transactionSync` holds one. Neither
+//! shell knows what a command does.
 //!
-//! Tables (`schema.rs`): `event` is the log and the dedup memory, `queue` the small hot set of events that still move,
-//! `task` what a gateway may lease, `place` and `drained` which one, `outbox` what is to be said, `said` the transcript, `rate` the limits.
+//! Tables (`schema.rs`): `event` is the log and the dedup memory, `queue` the small hot set of
+//! events that still move, `task` what a gateway may lease, `place` and `drained` which one,
+//! `outbox` what is to be said, `said` the transcript, `rate` the limits.
 
 mod accept;
 mod advance;

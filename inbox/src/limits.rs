@@ -38,7 +38,8 @@ pub(super) enum Passed {
     No { tell: bool },
 }
 
-/// Counts the message against each limit; the first that is exceeded decides, and only then nothing is counted.
+/// Counts the message against each limit; the first that is exceeded decides, and only then nothing
+/// is counted.
 pub(super) fn count(context: &Context<'_>, limits: &[Limit]) -> PortResult<Passed> {
     let mut next = Vec::new();
     for limit in limits.iter().filter(|limit| limit.per_minute > 0) {

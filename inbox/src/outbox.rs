@@ -1,4 +1,5 @@
-//! What is to be said. A row is one message in one place, kept at its newest revision: sent once, then edited.
+//! Messages to deliver. A row is one message in one chat at its newest revision: sent once, then
+//! edited.
 
 use super::{Context, Draft, OutboxRow, SentReport, args, json};
 use contracts::outbox::{DeliveryState, DeliveryStatus, Target};
@@ -68,7 +69,8 @@ impl Enqueue {
     }
 }
 
-/// Claims what is due, oldest first, one at a time an address. A sending whose lease ran out is claimed again.
+/// Claims what is due, oldest first, one at a time an address. A sending whose lease ran out is
+/// claimed again.
 pub(super) fn claim(
     context: &Context<'_>,
     limit: u32,

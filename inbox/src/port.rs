@@ -1,5 +1,5 @@
-//! The durable inbox: accept once, then stage by stage to an end. One command is one transaction; the state machine
-//! behind it is [`crate::handle`], the same for SQLite and Durable Objects.
+//! The durable inbox: accept once, then stage by stage to an end. One command is one transaction;
+//! the state machine behind it is [`crate::handle`], the same for SQLite and Durable Objects.
 
 use crate::{Command, InboxCommand, Reply};
 use async_trait::async_trait;
@@ -9,7 +9,8 @@ use platform::ports::{PortError, PortErrorKind, PortResult};
 /// Sends a command to the inbox of a shard.
 #[async_trait]
 pub trait Inbox: Send + Sync {
-    /// Carries the command out in one durable transaction. An error with effect `None` changed nothing.
+    /// Carries the command out in one durable transaction. An error with effect `None` changed
+    /// nothing.
     async fn send(&self, shard: &Shard, command: Command) -> PortResult<Reply>;
 }
 

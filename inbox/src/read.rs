@@ -26,7 +26,8 @@ pub struct ListEvents {
     pub limit: u32,
 }
 
-/// The event that we answered with this message of the platform's, when it is among the newest of its conversation.
+/// The event that we answered with this message of the platform's, when it is among the newest of
+/// its conversation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FindAnswered {
     pub conversation: String,
@@ -57,11 +58,13 @@ pub(super) fn event(context: &Context<'_>, id: &EventId) -> PortResult<Option<St
     context.one(&sql, args![id.as_str()])
 }
 
-/// The statement of [`ListEvents`]. A page continues below an id, so pages are sorted by id: ids of one millisecond
-/// are random and do not follow `seq`. The turns of one conversation are read in order of arrival.
+/// The statement of [`ListEvents`]. A page continues below an id, so pages are sorted by id: ids of
+/// one millisecond are random and do not follow `seq`. The turns of one conversation are read in
+/// order of arrival.
 ///
-/// Each walks its own index backwards and stops at the limit. An id begins with its shard, and `/` follows `.`; the
-/// plus keeps the indices of the shard, which would have to be sorted, out of the plan.
+/// Each walks its own index backwards and stops at the limit. An id begins with its shard, and `/`
+/// follows `.`; the plus keeps the indices of the shard, which would have to be sorted, out of the
+/// plan.
 fn list_sql(of_conversation: bool) -> String {
     let (order, range) = if of_conversation {
         (
@@ -94,7 +97,8 @@ impl ListEvents {
     }
 }
 
-/// Nobody replies to what was said longer ago than this many messages and means it as a turn of the talk.
+/// Nobody replies to what was said longer ago than this many messages and means it as a turn of the
+/// talk.
 const ANSWERED_BY_MAX: u32 = 200;
 
 impl FindAnswered {

@@ -1,5 +1,6 @@
-//! The parts of an event that are kept as JSON: its origin and what its conductor learnt about it. A member that is
-//! missing or cannot be read has its default, so that one odd row never stops an inbox; the defaults allow nothing.
+//! The parts of an event that are kept as JSON: its origin and what its conductor learnt about it.
+//! A member that is missing or cannot be read has its default, so that one odd row never stops an
+//! inbox; the defaults allow nothing.
 
 use contracts::graph::Complexity;
 use contracts::outbox::Target;
@@ -45,7 +46,7 @@ impl EventOrigin {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Press {
-    /// What the button carries.
+    /// The token of the button.
     #[serde(deserialize_with = "or_default")]
     pub token: String,
     /// The platform's name of the press, where it has one.
@@ -53,7 +54,7 @@ pub struct Press {
     pub callback: Option<String>,
 }
 
-/// What the conductor learnt about an event. A replay begins with none of it.
+/// Facts the conductor has found about an event. A replay starts without them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct EventData {
@@ -104,7 +105,8 @@ pub struct Choice {
     pub until_ms: i64,
 }
 
-/// A question that was answered, kept so that a name that comes late or twice is no message of its own.
+/// A question that was answered, kept so that a name that comes late or twice is no message of its
+/// own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answered {
     pub agents: [AgentId; 2],
@@ -128,7 +130,8 @@ fn unless_false<'de, D: Deserializer<'de>>(d: D) -> Result<bool, D::Error> {
     Ok(Value::deserialize(d)? != Value::Bool(false))
 }
 
-/// Reads an origin from its column, which holds JSON as text, or from a command, where it is JSON itself.
+/// Reads an origin from its column, which holds JSON as text, or from a command, where it is JSON
+/// itself.
 pub(super) fn origin<'de, D: Deserializer<'de>>(d: D) -> Result<EventOrigin, D::Error> {
     Ok(column(d)?.unwrap_or_else(EventOrigin::unreadable))
 }

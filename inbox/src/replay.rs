@@ -1,4 +1,5 @@
-//! Replay: an ended event is done again under the same id, as a new run, and the history says who wanted it.
+//! Replay: an ended event is done again under the same id, as a new run, and the history says who
+//! wanted it.
 
 use super::{Context, args};
 use contracts::EventId;
@@ -14,7 +15,7 @@ pub struct Replay {
     pub actor: String,
 }
 
-/// What a replay met.
+/// Result of a replay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Replayed {
     Yes,

@@ -1,5 +1,5 @@
-//! The inbox's own tables; they lie in no migration, since a Durable Object brings them up by itself.
-//! Statements are additive and idempotent: they run each time an inbox is opened.
+//! The inbox's own tables; they lie in no migration, since a Durable Object brings them up by
+//! itself. Statements are additive and idempotent: they run each time an inbox is opened.
 
 /// All tables and indices.
 pub const SCHEMA: &[&str] = &[
@@ -39,7 +39,8 @@ pub const SCHEMA: &[&str] = &[
     "CREATE UNIQUE INDEX IF NOT EXISTS event_semantic ON event (shard, semantic_key) WHERE semantic_key IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS event_conversation ON event (conversation, seq)",
     "CREATE INDEX IF NOT EXISTS event_received ON event (shard, received_ms)",
-    // Only events that still move: finished ones leave it, so that its index stays small however long the log grows.
+    // Only events that still move: finished ones leave it, so that its index stays small however
+    // long the log grows.
     "CREATE TABLE IF NOT EXISTS queue (
         event_id TEXT PRIMARY KEY,
         seq INTEGER NOT NULL,

@@ -1,4 +1,4 @@
-//! What the tables hold, as values.
+//! The rows of the tables as values.
 
 use super::remembered::{EventData, EventOrigin, column_or_default, origin};
 use contracts::event::{Speaker, Stage};
@@ -128,7 +128,8 @@ pub enum TaskState {
     Leased,
     /// Its result was recorded.
     Done,
-    /// Its event went on without it; reports about it are stale. An unknown state counts as lost too.
+    /// Its event went on without it; reports about it are stale. An unknown state counts as lost
+    /// too.
     #[serde(other)]
     Lost,
 }
@@ -181,7 +182,7 @@ pub struct Part {
     pub id: String,
     /// The channel it is in, where the platform opened one for us (direct messages).
     pub chat: String,
-    /// What it shows, as a digest, so that an unchanged part is not edited.
+    /// Digest of its content, so that an unchanged part is not edited.
     pub shows: String,
 }
 
@@ -208,7 +209,7 @@ pub struct OutboxRow {
     pub updated_ms: i64,
 }
 
-/// What became of a try to send.
+/// Result of an attempt to send.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SentReport {
     pub id: String,
@@ -253,7 +254,8 @@ fn flag<'de, D: Deserializer<'de>>(d: D) -> Result<bool, D::Error> {
 }
 
 fn micros<'de, D: Deserializer<'de>>(d: D) -> Result<Micros, D::Error> {
-    // In a column it is an integer of micro-dollars; on the way between shells it is the wire's decimal.
+    // In a column it is an integer of micro-dollars; on the way between shells it is the wire's
+    // decimal.
     let value = Value::deserialize(d)?;
     Ok(value.as_i64().filter(|_| !value.is_f64()).map_or_else(
         || Micros::from_dollars(value.as_f64().unwrap_or(0.0)).unwrap_or_default(),

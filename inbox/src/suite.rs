@@ -1,4 +1,5 @@
-//! The inbox behind its port: durable accept, once; steps fenced by version; shards apart from each other.
+//! The inbox behind its port: durable accept, once; steps fenced by version; shards apart from each
+//! other.
 
 #![allow(
     clippy::unwrap_used,

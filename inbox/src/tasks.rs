@@ -1,4 +1,5 @@
-//! Tasks: queued, leased to one gateway at a time, done. An epoch that is not the newest changes nothing.
+//! Tasks: queued, leased to one gateway at a time, done. An epoch that is not the newest changes
+//! nothing.
 
 use super::{
     Context, NewTask, ReadTranscript, SeenGateway, Step, StoredEvent, TaskRow, TaskState, advance,
@@ -39,7 +40,7 @@ pub struct FinishRun {
     pub step: Step,
 }
 
-/// What a run's end met.
+/// Result of ending a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Finish {
     /// Recorded now.
@@ -64,7 +65,7 @@ pub struct GetRun {
     pub task: TaskId,
 }
 
-/// What a run needs to know before it begins: the newest lines of its conversation, and the gateways.
+/// Input of a run before it begins: the newest lines of its conversation, and the gateways.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PrepareRun {
     pub conversation: ConversationId,
@@ -95,7 +96,8 @@ use platform::ports::PortResult;
 const COLUMNS: &str = "id, event_id, agent, message, context, approval_id, digest, cost_limit, state, epoch, gateway_id, lease_until_ms, created_ms,
     leased_ms, progress, outcome, text";
 
-/// A gateway's presence is noted this often: it may ask each second, and a row written costs money on Workers.
+/// A gateway's presence is noted this often: it may ask each second, and a row written costs money
+/// on Workers.
 const SEEN_EVERY_MS: i64 = 5_000;
 
 /// Puts a task up for lease. The same task again changes nothing.
@@ -127,8 +129,9 @@ pub(super) fn insert(context: &Context<'_>, event: &EventId, task: &NewTask) -> 
     Ok(())
 }
 
-/// Ends the task that an event leaves behind. A new run makes the one before it nobody's: what that still reports is stale. At the
-/// event's end what nobody took is not handed out any more; what somebody has may still be answered.
+/// Ends the task that an event leaves behind. A new run supersedes the previous one; its late
+/// reports are stale. When the event ends, an unleased task is withdrawn; a leased one may still
+/// be answered.
 pub(super) fn close(
     context: &Context<'_>,
     event: &EventId,
@@ -153,8 +156,8 @@ pub(super) fn close(
     Ok(())
 }
 
-/// Puts the task of an event up for lease again. Who had it and its epoch stay: the next lease is a newer one, and what the one before
-/// still says is stale from then on.
+/// Puts the task of an event up for lease again. Who had it and its epoch stay: the next lease is a
+/// newer one, and what the one before still says is stale from then on.
 pub(super) fn requeue(context: &Context<'_>, event: &EventId) -> PortResult<()> {
     context.exec("UPDATE task SET state = 'queued' WHERE id = (SELECT task_id FROM event WHERE id = ?1) AND state = 'leased'", args![event.as_str()])?;
     Ok(())
@@ -190,8 +193,8 @@ fn get(context: &Context<'_>, task: &TaskId) -> PortResult<Option<TaskRow>> {
 }
 
 impl LeaseTasks {
-    /// Hands out what waits, oldest first. A lease that ran out is not handed on here: whether that run may be begun
-    /// again is for the event's own step to decide.
+    /// Hands out what waits, oldest first. A lease that ran out is not handed on here: whether that
+    /// run may be begun again is for the event's own step to decide.
     pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Vec<LeasedTask>> {
         let (gateway, lease_ms) = (&self.gateway, self.lease_ms);
         let offered = json(&self.agents)?;
@@ -268,8 +271,9 @@ impl RenewLease {
 }
 
 impl FinishRun {
-    /// Records a run's end and moves its event in one go. A report of the newest epoch is taken even after its lease ran
-    /// out, as long as nothing else was decided meanwhile: the work is done and its answer is worth having.
+    /// Records a run's end and moves its event in one go. A report of the newest epoch is taken
+    /// even after its lease ran out, as long as nothing else was decided meanwhile: the work is
+    /// done and its answer is worth having.
     pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Finish> {
         let Some(row) = get(context, &self.task)? else { return Ok(Finish::Stale) };
         if row.epoch != self.epoch {

@@ -1,4 +1,4 @@
-//! What was said in a conversation, on every channel.
+//! The lines of a conversation, on every channel.
 
 use super::{Context, NewSaid, args};
 use contracts::EventId;
@@ -32,7 +32,8 @@ impl Record {
     }
 }
 
-/// Writes a line; the same id again replaces it and gives it a new `seq`, so that readers see the change.
+/// Writes a line; the same id again replaces it and gives it a new `seq`, so that readers see the
+/// change.
 pub(super) fn put(
     context: &Context<'_>,
     line: &NewSaid,

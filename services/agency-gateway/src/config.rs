@@ -32,7 +32,8 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Reads the sections `gateway` and `agents` of the whole configuration; every problem goes to the report.
+    /// Reads the sections `gateway` and `agents` of the whole configuration; every problem goes to
+    /// the report.
     pub fn read(root: &Value, report: &Report) -> Self {
         Self::read_with(REGISTRY, root, report)
     }

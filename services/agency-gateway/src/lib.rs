@@ -1,13 +1,15 @@
 //! The agency gateway: the only place where agents run, on the owner's own machine.
 //!
-//! It opens no connection to itself: [`serve`] leases work from webhook-aggregator by long poll, claims the approval at
-//! personal-assistant, runs the agent by its runner, settles the cost and hands the result back. [`router`] is for the
-//! owner's own programs on the same machine.
+//! It opens no connection to itself: [`serve`] leases work from webhook-aggregator by long poll,
+//! claims the approval at personal-assistant, runs the agent by its runner, settles the cost and
+//! hands the result back. [`router`] is for the owner's own programs on the same machine.
 //!
-//! * `lease.rs` takes work, `run.rs` carries one task out, `guard.rs` keeps its lease and hears of halts, `report.rs`
-//!   repeats what must be acknowledged.
-//! * `board.rs` knows what runs here; the endpoints `run_task.rs`, `tasks.rs`, `halt.rs`, `health.rs` read it.
-//! * `runner.rs` says what a runner is, `runners.rs` has all of them, `config.rs` gives each agent its own.
+//! * `lease.rs` takes work, `run.rs` carries one task out, `guard.rs` keeps its lease and hears of
+//!   halts, `report.rs` repeats what must be acknowledged.
+//! * `board.rs` knows what runs here; the endpoints `run_task.rs`, `tasks.rs`, `halt.rs`,
+//!   `health.rs` read it.
+//! * `runner.rs` says what a runner is, `runners.rs` has all of them, `config.rs` gives each agent
+//!   its own.
 
 pub mod board;
 pub mod config;
@@ -50,8 +52,8 @@ pub fn router(deps: Deps) -> Router {
     routes(&deps).finish(deps)
 }
 
-/// Takes and runs tasks until `stop` is ready; then runs in hand get 5 s to end, are stopped, and are reported.
-/// Returns when nothing runs any more, at the latest some 30 s after `stop`.
+/// Takes and runs tasks until `stop` is ready; then runs in hand get 5 s to end, are stopped, and
+/// are reported. Returns when nothing runs any more, at the latest some 30 s after `stop`.
 pub async fn serve(deps: Deps, stop: impl Future<Output = ()> + Send) {
     lease::serve(&deps, stop).await;
 }

@@ -1,4 +1,5 @@
-//! The router's part of the configuration: the price of a run of each agent, and whether it uses a model.
+//! The router's part of the configuration: the price of a run of each agent, and whether it uses a
+//! model.
 
 use contracts::{AgentId, Micros, Tokens};
 use platform::agents::{Agents, Price};
@@ -11,7 +12,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the whole configuration (TOML or JSON as a JSON value). The gateway reports the problems.
+    /// Reads the whole configuration (TOML or JSON as a JSON value). The gateway reports the
+    /// problems.
     pub fn read(root: &Value) -> Self {
         Self { agents: Agents::read(root) }
     }

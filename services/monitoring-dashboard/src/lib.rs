@@ -1,5 +1,5 @@
-//! Figures, service levels and the owner's pages. It owns no message, no money and no decision: it asks their owners,
-//! and acts for the signed-in owner alone.
+//! Figures, service levels and the owner's pages. It owns no message, no money and no decision: it
+//! asks their owners, and acts for the signed-in owner alone.
 //!
 //! * [`router`]: the URL map, below. [`tick`]: one probe round. [`sign_in_link`]: a one-use way in.
 
@@ -43,7 +43,8 @@ pub fn router(deps: Deps) -> Router {
     routes(&deps).finish(deps).layer(guard)
 }
 
-/// The whole URL map. Pages are open here and closed by [`session::Owner`], which every page handler takes.
+/// The whole URL map. Pages are open here and closed by [`session::Owner`], which every page
+/// handler takes.
 fn routes(deps: &Deps) -> Routes<Deps> {
     use pages::{
         agents, api, approvals, budget, console, dashboard, event, events, graph, halt, health,

@@ -1,4 +1,5 @@
-//! The service's part of the configuration: `[budget]`, the model that breaks ties, and the price and budget of each agent.
+//! The service's part of the configuration: `[budget]`, the model that breaks ties, and the price
+//! and budget of each agent.
 
 use crate::model::Model;
 use crate::window;
@@ -7,7 +8,7 @@ use platform::agents::{Agents, Price};
 use platform::config::{Report, Section};
 use serde_json::Value;
 
-/// What may be spent a day when nobody says anything: $50.
+/// Default budget of a day: $50.
 pub const DAILY_DEFAULT: Micros = Micros(50_000_000);
 /// The service's part of the configuration.
 #[derive(Clone, Debug)]
@@ -37,8 +38,8 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Reads the whole configuration (the file as JSON; null: there is none). Every problem of our part goes to the
-    /// report; those of `[agents]` are the gateway's to report.
+    /// Reads the whole configuration (the file as JSON; null: there is none). Every problem of our
+    /// part goes to the report; those of `[agents]` are the gateway's to report.
     pub fn read(whole: &Value, report: &Report) -> Self {
         let mut config = Self::default();
         let mut top = Section::new((!whole.is_null()).then_some(whole), "", report);

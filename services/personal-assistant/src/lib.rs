@@ -1,7 +1,8 @@
 //! Personal assistant: approvals, policy, budget ledger, halts, and the owner's chat.
 //!
-//! `approve` applies the rules and sets money aside; `ask` asks the owner; `decide` and `press` take the owner's word;
-//! `claim` lets a gateway begin, `settle` ends it; `halt` stops; `backups` keeps copies of the tables. Nothing here approves or spends on an error.
+//! `approve` applies the rules and sets money aside; `ask` asks the owner; `decide` and `press`
+//! take the owner's word; `claim` lets a gateway begin, `settle` ends it; `halt` stops; `backups`
+//! keeps copies of the tables. Nothing here approves or spends on an error.
 
 mod actor;
 mod approvals;
@@ -85,8 +86,9 @@ pub fn router(deps: Deps) -> Router {
     routes(deps.auth.clone()).finish(deps)
 }
 
-/// Once a second natively, once a minute by cron: pending approvals whose time is over end, what was not delivered to
-/// the chats is tried again. Three indexed look-ups when nothing is due. A failure is logged and tried again next time.
+/// Once a second natively, once a minute by cron: pending approvals whose time is over end, what
+/// was not delivered to the chats is tried again. Three indexed look-ups when nothing is due. A
+/// failure is logged and tried again next time.
 pub async fn tick(deps: &Deps) {
     if let Err(error) = expire::expire_due(deps).await {
         tracing::warn!(problem = ?error.0, "expiring approvals failed; the next tick tries again");

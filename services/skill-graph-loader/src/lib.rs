@@ -1,7 +1,8 @@
 //! Turns a folder of Markdown into the versioned skill graph everybody routes and searches by.
 //!
-//! Pure: [`parse`] (files → graph and findings), [`check`] (what is wrong with a folder), [`search`] (an index in memory).
-//! The service around it: [`publish`], [`rollback`], and reading by version; [`store`] lists everything that is kept.
+//! Pure: [`parse`] (files → graph and findings), [`check`] (what is wrong with a folder),
+//! [`search`] (an index in memory). The service around it: [`publish`], [`rollback`], and reading
+//! by version; [`store`] lists everything that is kept.
 
 mod answer;
 pub mod cache;
@@ -63,7 +64,8 @@ pub fn check_folder(files: Vec<SourceFile>) -> Parsed {
     parse::parse(files)
 }
 
-/// Loads the current graph and its index into memory, so that the first reader does not wait. Nothing published is fine.
+/// Loads the current graph and its index into memory, so that the first reader does not wait.
+/// Nothing published is fine.
 ///
 /// # Errors
 /// When the database or the objects do not answer, or the stored graph is damaged.

@@ -1,8 +1,8 @@
 //! The channels: one folder each, and nothing about one of them elsewhere in this service.
 //!
 //! To add one: its line in `contracts/src/channel.rs`, a type here that is a [`Channel`] and a
-//! [`LocalPlatform`], and that type's line in [`channel`] and [`local_platform`], where the compiler
-//! asks for it. `tests/it/channels.rs` says which of its other parts is missing.
+//! [`LocalPlatform`], and that type's line in [`channel`] and [`local_platform`], where the
+//! compiler asks for it. `tests/it/channels.rs` says which of its other parts is missing.
 
 #![expect(
     clippy::indexing_slicing,
@@ -30,7 +30,7 @@ use platform::secret::Secret;
 use serde_json::Value;
 use std::sync::Arc;
 
-/// What we know of a channel; `None` for the web console, which has no platform behind it.
+/// The channel's own code; `None` for the web console, which has no platform behind it.
 pub const fn channel(kind: ChannelKind) -> Option<&'static dyn Channel> {
     match kind {
         ChannelKind::Telegram => Some(&telegram::Telegram),
@@ -40,7 +40,8 @@ pub const fn channel(kind: ChannelKind) -> Option<&'static dyn Channel> {
     }
 }
 
-/// The platform's side of a channel. Apart from [`channel`], so that a Worker's bundle has none of it.
+/// The platform's side of a channel. Apart from [`channel`], so that a Worker's bundle has none of
+/// it.
 pub const fn local_platform(kind: ChannelKind) -> Option<&'static dyn LocalPlatform> {
     match kind {
         ChannelKind::Telegram => Some(&telegram::Telegram),
@@ -59,12 +60,13 @@ pub fn all() -> impl Iterator<Item = (ChannelKind, &'static dyn Channel)> {
 pub trait Channel: Send + Sync {
     /// Address of the platform's API, unless the configuration has another.
     fn default_api_base(&self) -> &'static str;
-    /// Reads the keys of `[endpoints.<channel>.<name>]` that no other channel has. `None` when one of
-    /// them is missing or wrong, which the section has reported.
+    /// Reads the keys of `[endpoints.<channel>.<name>]` that no other channel has. `None` when one
+    /// of them is missing or wrong, which the section has reported.
     fn connect(&self, section: &mut Section<'_>, api_base: String) -> Option<Arc<dyn Connection>>;
     /// The lines of `quintet.toml` for an endpoint, with ellipses where the owner's own values go.
     fn example(&self) -> &'static str;
-    /// An endpoint's name, from its spelling in a variable (`QUINTET_ENDPOINTS__SLACK__T0AAAA111__…`).
+    /// An endpoint's name, from its spelling in a variable
+    /// (`QUINTET_ENDPOINTS__SLACK__T0AAAA111__…`).
     fn name_of_variable(&self, word: &str) -> String {
         word.to_ascii_lowercase()
     }
@@ -72,20 +74,21 @@ pub trait Channel: Send + Sync {
 
 /// One configured bot, app or workspace. Pure: no IO, no clock of its own.
 pub trait Connection: std::fmt::Debug + Send + Sync {
-    /// Whether the platform really sent this webhook. `now_ms` bounds replays where the platform signs a time.
+    /// Whether the platform really sent this webhook. `now_ms` bounds replays where the platform
+    /// signs a time.
     fn verify(&self, headers: &http::HeaderMap, body: &[u8], now_ms: i64) -> bool;
     /// Reads an authentic webhook leniently; never fails, never panics.
     fn read(&self, headers: &http::HeaderMap, body: &[u8], now_ms: i64) -> Incoming;
     /// The next request for a message, `None` when it shows what it should.
     fn next(&self, row: &OutboxRow, now_ms: i64) -> Option<Attempt>;
-    /// What the answer to an attempt means.
+    /// Reads the response to an attempt.
     fn judge(&self, aim: &Aim, answer: &OutboundResponse) -> Verdict;
-    /// What makes the platform send to `path` of this server. `public` is the server's https address
-    /// without a slash at its end, where it is known.
+    /// The requests that make the platform send to `path` of this server. `public` is the server's
+    /// https address without a slash at its end, where it is known.
     fn set_up(&self, path: &str, public: Option<&str>) -> Setup;
 }
 
-/// What a platform expects at once, after the message is stored.
+/// The acknowledgement a platform expects once the message is stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ack {
     pub status: u16,
@@ -103,7 +106,7 @@ impl Ack {
     }
 }
 
-/// What an authentic body turned out to be.
+/// The content of an authentic body.
 #[derive(Clone, Debug)]
 pub enum Incoming {
     /// Nothing to store: the URL is being set up.
@@ -149,7 +152,7 @@ impl Inbound {
     }
 }
 
-/// What somebody did.
+/// An action of a person.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
     /// Said something to us.
@@ -171,14 +174,15 @@ pub struct Attempt {
     pub aim: Aim,
     /// Sending it twice shows it once.
     pub idempotent: bool,
-    /// What was shown before can no longer be reached: this part is the first of a new message.
+    /// The earlier message can no longer be reached: this part is the first of a new one.
     pub restart: bool,
 }
 
-/// What an attempt is for.
+/// The purpose of an attempt.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Aim {
-    /// A new part; what it shows, and the name it is edited by where the platform's own id is not that.
+    /// A new part; what it shows, and the name it is edited by where the platform's own id is not
+    /// that.
     Send { shows: String, known_as: Option<&'static str> },
     /// An edit of the part at this index; what it shows.
     Edit { index: usize, shows: String },
@@ -188,7 +192,7 @@ pub enum Aim {
     AnswerPress,
 }
 
-/// What a platform's answer means.
+/// The meaning of a platform's response.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
     /// It shows now; the platform's id of it and the chat it is in.
@@ -208,7 +212,7 @@ fn body_key(body: &[u8]) -> String {
     format!("sha256:{}", platform::secret::digest_hex(body))
 }
 
-/// What a part shows, in short.
+/// A digest of a part's content.
 fn shows(text: &str, buttons: bool) -> String {
     platform::secret::digest_hex(format!("{buttons}\n{text}").as_bytes()).chars().take(16).collect()
 }
@@ -218,13 +222,14 @@ struct NextPart<'a> {
     index: usize,
     text: String,
     shows: String,
-    /// What is there and shows something else.
+    /// A message that exists and shows something else.
     edited: Option<&'a Part>,
     /// Buttons stand under the last part.
     buttons: Option<&'a Buttons>,
 }
 
-/// The first part that is missing or shows something else than it should; `None` when everything shows.
+/// The first part that is missing or shows something else than it should; `None` when everything
+/// shows.
 fn next_part<'a>(row: &'a OutboxRow, parts: &'a [Part], limit: Limit) -> Option<NextPart<'a>> {
     let texts = split(&row.text, limit);
     let last = texts.len().saturating_sub(1);

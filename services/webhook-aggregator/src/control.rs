@@ -1,4 +1,4 @@
-//! What the owner types to steer Quintet itself: recognised before any model sees it.
+//! Commands that the owner types to steer Quintet: recognised before any model sees them.
 
 use contracts::{ApprovalId, TaskId};
 
@@ -29,7 +29,8 @@ fn bare(word: &str) -> String {
     word.trim_start_matches('/').split('@').next().unwrap_or_default().to_ascii_lowercase()
 }
 
-/// The command a text is, if it is one. `/start` and `/help` are answered to everybody; the rest is for approvers.
+/// The command a text is, if it is one. `/start` and `/help` are answered to everybody; the rest is
+/// for approvers.
 pub fn parse(text: &str) -> Option<ControlCommand> {
     let mut words = text.split_whitespace();
     let first = words.next()?;
@@ -54,7 +55,7 @@ pub fn parse(text: &str) -> Option<ControlCommand> {
     })
 }
 
-/// What `/start` and `/help` say.
+/// The text of `/start` and `/help`.
 pub const HELP: &str = "I am Quintet. Write what you need and the best agent takes it; begin with @agent (such as @codegen or /security) to choose one yourself.\n\n\
     For the owner:\n/halt – stop everything now\n/resume – go on\n/approve ID, /reject ID – decide\n/budget – what is spent and left\n/help – this text";
 

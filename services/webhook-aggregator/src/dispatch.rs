@@ -1,5 +1,5 @@
-//! Conducts a content message: one `match stage`, one step, what it comes to. Every step is idempotent on
-//! (event, run, stage): the others answer the same question the same way.
+//! Conducts a content message: one `match stage`, one step, what it comes to. Every step is
+//! idempotent on (event, run, stage): the others answer the same question the same way.
 
 mod answer;
 mod approve;

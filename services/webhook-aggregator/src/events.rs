@@ -99,7 +99,8 @@ fn ulid_of(id: &EventId) -> &str {
     id.as_str().rsplit_once('.').map_or("", |(_, ulid)| ulid)
 }
 
-/// `GET /api/events/{id}`; with `wait` it answers when the event has ended, been answered or parked, or the time is up.
+/// `GET /api/events/{id}`; with `wait` it answers when the event has ended, been answered or
+/// parked, or the time is up.
 pub(crate) async fn one(
     State(deps): State<Deps>,
     Path(id): Path<String>,

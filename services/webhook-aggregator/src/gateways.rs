@@ -15,7 +15,8 @@ pub(crate) async fn list(State(deps): State<Deps>) -> ApiResult<Json<GatewayList
     Ok(Json(GatewayList { gateways: told(&deps, &ListGateways).await? }))
 }
 
-/// `POST /api/gateways/{id}/drain`: from now on it gets no more tasks (or gets them again); what it has it may end.
+/// `POST /api/gateways/{id}/drain`: from now on it gets no more tasks (or gets them again); what it
+/// has it may end.
 pub(crate) async fn drain(
     State(deps): State<Deps>,
     Path(id): Path<String>,
@@ -37,7 +38,8 @@ pub(crate) async fn drain(
     Ok(Json(row))
 }
 
-/// Tells every inbox, and puts together what they know: a gateway asks each of them, so it is as fresh as its freshest request.
+/// Tells every inbox, and puts together what they know: a gateway asks each of them, so it is as
+/// fresh as its freshest request.
 async fn told<C>(deps: &Deps, command: &C) -> PortResult<Vec<GatewayRow>>
 where
     C: InboxCommand<Reply = Vec<SeenGateway>> + Clone,

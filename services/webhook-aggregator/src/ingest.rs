@@ -1,4 +1,5 @@
-//! A webhook comes in: limits, proof, reading, durable accept, and only then the channel's own acknowledgement.
+//! A webhook comes in: limits, proof, reading, durable accept, and only then the channel's own
+//! acknowledgement.
 
 use crate::channels::{Ack, Inbound, Incoming, Kind};
 use crate::config::{Endpoint, Standing};
@@ -16,7 +17,7 @@ use platform::ports::PortError;
 const BODY_BYTES_MAX: usize = 1 << 20;
 /// A message is kept up to this many characters; what is longer ends with an ellipsis.
 const TEXT_CHARS_MAX: usize = 16_000;
-/// What is kept of a body that cannot be read.
+/// Maximum bytes kept of an unreadable body.
 const RAW_BYTES_MAX: usize = 64 << 10;
 
 /// `POST /<channel>/{endpoint}`, for every channel with webhooks.
@@ -75,7 +76,8 @@ pub(crate) fn started(deps: &Deps, accepted: &Accepted, conversation: &str) {
     pump::begin(deps, accepted);
 }
 
-/// Nothing was stored: the platform must keep the message and come again, whatever the storage said.
+/// Nothing was stored: the platform must keep the message and come again, whatever the storage
+/// said.
 pub(crate) fn cannot_store(error: PortError) -> ApiError {
     tracing::error!(error = %error, "an event could not be stored");
     Problem::new(ErrorCode::Unavailable, "The message could not be stored; it was not accepted.")
@@ -199,7 +201,7 @@ fn content(
     }];
 }
 
-/// What somebody is told, once, who says more than is taken.
+/// The notice sent once to a sender over the rate limit.
 pub(crate) fn limit_notice(conversation: &ConversationId, key: &str, target: Target) -> Draft {
     Draft {
         id: format!("limit:{conversation}:{key}"),

@@ -1,7 +1,9 @@
-//! webhook-aggregator: takes every message in, once and for all; conducts it; sends the answers out.
+//! webhook-aggregator: takes every message in, once and for all; conducts it; sends the answers
+//! out.
 //!
 //! * in: [`ingest`] (webhooks), [`messages`] (the API) → the inbox's accept
-//! * on: [`dispatch`] (content, one stage a step), [`control`] and `press.rs` (buttons and commands), [`tasks`] and [`gateways`]
+//! * on: [`dispatch`] (content, one stage a step), [`control`] and `press.rs` (buttons and
+//!   commands), [`tasks`] and [`gateways`]
 //! * out: [`send`] (the outbox), `channels/` (what each platform says and expects)
 
 pub mod channels;

@@ -102,7 +102,8 @@ fn new_event(deps: &Deps, name: &str, text: String) -> NewEvent {
     }
 }
 
-/// `GET /api/conversations/{id}/messages?after=&wait=`: what was said, or nothing new by the end of the wait.
+/// `GET /api/conversations/{id}/messages?after=&wait=`: what was said, or nothing new by the end of
+/// the wait.
 pub(crate) async fn read(
     State(deps): State<Deps>,
     Path(id): Path<String>,

@@ -1,4 +1,4 @@
-//! What another service wants said: `POST /internal/outbox`.
+//! Messages that another service wants delivered: `POST /internal/outbox`.
 
 use crate::config::Endpoint;
 use crate::{Deps, pump};
@@ -13,7 +13,8 @@ use inbox::{Draft, Enqueue, InboxExt, NewSaid, Record};
 use platform::edge::{ApiResult, JsonBody};
 use platform::ports::PortResult;
 
-/// Queues each delivery (idempotent by id and revision), sends in the background, and says where each stands.
+/// Queues each delivery (idempotent by id and revision), sends in the background, and says where
+/// each stands.
 pub(crate) async fn enqueue(
     State(deps): State<Deps>,
     JsonBody(request): JsonBody<OutboxRequest>,
@@ -25,7 +26,8 @@ pub(crate) async fn enqueue(
     Ok(Json(OutboxAnswer { states }))
 }
 
-/// `GET /internal/approvers`: for work that no conversation asked for. The local endpoints have nobody behind them.
+/// `GET /internal/approvers`: for work that no conversation asked for. The local endpoints have
+/// nobody behind them.
 pub(crate) async fn approvers(State(deps): State<Deps>) -> Json<Approvers> {
     let real = deps
         .config

@@ -1,4 +1,4 @@
-//! What the router's pool of agents and the waiting gateways are told about tasks.
+//! Reports about tasks to the router's pool of agents and to the waiting gateways.
 
 use crate::Deps;
 use contracts::AgentId;
@@ -8,7 +8,7 @@ use contracts::routing::{OutcomeReport, PoolOutcome};
 /// The signal that tasks wait to be leased.
 pub(crate) const WAITING: &str = "tasks";
 
-/// A report of which nothing more is known.
+/// A report with only the agent and the outcome.
 pub(crate) fn bare(agent: AgentId, outcome: PoolOutcome) -> OutcomeReport {
     OutcomeReport {
         agent,

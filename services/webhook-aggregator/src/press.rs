@@ -1,4 +1,5 @@
-//! Control inputs: a button pressed, a command typed. They steer what is there and never wait behind content.
+//! Control inputs: a button pressed, a command typed. They steer what is there and never wait
+//! behind content.
 
 use crate::Deps;
 use crate::control::{self, ControlCommand};
@@ -69,7 +70,7 @@ async fn pressed(deps: &Deps, event: &StoredEvent, press: &Press) -> Result<Step
     Ok(Step::To { stage: Stage::Done, note: Some(text), patch: Box::new(patch), due_ms: 0 })
 }
 
-/// What the presser alone sees. Telegram names the press, the others who pressed.
+/// The text that only the presser sees. Telegram names the press, the others who pressed.
 fn answer_press(deps: &Deps, event: &StoredEvent, callback: Option<String>, text: String) -> Draft {
     Draft {
         id: format!("press:{}", event.id),

@@ -1,6 +1,6 @@
-//! Moves what is due: events by their stage, messages by the outbox. Called after each accept and by the runtime's
-//! timer (a loop natively, an alarm in a Durable Object); any number of pumps may run at once, the inbox hands each
-//! event to one of them.
+//! Moves what is due: events by their stage, messages by the outbox. Called after each accept and
+//! by the runtime's timer (a loop natively, an alarm in a Durable Object); any number of pumps may
+//! run at once, the inbox hands each event to one of them.
 
 use crate::{Deps, dispatch, pool, press, send};
 use axum::Json;
@@ -106,8 +106,8 @@ async fn pump_at_once(deps: &Deps, shard: &Shard) {
     }
 }
 
-/// Step after step until the event waits or ends. A failure of the inbox itself leaves the event to its lease.
-/// True when something else in the inbox may be due.
+/// Step after step until the event waits or ends. A failure of the inbox itself leaves the event to
+/// its lease. True when something else in the inbox may be due.
 async fn drive(deps: &Deps, mut event: StoredEvent) -> bool {
     for _ in 0..STEPS_MAX {
         match step(deps, &event).await {
@@ -130,7 +130,8 @@ async fn step(deps: &Deps, event: &StoredEvent) -> PortResult<Advanced> {
         dispatch::advance(deps, event).await
     };
     let goes_on = matches!(&step, Step::To { stage, due_ms, .. } if !stage.is_final() && *due_ms <= deps.clock.now_ms());
-    // A run that ends well ends with its result; whatever else takes an event away from its run, or a task from its gateway, lost it.
+    // A run that ends well ends with its result; whatever else takes an event away from its run, or
+    // a task from its gateway, lost it.
     let lost = event.state == Stage::Running
         && matches!(&step, Step::To { stage, patch, .. } if *stage != Stage::Running || patch.requeue);
     // Read before: once it is up for lease again, it may be another gateway's.

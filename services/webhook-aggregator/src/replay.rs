@@ -47,7 +47,8 @@ async fn replay(deps: &Deps, id: &EventId, who: Principal) -> ApiResult<Replayed
     Ok(replayed)
 }
 
-/// `POST /api/replay`: dead ones unless the filter says otherwise; nothing is done while `dryRun` is not false.
+/// `POST /api/replay`: dead ones unless the filter says otherwise; nothing is done while `dryRun`
+/// is not false.
 pub(crate) async fn many(
     State(deps): State<Deps>,
     Extension(who): Extension<Principal>,

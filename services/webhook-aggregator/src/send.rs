@@ -11,7 +11,8 @@ use platform::ports::{PortError, PortResult};
 
 /// More parts than this are not sent: the answer stays readable in the dashboard.
 const REQUESTS_MAX: usize = 24;
-/// After this many tries of unknown effect a message is left as it is rather than repeated once more.
+/// After this many tries of unknown effect a message is left as it is rather than repeated once
+/// more.
 const AMBIGUOUS_MAX: u32 = 3;
 
 /// Sends messages side by side; what became of each.
@@ -31,8 +32,9 @@ pub(crate) async fn record(deps: &Deps, shard: &Shard, reports: Vec<SentReport>)
     recorded
 }
 
-/// After reports could not be recorded together: an unrecorded message is sent again when its lease ends, so each
-/// gets a transaction of its own. Not when they may be recorded already: a message may be on its way again.
+/// After reports could not be recorded together: an unrecorded message is sent again when its lease
+/// ends, so each gets a transaction of its own. Not when they may be recorded already: a message
+/// may be on its way again.
 pub(crate) async fn record_each(
     deps: &Deps,
     shard: &Shard,

@@ -1,5 +1,5 @@
-//! Splits a text that is longer than a channel's limit: at paragraphs, else lines, else words; a code block that has
-//! to be cut is closed and opened again, so that every part stands on its own.
+//! Splits a text that is longer than a channel's limit: at paragraphs, else lines, else words; a
+//! code block that has to be cut is closed and opened again, so that every part stands on its own.
 
 /// How a channel counts.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +61,8 @@ pub fn split(text: &str, limit: Limit) -> Vec<String> {
     parts
 }
 
-/// Where to cut: the last paragraph end in the second half, else line end, else blank, else the hard limit.
+/// Where to cut: the last paragraph end in the second half, else line end, else blank, else the
+/// hard limit.
 fn cut(text: &str, limit: Limit, budget: usize) -> usize {
     let end = limit.prefix(text, budget);
     let head = text.get(..end).unwrap_or(text);

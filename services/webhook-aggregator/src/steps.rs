@@ -1,11 +1,12 @@
-//! The parts of a step: where it goes, what it says, why it stops. Every stage builds its result of these.
+//! The parts of a step: where it goes, what it says, why it stops. Every stage builds its result of
+//! these.
 
 use contracts::event::{Speaker, Stage};
 use contracts::{AgentId, ChannelKind};
 use inbox::{Draft, NewSaid, Patch, Step, StoredEvent};
 use platform::ports::{CallError, PortResult};
 
-/// What a step may end in beside its result.
+/// Reasons for a step to end without a result.
 pub(crate) enum Stop {
     /// Try this stage again later.
     Again(String),
@@ -25,14 +26,16 @@ impl From<CallError> for Stop {
     }
 }
 
-/// The due time of a step that nothing waits for. Not the present: the inbox may have another clock.
+/// The due time of a step that nothing waits for. Not the present: the inbox may have another
+/// clock.
 pub(crate) const AT_ONCE: i64 = 0;
 
 pub(crate) fn to(stage: Stage, note: Option<String>, patch: Patch, due_ms: i64) -> Step {
     Step::To { stage, note, patch: Box::new(patch), due_ms }
 }
 
-/// The name of the event's one reply. A run that is begun again goes on in the same message; a replay opens a new one.
+/// The name of the event's one reply. A run that is begun again goes on in the same message; a
+/// replay opens a new one.
 pub(crate) fn reply_id(event: &StoredEvent) -> String {
     if event.replays == 0 {
         format!("re:{}", event.id)
@@ -41,7 +44,8 @@ pub(crate) fn reply_id(event: &StoredEvent) -> String {
     }
 }
 
-/// The event's one reply, at a new revision: a placeholder first, then its edit. In the transcript too.
+/// The event's one reply, at a new revision: a placeholder first, then its edit. In the transcript
+/// too.
 pub(crate) fn say(
     event: &StoredEvent,
     agent: Option<&AgentId>,
@@ -72,7 +76,7 @@ pub(crate) fn say(
     Patch { say, said: vec![said], ..Patch::default() }
 }
 
-/// What is to be done: the event's own words, or an earlier message that they hand to somebody else.
+/// The message to work on: the event's own text, or the earlier message that it reassigns.
 pub(crate) fn message_of(event: &StoredEvent) -> &str {
     event.data.message.as_deref().unwrap_or(&event.text)
 }

@@ -99,8 +99,8 @@ pub(crate) async fn renew(
         return Err(ApiError::new(ErrorCode::StaleEpoch, "This lease has ended or passed on."));
     }
     let check = HaltCheck { tasks: vec![task.clone()] };
-    // Not knowing whether it is halted is no reason to stop it, nor to let it hold its lease for ever: the renewal
-    // itself is recorded, the caller sees the failure and asks again.
+    // Not knowing whether it is halted is no reason to stop it, nor to let it hold its lease for
+    // ever: the renewal itself is recorded, the caller sees the failure and asks again.
     let answer = deps.calls.ask::<CheckHalts>(&(), &check).await?;
     let cancel = answer.all || answer.halted.contains(&task);
     if !cancel {

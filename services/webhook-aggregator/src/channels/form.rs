@@ -2,7 +2,8 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// Every byte that JavaScript's `encodeURIComponent` escapes. Slack's SDK uses it, so a space is `%20`, not `+`.
+/// Every byte that JavaScript's `encodeURIComponent` escapes. Slack's SDK uses it, so a space is
+/// `%20`, not `+`.
 const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')

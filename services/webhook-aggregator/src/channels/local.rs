@@ -1,9 +1,10 @@
-//! The platform's side of a channel, played on this machine: for `quintet send` and the `local` endpoints.
+//! The platform's side of a channel, played on this machine: for `quintet send` and the `local`
+//! endpoints.
 
 use platform::ports::Clock;
 use serde_json::Value;
 
-/// What a person says by `quintet send`.
+/// A person's message sent by `quintet send`.
 pub struct Said<'a> {
     pub text: &'a str,
     /// Seconds since the epoch.
@@ -20,7 +21,7 @@ pub struct Signed {
     pub body: String,
 }
 
-/// What a platform does. It keeps nothing: what was said is in the events and conversations.
+/// Plays the platform. It stores nothing: events and conversations hold the messages.
 pub trait LocalPlatform: Send + Sync {
     /// Random keys and one approver for an endpoint of this machine, in the words of the
     /// configuration, with the [signing keys](Self::signing_keys).

@@ -1,4 +1,4 @@
-//! What registers a webhook with its platform.
+//! Registers a webhook with its platform.
 
 use platform::ports::{OutboundRequest, OutboundResponse};
 

@@ -1,4 +1,5 @@
-//! Slack: Events API, interactivity and slash commands in; `chat.postMessage` and `chat.update` out.
+//! Slack: Events API, interactivity and slash commands in; `chat.postMessage` and `chat.update`
+//! out.
 
 mod incoming;
 mod outgoing;

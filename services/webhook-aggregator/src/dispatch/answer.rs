@@ -13,7 +13,7 @@ use inbox::{EventData, OutboxRow, Patch, Step, StoredEvent, TaskRow};
 /// Answered looks again at its deliveries this often; sending itself wakes it sooner.
 const LOOK_AGAIN_MS: i64 = 60_000;
 
-/// What a result means for its event. `elsewhere`: another gateway could run the same agent.
+/// The step that a result leads to. `elsewhere`: another gateway could run the same agent.
 pub(crate) fn outcome_step(
     deps: &Deps,
     event: &StoredEvent,
@@ -57,7 +57,8 @@ pub(crate) fn outcome_step(
         }
         // One run is left for another agent, should no gateway be able to.
         Outcome::Unavailable if event.runs + 1 < run::RUNS_MAX && elsewhere => {
-            // The same agent on the next gateway, as a run of its own: whom the person or the router chose stays.
+            // The same agent on the next gateway, as a run of its own: whom the person or the
+            // router chose stays.
             let not_on = place::passed_over(event, task.gateway_id.as_ref());
             let data = EventData { not_on, ..event.data.clone() };
             let said = say(
@@ -81,7 +82,8 @@ pub(crate) fn outcome_step(
             )
         }
         Outcome::Unavailable if event.runs < run::RUNS_MAX => {
-            // Another agent takes it, as a run of its own: it is approved anew, for that agent and its price.
+            // Another agent takes it, as a run of its own: it is approved anew, for that agent and
+            // its price.
             let mut data = event.data.clone();
             data.exclude.push(task.agent.clone());
             let said = say(
@@ -113,7 +115,7 @@ pub(crate) fn outcome_step(
     }
 }
 
-/// Who answers for somebody else says so.
+/// An agent that answers in place of another says so.
 fn stand_in(event: &StoredEvent, agent: &AgentId) -> String {
     let missing: Vec<&str> = event.data.exclude.iter().map(AgentId::as_str).collect();
     if !missing.is_empty() {
@@ -136,7 +138,8 @@ fn brief(text: &str) -> String {
     text.chars().take(200).collect()
 }
 
-/// Done when every reply has reached its end; a reply that the platform refused is a dead letter with its reason.
+/// Done when every reply has reached its end; a reply that the platform refused is a dead letter
+/// with its reason.
 pub(super) async fn answered(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
     let found = port(deps.event(&event.id).await)?;
     let replies = found.map(|(_, _, replies)| replies).unwrap_or_default();

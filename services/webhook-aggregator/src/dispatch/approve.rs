@@ -15,7 +15,7 @@ use serde_json::json;
 
 /// A parked event looks again this often by itself: a lost wake costs time, never a decision.
 const LOOK_AGAIN_MS: i64 = 60_000;
-/// What the owner is shown of a message.
+/// Maximum characters of a message shown to the owner.
 const DESCRIPTION_CHARS: usize = 2_000;
 
 pub(super) async fn routed(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
@@ -80,13 +80,15 @@ fn request(deps: &Deps, event: &StoredEvent, agent: &AgentId) -> ApproveRequest 
 /// In the conversation when who asked may approve there; else each approver directly.
 fn where_to_ask(endpoint: &Endpoint, target: &Target, approver: bool) -> Vec<Target> {
     if approver {
-        // A question is a message of its own: it outlives the token of the interaction it came from.
+        // A question is a message of its own: it outlives the token of the interaction it came
+        // from.
         return vec![Target { interaction: None, reply_to: None, ..target.clone() }];
     }
     endpoint.approver_targets()
 }
 
-/// What was begun under an approval by the time its lease of this epoch ended. From then on that lease begins nothing.
+/// The run begun under an approval by the time its lease of this epoch ended. After that the lease
+/// begins nothing.
 pub(super) async fn given_up(deps: &Deps, id: &ApprovalId, epoch: u32) -> Result<GivenUp, Stop> {
     let request = GivenUpRequest { approval_id: id.clone(), epoch };
     Ok(deps.calls.ask::<ReportGivenUp>(&(), &request).await?.was)
@@ -112,7 +114,8 @@ pub(super) async fn parked(deps: &Deps, event: &StoredEvent) -> Result<Step, Sto
             to(Stage::Approved, Some(format!("approved by {by}")), patch, now)
         }
         ApprovalState::Rejected => {
-            // Without a reason of a person's own the record says who rejected it, which is said here already.
+            // Without a reason of a person's own the record says who rejected it, which is said
+            // here already.
             let says_more =
                 !approval.reason.is_empty() && !approval.reason.starts_with("Rejected by");
             let why = if says_more { format!(" {}", approval.reason) } else { String::new() };

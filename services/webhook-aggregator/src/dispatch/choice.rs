@@ -1,6 +1,7 @@
-//! When two agents are almost as likely, the person is asked: two buttons, or the name as an answer. The event is parked
-//! meanwhile; the sender may choose, and an approver of the endpoint. When nobody does, the likelier one takes it: choosing
-//! is not approving, which comes after it in any case.
+//! When two agents are almost as likely, the person is asked: two buttons, or the name as an
+//! answer. The event is parked meanwhile; the sender may choose, and an approver of the endpoint.
+//! When nobody does, the likelier one takes it: choosing is not approving, which comes after it in
+//! any case.
 
 use crate::Deps;
 use crate::steps::{AT_ONCE, Stop, message_of, say, to};
@@ -16,7 +17,8 @@ use platform::secret::{Secret, digest_hex};
 
 /// So long a person may take.
 const WINDOW_MS: i64 = 600_000;
-/// Begins what a button of a choice carries: `c1:<ULID of the event>:<128 random bits>:<0 or 1>`, 63 bytes at most.
+/// Begins what a button of a choice carries: `c1:<ULID of the event>:<128 random bits>:<0 or 1>`,
+/// 63 bytes at most.
 const PREFIX: &str = "c1";
 
 /// Whether the event waits for a choice and not for an approval.
@@ -63,7 +65,8 @@ pub(super) fn put(
     Some(to(Stage::Parked, Some(text), patch, until_ms))
 }
 
-/// The agent that a model chose, where the owner allows that and it did; else nobody, and the person is asked.
+/// The agent that a model chose, where the owner allows that and it did; else nobody, and the
+/// person is asked.
 pub(super) async fn by_model(
     deps: &Deps,
     event: &StoredEvent,
@@ -81,7 +84,8 @@ pub(super) async fn by_model(
     }
 }
 
-/// The event goes on with the agent that a model chose; `patch` is what routing found for the likelier one.
+/// The event goes on with the agent that a model chose; `patch` is what routing found for the
+/// likelier one.
 pub(super) fn given(answer: &RouteAnswer, agent: &AgentId, mut patch: Patch, now: i64) -> Step {
     let why = format!("{} It was close, and a model chose {agent}.", answer.reason);
     if let Some(data) = patch.data.as_mut() {
@@ -119,7 +123,7 @@ pub(super) fn waiting(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
     Ok(go_on(event, choice, likelier, None, now))
 }
 
-/// The question is answered by somebody, or by nobody in time: the event goes on as routed to this agent.
+/// The question is answered, or its time is over: the event goes on as routed to this agent.
 fn go_on(
     event: &StoredEvent,
     choice: &Choice,
@@ -194,7 +198,8 @@ fn may_choose(event: &StoredEvent, by: &StoredEvent) -> bool {
     by.origin.approver || (by.sender.is_some() && by.sender == event.sender)
 }
 
-/// Moves the event on; false when somebody was faster. The choice teaches the router's owner what was meant.
+/// Moves the event on; false when another answer was first. The choice is reported to the router as
+/// feedback.
 async fn choose(
     deps: &Deps,
     event: &StoredEvent,
@@ -223,8 +228,8 @@ fn tell_the_router(deps: &Deps, event: &StoredEvent, agent: &AgentId) {
     deps.tell::<GiveFeedback>(&feedback);
 }
 
-/// A message that answers a question of its conversation by a name, or by its place. A name that comes too late, or is read
-/// twice, is an answer all the same, and no work of its own.
+/// A message that answers a question of its conversation by a name, or by its place. A name that
+/// comes too late, or is read twice, is an answer all the same, and no work of its own.
 pub(super) async fn by_name(
     deps: &Deps,
     event: &StoredEvent,

@@ -1,5 +1,5 @@
-//! Which gateway a task should run on, where several could: the router's pool chooses, the inbox keeps the task for that one for a
-//! moment; then any gateway may lease it.
+//! Which gateway a task should run on, where several could: the router's pool chooses, the inbox
+//! keeps the task for that one for a moment; then any gateway may lease it.
 
 use crate::Deps;
 use contracts::calls::agency_router::ChooseInstance;
@@ -7,13 +7,15 @@ use contracts::routing::{Candidate, InstanceRequest};
 use contracts::{AgentId, GatewayId};
 use inbox::{Place, SeenGateway, StoredEvent};
 
-/// A gateway that waits for work asks again within 25 s and may be slow to: longer silent, no task is kept for it. (People are told
-/// that it is silent after `contracts::task::SILENT_MS`, when there is no doubt.)
+/// A gateway that waits for work asks again within 25 s and may be slow to: longer silent, no task
+/// is kept for it. (People are told that it is silent after `contracts::task::SILENT_MS`, when
+/// there is no doubt.)
 const LIVE_MS: i64 = 40_000;
-/// A task is kept so long for the gateway that was chosen. One that waits for work takes it at once; one that does not come has its
-/// hands full.
+/// A task is kept so long for the gateway that was chosen. One that waits for work takes it at
+/// once; one that does not come has its hands full.
 const KEPT_MS: i64 = 3_000;
-/// A gateway that could not do it is passed over so long for this task; when it is the only one left, it may try again.
+/// A gateway that could not do it is passed over so long for this task; when it is the only one
+/// left, it may try again.
 const PASSED_OVER_MS: i64 = 60_000;
 
 /// Gateways that could not do this event's work, with the last one that said so.

@@ -46,7 +46,7 @@ pub(super) async fn received(deps: &Deps, event: &StoredEvent) -> Result<Step, S
     );
     let taken_back = last_of(event, &earlier).filter(|_| answer.takes_back);
     if let Some(last) = taken_back {
-        // What pushed it on may wait as well.
+        // The follow-up that pushed it on may wait as well.
         for since in earlier.iter().take_while(|since| since.seq != last.seq).chain([last]) {
             port(withdraw(deps, event, since).await)?;
         }
@@ -73,7 +73,7 @@ pub(super) async fn received(deps: &Deps, event: &StoredEvent) -> Result<Step, S
         data: Some(data),
         ..Patch::default()
     };
-    // Asked once: another run of the same message (somebody stands in) goes where it is sent.
+    // Asked once: another run of the same message (an agent stands in) goes where it is sent.
     let may_ask = answer.needs_choice && event.runs <= 1;
     if may_ask && let Some(agent) = choice::by_model(deps, event, &answer).await {
         return Ok(choice::given(&answer, &agent, patch, deps.clock.now_ms()));
@@ -98,7 +98,7 @@ fn request(
         matches!(earlier.state, Stage::Answered | Stage::Done)
             && event.received_ms - earlier.received_ms < STICKY_MS
     };
-    // The answer to a question of ours is Done too, and nobody's.
+    // Answers to our own questions are also Done, but carry no agent.
     let lately = || earlier.iter().filter(answered).find_map(|earlier| earlier.agent.clone());
     // Who replies means that one, however long ago and whatever became of it.
     let replied = earlier.first().filter(|_| replies).and_then(|replied| replied.agent.clone());
@@ -132,8 +132,8 @@ fn request(
     }
 }
 
-/// A message that is taken back while it waits for somebody ends there: its work is done under the message that took it back, and
-/// nobody who answers late begins it a second time.
+/// If the sender reassigns a parked message, closes it: the reassigning message carries the work,
+/// so a late approval cannot start it twice.
 async fn withdraw(
     deps: &Deps,
     event: &StoredEvent,
@@ -157,8 +157,8 @@ async fn withdraw(
     Ok(())
 }
 
-/// Nobody approves any more what its sender gave to somebody else. Where the assistant cannot be told, the question ends by its time; its
-/// event has ended in any case.
+/// Rejects the approval of a reassigned message. If the assistant cannot be reached, the approval
+/// expires; its event has ended in any case.
 async fn reject(deps: &Deps, event: &StoredEvent, approval: &ApprovalId) {
     let request = DecideRequest {
         decision: Decision::Reject,
@@ -167,22 +167,23 @@ async fn reject(deps: &Deps, event: &StoredEvent, approval: &ApprovalId) {
         actor: event.origin.actor.clone(),
     };
     if let Err(error) = deps.calls.tell::<Decide>(approval, &request).await {
-        tracing::warn!(%error, approval = %approval, "what was taken back could not be rejected");
+        tracing::warn!(%error, approval = %approval, "the approval of a reassigned message could not be rejected");
     }
 }
 
-/// What the same person said last in this conversation and was given to somebody. Words that only pushed on stand for those before.
+/// The sender's latest routed message here, skipping bare follow-ups such as “yes, do it”.
 fn last_of<'a>(event: &StoredEvent, earlier: &'a [StoredEvent]) -> Option<&'a StoredEvent> {
     let says_something = |last: &&StoredEvent| last.agent.is_some() && !last.data.follows_up;
     earlier.iter().find(says_something).filter(|last| speaks_for(event, last))
 }
 
-/// Who said `last`, or an approver, may say whose it is.
+/// The sender of `last`, or an approver, may reassign it.
 fn speaks_for(event: &StoredEvent, last: &StoredEvent) -> bool {
     event.origin.approver || last.sender == event.sender
 }
 
-/// Messages of the conversation before one, the newest first; that one too, where it is not the event itself.
+/// Messages of the conversation before one, the newest first; that one too, where it is not the
+/// event itself.
 async fn earlier(
     deps: &Deps,
     event: &StoredEvent,
@@ -206,7 +207,7 @@ async fn earlier(
     Ok(events)
 }
 
-/// What we answered with the message that this one replies to.
+/// The event that we answered with the message that this one replies to.
 async fn replied_to(
     deps: &Deps,
     event: &StoredEvent,

@@ -69,7 +69,8 @@ pub(super) async fn approved(deps: &Deps, event: &StoredEvent) -> Result<Step, S
     Ok(to(Stage::Running, None, patch, due_ms))
 }
 
-/// `@codegen fix it` and `/codegen fix it` reach codegen as `fix it`, and so does the agent it is reassigned to.
+/// `@codegen fix it` and `/codegen fix it` reach codegen as `fix it`, and so does the agent it is
+/// reassigned to.
 fn without_address<'a>(text: &str, mut agents: impl Iterator<Item = &'a AgentId>) -> String {
     let first = text.split_whitespace().next().unwrap_or_default();
     let name = first.trim_start_matches(['@', '/']).trim_end_matches([':', ',']);
@@ -148,8 +149,8 @@ pub(crate) async fn run_of(deps: &Deps, event: &StoredEvent) -> Option<TaskRow> 
     })
 }
 
-/// After the commit: the router's pool hears of a run that was lost. A restart of this process ends the leases of its own gateway
-/// by itself (until 0), which is no failure of it.
+/// After the commit: the router's pool hears of a run that was lost. A restart of this process ends
+/// the leases of its own gateway by itself (until 0), which is no failure of it.
 pub(crate) fn tell_of_loss(deps: &Deps, run: TaskRow, outcome: PoolOutcome) {
     // One that waits again was told of when its lease ran out.
     if run.state == TaskState::Leased && run.gateway_id.is_some() && run.lease_until_ms > 0 {
@@ -160,9 +161,9 @@ pub(crate) fn tell_of_loss(deps: &Deps, run: TaskRow, outcome: PoolOutcome) {
     }
 }
 
-/// The gateway vanished. What it never began is up for lease again under the same approval, or under a new one when that one's time
-/// is over. What it began is begun again, as a new run with a new approval, where it only reads; what may have had effects is not: the
-/// owner decides.
+/// The gateway vanished. What it never began is up for lease again under the same approval, or
+/// under a new one when that one's time is over. What it began is begun again, as a new run with a
+/// new approval, where it only reads; what may have had effects is not: the owner decides.
 async fn lost(deps: &Deps, event: &StoredEvent, row: &TaskRow) -> Result<Step, Stop> {
     let was = approve::given_up(deps, &row.approval_id, row.epoch).await?;
     if was == GivenUp::Ended {

@@ -28,18 +28,18 @@ pub struct Bed {
     pub world: World,
 }
 
-/// What the faked services answer, and what they were asked.
+/// The answers of the faked services, and the requests they got.
 #[derive(Clone, Default)]
 pub struct World(pub Arc<Mutex<Answers>>);
 
 #[derive(Default)]
 pub struct Answers {
     pub agent: Option<String>,
-    /// What approve says: approved, rejected or pending; and what a later look at the approval says.
+    /// The answer to approve (approved, rejected or pending), and to a later look at the approval.
     pub approve: Option<Value>,
     pub approval: Option<Value>,
     pub press: Option<Value>,
-    /// What was begun when a lease ended without a word.
+    /// The run begun when a lease ended without a report.
     pub given_up: Option<String>,
     pub halted: bool,
     pub router_down: bool,
@@ -75,7 +75,8 @@ impl World {
 pub const OPERATOR: &str = "operator-token";
 pub const GATEWAY: &str = "gateway-token";
 
-/// `vectors/<channel>.json` of every channel: an endpoint, its webhooks with their verdicts, and an answer of its API.
+/// `vectors/<channel>.json` of every channel: an endpoint, its webhooks with their verdicts, and an
+/// answer of its API.
 pub fn vectors() -> &'static BTreeMap<ChannelKind, Value> {
     static VECTORS: LazyLock<BTreeMap<ChannelKind, Value>> =
         LazyLock::new(|| channels::all().map(|(kind, _)| (kind, vectors_of(kind))).collect());
@@ -222,7 +223,8 @@ fn assistant_fake(world: &World) -> Router {
         let mut answers = world.0.lock().unwrap();
         answers.asked.push((uri.path().to_owned(), body));
         match uri.path() {
-            // Unless a test says otherwise, the gateway that leased the task has claimed its approval.
+            // Unless a test says otherwise, the gateway that leased the task has claimed its
+            // approval.
             "/internal/given-up" => Json(
                 json!({ "was": answers.given_up.clone().unwrap_or_else(|| "begun".to_owned()) }),
             ),

@@ -105,7 +105,8 @@ fn setup_of_every_channel_names_the_address_of_the_webhook() {
     }
 }
 
-/// `quintet send`: the sample comes in by the webhook, and the answer is taken by the platform's stand-in.
+/// `quintet send`: the sample comes in by the webhook, and the answer is taken by the platform's
+/// stand-in.
 #[tokio::test]
 async fn sample_of_every_channel_is_answered_on_this_machine() {
     for (kind, platform) in platforms() {

@@ -49,7 +49,8 @@ async fn send_records_every_report_when_one_is_refused() {
     for draft in [draft("a", "1"), draft("b", "2")] {
         bed.inbox.ask(&shard, Enqueue(draft)).await.unwrap();
     }
-    // Claim; then both reports are refused together, and the first on its own; the second is recorded.
+    // Claim; then both reports are refused together, and the first on its own; the second is
+    // recorded.
     bed.inbox.faults.pass_next(1);
     bed.inbox.faults.refuse_next(2, PortErrorKind::Unavailable);
     assert!(webhook_aggregator::pump(&bed.deps, &shard).await.is_err());

@@ -1,4 +1,5 @@
-//! Several gateways: which one gets a task, what happens when it cannot or does not come, and taking one out of service.
+//! Several gateways: which one gets a task, what happens when it cannot or does not come, and
+//! taking one out of service.
 
 use crate::bed::{Bed, GATEWAY, OPERATOR, bed, bed_with, config};
 use contracts::Shard;
@@ -251,7 +252,7 @@ async fn what_was_leased_and_never_begun_goes_to_the_next_gateway_whatever_the_a
 }
 
 #[tokio::test]
-async fn whoever_waits_is_called_when_a_task_comes_back() {
+async fn waiting_gateway_is_woken_when_a_task_is_requeued() {
     let bed = two_gateways(OFFICE).await;
     bed.world.set(|answers| answers.given_up = Some("open".into()));
     bed.telegram(1, "work").await;

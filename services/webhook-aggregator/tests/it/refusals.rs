@@ -1,4 +1,4 @@
-//! What bad input gets: a clear refusal, and nothing changed.
+//! Bad input gets a clear refusal and changes nothing.
 
 use crate::bed::{OPERATOR, bed};
 use platform::ports::PortErrorKind;

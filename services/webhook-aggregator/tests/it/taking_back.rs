@@ -53,7 +53,7 @@ async fn what_pushed_on_and_waits_is_taken_back_along_with_it() {
 }
 
 #[tokio::test]
-async fn whoever_takes_a_message_over_does_not_get_the_other_name_with_it() {
+async fn reassigned_message_reaches_the_new_agent_without_the_old_name() {
     let bed = bed();
     done(&bed, 1, "@codegen fix the build", "codegen", 501).await;
     bed.world.set(|world| (world.takes_back, world.agent) = (true, Some("security".into())));

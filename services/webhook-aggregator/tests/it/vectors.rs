@@ -155,7 +155,7 @@ async fn signed_slack(bed: &Bed, body: String) -> u16 {
     bed.ask("POST", "/slack/T0AAAA111", "", &headers, body).await.0
 }
 
-/// What is signed and cannot be read is kept and worked on by nobody.
+/// A signed body that cannot be read is kept and starts no work.
 #[tokio::test]
 async fn an_authentic_body_that_cannot_be_read_is_quarantined() {
     let bed = bed();

@@ -1,4 +1,5 @@
-//! Our replies have the wire format of the platforms' own SDKs (recorded in `vectors/outbound-wire.json`).
+//! Our replies have the wire format of the platforms' own SDKs (recorded in
+//! `vectors/outbound-wire.json`).
 
 use crate::bed::bed;
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
-//! What we say in Discord: the deferred answer is edited while its token lives; afterwards the bot writes to the
-//! channel and mentions who asked.
+//! Messages to Discord: the deferred answer is edited while its token lives; afterwards the bot
+//! writes to the channel and mentions who asked.
 
 use super::Application;
 use crate::channels::{Aim, Attempt, NextPart, SEND_TIMEOUT_MS, Verdict, by_status, next_part};
@@ -26,7 +26,8 @@ pub(super) fn next(application: &Application, row: &OutboxRow, now_ms: i64) -> O
         let request = by_token(application, interaction, http::Method::POST, "", &body);
         return Some(Attempt { request, aim: Aim::AnswerPress, idempotent: false, restart: false });
     }
-    // The original answer is out of reach once its token has died: the answer goes on as a new message of the bot.
+    // The original answer is out of reach once its token has died: the answer goes on as a new
+    // message of the bot.
     let restart = token.is_none() && row.parts.first().is_some_and(|part| part.id == ORIGINAL);
     let parts = if restart { &[] } else { row.parts.as_slice() };
     if row.target.direct && parts.is_empty() {
@@ -113,7 +114,8 @@ fn post(
     by_bot(application, http::Method::POST, &format!("/channels/{chat}/messages"), &body)
 }
 
-/// What was written by the interaction's token is edited by it while it lives; everything else by the bot.
+/// Messages sent with the interaction's token are edited with it while it lives, all others by the
+/// bot.
 fn edit(
     application: &Application,
     token: Option<&Interaction>,
@@ -186,7 +188,8 @@ fn request(
     }
 }
 
-/// What Discord's answer means. <https://discord.com/developers/docs/topics/opcodes-and-status-codes#json>
+/// Reads Discord's response.
+/// <https://discord.com/developers/docs/topics/opcodes-and-status-codes#json>
 pub(super) fn judge(aim: &Aim, answer: &OutboundResponse) -> Verdict {
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

@@ -7,7 +7,7 @@ application_id = \"…\"
 bot_token = \"…\"        # Bot
 approvers = [\"…\"]      # your user id";
 
-/// What to click; `{address}` is the webhook's address.
+/// The steps to click; `{address}` is the webhook's address.
 pub(super) const STEPS: &str = r#"At https://discord.com/developers/applications, in your application:
 1. General Information: Interactions Endpoint URL {address} (Discord tries it at once, with bad signatures too)
 2. Installation: scopes bot and applications.commands, permission Send Messages; open the install link

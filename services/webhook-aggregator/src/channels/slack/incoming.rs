@@ -113,7 +113,8 @@ fn read_text(envelope: &Value, event: &Value, direct: bool) -> Kind {
     {
         Kind::Ignored("not_a_message")
     } else if kind == "message" && !direct && !mentioned && !in_own_thread(event, own) {
-        // A thread that we answered in goes on without our name; what is for somebody else by name is not for us.
+        // A thread that we answered in goes on without our name; a message that names another user
+        // is not for us.
         let in_thread = event.get("thread_ts").is_some() && !text.trim_start().starts_with("<@");
         if in_thread && !plain(text).is_empty() {
             Kind::Overheard { text: plain(text) }

@@ -1,4 +1,4 @@
-//! What we say in Slack: form-encoded as the official SDK does it, blocks as a JSON string.
+//! Messages to Slack: form-encoded as the official SDK does it, blocks as a JSON string.
 
 use super::App;
 use crate::channels::{
@@ -127,7 +127,7 @@ fn call(app: &App, method: &str, fields: &[(&str, String)]) -> OutboundRequest {
     }
 }
 
-/// What Slack's answer means: errors come with status 200 and a word.
+/// Reads Slack's response: errors come with status 200 and a word.
 pub(super) fn judge(aim: &Aim, answer: &OutboundResponse) -> Verdict {
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
     if answer.status < 300 && body["ok"] == true {

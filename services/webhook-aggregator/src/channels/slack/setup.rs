@@ -6,7 +6,7 @@ signing_secret = \"…\"   # Basic Information
 bot_token = \"xoxb-…\"   # OAuth & Permissions
 approvers = [\"U…\"]     # your member id";
 
-/// What to click; `{address}` is the webhook's address.
+/// The steps to click; `{address}` is the webhook's address.
 pub(super) const STEPS: &str = "At https://api.slack.com/apps, in your app:
 1. Event Subscriptions: switch on, Request URL {address}
    subscribe to the bot events app_mention, message.im and message.channels

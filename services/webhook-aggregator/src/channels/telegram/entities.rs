@@ -1,5 +1,5 @@
-//! Markdown as agents write it, as plain text with entities: nothing has to be escaped, and nothing can be broken.
-//! Offsets and lengths count UTF-16 code units.
+//! Markdown as agents write it, as plain text with entities: nothing has to be escaped, and nothing
+//! can be broken. Offsets and lengths count UTF-16 code units.
 
 use serde_json::{Value, json};
 

@@ -75,8 +75,8 @@ fn is_addressed(bot: &Bot, message: &Value, text: &str, is_own: &dyn Fn(&Value) 
     if is_own(&message["reply_to_message"]["from"]) {
         return true;
     }
-    // A bot's name always ends in "bot"; without a configured name any such mention counts, since in Telegram's
-    // privacy mode, the default, other bots' mentions do not reach us at all.
+    // A bot's name always ends in "bot"; without a configured name any such mention counts, since
+    // in Telegram's privacy mode, the default, other bots' mentions do not reach us at all.
     let is_name = |name: &str| match &bot.bot_username {
         Some(own) => name.eq_ignore_ascii_case(own),
         None => name.len() > 3 && name.to_ascii_lowercase().ends_with("bot"),

@@ -1,4 +1,4 @@
-//! What we say in Telegram: `sendMessage`, edits of what was sent, and answers to presses.
+//! Messages to Telegram: `sendMessage`, edits of sent messages, and answers to presses.
 
 use super::{Bot, entities, text_of};
 use crate::channels::{Aim, Attempt, NextPart, SEND_TIMEOUT_MS, Verdict, by_status, next_part};
@@ -56,7 +56,7 @@ pub(super) fn next(bot: &Bot, row: &OutboxRow) -> Option<Attempt> {
     })
 }
 
-/// What Telegram's answer means.
+/// Reads Telegram's response.
 pub(super) fn judge(aim: &Aim, answer: &OutboundResponse) -> Verdict {
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
     let description = body["description"].as_str().unwrap_or_default().to_owned();
