@@ -193,8 +193,8 @@ fn get(context: &Context<'_>, task: &TaskId) -> PortResult<Option<TaskRow>> {
 }
 
 impl LeaseTasks {
-    /// Hands out what waits, oldest first. A lease that ran out is not handed on here: whether that
-    /// run may be begun again is for the event's own step to decide.
+    /// Leases the waiting tasks, oldest first. A task whose lease ran out is not leased here: the
+    /// event's own step decides whether that run may be repeated.
     pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Vec<LeasedTask>> {
         let (gateway, lease_ms) = (&self.gateway, self.lease_ms);
         let offered = json(&self.agents)?;

@@ -34,8 +34,8 @@ pub(crate) fn to(stage: Stage, note: Option<String>, patch: Patch, due_ms: i64) 
     Step::To { stage, note, patch: Box::new(patch), due_ms }
 }
 
-/// The name of the event's one reply. A run that is begun again goes on in the same message; a
-/// replay opens a new one.
+/// The name of the event's one reply. A repeated run edits the same message; a replay opens a
+/// new one.
 pub(crate) fn reply_id(event: &StoredEvent) -> String {
     if event.replays == 0 {
         format!("re:{}", event.id)

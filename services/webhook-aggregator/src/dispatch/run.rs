@@ -161,9 +161,9 @@ pub(crate) fn tell_of_loss(deps: &Deps, run: TaskRow, outcome: PoolOutcome) {
     }
 }
 
-/// The gateway vanished. What it never began is up for lease again under the same approval, or
-/// under a new one when that one's time is over. What it began is begun again, as a new run with a
-/// new approval, where it only reads; what may have had effects is not: the owner decides.
+/// The gateway vanished. A run that it never began is requeued under the same approval, or under a
+/// new one if that has expired. A run that it began is repeated with a new approval if the agent
+/// has no effects; otherwise the owner decides.
 async fn lost(deps: &Deps, event: &StoredEvent, row: &TaskRow) -> Result<Step, Stop> {
     let was = approve::given_up(deps, &row.approval_id, row.epoch).await?;
     if was == GivenUp::Ended {

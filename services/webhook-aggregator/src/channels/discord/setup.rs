@@ -1,6 +1,6 @@
 //! How an application comes to send its interactions to us: by hand, in Discord's own pages.
 
-/// An endpoint of this channel as it stands in `quintet.toml`.
+/// An example endpoint of this channel for `quintet.toml`.
 pub(super) const EXAMPLE: &str = "[endpoints.discord.main]
 public_key = \"…\"       # General Information
 application_id = \"…\"

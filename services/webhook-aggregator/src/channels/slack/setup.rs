@@ -1,6 +1,6 @@
 //! How an app comes to send its events to us: by hand, in Slack's own pages.
 
-/// An endpoint of this channel as it stands in `quintet.toml`.
+/// An example endpoint of this channel for `quintet.toml`.
 pub(super) const EXAMPLE: &str = "[endpoints.slack.T0AAAA111]
 signing_secret = \"…\"   # Basic Information
 bot_token = \"xoxb-…\"   # OAuth & Permissions

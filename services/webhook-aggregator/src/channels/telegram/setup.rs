@@ -5,7 +5,7 @@ use crate::channels::Setup;
 use platform::ports::OutboundResponse;
 use serde_json::{Value, json};
 
-/// An endpoint of this channel as it stands in `quintet.toml`.
+/// An example endpoint of this channel for `quintet.toml`.
 pub(super) const EXAMPLE: &str = "[endpoints.telegram.main]
 secret_token = \"…\"     # 1-256 of A-Z a-z 0-9 _ -
 bot_token = \"…\"        # from @BotFather
