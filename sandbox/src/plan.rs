@@ -30,6 +30,9 @@ pub struct Bind {
     pub required: bool,
     /// When set, the path must still be this file.
     pub identity: Option<Identity>,
+    /// When set, the path must still lead here. An agent that may write a folder above it could have
+    /// put a link in its place.
+    pub leads_to: Option<PathBuf>,
 }
 
 /// The program's rights on a bind.
@@ -43,11 +46,23 @@ pub enum Access {
 impl Bind {
     /// A path to read, left out where it does not exist.
     pub fn read_only(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), access: Access::ReadOnly, required: false, identity: None }
+        Self {
+            path: path.into(),
+            access: Access::ReadOnly,
+            required: false,
+            identity: None,
+            leads_to: None,
+        }
     }
     /// A path to write, which must exist.
     pub fn writable(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), access: Access::Writable, required: true, identity: None }
+        Self {
+            path: path.into(),
+            access: Access::Writable,
+            required: true,
+            identity: None,
+            leads_to: None,
+        }
     }
 }
 

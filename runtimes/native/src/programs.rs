@@ -20,8 +20,8 @@ use session::{Session, Start};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 
 /// Variables that every program gets, if the gateway has them.
@@ -46,6 +46,8 @@ pub struct NativePrograms {
     protected: Option<Protected>,
     /// Other files with secrets.
     files: Vec<PathBuf>,
+    /// The files that paths named by the owner led to at their first use.
+    named: Mutex<BTreeMap<PathBuf, PathBuf>>,
     environment: BTreeMap<OsString, OsString>,
 }
 
@@ -75,6 +77,7 @@ impl NativePrograms {
             root: OnceLock::new(),
             protected: Protected::at(&data).ok(),
             files: Vec::new(),
+            named: Mutex::default(),
             data: data.canonicalize().unwrap_or(data),
             environment: environment.into_iter().collect(),
         }
@@ -92,6 +95,16 @@ impl NativePrograms {
     fn protected(&self) -> Vec<Protected> {
         let files = self.files.iter().filter_map(|file| Protected::at(file).ok());
         self.protected.iter().cloned().chain(files).collect()
+    }
+    /// Where this path led at its first use; none where nothing is there.
+    fn led_to(&self, path: &Path) -> Option<PathBuf> {
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(first) = named.get(path) {
+            return Some(first.clone());
+        }
+        let found = path.canonicalize().ok()?;
+        named.insert(path.to_path_buf(), found.clone());
+        Some(found)
     }
     fn root(&self) -> std::io::Result<&WorkRoot> {
         if let Some(root) = self.root.get() {
@@ -122,6 +135,7 @@ impl NativePrograms {
                     home: variable("HOME").map(Path::new),
                     protected: &protected,
                     data: &self.data,
+                    led_to: &|path| self.led_to(path),
                 },
             )
         });
@@ -278,8 +292,8 @@ fn make(root: &WorkRoot, task: &str) -> std::io::Result<Made> {
     let number = COUNTER.fetch_add(1, Ordering::Relaxed);
     let name = OsString::from(format!("{name}.{}.{number}", std::process::id()));
     let identity = root.make(&name)?;
-    let mut socket = name.clone();
-    socket.push(".relay");
+    // Short: the address of a socket has 108 bytes.
+    let socket = format!("{}.{number}.relay", std::process::id());
     let (path, relay) = (root.path().join(&name), root.path().join(socket));
     Ok(Made { root: root.share()?, path, relay, name, identity })
 }

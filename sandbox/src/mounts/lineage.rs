@@ -26,6 +26,9 @@ impl Opened {
             Err(_) if !bind.required => return Ok(None),
             Err(error) => return Err(refused(error)),
         };
+        if bind.leads_to.as_ref().is_some_and(|expected| *expected != path) {
+            return Err(Error::Moved(bind.path.clone()));
+        }
         let descriptor = match open(&path) {
             Ok(descriptor) => descriptor,
             Err(_) if !bind.required => return Ok(None),

@@ -3,7 +3,7 @@
 //! secret of ours.
 
 use platform::ports::{ProgramNetwork, ProgramSpec};
-use sandbox::{Bind, Identity, Limits, Network, Plan, Protected};
+use sandbox::{Access, Bind, Identity, Limits, Network, Plan, Protected};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -59,6 +59,8 @@ pub(super) struct Place<'a> {
     /// The data directory, and every file with secrets elsewhere.
     pub(super) protected: &'a [Protected],
     pub(super) data: &'a Path,
+    /// Where a path that the owner named led at its first use.
+    pub(super) led_to: &'a dyn Fn(&Path) -> Option<PathBuf>,
 }
 
 /// The plan of one run.
@@ -71,10 +73,13 @@ pub(super) fn plan(spec: &ProgramSpec, place: &Place<'_>) -> Plan {
     }
     // Often a link to a file below /run.
     binds.extend(std::fs::canonicalize("/etc/resolv.conf").ok().map(Bind::read_only));
-    let named = |path: &String| in_home(path, place.home);
-    let readable = spec.reach.readable.iter().map(named);
-    binds.extend(readable.map(|path| Bind { required: true, ..Bind::read_only(path) }));
-    binds.extend(spec.reach.writable.iter().map(named).map(Bind::writable));
+    let named = |path: &String, access| {
+        let path = in_home(path, place.home);
+        let leads_to = (place.led_to)(&path);
+        Bind { access, leads_to, ..Bind::writable(path) }
+    };
+    binds.extend(spec.reach.readable.iter().map(|path| named(path, Access::ReadOnly)));
+    binds.extend(spec.reach.writable.iter().map(|path| named(path, Access::Writable)));
     binds.extend(place.relay.map(|path| Bind { required: true, ..Bind::read_only(path) }));
     binds.push(Bind { identity: Some(place.identity), ..Bind::writable(place.directory) });
     let mut protected: Vec<_> = place.protected.to_vec();

@@ -3,7 +3,7 @@
 use crate::native::programs::NativePrograms;
 use platform::ports::{PortErrorKind, ProgramEvent, ProgramNetwork, ProgramSpec, Programs, Reach};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -278,7 +278,7 @@ async fn agent_with_internet_reaches_no_loopback_through_its_proxy() {
     assert!(said.contains("refused") && said.contains("HTTP/1.1 403"), "{said}");
 }
 
-/// The tool chains of this machine, in a folder that the agent may write.
+/// The tools of this machine, in a folder that the agent may write.
 #[tokio::test]
 async fn git_node_and_cargo_work_in_the_sandbox() {
     let place = tempfile::Builder::new().prefix("tools").tempdir_in("/var/tmp").unwrap();
@@ -289,8 +289,12 @@ async fn git_node_and_cargo_work_in_the_sandbox() {
         "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[workspace]\n";
     std::fs::write(app.join("Cargo.toml"), manifest).unwrap();
     std::fs::write(app.join("src/main.rs"), "fn main() {}\n").unwrap();
-    let environment = ["PATH", "HOME"]
-        .map(|name| (OsString::from(name), std::env::var_os(name).unwrap_or_default()));
+    // The tool chain itself: rustup's own programs look for their settings in the home.
+    let tools = Path::new(env!("CARGO")).ancestors().nth(2).unwrap().display().to_string();
+    let path = format!("{tools}/bin:{}", std::env::var("PATH").unwrap());
+    let home = place.path().display().to_string();
+    let environment = [("PATH", path), ("HOME", home)]
+        .map(|(name, value)| (OsString::from(name), OsString::from(value)));
     let binary = env!("CARGO_BIN_EXE_quintet");
     let programs = NativePrograms::with(binary, place.path().join("work"), data, environment);
     let writable = vec![app.display().to_string()];
@@ -299,11 +303,30 @@ async fn git_node_and_cargo_work_in_the_sandbox() {
          && git log --oneline | wc -l; node -e 'console.log(6*7)'; cargo check -q --offline && echo checked",
         app.display()
     );
-    let spec = ProgramSpec { reach: Reach { writable, ..Reach::default() }, ..script(&text) };
+    let reach = Reach { readable: vec![tools], writable, ..Reach::default() };
+    let spec = ProgramSpec { reach, ..script(&text) };
     let mut running = programs.start(spec).await.unwrap();
     let mut said = Vec::new();
     while let ProgramEvent::Line(line) = running.next().await {
         said.push(line);
     }
     assert_eq!(said, ["1", "42", "checked"]);
+}
+
+/// With `src` writable, the first run puts a link to the keys in the place of a readable folder.
+#[tokio::test]
+async fn link_in_the_place_of_a_named_path_starts_no_agent() {
+    let home = Home::new();
+    std::fs::create_dir(home.path("src/docs")).unwrap();
+    let reach = Reach {
+        readable: vec![home.text("src/docs")],
+        writable: vec![home.text("src/app")],
+        ..Reach::default()
+    };
+    let spec = ProgramSpec { reach, ..script("ls -A ~/.ssh; echo ran") };
+    assert!(home.run(spec.clone()).await.ends_with("ran\n"));
+    std::fs::remove_dir(home.path("src/docs")).unwrap();
+    std::os::unix::fs::symlink(home.path(".ssh"), home.path("src/docs")).unwrap();
+    let error = home.programs.start(spec).await.err().unwrap();
+    assert!(error.detail.contains("is not the file it was"), "{}", error.detail);
 }
