@@ -30,8 +30,8 @@ pub struct Bind {
     pub required: bool,
     /// When set, the path must still be this file.
     pub identity: Option<Identity>,
-    /// When set, the path must still lead here. An agent that may write a folder above it could have
-    /// put a link in its place.
+    /// When set, the path must still lead here. An agent that may write a folder above it could
+    /// have put a link in its place.
     pub leads_to: Option<PathBuf>,
 }
 
