@@ -48,8 +48,11 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Incoming {
 
 fn read_form(body: &[u8], inbound: &mut Inbound) {
     let fields = form::parse(body);
-    let field =
-        |name: &str| fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    // An empty field is a missing one: no id is empty.
+    let field = |name: &str| {
+        let value = fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        value.filter(|value| !value.is_empty())
+    };
     match field("payload") {
         Some(payload) => {
             read_action(&serde_json::from_str(payload).unwrap_or(Value::Null), inbound)
@@ -201,4 +204,22 @@ fn read_command<'a>(field: &dyn Fn(&str) -> Option<&'a str>, inbound: &mut Inbou
     } else {
         Kind::Message { text: said }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_with_empty_ids_has_no_sender_and_the_digest_of_its_body_as_the_key() {
+        let body =
+            b"command=%2Fagent&text=hi&user_id=&trigger_id=&team_id=T1&channel_id=C1".as_slice();
+        let mut headers = HeaderMap::new();
+        let form = "application/x-www-form-urlencoded".parse().expect("a header value");
+        headers.insert("content-type", form);
+        let Incoming::Event(inbound) = read(&headers, body) else { panic!("not an event") };
+        assert_eq!(inbound.sender, None);
+        assert_eq!(inbound.dedupe_key, body_key(body));
+        assert!(matches!(&inbound.kind, Kind::Message { text } if text == "hi"));
+    }
 }
