@@ -1,13 +1,13 @@
 //! `POST /api/analyze`: the same scoring with all details; records nothing.
 
 use crate::handle_route::{for_everybody, route};
-use crate::model::Term;
 use crate::{Deps, complexity};
 use axum::Json;
 use axum::extract::State;
 use contracts::routing::{RouteAnswer, RouteRequest};
 use platform::edge::{ApiResult, JsonBody};
 use serde_json::{Value, json};
+use text_model::Term;
 
 /// The response of `/api/route` without a decision id, plus `steps`, `probabilities`, `inScope`,
 /// `unknownWords`, `complexityReasons`, `estimatedTokens` (`{input, output}`, null for an agent

@@ -1,10 +1,10 @@
 //! Decides who gets a message, how sure that is, and why.
 //!
-//! * `route.rs` is the decision, pure: named outright, follow-up, content, gate, pool. `model.rs` is the content model,
+//! * `route.rs` is the decision, pure: named outright, follow-up, content, gate, pool. `text-model` is the content model,
 //!   `pool.rs` the agents' health, `fallback.rs` who stands in, `complexity.rs` how much work it is.
 //! * `graph_source.rs` and `pool_source.rs` keep graph, model and pool in memory; `store.rs` is the audit trail.
 //! * `handle_route.rs`, `analyze.rs`, `feedback.rs`, `decisions.rs`, `stats.rs`, `agents.rs`, `handle_train.rs` are the
-//!   endpoints; `evaluate.rs` is `quintet eval`, `answer.rs` puts an answer together.
+//!   endpoints; `answer.rs` puts an answer together.
 
 mod agents;
 mod analyze;
@@ -14,14 +14,12 @@ pub mod complexity;
 pub mod config;
 mod decisions;
 mod deps;
-pub mod evaluate;
 pub mod fallback;
 mod feedback;
 mod graph_source;
 mod handle_route;
 mod handle_train;
 mod health;
-pub mod model;
 pub mod pool;
 mod pool_source;
 pub mod route;
