@@ -11,9 +11,12 @@ mod accept;
 mod advance;
 mod claim;
 mod command;
+mod context;
+mod finish;
 mod limits;
 #[cfg(feature = "memory")]
 pub mod memory;
+mod new_task;
 mod outbox;
 mod port;
 mod read;
@@ -29,10 +32,13 @@ mod tests;
 mod transcript;
 
 pub use accept::{Accept, Accepted};
-pub use advance::{Advance, NewTask, Patch, Place, Step};
+pub use advance::{Advance, Patch, Step};
 pub use claim::{ClaimDue, ClaimEvent, NextDue, Recover, Wake};
 pub use command::{Command, InboxCommand, Reply};
+pub use context::Context;
+pub use finish::{Finish, FinishRun};
 pub use limits::{Gcra, Limit};
+pub use new_task::{NewTask, Place};
 pub use outbox::{ClaimDeliveries, Enqueue, RecordSent};
 pub use port::{Inbox, InboxExt};
 pub use read::{EventParts, FindAnswered, GetEvent, ListEvents, ReadStats};
@@ -43,58 +49,11 @@ pub use stored::{
     Draft, Entry, NewEvent, NewSaid, OutboxRow, Part, SeenGateway, SentReport, ShardStats,
     StoredEvent, TaskRow, TaskState,
 };
-pub use tasks::{DrainGateway, Finish, FinishRun, GetTask, LeaseTasks, ListGateways, RenewLease};
+pub use tasks::{DrainGateway, GetTask, LeaseTasks, ListGateways, RenewLease};
 pub use transcript::{ReadTranscript, Record, Transcript};
 
-use contracts::Shard;
-use platform::ports::{PortError, PortErrorKind, PortResult, Row, SqlValue, SyncSql};
-
-/// What a command needs beside the tables.
-pub struct Context<'a> {
-    pub sql: &'a dyn SyncSql,
-    pub shard: &'a Shard,
-    /// Milliseconds since the epoch.
-    pub now_ms: i64,
-    /// A fresh ULID.
-    pub ulid: &'a dyn Fn() -> String,
-}
-
-impl Context<'_> {
-    fn exec(&self, sql: &str, args: &[SqlValue]) -> PortResult<Vec<Row>> {
-        self.sql.exec(sql, args)
-    }
-    fn all<T: serde::de::DeserializeOwned>(
-        &self,
-        sql: &str,
-        args: &[SqlValue],
-    ) -> PortResult<Vec<T>> {
-        self.sql.exec(sql, args)?.into_iter().map(platform::ports::sql::read_row).collect()
-    }
-    fn one<T: serde::de::DeserializeOwned>(
-        &self,
-        sql: &str,
-        args: &[SqlValue],
-    ) -> PortResult<Option<T>> {
-        self.sql.exec(sql, args)?.into_iter().next().map(platform::ports::sql::read_row).transpose()
-    }
-    /// A single number, 0 where there is no row.
-    fn number(&self, sql: &str, args: &[SqlValue]) -> PortResult<i64> {
-        let row = self.sql.exec(sql, args)?.into_iter().next();
-        Ok(row.and_then(|row| row.values().next().and_then(serde_json::Value::as_i64)).unwrap_or(0))
-    }
-}
-
-/// Parameters of a statement, each by its `Into<SqlValue>`.
-macro_rules! args {
-    ($($value:expr),* $(,)?) => { &[$(platform::ports::SqlValue::from($value)),*] };
-}
-use args;
-
-/// JSON for a column.
-fn json<T: serde::Serialize>(value: &T) -> PortResult<String> {
-    serde_json::to_string(value)
-        .map_err(|e| PortError::clean(PortErrorKind::Invalid, e.to_string()))
-}
+use context::{args, json};
+use platform::ports::PortResult;
 
 /// Carries out a command. Run it in a transaction, and roll that back when it fails.
 pub fn handle(context: &Context<'_>, command: Command) -> PortResult<Reply> {

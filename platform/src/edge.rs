@@ -3,11 +3,13 @@
 mod api_error;
 pub mod auth;
 mod body;
+mod health;
 mod request_id;
 mod routes;
 
 pub use api_error::{ApiError, ApiResult};
 pub use auth::{Auth, Principal, Scope};
 pub use body::{JsonBody, Query, RawBody, parse_json, read_body};
+pub use health::{Checkup, Found};
 pub use request_id::RequestId;
-pub use routes::{Access, FromLoopback, Routes};
+pub use routes::{Access, FromLoopback, PageGate, Routes};

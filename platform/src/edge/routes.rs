@@ -11,7 +11,7 @@ use contracts::{ErrorCode, ServiceName, calls};
 use std::sync::Arc;
 
 /// The allowed callers of a route.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Everyone: health, and webhooks that authenticate with their signatures.
     Open,
@@ -19,6 +19,14 @@ pub enum Access {
     Scopes(&'static [Scope]),
     /// Services by the table only; 404 for everyone else.
     Internal,
+    /// People who are signed in: the service's own gate stands before the handler.
+    SignedIn,
+}
+
+/// The check that a service puts before its pages.
+pub trait PageGate<S> {
+    /// The handlers behind the check.
+    fn before(&self, methods: MethodRouter<S>) -> MethodRouter<S>;
 }
 
 /// Added to a request by a runtime if the caller is on this machine. Workers never add it.
@@ -59,6 +67,15 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     #[must_use]
     pub fn internal(self, path: &str, methods: MethodRouter<S>) -> Self {
         self.add(Access::Internal, path, methods)
+    }
+    /// A path for people who are signed in: its handlers are behind the gate.
+    #[must_use]
+    pub fn page(self, gate: &impl PageGate<S>, path: &str, methods: MethodRouter<S>) -> Self {
+        self.add(Access::SignedIn, path, gate.before(methods))
+    }
+    /// Who may call each path, in the order in which they were added.
+    pub fn map(self) -> impl Iterator<Item = (String, Access)> {
+        self.guards.into_iter().map(|(path, guard)| (path, guard.access))
     }
     fn add(mut self, access: Access, path: &str, methods: MethodRouter<S>) -> Self {
         let guard = Guard { service: self.service, auth: self.auth.clone(), access };
@@ -118,8 +135,8 @@ impl Guard {
             )
         };
         match (self.access, sender) {
-            (Access::Open, Bearer::Known(who)) => Ok(Some(who)),
-            (Access::Open, _) => Ok(None),
+            (Access::Open | Access::SignedIn, Bearer::Known(who)) => Ok(Some(who)),
+            (Access::Open | Access::SignedIn, _) => Ok(None),
             (Access::Internal, Bearer::Known(Principal::Service(service))) if by_table(service) => {
                 Ok(Some(Principal::Service(service)))
             }

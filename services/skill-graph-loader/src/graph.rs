@@ -3,7 +3,8 @@
 
 use crate::Deps;
 use crate::answer::{Asked, VersionQuery};
-use crate::cache::{self, Loaded};
+use crate::cache::Loaded;
+use crate::load;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use bytes::Bytes;
@@ -38,7 +39,7 @@ struct LinkedSkill<'a> {
 
 async fn load(deps: &Deps, asked: &Asked) -> ApiResult<Arc<Loaded>> {
     match &asked.version {
-        Some(version) => Ok(cache::graph(deps, version).await?),
+        Some(version) => Ok(load::graph(deps, version).await?),
         None => {
             let json = Bytes::from(serde_json::to_vec(&Graph::default()).unwrap_or_default());
             Ok(Arc::new(Loaded { version: GraphVersion::new(""), graph: Arc::default(), json }))

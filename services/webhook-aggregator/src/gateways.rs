@@ -1,6 +1,6 @@
 //! The gateways: who asks for work, and taking one out of service.
 
-use crate::{Deps, tasks};
+use crate::{Deps, handover};
 use axum::Json;
 use axum::extract::{Path, State};
 use contracts::GatewayId;
@@ -33,7 +33,7 @@ pub(crate) async fn drain(
     )?;
     tracing::info!(%gateway, drained = request.drained, "a gateway's service was changed");
     // Who waits for work looks again: there may be some for it now.
-    deps.signal.notify(tasks::WAITING);
+    deps.signal.notify(handover::WAITING);
     Ok(Json(row))
 }
 

@@ -11,6 +11,7 @@ mod deps;
 mod dispatch;
 mod events;
 mod gateways;
+mod handover;
 mod health;
 mod ingest;
 mod messages;

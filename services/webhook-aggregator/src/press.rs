@@ -9,7 +9,7 @@ use contracts::budget::BudgetAnswer;
 use contracts::event::Stage;
 use contracts::halt::{HaltRequest, ResumeRequest};
 use contracts::outbox::Target;
-use contracts::{ApprovalId, ServiceName, TaskId};
+use contracts::{ApprovalId, EventId, ServiceName, TaskId};
 use inbox::{Draft, Patch, Press, Step, StoredEvent};
 use platform::ports::{CallError, calls};
 use serde_json::Value;
@@ -18,10 +18,14 @@ use serde_json::Value;
 const PRESS_ANSWER_MS: i64 = 150_000;
 const NOT_YOURS: &str = "Only an approver of this endpoint may do that.";
 
-/// The one step a control input takes, to its end.
-pub(crate) async fn advance(deps: &Deps, event: &StoredEvent) -> Step {
+/// The one step a control input takes, to its end. `start` drives another event that a press moved.
+pub(crate) async fn advance(
+    deps: &Deps,
+    event: &StoredEvent,
+    start: &(dyn Fn(EventId) + Sync),
+) -> Step {
     let done = match &event.origin.press {
-        Some(press) => pressed(deps, event, press).await,
+        Some(press) => pressed(deps, event, press, start).await,
         None => commanded(deps, event).await,
     };
     match done {
@@ -47,10 +51,15 @@ fn actor(event: &StoredEvent) -> String {
     event.origin.actor.clone().unwrap_or_else(|| "unknown".to_owned())
 }
 
-async fn pressed(deps: &Deps, event: &StoredEvent, press: &Press) -> Result<Step, CallError> {
+async fn pressed(
+    deps: &Deps,
+    event: &StoredEvent,
+    press: &Press,
+    start: &(dyn Fn(EventId) + Sync),
+) -> Result<Step, CallError> {
     let token = press.token.as_str();
     let text = if choice::is_choice(token) {
-        choice::pressed(deps, event, token).await?
+        choice::pressed(deps, event, token, start).await?
     } else if event.origin.approver {
         let request = PressRequest {
             token: token.to_owned(),

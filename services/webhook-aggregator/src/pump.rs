@@ -2,7 +2,7 @@
 //! timer (a loop natively, an alarm in a Durable Object); any number of pumps may run at once, the inbox hands each
 //! event to one of them.
 
-use crate::{Deps, dispatch, press, send, tasks};
+use crate::{Deps, dispatch, handover, press, send};
 use axum::Json;
 use axum::extract::{Path, State};
 use contracts::event::Stage;
@@ -95,7 +95,7 @@ async fn drive(deps: &Deps, mut event: StoredEvent) {
 /// One step; true when the event has moved on and may take the next at once.
 async fn step(deps: &Deps, event: &StoredEvent) -> PortResult<bool> {
     let step = if event.control {
-        press::advance(deps, event).await
+        press::advance(deps, event, &|other| soon(deps, other)).await
     } else {
         dispatch::advance(deps, event).await
     };
@@ -118,7 +118,7 @@ async fn step(deps: &Deps, event: &StoredEvent) -> PortResult<bool> {
         dispatch::tell_of_loss(deps, run, outcome);
     }
     if hands_out {
-        deps.signal.notify(tasks::WAITING);
+        deps.signal.notify(handover::WAITING);
     }
     deps.notify_conversation(event.conversation.as_str());
     deps.signal.notify(&format!("event:{}", event.id));

@@ -1,6 +1,7 @@
 //! Gateways: they take tasks by lease, hold them on, and bring results back.
 
 use crate::dispatch::{outcome_step, place, task_of};
+use crate::handover::{WAITING, bare, report};
 use crate::{Deps, pump};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -10,14 +11,12 @@ use contracts::routing::{OutcomeReport, PoolOutcome};
 use contracts::task::{
     LEASE_MS, LeaseRequest, LeasedTask, RenewAnswer, RenewRequest, ResultAnswer, ResultRequest,
 };
-use contracts::{AgentId, ErrorCode, Problem, ServiceName, TaskId, Tokens};
+use contracts::{ErrorCode, Problem, ServiceName, TaskId, Tokens};
 use inbox::{Finish, FinishRun, InboxExt, LeaseTasks, RenewLease, StoredEvent, TaskRow};
 use platform::edge::{ApiError, ApiResult, JsonBody};
 use platform::ports::{begin_wait, calls};
 use serde_json::{Value, json};
 
-/// The signal that tasks wait to be leased.
-pub(crate) const WAITING: &str = "tasks";
 const WAIT_S_MAX: u32 = 25;
 const CAPACITY_MAX: u32 = 64;
 const AGENTS_MAX: usize = 1000;
@@ -215,21 +214,4 @@ fn recorded(deps: &Deps, event: &StoredEvent, task: &TaskRow, request: &ResultRe
             &json!({ "taskId": task.id }),
         );
     }
-}
-
-/// A report of which nothing more is known.
-pub(crate) fn bare(agent: AgentId, outcome: PoolOutcome) -> OutcomeReport {
-    OutcomeReport {
-        agent,
-        gateway: None,
-        outcome,
-        latency_ms: None,
-        complexity: None,
-        tokens: None,
-    }
-}
-
-/// Tells the router's pool.
-pub(crate) fn report(deps: &Deps, report: &OutcomeReport) {
-    deps.tell(ServiceName::AgencyRouter, "/internal/outcomes", report);
 }

@@ -6,6 +6,7 @@
 //! them at their headings and ranks the sections; `compose.rs` writes the answer.
 
 mod compose;
+mod material;
 mod sections;
 
 use crate::program::Program;
@@ -17,6 +18,7 @@ use contracts::graph::{Agent, SearchAnswer, SearchHit, Skill, SkillKind};
 use contracts::{Micros, ServiceName};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use material::Material;
 use platform::config;
 use platform::percent::encode;
 use platform::ports::{CallError, Calls, calls};
@@ -29,14 +31,6 @@ const QUERY_BYTES_MAX: usize = 400;
 const HITS: usize = 6;
 /// Maximum files read.
 const FILES: usize = 5;
-
-/// The input of an answer.
-struct Material {
-    agents: Vec<Agent>,
-    /// Best first, without agents and channels.
-    files: Vec<Skill>,
-    hits: Vec<SearchHit>,
-}
 
 /// Reads an agent that answers from the graph: it has no keys of its own.
 pub(super) fn read(_: &mut config::Section<'_>, _: Program) -> Arc<dyn Runner> {

@@ -102,6 +102,7 @@ fn with_health(service: ServiceName, auth: &Auth) -> Routes<Arc<World>> {
             status: "ok".into(),
             version: "0.1.0".into(),
             problems: vec![],
+            depends_on: Default::default(),
         })
     };
     Routes::new(service, auth.clone()).open("/health", get(health))

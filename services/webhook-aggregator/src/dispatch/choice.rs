@@ -169,7 +169,12 @@ pub(crate) fn is_choice(token: &str) -> bool {
 }
 
 /// A press; what the presser is told.
-pub(crate) async fn pressed(deps: &Deps, press: &StoredEvent, token: &str) -> PortResult<String> {
+pub(crate) async fn pressed(
+    deps: &Deps,
+    press: &StoredEvent,
+    token: &str,
+    start: &(dyn Fn(EventId) + Sync),
+) -> PortResult<String> {
     let gone = || Ok("This button is no longer valid.".to_owned());
     let [_, ulid, nonce, place] = *token.split(':').collect::<Vec<_>>() else { return gone() };
     let id = EventId::new(format!("{}.{ulid}", press.shard));
@@ -192,6 +197,7 @@ pub(crate) async fn pressed(deps: &Deps, press: &StoredEvent, token: &str) -> Po
         _ => return gone(),
     };
     if choose(deps, &event, choice, agent, press).await? {
+        start(event.id.clone());
         Ok(format!("{agent} takes it."))
     } else {
         gone()
@@ -214,7 +220,6 @@ async fn choose(
     let command = Advance { event: event.id.clone(), version: event.version, step };
     let moved = deps.inbox.ask(&event.shard, command).await?;
     if moved {
-        crate::pump::soon(deps, event.id.clone());
         tell_the_router(deps, event, agent);
         tracing::info!("event.id" = %event.id, agent = %agent, by = by.sender, "chosen");
     }

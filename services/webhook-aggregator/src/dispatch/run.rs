@@ -1,7 +1,7 @@
 //! Approved → Running: the task is put up for lease; Running: looks after leases that ran out.
 
 use super::{Stop, approve, message_of, place, port, say, to};
-use crate::{Deps, tasks};
+use crate::{Deps, handover};
 use contracts::approval::GivenUp;
 use contracts::event::{Speaker, Stage};
 use contracts::routing::{OutcomeReport, PoolOutcome};
@@ -122,7 +122,7 @@ pub(super) async fn running(deps: &Deps, event: &StoredEvent) -> Result<Step, St
             Ok(to(Stage::Expired, None, patch, 0))
         }
         TaskState::Queued if now - row.created_ms < TELL_AFTER_MS => {
-            deps.signal.notify(tasks::WAITING);
+            deps.signal.notify(handover::WAITING);
             Ok(Step::Wait { due_ms: row.created_ms + TELL_AFTER_MS })
         }
         TaskState::Queued if !event.data.told_offline => {
@@ -159,9 +159,9 @@ pub(crate) async fn run_of(deps: &Deps, event: &StoredEvent) -> Option<TaskRow> 
 pub(crate) fn tell_of_loss(deps: &Deps, run: TaskRow, outcome: PoolOutcome) {
     // One that waits again was told of when its lease ran out.
     if run.state == TaskState::Leased && run.gateway_id.is_some() && run.lease_until_ms > 0 {
-        tasks::report(
+        handover::report(
             deps,
-            &OutcomeReport { gateway: run.gateway_id, ..tasks::bare(run.agent, outcome) },
+            &OutcomeReport { gateway: run.gateway_id, ..handover::bare(run.agent, outcome) },
         );
     }
 }
