@@ -6,6 +6,7 @@ use serde_json::Value;
 
 /// `POST /api/approve`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ApproveRequest {
     pub task_id: TaskId,
@@ -30,6 +31,7 @@ pub struct ApproveRequest {
 /// The origin of the request, so that the owner can be asked there. External callers may send any
 /// object; unknown members are ignored.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct ChannelContext {
     pub channel: Option<String>,
@@ -47,6 +49,7 @@ pub struct ChannelContext {
 
 /// The state of an approval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ApprovalState {
     Pending,
@@ -96,6 +99,7 @@ impl ApprovalState {
 
 /// How closely to watch a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum MonitoringLevel {
     None,
@@ -105,6 +109,7 @@ pub enum MonitoringLevel {
 
 /// Response of `POST /api/approve`; always 200, and `state` is approved, rejected or pending.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ApproveAnswer {
     pub approved: bool,
@@ -128,6 +133,7 @@ pub struct ApproveAnswer {
 
 /// One full approval: `GET /api/approvals/{id}` and the rows of the list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Approval {
     pub id: ApprovalId,
@@ -158,8 +164,29 @@ pub struct Approval {
     pub actual_cost: Option<Micros>,
 }
 
+/// The query of `GET /api/approvals`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ApprovalsQuery {
+    #[serde(default)]
+    pub state: Option<String>,
+    /// 1 to 500, 100 when it is left out.
+    #[serde(default)]
+    pub limit: Option<u32>,
+}
+
+/// The query of `GET /api/approvals/{id}`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct WaitQuery {
+    /// Seconds to wait for a decision (0–30).
+    #[serde(default)]
+    pub wait: Option<u32>,
+}
+
 /// `GET /api/approvals`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ApprovalList {
     pub approvals: Vec<Approval>,
@@ -167,6 +194,7 @@ pub struct ApprovalList {
 
 /// Approve or reject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Decision {
     Approve,
@@ -175,6 +203,7 @@ pub enum Decision {
 
 /// `POST /api/approvals/{id}/decide`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DecideRequest {
     pub decision: Decision,
@@ -190,6 +219,7 @@ pub struct DecideRequest {
 
 /// A button press whose endpoint and approver the aggregator has checked: `POST /internal/press`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PressRequest {
     /// The button's data as received: `a1:<22 characters>:y|n`.
@@ -204,6 +234,7 @@ pub struct PressRequest {
 
 /// The response to a press.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PressAnswer {
     /// `decided`, `already_decided`, `no_longer_valid`, `over_budget`, `halted`.
@@ -215,6 +246,7 @@ pub struct PressAnswer {
 
 /// `POST /api/approvals/{id}/claim`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ClaimRequest {
     pub digest: String,
@@ -225,6 +257,7 @@ pub struct ClaimRequest {
 
 /// `POST /internal/given-up`: a lease ended without a report of its run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GivenUpRequest {
     pub approval_id: ApprovalId,
@@ -232,8 +265,27 @@ pub struct GivenUpRequest {
     pub epoch: u32,
 }
 
+/// `POST /internal/renewed`: a gateway has renewed its lease of this task.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RenewedRequest {
+    pub task_id: TaskId,
+}
+
+/// Answer of `POST /internal/renewed`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct RenewedAnswer {
+    pub task_id: TaskId,
+    /// Whether the hold continues: not if halted, settled, or expired and no longer covered.
+    pub renewed: bool,
+}
+
 /// How far the run had come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum GivenUp {
     /// Nothing ran: later leases can still claim the approval.
@@ -248,6 +300,7 @@ pub enum GivenUp {
 
 /// Response of `POST /internal/given-up`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct GivenUpAnswer {
     pub was: GivenUp,
@@ -255,6 +308,7 @@ pub struct GivenUpAnswer {
 
 /// Response of a claim; the token is returned once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimAnswer {
     pub claim_token: String,
@@ -263,6 +317,7 @@ pub struct ClaimAnswer {
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     #[serde(alias = "succeeded", alias = "completed", alias = "ok")]
@@ -293,6 +348,7 @@ impl Outcome {
 
 /// `POST /api/tasks/{taskId}/settle`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SettleRequest {
     pub claim_token: String,
@@ -305,6 +361,7 @@ pub struct SettleRequest {
 
 /// Response of a settlement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SettleAnswer {
     pub task_id: TaskId,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 /// A finished backup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Backup {
     /// The value for `POST /api/restore`.
@@ -16,6 +17,7 @@ pub struct Backup {
 
 /// Response of `GET /api/backups`, newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct BackupList {
     pub backups: Vec<Backup>,
@@ -23,6 +25,7 @@ pub struct BackupList {
 
 /// `POST /api/restore` of the assistant.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RestoreRequest {
     /// The name of a backup.
@@ -31,6 +34,7 @@ pub struct RestoreRequest {
 
 /// The result of a restore.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Restored {
     /// Rows written per table. Existing rows count only if two were merged.

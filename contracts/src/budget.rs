@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// `GET /api/budget`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct BudgetAnswer {
     pub time_zone: String,
@@ -13,6 +14,7 @@ pub struct BudgetAnswer {
 
 /// One limit and its use.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct BudgetScope {
     /// `all` or `agent:<id>`.
@@ -32,6 +34,7 @@ pub struct BudgetScope {
 
 /// `PUT /api/budget`: a member sets that limit; `reset: true` restores the file's value.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BudgetUpdate {
     #[serde(default)]

@@ -1,114 +1,93 @@
-//! The fixed table of which service may call what.
+//! Every endpoint is a type, one file a service. `call.rs` holds the trait, `declare.rs` the macro that
+//! declares the types.
 //!
-//! A service signs in with its own secret. On `/internal/*` the table is the only way in: everybody else gets 404.
-//! On `/api/*` a row lets the service in beside the scopes that the route names.
+//! A service signs in with its own key. Only the callers of a call may use an `/internal/*` path: all
+//! others get 404. On `/api/*` paths the callers come beside the scopes that the call names.
 
-use crate::ServiceName::{
-    self, AgencyRouter, MonitoringDashboard, PersonalAssistant, SkillGraphLoader, WebhookAggregator,
-};
+#[macro_use]
+mod declare;
+pub mod agency_gateway;
+pub mod agency_router;
+mod call;
+pub mod monitoring_dashboard;
+pub mod personal_assistant;
+#[cfg(feature = "schema")]
+pub mod schema;
+pub mod skill_graph_loader;
+pub mod webhook_aggregator;
 
-/// One allowed call. `path` ends in `*` where anything may follow.
-#[derive(Clone, Copy, Debug)]
-pub struct Allowed {
-    pub caller: ServiceName,
-    pub callee: ServiceName,
-    pub method: &'static str,
-    pub path: &'static str,
+pub use call::{Access, Binary, Call, DOCUMENT, EventStream, HEALTH, Listed, Method, PathParam};
+
+use crate::ServiceName;
+
+/// The calls that a service answers.
+pub const fn of(callee: ServiceName) -> &'static [Listed] {
+    match callee {
+        ServiceName::PersonalAssistant => personal_assistant::ALL,
+        ServiceName::AgencyRouter => agency_router::ALL,
+        ServiceName::SkillGraphLoader => skill_graph_loader::ALL,
+        ServiceName::MonitoringDashboard => monitoring_dashboard::ALL,
+        ServiceName::WebhookAggregator => webhook_aggregator::ALL,
+        ServiceName::AgencyGateway => agency_gateway::ALL,
+    }
 }
 
-const fn allow(
-    caller: ServiceName,
-    callee: ServiceName,
-    method: &'static str,
-    path: &'static str,
-) -> Allowed {
-    Allowed { caller, callee, method, path }
+/// The calls that a service answers, in full.
+#[cfg(feature = "schema")]
+pub fn described(callee: ServiceName, schemas: &mut schema::Schemas) -> Vec<schema::Described> {
+    match callee {
+        ServiceName::PersonalAssistant => personal_assistant::described(schemas),
+        ServiceName::AgencyRouter => agency_router::described(schemas),
+        ServiceName::SkillGraphLoader => skill_graph_loader::described(schemas),
+        ServiceName::MonitoringDashboard => monitoring_dashboard::described(schemas),
+        ServiceName::WebhookAggregator => webhook_aggregator::described(schemas),
+        ServiceName::AgencyGateway => agency_gateway::described(schemas),
+    }
 }
 
-/// Every call a service may make to another.
-pub const TABLE: &[Allowed] = &[
-    // The conductor asks for a route, for approval, hands on what people press and type, and asks what is halted.
-    allow(WebhookAggregator, AgencyRouter, "POST", "/internal/route"),
-    allow(WebhookAggregator, AgencyRouter, "POST", "/internal/outcomes"),
-    allow(WebhookAggregator, AgencyRouter, "POST", "/internal/instances/choose"),
-    allow(WebhookAggregator, AgencyRouter, "POST", "/api/feedback"),
-    allow(WebhookAggregator, PersonalAssistant, "POST", "/internal/tie-break"),
-    allow(WebhookAggregator, PersonalAssistant, "POST", "/api/approve"),
-    allow(WebhookAggregator, PersonalAssistant, "GET", "/api/approvals"),
-    allow(WebhookAggregator, PersonalAssistant, "GET", "/api/approvals/*"),
-    allow(WebhookAggregator, PersonalAssistant, "POST", "/api/approvals/*"),
-    allow(WebhookAggregator, PersonalAssistant, "POST", "/internal/press"),
-    allow(WebhookAggregator, PersonalAssistant, "POST", "/internal/halts/check"),
-    allow(WebhookAggregator, PersonalAssistant, "POST", "/internal/renewed"),
-    allow(WebhookAggregator, PersonalAssistant, "POST", "/internal/stopped"),
-    allow(WebhookAggregator, PersonalAssistant, "POST", "/internal/given-up"),
-    allow(WebhookAggregator, PersonalAssistant, "POST", "/api/halt"),
-    allow(WebhookAggregator, PersonalAssistant, "POST", "/api/resume"),
-    allow(WebhookAggregator, PersonalAssistant, "GET", "/api/budget"),
-    // The assistant speaks through the conductor, wakes its events, and reads what it needs to chat.
-    allow(PersonalAssistant, WebhookAggregator, "POST", "/internal/outbox"),
-    allow(PersonalAssistant, WebhookAggregator, "GET", "/internal/approvers"),
-    allow(PersonalAssistant, WebhookAggregator, "POST", "/internal/events/*"),
-    allow(PersonalAssistant, WebhookAggregator, "GET", "/api/events"),
-    allow(PersonalAssistant, SkillGraphLoader, "GET", "/api/search"),
-    allow(PersonalAssistant, SkillGraphLoader, "GET", "/api/agents"),
-    // The router reads the graph and its model; the loader has a new graph's model trained.
-    allow(AgencyRouter, SkillGraphLoader, "GET", "/internal/current"),
-    allow(AgencyRouter, SkillGraphLoader, "GET", "/internal/model/*"),
-    allow(AgencyRouter, SkillGraphLoader, "GET", "/api/graph"),
-    allow(SkillGraphLoader, AgencyRouter, "POST", "/internal/train"),
-    allow(SkillGraphLoader, AgencyRouter, "POST", "/internal/published"),
-    // The dashboard reads everything and acts as the signed-in owner.
-    allow(MonitoringDashboard, PersonalAssistant, "GET", "/api/*"),
-    allow(MonitoringDashboard, PersonalAssistant, "POST", "/api/approvals/*"),
-    allow(MonitoringDashboard, PersonalAssistant, "POST", "/api/halt"),
-    allow(MonitoringDashboard, PersonalAssistant, "POST", "/api/resume"),
-    allow(MonitoringDashboard, PersonalAssistant, "GET", "/internal/ledger-stats"),
-    allow(MonitoringDashboard, AgencyRouter, "GET", "/api/*"),
-    allow(MonitoringDashboard, AgencyRouter, "POST", "/api/feedback"),
-    allow(MonitoringDashboard, SkillGraphLoader, "GET", "/api/*"),
-    allow(MonitoringDashboard, SkillGraphLoader, "POST", "/api/rollback"),
-    allow(MonitoringDashboard, WebhookAggregator, "GET", "/api/*"),
-    allow(MonitoringDashboard, WebhookAggregator, "POST", "/api/messages"),
-    allow(MonitoringDashboard, WebhookAggregator, "POST", "/api/events/*"),
-    allow(MonitoringDashboard, WebhookAggregator, "GET", "/internal/inbox-stats"),
-    allow(MonitoringDashboard, WebhookAggregator, "GET", "/api/gateways"),
-    allow(MonitoringDashboard, WebhookAggregator, "POST", "/api/gateways/*"),
-];
-
-/// Whether `caller` may send this method to this path (without query) of `callee`.
-pub fn is_allowed(caller: ServiceName, callee: ServiceName, method: &str, path: &str) -> bool {
-    TABLE.iter().any(|row| {
-        row.caller == caller
-            && row.callee == callee
-            && row.method == method
-            && row
-                .path
-                .strip_suffix('*')
-                .map_or(row.path == path, |prefix| path.starts_with(prefix))
-    })
+/// Who may call whom: one row a caller and call.
+pub fn allowed() -> impl Iterator<Item = (ServiceName, &'static Listed)> {
+    let all = ServiceName::ALL.into_iter().flat_map(of);
+    all.flat_map(|call| call.callers.iter().map(move |caller| (*caller, call)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
+
+    fn callers(callee: ServiceName, name: &str) -> &'static [ServiceName] {
+        of(callee).iter().find(|call| call.name == name).unwrap().callers
+    }
 
     #[test]
-    fn nobody_but_the_aggregator_presses_buttons() {
-        for caller in ServiceName::ALL {
-            let may = is_allowed(caller, PersonalAssistant, "POST", "/internal/press");
-            assert_eq!(may, caller == WebhookAggregator, "{caller}");
+    fn buttons_are_pressed_by_the_aggregator_alone() {
+        let pressers = callers(ServiceName::PersonalAssistant, "Press");
+        assert_eq!(pressers, [ServiceName::WebhookAggregator]);
+    }
+
+    #[test]
+    fn approvals_are_claimed_and_settled_by_no_service() {
+        for name in ["Claim", "Settle"] {
+            assert_eq!(callers(ServiceName::PersonalAssistant, name), []);
         }
     }
 
     #[test]
-    fn a_star_stands_for_what_follows_it_only() {
-        assert!(is_allowed(
-            PersonalAssistant,
-            WebhookAggregator,
-            "POST",
-            "/internal/events/x.y/wake"
-        ));
-        assert!(!is_allowed(PersonalAssistant, WebhookAggregator, "POST", "/internal/outbox/x"));
+    fn internal_calls_have_internal_paths_and_at_least_one_caller() {
+        for call in ServiceName::ALL.into_iter().flat_map(of) {
+            let internal = call.access == Access::Internal;
+            assert_eq!(call.path.starts_with("/internal/"), internal, "{}", call.name);
+            assert!(!internal || !call.callers.is_empty(), "{} has no caller", call.name);
+        }
+    }
+
+    #[test]
+    fn each_method_and_path_is_one_call() {
+        for service in ServiceName::ALL {
+            let places: BTreeSet<_> =
+                of(service).iter().map(|call| (call.path, call.method)).collect();
+            assert_eq!(places.len(), of(service).len(), "{service}");
+        }
     }
 }

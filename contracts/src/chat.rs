@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// `POST /api/chat`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChatRequest {
     pub message: String,
@@ -13,6 +14,7 @@ pub struct ChatRequest {
 
 /// Tokens used by a model; zero without a model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Usage {
     pub input_tokens: u64,
@@ -21,6 +23,7 @@ pub struct Usage {
 
 /// Response of `POST /api/chat`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ChatAnswer {
     pub message: String,
@@ -30,6 +33,7 @@ pub struct ChatAnswer {
 
 /// How readily spending is approved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum RiskTolerance {
     Conservative,
@@ -40,6 +44,7 @@ pub enum RiskTolerance {
 
 /// `GET /api/context`: the owner's preferences and rules.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct OwnerContext {
     /// Dollars per day; the same setting as `budget.daily`.
@@ -55,6 +60,7 @@ pub struct OwnerContext {
 
 /// `PUT /api/context`: present members replace the stored ones.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OwnerContextUpdate {
     #[serde(default)]

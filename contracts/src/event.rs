@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 /// The stage of an event. `Received → Routed → Approved | Parked → Running → Answered → Done`, or
 /// one of the ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
     Received,
@@ -87,6 +88,7 @@ impl Stage {
 
 /// A row of `GET /api/events`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EventRow {
     pub id: EventId,
@@ -110,8 +112,34 @@ pub struct EventRow {
     pub cost_micros: Option<i64>,
 }
 
+/// The query of `GET /api/events`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct EventsQuery {
+    #[serde(default)]
+    pub state: Option<String>,
+    #[serde(default)]
+    pub channel: Option<String>,
+    /// 1 to 500, 50 when it is left out.
+    #[serde(default)]
+    pub limit: Option<u32>,
+    /// The `cursor` of the page before.
+    #[serde(default)]
+    pub cursor: Option<String>,
+}
+
+/// The query of `GET /api/events/{id}`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct EventQuery {
+    /// Seconds to wait for the event to be answered or parked, or to end; at most 25 count.
+    #[serde(default)]
+    pub wait: u32,
+}
+
 /// `GET /api/events`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EventList {
     pub events: Vec<EventRow>,
@@ -120,6 +148,7 @@ pub struct EventList {
 
 /// One step of an event's timeline.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StageEntry {
     pub stage: Stage,
@@ -131,6 +160,7 @@ pub struct StageEntry {
 
 /// A failed attempt.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AttemptEntry {
     pub stage: Stage,
@@ -141,6 +171,7 @@ pub struct AttemptEntry {
 
 /// `GET /api/events/{id}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EventDetail {
     #[serde(flatten)]
@@ -153,6 +184,7 @@ pub struct EventDetail {
 
 /// A message sent, or to be sent, to a chat.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Reply {
     pub id: String,
@@ -168,6 +200,7 @@ pub struct Reply {
 
 /// `POST /api/messages`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MessageRequest {
     pub text: String,
@@ -177,6 +210,7 @@ pub struct MessageRequest {
 
 /// 202 of `POST /api/messages`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct MessageAccepted {
     pub event_id: EventId,
@@ -185,6 +219,7 @@ pub struct MessageAccepted {
 
 /// The author of a message in a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Speaker {
     User,
@@ -195,6 +230,7 @@ pub enum Speaker {
 /// A message of `GET /api/conversations/{id}/messages`. An edited answer appears again with the
 /// same id and a later `seq`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Said {
     /// Increases with every change; pass the last one as `after`.
@@ -210,8 +246,21 @@ pub struct Said {
     pub at: String,
 }
 
+/// The query of `GET /api/conversations/{id}/messages`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SaidQuery {
+    /// The `last` of the answer before; 0 for all.
+    #[serde(default)]
+    pub after: i64,
+    /// Seconds to wait for something new; more than 25 is taken as 25.
+    #[serde(default)]
+    pub wait: u32,
+}
+
 /// `GET /api/conversations/{id}/messages`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SaidList {
     pub messages: Vec<Said>,
@@ -219,8 +268,14 @@ pub struct SaidList {
     pub last: i64,
 }
 
+/// Answer of `POST /internal/events/{id}/wake`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Woken {}
+
 /// `POST /api/replay`: the events to replay. `dryRun` is on by default.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReplayFilter {
     #[serde(default)]
@@ -237,6 +292,7 @@ pub struct ReplayFilter {
 
 /// Response of a replay.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ReplayAnswer {
     pub dry_run: bool,

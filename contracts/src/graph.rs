@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 /// One file to publish or check. `path` is relative, with forward slashes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SourceFile {
     pub path: String,
@@ -14,6 +15,7 @@ pub struct SourceFile {
 
 /// The amount of work in a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Complexity {
     Simple,
@@ -41,6 +43,7 @@ impl Complexity {
 
 /// The kind of a file in the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum SkillKind {
     Agent,
@@ -51,6 +54,7 @@ pub enum SkillKind {
 
 /// A whole published graph: `GET /api/graph`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Graph {
     pub version: Option<GraphVersion>,
@@ -80,6 +84,7 @@ impl Graph {
 
 /// An agent, with the texts the router learns.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Agent {
     pub id: AgentId,
@@ -108,6 +113,7 @@ pub struct Agent {
 
 /// A channel and its capabilities.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Channel {
     pub id: String,
@@ -123,6 +129,7 @@ pub struct Channel {
 
 /// One file of the graph, of any kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Skill {
     /// The file's stem, or the folder's name for a `SKILL.md`; with its folder in front if stems
@@ -146,6 +153,7 @@ pub struct Skill {
 
 /// A resolved link between two files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Link {
     pub from: String,
@@ -154,6 +162,7 @@ pub struct Link {
 
 /// Severity of a finding; `error` leaves the file out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     Error,
@@ -163,6 +172,7 @@ pub enum Severity {
 
 /// One finding about a folder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
     pub severity: Severity,
@@ -178,6 +188,7 @@ pub struct Finding {
 
 /// `POST /api/publish`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PublishRequest {
     pub files: Vec<SourceFile>,
@@ -187,8 +198,80 @@ pub struct PublishRequest {
     pub allow_removal: bool,
 }
 
+/// The query of everything that is read by version.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct VersionQuery {
+    /// 32 hexadecimal digits; without it, the current version.
+    #[serde(default)]
+    pub version: Option<String>,
+}
+
+/// `GET /api/agents`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AgentList {
+    pub version: Option<GraphVersion>,
+    pub agents: Vec<Agent>,
+}
+
+/// `GET /api/channels`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ChannelList {
+    pub version: Option<GraphVersion>,
+    pub channels: Vec<Channel>,
+}
+
+/// `GET /api/skills/{id}`: a file with the ids it links to and is linked from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct LinkedSkill {
+    #[serde(flatten)]
+    pub skill: Skill,
+    pub links: Vec<String>,
+    pub linked_from: Vec<String>,
+}
+
+/// The query of `GET /api/search`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SearchQuery {
+    /// The words to look for; the first 512 characters count.
+    pub q: String,
+    /// 1 to 50, 10 when it is left out; more is taken as 50.
+    #[serde(default)]
+    pub limit: Option<usize>,
+    /// 32 hexadecimal digits; without it, the current version.
+    #[serde(default)]
+    pub version: Option<String>,
+}
+
+/// The query of `GET /api/diff`; versions by their first characters, four at least.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct DiffQuery {
+    /// Without it: the version that was served when `to` was published.
+    #[serde(default)]
+    pub from: Option<String>,
+    /// Without it: the current one.
+    #[serde(default)]
+    pub to: Option<String>,
+}
+
+/// `GET /internal/current`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CurrentVersion {
+    /// Null while nothing was published.
+    pub version: Option<GraphVersion>,
+}
+
 /// Response of `POST /api/publish` and `/api/rollback`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Published {
     pub version: GraphVersion,
@@ -202,6 +285,7 @@ pub struct Published {
 /// `POST /api/rollback`, with a version or its first characters (at least four). Default: the
 /// version served before the current one was published.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RollbackRequest {
     #[serde(default)]
@@ -210,12 +294,14 @@ pub struct RollbackRequest {
 
 /// `GET /api/versions`: the latest publish first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VersionList {
     pub versions: Vec<VersionRow>,
 }
 
 /// A row of `GET /api/versions`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct VersionRow {
     pub version: GraphVersion,
@@ -229,6 +315,7 @@ pub struct VersionRow {
 
 /// `GET /api/map`: the graph without its texts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct GraphMap {
     pub version: Option<GraphVersion>,
@@ -241,6 +328,7 @@ pub struct GraphMap {
 
 /// A file on the map.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct MapNode {
     pub id: String,
@@ -254,6 +342,7 @@ pub struct MapNode {
 
 /// `GET /api/report`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct GraphReport {
     pub version: Option<GraphVersion>,
@@ -262,6 +351,7 @@ pub struct GraphReport {
 
 /// `GET /api/diff`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct GraphDiff {
     pub from: GraphVersion,
@@ -276,6 +366,7 @@ pub struct GraphDiff {
 
 /// The changes of one agent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AgentChange {
     pub agent: AgentId,
@@ -287,6 +378,7 @@ pub struct AgentChange {
 
 /// `GET /api/search`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SearchAnswer {
     pub query: String,
@@ -296,6 +388,7 @@ pub struct SearchAnswer {
 
 /// One file that matches a query, best first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SearchHit {
     pub id: String,

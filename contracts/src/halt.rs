@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// `POST /api/halt`: one task, or all.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HaltRequest {
     #[serde(default)]
@@ -20,6 +21,7 @@ pub struct HaltRequest {
 
 /// `POST /api/resume`: the halt of one task, or by default the halt of all.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ResumeRequest {
     #[serde(default)]
@@ -33,8 +35,28 @@ pub struct ResumeRequest {
     pub actor: Option<String>,
 }
 
+/// Answer of `POST /api/resume`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ResumeAnswer {
+    /// False when nothing was halted.
+    pub success: bool,
+    pub task_id: Option<TaskId>,
+    pub message: String,
+}
+
+/// `POST /internal/stopped`: the gateway confirmed that nothing of this task runs any more.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StoppedRequest {
+    pub task_id: TaskId,
+}
+
 /// The progress of a halt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum HaltLevel {
     /// Durable: nothing starts any more.
@@ -45,6 +67,7 @@ pub enum HaltLevel {
 
 /// Response of a halt: 202, or 200 if it was already stopped.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct HaltAnswer {
     pub success: bool,
@@ -55,6 +78,7 @@ pub struct HaltAnswer {
 
 /// A row of `GET /api/halts`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct HaltRow {
     /// `all` or `task:<id>`.
@@ -69,6 +93,7 @@ pub struct HaltRow {
 
 /// `GET /api/halts`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct HaltList {
     /// Whether everything is halted now.
@@ -78,6 +103,7 @@ pub struct HaltList {
 
 /// Which of these tasks must stop (`POST /internal/halts/check`); asked when leases are renewed.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct HaltCheck {
     pub tasks: Vec<TaskId>,
@@ -85,6 +111,7 @@ pub struct HaltCheck {
 
 /// Response of the check.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct HaltCheckAnswer {
     pub all: bool,

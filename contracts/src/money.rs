@@ -64,6 +64,21 @@ impl<'de> Deserialize<'de> for Micros {
     }
 }
 
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Micros {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Dollars".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "An amount in dollars, exact to the micro-dollar.",
+            "type": "number",
+            "minimum": 0,
+            "maximum": Self(LIMIT).dollars().floor(),
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 /// State of a dependency in `GET /health`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Dependency {
     Ok,
@@ -16,6 +17,7 @@ pub enum Dependency {
 
 /// `GET /health` of every service: 200 while it can do its work, else 503.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
     pub service: crate::ServiceName,
@@ -30,8 +32,39 @@ pub struct Health {
     pub depends_on: BTreeMap<String, Dependency>,
 }
 
+/// The query of figures since a time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SinceQuery {
+    /// Milliseconds since the epoch; without it, the start of the day.
+    #[serde(default)]
+    pub since: Option<i64>,
+}
+
+/// `GET /api/status` of personal-assistant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct AssistantStatus {
+    pub service: crate::ServiceName,
+    pub version: String,
+    /// Whether everything is halted.
+    pub halted: bool,
+    pub pending: i64,
+    /// Questions of pending approvals that no chat shows yet.
+    pub undelivered: i64,
+    /// Claimed and not settled.
+    pub running: i64,
+    /// No model in this version: always null.
+    pub model: Option<String>,
+    pub time_zone: String,
+    pub budget: Vec<crate::budget::BudgetScope>,
+}
+
 /// `GET /internal/ledger-stats?since=` of personal-assistant.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LedgerStats {
     pub time_zone: String,
@@ -60,6 +93,7 @@ pub struct LedgerStats {
 
 /// `GET /internal/inbox-stats?since=` of webhook-aggregator.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct InboxStats {
     /// Accepted since `since`, duplicates not counted.
@@ -81,6 +115,7 @@ pub struct InboxStats {
 
 /// `GET /api/stats`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Stats {
     pub requests: u64,
@@ -112,6 +147,7 @@ pub struct Stats {
 
 /// Metrics of services that do not answer, at most an hour old.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LastKnown {
     /// Time of the values.
@@ -126,6 +162,7 @@ pub struct LastKnown {
 
 /// `GET /api/archive` of monitoring-dashboard: days, newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Archive {
     pub days: Vec<String>,
@@ -133,6 +170,7 @@ pub struct Archive {
 
 /// `GET /api/archive/{day}`: a day's rows of the table `metrics`, one per hour and series.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ArchiveDay {
     pub day: String,
@@ -141,6 +179,7 @@ pub struct ArchiveDay {
 
 /// `GET /api/sla`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Sla {
     /// Percent, rounded down to two decimals; null before the first measurement.
@@ -161,6 +200,7 @@ pub struct Sla {
 
 /// One service's uptime.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceUptime {
     pub uptime7d: Option<f64>,

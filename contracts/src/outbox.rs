@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// An address in a channel.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Target {
     pub channel: String,
@@ -31,6 +32,7 @@ pub struct Target {
 
 /// A Discord interaction's reply address, open for 15 minutes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Interaction {
     pub application_id: String,
@@ -41,6 +43,7 @@ pub struct Interaction {
 
 /// Two buttons, each with its press data (at most 64 bytes).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Buttons {
     pub approve: String,
@@ -59,6 +62,7 @@ impl Buttons {
 
 /// One message to keep at its newest revision in one chat.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Delivery {
     /// Idempotency: each id and revision is sent once; a higher revision edits the sent message.
@@ -74,6 +78,7 @@ pub struct Delivery {
 
 /// `GET /internal/approvers`: the direct address of each approver of each endpoint.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Approvers {
     pub targets: Vec<Target>,
@@ -81,6 +86,7 @@ pub struct Approvers {
 
 /// `POST /internal/outbox`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct OutboxRequest {
     pub deliveries: Vec<Delivery>,
@@ -88,6 +94,7 @@ pub struct OutboxRequest {
 
 /// The state of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum DeliveryState {
     Queued,
@@ -121,6 +128,7 @@ impl DeliveryState {
 
 /// Response of `POST /internal/outbox`, in the order of the request.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct OutboxAnswer {
     pub states: Vec<DeliveryStatus>,
@@ -128,6 +136,7 @@ pub struct OutboxAnswer {
 
 /// One delivery's state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct DeliveryStatus {
     pub id: String,

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 /// `application/problem+json`. `detail` is written for the caller and never contains internal text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
     /// `urn:quintet:error:<code>`; `docs/errors.md` has a section for each.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// `POST /api/route` and `/api/analyze`; also `/internal/route` with the members below `context`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RouteRequest {
     pub message: String,
@@ -48,6 +49,7 @@ pub struct RouteRequest {
 
 /// An earlier routed message, with its agent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Previous {
     pub decision_id: DecisionId,
@@ -60,6 +62,7 @@ pub struct Previous {
 
 /// Response of `POST /api/route`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RouteAnswer {
     /// The agent that gets the message; always present.
@@ -98,8 +101,52 @@ pub struct RouteAnswer {
     pub follows_up: bool,
 }
 
+/// Answer of `POST /api/analyze`: a route that nobody recorded, with the steps that led to it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Analysis {
+    pub agent: AgentId,
+    pub confidence: f64,
+    pub skill_files_used: Vec<String>,
+    pub routing_latency: f64,
+    pub complexity: Complexity,
+    pub reason: String,
+    pub matched_keywords: Vec<String>,
+    pub alternatives: Vec<Alternative>,
+    pub fallback: bool,
+    pub out_of_scope: bool,
+    pub needs_choice: bool,
+    pub estimated_cost: Option<Micros>,
+    pub graph_version: Option<GraphVersion>,
+    pub cached: bool,
+    pub timestamp: String,
+    /// One sentence a step.
+    pub steps: Vec<String>,
+    /// Every agent the model knows, the likeliest first.
+    pub probabilities: Vec<Alternative>,
+    /// Probability that any agent fits; null where no model was asked.
+    pub in_scope: Option<f64>,
+    /// Share of the words that the model has never seen.
+    pub unknown_words: Option<f64>,
+    pub complexity_reasons: Vec<String>,
+    /// Null for an agent without a model.
+    pub estimated_tokens: Option<Tokens>,
+    pub spoke_for_winner: Vec<WeighedTerm>,
+    pub spoke_for_runner_up: Vec<WeighedTerm>,
+}
+
+/// A term of a message and how much it speaks for an agent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct WeighedTerm {
+    pub term: String,
+    pub weight: f64,
+}
+
 /// Another considered agent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Alternative {
     pub agent: AgentId,
@@ -108,6 +155,7 @@ pub struct Alternative {
 
 /// A row of `GET /api/decisions`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct DecisionRow {
     pub id: DecisionId,
@@ -130,8 +178,21 @@ pub struct DecisionRow {
     pub correct_agent: Option<AgentId>,
 }
 
+/// The query of `GET /api/decisions`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DecisionsQuery {
+    /// 1 to 200, 50 when it is left out.
+    #[serde(default)]
+    pub limit: Option<u32>,
+    /// The `cursor` of the page before.
+    #[serde(default)]
+    pub cursor: Option<String>,
+}
+
 /// `GET /api/decisions`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct DecisionList {
     pub decisions: Vec<DecisionRow>,
@@ -140,6 +201,7 @@ pub struct DecisionList {
 
 /// `POST /api/feedback`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Feedback {
     pub decision_id: DecisionId,
@@ -150,6 +212,7 @@ pub struct Feedback {
 
 /// State of an agent's circuit breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Breaker {
     Closed,
@@ -159,6 +222,7 @@ pub enum Breaker {
 
 /// A row of `GET /api/agents` of the router.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PoolMember {
     pub agent: AgentId,
@@ -180,6 +244,7 @@ pub struct PoolMember {
 
 /// An agent on one gateway.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PoolInstance {
     pub gateway: GatewayId,
@@ -193,8 +258,16 @@ pub struct PoolInstance {
     pub retry_at: Option<String>,
 }
 
+/// `GET /api/agents` of the router.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PoolList {
+    pub agents: Vec<PoolMember>,
+}
+
 /// A gateway that could run an agent now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Candidate {
     pub gateway: GatewayId,
@@ -204,6 +277,7 @@ pub struct Candidate {
 
 /// Chooses the gateway to run an agent: `POST /internal/instances/choose`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct InstanceRequest {
     pub agent: AgentId,
@@ -212,6 +286,7 @@ pub struct InstanceRequest {
 
 /// Response of `POST /internal/instances/choose`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InstanceAnswer {
     /// None only without candidates.
     pub gateway: Option<GatewayId>,
@@ -219,6 +294,7 @@ pub struct InstanceAnswer {
 
 /// The outcome of a run, for the router's pool: `POST /internal/outcomes`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct OutcomeReport {
     pub agent: AgentId,
@@ -236,8 +312,16 @@ pub struct OutcomeReport {
     pub tokens: Option<Tokens>,
 }
 
+/// Answer of `POST /internal/outcomes`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct OutcomeRecorded {
+    pub recorded: bool,
+}
+
 /// The pool's view of an outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum PoolOutcome {
     Started,
@@ -250,6 +334,7 @@ pub enum PoolOutcome {
 
 /// Asks personal-assistant to break a tie between two agents (`POST /internal/tie-break`).
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TieRequest {
     pub event_id: EventId,
@@ -259,6 +344,7 @@ pub struct TieRequest {
 
 /// Response of `POST /internal/tie-break`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TieAnswer {
     /// None if no model may or could choose, so the sender is asked.
     pub agent: Option<AgentId>,
@@ -266,6 +352,7 @@ pub struct TieAnswer {
 
 /// `GET /api/routing-stats?since=`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RoutingStats {
     /// Decisions since `since`.
@@ -287,6 +374,7 @@ pub struct RoutingStats {
 
 /// The loader asks the router to train a model for this graph (`POST /internal/train`).
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TrainRequest {
     pub graph: crate::graph::Graph,
@@ -294,6 +382,7 @@ pub struct TrainRequest {
 
 /// The trained model, to store beside the graph.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TrainAnswer {
     /// The model's bytes in standard base64.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A service, spelled on the wire like its folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ServiceName {
     PersonalAssistant,

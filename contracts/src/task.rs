@@ -12,6 +12,7 @@ pub const RENEW_EVERY_MS: i64 = 10_000;
 
 /// `POST /api/tasks/lease`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LeaseRequest {
     pub gateway_id: GatewayId,
@@ -26,6 +27,7 @@ pub struct LeaseRequest {
 
 /// One leased task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LeasedTask {
     pub task_id: TaskId,
@@ -42,6 +44,7 @@ pub struct LeasedTask {
 
 /// The message's origin, as far as the agent may know it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct TaskContext {
     pub channel: Option<String>,
@@ -58,6 +61,7 @@ pub struct TaskContext {
 
 /// One earlier turn.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Turn {
     pub speaker: crate::event::Speaker,
@@ -66,6 +70,7 @@ pub struct Turn {
 
 /// `POST /api/tasks/{taskId}/renew`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RenewRequest {
     pub epoch: u32,
@@ -78,6 +83,7 @@ pub struct RenewRequest {
 
 /// Response of a renewal; it announces halts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RenewAnswer {
     pub cancel: bool,
@@ -86,6 +92,7 @@ pub struct RenewAnswer {
 
 /// `POST /api/tasks/{taskId}/result`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ResultRequest {
     pub epoch: u32,
@@ -99,6 +106,7 @@ pub struct ResultRequest {
 
 /// Response of a result; a repeated result gets the same response.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ResultAnswer {
     pub task_id: TaskId,
@@ -107,6 +115,7 @@ pub struct ResultAnswer {
 
 /// A gateway that has polled for work: a row of `GET /api/gateways`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct GatewayRow {
     pub gateway_id: GatewayId,
@@ -160,6 +169,7 @@ impl GatewayRow {
 
 /// `POST /api/gateways/{id}/drain`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DrainRequest {
     /// True drains, false restores.
@@ -168,6 +178,7 @@ pub struct DrainRequest {
 
 /// `GET /api/gateways`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct GatewayList {
     pub gateways: Vec<GatewayRow>,
@@ -175,6 +186,7 @@ pub struct GatewayList {
 
 /// `POST /api/run-task` of the gateway.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RunTaskRequest {
     pub task_id: TaskId,
@@ -190,6 +202,7 @@ pub struct RunTaskRequest {
 
 /// `GET /api/tasks/{id}` of the gateway.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TaskView {
     pub task_id: TaskId,

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 /// Input and output tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Tokens {
     pub input: u64,
     pub output: u64,

@@ -8,8 +8,9 @@ mod request_id;
 mod routes;
 
 pub use api_error::{ApiError, ApiResult};
-pub use auth::{Auth, Principal, Scope};
+pub use auth::{Auth, Principal};
 pub use body::{JsonBody, Query, RawBody, parse_json, read_body};
+pub use contracts::Scope;
 pub use health::{Checkup, Found};
 pub use request_id::RequestId;
-pub use routes::{Access, FromLoopback, PageGate, Routes};
+pub use routes::{FromLoopback, PageGate, Routes};

@@ -16,7 +16,6 @@ pub mod config;
 pub mod edge;
 #[cfg(feature = "memory")]
 pub mod memory;
-pub mod percent;
 pub mod ports;
 pub mod secret;
 #[cfg(feature = "sqlite")]
@@ -24,3 +23,5 @@ pub mod sqlite;
 #[cfg(feature = "suite")]
 pub mod suite;
 pub mod time;
+
+pub use contracts::percent;

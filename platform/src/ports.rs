@@ -13,7 +13,7 @@ pub mod signal;
 pub mod sql;
 
 pub use background::Background;
-pub use calls::{CallError, Calls, call};
+pub use calls::{CallError, Calls};
 pub use cell::Cell;
 pub use clock::{Clock, ClockExt};
 pub use kv::Kv;

@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use http_body_util::BodyExt;
 use inbox::memory::MemoryInbox;
 use platform::edge::FromLoopback;
-use platform::memory::{ManualClock, MemoryObjects, MemoryOutbound, MemorySql, Sent};
+use platform::memory::{ManualClock, MemoryOutbound, MemorySql, Sent};
 use platform::ports::{Clock, OutboundResponse};
 use serde_json::Value;
 use services::Services;

@@ -374,10 +374,9 @@ mod tests {
                 table.get("services").and_then(toml::Value::as_array).cloned().unwrap_or_default();
             let mut bound: Vec<String> =
                 rows.iter().map(|row| row["service"].as_str().unwrap().to_owned()).collect();
-            let mut allowed: Vec<String> = contracts::calls::TABLE
-                .iter()
-                .filter(|row| row.caller.as_str() == name)
-                .map(|row| row.callee.to_string())
+            let mut allowed: Vec<String> = contracts::calls::allowed()
+                .filter(|(caller, _)| caller.as_str() == name)
+                .map(|(_, call)| call.callee.to_string())
                 .collect();
             bound.sort();
             allowed.sort();

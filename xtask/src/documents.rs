@@ -1,12 +1,21 @@
 //! Documents generated from the code. The house rules compare them with the committed files.
 
-use contracts::{ChannelKind, Effect, ErrorCode};
+use crate::openapi;
+use contracts::{ChannelKind, Effect, ErrorCode, ServiceName};
 use std::fmt::Write;
 use std::path::Path;
 
 /// Paths and texts of the generated documents.
-pub fn all() -> Vec<(&'static str, String)> {
-    vec![("docs/errors.md", errors()), ("workers/channels.json", channels())]
+pub fn all() -> Vec<(String, String)> {
+    let written = [
+        ("docs/errors.md", errors()),
+        ("docs/calls.md", calls()),
+        ("workers/channels.json", channels()),
+    ];
+    let written = written.map(|(path, text)| (path.to_owned(), text)).into_iter();
+    let api = ServiceName::ALL
+        .map(|service| (format!("docs/api/{service}.json"), openapi::document(service)));
+    written.chain(api).collect()
 }
 
 /// Writes the generated documents.
@@ -15,9 +24,24 @@ pub fn all() -> Vec<(&'static str, String)> {
 /// When a file cannot be written.
 pub fn write(root: &Path) -> Result<(), String> {
     for (path, text) in all() {
-        std::fs::write(root.join(path), text).map_err(|e| format!("{path}: {e}"))?;
+        std::fs::write(root.join(&path), text).map_err(|e| format!("{path}: {e}"))?;
     }
     Ok(())
+}
+
+fn calls() -> String {
+    let mut out = String::from(
+        "# Who may call whom\n\nEach service signs in with its own key and may make these calls and no others.\n\
+         Generated from `contracts/src/calls/` by `cargo xtask gen`.\n\n\
+         | caller | callee | call |\n| --- | --- | --- |\n",
+    );
+    let mut rows: Vec<_> = contracts::calls::allowed().collect();
+    rows.sort_by_key(|(caller, call)| (*caller, call.callee, call.path, call.method));
+    for (caller, call) in rows {
+        let (callee, method, path) = (call.callee, call.method.as_str(), call.path);
+        let _ = writeln!(out, "| {caller} | {callee} | `{method} {path}` |");
+    }
+    out
 }
 
 fn errors() -> String {

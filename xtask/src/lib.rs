@@ -4,6 +4,7 @@ pub mod deploy;
 pub mod dev;
 pub mod documents;
 pub mod node;
+pub mod openapi;
 pub mod rooms;
 pub mod secrets;
 pub mod tidy;

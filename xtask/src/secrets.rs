@@ -37,7 +37,7 @@ impl Secrets {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Map::new(),
             Err(e) => return Err(failed(&e)),
         };
-        let pairs = calls::TABLE.iter().map(|row| pair(row.caller, row.callee));
+        let pairs = calls::allowed().map(|(caller, call)| pair(caller, call.callee));
         let names: Vec<String> =
             SCOPES.into_iter().chain(["button"]).map(str::to_owned).chain(pairs).collect();
         let before = all.len();
@@ -61,13 +61,13 @@ impl Secrets {
     /// A Worker's secrets, including its part of the configuration.
     pub fn of(&self, service: ServiceName, config: &Value) -> Map<String, Value> {
         let (mut out, mut incoming) = (Map::new(), Map::new());
-        for row in calls::TABLE {
-            let key = || Value::from(self.text(&pair(row.caller, row.callee)));
-            if row.caller == service {
-                out.insert(row.callee.to_string(), key());
+        for (caller, call) in calls::allowed() {
+            let key = || Value::from(self.text(&pair(caller, call.callee)));
+            if caller == service {
+                out.insert(call.callee.to_string(), key());
             }
-            if row.callee == service {
-                incoming.insert(row.caller.to_string(), key());
+            if call.callee == service {
+                incoming.insert(caller.to_string(), key());
             }
         }
         let mut all = Map::from_iter([

@@ -50,7 +50,7 @@ pub fn problems(root: &Path) -> Vec<String> {
     }
     architecture::rules(root, &texts, &mut found);
     for (path, text) in crate::documents::all() {
-        if std::fs::read_to_string(root.join(path)).unwrap_or_default() != text {
+        if std::fs::read_to_string(root.join(&path)).unwrap_or_default() != text {
             found.push(format!("{path} is not what the code says; run `cargo xtask gen`"));
         }
     }

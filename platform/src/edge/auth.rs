@@ -1,36 +1,9 @@
 //! The caller: a scope of a person or program, or another service with its own secret.
 
 use crate::secret::{Secret, digest};
-use contracts::ServiceName;
+use contracts::{Scope, ServiceName};
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
-
-/// The permissions of a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Scope {
-    /// Everything that a person may do.
-    Operator,
-    /// Reads, without memory and conversations.
-    Viewer,
-    /// Requests approvals and reads its own; never decides.
-    Agent,
-    /// Leases, claims, reports, settles.
-    Gateway,
-}
-
-impl Scope {
-    /// All four scopes.
-    pub const ALL: [Self; 4] = [Self::Operator, Self::Viewer, Self::Agent, Self::Gateway];
-    /// The name in the contract.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Operator => "operator",
-            Self::Viewer => "viewer",
-            Self::Agent => "agent",
-            Self::Gateway => "gateway",
-        }
-    }
-}
 
 /// The owner of a token; handlers take it as an extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,27 +1,16 @@
 //! The URL map of a service. Each route names its callers, so that none is open by omission.
 
 use super::auth::Bearer;
-use super::{ApiError, Auth, Principal, Scope, request_id};
+use super::{ApiError, Auth, Principal, request_id};
 use axum::extract::{MatchedPath, Request, State};
+use axum::handler::Handler;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::MethodRouter;
+use axum::routing::{MethodFilter, MethodRouter, any, get, on};
 use axum::{Router, response::IntoResponse};
-use contracts::{ErrorCode, ServiceName, calls};
+use contracts::calls::{self, Access, Call, Method};
+use contracts::{ErrorCode, ServiceName};
 use std::sync::Arc;
-
-/// The allowed callers of a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// Everyone: health, and webhooks that authenticate with their signatures.
-    Open,
-    /// These scopes, plus services by the table in `contracts::calls`.
-    Scopes(&'static [Scope]),
-    /// Services by the table only; 404 for everyone else.
-    Internal,
-    /// People who are signed in: the service's own gate stands before the handler.
-    SignedIn,
-}
 
 /// The check that a service puts before its pages.
 pub trait PageGate<S> {
@@ -35,9 +24,10 @@ pub struct FromLoopback;
 
 #[derive(Clone)]
 struct Guard {
-    service: ServiceName,
     auth: Auth,
     access: Access,
+    /// Services let in beside the scopes.
+    callers: &'static [ServiceName],
 }
 
 /// Collects the routes of one service.
@@ -46,39 +36,69 @@ pub struct Routes<S> {
     auth: Auth,
     router: Router<S>,
     guards: Vec<(String, Guard)>,
+    /// Paths behind a gate; everybody reaches the gate.
+    pages: Vec<String>,
 }
 
 impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// An empty map.
     pub fn new(service: ServiceName, auth: Auth) -> Self {
-        Self { service, auth, router: Router::new(), guards: Vec::new() }
+        Self { service, auth, router: Router::new(), guards: Vec::new(), pages: Vec::new() }
     }
-    /// A public path.
+    /// The handler of a call: its path, its method and who may use it come from the call.
+    #[must_use]
+    pub fn call<C: Call, H: Handler<T, S>, T: 'static>(mut self, _: C, handler: H) -> Self {
+        debug_assert_eq!(C::CALLEE, self.service, "a call of another service");
+        let guard = self.guard(C::ACCESS, C::CALLERS);
+        self.guards.push((C::PATH.to_owned(), guard.clone()));
+        let method = on(filter(C::METHOD), handler).layer(from_fn_with_state(guard, check));
+        self.router = self.router.route(C::PATH, method);
+        self
+    }
+    fn guard(&self, access: Access, callers: &'static [ServiceName]) -> Guard {
+        Guard { auth: self.auth.clone(), access, callers }
+    }
+    /// A page or a webhook: a path for everybody that is no call.
     #[must_use]
     pub fn open(self, path: &str, methods: MethodRouter<S>) -> Self {
         self.add(Access::Open, path, methods)
     }
-    /// A path for these scopes (list the operator's explicitly).
+    /// Health, which every service answers to everybody.
     #[must_use]
-    pub fn scoped(self, scopes: &'static [Scope], path: &str, methods: MethodRouter<S>) -> Self {
-        self.add(Access::Scopes(scopes), path, methods)
+    pub fn health<H: Handler<T, S>, T: 'static>(self, handler: H) -> Self {
+        self.open(calls::HEALTH, get(handler))
     }
-    /// A path for services only.
+    /// The service's OpenAPI document. It holds no data, so everybody may read it.
     #[must_use]
-    pub fn internal(self, path: &str, methods: MethodRouter<S>) -> Self {
-        self.add(Access::Internal, path, methods)
+    pub fn document(self, text: &'static str) -> Self {
+        let headers = [(http::header::CONTENT_TYPE, "application/json")];
+        self.open(calls::DOCUMENT, get(move || std::future::ready((headers, text))))
+    }
+    /// A path of a later version: 501 until then.
+    #[must_use]
+    pub fn planned(self, access: Access, path: &str) -> Self {
+        let later = || async {
+            ApiError::new(ErrorCode::NotInThisVersion, "This path belongs to a later version.")
+        };
+        self.add(access, path, any(later))
     }
     /// A path for people who are signed in: its handlers are behind the gate.
     #[must_use]
     pub fn page(self, gate: &impl PageGate<S>, path: &str, methods: MethodRouter<S>) -> Self {
-        self.add(Access::SignedIn, path, gate.before(methods))
+        let mut routes = self.open(path, gate.before(methods));
+        routes.pages.push(path.to_owned());
+        routes
     }
-    /// Who may call each path, in the order in which they were added.
-    pub fn map(self) -> impl Iterator<Item = (String, Access)> {
-        self.guards.into_iter().map(|(path, guard)| (path, guard.access))
+    /// Every path, and whether it is a page, in the order in which they were added.
+    pub fn map(self) -> impl Iterator<Item = (String, bool)> {
+        let pages = self.pages;
+        self.guards.into_iter().map(move |(path, _)| {
+            let is_page = pages.contains(&path);
+            (path, is_page)
+        })
     }
     fn add(mut self, access: Access, path: &str, methods: MethodRouter<S>) -> Self {
-        let guard = Guard { service: self.service, auth: self.auth.clone(), access };
+        let guard = self.guard(access, &[]);
         self.guards.push((path.to_owned(), guard.clone()));
         self.router = self.router.route(path, methods.layer(from_fn_with_state(guard, check)));
         self
@@ -94,6 +114,15 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             })
             .layer(from_fn(request_id::layer))
             .with_state(state)
+    }
+}
+
+const fn filter(method: Method) -> MethodFilter {
+    match method {
+        Method::Get => MethodFilter::GET,
+        Method::Post => MethodFilter::POST,
+        Method::Put => MethodFilter::PUT,
+        Method::Delete => MethodFilter::DELETE,
     }
 }
 
@@ -126,18 +155,12 @@ async fn check(State(guard): State<Guard>, mut request: Request, next: Next) -> 
 impl Guard {
     fn admits(&self, request: &Request) -> Result<Option<Principal>, ApiError> {
         let sender = self.auth.bearer(request.headers());
-        let by_table = |service| {
-            calls::is_allowed(
-                service,
-                self.service,
-                request.method().as_str(),
-                request.uri().path(),
-            )
-        };
         match (self.access, sender) {
-            (Access::Open | Access::SignedIn, Bearer::Known(who)) => Ok(Some(who)),
-            (Access::Open | Access::SignedIn, _) => Ok(None),
-            (Access::Internal, Bearer::Known(Principal::Service(service))) if by_table(service) => {
+            (Access::Open, Bearer::Known(who)) => Ok(Some(who)),
+            (Access::Open, _) => Ok(None),
+            (Access::Internal, Bearer::Known(Principal::Service(service)))
+                if self.callers.contains(&service) =>
+            {
                 Ok(Some(Principal::Service(service)))
             }
             (Access::Internal, _) => {
@@ -150,7 +173,7 @@ impl Guard {
                 Err(ApiError::new(ErrorCode::Unauthenticated, "Nobody has this token."))
             }
             (Access::Scopes(_), Bearer::Known(Principal::Service(service)))
-                if by_table(service) =>
+                if self.callers.contains(&service) =>
             {
                 Ok(Some(Principal::Service(service)))
             }

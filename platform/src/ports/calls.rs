@@ -4,6 +4,8 @@
 use super::{PortError, PortErrorKind};
 use async_trait::async_trait;
 use bytes::Bytes;
+use contracts::calls::{Binary, Call, DOCUMENT, HEALTH, Method};
+use contracts::monitoring::Health;
 use contracts::{Problem, ServiceName};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -16,6 +18,133 @@ pub trait Calls: Send + Sync {
         callee: ServiceName,
         request: http::Request<Bytes>,
     ) -> Result<http::Response<Bytes>, PortError>;
+}
+
+impl dyn Calls + '_ {
+    /// Makes a call and reads its reply.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn ask<C>(
+        &self,
+        params: &C::Params,
+        request: &C::Request,
+    ) -> Result<C::Reply, CallError>
+    where
+        C: Call<Params: Sync, Request: Serialize + Sync, Reply: DeserializeOwned>,
+    {
+        read::<C>(&exchange(self, prepare::<C>(params, request)?, None).await?)
+    }
+
+    /// Makes a call of whose reply nothing matters beyond its success.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn tell<C>(&self, params: &C::Params, request: &C::Request) -> Result<(), CallError>
+    where
+        C: Call<Params: Sync, Request: Serialize + Sync>,
+    {
+        exchange(self, prepare::<C>(params, request)?, None).await.map(|_| ())
+    }
+
+    /// [`Self::ask`], of a service that may take longer than usual.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn ask_patiently<C>(
+        &self,
+        params: &C::Params,
+        request: &C::Request,
+        patience: Patience,
+    ) -> Result<C::Reply, CallError>
+    where
+        C: Call<Params: Sync, Request: Serialize + Sync, Reply: DeserializeOwned>,
+    {
+        read::<C>(&exchange(self, prepare::<C>(params, request)?, Some(patience)).await?)
+    }
+
+    /// Asks a service how it is.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn health(&self, callee: ServiceName) -> Result<Health, CallError> {
+        let answer = exchange(self, open(callee, HEALTH), None).await?;
+        serde_json::from_slice(&answer).map_err(|e| odd(callee, HEALTH, &e.to_string()))
+    }
+
+    /// Reads a service's OpenAPI document.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn document(&self, callee: ServiceName) -> Result<Bytes, CallError> {
+        exchange(self, open(callee, DOCUMENT), None).await
+    }
+
+    /// Makes a call whose reply is not JSON.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn ask_bytes<C>(
+        &self,
+        params: &C::Params,
+        request: &C::Request,
+    ) -> Result<Bytes, CallError>
+    where
+        C: Call<Params: Sync, Request: Serialize + Sync, Reply = Binary>,
+    {
+        exchange(self, prepare::<C>(params, request)?, None).await
+    }
+}
+
+/// A request written down: all that sending it needs of a call, without the call's types.
+pub struct Prepared {
+    pub callee: ServiceName,
+    pub method: Method,
+    /// With the query.
+    pub path: String,
+    pub body: Bytes,
+}
+
+/// A `GET` that every service answers.
+fn open(callee: ServiceName, path: &str) -> Prepared {
+    Prepared { callee, method: Method::Get, path: path.to_owned(), body: Bytes::new() }
+}
+
+/// Writes a request down, to be sent later by [`deliver`].
+///
+/// # Errors
+/// When the request cannot be written as JSON or as a query.
+pub fn prepare<C: Call<Request: Serialize>>(
+    params: &C::Params,
+    request: &C::Request,
+) -> Result<Prepared, CallError> {
+    let invalid = |e: String| PortError::clean(PortErrorKind::Invalid, e);
+    let mut path = C::path(params);
+    let mut body = Vec::new();
+    let is_empty = size_of::<C::Request>() == 0;
+    if C::METHOD.has_body() && is_empty {
+        body.extend_from_slice(b"{}");
+    } else if C::METHOD.has_body() {
+        body = serde_json::to_vec(request).map_err(|e| invalid(e.to_string()))?;
+    } else if !is_empty {
+        let query = serde_urlencoded::to_string(request).map_err(|e| invalid(e.to_string()))?;
+        if !query.is_empty() {
+            path = format!("{path}?{query}");
+        }
+    }
+    Ok(Prepared { callee: C::CALLEE, method: C::METHOD, path, body: body.into() })
+}
+
+/// Sends a prepared request; nothing of its answer matters beyond its success.
+///
+/// # Errors
+/// [`CallError`].
+pub async fn deliver(calls: &dyn Calls, prepared: Prepared) -> Result<(), CallError> {
+    exchange(calls, prepared, None).await.map(|_| ())
+}
+
+fn read<C: Call<Reply: DeserializeOwned>>(answer: &[u8]) -> Result<C::Reply, CallError> {
+    serde_json::from_slice(answer).map_err(|e| odd(C::CALLEE, C::PATH, &e.to_string()))
 }
 
 /// Timeout of a call in milliseconds, as a request extension. Default: the adapter's.
@@ -43,41 +172,19 @@ impl CallError {
     }
 }
 
-/// A JSON call: sends `body` if given and parses the response. Non-2xx responses become
-/// [`CallError::Refused`].
-pub async fn call<Q: Serialize + Sync, A: DeserializeOwned>(
-    calls: &dyn Calls,
-    callee: ServiceName,
-    method: http::Method,
-    path: &str,
-    body: Option<&Q>,
-    patience: Option<Patience>,
-) -> Result<A, CallError> {
-    let bytes = match body {
-        Some(body) => serde_json::to_vec(body)
-            .map_err(|e| PortError::clean(PortErrorKind::Invalid, e.to_string()))?,
-        None => Vec::new(),
-    };
-    let answer = exchange(calls, callee, method, path, bytes.into(), patience).await?;
-    serde_json::from_slice(&answer).map_err(|e| odd(callee, path, &e.to_string()))
-}
-
 fn odd(callee: ServiceName, path: &str, text: &str) -> CallError {
     PortError::unknown(PortErrorKind::Unavailable, format!("{callee} {path}: {text}")).into()
 }
 
-/// The JSON of a successful answer.
+/// The body of a successful response.
 async fn exchange(
     calls: &dyn Calls,
-    callee: ServiceName,
-    method: http::Method,
-    path: &str,
-    body: Bytes,
+    Prepared { callee, method, path, body }: Prepared,
     patience: Option<Patience>,
 ) -> Result<Bytes, CallError> {
     let mut request = http::Request::builder()
-        .method(method)
-        .uri(path)
+        .method(method.as_str())
+        .uri(&path)
         .header(http::header::CONTENT_TYPE, "application/json")
         .body(body)
         .map_err(|e| PortError::clean(PortErrorKind::Invalid, e.to_string()))?;
@@ -94,46 +201,39 @@ async fn exchange(
     }
     match serde_json::from_slice::<Problem>(answer.body()) {
         Ok(problem) => Err(CallError::Refused(Box::new(problem))),
-        Err(_) => Err(odd(callee, path, &format!("status {}", answer.status()))),
+        Err(_) => Err(odd(callee, &path, &format!("status {}", answer.status()))),
     }
 }
 
-/// A POST of JSON text; only its success matters.
-pub async fn tell(
-    calls: &dyn Calls,
-    callee: ServiceName,
-    path: &str,
-    body: Bytes,
-) -> Result<(), CallError> {
-    exchange(calls, callee, http::Method::POST, path, body, None).await.map(|_| ())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contracts::calls::skill_graph_loader::{ReadSkill, Rollback, Search};
+    use contracts::calls::webhook_aggregator::ReplayEvent;
+    use contracts::graph::{RollbackRequest, SearchQuery, VersionQuery};
 
-/// [`post`] with a longer timeout.
-pub async fn post_patiently<Q: Serialize + Sync, A: DeserializeOwned>(
-    calls: &dyn Calls,
-    callee: ServiceName,
-    path: &str,
-    body: &Q,
-    patience: Patience,
-) -> Result<A, CallError> {
-    call(calls, callee, http::Method::POST, path, Some(body), Some(patience)).await
-}
+    #[test]
+    fn a_query_cannot_leave_its_parameter() {
+        let query = SearchQuery { q: "a b&c=ü".to_owned(), limit: Some(3), version: None };
+        let prepared = prepare::<Search>(&(), &query).unwrap();
+        assert_eq!(prepared.path, "/api/search?q=a+b%26c%3D%C3%BC&limit=3");
+        assert!(prepared.body.is_empty());
+    }
 
-/// A GET that expects JSON.
-pub async fn get<A: DeserializeOwned>(
-    calls: &dyn Calls,
-    callee: ServiceName,
-    path: &str,
-) -> Result<A, CallError> {
-    call::<(), A>(calls, callee, http::Method::GET, path, None, None).await
-}
+    #[test]
+    fn a_request_travels_in_the_body_of_a_post_and_in_the_query_of_a_get() {
+        let id = "guides/code-review".to_owned();
+        let skill = prepare::<ReadSkill>(&id, &VersionQuery::default()).unwrap();
+        assert_eq!(skill.path, "/api/skills/guides%2Fcode-review");
+        let request = RollbackRequest { version: Some("abcd".into()) };
+        let rollback = prepare::<Rollback>(&(), &request).unwrap();
+        let said = (rollback.path.as_str(), &rollback.body[..]);
+        assert_eq!(said, ("/api/rollback", &br#"{"version":"abcd"}"#[..]));
+    }
 
-/// A POST of JSON that expects JSON.
-pub async fn post<Q: Serialize + Sync, A: DeserializeOwned>(
-    calls: &dyn Calls,
-    callee: ServiceName,
-    path: &str,
-    body: &Q,
-) -> Result<A, CallError> {
-    call(calls, callee, http::Method::POST, path, Some(body), None).await
+    #[test]
+    fn a_post_without_a_request_sends_an_empty_object() {
+        let replay = prepare::<ReplayEvent>(&"web.console.X".into(), &()).unwrap();
+        assert_eq!(&replay.body[..], b"{}");
+    }
 }

@@ -6,8 +6,10 @@ use crate::data_dir::{DataDir, variable};
 use crate::exit::{No, Unreachable};
 use crate::ports::outbound::client_for;
 use anyhow::{Context, Result};
+use contracts::calls::Call;
 use contracts::{Problem, ServiceName};
 use platform::edge::Scope;
+use platform::ports::calls::{Prepared, prepare};
 use platform::secret::Secret;
 use serde::{Serialize, de::DeserializeOwned};
 use std::time::Duration;
@@ -71,24 +73,18 @@ impl Client {
     pub fn http(&self) -> &reqwest::Client {
         &self.http
     }
-    /// Sends a GET.
+    /// Makes a call as the operator.
     ///
     /// # Errors
     /// [`Unreachable`] when no server answers, [`No`] when the server refuses.
-    pub async fn get<A: DeserializeOwned>(&self, service: ServiceName, path: &str) -> Result<A> {
-        self.send(self.http.get(self.address(service, path).await?)).await
-    }
-    /// Sends a POST with JSON.
-    ///
-    /// # Errors
-    /// As [`Client::get`].
-    pub async fn post<A: DeserializeOwned>(
-        &self,
-        service: ServiceName,
-        path: &str,
-        body: &impl Serialize,
-    ) -> Result<A> {
-        self.send(self.http.post(self.address(service, path).await?).json_body(body)?).await
+    pub async fn ask<C>(&self, params: &C::Params, request: &C::Request) -> Result<C::Reply>
+    where
+        C: Call<Request: Serialize, Reply: DeserializeOwned>,
+    {
+        let Prepared { callee, method, path, body } = prepare::<C>(params, request)?;
+        let method = reqwest::Method::from_bytes(method.as_str().as_bytes())?;
+        let request = self.http.request(method, self.address(callee, &path).await?);
+        self.send(request.header("content-type", "application/json").body(body)).await
     }
     async fn address(&self, service: ServiceName, path: &str) -> Result<String> {
         Ok(self

@@ -9,12 +9,12 @@ use crate::ports::objects::FolderObjects;
 use crate::ports::sql::SqliteSql;
 use crate::services::stopwatch;
 use anyhow::{Result, anyhow};
-use contracts::ServiceName;
-use contracts::Tokens;
+use contracts::calls::agency_router::{Analyze, Route};
 use contracts::graph::SourceFile;
 use contracts::routing::{RouteAnswer, RouteRequest};
+use contracts::{ServiceName, Tokens};
 use platform::edge::{Auth, Principal};
-use platform::ports::{Clock, ClockExt, Sql, calls};
+use platform::ports::{Calls, Clock, ClockExt, Sql};
 use platform::secret::Secret;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -73,13 +73,9 @@ pub async fn route(
         .map_err(|e| anyhow!("{e}"))?;
     let caller = LocalCalls::new(switchboard, operator.0);
     // The first decision loads the model; the measured one is warm.
-    let analysis: Value =
-        calls::post(&caller, ServiceName::AgencyRouter, "/api/analyze", request).await?;
-    let tokens = analysis
-        .get("estimatedTokens")
-        .cloned()
-        .and_then(|tokens| serde_json::from_value(tokens).ok());
-    Ok((calls::post(&caller, ServiceName::AgencyRouter, "/api/route", request).await?, tokens))
+    let caller: &dyn Calls = &caller;
+    let tokens = caller.ask::<Analyze>(&(), request).await?.estimated_tokens;
+    Ok((caller.ask::<Route>(&(), request).await?, tokens))
 }
 
 /// A temporary folder, removed on drop.

@@ -18,12 +18,12 @@ impl Secrets {
     }
     fn keys(service: ServiceName) -> Value {
         let (mut out, mut incoming) = (Map::new(), Map::new());
-        for row in calls::TABLE {
-            if row.caller == service {
-                out.insert(row.callee.to_string(), Self::key(row.caller, row.callee).into());
+        for (caller, call) in calls::allowed() {
+            if caller == service {
+                out.insert(call.callee.to_string(), Self::key(caller, call.callee).into());
             }
-            if row.callee == service {
-                incoming.insert(row.caller.to_string(), Self::key(row.caller, row.callee).into());
+            if call.callee == service {
+                incoming.insert(caller.to_string(), Self::key(caller, call.callee).into());
             }
         }
         json!({ "out": out, "in": incoming })

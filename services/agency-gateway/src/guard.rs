@@ -7,14 +7,14 @@
 
 use crate::board::{StopReason, Ticket};
 use crate::{Deps, report};
-use contracts::halt::HaltList;
+use contracts::TaskId;
+use contracts::calls::personal_assistant::ListHalts;
+use contracts::calls::webhook_aggregator::RenewTask;
 use contracts::task::{LEASE_MS, RENEW_EVERY_MS, RenewAnswer, RenewRequest};
-use contracts::{ServiceName, TaskId};
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use platform::backoff::Exponential;
-use platform::percent::encode;
-use platform::ports::{CallError, begin_wait, calls};
+use platform::ports::{CallError, begin_wait};
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 
@@ -158,14 +158,10 @@ impl<'a> Guard<'a> {
             Tie::Lease { epoch } => {
                 let progress = self.note.lock().unwrap_or_else(PoisonError::into_inner).take();
                 let request = RenewRequest { epoch, progress, cost_micros: None };
-                let path = format!("/api/tasks/{}/renew", encode(self.task.as_str()));
-                calls::post(&*self.deps.calls, ServiceName::WebhookAggregator, &path, &request)
-                    .await
+                self.deps.calls.ask::<RenewTask>(&self.task, &request).await
             }
             Tie::Direct => {
-                let list: HaltList =
-                    calls::get(&*self.deps.calls, ServiceName::PersonalAssistant, "/api/halts")
-                        .await?;
+                let list = self.deps.calls.ask::<ListHalts>(&(), &()).await?;
                 let target = format!("task:{}", self.task);
                 let mine =
                     list.halts.iter().any(|row| row.target == target && row.resumed_at.is_none());

@@ -2,13 +2,13 @@
 
 use crate::board::StopReason;
 use crate::{Deps, run};
-use contracts::ServiceName;
+use contracts::calls::webhook_aggregator::LeaseTasks;
 use contracts::task::{LeaseRequest, LeasedTask};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either, select};
 use futures_util::stream::{FuturesUnordered, Stream};
 use platform::backoff::Exponential;
-use platform::ports::{CallError, PortError, PortErrorKind, calls};
+use platform::ports::{CallError, PortError, PortErrorKind};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::Poll;
@@ -103,12 +103,7 @@ async fn ask(deps: &Deps, failures: u32) -> Leased {
     };
     let sent_ms = deps.clock.now_ms();
     let limit = deps.clock.sleep_until(sent_ms + i64::from(WAIT_S) * 1000 + SLACK_MS);
-    let call = calls::post::<_, Vec<LeasedTask>>(
-        &*deps.calls,
-        ServiceName::WebhookAggregator,
-        "/api/tasks/lease",
-        &request,
-    );
+    let call = deps.calls.ask::<LeaseTasks>(&(), &request);
     let tasks = match select(pin!(call), limit).await {
         Either::Left((answer, _)) => answer?,
         Either::Right(_) => {

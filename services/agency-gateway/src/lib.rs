@@ -31,19 +31,18 @@ pub use deps::Deps;
 pub use program::Program;
 
 use axum::Router;
-use axum::routing::{get, post};
 use contracts::ServiceName;
-use platform::edge::{Routes, Scope};
-
-const READERS: &[Scope] = &[Scope::Operator, Scope::Viewer, Scope::Gateway];
+use contracts::calls::agency_gateway as calls;
+use platform::edge::Routes;
 
 fn routes(deps: &Deps) -> Routes<Deps> {
     Routes::new(ServiceName::AgencyGateway, deps.auth.clone())
-        .open("/health", get(health::health))
-        .scoped(&[Scope::Operator, Scope::Gateway], "/api/run-task", post(run_task::run_task))
-        .scoped(READERS, "/api/tasks/{id}", get(tasks::one))
-        .scoped(READERS, "/api/tasks/{id}/events", get(tasks::events))
-        .scoped(&[Scope::Operator], "/api/halt", post(halt::halt))
+        .health(health::health)
+        .document(include_str!("../../../docs/api/agency-gateway.json"))
+        .call(calls::RunTask, run_task::run_task)
+        .call(calls::ReadTask, tasks::one)
+        .call(calls::FollowTask, tasks::events)
+        .call(calls::Halt, halt::halt)
 }
 
 /// The gateway's own HTTP interface.

@@ -1,13 +1,15 @@
 //! Calls that must be acknowledged: retried with back-off until the server answers yes or no.
 
 use crate::Deps;
-use contracts::approval::{SettleAnswer, SettleRequest};
-use contracts::task::{ResultAnswer, ResultRequest};
-use contracts::{ServiceName, TaskId};
+use contracts::TaskId;
+use contracts::approval::SettleRequest;
+use contracts::calls::Call;
+use contracts::calls::personal_assistant::Settle;
+use contracts::calls::webhook_aggregator::FinishTask;
+use contracts::task::ResultRequest;
 use futures_util::future::{Either, select};
 use platform::backoff::Exponential;
-use platform::percent::encode;
-use platform::ports::{CallError, calls};
+use platform::ports::CallError;
 use std::pin::pin;
 
 const FIRST_WAIT_MS: i64 = 500;
@@ -25,33 +27,32 @@ pub(crate) fn may_pass(error: &CallError) -> bool {
 
 /// Posts the cost of a run. A refusal is only logged, because the gateway cannot resolve it.
 pub(crate) async fn settle(deps: &Deps, task: &TaskId, request: &SettleRequest) {
-    let path = format!("/api/tasks/{}/settle", encode(task.as_str()));
-    until_answered::<_, SettleAnswer>(deps, ServiceName::PersonalAssistant, &path, request).await;
+    until_answered::<Settle>(deps, task, request).await;
 }
 
 /// Reports a result. A stale epoch also counts as an answer: another lease reports instead.
 pub(crate) async fn result(deps: &Deps, task: &TaskId, request: &ResultRequest) {
-    let path = format!("/api/tasks/{}/result", encode(task.as_str()));
-    until_answered::<_, ResultAnswer>(deps, ServiceName::WebhookAggregator, &path, request).await;
+    until_answered::<FinishTask>(deps, task, request).await;
 }
 
-async fn until_answered<Q: serde::Serialize + Sync, A: serde::de::DeserializeOwned>(
-    deps: &Deps,
-    callee: ServiceName,
-    path: &str,
-    request: &Q,
-) {
+/// The same report may arrive twice, so the compiler takes only calls that are idempotent.
+async fn until_answered<C>(deps: &Deps, task: &TaskId, request: &C::Request)
+where
+    C: Call<Params = TaskId, Request: serde::Serialize + Sync>,
+{
+    const { assert!(C::IDEMPOTENT, "only an idempotent call may be repeated") };
+    let path = C::PATH;
     let mut failures = 0;
     loop {
-        match calls::post::<Q, A>(&*deps.calls, callee, path, request).await {
-            Ok(_) => return,
+        match deps.calls.tell::<C>(task, request).await {
+            Ok(()) => return,
             Err(error) if may_pass(&error) => {
                 failures += 1;
-                tracing::warn!(error = %error, path, failures, "a report was not acknowledged; it will be repeated");
+                tracing::warn!(%error, path, %task, failures, "a report was not acknowledged; it will be repeated");
                 pause(deps, failures).await;
             }
             Err(error) => {
-                tracing::warn!(error = %error, path, "a report was refused");
+                tracing::warn!(%error, path, %task, "a report was refused");
                 return;
             }
         }

@@ -11,12 +11,12 @@ use crate::runner::{Finish, Job, PROGRESS_BYTES_MAX, Run, RunEvent, TEXT_BYTES_M
 use crate::text::clip;
 use crate::{Deps, report};
 use contracts::approval::{ApprovalState, ClaimAnswer, ClaimRequest, Outcome, SettleRequest};
+use contracts::calls::personal_assistant::Claim;
 use contracts::task::{LEASE_MS, LeasedTask, ResultRequest};
-use contracts::{ApprovalId, ErrorCode, Problem, ServiceName};
+use contracts::{ApprovalId, ErrorCode, Problem};
 use futures_util::future::{Either, select};
 use platform::backoff::Exponential;
-use platform::percent::encode;
-use platform::ports::{CallError, PortError, PortErrorKind, calls};
+use platform::ports::{CallError, PortError, PortErrorKind};
 use std::pin::pin;
 
 /// Minimum rest of a lease to start a run; a later claim could not be renewed in time.
@@ -96,14 +96,8 @@ pub(crate) async fn claim(
     digest: &str,
     epoch: Option<u32>,
 ) -> Result<ClaimAnswer, CallError> {
-    let path = format!("/api/approvals/{}/claim", encode(approval.as_str()));
-    calls::post(
-        &*deps.calls,
-        ServiceName::PersonalAssistant,
-        &path,
-        &ClaimRequest { digest: digest.to_owned(), epoch },
-    )
-    .await
+    let request = ClaimRequest { digest: digest.to_owned(), epoch };
+    deps.calls.ask::<Claim>(approval, &request).await
 }
 
 /// Claims, with retries while the assistant does not answer, until `until_ms`. If a response is

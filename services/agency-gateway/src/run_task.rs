@@ -7,14 +7,14 @@ use crate::{Deps, run};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use contracts::approval::Approval;
+use contracts::approval::{Approval, WaitQuery};
+use contracts::calls::personal_assistant::ReadApproval;
 use contracts::task::RunTaskRequest;
-use contracts::{ErrorCode, Problem, ServiceName};
+use contracts::{ApprovalId, ErrorCode, Problem};
 use futures_util::FutureExt;
 use http::StatusCode;
 use platform::edge::{ApiError, ApiResult, RawBody, parse_json};
-use platform::percent::encode;
-use platform::ports::{CallError, calls};
+use platform::ports::CallError;
 use serde_json::Value;
 
 /// 202 with the task's view; 200 if this task already runs or ran here with the same approval; 403
@@ -81,9 +81,8 @@ async fn read(deps: &Deps, body: &[u8]) -> ApiResult<(Approval, RunTaskRequest)>
     if value.is_object() && approval.is_empty() {
         return Err(ApiError::new(ErrorCode::NotApproved, "The request names no approvalId."));
     }
-    let path = format!("/api/approvals/{}", encode(approval));
-    let approval: Approval =
-        calls::get(&*deps.calls, ServiceName::PersonalAssistant, &path).await.map_err(refusal)?;
+    let (id, now) = (ApprovalId::from(approval), WaitQuery::default());
+    let approval = deps.calls.ask::<ReadApproval>(&id, &now).await.map_err(refusal)?;
     if !approval.state.was_approved() {
         return Err(ApiError::new(
             ErrorCode::NotApproved,

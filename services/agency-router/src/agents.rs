@@ -4,27 +4,27 @@
 use crate::Deps;
 use axum::Json;
 use axum::extract::State;
-use contracts::routing::{InstanceAnswer, InstanceRequest, OutcomeReport, PoolMember};
+use contracts::routing::{
+    InstanceAnswer, InstanceRequest, OutcomeRecorded, OutcomeReport, PoolList,
+};
 use platform::edge::{ApiResult, JsonBody};
 use platform::ports::ClockExt;
-use serde_json::{Value, json};
 
-/// One row per agent of the current graph: `{agents: [PoolMember]}`.
-pub async fn agents(State(deps): State<Deps>) -> ApiResult<Json<Value>> {
+/// One row per agent of the current graph.
+pub async fn agents(State(deps): State<Deps>) -> ApiResult<Json<PoolList>> {
     let now_ms = deps.clock.now_ms();
     let snapshot = deps.shared.graph.current(&*deps.calls, &*deps.kv, deps.clock.now_ms()).await;
     let pool = deps.shared.pool.current(&*deps.cell, now_ms).await;
-    let agents: Vec<PoolMember> = pool.rows(&snapshot.graph, now_ms);
-    Ok(Json(json!({ "agents": agents })))
+    Ok(Json(PoolList { agents: pool.rows(&snapshot.graph, now_ms) }))
 }
 
 /// Records an outcome.
 pub async fn outcomes(
     State(deps): State<Deps>,
     JsonBody(report): JsonBody<OutcomeReport>,
-) -> ApiResult<Json<Value>> {
+) -> ApiResult<Json<OutcomeRecorded>> {
     deps.shared.pool.report(&*deps.cell, &*deps.clock, &report).await?;
-    Ok(Json(json!({ "recorded": true })))
+    Ok(Json(OutcomeRecorded { recorded: true }))
 }
 
 /// Chooses the best of some gateways for an agent's next run.

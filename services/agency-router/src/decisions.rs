@@ -3,28 +3,19 @@
 use crate::{Deps, store};
 use axum::Json;
 use axum::extract::{Path, State};
-use contracts::routing::{DecisionList, DecisionRow};
+use contracts::routing::{DecisionList, DecisionRow, DecisionsQuery};
 use contracts::{DecisionId, Problem};
 use platform::edge::{ApiError, ApiResult, Query};
-use serde::Deserialize;
 
 /// Maximum page size.
 const LIMIT_MAX: u32 = 200;
 /// Default page size.
 const LIMIT: u32 = 50;
 
-/// Query of the list.
-#[derive(Debug, Deserialize)]
-pub struct Page {
-    limit: Option<u32>,
-    /// The `cursor` of the previous page.
-    cursor: Option<String>,
-}
-
 /// Returns a page; `cursor` is null on the last.
 pub async fn list(
     State(deps): State<Deps>,
-    Query(page): Query<Page>,
+    Query(page): Query<DecisionsQuery>,
 ) -> ApiResult<Json<DecisionList>> {
     let limit = page.limit.unwrap_or(LIMIT);
     if !(1..=LIMIT_MAX).contains(&limit) {

@@ -14,10 +14,10 @@
 use crate::built_in;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use contracts::graph::Graph;
-use contracts::{GraphVersion, ServiceName};
-use platform::ports::{CallError, Calls, Kv, PortError, PortErrorKind, calls};
-use serde::Deserialize;
+use contracts::GraphVersion;
+use contracts::calls::skill_graph_loader::{ReadCurrent, ReadGraph, ReadModel};
+use contracts::graph::{Graph, VersionQuery};
+use platform::ports::{CallError, Calls, Kv, PortError, PortErrorKind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use text_model::{Model, TrainingSet};
 
@@ -48,12 +48,6 @@ pub struct GraphSource {
     state: Arc<Mutex<State>>,
     /// How long a confirmation is valid.
     fresh_ms: i64,
-}
-
-/// The response of `GET /internal/current`.
-#[derive(Deserialize)]
-struct Current {
-    version: Option<GraphVersion>,
 }
 
 impl GraphSource {
@@ -113,14 +107,8 @@ async fn renewed(
     kv: &dyn Kv,
     known: Option<&Snapshot>,
 ) -> Result<Option<Snapshot>, CallError> {
-    let current = match calls::get::<Option<Current>>(
-        calls,
-        ServiceName::SkillGraphLoader,
-        "/internal/current",
-    )
-    .await
-    {
-        Ok(current) => current.and_then(|current| current.version),
+    let current = match calls.ask::<ReadCurrent>(&(), &()).await {
+        Ok(current) => current.version,
         Err(error) if error.status() == Some(404) => None,
         Err(error) => return Err(error),
     };
@@ -135,9 +123,8 @@ async fn renewed(
         }
         return Ok(Some(copy));
     }
-    let mut graph: Graph =
-        calls::get(calls, ServiceName::SkillGraphLoader, &format!("/api/graph?version={version}"))
-            .await?;
+    let asked = VersionQuery { version: Some(version.to_string()) };
+    let mut graph = calls.ask::<ReadGraph>(&(), &asked).await?;
     graph.version = Some(version.clone());
     let model = match fetch_model(calls, &version).await {
         Ok(model) => {
@@ -152,17 +139,10 @@ async fn renewed(
     Ok(Some(Snapshot { graph, model }))
 }
 
-async fn fetch_model(calls: &dyn Calls, version: &GraphVersion) -> Result<Model, PortError> {
-    let invalid = |detail: String| PortError::clean(PortErrorKind::Invalid, detail);
-    let path = format!("/internal/model/{version}");
-    let request = http::Request::get(&path)
-        .body(bytes::Bytes::new())
-        .map_err(|error| invalid(error.to_string()))?;
-    let answer = calls.send(ServiceName::SkillGraphLoader, request).await?;
-    if !answer.status().is_success() {
-        return Err(invalid(format!("{path}: status {}", answer.status())));
-    }
-    Model::from_bytes(answer.body()).map_err(|error| invalid(error.to_string()))
+async fn fetch_model(calls: &dyn Calls, version: &GraphVersion) -> Result<Model, CallError> {
+    let bytes = calls.ask_bytes::<ReadModel>(version, &()).await?;
+    let invalid = |error| PortError::clean(PortErrorKind::Invalid, format!("{error}"));
+    Ok(Model::from_bytes(&bytes).map_err(invalid)?)
 }
 
 /// The copies of a version, if both exist and match.

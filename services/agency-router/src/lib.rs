@@ -34,28 +34,26 @@ pub use graph_source::{GraphSource, Snapshot};
 pub use pool_source::PoolSource;
 
 use axum::Router;
-use axum::routing::{get, post};
 use contracts::ServiceName;
-use platform::edge::{Routes, Scope};
-
-const OPERATOR: &[Scope] = &[Scope::Operator];
-const READERS: &[Scope] = &[Scope::Operator, Scope::Viewer];
+use contracts::calls::agency_router as calls;
+use platform::edge::Routes;
 
 fn routes(deps: &Deps) -> Routes<Deps> {
     Routes::new(ServiceName::AgencyRouter, deps.auth.clone())
-        .open("/health", get(health::health))
-        .scoped(OPERATOR, "/api/route", post(handle_route::public))
-        .scoped(READERS, "/api/analyze", post(analyze::analyze))
-        .scoped(OPERATOR, "/api/feedback", post(feedback::feedback))
-        .scoped(READERS, "/api/agents", get(agents::agents))
-        .scoped(READERS, "/api/decisions", get(decisions::list))
-        .scoped(READERS, "/api/decisions/{id}", get(decisions::one))
-        .scoped(READERS, "/api/routing-stats", get(stats::stats))
-        .internal("/internal/route", post(handle_route::internal))
-        .internal("/internal/outcomes", post(agents::outcomes))
-        .internal("/internal/instances/choose", post(agents::choose))
-        .internal("/internal/train", post(handle_train::train))
-        .internal("/internal/published", post(handle_train::published))
+        .health(health::health)
+        .document(include_str!("../../../docs/api/agency-router.json"))
+        .call(calls::Route, handle_route::public)
+        .call(calls::Analyze, analyze::analyze)
+        .call(calls::GiveFeedback, feedback::feedback)
+        .call(calls::ReadPool, agents::agents)
+        .call(calls::ListDecisions, decisions::list)
+        .call(calls::ReadDecision, decisions::one)
+        .call(calls::ReadRoutingStats, stats::stats)
+        .call(calls::RouteEvent, handle_route::internal)
+        .call(calls::ReportOutcome, agents::outcomes)
+        .call(calls::ChooseInstance, agents::choose)
+        .call(calls::Train, handle_train::train)
+        .call(calls::ReportPublished, handle_train::published)
 }
 
 /// The service.

@@ -6,6 +6,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use contracts::ErrorCode;
+use contracts::calls::{DOCUMENT, HEALTH};
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method};
 use platform::edge::ApiError;
@@ -18,7 +19,11 @@ const POLICY: &str = "default-src 'self'; object-src 'none'; base-uri 'none'; fr
 pub async fn layer(State(deps): State<Deps>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     let is_page = !is_for_programs(&path);
-    let refusal = if path == "/health" { None } else { refusal(&deps.config, &request, is_page) };
+    let refusal = if matches!(path.as_str(), HEALTH | DOCUMENT) {
+        None
+    } else {
+        refusal(&deps.config, &request, is_page)
+    };
     let response = match refusal {
         Some(friendly) if is_page => friendly.into_response(),
         Some(friendly) => ApiError::new(friendly.code, friendly.detail).into_response(),
@@ -28,7 +33,7 @@ pub async fn layer(State(deps): State<Deps>, request: Request, next: Next) -> Re
 }
 
 fn is_for_programs(path: &str) -> bool {
-    path.starts_with("/api/") || matches!(path, "/health" | "/metrics")
+    path.starts_with("/api/") || matches!(path, HEALTH | DOCUMENT | "/metrics")
 }
 
 fn refusal(config: &Config, request: &Request, is_page: bool) -> Option<Friendly> {

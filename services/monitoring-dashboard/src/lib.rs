@@ -10,6 +10,7 @@ mod attempts;
 pub mod config;
 mod day;
 mod deps;
+mod document;
 mod form;
 mod form_token;
 mod gate;
@@ -33,10 +34,11 @@ pub use session::sign_in_link;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{any, get, post};
-use contracts::{ErrorCode, ServiceName};
+use axum::routing::{get, post};
+use contracts::calls::{Access, monitoring_dashboard as calls};
+use contracts::{Scope, ServiceName};
 use form::Form;
-use platform::edge::{Access, ApiError, Routes, Scope};
+use platform::edge::Routes;
 
 /// The service.
 pub fn router(deps: Deps) -> Router {
@@ -44,30 +46,31 @@ pub fn router(deps: Deps) -> Router {
     routes(&deps).finish(deps).layer(guard)
 }
 
-/// Who may call each path, in the order of the map.
-pub fn route_map(deps: &Deps) -> Vec<(String, Access)> {
+/// Every path, and whether it is a page behind the gate.
+pub fn route_map(deps: &Deps) -> Vec<(String, bool)> {
     routes(deps).map().collect()
 }
 
 /// The whole URL map. The gate stands before every page; only signing in itself is open.
 fn routes(deps: &Deps) -> Routes<Deps> {
     use pages::{
-        agents, approvals, budget, console, dashboard, event, events, graph, halt, health, menu,
-        sign_in,
+        agents, api, approvals, budget, console, dashboard, event, events, graph, halt, health,
+        menu, sign_in,
     };
     let gate = gate::Gate(deps.clone());
-    const READERS: &[Scope] = &[Scope::Viewer, Scope::Operator];
+    const READERS: Access = Access::Scopes(&[Scope::Viewer, Scope::Operator]);
     Routes::new(ServiceName::MonitoringDashboard, deps.auth.clone())
-        .open("/health", get(crate::health::health))
-        .scoped(READERS, "/api/stats", get(stats::show))
-        .scoped(READERS, "/api/sla", get(sla::show))
-        .scoped(READERS, "/api/archive", get(archive::list))
-        .scoped(READERS, "/api/archive/{day}", get(archive::day))
-        .scoped(&[Scope::Operator], "/api/restore", post(archive::restore))
-        .scoped(READERS, "/api/series", any(later))
-        .scoped(READERS, "/api/incidents", any(later))
-        .scoped(READERS, "/metrics", any(later))
-        .open("/status", any(later))
+        .health(crate::health::health)
+        .document(document::DOCUMENT)
+        .call(calls::ReadStats, stats::show)
+        .call(calls::ReadSla, sla::show)
+        .call(calls::ListArchive, archive::list)
+        .call(calls::ReadArchiveDay, archive::day)
+        .call(calls::Restore, archive::restore)
+        .planned(READERS, "/api/series")
+        .planned(READERS, "/api/incidents")
+        .planned(READERS, "/metrics")
+        .planned(Access::Open, "/status")
         // Leads to the first page, which asks for the session.
         .open("/", get(dashboard::lead_there))
         // The sign-in page needs its style sheet; the files hold nothing of the owner's.
@@ -95,9 +98,6 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .page(&gate, "/dashboard/gateways/drain", post(agents::drain))
         .page(&gate, menu::HEALTH.path, get(health::show))
         .page(&gate, menu::BUDGET.path, get(budget::show))
+        .page(&gate, menu::API.path, get(api::show))
         .page(&gate, "/dashboard/{*rest}", get(pages::refusal::no_such_page))
-}
-
-async fn later() -> ApiError {
-    ApiError::new(ErrorCode::NotInThisVersion, "This path belongs to a later version.")
 }

@@ -1,28 +1,44 @@
-//! All calls to other services: the path and the timeout of each.
+//! All calls to other services, and how long a page waits for them.
 
 use crate::Deps;
-use contracts::ServiceName::{
-    self, AgencyRouter, PersonalAssistant, SkillGraphLoader, WebhookAggregator,
-};
-use contracts::approval::{Approval, ApprovalList, DecideRequest};
+use contracts::approval::{Approval, ApprovalsQuery, DecideRequest, WaitQuery};
 use contracts::budget::BudgetAnswer;
-use contracts::event::{
-    EventDetail, EventList, MessageAccepted, MessageRequest, ReplayAnswer, SaidList,
+use contracts::calls::agency_router::{GiveFeedback, ReadPool, ReadRoutingStats};
+use contracts::calls::personal_assistant::{
+    Decide, Halt, ListApprovals, ListHalts, ReadApproval, ReadBudget, ReadLedgerStats, Resume,
 };
-use contracts::graph::{GraphDiff, GraphMap, GraphReport, SearchAnswer, VersionRow};
-use contracts::halt::{HaltAnswer, HaltList, HaltRequest, ResumeRequest};
-use contracts::monitoring::{InboxStats, LedgerStats};
-use contracts::routing::{Feedback, PoolMember, RoutingStats};
+use contracts::calls::skill_graph_loader::{
+    ListVersions, ReadDiff, ReadMap, ReadReport, Rollback, Search,
+};
+use contracts::calls::webhook_aggregator::{
+    DrainGateway, ListEvents, ListGateways, ReadConversation, ReadEvent, ReadInboxStats,
+    ReplayEvent, SendMessage,
+};
+use contracts::calls::{Call, Method};
+use contracts::event::{
+    EventDetail, EventList, EventQuery, EventsQuery, MessageAccepted, MessageRequest, ReplayAnswer,
+    SaidList, SaidQuery,
+};
+use contracts::graph::{
+    DiffQuery, GraphDiff, GraphMap, GraphReport, Published, RollbackRequest, SearchAnswer,
+    SearchQuery, VersionQuery, VersionRow,
+};
+use contracts::halt::{HaltAnswer, HaltList, HaltRequest, ResumeAnswer, ResumeRequest};
+use contracts::monitoring::{InboxStats, LedgerStats, SinceQuery};
+use contracts::routing::{DecisionRow, Feedback, PoolMember, RoutingStats};
 use contracts::task::{DrainRequest, GatewayList, GatewayRow};
+use contracts::{ApprovalId, ConversationId, EventId, GatewayId, GraphVersion, ServiceName};
 use futures_util::future::{Either, select};
 use platform::percent::encode;
-use platform::ports::{CallError, PortError, PortErrorKind, calls};
-use serde::Deserialize;
+use platform::ports::{CallError, PortError, PortErrorKind};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::pin::pin;
 
 /// Maximum wait of a page for another service; then it renders without the data.
 const PAGE_PATIENCE_MS: i64 = 8_000;
+/// Files that a search shows at most.
+const HITS: usize = 20;
 
 type Asked<T> = Result<T, CallError>;
 
@@ -41,13 +57,13 @@ pub async fn within<T>(
     }
 }
 
-/// A GET of another service, without a timeout.
-pub async fn get<T: DeserializeOwned>(deps: &Deps, service: ServiceName, path: &str) -> Asked<T> {
-    calls::get(&*deps.calls, service, path).await
-}
-
-async fn ask<T: DeserializeOwned>(deps: &Deps, service: ServiceName, path: &str) -> Asked<T> {
-    within(deps, PAGE_PATIENCE_MS, get(deps, service, path)).await
+/// Reads: a page waits [`PAGE_PATIENCE_MS`] and shows itself without the answer then.
+async fn ask<C>(deps: &Deps, params: &C::Params, request: &C::Request) -> Asked<C::Reply>
+where
+    C: Call<Params: Sync, Request: Serialize + Sync, Reply: DeserializeOwned>,
+{
+    const { assert!(matches!(C::METHOD, Method::Get), "what changes something has no deadline") };
+    within(deps, PAGE_PATIENCE_MS, deps.calls.ask::<C>(params, request)).await
 }
 
 /// `?a=1&b=2` of the members that are not empty.
@@ -60,91 +76,71 @@ pub fn query(members: &[(&str, &str)]) -> String {
     if kept.is_empty() { String::new() } else { format!("?{}", kept.join("&")) }
 }
 
+/// A service's OpenAPI document.
+pub async fn document(deps: &Deps, service: ServiceName) -> Asked<bytes::Bytes> {
+    within(deps, PAGE_PATIENCE_MS, deps.calls.document(service)).await
+}
+
 pub async fn ledger(deps: &Deps) -> Asked<LedgerStats> {
-    ask(deps, PersonalAssistant, "/internal/ledger-stats").await
+    ask::<ReadLedgerStats>(deps, &(), &SinceQuery::default()).await
 }
 
 pub async fn routing(deps: &Deps, since_ms: i64) -> Asked<RoutingStats> {
-    ask(deps, AgencyRouter, &format!("/api/routing-stats?since={since_ms}")).await
+    ask::<ReadRoutingStats>(deps, &(), &SinceQuery { since: Some(since_ms) }).await
 }
 
 pub async fn inbox(deps: &Deps, since_ms: i64) -> Asked<InboxStats> {
-    ask(deps, WebhookAggregator, &format!("/internal/inbox-stats?since={since_ms}")).await
+    ask::<ReadInboxStats>(deps, &(), &SinceQuery { since: Some(since_ms) }).await
 }
 
 pub async fn gateways(deps: &Deps) -> Asked<GatewayList> {
-    ask(deps, WebhookAggregator, "/api/gateways").await
+    ask::<ListGateways>(deps, &(), &()).await
 }
 
 pub async fn drain(deps: &Deps, gateway: &str, drained: bool) -> Asked<GatewayRow> {
-    calls::post(
-        &*deps.calls,
-        WebhookAggregator,
-        &format!("/api/gateways/{}/drain", encode(gateway)),
-        &DrainRequest { drained },
-    )
-    .await
+    deps.calls.ask::<DrainGateway>(&GatewayId::from(gateway), &DrainRequest { drained }).await
 }
 
 pub async fn halts(deps: &Deps) -> Asked<HaltList> {
-    ask(deps, PersonalAssistant, "/api/halts").await
+    ask::<ListHalts>(deps, &(), &()).await
 }
 
 pub async fn budget(deps: &Deps) -> Asked<BudgetAnswer> {
-    ask(deps, PersonalAssistant, "/api/budget").await
-}
-
-/// The pool as the router wraps it, or as a bare list.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Pool {
-    Wrapped { agents: Vec<PoolMember> },
-    Bare(Vec<PoolMember>),
+    ask::<ReadBudget>(deps, &(), &()).await
 }
 
 pub async fn agents(deps: &Deps) -> Asked<Vec<PoolMember>> {
-    Ok(match ask(deps, AgencyRouter, "/api/agents").await? {
-        Pool::Wrapped { agents } | Pool::Bare(agents) => agents,
-    })
+    Ok(ask::<ReadPool>(deps, &(), &()).await?.agents)
 }
 
 pub async fn search(deps: &Deps, q: &str) -> Asked<SearchAnswer> {
-    ask(deps, SkillGraphLoader, &format!("/api/search{}", query(&[("q", q), ("limit", "20")])))
-        .await
+    let query = SearchQuery { q: q.to_owned(), limit: Some(HITS), version: None };
+    ask::<Search>(deps, &(), &query).await
 }
 
 pub async fn graph_map(deps: &Deps) -> Asked<GraphMap> {
-    ask(deps, SkillGraphLoader, "/api/map").await
+    ask::<ReadMap>(deps, &(), &VersionQuery::default()).await
 }
 
 pub async fn graph_report(deps: &Deps) -> Asked<GraphReport> {
-    ask(deps, SkillGraphLoader, "/api/report").await
+    ask::<ReadReport>(deps, &(), &VersionQuery::default()).await
 }
 
 pub async fn graph_diff(deps: &Deps, from: &str, to: &str) -> Asked<GraphDiff> {
-    ask(deps, SkillGraphLoader, &format!("/api/diff{}", query(&[("from", from), ("to", to)]))).await
+    ask::<ReadDiff>(deps, &(), &DiffQuery { from: given(from), to: given(to) }).await
 }
 
 pub async fn graph_versions(deps: &Deps) -> Asked<Vec<VersionRow>> {
-    #[derive(Deserialize)]
-    struct Versions {
-        versions: Vec<VersionRow>,
-    }
-    Ok(ask::<Versions>(deps, SkillGraphLoader, "/api/versions").await?.versions)
+    Ok(ask::<ListVersions>(deps, &(), &()).await?.versions)
 }
 
-pub async fn rollback(deps: &Deps, version: &str) -> Asked<serde_json::Value> {
-    calls::post(
-        &*deps.calls,
-        SkillGraphLoader,
-        "/api/rollback",
-        &serde_json::json!({ "version": version }),
-    )
-    .await
+pub async fn rollback(deps: &Deps, version: &str) -> Asked<Published> {
+    let version = Some(GraphVersion::from(version));
+    deps.calls.ask::<Rollback>(&(), &RollbackRequest { version }).await
 }
 
-pub async fn feedback(deps: &Deps, feedback: &Feedback) -> Asked<serde_json::Value> {
-    calls::post(&*deps.calls, AgencyRouter, "/api/feedback", feedback).await
+pub async fn feedback(deps: &Deps, feedback: &Feedback) -> Asked<DecisionRow> {
+    deps.calls.ask::<GiveFeedback>(&(), feedback).await
 }
 
 /// Which events to list.
@@ -157,67 +153,58 @@ pub struct EventFilter {
 }
 
 pub async fn events(deps: &Deps, filter: &EventFilter, limit: u32) -> Asked<EventList> {
-    let limit = limit.to_string();
-    let query = query(&[
-        ("state", &filter.state),
-        ("channel", &filter.channel),
-        ("limit", &limit),
-        ("cursor", &filter.cursor),
-    ]);
-    ask(deps, WebhookAggregator, &format!("/api/events{query}")).await
+    let query = EventsQuery {
+        state: given(&filter.state),
+        channel: given(&filter.channel),
+        limit: Some(limit),
+        cursor: given(&filter.cursor),
+    };
+    ask::<ListEvents>(deps, &(), &query).await
 }
 
 pub async fn event(deps: &Deps, id: &str) -> Asked<EventDetail> {
-    ask(deps, WebhookAggregator, &format!("/api/events/{}", encode(id))).await
+    ask::<ReadEvent>(deps, &EventId::from(id), &EventQuery::default()).await
 }
 
 pub async fn replay(deps: &Deps, id: &str) -> Asked<ReplayAnswer> {
-    let path = format!("/api/events/{}/replay", encode(id));
-    // Any success status counts as success.
-    let answer: Asked<serde_json::Value> =
-        calls::post(&*deps.calls, WebhookAggregator, &path, &serde_json::json!({})).await;
-    answer.map(|value| serde_json::from_value(value).unwrap_or_default())
+    deps.calls.ask::<ReplayEvent>(&EventId::from(id), &()).await
 }
 
 pub async fn approvals(deps: &Deps, state: &str) -> Asked<Vec<Approval>> {
-    let list: ApprovalList =
-        ask(deps, PersonalAssistant, &format!("/api/approvals{}", query(&[("state", state)])))
-            .await?;
-    Ok(list.approvals)
+    let query = ApprovalsQuery { state: given(state), limit: None };
+    Ok(ask::<ListApprovals>(deps, &(), &query).await?.approvals)
 }
 
 pub async fn approval(deps: &Deps, id: &str) -> Asked<Approval> {
-    ask(deps, PersonalAssistant, &format!("/api/approvals/{}", encode(id))).await
+    ask::<ReadApproval>(deps, &ApprovalId::from(id), &WaitQuery::default()).await
 }
 
-pub async fn decide(deps: &Deps, id: &str, request: &DecideRequest) -> Asked<serde_json::Value> {
-    calls::post(
-        &*deps.calls,
-        PersonalAssistant,
-        &format!("/api/approvals/{}/decide", encode(id)),
-        request,
-    )
-    .await
+pub async fn decide(deps: &Deps, id: &str, request: &DecideRequest) -> Asked<Approval> {
+    deps.calls.ask::<Decide>(&ApprovalId::from(id), request).await
 }
 
 pub async fn halt(deps: &Deps, request: &HaltRequest) -> Asked<HaltAnswer> {
-    calls::post(&*deps.calls, PersonalAssistant, "/api/halt", request).await
+    deps.calls.ask::<Halt>(&(), request).await
 }
 
-pub async fn resume(deps: &Deps, request: &ResumeRequest) -> Asked<serde_json::Value> {
-    calls::post(&*deps.calls, PersonalAssistant, "/api/resume", request).await
+pub async fn resume(deps: &Deps, request: &ResumeRequest) -> Asked<ResumeAnswer> {
+    deps.calls.ask::<Resume>(&(), request).await
 }
 
 pub async fn say(deps: &Deps, request: &MessageRequest) -> Asked<MessageAccepted> {
-    calls::post(&*deps.calls, WebhookAggregator, "/api/messages", request).await
+    deps.calls.ask::<SendMessage>(&(), request).await
 }
 
 /// Messages after `after`; waits up to this many seconds for a new one.
 pub async fn said(deps: &Deps, conversation: &str, after: i64, wait_s: u32) -> Asked<SaidList> {
-    let path =
-        format!("/api/conversations/{}/messages?after={after}&wait={wait_s}", encode(conversation));
-    within(deps, PAGE_PATIENCE_MS + i64::from(wait_s) * 1000, get(deps, WebhookAggregator, &path))
-        .await
+    let (id, query) = (ConversationId::from(conversation), SaidQuery { after, wait: wait_s });
+    let patience_ms = PAGE_PATIENCE_MS + i64::from(wait_s) * 1000;
+    within(deps, patience_ms, deps.calls.ask::<ReadConversation>(&id, &query)).await
+}
+
+/// A member of a form, when it is filled in.
+fn given(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! nothing is marked as safe by hand.
 
 pub mod agents;
+pub mod api;
 pub mod approval_card;
 pub mod approvals;
 pub mod budget;

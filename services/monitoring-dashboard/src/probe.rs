@@ -9,7 +9,6 @@ use crate::remembered;
 use crate::store::{self, HOUR_MS, Measured, ProbeRow};
 use crate::{Config, Deps};
 use contracts::ServiceName;
-use contracts::monitoring::Health;
 use contracts::task::{GatewayList, SILENT_MS};
 use futures_util::future::{join, join_all};
 use std::collections::BTreeMap;
@@ -100,7 +99,7 @@ async fn round(deps: &Deps) -> platform::ports::PortResult<()> {
 
 async fn check(deps: &Deps, service: ServiceName) -> Check {
     let started = deps.clock.now_ms();
-    let answer = within(deps, PATIENCE_MS, owners::get::<Health>(deps, service, "/health")).await;
+    let answer = within(deps, PATIENCE_MS, deps.calls.health(service)).await;
     let latency_ms = (deps.clock.now_ms() - started).max(0) as f64;
     let verdict = match answer {
         Err(_) => Verdict::Failed("did not answer its health check".to_owned()),

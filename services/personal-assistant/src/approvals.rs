@@ -6,25 +6,17 @@ use crate::waiting::{WAIT_SECONDS_MAX, until_decided};
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use contracts::Problem;
-use contracts::approval::{Approval, ApprovalList, ApprovalState};
+use contracts::approval::{Approval, ApprovalList, ApprovalState, ApprovalsQuery, WaitQuery};
 use platform::edge::{ApiError, ApiResult, Principal, Query, Scope};
 use platform::ports::{SqlExt, Statement};
-use serde::Deserialize;
 
 const LIMIT_MAX: u32 = 500;
 const LIMIT_DEFAULT: u32 = 100;
-/// The query of the list.
-#[derive(Deserialize)]
-pub struct ListQuery {
-    state: Option<String>,
-    limit: Option<u32>,
-}
-
 /// Newest first. `limit` 1–500.
 pub async fn list(
     State(deps): State<Deps>,
     Extension(who): Extension<Principal>,
-    Query(query): Query<ListQuery>,
+    Query(query): Query<ApprovalsQuery>,
 ) -> ApiResult<Json<ApprovalList>> {
     let now_ms = deps.clock.now_ms();
     let limit = query.limit.unwrap_or(LIMIT_DEFAULT);
@@ -77,18 +69,12 @@ const fn condition(state: ApprovalState) -> &'static str {
     }
 }
 
-/// The query of one.
-#[derive(Deserialize)]
-pub struct OneQuery {
-    wait: Option<u32>,
-}
-
 /// One approval; with `wait` (seconds, at most 30) it waits for the decision.
 pub async fn one(
     State(deps): State<Deps>,
     Extension(who): Extension<Principal>,
     Path(id): Path<String>,
-    Query(query): Query<OneQuery>,
+    Query(query): Query<WaitQuery>,
 ) -> ApiResult<Json<Approval>> {
     let wait = query.wait.unwrap_or(0);
     if wait > WAIT_SECONDS_MAX {

@@ -14,11 +14,12 @@ use crate::{Deps, owner};
 use axum::extract::State;
 use axum::{Extension, Json};
 use contracts::approval::{ApprovalState, ApproveAnswer, ApproveRequest, ChannelContext};
-use contracts::outbox::{Approvers, Target};
+use contracts::calls::webhook_aggregator::ListApprovers;
+use contracts::outbox::Target;
 use contracts::{ApprovalId, ErrorCode, Micros, Problem, ServiceName};
 use platform::agents::Price;
 use platform::edge::{ApiError, ApiResult, JsonBody, Principal};
-use platform::ports::{ClockExt, Statement, calls};
+use platform::ports::{ClockExt, Statement};
 use platform::secret::digest_hex;
 use platform::time::rfc3339;
 use serde_json::{Value, json};
@@ -264,8 +265,7 @@ async fn whom_to_ask(
             .map(|context| context.ask.clone())
             .unwrap_or_default();
     }
-    let found: Result<Approvers, _> =
-        calls::get(&*deps.calls, ServiceName::WebhookAggregator, "/internal/approvers").await;
+    let found = deps.calls.ask::<ListApprovers>(&(), &()).await;
     found.map(|approvers| approvers.targets).unwrap_or_else(|error| {
         tracing::warn!(%error, "the approvers are unknown; the dashboard shows the request");
         Vec::new()

@@ -9,15 +9,14 @@ use crate::Deps;
 use crate::store::{self, ApprovalRow};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use contracts::EventId;
 use contracts::approval::{ApprovalState, Decision};
-use contracts::outbox::{
-    Buttons, Delivery, DeliveryState, DeliveryStatus, OutboxAnswer, OutboxRequest, Target,
-};
-use contracts::{EventId, ServiceName};
+use contracts::calls::webhook_aggregator::{Deliver, WakeEvent};
+use contracts::outbox::{Buttons, Delivery, DeliveryState, DeliveryStatus, OutboxRequest, Target};
 use hmac::{Hmac, KeyInit, Mac};
 use platform::backoff::Exponential;
 use platform::edge::{ApiError, ApiResult};
-use platform::ports::{CallError, ClockExt, SqlExt, Statement};
+use platform::ports::{ClockExt, SqlExt, Statement};
 use platform::secret::digest_hex;
 use platform::sql;
 use platform::time::rfc3339;
@@ -171,13 +170,7 @@ async fn flush(deps: &Deps, rows: &[DeliveryRow]) -> ApiResult<()> {
         .iter()
         .map(|row| delivery(deps, &approval, row, now_ms))
         .collect::<ApiResult<Vec<_>>>()?;
-    let answer: Result<OutboxAnswer, CallError> = platform::ports::calls::post(
-        &*deps.calls,
-        ServiceName::WebhookAggregator,
-        "/internal/outbox",
-        &OutboxRequest { deliveries },
-    )
-    .await;
+    let answer = deps.calls.ask::<Deliver>(&(), &OutboxRequest { deliveries }).await;
     let retry_ms = |row: &DeliveryRow| now_ms + BACKOFF.wait_ms(row.attempts + 1, &*deps.clock);
     let updates = match &answer {
         Ok(answer) => rows
@@ -302,19 +295,13 @@ pub fn wake(deps: &Deps, events: Vec<String>) {
     }
     let calls = deps.calls.clone();
     deps.background.spawn(Box::pin(async move {
-        for event in events.into_iter().filter(|event| is_path_safe(event)) {
-            let path = format!("/internal/events/{event}/wake");
-            let woken: Result<serde_json::Value, _> = platform::ports::calls::post(&*calls, ServiceName::WebhookAggregator, &path, &json!({})).await;
-            if let Err(error) = woken {
-                tracing::debug!(error = %error, event, "waking an event failed; its own timer checks again");
+        // A task of another program has no event at the aggregator.
+        for event in events.into_iter().map(EventId::new).filter(|event| event.shard().is_some()) {
+            if let Err(error) = calls.tell::<WakeEvent>(&event, &()).await {
+                tracing::debug!(%error, %event, "waking an event failed; its own timer checks again");
             }
         }
     }));
-}
-
-fn is_path_safe(event: &str) -> bool {
-    EventId::new(event).shard().is_some()
-        && event.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:~-".contains(&b))
 }
 
 /// Number of unreachable chats, for the status page.
@@ -341,12 +328,5 @@ mod tests {
             let wait = BACKOFF.wait_ms(failures, &clock);
             assert!((longest * 3 / 4..=longest).contains(&wait), "{failures}: {wait}");
         }
-    }
-
-    #[test]
-    fn wake_path_accepts_event_ids_only() {
-        assert!(is_path_safe("slack.T0AAAA111.01ARZ3NDEKTSV4RRFFQ69G5FAV"));
-        assert!(!is_path_safe("x/../y.01ARZ3NDEKTSV4RRFFQ69G5FAV"));
-        assert!(!is_path_safe("nonsense"));
     }
 }

@@ -9,18 +9,18 @@ use crate::decide::over_budget;
 use crate::ledger::{self, Figures, Shortfall};
 use crate::store::{self, Answers, ApprovalRow, HALTED, SKEW_MS};
 use crate::{Deps, owner};
+use axum::Json;
 use axum::extract::{Path, State};
-use axum::{Extension, Json};
 use contracts::approval::{
     ApprovalState, ClaimAnswer, ClaimRequest, GivenUp, GivenUpAnswer, GivenUpRequest,
+    RenewedAnswer, RenewedRequest,
 };
 use contracts::task::LEASE_MS;
-use contracts::{ErrorCode, Problem, TaskId};
-use platform::edge::{ApiError, ApiResult, JsonBody, Principal, Scope};
+use contracts::{ErrorCode, Problem};
+use platform::edge::{ApiError, ApiResult, JsonBody};
 use platform::ports::{ClockExt, PortError, Statement};
 use platform::secret::digest_hex;
 use platform::sql;
-use serde::{Deserialize, Serialize};
 
 /// The reason that a claim is refused.
 #[derive(Debug, thiserror::Error)]
@@ -77,17 +77,12 @@ impl From<ClaimError> for ApiError {
     }
 }
 
-/// The handler. Services may call decide under the same path prefix; claiming is for the gateway
-/// only.
+/// `POST /api/approvals/{id}/claim`.
 pub async fn claim(
     State(deps): State<Deps>,
-    Extension(who): Extension<Principal>,
     Path(id): Path<String>,
     JsonBody(request): JsonBody<ClaimRequest>,
 ) -> ApiResult<Json<ClaimAnswer>> {
-    if who != Principal::Scope(Scope::Gateway) {
-        return Err(ApiError::new(ErrorCode::Forbidden, "Claiming needs the scope gateway."));
-    }
     Ok(Json(take(&deps, &id, &request.digest, request.epoch).await?))
 }
 
@@ -220,22 +215,7 @@ pub async fn given_up(
     Ok(Json(GivenUpAnswer { was }))
 }
 
-/// `POST /internal/renewed`: a gateway has renewed its lease of this task.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct RenewedRequest {
-    task_id: TaskId,
-}
-
-/// Whether the hold continues: not if halted, settled, or expired and no longer covered.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RenewedAnswer {
-    task_id: TaskId,
-    renewed: bool,
-}
-
-/// Extends hold and lease of a claimed task.
+/// `POST /internal/renewed`: extends hold and lease of a claimed task.
 pub async fn renewed(
     State(deps): State<Deps>,
     JsonBody(request): JsonBody<RenewedRequest>,

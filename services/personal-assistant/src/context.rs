@@ -8,10 +8,12 @@ use crate::wrong::{Wrong, check_amount, refuse};
 use crate::{Deps, limits, owner, window};
 use axum::extract::State;
 use axum::{Extension, Json};
+use contracts::Problem;
+use contracts::calls::skill_graph_loader::ListAgents;
 use contracts::chat::{OwnerContext, OwnerContextUpdate};
-use contracts::{Problem, ServiceName};
+use contracts::graph::VersionQuery;
 use platform::edge::{ApiResult, JsonBody, Principal};
-use platform::ports::{Statement, calls};
+use platform::ports::Statement;
 use platform::sql;
 use serde_json::{Value, json};
 
@@ -79,11 +81,14 @@ async fn known_agencies(deps: &Deps, names: &[String]) -> ApiResult<()> {
     if names.is_empty() {
         return Ok(());
     }
-    let answer: Value = calls::get(&*deps.calls, ServiceName::SkillGraphLoader, "/api/agents")
-        .await
-        .unwrap_or_default();
-    let agents = answer.get("agents").and_then(Value::as_array).into_iter().flatten();
-    let known: Vec<&str> = agents.filter_map(|agent| agent.get("id")?.as_str()).collect();
+    let agents = match deps.calls.ask::<ListAgents>(&(), &VersionQuery::default()).await {
+        Ok(list) => list.agents,
+        Err(error) => {
+            tracing::warn!(%error, "the graph's agents are not known; any name is taken");
+            return Ok(());
+        }
+    };
+    let known: Vec<&str> = agents.iter().map(|agent| agent.id.as_str()).collect();
     let unknown: Vec<&str> = names
         .iter()
         .map(String::as_str)

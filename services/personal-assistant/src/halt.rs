@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use contracts::halt::{
     HaltAnswer, HaltCheck, HaltCheckAnswer, HaltLevel, HaltList, HaltRequest, HaltRow,
-    ResumeRequest,
+    ResumeAnswer, ResumeRequest, StoppedRequest,
 };
 use contracts::{Problem, TaskId};
 use http::StatusCode;
@@ -19,7 +19,7 @@ use platform::edge::{ApiResult, JsonBody, Principal};
 use platform::ports::{ClockExt, SqlExt, Statement};
 use platform::sql;
 use platform::time::rfc3339;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 /// The signal key for halts.
 pub const KEY: &str = "halts";
@@ -230,16 +230,6 @@ struct Event {
     id: String,
 }
 
-/// Response of resume.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ResumeAnswer {
-    /// False if nothing was halted.
-    success: bool,
-    task_id: Option<TaskId>,
-    message: String,
-}
-
 /// `POST /api/resume`: ends one task's halt, or the halt of all. Cancelled work stays cancelled.
 pub async fn resume(
     State(deps): State<Deps>,
@@ -324,14 +314,7 @@ pub async fn check(
     Ok(Json(HaltCheckAnswer { all, halted }))
 }
 
-/// `POST /internal/stopped`: the gateway confirmed that this task no longer runs.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct StoppedRequest {
-    task_id: TaskId,
-}
-
-/// Raises the level of the task's halt.
+/// `POST /internal/stopped`: raises the level of the task's halt.
 pub async fn stopped(
     State(deps): State<Deps>,
     JsonBody(request): JsonBody<StoppedRequest>,

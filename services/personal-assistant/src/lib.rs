@@ -38,51 +38,46 @@ pub use deps::Deps;
 pub use store::{CLAIM_WINDOW_MS, DECISION_WINDOW_MS, SKEW_MS};
 
 use axum::Router;
-use axum::routing::{get, post};
-use contracts::{ErrorCode, ServiceName};
-use platform::edge::{ApiError, Auth, Routes, Scope};
+use contracts::calls::{Access, personal_assistant as calls};
+use contracts::{Scope, ServiceName};
+use platform::edge::{Auth, Routes};
 
-const OWNER: &[Scope] = &[Scope::Operator];
-const READER: &[Scope] = &[Scope::Operator, Scope::Viewer];
-const REQUESTER: &[Scope] = &[Scope::Operator, Scope::Agent];
-const REQUEST_READER: &[Scope] = &[Scope::Operator, Scope::Viewer, Scope::Agent, Scope::Gateway];
-/// A gateway that runs tasks for other programs looks for halts itself.
-const HALT_READER: &[Scope] = &[Scope::Operator, Scope::Viewer, Scope::Gateway];
-const LIST_READER: &[Scope] = &[Scope::Operator, Scope::Viewer, Scope::Agent];
-const GATEWAY: &[Scope] = &[Scope::Gateway];
+const OWNER: Access = Access::Scopes(&[Scope::Operator]);
 
-/// The whole URL map. Services come in beside the scopes by the table in `contracts::calls`.
+/// The whole URL map.
 fn routes(auth: Auth) -> Routes<Deps> {
     Routes::new(ServiceName::PersonalAssistant, auth)
-        .open("/health", get(status::health))
-        .scoped(READER, "/api/status", get(status::status))
-        .scoped(REQUESTER, "/api/approve", post(approve::approve))
-        .scoped(LIST_READER, "/api/approvals", get(approvals::list))
-        .scoped(REQUEST_READER, "/api/approvals/{id}", get(approvals::one))
-        .scoped(OWNER, "/api/approvals/{id}/decide", post(decide::decide))
-        .scoped(GATEWAY, "/api/approvals/{id}/claim", post(claim::claim))
-        .scoped(GATEWAY, "/api/tasks/{task}/settle", post(settle::settle))
-        .scoped(OWNER, "/api/halt", post(halt::halt))
-        .scoped(OWNER, "/api/resume", post(halt::resume))
-        .scoped(HALT_READER, "/api/halts", get(halt::list))
-        .scoped(READER, "/api/context", get(context::read))
-        .scoped(OWNER, "/api/context", axum::routing::put(context::update))
-        .scoped(READER, "/api/budget", get(budget::read))
-        .scoped(OWNER, "/api/budget", axum::routing::put(budget::update))
-        .scoped(OWNER, "/api/chat", post(chat::chat))
-        .scoped(OWNER, "/api/backups", get(backups::list).post(backups::make))
-        .scoped(OWNER, "/api/restore", post(backups::restore))
-        .scoped(OWNER, "/api/memory", get(later))
-        .scoped(OWNER, "/api/memory/{id}", axum::routing::delete(later))
-        .scoped(OWNER, "/api/policy", get(later).put(later))
-        .scoped(OWNER, "/api/policy/replay", post(later))
-        .internal("/internal/press", post(press::press))
-        .internal("/internal/tie-break", post(tie_break::tie_break))
-        .internal("/internal/halts/check", post(halt::check))
-        .internal("/internal/stopped", post(halt::stopped))
-        .internal("/internal/renewed", post(claim::renewed))
-        .internal("/internal/given-up", post(claim::given_up))
-        .internal("/internal/ledger-stats", get(stats::ledger_stats))
+        .health(status::health)
+        .document(include_str!("../../../docs/api/personal-assistant.json"))
+        .call(calls::ReadStatus, status::status)
+        .call(calls::Approve, approve::approve)
+        .call(calls::ListApprovals, approvals::list)
+        .call(calls::ReadApproval, approvals::one)
+        .call(calls::Decide, decide::decide)
+        .call(calls::Claim, claim::claim)
+        .call(calls::Settle, settle::settle)
+        .call(calls::Halt, halt::halt)
+        .call(calls::Resume, halt::resume)
+        .call(calls::ListHalts, halt::list)
+        .call(calls::ReadContext, context::read)
+        .call(calls::UpdateContext, context::update)
+        .call(calls::ReadBudget, budget::read)
+        .call(calls::UpdateBudget, budget::update)
+        .call(calls::Chat, chat::chat)
+        .call(calls::ListBackups, backups::list)
+        .call(calls::MakeBackup, backups::make)
+        .call(calls::Restore, backups::restore)
+        .call(calls::Press, press::press)
+        .call(calls::BreakTie, tie_break::tie_break)
+        .call(calls::CheckHalts, halt::check)
+        .call(calls::ReportStopped, halt::stopped)
+        .call(calls::ReportRenewed, claim::renewed)
+        .call(calls::ReportGivenUp, claim::given_up)
+        .call(calls::ReadLedgerStats, stats::ledger_stats)
+        .planned(OWNER, "/api/memory")
+        .planned(OWNER, "/api/memory/{id}")
+        .planned(OWNER, "/api/policy")
+        .planned(OWNER, "/api/policy/replay")
 }
 
 /// The service.
@@ -102,8 +97,4 @@ pub async fn tick(deps: &Deps) {
     if let Err(error) = ask::flush_due(deps).await {
         tracing::warn!(problem = ?error.0, "delivering to the chats failed; the next tick tries again");
     }
-}
-
-async fn later() -> ApiError {
-    ApiError::new(ErrorCode::NotInThisVersion, "This path is planned; it is not in this version.")
 }

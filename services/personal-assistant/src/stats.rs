@@ -5,7 +5,7 @@ use crate::{Deps, halt, ledger, limits, owner, window};
 use axum::Json;
 use axum::extract::State;
 use contracts::Micros;
-use contracts::monitoring::LedgerStats;
+use contracts::monitoring::{LedgerStats, SinceQuery};
 use platform::edge::{ApiResult, Query};
 use platform::sql;
 use serde::Deserialize;
@@ -14,12 +14,6 @@ use serde::Deserialize;
 const DAYS: i64 = 14;
 /// Maximum newest decisions of people for the median.
 const DECISIONS_MAX: u32 = 1_000;
-
-/// The query: `since`, milliseconds since the epoch; default: the start of the owner's day.
-#[derive(Deserialize)]
-pub struct StatsQuery {
-    since: Option<i64>,
-}
 
 #[derive(Default, Deserialize)]
 struct Counts {
@@ -49,10 +43,10 @@ struct DayCost {
 /// Decided by a person, not by a rule or the expiry.
 const HUMAN: &str = "decided_by NOT IN ('policy', 'expiry')";
 
-/// The handler.
+/// Figures since `since`, the start of the owner's day when it is left out.
 pub async fn ledger_stats(
     State(deps): State<Deps>,
-    Query(query): Query<StatsQuery>,
+    Query(query): Query<SinceQuery>,
 ) -> ApiResult<Json<LedgerStats>> {
     let owner = owner::read(&deps).await?;
     let now_ms = deps.clock.now_ms();

@@ -4,11 +4,11 @@ use crate::{Deps, ask, budget, halt};
 use axum::Json;
 use axum::extract::State;
 use contracts::ServiceName;
-use contracts::budget::BudgetScope;
+use contracts::monitoring::AssistantStatus;
 use platform::edge::{ApiResult, Checkup, Found};
 use platform::ports::SqlExt;
 use platform::sql;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -19,25 +19,6 @@ pub async fn health(State(deps): State<Deps>) -> Checkup {
         .needs("database", Found::of(answer, "The database does not answer."))
 }
 
-/// Response of `GET /api/status`.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Status {
-    service: ServiceName,
-    version: &'static str,
-    /// Whether everything is halted.
-    halted: bool,
-    pending: i64,
-    /// Pending approvals whose question has reached no chat.
-    undelivered: i64,
-    /// Claimed and not settled.
-    running: i64,
-    /// Always null: this version has no model.
-    model: Option<String>,
-    time_zone: String,
-    budget: Vec<BudgetScope>,
-}
-
 #[derive(Deserialize)]
 struct Counts {
     pending: i64,
@@ -45,7 +26,7 @@ struct Counts {
 }
 
 /// The state at a glance, for the owner.
-pub async fn status(State(deps): State<Deps>) -> ApiResult<Json<Status>> {
+pub async fn status(State(deps): State<Deps>) -> ApiResult<Json<AssistantStatus>> {
     let count = sql!(
         "SELECT (SELECT COUNT(*) FROM approvals WHERE state = 'pending' AND expires_at > ?1) AS pending,
                 (SELECT COUNT(*) FROM approvals WHERE state = 'claimed' AND (lease_until > ?1 OR valid_until > ?1)) AS running",
@@ -53,9 +34,9 @@ pub async fn status(State(deps): State<Deps>) -> ApiResult<Json<Status>> {
     );
     let counts = deps.sql.one::<Counts>(count).await?.unwrap_or(Counts { pending: 0, running: 0 });
     let budget = budget::answer(&deps).await?;
-    Ok(Json(Status {
+    Ok(Json(AssistantStatus {
         service: ServiceName::PersonalAssistant,
-        version: VERSION,
+        version: VERSION.to_owned(),
         halted: halt::all_halted(&deps).await?,
         pending: counts.pending,
         undelivered: ask::undelivered(&deps).await?,

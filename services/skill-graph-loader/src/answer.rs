@@ -7,14 +7,7 @@ use bytes::Bytes;
 use contracts::{GraphVersion, Problem};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use platform::edge::ApiError;
-use serde::{Deserialize, Serialize};
-
-/// `?version=`.
-#[derive(Debug, Default, Deserialize)]
-pub struct VersionQuery {
-    #[serde(default)]
-    pub version: Option<String>,
-}
+use serde::Serialize;
 
 /// The version of a request.
 #[derive(Clone, Debug, PartialEq)]

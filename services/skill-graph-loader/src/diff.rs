@@ -4,29 +4,18 @@ use crate::versions::named;
 use crate::{Deps, load, store};
 use axum::Json;
 use axum::extract::State;
-use contracts::graph::{Agent, AgentChange, Graph, GraphDiff, Skill};
+use contracts::graph::{Agent, AgentChange, DiffQuery, Graph, GraphDiff, Skill};
 use contracts::{GraphVersion, Problem};
 use platform::edge::{ApiError, ApiResult, Query};
-use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
 
 /// Maximum lines listed per kind; the rest is counted.
 const LISTED_MAX: usize = 50;
 
-/// The query; versions may be shortened to at least four characters.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Wanted {
-    /// Default: the version served when `to` was published.
-    from: Option<String>,
-    /// Default: the current version.
-    to: Option<String>,
-}
-
 /// The handler.
 pub async fn diff(
     State(deps): State<Deps>,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<DiffQuery>,
 ) -> ApiResult<Json<GraphDiff>> {
     let to = match wanted.to.filter(|to| !to.is_empty()) {
         Some(to) => named(&deps, &to).await?.version,

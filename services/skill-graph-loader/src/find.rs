@@ -7,23 +7,10 @@ use crate::{Deps, load};
 use axum::extract::State;
 use axum::response::Response;
 use contracts::GraphVersion;
-use contracts::graph::SearchAnswer;
+use contracts::graph::{SearchAnswer, SearchQuery};
 use http::HeaderMap;
 use platform::edge::{ApiResult, Query};
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
-
-/// The query string.
-#[derive(Debug, Deserialize)]
-pub struct SearchQuery {
-    /// The query; only its first 512 characters count.
-    pub q: String,
-    /// 1 to 50, default 10; larger values count as 50.
-    #[serde(default)]
-    pub limit: Option<usize>,
-    #[serde(default)]
-    pub version: Option<String>,
-}
 
 /// Searches; without a published graph there are no results.
 pub async fn search(

@@ -2,40 +2,17 @@
 //! its parts.
 
 use crate::Deps;
-use crate::answer::{Asked, VersionQuery};
+use crate::answer::Asked;
 use crate::cache::Loaded;
 use crate::load;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use bytes::Bytes;
 use contracts::GraphVersion;
-use contracts::graph::{Agent, Channel, Graph, Skill};
+use contracts::graph::{AgentList, ChannelList, Graph, LinkedSkill, VersionQuery};
 use http::HeaderMap;
 use platform::edge::{ApiError, ApiResult, Query};
-use serde::Serialize;
 use std::sync::Arc;
-
-#[derive(Serialize)]
-struct Agents<'a> {
-    version: Option<&'a GraphVersion>,
-    agents: &'a [Agent],
-}
-
-#[derive(Serialize)]
-struct Channels<'a> {
-    version: Option<&'a GraphVersion>,
-    channels: &'a [Channel],
-}
-
-/// A file with the ids of its links in both directions.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct LinkedSkill<'a> {
-    #[serde(flatten)]
-    skill: &'a Skill,
-    links: Vec<&'a str>,
-    linked_from: Vec<&'a str>,
-}
 
 async fn load(deps: &Deps, asked: &Asked) -> ApiResult<Arc<Loaded>> {
     match &asked.version {
@@ -71,7 +48,8 @@ pub async fn agents(
         return Ok(unchanged);
     }
     let loaded = load(&deps, &asked).await?;
-    Ok(asked.json(&Agents { version: asked.version.as_ref(), agents: &loaded.graph.agents }))
+    let agents = loaded.graph.agents.clone();
+    Ok(asked.json(&AgentList { version: asked.version.clone(), agents }))
 }
 
 /// `GET /api/channels`: `{version, channels}`.
@@ -85,7 +63,8 @@ pub async fn channels(
         return Ok(unchanged);
     }
     let loaded = load(&deps, &asked).await?;
-    Ok(asked.json(&Channels { version: asked.version.as_ref(), channels: &loaded.graph.channels }))
+    let channels = loaded.graph.channels.clone();
+    Ok(asked.json(&ChannelList { version: asked.version.clone(), channels }))
 }
 
 /// `GET /api/skills/{id}`: one file by its id (which may contain slashes), with its links in both
@@ -107,9 +86,9 @@ pub async fn skill(
         .ok_or_else(|| ApiError::not_found("file with this id in the graph"))?;
     let links = loaded.graph.links.iter();
     let answer = LinkedSkill {
-        skill,
-        links: links.clone().filter(|link| link.from == id).map(|link| link.to.as_str()).collect(),
-        linked_from: links.filter(|link| link.to == id).map(|link| link.from.as_str()).collect(),
+        skill: skill.clone(),
+        links: links.clone().filter(|link| link.from == id).map(|link| link.to.clone()).collect(),
+        linked_from: links.filter(|link| link.to == id).map(|link| link.from.clone()).collect(),
     };
     Ok(asked.json(&answer))
 }

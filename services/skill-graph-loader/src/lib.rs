@@ -30,10 +30,9 @@ pub use publish::{PublishError, publish_files};
 pub use search::{Searcher, search_files};
 
 use axum::Router;
-use axum::routing::{get, post};
 use contracts::ServiceName;
 use contracts::graph::SourceFile;
-use platform::edge::{Auth, Routes, Scope};
+use platform::edge::{Auth, Routes};
 
 /// The service.
 pub fn router(deps: Deps) -> Router {
@@ -42,25 +41,24 @@ pub fn router(deps: Deps) -> Router {
 
 /// The URL map.
 fn routes(auth: Auth) -> Routes<Deps> {
-    // The gateway's runners answer from the graph; an agent may ask for approval and nothing else.
-    const READ: &[Scope] = &[Scope::Viewer, Scope::Operator, Scope::Gateway];
-    const OWNER: &[Scope] = &[Scope::Operator];
+    use contracts::calls::skill_graph_loader as calls;
     Routes::new(ServiceName::SkillGraphLoader, auth)
-        .scoped(READ, "/api/graph", get(graph::graph))
-        .scoped(READ, "/api/agents", get(graph::agents))
-        .scoped(READ, "/api/channels", get(graph::channels))
-        .scoped(READ, "/api/skills/{*id}", get(graph::skill))
-        .scoped(READ, "/api/search", get(find::search))
-        .scoped(READ, "/api/versions", get(versions::versions))
-        .scoped(READ, "/api/map", get(map::map))
-        .scoped(READ, "/api/report", get(map::report))
-        .scoped(READ, "/api/diff", get(diff::diff))
-        .scoped(OWNER, "/api/publish", post(publish::publish))
-        .scoped(OWNER, "/api/rollback", post(rollback::rollback))
-        .scoped(OWNER, "/api/restore", post(restore::restore))
-        .internal("/internal/current", get(versions::current))
-        .internal("/internal/model/{version}", get(versions::model))
-        .open("/health", get(versions::health))
+        .call(calls::ReadGraph, graph::graph)
+        .call(calls::ListAgents, graph::agents)
+        .call(calls::ListChannels, graph::channels)
+        .call(calls::ReadSkill, graph::skill)
+        .call(calls::Search, find::search)
+        .call(calls::ListVersions, versions::versions)
+        .call(calls::ReadMap, map::map)
+        .call(calls::ReadReport, map::report)
+        .call(calls::ReadDiff, diff::diff)
+        .call(calls::Publish, publish::publish)
+        .call(calls::Rollback, rollback::rollback)
+        .call(calls::Restore, restore::restore)
+        .call(calls::ReadCurrent, versions::current)
+        .call(calls::ReadModel, versions::model)
+        .health(versions::health)
+        .document(include_str!("../../../docs/api/skill-graph-loader.json"))
 }
 
 /// Reads a folder without a server: for `quintet graph check` and `quintet route --graph`.

@@ -1,11 +1,11 @@
 //! `GET /api/map`: the graph without its texts, for drawing. `GET /api/report`: the findings of a
 //! version's publish.
 
-use crate::answer::{Asked, VersionQuery};
+use crate::answer::Asked;
 use crate::{Deps, load, store};
 use axum::extract::State;
 use axum::response::Response;
-use contracts::graph::{Finding, GraphMap, GraphReport, MapNode, SkillKind};
+use contracts::graph::{Finding, GraphMap, GraphReport, MapNode, SkillKind, VersionQuery};
 use http::HeaderMap;
 use platform::edge::{ApiResult, Query};
 use std::collections::HashMap;

@@ -21,9 +21,10 @@ use axum::extract::{Request, State};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use contracts::calls::agency_router::{ReportPublished, Train};
 use contracts::graph::{Finding, Graph, PublishRequest, Published, Severity, SourceFile};
-use contracts::routing::{TrainAnswer, TrainRequest};
-use contracts::{Effect, ErrorCode, GraphVersion, Problem, ServiceName};
+use contracts::routing::TrainRequest;
+use contracts::{Effect, ErrorCode, GraphVersion, Problem};
 use platform::edge::{ApiError, ApiResult, parse_json, read_body};
 use platform::ports::{CallError, PortError, PortErrorKind, calls};
 use serde_json::json;
@@ -240,14 +241,7 @@ pub async fn publish_graph(
 
 /// Notifies the router of the new version. If this fails, the router notices it soon by itself.
 pub async fn tell_the_router(deps: &Deps) {
-    if let Err(error) = calls::post::<_, serde_json::Value>(
-        &*deps.calls,
-        ServiceName::AgencyRouter,
-        "/internal/published",
-        &json!({}),
-    )
-    .await
-    {
+    if let Err(error) = deps.calls.tell::<ReportPublished>(&(), &()).await {
         tracing::warn!(%error, "cannot notify the router of the publish");
     }
 }
@@ -349,15 +343,8 @@ async fn make(
     let bodies: Vec<String> =
         graph.skills.iter_mut().map(|skill| std::mem::take(&mut skill.body)).collect();
     let request = TrainRequest { graph };
-    let answer: TrainAnswer = calls::post_patiently(
-        &*deps.calls,
-        ServiceName::AgencyRouter,
-        "/internal/train",
-        &request,
-        TRAINING,
-    )
-    .await
-    .map_err(PublishError::Train)?;
+    let trained = deps.calls.ask_patiently::<Train>(&(), &request, TRAINING).await;
+    let answer = trained.map_err(PublishError::Train)?;
     let model = STANDARD.decode(&answer.model_base64);
     let model = model.map_err(|e| {
         PublishError::Train(

@@ -6,20 +6,13 @@ use crate::{Deps, load, store};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use contracts::graph::VersionList;
+use contracts::graph::{CurrentVersion, VersionList};
 use contracts::{ErrorCode, GraphVersion, Problem, ServiceName};
 use http::header;
 use platform::edge::{ApiResult, Checkup, Found};
-use serde::Serialize;
 
 /// Minimum characters of a shortened version.
 const START_CHARS_MIN: usize = 4;
-
-/// `{version}`, null before the first publish.
-#[derive(Serialize)]
-pub struct Current {
-    version: Option<GraphVersion>,
-}
 
 /// The only version with this prefix.
 ///
@@ -57,13 +50,16 @@ pub async fn versions(State(deps): State<Deps>) -> ApiResult<Json<VersionList>> 
 }
 
 /// `GET /internal/current`: one row read.
-pub async fn current(State(deps): State<Deps>) -> ApiResult<Json<Current>> {
-    Ok(Json(Current { version: store::current(&*deps.sql).await? }))
+pub async fn current(State(deps): State<Deps>) -> ApiResult<Json<CurrentVersion>> {
+    Ok(Json(CurrentVersion { version: store::current(&*deps.sql).await? }))
 }
 
 /// `GET /internal/model/{version}`: the model's bytes.
-pub async fn model(State(deps): State<Deps>, Path(version): Path<String>) -> ApiResult<Response> {
-    let bytes = load::object(&deps, &GraphVersion::new(version), |names| names.model).await?;
+pub async fn model(
+    State(deps): State<Deps>,
+    Path(version): Path<GraphVersion>,
+) -> ApiResult<Response> {
+    let bytes = load::object(&deps, &version, |names| names.model).await?;
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response())
 }
 

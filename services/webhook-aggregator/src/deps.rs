@@ -1,10 +1,12 @@
 //! The ports and settings that the service is built with.
 
 use crate::config::Config;
-use contracts::{ServiceName, Shard};
+use contracts::Shard;
+use contracts::calls::Call;
 use inbox::{EventParts, GetEvent, Inbox, InboxExt};
 use platform::edge::Auth;
-use platform::ports::{Background, Calls, Clock, Outbound, PortResult, Signal, calls};
+use platform::ports::calls::{Prepared, deliver, prepare};
+use platform::ports::{Background, Calls, Clock, Outbound, PortResult, Signal};
 use std::sync::Arc;
 
 /// The service's ports and settings.
@@ -31,18 +33,22 @@ impl Deps {
         id.shard()
             .filter(|shard| self.config.endpoints.iter().any(|endpoint| endpoint.shard() == *shard))
     }
-    /// Tells another service something, in the background: a lost word makes its picture older, not wrong.
-    pub(crate) fn tell(
+    /// Makes a call in the background: a lost word makes the callee's picture older, not wrong.
+    pub(crate) fn tell<C: Call<Params = (), Request: serde::Serialize>>(
         &self,
-        callee: ServiceName,
-        path: &'static str,
-        what: &impl serde::Serialize,
+        request: &C::Request,
     ) {
-        let body = serde_json::to_vec(what).unwrap_or_default().into();
+        match prepare::<C>(&(), request) {
+            Ok(prepared) => self.tell_prepared(prepared, C::PATH),
+            Err(error) => tracing::warn!(%error, path = C::PATH, "a call could not be written"),
+        }
+    }
+    /// Apart from the type of the call, so that a Worker's bundle has it once.
+    fn tell_prepared(&self, prepared: Prepared, path: &'static str) {
         let calls = self.calls.clone();
         self.background.spawn(Box::pin(async move {
-            if let Err(error) = calls::tell(calls.as_ref(), callee, path, body).await {
-                tracing::warn!(%error, callee = %callee, path, "another service could not be told");
+            if let Err(error) = deliver(&*calls, prepared).await {
+                tracing::warn!(%error, path, "another service could not be told");
             }
         }));
     }

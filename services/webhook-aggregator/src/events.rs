@@ -4,8 +4,8 @@ use crate::Deps;
 use axum::Json;
 use axum::extract::{Path, State};
 use contracts::event::{
-    AttemptEntry, EventDetail, EventList, EventRow, Reply as SaidReply, Said, Speaker, Stage,
-    StageEntry,
+    AttemptEntry, EventDetail, EventList, EventQuery, EventRow, EventsQuery, Reply as SaidReply,
+    Said, Speaker, Stage, StageEntry,
 };
 use contracts::outbox::DeliveryState;
 use contracts::{ChannelKind, EventId, Problem, Shard};
@@ -14,24 +14,15 @@ use inbox::{EventParts, InboxExt, ListEvents, ReadTranscript, StoredEvent};
 use platform::edge::{ApiError, ApiResult, Query};
 use platform::ports::{PortResult, begin_wait};
 use platform::time::rfc3339;
-use serde::Deserialize;
 
 const LIMIT_DEFAULT: u32 = 50;
 const LIMIT_MAX: u32 = 500;
 const WAIT_S_MAX: u32 = 25;
 
-#[derive(Deserialize)]
-pub(crate) struct Filter {
-    state: Option<String>,
-    channel: Option<String>,
-    limit: Option<u32>,
-    cursor: Option<String>,
-}
-
 /// `GET /api/events?state=&channel=&limit=&cursor=`, newest first.
 pub(crate) async fn list(
     State(deps): State<Deps>,
-    Query(filter): Query<Filter>,
+    Query(filter): Query<EventsQuery>,
 ) -> ApiResult<Json<EventList>> {
     let limit = filter.limit.unwrap_or(LIMIT_DEFAULT);
     if !(1..=LIMIT_MAX).contains(&limit) {
@@ -108,18 +99,11 @@ fn ulid_of(id: &EventId) -> &str {
     id.as_str().rsplit_once('.').map_or("", |(_, ulid)| ulid)
 }
 
-#[derive(Deserialize)]
-pub(crate) struct Wait {
-    /// Seconds to wait for the event to reach an end.
-    #[serde(default)]
-    wait: u32,
-}
-
 /// `GET /api/events/{id}`; with `wait` it answers when the event has ended, been answered or parked, or the time is up.
 pub(crate) async fn one(
     State(deps): State<Deps>,
     Path(id): Path<String>,
-    Query(query): Query<Wait>,
+    Query(query): Query<EventQuery>,
 ) -> ApiResult<Json<EventDetail>> {
     let id = EventId::new(id);
     let deadline = deps.clock.now_ms() + i64::from(query.wait.min(WAIT_S_MAX)) * 1000;

@@ -2,8 +2,9 @@
 //! pool.
 
 use crate::Deps;
+use contracts::AgentId;
+use contracts::calls::agency_router::ReportOutcome;
 use contracts::routing::{OutcomeReport, PoolOutcome};
-use contracts::{AgentId, ServiceName};
 
 /// The signal that tasks wait to be leased.
 pub(crate) const WAITING: &str = "tasks";
@@ -22,5 +23,5 @@ pub(crate) fn bare(agent: AgentId, outcome: PoolOutcome) -> OutcomeReport {
 
 /// Tells the router's pool.
 pub(crate) fn report(deps: &Deps, report: &OutcomeReport) {
-    deps.tell(ServiceName::AgencyRouter, "/internal/outcomes", report);
+    deps.tell::<ReportOutcome>(report);
 }

@@ -30,13 +30,10 @@ pub use deps::Deps;
 pub use pump::{next_due, pump, recover};
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::post;
+use contracts::calls::webhook_aggregator as calls;
 use contracts::{ChannelKind, ServiceName};
-use platform::edge::{Routes, Scope};
-
-const READ: &[Scope] = &[Scope::Operator, Scope::Viewer];
-const OPERATOR: &[Scope] = &[Scope::Operator];
-const GATEWAY: &[Scope] = &[Scope::Gateway];
+use platform::edge::Routes;
 
 /// The service. The whole URL map is this page.
 pub fn router(deps: Deps) -> Router {
@@ -46,21 +43,22 @@ pub fn router(deps: Deps) -> Router {
             let receive = move |deps, name, request| ingest::webhook(channel, deps, name, request);
             routes.open(&channel.webhook_path("{endpoint}"), post(receive))
         })
-        .open("/health", get(health::health))
-        .scoped(OPERATOR, "/api/messages", post(messages::send))
-        .scoped(OPERATOR, "/api/conversations/{id}/messages", get(messages::read))
-        .scoped(READ, "/api/events", get(events::list))
-        .scoped(READ, "/api/events/{id}", get(events::one))
-        .scoped(OPERATOR, "/api/events/{id}/replay", post(replay::one))
-        .scoped(OPERATOR, "/api/replay", post(replay::many))
-        .scoped(READ, "/api/gateways", get(gateways::list))
-        .scoped(OPERATOR, "/api/gateways/{id}/drain", post(gateways::drain))
-        .scoped(GATEWAY, "/api/tasks/lease", post(tasks::lease))
-        .scoped(GATEWAY, "/api/tasks/{id}/renew", post(tasks::renew))
-        .scoped(GATEWAY, "/api/tasks/{id}/result", post(tasks::result))
-        .internal("/internal/outbox", post(outbox::enqueue))
-        .internal("/internal/approvers", get(outbox::approvers))
-        .internal("/internal/events/{id}/wake", post(pump::wake))
-        .internal("/internal/inbox-stats", get(stats::inbox_stats))
+        .health(health::health)
+        .document(include_str!("../../../docs/api/webhook-aggregator.json"))
+        .call(calls::SendMessage, messages::send)
+        .call(calls::ReadConversation, messages::read)
+        .call(calls::ListEvents, events::list)
+        .call(calls::ReadEvent, events::one)
+        .call(calls::ReplayEvent, replay::one)
+        .call(calls::Replay, replay::many)
+        .call(calls::ListGateways, gateways::list)
+        .call(calls::DrainGateway, gateways::drain)
+        .call(calls::LeaseTasks, tasks::lease)
+        .call(calls::RenewTask, tasks::renew)
+        .call(calls::FinishTask, tasks::result)
+        .call(calls::Deliver, outbox::enqueue)
+        .call(calls::ListApprovers, outbox::approvers)
+        .call(calls::WakeEvent, pump::wake)
+        .call(calls::ReadInboxStats, stats::inbox_stats)
         .finish(deps)
 }

@@ -4,13 +4,12 @@ use crate::config::WEB;
 use crate::{Deps, control, ingest};
 use axum::Json;
 use axum::extract::{Path, State};
-use contracts::event::{MessageAccepted, MessageRequest, SaidList, Speaker, Stage};
+use contracts::event::{MessageAccepted, MessageRequest, SaidList, SaidQuery, Speaker, Stage};
 use contracts::outbox::Target;
 use contracts::{ChannelKind, ConversationId, Problem, Shard};
 use inbox::{Accept, EventOrigin, InboxExt, Limit, NewEvent, NewSaid, ReadTranscript, Transcript};
 use platform::edge::{ApiResult, JsonBody, Query};
 use platform::ports::{ClockExt, begin_wait};
-use serde::Deserialize;
 
 const TEXT_CHARS_MAX: usize = 16_000;
 const WAIT_S_MAX: u32 = 25;
@@ -102,19 +101,11 @@ fn new_event(deps: &Deps, name: &str, text: String) -> NewEvent {
     }
 }
 
-#[derive(Deserialize)]
-pub(crate) struct After {
-    #[serde(default)]
-    after: i64,
-    #[serde(default)]
-    wait: u32,
-}
-
 /// `GET /api/conversations/{id}/messages?after=&wait=`: what was said, or nothing new by the end of the wait.
 pub(crate) async fn read(
     State(deps): State<Deps>,
     Path(id): Path<String>,
-    Query(query): Query<After>,
+    Query(query): Query<SaidQuery>,
 ) -> ApiResult<Json<SaidList>> {
     // By the name that its caller gave it, too.
     let id = if id.contains(':') { id } else { format!("web:{WEB}:{id}") };

@@ -4,15 +4,14 @@ use crate::Deps;
 use crate::control::{self, ControlCommand};
 use crate::dispatch::{choice, say};
 use crate::retry::RETRY;
-use contracts::approval::{DecideRequest, Decision, PressAnswer, PressRequest};
-use contracts::budget::BudgetAnswer;
+use contracts::approval::{DecideRequest, Decision, PressRequest};
+use contracts::calls::personal_assistant as assistant;
 use contracts::event::Stage;
 use contracts::halt::{HaltRequest, ResumeRequest};
 use contracts::outbox::Target;
-use contracts::{ApprovalId, EventId, ServiceName, TaskId};
+use contracts::{ApprovalId, EventId, TaskId};
 use inbox::{Draft, Patch, Press, Step, StoredEvent};
-use platform::ports::{CallError, calls};
-use serde_json::Value;
+use platform::ports::CallError;
 
 /// A Telegram press can be answered for 150 s; nowhere is a later answer of use.
 const PRESS_ANSWER_MS: i64 = 150_000;
@@ -68,14 +67,7 @@ async fn pressed(
             chat: event.origin.target.chat.clone(),
             actor: actor(event),
         };
-        let answer: PressAnswer = calls::post(
-            deps.calls.as_ref(),
-            ServiceName::PersonalAssistant,
-            "/internal/press",
-            &request,
-        )
-        .await?;
-        answer.message
+        deps.calls.ask::<assistant::Press>(&(), &request).await?.message
     } else {
         NOT_YOURS.to_owned()
     };
@@ -113,13 +105,7 @@ async fn commanded(deps: &Deps, event: &StoredEvent) -> Result<Step, CallError> 
         ControlCommand::Resume => {
             let request =
                 ResumeRequest { all: true, actor: Some(actor(event)), ..ResumeRequest::default() };
-            calls::post::<_, Value>(
-                deps.calls.as_ref(),
-                ServiceName::PersonalAssistant,
-                "/api/resume",
-                &request,
-            )
-            .await?;
+            deps.calls.tell::<assistant::Resume>(&(), &request).await?;
             "Resumed: new work may begin.".to_owned()
         }
         ControlCommand::Approve(id) => decide(deps, event, &id, Decision::Approve).await?,
@@ -136,10 +122,7 @@ async fn halt(deps: &Deps, event: &StoredEvent, task: Option<TaskId>) -> Result<
         reason: Some("by chat".to_owned()),
         actor: Some(actor(event)),
     };
-    let answer: Value =
-        calls::post(deps.calls.as_ref(), ServiceName::PersonalAssistant, "/api/halt", &request)
-            .await?;
-    Ok(answer.get("message").and_then(Value::as_str).unwrap_or("Halted.").to_owned())
+    Ok(deps.calls.ask::<assistant::Halt>(&(), &request).await?.message)
 }
 
 /// A refusal is an answer too: the person is told, and nothing is tried again.
@@ -154,27 +137,15 @@ async fn decide(
     }
     let request =
         DecideRequest { decision, reason: None, version: None, actor: Some(actor(event)) };
-    let path = format!("/api/approvals/{id}/decide");
-    match calls::post::<_, Value>(
-        deps.calls.as_ref(),
-        ServiceName::PersonalAssistant,
-        &path,
-        &request,
-    )
-    .await
-    {
-        Ok(approval) => Ok(format!(
-            "{id} is {}.",
-            approval.get("state").and_then(Value::as_str).unwrap_or("decided")
-        )),
+    match deps.calls.ask::<assistant::Decide>(id, &request).await {
+        Ok(approval) => Ok(format!("{id} is {}.", approval.state.as_str())),
         Err(CallError::Refused(problem)) if !problem.code.retryable() => Ok(problem.detail),
         Err(error) => Err(error),
     }
 }
 
 async fn budget(deps: &Deps) -> Result<String, CallError> {
-    let answer: BudgetAnswer =
-        calls::get(deps.calls.as_ref(), ServiceName::PersonalAssistant, "/api/budget").await?;
+    let answer = deps.calls.ask::<assistant::ReadBudget>(&(), &()).await?;
     let line = |scope: &contracts::budget::BudgetScope| {
         format!(
             "{} ({}): {} spent, {} held, {} of {} left",

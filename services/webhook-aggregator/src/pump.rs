@@ -5,7 +5,7 @@
 use crate::{Deps, dispatch, handover, press, send};
 use axum::Json;
 use axum::extract::{Path, State};
-use contracts::event::Stage;
+use contracts::event::{Stage, Woken};
 use contracts::routing::PoolOutcome;
 use contracts::{EventId, GatewayId, Shard};
 use futures_util::future::{join, join_all};
@@ -129,10 +129,10 @@ async fn step(deps: &Deps, event: &StoredEvent) -> PortResult<bool> {
 pub(crate) async fn wake(
     State(deps): State<Deps>,
     Path(id): Path<String>,
-) -> ApiResult<Json<serde_json::Value>> {
+) -> ApiResult<Json<Woken>> {
     let event = EventId::new(id);
     let shard = deps.shard_of(&event).ok_or_else(|| ApiError::not_found("event of this id"))?;
     deps.inbox.ask(&shard, Wake { event: event.clone() }).await?;
     soon(&deps, event);
-    Ok(Json(serde_json::json!({})))
+    Ok(Json(Woken {}))
 }

@@ -3,30 +3,22 @@
 use crate::Deps;
 use axum::Json;
 use axum::extract::State;
-use contracts::monitoring::InboxStats;
+use contracts::monitoring::{InboxStats, SinceQuery};
 use futures_util::future::join_all;
 use inbox::{InboxExt, ReadStats, ShardStats};
 use platform::edge::{ApiResult, Query};
 use platform::ports::PortResult;
-use serde::Deserialize;
 
 const WEEK_MS: i64 = 7 * 24 * 3_600_000;
-
-#[derive(Deserialize)]
-pub(crate) struct Since {
-    /// Milliseconds since the epoch.
-    #[serde(default)]
-    since: i64,
-}
 
 /// `GET /internal/inbox-stats?since=`.
 pub(crate) async fn inbox_stats(
     State(deps): State<Deps>,
-    Query(query): Query<Since>,
+    Query(query): Query<SinceQuery>,
 ) -> ApiResult<Json<InboxStats>> {
     let latency_since_ms = deps.clock.now_ms() - WEEK_MS;
     let asked = join_all(deps.config.endpoints.iter().map(|endpoint| async {
-        let stats = ReadStats { since_ms: query.since, latency_since_ms };
+        let stats = ReadStats { since_ms: query.since.unwrap_or(0), latency_since_ms };
         let stats = deps.inbox.ask(&endpoint.shard(), stats).await?;
         PortResult::Ok((endpoint.channel.to_string(), stats))
     }))

@@ -5,17 +5,17 @@ use crate::handover::{WAITING, bare, report};
 use crate::{Deps, pump};
 use axum::Json;
 use axum::extract::{Path, State};
-use contracts::approval::Outcome;
-use contracts::halt::{HaltCheck, HaltCheckAnswer};
+use contracts::approval::{Outcome, RenewedRequest};
+use contracts::calls::personal_assistant::{CheckHalts, ReportRenewed, ReportStopped};
+use contracts::halt::{HaltCheck, StoppedRequest};
 use contracts::routing::{OutcomeReport, PoolOutcome};
 use contracts::task::{
     LEASE_MS, LeaseRequest, LeasedTask, RenewAnswer, RenewRequest, ResultAnswer, ResultRequest,
 };
-use contracts::{ErrorCode, Problem, ServiceName, TaskId, Tokens};
+use contracts::{ErrorCode, Problem, TaskId, Tokens};
 use inbox::{Finish, FinishRun, InboxExt, LeaseTasks, RenewLease, StoredEvent, TaskRow};
 use platform::edge::{ApiError, ApiResult, JsonBody};
-use platform::ports::{begin_wait, calls};
-use serde_json::{Value, json};
+use platform::ports::begin_wait;
 
 const WAIT_S_MAX: u32 = 25;
 const CAPACITY_MAX: u32 = 64;
@@ -99,24 +99,12 @@ pub(crate) async fn renew(
     let check = HaltCheck { tasks: vec![task.clone()] };
     // Not knowing whether it is halted is no reason to stop it, nor to let it hold its lease for ever: the renewal
     // itself is recorded, the caller sees the failure and asks again.
-    let answer: HaltCheckAnswer = calls::post(
-        deps.calls.as_ref(),
-        ServiceName::PersonalAssistant,
-        "/internal/halts/check",
-        &check,
-    )
-    .await?;
+    let answer = deps.calls.ask::<CheckHalts>(&(), &check).await?;
     let cancel = answer.all || answer.halted.contains(&task);
     if !cancel {
         // The hold on the budget lives as long as the run.
-        let renewed = calls::post::<_, Value>(
-            deps.calls.as_ref(),
-            ServiceName::PersonalAssistant,
-            "/internal/renewed",
-            &json!({ "taskId": task }),
-        )
-        .await;
-        if let Err(error) = renewed {
+        let renewed = RenewedRequest { task_id: task.clone() };
+        if let Err(error) = deps.calls.tell::<ReportRenewed>(&(), &renewed).await {
             tracing::warn!(task = %task, error = %error, "the hold could not be extended");
         }
     }
@@ -208,10 +196,6 @@ fn recorded(deps: &Deps, event: &StoredEvent, task: &TaskRow, request: &ResultRe
     );
     if request.outcome == Outcome::Cancelled {
         // The halt is confirmed.
-        deps.tell(
-            ServiceName::PersonalAssistant,
-            "/internal/stopped",
-            &json!({ "taskId": task.id }),
-        );
+        deps.tell::<ReportStopped>(&StoppedRequest { task_id: task.id.clone() });
     }
 }

@@ -1,21 +1,13 @@
 //! The owner's commands: approvals, halt and resume, the budget.
 
-#![expect(
-    clippy::indexing_slicing,
-    reason = "JSON by name: a missing member reads as null, and every object written to is created \
-        here"
-)]
-
 use crate::client::Client;
 use crate::exit::Usage;
 use crate::terminal::{say, say_json, short, table};
 use anyhow::Result;
-use contracts::ServiceName::PersonalAssistant;
-use contracts::TaskId;
-use contracts::approval::{ApprovalList, ApprovalState, DecideRequest, Decision};
-use contracts::budget::BudgetAnswer;
-use contracts::halt::{HaltAnswer, HaltRequest, ResumeRequest};
-use serde_json::Value;
+use contracts::approval::{ApprovalState, ApprovalsQuery, DecideRequest, Decision};
+use contracts::calls::personal_assistant::{Decide, Halt, ListApprovals, ReadBudget, Resume};
+use contracts::halt::{HaltRequest, ResumeRequest};
+use contracts::{ApprovalId, TaskId};
 
 /// `quintet approvals`.
 ///
@@ -26,12 +18,9 @@ pub async fn approvals(client: &Client, state: &str, as_json: bool) -> Result<()
         let known = ApprovalState::ALL.map(ApprovalState::as_str).join(", ");
         return Err(Usage(format!("there is no state {state}. Use {known} or all.")).into());
     }
-    let path = if state == "all" {
-        "/api/approvals".to_owned()
-    } else {
-        format!("/api/approvals?state={state}")
-    };
-    let list: ApprovalList = client.get(PersonalAssistant, &path).await?;
+    let state_wanted = (state != "all").then(|| state.to_owned());
+    let query = ApprovalsQuery { state: state_wanted, limit: None };
+    let list = client.ask::<ListApprovals>(&(), &query).await?;
     if as_json {
         say_json(&list);
         return Ok(());
@@ -75,12 +64,11 @@ pub async fn decide(
         .into());
     }
     let request = DecideRequest { decision, reason, version: None, actor: None };
-    let answer: Value =
-        client.post(PersonalAssistant, &format!("/api/approvals/{id}/decide"), &request).await?;
+    let answer = client.ask::<Decide>(&ApprovalId::from(id), &request).await?;
     if as_json {
         say_json(&answer);
     } else {
-        say(&format!("{id} is {}", answer["state"].as_str().unwrap_or("decided")));
+        say(&format!("{id} is {}", answer.state.as_str()));
     }
     Ok(())
 }
@@ -101,7 +89,7 @@ pub async fn halt(
         reason: Some(reason),
         actor: None,
     };
-    let answer: HaltAnswer = client.post(PersonalAssistant, "/api/halt", &request).await?;
+    let answer = client.ask::<Halt>(&(), &request).await?;
     if as_json {
         say_json(&answer)
     } else {
@@ -116,11 +104,11 @@ pub async fn halt(
 /// When the server refuses.
 pub async fn resume(client: &Client, task: Option<String>, as_json: bool) -> Result<()> {
     let request = ResumeRequest { task_id: task.map(TaskId::new), ..ResumeRequest::default() };
-    let answer: Value = client.post(PersonalAssistant, "/api/resume", &request).await?;
+    let answer = client.ask::<Resume>(&(), &request).await?;
     if as_json {
         say_json(&answer)
     } else {
-        say(answer["message"].as_str().unwrap_or("resumed"))
+        say(&answer.message)
     }
     Ok(())
 }
@@ -130,7 +118,7 @@ pub async fn resume(client: &Client, task: Option<String>, as_json: bool) -> Res
 /// # Errors
 /// When the server refuses.
 pub async fn budget(client: &Client, as_json: bool) -> Result<()> {
-    let answer: BudgetAnswer = client.get(PersonalAssistant, "/api/budget").await?;
+    let answer = client.ask::<ReadBudget>(&(), &()).await?;
     if as_json {
         say_json(&answer);
         return Ok(());

@@ -4,8 +4,9 @@ use crate::client::Client;
 use crate::exit::{No, Usage};
 use crate::terminal::{say, say_json, short, table};
 use anyhow::Result;
-use contracts::ServiceName::WebhookAggregator;
-use contracts::event::{EventList, ReplayAnswer, Stage};
+use contracts::EventId;
+use contracts::calls::webhook_aggregator::{ListEvents, ReplayEvent};
+use contracts::event::{EventsQuery, ReplayAnswer, Stage};
 
 /// Lists the newest events.
 ///
@@ -17,18 +18,18 @@ pub async fn events(
     limit: u32,
     as_json: bool,
 ) -> Result<()> {
-    let filter = match &state {
+    let stage = match &state {
         Some(text) => {
             let known = || Stage::ALL.map(Stage::as_str).join(", ");
             let stage = Stage::parse(text).ok_or_else(|| {
                 Usage(format!("there is no state {text}. Use one of {}.", known()))
             })?;
-            format!("&state={}", stage.as_str())
+            Some(stage.as_str().to_owned())
         }
-        None => String::new(),
+        None => None,
     };
-    let list: EventList =
-        client.get(WebhookAggregator, &format!("/api/events?limit={limit}{filter}")).await?;
+    let query = EventsQuery { state: stage, limit: Some(limit), ..EventsQuery::default() };
+    let list = client.ask::<ListEvents>(&(), &query).await?;
     if as_json {
         say_json(&list);
         return Ok(());
@@ -67,14 +68,7 @@ pub async fn replay(client: &Client, ids: &[String], as_json: bool) -> Result<()
             ))
             .into());
         }
-        match client
-            .post::<ReplayAnswer>(
-                WebhookAggregator,
-                &format!("/api/events/{id}/replay"),
-                &serde_json::json!({}),
-            )
-            .await
-        {
+        match client.ask::<ReplayEvent>(&EventId::from(id.as_str()), &()).await {
             Ok(answer) => {
                 done.matched.extend(answer.matched);
                 done.replayed.extend(answer.replayed);

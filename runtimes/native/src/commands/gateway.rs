@@ -15,7 +15,9 @@ use anyhow::{Context, Result};
 use async_trait::async_trait;
 use axum::Router;
 use bytes::Bytes;
-use contracts::{GatewayId, ServiceName};
+use contracts::calls::Call;
+use contracts::calls::webhook_aggregator::RenewTask;
+use contracts::{GatewayId, ServiceName, TaskId};
 use platform::config::Report;
 use platform::edge::{Auth, Scope};
 use platform::ports::{Calls, Outbound, OutboundRequest, PortError, PortErrorKind, PortResult};
@@ -152,7 +154,7 @@ async fn join(control: &str, token: &Secret) -> Result<Addresses> {
 async fn try_join(control: &str, token: &Secret, http: &reqwest::Client) -> Result<Addresses> {
     let addresses = Addresses::find(control, http).await?;
     // No task has this name: a valid gateway token gets "not found", any other is refused earlier.
-    let url = addresses.url(ServiceName::WebhookAggregator, "/api/tasks/none/renew");
+    let url = addresses.url(RenewTask::CALLEE, &RenewTask::path(&TaskId::from("none")));
     let asked = http
         .post(&url)
         .bearer_auth(token.reveal())

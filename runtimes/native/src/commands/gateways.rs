@@ -4,15 +4,16 @@ use crate::client::Client;
 use crate::exit::Usage;
 use crate::terminal::{say, say_json, table};
 use anyhow::Result;
-use contracts::ServiceName::WebhookAggregator;
-use contracts::task::{DrainRequest, GatewayList, GatewayRow};
+use contracts::GatewayId;
+use contracts::calls::webhook_aggregator::{DrainGateway, ListGateways};
+use contracts::task::{DrainRequest, GatewayRow};
 
 /// Lists the gateways.
 ///
 /// # Errors
 /// When the server refuses.
 pub async fn list(client: &Client, as_json: bool) -> Result<()> {
-    let list: GatewayList = client.get(WebhookAggregator, "/api/gateways").await?;
+    let list = client.ask::<ListGateways>(&(), &()).await?;
     if as_json {
         say_json(&list);
         return Ok(());
@@ -49,9 +50,8 @@ pub async fn drain(client: &Client, id: &str, drained: bool, as_json: bool) -> R
         ))
         .into());
     }
-    let row: GatewayRow = client
-        .post(WebhookAggregator, &format!("/api/gateways/{id}/drain"), &DrainRequest { drained })
-        .await?;
+    let request = DrainRequest { drained };
+    let row = client.ask::<DrainGateway>(&GatewayId::from(id), &request).await?;
     if as_json {
         say_json(&row);
     } else if !drained {

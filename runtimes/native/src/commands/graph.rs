@@ -7,13 +7,13 @@ use crate::finding::line;
 use crate::graph_folder;
 use crate::terminal::{printable, remark, say, say_json, short, table};
 use anyhow::Result;
+use contracts::GraphVersion;
+use contracts::calls::skill_graph_loader::{ListVersions, Publish, ReadDiff, Rollback, Search};
 use contracts::graph::{
-    AgentChange, Finding, Graph as SkillGraph, GraphDiff, PublishRequest, Published,
-    RollbackRequest, SearchAnswer, Severity, VersionList, VersionRow,
+    AgentChange, DiffQuery, Finding, Graph as SkillGraph, GraphDiff, PublishRequest,
+    RollbackRequest, SearchQuery, Severity, VersionRow,
 };
-use contracts::{GraphVersion, ServiceName};
 use platform::edge::ApiError;
-use platform::percent::encode;
 use serde_json::json;
 use skill_graph_loader::Limits;
 use skill_graph_loader::parse::order;
@@ -40,8 +40,7 @@ pub async fn graph(
         Graph::Publish { folder, message, allow_removal } => {
             let request =
                 PublishRequest { files: graph_folder::read(&folder)?, message, allow_removal };
-            let published: Published =
-                client()?.post(ServiceName::SkillGraphLoader, "/api/publish", &request).await?;
+            let published = client()?.ask::<Publish>(&(), &request).await?;
             if as_json {
                 say_json(&published);
                 return Ok(());
@@ -59,9 +58,7 @@ pub async fn graph(
             Ok(())
         }
         Graph::Versions => {
-            let list = client()?
-                .get::<VersionList>(ServiceName::SkillGraphLoader, "/api/versions")
-                .await?;
+            let list = client()?.ask::<ListVersions>(&(), &()).await?;
             if as_json {
                 say_json(&list)
             } else {
@@ -70,13 +67,7 @@ pub async fn graph(
             Ok(())
         }
         Graph::Diff { from, to } => {
-            let named = |name: &str, version: Option<String>| {
-                version.map(|version| format!("{name}={}&", encode(&version))).unwrap_or_default()
-            };
-            let path = format!("/api/diff?{}{}", named("from", from), named("to", to));
-            let diff: GraphDiff = client()?
-                .get(ServiceName::SkillGraphLoader, path.trim_end_matches(['&', '?']))
-                .await?;
+            let diff = client()?.ask::<ReadDiff>(&(), &DiffQuery { from, to }).await?;
             if as_json {
                 say_json(&diff)
             } else {
@@ -86,8 +77,7 @@ pub async fn graph(
         }
         Graph::Rollback { version } => {
             let request = RollbackRequest { version: version.map(GraphVersion::new) };
-            let now: Published =
-                client()?.post(ServiceName::SkillGraphLoader, "/api/rollback", &request).await?;
+            let now = client()?.ask::<Rollback>(&(), &request).await?;
             if as_json {
                 say_json(&now);
             } else {
@@ -100,9 +90,8 @@ pub async fn graph(
             Ok(())
         }
         Graph::Search { query } => {
-            let answer: SearchAnswer = client()?
-                .get(ServiceName::SkillGraphLoader, &format!("/api/search?q={}", encode(&query)))
-                .await?;
+            let query = SearchQuery { q: query, ..SearchQuery::default() };
+            let answer = client()?.ask::<Search>(&(), &query).await?;
             if as_json {
                 say_json(&answer);
                 return Ok(());

@@ -7,10 +7,11 @@ use crate::local_endpoints;
 use crate::ports::clock::SystemClock;
 use crate::terminal::{remark, say, say_json};
 use anyhow::{Context, Result};
-use contracts::event::{EventDetail, EventList, MessageAccepted, Stage};
-use contracts::{ChannelKind, EventId, ServiceName};
+use contracts::calls::webhook_aggregator::{ListEvents, ReadEvent, SendMessage};
+use contracts::event::{EventDetail, EventQuery, EventsQuery, MessageRequest, Stage};
+use contracts::{ChannelKind, EventId};
 use platform::ports::Clock;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::time::Duration;
 use webhook_aggregator::channels::{LocalPlatform, Said, Signed, local_platform};
 
@@ -80,9 +81,8 @@ fn verdict(detail: &EventDetail, as_json: bool) -> Result<()> {
 async fn wait_for(client: &Client, id: &EventId, deadline: i64) -> Result<EventDetail> {
     loop {
         let left_s = ((deadline - SystemClock.now_ms()) / 1000).clamp(0, 20);
-        let detail: EventDetail = client
-            .get(ServiceName::WebhookAggregator, &format!("/api/events/{id}?wait={left_s}"))
-            .await?;
+        let query = EventQuery { wait: u32::try_from(left_s).unwrap_or(0) };
+        let detail = client.ask::<ReadEvent>(id, &query).await?;
         let settled = detail.row.state.is_final() || detail.row.state == Stage::Parked;
         if settled || SystemClock.now_ms() >= deadline {
             return Ok(detail);
@@ -92,13 +92,10 @@ async fn wait_for(client: &Client, id: &EventId, deadline: i64) -> Result<EventD
 
 /// Finds the event by its dedup key, because platforms expect a webhook response without an id.
 async fn find(client: &Client, channel: ChannelKind, key: &str) -> Result<EventId> {
+    let (channel, limit) = (Some(channel.to_string()), Some(100));
+    let query = EventsQuery { channel, limit, ..EventsQuery::default() };
     for _ in 0..20 {
-        let list: EventList = client
-            .get(
-                ServiceName::WebhookAggregator,
-                &format!("/api/events?channel={channel}&limit=100"),
-            )
-            .await?;
+        let list = client.ask::<ListEvents>(&(), &query).await?;
         if let Some(event) = list
             .events
             .into_iter()
@@ -112,10 +109,8 @@ async fn find(client: &Client, channel: ChannelKind, key: &str) -> Result<EventI
 }
 
 async fn say_by_api(client: &Client, text: &str) -> Result<EventId> {
-    let accepted: MessageAccepted = client
-        .post(ServiceName::WebhookAggregator, "/api/messages", &json!({ "text": text }))
-        .await?;
-    Ok(accepted.event_id)
+    let request = MessageRequest { text: text.to_owned(), conversation: None };
+    Ok(client.ask::<SendMessage>(&(), &request).await?.event_id)
 }
 
 /// Signs the webhook as the channel's platform would.

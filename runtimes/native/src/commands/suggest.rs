@@ -14,16 +14,18 @@ use agency_router::route::TAKEN_BACK;
 use agency_router::route::correction::correction;
 use agency_router::route::follow_up::is_follow_up;
 use anyhow::Result;
-use contracts::graph::Graph;
-use contracts::routing::{DecisionList, DecisionRow};
-use contracts::{AgentId, ServiceName};
+use contracts::AgentId;
+use contracts::calls::agency_router::ListDecisions;
+use contracts::calls::skill_graph_loader::ReadGraph;
+use contracts::graph::{Graph, VersionQuery};
+use contracts::routing::{DecisionRow, DecisionsQuery};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Maximum decisions to read.
 const LOOKED_MAX: usize = 2_000;
-const PAGE: usize = 200;
+const PAGE: u32 = 200;
 /// Confidence below which a decision counts as unsure.
 const UNSURE: f64 = 0.6;
 /// Minimum characters; shorter messages teach nothing.
@@ -60,7 +62,7 @@ pub async fn suggest(
     let mut files = folder.map(graph_folder::read).transpose()?.map(ClaimFiles::new);
     let graph = match &files {
         Some(files) => files.graph().clone(),
-        None => client.get(ServiceName::SkillGraphLoader, "/api/graph").await?,
+        None => client.ask::<ReadGraph>(&(), &VersionQuery::default()).await?,
     };
     let suggestions = suggestions(decisions(client).await?, &graph);
     if as_json {
@@ -92,14 +94,12 @@ pub async fn suggest(
 
 async fn decisions(client: &Client) -> Result<Vec<DecisionRow>> {
     let mut all = Vec::new();
-    let mut cursor = String::new();
+    let mut query = DecisionsQuery { limit: Some(PAGE), cursor: None };
     while all.len() < LOOKED_MAX {
-        let page: DecisionList = client
-            .get(ServiceName::AgencyRouter, &format!("/api/decisions?limit={PAGE}&cursor={cursor}"))
-            .await?;
+        let page = client.ask::<ListDecisions>(&(), &query).await?;
         all.extend(page.decisions);
         match page.cursor {
-            Some(next) => cursor = next,
+            Some(next) => query.cursor = Some(next),
             None => break,
         }
     }

@@ -13,16 +13,15 @@ use crate::program::Program;
 use crate::runner::{Finish, Job, Run, RunEvent, Runner, Tools};
 use crate::text::clip;
 use async_trait::async_trait;
+use contracts::Micros;
 use contracts::approval::Outcome;
-use contracts::graph::{Agent, SearchAnswer, SearchHit, Skill, SkillKind};
-use contracts::{Micros, ServiceName};
+use contracts::calls::skill_graph_loader::{ListAgents, ReadSkill, Search};
+use contracts::graph::{Agent, SearchHit, SearchQuery, Skill, SkillKind, VersionQuery};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use material::Material;
 use platform::config;
-use platform::percent::encode;
-use platform::ports::{CallError, Calls, calls};
-use serde_json::Value;
+use platform::ports::{CallError, Calls};
 use std::sync::Arc;
 
 /// Maximum bytes of a message used as a search query.
@@ -87,26 +86,20 @@ impl Run for Answering {
 }
 
 async fn gather(calls: &dyn Calls, job: &Job) -> Result<Material, CallError> {
-    let query = encode(&clip(&job.message, QUERY_BYTES_MAX));
-    let search: SearchAnswer = calls::get(
-        calls,
-        ServiceName::SkillGraphLoader,
-        &format!("/api/search?q={query}&limit={HITS}"),
-    )
-    .await?;
+    let q = clip(&job.message, QUERY_BYTES_MAX);
+    let query = SearchQuery { q, limit: Some(HITS), version: None };
+    let search = calls.ask::<Search>(&(), &query).await?;
     // Without the list of agents an answer is poorer, not wrong.
-    let agents = calls::get::<Value>(calls, ServiceName::SkillGraphLoader, "/api/agents")
-        .await
-        .map(agents_of)
-        .unwrap_or_default();
+    let agents = match calls.ask::<ListAgents>(&(), &VersionQuery::default()).await {
+        Ok(list) => list.agents,
+        Err(error) => {
+            tracing::warn!(%error, task = %job.task, "the list of agents could not be read");
+            Vec::new()
+        }
+    };
     let mut files: Vec<Skill> = Vec::new();
     for id in wanted(job, &search.results) {
-        match calls::get::<Skill>(
-            calls,
-            ServiceName::SkillGraphLoader,
-            &format!("/api/skills/{}", encode(&id)),
-        )
-        .await
+        match calls.ask::<ReadSkill>(&id, &VersionQuery::default()).await.map(|linked| linked.skill)
         {
             Ok(skill) if matches!(skill.kind, SkillKind::Guide | SkillKind::Skill) => {
                 files.push(skill)
@@ -149,16 +142,6 @@ fn file_id(name: &str) -> String {
     let mut parts = path.rsplit('/');
     let stem = parts.next().unwrap_or_default();
     if stem == "SKILL" { parts.next().unwrap_or_default().to_owned() } else { stem.to_owned() }
-}
-
-/// The agents of a list, bare or under `agents`; invalid entries are left out.
-fn agents_of(value: Value) -> Vec<Agent> {
-    let list = match value {
-        Value::Object(mut object) => object.remove("agents").unwrap_or_default(),
-        other => other,
-    };
-    let list = list.as_array().cloned().unwrap_or_default();
-    list.into_iter().filter_map(|agent| serde_json::from_value(agent).ok()).collect()
 }
 
 #[cfg(test)]

@@ -95,11 +95,16 @@ impl Plane {
     fn read(&self, path: &str) -> Option<Value> {
         let graph = self.graph.lock().unwrap().clone();
         match path {
-            "/api/agents" => Some(json!({"agents": graph.agents})),
+            "/api/agents" => Some(json!({"version": "v1", "agents": graph.agents})),
             "/api/search" => Some(json!({"query": "q", "version": "v1", "results": graph.hits})),
             "/api/halts" => Some(json!({"all": *self.cancel.lock().unwrap(), "halts": []})),
             _ => match path.strip_prefix("/api/skills/") {
-                Some(id) => graph.files.into_iter().find(|file| file["id"] == id),
+                Some(id) => {
+                    graph.files.into_iter().find(|file| file["id"] == id).map(|mut file| {
+                        (file["links"], file["linkedFrom"]) = (json!([]), json!([]));
+                        file
+                    })
+                }
                 None => self.approval.lock().unwrap().clone(),
             },
         }

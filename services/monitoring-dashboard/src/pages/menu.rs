@@ -27,4 +27,5 @@ menu! {
     GRAPH: "Graph", "/dashboard/graph", "Skill graph";
     HEALTH: "Health", "/dashboard/health", "Health";
     BUDGET: "Budget", "/dashboard/budget", "Budget";
+    API: "API", "/dashboard/api", "API";
 }

@@ -1,6 +1,7 @@
 //! Content of the pages, and the changes they allow.
 
 use super::bed::{BASE, Bed, Page};
+use contracts::ServiceName;
 use contracts::event::{Speaker, Stage};
 use serde_json::json;
 
@@ -206,6 +207,7 @@ async fn pages_render_when_every_other_service_is_down() {
         "/dashboard/agents",
         "/dashboard/health",
         "/dashboard/budget",
+        "/dashboard/api",
     ] {
         assert_eq!(bed.get(path, &cookie).await.status, 200, "{path}");
     }
@@ -417,4 +419,27 @@ async fn agents_page_drains_a_gateway() {
     assert!(
         bed.get("/dashboard/agents?note=drained", &cookie).await.text.contains("gets no new tasks")
     );
+}
+
+#[tokio::test]
+async fn the_api_page_lists_the_calls_of_every_service_that_answers() {
+    let bed = Bed::new();
+    let cookie = bed.sign_in().await;
+    let page = bed.get("/dashboard/api", &cookie).await;
+    for part in ["GET /api/stats", "POST /api/approve", "agent", "Ask for approval"] {
+        assert!(page.text.contains(part), "{part} is missing");
+    }
+    bed.switchboard.lock().unwrap().remove(&ServiceName::PersonalAssistant);
+    let page = bed.get("/dashboard/api", &cookie).await;
+    assert!(!page.text.contains("POST /api/approve"));
+    assert!(page.text.contains("personal-assistant does not answer"), "{}", page.text);
+}
+
+#[tokio::test]
+async fn the_openapi_document_is_open_under_any_host_name() {
+    let bed = Bed::new();
+    let document = bed.get("/openapi.json", "").await;
+    assert_eq!(document.header("content-type"), "application/json");
+    let document: serde_json::Value = serde_json::from_str(&document.text).unwrap();
+    assert_eq!(document["info"]["title"], "monitoring-dashboard");
 }

@@ -3,17 +3,20 @@
 use super::day::{approvals, budget, event, events, inbox, ledger, pool, routing};
 use axum::Router;
 use axum::extract::{Path, Query, State};
-use axum::routing::{get, post};
 use contracts::approval::{Approval, ApprovalList, ApprovalState, DecideRequest, Decision};
+use contracts::calls::{
+    agency_router, personal_assistant as assistant, webhook_aggregator as aggregator,
+};
 use contracts::event::{
     EventDetail, EventList, EventRow, MessageAccepted, MessageRequest, Said, SaidList, Speaker,
     Stage,
 };
-use contracts::halt::{HaltAnswer, HaltLevel, HaltList, HaltRequest, HaltRow};
+use contracts::halt::{HaltAnswer, HaltLevel, HaltList, HaltRequest, HaltRow, ResumeAnswer};
 use contracts::monitoring::Health;
+use contracts::routing::PoolList;
 use contracts::task::{GatewayList, GatewayRow};
 use contracts::{ErrorCode, ServiceName};
-use platform::edge::{ApiError, ApiResult, Auth, JsonBody, Routes, Scope};
+use platform::edge::{ApiError, ApiResult, Auth, JsonBody, Routes};
 use platform::ports::Clock;
 use platform::time::rfc3339;
 use serde_json::{Value, json};
@@ -82,18 +85,16 @@ impl World {
     /// All four fakes by name.
     pub fn services(self: &Arc<Self>, auth: &Auth) -> Vec<(ServiceName, Router)> {
         vec![
-            (ServiceName::PersonalAssistant, assistant(self, auth)),
-            (ServiceName::AgencyRouter, agency_router(self, auth)),
+            (ServiceName::PersonalAssistant, assistant_fake(self, auth)),
+            (ServiceName::AgencyRouter, router_fake(self, auth)),
             (
                 ServiceName::SkillGraphLoader,
                 with_health(ServiceName::SkillGraphLoader, auth).finish(self.clone()),
             ),
-            (ServiceName::WebhookAggregator, aggregator(self, auth)),
+            (ServiceName::WebhookAggregator, aggregator_fake(self, auth)),
         ]
     }
 }
-
-const OPERATOR: &[Scope] = &[Scope::Operator];
 
 fn with_health(service: ServiceName, auth: &Auth) -> Routes<Arc<World>> {
     let health = move || async move {
@@ -105,52 +106,49 @@ fn with_health(service: ServiceName, auth: &Auth) -> Routes<Arc<World>> {
             depends_on: Default::default(),
         })
     };
-    Routes::new(service, auth.clone()).open("/health", get(health))
+    let document = match service {
+        ServiceName::PersonalAssistant => {
+            include_str!("../../../../docs/api/personal-assistant.json")
+        }
+        _ => r#"{"paths": {}}"#,
+    };
+    Routes::new(service, auth.clone()).health(health).document(document)
 }
 
-fn assistant(world: &Arc<World>, auth: &Auth) -> Router {
+fn assistant_fake(world: &Arc<World>, auth: &Auth) -> Router {
     with_health(ServiceName::PersonalAssistant, auth)
-        .internal(
-            "/internal/ledger-stats",
-            get(|State(w): Shared| async move { axum::Json(ledger(&w)) }),
-        )
-        .scoped(
-            OPERATOR,
-            "/api/halts",
-            get(|State(w): Shared| async move { axum::Json(w.halts.lock().unwrap().clone()) }),
-        )
-        .scoped(OPERATOR, "/api/halt", post(halt))
-        .scoped(OPERATOR, "/api/resume", post(resume))
-        .scoped(OPERATOR, "/api/budget", get(|| async { axum::Json(budget()) }))
-        .scoped(OPERATOR, "/api/approvals", get(list_approvals))
-        .scoped(OPERATOR, "/api/approvals/{id}", get(one_approval))
-        .scoped(OPERATOR, "/api/approvals/{id}/decide", post(decide))
+        .call(assistant::ReadLedgerStats, |State(w): Shared| async move { axum::Json(ledger(&w)) })
+        .call(assistant::ListHalts, |State(w): Shared| async move {
+            axum::Json(w.halts.lock().unwrap().clone())
+        })
+        .call(assistant::Halt, halt)
+        .call(assistant::Resume, resume)
+        .call(assistant::ReadBudget, || async { axum::Json(budget()) })
+        .call(assistant::ListApprovals, list_approvals)
+        .call(assistant::ReadApproval, one_approval)
+        .call(assistant::Decide, decide)
         .finish(world.clone())
 }
 
-fn agency_router(world: &Arc<World>, auth: &Auth) -> Router {
+fn router_fake(world: &Arc<World>, auth: &Auth) -> Router {
     with_health(ServiceName::AgencyRouter, auth)
-        .scoped(OPERATOR, "/api/routing-stats", get(|| async { axum::Json(routing()) }))
-        .scoped(
-            OPERATOR,
-            "/api/agents",
-            get(|State(w): Shared| async move {
-                axum::Json(json!({ "agents": pool(w.clock.now_ms()) }))
-            }),
-        )
+        .call(agency_router::ReadRoutingStats, || async { axum::Json(routing()) })
+        .call(agency_router::ReadPool, |State(w): Shared| async move {
+            axum::Json(PoolList { agents: pool(w.clock.now_ms()) })
+        })
         .finish(world.clone())
 }
 
-fn aggregator(world: &Arc<World>, auth: &Auth) -> Router {
+fn aggregator_fake(world: &Arc<World>, auth: &Auth) -> Router {
     with_health(ServiceName::WebhookAggregator, auth)
-        .internal("/internal/inbox-stats", get(|| async { axum::Json(inbox()) }))
-        .scoped(OPERATOR, "/api/gateways", get(gateways))
-        .scoped(OPERATOR, "/api/gateways/{id}/drain", post(drain))
-        .scoped(OPERATOR, "/api/events", get(list_events))
-        .scoped(OPERATOR, "/api/events/{id}", get(one_event))
-        .scoped(OPERATOR, "/api/events/{id}/replay", post(replay))
-        .scoped(OPERATOR, "/api/messages", post(message))
-        .scoped(OPERATOR, "/api/conversations/{id}/messages", get(conversation))
+        .call(aggregator::ReadInboxStats, || async { axum::Json(inbox()) })
+        .call(aggregator::ListGateways, gateways)
+        .call(aggregator::DrainGateway, drain)
+        .call(aggregator::ListEvents, list_events)
+        .call(aggregator::ReadEvent, one_event)
+        .call(aggregator::ReplayEvent, replay)
+        .call(aggregator::SendMessage, message)
+        .call(aggregator::ReadConversation, conversation)
         .finish(world.clone())
 }
 
@@ -176,10 +174,10 @@ async fn halt(
     })
 }
 
-async fn resume(State(w): Shared, JsonBody(request): JsonBody<Value>) -> axum::Json<Value> {
+async fn resume(State(w): Shared, JsonBody(request): JsonBody<Value>) -> axum::Json<ResumeAnswer> {
     w.note("/api/resume", &request);
     *w.halts.lock().unwrap() = HaltList::default();
-    axum::Json(json!({ "success": true }))
+    axum::Json(ResumeAnswer { success: true, task_id: None, message: "Resumed.".into() })
 }
 
 async fn list_approvals(State(w): Shared, Query(query): Parameters) -> axum::Json<ApprovalList> {

@@ -4,9 +4,10 @@
 use super::intent::{Intent, intents};
 use crate::store::ApprovalRow;
 use crate::{Deps, budget, halt};
-use contracts::ServiceName;
-use contracts::event::EventList;
-use contracts::graph::{SearchAnswer, SearchHit};
+use contracts::calls::skill_graph_loader::Search;
+use contracts::calls::webhook_aggregator::ListEvents;
+use contracts::event::EventsQuery;
+use contracts::graph::{SearchHit, SearchQuery};
 use platform::edge::ApiResult;
 use platform::ports::SqlExt;
 use platform::sql;
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 /// The end of every answer, so that it never passes for a model's.
 const HONESTLY: &str = "I answer from the skill graph and the state; no model is configured.";
-const HITS: u32 = 3;
+const HITS: usize = 3;
 const ROWS: u32 = 5;
 /// Lifetime of a cached chat session.
 const SESSION_TTL_S: u64 = 3600;
@@ -106,14 +107,8 @@ async fn about_halts(deps: &Deps) -> ApiResult<String> {
 }
 
 async fn about_events(deps: &Deps) -> String {
-    let path = format!("/api/events?limit={ROWS}");
-    match platform::ports::calls::get::<EventList>(
-        &*deps.calls,
-        ServiceName::WebhookAggregator,
-        &path,
-    )
-    .await
-    {
+    let newest = EventsQuery { limit: Some(ROWS), ..EventsQuery::default() };
+    match deps.calls.ask::<ListEvents>(&(), &newest).await {
         Ok(list) if list.events.is_empty() => "No message has come in yet.".to_owned(),
         Ok(list) => {
             let line = |event: &contracts::event::EventRow| {
@@ -188,20 +183,14 @@ async fn session_lines(deps: &Deps, session: &str) -> ApiResult<Vec<Said>> {
 
 async fn about_graph(deps: &Deps, message: &str) -> String {
     let query: String = message.chars().take(QUERY_CHARS).collect();
-    let path = format!("/api/search?q={}&limit={HITS}", platform::percent::encode(&query));
-    match platform::ports::calls::get::<SearchAnswer>(
-        &*deps.calls,
-        ServiceName::SkillGraphLoader,
-        &path,
-    )
-    .await
-    {
+    let query = SearchQuery { q: query, limit: Some(HITS), version: None };
+    match deps.calls.ask::<Search>(&(), &query).await {
         Ok(found) if found.results.is_empty() => {
             "The skill graph has nothing about that.".to_owned()
         }
         Ok(found) => format!(
             "From the skill graph:\n{}",
-            found.results.iter().take(HITS as usize).map(cited).collect::<Vec<_>>().join("\n")
+            found.results.iter().take(HITS).map(cited).collect::<Vec<_>>().join("\n")
         ),
         Err(error) => {
             tracing::warn!(error = %error, "cannot search the skill graph for the chat");

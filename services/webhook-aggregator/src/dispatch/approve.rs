@@ -4,15 +4,13 @@ use super::{Stop, message_of, say, to};
 use crate::Deps;
 use crate::config::Endpoint;
 use contracts::approval::{
-    ApprovalState, ApproveAnswer, ApproveRequest, ChannelContext, GivenUp, GivenUpAnswer,
-    GivenUpRequest,
+    ApprovalState, ApproveRequest, ChannelContext, GivenUp, GivenUpRequest, WaitQuery,
 };
+use contracts::calls::personal_assistant::{Approve, ReadApproval, ReportGivenUp};
 use contracts::event::Stage;
 use contracts::outbox::Target;
-use contracts::{AgentId, ApprovalId, Micros, ServiceName};
+use contracts::{AgentId, ApprovalId};
 use inbox::{Patch, Step, StoredEvent};
-use platform::ports::calls;
-use serde::Deserialize;
 use serde_json::json;
 
 /// A parked event looks again this often by itself: a lost wake costs time, never a decision.
@@ -23,9 +21,7 @@ const DESCRIPTION_CHARS: usize = 2_000;
 pub(super) async fn routed(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
     let agent = event.agent.clone().ok_or_else(|| Stop::Never("routed to nobody".to_owned()))?;
     let request = request(deps, event, &agent);
-    let answer: ApproveAnswer =
-        calls::post(deps.calls.as_ref(), ServiceName::PersonalAssistant, "/api/approve", &request)
-            .await?;
+    let answer = deps.calls.ask::<Approve>(&(), &request).await?;
     let mut patch = Patch {
         task_id: Some(request.task_id),
         approval_id: Some(answer.approval_id.clone()),
@@ -90,31 +86,10 @@ fn where_to_ask(endpoint: &Endpoint, target: &Target, approver: bool) -> Vec<Tar
     endpoint.approver_targets()
 }
 
-/// What of an approval counts here.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Decided {
-    state: ApprovalState,
-    digest: String,
-    cost_limit: Micros,
-    reason: String,
-    #[serde(default)]
-    code: Option<String>,
-    #[serde(default)]
-    decided_by: Option<String>,
-}
-
 /// What was begun under an approval by the time its lease of this epoch ended. From then on that lease begins nothing.
 pub(super) async fn given_up(deps: &Deps, id: &ApprovalId, epoch: u32) -> Result<GivenUp, Stop> {
     let request = GivenUpRequest { approval_id: id.clone(), epoch };
-    let answer: GivenUpAnswer = calls::post(
-        deps.calls.as_ref(),
-        ServiceName::PersonalAssistant,
-        "/internal/given-up",
-        &request,
-    )
-    .await?;
-    Ok(answer.was)
+    Ok(deps.calls.ask::<ReportGivenUp>(&(), &request).await?.was)
 }
 
 pub(super) async fn parked(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
@@ -122,9 +97,7 @@ pub(super) async fn parked(deps: &Deps, event: &StoredEvent) -> Result<Step, Sto
         .approval_id
         .clone()
         .ok_or_else(|| Stop::Never("parked without an approval".to_owned()))?;
-    let path = format!("/api/approvals/{id}");
-    let approval: Decided =
-        calls::get(deps.calls.as_ref(), ServiceName::PersonalAssistant, &path).await?;
+    let approval = deps.calls.ask::<ReadApproval>(&id, &WaitQuery::default()).await?;
     let now = deps.clock.now_ms();
     let by = approval.decided_by.clone().unwrap_or_else(|| "the rules".to_owned());
     Ok(match approval.state {

@@ -4,14 +4,15 @@
 
 use super::{Stop, message_of, say, to};
 use crate::Deps;
+use contracts::calls::agency_router::GiveFeedback;
+use contracts::calls::personal_assistant::BreakTie;
 use contracts::event::Stage;
 use contracts::outbox::Buttons;
-use contracts::routing::{Feedback, RouteAnswer};
-use contracts::{AgentId, EventId, ServiceName};
+use contracts::routing::{Feedback, RouteAnswer, TieRequest};
+use contracts::{AgentId, EventId};
 use inbox::{Advance, Answered, Choice, EventData, InboxExt, Patch, Step, StoredEvent};
-use platform::ports::{ClockExt, PortResult, calls};
+use platform::ports::{ClockExt, PortResult};
 use platform::secret::{Secret, digest_hex};
-use serde_json::{Value, json};
 
 /// So long a person may take.
 const WINDOW_MS: i64 = 600_000;
@@ -68,20 +69,11 @@ pub(super) async fn by_model(
     event: &StoredEvent,
     answer: &RouteAnswer,
 ) -> Option<AgentId> {
-    let agents = [&answer.agent, &answer.alternatives.first()?.agent];
-    let request = json!({ "eventId": event.id, "message": message_of(event), "agents": agents });
-    match calls::post::<_, Value>(
-        deps.calls.as_ref(),
-        ServiceName::PersonalAssistant,
-        "/internal/tie-break",
-        &request,
-    )
-    .await
-    {
-        Ok(said) => agents
-            .into_iter()
-            .find(|agent| said.get("agent").and_then(Value::as_str) == Some(agent.as_str()))
-            .cloned(),
+    let agents = [answer.agent.clone(), answer.alternatives.first()?.agent.clone()];
+    let (event_id, message) = (event.id.clone(), message_of(event).to_owned());
+    let request = TieRequest { event_id, message, agents };
+    match deps.calls.ask::<BreakTie>(&(), &request).await {
+        Ok(said) => said.agent.filter(|agent| request.agents.contains(agent)),
         Err(error) => {
             tracing::warn!(%error, "no model could be asked who should get a message");
             None
@@ -233,7 +225,7 @@ fn tell_the_router(deps: &Deps, event: &StoredEvent, agent: &AgentId) {
     };
     let correct = *agent == likelier;
     let feedback = Feedback { decision_id, correct, agent: (!correct).then(|| agent.clone()) };
-    deps.tell(ServiceName::AgencyRouter, "/api/feedback", &feedback);
+    deps.tell::<GiveFeedback>(&feedback);
 }
 
 /// A message that answers a question of its conversation by a name, or by its place. A name that comes too late, or is read

@@ -3,11 +3,11 @@
 
 use super::{Stop, port};
 use crate::Deps;
-use contracts::routing::Candidate;
-use contracts::{AgentId, GatewayId, ServiceName};
+use contracts::calls::agency_router::ChooseInstance;
+use contracts::routing::{Candidate, InstanceRequest};
+use contracts::{AgentId, GatewayId};
 use inbox::{InboxExt, ListGateways, Place, SeenGateway, StoredEvent};
-use platform::ports::{PortResult, calls};
-use serde_json::{Value, json};
+use platform::ports::PortResult;
 
 /// A gateway that waits for work asks again within 25 s and may be slow to: longer silent, no task is kept for it. (People are told
 /// that it is silent after `contracts::task::SILENT_MS`, when there is no doubt.)
@@ -63,17 +63,9 @@ pub(crate) async fn others(
 
 /// The router's choice; when it cannot be asked, whoever has least in hand.
 async fn choose(deps: &Deps, agent: &AgentId, live: &[Candidate]) -> Option<GatewayId> {
-    // As plain JSON both ways: types of their own would put their readers and writers into the bundle.
-    let request = json!({ "agent": agent, "among": live });
-    let answer = calls::post::<_, Value>(
-        deps.calls.as_ref(),
-        ServiceName::AgencyRouter,
-        "/internal/instances/choose",
-        &request,
-    )
-    .await;
-    let chosen = match answer {
-        Ok(answer) => answer.get("gateway").and_then(Value::as_str).map(GatewayId::from),
+    let request = InstanceRequest { agent: agent.clone(), among: live.to_vec() };
+    let chosen = match deps.calls.ask::<ChooseInstance>(&(), &request).await {
+        Ok(answer) => answer.gateway,
         Err(error) => {
             tracing::warn!(%error, "the router could not be asked for an instance");
             None

@@ -3,12 +3,12 @@
 use super::{Stop, choice, message_of, port, say, to};
 use crate::Deps;
 use contracts::approval::{DecideRequest, Decision};
+use contracts::calls::agency_router::RouteEvent;
+use contracts::calls::personal_assistant::Decide;
 use contracts::event::Stage;
-use contracts::routing::{Previous, RouteAnswer, RouteRequest};
-use contracts::{AgentId, ApprovalId, EventId, ServiceName};
+use contracts::routing::{Previous, RouteRequest};
+use contracts::{AgentId, ApprovalId, EventId};
 use inbox::{Advance, EventData, FindAnswered, InboxExt, ListEvents, Patch, Step, StoredEvent};
-use platform::ports::calls;
-use serde_json::Value;
 
 /// How many earlier events of the conversation are looked at.
 const RECENT: u32 = 8;
@@ -28,13 +28,8 @@ pub(super) async fn received(deps: &Deps, event: &StoredEvent) -> Result<Step, S
         None => recent,
     };
     let exclude = &event.data.exclude;
-    let answer: RouteAnswer = calls::post(
-        deps.calls.as_ref(),
-        ServiceName::AgencyRouter,
-        "/internal/route",
-        &request(deps, event, &earlier, replied.is_some(), exclude),
-    )
-    .await?;
+    let request = request(deps, event, &earlier, replied.is_some(), exclude);
+    let answer = deps.calls.ask::<RouteEvent>(&(), &request).await?;
     if answer.closed {
         let patch = Patch {
             reason: Some("not_public".to_owned()),
@@ -169,15 +164,7 @@ async fn reject(deps: &Deps, event: &StoredEvent, approval: &ApprovalId) {
         version: None,
         actor: event.origin.actor.clone(),
     };
-    let path = format!("/api/approvals/{approval}/decide");
-    if let Err(error) = calls::post::<_, Value>(
-        deps.calls.as_ref(),
-        ServiceName::PersonalAssistant,
-        &path,
-        &request,
-    )
-    .await
-    {
+    if let Err(error) = deps.calls.tell::<Decide>(approval, &request).await {
         tracing::warn!(%error, approval = %approval, "what was taken back could not be rejected");
     }
 }

@@ -234,6 +234,7 @@ fn assistant_fake(world: &World) -> Router {
             "/api/halt" => Json(
                 json!({ "success": true, "taskId": null, "message": "Everything is halted.", "level": "accepted" }),
             ),
+            path if path.ends_with("/decide") => Json(approval("approved")),
             _ => Json(json!({})),
         }
     }

@@ -1,0 +1,224 @@
+//! The calls of personal-assistant.
+
+use super::Access;
+use crate::Scope::{Agent, Gateway, Operator, Viewer};
+use crate::approval::{
+    Approval, ApprovalList, ApprovalsQuery, ApproveAnswer, ApproveRequest, ClaimAnswer,
+    ClaimRequest, DecideRequest, GivenUpAnswer, GivenUpRequest, PressAnswer, PressRequest,
+    RenewedAnswer, RenewedRequest, SettleAnswer, SettleRequest, WaitQuery,
+};
+use crate::backup::{Backup, BackupList, RestoreRequest, Restored};
+use crate::budget::{BudgetAnswer, BudgetUpdate};
+use crate::chat::{ChatAnswer, ChatRequest, OwnerContext, OwnerContextUpdate};
+use crate::halt::{
+    HaltAnswer, HaltCheck, HaltCheckAnswer, HaltList, HaltRequest, ResumeAnswer, ResumeRequest,
+    StoppedRequest,
+};
+use crate::monitoring::{AssistantStatus, LedgerStats, SinceQuery};
+use crate::routing::{TieAnswer, TieRequest};
+use crate::{ApprovalId, TaskId};
+
+const OWNER: Access = Access::Scopes(&[Operator]);
+const READERS: Access = Access::Scopes(&[Operator, Viewer]);
+const REQUESTERS: Access = Access::Scopes(&[Operator, Agent]);
+const LIST_READERS: Access = Access::Scopes(&[Operator, Viewer, Agent]);
+const REQUEST_READERS: Access = Access::Scopes(&[Operator, Viewer, Agent, Gateway]);
+/// A gateway that runs tasks for other programs looks for halts itself.
+const HALT_READERS: Access = Access::Scopes(&[Operator, Viewer, Gateway]);
+const GATEWAY: Access = Access::Scopes(&[Gateway]);
+
+calls! { PersonalAssistant:
+    /// Read what an owner wants to know at a glance.
+    Get ReadStatus "/api/status" {
+        access: READERS,
+        reply: AssistantStatus,
+    }
+    /// Ask for approval; the same task and content again give the state as it is now.
+    Post Approve "/api/approve" {
+        access: REQUESTERS,
+        callers: [WebhookAggregator],
+        idempotent: true,
+        refusals: [Conflict],
+        request: ApproveRequest,
+        reply: ApproveAnswer,
+        example: r#"{"taskId": "deploy-42", "type": "codegen", "description": "Deploy version 42", "estimatedCost": 0.5, "agentType": "codegen", "operation": "deploy"}"#,
+    }
+    /// List approvals, the newest first; an agent sees its own.
+    Get ListApprovals "/api/approvals" {
+        access: LIST_READERS,
+        callers: [MonitoringDashboard],
+        refusals: [InvalidField],
+        request: ApprovalsQuery,
+        reply: ApprovalList,
+    }
+    /// Read one approval; with `wait`, once it is decided or the time is over.
+    Get ReadApproval "/api/approvals/{id}" {
+        access: REQUEST_READERS,
+        callers: [WebhookAggregator, MonitoringDashboard],
+        refusals: [NotFound, InvalidField],
+        params: ApprovalId,
+        request: WaitQuery,
+        reply: Approval,
+    }
+    /// Approve or reject; the first decision stands.
+    Post Decide "/api/approvals/{id}/decide" {
+        access: OWNER,
+        callers: [WebhookAggregator, MonitoringDashboard],
+        refusals: [NotFound, Conflict, AlreadyDecided, Halted, BudgetExhausted],
+        params: ApprovalId,
+        request: DecideRequest,
+        reply: Approval,
+        example: r#"{"decision": "approve", "reason": "Looks right."}"#,
+    }
+    /// Begin approved work: the token that settles it comes once.
+    Post Claim "/api/approvals/{id}/claim" {
+        access: GATEWAY,
+        refusals: [NotFound, Conflict, StaleEpoch, Halted, NotApproved, BudgetExhausted],
+        params: ApprovalId,
+        request: ClaimRequest,
+        reply: ClaimAnswer,
+        example: r#"{"digest": "5f2c1d0a9be84f7733f1a80c6d1f0b5e4a39c2d8e7b6a5948372615049382716"}"#,
+    }
+    /// Report the cost of a run; the same again is answered the same.
+    Post Settle "/api/tasks/{id}/settle" {
+        access: GATEWAY,
+        idempotent: true,
+        refusals: [Conflict],
+        params: TaskId,
+        request: SettleRequest,
+        reply: SettleAnswer,
+        example: r#"{"claimToken": "9d1c", "actualCost": 0.12, "outcome": "success"}"#,
+    }
+    /// Halt one task, or everything.
+    Post Halt "/api/halt" {
+        access: OWNER,
+        callers: [WebhookAggregator, MonitoringDashboard],
+        idempotent: true,
+        statuses: [200, 202],
+        request: HaltRequest,
+        reply: HaltAnswer,
+        example: r#"{"taskId": "deploy-42", "reason": "Wrong version."}"#,
+    }
+    /// End one task's halt, or the halt of everything.
+    Post Resume "/api/resume" {
+        access: OWNER,
+        callers: [WebhookAggregator, MonitoringDashboard],
+        idempotent: true,
+        request: ResumeRequest,
+        reply: ResumeAnswer,
+        example: r#"{"taskId": "deploy-42"}"#,
+    }
+    /// List halts: those in force first, then the newest.
+    Get ListHalts "/api/halts" {
+        access: HALT_READERS,
+        callers: [MonitoringDashboard],
+        reply: HaltList,
+    }
+    /// Read the owner's preferences and rules.
+    Get ReadContext "/api/context" {
+        access: READERS,
+        reply: OwnerContext,
+    }
+    /// Change the owner's preferences and rules; members that are left out stay.
+    Put UpdateContext "/api/context" {
+        access: OWNER,
+        request: OwnerContextUpdate,
+        reply: OwnerContext,
+        example: r#"{"costThreshold": 10, "riskTolerance": "balanced", "timeZone": "Europe/Berlin"}"#,
+    }
+    /// Read limits, spending and holds.
+    Get ReadBudget "/api/budget" {
+        access: READERS,
+        callers: [WebhookAggregator, MonitoringDashboard],
+        reply: BudgetAnswer,
+    }
+    /// Set limits, or go back to those of the configuration.
+    Put UpdateBudget "/api/budget" {
+        access: OWNER,
+        request: BudgetUpdate,
+        reply: BudgetAnswer,
+        example: r#"{"daily": 50, "monthly": 500}"#,
+    }
+    /// Ask the assistant; with `Accept: text/event-stream` the answer is streamed.
+    Post Chat "/api/chat" {
+        access: OWNER,
+        refusals: [BudgetExhausted],
+        request: ChatRequest,
+        reply: ChatAnswer,
+        example: r#"{"message": "What waits for me?", "sessionKey": "morning"}"#,
+    }
+    /// List the backups, the newest first.
+    Get ListBackups "/api/backups" {
+        access: OWNER,
+        reply: BackupList,
+    }
+    /// Make one more backup now.
+    Post MakeBackup "/api/backups" {
+        access: OWNER,
+        statuses: [201],
+        reply: Backup,
+    }
+    /// Put the rows of a backup back.
+    Post Restore "/api/restore" {
+        access: OWNER,
+        idempotent: true,
+        refusals: [NotFound],
+        request: RestoreRequest,
+        reply: Restored,
+        example: r#"{"backup": "2026-11-27T03-00-00Z"}"#,
+    }
+    /// Hand on a button press that the aggregator has checked.
+    Post Press "/internal/press" {
+        access: Access::Internal,
+        callers: [WebhookAggregator],
+        idempotent: true,
+        request: PressRequest,
+        reply: PressAnswer,
+    }
+    /// Have a model choose between two agents.
+    Post BreakTie "/internal/tie-break" {
+        access: Access::Internal,
+        callers: [WebhookAggregator],
+        request: TieRequest,
+        reply: TieAnswer,
+    }
+    /// Ask which of these tasks must stop.
+    Post CheckHalts "/internal/halts/check" {
+        access: Access::Internal,
+        callers: [WebhookAggregator],
+        idempotent: true,
+        request: HaltCheck,
+        reply: HaltCheckAnswer,
+    }
+    /// Report that nothing of a halted task runs any more.
+    Post ReportStopped "/internal/stopped" {
+        access: Access::Internal,
+        callers: [WebhookAggregator],
+        idempotent: true,
+        request: StoppedRequest,
+        reply: HaltAnswer,
+    }
+    /// Report that a gateway has renewed its lease: hold and claim live on with it.
+    Post ReportRenewed "/internal/renewed" {
+        access: Access::Internal,
+        callers: [WebhookAggregator],
+        idempotent: true,
+        request: RenewedRequest,
+        reply: RenewedAnswer,
+    }
+    /// Report that a lease ended without a result, and learn how far its run had come.
+    Post ReportGivenUp "/internal/given-up" {
+        access: Access::Internal,
+        callers: [WebhookAggregator],
+        idempotent: true,
+        request: GivenUpRequest,
+        reply: GivenUpAnswer,
+    }
+    /// Read the ledger's figures.
+    Get ReadLedgerStats "/internal/ledger-stats" {
+        access: Access::Internal,
+        callers: [MonitoringDashboard],
+        request: SinceQuery,
+        reply: LedgerStats,
+    }
+}

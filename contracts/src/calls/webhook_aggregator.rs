@@ -1,0 +1,146 @@
+//! The calls of webhook-aggregator. Webhooks are not among them: each platform defines its own.
+
+use super::Access;
+use crate::Scope::{Gateway, Operator, Viewer};
+use crate::event::{
+    EventDetail, EventList, EventQuery, EventsQuery, MessageAccepted, MessageRequest, ReplayAnswer,
+    ReplayFilter, SaidList, SaidQuery, Woken,
+};
+use crate::monitoring::{InboxStats, SinceQuery};
+use crate::outbox::{Approvers, OutboxAnswer, OutboxRequest};
+use crate::task::{
+    DrainRequest, GatewayList, GatewayRow, LeaseRequest, LeasedTask, RenewAnswer, RenewRequest,
+    ResultAnswer, ResultRequest,
+};
+use crate::{ConversationId, EventId, GatewayId, TaskId};
+
+const READERS: Access = Access::Scopes(&[Operator, Viewer]);
+const OPERATOR: Access = Access::Scopes(&[Operator]);
+const GATEWAY: Access = Access::Scopes(&[Gateway]);
+
+calls! { WebhookAggregator:
+    /// Send a message as the web console does.
+    Post SendMessage "/api/messages" {
+        access: OPERATOR,
+        callers: [MonitoringDashboard],
+        statuses: [202],
+        request: MessageRequest,
+        reply: MessageAccepted,
+        example: r#"{"text": "fix the failing build"}"#,
+    }
+    /// Read what was said in a conversation; with `wait`, as soon as there is something new.
+    Get ReadConversation "/api/conversations/{id}/messages" {
+        access: OPERATOR,
+        callers: [MonitoringDashboard],
+        refusals: [NotFound, InvalidField],
+        params: ConversationId,
+        request: SaidQuery,
+        reply: SaidList,
+    }
+    /// List events, the newest first.
+    Get ListEvents "/api/events" {
+        access: READERS,
+        callers: [PersonalAssistant, MonitoringDashboard],
+        refusals: [InvalidField],
+        request: EventsQuery,
+        reply: EventList,
+    }
+    /// Read one event; with `wait`, once it is answered, parked or at its end.
+    Get ReadEvent "/api/events/{id}" {
+        access: READERS,
+        callers: [MonitoringDashboard],
+        refusals: [NotFound, InvalidField],
+        params: EventId,
+        request: EventQuery,
+        reply: EventDetail,
+    }
+    /// Do one event again.
+    Post ReplayEvent "/api/events/{id}/replay" {
+        access: OPERATOR,
+        callers: [MonitoringDashboard],
+        refusals: [NotFound, Conflict],
+        params: EventId,
+        reply: ReplayAnswer,
+    }
+    /// Do many events again; a dry run unless `dryRun` is false.
+    Post Replay "/api/replay" {
+        access: OPERATOR,
+        request: ReplayFilter,
+        reply: ReplayAnswer,
+        example: r#"{"state": "dead", "dryRun": true}"#,
+    }
+    /// List the gateways that asked for work.
+    Get ListGateways "/api/gateways" {
+        access: READERS,
+        callers: [MonitoringDashboard],
+        reply: GatewayList,
+    }
+    /// Take a gateway out of service, or put it back.
+    Post DrainGateway "/api/gateways/{id}/drain" {
+        access: OPERATOR,
+        callers: [MonitoringDashboard],
+        idempotent: true,
+        refusals: [NotFound],
+        params: GatewayId,
+        request: DrainRequest,
+        reply: GatewayRow,
+        example: r#"{"drained": true}"#,
+    }
+    /// Lease tasks; waits for work.
+    Post LeaseTasks "/api/tasks/lease" {
+        access: GATEWAY,
+        request: LeaseRequest,
+        reply: Vec<LeasedTask>,
+        example: r#"{"gatewayId": "workshop", "agents": ["codegen"], "capacity": 1, "wait": 0}"#,
+    }
+    /// Renew a lease, and learn whether to stop.
+    Post RenewTask "/api/tasks/{id}/renew" {
+        access: GATEWAY,
+        idempotent: true,
+        refusals: [NotFound, StaleEpoch, Upstream],
+        params: TaskId,
+        request: RenewRequest,
+        reply: RenewAnswer,
+        example: r#"{"epoch": 1, "progress": "half of the tests pass"}"#,
+    }
+    /// Report the result of a run; the same again is answered the same.
+    Post FinishTask "/api/tasks/{id}/result" {
+        access: GATEWAY,
+        idempotent: true,
+        refusals: [NotFound, StaleEpoch],
+        params: TaskId,
+        request: ResultRequest,
+        reply: ResultAnswer,
+        example: r#"{"epoch": 1, "outcome": "success", "text": "The build is green.", "actualCost": 0.12}"#,
+    }
+    /// Have messages sent to chats; the same id and revision is sent once.
+    Post Deliver "/internal/outbox" {
+        access: Access::Internal,
+        callers: [PersonalAssistant],
+        idempotent: true,
+        request: OutboxRequest,
+        reply: OutboxAnswer,
+    }
+    /// List where each approver is reached directly.
+    Get ListApprovers "/internal/approvers" {
+        access: Access::Internal,
+        callers: [PersonalAssistant],
+        reply: Approvers,
+    }
+    /// Wake a parked event: something it waits for has changed.
+    Post WakeEvent "/internal/events/{id}/wake" {
+        access: Access::Internal,
+        callers: [PersonalAssistant],
+        idempotent: true,
+        refusals: [NotFound],
+        params: EventId,
+        reply: Woken,
+    }
+    /// Read the inboxes' figures.
+    Get ReadInboxStats "/internal/inbox-stats" {
+        access: Access::Internal,
+        callers: [MonitoringDashboard],
+        request: SinceQuery,
+        reply: InboxStats,
+    }
+}
