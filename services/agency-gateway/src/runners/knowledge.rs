@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use contracts::Micros;
 use contracts::approval::Outcome;
 use contracts::calls::skill_graph_loader::{ListAgents, ReadSkill, Search};
-use contracts::graph::{Agent, SearchHit, SearchQuery, Skill, SkillKind, VersionQuery};
+use contracts::graph::{SearchHit, SearchQuery, Skill, SkillKind, VersionQuery};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use material::Material;
