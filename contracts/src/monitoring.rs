@@ -4,7 +4,18 @@ use crate::Micros;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// `GET /health` of every service.
+/// State of a dependency in `GET /health`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Dependency {
+    Ok,
+    Failed,
+    /// Not asked, or it has not said anything yet.
+    Unknown,
+}
+
+/// `GET /health` of every service: 200 while it can do its work, else 503.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -16,6 +27,9 @@ pub struct Health {
     /// Problems, for people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
+    /// The dependencies by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub depends_on: BTreeMap<String, Dependency>,
 }
 
 /// The query of figures since a time.

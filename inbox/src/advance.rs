@@ -2,11 +2,11 @@
 //! along in the same transaction.
 
 use super::{
-    Context, Draft, EventData, NewSaid, StoredEvent, args, claim, json, outbox, tasks, transcript,
+    Context, Draft, EventData, NewSaid, NewTask, StoredEvent, args, claim, json, outbox, tasks,
+    transcript,
 };
 use contracts::event::Stage;
-use contracts::task::TaskContext;
-use contracts::{AgentId, ApprovalId, DecisionId, EventId, GatewayId, TaskId};
+use contracts::{AgentId, ApprovalId, DecisionId, EventId, TaskId};
 use platform::ports::{PortResult, SqlValue};
 use serde::{Deserialize, Serialize};
 
@@ -70,34 +70,6 @@ pub struct Patch {
     pub say: Vec<Draft>,
     /// Lines for the transcript.
     pub said: Vec<NewSaid>,
-}
-
-/// A task for a gateway to lease.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct NewTask {
-    pub id: TaskId,
-    pub agent: AgentId,
-    pub message: String,
-    pub context: TaskContext,
-    pub approval_id: ApprovalId,
-    pub digest: String,
-    pub cost_limit: i64,
-    /// Which gateway should take it.
-    #[serde(default)]
-    pub place: Place,
-}
-
-/// Where a task should run. Until `until_ms` no other gateway gets it; then every one does, so that
-/// nothing waits for a machine that went away.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Place {
-    pub gateway: Option<GatewayId>,
-    /// Gateways that could not do it just now.
-    pub not: Vec<GatewayId>,
-    pub until_ms: i64,
-    /// Until then those of `not` are passed over.
-    pub not_until_ms: i64,
 }
 
 impl Advance {

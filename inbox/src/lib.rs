@@ -13,9 +13,12 @@ mod accept;
 mod advance;
 mod claim;
 mod command;
+mod context;
+mod finish;
 mod limits;
 #[cfg(feature = "memory")]
 pub mod memory;
+mod new_task;
 mod outbox;
 mod port;
 mod read;
@@ -31,10 +34,13 @@ mod tests;
 mod transcript;
 
 pub use accept::{Accept, Accepted};
-pub use advance::{Advance, Advanced, NewTask, Patch, Place, Step};
+pub use advance::{Advance, Advanced, Patch, Step};
 pub use claim::{ClaimWork, NextDue, Recover, Wake, Work};
 pub use command::{Command, InboxCommand, Reply};
+pub use context::Context;
+pub use finish::{Finish, FinishRun};
 pub use limits::{Gcra, Limit};
+pub use new_task::{NewTask, Place};
 pub use outbox::{Enqueue, RecordSent};
 pub use port::{Inbox, InboxExt};
 pub use read::{EventParts, FindAnswered, GetEvent, ListEvents, ReadStats};
@@ -46,60 +52,12 @@ pub use stored::{
     StoredEvent, TaskRow, TaskState,
 };
 pub use tasks::{
-    DrainGateway, Finish, FinishRun, GetRun, GetTask, LeaseTasks, ListGateways, PrepareRun,
-    Prepared, RenewLease,
+    DrainGateway, GetRun, GetTask, LeaseTasks, ListGateways, PrepareRun, Prepared, RenewLease,
 };
 pub use transcript::{ReadTranscript, Record, Transcript};
 
-use contracts::Shard;
-use platform::ports::{PortError, PortErrorKind, PortResult, Row, SqlValue, SyncSql};
-
-/// Everything a command needs besides the tables.
-pub struct Context<'a> {
-    pub sql: &'a dyn SyncSql,
-    pub shard: &'a Shard,
-    /// Milliseconds since the epoch.
-    pub now_ms: i64,
-    /// A fresh ULID.
-    pub ulid: &'a dyn Fn() -> String,
-}
-
-impl Context<'_> {
-    fn exec(&self, sql: &str, args: &[SqlValue]) -> PortResult<Vec<Row>> {
-        self.sql.exec(sql, args)
-    }
-    fn all<T: serde::de::DeserializeOwned>(
-        &self,
-        sql: &str,
-        args: &[SqlValue],
-    ) -> PortResult<Vec<T>> {
-        self.sql.exec(sql, args)?.into_iter().map(platform::ports::sql::read_row).collect()
-    }
-    fn one<T: serde::de::DeserializeOwned>(
-        &self,
-        sql: &str,
-        args: &[SqlValue],
-    ) -> PortResult<Option<T>> {
-        self.sql.exec(sql, args)?.into_iter().next().map(platform::ports::sql::read_row).transpose()
-    }
-    /// A single number, 0 where there is no row.
-    fn number(&self, sql: &str, args: &[SqlValue]) -> PortResult<i64> {
-        let row = self.sql.exec(sql, args)?.into_iter().next();
-        Ok(row.and_then(|row| row.values().next().and_then(serde_json::Value::as_i64)).unwrap_or(0))
-    }
-}
-
-/// Parameters of a statement, each by its `Into<SqlValue>`.
-macro_rules! args {
-    ($($value:expr),* $(,)?) => { &[$(platform::ports::SqlValue::from($value)),*] };
-}
-use args;
-
-/// JSON for a column.
-fn json<T: serde::Serialize>(value: &T) -> PortResult<String> {
-    serde_json::to_string(value)
-        .map_err(|e| PortError::clean(PortErrorKind::Invalid, e.to_string()))
-}
+use context::{args, json};
+use platform::ports::PortResult;
 
 /// Carries out a command. Run it in a transaction, and roll that back when it fails.
 pub fn handle(context: &Context<'_>, command: Command) -> PortResult<Reply> {

@@ -2,10 +2,8 @@
 //! nothing.
 
 use super::{
-    Context, NewTask, ReadTranscript, SeenGateway, Step, StoredEvent, TaskRow, TaskState, advance,
-    args, json, read,
+    Context, NewTask, ReadTranscript, SeenGateway, StoredEvent, TaskRow, args, json, read,
 };
-use contracts::approval::Outcome;
 use contracts::event::Said;
 use contracts::task::LeasedTask;
 use contracts::{ConversationId, EventId, GatewayId, TaskId};
@@ -27,30 +25,6 @@ pub struct RenewLease {
     pub epoch: u32,
     pub progress: Option<String>,
     pub lease_ms: i64,
-}
-
-/// A run's end as it was reported, with the step it means for its event.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct FinishRun {
-    pub task: TaskId,
-    pub epoch: u32,
-    pub outcome: Outcome,
-    pub text: String,
-    pub event_version: u32,
-    pub step: Step,
-}
-
-/// Result of ending a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Finish {
-    /// Recorded now.
-    First,
-    /// The same end was recorded before.
-    Again,
-    /// A newer lease, or no such lease.
-    Stale,
-    /// The event moved while the result was on its way: read it again.
-    EventMoved,
 }
 
 /// One task.
@@ -188,7 +162,7 @@ impl PrepareRun {
     }
 }
 
-fn get(context: &Context<'_>, task: &TaskId) -> PortResult<Option<TaskRow>> {
+pub(super) fn get(context: &Context<'_>, task: &TaskId) -> PortResult<Option<TaskRow>> {
     context.one(&format!("SELECT {COLUMNS} FROM task WHERE id = ?1"), args![task.as_str()])
 }
 
@@ -267,33 +241,6 @@ impl RenewLease {
             )?;
         }
         Ok(row)
-    }
-}
-
-impl FinishRun {
-    /// Records a run's end and moves its event in one go. A report of the newest epoch is taken
-    /// even after its lease ran out, as long as nothing else was decided meanwhile: the work is
-    /// done and its answer is worth having.
-    pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Finish> {
-        let Some(row) = get(context, &self.task)? else { return Ok(Finish::Stale) };
-        if row.epoch != self.epoch {
-            return Ok(Finish::Stale);
-        }
-        if row.state == TaskState::Done {
-            let same = row.outcome.as_deref() == Some(self.outcome.as_str());
-            return Ok(if same { Finish::Again } else { Finish::Stale });
-        }
-        if row.state != TaskState::Leased {
-            return Ok(Finish::Stale);
-        }
-        if !advance::apply(context, &row.event_id, self.event_version, self.step)? {
-            return Ok(Finish::EventMoved);
-        }
-        context.exec(
-            "UPDATE task SET state = 'done', outcome = ?2, text = ?3 WHERE id = ?1",
-            args![self.task.as_str(), self.outcome.as_str(), &self.text],
-        )?;
-        Ok(Finish::First)
     }
 }
 

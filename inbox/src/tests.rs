@@ -7,9 +7,9 @@ use crate::memory::MemoryInbox;
 use contracts::approval::Outcome;
 use contracts::event::Stage;
 use contracts::outbox::{DeliveryState, Target};
-use contracts::{EventId, GatewayId, TaskId};
+use contracts::{EventId, GatewayId, Shard, TaskId};
 use platform::memory::ManualClock;
-use platform::ports::Clock;
+use platform::ports::{Clock, PortErrorKind};
 use std::sync::Arc;
 
 struct Bed {

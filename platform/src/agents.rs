@@ -7,23 +7,15 @@
 //! price is unknown, its run may have effects, its daily budget is 0.
 
 mod kinds;
+mod price;
 
 pub use kinds::{DEFAULT, KINDS, LATER, RunnerKind};
+pub use price::Price;
 
 use crate::config::{Report, Section};
-use contracts::{AgentId, Micros, TokenPrices};
+use contracts::{AgentId, Micros};
 use serde_json::Value;
 use std::collections::BTreeMap;
-
-/// Maximum cost of one run, as far as it is known before the run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Price {
-    Known(Micros),
-    /// The tokens of the run decide: the caller's estimate counts.
-    Tokens(TokenPrices),
-    /// A runner that may cost something, without `estimated_cost` or prices of tokens.
-    Unknown,
-}
 
 /// One agent: the keys that every runner has.
 #[derive(Clone, Debug, PartialEq)]
@@ -169,6 +161,7 @@ fn price(runner: Option<RunnerKind>, section: &mut Section<'_>) -> Price {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use contracts::TokenPrices;
     use serde_json::json;
 
     fn read(agents: &Value) -> (Agents, Vec<String>) {

@@ -3,6 +3,7 @@
 mod api_error;
 pub mod auth;
 mod body;
+mod health;
 mod request_id;
 mod routes;
 
@@ -10,5 +11,6 @@ pub use api_error::{ApiError, ApiResult};
 pub use auth::{Auth, Principal};
 pub use body::{JsonBody, Query, RawBody, parse_json, read_body};
 pub use contracts::Scope;
+pub use health::{Checkup, Found};
 pub use request_id::RequestId;
-pub use routes::{FromLoopback, Routes};
+pub use routes::{FromLoopback, PageGate, Routes};

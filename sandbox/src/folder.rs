@@ -1,7 +1,7 @@
 //! Work folders, made and removed by descriptor: a name that an agent has put in the way leads
 //! nowhere.
 
-use crate::Identity;
+use crate::plan::Identity;
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};

@@ -1,6 +1,8 @@
 //! Init's part: builds the file system, closes the walls. Everything after [`enter`] is inside.
 
-use crate::{Error, Plan, Result, mounts, outer, walls};
+use crate::error::{Error, Result};
+use crate::plan::Plan;
+use crate::{mounts, outer, walls};
 use nix::sched::CloneFlags;
 use nix::unistd::{Gid, Uid};
 

@@ -16,6 +16,7 @@
 //! Every mount goes by a descriptor that was opened without following a symbolic link and whose
 //! device and inode were compared, never by a path that another process may rename in between.
 
+mod error;
 pub mod folder;
 mod plan;
 
@@ -35,33 +36,8 @@ mod walls;
 /// Where init listens inside for the relay to the internet.
 pub const RELAY_PORT: u16 = 3128;
 
+pub use error::{Error, Result};
 pub use plan::{Access, Bind, Identity, Limits, Network, Plan, Protected};
-
-/// Why a sandbox could not be made. Nothing was started.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The kernel refused a step.
-    #[error("{step}: {reason}")]
-    Refused { step: String, reason: String },
-    /// A writable path holds a secret of the server, or lies in it.
-    #[error("{} holds {}, which an agent must not reach", path.display(), protected.display())]
-    HoldsSecret { path: std::path::PathBuf, protected: std::path::PathBuf },
-    /// A protected path is another file than when the server started.
-    #[error(
-        "{} is not the file it was when the server started; something moved it. Move it back or restart the server", .0.display()
-    )]
-    Moved(std::path::PathBuf),
-}
-
-impl Error {
-    /// A refused step, with the system's words.
-    pub fn refused(step: impl Into<String>, reason: impl std::fmt::Display) -> Self {
-        Self::Refused { step: step.into(), reason: reason.to_string() }
-    }
-}
-
-/// The result of this crate's functions.
-pub type Result<T> = std::result::Result<T, Error>;
 
 /// Opens a protected file or folder without reading it.
 ///

@@ -1,7 +1,7 @@
 //! Loopback in a network namespace of its own is there but down; a message to the kernel turns it
 //! on.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, socket,
 };

@@ -5,7 +5,9 @@ pub(crate) mod lineage;
 mod locked;
 mod target;
 
-use crate::{Access, Bind, Error, Network, Plan, Result, loopback};
+use crate::error::{Error, Result};
+use crate::loopback;
+use crate::plan::{Access, Bind, Network, Plan};
 use lineage::Opened;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};

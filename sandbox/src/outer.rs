@@ -1,6 +1,6 @@
 //! The supervisor's part: new namespaces for the init it starts next.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{getegid, geteuid};

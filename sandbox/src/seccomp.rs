@@ -1,7 +1,7 @@
 //! System calls that no agent needs: to mount, to look into other processes, to change the machine,
 //! to make namespaces with rights of their own, to type into a terminal.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use seccompiler::{
     SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
 };

@@ -1,7 +1,9 @@
 //! The walls behind the file system: limits, no capabilities, Landlock, seccomp. They count for
 //! this thread and for everything it starts, and cannot be taken down again.
 
-use crate::{Access, Error, Limits, Plan, Result, seccomp};
+use crate::error::{Error, Result};
+use crate::plan::{Access, Limits, Plan};
+use crate::seccomp;
 use landlock::{
     ABI, Access as _, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr,
     Scope, path_beneath_rules,

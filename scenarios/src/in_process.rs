@@ -6,6 +6,7 @@
 mod crew;
 mod programs;
 mod services;
+mod world;
 
 use crate::agent::Agent;
 use crate::configuration;
@@ -16,13 +17,13 @@ use async_trait::async_trait;
 use http_body_util::BodyExt;
 use inbox::memory::MemoryInbox;
 use platform::edge::FromLoopback;
-use platform::memory::{ManualClock, MemoryObjects, MemoryOutbound, MemorySql, Sent};
+use platform::memory::{ManualClock, MemoryOutbound, MemorySql, Sent};
 use platform::ports::{Clock, OutboundResponse};
-use programs::Shelf;
 use serde_json::Value;
 use services::Services;
 use std::sync::Arc;
 use tower::ServiceExt;
+use world::World;
 
 /// Scheduler turns in which everything ready runs; memory ports never wait for anything else.
 const TURNS: usize = 200;
@@ -30,17 +31,6 @@ const TURNS: usize = 200;
 const TICK_MS: i64 = 250;
 /// Maximum host time to wait for a response.
 const ANSWER_MS: i64 = 60_000;
-
-/// Disk, platform and clock: everything that survives a restart.
-#[derive(Clone)]
-struct World {
-    clock: Arc<ManualClock>,
-    inbox: Arc<MemoryInbox>,
-    sql: Arc<MemorySql>,
-    objects: Arc<MemoryObjects>,
-    programs: Arc<Shelf>,
-    outbound: Arc<MemoryOutbound>,
-}
 
 /// The host.
 pub struct InProcess {

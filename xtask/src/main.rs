@@ -98,6 +98,7 @@ const WASM: &[&str] = &[
     "contracts",
     "platform",
     "inbox",
+    "text-model",
     "webhook-aggregator",
     "agency-router",
     "skill-graph-loader",
@@ -287,6 +288,8 @@ mod tests {
             "e2e --allow-missing",
             "build agency-router",
             "bench workers",
+            "rooms",
+            "rooms agency_router",
             "dev",
         ] {
             assert!(understood(line), "{line}");

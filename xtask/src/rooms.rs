@@ -1,25 +1,14 @@
 //! How the modules of each crate depend on each other, read from the source.
 
+mod graph;
 mod names;
 mod tree;
 
 use cargo_metadata::{MetadataCommand, TargetKind};
-use std::collections::BTreeSet;
+pub use graph::Rooms;
 use std::fmt::Write;
 use std::path::Path;
 use tree::Tree;
-
-/// The modules of one crate and the arrows between them. A module is a source file.
-pub struct Rooms {
-    /// The crate.
-    pub name: String,
-    /// Source files relative to the crate's `src`; the crate root is the first.
-    pub files: Vec<String>,
-    /// `(from, to)`, both places in `files`: `from` names something of `to`.
-    pub arrows: BTreeSet<(usize, usize)>,
-    /// The arrows that lead from a module to one of its own ancestors.
-    pub upward: BTreeSet<(usize, usize)>,
-}
 
 /// The modules of each library and binary of the workspace.
 ///
@@ -42,49 +31,6 @@ pub fn all(root: &Path) -> Result<Vec<Rooms>, String> {
         }
     }
     Ok(found)
-}
-
-impl Rooms {
-    /// Groups of files of which each needs all the others, directly or through them.
-    pub fn circles(&self) -> Vec<Vec<&str>> {
-        let reach: Vec<BTreeSet<usize>> = (0..self.files.len()).map(|at| self.reach(at)).collect();
-        let reaches = |from: usize, to: usize| reach.get(from).is_some_and(|all| all.contains(&to));
-        let mut seen = BTreeSet::new();
-        let mut circles = Vec::new();
-        for from in 0..self.files.len() {
-            let members: BTreeSet<usize> = (0..self.files.len())
-                .filter(|to| reaches(from, *to) && reaches(*to, from))
-                .collect();
-            if members.len() > 1 && seen.insert(members.clone()) {
-                circles.push(members.iter().map(|at| self.file(*at)).collect());
-            }
-        }
-        circles
-    }
-    /// One line for each arrow.
-    pub fn list(&self) -> String {
-        let mut out = String::new();
-        for (from, to) in &self.arrows {
-            let note = if self.upward.contains(&(*from, *to)) { "  (upward)" } else { "" };
-            let _ = writeln!(out, "{} -> {}{note}", self.file(*from), self.file(*to));
-        }
-        out
-    }
-    fn file(&self, at: usize) -> &str {
-        self.files.get(at).map_or("", String::as_str)
-    }
-    fn reach(&self, from: usize) -> BTreeSet<usize> {
-        let mut found = BTreeSet::new();
-        let mut open = vec![from];
-        while let Some(at) = open.pop() {
-            for (_, to) in self.arrows.iter().filter(|(source, _)| *source == at) {
-                if found.insert(*to) {
-                    open.push(*to);
-                }
-            }
-        }
-        found
-    }
 }
 
 /// The table of all crates, and the files of each circle.
@@ -110,4 +56,63 @@ pub fn table(crates: &[Rooms]) -> String {
         let _ = write!(out, "\nCircles:\n{below}");
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The modules of a crate with these files.
+    fn read(files: &[(&str, &str)]) -> Rooms {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        Tree::read(&folder.path().join("lib.rs")).unwrap().rooms("sample")
+    }
+
+    #[test]
+    fn a_re_export_of_the_root_leads_to_the_file_that_defines_the_item() {
+        let rooms = read(&[
+            ("lib.rs", "mod deps; mod page; pub use deps::Deps;"),
+            ("deps.rs", "pub struct Deps;"),
+            ("page.rs", "use crate::Deps; pub fn show(_: Deps) {}"),
+        ]);
+        assert_eq!(rooms.list(), "page.rs -> deps.rs\n");
+        assert_eq!(rooms.circles(), Vec::<Vec<&str>>::new());
+    }
+
+    #[test]
+    fn a_circle_names_all_of_its_files() {
+        let rooms = read(&[
+            ("lib.rs", "mod a; mod b; mod c;"),
+            ("a.rs", "pub fn a() { crate::b::b() }"),
+            ("b.rs", "pub fn b() { println!(\"{}\", super::c::C) }"),
+            ("c.rs", "use super::a; pub const C: u8 = 1; pub fn c() { a::a() }"),
+        ]);
+        assert_eq!(rooms.circles(), [["a.rs", "b.rs", "c.rs"]]);
+    }
+
+    #[test]
+    fn an_arrow_from_a_child_to_its_parent_is_upward() {
+        let rooms = read(&[
+            ("lib.rs", "mod parent;"),
+            ("parent.rs", "mod child; pub struct P; pub fn p() { child::c() }"),
+            ("parent/child.rs", "use super::P; pub fn c() -> P { P }"),
+        ]);
+        assert_eq!(rooms.upward.len(), 1);
+        assert_eq!(rooms.circles(), [["parent.rs", "parent/child.rs"]]);
+    }
+
+    #[test]
+    fn tests_draw_no_arrows() {
+        let rooms = read(&[
+            ("lib.rs", "mod a; mod b;"),
+            ("a.rs", "pub fn a() {} #[cfg(test)] mod tests { use crate::b::b; }"),
+            ("b.rs", "pub fn b() { crate::a::a() }"),
+        ]);
+        assert_eq!(rooms.list(), "b.rs -> a.rs\n");
+    }
 }

@@ -3,6 +3,7 @@
 mod architecture;
 mod prose;
 
+use crate::rooms::{self, Rooms};
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 use std::path::{Path, PathBuf};
 
@@ -36,6 +37,7 @@ const RUNTIME_WORDS: &[(&str, &str)] = &[
 pub fn problems(root: &Path) -> Vec<String> {
     let mut found = Vec::new();
     imports(root, &mut found);
+    circles(root, &mut found);
     let texts: Vec<(String, String)> = rust_files(root)
         .iter()
         .map(|file| {
@@ -55,6 +57,25 @@ pub fn problems(root: &Path) -> Vec<String> {
     found
 }
 
+/// Modules that need each other cannot be read, tested or moved one by one.
+fn circles(root: &Path, found: &mut Vec<String>) {
+    match rooms::all(root) {
+        Err(error) => found.push(error),
+        Ok(crates) => crates.iter().for_each(|rooms| circles_of(rooms, found)),
+    }
+}
+
+fn circles_of(rooms: &Rooms, found: &mut Vec<String>) {
+    let name = &rooms.name;
+    for circle in rooms.circles() {
+        let files = circle.join(", ");
+        found.push(format!(
+            "{name}: {files} need each other; move what they share into a file below them \
+             (`cargo xtask rooms {name}` lists the arrows)"
+        ));
+    }
+}
+
 /// The workspace crates that a crate may use.
 fn allowed(package: &str, services: &[&str]) -> Option<Vec<String>> {
     let list = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
@@ -62,9 +83,10 @@ fn allowed(package: &str, services: &[&str]) -> Option<Vec<String>> {
         "contracts" | "sandbox" => list(&[]),
         "platform" => list(&["contracts"]),
         "inbox" => list(&["contracts", "platform"]),
+        "text-model" => list(&["contracts"]),
         "xtask" => list(&["contracts"]),
         "quintet" => Some(
-            ["contracts", "platform", "inbox", "sandbox"]
+            ["contracts", "platform", "inbox", "text-model", "sandbox"]
                 .iter()
                 .chain(services)
                 .map(|name| (*name).to_owned())
@@ -78,6 +100,7 @@ fn allowed(package: &str, services: &[&str]) -> Option<Vec<String>> {
             "contracts",
             "platform",
             "inbox",
+            "text-model",
             "agency-router",
             "skill-graph-loader",
         ]),
@@ -88,6 +111,8 @@ fn allowed(package: &str, services: &[&str]) -> Option<Vec<String>> {
         ),
         // Its domain is a crate of its own, which the runtimes keep in their storage.
         "webhook-aggregator" => list(&["contracts", "platform", "inbox"]),
+        // Pure algorithms are crates of their own.
+        "agency-router" => list(&["contracts", "platform", "text-model"]),
         name if services.contains(&name) => list(&["contracts", "platform"]),
         _ => None,
     }

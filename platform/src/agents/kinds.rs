@@ -5,7 +5,7 @@
 //! the facts that every service needs. The gateway builds its registry from the same lines. A name
 //! that was in [`LATER`] moves out of it.
 
-use super::Price;
+use super::price::Price;
 use contracts::{Micros, TokenPrices};
 
 /// The properties of a runner that every service needs.

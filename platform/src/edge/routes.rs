@@ -12,6 +12,12 @@ use contracts::calls::{self, Access, Call, Method};
 use contracts::{ErrorCode, ServiceName};
 use std::sync::Arc;
 
+/// The check that a service puts before its pages.
+pub trait PageGate<S> {
+    /// The handlers behind the check.
+    fn before(&self, methods: MethodRouter<S>) -> MethodRouter<S>;
+}
+
 /// Added to a request by a runtime if the caller is on this machine. Workers never add it.
 #[derive(Clone, Copy, Debug)]
 pub struct FromLoopback;
@@ -30,12 +36,14 @@ pub struct Routes<S> {
     auth: Auth,
     router: Router<S>,
     guards: Vec<(String, Guard)>,
+    /// Paths behind a gate; everybody reaches the gate.
+    pages: Vec<String>,
 }
 
 impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// An empty map.
     pub fn new(service: ServiceName, auth: Auth) -> Self {
-        Self { service, auth, router: Router::new(), guards: Vec::new() }
+        Self { service, auth, router: Router::new(), guards: Vec::new(), pages: Vec::new() }
     }
     /// The handler of a call: its path, its method and who may use it come from the call.
     #[must_use]
@@ -73,6 +81,21 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             ApiError::new(ErrorCode::NotInThisVersion, "This path belongs to a later version.")
         };
         self.add(access, path, any(later))
+    }
+    /// A path for people who are signed in: its handlers are behind the gate.
+    #[must_use]
+    pub fn page(self, gate: &impl PageGate<S>, path: &str, methods: MethodRouter<S>) -> Self {
+        let mut routes = self.open(path, gate.before(methods));
+        routes.pages.push(path.to_owned());
+        routes
+    }
+    /// Every path, and whether it is a page, in the order in which they were added.
+    pub fn map(self) -> impl Iterator<Item = (String, bool)> {
+        let pages = self.pages;
+        self.guards.into_iter().map(move |(path, _)| {
+            let is_page = pages.contains(&path);
+            (path, is_page)
+        })
     }
     fn add(mut self, access: Access, path: &str, methods: MethodRouter<S>) -> Self {
         let guard = self.guard(access, &[]);

@@ -11,6 +11,7 @@ use contracts::AgentId;
 use contracts::graph::{Agent, Finding, Graph, Severity, SourceFile};
 use place::{Language, adds, claims, one_more, places};
 use skill_graph_loader::{Parsed, check_folder};
+pub use spelling::plain;
 use std::collections::BTreeMap;
 pub use write::{Change, write_all};
 
@@ -122,11 +123,6 @@ impl ClaimFiles {
             None => NotWritten::ReadOtherwise { path, example: shown },
         })
     }
-}
-
-/// Normalised text for comparison: case and spacing do not count.
-pub fn plain(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
 /// Candidate texts of the file that read back with the new example, the simplest first. Parsing one

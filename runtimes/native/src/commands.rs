@@ -42,7 +42,7 @@ pub async fn run(cli: Cli) -> Result<()> {
             route::route(text, graph.as_deref(), channel, &data()?, json).await
         }
         Command::Eval { test, train, graph, label_field, seeds, per_label, without_oos } => {
-            let plan = agency_router::evaluate::Trials {
+            let plan = text_model::evaluate::Trials {
                 seeds,
                 per_label: per_label.map(|count| count as usize),
                 without_oos,

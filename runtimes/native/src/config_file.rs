@@ -8,6 +8,7 @@
 )]
 
 use crate::data_dir::DataDir;
+use crate::exit::Wrong;
 use crate::local_endpoints;
 use anyhow::{Context, Result};
 use contracts::ChannelKind;
@@ -27,15 +28,6 @@ pub struct Configuration {
     pub file: Option<PathBuf>,
     /// Variables without a key.
     pub warnings: Vec<String>,
-}
-
-/// All problems of the configuration.
-#[derive(Debug, thiserror::Error)]
-#[error("the configuration has {} problem(s), so nothing was started:\n{}", .0.len(), list(.0))]
-pub struct Wrong(pub Vec<ConfigProblem>);
-
-fn list(problems: &[ConfigProblem]) -> String {
-    problems.iter().map(|problem| format!("  {problem}")).collect::<Vec<_>>().join("\n")
 }
 
 /// The file to read: the given one, or `quintet.toml` in the data directory if it exists.

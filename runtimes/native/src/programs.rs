@@ -5,11 +5,13 @@
 mod confine;
 mod lines;
 mod lookup;
+mod made;
 mod relay;
 mod session;
 
 use super::supervise::orders::Orders;
 use async_trait::async_trait;
+use made::Made;
 use platform::ports::{
     Confinement, PortError, PortErrorKind, PortResult, ProgramEvent, ProgramNetwork, ProgramSpec,
     Programs, Running,
@@ -20,7 +22,6 @@ use session::{Session, Start};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 
@@ -30,8 +31,6 @@ const ALWAYS: [&str; 4] = ["PATH", "HOME", "LANG", "TERM"];
 const OWN_PREFIX: &str = "QUINTET_";
 /// Maximum output lines buffered for the gateway.
 const WAITING_LINES: usize = 64;
-
-static COUNTER: AtomicU64 = AtomicU64::new(1);
 
 /// Starts programs on this machine.
 pub struct NativePrograms {
@@ -167,7 +166,7 @@ impl Programs for NativePrograms {
             )
         };
         let program = self.find(&spec.program).ok_or_else(not_found)?;
-        let made = self.root().and_then(|root| make(root, &spec.task)).map_err(|error| {
+        let made = self.root().and_then(|root| Made::new(root, &spec.task)).map_err(|error| {
             PortError::clean(PortErrorKind::Unavailable, format!("no work directory: {error}"))
         })?;
         let orders = match self.orders(&spec, &program, &made) {
@@ -263,39 +262,6 @@ fn proxy_variables() -> Vec<(OsString, OsString)> {
         ("NODE_USE_ENV_PROXY", "1"),
     ];
     named.into_iter().chain(others).map(|(name, value)| (name.into(), value.into())).collect()
-}
-
-/// A work folder of one run.
-struct Made {
-    root: WorkRoot,
-    name: OsString,
-    path: PathBuf,
-    /// Where a relay of this run listens: beside the folder, out of the program's reach.
-    relay: PathBuf,
-    identity: sandbox::Identity,
-}
-
-impl Made {
-    async fn remove(self) {
-        let removed = tokio::task::spawn_blocking(move || self.root.remove(&self.name)).await;
-        if let Ok(Err(error)) = removed {
-            tracing::warn!(error = %error, "a work directory could not be removed");
-        }
-    }
-}
-
-/// A new folder for one task, for its owner alone. The name is made of the task's harmless
-/// characters, the process and a number.
-fn make(root: &WorkRoot, task: &str) -> std::io::Result<Made> {
-    let harmless = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
-    let name: String = task.chars().map(harmless).take(80).collect();
-    let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-    let name = OsString::from(format!("{name}.{}.{number}", std::process::id()));
-    let identity = root.make(&name)?;
-    // Short: the address of a socket has 108 bytes.
-    let socket = format!("{}.{number}.relay", std::process::id());
-    let (path, relay) = (root.path().join(&name), root.path().join(socket));
-    Ok(Made { root: root.share()?, path, relay, name, identity })
 }
 
 /// Whether the process in a work folder's name is gone, so that nobody removes the folder any more.

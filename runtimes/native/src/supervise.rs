@@ -18,6 +18,7 @@
 //! The socket closes when the gateway's process ends for any reason. `PR_SET_PDEATHSIG` would not
 //! do: it fires when the starting *thread* ends, and threads of an async runtime come and go.
 
+mod ending;
 mod hide;
 #[cfg(target_os = "linux")]
 pub mod init;
@@ -27,6 +28,9 @@ mod relay;
 #[cfg(target_os = "linux")]
 mod warden;
 
+use ending::{
+    End, GRACE_MS, LEFTOVER_GRACE_MS, LOOK_EVERY_MS, NOT_STARTED, stop_at_end, stop_signals,
+};
 use orders::{own_control, tell};
 
 use nix::sys::signal::{SigSet, Signal, kill, killpg};
@@ -34,47 +38,13 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// The hidden subcommand.
 pub const SUBCOMMAND: &str = "__supervise";
-
-/// Milliseconds a program has to stop after SIGTERM.
-const GRACE_MS: u64 = 5_000;
-/// Milliseconds for processes left by a program that ended; shorter, because the answer waits for
-/// them.
-const LEFTOVER_GRACE_MS: u64 = 1_000;
-const LOOK_EVERY_MS: u64 = 20;
-/// Exit code when the program could not start.
-const NOT_STARTED: i32 = 127;
-
-/// How the program ended.
-#[derive(Clone, Copy)]
-enum End {
-    Code(i32),
-    Signal(i32),
-}
-
-impl End {
-    /// Its line to the gateway.
-    fn line(self) -> String {
-        match self {
-            Self::Code(code) => format!("exited code {code}"),
-            Self::Signal(signal) => format!("exited signal {signal}"),
-        }
-    }
-    /// The exit code a shell would give.
-    fn code(self) -> i32 {
-        match self {
-            Self::Code(code) => code,
-            Self::Signal(signal) => 128 + signal,
-        }
-    }
-}
 
 /// Runs the program of `-- program args…` (what follows the subcommand) to its end, and returns its
 /// exit code.
@@ -141,18 +111,6 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> i32 {
     let end = supervise(pid, &signals);
     tell(&mut control, &end.line());
     end.code()
-}
-
-/// The signals that wake the process that waits for a program.
-fn stop_signals() -> SigSet {
-    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD].into_iter().collect()
-}
-
-/// Sends SIGTERM to the main thread when the gateway closes its end.
-fn stop_at_end(mut control: File) {
-    let mut rest = [0_u8; 64];
-    while matches!(control.read(&mut rest), Ok(n) if n > 0) {}
-    let _ = kill(Pid::this(), Signal::SIGTERM);
 }
 
 /// Kills the program after an impossible error: nothing may run unsupervised.

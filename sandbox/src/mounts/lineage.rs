@@ -1,6 +1,7 @@
 //! Which folders lie above which, by device and inode: the check that no bind reaches a secret.
 
-use crate::{Access, Bind, Error, Identity, Protected, Result};
+use crate::error::{Error, Result};
+use crate::plan::{Access, Bind, Identity, Protected};
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};

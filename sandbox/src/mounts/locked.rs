@@ -1,6 +1,7 @@
 //! Takes rights away from bound mounts: a bind copies what lies below it with its own flags.
 
-use crate::{Access, Error, Result};
+use crate::error::{Error, Result};
+use crate::plan::Access;
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use std::ffi::OsString;

@@ -1,6 +1,6 @@
 //! Mount points below the new root, made and found step by step without following a symbolic link.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, mkdirat};

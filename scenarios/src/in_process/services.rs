@@ -1,8 +1,8 @@
 //! Builds the six services over a [`World`], as the native runtime does over a data directory, and
 //! runs their timers on the story's clock.
 
-use super::World;
 use super::crew::Crew;
+use super::world::World;
 use axum::Router;
 use contracts::graph::SourceFile;
 use contracts::{GatewayId, ServiceName};

@@ -8,14 +8,14 @@
     reason = "a measuring tool: it stops where it cannot measure"
 )]
 
-use agency_router::model::arithmetic::Random;
-use agency_router::model::{Model, TrainingSet};
 use agency_router::pool::Pool;
 use agency_router::route::{World, decide};
 use contracts::graph::Graph;
 use contracts::routing::RouteRequest;
 use serde_json::{Value, json};
 use std::time::Instant;
+use text_model::arithmetic::Random;
+use text_model::{Model, TrainingSet};
 
 const LINES: usize = 100;
 const ROUNDS: usize = 4_000;

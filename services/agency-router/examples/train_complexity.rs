@@ -9,7 +9,7 @@ use std::path::Path;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data");
     if std::env::args().any(|arg| arg == "--score") {
-        let cases = agency_router::evaluate::read_cases(
+        let cases = text_model::evaluate::read_cases(
             &std::fs::read_to_string(data.join("complexity-test.jsonl"))?,
             "label",
         )?;

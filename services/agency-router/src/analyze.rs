@@ -1,12 +1,12 @@
 //! `POST /api/analyze`: the same scoring with all details; records nothing.
 
 use crate::handle_route::{for_everybody, route};
-use crate::model::Term;
 use crate::{Deps, complexity};
 use axum::Json;
 use axum::extract::State;
 use contracts::routing::{Alternative, Analysis, RouteRequest, WeighedTerm};
 use platform::edge::{ApiResult, JsonBody};
+use text_model::Term;
 
 /// The response of `/api/route` with its steps, without a decision id.
 pub async fn analyze(

@@ -4,13 +4,13 @@
 //! measure it. A bag of words cannot see the message's shape (its length, the number of requests),
 //! so the shape is added as words. `cargo xtask gen` writes the model.
 
-use crate::evaluate::{CaseError, OUT_OF_SCOPE, read_cases};
-use crate::model::{Model, TrainingSet};
 use contracts::graph::Complexity;
 use fnv::FnvHasher;
 use std::fmt::Write;
 use std::hash::Hasher;
 use std::sync::LazyLock;
+use text_model::evaluate::{CaseError, OUT_OF_SCOPE, read_cases};
+use text_model::{Model, TrainingSet};
 
 /// The trained model in the format of [`Model::to_bytes`].
 const BYTES: &[u8] = include_bytes!("../data/complexity.model");

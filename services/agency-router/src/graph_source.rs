@@ -12,7 +12,6 @@
 //! | `current` | the last known version, used only when the loader does not answer | 24 h |
 
 use crate::built_in;
-use crate::model::{Model, TrainingSet};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use contracts::GraphVersion;
@@ -20,6 +19,7 @@ use contracts::calls::skill_graph_loader::{ReadCurrent, ReadGraph, ReadModel};
 use contracts::graph::{Graph, VersionQuery};
 use platform::ports::{CallError, Calls, Kv, PortError, PortErrorKind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use text_model::{Model, TrainingSet};
 
 /// Lifetime of the copies.
 const COPY_TTL_S: u64 = 24 * 3600;

@@ -1,7 +1,6 @@
 //! `POST /internal/train`: trains a model for a graph before its publish.
 
 use crate::Deps;
-use crate::model::{HeldOutFigures, Model, TrainingSet};
 use axum::Json;
 use axum::extract::{Request, State};
 use base64::Engine;
@@ -10,6 +9,7 @@ use contracts::Problem;
 use contracts::graph::{Agent, Finding, Graph, Severity};
 use contracts::routing::{TrainAnswer, TrainRequest};
 use platform::edge::{ApiError, ApiResult, read_body};
+use text_model::{HeldOutFigures, Model, TrainingSet};
 
 /// Maximum bytes of a graph as JSON, without the bodies of its files.
 const BYTES_MAX: usize = 48 << 20;
@@ -206,5 +206,25 @@ mod tests {
     #[test]
     fn train_groups_thousands() {
         assert_eq!([7, 999, 2_474, 1_000_000].map(grouped), ["7", "999", "2,474", "1,000,000"]);
+    }
+
+    #[test]
+    fn eval_trains_on_exclusions_but_never_tests_them() {
+        let mut graph = samples::graph();
+        let examples: usize = graph.agents.iter().map(|agent| agent.examples.len()).sum();
+        for agent in &mut graph.agents {
+            agent.negatives = vec![format!("anything but {}", agent.id)];
+        }
+        let report = text_model::evaluate::cross_validate(
+            &graph,
+            &mut text_model::evaluate::Surroundings { seconds: &|| 0.0, progress: &mut |_, _| {} },
+        )
+        .unwrap();
+        assert_eq!(report.lines, examples);
+        assert!(
+            report.worst_errors.iter().all(|error| !error.text.starts_with("anything but")),
+            "{:?}",
+            report.worst_errors
+        );
     }
 }

@@ -14,13 +14,12 @@ mod spent;
 
 pub use breaker::FAILURES_MAX;
 pub use instance::Instance;
-pub use spent::expected;
 
 use contracts::graph::{Agent, Complexity, Graph};
 use contracts::routing::{
     Breaker, Candidate, OutcomeReport, PoolInstance, PoolMember, PoolOutcome,
 };
-use contracts::{AgentId, GatewayId};
+use contracts::{AgentId, GatewayId, Tokens};
 use instance::Ended;
 use serde::{Deserialize, Serialize};
 use spent::Spent;
@@ -146,6 +145,18 @@ impl Pool {
             .map(|agent| self.members.get(&agent.id).unwrap_or(&unheard).row(agent, now_ms))
             .collect()
     }
+}
+
+/// The estimated tokens for a message: from the agent's runs of this complexity, or the assumption.
+pub fn expected(pool: &Pool, agent: &AgentId, complexity: Complexity, message: &str) -> Tokens {
+    let own = pool
+        .members
+        .get(agent)
+        .and_then(|member| member.spent.get(&complexity))
+        .and_then(Spent::known);
+    own.unwrap_or_else(|| {
+        Tokens::assumed(complexity).plus(Tokens { input: Tokens::of_text(message), output: 0 })
+    })
 }
 
 #[cfg(test)]

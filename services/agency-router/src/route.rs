@@ -11,12 +11,12 @@ pub mod mention;
 
 use crate::complexity::judge;
 use crate::fallback::{Obstacle, fallback_id, stand_in};
-use crate::model::Model;
 use crate::pool::Pool;
 use content::{Content, Leanings, weigh};
 use contracts::AgentId;
 use contracts::graph::{Agent, Complexity, Graph};
 use contracts::routing::{Alternative, RouteRequest};
+use text_model::Model;
 
 /// Confidence that an agent named by the sender is right.
 const NAMED: f64 = 1.0;

@@ -9,7 +9,7 @@ use http::header;
 use platform::secret::digest_hex;
 use std::sync::LazyLock;
 
-use crate::pages::refusal::Friendly;
+use crate::refusal::Friendly;
 
 struct Asset {
     stem: &'static str,

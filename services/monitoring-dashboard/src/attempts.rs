@@ -11,6 +11,11 @@ const WINDOW_MS: i64 = 60_000;
 const FAILURES_MAX: usize = 5;
 const STORES_MAX: usize = 8;
 
+/// Reads the counter, as a health check does.
+pub async fn look(deps: &Deps) -> PortResult<()> {
+    deps.cell.load(NAME).await.map(drop)
+}
+
 /// Counts one attempt; false if the limit is reached.
 pub async fn take(deps: &Deps) -> PortResult<bool> {
     let now = deps.clock.now_ms();

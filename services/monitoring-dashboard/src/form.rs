@@ -1,6 +1,6 @@
 //! The body of an HTML form.
 
-use crate::pages::refusal::Friendly;
+use crate::refusal::Friendly;
 use axum::extract::{FromRequest, Request};
 use contracts::ErrorCode;
 use std::collections::BTreeMap;

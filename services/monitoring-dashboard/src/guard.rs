@@ -1,22 +1,15 @@
 //! Checks of every request: the host name, cross-site writes, and security headers.
-//!
-//! A form token proves that the form came from this session and means exactly this change. It is an
-//! HMAC of the change, keyed with the session's cookie, which no other site and no other session
-//! has.
 
-use crate::pages::refusal::Friendly;
-use crate::{Config, Deps};
+use crate::refusal::Friendly;
+use crate::{Config, Deps, pages};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use contracts::ErrorCode;
 use contracts::calls::{DOCUMENT, HEALTH};
-use hmac::{Hmac, KeyInit, Mac};
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method};
 use platform::edge::ApiError;
-use platform::secret::Secret;
-use sha2::Sha256;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const POLICY: &str = "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors \
@@ -91,7 +84,7 @@ pub fn is_from_elsewhere(headers: &HeaderMap) -> bool {
 /// Renders refusals as pages and adds the headers.
 fn dress(config: &Config, mut response: Response) -> Response {
     if let Some(friendly) = response.extensions_mut().remove::<Friendly>() {
-        let html = friendly.page(config).into_string();
+        let html = pages::refusal::page(&friendly, config).into_string();
         response
             .headers_mut()
             .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
@@ -110,21 +103,6 @@ fn dress(config: &Config, mut response: Response) -> Response {
     );
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
-}
-
-/// The form token for this change in this session.
-pub fn form_token(session: &str, change: &str) -> String {
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(session.as_bytes()) else {
-        return String::new();
-    };
-    mac.update(change.as_bytes());
-    hex::encode(mac.finalize().into_bytes())
-}
-
-/// Whether a form's token matches this change in this session.
-pub fn is_form_token(session: &str, change: &str, sent: &str) -> bool {
-    let expected = form_token(session, change);
-    !expected.is_empty() && Secret::new(expected).matches(sent)
 }
 
 #[cfg(test)]
@@ -158,14 +136,5 @@ mod tests {
         ] {
             assert!(!is_same_origin(&headers(&[bad]), host), "{bad:?}");
         }
-    }
-
-    #[test]
-    fn form_token_is_valid_for_one_change_of_one_session() {
-        let token = form_token("session-a", "decide:apr_1:3:approve");
-        assert!(is_form_token("session-a", "decide:apr_1:3:approve", &token));
-        assert!(!is_form_token("session-b", "decide:apr_1:3:approve", &token));
-        assert!(!is_form_token("session-a", "decide:apr_1:4:approve", &token));
-        assert!(!is_form_token("session-a", "decide:apr_1:3:approve", ""));
     }
 }

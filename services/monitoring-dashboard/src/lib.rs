@@ -3,17 +3,23 @@
 //!
 //! * [`router`]: the URL map, below. [`tick`]: one probe round. [`sign_in_link`]: a one-use way in.
 
+mod answer;
 mod archive;
 mod assets;
 mod attempts;
 pub mod config;
+mod day;
 mod deps;
+mod document;
 mod form;
+mod form_token;
+mod gate;
 mod guard;
 mod health;
 mod owners;
 mod pages;
 mod probe;
+mod refusal;
 mod remembered;
 mod session;
 mod sla;
@@ -34,26 +40,28 @@ use contracts::{Scope, ServiceName};
 use form::Form;
 use platform::edge::Routes;
 
-/// The OpenAPI document of the calls below `/api`.
-const DOCUMENT: &str = include_str!("../../../docs/api/monitoring-dashboard.json");
-
 /// The service.
 pub fn router(deps: Deps) -> Router {
     let guard = from_fn_with_state(deps.clone(), guard::layer);
     routes(&deps).finish(deps).layer(guard)
 }
 
-/// The whole URL map. Pages are open here and closed by [`session::Owner`], which every page
-/// handler takes.
+/// Every path, and whether it is a page behind the gate.
+pub fn route_map(deps: &Deps) -> Vec<(String, bool)> {
+    routes(deps).map().collect()
+}
+
+/// The whole URL map. The gate stands before every page; only signing in itself is open.
 fn routes(deps: &Deps) -> Routes<Deps> {
     use pages::{
         agents, api, approvals, budget, console, dashboard, event, events, graph, halt, health,
-        sign_in,
+        menu, sign_in,
     };
+    let gate = gate::Gate(deps.clone());
     const READERS: Access = Access::Scopes(&[Scope::Viewer, Scope::Operator]);
     Routes::new(ServiceName::MonitoringDashboard, deps.auth.clone())
         .health(crate::health::health)
-        .document(DOCUMENT)
+        .document(document::DOCUMENT)
         .call(calls::ReadStats, stats::show)
         .call(calls::ReadSla, sla::show)
         .call(calls::ListArchive, archive::list)
@@ -63,29 +71,33 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .planned(READERS, "/api/incidents")
         .planned(READERS, "/metrics")
         .planned(Access::Open, "/status")
+        // Leads to the first page, which asks for the session.
         .open("/", get(dashboard::lead_there))
+        // The sign-in page needs its style sheet; the files hold nothing of the owner's.
         .open("/assets/{file}", get(assets::show))
+        // This is where a session begins; the token or the link is the proof.
         .open("/sign-in", get(sign_in::show).post(sign_in::sign_in))
+        // It checks the form's token itself, and a session that has ended is signed out already.
         .open("/sign-out", post(sign_in::sign_out))
-        .open("/dashboard", get(dashboard::show))
-        .open("/dashboard/live", get(dashboard::live))
-        .open("/dashboard/console", post(console::say))
-        .open("/dashboard/console/feed", get(console::feed))
-        .open("/dashboard/halt", post(halt::halt))
-        .open("/dashboard/resume", post(halt::resume))
-        .open("/dashboard/events", get(events::show))
-        .open("/dashboard/events/{id}", get(event::show))
-        .open("/dashboard/events/{id}/replay", post(event::replay))
-        .open("/dashboard/events/{id}/feedback", post(event::feedback))
-        .open("/dashboard/graph", get(graph::show))
-        .open("/dashboard/graph/rollback", post(graph::rollback))
-        .open("/dashboard/approvals", get(approvals::show))
-        .open("/dashboard/approvals/{id}", get(approvals::show_one))
-        .open("/dashboard/approvals/{id}/decide", post(approvals::decide))
-        .open("/dashboard/agents", get(agents::show))
-        .open("/dashboard/gateways/drain", post(agents::drain))
-        .open("/dashboard/health", get(health::show))
-        .open("/dashboard/budget", get(budget::show))
-        .open("/dashboard/api", get(api::show))
-        .open("/dashboard/{*rest}", get(pages::refusal::no_such_page))
+        .page(&gate, menu::OVERVIEW.path, get(dashboard::show))
+        .page(&gate, "/dashboard/live", get(dashboard::live))
+        .page(&gate, "/dashboard/console", post(console::say))
+        .page(&gate, "/dashboard/console/feed", get(console::feed))
+        .page(&gate, "/dashboard/halt", post(halt::halt))
+        .page(&gate, "/dashboard/resume", post(halt::resume))
+        .page(&gate, menu::EVENTS.path, get(events::show))
+        .page(&gate, "/dashboard/events/{id}", get(event::show))
+        .page(&gate, "/dashboard/events/{id}/replay", post(event::replay))
+        .page(&gate, "/dashboard/events/{id}/feedback", post(event::feedback))
+        .page(&gate, menu::GRAPH.path, get(graph::show))
+        .page(&gate, "/dashboard/graph/rollback", post(graph::rollback))
+        .page(&gate, menu::APPROVALS.path, get(approvals::show))
+        .page(&gate, "/dashboard/approvals/{id}", get(approvals::show_one))
+        .page(&gate, "/dashboard/approvals/{id}/decide", post(approvals::decide))
+        .page(&gate, menu::AGENTS.path, get(agents::show))
+        .page(&gate, "/dashboard/gateways/drain", post(agents::drain))
+        .page(&gate, menu::HEALTH.path, get(health::show))
+        .page(&gate, menu::BUDGET.path, get(budget::show))
+        .page(&gate, menu::API.path, get(api::show))
+        .page(&gate, "/dashboard/{*rest}", get(pages::refusal::no_such_page))
 }

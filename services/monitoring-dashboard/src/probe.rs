@@ -200,10 +200,14 @@ fn measured(previous: Option<&ProbeRow>, now: i64, interval_ms: i64) -> Measured
     }
 }
 
+/// Whether a check still says something about now.
+pub fn is_fresh(row: &ProbeRow, now: i64, config: &Config) -> bool {
+    now - row.checked_at <= STALE_INTERVALS * config.probe_interval_ms
+}
+
 /// The status to show now: that of the last check, unless it is stale.
 pub fn shown<'a>(row: Option<&'a ProbeRow>, now: i64, config: &Config) -> &'a str {
-    row.filter(|row| now - row.checked_at <= STALE_INTERVALS * config.probe_interval_ms)
-        .map_or("unknown", |row| row.status.as_str())
+    row.filter(|row| is_fresh(row, now, config)).map_or("unknown", |row| row.status.as_str())
 }
 
 #[cfg(test)]

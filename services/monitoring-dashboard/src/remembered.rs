@@ -2,7 +2,7 @@
 //! service does not answer. A cache for display only: never authoritative, never summed, at most an
 //! hour old.
 
-use crate::{Deps, owners, stats};
+use crate::{Deps, day, owners};
 use contracts::monitoring::{InboxStats, LedgerStats};
 use contracts::routing::RoutingStats;
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,7 @@ pub struct Remembered {
 pub async fn remember(deps: &Deps) {
     let now = deps.clock.now_ms();
     let ledger = owners::ledger(deps).await.ok();
-    let since = stats::day_start(ledger.as_ref(), now);
+    let since = day::start(ledger.as_ref(), now);
     let (routing, inbox) =
         (owners::routing(deps, since).await.ok(), owners::inbox(deps, since).await.ok());
     if ledger.is_none() || routing.is_none() || inbox.is_none() {

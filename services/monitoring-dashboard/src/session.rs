@@ -1,13 +1,11 @@
 //! Sessions: a random cookie in the browser and its digest in the database, valid for 12 hours.
 
-use crate::pages::refusal::{Friendly, Turn};
-use crate::{Config, Deps, Form, guard, store};
+use crate::refusal::Friendly;
+use crate::{Config, Deps, Form, form_token, store};
 use axum::extract::FromRequestParts;
-use axum::response::IntoResponse;
 use contracts::ErrorCode;
 use http::request::Parts;
 use http::{HeaderMap, header};
-use platform::edge::ApiError;
 use platform::ports::{ClockExt, PortResult};
 use platform::secret::digest_hex;
 
@@ -17,7 +15,7 @@ const SESSION_MS: i64 = 12 * 3_600_000;
 const LINK_MS: i64 = 10 * 60_000;
 const COOKIE: &str = "quintet_session";
 
-/// The signed-in owner. A page handler that takes it is closed to everyone else.
+/// The signed-in owner; the handler of a page takes it.
 #[derive(Clone)]
 pub struct Owner {
     secret: String,
@@ -28,11 +26,11 @@ pub struct Owner {
 impl Owner {
     /// The form token for this change.
     pub fn token(&self, change: &str) -> String {
-        guard::form_token(&self.secret, change)
+        form_token::form_token(&self.secret, change)
     }
     /// Refuses a form that was not made for this change in this session.
     pub fn require(&self, form: &Form, change: &str) -> Result<(), Friendly> {
-        if guard::is_form_token(&self.secret, change, form.field("token")) {
+        if form_token::is_form_token(&self.secret, change, form.field("token")) {
             return Ok(());
         }
         let detail =
@@ -46,33 +44,14 @@ impl Owner {
     }
 }
 
-impl FromRequestParts<Deps> for Owner {
-    type Rejection = Turn;
-    async fn from_request_parts(parts: &mut Parts, deps: &Deps) -> Result<Self, Turn> {
-        if let Some(owner) = find(deps, &parts.headers).await? {
-            return Ok(owner);
-        }
-        if wants_json(&parts.headers) {
-            return Err(Turn::Answer(Box::new(
-                ApiError::new(ErrorCode::Unauthenticated, "The session has ended; sign in again.")
-                    .into_response(),
-            )));
-        }
-        let wanted = parts.uri.path_and_query().map_or("", |path| path.as_str());
-        // A link on another site arrives without our strict cookie; a page of our own sends it.
-        if guard::is_from_elsewhere(&parts.headers) {
-            return Err(Turn::Answer(Box::new(crate::pages::sign_in::stepping_stone(
-                &deps.config,
-                wanted,
-            ))));
-        }
-        Err(Turn::SignIn(crate::pages::sign_in::address(&deps.config, wanted)))
+/// The owner that the gate of the pages has let in. A handler of another route gets none and
+/// refuses.
+impl<S: Sync> FromRequestParts<S> for Owner {
+    type Rejection = Friendly;
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Friendly> {
+        let owner = parts.extensions.get::<Self>().cloned();
+        owner.ok_or_else(|| Friendly::new(ErrorCode::Unauthenticated, "This needs a session."))
     }
-}
-
-/// Whether our own script asks.
-pub fn wants_json(headers: &HeaderMap) -> bool {
-    headers.get(header::ACCEPT).is_some_and(|accept| accept == "application/json")
 }
 
 /// The owner of this browser's session.

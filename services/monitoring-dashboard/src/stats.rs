@@ -2,8 +2,8 @@
 //! answer leaves a gap, never an error; `lastKnown` then has its last value.
 
 use crate::remembered::{self, Remembered};
-use crate::store::{self, HOUR_MS, ProbeRow};
-use crate::{Deps, owners, probe};
+use crate::store::{self, ProbeRow};
+use crate::{Deps, day, owners, probe};
 use axum::Json;
 use axum::extract::State;
 use contracts::monitoring::{InboxStats, LastKnown, LedgerStats, Stats};
@@ -30,7 +30,7 @@ impl Figures {
         let now = deps.clock.now_ms();
         // The ledger knows when the owner's day began.
         let ledger = owners::ledger(deps).await.ok();
-        let since = day_start(ledger.as_ref(), now);
+        let since = day::start(ledger.as_ref(), now);
         let (inbox, routing) = join(owners::inbox(deps, since), owners::routing(deps, since)).await;
         let inbox = inbox.ok();
         let probes = store::probes(&*deps.sql).await.unwrap_or_default();
@@ -54,15 +54,6 @@ impl Figures {
         };
         if silent && status == "healthy" { "degraded".to_owned() } else { status.to_owned() }
     }
-}
-
-/// Start of the owner's day, from the ledger; without it, of the UTC day.
-pub fn day_start(ledger: Option<&LedgerStats>, now: i64) -> i64 {
-    ledger.map_or_else(|| utc_day_start(now), |ledger| ledger.day_start_ms)
-}
-
-fn utc_day_start(now: i64) -> i64 {
-    now - now.rem_euclid(24 * HOUR_MS)
 }
 
 /// Dollars and cents, as in the first sketch; the micros beside it are exact.
@@ -91,7 +82,7 @@ pub fn stats(deps: &Deps, figures: &Figures) -> Stats {
         routing: old.routing.filter(|_| figures.routing.is_none()),
         inbox: old.inbox.filter(|_| figures.inbox.is_none()),
     });
-    let since = day_start(figures.ledger.as_ref(), figures.now);
+    let since = day::start(figures.ledger.as_ref(), figures.now);
     Stats {
         requests: inbox.requests + routing.direct,
         avg_routing_latency: routing.avg_latency_ms,

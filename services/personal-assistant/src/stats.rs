@@ -1,7 +1,7 @@
 //! `GET /internal/ledger-stats`: approvals and money for the dashboard, from the ledger.
 
 use crate::store::{self, Answers};
-use crate::{Deps, halt, ledger, owner, window};
+use crate::{Deps, halt, ledger, limits, owner, window};
 use axum::Json;
 use axum::extract::State;
 use contracts::Micros;
@@ -98,7 +98,7 @@ pub async fn ledger_stats(
         median_decision_ms,
         cost_today: Micros(figure.map_or(0, |row| row.spent_u)),
         held: Micros(figure.map_or(0, |row| row.held_u)),
-        limit: crate::limits::Limits::read(&deps).await?.daily().0,
+        limit: limits::Limits::read(&deps).await?.daily().0,
         unpriced_count: posted.unpriced.unwrap_or(0),
         overrun: Micros(posted.overrun.unwrap_or(0)),
         daily_costs: daily_costs(&days, &costs),

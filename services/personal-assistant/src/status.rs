@@ -4,27 +4,19 @@ use crate::{Deps, ask, budget, halt};
 use axum::Json;
 use axum::extract::State;
 use contracts::ServiceName;
-use contracts::monitoring::{AssistantStatus, Health};
-use platform::edge::ApiResult;
+use contracts::monitoring::AssistantStatus;
+use platform::edge::{ApiResult, Checkup, Found};
 use platform::ports::SqlExt;
 use platform::sql;
 use serde::Deserialize;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// `GET /health`, public: degraded if the database does not answer, because nothing can be approved
-/// then.
-pub async fn health(State(deps): State<Deps>) -> Json<Health> {
-    let answers = deps.sql.query(sql!("SELECT 1 AS one")).await;
-    let problems: Vec<String> =
-        answers.err().map(|_| "The database does not answer.".to_owned()).into_iter().collect();
-    let status = if problems.is_empty() { "ok" } else { "degraded" };
-    Json(Health {
-        service: ServiceName::PersonalAssistant,
-        status: status.to_owned(),
-        version: VERSION.to_owned(),
-        problems,
-    })
+/// `GET /health`, open: 503 when the database does not answer, since nothing can be approved then.
+pub async fn health(State(deps): State<Deps>) -> Checkup {
+    let answer = deps.sql.query(sql!("SELECT 1 AS one")).await;
+    Checkup::new(ServiceName::PersonalAssistant, VERSION)
+        .needs("database", Found::of(answer, "The database does not answer."))
 }
 
 #[derive(Deserialize)]

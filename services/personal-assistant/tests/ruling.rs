@@ -168,7 +168,9 @@ async fn status_and_health_report_the_state() {
     );
     assert_eq!(bed.get("nobody", "/health").await["status"], "ok");
     bed.sql.faults.refuse_next(1, platform::ports::PortErrorKind::Unavailable);
-    assert_eq!(bed.get("nobody", "/health").await["status"], "degraded");
+    let (status, health) = bed.send("nobody", "GET", "/health", Value::Null).await;
+    assert_eq!((status, &health["status"]), (503, &json!("degraded")));
+    assert_eq!(health["dependsOn"]["database"], "failed");
 }
 
 #[tokio::test]

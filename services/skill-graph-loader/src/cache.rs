@@ -1,22 +1,13 @@
-//! Published graphs for readers: from memory, then KV, then the objects. Every copy is keyed by its
-//! version, so a cache cannot mix versions.
+//! Graphs and their searchers in memory, keyed by version, so a cache cannot mix versions.
 
-use crate::Deps;
 use crate::search::Searcher;
-use crate::store::{self, GRAPH_TTL_S, INDEX_TTL_S};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use contracts::GraphVersion;
 use contracts::graph::Graph;
-use contracts::{ErrorCode, GraphVersion};
-use platform::edge::ApiError;
-use platform::ports::PortError;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Maximum graphs in memory: the current one, and one older one still in use.
 const GRAPHS_MAX: usize = 2;
-/// Maximum bytes of a KV value (Workers KV allows 25 MiB); beyond this the objects are read.
-const KV_BYTES_MAX: usize = 20 << 20;
 
 /// A graph in memory, with its JSON as stored.
 #[derive(Debug)]
@@ -26,7 +17,7 @@ pub struct Loaded {
     pub json: Bytes,
 }
 
-/// Graphs and searchers of this process, shared by all clones of [`Deps`].
+/// Graphs and searchers of this process, shared by all clones of [`crate::Deps`].
 #[derive(Clone, Debug, Default)]
 pub struct Cache(Arc<Mutex<Held>>);
 
@@ -40,7 +31,8 @@ impl Cache {
     fn with<T>(&self, look: impl FnOnce(&mut Held) -> T) -> T {
         look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
-    fn graph(&self, version: &GraphVersion) -> Option<Arc<Loaded>> {
+    /// The graph of a version, if it is in memory.
+    pub fn graph(&self, version: &GraphVersion) -> Option<Arc<Loaded>> {
         self.with(|held| held.graphs.iter().find(|loaded| &loaded.version == version).cloned())
     }
     /// The searcher of a version, if it is in memory.
@@ -71,112 +63,5 @@ impl Cache {
             held.searchers.insert(0, (version, searcher));
             held.searchers.truncate(GRAPHS_MAX);
         });
-    }
-}
-
-/// The reason that a version cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    #[error("there is no version {0}")]
-    Unknown(GraphVersion),
-    /// The row names objects that are missing or contain something else.
-    #[error("version {0} is damaged: {1}")]
-    Damaged(GraphVersion, String),
-    #[error(transparent)]
-    Port(#[from] PortError),
-}
-
-impl From<LoadError> for ApiError {
-    fn from(error: LoadError) -> Self {
-        match error {
-            LoadError::Unknown(version) => Self::not_found(&format!("graph version {version}")),
-            LoadError::Damaged(..) => {
-                tracing::error!(%error, "cannot read a stored graph");
-                let detail = "The stored graph is unreadable. Publish it again, or roll back.";
-                Self::new(ErrorCode::Internal, detail)
-            }
-            LoadError::Port(error) => error.into(),
-        }
-    }
-}
-
-/// The graph of a version.
-pub async fn graph(deps: &Deps, version: &GraphVersion) -> Result<Arc<Loaded>, LoadError> {
-    if let Some(loaded) = deps.cache.graph(version) {
-        return Ok(loaded);
-    }
-    let key = format!("graph:{version}");
-    let copy = deps.kv.get(&key).await.ok().flatten().and_then(|text| parsed(version, text.into()));
-    let loaded = match copy {
-        Some(loaded) => loaded,
-        None => {
-            let json = object(deps, version, |names| names.graph).await?;
-            let text = String::from_utf8_lossy(&json).into_owned();
-            let loaded = parsed(version, json).ok_or_else(|| {
-                LoadError::Damaged(version.clone(), "graph.json is not this graph".to_owned())
-            })?;
-            put_copy(deps, &key, &text, GRAPH_TTL_S).await;
-            loaded
-        }
-    };
-    let loaded = Arc::new(loaded);
-    deps.cache.keep_graph(loaded.clone());
-    Ok(loaded)
-}
-
-fn parsed(version: &GraphVersion, json: Bytes) -> Option<Loaded> {
-    let graph: Graph = serde_json::from_slice(&json).ok()?;
-    (graph.version.as_ref() == Some(version)).then(|| Loaded {
-        version: version.clone(),
-        graph: Arc::new(graph),
-        json,
-    })
-}
-
-/// The searcher of a version. Rebuilds a damaged or missing index.
-pub async fn searcher(deps: &Deps, version: &GraphVersion) -> Result<Searcher, LoadError> {
-    if let Some(searcher) = deps.cache.searcher(version) {
-        return Ok(searcher);
-    }
-    let loaded = graph(deps, version).await?;
-    let key = format!("index:{version}");
-    let copy = deps.kv.get(&key).await.ok().flatten().and_then(|text| STANDARD.decode(text).ok());
-    let bytes = match copy {
-        Some(bytes) => bytes,
-        None => {
-            let bytes =
-                object(deps, version, |names| names.index).await.unwrap_or_default().to_vec();
-            put_copy(deps, &key, &STANDARD.encode(&bytes), INDEX_TTL_S).await;
-            bytes
-        }
-    };
-    let searcher = Searcher::from_bytes(loaded.graph.clone(), &bytes);
-    deps.cache.keep_searcher(version.clone(), searcher.clone());
-    Ok(searcher)
-}
-
-/// An object named by a version's row.
-pub async fn object(
-    deps: &Deps,
-    version: &GraphVersion,
-    name: impl FnOnce(store::ObjectNames) -> String,
-) -> Result<Bytes, LoadError> {
-    let row = store::version(&*deps.sql, version)
-        .await?
-        .ok_or_else(|| LoadError::Unknown(version.clone()))?;
-    let name = name(row.objects);
-    deps.objects
-        .get(&name)
-        .await?
-        .ok_or_else(|| LoadError::Damaged(version.clone(), format!("{name} is missing")))
-}
-
-/// Stores a copy in KV. A failure makes the cache slow, not broken.
-pub async fn put_copy(deps: &Deps, key: &str, text: &str, ttl_s: u64) {
-    if text.is_empty() || text.len() > KV_BYTES_MAX {
-        return;
-    }
-    if let Err(error) = deps.kv.put(key, text, ttl_s).await {
-        tracing::warn!(%error, key, "cannot store a cached copy");
     }
 }

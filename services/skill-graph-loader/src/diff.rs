@@ -1,7 +1,7 @@
 //! `GET /api/diff?from=&to=`: the changes between two versions, in an author's terms.
 
 use crate::versions::named;
-use crate::{Deps, cache, store};
+use crate::{Deps, load, store};
 use axum::Json;
 use axum::extract::State;
 use contracts::graph::{Agent, AgentChange, DiffQuery, Graph, GraphDiff, Skill};
@@ -38,7 +38,7 @@ pub async fn diff(
                 .version
         }
     };
-    let (old, new) = (cache::graph(&deps, &from).await?, cache::graph(&deps, &to).await?);
+    let (old, new) = (load::graph(&deps, &from).await?, load::graph(&deps, &to).await?);
     Ok(Json(compare(from, to, &old.graph, &new.graph)))
 }
 

@@ -3,7 +3,7 @@
 use crate::answer::Asked;
 use crate::search::{LIMIT_DEFAULT, LIMIT_MAX, Searcher};
 use crate::store::SEARCH_TTL_S;
-use crate::{Deps, cache};
+use crate::{Deps, load};
 use axum::extract::State;
 use axum::response::Response;
 use contracts::GraphVersion;
@@ -39,10 +39,10 @@ pub async fn search(
     if let Some(text) = deps.kv.get(&key).await.ok().flatten() {
         return Ok(asked.bytes(text.into()));
     }
-    let searcher = cache::searcher(&deps, version).await?;
+    let searcher = load::searcher(&deps, version).await?;
     let answer = answer(&searcher, version, query.q, limit);
     if let Ok(text) = serde_json::to_string(&answer) {
-        cache::put_copy(&deps, &key, &text, SEARCH_TTL_S).await;
+        load::put_copy(&deps, &key, &text, SEARCH_TTL_S).await;
     }
     Ok(asked.json(&answer))
 }

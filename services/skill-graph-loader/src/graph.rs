@@ -3,7 +3,8 @@
 
 use crate::Deps;
 use crate::answer::Asked;
-use crate::cache::{self, Loaded};
+use crate::cache::Loaded;
+use crate::load;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use bytes::Bytes;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 
 async fn load(deps: &Deps, asked: &Asked) -> ApiResult<Arc<Loaded>> {
     match &asked.version {
-        Some(version) => Ok(cache::graph(deps, version).await?),
+        Some(version) => Ok(load::graph(deps, version).await?),
         None => {
             let json = Bytes::from(serde_json::to_vec(&Graph::default()).unwrap_or_default());
             Ok(Arc::new(Loaded { version: GraphVersion::new(""), graph: Arc::default(), json }))

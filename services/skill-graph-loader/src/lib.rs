@@ -10,8 +10,10 @@ pub mod check;
 mod deps;
 mod diff;
 mod find;
+mod finding;
 mod graph;
 mod gunzip;
+pub mod load;
 mod map;
 pub mod parse;
 pub mod publish;
@@ -21,8 +23,9 @@ pub mod search;
 pub mod store;
 mod versions;
 
-pub use cache::{Cache, LoadError};
+pub use cache::Cache;
 pub use deps::{Deps, Limits};
+pub use load::LoadError;
 pub use parse::Parsed;
 pub use publish::{PublishError, publish_files};
 pub use search::{Searcher, search_files};
@@ -71,7 +74,7 @@ pub fn check_folder(files: Vec<SourceFile>) -> Parsed {
 /// When the database or the objects do not answer, or the stored graph is damaged.
 pub async fn warm(deps: &Deps) -> Result<(), LoadError> {
     if let Some(version) = store::current(&*deps.sql).await? {
-        cache::searcher(deps, &version).await?;
+        load::searcher(deps, &version).await?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //! version's publish.
 
 use crate::answer::Asked;
-use crate::{Deps, cache, store};
+use crate::{Deps, load, store};
 use axum::extract::State;
 use axum::response::Response;
 use contracts::graph::{Finding, GraphMap, GraphReport, MapNode, SkillKind, VersionQuery};
@@ -24,7 +24,7 @@ pub async fn map(
         return Ok(unchanged);
     }
     let Some(version) = &asked.version else { return Ok(asked.json(&GraphMap::default())) };
-    let graph = cache::graph(&deps, version).await?.graph.clone();
+    let graph = load::graph(&deps, version).await?.graph.clone();
     let rank = |kind: SkillKind| match kind {
         SkillKind::Agent => 0,
         SkillKind::Channel => 1,

@@ -10,7 +10,8 @@ pub mod markdown;
 pub mod yaml;
 pub mod yaml_repair;
 
-use crate::check::{self, finding};
+use crate::check;
+use crate::finding::{DUPLICATE_AGENT, FINDINGS_A_FILE_MAX, finding};
 use contracts::AgentId;
 use contracts::graph::{
     Agent, Channel, Finding, Graph, Link, Severity, Skill, SkillKind, SourceFile,
@@ -135,7 +136,7 @@ fn leave_out_repeated_ids(documents: &mut Vec<Document>, findings: &mut Vec<Find
             return true;
         };
         let message = format!("the {what} id `{id}` is taken by {owner}");
-        let code = if what == "agent" { check::DUPLICATE_AGENT } else { "duplicate_channel" };
+        let code = if what == "agent" { DUPLICATE_AGENT } else { "duplicate_channel" };
         let line = document.front.line(if what == "agent" { "agentId" } else { "channelId" });
         findings.push(finding(
             Severity::Error,
@@ -216,13 +217,13 @@ fn resolve_links(
                 continue;
             };
             told += 1;
-            if told <= check::FINDINGS_A_FILE_MAX {
+            if told <= FINDINGS_A_FILE_MAX {
                 findings.push(found);
             }
         }
-        if told > check::FINDINGS_A_FILE_MAX {
+        if told > FINDINGS_A_FILE_MAX {
             let message =
-                format!("{} more links are broken or ambiguous", told - check::FINDINGS_A_FILE_MAX);
+                format!("{} more links are broken or ambiguous", told - FINDINGS_A_FILE_MAX);
             findings.push(finding(
                 Severity::Warning,
                 "more_links",

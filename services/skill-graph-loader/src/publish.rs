@@ -8,9 +8,10 @@
 //! 4. Write graph, model, index and backup as objects, and read them back.
 //! 5. One batch writes the row and makes it current. Until then the old version stays current.
 
-use crate::cache::{self, Loaded};
-use crate::check::DUPLICATE_AGENT;
+use crate::cache::Loaded;
+use crate::finding::DUPLICATE_AGENT;
 use crate::gunzip::gunzip;
+use crate::load;
 use crate::parse::order;
 use crate::search::Searcher;
 use crate::store::{self, BACKUP, GRAPH_TTL_S, ObjectNames, Version};
@@ -64,7 +65,7 @@ pub enum PublishError {
     #[error("object {0} did not read back as written")]
     NotKept(String),
     #[error(transparent)]
-    Load(#[from] cache::LoadError),
+    Load(#[from] load::LoadError),
     #[error(transparent)]
     Port(#[from] PortError),
 }
@@ -230,7 +231,7 @@ pub async fn publish_graph(
         let json = String::from_utf8_lossy(&loaded.json).into_owned();
         deps.cache.keep_graph(Arc::new(loaded));
         deps.cache.keep_searcher(version.clone(), searcher);
-        cache::put_copy(deps, &format!("graph:{version}"), &json, GRAPH_TTL_S).await;
+        load::put_copy(deps, &format!("graph:{version}"), &json, GRAPH_TTL_S).await;
         tracing::info!(graph.version = %version, agents = graph.agents.len(), skills = graph.skills.len(), "published");
         tell_the_router(deps).await;
         return Ok(published(version, true, &graph, findings));
@@ -299,10 +300,10 @@ async fn nobody_vanishes(
     graph: &Graph,
     findings: &[Finding],
 ) -> Result<(), PublishError> {
-    let old = match cache::graph(deps, current).await {
+    let old = match load::graph(deps, current).await {
         Ok(old) => old,
         // A damaged current version must not block its replacement.
-        Err(cache::LoadError::Damaged(..) | cache::LoadError::Unknown(_)) => return Ok(()),
+        Err(load::LoadError::Damaged(..) | load::LoadError::Unknown(_)) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
     let gone: Vec<String> = old

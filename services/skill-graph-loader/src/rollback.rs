@@ -3,7 +3,7 @@
 
 use crate::store::{self, BACKUP};
 use crate::versions::named;
-use crate::{Deps, cache};
+use crate::{Deps, load};
 use axum::Json;
 use axum::extract::State;
 use contracts::ErrorCode;
@@ -28,8 +28,8 @@ pub async fn rollback(
     };
     let changed = current.as_ref() != Some(&target.version);
     if changed {
-        let loaded = cache::graph(&deps, &target.version).await?;
-        cache::object(&deps, &target.version, |names| names.model).await?;
+        let loaded = load::graph(&deps, &target.version).await?;
+        load::object(&deps, &target.version, |names| names.model).await?;
         if !store::point(&*deps.sql, &target.version, current.as_ref()).await? {
             return Err(ApiError::new(
                 ErrorCode::Conflict,

@@ -16,10 +16,6 @@ use snippet::snippet;
 use std::sync::Arc;
 use wanted::Wanted;
 
-/// Indexed bytes of a large file's text.
-pub const BODY_BYTES_INDEXED: usize = 64 * 1024;
-/// Size above which a file is large.
-pub const FILE_BYTES_MAX: usize = 256 * 1024;
 /// Maximum hits of a search.
 pub const LIMIT_MAX: usize = 50;
 /// Default number of hits.

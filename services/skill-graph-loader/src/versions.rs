@@ -2,15 +2,14 @@
 //! `/health`.
 
 use crate::store::Version;
-use crate::{Deps, cache, store};
+use crate::{Deps, load, store};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use contracts::graph::{CurrentVersion, VersionList};
-use contracts::monitoring::Health;
 use contracts::{ErrorCode, GraphVersion, Problem, ServiceName};
 use http::header;
-use platform::edge::ApiResult;
+use platform::edge::{ApiResult, Checkup, Found};
 
 /// Minimum characters of a shortened version.
 const START_CHARS_MIN: usize = 4;
@@ -60,21 +59,19 @@ pub async fn model(
     State(deps): State<Deps>,
     Path(version): Path<GraphVersion>,
 ) -> ApiResult<Response> {
-    let bytes = cache::object(&deps, &version, |names| names.model).await?;
+    let bytes = load::object(&deps, &version, |names| names.model).await?;
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response())
 }
 
-/// `GET /health`: degraded without a database or a graph.
-pub async fn health(State(deps): State<Deps>) -> Json<Health> {
-    let problem = match store::current(&*deps.sql).await {
-        Ok(Some(_)) => None,
-        Ok(None) => Some("No graph was published yet."),
-        Err(_) => Some("The database does not answer."),
+/// `GET /health`: 503 when the database does not answer, degraded without a graph.
+pub async fn health(State(deps): State<Deps>) -> Checkup {
+    let current = store::current(&*deps.sql).await;
+    let graph = match &current {
+        Ok(Some(_)) => Found::Answers,
+        Ok(None) => Found::Failed("No graph was published yet.".to_owned()),
+        Err(_) => Found::Unknown,
     };
-    Json(Health {
-        service: ServiceName::SkillGraphLoader,
-        status: if problem.is_none() { "ok" } else { "degraded" }.to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        problems: problem.into_iter().map(str::to_owned).collect(),
-    })
+    Checkup::new(ServiceName::SkillGraphLoader, env!("CARGO_PKG_VERSION"))
+        .needs("database", Found::of(current, "The database does not answer."))
+        .uses("skill graph", graph)
 }

@@ -6,6 +6,7 @@
 //! at a publish. `/figures/memory` returns the instance's peak memory, because linear memory never
 //! shrinks.
 
+mod numbers;
 mod synthetic;
 mod work;
 
@@ -15,14 +16,14 @@ use cloudflare::{
     cell::ObjectCell, clock::WorkerClock, entry, kv::WorkersKv, objects::R2Objects, sql::D1Sql,
 };
 use contracts::ServiceName;
-use contracts::graph::{Graph, PublishRequest};
+use contracts::graph::PublishRequest;
 use contracts::routing::TrainRequest;
+use numbers::Numbers;
 use platform::edge::{Auth, Principal, Scope};
 use platform::ports::{Calls, PortResult};
 use platform::secret::Secret;
 use serde_json::{Value, json};
 use skill_graph_loader::{Cache, Limits};
-use std::collections::HashMap;
 use std::sync::Arc;
 use work::WORK;
 use worker::{Env, HttpRequest, Request, Response, Result};
@@ -38,24 +39,6 @@ const AGENT_BYTES: usize = 1 << 14;
 thread_local! {
     /// The loader's cache between publishes.
     static CACHE: Cache = Cache::default();
-}
-
-/// The numbers of a query string.
-struct Numbers(HashMap<String, usize>);
-
-impl Numbers {
-    fn of(request: &Request) -> Result<Self> {
-        Ok(Self(
-            request
-                .url()?
-                .query_pairs()
-                .filter_map(|(name, value)| Some((name.into_owned(), value.parse().ok()?)))
-                .collect(),
-        ))
-    }
-    fn get(&self, name: &str) -> usize {
-        self.0.get(name).copied().unwrap_or(0)
-    }
 }
 
 /// Answers every path below `/figures`.
@@ -75,17 +58,15 @@ pub async fn answer(mut request: Request, env: Env) -> Result<Response> {
                 ..PublishRequest::default()
             });
         }
-        "/graph" => return Response::from_json(&TrainRequest { graph: graph(&numbers) }),
+        "/graph" => {
+            return Response::from_json(&TrainRequest { graph: synthetic::graph(&numbers) });
+        }
         _ => WORK.with_borrow_mut(|work| work.answer(path, &numbers, &body)),
     };
     answer.map_or_else(
         || Response::error("there is no such figure, or it is not prepared", 404),
         |answer| Response::from_json(&answer),
     )
-}
-
-fn graph(numbers: &Numbers) -> Graph {
-    skill_graph_loader::check_folder(synthetic::folder(numbers)).graph
 }
 
 #[cfg(target_arch = "wasm32")]

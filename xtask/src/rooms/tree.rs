@@ -1,6 +1,6 @@
 //! The module tree of a crate, and what a path means in it.
 
-use super::Rooms;
+use super::graph::Rooms;
 use super::names::Names;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -124,11 +124,9 @@ impl Tree {
     }
 
     fn below(&self, at: usize, path: &[String], imports_left: usize) -> Option<usize> {
-        let module = self.modules.get(at)?;
         match path.first() {
             None => Some(at),
-            Some(name) if module.names.items.contains(name) => Some(at),
-            // A type of an `impl`, a generic parameter, an item that a macro makes.
+            // Else a type of an `impl`, a generic parameter, an item that a macro makes.
             Some(_) => self.named(at, path, imports_left).or_else(|| self.made_here(at, path)),
         }
     }
@@ -137,7 +135,10 @@ impl Tree {
     fn named(&self, at: usize, path: &[String], imports_left: usize) -> Option<usize> {
         let module = self.modules.get(at)?;
         let (first, rest) = path.split_first()?;
-        if module.names.items.contains(first) {
+        // A function may have the name of a module: more steps lead into the module.
+        if module.names.items.contains(first)
+            && (rest.is_empty() || !module.children.contains_key(first))
+        {
             return Some(at);
         }
         if let Some(child) = module.children.get(first) {

@@ -1,7 +1,7 @@
 //! Finds the position of a new example in an agent's file: after its other examples, and only where
 //! the loader reads it as an example.
 
-use crate::claim_file::plain;
+use super::spelling::plain;
 use contracts::graph::SourceFile;
 use skill_graph_loader::parse::document::Document;
 use skill_graph_loader::parse::examples::{Claims, announces_examples};

@@ -4,6 +4,11 @@
 /// Characters that are markup in Markdown or for the loader.
 const MARKUP: &str = "\\`*_[]<>#|~&%";
 
+/// Normalised text for comparison: case and spacing do not count.
+pub fn plain(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
 /// Spellings as the text of a bullet.
 pub fn in_markdown(message: &str) -> Vec<String> {
     let escaped = escaped(message);

@@ -2,11 +2,11 @@
 
 use crate::graph_folder;
 use crate::terminal::{say, say_json, table, watched};
-use agency_router::evaluate::{self, Case, Report, Surroundings, Trials};
 use anyhow::{Context, Result, anyhow};
 use contracts::graph::Graph;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::Path;
+use text_model::evaluate::{self, Case, Report, Surroundings, Trials};
 
 /// Evaluates and prints; exits 0 for any score.
 ///
@@ -50,7 +50,7 @@ pub fn eval(
             let graph = graph(folder)?;
             let fallback = graph.fallback_agent().map(|agent| agent.id.as_str().to_owned());
             evaluate::evaluate(
-                &agency_router::model::TrainingSet::from_graph(&graph),
+                &text_model::TrainingSet::from_graph(&graph),
                 &cases(test, label_field)?,
                 fallback.as_deref(),
                 &mut around,

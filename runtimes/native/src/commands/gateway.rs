@@ -3,7 +3,7 @@
 use crate::address::Addresses;
 use crate::config_file;
 use crate::data_dir::{DataDir, work_dir};
-use crate::exit::{No, Unreachable};
+use crate::exit::{No, Unreachable, Wrong};
 use crate::ports::background::TokioBackground;
 use crate::ports::clock::SystemClock;
 use crate::ports::outbound::{ReqwestOutbound, client_for};
@@ -89,7 +89,7 @@ pub async fn gateway(
     let configuration = agency_gateway::Config::read(&tree.value, &report);
     let problems = report.into_problems();
     if !problems.is_empty() {
-        return Err(config_file::Wrong(problems).into());
+        return Err(Wrong(problems).into());
     }
     data.create()?;
     let _lock = data.lock()?;

@@ -6,8 +6,6 @@ use crate::exit::No;
 use crate::finding::line;
 use crate::graph_folder;
 use crate::terminal::{printable, remark, say, say_json, short, table};
-use agency_router::evaluate::{self, Advice, Surroundings};
-use agency_router::model::TrainingSet;
 use anyhow::Result;
 use contracts::GraphVersion;
 use contracts::calls::skill_graph_loader::{ListVersions, Publish, ReadDiff, Rollback, Search};
@@ -21,6 +19,8 @@ use skill_graph_loader::Limits;
 use skill_graph_loader::parse::order;
 use skill_graph_loader::publish::{acceptable, within_limits};
 use std::path::Path;
+use text_model::TrainingSet;
+use text_model::evaluate::{self, Advice, Surroundings};
 
 /// Maximum examples to cross-validate in a check; more would take too long.
 const TRIED_EXAMPLES_MAX: usize = 4_000;

@@ -2,7 +2,7 @@
 
 use crate::config_file;
 use crate::data_dir::DataDir;
-use crate::exit::{No, Unreachable, Usage};
+use crate::exit::{No, Unreachable, Usage, Wrong};
 use crate::ports::outbound::ReqwestOutbound;
 use crate::terminal::say;
 use anyhow::Result;
@@ -49,7 +49,7 @@ fn read(data: &DataDir, config: Option<&Path>) -> Result<Config> {
     let report = Report::default();
     let configuration = Config::read(&tree.value, &report);
     let problems = report.into_problems();
-    if problems.is_empty() { Ok(configuration) } else { Err(config_file::Wrong(problems).into()) }
+    if problems.is_empty() { Ok(configuration) } else { Err(Wrong(problems).into()) }
 }
 
 async fn register(

@@ -3,8 +3,8 @@
 
 use super::super::supervise::SUBCOMMAND;
 use super::super::supervise::orders::Orders;
-use super::Made;
 use super::lines::Lines;
+use super::made::Made;
 use platform::ports::{PortError, PortErrorKind, PortResult, ProgramEvent, ProgramSpec};
 use std::ffi::OsString;
 use std::path::Path;

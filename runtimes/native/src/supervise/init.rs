@@ -4,11 +4,11 @@
 //! program has ended or the supervisor's side of the socket has closed. Its own end ends everything
 //! in the namespace.
 
-use super::orders::{own_control, read, tell};
-use super::relay;
-use super::{
+use super::ending::{
     End, GRACE_MS, LEFTOVER_GRACE_MS, LOOK_EVERY_MS, NOT_STARTED, stop_at_end, stop_signals,
 };
+use super::orders::{own_control, read, tell};
+use super::relay;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Gid, Pid, Uid};

@@ -7,8 +7,9 @@
 
 #![expect(clippy::disallowed_methods, reason = "the supervisor has no ports")]
 
+use super::ending::{GRACE_MS, NOT_STARTED};
+use super::init;
 use super::orders::{Orders, tell, write_part};
-use super::{GRACE_MS, NOT_STARTED, init};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};

@@ -6,6 +6,7 @@
 //! them at their headings and ranks the sections; `compose.rs` writes the answer.
 
 mod compose;
+mod material;
 mod sections;
 
 use crate::program::Program;
@@ -15,9 +16,10 @@ use async_trait::async_trait;
 use contracts::Micros;
 use contracts::approval::Outcome;
 use contracts::calls::skill_graph_loader::{ListAgents, ReadSkill, Search};
-use contracts::graph::{Agent, SearchHit, SearchQuery, Skill, SkillKind, VersionQuery};
+use contracts::graph::{SearchHit, SearchQuery, Skill, SkillKind, VersionQuery};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use material::Material;
 use platform::config;
 use platform::ports::{CallError, Calls};
 use std::sync::Arc;
@@ -28,14 +30,6 @@ const QUERY_BYTES_MAX: usize = 400;
 const HITS: usize = 6;
 /// Maximum files read.
 const FILES: usize = 5;
-
-/// The input of an answer.
-struct Material {
-    agents: Vec<Agent>,
-    /// Best first, without agents and channels.
-    files: Vec<Skill>,
-    hits: Vec<SearchHit>,
-}
 
 /// Reads an agent that answers from the graph: it has no keys of its own.
 pub(super) fn read(_: &mut config::Section<'_>, _: Program) -> Arc<dyn Runner> {

@@ -3,9 +3,9 @@
 //! simulated and the random numbers are seeded, so the figures never change.
 
 use super::{Candidate, Pool};
-use crate::model::arithmetic::Random;
 use contracts::routing::{OutcomeReport, PoolOutcome};
 use contracts::{AgentId, GatewayId};
+use text_model::arithmetic::Random;
 
 const INSTANCES: usize = 8;
 const SLOW: usize = 1;

@@ -1,8 +1,6 @@
 //! The tokens used by an agent's runs, by complexity: the estimate for the next run.
 
-use super::Pool;
-use contracts::graph::Complexity;
-use contracts::{AgentId, Tokens};
+use contracts::Tokens;
 use serde::{Deserialize, Serialize};
 
 /// Runs before an agent's own figures count.
@@ -27,7 +25,8 @@ impl Spent {
         self.output += weight * (tokens.output as f64 - self.output);
     }
 
-    fn known(&self) -> Option<Tokens> {
+    /// The mean of the runs, once there are enough.
+    pub(super) fn known(&self) -> Option<Tokens> {
         (self.runs >= RUNS_MIN).then_some(Tokens {
             input: self.input.round() as u64,
             output: self.output.round() as u64,
@@ -35,22 +34,12 @@ impl Spent {
     }
 }
 
-/// The estimated tokens for a message: from the agent's runs of this complexity, or the assumption.
-pub fn expected(pool: &Pool, agent: &AgentId, complexity: Complexity, message: &str) -> Tokens {
-    let own = pool
-        .members
-        .get(agent)
-        .and_then(|member| member.spent.get(&complexity))
-        .and_then(Spent::known);
-    own.unwrap_or_else(|| {
-        Tokens::assumed(complexity).plus(Tokens { input: Tokens::of_text(message), output: 0 })
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::super::{Pool, expected};
+    use contracts::graph::Complexity;
     use contracts::routing::{OutcomeReport, PoolOutcome};
+    use contracts::{AgentId, Tokens};
 
     #[test]
     fn spent_tokens_estimate_the_next_run_after_three_runs() {

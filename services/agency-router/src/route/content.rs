@@ -1,8 +1,8 @@
 //! Content and gate: the model's probabilities, adjusted for complexity and channel by log-odds.
 
-use crate::model::{Model, Term, Thresholds};
 use contracts::AgentId;
 use contracts::graph::{Agent, Complexity, Graph};
+use text_model::{Model, Term, Thresholds};
 
 /// Log-odds for an agent made for the complexity stated by the caller, and against others.
 const COMPLEXITY_STATED: f64 = 0.5;
@@ -147,8 +147,8 @@ pub fn log_odds(agent: &Agent, leanings: Leanings<'_>) -> Leaning {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::TrainingSet;
     use crate::samples::graph;
+    use text_model::TrainingSet;
 
     #[test]
     fn content_probabilities_still_sum_to_one_after_adjustment() {

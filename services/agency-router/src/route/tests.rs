@@ -1,9 +1,9 @@
 //! The order of decision, step by step, on a small graph.
 
 use super::*;
-use crate::model::TrainingSet;
 use crate::samples::graph;
 use contracts::routing::{OutcomeReport, PoolOutcome, Previous};
+use text_model::TrainingSet;
 
 fn model() -> Model {
     Model::train(&TrainingSet::from_graph(&graph())).unwrap()
@@ -157,7 +157,7 @@ fn between(best: f64, second: f64, accept: f32) -> Decision {
         winner_terms: vec![],
         runner_up_terms: vec![],
         unknown_words: 0.0,
-        thresholds: crate::model::Thresholds { accept, ask: 0.15 },
+        thresholds: text_model::Thresholds { accept, ask: 0.15 },
         overruled: None,
         leaning: content::Leaning::default(),
     };

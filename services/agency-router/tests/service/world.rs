@@ -1,7 +1,6 @@
 //! A router on memory ports, with a loader that serves one graph.
 #![allow(clippy::unwrap_used, reason = "test equipment: what breaks here must stop the test")]
 
-use agency_router::model::{Model, TrainingSet};
 use agency_router::{Config, Deps, Shared, router, stopwatch_of};
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
@@ -14,6 +13,7 @@ use platform::memory::{ManualClock, MemoryCalls, MemoryCell, MemoryKv, MemorySql
 use platform::secret::Secret;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
+use text_model::{Model, TrainingSet};
 use tower::ServiceExt;
 
 const MIGRATION: &str = include_str!("../../../../migrations/0002_agency_router.sql");

@@ -1,11 +1,12 @@
 //! The router's pool: agents that can work now, and their machines.
 
-use super::layout::{Frame, Here, gap, title};
-use super::refusal::PageResult;
-use super::see;
+use super::layout::{Frame, gap, title};
+use super::menu;
 use super::signs::{self, Mood};
+use crate::answer::see;
+use crate::refusal::PageResult;
 use crate::session::Owner;
-use crate::{Config, Deps, Form, owners, stats};
+use crate::{Config, Deps, Form, day, owners};
 use axum::extract::{Query, State};
 use contracts::routing::{Breaker, PoolInstance, PoolMember};
 use contracts::task::{GatewayList, GatewayRow, GatewayState};
@@ -35,8 +36,7 @@ pub async fn show(
     )
     .await;
     let ledger = ledger.ok();
-    let routing =
-        owners::routing(&deps, stats::day_start(ledger.as_ref(), deps.clock.now_ms())).await;
+    let routing = owners::routing(&deps, day::start(ledger.as_ref(), deps.clock.now_ms())).await;
     let frame = Frame::of(&deps, &owner, ledger.as_ref(), halts.ok(), &noted.note);
     let today = routing.map(|routing| routing.by_agent).unwrap_or_default();
     // If the inbox does not answer, show the pool's view alone.
@@ -56,7 +56,7 @@ pub async fn show(
         }
         (machines(&deps.config, &owner, gateways))
     };
-    Ok(frame.page(Here::Agents, "Agents", body))
+    Ok(frame.page(&menu::AGENTS, menu::AGENTS.title, body))
 }
 
 fn change(gateway: &str, drained: bool) -> String {

@@ -1,7 +1,9 @@
 //! The API: the calls of each service, as their OpenAPI documents list them.
 
-use super::layout::{Frame, Here, gap, title};
-use super::refusal::PageResult;
+use super::layout::{Frame, gap, title};
+use super::menu;
+use crate::document::DOCUMENT;
+use crate::refusal::PageResult;
 use crate::session::Owner;
 use crate::{Deps, owners};
 use axum::extract::State;
@@ -39,7 +41,7 @@ struct Operation {
 pub async fn show(State(deps): State<Deps>, owner: Owner) -> PageResult {
     let read = join_all(SERVICES.map(|service| read(&deps, service)));
     let (frame, mut documents) = join(Frame::load(&deps, &owner, ""), read).await;
-    let own = parse(crate::DOCUMENT.as_bytes());
+    let own = parse(DOCUMENT.as_bytes());
     documents.push((ServiceName::MonitoringDashboard, own));
     let body = html! {
         (title("API", "The calls of each service, for your own programs. Send a token as Authorization: Bearer TOKEN."))
@@ -54,7 +56,7 @@ pub async fn show(State(deps): State<Deps>, owner: Owner) -> PageResult {
         }
         p.quiet { "Each service serves its OpenAPI document at " code { "/openapi.json" } "; agency-gateway does so on the machine where it runs." }
     };
-    Ok(frame.page(Here::Api, "API", body))
+    Ok(frame.page(&menu::API, menu::API.title, body))
 }
 
 async fn read(deps: &Deps, service: ServiceName) -> (ServiceName, Option<Document>) {

@@ -2,10 +2,12 @@
 
 use super::approval_card::{self, Desk, change};
 use super::dashboard::Noted;
-use super::layout::{Frame, Here, gap, title};
-use super::refusal::{Friendly, PageResult};
-use super::{see, signs};
+use super::layout::{Frame, gap, title};
+use super::menu;
+use super::signs;
+use crate::answer::see;
 use crate::owners;
+use crate::refusal::{Friendly, PageResult};
 use crate::session::Owner;
 use crate::{Config, Deps, Form};
 use axum::extract::{Path, Query, State};
@@ -61,7 +63,7 @@ pub async fn show(
         Some(count) if count > 0 => format!("Approvals ({count} waiting)"),
         _ => "Approvals".to_owned(),
     };
-    Ok(frame.page(Here::Approvals, &name, body))
+    Ok(frame.page(&menu::APPROVALS, &name, body))
 }
 
 fn by_urgency(list: &[Approval]) -> Vec<&Approval> {
@@ -134,7 +136,7 @@ pub async fn show_one(
         } }
     };
     let frame = Frame::of(&deps, &owner, ledger.as_ref(), halts.ok(), &noted.note);
-    Ok(frame.page(Here::Approvals, &signs::excerpt(&approval.description, 40), body))
+    Ok(frame.page(&menu::APPROVALS, &signs::excerpt(&approval.description, 40), body))
 }
 
 /// `POST /dashboard/approvals/{id}/decide`.

@@ -1,8 +1,9 @@
 //! The budget: limits, posted costs, holds, and how to change it.
 
-use super::layout::{Frame, Here, gap, title};
-use super::refusal::PageResult;
+use super::layout::{Frame, gap, title};
+use super::menu;
 use super::signs;
+use crate::refusal::PageResult;
 use crate::session::Owner;
 use crate::stats::cents;
 use crate::{Deps, owners, sla};
@@ -35,7 +36,7 @@ pub async fn show(State(deps): State<Deps>, owner: Owner) -> PageResult {
                 running work is never cut off." }
         }
     };
-    Ok(frame.page(Here::Budget, "Budget", body))
+    Ok(frame.page(&menu::BUDGET, menu::BUDGET.title, body))
 }
 
 fn card(scope: &BudgetScope) -> Markup {

@@ -2,9 +2,10 @@
 //! posts and the page shows the conversation; with a script, updates arrive by long poll.
 
 use super::prose::prose;
-use super::refusal::{Friendly, PageResult};
-use super::{see, signs, track};
-use crate::session::{Owner, wants_json};
+use super::{signs, track};
+use crate::answer::{see, wants_json};
+use crate::refusal::{Friendly, PageResult};
+use crate::session::Owner;
 use crate::{Config, Deps, Form, owners, store};
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};

@@ -2,9 +2,11 @@
 //! events.
 
 use super::console::Console;
-use super::layout::{Frame, Here, gap};
-use super::refusal::PageResult;
-use super::{events, html as answer, see, signs};
+use super::layout::{Frame, gap};
+use super::menu;
+use super::{events, signs};
+use crate::answer::{html as answer, see};
+use crate::refusal::PageResult;
 use crate::session::Owner;
 use crate::stats::{self, Figures};
 use crate::{Deps, owners};
@@ -71,7 +73,7 @@ pub async fn show(
         }
         (last_events(&deps, &live))
     };
-    Ok(live.frame(&deps, &owner, &noted.note).page(Here::Overview, "Overview", body))
+    Ok(live.frame(&deps, &owner, &noted.note).page(&menu::OVERVIEW, menu::OVERVIEW.title, body))
 }
 
 /// `GET /dashboard/live`: the parts that update themselves, for the script to replace.

@@ -1,10 +1,12 @@
 //! One event: its stages with timings, failed attempts, replies, and the replay button.
 
 use super::dashboard::Noted;
-use super::layout::{Frame, Here};
+use super::layout::Frame;
+use super::menu;
 use super::prose::prose;
-use super::refusal::PageResult;
-use super::{see, signs, track};
+use super::{signs, track};
+use crate::answer::see;
+use crate::refusal::PageResult;
 use crate::session::Owner;
 use crate::{Config, Deps, Form, owners};
 use axum::extract::{Path, Query, State};
@@ -49,7 +51,7 @@ pub async fn show(
             }
         }
     };
-    Ok(frame.page(Here::Events, &signs::excerpt(&detail.row.text, 40), body))
+    Ok(frame.page(&menu::EVENTS, &signs::excerpt(&detail.row.text, 40), body))
 }
 
 fn facts(config: &Config, row: &EventRow) -> Markup {

@@ -1,9 +1,10 @@
 //! Events: a list by state and channel, with pages.
 
-use super::layout::{Frame, Here, gap, title};
-use super::refusal::PageResult;
+use super::layout::{Frame, gap, title};
+use super::menu;
 use super::signs;
 use crate::owners::{self, EventFilter};
+use crate::refusal::PageResult;
 use crate::session::Owner;
 use crate::{Config, Deps};
 use axum::extract::{Query, State};
@@ -33,7 +34,7 @@ pub async fn show(
             }
         }
     };
-    Ok(frame.page(Here::Events, "Events", body))
+    Ok(frame.page(&menu::EVENTS, menu::EVENTS.title, body))
 }
 
 fn chooser(config: &Config, filter: &EventFilter) -> Markup {

@@ -1,9 +1,11 @@
 //! The skill graph: drawing, search, findings of the last publish, versions and their differences.
 
-use super::layout::{Frame, Here, gap, title};
-use super::refusal::PageResult;
+use super::graph_drawing;
+use super::layout::{Frame, gap, title};
+use super::menu;
 use super::signs::{self, Mood};
-use super::{graph_drawing, see};
+use crate::answer::see;
+use crate::refusal::PageResult;
 use crate::session::Owner;
 use crate::{Config, Deps, Form, owners};
 use axum::extract::{Query, State};
@@ -61,7 +63,7 @@ pub async fn show(State(deps): State<Deps>, owner: Owner, Query(view): Query<Vie
         }
         (history(&deps.config, &owner, versions))
     };
-    Ok(frame.page(Here::Graph, "Skill graph", body))
+    Ok(frame.page(&menu::GRAPH, menu::GRAPH.title, body))
 }
 
 fn search_box(

@@ -1,7 +1,8 @@
 //! The halt control: stop everything, resume.
 
-use super::refusal::PageResult;
-use super::{see, signs};
+use super::signs;
+use crate::answer::see;
+use crate::refusal::PageResult;
 use crate::session::Owner;
 use crate::{Config, Deps, Form, owners};
 use axum::extract::State;

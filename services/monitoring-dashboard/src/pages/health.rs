@@ -1,8 +1,9 @@
 //! Health in detail: each service now, over seven days, and per hour.
 
-use super::layout::{Frame, Here, title};
-use super::refusal::PageResult;
+use super::layout::{Frame, title};
+use super::menu;
 use super::signs;
+use crate::refusal::PageResult;
 use crate::session::Owner;
 use crate::store::{self, HOUR_MS, HourRow, ProbeRow};
 use crate::{Deps, probe, sla};
@@ -39,7 +40,7 @@ pub async fn show(State(deps): State<Deps>, owner: Owner) -> PageResult {
             }
         }
     };
-    Ok(frame.page(Here::Health, "Health", body))
+    Ok(frame.page(&menu::HEALTH, menu::HEALTH.title, body))
 }
 
 fn figure(share: Option<f64>) -> String {

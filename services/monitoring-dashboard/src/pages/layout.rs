@@ -1,6 +1,8 @@
 //! The frame of every page: head, navigation, halt control, notices.
 
-use super::{halt, html as answer};
+use super::halt;
+use super::menu::{self, Entry};
+use crate::answer::html as answer;
 use crate::session::Owner;
 use crate::{Config, Deps, assets, owners};
 use axum::response::Response;
@@ -9,44 +11,6 @@ use contracts::monitoring::LedgerStats;
 use futures_util::future::join;
 use http::StatusCode;
 use maud::{DOCTYPE, Markup, html};
-
-/// The entries of the navigation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Here {
-    Overview,
-    Events,
-    Approvals,
-    Agents,
-    Graph,
-    Health,
-    Budget,
-    Api,
-}
-
-impl Here {
-    const ALL: [Self; 8] = [
-        Self::Overview,
-        Self::Events,
-        Self::Approvals,
-        Self::Agents,
-        Self::Graph,
-        Self::Health,
-        Self::Budget,
-        Self::Api,
-    ];
-    const fn entry(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Overview => ("Overview", "/dashboard"),
-            Self::Events => ("Events", "/dashboard/events"),
-            Self::Approvals => ("Approvals", "/dashboard/approvals"),
-            Self::Agents => ("Agents", "/dashboard/agents"),
-            Self::Graph => ("Graph", "/dashboard/graph"),
-            Self::Health => ("Health", "/dashboard/health"),
-            Self::Budget => ("Budget", "/dashboard/budget"),
-            Self::Api => ("API", "/dashboard/api"),
-        }
-    }
-}
 
 /// Data of the frame: pending approvals, and whether everything is halted.
 pub struct Frame<'a> {
@@ -81,7 +45,7 @@ impl<'a> Frame<'a> {
         }
     }
     /// The whole page.
-    pub fn page(&self, here: Here, title: &str, body: Markup) -> Response {
+    pub fn page(&self, here: &Entry, title: &str, body: Markup) -> Response {
         let config = &self.deps.config;
         let markup = html! {
             (head(config, title))
@@ -98,17 +62,16 @@ impl<'a> Frame<'a> {
         };
         answer(StatusCode::OK, document(markup))
     }
-    fn top(&self, here: Here) -> Markup {
+    fn top(&self, here: &Entry) -> Markup {
         let config = &self.deps.config;
         html! {
             header.top {
                 a.brand href=(config.url("/dashboard")) { img src=(assets::icon(config)) alt="" width="24" height="24"; "Quintet" }
                 nav aria-label="Pages" {
-                    @for entry in Here::ALL {
-                        @let (name, path) = entry.entry();
-                        a href=(config.url(path)) aria-current=[(entry == here).then_some("page")] {
-                            (name)
-                            @if entry == Here::Approvals { (self.pending_count()) }
+                    @for entry in menu::ALL {
+                        a href=(config.url(entry.path)) aria-current=[(entry == here).then_some("page")] {
+                            (entry.name)
+                            @if *entry == menu::APPROVALS { (self.pending_count()) }
                         }
                     }
                 }

@@ -1,7 +1,8 @@
 //! Sign-in with a one-use link or the operator token, and sign-out.
 
-use super::refusal::{Friendly, PageResult};
-use super::{html as answer, layout, see};
+use super::layout;
+use crate::answer::{html as answer, see};
+use crate::refusal::{Friendly, PageResult};
 use crate::{Config, Deps, Form, attempts, guard, owners, session};
 use axum::extract::{Query, State};
 use axum::response::Response;

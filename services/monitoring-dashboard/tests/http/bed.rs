@@ -25,6 +25,8 @@ pub struct Bed {
     pub clock: Arc<ManualClock>,
     pub world: Arc<World>,
     pub switchboard: Switchboard,
+    pub sql: Arc<MemorySql>,
+    pub cell: Arc<MemoryCell>,
     router: Router,
 }
 
@@ -84,20 +86,22 @@ impl Bed {
         let auth = tokens();
         switchboard.lock().unwrap().extend(world.services(&auth));
         let place = Place { base_path: BASE.into(), listen: vec![HOST.into()], ..Place::default() };
+        let sql = Arc::new(MemorySql::with_migrations(&[MIGRATION]));
+        let cell = Arc::new(MemoryCell::default());
         let deps = Deps {
-            sql: Arc::new(MemorySql::with_migrations(&[MIGRATION])),
+            sql: sql.clone(),
             kv: Arc::new(MemoryKv::new(clock.clone())),
             objects: Arc::new(MemoryObjects::default()),
             calls: Arc::new(MemoryCalls::new(Secret::new("dashboard-secret"), switchboard.clone())),
             clock: clock.clone(),
-            cell: Arc::new(MemoryCell::default()),
+            cell: cell.clone(),
             signal: Arc::new(MemorySignal::new(clock.clone())),
             background: Arc::new(TokioBackground),
             auth,
             config: Arc::new(Config::at(place)),
         };
         let router = Router::new().nest(BASE, monitoring_dashboard::router(deps.clone()));
-        Self { deps, clock, world, switchboard, router }
+        Self { deps, clock, world, switchboard, sql, cell, router }
     }
     /// Sends a request with exactly these headers.
     pub async fn send(

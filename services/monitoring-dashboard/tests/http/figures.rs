@@ -231,3 +231,30 @@ async fn archive_restores_full_days_after_the_table_is_lost() {
     let after = bed.api("/api/sla", OPERATOR).await.json();
     assert_eq!(after["perService"]["agency-router"], before["perService"]["agency-router"]);
 }
+
+#[tokio::test]
+async fn health_is_503_while_the_database_or_the_sign_in_counter_fails() {
+    use platform::ports::PortErrorKind::Unavailable;
+    let bed = Bed::new();
+    let well = bed.get("/health", "").await;
+    assert_eq!((well.status.as_u16(), &well.json()["status"]), (200, &"ok".into()));
+    assert_eq!(well.json()["dependsOn"]["probes"], "unknown", "no round was made yet");
+    bed.sql.faults.refuse_next(1, Unavailable);
+    let ill = bed.get("/health", "").await;
+    assert_eq!(
+        (ill.status.as_u16(), &ill.json()["dependsOn"]["database"]),
+        (503, &"failed".into())
+    );
+    bed.cell.faults.refuse_next(1, Unavailable);
+    assert_eq!(bed.get("/health", "").await.status, 503);
+}
+
+#[tokio::test]
+async fn health_is_degraded_when_the_probes_are_old() {
+    let bed = Bed::new();
+    monitoring_dashboard::tick(&bed.deps).await;
+    assert_eq!(bed.get("/health", "").await.json()["dependsOn"]["probes"], "ok");
+    bed.clock.advance(600_000);
+    let old = bed.get("/health", "").await;
+    assert_eq!((old.status.as_u16(), &old.json()["status"]), (200, &"degraded".into()));
+}

@@ -88,38 +88,31 @@ async fn session_cookie_never_opens_the_api() {
 #[tokio::test]
 async fn pages_need_a_session() {
     let bed = Bed::new();
-    for path in [
-        "/dashboard",
-        "/dashboard/live",
-        "/dashboard/events",
-        "/dashboard/events/x",
-        "/dashboard/approvals",
-        "/dashboard/approvals/x",
-        "/dashboard/agents",
-        "/dashboard/health",
-        "/dashboard/budget",
-        "/dashboard/api",
-    ] {
-        let page = bed.get(path, "").await;
-        assert!(
-            page.status == 303 && page.location().starts_with("/monitoring-dashboard/sign-in"),
-            "{path}"
-        );
+    let map = monitoring_dashboard::route_map(&bed.deps);
+    let pages = map.iter().filter(|(_, is_page)| *is_page);
+    let mut tried = 0;
+    for (path, _) in pages {
+        let path = path.replace("{id}", "x").replace("{*rest}", "x/y");
+        let answers = [bed.get(&path, "").await, bed.post(&path, "", &[]).await];
+        for page in &answers {
+            let to_sign_in = page.location().starts_with("/monitoring-dashboard/sign-in");
+            assert!(page.status == 405 || page.status == 303 && to_sign_in, "{path}");
+        }
+        assert!(answers.iter().any(|page| page.status == 303), "{path} takes neither method");
+        tried += 1;
     }
-    for path in [
-        "/dashboard/console",
-        "/dashboard/halt",
-        "/dashboard/resume",
-        "/dashboard/gateways/drain",
-        "/dashboard/events/x/replay",
-        "/dashboard/approvals/apr_01J8B1/decide",
-    ] {
-        assert_eq!(bed.post(path, "", &[]).await.status, 303, "{path}");
-    }
+    assert!(tried >= 20, "{tried} pages");
     let feed =
         bed.send("GET", "/dashboard/console/feed", &[("accept", "application/json")], "").await;
     assert_eq!(feed.status, 401);
     assert!(bed.world.changed().is_empty());
+}
+
+#[test]
+fn every_path_below_the_dashboard_is_a_page() {
+    for (path, is_page) in monitoring_dashboard::route_map(&Bed::new().deps) {
+        assert_eq!(is_page, path.starts_with("/dashboard"), "{path}");
+    }
 }
 
 #[tokio::test]

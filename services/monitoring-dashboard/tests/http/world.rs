@@ -103,6 +103,7 @@ fn with_health(service: ServiceName, auth: &Auth) -> Routes<Arc<World>> {
             status: "ok".into(),
             version: "0.1.0".into(),
             problems: vec![],
+            depends_on: Default::default(),
         })
     };
     let document = match service {

@@ -1,6 +1,6 @@
 //! Findings about agents: too few examples, two agents with the same message, useless keywords.
 
-use super::{FINDINGS_A_FILE_MAX, finding};
+use crate::finding::{FINDINGS_A_FILE_MAX, finding};
 use crate::parse::document::Document;
 use contracts::graph::{Finding, Severity, SkillKind};
 use std::collections::{HashMap, HashSet};

@@ -1,6 +1,6 @@
 //! Findings about names shared by two files, which are ambiguous for links and people.
 
-use super::finding;
+use crate::finding::finding;
 use crate::parse::document::Document;
 use contracts::graph::{Finding, Severity, SkillKind};
 use std::collections::HashMap;

@@ -1,14 +1,13 @@
 //! One parsed file: its keys, its outline, its kind and names, without knowledge of other files.
 
-use crate::check::finding;
+use crate::finding::finding;
 use crate::parse::examples::{Claims, claims, split_negatives};
 use crate::parse::front_matter::{self, FrontMatter, unique};
 use crate::parse::kind::{self, is_skill_file};
 use crate::parse::markdown::{BlockKind, Outline, outline};
 use contracts::graph::{Complexity, Finding, Severity, SkillKind, SourceFile};
 
-/// Size above which only the title, headings and the first [`crate::search::BODY_BYTES_INDEXED`]
-/// bytes are indexed.
+/// Size above which only the title, headings and the first part of the text are indexed.
 pub const FILE_BYTES_MAX: usize = 256 * 1024;
 const DESCRIPTION_CHARS_MAX: usize = 300;
 const ID_CHARS_MAX: usize = 100;

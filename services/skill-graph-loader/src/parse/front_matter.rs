@@ -1,22 +1,12 @@
 //! The YAML between two `---` lines at the top of a file, parsed leniently.
 
 use crate::parse::yaml::{Document, scalar_text};
-use crate::parse::yaml_repair;
+use crate::parse::yaml_repair::{self, Trouble, key_of};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Maximum bytes of front matter.
 const YAML_BYTES_MAX: usize = 64 * 1024;
-
-/// A problem of the front matter, for its author.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Trouble {
-    /// Line in the file, from 1.
-    pub line: u32,
-    pub message: String,
-    /// Whether the front matter is unusable.
-    pub fatal: bool,
-}
 
 /// A file split into front matter and body. Lines count from 1 in the file.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,18 +52,6 @@ pub fn cut(text: &str) -> Cut<'_> {
         .and_then(|rest| rest.lines().next())
         .is_some_and(|first| key_of(first).is_some());
     Cut { unclosed: opens_with_key, ..whole }
-}
-
-/// The unindented key at the start of a YAML line.
-pub(crate) fn key_of(line: &str) -> Option<&str> {
-    if line.starts_with([' ', '\t', '-', '#']) {
-        return None;
-    }
-    let (key, rest) = line.split_once(':')?;
-    let key = key.trim().trim_matches(['"', '\'']);
-    let is_key = !key.is_empty()
-        && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ' '));
-    (is_key && (rest.is_empty() || rest.starts_with([' ', '\t']))).then_some(key)
 }
 
 #[derive(Clone, Debug, PartialEq)]

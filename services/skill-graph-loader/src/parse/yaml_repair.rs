@@ -1,8 +1,17 @@
 //! Repairs YAML as people write it: tabs, colons in unquoted text, values that start with a
 //! reserved character.
 
-use crate::parse::front_matter::{Trouble, key_of};
 use crate::parse::yaml::{self, Document};
+
+/// A problem of the front matter, for its author.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trouble {
+    /// Line in the file, from 1.
+    pub line: u32,
+    pub message: String,
+    /// Whether the front matter is unusable.
+    pub fatal: bool,
+}
 
 /// Parses; on failure, retries once with bare texts quoted and the lines of lists, mappings and
 /// quoted texts indented. The troubles name the quoted texts, or the reason for the failure.
@@ -46,6 +55,18 @@ pub fn parse(yaml: &str, first_line: u32) -> (Option<Document>, Vec<Trouble>) {
 fn opens(line: &str) -> bool {
     line.split_once(':')
         .is_some_and(|(_, value)| value.trim_start().starts_with(['[', '{', '"', '\'']))
+}
+
+/// The unindented key at the start of a YAML line.
+pub(crate) fn key_of(line: &str) -> Option<&str> {
+    if line.starts_with([' ', '\t', '-', '#']) {
+        return None;
+    }
+    let (key, rest) = line.split_once(':')?;
+    let key = key.trim().trim_matches(['"', '\'']);
+    let is_key = !key.is_empty()
+        && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ' '));
+    (is_key && (rest.is_empty() || rest.starts_with([' ', '\t']))).then_some(key)
 }
 
 /// Replaces tabs, which YAML forbids: two spaces each in the indentation, one elsewhere.

@@ -4,10 +4,13 @@
 
 use crate::search::bytes::{BadIndex, Reader, Writer};
 use crate::search::tokenise::{each_term, folded};
-use crate::search::{BODY_BYTES_INDEXED, FILE_BYTES_MAX};
 use contracts::graph::{Graph, Skill};
 use std::collections::HashMap;
 
+/// Indexed bytes of a large file's text.
+const BODY_BYTES_INDEXED: usize = 64 * 1024;
+/// Size above which a file is large.
+const FILE_BYTES_MAX: usize = 256 * 1024;
 /// Weight of a mention by its field; in the body at most 1.
 const TITLE: f32 = 4.0;
 const ALIAS: f32 = 3.0;

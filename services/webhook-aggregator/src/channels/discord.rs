@@ -1,28 +1,21 @@
 //! Discord: interactions and webhook events in; edits of the deferred answer and bot messages out.
 
+mod application;
 mod incoming;
 mod outgoing;
 mod sample;
 mod setup;
 
 use super::{Aim, Attempt, Channel, Connection, Incoming, Setup, Verdict, secret};
+use application::Application;
 use http::HeaderMap;
 use inbox::OutboxRow;
 use platform::config::Section;
 use platform::ports::OutboundResponse;
-use platform::secret::Secret;
 use std::sync::Arc;
 
 /// The channel.
 pub struct Discord;
-
-/// One application and its bot.
-#[derive(Debug)]
-struct Application {
-    api_base: String,
-    public_key: [u8; 32],
-    bot_token: Secret,
-}
 
 const GENERAL: &str = "Copy it from the application's General Information page.";
 

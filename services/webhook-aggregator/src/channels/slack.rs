@@ -1,31 +1,22 @@
 //! Slack: Events API, interactivity and slash commands in; `chat.postMessage` and `chat.update`
 //! out.
 
+mod app;
 mod incoming;
 mod outgoing;
 mod sample;
 mod setup;
 
 use super::{Aim, Attempt, Channel, Connection, Incoming, Setup, Verdict, secret};
-use hmac::{Hmac, KeyInit, Mac};
+use app::{App, signature};
 use http::HeaderMap;
 use inbox::OutboxRow;
 use platform::config::Section;
 use platform::ports::OutboundResponse;
-use platform::secret::Secret;
-use sha2::Sha256;
 use std::sync::Arc;
 
 /// The channel.
 pub struct Slack;
-
-/// The app in one workspace.
-#[derive(Debug)]
-struct App {
-    api_base: String,
-    signing_secret: Secret,
-    bot_token: Secret,
-}
 
 impl Channel for Slack {
     fn default_api_base(&self) -> &'static str {
@@ -69,16 +60,4 @@ impl Connection for App {
     fn set_up(&self, path: &str, public: Option<&str>) -> Setup {
         Setup::steps(setup::STEPS, path, public)
     }
-}
-
-/// `v0=` and the lower-case hex HMAC-SHA256 of `v0:<time>:<body>`.
-fn signature(secret: &str, time: &str, body: &[u8]) -> String {
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else {
-        return String::new();
-    };
-    mac.update(b"v0:");
-    mac.update(time.as_bytes());
-    mac.update(b":");
-    mac.update(body);
-    format!("v0={}", hex::encode(mac.finalize().into_bytes()))
 }

@@ -1,5 +1,6 @@
 //! Telegram: Bot API updates in, `sendMessage` and edits out.
 
+mod bot;
 mod entities;
 mod incoming;
 mod outgoing;
@@ -7,25 +8,15 @@ mod sample;
 mod setup;
 
 use super::{Aim, Attempt, Channel, Connection, Incoming, Setup, Verdict, secret};
+use bot::{Bot, text_of};
 use http::HeaderMap;
 use inbox::OutboxRow;
 use platform::config::Section;
 use platform::ports::OutboundResponse;
-use platform::secret::Secret;
-use serde_json::Value;
 use std::sync::Arc;
 
 /// The channel.
 pub struct Telegram;
-
-/// One bot.
-#[derive(Debug)]
-struct Bot {
-    api_base: String,
-    secret_token: Secret,
-    bot_token: Secret,
-    bot_username: Option<String>,
-}
 
 impl Channel for Telegram {
     fn default_api_base(&self) -> &'static str {
@@ -80,13 +71,5 @@ impl Connection for Bot {
     }
     fn set_up(&self, path: &str, public: Option<&str>) -> Setup {
         setup::set_up(self, path, public)
-    }
-}
-
-fn text_of(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
-        _ => String::new(),
     }
 }

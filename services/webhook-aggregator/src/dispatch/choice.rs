@@ -199,7 +199,7 @@ fn may_choose(event: &StoredEvent, by: &StoredEvent) -> bool {
 }
 
 /// Moves the event on; false when another answer was first. The choice is reported to the router as
-/// feedback.
+/// feedback. The event is due then, in the inbox of the choice itself, and so is found after it.
 async fn choose(
     deps: &Deps,
     event: &StoredEvent,
@@ -211,7 +211,6 @@ async fn choose(
     let command = Advance { event: event.id.clone(), version: event.version, step, keep_ms: None };
     let moved = deps.inbox.ask(&event.shard, command).await?.moved;
     if moved {
-        crate::pump::soon(deps, event.shard.clone());
         tell_the_router(deps, event, agent);
         tracing::info!("event.id" = %event.id, agent = %agent, by = by.sender, "chosen");
     }

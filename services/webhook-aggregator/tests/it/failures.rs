@@ -59,3 +59,17 @@ async fn send_records_every_report_when_one_is_refused() {
     webhook_aggregator::pump(&bed.deps, &shard).await.unwrap();
     assert_eq!(bed.outbound.sent().len(), 3, "only the unrecorded message is sent again");
 }
+
+#[tokio::test]
+async fn health_is_503_while_an_inbox_fails() {
+    let bed = bed();
+    let well = bed.get("/health").await;
+    assert_eq!(well["status"], "ok");
+    assert_eq!(well["dependsOn"]["inbox telegram.main"], "ok");
+    bed.inbox.faults.refuse_next(1, PortErrorKind::Unavailable);
+    let (status, body) = bed.ask("GET", "/health", "", &[], "").await;
+    let ill: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(status, 503);
+    assert_eq!(ill["status"], "degraded");
+    assert_eq!(ill["problems"].as_array().unwrap().len(), 1);
+}

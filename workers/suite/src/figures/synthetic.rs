@@ -1,9 +1,9 @@
 //! Folders of Markdown from a seed: agents with examples, and notes of a given length.
 
-use super::Numbers;
-use agency_router::model::arithmetic::Random;
-use contracts::graph::SourceFile;
+use super::numbers::Numbers;
+use contracts::graph::{Graph, SourceFile};
 use std::fmt::Write;
+use text_model::arithmetic::Random;
 
 const SYLLABLES: &[&str] = &[
     "ba", "be", "bo", "ca", "ce", "co", "da", "de", "do", "fa", "fe", "fo", "ga", "ge", "go", "la",
@@ -86,6 +86,11 @@ impl Speech {
         }
         SourceFile { path: format!("agents/agent-{agent}.md"), text }
     }
+}
+
+/// The graph of the folder.
+pub fn graph(numbers: &Numbers) -> Graph {
+    skill_graph_loader::check_folder(folder(numbers)).graph
 }
 
 /// `agents` with `lines` examples each, and `files` notes of `bytes`; another `seed` gives another

@@ -1,10 +1,7 @@
 //! The repeated work, each kind beside a plain baseline.
 
-use super::synthetic::{MESSAGE_WORDS, Speech, frequent, vocabulary};
-use super::{Numbers, graph};
-use agency_router::model::arithmetic::Random;
-use agency_router::model::features::Tokens;
-use agency_router::model::{Model, TrainingSet};
+use super::numbers::Numbers;
+use super::synthetic::{MESSAGE_WORDS, Speech, frequent, graph, vocabulary};
 use agency_router::pool::Pool;
 use agency_router::route::{World, decide};
 use base64::Engine;
@@ -17,6 +14,9 @@ use skill_graph_loader::search::LIMIT_DEFAULT;
 use std::cell::RefCell;
 use std::hint::black_box;
 use std::sync::Arc;
+use text_model::arithmetic::Random;
+use text_model::features::Tokens;
+use text_model::{Model, TrainingSet};
 
 /// Number of messages routed in turn, and of queries.
 const MESSAGES: usize = 200;

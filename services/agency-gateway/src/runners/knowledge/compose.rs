@@ -1,7 +1,7 @@
 //! Writes the answer: its basis, the matching sections and their sources, or an honest admission
 //! that nothing matches.
 
-use super::Material;
+use super::material::Material;
 use super::sections::{Scored, rank, words};
 use crate::runner::Job;
 use crate::text::clip;

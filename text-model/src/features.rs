@@ -10,7 +10,7 @@
         tokeniser"
 )]
 
-use super::arithmetic::ln;
+use crate::arithmetic::ln;
 use std::ops::Range;
 use std::sync::LazyLock;
 

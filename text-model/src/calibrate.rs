@@ -7,10 +7,10 @@
 //! enough of them, they join both as their own class. A small set gets constant gate slopes and
 //! learns only the threshold.
 
-use super::arithmetic::{Random, exp, ln, sigmoid};
-use super::features::{Feature, KnownWords, Tokens};
-use super::train::{Line, Plan, fit};
-use super::training_set::should_find;
+use crate::arithmetic::{Random, exp, ln, sigmoid};
+use crate::features::{Feature, KnownWords, Tokens};
+use crate::train::{Line, Plan, fit};
+use crate::training_set::should_find;
 
 /// Number of line folds, and of class groups left out.
 const FOLDS: usize = 5;

@@ -1,9 +1,10 @@
 //! Several trainings, with different seeds and different draws of the lines, and their mean.
 
-use super::{Case, OUT_OF_SCOPE, Report, Surroundings, evaluate, training_set};
-use crate::model::arithmetic::Random;
-use crate::model::training_set::SEED;
-use serde::Serialize;
+use super::case::{Case, OUT_OF_SCOPE, training_set};
+use super::report::{Report, Spread};
+use super::{Surroundings, evaluate};
+use crate::arithmetic::Random;
+use crate::training_set::SEED;
 use std::collections::BTreeMap;
 
 /// The trainings to run.
@@ -21,13 +22,6 @@ impl Default for Trials {
     fn default() -> Self {
         Self { seeds: 1, per_label: None, without_oos: false }
     }
-}
-
-/// Minimum and maximum of a rate over the trainings.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Spread {
-    pub least: f64,
-    pub most: f64,
 }
 
 /// Trains as planned and tests each model with `cases`: rates are means, lists come from the first.

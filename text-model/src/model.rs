@@ -1,27 +1,14 @@
-//! The routing model: from a message to a probability per agent and a probability of being out of
-//! scope.
-//!
-//! [`features`] hashes text into numbers, [`train`] learns weights from the graph's examples,
-//! [`calibrate`] turns scores into probabilities, [`weights`] stores them as bytes, [`explain`]
-//! names the deciding words. Everything is deterministic: the same training set gives the same
-//! bytes natively and on Workers.
+//! A trained model: learnt from a training set, asked about a message.
 
-pub mod arithmetic;
-pub mod calibrate;
-pub mod explain;
-pub mod features;
-pub mod train;
-pub mod training_set;
-pub mod weights;
-
-use arithmetic::softmax;
-use calibrate::{Calibrated, Gate, Prepared, calibrate, gate_inputs};
-pub use calibrate::{HeldOutFigures, Thresholds};
-pub use explain::Term;
-use features::{KnownWords, Rarity, Tokens};
-use train::{Line, Plan, fit};
-pub use training_set::{Example, TrainingSet};
-pub use weights::{ModelError, Weights};
+use crate::arithmetic::softmax;
+use crate::calibrate::{
+    Calibrated, Gate, HeldOutFigures, Prepared, Thresholds, calibrate, gate_inputs,
+};
+use crate::explain::{Term, explain};
+use crate::features::{KnownWords, Rarity, Tokens};
+use crate::train::{Line, Plan, fit};
+use crate::training_set::TrainingSet;
+use crate::weights::Weights;
 
 /// Minimum out-of-scope lines for a class of their own.
 pub const OUT_OF_SCOPE_MIN: usize = 50;
@@ -37,14 +24,14 @@ const TINY_SET: usize = 400;
 /// A trained model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
-    labels: Vec<String>,
-    rarity: Rarity,
-    known: KnownWords,
-    weights: Weights,
-    temperature: f32,
-    gate: Gate,
-    thresholds: Vec<Thresholds>,
-    seed: u64,
+    pub(crate) labels: Vec<String>,
+    pub(crate) rarity: Rarity,
+    pub(crate) known: KnownWords,
+    pub(crate) weights: Weights,
+    pub(crate) temperature: f32,
+    pub(crate) gate: Gate,
+    pub(crate) thresholds: Vec<Thresholds>,
+    pub(crate) seed: u64,
 }
 
 /// The model's scores for a message.
@@ -158,7 +145,7 @@ impl Model {
         let (winner, runner_up) = best_two(&logits);
         logits.iter_mut().for_each(|logit| *logit /= self.temperature);
         softmax(&mut logits);
-        let terms = explain::explain(self, &tokens, &weighted, winner, runner_up);
+        let terms = explain((&self.weights, &self.rarity), &tokens, &weighted, winner, runner_up);
         Scored {
             probabilities: logits.into_iter().map(f64::from).collect(),
             in_scope: f64::from(in_scope),
@@ -215,6 +202,7 @@ fn plan(classes: usize, lines: usize, seed: u64) -> Plan {
 #[cfg(test)]
 pub mod tests {
     use super::*;
+    use crate::training_set::Example;
     use std::hash::Hasher;
 
     /// Three small agents.

@@ -1,46 +1,13 @@
 //! The metrics of a report, each from the outcomes alone.
 
-use super::Outcome;
-use serde::Serialize;
+use super::outcome::Outcome;
+use super::report::{ConfusionPair, Coverage, WorstError};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Bins of the calibration error.
 const BINS: usize = 15;
 /// Maximum rows in the lists of mistakes.
 const LISTED_MAX: usize = 30;
-
-/// Largest share of the in-scope lines, most confident first, with at least this precision.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Coverage {
-    #[serde(rename = "95")]
-    pub at_95: Option<f64>,
-    #[serde(rename = "98")]
-    pub at_98: Option<f64>,
-    #[serde(rename = "99")]
-    pub at_99: Option<f64>,
-}
-
-/// How often one label was taken for another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ConfusionPair {
-    pub label: String,
-    pub predicted: String,
-    pub count: usize,
-}
-
-/// A wrong route, with the words that misled.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct WorstError {
-    pub text: String,
-    pub label: String,
-    pub predicted: String,
-    pub confidence: f64,
-    pub in_scope: f64,
-    /// Words that spoke for the wrong agent.
-    pub terms: Vec<String>,
-}
 
 /// Mean over the occurring labels of 2·tp / (2·tp + fp + fn).
 pub fn macro_f1(inside: &[&Outcome]) -> Option<f64> {

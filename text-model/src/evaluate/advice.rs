@@ -1,6 +1,6 @@
 //! Advice on additions to the claim files, so that more messages reach their agent.
 
-use super::{LabelFigures, Report};
+use super::report::{LabelFigures, Report};
 use serde::Serialize;
 
 /// Enough examples for an agent. With fewer it is mostly guessed: on CLINC150, 10 per label give 82
@@ -71,7 +71,7 @@ fn of(report: &Report, agent: &str) -> Option<Advice> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{ConfusionPair, WorstError};
+    use super::super::report::{ConfusionPair, WorstError};
     use super::*;
 
     #[test]

@@ -5,8 +5,8 @@
 //! − weight for the other), counting each occurrence in full. A word includes its character
 //! n-grams; skip pairs, which people cannot read, are left out.
 
-use super::Model;
-use super::features::{Block, Tokens, Weighted, pair_bucket, word_bucket};
+use crate::features::{Block, Rarity, Tokens, Weighted, pair_bucket, word_bucket};
+use crate::weights::Weights;
 
 /// Maximum terms per side.
 const TERMS_MAX: usize = 6;
@@ -36,16 +36,16 @@ struct Say {
 
 /// Explains the winner against the runner-up, or against nothing if there is only one class.
 pub fn explain(
-    model: &Model,
+    (weights, rarity): (&Weights, &Rarity),
     tokens: &Tokens,
     weighted: &Weighted,
     winner: usize,
     runner_up: Option<usize>,
 ) -> Explanation {
-    let contrast = model.weights.contrast(winner, runner_up);
+    let contrast = weights.contrast(winner, runner_up);
     let say = |block: Block, bucket: u16| {
-        let bucket = model.rarity.fit(bucket);
-        weighted.value(&model.rarity, block, bucket) * contrast(bucket)
+        let bucket = rarity.fit(bucket);
+        weighted.value(rarity, block, bucket) * contrast(bucket)
     };
     let mut says = Vec::with_capacity(tokens.words.len() * 2);
     let (mut letters, mut before) = (weighted.letters.as_slice(), None);
@@ -54,7 +54,7 @@ pub fn explain(
         letters = rest;
         let of_letters: f32 = own
             .iter()
-            .map(|&bucket| weighted.value(&model.rarity, Block::Letters, bucket) * contrast(bucket))
+            .map(|&bucket| weighted.value(rarity, Block::Letters, bucket) * contrast(bucket))
             .sum();
         let own = say(Block::Words, word_bucket(word)) + of_letters;
         says.push(Say { first: place, words: 1, weight: own });

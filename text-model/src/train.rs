@@ -11,8 +11,8 @@
         below the class count"
 )]
 
-use super::arithmetic::{Random, softmax};
-use super::features::Feature;
+use crate::arithmetic::{Random, softmax};
+use crate::features::Feature;
 
 const RATE: f32 = 1.0;
 const EPSILON: f32 = 0.03;
