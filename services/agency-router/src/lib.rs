@@ -1,13 +1,12 @@
 //! Decides who gets a message, how sure that is, and why.
 //!
-//! * `route.rs` is the decision, pure: named outright, follow-up, content, gate, pool. `model.rs`
-//!   is the content model, `pool.rs` the agents' health, `fallback.rs` who stands in,
+//! * `route.rs` is the decision, pure: named outright, follow-up, content, gate, pool. The crate
+//!   `text-model` is the content model, `pool.rs` the agents' health, `fallback.rs` who stands in,
 //!   `complexity.rs` how much work it is.
 //! * `graph_source.rs` and `pool_source.rs` keep graph, model and pool in memory; `store.rs` is the
 //!   audit trail.
 //! * `handle_route.rs`, `analyze.rs`, `feedback.rs`, `decisions.rs`, `stats.rs`, `agents.rs`,
-//!   `handle_train.rs` are the endpoints; `evaluate.rs` is `quintet eval`, `answer.rs` puts an
-//!   answer together.
+//!   `handle_train.rs` are the endpoints; `answer.rs` puts an answer together.
 
 mod agents;
 mod analyze;
