@@ -4,7 +4,8 @@
 use clap::{Args, Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use xtask::{deploy, dev, documents, node, rooms, tidy, workers};
+use std::time::Duration;
+use xtask::{deploy, dev, documents, fuzz, node, rooms, tidy, workers};
 
 #[derive(Parser)]
 #[command(
@@ -19,7 +20,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Run everything: house rules, lints, wasm check, tests, end-to-end tests
+    /// Run everything: house rules, lints, API documentation, wasm check, tests, fuzzing,
+    /// end-to-end tests
     Test {
         /// Skip the end-to-end tests and the built Workers
         #[arg(long)]
@@ -30,6 +32,8 @@ enum Chore {
     },
     /// Check lints and formatting only
     Check,
+    /// Build the API documentation into target/doc; a broken link fails
+    Doc,
     /// Check that the services compile for wasm32-unknown-unknown
     Wasm,
     /// Test official SDKs and the browser against the native binary, and the built Workers on
@@ -65,6 +69,21 @@ enum Chore {
     Gen,
     /// Check the house rules: imports, file heads, lengths, names
     Tidy,
+    /// Feed random input to every parser of outside bytes; a breaking input is in fuzz/artifacts
+    Fuzz {
+        /// Run only this target
+        #[arg(value_parser = fuzz::names())]
+        target: Option<String>,
+        /// Seconds for all targets together
+        #[arg(long, default_value_t = FUZZ_GATE_S)]
+        seconds: u64,
+        /// Repeat the run that printed this seed
+        #[arg(long)]
+        seed: Option<u32>,
+        /// Add the inputs that reached new code to fuzz/corpus
+        #[arg(long)]
+        keep: bool,
+    },
     /// Modules, arrows, upward arrows and circles of each crate.
     ///
     /// A module is a source file; an arrow leads from a module to one whose items it names (tests
@@ -106,6 +125,9 @@ const WASM: &[&str] = &[
     "agency-gateway",
 ];
 
+/// Seconds of fuzzing in `cargo xtask test`, all targets together.
+const FUZZ_GATE_S: u64 = 60;
+
 type Done = Result<(), String>;
 
 fn main() -> ExitCode {
@@ -113,6 +135,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().chore {
         Chore::Test { quick, allow_missing } => test(quick, allow_missing),
         Chore::Check => lints(),
+        Chore::Doc => doc(),
         Chore::Wasm => wasm(),
         Chore::E2e { allow_missing } => e2e(allow_missing),
         Chore::Build { names } => {
@@ -123,6 +146,10 @@ fn main() -> ExitCode {
         Chore::Sizes { write } => workers::sizes(&root, write),
         Chore::Gen => generate(),
         Chore::Tidy => tidy_all(),
+        Chore::Fuzz { target, seconds, seed, keep } => {
+            let time = Duration::from_secs(seconds);
+            fuzz::run(&root, &fuzz::Plan { time, seed, target, keep })
+        }
         Chore::Rooms { name, root: other } => show_rooms(name.as_deref(), &other.unwrap_or(root)),
         Chore::Bench { what } => bench(what.is_some()),
     };
@@ -193,6 +220,18 @@ fn lints() -> Done {
         "cargo",
         &["clippy", "--workspace", "--all-targets", "--all-features", "--", "--deny", "warnings"],
     )
+}
+
+fn doc() -> Done {
+    let arguments = ["doc", "--workspace", "--no-deps", "--all-features"];
+    println!("$ RUSTDOCFLAGS=\"--deny warnings\" cargo {}", arguments.join(" "));
+    let status = Command::new("cargo")
+        .args(arguments)
+        .env("RUSTDOCFLAGS", "--deny warnings")
+        .current_dir(root())
+        .status()
+        .map_err(|error| format!("cargo cannot be run: {error}"))?;
+    if status.success() { Ok(()) } else { Err("the API documentation has warnings".to_owned()) }
 }
 
 fn wasm() -> Done {
@@ -287,6 +326,7 @@ mod tests {
             "e2e --allow-missing",
             "build agency-router",
             "bench workers",
+            "fuzz markdown --seconds 300 --seed 7 --keep",
             "dev",
         ] {
             assert!(understood(line), "{line}");
@@ -299,6 +339,7 @@ mod tests {
             "test --quikc",
             "test --quick --allow-missing",
             "bench worker",
+            "fuzz markdwon",
             "dev now",
             "depoly",
         ] {
