@@ -6,7 +6,7 @@
 //! * [`story`] finds the fenced blocks, [`grammar`] parses their lines with the forms of [`step`],
 //!   [`agent`] and [`exchange`];
 //! * [`player`] runs the steps on a [`host::Host`] and reports the failing one ([`failure`]);
-//! * [`stories`] makes a test of each story;
+//! * [`mod@stories`] makes a test of each story;
 //! * [`in_process`], [`native`] and [`workerd`] are the hosts; [`telegram`] is their fake platform.
 
 #![allow(

@@ -377,7 +377,8 @@ fn leave_classes_out(
     }
 }
 
-/// The T that minimises −Σ ln softmax(logits / T)[label], by golden section over ln T from −3 to 3.
+/// The T that minimises `−Σ ln softmax(logits / T)[label]`, by golden section over ln T from −3
+/// to 3.
 fn fit_temperature(held_out: &[HeldOut]) -> f32 {
     if held_out.is_empty() {
         return 1.0;

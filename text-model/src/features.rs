@@ -47,7 +47,7 @@ pub struct Tokens {
     pub words: Vec<Word>,
 }
 
-/// The kinds of features, in the order of [`BLOCKS`]. Each is scaled to its own length, so that
+/// The kinds of features, in the order of `BLOCKS`. Each is scaled to its own length, so that
 /// many n-grams do not outweigh few words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Block {

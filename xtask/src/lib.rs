@@ -3,6 +3,7 @@
 pub mod deploy;
 pub mod dev;
 pub mod documents;
+pub mod fuzz;
 pub mod node;
 pub mod openapi;
 pub mod rooms;

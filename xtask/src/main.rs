@@ -4,7 +4,8 @@
 use clap::{Args, Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use xtask::{deploy, dev, documents, node, rooms, tidy, workers};
+use std::time::Duration;
+use xtask::{deploy, dev, documents, fuzz, node, rooms, tidy, workers};
 
 #[derive(Parser)]
 #[command(
@@ -19,9 +20,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Run everything: house rules, lints, wasm check, tests, end-to-end tests
+    /// Run everything: house rules, lints, API documentation, wasm check, tests, fuzzing,
+    /// end-to-end tests
     Test {
-        /// Skip the end-to-end tests and the built Workers
+        /// Skip fuzzing, the end-to-end tests and the built Workers
         #[arg(long)]
         quick: bool,
         /// Pass without Node or Chromium, and list the skipped tests
@@ -30,6 +32,8 @@ enum Chore {
     },
     /// Check lints and formatting only
     Check,
+    /// Build the API documentation into target/doc; a broken link fails
+    Doc,
     /// Check that the services compile for wasm32-unknown-unknown
     Wasm,
     /// Test official SDKs and the browser against the native binary, and the built Workers on
@@ -65,6 +69,21 @@ enum Chore {
     Gen,
     /// Check the house rules: imports, file heads, lengths, names
     Tidy,
+    /// Feed random input to every parser of outside bytes; a breaking input is in fuzz/artifacts
+    Fuzz {
+        /// Run only this target
+        #[arg(value_parser = fuzz::names())]
+        target: Option<String>,
+        /// Seconds for all targets together
+        #[arg(long, default_value_t = FUZZ_GATE_S)]
+        seconds: u64,
+        /// Repeat the run that printed this seed
+        #[arg(long)]
+        seed: Option<u32>,
+        /// Add the inputs that reached new code to fuzz/corpus
+        #[arg(long)]
+        keep: bool,
+    },
     /// Modules, arrows, upward arrows and circles of each crate.
     ///
     /// A module is a source file; an arrow leads from a module to one whose items it names (tests
@@ -107,6 +126,9 @@ const WASM: &[&str] = &[
     "agency-gateway",
 ];
 
+/// Seconds of fuzzing in `cargo xtask test`, all targets together.
+const FUZZ_GATE_S: u64 = 60;
+
 type Done = Result<(), String>;
 
 fn main() -> ExitCode {
@@ -114,6 +136,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().chore {
         Chore::Test { quick, allow_missing } => test(quick, allow_missing),
         Chore::Check => lints(),
+        Chore::Doc => doc(),
         Chore::Wasm => wasm(),
         Chore::E2e { allow_missing } => e2e(allow_missing),
         Chore::Build { names } => {
@@ -124,6 +147,10 @@ fn main() -> ExitCode {
         Chore::Sizes { write } => workers::sizes(&root, write),
         Chore::Gen => generate(),
         Chore::Tidy => tidy_all(),
+        Chore::Fuzz { target, seconds, seed, keep } => {
+            let time = Duration::from_secs(seconds);
+            fuzz::run(&root, &fuzz::Plan { time, seed, target, keep })
+        }
         Chore::Rooms { name, root: other } => show_rooms(name.as_deref(), &other.unwrap_or(root)),
         Chore::Bench { what } => bench(what.is_some()),
     };
@@ -153,6 +180,7 @@ fn run(program: &str, args: &[&str]) -> Done {
 fn test(quick: bool, allow_missing: bool) -> Done {
     tidy_all()?;
     lints()?;
+    doc()?;
     wasm()?;
     // Build the binary first, because the stories also run on it and a missing one is an error, not
     // a skip. The same holds for the Workers if Node is available.
@@ -163,7 +191,11 @@ fn test(quick: bool, allow_missing: bool) -> Done {
         workers::check_sizes(&root())?;
     }
     run("cargo", &["test", "--workspace", "--all-features"])?;
-    if quick { Ok(()) } else { e2e(allow_missing) }
+    if quick {
+        return Ok(());
+    }
+    fuzz::run(&root(), &fuzz::Plan::new(Duration::from_secs(FUZZ_GATE_S)))?;
+    e2e(allow_missing)
 }
 
 fn tidy_all() -> Done {
@@ -194,6 +226,20 @@ fn lints() -> Done {
         "cargo",
         &["clippy", "--workspace", "--all-targets", "--all-features", "--", "--deny", "warnings"],
     )
+}
+
+fn doc() -> Done {
+    let arguments =
+        ["doc", "--workspace", "--no-deps", "--all-features", "--document-private-items"];
+    println!("$ RUSTDOCFLAGS=\"--deny warnings\" cargo {}", arguments.join(" "));
+    let status = Command::new("cargo")
+        .args(arguments)
+        // Readers of these pages are readers of the code: private items are in them.
+        .env("RUSTDOCFLAGS", "--deny warnings --allow rustdoc::private-intra-doc-links")
+        .current_dir(root())
+        .status()
+        .map_err(|error| format!("cargo cannot be run: {error}"))?;
+    if status.success() { Ok(()) } else { Err("the API documentation has warnings".to_owned()) }
 }
 
 fn wasm() -> Done {
@@ -290,6 +336,7 @@ mod tests {
             "bench workers",
             "rooms",
             "rooms agency_router",
+            "fuzz markdown --seconds 300 --seed 7 --keep",
             "dev",
         ] {
             assert!(understood(line), "{line}");
@@ -302,6 +349,7 @@ mod tests {
             "test --quikc",
             "test --quick --allow-missing",
             "bench worker",
+            "fuzz markdwon",
             "dev now",
             "depoly",
         ] {

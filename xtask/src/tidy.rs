@@ -92,7 +92,7 @@ fn allowed(package: &str, services: &[&str]) -> Option<Vec<String>> {
                 .map(|name| (*name).to_owned())
                 .collect(),
         ),
-        "scenarios" => None,
+        "scenarios" | "fuzz" => None,
         "cloudflare" => list(&["contracts", "platform", "inbox"]),
         // It also measures two services on the runtime.
         "worker-suite" => list(&[
@@ -158,6 +158,13 @@ fn imports(root: &Path, found: &mut Vec<String>) {
         let manifest = std::fs::read_to_string(&package.manifest_path).unwrap_or_default();
         if !manifest.contains("[lints]\nworkspace = true") {
             found.push(format!("{}: add [lints] workspace = true", package.manifest_path));
+        }
+        if !package.manifest_path.with_file_name("README.md").exists() {
+            found.push(format!(
+                "{} has no README.md; say what it is, who uses it, where to start reading, how to \
+                 test it, and one invariant",
+                package.name
+            ));
         }
     }
 }

@@ -47,7 +47,7 @@ impl dyn Calls + '_ {
         exchange(self, prepare::<C>(params, request)?, None).await.map(|_| ())
     }
 
-    /// [`Self::ask`], of a service that may take longer than usual.
+    /// `ask`, of a service that may take longer than usual.
     ///
     /// # Errors
     /// [`CallError`].

@@ -8,7 +8,7 @@ pub mod snippet;
 pub mod tokenise;
 pub mod wanted;
 
-pub use bytes::BadIndex;
+pub use bytes::{BadIndex, seal};
 pub use index::Index;
 
 use contracts::graph::{Graph, SearchAnswer, SearchHit, SourceFile};

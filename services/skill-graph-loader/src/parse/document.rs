@@ -214,7 +214,7 @@ impl Document {
 }
 
 /// The text without byte order mark and NUL, with `\n` line ends.
-fn normal(text: &str) -> String {
+pub fn normal(text: &str) -> String {
     text.trim_start_matches('\u{feff}')
         .replace("\r\n", "\n")
         .replace('\r', "\n")

@@ -26,19 +26,20 @@ fn checksum(bytes: &[u8]) -> u64 {
     hasher.finish()
 }
 
+/// Puts mark, version and checksum around the bytes of an index. Does not check them: tests forge
+/// an index with this.
+pub fn seal(inner: &[u8]) -> Vec<u8> {
+    let mut sealed = [MARK.as_slice(), &VERSION.to_le_bytes(), inner].concat();
+    let sum = checksum(&sealed);
+    sealed.extend_from_slice(&sum.to_le_bytes());
+    sealed
+}
+
 /// Writes the format.
+#[derive(Default)]
 pub struct Writer(Vec<u8>);
 
 impl Writer {
-    /// Starts with mark and version.
-    pub fn new() -> Self {
-        Self([MARK.as_slice(), &VERSION.to_le_bytes()].concat())
-    }
-    /// Writes one raw byte, for tests that forge an index.
-    #[cfg(test)]
-    pub fn byte(&mut self, value: u8) {
-        self.0.push(value);
-    }
     /// Writes seven bits per byte, the lowest first.
     pub fn u32(&mut self, mut value: u32) {
         while value >= 0x80 {
@@ -54,11 +55,9 @@ impl Writer {
         self.u32(u32::try_from(text.len()).unwrap_or(u32::MAX));
         self.0.extend_from_slice(text.as_bytes());
     }
-    /// Appends the checksum.
-    pub fn finish(mut self) -> Vec<u8> {
-        let sum = checksum(&self.0);
-        self.0.extend_from_slice(&sum.to_le_bytes());
-        self.0
+    /// Seals the written bytes.
+    pub fn finish(self) -> Vec<u8> {
+        seal(&self.0)
     }
 }
 

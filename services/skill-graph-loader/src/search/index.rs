@@ -272,7 +272,7 @@ impl Index {
 
     /// The index as bytes for [`Index::from_bytes`], the same on every machine.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Writer::new();
+        let mut out = Writer::default();
         out.u32(self.documents);
         out.u32(count(self.terms_len()));
         for position in 0..self.terms_len() {
@@ -334,6 +334,7 @@ impl Index {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::search::bytes::seal;
     use crate::search::tests::sample;
 
     #[test]
@@ -369,9 +370,7 @@ mod tests {
                 let at = dice.usize(0..forged.len());
                 forged[at] = dice.u8(..);
             }
-            let mut out = Writer::new();
-            forged.iter().for_each(|byte| out.byte(*byte));
-            if let Ok(index) = Index::from_bytes(&out.finish()) {
+            if let Ok(index) = Index::from_bytes(&seal(&forged)) {
                 crate::search::score::score(&index, "fix the login bug", 5);
             }
         }

@@ -1,0 +1,133 @@
+//! The body of a webhook, signed as its platform signs it: proven, then read.
+
+use contracts::ServiceName;
+use ed25519_dalek::{Signer, SigningKey};
+use hmac::{Hmac, KeyInit, Mac};
+use http::{HeaderMap, HeaderValue};
+use platform::config::Report;
+use serde_json::json;
+use sha2::Sha256;
+use std::sync::LazyLock;
+use webhook_aggregator::Config;
+use webhook_aggregator::channels::{Connection, Inbound, Incoming, Kind};
+
+const NOW_MS: i64 = 1_790_000_002_000;
+const NOW_S: &str = "1790000000";
+const SECRET: &str = "5f1d3a9c0b7e42d6a8c4e9f2b1d07c63";
+const ENDPOINT: &str = "main";
+
+static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::from_bytes(&[7; 32]));
+static CONFIG: LazyLock<Config> = LazyLock::new(|| {
+    let public_key = hex::encode(KEY.verifying_key().as_bytes());
+    let root = json!({ "endpoints": {
+        "telegram": { ENDPOINT: { "secret_token": SECRET, "bot_token": "5550001:TEST", "approvers": ["700100200"] } },
+        "slack": { ENDPOINT: { "signing_secret": SECRET, "bot_token": "xoxb-test", "approvers": ["U0HUMAN01"] } },
+        "discord": { ENDPOINT: {
+            "public_key": public_key, "application_id": "91", "bot_token": "token", "approvers": ["81"] } },
+    }});
+    let report = Report::default();
+    let config = Config::read(&root, &report);
+    assert!(
+        report.into_problems().is_empty(),
+        "the endpoints of {} are wrong",
+        ServiceName::WebhookAggregator
+    );
+    config
+});
+
+/// Checks a letter (`t`elegram, `s`lack, slack's `f`orms, `d`iscord) and the body behind it.
+/// Accepted: a message or a press.
+pub fn check(data: &[u8]) -> bool {
+    let Some((letter, body)) = data.split_first() else { return false };
+    let (name, headers) = match letter {
+        b't' => ("telegram", telegram_headers()),
+        b's' => ("slack", slack_headers(body, "application/json")),
+        b'f' => ("slack", slack_headers(body, "application/x-www-form-urlencoded")),
+        b'd' => ("discord", discord_headers(body)),
+        _ => return false,
+    };
+    let endpoint = CONFIG.endpoint(name, ENDPOINT);
+    let Some(connection) = endpoint.and_then(|endpoint| endpoint.connection.as_deref()) else {
+        return false;
+    };
+    check_proof(connection, &headers, body, *letter != b't');
+    check_reading(connection, &headers, body)
+}
+
+/// The right signature is accepted; none, or that of another body, is refused.
+fn check_proof(
+    connection: &dyn Connection,
+    headers: &HeaderMap,
+    body: &[u8],
+    signs_the_body: bool,
+) {
+    assert!(connection.verify(headers, body, NOW_MS), "the right signature was refused");
+    assert!(!connection.verify(&HeaderMap::new(), body, NOW_MS), "no signature was accepted");
+    if signs_the_body {
+        let other = [body, b" "].concat();
+        assert!(!connection.verify(headers, &other, NOW_MS), "another body was accepted");
+    }
+}
+
+fn check_reading(connection: &dyn Connection, headers: &HeaderMap, body: &[u8]) -> bool {
+    let read = || connection.read(headers, body, NOW_MS);
+    let first = read();
+    assert_eq!(format!("{first:?}"), format!("{:?}", read()), "one body is read in two ways");
+    match first {
+        Incoming::Handshake(ack) => {
+            assert_eq!(ack.status, 200);
+            false
+        }
+        Incoming::Event(inbound) => check_inbound(&inbound),
+    }
+}
+
+/// Every stored event has a key and an acknowledgement; a message has a text.
+fn check_inbound(inbound: &Inbound) -> bool {
+    assert!((200..300).contains(&inbound.ack.status), "{inbound:?}");
+    assert!(!inbound.dedupe_key.is_empty(), "{inbound:?}");
+    assert!(inbound.sender.as_ref().is_none_or(|sender| !sender.is_empty()), "{inbound:?}");
+    match &inbound.kind {
+        Kind::Message { text } | Kind::Overheard { text } => {
+            assert!(!text.trim().is_empty(), "{inbound:?}");
+            true
+        }
+        Kind::Press { .. } => true,
+        Kind::Ignored(reason) | Kind::Quarantined(reason) => {
+            assert!(!reason.is_empty());
+            false
+        }
+    }
+}
+
+fn telegram_headers() -> HeaderMap {
+    [header("x-telegram-bot-api-secret-token", SECRET)].into_iter().collect()
+}
+
+fn slack_headers(body: &[u8], kind: &'static str) -> HeaderMap {
+    let signed = [b"v0:", NOW_S.as_bytes(), b":", body].concat();
+    let mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).map(|mac| mac.chain_update(signed));
+    let signature = mac.map(|mac| hex::encode(mac.finalize().into_bytes())).unwrap_or_default();
+    [
+        header("content-type", kind),
+        header("x-slack-request-timestamp", NOW_S),
+        header("x-slack-signature", &format!("v0={signature}")),
+    ]
+    .into_iter()
+    .collect()
+}
+
+fn discord_headers(body: &[u8]) -> HeaderMap {
+    let signature = KEY.sign(&[NOW_S.as_bytes(), body].concat());
+    [
+        header("x-signature-timestamp", NOW_S),
+        header("x-signature-ed25519", &hex::encode(signature.to_bytes())),
+    ]
+    .into_iter()
+    .collect()
+}
+
+fn header(name: &'static str, value: &str) -> (http::HeaderName, HeaderValue) {
+    let value = HeaderValue::from_str(value).unwrap_or(HeaderValue::from_static(""));
+    (http::HeaderName::from_static(name), value)
+}

@@ -1,0 +1,11 @@
+//! Fuzz target: the stored bytes of a search index.
+#![cfg_attr(fuzzing, no_main)]
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    fuzz::memory::bounded(data.len(), || fuzz::search_index::check(data));
+});
+
+/// An ordinary build has no fuzzer in it.
+#[cfg(not(fuzzing))]
+fn main() {}

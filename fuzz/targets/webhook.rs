@@ -1,0 +1,11 @@
+//! Fuzz target: the signed body of a webhook.
+#![cfg_attr(fuzzing, no_main)]
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    fuzz::memory::bounded(data.len(), || fuzz::webhook::check(data));
+});
+
+/// An ordinary build has no fuzzer in it.
+#[cfg(not(fuzzing))]
+fn main() {}
