@@ -108,7 +108,7 @@ impl Config {
             let mut names = endpoints.section(kind.as_str());
             for name in names.names() {
                 if !is_name(&name) {
-                    names.wrong(&name, "is no name for an endpoint.", "Use letters, digits, '-' and '_' (at most 64): it stands in the webhook's address.");
+                    names.wrong(&name, "is not a valid name for an endpoint.", "Use letters, digits, '-' and '_' (at most 64): it stands in the webhook's address.");
                     continue;
                 }
                 let section = names.section(&name);

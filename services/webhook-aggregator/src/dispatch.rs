@@ -48,7 +48,7 @@ fn again(deps: &Deps, event: &StoredEvent, error: String) -> Step {
 /// A dead letter: the person is told, the owner finds it under dead letters and may replay it.
 fn dead(event: &StoredEvent, reason: &str) -> Step {
     tracing::error!("event.id" = %event.id, stage = event.state.as_str(), reason, "dead letter");
-    let text = "I could not work on this. It is kept, and its owner can have it done again.";
+    let text = "This could not be processed. The message is saved, and the owner can replay it.";
     let patch = Patch { reason: Some(reason.to_owned()), ..say(event, None, text, true) };
     to(Stage::Dead, None, patch, 0)
 }

@@ -29,7 +29,7 @@ pub(crate) async fn list(
         return Err(Problem::field(
             "limit",
             format!("`limit` must be from 1 to {LIMIT_MAX}."),
-            "Ask for less, and go on with the cursor.",
+            "Ask for fewer, and continue with the cursor.",
         )
         .into());
     }
@@ -41,7 +41,7 @@ pub(crate) async fn list(
         return Err(Problem::field(
             "cursor",
             "`cursor` is none of ours.",
-            "Take it from the answer before, or leave it out.",
+            "Take it from the previous page, or leave it out.",
         )
         .into());
     }

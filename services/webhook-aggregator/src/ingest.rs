@@ -207,7 +207,7 @@ pub(crate) fn limit_notice(conversation: &ConversationId, key: &str, target: Tar
         id: format!("limit:{conversation}:{key}"),
         revision: 1,
         target,
-        text: "That is more than I can take at once. Please wait a minute; messages sent until then are not worked on.".to_owned(),
+        text: "You are sending messages too fast. Please wait a minute; messages sent until then are not processed.".to_owned(),
         buttons: None,
         event_id: None,
         kind: "reply".to_owned(),

@@ -51,7 +51,7 @@ fn checked_name(name: String) -> ApiResult<String> {
     }
     let fix =
         "Use 1 to 64 letters, digits, '-', '_' or '.', or leave it out for a new conversation.";
-    Err(Problem::field("conversation", "The field `conversation` is no name.", fix).into())
+    Err(Problem::field("conversation", "The field `conversation` is not a valid name.", fix).into())
 }
 
 fn new_event(deps: &Deps, name: &str, text: String) -> NewEvent {

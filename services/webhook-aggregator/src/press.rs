@@ -17,7 +17,7 @@ use platform::ports::CallError;
 
 /// A Telegram press can be answered for 150 s; nowhere is a later answer of use.
 const PRESS_ANSWER_MS: i64 = 150_000;
-const NOT_YOURS: &str = "Only an approver of this endpoint may do that.";
+const NOT_YOURS: &str = "Only an approver of this endpoint can do that.";
 
 /// The one step a control input takes, to its end.
 pub(crate) async fn advance(deps: &Deps, event: &StoredEvent) -> Step {
@@ -99,7 +99,7 @@ async fn commanded(deps: &Deps, event: &StoredEvent) -> Result<Step, CallError> 
             let request =
                 ResumeRequest { all: true, actor: Some(actor(event)), ..ResumeRequest::default() };
             deps.calls.tell::<assistant::Resume>(&(), &request).await?;
-            "Resumed: new work may begin.".to_owned()
+            "Resumed: new work can start.".to_owned()
         }
         ControlCommand::Approve(id) => decide(deps, event, &id, Decision::Approve).await?,
         ControlCommand::Reject(id) => decide(deps, event, &id, Decision::Reject).await?,
@@ -126,7 +126,7 @@ async fn decide(
     decision: Decision,
 ) -> Result<String, CallError> {
     if !id.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-        return Ok("That is no id of an approval.".to_owned());
+        return Ok("That is not the id of an approval.".to_owned());
     }
     let request =
         DecideRequest { decision, reason: None, version: None, actor: Some(actor(event)) };

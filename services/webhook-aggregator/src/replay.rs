@@ -27,11 +27,11 @@ pub(crate) async fn one(
         }
         Replayed::NotFound => Err(ApiError::not_found("event of this id")),
         Replayed::StillOpen => conflict(
-            "The event has not ended: there is nothing to do again yet.",
-            "Wait for its end, or halt its task.",
+            "The event has not ended, so there is nothing to replay yet.",
+            "Wait until it ends, or halt its task.",
         ),
         Replayed::NotWork => conflict(
-            "This was no work: it was ignored, a button press or a command, or cannot be read.",
+            "This was not a message for an agent: it was ignored, unreadable, a button press or a command.",
             "Send the message again instead.",
         ),
     }
@@ -59,7 +59,7 @@ pub(crate) async fn many(
         return Err(Problem::field(
             "limit",
             format!("`limit` must be from 1 to {LIMIT_MAX}."),
-            "Replay in several goes.",
+            "Replay them in several calls.",
         )
         .into());
     }

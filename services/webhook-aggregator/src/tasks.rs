@@ -42,7 +42,7 @@ pub(crate) async fn lease(
     if request.agents.len() > AGENTS_MAX || !(1..=CAPACITY_MAX).contains(&request.capacity) {
         let detail =
             format!("`capacity` must be from 1 to {CAPACITY_MAX}, `agents` at most {AGENTS_MAX}.");
-        return Err(Problem::field("capacity", detail, "Ask for less at a time.").into());
+        return Err(Problem::field("capacity", detail, "Ask for fewer at a time.").into());
     }
     let deadline =
         deps.clock.now_ms() + i64::from(request.wait.unwrap_or(0).min(WAIT_S_MAX)) * 1000;
@@ -96,7 +96,10 @@ pub(crate) async fn renew(
         RenewLease { task: task.clone(), epoch: request.epoch, progress, lease_ms: LEASE_MS };
     let row = deps.inbox.ask(&shard, command).await?;
     if row.is_none() {
-        return Err(ApiError::new(ErrorCode::StaleEpoch, "This lease has ended or passed on."));
+        return Err(ApiError::new(
+            ErrorCode::StaleEpoch,
+            "This lease has ended or was reassigned.",
+        ));
     }
     let check = HaltCheck { tasks: vec![task.clone()] };
     // Not knowing whether it is halted is no reason to stop it, nor to let it hold its lease for
@@ -150,7 +153,7 @@ pub(crate) async fn result(
             Finish::Stale => {
                 return Err(ApiError::new(
                     ErrorCode::StaleEpoch,
-                    "This lease has ended or passed on; the result was not taken.",
+                    "This lease has ended or was reassigned; the result was not recorded.",
                 ));
             }
             Finish::EventMoved => {}
@@ -158,7 +161,7 @@ pub(crate) async fn result(
     }
     Err(ApiError::new(
         ErrorCode::Unavailable,
-        "The event is moving at the moment; nothing was recorded.",
+        "The event changed at the same moment; nothing was recorded.",
     ))
 }
 

@@ -270,7 +270,7 @@ impl Books {
             .flat_map(|message| &message.texts)
             .map(|text| (event.ended_ms - posted.first_ms < TELL_AFTER_MS, text))
         {
-            if early && text.contains("is not online at the moment") {
+            if early && text.contains("is offline") {
                 wrong.push(format!(
                     "was told after {} ms: {text}",
                     event.ended_ms - posted.first_ms

@@ -45,7 +45,7 @@ pub fn chats() -> Vec<u64> {
 
 /// Whether a text is a placeholder before the answer.
 pub fn is_placeholder(text: &str) -> bool {
-    text.ends_with(" is working on it …")
+    text.starts_with("Working on it (")
 }
 
 pub struct Posters {

@@ -32,7 +32,7 @@ pub(crate) fn outcome_step(
     };
     match result.outcome {
         Outcome::Success if result.text.trim().is_empty() => answered(
-            &format!("{} is done; it left no answer.", task.agent),
+            &format!("{} finished without an answer.", task.agent),
             "answered without text",
         ),
         Outcome::Success => {
@@ -64,7 +64,7 @@ pub(crate) fn outcome_step(
             let said = say(
                 event,
                 None,
-                &format!("{} could not begin there; another machine takes this.", task.agent),
+                &format!("{} could not start on that machine; trying another one.", task.agent),
                 false,
             );
             let patch =
@@ -89,10 +89,7 @@ pub(crate) fn outcome_step(
             let said = say(
                 event,
                 None,
-                &format!(
-                    "{} is not available at the moment; another agent takes this.",
-                    task.agent
-                ),
+                &format!("{} is not available right now; trying another agent.", task.agent),
                 false,
             );
             let patch =
@@ -105,7 +102,7 @@ pub(crate) fn outcome_step(
             )
         }
         Outcome::Timeout => answered(
-            &format!("{} ran into its time limit and was stopped.", task.agent),
+            &format!("{} reached its time limit and was stopped.", task.agent),
             "time limit",
         ),
         Outcome::Failed | Outcome::Unavailable => answered(
@@ -121,13 +118,13 @@ fn stand_in(event: &StoredEvent, agent: &AgentId) -> String {
     if !missing.is_empty() {
         let are = if missing.len() == 1 { "is" } else { "are" };
         return format!(
-            "{} {are} not available at the moment; {agent} answers instead.\n\n",
+            "{} {are} not available right now; {agent} is answering instead.\n\n",
             missing.join(" and ")
         );
     }
     if event.data.fallback {
         format!(
-            "The agent that fits best is not available at the moment; {agent} answers instead.\n\n"
+            "The best agent for this is not available right now; {agent} is answering instead.\n\n"
         )
     } else {
         String::new()

@@ -36,7 +36,7 @@ pub(super) async fn routed(deps: &Deps, event: &StoredEvent) -> Result<Step, Sto
         }
         ApprovalState::Pending => {
             let text = format!(
-                "{agent} needs approval for this: {} Waiting for the owner ({}).",
+                "{agent} needs approval: {} Waiting for the owner ({}).",
                 answer.reason, answer.approval_id
             );
             merge(&mut patch, say(event, None, &text, false));
@@ -128,14 +128,14 @@ pub(super) async fn parked(deps: &Deps, event: &StoredEvent) -> Result<Step, Sto
         ApprovalState::Cancelled => {
             let patch = Patch {
                 reason: Some("halted".to_owned()),
-                ..say(event, None, "Stopped by the owner before it began.", true)
+                ..say(event, None, "Stopped by the owner before it started.", true)
             };
             to(Stage::Refused, None, patch, 0)
         }
         _ => {
             let patch = Patch {
                 reason: Some("not_decided".to_owned()),
-                ..say(event, None, "Nobody decided in time, so this was not done.", true)
+                ..say(event, None, "Nobody approved this in time, so it was not done.", true)
             };
             to(Stage::Expired, None, patch, 0)
         }

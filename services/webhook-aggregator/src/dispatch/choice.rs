@@ -42,7 +42,7 @@ pub(super) fn put(
     };
     let percent = |confidence: f64| (confidence * 100.0).round() as i64;
     let text = format!(
-        "I am not sure whose this is: {} ({} %) or {} ({} %). Choose one, or answer with its name.",
+        "I am not sure which agent should answer: {} ({} %) or {} ({} %). Choose one, or reply with its name.",
         answer.agent,
         percent(answer.confidence),
         other.agent,
@@ -87,7 +87,7 @@ pub(super) async fn by_model(
 /// The event goes on with the agent that a model chose; `patch` is what routing found for the
 /// likelier one.
 pub(super) fn given(answer: &RouteAnswer, agent: &AgentId, mut patch: Patch, now: i64) -> Step {
-    let why = format!("{} It was close, and a model chose {agent}.", answer.reason);
+    let why = format!("{} The scores were close, and a model chose {agent}.", answer.reason);
     if let Some(data) = patch.data.as_mut() {
         data.reason = Some(why);
         if *agent != answer.agent {
@@ -132,10 +132,13 @@ fn go_on(
     now: i64,
 ) -> Step {
     let (why, reason) = match by {
-        Some(_) => ("chosen by the person", format!("It was close, and the person chose {agent}.")),
+        Some(_) => (
+            "chosen by the sender",
+            format!("The scores were close, and the sender chose {agent}."),
+        ),
         None => (
             "nobody chose, so the likelier one takes it",
-            format!("It was close and nobody chose, so it goes to {agent}."),
+            format!("The scores were close and nobody chose, so it goes to {agent}."),
         ),
     };
     let answered = Answered {
@@ -154,7 +157,7 @@ fn go_on(
     let patch = Patch {
         agent: Some(agent.clone()),
         data: Some(data),
-        ..say(event, Some(agent), &format!("{agent} takes it …"), false)
+        ..say(event, Some(agent), &format!("{agent} is on it …"), false)
     };
     to(Stage::Routed, Some(format!("{agent}: {why}")), patch, AT_ONCE)
 }
@@ -179,7 +182,7 @@ pub(crate) async fn pressed(deps: &Deps, press: &StoredEvent, token: &str) -> Po
         return gone();
     }
     if !may_choose(&event, press) {
-        return Ok("Only who asked, or an approver, may choose.".to_owned());
+        return Ok("Only the sender or an approver can choose.".to_owned());
     }
     let [best, second] = &choice.agents;
     let agent = match place {
@@ -188,7 +191,7 @@ pub(crate) async fn pressed(deps: &Deps, press: &StoredEvent, token: &str) -> Po
         _ => return gone(),
     };
     if choose(deps, &event, choice, agent, press).await? {
-        Ok(format!("{agent} takes it."))
+        Ok(format!("{agent} is on it."))
     } else {
         gone()
     }
@@ -263,7 +266,7 @@ pub(super) async fn by_name(
         return done(if chosen {
             format!("chose {agent} for {}", asked.id)
         } else {
-            format!("{} was answered already", asked.id)
+            format!("{} was already answered", asked.id)
         });
     }
     let now = deps.clock.now_ms();
@@ -274,7 +277,7 @@ pub(super) async fn by_name(
         })
     };
     match earlier.iter().find(late) {
-        Some(asked) => done(format!("{} was answered already", asked.id)),
+        Some(asked) => done(format!("{} was already answered", asked.id)),
         None => Ok(None),
     }
 }

@@ -34,7 +34,7 @@ pub(super) async fn received(deps: &Deps, event: &StoredEvent) -> Result<Step, S
     if answer.closed {
         let patch = Patch {
             reason: Some("not_public".to_owned()),
-            ..say(event, None, "Nobody here is open to you.", true)
+            ..say(event, None, "No agent here accepts messages from you.", true)
         };
         return Ok(to(Stage::Refused, Some(answer.reason), patch, 0));
     }
@@ -142,7 +142,7 @@ async fn withdraw(
     if last.state == Stage::Parked && speaks_for(event, last) {
         let patch = Patch {
             reason: Some("taken_back".to_owned()),
-            ..say(last, None, "You gave this to another agent.", true)
+            ..say(last, None, "You reassigned this to another agent.", true)
         };
         let step = to(Stage::Refused, Some("taken back by its sender".to_owned()), patch, 0);
         let command =
@@ -162,7 +162,7 @@ async fn withdraw(
 async fn reject(deps: &Deps, event: &StoredEvent, approval: &ApprovalId) {
     let request = DecideRequest {
         decision: Decision::Reject,
-        reason: Some("Its sender gave this to another agent.".to_owned()),
+        reason: Some("The sender reassigned this to another agent.".to_owned()),
         version: None,
         actor: event.origin.actor.clone(),
     };

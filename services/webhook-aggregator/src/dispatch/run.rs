@@ -7,7 +7,7 @@ use contracts::approval::GivenUp;
 use contracts::event::{Said, Speaker, Stage};
 use contracts::routing::{OutcomeReport, PoolOutcome};
 use contracts::task::{TaskContext, Turn};
-use contracts::{AgentId, Shard, TaskId};
+use contracts::{AgentId, Micros, Shard, TaskId};
 use inbox::{
     EventData, GetTask, InboxExt, NewTask, Patch, PrepareRun, Step, StoredEvent, TaskRow, TaskState,
 };
@@ -61,10 +61,14 @@ pub(super) async fn approved(deps: &Deps, event: &StoredEvent) -> Result<Step, S
     } else {
         deps.clock.now_ms() + TELL_AFTER_MS
     };
+    let placeholder = match task.cost_limit {
+        0 => format!("Working on it ({agent}) …"),
+        limit => format!("Working on it ({agent}, about {}) …", Micros(limit)),
+    };
     let patch = Patch {
         task_id: Some(task.id.clone()),
         task: Some(task),
-        ..say(event, Some(&agent), &format!("{agent} is working on it …"), false)
+        ..say(event, Some(&agent), &placeholder, false)
     };
     Ok(to(Stage::Running, None, patch, due_ms))
 }
@@ -110,7 +114,7 @@ pub(super) async fn running(deps: &Deps, event: &StoredEvent) -> Result<Step, St
                 ..say(
                     event,
                     None,
-                    "No machine took this up within a day, so it was not done.",
+                    "No machine was online for this agent for a day, so this was not done.",
                     true,
                 )
             };
@@ -122,7 +126,7 @@ pub(super) async fn running(deps: &Deps, event: &StoredEvent) -> Result<Step, St
         }
         TaskState::Queued if !event.data.told_offline => {
             let text = format!(
-                "{} is not online at the moment. Your message waits and is worked on as soon as it is.",
+                "{} is offline. Your message is queued and will start when it is back online.",
                 row.agent
             );
             let patch = Patch {
@@ -188,11 +192,11 @@ async fn lost(deps: &Deps, event: &StoredEvent, row: &TaskRow) -> Result<Step, S
     if careful || event.runs >= RUNS_MAX {
         let text = if begun {
             format!(
-                "{} was cut off in the middle of this. It was not begun again, since it may have had effects already.",
+                "{} was interrupted while working on this. It was not restarted, because it may already have changed something.",
                 row.agent
             )
         } else {
-            "No machine could begin this, though it was handed out many times; nothing was done. It is kept, and its owner can have it done again.".to_owned()
+            "No machine could start this after many attempts, so nothing was done. The message is saved, and the owner can replay it.".to_owned()
         };
         let patch =
             Patch { reason: Some("gateway_lost".to_owned()), ..say(event, None, &text, true) };

@@ -266,7 +266,7 @@ async fn nobody_is_open_to_a_guest_and_nobody_is_given_the_message() {
         "{event}"
     );
     assert!(bed.world.asked("/api/approve").is_empty());
-    assert!(bed.sent("/sendMessage").concat().contains("Nobody here is open to you."));
+    assert!(bed.sent("/sendMessage").concat().contains("No agent here accepts messages from you."));
 }
 
 /// The two tokens of the last question that was sent.
@@ -449,7 +449,10 @@ async fn after_a_choice_the_conversation_goes_on_with_the_chosen_agent() {
     bed.telegram(2, "security").await;
     let task = bed.lease().await.remove(0);
     assert_eq!(task["agent"], "security");
-    assert_eq!(task["context"]["reason"], "words It was close, and the person chose security.");
+    assert_eq!(
+        task["context"]["reason"],
+        "words The scores were close, and the sender chose security."
+    );
     bed.finish(&task, "success", "done").await;
     assert!(bed.event("1").await["stages"].to_string().contains("answered by security on g1"));
     bed.world.set(|world| world.unsure_with = None);
@@ -475,7 +478,7 @@ async fn where_a_model_breaks_the_tie_the_person_is_not_asked() {
         task[0]["context"]["reason"]
             .as_str()
             .unwrap()
-            .ends_with("It was close, and a model chose security.")
+            .ends_with("The scores were close, and a model chose security.")
     );
     assert_eq!(bed.world.asked("/api/feedback").len(), 0, "a model's word teaches nothing");
 }
@@ -488,5 +491,5 @@ async fn a_name_that_is_none_of_the_two_is_no_choice() {
     });
     bed.telegram(1, "look at the login").await;
     assert_eq!(bed.event("1").await["state"], "parked");
-    assert!(bed.sent("/sendMessage")[0].contains("I am not sure whose this is"));
+    assert!(bed.sent("/sendMessage")[0].contains("I am not sure which agent should answer"));
 }

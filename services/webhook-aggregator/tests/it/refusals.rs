@@ -95,7 +95,7 @@ async fn a_flood_is_acknowledged_ignored_and_told_once() {
     assert_eq!(
         bed.sent("/sendMessage")
             .iter()
-            .filter(|body| body.contains("more than I can take"))
+            .filter(|body| body.contains("sending messages too fast"))
             .count(),
         1
     );
@@ -128,7 +128,7 @@ async fn a_flood_through_the_console_is_told_there_once() {
     assert_eq!(
         lines
             .iter()
-            .filter(|line| line["text"].as_str().unwrap().contains("more than I can take"))
+            .filter(|line| line["text"].as_str().unwrap().contains("sending messages too fast"))
             .count(),
         1,
         "{said}"
