@@ -16,7 +16,7 @@ pub enum Effect {
 
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $status:literal, $retry:literal, $effect:ident, $title:literal, $fix:literal;)+) => {
-        /// The reason for a refused request. On the wire it is the snake_case name.
+        /// The reason for a refused request. On the wire it is the `snake_case` name.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         pub enum ErrorCode {

@@ -13,7 +13,7 @@ pub struct Target {
     /// Telegram chat id, Slack channel id, Discord channel id, or web conversation id. With
     /// `direct` it is the user's id, for a direct message.
     pub chat: String,
-    /// Telegram topic, Slack thread_ts.
+    /// Telegram topic, Slack `thread_ts`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thread: Option<String>,
     /// The message to reply to.

@@ -66,7 +66,7 @@ fn accept(context: &Context<'_>, mut event: NewEvent) -> PortResult<Accepted> {
         match event.limit_notice.take().filter(|_| tell) {
             // The console has no platform behind it: what is said there is the transcript.
             Some(notice) if event.channel == ChannelKind::Web.as_str() => {
-                event.said.push(line_of(notice, &event))
+                event.said.push(line_of(notice, &event));
             }
             Some(notice) => outbox::put(context, &notice)?,
             None => {}

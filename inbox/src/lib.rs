@@ -60,6 +60,9 @@ use context::{args, json};
 use platform::ports::PortResult;
 
 /// Carries out a command. Run it in a transaction, and roll that back when it fails.
+///
+/// # Errors
+/// The command's own refusal, or an error of the tables; nothing of it may be kept then.
 pub fn handle(context: &Context<'_>, command: Command) -> PortResult<Reply> {
     command.carry_out(context)
 }

@@ -42,7 +42,7 @@ pub(super) fn put(context: &Context<'_>, draft: &Draft) -> PortResult<()> {
         args![
             &draft.id,
             context.shard.as_str(),
-            draft.event_id.as_ref().map(|id| id.as_str()),
+            draft.event_id.as_ref().map(contracts::EventId::as_str),
             &address,
             json(&draft.target)?,
             &draft.text,

@@ -31,7 +31,7 @@ pub struct NewEvent {
     /// `Received`, `Ignored` or `Quarantined`.
     pub state: Stage,
     pub reason: Option<String>,
-    /// Limits that count this message; exceeding one makes it Ignored(rate_limited).
+    /// Limits that count this message; exceeding one makes it `Ignored(rate_limited)`.
     pub limits: Vec<super::Limit>,
     /// Said once when a limit is first exceeded.
     pub limit_notice: Option<Draft>,

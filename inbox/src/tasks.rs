@@ -237,7 +237,7 @@ impl RenewLease {
             )?;
             context.exec(
                 "UPDATE gateway SET seen_ms = ?2 WHERE id = ?1",
-                args![row.gateway_id.as_ref().map(|id| id.as_str()), context.now_ms],
+                args![row.gateway_id.as_ref().map(contracts::GatewayId::as_str), context.now_ms],
             )?;
         }
         Ok(row)

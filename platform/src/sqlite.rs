@@ -5,6 +5,9 @@ use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, ErrorCode};
 
 /// Runs one statement and reads its rows.
+///
+/// # Errors
+/// That of SQLite, as the kind that callers act on.
 pub fn run(connection: &Connection, statement: &Statement) -> PortResult<Vec<Row>> {
     let mut prepared = connection.prepare_cached(&statement.sql).map_err(|e| port_error(&e))?;
     let names: Vec<String> = prepared.column_names().map(str::to_owned).collect();
@@ -29,6 +32,9 @@ pub fn run(connection: &Connection, statement: &Statement) -> PortResult<Vec<Row
 }
 
 /// Runs all in one transaction.
+///
+/// # Errors
+/// That of the first statement that fails; nothing is kept. At COMMIT the effect may be unknown.
 pub fn run_batch(
     connection: &mut Connection,
     statements: &[Statement],

@@ -55,7 +55,7 @@ const REFUSED: &[libc::c_long] = &[
     libc::SYS_adjtimex,
 ];
 /// Answered as if the kernel did not have them, so that programs take the older call: `clone3`
-/// hands its flags over in memory, where a filter cannot look, and io_uring makes calls that no
+/// hands its flags over in memory, where a filter cannot look, and `io_uring` makes calls that no
 /// filter sees.
 const ABSENT: &[libc::c_long] = &[
     libc::SYS_clone3,

@@ -13,6 +13,9 @@ const EVENTS: &str = "/webhook-aggregator/api/events?channel=telegram&limit=500"
 
 impl Player<'_> {
     /// Runs one checking step.
+    ///
+    /// # Errors
+    /// The difference between what the step expects and what there is.
     pub async fn look(&mut self, deed: &Deed) -> Result<(), Mismatch> {
         match deed {
             Deed::Becomes { name, state, reason } => {
@@ -126,6 +129,9 @@ impl Player<'_> {
     }
 
     /// The event of a message or press.
+    ///
+    /// # Errors
+    /// When nothing was sent under the name, or the event is not there.
     pub async fn event(&mut self, name: &str) -> Result<Value, Mismatch> {
         let key = self.update(name)?["update_id"].to_string();
         let events = self.events().await?;

@@ -115,13 +115,13 @@ impl Exchange {
         };
         let body_end =
             lines.iter().skip(1).position(|line| starts(line)).map_or(lines.len(), |at| at + 1);
-        exchange.body = lines[1..body_end].join("\n").trim().to_owned();
+        lines[1..body_end].join("\n").trim().clone_into(&mut exchange.body);
         for (at, line) in
             lines.iter().enumerate().skip(body_end).filter(|(_, line)| !line.trim().is_empty())
         {
             match parse(FORMS, line).map_err(|why| (at, why))? {
                 Wanted::Status(status, eventually) => {
-                    (exchange.status, exchange.eventually) = (status, eventually)
+                    (exchange.status, exchange.eventually) = (status, eventually);
                 }
                 Wanted::Fact(fact) => exchange.facts.push(fact),
             }

@@ -48,6 +48,9 @@ pub trait Host: Send {
     /// Sends a request to the front door. An error means that the host does not answer at all.
     async fn send(&mut self, request: Request) -> Result<Answer, String>;
     /// Changes the agent's program.
+    ///
+    /// # Errors
+    /// The host does not answer at all.
     fn set_agent(&mut self, agent: &Agent) -> Result<(), String>;
     /// How often the agent's program was started, across restarts of the host.
     fn runs(&self, agent: &str) -> usize;

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 /// Pause between two checks.
 pub(crate) const BREATH: Duration = Duration::from_millis(40);
 /// Request timeout, above any long poll.
-pub(crate) const ANSWER: Duration = Duration::from_secs(60);
+pub(crate) const ANSWER: Duration = Duration::from_mins(1);
 /// Maximum `advance` of a test in real time.
 pub(crate) const ADVANCE_MS_MAX: i64 = 3_000;
 /// Log lines in a failure.

@@ -193,7 +193,7 @@ impl Player<'_> {
             let answer = self.send(request).await?;
             match exchange.check(answer.status, &answer.body) {
                 Err(_) if exchange.eventually && self.host.now_ms() < deadline => {
-                    self.host.breathe().await
+                    self.host.breathe().await;
                 }
                 verdict => return verdict,
             }
@@ -221,12 +221,18 @@ impl Player<'_> {
     }
 
     /// Sends a request that must get a response with any status.
+    ///
+    /// # Errors
+    /// When the host does not answer.
     pub async fn send(&mut self, request: Request) -> Result<Answer, Mismatch> {
         let what = format!("an answer to {} {}", request.method, request.path);
         self.host.send(request).await.map_err(|why| Mismatch::new(what, why))
     }
 
     /// The update sent under a name.
+    ///
+    /// # Errors
+    /// When nothing was sent under the name; names what was.
     pub fn update(&self, name: &str) -> Result<&Value, Mismatch> {
         self.updates.get(name).ok_or_else(|| {
             let mut known: Vec<_> = self.updates.keys().map(String::as_str).collect();
@@ -236,6 +242,9 @@ impl Player<'_> {
     }
 
     /// Retries until it matches or the patience ends, then returns the last difference.
+    ///
+    /// # Errors
+    /// The last difference.
     pub async fn eventually<T>(
         &mut self,
         look: impl Fn(&dyn Host) -> Result<T, Mismatch>,

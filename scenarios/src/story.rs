@@ -112,7 +112,7 @@ fn blocks<'a>(file: &str, text: &'a str) -> Result<Vec<Block<'a>>, Failure> {
     for (at, line) in text.lines().enumerate() {
         match (line.strip_prefix("```"), &mut open) {
             (Some(mark), None) => {
-                open = Some(Block { mark: mark.trim(), line: at + 2, lines: Vec::new() })
+                open = Some(Block { mark: mark.trim(), line: at + 2, lines: Vec::new() });
             }
             (Some(_), Some(_)) => done.extend(open.take()),
             (None, Some(block)) => block.lines.push(line),

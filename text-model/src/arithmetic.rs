@@ -64,7 +64,7 @@ pub fn softmax(values: &mut [f32]) {
     }
 }
 
-/// SplitMix64 (Steele, Lea and Flood 2014): small, fast, and good enough for shuffles and dropout
+/// `SplitMix64` (Steele, Lea and Flood 2014): small, fast, and good enough for shuffles and dropout
 /// masks. Learnt models depend on its bits, so it is not left to a library that may change its
 /// algorithm.
 #[derive(Clone, Debug)]

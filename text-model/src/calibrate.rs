@@ -399,7 +399,7 @@ fn fit_temperature(held_out: &[HeldOut]) -> f32 {
         let (left, right) = (high - GOLDEN * (high - low), low + GOLDEN * (high - low));
         if loss(left) < loss(right) { high = right } else { low = left }
     }
-    exp((low + high) / 2.0)
+    exp(f32::midpoint(low, high))
 }
 
 /// Logistic regression over standardised inputs, both sides weighted equally, by gradient descent

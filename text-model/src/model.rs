@@ -96,7 +96,7 @@ impl Model {
                 // of lines.
                 features.shrink_to_fit();
                 tokens.letters = Vec::new();
-                Prepared { features, tokens, label, weight, against }
+                Prepared { tokens, features, label, weight, against }
             };
         let lines: Vec<Prepared> = tokens.into_iter().zip(&texts).map(prepared).collect();
         let Calibrated { temperature, gate, thresholds, held_out } =

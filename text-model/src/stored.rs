@@ -66,6 +66,9 @@ impl Model {
     }
 
     /// Reads the bytes of [`Model::to_bytes`]; anything else is an error, never a panic.
+    ///
+    /// # Errors
+    /// When the bytes are not those of a model.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ModelError> {
         let (body, sum) = bytes.split_last_chunk::<8>().ok_or(ModelError::NotAModel)?;
         let mut reader = Reader(body);

@@ -26,14 +26,15 @@ const ENDING: Duration = Duration::from_secs(10);
 /// closes, even when this process is killed.
 struct Running {
     child: Child,
-    _tie: Option<ChildStdin>,
+    #[expect(dead_code, reason = "held: the child ends when it closes")]
+    tie: Option<ChildStdin>,
 }
 
 impl Running {
     fn start(command: Command) -> std::io::Result<Self> {
         let mut child = tokio::process::Command::from(command).kill_on_drop(true).spawn()?;
-        let _tie = child.stdin.take();
-        Ok(Self { child, _tie })
+        let tie = child.stdin.take();
+        Ok(Self { child, tie })
     }
     /// Asks it to end and waits for it.
     async fn end(mut self) {

@@ -67,9 +67,12 @@ impl Schemas {
         C: Call<Request: JsonSchema + 'static, Reply: JsonSchema + 'static>,
     {
         let is_empty = TypeId::of::<C::Request>() == TypeId::of::<()>();
-        let request = (!is_empty).then(|| match C::METHOD.has_body() {
-            true => self.requests.subschema_for::<C::Request>(),
-            false => C::Request::json_schema(&mut self.requests),
+        let request = (!is_empty).then(|| {
+            if C::METHOD.has_body() {
+                self.requests.subschema_for::<C::Request>()
+            } else {
+                C::Request::json_schema(&mut self.requests)
+            }
         });
         let reply = match TypeId::of::<C::Reply>() {
             id if id == TypeId::of::<()>() => Body::Nothing,

@@ -43,7 +43,7 @@ impl Checkup {
             status: "ok".to_owned(),
             version: version.to_owned(),
             problems: Vec::new(),
-            depends_on: Default::default(),
+            depends_on: std::collections::BTreeMap::default(),
         };
         Self { health, works: true }
     }

@@ -32,6 +32,9 @@ impl Faults {
         self.0.lock().unwrap().extend(std::iter::repeat_n(Fault::KeepButFail, n));
     }
     /// Runs an operation under the next fault.
+    ///
+    /// # Errors
+    /// That of the fault, else that of the operation.
     pub fn around<T>(&self, operation: impl FnOnce() -> PortResult<T>) -> PortResult<T> {
         let fault = {
             let mut faults = self.0.lock().unwrap();

@@ -82,6 +82,9 @@ pub trait Sql: Send + Sync {
 /// Synchronous SQLite, as in a Durable Object or on a connection.
 pub trait SyncSql {
     /// Runs one statement; the rows of SELECT or RETURNING.
+    ///
+    /// # Errors
+    /// Those of the database: a broken constraint, a full disk, a statement that is wrong.
     fn exec(&self, sql: &str, args: &[SqlValue]) -> PortResult<Vec<Row>>;
 }
 
@@ -105,6 +108,9 @@ impl<S: Sql + ?Sized> SqlExt for S {
 }
 
 /// Reads a row into a value by its column names.
+///
+/// # Errors
+/// `Invalid` when the row has not the value's fields.
 pub fn read_row<T: DeserializeOwned>(row: Row) -> PortResult<T> {
     serde_json::from_value(serde_json::Value::Object(row)).map_err(|e| {
         PortError::clean(PortErrorKind::Invalid, format!("a row has another shape: {e}"))

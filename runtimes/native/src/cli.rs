@@ -25,7 +25,7 @@ pub struct Cli {
 /// Options of every command.
 #[derive(Args, Clone)]
 pub struct Global {
-    /// Data directory [default: $QUINTET_DATA, $XDG_DATA_HOME/quintet or ~/.local/share/quintet]
+    /// Data directory [default: $`QUINTET_DATA`, $`XDG_DATA_HOME/quintet` or ~/.local/share/quintet]
     #[arg(long, global = true, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Address of a running server [default: the server of the data directory]

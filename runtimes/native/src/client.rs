@@ -62,7 +62,7 @@ impl Client {
                 )
             }
         };
-        let http = client_for(&base, Duration::from_secs(60))?;
+        let http = client_for(&base, Duration::from_mins(1))?;
         Ok(Self { http, base, addresses, token })
     }
     /// The URL of a path at the root.

@@ -41,7 +41,7 @@ fn collect(folder: &Dir<'_>, files: &mut Vec<SourceFile>) {
 pub fn read(folder: &Path) -> Result<Vec<SourceFile>> {
     let (files, findings) = read_reporting(folder)?;
     findings.iter().for_each(|finding| {
-        crate::terminal::remark(&format!("{}: {}", finding.path, finding.message))
+        crate::terminal::remark(&format!("{}: {}", finding.path, finding.message));
     });
     Ok(files)
 }
@@ -62,7 +62,7 @@ pub fn read_reporting(folder: &Path) -> Result<(Vec<SourceFile>, Vec<Finding>)> 
         .with_context(|| format!("cannot read the folder {}", folder.display()))?;
     let mut findings = Vec::new();
     let mut report = |what: &Path, why: Odd| {
-        findings.push(why.finding(what.strip_prefix(&root).unwrap_or(what)))
+        findings.push(why.finding(what.strip_prefix(&root).unwrap_or(what)));
     };
     let found = walk(&root, &mut report);
     if found.len() > FILES_MAX {

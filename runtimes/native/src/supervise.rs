@@ -146,7 +146,7 @@ fn reap(program: Pid, end: &mut Option<End>) {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::Exited(pid, code)) if pid == program => *end = Some(End::Code(code)),
             Ok(WaitStatus::Signaled(pid, signal, _)) if pid == program => {
-                *end = Some(End::Signal(signal as i32))
+                *end = Some(End::Signal(signal as i32));
             }
             Ok(WaitStatus::StillAlive) | Err(_) => return,
             Ok(_) => {}

@@ -28,7 +28,7 @@ const IDLE_MS: i64 = 1_000;
 const FLOOR_MS: i64 = 20;
 const PROBE_EVERY: Duration = Duration::from_secs(15);
 /// Interval between checks for daily work.
-const DAILY_LOOK: Duration = Duration::from_secs(600);
+const DAILY_LOOK: Duration = Duration::from_mins(10);
 
 /// Runs until Ctrl-C or SIGTERM.
 ///

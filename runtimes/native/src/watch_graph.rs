@@ -137,7 +137,7 @@ async fn publish(
             tell(&findings, folder);
         }
         Err(error @ (PublishError::TooLarge(_) | PublishError::LongMessage)) => {
-            remark(&format!("graph: {}; the previous graph stays current", sentence(&error)))
+            remark(&format!("graph: {}; the previous graph stays current", sentence(&error)));
         }
         Err(error) => {
             remark(&format!(

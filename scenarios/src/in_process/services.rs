@@ -64,7 +64,7 @@ impl Services {
         let (crew, switchboard) = (Arc::new(Crew::default()), Switchboard::default());
         let parts = parts(world, tree, &crew, &switchboard);
         let routers = routers(&parts);
-        *switchboard.lock().unwrap() = routers.clone();
+        switchboard.lock().unwrap().clone_from(&routers);
         webhook_aggregator::recover(&parts.aggregator, &parts.gateway.gateway_id).await.unwrap();
         if !skill_graph_loader::has_graph(&parts.loader).await.unwrap() {
             skill_graph_loader::publish_files(&parts.loader, default_graph(), None, false)

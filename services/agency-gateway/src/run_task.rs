@@ -164,6 +164,6 @@ fn refusal(error: CallError) -> ApiError {
             ApiError::new(ErrorCode::NotApproved, "There is no such approval.")
         }
         CallError::Refused(problem) => ApiError::new(ErrorCode::NotApproved, problem.detail),
-        other => other.into(),
+        other @ CallError::Port(_) => other.into(),
     }
 }

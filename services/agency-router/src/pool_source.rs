@@ -45,6 +45,9 @@ impl PoolSource {
     }
 
     /// Records the outcome of a run.
+    ///
+    /// # Errors
+    /// Those of the cell; nothing is recorded then.
     pub async fn report(
         &self,
         cell: &dyn Cell,

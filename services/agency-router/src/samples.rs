@@ -77,7 +77,7 @@ pub fn graph() -> Graph {
         headings: vec![],
         related_agents: vec![],
         body: String::new(),
-        extra: Default::default(),
+        extra: std::collections::BTreeMap::default(),
     };
     Graph {
         version: Some(GraphVersion::from("v1")),

@@ -79,7 +79,7 @@ async fn route_estimates_the_cost_from_prices_and_earlier_runs() {
     let analysis = world.ok("POST", "/api/analyze", ask.clone()).await;
     assert_eq!(
         (&analysis["estimatedTokens"], &analysis["estimatedCost"]),
-        (&json!({"input": 40_006, "output": 5_000}), &json!(0.195018))
+        (&json!({"input": 40_006, "output": 5_000}), &json!(0.195_018))
     );
     let took = |input: u64| json!({"agent": "codegen", "outcome": "succeeded", "complexity": "moderate", "tokens": {"input": input, "output": 1_000}});
     for input in [9_000, 10_000, 11_000] {

@@ -92,6 +92,9 @@ fn set_cookie(config: &Config, value: &str, age_s: i64) -> String {
 }
 
 /// Creates a sign-in link, as a path: valid once, for ten minutes.
+///
+/// # Errors
+/// Those of the database; there is no link then.
 pub async fn sign_in_link(deps: &Deps) -> PortResult<String> {
     let code = deps.clock.random_hex(32);
     store::keep_link(&*deps.sql, &digest_hex(code.as_bytes()), deps.clock.now_ms() + LINK_MS)

@@ -266,10 +266,13 @@ async fn whom_to_ask(
             .unwrap_or_default();
     }
     let found = deps.calls.ask::<ListApprovers>(&(), &()).await;
-    found.map(|approvers| approvers.targets).unwrap_or_else(|error| {
-        tracing::warn!(%error, "the approvers are unknown; the dashboard shows the request");
-        Vec::new()
-    })
+    found.map_or_else(
+        |error| {
+            tracing::warn!(%error, "the approvers are unknown; the dashboard shows the request");
+            Vec::new()
+        },
+        |approvers| approvers.targets,
+    )
 }
 
 fn repetition(request: &ApproveRequest, row: ApprovalRow) -> ApiResult<ApprovalRow> {
@@ -476,7 +479,7 @@ mod tests {
 
     #[test]
     fn approve_refuses_numbers_that_a_digest_cannot_distinguish() {
-        assert!(is_exact(&json!({"a": [1, 2.5, -9007199254740992_i64]})));
-        assert!(!is_exact(&json!({"a": [9007199254740993_i64]})));
+        assert!(is_exact(&json!({"a": [1, 2.5, -9_007_199_254_740_992_i64]})));
+        assert!(!is_exact(&json!({"a": [9_007_199_254_740_993_i64]})));
     }
 }

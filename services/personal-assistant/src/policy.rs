@@ -237,15 +237,15 @@ mod tests {
     fn policy_balanced_approves_a_quarter_of_the_threshold_and_asks_above() {
         assert_eq!(verdict(&ask(0.0), &rules()), Verdict::Approve);
         assert_eq!(verdict(&ask(2.5), &rules()), Verdict::Approve);
-        assert_eq!(verdict(&ask(2.500001), &rules()), Verdict::AskOwner);
-        assert_eq!(rule(&ask(10.000001), &rules()).policies, [id::COST_THRESHOLD]);
+        assert_eq!(verdict(&ask(2.500_001), &rules()), Verdict::AskOwner);
+        assert_eq!(rule(&ask(10.000_001), &rules()).policies, [id::COST_THRESHOLD]);
     }
 
     #[test]
     fn policy_conservative_asks_about_any_cost_and_aggressive_only_above_the_threshold() {
         let conservative = Rules { risk_tolerance: RiskTolerance::Conservative, ..rules() };
         let aggressive = Rules { risk_tolerance: RiskTolerance::Aggressive, ..rules() };
-        assert_eq!(verdict(&ask(0.000001), &conservative), Verdict::AskOwner);
+        assert_eq!(verdict(&ask(0.000_001), &conservative), Verdict::AskOwner);
         assert_eq!(verdict(&ask(0.0), &conservative), Verdict::Approve);
         assert_eq!(verdict(&ask(10.0), &aggressive), Verdict::Approve);
         assert_eq!(verdict(&ask(10.01), &aggressive), Verdict::AskOwner);

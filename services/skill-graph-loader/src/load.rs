@@ -44,6 +44,9 @@ impl From<LoadError> for ApiError {
 }
 
 /// The graph of a version.
+///
+/// # Errors
+/// When the version is unknown, or its graph is missing or unreadable.
 pub async fn graph(deps: &Deps, version: &GraphVersion) -> Result<Arc<Loaded>, LoadError> {
     if let Some(loaded) = deps.cache.graph(version) {
         return Ok(loaded);
@@ -77,6 +80,9 @@ fn parsed(version: &GraphVersion, json: Bytes) -> Option<Loaded> {
 }
 
 /// The searcher of a version. Rebuilds a damaged or missing index.
+///
+/// # Errors
+/// When the graph is missing or unreadable; an index is rebuilt instead.
 pub async fn searcher(deps: &Deps, version: &GraphVersion) -> Result<Searcher, LoadError> {
     if let Some(searcher) = deps.cache.searcher(version) {
         return Ok(searcher);
@@ -99,6 +105,9 @@ pub async fn searcher(deps: &Deps, version: &GraphVersion) -> Result<Searcher, L
 }
 
 /// An object named by a version's row.
+///
+/// # Errors
+/// When the object is missing or cannot be read.
 pub async fn object(
     deps: &Deps,
     version: &GraphVersion,

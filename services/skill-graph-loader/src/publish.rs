@@ -134,6 +134,9 @@ impl From<PublishError> for ApiError {
 }
 
 /// The endpoint: JSON, plain or gzipped.
+///
+/// # Errors
+/// When the body is too large or no graph, or cannot be stored; the served version stays.
 pub async fn publish(State(deps): State<Deps>, request: Request) -> ApiResult<Json<Published>> {
     let limit = deps.limits.body_bytes_max;
     let gzip = match request
@@ -317,9 +320,12 @@ async fn nobody_vanishes(
 }
 
 /// Lower-case hex SHA-256 over the JSON of a graph without a version, members in the order of their
-/// names. Only this service computes it, so serde_json's way to write numbers will do, which is the
+/// names. Only this service computes it, so `serde_json`'s way to write numbers will do, which is the
 /// same on both runtimes. Versions are named by it: a change of the writing would publish every
 /// graph anew.
+///
+/// # Errors
+/// When a value has no JSON.
 pub fn digest(graph: &Graph) -> Result<String, PublishError> {
     let failed = |e: serde_json::Error| PublishError::Digest(e.to_string());
     // A tree keeps its members sorted.

@@ -12,6 +12,9 @@ use platform::edge::{ApiError, ApiResult, JsonBody};
 
 /// Rolls back to the version with these first characters, or to the one served before the current
 /// one was published.
+///
+/// # Errors
+/// When no version, or more than one, begins like that; the served version stays.
 pub async fn rollback(
     State(deps): State<Deps>,
     JsonBody(request): JsonBody<RollbackRequest>,

@@ -63,7 +63,7 @@ impl Searcher {
         let mut wanted = Wanted::default();
         for (word, expansions) in found.expansions.iter().enumerate() {
             expansions.iter().for_each(|expansion| {
-                wanted.add(self.index.term(expansion.position), word, expansion.weight)
+                wanted.add(self.index.term(expansion.position), word, expansion.weight);
             });
         }
         let skills = found.documents.iter().filter_map(|(document, score)| {

@@ -75,6 +75,9 @@ fn names<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<ObjectName
 const COLUMNS: &str = "version, digest, published_at, message, agents, skills, findings, objects";
 
 /// The current version: one row read.
+///
+/// # Errors
+/// Those of the database.
 pub async fn current(sql: &dyn Sql) -> PortResult<Option<GraphVersion>> {
     #[derive(Deserialize)]
     struct Pointer {
@@ -86,12 +89,18 @@ pub async fn current(sql: &dyn Sql) -> PortResult<Option<GraphVersion>> {
 }
 
 /// One version.
+///
+/// # Errors
+/// Those of the database.
 pub async fn version(sql: &dyn Sql, version: &GraphVersion) -> PortResult<Option<Version>> {
     let text = format!("SELECT {COLUMNS} FROM skill_graph WHERE version = ?1 AND state = 'ready'");
     sql.one(Statement::new(text).bind(version.as_str())).await
 }
 
 /// Versions with this prefix: at most two, which shows whether it is unique.
+///
+/// # Errors
+/// Those of the database.
 pub async fn beginning_with(sql: &dyn Sql, start: &str) -> PortResult<Vec<Version>> {
     // Hexadecimal digits sort before `g`, so the key's index is used instead of a scan.
     let text = format!(
@@ -102,6 +111,9 @@ pub async fn beginning_with(sql: &dyn Sql, start: &str) -> PortResult<Vec<Versio
 }
 
 /// The version served when this one was published; if unrecorded, the one published before it.
+///
+/// # Errors
+/// Those of the database.
 pub async fn before(sql: &dyn Sql, version: &GraphVersion) -> PortResult<Option<Version>> {
     let text = format!(
         "SELECT {COLUMNS} FROM skill_graph WHERE state = 'ready' AND version = COALESCE(
@@ -113,6 +125,9 @@ pub async fn before(sql: &dyn Sql, version: &GraphVersion) -> PortResult<Option<
 }
 
 /// All versions, the latest publish first.
+///
+/// # Errors
+/// Those of the database.
 pub async fn versions(sql: &dyn Sql) -> PortResult<Vec<VersionRow>> {
     let text = format!(
         "SELECT {COLUMNS} FROM skill_graph WHERE state = 'ready' ORDER BY seq DESC LIMIT ?1"
@@ -134,6 +149,9 @@ pub async fn versions(sql: &dyn Sql) -> PortResult<Vec<VersionRow>> {
 /// Writes the row and makes it current, atomically. `Conflict` when the current version is no
 /// longer `seen`, which becomes its parent. A republished version keeps its message unless there is
 /// a new one.
+///
+/// # Errors
+/// `Conflict` when another publish came first; else those of the database.
 pub async fn publish(sql: &dyn Sql, row: &Version, seen: Option<&GraphVersion>) -> PortResult<()> {
     let objects = serde_json::to_string(&row.objects)
         .map_err(|e| PortError::clean(PortErrorKind::Invalid, e.to_string()))?;
@@ -164,6 +182,9 @@ pub async fn publish(sql: &dyn Sql, row: &Version, seen: Option<&GraphVersion>) 
 }
 
 /// Makes a stored version current. False when the current version is no longer `seen`.
+///
+/// # Errors
+/// Those of the database.
 pub async fn point(
     sql: &dyn Sql,
     to: &GraphVersion,

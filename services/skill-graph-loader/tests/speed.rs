@@ -61,7 +61,7 @@ fn vault(files: usize, bytes: usize) -> (Graph, Vec<String>) {
             headings: some(4),
             related_agents: vec![],
             body,
-            extra: Default::default(),
+            extra: std::collections::BTreeMap::default(),
         }
     });
     (Graph { skills: skills.collect(), ..Graph::default() }, words)
@@ -85,7 +85,7 @@ fn search_over_ten_thousand_files_takes_two_milliseconds() {
     let mut dice = Dice(fastrand::Rng::with_seed(7));
     let mut times = Vec::new();
     for round in 0..3000 {
-        let mut query: Vec<String> = (0..1 + dice.roll(5)).map(|_| dice.word(&words)).collect();
+        let mut query: Vec<String> = (0..=dice.roll(5)).map(|_| dice.word(&words)).collect();
         match round % 4 {
             // A typo, the beginning of a word, a frequent letter.
             0 => query.push({

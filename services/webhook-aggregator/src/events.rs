@@ -80,7 +80,7 @@ pub(crate) async fn newest(
         .endpoints
         .iter()
         .filter(|endpoint| channel.is_none_or(|channel| channel == endpoint.channel.as_str()))
-        .map(|endpoint| endpoint.shard())
+        .map(super::config::Endpoint::shard)
         .collect();
     let lists = join_all(shards.iter().map(|shard| async {
         let list =

@@ -138,7 +138,7 @@ fn new_event(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8]) ->
         }
         Kind::Press { token, callback } => {
             event.control = true;
-            event.text = "button".to_owned();
+            "button".clone_into(&mut event.text);
             event.origin.press = Some(Press { token, callback });
         }
         Kind::Message { text } => content(deps, endpoint, &mut event, text, standing),

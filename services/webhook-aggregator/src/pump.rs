@@ -24,6 +24,9 @@ const LEASE_MS: i64 = 60_000;
 const STEPS_MAX: usize = 16;
 
 /// Moves everything that is due in one inbox as far as it goes.
+///
+/// # Errors
+/// The first error of the inbox; what is due stays due.
 pub async fn pump(deps: &Deps, shard: &Shard) -> PortResult<()> {
     let mut sent = Vec::new();
     loop {
@@ -65,11 +68,17 @@ async fn claim(deps: &Deps, shard: &Shard, sent: Vec<SentReport>) -> PortResult<
 }
 
 /// When the inbox wants attention next, milliseconds since the epoch.
+///
+/// # Errors
+/// Those of the inbox.
 pub async fn next_due(deps: &Deps, shard: &Shard) -> PortResult<Option<i64>> {
     deps.inbox.ask(shard, NextDue).await
 }
 
 /// After a restart: releases the claims and runs of the previous process and its own gateway.
+///
+/// # Errors
+/// Those of the inbox; claims then end with their leases.
 pub async fn recover(deps: &Deps, gateway: &GatewayId) -> PortResult<()> {
     for shard in deps.config.shards() {
         deps.inbox.ask(&shard, Recover { gateway: gateway.clone() }).await?;

@@ -95,7 +95,7 @@ async fn one_request(
     }
     match connection.judge(&attempt.aim, &answer) {
         Verdict::Opened { chat } => {
-            row.parts.push(Part { id: String::new(), chat, shows: String::new() })
+            row.parts.push(Part { id: String::new(), chat, shows: String::new() });
         }
         Verdict::Shown { message, chat } => shown(row, &attempt.aim, message, chat),
         Verdict::Gone => row.parts.clear(),
@@ -121,7 +121,7 @@ fn shown(row: &mut OutboxRow, aim: &Aim, message: String, chat: String) {
             }
         }
         Aim::AnswerPress | Aim::OpenDirect => {
-            row.parts.push(Part { id: message, chat, shows: String::new() })
+            row.parts.push(Part { id: message, chat, shows: String::new() });
         }
     }
 }

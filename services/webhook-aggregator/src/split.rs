@@ -26,7 +26,7 @@ impl Limit {
     }
 }
 
-/// Room kept for closing a fence (`\n```) in a part.
+/// Room kept for closing a fence (a line feed and three backticks) in a part.
 const FENCE_ROOM: usize = 4;
 
 /// The parts, each within the limit and none empty. A text of nothing gives one part with a dash.

@@ -22,6 +22,9 @@ pub struct CaseError {
 }
 
 /// Reads one JSON object per line: `text`, and the label in `label_field`. Skips blank lines.
+///
+/// # Errors
+/// The first line that is no such object, by its number.
 pub fn read_cases(lines: &str, label_field: &str) -> Result<Vec<Case>, CaseError> {
     let mut cases = Vec::new();
     for (place, line) in lines.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {

@@ -143,7 +143,7 @@ mod tests {
         ];
         let inside: Vec<&Outcome> = outcomes.iter().collect();
         // a: tp 2, fp 0, fn 1 → 0.8; b: tp 1, fp 1, fn 0 → 2/3.
-        assert!((macro_f1(&inside).unwrap() - (0.8 + 2.0 / 3.0) / 2.0).abs() < 1e-12);
+        assert!((macro_f1(&inside).unwrap() - f64::midpoint(0.8, 2.0 / 3.0)).abs() < 1e-12);
         // Gaps 0.1, 0.2, 0.7, 0.4 in four bins of one line each.
         assert!((calibration_error(&inside).unwrap() - 0.35).abs() < 1e-12);
         assert_eq!(coverage(&inside).at_95, Some(0.5));

@@ -39,7 +39,7 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response
         "/clock" => suite::clock(&WorkerClock),
         "/background" => suite::background(&WaitUntil, Arc::new(WorkerClock)).await,
         "/outbound" => {
-            suite::outbound(&FetchOutbound, request.url()?.query().unwrap_or_default()).await
+            suite::outbound(&FetchOutbound, request.url()?.query().unwrap_or_default()).await;
         }
         "/slow" => cloudflare::clock::pause(500).await,
         "/d1/table" => drop(

@@ -91,9 +91,9 @@ pub async fn halt(
     };
     let answer = client.ask::<Halt>(&(), &request).await?;
     if as_json {
-        say_json(&answer)
+        say_json(&answer);
     } else {
-        say(&answer.message)
+        say(&answer.message);
     }
     Ok(())
 }
@@ -106,9 +106,9 @@ pub async fn resume(client: &Client, task: Option<String>, as_json: bool) -> Res
     let request = ResumeRequest { task_id: task.map(TaskId::new), ..ResumeRequest::default() };
     let answer = client.ask::<Resume>(&(), &request).await?;
     if as_json {
-        say_json(&answer)
+        say_json(&answer);
     } else {
-        say(&answer.message)
+        say(&answer.message);
     }
     Ok(())
 }

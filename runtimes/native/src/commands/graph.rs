@@ -60,18 +60,18 @@ pub async fn graph(
         Graph::Versions => {
             let list = client()?.ask::<ListVersions>(&(), &()).await?;
             if as_json {
-                say_json(&list)
+                say_json(&list);
             } else {
-                say(&versions(&list.versions))
+                say(&versions(&list.versions));
             }
             Ok(())
         }
         Graph::Diff { from, to } => {
             let diff = client()?.ask::<ReadDiff>(&(), &DiffQuery { from, to }).await?;
             if as_json {
-                say_json(&diff)
+                say_json(&diff);
             } else {
-                say(&readable(&diff))
+                say(&readable(&diff));
             }
             Ok(())
         }
@@ -211,7 +211,7 @@ fn versions(rows: &[VersionRow]) -> String {
 fn readable(diff: &GraphDiff) -> String {
     let mut out = format!("{} → {}", diff.from, diff.to);
     let mut add = |mark: &str, text: &str| {
-        out.push_str(&format!("\n{mark} {}", short(&printable(text), 120)))
+        out.push_str(&format!("\n{mark} {}", short(&printable(text), 120)));
     };
     diff.agents_added.iter().for_each(|id| add("+", &format!("agent {id}")));
     diff.agents_removed.iter().for_each(|id| add("-", &format!("agent {id}")));

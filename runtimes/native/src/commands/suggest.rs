@@ -172,7 +172,7 @@ fn agent_named(graph: &Graph, name: &str) -> Result<AgentId> {
     let found = ids()
         .find(|id| id.as_str() == name)
         .or_else(|| ids().find(|id| id.as_str().eq_ignore_ascii_case(name)));
-    let all = || ids().map(|id| id.as_str()).collect::<Vec<_>>().join(", ");
+    let all = || ids().map(contracts::AgentId::as_str).collect::<Vec<_>>().join(", ");
     found
         .cloned()
         .ok_or_else(|| Usage(format!("there is no agent {name}. Use one of {}.", all())).into())

@@ -3,7 +3,7 @@
 //!
 //! A new user namespace allows mounting, a new mount namespace keeps the mounts private, and an
 //! empty read-only tmpfs covers the directory. A second pair of namespaces revokes the permission:
-//! mounts inherited by a less privileged mount namespace are locked (mount_namespaces(7)), so not
+//! mounts inherited by a less privileged mount namespace are locked (`mount_namespaces(7)`), so not
 //! even its root can uncover the directory. The other user namespace also closes
 //! `/proc/PID/{root,cwd,environ,mem,fd}` of every outside process, including the server's
 //! (ptrace(2), "access mode checking").

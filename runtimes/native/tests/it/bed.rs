@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Enough for a debug start on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Polls until `look` returns something; panics at the deadline.
 pub fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {

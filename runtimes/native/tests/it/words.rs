@@ -273,7 +273,7 @@ fn route_estimates_the_cost_with_the_configured_prices() {
     assert!(words.contains("simple, about 8006 input and 1000 output tokens, $0.03"), "{words}");
     assert_eq!(
         home.run(&["route", "@codegen fix the typo", "--json"]).json()["estimatedCost"],
-        0.039018
+        0.039_018
     );
     let free = home.run(&["route", "@pm plan the sprint"]).ok();
     assert!(!free.contains("tokens") && !free.contains('$'), "{free}");

@@ -7,12 +7,12 @@ use rusqlite::{Connection, Row};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Maximum runs of a message before it is a dead letter (dispatch/run.rs, RUNS_MAX).
+/// Maximum runs of a message before it is a dead letter (dispatch/run.rs, `RUNS_MAX`).
 const RUNS_MAX: usize = 4;
 /// Maximum time for an event to end, after the last kill and after its arrival. No timer takes this
 /// long unless something is missing.
 const END_WITHIN_MS: i64 = 20_000;
-/// Wait before the sender is told that an agent is away (dispatch/run.rs, TELL_AFTER_MS).
+/// Wait before the sender is told that an agent is away (dispatch/run.rs, `TELL_AFTER_MS`).
 const TELL_AFTER_MS: i64 = 45_000;
 
 /// An event of the inbox.

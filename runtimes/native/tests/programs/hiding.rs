@@ -9,7 +9,7 @@ fn burglar(bed: &Bed) -> String {
     let data = bed.work.path().join("data").display().to_string();
     let test = std::process::id();
     format!(
-        r#"
+        r"
 cat {data}/tokens/operator
 ls -A {data}
 umount {data}; umount -l {data}; cat {data}/tokens/operator
@@ -20,7 +20,7 @@ nsenter -t {test} -U -m cat {data}/tokens/operator
 nsenter -t {test} -m cat {data}/tokens/operator
 cat /proc/{test}/environ
 echo tried
-"#,
+",
         root = bed.work.path().display(),
     )
 }

@@ -135,7 +135,7 @@ async fn program_stops_at_its_time_limit_even_if_its_lines_are_not_read() {
         })
         .await;
     line(&mut *running).await;
-    tokio::time::sleep(Duration::from_millis(1_000)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(alive(&mark), 0);
     assert_eq!(to_end(&mut *running).await.1, ProgramEvent::TimedOut);
     assert!(began.elapsed() < Duration::from_secs(5));

@@ -102,7 +102,7 @@ async fn gather(calls: &dyn Calls, job: &Job) -> Result<Material, CallError> {
         match calls.ask::<ReadSkill>(&id, &VersionQuery::default()).await.map(|linked| linked.skill)
         {
             Ok(skill) if matches!(skill.kind, SkillKind::Guide | SkillKind::Skill) => {
-                files.push(skill)
+                files.push(skill);
             }
             Ok(_) => {}
             // The graph may have changed since the message was routed.

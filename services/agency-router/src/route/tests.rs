@@ -37,7 +37,7 @@ fn down(agents: &[&str]) -> Pool {
                 },
                 1_000,
                 0.5,
-            )
+            );
         });
     }
     pool

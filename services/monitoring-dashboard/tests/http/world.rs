@@ -103,7 +103,7 @@ fn with_health(service: ServiceName, auth: &Auth) -> Routes<Arc<World>> {
             status: "ok".into(),
             version: "0.1.0".into(),
             problems: vec![],
-            depends_on: Default::default(),
+            depends_on: std::collections::BTreeMap::default(),
         })
     };
     let document = match service {
@@ -300,7 +300,7 @@ async fn message(
 ) -> (http::StatusCode, axum::Json<MessageAccepted>) {
     w.note("/api/messages", &request);
     let now = w.clock.now_ms();
-    let id = format!("web.console.01J8A{:021}", now);
+    let id = format!("web.console.01J8A{now:021}");
     w.events.lock().unwrap().insert(
         0,
         event(

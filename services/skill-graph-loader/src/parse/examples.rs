@@ -61,7 +61,7 @@ fn read_block(claims: &mut Claims, block: &Block, mode: Mode) {
     claims.negatives.extend(negatives);
     match (mode, &block.kind) {
         (Mode::Negative, BlockKind::Item | BlockKind::Row { .. }) if !negated => {
-            claims.negatives.push(one_line(&block.text))
+            claims.negatives.push(one_line(&block.text));
         }
         (Mode::Negative, _) => {}
         (Mode::Example, BlockKind::Item) if !rest.is_empty() => {

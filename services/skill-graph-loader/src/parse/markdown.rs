@@ -210,14 +210,14 @@ impl Reader {
         match tag {
             Tag::Heading { level, .. } => {
                 self.heading =
-                    Some(Heading { level: level_number(level), text: String::new(), line })
+                    Some(Heading { level: level_number(level), text: String::new(), line });
             }
             Tag::Item => {
                 let index = self.open(BlockKind::Item, line);
                 self.items.push(index);
             }
             Tag::Paragraph if self.items.is_empty() => {
-                self.paragraph = Some(self.open(BlockKind::Paragraph, line))
+                self.paragraph = Some(self.open(BlockKind::Paragraph, line));
             }
             Tag::Paragraph => self.push("\n"),
             Tag::CodeBlock(_) => {

@@ -251,6 +251,9 @@ impl Index {
         }
     }
     /// The position of a term, or where it would be inserted.
+    ///
+    /// # Errors
+    /// The place where it would be inserted.
     pub fn position(&self, term: &str) -> Result<usize, usize> {
         let (mut low, mut high) = (0, self.terms_len());
         while low < high {
@@ -295,6 +298,9 @@ impl Index {
     }
 
     /// Reads the bytes of [`Index::to_bytes`]; refuses anything else.
+    ///
+    /// # Errors
+    /// When the bytes are not those of an index.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, BadIndex> {
         let mut reader = Reader::open(bytes)?;
         let mut index = Self { documents: reader.u32()?, ..Self::default() };

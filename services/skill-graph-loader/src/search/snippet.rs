@@ -126,7 +126,7 @@ struct Match {
 fn window(text: &str, wanted: &Wanted<'_>) -> (String, Vec<[usize; 2]>) {
     let mut matches = Vec::new();
     wanted.each_in(text, &mut |word, weight, start, end| {
-        matches.push(Match { start, end, word, weight })
+        matches.push(Match { start, end, word, weight });
     });
     let chars: Vec<char> = text.chars().collect();
     // Reserve space for the dots at both ends.

@@ -333,7 +333,7 @@ mod tests {
     fn tokenise_positions_count_characters() {
         let mut spans = Vec::new();
         each_term("é 東京 ab🚀", &mut |term, start, end| {
-            spans.push((term.to_owned(), start, end))
+            spans.push((term.to_owned(), start, end));
         });
         let expected = [("e", 0, 1), ("東京", 2, 4), ("京", 3, 4), ("ab", 5, 7), ("🚀", 7, 8)];
         assert_eq!(spans, expected.map(|(term, start, end)| (term.to_owned(), start, end)));

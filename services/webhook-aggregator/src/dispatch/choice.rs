@@ -56,7 +56,7 @@ pub(super) fn put(
     let labels = Some([answer.agent.to_string(), other.agent.to_string()]);
     patch.say.iter_mut().for_each(|draft| {
         draft.buttons =
-            Some(Buttons { approve: token(0), reject: token(1), labels: labels.clone() })
+            Some(Buttons { approve: token(0), reject: token(1), labels: labels.clone() });
     });
     let until_ms = choice.until_ms;
     if let Some(data) = patch.data.as_mut() {

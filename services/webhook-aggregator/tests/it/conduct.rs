@@ -464,7 +464,7 @@ async fn after_a_choice_the_conversation_goes_on_with_the_chosen_agent() {
 async fn where_a_model_breaks_the_tie_the_person_is_not_asked() {
     let bed = bed();
     bed.world.set(|world| {
-        (world.unsure_with, world.tie_breaker) = (Some("security".into()), Some("security".into()))
+        (world.unsure_with, world.tie_breaker) = (Some("security".into()), Some("security".into()));
     });
     bed.telegram(1, "look at the login").await;
     let asked = bed.world.asked("/internal/tie-break");
@@ -487,7 +487,7 @@ async fn where_a_model_breaks_the_tie_the_person_is_not_asked() {
 async fn a_name_that_is_none_of_the_two_is_no_choice() {
     let bed = bed();
     bed.world.set(|world| {
-        (world.unsure_with, world.tie_breaker) = (Some("security".into()), Some("pm".into()))
+        (world.unsure_with, world.tie_breaker) = (Some("security".into()), Some("pm".into()));
     });
     bed.telegram(1, "look at the login").await;
     assert_eq!(bed.event("1").await["state"], "parked");

@@ -45,7 +45,7 @@ pub(super) fn read(body: &[u8], now_ms: i64) -> Inbound {
 }
 
 fn read_interaction(input: &Value, now_ms: i64, inbound: &mut Inbound) {
-    inbound.dedupe_key = text_at(input, "id").unwrap_or_default().to_owned();
+    text_at(input, "id").unwrap_or_default().clone_into(&mut inbound.dedupe_key);
     inbound.sender = text_at(&input["member"]["user"], "id")
         .or_else(|| text_at(&input["user"], "id"))
         .map(str::to_owned);

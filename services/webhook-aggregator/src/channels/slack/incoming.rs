@@ -55,7 +55,7 @@ fn read_form(body: &[u8], inbound: &mut Inbound) {
     };
     match field("payload") {
         Some(payload) => {
-            read_action(&serde_json::from_str(payload).unwrap_or(Value::Null), inbound)
+            read_action(&serde_json::from_str(payload).unwrap_or(Value::Null), inbound);
         }
         None if field("command").is_some() => read_command(&field, inbound),
         None => {}
