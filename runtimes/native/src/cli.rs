@@ -1,5 +1,7 @@
 //! The command line of `contract.md`.
 
+#![allow(clippy::doc_markdown, reason = "the comments are the help texts of a terminal")]
+
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use contracts::ChannelKind;
@@ -25,7 +27,7 @@ pub struct Cli {
 /// Options of every command.
 #[derive(Args, Clone)]
 pub struct Global {
-    /// Data directory [default: $`QUINTET_DATA`, $`XDG_DATA_HOME/quintet` or ~/.local/share/quintet]
+    /// Data directory [default: $QUINTET_DATA, $XDG_DATA_HOME/quintet or ~/.local/share/quintet]
     #[arg(long, global = true, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Address of a running server [default: the server of the data directory]

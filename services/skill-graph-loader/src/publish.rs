@@ -320,8 +320,8 @@ async fn nobody_vanishes(
 }
 
 /// Lower-case hex SHA-256 over the JSON of a graph without a version, members in the order of their
-/// names. Only this service computes it, so `serde_json`'s way to write numbers will do, which is the
-/// same on both runtimes. Versions are named by it: a change of the writing would publish every
+/// names. Only this service computes it, so `serde_json`'s way to write numbers will do, which is
+/// the same on both runtimes. Versions are named by it: a change of the writing would publish every
 /// graph anew.
 ///
 /// # Errors
