@@ -232,7 +232,7 @@ pub enum Speaker {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct Said {
+pub struct TranscriptLine {
     /// Increases with every change; pass the last one as `after`.
     pub seq: i64,
     pub id: String,
@@ -263,7 +263,7 @@ pub struct SaidQuery {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SaidList {
-    pub messages: Vec<Said>,
+    pub messages: Vec<TranscriptLine>,
     /// The highest existing `seq`.
     pub last: i64,
 }

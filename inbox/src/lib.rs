@@ -40,7 +40,7 @@ pub use command::{Command, InboxCommand, Reply};
 pub use context::Context;
 pub use finish::{Finish, FinishRun};
 pub use limits::{Gcra, Limit};
-pub use new_task::{NewTask, Place};
+pub use new_task::{NewTask, Placement};
 pub use outbox::{Enqueue, RecordSent};
 pub use port::{Inbox, InboxExt};
 pub use read::{EventParts, FindAnswered, GetEvent, ListEvents, ReadStats};

@@ -16,14 +16,14 @@ pub struct NewTask {
     pub cost_limit: i64,
     /// Which gateway should take it.
     #[serde(default)]
-    pub place: Place,
+    pub place: Placement,
 }
 
 /// Where a task should run. Until `until_ms` no other gateway gets it; then every one does, so that
 /// nothing waits for a machine that went away.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Place {
+pub struct Placement {
     pub gateway: Option<GatewayId>,
     /// Gateways that could not do it just now.
     pub not: Vec<GatewayId>,

@@ -34,7 +34,7 @@ pub struct FindAnswered {
     pub message: String,
 }
 
-/// Figures.
+/// The statistics of an inbox.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ReadStats {
     pub since_ms: i64,

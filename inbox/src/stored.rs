@@ -234,7 +234,7 @@ pub struct Entry {
     pub retry_ms: Option<i64>,
 }
 
-/// Figures of one inbox.
+/// Statistics of one inbox.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ShardStats {
     pub requests: u64,

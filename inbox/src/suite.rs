@@ -10,7 +10,7 @@
 
 use crate::{
     Accept, Advance, ClaimWork, DrainGateway, EventOrigin, GetEvent, Inbox, InboxExt, LeaseTasks,
-    NewEvent, NewTask, Patch, Place, Step, StoredEvent,
+    NewEvent, NewTask, Patch, Placement, Step, StoredEvent,
 };
 use contracts::event::Stage;
 use contracts::task::TaskContext;
@@ -100,7 +100,11 @@ async fn gateways(inbox: &dyn Inbox, shard: &Shard) {
         approval_id: "apr_1".into(),
         digest: "d".into(),
         cost_limit: 0,
-        place: Place { gateway: Some("office".into()), until_ms: i64::MAX, ..Place::default() },
+        place: Placement {
+            gateway: Some("office".into()),
+            until_ms: i64::MAX,
+            ..Placement::default()
+        },
     };
     let step = Step::To {
         stage: Stage::Running,

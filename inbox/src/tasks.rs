@@ -4,7 +4,7 @@
 use super::{
     Context, NewTask, ReadTranscript, SeenGateway, StoredEvent, TaskRow, args, json, read,
 };
-use contracts::event::Said;
+use contracts::event::TranscriptLine;
 use contracts::task::LeasedTask;
 use contracts::{ConversationId, EventId, GatewayId, TaskId};
 use serde::{Deserialize, Serialize};
@@ -51,7 +51,7 @@ pub struct PrepareRun {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Prepared {
     /// Oldest first.
-    pub lines: Vec<Said>,
+    pub lines: Vec<TranscriptLine>,
     pub gateways: Vec<SeenGateway>,
 }
 

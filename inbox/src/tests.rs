@@ -209,7 +209,7 @@ async fn after_a_restart_only_the_runs_of_its_own_gateway_are_lost() {
             approval_id: "apr_1".into(),
             digest: "d".into(),
             cost_limit: 0,
-            place: Place::default(),
+            place: Placement::default(),
         };
         let step = Step::To {
             stage: Stage::Running,
@@ -250,7 +250,7 @@ async fn a_lease_is_fenced_by_its_epoch_and_a_result_is_taken_once() {
         approval_id: "apr_1".into(),
         digest: "d".into(),
         cost_limit: 5,
-        place: Place::default(),
+        place: Placement::default(),
     };
     bed.to(&claimed, Stage::Running, Patch { task: Some(task.clone()), ..Patch::default() }).await;
     let lease = LeaseTasks {

@@ -2,7 +2,7 @@
 
 use super::{Context, NewSaid, args};
 use contracts::EventId;
-use contracts::event::{Said, Speaker};
+use contracts::event::{Speaker, TranscriptLine};
 use platform::ports::PortResult;
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,7 @@ pub struct ReadTranscript {
 /// Lines of a conversation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Transcript {
-    pub lines: Vec<Said>,
+    pub lines: Vec<TranscriptLine>,
     /// The newest `seq` of the conversation.
     pub last: i64,
 }
@@ -85,7 +85,7 @@ impl ReadTranscript {
             "SELECT COALESCE(MAX(seq), 0) FROM said WHERE conversation = ?1",
             args![&self.conversation],
         )?;
-        let said = lines.into_iter().map(|line| Said {
+        let said = lines.into_iter().map(|line| TranscriptLine {
             seq: line.seq,
             id: line.id,
             speaker: line.speaker,

@@ -10,7 +10,7 @@ use worker::send::SendFuture;
 use worker::{Env, Method, Request, RequestInit, Response, Result, State};
 
 #[derive(Serialize, Deserialize)]
-enum Ask {
+enum CellRequest {
     Load,
     Store { text: String, version: u64 },
 }
@@ -19,7 +19,11 @@ enum Ask {
 pub struct ObjectCell(pub Env);
 
 impl ObjectCell {
-    async fn ask<T: serde::de::DeserializeOwned>(&self, name: &str, ask: &Ask) -> PortResult<T> {
+    async fn ask<T: serde::de::DeserializeOwned>(
+        &self,
+        name: &str,
+        ask: &CellRequest,
+    ) -> PortResult<T> {
         SendFuture::new(async move {
             let stub = self
                 .0
@@ -44,10 +48,10 @@ pub(crate) fn post(text: &str) -> PortResult<Request> {
 #[async_trait]
 impl Cell for ObjectCell {
     async fn load(&self, name: &str) -> PortResult<(String, u64)> {
-        self.ask(name, &Ask::Load).await
+        self.ask(name, &CellRequest::Load).await
     }
     async fn store(&self, name: &str, text: &str, version: u64) -> PortResult<bool> {
-        self.ask(name, &Ask::Store { text: text.to_owned(), version }).await
+        self.ask(name, &CellRequest::Store { text: text.to_owned(), version }).await
     }
 }
 
@@ -71,7 +75,7 @@ impl CellObject {
     /// # Errors
     /// Those of the storage.
     pub async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let ask: Ask = request.json().await?;
+        let ask: CellRequest = request.json().await?;
         let sql = self.0.storage().sql();
         sql.exec(
             "CREATE TABLE IF NOT EXISTS state (one INTEGER PRIMARY KEY, text TEXT NOT NULL, \
@@ -81,9 +85,9 @@ impl CellObject {
         let row = sql.exec("SELECT text, version FROM state", None)?.to_array::<Stored>()?.pop();
         let (text, version) = row.map_or_else(Default::default, |row| (row.text, row.version));
         match ask {
-            Ask::Load => Response::from_json(&(text, version)),
-            Ask::Store { version: at, .. } if at != version => Response::from_json(&false),
-            Ask::Store { text, version } => {
+            CellRequest::Load => Response::from_json(&(text, version)),
+            CellRequest::Store { version: at, .. } if at != version => Response::from_json(&false),
+            CellRequest::Store { text, version } => {
                 let next = JsValue::from_f64((version + 1) as f64);
                 sql.exec_raw(
                     "INSERT OR REPLACE INTO state VALUES (1, ?1, ?2)",

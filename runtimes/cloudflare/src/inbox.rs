@@ -12,7 +12,7 @@ use worker::send::SendFuture;
 
 /// The request to the object.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Ask {
+pub(crate) struct InboxRequest {
     pub shard: Shard,
     pub command: Command,
 }
@@ -41,8 +41,8 @@ impl Inbox for ObjectInbox {
                 .durable_object("INBOX")
                 .and_then(|namespace| namespace.get_by_name(shard.as_str()))
                 .map_err(missing)?;
-            let text =
-                serde_json::to_string(&Ask { shard: shard.clone(), command }).map_err(invalid)?;
+            let text = serde_json::to_string(&InboxRequest { shard: shard.clone(), command })
+                .map_err(invalid)?;
             let mut answer = stub.fetch_with_request(post(&text)?).await.map_err(unknown)?;
             let answer: Answer =
                 serde_json::from_str(&answer.text().await.map_err(unknown)?).map_err(unknown)?;

@@ -2,7 +2,7 @@
 //! due work.
 
 use crate::clock::WorkerClock;
-use crate::inbox::{Answer, Ask, why};
+use crate::inbox::{Answer, InboxRequest, why};
 use crate::storage::parameter;
 use ::inbox::{Command, Context, InboxCommand, NextDue, Reply, SCHEMA, handle};
 use contracts::Shard;
@@ -87,7 +87,7 @@ impl InboxObject {
     /// # Errors
     /// When the request is invalid, or the alarm cannot be set.
     pub async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let Ask { shard, command } = serde_json::from_str(&request.text().await?)
+        let InboxRequest { shard, command } = serde_json::from_str(&request.text().await?)
             .map_err(|error| worker::Error::from(error.to_string()))?;
         let writes = !command.only_reads();
         let answer: Answer =

@@ -158,7 +158,7 @@ fn channel_named_by(words: &[String]) -> Option<&'static dyn Channel> {
 pub fn read(
     tree: &Tree,
     local: &Value,
-    place: monitoring_dashboard::Place,
+    place: monitoring_dashboard::HostSettings,
 ) -> Result<Configuration, Wrong> {
     let report = Report::default();
     let Tree { file, value: tree, from_variables, warnings } = tree;
@@ -264,7 +264,7 @@ mod tests {
         let tree =
             Tree { file: None, value: tree, from_variables: Vec::new(), warnings: Vec::new() };
         let wrong =
-            read(&tree, &Value::Null, monitoring_dashboard::Place::default()).err().unwrap();
+            read(&tree, &Value::Null, monitoring_dashboard::HostSettings::default()).err().unwrap();
         let listed: Vec<&ConfigProblem> =
             wrong.0.iter().filter(|problem| problem.path.ends_with(".nope")).collect();
         assert_eq!(listed.len(), channels.len() + 5, "{wrong}");

@@ -125,7 +125,7 @@ impl NativePrograms {
         let plan = (spec.reach.confinement == Confinement::Strict).then(|| {
             confine::plan(
                 spec,
-                &confine::Place {
+                &confine::Location {
                     program,
                     directory: &made.path,
                     identity: made.identity,

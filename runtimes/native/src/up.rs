@@ -55,7 +55,7 @@ pub async fn up(
     let base = format!("http://{address}");
     let file = config_file::path(config, &data);
     let tree = config_file::read_tree(file.as_deref())?;
-    let place = monitoring_dashboard::Place {
+    let place = monitoring_dashboard::HostSettings {
         base_path: "/monitoring-dashboard".to_owned(),
         listen: vec![address.to_string()],
         secure_cookies: false,

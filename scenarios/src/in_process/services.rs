@@ -179,9 +179,9 @@ impl Shared<'_> {
         }
     }
     fn dashboard(&self) -> monitoring_dashboard::Deps {
-        let place = monitoring_dashboard::Place {
+        let place = monitoring_dashboard::HostSettings {
             base_path: "/monitoring-dashboard".to_owned(),
-            ..monitoring_dashboard::Place::default()
+            ..monitoring_dashboard::HostSettings::default()
         };
         monitoring_dashboard::Deps {
             sql: self.world.sql.clone(),

@@ -8,7 +8,7 @@ pub const PROBE_INTERVAL_MS: i64 = 15_000;
 
 /// Settings that come from the runtime instead of the file.
 #[derive(Clone, Debug, Default)]
-pub struct Place {
+pub struct HostSettings {
     /// Prefix of every external path: `/monitoring-dashboard` natively, empty on Workers.
     pub base_path: String,
     /// The `host:port` addresses it listens on. Empty if the platform routes by host name.
@@ -32,7 +32,7 @@ pub struct Config {
 
 impl Config {
     /// A configuration without a file.
-    pub fn at(place: Place) -> Self {
+    pub fn at(place: HostSettings) -> Self {
         Self {
             base_path: place.base_path.trim_end_matches('/').to_owned(),
             listen: place.listen,
@@ -46,7 +46,7 @@ impl Config {
         }
     }
     /// Reads `[server]` of the whole configuration.
-    pub fn read(root: &Value, place: Place, report: &Report) -> Self {
+    pub fn read(root: &Value, place: HostSettings, report: &Report) -> Self {
         let mut server = Section::new(root.get("server"), "server", report);
         let hosts = server.texts("hosts").unwrap_or_default();
         if hosts
@@ -112,10 +112,10 @@ mod tests {
 
     fn native(hosts: &[&str]) -> Config {
         let root = json!({ "server": { "hosts": hosts } });
-        let place = Place {
+        let place = HostSettings {
             base_path: "/monitoring-dashboard".into(),
             listen: vec!["127.0.0.1:8787".into()],
-            ..Place::default()
+            ..HostSettings::default()
         };
         let report = Report::default();
         let config = Config::read(&root, place, &report);
@@ -154,7 +154,7 @@ mod tests {
         let report = Report::default();
         Config::read(
             &json!({ "server": { "hosts": ["https://x"], "port": 1 } }),
-            Place::default(),
+            HostSettings::default(),
             &report,
         );
         let paths: Vec<_> = report.into_problems().into_iter().map(|p| p.path).collect();

@@ -1,5 +1,5 @@
-//! Figures, service levels and the owner's pages. It owns no message, no money and no decision: it
-//! asks their owners, and acts for the signed-in owner alone.
+//! Statistics, service levels and the owner's pages. It owns no message, no money and no decision:
+//! it asks their owners, and acts for the signed-in owner alone.
 //!
 //! * [`router`]: the URL map, below. [`tick`]: one probe round. [`sign_in_link`]: a one-use way in.
 
@@ -27,7 +27,7 @@ mod stats;
 mod store;
 
 pub use archive::archive;
-pub use config::{Config, Place};
+pub use config::{Config, HostSettings};
 pub use deps::Deps;
 pub use probe::tick;
 pub use session::sign_in_link;

@@ -30,7 +30,7 @@ const REMEMBER_MS: i64 = 600_000;
 
 /// The result of one check.
 #[derive(Clone, Debug, PartialEq)]
-enum Verdict {
+enum ProbeResult {
     Good,
     Unwell(String),
     Failed(String),
@@ -40,7 +40,7 @@ enum Verdict {
 
 struct Check {
     service: ServiceName,
-    verdict: Verdict,
+    verdict: ProbeResult,
     latency_ms: Option<f64>,
 }
 
@@ -67,7 +67,7 @@ async fn round(deps: &Deps) -> platform::ports::PortResult<()> {
         join(join_all(asked.map(|service| check(deps, service))), check_gateway(deps)).await;
     checks.push(Check {
         service: ServiceName::MonitoringDashboard,
-        verdict: Verdict::Good,
+        verdict: ProbeResult::Good,
         latency_ms: None,
     });
     checks.push(gateway);
@@ -102,44 +102,44 @@ async fn check(deps: &Deps, service: ServiceName) -> Check {
     let answer = within(deps, PATIENCE_MS, deps.calls.health(service)).await;
     let latency_ms = (deps.clock.now_ms() - started).max(0) as f64;
     let verdict = match answer {
-        Err(_) => Verdict::Failed("did not answer its health check".to_owned()),
-        Ok(health) if health.status != "ok" => Verdict::Unwell(if health.problems.is_empty() {
+        Err(_) => ProbeResult::Failed("did not answer its health check".to_owned()),
+        Ok(health) if health.status != "ok" => ProbeResult::Unwell(if health.problems.is_empty() {
             "reports that it is degraded".to_owned()
         } else {
             health.problems.join("; ")
         }),
         Ok(_) if latency_ms > SLOW_MS => {
-            Verdict::Unwell(format!("answered after {latency_ms:.0} ms"))
+            ProbeResult::Unwell(format!("answered after {latency_ms:.0} ms"))
         }
-        Ok(_) => Verdict::Good,
+        Ok(_) => ProbeResult::Good,
     };
-    let measured = !matches!(verdict, Verdict::Failed(_));
+    let measured = !matches!(verdict, ProbeResult::Failed(_));
     Check { service, verdict, latency_ms: measured.then_some(latency_ms) }
 }
 
 async fn check_gateway(deps: &Deps) -> Check {
     let verdict = match within(deps, PATIENCE_MS, owners::gateways(deps)).await {
         Ok(list) => gateway_verdict(&list),
-        Err(_) => Verdict::Unmeasured("webhook-aggregator reported no gateways".to_owned()),
+        Err(_) => ProbeResult::Unmeasured("webhook-aggregator reported no gateways".to_owned()),
     };
     Check { service: ServiceName::AgencyGateway, verdict, latency_ms: None }
 }
 
-fn gateway_verdict(list: &GatewayList) -> Verdict {
+fn gateway_verdict(list: &GatewayList) -> ProbeResult {
     if list.gateways.is_empty() {
-        return Verdict::Failed("no gateway has joined yet".to_owned());
+        return ProbeResult::Failed("no gateway has joined yet".to_owned());
     }
     let in_service = list.gateways.iter().filter(|gateway| !gateway.drained);
     let Some(age_ms) = in_service.map(|gateway| gateway.age_ms).min() else {
-        return Verdict::Unwell("every gateway is drained".to_owned());
+        return ProbeResult::Unwell("every gateway is drained".to_owned());
     };
     let said = format!("last seen {} s ago", age_ms / 1000);
     if age_ms <= SILENT_MS {
-        Verdict::Good
+        ProbeResult::Good
     } else if age_ms <= GATEWAY_STALE_MS {
-        Verdict::Unwell(said)
+        ProbeResult::Unwell(said)
     } else {
-        Verdict::Failed(said)
+        ProbeResult::Failed(said)
     }
 }
 
@@ -147,13 +147,13 @@ fn gateway_verdict(list: &GatewayList) -> Verdict {
 fn advance(previous: Option<&ProbeRow>, check: &Check, now: i64) -> ProbeRow {
     let failed_before = previous.map_or(0, |row| row.fails);
     let (status, fails, detail) = match &check.verdict {
-        Verdict::Good => ("healthy", 0, None),
-        Verdict::Unwell(why) => ("degraded", 0, Some(why)),
-        Verdict::Failed(why) if failed_before + 1 >= CONFIRM => {
+        ProbeResult::Good => ("healthy", 0, None),
+        ProbeResult::Unwell(why) => ("degraded", 0, Some(why)),
+        ProbeResult::Failed(why) if failed_before + 1 >= CONFIRM => {
             ("down", failed_before + 1, Some(why))
         }
-        Verdict::Failed(why) => ("degraded", failed_before + 1, Some(why)),
-        Verdict::Unmeasured(why) => ("unknown", failed_before, Some(why)),
+        ProbeResult::Failed(why) => ("degraded", failed_before + 1, Some(why)),
+        ProbeResult::Unmeasured(why) => ("unknown", failed_before, Some(why)),
     };
     row(previous, check.service.as_str(), (status, fails, detail.cloned()), check.latency_ms, now)
 }
@@ -215,28 +215,28 @@ mod tests {
     use super::*;
     use contracts::task::GatewayRow;
 
-    fn check(verdict: Verdict) -> Check {
+    fn check(verdict: ProbeResult) -> Check {
         Check { service: ServiceName::AgencyRouter, verdict, latency_ms: None }
     }
     fn bad() -> Check {
-        check(Verdict::Failed("no answer".into()))
+        check(ProbeResult::Failed("no answer".into()))
     }
 
     #[test]
     fn probe_reports_an_outage_after_two_failures_in_a_row() {
-        let well = advance(None, &check(Verdict::Good), 0);
+        let well = advance(None, &check(ProbeResult::Good), 0);
         let first = advance(Some(&well), &bad(), 15_000);
         assert_eq!((first.status.as_str(), first.fails), ("degraded", 1));
         let second = advance(Some(&first), &bad(), 30_000);
         assert_eq!((second.status.as_str(), second.since), ("down", 30_000));
         let third = advance(Some(&second), &bad(), 45_000);
         assert_eq!((third.status.as_str(), third.since, third.fails), ("down", 30_000, 3));
-        assert_eq!(advance(Some(&third), &check(Verdict::Good), 60_000).status, "healthy");
+        assert_eq!(advance(Some(&third), &check(ProbeResult::Good), 60_000).status, "healthy");
     }
 
     #[test]
     fn probe_status_is_valid_until_the_next_check_but_not_through_a_gap() {
-        let well = advance(None, &check(Verdict::Good), 1_000);
+        let well = advance(None, &check(ProbeResult::Good), 1_000);
         assert_eq!(measured(Some(&well), 16_000, 15_000).up_ms, 15_000);
         assert_eq!(measured(Some(&well), 46_000, 15_000).up_ms, 45_000);
         assert_eq!(measured(Some(&well), 9_000_000, 15_000).up_ms, 15_000);
@@ -255,14 +255,14 @@ mod tests {
             drained,
         };
         let list = |age_ms| GatewayList { gateways: vec![row(age_ms, false), row(0, true)] };
-        assert_eq!(gateway_verdict(&list(60_000)), Verdict::Good);
-        assert!(matches!(gateway_verdict(&list(60_001)), Verdict::Unwell(_)));
-        assert!(matches!(gateway_verdict(&list(200_000)), Verdict::Failed(_)));
+        assert_eq!(gateway_verdict(&list(60_000)), ProbeResult::Good);
+        assert!(matches!(gateway_verdict(&list(60_001)), ProbeResult::Unwell(_)));
+        assert!(matches!(gateway_verdict(&list(200_000)), ProbeResult::Failed(_)));
         assert!(matches!(
             gateway_verdict(&GatewayList { gateways: vec![row(0, true)] }),
-            Verdict::Unwell(_)
+            ProbeResult::Unwell(_)
         ));
-        assert!(matches!(gateway_verdict(&GatewayList::default()), Verdict::Failed(_)));
+        assert!(matches!(gateway_verdict(&GatewayList::default()), ProbeResult::Failed(_)));
     }
 
     #[test]

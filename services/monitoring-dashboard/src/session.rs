@@ -110,7 +110,7 @@ pub async fn use_code(deps: &Deps, code: &str) -> PortResult<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Place;
+    use crate::config::HostSettings;
 
     #[test]
     fn session_cookie_is_found_among_others() {
@@ -124,13 +124,15 @@ mod tests {
 
     #[test]
     fn session_cookie_is_for_our_pages_only() {
-        let native =
-            Config::at(Place { base_path: "/monitoring-dashboard".into(), ..Place::default() });
+        let native = Config::at(HostSettings {
+            base_path: "/monitoring-dashboard".into(),
+            ..HostSettings::default()
+        });
         assert_eq!(
             set_cookie(&native, "x", 5),
             "quintet_session=x; Path=/monitoring-dashboard; Max-Age=5; HttpOnly; SameSite=Strict"
         );
-        let workers = Config::at(Place { secure_cookies: true, ..Place::default() });
+        let workers = Config::at(HostSettings { secure_cookies: true, ..HostSettings::default() });
         assert_eq!(
             set_cookie(&workers, "x", 5),
             "quintet_session=x; Path=/; Max-Age=5; HttpOnly; SameSite=Strict; Secure"

@@ -14,7 +14,7 @@ use platform::time::rfc3339;
 use std::collections::BTreeMap;
 
 /// The services' answers and the probe results.
-pub struct Figures {
+pub struct StatsSources {
     pub ledger: Option<LedgerStats>,
     pub routing: Option<RoutingStats>,
     pub inbox: Option<InboxStats>,
@@ -24,7 +24,7 @@ pub struct Figures {
     pub now: i64,
 }
 
-impl Figures {
+impl StatsSources {
     /// Asks all services.
     pub async fn gather(deps: &Deps) -> Self {
         let now = deps.clock.now_ms();
@@ -69,7 +69,7 @@ pub fn approval_rate(ledger: &LedgerStats) -> Option<f64> {
 }
 
 /// The response of `GET /api/stats`.
-pub fn stats(deps: &Deps, figures: &Figures) -> Stats {
+pub fn stats(deps: &Deps, figures: &StatsSources) -> Stats {
     let ledger = figures.ledger.clone().unwrap_or_default();
     let routing = figures.routing.clone().unwrap_or_default();
     let inbox = figures.inbox.clone().unwrap_or_default();
@@ -112,7 +112,7 @@ pub fn stats(deps: &Deps, figures: &Figures) -> Stats {
 
 /// `GET /api/stats`.
 pub async fn show(State(deps): State<Deps>) -> Json<Stats> {
-    let figures = Figures::gather(&deps).await;
+    let figures = StatsSources::gather(&deps).await;
     Json(stats(&deps, &figures))
 }
 

@@ -5,7 +5,7 @@
 //! returns its current state.
 
 use crate::ask::{self, Placed};
-use crate::ledger::{self, Figures, Reserve, Shortfall};
+use crate::ledger::{self, Amounts, Reserve, Shortfall};
 use crate::owner::Owner;
 use crate::policy::{self, Ask, Ruling, Verdict, id};
 use crate::store::{self, Answers, ApprovalRow, CLAIM_WINDOW_MS, DECISION_WINDOW_MS, SKEW_MS};
@@ -195,7 +195,7 @@ pub async fn record(
         // Nobody could approve more than the remaining budget, so do not ask.
         let rows =
             deps.sql.batch(vec![ledger::ensure(&scopes), ledger::figures(&keys, now_ms)]).await?;
-        let figures: Vec<Figures> = rows
+        let figures: Vec<Amounts> = rows
             .into_iter()
             .next_back()
             .unwrap_or_default()
@@ -235,7 +235,7 @@ pub async fn record(
     let mut answers = Answers::of(&*deps.sql, batch).await?;
     (0..head + tail).for_each(|_| answers.skip());
     let row: ApprovalRow = answers.one()?.ok_or_else(|| store::unreadable("approval"))?;
-    let figures: Vec<Figures> = answers.all()?;
+    let figures: Vec<Amounts> = answers.all()?;
     let row = if row.id == draft.id { row } else { repetition(request, row)? };
     let is_pending = row.state_at(now_ms)? == ApprovalState::Pending;
     if is_pending && !draft.placed.is_empty() {

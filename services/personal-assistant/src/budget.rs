@@ -5,7 +5,7 @@
 //! overrides it until it is reset.
 
 use crate::actor::actor;
-use crate::ledger::{self, Figures};
+use crate::ledger::{self, Amounts};
 use crate::limits::{Limits, set_rule};
 use crate::store::{self, Answers};
 use crate::wrong::{check_amount, refuse};
@@ -37,7 +37,7 @@ pub async fn answer(deps: &Deps) -> ApiResult<BudgetAnswer> {
             .map_err(|_| store::unreadable("calendar"))?;
         scopes.extend(of_agent.into_iter().filter(|scope| scope.rule.is_none()));
     }
-    let figures: Vec<Figures> =
+    let figures: Vec<Amounts> =
         deps.sql.all(ledger::figures(&ledger::keys(&scopes), now_ms)).await?;
     let rows = scopes.iter().filter_map(|scope| {
         let (limit, source) = limits.of(scope)?;

@@ -6,7 +6,7 @@
 //! the approval is valid.
 
 use crate::decide::over_budget;
-use crate::ledger::{self, Figures, Shortfall};
+use crate::ledger::{self, Amounts, Shortfall};
 use crate::store::{self, Answers, ApprovalRow, HALTED, SKEW_MS};
 use crate::{Deps, owner};
 use axum::Json;
@@ -124,7 +124,7 @@ pub async fn take(
     }
     let row: ApprovalRow = answers.one()?.ok_or_else(|| store::unreadable("approval"))?;
     let halted = answers.halted()?;
-    let figures: Vec<Figures> = answers.all()?;
+    let figures: Vec<Amounts> = answers.all()?;
     why_not(&row, digest, epoch, halted, now_ms)?;
     Err(ClaimError::OverBudget(ledger::shortfall(&scopes, &figures, row.amount())))
 }

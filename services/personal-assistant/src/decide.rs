@@ -6,7 +6,7 @@
 //! and the approval stays pending.
 
 use crate::actor::{actor, check_text};
-use crate::ledger::{self, Figures, Reserve, Shortfall};
+use crate::ledger::{self, Amounts, Reserve, Shortfall};
 use crate::store::{self, Answers, ApprovalRow, CLAIM_WINDOW_MS, HALTED, SKEW_MS};
 use crate::{Deps, ask, owner};
 use axum::extract::{Path, State};
@@ -27,7 +27,7 @@ pub async fn decide(
     check_text("reason", request.reason.as_deref())?;
     check_text("actor", request.actor.as_deref())?;
     let actor = actor(who, request.actor);
-    let word = Word {
+    let word = OwnerDecision {
         id: &id,
         decision: request.decision,
         reason: request.reason.as_deref(),
@@ -40,7 +40,7 @@ pub async fn decide(
 
 /// The owner's word on one approval.
 #[derive(Clone, Copy, Debug)]
-pub struct Word<'a> {
+pub struct OwnerDecision<'a> {
     pub id: &'a str,
     pub decision: Decision,
     pub reason: Option<&'a str>,
@@ -116,7 +116,7 @@ pub fn over_budget(short: &Shortfall) -> ApiError {
 }
 
 /// Decides, or returns the reason that nothing changed.
-pub async fn take(deps: &Deps, word: Word<'_>) -> Result<ApprovalRow, DecideError> {
+pub async fn take(deps: &Deps, word: OwnerDecision<'_>) -> Result<ApprovalRow, DecideError> {
     let seen = store::approval(&*deps.sql, word.id).await?;
     let now_ms = deps.clock.now_ms();
     refuse_decided(&seen, now_ms)?;
@@ -166,7 +166,7 @@ pub async fn take(deps: &Deps, word: Word<'_>) -> Result<ApprovalRow, DecideErro
     if answers.halted()? {
         return Err(DecideError::Halted);
     }
-    let figures: Vec<Figures> = answers.all()?;
+    let figures: Vec<Amounts> = answers.all()?;
     Err(DecideError::OverBudget(ledger::shortfall(&scopes, &figures, row.amount())))
 }
 
@@ -177,7 +177,12 @@ fn refuse_decided(row: &ApprovalRow, now_ms: i64) -> Result<(), DecideError> {
     }
 }
 
-fn compare_and_set(seen: &ApprovalRow, word: Word<'_>, attempt: &str, now_ms: i64) -> Statement {
+fn compare_and_set(
+    seen: &ApprovalRow,
+    word: OwnerDecision<'_>,
+    attempt: &str,
+    now_ms: i64,
+) -> Statement {
     let (state, valid_until, code) = match word.decision {
         Decision::Approve => ("approved", Some(now_ms + CLAIM_WINDOW_MS), None),
         Decision::Reject => ("rejected", None, Some("rejected_by_owner")),

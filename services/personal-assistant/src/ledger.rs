@@ -158,14 +158,14 @@ pub fn prolong(task: &str, until_ms: i64, now_ms: i64, guard: &str) -> Statement
 
 /// One scope's amounts, micro-dollars.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Figures {
+pub struct Amounts {
     pub scope: String,
     pub limit_u: i64,
     pub spent_u: i64,
     pub held_u: i64,
 }
 
-impl Figures {
+impl Amounts {
     /// The amount still available.
     pub fn remaining(&self) -> Micros {
         Micros((self.limit_u - self.spent_u - self.held_u).max(0))
@@ -195,9 +195,9 @@ pub struct Shortfall {
 }
 
 /// The insufficient scope. For the response only; it decides nothing.
-pub fn shortfall(scopes: &[Scope], figures: &[Figures], amount: Micros) -> Shortfall {
+pub fn shortfall(scopes: &[Scope], figures: &[Amounts], amount: Micros) -> Shortfall {
     let figure = |scope: &Scope| {
-        figures.iter().find(|row| row.scope == scope.key).map_or(Micros::ZERO, Figures::remaining)
+        figures.iter().find(|row| row.scope == scope.key).map_or(Micros::ZERO, Amounts::remaining)
     };
     let tight = scopes
         .iter()

@@ -21,7 +21,7 @@ pub struct Model {
 
 /// A model's answer, with the tokens used.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Said {
+pub struct Completion {
     pub text: String,
     /// None if the server does not report them.
     pub tokens: Option<Tokens>,
@@ -73,7 +73,7 @@ impl Model {
         system: &str,
         user: &str,
         tokens_max: u64,
-    ) -> Result<Said, ModelError> {
+    ) -> Result<Completion, ModelError> {
         let body = json!({
             "model": self.name,
             "temperature": 0,
@@ -101,6 +101,9 @@ impl Model {
             .pointer("/choices/0/message/content")
             .and_then(Value::as_str)
             .ok_or(ModelError::Odd)?;
-        Ok(Said { text: text.to_owned(), tokens: answer.get("usage").and_then(Tokens::of_usage) })
+        Ok(Completion {
+            text: text.to_owned(),
+            tokens: answer.get("usage").and_then(Tokens::of_usage),
+        })
     }
 }

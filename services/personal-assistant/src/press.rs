@@ -1,7 +1,7 @@
 //! `POST /internal/press`: a button under a question. Its token must be known, and must come from
 //! the chat it was sent to.
 
-use crate::decide::{self, DecideError, Word};
+use crate::decide::{self, DecideError, OwnerDecision};
 use crate::{Deps, actor};
 use axum::Json;
 use axum::extract::State;
@@ -53,7 +53,7 @@ pub async fn press(
             None,
         )));
     };
-    let word = Word {
+    let word = OwnerDecision {
         id: &button.approval,
         decision: button.decision,
         reason: None,

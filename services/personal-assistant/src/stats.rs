@@ -43,7 +43,7 @@ struct DayCost {
 /// Decided by a person, not by a rule or the expiry.
 const HUMAN: &str = "decided_by NOT IN ('policy', 'expiry')";
 
-/// Figures since `since`, the start of the owner's day when it is left out.
+/// Statistics since `since`, the start of the owner's day when it is left out.
 pub async fn ledger_stats(
     State(deps): State<Deps>,
     Query(query): Query<SinceQuery>,
@@ -83,7 +83,7 @@ pub async fn ledger_stats(
         median(answers.all::<Number>()?.into_iter().map(|number| number.n).collect());
     let posted: Posted = answers.one()?.unwrap_or_default();
     let costs: Vec<DayCost> = answers.all()?;
-    let figures: Vec<ledger::Figures> = answers.all()?;
+    let figures: Vec<ledger::Amounts> = answers.all()?;
     let day_key = format!("day:{}|all", today.label);
     let figure = figures.iter().find(|row| row.scope == day_key);
     Ok(Json(LedgerStats {

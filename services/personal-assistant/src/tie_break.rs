@@ -6,7 +6,7 @@
 //! valid answers are the two names.
 
 use crate::approve::{record, ruling};
-use crate::model::{Model, Said};
+use crate::model::{Completion, Model};
 use crate::policy::Verdict;
 use crate::{Deps, claim, owner, settle};
 use axum::extract::State;
@@ -144,7 +144,7 @@ async fn instructions(deps: &Deps, agents: &[AgentId; 2]) -> String {
 }
 
 /// The agent named by the answer; only one of the two names counts.
-fn named(said: &Said, agents: &[AgentId; 2]) -> Option<AgentId> {
+fn named(said: &Completion, agents: &[AgentId; 2]) -> Option<AgentId> {
     let name = said.text.trim().trim_matches(['"', '\'', '`', '*', '.', '@']).trim();
     agents.iter().find(|agent| agent.as_str().eq_ignore_ascii_case(name)).cloned()
 }
@@ -157,7 +157,7 @@ mod tests {
     fn tie_break_accepts_only_one_of_the_two_names() {
         let agents = [AgentId::from("codegen"), AgentId::from("security")];
         let of = |text: &str| {
-            named(&Said { text: text.to_owned(), tokens: None }, &agents).map(|agent| agent.0)
+            named(&Completion { text: text.to_owned(), tokens: None }, &agents).map(|agent| agent.0)
         };
         assert_eq!(of(" Codegen.\n").as_deref(), Some("codegen"));
         assert_eq!(of("`security`").as_deref(), Some("security"));

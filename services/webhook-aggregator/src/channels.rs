@@ -17,8 +17,8 @@ mod setup;
 mod slack;
 mod telegram;
 
-pub use connection::{Ack, Aim, Attempt, Channel, Connection, Inbound, Incoming, Kind, Verdict};
-pub use local::{LocalPlatform, Said, Signed};
+pub use connection::{Ack, Aim, Attempt, Channel, Connection, Inbound, Incoming, Kind, SendResult};
+pub use local::{LocalMessage, LocalPlatform, Signed};
 pub use setup::Setup;
 
 use connection::{

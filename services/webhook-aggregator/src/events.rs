@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use contracts::event::{
     AttemptEntry, EventDetail, EventList, EventQuery, EventRow, EventsQuery, Reply as SaidReply,
-    Said, Speaker, Stage, StageEntry,
+    Speaker, Stage, StageEntry, TranscriptLine,
 };
 use contracts::outbox::DeliveryState;
 use contracts::{ChannelKind, EventId, Problem, Shard};
@@ -134,7 +134,7 @@ async fn in_the_console(deps: &Deps, event: &StoredEvent) -> PortResult<Vec<Said
     let own = lines
         .into_iter()
         .filter(|line| line.speaker != Speaker::User && line.event_id.as_ref() == Some(&event.id));
-    let reply = |line: Said| SaidReply {
+    let reply = |line: TranscriptLine| SaidReply {
         id: line.id,
         state: DeliveryState::Sent.as_str().to_owned(),
         text: line.text,

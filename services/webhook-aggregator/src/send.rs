@@ -1,7 +1,7 @@
 //! The outbox: each message is brought to what it should show, one request after the other.
 
 use crate::Deps;
-use crate::channels::{Aim, Attempt, Connection, Verdict};
+use crate::channels::{Aim, Attempt, Connection, SendResult};
 use crate::retry::RETRY;
 use contracts::outbox::DeliveryState;
 use contracts::{Effect, Shard};
@@ -94,13 +94,13 @@ async fn one_request(
         row.parts.clear();
     }
     match connection.judge(&attempt.aim, &answer) {
-        Verdict::Opened { chat } => {
+        SendResult::Opened { chat } => {
             row.parts.push(Part { id: String::new(), chat, shows: String::new() });
         }
-        Verdict::Shown { message, chat } => shown(row, &attempt.aim, message, chat),
-        Verdict::Gone => row.parts.clear(),
-        Verdict::Later { after_ms, error } => return Some(later(deps, row, after_ms, error)),
-        Verdict::Never { error } => {
+        SendResult::Shown { message, chat } => shown(row, &attempt.aim, message, chat),
+        SendResult::Gone => row.parts.clear(),
+        SendResult::Later { after_ms, error } => return Some(later(deps, row, after_ms, error)),
+        SendResult::Never { error } => {
             tracing::warn!(delivery = %row.id, endpoint = %row.target.endpoint, error, "a message was refused");
             return Some(end(row.clone(), DeliveryState::Failed, &error));
         }

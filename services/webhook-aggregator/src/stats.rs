@@ -1,4 +1,4 @@
-//! Figures for the dashboard, over all inboxes.
+//! Statistics for the dashboard, over all inboxes.
 
 use crate::Deps;
 use axum::Json;

@@ -7,7 +7,7 @@ use cloudflare::{
 use cloudflare::{
     entry, entry::EACH_MINUTE, log, objects::R2Objects, settings, signal::PollingSignal, sql::D1Sql,
 };
-use monitoring_dashboard::{Config, Deps, Place};
+use monitoring_dashboard::{Config, Deps, HostSettings};
 use platform::config::Report;
 use std::sync::Arc;
 use worker::{Context, Env, HttpRequest, Response, Result, ScheduleContext, ScheduledEvent, event};
@@ -18,10 +18,10 @@ thread_local! {
 
 fn make(env: &Env) -> std::result::Result<(Router, Deps), Vec<String>> {
     let (settings, report) = (settings::Settings::read(env)?, Report::default());
-    let place = Place {
+    let place = HostSettings {
         secure_cookies: settings::text(env, "QUINTET_PLAIN_HTTP").is_none(),
         probe_interval_ms: 60_000,
-        ..Place::default()
+        ..HostSettings::default()
     };
     let config = Config::read(&settings.config, place, &report);
     settings::sound(report)?;

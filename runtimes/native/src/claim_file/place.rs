@@ -24,7 +24,7 @@ pub enum Language {
 
 /// A position for one new item.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Place {
+pub struct InsertionPoint {
     /// Number of lines before it.
     at: usize,
     /// Text between these lines and the item; empty when it continues a list.
@@ -36,7 +36,7 @@ pub struct Place {
     pub language: Language,
 }
 
-impl Place {
+impl InsertionPoint {
     fn new(at: usize, bullet: &str, language: Language) -> Self {
         Self { at, above: String::new(), bullet: bullet.to_owned(), below: "", language }
     }
@@ -61,12 +61,12 @@ impl Place {
 
 /// Positions in a file, best first: an examples section, an examples list in the front matter, a
 /// section that says when to use the agent. A file without any of these gets a section.
-pub fn places(text: &str) -> Vec<Place> {
+pub fn places(text: &str) -> Vec<InsertionPoint> {
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let newline = newline_of(text);
     let document = document(text);
     let sections = document.as_ref().map(sections).unwrap_or_default();
-    let is_read = |place: &Place| {
+    let is_read = |place: &InsertionPoint| {
         document.as_ref().is_some_and(|document| {
             adds(&document.claims, claims(&place.with(text, PROBE)).as_ref(), PROBE)
         })
@@ -79,7 +79,8 @@ pub fn places(text: &str) -> Vec<Place> {
             .find(&is_read)
     };
     let list = end_of_list(text, &lines).filter(&is_read);
-    let found: Vec<Place> = section(true).into_iter().chain(list).chain(section(false)).collect();
+    let found: Vec<InsertionPoint> =
+        section(true).into_iter().chain(list).chain(section(false)).collect();
     if found.is_empty() { vec![new_section(text, lines.len(), newline)] } else { found }
 }
 
@@ -165,15 +166,15 @@ fn behind(
     from: usize,
     to: usize,
     newline: &'static str,
-) -> Place {
+) -> InsertionPoint {
     let to = to.min(lines.len());
     let within = lines.get(from..to).unwrap_or_default();
     let Some(last) = within.iter().rposition(|line| !line.trim().is_empty()) else {
         // Keep the empty line after a heading, if there is one.
         let at = from + usize::from(!within.is_empty());
-        return Place {
+        return InsertionPoint {
             below: gap(lines, at, newline),
-            ..Place::new(at, "- ", Language::Markdown)
+            ..InsertionPoint::new(at, "- ", Language::Markdown)
         };
     };
     let at = from + last + 1;
@@ -193,15 +194,19 @@ fn behind(
         is_bullet && (indented || rest.iter().all(|line| line.starts_with(char::is_alphanumeric)))
     });
     if !goes_on {
-        return Place {
+        return InsertionPoint {
             above: newline.to_owned(),
             below: gap(lines, at, newline),
-            ..Place::new(at, "- ", Language::Markdown)
+            ..InsertionPoint::new(at, "- ", Language::Markdown)
         };
     }
     // Of nested bullets the outer one.
     let bullets = items.iter().rev().filter_map(|line| bullet_of(lines.get(*line)?));
-    Place::new(at, bullets.min_by_key(|bullet| bullet.len()).unwrap_or("- "), Language::Markdown)
+    InsertionPoint::new(
+        at,
+        bullets.min_by_key(|bullet| bullet.len()).unwrap_or("- "),
+        Language::Markdown,
+    )
 }
 
 /// An empty line, if the next line has text.
@@ -211,7 +216,7 @@ fn gap(lines: &[&str], at: usize, newline: &'static str) -> &'static str {
 
 /// The position after the last item of the first examples list in the front matter. Inline lists
 /// and lists with multi-line items are left alone.
-fn end_of_list(text: &str, lines: &[&str]) -> Option<Place> {
+fn end_of_list(text: &str, lines: &[&str]) -> Option<InsertionPoint> {
     let cut = front_matter::cut(text.trim_start_matches('\u{feff}'));
     let first = usize::try_from(cut.yaml_line).ok()?.checked_sub(1)?;
     let yaml = lines.get(first..first + cut.yaml?.lines().count())?;
@@ -223,19 +228,19 @@ fn end_of_list(text: &str, lines: &[&str]) -> Option<Place> {
     let bullet = items.clone().last()?;
     let end = key + 1 + items.count();
     let ends_there = yaml.get(end).is_none_or(|line| !line.starts_with([' ', '\t']));
-    ends_there.then(|| Place::new(first + end, bullet, Language::Yaml))
+    ends_there.then(|| InsertionPoint::new(first + end, bullet, Language::Yaml))
 }
 
 /// A new section at the end of the file.
-fn new_section(text: &str, at: usize, newline: &str) -> Place {
+fn new_section(text: &str, at: usize, newline: &str) -> InsertionPoint {
     let gap = if text.is_empty() || text.ends_with(&format!("{newline}{newline}")) {
         ""
     } else {
         newline
     };
-    Place {
+    InsertionPoint {
         above: format!("{gap}## Examples{newline}{newline}"),
-        ..Place::new(at, "- ", Language::Markdown)
+        ..InsertionPoint::new(at, "- ", Language::Markdown)
     }
 }
 

@@ -79,9 +79,9 @@ fn configuration(data: &DataDir, config: Option<&Path>) -> Vec<Finding> {
             )];
         }
     };
-    let place = monitoring_dashboard::Place {
+    let place = monitoring_dashboard::HostSettings {
         base_path: "/monitoring-dashboard".to_owned(),
-        ..monitoring_dashboard::Place::default()
+        ..monitoring_dashboard::HostSettings::default()
     };
     let mut findings = match config_file::read(&tree, &Value::Null, place) {
         Ok(read) => {

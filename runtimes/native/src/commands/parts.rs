@@ -49,7 +49,7 @@ fn parts(tree: &Value) -> Map<String, Value> {
 /// When the file cannot be read or is invalid; lists all problems.
 pub fn print(config: &Path) -> Result<()> {
     let tree = config_file::read_tree(Some(config))?;
-    config_file::read(&tree, &Value::Null, monitoring_dashboard::Place::default())?;
+    config_file::read(&tree, &Value::Null, monitoring_dashboard::HostSettings::default())?;
     say(&Value::Object(parts(&tree.value)).to_string());
     Ok(())
 }

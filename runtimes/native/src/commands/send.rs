@@ -13,7 +13,7 @@ use contracts::{ChannelKind, EventId};
 use platform::ports::Clock;
 use serde_json::Value;
 use std::time::Duration;
-use webhook_aggregator::channels::{LocalPlatform, Said, Signed, local_platform};
+use webhook_aggregator::channels::{LocalMessage, LocalPlatform, Signed, local_platform};
 
 /// Posts the message, waits, prints the answer. Exits 1 if the message is refused or parked.
 ///
@@ -124,7 +124,7 @@ fn sign(
     let mut bytes = [0; 8];
     SystemClock.random(&mut bytes);
     let unique = u64::from_le_bytes(bytes) >> 12;
-    let said = Said { text, now_s: SystemClock.now_ms() / 1000, unique };
+    let said = LocalMessage { text, now_s: SystemClock.now_ms() / 1000, unique };
     platform
         .sample(&credentials, &said)
         .with_context(|| format!("local.json lacks a key of the {channel} endpoint"))

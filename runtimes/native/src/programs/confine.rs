@@ -48,7 +48,7 @@ const TOOL_CHAINS: [&str; 9] = [
 ];
 
 /// Where a program runs.
-pub(super) struct Place<'a> {
+pub(super) struct Location<'a> {
     pub(super) program: &'a Path,
     pub(super) directory: &'a Path,
     pub(super) identity: Identity,
@@ -64,7 +64,7 @@ pub(super) struct Place<'a> {
 }
 
 /// The plan of one run.
-pub(super) fn plan(spec: &ProgramSpec, place: &Place<'_>) -> Plan {
+pub(super) fn plan(spec: &ProgramSpec, place: &Location<'_>) -> Plan {
     let mut binds: Vec<Bind> = SYSTEM.iter().map(Bind::read_only).collect();
     binds.extend(on_path(place.path).map(Bind::read_only));
     binds.extend(around(place.program).into_iter().map(Bind::read_only));

@@ -32,7 +32,7 @@ enum By {
 }
 
 #[derive(Debug)]
-struct Figures {
+struct SimulationResult {
     /// Share of runs that failed.
     errors: f64,
     p99_ms: f64,
@@ -69,7 +69,7 @@ fn report(
 }
 
 /// Each instance runs one task at a time; a failing run ends after a tenth of the time.
-fn simulate(by: By, seed: u64) -> Figures {
+fn simulate(by: By, seed: u64) -> SimulationResult {
     let (mut dice, mut pool) = (Random::new(seed), Pool::default());
     let mut free_at = [0.0_f64; INSTANCES];
     let mut open: Vec<Run> = Vec::new();
@@ -120,7 +120,7 @@ fn simulate(by: By, seed: u64) -> Figures {
         open.push(Run { ends_ms, instance, took_ms, failed });
     }
     times.sort_by(f64::total_cmp);
-    Figures { errors: failures as f64 / RUNS as f64, p99_ms: times[RUNS * 99 / 100] }
+    SimulationResult { errors: failures as f64 / RUNS as f64, p99_ms: times[RUNS * 99 / 100] }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::{Config, Deps, Form, owners, store};
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use contracts::ErrorCode;
-use contracts::event::{EventDetail, MessageRequest, Said, SaidList, Speaker};
+use contracts::event::{EventDetail, MessageRequest, SaidList, Speaker, TranscriptLine};
 use http::HeaderMap;
 use maud::{Markup, html};
 use platform::edge::ApiError;
@@ -109,8 +109,8 @@ fn welcome(config: &Config, owner: &Owner) -> Markup {
 }
 
 /// The latest version of each message, in order of first appearance, at most fifty.
-fn latest(messages: &[Said]) -> Vec<&Said> {
-    let mut lines: Vec<&Said> = Vec::new();
+fn latest(messages: &[TranscriptLine]) -> Vec<&TranscriptLine> {
+    let mut lines: Vec<&TranscriptLine> = Vec::new();
     for line in messages {
         match lines.iter_mut().find(|seen| seen.id == line.id) {
             Some(seen) => *seen = line,
@@ -123,7 +123,7 @@ fn latest(messages: &[Said]) -> Vec<&Said> {
 }
 
 /// Renders one message.
-fn spoken(line: &Said) -> Markup {
+fn spoken(line: &TranscriptLine) -> Markup {
     let (class, who) = match line.speaker {
         Speaker::User => ("user", "You"),
         Speaker::Agent => ("agent", line.agent.as_ref().map_or("Agent", |agent| agent.as_str())),

@@ -8,7 +8,7 @@ use super::{events, signs};
 use crate::answer::{html as answer, see};
 use crate::refusal::PageResult;
 use crate::session::Owner;
-use crate::stats::{self, Figures};
+use crate::stats::{self, StatsSources};
 use crate::{Deps, owners};
 use axum::extract::{Query, State};
 use axum::response::Response;
@@ -37,7 +37,7 @@ pub async fn lead_there(State(deps): State<Deps>) -> Response {
 
 /// The parts that update themselves.
 struct Live {
-    figures: Figures,
+    figures: StatsSources,
     halts: Option<HaltList>,
     events: Option<EventList>,
 }
@@ -46,7 +46,7 @@ impl Live {
     async fn load(deps: &Deps) -> Self {
         let filter = owners::EventFilter::default();
         let (figures, halts, events) = join3(
-            Figures::gather(deps),
+            StatsSources::gather(deps),
             owners::halts(deps),
             owners::events(deps, &filter, EVENTS),
         )
@@ -114,7 +114,7 @@ fn tiles(deps: &Deps, live: &Live) -> Markup {
 }
 
 /// The five services and the gateway.
-fn services(deps: &Deps, figures: &Figures) -> Markup {
+fn services(deps: &Deps, figures: &StatsSources) -> Markup {
     html! {
         section.panel #live-services aria-labelledby="services-title" {
             div.bar { h2 #services-title { "Services" } a href=(deps.config.url("/dashboard/health")) { "Health" } }

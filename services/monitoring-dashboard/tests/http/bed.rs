@@ -5,7 +5,7 @@ use axum::Router;
 use axum::body::Body;
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
-use monitoring_dashboard::{Config, Deps, Place};
+use monitoring_dashboard::{Config, Deps, HostSettings};
 use platform::edge::{Auth, Principal, Scope};
 use platform::memory::{
     ManualClock, MemoryCalls, MemoryCell, MemoryKv, MemoryObjects, MemorySignal, MemorySql,
@@ -85,7 +85,11 @@ impl Bed {
         let switchboard = Switchboard::default();
         let auth = tokens();
         switchboard.lock().unwrap().extend(world.services(&auth));
-        let place = Place { base_path: BASE.into(), listen: vec![HOST.into()], ..Place::default() };
+        let place = HostSettings {
+            base_path: BASE.into(),
+            listen: vec![HOST.into()],
+            ..HostSettings::default()
+        };
         let sql = Arc::new(MemorySql::with_migrations(&[MIGRATION]));
         let cell = Arc::new(MemoryCell::default());
         let deps = Deps {

@@ -8,8 +8,8 @@ use contracts::calls::{
     agency_router, personal_assistant as assistant, webhook_aggregator as aggregator,
 };
 use contracts::event::{
-    EventDetail, EventList, EventRow, MessageAccepted, MessageRequest, Said, SaidList, Speaker,
-    Stage,
+    EventDetail, EventList, EventRow, MessageAccepted, MessageRequest, SaidList, Speaker, Stage,
+    TranscriptLine,
 };
 use contracts::halt::{HaltAnswer, HaltLevel, HaltList, HaltRequest, HaltRow, ResumeAnswer};
 use contracts::monitoring::Health;
@@ -28,7 +28,7 @@ pub struct World {
     pub clock: Arc<dyn Clock>,
     pub approvals: Mutex<Vec<Approval>>,
     pub events: Mutex<Vec<EventDetail>>,
-    pub said: Mutex<Vec<Said>>,
+    pub said: Mutex<Vec<TranscriptLine>>,
     pub halts: Mutex<HaltList>,
     pub gateway_age_ms: Mutex<i64>,
     /// Whether there is a second gateway, offering codegen only.
@@ -64,7 +64,7 @@ impl World {
         let mut said = self.said.lock().unwrap();
         let seq = said.len() as i64 + 1;
         let at = rfc3339(self.clock.now_ms());
-        said.push(Said {
+        said.push(TranscriptLine {
             seq,
             id: format!("s{seq}"),
             speaker,

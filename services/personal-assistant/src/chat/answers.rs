@@ -134,7 +134,7 @@ async fn about_events(deps: &Deps) -> String {
 
 /// The owner's messages in a session, newest first.
 #[derive(Serialize, Deserialize)]
-struct Said {
+struct OwnMessage {
     content: String,
     at: i64,
 }
@@ -144,7 +144,7 @@ async fn about_session(deps: &Deps, session: &str) -> ApiResult<String> {
     if rows.is_empty() {
         return Ok("This is your first message here.".to_owned());
     }
-    let line = |said: &Said| format!("- {}: {}", rfc3339(said.at), shorten(&said.content));
+    let line = |said: &OwnMessage| format!("- {}: {}", rfc3339(said.at), shorten(&said.content));
     Ok(format!(
         "Your messages here, newest first:\n{}",
         rows.iter().map(line).collect::<Vec<_>>().join("\n")
@@ -153,7 +153,7 @@ async fn about_session(deps: &Deps, session: &str) -> ApiResult<String> {
 
 /// The cached copy is keyed by the newest message's id from the database, so it can be missing but
 /// never stale.
-async fn session_lines(deps: &Deps, session: &str) -> ApiResult<Vec<Said>> {
+async fn session_lines(deps: &Deps, session: &str) -> ApiResult<Vec<OwnMessage>> {
     #[derive(Deserialize)]
     struct Newest {
         id: String,
@@ -172,7 +172,7 @@ async fn session_lines(deps: &Deps, session: &str) -> ApiResult<Vec<Said>> {
         session,
         ROWS
     );
-    let lines: Vec<Said> = deps.sql.all(find).await?;
+    let lines: Vec<OwnMessage> = deps.sql.all(find).await?;
     if let Ok(text) = serde_json::to_string(&lines)
         && let Err(error) = deps.kv.put(&key, &text, SESSION_TTL_S).await
     {

@@ -36,7 +36,7 @@ pub trait Connection: std::fmt::Debug + Send + Sync {
     /// The next request for a message, `None` when it shows what it should.
     fn next(&self, row: &OutboxRow, now_ms: i64) -> Option<Attempt>;
     /// Reads the response to an attempt.
-    fn judge(&self, aim: &Aim, answer: &OutboundResponse) -> Verdict;
+    fn judge(&self, aim: &Aim, answer: &OutboundResponse) -> SendResult;
     /// The requests that make the platform send to `path` of this server. `public` is the server's
     /// https address without a slash at its end, where it is known.
     fn set_up(&self, path: &str, public: Option<&str>) -> Setup;
@@ -148,7 +148,7 @@ pub enum Aim {
 
 /// The meaning of a platform's response.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
+pub enum SendResult {
     /// It shows now; the platform's id of it and the chat it is in.
     Shown { message: String, chat: String },
     /// The direct conversation's id.
@@ -217,10 +217,10 @@ pub(super) fn header<'a>(headers: &'a http::HeaderMap, name: &str) -> Option<&'a
 }
 
 /// A status nobody gave a meaning to.
-pub(super) fn by_status(answer: &OutboundResponse, error: String) -> Verdict {
+pub(super) fn by_status(answer: &OutboundResponse, error: String) -> SendResult {
     match answer.status {
-        408 | 409 | 425 | 429 | 500..=599 => Verdict::Later { after_ms: None, error },
-        _ => Verdict::Never { error },
+        408 | 409 | 425 | 429 | 500..=599 => SendResult::Later { after_ms: None, error },
+        _ => SendResult::Never { error },
     }
 }
 

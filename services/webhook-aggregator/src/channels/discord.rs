@@ -6,7 +6,7 @@ mod outgoing;
 mod sample;
 mod setup;
 
-use super::{Aim, Attempt, Channel, Connection, Incoming, Setup, Verdict, secret};
+use super::{Aim, Attempt, Channel, Connection, Incoming, SendResult, Setup, secret};
 use application::Application;
 use http::HeaderMap;
 use inbox::OutboxRow;
@@ -60,7 +60,7 @@ impl Connection for Application {
     fn next(&self, row: &OutboxRow, now_ms: i64) -> Option<Attempt> {
         outgoing::next(self, row, now_ms)
     }
-    fn judge(&self, aim: &Aim, answer: &OutboundResponse) -> Verdict {
+    fn judge(&self, aim: &Aim, answer: &OutboundResponse) -> SendResult {
         outgoing::judge(aim, answer)
     }
     fn set_up(&self, path: &str, public: Option<&str>) -> Setup {

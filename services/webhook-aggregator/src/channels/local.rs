@@ -5,7 +5,7 @@ use platform::ports::Clock;
 use serde_json::Value;
 
 /// A person's message sent by `quintet send`.
-pub struct Said<'a> {
+pub struct LocalMessage<'a> {
     pub text: &'a str,
     /// Seconds since the epoch.
     pub now_s: i64,
@@ -31,7 +31,7 @@ pub trait LocalPlatform: Send + Sync {
         &[]
     }
     /// A message of the approver, signed with the credentials; `None` when they lack a key.
-    fn sample(&self, credentials: &Value, said: &Said<'_>) -> Option<Signed>;
+    fn sample(&self, credentials: &Value, said: &LocalMessage<'_>) -> Option<Signed>;
     /// The answer to one of our requests to `path` of the API. `unique` names a message it makes.
     fn answer(&self, path: &str, body: &str, unique: u64) -> Value;
 }

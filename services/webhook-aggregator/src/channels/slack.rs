@@ -7,7 +7,7 @@ mod outgoing;
 mod sample;
 mod setup;
 
-use super::{Aim, Attempt, Channel, Connection, Incoming, Setup, Verdict, secret};
+use super::{Aim, Attempt, Channel, Connection, Incoming, SendResult, Setup, secret};
 use app::{App, signature};
 use http::HeaderMap;
 use inbox::OutboxRow;
@@ -54,7 +54,7 @@ impl Connection for App {
     fn next(&self, row: &OutboxRow, _: i64) -> Option<Attempt> {
         outgoing::next(self, row)
     }
-    fn judge(&self, aim: &Aim, answer: &OutboundResponse) -> Verdict {
+    fn judge(&self, aim: &Aim, answer: &OutboundResponse) -> SendResult {
         outgoing::judge(aim, answer)
     }
     fn set_up(&self, path: &str, public: Option<&str>) -> Setup {

@@ -5,7 +5,7 @@ use crate::Deps;
 use contracts::calls::agency_router::ChooseInstance;
 use contracts::routing::{Candidate, InstanceRequest};
 use contracts::{AgentId, GatewayId};
-use inbox::{Place, SeenGateway, StoredEvent};
+use inbox::{Placement, SeenGateway, StoredEvent};
 
 /// A gateway that waits for work asks again within 25 s and may be slow to: longer silent, no task
 /// is kept for it. (People are told that it is silent after `contracts::task::SILENT_MS`, when
@@ -29,13 +29,13 @@ pub(super) async fn place(
     event: &StoredEvent,
     agent: &AgentId,
     seen: Vec<SeenGateway>,
-) -> Place {
+) -> Placement {
     let not = passed_over(event, None);
     let live = others(deps, seen, agent, &not);
     let gateway = if live.len() < 2 { None } else { choose(deps, agent, &live).await };
     // Kept from now on: the router may have taken its time.
     let now_ms = deps.clock.now_ms();
-    Place { gateway, not, until_ms: now_ms + KEPT_MS, not_until_ms: now_ms + PASSED_OVER_MS }
+    Placement { gateway, not, until_ms: now_ms + KEPT_MS, not_until_ms: now_ms + PASSED_OVER_MS }
 }
 
 /// Gateways that are in service, run this agent and are not among `not`.

@@ -4,7 +4,7 @@ use super::{approve, place};
 use crate::steps::{Stop, message_of, port, say, to};
 use crate::{Deps, pool};
 use contracts::approval::GivenUp;
-use contracts::event::{Said, Speaker, Stage};
+use contracts::event::{Speaker, Stage, TranscriptLine};
 use contracts::routing::{OutcomeReport, PoolOutcome};
 use contracts::task::{TaskContext, Turn};
 use contracts::{AgentId, Micros, Shard, TaskId};
@@ -86,7 +86,7 @@ fn without_address<'a>(text: &str, mut agents: impl Iterator<Item = &'a AgentId>
 }
 
 /// The turns before this event's own.
-fn history(event: &StoredEvent, lines: Vec<Said>) -> Vec<Turn> {
+fn history(event: &StoredEvent, lines: Vec<TranscriptLine>) -> Vec<Turn> {
     let earlier = lines.into_iter().filter(|line| {
         line.settled && line.speaker != Speaker::System && line.event_id.as_ref() != Some(&event.id)
     });

@@ -8,7 +8,7 @@ use platform::memory::ManualClock;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use webhook_aggregator::Config;
-use webhook_aggregator::channels::{self, Connection, LocalPlatform, Said, Setup, Signed};
+use webhook_aggregator::channels::{self, Connection, LocalMessage, LocalPlatform, Setup, Signed};
 
 const REFERENCE: &str = include_str!("../../../../docs/config.md");
 /// Keys that every channel has, and the one that is set for local endpoints alone.
@@ -145,7 +145,7 @@ fn local_config(kind: ChannelKind, platform: &dyn LocalPlatform, credentials: &V
 }
 
 fn sample(platform: &dyn LocalPlatform, credentials: &Value) -> Signed {
-    let said = Said { text: "Is 1 < 2 & 3?", now_s: 1_790_000_000, unique: 12_345_678_901 };
+    let said = LocalMessage { text: "Is 1 < 2 & 3?", now_s: 1_790_000_000, unique: 12_345_678_901 };
     platform.sample(credentials, &said).unwrap()
 }
 

@@ -2,7 +2,7 @@
 //! writes to the channel and mentions who asked.
 
 use super::Application;
-use crate::channels::{Aim, Attempt, NextPart, SEND_TIMEOUT_MS, Verdict, by_status, next_part};
+use crate::channels::{Aim, Attempt, NextPart, SEND_TIMEOUT_MS, SendResult, by_status, next_part};
 use crate::split::Limit;
 use bytes::Bytes;
 use contracts::outbox::{Buttons, Interaction};
@@ -190,13 +190,13 @@ fn request(
 
 /// Reads Discord's response.
 /// <https://discord.com/developers/docs/topics/opcodes-and-status-codes#json>
-pub(super) fn judge(aim: &Aim, answer: &OutboundResponse) -> Verdict {
+pub(super) fn judge(aim: &Aim, answer: &OutboundResponse) -> SendResult {
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     if answer.status < 300 {
         return match aim {
-            Aim::OpenDirect => Verdict::Opened { chat: text(&body["id"]) },
-            _ => Verdict::Shown { message: text(&body["id"]), chat: text(&body["channel_id"]) },
+            Aim::OpenDirect => SendResult::Opened { chat: text(&body["id"]) },
+            _ => SendResult::Shown { message: text(&body["id"]), chat: text(&body["channel_id"]) },
         };
     }
     let code = body["code"].as_i64().unwrap_or_default();
@@ -209,14 +209,14 @@ pub(super) fn judge(aim: &Aim, answer: &OutboundResponse) -> Verdict {
         let seconds = body["retry_after"].as_f64().or_else(|| {
             answer.header("retry-after").and_then(|text| serde_json::from_str(text).ok())
         });
-        return Verdict::Later {
+        return SendResult::Later {
             after_ms: seconds.map(|seconds| (seconds.clamp(0.1, 3600.0) * 1000.0).ceil() as i64),
             error,
         };
     }
     match (aim, code) {
         // Unknown message, or a webhook token that died early: start again with a new message.
-        (Aim::Edit { .. }, 10008 | 10015 | 50027) => Verdict::Gone,
+        (Aim::Edit { .. }, 10008 | 10015 | 50027) => SendResult::Gone,
         _ => by_status(answer, error),
     }
 }

@@ -1,7 +1,7 @@
 //! Discord's side, played on this machine.
 
 use super::Discord;
-use crate::channels::{LocalPlatform, Said, Signed, first_approver, text_at};
+use crate::channels::{LocalMessage, LocalPlatform, Signed, first_approver, text_at};
 use ed25519_dalek::{Signer, SigningKey};
 use platform::ports::{Clock, ClockExt};
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ impl LocalPlatform for Discord {
         &["private_key"]
     }
 
-    fn sample(&self, local: &Value, said: &Said<'_>) -> Option<Signed> {
+    fn sample(&self, local: &Value, said: &LocalMessage<'_>) -> Option<Signed> {
         let dedupe_key = (900_000_000_000_000_000 + said.unique % 99_999_999_999_999).to_string();
         let person = json!({ "id": first_approver(local), "username": "you" });
         let body = json!({

@@ -2,7 +2,7 @@
 
 use super::App;
 use crate::channels::{
-    Aim, Attempt, NextPart, SEND_TIMEOUT_MS, Verdict, by_status, form, next_part,
+    Aim, Attempt, NextPart, SEND_TIMEOUT_MS, SendResult, by_status, form, next_part,
 };
 use crate::split::Limit;
 use bytes::Bytes;
@@ -128,11 +128,11 @@ fn call(app: &App, method: &str, fields: &[(&str, String)]) -> OutboundRequest {
 }
 
 /// Reads Slack's response: errors come with status 200 and a word.
-pub(super) fn judge(aim: &Aim, answer: &OutboundResponse) -> Verdict {
+pub(super) fn judge(aim: &Aim, answer: &OutboundResponse) -> SendResult {
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
     if answer.status < 300 && body["ok"] == true {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        return Verdict::Shown { message: text(&body["ts"]), chat: text(&body["channel"]) };
+        return SendResult::Shown { message: text(&body["ts"]), chat: text(&body["channel"]) };
     }
     let word = body["error"].as_str().unwrap_or("no answer");
     let error = format!("Slack {}: {word}", answer.status);
@@ -141,18 +141,18 @@ pub(super) fn judge(aim: &Aim, answer: &OutboundResponse) -> Verdict {
         .and_then(|seconds| seconds.parse::<i64>().ok())
         .map(|seconds| seconds.clamp(1, 3600) * 1000);
     if answer.status == 429 || word == "ratelimited" || word == "rate_limited" {
-        return Verdict::Later { after_ms, error };
+        return SendResult::Later { after_ms, error };
     }
     match word {
         "message_not_found" | "cant_update_message" | "edit_window_closed"
             if matches!(aim, Aim::Edit { .. }) =>
         {
-            Verdict::Gone
+            SendResult::Gone
         }
         "internal_error" | "fatal_error" | "service_unavailable" | "request_timeout" => {
-            Verdict::Later { after_ms, error }
+            SendResult::Later { after_ms, error }
         }
-        _ if answer.status < 300 => Verdict::Never { error },
+        _ if answer.status < 300 => SendResult::Never { error },
         _ => by_status(answer, error),
     }
 }

@@ -1,7 +1,7 @@
 //! Slack's side, played on this machine.
 
 use super::{Slack, signature};
-use crate::channels::{LocalPlatform, Said, Signed, first_approver, form, text_at};
+use crate::channels::{LocalMessage, LocalPlatform, Signed, first_approver, form, text_at};
 use platform::ports::{Clock, ClockExt};
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ impl LocalPlatform for Slack {
         json!({ "signing_secret": secret, "bot_token": format!("xoxb-{token}"), "approvers": ["U0LOCAL01"] })
     }
 
-    fn sample(&self, local: &Value, said: &Said<'_>) -> Option<Signed> {
+    fn sample(&self, local: &Value, said: &LocalMessage<'_>) -> Option<Signed> {
         let dedupe_key = format!("Ev{:X}", said.unique);
         let ts = format!("{}.{:06}", said.now_s, said.unique % 1_000_000);
         let escaped = said.text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");

@@ -1,7 +1,7 @@
 //! Messages to Telegram: `sendMessage`, edits of sent messages, and answers to presses.
 
 use super::{Bot, entities, text_of};
-use crate::channels::{Aim, Attempt, NextPart, SEND_TIMEOUT_MS, Verdict, by_status, next_part};
+use crate::channels::{Aim, Attempt, NextPart, SEND_TIMEOUT_MS, SendResult, by_status, next_part};
 use crate::split::Limit;
 use bytes::Bytes;
 use contracts::outbox::Target;
@@ -57,10 +57,10 @@ pub(super) fn next(bot: &Bot, row: &OutboxRow) -> Option<Attempt> {
 }
 
 /// Reads Telegram's response.
-pub(super) fn judge(aim: &Aim, answer: &OutboundResponse) -> Verdict {
+pub(super) fn judge(aim: &Aim, answer: &OutboundResponse) -> SendResult {
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
     let description = body["description"].as_str().unwrap_or_default().to_owned();
-    let shown = |result: &Value| Verdict::Shown {
+    let shown = |result: &Value| SendResult::Shown {
         message: text_of(&result["message_id"]),
         chat: text_of(&result["chat"]["id"]),
     };
@@ -71,17 +71,17 @@ pub(super) fn judge(aim: &Aim, answer: &OutboundResponse) -> Verdict {
     if answer.status == 429 {
         let after_ms =
             body["parameters"]["retry_after"].as_i64().map(|seconds| seconds.clamp(1, 3600) * 1000);
-        return Verdict::Later { after_ms, error };
+        return SendResult::Later { after_ms, error };
     }
     match aim {
         Aim::Edit { .. } if description.contains("message is not modified") => {
-            Verdict::Shown { message: String::new(), chat: String::new() }
+            SendResult::Shown { message: String::new(), chat: String::new() }
         }
         Aim::Edit { .. }
             if description.contains("message to edit not found")
                 || description.contains("message can't be edited") =>
         {
-            Verdict::Gone
+            SendResult::Gone
         }
         _ => by_status(answer, error),
     }

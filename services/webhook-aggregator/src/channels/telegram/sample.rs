@@ -1,7 +1,7 @@
 //! Telegram's side, played on this machine.
 
 use super::Telegram;
-use crate::channels::{LocalPlatform, Said, Signed, first_approver, text_at};
+use crate::channels::{LocalMessage, LocalPlatform, Signed, first_approver, text_at};
 use platform::ports::{Clock, ClockExt};
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ impl LocalPlatform for Telegram {
         json!({ "secret_token": secret, "bot_token": format!("4200000001:{token}"), "approvers": ["700000001"] })
     }
 
-    fn sample(&self, local: &Value, said: &Said<'_>) -> Option<Signed> {
+    fn sample(&self, local: &Value, said: &LocalMessage<'_>) -> Option<Signed> {
         let id: i64 = first_approver(local).as_str().and_then(|id| id.parse().ok()).unwrap_or(1);
         let person = json!({ "id": id, "is_bot": false, "first_name": "You" });
         let message = json!({
