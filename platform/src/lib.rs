@@ -22,6 +22,7 @@ pub mod secret;
 pub mod sqlite;
 #[cfg(feature = "suite")]
 pub mod suite;
+pub mod text;
 pub mod time;
 
 pub use contracts::percent;

@@ -84,9 +84,10 @@ fn allowed(package: &str, services: &[&str]) -> Option<Vec<String>> {
         "platform" => list(&["contracts"]),
         "inbox" => list(&["contracts", "platform"]),
         "text-model" => list(&["contracts"]),
+        "graph-folder" => list(&["contracts", "platform", "skill-graph-loader"]),
         "xtask" => list(&["contracts"]),
         "quintet" => Some(
-            ["contracts", "platform", "inbox", "text-model", "sandbox"]
+            ["contracts", "platform", "inbox", "text-model", "graph-folder", "sandbox"]
                 .iter()
                 .chain(services)
                 .map(|name| (*name).to_owned())

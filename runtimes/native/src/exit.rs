@@ -1,5 +1,6 @@
 //! Exit codes: 0 success, 1 the answer is no, 2 usage, 3 something cannot be reached or read.
 
+use graph_folder::claim_file::Changed;
 use platform::config::ConfigProblem;
 
 /// The answer is no.
@@ -28,7 +29,7 @@ fn list(problems: &[ConfigProblem]) -> String {
 
 /// The exit code for an error.
 pub fn code(error: &anyhow::Error) -> i32 {
-    if error.is::<No>() {
+    if error.is::<No>() || error.is::<Changed>() {
         1
     } else if error.is::<Usage>() || error.is::<Wrong>() {
         2

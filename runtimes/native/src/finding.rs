@@ -1,7 +1,9 @@
-//! Prints findings about a skill graph.
+//! Prints findings about a skill graph and its folder.
 
-use crate::terminal::printable;
-use contracts::graph::{Finding, Severity};
+use crate::terminal::remark;
+use contracts::graph::{Finding, Severity, SourceFile};
+use platform::text::printable;
+use std::path::Path;
 
 /// A finding as text.
 pub fn line(finding: &Finding) -> String {
@@ -22,4 +24,16 @@ pub fn line(finding: &Finding) -> String {
         finding.code,
         printable(&finding.fix)
     )
+}
+
+/// Reads all Markdown below a folder, and prints what could not be read of it.
+///
+/// # Errors
+/// When the folder cannot be read, has no Markdown, or too much of it.
+pub fn read_folder(folder: &Path) -> anyhow::Result<Vec<SourceFile>> {
+    let (files, findings) = graph_folder::read(folder)?;
+    for finding in findings {
+        remark(&format!("{}: {}", finding.path, finding.message));
+    }
+    Ok(files)
 }

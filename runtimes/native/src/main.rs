@@ -1,7 +1,6 @@
 //! `quintet`: the control plane between your chat channels and your AI agents, on one machine.
 
 mod address;
-mod claim_file;
 mod cli;
 mod client;
 mod commands;
@@ -9,7 +8,6 @@ mod config_file;
 mod data_dir;
 mod exit;
 mod finding;
-mod graph_folder;
 mod local_endpoints;
 mod local_platform;
 mod offline;

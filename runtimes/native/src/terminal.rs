@@ -1,5 +1,6 @@
 //! The only module that writes to the terminal: answers to stdout, everything else to stderr.
 
+use platform::text::printable;
 use std::io::{IsTerminal, Write};
 
 /// Prints an answer to stdout. A closed pipe is not an error.
@@ -67,18 +68,4 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
         .chain(clean.iter().map(|row| line(row.iter().map(String::as_str).collect())))
         .collect::<Vec<_>>()
         .join("\n")
-}
-
-/// External text as one line of visible characters.
-pub fn printable(text: &str) -> String {
-    text.chars().map(|ch| if ch.is_control() { ' ' } else { ch }).collect()
-}
-
-/// At most `n` characters, with an ellipsis after a cut.
-pub fn short(text: &str, n: usize) -> String {
-    if text.chars().count() <= n {
-        text.to_owned()
-    } else {
-        text.chars().take(n.saturating_sub(1)).chain(['…']).collect()
-    }
 }

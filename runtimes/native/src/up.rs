@@ -2,7 +2,6 @@
 
 use crate::config_file;
 use crate::data_dir::{DataDir, ServerFile};
-use crate::graph_folder::default_graph;
 use crate::local_endpoints;
 use crate::ports::clock::SystemClock;
 use crate::server;
@@ -10,6 +9,7 @@ use crate::services::{self, Services};
 use crate::stop::{StopSignal, until};
 use crate::watch_graph;
 use anyhow::{Context, Result};
+use graph_folder::default_graph;
 use platform::ports::Clock;
 use std::future::IntoFuture;
 use std::net::SocketAddr;

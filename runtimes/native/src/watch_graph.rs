@@ -5,8 +5,7 @@
 //! network drive; file system notifications miss the last two. A folder still being written is left
 //! until it is stable.
 
-use crate::finding::line;
-use crate::graph_folder;
+use crate::finding::{line, read_folder};
 use crate::stop::until;
 use crate::terminal::remark;
 use anyhow::Result;
@@ -43,7 +42,7 @@ pub struct Opened {
 pub fn open(folder: &Path) -> Result<Opened> {
     // Fingerprint before reading, so that a change in between is noticed.
     let seen = graph_folder::fingerprint(folder);
-    Ok(Opened { folder: folder.to_owned(), seen, files: graph_folder::read(folder)? })
+    Ok(Opened { folder: folder.to_owned(), seen, files: read_folder(folder)? })
 }
 
 /// Publishes the folder at the start. If that fails it prints the reason, and the previous graph
@@ -83,7 +82,7 @@ pub async fn watch(loader: Deps, mut watched: Watched, stopped: flag::Receiver<b
 
 async fn again(loader: &Deps, folder: &Path) -> bool {
     let path = folder.to_owned();
-    let read = tokio::task::spawn_blocking(move || graph_folder::read(&path)).await;
+    let read = tokio::task::spawn_blocking(move || read_folder(&path)).await;
     match read.map_err(anyhow::Error::from).and_then(|read| read) {
         Ok(files) => publish(loader, folder, files, false).await,
         // Missing, or without Markdown: a repair changes the fingerprint.

@@ -2,12 +2,13 @@
 
 use crate::client::Client;
 use crate::exit::Usage;
-use crate::terminal::{say, say_json, short, table};
+use crate::terminal::{say, say_json, table};
 use anyhow::Result;
 use contracts::approval::{ApprovalState, ApprovalsQuery, DecideRequest, Decision};
 use contracts::calls::personal_assistant::{Decide, Halt, ListApprovals, ReadBudget, Resume};
 use contracts::halt::{HaltRequest, ResumeRequest};
 use contracts::{ApprovalId, TaskId};
+use platform::text::short;
 
 /// `quintet approvals`.
 ///

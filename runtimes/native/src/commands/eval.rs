@@ -1,6 +1,6 @@
 //! `quintet eval`: routing accuracy.
 
-use crate::graph_folder;
+use crate::finding::read_folder;
 use crate::terminal::{say, say_json, table, watched};
 use anyhow::{Context, Result, anyhow};
 use contracts::graph::Graph;
@@ -70,7 +70,7 @@ pub fn eval(
 }
 
 fn graph(folder: Option<&Path>) -> Result<Graph> {
-    let files = folder.map_or_else(|| Ok(graph_folder::default_graph()), graph_folder::read)?;
+    let files = folder.map_or_else(|| Ok(graph_folder::default_graph()), read_folder)?;
     Ok(skill_graph_loader::check_folder(files).graph)
 }
 
@@ -146,7 +146,7 @@ fn readable(report: &Report) -> String {
             &worst
                 .iter()
                 .take(10)
-                .map(|row| format!("  {}", crate::terminal::short(&row.join("  "), 160)))
+                .map(|row| format!("  {}", platform::text::short(&row.join("  "), 160)))
                 .collect::<Vec<_>>()
                 .join("\n"),
         );

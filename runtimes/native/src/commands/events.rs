@@ -2,11 +2,12 @@
 
 use crate::client::Client;
 use crate::exit::{No, Usage};
-use crate::terminal::{say, say_json, short, table};
+use crate::terminal::{say, say_json, table};
 use anyhow::Result;
 use contracts::EventId;
 use contracts::calls::webhook_aggregator::{ListEvents, ReplayEvent};
 use contracts::event::{EventsQuery, ReplayAnswer, Stage};
+use platform::text::short;
 
 /// Lists the newest events.
 ///

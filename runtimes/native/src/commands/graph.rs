@@ -3,9 +3,8 @@
 use crate::cli::Graph;
 use crate::client::Client;
 use crate::exit::No;
-use crate::finding::line;
-use crate::graph_folder;
-use crate::terminal::{printable, remark, say, say_json, short, table};
+use crate::finding::{line, read_folder};
+use crate::terminal::{remark, say, say_json, table};
 use anyhow::Result;
 use contracts::GraphVersion;
 use contracts::calls::skill_graph_loader::{ListVersions, Publish, ReadDiff, Rollback, Search};
@@ -14,6 +13,7 @@ use contracts::graph::{
     RollbackRequest, SearchQuery, Severity, VersionRow,
 };
 use platform::edge::ApiError;
+use platform::text::{printable, short};
 use serde_json::json;
 use skill_graph_loader::Limits;
 use skill_graph_loader::parse::order;
@@ -38,8 +38,7 @@ pub async fn graph(
     match command {
         Graph::Check { folder } => check(&folder, as_json),
         Graph::Publish { folder, message, allow_removal } => {
-            let request =
-                PublishRequest { files: graph_folder::read(&folder)?, message, allow_removal };
+            let request = PublishRequest { files: read_folder(&folder)?, message, allow_removal };
             let published = client()?.ask::<Publish>(&(), &request).await?;
             if as_json {
                 say_json(&published);
@@ -113,7 +112,7 @@ pub async fn graph(
 }
 
 fn check(folder: &Path, as_json: bool) -> Result<()> {
-    let (files, odd) = graph_folder::read_reporting(folder)?;
+    let (files, odd) = graph_folder::read(folder)?;
     let small_enough = within_limits(&Limits::NATIVE, &files);
     let mut parsed = skill_graph_loader::check_folder(files);
     parsed.findings.extend(odd);

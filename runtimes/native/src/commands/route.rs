@@ -2,7 +2,7 @@
 
 use crate::config_file;
 use crate::data_dir::DataDir;
-use crate::graph_folder;
+use crate::finding::read_folder;
 use crate::offline;
 use crate::terminal::{say, say_json};
 use anyhow::Result;
@@ -22,7 +22,7 @@ pub async fn route(
     data: &DataDir,
     as_json: bool,
 ) -> Result<()> {
-    let files = folder.map_or_else(|| Ok(graph_folder::default_graph()), graph_folder::read)?;
+    let files = folder.map_or_else(|| Ok(graph_folder::default_graph()), read_folder)?;
     let request = RouteRequest { message: text, channel, ..RouteRequest::default() };
     let config = config_file::read_tree(config_file::path(None, data).as_deref())?.value;
     let (answer, tokens) = offline::route(files, &config, &request).await.map_err(|error| {

@@ -5,11 +5,10 @@
 //! security"), and messages that the router was unsure of. Nothing is written without `--accept` or
 //! an answer on the terminal, and the router learns nothing before the next publish.
 
-use crate::claim_file::{ClaimFiles, plain, write_all};
 use crate::client::Client;
 use crate::exit::{No, Usage};
-use crate::graph_folder;
-use crate::terminal::{ask, printable, say, say_json, short, watched};
+use crate::finding::read_folder;
+use crate::terminal::{ask, say, say_json, watched};
 use agency_router::route::TAKEN_BACK;
 use agency_router::route::correction::correction;
 use agency_router::route::follow_up::is_follow_up;
@@ -19,6 +18,8 @@ use contracts::calls::agency_router::ListDecisions;
 use contracts::calls::skill_graph_loader::ReadGraph;
 use contracts::graph::{Graph, VersionQuery};
 use contracts::routing::{DecisionRow, DecisionsQuery};
+use graph_folder::claim_file::{ClaimFiles, plain, write_all};
+use platform::text::{printable, short};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -59,7 +60,7 @@ pub async fn suggest(
     accept: &[String],
     as_json: bool,
 ) -> Result<()> {
-    let mut files = folder.map(graph_folder::read).transpose()?.map(ClaimFiles::new);
+    let mut files = folder.map(read_folder).transpose()?.map(ClaimFiles::new);
     let graph = match &files {
         Some(files) => files.graph().clone(),
         None => client.ask::<ReadGraph>(&(), &VersionQuery::default()).await?,

@@ -1,5 +1,7 @@
 //! Skill graphs as folders: the default one in the binary, others on disk.
 
+pub mod claim_file;
+
 use anyhow::{Context, Result, bail};
 use contracts::graph::{Finding, Severity, SourceFile};
 use include_dir::{Dir, include_dir};
@@ -8,7 +10,7 @@ use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-static DEFAULT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../routing-knowledge");
+static DEFAULT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../routing-knowledge");
 
 /// Maximum bytes of a file. The loader reads only the start of files far below this.
 const FILE_BYTES_MAX: u64 = 8 << 20;
@@ -34,24 +36,12 @@ fn collect(folder: &Dir<'_>, files: &mut Vec<SourceFile>) {
     folder.dirs().for_each(|inner| collect(inner, files));
 }
 
-/// Reads all Markdown below a folder and prints the findings of [`read_reporting`].
-///
-/// # Errors
-/// When the folder cannot be read, has no Markdown, or too much of it.
-pub fn read(folder: &Path) -> Result<Vec<SourceFile>> {
-    let (files, findings) = read_reporting(folder)?;
-    findings.iter().for_each(|finding| {
-        crate::terminal::remark(&format!("{}: {}", finding.path, finding.message));
-    });
-    Ok(files)
-}
-
 /// Reads all Markdown below a folder, without hidden names. Links out of the folder, unreadable
 /// files and invalid UTF-8 become findings.
 ///
 /// # Errors
 /// When the folder cannot be read, has no Markdown, or too much of it.
-pub fn read_reporting(folder: &Path) -> Result<(Vec<SourceFile>, Vec<Finding>)> {
+pub fn read(folder: &Path) -> Result<(Vec<SourceFile>, Vec<Finding>)> {
     let root = folder
         .canonicalize()
         .with_context(|| format!("cannot read the folder {}", folder.display()))?;
@@ -252,7 +242,7 @@ mod tests {
         symlink(folder.path(), at("agents/loop")).unwrap();
         symlink(at("gone.md"), at("dangling.md")).unwrap();
         std::fs::set_permissions(at("closed"), std::fs::Permissions::from_mode(0o000)).unwrap();
-        let (files, findings) = read_reporting(folder.path()).unwrap();
+        let (files, findings) = read(folder.path()).unwrap();
         std::fs::set_permissions(at("closed"), std::fs::Permissions::from_mode(0o700)).unwrap();
         let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
         assert_eq!(

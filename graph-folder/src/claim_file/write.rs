@@ -1,6 +1,5 @@
 //! Writes changed claim files to disk: first all new files beside the old ones, then the renames.
 
-use crate::exit::No;
 use anyhow::{Context, Result};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -17,6 +16,11 @@ pub struct Change<'a> {
     pub after: &'a str,
 }
 
+/// A file changed while the example was chosen; nothing was written.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Changed(String);
+
 /// A new file beside the old one. Drop removes it unless it has replaced the old one.
 struct Beside {
     new: PathBuf,
@@ -32,7 +36,7 @@ impl Drop for Beside {
 /// Writes all changes, or none if one of them cannot be written.
 ///
 /// # Errors
-/// When a file has changed since it was read, or cannot be written.
+/// [`Changed`] when a file has changed since it was read; else when one cannot be written.
 pub fn write_all<'a>(folder: &Path, changes: impl Iterator<Item = Change<'a>>) -> Result<()> {
     let staged: Vec<Beside> = (0..)
         .zip(changes)
@@ -57,7 +61,7 @@ fn stage(folder: &Path, number: usize, change: Change<'_>) -> Result<Beside> {
         .with_context(cannot)?;
     if std::fs::read(&old).with_context(cannot)? != change.before.as_bytes() {
         let fix = "save it as UTF-8, or run the command again if it was just edited";
-        return Err(No(format!(
+        return Err(Changed(format!(
             "{} has changed since it was read, so nothing was written; {fix}",
             old.display()
         ))

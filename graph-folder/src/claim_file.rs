@@ -6,14 +6,14 @@ mod place;
 mod spelling;
 mod write;
 
-use crate::terminal::{printable, short};
 use contracts::AgentId;
 use contracts::graph::{Agent, Finding, Graph, Severity, SourceFile};
 use place::{Language, adds, claims, one_more, places};
+use platform::text::{printable, short};
 use skill_graph_loader::{Parsed, check_folder};
 pub use spelling::plain;
 use std::collections::BTreeMap;
-pub use write::{Change, write_all};
+pub use write::{Change, Changed, write_all};
 
 /// Maximum characters of a message in an error.
 const SHOWN_CHARS: usize = 80;
@@ -327,9 +327,8 @@ mod tests {
         assert_eq!(with_example(&all, "x"), format!("{all}- x\n"));
         assert_eq!(with_example(&list, "x"), list.replace("  - one\n", "  - one\n  - x\n"));
         assert_eq!(with_example(when, "x"), format!("{when}- x\n"));
-        let shipped = crate::graph_folder::default_graph()
-            .into_iter()
-            .filter(|file| file.path.starts_with("agents/"));
+        let shipped =
+            crate::default_graph().into_iter().filter(|file| file.path.starts_with("agents/"));
         for file in shipped {
             let (head, _) = file.text.split_once("## Examples").unwrap();
             assert!(
