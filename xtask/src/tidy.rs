@@ -84,6 +84,7 @@ fn allowed(package: &str, services: &[&str]) -> Option<Vec<String>> {
         "platform" => list(&["contracts"]),
         "inbox" => list(&["contracts", "platform"]),
         "text-model" => list(&["contracts"]),
+        "fakes" => list(&["contracts", "platform"]),
         "xtask" => list(&["contracts"]),
         "quintet" => Some(
             ["contracts", "platform", "inbox", "text-model", "sandbox"]

@@ -1,0 +1,14 @@
+//! The neighbours of a service in its tests: fakes made of the types of the calls.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "test equipment: a broken fake must stop the test"
+)]
+
+mod answer;
+mod asked;
+mod neighbours;
+
+pub use asked::Asked;
+pub use neighbours::Neighbours;
