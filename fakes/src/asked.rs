@@ -38,7 +38,8 @@ impl Asked {
         }
         serde_json::from_slice(&self.body).unwrap()
     }
-    pub(crate) fn is<C: Call>(&self) -> bool {
+    /// Whether it is this call.
+    pub fn is<C: Call>(&self) -> bool {
         (self.call.callee, self.call.method, self.call.path) == (C::CALLEE, C::METHOD, C::PATH)
     }
     pub(crate) fn typed<C>(&self) -> Result<(C::Params, C::Request), ApiError>

@@ -7,8 +7,10 @@
 )]
 
 mod answer;
+mod approvals;
 mod asked;
 mod neighbours;
 
+pub use approvals::{approval, approve_answer};
 pub use asked::Asked;
 pub use neighbours::Neighbours;
