@@ -34,6 +34,8 @@ struct State {
     /// Refusals of the next calls, before the answers.
     refusals: Mutex<BTreeMap<Place, VecDeque<ApiError>>>,
     asked: Mutex<Vec<Asked>>,
+    /// OpenAPI documents, where a test gives one.
+    documents: Mutex<BTreeMap<ServiceName, &'static str>>,
 }
 
 impl Neighbours {
@@ -99,14 +101,19 @@ impl Neighbours {
     pub fn down(&self, service: ServiceName) {
         self.switchboard.lock().unwrap().remove(&service);
     }
+    /// Takes every service off the switchboard.
+    pub fn all_down(&self) {
+        self.switchboard.lock().unwrap().clear();
+    }
     /// Puts a service on the switchboard.
     pub fn up(&self, service: ServiceName) {
-        self.documented(service, r#"{"paths": {}}"#);
-    }
-    /// [`Self::up`], with this OpenAPI document.
-    pub fn documented(&self, service: ServiceName, document: &'static str) {
-        let router = router(&self.state, service, &self.auth, document);
+        let router = router(&self.state, service, &self.auth);
         self.switchboard.lock().unwrap().insert(service, router);
+    }
+    /// Sets the OpenAPI document of a service.
+    pub fn document(&self, service: ServiceName, document: &'static str) {
+        self.state.documents.lock().unwrap().insert(service, document);
+        self.up(service);
     }
     /// The requests of a call, the oldest first.
     pub fn asked<C>(&self) -> Vec<C::Request>
@@ -142,7 +149,7 @@ impl Neighbours {
     }
 }
 
-fn router(state: &Arc<State>, service: ServiceName, auth: &Auth, document: &'static str) -> Router {
+fn router(state: &Arc<State>, service: ServiceName, auth: &Auth) -> Router {
     let health = move || async move {
         axum::Json(Health {
             service,
@@ -152,6 +159,8 @@ fn router(state: &Arc<State>, service: ServiceName, auth: &Auth, document: &'sta
             depends_on: Default::default(),
         })
     };
+    let document = state.documents.lock().unwrap().get(&service).copied();
+    let document = document.unwrap_or(r#"{"paths": {}}"#);
     let routes = Routes::new(service, auth.clone()).health(health).document(document);
     let routes = calls::of(service).iter().fold(routes, |routes, call| {
         let state = state.clone();
