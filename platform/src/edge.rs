@@ -9,7 +9,7 @@ mod routes;
 
 pub use api_error::{ApiError, ApiResult};
 pub use auth::{Auth, Principal};
-pub use body::{JsonBody, Query, RawBody, parse_json, read_body};
+pub use body::{JsonBody, Query, RawBody, parse_json, parse_query, read_body};
 pub use contracts::Scope;
 pub use health::{Checkup, Found};
 pub use request_id::RequestId;

@@ -85,6 +85,7 @@ fn allowed(package: &str, services: &[&str]) -> Option<Vec<String>> {
         "inbox" => list(&["contracts", "platform"]),
         "text-model" => list(&["contracts"]),
         "graph-folder" => list(&["contracts", "platform", "skill-graph-loader"]),
+        "fakes" => list(&["contracts", "platform"]),
         "xtask" => list(&["contracts"]),
         "quintet" => Some(
             ["contracts", "platform", "inbox", "text-model", "graph-folder", "sandbox"]

@@ -33,6 +33,26 @@ pub trait Call: 'static {
     fn path(params: &Self::Params) -> String {
         fill(Self::PATH, params.value())
     }
+
+    /// Refusals that the call names, and those that its access, parameter and request bring.
+    fn refusals() -> Vec<ErrorCode> {
+        let mut codes = Self::REFUSALS.to_vec();
+        codes.extend([ErrorCode::Internal, ErrorCode::Unavailable]);
+        if Self::ACCESS != Access::Open {
+            codes.extend([ErrorCode::Unauthenticated, ErrorCode::Forbidden]);
+        }
+        if Self::PATH.contains('{') {
+            codes.push(ErrorCode::Malformed);
+        }
+        let has_request = size_of::<Self::Request>() != 0;
+        if has_request {
+            codes.push(ErrorCode::InvalidField);
+        }
+        if has_request && Self::METHOD.has_body() {
+            codes.extend([ErrorCode::Malformed, ErrorCode::TooLarge]);
+        }
+        ErrorCode::ALL.iter().copied().filter(|code| codes.contains(code)).collect()
+    }
 }
 
 /// Where every service says how it is: a `GET` that needs no token.

@@ -1,6 +1,6 @@
 //! The parts of a call that only the OpenAPI documents need: schemas, statuses and refusals.
 
-use super::{Access, Binary, Call, EventStream, Listed};
+use super::{Binary, Call, EventStream, Listed};
 use crate::ErrorCode;
 use schemars::generate::{Contract, SchemaGenerator, SchemaSettings};
 use schemars::{JsonSchema, Schema};
@@ -80,7 +80,7 @@ impl Schemas {
             id if id == TypeId::of::<EventStream>() => Body::EventStream,
             _ => Body::Json(self.replies.subschema_for::<C::Reply>()),
         };
-        let refusals = refusals::<C>(!is_empty);
+        let refusals = C::refusals();
         Described { row, doc, statuses: C::STATUSES, refusals, request, reply, example }
     }
     /// The schema of a reply that belongs to no call.
@@ -91,23 +91,4 @@ impl Schemas {
     pub fn named(mut self) -> (Map<String, Value>, Map<String, Value>) {
         (self.requests.take_definitions(true), self.replies.take_definitions(true))
     }
-}
-
-/// Refusals that a call names, and those that its access, parameter and request bring with them.
-fn refusals<C: Call>(has_request: bool) -> Vec<ErrorCode> {
-    let mut codes = C::REFUSALS.to_vec();
-    codes.extend([ErrorCode::Internal, ErrorCode::Unavailable]);
-    if C::ACCESS != Access::Open {
-        codes.extend([ErrorCode::Unauthenticated, ErrorCode::Forbidden]);
-    }
-    if C::PATH.contains('{') {
-        codes.push(ErrorCode::Malformed);
-    }
-    if has_request {
-        codes.push(ErrorCode::InvalidField);
-    }
-    if has_request && C::METHOD.has_body() {
-        codes.extend([ErrorCode::Malformed, ErrorCode::TooLarge]);
-    }
-    ErrorCode::ALL.iter().copied().filter(|code| codes.contains(code)).collect()
 }

@@ -8,7 +8,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, any, get, on};
 use axum::{Router, response::IntoResponse};
-use contracts::calls::{self, Access, Call, Method};
+use contracts::calls::{self, Access, Call, Listed, Method};
 use contracts::{ErrorCode, ServiceName};
 use std::sync::Arc;
 
@@ -47,12 +47,17 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
     /// The handler of a call: its path, its method and who may use it come from the call.
     #[must_use]
-    pub fn call<C: Call, H: Handler<T, S>, T: 'static>(mut self, _: C, handler: H) -> Self {
-        debug_assert_eq!(C::CALLEE, self.service, "a call of another service");
-        let guard = self.guard(C::ACCESS, C::CALLERS);
-        self.guards.push((C::PATH.to_owned(), guard.clone()));
-        let method = on(filter(C::METHOD), handler).layer(from_fn_with_state(guard, check));
-        self.router = self.router.route(C::PATH, method);
+    pub fn call<C: Call, H: Handler<T, S>, T: 'static>(self, _: C, handler: H) -> Self {
+        self.listed(&Listed::of::<C>(std::any::type_name::<C>()), handler)
+    }
+    /// The handler of a call by its row, for a handler that serves many calls.
+    #[must_use]
+    pub fn listed<H: Handler<T, S>, T: 'static>(mut self, call: &Listed, handler: H) -> Self {
+        debug_assert_eq!(call.callee, self.service, "a call of another service");
+        let guard = self.guard(call.access, call.callers);
+        self.guards.push((call.path.to_owned(), guard.clone()));
+        let method = on(filter(call.method), handler).layer(from_fn_with_state(guard, check));
+        self.router = self.router.route(call.path, method);
         self
     }
     fn guard(&self, access: Access, callers: &'static [ServiceName]) -> Guard {

@@ -289,7 +289,7 @@ async fn graph_source_sees_a_publish_within_two_seconds_and_survives_the_loaders
             .await["agent"],
         "security"
     );
-    world.switchboard.lock().unwrap().remove(&ServiceName::SkillGraphLoader);
+    world.neighbours.down(ServiceName::SkillGraphLoader);
     world.clock.advance(60_000);
     let answer = world
         .ok("POST", "/api/route", json!({"message": "scan the server for vulnerabilities"}))
@@ -345,7 +345,7 @@ async fn graph_source_uses_the_copies_after_a_restart_without_the_loader() {
     let ask = json!({"message": "scan the server for vulnerabilities"});
     let before = world.ok("POST", "/api/route", ask.clone()).await;
     world.restarted();
-    world.switchboard.lock().unwrap().remove(&contracts::ServiceName::SkillGraphLoader);
+    world.neighbours.down(contracts::ServiceName::SkillGraphLoader);
     let answer = world.ok("POST", "/api/route", ask.clone()).await;
     assert_eq!(
         (&answer["agent"], &answer["graphVersion"], &answer["confidence"]),

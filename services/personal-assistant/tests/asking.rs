@@ -32,7 +32,7 @@ async fn question_has_buttons_and_is_replaced_by_the_outcome() {
         (asked[0].id.as_str(), 2, &None)
     );
     assert!(told[1].text.starts_with("Approved by telegram:main:700100200"));
-    assert_eq!(bed.told.lock().unwrap().woken, [EVENT]);
+    assert_eq!(bed.woken(), [EVENT]);
     let (_, later) =
         bed.post(AGGREGATOR, "/internal/press", press(&buttons.reject, "700100200", "main")).await;
     assert_eq!(
@@ -145,7 +145,7 @@ async fn decision_reaches_the_chat_after_a_lost_first_attempt() {
 #[tokio::test]
 async fn unreachable_chat_leaves_the_approval_pending_for_the_dashboard() {
     let bed = Bed::new();
-    bed.told.lock().unwrap().state = Some(DeliveryState::Failed);
+    bed.deliveries_are(DeliveryState::Failed);
     bed.ask_in_chat("t1", 5.0).await;
     assert_eq!(
         bed.get(DASHBOARD, "/api/approvals?state=pending").await["approvals"]

@@ -95,7 +95,7 @@ async fn undecided_approval_expires_and_is_never_approved() {
     let path = format!("/api/approvals/{}", asked["approvalId"].as_str().unwrap());
     let row = bed.get(OPERATOR, &path).await;
     assert_eq!((&row["state"], &row["decidedBy"]), (&json!("expired"), &json!("expiry")));
-    assert_eq!(bed.told.lock().unwrap().woken, [EVENT]);
+    assert_eq!(bed.woken(), [EVENT]);
     assert!(bed.deliveries().last().unwrap().text.starts_with("Expired"));
     assert_eq!(bed.ask("t1", 5.0).await["code"], "expired");
 }

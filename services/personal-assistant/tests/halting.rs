@@ -85,7 +85,7 @@ async fn halt_of_a_task_cancels_its_questions_in_every_chat() {
     assert_eq!(bed.get(OPERATOR, &path).await["state"], "cancelled");
     assert!(bed.deliveries()[1].text.starts_with("Cancelled"));
     assert_eq!((bed.deliveries()[1].revision, bed.deliveries()[1].buttons.is_none()), (2, true));
-    assert_eq!(bed.told.lock().unwrap().woken, [EVENT]);
+    assert_eq!(bed.woken(), [EVENT]);
     let press = json!({"token": buttons.approve, "channel": "telegram", "endpoint": "main", "chat": "700100200", "actor": "telegram:main:700100200"});
     assert_eq!(
         bed.post(AGGREGATOR, "/internal/press", press).await.1["outcome"],

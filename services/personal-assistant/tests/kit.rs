@@ -1,11 +1,13 @@
-//! The test bed: the service's router on memory ports, with a fake aggregator that records its
-//! calls.
+//! The test bed: the service's router on memory ports, with fake neighbours that record its calls.
 
-use axum::extract::{Path, State};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::Router;
 use contracts::ServiceName;
-use contracts::outbox::{Delivery, DeliveryState, DeliveryStatus, OutboxAnswer, OutboxRequest};
+use contracts::calls::skill_graph_loader::{ListAgents, Search};
+use contracts::calls::webhook_aggregator::{Deliver, ListEvents, WakeEvent};
+use contracts::event::{EventList, Woken};
+use contracts::graph::{AgentList, SearchAnswer, SearchHit, SkillKind};
+use contracts::outbox::{Delivery, DeliveryState, DeliveryStatus, OutboxAnswer};
+use fakes::Neighbours;
 use http_body_util::BodyExt;
 use personal_assistant::{Config, Deps, router};
 use platform::config::Report;
@@ -17,7 +19,7 @@ use platform::memory::{
 use platform::ports::{Row, Sql, Statement};
 use platform::secret::Secret;
 use serde_json::{Value, json};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use tower::ServiceExt;
 
 pub const MIGRATIONS: &[&str] = &[
@@ -30,18 +32,8 @@ pub const AGENT: &str = "token-agent";
 pub const GATEWAY: &str = "token-gateway";
 pub const AGGREGATOR: &str = "token-aggregator";
 pub const DASHBOARD: &str = "token-dashboard";
+const ASSISTANT: &str = "token-assistant";
 pub const EVENT: &str = "telegram.main.01ARZ3NDEKTSV4RRFFQ69G5FAV";
-
-/// Calls to the fake aggregator.
-#[derive(Default)]
-pub struct Told {
-    pub deliveries: Vec<Delivery>,
-    pub woken: Vec<String>,
-    /// Its response to a delivery; "sent" by default.
-    pub state: Option<DeliveryState>,
-}
-
-pub type Shared = Arc<Mutex<Told>>;
 
 pub struct Bed {
     pub deps: Deps,
@@ -50,7 +42,7 @@ pub struct Bed {
     pub sql: Arc<MemorySql>,
     pub calls: Arc<MemoryCalls>,
     pub outbound: Arc<MemoryOutbound>,
-    pub told: Shared,
+    pub neighbours: Neighbours,
 }
 
 pub fn auth() -> Auth {
@@ -83,14 +75,9 @@ impl Bed {
         let config = Config::read(&config, &report);
         assert_eq!(report.into_problems(), []);
         let clock = Arc::new(ManualClock::default());
-        let told = Shared::default();
         let switchboard = Switchboard::default();
-        switchboard
-            .lock()
-            .unwrap()
-            .insert(ServiceName::WebhookAggregator, aggregator(told.clone()));
-        switchboard.lock().unwrap().insert(ServiceName::SkillGraphLoader, loader());
-        let calls = Arc::new(MemoryCalls::new(Secret::new(""), switchboard));
+        let neighbours = neighbours(&switchboard);
+        let calls = Arc::new(MemoryCalls::new(Secret::new(ASSISTANT), switchboard));
         let outbound = Arc::new(MemoryOutbound::new(|_| Ok(MemoryOutbound::json(500, &json!({})))));
         let deps = Deps {
             sql: store,
@@ -105,7 +92,7 @@ impl Bed {
             config: Arc::new(config),
             button_key: Secret::new("button-key"),
         };
-        Self { router: router(deps.clone()), deps, clock, sql, calls, outbound, told }
+        Self { router: router(deps.clone()), deps, clock, sql, calls, outbound, neighbours }
     }
     pub async fn send(&self, token: &str, method: &str, path: &str, body: Value) -> (u16, Value) {
         send(&self.router, token, method, path, body).await
@@ -177,7 +164,16 @@ impl Bed {
         }
     }
     pub fn deliveries(&self) -> Vec<Delivery> {
-        self.told.lock().unwrap().deliveries.clone()
+        self.neighbours.asked::<Deliver>().into_iter().flat_map(|asked| asked.deliveries).collect()
+    }
+    /// The state of every later delivery.
+    pub fn deliveries_are(&self, state: DeliveryState) {
+        answer_deliveries(&self.neighbours, state);
+    }
+    /// The events that were woken.
+    pub fn woken(&self) -> Vec<String> {
+        let asked = self.neighbours.asked_with::<WakeEvent>();
+        asked.into_iter().map(|(event, ())| event.as_str().to_owned()).collect()
     }
 }
 
@@ -218,44 +214,43 @@ pub fn request(task: &str, dollars: f64) -> Value {
     json!({"taskId": task, "type": "codegen", "agentType": "codegen", "operation": "run", "description": "Fix the build", "estimatedCost": dollars})
 }
 
-fn aggregator(told: Shared) -> Router {
-    async fn outbox(
-        State(told): State<Shared>,
-        Json(request): Json<OutboxRequest>,
-    ) -> Json<OutboxAnswer> {
-        let mut told = told.lock().unwrap();
-        let state = told.state.unwrap_or(DeliveryState::Sent);
-        let states = request
-            .deliveries
-            .iter()
-            .map(|delivery| DeliveryStatus { id: delivery.id.clone(), state, error: None })
-            .collect();
-        told.deliveries.extend(request.deliveries);
-        Json(OutboxAnswer { states })
-    }
-    async fn wake(State(told): State<Shared>, Path(id): Path<String>) -> Json<Value> {
-        told.lock().unwrap().woken.push(id);
-        Json(json!({}))
-    }
-    async fn events() -> Json<Value> {
-        Json(json!({"events": [], "cursor": null}))
-    }
-    Router::new()
-        .route("/internal/outbox", post(outbox))
-        .route("/internal/events/{id}/wake", post(wake))
-        .route("/api/events", get(events))
-        .with_state(told)
+/// An aggregator that sends what it is given, and a loader whose graph has one file and no agent.
+fn neighbours(switchboard: &Switchboard) -> Neighbours {
+    let me = Principal::Service(ServiceName::PersonalAssistant);
+    let auth = Auth::new([(Secret::new(ASSISTANT), me)]);
+    let services = [ServiceName::WebhookAggregator, ServiceName::SkillGraphLoader];
+    let neighbours = Neighbours::on_board(switchboard, auth, services);
+    answer_deliveries(&neighbours, DeliveryState::Sent);
+    neighbours.on::<WakeEvent>(|_, ()| Ok(Woken {}));
+    neighbours.on::<ListEvents>(|(), _| Ok(EventList { events: Vec::new(), cursor: None }));
+    neighbours.on::<ListAgents>(|(), _| Ok(AgentList { version: None, agents: Vec::new() }));
+    neighbours.on::<Search>(|(), _| {
+        Ok(SearchAnswer {
+            query: "retries".to_owned(),
+            version: Some("v1".into()),
+            results: vec![hit()],
+        })
+    });
+    neighbours
 }
 
-fn loader() -> Router {
-    async fn search() -> Json<Value> {
-        Json(json!({"query": "retries", "version": "v1", "results": [{
-            "id": "error-handling", "path": "skills/error-handling.md", "kind": "skill", "title": "Error handling", "description": "How failures are met",
-            "heading": "Retries", "snippet": "Retry with backoff and jitter.", "highlights": [[0, 5]], "score": 3.5
-        }]}))
+fn answer_deliveries(neighbours: &Neighbours, state: DeliveryState) {
+    neighbours.on::<Deliver>(move |(), request| {
+        let status = |delivery: Delivery| DeliveryStatus { id: delivery.id, state, error: None };
+        Ok(OutboxAnswer { states: request.deliveries.into_iter().map(status).collect() })
+    });
+}
+
+fn hit() -> SearchHit {
+    SearchHit {
+        id: "error-handling".to_owned(),
+        path: "skills/error-handling.md".to_owned(),
+        kind: SkillKind::Skill,
+        title: "Error handling".to_owned(),
+        description: "How failures are met".to_owned(),
+        heading: Some("Retries".to_owned()),
+        snippet: "Retry with backoff and jitter.".to_owned(),
+        highlights: vec![[0, 5]],
+        score: 3.5,
     }
-    async fn agents() -> Json<Value> {
-        Json(json!({"agents": []}))
-    }
-    Router::new().route("/api/search", get(search)).route("/api/agents", get(agents))
 }

@@ -1,12 +1,17 @@
 //! A control plane that records calls and answers as a test orders, with a gateway.
 
 use agency_gateway::{Board, Config, Deps, router, serve};
-use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
-use contracts::task::{LeasedTask, TaskContext};
+use contracts::approval::{Approval, ClaimAnswer, SettleAnswer};
+use contracts::calls::Call;
+use contracts::calls::personal_assistant::{Claim, ListHalts, ReadApproval, Settle};
+use contracts::calls::skill_graph_loader::{ListAgents, ReadSkill, Search};
+use contracts::calls::webhook_aggregator::{FinishTask, LeaseTasks, RenewTask};
+use contracts::graph::{Agent, AgentList, LinkedSkill, SearchAnswer, SearchHit, Skill};
+use contracts::halt::HaltList;
+use contracts::task::{LeasedTask, RenewAnswer, ResultAnswer, TaskContext};
 use contracts::{AgentId, ApprovalId, ErrorCode, GatewayId, Micros, Problem, ServiceName, TaskId};
+use fakes::Neighbours;
 use http_body_util::BodyExt;
 use platform::config::Report;
 use platform::edge::{ApiError, Auth, Principal, Scope};
@@ -17,34 +22,20 @@ use platform::memory::{
 use platform::ports::{Clock, Signal};
 use platform::secret::Secret;
 use serde_json::{Value, json};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{Notify, oneshot};
 use tower::ServiceExt;
 
-/// The three services that a gateway calls.
+/// The token of the gateway.
+const GATEWAY: &str = "gateway";
+
+/// The state behind the fakes.
 #[derive(Default)]
 pub struct Plane {
     queue: Mutex<VecDeque<LeasedTask>>,
     arrived: Notify,
-    /// Calls as `POST /path body`, without leases and reads.
-    log: Mutex<Vec<String>>,
-    leases: Mutex<Vec<Value>>,
-    /// Refusals ordered by a test, by the last part of the path; afterwards the usual answer.
-    ordered: Mutex<HashMap<String, VecDeque<ErrorCode>>>,
-    /// The approval state in a refusal, beside its code.
-    pub approval_state: Mutex<Option<String>>,
     pub cancel: Mutex<bool>,
-    pub silent: Mutex<bool>,
-    pub approval: Mutex<Option<Value>>,
-    pub graph: Mutex<Graph>,
-}
-
-#[derive(Default, Clone)]
-pub struct Graph {
-    pub agents: Vec<Value>,
-    pub files: Vec<Value>,
-    pub hits: Vec<Value>,
 }
 
 impl Plane {
@@ -52,34 +43,7 @@ impl Plane {
         self.queue.lock().unwrap().push_back(task);
         self.arrived.notify_one();
     }
-    /// Refuses the next calls whose path has this end with these codes.
-    pub fn refuse(&self, end: &str, codes: &[ErrorCode]) {
-        self.ordered.lock().unwrap().entry(end.to_owned()).or_default().extend(codes);
-    }
-    pub fn log(&self) -> Vec<String> {
-        self.log.lock().unwrap().clone()
-    }
-    pub fn leases(&self) -> Vec<Value> {
-        self.leases.lock().unwrap().clone()
-    }
-    /// The bodies of calls whose path has this end.
-    pub fn bodies(&self, end: &str) -> Vec<Value> {
-        let log = self.log();
-        let lines = log
-            .iter()
-            .filter_map(|line| line.split_once(' '))
-            .filter(|(path, _)| path.ends_with(end));
-        lines.map(|(_, body)| serde_json::from_str(body).unwrap()).collect()
-    }
-    pub fn count(&self, end: &str) -> usize {
-        self.bodies(end).len()
-    }
-    fn router(self: &Arc<Self>) -> Router {
-        Router::new().fallback(answer).with_state(self.clone())
-    }
-    async fn lease(&self, body: Value) -> Value {
-        let capacity = usize::try_from(body["capacity"].as_u64().unwrap()).unwrap();
-        self.leases.lock().unwrap().push(body);
+    async fn lease(&self, capacity: usize) -> Vec<LeasedTask> {
         loop {
             let tasks: Vec<_> = {
                 let mut queue = self.queue.lock().unwrap();
@@ -87,68 +51,54 @@ impl Plane {
                 queue.drain(..n).collect()
             };
             if !tasks.is_empty() {
-                return json!(tasks);
+                return tasks;
             }
             self.arrived.notified().await;
         }
     }
-    fn read(&self, path: &str) -> Option<Value> {
-        let graph = self.graph.lock().unwrap().clone();
-        match path {
-            "/api/agents" => Some(json!({"version": "v1", "agents": graph.agents})),
-            "/api/search" => Some(json!({"query": "q", "version": "v1", "results": graph.hits})),
-            "/api/halts" => Some(json!({"all": *self.cancel.lock().unwrap(), "halts": []})),
-            _ => match path.strip_prefix("/api/skills/") {
-                Some(id) => {
-                    graph.files.into_iter().find(|file| file["id"] == id).map(|mut file| {
-                        (file["links"], file["linkedFrom"]) = (json!([]), json!([]));
-                        file
-                    })
-                }
-                None => self.approval.lock().unwrap().clone(),
-            },
-        }
-    }
 }
 
-async fn answer(State(plane): State<Arc<Plane>>, request: Request) -> Response {
-    let path = request.uri().path().to_owned();
-    let bytes = request.into_body().collect().await.unwrap().to_bytes();
-    let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-    let end = path.rsplit('/').next().unwrap().to_owned();
-    if *plane.silent.lock().unwrap() && end != "lease" {
-        std::future::pending::<()>().await;
-    }
-    if !bytes.is_empty() && end != "lease" {
-        plane.log.lock().unwrap().push(format!("{path} {body}"));
-    }
-    let code = plane.ordered.lock().unwrap().get_mut(&end).and_then(VecDeque::pop_front);
-    if let Some(code) = code {
-        let state = plane.approval_state.lock().unwrap().clone();
-        let problem = Problem::new(code, "ordered by the test");
-        return ApiError(Box::new(
-            state.into_iter().fold(problem, |problem, state| problem.with("state", state)),
-        ))
-        .into_response();
-    }
-    let task = path.split('/').rev().nth(1).unwrap_or_default().to_owned();
-    let value = match end.as_str() {
-        "lease" => plane.lease(body).await,
-        "claim" => json!({"claimToken": "token", "costLimit": 1.0}),
-        "renew" => json!({"cancel": *plane.cancel.lock().unwrap(), "leaseMs": 30_000}),
-        "settle" => json!({"taskId": task, "posted": 0.0, "unpriced": false, "overrun": 0.0}),
-        "result" => json!({"taskId": task, "accepted": true}),
-        _ => match plane.read(&path) {
-            Some(value) => value,
-            None => return ApiError::not_found("such thing").into_response(),
-        },
-    };
-    axum::Json(value).into_response()
+/// A control plane that takes everything, over an empty graph and without an approval.
+fn neighbours(switchboard: &Switchboard, plane: &Arc<Plane>) -> Neighbours {
+    let me = (Secret::new(GATEWAY), Principal::Scope(Scope::Gateway));
+    let services = [
+        ServiceName::WebhookAggregator,
+        ServiceName::PersonalAssistant,
+        ServiceName::SkillGraphLoader,
+    ];
+    let neighbours = Neighbours::on_board(switchboard, Auth::new([me]), services);
+    let at = plane.clone();
+    neighbours.later::<LeaseTasks>(move |(), request| {
+        let plane = at.clone();
+        Box::pin(async move { Ok(plane.lease(request.capacity as usize).await) })
+    });
+    let at = plane.clone();
+    neighbours.on::<RenewTask>(move |_, _| {
+        Ok(RenewAnswer { cancel: *at.cancel.lock().unwrap(), lease_ms: 30_000 })
+    });
+    let at = plane.clone();
+    neighbours.on::<ListHalts>(move |(), ()| {
+        Ok(HaltList { all: *at.cancel.lock().unwrap(), halts: Vec::new() })
+    });
+    neighbours.on::<FinishTask>(|task_id, _| Ok(ResultAnswer { task_id, accepted: true }));
+    neighbours.on::<Settle>(|task_id, _| {
+        Ok(SettleAnswer { task_id, posted: Micros(0), unpriced: false, overrun: Micros(0) })
+    });
+    neighbours
+}
+
+/// A graph as far as a gateway reads it.
+#[derive(Default)]
+pub struct Knowledge {
+    pub agents: Vec<Agent>,
+    pub files: Vec<Skill>,
+    pub hits: Vec<SearchHit>,
 }
 
 /// A running gateway.
 pub struct Bed {
     pub plane: Arc<Plane>,
+    pub fakes: Neighbours,
     pub clock: Arc<ManualClock>,
     pub signal: Arc<MemorySignal>,
     pub programs: Arc<MemoryPrograms>,
@@ -167,17 +117,11 @@ impl Bed {
         let clock = Arc::new(ManualClock::default());
         let signal = Arc::new(MemorySignal::new(clock.clone()));
         let programs = Arc::new(MemoryPrograms::default());
-        let services = [
-            ServiceName::WebhookAggregator,
-            ServiceName::PersonalAssistant,
-            ServiceName::SkillGraphLoader,
-        ];
-        let board: Switchboard = Arc::new(Mutex::new(
-            services.into_iter().map(|service| (service, plane.router())).collect(),
-        ));
+        let switchboard = Switchboard::default();
+        let fakes = neighbours(&switchboard, &plane);
         let tokens = Scope::ALL.map(|scope| (Secret::new(scope.as_str()), Principal::Scope(scope)));
         let deps = Deps {
-            calls: Arc::new(MemoryCalls::new(Secret::new("gateway"), board)),
+            calls: Arc::new(MemoryCalls::new(Secret::new(GATEWAY), switchboard)),
             clock: clock.clone(),
             signal: signal.clone(),
             background: Arc::new(TokioBackground),
@@ -187,7 +131,55 @@ impl Bed {
             gateway_id: GatewayId::from("gw"),
             board: Board::default(),
         };
-        Self { plane, clock, signal, programs, deps, stop: None, serving: None }
+        let bed = Self { plane, fakes, clock, signal, programs, deps, stop: None, serving: None };
+        bed.claims();
+        bed.approval(None);
+        bed.knows(Knowledge::default());
+        bed
+    }
+    /// Every claim succeeds.
+    pub fn claims(&self) {
+        self.fakes.on::<Claim>(|_, _| {
+            Ok(ClaimAnswer { claim_token: "token".to_owned(), cost_limit: Micros(1_000_000) })
+        });
+    }
+    /// The only approval there is.
+    pub fn approval(&self, approval: Option<Approval>) {
+        self.fakes.on::<ReadApproval>(move |_, _| {
+            approval.clone().ok_or_else(|| ApiError::not_found("such approval"))
+        });
+    }
+    /// The published graph.
+    pub fn knows(&self, Knowledge { agents, files, hits }: Knowledge) {
+        let version = || Some("v1".into());
+        self.fakes.on::<ListAgents>(move |(), _| {
+            Ok(AgentList { version: version(), agents: agents.clone() })
+        });
+        self.fakes.on::<Search>(move |(), _| {
+            Ok(SearchAnswer { query: "q".to_owned(), version: version(), results: hits.clone() })
+        });
+        self.fakes.on::<ReadSkill>(move |id, _| {
+            let file = files.iter().find(|file| file.id == id).cloned();
+            let skill = file.ok_or_else(|| ApiError::not_found("such file"))?;
+            Ok(LinkedSkill { skill, links: Vec::new(), linked_from: Vec::new() })
+        });
+    }
+    /// Refuses the next calls with these codes; afterwards the usual answer.
+    pub fn refuse<C: Call>(&self, codes: &[ErrorCode]) {
+        let problem = |code: &ErrorCode| Problem::new(*code, "ordered by the test");
+        self.fakes.refuse::<C>(codes.iter().map(problem));
+    }
+    /// No call is answered any more, except leases.
+    pub fn silence(&self) {
+        self.fakes.hang::<RenewTask>();
+        self.fakes.hang::<FinishTask>();
+        self.fakes.hang::<Claim>();
+        self.fakes.hang::<Settle>();
+        self.fakes.hang::<ListHalts>();
+        self.fakes.hang::<ReadApproval>();
+        self.fakes.hang::<ListAgents>();
+        self.fakes.hang::<Search>();
+        self.fakes.hang::<ReadSkill>();
     }
     /// Serving.
     pub fn start(config: &Value) -> Self {

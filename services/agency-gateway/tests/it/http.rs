@@ -1,18 +1,24 @@
 //! The gateway's own API: run-task, tasks, events, halt, health.
 
 use crate::bed::{Bed, breathe, hanging, saying, tool, until};
-use contracts::ErrorCode;
+use contracts::approval::{Approval, ApprovalState};
+use contracts::calls::personal_assistant::{Claim, Settle};
+use contracts::{ErrorCode, Problem};
 use serde_json::{Value, json};
 
 pub fn request(task: &str, agent: &str) -> Value {
     json!({"taskId": task, "agent": agent, "message": "go", "approvalId": "apr_1", "digest": "digest"})
 }
 
-pub fn approval(task: &str, agent: &str) -> Value {
-    json!({"id": "apr_1", "version": 1, "state": "approved", "taskId": task, "type": agent, "agentType": agent, "operation": "run",
-        "description": "d", "arguments": {"message": "go"}, "estimatedCost": 0.0, "costLimit": 1.0, "digest": "digest", "reason": "r",
-        "code": null, "policies": [], "monitoringLevel": "none", "requestedAt": "", "expiresAt": "", "decidedAt": null, "decidedBy": null,
-        "channel": null, "eventId": null, "actualCost": null})
+pub fn approval(task: &str, agent: &str) -> Approval {
+    Approval {
+        task_id: task.into(),
+        kind: agent.to_owned(),
+        agent_type: agent.into(),
+        arguments: Some(json!({"message": "go"})),
+        digest: "digest".to_owned(),
+        ..fakes::approval(ApprovalState::Approved)
+    }
 }
 
 fn bed() -> Bed {
@@ -24,7 +30,7 @@ fn bed() -> Bed {
             r#"{"type":"result","text":"Done.","costUsd":0.5}"#,
         ]),
     );
-    *bed.plane.approval.lock().unwrap() = Some(approval("t", "worker"));
+    bed.approval(Some(approval("t", "worker")));
     bed
 }
 
@@ -44,7 +50,7 @@ async fn run_task_runs_approved_work_once_and_shows_it() {
         (200, Some("success"), Some("Done."), Some(0.5))
     );
     assert_eq!(
-        (bed.plane.count("/claim"), bed.plane.count("/settle"), bed.programs.started().len()),
+        (bed.fakes.count::<Claim>(), bed.fakes.count::<Settle>(), bed.programs.started().len()),
         (1, 1, 1)
     );
     assert_eq!(bed.call("GET", "/api/tasks/t", "viewer", json!(null)).await, (200, view));
@@ -77,21 +83,21 @@ async fn run_task_refuses_work_without_a_valid_approval() {
     ] {
         assert_eq!(refused(with(key, value)).await, not_approved, "{key}");
     }
-    for code in [
-        ErrorCode::NotApproved,
-        ErrorCode::Conflict,
-        ErrorCode::AlreadyDecided,
-        ErrorCode::NotFound,
-    ] {
-        bed.plane.refuse("claim", &[code]);
+    for code in [ErrorCode::NotApproved, ErrorCode::Conflict, ErrorCode::NotFound] {
+        bed.refuse::<Claim>(&[code]);
         assert_eq!(refused(request("t", "worker")).await, not_approved, "{code:?}");
     }
-    bed.plane.refuse("claim", &[ErrorCode::Halted, ErrorCode::BudgetExhausted]);
+    // A code that a claim does not declare.
+    let undeclared = Problem::new(ErrorCode::AlreadyDecided, "ordered by the test");
+    bed.fakes.raw::<Claim>(409, &json!(undeclared).to_string());
+    assert_eq!(refused(request("t", "worker")).await, not_approved);
+    bed.claims();
+    bed.refuse::<Claim>(&[ErrorCode::Halted, ErrorCode::BudgetExhausted]);
     assert_eq!(refused(request("t", "worker")).await, (409, "halted".to_owned()));
     assert_eq!(refused(request("t", "worker")).await, (402, "budget_exhausted".to_owned()));
     assert_eq!(refused(with("hurry", json!(1))).await.0, 422);
     assert_eq!(refused(with("message", json!(" "))).await.0, 422);
-    *bed.plane.approval.lock().unwrap() = None;
+    bed.approval(None);
     assert_eq!(refused(request("t", "worker")).await, not_approved);
     assert_eq!(
         refused(with("hurry", json!(1))).await,
@@ -124,7 +130,7 @@ async fn gateway_paths_require_their_scope() {
 async fn run_task_is_refused_at_full_capacity() {
     let bed = Bed::idle(&json!({"gateway": {"capacity": 1}, "agents": tool()["agents"]}));
     bed.programs.install("tool", hanging());
-    *bed.plane.approval.lock().unwrap() = Some(approval("t", "worker"));
+    bed.approval(Some(approval("t", "worker")));
     assert_eq!(bed.call("POST", "/api/run-task", "operator", request("t", "worker")).await.0, 202);
     assert_eq!(bed.call("POST", "/api/run-task", "operator", request("u", "worker")).await.0, 503);
 }

@@ -1,6 +1,10 @@
 //! The knowledge runner's answers over the default graph's files.
 
-use crate::bed::{Bed, Graph, task, until};
+use crate::bed::{Bed, Knowledge, task, until};
+use contracts::calls::personal_assistant::Settle;
+use contracts::calls::skill_graph_loader::Search;
+use contracts::calls::webhook_aggregator::FinishTask;
+use contracts::graph::{Agent, SearchHit, Skill, SkillKind};
 use serde_json::{Value, json};
 
 const FILES: &[(&str, &str)] = &[
@@ -16,39 +20,75 @@ const FILES: &[(&str, &str)] = &[
 ];
 
 /// A file as served by the loader; parses just enough front matter for these tests.
-fn skill((id, text): &(&str, &str)) -> Value {
+fn skill((id, text): &(&str, &str)) -> Skill {
     let mut parts = text.splitn(3, "---\n");
     let front = parts.nth(1).unwrap();
     let title = front.lines().find_map(|line| line.strip_prefix("title: ")).unwrap();
-    json!({"id": id, "path": format!("guides/{id}.md"), "kind": "guide", "title": title, "description": "", "keywords": [], "aliases": [],
-        "tags": [], "headings": [], "relatedAgents": [], "body": parts.next().unwrap()})
+    Skill {
+        id: (*id).to_owned(),
+        path: format!("guides/{id}.md"),
+        kind: SkillKind::Guide,
+        title: title.to_owned(),
+        description: String::new(),
+        keywords: Vec::new(),
+        aliases: Vec::new(),
+        tags: Vec::new(),
+        headings: Vec::new(),
+        related_agents: Vec::new(),
+        body: parts.next().unwrap().to_owned(),
+        extra: std::collections::BTreeMap::default(),
+    }
 }
 
-fn agent(id: &str, fallback: bool) -> Value {
-    json!({"id": id, "skill": format!("agent-{id}"), "title": id, "description": format!("Does what {id} does."), "keywords": [], "aliases": [], "bullets": [],
-        "examples": ["secret example line"], "negatives": ["NOT for tickets: that is [[agent-pm]]."], "complexity": [], "relatedAgents": [],
-        "relatedChannels": [], "model": null, "fallback": fallback, "public": false})
+fn agent(id: &str, fallback: bool) -> Agent {
+    Agent {
+        id: id.into(),
+        skill: format!("agent-{id}"),
+        title: id.to_owned(),
+        description: format!("Does what {id} does."),
+        keywords: Vec::new(),
+        aliases: Vec::new(),
+        bullets: Vec::new(),
+        examples: vec!["secret example line".to_owned()],
+        negatives: vec!["NOT for tickets: that is [[agent-pm]].".to_owned()],
+        complexity: Vec::new(),
+        related_agents: Vec::new(),
+        related_channels: Vec::new(),
+        model: None,
+        fallback,
+        public: false,
+    }
 }
 
-fn hit(id: &str) -> Value {
-    json!({"id": id, "path": "p", "kind": "guide", "title": id, "description": "", "heading": null, "snippet": "", "highlights": [], "score": 1.0})
+fn hit(id: &str) -> SearchHit {
+    SearchHit {
+        id: id.to_owned(),
+        path: "p".to_owned(),
+        kind: SkillKind::Guide,
+        title: id.to_owned(),
+        description: String::new(),
+        heading: None,
+        snippet: String::new(),
+        highlights: Vec::new(),
+        score: 1.0,
+    }
 }
 
 async fn ask(who: &str, message: &str, decided: &[&str], found: &[&str]) -> Value {
     let bed = Bed::start(&json!({}));
-    *bed.plane.graph.lock().unwrap() = Graph {
+    bed.knows(Knowledge {
         agents: vec![agent("codegen", false), agent("assistant", true)],
         files: FILES.iter().map(skill).collect(),
         hits: found.iter().map(|id| hit(id)).collect(),
-    };
+    });
     let mut task = task("t", 1, who, message);
     task.context.skill_files = decided.iter().map(|id| (*id).to_owned()).collect();
     bed.plane.push(task);
-    until("answered", || bed.plane.count("/result") == 1).await;
+    until("answered", || bed.fakes.count::<FinishTask>() == 1).await;
     assert!(bed.programs.started().is_empty());
-    let result = bed.plane.bodies("/result").remove(0);
+    let result = bed.fakes.bodies::<FinishTask>().remove(0);
     assert_eq!(
-        (result["actualCost"].as_f64(), bed.plane.bodies("/settle")[0]["actualCost"].as_f64()),
+        (result["actualCost"].as_f64(), bed.fakes.bodies::<Settle>()[0]["actualCost"].as_f64()),
         (Some(0.0), Some(0.0))
     );
     assert!(result["text"].as_str().unwrap().chars().count() <= 3_000);
@@ -134,8 +174,8 @@ async fn knowledge_assistant_greets_and_lists_the_agents() {
 #[tokio::test]
 async fn knowledge_fails_without_cost_if_the_graph_is_unreadable() {
     let bed = Bed::start(&json!({}));
-    bed.plane.refuse("search", &[contracts::ErrorCode::Unavailable]);
+    bed.refuse::<Search>(&[contracts::ErrorCode::Unavailable]);
     bed.plane.push(task("t", 1, "codegen", "fix it"));
-    until("answered", || bed.plane.count("/result") == 1).await;
-    assert_eq!(bed.plane.bodies("/result")[0]["outcome"], "failed");
+    until("answered", || bed.fakes.count::<FinishTask>() == 1).await;
+    assert_eq!(bed.fakes.bodies::<FinishTask>()[0]["outcome"], "failed");
 }

@@ -63,7 +63,7 @@ async fn runner_ends_once_and_stays_within_its_size() {
 async fn runner_can_be_stopped_twice() {
     for entry in REGISTRY {
         let bed = Bed::idle(&json!({}));
-        *bed.plane.silent.lock().unwrap() = true;
+        bed.silence();
         bed.programs.install("tool", hanging());
         let mut run = start(&bed, entry.kind.name, &["tool"], &job()).await;
         run.stop().await;

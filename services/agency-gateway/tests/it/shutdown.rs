@@ -1,6 +1,8 @@
 //! Shutdown: no new work, a short grace for running tasks, then stop and report.
 
 use crate::bed::{Bed, breathe, hanging, task, tool, until};
+use contracts::calls::personal_assistant::{Claim, Settle};
+use contracts::calls::webhook_aggregator::FinishTask;
 use serde_json::json;
 
 #[tokio::test]
@@ -27,10 +29,10 @@ async fn shutdown_gives_runs_five_seconds_then_stops_and_reports_them() {
     until("stopped", || !bed.is_serving()).await;
     assert_eq!(bed.programs.stopped(), ["t"]);
     assert_eq!(
-        bed.plane.bodies("/result")[0]["text"],
+        bed.fakes.bodies::<FinishTask>()[0]["text"],
         "Stopped because the gateway was shut down."
     );
-    assert_eq!((bed.plane.count("/settle"), bed.plane.count("/claim")), (1, 1));
+    assert_eq!((bed.fakes.count::<Settle>(), bed.fakes.count::<Claim>()), (1, 1));
 }
 
 #[tokio::test]
@@ -39,7 +41,7 @@ async fn shutdown_is_bounded_when_the_control_plane_is_gone() {
     bed.programs.install("tool", hanging());
     bed.plane.push(task("t", 1, "worker", "go"));
     until("running", || bed.programs.started().len() == 1).await;
-    *bed.plane.silent.lock().unwrap() = true;
+    bed.silence();
     bed.stop();
     for _ in 0..6 {
         breathe().await;
@@ -53,20 +55,20 @@ async fn shutdown_is_bounded_when_the_control_plane_is_gone() {
 async fn shutdown_stops_http_runs_and_starts_none() {
     let mut bed = Bed::start(&tool());
     bed.programs.install("tool", hanging());
-    *bed.plane.approval.lock().unwrap() = Some(crate::http::approval("d1", "worker"));
+    bed.approval(Some(crate::http::approval("d1", "worker")));
     let body = crate::http::request("d1", "worker");
     assert_eq!(bed.call("POST", "/api/run-task", "operator", body).await.0, 202);
     until("running", || bed.programs.started().len() == 1).await;
     bed.stop();
     breathe().await;
-    *bed.plane.approval.lock().unwrap() = Some(crate::http::approval("d2", "worker"));
+    bed.approval(Some(crate::http::approval("d2", "worker")));
     assert_eq!(
         bed.call("POST", "/api/run-task", "operator", crate::http::request("d2", "worker")).await.0,
         503
     );
     bed.clock.advance(5_000);
     until("stopped", || !bed.is_serving()).await;
-    assert_eq!((bed.programs.stopped(), bed.plane.count("/settle")), (vec!["d1".to_owned()], 1));
+    assert_eq!((bed.programs.stopped(), bed.fakes.count::<Settle>()), (vec!["d1".to_owned()], 1));
     assert_eq!(
         bed.call("GET", "/api/tasks/d1", "viewer", json!(null)).await.1["state"],
         "cancelled"

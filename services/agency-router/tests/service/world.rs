@@ -2,31 +2,27 @@
 #![allow(clippy::unwrap_used, reason = "test equipment: what breaks here must stop the test")]
 
 use agency_router::{Config, Deps, Shared, router, stopwatch_of};
+use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::State;
-use axum::routing::get;
-use axum::{Json, Router};
 use contracts::ServiceName;
-use contracts::graph::Graph;
+use contracts::calls::skill_graph_loader::{ReadCurrent, ReadGraph, ReadModel};
+use contracts::graph::{CurrentVersion, Graph};
+use fakes::Neighbours;
 use platform::edge::{Auth, Principal, Scope};
 use platform::memory::{ManualClock, MemoryCalls, MemoryCell, MemoryKv, MemorySql, Switchboard};
 use platform::secret::Secret;
 use serde_json::{Value, json};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use text_model::{Model, TrainingSet};
 use tower::ServiceExt;
 
 const MIGRATION: &str = include_str!("../../../../migrations/0002_agency_router.sql");
 
-/// The fake loader's published graph.
-type Published = Arc<Mutex<Option<(Graph, Vec<u8>)>>>;
-
 pub struct World {
     pub clock: Arc<ManualClock>,
     pub sql: Arc<MemorySql>,
     deps: Deps,
-    pub switchboard: Switchboard,
-    published: Published,
+    pub neighbours: Neighbours,
     router: Router,
 }
 
@@ -35,11 +31,8 @@ impl World {
     pub fn empty() -> Self {
         let clock = Arc::new(ManualClock::default());
         let sql = Arc::new(MemorySql::with_migrations(&[MIGRATION]));
-        let (switchboard, published) = (Switchboard::default(), Published::default());
-        switchboard
-            .lock()
-            .unwrap()
-            .insert(ServiceName::SkillGraphLoader, loader(published.clone()));
+        let switchboard = Switchboard::default();
+        let neighbours = neighbours(&switchboard);
         let scope = |name: &str, scope: Scope| (Secret::new(name), Principal::Scope(scope));
         let service =
             |service: ServiceName| (Secret::new(service.as_str()), Principal::Service(service));
@@ -57,7 +50,7 @@ impl World {
         let deps = Deps {
             sql: sql.clone(),
             kv,
-            calls: Arc::new(MemoryCalls::new(Secret::new("agency-router"), switchboard.clone())),
+            calls: Arc::new(MemoryCalls::new(Secret::new("agency-router"), switchboard)),
             cell: Arc::new(MemoryCell::default()),
             clock: clock.clone(),
             stopwatch: stopwatch_of(clock.clone()),
@@ -65,7 +58,7 @@ impl World {
             config: Arc::new(config),
             shared: Shared::default(),
         };
-        Self { clock, sql, switchboard, published, router: router(deps.clone()), deps }
+        Self { clock, sql, neighbours, router: router(deps.clone()), deps }
     }
 
     /// The same storage after a restart.
@@ -92,7 +85,10 @@ impl World {
     pub async fn publish(&self, version: &str) {
         let graph = graph(version);
         let model = Model::train(&TrainingSet::from_graph(&graph)).unwrap().to_bytes();
-        *self.published.lock().unwrap() = Some((graph, model));
+        let current = CurrentVersion { version: graph.version.clone() };
+        self.neighbours.on::<ReadCurrent>(move |(), ()| Ok(current.clone()));
+        self.neighbours.on::<ReadGraph>(move |(), _| Ok(graph.clone()));
+        self.neighbours.on_bytes::<ReadModel>(move |_, ()| Ok(model.clone().into()));
     }
 
     /// Status and JSON of a call with this token.
@@ -142,23 +138,13 @@ impl World {
     }
 }
 
-fn loader(published: Published) -> Router {
-    let current = |State(published): State<Published>| async move {
-        let version =
-            published.lock().unwrap().as_ref().and_then(|(graph, _)| graph.version.clone());
-        Json(json!({ "version": version }))
-    };
-    let graph = |State(published): State<Published>| async move {
-        Json(published.lock().unwrap().as_ref().map(|(graph, _)| graph.clone()))
-    };
-    let model = |State(published): State<Published>| async move {
-        published.lock().unwrap().as_ref().map(|(_, model)| model.clone()).unwrap_or_default()
-    };
-    Router::new()
-        .route("/internal/current", get(current))
-        .route("/api/graph", get(graph))
-        .route("/internal/model/{version}", get(model))
-        .with_state(published)
+/// A loader with nothing published.
+fn neighbours(switchboard: &Switchboard) -> Neighbours {
+    let me = (Secret::new("agency-router"), Principal::Service(ServiceName::AgencyRouter));
+    let loader = [ServiceName::SkillGraphLoader];
+    let neighbours = Neighbours::on_board(switchboard, Auth::new([me]), loader);
+    neighbours.on::<ReadCurrent>(|(), ()| Ok(CurrentVersion::default()));
+    neighbours
 }
 
 /// Agents assistant (fallback, public), codegen (related: security), security, pm.

@@ -1,8 +1,9 @@
 //! The dashboard on memory ports, with a browser that stores its cookie.
 
-use super::world::World;
+use super::world::{self, World};
 use axum::Router;
 use axum::body::Body;
+use fakes::Neighbours;
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
 use monitoring_dashboard::{Config, Deps, HostSettings};
@@ -24,7 +25,7 @@ pub struct Bed {
     pub deps: Deps,
     pub clock: Arc<ManualClock>,
     pub world: Arc<World>,
-    pub switchboard: Switchboard,
+    pub fakes: Neighbours,
     pub sql: Arc<MemorySql>,
     pub cell: Arc<MemoryCell>,
     router: Router,
@@ -84,7 +85,7 @@ impl Bed {
         let world = World::at(clock.clone());
         let switchboard = Switchboard::default();
         let auth = tokens();
-        switchboard.lock().unwrap().extend(world.services(&auth));
+        let fakes = world.neighbours(&switchboard, &auth);
         let place = HostSettings {
             base_path: BASE.into(),
             listen: vec![HOST.into()],
@@ -96,7 +97,7 @@ impl Bed {
             sql: sql.clone(),
             kv: Arc::new(MemoryKv::new(clock.clone())),
             objects: Arc::new(MemoryObjects::default()),
-            calls: Arc::new(MemoryCalls::new(Secret::new("dashboard-secret"), switchboard.clone())),
+            calls: Arc::new(MemoryCalls::new(Secret::new("dashboard-secret"), switchboard)),
             clock: clock.clone(),
             cell: cell.clone(),
             signal: Arc::new(MemorySignal::new(clock.clone())),
@@ -105,7 +106,11 @@ impl Bed {
             config: Arc::new(Config::at(place)),
         };
         let router = Router::new().nest(BASE, monitoring_dashboard::router(deps.clone()));
-        Self { deps, clock, world, switchboard, sql, cell, router }
+        Self { deps, clock, world, fakes, sql, cell, router }
+    }
+    /// The requests of the dashboard that were to change something: path and body.
+    pub fn changed(&self) -> Vec<(String, serde_json::Value)> {
+        world::changed(&self.fakes)
     }
     /// Sends a request with exactly these headers.
     pub async fn send(

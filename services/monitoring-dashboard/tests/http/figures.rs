@@ -58,14 +58,14 @@ async fn sla_uptime_excludes_the_outage() {
     let bed = Bed::new();
     tick(&bed.deps).await;
     rounds(&bed, 4).await;
-    let router = bed.switchboard.lock().unwrap().remove(&ServiceName::AgencyRouter).unwrap();
+    bed.fakes.down(ServiceName::AgencyRouter);
     rounds(&bed, 4).await;
     let stats = bed.api("/api/stats", OPERATOR).await.json();
     assert_eq!(
         (&stats["workerStatus"]["agency-router"], &stats["avgRoutingLatency"]),
         (&json!("down"), &json!(null))
     );
-    bed.switchboard.lock().unwrap().insert(ServiceName::AgencyRouter, router);
+    bed.fakes.up(ServiceName::AgencyRouter);
     rounds(&bed, 1).await;
     // Nine intervals: up until the first failed check, degraded until the second, down for the next
     // three.
@@ -95,7 +95,7 @@ async fn probe_marks_a_silent_gateway_degraded_then_down() {
         rounds(&bed, 1).await;
         assert_eq!(status(&bed).await, expected, "{age_ms}");
     }
-    bed.switchboard.lock().unwrap().remove(&ServiceName::WebhookAggregator);
+    bed.fakes.down(ServiceName::WebhookAggregator);
     rounds(&bed, 1).await;
     assert_eq!(status(&bed).await, "unknown");
 }
@@ -103,7 +103,7 @@ async fn probe_marks_a_silent_gateway_degraded_then_down() {
 #[tokio::test]
 async fn stats_have_gaps_for_services_that_do_not_answer() {
     let bed = Bed::new();
-    bed.switchboard.lock().unwrap().clear();
+    bed.fakes.all_down();
     let stats = bed.api("/api/stats", OPERATOR).await;
     assert_eq!(stats.status, 200);
     let stats = stats.json();
@@ -177,7 +177,7 @@ async fn stats_keep_last_known_values_apart_from_todays() {
     let at = bed.clock.now_ms();
     let answering = bed.api("/api/stats", OPERATOR).await.json();
     assert_eq!(answering.get("lastKnown"), None);
-    bed.switchboard.lock().unwrap().remove(&ServiceName::AgencyRouter);
+    bed.fakes.down(ServiceName::AgencyRouter);
     bed.clock.advance(60_000);
     let stats = bed.api("/api/stats", OPERATOR).await.json();
     assert_eq!(stats["avgRoutingLatency"], json!(null));

@@ -25,7 +25,7 @@ async fn approval_page_approves_exactly_what_it_showed() {
     let answer = bed.post(DECIDE, &cookie, &decision(&token, "approve", "3")).await;
     assert_eq!(answer.location(), "/monitoring-dashboard/dashboard/approvals?note=approved");
     let body = json!({ "decision": "approve", "reason": null, "version": 3, "actor": "dashboard" });
-    assert_eq!(bed.world.changed(), [("/api/approvals/apr_01J8B1/decide".to_owned(), body)]);
+    assert_eq!(bed.changed(), [("/api/approvals/apr_01J8B1/decide".to_owned(), body)]);
 }
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn form_token_of_another_session_approval_version_or_decision_is_refused()
         assert_eq!(answer.status, 403, "{fields:?}");
         assert!(answer.text.contains("nothing was changed"));
     }
-    assert!(bed.world.changed().is_empty());
+    assert!(bed.changed().is_empty());
 }
 
 #[tokio::test]
@@ -86,7 +86,7 @@ async fn cross_site_post_changes_nothing() {
             assert_eq!(answer.status, 403, "{path} {header:?}");
         }
     }
-    assert!(bed.world.changed().is_empty());
+    assert!(bed.changed().is_empty());
     let own = [("origin", "http://127.0.0.1:8787"), ("sec-fetch-site", "same-origin")];
     assert_eq!(
         bed.post_with("/dashboard/halt", &cookie, &[("token", &halt)], &own).await.status,
@@ -198,7 +198,7 @@ async fn missing_pages_get_an_html_page() {
 async fn pages_render_when_every_other_service_is_down() {
     let bed = Bed::new();
     let cookie = bed.sign_in().await;
-    bed.switchboard.lock().unwrap().clear();
+    bed.fakes.all_down();
     for path in [
         "/dashboard",
         "/dashboard/live",
@@ -306,7 +306,7 @@ async fn console_starts_a_new_conversation() {
     let token = page.token("/dashboard/console", "name=\"fresh\"");
     bed.post("/dashboard/console", &cookie, &[("token", &token), ("fresh", "1")]).await;
     bed.post("/dashboard/console", &cookie, &[("token", &token), ("text", "Hello")]).await;
-    let (_, body) = bed.world.changed().remove(0);
+    let (_, body) = bed.changed().remove(0);
     assert!(body["conversation"].as_str().unwrap().starts_with("web:console:dashboard-"), "{body}");
 }
 
@@ -322,7 +322,7 @@ async fn halt_page_stops_and_resumes_everything() {
     assert_eq!(bed.post("/dashboard/resume", &cookie, &[("token", &halt)]).await.status, 403);
     assert_eq!(bed.post("/dashboard/resume", &cookie, &[("token", &resume)]).await.status, 303);
     let paths: Vec<_> =
-        bed.world.changed().into_iter().map(|(path, body)| (path, body["actor"].clone())).collect();
+        bed.changed().into_iter().map(|(path, body)| (path, body["actor"].clone())).collect();
     assert_eq!(
         paths,
         [
@@ -346,7 +346,7 @@ async fn event_page_replays_the_event() {
             .location()
             .ends_with("?note=replayed")
     );
-    assert_eq!(bed.world.changed().len(), 1);
+    assert_eq!(bed.changed().len(), 1);
 }
 
 #[tokio::test]
@@ -405,7 +405,7 @@ async fn agents_page_drains_a_gateway() {
         bed.post("/dashboard/gateways/drain", &cookie, &of("gw-home", "false")).await.status,
         403
     );
-    assert_eq!(bed.world.changed(), []);
+    assert_eq!(bed.changed(), []);
     assert!(
         bed.post("/dashboard/gateways/drain", &cookie, &of("gw-home", "true"))
             .await
@@ -413,7 +413,7 @@ async fn agents_page_drains_a_gateway() {
             .ends_with("/dashboard/agents?note=drained")
     );
     assert_eq!(
-        bed.world.changed(),
+        bed.changed(),
         [("/api/gateways/gw-home/drain".to_owned(), serde_json::json!({ "drained": true }))]
     );
     assert!(
@@ -429,7 +429,7 @@ async fn the_api_page_lists_the_calls_of_every_service_that_answers() {
     for part in ["GET /api/stats", "POST /api/approve", "agent", "Ask for approval"] {
         assert!(page.text.contains(part), "{part} is missing");
     }
-    bed.switchboard.lock().unwrap().remove(&ServiceName::PersonalAssistant);
+    bed.fakes.down(ServiceName::PersonalAssistant);
     let page = bed.get("/dashboard/api", &cookie).await;
     assert!(!page.text.contains("POST /api/approve"));
     assert!(page.text.contains("personal-assistant does not answer"), "{}", page.text);

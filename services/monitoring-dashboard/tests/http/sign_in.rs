@@ -105,7 +105,7 @@ async fn pages_need_a_session() {
     let feed =
         bed.send("GET", "/dashboard/console/feed", &[("accept", "application/json")], "").await;
     assert_eq!(feed.status, 401);
-    assert!(bed.world.changed().is_empty());
+    assert!(bed.changed().is_empty());
 }
 
 #[test]

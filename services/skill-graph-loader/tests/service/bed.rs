@@ -1,12 +1,13 @@
 //! A loader on memory ports, with a fake router that trains a fake model.
 
+use axum::Router;
 use axum::body::Body;
-use axum::routing::post;
-use axum::{Json, Router};
 use base64::Engine;
 use contracts::ServiceName;
+use contracts::calls::agency_router::{ReportPublished, Train};
 use contracts::graph::SourceFile;
-use contracts::routing::{TrainAnswer, TrainRequest};
+use contracts::routing::TrainAnswer;
+use fakes::Neighbours;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use platform::edge::{Auth, Principal, Scope};
@@ -15,13 +16,14 @@ use platform::secret::Secret;
 use serde_json::{Value, json};
 use skill_graph_loader::{Deps, Limits, cache::Cache, router};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use tower::ServiceExt;
 
 const MIGRATIONS: [&str; 2] = [
     include_str!("../../../../migrations/0003_skill_graph_loader.sql"),
     include_str!("../../../../migrations/0005_skill_graph_parent.sql"),
 ];
+
+const SECRET: &str = "loader-secret";
 
 /// Everything for one test.
 pub struct Bed {
@@ -30,7 +32,7 @@ pub struct Bed {
     pub kv: Arc<MemoryKv>,
     pub objects: Arc<MemoryObjects>,
     pub calls: Arc<MemoryCalls>,
-    pub trained: Arc<AtomicUsize>,
+    pub neighbours: Neighbours,
     pub router: Router,
 }
 
@@ -56,13 +58,9 @@ impl Bed {
         let sql = Arc::new(MemorySql::with_migrations(&MIGRATIONS));
         let kv = Arc::new(MemoryKv::new(clock.clone()));
         let objects = Arc::new(MemoryObjects::default());
-        let trained = Arc::new(AtomicUsize::new(0));
         let switchboard = Switchboard::default();
-        let calls = Arc::new(MemoryCalls::new(Secret::new("loader-secret"), switchboard.clone()));
-        switchboard
-            .lock()
-            .unwrap()
-            .insert(ServiceName::AgencyRouter, pretended_router(trained.clone()));
+        let neighbours = neighbours(&switchboard);
+        let calls = Arc::new(MemoryCalls::new(Secret::new(SECRET), switchboard));
         let scopes = Scope::ALL.map(|scope| (Secret::new(scope.as_str()), Principal::Scope(scope)));
         let services = ServiceName::ALL
             .map(|service| (Secret::new(service.as_str()), Principal::Service(service)));
@@ -77,7 +75,7 @@ impl Bed {
             limits: Limits::NATIVE,
             cache: Cache::default(),
         };
-        Self { router: router(deps.clone()), deps, sql, kv, objects, calls, trained }
+        Self { router: router(deps.clone()), deps, sql, kv, objects, calls, neighbours }
     }
 
     /// The same storage after a restart.
@@ -87,7 +85,7 @@ impl Bed {
     }
 
     pub fn trainings(&self) -> usize {
-        self.trained.load(Ordering::SeqCst)
+        self.neighbours.count::<Train>()
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
@@ -130,17 +128,21 @@ pub fn request(method: &str, token: &str, path: &str) -> http::request::Builder 
     Request::builder().method(method).uri(path).header("authorization", format!("Bearer {token}"))
 }
 
-fn pretended_router(trained: Arc<AtomicUsize>) -> Router {
-    let train = move |Json(request): Json<TrainRequest>| async move {
-        trained.fetch_add(1, Ordering::SeqCst);
+/// A router that trains a model of the number of agents.
+fn neighbours(switchboard: &Switchboard) -> Neighbours {
+    let me = (Secret::new(SECRET), Principal::Service(ServiceName::SkillGraphLoader));
+    let router = [ServiceName::AgencyRouter];
+    let neighbours = Neighbours::on_board(switchboard, Auth::new([me]), router);
+    neighbours.on::<ReportPublished>(|(), ()| Ok(()));
+    neighbours.on::<Train>(|(), request| {
         let model = format!("model of {} agents", request.graph.agents.len());
-        Json(TrainAnswer {
+        Ok(TrainAnswer {
             model_base64: base64::engine::general_purpose::STANDARD.encode(model),
             train_ms: 1.0,
             findings: Vec::new(),
         })
-    };
-    Router::new().route("/internal/train", post(train))
+    });
+    neighbours
 }
 
 pub fn file(path: &str, text: &str) -> SourceFile {

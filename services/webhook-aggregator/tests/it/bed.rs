@@ -1,20 +1,32 @@
-//! A bed for the aggregator: memory ports, the other services as small fakes on the switchboard.
+//! A bed for the aggregator: memory ports, the other services as fakes.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-use axum::extract::{Path, State};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::Router;
 use bytes::Bytes;
-use contracts::{ChannelKind, ServiceName};
+use contracts::approval::{
+    Approval, ApprovalState, ApproveAnswer, GivenUp, GivenUpAnswer, PressAnswer, RenewedAnswer,
+};
+use contracts::calls::agency_router::{ChooseInstance, GiveFeedback, ReportOutcome, RouteEvent};
+use contracts::calls::personal_assistant::{
+    Approve, BreakTie, CheckHalts, Decide, Halt, Press, ReadApproval, ReportGivenUp, ReportRenewed,
+    ReportStopped, Resume,
+};
+use contracts::graph::Complexity;
+use contracts::halt::{HaltAnswer, HaltCheckAnswer, HaltLevel, ResumeAnswer};
+use contracts::routing::{
+    Alternative, DecisionRow, Feedback, InstanceAnswer, OutcomeRecorded, RouteAnswer, TieAnswer,
+};
+use contracts::{ChannelKind, ErrorCode, ServiceName};
+use fakes::Neighbours;
 use http_body_util::BodyExt;
 use inbox::memory::MemoryInbox;
-use platform::edge::{Auth, FromLoopback, Principal, Scope};
+use platform::edge::{ApiError, Auth, FromLoopback, Principal, Scope};
 use platform::memory::{
     ManualClock, MemoryCalls, MemoryOutbound, MemorySignal, Switchboard, TokioBackground,
 };
 use platform::secret::Secret;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex};
 use tower::ServiceExt;
 use webhook_aggregator::{Config, Deps, channels};
@@ -26,21 +38,19 @@ pub struct Bed {
     pub deps: Deps,
     pub app: Router,
     pub world: World,
+    pub fakes: Neighbours,
 }
 
-/// The answers of the faked services, and the requests they got.
+/// The answers of the fakes as far as tests change them.
 #[derive(Clone, Default)]
-pub struct World(pub Arc<Mutex<Answers>>);
+pub struct World(Arc<Mutex<Answers>>);
 
 #[derive(Default)]
 pub struct Answers {
     pub agent: Option<String>,
     /// The answer to approve (approved, rejected or pending), and to a later look at the approval.
-    pub approve: Option<Value>,
-    pub approval: Option<Value>,
-    pub press: Option<Value>,
-    /// The run begun when a lease ended without a report.
-    pub given_up: Option<String>,
+    pub approve: Option<ApproveAnswer>,
+    pub approval: Option<Approval>,
     pub halted: bool,
     pub router_down: bool,
     /// No agent is open to the sender.
@@ -53,25 +63,15 @@ pub struct Answers {
     pub tie_breaker: Option<String>,
     /// The gateway that the pool chooses.
     pub instance: Option<String>,
-    pub asked: Vec<(String, Value)>,
 }
 
 impl World {
     pub fn set(&self, change: impl FnOnce(&mut Answers)) {
         change(&mut self.0.lock().unwrap());
     }
-    pub fn asked(&self, path: &str) -> Vec<Value> {
-        self.0
-            .lock()
-            .unwrap()
-            .asked
-            .iter()
-            .filter(|(asked, _)| asked.starts_with(path))
-            .map(|(_, body)| body.clone())
-            .collect()
-    }
 }
 
+const SECRET: &str = "secret-webhook-aggregator";
 pub const OPERATOR: &str = "operator-token";
 pub const GATEWAY: &str = "gateway-token";
 
@@ -106,6 +106,7 @@ pub fn bed_with(config: Value) -> Bed {
     let clock = Arc::new(ManualClock::default());
     let switchboard = Switchboard::default();
     let world = World::default();
+    let fakes = neighbours(&switchboard, &world);
     let service = |service| (Secret::new(format!("secret-{service}")), Principal::Service(service));
     let auth = Auth::new([
         (Secret::new(OPERATOR), Principal::Scope(Scope::Operator)),
@@ -120,10 +121,7 @@ pub fn bed_with(config: Value) -> Bed {
     let outbound = Arc::new(MemoryOutbound::new(|sent| Ok(platform_says(sent))));
     let deps = Deps {
         inbox: inbox.clone(),
-        calls: Arc::new(MemoryCalls::new(
-            Secret::new("secret-webhook-aggregator"),
-            switchboard.clone(),
-        )),
+        calls: Arc::new(MemoryCalls::new(Secret::new(SECRET), switchboard)),
         outbound: outbound.clone(),
         clock: clock.clone(),
         signal: Arc::new(MemorySignal::new(clock.clone())),
@@ -131,11 +129,11 @@ pub fn bed_with(config: Value) -> Bed {
         auth,
         config: Arc::new(config),
     };
-    *switchboard.lock().unwrap() = HashMap::from([
-        (ServiceName::AgencyRouter, router_fake(&world)),
-        (ServiceName::PersonalAssistant, assistant_fake(&world)),
-    ]);
-    Bed { app: webhook_aggregator::router(deps.clone()), clock, inbox, outbound, deps, world }
+    let app = webhook_aggregator::router(deps.clone());
+    let bed = Bed { clock, inbox, outbound, deps, app, world, fakes };
+    // Unless a test says otherwise, the gateway that leased the task has claimed its approval.
+    bed.given_up(GivenUp::Begun);
+    bed
 }
 
 /// Address of a channel's stand-in API, as the native runtime has it.
@@ -155,113 +153,149 @@ pub fn platform_says(sent: &platform::memory::Sent) -> platform::ports::Outbound
     MemoryOutbound::json(200, &answer.unwrap_or_else(|| panic!("no platform has {}", sent.url)))
 }
 
-fn router_fake(world: &World) -> Router {
-    async fn route(
-        State(world): State<World>,
-        Json(body): Json<Value>,
-    ) -> (http::StatusCode, Json<Value>) {
-        let mut answers = world.0.lock().unwrap();
-        answers.asked.push(("/internal/route".into(), body));
+/// A router that is sure of its agent, and an assistant that approves, unless a test says
+/// otherwise.
+fn neighbours(switchboard: &Switchboard, world: &World) -> Neighbours {
+    let me = Principal::Service(ServiceName::WebhookAggregator);
+    let auth = Auth::new([(Secret::new(SECRET), me)]);
+    let services = [ServiceName::AgencyRouter, ServiceName::PersonalAssistant];
+    let fakes = Neighbours::on_board(switchboard, auth, services);
+    router_fake(&fakes, world);
+    approvals_fake(&fakes, world);
+    halts_fake(&fakes, world);
+    fakes
+}
+
+fn router_fake(fakes: &Neighbours, world: &World) {
+    let answers = world.clone();
+    fakes.on::<RouteEvent>(move |(), _| {
+        let answers = answers.0.lock().unwrap();
         if answers.router_down {
-            return (
-                http::StatusCode::SERVICE_UNAVAILABLE,
-                Json(
-                    serde_json::to_value(contracts::Problem::new(
-                        contracts::ErrorCode::Unavailable,
-                        "down",
-                    ))
-                    .unwrap(),
-                ),
-            );
+            return Err(ApiError::new(ErrorCode::Unavailable, "down"));
         }
-        let agent = answers.agent.clone().unwrap_or_else(|| "codegen".into());
-        (
-            http::StatusCode::OK,
-            Json(json!({
-                "agent": agent, "confidence": 0.9, "skillFilesUsed": ["agent-codegen"], "routingLatency": 0.1, "complexity": "simple", "reason": "words",
-                "matchedKeywords": [], "alternatives": answers.unsure_with.iter().map(|agent| json!({"agent": agent, "confidence": 0.4})).collect::<Vec<_>>(),
-                "fallback": false, "outOfScope": false, "needsChoice": answers.unsure_with.is_some(), "takesBack": answers.takes_back, "followsUp": answers.follows_up, "estimatedCost": null,
-                "decisionId": "dec_1", "graphVersion": "v", "cached": false, "timestamp": "2026-09-21T14:13:22Z", "closed": answers.closed
-            })),
-        )
-    }
-    async fn feedback(State(world): State<World>, Json(body): Json<Value>) -> Json<Value> {
-        world.0.lock().unwrap().asked.push(("/api/feedback".into(), body));
-        Json(json!({}))
-    }
-    async fn outcomes(State(world): State<World>, Json(body): Json<Value>) -> Json<Value> {
-        world.0.lock().unwrap().asked.push(("/internal/outcomes".into(), body));
-        Json(json!({}))
-    }
-    async fn choose(State(world): State<World>, Json(body): Json<Value>) -> Json<Value> {
-        let mut answers = world.0.lock().unwrap();
-        answers.asked.push(("/internal/instances/choose".into(), body));
-        Json(json!({ "gateway": answers.instance }))
-    }
-    Router::new()
-        .route("/internal/route", post(route))
-        .route("/internal/outcomes", post(outcomes))
-        .route("/internal/instances/choose", post(choose))
-        .route("/api/feedback", post(feedback))
-        .with_state(world.clone())
+        Ok(route_answer(&answers))
+    });
+    fakes.on::<GiveFeedback>(|(), request| Ok(decision(request)));
+    fakes.on::<ReportOutcome>(|(), _| Ok(OutcomeRecorded { recorded: true }));
+    let answers = world.clone();
+    fakes.on::<ChooseInstance>(move |(), _| {
+        let instance = answers.0.lock().unwrap().instance.clone();
+        Ok(InstanceAnswer { gateway: instance.map(Into::into) })
+    });
 }
 
-fn assistant_fake(world: &World) -> Router {
-    async fn approve(State(world): State<World>, Json(body): Json<Value>) -> Json<Value> {
-        let mut answers = world.0.lock().unwrap();
-        answers.asked.push(("/api/approve".into(), body));
-        Json(answers.approve.clone().unwrap_or_else(|| approved("approved")))
+fn route_answer(answers: &Answers) -> RouteAnswer {
+    let other = answers.unsure_with.iter().map(|agent| agent.as_str().into());
+    RouteAnswer {
+        agent: answers.agent.as_deref().unwrap_or("codegen").into(),
+        confidence: 0.9,
+        skill_files_used: vec!["agent-codegen".to_owned()],
+        routing_latency: 0.1,
+        complexity: Complexity::Simple,
+        reason: "words".to_owned(),
+        matched_keywords: Vec::new(),
+        alternatives: other.map(|agent| Alternative { agent, confidence: 0.4 }).collect(),
+        fallback: false,
+        out_of_scope: false,
+        needs_choice: answers.unsure_with.is_some(),
+        estimated_cost: None,
+        decision_id: "dec_1".into(),
+        graph_version: Some("v".into()),
+        cached: false,
+        timestamp: "2026-09-21T14:13:22Z".to_owned(),
+        closed: answers.closed,
+        takes_back: answers.takes_back,
+        follows_up: answers.follows_up,
     }
-    async fn one(State(world): State<World>, Path(_): Path<String>) -> Json<Value> {
-        Json(world.0.lock().unwrap().approval.clone().unwrap_or(Value::Null))
-    }
-    async fn noted(
-        State(world): State<World>,
-        uri: http::Uri,
-        Json(body): Json<Value>,
-    ) -> Json<Value> {
-        let mut answers = world.0.lock().unwrap();
-        answers.asked.push((uri.path().to_owned(), body));
-        match uri.path() {
-            // Unless a test says otherwise, the gateway that leased the task has claimed its
-            // approval.
-            "/internal/given-up" => Json(
-                json!({ "was": answers.given_up.clone().unwrap_or_else(|| "begun".to_owned()) }),
-            ),
-            "/internal/tie-break" => Json(json!({ "agent": answers.tie_breaker })),
-            "/internal/halts/check" => Json(json!({ "all": answers.halted, "halted": [] })),
-            "/internal/press" => Json(answers.press.clone().unwrap_or_else(
-                || json!({ "outcome": "decided", "message": "Approved", "approvalId": "apr_1" }),
-            )),
-            "/api/halt" => Json(
-                json!({ "success": true, "taskId": null, "message": "Everything is halted.", "level": "accepted" }),
-            ),
-            path if path.ends_with("/decide") => Json(approval("approved")),
-            _ => Json(json!({})),
-        }
-    }
-    Router::new()
-        .route("/api/approve", post(approve))
-        .route("/api/approvals/{id}", get(one))
-        .fallback(noted)
-        .with_state(world.clone())
 }
 
-/// An answer of approve in this state.
-pub fn approved(state: &str) -> Value {
-    json!({ "approved": state == "approved", "reason": "the rules say so.", "monitoringLevel": "none", "costLimit": 0.0, "state": state,
-        "approvalId": "apr_1", "digest": "d1", "policies": [] })
+/// The decision that this feedback is about.
+fn decision(feedback: Feedback) -> DecisionRow {
+    DecisionRow {
+        id: feedback.decision_id,
+        at: "2026-09-21T14:13:22Z".to_owned(),
+        agent: "codegen".into(),
+        confidence: 0.9,
+        channel: None,
+        user_id: None,
+        event_id: None,
+        message: String::new(),
+        reason: "words".to_owned(),
+        complexity: Complexity::Simple,
+        fallback: false,
+        out_of_scope: false,
+        graph_version: Some("v".into()),
+        latency_ms: 0.1,
+        correct: Some(feedback.correct),
+        correct_agent: feedback.agent,
+    }
 }
 
-/// An approval in full, in this state.
-pub fn approval(state: &str) -> Value {
-    json!({ "id": "apr_1", "version": 2, "state": state, "taskId": "t", "type": "codegen", "agentType": "codegen", "operation": "run", "description": "x",
-        "arguments": null, "estimatedCost": 1.0, "costLimit": 1.0, "digest": "d2", "reason": "", "code": null, "policies": [], "monitoringLevel": "basic",
-        "requestedAt": "2026-09-21T14:13:22Z", "expiresAt": "2026-09-21T14:13:22Z", "decidedAt": null, "decidedBy": "telegram:main:700100200",
-        "channel": "telegram", "eventId": null, "actualCost": null })
+fn approvals_fake(fakes: &Neighbours, world: &World) {
+    let answers = world.clone();
+    fakes.on::<Approve>(move |(), _| {
+        let approve = answers.0.lock().unwrap().approve.clone();
+        Ok(approve.unwrap_or_else(|| fakes::approve_answer(ApprovalState::Approved)))
+    });
+    let answers = world.clone();
+    fakes.on::<ReadApproval>(move |_, _| {
+        let approval = answers.0.lock().unwrap().approval.clone();
+        approval.ok_or_else(|| ApiError::new(ErrorCode::Unavailable, "no approval is set"))
+    });
+    fakes.on::<Decide>(|id, _| Ok(Approval { id, ..approval(ApprovalState::Approved) }));
+    fakes.on::<Press>(|(), _| {
+        Ok(PressAnswer {
+            outcome: "decided".to_owned(),
+            message: "Approved".to_owned(),
+            approval_id: Some("apr_1".into()),
+        })
+    });
+    let answers = world.clone();
+    fakes.on::<BreakTie>(move |(), _| {
+        let agent = answers.0.lock().unwrap().tie_breaker.clone();
+        Ok(TieAnswer { agent: agent.map(Into::into) })
+    });
+}
+
+fn halts_fake(fakes: &Neighbours, world: &World) {
+    let answers = world.clone();
+    fakes.on::<CheckHalts>(move |(), _| {
+        Ok(HaltCheckAnswer { all: answers.0.lock().unwrap().halted, halted: Vec::new() })
+    });
+    let halt = |task_id, message: &str, level| HaltAnswer {
+        success: true,
+        task_id,
+        message: message.to_owned(),
+        level,
+    };
+    fakes.on::<Halt>(move |(), _| Ok(halt(None, "Everything is halted.", HaltLevel::Accepted)));
+    fakes.on::<ReportStopped>(move |(), request| {
+        Ok(halt(Some(request.task_id), "Stopped.", HaltLevel::Stopped))
+    });
+    fakes.on::<Resume>(|(), request| {
+        let message = "Resumed.".to_owned();
+        Ok(ResumeAnswer { success: true, task_id: request.task_id, message })
+    });
+    fakes.on::<ReportRenewed>(|(), request| {
+        Ok(RenewedAnswer { task_id: request.task_id, renewed: true })
+    });
+}
+
+/// The approval that the fake assistant has decided, in this state.
+pub fn approval(state: ApprovalState) -> Approval {
+    Approval {
+        version: 2,
+        decided_by: Some("telegram:main:700100200".to_owned()),
+        channel: Some("telegram".to_owned()),
+        ..fakes::approval(state)
+    }
 }
 
 impl Bed {
+    /// How far a run had come whose lease ended without a report.
+    pub fn given_up(&self, was: GivenUp) {
+        self.fakes.on::<ReportGivenUp>(move |(), _| Ok(GivenUpAnswer { was }));
+    }
     /// A request; status and body.
     pub async fn ask(
         &self,

@@ -1,6 +1,9 @@
 //! Content messages on their way: in order, to an answer, through failures.
 
-use crate::bed::{Bed, approval, approved, bed, bed_with, config};
+use crate::bed::{Bed, approval, bed, bed_with, config};
+use contracts::approval::ApprovalState;
+use contracts::calls::agency_router::{GiveFeedback, RouteEvent};
+use contracts::calls::personal_assistant::{Approve, BreakTie};
 use platform::memory::MemoryOutbound;
 use serde_json::{Value, json};
 
@@ -47,17 +50,17 @@ async fn the_second_message_of_a_conversation_waits_for_the_first() {
 #[tokio::test]
 async fn what_needs_approval_parks_and_goes_on_when_decided() {
     let bed = bed();
-    bed.world.set(|answers| answers.approve = Some(approved("pending")));
+    bed.world.set(|answers| answers.approve = Some(fakes::approve_answer(ApprovalState::Pending)));
     bed.telegram(1, "costly").await;
     assert_eq!(bed.event("1").await["state"], "parked");
-    let asked = bed.world.asked("/api/approve");
+    let asked = bed.fakes.bodies::<Approve>();
     assert_eq!(asked[0]["channelContext"]["ask"][0]["chat"], "700100200");
-    bed.world.set(|answers| answers.approve = Some(approved("approved")));
+    bed.world.set(|answers| answers.approve = Some(fakes::approve_answer(ApprovalState::Approved)));
     bed.telegram(2, "cheap").await;
     let cheap = bed.lease().await;
     assert_eq!(cheap[0]["message"], "cheap", "a parked event does not hold up its conversation");
     bed.finish(&cheap[0], "success", "ok").await;
-    bed.world.set(|answers| answers.approval = Some(approval("approved")));
+    bed.world.set(|answers| answers.approval = Some(approval(ApprovalState::Approved)));
     let id = bed.event("1").await["id"].as_str().unwrap().to_owned();
     let (status, _) = bed
         .post(&format!("/internal/events/{id}/wake"), "secret-personal-assistant", &json!({}))
@@ -74,8 +77,8 @@ async fn what_needs_approval_parks_and_goes_on_when_decided() {
 #[tokio::test]
 async fn a_refusal_is_told_with_its_reason() {
     let bed = bed();
-    let mut refused = approved("rejected");
-    refused["code"] = "budget_exhausted".into();
+    let mut refused = fakes::approve_answer(ApprovalState::Rejected);
+    refused.code = Some("budget_exhausted".to_owned());
     bed.world.set(|answers| answers.approve = Some(refused));
     bed.telegram(1, "costly").await;
     let event = bed.event("1").await;
@@ -93,7 +96,7 @@ async fn an_agent_that_is_not_there_is_replaced() {
     bed.telegram(1, "work").await;
     let task = bed.lease().await;
     bed.finish(&task[0], "unavailable", "not found").await;
-    let routed = bed.world.asked("/internal/route");
+    let routed = bed.fakes.bodies::<RouteEvent>();
     assert_eq!(routed[1]["exclude"], json!(["codegen"]));
     let again = bed.lease().await;
     assert!(
@@ -179,7 +182,7 @@ async fn a_cut_off_run_is_begun_again_only_where_it_cannot_have_had_effects() {
         bed.clock.advance(31_000);
         webhook_aggregator::pump(&bed.deps, &contracts::Shard::new("telegram.main")).await.unwrap();
         assert_eq!(bed.event("1").await["state"], state, "{runner}");
-        assert_eq!(bed.world.asked("/internal/route").len(), 1, "who does it is not decided again");
+        assert_eq!(bed.fakes.count::<RouteEvent>(), 1, "who does it is not decided again");
         let again: Vec<Value> =
             bed.lease().await.iter().map(|task| task["taskId"].clone()).collect();
         assert!(again.iter().all(|id| id.as_str().unwrap().ends_with("~2")), "a run of its own");
@@ -239,7 +242,7 @@ async fn alarms_that_come_twice_at_once_do_each_step_once() {
         assert_eq!(bed.telegram_from(id, 700_100_200, "fix the build").await, 200);
     }
     bed.world.set(|world| world.router_down = false);
-    let before = bed.world.asked("/internal/route").len();
+    let before = bed.fakes.count::<RouteEvent>();
     bed.clock.advance(60_000);
     let shard = contracts::Shard::new("telegram.main");
     let pump = || webhook_aggregator::pump(&bed.deps, &shard);
@@ -249,8 +252,8 @@ async fn alarms_that_come_twice_at_once_do_each_step_once() {
     }
     bed.settle().await;
     // One conversation: the first goes on, the others wait for it.
-    assert_eq!(bed.world.asked("/internal/route").len(), before + 1);
-    assert_eq!(bed.world.asked("/api/approve").len(), 1);
+    assert_eq!(bed.fakes.count::<RouteEvent>(), before + 1);
+    assert_eq!(bed.fakes.count::<Approve>(), 1);
     assert_eq!(bed.lease().await.len(), 1);
 }
 
@@ -265,7 +268,7 @@ async fn nobody_is_open_to_a_guest_and_nobody_is_given_the_message() {
         (&json!("refused"), &json!("not_public")),
         "{event}"
     );
-    assert!(bed.world.asked("/api/approve").is_empty());
+    assert!(bed.fakes.bodies::<Approve>().is_empty());
     assert!(bed.sent("/sendMessage").concat().contains("No agent here accepts messages from you."));
 }
 
@@ -301,7 +304,7 @@ async fn between_two_likely_agents_the_person_chooses_by_a_button() {
     bed.telegram(1, "look at the parser").await;
     assert_eq!(bed.event("1").await["state"], "parked");
     assert!(
-        bed.world.asked("/api/approve").is_empty(),
+        bed.fakes.bodies::<Approve>().is_empty(),
         "nothing is asked for before it is clear whose it is"
     );
     let [_, second] = choice_tokens(&bed);
@@ -315,18 +318,18 @@ async fn between_two_likely_agents_the_person_chooses_by_a_button() {
     assert_eq!(bed.event("1").await["state"], "parked");
     press(&bed, 6, 700_100_200, &second).await;
     let event = bed.event("1").await;
-    assert_eq!(bed.world.asked("/api/approve").len(), 1, "{event}");
-    let feedback = bed.world.asked("/api/feedback");
+    assert_eq!(bed.fakes.count::<Approve>(), 1, "{event}");
+    let feedback = bed.fakes.bodies::<GiveFeedback>();
     assert_eq!(feedback.len(), 1);
     let leased = bed.lease().await;
     assert_eq!(leased[0]["agent"], "security");
-    assert_eq!(bed.world.asked("/api/approve")[0]["agentType"], "security");
+    assert_eq!(bed.fakes.bodies::<Approve>()[0]["agentType"], "security");
     // A name that comes after the button answers nothing any more, and is no work either.
     bed.telegram(8, "Codegen").await;
     assert_eq!(bed.finish(&leased[0], "success", "looked at").await, 200);
     assert_eq!((&bed.event("8").await["state"], bed.lease().await.len()), (&json!("done"), 0));
     press(&bed, 7, 700_100_200, &second).await;
-    assert_eq!(bed.world.asked("/api/approve").len(), 1, "a button works once");
+    assert_eq!(bed.fakes.count::<Approve>(), 1, "a button works once");
 }
 
 #[tokio::test]
@@ -343,7 +346,7 @@ async fn only_who_asked_or_an_approver_chooses() {
     let leased = bed.lease().await;
     assert_eq!(leased[0]["agent"], "security");
     assert_eq!(
-        bed.world.asked("/api/feedback")[0],
+        bed.fakes.bodies::<GiveFeedback>()[0],
         json!({"decisionId": "dec_1", "correct": false, "agent": "security"})
     );
 }
@@ -364,7 +367,7 @@ async fn a_name_is_an_answer_too_and_silence_lets_the_likelier_one_begin() {
     webhook_aggregator::pump(&bed.deps, &contracts::Shard::new("telegram.main")).await.unwrap();
     bed.settle().await;
     assert_eq!(bed.lease().await[0]["agent"], "codegen");
-    assert!(bed.world.asked("/api/feedback").is_empty(), "silence teaches nothing");
+    assert!(bed.fakes.bodies::<GiveFeedback>().is_empty(), "silence teaches nothing");
 }
 
 #[tokio::test]
@@ -388,7 +391,7 @@ async fn what_is_taken_back_while_it_waits_is_not_begun_later() {
     bed.settle().await;
     let one = bed.event("1").await;
     assert_eq!(one["state"], "refused");
-    let asked = bed.world.asked("/api/approve");
+    let asked = bed.fakes.bodies::<Approve>();
     let of_one = |request: &&serde_json::Value| {
         request["taskId"].as_str().unwrap().starts_with(one["id"].as_str().unwrap())
     };
@@ -406,7 +409,7 @@ async fn a_bound_chat_a_reply_and_what_was_said_before_reach_the_router() {
     assert_eq!(bed.finish(&task, "success", "done").await, 200);
     bed.world.set(|world| world.takes_back = true);
     bed.telegram(2, "not you, security").await;
-    let asked = bed.world.asked("/internal/route");
+    let asked = bed.fakes.bodies::<RouteEvent>();
     assert_eq!((&asked[0]["boundAgent"], &asked[0]["previous"]), (&json!("pm"), &json!(null)));
     assert_eq!(
         asked[1]["previous"],
@@ -436,7 +439,7 @@ async fn pumps_at_the_same_moment_do_everything_once() {
         bed.finish(&tasks[0], "success", "done").await;
     }
     assert_eq!(bed.lease().await.len(), 0);
-    assert_eq!(bed.world.asked("/api/approve").len(), 5, "each is approved once");
+    assert_eq!(bed.fakes.count::<Approve>(), 5, "each is approved once");
     let said = bed.sent("/sendMessage");
     assert_eq!(said.len(), 5, "each is answered once: {said:?}");
 }
@@ -457,7 +460,7 @@ async fn after_a_choice_the_conversation_goes_on_with_the_chosen_agent() {
     assert!(bed.event("1").await["stages"].to_string().contains("answered by security on g1"));
     bed.world.set(|world| world.unsure_with = None);
     bed.telegram(3, "yes, do it").await;
-    assert_eq!(bed.world.asked("/internal/route").pop().unwrap()["stickyAgent"], "security");
+    assert_eq!(bed.fakes.bodies::<RouteEvent>().pop().unwrap()["stickyAgent"], "security");
 }
 
 #[tokio::test]
@@ -467,7 +470,7 @@ async fn where_a_model_breaks_the_tie_the_person_is_not_asked() {
         (world.unsure_with, world.tie_breaker) = (Some("security".into()), Some("security".into()));
     });
     bed.telegram(1, "look at the login").await;
-    let asked = bed.world.asked("/internal/tie-break");
+    let asked = bed.fakes.bodies::<BreakTie>();
     assert_eq!(
         (&asked[0]["message"], &asked[0]["agents"]),
         (&json!("look at the login"), &json!(["codegen", "security"]))
@@ -480,7 +483,7 @@ async fn where_a_model_breaks_the_tie_the_person_is_not_asked() {
             .unwrap()
             .ends_with("The scores were close, and a model chose security.")
     );
-    assert_eq!(bed.world.asked("/api/feedback").len(), 0, "a model's word teaches nothing");
+    assert_eq!(bed.fakes.count::<GiveFeedback>(), 0, "a model's word teaches nothing");
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! Presses and commands steer, from approvers alone, and wait behind nothing.
 
 use crate::bed::{Bed, bed, vectors};
+use contracts::calls::agency_router::RouteEvent;
+use contracts::calls::personal_assistant::{Halt, Press, ReportStopped};
 use serde_json::{Value, json};
 
 async fn press(bed: &Bed, id: u64, user: u64) {
@@ -21,7 +23,7 @@ async fn press(bed: &Bed, id: u64, user: u64) {
 async fn a_press_of_an_approver_is_decided_and_answered() {
     let bed = bed();
     press(&bed, 5, 700_100_200).await;
-    let asked = bed.world.asked("/internal/press");
+    let asked = bed.fakes.bodies::<Press>();
     assert_eq!(asked[0]["actor"], "telegram:main:700100200");
     assert_eq!(
         (asked[0]["chat"].as_str(), asked[0]["token"].as_str()),
@@ -35,7 +37,7 @@ async fn a_press_of_an_approver_is_decided_and_answered() {
 async fn a_press_of_anybody_else_changes_nothing() {
     let bed = bed();
     press(&bed, 5, 999).await;
-    assert!(bed.world.asked("/internal/press").is_empty());
+    assert!(bed.fakes.bodies::<Press>().is_empty());
     assert!(bed.sent("/answerCallbackQuery")[0].contains("Only an approver"));
 }
 
@@ -53,8 +55,8 @@ async fn a_press_passes_a_message_that_runs() {
 async fn halt_is_taken_before_any_agent_sees_it() {
     let bed = bed();
     bed.telegram(1, "/halt").await;
-    assert_eq!(bed.world.asked("/api/halt")[0]["all"], true);
-    assert!(bed.world.asked("/internal/route").is_empty());
+    assert_eq!(bed.fakes.bodies::<Halt>()[0]["all"], true);
+    assert!(bed.fakes.bodies::<RouteEvent>().is_empty());
     assert!(bed.sent("/sendMessage")[0].contains("Everything is halted."));
 }
 
@@ -71,7 +73,7 @@ async fn a_halted_run_is_told_to_stop() {
     assert_eq!(renew().await.1["cancel"], true);
     bed.finish(&task, "cancelled", "").await;
     assert_eq!(bed.event("1").await["state"], "refused");
-    assert_eq!(bed.world.asked("/internal/stopped").len(), 1);
+    assert_eq!(bed.fakes.count::<ReportStopped>(), 1);
     assert_eq!(renew().await.0, 409, "a lease that ended cannot be held on");
 }
 

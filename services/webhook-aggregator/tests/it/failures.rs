@@ -2,6 +2,7 @@
 
 use crate::bed::bed;
 use contracts::Shard;
+use contracts::calls::agency_router::RouteEvent;
 use contracts::outbox::Target;
 use inbox::{Draft, Enqueue, InboxExt};
 use platform::ports::PortErrorKind;
@@ -32,14 +33,14 @@ async fn pump_drives_the_events_it_claimed_when_the_outbox_fails() {
     bed.inbox.faults.pass_next(1);
     bed.inbox.faults.refuse_next(2, PortErrorKind::Unavailable);
     bed.telegram(1, "work").await;
-    assert!(bed.world.asked("/internal/route").is_empty());
+    assert!(bed.fakes.bodies::<RouteEvent>().is_empty());
     bed.clock.advance(60_001);
     bed.inbox.ask(&shard, Enqueue(draft("a", "1"))).await.unwrap();
     // Claim both, then the report of the message is refused.
     bed.inbox.faults.pass_next(1);
     bed.inbox.faults.refuse_next(1, PortErrorKind::Unavailable);
     assert!(webhook_aggregator::pump(&bed.deps, &shard).await.is_err());
-    assert_eq!(bed.world.asked("/internal/route").len(), 1);
+    assert_eq!(bed.fakes.count::<RouteEvent>(), 1);
 }
 
 #[tokio::test]

@@ -3,6 +3,9 @@
 
 use crate::bed::{Bed, GATEWAY, OPERATOR, bed, bed_with, config};
 use contracts::Shard;
+use contracts::approval::GivenUp;
+use contracts::calls::agency_router::{ChooseInstance, ReportOutcome, RouteEvent};
+use contracts::calls::personal_assistant::{Approve, ReportGivenUp, ReportStopped};
 use serde_json::{Value, json};
 
 const HOME: &str = "home";
@@ -64,7 +67,7 @@ async fn a_task_is_for_the_gateway_that_the_pool_chose() {
     let bed = two_gateways(OFFICE).await;
     bed.telegram(1, "work").await;
     assert_eq!(lease(&bed, HOME).await.len(), 0);
-    let asked = bed.world.asked("/internal/instances/choose");
+    let asked = bed.fakes.bodies::<ChooseInstance>();
     assert_eq!(
         asked[0],
         json!({ "agent": "codegen", "among": [{ "gateway": HOME, "inHand": 0 }, { "gateway": OFFICE, "inHand": 0 }] })
@@ -75,9 +78,8 @@ async fn a_task_is_for_the_gateway_that_the_pool_chose() {
 #[tokio::test]
 async fn what_a_gateway_has_and_what_waits_for_it_counts() {
     let bed = bed_with_chats().await;
-    let in_hand = |nth: usize| {
-        bed.world.asked("/internal/instances/choose")[nth]["among"][1]["inHand"].clone()
-    };
+    let in_hand =
+        |nth: usize| bed.fakes.bodies::<ChooseInstance>()[nth]["among"][1]["inHand"].clone();
     bed.telegram(1, "one").await;
     bed.telegram_from(2, 700_100_201, "two").await;
     assert_eq!((in_hand(0), in_hand(1)), (json!(0), json!(1)), "the first waits for it");
@@ -115,10 +117,10 @@ async fn a_gateway_that_cannot_begin_is_passed_over_and_the_agent_stays() {
         (again[0]["agent"].as_str(), again[0]["taskId"].as_str().unwrap().ends_with("~2")),
         (Some("codegen"), true)
     );
-    assert_eq!(bed.world.asked("/internal/route").len(), 1, "who does it is not decided again");
+    assert_eq!(bed.fakes.count::<RouteEvent>(), 1, "who does it is not decided again");
     bed.finish(&again[0], "unavailable", "not here either").await;
     assert_eq!(
-        bed.world.asked("/internal/route")[1]["exclude"],
+        bed.fakes.bodies::<RouteEvent>()[1]["exclude"],
         json!(["codegen"]),
         "then another agent takes it"
     );
@@ -140,11 +142,7 @@ async fn a_drained_gateway_gets_no_task_until_it_is_put_back() {
     let (status, row) = drain(&bed, HOME, true).await;
     assert_eq!((status, &row["gatewayId"], &row["drained"]), (200, &json!(HOME), &json!(true)));
     bed.telegram(1, "work").await;
-    assert_eq!(
-        bed.world.asked("/internal/instances/choose").len(),
-        0,
-        "one is left: nothing to choose"
-    );
+    assert_eq!(bed.fakes.count::<ChooseInstance>(), 0, "one is left: nothing to choose");
     assert_eq!(lease(&bed, HOME).await.len(), 0);
     let drained: Vec<bool> = bed.get("/api/gateways").await["gateways"]
         .as_array()
@@ -197,7 +195,7 @@ async fn the_pool_hears_what_a_run_took_of_what_kind_of_work() {
     )
     .await;
     bed.settle().await;
-    let told = bed.world.asked("/internal/outcomes").pop().unwrap();
+    let told = bed.fakes.bodies::<ReportOutcome>().pop().unwrap();
     assert_eq!(
         (&told["complexity"], &told["tokens"]),
         (&json!("simple"), &json!({ "input": 105, "output": 7 }))
@@ -213,8 +211,8 @@ async fn the_pool_hears_where_a_run_was_and_that_a_gateway_was_lost() {
     webhook_aggregator::pump(&bed.deps, &Shard::new("telegram.main")).await.unwrap();
     bed.settle().await;
     let told: Vec<(Value, Value)> = bed
-        .world
-        .asked("/internal/outcomes")
+        .fakes
+        .bodies::<ReportOutcome>()
         .iter()
         .map(|report| (report["gateway"].clone(), report["outcome"].clone()))
         .collect();
@@ -236,7 +234,7 @@ async fn what_was_leased_and_never_begun_goes_to_the_next_gateway_whatever_the_a
     let mut config = config();
     config["agents"] = json!({ "codegen": { "runner": "command", "command": ["x"] } });
     let bed = two_gateways_of(bed_with(config), OFFICE).await;
-    bed.world.set(|answers| answers.given_up = Some("open".into()));
+    bed.given_up(GivenUp::Open);
     let lost = lost_at_the_office(&bed).await;
     assert_eq!(bed.event("1").await["state"], "running");
     let again = lease(&bed, HOME).await;
@@ -245,7 +243,7 @@ async fn what_was_leased_and_never_begun_goes_to_the_next_gateway_whatever_the_a
         (&lost["taskId"], &lost["approvalId"], &json!(2)),
         "one approval"
     );
-    assert_eq!(bed.world.asked("/api/approve").len(), 1, "nobody is asked twice");
+    assert_eq!(bed.fakes.count::<Approve>(), 1, "nobody is asked twice");
     assert_eq!(bed.finish(&lost, "success", "late").await, 409);
     assert_eq!(bed.finish(&again[0], "success", "done").await, 200);
     assert_eq!(bed.event("1").await["state"], "done");
@@ -254,7 +252,7 @@ async fn what_was_leased_and_never_begun_goes_to_the_next_gateway_whatever_the_a
 #[tokio::test]
 async fn waiting_gateway_is_woken_when_a_task_is_requeued() {
     let bed = two_gateways(OFFICE).await;
-    bed.world.set(|answers| answers.given_up = Some("open".into()));
+    bed.given_up(GivenUp::Open);
     bed.telegram(1, "work").await;
     lease(&bed, OFFICE).await;
     bed.clock.advance(29_000);
@@ -264,7 +262,7 @@ async fn waiting_gateway_is_woken_when_a_task_is_requeued() {
 #[tokio::test]
 async fn a_task_that_no_gateway_ever_begins_is_not_handed_out_for_ever() {
     let bed = two_gateways(OFFICE).await;
-    bed.world.set(|answers| answers.given_up = Some("open".into()));
+    bed.given_up(GivenUp::Open);
     bed.telegram(1, "work").await;
     for _ in 0..40 {
         bed.clock.advance(3_001);
@@ -284,14 +282,14 @@ async fn what_no_gateway_began_in_time_is_approved_anew_whatever_the_agent_and_w
     let mut config = config();
     config["agents"] = json!({ "codegen": { "runner": "command", "command": ["x"] } });
     let bed = two_gateways_of(bed_with(config.clone()), OFFICE).await;
-    bed.world.set(|answers| answers.given_up = Some("lapsed".into()));
+    bed.given_up(GivenUp::Lapsed);
     lost_at_the_office(&bed).await;
     bed.clock.advance(3_001);
     assert!(lease(&bed, HOME).await[0]["taskId"].as_str().unwrap().ends_with("~2"));
-    assert_eq!(bed.world.asked("/api/approve").len(), 2);
+    assert_eq!(bed.fakes.count::<Approve>(), 2);
     let told: Vec<Value> = bed
-        .world
-        .asked("/internal/outcomes")
+        .fakes
+        .bodies::<ReportOutcome>()
         .iter()
         .map(|report| report["outcome"].clone())
         .collect();
@@ -300,7 +298,7 @@ async fn what_no_gateway_began_in_time_is_approved_anew_whatever_the_agent_and_w
         "who came too late for an approval has not failed: {told:?}"
     );
     let bed = two_gateways_of(bed_with(config), OFFICE).await;
-    bed.world.set(|answers| answers.given_up = Some("ended".into()));
+    bed.given_up(GivenUp::Ended);
     lost_at_the_office(&bed).await;
     assert_eq!(
         (&bed.event("1").await["state"], &bed.event("1").await["reason"]),
@@ -311,10 +309,10 @@ async fn what_no_gateway_began_in_time_is_approved_anew_whatever_the_agent_and_w
 #[tokio::test]
 async fn while_the_assistant_cannot_say_whether_a_lost_run_began_nothing_is_decided() {
     let bed = two_gateways(OFFICE).await;
-    bed.world.set(|answers| answers.given_up = Some("unheard of".into()));
+    bed.fakes.raw::<ReportGivenUp>(200, r#"{"was": "unheard of"}"#);
     lost_at_the_office(&bed).await;
     assert_eq!(bed.event("1").await["state"], "running");
-    bed.world.set(|answers| answers.given_up = Some("open".into()));
+    bed.given_up(GivenUp::Open);
     bed.clock.advance(60_000);
     webhook_aggregator::pump(&bed.deps, &Shard::new("telegram.main")).await.unwrap();
     assert_eq!(lease(&bed, HOME).await.len(), 1);
@@ -329,7 +327,7 @@ async fn what_a_lost_run_still_says_changes_nothing_once_the_next_one_is_begun()
         let next = lease(&bed, HOME).await;
         assert_eq!(bed.finish(&lost, outcome, "late").await, 409, "{outcome}");
         assert_eq!(bed.event("1").await["state"], "running", "{outcome}");
-        assert_eq!(bed.world.asked("/internal/stopped").len(), 0, "nobody halted anything");
+        assert_eq!(bed.fakes.count::<ReportStopped>(), 0, "nobody halted anything");
         bed.finish(&next[0], "success", "done").await;
         assert_eq!(bed.event("1").await["state"], "done", "{outcome}");
     }
@@ -346,10 +344,7 @@ async fn a_lost_run_is_in_nobody_s_hands() {
         .map(|row| row["running"].clone())
         .collect();
     assert_eq!(running, [json!(0), json!(0)]);
-    assert_eq!(
-        bed.world.asked("/internal/instances/choose").pop().unwrap()["among"][1]["inHand"],
-        0
-    );
+    assert_eq!(bed.fakes.bodies::<ChooseInstance>().pop().unwrap()["among"][1]["inHand"], 0);
 }
 
 #[tokio::test]
@@ -373,8 +368,8 @@ async fn a_restart_of_the_server_is_no_failure_of_its_gateway() {
     webhook_aggregator::pump(&bed.deps, &Shard::new("telegram.main")).await.unwrap();
     bed.settle().await;
     assert_eq!(
-        bed.world
-            .asked("/internal/outcomes")
+        bed.fakes
+            .bodies::<ReportOutcome>()
             .iter()
             .filter(|report| report["outcome"] == "failed")
             .count(),
@@ -400,5 +395,5 @@ async fn when_no_gateway_can_begin_the_last_run_is_another_agent_s() {
             }
         }
     }
-    assert_eq!(bed.world.asked("/internal/route").pop().unwrap()["exclude"], json!(["codegen"]));
+    assert_eq!(bed.fakes.bodies::<RouteEvent>().pop().unwrap()["exclude"], json!(["codegen"]));
 }

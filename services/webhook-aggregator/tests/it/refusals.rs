@@ -1,6 +1,8 @@
 //! Bad input gets a clear refusal and changes nothing.
 
 use crate::bed::{OPERATOR, bed};
+use contracts::calls::agency_router::RouteEvent;
+use contracts::calls::personal_assistant::Halt;
 use platform::ports::PortErrorKind;
 use serde_json::{Value, json};
 
@@ -63,7 +65,7 @@ async fn a_stranger_is_acknowledged_and_runs_nothing() {
         (event["state"].as_str(), event["reason"].as_str()),
         (Some("ignored"), Some("unknown_sender"))
     );
-    assert!(bed.world.asked("/").is_empty());
+    assert!(bed.fakes.log().is_empty());
     assert!(bed.outbound.sent().is_empty());
 }
 
@@ -74,7 +76,7 @@ async fn an_open_endpoint_reaches_public_agents_only() {
     let bed = crate::bed::bed_with(config);
     bed.telegram_from(1, 666, "hello").await;
     bed.telegram(2, "hello").await;
-    let routed = bed.world.asked("/internal/route");
+    let routed = bed.fakes.bodies::<RouteEvent>();
     assert_eq!(
         (routed[0]["publicOnly"].as_bool(), routed[1]["publicOnly"].as_bool()),
         (Some(true), Some(false))
@@ -100,7 +102,7 @@ async fn a_flood_is_acknowledged_ignored_and_told_once() {
         1
     );
     assert_eq!(bed.telegram(9, "/halt").await, 200);
-    assert_eq!(bed.world.asked("/api/halt").len(), 1, "a halt is never limited");
+    assert_eq!(bed.fakes.count::<Halt>(), 1, "a halt is never limited");
 }
 
 #[tokio::test]

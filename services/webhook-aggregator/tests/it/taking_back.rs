@@ -1,6 +1,9 @@
 //! Replies and corrections: which of the earlier messages is meant, and whose it is from then on.
 
-use crate::bed::{Bed, approved, bed};
+use crate::bed::{Bed, bed};
+use contracts::approval::ApprovalState;
+use contracts::calls::agency_router::RouteEvent;
+use contracts::calls::personal_assistant::Decide;
 use platform::memory::MemoryOutbound;
 use serde_json::json;
 
@@ -26,7 +29,7 @@ async fn words_that_push_on_are_not_what_is_taken_back() {
     done(&bed, 2, "yes, do it", "codegen", 502).await;
     bed.world.set(|world| (world.follows_up, world.takes_back) = (false, true));
     bed.telegram(3, "not you, security").await;
-    assert_eq!(bed.world.asked("/internal/route")[2]["previous"]["message"], "fix the build");
+    assert_eq!(bed.fakes.bodies::<RouteEvent>()[2]["previous"]["message"], "fix the build");
     assert_eq!(bed.lease().await[0]["message"], "fix the build");
 }
 
@@ -34,7 +37,10 @@ async fn words_that_push_on_are_not_what_is_taken_back() {
 async fn what_pushed_on_and_waits_is_taken_back_along_with_it() {
     let bed = bed();
     done(&bed, 1, "fix the build", "codegen", 501).await;
-    bed.world.set(|world| (world.follows_up, world.approve) = (true, Some(approved("pending"))));
+    bed.world.set(|world| {
+        (world.follows_up, world.approve) =
+            (true, Some(fakes::approve_answer(ApprovalState::Pending)));
+    });
     bed.telegram(2, "yes, do it").await;
     assert_eq!(bed.event("2").await["state"], "parked");
     bed.world
@@ -45,7 +51,8 @@ async fn what_pushed_on_and_waits_is_taken_back_along_with_it() {
         (&json!("refused"), &json!("taken_back"))
     );
     assert_eq!(bed.lease().await[0]["message"], "fix the build");
-    let rejected = bed.world.asked("/api/approvals/apr_1/decide");
+    let rejected = bed.fakes.bodies::<Decide>();
+    assert_eq!(bed.fakes.asked_with::<Decide>()[0].0.as_str(), "apr_1");
     assert_eq!(
         (rejected.len(), &rejected[0]["decision"], &rejected[0]["actor"]),
         (1, &json!("reject"), &json!("telegram:main:700100200"))
@@ -78,7 +85,7 @@ async fn a_reply_goes_on_with_the_agent_whose_message_it_replies_to() {
         (5, 999, "security", "and the tests?"),
     ] {
         bed.telegram_update(&reply_to(update, to, "and the tests?")).await;
-        let asked = bed.world.asked("/internal/route").pop().unwrap();
+        let asked = bed.fakes.bodies::<RouteEvent>().pop().unwrap();
         assert_eq!(
             (&asked["isReply"], &asked["stickyAgent"], &asked["previous"]["message"]),
             (&json!(true), &json!(agent), &json!(said)),
@@ -106,7 +113,7 @@ async fn a_correction_of_an_old_answer_is_about_what_was_said_then() {
     bed.world.set(|world| world.takes_back = true);
     bed.telegram_update(&reply_to(4, 502, "not you, pm")).await;
     assert_eq!(
-        bed.world.asked("/internal/route").pop().unwrap()["previous"]["message"],
+        bed.fakes.bodies::<RouteEvent>().pop().unwrap()["previous"]["message"],
         "fix the build"
     );
     assert_eq!(bed.lease().await[0]["message"], "fix the build");
@@ -119,7 +126,7 @@ async fn a_reply_to_what_was_said_days_ago_is_still_to_that_agent() {
     bed.clock.advance(25 * 3_600_000);
     done(&bed, 2, "who can read the vault", "security", 502).await;
     bed.telegram_update(&reply_to(3, 501, "and what about the tests?")).await;
-    assert_eq!(bed.world.asked("/internal/route").pop().unwrap()["stickyAgent"], "codegen");
+    assert_eq!(bed.fakes.bodies::<RouteEvent>().pop().unwrap()["stickyAgent"], "codegen");
 }
 
 #[tokio::test]
@@ -131,7 +138,7 @@ async fn what_was_taken_back_does_not_go_there_when_the_other_agent_cannot() {
     let task = bed.lease().await.remove(0);
     bed.world.set(|world| world.takes_back = false);
     bed.finish(&task, "unavailable", "not here").await;
-    let again = bed.world.asked("/internal/route").pop().unwrap();
+    let again = bed.fakes.bodies::<RouteEvent>().pop().unwrap();
     assert_eq!(
         (&again["message"], &again["exclude"], &again["takenBackFrom"]),
         (&json!("fix the build"), &json!(["security"]), &json!(["codegen"]))
@@ -145,14 +152,14 @@ async fn who_takes_it_back_twice_is_heard_both_times() {
     bed.world.set(|world| world.takes_back = true);
     done(&bed, 2, "not you", "pm", 502).await;
     done(&bed, 3, "not you", "security", 503).await;
-    let asked = bed.world.asked("/internal/route");
+    let asked = bed.fakes.bodies::<RouteEvent>();
     assert_eq!(
         (&asked[2]["previous"]["agent"], &asked[2]["previous"]["takenBackFrom"]),
         (&json!("pm"), &json!(["codegen"]))
     );
     done(&bed, 4, "not you", "assistant", 504).await;
     assert_eq!(
-        bed.world.asked("/internal/route")[3]["previous"]["takenBackFrom"],
+        bed.fakes.bodies::<RouteEvent>()[3]["previous"]["takenBackFrom"],
         json!(["codegen", "pm"])
     );
 }

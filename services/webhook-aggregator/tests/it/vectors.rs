@@ -3,6 +3,7 @@
 use crate::bed::{Bed, bed, vectors};
 use base64::Engine;
 use contracts::ChannelKind;
+use contracts::calls::agency_router::RouteEvent;
 use hmac::{Hmac, KeyInit, Mac};
 use platform::ports::Clock;
 use serde_json::{Value, json};
@@ -172,5 +173,5 @@ async fn an_authentic_body_that_cannot_be_read_is_quarantined() {
         .map(|event| event["state"].as_str().unwrap())
         .collect();
     assert_eq!(states, ["quarantined", "quarantined"], "{events}");
-    assert!(bed.world.asked("/internal/route").is_empty());
+    assert!(bed.fakes.bodies::<RouteEvent>().is_empty());
 }
