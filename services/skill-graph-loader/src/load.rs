@@ -92,12 +92,16 @@ pub async fn searcher(deps: &Deps, version: &GraphVersion) -> Result<Searcher, L
     let copy = deps.kv.get(&key).await.ok().flatten().and_then(|text| STANDARD.decode(text).ok());
     let bytes = match copy {
         Some(bytes) => bytes,
-        None => {
-            let bytes =
-                object(deps, version, |names| names.index).await.unwrap_or_default().to_vec();
-            put_copy(deps, &key, &STANDARD.encode(&bytes), INDEX_TTL_S).await;
-            bytes
-        }
+        None => match object(deps, version, |names| names.index).await {
+            Ok(bytes) => {
+                put_copy(deps, &key, &STANDARD.encode(&bytes), INDEX_TTL_S).await;
+                bytes.to_vec()
+            }
+            Err(error) => {
+                tracing::warn!(%version, %error, "the search index cannot be read; it is built anew");
+                Vec::new()
+            }
+        },
     };
     let searcher = Searcher::from_bytes(loaded.graph.clone(), &bytes);
     deps.cache.keep_searcher(version.clone(), searcher.clone());
