@@ -71,6 +71,17 @@ macro_rules! calls {
             )),+]
         }
 
+        #[cfg(test)]
+        mod tests {
+            #[test]
+            fn every_example_is_a_request() {
+                $($(
+                    let read = serde_json::from_str::<<super::$name as $crate::calls::Call>::Request>($example);
+                    assert!(read.is_ok(), "{}: {:?}", stringify!($name), read.err());
+                )?)+
+            }
+        }
+
         /// Every call of this service.
         pub const ALL: &[$crate::calls::Listed] = &[$($crate::calls::Listed::of::<$name>(stringify!($name))),+];
     };
