@@ -137,6 +137,7 @@ fn search(
         format!("-max_total_time={seconds}"),
         "-print_final_stats=1".to_owned(),
         "-verbosity=0".to_owned(),
+        "-print_funcs=0".to_owned(),
     ];
     options.extend(plan.seed.map(|seed| format!("-seed={seed}")));
     options.push(found.display().to_string());
