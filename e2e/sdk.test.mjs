@@ -264,7 +264,7 @@ describe('a platform that asks for patience', () => {
     },
     {
       name: 'slack', waitMs: 2000, accept: () => accepts(slack.path, slack.signed(slack.mention('Ev0LIMIT000003', 'Fix the TypeError in the login flow')), ''),
-      fits: (request) => request.platform === 'slack' && request.path === '/chat.postMessage' && /^codegen/.test(request.body.text),
+      fits: (request) => request.platform === 'slack' && request.path === '/chat.postMessage' && /^(Working on it|codegen,)/.test(request.body.text),
       refusal: { status: 429, headers: { 'retry-after': '2' }, body: { ok: false, error: 'ratelimited' } },
     },
     {
