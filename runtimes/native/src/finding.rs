@@ -33,7 +33,7 @@ pub fn line(finding: &Finding) -> String {
 pub fn read_folder(folder: &Path) -> anyhow::Result<Vec<SourceFile>> {
     let (files, findings) = graph_folder::read(folder)?;
     for finding in findings {
-        remark(&format!("{}: {}", finding.path, finding.message));
+        remark(&format!("{}: {}", printable(&finding.path), printable(&finding.message)));
     }
     Ok(files)
 }
