@@ -7,11 +7,10 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use contracts::calls::{self, Binary, Call, Listed, Method};
-use contracts::monitoring::Health;
 use contracts::{ErrorCode, Problem, ServiceName};
 use futures_util::future::BoxFuture;
-use platform::edge::{ApiError, ApiResult, Auth, Routes};
-use platform::memory::Switchboard;
+use platform::edge::{ApiError, ApiResult, Auth, Checkup, Found, Routes};
+use platform::memory::{ManualClock, Switchboard};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
@@ -36,6 +35,8 @@ struct State {
     asked: Mutex<Vec<Asked>>,
     /// OpenAPI documents, where a test gives one.
     documents: Mutex<BTreeMap<ServiceName, &'static str>>,
+    /// The problem of a service that answers its health check with 503.
+    unable: Mutex<BTreeMap<ServiceName, String>>,
 }
 
 impl Neighbours {
@@ -110,6 +111,11 @@ impl Neighbours {
         let router = router(&self.state, service, &self.auth);
         self.switchboard.lock().unwrap().insert(service, router);
     }
+    /// Lets a service answer its health check with 503 and this problem.
+    pub fn unable(&self, service: ServiceName, problem: &str) {
+        self.state.unable.lock().unwrap().insert(service, problem.to_owned());
+        self.up(service);
+    }
     /// Sets the OpenAPI document of a service.
     pub fn document(&self, service: ServiceName, document: &'static str) {
         self.state.documents.lock().unwrap().insert(service, document);
@@ -150,18 +156,16 @@ impl Neighbours {
 }
 
 fn router(state: &Arc<State>, service: ServiceName, auth: &Auth) -> Router {
-    let health = move || async move {
-        axum::Json(Health {
-            service,
-            status: "ok".into(),
-            version: "0.1.0".into(),
-            problems: vec![],
-            depends_on: BTreeMap::default(),
-        })
+    let problem = state.unable.lock().unwrap().get(&service).cloned();
+    let health = move || {
+        let state = problem.clone().map_or(Found::Answers, Found::Failed);
+        ready(Checkup::new(service, "0.1.0").needs("all", state))
     };
     let document = state.documents.lock().unwrap().get(&service).copied();
     let document = document.unwrap_or(r#"{"paths": {}}"#);
-    let routes = Routes::new(service, auth.clone()).health(health).document(document);
+    let routes = Routes::new(service, auth.clone())
+        .health(Arc::new(ManualClock::default()), health)
+        .document(document);
     let routes = calls::of(service).iter().fold(routes, |routes, call| {
         let state = state.clone();
         routes.listed(call, move |request: Request| answer(state.clone(), call, request))

@@ -30,14 +30,14 @@ fn value(service: ServiceName) -> Value {
         let method = call.row.method.as_str().to_lowercase();
         paths.entry(path).or_default().insert(method, operation(service, call, &renamed));
     }
-    for (path, id, summary, schema) in [
-        (HEALTH, "readHealth", "Say how the service is.", json!(health)),
-        (DOCUMENT, "readDocument", "Read this document.", json!({ "type": "object" })),
+    for (path, id, summary, schema, statuses) in [
+        (HEALTH, "readHealth", "Say how the service is.", json!(health), &[200, 503][..]),
+        (DOCUMENT, "readDocument", "Read this document.", json!({ "type": "object" }), &[200]),
     ] {
         paths
             .entry(path.to_owned())
             .or_default()
-            .insert("get".to_owned(), open(id, summary, &schema));
+            .insert("get".to_owned(), open(id, summary, &schema, statuses));
     }
     let mut document = json!({
         "openapi": "3.1.0",
@@ -100,13 +100,15 @@ fn operation(service: ServiceName, call: &Described, renamed: &BTreeSet<String>)
     out
 }
 
-fn open(id: &str, summary: &str, schema: &Value) -> Value {
-    json!({
-        "operationId": id,
-        "summary": summary,
-        "security": [],
-        "responses": { "200": { "description": "OK", "content": { "application/json": { "schema": schema } } } },
-    })
+/// A call that needs no token and has one form of answer.
+fn open(id: &str, summary: &str, schema: &Value, statuses: &[u16]) -> Value {
+    let answer = |status: &u16| {
+        let description = if *status == 200 { "OK" } else { "The service cannot do its work." };
+        let content = json!({ "application/json": { "schema": schema } });
+        (status.to_string(), json!({ "description": description, "content": content }))
+    };
+    let responses: Map<String, Value> = statuses.iter().map(answer).collect();
+    json!({ "operationId": id, "summary": summary, "security": [], "responses": responses })
 }
 
 fn security(access: Access) -> Value {

@@ -1,7 +1,9 @@
 //! The URL map of a service. Each route names its callers, so that none is open by omission.
 
 use super::auth::Bearer;
+use super::health::{Recent, recent};
 use super::{ApiError, Auth, Principal, request_id};
+use crate::ports::Clock;
 use axum::extract::{MatchedPath, Request, State};
 use axum::handler::Handler;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
@@ -68,10 +70,12 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     pub fn open(self, path: &str, methods: MethodRouter<S>) -> Self {
         self.add(Access::Open, path, methods)
     }
-    /// Health, which every service answers to everybody.
+    /// Health, which every service answers to everybody, and checks at most every
+    /// [`FRESH_MS`](super::health::FRESH_MS).
     #[must_use]
-    pub fn health<H: Handler<T, S>, T: 'static>(self, handler: H) -> Self {
-        self.open(calls::HEALTH, get(handler))
+    pub fn health<H: Handler<T, S>, T: 'static>(self, clock: Arc<dyn Clock>, handler: H) -> Self {
+        let check = get(handler).layer(from_fn_with_state(Recent::new(clock), recent));
+        self.open(calls::HEALTH, check)
     }
     /// The service's OpenAPI document. It holds no data, so everybody may read it.
     #[must_use]

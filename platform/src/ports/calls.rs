@@ -63,13 +63,16 @@ impl dyn Calls + '_ {
         read::<C>(&exchange(self, prepare::<C>(params, request)?, Some(patience)).await?)
     }
 
-    /// Asks a service how it is.
+    /// Asks a service how it is. One that cannot work answers 503, and says why in the same form.
     ///
     /// # Errors
-    /// [`CallError`].
+    /// [`CallError`] when it does not answer, or another service does.
     pub async fn health(&self, callee: ServiceName) -> Result<Health, CallError> {
-        let answer = exchange(self, open(callee, HEALTH), None).await?;
-        serde_json::from_slice(&answer).map_err(|e| odd(callee, HEALTH, &e.to_string()))
+        let answer = self.send(callee, written(open(callee, HEALTH), None)?).await?;
+        match serde_json::from_slice::<Health>(answer.body()) {
+            Ok(health) if health.service == callee => Ok(health),
+            _ => Err(odd(callee, HEALTH, &format!("status {}", answer.status()))),
+        }
     }
 
     /// Reads a service's OpenAPI document.
@@ -176,22 +179,30 @@ fn odd(callee: ServiceName, path: &str, text: &str) -> CallError {
     PortError::unknown(PortErrorKind::Unavailable, format!("{callee} {path}: {text}")).into()
 }
 
-/// The body of a successful response.
-async fn exchange(
-    calls: &dyn Calls,
-    Prepared { callee, method, path, body }: Prepared,
+fn written(
+    prepared: Prepared,
     patience: Option<Patience>,
-) -> Result<Bytes, CallError> {
+) -> Result<http::Request<Bytes>, CallError> {
     let mut request = http::Request::builder()
-        .method(method.as_str())
-        .uri(&path)
+        .method(prepared.method.as_str())
+        .uri(&prepared.path)
         .header(http::header::CONTENT_TYPE, "application/json")
-        .body(body)
+        .body(prepared.body)
         .map_err(|e| PortError::clean(PortErrorKind::Invalid, e.to_string()))?;
     if let Some(patience) = patience {
         request.extensions_mut().insert(patience);
     }
-    let answer = calls.send(callee, request).await?;
+    Ok(request)
+}
+
+/// The body of a successful response.
+async fn exchange(
+    calls: &dyn Calls,
+    prepared: Prepared,
+    patience: Option<Patience>,
+) -> Result<Bytes, CallError> {
+    let (callee, path) = (prepared.callee, prepared.path.clone());
+    let answer = calls.send(callee, written(prepared, patience)?).await?;
     if answer.status().is_success() {
         return Ok(if answer.body().is_empty() {
             Bytes::from_static(b"null")

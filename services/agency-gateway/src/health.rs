@@ -12,17 +12,16 @@ const SILENCE_MS: i64 = 90_000;
 pub(crate) async fn health(State(deps): State<Deps>) -> Checkup {
     let mut checkup = Checkup::new(ServiceName::AgencyGateway, env!("CARGO_PKG_VERSION"))
         .uses("webhook-aggregator", control(&deps));
+    let is_missing = |path: &String| !deps.programs.exists(path);
+    let mut all = Found::Answers;
     for (agent, program) in deps.config.programs() {
-        let is_there = program.command.first().is_none_or(|path| deps.programs.exists(path));
-        // Health is open to everybody: it names the agent, not the path.
-        let found = if is_there {
-            Found::Answers
-        } else {
-            Found::Failed(format!("The program of agent {agent} was not found."))
-        };
-        checkup = checkup.uses(&format!("program of {agent}"), found);
+        if program.command.first().is_some_and(is_missing) {
+            // Health is open to everybody: it names the agent, not the path.
+            all = Found::Failed(format!("The program of agent {agent} was not found."));
+            checkup = checkup.uses("programs", all.clone());
+        }
     }
-    checkup
+    if all == Found::Answers { checkup.uses("programs", all) } else { checkup }
 }
 
 /// Whether work can be leased. A full gateway does not ask, so that its silence means nothing.

@@ -39,7 +39,7 @@ use platform::edge::Routes;
 
 fn routes(deps: &Deps) -> Routes<Deps> {
     Routes::new(ServiceName::AgencyGateway, deps.auth.clone())
-        .health(health::health)
+        .health(deps.clock.clone(), health::health)
         .document(include_str!("../../../docs/api/agency-gateway.json"))
         .call(calls::RunTask, run_task::run_task)
         .call(calls::ReadTask, tasks::one)

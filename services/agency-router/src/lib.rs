@@ -42,7 +42,7 @@ use platform::edge::Routes;
 
 fn routes(deps: &Deps) -> Routes<Deps> {
     Routes::new(ServiceName::AgencyRouter, deps.auth.clone())
-        .health(health::health)
+        .health(deps.clock.clone(), health::health)
         .document(include_str!("../../../docs/api/agency-router.json"))
         .call(calls::Route, handle_route::public)
         .call(calls::Analyze, analyze::analyze)

@@ -60,7 +60,7 @@ fn routes(deps: &Deps) -> Routes<Deps> {
     let gate = gate::Gate(deps.clone());
     const READERS: Access = Access::Scopes(&[Scope::Viewer, Scope::Operator]);
     Routes::new(ServiceName::MonitoringDashboard, deps.auth.clone())
-        .health(crate::health::health)
+        .health(deps.clock.clone(), crate::health::health)
         .document(document::DOCUMENT)
         .call(calls::ReadStats, stats::show)
         .call(calls::ReadSla, sla::show)

@@ -41,14 +41,14 @@ pub use store::{CLAIM_WINDOW_MS, DECISION_WINDOW_MS, SKEW_MS};
 use axum::Router;
 use contracts::calls::{Access, personal_assistant as calls};
 use contracts::{Scope, ServiceName};
-use platform::edge::{Auth, Routes};
+use platform::edge::Routes;
 
 const OWNER: Access = Access::Scopes(&[Scope::Operator]);
 
 /// The whole URL map.
-fn routes(auth: Auth) -> Routes<Deps> {
-    Routes::new(ServiceName::PersonalAssistant, auth)
-        .health(status::health)
+fn routes(deps: &Deps) -> Routes<Deps> {
+    Routes::new(ServiceName::PersonalAssistant, deps.auth.clone())
+        .health(deps.clock.clone(), status::health)
         .document(include_str!("../../../docs/api/personal-assistant.json"))
         .call(calls::ReadStatus, status::status)
         .call(calls::Approve, approve::approve)
@@ -83,7 +83,7 @@ fn routes(auth: Auth) -> Routes<Deps> {
 
 /// The service.
 pub fn router(deps: Deps) -> Router {
-    routes(deps.auth.clone()).finish(deps)
+    routes(&deps).finish(deps)
 }
 
 /// Once a second natively, once a minute by cron: pending approvals whose time is over end, what

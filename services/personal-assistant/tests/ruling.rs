@@ -167,6 +167,7 @@ async fn status_and_health_report_the_state() {
         (&json!(1), &json!(false), &Value::Null)
     );
     assert_eq!(bed.get("nobody", "/health").await["status"], "ok");
+    bed.clock.advance(1_000);
     bed.sql.faults.refuse_next(1, platform::ports::PortErrorKind::Unavailable);
     let (status, health) = bed.send("nobody", "GET", "/health", Value::Null).await;
     assert_eq!((status, &health["status"]), (503, &json!("degraded")));

@@ -33,17 +33,17 @@ pub use search::{Searcher, search_files};
 use axum::Router;
 use contracts::ServiceName;
 use contracts::graph::SourceFile;
-use platform::edge::{Auth, Routes};
+use platform::edge::Routes;
 
 /// The service.
 pub fn router(deps: Deps) -> Router {
-    routes(deps.auth.clone()).finish(deps)
+    routes(&deps).finish(deps)
 }
 
 /// The URL map.
-fn routes(auth: Auth) -> Routes<Deps> {
+fn routes(deps: &Deps) -> Routes<Deps> {
     use contracts::calls::skill_graph_loader as calls;
-    Routes::new(ServiceName::SkillGraphLoader, auth)
+    Routes::new(ServiceName::SkillGraphLoader, deps.auth.clone())
         .call(calls::ReadGraph, graph::graph)
         .call(calls::ListAgents, graph::agents)
         .call(calls::ListChannels, graph::channels)
@@ -58,7 +58,7 @@ fn routes(auth: Auth) -> Routes<Deps> {
         .call(calls::Restore, restore::restore)
         .call(calls::ReadCurrent, versions::current)
         .call(calls::ReadModel, versions::model)
-        .health(versions::health)
+        .health(deps.clock.clone(), versions::health)
         .document(include_str!("../../../docs/api/skill-graph-loader.json"))
 }
 

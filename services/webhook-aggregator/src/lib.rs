@@ -46,7 +46,7 @@ pub fn router(deps: Deps) -> Router {
             let receive = move |deps, name, request| ingest::webhook(channel, deps, name, request);
             routes.open(&channel.webhook_path("{endpoint}"), post(receive))
         })
-        .health(health::health)
+        .health(deps.clock.clone(), health::health)
         .document(include_str!("../../../docs/api/webhook-aggregator.json"))
         .call(calls::SendMessage, messages::send)
         .call(calls::ReadConversation, messages::read)

@@ -9,6 +9,7 @@ use crate::programs::NativePrograms;
 use crate::terminal::{say, say_json};
 use anyhow::Result;
 use contracts::ChannelKind;
+use contracts::monitoring::Health;
 use platform::config::Report;
 use platform::ports::{Clock, Confinement, PortResult, ProgramEvent, ProgramSpec, Programs, Reach};
 use serde::Serialize;
@@ -263,17 +264,27 @@ async fn server(data: &DataDir) -> Finding {
     let Some(server) = data.server() else {
         return ok("no server is running on this data directory");
     };
-    let Ok(client) = client_for(&server.address, Duration::from_secs(3)) else {
+    // Longer than a health check waits for an inbox.
+    let Ok(client) = client_for(&server.address, Duration::from_secs(6)) else {
         return warning("skipped the server", "try again");
     };
-    match client.get(format!("{}/webhook-aggregator/health", server.address)).send().await {
-        Ok(answer) if answer.status().is_success() => {
-            ok(format!("the server answers at {}", server.address))
-        }
-        _ => error(
+    let silent = || {
+        error(
             format!("server.json names {}, but no server answers there", server.address),
             "start it again with `quintet up`",
+        )
+    };
+    let url = format!("{}/webhook-aggregator/health", server.address);
+    let Ok(answer) = client.get(url).send().await else { return silent() };
+    match serde_json::from_slice::<Health>(&answer.bytes().await.unwrap_or_default()) {
+        Ok(health) if health.status == "ok" => {
+            ok(format!("the server answers at {}", server.address))
+        }
+        Ok(health) => warning(
+            format!("the server at {} is degraded: {}", server.address, health.problems.join(" ")),
+            "look at its log and at the disk of its data directory",
         ),
+        Err(_) => silent(),
     }
 }
 

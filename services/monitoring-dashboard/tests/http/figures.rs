@@ -101,6 +101,18 @@ async fn probe_marks_a_silent_gateway_degraded_then_down() {
 }
 
 #[tokio::test]
+async fn service_that_answers_503_is_degraded_and_its_problem_is_shown() {
+    let bed = Bed::new();
+    bed.fakes.unable(ServiceName::AgencyRouter, "The database does not answer.");
+    rounds(&bed, 3).await;
+    let stats = bed.api("/api/stats", OPERATOR).await.json();
+    assert_eq!(stats["workerStatus"]["agency-router"], "degraded");
+    let cookie = bed.sign_in().await;
+    let page = bed.get("/dashboard/health", &cookie).await.text;
+    assert!(page.contains("The database does not answer."), "{page}");
+}
+
+#[tokio::test]
 async fn stats_have_gaps_for_services_that_do_not_answer() {
     let bed = Bed::new();
     bed.fakes.all_down();
@@ -239,12 +251,14 @@ async fn health_is_503_while_the_database_or_the_sign_in_counter_fails() {
     let well = bed.get("/health", "").await;
     assert_eq!((well.status.as_u16(), &well.json()["status"]), (200, &"ok".into()));
     assert_eq!(well.json()["dependsOn"]["probes"], "unknown", "no round was made yet");
+    bed.clock.advance(1_000);
     bed.sql.faults.refuse_next(1, Unavailable);
     let ill = bed.get("/health", "").await;
     assert_eq!(
         (ill.status.as_u16(), &ill.json()["dependsOn"]["database"]),
         (503, &"failed".into())
     );
+    bed.clock.advance(1_000);
     bed.cell.faults.refuse_next(1, Unavailable);
     assert_eq!(bed.get("/health", "").await.status, 503);
 }

@@ -28,6 +28,7 @@ const SECRET: &str = "loader-secret";
 /// Everything for one test.
 pub struct Bed {
     pub deps: Deps,
+    pub clock: Arc<ManualClock>,
     pub sql: Arc<MemorySql>,
     pub kv: Arc<MemoryKv>,
     pub objects: Arc<MemoryObjects>,
@@ -70,12 +71,12 @@ impl Bed {
             kv: kv.clone(),
             objects: objects.clone(),
             calls: calls.clone(),
-            clock,
+            clock: clock.clone(),
             auth,
             limits: Limits::NATIVE,
             cache: Cache::default(),
         };
-        Self { router: router(deps.clone()), deps, sql, kv, objects, calls, neighbours }
+        Self { router: router(deps.clone()), deps, clock, sql, kv, objects, calls, neighbours }
     }
 
     /// The same storage after a restart.

@@ -13,6 +13,7 @@ async fn publish_serves_the_graph_at_once() {
     let bed = Bed::new();
     assert_eq!(bed.get("viewer", "/api/graph").await.json()["version"], json!(null));
     assert_eq!(bed.get("viewer", "/health").await.json()["status"], "degraded");
+    bed.clock.advance(1_000);
     let answer = bed
         .publish(&[
             agent("codegen"),

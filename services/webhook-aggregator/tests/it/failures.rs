@@ -66,11 +66,25 @@ async fn health_is_503_while_an_inbox_fails() {
     let bed = bed();
     let well = bed.get("/health").await;
     assert_eq!(well["status"], "ok");
-    assert_eq!(well["dependsOn"]["inbox telegram.main"], "ok");
+    assert_eq!(well["dependsOn"]["inboxes"], "ok");
+    bed.clock.advance(1_000);
     bed.inbox.faults.refuse_next(1, PortErrorKind::Unavailable);
     let (status, body) = bed.ask("GET", "/health", "", &[], "").await;
     let ill: serde_json::Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(status, 503);
     assert_eq!(ill["status"], "degraded");
     assert_eq!(ill["problems"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn health_asks_the_inboxes_once_a_second_whoever_asks() {
+    let bed = bed();
+    assert_eq!(bed.get("/health").await["status"], "ok");
+    bed.inbox.faults.refuse_next(1, PortErrorKind::Unavailable);
+    bed.clock.advance(999);
+    for _ in 0..3 {
+        assert_eq!(bed.ask("GET", "/health", "", &[], "").await.0, 200, "from memory");
+    }
+    bed.clock.advance(1);
+    assert_eq!(bed.ask("GET", "/health", "", &[], "").await.0, 503);
 }
