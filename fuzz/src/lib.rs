@@ -5,6 +5,7 @@
 
 pub mod front_matter;
 pub mod markdown;
+#[cfg(fuzzing)]
 pub mod memory;
 pub mod search_index;
 pub mod webhook;

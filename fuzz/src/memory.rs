@@ -1,18 +1,14 @@
 //! A bound on the memory that one input may take.
 
 /// Memory that any input may take.
-#[cfg(fuzzing)]
 const BASE_BYTES: usize = 16 << 20;
 /// Memory that an input may take beyond that, for each of its bytes.
-#[cfg(fuzzing)]
 const BYTES_PER_BYTE: usize = 256;
 
-#[cfg(fuzzing)]
 #[global_allocator]
 static PEAK: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
 
 /// Runs a check on an input of this length and panics when it takes too much memory.
-#[cfg(fuzzing)]
 pub fn bounded(length: usize, check: impl FnOnce() -> bool) {
     PEAK.reset_peak_usage();
     let before = PEAK.current_usage();

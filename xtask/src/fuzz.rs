@@ -36,12 +36,10 @@ const INPUT_S_MAX: u32 = 10;
 /// Maximum memory of the process in MiB; `fuzz/src/memory.rs` bounds a single input.
 const MEMORY_MIB_MAX: u32 = 1024;
 
-/// How long, and with which random numbers.
+/// How long, and which targets.
 pub struct Plan {
     /// Of all targets together.
     pub time: Duration,
-    /// The seed that a failed run printed, to repeat it.
-    pub seed: Option<u32>,
     /// One target alone.
     pub target: Option<String>,
     /// Adds the inputs that reached new code to `fuzz/corpus/`.
@@ -51,7 +49,7 @@ pub struct Plan {
 impl Plan {
     /// All targets, other random numbers each time.
     pub fn new(time: Duration) -> Self {
-        Self { time, seed: None, target: None, keep: false }
+        Self { time, target: None, keep: false }
     }
 }
 
@@ -139,7 +137,6 @@ fn search(
         "-verbosity=0".to_owned(),
         "-print_funcs=0".to_owned(),
     ];
-    options.extend(plan.seed.map(|seed| format!("-seed={seed}")));
     options.push(found.display().to_string());
     options.push(corpus.display().to_string());
     options.extend(target.inputs.iter().map(|input| root.join(input).display().to_string()));
@@ -153,7 +150,10 @@ fn search(
     }
     if plan.keep {
         let folders = [&corpus, &found].map(|folder| folder.display().to_string());
-        program(&[vec!["-merge=1".to_owned()], folders.to_vec()].concat())?;
+        let merge = [vec!["-merge=1".to_owned()], folders.to_vec()].concat();
+        if !program(&merge)?.success() {
+            return Err(format!("the new inputs of {} could not be kept", target.name));
+        }
     }
     Ok(())
 }
