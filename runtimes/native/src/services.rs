@@ -60,6 +60,7 @@ impl Secrets {
 ///
 /// # Errors
 /// When a file cannot be opened, or a database is newer than this program.
+#[expect(clippy::too_many_lines, reason = "one block for each service")]
 pub fn build(
     data: &DataDir,
     configuration: Configuration,

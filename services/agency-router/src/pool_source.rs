@@ -47,7 +47,7 @@ impl PoolSource {
     /// Records the outcome of a run.
     ///
     /// # Errors
-    /// Those of the cell; nothing is recorded then.
+    /// Those of the cell, and `Conflict` after several attempts; nothing is recorded then.
     pub async fn report(
         &self,
         cell: &dyn Cell,

@@ -9,7 +9,7 @@ use world::World;
 
 #[tokio::test]
 async fn route_is_answered_with_reasons_and_recorded() {
-    let world = World::with_graph().await;
+    let world = World::with_graph();
     let answer = world.ok("POST", "/api/route", json!({"message": "scan the server for vulnerabilities", "channel": "telegram", "userId": "u1"})).await;
     assert_eq!(answer["agent"], "security");
     assert!(answer["confidence"].as_f64().unwrap() > 0.3);
@@ -39,7 +39,7 @@ async fn route_is_answered_with_reasons_and_recorded() {
 
 #[tokio::test]
 async fn route_error_names_the_field_and_the_fix() {
-    let world = World::with_graph().await;
+    let world = World::with_graph();
     for (body, field) in [
         (json!({}), "message"),
         (json!({"message": "  "}), "message"),
@@ -58,7 +58,7 @@ async fn route_error_names_the_field_and_the_fix() {
 
 #[tokio::test]
 async fn analyze_returns_the_scoring_and_records_nothing() {
-    let world = World::with_graph().await;
+    let world = World::with_graph();
     let analysis =
         world.ok("POST", "/api/analyze", json!({"message": "fix the failing build"})).await;
     assert_eq!(analysis["agent"], "codegen");
@@ -74,7 +74,7 @@ async fn analyze_returns_the_scoring_and_records_nothing() {
 
 #[tokio::test]
 async fn route_estimates_the_cost_from_prices_and_earlier_runs() {
-    let world = World::with_graph().await;
+    let world = World::with_graph();
     let ask = json!({"message": "fix the failing build", "complexity": "moderate"});
     let analysis = world.ok("POST", "/api/analyze", ask.clone()).await;
     assert_eq!(
@@ -100,7 +100,7 @@ async fn route_estimates_the_cost_from_prices_and_earlier_runs() {
 
 #[tokio::test]
 async fn route_ignores_internal_members_from_outside() {
-    let world = World::with_graph().await;
+    let world = World::with_graph();
     let body = json!({"message": "fix the failing build", "exclude": ["codegen"], "stickyAgent": "pm", "eventId": "web.console.01ARZ3NDEKTSV4RRFFQ69G5FAV"});
     assert_eq!(world.ok("POST", "/api/route", body.clone()).await["agent"], "codegen");
     let (status, _) = world.call("POST", "/internal/route", body.clone()).await;
@@ -110,7 +110,7 @@ async fn route_ignores_internal_members_from_outside() {
 
 #[tokio::test]
 async fn route_decides_an_event_once_per_exclude_list() {
-    let world = World::with_graph().await;
+    let world = World::with_graph();
     let body = json!({"message": "fix the failing build", "eventId": "web.console.01ARZ3NDEKTSV4RRFFQ69G5FAV"});
     let first = world.internal("/internal/route", body.clone()).await;
     let mut again = world.internal("/internal/route", body.clone()).await;
@@ -130,7 +130,7 @@ async fn route_decides_an_event_once_per_exclude_list() {
 
 #[tokio::test]
 async fn pool_removes_an_agent_after_three_failures_until_a_trial_run_succeeds() {
-    let world = World::with_graph().await;
+    let world = World::with_graph();
     let ask = json!({"message": "fix the failing build"});
     let report =
         |outcome: &str| json!({"agent": "codegen", "outcome": outcome, "latencyMs": 1200.0});
@@ -164,7 +164,7 @@ async fn pool_removes_an_agent_after_three_failures_until_a_trial_run_succeeds()
 
 #[tokio::test]
 async fn pool_keeps_an_agent_up_on_one_gateway_and_chooses_the_better_one() {
-    let world = World::with_graph().await;
+    let world = World::with_graph();
     let report = |gateway: &str, outcome: &str| json!({"agent": "codegen", "gateway": gateway, "outcome": outcome, "latencyMs": 1200.0});
     for _ in 0..3 {
         world.internal("/internal/outcomes", report("office", "failed")).await;
@@ -201,7 +201,7 @@ async fn pool_keeps_an_agent_up_on_one_gateway_and_chooses_the_better_one() {
 
 #[tokio::test]
 async fn decisions_are_paged_newest_first_over_http() {
-    let world = World::with_graph().await;
+    let world = World::with_graph();
     for n in 0..5 {
         world.clock.advance(10);
         world.ok("POST", "/api/route", json!({"message": format!("fix build {n}")})).await;
@@ -232,7 +232,7 @@ async fn decisions_are_paged_newest_first_over_http() {
 
 #[tokio::test]
 async fn feedback_is_counted_as_accuracy() {
-    let world = World::with_graph().await;
+    let world = World::with_graph();
     let mut ids = Vec::new();
     for message in ["fix the failing build", "hello there", "plan the next sprint"] {
         let answer = world.ok("POST", "/api/route", json!({"message": message})).await;
@@ -281,7 +281,7 @@ async fn graph_source_sees_a_publish_within_two_seconds_and_survives_the_loaders
         world.ok("POST", "/api/route", json!({"message": "scan the server"})).await["agent"],
         "assistant"
     );
-    world.publish("v1").await;
+    world.publish("v1");
     world.clock.advance(2_000);
     assert_eq!(
         world
@@ -299,7 +299,7 @@ async fn graph_source_sees_a_publish_within_two_seconds_and_survives_the_loaders
 
 #[tokio::test]
 async fn training_is_deterministic_and_for_the_loader_only() {
-    let world = World::with_graph().await;
+    let world = World::with_graph();
     let body = json!({"graph": world::graph("v2")});
     let (status, _) = world.call("POST", "/internal/train", body.clone()).await;
     assert_eq!(status, 404);
@@ -321,7 +321,7 @@ async fn training_is_deterministic_and_for_the_loader_only() {
 
 #[tokio::test]
 async fn tokens_allow_exactly_their_scope() {
-    let world = World::with_graph().await;
+    let world = World::with_graph();
     let ask = json!({"message": "hello"});
     assert_eq!(world.call_as("", "POST", "/api/route", ask.clone()).await.0, 401);
     assert_eq!(world.call_as("viewer", "POST", "/api/route", ask.clone()).await.0, 403);
@@ -332,7 +332,7 @@ async fn tokens_allow_exactly_their_scope() {
 
 #[tokio::test]
 async fn route_is_refused_when_it_cannot_be_recorded() {
-    let world = World::with_graph().await;
+    let world = World::with_graph();
     world.ok("POST", "/api/route", json!({"message": "hello"})).await;
     world.sql.faults.refuse_next(1, platform::ports::PortErrorKind::Unavailable);
     let (status, problem) = world.call("POST", "/api/route", json!({"message": "hello"})).await;
@@ -341,7 +341,7 @@ async fn route_is_refused_when_it_cannot_be_recorded() {
 
 #[tokio::test]
 async fn graph_source_uses_the_copies_after_a_restart_without_the_loader() {
-    let mut world = World::with_graph().await;
+    let mut world = World::with_graph();
     let ask = json!({"message": "scan the server for vulnerabilities"});
     let before = world.ok("POST", "/api/route", ask.clone()).await;
     world.restarted();
@@ -359,10 +359,10 @@ async fn graph_source_uses_the_copies_after_a_restart_without_the_loader() {
 
 #[tokio::test]
 async fn graph_source_never_hides_a_publish_behind_a_stale_copy() {
-    let mut world = World::with_graph().await;
+    let mut world = World::with_graph();
     let ask = json!({"message": "fix the failing build"});
     world.ok("POST", "/api/route", ask.clone()).await;
-    world.publish("v2").await;
+    world.publish("v2");
     world.restarted();
     // KV still names v1 as current, so the loader is asked.
     assert_eq!(world.ok("POST", "/api/route", ask).await["graphVersion"], "v2");
@@ -370,7 +370,7 @@ async fn graph_source_never_hides_a_publish_behind_a_stale_copy() {
 
 #[tokio::test]
 async fn graph_source_on_workers_asks_every_two_seconds_and_after_a_publish() {
-    let mut world = World::with_graph().await;
+    let mut world = World::with_graph();
     world.on_workers();
     let ask = json!({"message": "fix the failing build"});
     let version = async |world: &World| {
@@ -380,12 +380,12 @@ async fn graph_source_on_workers_asks_every_two_seconds_and_after_a_publish() {
             .to_owned()
     };
     assert_eq!(version(&world).await, "v1");
-    world.publish("v2").await;
+    world.publish("v2");
     world.clock.advance(1_999);
     assert_eq!(version(&world).await, "v1");
     world.clock.advance(1);
     assert_eq!(version(&world).await, "v2");
-    world.publish("v3").await;
+    world.publish("v3");
     assert_eq!(world.told("/internal/published").await, 204);
     assert_eq!(version(&world).await, "v3");
 }

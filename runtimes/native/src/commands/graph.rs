@@ -30,6 +30,7 @@ const TRIED_EXAMPLES_MAX: usize = 4_000;
 /// # Errors
 /// `check`: [`No`] on any error or warning, and when a publish would be refused. Others: when the
 /// server refuses.
+#[expect(clippy::too_many_lines, reason = "one arm for each command")]
 pub async fn graph(
     command: Graph,
     client: impl Fn() -> Result<Client>,

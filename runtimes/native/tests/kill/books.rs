@@ -214,6 +214,7 @@ impl Books {
         wrong
     }
 
+    #[expect(clippy::too_many_lines, reason = "one check after another")]
     fn wrong_of(&self, posted: Posted, event: &Event) -> Vec<String> {
         let mut wrong = Vec::new();
         let kills = self.kills_during(posted, event);

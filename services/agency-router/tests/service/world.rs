@@ -68,9 +68,9 @@ impl World {
     }
 
     /// The small graph as version `v1`.
-    pub async fn with_graph() -> Self {
+    pub fn with_graph() -> Self {
         let world = Self::empty();
-        world.publish("v1").await;
+        world.publish("v1");
         world
     }
 
@@ -81,8 +81,7 @@ impl World {
     }
 
     /// Publishes the small graph under this version.
-    #[expect(clippy::unused_async, reason = "as its callers await every other call")]
-    pub async fn publish(&self, version: &str) {
+    pub fn publish(&self, version: &str) {
         let graph = graph(version);
         let model = Model::train(&TrainingSet::from_graph(&graph)).unwrap().to_bytes();
         let current = CurrentVersion { version: graph.version.clone() };

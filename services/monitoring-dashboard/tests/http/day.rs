@@ -129,6 +129,7 @@ pub fn budget() -> BudgetAnswer {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a list of samples")]
 pub fn approvals(now: i64) -> Vec<Approval> {
     let base = |id: &str, state, description: &str| Approval {
         id: id.into(),
@@ -247,6 +248,7 @@ pub fn event(
     EventDetail { row, stages, attempts_log: vec![], replies: vec![], replays: 0 }
 }
 
+#[expect(clippy::too_many_lines, reason = "a list of samples")]
 pub fn events(now: i64) -> Vec<EventDetail> {
     use Stage::{
         Answered, Approved, Dead, Done, Ignored, Parked, Received, Refused, Routed, Running,

@@ -14,6 +14,7 @@ use inbox::{EventData, OutboxRow, Patch, Step, StoredEvent, TaskRow};
 const LOOK_AGAIN_MS: i64 = 60_000;
 
 /// The step that a result leads to. `elsewhere`: another gateway could run the same agent.
+#[expect(clippy::too_many_lines, reason = "one arm for each outcome")]
 pub(crate) fn outcome_step(
     deps: &Deps,
     event: &StoredEvent,
