@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 pub enum Dependency {
     Ok,
     Failed,
-    /// Not asked, or it has not said anything yet.
+    /// Not asked, or it has not answered yet.
     Unknown,
 }
 

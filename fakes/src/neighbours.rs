@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::future::ready;
 use std::sync::{Arc, Mutex};
 
-type Place = (ServiceName, Method, &'static str);
+type CallKey = (ServiceName, Method, &'static str);
 
 /// The fakes of the services that one service calls. A clone is the same fakes.
 #[derive(Clone)]
@@ -29,9 +29,9 @@ pub struct Neighbours {
 
 #[derive(Default)]
 struct State {
-    answers: Mutex<BTreeMap<Place, Answer>>,
+    answers: Mutex<BTreeMap<CallKey, Answer>>,
     /// Refusals of the next calls, before the answers.
-    refusals: Mutex<BTreeMap<Place, VecDeque<ApiError>>>,
+    refusals: Mutex<BTreeMap<CallKey, VecDeque<ApiError>>>,
     asked: Mutex<Vec<Asked>>,
     /// OpenAPI documents, where a test gives one.
     documents: Mutex<BTreeMap<ServiceName, &'static str>>,

@@ -50,7 +50,7 @@ pub trait Host: Send {
     /// Changes the agent's program.
     ///
     /// # Errors
-    /// The host does not answer at all.
+    /// When the program cannot be written.
     fn set_agent(&mut self, agent: &Agent) -> Result<(), String>;
     /// How often the agent's program was started, across restarts of the host.
     fn runs(&self, agent: &str) -> usize;

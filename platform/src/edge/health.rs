@@ -24,7 +24,7 @@ const BYTES_MAX: usize = 1 << 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
     Answers,
-    /// Not asked, or it has not said anything yet.
+    /// Not asked, or it has not answered yet.
     Unknown,
     /// The problem, as a sentence for people. `/health` is open: no path, address or secret.
     Failed(String),

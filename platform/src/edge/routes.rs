@@ -38,7 +38,7 @@ pub struct Routes<S> {
     auth: Auth,
     router: Router<S>,
     guards: Vec<(String, Guard)>,
-    /// Paths behind a gate; everybody reaches the gate.
+    /// Paths behind a gate; the gate itself is open.
     pages: Vec<String>,
 }
 

@@ -110,7 +110,7 @@ impl<S: Sql + ?Sized> SqlExt for S {
 /// Reads a row into a value by its column names.
 ///
 /// # Errors
-/// `Invalid` when the row has not the value's fields.
+/// `Invalid` when a field is missing or has another type.
 pub fn read_row<T: DeserializeOwned>(row: Row) -> PortResult<T> {
     serde_json::from_value(serde_json::Value::Object(row)).map_err(|e| {
         PortError::clean(PortErrorKind::Invalid, format!("a row has another shape: {e}"))

@@ -1,4 +1,5 @@
-//! `GET /health`: whether sessions can be read and counted, and whether the probes are of today.
+//! `GET /health`: whether the database and the sign-in counter answer, and
+//! whether the probes are recent.
 
 use crate::{Deps, attempts, probe, store};
 use axum::extract::State;

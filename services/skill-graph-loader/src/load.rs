@@ -82,7 +82,7 @@ fn parsed(version: &GraphVersion, json: Bytes) -> Option<Loaded> {
 /// The searcher of a version. Rebuilds a damaged or missing index.
 ///
 /// # Errors
-/// When the graph is missing or unreadable; an index is rebuilt instead.
+/// Those of [`graph`]; an index that cannot be read is rebuilt instead.
 pub async fn searcher(deps: &Deps, version: &GraphVersion) -> Result<Searcher, LoadError> {
     if let Some(searcher) = deps.cache.searcher(version) {
         return Ok(searcher);
@@ -111,7 +111,7 @@ pub async fn searcher(deps: &Deps, version: &GraphVersion) -> Result<Searcher, L
 /// An object named by a version's row.
 ///
 /// # Errors
-/// When the object is missing or cannot be read.
+/// When the version is unknown, its object is missing, or the store does not answer.
 pub async fn object(
     deps: &Deps,
     version: &GraphVersion,

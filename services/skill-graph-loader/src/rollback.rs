@@ -14,7 +14,8 @@ use platform::edge::{ApiError, ApiResult, JsonBody};
 /// one was published.
 ///
 /// # Errors
-/// When no version, or more than one, begins like that; the served version stays.
+/// When no version, or more than one, begins like that, nothing was served before, the version is
+/// damaged, or another publish came first. The served version stays.
 pub async fn rollback(
     State(deps): State<Deps>,
     JsonBody(request): JsonBody<RollbackRequest>,

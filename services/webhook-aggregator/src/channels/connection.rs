@@ -1,4 +1,5 @@
-//! The two traits of a channel: it reads webhooks, and it brings messages to the chat.
+//! The traits of a channel, which reads webhooks and brings messages to the chat, with the types
+//! and helpers that all channels share.
 
 use super::setup::Setup;
 use crate::split::{Limit, split};
@@ -216,7 +217,7 @@ pub(super) fn header<'a>(headers: &'a http::HeaderMap, name: &str) -> Option<&'a
     headers.get(name)?.to_str().ok()
 }
 
-/// A status nobody gave a meaning to.
+/// Judges a status without a meaning of its own.
 pub(super) fn by_status(answer: &OutboundResponse, error: String) -> SendResult {
     match answer.status {
         408 | 409 | 425 | 429 | 500..=599 => SendResult::Later { after_ms: None, error },

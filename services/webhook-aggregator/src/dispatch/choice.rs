@@ -202,7 +202,7 @@ fn may_choose(event: &StoredEvent, by: &StoredEvent) -> bool {
 }
 
 /// Moves the event on; false when another answer was first. The choice is reported to the router as
-/// feedback. The event is due then, in the inbox of the choice itself, and so is found after it.
+/// feedback. The event is now due in the same inbox, so the pump that handles the choice finds it.
 async fn choose(
     deps: &Deps,
     event: &StoredEvent,
