@@ -4,7 +4,8 @@ use skill_graph_loader::parse::document;
 use skill_graph_loader::parse::front_matter::{self, Cut, FrontMatter};
 use skill_graph_loader::parse::yaml_repair::Trouble;
 
-/// Values that need more are not written and read back: the loader refuses front matter above 64 KiB.
+/// Values that need more are not written and read back: the loader refuses front matter above
+/// 64 KiB.
 const YAML_BYTES_MAX: usize = 60 * 1024;
 
 /// Checks a file's text. Accepted: it has keys.
