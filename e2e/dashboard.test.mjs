@@ -26,7 +26,8 @@ after(async () => {
 });
 
 const visit = (path, page = owner.page) => page.goto(ROOT + path);
-const heading = (page) => page.locator('h1').innerText();
+/** Waits for the page with this heading: a click is answered before its page has come. */
+const headed = (page, text) => page.getByRole('heading', { level: 1, name: text, exact: true }).waitFor();
 let asked = 0;
 /** A request that waits for the owner. */
 const ask = (description, more = {}) =>
@@ -90,7 +91,7 @@ test('what is typed is shown as text, whatever it is', async () => {
 test('the event is listed and opens', async () => {
   const { page } = owner;
   await page.getByRole('link', { name: 'Events', exact: true }).click();
-  assert.equal(await heading(page), 'Events');
+  await headed(page, 'Events');
   await until('both events are in their last state', async () => {
     await page.reload();
     return (await page.locator('tbody tr').filter({ hasText: /done/i }).count()) >= 2;
@@ -123,7 +124,7 @@ test('the skill graph: drawn, searched, its versions compared and rolled back', 
   const files = [{ path: 'agents/gardener.md', text }];
   await quintet.api('POST', '/skill-graph-loader/api/publish', { files, message: `a garden ${SCRIPT}`, allowRemoval: true });
   await page.getByRole('link', { name: 'Graph', exact: true }).click();
-  assert.equal(await heading(page), 'Skill graph');
+  await headed(page, 'Skill graph');
   assert.equal(await page.locator('main script').count(), 0);
   await assertSound(page, 'graph of one agent');
   await page.getByRole('link', { name: 'What changed' }).first().click();
@@ -192,23 +193,25 @@ test('by keyboard: skip link, walking through the cards, the halt lever', async 
   assert.ok(await focused('.skip'));
   assert.ok(await page.locator('.skip').evaluate((link) => link.getBoundingClientRect().height > 10), 'the skip link is seen when it has the focus');
   await page.keyboard.press('Enter');
-  assert.match(page.url(), /#main$/);
+  // The browser tells of a jump inside the page after the key press has been answered.
+  await page.waitForURL(/#main$/);
   await page.keyboard.press('Tab');
   assert.ok(await focused('main *'), 'Tab goes on inside the content');
   assert.notEqual(await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle), 'none');
 
   await visit('/dashboard/approvals');
-  const card = () => page.evaluate(() => document.activeElement.closest('[data-card]')?.id);
-  assert.equal(await card(), `a-${one.approvalId}`);
+  const onCard = ({ approvalId }) =>
+    page.waitForFunction((id) => document.activeElement.closest('[data-card]')?.id === id, `a-${approvalId}`);
+  await onCard(one);
   await page.keyboard.press('j');
-  assert.equal(await card(), `a-${two.approvalId}`);
+  await onCard(two);
   await page.keyboard.press('k');
-  assert.equal(await card(), `a-${one.approvalId}`);
+  await onCard(one);
   await page.locator('.lever summary').focus();
   await page.keyboard.press('Enter');
-  assert.ok(await page.getByRole('button', { name: 'Halt everything' }).isVisible());
+  await page.getByRole('button', { name: 'Halt everything' }).waitFor();
   await page.keyboard.press('Escape');
-  assert.ok(!(await page.getByRole('button', { name: 'Halt everything' }).isVisible()));
+  await page.getByRole('button', { name: 'Halt everything' }).waitFor({ state: 'hidden' });
 });
 
 test('halt and resume', async () => {
@@ -255,7 +258,8 @@ test('without scripts: console and approvals work by forms', async () => {
   await page.getByRole('alert').getByText('not the operator token').waitFor();
   await page.getByLabel('Operator token').fill(quintet.operator);
   await page.getByRole('button', { name: 'Sign in' }).click();
-  assert.equal(await heading(page), 'Approvals', 'signing in leads to the page that was wanted');
+  // Signing in leads to the page that was wanted.
+  await headed(page, 'Approvals');
 
   const { approvalId } = await ask('Deploy without scripts');
   await visit('/dashboard/approvals', page);
@@ -272,9 +276,9 @@ test('without scripts: console and approvals work by forms', async () => {
     return (await page.locator('.said .agent:not(.open)').count()) === 1;
   });
   await page.getByRole('button', { name: 'Sign out' }).click();
-  assert.equal(await heading(page), 'Sign in');
+  await headed(page, 'Sign in');
   await visit('/dashboard', page);
-  assert.match(page.url(), /\/sign-in/);
+  await page.waitForURL(/\/sign-in/);
   assert.deepEqual(trouble.filter((line) => !line.includes('401')), []);
   await context.close();
 });
