@@ -48,7 +48,7 @@ impl Asked {
     {
         let param = self.param.clone().map_or(Value::Null, Value::String);
         let params = serde_json::from_value(param).unwrap();
-        let request = if size_of::<C::Request>() == 0 {
+        let request = if !C::HAS_REQUEST {
             serde_json::from_value(Value::Null).unwrap()
         } else if C::METHOD.has_body() {
             parse_json(if self.body.is_empty() { b"{}" } else { &self.body })?

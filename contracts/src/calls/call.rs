@@ -29,6 +29,9 @@ pub trait Call: 'static {
     type Request;
     type Reply;
 
+    /// Whether the request has any content; `()` has none.
+    const HAS_REQUEST: bool = size_of::<Self::Request>() != 0;
+
     /// The path for this parameter, percent-encoded.
     fn path(params: &Self::Params) -> String {
         fill(Self::PATH, params.value())
@@ -44,11 +47,10 @@ pub trait Call: 'static {
         if Self::PATH.contains('{') {
             codes.push(ErrorCode::Malformed);
         }
-        let has_request = size_of::<Self::Request>() != 0;
-        if has_request {
+        if Self::HAS_REQUEST {
             codes.push(ErrorCode::InvalidField);
         }
-        if has_request && Self::METHOD.has_body() {
+        if Self::HAS_REQUEST && Self::METHOD.has_body() {
             codes.extend([ErrorCode::Malformed, ErrorCode::TooLarge]);
         }
         ErrorCode::ALL.iter().copied().filter(|code| codes.contains(code)).collect()

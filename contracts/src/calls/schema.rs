@@ -66,8 +66,7 @@ impl Schemas {
     where
         C: Call<Request: JsonSchema + 'static, Reply: JsonSchema + 'static>,
     {
-        let is_empty = TypeId::of::<C::Request>() == TypeId::of::<()>();
-        let request = (!is_empty).then(|| {
+        let request = C::HAS_REQUEST.then(|| {
             if C::METHOD.has_body() {
                 self.requests.subschema_for::<C::Request>()
             } else {

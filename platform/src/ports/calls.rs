@@ -124,12 +124,11 @@ pub fn prepare<C: Call<Request: Serialize>>(
     let invalid = |e: String| PortError::clean(PortErrorKind::Invalid, e);
     let mut path = C::path(params);
     let mut body = Vec::new();
-    let is_empty = size_of::<C::Request>() == 0;
-    if C::METHOD.has_body() && is_empty {
+    if C::METHOD.has_body() && !C::HAS_REQUEST {
         body.extend_from_slice(b"{}");
     } else if C::METHOD.has_body() {
         body = serde_json::to_vec(request).map_err(|e| invalid(e.to_string()))?;
-    } else if !is_empty {
+    } else if C::HAS_REQUEST {
         let query = serde_urlencoded::to_string(request).map_err(|e| invalid(e.to_string()))?;
         if !query.is_empty() {
             path = format!("{path}?{query}");
