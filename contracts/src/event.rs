@@ -249,7 +249,7 @@ pub struct TranscriptLine {
 /// The query of `GET /api/conversations/{id}/messages`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct SaidQuery {
+pub struct MessageListQuery {
     /// The `last` of the answer before; 0 for all.
     #[serde(default)]
     pub after: i64,
@@ -262,7 +262,7 @@ pub struct SaidQuery {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct SaidList {
+pub struct MessageList {
     pub messages: Vec<TranscriptLine>,
     /// The highest existing `seq`.
     pub last: i64,

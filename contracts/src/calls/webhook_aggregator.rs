@@ -3,8 +3,8 @@
 use super::Access;
 use crate::Scope::{Gateway, Operator, Viewer};
 use crate::event::{
-    EventDetail, EventList, EventQuery, EventsQuery, MessageAccepted, MessageRequest, ReplayAnswer,
-    ReplayFilter, SaidList, SaidQuery, Woken,
+    EventDetail, EventList, EventQuery, EventsQuery, MessageAccepted, MessageList,
+    MessageListQuery, MessageRequest, ReplayAnswer, ReplayFilter, Woken,
 };
 use crate::monitoring::{InboxStats, SinceQuery};
 use crate::outbox::{Approvers, OutboxAnswer, OutboxRequest};
@@ -34,8 +34,8 @@ calls! { WebhookAggregator:
         callers: [MonitoringDashboard],
         refusals: [NotFound, InvalidField],
         params: ConversationId,
-        request: SaidQuery,
-        reply: SaidList,
+        request: MessageListQuery,
+        reply: MessageList,
     }
     /// List events, the newest first.
     Get ListEvents "/api/events" {

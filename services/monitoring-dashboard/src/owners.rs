@@ -16,8 +16,8 @@ use contracts::calls::webhook_aggregator::{
 };
 use contracts::calls::{Call, Method};
 use contracts::event::{
-    EventDetail, EventList, EventQuery, EventsQuery, MessageAccepted, MessageRequest, ReplayAnswer,
-    SaidList, SaidQuery,
+    EventDetail, EventList, EventQuery, EventsQuery, MessageAccepted, MessageList,
+    MessageListQuery, MessageRequest, ReplayAnswer,
 };
 use contracts::graph::{
     DiffQuery, GraphDiff, GraphMap, GraphReport, Published, RollbackRequest, SearchAnswer,
@@ -196,8 +196,9 @@ pub async fn say(deps: &Deps, request: &MessageRequest) -> Asked<MessageAccepted
 }
 
 /// Messages after `after`; waits up to this many seconds for a new one.
-pub async fn said(deps: &Deps, conversation: &str, after: i64, wait_s: u32) -> Asked<SaidList> {
-    let (id, query) = (ConversationId::from(conversation), SaidQuery { after, wait: wait_s });
+pub async fn said(deps: &Deps, conversation: &str, after: i64, wait_s: u32) -> Asked<MessageList> {
+    let (id, query) =
+        (ConversationId::from(conversation), MessageListQuery { after, wait: wait_s });
     let patience_ms = PAGE_PATIENCE_MS + i64::from(wait_s) * 1000;
     within(deps, patience_ms, deps.calls.ask::<ReadConversation>(&id, &query)).await
 }

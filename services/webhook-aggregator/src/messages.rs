@@ -4,7 +4,9 @@ use crate::config::WEB;
 use crate::{Deps, control, ingest, pump};
 use axum::Json;
 use axum::extract::{Path, State};
-use contracts::event::{MessageAccepted, MessageRequest, SaidList, SaidQuery, Speaker, Stage};
+use contracts::event::{
+    MessageAccepted, MessageList, MessageListQuery, MessageRequest, Speaker, Stage,
+};
 use contracts::outbox::Target;
 use contracts::{ChannelKind, ConversationId, Problem, Shard};
 use inbox::{EventOrigin, InboxExt, Limit, NewEvent, NewSaid, ReadTranscript, Transcript};
@@ -107,8 +109,8 @@ fn new_event(deps: &Deps, name: &str, text: String) -> NewEvent {
 pub(crate) async fn read(
     State(deps): State<Deps>,
     Path(id): Path<String>,
-    Query(query): Query<SaidQuery>,
-) -> ApiResult<Json<SaidList>> {
+    Query(query): Query<MessageListQuery>,
+) -> ApiResult<Json<MessageList>> {
     // By the name that its caller gave it, too.
     let id = if id.contains(':') { id } else { format!("web:{WEB}:{id}") };
     let shard = shard_of(&deps, &id)
@@ -121,7 +123,7 @@ pub(crate) async fn read(
             ReadTranscript { conversation: id.clone(), after: query.after, limit: LINES_MAX };
         let Transcript { lines: messages, last } = deps.inbox.ask(&shard, read).await?;
         if !messages.is_empty() || deps.clock.now_ms() >= deadline {
-            return Ok(Json(SaidList { messages, last }));
+            return Ok(Json(MessageList { messages, last }));
         }
         waiting.await;
     }

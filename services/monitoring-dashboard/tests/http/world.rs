@@ -12,8 +12,8 @@ use contracts::calls::webhook_aggregator::{
     ReplayEvent, SendMessage,
 };
 use contracts::event::{
-    EventDetail, EventList, EventRow, EventsQuery, MessageAccepted, MessageRequest, ReplayAnswer,
-    SaidList, SaidQuery, Speaker, Stage, TranscriptLine,
+    EventDetail, EventList, EventRow, EventsQuery, MessageAccepted, MessageList, MessageListQuery,
+    MessageRequest, ReplayAnswer, Speaker, Stage, TranscriptLine,
 };
 use contracts::halt::{HaltAnswer, HaltLevel, HaltList, HaltRequest, HaltRow, ResumeAnswer};
 use contracts::routing::PoolList;
@@ -248,7 +248,7 @@ impl World {
         let conversation = request.conversation.unwrap_or_default();
         MessageAccepted { event_id: id.into(), conversation }
     }
-    async fn conversation(&self, query: SaidQuery) -> SaidList {
+    async fn conversation(&self, query: MessageListQuery) -> MessageList {
         let after = query.after;
         let until = self.clock.now_ms() + i64::from(query.wait) * 1000;
         loop {
@@ -259,7 +259,7 @@ impl World {
             };
             let now = self.clock.now_ms();
             if !messages.is_empty() || now >= until {
-                return SaidList { messages, last };
+                return MessageList { messages, last };
             }
             self.clock.sleep_until(now + 200).await;
         }

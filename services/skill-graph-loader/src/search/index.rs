@@ -2,6 +2,7 @@
 //!
 //! A posting has one precomputed number per word and file (its impact), so a query only adds.
 
+use crate::parse::document::FILE_BYTES_MAX;
 use crate::search::bytes::{BadIndex, Reader, Writer};
 use crate::search::tokenise::{each_term, folded};
 use contracts::graph::{Graph, Skill};
@@ -9,8 +10,6 @@ use std::collections::HashMap;
 
 /// Indexed bytes of a large file's text.
 const BODY_BYTES_INDEXED: usize = 64 * 1024;
-/// Size above which a file is large.
-const FILE_BYTES_MAX: usize = 256 * 1024;
 /// Weight of a mention by its field; in the body at most 1.
 const TITLE: f32 = 4.0;
 const ALIAS: f32 = 3.0;
