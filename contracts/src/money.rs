@@ -14,11 +14,15 @@ impl Micros {
     /// No money.
     pub const ZERO: Self = Self(0);
 
-    /// Dollars to micro-dollars, rounded to the nearest; `None` if negative, not finite or too
-    /// large to be exact.
+    /// Dollars to micro-dollars, rounded up, so that only zero is nothing; `None` if negative, not
+    /// finite or too large to be exact.
     pub fn from_dollars(dollars: f64) -> Option<Self> {
-        let micros = (dollars * 1e6).round();
-        (dollars.is_finite() && micros >= 0.0 && micros <= LIMIT as f64)
+        let micros = dollars * 1e6;
+        // A decimal amount is rarely exact in binary: what is this near to a whole number is one.
+        let whole = micros.round();
+        let is_whole = (micros - whole).abs() <= micros * f64::EPSILON * 2.0;
+        let micros = if is_whole { whole } else { micros.ceil() };
+        (dollars.is_finite() && dollars >= 0.0 && micros <= LIMIT as f64)
             .then_some(Self(micros as i64))
     }
     /// The amount as decimal dollars.
@@ -96,6 +100,26 @@ mod tests {
         for text in ["-1", "1e300", "\"5\"", "null"] {
             assert!(serde_json::from_str::<Micros>(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn money_rounds_up_and_only_zero_is_nothing() {
+        for (dollars, micros) in [
+            (0.0, 0),
+            (-0.0, 0),
+            (1e-7, 1),
+            (f64::MIN_POSITIVE, 1),
+            (0.000_001, 1),
+            (0.000_001_4, 2),
+            (0.1, 100_000),
+            (0.07, 70_000),
+            (4.35, 4_350_000),
+            (1.1, 1_100_000),
+            (1_000_000.1, 1_000_000_100_000),
+        ] {
+            assert_eq!(Micros::from_dollars(dollars), Some(Micros(micros)), "{dollars}");
+        }
+        assert_eq!(Micros::from_dollars(-1e-9), None);
     }
 
     #[test]
