@@ -38,7 +38,7 @@ calls! { PersonalAssistant:
         access: REQUESTERS,
         callers: [WebhookAggregator],
         idempotent: true,
-        refusals: [Conflict],
+        refusals: [Conflict, RateLimited],
         request: ApproveRequest,
         reply: ApproveAnswer,
         example: r#"{"taskId": "deploy-42", "type": "codegen", "description": "Deploy version 42", "estimatedCost": 0.5, "agentType": "codegen", "operation": "deploy"}"#,

@@ -10,7 +10,7 @@ use crate::owner::Owner;
 use crate::policy::{self, Ask, Ruling, Verdict, id};
 use crate::store::{self, Answers, ApprovalRow, CLAIM_WINDOW_MS, DECISION_WINDOW_MS, SKEW_MS};
 use crate::waiting::{self, WAIT_SECONDS_MAX};
-use crate::{Deps, owner};
+use crate::{Deps, owner, stake};
 use axum::extract::State;
 use axum::{Extension, Json};
 use contracts::approval::{ApprovalState, ApproveAnswer, ApproveRequest, ChannelContext};
@@ -189,12 +189,19 @@ pub async fn record(
     let owner = owner::read(deps).await?;
     let now_ms = deps.clock.now_ms();
     let mut ruling = ruling(deps, who, request, &owner);
+    if ruling.verdict == Verdict::AskOwner {
+        stake::may_ask(deps, who, &request.task_id.0, now_ms).await?;
+    }
     let scopes = owner.scopes(deps, now_ms, request.agent_type.as_str())?;
     let keys = ledger::keys(&scopes);
+    let mut room = vec![ledger::ensure(&scopes)];
+    if !stake::only_asks(who) {
+        room.push(stake::give_way(&request.task_id.0, ruling.amount, &keys, now_ms));
+    }
     if ruling.verdict == Verdict::AskOwner {
         // Nobody could approve more than the remaining budget, so do not ask.
-        let rows =
-            deps.sql.batch(vec![ledger::ensure(&scopes), ledger::figures(&keys, now_ms)]).await?;
+        let look = room.iter().cloned().chain([ledger::figures(&keys, now_ms)]);
+        let rows = deps.sql.batch(look.collect()).await?;
         let figures: Vec<Amounts> = rows
             .into_iter()
             .next_back()
@@ -212,7 +219,7 @@ pub async fn record(
     let draft = Draft::new(deps, who, request, &ruling, &asked, now_ms)?;
     let mut batch = Vec::new();
     if ruling.verdict == Verdict::Approve {
-        batch.push(ledger::ensure(&scopes));
+        batch.extend(room);
         let order = Reserve {
             task: &draft.task,
             attempt: &draft.attempt,

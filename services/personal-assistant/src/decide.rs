@@ -8,7 +8,7 @@
 use crate::actor::{actor, check_text};
 use crate::ledger::{self, Amounts, Reserve, Shortfall};
 use crate::store::{self, Answers, ApprovalRow, CLAIM_WINDOW_MS, HALTED, SKEW_MS};
-use crate::{Deps, ask, owner};
+use crate::{Deps, ask, owner, stake};
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use contracts::approval::{Approval, ApprovalState, DecideRequest, Decision};
@@ -141,6 +141,7 @@ pub async fn take(deps: &Deps, word: OwnerDecision<'_>) -> Result<ApprovalRow, D
             let waits = "EXISTS (SELECT 1 FROM approvals a WHERE a.id = ?7 AND a.state = 'pending' AND a.version = ?8 AND a.expires_at > ?5)";
             vec![
                 ledger::ensure(&scopes),
+                stake::give_way(&seen.task, seen.amount(), &keys, now_ms),
                 ledger::reserve(order, waits).bind(&seen.id).bind(seen.version),
             ]
         }

@@ -25,6 +25,7 @@ mod owner;
 mod policy;
 mod press;
 mod settle;
+mod stake;
 mod stats;
 mod status;
 mod store;

@@ -275,3 +275,42 @@ async fn forbidden_path_reveals_no_methods() {
         assert_eq!(bed.send(token, method, path, Value::Null).await.0, status, "{method} {path}");
     }
 }
+
+#[tokio::test]
+async fn holds_of_a_token_that_can_only_ask_give_way_to_the_owner() {
+    let bed = Bed::with(json!({"budget": {"daily": 20.0}}));
+    let mut asked = Vec::new();
+    for n in 0..9 {
+        asked.push(bed.post(AGENT, "/api/approve", request(&format!("loop-{n}"), 2.5)).await.1);
+    }
+    assert_eq!((&asked[7]["state"], &bed.day().await["held"]), (&json!("approved"), &json!(20.0)));
+    assert_eq!(asked[8]["code"], "budget_exhausted", "it has no more than the budget itself");
+    // What somebody has claimed stays.
+    assert_eq!(bed.claim(&asked[0]).await.0, 200);
+    for own in ["own-1", "own-2", "own-3"] {
+        assert_eq!(bed.ask(own, 2.5).await["state"], "approved");
+    }
+    assert_eq!(bed.day().await["held"], 10.0);
+    // The others are claimed while the budget covers them, and never above it.
+    let mut claimed = 0;
+    for approval in &asked[1..8] {
+        let (status, body) = bed.claim(approval).await;
+        match status {
+            200 => claimed += 1,
+            _ => assert_eq!(body["code"], "budget_exhausted", "{body}"),
+        }
+    }
+    assert_eq!((claimed, &bed.day().await["held"]), (4, &json!(20.0)));
+}
+
+#[tokio::test]
+async fn a_token_that_can_only_ask_does_not_flood_the_owner() {
+    let bed = Bed::with(json!({"budget": {"daily": 1000.0}}));
+    for n in 0..20 {
+        let asked = request(&format!("ask-{n}"), 30.0);
+        assert_eq!(bed.post(AGENT, "/api/approve", asked).await.1["state"], "pending");
+    }
+    let (status, body) = bed.post(AGENT, "/api/approve", request("one-more", 30.0)).await;
+    assert_eq!((status, &body["code"]), (429, &json!("rate_limited")));
+    assert_eq!(bed.ask("own", 30.0).await["state"], "pending");
+}
