@@ -1,4 +1,6 @@
 //! Sessions: a random cookie in the browser and its digest in the database, valid for 12 hours.
+//!
+//! The digest covers the operator token too, so sessions and unused links end when it changes.
 
 use crate::refusal::Friendly;
 use crate::{Config, Deps, Form, form_token, store};
@@ -6,6 +8,7 @@ use axum::extract::FromRequestParts;
 use contracts::ErrorCode;
 use http::request::Parts;
 use http::{HeaderMap, header};
+use platform::edge::{Principal, Scope};
 use platform::ports::{ClockExt, PortResult};
 use platform::secret::digest_hex;
 
@@ -19,6 +22,8 @@ const COOKIE: &str = "quintet_session";
 #[derive(Clone)]
 pub struct Owner {
     secret: String,
+    /// The digest under which the session is stored.
+    id_hash: String,
     /// The conversation in the console.
     pub conversation: Option<String>,
 }
@@ -39,8 +44,8 @@ impl Owner {
             .fix("Open the page again and repeat the change."))
     }
     /// The digest under which the session is stored.
-    pub fn id_hash(&self) -> String {
-        digest_hex(self.secret.as_bytes())
+    pub fn id_hash(&self) -> &str {
+        &self.id_hash
     }
 }
 
@@ -57,9 +62,15 @@ impl<S: Sync> FromRequestParts<S> for Owner {
 /// The owner of this browser's session.
 pub async fn find(deps: &Deps, headers: &HeaderMap) -> PortResult<Option<Owner>> {
     let Some(secret) = cookie(headers) else { return Ok(None) };
-    let row =
-        store::session(&*deps.sql, &digest_hex(secret.as_bytes()), deps.clock.now_ms()).await?;
-    Ok(row.map(|row| Owner { secret: secret.to_owned(), conversation: row.conversation }))
+    let id_hash = stored_as(deps, secret);
+    let row = store::session(&*deps.sql, &id_hash, deps.clock.now_ms()).await?;
+    Ok(row.map(|row| Owner { secret: secret.to_owned(), id_hash, conversation: row.conversation }))
+}
+
+/// The stored form of a cookie or a link's code, under the present operator token.
+fn stored_as(deps: &Deps, secret: &str) -> String {
+    let mark = deps.auth.mark(Principal::Scope(Scope::Operator));
+    digest_hex(format!("{secret} {mark}").as_bytes())
 }
 
 fn cookie(headers: &HeaderMap) -> Option<&str> {
@@ -73,13 +84,13 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
 pub async fn open(deps: &Deps) -> PortResult<String> {
     let secret = deps.clock.random_hex(32);
     let now = deps.clock.now_ms();
-    store::open_session(&*deps.sql, &digest_hex(secret.as_bytes()), now, now + SESSION_MS).await?;
+    store::open_session(&*deps.sql, &stored_as(deps, &secret), now, now + SESSION_MS).await?;
     Ok(set_cookie(&deps.config, &secret, SESSION_MS / 1000))
 }
 
 /// Closes a session; returns the `Set-Cookie` header that deletes the cookie.
 pub async fn close(deps: &Deps, owner: &Owner) -> PortResult<String> {
-    store::close_session(&*deps.sql, &owner.id_hash()).await?;
+    store::close_session(&*deps.sql, owner.id_hash()).await?;
     Ok(set_cookie(&deps.config, "", 0))
 }
 
@@ -97,14 +108,13 @@ fn set_cookie(config: &Config, value: &str, age_s: i64) -> String {
 /// Those of the database; there is no link then.
 pub async fn sign_in_link(deps: &Deps) -> PortResult<String> {
     let code = deps.clock.random_hex(32);
-    store::keep_link(&*deps.sql, &digest_hex(code.as_bytes()), deps.clock.now_ms() + LINK_MS)
-        .await?;
+    store::keep_link(&*deps.sql, &stored_as(deps, &code), deps.clock.now_ms() + LINK_MS).await?;
     Ok(deps.config.url(&format!("/sign-in?code={code}")))
 }
 
 /// Redeems a link's code.
 pub async fn use_code(deps: &Deps, code: &str) -> PortResult<bool> {
-    store::use_link(&*deps.sql, &digest_hex(code.as_bytes()), deps.clock.now_ms()).await
+    store::use_link(&*deps.sql, &stored_as(deps, code), deps.clock.now_ms()).await
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::{Config, Deps, Form, owners, store};
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use contracts::ErrorCode;
-use contracts::event::{EventDetail, MessageRequest, SaidList, Speaker, TranscriptLine};
+use contracts::event::{EventDetail, MessageList, MessageRequest, Speaker, TranscriptLine};
 use http::HeaderMap;
 use maud::{Markup, html};
 use platform::edge::ApiError;
@@ -32,7 +32,7 @@ const QUICK_MS: i64 = 4_000;
 
 /// The initial state of the console.
 pub struct Console {
-    pub said: SaidList,
+    pub said: MessageList,
     pub newest: Option<EventDetail>,
     pub reachable: bool,
 }
@@ -167,9 +167,7 @@ async fn accept(deps: &Deps, owner: &Owner, form: &Form) -> Result<String, Frien
     let port_trouble = |error| Friendly::from(*ApiError::from(error).0);
     if form.filled("fresh").is_some() {
         let name = format!("{FIRST}-{}", deps.clock.ulid().to_ascii_lowercase());
-        store::keep_conversation(&*deps.sql, &owner.id_hash(), &name)
-            .await
-            .map_err(port_trouble)?;
+        store::keep_conversation(&*deps.sql, owner.id_hash(), &name).await.map_err(port_trouble)?;
         return Ok(String::new());
     }
     let Some(text) = form.filled("text") else {
@@ -185,7 +183,7 @@ async fn accept(deps: &Deps, owner: &Owner, form: &Form) -> Result<String, Frien
         .await
         .map_err(|error| Friendly::from(*ApiError::from(error).0))?;
     if owner.conversation.as_deref() != Some(accepted.conversation.as_str()) {
-        store::keep_conversation(&*deps.sql, &owner.id_hash(), &accepted.conversation)
+        store::keep_conversation(&*deps.sql, owner.id_hash(), &accepted.conversation)
             .await
             .map_err(port_trouble)?;
     }

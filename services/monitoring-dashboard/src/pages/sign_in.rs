@@ -95,14 +95,10 @@ pub async fn show(
         if session::use_code(&deps, &asked.code).await? {
             return welcome(&deps, &headers, &asked.next).await;
         }
+        // A wrong code is not counted: nobody guesses 256 bits, and any web page can make a browser
+        // send one, which would lock the owner out.
         if !signed_in {
-            let may_try = attempts::take(&deps).await?;
-            let (status, trouble) = if may_try {
-                (StatusCode::UNAUTHORIZED, SPENT)
-            } else {
-                (StatusCode::TOO_MANY_REQUESTS, TOO_MANY)
-            };
-            return Ok(page(&deps.config, status, &asked.next, Some(trouble)));
+            return Ok(page(&deps.config, StatusCode::UNAUTHORIZED, &asked.next, Some(SPENT)));
         }
     }
     if signed_in {

@@ -66,13 +66,17 @@ impl Page {
 }
 
 pub fn tokens() -> Auth {
+    tokens_with(OPERATOR)
+}
+
+fn tokens_with(operator: &str) -> Auth {
     let scope = |token: &str, scope| (Secret::new(token), Principal::Scope(scope));
     let dashboard = (
         Secret::new("dashboard-secret"),
         Principal::Service(contracts::ServiceName::MonitoringDashboard),
     );
     Auth::new([
-        scope(OPERATOR, Scope::Operator),
+        scope(operator, Scope::Operator),
         scope("viewer-token", Scope::Viewer),
         scope("agent-token", Scope::Agent),
         dashboard,
@@ -107,6 +111,20 @@ impl Bed {
         };
         let router = Router::new().nest(BASE, monitoring_dashboard::router(deps.clone()));
         Self { deps, clock, world, fakes, sql, cell, router }
+    }
+    /// The same dashboard after a restart with another operator token.
+    pub fn with_operator(&self, token: &str) -> Self {
+        let mut deps = self.deps.clone();
+        deps.auth = tokens_with(token);
+        Self {
+            router: Router::new().nest(BASE, monitoring_dashboard::router(deps.clone())),
+            deps,
+            clock: self.clock.clone(),
+            world: self.world.clone(),
+            fakes: self.fakes.clone(),
+            sql: self.sql.clone(),
+            cell: self.cell.clone(),
+        }
     }
     /// The requests of the dashboard that were to change something: path and body.
     pub fn changed(&self) -> Vec<(String, serde_json::Value)> {

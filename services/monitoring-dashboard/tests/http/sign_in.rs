@@ -69,6 +69,28 @@ async fn sign_in_is_blocked_after_five_failures_a_minute() {
 }
 
 #[tokio::test]
+async fn links_of_other_sites_never_lock_the_owner_out() {
+    let bed = Bed::new();
+    for _ in 0..20 {
+        let page =
+            bed.send("GET", "/sign-in?code=x", &[("sec-fetch-site", "cross-site")], "").await;
+        assert_eq!(page.status, 401);
+    }
+    assert_eq!(try_token(&bed, OPERATOR).await, 303);
+}
+
+#[tokio::test]
+async fn sessions_and_links_end_with_the_operator_token() {
+    let bed = Bed::new();
+    let cookie = bed.sign_in().await;
+    let link = monitoring_dashboard::sign_in_link(&bed.deps).await.unwrap();
+    let rotated = bed.with_operator("another-operator-token");
+    assert_eq!(rotated.get("/dashboard", &cookie).await.status, 303);
+    assert_eq!(rotated.get(link.strip_prefix(BASE).unwrap(), "").await.status, 401);
+    assert_eq!(bed.get("/dashboard", &cookie).await.status, 200, "the bed itself is in order");
+}
+
+#[tokio::test]
 async fn successful_sign_ins_are_never_counted() {
     let bed = Bed::new();
     for _ in 0..8 {
