@@ -20,7 +20,9 @@ pub fn tree(api_base: &str, agents: &[Agent], command: impl Fn(&str) -> String) 
         "secret_token": SECRET_TOKEN, "bot_token": BOT_TOKEN, "api_base": api_base, "approvers": [OWNER],
     } } }, "agents": {} });
     for agent in agents {
-        let mut table = json!({ "runner": "command", "command": [command(&agent.name)] });
+        let mut table = json!({
+            "runner": "command", "command": [command(&agent.name)], "output": "json-lines"
+        });
         if let Some(cost) = agent.estimated_cost {
             table["estimated_cost"] = cost.into();
         }

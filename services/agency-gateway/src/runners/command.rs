@@ -1,7 +1,7 @@
 //! `runner = "command"`: the owner's own program, started directly and never through a shell.
 //!
 //! The message goes to standard input, or replaces the one argument `{message}`. The output is the
-//! answer: plain text, or JSON lines in the formats of `lines.rs`.
+//! answer, in the format that the key `output` names (`lines.rs`).
 
 mod lines;
 
@@ -13,13 +13,16 @@ use crate::text::{clip, clip_front};
 use async_trait::async_trait;
 use contracts::Micros;
 use contracts::approval::Outcome;
-use lines::Transcript;
+use lines::{Format, OutputRead};
 use platform::config::Section;
 use platform::ports::{PortErrorKind, ProgramEvent, ProgramSpec, Running};
 use std::sync::Arc;
 
 /// Maximum bytes of a message passed as an argument; Linux allows 128 KiB.
 const ARGUMENT_BYTES_MAX: usize = 100 << 10;
+/// A program's report counts up to this amount, or up to a hundred times its hold where that is
+/// more: a wrong report cannot use up the budget of a year.
+const REPORTED_MAX: Micros = Micros(100_000_000);
 /// Maximum bytes of standard error shown to the sender.
 const STDERR_BYTES_MAX: usize = 600;
 
@@ -32,18 +35,22 @@ pub(super) fn read(section: &mut Section<'_>, program: Program) -> Arc<dyn Runne
             "Write it as a list: the program, then its arguments.",
         );
     }
-    Arc::new(Command(program))
+    let output = Format::read(section, &program.command);
+    Arc::new(Command { program, output })
 }
 
 /// Runs one agent's program.
 #[derive(Debug)]
-struct Command(Program);
+struct Command {
+    program: Program,
+    output: Format,
+}
 
 impl Command {
     /// Program, arguments and standard input for this message; the sentence says why not.
     fn spec(&self, job: &Job) -> Result<ProgramSpec, &'static str> {
         let (program, args) =
-            self.0.command.split_first().ok_or("No command is configured for it.")?;
+            self.program.command.split_first().ok_or("No command is configured for it.")?;
         let as_argument = args.iter().any(|arg| arg == MESSAGE);
         if as_argument && job.message.len() > ARGUMENT_BYTES_MAX {
             return Err("The message is too long to be handed over as an argument.");
@@ -56,12 +63,12 @@ impl Command {
             program: program.clone(),
             args: args.iter().map(put).collect(),
             stdin: if as_argument { String::new() } else { job.message.clone() },
-            data_visible: self.0.data_visible,
-            reach: self.0.reach.clone(),
-            env: self.0.env.clone(),
+            data_visible: self.program.data_visible,
+            reach: self.program.reach.clone(),
+            env: self.program.env.clone(),
             task: job.task.to_string(),
-            timeout_ms: self.0.timeout_ms,
-            output_bytes_max: self.0.output_bytes_max,
+            timeout_ms: self.program.timeout_ms,
+            output_bytes_max: self.program.output_bytes_max,
         })
     }
 }
@@ -83,8 +90,9 @@ impl Runner for Command {
         match tools.programs.start(spec).await {
             Ok(running) => Box::new(Session {
                 agent: job.agent.to_string(),
+                cost_max: REPORTED_MAX.max(Micros(job.cost_limit.0.saturating_mul(100))),
                 running,
-                transcript: Transcript::default(),
+                output: OutputRead::new(self.output),
                 end: None,
                 limit_s,
             }),
@@ -103,23 +111,33 @@ impl Runner for Command {
         }
     }
     fn program(&self) -> Option<&Program> {
-        Some(&self.0)
+        Some(&self.program)
     }
 }
 
 struct Session {
     agent: String,
+    /// What a report may cost at most.
+    cost_max: Micros,
     running: Box<dyn Running>,
-    transcript: Transcript,
+    output: OutputRead,
     end: Option<Finish>,
     limit_s: u64,
 }
 
 impl Session {
+    /// The reported cost, within its bound.
+    fn cost(&self) -> Option<Micros> {
+        let cost = self.output.cost?;
+        if cost > self.cost_max {
+            tracing::warn!(agent = self.agent, reported = %cost, counted = %self.cost_max, "a program reported an implausible cost");
+        }
+        Some(cost.min(self.cost_max))
+    }
     fn finish(&self, event: ProgramEvent) -> Finish {
         let agent = &self.agent;
         let (outcome, text) = match event {
-            ProgramEvent::Exited { code: Some(0), .. } => self.transcript.answer(agent),
+            ProgramEvent::Exited { code: Some(0), .. } => self.output.answer(agent),
             ProgramEvent::Exited { code, stderr } => (Outcome::Failed, self.failure(code, &stderr)),
             ProgramEvent::TimedOut => (
                 Outcome::Timeout,
@@ -134,8 +152,8 @@ impl Session {
         Finish {
             outcome,
             text: clip(&text, TEXT_BYTES_MAX),
-            actual_cost: self.transcript.cost,
-            usage: self.transcript.usage.clone(),
+            actual_cost: self.cost(),
+            usage: self.output.usage.clone(),
         }
     }
     /// The agent's own message about its failure, or the end of its standard error.
@@ -145,7 +163,7 @@ impl Session {
             |code| format!("failed with exit code {code}"),
         );
         let tail = clip_front(stderr.trim(), STDERR_BYTES_MAX);
-        let why = self.transcript.said().filter(|text| !text.is_empty()).unwrap_or(tail);
+        let why = self.output.said().filter(|text| !text.is_empty()).unwrap_or(tail);
         if why.is_empty() {
             format!("{} {how}.", self.agent)
         } else {
@@ -163,7 +181,7 @@ impl Run for Session {
         loop {
             match self.running.next().await {
                 ProgramEvent::Line(line) => {
-                    if let Some(progress) = self.transcript.take(line) {
+                    if let Some(progress) = self.output.take(line) {
                         let first = progress
                             .lines()
                             .find(|line| !line.trim().is_empty())
@@ -183,6 +201,6 @@ impl Run for Session {
         if let Err(error) = self.running.stop().await {
             tracing::error!(error = %error, agent = self.agent, "a program could not be stopped");
         }
-        self.transcript.cost
+        self.cost()
     }
 }

@@ -261,7 +261,7 @@ pub fn task(id: &str, epoch: u32, agent: &str, message: &str) -> LeasedTask {
 
 /// One agent `worker` with the program `tool`.
 pub fn tool() -> Value {
-    json!({"agents": {"worker": {"runner": "command", "command": ["tool", "--json"], "env": ["API_KEY"], "timeout_s": 60}}})
+    json!({"agents": {"worker": {"runner": "command", "command": ["tool", "--json"], "output": "json-lines", "env": ["API_KEY"], "timeout_s": 60}}})
 }
 
 pub fn hanging() -> ScriptedProgram {
