@@ -38,7 +38,7 @@ impl Default for Program {
             command: Vec::new(),
             env: Vec::new(),
             data_visible: false,
-            reach: Reach { confinement: Confinement::Off, ..Reach::default() },
+            reach: Reach::default(),
             timeout_ms: whole(TIMEOUT_S) * 1000,
             output_bytes_max: bytes(OUTPUT_BYTES_MAX),
         }
@@ -95,13 +95,13 @@ fn data_visible(section: &mut Section<'_>) -> bool {
 /// How far the program reaches.
 fn reach(section: &mut Section<'_>) -> Reach {
     let confinement = match section.text("sandbox").as_deref() {
-        Some("strict") => Confinement::Strict,
-        None | Some("off") => Confinement::Off,
+        None | Some("strict") => Confinement::Strict,
+        Some("off") => Confinement::Off,
         Some(_) => {
             section.wrong(
                 "sandbox",
                 "is neither \"strict\" nor \"off\".",
-                "Write one of the two; off is the default.",
+                "Write one of the two; strict is the default.",
             );
             Confinement::Strict
         }

@@ -149,42 +149,47 @@ fn agent_on_the_servers_port_needs_a_token_and_never_decides() {
     assert_eq!(internal.status, 404, "internal routes are not there: {internal:?}");
 }
 
-/// Writes a tree of three to `pids`: itself, one in its own session, and a double-forked one in
-/// another session that ignores SIGTERM.
+/// A tree of three: the agent, one in its own session, and a double-forked one in another session
+/// that ignores SIGTERM. It notes each begin in `~/begun/log`.
 fn tree(home: &Home) -> String {
-    let pids = home.path("pids").display().to_string();
+    let mark = mark(home);
     format!(
         r#"
 cat >/dev/null
-setsid sh -c 'echo $$ >>{pids}; exec sleep 600' &
-setsid sh -c 'setsid sh -c "trap : TERM HUP; echo \$\$ >>{pids}; while :; do sleep 1; done" </dev/null >/dev/null 2>&1 & exit 0'
-echo $$ >>{pids}
+echo begun >>~/begun/log
+setsid sh -c 'while :; do sleep 1; done # {mark}' &
+setsid sh -c 'setsid sh -c "trap : TERM HUP; while :; do sleep 1; done # {mark}" </dev/null >/dev/null 2>&1 & exit 0'
 wait
 "#
     )
 }
 
-fn pids(home: &Home) -> Vec<u32> {
-    std::fs::read_to_string(home.path("pids"))
-        .unwrap_or_default()
-        .lines()
-        .filter_map(|line| line.parse().ok())
-        .collect()
+fn mark(home: &Home) -> String {
+    format!("tree of {}", home.path("").display())
 }
 
-fn alive(pids: &[u32]) -> Vec<u32> {
-    pids.iter().copied().filter(|pid| Path::new(&format!("/proc/{pid}")).exists()).collect()
+/// The shells of the agent that run on this machine. Their ids inside the sandbox are others.
+fn alive(home: &Home) -> Vec<u32> {
+    let (mark, script) = (mark(home), home.path("agent.sh").display().to_string());
+    let is_ours = |pid: &u32| {
+        let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let words: Vec<&str> = line.split('\0').collect();
+        words[0].ends_with("sh") && words.iter().any(|word| word.contains(&mark) || *word == script)
+    };
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_string_lossy().parse().ok());
+    pids.filter(is_ours).collect()
 }
 
 /// Starts a tree of three; returns it with its event.
-fn running_tree() -> (Home, Server, String, Vec<u32>) {
-    let home = with_agent("exit 1", "");
+fn running_tree() -> (Home, Server, String) {
+    let home = with_agent("exit 1", "writable = [\"~/begun\"]\n");
+    std::fs::create_dir_all(home.path("home/begun")).unwrap();
     home.script("agent.sh", &tree(&home));
     let server = home.up();
     let event = server.say(WORK);
-    let pids = until("the tree has grown", || Some(pids(&home)).filter(|pids| pids.len() == 3));
-    assert_eq!(alive(&pids).len(), 3);
-    (home, server, event, pids)
+    until("the tree has grown", || (alive(&home).len() == 3).then_some(()));
+    (home, server, event)
 }
 
 /// Longer than the 5 s grace before processes are killed.
@@ -192,10 +197,10 @@ const SOON: Duration = Duration::from_secs(12);
 
 #[test]
 fn halt_stops_the_whole_process_tree_of_a_running_agent() {
-    let (home, server, event, pids) = running_tree();
+    let (home, server, event) = running_tree();
     let start = Instant::now();
     home.run(&["halt", "--reason", "enough"]).ok();
-    until("nothing of the tree is left", || alive(&pids).is_empty().then_some(()));
+    until("nothing of the tree is left", || alive(&home).is_empty().then_some(()));
     eprintln!("gone {:.1?} after the halt", start.elapsed());
     assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
     let refused = server.event_in(&event, "refused");
@@ -208,9 +213,9 @@ fn halt_stops_the_whole_process_tree_of_a_running_agent() {
 
 #[test]
 fn halt_of_one_task_leaves_the_others_running() {
-    let (home, server, event, pids) = running_tree();
+    let (home, server, event) = running_tree();
     home.run(&["halt", &event]).ok();
-    until("nothing of the tree is left", || alive(&pids).is_empty().then_some(()));
+    until("nothing of the tree is left", || alive(&home).is_empty().then_some(()));
     server.event_in(&event, "refused");
     assert_eq!(
         home.run(&["send", "telegram", "@security is the login form open to injection?"]).code,
@@ -220,22 +225,23 @@ fn halt_of_one_task_leaves_the_others_running() {
 
 #[test]
 fn agent_stops_when_the_server_is_killed() {
-    let (home, server, event, pids) = running_tree();
+    let (home, server, event) = running_tree();
     let start = Instant::now();
     server.kill();
-    until("nothing of the tree is left", || alive(&pids).is_empty().then_some(()));
+    until("nothing of the tree is left", || alive(&home).is_empty().then_some(()));
     eprintln!("gone {:.1?} after the kill", start.elapsed());
     assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
     // A run that may have had effects is never restarted automatically.
     let server = home.up();
     let dead = server.event_in(&event, "dead");
     assert_eq!(dead["reason"], "gateway_lost", "{dead}");
-    assert_eq!(pids.len(), self::pids(&home).len(), "it was begun once");
+    let begun = std::fs::read_to_string(home.path("home/begun/log")).unwrap();
+    assert_eq!(begun, "begun\n", "it was begun once");
 }
 
 #[test]
 fn agent_stops_when_the_server_stops() {
-    let (home, server, _, pids) = running_tree();
+    let (home, server, _) = running_tree();
     assert_eq!(server.stop(), Some(0), "{}", home.log("err.log"));
-    assert_eq!(alive(&pids), Vec::<u32>::new(), "when the server has ended, so has the tree");
+    assert_eq!(alive(&home), Vec::<u32>::new(), "when the server has ended, so has the tree");
 }

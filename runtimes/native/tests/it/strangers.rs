@@ -11,10 +11,10 @@ const STRANGER: u64 = 666_000_666;
 fn unknown_senders_message_is_acknowledged_and_runs_nothing() {
     let recorder = Recorder::start();
     let home = Home::with_config("");
-    let script =
-        home.script("agent.sh", &format!("cat >>{}\necho done", home.path("ran").display()));
+    std::fs::create_dir_all(home.path("home/notes")).unwrap();
+    let script = home.script("agent.sh", "cat >>~/notes/ran\necho done");
     let agent = format!(
-        "[agents.codegen]\nrunner = \"command\"\nestimated_cost = 0.0\ncommand = [\"{}\"]\n",
+        "[agents.codegen]\nrunner = \"command\"\nestimated_cost = 0.0\ncommand = [\"{}\"]\nwritable = [\"~/notes\"]\n",
         script.display()
     );
     std::fs::write(
@@ -51,7 +51,7 @@ fn unknown_senders_message_is_acknowledged_and_runs_nothing() {
         assert_eq!((event.1, event.2.as_str()), ("ignored", Some("unknown_sender")), "{states:?}");
     }
     assert_eq!(
-        std::fs::read_to_string(home.path("ran")).unwrap(),
+        std::fs::read_to_string(home.path("home/notes/ran")).unwrap(),
         "say hello",
         "it ran once, for the owner"
     );
