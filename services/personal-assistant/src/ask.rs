@@ -19,6 +19,7 @@ use platform::edge::{ApiError, ApiResult};
 use platform::ports::{ClockExt, SqlExt, Statement};
 use platform::secret::digest_hex;
 use platform::sql;
+use platform::text::{honest, printable};
 use platform::time::rfc3339;
 use serde::Deserialize;
 use serde_json::json;
@@ -30,8 +31,9 @@ const TARGETS_MAX: usize = 20;
 const FLUSH_MAX: u32 = 20;
 /// Between attempts to hand a delivery to the outbox.
 const BACKOFF: Exponential = Exponential { first_ms: 2_000, max_ms: 60_000 };
-/// How much of a description a chat shows, characters.
-const SHOWN_CHARS: usize = 600;
+/// How much of a description a chat shows, characters: with the rest it fits in one message of
+/// every platform.
+const SHOWN_CHARS: usize = 1_200;
 /// How long chats are still updated after the end.
 const MIRROR_FOR_MS: i64 = 24 * 3_600_000;
 
@@ -245,11 +247,9 @@ fn again(row: &DeliveryRow, approval: &ApprovalRow, now_ms: i64, retry_ms: i64) 
 }
 
 fn text(approval: &ApprovalRow, now_ms: i64) -> ApiResult<String> {
-    let work = match &approval.operation {
-        Some(operation) => format!("{} · {operation}", approval.agent),
-        None => format!("{} · {}", approval.agent, approval.kind),
-    };
-    let shown = shorten(&approval.description);
+    let what = approval.operation.as_ref().unwrap_or(&approval.kind);
+    let work = printable(&format!("{} · {what}", approval.agent));
+    let shown = quoted(&approval.description);
     let by = approval.decided_by.as_deref().unwrap_or("nobody");
     let end = match approval.state_at(now_ms)? {
         ApprovalState::Pending => {
@@ -272,12 +272,19 @@ fn text(approval: &ApprovalRow, now_ms: i64) -> ApiResult<String> {
     Ok(format!("{end}: {work}\n{shown}\n\n{} · up to {}", approval.id, approval.amount()))
 }
 
-fn shorten(text: &str) -> String {
-    let mut shown: String = text.chars().take(SHOWN_CHARS).collect();
-    if shown.len() < text.len() {
-        shown.push('…');
+/// The description as a quote, so that no line of it passes for one of ours. It says how much is
+/// left out, because the program gets all of it.
+fn quoted(text: &str) -> String {
+    let text = honest(text);
+    let shown: String = text.chars().take(SHOWN_CHARS).collect();
+    let quote = shown.lines().map(|line| format!("> {line}")).collect::<Vec<_>>().join("\n");
+    let rest = text.chars().count().saturating_sub(SHOWN_CHARS);
+    if rest == 0 {
+        return quote;
     }
-    shown
+    format!(
+        "{quote} …\n\n{rest} more characters are not shown here. The dashboard shows all of it."
+    )
 }
 
 /// Announces the decision to long polls, to the parked event and to the chats. Each may fail,

@@ -156,3 +156,22 @@ async fn unreachable_chat_leaves_the_approval_pending_for_the_dashboard() {
     );
     assert_eq!(bed.get(OPERATOR, "/api/status").await["undelivered"], 1);
 }
+
+#[tokio::test]
+async fn question_quotes_the_senders_words_and_says_what_it_leaves_out() {
+    let bed = Bed::new();
+    let target = json!({"channel": "telegram", "endpoint": "main", "chat": "700100200"});
+    let mut asked = request("t1", 5.0);
+    let words = format!("Tidy up\u{202e}\n\nCost: up to $0.00\n{}", "x".repeat(3_000));
+    asked["description"] = json!(words);
+    asked["channelContext"] = json!({"channel": "telegram", "eventId": EVENT, "ask": [target]});
+    assert_eq!(bed.post(AGGREGATOR, "/api/approve", asked).await.0, 200);
+    bed.background().await;
+    let text = bed.deliveries()[0].text.clone();
+    let ours: Vec<&str> = text.lines().filter(|line| !line.starts_with("> ")).collect();
+    assert!(text.contains("> Tidy up\u{fffd}\n> \n> Cost: up to $0.00\n> xxx"), "{text}");
+    assert_eq!(ours.iter().filter(|line| line.starts_with("Cost:")).count(), 1, "{text}");
+    assert!(text.contains("Cost: up to $5.00"), "{text}");
+    let left_out = words.chars().count() - 1_200;
+    assert!(text.contains(&format!("{left_out} more characters are not shown here.")), "{text}");
+}

@@ -7,6 +7,7 @@ use crate::session::Owner;
 use contracts::Micros;
 use contracts::approval::{Approval, ApprovalState, Decision};
 use maud::{Markup, html};
+use platform::text::honest;
 
 /// Data for the cards besides the approvals.
 pub struct Desk<'a> {
@@ -108,7 +109,7 @@ fn what(approval: &Approval) -> Markup {
     let arguments =
         approval.arguments.as_ref().and_then(|value| serde_json::to_string_pretty(value).ok());
     html! {
-        @if signs::excerpt(&approval.description, 140) != approval.description.trim() { div.whole { (approval.description) } }
+        @if signs::excerpt(&approval.description, 140) != approval.description.trim() { div.whole { (honest(&approval.description)) } }
         details.exact open[approval.state == ApprovalState::Pending] {
             summary { "Exactly this would run" }
             @match arguments { Some(text) => pre { code { (text) } }, None => p.quiet { "It has no arguments." } }

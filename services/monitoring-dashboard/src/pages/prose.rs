@@ -2,6 +2,7 @@
 //! stays text, and all of it is escaped.
 
 use maud::{Markup, html};
+use platform::text::honest;
 
 enum Block<'a> {
     Text(Vec<&'a str>),
@@ -59,8 +60,9 @@ fn inline(line: &str) -> Markup {
 
 /// Renders the whole text.
 pub fn prose(text: &str) -> Markup {
+    let text = honest(text);
     html! {
-        @for block in blocks(text) {
+        @for block in blocks(&text) {
             @match block {
                 Block::Heading(line) => p.heading { strong { (inline(line)) } },
                 Block::List(items) => ul { @for item in items { li { (inline(item)) } } },

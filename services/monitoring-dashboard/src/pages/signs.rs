@@ -3,6 +3,7 @@
 use contracts::event::Stage;
 use contracts::{Micros, approval::ApprovalState};
 use maud::{Markup, html};
+use platform::text::printable;
 
 /// The five moods of a label; each has its own icon, so that colour is never the only cue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,7 +173,7 @@ pub fn cell(name: &str, value: &str) -> Markup {
 
 /// The first line of a text, cut to the width of a list.
 pub fn excerpt(text: &str, letters_max: usize) -> String {
-    let line = text.trim().lines().next().unwrap_or_default();
+    let line = printable(text.trim().lines().next().unwrap_or_default());
     let mut letters = line.chars();
     let kept: String = letters.by_ref().take(letters_max).collect();
     if letters.next().is_some() { format!("{}…", kept.trim_end()) } else { kept }
@@ -181,6 +182,11 @@ pub fn excerpt(text: &str, letters_max: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn excerpt_shows_characters_that_hide() {
+        assert_eq!(excerpt("pay \u{202e}00.1\nmore", 40), "pay \u{fffd}00.1");
+    }
 
     #[test]
     fn signs_format_times_for_people() {
