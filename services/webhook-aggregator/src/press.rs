@@ -7,6 +7,7 @@ use crate::dispatch::choice;
 use crate::retry::RETRY;
 use crate::steps::say;
 use contracts::approval::{DecideRequest, Decision, PressRequest};
+use contracts::budget::BudgetTextRequest;
 use contracts::calls::personal_assistant as assistant;
 use contracts::event::Stage;
 use contracts::halt::{HaltRequest, ResumeRequest};
@@ -95,15 +96,10 @@ async fn commanded(deps: &Deps, event: &StoredEvent) -> Result<Step, CallError> 
         _ if !event.origin.approver => NOT_YOURS.to_owned(),
         ControlCommand::Incomplete(how) => how.to_owned(),
         ControlCommand::Halt(task) => halt(deps, event, task).await?,
-        ControlCommand::Resume => {
-            let request =
-                ResumeRequest { all: true, actor: Some(actor(event)), ..ResumeRequest::default() };
-            deps.calls.tell::<assistant::Resume>(&(), &request).await?;
-            "Resumed: new work can start.".to_owned()
-        }
+        ControlCommand::Resume => resume(deps, event).await?,
         ControlCommand::Approve(id) => decide(deps, event, &id, Decision::Approve).await?,
         ControlCommand::Reject(id) => decide(deps, event, &id, Decision::Reject).await?,
-        ControlCommand::Budget => budget(deps).await?,
+        ControlCommand::Budget => budget(deps, event).await?,
     };
     Ok(finish(Stage::Done, say(event, None, &text, true)))
 }
@@ -115,10 +111,27 @@ async fn halt(deps: &Deps, event: &StoredEvent, task: Option<TaskId>) -> Result<
         reason: Some("by chat".to_owned()),
         actor: Some(actor(event)),
     };
-    Ok(deps.calls.ask::<assistant::Halt>(&(), &request).await?.message)
+    let answer = deps.calls.ask::<assistant::Halt>(&(), &request).await;
+    or_refusal(answer.map(|answer| answer.message))
+}
+
+async fn resume(deps: &Deps, event: &StoredEvent) -> Result<String, CallError> {
+    let request =
+        ResumeRequest { all: true, actor: Some(actor(event)), ..ResumeRequest::default() };
+    let answer = deps.calls.ask::<assistant::Resume>(&(), &request).await;
+    or_refusal(answer.map(|answer| {
+        if answer.success { "Resumed: new work can start.".to_owned() } else { answer.message }
+    }))
 }
 
 /// A refusal is an answer too: the person is told, and nothing is tried again.
+fn or_refusal(answer: Result<String, CallError>) -> Result<String, CallError> {
+    match answer {
+        Err(CallError::Refused(problem)) if !problem.code.retryable() => Ok(problem.detail),
+        other => other,
+    }
+}
+
 async fn decide(
     deps: &Deps,
     event: &StoredEvent,
@@ -130,20 +143,12 @@ async fn decide(
     }
     let request =
         DecideRequest { decision, reason: None, version: None, actor: Some(actor(event)) };
-    match deps.calls.ask::<assistant::Decide>(id, &request).await {
-        Ok(approval) => Ok(format!("{id} is {}.", approval.state.as_str())),
-        Err(CallError::Refused(problem)) if !problem.code.retryable() => Ok(problem.detail),
-        Err(error) => Err(error),
-    }
+    let answer = deps.calls.ask::<assistant::Decide>(id, &request).await;
+    or_refusal(answer.map(|approval| format!("{id} is {}.", approval.state.as_str())))
 }
 
-async fn budget(deps: &Deps) -> Result<String, CallError> {
-    let answer = deps.calls.ask::<assistant::ReadBudget>(&(), &()).await?;
-    let line = |scope: &contracts::budget::BudgetScope| {
-        format!(
-            "{} ({}): {} spent, {} held, {} of {} left",
-            scope.scope, scope.label, scope.spent, scope.held, scope.remaining, scope.limit
-        )
-    };
-    Ok(answer.scopes.iter().map(line).collect::<Vec<_>>().join("\n"))
+async fn budget(deps: &Deps, event: &StoredEvent) -> Result<String, CallError> {
+    let request = BudgetTextRequest { actor: actor(event) };
+    let answer = deps.calls.ask::<assistant::TellBudget>(&(), &request).await;
+    or_refusal(answer.map(|answer| answer.message))
 }

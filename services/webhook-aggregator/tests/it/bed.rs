@@ -6,10 +6,11 @@ use bytes::Bytes;
 use contracts::approval::{
     Approval, ApprovalState, ApproveAnswer, GivenUp, GivenUpAnswer, PressAnswer, RenewedAnswer,
 };
+use contracts::budget::BudgetText;
 use contracts::calls::agency_router::{ChooseInstance, GiveFeedback, ReportOutcome, RouteEvent};
 use contracts::calls::personal_assistant::{
     Approve, BreakTie, CheckHalts, Decide, Halt, Press, ReadApproval, ReportGivenUp, ReportRenewed,
-    ReportStopped, Resume,
+    ReportStopped, Resume, TellBudget,
 };
 use contracts::graph::Complexity;
 use contracts::halt::{HaltAnswer, HaltCheckAnswer, HaltLevel, ResumeAnswer};
@@ -275,6 +276,9 @@ fn halts_fake(fakes: &Neighbours, world: &World) {
     fakes.on::<Resume>(|(), request| {
         let message = "Resumed.".to_owned();
         Ok(ResumeAnswer { success: true, task_id: request.task_id, message })
+    });
+    fakes.on::<TellBudget>(|(), request| {
+        Ok(BudgetText { message: format!("The budget of {}.", request.actor) })
     });
     fakes.on::<ReportRenewed>(|(), request| {
         Ok(RenewedAnswer { task_id: request.task_id, renewed: true })
