@@ -5,7 +5,6 @@ use crate::store::ApprovalRow;
 use contracts::channel::WayIn;
 use contracts::{ChannelKind, EventId, ServiceName, Shard, TaskId};
 use platform::edge::{ApiResult, Principal};
-use platform::ports::SqlExt;
 use platform::sql;
 
 /// The reach of one person's decisions.
@@ -106,7 +105,8 @@ mod tests {
         let main = Authority::Endpoint(Shard::new("telegram.main"));
         let task = |text: &str| TaskId::new(text);
         assert!(main.may_stop(&task("telegram.main.01ARZ3NDEKTSV4RRFFQ69G5FAV~2")));
-        for other in ["telegram.mainx.01ARZ3NDEKTSV4RRFFQ69G5FAV", "telegram.main", "deploy-42", ""] {
+        for other in ["telegram.mainx.01ARZ3NDEKTSV4RRFFQ69G5FAV", "telegram.main", "deploy-42", ""]
+        {
             assert!(!main.may_stop(&task(other)), "{other}");
             assert!(Authority::Owner.may_stop(&task(other)));
             assert!(!Authority::Nobody.may_stop(&task(other)));

@@ -177,7 +177,10 @@ async fn decision_of_another_endpoints_approver_reads_like_an_unknown_id() {
             let (status, mut problem) = bed.post(AGGREGATOR, &path, word.clone()).await;
             let (_, mut none) = bed.post(AGGREGATOR, &unknown, word).await;
             for answer in [&mut problem, &mut none] {
-                answer.as_object_mut().unwrap().retain(|key, _| key != "requestId" && key != "instance");
+                answer
+                    .as_object_mut()
+                    .unwrap()
+                    .retain(|key, _| key != "requestId" && key != "instance");
             }
             assert_eq!((status, problem), (404, none), "{actor} {decision}");
         }
