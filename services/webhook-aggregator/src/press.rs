@@ -18,6 +18,8 @@ use platform::ports::CallError;
 
 /// A Telegram press can be answered for 150 s; nowhere is a later answer of use.
 const PRESS_ANSWER_MS: i64 = 150_000;
+/// The answer to a command or a press that was held back on its way.
+const TOO_OLD: &str = "This was sent more than ten minutes ago, so it was not done. Send it again.";
 const NOT_YOURS: &str = "Only an approver of this endpoint can do that.";
 
 /// The one step a control input takes, to its end.
@@ -51,7 +53,9 @@ fn actor(event: &StoredEvent) -> String {
 
 async fn pressed(deps: &Deps, event: &StoredEvent, press: &Press) -> Result<Step, CallError> {
     let token = press.token.as_str();
-    let text = if choice::is_choice(token) {
+    let text = if event.origin.late {
+        TOO_OLD.to_owned()
+    } else if choice::is_choice(token) {
         choice::pressed(deps, event, token).await?
     } else if event.origin.approver {
         let request = PressRequest {
@@ -95,7 +99,9 @@ async fn commanded(deps: &Deps, event: &StoredEvent) -> Result<Step, CallError> 
         ControlCommand::Help => control::HELP.to_owned(),
         _ if !event.origin.approver => NOT_YOURS.to_owned(),
         ControlCommand::Incomplete(how) => how.to_owned(),
+        // Stopping late is safe; everything else is not.
         ControlCommand::Halt(task) => halt(deps, event, task).await?,
+        _ if event.origin.late => TOO_OLD.to_owned(),
         ControlCommand::Resume => resume(deps, event).await?,
         ControlCommand::Approve(id) => decide(deps, event, &id, Decision::Approve).await?,
         ControlCommand::Reject(id) => decide(deps, event, &id, Decision::Reject).await?,

@@ -25,6 +25,7 @@ use platform::edge::{ApiError, Auth, FromLoopback, Principal, Scope};
 use platform::memory::{
     ManualClock, MemoryCalls, MemoryOutbound, MemorySignal, Switchboard, TokioBackground,
 };
+use platform::ports::Clock;
 use platform::secret::Secret;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -356,7 +357,7 @@ impl Bed {
         self.telegram_from(id, 700_100_200, text).await
     }
     pub async fn telegram_from(&self, id: u64, user: u64, text: &str) -> u16 {
-        let body = json!({ "update_id": id, "message": { "message_id": id, "from": { "id": user }, "chat": { "id": user, "type": "private" }, "date": 1, "text": text } });
+        let body = json!({ "update_id": id, "message": { "message_id": id, "from": { "id": user }, "chat": { "id": user, "type": "private" }, "date": self.clock.now_ms() / 1000, "text": text } });
         self.telegram_update(&body).await
     }
     pub async fn telegram_update(&self, body: &Value) -> u16 {

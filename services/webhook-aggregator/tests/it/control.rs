@@ -1,9 +1,11 @@
 //! Presses and commands steer, from approvers alone, and wait behind nothing.
 
 use crate::bed::{Bed, bed, vectors};
-use contracts::calls::agency_router::RouteEvent;
 use contracts::ErrorCode;
-use contracts::calls::personal_assistant::{Decide, Halt, Press, ReportStopped, Resume, TellBudget};
+use contracts::calls::agency_router::RouteEvent;
+use contracts::calls::personal_assistant::{
+    Decide, Halt, Press, ReportStopped, Resume, TellBudget,
+};
 use platform::edge::ApiError;
 use serde_json::{Value, json};
 
