@@ -12,7 +12,7 @@ use platform::sql;
 pub enum Authority {
     /// Everything: the operator's token, the dashboard, and the web console behind our own sign-in.
     Owner,
-    /// What belongs to this endpoint.
+    /// The work of this endpoint.
     Endpoint(Shard),
     /// Nothing: a caller that names nobody.
     Nobody,
@@ -41,7 +41,7 @@ impl Authority {
             _ => Self::Nobody,
         }
     }
-    /// The column `halt.endpoint`: whose halt it is. Nobody's does not exist.
+    /// The column `halt.endpoint`: whose halt it is. `Nobody` halts nothing.
     pub fn halts_as(&self) -> &str {
         match self {
             Self::Endpoint(own) => own.as_str(),

@@ -21,7 +21,7 @@ const TEXT_CHARS_MAX: usize = 16_000;
 /// meant for may be over.
 const COMMAND_AGE_MS_MAX: i64 = 10 * 60_000;
 /// Messages a minute that are recorded from one stranger, and from all strangers of an endpoint.
-/// What is more is acknowledged and leaves no row.
+/// A message above that is acknowledged and leaves no row.
 const STRANGER_PER_MINUTE: u32 = 5;
 const STRANGERS_PER_MINUTE: u32 = 60;
 /// Maximum bytes kept of an unreadable body.
@@ -142,33 +142,43 @@ fn new_event(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8]) ->
     if standing == Standing::Stranger {
         limit_stranger(endpoint, &mut event);
     }
-    match inbound.kind {
-        Kind::Ignored(reason) => ignore(&mut event, Stage::Ignored, reason),
-        Kind::Quarantined(reason) => {
-            ignore(&mut event, Stage::Quarantined, reason);
-            event.raw = Some(
-                String::from_utf8_lossy(body.get(..RAW_BYTES_MAX).unwrap_or(body)).into_owned(),
-            );
-        }
+    let (kind, forwarded) = (inbound.kind, inbound.forwarded);
+    if let Kind::Quarantined(_) = kind {
+        let kept = body.get(..RAW_BYTES_MAX).unwrap_or(body);
+        event.raw = Some(String::from_utf8_lossy(kept).into_owned());
+    }
+    fill(deps, endpoint, &mut event, kind, forwarded, standing);
+    event
+}
+
+/// Adds what the person did.
+fn fill(
+    deps: &Deps,
+    endpoint: &Endpoint,
+    event: &mut NewEvent,
+    kind: Kind,
+    forwarded: Option<String>,
+    standing: Standing,
+) {
+    match kind {
+        Kind::Ignored(reason) => ignore(event, Stage::Ignored, reason),
+        Kind::Quarantined(reason) => ignore(event, Stage::Quarantined, reason),
         Kind::Press { token, callback } => {
             event.control = true;
             "button".clone_into(&mut event.text);
             event.origin.press = Some(Press { token, callback });
         }
         Kind::Message { text } => {
-            let said = Said { text, forwarded: inbound.forwarded };
-            content(deps, endpoint, &mut event, said, standing);
+            content(deps, endpoint, event, Said { text, forwarded }, standing);
         }
         Kind::Overheard { text } => {
-            let said = Said { text, forwarded: inbound.forwarded };
-            content(deps, endpoint, &mut event, said, standing);
+            content(deps, endpoint, event, Said { text, forwarded }, standing);
             event.overheard = true;
             if event.state != Stage::Received {
                 event.text.clear();
             }
         }
     }
-    event
 }
 
 fn ignore(event: &mut NewEvent, state: Stage, reason: &str) {
@@ -189,7 +199,7 @@ fn limit_stranger(endpoint: &Endpoint, event: &mut NewEvent) {
     event.unrecorded_over_limit = true;
 }
 
-/// What a message says: the sender's own words, and those of others that he passed on.
+/// The words of a message: the sender's own, and those of others that he passed on.
 struct Said {
     text: String,
     forwarded: Option<String>,

@@ -91,7 +91,7 @@ pub struct Inbound {
     /// The platform's id of what it replies to, where it names one message of ours.
     pub replies_to: Option<String>,
     pub kind: Kind,
-    /// Words that somebody else wrote and the sender passed on. A message with such words is never
+    /// Words of another person, which the sender passed on. A message with such words is never
     /// a command.
     pub forwarded: Option<String>,
     /// When the person acted, by the platform's own date, where it gives one.

@@ -132,7 +132,7 @@ fn shared(event: &Value) -> Option<String> {
     (!words.is_empty()).then(|| words.join("\n"))
 }
 
-/// Whether an app or a bot wrote the event, whoever it names as its user.
+/// Whether an app or a bot wrote the event, although it names a user.
 fn is_by_app(event: &Value) -> bool {
     ["bot_id", "app_id", "bot_profile"]
         .iter()
