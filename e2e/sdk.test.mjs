@@ -72,11 +72,12 @@ describe('telegram', () => {
     const api = new Api(telegram.token, { apiRoot: `${recorder.base}/theirs/tg` });
     const same = async (ours, call) => assert.deepEqual(shape(ours), shape(await recorder.sentBy(call)));
     const sent = (method, fits) => (request) => request.platform === 'tg' && request.path.endsWith(`/${method}`) && fits(request.body);
+    const silent = { link_preview_options: { is_disabled: true } };
     await accepts(telegram.path, telegram.signed(telegram.message(1010, '@security audit the login form', 1410)), {});
 
     const placeholder = await recorder.awaited('placeholder', sent('sendMessage', (body) => body.reply_parameters?.message_id === 1410));
     assert.match(placeholder.body.text, /needs approval/);
-    await same(placeholder, () => api.sendMessage(telegram.user, placeholder.body.text, { reply_parameters: { message_id: 1410 } }));
+    await same(placeholder, () => api.sendMessage(telegram.user, placeholder.body.text, { reply_parameters: { message_id: 1410 }, ...silent }));
 
     const ask = await recorder.awaited('question', sent('sendMessage', (body) => body.reply_markup));
     const [approve, reject] = ask.body.reply_markup.inline_keyboard[0].map((button) => button.callback_data);
@@ -84,7 +85,7 @@ describe('telegram', () => {
     assert.match(reject, BUTTON);
     assert.match(ask.body.text, /^Approval needed: security/);
     const inline_keyboard = [[{ text: 'Approve', callback_data: approve }, { text: 'Reject', callback_data: reject }]];
-    await same(ask, () => api.sendMessage(telegram.user, ask.body.text, { reply_markup: { inline_keyboard } }));
+    await same(ask, () => api.sendMessage(telegram.user, ask.body.text, { reply_markup: { inline_keyboard }, ...silent }));
 
     const shown = ask.answer.result.message_id;
     await accepts(telegram.path, telegram.signed(telegram.press(1011, approve, shown)), {});
@@ -92,12 +93,12 @@ describe('telegram', () => {
     await same(pressed, () => api.answerCallbackQuery('300710021011', { text: 'Approved: security.' }));
     const frozen = await recorder.awaited('end of the question', sent('editMessageText', (body) => body.message_id === shown));
     assert.match(frozen.body.text, /^Approved by /);
-    await same(frozen, () => api.editMessageText(telegram.user, shown, frozen.body.text, { reply_markup: { inline_keyboard: [] } }));
+    await same(frozen, () => api.editMessageText(telegram.user, shown, frozen.body.text, { reply_markup: { inline_keyboard: [] }, ...silent }));
 
     const answer = await recorder.awaited('answer', sent('editMessageText', (body) => body.text.includes(AUDITED)));
     assert.equal(answer.body.message_id, placeholder.answer.result.message_id, 'the placeholder becomes the answer');
     const entities = [{ type: 'bold', offset: 3, length: 7 }, { type: 'code', offset: 15, length: 5 }];
-    await same(answer, () => api.editMessageText(telegram.user, answer.body.message_id, answer.body.text, { entities, reply_markup: { inline_keyboard: [] } }));
+    await same(answer, () => api.editMessageText(telegram.user, answer.body.message_id, answer.body.text, { entities, reply_markup: { inline_keyboard: [] }, ...silent }));
   });
 });
 
@@ -141,7 +142,8 @@ describe('slack', () => {
     const client = new WebClient(slack.token, { slackApiUrl: `${recorder.base}/theirs/slack/`, logLevel: LogLevel.ERROR });
     const same = async (ours, call) => assert.deepEqual(shape(ours), shape(await recorder.sentBy(call)));
     const sent = (method, fits) => (request) => request.platform === 'slack' && request.path === `/${method}` && fits(request.body);
-    const place = { channel: slack.channel, thread_ts: slack.thread };
+    const silent = { unfurl_links: false, unfurl_media: false };
+    const place = { channel: slack.channel, thread_ts: slack.thread, ...silent };
     const metadataOf = (request) => ({ event_type: 'outbox', event_payload: { id: request.body.metadata.event_payload.id } });
     await accepts(slack.path, slack.signed(slack.mention('Ev0AUDIT000002', '@security audit the login form')), '');
 
@@ -166,11 +168,11 @@ describe('slack', () => {
       same(pressed, () => client.chat.postEphemeral({ ...place, user: slack.user, text: 'Approved: security.' })));
     const frozen = await recorder.awaited('end of the question', sent('chat.update', (body) => body.ts === ts));
     assert.match(frozen.body.text, /^Approved by /);
-    await same(frozen, () => client.chat.update({ channel: slack.channel, ts, text: frozen.body.text, blocks: [] }));
+    await same(frozen, () => client.chat.update({ channel: slack.channel, ts, ...silent, text: frozen.body.text, blocks: [] }));
 
     const answer = await recorder.awaited('answer', sent('chat.update', (body) => body.text.includes('*Audited* the `login` form.')));
     assert.equal(answer.body.ts, placeholder.answer.ts, 'the placeholder becomes the answer');
-    await same(answer, () => client.chat.update({ channel: slack.channel, ts: answer.body.ts, text: answer.body.text, blocks: [] }));
+    await same(answer, () => client.chat.update({ channel: slack.channel, ts: answer.body.ts, ...silent, text: answer.body.text, blocks: [] }));
   });
 });
 
@@ -182,7 +184,7 @@ describe('discord', () => {
     const signature = good.headers['x-signature-ed25519'];
     const cases = [
       [true, good],
-      // Discord documents no time window, so none is applied.
+      // Discord documents no time window: an old signature is valid, but no command or press.
       [true, discord.signed(body, { at: 1700000000 })],
       [false, discord.signed(body, { key: stranger })],
       [false, { ...good, body: `${body} ` }],
@@ -219,7 +221,7 @@ describe('discord', () => {
     const rest = new REST({ version: '10', api: `${recorder.base}/theirs/dc` }).setToken(discord.token);
     const same = async (ours, call) => assert.deepEqual(shape(ours), shape(await recorder.sentBy(call)));
     const sent = (method, route, fits = () => true) => (request) => request.platform === 'dc' && request.method === method && request.path === `/v10${decodeURIComponent(route)}` && fits(request.body);
-    const quiet = { allowed_mentions: { parse: [] } };
+    const quiet = { allowed_mentions: { parse: [] }, flags: 4 };
     const [asked, pressedId] = ['990000000000000021', '990000000000000022'];
     const original = Routes.webhookMessage(discord.application, `tok-${asked}`, '@original');
     await accepts(discord.path, discord.signed(discord.command(asked, '@security audit the login form')), { type: 5 });
@@ -234,13 +236,13 @@ describe('discord', () => {
     assert.ok(ask.body.nonce.length <= 25);
     const button = (style, label, custom_id) => ({ type: 2, style, label, custom_id });
     const components = [{ type: 1, components: [button(3, 'Approve', approve), button(4, 'Reject', reject)] }];
-    const question = { content: ask.body.content, nonce: ask.body.nonce, enforce_nonce: true, components, ...ask.body.allowed_mentions && quiet };
+    const question = { content: ask.body.content, nonce: ask.body.nonce, enforce_nonce: true, components, ...quiet };
     await same(ask, () => rest.post(Routes.channelMessages(discord.channel), { body: question }));
 
     await accepts(discord.path, discord.signed(discord.press(pressedId, approve)), { type: 6 });
     const toPresser = Routes.webhook(discord.application, `tok-${pressedId}`);
     const pressed = await recorder.awaited('answer to the press', sent('POST', toPresser));
-    await same(pressed, () => rest.post(toPresser, { auth: false, body: { content: 'Approved: security.', flags: 64, ...quiet } }));
+    await same(pressed, () => rest.post(toPresser, { auth: false, body: { content: 'Approved: security.', ...quiet, flags: 68 } }));
     const frozenRoute = Routes.channelMessage(discord.channel, ask.answer.id);
     const frozen = await recorder.awaited('end of the question', sent('PATCH', frozenRoute));
     assert.match(frozen.body.content, /^Approved by /);

@@ -44,3 +44,21 @@ pub struct BudgetUpdate {
     #[serde(default)]
     pub reset: bool,
 }
+
+/// `POST /internal/budget`: a person in a chat asks.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BudgetTextRequest {
+    /// `telegram:main:700100200`; the aggregator has checked that it is an approver.
+    pub actor: String,
+}
+
+/// Response of `POST /internal/budget`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct BudgetText {
+    /// For the owner every limit; for an approver the spending of his endpoint.
+    pub message: String,
+}

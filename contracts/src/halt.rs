@@ -40,7 +40,7 @@ pub struct ResumeRequest {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ResumeAnswer {
-    /// False when nothing was halted.
+    /// Whether a halt was lifted and no other is in force for the same target.
     pub success: bool,
     pub task_id: Option<TaskId>,
     pub message: String,

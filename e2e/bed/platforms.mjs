@@ -10,7 +10,7 @@ export const telegram = {
   signed: (body, secret = telegram.secret) => ({ body, headers: { ...JSON_TYPE, 'x-telegram-bot-api-secret-token': secret } }),
   message: (id, text, message_id = 41) => JSON.stringify({
     update_id: id,
-    message: { message_id, date: 1790000000, text, from: person, chat: { id: person.id, first_name: 'Ines', type: 'private' } },
+    message: { message_id, date: Math.floor(Date.now() / 1000), text, from: person, chat: { id: person.id, first_name: 'Ines', type: 'private' } },
   }),
   answer(request, number) {
     if (/\/answerCallbackQuery$/.test(request.path)) return { ok: true, result: true };

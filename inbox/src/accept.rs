@@ -58,9 +58,11 @@ fn accept(context: &Context<'_>, mut event: NewEvent) -> PortResult<Accepted> {
         // Messages between other people are not kept.
         event.text.clear();
     }
-    if event.state == Stage::Received
-        && let Passed::No { tell } = count(context, &event.limits)?
-    {
+    let counts = event.state == Stage::Received || event.unrecorded_over_limit;
+    if counts && let Passed::No { tell } = count(context, &event.limits)? {
+        if event.unrecorded_over_limit {
+            return Ok(unrecorded(context));
+        }
         event.state = Stage::Ignored;
         event.reason = Some("rate_limited".to_owned());
         match event.limit_notice.take().filter(|_| tell) {
@@ -91,6 +93,12 @@ fn accept(context: &Context<'_>, mut event: NewEvent) -> PortResult<Accepted> {
         transcript::put(context, &line, Some(&id))?;
     }
     Ok(Accepted { event: id, duplicate: false, state: event.state, claimed: None })
+}
+
+/// The answer for a message that leaves no row: nothing changed, as for a duplicate.
+fn unrecorded(context: &Context<'_>) -> Accepted {
+    let event = EventId::new(format!("{}.{}", context.shard, (context.ulid)()));
+    Accepted { event, duplicate: true, state: Stage::Ignored, claimed: None }
 }
 
 fn line_of(notice: Draft, event: &NewEvent) -> NewSaid {

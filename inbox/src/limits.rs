@@ -25,9 +25,14 @@ impl Gcra {
     pub fn per_minute(n: u32) -> Self {
         Self { period_ms: 60_000 / i64::from(n.max(1)), burst: i64::from(n.max(1)) }
     }
+    /// An arrival time that this rule can have stored by now. A later one is from a clock that went
+    /// forward and back.
+    pub fn clamp(self, tat_ms: i64, now_ms: i64) -> i64 {
+        tat_ms.min(now_ms + self.burst * self.period_ms)
+    }
     /// The new arrival time when the message is allowed.
     pub fn allow(self, tat_ms: i64, now_ms: i64) -> Option<i64> {
-        let next = tat_ms.max(now_ms) + self.period_ms;
+        let next = self.clamp(tat_ms, now_ms).max(now_ms) + self.period_ms;
         (next - now_ms <= self.burst * self.period_ms).then_some(next)
     }
 }
@@ -45,11 +50,13 @@ pub(super) fn count(context: &Context<'_>, limits: &[Limit]) -> PortResult<Passe
     for limit in limits.iter().filter(|limit| limit.per_minute > 0) {
         let key = limit.key.as_str();
         let tat = context.number("SELECT tat_ms FROM rate WHERE key = ?1", args![key])?;
-        match Gcra::per_minute(limit.per_minute).allow(tat, context.now_ms) {
+        let rule = Gcra::per_minute(limit.per_minute);
+        match rule.allow(tat, context.now_ms) {
             Some(tat) => next.push((key, tat)),
             None => {
                 let told = context.number("SELECT told FROM rate WHERE key = ?1", args![key])?;
                 context.exec("UPDATE rate SET told = 1 WHERE key = ?1", args![key])?;
+                clamp_stored(context, limits)?;
                 return Ok(Passed::No { tell: told == 0 });
             }
         }
@@ -62,6 +69,18 @@ pub(super) fn count(context: &Context<'_>, limits: &[Limit]) -> PortResult<Passe
         )?;
     }
     Ok(Passed::Yes)
+}
+
+/// Brings back what a clock that went forward and back has left, so that it silences nobody.
+fn clamp_stored(context: &Context<'_>, limits: &[Limit]) -> PortResult<()> {
+    for limit in limits {
+        let latest = Gcra::per_minute(limit.per_minute).clamp(i64::MAX, context.now_ms);
+        context.exec(
+            "UPDATE rate SET tat_ms = ?2 WHERE key = ?1 AND tat_ms > ?2",
+            args![&limit.key, latest],
+        )?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -81,5 +100,15 @@ mod tests {
         assert_eq!(passed, 30);
         assert!(rule.allow(tat, 1_000_000 + 1_999).is_none());
         assert!(rule.allow(tat, 1_000_000 + 2_000).is_some());
+    }
+
+    #[test]
+    fn clock_that_went_forward_and_back_limits_a_sender_for_one_period_only() {
+        let rule = Gcra::per_minute(30);
+        let (now, an_hour_on) = (1_000_000, 1_000_000 + 3_600_000);
+        let stored = rule.allow(0, an_hour_on).unwrap();
+        assert!(rule.allow(stored, now).is_none());
+        let stored = rule.clamp(stored, now);
+        assert!(rule.allow(stored, now + 2_000).is_some());
     }
 }

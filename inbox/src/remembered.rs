@@ -33,6 +33,12 @@ pub struct EventOrigin {
     pub public_only: bool,
     #[serde(deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub press: Option<Press>,
+    /// By the platform's date it was sent too long ago to be obeyed as a command.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "is_false")]
+    pub late: bool,
+    /// Length of a message whose text is not kept.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
+    pub withheld_chars: Option<u32>,
 }
 
 impl EventOrigin {
@@ -220,6 +226,7 @@ mod tests {
             replies_to: Some("41".into()),
             public_only: true,
             press: Some(press),
+            ..EventOrigin::default()
         };
         assert_eq!(origin, expected);
         let of_a_press = json!({ "actor": null, "approver": false, "reply": false, "repliesTo": null, "target": {} });

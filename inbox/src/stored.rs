@@ -40,6 +40,9 @@ pub struct NewEvent {
     pub overheard: bool,
     /// Lines for the transcript: what the person said.
     pub said: Vec<NewSaid>,
+    /// Above its limits it leaves no row at all, whatever its state.
+    #[serde(default)]
+    pub unrecorded_over_limit: bool,
 }
 
 /// A line for the transcript.

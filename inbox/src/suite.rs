@@ -34,6 +34,7 @@ fn event(key: &str) -> NewEvent {
         limits: vec![],
         limit_notice: None,
         overheard: false,
+        unrecorded_over_limit: false,
         said: vec![],
     }
 }

@@ -63,6 +63,7 @@ fn event(key: &str, conversation: &str) -> NewEvent {
         limits: vec![],
         limit_notice: None,
         overheard: false,
+        unrecorded_over_limit: false,
         said: vec![],
     }
 }

@@ -61,7 +61,7 @@ impl Player<'_> {
     async fn deed(&mut self, deed: &Deed) -> Result<(), Mismatch> {
         match deed {
             Deed::Write { who, text, name } => {
-                let update = telegram::message(self.number(), who, text);
+                let update = telegram::message(self.number(), who, text, self.host.now_ms());
                 self.deliver(name, update).await
             }
             Deed::Repeat { name } => {
@@ -69,7 +69,8 @@ impl Player<'_> {
                 self.webhook(SECRET_TOKEN, &update, 200).await
             }
             Deed::Forge { text } => {
-                let update = telegram::message(self.number(), crate::step::OWNER, text);
+                let update =
+                    telegram::message(self.number(), crate::step::OWNER, text, self.host.now_ms());
                 self.webhook("a-guess", &update, 401).await
             }
             Deed::Press { who, button, under, name } => self.press(who, button, under, name).await,

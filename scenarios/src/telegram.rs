@@ -118,11 +118,11 @@ fn text_of(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// The update of a private message.
-pub fn message(update: u64, who: &str, text: &str) -> Value {
+/// The update of a private message, sent at this time.
+pub fn message(update: u64, who: &str, text: &str, now_ms: i64) -> Value {
     let id: u64 = who.parse().unwrap_or(0);
     json!({ "update_id": update, "message": {
-        "message_id": update, "from": { "id": id, "is_bot": false }, "chat": { "id": id, "type": "private" }, "date": 1, "text": text } })
+        "message_id": update, "from": { "id": id, "is_bot": false }, "chat": { "id": id, "type": "private" }, "date": now_ms / 1000, "text": text } })
 }
 
 /// The update of a button pressed under a message.

@@ -8,7 +8,7 @@ use crate::approval::{
     RenewedAnswer, RenewedRequest, SettleAnswer, SettleRequest, WaitQuery,
 };
 use crate::backup::{Backup, BackupList, RestoreRequest, Restored};
-use crate::budget::{BudgetAnswer, BudgetUpdate};
+use crate::budget::{BudgetAnswer, BudgetText, BudgetTextRequest, BudgetUpdate};
 use crate::chat::{ChatAnswer, ChatRequest, OwnerContext, OwnerContextUpdate};
 use crate::halt::{
     HaltAnswer, HaltCheck, HaltCheckAnswer, HaltList, HaltRequest, ResumeAnswer, ResumeRequest,
@@ -95,6 +95,7 @@ calls! { PersonalAssistant:
         callers: [WebhookAggregator, MonitoringDashboard],
         idempotent: true,
         statuses: [200, 202],
+        refusals: [NotFound],
         request: HaltRequest,
         reply: HaltAnswer,
         example: r#"{"taskId": "deploy-42", "reason": "Wrong version."}"#,
@@ -104,6 +105,7 @@ calls! { PersonalAssistant:
         access: OWNER,
         callers: [WebhookAggregator, MonitoringDashboard],
         idempotent: true,
+        refusals: [NotFound],
         request: ResumeRequest,
         reply: ResumeAnswer,
         example: r#"{"taskId": "deploy-42"}"#,
@@ -129,7 +131,7 @@ calls! { PersonalAssistant:
     /// Read limits, spending and holds.
     Get ReadBudget "/api/budget" {
         access: READERS,
-        callers: [WebhookAggregator, MonitoringDashboard],
+        callers: [MonitoringDashboard],
         reply: BudgetAnswer,
     }
     /// Set limits, or go back to those of the configuration.
@@ -166,6 +168,14 @@ calls! { PersonalAssistant:
         request: RestoreRequest,
         reply: Restored,
         example: r#"{"backup": "2026-11-27T03-00-00Z"}"#,
+    }
+    /// Read in a sentence what a person may know of the budget.
+    Post TellBudget "/internal/budget" {
+        access: Access::Internal,
+        callers: [WebhookAggregator],
+        idempotent: true,
+        request: BudgetTextRequest,
+        reply: BudgetText,
     }
     /// Hand on a button press that the aggregator has checked.
     Post Press "/internal/press" {

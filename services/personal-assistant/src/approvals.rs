@@ -87,7 +87,7 @@ pub async fn one(
     }
     let row = store::approval(&*deps.sql, &id).await?;
     if who == Principal::Scope(Scope::Agent) && !row.was_requested_by(Scope::Agent.as_str()) {
-        return Err(ApiError::not_found("approval with this id"));
+        return Err(store::no_approval());
     }
     let row = until_decided(&deps, row, i64::from(wait) * 1_000).await?;
     row.wire(deps.clock.now_ms()).map(Json)

@@ -5,6 +5,7 @@
 //! overrides it until it is reset.
 
 use crate::actor::actor;
+use crate::authority::Authority;
 use crate::ledger::{self, Amounts};
 use crate::limits::{Limits, set_rule};
 use crate::store::{self, Answers};
@@ -12,12 +13,13 @@ use crate::wrong::{check_amount, refuse};
 use crate::{Deps, owner, window};
 use axum::extract::State;
 use axum::{Extension, Json};
-use contracts::Micros;
-use contracts::budget::{BudgetAnswer, BudgetScope, BudgetUpdate};
-use platform::edge::{ApiResult, JsonBody, Principal};
-use platform::ports::SqlExt;
+use contracts::budget::{BudgetAnswer, BudgetScope, BudgetText, BudgetTextRequest, BudgetUpdate};
+use contracts::{ErrorCode, Micros, Shard};
+use platform::edge::{ApiError, ApiResult, JsonBody, Principal};
+use platform::ports::{SqlExt, Statement};
 use platform::sql;
 use platform::time::rfc3339;
+use serde::Deserialize;
 
 /// `GET /api/budget`.
 pub async fn read(State(deps): State<Deps>) -> ApiResult<Json<BudgetAnswer>> {
@@ -83,4 +85,62 @@ pub async fn update(
         Answers::of(&*deps.sql, batch).await?;
     }
     Ok(Json(answer(&deps).await?))
+}
+
+/// `POST /internal/budget`: the owner reads every limit, an approver the spending of his endpoint.
+pub async fn tell(
+    State(deps): State<Deps>,
+    JsonBody(request): JsonBody<BudgetTextRequest>,
+) -> ApiResult<Json<BudgetText>> {
+    let lines = match Authority::of_person(&request.actor) {
+        Authority::Owner => answer(&deps).await?.scopes.iter().map(line).collect(),
+        Authority::Endpoint(own) => of_endpoint(&deps, &own).await?,
+        Authority::Nobody => {
+            return Err(ApiError::new(ErrorCode::Forbidden, "The actor names no approver."));
+        }
+    };
+    Ok(Json(BudgetText { message: lines.join("\n") }))
+}
+
+fn line(scope: &BudgetScope) -> String {
+    format!(
+        "{} ({}): {} spent, {} held, {} of {} left",
+        scope.scope, scope.label, scope.spent, scope.held, scope.remaining, scope.limit
+    )
+}
+
+#[derive(Deserialize)]
+struct Spending {
+    spent_u: i64,
+    held_u: i64,
+}
+
+async fn of_endpoint(deps: &Deps, own: &Shard) -> ApiResult<Vec<String>> {
+    let owner = owner::read(deps).await?;
+    let now_ms = deps.clock.now_ms();
+    let mut lines = Vec::new();
+    for scope in owner.scopes(deps, now_ms, "")? {
+        let found: Option<Spending> = deps.sql.one(spending(own, &scope.key, now_ms)).await?;
+        let Spending { spent_u, held_u } = found.unwrap_or(Spending { spent_u: 0, held_u: 0 });
+        lines.push(format!(
+            "here ({}): {} spent, {} held",
+            scope.window.label,
+            Micros(spent_u),
+            Micros(held_u)
+        ));
+    }
+    Ok(lines)
+}
+
+/// Posted costs and holds of this endpoint's tasks in one scope.
+fn spending(own: &Shard, scope: &str, now_ms: i64) -> Statement {
+    sql!(
+        "SELECT COALESCE(SUM((SELECT COALESCE(SUM(p.amt_u), 0) FROM posted p WHERE p.task = h.task)), 0) AS spent_u,
+                COALESCE(SUM(CASE WHEN h.exp > ?3 THEN h.amt_u ELSE 0 END), 0) AS held_u
+         FROM hold h JOIN approvals a ON a.task = h.task
+         WHERE h.scope = ?1 AND substr(a.event_id, 1, length(?2)) = ?2",
+        scope,
+        format!("{own}."),
+        now_ms
+    )
 }

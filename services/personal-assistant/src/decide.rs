@@ -6,6 +6,7 @@
 //! and the approval stays pending.
 
 use crate::actor::{actor, check_text};
+use crate::authority::Authority;
 use crate::ledger::{self, Amounts, Reserve, Shortfall};
 use crate::store::{self, Answers, ApprovalRow, CLAIM_WINDOW_MS, HALTED, SKEW_MS};
 use crate::{Deps, ask, owner, stake};
@@ -26,6 +27,7 @@ pub async fn decide(
 ) -> ApiResult<Json<Approval>> {
     check_text("reason", request.reason.as_deref())?;
     check_text("actor", request.actor.as_deref())?;
+    let authority = Authority::of(who, request.actor.as_deref());
     let actor = actor(who, request.actor);
     let word = OwnerDecision {
         id: &id,
@@ -33,6 +35,7 @@ pub async fn decide(
         reason: request.reason.as_deref(),
         version: request.version,
         actor: &actor,
+        authority: &authority,
     };
     let row = take(&deps, word).await?;
     row.wire(deps.clock.now_ms()).map(Json)
@@ -47,11 +50,15 @@ pub struct OwnerDecision<'a> {
     /// The version that was shown; any other version is refused.
     pub version: Option<u32>,
     pub actor: &'a str,
+    pub authority: &'a Authority,
 }
 
 /// The reason that a decision changed nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum DecideError {
+    /// It does not exist, or belongs to another endpoint: the two read alike.
+    #[error("no such approval for this person")]
+    NotFound,
     #[error("decided before")]
     AlreadyDecided(Box<ApprovalRow>, ApprovalState),
     #[error("it was shown in another version")]
@@ -75,6 +82,7 @@ impl From<ApiError> for DecideError {
 impl From<DecideError> for ApiError {
     fn from(error: DecideError) -> Self {
         match error {
+            DecideError::NotFound => store::no_approval(),
             DecideError::AlreadyDecided(row, state) => {
                 let by = row.decided_by.clone().unwrap_or_else(|| "expiry".to_owned());
                 let at = rfc3339(row.decided_at.unwrap_or(row.expires_at));
@@ -118,6 +126,9 @@ pub fn over_budget(short: &Shortfall) -> ApiError {
 /// Decides, or returns the reason that nothing changed.
 pub async fn take(deps: &Deps, word: OwnerDecision<'_>) -> Result<ApprovalRow, DecideError> {
     let seen = store::approval(&*deps.sql, word.id).await?;
+    if !word.authority.may_decide(deps, &seen).await? {
+        return Err(DecideError::NotFound);
+    }
     let now_ms = deps.clock.now_ms();
     refuse_decided(&seen, now_ms)?;
     if let Some(version) = word.version.filter(|version| *version != seen.version) {

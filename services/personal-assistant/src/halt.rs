@@ -4,6 +4,7 @@
 //! halt takes effect without delay, even for a task that does not exist yet.
 
 use crate::actor::{actor, check_text};
+use crate::authority::Authority;
 use crate::store::{self, Answers, ApprovalRow};
 use crate::{Deps, ask};
 use axum::extract::State;
@@ -15,7 +16,7 @@ use contracts::halt::{
 };
 use contracts::{Problem, TaskId};
 use http::StatusCode;
-use platform::edge::{ApiResult, JsonBody, Principal};
+use platform::edge::{ApiError, ApiResult, JsonBody, Principal};
 use platform::ports::{ClockExt, SqlExt, Statement};
 use platform::sql;
 use platform::time::rfc3339;
@@ -76,28 +77,63 @@ pub async fn halt(
     check_task(request.task_id.as_ref())?;
     check_text("reason", request.reason.as_deref())?;
     check_text("actor", request.actor.as_deref())?;
-    let by = actor(who, request.actor);
-    let reason = request.reason.unwrap_or_else(|| "No reason was given.".to_owned());
+    let authority = Authority::of(who, request.actor.as_deref());
+    check_reach(&authority, request.task_id.as_ref())?;
+    let order = Order {
+        reason: request.reason.unwrap_or_else(|| "No reason was given.".to_owned()),
+        by: actor(who, request.actor),
+        authority,
+    };
     let answer = match request.task_id {
-        Some(task) => halt_task(&deps, task, &reason, &by).await?,
-        None => halt_all(&deps, &reason, &by).await?,
+        Some(task) => halt_task(&deps, task, &order).await?,
+        None => halt_all(&deps, &order).await?,
     };
     let (answer, status) = answer;
     Ok((status, Json(answer)).into_response())
 }
 
-/// Writes the halt, unless the same target is already halted.
-fn write(deps: &Deps, target: &str, reason: &str, by: &str, level: &str) -> Statement {
+/// Who halts, and why.
+struct Order {
+    authority: Authority,
+    reason: String,
+    by: String,
+}
+
+/// Everything may be halted by everyone who may decide anything: stopping is the safe direction. A
+/// single task only by who may decide about it; the refusal is that of an unknown task.
+fn check_reach(authority: &Authority, task: Option<&TaskId>) -> ApiResult<()> {
+    match task {
+        Some(task) if !authority.may_stop(task) => Err(ApiError::not_found("task with this id")),
+        None if *authority == Authority::Nobody => {
+            Err(Problem::field("actor", "`actor` names no approver.", "Name who asks.").into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes the halt, unless the same target is already halted by the same authority.
+fn write(deps: &Deps, target: &str, order: &Order, level: &str) -> Statement {
     let text = format!(
-        "INSERT INTO halt (id, target, reason, halted_by, at, level)
-         SELECT ?1, ?2, ?3, ?4, ?5, {level} WHERE NOT EXISTS (SELECT 1 FROM halt t WHERE t.target = ?2 AND t.resumed_at IS NULL) RETURNING id"
+        "INSERT INTO halt (id, target, reason, halted_by, at, endpoint, level)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, {level}
+         WHERE NOT EXISTS (SELECT 1 FROM halt t WHERE t.target = ?2 AND t.endpoint = ?6 AND t.resumed_at IS NULL) RETURNING id"
     );
     Statement::new(text)
         .bind(format!("hlt_{}", deps.clock.ulid()))
         .bind(target)
-        .bind(reason)
-        .bind(by)
+        .bind(&order.reason)
+        .bind(&order.by)
         .bind(deps.clock.now_ms())
+        .bind(order.authority.halts_as())
+}
+
+/// The halt of this target by this authority.
+fn in_force(target: &str, order: &Order) -> Statement {
+    sql!(
+        "SELECT target, reason, halted_by, at, level, resumed_at FROM halt WHERE target = ?1 AND endpoint = ?2 AND resumed_at IS NULL",
+        target,
+        order.authority.halts_as()
+    )
 }
 
 /// Marks a repeated halt as stopped if its task no longer runs.
@@ -119,8 +155,7 @@ fn status(new: bool, level: HaltLevel) -> StatusCode {
 async fn halt_task(
     deps: &Deps,
     task: TaskId,
-    reason: &str,
-    by: &str,
+    order: &Order,
 ) -> ApiResult<(HaltAnswer, StatusCode)> {
     let now_ms = deps.clock.now_ms();
     let target = target(Some(&task));
@@ -129,8 +164,8 @@ async fn halt_task(
          WHERE task = ?1 AND state = 'pending' RETURNING id",
         task.as_str(),
         now_ms,
-        by,
-        reason
+        &order.by,
+        &order.reason
     );
     let mirror = sql!(
         "UPDATE delivery SET revision = revision + 1, state = 'queued', error = NULL, attempts = 0, due_at = ?2
@@ -140,17 +175,13 @@ async fn halt_task(
     );
     // A run that has ended or was refused is already stopped.
     let level = "CASE WHEN EXISTS (SELECT 1 FROM approvals a WHERE 'task:' || a.task = ?2 AND a.state IN ('consumed', 'rejected', 'expired', 'cancelled')) THEN 'stopped' ELSE 'accepted' END";
-    let level_now = sql!(
-        "SELECT target, reason, halted_by, at, level, resumed_at FROM halt WHERE target = ?1 AND resumed_at IS NULL",
-        &target
-    );
     let again = stopped_meanwhile(task.as_str(), &target, now_ms);
     let batch = vec![
         again,
-        write(deps, &target, reason, by, level),
+        write(deps, &target, order, level),
         cancel,
         mirror,
-        level_now,
+        in_force(&target, order),
         store::approval_by_task(task.as_str()),
     ];
     let mut answers = Answers::of(&*deps.sql, batch).await?;
@@ -198,19 +229,15 @@ pub(crate) async fn confirm_all(deps: &Deps) -> ApiResult<()> {
     Ok(())
 }
 
-async fn halt_all(deps: &Deps, reason: &str, by: &str) -> ApiResult<(HaltAnswer, StatusCode)> {
+async fn halt_all(deps: &Deps, order: &Order) -> ApiResult<(HaltAnswer, StatusCode)> {
     // `?5` is the time of the halt.
     let level = format!("CASE WHEN {} THEN 'accepted' ELSE 'stopped' END", running("?5"));
     let affected = sql!(
         "SELECT event_id AS id FROM approvals WHERE state IN ('approved', 'claimed') AND event_id IS NOT NULL ORDER BY requested_at DESC LIMIT ?1",
         WAKE_MAX
     );
-    let level_now = sql!(
-        "SELECT target, reason, halted_by, at, level, resumed_at FROM halt WHERE target = 'all' AND resumed_at IS NULL"
-    );
-    let mut answers =
-        Answers::of(&*deps.sql, vec![write(deps, "all", reason, by, &level), level_now, affected])
-            .await?;
+    let batch = vec![write(deps, "all", order, &level), in_force("all", order), affected];
+    let mut answers = Answers::of(&*deps.sql, batch).await?;
     let new = answers.any();
     let row: Stored = answers.one()?.ok_or_else(|| store::unreadable("halt"))?;
     let events: Vec<Event> = answers.all()?;
@@ -230,7 +257,8 @@ struct Event {
     id: String,
 }
 
-/// `POST /api/resume`: ends one task's halt, or the halt of all. Cancelled work stays cancelled.
+/// `POST /api/resume`: ends one task's halt, or the halt of all. Cancelled work stays cancelled. An
+/// approver ends the halts of his endpoint; those of the owner and of other endpoints stay.
 pub async fn resume(
     State(deps): State<Deps>,
     Extension(who): Extension<Principal>,
@@ -246,23 +274,29 @@ pub async fn resume(
         )
         .into());
     }
+    let authority = Authority::of(who, request.actor.as_deref());
+    check_reach(&authority, request.task_id.as_ref())?;
     let target = target(request.task_id.as_ref());
     let end = sql!(
-        "UPDATE halt SET resumed_at = ?2, resumed_by = ?3 WHERE target = ?1 AND resumed_at IS NULL RETURNING id",
+        "UPDATE halt SET resumed_at = ?2, resumed_by = ?3 WHERE target = ?1 AND resumed_at IS NULL AND (?4 OR endpoint = ?5) RETURNING id",
         &target,
         deps.clock.now_ms(),
-        actor(who, request.actor)
+        actor(who, request.actor),
+        authority == Authority::Owner,
+        authority.halts_as()
     );
-    let success = !deps.sql.query(end).await?.is_empty();
+    let others = sql!("SELECT id FROM halt WHERE target = ?1 AND resumed_at IS NULL", &target);
+    let mut answers = Answers::of(&*deps.sql, vec![end, others]).await?;
+    let (lifted, remains) = (answers.any(), answers.any());
     deps.signal.notify(KEY);
     let what =
         request.task_id.as_ref().map_or_else(|| "Everything".to_owned(), ToString::to_string);
-    let message = if success {
-        format!("{what} may start again.")
-    } else {
-        format!("{what} was not halted.")
+    let message = match (lifted, remains) {
+        (_, true) => "A halt that you cannot lift is in force. The owner lifts it with `quintet resume` or in the dashboard.".to_owned(),
+        (true, false) => format!("{what} may start again."),
+        (false, false) => format!("{what} was not halted."),
     };
-    Ok(Json(ResumeAnswer { success, task_id: request.task_id, message }))
+    Ok(Json(ResumeAnswer { success: lifted && !remains, task_id: request.task_id, message }))
 }
 
 /// Whether everything is halted.

@@ -8,6 +8,7 @@ mod actor;
 mod approvals;
 mod approve;
 mod ask;
+mod authority;
 mod backups;
 mod budget;
 mod chat;
@@ -69,6 +70,7 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .call(calls::ListBackups, backups::list)
         .call(calls::MakeBackup, backups::make)
         .call(calls::Restore, backups::restore)
+        .call(calls::TellBudget, budget::tell)
         .call(calls::Press, press::press)
         .call(calls::BreakTie, tie_break::tie_break)
         .call(calls::CheckHalts, halt::check)

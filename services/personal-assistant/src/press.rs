@@ -1,6 +1,7 @@
 //! `POST /internal/press`: a button under a question. Its token must be known, and must come from
 //! the chat it was sent to.
 
+use crate::authority::Authority;
 use crate::decide::{self, DecideError, OwnerDecision};
 use crate::{Deps, actor};
 use axum::Json;
@@ -53,12 +54,14 @@ pub async fn press(
             None,
         )));
     };
+    let authority = Authority::of_person(&press.actor);
     let word = OwnerDecision {
         id: &button.approval,
         decision: button.decision,
         reason: None,
         version: Some(button.version),
         actor: &press.actor,
+        authority: &authority,
     };
     let id = Some(ApprovalId::new(&button.approval));
     match decide::take(&deps, word).await {
@@ -94,7 +97,7 @@ fn told(error: DecideError) -> Result<(&'static str, String), ApiError> {
                 ),
             )
         }
-        DecideError::OtherVersion(_) => {
+        DecideError::OtherVersion(_) | DecideError::NotFound => {
             ("no_longer_valid", "This button is no longer valid.".to_owned())
         }
         DecideError::OverBudget(short) => (

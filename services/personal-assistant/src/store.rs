@@ -159,9 +159,14 @@ pub fn approval_by_task(task: &str) -> Statement {
     sql!("SELECT * FROM approvals WHERE task = ?1", task)
 }
 
+/// The refusal of an unknown approval.
+pub fn no_approval() -> ApiError {
+    ApiError::not_found("approval with this id")
+}
+
 /// Reads one approval, or 404.
 pub async fn approval(sql: &dyn Sql, id: &str) -> ApiResult<ApprovalRow> {
-    sql.one(approval_by_id(id)).await?.ok_or_else(|| ApiError::not_found("approval with this id"))
+    sql.one(approval_by_id(id)).await?.ok_or_else(no_approval)
 }
 
 /// Whether everything or the task is halted; the column is `halted`.

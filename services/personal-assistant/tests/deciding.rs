@@ -153,3 +153,109 @@ async fn concurrent_decisions_have_exactly_one_winner() {
     let approved = bed.ask("t1", 5.0).await["approved"] == true;
     assert_eq!(held, if approved { 5.0 } else { 0.0 });
 }
+
+/// Work of `telegram.main`, asked there; the approval's id.
+async fn of_main(bed: &Bed) -> Value {
+    bed.ask_in_chat("t1", 5.0).await["approvalId"].clone()
+}
+
+fn decide_path(id: &Value) -> String {
+    format!("/api/approvals/{}/decide", id.as_str().unwrap())
+}
+
+#[tokio::test]
+async fn decision_of_another_endpoints_approver_reads_like_an_unknown_id() {
+    let bed = Bed::new();
+    let id = of_main(&bed).await;
+    let path = decide_path(&id);
+    let unknown = decide_path(&json!("apr_01ARZ3NDEKTSV4RRFFQ69G5FAV"));
+    for decision in ["approve", "reject"] {
+        for actor in
+            ["telegram:other:2", "slack:main:2", "telegram:mainx:2", "unknown", "telegram:main:"]
+        {
+            let word = json!({"decision": decision, "actor": actor});
+            let (status, mut problem) = bed.post(AGGREGATOR, &path, word.clone()).await;
+            let (_, mut none) = bed.post(AGGREGATOR, &unknown, word).await;
+            for answer in [&mut problem, &mut none] {
+                answer
+                    .as_object_mut()
+                    .unwrap()
+                    .retain(|key, _| key != "requestId" && key != "instance");
+            }
+            assert_eq!((status, problem), (404, none), "{actor} {decision}");
+        }
+        let (status, _) = bed.post(AGGREGATOR, &path, json!({"decision": decision})).await;
+        assert_eq!(status, 404, "the aggregator names who decides");
+    }
+    assert_eq!(bed.ask_in_chat("t1", 5.0).await["state"], "pending");
+    let word = json!({"decision": "approve", "actor": "telegram:main:1"});
+    let (status, decided) = bed.post(AGGREGATOR, &path, word).await;
+    assert_eq!(
+        (status, &decided["state"], &decided["decidedBy"]),
+        (200, &json!("approved"), &json!("telegram:main:1"))
+    );
+    // Who won is told to those who might have decided, and to nobody else.
+    let late = |actor| json!({"decision": "reject", "actor": actor});
+    assert_eq!(bed.post(AGGREGATOR, &path, late("telegram:main:3")).await.0, 409);
+    assert_eq!(bed.post(AGGREGATOR, &path, late("telegram:other:2")).await.0, 404);
+}
+
+#[tokio::test]
+async fn decision_about_another_programs_work_is_for_those_who_were_asked() {
+    let bed = Bed::new();
+    let target = json!({"channel": "telegram", "endpoint": "main", "chat": "1", "direct": true});
+    let targets = serde_json::from_value(json!([target])).unwrap();
+    let answer = contracts::outbox::Approvers { targets };
+    bed.neighbours.on::<contracts::calls::webhook_aggregator::ListApprovers>(move |(), ()| {
+        Ok(answer.clone())
+    });
+    let path = decide_path(&bed.ask("deploy-42", 5.0).await["approvalId"]);
+    let word = |actor| json!({"decision": "reject", "actor": actor});
+    assert_eq!(bed.post(AGGREGATOR, &path, word("telegram:other:2")).await.0, 404);
+    assert_eq!(bed.post(AGGREGATOR, &path, word("telegram:main:1")).await.0, 200);
+}
+
+#[tokio::test]
+async fn decision_by_the_web_console_and_the_dashboard_reaches_everything() {
+    for (token, actor) in [(AGGREGATOR, "web:console:owner"), (DASHBOARD, "dashboard")] {
+        let bed = Bed::new();
+        let path = decide_path(&of_main(&bed).await);
+        let word = json!({"decision": "reject", "actor": actor});
+        assert_eq!(bed.post(token, &path, word).await.0, 200, "{actor}");
+    }
+}
+
+#[tokio::test]
+async fn press_of_a_person_of_another_endpoint_changes_nothing() {
+    let bed = Bed::new();
+    of_main(&bed).await;
+    let buttons = bed.deliveries()[0].buttons.clone().unwrap();
+    let press = json!({"token": buttons.approve, "channel": "telegram", "endpoint": "main", "chat": "700100200", "actor": "telegram:other:2"});
+    let (_, answer) = bed.post(AGGREGATOR, "/internal/press", press).await;
+    assert_eq!(answer["outcome"], "no_longer_valid");
+    assert_eq!(bed.ask_in_chat("t1", 5.0).await["state"], "pending");
+}
+
+#[tokio::test]
+async fn budget_told_to_an_approver_holds_his_own_endpoint_only() {
+    let bed = Bed::new();
+    let asked = bed.ask_in_chat("t1", 5.0).await;
+    assert_eq!(bed.decide(&asked["approvalId"], "approve").await.0, 200);
+    let token = bed.claimed("deploy-42", 1.5).await;
+    bed.settle("deploy-42", &token, Some(1.25), "success").await;
+    let told = async |actor: &str| {
+        let (status, answer) =
+            bed.post(AGGREGATOR, "/internal/budget", json!({"actor": actor})).await;
+        (status, answer["message"].as_str().unwrap_or_default().to_owned())
+    };
+    let (status, mine) = told("telegram:main:1").await;
+    assert_eq!(status, 200);
+    assert!(mine.contains("$0.00 spent, $5.00 held") && !mine.contains("1.25"), "{mine}");
+    let (_, other) = told("telegram:other:2").await;
+    assert!(other.contains("$0.00 spent, $0.00 held") && !other.contains('5'), "{other}");
+    let (_, owner) = told("web:console:owner").await;
+    assert!(owner.contains("$1.25 spent, $5.00 held, $43.75 of $50.00 left"), "{owner}");
+    assert_eq!(told("unknown").await.0, 403);
+    assert_eq!(bed.post(OPERATOR, "/internal/budget", json!({"actor": "x"})).await.0, 404);
+    assert_eq!(bed.send(AGGREGATOR, "GET", "/api/budget", Value::Null).await.0, 403);
+}

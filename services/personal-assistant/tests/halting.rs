@@ -152,3 +152,75 @@ async fn halt_is_202_when_new_and_200_when_stopped() {
     assert_eq!(bed.post(OPERATOR, "/api/resume", json!({"all": true, "taskId": "x"})).await.0, 422);
     assert_eq!(bed.post(OPERATOR, "/api/resume", json!({"all": true})).await.0, 200);
 }
+
+async fn resume_as(bed: &Bed, actor: &str) -> Value {
+    bed.post(AGGREGATOR, "/api/resume", json!({"all": true, "actor": actor})).await.1
+}
+
+async fn halt_as(bed: &Bed, actor: &str) {
+    let (status, answer) =
+        bed.post(AGGREGATOR, "/api/halt", json!({"all": true, "actor": actor})).await;
+    assert!(status < 300, "{answer}");
+}
+
+async fn all_halted(bed: &Bed) -> bool {
+    bed.get(OPERATOR, "/api/halts").await["all"] == true
+}
+
+#[tokio::test]
+async fn halt_of_the_owner_outlasts_the_resume_of_an_approver() {
+    let bed = Bed::new();
+    for owners_first in [true, false] {
+        if !owners_first {
+            halt_as(&bed, "telegram:main:1").await;
+        }
+        bed.post(OPERATOR, "/api/halt", json!({"all": true, "reason": "fire"})).await;
+        for actor in ["telegram:main:1", "telegram:other:2", "unknown", "telegram:main"] {
+            assert_ne!(resume_as(&bed, actor).await["success"], true, "{actor}");
+            assert!(all_halted(&bed).await, "{actor}");
+        }
+        assert_eq!(bed.ask("t1", 0.0).await["code"], "halted");
+        assert_eq!(bed.post(OPERATOR, "/api/resume", json!({})).await.1["success"], true);
+        assert!(!all_halted(&bed).await);
+    }
+}
+
+#[tokio::test]
+async fn halt_of_one_endpoint_is_lifted_by_its_approvers_and_the_owner_only() {
+    let bed = Bed::new();
+    halt_as(&bed, "telegram:main:1").await;
+    halt_as(&bed, "telegram:other:2").await;
+    assert_eq!(bed.get(OPERATOR, "/api/halts").await["halts"].as_array().unwrap().len(), 2);
+    let answer = resume_as(&bed, "telegram:main:3").await;
+    assert_eq!(answer["success"], false);
+    let message = answer["message"].as_str().unwrap();
+    assert!(message.contains("quintet resume") && !message.contains("other"), "{message}");
+    assert!(all_halted(&bed).await, "the halt of the other endpoint stays");
+    assert_eq!(resume_as(&bed, "telegram:other:2").await["success"], true);
+    assert!(!all_halted(&bed).await);
+    halt_as(&bed, "telegram:main:1").await;
+    assert_eq!(resume_as(&bed, "web:console:owner").await["success"], true);
+    assert_eq!(resume_as(&bed, "web:console:owner").await["success"], false);
+}
+
+#[tokio::test]
+async fn halt_of_another_endpoints_task_reads_like_an_unknown_one() {
+    let bed = Bed::new();
+    let task = |task: &str, actor: &str| json!({"taskId": task, "actor": actor});
+    for path in ["/api/halt", "/api/resume"] {
+        for (id, actor) in
+            [(EVENT, "telegram:other:2"), ("deploy-42", "telegram:main:1"), (EVENT, "unknown")]
+        {
+            let (status, problem) = bed.post(AGGREGATOR, path, task(id, actor)).await;
+            assert_eq!(
+                (status, &problem["detail"]),
+                (404, &json!("There is no task with this id.")),
+                "{path} {id} {actor}"
+            );
+        }
+    }
+    assert_eq!(bed.get(OPERATOR, "/api/halts").await["halts"], json!([]));
+    assert_eq!(bed.post(AGGREGATOR, "/api/halt", task(EVENT, "telegram:main:1")).await.0, 202);
+    let (_, answer) = bed.post(AGGREGATOR, "/api/resume", task(EVENT, "telegram:main:1")).await;
+    assert_eq!(answer["success"], true);
+}

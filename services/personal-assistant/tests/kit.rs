@@ -25,6 +25,7 @@ use tower::ServiceExt;
 pub const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0001_personal_assistant.sql"),
     include_str!("../../../migrations/0006_claim_epoch.sql"),
+    include_str!("../../../migrations/0007_halt_endpoint.sql"),
 ];
 pub const OPERATOR: &str = "token-operator";
 pub const VIEWER: &str = "token-viewer";

@@ -164,7 +164,7 @@ fn endpoint(
     mut section: Section<'_>,
 ) -> Option<Endpoint> {
     let api_base = section.url("api_base").unwrap_or_else(|| channel.default_api_base().to_owned());
-    let connection = channel.connect(&mut section, api_base);
+    let connection = channel.connect(name, &mut section, api_base);
     let approvers = section.texts("approvers").unwrap_or_default();
     let senders = section.texts("senders").unwrap_or_else(|| approvers.clone());
     let local = section.flag("local").unwrap_or(false);

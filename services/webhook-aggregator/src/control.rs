@@ -57,7 +57,7 @@ pub fn parse(text: &str) -> Option<ControlCommand> {
 
 /// The text of `/start` and `/help`.
 pub const HELP: &str = "I am Quintet. Write what you need and the best agent will answer. To choose an agent yourself, start with its name, such as @codegen or /security.\n\n\
-    For the owner:\n/halt – stop everything now\n/resume – start work again\n/approve ID, /reject ID – decide a pending approval\n/budget – today's spending and what is left\n/help – show this text";
+    For the approvers here:\n/halt – stop everything now\n/resume – lift your halt\n/approve ID, /reject ID – decide a pending approval\n/budget – what the work from here has spent\n/help – show this text";
 
 #[cfg(test)]
 mod tests {

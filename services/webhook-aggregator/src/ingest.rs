@@ -17,6 +17,13 @@ use platform::ports::PortError;
 const BODY_BYTES_MAX: usize = 1 << 20;
 /// A message is kept up to this many characters; what is longer ends with an ellipsis.
 const TEXT_CHARS_MAX: usize = 16_000;
+/// A command or a press older than this is not obeyed: it was held back on its way, and what it was
+/// meant for may be over.
+const COMMAND_AGE_MS_MAX: i64 = 10 * 60_000;
+/// Messages a minute that are recorded from one stranger, and from all strangers of an endpoint.
+/// A message above that is acknowledged and leaves no row.
+const STRANGER_PER_MINUTE: u32 = 5;
+const STRANGERS_PER_MINUTE: u32 = 60;
 /// Maximum bytes kept of an unreadable body.
 const RAW_BYTES_MAX: usize = 64 << 10;
 
@@ -117,6 +124,9 @@ fn new_event(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8]) ->
             actor,
             approver,
             reply: inbound.is_reply,
+            late: inbound
+                .sent_ms
+                .is_some_and(|sent| deps.clock.now_ms().saturating_sub(sent) > COMMAND_AGE_MS_MAX),
             replies_to: inbound.replies_to,
             ..EventOrigin::default()
         },
@@ -127,30 +137,48 @@ fn new_event(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8]) ->
         limit_notice: None,
         overheard: false,
         said: Vec::new(),
+        unrecorded_over_limit: false,
     };
-    match inbound.kind {
-        Kind::Ignored(reason) => ignore(&mut event, Stage::Ignored, reason),
-        Kind::Quarantined(reason) => {
-            ignore(&mut event, Stage::Quarantined, reason);
-            event.raw = Some(
-                String::from_utf8_lossy(body.get(..RAW_BYTES_MAX).unwrap_or(body)).into_owned(),
-            );
-        }
+    if standing == Standing::Stranger {
+        limit_stranger(endpoint, &mut event);
+    }
+    let (kind, forwarded) = (inbound.kind, inbound.forwarded);
+    if let Kind::Quarantined(_) = kind {
+        let kept = body.get(..RAW_BYTES_MAX).unwrap_or(body);
+        event.raw = Some(String::from_utf8_lossy(kept).into_owned());
+    }
+    fill(deps, endpoint, &mut event, kind, forwarded, standing);
+    event
+}
+
+/// Adds what the person did.
+fn fill(
+    deps: &Deps,
+    endpoint: &Endpoint,
+    event: &mut NewEvent,
+    kind: Kind,
+    forwarded: Option<String>,
+    standing: Standing,
+) {
+    match kind {
+        Kind::Ignored(reason) => ignore(event, Stage::Ignored, reason),
+        Kind::Quarantined(reason) => ignore(event, Stage::Quarantined, reason),
         Kind::Press { token, callback } => {
             event.control = true;
             "button".clone_into(&mut event.text);
             event.origin.press = Some(Press { token, callback });
         }
-        Kind::Message { text } => content(deps, endpoint, &mut event, text, standing),
+        Kind::Message { text } => {
+            content(deps, endpoint, event, Said { text, forwarded }, standing);
+        }
         Kind::Overheard { text } => {
-            content(deps, endpoint, &mut event, text, standing);
+            content(deps, endpoint, event, Said { text, forwarded }, standing);
             event.overheard = true;
             if event.state != Stage::Received {
                 event.text.clear();
             }
         }
     }
-    event
 }
 
 fn ignore(event: &mut NewEvent, state: Stage, reason: &str) {
@@ -159,32 +187,63 @@ fn ignore(event: &mut NewEvent, state: Stage, reason: &str) {
     event.semantic_key = None;
 }
 
-fn content(
-    deps: &Deps,
-    endpoint: &Endpoint,
-    event: &mut NewEvent,
+/// Strangers have counts of their own, so that they take no room from those who are heard.
+fn limit_stranger(endpoint: &Endpoint, event: &mut NewEvent) {
+    let sender = event.sender.as_deref().unwrap_or_default();
+    let (channel, name) = (endpoint.channel, &endpoint.name);
+    let limit = |key, per_minute| Limit { key, per_minute };
+    event.limits = vec![
+        limit(format!("stranger:{channel}:{name}:{sender}"), STRANGER_PER_MINUTE),
+        limit(format!("strangers:{channel}:{name}"), STRANGERS_PER_MINUTE),
+    ];
+    event.unrecorded_over_limit = true;
+}
+
+/// The words of a message: the sender's own, and those of others that he passed on.
+struct Said {
     text: String,
-    standing: Standing,
-) {
-    event.text = shorten(text);
+    forwarded: Option<String>,
+}
+
+impl Said {
+    /// One text, with the words of others marked as such, line by line.
+    fn marked(self) -> String {
+        let Some(forwarded) = self.forwarded else { return self.text };
+        let lines = forwarded.lines().map(|line| format!("> {line}"));
+        let marked: Vec<String> = std::iter::once(FORWARDED.to_owned()).chain(lines).collect();
+        let own = (!self.text.is_empty()).then_some(self.text);
+        own.into_iter().chain([marked.join("\n")]).collect::<Vec<_>>().join("\n\n")
+    }
+}
+
+/// Stands above words that the sender passed on.
+const FORWARDED: &str = "[Forwarded: somebody else wrote these words, not the sender]";
+
+fn content(deps: &Deps, endpoint: &Endpoint, event: &mut NewEvent, said: Said, standing: Standing) {
+    let typed = said.forwarded.is_none();
+    let text = said.marked();
     if standing == Standing::Stranger {
+        // Of a stranger's message the length is kept, not the words.
+        event.origin.withheld_chars = u32::try_from(text.chars().count()).ok();
         ignore(event, Stage::Ignored, "unknown_sender");
         return;
     }
+    event.text = shorten(text);
     event.origin.public_only = standing == Standing::Public;
-    if control::parse(&event.text).is_some() {
-        event.control = true;
-    }
+    // Only what the sender typed is a command.
+    event.control = typed && control::parse(&event.text).is_some();
     let sender = event.sender.clone().unwrap_or_default();
     // A halt must get through however much was said before it.
     if !event.control {
+        // Whom `*` lets in takes no room from those whom the owner named.
+        let room = if standing == Standing::Public { "public" } else { "endpoint" };
         event.limits = vec![
             Limit {
                 key: format!("sender:{}:{}:{sender}", endpoint.channel, endpoint.name),
                 per_minute: deps.config.sender_per_minute,
             },
             Limit {
-                key: format!("endpoint:{}:{}", endpoint.channel, endpoint.name),
+                key: format!("{room}:{}:{}", endpoint.channel, endpoint.name),
                 per_minute: deps.config.endpoint_per_minute,
             },
         ];

@@ -101,6 +101,7 @@ fn new_event(deps: &Deps, name: &str, text: String) -> NewEvent {
         limits,
         limit_notice,
         overheard: false,
+        unrecorded_over_limit: false,
     }
 }
 

@@ -7,6 +7,7 @@ use crate::dispatch::choice;
 use crate::retry::RETRY;
 use crate::steps::say;
 use contracts::approval::{DecideRequest, Decision, PressRequest};
+use contracts::budget::BudgetTextRequest;
 use contracts::calls::personal_assistant as assistant;
 use contracts::event::Stage;
 use contracts::halt::{HaltRequest, ResumeRequest};
@@ -17,6 +18,8 @@ use platform::ports::CallError;
 
 /// A Telegram press can be answered for 150 s; nowhere is a later answer of use.
 const PRESS_ANSWER_MS: i64 = 150_000;
+/// The answer to a command or a press that was held back on its way.
+const TOO_OLD: &str = "This was sent more than ten minutes ago, so it was not done. Send it again.";
 const NOT_YOURS: &str = "Only an approver of this endpoint can do that.";
 
 /// The one step a control input takes, to its end.
@@ -50,7 +53,9 @@ fn actor(event: &StoredEvent) -> String {
 
 async fn pressed(deps: &Deps, event: &StoredEvent, press: &Press) -> Result<Step, CallError> {
     let token = press.token.as_str();
-    let text = if choice::is_choice(token) {
+    let text = if event.origin.late {
+        TOO_OLD.to_owned()
+    } else if choice::is_choice(token) {
         choice::pressed(deps, event, token).await?
     } else if event.origin.approver {
         let request = PressRequest {
@@ -94,16 +99,13 @@ async fn commanded(deps: &Deps, event: &StoredEvent) -> Result<Step, CallError> 
         ControlCommand::Help => control::HELP.to_owned(),
         _ if !event.origin.approver => NOT_YOURS.to_owned(),
         ControlCommand::Incomplete(how) => how.to_owned(),
+        // Stopping late is safe; everything else is not.
         ControlCommand::Halt(task) => halt(deps, event, task).await?,
-        ControlCommand::Resume => {
-            let request =
-                ResumeRequest { all: true, actor: Some(actor(event)), ..ResumeRequest::default() };
-            deps.calls.tell::<assistant::Resume>(&(), &request).await?;
-            "Resumed: new work can start.".to_owned()
-        }
+        _ if event.origin.late => TOO_OLD.to_owned(),
+        ControlCommand::Resume => resume(deps, event).await?,
         ControlCommand::Approve(id) => decide(deps, event, &id, Decision::Approve).await?,
         ControlCommand::Reject(id) => decide(deps, event, &id, Decision::Reject).await?,
-        ControlCommand::Budget => budget(deps).await?,
+        ControlCommand::Budget => budget(deps, event).await?,
     };
     Ok(finish(Stage::Done, say(event, None, &text, true)))
 }
@@ -115,10 +117,27 @@ async fn halt(deps: &Deps, event: &StoredEvent, task: Option<TaskId>) -> Result<
         reason: Some("by chat".to_owned()),
         actor: Some(actor(event)),
     };
-    Ok(deps.calls.ask::<assistant::Halt>(&(), &request).await?.message)
+    let answer = deps.calls.ask::<assistant::Halt>(&(), &request).await;
+    or_refusal(answer.map(|answer| answer.message))
+}
+
+async fn resume(deps: &Deps, event: &StoredEvent) -> Result<String, CallError> {
+    let request =
+        ResumeRequest { all: true, actor: Some(actor(event)), ..ResumeRequest::default() };
+    let answer = deps.calls.ask::<assistant::Resume>(&(), &request).await;
+    or_refusal(answer.map(|answer| {
+        if answer.success { "Resumed: new work can start.".to_owned() } else { answer.message }
+    }))
 }
 
 /// A refusal is an answer too: the person is told, and nothing is tried again.
+fn or_refusal(answer: Result<String, CallError>) -> Result<String, CallError> {
+    match answer {
+        Err(CallError::Refused(problem)) if !problem.code.retryable() => Ok(problem.detail),
+        other => other,
+    }
+}
+
 async fn decide(
     deps: &Deps,
     event: &StoredEvent,
@@ -130,20 +149,12 @@ async fn decide(
     }
     let request =
         DecideRequest { decision, reason: None, version: None, actor: Some(actor(event)) };
-    match deps.calls.ask::<assistant::Decide>(id, &request).await {
-        Ok(approval) => Ok(format!("{id} is {}.", approval.state.as_str())),
-        Err(CallError::Refused(problem)) if !problem.code.retryable() => Ok(problem.detail),
-        Err(error) => Err(error),
-    }
+    let answer = deps.calls.ask::<assistant::Decide>(id, &request).await;
+    or_refusal(answer.map(|approval| format!("{id} is {}.", approval.state.as_str())))
 }
 
-async fn budget(deps: &Deps) -> Result<String, CallError> {
-    let answer = deps.calls.ask::<assistant::ReadBudget>(&(), &()).await?;
-    let line = |scope: &contracts::budget::BudgetScope| {
-        format!(
-            "{} ({}): {} spent, {} held, {} of {} left",
-            scope.scope, scope.label, scope.spent, scope.held, scope.remaining, scope.limit
-        )
-    };
-    Ok(answer.scopes.iter().map(line).collect::<Vec<_>>().join("\n"))
+async fn budget(deps: &Deps, event: &StoredEvent) -> Result<String, CallError> {
+    let request = BudgetTextRequest { actor: actor(event) };
+    let answer = deps.calls.ask::<assistant::TellBudget>(&(), &request).await;
+    or_refusal(answer.map(|answer| answer.message))
 }

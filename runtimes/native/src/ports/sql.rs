@@ -16,6 +16,7 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (4, include_str!("../../../../migrations/0004_monitoring_dashboard.sql")),
     (5, include_str!("../../../../migrations/0005_skill_graph_parent.sql")),
     (6, include_str!("../../../../migrations/0006_claim_epoch.sql")),
+    (7, include_str!("../../../../migrations/0007_halt_endpoint.sql")),
 ];
 
 /// SQLite in a file.

@@ -146,6 +146,7 @@ fn event(key: &str, spoken: bool) -> NewEvent {
         limits: vec![],
         limit_notice: None,
         overheard: false,
+        unrecorded_over_limit: false,
         said: if spoken { vec![line] } else { vec![] },
     }
 }

@@ -243,8 +243,13 @@ impl Server {
 /// same number.
 pub fn telegram_update(update: u64, user: u64, text: &str) -> String {
     let person = json!({ "id": user, "is_bot": false, "first_name": "P" });
-    let message = json!({ "message_id": update, "from": person, "chat": { "id": user, "type": "private" }, "date": 1_790_000_000, "text": text });
+    let message = json!({ "message_id": update, "from": person, "chat": { "id": user, "type": "private" }, "date": now_s(), "text": text });
     json!({ "update_id": update, "message": message }).to_string()
+}
+
+/// The time of a message that is sent now, in seconds.
+fn now_s() -> u64 {
+    std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()
 }
 
 /// The header that authenticates Telegram to the endpoint `main` of [`telegram_config`].

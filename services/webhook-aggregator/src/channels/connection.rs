@@ -17,7 +17,12 @@ pub trait Channel: Send + Sync {
     fn default_api_base(&self) -> &'static str;
     /// Reads the keys of `[endpoints.<channel>.<name>]` that no other channel has. `None` when one
     /// of them is missing or wrong, which the section has reported.
-    fn connect(&self, section: &mut Section<'_>, api_base: String) -> Option<Arc<dyn Connection>>;
+    fn connect(
+        &self,
+        name: &str,
+        section: &mut Section<'_>,
+        api_base: String,
+    ) -> Option<Arc<dyn Connection>>;
     /// The lines of `quintet.toml` for an endpoint, with ellipses where the owner's own values go.
     fn example(&self) -> &'static str;
     /// An endpoint's name, from its spelling in a variable
@@ -86,6 +91,11 @@ pub struct Inbound {
     /// The platform's id of what it replies to, where it names one message of ours.
     pub replies_to: Option<String>,
     pub kind: Kind,
+    /// Words of another person, which the sender passed on. A message with such words is never
+    /// a command.
+    pub forwarded: Option<String>,
+    /// When the person acted, by the platform's own date, where it gives one.
+    pub sent_ms: Option<i64>,
     /// Where an answer goes. Channel and endpoint are filled in by `ingest.rs`.
     pub target: Target,
 }
@@ -102,6 +112,8 @@ impl Inbound {
             is_reply: false,
             replies_to: None,
             kind: Kind::Quarantined("unreadable"),
+            forwarded: None,
+            sent_ms: None,
             target: Target::default(),
         }
     }

@@ -24,14 +24,18 @@ impl Channel for Discord {
         "https://discord.com/api/v10"
     }
 
-    fn connect(&self, section: &mut Section<'_>, api_base: String) -> Option<Arc<dyn Connection>> {
+    fn connect(
+        &self,
+        _: &str,
+        section: &mut Section<'_>,
+        api_base: String,
+    ) -> Option<Arc<dyn Connection>> {
         let public_key = public_key(section);
-        // Not needed yet: an interaction names its application itself.
         let application_id = section.text("application_id");
         let application_id = section.required("application_id", application_id, GENERAL);
         let bot_token = secret(section, "bot_token", "Copy it from the application's Bot page.");
-        application_id?;
-        Some(Arc::new(Application { api_base, public_key: public_key?, bot_token: bot_token? }))
+        let (id, public_key, bot_token) = (application_id?, public_key?, bot_token?);
+        Some(Arc::new(Application { api_base, id, public_key, bot_token }))
     }
 
     fn example(&self) -> &'static str {
@@ -54,8 +58,8 @@ impl Connection for Application {
     fn verify(&self, headers: &HeaderMap, body: &[u8], _: i64) -> bool {
         incoming::verify(self, headers, body)
     }
-    fn read(&self, _: &HeaderMap, body: &[u8], now_ms: i64) -> Incoming {
-        Incoming::Event(Box::new(incoming::read(body, now_ms)))
+    fn read(&self, headers: &HeaderMap, body: &[u8], now_ms: i64) -> Incoming {
+        Incoming::Event(Box::new(incoming::read(headers, body, now_ms)))
     }
     fn next(&self, row: &OutboxRow, now_ms: i64) -> Option<Attempt> {
         outgoing::next(self, row, now_ms)

@@ -28,7 +28,12 @@ impl Channel for Slack {
         word.to_owned()
     }
 
-    fn connect(&self, section: &mut Section<'_>, api_base: String) -> Option<Arc<dyn Connection>> {
+    fn connect(
+        &self,
+        name: &str,
+        section: &mut Section<'_>,
+        api_base: String,
+    ) -> Option<Arc<dyn Connection>> {
         let signing_secret =
             secret(section, "signing_secret", "Copy it from the app's Basic Information page.");
         let bot_token = secret(
@@ -36,7 +41,17 @@ impl Channel for Slack {
             "bot_token",
             "Copy the Bot User OAuth Token (xoxb-…) from the app's OAuth page.",
         );
-        Some(Arc::new(App { api_base, signing_secret: signing_secret?, bot_token: bot_token? }))
+        let team = section.text("team");
+        if team.as_deref().is_some_and(|team| !is_team(team)) {
+            section.wrong(
+                "team",
+                "is not the id of a workspace.",
+                "Copy it from the address of the workspace in a browser: app.slack.com/client/T….",
+            );
+        }
+        let team = team.or_else(|| is_team(name).then(|| name.to_owned()));
+        let (signing_secret, bot_token) = (signing_secret?, bot_token?);
+        Some(Arc::new(App { api_base, signing_secret, bot_token, team }))
     }
 
     fn example(&self) -> &'static str {
@@ -44,12 +59,19 @@ impl Channel for Slack {
     }
 }
 
+/// `T` and at least eight more capitals and digits.
+fn is_team(text: &str) -> bool {
+    text.len() >= 9
+        && text.starts_with('T')
+        && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+}
+
 impl Connection for App {
     fn verify(&self, headers: &HeaderMap, body: &[u8], now_ms: i64) -> bool {
         incoming::verify(self, headers, body, now_ms)
     }
     fn read(&self, headers: &HeaderMap, body: &[u8], _: i64) -> Incoming {
-        incoming::read(headers, body)
+        incoming::read(self, headers, body)
     }
     fn next(&self, row: &OutboxRow, _: i64) -> Option<Attempt> {
         outgoing::next(self, row)

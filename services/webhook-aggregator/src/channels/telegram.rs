@@ -23,7 +23,12 @@ impl Channel for Telegram {
         "https://api.telegram.org"
     }
 
-    fn connect(&self, section: &mut Section<'_>, api_base: String) -> Option<Arc<dyn Connection>> {
+    fn connect(
+        &self,
+        _: &str,
+        section: &mut Section<'_>,
+        api_base: String,
+    ) -> Option<Arc<dyn Connection>> {
         let secret_token = secret(
             section,
             "secret_token",

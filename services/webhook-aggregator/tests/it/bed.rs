@@ -6,10 +6,11 @@ use bytes::Bytes;
 use contracts::approval::{
     Approval, ApprovalState, ApproveAnswer, GivenUp, GivenUpAnswer, PressAnswer, RenewedAnswer,
 };
+use contracts::budget::BudgetText;
 use contracts::calls::agency_router::{ChooseInstance, GiveFeedback, ReportOutcome, RouteEvent};
 use contracts::calls::personal_assistant::{
     Approve, BreakTie, CheckHalts, Decide, Halt, Press, ReadApproval, ReportGivenUp, ReportRenewed,
-    ReportStopped, Resume,
+    ReportStopped, Resume, TellBudget,
 };
 use contracts::graph::Complexity;
 use contracts::halt::{HaltAnswer, HaltCheckAnswer, HaltLevel, ResumeAnswer};
@@ -24,6 +25,7 @@ use platform::edge::{ApiError, Auth, FromLoopback, Principal, Scope};
 use platform::memory::{
     ManualClock, MemoryCalls, MemoryOutbound, MemorySignal, Switchboard, TokioBackground,
 };
+use platform::ports::Clock;
 use platform::secret::Secret;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -276,6 +278,9 @@ fn halts_fake(fakes: &Neighbours, world: &World) {
         let message = "Resumed.".to_owned();
         Ok(ResumeAnswer { success: true, task_id: request.task_id, message })
     });
+    fakes.on::<TellBudget>(|(), request| {
+        Ok(BudgetText { message: format!("The budget of {}.", request.actor) })
+    });
     fakes.on::<ReportRenewed>(|(), request| {
         Ok(RenewedAnswer { task_id: request.task_id, renewed: true })
     });
@@ -352,7 +357,7 @@ impl Bed {
         self.telegram_from(id, 700_100_200, text).await
     }
     pub async fn telegram_from(&self, id: u64, user: u64, text: &str) -> u16 {
-        let body = json!({ "update_id": id, "message": { "message_id": id, "from": { "id": user }, "chat": { "id": user, "type": "private" }, "date": 1, "text": text } });
+        let body = json!({ "update_id": id, "message": { "message_id": id, "from": { "id": user }, "chat": { "id": user, "type": "private" }, "date": self.clock.now_ms() / 1000, "text": text } });
         self.telegram_update(&body).await
     }
     pub async fn telegram_update(&self, body: &Value) -> u16 {

@@ -1,8 +1,12 @@
 //! Presses and commands steer, from approvers alone, and wait behind nothing.
 
 use crate::bed::{Bed, bed, vectors};
+use contracts::ErrorCode;
 use contracts::calls::agency_router::RouteEvent;
-use contracts::calls::personal_assistant::{Halt, Press, ReportStopped};
+use contracts::calls::personal_assistant::{
+    Decide, Halt, Press, ReportStopped, Resume, TellBudget,
+};
+use platform::edge::ApiError;
 use serde_json::{Value, json};
 
 async fn press(bed: &Bed, id: u64, user: u64) {
@@ -96,4 +100,51 @@ async fn the_approvers_of_every_endpoint_can_be_asked_directly() {
         .collect();
     assert_eq!(targets, approvers);
     assert_eq!(bed.ask("GET", "/internal/approvers", crate::bed::OPERATOR, &[], "").await.0, 404);
+}
+
+#[tokio::test]
+async fn every_command_names_the_person_and_the_endpoint_that_it_comes_from() {
+    let bed = bed();
+    for (id, text) in [(1, "/halt"), (2, "/resume"), (3, "/approve apr_1"), (4, "/budget")] {
+        bed.telegram(id, text).await;
+    }
+    let fakes = &bed.fakes;
+    let bodies = [
+        fakes.bodies::<Halt>(),
+        fakes.bodies::<Resume>(),
+        fakes.bodies::<Decide>(),
+        fakes.bodies::<TellBudget>(),
+    ];
+    for asked in bodies {
+        assert_eq!(asked[0]["actor"], "telegram:main:700100200", "{asked:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_command_is_told_once_and_never_tried_again() {
+    let bed = bed();
+    let none = |what| ApiError::not_found(what);
+    bed.fakes.on::<Decide>(move |_, _| Err(none("approval with this id")));
+    bed.fakes.on::<Halt>(move |(), _| Err(none("task with this id")));
+    bed.fakes.on::<TellBudget>(|(), _| Err(ApiError::new(ErrorCode::Forbidden, "No budget.")));
+    let texts = ["/approve apr_of_another_endpoint", "/halt deploy-42", "/budget"];
+    for (id, text) in (1..).zip(texts) {
+        bed.telegram(id, text).await;
+        assert_eq!(bed.event(&id.to_string()).await["state"], "done", "{text}");
+    }
+    let sent = bed.sent("/sendMessage");
+    for said in ["There is no approval with this id.", "There is no task with this id."] {
+        assert_eq!(sent.iter().filter(|body| body.contains(said)).count(), 1, "{sent:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_resume_that_lifts_nothing_says_so() {
+    let bed = bed();
+    bed.fakes.on::<Resume>(|(), _| {
+        let message = "A halt that you cannot lift is in force.".to_owned();
+        Ok(contracts::halt::ResumeAnswer { success: false, task_id: None, message })
+    });
+    bed.telegram(1, "/resume").await;
+    assert!(bed.sent("/sendMessage")[0].contains("A halt that you cannot lift is in force."));
 }

@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may stop")]
 
+mod attacks;
 mod bed;
 mod channels;
 mod conduct;
 mod control;
 mod failures;
 mod gateways;
+mod matrix;
 mod refusals;
 mod taking_back;
 mod transactions;

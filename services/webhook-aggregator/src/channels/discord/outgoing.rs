@@ -13,6 +13,10 @@ use serde_json::{Value, json};
 const TEXT: Limit = Limit { units: 2000, utf16: false };
 /// Room for the mention that a late answer starts with.
 const MENTION_ROOM: usize = 32;
+/// Only the presser sees the message.
+const EPHEMERAL: u32 = 1 << 6;
+/// An embed would have Discord fetch an address that an agent wrote.
+const SUPPRESS_EMBEDS: u32 = 1 << 2;
 /// The original answer has no id until it is asked for; it is addressed by this name.
 const ORIGINAL: &str = "@original";
 
@@ -20,9 +24,9 @@ const ORIGINAL: &str = "@original";
 pub(super) fn next(application: &Application, row: &OutboxRow, now_ms: i64) -> Option<Attempt> {
     let token = row.target.interaction.as_ref().filter(|interaction| interaction.until_ms > now_ms);
     if row.kind == "press_ack" {
-        // Only the presser sees it (flag 64), and only while the token lives.
+        // Only while the token lives.
         let interaction = token.filter(|_| row.parts.is_empty())?;
-        let body = json!({ "content": row.text, "flags": 64, "allowed_mentions": { "parse": [] } });
+        let body = json!({ "content": row.text, "flags": EPHEMERAL | SUPPRESS_EMBEDS, "allowed_mentions": { "parse": [] } });
         let request = by_token(application, interaction, http::Method::POST, "", &body);
         return Some(Attempt { request, aim: Aim::AnswerPress, idempotent: false, restart: false });
     }
@@ -77,7 +81,8 @@ pub(super) fn next(application: &Application, row: &OutboxRow, now_ms: i64) -> O
 }
 
 fn message(text: &str, buttons: Option<&Buttons>, edit: bool) -> Value {
-    let mut body = json!({ "content": text, "allowed_mentions": { "parse": [] } });
+    let mut body =
+        json!({ "content": text, "flags": SUPPRESS_EMBEDS, "allowed_mentions": { "parse": [] } });
     if let Some(buttons) = buttons {
         // Labels have 80 characters at most; style 3 is green, 4 red, 2 neither.
         let button = |style: u8, label: &str, id: &str| json!({ "type": 2, "style": style, "label": label.chars().take(80).collect::<String>(), "custom_id": id });

@@ -10,6 +10,8 @@ pub(super) struct App {
     pub(super) api_base: String,
     pub(super) signing_secret: Secret,
     pub(super) bot_token: Secret,
+    /// The workspace; no other is heard. `None` where the configuration names none.
+    pub(super) team: Option<String>,
 }
 
 /// `v0=` and the lower-case hex HMAC-SHA256 of `v0:<time>:<body>`.

@@ -23,13 +23,13 @@ pub(super) fn verify(app: &App, headers: &HeaderMap, body: &[u8], now_ms: i64) -
     fresh & bool::from(expected.as_bytes().ct_eq(sent.as_bytes()))
 }
 
-/// Reads an event, an action or a command.
-pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Incoming {
-    let is_form = header(headers, "content-type")
-        .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
+/// Reads an event (JSON), or an action or a command (a form). The signed body says which it is: the
+/// content type is not signed.
+pub(super) fn read(app: &App, headers: &HeaderMap, body: &[u8]) -> Incoming {
     let mut inbound = Inbound::unreadable(Ack::empty(200), body_key(body));
-    if is_form {
-        read_form(body, &mut inbound);
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        inbound.sent_ms = header(headers, "x-slack-request-timestamp").and_then(millis);
+        read_form(app, body, &mut inbound);
         return Incoming::Event(Box::new(inbound));
     }
     let event: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
@@ -38,7 +38,7 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Incoming {
             let challenge = event["challenge"].as_str().unwrap_or_default();
             return Incoming::Handshake(Ack::json(json!({ "challenge": challenge })));
         }
-        Some("event_callback") => read_event(&event, &mut inbound),
+        Some("event_callback") => read_event(app, &event, &mut inbound),
         Some("app_rate_limited") => inbound.kind = Kind::Ignored("app_rate_limited"),
         Some(_) => inbound.kind = Kind::Ignored("not_a_message"),
         None => {}
@@ -46,7 +46,29 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Incoming {
     Incoming::Event(Box::new(inbound))
 }
 
-fn read_form(body: &[u8], inbound: &mut Inbound) {
+/// Seconds as Slack writes them, with or without a fraction.
+fn millis(seconds: &str) -> Option<i64> {
+    let whole = seconds.split('.').next().unwrap_or_default();
+    whole.parse::<i64>().ok().map(|seconds| seconds.saturating_mul(1000))
+}
+
+/// Whether an event of this workspace is heard.
+fn is_heard(app: &App, team: &str) -> bool {
+    app.team.as_deref().is_none_or(|own| own == team)
+}
+
+/// A user's id; `team/user` for a user of another workspace (Slack Connect), since an id is unique
+/// within its workspace only.
+fn person(app: &App, here: &str, team: Option<&str>, user: Option<&str>) -> Option<String> {
+    let own = app.team.as_deref().unwrap_or(here);
+    let user = user?;
+    Some(match team.filter(|team| *team != own) {
+        Some(team) => format!("{team}/{user}"),
+        None => user.to_owned(),
+    })
+}
+
+fn read_form(app: &App, body: &[u8], inbound: &mut Inbound) {
     let fields = form::parse(body);
     // An empty field is a missing one: no id is empty.
     let field = |name: &str| {
@@ -55,14 +77,14 @@ fn read_form(body: &[u8], inbound: &mut Inbound) {
     };
     match field("payload") {
         Some(payload) => {
-            read_action(&serde_json::from_str(payload).unwrap_or(Value::Null), inbound);
+            read_action(app, &serde_json::from_str(payload).unwrap_or(Value::Null), inbound);
         }
-        None if field("command").is_some() => read_command(&field, inbound),
+        None if field("command").is_some() => read_command(app, &field, inbound),
         None => {}
     }
 }
 
-fn read_event(envelope: &Value, inbound: &mut Inbound) {
+fn read_event(app: &App, envelope: &Value, inbound: &mut Inbound) {
     if let Some(id) = text_at(envelope, "event_id") {
         id.clone_into(&mut inbound.dedupe_key);
     }
@@ -79,19 +101,46 @@ fn read_event(envelope: &Value, inbound: &mut Inbound) {
     if !direct {
         inbound.conversation.push(thread.unwrap_or(ts).to_owned());
     }
-    inbound.sender = text_at(event, "user").map(str::to_owned);
+    let home = ["user_team", "team", "source_team"].iter().find_map(|key| text_at(event, key));
+    inbound.sender = person(app, team, home, text_at(event, "user"));
+    inbound.sent_ms = millis(ts)
+        .or_else(|| envelope["event_time"].as_i64().map(|seconds| seconds.saturating_mul(1000)));
     inbound.is_reply = thread.is_some_and(|thread| thread != ts);
     channel.clone_into(&mut inbound.target.chat);
     // In a channel an answer opens, or goes on in, the message's own thread.
     inbound.target.thread =
         if direct { thread.map(str::to_owned) } else { Some(thread.unwrap_or(ts).to_owned()) };
-    inbound.kind = read_text(envelope, event, direct);
+    if !is_heard(app, team) {
+        inbound.kind = Kind::Ignored("another_workspace");
+        return;
+    }
+    inbound.forwarded = shared(event);
+    inbound.kind = read_text(envelope, event, direct, inbound.forwarded.is_some());
     if matches!(inbound.kind, Kind::Message { .. } | Kind::Overheard { .. }) {
         inbound.semantic_key = Some(format!("{team}:{channel}:{ts}"));
     }
 }
 
-fn read_text(envelope: &Value, event: &Value, direct: bool) -> Kind {
+/// The words of messages that were shared along with this one.
+fn shared(event: &Value) -> Option<String> {
+    let words: Vec<&str> = event["attachments"]
+        .as_array()?
+        .iter()
+        .filter(|part| part["is_share"] == true || part["is_msg_unfurl"] == true)
+        .map(|part| text_at(part, "text").or_else(|| text_at(part, "fallback")).unwrap_or_default())
+        .collect();
+    (!words.is_empty()).then(|| words.join("\n"))
+}
+
+/// Whether an app or a bot wrote the event, although it names a user.
+fn is_by_app(event: &Value) -> bool {
+    ["bot_id", "app_id", "bot_profile"]
+        .iter()
+        .any(|key| event.get(key).is_some_and(|value| !value.is_null()))
+        || text_at(event, "subtype") == Some("bot_message")
+}
+
+fn read_text(envelope: &Value, event: &Value, direct: bool, shares: bool) -> Kind {
     let own = envelope["authorizations"]
         .as_array()
         .into_iter()
@@ -106,7 +155,7 @@ fn read_text(envelope: &Value, event: &Value, direct: bool) -> Kind {
     let mentioned = own.is_some_and(|own| text.contains(&format!("<@{own}>")));
     if own_message {
         Kind::Ignored("own_message")
-    } else if event.get("bot_id").is_some() || text_at(event, "subtype") == Some("bot_message") {
+    } else if is_by_app(event) {
         Kind::Ignored("bot_message")
     } else if matches!(text_at(event, "subtype"), Some("message_changed" | "message_deleted")) {
         Kind::Ignored("edit")
@@ -126,7 +175,7 @@ fn read_text(envelope: &Value, event: &Value, direct: bool) -> Kind {
         }
     } else {
         match plain(text).as_str() {
-            "" => Kind::Ignored("no_text"),
+            "" if !shares => Kind::Ignored("no_text"),
             text => Kind::Message { text: text.to_owned() },
         }
     }
@@ -148,7 +197,7 @@ fn plain(text: &str) -> String {
     text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 }
 
-fn read_action(payload: &Value, inbound: &mut Inbound) {
+fn read_action(app: &App, payload: &Value, inbound: &mut Inbound) {
     let Some(kind) = text_at(payload, "type") else { return };
     let team = text_at(&payload["team"], "id")
         .or_else(|| text_at(&payload["user"], "team_id"))
@@ -156,7 +205,8 @@ fn read_action(payload: &Value, inbound: &mut Inbound) {
     if let Some(trigger) = text_at(payload, "trigger_id") {
         inbound.dedupe_key = format!("{team}:{trigger}");
     }
-    inbound.sender = text_at(&payload["user"], "id").map(str::to_owned);
+    let user = &payload["user"];
+    inbound.sender = person(app, team, text_at(user, "team_id"), text_at(user, "id"));
     let channel =
         text_at(&payload["channel"], "id").or_else(|| text_at(&payload["container"], "channel_id"));
     if let Some(channel) = channel {
@@ -177,12 +227,13 @@ fn read_action(payload: &Value, inbound: &mut Inbound) {
         .and_then(|actions| actions.first())
         .and_then(|action| text_at(action, "value"));
     inbound.kind = match (kind, token) {
+        _ if !is_heard(app, team) => Kind::Ignored("another_workspace"),
         ("block_actions", Some(token)) => Kind::Press { token: token.to_owned(), callback: None },
         _ => Kind::Ignored("not_a_message"),
     };
 }
 
-fn read_command<'a>(field: &dyn Fn(&str) -> Option<&'a str>, inbound: &mut Inbound) {
+fn read_command<'a>(app: &App, field: &dyn Fn(&str) -> Option<&'a str>, inbound: &mut Inbound) {
     let team = field("team_id").unwrap_or_default();
     let channel = field("channel_id").unwrap_or_default();
     if let Some(trigger) = field("trigger_id") {
@@ -191,6 +242,10 @@ fn read_command<'a>(field: &dyn Fn(&str) -> Option<&'a str>, inbound: &mut Inbou
     inbound.sender = field("user_id").map(str::to_owned);
     inbound.conversation = vec![team.to_owned(), channel.to_owned()];
     channel.clone_into(&mut inbound.target.chat);
+    if !is_heard(app, team) {
+        inbound.kind = Kind::Ignored("another_workspace");
+        return;
+    }
     let text = field("text").unwrap_or_default().trim();
     let command = field("command").unwrap_or_default();
     // A command named like one of ours is that command; any other is a way to speak to us.
@@ -214,10 +269,15 @@ mod tests {
     fn command_with_empty_ids_has_no_sender_and_the_digest_of_its_body_as_the_key() {
         let body =
             b"command=%2Fagent&text=hi&user_id=&trigger_id=&team_id=T1&channel_id=C1".as_slice();
-        let mut headers = HeaderMap::new();
-        let form = "application/x-www-form-urlencoded".parse().expect("a header value");
-        headers.insert("content-type", form);
-        let Incoming::Event(inbound) = read(&headers, body) else { panic!("not an event") };
+        let app = App {
+            api_base: String::new(),
+            signing_secret: platform::secret::Secret::new("s"),
+            bot_token: platform::secret::Secret::new("t"),
+            team: None,
+        };
+        let Incoming::Event(inbound) = read(&app, &HeaderMap::new(), body) else {
+            panic!("not an event")
+        };
         assert_eq!(inbound.sender, None);
         assert_eq!(inbound.dedupe_key, body_key(body));
         assert!(matches!(&inbound.kind, Kind::Message { text } if text == "hi"));

@@ -22,7 +22,8 @@ pub(super) fn next(app: &App, row: &OutboxRow) -> Option<Attempt> {
     let NextPart { index, text, shows, edited, buttons } = next_part(row, &row.parts, TEXT)?;
     let text = mrkdwn(&text);
     let blocks = buttons.map(|buttons| ask(&text, buttons, &row.id));
-    let mut fields = vec![("channel", edited.map_or(&row.target.chat, |part| &part.chat).clone())];
+    let mut fields = vec![("channel", place(edited.map_or(&row.target.chat, |part| &part.chat)))];
+    fields.extend(no_preview());
     if let Some(part) = edited {
         fields.extend([("ts", part.id.clone()), ("text", text)]);
         // An empty list takes the buttons away.
@@ -50,13 +51,24 @@ pub(super) fn next(app: &App, row: &OutboxRow) -> Option<Attempt> {
     })
 }
 
+/// Without the workspace that may stand before a user's id.
+fn place(chat: &str) -> String {
+    chat.rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+/// A preview would have Slack fetch an address that an agent wrote.
+fn no_preview() -> [(&'static str, String); 2] {
+    ["unfurl_links", "unfurl_media"].map(|name| (name, "false".to_owned()))
+}
+
 /// Only the presser sees it.
 fn ephemeral(app: &App, row: &OutboxRow) -> Attempt {
     let mut fields = vec![
         ("channel", row.target.chat.clone()),
-        ("user", row.target.mention.clone().unwrap_or_default()),
+        ("user", place(row.target.mention.as_deref().unwrap_or_default())),
         ("text", mrkdwn(&row.text)),
     ];
+    fields.extend(no_preview());
     fields.extend(row.target.thread.clone().map(|thread| ("thread_ts", thread)));
     Attempt {
         request: call(app, "chat.postEphemeral", &fields),

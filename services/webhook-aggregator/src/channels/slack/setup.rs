@@ -4,7 +4,8 @@
 pub(super) const EXAMPLE: &str = "[endpoints.slack.T0AAAA111]
 signing_secret = \"…\"   # Basic Information
 bot_token = \"xoxb-…\"   # OAuth & Permissions
-approvers = [\"U…\"]     # your member id";
+approvers = [\"U…\"]     # your member id
+team = \"T…\"            # the workspace's id; not needed where it names the endpoint";
 
 /// The steps to click; `{address}` is the webhook's address.
 pub(super) const STEPS: &str = "At https://api.slack.com/apps, in your app:

@@ -28,7 +28,12 @@ fn read_update(bot: &Bot, update: &Value, inbound: &mut Inbound) {
     } else if let Some(query) = update.get("callback_query") {
         let token = query["data"].as_str().unwrap_or_default().to_owned();
         inbound.sender = id_of(&query["from"]);
-        inbound.kind = Kind::Press { token, callback: query["id"].as_str().map(str::to_owned) };
+        // A press has no date of its own: a button lives as long as its question.
+        inbound.kind = if query["from"]["is_bot"] == true {
+            Kind::Ignored("bot_message")
+        } else {
+            Kind::Press { token, callback: query["id"].as_str().map(str::to_owned) }
+        };
         set_place(&query["message"], inbound);
         inbound.target.reply_to = None;
     } else {
@@ -49,6 +54,7 @@ fn read_update(bot: &Bot, update: &Value, inbound: &mut Inbound) {
 
 fn read_message(bot: &Bot, message: &Value, inbound: &mut Inbound) {
     inbound.sender = id_of(&message["from"]);
+    inbound.sent_ms = message["date"].as_i64().map(|seconds| seconds.saturating_mul(1000));
     set_place(message, inbound);
     let own = own_id(bot);
     let text = message["text"].as_str().or_else(|| message["caption"].as_str()).unwrap_or_default();
@@ -60,14 +66,47 @@ fn read_message(bot: &Bot, message: &Value, inbound: &mut Inbound) {
         Kind::Ignored("own_message")
     } else if message["from"]["is_bot"] == true {
         Kind::Ignored("bot_message")
+    } else if message.get("sender_chat").is_some() {
+        // A channel, or an administrator who hides behind the group.
+        Kind::Ignored("not_a_person")
     } else if message["chat"]["type"] != "private" && !is_addressed(bot, message, text, &is_own) {
         Kind::Ignored("not_addressed")
     } else {
         match without_mention(text) {
             "" => Kind::Ignored("no_text"),
+            text if is_foreign(message) => {
+                inbound.forwarded = Some(text.to_owned());
+                Kind::Message { text: String::new() }
+            }
             text => Kind::Message { text: text.to_owned() },
         }
     };
+}
+
+/// Whether the sender passed these words on instead of typing them: forwarded (Telegram names the
+/// origin in one member since Bot API 7.0, in several before), made by another bot, or a quotation
+/// from the first character on.
+fn is_foreign(message: &Value) -> bool {
+    const PASSED_ON: [&str; 8] = [
+        "forward_origin",
+        "forward_from",
+        "forward_from_chat",
+        "forward_sender_name",
+        "forward_signature",
+        "forward_date",
+        "is_automatic_forward",
+        "via_bot",
+    ];
+    let quoted = |entity: &Value| {
+        entity["offset"] == 0
+            && matches!(entity["type"].as_str(), Some("blockquote" | "expandable_blockquote"))
+    };
+    PASSED_ON.iter().any(|member| message.get(member).is_some())
+        || [&message["entities"], &message["caption_entities"]]
+            .into_iter()
+            .filter_map(Value::as_array)
+            .flatten()
+            .any(quoted)
 }
 
 /// In groups: a reply to us, a mention of us, or a command.

@@ -27,6 +27,8 @@ pub(super) fn next(bot: &Bot, row: &OutboxRow) -> Option<Attempt> {
     }
     let (text, entities) = entities::of_markdown(&text);
     message["text"] = text.into();
+    // A preview would have Telegram fetch an address that an agent wrote.
+    message["link_preview_options"] = json!({ "is_disabled": true });
     if !entities.is_empty() {
         message["entities"] = entities.into();
     }
