@@ -6,8 +6,10 @@ mod client;
 mod commands;
 mod config_file;
 mod data_dir;
+mod edge;
 mod exit;
 mod finding;
+mod harden;
 mod local_endpoints;
 mod local_platform;
 mod offline;
@@ -30,14 +32,20 @@ fn main() {
     // The gateway starts agents through this very program: see supervise.rs.
     let word = args.next();
     if word.as_ref().is_some_and(|word| word == supervise::SUBCOMMAND) {
+        harden::supervisor();
         std::process::exit(supervise::main(args));
     }
     #[cfg(target_os = "linux")]
     if word.is_some_and(|word| word == supervise::init::SUBCOMMAND) {
+        harden::supervisor();
         std::process::exit(supervise::init::main(args));
     }
+    let hardened = harden::command();
     let cli = Cli::parse();
     start_log();
+    if let Err(error) = hardened {
+        tracing::warn!(%error, "agents may be able to read this process's environment");
+    }
     // Fails only if a provider is already installed, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     std::process::exit(run(cli));

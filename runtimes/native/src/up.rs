@@ -2,6 +2,8 @@
 
 use crate::config_file;
 use crate::data_dir::{DataDir, ServerFile};
+use crate::edge::{self, Limits};
+use crate::harden;
 use crate::local_endpoints;
 use crate::ports::clock::SystemClock;
 use crate::server;
@@ -11,11 +13,9 @@ use crate::watch_graph;
 use anyhow::{Context, Result};
 use graph_folder::default_graph;
 use platform::ports::Clock;
-use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 /// Maximum time for open requests after a stop.
@@ -40,12 +40,9 @@ pub async fn up(
     listen: SocketAddr,
     folder: Option<PathBuf>,
 ) -> Result<()> {
-    // From here on only the owner can read new files: databases and tokens.
-    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     data.create()?;
     let _lock = data.lock()?;
-    close_to_others();
-    let listener = TcpListener::bind(listen).await.with_context(|| {
+    let listener = edge::listen(listen).with_context(|| {
         format!(
             "cannot listen on {listen}; another program may use the port. Choose another address \
              with --listen."
@@ -77,11 +74,14 @@ pub async fn up(
     let loops = start_loops(&services, &stopped, &is_published);
     let gateway =
         tokio::spawn(agency_gateway::serve(services.gateway.clone(), until(stopped.clone())));
-    let app = server::app(&services, &stopped).into_make_service_with_connect_info::<SocketAddr>();
-    let serving = tokio::spawn(
-        axum::serve(listener, app).with_graceful_shutdown(until(stopped.clone())).into_future(),
-    );
-    greet(&services, &base).await;
+    let limits = Limits::default().within(harden::raise_descriptors());
+    let serving = tokio::spawn(edge::serve(
+        listener,
+        server::app(&services, &stopped),
+        limits,
+        stopped.clone(),
+    ));
+    greet(&services, &data, &base).await;
     let watched = match folder {
         Some(opened) => Some(watch_graph::first(&services.loader, opened).await),
         None => None,
@@ -102,17 +102,8 @@ pub async fn up(
         futures_util::future::join_all(loops.into_iter().chain(watcher)),
     )
     .await;
-    let _ = std::fs::remove_file(data.join("server.json"));
+    data.remove_of_run();
     Ok(())
-}
-
-/// Protects this process's memory and environment, which may have tokens, from agents that run as
-/// the same user.
-fn close_to_others() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = nix::sys::prctl::set_dumpable(false) {
-        tracing::warn!(%error, "agents may be able to read this process's environment");
-    }
 }
 
 /// Publishes the default graph at the first start, if there is no graph.
@@ -130,12 +121,26 @@ async fn publish_default(services: &Services) -> Result<()> {
     Ok(())
 }
 
-async fn greet(services: &Services, base: &str) {
+async fn greet(services: &Services, data: &DataDir, base: &str) {
     let link = monitoring_dashboard::sign_in_link(&services.dashboard).await;
     let mut out = String::from("Quintet is up.\n\n");
-    match link {
-        Ok(link) => out.push_str(&format!("  Dashboard  {base}{link}\n             (this link signs you in once, for 10 minutes)\n")),
-        Err(error) => out.push_str(&format!("  Dashboard  {base}/ (no sign-in link: {error}; use the operator token)\n")),
+    match link.map(|link| format!("{base}{link}")) {
+        Ok(link) if crate::terminal::is_read_live() => out.push_str(&format!(
+            "  Dashboard  {link}\n             (this link signs you in once, for 10 minutes)\n"
+        )),
+        // Agents can read what is kept: a log, the journal.
+        Ok(link) => {
+            let kept = data.write_sign_in_link(&link);
+            if let Err(error) = kept {
+                tracing::warn!(%error, "the sign-in link was not written");
+            }
+            out.push_str(&format!(
+                "  Dashboard  {base}/ (run `quintet open` for a link that signs you in)\n"
+            ));
+        }
+        Err(error) => out.push_str(&format!(
+            "  Dashboard  {base}/ (no sign-in link: {error}; use the operator token)\n"
+        )),
     }
     out.push_str("  Try        quintet send telegram \"Fix the TypeError in the login flow\"\n  Stop       Ctrl-C\n");
     crate::terminal::say(&out);
