@@ -86,7 +86,11 @@ impl Client {
         let request = self.http.request(method, self.address(callee, &path).await?);
         self.send(request.header("content-type", "application/json").body(body)).await
     }
-    async fn address(&self, service: ServiceName, path: &str) -> Result<String> {
+    /// The URL of a path of a service.
+    ///
+    /// # Errors
+    /// [`Unreachable`] when no server answers.
+    pub async fn address(&self, service: ServiceName, path: &str) -> Result<String> {
         Ok(self
             .addresses
             .get_or_try_init(|| Addresses::find(&self.base, &self.http))

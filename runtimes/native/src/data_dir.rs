@@ -12,6 +12,11 @@ use std::path::{Path, PathBuf};
 
 use crate::ports::clock::SystemClock;
 
+/// The address of the running server.
+const SERVER: &str = "server.json";
+/// The sign-in link of the last start, where it was not printed.
+const SIGN_IN: &str = "sign-in";
+
 /// A directory that only its owner can access (mode 0700).
 #[derive(Clone, Debug)]
 pub struct DataDir(PathBuf);
@@ -94,14 +99,27 @@ impl DataDir {
     }
     /// The server's recorded address.
     pub fn server(&self) -> Option<ServerFile> {
-        serde_json::from_slice(&std::fs::read(self.join("server.json")).ok()?).ok()
+        serde_json::from_slice(&std::fs::read(self.join(SERVER)).ok()?).ok()
     }
     /// Records the server's address for clients.
     ///
     /// # Errors
     /// Those of the file system.
     pub fn write_server(&self, server: &ServerFile) -> Result<()> {
-        write_private(&self.join("server.json"), &serde_json::to_vec(server)?)
+        write_private(&self.join(SERVER), &serde_json::to_vec(server)?)
+    }
+    /// Keeps the sign-in link of this start where only the owner can read it.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn write_sign_in_link(&self, link: &str) -> Result<()> {
+        write_private(&self.join(SIGN_IN), format!("{link}\n").as_bytes())
+    }
+    /// Removes the files that are true only while the server runs.
+    pub fn remove_of_run(&self) {
+        for name in [SERVER, SIGN_IN] {
+            let _ = std::fs::remove_file(self.join(name));
+        }
     }
     /// The stored secret of this name, created on first use.
     ///
