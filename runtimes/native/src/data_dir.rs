@@ -10,8 +10,13 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::exit::Usage;
 use crate::ports::clock::SystemClock;
 
+/// Minimum characters of a token.
+const TOKEN_CHARS_MIN: usize = 16;
+/// Files of a directory whose first start was cut off, or that the owner prepared.
+const OF_A_START: [&str; 5] = ["quintet.toml", "lock", "tokens", "local.json", "local.new"];
 /// The address of the running server.
 const SERVER: &str = "server.json";
 /// The sign-in link of the last start, where it was not printed.
@@ -62,6 +67,7 @@ impl DataDir {
     /// # Errors
     /// Those of the file system.
     pub fn create(&self) -> Result<()> {
+        self.require_ours()?;
         let make =
             |path: &Path| std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
         make(&self.0)
@@ -69,6 +75,25 @@ impl DataDir {
         std::fs::set_permissions(&self.0, std::fs::Permissions::from_mode(0o700))?;
         make(&self.join("tokens"))?;
         Ok(())
+    }
+    /// Refuses a directory with the files of others: its mode would change under them.
+    fn require_ours(&self) -> Result<()> {
+        let Ok(entries) = std::fs::read_dir(&self.0) else { return Ok(()) };
+        let names: Vec<String> = entries
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        let has = |name: &str| names.iter().any(|known| known == name);
+        let ours = has("quintet.db") || has("inbox.db") || (has("lock") && has("tokens"));
+        if ours || names.iter().all(|name| OF_A_START.contains(&name.as_str())) {
+            return Ok(());
+        }
+        Err(Usage(format!(
+            "{} has other files and is not a data directory of Quintet, so nothing was changed. \
+             Name a new or empty directory with --data.",
+            self.0.display()
+        ))
+        .into())
     }
     /// Locks the directory; the operating system releases the lock when the process ends.
     ///
@@ -121,12 +146,18 @@ impl DataDir {
             let _ = std::fs::remove_file(self.join(name));
         }
     }
+    /// The stored secret of this name, if there is one.
+    pub fn kept_secret(&self, name: &str) -> Option<Secret> {
+        let text = std::fs::read_to_string(self.join("tokens").join(name)).ok()?;
+        Some(Secret::new(text.trim())).filter(|secret| !secret.reveal().is_empty())
+    }
     /// The stored secret of this name, created on first use.
     ///
     /// # Errors
     /// Those of the file system.
     pub fn secret(&self, name: &str) -> Result<Secret> {
         let path = self.join("tokens").join(name);
+        close(&path)?;
         if let Ok(text) = std::fs::read_to_string(&path)
             && !text.trim().is_empty()
         {
@@ -141,10 +172,31 @@ impl DataDir {
     /// # Errors
     /// Those of the file system.
     pub fn tokens(&self) -> Result<Vec<(Secret, Principal)>> {
-        Scope::ALL
-            .into_iter()
-            .map(|scope| Ok((self.token(scope)?, Principal::Scope(scope))))
-            .collect()
+        let mut tokens: Vec<(Secret, Principal)> = Vec::new();
+        for scope in Scope::ALL {
+            let token = self.token(scope)?;
+            let name = scope.as_str();
+            if token.reveal().chars().count() < TOKEN_CHARS_MIN {
+                return Err(Usage(format!(
+                    "the {name} token has fewer than {TOKEN_CHARS_MIN} characters and could be \
+                     guessed, so nothing was started. Choose a longer one in {}, or remove it to \
+                     have one made.",
+                    token_variable(scope)
+                ))
+                .into());
+            }
+            if let Some((_, other)) = tokens.iter().find(|(known, _)| known.matches(token.reveal()))
+            {
+                return Err(Usage(format!(
+                    "the tokens of {name} and {} are the same, so one would have the rights of \
+                     the other. Give each its own.",
+                    other.as_str()
+                ))
+                .into());
+            }
+            tokens.push((token, Principal::Scope(scope)));
+        }
+        Ok(tokens)
     }
     /// The token of one scope.
     ///
@@ -161,6 +213,28 @@ impl DataDir {
 /// The token's variable, such as `QUINTET_OPERATOR_TOKEN`.
 pub fn token_variable(scope: Scope) -> String {
     format!("QUINTET_{}_TOKEN", scope.as_str().to_ascii_uppercase())
+}
+
+/// Takes a secret file away from others, if they could read or write it.
+///
+/// # Errors
+/// Those of the file system.
+pub fn close(path: &Path) -> Result<()> {
+    let Ok(about) = std::fs::metadata(path) else { return Ok(()) };
+    let mode = about.permissions().mode();
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    tracing::warn!(path = %path.display(), "others could read this file with secrets; now only you");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode & 0o700)).with_context(
+        || {
+            format!(
+                "others can read {}, which holds secrets. Run: chmod 600 {}",
+                path.display(),
+                path.display()
+            )
+        },
+    )
 }
 
 /// Writes a file with mode 0600, atomically.

@@ -4,11 +4,13 @@ use crate::config_file;
 use crate::data_dir::{DataDir, ServerFile};
 use crate::edge::{self, Limits};
 use crate::harden;
+use crate::identity;
 use crate::local_endpoints;
 use crate::ports::clock::SystemClock;
 use crate::server;
 use crate::services::{self, Services};
 use crate::stop::{StopSignal, until};
+use crate::storage;
 use crate::watch_graph;
 use anyhow::{Context, Result};
 use graph_folder::default_graph;
@@ -42,6 +44,7 @@ pub async fn up(
 ) -> Result<()> {
     data.create()?;
     let _lock = data.lock()?;
+    storage::check(&data)?;
     let listener = edge::listen(listen).with_context(|| {
         format!(
             "cannot listen on {listen}; another program may use the port. Choose another address \
@@ -52,6 +55,7 @@ pub async fn up(
     let base = format!("http://{address}");
     let file = config_file::path(config, &data);
     let tree = config_file::read_tree(file.as_deref())?;
+    tree.close()?;
     let place = monitoring_dashboard::HostSettings {
         base_path: "/monitoring-dashboard".to_owned(),
         listen: vec![address.to_string()],
@@ -66,9 +70,13 @@ pub async fn up(
     let folder = folder.as_deref().map(watch_graph::open).transpose()?;
     let (published, is_published) = watch::channel(false);
     let services = services::build(&data, configuration, &is_published)?;
-    webhook_aggregator::recover(&services.aggregator, &services.gateway.gateway_id).await?;
+    storage::mark(&data)?;
+    webhook_aggregator::recover(&services.aggregator, &services.gateway.gateway_id)
+        .await
+        .map_err(|error| storage::explain(&data.join("inbox.db"), error.into()))?;
     // From here on a signal stops cleanly, because a client that knows the address may send one.
     let stop_signal = StopSignal::listen()?;
+    let proof = identity::router(data.secret(identity::KEY)?, base.clone());
     data.write_server(&ServerFile { address: base.clone(), pid: std::process::id() })?;
     let (stop, stopped) = watch::channel(false);
     let loops = start_loops(&services, &stopped, &is_published);
@@ -77,7 +85,7 @@ pub async fn up(
     let limits = Limits::default().within(harden::raise_descriptors());
     let serving = tokio::spawn(edge::serve(
         listener,
-        server::app(&services, &stopped),
+        server::app(&services, proof, &stopped),
         limits,
         stopped.clone(),
     ));
@@ -102,6 +110,9 @@ pub async fn up(
         futures_util::future::join_all(loops.into_iter().chain(watcher)),
     )
     .await;
+    if let Err(error) = storage::checkpoint(&data) {
+        tracing::warn!(%error, "the databases still need their -wal files");
+    }
     data.remove_of_run();
     Ok(())
 }

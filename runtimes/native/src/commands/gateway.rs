@@ -87,6 +87,7 @@ pub async fn gateway(
         .map_err(|_| Unreachable("no gateway token. Set QUINTET_GATEWAY_TOKEN.".to_owned()))?;
     let file = config_file::path(config, data);
     let tree = config_file::read_tree(file.as_deref())?;
+    tree.close()?;
     let report = Report::default();
     let configuration = agency_gateway::Config::read(&tree.value, &report);
     let problems = report.into_problems();

@@ -2,6 +2,7 @@
 //! meanwhile.
 
 use super::connections::{Phase, Refusal, Slot};
+use crate::identity;
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::ConnectInfo;
@@ -70,12 +71,13 @@ fn refusal(slot: &Slot, request: &Request<Incoming>) -> Option<Response> {
     None
 }
 
-/// Whether this is the owner's way to stop everything.
+/// Whether this is the owner's way to stop everything, or the proof that goes before it.
 fn is_halt(path: &str) -> bool {
     let of = |service: &str, call: &str| {
         path.strip_prefix('/').and_then(|rest| rest.strip_prefix(service)) == Some(call)
     };
-    of(personal_assistant::Halt::CALLEE.as_str(), personal_assistant::Halt::PATH)
+    path == identity::PATH
+        || of(personal_assistant::Halt::CALLEE.as_str(), personal_assistant::Halt::PATH)
         || of(agency_gateway::Halt::CALLEE.as_str(), agency_gateway::Halt::PATH)
 }
 
