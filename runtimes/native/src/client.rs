@@ -114,7 +114,8 @@ impl Client {
             let expected = Secret::new(identity::proof(key, &self.base, &nonce));
             if expected.matches(&said) { Ok(()) } else { Err(not_ours(&self.base)) }
         };
-        Ok(*self.proven.get_or_try_init(ask).await?)
+        self.proven.get_or_try_init(ask).await?;
+        Ok(())
     }
     /// The HTTP client without the token, for requests that authenticate otherwise.
     pub fn http(&self) -> &reqwest::Client {

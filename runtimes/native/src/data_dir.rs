@@ -222,7 +222,8 @@ pub fn token_variable(scope: Scope) -> String {
 pub fn close(path: &Path) -> Result<()> {
     let Ok(about) = std::fs::metadata(path) else { return Ok(()) };
     let mode = about.permissions().mode();
-    if mode & 0o077 == 0 {
+    let others = mode & 0o077;
+    if others == 0 {
         return Ok(());
     }
     tracing::warn!(path = %path.display(), "others could read this file with secrets; now only you");

@@ -110,11 +110,16 @@ pub async fn up(
         futures_util::future::join_all(loops.into_iter().chain(watcher)),
     )
     .await;
-    if let Err(error) = storage::checkpoint(&data) {
+    leave(&data);
+    Ok(())
+}
+
+/// Leaves the data directory as a clean stop does.
+fn leave(data: &DataDir) {
+    if let Err(error) = storage::checkpoint(data) {
         tracing::warn!(%error, "the databases still need their -wal files");
     }
     data.remove_of_run();
-    Ok(())
 }
 
 /// Publishes the default graph at the first start, if there is no graph.

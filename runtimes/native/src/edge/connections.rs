@@ -54,13 +54,16 @@ enum Origin {
 
 impl Origin {
     fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            address if address.is_loopback() => Self::Local,
+        let address = address.to_canonical();
+        if address.is_loopback() {
+            return Self::Local;
+        }
+        match address {
+            IpAddr::V4(_) => Self::Remote(address),
             IpAddr::V6(address) => {
                 let network = address.to_bits() & !u128::from(u64::MAX);
                 Self::Remote(Ipv6Addr::from_bits(network).into())
             }
-            address => Self::Remote(address),
         }
     }
 }
