@@ -1,12 +1,13 @@
 //! The HTTP edge of a native server: accepts connections, bounds how many there are and how long
 //! each may take, and hands their requests to a router.
 //!
-//! A client that owes bytes is the first to go: when the connections run out, the oldest one without
-//! a complete request is closed for the newest. Only when every connection has a request in
+//! A client that owes bytes is the first to go: when the connections run out, the oldest one
+//! without a complete request is closed for the newest. Only when every connection has a request in
 //! progress is the newest refused, with 503. A part of the requests is reserved for halts.
 
 mod connections;
 mod exchange;
+mod limits;
 mod notice;
 mod refuse;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use connections::{Connections, Slot};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+pub use limits::Limits;
 use notice::Notice;
 use refuse::Refuser;
 use std::io::ErrorKind;
@@ -40,46 +42,6 @@ const HEADERS_MAX: usize = 100;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Connections closed to free descriptors when an accept fails.
 const FREED_AT_ONCE: usize = 8;
-
-/// How many connections there may be, and how long each may take.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Maximum time for the head of a request, and for a connection between two requests.
-    pub head: Duration,
-    /// Maximum time for the body of a request.
-    pub body: Duration,
-    /// Maximum time without progress while the client does not read the response (Linux).
-    pub write: Duration,
-    /// Maximum connections.
-    pub connections: usize,
-    /// Maximum connections of one address that is not this machine's.
-    pub per_address: usize,
-    /// Requests in progress that only a halt may use.
-    pub reserve: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            head: Duration::from_secs(10),
-            body: Duration::from_secs(30),
-            write: Duration::from_secs(30),
-            connections: 512,
-            per_address: 64,
-            reserve: 32,
-        }
-    }
-}
-
-impl Limits {
-    /// Leaves at least half of the process's descriptors to databases, programs and outbound
-    /// requests.
-    #[must_use]
-    pub fn within(self, descriptors: u64) -> Self {
-        let half = usize::try_from(descriptors / 2).unwrap_or(usize::MAX).max(self.reserve * 2);
-        Self { connections: self.connections.min(half), ..self }
-    }
-}
 
 /// Listens on the address.
 ///

@@ -37,8 +37,8 @@ pub fn say_json(value: &impl serde::Serialize) {
     say(&serde_json::to_string_pretty(value).unwrap_or_default());
 }
 
-/// Whether stdout is read as it is written, by a person at a terminal or by the program at the other
-/// end of a pipe. A file, a socket or a journal keeps what it is given for others to read.
+/// Whether stdout is read as it is written, by a person at a terminal or by the program at the
+/// other end of a pipe. A file, a socket or a journal keeps what it is given for others to read.
 pub fn is_read_live() -> bool {
     let out = std::io::stdout();
     out.is_terminal()

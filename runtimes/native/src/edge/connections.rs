@@ -1,6 +1,6 @@
 //! The open connections: how many, of which address, and which of them wait for their client.
 
-use super::Limits;
+use super::limits::Limits;
 use super::notice::Notice;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -32,7 +32,7 @@ impl Refusal {
     }
 }
 
-/// What a connection waits for.
+/// The reason that a connection waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     /// For the head of its next request.
