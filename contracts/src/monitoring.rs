@@ -206,3 +206,14 @@ pub struct ServiceUptime {
     pub uptime7d: Option<f64>,
     pub coverage: f64,
 }
+
+/// A link that signs the owner in to the dashboard once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SignInLink {
+    /// Path and query below the dashboard's address, with the one-use code.
+    pub path: String,
+    /// RFC 3339 UTC.
+    pub expires_at: String,
+}

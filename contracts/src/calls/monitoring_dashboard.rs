@@ -3,7 +3,7 @@
 use super::Access;
 use crate::Scope::{Operator, Viewer};
 use crate::backup::Restored;
-use crate::monitoring::{Archive, ArchiveDay, Sla, Stats};
+use crate::monitoring::{Archive, ArchiveDay, SignInLink, Sla, Stats};
 
 const READERS: Access = Access::Scopes(&[Viewer, Operator]);
 const OWNER: Access = Access::Scopes(&[Operator]);
@@ -30,6 +30,11 @@ calls! { MonitoringDashboard:
         refusals: [NotFound],
         params: String,
         reply: ArchiveDay,
+    }
+    /// Make a link that signs the owner in once, within ten minutes.
+    Post MakeSignInLink "/api/sign-in-links" {
+        access: OWNER,
+        reply: SignInLink,
     }
     /// Put the archived metrics back.
     Post Restore "/api/restore" {

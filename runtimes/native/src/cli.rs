@@ -55,6 +55,9 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         graph: Option<PathBuf>,
     },
+    /// Print a new link that signs you in to the dashboard
+    #[command(after_help = "Example:\n  quintet open")]
+    Open,
     /// Act as the platform: post a signed webhook to the local endpoint and print the answer
     #[command(
         after_help = "Example:\n  quintet send telegram \"Fix the TypeError in the login flow\""

@@ -4,11 +4,14 @@
 use crate::address::Addresses;
 use crate::data_dir::{DataDir, variable};
 use crate::exit::{No, Unreachable};
-use crate::ports::outbound::client_for;
+use crate::identity;
+use crate::ports::clock::SystemClock;
+use crate::ports::outbound::{client_for, is_near};
 use anyhow::{Context, Result};
 use contracts::calls::Call;
 use contracts::{Problem, ServiceName};
 use platform::edge::Scope;
+use platform::ports::ClockExt;
 use platform::ports::calls::{Prepared, prepare};
 use platform::secret::Secret;
 use serde::{Serialize, de::DeserializeOwned};
@@ -22,6 +25,9 @@ pub struct Client {
     /// Resolved by the first request if `--server` gave the address.
     addresses: OnceCell<Addresses>,
     token: Secret,
+    /// The key with which the server of the data directory proves itself, before anything is sent.
+    key: Option<Secret>,
+    proven: OnceCell<()>,
 }
 
 impl Client {
@@ -31,9 +37,12 @@ impl Client {
     /// # Errors
     /// When no server is known, or there is no token.
     pub fn new(server: Option<&str>, data: &DataDir) -> Result<Self> {
+        let own = data.server().map(|file| file.address);
+        // `localhost` may lead to another address on which another program listens.
+        let server = server.filter(|url| !own.as_deref().is_some_and(|own| is_same(url, own)));
         let base = match server {
             Some(url) => url.trim_end_matches('/').to_owned(),
-            None => data.server().map(|file| file.address).ok_or_else(|| {
+            None => own.ok_or_else(|| {
                 Unreachable(format!(
                     "no server is running on {}. Start one with `quintet up`, or \
                     name one with --server URL.",
@@ -47,6 +56,14 @@ impl Client {
         };
         let token = match variable("QUINTET_OPERATOR_TOKEN") {
             Some(token) => Secret::new(token),
+            None if server.is_some() && is_near(&base) => {
+                return Err(Unreachable(format!(
+                    "{base} is not the server of {}, whose token goes to its own server only. Set \
+                     QUINTET_OPERATOR_TOKEN to the token of the server there.",
+                    data.path().display()
+                ))
+                .into());
+            }
             None => {
                 let path = data.join("tokens").join(Scope::Operator.as_str());
                 let text = std::fs::read_to_string(&path);
@@ -63,11 +80,42 @@ impl Client {
             }
         };
         let http = client_for(&base, Duration::from_mins(1))?;
-        Ok(Self { http, base, addresses, token })
+        let key = match server {
+            Some(_) => None,
+            None => Some(data.kept_secret(identity::KEY).ok_or_else(|| not_ours(&base))?),
+        };
+        Ok(Self { http, base, addresses, token, key, proven: OnceCell::new() })
     }
     /// The URL of a path at the root.
-    pub fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.base)
+    ///
+    /// # Errors
+    /// [`Unreachable`] when the server of the data directory does not answer there.
+    pub async fn url(&self, path: &str) -> Result<String> {
+        self.prove().await?;
+        Ok(format!("{}{path}", self.base))
+    }
+    /// Has the server prove that it is the data directory's, once.
+    async fn prove(&self) -> Result<()> {
+        let Some(key) = &self.key else { return Ok(()) };
+        let ask = || async {
+            let nonce = SystemClock.random_hex(identity::NONCE_CHARS / 2);
+            let url = format!("{}{}?nonce={nonce}", self.base, identity::PATH);
+            let answer = self.http.get(url).send().await.map_err(|error| {
+                Unreachable(format!(
+                    "{} does not answer ({}). Start the server with `quintet up`.",
+                    self.base,
+                    error.without_url()
+                ))
+            })?;
+            if answer.status() == 503 {
+                return Err(Unreachable(format!("{} is busy. Try again.", self.base)));
+            }
+            let said = answer.text().await.unwrap_or_default();
+            let expected = Secret::new(identity::proof(key, &self.base, &nonce));
+            if expected.matches(&said) { Ok(()) } else { Err(not_ours(&self.base)) }
+        };
+        self.proven.get_or_try_init(ask).await?;
+        Ok(())
     }
     /// The HTTP client without the token, for requests that authenticate otherwise.
     pub fn http(&self) -> &reqwest::Client {
@@ -86,7 +134,12 @@ impl Client {
         let request = self.http.request(method, self.address(callee, &path).await?);
         self.send(request.header("content-type", "application/json").body(body)).await
     }
-    async fn address(&self, service: ServiceName, path: &str) -> Result<String> {
+    /// The URL of a path of a service.
+    ///
+    /// # Errors
+    /// [`Unreachable`] when no server answers.
+    pub async fn address(&self, service: ServiceName, path: &str) -> Result<String> {
+        self.prove().await?;
         Ok(self
             .addresses
             .get_or_try_init(|| Addresses::find(&self.base, &self.http))
@@ -121,6 +174,19 @@ impl Client {
             .into()),
         }
     }
+}
+
+/// Whether both name this machine and the same port.
+fn is_same(given: &str, own: &str) -> bool {
+    let port = |url: &str| url.parse::<http::Uri>().ok().and_then(|uri| uri.port_u16());
+    is_near(given) && port(given).is_some() && port(given) == port(own)
+}
+
+fn not_ours(base: &str) -> Unreachable {
+    Unreachable(format!(
+        "the server is not running: another program answers at {base}, and nothing was sent to it. \
+         Start the server with `quintet up`."
+    ))
 }
 
 /// Findings of a refusal, one line each.

@@ -8,6 +8,7 @@ mod events;
 mod gateway;
 mod gateways;
 pub mod graph;
+mod open;
 mod parts;
 mod route;
 mod send;
@@ -81,6 +82,7 @@ pub async fn run(cli: Cli) -> Result<()> {
             gateways::drain(&client()?, &id, false, json).await
         }
         Command::Gateways { .. } => gateways::list(&client()?, json).await,
+        Command::Open => open::open(&client()?, json).await,
         Command::Parts { config } => parts::print(&config),
         Command::Setup { channel, endpoint, url, config } => {
             setup::setup(&data()?, channel, endpoint, url, config.as_deref()).await

@@ -7,7 +7,7 @@
         here"
 )]
 
-use crate::data_dir::DataDir;
+use crate::data_dir::{self, DataDir};
 use crate::exit::Wrong;
 use crate::local_endpoints;
 use anyhow::{Context, Result};
@@ -42,6 +42,8 @@ pub struct Tree {
     /// The file, if there was one.
     pub file: Option<PathBuf>,
     pub value: Value,
+    /// Whether the file itself has secrets.
+    pub holds_secrets: bool,
     /// Paths set by variables, with the variables' names.
     from_variables: Vec<(String, String)>,
     pub warnings: Vec<String>,
@@ -62,8 +64,41 @@ pub fn read_tree(file: Option<&Path>) -> Result<Tree> {
         }
         None => json!({}),
     };
+    let holds_secrets = has_secrets(&tree);
     let (from_variables, warnings) = apply_variables(&mut tree, std::env::vars());
-    Ok(Tree { file: file.map(Path::to_path_buf), value: tree, from_variables, warnings })
+    Ok(Tree {
+        file: file.map(Path::to_path_buf),
+        value: tree,
+        holds_secrets,
+        from_variables,
+        warnings,
+    })
+}
+
+impl Tree {
+    /// Takes a file with secrets away from others who could read it.
+    ///
+    /// # Errors
+    /// When its mode cannot be changed.
+    pub fn close(&self) -> Result<()> {
+        match &self.file {
+            Some(file) if self.holds_secrets => data_dir::close(file),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether a key holds a secret, by the endings that secret keys have.
+fn has_secrets(tree: &Value) -> bool {
+    let is_secret = |key: &str| {
+        key != "public_key" && ["_token", "_secret", "_key"].iter().any(|end| key.ends_with(end))
+    };
+    match tree {
+        Value::Object(table) => table
+            .iter()
+            .any(|(key, value)| (is_secret(key) && value.is_string()) || has_secrets(value)),
+        _ => false,
+    }
 }
 
 /// Allowed top-level tables; a variable for another one is a warning.
@@ -161,7 +196,7 @@ pub fn read(
     place: monitoring_dashboard::HostSettings,
 ) -> Result<Configuration, Wrong> {
     let report = Report::default();
-    let Tree { file, value: tree, from_variables, warnings } = tree;
+    let Tree { file, value: tree, from_variables, warnings, .. } = tree;
     let mut root = Section::new(Some(tree), "", &report);
     for table in TABLES {
         root.value(table);
@@ -261,8 +296,13 @@ mod tests {
             "endpoints": endpoints.collect::<serde_json::Map<_, _>>(),
             "budget": nope, "limits": nope, "agents": { "x": nope }, "gateway": nope, "server": nope,
         });
-        let tree =
-            Tree { file: None, value: tree, from_variables: Vec::new(), warnings: Vec::new() };
+        let tree = Tree {
+            file: None,
+            value: tree,
+            holds_secrets: false,
+            from_variables: Vec::new(),
+            warnings: Vec::new(),
+        };
         let wrong =
             read(&tree, &Value::Null, monitoring_dashboard::HostSettings::default()).err().unwrap();
         let listed: Vec<&ConfigProblem> =

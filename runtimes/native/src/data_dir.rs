@@ -10,7 +10,17 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::exit::Usage;
 use crate::ports::clock::SystemClock;
+
+/// Minimum characters of a token.
+const TOKEN_CHARS_MIN: usize = 12;
+/// Files of a directory whose first start was cut off, or that the owner prepared.
+const OF_A_START: [&str; 5] = ["quintet.toml", "lock", "tokens", "local.json", "local.new"];
+/// The address of the running server.
+const SERVER: &str = "server.json";
+/// The sign-in link of the last start, where it was not printed.
+const SIGN_IN: &str = "sign-in";
 
 /// A directory that only its owner can access (mode 0700).
 #[derive(Clone, Debug)]
@@ -57,6 +67,7 @@ impl DataDir {
     /// # Errors
     /// Those of the file system.
     pub fn create(&self) -> Result<()> {
+        self.require_ours()?;
         let make =
             |path: &Path| std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
         make(&self.0)
@@ -64,6 +75,25 @@ impl DataDir {
         std::fs::set_permissions(&self.0, std::fs::Permissions::from_mode(0o700))?;
         make(&self.join("tokens"))?;
         Ok(())
+    }
+    /// Refuses a directory with the files of others: its mode would change under them.
+    fn require_ours(&self) -> Result<()> {
+        let Ok(entries) = std::fs::read_dir(&self.0) else { return Ok(()) };
+        let names: Vec<String> = entries
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        let has = |name: &str| names.iter().any(|known| known == name);
+        let ours = has("quintet.db") || has("inbox.db") || (has("lock") && has("tokens"));
+        if ours || names.iter().all(|name| OF_A_START.contains(&name.as_str())) {
+            return Ok(());
+        }
+        Err(Usage(format!(
+            "{} has other files and is not a data directory of Quintet, so nothing was changed. \
+             Name a new or empty directory with --data.",
+            self.0.display()
+        ))
+        .into())
     }
     /// Locks the directory; the operating system releases the lock when the process ends.
     ///
@@ -94,14 +124,32 @@ impl DataDir {
     }
     /// The server's recorded address.
     pub fn server(&self) -> Option<ServerFile> {
-        serde_json::from_slice(&std::fs::read(self.join("server.json")).ok()?).ok()
+        serde_json::from_slice(&std::fs::read(self.join(SERVER)).ok()?).ok()
     }
     /// Records the server's address for clients.
     ///
     /// # Errors
     /// Those of the file system.
     pub fn write_server(&self, server: &ServerFile) -> Result<()> {
-        write_private(&self.join("server.json"), &serde_json::to_vec(server)?)
+        write_private(&self.join(SERVER), &serde_json::to_vec(server)?)
+    }
+    /// Keeps the sign-in link of this start where only the owner can read it.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn write_sign_in_link(&self, link: &str) -> Result<()> {
+        write_private(&self.join(SIGN_IN), format!("{link}\n").as_bytes())
+    }
+    /// Removes the files that are true only while the server runs.
+    pub fn remove_of_run(&self) {
+        for name in [SERVER, SIGN_IN] {
+            let _ = std::fs::remove_file(self.join(name));
+        }
+    }
+    /// The stored secret of this name, if there is one.
+    pub fn kept_secret(&self, name: &str) -> Option<Secret> {
+        let text = std::fs::read_to_string(self.join("tokens").join(name)).ok()?;
+        Some(Secret::new(text.trim())).filter(|secret| !secret.reveal().is_empty())
     }
     /// The stored secret of this name, created on first use.
     ///
@@ -109,6 +157,7 @@ impl DataDir {
     /// Those of the file system.
     pub fn secret(&self, name: &str) -> Result<Secret> {
         let path = self.join("tokens").join(name);
+        close(&path)?;
         if let Ok(text) = std::fs::read_to_string(&path)
             && !text.trim().is_empty()
         {
@@ -123,10 +172,31 @@ impl DataDir {
     /// # Errors
     /// Those of the file system.
     pub fn tokens(&self) -> Result<Vec<(Secret, Principal)>> {
-        Scope::ALL
-            .into_iter()
-            .map(|scope| Ok((self.token(scope)?, Principal::Scope(scope))))
-            .collect()
+        let mut tokens: Vec<(Secret, Principal)> = Vec::new();
+        for scope in Scope::ALL {
+            let token = self.token(scope)?;
+            let name = scope.as_str();
+            if token.reveal().chars().count() < TOKEN_CHARS_MIN {
+                return Err(Usage(format!(
+                    "the {name} token has fewer than {TOKEN_CHARS_MIN} characters and could be \
+                     guessed, so nothing was started. Choose a longer one in {}, or remove it to \
+                     have one made.",
+                    token_variable(scope)
+                ))
+                .into());
+            }
+            if let Some((_, other)) = tokens.iter().find(|(known, _)| known.matches(token.reveal()))
+            {
+                return Err(Usage(format!(
+                    "the tokens of {name} and {} are the same, so one would have the rights of \
+                     the other. Give each its own.",
+                    other.as_str()
+                ))
+                .into());
+            }
+            tokens.push((token, Principal::Scope(scope)));
+        }
+        Ok(tokens)
     }
     /// The token of one scope.
     ///
@@ -143,6 +213,29 @@ impl DataDir {
 /// The token's variable, such as `QUINTET_OPERATOR_TOKEN`.
 pub fn token_variable(scope: Scope) -> String {
     format!("QUINTET_{}_TOKEN", scope.as_str().to_ascii_uppercase())
+}
+
+/// Takes a secret file away from others, if they could read or write it.
+///
+/// # Errors
+/// Those of the file system.
+pub fn close(path: &Path) -> Result<()> {
+    let Ok(about) = std::fs::metadata(path) else { return Ok(()) };
+    let mode = about.permissions().mode();
+    let others = mode & 0o077;
+    if others == 0 {
+        return Ok(());
+    }
+    tracing::warn!(path = %path.display(), "others could read this file with secrets; now only you");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode & 0o700)).with_context(
+        || {
+            format!(
+                "others can read {}, which holds secrets. Run: chmod 600 {}",
+                path.display(),
+                path.display()
+            )
+        },
+    )
 }
 
 /// Writes a file with mode 0600, atomically.

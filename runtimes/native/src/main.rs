@@ -6,8 +6,11 @@ mod client;
 mod commands;
 mod config_file;
 mod data_dir;
+mod edge;
 mod exit;
 mod finding;
+mod harden;
+mod identity;
 mod local_endpoints;
 mod local_platform;
 mod offline;
@@ -16,6 +19,7 @@ mod programs;
 mod server;
 mod services;
 mod stop;
+mod storage;
 mod supervise;
 mod terminal;
 mod up;
@@ -30,14 +34,20 @@ fn main() {
     // The gateway starts agents through this very program: see supervise.rs.
     let word = args.next();
     if word.as_ref().is_some_and(|word| word == supervise::SUBCOMMAND) {
+        harden::supervisor();
         std::process::exit(supervise::main(args));
     }
     #[cfg(target_os = "linux")]
     if word.is_some_and(|word| word == supervise::init::SUBCOMMAND) {
+        harden::supervisor();
         std::process::exit(supervise::init::main(args));
     }
+    let hardened = harden::command();
     let cli = Cli::parse();
     start_log();
+    if let Err(error) = hardened {
+        tracing::warn!(%error, "agents may be able to read this process's environment");
+    }
     // Fails only if a provider is already installed, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     std::process::exit(run(cli));

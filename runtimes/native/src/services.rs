@@ -13,6 +13,7 @@ use crate::ports::outbound::ReqwestOutbound;
 use crate::ports::signal::ProcessSignal;
 use crate::ports::sql::SqliteSql;
 use crate::programs::NativePrograms;
+use crate::storage;
 use anyhow::Result;
 use axum::Router;
 use axum::extract::{Request, State};
@@ -73,14 +74,20 @@ pub fn build(
     let signal: Arc<dyn Signal> = Arc::new(ProcessSignal::default());
     let background: Arc<dyn Background> = Arc::new(TokioBackground);
     let cell: Arc<dyn Cell> = Arc::new(ProcessCell::default());
-    let sql: Arc<dyn Sql> = Arc::new(SqliteSql::open(&data.join("quintet.db"))?);
+    let sql: Arc<dyn Sql> = Arc::new({
+        let path = data.join("quintet.db");
+        SqliteSql::open(&path).map_err(|error| storage::explain(&path, error))?
+    });
     let calls = |service| -> Arc<dyn Calls> {
         Arc::new(LocalCalls::new(switchboard.clone(), secrets.of(service)))
     };
 
     let outbound: Arc<dyn Outbound> = Arc::new(ReqwestOutbound::new()?);
     let aggregator = webhook_aggregator::Deps {
-        inbox: Arc::new(SqliteInbox::open(&data.join("inbox.db"))?),
+        inbox: Arc::new({
+            let path = data.join("inbox.db");
+            SqliteInbox::open(&path).map_err(|error| storage::explain(&path, error))?
+        }),
         calls: calls(ServiceName::WebhookAggregator),
         outbound: outbound.clone(),
         clock: clock.clone(),

@@ -1,5 +1,6 @@
 //! The only module that writes to the terminal: answers to stdout, everything else to stderr.
 
+use nix::sys::stat::SFlag;
 use platform::text::printable;
 use std::io::{IsTerminal, Write};
 
@@ -34,6 +35,17 @@ pub fn ask(question: &str) -> std::io::Result<String> {
 /// Prints an answer as JSON, alone on stdout.
 pub fn say_json(value: &impl serde::Serialize) {
     say(&serde_json::to_string_pretty(value).unwrap_or_default());
+}
+
+/// Whether stdout is read as it is written, by a person at a terminal or by the program at the
+/// other end of a pipe. A file, a socket or a journal keeps what it is given for others to read.
+pub fn is_read_live() -> bool {
+    let out = std::io::stdout();
+    out.is_terminal()
+        || nix::sys::stat::fstat(&out).is_ok_and(|about| {
+            let kind = SFlag::from_bits_truncate(about.st_mode) & SFlag::S_IFMT;
+            kind == SFlag::S_IFIFO
+        })
 }
 
 /// Whether stderr is a terminal; progress is drawn only then.

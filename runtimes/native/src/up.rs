@@ -2,20 +2,22 @@
 
 use crate::config_file;
 use crate::data_dir::{DataDir, ServerFile};
+use crate::edge::{self, Limits};
+use crate::harden;
+use crate::identity;
 use crate::local_endpoints;
 use crate::ports::clock::SystemClock;
 use crate::server;
 use crate::services::{self, Services};
 use crate::stop::{StopSignal, until};
+use crate::storage;
 use crate::watch_graph;
 use anyhow::{Context, Result};
 use graph_folder::default_graph;
 use platform::ports::Clock;
-use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 /// Maximum time for open requests after a stop.
@@ -40,12 +42,10 @@ pub async fn up(
     listen: SocketAddr,
     folder: Option<PathBuf>,
 ) -> Result<()> {
-    // From here on only the owner can read new files: databases and tokens.
-    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     data.create()?;
     let _lock = data.lock()?;
-    close_to_others();
-    let listener = TcpListener::bind(listen).await.with_context(|| {
+    storage::check(&data)?;
+    let listener = edge::listen(listen).with_context(|| {
         format!(
             "cannot listen on {listen}; another program may use the port. Choose another address \
              with --listen."
@@ -55,6 +55,7 @@ pub async fn up(
     let base = format!("http://{address}");
     let file = config_file::path(config, &data);
     let tree = config_file::read_tree(file.as_deref())?;
+    tree.close()?;
     let place = monitoring_dashboard::HostSettings {
         base_path: "/monitoring-dashboard".to_owned(),
         listen: vec![address.to_string()],
@@ -69,19 +70,26 @@ pub async fn up(
     let folder = folder.as_deref().map(watch_graph::open).transpose()?;
     let (published, is_published) = watch::channel(false);
     let services = services::build(&data, configuration, &is_published)?;
-    webhook_aggregator::recover(&services.aggregator, &services.gateway.gateway_id).await?;
+    storage::mark(&data)?;
+    webhook_aggregator::recover(&services.aggregator, &services.gateway.gateway_id)
+        .await
+        .map_err(|error| storage::explain(&data.join("inbox.db"), error.into()))?;
     // From here on a signal stops cleanly, because a client that knows the address may send one.
     let stop_signal = StopSignal::listen()?;
+    let proof = identity::router(data.secret(identity::KEY)?, base.clone());
     data.write_server(&ServerFile { address: base.clone(), pid: std::process::id() })?;
     let (stop, stopped) = watch::channel(false);
     let loops = start_loops(&services, &stopped, &is_published);
     let gateway =
         tokio::spawn(agency_gateway::serve(services.gateway.clone(), until(stopped.clone())));
-    let app = server::app(&services, &stopped).into_make_service_with_connect_info::<SocketAddr>();
-    let serving = tokio::spawn(
-        axum::serve(listener, app).with_graceful_shutdown(until(stopped.clone())).into_future(),
-    );
-    greet(&services, &base).await;
+    let limits = Limits::default().within(harden::raise_descriptors());
+    let serving = tokio::spawn(edge::serve(
+        listener,
+        server::app(&services, proof, &stopped),
+        limits,
+        stopped.clone(),
+    ));
+    greet(&services, &data, &base).await;
     let watched = match folder {
         Some(opened) => Some(watch_graph::first(&services.loader, opened).await),
         None => None,
@@ -102,17 +110,16 @@ pub async fn up(
         futures_util::future::join_all(loops.into_iter().chain(watcher)),
     )
     .await;
-    let _ = std::fs::remove_file(data.join("server.json"));
+    leave(&data);
     Ok(())
 }
 
-/// Protects this process's memory and environment, which may have tokens, from agents that run as
-/// the same user.
-fn close_to_others() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = nix::sys::prctl::set_dumpable(false) {
-        tracing::warn!(%error, "agents may be able to read this process's environment");
+/// Leaves the data directory as a clean stop does.
+fn leave(data: &DataDir) {
+    if let Err(error) = storage::checkpoint(data) {
+        tracing::warn!(%error, "the databases still need their -wal files");
     }
+    data.remove_of_run();
 }
 
 /// Publishes the default graph at the first start, if there is no graph.
@@ -130,12 +137,26 @@ async fn publish_default(services: &Services) -> Result<()> {
     Ok(())
 }
 
-async fn greet(services: &Services, base: &str) {
+async fn greet(services: &Services, data: &DataDir, base: &str) {
     let link = monitoring_dashboard::sign_in_link(&services.dashboard).await;
     let mut out = String::from("Quintet is up.\n\n");
-    match link {
-        Ok(link) => out.push_str(&format!("  Dashboard  {base}{link}\n             (this link signs you in once, for 10 minutes)\n")),
-        Err(error) => out.push_str(&format!("  Dashboard  {base}/ (no sign-in link: {error}; use the operator token)\n")),
+    match link.map(|link| format!("{base}{link}")) {
+        Ok(link) if crate::terminal::is_read_live() => out.push_str(&format!(
+            "  Dashboard  {link}\n             (this link signs you in once, for 10 minutes)\n"
+        )),
+        // Agents can read what is kept: a log, the journal.
+        Ok(link) => {
+            let kept = data.write_sign_in_link(&link);
+            if let Err(error) = kept {
+                tracing::warn!(%error, "the sign-in link was not written");
+            }
+            out.push_str(&format!(
+                "  Dashboard  {base}/ (run `quintet open` for a link that signs you in)\n"
+            ));
+        }
+        Err(error) => out.push_str(&format!(
+            "  Dashboard  {base}/ (no sign-in link: {error}; use the operator token)\n"
+        )),
     }
     out.push_str("  Try        quintet send telegram \"Fix the TypeError in the login flow\"\n  Stop       Ctrl-C\n");
     crate::terminal::say(&out);

@@ -66,6 +66,7 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .call(calls::ReadSla, sla::show)
         .call(calls::ListArchive, archive::list)
         .call(calls::ReadArchiveDay, archive::day)
+        .call(calls::MakeSignInLink, session::make_link)
         .call(calls::Restore, archive::restore)
         .planned(READERS, "/api/series")
         .planned(READERS, "/api/incidents")

@@ -4,13 +4,16 @@
 
 use crate::refusal::Friendly;
 use crate::{Config, Deps, Form, form_token, store};
-use axum::extract::FromRequestParts;
+use axum::Json;
+use axum::extract::{FromRequestParts, State};
 use contracts::ErrorCode;
+use contracts::monitoring::SignInLink;
 use http::request::Parts;
 use http::{HeaderMap, header};
-use platform::edge::{Principal, Scope};
+use platform::edge::{ApiResult, Principal, Scope};
 use platform::ports::{ClockExt, PortResult};
 use platform::secret::digest_hex;
+use platform::time::rfc3339;
 
 /// Lifetime of a session.
 const SESSION_MS: i64 = 12 * 3_600_000;
@@ -102,14 +105,24 @@ fn set_cookie(config: &Config, value: &str, age_s: i64) -> String {
     )
 }
 
-/// Creates a sign-in link, as a path: valid once, for ten minutes.
+/// Creates a sign-in link, as a path of the server: valid once, for ten minutes.
 ///
 /// # Errors
 /// Those of the database; there is no link then.
 pub async fn sign_in_link(deps: &Deps) -> PortResult<String> {
+    new_link(deps).await.map(|link| deps.config.url(&link.path))
+}
+
+async fn new_link(deps: &Deps) -> PortResult<SignInLink> {
     let code = deps.clock.random_hex(32);
-    store::keep_link(&*deps.sql, &stored_as(deps, &code), deps.clock.now_ms() + LINK_MS).await?;
-    Ok(deps.config.url(&format!("/sign-in?code={code}")))
+    let expires_ms = deps.clock.now_ms() + LINK_MS;
+    store::keep_link(&*deps.sql, &stored_as(deps, &code), expires_ms).await?;
+    Ok(SignInLink { path: format!("/sign-in?code={code}"), expires_at: rfc3339(expires_ms) })
+}
+
+/// `POST /api/sign-in-links`.
+pub async fn make_link(State(deps): State<Deps>) -> ApiResult<Json<SignInLink>> {
+    Ok(Json(new_link(&deps).await?))
 }
 
 /// Redeems a link's code.

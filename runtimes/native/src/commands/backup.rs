@@ -4,6 +4,7 @@
 use crate::data_dir::DataDir;
 use crate::exit::{No, Unreachable};
 use crate::ports::clock::SystemClock;
+use crate::storage::{self, DATABASES};
 use crate::terminal::{say, say_json};
 use anyhow::{Context, Result};
 use flate2::Compression;
@@ -16,8 +17,6 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// Copy order. The inbox comes first, so that every approval it refers to is in the other database.
-const DATABASES: [&str; 2] = ["inbox.db", "quintet.db"];
 const FILES: [&str; 2] = ["local.json", "quintet.toml"];
 const FOLDERS: [&str; 2] = ["objects", "tokens"];
 
@@ -103,6 +102,7 @@ pub fn restore(data: &DataDir, file: &Path, as_json: bool) -> Result<()> {
         unpack(input, &scratch).and_then(|()| check(&scratch)).and_then(|()| place(&scratch, data));
     let _ = std::fs::remove_dir_all(&scratch);
     done?;
+    storage::mark(data)?;
     if as_json {
         say_json(&json!({ "data": data.path().display().to_string() }));
     } else {
@@ -121,6 +121,8 @@ fn unpack(input: std::fs::File, scratch: &Path) -> Result<()> {
             kind.is_file() || kind.is_dir(),
             "the backup contains an entry that is neither file nor folder"
         );
+        // An older backup may hold files that others could read.
+        entry.set_mask(0o077);
         anyhow::ensure!(entry.unpack_in(scratch)?, "the backup contains a path outside its folder");
     }
     Ok(())

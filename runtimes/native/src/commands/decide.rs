@@ -1,10 +1,11 @@
 //! The owner's commands: approvals, halt and resume, the budget.
 
 use crate::client::Client;
-use crate::exit::Usage;
+use crate::exit::{Unreachable, Usage};
 use crate::terminal::{say, say_json, table};
 use anyhow::Result;
 use contracts::approval::{ApprovalState, ApprovalsQuery, DecideRequest, Decision};
+use contracts::calls::agency_gateway;
 use contracts::calls::personal_assistant::{Decide, Halt, ListApprovals, ReadBudget, Resume};
 use contracts::halt::{HaltRequest, ResumeRequest};
 use contracts::{ApprovalId, TaskId};
@@ -90,7 +91,22 @@ pub async fn halt(
         reason: Some(reason),
         actor: None,
     };
-    let answer = client.ask::<Halt>(&(), &request).await?;
+    // The gateway stops from memory, also when the disk is full and the halt cannot be written.
+    let (stopped, written) = tokio::join!(
+        client.ask::<agency_gateway::Halt>(&(), &request),
+        client.ask::<Halt>(&(), &request)
+    );
+    let answer = match (stopped, written) {
+        (Ok(_), Err(error)) if error.is::<Unreachable>() => {
+            return Err(Unreachable(format!(
+                "{error:#}\nThe gateway on this machine is stopping what it runs, but the halt is \
+                 not written down, so later work may start. Free some disk space, then run \
+                 `quintet halt` again."
+            ))
+            .into());
+        }
+        (_, written) => written?,
+    };
     if as_json {
         say_json(&answer);
     } else {

@@ -15,7 +15,7 @@ use platform::ports::{Clock, Confinement, PortResult, ProgramEvent, ProgramSpec,
 use serde::Serialize;
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The result of one check.
@@ -116,6 +116,15 @@ fn configuration(data: &DataDir, config: Option<&Path>) -> Vec<Finding> {
             .map(|problem| error(format!("{}: {}", problem.path, problem.message), problem.fix))
             .collect(),
     };
+    let open = |file: &&PathBuf| {
+        std::fs::metadata(file).is_ok_and(|about| about.permissions().mode() & 0o077 != 0)
+    };
+    if let Some(file) = tree.file.as_ref().filter(open).filter(|_| tree.holds_secrets) {
+        findings.push(error(
+            "other users can read the configuration, which has secrets",
+            format!("chmod 600 {}", file.display()),
+        ));
+    }
     findings.extend(
         tree.warnings.iter().map(|text| warning(text.clone(), "correct its name or remove it")),
     );

@@ -3,7 +3,9 @@
 use crate::address::Addresses;
 use crate::config_file;
 use crate::data_dir::{DataDir, work_dir};
+use crate::edge::{self, Limits};
 use crate::exit::{No, Unreachable, Wrong};
+use crate::harden;
 use crate::ports::background::TokioBackground;
 use crate::ports::clock::SystemClock;
 use crate::ports::outbound::{ReqwestOutbound, client_for};
@@ -26,7 +28,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 /// Request timeout, above the longest poll.
 const TIMEOUT_MS: u64 = 40_000;
@@ -85,6 +87,7 @@ pub async fn gateway(
         .map_err(|_| Unreachable("no gateway token. Set QUINTET_GATEWAY_TOKEN.".to_owned()))?;
     let file = config_file::path(config, data);
     let tree = config_file::read_tree(file.as_deref())?;
+    tree.close()?;
     let report = Report::default();
     let configuration = agency_gateway::Config::read(&tree.value, &report);
     let problems = report.into_problems();
@@ -95,6 +98,7 @@ pub async fn gateway(
     let _lock = data.lock()?;
     let stop = StopSignal::listen()?;
     let id = data.secret("gateway-id")?.reveal().chars().take(12).collect::<String>();
+    let (end, ended) = watch::channel(false);
     let mut stopped = std::pin::pin!(stop.wait());
     let addresses = tokio::select! {
         found = join(control, &token) => found?,
@@ -113,7 +117,7 @@ pub async fn gateway(
         board: agency_gateway::Board::default(),
     };
     if let Some(listen) = listen {
-        let listener = TcpListener::bind(listen).await.with_context(|| {
+        let listener = edge::listen(listen).with_context(|| {
             format!("cannot listen on {listen}. Choose another address with --listen.")
         })?;
         remark(&format!(
@@ -125,10 +129,12 @@ pub async fn gateway(
             &format!("/{}", ServiceName::AgencyGateway),
             agency_gateway::router(deps.clone()),
         );
-        tokio::spawn(async move { axum::serve(listener, app).await });
+        let limits = Limits::default().within(harden::raise_descriptors());
+        tokio::spawn(edge::serve(listener, app, limits, ended));
     }
     remark(&format!("The gateway leases work from {control}. Press Ctrl-C to stop it."));
     agency_gateway::serve(deps, stopped).await;
+    let _ = end.send(true);
     Ok(())
 }
 

@@ -133,7 +133,7 @@ fn sign(
 async fn post(client: &Client, channel: ChannelKind, webhook: &Signed) -> Result<()> {
     let mut request = client
         .http()
-        .post(client.url(&channel.webhook_path(local_endpoints::NAME)))
+        .post(client.url(&channel.webhook_path(local_endpoints::NAME)).await?)
         .json_body(&Value::Null)?
         .body(webhook.body.clone());
     for (name, value) in &webhook.headers {

@@ -35,7 +35,8 @@ pub fn client_for(url: &str, timeout: Duration) -> Result<reqwest::Client, reqwe
     if is_near(url) { builder.no_proxy().build() } else { builder.build() }
 }
 
-fn is_near(url: &str) -> bool {
+/// Whether the URL names this machine.
+pub fn is_near(url: &str) -> bool {
     url.parse::<http::Uri>().ok().and_then(|uri| uri.host().map(is_loopback)).unwrap_or(false)
 }
 

@@ -121,17 +121,33 @@ impl Home {
     pub fn up_with(&self, more: &[&str]) -> Server {
         self.spawn_with(more).ready(self)
     }
+    /// Starts the server below a limit that the shell sets, and waits until it answers.
+    pub fn up_limited(&self, limit: &str) -> Server {
+        let plain = self.up_command(&[]);
+        let mut shell = Command::new("/bin/sh");
+        shell.arg("-c").arg(format!("{limit}; exec \"$0\" \"$@\""));
+        shell.arg(plain.get_program()).args(plain.get_args());
+        shell.env_clear().current_dir(self.root.path()).stdin(Stdio::null());
+        shell.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        self.logged(shell).ready(self)
+    }
     /// Starts the server without waiting.
     pub fn spawn(&self) -> Starting {
         self.spawn_with(&[])
     }
     fn spawn_with(&self, more: &[&str]) -> Starting {
-        let log = |name| File::options().create(true).append(true).open(self.path(name)).unwrap();
+        self.logged(self.up_command(more))
+    }
+    fn up_command(&self, more: &[&str]) -> Command {
         let mut command = self.command(&["up", "--listen", "127.0.0.1:0"]);
         command.args(more);
         if self.config().exists() {
             command.arg("--config").arg(self.config());
         }
+        command
+    }
+    fn logged(&self, mut command: Command) -> Starting {
+        let log = |name| File::options().create(true).append(true).open(self.path(name)).unwrap();
         Starting(command.stdout(log("out.log")).stderr(log("err.log")).spawn().unwrap())
     }
     /// The stdout and stderr of this home's servers.

@@ -51,6 +51,10 @@ fn backup_of_a_running_server_restores_everything_elsewhere() {
             & 0o777,
         0o600
     );
+    for name in ["quintet.db", "inbox.db", "local.json"] {
+        let mode = std::fs::metadata(other.data().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
     assert_eq!(other.token("operator"), home.token("operator"));
     let restored = other.up();
     assert_eq!(events(&restored), said);
@@ -85,4 +89,37 @@ fn restore_refuses_the_directory_of_a_running_server() {
     let _server = other.up();
     let done = other.run(&["restore", home.path("all.tar.gz").to_str().unwrap()]);
     assert_eq!(done.code, 1, "{done:?}");
+}
+
+#[test]
+fn halt_survives_a_clean_stop_without_the_wal() {
+    let home = Home::new();
+    let server = home.up();
+    home.run(&["halt"]).ok();
+    assert_eq!(server.stop(), Some(0));
+    for name in ["quintet.db-wal", "quintet.db-shm", "inbox.db-wal", "inbox.db-shm"] {
+        let _ = std::fs::remove_file(home.data().join(name));
+    }
+    let _server = home.up();
+    let refused = home.run(&["send", "telegram", "Fix the TypeError in the login flow"]);
+    assert!(refused.err.contains("halt"), "{refused:?}");
+}
+
+#[test]
+fn lost_or_damaged_database_is_refused_by_name() {
+    let home = Home::new();
+    assert_eq!(home.up().stop(), Some(0));
+    let database = home.data().join("quintet.db");
+    let refused = || {
+        let done = home.run(&["up", "--listen", "127.0.0.1:0"]);
+        assert_eq!((done.code, done.out.as_str()), (3, ""), "{done:?}");
+        for part in [database.to_str().unwrap(), "quintet restore"] {
+            assert!(done.err.contains(part), "{part}: {}", done.err);
+        }
+    };
+    std::fs::write(&database, "no database at all, ".repeat(500)).unwrap();
+    refused();
+    std::fs::remove_file(&database).unwrap();
+    refused();
+    assert!(!database.exists(), "nothing was made in its place");
 }

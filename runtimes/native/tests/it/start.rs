@@ -14,12 +14,39 @@ fn mode(path: &Path) -> u32 {
         & 0o777
 }
 
-/// The sign-in link printed by `up`.
+/// The sign-in link of this start. `up` prints it to a terminal only, and here it has a file.
 fn link(home: &Home) -> String {
-    let out = until("the sign-in link", || {
-        Some(home.log("out.log")).filter(|text| text.contains("code=") && text.contains("Ctrl-C"))
-    });
-    out.split_whitespace().find(|word| word.contains("code=")).unwrap().to_owned()
+    let file = home.data().join("sign-in");
+    let link = until("the sign-in link", || std::fs::read_to_string(&file).ok());
+    assert_eq!(mode(&file), 0o600);
+    until("the greeting", || home.log("out.log").contains("Ctrl-C").then_some(()));
+    link.trim().to_owned()
+}
+
+#[test]
+fn log_holds_no_sign_in_link() {
+    let home = Home::new();
+    let server = home.up();
+    let link = link(&home);
+    let (_, code) = link.split_once("code=").unwrap();
+    for name in ["out.log", "err.log"] {
+        assert!(!home.log(name).contains(code), "{name}");
+    }
+    assert!(home.log("out.log").contains("quintet open"), "{}", home.log("out.log"));
+    assert_eq!(server.stop(), Some(0));
+    assert!(!home.data().join("sign-in").exists(), "a clean stop removes it");
+}
+
+#[test]
+fn open_command_prints_a_link_that_signs_in_once() {
+    let home = Home::new();
+    let server = home.up();
+    let out = home.run(&["open"]).ok();
+    let link = out.split_whitespace().next().unwrap();
+    let path = link.strip_prefix(&format!("http://{}", server.address)).expect(link);
+    assert!(server.ask("GET", path, &[], "").header("set-cookie").is_some());
+    assert_eq!(server.ask("GET", path, &[], "").status, 401, "used up");
+    assert!(home.run(&["open", "--json"]).json()["link"].as_str().unwrap().contains("code="));
 }
 
 #[test]
@@ -46,7 +73,7 @@ fn first_start_creates_everything_for_the_owner_only() {
 }
 
 #[test]
-fn printed_link_signs_in_once() {
+fn kept_link_signs_in_once() {
     let home = Home::new();
     let server = home.up();
     let link = link(&home);

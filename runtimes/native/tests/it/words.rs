@@ -4,8 +4,9 @@ use crate::bed::Home;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-const COMMANDS: [&[&str]; 21] = [
+const COMMANDS: [&[&str]; 22] = [
     &["up"],
+    &["open"],
     &["send"],
     &["route"],
     &["eval"],
@@ -60,7 +61,8 @@ fn commands_exit_3_without_a_server() {
     let home = Home::new();
     let id = "apr_01J9Z5K2M8Q4R6T8V0X2Z4B6D8";
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../routing-knowledge");
-    let calls: [&[&str]; 12] = [
+    let calls: [&[&str]; 13] = [
+        &["open"],
         &["send", "telegram", "hello"],
         &["send", "web", "hello"],
         &["approvals"],

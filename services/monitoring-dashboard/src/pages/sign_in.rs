@@ -59,9 +59,9 @@ fn page(config: &Config, status: StatusCode, next: &str, trouble: Option<&str>) 
             label { "Operator token" input type="password" name="token" autocomplete="current-password" required autofocus spellcheck="false"; }
             button.primary { "Sign in" }
         }
-        p.quiet { "Or open the sign-in link that " code { "quintet up" } " prints when it starts; \
-            it works once, for ten minutes. The operator token is in the data directory, in a file \
-            that only you can read." }
+        p.quiet { "Or open the link that " code { "quintet open" } " prints; it works once, for ten \
+            minutes. The operator token is in the data directory, in " code { "tokens/operator" }
+            ", a file that only you can read." }
     };
     let mut response = answer(status, layout::bare(config, "Sign in", body));
     if status == StatusCode::TOO_MANY_REQUESTS {
@@ -78,8 +78,8 @@ fn with_cookie(mut response: Response, cookie: &str) -> Response {
 }
 
 const TOO_MANY: &str = "Too many failed sign-ins. Wait a minute, then try again.";
-const SPENT: &str = "This sign-in link was used before or is older than ten minutes. Sign in with \
-    the operator token, or restart quintet for a new link.";
+const SPENT: &str = "This sign-in link was used before or is older than ten minutes. Run \
+    `quintet open` for a new link, or sign in with the operator token.";
 const WRONG: &str = "That is not the operator token.";
 
 /// `GET /sign-in`, with `?code=` from a printed link.

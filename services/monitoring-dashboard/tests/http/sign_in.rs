@@ -27,6 +27,24 @@ async fn sign_in_link_works_once() {
 }
 
 #[tokio::test]
+async fn sign_in_link_is_made_for_the_operator_only() {
+    let bed = Bed::new();
+    let make = async |token: &str| {
+        let bearer = format!("Bearer {token}");
+        bed.send("POST", "/api/sign-in-links", &[("authorization", &bearer)], "").await
+    };
+    assert_eq!(make("viewer-token").await.status, 403);
+    let cookie = bed.sign_in().await;
+    let by_cookie = bed.send("POST", "/api/sign-in-links", &[("cookie", &cookie)], "").await;
+    assert_eq!(by_cookie.status, 401, "a cookie opens no API");
+    let link: serde_json::Value = serde_json::from_str(&make(OPERATOR).await.text).unwrap();
+    let path = link["path"].as_str().unwrap();
+    assert!(path.starts_with("/sign-in?code="), "{link}");
+    assert_eq!(bed.get(path, "").await.status, 303);
+    assert_eq!(bed.get(path, "").await.status, 401, "used up");
+}
+
+#[tokio::test]
 async fn sign_in_link_expires_after_ten_minutes() {
     let bed = Bed::new();
     let link = monitoring_dashboard::sign_in_link(&bed.deps).await.unwrap();
