@@ -97,5 +97,6 @@ daily = 500
 [agents.security]
 runner = "command"
 command = ${JSON.stringify([process.execPath, new URL('agent.mjs', import.meta.url).pathname])}
+readable = ${JSON.stringify([new URL('.', import.meta.url).pathname.replace(/\/$/, '')])}
 estimated_cost = 25
 `;

@@ -5,7 +5,7 @@ use ed25519_dalek::{Signer, SigningKey};
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, HeaderValue};
 use platform::config::Report;
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::Sha256;
 use std::sync::LazyLock;
 use webhook_aggregator::Config;
@@ -15,6 +15,7 @@ const NOW_MS: i64 = 1_790_000_002_000;
 const NOW_S: &str = "1790000000";
 const SECRET: &str = "5f1d3a9c0b7e42d6a8c4e9f2b1d07c63";
 const ENDPOINT: &str = "main";
+const APPLICATION: &str = "910000000000000001";
 
 static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::from_bytes(&[7; 32]));
 static CONFIG: LazyLock<Config> = LazyLock::new(|| {
@@ -23,7 +24,7 @@ static CONFIG: LazyLock<Config> = LazyLock::new(|| {
         "telegram": { ENDPOINT: { "secret_token": SECRET, "bot_token": "5550001:TEST", "approvers": ["700100200"] } },
         "slack": { ENDPOINT: { "signing_secret": SECRET, "bot_token": "xoxb-test", "approvers": ["U0HUMAN01"] } },
         "discord": { ENDPOINT: {
-            "public_key": public_key, "application_id": "91", "bot_token": "token", "approvers": ["81"] } },
+            "public_key": public_key, "application_id": APPLICATION, "bot_token": "token", "approvers": ["81"] } },
     }});
     let report = Report::default();
     let config = Config::read(&root, &report);
@@ -50,23 +51,24 @@ pub fn check(data: &[u8]) -> bool {
     let Some(connection) = endpoint.and_then(|endpoint| endpoint.connection.as_deref()) else {
         return false;
     };
-    check_proof(connection, &headers, body, *letter != b't');
+    check_proof(connection, &headers, body, *letter);
     check_reading(connection, &headers, body)
 }
 
-/// The right signature is accepted; none, or that of another body, is refused.
-fn check_proof(
-    connection: &dyn Connection,
-    headers: &HeaderMap,
-    body: &[u8],
-    signs_the_body: bool,
-) {
-    assert!(connection.verify(headers, body, NOW_MS), "the right signature was refused");
+/// The right signature is accepted, unless the body is for another application of Discord; none, or
+/// that of another body, is refused.
+fn check_proof(connection: &dyn Connection, headers: &HeaderMap, body: &[u8], letter: u8) {
+    let is_ours = letter != b'd' || application(body).is_none_or(|id| id == APPLICATION);
+    assert_eq!(connection.verify(headers, body, NOW_MS), is_ours, "the right signature");
     assert!(!connection.verify(&HeaderMap::new(), body, NOW_MS), "no signature was accepted");
-    if signs_the_body {
+    if letter != b't' {
         let other = [body, b" "].concat();
         assert!(!connection.verify(headers, &other, NOW_MS), "another body was accepted");
     }
+}
+
+fn application(body: &[u8]) -> Option<Value> {
+    serde_json::from_slice::<Value>(body).ok()?.get("application_id").cloned()
 }
 
 fn check_reading(connection: &dyn Connection, headers: &HeaderMap, body: &[u8]) -> bool {

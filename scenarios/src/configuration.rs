@@ -4,6 +4,7 @@
 use crate::agent::Agent;
 use crate::step::OWNER;
 use serde_json::{Value, json};
+use std::path::Path;
 
 /// The endpoint's webhook path.
 pub const WEBHOOK: &str = "/telegram/main";
@@ -14,8 +15,14 @@ pub const BOT_TOKEN: &str = "5550001:TEST";
 /// The prefix of a Telegram actor: `telegram:main:700100200`.
 pub const ENDPOINT: &str = "telegram:main";
 
-/// The configuration as a tree; `command` returns the path of an agent's program.
-pub fn tree(api_base: &str, agents: &[Agent], command: impl Fn(&str) -> String) -> Value {
+/// The configuration as a tree; `command` returns the path of an agent's program, and `notes` is
+/// the folder where it may write.
+pub fn tree(
+    api_base: &str,
+    agents: &[Agent],
+    notes: Option<&Path>,
+    command: impl Fn(&str) -> String,
+) -> Value {
     let mut tree = json!({ "endpoints": { "telegram": { "main": {
         "secret_token": SECRET_TOKEN, "bot_token": BOT_TOKEN, "api_base": api_base, "approvers": [OWNER],
     } } }, "agents": {} });
@@ -23,6 +30,9 @@ pub fn tree(api_base: &str, agents: &[Agent], command: impl Fn(&str) -> String) 
         let mut table = json!({
             "runner": "command", "command": [command(&agent.name)], "output": "json-lines"
         });
+        if let Some(notes) = notes {
+            table["writable"] = json!([notes]);
+        }
         if let Some(cost) = agent.estimated_cost {
             table["estimated_cost"] = cost.into();
         }

@@ -58,7 +58,7 @@ impl InProcess {
         };
         let agents = story.agents();
         agents.iter().for_each(|agent| world.programs.put(agent));
-        let tree = configuration::tree("http://127.0.0.1:1", &agents, str::to_owned);
+        let tree = configuration::tree("http://127.0.0.1:1", &agents, None, str::to_owned);
         let services = Services::start(&world, &tree).await;
         Self { telegram, world, tree, services }
     }

@@ -70,12 +70,12 @@ impl Native {
         let recorder = recorder::Recorder::start(telegram.clone()).await;
         let folder = tempfile::tempdir().unwrap();
         let (root, data) = (folder.path(), folder.path().join("data"));
-        for name in ["data", "agents", "home"] {
+        for name in ["data", "agents", "home", "notes"] {
             std::fs::create_dir(root.join(name)).unwrap();
         }
         let agents = story.agents();
         agents.iter().try_for_each(|agent| put_program(root, agent))?;
-        let tree = configuration::tree(&recorder.address, &agents, |name| {
+        let tree = configuration::tree(&recorder.address, &agents, Some(&notes(root)), |name| {
             program(root, name).to_string_lossy().into_owned()
         });
         std::fs::write(data.join("quintet.toml"), toml::to_string(&tree).unwrap()).unwrap();
@@ -98,7 +98,12 @@ pub(crate) fn program(root: &Path, agent: &str) -> PathBuf {
 }
 
 pub(crate) fn starts(root: &Path, agent: &str) -> PathBuf {
-    root.join("agents").join(format!("{agent}.starts"))
+    notes(root).join(agent)
+}
+
+/// Where an agent's program notes its starts.
+pub(crate) fn notes(root: &Path) -> PathBuf {
+    root.join("notes")
 }
 
 /// Writes the script atomically, so that no start sees half of it.

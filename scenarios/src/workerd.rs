@@ -11,7 +11,9 @@ mod secrets;
 use crate::agent::Agent;
 use crate::configuration;
 use crate::host::{Answer, Host, Request};
-use crate::native::{ADVANCE_MS_MAX, ANSWER, BREATH, program, put_program, recorder, starts};
+use crate::native::{
+    ADVANCE_MS_MAX, ANSWER, BREATH, notes, program, put_program, recorder, starts,
+};
 use crate::story::Story;
 use crate::telegram::Telegram;
 use async_trait::async_trait;
@@ -54,12 +56,12 @@ impl Workerd {
         let recorder = recorder::Recorder::start(telegram.clone()).await;
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
-        for name in ["data", "agents", "home", "state"] {
+        for name in ["data", "agents", "home", "state", "notes"] {
             std::fs::create_dir(root.join(name)).unwrap();
         }
         let agents = story.agents();
         agents.iter().try_for_each(|agent| put_program(root, agent))?;
-        let tree = configuration::tree(&recorder.address, &agents, |name| {
+        let tree = configuration::tree(&recorder.address, &agents, Some(&notes(root)), |name| {
             program(root, name).to_string_lossy().into_owned()
         });
         std::fs::write(

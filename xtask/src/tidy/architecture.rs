@@ -1,14 +1,23 @@
-//! Rule for ARCHITECTURE.md: every test and every Rust file that it names exists.
+//! Rule for the documents that name tests as proofs: each test and each Rust file exists.
 
 use std::path::Path;
 
 /// Minimum underscores of a name that counts as a test, so that short identifiers stay free.
 const TEST_UNDERSCORES_MIN: usize = 3;
 
-/// Adds the tests and files that the document names and the tree lacks.
+/// The documents.
+const DOCUMENTS: [&str; 2] = ["ARCHITECTURE.md", "docs/security.md"];
+
+/// Adds the tests and files that a document names and the tree lacks.
 pub(super) fn rules(root: &Path, files: &[(String, String)], found: &mut Vec<String>) {
-    let document = std::fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap_or_default();
-    for name in quoted(&document) {
+    for path in DOCUMENTS {
+        let document = std::fs::read_to_string(root.join(path)).unwrap_or_default();
+        check(path, &document, files, found);
+    }
+}
+
+fn check(path: &str, document: &str, files: &[(String, String)], found: &mut Vec<String>) {
+    for name in quoted(document) {
         let missing = if name.ends_with(".rs") && !name.contains('<') {
             !files.iter().any(|(path, _)| path.ends_with(name))
         } else if is_test(name) {
@@ -18,7 +27,7 @@ pub(super) fn rules(root: &Path, files: &[(String, String)], found: &mut Vec<Str
             false
         };
         if missing {
-            found.push(format!("ARCHITECTURE.md: `{name}` does not exist; name what replaced it"));
+            found.push(format!("{path}: `{name}` does not exist; name what replaced it"));
         }
     }
 }

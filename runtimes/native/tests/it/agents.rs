@@ -36,7 +36,7 @@ echo "== env"; env
 echo "== arguments"; echo "$0 $@"
 echo "== cwd"; pwd; ls -a
 echo "== files"; for f in /proc/$$/fd/*; do readlink "$f"; done
-echo "== above"; tr '\0' '\n' </proc/$PPID/environ; tr '\0' '\n' </proc/$PPID/cmdline; readlink /proc/$PPID/cwd
+echo "== above"; cat /proc/$PPID/environ 2>/dev/null | tr '\0' '\n'; cat /proc/$PPID/cmdline | tr '\0' '\n'; readlink /proc/$PPID/cwd
 for f in /proc/$PPID/fd/*; do readlink "$f"; done
 "#;
 
