@@ -64,7 +64,7 @@ impl Auth {
         found
     }
     /// A hex value that changes whenever a token of this owner changes; it gives no token away.
-    /// What was granted for a token (a session) is stored under it, and ends with the token.
+    /// A grant for a token, such as a session, is stored under it and ends with the token.
     pub fn mark(&self, who: Principal) -> String {
         let own = self.tokens.iter().filter(|(_, owner)| *owner == who);
         crate::secret::digest_hex(&own.flat_map(|(digest, _)| *digest).collect::<Vec<u8>>())

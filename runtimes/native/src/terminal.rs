@@ -38,13 +38,15 @@ pub fn say_json(value: &impl serde::Serialize) {
 }
 
 /// Whether stdout is read as it is written, by a person at a terminal or by the program at the
-/// other end of a pipe. A file, a socket or a journal keeps what it is given for others to read.
+/// other end of a pipe or a socket. A file or a journal (whose socket systemd announces by
+/// `JOURNAL_STREAM`) keeps what it is given for others to read.
 pub fn is_read_live() -> bool {
     let out = std::io::stdout();
     out.is_terminal()
         || nix::sys::stat::fstat(&out).is_ok_and(|about| {
             let kind = SFlag::from_bits_truncate(about.st_mode) & SFlag::S_IFMT;
-            kind == SFlag::S_IFIFO
+            let is_journal = std::env::var_os("JOURNAL_STREAM").is_some();
+            kind == SFlag::S_IFIFO || (kind == SFlag::S_IFSOCK && !is_journal)
         })
 }
 

@@ -1,6 +1,6 @@
 //! Requests of a program that can ask, but never start the work: the token of scope `agent`.
 //!
-//! Its approved requests hold budget until somebody claims them or their time runs out. Without a
+//! Its approved requests hold budget until a gateway claims them or their time runs out. Without a
 //! bound a loop of small requests would hold the whole budget, and one of large requests would
 //! flood the owner with questions. So such a hold gives way to everybody else's request: the
 //! approval stays, and its claim finds out whether the budget still covers it.

@@ -285,7 +285,7 @@ async fn holds_of_a_token_that_can_only_ask_give_way_to_the_owner() {
     }
     assert_eq!((&asked[7]["state"], &bed.day().await["held"]), (&json!("approved"), &json!(20.0)));
     assert_eq!(asked[8]["code"], "budget_exhausted", "it has no more than the budget itself");
-    // What somebody has claimed stays.
+    // A claimed hold stays.
     assert_eq!(bed.claim(&asked[0]).await.0, 200);
     for own in ["own-1", "own-2", "own-3"] {
         assert_eq!(bed.ask(own, 2.5).await["state"], "approved");

@@ -17,9 +17,10 @@ use platform::ports::PortError;
 const BODY_BYTES_MAX: usize = 1 << 20;
 /// A message is kept up to this many characters; what is longer ends with an ellipsis.
 const TEXT_CHARS_MAX: usize = 16_000;
-/// A command or a press older than this is not obeyed: it was held back on its way, and what it was
-/// meant for may be over.
-const COMMAND_AGE_MS_MAX: i64 = 10 * 60_000;
+/// A command or a press that its platform dates more than a year back is not obeyed. Platforms keep
+/// an update for a day, so nobody has just sent it. A shorter limit would have to trust the clocks
+/// of both sides.
+const COMMAND_AGE_MS_MAX: i64 = 365 * 24 * 3_600_000;
 /// Messages a minute that are recorded from one stranger, and from all strangers of an endpoint.
 /// A message above that is acknowledged and leaves no row.
 const STRANGER_PER_MINUTE: u32 = 5;

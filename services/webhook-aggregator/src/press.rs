@@ -19,7 +19,7 @@ use platform::ports::CallError;
 /// A Telegram press can be answered for 150 s; nowhere is a later answer of use.
 const PRESS_ANSWER_MS: i64 = 150_000;
 /// The answer to a command or a press that was held back on its way.
-const TOO_OLD: &str = "This was sent more than ten minutes ago, so it was not done. Send it again.";
+const TOO_OLD: &str = "This is dated more than a year ago, so it was not done. Send it again.";
 const NOT_YOURS: &str = "Only an approver of this endpoint can do that.";
 
 /// The one step a control input takes, to its end.

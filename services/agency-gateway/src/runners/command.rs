@@ -117,7 +117,7 @@ impl Runner for Command {
 
 struct Session {
     agent: String,
-    /// What a report may cost at most.
+    /// The highest cost that a report may name.
     cost_max: Micros,
     running: Box<dyn Running>,
     output: OutputRead,

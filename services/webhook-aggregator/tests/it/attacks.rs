@@ -118,7 +118,7 @@ async fn forwarded_words_reach_the_agent_marked_as_somebody_elses() {
 
 #[tokio::test]
 async fn old_command_is_not_obeyed_and_its_sender_is_told_to_send_it_again() {
-    for (age_s, obeyed) in [(600, 1), (601, 0), (1_790_000_000, 0)] {
+    for (age_s, obeyed) in [(31_536_000, 1), (31_536_001, 0), (1_790_000_000, 0)] {
         let bed = bed();
         let date = bed.clock.now_ms() / 1000 - age_s;
         let message = json!({ "message_id": 1, "from": { "id": 700_100_200 }, "chat": { "id": 700_100_200, "type": "private" }, "date": date, "text": "/resume" });

@@ -12,7 +12,7 @@ use webhook_aggregator::channels;
 use webhook_aggregator::control::{self, ControlCommand};
 
 const NOW_S: i64 = 1_790_000_000;
-const AN_HOUR_AGO_S: i64 = NOW_S - 3_600;
+const TWO_YEARS_AGO_S: i64 = NOW_S - 2 * 31_536_000;
 /// `a1` is a question of an approval; the assistant decides what it is worth.
 const BUTTON: &str = "a1:abcdefghijklmnopqrstuv:y";
 
@@ -189,7 +189,7 @@ fn telegram(cell: &Cell<'_>) -> Option<Signed> {
     let mut member = "message";
     match cell.way {
         Way::Typed => {}
-        Way::Old => message["date"] = AN_HOUR_AGO_S.into(),
+        Way::Old => message["date"] = TWO_YEARS_AGO_S.into(),
         Way::Forwarded => {
             message["forward_origin"] = json!({ "type": "user", "sender_user": { "id": 666 } });
         }
@@ -221,7 +221,7 @@ fn slack(cell: &Cell<'_>) -> Option<Signed> {
         Way::OtherWorkspace | Way::OtherWorkspaceButton => "T0EVIL001",
         _ => "T0LOCAL01",
     };
-    let time = if cell.way == Way::Old { AN_HOUR_AGO_S } else { NOW_S };
+    let time = if cell.way == Way::Old { TWO_YEARS_AGO_S } else { NOW_S };
     let mut event = json!({
         "type": "message", "channel": "D0LOCAL01", "channel_type": "im", "user": id,
         "text": cell.text, "ts": format!("{time}.{:06}", cell.number),
@@ -280,12 +280,12 @@ fn discord(cell: &Cell<'_>) -> Option<Signed> {
     let mut time = NOW_S;
     match cell.way {
         Way::Typed => {}
-        Way::Old => time = AN_HOUR_AGO_S,
+        Way::Old => time = TWO_YEARS_AGO_S,
         Way::Button | Way::OldButton => {
             body["type"] = 3.into();
             body["data"] = button;
             if cell.way == Way::OldButton {
-                time = AN_HOUR_AGO_S;
+                time = TWO_YEARS_AGO_S;
             }
         }
         Way::Forwarded => {

@@ -19,7 +19,7 @@ use contracts::approval::Outcome;
 use platform::config::Section;
 use serde_json::Value;
 
-/// What a program prints: the key `output`.
+/// The format of a program's output: the key `output`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     Text,
