@@ -15,9 +15,8 @@ use async_trait::async_trait;
 use process::Process;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
-use tokio::time::Instant;
 
 /// Pause between two checks.
 pub(crate) const BREATH: Duration = Duration::from_millis(40);
@@ -36,7 +35,6 @@ pub struct Native {
     folder: TempDir,
     process: Process,
     client: reqwest::Client,
-    start: Instant,
 }
 
 /// The binary to test: `QUINTET_BIN`, or the newest build.
@@ -83,7 +81,7 @@ impl Native {
         // Fails only if a provider is already installed, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().timeout(ANSWER).build().unwrap();
-        Ok(Self { telegram, _recorder: recorder, folder, process, client, start: Instant::now() })
+        Ok(Self { telegram, _recorder: recorder, folder, process, client })
     }
     fn token(&self, scope: &str) -> Result<String, String> {
         let path = self.folder.path().join("data/tokens").join(scope);
@@ -91,6 +89,11 @@ impl Native {
             .map(|text| text.trim().to_owned())
             .map_err(|error| format!("{}: {error}", path.display()))
     }
+}
+
+/// The time that a platform writes into its messages.
+pub(crate) fn wall_ms() -> i64 {
+    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }
 
 pub(crate) fn program(root: &Path, agent: &str) -> PathBuf {
@@ -157,7 +160,7 @@ impl Host for Native {
             .map_or(0, |text| text.lines().count())
     }
     fn now_ms(&self) -> i64 {
-        i64::try_from(self.start.elapsed().as_millis()).unwrap()
+        wall_ms()
     }
     async fn breathe(&mut self) {
         tokio::time::sleep(BREATH).await;

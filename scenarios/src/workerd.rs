@@ -25,7 +25,6 @@ use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 /// Interval of the timers; in production it is a minute.
 const TIMER: Duration = Duration::from_secs(1);
@@ -43,7 +42,6 @@ pub struct Workerd {
     gateway: Gateway,
     timer: JoinHandle<()>,
     client: reqwest::Client,
-    start: Instant,
 }
 
 impl Workerd {
@@ -88,7 +86,6 @@ impl Workerd {
             gateway,
             timer,
             client,
-            start: Instant::now(),
         })
     }
     /// Kills both processes, as a power cut does.
@@ -184,7 +181,7 @@ impl Host for Workerd {
             .map_or(0, |text| text.lines().count())
     }
     fn now_ms(&self) -> i64 {
-        i64::try_from(self.start.elapsed().as_millis()).unwrap()
+        wall_ms()
     }
     async fn breathe(&mut self) {
         tokio::time::sleep(BREATH).await;
