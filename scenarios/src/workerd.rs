@@ -12,7 +12,7 @@ use crate::agent::Agent;
 use crate::configuration;
 use crate::host::{Answer, Host, Request};
 use crate::native::{
-    ADVANCE_MS_MAX, ANSWER, BREATH, notes, program, put_program, recorder, starts,
+    ADVANCE_MS_MAX, ANSWER, BREATH, notes, program, put_program, recorder, starts, wall_ms,
 };
 use crate::story::Story;
 use crate::telegram::Telegram;
