@@ -92,6 +92,10 @@ impl Native {
 }
 
 /// The time that a platform writes into its messages.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it plays the platform, which has a clock of its own"
+)]
 pub(crate) fn wall_ms() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }
