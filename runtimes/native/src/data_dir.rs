@@ -6,7 +6,7 @@ use platform::ports::ClockExt;
 use platform::secret::Secret;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,16 @@ use crate::ports::clock::SystemClock;
 /// Minimum characters of a token.
 const TOKEN_CHARS_MIN: usize = 12;
 /// Files of a directory whose first start was cut off, or that the owner prepared.
-const OF_A_START: [&str; 5] = ["quintet.toml", "lock", "tokens", "local.json", "local.new"];
+const OF_A_START: [&str; 7] = [
+    "quintet.toml",
+    "lock",
+    "tokens",
+    "local.json",
+    "local.new",
+    // The system puts these into a folder that nobody has used yet.
+    "lost+found",
+    ".DS_Store",
+];
 /// The address of the running server.
 const SERVER: &str = "server.json";
 /// The sign-in link of the last start, where it was not printed.
@@ -226,16 +235,24 @@ pub fn close(path: &Path) -> Result<()> {
     if others == 0 {
         return Ok(());
     }
+    let closed = std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode & 0o700));
+    // A file of the administrator, or on a read-only mount, is not ours to change.
+    let is_not_ours = closed.as_ref().is_err_and(|error| {
+        matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)
+    });
+    if is_not_ours {
+        tracing::warn!(path = %path.display(), "others can read this file with secrets; run chmod 600 on it as its owner");
+        return Ok(());
+    }
+    closed.with_context(|| {
+        format!(
+            "others can read {}, which holds secrets. Run: chmod 600 {}",
+            path.display(),
+            path.display()
+        )
+    })?;
     tracing::warn!(path = %path.display(), "others could read this file with secrets; now only you");
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode & 0o700)).with_context(
-        || {
-            format!(
-                "others can read {}, which holds secrets. Run: chmod 600 {}",
-                path.display(),
-                path.display()
-            )
-        },
-    )
+    Ok(())
 }
 
 /// Writes a file with mode 0600, atomically.
