@@ -49,7 +49,9 @@ impl Channel for Slack {
                 "Copy it from the address of the workspace in a browser: app.slack.com/client/T….",
             );
         }
-        let team = team.or_else(|| is_team(name).then(|| name.to_owned()));
+        // A name in capitals alone is a name: an id without any digit is rare.
+        let named = is_team(name) && name.bytes().any(|b| b.is_ascii_digit());
+        let team = team.or_else(|| named.then(|| name.to_owned()));
         let (signing_secret, bot_token) = (signing_secret?, bot_token?);
         Some(Arc::new(App { api_base, signing_secret, bot_token, team }))
     }

@@ -117,6 +117,19 @@ async fn forwarded_words_reach_the_agent_marked_as_somebody_elses() {
 }
 
 #[tokio::test]
+async fn quoted_command_after_a_mention_is_not_obeyed() {
+    for (offset, length, obeyed) in [(13, 7, 0), (0, 20, 0), (20, 1, 1)] {
+        let bed = bed();
+        let date = bed.clock.now_ms() / 1000;
+        // The flower is two UTF-16 units, in which Telegram counts.
+        let message = json!({ "message_id": 1, "from": { "id": 700_100_200 }, "chat": { "id": 700_100_200, "type": "private" }, "date": date,
+            "text": "@desk_🌻_bot \n/resume", "entities": [{ "type": "blockquote", "offset": offset, "length": length }] });
+        bed.telegram_update(&json!({ "update_id": 1, "message": message })).await;
+        assert_eq!(bed.fakes.count::<Resume>(), obeyed, "{offset}");
+    }
+}
+
+#[tokio::test]
 async fn old_command_is_not_obeyed_and_its_sender_is_told_to_send_it_again() {
     for (age_s, obeyed) in [(31_536_000, 1), (31_536_001, 0), (1_790_000_000, 0)] {
         let bed = bed();

@@ -74,19 +74,19 @@ fn read_message(bot: &Bot, message: &Value, inbound: &mut Inbound) {
     } else {
         match without_mention(text) {
             "" => Kind::Ignored("no_text"),
-            text if is_foreign(message) => {
-                inbound.forwarded = Some(text.to_owned());
+            words if is_foreign(message, text, words) => {
+                inbound.forwarded = Some(words.to_owned());
                 Kind::Message { text: String::new() }
             }
-            text => Kind::Message { text: text.to_owned() },
+            words => Kind::Message { text: words.to_owned() },
         }
     };
 }
 
 /// Whether the sender passed these words on instead of typing them: forwarded (Telegram names the
 /// origin in one member since Bot API 7.0, in several before), made by another bot, or a quotation
-/// from the first character on.
-fn is_foreign(message: &Value) -> bool {
+/// from the first of these `words` of the `text` on. Entities count UTF-16 units.
+fn is_foreign(message: &Value, text: &str, words: &str) -> bool {
     const PASSED_ON: [&str; 8] = [
         "forward_origin",
         "forward_from",
@@ -97,8 +97,12 @@ fn is_foreign(message: &Value) -> bool {
         "is_automatic_forward",
         "via_bot",
     ];
+    let before = text.split_once(words).map_or("", |(before, _)| before);
+    let first = before.encode_utf16().count() as u64;
     let quoted = |entity: &Value| {
-        entity["offset"] == 0
+        let begin = entity["offset"].as_u64().unwrap_or(0);
+        let length = entity["length"].as_u64().unwrap_or(u64::MAX);
+        (begin..begin.saturating_add(length)).contains(&first)
             && matches!(entity["type"].as_str(), Some("blockquote" | "expandable_blockquote"))
     };
     PASSED_ON.iter().any(|member| message.get(member).is_some())
