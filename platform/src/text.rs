@@ -17,9 +17,9 @@ pub fn honest(text: &str) -> String {
 fn visible(ch: char) -> char {
     let hides = ch.is_control()
         || matches!(ch,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
             | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
+            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e01ef}');
     if hides { '\u{fffd}' } else { ch }
 }
 

@@ -112,7 +112,7 @@ fn what(approval: &Approval) -> Markup {
         @if signs::excerpt(&approval.description, 140) != approval.description.trim() { div.whole { (honest(&approval.description)) } }
         details.exact open[approval.state == ApprovalState::Pending] {
             summary { "Exactly this would run" }
-            @match arguments { Some(text) => pre { code { (text) } }, None => p.quiet { "It has no arguments." } }
+            @match arguments { Some(text) => pre { code { (honest(&text)) } }, None => p.quiet { "It has no arguments." } }
             p.quiet { "Digest " code.digest { (approval.digest) } }
         }
     }
