@@ -4,6 +4,9 @@ use crate::{AgentId, ApprovalId, EventId, Micros, TaskId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// Maximum characters of a request's description.
+pub const DESCRIPTION_CHARS_MAX: usize = 8_000;
+
 /// `POST /api/approve`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -13,7 +13,9 @@ use crate::waiting::{self, WAIT_SECONDS_MAX};
 use crate::{Deps, owner, stake};
 use axum::extract::State;
 use axum::{Extension, Json};
-use contracts::approval::{ApprovalState, ApproveAnswer, ApproveRequest, ChannelContext};
+use contracts::approval::{
+    ApprovalState, ApproveAnswer, ApproveRequest, ChannelContext, DESCRIPTION_CHARS_MAX,
+};
 use contracts::calls::webhook_aggregator::ListApprovers;
 use contracts::outbox::Target;
 use contracts::{ApprovalId, ErrorCode, Micros, Problem, ServiceName};
@@ -24,8 +26,6 @@ use platform::secret::digest_hex;
 use platform::time::rfc3339;
 use serde_json::{Value, json};
 
-/// Maximum characters of a description.
-const DESCRIPTION_CHARS_MAX: usize = 8_000;
 /// Maximum characters of an id, type, agent or operation.
 const NAME_CHARS_MAX: usize = 200;
 /// Maximum bytes of `arguments` as JSON.

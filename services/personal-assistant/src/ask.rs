@@ -10,7 +10,7 @@ use crate::store::{self, ApprovalRow};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use contracts::EventId;
-use contracts::approval::{ApprovalState, Decision};
+use contracts::approval::{ApprovalState, DESCRIPTION_CHARS_MAX, Decision};
 use contracts::calls::webhook_aggregator::{Deliver, WakeEvent};
 use contracts::outbox::{Buttons, Delivery, DeliveryState, DeliveryStatus, OutboxRequest, Target};
 use hmac::{Hmac, KeyInit, Mac};
@@ -249,7 +249,7 @@ fn again(row: &DeliveryRow, approval: &ApprovalRow, now_ms: i64, retry_ms: i64) 
 fn text(approval: &ApprovalRow, now_ms: i64) -> ApiResult<String> {
     let what = approval.operation.as_ref().unwrap_or(&approval.kind);
     let work = printable(&format!("{} · {what}", approval.agent));
-    let shown = quoted(&approval.description);
+    let shown = quoted(approval);
     let by = approval.decided_by.as_deref().unwrap_or("nobody");
     let end = match approval.state_at(now_ms)? {
         ApprovalState::Pending => {
@@ -274,17 +274,26 @@ fn text(approval: &ApprovalRow, now_ms: i64) -> ApiResult<String> {
 
 /// The description as a quote, so that no line of it passes for one of ours. It says how much is
 /// left out, because the program gets all of it.
-fn quoted(text: &str) -> String {
-    let text = honest(text);
+fn quoted(approval: &ApprovalRow) -> String {
+    let text = honest(&approval.description);
     let shown: String = text.chars().take(SHOWN_CHARS).collect();
     let quote = shown.lines().map(|line| format!("> {line}")).collect::<Vec<_>>().join("\n");
-    let rest = text.chars().count().saturating_sub(SHOWN_CHARS);
-    if rest == 0 {
+    let length = text.chars().count();
+    let mut hidden = Vec::new();
+    if length > SHOWN_CHARS {
+        // A message that fills the description may be longer than it.
+        let least = if length < DESCRIPTION_CHARS_MAX { "" } else { "At least " };
+        hidden.push(format!("{least}{} more characters are not shown here.", length - SHOWN_CHARS));
+    }
+    // The arguments of a chat's message are that message again.
+    if let (None, Some(arguments)) = (&approval.event_id, &approval.arguments) {
+        hidden.push(format!("Its arguments ({} bytes) are not shown here.", arguments.len()));
+    }
+    if hidden.is_empty() {
         return quote;
     }
-    format!(
-        "{quote} …\n\n{rest} more characters are not shown here. The dashboard shows all of it."
-    )
+    let cut = if length > SHOWN_CHARS { " …" } else { "" };
+    format!("{quote}{cut}\n\n{} The dashboard shows more.", hidden.join(" "))
 }
 
 /// Announces the decision to long polls, to the parked event and to the chats. Each may fail,

@@ -43,7 +43,7 @@ pub struct ApprovalRow {
     pub agent: String,
     pub operation: Option<String>,
     pub description: String,
-    arguments: Option<String>,
+    pub arguments: Option<String>,
     estimated_u: i64,
     pub amount_u: i64,
     pub declared_free: i64,

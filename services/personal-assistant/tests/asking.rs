@@ -1,6 +1,7 @@
 //! Questions in the chats, and their buttons.
 
 use crate::kit::*;
+use contracts::calls::webhook_aggregator::ListApprovers;
 use contracts::outbox::DeliveryState;
 use serde_json::{Value, json};
 
@@ -174,4 +175,19 @@ async fn question_quotes_the_senders_words_and_says_what_it_leaves_out() {
     assert!(text.contains("Cost: up to $5.00"), "{text}");
     let left_out = words.chars().count() - 1_200;
     assert!(text.contains(&format!("{left_out} more characters are not shown here.")), "{text}");
+}
+
+#[tokio::test]
+async fn question_says_that_arguments_are_not_shown() {
+    let bed = Bed::new();
+    let target = json!({"channel": "telegram", "endpoint": "main", "chat": "1", "direct": true});
+    let targets = serde_json::from_value(json!([target])).unwrap();
+    let approvers = contracts::outbox::Approvers { targets };
+    bed.neighbours.on::<ListApprovers>(move |(), ()| Ok(approvers.clone()));
+    let mut asked = request("t1", 5.0);
+    asked["arguments"] = json!({"command": "remove everything"});
+    assert_eq!(bed.post(AGENT, "/api/approve", asked).await.0, 200);
+    bed.background().await;
+    let text = bed.deliveries()[0].text.clone();
+    assert!(text.contains("Its arguments (31 bytes) are not shown here."), "{text}");
 }

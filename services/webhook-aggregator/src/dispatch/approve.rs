@@ -15,8 +15,8 @@ use serde_json::json;
 
 /// A parked event looks again this often by itself: a lost wake costs time, never a decision.
 const LOOK_AGAIN_MS: i64 = 60_000;
-/// Maximum characters of a message shown to the owner.
-const DESCRIPTION_CHARS: usize = 2_000;
+/// Maximum characters of a message shown to the owner: as many as an approval holds.
+const DESCRIPTION_CHARS: usize = contracts::approval::DESCRIPTION_CHARS_MAX;
 
 pub(super) async fn routed(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
     let agent = event.agent.clone().ok_or_else(|| Stop::Never("routed to nobody".to_owned()))?;
