@@ -14,10 +14,18 @@ const OWNER = 700100200;
 
 /** Every agent costs more than the default rules allow, so that work stops at the owner's decision and needs no gateway. */
 const COSTLY = Object.fromEntries(['pm', 'codegen', 'security', 'assistant'].map((agent) => [agent, { runner: 'command', command: ['true'], estimated_cost: 5 }]));
+/** The seven people of the power cut are known: of strangers only a few messages leave a row. */
+const withSenders = (endpoints) => {
+  for (const endpoint of Object.values(endpoints.telegram)) {
+    endpoint.senders = [OWNER, ...Array.from({ length: 7 }, (_, n) => OWNER + 1 + n)].map(String);
+  }
+  return endpoints;
+};
 const configOf = (base) => ({
   'webhook-aggregator': {
     agents: COSTLY,
-    endpoints: endpoints(base),
+    endpoints: withSenders(endpoints(base)),
+    limits: { sender_per_minute: 0, endpoint_per_minute: 0 },
   },
   'personal-assistant': { agents: COSTLY },
 });
