@@ -341,6 +341,7 @@ impl Draft {
             "WITH turned AS (SELECT json_extract(?4, '$.' || CASE
                  WHEN {halted} THEN 'halted'
                  WHEN ?3 = 'approved' AND NOT EXISTS (SELECT 1 FROM hold h WHERE h.task = ?1 AND h.attempt = ?6) THEN 'budget'
+                 WHEN ?3 = 'pending' AND {too_many} THEN 'flooded'
                  ELSE 'ruled' END) AS o, ?5 AS c)
              INSERT INTO approvals (id, task, fingerprint, digest, state, version, kind, agent, operation, description, arguments, estimated_u,
                  amount_u, declared_free, reason, code, policies, monitoring, requested_at, requested_by, expires_at, decided_at, decided_by,
@@ -350,7 +351,8 @@ impl Draft {
                  o ->> 'policies', c ->> 'monitoring', ?7, c ->> 'by', ?8, o ->> 'decidedAt', o ->> 'decidedBy', o ->> 'validUntil', ?6,
                  c ->> 'channel', c ->> 'event'
              FROM turned WHERE true ON CONFLICT (task) DO NOTHING",
-            halted = store::HALTED
+            halted = store::HALTED,
+            too_many = stake::too_many("?5", "?7")
         );
         let now_ms = self.now_ms;
         Statement::new(text)
@@ -394,6 +396,7 @@ fn outcomes(ruling: &Ruling, now_ms: i64) -> Value {
     json!({
         "ruled": ruled,
         "halted": decided("rejected", Some(ErrorCode::Halted.as_str()), "A halt is in force.", list(&[id::HALT]), None),
+        "flooded": decided("rejected", Some(ErrorCode::RateLimited.as_str()), "Too many requests already wait for the owner.", list(&ruling.policies), None),
         "budget": decided("rejected", Some(ErrorCode::BudgetExhausted.as_str()), &over, list(&with_budget), None),
     })
 }

@@ -14,7 +14,6 @@ use serde::Deserialize;
 
 /// Requests of one token that wait for the owner at the same time.
 const PENDING_MAX: i64 = 20;
-
 #[derive(Deserialize)]
 struct Waiting {
     pending: i64,
@@ -50,6 +49,16 @@ pub async fn may_ask(deps: &Deps, who: Principal, task: &str, now_ms: i64) -> Ap
             .into());
     }
     Ok(())
+}
+
+/// SQL for the statement that writes a request: whether its requester (`columns` is the JSON with
+/// `by`) has too many waiting at that moment, so that requests sent together do not pass together.
+pub fn too_many(columns: &str, now: &str) -> String {
+    let agent = Scope::Agent.as_str();
+    format!(
+        "{columns} ->> 'by' = '{agent}' AND {PENDING_MAX} <= (SELECT COUNT(*) FROM approvals p
+             WHERE p.state = 'pending' AND p.requested_by = '{agent}' AND p.expires_at > {now})"
+    )
 }
 
 /// Ends the unclaimed holds that such programs got by rule, where this amount does not fit beside

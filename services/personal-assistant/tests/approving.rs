@@ -314,3 +314,22 @@ async fn a_token_that_can_only_ask_does_not_flood_the_owner() {
     assert_eq!((status, &body["code"]), (429, &json!("rate_limited")));
     assert_eq!(bed.ask("own", 30.0).await["state"], "pending");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn requests_at_the_same_moment_do_not_flood_the_owner_together() {
+    let bed = Arc::new(Bed::with(json!({"budget": {"daily": 10_000.0}})));
+    let asks = (0..60).map(|n| {
+        let bed = bed.clone();
+        tokio::spawn(async move {
+            bed.post(AGENT, "/api/approve", request(&format!("at-once-{n}"), 30.0)).await
+        })
+    });
+    let mut pending = 0;
+    for ask in asks.collect::<Vec<_>>() {
+        let (status, body) = ask.await.unwrap();
+        pending += usize::from(body["state"] == "pending");
+        assert!(status == 429 || status == 200, "{status} {body}");
+        assert!(body["state"] == "pending" || body["code"] == "rate_limited", "{body}");
+    }
+    assert_eq!(pending, 20);
+}

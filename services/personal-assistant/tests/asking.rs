@@ -1,7 +1,6 @@
 //! Questions in the chats, and their buttons.
 
 use crate::kit::*;
-use contracts::calls::webhook_aggregator::ListApprovers;
 use contracts::outbox::DeliveryState;
 use serde_json::{Value, json};
 
@@ -180,10 +179,7 @@ async fn question_quotes_the_senders_words_and_says_what_it_leaves_out() {
 #[tokio::test]
 async fn question_says_that_arguments_are_not_shown() {
     let bed = Bed::new();
-    let target = json!({"channel": "telegram", "endpoint": "main", "chat": "1", "direct": true});
-    let targets = serde_json::from_value(json!([target])).unwrap();
-    let approvers = contracts::outbox::Approvers { targets };
-    bed.neighbours.on::<ListApprovers>(move |(), ()| Ok(approvers.clone()));
+    bed.approver("1");
     let mut asked = request("t1", 5.0);
     asked["arguments"] = json!({"command": "remove everything"});
     assert_eq!(bed.post(AGENT, "/api/approve", asked).await.0, 200);

@@ -203,12 +203,7 @@ async fn decision_of_another_endpoints_approver_reads_like_an_unknown_id() {
 #[tokio::test]
 async fn decision_about_another_programs_work_is_for_those_who_were_asked() {
     let bed = Bed::new();
-    let target = json!({"channel": "telegram", "endpoint": "main", "chat": "1", "direct": true});
-    let targets = serde_json::from_value(json!([target])).unwrap();
-    let answer = contracts::outbox::Approvers { targets };
-    bed.neighbours.on::<contracts::calls::webhook_aggregator::ListApprovers>(move |(), ()| {
-        Ok(answer.clone())
-    });
+    bed.approver("1");
     let path = decide_path(&bed.ask("deploy-42", 5.0).await["approvalId"]);
     let word = |actor| json!({"decision": "reject", "actor": actor});
     assert_eq!(bed.post(AGGREGATOR, &path, word("telegram:other:2")).await.0, 404);

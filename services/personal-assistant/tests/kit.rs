@@ -3,10 +3,10 @@
 use axum::Router;
 use contracts::ServiceName;
 use contracts::calls::skill_graph_loader::{ListAgents, Search};
-use contracts::calls::webhook_aggregator::{Deliver, ListEvents, WakeEvent};
+use contracts::calls::webhook_aggregator::{Deliver, ListApprovers, ListEvents, WakeEvent};
 use contracts::event::{EventList, Woken};
 use contracts::graph::{AgentList, SearchAnswer, SearchHit, SkillKind};
-use contracts::outbox::{Delivery, DeliveryState, DeliveryStatus, OutboxAnswer};
+use contracts::outbox::{Approvers, Delivery, DeliveryState, DeliveryStatus, OutboxAnswer};
 use fakes::Neighbours;
 use http_body_util::BodyExt;
 use personal_assistant::{Config, Deps, router};
@@ -121,6 +121,14 @@ impl Bed {
         assert_eq!(status, 200, "{body}");
         self.background().await;
         body
+    }
+    /// Who is asked about the work of other programs: this user, in a chat of that id.
+    pub fn approver(&self, user: &str) {
+        let target =
+            json!({"channel": "telegram", "endpoint": "main", "chat": user, "direct": true});
+        let targets = serde_json::from_value(json!([target])).unwrap();
+        let approvers = Approvers { targets };
+        self.neighbours.on::<ListApprovers>(move |(), ()| Ok(approvers.clone()));
     }
     pub async fn decide(&self, id: &Value, decision: &str) -> (u16, Value) {
         self.post(
