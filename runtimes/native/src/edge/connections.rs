@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// A body that takes longer may be given up for a new connection.
-const SLOW_BODY: Duration = Duration::from_secs(1);
+/// A connection in its phase for less time than this is given up last; a body not at all.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// The reason for refusing a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,12 +157,14 @@ impl Table {
         self.next += 1;
         self.next
     }
-    /// Evicts the connection that has kept us waiting longest.
+    /// Evicts the connection that has kept us waiting longest. A head that has just begun is the
+    /// last choice, whatever the others wait in, so that slow bodies do not push new clients out.
     fn make_room(&mut self, origin: Option<Origin>) -> bool {
         let now = Instant::now();
+        let is_fresh = |entry: &Entry| now.duration_since(entry.since) < FRESH;
         let is_slow = |entry: &Entry| match entry.phase {
             Phase::Head => true,
-            Phase::Body => now.duration_since(entry.since) >= SLOW_BODY,
+            Phase::Body => !is_fresh(entry),
             Phase::Busy => false,
         };
         let slowest = self
@@ -170,7 +172,7 @@ impl Table {
             .iter()
             .filter(|(_, entry)| origin.is_none_or(|origin| entry.origin == origin))
             .filter(|(_, entry)| is_slow(entry))
-            .min_by_key(|(_, entry)| (entry.phase == Phase::Body, entry.turn))
+            .min_by_key(|(_, entry)| (is_fresh(entry), entry.turn))
             .map(|(id, _)| *id);
         let evicted = slowest.and_then(|id| self.open.remove(&id));
         if let Some(entry) = &evicted {

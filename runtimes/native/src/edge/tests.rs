@@ -261,4 +261,19 @@ mod places {
         drop(busy);
         assert!(admit().is_ok());
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_bodies_do_not_push_a_new_client_out() {
+        let connections = Connections::new(Limits { connections: 2, ..LIMITS });
+        let admit = || connections.admit(ip("127.0.0.1"));
+        let body = admit().unwrap();
+        body.enter(Phase::Body);
+        tokio::time::advance(std::time::Duration::from_secs(2)).await;
+        let client = admit().unwrap();
+        let _newest = admit().unwrap();
+        let soon = std::time::Duration::from_millis(1);
+        assert!(tokio::time::timeout(soon, body.evicted()).await.is_ok());
+        let gone = tokio::time::timeout(soon, client.evicted()).await;
+        assert!(gone.is_err(), "its head is on the way");
+    }
 }
