@@ -140,7 +140,9 @@ fn new_event(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8]) ->
         said: Vec::new(),
         unrecorded_over_limit: false,
     };
-    if standing == Standing::Stranger {
+    // A body that nobody could read may be a known person's: it is always kept.
+    let is_readable = !matches!(inbound.kind, Kind::Quarantined(_));
+    if standing == Standing::Stranger && is_readable {
         limit_stranger(endpoint, &mut event);
     }
     let (kind, forwarded) = (inbound.kind, inbound.forwarded);
@@ -218,7 +220,7 @@ impl Said {
 }
 
 /// Stands above words that the sender passed on.
-const FORWARDED: &str = "[Forwarded: somebody else wrote these words, not the sender]";
+const FORWARDED: &str = "[Forwarded: the sender did not write these lines]";
 
 fn content(deps: &Deps, endpoint: &Endpoint, event: &mut NewEvent, said: Said, standing: Standing) {
     let typed = said.forwarded.is_none();
@@ -234,8 +236,8 @@ fn content(deps: &Deps, endpoint: &Endpoint, event: &mut NewEvent, said: Said, s
     // Only what the sender typed is a command.
     event.control = typed && control::parse(&event.text).is_some();
     let sender = event.sender.clone().unwrap_or_default();
-    // A halt must get through however much was said before it.
-    if !event.control {
+    // An approver's halt must get through however much was said before it.
+    if !(event.control && event.origin.approver) {
         // Whom `*` lets in takes no room from those whom the owner named.
         let room = if standing == Standing::Public { "public" } else { "endpoint" };
         event.limits = vec![

@@ -97,7 +97,8 @@ fn is_foreign(message: &Value, text: &str, words: &str) -> bool {
         "is_automatic_forward",
         "via_bot",
     ];
-    let before = text.split_once(words).map_or("", |(before, _)| before);
+    // The words are the end of the text.
+    let before = text.trim_end().strip_suffix(words).unwrap_or_default();
     let first = before.encode_utf16().count() as u64;
     let quoted = |entity: &Value| {
         let begin = entity["offset"].as_u64().unwrap_or(0);
