@@ -117,6 +117,25 @@ async fn forwarded_words_reach_the_agent_marked_as_somebody_elses() {
 }
 
 #[tokio::test]
+async fn commands_of_the_public_have_its_limits() {
+    let mut config = config();
+    config["endpoints"]["telegram"]["main"]["senders"] = json!(["*"]);
+    let bed = bed_with(config);
+    for id in 1..=60 {
+        bed.telegram_from(id, 900, "/help").await;
+    }
+    for id in 101..=160 {
+        bed.telegram_from(id, 700_100_200, "/help").await;
+    }
+    let events = bed.get("/api/events?limit=500").await;
+    let done = |sender: &str| {
+        let events = events["events"].as_array().unwrap().iter();
+        events.filter(|event| event["sender"] == sender && event["state"] != "ignored").count()
+    };
+    assert_eq!((done("900"), done("700100200")), (30, 60));
+}
+
+#[tokio::test]
 async fn quoted_command_after_a_mention_is_not_obeyed() {
     for (offset, length, obeyed) in [(13, 7, 0), (0, 20, 0), (20, 1, 1)] {
         let bed = bed();
