@@ -68,9 +68,14 @@ pub async fn route(
         (ServiceName::SkillGraphLoader, skill_graph_loader::router(loader.clone())),
         (ServiceName::AgencyRouter, agency_router::router(router)),
     ]));
-    skill_graph_loader::publish_files(&loader, files, None, true)
-        .await
-        .map_err(|e| anyhow!("{e}"))?;
+    skill_graph_loader::publish_files(
+        &loader,
+        files,
+        None,
+        skill_graph_loader::Permits { removal: true, rights: true },
+    )
+    .await
+    .map_err(|e| anyhow!("{e}"))?;
     let caller = LocalCalls::new(switchboard, operator.0);
     // The first decision loads the model; the measured one is warm.
     let caller: &dyn Calls = &caller;

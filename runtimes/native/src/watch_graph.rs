@@ -1,16 +1,21 @@
 //! `quintet up --graph DIR`: publishes the folder at the start, and again whenever it changes and
 //! is valid.
 //!
+//! An agent may be able to write in the folder. So a change that gives rights is not published by
+//! itself, nor by a restart on the same folder: the owner publishes it.
+//!
 //! It polls names, sizes and times once a second. Polling works with every editor, sync tool and
 //! network drive; file system notifications miss the last two. A folder still being written is left
 //! until it is stable.
 
+use crate::data_dir::{DataDir, write_private};
 use crate::finding::{line, read_folder};
 use crate::stop::until;
 use crate::terminal::remark;
 use anyhow::Result;
 use contracts::graph::{Finding, Severity, SourceFile};
-use skill_graph_loader::{Deps, PublishError};
+use skill_graph_loader::{Deps, Permits, PublishError};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::watch as flag;
@@ -21,6 +26,9 @@ const FINDINGS_SHOWN: usize = 5;
 
 /// Number of polls to skip after a publish that failed for a reason outside the folder.
 const PAUSE_LOOKS: u32 = 15;
+
+/// Names the folder that was watched last.
+const MARK: &str = "watched-folder";
 
 /// A folder with its fingerprint at the last publish; none before the first.
 pub struct Watched {
@@ -42,14 +50,21 @@ pub struct Opened {
 pub fn open(folder: &Path) -> Result<Opened> {
     // Fingerprint before reading, so that a change in between is noticed.
     let seen = graph_folder::fingerprint(folder);
-    Ok(Opened { folder: folder.to_owned(), seen, files: read_folder(folder)? })
+    Ok(Opened { folder: std::path::absolute(folder)?, seen, files: read_folder(folder)? })
 }
 
 /// Publishes the folder at the start. If that fails it prints the reason, and the previous graph
 /// stays current.
-pub async fn first(loader: &Deps, opened: Opened) -> Watched {
+pub async fn first(loader: &Deps, opened: Opened, data: &DataDir) -> Watched {
     // `--graph DIR` means its agents, whatever graph was current before.
-    let settled = publish(loader, &opened.folder, opened.files, true).await;
+    let mark = data.join(MARK);
+    let name = opened.folder.as_os_str().as_bytes();
+    let is_same = std::fs::read(&mark).is_ok_and(|watched| watched == name);
+    let permits = Permits { removal: true, rights: !is_same };
+    let settled = publish(loader, &opened.folder, opened.files, permits).await;
+    if let Err(error) = write_private(&mark, name) {
+        tracing::warn!(%error, "the name of the watched folder was not written");
+    }
     Watched { folder: opened.folder, seen: settled.then_some(opened.seen) }
 }
 
@@ -84,7 +99,7 @@ async fn again(loader: &Deps, folder: &Path) -> bool {
     let path = folder.to_owned();
     let read = tokio::task::spawn_blocking(move || read_folder(&path)).await;
     match read.map_err(anyhow::Error::from).and_then(|read| read) {
-        Ok(files) => publish(loader, folder, files, false).await,
+        Ok(files) => publish(loader, folder, files, Permits::default()).await,
         // Missing, or without Markdown: a repair changes the fingerprint.
         Err(error) => {
             remark(&format!("graph: {error:#}; the previous graph stays current"));
@@ -94,20 +109,9 @@ async fn again(loader: &Deps, folder: &Path) -> bool {
 }
 
 /// Whether this state of the folder is settled: published, or refused for its content.
-async fn publish(
-    loader: &Deps,
-    folder: &Path,
-    files: Vec<SourceFile>,
-    allow_removal: bool,
-) -> bool {
-    match skill_graph_loader::publish_files(
-        loader,
-        files,
-        Some(format!("from {}", folder.display())),
-        allow_removal,
-    )
-    .await
-    {
+async fn publish(loader: &Deps, folder: &Path, files: Vec<SourceFile>, permits: Permits) -> bool {
+    let source = Some(format!("from {}", folder.display()));
+    match skill_graph_loader::publish_files(loader, files, source, permits).await {
         Ok(published) => {
             if published.changed {
                 remark(&format!(
@@ -131,6 +135,11 @@ async fn publish(
                 "graph: {gone} would disappear, so the previous graph stays current\n  fix: {mend}; or, if it is intended, run quintet graph publish {folder} --allow-removal"
             ));
         }
+        Err(PublishError::Rights(given)) => remark(&format!(
+            "graph: {}, so the previous graph stays current\n  fix: if it is intended, run quintet graph publish {}",
+            given.join(" and "),
+            folder.display()
+        )),
         Err(PublishError::NoAgent(findings) | PublishError::DuplicateAgent(findings)) => {
             remark("graph: publishing failed; the previous graph stays current");
             tell(&findings, folder);

@@ -27,7 +27,7 @@ pub use cache::Cache;
 pub use deps::{Deps, Limits};
 pub use load::LoadError;
 pub use parse::Parsed;
-pub use publish::{PublishError, publish_files};
+pub use publish::{Permits, PublishError, publish_files};
 pub use search::{Searcher, search_files};
 
 use axum::Router;

@@ -22,7 +22,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use contracts::calls::agency_router::{ReportPublished, Train};
-use contracts::graph::{Finding, Graph, PublishRequest, Published, Severity, SourceFile};
+use contracts::graph::{Agent, Finding, Graph, PublishRequest, Published, Severity, SourceFile};
 use contracts::routing::TrainRequest;
 use contracts::{Effect, ErrorCode, GraphVersion, Problem};
 use platform::edge::{ApiError, ApiResult, parse_json, read_body};
@@ -43,6 +43,15 @@ const TRAINING: calls::Patience = calls::Patience(150_000);
 /// batch.
 const TRIES: usize = 3;
 
+/// What a publish may do beyond changing texts.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Permits {
+    /// Agents of the current graph may disappear.
+    pub removal: bool,
+    /// Agents may become public, and another may become the fallback.
+    pub rights: bool,
+}
+
 /// The reason that a graph was not published. The old one stays current.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
@@ -52,6 +61,8 @@ pub enum PublishError {
     DuplicateAgent(Vec<Finding>),
     #[error("agents would disappear: {0:?}")]
     Removal(Vec<String>, Vec<Finding>),
+    #[error("it gives rights: {}", .0.join(", "))]
+    Rights(Vec<String>),
     #[error("{0}")]
     TooLarge(String),
     #[error("the message is longer than {MESSAGE_CHARS_MAX} characters")]
@@ -100,6 +111,10 @@ impl From<PublishError> for ApiError {
                 );
                 let fix = "Correct or restore their files; or, if it is intended, publish with \"allowRemoval\": true (--allow-removal on the command line).";
                 refusal(detail, fix, &findings).with("removedAgents", json!(gone)).into()
+            }
+            PublishError::Rights(given) => {
+                let detail = format!("The new graph gives rights: {}.", given.join(", "));
+                refusal(detail, "Publish it with the operator token.", &[]).into()
             }
             PublishError::TooLarge(detail) => Self::new(ErrorCode::TooLarge, detail),
             PublishError::LongMessage => Problem::field(
@@ -160,7 +175,9 @@ pub async fn publish(State(deps): State<Deps>, request: Request) -> ApiResult<Js
     let body = if gzip { gunzip(&body, limit)?.into() } else { body };
     let request: PublishRequest = parse_json(&body)?;
     drop(body);
-    Ok(Json(publish_files(&deps, request.files, request.message, request.allow_removal).await?))
+    // Only the owner can send it.
+    let permits = Permits { removal: request.allow_removal, rights: true };
+    Ok(Json(publish_files(&deps, request.files, request.message, permits).await?))
 }
 
 /// Publishes a folder, for the endpoint and for the native runtime's first start with the default
@@ -172,14 +189,14 @@ pub async fn publish_files(
     deps: &Deps,
     files: Vec<SourceFile>,
     message: Option<String>,
-    allow_removal: bool,
+    permits: Permits,
 ) -> Result<Published, PublishError> {
     within_limits(&deps.limits, &files)?;
     if message.as_ref().is_some_and(|message| message.chars().count() > MESSAGE_CHARS_MAX) {
         return Err(PublishError::LongMessage);
     }
     let Parsed { graph, findings } = parse::parse(files);
-    publish_graph(deps, graph, findings, message, allow_removal).await
+    publish_graph(deps, graph, findings, message, permits).await
 }
 
 /// Publishes a parsed graph; step 1 is done.
@@ -191,7 +208,7 @@ pub async fn publish_graph(
     graph: Graph,
     mut findings: Vec<Finding>,
     message: Option<String>,
-    allow_removal: bool,
+    permits: Permits,
 ) -> Result<Published, PublishError> {
     acceptable(&graph, &findings)?;
     let digest = digest(&graph)?;
@@ -202,8 +219,8 @@ pub async fn publish_graph(
         if current.as_ref() == Some(&version) {
             return Ok(published(version, false, &graph, findings));
         }
-        if let (Some(current), false) = (&current, allow_removal) {
-            nobody_vanishes(deps, current, &graph, &findings).await?;
+        if let Some(current) = &current {
+            within_permits(deps, current, &graph, &findings, permits).await?;
         }
         if made.is_none() {
             made = Some(make(deps, graph.clone(), &digest).await?);
@@ -297,18 +314,26 @@ pub fn acceptable(graph: &Graph, findings: &[Finding]) -> Result<(), PublishErro
     Ok(())
 }
 
-async fn nobody_vanishes(
+async fn within_permits(
     deps: &Deps,
     current: &GraphVersion,
     graph: &Graph,
     findings: &[Finding],
+    permits: Permits,
 ) -> Result<(), PublishError> {
+    if permits.removal && permits.rights {
+        return Ok(());
+    }
     let old = match load::graph(deps, current).await {
         Ok(old) => old,
         // A damaged current version must not block its replacement.
         Err(load::LoadError::Damaged(..) | load::LoadError::Unknown(_)) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
+    let given = rights(&old.graph, graph);
+    if !permits.rights && !given.is_empty() {
+        return Err(PublishError::Rights(given));
+    }
     let gone: Vec<String> = old
         .graph
         .agents
@@ -316,7 +341,24 @@ async fn nobody_vanishes(
         .filter(|agent| graph.agent(&agent.id).is_none())
         .map(|agent| agent.id.to_string())
         .collect();
-    if gone.is_empty() { Ok(()) } else { Err(PublishError::Removal(gone, findings.to_vec())) }
+    if permits.removal || gone.is_empty() {
+        Ok(())
+    } else {
+        Err(PublishError::Removal(gone, findings.to_vec()))
+    }
+}
+
+/// What the new graph allows that the old one did not.
+fn rights(old: &Graph, new: &Graph) -> Vec<String> {
+    let was_public = |agent: &Agent| old.agent(&agent.id).is_some_and(|old| old.public);
+    let public = new.agents.iter().filter(|agent| agent.public && !was_public(agent));
+    let mut given: Vec<String> =
+        public.map(|agent| format!("{} becomes public", agent.id)).collect();
+    let (before, now) = (old.fallback_agent(), new.fallback_agent());
+    if let Some(now) = now.filter(|now| before.is_none_or(|before| before.id != now.id)) {
+        given.push(format!("{} becomes the fallback", now.id));
+    }
+    given
 }
 
 /// Lower-case hex SHA-256 over the JSON of a graph without a version, members in the order of their

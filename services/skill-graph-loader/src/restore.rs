@@ -3,7 +3,7 @@
 //! current content changes nothing.
 
 use crate::Deps;
-use crate::publish::publish_graph;
+use crate::publish::{Permits, publish_graph};
 use crate::store::BACKUP;
 use axum::Json;
 use axum::extract::State;
@@ -25,5 +25,8 @@ pub async fn restore(State(deps): State<Deps>) -> ApiResult<Json<Published>> {
     // The content determines the version.
     graph.version = None;
     let message = Some(format!("restored from {BACKUP}"));
-    Ok(Json(publish_graph(&deps, graph, Vec::new(), message, false).await?))
+    Ok(Json(
+        publish_graph(&deps, graph, Vec::new(), message, Permits { removal: false, rights: true })
+            .await?,
+    ))
 }

@@ -1,6 +1,6 @@
 //! Skill graphs on the command line: check, publish, search, route.
 
-use crate::bed::{Home, until};
+use crate::bed::{Home, Server, until};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -197,6 +197,41 @@ fn watched_folder_is_published_whenever_it_is_valid() {
     let back = home.run(&["graph", "rollback", "--json"]).json();
     assert_eq!((&back["version"], &back["changed"]), (&first["version"], &true.into()), "{back}");
     assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
+fn watched_folder_gives_no_rights_without_the_owner() {
+    let home = Home::new();
+    let folder = home.path("mine");
+    copy(Path::new(DEFAULT), &folder);
+    let file = folder.join("agents/agent-gardener.md");
+    std::fs::write(&file, gardener()).unwrap();
+    let watched = ["--graph", folder.to_str().unwrap()];
+    let server = home.up_with(&watched);
+    let is_public = |server: &Server| {
+        let agents = server.get("/skill-graph-loader/api/graph")["agents"].clone();
+        let gardener = |agent: &&serde_json::Value| agent["id"] == "gardener";
+        agents.as_array().unwrap().iter().find(gardener).unwrap()["public"].clone()
+    };
+    assert_eq!(is_public(&server), false);
+
+    std::fs::write(&file, gardener().replacen("---\n", "---\npublic: true\n", 1)).unwrap();
+    let refused = |times: usize| {
+        until("the right is refused", || {
+            let log = home.log("err.log");
+            (log.matches("gardener becomes public").count() == times).then_some(())
+        });
+    };
+    refused(1);
+    assert_eq!(is_public(&server), false);
+    // Nor by a restart.
+    assert_eq!(server.stop(), Some(0));
+    let server = home.up_with(&watched);
+    refused(2);
+    assert_eq!(is_public(&server), false);
+
+    home.run(&["graph", "publish", folder.to_str().unwrap()]).ok();
+    assert_eq!(is_public(&server), true);
 }
 
 #[test]

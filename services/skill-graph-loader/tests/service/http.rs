@@ -5,7 +5,7 @@ use crate::bed::{Bed, agent, file, request};
 use axum::body::Body;
 use platform::ports::{Kv, Objects, PortErrorKind};
 use serde_json::json;
-use skill_graph_loader::publish_files;
+use skill_graph_loader::{Permits, publish_files};
 use std::io::Write;
 
 #[tokio::test]
@@ -338,10 +338,14 @@ async fn lost_index_is_rebuilt_and_lost_graph_can_be_replaced() {
 #[tokio::test]
 async fn default_graph_is_published_at_first_start() {
     let bed = Bed::new();
-    let published =
-        publish_files(&bed.deps, vec![agent("a"), agent("b")], Some("default".to_owned()), false)
-            .await
-            .unwrap();
+    let published = publish_files(
+        &bed.deps,
+        vec![agent("a"), agent("b")],
+        Some("default".to_owned()),
+        Permits::default(),
+    )
+    .await
+    .unwrap();
     assert_eq!((published.changed, published.agents), (true, 2));
     assert_eq!(bed.get("viewer", "/api/graph").await.json()["version"], published.version.as_str());
     assert!(bed.objects.get("skill-graph-full.json").await.unwrap().is_some());

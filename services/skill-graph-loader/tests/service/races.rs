@@ -3,9 +3,9 @@
 use crate::bed::{Bed, agent};
 use contracts::GraphVersion;
 use platform::ports::PortErrorKind;
-use skill_graph_loader::check_folder;
 use skill_graph_loader::publish::digest;
 use skill_graph_loader::store::{self, ObjectNames, Version};
+use skill_graph_loader::{Permits, check_folder};
 
 /// A version with only its row.
 pub fn row_of(digest: &str) -> Version {
@@ -61,7 +61,8 @@ async fn publish_succeeds_if_the_failed_commit_took_effect() {
     // Of the read, the batch and the read after it, only the batch fails.
     let sql = std::sync::Arc::new(BatchKeepsButFails(bed.sql.clone()));
     let deps = skill_graph_loader::Deps { sql, ..faulty };
-    let published = skill_graph_loader::publish_files(&deps, files, None, false).await.unwrap();
+    let published =
+        skill_graph_loader::publish_files(&deps, files, None, Permits::default()).await.unwrap();
     assert_eq!((published.version, published.changed), (version, true));
 }
 
