@@ -80,8 +80,35 @@ pub(crate) fn close() -> Result<()> {
         REFUSED.iter().map(|call| (*call, Vec::new())).collect();
     refused.insert(libc::SYS_clone, namespaces()?);
     refused.insert(libc::SYS_ioctl, TYPING.into_iter().map(typing).collect::<Result<_>>()?);
+    #[cfg(target_arch = "x86_64")]
+    close_x32()?;
     apply(refused, libc::EPERM)?;
     apply(ABSENT.iter().map(|call| (*call, Vec::new())).collect(), libc::ENOSYS)
+}
+
+/// The x32 interface has numbers of its own for the calls above, which the filters do not know.
+#[cfg(target_arch = "x86_64")]
+fn close_x32() -> Result<()> {
+    const X32_BIT: u32 = 0x4000_0000;
+    let step = |code: u32, jt, jf, k| seccompiler::sock_filter {
+        code: u16::try_from(code).unwrap_or_default(),
+        jt,
+        jf,
+        k,
+    };
+    let program: [seccompiler::sock_filter; 4] = [
+        // The number of the call is the first word of what the filter is given.
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        step(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K, 0, 1, X32_BIT),
+        step(
+            libc::BPF_RET | libc::BPF_K,
+            0,
+            0,
+            libc::SECCOMP_RET_ERRNO | libc::ENOSYS.cast_unsigned(),
+        ),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    seccompiler::apply_filter(&program).map_err(|error| Error::refused("seccomp", error))
 }
 
 /// One rule a flag: each of them alone is enough.
