@@ -231,6 +231,44 @@ async fn moved_data_directory_starts_no_agent() {
 }
 
 #[tokio::test]
+async fn agent_finds_no_way_round_by_links_and_processes() {
+    let home = Home::new();
+    let token = home.text(".local/share/quintet/tokens/operator");
+    let said = home
+        .said(&format!(
+            "ln {token} hard; ln -s {token} soft; cat hard soft
+             for p in /proc/[0-9]*; do cat $p/root{token} $p/cwd/../tokens/operator; ls -l $p/fd; done
+             echo tried"
+        ))
+        .await;
+    assert!(!said.contains(TOKEN), "{said}");
+    assert!(!said.contains("quintet.db") && said.ends_with("tried\n"), "{said}");
+}
+
+#[tokio::test]
+async fn agent_gains_nothing_by_setuid_and_leaves_no_core() {
+    let home = Home::new();
+    let said = home
+        .said(
+            "grep NoNewPrivs /proc/self/status; cp $(command -v id) own; chmod 6755 own; ./own -u | grep -vx $(id -u)
+             (ulimit -c unlimited; sh -c 'kill -SEGV $$') >/dev/null; ls -A; echo tried",
+        )
+        .await;
+    assert!(said.starts_with("NoNewPrivs:\t1\n"), "{said}");
+    assert!(!said.contains("core.") && !said.contains("\ncore\n"), "{said}");
+    assert!(said.ends_with("own\ntried\n"), "{said}");
+}
+
+#[tokio::test]
+async fn memory_processes_and_files_of_an_agent_are_limited() {
+    let home = Home::new();
+    let said = home.said("ulimit -d; ulimit -u; ulimit -f; ulimit -n; ulimit -c").await;
+    let limits: Vec<_> = said.lines().collect();
+    assert_eq!(limits.len(), 5, "{said}");
+    assert!(limits.iter().all(|limit| limit.parse::<u64>().is_ok()), "{said}");
+}
+
+#[tokio::test]
 async fn fork_bomb_and_big_files_end_at_their_limits() {
     let home = Home::new();
     let said = home
