@@ -74,6 +74,9 @@ pub struct HaltAnswer {
     pub task_id: Option<TaskId>,
     pub message: String,
     pub level: HaltLevel,
+    /// In force in the server's memory only, because storage refused it. A restart would forget it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unwritten: bool,
 }
 
 /// A row of `GET /api/halts`.

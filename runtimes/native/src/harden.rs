@@ -38,3 +38,19 @@ pub fn raise_descriptors() -> u64 {
     }
     wanted
 }
+
+/// What the owner gave up of the walls between agents and this machine, one sentence each.
+pub fn open_doors(agents: &agency_gateway::Config) -> Vec<String> {
+    let mut doors = Vec::new();
+    let unconfined = agents.unconfined();
+    if !unconfined.is_empty() {
+        doors.push(format!(
+            "sandbox = \"off\" lets these agents reach everything that you can: {}",
+            unconfined.join(", ")
+        ));
+    }
+    if nix::unistd::geteuid().is_root() && agents.programs().next().is_some() {
+        doors.push("Quintet runs as root, and so do the programs of its agents".to_owned());
+    }
+    doors
+}

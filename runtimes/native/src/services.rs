@@ -6,6 +6,7 @@ use crate::ports::background::TokioBackground;
 use crate::ports::calls::{LocalCalls, Switchboard};
 use crate::ports::cell::ProcessCell;
 use crate::ports::clock::SystemClock;
+use crate::ports::emergency::HostEmergency;
 use crate::ports::inbox::SqliteInbox;
 use crate::ports::kv::ProcessKv;
 use crate::ports::objects::FolderObjects;
@@ -96,6 +97,7 @@ pub fn build(
         auth: auth.clone(),
         config: Arc::new(configuration.aggregator),
     };
+    let board = agency_gateway::Board::default();
     let objects: Arc<dyn Objects> = Arc::new(FolderObjects::new(data.join("objects")));
     let assistant = personal_assistant::Deps {
         sql: sql.clone(),
@@ -109,6 +111,8 @@ pub fn build(
         auth: auth.clone(),
         config: Arc::new(configuration.assistant),
         button_key: data.secret("button-key")?,
+        emergency: Arc::new(HostEmergency::new(data.join("reserve"), board.clone())),
+        unwritten: personal_assistant::Unwritten::default(),
     };
     let router = agency_router::Deps {
         sql: sql.clone(),
@@ -153,7 +157,7 @@ pub fn build(
         auth,
         config: Arc::new(configuration.gateway),
         gateway_id: GatewayId::new("local"),
-        board: agency_gateway::Board::default(),
+        board,
     };
     let routers = HashMap::from([
         (ServiceName::PersonalAssistant, personal_assistant::router(assistant.clone())),

@@ -32,12 +32,16 @@ pub fn check(data: &DataDir) -> Result<()> {
             data.join(lost).display()
         );
     }
-    let free = nix::sys::statvfs::statvfs(data.path())
-        .map(|stat| stat.blocks_available().saturating_mul(stat.fragment_size()));
-    if free.is_ok_and(|free| free < SPACE_MIN) {
+    if free_bytes(&data.join(MARK)).is_some_and(|free| free < SPACE_MIN) {
         return Err(full(data.path()));
     }
     Ok(())
+}
+
+/// Free bytes of the disk that holds this file, or would.
+pub fn free_bytes(file: &Path) -> Option<u64> {
+    let stat = nix::sys::statvfs::statvfs(file.parent()?).ok()?;
+    Some(stat.blocks_available().saturating_mul(stat.fragment_size()))
 }
 
 fn full(folder: &Path) -> anyhow::Error {

@@ -11,6 +11,7 @@ use crate::server;
 use crate::services::{self, Services};
 use crate::stop::{StopSignal, until};
 use crate::storage;
+use crate::terminal::remark;
 use crate::watch_graph;
 use anyhow::{Context, Result};
 use graph_folder::default_graph;
@@ -67,6 +68,9 @@ pub async fn up(
     for warning in &configuration.warnings {
         tracing::warn!("{warning}");
     }
+    for door in harden::open_doors(&configuration.gateway) {
+        remark(&format!("warning: {door}."));
+    }
     let folder = folder.as_deref().map(watch_graph::open).transpose()?;
     let (published, is_published) = watch::channel(false);
     let services = services::build(&data, configuration, &is_published)?;
@@ -91,7 +95,7 @@ pub async fn up(
     ));
     greet(&services, &data, &base).await;
     let watched = match folder {
-        Some(opened) => Some(watch_graph::first(&services.loader, opened).await),
+        Some(opened) => Some(watch_graph::first(&services.loader, opened, &data).await),
         None => None,
     };
     publish_default(&services).await?;
@@ -129,7 +133,7 @@ async fn publish_default(services: &Services) -> Result<()> {
             &services.loader,
             default_graph(),
             Some("default graph".to_owned()),
-            false,
+            skill_graph_loader::Permits::default(),
         )
         .await
         .map_err(|e| anyhow::anyhow!("cannot publish the default graph: {e}"))?;

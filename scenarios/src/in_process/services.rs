@@ -67,9 +67,14 @@ impl Services {
         switchboard.lock().unwrap().clone_from(&routers);
         webhook_aggregator::recover(&parts.aggregator, &parts.gateway.gateway_id).await.unwrap();
         if !skill_graph_loader::has_graph(&parts.loader).await.unwrap() {
-            skill_graph_loader::publish_files(&parts.loader, default_graph(), None, false)
-                .await
-                .unwrap();
+            skill_graph_loader::publish_files(
+                &parts.loader,
+                default_graph(),
+                None,
+                skill_graph_loader::Permits::default(),
+            )
+            .await
+            .unwrap();
         }
         let app = app(&routers);
         start_loops(&crew, &world.clock, parts);
@@ -151,6 +156,8 @@ impl Shared<'_> {
             auth: self.auth.clone(),
             config: Arc::new(personal_assistant::Config::read(self.tree, &self.report)),
             button_key: Secret::new("the button key of the stories"),
+            emergency: Arc::new(platform::ports::NoEmergency),
+            unwritten: personal_assistant::Unwritten::default(),
         }
     }
     fn router(&self) -> agency_router::Deps {

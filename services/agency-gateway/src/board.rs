@@ -167,6 +167,10 @@ impl Board {
         })
         .await
     }
+    /// Stops the task's run, or all, because the owner halted them.
+    pub fn halt(&self, task: Option<&TaskId>, now_ms: i64) -> usize {
+        self.stop(task, StopReason::Halted, now_ms)
+    }
     /// Requests the task's run (or all) to stop; returns how many had not ended. The first reason
     /// stays.
     pub(crate) fn stop(&self, task: Option<&TaskId>, why: StopReason, now_ms: i64) -> usize {

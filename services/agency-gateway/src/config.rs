@@ -8,6 +8,7 @@ use crate::runners::{self, Entry, REGISTRY};
 use contracts::AgentId;
 use platform::agents::{Agent, Agents, RunnerKind};
 use platform::config::{Report, Section};
+use platform::ports::Confinement;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -61,6 +62,11 @@ impl Config {
         self.runners
             .values()
             .filter_map(|(agent, runner)| Some((agent.id.as_str(), runner.program()?)))
+    }
+    /// Agents whose program runs outside the sandbox.
+    pub fn unconfined(&self) -> Vec<&str> {
+        let is_off = |program: &Program| program.reach.confinement == Confinement::Off;
+        self.programs().filter(|(_, program)| is_off(program)).map(|(id, _)| id).collect()
     }
 }
 

@@ -2,7 +2,6 @@
 //! is personal-assistant's.
 
 use crate::Deps;
-use crate::board::StopReason;
 use axum::Json;
 use axum::extract::State;
 use contracts::Problem;
@@ -30,12 +29,20 @@ pub(crate) async fn halt(
             "such task at this gateway; personal-assistant halts it wherever it is",
         ));
     }
-    let stopping =
-        deps.board.stop(request.task_id.as_ref(), StopReason::Halted, deps.clock.now_ms());
+    let stopping = deps.board.halt(request.task_id.as_ref(), deps.clock.now_ms());
     let (status, level, message) = match stopping {
         0 => (StatusCode::OK, HaltLevel::Stopped, "Nothing of it runs here.".to_owned()),
         1 => (StatusCode::ACCEPTED, HaltLevel::Accepted, "One run is being stopped.".to_owned()),
         n => (StatusCode::ACCEPTED, HaltLevel::Accepted, format!("{n} runs are being stopped.")),
     };
-    Ok((status, Json(HaltAnswer { success: true, task_id: request.task_id, message, level })))
+    Ok((
+        status,
+        Json(HaltAnswer {
+            success: true,
+            task_id: request.task_id,
+            message,
+            level,
+            unwritten: false,
+        }),
+    ))
 }

@@ -16,7 +16,7 @@ use contracts::approval::{
     RenewedAnswer, RenewedRequest,
 };
 use contracts::task::LEASE_MS;
-use contracts::{ErrorCode, Problem};
+use contracts::{ErrorCode, Problem, TaskId};
 use platform::edge::{ApiError, ApiResult, JsonBody};
 use platform::ports::{ClockExt, PortError, Statement};
 use platform::secret::digest_hex;
@@ -94,6 +94,9 @@ pub async fn take(
     epoch: Option<u32>,
 ) -> Result<ClaimAnswer, ClaimError> {
     let seen = store::approval(&*deps.sql, id).await?;
+    if deps.unwritten.covers(&TaskId::new(&seen.task)) {
+        return Err(ClaimError::Halted);
+    }
     let owner = owner::read(deps).await?;
     let now_ms = deps.clock.now_ms();
     let until_ms = now_ms + LEASE_MS + SKEW_MS;

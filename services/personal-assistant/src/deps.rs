@@ -1,8 +1,9 @@
 //! The ports and settings that the service is built with.
 
 use crate::config::Config;
+use crate::unwritten::Unwritten;
 use platform::edge::Auth;
-use platform::ports::{Background, Calls, Clock, Kv, Objects, Outbound, Signal, Sql};
+use platform::ports::{Background, Calls, Clock, Emergency, Kv, Objects, Outbound, Signal, Sql};
 use platform::secret::Secret;
 use std::sync::Arc;
 
@@ -24,4 +25,7 @@ pub struct Deps {
     pub config: Arc<Config>,
     /// Signs the buttons' tokens; the same after restarts.
     pub button_key: Secret,
+    pub emergency: Arc<dyn Emergency>,
+    /// Halts that storage has not taken yet.
+    pub unwritten: Unwritten,
 }

@@ -1,11 +1,13 @@
 //! `POST /api/halt` and `/api/resume`, the list, and the aggregator's checks and reports.
 //!
 //! A halt is one row, durable before the response. Every statement that starts work checks it, so a
-//! halt takes effect without delay, even for a task that does not exist yet.
+//! halt takes effect without delay, even for a task that does not exist yet. What runs in this
+//! process is stopped before the row is written, and a halt that storage refuses is kept in memory.
 
 use crate::actor::{actor, check_text};
 use crate::authority::Authority;
 use crate::store::{self, Answers, ApprovalRow};
+use crate::unwritten::halt_unwritten;
 use crate::{Deps, ask};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -39,7 +41,7 @@ struct Stored {
 }
 
 /// The target: one task, or all.
-fn target(task: Option<&TaskId>) -> String {
+pub(crate) fn target(task: Option<&TaskId>) -> String {
     task.map_or_else(|| "all".to_owned(), |task| format!("task:{task}"))
 }
 
@@ -84,19 +86,33 @@ pub async fn halt(
         by: actor(who, request.actor),
         authority,
     };
-    let answer = match request.task_id {
-        Some(task) => halt_task(&deps, task, &order).await?,
-        None => halt_all(&deps, &order).await?,
+    let task = request.task_id.as_ref();
+    deps.emergency.stop(task);
+    let (answer, status) = match write_halt(&deps, task, &order).await {
+        Ok(answer) => answer,
+        Err(error) => halt_unwritten(&deps, task, &order, error).await?,
     };
-    let (answer, status) = answer;
     Ok((status, Json(answer)).into_response())
 }
 
+/// Makes a halt of one task, or of all, durable.
+pub(crate) async fn write_halt(
+    deps: &Deps,
+    task: Option<&TaskId>,
+    order: &Order,
+) -> ApiResult<(HaltAnswer, StatusCode)> {
+    match task {
+        Some(task) => halt_task(deps, task.clone(), order).await,
+        None => halt_all(deps, order).await,
+    }
+}
+
 /// Who halts, and why.
-struct Order {
-    authority: Authority,
-    reason: String,
-    by: String,
+#[derive(Clone)]
+pub(crate) struct Order {
+    pub authority: Authority,
+    pub reason: String,
+    pub by: String,
 }
 
 /// Everything may be halted by everyone who may decide anything: stopping is the safe direction. A
@@ -205,7 +221,13 @@ async fn halt_task(
     // A task that had already ended is stopped, also for the first request.
     let ended = row.level == HaltLevel::Stopped;
     Ok((
-        HaltAnswer { success: true, task_id: Some(task), message, level: row.level },
+        HaltAnswer {
+            success: true,
+            task_id: Some(task),
+            message,
+            level: row.level,
+            unwritten: false,
+        },
         status(new && !ended, row.level),
     ))
 }
@@ -247,7 +269,7 @@ async fn halt_all(deps: &Deps, order: &Order) -> ApiResult<(HaltAnswer, StatusCo
         "Everything is halted: nothing starts until you resume. Gateways stop within ten seconds."
             .to_owned();
     Ok((
-        HaltAnswer { success: true, task_id: None, message, level: row.level },
+        HaltAnswer { success: true, task_id: None, message, level: row.level, unwritten: false },
         status(new, row.level),
     ))
 }
@@ -287,7 +309,8 @@ pub async fn resume(
     );
     let others = sql!("SELECT id FROM halt WHERE target = ?1 AND resumed_at IS NULL", &target);
     let mut answers = Answers::of(&*deps.sql, vec![end, others]).await?;
-    let (lifted, remains) = (answers.any(), answers.any());
+    let (was_held, stays_held) = deps.unwritten.lift(request.task_id.as_ref(), &authority);
+    let (lifted, remains) = (answers.any() || was_held, answers.any() || stays_held);
     deps.signal.notify(KEY);
     let what =
         request.task_id.as_ref().map_or_else(|| "Everything".to_owned(), ToString::to_string);
@@ -301,6 +324,9 @@ pub async fn resume(
 
 /// Whether everything is halted.
 pub async fn all_halted(deps: &Deps) -> ApiResult<bool> {
+    if deps.unwritten.halts_all() {
+        return Ok(true);
+    }
     Ok(!deps
         .sql
         .query(sql!("SELECT 1 AS one FROM halt WHERE target = 'all' AND resumed_at IS NULL"))
@@ -315,7 +341,7 @@ pub async fn list(State(deps): State<Deps>) -> ApiResult<Json<HaltList>> {
         LIST_MAX
     );
     let rows: Vec<Stored> = deps.sql.all(find).await?;
-    let halts = rows.into_iter().map(|row| HaltRow {
+    let written = rows.into_iter().map(|row| HaltRow {
         target: row.target,
         reason: row.reason,
         by: row.halted_by,
@@ -323,7 +349,8 @@ pub async fn list(State(deps): State<Deps>) -> ApiResult<Json<HaltList>> {
         level: row.level,
         resumed_at: row.resumed_at.map(rfc3339),
     });
-    Ok(Json(HaltList { all: all_halted(&deps).await?, halts: halts.collect() }))
+    let halts = deps.unwritten.rows().into_iter().chain(written).collect();
+    Ok(Json(HaltList { all: all_halted(&deps).await?, halts }))
 }
 
 /// `POST /internal/halts/check`: which of these tasks must stop. During a halt of everything it
@@ -336,6 +363,10 @@ pub async fn check(
     struct Target {
         target: String,
     }
+    // Answered without storage, which may be what fails.
+    if deps.unwritten.halts_all() {
+        return Ok(Json(HaltCheckAnswer { all: true, halted: request.tasks }));
+    }
     let tasks = serde_json::to_string(&request.tasks).map_err(|_| store::unreadable("request"))?;
     let find = sql!(
         "SELECT target FROM halt WHERE resumed_at IS NULL AND (target = 'all' OR target IN (SELECT 'task:' || value FROM json_each(?1)))",
@@ -343,7 +374,10 @@ pub async fn check(
     );
     let rows: Vec<Target> = deps.sql.all(find).await?;
     let all = rows.iter().any(|row| row.target == "all");
-    let is_halted = |task: &TaskId| all || rows.iter().any(|row| row.target == target(Some(task)));
+    let is_halted = |task: &TaskId| {
+        all || deps.unwritten.covers(task)
+            || rows.iter().any(|row| row.target == target(Some(task)))
+    };
     let halted = request.tasks.into_iter().filter(is_halted).collect();
     Ok(Json(HaltCheckAnswer { all, halted }))
 }
@@ -369,5 +403,6 @@ pub async fn stopped(
         task_id: Some(request.task_id),
         message,
         level: HaltLevel::Stopped,
+        unwritten: false,
     }))
 }

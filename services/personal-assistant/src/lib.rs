@@ -31,6 +31,7 @@ mod stats;
 mod status;
 mod store;
 mod tie_break;
+mod unwritten;
 mod waiting;
 mod window;
 mod wrong;
@@ -39,6 +40,7 @@ pub use backups::{back_up, back_up_daily};
 pub use config::Config;
 pub use deps::Deps;
 pub use store::{CLAIM_WINDOW_MS, DECISION_WINDOW_MS, SKEW_MS};
+pub use unwritten::Unwritten;
 
 use axum::Router;
 use contracts::calls::{Access, personal_assistant as calls};
@@ -96,6 +98,7 @@ pub async fn tick(deps: &Deps) {
     if let Err(error) = expire::expire_due(deps).await {
         tracing::warn!(problem = ?error.0, "expiring approvals failed; the next tick tries again");
     }
+    unwritten::write_due(deps).await;
     if let Err(error) = halt::confirm_all(deps).await {
         tracing::warn!(problem = ?error.0, "the halt could not be confirmed; the next tick tries again");
     }

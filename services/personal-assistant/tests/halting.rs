@@ -1,6 +1,7 @@
 //! Halts: durable, immediate, also for work that has not started.
 
 use crate::kit::*;
+use platform::ports::PortErrorKind;
 use serde_json::{Value, json};
 
 async fn halt(bed: &Bed, task: &str) -> (u16, Value) {
@@ -223,4 +224,42 @@ async fn halt_of_another_endpoints_task_reads_like_an_unknown_one() {
     assert_eq!(bed.post(AGGREGATOR, "/api/halt", task(EVENT, "telegram:main:1")).await.0, 202);
     let (_, answer) = bed.post(AGGREGATOR, "/api/resume", task(EVENT, "telegram:main:1")).await;
     assert_eq!(answer["success"], true);
+}
+
+#[tokio::test]
+async fn halt_is_in_force_while_storage_is_full_and_written_afterwards() {
+    let bed = Bed::new();
+    let approved = bed.ask("t1", 1.0).await;
+    bed.sql.faults.refuse_next(1, PortErrorKind::Full);
+    let (status, answer) =
+        bed.post(OPERATOR, "/api/halt", json!({"all": true, "reason": "stop"})).await;
+    assert_eq!((status, &answer["unwritten"]), (202, &json!(true)), "{answer}");
+    assert_eq!(bed.claim(&approved).await.1["code"], "halted");
+    let check = bed.post(AGGREGATOR, "/internal/halts/check", json!({"tasks": ["t1"]})).await;
+    assert_eq!(check, (200, json!({"all": true, "halted": ["t1"]})));
+    let halts = bed.get(VIEWER, "/api/halts").await;
+    assert_eq!((&halts["all"], halts["halts"].as_array().unwrap().len()), (&json!(true), 1));
+    assert!(bed.rows("SELECT id FROM halt").await.is_empty());
+
+    bed.sql.faults.refuse_next(1, PortErrorKind::Full);
+    personal_assistant::tick(&bed.deps).await;
+    personal_assistant::tick(&bed.deps).await;
+    assert_eq!(bed.rows("SELECT id FROM halt").await.len(), 1);
+    let halts = bed.get(VIEWER, "/api/halts").await;
+    assert_eq!((&halts["all"], &halts["halts"][0]["reason"]), (&json!(true), &json!("stop")));
+    assert_eq!(halts["halts"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn unwritten_halt_of_the_owner_outlasts_the_resume_of_an_approver() {
+    let bed = Bed::new();
+    bed.sql.faults.refuse_next(1, PortErrorKind::Full);
+    bed.post(OPERATOR, "/api/halt", json!({"all": true})).await;
+    let approver = json!({"all": true, "actor": "telegram:main:700100200"});
+    assert_eq!(bed.post(AGGREGATOR, "/api/resume", approver).await.1["success"], false);
+    assert_eq!(bed.get(VIEWER, "/api/halts").await["all"], true);
+    let answer = bed.post(OPERATOR, "/api/resume", json!({"all": true})).await;
+    assert_eq!(answer.1["success"], true);
+    personal_assistant::tick(&bed.deps).await;
+    assert_eq!(bed.get(VIEWER, "/api/halts").await["all"], false);
 }

@@ -92,6 +92,8 @@ impl Bed {
             auth: auth(),
             config: Arc::new(config),
             button_key: Secret::new("button-key"),
+            emergency: Arc::new(platform::ports::NoEmergency),
+            unwritten: personal_assistant::Unwritten::default(),
         };
         Self { router: router(deps.clone()), deps, clock, sql, calls, outbound, neighbours }
     }

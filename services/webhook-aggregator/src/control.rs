@@ -39,8 +39,9 @@ pub fn parse(text: &str) -> Option<ControlCommand> {
     }
     let argument = words.next();
     Some(match (bare(first).as_str(), argument) {
-        ("halt", None | Some("all")) => ControlCommand::Halt(None),
-        ("halt", Some(task)) => ControlCommand::Halt(Some(TaskId::new(task))),
+        ("halt", what) => {
+            ControlCommand::Halt(what.filter(|word| names_task(word)).map(TaskId::new))
+        }
         ("resume", _) => ControlCommand::Resume,
         ("approve", Some(id)) => ControlCommand::Approve(ApprovalId::new(id)),
         ("reject", Some(id)) => ControlCommand::Reject(ApprovalId::new(id)),
@@ -55,6 +56,12 @@ pub fn parse(text: &str) -> Option<ControlCommand> {
     })
 }
 
+/// Whether the word after `/halt` can be a task's id. Ids have digits or separators; who writes
+/// `/halt now` wants everything to stop.
+fn names_task(word: &str) -> bool {
+    word.contains(|c: char| c.is_ascii_digit() || matches!(c, '_' | '~'))
+}
+
 /// The text of `/start` and `/help`.
 pub const HELP: &str = "I am Quintet. Write what you need and the best agent will answer. To choose an agent yourself, start with its name, such as @codegen or /security.\n\n\
     For the approvers here:\n/halt – stop everything now\n/resume – lift your halt\n/approve ID, /reject ID – decide a pending approval\n/budget – what the work from here has spent\n/help – show this text";
@@ -67,6 +74,8 @@ mod tests {
     fn only_our_own_commands_are_taken() {
         assert_eq!(parse("/halt"), Some(ControlCommand::Halt(None)));
         assert_eq!(parse("/halt@desk_bot all"), Some(ControlCommand::Halt(None)));
+        assert_eq!(parse("/halt now."), Some(ControlCommand::Halt(None)));
+        assert_eq!(parse("/halt job-7"), Some(ControlCommand::Halt(Some(TaskId::new("job-7")))));
         assert_eq!(
             parse("/approve apr_1"),
             Some(ControlCommand::Approve(ApprovalId::new("apr_1")))

@@ -3,10 +3,13 @@
 
 use crate::channels::{Ack, Inbound, Incoming, Kind};
 use crate::config::{Endpoint, Standing};
-use crate::{Deps, control, pump};
+use crate::control::ControlCommand;
+use crate::{Deps, control, press, pump};
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
+use contracts::calls::personal_assistant as assistant;
 use contracts::event::{Speaker, Stage};
+use contracts::halt::HaltRequest;
 use contracts::outbox::Target;
 use contracts::{ChannelKind, ConversationId, ErrorCode, Problem};
 use inbox::{Accepted, Draft, EventOrigin, InboxExt, Limit, NewEvent, NewSaid, Press};
@@ -69,11 +72,31 @@ async fn accept(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8])
     let event = new_event(deps, endpoint, inbound, body);
     let conversation = event.conversation.clone();
     let shard = endpoint.shard();
-    let accepted = deps.inbox.ask(&shard, pump::accept(event)).await.map_err(cannot_store)?;
+    let order = halt_order(&event);
+    let mut accepted = deps.inbox.ask(&shard, pump::accept(event.clone())).await;
+    if let (Err(error), Some(order)) = (&accepted, order) {
+        // A halt must not wait for storage. It frees space, so the message may fit now.
+        tracing::error!(%error, "a halt could not be stored; it is passed on at once");
+        let passed = deps.calls.ask::<assistant::Halt>(&(), &order).await;
+        if let Err(error) = passed {
+            tracing::error!(%error, "the halt was not taken");
+        }
+        accepted = deps.inbox.ask(&shard, pump::accept(event)).await;
+    }
+    let accepted = accepted.map_err(cannot_store)?;
     if !accepted.duplicate {
         started(deps, &accepted, conversation.as_str());
     }
     Ok(())
+}
+
+/// The halt that an approver typed, if the event is one.
+fn halt_order(event: &NewEvent) -> Option<HaltRequest> {
+    let meant = event.control && event.origin.approver && event.state == Stage::Received;
+    match control::parse(&event.text).filter(|_| meant)? {
+        ControlCommand::Halt(task) => Some(press::halt_request(task, event.origin.actor.clone())),
+        _ => None,
+    }
 }
 
 /// After the commit: notifies readers of the conversation and starts the event without waiting for

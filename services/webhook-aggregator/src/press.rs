@@ -110,13 +110,13 @@ async fn commanded(deps: &Deps, event: &StoredEvent) -> Result<Step, CallError> 
     Ok(finish(Stage::Done, say(event, None, &text, true)))
 }
 
+/// A halt of one task, or of everything, that this person typed.
+pub(crate) fn halt_request(task: Option<TaskId>, actor: Option<String>) -> HaltRequest {
+    HaltRequest { all: task.is_none(), task_id: task, reason: Some("by chat".to_owned()), actor }
+}
+
 async fn halt(deps: &Deps, event: &StoredEvent, task: Option<TaskId>) -> Result<String, CallError> {
-    let request = HaltRequest {
-        all: task.is_none(),
-        task_id: task,
-        reason: Some("by chat".to_owned()),
-        actor: Some(actor(event)),
-    };
+    let request = halt_request(task, Some(actor(event)));
     let answer = deps.calls.ask::<assistant::Halt>(&(), &request).await;
     or_refusal(answer.map(|answer| answer.message))
 }

@@ -94,14 +94,24 @@ pub(crate) async fn renew(
     let progress = request.progress.map(|text| text.chars().take(500).collect());
     let command =
         RenewLease { task: task.clone(), epoch: request.epoch, progress, lease_ms: LEASE_MS };
-    let row = deps.inbox.ask(&shard, command).await?;
+    let check = HaltCheck { tasks: vec![task.clone()] };
+    let row = match deps.inbox.ask(&shard, command).await {
+        Ok(row) => row,
+        Err(error) => {
+            // A full disk must not keep a halt from the run.
+            let answer = deps.calls.ask::<CheckHalts>(&(), &check).await?;
+            if answer.all || answer.halted.contains(&task) {
+                return Ok(Json(RenewAnswer { cancel: true, lease_ms: LEASE_MS }));
+            }
+            return Err(error.into());
+        }
+    };
     if row.is_none() {
         return Err(ApiError::new(
             ErrorCode::StaleEpoch,
             "This lease has ended or was reassigned.",
         ));
     }
-    let check = HaltCheck { tasks: vec![task.clone()] };
     // Not knowing whether it is halted is no reason to stop it, nor to let it hold its lease for
     // ever: the renewal itself is recorded, the caller sees the failure and asks again.
     let answer = deps.calls.ask::<CheckHalts>(&(), &check).await?;

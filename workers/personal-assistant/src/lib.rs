@@ -32,6 +32,8 @@ fn make(env: &Env) -> std::result::Result<(Router, personal_assistant::Deps), Ve
         auth: settings.auth,
         config: Arc::new(config),
         button_key: Secret::new(settings::required(env, "QUINTET_BUTTON_KEY")?),
+        emergency: Arc::new(platform::ports::NoEmergency),
+        unwritten: personal_assistant::Unwritten::default(),
     };
     Ok((personal_assistant::router(deps.clone()), deps))
 }

@@ -3,6 +3,7 @@
 use crate::config_file;
 use crate::data_dir::{DataDir, work_dir};
 use crate::exit::No;
+use crate::harden;
 use crate::ports::clock::SystemClock;
 use crate::ports::outbound::client_for;
 use crate::programs::NativePrograms;
@@ -209,18 +210,15 @@ async fn agents(data: &DataDir, config: Option<&Path>) -> Vec<Finding> {
             "set XDG_CACHE_HOME or --data to separate them",
         ));
     }
-    if nix::unistd::geteuid().is_root() {
-        found.push(warning(
-            "Quintet runs as root, and so does every agent with the command runner",
-            "run quintet as its own user",
-        ));
-    }
     let tree = config_file::path(config, data)
         .and_then(|file| config_file::read_tree(Some(&file)).ok())
         .map_or(Value::Null, |tree| tree.value);
     // `configuration` says what is wrong with it.
     let config = agency_gateway::Config::read(&tree, &Report::default());
     found.extend(seeing_programs(&config, data.path()));
+    let fix =
+        "give each agent the paths it needs and sandbox = \"strict\"; run quintet as its own user";
+    found.extend(harden::open_doors(&config).into_iter().map(|door| warning(door, fix)));
     let strict = config.programs().any(|(_, program)| is_strict(program));
     let any_hidden = config.programs().any(|(_, program)| !program.data_visible);
     if any_hidden && data.path().exists() {

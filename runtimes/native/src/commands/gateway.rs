@@ -94,6 +94,9 @@ pub async fn gateway(
     if !problems.is_empty() {
         return Err(Wrong(problems).into());
     }
+    for door in harden::open_doors(&configuration) {
+        remark(&format!("warning: {door}."));
+    }
     data.create()?;
     let _lock = data.lock()?;
     let stop = StopSignal::listen()?;

@@ -248,3 +248,14 @@ fn agent_stops_when_the_server_stops() {
     assert_eq!(server.stop(), Some(0), "{}", home.log("err.log"));
     assert_eq!(alive(&home), Vec::<u32>::new(), "when the server has ended, so has the tree");
 }
+
+#[test]
+fn agent_outside_the_sandbox_is_named_at_the_start_and_by_doctor() {
+    let home = with_agent("cat", "sandbox = \"off\"");
+    let _server = home.up();
+    let warning = "sandbox = \"off\" lets these agents reach everything that you can: codegen";
+    assert!(home.log("err.log").contains(warning), "{}", home.log("err.log"));
+    let config = home.path("quintet.toml");
+    let doctor = home.run(&["doctor", "--config", config.to_str().unwrap()]);
+    assert!(doctor.out.contains(warning), "{doctor:?}");
+}

@@ -123,9 +123,15 @@ impl Home {
     }
     /// Starts the server below a limit that the shell sets, and waits until it answers.
     pub fn up_limited(&self, limit: &str) -> Server {
+        self.up_within(&["/bin/sh", "-c"], &format!("{limit}; exec \"$0\" \"$@\""))
+    }
+    /// Starts the server as `"$0" "$@"` of a script, and waits until it answers. The script ends in
+    /// the server, so that the process id stays.
+    pub fn up_within(&self, shell: &[&str], script: &str) -> Server {
         let plain = self.up_command(&[]);
-        let mut shell = Command::new("/bin/sh");
-        shell.arg("-c").arg(format!("{limit}; exec \"$0\" \"$@\""));
+        let (program, options) = shell.split_first().unwrap();
+        let mut shell = Command::new(program);
+        shell.args(options).arg(script);
         shell.arg(plain.get_program()).args(plain.get_args());
         shell.env_clear().current_dir(self.root.path()).stdin(Stdio::null());
         shell.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));

@@ -187,6 +187,7 @@ impl World {
             task_id: None,
             message: "Halted.".into(),
             level: HaltLevel::Accepted,
+            unwritten: false,
         }
     }
     fn decide(&self, id: &ApprovalId, request: DecideRequest) -> ApiResult<Approval> {

@@ -269,6 +269,7 @@ fn halts_fake(fakes: &Neighbours, world: &World) {
         task_id,
         message: message.to_owned(),
         level,
+        unwritten: false,
     };
     fakes.on::<Halt>(move |(), _| Ok(halt(None, "Everything is halted.", HaltLevel::Accepted)));
     fakes.on::<ReportStopped>(move |(), request| {

@@ -48,6 +48,21 @@ async fn a_full_disk_is_503_and_nothing_is_acknowledged() {
 }
 
 #[tokio::test]
+async fn halt_of_an_approver_is_passed_on_while_the_disk_is_full() {
+    let bed = bed();
+    bed.inbox.faults.refuse_next(2, PortErrorKind::Full);
+    assert_eq!(bed.telegram(1, "/halt").await, 503);
+    assert_eq!(bed.fakes.count::<Halt>(), 1);
+    bed.inbox.faults.refuse_next(1, PortErrorKind::Full);
+    assert_eq!(bed.telegram_from(2, 666, "/halt").await, 503);
+    assert_eq!(bed.fakes.count::<Halt>(), 1);
+
+    bed.inbox.faults.refuse_next(1, PortErrorKind::Full);
+    assert_eq!(bed.telegram(3, "/halt").await, 200);
+    assert_eq!(bed.event("3").await["state"], "done");
+}
+
+#[tokio::test]
 async fn a_commit_of_unknown_effect_is_not_acknowledged_and_not_doubled() {
     let bed = bed();
     bed.inbox.faults.keep_but_fail_next(1);
