@@ -80,6 +80,25 @@ async fn slack_event_of_another_workspace_is_not_heard_whoever_it_names() {
     assert!(bed.fakes.bodies::<RouteEvent>().is_empty());
 }
 
+/// A channel shared with another workspace: the outer id is the other one's.
+#[tokio::test]
+async fn slack_connect_is_heard_through_our_workspace_and_names_people_by_theirs() {
+    let bed = bed();
+    let shared = |id: &str, home: &str| {
+        let mut body = slack_message(id, &json!("U0HUMAN01"), "T0OTHER01", "do some work");
+        body["authorizations"] =
+            json!([{ "team_id": "T0AAAA111", "user_id": "U0BOT0001", "is_bot": true }]);
+        body["event"]["user_team"] = home.into();
+        body.to_string()
+    };
+    for (id, home, reason) in
+        [("Ev1", "T0AAAA111", Value::Null), ("Ev2", "T0OTHER01", "unknown_sender".into())]
+    {
+        assert_eq!(slack(&bed, "application/json", shared(id, home)).await, 200);
+        assert_eq!(bed.event(id).await["reason"], reason, "{id}");
+    }
+}
+
 #[tokio::test]
 async fn discord_signature_covers_digits_and_then_the_body() {
     use ed25519_dalek::{Signer, SigningKey};

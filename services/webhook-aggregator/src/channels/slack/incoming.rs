@@ -89,11 +89,12 @@ fn read_event(app: &App, envelope: &Value, inbound: &mut Inbound) {
         id.clone_into(&mut inbound.dedupe_key);
     }
     let event = &envelope["event"];
-    let (Some(team), Some(channel)) = (text_at(envelope, "team_id"), text_at(event, "channel"))
+    let (Some(outer), Some(channel)) = (text_at(envelope, "team_id"), text_at(event, "channel"))
     else {
         inbound.kind = Kind::Ignored("not_a_message");
         return;
     };
+    let team = heard_in(app, envelope).unwrap_or(outer);
     let ts = text_at(event, "ts").or_else(|| text_at(event, "event_ts")).unwrap_or_default();
     let direct = text_at(event, "channel_type") == Some("im");
     let thread = text_at(event, "thread_ts");
@@ -102,7 +103,7 @@ fn read_event(app: &App, envelope: &Value, inbound: &mut Inbound) {
         inbound.conversation.push(thread.unwrap_or(ts).to_owned());
     }
     let home = ["user_team", "team", "source_team"].iter().find_map(|key| text_at(event, key));
-    inbound.sender = person(app, team, home, text_at(event, "user"));
+    inbound.sender = person(app, team, home.or(Some(outer)), text_at(event, "user"));
     inbound.sent_ms = millis(ts)
         .or_else(|| envelope["event_time"].as_i64().map(|seconds| seconds.saturating_mul(1000)));
     inbound.is_reply = thread.is_some_and(|thread| thread != ts);
@@ -119,6 +120,16 @@ fn read_event(app: &App, envelope: &Value, inbound: &mut Inbound) {
     if matches!(inbound.kind, Kind::Message { .. } | Kind::Overheard { .. }) {
         inbound.semantic_key = Some(format!("{team}:{channel}:{ts}"));
     }
+}
+
+/// Our workspace, if the event reaches the app through it. In a channel that two workspaces share
+/// (Slack Connect) `team_id` may be the other one's.
+fn heard_in<'a>(app: &'a App, envelope: &Value) -> Option<&'a str> {
+    let own = app.team.as_deref()?;
+    let granted = envelope["authorizations"].as_array().into_iter().flatten();
+    let mut ways = granted.filter_map(|grant| text_at(grant, "team_id"));
+    let is_ours = text_at(envelope, "context_team_id") == Some(own) || ways.any(|team| team == own);
+    is_ours.then_some(own)
 }
 
 /// The words of messages that were shared along with this one.
