@@ -8,7 +8,7 @@ mod request_id;
 mod routes;
 
 pub use api_error::{ApiError, ApiResult};
-pub use auth::{Auth, Principal};
+pub use auth::{Auth, Principal, TOKEN_CHARS_MIN};
 pub use body::{JsonBody, Query, RawBody, parse_json, parse_query, read_body};
 pub use contracts::Scope;
 pub use health::{Checkup, Found};

@@ -5,6 +5,9 @@ use contracts::{Scope, ServiceName};
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
+/// Minimum characters of a token that a person chose; a shorter one could be guessed.
+pub const TOKEN_CHARS_MIN: usize = 12;
+
 /// The owner of a token; handlers take it as an extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Principal {

@@ -2,7 +2,7 @@
 
 use contracts::ServiceName;
 use platform::config::Report;
-use platform::edge::{Auth, Principal, Scope};
+use platform::edge::{Auth, Principal, Scope, TOKEN_CHARS_MIN};
 use platform::ports::{PortError, PortErrorKind};
 use platform::secret::Secret;
 use serde::Deserialize;
@@ -74,13 +74,21 @@ impl Settings {
                 ServiceKeys::default()
             }
         };
-        let scopes = Scope::ALL.into_iter().filter_map(|scope| {
+        let mut scopes = Vec::new();
+        for scope in Scope::ALL {
             let name = format!("QUINTET_{}_TOKEN", scope.as_str().to_ascii_uppercase());
-            Some((Secret::new(text(env, &name)?), Principal::Scope(scope)))
-        });
+            let Some(token) = text(env, &name) else { continue };
+            if token.chars().count() < TOKEN_CHARS_MIN {
+                wrong.push(format!(
+                    "The secret {name} has fewer than {TOKEN_CHARS_MIN} characters and could be \
+                     guessed. Set a longer one."
+                ));
+            }
+            scopes.push((Secret::new(token), Principal::Scope(scope)));
+        }
         let services =
             keys.incoming.iter().map(|(service, key)| (key.clone(), Principal::Service(*service)));
-        let auth = Auth::new(scopes.chain(services));
+        let auth = Auth::new(scopes.into_iter().chain(services));
         if wrong.is_empty() { Ok(Self { config, keys, auth }) } else { Err(wrong) }
     }
 }

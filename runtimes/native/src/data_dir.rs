@@ -1,7 +1,7 @@
 //! The data directory: its location, its files, and the lock of the running process.
 
 use anyhow::{Context, Result, bail};
-use platform::edge::{Principal, Scope};
+use platform::edge::{Principal, Scope, TOKEN_CHARS_MIN};
 use platform::ports::ClockExt;
 use platform::secret::Secret;
 use serde::{Deserialize, Serialize};
@@ -13,8 +13,6 @@ use std::path::{Path, PathBuf};
 use crate::exit::Usage;
 use crate::ports::clock::SystemClock;
 
-/// Minimum characters of a token.
-const TOKEN_CHARS_MIN: usize = 12;
 /// Files of a directory whose first start was cut off, or that the owner prepared.
 const OF_A_START: [&str; 7] = [
     "quintet.toml",
