@@ -54,8 +54,8 @@ impl Unwritten {
     pub(crate) fn covers(&self, task: &TaskId) -> bool {
         self.lock().iter().any(|halt| halt.task.as_ref().is_none_or(|halted| halted == task))
     }
-    /// Ends the halts of this target that the authority may lift: whether there was one, and whether
-    /// another stays.
+    /// Ends the halts of this target that the authority may lift. Returns whether there was one,
+    /// and whether another stays.
     pub(crate) fn lift(&self, task: Option<&TaskId>, authority: &Authority) -> (bool, bool) {
         let mut held = self.lock();
         let before = held.len();

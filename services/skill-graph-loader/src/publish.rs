@@ -43,7 +43,7 @@ const TRAINING: calls::Patience = calls::Patience(150_000);
 /// batch.
 const TRIES: usize = 3;
 
-/// What a publish may do beyond changing texts.
+/// The changes that a publish may make beyond texts.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Permits {
     /// Agents of the current graph may disappear.
@@ -348,7 +348,7 @@ async fn within_permits(
     }
 }
 
-/// What the new graph allows that the old one did not.
+/// The rights that the new graph gives and the old one did not.
 fn rights(old: &Graph, new: &Graph) -> Vec<String> {
     let was_public = |agent: &Agent| old.agent(&agent.id).is_some_and(|old| old.public);
     let public = new.agents.iter().filter(|agent| agent.public && !was_public(agent));

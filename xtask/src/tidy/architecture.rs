@@ -6,7 +6,7 @@ use std::path::Path;
 const TEST_UNDERSCORES_MIN: usize = 3;
 
 /// The documents.
-const DOCUMENTS: [&str; 2] = ["ARCHITECTURE.md", "docs/security.md"];
+const DOCUMENTS: [&str; 3] = ["ARCHITECTURE.md", "attacks/README.md", "docs/security.md"];
 
 /// Adds the tests and files that a document names and the tree lacks.
 pub(super) fn rules(root: &Path, files: &[(String, String)], found: &mut Vec<String>) {

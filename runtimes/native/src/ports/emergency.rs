@@ -1,4 +1,4 @@
-//! What a halt uses when the disk is full: the gateway of this process, and a file whose space it
+//! The levers of a halt when the disk is full: the gateway of this process, and a file whose space it
 //! releases.
 
 use crate::ports::clock::SystemClock;
