@@ -1,4 +1,4 @@
-//! What a halt falls back on when storage refuses it.
+//! The levers of a halt when storage refuses it.
 
 use contracts::TaskId;
 

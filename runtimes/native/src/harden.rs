@@ -39,7 +39,7 @@ pub fn raise_descriptors() -> u64 {
     wanted
 }
 
-/// What the owner gave up of the walls between agents and this machine, one sentence each.
+/// The walls between agents and this machine that the owner took away, one sentence each.
 pub fn open_doors(agents: &agency_gateway::Config) -> Vec<String> {
     let mut doors = Vec::new();
     let unconfined = agents.unconfined();

@@ -7,7 +7,7 @@
 use crate::actor::{actor, check_text};
 use crate::authority::Authority;
 use crate::store::{self, Answers, ApprovalRow};
-use crate::unwritten::halt_unwritten;
+use crate::unwritten::{Order, target};
 use crate::{Deps, ask};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -16,7 +16,7 @@ use contracts::halt::{
     HaltAnswer, HaltCheck, HaltCheckAnswer, HaltLevel, HaltList, HaltRequest, HaltRow,
     ResumeAnswer, ResumeRequest, StoppedRequest,
 };
-use contracts::{Problem, TaskId};
+use contracts::{ErrorCode, Problem, TaskId};
 use http::StatusCode;
 use platform::edge::{ApiError, ApiResult, JsonBody, Principal};
 use platform::ports::{ClockExt, SqlExt, Statement};
@@ -38,11 +38,6 @@ struct Stored {
     at: i64,
     level: HaltLevel,
     resumed_at: Option<i64>,
-}
-
-/// The target: one task, or all.
-pub(crate) fn target(task: Option<&TaskId>) -> String {
-    task.map_or_else(|| "all".to_owned(), |task| format!("task:{task}"))
 }
 
 fn check_task(task: Option<&TaskId>) -> ApiResult<()> {
@@ -84,7 +79,7 @@ pub async fn halt(
     let order = Order {
         reason: request.reason.unwrap_or_else(|| "No reason was given.".to_owned()),
         by: actor(who, request.actor),
-        authority,
+        endpoint: authority.halts_as().to_owned(),
     };
     let task = request.task_id.as_ref();
     deps.emergency.stop(task);
@@ -96,7 +91,7 @@ pub async fn halt(
 }
 
 /// Makes a halt of one task, or of all, durable.
-pub(crate) async fn write_halt(
+async fn write_halt(
     deps: &Deps,
     task: Option<&TaskId>,
     order: &Order,
@@ -107,12 +102,59 @@ pub(crate) async fn write_halt(
     }
 }
 
-/// Who halts, and why.
-#[derive(Clone)]
-pub(crate) struct Order {
-    pub authority: Authority,
-    pub reason: String,
-    pub by: String,
+/// Whether storage failed. A refusal is no failure: it must reach the caller.
+fn is_failure(error: &ApiError) -> bool {
+    matches!(error.0.code, ErrorCode::Unavailable | ErrorCode::Internal)
+}
+
+/// Halts although storage failed: in memory, then with the reserved disk space.
+///
+/// # Errors
+/// Refusals, unchanged.
+async fn halt_unwritten(
+    deps: &Deps,
+    task: Option<&TaskId>,
+    order: &Order,
+    error: ApiError,
+) -> ApiResult<(HaltAnswer, StatusCode)> {
+    if !is_failure(&error) {
+        return Err(error);
+    }
+    deps.unwritten.hold(task.cloned(), order.clone(), deps.clock.now_ms());
+    deps.signal.notify(KEY);
+    if deps.emergency.free_space()
+        && let Ok(answer) = write_halt(deps, task, order).await
+    {
+        deps.unwritten.forget(task, &order.endpoint);
+        return Ok(answer);
+    }
+    let what = task.map_or_else(|| "Everything".to_owned(), ToString::to_string);
+    let message = format!(
+        "{what} is halted in the server's memory, but storage did not take it. Free some disk \
+         space and leave the server running until then: a restart would forget the halt."
+    );
+    let answer = HaltAnswer {
+        success: true,
+        task_id: task.cloned(),
+        message,
+        level: HaltLevel::Accepted,
+        unwritten: true,
+    };
+    Ok((answer, StatusCode::ACCEPTED))
+}
+
+/// Writes what storage refused. Called by the tick.
+pub(crate) async fn write_due(deps: &Deps) {
+    for held in deps.unwritten.all() {
+        match write_halt(deps, held.task.as_ref(), &held.order).await {
+            Ok(_) => deps.unwritten.forget(held.task.as_ref(), &held.order.endpoint),
+            Err(error) if is_failure(&error) => return,
+            Err(error) => {
+                tracing::warn!(problem = ?error.0, "a halt that is in force cannot be written");
+            }
+        }
+    }
+    deps.emergency.keep_space();
 }
 
 /// Everything may be halted by everyone who may decide anything: stopping is the safe direction. A
@@ -140,7 +182,7 @@ fn write(deps: &Deps, target: &str, order: &Order, level: &str) -> Statement {
         .bind(&order.reason)
         .bind(&order.by)
         .bind(deps.clock.now_ms())
-        .bind(order.authority.halts_as())
+        .bind(&order.endpoint)
 }
 
 /// The halt of this target by this authority.
@@ -148,7 +190,7 @@ fn in_force(target: &str, order: &Order) -> Statement {
     sql!(
         "SELECT target, reason, halted_by, at, level, resumed_at FROM halt WHERE target = ?1 AND endpoint = ?2 AND resumed_at IS NULL",
         target,
-        order.authority.halts_as()
+        &order.endpoint
     )
 }
 
@@ -309,7 +351,8 @@ pub async fn resume(
     );
     let others = sql!("SELECT id FROM halt WHERE target = ?1 AND resumed_at IS NULL", &target);
     let mut answers = Answers::of(&*deps.sql, vec![end, others]).await?;
-    let (was_held, stays_held) = deps.unwritten.lift(request.task_id.as_ref(), &authority);
+    let (was_held, stays_held) =
+        deps.unwritten.lift(request.task_id.as_ref(), authority.halts_as());
     let (lifted, remains) = (answers.any() || was_held, answers.any() || stays_held);
     deps.signal.notify(KEY);
     let what =

@@ -98,7 +98,7 @@ pub async fn tick(deps: &Deps) {
     if let Err(error) = expire::expire_due(deps).await {
         tracing::warn!(problem = ?error.0, "expiring approvals failed; the next tick tries again");
     }
-    unwritten::write_due(deps).await;
+    halt::write_due(deps).await;
     if let Err(error) = halt::confirm_all(deps).await {
         tracing::warn!(problem = ?error.0, "the halt could not be confirmed; the next tick tries again");
     }

@@ -1,5 +1,5 @@
-//! The levers of a halt when the disk is full: the gateway of this process, and a file whose space it
-//! releases.
+//! The levers of a halt when the disk is full: the gateway of this process, and a file whose
+//! space it releases.
 
 use crate::ports::clock::SystemClock;
 use crate::storage::free_bytes;
