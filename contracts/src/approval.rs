@@ -212,6 +212,9 @@ pub struct DecideRequest {
     pub decision: Decision,
     #[serde(default)]
     pub reason: Option<String>,
+    /// The answer to a question, in the owner's words; refused for anything else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
     /// The version that was shown; any other version is refused.
     #[serde(default)]
     pub version: Option<u32>,

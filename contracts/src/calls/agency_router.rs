@@ -24,6 +24,7 @@ calls! { AgencyRouter:
     /// Score a message as a route would, with all steps; nothing is recorded.
     Post Analyze "/api/analyze" {
         access: READERS,
+        callers: [PersonalAssistant],
         idempotent: true,
         request: RouteRequest,
         reply: Analysis,

@@ -83,6 +83,11 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         let headers = [(http::header::CONTENT_TYPE, "application/json")];
         self.open(calls::DOCUMENT, get(move || std::future::ready((headers, text))))
     }
+    /// A path of another protocol than ours, for these callers.
+    #[must_use]
+    pub fn raw(self, access: Access, path: &str, methods: MethodRouter<S>) -> Self {
+        self.add(access, path, methods)
+    }
     /// A path of a later version: 501 until then.
     #[must_use]
     pub fn planned(self, access: Access, path: &str) -> Self {

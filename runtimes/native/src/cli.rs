@@ -55,6 +55,20 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         graph: Option<PathBuf>,
     },
+    /// Serve the Model Context Protocol on standard input, for agents that ask for approval
+    #[command(
+        after_help = "Example:\n  claude mcp add quintet -- quintet mcp\n  claude -p --permission-prompt-tool mcp__quintet__request_approval"
+    )]
+    Mcp,
+    /// Answer the question of an agent
+    #[command(after_help = "Example:\n  quintet answer apr_01J0 use the staging server")]
+    Answer {
+        /// Id from `quintet approvals`
+        id: String,
+        /// The answer
+        #[arg(required = true)]
+        words: Vec<String>,
+    },
     /// Print a new link that signs you in to the dashboard
     #[command(after_help = "Example:\n  quintet open")]
     Open,

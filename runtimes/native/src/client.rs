@@ -2,7 +2,7 @@
 //! refusal.
 
 use crate::address::Addresses;
-use crate::data_dir::{DataDir, variable};
+use crate::data_dir::{DataDir, token_variable, variable};
 use crate::exit::{No, Unreachable};
 use crate::identity;
 use crate::ports::clock::SystemClock;
@@ -37,6 +37,14 @@ impl Client {
     /// # Errors
     /// When no server is known, or there is no token.
     pub fn new(server: Option<&str>, data: &DataDir) -> Result<Self> {
+        Self::of(Scope::Operator, server, data)
+    }
+    /// The same with the token of another scope.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn of(scope: Scope, server: Option<&str>, data: &DataDir) -> Result<Self> {
+        let token_variable = token_variable(scope);
         let own = data.server().map(|file| file.address);
         // `localhost` may lead to another address on which another program listens.
         let server = server.filter(|url| !own.as_deref().is_some_and(|own| is_same(url, own)));
@@ -54,25 +62,26 @@ impl Client {
             Some(given) => Addresses::candidates(given).map(|_| OnceCell::new())?,
             None => OnceCell::new_with(Some(Addresses::under(&base))),
         };
-        let token = match variable("QUINTET_OPERATOR_TOKEN") {
+        let token = match variable(&token_variable) {
             Some(token) => Secret::new(token),
             None if server.is_some() && is_near(&base) => {
                 return Err(Unreachable(format!(
                     "{base} is not the server of {}, whose token goes to its own server only. Set \
-                     QUINTET_OPERATOR_TOKEN to the token of the server there.",
+                     {token_variable} to the token of the server there.",
                     data.path().display()
                 ))
                 .into());
             }
             None => {
-                let path = data.join("tokens").join(Scope::Operator.as_str());
+                let path = data.join("tokens").join(scope.as_str());
                 let text = std::fs::read_to_string(&path);
                 Secret::new(
                     text.map_err(|_| {
                         Unreachable(format!(
-                            "no operator token. Set QUINTET_OPERATOR_TOKEN, or run this on the \
-                             machine with {}.",
-                            path.display()
+                            "no {scope} token. Set {token_variable}, or run this on the machine \
+                             with {}.",
+                            path.display(),
+                            scope = scope.as_str()
                         ))
                     })?
                     .trim(),
@@ -145,6 +154,40 @@ impl Client {
             .get_or_try_init(|| Addresses::find(&self.base, &self.http))
             .await?
             .url(service, path))
+    }
+    /// Posts a message of another protocol to personal-assistant; the answer may be a stream.
+    ///
+    /// # Errors
+    /// [`Unreachable`] when no server answers or it is overloaded, [`No`] when it refuses.
+    pub async fn post_message(
+        &self,
+        path: &str,
+        body: &str,
+        patience: Duration,
+    ) -> Result<reqwest::Response> {
+        let request = self
+            .http
+            .post(self.address(ServiceName::PersonalAssistant, path).await?)
+            .header("content-type", "application/json")
+            .header("accept", "application/json, text/event-stream")
+            .timeout(patience)
+            .bearer_auth(self.token.reveal());
+        let answer = request.body(body.to_owned()).send().await.map_err(|e| {
+            Unreachable(format!("{} does not answer: {}", self.base, e.without_url()))
+        })?;
+        match answer.status().as_u16() {
+            // A protocol error has a body of its own.
+            200..=299 | 400 => Ok(answer),
+            status @ (502 | 503) => {
+                Err(Unreachable(format!("{} answers {status}", self.base)).into())
+            }
+            status => {
+                let text = answer.text().await.unwrap_or_default();
+                let said = serde_json::from_str::<Problem>(&text).map(|problem| problem.detail);
+                let said = said.unwrap_or_default();
+                Err(No(format!("{} answers {status}: {said}", self.base)).into())
+            }
+        }
     }
     async fn send<A: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<A> {
         let answer = request.bearer_auth(self.token.reveal()).send().await.map_err(|e| {

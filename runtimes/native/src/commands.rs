@@ -8,6 +8,7 @@ mod events;
 mod gateway;
 mod gateways;
 pub mod graph;
+mod mcp;
 mod open;
 mod parts;
 mod route;
@@ -20,6 +21,7 @@ use crate::client::Client;
 use crate::data_dir::DataDir;
 use crate::up;
 use anyhow::Result;
+use platform::edge::Scope;
 
 /// Runs the command.
 ///
@@ -82,6 +84,10 @@ pub async fn run(cli: Cli) -> Result<()> {
             gateways::drain(&client()?, &id, false, json).await
         }
         Command::Gateways { .. } => gateways::list(&client()?, json).await,
+        Command::Mcp => {
+            mcp::mcp(Client::of(Scope::Agent, cli.global.server.as_deref(), &data()?)?).await
+        }
+        Command::Answer { id, words } => decide::answer(&client()?, &id, &words, json).await,
         Command::Open => open::open(&client()?, json).await,
         Command::Parts { config } => parts::print(&config),
         Command::Setup { channel, endpoint, url, config } => {

@@ -47,7 +47,7 @@ pub async fn approve(
     answer(&row, deps.clock.now_ms(), shortfall).map(Json)
 }
 
-fn validate(request: &ApproveRequest) -> ApiResult<()> {
+pub(crate) fn validate(request: &ApproveRequest) -> ApiResult<()> {
     let names = [
         ("taskId", request.task_id.as_str()),
         ("type", &request.kind),
@@ -132,7 +132,7 @@ fn is_exact(value: &Value) -> bool {
 }
 
 /// Lower-case hex SHA-256 of the RFC 8785 form.
-fn canonical_digest(value: &Value) -> ApiResult<String> {
+pub(crate) fn canonical_digest(value: &Value) -> ApiResult<String> {
     let bytes = serde_json_canonicalizer::to_vec(value)
         .map_err(|_| ApiError::new(ErrorCode::Internal, "The request has no canonical form."))?;
     Ok(digest_hex(&bytes))
@@ -167,7 +167,7 @@ fn fingerprint(request: &ApproveRequest) -> ApiResult<String> {
 
 /// The decision of the owner's rules.
 pub fn ruling(deps: &Deps, who: Principal, request: &ApproveRequest, owner: &Owner) -> Ruling {
-    let ask = Ask {
+    let mut ask = Ask {
         agent: request.agent_type.as_str(),
         kind: &request.kind,
         operation: request.operation.as_deref(),
@@ -176,6 +176,10 @@ pub fn ruling(deps: &Deps, who: Principal, request: &ApproveRequest, owner: &Own
         price: deps.config.price(&request.agent_type),
         flat: owner.rules.cost_threshold.min(owner.daily),
     };
+    if ask.is_for_the_owner() {
+        // The run that asks has a price of its own; a tool call costs what the caller says.
+        ask.price = Price::Known(Micros::ZERO);
+    }
     policy::rule(&ask, &owner.rules)
 }
 

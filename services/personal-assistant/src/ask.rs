@@ -6,6 +6,7 @@
 //! dashboard shows every pending approval anyway.
 
 use crate::Deps;
+use crate::policy::{QUESTION, TOOL_CALL};
 use crate::store::{self, ApprovalRow};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -34,6 +35,8 @@ const BACKOFF: Exponential = Exponential { first_ms: 2_000, max_ms: 60_000 };
 /// How much of a description a chat shows, characters: with the rest it fits in one message of
 /// every platform.
 const SHOWN_CHARS: usize = 1_200;
+/// Characters of a button's label.
+const LABEL_CHARS: usize = 40;
 /// How long chats are still updated after the end.
 const MIRROR_FOR_MS: i64 = 24 * 3_600_000;
 
@@ -200,10 +203,14 @@ fn delivery(
     let target: Target =
         serde_json::from_str(&row.target).map_err(|_| store::unreadable("target"))?;
     let is_pending = approval.state_at(now_ms)? == ApprovalState::Pending;
-    let buttons = is_pending.then(|| Buttons {
+    let choice = Choice::of(approval);
+    let buttons = (is_pending && choice != Choice::Words).then(|| Buttons {
         approve: token(deps, &row.id, approval.version, Decision::Approve),
         reject: token(deps, &row.id, approval.version, Decision::Reject),
-        labels: None,
+        labels: match choice {
+            Choice::Two(labels) => Some(labels),
+            Choice::ApproveOrReject | Choice::Words => None,
+        },
     });
     let event_id = approval.event_id.as_deref().map(EventId::new);
     Ok(Delivery {
@@ -214,6 +221,35 @@ fn delivery(
         buttons,
         event_id,
     })
+}
+
+/// The answers that an approval takes by button.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Choice {
+    ApproveOrReject,
+    /// A question with two options.
+    Two([String; 2]),
+    /// Any other question, answered in words.
+    Words,
+}
+
+impl Choice {
+    fn of(approval: &ApprovalRow) -> Self {
+        #[derive(Deserialize)]
+        struct Asked {
+            options: Vec<String>,
+        }
+        if approval.kind != QUESTION {
+            return Self::ApproveOrReject;
+        }
+        let asked = approval.arguments.as_deref().map(serde_json::from_str::<Asked>);
+        let options = asked.and_then(Result::ok).map(|asked| asked.options).unwrap_or_default();
+        let label = |option: &String| platform::text::short(&printable(option), LABEL_CHARS);
+        match options.as_slice() {
+            [first, second] => Self::Two([label(first), label(second)]),
+            _ => Self::Words,
+        }
+    }
 }
 
 /// Records the outbox's response. While it is on its way there, we ask again; the revision in the
@@ -251,7 +287,11 @@ fn text(approval: &ApprovalRow, now_ms: i64) -> ApiResult<String> {
     let work = printable(&format!("{} · {what}", approval.agent));
     let shown = quoted(approval);
     let by = approval.decided_by.as_deref().unwrap_or("nobody");
-    let end = match approval.state_at(now_ms)? {
+    let state = approval.state_at(now_ms)?;
+    if approval.kind == QUESTION {
+        return Ok(question(approval, state, &shown));
+    }
+    let end = match state {
         ApprovalState::Pending => {
             return Ok(format!(
                 "Approval needed: {work}\n{shown}\n\nCost: up to {}\nWhy you are asked: {}\nUntil {} · {}",
@@ -272,6 +312,24 @@ fn text(approval: &ApprovalRow, now_ms: i64) -> ApiResult<String> {
     Ok(format!("{end}: {work}\n{shown}\n\n{} · up to {}", approval.id, approval.amount()))
 }
 
+/// A question of an agent, as a chat shows it.
+fn question(approval: &ApprovalRow, state: ApprovalState, shown: &str) -> String {
+    let id = &approval.id;
+    if state == ApprovalState::Pending {
+        let until = rfc3339(approval.expires_at);
+        return format!(
+            "An agent asks you:\n{shown}\n\nAnswer: /answer {id} your words\nUntil {until}"
+        );
+    }
+    let by = approval.decided_by.as_deref().unwrap_or("nobody");
+    let end = match state {
+        ApprovalState::Expired => "Not answered in time",
+        ApprovalState::Cancelled => "Cancelled",
+        _ => "Answered",
+    };
+    format!("{end} ({by}):\n{shown}\n\n> {}", printable(&approval.reason))
+}
+
 /// The description as a quote, so that no line of it passes for one of ours. It says how much is
 /// left out, because the program gets all of it.
 fn quoted(approval: &ApprovalRow) -> String {
@@ -285,8 +343,10 @@ fn quoted(approval: &ApprovalRow) -> String {
         let least = if length < DESCRIPTION_CHARS_MAX { "" } else { "At least " };
         hidden.push(format!("{least}{} more characters are not shown here.", length - SHOWN_CHARS));
     }
-    // The arguments of a chat's message are that message again.
-    if let (None, Some(arguments)) = (&approval.event_id, &approval.arguments) {
+    // The arguments of a chat's message are that message again; a tool call's are its description.
+    let is_described = matches!(approval.kind.as_str(), TOOL_CALL | QUESTION);
+    if let (None, Some(arguments), false) = (&approval.event_id, &approval.arguments, is_described)
+    {
         hidden.push(format!("Its arguments ({} bytes) are not shown here.", arguments.len()));
     }
     if hidden.is_empty() {

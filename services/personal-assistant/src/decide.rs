@@ -8,6 +8,7 @@
 use crate::actor::{actor, check_text};
 use crate::authority::Authority;
 use crate::ledger::{self, Amounts, Reserve, Shortfall};
+use crate::policy::QUESTION;
 use crate::store::{self, Answers, ApprovalRow, CLAIM_WINDOW_MS, HALTED, SKEW_MS};
 use crate::{Deps, ask, owner, stake};
 use axum::extract::{Path, State};
@@ -26,13 +27,21 @@ pub async fn decide(
     JsonBody(request): JsonBody<DecideRequest>,
 ) -> ApiResult<Json<Approval>> {
     check_text("reason", request.reason.as_deref())?;
+    check_text("answer", request.answer.as_deref())?;
     check_text("actor", request.actor.as_deref())?;
+    if request.answer.is_some() {
+        let asked = store::approval(&*deps.sql, &id).await?;
+        if asked.kind != QUESTION || request.decision != Decision::Approve {
+            let detail = "Only a question has an answer.";
+            return Err(Problem::field("answer", detail, "Approve or reject without it.").into());
+        }
+    }
     let authority = Authority::of(who, request.actor.as_deref());
     let actor = actor(who, request.actor);
     let word = OwnerDecision {
         id: &id,
         decision: request.decision,
-        reason: request.reason.as_deref(),
+        reason: request.answer.as_deref().or(request.reason.as_deref()),
         version: request.version,
         actor: &actor,
         authority: &authority,

@@ -21,6 +21,7 @@ mod expire;
 mod halt;
 mod ledger;
 mod limits;
+mod mcp;
 mod model;
 mod owner;
 mod policy;
@@ -43,11 +44,13 @@ pub use store::{CLAIM_WINDOW_MS, DECISION_WINDOW_MS, SKEW_MS};
 pub use unwritten::Unwritten;
 
 use axum::Router;
+use axum::routing::post;
 use contracts::calls::{Access, personal_assistant as calls};
 use contracts::{Scope, ServiceName};
 use platform::edge::Routes;
 
 const OWNER: Access = Access::Scopes(&[Scope::Operator]);
+const REQUESTERS: Access = Access::Scopes(&[Scope::Operator, Scope::Agent]);
 
 /// The whole URL map.
 fn routes(deps: &Deps) -> Routes<Deps> {
@@ -80,6 +83,7 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .call(calls::ReportRenewed, claim::renewed)
         .call(calls::ReportGivenUp, claim::given_up)
         .call(calls::ReadLedgerStats, stats::ledger_stats)
+        .raw(REQUESTERS, "/mcp", post(mcp::serve).get(mcp::unsupported).delete(mcp::unsupported))
         .planned(OWNER, "/api/memory")
         .planned(OWNER, "/api/memory/{id}")
         .planned(OWNER, "/api/policy")

@@ -13,6 +13,11 @@ use platform::agents::Price;
 /// Default cost threshold from which the owner is asked: $10.
 pub const COST_THRESHOLD_DEFAULT: Micros = Micros(10_000_000);
 
+/// Type of an approval of one tool call of an agent.
+pub const TOOL_CALL: &str = "tool-call";
+/// Type of a question to the owner.
+pub const QUESTION: &str = "question";
+
 /// Names of rules, as listed in `policies`.
 pub mod id {
     pub const HALT: &str = "halt";
@@ -20,6 +25,8 @@ pub mod id {
     pub const ALLOWED_AGENCIES: &str = "allowedAgencies";
     pub const BLOCKED_OPERATIONS: &str = "blockedOperations";
     pub const REQUIRES_HUMAN_APPROVAL: &str = "requiresHumanApproval";
+    pub const TOOL_CALL: &str = "toolCall";
+    pub const QUESTION: &str = "question";
     pub const UNKNOWN_PRICE: &str = "unknownPrice";
     pub const COST_THRESHOLD: &str = "costThreshold";
     pub const FREE_OF_CHARGE: &str = "freeOfCharge";
@@ -52,6 +59,13 @@ pub struct Ask<'a> {
     pub price: Price,
     /// Held if neither the caller nor the configuration has a price.
     pub flat: Micros,
+}
+
+impl Ask<'_> {
+    /// Whether only the owner can answer it.
+    pub fn is_for_the_owner(&self) -> bool {
+        matches!(self.kind, TOOL_CALL | QUESTION)
+    }
 }
 
 /// The result of the rules.
@@ -155,7 +169,11 @@ pub fn rule(ask: &Ask<'_>, rules: &Rules) -> Ruling {
 }
 
 fn forbidden(ask: &Ask<'_>, rules: &Rules) -> Option<(&'static str, &'static str, String)> {
-    if !rules.allowed_agencies.is_empty() && !lists(&rules.allowed_agencies, ask.agent) {
+    // Tool calls and questions come from runs that were approved.
+    if !ask.is_for_the_owner()
+        && !rules.allowed_agencies.is_empty()
+        && !lists(&rules.allowed_agencies, ask.agent)
+    {
         return Some((
             id::ALLOWED_AGENCIES,
             "agency_not_allowed",
@@ -175,6 +193,11 @@ fn forbidden(ask: &Ask<'_>, rules: &Rules) -> Option<(&'static str, &'static str
 
 fn owner_wanted(ask: &Ask<'_>, amount: Micros, rules: &Rules) -> Vec<(&'static str, String)> {
     let mut found = Vec::new();
+    match ask.kind {
+        TOOL_CALL => found.push((id::TOOL_CALL, "An agent asks before it uses a tool.".to_owned())),
+        QUESTION => found.push((id::QUESTION, "An agent asks you.".to_owned())),
+        _ => {}
+    }
     let names = [ask.operation, Some(ask.kind), Some(ask.agent)];
     if let Some(name) =
         names.into_iter().flatten().find(|name| lists(&rules.requires_human_approval, name))

@@ -19,5 +19,6 @@ mod deciding;
 mod halting;
 mod invariants;
 mod kit;
+mod mcp;
 mod ruling;
 mod settling;

@@ -10,6 +10,8 @@ pub enum ControlCommand {
     Resume,
     Approve(ApprovalId),
     Reject(ApprovalId),
+    /// The answer to an agent's question.
+    Answer(ApprovalId, String),
     Budget,
     Help,
     /// A command without what it needs; the text says how it is written.
@@ -20,7 +22,7 @@ pub enum ControlCommand {
 pub fn is_command(name: &str) -> bool {
     matches!(
         bare(name).as_str(),
-        "halt" | "resume" | "approve" | "reject" | "budget" | "help" | "start"
+        "halt" | "resume" | "approve" | "reject" | "answer" | "budget" | "help" | "start"
     ) && name.starts_with('/')
 }
 
@@ -51,6 +53,17 @@ pub fn parse(text: &str) -> Option<ControlCommand> {
         ("reject", None) => ControlCommand::Incomplete(
             "Write `/reject ID`; the pending ids are shown by `quintet approvals` and the dashboard.",
         ),
+        ("answer", Some(id)) => {
+            let words = words.collect::<Vec<_>>().join(" ");
+            if words.is_empty() {
+                ControlCommand::Incomplete("Write `/answer ID` and your words after it.")
+            } else {
+                ControlCommand::Answer(ApprovalId::new(id), words)
+            }
+        }
+        ("answer", None) => {
+            ControlCommand::Incomplete("Write `/answer ID` and your words after it.")
+        }
         ("budget", _) => ControlCommand::Budget,
         _ => ControlCommand::Help,
     })
@@ -64,7 +77,7 @@ fn names_task(word: &str) -> bool {
 
 /// The text of `/start` and `/help`.
 pub const HELP: &str = "I am Quintet. Write what you need and the best agent will answer. To choose an agent yourself, start with its name, such as @codegen or /security.\n\n\
-    For the approvers here:\n/halt – stop everything now\n/resume – lift your halt\n/approve ID, /reject ID – decide a pending approval\n/budget – what the work from here has spent\n/help – show this text";
+    For the approvers here:\n/halt – stop everything now\n/resume – lift your halt\n/approve ID, /reject ID – decide a pending approval\n/answer ID … – answer the question of an agent\n/budget – what the work from here has spent\n/help – show this text";
 
 #[cfg(test)]
 mod tests {

@@ -103,8 +103,11 @@ async fn commanded(deps: &Deps, event: &StoredEvent) -> Result<Step, CallError> 
         ControlCommand::Halt(task) => halt(deps, event, task).await?,
         _ if event.origin.late => TOO_OLD.to_owned(),
         ControlCommand::Resume => resume(deps, event).await?,
-        ControlCommand::Approve(id) => decide(deps, event, &id, Decision::Approve).await?,
-        ControlCommand::Reject(id) => decide(deps, event, &id, Decision::Reject).await?,
+        ControlCommand::Approve(id) => decide(deps, event, &id, Decision::Approve, None).await?,
+        ControlCommand::Reject(id) => decide(deps, event, &id, Decision::Reject, None).await?,
+        ControlCommand::Answer(id, words) => {
+            decide(deps, event, &id, Decision::Approve, Some(words)).await?
+        }
         ControlCommand::Budget => budget(deps, event).await?,
     };
     Ok(finish(Stage::Done, say(event, None, &text, true)))
@@ -143,14 +146,21 @@ async fn decide(
     event: &StoredEvent,
     id: &ApprovalId,
     decision: Decision,
+    answer: Option<String>,
 ) -> Result<String, CallError> {
     if !id.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
         return Ok("That is not the id of an approval.".to_owned());
     }
+    let is_answer = answer.is_some();
     let request =
-        DecideRequest { decision, reason: None, version: None, actor: Some(actor(event)) };
+        DecideRequest { decision, reason: None, answer, version: None, actor: Some(actor(event)) };
     let answer = deps.calls.ask::<assistant::Decide>(id, &request).await;
-    or_refusal(answer.map(|approval| format!("{id} is {}.", approval.state.as_str())))
+    or_refusal(answer.map(|approval| {
+        if is_answer {
+            return "The agent has your answer.".to_owned();
+        }
+        format!("{id} is {}.", approval.state.as_str())
+    }))
 }
 
 async fn budget(deps: &Deps, event: &StoredEvent) -> Result<String, CallError> {

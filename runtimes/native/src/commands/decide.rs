@@ -65,12 +65,33 @@ pub async fn decide(
         ))
         .into());
     }
-    let request = DecideRequest { decision, reason, version: None, actor: None };
+    let request = DecideRequest { decision, reason, answer: None, version: None, actor: None };
     let answer = client.ask::<Decide>(&ApprovalId::from(id), &request).await?;
     if as_json {
         say_json(&answer);
     } else {
         say(&format!("{id} is {}", answer.state.as_str()));
+    }
+    Ok(())
+}
+
+/// `quintet answer`.
+///
+/// # Errors
+/// When the server refuses, such as for an approval that is no question.
+pub async fn answer(client: &Client, id: &str, words: &[String], as_json: bool) -> Result<()> {
+    let request = DecideRequest {
+        decision: Decision::Approve,
+        reason: None,
+        answer: Some(words.join(" ")),
+        version: None,
+        actor: None,
+    };
+    let answer = client.ask::<Decide>(&ApprovalId::from(id), &request).await?;
+    if as_json {
+        say_json(&answer);
+    } else {
+        say("the agent has your answer");
     }
     Ok(())
 }

@@ -156,6 +156,7 @@ pub async fn decide(
     owner.require(&form, &change(&id, form.field("version"), decision))?;
     let version = form.field("version").parse().ok();
     let request = DecideRequest {
+        answer: None,
         decision,
         reason: form.filled("reason"),
         version,

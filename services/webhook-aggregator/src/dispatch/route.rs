@@ -161,6 +161,7 @@ async fn withdraw(
 /// expires; its event has ended in any case.
 async fn reject(deps: &Deps, event: &StoredEvent, approval: &ApprovalId) {
     let request = DecideRequest {
+        answer: None,
         decision: Decision::Reject,
         reason: Some("The sender reassigned this to another agent.".to_owned()),
         version: None,
