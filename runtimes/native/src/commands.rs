@@ -14,6 +14,7 @@ mod route;
 mod send;
 mod setup;
 mod suggest;
+mod token;
 
 use crate::cli::{Cli, Command};
 use crate::client::Client;
@@ -86,6 +87,9 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Parts { config } => parts::print(&config),
         Command::Setup { channel, endpoint, url, config } => {
             setup::setup(&data()?, channel, endpoint, url, config.as_deref()).await
+        }
+        Command::Token(command) => {
+            token::token(command, &data()?, cli.global.server.as_deref(), json).await
         }
         Command::Backup { file } => backup::backup(&data()?, &file, json),
         Command::Restore { file } => backup::restore(&data()?, &file, json),

@@ -11,8 +11,10 @@ use crate::server;
 use crate::services::{self, Services};
 use crate::stop::{StopSignal, until};
 use crate::storage;
+use crate::tokens;
 use crate::watch_graph;
 use anyhow::{Context, Result};
+use axum::Router;
 use graph_folder::default_graph;
 use platform::ports::Clock;
 use std::net::SocketAddr;
@@ -76,7 +78,7 @@ pub async fn up(
         .map_err(|error| storage::explain(&data.join("inbox.db"), error.into()))?;
     // From here on a signal stops cleanly, because a client that knows the address may send one.
     let stop_signal = StopSignal::listen()?;
-    let proof = identity::router(data.secret(identity::KEY)?, base.clone());
+    let local = local_paths(&data, &services, &base)?;
     data.write_server(&ServerFile { address: base.clone(), pid: std::process::id() })?;
     let (stop, stopped) = watch::channel(false);
     let loops = start_loops(&services, &stopped, &is_published);
@@ -85,7 +87,7 @@ pub async fn up(
     let limits = Limits::default().within(harden::raise_descriptors());
     let serving = tokio::spawn(edge::serve(
         listener,
-        server::app(&services, proof, &stopped),
+        server::app(&services, local, &stopped),
         limits,
         stopped.clone(),
     ));
@@ -110,12 +112,21 @@ pub async fn up(
         futures_util::future::join_all(loops.into_iter().chain(watcher)),
     )
     .await;
-    leave(&data);
+    leave(&data, &services);
     Ok(())
 }
 
+/// The paths for the commands of this machine.
+fn local_paths(data: &DataDir, services: &Services, base: &str) -> Result<Router> {
+    let proof = identity::router(data.secret(identity::KEY)?, base.to_owned());
+    Ok(proof.merge(tokens::router(services.tokens.clone())))
+}
+
 /// Leaves the data directory as a clean stop does.
-fn leave(data: &DataDir) {
+fn leave(data: &DataDir, services: &Services) {
+    if let Err(error) = services.tokens.write(SystemClock.now_ms()) {
+        tracing::warn!(%error, "the last uses of the tokens were not written");
+    }
     if let Err(error) = storage::checkpoint(data) {
         tracing::warn!(%error, "the databases still need their -wal files");
     }
@@ -195,7 +206,17 @@ fn start_loops(
             tracing::warn!(error = %error, "cannot warm the graph");
         }
     });
-    vec![pump, sweep, probe, daily, warm]
+    let keeper = services.tokens.clone();
+    let tokens = tokio::spawn(every(Duration::from_secs(1), stopped.clone(), move || {
+        let keeper = keeper.clone();
+        async move {
+            let ticked = tokio::task::spawn_blocking(move || keeper.tick(SystemClock.now_ms()));
+            if let Ok(Err(error)) = ticked.await {
+                tracing::warn!(%error, "the register of tokens cannot be kept and will be retried");
+            }
+        }
+    }));
+    vec![pump, sweep, probe, daily, warm, tokens]
 }
 
 /// Daily work, also soon after a start more than a day after the last: backups of the assistant's

@@ -24,4 +24,5 @@ mod levers;
 mod recorder;
 mod start;
 mod strangers;
+mod tokens;
 mod words;
