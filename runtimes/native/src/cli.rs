@@ -236,13 +236,29 @@ pub enum Command {
     #[command(subcommand, after_help = "Example:\n  quintet token list")]
     Token(Token),
     /// Back up everything to one file; the server may keep running
-    #[command(after_help = "Example:\n  quintet backup quintet-2026-11-23.tar.gz")]
-    Backup { file: PathBuf },
+    #[command(
+        after_help = "Example:\n  quintet backup quintet-2026-11-23.tar.gz\n  quintet backup quintet-2026-11-23.age --encrypt"
+    )]
+    Backup {
+        file: PathBuf,
+        /// Encrypt it with a passphrase, from QUINTET_BACKUP_PASSPHRASE or asked for; the file is in
+        /// the age format
+        #[arg(long)]
+        encrypt: bool,
+        /// Encrypt it for this public key (age1…) instead; may be repeated
+        #[arg(long, value_name = "KEY")]
+        recipient: Vec<String>,
+    },
     /// Restore a backup into an empty data directory
     #[command(
         after_help = "Example:\n  quintet restore quintet-2026-11-23.tar.gz --data /srv/quintet"
     )]
-    Restore { file: PathBuf },
+    Restore {
+        file: PathBuf,
+        /// File with the secret key of a backup that was encrypted for a public key
+        #[arg(long, value_name = "FILE")]
+        identity: Option<PathBuf>,
+    },
     /// Check configuration, secrets, connectivity, clock, disk space, and which files agents can
     /// read
     #[command(after_help = "Example:\n  quintet doctor")]

@@ -76,13 +76,9 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Gateway { control, config, listen } => {
             gateway::gateway(&control, config.as_deref(), listen, &data()?).await
         }
-        Command::Gateways { drain: Some(id), .. } => {
-            gateways::drain(&client()?, &id, true, json).await
+        Command::Gateways { drain, restore } => {
+            gateways::gateways(&client()?, drain, restore, json).await
         }
-        Command::Gateways { restore: Some(id), .. } => {
-            gateways::drain(&client()?, &id, false, json).await
-        }
-        Command::Gateways { .. } => gateways::list(&client()?, json).await,
         Command::Open => open::open(&client()?, json).await,
         Command::Parts { config } => parts::print(&config),
         Command::Setup { channel, endpoint, url, config } => {
@@ -91,8 +87,12 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Token(command) => {
             token::token(command, &data()?, cli.global.server.as_deref(), json).await
         }
-        Command::Backup { file } => backup::backup(&data()?, &file, json),
-        Command::Restore { file } => backup::restore(&data()?, &file, json),
+        Command::Backup { file, encrypt, recipient } => {
+            backup::backup(&data()?, &file, backup::lock_of(encrypt, &recipient)?, json)
+        }
+        Command::Restore { file, identity } => {
+            backup::restore(&data()?, &file, identity.as_deref(), json)
+        }
         Command::Doctor { config } => doctor::doctor(&data()?, config.as_deref(), json).await,
     }
 }

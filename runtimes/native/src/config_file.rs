@@ -105,7 +105,8 @@ fn has_secrets(tree: &Value) -> bool {
 const TABLES: [&str; 7] =
     ["endpoints", "models", "budget", "limits", "agents", "gateway", "server"];
 /// Variables outside the configuration.
-const NOT_CONFIG: [&str; 6] = [
+const NOT_CONFIG: [&str; 7] = [
+    "QUINTET_BACKUP_PASSPHRASE",
     "QUINTET_DATA",
     "QUINTET_LOG",
     "QUINTET_OPERATOR_TOKEN",
