@@ -1,6 +1,6 @@
 //! `quintet up`: everything on one port, until it stops.
 
-use crate::config_file;
+use crate::config_file::{self, Configuration};
 use crate::data_dir::{DataDir, ServerFile};
 use crate::edge::{self, Limits};
 use crate::harden;
@@ -66,9 +66,7 @@ pub async fn up(
     };
     let local = local_endpoints::configuration(&data, &base)?;
     let configuration = config_file::read(&tree, &local, place)?;
-    for warning in &configuration.warnings {
-        tracing::warn!("{warning}");
-    }
+    accept(&configuration)?;
     let folder = folder.as_deref().map(watch_graph::open).transpose()?;
     let (published, is_published) = watch::channel(false);
     let services = services::build(&data, configuration, &is_published)?;
@@ -114,6 +112,14 @@ pub async fn up(
     .await;
     leave(&data, &services);
     Ok(())
+}
+
+/// Checks what the file itself cannot show, and logs its warnings.
+fn accept(configuration: &Configuration) -> Result<()> {
+    for warning in &configuration.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(config_file::require_keys(&configuration.gateway)?)
 }
 
 /// The paths for the commands of this machine.

@@ -221,6 +221,12 @@ async fn agents(data: &DataDir, config: Option<&Path>) -> Vec<Finding> {
     // `configuration` says what is wrong with it.
     let config = agency_gateway::Config::read(&tree, &Report::default());
     found.extend(seeing_programs(&config, data.path()));
+    found.extend(config_file::missing_keys(&config).map(|(agent, key)| {
+        warning(
+            format!("agent {agent} uses {key}, which is not set here"),
+            format!("set {key} where the server starts"),
+        )
+    }));
     let strict = config.programs().any(|(_, program)| is_strict(program));
     let any_hidden = config.programs().any(|(_, program)| !program.data_visible);
     if any_hidden && data.path().exists() {

@@ -94,6 +94,7 @@ pub async fn gateway(
     if !problems.is_empty() {
         return Err(Wrong(problems).into());
     }
+    config_file::require_keys(&configuration)?;
     data.create()?;
     let _lock = data.lock()?;
     let stop = StopSignal::listen()?;

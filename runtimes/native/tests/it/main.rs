@@ -22,6 +22,7 @@ mod hardening;
 mod http;
 mod levers;
 mod recorder;
+mod secrets;
 mod start;
 mod strangers;
 mod tokens;
