@@ -241,8 +241,8 @@ pub enum Command {
     )]
     Backup {
         file: PathBuf,
-        /// Encrypt it with a passphrase, from QUINTET_BACKUP_PASSPHRASE or asked for; the file is in
-        /// the age format
+        /// Encrypt it with a passphrase, from QUINTET_BACKUP_PASSPHRASE or asked for; the file is
+        /// in the age format
         #[arg(long)]
         encrypt: bool,
         /// Encrypt it for this public key (age1…) instead; may be repeated

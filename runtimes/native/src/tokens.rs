@@ -18,15 +18,12 @@ use platform::secret::{Secret, digest};
 use platform::time::rfc3339;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
 use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
 
 /// The register, among the tokens.
 const REGISTER: &str = "tokens/register.json";
-/// Two commands at once take turns by this file.
-const TURN: &str = "tokens/register.lock";
 /// The last use of each token; written by the server alone.
 const USES: &str = "tokens/uses.json";
 
@@ -99,13 +96,12 @@ impl Register {
     }
 }
 
-/// Waits for other commands that change the register.
+/// Waits for other commands that change the register; they take turns by the folder itself.
 fn turn(data: &DataDir) -> Result<File> {
-    let path = data.join(TURN);
-    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
-    let file = file.with_context(|| format!("cannot open {}", path.display()))?;
-    file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
-    Ok(file)
+    let path = data.join("tokens");
+    let folder = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
+    folder.lock().with_context(|| format!("cannot lock {}", path.display()))?;
+    Ok(folder)
 }
 
 fn file_of(data: &DataDir, scope: Scope) -> PathBuf {

@@ -1,4 +1,5 @@
-//! `[gateway]`, `[secrets]` and `[agents.<id>]`: how many tasks run side by side, and the runner of each agent.
+//! `[gateway]`, `[secrets]` and `[agents.<id>]`: how many tasks run side by side, and the runner of
+//! each agent.
 //!
 //! The gateway is the one service that reports the problems of `[agents]`.
 
@@ -33,8 +34,8 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Reads the sections `gateway`, `secrets` and `agents` of the whole configuration; every problem goes to
-    /// the report.
+    /// Reads the sections `gateway`, `secrets` and `agents` of the whole configuration; every
+    /// problem goes to the report.
     pub fn read(root: &Value, report: &Report) -> Self {
         Self::read_with(REGISTRY, root, report)
     }
