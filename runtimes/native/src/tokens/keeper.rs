@@ -80,12 +80,15 @@ impl Keeper {
     fn note_uses(&self, now_ms: i64) -> MutexGuard<'_, Known> {
         let used = self.auth.take_used();
         let minute = rfc3339(now_ms - now_ms.rem_euclid(WRITE_EVERY_MS));
+        // A token made within this minute was not used before it was made.
+        let at = |row: &Row| row.created.clone().unwrap_or_default().max(minute.clone());
         let mut guard = self.state();
         let state = &mut *guard;
         for row in state.rows.iter_mut().filter(|row| used.contains(&row.scope)) {
-            state.is_dirty |= row.last_used.as_ref() != Some(&minute);
-            row.last_used = Some(minute.clone());
-            state.uses.0.insert(Uses::key(row), minute.clone());
+            let used = at(row);
+            state.is_dirty |= row.last_used.as_ref() != Some(&used);
+            row.last_used = Some(used.clone());
+            state.uses.0.insert(Uses::key(row), used);
         }
         guard
     }
