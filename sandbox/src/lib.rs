@@ -35,6 +35,8 @@ mod walls;
 
 /// Where init listens inside for the relay to the internet.
 pub const RELAY_PORT: u16 = 3128;
+/// Where init listens inside for the relay that puts keys into requests.
+pub const SECRETS_PORT: u16 = 3129;
 
 pub use error::{Error, Result};
 pub use plan::{Access, Bind, Identity, Limits, Network, Plan, Protected};

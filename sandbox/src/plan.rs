@@ -18,6 +18,9 @@ pub struct Plan {
     pub network: Network,
     /// With [`Network::Internet`]: the relay's socket, which must be a bind too.
     pub relay: Option<PathBuf>,
+    /// Unless with [`Network::All`]: the socket of the relay that puts keys into requests, which
+    /// must be a bind too; inside it is `127.0.0.1:SECRETS_PORT`.
+    pub secrets: Option<PathBuf>,
     pub limits: Limits,
 }
 

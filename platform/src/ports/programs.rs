@@ -16,6 +16,8 @@ pub struct ProgramSpec {
     /// Variables passed from the gateway's own environment, besides PATH, HOME, LANG and TERM.
     /// Never `QUINTET_*`.
     pub env: Vec<String>,
+    /// Keys from the gateway's own environment that it uses through a relay and never holds.
+    pub secrets: Vec<RelayedSecret>,
     /// Whether it may see the data directory with the tokens. If unset and the directory cannot be
     /// hidden, the program does not start.
     pub data_visible: bool,
@@ -26,6 +28,22 @@ pub struct ProgramSpec {
     pub timeout_ms: u64,
     /// Output limit.
     pub output_bytes_max: usize,
+}
+
+/// A key that a relay puts into a program's requests to one host. The program gets an address of
+/// this machine and a token of its run instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelayedSecret {
+    /// The variable with the key in the gateway's environment. The program finds its token there.
+    pub name: String,
+    /// https, or http to this machine; with the path below which requests may go.
+    pub host: String,
+    /// The header that carries the key, in lower case.
+    pub header: String,
+    /// The text before the key in it, such as `Bearer `.
+    pub before: String,
+    /// The variable in which the program finds the relay's address.
+    pub variable: String,
 }
 
 /// How far a program reaches.

@@ -4,9 +4,10 @@
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
-use contracts::ChannelKind;
+use contracts::{ChannelKind, Scope};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 use webhook_aggregator::channels;
 
 /// The control plane between your chat channels and your AI agents.
@@ -245,14 +246,33 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// List the tokens of this installation, or replace one
+    #[command(subcommand, after_help = "Example:\n  quintet token list")]
+    Token(Token),
     /// Back up everything to one file; the server may keep running
-    #[command(after_help = "Example:\n  quintet backup quintet-2026-11-23.tar.gz")]
-    Backup { file: PathBuf },
+    #[command(
+        after_help = "Example:\n  quintet backup quintet-2026-11-23.tar.gz\n  quintet backup quintet-2026-11-23.age --encrypt"
+    )]
+    Backup {
+        file: PathBuf,
+        /// Encrypt it with a passphrase, from QUINTET_BACKUP_PASSPHRASE or asked for; the file is
+        /// in the age format
+        #[arg(long)]
+        encrypt: bool,
+        /// Encrypt it for this public key (age1…) instead; may be repeated
+        #[arg(long, value_name = "KEY")]
+        recipient: Vec<String>,
+    },
     /// Restore a backup into an empty data directory
     #[command(
         after_help = "Example:\n  quintet restore quintet-2026-11-23.tar.gz --data /srv/quintet"
     )]
-    Restore { file: PathBuf },
+    Restore {
+        file: PathBuf,
+        /// File with the secret key of a backup that was encrypted for a public key
+        #[arg(long, value_name = "FILE")]
+        identity: Option<PathBuf>,
+    },
     /// Check configuration, secrets, connectivity, clock, disk space, and which files agents can
     /// read
     #[command(after_help = "Example:\n  quintet doctor")]
@@ -305,6 +325,52 @@ pub enum Graph {
     /// Search the published graph
     #[command(after_help = "Example:\n  quintet graph search \"session token\"")]
     Search { query: String },
+}
+
+/// Subcommands for tokens.
+#[derive(Subcommand)]
+pub enum Token {
+    /// List the tokens: scope, name, age and last use, never the value
+    #[command(after_help = "Example:\n  quintet token list --json")]
+    List,
+    /// Replace the token of a scope and print the new one, once; the old one is refused at once
+    #[command(
+        after_help = "Example:\n  quintet token rotate operator\n  quintet token rotate gateway --grace 10m"
+    )]
+    Rotate {
+        /// Scope of the token
+        #[arg(value_parser = scope())]
+        scope: Scope,
+        /// Keep the old token valid for this long, such as 10m or 2h; at most 30 days
+        #[arg(long, value_name = "DURATION", value_parser = grace)]
+        grace: Option<Duration>,
+        /// Name for the list [default: the scope and a number]
+        #[arg(long, value_parser = token_name)]
+        name: Option<String>,
+    },
+}
+
+/// Maximum grace of an old token.
+const GRACE_MAX: Duration = Duration::from_hours(30 * 24);
+
+fn grace(text: &str) -> Result<Duration, String> {
+    let given = text.parse::<jiff::SignedDuration>().ok();
+    let given = given.and_then(|given| Duration::try_from(given).ok());
+    given
+        .filter(|given| !given.is_zero() && *given <= GRACE_MAX)
+        .ok_or_else(|| "write it as 30s, 10m, 2h or 720h; 720h is the maximum".to_owned())
+}
+
+fn token_name(text: &str) -> Result<String, String> {
+    let sound = (1..=40).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    if sound { Ok(text.to_owned()) } else { Err("a name has 1 to 40 characters".to_owned()) }
+}
+
+fn scope() -> impl TypedValueParser<Value = Scope> {
+    PossibleValuesParser::new(Scope::ALL.map(Scope::as_str)).try_map(|name| {
+        let found = Scope::ALL.into_iter().find(|scope| scope.as_str() == name);
+        found.ok_or("there is no such scope")
+    })
 }
 
 /// Reads the name of one of these channels; the help lists them.

@@ -189,6 +189,18 @@ impl Client {
             }
         }
     }
+    /// Asks a path of the server itself, beside its services, as the operator.
+    ///
+    /// # Errors
+    /// [`Unreachable`] when no server answers, [`No`] when the server refuses.
+    pub async fn ask_server<A: DeserializeOwned>(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+    ) -> Result<A> {
+        let url = self.url(path).await?;
+        self.send(self.http.request(method, url)).await
+    }
     async fn send<A: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<A> {
         let answer = request.bearer_auth(self.token.reveal()).send().await.map_err(|e| {
             Unreachable(format!("{} does not answer: {}", self.base, e.without_url()))

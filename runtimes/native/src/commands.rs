@@ -15,6 +15,7 @@ mod route;
 mod send;
 mod setup;
 mod suggest;
+mod token;
 
 use crate::cli::{Cli, Command};
 use crate::client::Client;
@@ -77,13 +78,9 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Gateway { control, config, listen } => {
             gateway::gateway(&control, config.as_deref(), listen, &data()?).await
         }
-        Command::Gateways { drain: Some(id), .. } => {
-            gateways::drain(&client()?, &id, true, json).await
+        Command::Gateways { drain, restore } => {
+            gateways::gateways(&client()?, drain, restore, json).await
         }
-        Command::Gateways { restore: Some(id), .. } => {
-            gateways::drain(&client()?, &id, false, json).await
-        }
-        Command::Gateways { .. } => gateways::list(&client()?, json).await,
         Command::Mcp => {
             mcp::mcp(Client::of(Scope::Agent, cli.global.server.as_deref(), &data()?)?).await
         }
@@ -93,8 +90,15 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Setup { channel, endpoint, url, config } => {
             setup::setup(&data()?, channel, endpoint, url, config.as_deref()).await
         }
-        Command::Backup { file } => backup::backup(&data()?, &file, json),
-        Command::Restore { file } => backup::restore(&data()?, &file, json),
+        Command::Token(command) => {
+            token::token(command, &data()?, cli.global.server.as_deref(), json).await
+        }
+        Command::Backup { file, encrypt, recipient } => {
+            backup::backup(&data()?, &file, backup::lock_of(encrypt, &recipient)?, json)
+        }
+        Command::Restore { file, identity } => {
+            backup::restore(&data()?, &file, identity.as_deref(), json)
+        }
         Command::Doctor { config } => doctor::doctor(&data()?, config.as_deref(), json).await,
     }
 }

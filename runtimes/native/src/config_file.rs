@@ -102,10 +102,11 @@ fn has_secrets(tree: &Value) -> bool {
 }
 
 /// Allowed top-level tables; a variable for another one is a warning.
-const TABLES: [&str; 7] =
-    ["endpoints", "models", "budget", "limits", "agents", "gateway", "server"];
+const TABLES: [&str; 8] =
+    ["endpoints", "models", "budget", "limits", "agents", "secrets", "gateway", "server"];
 /// Variables outside the configuration.
-const NOT_CONFIG: [&str; 6] = [
+const NOT_CONFIG: [&str; 7] = [
+    "QUINTET_BACKUP_PASSPHRASE",
     "QUINTET_DATA",
     "QUINTET_LOG",
     "QUINTET_OPERATOR_TOKEN",
@@ -247,6 +248,29 @@ fn part<T>(found: &mut Vec<ConfigProblem>, read: impl FnOnce(&Report) -> T) -> T
     value
 }
 
+/// Refuses agents whose keys are not set where the server starts.
+///
+/// # Errors
+/// [`Wrong`], with all problems.
+pub fn require_keys(gateway: &agency_gateway::Config) -> Result<(), Wrong> {
+    let missing: Vec<ConfigProblem> = missing_keys(gateway)
+        .map(|(agent, key)| ConfigProblem {
+            path: format!("agents.{agent}.secrets"),
+            message: format!("names {key}, which is not set in the environment."),
+            fix: format!("Set {key} where you start this, or remove it from the list."),
+        })
+        .collect();
+    if missing.is_empty() { Ok(()) } else { Err(Wrong(missing)) }
+}
+
+/// Agents with a key of theirs that is not set in this environment.
+pub fn missing_keys(gateway: &agency_gateway::Config) -> impl Iterator<Item = (&str, &str)> {
+    let keys = gateway.programs().flat_map(|(agent, program)| {
+        program.secrets.iter().map(move |secret| (agent, secret.name.as_str()))
+    });
+    keys.filter(|(_, key)| data_dir::variable(key).is_none())
+}
+
 fn merged(tree: &Value, local: &Value) -> Value {
     let mut both = tree.clone();
     for (channel, endpoint) in local.as_object().into_iter().flatten() {
@@ -295,6 +319,7 @@ mod tests {
         let tree = json!({
             "endpoints": endpoints.collect::<serde_json::Map<_, _>>(),
             "budget": nope, "limits": nope, "agents": { "x": nope }, "gateway": nope, "server": nope,
+            "secrets": { "X": nope },
         });
         let tree = Tree {
             file: None,
@@ -307,7 +332,7 @@ mod tests {
             read(&tree, &Value::Null, monitoring_dashboard::HostSettings::default()).err().unwrap();
         let listed: Vec<&ConfigProblem> =
             wrong.0.iter().filter(|problem| problem.path.ends_with(".nope")).collect();
-        assert_eq!(listed.len(), channels.len() + 5, "{wrong}");
+        assert_eq!(listed.len(), channels.len() + 6, "{wrong}");
         let reference = include_str!("../../../docs/config.md");
         for problem in listed {
             let (_, keys) = problem.fix.split_once("the keys here are: ").unwrap();

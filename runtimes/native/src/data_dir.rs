@@ -1,6 +1,6 @@
 //! The data directory: its location, its files, and the lock of the running process.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use platform::edge::{Principal, Scope, TOKEN_CHARS_MIN};
 use platform::ports::ClockExt;
 use platform::secret::Secret;
@@ -107,6 +107,23 @@ impl DataDir {
     /// # Errors
     /// When another process has the lock.
     pub fn lock(&self) -> Result<File> {
+        self.try_lock()?.with_context(|| {
+            let by = self
+                .server()
+                .map(|server| format!(" (process {}, {})", server.pid, server.address))
+                .unwrap_or_default();
+            format!(
+                "another `quintet up` is using {}{by}. Stop it first, or name another directory \
+                 with --data.",
+                self.0.display()
+            )
+        })
+    }
+    /// The same; none when another process has the lock.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn try_lock(&self) -> Result<Option<File>> {
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -114,18 +131,8 @@ impl DataDir {
             .mode(0o600)
             .open(self.join("lock"))?;
         match file.try_lock() {
-            Ok(()) => Ok(file),
-            Err(TryLockError::WouldBlock) => {
-                let by = self
-                    .server()
-                    .map(|server| format!(" (process {}, {})", server.pid, server.address))
-                    .unwrap_or_default();
-                bail!(
-                    "another `quintet up` is using {}{by}. Stop it first, or name another \
-                     directory with --data.",
-                    self.0.display()
-                )
-            }
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error).context("cannot lock the data directory"),
         }
     }

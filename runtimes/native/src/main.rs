@@ -22,6 +22,7 @@ mod stop;
 mod storage;
 mod supervise;
 mod terminal;
+mod tokens;
 mod up;
 mod watch_graph;
 

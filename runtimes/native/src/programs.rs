@@ -7,6 +7,7 @@ mod lines;
 mod lookup;
 mod made;
 mod relay;
+mod secrets;
 mod session;
 
 use super::supervise::orders::Orders;
@@ -18,6 +19,7 @@ use platform::ports::{
 };
 use relay::Relay;
 use sandbox::{Protected, folder::WorkRoot};
+use secrets::{Place, SecretsRelay};
 use session::{Session, Start};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -130,6 +132,8 @@ impl NativePrograms {
                     directory: &made.path,
                     identity: made.identity,
                     relay: relayed(spec).then_some(made.relay.as_path()),
+                    secrets: (has_own_network(spec) && !spec.secrets.is_empty())
+                        .then_some(made.secrets.as_path()),
                     path: variable("PATH"),
                     home: variable("HOME").map(Path::new),
                     protected: &protected,
@@ -151,6 +155,34 @@ impl NativePrograms {
             .map(|(k, v)| (k.clone(), v.clone()))
             .collect()
     }
+    /// Everything of a run but the program: the supervisor's orders, its environment, its relays.
+    fn prepare(&self, spec: &ProgramSpec, program: &Path, made: &Made) -> PortResult<Prepared> {
+        let orders = self.orders(spec, program, made)?;
+        let mut environment = self.environment_for(&spec.env);
+        let relay = begin_relay(spec, made).map_err(|error| {
+            PortError::clean(PortErrorKind::Unavailable, format!("no relay: {error}"))
+        })?;
+        if relay.is_some() {
+            environment.extend(proxy_variables());
+        }
+        let keys = self.begin_secrets(spec, made)?;
+        if let Some(keys) = &keys {
+            // The last of two counts.
+            environment.extend(keys.variables.iter().cloned());
+        }
+        Ok(Prepared { orders, environment, relays: (relay, keys) })
+    }
+    fn begin_secrets(&self, spec: &ProgramSpec, made: &Made) -> PortResult<Option<SecretsRelay>> {
+        if spec.secrets.is_empty() {
+            return Ok(None);
+        }
+        let place =
+            if has_own_network(spec) { Place::Socket(&made.secrets) } else { Place::Loopback };
+        let value = |name: &str| self.environment.get(OsStr::new(name)).map(OsString::as_os_str);
+        SecretsRelay::listen(&place, &spec.secrets, value)
+            .map(Some)
+            .map_err(|reason| PortError::clean(PortErrorKind::Invalid, reason))
+    }
     fn find(&self, program: &str) -> Option<PathBuf> {
         lookup::find(program, self.environment.get(OsStr::new("PATH")).map(OsString::as_os_str))
     }
@@ -169,27 +201,14 @@ impl Programs for NativePrograms {
         let made = self.root().and_then(|root| Made::new(root, &spec.task)).map_err(|error| {
             PortError::clean(PortErrorKind::Unavailable, format!("no work directory: {error}"))
         })?;
-        let orders = match self.orders(&spec, &program, &made) {
-            Ok(orders) => orders,
+        let prepared = self.prepare(&spec, &program, &made);
+        let Prepared { orders, environment, relays } = match prepared {
+            Ok(prepared) => prepared,
             Err(error) => {
                 made.remove().await;
                 return Err(error);
             }
         };
-        let mut environment = self.environment_for(&spec.env);
-        let relay = match begin_relay(&spec, &made) {
-            Ok(relay) => relay,
-            Err(error) => {
-                made.remove().await;
-                return Err(PortError::clean(
-                    PortErrorKind::Unavailable,
-                    format!("no relay: {error}"),
-                ));
-            }
-        };
-        if relay.is_some() {
-            environment.extend(proxy_variables());
-        }
         let (events, receiver) = mpsc::channel(WAITING_LINES);
         let (stop, stopped) = oneshot::channel();
         let session = Session::start(
@@ -199,7 +218,7 @@ impl Programs for NativePrograms {
         .await?;
         tokio::spawn(async move {
             session.drive(events, stopped).await;
-            drop(relay);
+            drop(relays);
         });
         Ok(Box::new(NativeRun { events: receiver, stop: Some(stop), end: None }))
     }
@@ -243,6 +262,18 @@ impl Running for NativeRun {
     }
 }
 
+/// Everything of a run but its program.
+struct Prepared {
+    orders: Orders,
+    environment: Vec<(OsString, OsString)>,
+    relays: (Option<Relay>, Option<SecretsRelay>),
+}
+
+/// Whether the machine's loopback is another one than the program's.
+fn has_own_network(spec: &ProgramSpec) -> bool {
+    spec.reach.confinement == Confinement::Strict && spec.reach.network != ProgramNetwork::All
+}
+
 fn relayed(spec: &ProgramSpec) -> bool {
     spec.reach.confinement == Confinement::Strict && spec.reach.network == ProgramNetwork::Internet
 }
@@ -267,7 +298,8 @@ fn proxy_variables() -> Vec<(OsString, OsString)> {
 /// Whether the process in a work folder's name is gone, so that nobody removes the folder any more.
 fn was_left(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
-    let name = name.strip_suffix(".relay").unwrap_or(&name);
+    let sockets = [".relay", ".secrets"];
+    let name = sockets.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
     let process = name.rsplit('.').nth(1).and_then(|pid| pid.parse::<i32>().ok());
     let signal = None::<nix::sys::signal::Signal>;
     process.is_some_and(|pid| {

@@ -15,8 +15,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
-/// The router of the whole server; `proof` is the path of `identity.rs`.
-pub fn app(services: &Services, proof: Router, stopped: &watch::Receiver<bool>) -> Router {
+/// The router of the whole server; `local` has the paths for the commands.
+pub fn app(services: &Services, local: Router, stopped: &watch::Receiver<bool>) -> Router {
     let mut app =
         Router::new().route("/", get(|| async { Redirect::to("/monitoring-dashboard/dashboard") }));
     for (service, router) in &services.routers {
@@ -25,7 +25,7 @@ pub fn app(services: &Services, proof: Router, stopped: &watch::Receiver<bool>) 
     let aggregator =
         services.routers.get(&ServiceName::WebhookAggregator).cloned().unwrap_or_default();
     app.merge(local_platform::router())
-        .merge(proof)
+        .merge(local)
         .fallback(move |request: Request| elsewhere(aggregator.clone(), request))
         .layer(from_fn_with_state(stopped.clone(), give_way))
         .layer(from_fn(note_loopback))

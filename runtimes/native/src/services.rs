@@ -15,13 +15,14 @@ use crate::ports::signal::ProcessSignal;
 use crate::ports::sql::SqliteSql;
 use crate::programs::NativePrograms;
 use crate::storage;
+use crate::tokens::Keeper;
 use anyhow::Result;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use contracts::{GatewayId, ServiceName};
-use platform::edge::{Auth, Principal, Scope};
+use platform::edge::{Principal, Scope};
 use platform::ports::{Background, Calls, Cell, Clock, ClockExt, Objects, Outbound, Signal, Sql};
 use platform::secret::Secret;
 use std::collections::HashMap;
@@ -36,6 +37,7 @@ pub struct Services {
     pub loader: skill_graph_loader::Deps,
     pub dashboard: monitoring_dashboard::Deps,
     pub gateway: agency_gateway::Deps,
+    pub tokens: Arc<Keeper>,
 }
 
 /// Secrets between services: generated at each start, never written to disk.
@@ -70,7 +72,11 @@ pub fn build(
 ) -> Result<Services> {
     let switchboard = Switchboard::default();
     let secrets = Secrets::new();
-    let auth = Auth::new(data.tokens()?.into_iter().chain(secrets.principals()));
+    // The gateway of this process needs no token of the data directory, which may be replaced.
+    let gateway_secret = Secret::new(SystemClock.random_hex(32));
+    let own = (gateway_secret.clone(), Principal::Scope(Scope::Gateway));
+    let tokens = Arc::new(Keeper::open(data, secrets.principals().chain([own]))?);
+    let auth = tokens.auth().clone();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let signal: Arc<dyn Signal> = Arc::new(ProcessSignal::default());
     let background: Arc<dyn Background> = Arc::new(TokioBackground);
@@ -149,7 +155,7 @@ pub fn build(
     };
     let programs = NativePrograms::new(work_dir(), data.path()).protecting(configuration.file);
     let gateway = agency_gateway::Deps {
-        calls: Arc::new(LocalCalls::new(switchboard.clone(), data.token(Scope::Gateway)?)),
+        calls: Arc::new(LocalCalls::new(switchboard.clone(), gateway_secret)),
         clock,
         signal,
         background,
@@ -171,7 +177,7 @@ pub fn build(
         (ServiceName::AgencyGateway, agency_gateway::router(gateway.clone())),
     ]);
     switchboard.connect(routers.clone());
-    Ok(Services { routers, aggregator, assistant, loader, dashboard, gateway })
+    Ok(Services { routers, aggregator, assistant, loader, dashboard, gateway, tokens })
 }
 
 /// At the very first start the server publishes the default graph while it already runs. Requests

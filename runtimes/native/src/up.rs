@@ -1,6 +1,6 @@
 //! `quintet up`: everything on one port, until it stops.
 
-use crate::config_file;
+use crate::config_file::{self, Configuration};
 use crate::data_dir::{DataDir, ServerFile};
 use crate::edge::{self, Limits};
 use crate::harden;
@@ -12,8 +12,10 @@ use crate::services::{self, Services};
 use crate::stop::{StopSignal, until};
 use crate::storage;
 use crate::terminal::remark;
+use crate::tokens;
 use crate::watch_graph;
 use anyhow::{Context, Result};
+use axum::Router;
 use graph_folder::default_graph;
 use platform::ports::Clock;
 use std::net::SocketAddr;
@@ -65,12 +67,10 @@ pub async fn up(
     };
     let local = local_endpoints::configuration(&data, &base)?;
     let configuration = config_file::read(&tree, &local, place)?;
-    for warning in &configuration.warnings {
-        tracing::warn!("{warning}");
-    }
     for door in harden::open_doors(&configuration.gateway) {
         remark(&format!("warning: {door}."));
     }
+    accept(&configuration)?;
     let folder = folder.as_deref().map(watch_graph::open).transpose()?;
     let (published, is_published) = watch::channel(false);
     let services = services::build(&data, configuration, &is_published)?;
@@ -80,7 +80,7 @@ pub async fn up(
         .map_err(|error| storage::explain(&data.join("inbox.db"), error.into()))?;
     // From here on a signal stops cleanly, because a client that knows the address may send one.
     let stop_signal = StopSignal::listen()?;
-    let proof = identity::router(data.secret(identity::KEY)?, base.clone());
+    let local = local_paths(&data, &services, &base)?;
     data.write_server(&ServerFile { address: base.clone(), pid: std::process::id() })?;
     let (stop, stopped) = watch::channel(false);
     let loops = start_loops(&services, &stopped, &is_published);
@@ -89,7 +89,7 @@ pub async fn up(
     let limits = Limits::default().within(harden::raise_descriptors());
     let serving = tokio::spawn(edge::serve(
         listener,
-        server::app(&services, proof, &stopped),
+        server::app(&services, local, &stopped),
         limits,
         stopped.clone(),
     ));
@@ -114,12 +114,29 @@ pub async fn up(
         futures_util::future::join_all(loops.into_iter().chain(watcher)),
     )
     .await;
-    leave(&data);
+    leave(&data, &services);
     Ok(())
 }
 
+/// Checks what the file itself cannot show, and logs its warnings.
+fn accept(configuration: &Configuration) -> Result<()> {
+    for warning in &configuration.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(config_file::require_keys(&configuration.gateway)?)
+}
+
+/// The paths for the commands of this machine.
+fn local_paths(data: &DataDir, services: &Services, base: &str) -> Result<Router> {
+    let proof = identity::router(data.secret(identity::KEY)?, base.to_owned());
+    Ok(proof.merge(tokens::router(services.tokens.clone())))
+}
+
 /// Leaves the data directory as a clean stop does.
-fn leave(data: &DataDir) {
+fn leave(data: &DataDir, services: &Services) {
+    if let Err(error) = services.tokens.write(SystemClock.now_ms()) {
+        tracing::warn!(%error, "the last uses of the tokens were not written");
+    }
     if let Err(error) = storage::checkpoint(data) {
         tracing::warn!(%error, "the databases still need their -wal files");
     }
@@ -199,7 +216,17 @@ fn start_loops(
             tracing::warn!(error = %error, "cannot warm the graph");
         }
     });
-    vec![pump, sweep, probe, daily, warm]
+    let keeper = services.tokens.clone();
+    let tokens = tokio::spawn(every(Duration::from_secs(1), stopped.clone(), move || {
+        let keeper = keeper.clone();
+        async move {
+            let ticked = tokio::task::spawn_blocking(move || keeper.tick(SystemClock.now_ms()));
+            if let Ok(Err(error)) = ticked.await {
+                tracing::warn!(%error, "the register of tokens cannot be kept and will be retried");
+            }
+        }
+    }));
+    vec![pump, sweep, probe, daily, warm, tokens]
 }
 
 /// Daily work, also soon after a start more than a day after the last: backups of the assistant's

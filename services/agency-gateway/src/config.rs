@@ -1,10 +1,12 @@
-//! `[gateway]` and `[agents.<id>]`: how many tasks run side by side, and the runner of each agent.
+//! `[gateway]`, `[secrets]` and `[agents.<id>]`: how many tasks run side by side, and the runner of
+//! each agent.
 //!
 //! The gateway is the one service that reports the problems of `[agents]`.
 
 use crate::program::Program;
 use crate::runner::Runner;
 use crate::runners::{self, Entry, REGISTRY};
+use crate::secrets::Secrets;
 use contracts::AgentId;
 use platform::agents::{Agent, Agents, RunnerKind};
 use platform::config::{Report, Section};
@@ -33,17 +35,18 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Reads the sections `gateway` and `agents` of the whole configuration; every problem goes to
-    /// the report.
+    /// Reads the sections `gateway`, `secrets` and `agents` of the whole configuration; every
+    /// problem goes to the report.
     pub fn read(root: &Value, report: &Report) -> Self {
         Self::read_with(REGISTRY, root, report)
     }
     /// The same with other runners than this version's.
     pub fn read_with(registry: &[Entry], root: &Value, report: &Report) -> Self {
         let mut config = Self { capacity: capacity(root, report), ..Self::default() };
+        let secrets = Secrets::read(root, report);
         let kinds: Vec<RunnerKind> = registry.iter().map(|entry| entry.kind).collect();
         Agents::read_each(&kinds, root, report, |agent, section| {
-            let runner = read_runner(registry, agent, section);
+            let runner = read_runner(registry, &secrets, agent, section);
             config.runners.insert(agent.id.to_lowercase(), (agent.clone(), runner));
         });
         config
@@ -77,7 +80,12 @@ fn capacity(root: &Value, report: &Report) -> u32 {
     capacity.unwrap_or(CAPACITY)
 }
 
-fn read_runner(registry: &[Entry], agent: &Agent, mut section: Section<'_>) -> Arc<dyn Runner> {
+fn read_runner(
+    registry: &[Entry],
+    secrets: &Secrets,
+    agent: &Agent,
+    mut section: Section<'_>,
+) -> Arc<dyn Runner> {
     if section.has("command") && !section.has("runner") {
         section.wrong(
             "runner",
@@ -85,7 +93,8 @@ fn read_runner(registry: &[Entry], agent: &Agent, mut section: Section<'_>) -> A
             "Write runner = \"command\", or remove the command.",
         );
     }
-    let program = Program::read(&mut section);
+    let mut program = Program::read(&mut section);
+    program.secrets = secrets.of_agent(&mut section, &program.env);
     let runner = match registry.iter().find(|entry| Some(entry.kind) == agent.runner) {
         Some(entry) => (entry.read)(&mut section, program),
         None => runners::default(),

@@ -24,6 +24,7 @@ mod run;
 mod run_task;
 pub mod runner;
 pub mod runners;
+mod secrets;
 mod tasks;
 mod text;
 

@@ -2,7 +2,7 @@
 //! how long it may take.
 
 use platform::config::Section;
-use platform::ports::{Confinement, ProgramNetwork, Reach};
+use platform::ports::{Confinement, ProgramNetwork, Reach, RelayedSecret};
 
 /// The argument of a command that the message takes the place of.
 pub const MESSAGE: &str = "{message}";
@@ -21,6 +21,8 @@ pub struct Program {
     pub command: Vec<String>,
     /// Variables handed on beside PATH, HOME, LANG and TERM.
     pub env: Vec<String>,
+    /// `secrets`: keys that it uses through a relay and never holds.
+    pub secrets: Vec<RelayedSecret>,
     /// `data_directory = "visible"`: the program may see the data directory with the tokens. Unless
     /// set it cannot.
     pub data_visible: bool,
@@ -37,6 +39,7 @@ impl Default for Program {
         Self {
             command: Vec::new(),
             env: Vec::new(),
+            secrets: Vec::new(),
             data_visible: false,
             reach: Reach::default(),
             timeout_ms: whole(TIMEOUT_S) * 1000,
@@ -61,6 +64,7 @@ impl Program {
         Self {
             command: command.unwrap_or_default(),
             env,
+            secrets: Vec::new(),
             data_visible,
             reach,
             timeout_ms: whole(timeout_s) * 1000,

@@ -1,5 +1,7 @@
 //! `quintet backup` and `quintet restore`: both databases with SQLite's online backup, plus all
-//! other files.
+//! other files; encrypted if the owner says so.
+
+mod sealed;
 
 use crate::data_dir::DataDir;
 use crate::exit::{No, Unreachable};
@@ -12,8 +14,10 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use platform::ports::ClockExt;
 use rusqlite::{Connection, OpenFlags};
+use sealed::Lock;
 use serde_json::json;
 use std::fs::OpenOptions;
+use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +28,7 @@ const FOLDERS: [&str; 2] = ["objects", "tokens"];
 ///
 /// # Errors
 /// When there is nothing to back up, or the file exists.
-pub fn backup(data: &DataDir, file: &Path, as_json: bool) -> Result<()> {
+pub fn backup(data: &DataDir, file: &Path, lock: Option<Lock>, as_json: bool) -> Result<()> {
     if !data.join("quintet.db").exists() {
         return Err(Unreachable(format!(
             "there is nothing to back up in {}",
@@ -32,28 +36,51 @@ pub fn backup(data: &DataDir, file: &Path, as_json: bool) -> Result<()> {
         ))
         .into());
     }
+    let encrypted = lock.is_some();
     let out = OpenOptions::new().create_new(true).write(true).mode(0o600).open(file);
     let out = out.with_context(|| {
         format!("cannot write {}. Choose a file name that does not exist yet.", file.display())
     })?;
-    let written = pack(data, out);
+    let written = match lock {
+        Some(lock) => {
+            lock.close(out).and_then(|out| pack(data, out)).and_then(|out| Ok(out.finish()?))
+        }
+        None => pack(data, out),
+    };
+    let written = written.and_then(|out| Ok(out.sync_all()?));
     if written.is_err() {
         let _ = std::fs::remove_file(file);
     }
     written?;
     let bytes = std::fs::metadata(file)?.len();
     if as_json {
-        say_json(&json!({ "file": file.display().to_string(), "bytes": bytes }));
+        let file = file.display().to_string();
+        say_json(&json!({ "file": file, "bytes": bytes, "encrypted": encrypted }));
+    } else if encrypted {
+        say(&format!(
+            "{} ({bytes} bytes, encrypted). Without its key or passphrase nobody can restore it: \
+             keep that elsewhere.",
+            file.display()
+        ));
     } else {
         say(&format!(
-            "{} ({bytes} bytes). It contains the tokens: keep it as safe as the data directory.",
+            "{} ({bytes} bytes). It contains the tokens: keep it as safe as the data directory, or \
+             use --encrypt.",
             file.display()
         ));
     }
     Ok(())
 }
 
-fn pack(data: &DataDir, out: std::fs::File) -> Result<()> {
+/// The key that the options name; none: the backup stays open.
+///
+/// # Errors
+/// As [`Lock::choose`].
+pub fn lock_of(encrypt: bool, recipients: &[String]) -> Result<Option<Lock>> {
+    (encrypt || !recipients.is_empty()).then(|| Lock::choose(recipients)).transpose()
+}
+
+fn pack<W: Write>(data: &DataDir, out: W) -> Result<W> {
     let mut archive = tar::Builder::new(GzEncoder::new(out, Compression::default()));
     let scratch = data.join(&format!(".backup-{}", SystemClock.random_hex(6)));
     std::fs::create_dir_all(&scratch)?;
@@ -72,8 +99,7 @@ fn pack(data: &DataDir, out: std::fs::File) -> Result<()> {
         for name in FOLDERS.into_iter().filter(|name| data.join(name).exists()) {
             archive.append_dir_all(name, data.join(name))?;
         }
-        archive.finish()?;
-        Ok(())
+        Ok(archive.into_inner()?.finish()?)
     })();
     let _ = std::fs::remove_dir_all(&scratch);
     packed
@@ -84,7 +110,7 @@ fn pack(data: &DataDir, out: std::fs::File) -> Result<()> {
 ///
 /// # Errors
 /// When the directory is in use or has data, or the file is not a backup.
-pub fn restore(data: &DataDir, file: &Path, as_json: bool) -> Result<()> {
+pub fn restore(data: &DataDir, file: &Path, identity: Option<&Path>, as_json: bool) -> Result<()> {
     if data.join("quintet.db").exists() || data.join("inbox.db").exists() {
         return Err(No(format!(
             "{} already has data. Move it away, or name an empty directory with --data.",
@@ -92,8 +118,8 @@ pub fn restore(data: &DataDir, file: &Path, as_json: bool) -> Result<()> {
         ))
         .into());
     }
-    let input = std::fs::File::open(file)
-        .map_err(|e| Unreachable(format!("cannot read {}: {e}", file.display())))?;
+    let input = sealed::open(file, identity)?;
+    let was_there = data.path().exists();
     data.create()?;
     let _lock = data.lock()?;
     let scratch = data.join(&format!(".restore-{}", SystemClock.random_hex(6)));
@@ -101,6 +127,9 @@ pub fn restore(data: &DataDir, file: &Path, as_json: bool) -> Result<()> {
     let done =
         unpack(input, &scratch).and_then(|()| check(&scratch)).and_then(|()| place(&scratch, data));
     let _ = std::fs::remove_dir_all(&scratch);
+    if done.is_err() && !was_there {
+        let _ = std::fs::remove_dir_all(data.path());
+    }
     done?;
     storage::mark(data)?;
     if as_json {
@@ -111,10 +140,11 @@ pub fn restore(data: &DataDir, file: &Path, as_json: bool) -> Result<()> {
     Ok(())
 }
 
-fn unpack(input: std::fs::File, scratch: &Path) -> Result<()> {
+fn unpack(input: Box<dyn Read>, scratch: &Path) -> Result<()> {
     let mut archive = tar::Archive::new(GzDecoder::new(input));
     for entry in archive.entries().context("this is not a Quintet backup")? {
-        let mut entry = entry.context("this is not a Quintet backup, or it is truncated")?;
+        let mut entry =
+            entry.context("this is not a Quintet backup, or it is damaged or truncated")?;
         let kind = entry.header().entry_type();
         // `unpack_in` keeps every path inside; a backup never contains links.
         anyhow::ensure!(
@@ -123,8 +153,14 @@ fn unpack(input: std::fs::File, scratch: &Path) -> Result<()> {
         );
         // An older backup may hold files that others could read.
         entry.set_mask(0o077);
-        anyhow::ensure!(entry.unpack_in(scratch)?, "the backup contains a path outside its folder");
+        let inside = entry.unpack_in(scratch).context("the backup is damaged or truncated")?;
+        anyhow::ensure!(inside, "the backup contains a path outside its folder");
     }
+    // Checksums and the mark of the end come last: without them something was cut off.
+    let mut rest = archive.into_inner();
+    let drained = std::io::copy(&mut rest, &mut std::io::sink())
+        .and_then(|_| std::io::copy(rest.get_mut(), &mut std::io::sink()));
+    drained.context("the backup is damaged or truncated")?;
     Ok(())
 }
 

@@ -219,6 +219,12 @@ async fn agents(data: &DataDir, config: Option<&Path>) -> Vec<Finding> {
     let fix =
         "give each agent the paths it needs and sandbox = \"strict\"; run quintet as its own user";
     found.extend(harden::open_doors(&config).into_iter().map(|door| warning(door, fix)));
+    found.extend(config_file::missing_keys(&config).map(|(agent, key)| {
+        warning(
+            format!("agent {agent} uses {key}, which is not set here"),
+            format!("set {key} where the server starts"),
+        )
+    }));
     let strict = config.programs().any(|(_, program)| is_strict(program));
     let any_hidden = config.programs().any(|(_, program)| !program.data_visible);
     if any_hidden && data.path().exists() {

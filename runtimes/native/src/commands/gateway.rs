@@ -97,6 +97,7 @@ pub async fn gateway(
     for door in harden::open_doors(&configuration) {
         remark(&format!("warning: {door}."));
     }
+    config_file::require_keys(&configuration)?;
     data.create()?;
     let _lock = data.lock()?;
     let stop = StopSignal::listen()?;

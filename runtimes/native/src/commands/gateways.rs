@@ -8,11 +8,24 @@ use contracts::GatewayId;
 use contracts::calls::webhook_aggregator::{DrainGateway, ListGateways};
 use contracts::task::{DrainRequest, GatewayRow};
 
-/// Lists the gateways.
+/// Drains or restores a gateway, or lists them all.
 ///
 /// # Errors
 /// When the server refuses.
-pub async fn list(client: &Client, as_json: bool) -> Result<()> {
+pub async fn gateways(
+    client: &Client,
+    drained: Option<String>,
+    restored: Option<String>,
+    as_json: bool,
+) -> Result<()> {
+    match (drained, restored) {
+        (Some(id), _) => drain(client, &id, true, as_json).await,
+        (None, Some(id)) => drain(client, &id, false, as_json).await,
+        (None, None) => list(client, as_json).await,
+    }
+}
+
+async fn list(client: &Client, as_json: bool) -> Result<()> {
     let list = client.ask::<ListGateways>(&(), &()).await?;
     if as_json {
         say_json(&list);
@@ -39,11 +52,7 @@ pub async fn list(client: &Client, as_json: bool) -> Result<()> {
     Ok(())
 }
 
-/// Drains or restores a gateway.
-///
-/// # Errors
-/// When the server refuses.
-pub async fn drain(client: &Client, id: &str, drained: bool, as_json: bool) -> Result<()> {
+async fn drain(client: &Client, id: &str, drained: bool, as_json: bool) -> Result<()> {
     if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) {
         return Err(Usage(format!(
             "{id} is not the id of a gateway. `quintet gateways` lists them."

@@ -17,7 +17,7 @@ const fn tables(service: ServiceName) -> &'static [&'static str] {
         ServiceName::SkillGraphLoader => &[],
         ServiceName::MonitoringDashboard => &["server"],
         ServiceName::WebhookAggregator => &["endpoints", "limits", "agents"],
-        ServiceName::AgencyGateway => &["gateway", "agents"],
+        ServiceName::AgencyGateway => &["gateway", "secrets", "agents"],
     }
 }
 

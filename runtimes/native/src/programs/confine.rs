@@ -54,6 +54,8 @@ pub(super) struct Location<'a> {
     pub(super) identity: Identity,
     /// The socket of its relay, with `network = "internet"`.
     pub(super) relay: Option<&'a Path>,
+    /// The socket of its keys, unless it has the network of the machine.
+    pub(super) secrets: Option<&'a Path>,
     pub(super) path: Option<&'a OsStr>,
     pub(super) home: Option<&'a Path>,
     /// The data directory, and every file with secrets elsewhere.
@@ -80,7 +82,8 @@ pub(super) fn plan(spec: &ProgramSpec, place: &Location<'_>) -> Plan {
     };
     binds.extend(spec.reach.readable.iter().map(|path| named(path, Access::ReadOnly)));
     binds.extend(spec.reach.writable.iter().map(|path| named(path, Access::Writable)));
-    binds.extend(place.relay.map(|path| Bind { required: true, ..Bind::read_only(path) }));
+    let sockets = place.relay.into_iter().chain(place.secrets);
+    binds.extend(sockets.map(|path| Bind { required: true, ..Bind::read_only(path) }));
     binds.push(Bind { identity: Some(place.identity), ..Bind::writable(place.directory) });
     let mut protected: Vec<_> = place.protected.to_vec();
     if spec.data_visible {
@@ -106,6 +109,7 @@ pub(super) fn plan(spec: &ProgramSpec, place: &Location<'_>) -> Plan {
             ProgramNetwork::All => Network::All,
         },
         relay: place.relay.map(Path::to_path_buf),
+        secrets: place.secrets.map(Path::to_path_buf),
         limits: Limits::default(),
     }
 }

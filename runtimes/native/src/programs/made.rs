@@ -14,6 +14,8 @@ pub(super) struct Made {
     pub(super) path: PathBuf,
     /// Where a relay of this run listens: beside the folder, out of the program's reach.
     pub(super) relay: PathBuf,
+    /// The same for the relay that puts keys into requests.
+    pub(super) secrets: PathBuf,
     pub(super) identity: sandbox::Identity,
 }
 
@@ -28,8 +30,9 @@ impl Made {
         let identity = root.make(&name)?;
         // Short: the address of a socket has 108 bytes.
         let socket = format!("{}.{number}.relay", std::process::id());
+        let secrets = root.path().join(format!("{}.{number}.secrets", std::process::id()));
         let (path, relay) = (root.path().join(&name), root.path().join(socket));
-        Ok(Self { root: root.share()?, path, relay, name, identity })
+        Ok(Self { root: root.share()?, path, relay, secrets, name, identity })
     }
 
     pub(super) async fn remove(self) {

@@ -42,7 +42,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> i32 {
         tell(&mut control, &format!("{word} {error}"));
         return NOT_STARTED;
     }
-    if let Some(Err(error)) = plan.relay.map(relay::listen) {
+    let relays = [(sandbox::RELAY_PORT, plan.relay), (sandbox::SECRETS_PORT, plan.secrets)];
+    let mut listening = relays.into_iter().filter_map(|(port, socket)| Some((port, socket?)));
+    if let Err(error) = listening.try_for_each(|(port, socket)| relay::listen(port, socket)) {
         tell(&mut control, &format!("failed sandbox relay: {error}"));
         return NOT_STARTED;
     }

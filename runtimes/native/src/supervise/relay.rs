@@ -1,4 +1,4 @@
-//! Inside a sandbox: hands connections to the loopback port on to the relay's socket, which leads
+//! Inside a sandbox: hands connections to a loopback port on to a relay's socket, which leads
 //! outside.
 
 use std::io::copy;
@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Listens in a thread of its own.
-pub(super) fn listen(socket: PathBuf) -> std::io::Result<()> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, sandbox::RELAY_PORT))?;
+pub(super) fn listen(port: u16, socket: PathBuf) -> std::io::Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
     std::thread::Builder::new().spawn(move || {
         for stream in listener.incoming().flatten() {
             // A connection that cannot be handed on is closed, as by a proxy that is down.

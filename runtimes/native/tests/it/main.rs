@@ -24,6 +24,8 @@ mod http;
 mod levers;
 mod recorder;
 mod requests;
+mod secrets;
 mod start;
 mod strangers;
+mod tokens;
 mod words;

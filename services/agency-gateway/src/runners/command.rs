@@ -66,6 +66,7 @@ impl Command {
             data_visible: self.program.data_visible,
             reach: self.program.reach.clone(),
             env: self.program.env.clone(),
+            secrets: self.program.secrets.clone(),
             task: job.task.to_string(),
             timeout_ms: self.program.timeout_ms,
             output_bytes_max: self.program.output_bytes_max,

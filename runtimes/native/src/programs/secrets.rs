@@ -1,0 +1,353 @@
+//! Puts an agent's keys into its requests, so that it never holds one.
+//!
+//! The agent gets an address of this machine and, in the place of each key, a token that is made
+//! for its run. A request with that token goes on to the key's one host with the key in place of
+//! the token; every other request is refused. The relay ends with the run, and the tokens with it.
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION};
+use http::{Method, Request, Response, StatusCode, Uri};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Body, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use platform::config::is_loopback;
+use platform::ports::RelayedSecret;
+use platform::secret::Secret;
+use reqwest::Url;
+use std::convert::Infallible;
+use std::error::Error;
+use std::ffi::{OsStr, OsString};
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::task::{JoinHandle, JoinSet};
+
+/// Maximum bytes of a request's head.
+const HEAD_BYTES_MAX: usize = 64 << 10;
+/// Maximum bytes of a request; the largest that the well-known hosts take.
+const REQUEST_BYTES_MAX: usize = 32 << 20;
+/// Maximum bytes of a response.
+const RESPONSE_BYTES_MAX: usize = 256 << 20;
+/// Maximum connections of one program at once; more wait.
+const CONNECTIONS_MAX: usize = 64;
+const HEAD_LIMIT: Duration = Duration::from_secs(10);
+const CONNECT_LIMIT: Duration = Duration::from_secs(15);
+/// TRACE is missing: it would send the key back. So is CONNECT.
+const METHODS: [Method; 7] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+    Method::OPTIONS,
+];
+/// Headers of one connection, and those that the key's request gets anew.
+const DROPPED: [&str; 13] = [
+    "host",
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authenticate",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "expect",
+    "content-length",
+    "x-api-key",
+    "x-goog-api-key",
+];
+
+type Failure = Box<dyn Error + Send + Sync>;
+type Answer = Response<UnsyncBoxBody<Bytes, Failure>>;
+
+/// Where the relay listens.
+pub(super) enum Place<'a> {
+    /// At a socket that the sandbox alone has, and which is a port inside.
+    Socket(&'a Path),
+    /// At a port of this machine, for a program that shares its network.
+    Loopback,
+}
+
+/// The relay of one run; it ends when dropped.
+pub(super) struct SecretsRelay {
+    socket: Option<PathBuf>,
+    serving: JoinHandle<()>,
+    /// For the program: each token under its key's name, and the addresses.
+    pub(super) variables: Vec<(OsString, OsString)>,
+}
+
+impl Drop for SecretsRelay {
+    fn drop(&mut self) {
+        self.serving.abort();
+        if let Some(socket) = &self.socket {
+            let _ = std::fs::remove_file(socket);
+        }
+    }
+}
+
+/// A key, and the token that stands for it.
+struct Entry {
+    token: Secret,
+    header: HeaderName,
+    key: HeaderValue,
+    host: Url,
+}
+
+impl SecretsRelay {
+    /// Listens for these secrets; `value` looks a key up. The error is a sentence with the fix.
+    pub(super) fn listen<'v>(
+        place: &Place<'_>,
+        secrets: &[RelayedSecret],
+        value: impl Fn(&str) -> Option<&'v OsStr>,
+    ) -> Result<Self, String> {
+        let entries: Vec<Entry> = secrets
+            .iter()
+            .map(|secret| Entry::new(secret, value(&secret.name)))
+            .collect::<Result<_, _>>()?;
+        let failed = |error: std::io::Error| format!("no relay for keys: {error}");
+        let (listener, port) = match place {
+            Place::Socket(path) => {
+                (Listener::Socket(UnixListener::bind(path).map_err(failed)?), sandbox::SECRETS_PORT)
+            }
+            Place::Loopback => {
+                let bound = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+                let listener = bound.map_err(failed)?;
+                listener.set_nonblocking(true).map_err(failed)?;
+                let port = listener.local_addr().map_err(failed)?.port();
+                (Listener::Loopback(TcpListener::from_std(listener).map_err(failed)?), port)
+            }
+        };
+        let mut variables = Vec::new();
+        for (secret, entry) in secrets.iter().zip(&entries) {
+            let path = entry.host.path().trim_end_matches('/');
+            let address = format!("http://127.0.0.1:{port}{path}");
+            variables.push((secret.name.clone().into(), entry.token.reveal().into()));
+            variables.push((secret.variable.clone().into(), address.into()));
+        }
+        let socket = match place {
+            Place::Socket(path) => Some(path.to_path_buf()),
+            Place::Loopback => None,
+        };
+        Ok(Self { socket, serving: tokio::spawn(serve(listener, entries.into())), variables })
+    }
+}
+
+impl Entry {
+    fn new(secret: &RelayedSecret, key: Option<&OsStr>) -> Result<Self, String> {
+        let name = &secret.name;
+        let missing = || {
+            format!(
+                "{name} is not set where the gateway started; set it there and restart the gateway"
+            )
+        };
+        let key = key.and_then(OsStr::to_str).map(str::trim).filter(|key| !key.is_empty());
+        let key = format!("{}{}", secret.before, key.ok_or_else(missing)?);
+        let mut key = HeaderValue::from_str(&key)
+            .map_err(|_| format!("{name} has characters that no key has; correct it"))?;
+        key.set_sensitive(true);
+        let header = HeaderName::from_bytes(secret.header.as_bytes())
+            .map_err(|_| format!("{} is no header", secret.header))?;
+        let host =
+            secret.host.parse::<Url>().map_err(|_| format!("{} is no address", secret.host))?;
+        let mut random = [0_u8; 32];
+        getrandom::fill(&mut random).map_err(|error| error.to_string())?;
+        let token = Secret::new(format!("sk-quintet-{}", hex::encode(random)));
+        Ok(Self { token, header, key, host })
+    }
+    /// Whether a request has the token, in this key's header or in one of the usual ones.
+    fn is_asked_by(&self, headers: &HeaderMap) -> bool {
+        let names = [AUTHORIZATION.as_str(), "x-api-key", "x-goog-api-key", self.header.as_str()];
+        let values = names.into_iter().flat_map(|name| headers.get_all(name));
+        let bare = |text: &str| text.rsplit(' ').next().unwrap_or_default().to_owned();
+        let mut sent = values.filter_map(|value| value.to_str().ok());
+        sent.any(|text| self.token.matches(&bare(text)))
+    }
+    /// The address at the host, if the path is below the host's own.
+    fn url(&self, asked: &Uri) -> Option<Url> {
+        // A request for another host, as a proxy gets it.
+        if asked.authority().is_some() {
+            return None;
+        }
+        let path = asked.path_and_query().map(http::uri::PathAndQuery::as_str)?;
+        let url = format!("{}{path}", self.host.origin().ascii_serialization());
+        let url = url.parse::<Url>().ok()?;
+        // After parsing, which takes dots out of the path.
+        let below = url.path().strip_prefix(self.host.path().trim_end_matches('/'))?;
+        let sound = url.origin() == self.host.origin()
+            && url.username().is_empty()
+            && (below.is_empty() || below.starts_with('/'));
+        sound.then_some(url)
+    }
+}
+
+enum Listener {
+    Socket(UnixListener),
+    Loopback(TcpListener),
+}
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+impl Listener {
+    async fn accept(&self) -> std::io::Result<Box<dyn Stream>> {
+        Ok(match self {
+            Self::Socket(listener) => Box::new(listener.accept().await?.0),
+            Self::Loopback(listener) => Box::new(listener.accept().await?.0),
+        })
+    }
+}
+
+async fn serve(listener: Listener, entries: Arc<[Entry]>) {
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        if connections.len() >= CONNECTIONS_MAX {
+            let _ = connections.join_next().await;
+        }
+        match listener.accept().await {
+            Ok(stream) => {
+                connections.spawn(connection(stream, entries.clone()));
+            }
+            // Out of descriptors: some come back.
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+async fn connection(stream: Box<dyn Stream>, entries: Arc<[Entry]>) {
+    let service = service_fn(move |request| {
+        let entries = entries.clone();
+        async move { Ok::<_, Infallible>(answer(&entries, request).await) }
+    });
+    // One request each: a kept connection would end under a client that waits between two.
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_LIMIT)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service);
+    let _ = served.await;
+}
+
+async fn answer(entries: &[Entry], request: Request<Incoming>) -> Answer {
+    let (parts, body) = request.into_parts();
+    let Some(entry) = entries.iter().find(|entry| entry.is_asked_by(&parts.headers)) else {
+        return refuse(StatusCode::UNAUTHORIZED, "This needs the token of the run in its header.");
+    };
+    if !METHODS.contains(&parts.method) {
+        return refuse(StatusCode::METHOD_NOT_ALLOWED, "This method is not passed on.");
+    }
+    let Some(url) = entry.url(&parts.uri) else {
+        return refuse(StatusCode::FORBIDDEN, "The key goes to its own host and path only.");
+    };
+    let max = u64::try_from(REQUEST_BYTES_MAX).unwrap_or(u64::MAX);
+    if body.size_hint().lower() > max {
+        return refuse(StatusCode::PAYLOAD_TOO_LARGE, "The request has more than 32 MiB.");
+    }
+    let Some(client) = client_for(&url) else {
+        return refuse(StatusCode::BAD_GATEWAY, "The system's certificates cannot be loaded.");
+    };
+    let mut headers = passed_on(parts.headers);
+    headers.remove(AUTHORIZATION);
+    headers.remove(PROXY_AUTHORIZATION);
+    headers.insert(entry.header.clone(), entry.key.clone());
+    let has_body = !body.is_end_stream();
+    let mut request = client.request(parts.method, url).headers(headers);
+    if has_body {
+        request = request.body(reqwest::Body::wrap(Limited::new(body, REQUEST_BYTES_MAX)));
+    }
+    match request.send().await {
+        Ok(response) => relayed(response, entry),
+        Err(error) if is_too_long(&error) => {
+            refuse(StatusCode::PAYLOAD_TOO_LARGE, "The request has more than 32 MiB.")
+        }
+        Err(error) => {
+            tracing::warn!(error = %error.without_url(), "a host for a key does not answer");
+            refuse(StatusCode::BAD_GATEWAY, "The host of the key does not answer.")
+        }
+    }
+}
+
+/// The response as it comes in, so that events arrive one by one.
+fn relayed(response: reqwest::Response, entry: &Entry) -> Answer {
+    let (parts, body) = Response::from(response).into_parts();
+    // A length may be that of a body to a HEAD, which has none.
+    let length = parts.headers.get(http::header::CONTENT_LENGTH).cloned();
+    let mut headers = passed_on(parts.headers);
+    headers.extend(length.map(|length| (http::header::CONTENT_LENGTH, length)));
+    // A host that repeats the request's headers gives no key away by its own.
+    let key = entry.key.as_bytes();
+    let bare = key.rsplit(|byte| *byte == b' ').next().unwrap_or(key);
+    let shows = |value: &HeaderValue| value.as_bytes().windows(bare.len()).any(|part| part == bare);
+    let kept =
+        headers.into_iter().fold((HeaderMap::new(), None), |(mut kept, last), (name, value)| {
+            let name = name.or(last);
+            if let Some(name) = name.clone().filter(|_| !shows(&value)) {
+                kept.append(name, value);
+            }
+            (kept, name)
+        });
+    let body = Limited::new(body, RESPONSE_BYTES_MAX).boxed_unsync();
+    let mut answer = Response::new(body);
+    *answer.status_mut() = parts.status;
+    *answer.headers_mut() = kept.0;
+    answer
+}
+
+/// The headers that are not the connection's own, and none that names a key.
+fn passed_on(mut headers: HeaderMap) -> HeaderMap {
+    let named: Vec<String> = headers
+        .get_all(http::header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| text.split(','))
+        .map(|name| name.trim().to_ascii_lowercase())
+        .collect();
+    for name in DROPPED.into_iter().chain(named.iter().map(String::as_str)) {
+        headers.remove(name);
+    }
+    headers
+}
+
+fn refuse(status: StatusCode, why: &'static str) -> Answer {
+    let body = Full::new(Bytes::from_static(why.as_bytes())).map_err(|never| match never {});
+    let mut answer = Response::new(body.boxed_unsync());
+    *answer.status_mut() = status;
+    answer
+}
+
+fn is_too_long(error: &reqwest::Error) -> bool {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<LengthLimitError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// One client for all runs: loading the system's certificates takes longer than a run's start may.
+fn client_for(url: &Url) -> Option<&'static reqwest::Client> {
+    static NEAR: OnceLock<Option<reqwest::Client>> = OnceLock::new();
+    static FAR: OnceLock<Option<reqwest::Client>> = OnceLock::new();
+    let builder = || {
+        reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_LIMIT)
+    };
+    // A proxy would resolve a name of this machine to another host.
+    if url.host_str().is_some_and(is_loopback) {
+        NEAR.get_or_init(|| builder().no_proxy().build().ok()).as_ref()
+    } else {
+        FAR.get_or_init(|| builder().build().ok()).as_ref()
+    }
+}
