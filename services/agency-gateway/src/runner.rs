@@ -81,6 +81,9 @@ pub trait Run: Send {
     async fn next(&mut self) -> RunEvent;
     /// Ends it and everything it started; returns when all of it is gone.
     async fn stop(&mut self) -> Stopped;
+    /// Has everything of it rest, or go on. A runner that cannot does nothing; its output is not
+    /// read meanwhile.
+    async fn rest(&mut self, _rests: bool) {}
 }
 
 /// The parts of the world that a runner may use.

@@ -203,7 +203,10 @@ fn delivery(
     let buttons = is_pending.then(|| Buttons {
         approve: token(deps, &row.id, approval.version, Decision::Approve),
         reject: token(deps, &row.id, approval.version, Decision::Reject),
-        labels: None,
+        labels: approval
+            .tops_up
+            .is_some()
+            .then(|| [format!("{} more", approval.amount()), "Stop".to_owned()]),
     });
     let event_id = approval.event_id.as_deref().map(EventId::new);
     Ok(Delivery {
@@ -247,6 +250,9 @@ fn again(row: &DeliveryRow, approval: &ApprovalRow, now_ms: i64, retry_ms: i64) 
 }
 
 fn text(approval: &ApprovalRow, now_ms: i64) -> ApiResult<String> {
+    if approval.tops_up.is_some() {
+        return more_money(approval, now_ms);
+    }
     let what = approval.operation.as_ref().unwrap_or(&approval.kind);
     let work = printable(&format!("{} · {what}", approval.agent));
     let shown = quoted(approval);
@@ -270,6 +276,31 @@ fn text(approval: &ApprovalRow, now_ms: i64) -> ApiResult<String> {
         | ApprovalState::Lapsed => format!("Approved by {by}"),
     };
     Ok(format!("{end}: {work}\n{shown}\n\n{} · up to {}", approval.id, approval.amount()))
+}
+
+/// The question whether a run may spend more, and its outcome.
+fn more_money(approval: &ApprovalRow, now_ms: i64) -> ApiResult<String> {
+    let (agent, more) = (printable(&approval.agent), approval.amount());
+    let by = approval.decided_by.as_deref().unwrap_or("nobody");
+    let shown = quoted(approval);
+    let end = match approval.state_at(now_ms)? {
+        ApprovalState::Pending => {
+            return Ok(format!(
+                "{agent} needs more money, and waits\n{shown}\n\n{}\nGo on for {more} more?\nUntil {} · {}",
+                approval.reason,
+                rfc3339(approval.expires_at),
+                approval.id
+            ));
+        }
+        ApprovalState::Rejected => format!("{agent} was stopped by {by}"),
+        ApprovalState::Expired => format!("{agent} was stopped: nobody decided in time"),
+        ApprovalState::Cancelled => format!("{agent} has ended"),
+        ApprovalState::Approved
+        | ApprovalState::Claimed
+        | ApprovalState::Consumed
+        | ApprovalState::Lapsed => format!("{more} more for {agent}, by {by}"),
+    };
+    Ok(format!("{end}\n{shown}\n\n{}", approval.id))
 }
 
 /// The description as a quote, so that no line of it passes for one of ours. It says how much is

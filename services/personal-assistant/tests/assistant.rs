@@ -21,3 +21,4 @@ mod invariants;
 mod kit;
 mod ruling;
 mod settling;
+mod ticking;

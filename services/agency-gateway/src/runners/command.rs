@@ -215,4 +215,9 @@ impl Run for Session {
             text: self.output.said().filter(|text| !text.is_empty()),
         }
     }
+    async fn rest(&mut self, rests: bool) {
+        if let Err(error) = self.running.rest(rests).await {
+            tracing::warn!(%error, agent = self.agent, rests, "a program could not be frozen or thawed");
+        }
+    }
 }

@@ -63,7 +63,7 @@ async fn refused_claim_runs_nothing_and_reports_the_reason() {
     let cases = [
         (ErrorCode::Halted, "cancelled", "halted"),
         (ErrorCode::NotApproved, "failed", "not approved"),
-        (ErrorCode::BudgetExhausted, "failed", "budget"),
+        (ErrorCode::BudgetExhausted, "cancelled", "budget"),
         (ErrorCode::Conflict, "failed", "does not fit"),
         (ErrorCode::NotFound, "failed", "could not be claimed"),
     ];
@@ -122,7 +122,8 @@ async fn halt_signal_stops_the_program_at_once() {
     assert_eq!(bed.fakes.bodies::<Settle>()[0]["outcome"], "cancelled");
     assert_eq!(
         bed.fakes.bodies::<FinishTask>()[0],
-        json!({"epoch": 1, "outcome": "cancelled", "text": "Stopped by the owner.", "actualCost": null, "usage": null})
+        json!({"epoch": 1, "outcome": "cancelled", "text": "Stopped by the owner.", "actualCost": 0.5, "usage": null, "reason": "halted"}),
+        "without a report it costs what was posted"
     );
 }
 
