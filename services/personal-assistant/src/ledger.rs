@@ -187,7 +187,7 @@ pub fn count(task: &str, cost: Micros) -> Statement {
 #[derive(Clone, Copy, Debug)]
 pub struct TopUp<'a> {
     pub task: &'a str,
-    /// What the run has cost: less is of no use to it.
+    /// The cost of the run so far: less is of no use to it.
     pub need: Micros,
     /// The limit to reach, if the budget covers it; else as far as the budget goes.
     pub to: Micros,
@@ -196,8 +196,8 @@ pub struct TopUp<'a> {
     pub now_ms: i64,
 }
 
-/// Raises the limit of a begun run, in all scopes or in none. Returns rows with `limit_u` if it did.
-/// Not during a halt. `guard` is one more condition, with parameters from `?6` on.
+/// Raises the limit of a begun run, in all scopes or in none. Returns rows with `limit_u` if it
+/// did. Not during a halt. `guard` is one more condition, with parameters from `?6` on.
 pub fn top_up(order: TopUp<'_>, guard: &str) -> Statement {
     let text = format!(
         "UPDATE hold SET limit_u = MIN(?3, {room}), amt_u = MAX(amt_u, MIN(?3, {room}))

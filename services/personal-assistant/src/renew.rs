@@ -1,6 +1,6 @@
-//! Renewals of a run: `POST /internal/renewed` for a leased one, `POST /api/tasks/{id}/renew` for one
-//! that was started without a lease. Each brings the cost so far. It counts as held at once; when it
-//! exceeds the limit, `top_up` finds out whether the run goes on.
+//! Renewals of a run: `POST /internal/renewed` for a leased one, `POST /api/tasks/{id}/renew` for
+//! one that was started without a lease. Each brings the cost so far. It counts as held at once;
+//! when it exceeds the limit, `top_up` finds out whether the run goes on.
 
 use crate::cut_off::{self, Last};
 use crate::store::{self, Answers, ApprovalRow, HALTED, SKEW_MS};

@@ -1,5 +1,5 @@
-//! What a run costs while it runs: renewals raise its limit, ask the owner, or end it; a run that is
-//! cut off is posted.
+//! The cost of a run while it runs: renewals raise its limit, ask the owner, or end it; a run that
+//! is cut off is posted.
 
 use crate::kit::*;
 use contracts::outbox::DeliveryState;
