@@ -1,6 +1,5 @@
 //! Approvals: request, decision, claim, settlement.
 
-use crate::task::StopCause;
 use crate::{AgentId, ApprovalId, EventId, Micros, TaskId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -269,39 +268,6 @@ pub struct GivenUpRequest {
     pub epoch: u32,
 }
 
-/// `POST /internal/renewed`: a gateway has renewed its lease of this task.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct RenewedRequest {
-    pub task_id: TaskId,
-    /// The cost of the run so far, micro-dollars.
-    #[serde(default)]
-    pub cost_micros: Option<i64>,
-}
-
-/// Answer of `POST /internal/renewed`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct RenewedAnswer {
-    pub task_id: TaskId,
-    /// Whether the claim continues: not if halted, settled or cut off.
-    pub renewed: bool,
-    /// How far the run may spend.
-    #[serde(default)]
-    pub cost_limit: Micros,
-    /// Why the run must stop.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<StopCause>,
-    /// The same for people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub detail: Option<String>,
-    /// The owner is asked for more money.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub pause: bool,
-}
-
 /// How far the run had come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -323,7 +289,7 @@ pub enum GivenUp {
 #[serde(rename_all = "camelCase")]
 pub struct GivenUpAnswer {
     pub was: GivenUp,
-    /// What a begun run costs unless its own late report says otherwise.
+    /// The cost of a begun run, unless its own late report says otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Micros>,
 }

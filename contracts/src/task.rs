@@ -117,6 +117,39 @@ pub enum StopCause {
     Stopped,
 }
 
+/// `POST /internal/renewed`: a gateway has renewed its lease of this task.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RenewedRequest {
+    pub task_id: TaskId,
+    /// The cost of the run so far, micro-dollars.
+    #[serde(default)]
+    pub cost_micros: Option<i64>,
+}
+
+/// Answer of `POST /internal/renewed`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct RenewedAnswer {
+    pub task_id: TaskId,
+    /// Whether the claim continues: not if halted, settled or cut off.
+    pub renewed: bool,
+    /// How far the run may spend.
+    #[serde(default)]
+    pub cost_limit: Micros,
+    /// Why the run must stop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<StopCause>,
+    /// The same for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// The owner is asked for more money.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pause: bool,
+}
+
 /// `POST /personal-assistant/api/tasks/{taskId}/renew`: a run without a lease, started by
 /// `POST /api/run-task`, renews its claim.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -142,6 +142,9 @@ impl Player<'_> {
     }
 
     /// The question that waits about an event, else the approval of its run.
+    ///
+    /// # Errors
+    /// No such event, or a request that fails.
     pub async fn asked_about(&mut self, name: &str) -> Result<String, Mismatch> {
         let event = self.event(name).await?;
         let open = self.get("/personal-assistant/api/approvals?state=pending").await?;

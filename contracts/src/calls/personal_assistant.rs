@@ -5,7 +5,7 @@ use crate::Scope::{Agent, Gateway, Operator, Viewer};
 use crate::approval::{
     Approval, ApprovalList, ApprovalsQuery, ApproveAnswer, ApproveRequest, ClaimAnswer,
     ClaimRequest, DecideRequest, GivenUpAnswer, GivenUpRequest, PressAnswer, PressRequest,
-    RenewedAnswer, RenewedRequest, SettleAnswer, SettleRequest, WaitQuery,
+    SettleAnswer, SettleRequest, WaitQuery,
 };
 use crate::backup::{Backup, BackupList, RestoreRequest, Restored};
 use crate::budget::{BudgetAnswer, BudgetText, BudgetTextRequest, BudgetUpdate};
@@ -16,7 +16,7 @@ use crate::halt::{
 };
 use crate::monitoring::{AssistantStatus, LedgerStats, SinceQuery};
 use crate::routing::{TieAnswer, TieRequest};
-use crate::task::{RenewAnswer, RenewClaimRequest};
+use crate::task::{RenewAnswer, RenewClaimRequest, RenewedAnswer, RenewedRequest};
 use crate::{ApprovalId, TaskId};
 
 const OWNER: Access = Access::Scopes(&[Operator]);

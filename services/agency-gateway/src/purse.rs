@@ -78,8 +78,8 @@ impl Purse {
     pub(crate) fn is_paused(&self) -> bool {
         self.lock().paused
     }
-    /// Whether the run has to wait: a cost above the limit is on its way to the server, or the owner
-    /// is being asked.
+    /// Whether the run has to wait: a cost above the limit is on its way to the server, or the
+    /// owner is being asked.
     pub(crate) fn must_wait(&self) -> bool {
         let inner = self.lock();
         inner.paused || inner.is_short()

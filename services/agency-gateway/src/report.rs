@@ -25,8 +25,8 @@ pub(crate) fn may_pass(error: &CallError) -> bool {
     }
 }
 
-/// Posts the cost of a run; returns the posted amount. A refusal is only logged, because the gateway
-/// cannot resolve it.
+/// Posts the cost of a run; returns the posted amount. A refusal is only logged, because the
+/// gateway cannot resolve it.
 pub(crate) async fn settle(deps: &Deps, task: &TaskId, request: &SettleRequest) -> Option<Micros> {
     Some(until_answered::<Settle>(deps, task, request).await?.posted)
 }

@@ -298,7 +298,7 @@ async fn stop(
     Finish { actual_cost: spent, usage: stopped.usage, ..Finish::new(outcome_of(why), text) }
 }
 
-/// What a run did until its money ended, and why it ended.
+/// The work of a run until its money ended, and why it ended.
 fn ended_early(
     job: &Job,
     spent: Option<Micros>,

@@ -59,7 +59,7 @@ impl Finish {
 pub enum RunEvent {
     /// A line about what it is doing.
     Progress(String),
-    /// What it has cost so far, all together; never less than before.
+    /// Its cost so far, all together; never less than before.
     Cost(Micros),
     Finished(Finish),
 }
@@ -67,10 +67,10 @@ pub enum RunEvent {
 /// A run that was stopped before its end.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Stopped {
-    /// What it cost until then; `None` when the runner does not know.
+    /// Its cost until then; `None` when the runner does not know.
     pub cost: Option<Micros>,
     pub usage: Option<Value>,
-    /// What it had said until then.
+    /// Its words until then.
     pub text: Option<String>,
 }
 

@@ -1,6 +1,6 @@
-//! Runs that were cut off: a gateway that claimed and never settled. Their lease ends; then the cost
-//! they reported last is posted, else their hold. A crash never makes a run free. If the gateway
-//! reports after all, `settle` corrects the amount.
+//! Runs that were cut off: a gateway that claimed and never settled. Their lease ends; then the
+//! cost they reported last is posted, else their hold. A crash never makes a run free. If the
+//! gateway reports after all, `settle` corrects the amount.
 
 use crate::posting::{self, Posting};
 use crate::store::Answers;

@@ -2,10 +2,10 @@
 //! holds.
 //!
 //! The held amount is the sum of the live holds. Before the run a hold ends by its expiry, so
-//! nothing leaks. Once the run has begun, its hold ends only with a posting: that of its settlement,
-//! or that of a run which was cut off (`cut_off.rs`). Every function builds one statement, which
-//! callers put into the batch of the related state change. The statement that writes also checks
-//! whether the money suffices; no earlier read decides it.
+//! nothing leaks. Once the run has begun, its hold ends only with a posting: that of its
+//! settlement, or that of a run which was cut off (`cut_off.rs`). Every function builds one
+//! statement, which callers put into the batch of the related state change. The statement that
+//! writes also checks whether the money suffices; no earlier read decides it.
 
 use crate::config::{Config, DAILY_DEFAULT};
 use crate::window::{self, OutsideCalendar, Window};

@@ -8,8 +8,9 @@ use crate::top_up::{self, Word};
 use crate::{Deps, ledger};
 use axum::Json;
 use axum::extract::{Path, State};
-use contracts::approval::{RenewedAnswer, RenewedRequest};
-use contracts::task::{LEASE_MS, RenewAnswer, RenewClaimRequest, StopCause};
+use contracts::task::{
+    LEASE_MS, RenewAnswer, RenewClaimRequest, RenewedAnswer, RenewedRequest, StopCause,
+};
 use contracts::{ErrorCode, Micros};
 use platform::edge::{ApiError, ApiResult, JsonBody};
 use platform::ports::Statement;

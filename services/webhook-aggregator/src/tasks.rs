@@ -5,13 +5,13 @@ use crate::pool::{WAITING, bare, report};
 use crate::{Deps, pump};
 use axum::Json;
 use axum::extract::{Path, State};
-use contracts::approval::{Outcome, RenewedRequest};
+use contracts::approval::Outcome;
 use contracts::calls::personal_assistant::{CheckHalts, ReportRenewed, ReportStopped};
 use contracts::halt::{HaltCheck, StoppedRequest};
 use contracts::routing::{OutcomeReport, PoolOutcome};
 use contracts::task::{
-    LEASE_MS, LeaseRequest, LeasedTask, RenewAnswer, RenewRequest, ResultAnswer, ResultRequest,
-    StopCause,
+    LEASE_MS, LeaseRequest, LeasedTask, RenewAnswer, RenewRequest, RenewedRequest, ResultAnswer,
+    ResultRequest, StopCause,
 };
 use contracts::{ErrorCode, Problem, TaskId, Tokens};
 use inbox::{

@@ -248,8 +248,8 @@ async fn used_up(limit: Duration, mut rests: watch::Receiver<bool>) {
     }
 }
 
-/// Hands over the orders and the program's input, then has it rest and go on; aborted, it closes the
-/// socket.
+/// Hands over the orders and the program's input, then has it rest and go on; aborted, it closes
+/// the socket.
 async fn feed(
     mut control: OwnedWriteHalf,
     orders: Vec<u8>,

@@ -4,7 +4,7 @@
 use axum::Router;
 use bytes::Bytes;
 use contracts::approval::{
-    Approval, ApprovalState, ApproveAnswer, GivenUp, GivenUpAnswer, PressAnswer, RenewedAnswer,
+    Approval, ApprovalState, ApproveAnswer, GivenUp, GivenUpAnswer, PressAnswer,
 };
 use contracts::budget::BudgetText;
 use contracts::calls::agency_router::{ChooseInstance, GiveFeedback, ReportOutcome, RouteEvent};
@@ -17,6 +17,7 @@ use contracts::halt::{HaltAnswer, HaltCheckAnswer, HaltLevel, ResumeAnswer};
 use contracts::routing::{
     Alternative, DecisionRow, Feedback, InstanceAnswer, OutcomeRecorded, RouteAnswer, TieAnswer,
 };
+use contracts::task::RenewedAnswer;
 use contracts::{ChannelKind, ErrorCode, Micros, ServiceName};
 use fakes::Neighbours;
 use http_body_util::BodyExt;
