@@ -271,24 +271,6 @@ pub struct GivenUpRequest {
     pub epoch: u32,
 }
 
-/// `POST /internal/renewed`: a gateway has renewed its lease of this task.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct RenewedRequest {
-    pub task_id: TaskId,
-}
-
-/// Answer of `POST /internal/renewed`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct RenewedAnswer {
-    pub task_id: TaskId,
-    /// Whether the hold continues: not if halted, settled, or expired and no longer covered.
-    pub renewed: bool,
-}
-
 /// How far the run had come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -310,6 +292,9 @@ pub enum GivenUp {
 #[serde(rename_all = "camelCase")]
 pub struct GivenUpAnswer {
     pub was: GivenUp,
+    /// The cost of a begun run, unless its own late report says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Micros>,
 }
 
 /// Response of a claim; the token is returned once.

@@ -77,17 +77,89 @@ pub struct RenewRequest {
     /// Progress line for the chat's placeholder.
     #[serde(default)]
     pub progress: Option<String>,
+    /// The cost of the run so far, micro-dollars.
     #[serde(default)]
     pub cost_micros: Option<i64>,
 }
 
-/// Response of a renewal; it announces halts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// Response of a renewal: whether the run goes on, and how far it may spend.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RenewAnswer {
+    /// The run must stop.
     pub cancel: bool,
     pub lease_ms: i64,
+    /// How far the run may spend.
+    #[serde(default)]
+    pub cost_limit: Micros,
+    /// Why it must stop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<StopCause>,
+    /// The same for people, where there is more to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// The owner is asked for more money: the run rests until a later renewal says otherwise.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pause: bool,
+}
+
+/// Why a run was stopped from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum StopCause {
+    /// By a halt.
+    Halted,
+    /// Its cost does not fit the budget or its limit any more.
+    Budget,
+    /// The owner declined more money, or stopped this run.
+    Stopped,
+}
+
+/// `POST /internal/renewed`: a gateway has renewed its lease of this task.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RenewedRequest {
+    pub task_id: TaskId,
+    /// The cost of the run so far, micro-dollars.
+    #[serde(default)]
+    pub cost_micros: Option<i64>,
+}
+
+/// Answer of `POST /internal/renewed`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct RenewedAnswer {
+    pub task_id: TaskId,
+    /// Whether the claim continues: not if halted, settled or cut off.
+    pub renewed: bool,
+    /// How far the run may spend.
+    #[serde(default)]
+    pub cost_limit: Micros,
+    /// Why the run must stop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<StopCause>,
+    /// The same for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// The owner is asked for more money.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pause: bool,
+}
+
+/// `POST /personal-assistant/api/tasks/{taskId}/renew`: a run without a lease, started by
+/// `POST /api/run-task`, renews its claim.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RenewClaimRequest {
+    pub claim_token: String,
+    /// The cost of the run so far, micro-dollars.
+    #[serde(default)]
+    pub cost_micros: Option<i64>,
 }
 
 /// `POST /api/tasks/{taskId}/result`.
@@ -102,6 +174,9 @@ pub struct ResultRequest {
     pub actual_cost: Option<Micros>,
     #[serde(default)]
     pub usage: Option<Value>,
+    /// Why a cancelled run was stopped; a halt when it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<StopCause>,
 }
 
 /// Response of a result; a repeated result gets the same response.

@@ -54,6 +54,7 @@ pub struct Patch {
     pub approval_id: Option<ApprovalId>,
     pub digest: Option<String>,
     pub cost_limit: Option<i64>,
+    /// The cost of a run that ended; added to that of earlier runs.
     pub cost_micros: Option<i64>,
     /// Replaces what the conductor learnt about the event.
     pub data: Option<EventData>,
@@ -171,7 +172,7 @@ fn update(context: &Context<'_>, id: &str, stage: Stage, patch: &Patch) -> PortR
         "UPDATE event SET state = ?2, version = version + 1, updated_ms = ?3, attempts = 0,
             reason = ?4, agent = COALESCE(?5, agent), decision_id = COALESCE(?6, decision_id), task_id = COALESCE(?7, task_id),
             approval_id = COALESCE(?8, approval_id), digest = COALESCE(?9, digest), cost_limit = COALESCE(?10, cost_limit),
-            cost_micros = COALESCE(?11, cost_micros), data = COALESCE(?12, data), runs = runs + ?13, answered_ms = COALESCE(?14, answered_ms)
+            cost_micros = COALESCE(cost_micros + ?11, ?11, cost_micros), data = COALESCE(?12, data), runs = runs + ?13, answered_ms = COALESCE(?14, answered_ms)
          WHERE id = ?1",
         &[
             SqlValue::from(id),

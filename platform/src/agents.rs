@@ -27,13 +27,15 @@ pub struct Agent {
     pub price: Price,
     /// `daily_budget`, dollars: a limit for this agent inside the owner's own.
     pub daily_budget: Option<Micros>,
+    /// `max_cost`, dollars: no run of this agent goes above it, whatever the rules approve.
+    pub max_cost: Option<Micros>,
 }
 
 impl Agent {
     /// An agent without a table: [`DEFAULT`] runs it for nothing.
     pub fn unlisted(id: &str) -> Self {
         let price = DEFAULT.price(None, None);
-        Self { id: id.to_owned(), runner: Some(DEFAULT), price, daily_budget: None }
+        Self { id: id.to_owned(), runner: Some(DEFAULT), price, daily_budget: None, max_cost: None }
     }
     /// Whether a run may change something, so that a lost run is not repeated without the owner.
     pub fn may_have_effects(&self) -> bool {
@@ -53,7 +55,14 @@ impl Agent {
         let price = price(runner, section);
         let daily_budget = section.dollars("daily_budget");
         let unreadable = section.has("daily_budget").then_some(Micros::ZERO);
-        Self { id: id.to_owned(), runner, price, daily_budget: daily_budget.or(unreadable) }
+        let max_cost = max_cost(price, section);
+        Self {
+            id: id.to_owned(),
+            runner,
+            price,
+            daily_budget: daily_budget.or(unreadable),
+            max_cost,
+        }
     }
 }
 
@@ -158,6 +167,21 @@ fn price(runner: Option<RunnerKind>, section: &mut Section<'_>) -> Price {
     }
 }
 
+/// `max_cost`; one that cannot be read allows nothing.
+fn max_cost(price: Price, section: &mut Section<'_>) -> Option<Micros> {
+    let most = section.dollars("max_cost");
+    if let (Some(most), Price::Known(price)) = (most, price)
+        && most < price
+    {
+        section.wrong(
+            "max_cost",
+            &format!("is {most}, less than the {price} of estimated_cost."),
+            "Raise it, or lower estimated_cost.",
+        );
+    }
+    most.or_else(|| section.has("max_cost").then_some(Micros::ZERO))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,6 +233,24 @@ mod tests {
         let agent = agents.get("a").unwrap();
         assert_eq!((agent.price, problems.len()), (Price::Unknown, 2));
         assert_eq!(agent.daily_budget, Some(Micros::ZERO), "an unreadable limit allows nothing");
+    }
+
+    #[test]
+    fn a_maximum_below_the_estimate_is_refused_and_an_unreadable_one_allows_nothing() {
+        let run = |more: Value| {
+            let mut agent = json!({"runner": "command", "estimated_cost": 1});
+            agent.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let (agents, problems) = read(&json!({ "a": agent }));
+            (agents.get("a").unwrap().max_cost, problems)
+        };
+        assert_eq!(run(json!({})), (None, vec![]));
+        assert_eq!(run(json!({"max_cost": 1})), (Some(Micros(1_000_000)), vec![]));
+        assert_eq!(
+            run(json!({"max_cost": 0.5})).1,
+            ["agents.a.max_cost: is $0.50, less than the $1.00 of estimated_cost."]
+        );
+        let (most, problems) = run(json!({"max_cost": "much"}));
+        assert_eq!((most, problems.len()), (Some(Micros::ZERO), 1));
     }
 
     #[test]

@@ -13,7 +13,8 @@ pub struct Agent {
     pub name: String,
     /// The configured `estimated_cost`, dollars; without it the price is unknown.
     pub estimated_cost: Option<f64>,
-    pub reports: Vec<String>,
+    /// Lines of progress, each with the cost so far if it reports one.
+    pub reports: Vec<(String, Option<f64>)>,
     pub end: End,
     /// The cost reported by the program, dollars.
     pub costs: Option<f64>,
@@ -34,7 +35,7 @@ pub enum End {
 /// A line of an agent's block.
 pub enum Trait {
     Cost(f64),
-    Reports(String),
+    Reports(String, Option<f64>),
     Costs(f64),
     Ends(End),
 }
@@ -42,7 +43,11 @@ pub enum Trait {
 /// All forms of lines.
 pub const FORMS: &[Form<Trait>] = &[
     Form { text: "estimated_cost = DOLLARS", read: |v| Ok(Trait::Cost(dollars(&v[0])?)) },
-    Form { text: "reports \"TEXT\"", read: |v| Ok(Trait::Reports(v[0].clone())) },
+    Form { text: "reports \"TEXT\"", read: |v| Ok(Trait::Reports(v[0].clone(), None)) },
+    Form {
+        text: "reports \"TEXT\" at DOLLARS",
+        read: |v| Ok(Trait::Reports(v[0].clone(), Some(dollars(&v[1])?))),
+    },
     Form { text: "costs DOLLARS", read: |v| Ok(Trait::Costs(dollars(&v[0])?)) },
     Form { text: "answers \"TEXT\"", read: |v| Ok(Trait::Ends(End::Answers(v[0].clone()))) },
     Form { text: "fails \"TEXT\"", read: |v| Ok(Trait::Ends(End::Fails(v[0].clone()))) },
@@ -69,15 +74,16 @@ impl Agent {
     pub fn read(&mut self, line: &str) -> Result<(), String> {
         match parse(FORMS, line)? {
             Trait::Cost(cost) => self.estimated_cost = Some(cost),
-            Trait::Reports(text) => self.reports.push(text),
+            Trait::Reports(text, cost) => self.reports.push((text, cost)),
             Trait::Costs(cost) => self.costs = Some(cost),
             Trait::Ends(end) => self.end = end,
         }
         Ok(())
     }
     fn lines(&self) -> Vec<String> {
-        let progress =
-            self.reports.iter().map(|text| json!({ "type": "progress", "text": text }).to_string());
+        let progress = self.reports.iter().map(|(text, cost)| {
+            json!({ "type": "progress", "text": text, "costUsd": cost }).to_string()
+        });
         let result = match &self.end {
             End::Answers(text) => {
                 Some(json!({ "type": "result", "text": text, "costUsd": self.costs }).to_string())
@@ -105,7 +111,9 @@ impl Agent {
             in_shell(&starts.to_string_lossy())
         );
         for line in self.lines() {
-            script += &format!("printf '%s\\n' {}\n", in_shell(&line));
+            // Spending takes time.
+            let pause = if line.contains(r#""costUsd":null"#) { "" } else { "sleep 0.3\n" };
+            script += &format!("{pause}printf '%s\\n' {}\n", in_shell(&line));
         }
         script += &match &self.end {
             End::Missing => return None,

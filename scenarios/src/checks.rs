@@ -141,6 +141,19 @@ impl Player<'_> {
         })
     }
 
+    /// The question that waits about an event, else the approval of its run.
+    ///
+    /// # Errors
+    /// No such event, or a request that fails.
+    pub async fn asked_about(&mut self, name: &str) -> Result<String, Mismatch> {
+        let event = self.event(name).await?;
+        let open = self.get("/personal-assistant/api/approvals?state=pending").await?;
+        let open = open["approvals"].as_array().cloned().unwrap_or_default();
+        let waiting = open.iter().find(|row| row["eventId"] == event["id"]).map(|row| &row["id"]);
+        let id = waiting.unwrap_or(&event["approvalId"]);
+        Ok(id.as_str().unwrap_or_default().to_owned())
+    }
+
     async fn events(&mut self) -> Result<Vec<Value>, Mismatch> {
         let answer = self.get(EVENTS).await?;
         Ok(answer["events"].as_array().cloned().unwrap_or_default())

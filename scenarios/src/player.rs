@@ -137,8 +137,7 @@ impl Player<'_> {
         under: &str,
         name: &str,
     ) -> Result<(), Mismatch> {
-        let approval =
-            self.event(under).await?["approvalId"].as_str().unwrap_or_default().to_owned();
+        let approval = self.asked_about(under).await?;
         let asks = |host: &dyn Host| {
             if approval.is_empty() { None } else { host.telegram().question(&approval) }
         };

@@ -34,17 +34,8 @@ pub const FORMS: &[Form<Deed>] = &[
     },
     Form { text: "NAME is delivered again", read: |v| Ok(Deed::Repeat { name: v[0].clone() }) },
     Form { text: "a forger sends \"TEXT\"", read: |v| Ok(Deed::Forge { text: v[0].clone() }) },
-    Form {
-        text: "WHO presses BUTTON under NAME as PRESS",
-        read: |v| {
-            Ok(Deed::Press {
-                who: person(&v[0])?,
-                button: v[1].clone(),
-                under: v[2].clone(),
-                name: v[3].clone(),
-            })
-        },
-    },
+    Form { text: "WHO presses BUTTON under NAME as PRESS", read: press },
+    Form { text: "WHO presses \"BUTTON\" under NAME as PRESS", read: press },
     Form {
         text: "PRESS is answered \"TEXT\"",
         read: |v| Ok(Deed::PressAnswered { name: v[0].clone(), text: v[1].clone() }),
@@ -101,6 +92,15 @@ pub const FORMS: &[Form<Deed>] = &[
 
 /// The owner's Telegram id, the only approver of the stories' endpoint.
 pub const OWNER: &str = "700100200";
+
+fn press(v: &[String]) -> Result<Deed, String> {
+    Ok(Deed::Press {
+        who: person(&v[0])?,
+        button: v[1].clone(),
+        under: v[2].clone(),
+        name: v[3].clone(),
+    })
+}
 
 fn person(word: &str) -> Result<String, String> {
     match word {

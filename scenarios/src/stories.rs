@@ -17,6 +17,7 @@ macro_rules! each_story {
             dead_letter_and_replay => "08-dead-letter-and-replay.md",
             restart_in_the_middle => "09-restart-in-the-middle.md",
             telegram_has_a_bad_minute => "10-telegram-has-a-bad-minute.md",
+            runs_that_cost_more_than_they_may => "11-runs-that-cost-more-than-they-may.md",
         }
     };
     ($play:path; $($name:ident => $file:literal,)+) => {

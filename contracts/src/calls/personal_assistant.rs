@@ -5,7 +5,7 @@ use crate::Scope::{Agent, Gateway, Operator, Viewer};
 use crate::approval::{
     Approval, ApprovalList, ApprovalsQuery, ApproveAnswer, ApproveRequest, ClaimAnswer,
     ClaimRequest, DecideRequest, GivenUpAnswer, GivenUpRequest, PressAnswer, PressRequest,
-    RenewedAnswer, RenewedRequest, SettleAnswer, SettleRequest, WaitQuery,
+    SettleAnswer, SettleRequest, WaitQuery,
 };
 use crate::backup::{Backup, BackupList, RestoreRequest, Restored};
 use crate::budget::{BudgetAnswer, BudgetText, BudgetTextRequest, BudgetUpdate};
@@ -16,6 +16,7 @@ use crate::halt::{
 };
 use crate::monitoring::{AssistantStatus, LedgerStats, SinceQuery};
 use crate::routing::{TieAnswer, TieRequest};
+use crate::task::{RenewAnswer, RenewClaimRequest, RenewedAnswer, RenewedRequest};
 use crate::{ApprovalId, TaskId};
 
 const OWNER: Access = Access::Scopes(&[Operator]);
@@ -88,6 +89,15 @@ calls! { PersonalAssistant:
         request: SettleRequest,
         reply: SettleAnswer,
         example: r#"{"claimToken": "9d1c", "actualCost": 0.12, "outcome": "success"}"#,
+    }
+    /// Renew the claim of a run without a lease, with its cost so far; learn whether it goes on.
+    Post RenewClaim "/api/tasks/{id}/renew" {
+        access: GATEWAY,
+        idempotent: true,
+        params: TaskId,
+        request: RenewClaimRequest,
+        reply: RenewAnswer,
+        example: r#"{"claimToken": "9d1c", "costMicros": 120000}"#,
     }
     /// Halt one task, or everything.
     Post Halt "/api/halt" {

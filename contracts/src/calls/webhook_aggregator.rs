@@ -101,7 +101,7 @@ calls! { WebhookAggregator:
         params: TaskId,
         request: RenewRequest,
         reply: RenewAnswer,
-        example: r#"{"epoch": 1, "progress": "half of the tests pass"}"#,
+        example: r#"{"epoch": 1, "progress": "half of the tests pass", "costMicros": 120000}"#,
     }
     /// Report the result of a run; the same again is answered the same.
     Post FinishTask "/api/tasks/{id}/result" {

@@ -24,6 +24,7 @@ pub struct MemoryPrograms {
     scripts: Mutex<HashMap<String, ScriptedProgram>>,
     started: Mutex<Vec<ProgramSpec>>,
     stopped: Arc<Mutex<Vec<String>>>,
+    rests: Arc<Mutex<Vec<bool>>>,
 }
 
 impl MemoryPrograms {
@@ -39,6 +40,10 @@ impl MemoryPrograms {
     pub fn stopped(&self) -> Vec<String> {
         self.stopped.lock().unwrap().clone()
     }
+    /// Each freeze (true) and thaw (false), in order.
+    pub fn rests(&self) -> Vec<bool> {
+        self.rests.lock().unwrap().clone()
+    }
 }
 
 struct ScriptedRun {
@@ -47,6 +52,7 @@ struct ScriptedRun {
     end: Option<ProgramEvent>,
     never: Notify,
     stopped: Arc<Mutex<Vec<String>>>,
+    rests: Arc<Mutex<Vec<bool>>>,
 }
 
 #[async_trait]
@@ -63,6 +69,10 @@ impl Running for ScriptedRun {
     async fn stop(&mut self) -> PortResult<()> {
         self.stopped.lock().unwrap().push(self.task.clone());
         self.end = Some(ProgramEvent::Exited { code: None, stderr: String::new() });
+        Ok(())
+    }
+    async fn rest(&mut self, rests: bool) -> PortResult<()> {
+        self.rests.lock().unwrap().push(rests);
         Ok(())
     }
 }
@@ -85,6 +95,7 @@ impl Programs for MemoryPrograms {
             end,
             never: Notify::new(),
             stopped: self.stopped.clone(),
+            rests: self.rests.clone(),
         }))
     }
     fn exists(&self, program: &str) -> bool {

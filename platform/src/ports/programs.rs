@@ -105,6 +105,9 @@ pub trait Running: Send {
     /// Stops it with everything it started, first with SIGTERM, then with SIGKILL; returns when all
     /// of them have ended.
     async fn stop(&mut self) -> PortResult<()>;
+    /// Freezes it with everything it started (`true`), or lets all of it go on. Frozen time does
+    /// not count for its time limit; a frozen program can be stopped.
+    async fn rest(&mut self, rests: bool) -> PortResult<()>;
 }
 
 /// Starts programs.

@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Variables that every program gets, if the gateway has them.
 const ALWAYS: [&str; 4] = ["PATH", "HOME", "LANG", "TERM"];
@@ -211,16 +211,18 @@ impl Programs for NativePrograms {
         };
         let (events, receiver) = mpsc::channel(WAITING_LINES);
         let (stop, stopped) = oneshot::channel();
+        let (rest, rests) = watch::channel(false);
         let session = Session::start(
             Start { binary: &self.binary, program: &program, environment, orders, made },
             spec,
+            rests,
         )
         .await?;
         tokio::spawn(async move {
             session.drive(events, stopped).await;
             drop(relays);
         });
-        Ok(Box::new(NativeRun { events: receiver, stop: Some(stop), end: None }))
+        Ok(Box::new(NativeRun { events: receiver, stop: Some(stop), rest, end: None }))
     }
     fn exists(&self, program: &str) -> bool {
         self.find(program).is_some()
@@ -231,6 +233,7 @@ impl Programs for NativePrograms {
 struct NativeRun {
     events: mpsc::Receiver<ProgramEvent>,
     stop: Option<oneshot::Sender<()>>,
+    rest: watch::Sender<bool>,
     end: Option<ProgramEvent>,
 }
 
@@ -258,6 +261,11 @@ impl Running for NativeRun {
             }
         }
         self.end.get_or_insert(ProgramEvent::Exited { code: None, stderr: String::new() });
+        Ok(())
+    }
+    async fn rest(&mut self, rests: bool) -> PortResult<()> {
+        // An ended program has nobody left to hear it.
+        let _ = self.rest.send(rests);
         Ok(())
     }
 }

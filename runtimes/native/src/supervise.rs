@@ -12,7 +12,7 @@
 //!
 //! | descriptor | is |
 //! | --- | --- |
-//! | 0 | a socket to the gateway: in come the orders and the program's standard input (`orders.rs`); its end means stop. Out go `started PID`, `failed REASON`, `exited code N` or `exited signal N`, one a line |
+//! | 0 | a socket to the gateway: in come the orders and the program's standard input (`orders.rs`), then a byte for each freeze and thaw; its end means stop. Out go `started PID`, `failed REASON`, `exited code N` or `exited signal N`, one a line |
 //! | 1, 2 | the program's own, handed on |
 //!
 //! The socket closes when the gateway's process ends for any reason. `PR_SET_PDEATHSIG` would not
@@ -32,6 +32,8 @@ use ending::{
     End, GRACE_MS, LEFTOVER_GRACE_MS, LOOK_EVERY_MS, NOT_STARTED, stop_at_end, stop_signals,
 };
 use orders::{own_control, tell};
+
+pub use ending::{FREEZE, THAW};
 
 use nix::sys::signal::{SigSet, Signal, kill, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -105,7 +107,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> i32 {
         std::thread::spawn(move || stdin.write_all(&input));
     }
     match control.try_clone() {
-        Ok(watched) => std::thread::spawn(move || stop_at_end(watched)),
+        Ok(watched) => {
+            std::thread::spawn(move || stop_at_end(watched, |rests| freeze_or_thaw(pid, rests)))
+        }
         Err(_) => return abandon(&mut child),
     };
     let end = supervise(pid, &signals);
@@ -199,6 +203,16 @@ fn freeze(program: Pid, ended: bool) {
         for pid in fresh {
             let _ = kill(pid, Signal::SIGSTOP);
         }
+    }
+}
+
+/// Freezes everything of the program, or lets it go on.
+fn freeze_or_thaw(program: Pid, rests: bool) {
+    if rests {
+        return freeze(program, false);
+    }
+    for pid in below_us(program, false) {
+        let _ = kill(pid, Signal::SIGCONT);
     }
 }
 

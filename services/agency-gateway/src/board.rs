@@ -20,6 +20,10 @@ const EVENTS_KEPT: usize = 200;
 pub enum StopReason {
     /// The owner halted it.
     Halted,
+    /// Its cost does not fit the budget or its limit any more.
+    Budget,
+    /// The owner declined more money for it, or stopped it.
+    Declined,
     /// A newer lease of this task exists.
     Stale,
     /// Its lease expired without a renewal.

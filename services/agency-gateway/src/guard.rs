@@ -1,16 +1,17 @@
 //! Guards one run: renews its lease, notices halts, and says when the run must stop.
 //!
 //! A leased run renews at webhook-aggregator, which answers whether to cancel. A run requested over
-//! HTTP has no lease and checks the halts of personal-assistant at the same interval. Either stops
-//! itself after a lease's duration without an answer (fencing: another gateway may have the task by
-//! then).
+//! HTTP has no lease and renews its claim at personal-assistant. Both renew at once when the cost
+//! exceeds the limit or something was halted. Either stops itself after a lease's duration without
+//! an answer (fencing: another gateway may have the task by then).
 
 use crate::board::{StopReason, Ticket};
+use crate::purse::Purse;
 use crate::{Deps, report};
-use contracts::TaskId;
-use contracts::calls::personal_assistant::ListHalts;
+use contracts::calls::personal_assistant::RenewClaim;
 use contracts::calls::webhook_aggregator::RenewTask;
-use contracts::task::{LEASE_MS, RENEW_EVERY_MS, RenewAnswer, RenewRequest};
+use contracts::task::{RENEW_EVERY_MS, RenewAnswer, RenewClaimRequest, RenewRequest, StopCause};
+use contracts::{Micros, TaskId};
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use platform::backoff::Exponential;
@@ -20,17 +21,21 @@ use std::sync::{Mutex, PoisonError};
 
 /// Between attempts to renew a lease.
 const BACKOFF: Exponential = Exponential { first_ms: 500, max_ms: 3_000 };
+/// Between renewals while the owner is asked for more money.
+const RENEW_PAUSED_MS: i64 = 2_000;
 /// The key that the control plane fires when something was halted.
 const HALTS: &str = "halts";
 
 /// How a run is tied to the control plane.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Tie {
     Lease {
         epoch: u32,
     },
     /// Requested over HTTP.
-    Direct,
+    Direct {
+        claim_token: String,
+    },
 }
 
 /// The guard of one run.
@@ -40,6 +45,8 @@ pub(crate) struct Guard<'a> {
     tie: Tie,
     /// The newest progress line not yet sent.
     note: Mutex<Option<String>>,
+    /// Its money.
+    pub(crate) purse: Purse,
     times: Mutex<Times>,
 }
 
@@ -65,7 +72,14 @@ impl<'a> Guard<'a> {
             until_ms: since_ms + lease_ms,
             failures: 0,
         };
-        Self { deps, task, tie, note: Mutex::default(), times: Mutex::new(times) }
+        Self {
+            deps,
+            task,
+            tie,
+            note: Mutex::default(),
+            purse: Purse::default(),
+            times: Mutex::new(times),
+        }
     }
     /// Stores a progress line for the next renewal.
     pub(crate) fn note(&self, line: &str) {
@@ -103,14 +117,14 @@ impl<'a> Guard<'a> {
         let (signal, clock) = (&*self.deps.signal, &self.deps.clock);
         let mut wait = begin_wait(signal, HALTS, self.times().renew_ms).await;
         loop {
-            wait.await;
+            select(wait, pin!(self.purse.is_due())).await;
             // Started before the renewal, so that a halt during it is not missed but renews once
             // more.
             wait = begin_wait(signal, HALTS, clock.now_ms() + RENEW_EVERY_MS).await;
             if let Some(why) = self.renew().await {
                 return why;
             }
-            if self.times().failures > 0 {
+            if self.times().failures > 0 || self.purse.is_paused() {
                 let sooner = clock.sleep_until(self.times().renew_ms);
                 wait = select(wait, sooner).map(|_| ()).boxed();
             }
@@ -120,22 +134,33 @@ impl<'a> Guard<'a> {
     async fn renew(&self) -> Option<StopReason> {
         let sent_ms = self.deps.clock.now_ms();
         let mut times = self.times();
-        let answer =
-            match select(pin!(self.ask()), self.deps.clock.sleep_until(times.until_ms)).await {
-                Either::Left((answer, _)) => answer,
-                Either::Right(((), _)) => return Some(StopReason::LeaseLost),
-            };
+        let spent = self.purse.spent();
+        let answer = match select(
+            pin!(self.ask(spent)),
+            self.deps.clock.sleep_until(times.until_ms),
+        )
+        .await
+        {
+            Either::Left((answer, _)) => answer,
+            Either::Right(((), _)) => return Some(StopReason::LeaseLost),
+        };
         let now = self.deps.clock.now_ms();
         match answer {
             Ok(answer) => {
                 // The lease counts from the request, not from the response, because the server's
                 // clock started earlier.
+                self.purse.hear(spent, &answer);
+                let next_ms = if self.purse.is_paused() { RENEW_PAUSED_MS } else { RENEW_EVERY_MS };
                 self.set(Times {
-                    renew_ms: sent_ms + RENEW_EVERY_MS,
+                    renew_ms: sent_ms + next_ms,
                     until_ms: sent_ms + answer.lease_ms,
                     failures: 0,
                 });
-                answer.cancel.then_some(StopReason::Halted)
+                answer.cancel.then_some(match answer.reason {
+                    Some(StopCause::Budget) => StopReason::Budget,
+                    Some(StopCause::Stopped) => StopReason::Declined,
+                    Some(StopCause::Halted) | None => StopReason::Halted,
+                })
             }
             Err(error) if self.is_stale(&error) => Some(StopReason::Stale),
             Err(error) => {
@@ -153,19 +178,17 @@ impl<'a> Guard<'a> {
             && matches!(error.status(), Some(404 | 409))
             && !report::may_pass(error)
     }
-    async fn ask(&self) -> Result<RenewAnswer, CallError> {
-        match self.tie {
+    async fn ask(&self, spent: Option<Micros>) -> Result<RenewAnswer, CallError> {
+        let cost_micros = spent.map(|cost| cost.0);
+        match &self.tie {
             Tie::Lease { epoch } => {
                 let progress = self.note.lock().unwrap_or_else(PoisonError::into_inner).take();
-                let request = RenewRequest { epoch, progress, cost_micros: None };
+                let request = RenewRequest { epoch: *epoch, progress, cost_micros };
                 self.deps.calls.ask::<RenewTask>(self.task, &request).await
             }
-            Tie::Direct => {
-                let list = self.deps.calls.ask::<ListHalts>(&(), &()).await?;
-                let target = format!("task:{}", self.task);
-                let mine =
-                    list.halts.iter().any(|row| row.target == target && row.resumed_at.is_none());
-                Ok(RenewAnswer { cancel: list.all || mine, lease_ms: LEASE_MS })
+            Tie::Direct { claim_token } => {
+                let request = RenewClaimRequest { claim_token: claim_token.clone(), cost_micros };
+                self.deps.calls.ask::<RenewClaim>(self.task, &request).await
             }
         }
     }

@@ -5,7 +5,7 @@
 //! hands the result back. [`router`] is for the owner's own programs on the same machine.
 //!
 //! * `lease.rs` takes work, `run.rs` carries one task out, `guard.rs` keeps its lease and hears of
-//!   halts, `report.rs` repeats what must be acknowledged.
+//!   halts, `purse.rs` knows its money, `report.rs` repeats what must be acknowledged.
 //! * `board.rs` knows what runs here; the endpoints `run_task.rs`, `tasks.rs`, `halt.rs`,
 //!   `health.rs` read it.
 //! * `runner.rs` says what a runner is, `runners.rs` has all of them, `config.rs` gives each agent
@@ -19,6 +19,7 @@ mod halt;
 mod health;
 mod lease;
 mod program;
+mod purse;
 mod report;
 mod run;
 mod run_task;

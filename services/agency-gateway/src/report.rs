@@ -1,12 +1,12 @@
 //! Calls that must be acknowledged: retried with back-off until the server answers yes or no.
 
 use crate::Deps;
-use contracts::TaskId;
 use contracts::approval::SettleRequest;
 use contracts::calls::Call;
 use contracts::calls::personal_assistant::Settle;
 use contracts::calls::webhook_aggregator::FinishTask;
 use contracts::task::ResultRequest;
+use contracts::{Micros, TaskId};
 use futures_util::future::{Either, select};
 use platform::backoff::Exponential;
 use platform::ports::CallError;
@@ -25,9 +25,10 @@ pub(crate) fn may_pass(error: &CallError) -> bool {
     }
 }
 
-/// Posts the cost of a run. A refusal is only logged, because the gateway cannot resolve it.
-pub(crate) async fn settle(deps: &Deps, task: &TaskId, request: &SettleRequest) {
-    until_answered::<Settle>(deps, task, request).await;
+/// Posts the cost of a run; returns the posted amount. A refusal is only logged, because the
+/// gateway cannot resolve it.
+pub(crate) async fn settle(deps: &Deps, task: &TaskId, request: &SettleRequest) -> Option<Micros> {
+    Some(until_answered::<Settle>(deps, task, request).await?.posted)
 }
 
 /// Reports a result. A stale epoch also counts as an answer: another lease reports instead.
@@ -36,16 +37,16 @@ pub(crate) async fn result(deps: &Deps, task: &TaskId, request: &ResultRequest) 
 }
 
 /// The same report may arrive twice, so the compiler takes only calls that are idempotent.
-async fn until_answered<C>(deps: &Deps, task: &TaskId, request: &C::Request)
+async fn until_answered<C>(deps: &Deps, task: &TaskId, request: &C::Request) -> Option<C::Reply>
 where
-    C: Call<Params = TaskId, Request: serde::Serialize + Sync>,
+    C: Call<Params = TaskId, Request: serde::Serialize + Sync, Reply: serde::de::DeserializeOwned>,
 {
     const { assert!(C::IDEMPOTENT, "only an idempotent call may be repeated") };
     let path = C::PATH;
     let mut failures = 0;
     loop {
-        match deps.calls.tell::<C>(task, request).await {
-            Ok(()) => return,
+        match deps.calls.ask::<C>(task, request).await {
+            Ok(reply) => return Some(reply),
             Err(error) if may_pass(&error) => {
                 failures += 1;
                 tracing::warn!(%error, path, %task, failures, "a report was not acknowledged; it will be repeated");
@@ -53,7 +54,7 @@ where
             }
             Err(error) => {
                 tracing::warn!(%error, path, %task, "a report was refused");
-                return;
+                return None;
             }
         }
     }

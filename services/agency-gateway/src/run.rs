@@ -12,8 +12,8 @@ use crate::text::clip;
 use crate::{Deps, report};
 use contracts::approval::{ApprovalState, ClaimAnswer, ClaimRequest, Outcome, SettleRequest};
 use contracts::calls::personal_assistant::Claim;
-use contracts::task::{LEASE_MS, LeasedTask, ResultRequest};
-use contracts::{ApprovalId, ErrorCode, Problem};
+use contracts::task::{LEASE_MS, LeasedTask, ResultRequest, StopCause};
+use contracts::{ApprovalId, ErrorCode, Micros, Problem};
 use futures_util::future::{Either, select};
 use platform::backoff::Exponential;
 use platform::ports::{CallError, PortError, PortErrorKind};
@@ -47,6 +47,7 @@ pub(crate) async fn leased(deps: Deps, task: LeasedTask) {
         context: task.context,
         cost_limit: task.cost_limit,
     };
+    let mut reason = None;
     let finish = match claimed {
         // After the machine slept, its lease may belong to another gateway, so nothing starts.
         Ok(_) if deps.clock.now_ms() >= until_ms => {
@@ -57,7 +58,10 @@ pub(crate) async fn leased(deps: Deps, task: LeasedTask) {
             return;
         }
         Ok(claim) => carry_out(&deps, &job, claim, &guard, &ticket).await,
-        Err(CallError::Refused(problem)) if !comes_back(&problem) => refused(&problem),
+        Err(CallError::Refused(problem)) if !comes_back(&problem) => {
+            reason = refused_for(&problem);
+            refused(&problem)
+        }
         Err(error) => {
             // Nothing ran, and the lease expires by itself. The task is requeued when the assistant
             // answers again, or with a new approval.
@@ -77,6 +81,7 @@ pub(crate) async fn leased(deps: Deps, task: LeasedTask) {
         text: finish.text.clone(),
         actual_cost: finish.actual_cost,
         usage: finish.usage.clone(),
+        reason: reason.or_else(|| cause_of(&finish, &guard)),
     };
     guard.keep_while(report::result(&deps, &job.task, &request)).await;
     ticket.finish(&finish, deps.clock.now_ms());
@@ -84,7 +89,8 @@ pub(crate) async fn leased(deps: Deps, task: LeasedTask) {
 
 /// Runs a task requested over HTTP with a claimed approval.
 pub(crate) async fn direct(deps: Deps, job: Job, claim: ClaimAnswer, ticket: Ticket) {
-    let guard = Guard::new(&deps, &job.task, Tie::Direct, deps.clock.now_ms(), LEASE_MS);
+    let tie = Tie::Direct { claim_token: claim.claim_token.clone() };
+    let guard = Guard::new(&deps, &job.task, tie, deps.clock.now_ms(), LEASE_MS);
     let finish = carry_out(&deps, &job, claim, &guard, &ticket).await;
     ticket.finish(&finish, deps.clock.now_ms());
 }
@@ -155,7 +161,10 @@ fn refused(problem: &Problem) -> Finish {
         ErrorCode::Halted => {
             return Finish::free(Outcome::Cancelled, "Not started: work is halted.");
         }
-        ErrorCode::BudgetExhausted => "Not started: the budget no longer covers it.".to_owned(),
+        ErrorCode::BudgetExhausted => {
+            let text = format!("Not started: the budget no longer covers it. {}", problem.detail);
+            return Finish::free(Outcome::Cancelled, text.trim());
+        }
         ErrorCode::NotApproved => {
             format!("Not started: it is not approved (any more). {}", problem.detail)
         }
@@ -167,6 +176,20 @@ fn refused(problem: &Problem) -> Finish {
     Finish::free(Outcome::Failed, text.trim())
 }
 
+fn refused_for(problem: &Problem) -> Option<StopCause> {
+    match problem.code {
+        ErrorCode::Halted => Some(StopCause::Halted),
+        ErrorCode::BudgetExhausted => Some(StopCause::Budget),
+        _ => None,
+    }
+}
+
+/// Why a run was cancelled, if the server ended it.
+fn cause_of(finish: &Finish, guard: &Guard<'_>) -> Option<StopCause> {
+    let cause = guard.purse.cause().filter(|_| finish.outcome == Outcome::Cancelled)?;
+    Some(cause.why)
+}
+
 /// Runs the agent and posts its cost.
 async fn carry_out(
     deps: &Deps,
@@ -175,10 +198,13 @@ async fn carry_out(
     guard: &Guard<'_>,
     ticket: &Ticket,
 ) -> Finish {
+    guard.purse.allow(claim.cost_limit);
     let mut finish = match ticket.stop_reason() {
         Some(why) => Finish::free(outcome_of(why), stop_text(why)),
         None => drive(deps, job, guard, ticket).await,
     };
+    // A run that ends without a total has cost what it reported on the way.
+    finish.actual_cost = finish.actual_cost.or_else(|| guard.purse.spent());
     finish.text = clip(&finish.text, TEXT_BYTES_MAX);
     let request = SettleRequest {
         claim_token: claim.claim_token,
@@ -186,7 +212,9 @@ async fn carry_out(
         usage: finish.usage.clone(),
         outcome: finish.outcome,
     };
-    guard.keep_while(report::settle(deps, &job.task, &request)).await;
+    let posted = guard.keep_while(report::settle(deps, &job.task, &request)).await;
+    // Without a reported cost the ledger says what the run counts as.
+    finish.actual_cost = finish.actual_cost.or(posted);
     finish
 }
 
@@ -198,7 +226,11 @@ async fn drive(deps: &Deps, job: &Job, guard: &Guard<'_>, ticket: &Ticket) -> Fi
     // Starting is short and never cut off: a program half started could not be stopped.
     let mut run = deps.config.runner(&job.agent).start(&tools, job).await;
     let mut watch = watch;
+    let mut last = None;
     loop {
+        if let Err(why) = afford(&mut *run, &mut watch, guard).await {
+            return stop(&mut *run, why, job, guard, last).await;
+        }
         // The guard is polled first, so that a run with continuous output cannot starve it.
         let event = match select(&mut watch, run.next()).await {
             Either::Left((why, _)) => Err(why),
@@ -209,22 +241,85 @@ async fn drive(deps: &Deps, job: &Job, guard: &Guard<'_>, ticket: &Ticket) -> Fi
                 let line = clip(&line, PROGRESS_BYTES_MAX);
                 guard.note(&line);
                 ticket.progress(&line, deps.clock.now_ms());
+                last = Some(line);
             }
+            Ok(RunEvent::Cost(cost)) => guard.purse.spend(cost),
             Ok(RunEvent::Finished(finish)) => return finish,
-            Err(why) => return stop(&mut *run, why, job).await,
+            Err(why) => return stop(&mut *run, why, job, guard, last).await,
         }
     }
 }
 
-async fn stop(run: &mut dyn Run, why: StopReason, job: &Job) -> Finish {
+/// Waits while the run has cost more than it may, until the server has granted more or ended it.
+/// Its output is not read meanwhile. While the owner is asked, everything of it rests.
+async fn afford(
+    run: &mut dyn Run,
+    watch: &mut (impl Future<Output = StopReason> + Unpin),
+    guard: &Guard<'_>,
+) -> Result<(), StopReason> {
+    let mut rests = false;
+    loop {
+        let changed = guard.purse.changed();
+        if !guard.purse.must_wait() {
+            break;
+        }
+        if guard.purse.is_paused() && !rests {
+            run.rest(true).await;
+            rests = true;
+        }
+        if let Either::Left((why, _)) = select(&mut *watch, changed).await {
+            return Err(why);
+        }
+    }
+    if rests {
+        run.rest(false).await;
+    }
+    Ok(())
+}
+
+async fn stop(
+    run: &mut dyn Run,
+    why: StopReason,
+    job: &Job,
+    guard: &Guard<'_>,
+    last: Option<String>,
+) -> Finish {
     tracing::info!(task = %job.task, agent = %job.agent, ?why, "a run is stopped");
-    let actual_cost = run.stop().await;
-    Finish { actual_cost, ..Finish::new(outcome_of(why), stop_text(why)) }
+    let stopped = run.stop().await;
+    let spent = stopped.cost.or_else(|| guard.purse.spent());
+    let text = match why {
+        StopReason::Budget | StopReason::Declined => {
+            let said = stopped.text.or_else(|| last.map(|line| format!("It was at: {line}")));
+            let detail = guard.purse.cause().and_then(|cause| cause.detail);
+            ended_early(job, spent, said, detail)
+        }
+        _ => stop_text(why).to_owned(),
+    };
+    Finish { actual_cost: spent, usage: stopped.usage, ..Finish::new(outcome_of(why), text) }
+}
+
+/// The work of a run until its money ended, and why it ended.
+fn ended_early(
+    job: &Job,
+    spent: Option<Micros>,
+    said: Option<String>,
+    detail: Option<String>,
+) -> String {
+    let after = spent.map(|spent| format!(" after spending {spent}")).unwrap_or_default();
+    let why = detail.map(|detail| format!(" {detail}")).unwrap_or_default();
+    let end = format!("{} was stopped{after}.{why}", job.agent);
+    // The end must survive the clipping of a long text.
+    let said = said.map(|said| clip(&said, TEXT_BYTES_MAX - end.len() - 2));
+    said.map_or_else(|| end.clone(), |said| format!("{said}\n\n{end}"))
 }
 
 fn outcome_of(why: StopReason) -> Outcome {
     match why {
-        StopReason::Halted | StopReason::Shutdown | StopReason::Stale => Outcome::Cancelled,
+        StopReason::Halted
+        | StopReason::Budget
+        | StopReason::Declined
+        | StopReason::Shutdown
+        | StopReason::Stale => Outcome::Cancelled,
         StopReason::LeaseLost => Outcome::Failed,
     }
 }
@@ -232,6 +327,7 @@ fn outcome_of(why: StopReason) -> Outcome {
 fn stop_text(why: StopReason) -> &'static str {
     match why {
         StopReason::Halted => "Stopped by the owner.",
+        StopReason::Budget | StopReason::Declined => "Stopped: it may not spend more.",
         StopReason::Shutdown => "Stopped because the gateway was shut down.",
         StopReason::Stale => "Stopped: another gateway has the task now.",
         StopReason::LeaseLost => "Stopped: the gateway could not reach the control plane in time.",

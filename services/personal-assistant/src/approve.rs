@@ -167,18 +167,21 @@ fn fingerprint(request: &ApproveRequest) -> ApiResult<String> {
 
 /// The decision of the owner's rules.
 pub fn ruling(deps: &Deps, who: Principal, request: &ApproveRequest, owner: &Owner) -> Ruling {
+    let agent = deps.config.agents.agent(&request.agent_type);
     let mut ask = Ask {
         agent: request.agent_type.as_str(),
         kind: &request.kind,
         operation: request.operation.as_deref(),
         estimated: request.estimated_cost,
         estimate_is_ours: who.is_service(ServiceName::WebhookAggregator),
-        price: deps.config.price(&request.agent_type),
+        price: agent.price,
         flat: owner.rules.cost_threshold.min(owner.daily),
+        max_cost: agent.max_cost,
     };
     if ask.is_for_the_owner() {
         // The run that asks has a price of its own; a tool call costs what the caller says.
         ask.price = Price::Known(Micros::ZERO);
+        ask.max_cost = None;
     }
     policy::rule(&ask, &owner.rules)
 }
@@ -349,11 +352,11 @@ impl Draft {
                  ELSE 'ruled' END) AS o, ?5 AS c)
              INSERT INTO approvals (id, task, fingerprint, digest, state, version, kind, agent, operation, description, arguments, estimated_u,
                  amount_u, declared_free, reason, code, policies, monitoring, requested_at, requested_by, expires_at, decided_at, decided_by,
-                 valid_until, attempt, channel, event_id)
+                 valid_until, attempt, channel, event_id, ask)
              SELECT ?2, ?1, c ->> 'fingerprint', c ->> 'digest', o ->> 'state', 1, c ->> 'kind', c ->> 'agent', c ->> 'operation',
                  c ->> 'description', c ->> 'arguments', c ->> 'estimated', c ->> 'amount', c ->> 'free', o ->> 'reason', o ->> 'code',
                  o ->> 'policies', c ->> 'monitoring', ?7, c ->> 'by', ?8, o ->> 'decidedAt', o ->> 'decidedBy', o ->> 'validUntil', ?6,
-                 c ->> 'channel', c ->> 'event'
+                 c ->> 'channel', c ->> 'event', c ->> 'ask'
              FROM turned WHERE true ON CONFLICT (task) DO NOTHING",
             halted = store::HALTED,
             too_many = stake::too_many("?5", "?7")
@@ -430,6 +433,7 @@ fn columns(
         "by": who.as_str(),
         "channel": channel.filter(|name| name.len() <= NAME_CHARS_MAX),
         "event": trusted.and_then(|context| context.event_id.as_ref()),
+        "ask": trusted.map(|context| json!(context.ask).to_string()),
     }))
 }
 

@@ -227,7 +227,7 @@ fn delivery(
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Choice {
     ApproveOrReject,
-    /// A question with two options.
+    /// Two other words than these, such as the options of a question.
     Two([String; 2]),
     /// Any other question, answered in words.
     Words,
@@ -238,6 +238,9 @@ impl Choice {
         #[derive(Deserialize)]
         struct Asked {
             options: Vec<String>,
+        }
+        if approval.tops_up.is_some() {
+            return Self::Two([format!("{} more", approval.amount()), "Stop".to_owned()]);
         }
         if approval.kind != QUESTION {
             return Self::ApproveOrReject;
@@ -283,6 +286,9 @@ fn again(row: &DeliveryRow, approval: &ApprovalRow, now_ms: i64, retry_ms: i64) 
 }
 
 fn text(approval: &ApprovalRow, now_ms: i64) -> ApiResult<String> {
+    if approval.tops_up.is_some() {
+        return more_money(approval, now_ms);
+    }
     let what = approval.operation.as_ref().unwrap_or(&approval.kind);
     let work = printable(&format!("{} · {what}", approval.agent));
     let shown = quoted(approval);
@@ -328,6 +334,31 @@ fn question(approval: &ApprovalRow, state: ApprovalState, shown: &str) -> String
         _ => "Answered",
     };
     format!("{end} ({by}):\n{shown}\n\n> {}", printable(&approval.reason))
+}
+
+/// The question whether a run may spend more, and its outcome.
+fn more_money(approval: &ApprovalRow, now_ms: i64) -> ApiResult<String> {
+    let (agent, more) = (printable(&approval.agent), approval.amount());
+    let by = approval.decided_by.as_deref().unwrap_or("nobody");
+    let shown = quoted(approval);
+    let end = match approval.state_at(now_ms)? {
+        ApprovalState::Pending => {
+            return Ok(format!(
+                "{agent} needs more money, and waits\n{shown}\n\n{}\nGo on for {more} more?\nUntil {} · {}",
+                approval.reason,
+                rfc3339(approval.expires_at),
+                approval.id
+            ));
+        }
+        ApprovalState::Rejected => format!("{agent} was stopped by {by}"),
+        ApprovalState::Expired => format!("{agent} was stopped: nobody decided in time"),
+        ApprovalState::Cancelled => format!("{agent} has ended"),
+        ApprovalState::Approved
+        | ApprovalState::Claimed
+        | ApprovalState::Consumed
+        | ApprovalState::Lapsed => format!("{more} more for {agent}, by {by}"),
+    };
+    Ok(format!("{end}\n{shown}\n\n{}", approval.id))
 }
 
 /// The description as a quote, so that no line of it passes for one of ours. It says how much is

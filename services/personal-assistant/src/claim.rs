@@ -1,19 +1,18 @@
-//! `POST /api/approvals/{id}/claim`: the only way from an approval to work. `/internal/renewed`:
-//! the work continues. `/internal/given-up`: its lease expired; had the work started?
+//! `POST /api/approvals/{id}/claim`: the only way from an approval to work. `/internal/given-up`:
+//! its lease expired; had the work started?
 //!
 //! The statements that record a claim also check it: no halt, the same digest, still valid, no
-//! other live claim, and the money held. After a claim's lease expires, another may follow while
-//! the approval is valid.
+//! other live claim, and the money held. After a claim's lease expires, its last known cost is
+//! posted, and another claim may follow while the approval is valid.
 
 use crate::decide::over_budget;
 use crate::ledger::{self, Amounts, Shortfall};
 use crate::store::{self, Answers, ApprovalRow, HALTED, SKEW_MS};
-use crate::{Deps, owner};
+use crate::{Deps, cut_off, owner};
 use axum::Json;
 use axum::extract::{Path, State};
 use contracts::approval::{
     ApprovalState, ClaimAnswer, ClaimRequest, GivenUp, GivenUpAnswer, GivenUpRequest,
-    RenewedAnswer, RenewedRequest,
 };
 use contracts::task::LEASE_MS;
 use contracts::{ErrorCode, Problem, TaskId};
@@ -97,6 +96,8 @@ pub async fn take(
     if deps.unwritten.covers(&TaskId::new(&seen.task)) {
         return Err(ClaimError::Halted);
     }
+    // The run before this claim may have cost something.
+    cut_off::post_due(deps, Some(&seen.task)).await?;
     let owner = owner::read(deps).await?;
     let now_ms = deps.clock.now_ms();
     let until_ms = now_ms + LEASE_MS + SKEW_MS;
@@ -106,9 +107,9 @@ pub async fn take(
     let bind = |statement: Statement| statement.bind(id).bind(digest);
     let batch = vec![
         ledger::ensure(&scopes),
-        bind(ledger::prolong(
+        bind(ledger::begin(
             &seen.task,
-            until_ms,
+            seen.amount(),
             now_ms,
             &format!("EXISTS (SELECT 1 FROM approvals a WHERE {})", claimable("?4", "?5", epoch)),
         )),
@@ -150,8 +151,10 @@ fn why_not(
         return Err(ClaimError::GivenUp);
     }
     match row.state_at(now_ms)? {
+        // It adds money to a run, and starts none.
+        state if row.tops_up.is_some() => Err(ClaimError::NotApproved(state)),
         ApprovalState::Approved => Ok(()),
-        ApprovalState::Claimed if row.lease_until.is_some_and(|until| until <= now_ms) => Ok(()),
+        ApprovalState::Claimed if row.lease_until.is_none_or(|until| until <= now_ms) => Ok(()),
         state @ (ApprovalState::Claimed | ApprovalState::Consumed) => {
             Err(ClaimError::Claimed(state))
         }
@@ -163,7 +166,8 @@ fn why_not(
 fn claimable(id: &str, digest: &str, epoch: Option<u32>) -> String {
     let lease = epoch.map(|epoch| format!(" AND a.epoch_min <= {epoch}")).unwrap_or_default();
     format!(
-        "a.id = {id} AND a.digest = {digest} AND a.valid_until > ?3 AND (a.state = 'approved' OR (a.state = 'claimed' AND a.lease_until <= ?3)){lease}"
+        "a.id = {id} AND a.digest = {digest} AND a.tops_up IS NULL AND a.valid_until > ?3
+         AND (a.state = 'approved' OR (a.state = 'claimed' AND a.lease_until IS NULL)){lease}"
     )
 }
 
@@ -201,12 +205,14 @@ pub async fn given_up(
         id,
         i64::from(request.epoch) + 1
     );
-    let mut answers =
-        Answers::of(&*deps.sql, vec![shut, store::approval_by_id(id), store::halted(&task)])
-            .await?;
+    let batch =
+        vec![shut, store::approval_by_id(id), store::halted(&task), cut_off::last_known(&task)];
+    let mut answers = Answers::of(&*deps.sql, batch).await?;
     answers.skip();
     let row: ApprovalRow = answers.one()?.ok_or_else(|| store::unreadable("approval"))?;
     let halted = answers.halted()?;
+    let cost =
+        answers.one::<cut_off::Last>()?.filter(|_| row.was_claimed()).map(|last| last.cost());
     let was = match row.state_at(now_ms)? {
         // A new run would be a new task, which this task's halt does not cover.
         _ if halted => GivenUp::Ended,
@@ -215,30 +221,5 @@ pub async fn given_up(
         ApprovalState::Lapsed => GivenUp::Lapsed,
         _ => GivenUp::Ended,
     };
-    Ok(Json(GivenUpAnswer { was }))
-}
-
-/// `POST /internal/renewed`: extends hold and lease of a claimed task.
-pub async fn renewed(
-    State(deps): State<Deps>,
-    JsonBody(request): JsonBody<RenewedRequest>,
-) -> ApiResult<Json<RenewedAnswer>> {
-    let now_ms = deps.clock.now_ms();
-    let until_ms = now_ms + LEASE_MS + SKEW_MS;
-    let task = request.task_id.as_str();
-    let claimed = "EXISTS (SELECT 1 FROM approvals a WHERE a.task = ?1 AND a.state = 'claimed')";
-    let lease = sql!(
-        format!(
-            "UPDATE approvals SET lease_until = MAX(lease_until, ?2) WHERE task = ?1 AND state = 'claimed' AND NOT {HALTED}
-             AND EXISTS (SELECT 1 FROM hold h WHERE h.task = ?1 AND h.exp > ?3) RETURNING id"
-        ),
-        task,
-        until_ms,
-        now_ms
-    );
-    let mut answers =
-        Answers::of(&*deps.sql, vec![ledger::prolong(task, until_ms, now_ms, claimed), lease])
-            .await?;
-    answers.skip();
-    Ok(Json(RenewedAnswer { renewed: answers.any(), task_id: request.task_id }))
+    Ok(Json(GivenUpAnswer { was, cost }))
 }

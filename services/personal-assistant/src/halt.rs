@@ -198,7 +198,7 @@ fn in_force(target: &str, order: &Order) -> Statement {
 fn stopped_meanwhile(task: &str, target: &str, now_ms: i64) -> Statement {
     sql!(
         "UPDATE halt SET level = 'stopped' WHERE target = ?1 AND resumed_at IS NULL AND level = 'accepted'
-         AND NOT EXISTS (SELECT 1 FROM approvals a JOIN hold h ON h.task = a.task WHERE a.task = ?2 AND a.state = 'claimed' AND h.exp > ?3)",
+         AND NOT EXISTS (SELECT 1 FROM approvals a WHERE a.task = ?2 AND a.state = 'claimed' AND a.lease_until > ?3)",
         target,
         task,
         now_ms
@@ -274,10 +274,10 @@ async fn halt_task(
     ))
 }
 
-/// Whether a claimed task still runs: its hold lives as long as its lease is renewed.
+/// Whether a claimed task still runs: its lease is renewed as long as it does.
 fn running(now: &str) -> String {
     format!(
-        "EXISTS (SELECT 1 FROM approvals a JOIN hold h ON h.task = a.task WHERE a.state = 'claimed' AND h.exp > {now})"
+        "EXISTS (SELECT 1 FROM approvals a WHERE a.state = 'claimed' AND a.lease_until IS NOT NULL AND a.lease_until > {now})"
     )
 }
 

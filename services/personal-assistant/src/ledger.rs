@@ -1,10 +1,11 @@
 //! The ledger: create a hold before work starts, post the cost when it ends, and keep no counter of
 //! holds.
 //!
-//! The held amount is the sum of the live holds, so an unsettled hold ends by its expiry and
-//! nothing leaks. Every function builds one statement, which callers put into the batch of the
-//! related state change. The statement that writes also checks whether the money suffices; no
-//! earlier read decides it.
+//! The held amount is the sum of the live holds. Before the run a hold ends by its expiry, so
+//! nothing leaks. Once the run has begun, its hold ends only with a posting: that of its
+//! settlement, or that of a run which was cut off (`cut_off.rs`). Every function builds one
+//! statement, which callers put into the batch of the related state change. The statement that
+//! writes also checks whether the money suffices; no earlier read decides it.
 
 use crate::config::{Config, DAILY_DEFAULT};
 use crate::window::{self, OutsideCalendar, Window};
@@ -17,6 +18,9 @@ use serde::{Deserialize, Serialize};
 
 /// The limit of an unlimited window; no sum of exact amounts exceeds it.
 pub const NO_LIMIT: i64 = 1 << 52;
+
+/// The expiry of the hold of a run that has begun: none.
+pub const BEGUN: i64 = 1 << 52;
 
 /// A window and its owner: all work, or one agent.
 #[derive(Clone, Debug, Serialize)]
@@ -139,21 +143,80 @@ pub fn reserve(order: Reserve<'_>, guard: &str) -> Statement {
         .bind(order.keys)
 }
 
-/// Extends the task's hold to `until_ms`. An expired hold is renewed only if the budget still
-/// covers it; a settled one (`exp = 0`) never. `guard` is one more condition, with parameters from
-/// `?4` on.
-pub fn prolong(task: &str, until_ms: i64, now_ms: i64, guard: &str) -> Statement {
+/// Turns the hold of a task into that of a begun run, at the approved amount. An expired hold only
+/// if the budget still covers it; a settled one (`exp = 0`) never. `guard` is one more condition,
+/// with parameters from `?4` on.
+pub fn begin(task: &str, amount: Micros, now_ms: i64, guard: &str) -> Statement {
     // The sums exclude the task's own rows, so the result is the same for each row of the
     // statement.
     let text = format!(
-        "UPDATE hold SET exp = MAX(exp, ?2)
+        "UPDATE hold SET exp = {BEGUN}, amt_u = ?2, limit_u = ?2
          WHERE task = ?1 AND exp > 0 AND NOT {halted} AND {guard}
-           AND (exp > ?3 OR NOT EXISTS (SELECT 1 FROM hold k LEFT JOIN budget b ON b.scope = k.scope
-                 WHERE k.task = ?1 AND (b.scope IS NULL OR (k.amt_u > 0 AND b.spent_u + k.amt_u
-                   + (SELECT COALESCE(SUM(h.amt_u), 0) FROM hold h WHERE h.scope = k.scope AND h.exp > ?3 AND h.task <> ?1) > b.limit_u))))",
-        halted = crate::store::HALTED
+           AND (exp > ?3 OR ?2 = 0 OR COALESCE({room} >= ?2, false))",
+        halted = crate::store::HALTED,
+        room = room("?1", "?3", "?1"),
     );
-    Statement::new(text).bind(task).bind(until_ms).bind(now_ms)
+    Statement::new(text).bind(task).bind(amount).bind(now_ms)
+}
+
+/// SQL: the amount that a task's scopes leave beside everybody else's holds; null if one of them is
+/// unknown. The holds of `apart` (a list) do not count.
+fn room(task: &str, now: &str, apart: &str) -> String {
+    format!(
+        "(SELECT CASE WHEN COUNT(*) = COUNT(b.scope) THEN MIN(b.limit_u - b.spent_u
+             - (SELECT COALESCE(SUM(h.amt_u), 0) FROM hold h WHERE h.scope = k.scope AND h.exp > {now} AND h.task NOT IN ({apart}))) END
+          FROM hold k LEFT JOIN budget b ON b.scope = k.scope WHERE k.task = {task})"
+    )
+}
+
+/// The cost of a run so far counts as held, also above its limit: it is spent. A no-op after the
+/// posting.
+pub fn count(task: &str, cost: Micros) -> Statement {
+    sql!(
+        format!(
+            "UPDATE hold SET limit_u = COALESCE(limit_u, amt_u), amt_u = MAX(amt_u, ?2), exp = {BEGUN}
+             WHERE task = ?1 AND exp > 1
+               AND EXISTS (SELECT 1 FROM approvals a WHERE a.task = ?1 AND a.state = 'claimed' AND a.lease_until IS NOT NULL)"
+        ),
+        task,
+        cost
+    )
+}
+
+/// More money for a run.
+#[derive(Clone, Copy, Debug)]
+pub struct TopUp<'a> {
+    pub task: &'a str,
+    /// The cost of the run so far: less is of no use to it.
+    pub need: Micros,
+    /// The limit to reach, if the budget covers it; else as far as the budget goes.
+    pub to: Micros,
+    /// A task whose hold passes over to this one; its own task if there is none.
+    pub from: &'a str,
+    pub now_ms: i64,
+}
+
+/// Raises the limit of a begun run, in all scopes or in none. Returns rows with `limit_u` if it
+/// did. Not during a halt. `guard` is one more condition, with parameters from `?6` on.
+pub fn top_up(order: TopUp<'_>, guard: &str) -> Statement {
+    let text = format!(
+        "UPDATE hold SET limit_u = MIN(?3, {room}), amt_u = MAX(amt_u, MIN(?3, {room}))
+         WHERE task = ?1 AND exp > ?5 AND COALESCE(limit_u, amt_u) < ?2 AND COALESCE({room} >= ?2, false)
+           AND NOT {halted} AND {guard} RETURNING limit_u",
+        room = room("?1", "?5", "?1, ?4"),
+        halted = crate::store::HALTED,
+    );
+    Statement::new(text)
+        .bind(order.task)
+        .bind(order.need)
+        .bind(order.to)
+        .bind(order.from)
+        .bind(order.now_ms)
+}
+
+/// Reads how much the budget leaves for a run in all, including its own hold; the column is `n`.
+pub fn room_for(task: &str, now_ms: i64) -> Statement {
+    Statement::new(format!("SELECT {} AS n", room("?1", "?2", "?1"))).bind(task).bind(now_ms)
 }
 
 /// One scope's amounts, micro-dollars.
@@ -209,58 +272,4 @@ pub fn shortfall(scopes: &[Scope], figures: &[Amounts], amount: Micros) -> Short
         resets_at: tight.map(|scope| rfc3339(scope.window.end_ms)).unwrap_or_default(),
         scope: tight.map(|scope| scope.key.clone()).unwrap_or_default(),
     }
-}
-
-/// The cost of a finished run.
-#[derive(Clone, Debug)]
-pub struct Posting<'a> {
-    pub task: &'a str,
-    /// Sequence number of the task's claim.
-    pub seq: i64,
-    pub amount: Micros,
-    pub outcome: &'a str,
-    pub reported: Option<Micros>,
-    pub unpriced: bool,
-    pub overrun: Micros,
-    pub usage: Option<String>,
-    pub at_ms: i64,
-    pub nonce: &'a str,
-}
-
-/// Posts it once: the ledger's row, the cost in every scope of the hold, the end of the hold, the
-/// end of the approval. The later statements act only for the batch whose nonce is in the row. A
-/// cost is recorded even above the hold or after its expiry: refusing would only hide it.
-pub fn post(posting: Posting<'_>) -> Vec<Statement> {
-    let mine = "EXISTS (SELECT 1 FROM posted p WHERE p.task = ?1 AND p.seq = ?2 AND p.nonce = ?3)";
-    // A late settlement of an earlier claim leaves the hold to the current claim.
-    let last = "?2 = (SELECT MAX(c.seq) FROM claim c WHERE c.task = ?1)";
-    let step = |text: String| {
-        Statement::new(text).bind(posting.task).bind(posting.seq).bind(posting.nonce)
-    };
-    let spent = format!(
-        "UPDATE budget SET spent_u = spent_u + ?4 WHERE scope IN (SELECT h.scope FROM hold h WHERE h.task = ?1) AND {mine}"
-    );
-    let ended = format!("UPDATE hold SET exp = 0 WHERE task = ?1 AND {mine} AND {last}");
-    let consumed = format!(
-        "UPDATE approvals SET actual_u = COALESCE(actual_u, 0) + ?4, state = CASE WHEN {last} THEN 'consumed' ELSE state END WHERE task = ?1 AND {mine}"
-    );
-    vec![
-        sql!(
-            "INSERT INTO posted (task, seq, amt_u, outcome, reported_u, unpriced, overrun_u, usage, at, nonce)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (task, seq) DO NOTHING",
-            posting.task,
-            posting.seq,
-            posting.amount,
-            posting.outcome,
-            posting.reported,
-            posting.unpriced,
-            posting.overrun,
-            posting.usage.clone(),
-            posting.at_ms,
-            posting.nonce
-        ),
-        step(spent).bind(posting.amount),
-        step(ended),
-        step(consumed).bind(posting.amount),
-    ]
 }

@@ -1,7 +1,8 @@
 //! Personal assistant: approvals, policy, budget ledger, halts, and the owner's chat.
 //!
 //! `approve` applies the rules and sets money aside; `ask` asks the owner; `decide` and `press`
-//! take the owner's word; `claim` lets a gateway begin, `settle` ends it; `halt` stops; `backups`
+//! take the owner's word; `claim` lets a gateway begin, `renew` and `top_up` watch what it costs,
+//! `settle` ends it, `cut_off` ends what never reports; `halt` stops; `backups`
 //! keeps copies of the tables. Nothing here approves or spends on an error.
 
 mod actor;
@@ -15,6 +16,7 @@ mod chat;
 mod claim;
 pub mod config;
 mod context;
+mod cut_off;
 mod decide;
 mod deps;
 mod expire;
@@ -25,13 +27,16 @@ mod mcp;
 mod model;
 mod owner;
 mod policy;
+mod posting;
 mod press;
+mod renew;
 mod settle;
 mod stake;
 mod stats;
 mod status;
 mod store;
 mod tie_break;
+mod top_up;
 mod unwritten;
 mod waiting;
 mod window;
@@ -64,6 +69,7 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .call(calls::Decide, decide::decide)
         .call(calls::Claim, claim::claim)
         .call(calls::Settle, settle::settle)
+        .call(calls::RenewClaim, renew::renew)
         .call(calls::Halt, halt::halt)
         .call(calls::Resume, halt::resume)
         .call(calls::ListHalts, halt::list)
@@ -80,7 +86,7 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .call(calls::BreakTie, tie_break::tie_break)
         .call(calls::CheckHalts, halt::check)
         .call(calls::ReportStopped, halt::stopped)
-        .call(calls::ReportRenewed, claim::renewed)
+        .call(calls::ReportRenewed, renew::renewed)
         .call(calls::ReportGivenUp, claim::given_up)
         .call(calls::ReadLedgerStats, stats::ledger_stats)
         .raw(REQUESTERS, "/mcp", post(mcp::serve).get(mcp::unsupported).delete(mcp::unsupported))
@@ -95,14 +101,18 @@ pub fn router(deps: Deps) -> Router {
     routes(&deps).finish(deps)
 }
 
-/// Once a second natively, once a minute by cron: pending approvals whose time is over end, what
-/// was not delivered to the chats is tried again. Three indexed look-ups when nothing is due. A
+/// Once a second natively, once a minute by cron: pending approvals whose time is over end, runs
+/// that were cut off are posted, deliveries to the chats that failed are retried. Four indexed
+/// look-ups when nothing is due. A
 /// failure is logged and tried again next time.
 pub async fn tick(deps: &Deps) {
     if let Err(error) = expire::expire_due(deps).await {
         tracing::warn!(problem = ?error.0, "expiring approvals failed; the next tick tries again");
     }
     halt::write_due(deps).await;
+    if let Err(error) = cut_off::post_due(deps, None).await {
+        tracing::warn!(problem = ?error.0, "posting the runs that were cut off failed; the next tick tries again");
+    }
     if let Err(error) = halt::confirm_all(deps).await {
         tracing::warn!(problem = ?error.0, "the halt could not be confirmed; the next tick tries again");
     }

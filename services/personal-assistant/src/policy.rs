@@ -17,6 +17,8 @@ pub const COST_THRESHOLD_DEFAULT: Micros = Micros(10_000_000);
 pub const TOOL_CALL: &str = "tool-call";
 /// Type of a question to the owner.
 pub const QUESTION: &str = "question";
+/// A step of more money for a run that began with none: $0.50.
+const STEP_DEFAULT: Micros = Micros(500_000);
 
 /// Names of rules, as listed in `policies`.
 pub mod id {
@@ -59,6 +61,8 @@ pub struct Ask<'a> {
     pub price: Price,
     /// Held if neither the caller nor the configuration has a price.
     pub flat: Micros,
+    /// The agent's own maximum, which no run exceeds.
+    pub max_cost: Option<Micros>,
 }
 
 impl Ask<'_> {
@@ -101,8 +105,13 @@ fn lists(list: &[String], name: &str) -> bool {
 
 /// The amount to hold. Fixed price: the larger of price and estimate. Token prices: the estimate
 /// plus a quarter, at least the cost of simple work. Unknown price: the estimate or the flat
-/// amount, never zero, so that an exhausted budget refuses it.
+/// amount, never zero, so that an exhausted budget refuses it. Never above the agent's maximum.
 pub fn amount(ask: &Ask<'_>) -> Micros {
+    let amount = wanted(ask);
+    ask.max_cost.map_or(amount, |most| amount.min(most))
+}
+
+fn wanted(ask: &Ask<'_>) -> Micros {
     match ask.price {
         Price::Known(price) => ask.estimated.max(price),
         // An estimate is a mean, so a quarter is added. Only the router may estimate simple work;
@@ -166,6 +175,73 @@ pub fn rule(ask: &Ask<'_>, rules: &Rules) -> Ruling {
             format!("Up to {amount} is within your cost threshold ({}).", rules.cost_threshold),
         ),
     }
+}
+
+/// The word of the rules on a run that has cost more than it may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MoreMoney {
+    /// It goes on, up to this cost.
+    Grant(Micros),
+    /// The owner is asked for so much more.
+    Ask { more: Micros, why: String },
+    /// It ends, for this reason.
+    Stop(String),
+}
+
+/// Judges a run that has cost `cost`, under the rules that would have judged this amount before the
+/// run. `first` is the amount that it began with: it is raised in steps of that size.
+pub fn more_money(ask: &Ask<'_>, rules: &Rules, cost: Micros, first: Micros) -> MoreMoney {
+    if let Some((_, _, reason)) = forbidden(ask, rules) {
+        return MoreMoney::Stop(reason);
+    }
+    let above =
+        |most| MoreMoney::Stop(format!("No run of {} may cost more than {most}.", ask.agent));
+    if let Some(most) = ask.max_cost.filter(|most| cost > *most) {
+        return above(most);
+    }
+    let step = if first > Micros::ZERO { first } else { STEP_DEFAULT };
+    let most = ask.max_cost.unwrap_or(Micros(i64::MAX));
+    let unasked = unasked(ask, rules).min(most);
+    if cost <= unasked {
+        return MoreMoney::Grant(cost.plus(step).min(unasked));
+    }
+    let asks = owner_wanted(ask, cost, rules);
+    let why = match asks.first() {
+        Some((_, reason)) => reason.clone(),
+        None => format!("Your rules approve up to {unasked} without asking."),
+    };
+    let more = step.max(round(Micros(cost.0 / 4))).min(most.minus(cost));
+    if more == Micros::ZERO {
+        return above(most);
+    }
+    MoreMoney::Ask { more, why }
+}
+
+/// The highest cost of this work that the rules approve without asking the owner.
+fn unasked(ask: &Ask<'_>, rules: &Rules) -> Micros {
+    if !owner_wanted(ask, Micros::ZERO, rules).is_empty() {
+        return Micros::ZERO;
+    }
+    match rules.risk_tolerance {
+        RiskTolerance::Conservative => Micros::ZERO,
+        RiskTolerance::Balanced => Micros(rules.cost_threshold.0 / 4),
+        RiskTolerance::Aggressive => rules.cost_threshold,
+    }
+}
+
+/// The next lower amount of 1, 2 or 5 with zeros behind it, which a person reads at a glance.
+fn round(amount: Micros) -> Micros {
+    let mut unit = 1;
+    while unit <= amount.0 / 10 {
+        unit *= 10;
+    }
+    let digit = match amount.0 / unit {
+        0 => 0,
+        1 => 1,
+        2..=4 => 2,
+        _ => 5,
+    };
+    Micros(digit * unit)
 }
 
 fn forbidden(ask: &Ask<'_>, rules: &Rules) -> Option<(&'static str, &'static str, String)> {
@@ -250,6 +326,7 @@ mod tests {
             estimate_is_ours: true,
             price: Price::Known(Micros::ZERO),
             flat: Micros(10_000_000),
+            max_cost: None,
         }
     }
     fn verdict(ask: &Ask<'_>, rules: &Rules) -> Verdict {
@@ -300,6 +377,62 @@ mod tests {
             (amount(&stranger), amount(&Ask { estimated: Micros(2_000_000), ..stranger })),
             (Micros(900_000), Micros(2_500_000))
         );
+    }
+
+    fn more(ask: &Ask<'_>, rules: &Rules, cost: i64) -> MoreMoney {
+        more_money(ask, rules, Micros(cost), Micros(500_000))
+    }
+
+    #[test]
+    fn policy_grants_more_money_in_steps_up_to_what_it_approves_without_asking() {
+        let (ask, rules) = (ask(0.5), rules());
+        assert_eq!(more(&ask, &rules, 600_000), MoreMoney::Grant(Micros(1_100_000)));
+        assert_eq!(more(&ask, &rules, 2_400_000), MoreMoney::Grant(Micros(2_500_000)));
+        assert!(matches!(
+            more(&ask, &rules, 2_500_001),
+            MoreMoney::Ask { more: Micros(500_000), .. }
+        ));
+        let MoreMoney::Ask { more: dollars, why } = more(&ask, &rules, 10_000_000) else {
+            panic!()
+        };
+        assert_eq!(
+            (dollars, why.as_str()),
+            (Micros(2_000_000), "Your rules approve up to $2.50 without asking.")
+        );
+        let free = more_money(&ask, &rules, Micros(1), Micros::ZERO);
+        assert_eq!(free, MoreMoney::Grant(Micros(500_001)), "a run that began with no money");
+    }
+
+    #[test]
+    fn policy_judges_more_money_like_the_amount_before_the_run() {
+        let aggressive = Rules { risk_tolerance: RiskTolerance::Aggressive, ..rules() };
+        assert_eq!(more(&ask(0.5), &aggressive, 9_900_000), MoreMoney::Grant(Micros(10_000_000)));
+        let asked = |ask: &Ask<'_>, rules: &Rules| {
+            assert!(matches!(more(ask, rules, 600_000), MoreMoney::Ask { .. }));
+        };
+        asked(&ask(0.5), &Rules { risk_tolerance: RiskTolerance::Conservative, ..rules() });
+        asked(
+            &ask(0.5),
+            &Rules { requires_human_approval: vec!["run".to_owned()], ..aggressive.clone() },
+        );
+        asked(&Ask { price: Price::Unknown, ..ask(0.5) }, &aggressive);
+        let blocked = Rules { blocked_operations: vec!["run".to_owned()], ..aggressive };
+        assert!(matches!(more(&ask(0.5), &blocked, 600_000), MoreMoney::Stop(_)));
+    }
+
+    #[test]
+    fn policy_never_exceeds_the_agents_own_maximum() {
+        let ask = Ask { max_cost: Some(Micros(1_000_000)), ..ask(3.0) };
+        assert_eq!(amount(&ask), Micros(1_000_000));
+        let rules = rules();
+        assert_eq!(more(&ask, &rules, 700_000), MoreMoney::Grant(Micros(1_000_000)));
+        assert_eq!(more(&ask, &rules, 1_000_000), MoreMoney::Grant(Micros(1_000_000)));
+        assert!(matches!(more(&ask, &rules, 1_000_001), MoreMoney::Stop(_)));
+        let high = Ask { max_cost: Some(Micros(3_000_000)), ..ask };
+        assert!(matches!(
+            more(&high, &rules, 2_800_000),
+            MoreMoney::Ask { more: Micros(200_000), .. }
+        ));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! `POST /api/tasks/{taskId}/settle`: posts the cost of a finished run once, even during a halt.
 
-use crate::Deps;
-use crate::ledger::{self, Posting};
+use crate::posting::{self, Posting};
 use crate::store::{self, Answers, ApprovalRow};
+use crate::{Deps, ask, top_up};
 use axum::Json;
 use axum::extract::{Path, State};
 use contracts::approval::{Outcome, SettleAnswer, SettleRequest};
@@ -19,14 +19,20 @@ const USAGE_BYTES_MAX: usize = 16 << 10;
 #[derive(Deserialize)]
 struct ClaimRow {
     seq: i64,
+    /// Reported while it ran.
+    cost_u: Option<i64>,
     /// 0 if the task has a later claim, which then has the hold.
     is_last: i64,
+    /// 1 if its run was cut off and posted, so that this settlement corrects the amount.
+    is_cut_off: i64,
+    /// 1 if the owner was asked for more money.
+    has_asked: i64,
 }
 
 /// The hold of the task; no row means that there never was one.
 #[derive(Deserialize)]
 struct HoldRow {
-    amt_u: i64,
+    limit_u: i64,
     exp: i64,
 }
 
@@ -37,6 +43,8 @@ struct PostedRow {
     reported_u: Option<i64>,
     unpriced: i64,
     overrun_u: i64,
+    /// 1 if it is only the last known cost.
+    cut_off: i64,
 }
 
 /// The handler.
@@ -51,7 +59,10 @@ pub async fn settle(
 /// Posts a task's cost once.
 pub async fn post(deps: &Deps, task: &str, request: &SettleRequest) -> ApiResult<SettleAnswer> {
     let find = sql!(
-        "SELECT seq, seq = (SELECT MAX(c.seq) FROM claim c WHERE c.task = ?2) AS is_last FROM claim WHERE token_hash = ?1 AND task = ?2",
+        "SELECT seq, cost_u, seq = (SELECT MAX(c.seq) FROM claim c WHERE c.task = ?2) AS is_last,
+             EXISTS (SELECT 1 FROM posted p WHERE p.task = ?2 AND p.seq = claim.seq AND p.cut_off = 1) AS is_cut_off,
+             EXISTS (SELECT 1 FROM approvals q WHERE q.tops_up = ?2) AS has_asked
+         FROM claim WHERE token_hash = ?1 AND task = ?2",
         digest_hex(request.claim_token.as_bytes()),
         task
     );
@@ -63,11 +74,12 @@ pub async fn post(deps: &Deps, task: &str, request: &SettleRequest) -> ApiResult
         .one(store::approval_by_task(task))
         .await?
         .ok_or_else(|| store::unreadable("approval"))?;
-    let hold: Option<HoldRow> = deps.sql.one(sql!("SELECT MAX(amt_u) AS amt_u, MIN(exp) AS exp FROM hold WHERE task = ?1 HAVING COUNT(*) > 0", task)).await?;
+    let hold: Option<HoldRow> = deps.sql.one(sql!("SELECT MAX(COALESCE(limit_u, amt_u)) AS limit_u, MIN(exp) AS exp FROM hold WHERE task = ?1 HAVING COUNT(*) > 0", task)).await?;
     let now_ms = deps.clock.now_ms();
     let is_held = claim.is_last != 0 && hold.as_ref().is_some_and(|hold| hold.exp > now_ms);
-    let amount = hold.map_or(approval.amount(), |hold| Micros(hold.amt_u));
-    let cost = cost(request, approval.declared_free != 0, amount, is_held);
+    let amount = hold.map_or(approval.amount(), |hold| Micros(hold.limit_u));
+    let reported = request.actual_cost.or(claim.cost_u.map(Micros));
+    let cost = cost(reported, request.outcome, approval.declared_free != 0, amount, is_held);
     let posting = Posting {
         task,
         seq: claim.seq,
@@ -84,13 +96,27 @@ pub async fn post(deps: &Deps, task: &str, request: &SettleRequest) -> ApiResult
         at_ms: now_ms,
         nonce: &deps.clock.random_hex(16),
     };
-    let mut batch = ledger::post(posting);
+    let mut batch = Vec::new();
+    if claim.is_cut_off != 0 {
+        batch.extend(posting::correct(&posting));
+    }
+    batch.extend(posting::post(&posting));
+    if claim.has_asked != 0 {
+        batch.extend(top_up::withdraw(task, now_ms));
+    }
     let steps = batch.len();
-    batch.push(sql!("SELECT amt_u, outcome, reported_u, unpriced, overrun_u FROM posted WHERE task = ?1 AND seq = ?2", task, claim.seq));
+    batch.push(sql!("SELECT amt_u, outcome, reported_u, unpriced, overrun_u, cut_off FROM posted WHERE task = ?1 AND seq = ?2", task, claim.seq));
     let mut answers = Answers::of(&*deps.sql, batch).await?;
     (0..steps).for_each(|_| answers.skip());
     let row: PostedRow = answers.one()?.ok_or_else(|| store::unreadable("posting"))?;
     deps.signal.notify(&crate::waiting::key(&approval.id));
+    if claim.has_asked != 0 {
+        ask::flush_soon(deps);
+    }
+    if row.cut_off != 0 {
+        // The run was cut off while this settlement was on its way.
+        return Err(ApiError::new(ErrorCode::Unavailable, "The run was just posted as cut off."));
+    }
     same(&row, request)?;
     Ok(SettleAnswer {
         task_id: TaskId::new(task),
@@ -125,9 +151,15 @@ struct Cost {
 /// A run without a reported cost is posted at its hold (`amount`), unless it certainly cost
 /// nothing: it could not start, or its runner is free and it did not succeed with something more
 /// expensive. Any cost above its own live hold is overrun.
-fn cost(request: &SettleRequest, free: bool, amount: Micros, is_held: bool) -> Cost {
-    let (posted, unpriced) = match (request.actual_cost, request.outcome) {
-        (Some(actual), _) => (actual, false),
+fn cost(
+    reported: Option<Micros>,
+    outcome: Outcome,
+    free: bool,
+    amount: Micros,
+    is_held: bool,
+) -> Cost {
+    let (posted, unpriced) = match (reported, outcome) {
+        (Some(reported), _) => (reported, false),
         (None, Outcome::Unavailable) => (Micros::ZERO, false),
         (None, Outcome::Success) => (amount, !(free && amount == Micros::ZERO)),
         (None, Outcome::Failed | Outcome::Cancelled | Outcome::Timeout) if free => {
@@ -150,13 +182,7 @@ mod tests {
         amount: i64,
         is_held: bool,
     ) -> (i64, bool, i64) {
-        let request = SettleRequest {
-            claim_token: String::new(),
-            actual_cost: actual.map(Micros),
-            usage: None,
-            outcome,
-        };
-        let cost = cost(&request, free, Micros(amount), is_held);
+        let cost = cost(actual.map(Micros), outcome, free, Micros(amount), is_held);
         (cost.posted.0, cost.unpriced, cost.overrun.0)
     }
 

@@ -2,10 +2,10 @@
 //!
 //! | table | holds | written by |
 //! | --- | --- | --- |
-//! | `approvals` | one request for approval each, kept for ever | `approve`, `decide`, `claim`, `settle`, `halt`, `expire` |
+//! | `approvals` | one request for approval each, kept for ever | `approve`, `top_up`, `decide`, `claim`, `renew`, `settle`, `cut_off`, `halt`, `expire` |
 //! | `delivery`, `button` | where the owner was asked, and what the buttons there mean | `approve`, `ask` |
-//! | `budget`, `budget_rule`, `hold`, `posted` | the ledger | `ledger`, `budget`, `settle` |
-//! | `claim` | who claimed an approval | `claim` |
+//! | `budget`, `budget_rule`, `hold`, `posted` | the ledger | `ledger`, `budget`, `settle`, `cut_off` |
+//! | `claim` | who claimed an approval, and the cost of that run so far | `claim`, `renew` |
 //! | `halt` | halts, in force while `resumed_at` is null | `halt` |
 //! | `personal_context` | the owner's rules, one row each that was set | `context` |
 //! | `chat_message` | the owner's chat, append-only | `chat` |
@@ -63,6 +63,10 @@ pub struct ApprovalRow {
     pub event_id: Option<String>,
     actual_u: Option<i64>,
     epoch_min: i64,
+    /// JSON list of targets: where to ask about more money.
+    pub ask: Option<String>,
+    /// The task whose hold it adds to; none for an approval of work.
+    pub tops_up: Option<String>,
 }
 
 impl ApprovalRow {
@@ -76,6 +80,11 @@ impl ApprovalRow {
             ApprovalState::parse(&self.state),
             None | Some(ApprovalState::Claimed | ApprovalState::Consumed)
         )
+    }
+    /// Whether its run was cut off: its lease ended, and its last known cost is posted.
+    pub fn was_cut_off(&self) -> bool {
+        ApprovalState::parse(&self.state) == Some(ApprovalState::Claimed)
+            && self.lease_until.is_none()
     }
     /// Its state now, including expiry and lapse by time. An unknown state is unreadable, never
     /// approved.

@@ -22,3 +22,4 @@ mod kit;
 mod mcp;
 mod ruling;
 mod settling;
+mod ticking;

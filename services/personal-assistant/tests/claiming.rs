@@ -57,29 +57,29 @@ async fn claim_may_follow_an_expired_one_while_the_approval_is_valid() {
     assert_eq!(bed.claim(&approval).await.0, 409);
     bed.clock.advance(1);
     let second = bed.claim(&approval).await.1["claimToken"].clone();
-    assert_eq!(bed.day().await["held"], 1.0);
+    let day = bed.day().await;
+    assert_eq!((&day["spent"], &day["held"]), (&json!(1.0), &json!(1.0)), "the first may have run");
     assert_eq!(bed.settle("t1", &second, Some(0.4), "success").await.0, 200);
-    // The first run happened after all, so its cost counts.
+    // The first run reports after all.
     let (status, late) = bed.settle("t1", &first, Some(0.3), "success").await;
-    assert_eq!((status, &late["overrun"]), (200, &json!(0.3)));
+    assert_eq!((status, &late["posted"]), (200, &json!(0.3)));
     assert_eq!(bed.day().await["spent"], 0.7);
     assert_eq!(bed.claim(&approval).await.0, 409);
 }
 
 #[tokio::test]
-async fn cost_of_an_earlier_claim_is_not_covered_by_the_current_hold() {
-    let bed = Bed::with(json!({"budget": {"daily": 1.0}}));
+async fn second_claim_needs_money_of_its_own() {
+    let bed = Bed::with(json!({"budget": {"daily": 1.5}}));
     let approval = bed.ask("t1", 1.0).await;
     let first = bed.claim(&approval).await.1["claimToken"].clone();
     bed.clock.advance(35_000);
-    let second = bed.claim(&approval).await.1["claimToken"].clone();
-    assert_eq!(bed.settle("t1", &first, Some(0.5), "failed").await.1["overrun"], 0.5);
+    let (status, problem) = bed.claim(&approval).await;
+    assert_eq!((status, &problem["code"]), (402, &json!("budget_exhausted")));
+    // The first cost less than was posted for it.
+    bed.settle("t1", &first, Some(0.5), "failed").await;
     let day = bed.day().await;
-    assert_eq!(
-        (&day["spent"], &day["held"], &day["remaining"]),
-        (&json!(0.5), &json!(1.0), &json!(0.0))
-    );
-    assert_eq!(bed.settle("t1", &second, Some(0.5), "success").await.1["overrun"], 0.0);
+    assert_eq!((&day["spent"], &day["held"]), (&json!(0.5), &json!(0.0)));
+    assert_eq!(bed.claim(&approval).await.0, 409, "its run has ended after all");
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn claim_of_a_released_lease_is_refused() {
     assert_eq!(claim(2).await.0, 200);
     assert_eq!(
         given_up(2).await,
-        (200, json!({"was": "begun"})),
+        (200, json!({"was": "begun", "cost": 1.0})),
         "what was claimed may have been done"
     );
     bed.clock.advance(36_000);
@@ -170,7 +170,10 @@ async fn hold_lasts_as_long_as_the_task_is_renewed() {
         1
     );
     bed.clock.advance(35_000);
-    assert_eq!(bed.day().await["held"], 0.0, "the gateway is gone, and no job had to run");
+    assert_eq!(bed.day().await["held"], 1.0, "the gateway is gone, and may have spent it");
+    personal_assistant::tick(&bed.deps).await;
+    let day = bed.day().await;
+    assert_eq!((&day["spent"], &day["held"]), (&json!(1.0), &json!(0.0)));
     assert_eq!(
         bed.post(AGGREGATOR, "/internal/renewed", json!({"taskId": "unknown"})).await.1["renewed"],
         false

@@ -31,8 +31,8 @@ struct Story {
 impl Story {
     fn new(seed: u64) -> Self {
         let mut dice = Dice(fastrand::Rng::with_seed(seed));
-        let limit = 3_000_000 + dice.roll(6_000_000);
-        let config = json!({"budget": {"daily": limit as f64 / 1e6, "monthly": 20.0}, "agents": {"codegen": {"daily_budget": 4.0}}});
+        let limit = 6_000_000 + dice.roll(12_000_000);
+        let config = json!({"budget": {"daily": limit as f64 / 1e6, "monthly": 40.0}, "agents": {"codegen": {"daily_budget": 6.0}}});
         Self {
             bed: Bed::with(config),
             rising: dice.roll(2) == 0,
@@ -55,7 +55,7 @@ impl Story {
                 self.bed.sql.faults.refuse_next(1, platform::ports::PortErrorKind::Unavailable);
             }
         }
-        match self.dice.roll(16) {
+        match self.dice.roll(20) {
             0..=3 => self.request().await,
             4 | 5 => self.decide().await,
             6..=8 => self.claim().await,
@@ -63,13 +63,19 @@ impl Story {
             12 => self.renew().await,
             13 => self.halt().await,
             14 => self.change_limit().await,
-            _ => self.bed.clock.advance(self.dice.roll(400_000) as i64),
+            15 => personal_assistant::tick(&self.bed.deps).await,
+            16..=18 => self.renew().await,
+            // Mostly less than a lease, so that runs live long enough to be renewed.
+            _ => {
+                let most = if self.dice.roll(3) == 0 { 400_000 } else { 20_000 };
+                self.bed.clock.advance(self.dice.roll(most) as i64);
+            }
         }
     }
     async fn request(&mut self) {
         // Sometimes an earlier task again, with the same or another amount.
         let task = format!("t{}", self.dice.roll(40));
-        let mut body = request(&task, self.dice.dollars(3_000_000));
+        let mut body = request(&task, self.dice.dollars(2_000_000));
         body["agentType"] = json!(["codegen", "security"][self.dice.roll(2) as usize]);
         let (status, mut answer) = self.bed.post(AGENT, "/api/approve", body).await;
         if status == 200 {
@@ -127,8 +133,24 @@ impl Story {
         }
     }
     async fn renew(&mut self) {
-        let task = format!("t{}", self.dice.roll(40));
-        self.bed.post(AGGREGATOR, "/internal/renewed", json!({"taskId": task})).await;
+        let task = match self.tokens.keys().min() {
+            Some(_) if self.dice.roll(6) > 0 => {
+                let mut begun: Vec<_> = self.tokens.keys().cloned().collect();
+                begun.sort();
+                begun[self.dice.roll(begun.len() as u64) as usize].clone()
+            }
+            _ => format!("t{}", self.dice.roll(40)),
+        };
+        let cost = (self.dice.roll(3) > 0).then(|| self.dice.roll(4_000_000));
+        let body = json!({"taskId": task, "costMicros": cost});
+        self.bed.post(AGGREGATOR, "/internal/renewed", body).await;
+        // Whether a question about more money is open: its answer is part of the story.
+        let open = platform::sql!(
+            "SELECT id FROM approvals WHERE tops_up IS NOT NULL AND state = 'pending'"
+        );
+        for row in self.bed.deps.sql.query(open).await.unwrap_or_default() {
+            self.asked.push(json!({"approvalId": row["id"], "task": "none", "digest": ""}));
+        }
     }
     async fn halt(&mut self) {
         let body = if self.dice.roll(3) == 0 {
@@ -144,7 +166,7 @@ impl Story {
         self.limit = if self.rising {
             self.limit + self.dice.roll(500_000)
         } else {
-            2_000_000 + self.dice.roll(8_000_000)
+            4_000_000 + self.dice.roll(12_000_000)
         };
         self.bed
             .send(OPERATOR, "PUT", "/api/budget", json!({"daily": self.limit as f64 / 1e6}))
@@ -171,7 +193,8 @@ impl Story {
             );
         }
         let figures = platform::sql!(
-            "SELECT b.scope, b.limit_u, b.spent_u, (SELECT COALESCE(SUM(h.amt_u), 0) FROM hold h WHERE h.scope = b.scope AND h.exp > ?1) AS held, (SELECT COALESCE(SUM(p.overrun_u), 0) FROM posted p WHERE p.task IN (SELECT h.task FROM hold h WHERE h.scope = b.scope)) AS overrun FROM budget b",
+            "SELECT b.scope, b.limit_u, b.spent_u, (SELECT COALESCE(SUM(h.amt_u), 0) FROM hold h WHERE h.scope = b.scope AND h.exp > ?1) AS held, (SELECT COALESCE(SUM(p.overrun_u), 0) FROM posted p WHERE p.task IN (SELECT h.task FROM hold h WHERE h.scope = b.scope))
+                + (SELECT COALESCE(SUM(MAX(0, h.amt_u - COALESCE(h.limit_u, h.amt_u))), 0) FROM hold h WHERE h.scope = b.scope AND h.exp > ?1) AS overrun FROM budget b",
             now
         );
         let Ok(figures) = self.bed.deps.sql.query(figures).await else { return };
@@ -204,7 +227,9 @@ impl Story {
 const COUNTS: &str =
     "SELECT (SELECT COUNT(DISTINCT task) FROM hold) AS held, (SELECT COUNT(*) FROM claim) AS claimed, (SELECT COUNT(*) FROM posted) AS settled,
     (SELECT COUNT(*) FROM approvals WHERE code = 'budget_exhausted') AS refused, (SELECT COUNT(*) FROM posted WHERE overrun_u > 0) AS overrun,
-    (SELECT COUNT(*) FROM claim WHERE seq > 1) AS again";
+    (SELECT COUNT(*) FROM claim WHERE seq > 1) AS again, (SELECT COUNT(*) FROM posted WHERE cut_off = 1) AS cut_off,
+    (SELECT COUNT(*) FROM approvals WHERE tops_up IS NOT NULL) AS questions,
+    (SELECT COUNT(DISTINCT h.task) FROM hold h JOIN approvals a ON a.task = h.task WHERE h.limit_u > a.amount_u) AS raised";
 
 async fn tell(seed: u64) -> HashMap<String, i64> {
     let mut story = Story::new(seed);
@@ -212,13 +237,14 @@ async fn tell(seed: u64) -> HashMap<String, i64> {
         story.step().await;
         story.check(seed, step).await;
     }
-    // I5: without renewals nothing runs, and every hold expires.
+    // I5: without renewals nothing runs, and every hold expires or is posted.
     story.bed.clock.advance(2 * 3_600_000);
     let now = platform::ports::Clock::now_ms(&*story.bed.clock);
     for _ in 0..3 {
         // Triggers the faults that no step has met.
         let _ = story.bed.deps.sql.query(platform::sql!("SELECT 1 AS one")).await;
     }
+    personal_assistant::tick(&story.bed.deps).await;
     let live = story
         .bed
         .deps
@@ -248,7 +274,10 @@ async fn ledger_keeps_its_invariants_in_thirty_random_histories() {
         ("settled", 80),
         ("refused", 100),
         ("overrun", 20),
-        ("again", 5),
+        ("again", 3),
+        ("cut_off", 8),
+        ("questions", 10),
+        ("raised", 10),
     ] {
         assert!(total[name] >= least, "{name}: {total:?}");
     }

@@ -26,6 +26,7 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0001_personal_assistant.sql"),
     include_str!("../../../migrations/0006_claim_epoch.sql"),
     include_str!("../../../migrations/0007_halt_endpoint.sql"),
+    include_str!("../../../migrations/0008_cost_ticks.sql"),
 ];
 pub const OPERATOR: &str = "token-operator";
 pub const VIEWER: &str = "token-viewer";
@@ -153,6 +154,14 @@ impl Bed {
     ) -> (u16, Value) {
         let body = json!({"claimToken": token, "actualCost": cost, "outcome": outcome});
         self.post(GATEWAY, &format!("/api/tasks/{task}/settle"), body).await
+    }
+    /// A renewal of the aggregator, with the cost so far.
+    pub async fn renew(&self, task: &str, dollars: f64) -> Value {
+        let micros = (dollars * 1e6).round() as i64;
+        let body = json!({"taskId": task, "costMicros": micros});
+        let (status, answer) = self.post(AGGREGATOR, "/internal/renewed", body).await;
+        assert_eq!(status, 200, "{answer}");
+        answer
     }
     /// Approved by policy and claimed; returns the token.
     pub async fn claimed(&self, task: &str, dollars: f64) -> Value {

@@ -100,12 +100,14 @@ async fn settlement_above_the_hold_is_posted_and_flagged() {
 }
 
 #[tokio::test]
-async fn settlement_after_the_holds_expiry_is_posted_to_its_own_day_and_flagged() {
+async fn settlement_after_a_day_is_posted_to_its_own_day() {
     let bed = Bed::new();
     let token = bed.claimed("t1", 1.0).await;
     bed.clock.advance(24 * 3_600_000);
+    personal_assistant::tick(&bed.deps).await;
+    assert_eq!(bed.get(DASHBOARD, "/internal/ledger-stats").await["dailyCosts"], json!([1.0]));
     let (_, answer) = bed.settle("t1", &token, Some(0.5), "success").await;
-    assert_eq!(answer["overrun"], 0.5);
+    assert_eq!(answer["overrun"], 0.0);
     assert_eq!(bed.day().await["spent"], 0.0, "today did not pay for yesterday");
     assert_eq!(
         bed.rows("SELECT spent_u FROM budget WHERE scope = 'day:2026-09-21|all'").await[0]["spent_u"],

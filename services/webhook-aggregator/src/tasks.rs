@@ -5,12 +5,13 @@ use crate::pool::{WAITING, bare, report};
 use crate::{Deps, pump};
 use axum::Json;
 use axum::extract::{Path, State};
-use contracts::approval::{Outcome, RenewedRequest};
+use contracts::approval::Outcome;
 use contracts::calls::personal_assistant::{CheckHalts, ReportRenewed, ReportStopped};
 use contracts::halt::{HaltCheck, StoppedRequest};
 use contracts::routing::{OutcomeReport, PoolOutcome};
 use contracts::task::{
-    LEASE_MS, LeaseRequest, LeasedTask, RenewAnswer, RenewRequest, ResultAnswer, ResultRequest,
+    LEASE_MS, LeaseRequest, LeasedTask, RenewAnswer, RenewRequest, RenewedRequest, ResultAnswer,
+    ResultRequest, StopCause,
 };
 use contracts::{ErrorCode, Problem, TaskId, Tokens};
 use inbox::{
@@ -95,16 +96,21 @@ pub(crate) async fn renew(
     let command =
         RenewLease { task: task.clone(), epoch: request.epoch, progress, lease_ms: LEASE_MS };
     let check = HaltCheck { tasks: vec![task.clone()] };
+    let is_halted = async || {
+        let answer = deps.calls.ask::<CheckHalts>(&(), &check).await?;
+        Ok::<_, ApiError>(answer.all || answer.halted.contains(&task))
+    };
+    let halted = RenewAnswer {
+        cancel: true,
+        lease_ms: LEASE_MS,
+        reason: Some(StopCause::Halted),
+        ..RenewAnswer::default()
+    };
     let row = match deps.inbox.ask(&shard, command).await {
         Ok(row) => row,
-        Err(error) => {
-            // A full disk must not keep a halt from the run.
-            let answer = deps.calls.ask::<CheckHalts>(&(), &check).await?;
-            if answer.all || answer.halted.contains(&task) {
-                return Ok(Json(RenewAnswer { cancel: true, lease_ms: LEASE_MS }));
-            }
-            return Err(error.into());
-        }
+        // A full disk must not keep a halt from the run.
+        Err(_) if is_halted().await? => return Ok(Json(halted)),
+        Err(error) => return Err(error.into()),
     };
     if row.is_none() {
         return Err(ApiError::new(
@@ -114,16 +120,22 @@ pub(crate) async fn renew(
     }
     // Not knowing whether it is halted is no reason to stop it, nor to let it hold its lease for
     // ever: the renewal itself is recorded, the caller sees the failure and asks again.
-    let answer = deps.calls.ask::<CheckHalts>(&(), &check).await?;
-    let cancel = answer.all || answer.halted.contains(&task);
-    if !cancel {
-        // The hold on the budget lives as long as the run.
-        let renewed = RenewedRequest { task_id: task.clone() };
-        if let Err(error) = deps.calls.tell::<ReportRenewed>(&(), &renewed).await {
-            tracing::warn!(task = %task, error = %error, "the hold could not be extended");
-        }
+    if is_halted().await? {
+        return Ok(Json(halted));
     }
-    Ok(Json(RenewAnswer { cancel, lease_ms: LEASE_MS }))
+    // The claim lives as long as the run, and the ledger says whether its cost fits. Not knowing
+    // that is no reason to let it spend on: the caller asks again, and stops at the end of its
+    // lease.
+    let renewed = RenewedRequest { task_id: task, cost_micros: request.cost_micros };
+    let money = deps.calls.ask::<ReportRenewed>(&(), &renewed).await?;
+    Ok(Json(RenewAnswer {
+        cancel: money.reason.is_some(),
+        lease_ms: LEASE_MS,
+        cost_limit: money.cost_limit,
+        reason: money.reason,
+        detail: money.detail,
+        pause: money.pause,
+    }))
 }
 
 /// `POST /api/tasks/{taskId}/result`: recorded once; the same again is answered the same.
@@ -210,7 +222,9 @@ fn recorded(deps: &Deps, event: &StoredEvent, task: &TaskRow, request: &ResultRe
             ..bare(task.agent.clone(), outcome)
         },
     );
-    if request.outcome == Outcome::Cancelled {
+    if request.outcome == Outcome::Cancelled
+        && request.reason.is_none_or(|reason| reason == StopCause::Halted)
+    {
         // The halt is confirmed.
         deps.tell::<ReportStopped>(&StoppedRequest { task_id: task.id.clone() });
     }

@@ -17,6 +17,7 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (5, include_str!("../../../../migrations/0005_skill_graph_parent.sql")),
     (6, include_str!("../../../../migrations/0006_claim_epoch.sql")),
     (7, include_str!("../../../../migrations/0007_halt_endpoint.sql")),
+    (8, include_str!("../../../../migrations/0008_cost_ticks.sql")),
 ];
 
 /// SQLite in a file.

@@ -3,6 +3,7 @@
 
 use super::super::supervise::SUBCOMMAND;
 use super::super::supervise::orders::Orders;
+use super::super::supervise::{FREEZE, THAW};
 use super::lines::Lines;
 use super::made::Made;
 use platform::ports::{PortError, PortErrorKind, PortResult, ProgramEvent, ProgramSpec};
@@ -14,7 +15,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufRead
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, ChildStdout, Command};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
@@ -50,7 +51,9 @@ pub(super) struct Session {
     stderr: JoinHandle<String>,
     feeding: JoinHandle<OwnedWriteHalf>,
     made: Option<Made>,
-    deadline: Instant,
+    /// The time that it may run, and whether it rests.
+    time_limit: Duration,
+    rests: watch::Receiver<bool>,
     output_bytes_max: usize,
 }
 
@@ -64,9 +67,13 @@ enum Why {
 
 impl Session {
     /// `Invalid` when the program cannot start. Removes the directory if nothing runs.
-    pub(super) async fn start(start: Start<'_>, spec: ProgramSpec) -> PortResult<Self> {
+    pub(super) async fn start(
+        start: Start<'_>,
+        spec: ProgramSpec,
+        rests: watch::Receiver<bool>,
+    ) -> PortResult<Self> {
         let Start { binary, program, environment, orders, made } = start;
-        match Self::begin((binary, program), environment, orders, spec, &made.path).await {
+        match Self::begin((binary, program), environment, orders, spec, &made.path, rests).await {
             Ok(session) => Ok(Self { made: Some(made), ..session }),
             Err(error) => {
                 made.remove().await;
@@ -80,6 +87,7 @@ impl Session {
         orders: Orders,
         spec: ProgramSpec,
         directory: &Path,
+        rests: watch::Receiver<bool>,
     ) -> PortResult<Self> {
         let orders = serde_json::to_vec(&orders)
             .map_err(|error| PortError::clean(PortErrorKind::Invalid, error.to_string()))?;
@@ -110,9 +118,10 @@ impl Session {
             status: BufReader::new(status),
             stdout,
             stderr: tokio::spawn(tail(stderr)),
-            feeding: tokio::spawn(feed(control, orders, spec.stdin)),
+            feeding: tokio::spawn(feed(control, orders, spec.stdin, rests.clone())),
             made: None,
-            deadline: Instant::now() + Duration::from_millis(spec.timeout_ms),
+            time_limit: Duration::from_millis(spec.timeout_ms),
+            rests,
             output_bytes_max: spec.output_bytes_max,
         };
         session.program = session.first_word().await?;
@@ -148,7 +157,7 @@ impl Session {
         let why = tokio::select! {
             biased;
             _ = &mut stopped => Why::Stopped,
-            () = tokio::time::sleep_until(self.deadline) => Why::TimedOut,
+            () = used_up(self.time_limit, self.rests.clone()) => Why::TimedOut,
             why = read(&mut self.stdout, &mut self.supervisor, &mut lines, &events) => why,
         };
         let code = self.finish().await;
@@ -221,9 +230,32 @@ async fn read(
     Why::Ended
 }
 
-/// Hands over the orders and the program's input, and then keeps the socket open; aborted, it
-/// closes it.
-async fn feed(mut control: OwnedWriteHalf, orders: Vec<u8>, input: String) -> OwnedWriteHalf {
+/// Returns when the program has used up its time, without the time in which it rested.
+async fn used_up(limit: Duration, mut rests: watch::Receiver<bool>) {
+    let mut left = limit;
+    loop {
+        let since = Instant::now();
+        if *rests.borrow_and_update() {
+            if rests.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            continue;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(left) => return,
+            Ok(()) = rests.changed() => left = left.saturating_sub(since.elapsed()),
+        }
+    }
+}
+
+/// Hands over the orders and the program's input, then has it rest and go on; aborted, it closes
+/// the socket.
+async fn feed(
+    mut control: OwnedWriteHalf,
+    orders: Vec<u8>,
+    input: String,
+    mut rests: watch::Receiver<bool>,
+) -> OwnedWriteHalf {
     for part in [orders, input.into_bytes()] {
         let length = u64::try_from(part.len()).unwrap_or(0).to_le_bytes();
         let fed = async {
@@ -232,6 +264,10 @@ async fn feed(mut control: OwnedWriteHalf, orders: Vec<u8>, input: String) -> Ow
         };
         // The supervisor's exit shows if it is gone.
         let _ = fed.await;
+    }
+    while rests.changed().await.is_ok() {
+        let word = if *rests.borrow_and_update() { FREEZE } else { THAW };
+        let _ = control.write_all(&[word]).await;
     }
     std::future::pending::<()>().await;
     control

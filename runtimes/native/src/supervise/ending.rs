@@ -43,9 +43,20 @@ pub(super) fn stop_signals() -> SigSet {
     [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD].into_iter().collect()
 }
 
-/// Sends SIGTERM to the main thread when the gateway closes its end.
-pub(super) fn stop_at_end(mut control: File) {
-    let mut rest = [0_u8; 64];
-    while matches!(control.read(&mut rest), Ok(n) if n > 0) {}
+/// The gateway's word after the input, one byte each: everything of the program rests, or goes on.
+pub const FREEZE: u8 = b'f';
+pub const THAW: u8 = b't';
+
+/// Reads the gateway's words, and has `rest` freeze (true) or thaw everything of the program. Sends
+/// SIGTERM to the main thread when the gateway closes its end.
+pub(super) fn stop_at_end(mut control: File, rest: impl Fn(bool)) {
+    let mut word = [0_u8; 1];
+    while matches!(control.read(&mut word), Ok(n) if n > 0) {
+        match word {
+            [FREEZE] => rest(true),
+            [THAW] => rest(false),
+            _ => {}
+        }
+    }
     let _ = kill(Pid::this(), Signal::SIGTERM);
 }

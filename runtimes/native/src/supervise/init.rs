@@ -83,13 +83,19 @@ fn watch(mut child: Child, control: File, input: Vec<u8>, signals: &SigSet) -> i
         std::thread::spawn(move || stdin.write_all(&input));
     }
     let Ok(watched) = control.try_clone() else { return NOT_STARTED };
-    std::thread::spawn(move || stop_at_end(watched));
+    std::thread::spawn(move || stop_at_end(watched, rest));
     let mut world = World { program, end: None };
     world.wait(signals);
     let end = world.end.unwrap_or(End::Signal(Signal::SIGKILL as i32));
     let mut control = control;
     tell(&mut control, &end.line());
     end.code()
+}
+
+/// Freezes everything in the namespace except this process, or lets it go on.
+fn rest(rests: bool) {
+    let signal = if rests { Signal::SIGSTOP } else { Signal::SIGCONT };
+    let _ = kill(Pid::from_raw(-1), signal);
 }
 
 struct World {

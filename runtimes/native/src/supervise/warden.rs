@@ -16,7 +16,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Gid, Pid, Uid};
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -79,7 +79,7 @@ impl Watch {
     fn see_out(mut self, control: &mut File) -> i32 {
         let mut said = Vec::new();
         while let Some((from_init, from_gateway)) = self.ready(control) {
-            if from_gateway && is_at_end(control) {
+            if from_gateway && !self.hand_on(control) {
                 // Init stops the program when its line ends.
                 let _ = self.line.shutdown(Shutdown::Write);
                 self.stop_by = Some(Instant::now() + INIT_GRACE);
@@ -93,6 +93,15 @@ impl Watch {
             tell(control, last);
         }
         code
+    }
+
+    /// Hands the gateway's words on to init; false at their end.
+    fn hand_on(&mut self, control: &mut File) -> bool {
+        let mut words = [0_u8; 64];
+        let read = control.read(&mut words).unwrap_or(0);
+        // An init that is gone is noticed by its exit.
+        let _ = self.line.write_all(words.get(..read).unwrap_or_default());
+        read > 0
     }
 
     /// Which of the two has something; none when init has used up its time.
@@ -153,9 +162,4 @@ impl Watch {
             }
         }
     }
-}
-
-/// The gateway sends nothing more: readable means closed.
-fn is_at_end(control: &mut File) -> bool {
-    !matches!(control.read(&mut [0_u8; 64]), Ok(n) if n > 0)
 }

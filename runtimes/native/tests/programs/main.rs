@@ -21,4 +21,5 @@ mod native {
 mod attacks;
 mod bed;
 mod hiding;
+mod resting;
 mod running;

@@ -4,11 +4,10 @@ use agency_gateway::{Board, Config, Deps, router, serve};
 use axum::body::Body;
 use contracts::approval::{Approval, ClaimAnswer, SettleAnswer};
 use contracts::calls::Call;
-use contracts::calls::personal_assistant::{Claim, ListHalts, ReadApproval, Settle};
+use contracts::calls::personal_assistant::{Claim, ReadApproval, RenewClaim, Settle};
 use contracts::calls::skill_graph_loader::{ListAgents, ReadSkill, Search};
 use contracts::calls::webhook_aggregator::{FinishTask, LeaseTasks, RenewTask};
 use contracts::graph::{Agent, AgentList, LinkedSkill, SearchAnswer, SearchHit, Skill};
-use contracts::halt::HaltList;
 use contracts::task::{LeasedTask, RenewAnswer, ResultAnswer, TaskContext};
 use contracts::{AgentId, ApprovalId, ErrorCode, GatewayId, Micros, Problem, ServiceName, TaskId};
 use fakes::Neighbours;
@@ -36,9 +35,16 @@ pub struct Plane {
     queue: Mutex<VecDeque<LeasedTask>>,
     arrived: Notify,
     pub cancel: Mutex<bool>,
+    /// The word on money in every answer to a renewal.
+    pub money: Mutex<RenewAnswer>,
 }
 
 impl Plane {
+    fn answer(&self) -> RenewAnswer {
+        let money = self.money.lock().unwrap().clone();
+        let cancel = money.cancel || *self.cancel.lock().unwrap();
+        RenewAnswer { cancel, lease_ms: 30_000, ..money }
+    }
     pub fn push(&self, task: LeasedTask) {
         self.queue.lock().unwrap().push_back(task);
         self.arrived.notify_one();
@@ -73,16 +79,14 @@ fn neighbours(switchboard: &Switchboard, plane: &Arc<Plane>) -> Neighbours {
         Box::pin(async move { Ok(plane.lease(request.capacity as usize).await) })
     });
     let at = plane.clone();
-    neighbours.on::<RenewTask>(move |_, _| {
-        Ok(RenewAnswer { cancel: *at.cancel.lock().unwrap(), lease_ms: 30_000 })
-    });
+    neighbours.on::<RenewTask>(move |_, _| Ok(at.answer()));
     let at = plane.clone();
-    neighbours.on::<ListHalts>(move |(), ()| {
-        Ok(HaltList { all: *at.cancel.lock().unwrap(), halts: Vec::new() })
-    });
+    neighbours.on::<RenewClaim>(move |_, _| Ok(at.answer()));
     neighbours.on::<FinishTask>(|task_id, _| Ok(ResultAnswer { task_id, accepted: true }));
-    neighbours.on::<Settle>(|task_id, _| {
-        Ok(SettleAnswer { task_id, posted: Micros(0), unpriced: false, overrun: Micros(0) })
+    neighbours.on::<Settle>(|task_id, request| {
+        let unpriced = request.actual_cost.is_none();
+        let posted = request.actual_cost.unwrap_or(Micros(500_000));
+        Ok(SettleAnswer { task_id, posted, unpriced, overrun: Micros(0) })
     });
     neighbours
 }
@@ -175,7 +179,7 @@ impl Bed {
         self.fakes.hang::<FinishTask>();
         self.fakes.hang::<Claim>();
         self.fakes.hang::<Settle>();
-        self.fakes.hang::<ListHalts>();
+        self.fakes.hang::<RenewClaim>();
         self.fakes.hang::<ReadApproval>();
         self.fakes.hang::<ListAgents>();
         self.fakes.hang::<Search>();

@@ -63,7 +63,7 @@ async fn refused_claim_runs_nothing_and_reports_the_reason() {
     let cases = [
         (ErrorCode::Halted, "cancelled", "halted"),
         (ErrorCode::NotApproved, "failed", "not approved"),
-        (ErrorCode::BudgetExhausted, "failed", "budget"),
+        (ErrorCode::BudgetExhausted, "cancelled", "budget"),
         (ErrorCode::Conflict, "failed", "does not fit"),
         (ErrorCode::NotFound, "failed", "could not be claimed"),
     ];
@@ -122,7 +122,8 @@ async fn halt_signal_stops_the_program_at_once() {
     assert_eq!(bed.fakes.bodies::<Settle>()[0]["outcome"], "cancelled");
     assert_eq!(
         bed.fakes.bodies::<FinishTask>()[0],
-        json!({"epoch": 1, "outcome": "cancelled", "text": "Stopped by the owner.", "actualCost": null, "usage": null})
+        json!({"epoch": 1, "outcome": "cancelled", "text": "Stopped by the owner.", "actualCost": 0.5, "usage": null, "reason": "halted"}),
+        "without a report it costs what was posted"
     );
 }
 
@@ -308,4 +309,18 @@ async fn claim_with_a_lost_response_runs_nothing() {
         (bed.programs.started().len(), bed.fakes.count::<Claim>(), bed.fakes.count::<FinishTask>()),
         (0, 2, 0)
     );
+}
+
+#[tokio::test]
+async fn renewal_carries_the_cost_so_far() {
+    let bed = Bed::start(&tool());
+    let tick = |cost: f64| json!({"type": "progress", "costUsd": cost}).to_string();
+    let lines = vec![tick(0.5), tick(0.25), tick(2.0)];
+    bed.programs.install("tool", ScriptedProgram { lines, hangs: true, ..saying(&[]) });
+    bed.plane.push(task("t", 1, "worker", "go"));
+    until("it runs", || bed.programs.started().len() == 1).await;
+    breathe().await;
+    bed.clock.advance(10_000);
+    until("renewed", || bed.fakes.count::<RenewTask>() == 1).await;
+    assert_eq!(bed.fakes.bodies::<RenewTask>()[0]["costMicros"], json!(2_000_000));
 }

@@ -11,5 +11,6 @@ mod bed;
 mod http;
 mod knowledge;
 mod lease;
+mod money;
 mod runners;
 mod shutdown;

@@ -3,11 +3,11 @@
 use super::{place, run};
 use crate::Deps;
 use crate::steps::{AT_ONCE, Stop, port, reply_id, say, to};
-use contracts::AgentId;
 use contracts::approval::Outcome;
 use contracts::event::Stage;
 use contracts::outbox::DeliveryState;
-use contracts::task::ResultRequest;
+use contracts::task::{ResultRequest, StopCause};
+use contracts::{AgentId, ErrorCode, Micros};
 use inbox::{EventData, OutboxRow, Patch, Step, StoredEvent, TaskRow};
 
 /// Answered looks again at its deliveries this often; sending itself wakes it sooner.
@@ -46,6 +46,15 @@ pub(crate) fn outcome_step(
                 &format!("{}{}", stand_in(event, &task.agent), result.text),
                 &format!("answered by {}{on}", task.agent),
             )
+        }
+        Outcome::Cancelled if ended_by_money(result) => {
+            if result.actual_cost.is_some_and(|cost| cost > Micros::ZERO) {
+                return answered(&result.text, "ended before its end: it may not spend more");
+            }
+            let said = say(event, None, &result.text, true);
+            let reason = Some(ErrorCode::BudgetExhausted.as_str().to_owned());
+            let patch = Patch { reason, say: said.say, said: said.said, ..cost };
+            to(Stage::Refused, Some("over budget".to_owned()), patch, 0)
         }
         Outcome::Cancelled => {
             let said = say(event, None, "Stopped by the owner.", true);
@@ -111,6 +120,11 @@ pub(crate) fn outcome_step(
             "the agent failed",
         ),
     }
+}
+
+/// Whether the run ended because it may not spend more, and not by a halt.
+fn ended_by_money(result: &ResultRequest) -> bool {
+    matches!(result.reason, Some(StopCause::Budget | StopCause::Stopped))
 }
 
 /// An agent that answers in place of another says so.

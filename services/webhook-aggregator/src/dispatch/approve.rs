@@ -4,7 +4,7 @@ use crate::Deps;
 use crate::config::Endpoint;
 use crate::steps::{Stop, message_of, say, to};
 use contracts::approval::{
-    ApprovalState, ApproveRequest, ChannelContext, GivenUp, GivenUpRequest, WaitQuery,
+    ApprovalState, ApproveRequest, ChannelContext, GivenUpAnswer, GivenUpRequest, WaitQuery,
 };
 use contracts::calls::personal_assistant::{Approve, ReadApproval, ReportGivenUp};
 use contracts::event::Stage;
@@ -89,9 +89,13 @@ fn where_to_ask(endpoint: &Endpoint, target: &Target, approver: bool) -> Vec<Tar
 
 /// The run begun under an approval by the time its lease of this epoch ended. After that the lease
 /// begins nothing.
-pub(super) async fn given_up(deps: &Deps, id: &ApprovalId, epoch: u32) -> Result<GivenUp, Stop> {
+pub(super) async fn given_up(
+    deps: &Deps,
+    id: &ApprovalId,
+    epoch: u32,
+) -> Result<GivenUpAnswer, Stop> {
     let request = GivenUpRequest { approval_id: id.clone(), epoch };
-    Ok(deps.calls.ask::<ReportGivenUp>(&(), &request).await?.was)
+    Ok(deps.calls.ask::<ReportGivenUp>(&(), &request).await?)
 }
 
 pub(super) async fn parked(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {

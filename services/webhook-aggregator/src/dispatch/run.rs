@@ -3,7 +3,7 @@
 use super::{approve, place};
 use crate::steps::{Stop, message_of, port, say, to};
 use crate::{Deps, pool};
-use contracts::approval::GivenUp;
+use contracts::approval::{GivenUp, GivenUpAnswer};
 use contracts::event::{Speaker, Stage, TranscriptLine};
 use contracts::routing::{OutcomeReport, PoolOutcome};
 use contracts::task::{TaskContext, Turn};
@@ -169,10 +169,12 @@ pub(crate) fn tell_of_loss(deps: &Deps, run: TaskRow, outcome: PoolOutcome) {
 /// new one if that has expired. A run that it began is repeated with a new approval if the agent
 /// has no effects; otherwise the owner decides.
 async fn lost(deps: &Deps, event: &StoredEvent, row: &TaskRow) -> Result<Step, Stop> {
-    let was = approve::given_up(deps, &row.approval_id, row.epoch).await?;
+    let GivenUpAnswer { was, cost } = approve::given_up(deps, &row.approval_id, row.epoch).await?;
+    let cost_micros = cost.map(|cost| cost.0);
     if was == GivenUp::Ended {
         let patch = Patch {
             reason: Some("halted".to_owned()),
+            cost_micros,
             ..say(event, None, "Stopped by the owner.", true)
         };
         return Ok(to(Stage::Refused, None, patch, 0));
@@ -192,14 +194,19 @@ async fn lost(deps: &Deps, event: &StoredEvent, row: &TaskRow) -> Result<Step, S
     if careful || event.runs >= RUNS_MAX {
         let text = if begun {
             format!(
-                "{} was interrupted while working on this. It was not restarted, because it may already have changed something.",
-                row.agent
+                "{} was interrupted while working on this. It was not restarted, because it may already have changed something.{}",
+                row.agent,
+                cost.filter(|cost| *cost > Micros::ZERO)
+                    .map(|cost| format!(
+                        " It counts as {cost}, unless its machine reports otherwise."
+                    ))
+                    .unwrap_or_default()
             )
         } else {
             "No machine could start this after many attempts, so nothing was done. The message is saved, and the owner can replay it.".to_owned()
         };
-        let patch =
-            Patch { reason: Some("gateway_lost".to_owned()), ..say(event, None, &text, true) };
+        let reason = Some("gateway_lost".to_owned());
+        let patch = Patch { reason, cost_micros, ..say(event, None, &text, true) };
         return Ok(to(Stage::Dead, None, patch, 0));
     }
     let note = match was {
@@ -208,6 +215,7 @@ async fn lost(deps: &Deps, event: &StoredEvent, row: &TaskRow) -> Result<Step, S
         GivenUp::Open | GivenUp::Ended => "handed out many times and never begun; approved anew",
     };
     // Who came too late for an approval has not failed.
-    let patch = Patch { new_run: true, blameless: was == GivenUp::Lapsed, ..Patch::default() };
+    let blameless = was == GivenUp::Lapsed;
+    let patch = Patch { new_run: true, blameless, cost_micros, ..Patch::default() };
     Ok(to(Stage::Routed, Some(note.to_owned()), patch, deps.clock.now_ms()))
 }

@@ -4,7 +4,7 @@
 use axum::Router;
 use bytes::Bytes;
 use contracts::approval::{
-    Approval, ApprovalState, ApproveAnswer, GivenUp, GivenUpAnswer, PressAnswer, RenewedAnswer,
+    Approval, ApprovalState, ApproveAnswer, GivenUp, GivenUpAnswer, PressAnswer,
 };
 use contracts::budget::BudgetText;
 use contracts::calls::agency_router::{ChooseInstance, GiveFeedback, ReportOutcome, RouteEvent};
@@ -17,7 +17,8 @@ use contracts::halt::{HaltAnswer, HaltCheckAnswer, HaltLevel, ResumeAnswer};
 use contracts::routing::{
     Alternative, DecisionRow, Feedback, InstanceAnswer, OutcomeRecorded, RouteAnswer, TieAnswer,
 };
-use contracts::{ChannelKind, ErrorCode, ServiceName};
+use contracts::task::RenewedAnswer;
+use contracts::{ChannelKind, ErrorCode, Micros, ServiceName};
 use fakes::Neighbours;
 use http_body_util::BodyExt;
 use inbox::memory::MemoryInbox;
@@ -283,7 +284,14 @@ fn halts_fake(fakes: &Neighbours, world: &World) {
         Ok(BudgetText { message: format!("The budget of {}.", request.actor) })
     });
     fakes.on::<ReportRenewed>(|(), request| {
-        Ok(RenewedAnswer { task_id: request.task_id, renewed: true })
+        Ok(RenewedAnswer {
+            task_id: request.task_id,
+            renewed: true,
+            cost_limit: Micros(500_000),
+            reason: None,
+            detail: None,
+            pause: false,
+        })
     });
 }
 
@@ -300,7 +308,9 @@ pub fn approval(state: ApprovalState) -> Approval {
 impl Bed {
     /// How far a run had come whose lease ended without a report.
     pub fn given_up(&self, was: GivenUp) {
-        self.fakes.on::<ReportGivenUp>(move |(), _| Ok(GivenUpAnswer { was }));
+        self.fakes.on::<ReportGivenUp>(move |(), _| {
+            Ok(GivenUpAnswer { was, cost: (was == GivenUp::Begun).then_some(Micros(500_000)) })
+        });
     }
     /// A request; status and body.
     pub async fn ask(

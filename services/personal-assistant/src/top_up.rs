@@ -1,0 +1,249 @@
+//! More money for a run that has cost more than it may: the rules that would have judged the amount
+//! before the run grant it, ask the owner, or end the run. The question is an approval like any
+//! other, with its own hold; the hold passes over to the run when the owner says yes.
+
+use crate::ask::{self, Placed};
+use crate::ledger::{self, TopUp};
+use crate::policy::{self, Ask, MoreMoney};
+use crate::store::{self, Answers, ApprovalRow};
+use crate::{Deps, approve, owner};
+use contracts::approval::ApprovalState;
+use contracts::calls::webhook_aggregator::ListApprovers;
+use contracts::outbox::Target;
+use contracts::task::StopCause;
+use contracts::{AgentId, Micros};
+use platform::edge::ApiResult;
+use platform::ports::{ClockExt, SqlExt, Statement};
+use platform::sql;
+use serde::Deserialize;
+use serde_json::json;
+
+/// The type of the approval that asks for more money.
+pub const KIND: &str = "more-money";
+/// How long the owner may decide while the run rests.
+const WINDOW_MS: i64 = 3_600_000;
+
+/// Whether a run goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Word {
+    GoOn,
+    /// It rests until the owner has decided.
+    Pause,
+    Stop(StopCause, Option<String>),
+}
+
+impl Word {
+    /// Why it must stop, if it must.
+    pub fn cause(&self) -> (Option<StopCause>, Option<String>) {
+        match self {
+            Self::Stop(cause, detail) => (Some(*cause), detail.clone()),
+            Self::GoOn | Self::Pause => (None, None),
+        }
+    }
+}
+
+/// The budget's own refusal.
+fn used_up() -> Word {
+    Word::Stop(StopCause::Budget, Some("The budget does not cover more.".to_owned()))
+}
+
+/// A run that needs more money.
+struct Run<'a> {
+    deps: &'a Deps,
+    approval: &'a ApprovalRow,
+    spent: Micros,
+    limit: Micros,
+    now_ms: i64,
+}
+
+/// Finds out whether the run of this approval, which has spent more than its limit, goes on; with
+/// its limit from now on.
+pub async fn seek(
+    deps: &Deps,
+    approval: &ApprovalRow,
+    spent: Micros,
+    limit: Micros,
+) -> ApiResult<(Word, Micros)> {
+    let run = Run { deps, approval, spent, limit, now_ms: deps.clock.now_ms() };
+    let asked: Vec<ApprovalRow> = deps
+        .sql
+        .all(sql!(
+            "SELECT * FROM approvals WHERE tops_up = ?1 ORDER BY requested_at DESC, id DESC",
+            &approval.task
+        ))
+        .await?;
+    let state = asked.first().map(|row| row.state_at(run.now_ms)).transpose()?;
+    match (asked.first(), state) {
+        (Some(_), Some(ApprovalState::Pending)) => Ok((Word::Pause, limit)),
+        (Some(row), Some(ApprovalState::Approved)) => run.take_over(row).await,
+        (Some(row), Some(ApprovalState::Rejected)) => {
+            let by = row.decided_by.as_deref().unwrap_or("the owner");
+            Ok((
+                Word::Stop(StopCause::Stopped, Some(format!("More money was declined by {by}."))),
+                limit,
+            ))
+        }
+        (_, None | Some(ApprovalState::Consumed)) => run.judge(asked.len()).await,
+        _ => {
+            let why = "Nobody answered in time whether it may spend more.".to_owned();
+            Ok((Word::Stop(StopCause::Budget, Some(why)), limit))
+        }
+    }
+}
+
+impl Run<'_> {
+    /// The rules' word.
+    async fn judge(&self, questions: usize) -> ApiResult<(Word, Micros)> {
+        let owner = owner::read(self.deps).await?;
+        let agent = self.deps.config.agents.agent(&AgentId::new(&self.approval.agent));
+        let ask = Ask {
+            agent: &self.approval.agent,
+            kind: &self.approval.kind,
+            operation: self.approval.operation.as_deref(),
+            estimated: self.spent,
+            estimate_is_ours: true,
+            price: agent.price,
+            flat: Micros::ZERO,
+            max_cost: agent.max_cost,
+        };
+        match policy::more_money(&ask, &owner.rules, self.spent, self.approval.amount()) {
+            MoreMoney::Grant(to) => self.raise(to, None).await,
+            MoreMoney::Stop(why) => Ok((Word::Stop(StopCause::Budget, Some(why)), self.limit)),
+            MoreMoney::Ask { more, why } => {
+                let more = more.min(self.room().await?.minus(self.spent));
+                if more == Micros::ZERO {
+                    return Ok((used_up(), self.limit));
+                }
+                self.question(questions, more, &why).await?;
+                Ok((Word::Pause, self.limit))
+            }
+        }
+    }
+
+    /// How much the budget leaves for this run in all.
+    async fn room(&self) -> ApiResult<Micros> {
+        #[derive(Deserialize)]
+        struct Room {
+            n: Option<i64>,
+        }
+        let room = self.deps.sql.one::<Room>(ledger::room_for(&self.approval.task, self.now_ms));
+        Ok(Micros(room.await?.and_then(|room| room.n).unwrap_or(0).max(0)))
+    }
+
+    /// Raises the limit, at the cost of the hold of an approved question where there is one.
+    async fn raise(&self, to: Micros, from: Option<&ApprovalRow>) -> ApiResult<(Word, Micros)> {
+        #[derive(Deserialize)]
+        struct Raised {
+            limit_u: i64,
+        }
+        let order = TopUp {
+            task: &self.approval.task,
+            need: self.spent,
+            to,
+            from: from.map_or(&self.approval.task, |row| &row.task),
+            now_ms: self.now_ms,
+        };
+        let raised = "EXISTS (SELECT 1 FROM hold h WHERE h.task = ?3 AND h.limit_u >= ?4)";
+        let mut batch = Vec::new();
+        match from {
+            None => batch.push(ledger::top_up(order, "true")),
+            Some(row) => {
+                let approved = "EXISTS (SELECT 1 FROM approvals q JOIN hold mine ON mine.task = q.task WHERE q.id = ?6 AND q.state = 'approved' AND mine.exp > ?5)";
+                batch.push(ledger::top_up(order, approved).bind(&row.id));
+                let step = |text: String, first: &str| {
+                    sql!(text, first, self.now_ms, &self.approval.task, self.spent)
+                };
+                batch.push(step(
+                    format!("UPDATE approvals SET state = 'consumed' WHERE id = ?1 AND state = 'approved' AND ?2 > 0 AND {raised}"),
+                    &row.id,
+                ));
+                batch.push(step(
+                    format!("UPDATE hold SET exp = 0 WHERE task = ?1 AND ?2 > 0 AND {raised}"),
+                    &row.task,
+                ));
+            }
+        }
+        let mut answers = Answers::of(&*self.deps.sql, batch).await?;
+        Ok(match answers.one::<Raised>()? {
+            Some(raised) => {
+                tracing::info!(task = %self.approval.task, spent = %self.spent, limit = raised.limit_u, "more money for a run");
+                (Word::GoOn, Micros(raised.limit_u))
+            }
+            None => (used_up(), self.limit),
+        })
+    }
+
+    async fn take_over(&self, question: &ApprovalRow) -> ApiResult<(Word, Micros)> {
+        self.raise(self.spent.plus(question.amount()), Some(question)).await
+    }
+
+    /// Asks the owner where the run itself was, or would have been, asked about.
+    async fn question(&self, earlier: usize, more: Micros, why: &str) -> ApiResult<()> {
+        let (deps, run) = (self.deps, self.approval);
+        let id = format!("apr_{}", deps.clock.ulid());
+        let task = format!("{}~more{}", run.task, earlier + 1);
+        let placed: Vec<Placed> = ask::placed(deps, &self.whom().await?);
+        let digest = approve::canonical_digest(&json!({
+            "taskId": task,
+            "agentType": run.agent,
+            "type": KIND,
+            "operation": null,
+            "arguments": null,
+            "description": run.description,
+            "costLimitMicros": more.0,
+        }))?;
+        let reason = format!("It has spent {}, and may spend {}. {why}", self.spent, self.limit);
+        let insert = Statement::new(
+            "INSERT INTO approvals (id, task, fingerprint, digest, state, version, kind, agent, description, estimated_u, amount_u,
+                 declared_free, reason, policies, monitoring, requested_at, requested_by, expires_at, attempt, channel, event_id, tops_up)
+             SELECT ?2, ?3, ?4, ?4, 'pending', 1, ?5, a.agent, a.description, ?6, ?6, 0, ?7, '[\"costThreshold\"]', a.monitoring, ?8,
+                 a.requested_by, ?9, ?10, a.channel, a.event_id, a.task
+             FROM approvals a WHERE a.task = ?1 AND a.state = 'claimed' AND a.lease_until IS NOT NULL
+               AND NOT EXISTS (SELECT 1 FROM approvals q WHERE q.tops_up = ?1 AND q.state = 'pending')
+             ON CONFLICT (task) DO NOTHING",
+        )
+        .bind(&run.task)
+        .bind(&id)
+        .bind(&task)
+        .bind(digest)
+        .bind(KIND)
+        .bind(more)
+        .bind(reason)
+        .bind(self.now_ms)
+        .bind(self.now_ms + WINDOW_MS)
+        .bind(deps.clock.random_hex(16));
+        let mut batch = vec![insert];
+        batch.extend(ask::place(deps, &id, &placed));
+        Answers::of(&*deps.sql, batch).await?;
+        tracing::info!(task = %run.task, spent = %self.spent, %more, "the owner is asked for more money");
+        ask::flush_soon(deps);
+        Ok(())
+    }
+
+    async fn whom(&self) -> ApiResult<Vec<Target>> {
+        if let Some(ask) = &self.approval.ask {
+            return serde_json::from_str(ask).map_err(|_| store::unreadable("target"));
+        }
+        let found = self.deps.calls.ask::<ListApprovers>(&(), &()).await;
+        Ok(found.map(|approvers| approvers.targets).unwrap_or_default())
+    }
+}
+
+/// Ends the questions of a run that has ended, and gives back what was approved for it.
+pub fn withdraw(task: &str, now_ms: i64) -> Vec<Statement> {
+    vec![
+        sql!(
+            "UPDATE approvals SET state = 'cancelled', version = version + 1, decided_at = ?2, decided_by = 'policy', reason = 'The run has ended.', code = 'cancelled'
+             WHERE tops_up = ?1 AND state = 'pending'",
+            task,
+            now_ms
+        ),
+        sql!("UPDATE hold SET exp = 0 WHERE task IN (SELECT q.task FROM approvals q WHERE q.tops_up = ?1)", task),
+        sql!(
+            "UPDATE delivery SET revision = revision + 1, state = 'queued', error = NULL, attempts = 0, due_at = ?2
+             WHERE approval IN (SELECT q.id FROM approvals q WHERE q.tops_up = ?1 AND q.state = 'cancelled' AND q.version > delivery.revision)",
+            task,
+            now_ms
+        ),
+    ]
+}
