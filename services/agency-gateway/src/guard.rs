@@ -7,10 +7,10 @@
 
 use crate::board::{StopReason, Ticket};
 use crate::{Deps, report};
-use contracts::TaskId;
 use contracts::calls::personal_assistant::ListHalts;
 use contracts::calls::webhook_aggregator::RenewTask;
 use contracts::task::{LEASE_MS, RENEW_EVERY_MS, RenewAnswer, RenewRequest};
+use contracts::{Micros, TaskId};
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use platform::backoff::Exponential;
@@ -40,6 +40,8 @@ pub(crate) struct Guard<'a> {
     tie: Tie,
     /// The newest progress line not yet sent.
     note: Mutex<Option<String>>,
+    /// What the run has cost so far.
+    spent: Mutex<Option<Micros>>,
     times: Mutex<Times>,
 }
 
@@ -65,11 +67,23 @@ impl<'a> Guard<'a> {
             until_ms: since_ms + lease_ms,
             failures: 0,
         };
-        Self { deps, task, tie, note: Mutex::default(), times: Mutex::new(times) }
+        Self {
+            deps,
+            task,
+            tie,
+            note: Mutex::default(),
+            spent: Mutex::default(),
+            times: Mutex::new(times),
+        }
     }
     /// Stores a progress line for the next renewal.
     pub(crate) fn note(&self, line: &str) {
         *self.note.lock().unwrap_or_else(PoisonError::into_inner) = Some(line.to_owned());
+    }
+    /// Stores what the run has cost so far, for the next renewal.
+    pub(crate) fn spent(&self, cost: Micros) {
+        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        *spent = (*spent).max(Some(cost));
     }
     fn times(&self) -> Times {
         *self.times.lock().unwrap_or_else(PoisonError::into_inner)
@@ -157,7 +171,9 @@ impl<'a> Guard<'a> {
         match self.tie {
             Tie::Lease { epoch } => {
                 let progress = self.note.lock().unwrap_or_else(PoisonError::into_inner).take();
-                let request = RenewRequest { epoch, progress, cost_micros: None };
+                let spent = *self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+                let cost_micros = spent.map(|cost| cost.0);
+                let request = RenewRequest { epoch, progress, cost_micros };
                 self.deps.calls.ask::<RenewTask>(self.task, &request).await
             }
             Tie::Direct => {

@@ -210,6 +210,7 @@ async fn drive(deps: &Deps, job: &Job, guard: &Guard<'_>, ticket: &Ticket) -> Fi
                 guard.note(&line);
                 ticket.progress(&line, deps.clock.now_ms());
             }
+            Ok(RunEvent::Cost(cost)) => guard.spent(cost),
             Ok(RunEvent::Finished(finish)) => return finish,
             Err(why) => return stop(&mut *run, why, job).await,
         }
@@ -218,8 +219,9 @@ async fn drive(deps: &Deps, job: &Job, guard: &Guard<'_>, ticket: &Ticket) -> Fi
 
 async fn stop(run: &mut dyn Run, why: StopReason, job: &Job) -> Finish {
     tracing::info!(task = %job.task, agent = %job.agent, ?why, "a run is stopped");
-    let actual_cost = run.stop().await;
-    Finish { actual_cost, ..Finish::new(outcome_of(why), stop_text(why)) }
+    let stopped = run.stop().await;
+    let finish = Finish::new(outcome_of(why), stop_text(why));
+    Finish { actual_cost: stopped.cost, usage: stopped.usage, ..finish }
 }
 
 fn outcome_of(why: StopReason) -> Outcome {

@@ -59,7 +59,19 @@ impl Finish {
 pub enum RunEvent {
     /// A line about what it is doing.
     Progress(String),
+    /// What it has cost so far, all together; never less than before.
+    Cost(Micros),
     Finished(Finish),
+}
+
+/// A run that was stopped before its end.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Stopped {
+    /// What it cost until then; `None` when the runner does not know.
+    pub cost: Option<Micros>,
+    pub usage: Option<Value>,
+    /// What it had said until then.
+    pub text: Option<String>,
 }
 
 /// One run of an agent, started and not yet ended.
@@ -67,9 +79,8 @@ pub enum RunEvent {
 pub trait Run: Send {
     /// The next event; after the end the same end again. Cancel-safe.
     async fn next(&mut self) -> RunEvent;
-    /// Ends it and everything it started; returns when all of it is gone. What it cost until then,
-    /// where known.
-    async fn stop(&mut self) -> Option<Micros>;
+    /// Ends it and everything it started; returns when all of it is gone.
+    async fn stop(&mut self) -> Stopped;
 }
 
 /// The parts of the world that a runner may use.
@@ -99,7 +110,7 @@ impl Run for Ended {
     async fn next(&mut self) -> RunEvent {
         RunEvent::Finished(self.0.clone())
     }
-    async fn stop(&mut self) -> Option<Micros> {
-        self.0.actual_cost
+    async fn stop(&mut self) -> Stopped {
+        Stopped { cost: self.0.actual_cost, ..Stopped::default() }
     }
 }

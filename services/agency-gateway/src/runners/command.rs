@@ -7,7 +7,7 @@ mod lines;
 
 use crate::program::{MESSAGE, Program};
 use crate::runner::{
-    Ended, Finish, Job, PROGRESS_BYTES_MAX, Run, RunEvent, Runner, TEXT_BYTES_MAX, Tools,
+    Ended, Finish, Job, PROGRESS_BYTES_MAX, Run, RunEvent, Runner, Stopped, TEXT_BYTES_MAX, Tools,
 };
 use crate::text::{clip, clip_front};
 use async_trait::async_trait;
@@ -95,6 +95,7 @@ impl Runner for Command {
                 output: OutputRead::new(self.output),
                 end: None,
                 limit_s,
+                told: None,
             }),
             Err(error) => {
                 tracing::warn!(error = %error, task = %job.task, "a program could not be started");
@@ -123,6 +124,8 @@ struct Session {
     output: OutputRead,
     end: Option<Finish>,
     limit_s: u64,
+    /// The cost that was reported last.
+    told: Option<Micros>,
 }
 
 impl Session {
@@ -179,6 +182,11 @@ impl Run for Session {
             return RunEvent::Finished(end.clone());
         }
         loop {
+            let cost = self.cost();
+            if cost > self.told {
+                self.told = cost;
+                return RunEvent::Cost(cost.unwrap_or_default());
+            }
             match self.running.next().await {
                 ProgramEvent::Line(line) => {
                     if let Some(progress) = self.output.take(line) {
@@ -197,10 +205,14 @@ impl Run for Session {
             }
         }
     }
-    async fn stop(&mut self) -> Option<Micros> {
+    async fn stop(&mut self) -> Stopped {
         if let Err(error) = self.running.stop().await {
             tracing::error!(error = %error, agent = self.agent, "a program could not be stopped");
         }
-        self.cost()
+        Stopped {
+            cost: self.cost(),
+            usage: self.output.usage.clone(),
+            text: self.output.said().filter(|text| !text.is_empty()),
+        }
     }
 }

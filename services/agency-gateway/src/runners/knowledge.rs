@@ -10,7 +10,7 @@ mod material;
 mod sections;
 
 use crate::program::Program;
-use crate::runner::{Finish, Job, Run, RunEvent, Runner, Tools};
+use crate::runner::{Finish, Job, Run, RunEvent, Runner, Stopped, Tools};
 use crate::text::clip;
 use async_trait::async_trait;
 use contracts::Micros;
@@ -77,11 +77,11 @@ impl Run for Answering {
         }
         RunEvent::Finished(self.end.clone().unwrap_or_else(|| Finish::free(Outcome::Cancelled, "")))
     }
-    async fn stop(&mut self) -> Option<Micros> {
+    async fn stop(&mut self) -> Stopped {
         // Nothing runs outside this future, so a dropped one does nothing.
         self.work = std::future::pending().boxed();
         self.end.get_or_insert_with(|| Finish::free(Outcome::Cancelled, ""));
-        Some(Micros::ZERO)
+        Stopped { cost: Some(Micros::ZERO), ..Stopped::default() }
     }
 }
 

@@ -309,3 +309,17 @@ async fn claim_with_a_lost_response_runs_nothing() {
         (0, 2, 0)
     );
 }
+
+#[tokio::test]
+async fn renewal_carries_the_cost_so_far() {
+    let bed = Bed::start(&tool());
+    let tick = |cost: f64| json!({"type": "progress", "costUsd": cost}).to_string();
+    let lines = vec![tick(0.5), tick(0.25), tick(2.0)];
+    bed.programs.install("tool", ScriptedProgram { lines, hangs: true, ..saying(&[]) });
+    bed.plane.push(task("t", 1, "worker", "go"));
+    until("it runs", || bed.programs.started().len() == 1).await;
+    breathe().await;
+    bed.clock.advance(10_000);
+    until("renewed", || bed.fakes.count::<RenewTask>() == 1).await;
+    assert_eq!(bed.fakes.bodies::<RenewTask>()[0]["costMicros"], json!(2_000_000));
+}
