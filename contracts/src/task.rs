@@ -1,7 +1,7 @@
 //! Tasks: how a gateway leases, renews and reports work.
 
 use crate::approval::Outcome;
-use crate::{AgentId, ApprovalId, EventId, GatewayId, Micros, TaskId};
+use crate::{AgentId, ApprovalId, EventId, GatewayId, Micros, TaskId, Tokens};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -40,6 +40,23 @@ pub struct LeasedTask {
     pub approval_id: ApprovalId,
     pub digest: String,
     pub cost_limit: Micros,
+    /// The backend's session of this conversation and agent, from the run before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<BackendSession>,
+}
+
+/// A conversation that an agent's program keeps by itself, and can take up again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct BackendSession {
+    /// The runner whose program has it.
+    pub runner: String,
+    /// The program's own name of it.
+    pub id: String,
+    /// Tokens that the program has reported for it so far.
+    #[serde(default)]
+    pub spent: Tokens,
 }
 
 /// The message's origin, as far as the agent may know it.
@@ -102,6 +119,9 @@ pub struct ResultRequest {
     pub actual_cost: Option<Micros>,
     #[serde(default)]
     pub usage: Option<Value>,
+    /// The backend's session, for the next run of this conversation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<BackendSession>,
 }
 
 /// Response of a result; a repeated result gets the same response.

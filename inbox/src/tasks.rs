@@ -214,6 +214,7 @@ impl LeaseTasks {
                 approval_id: row.approval_id,
                 digest: row.digest,
                 cost_limit: row.cost_limit,
+                session: None,
             });
         }
         Ok(leased)

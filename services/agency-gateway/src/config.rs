@@ -81,7 +81,7 @@ fn read_runner(registry: &[Entry], agent: &Agent, mut section: Section<'_>) -> A
     }
     let program = Program::read(&mut section);
     let runner = match registry.iter().find(|entry| Some(entry.kind) == agent.runner) {
-        Some(entry) => (entry.read)(&mut section, program),
+        Some(entry) => (entry.read)(agent, &mut section, program),
         None => runners::default(),
     };
     section.finish();

@@ -40,7 +40,7 @@ pub(crate) struct Guard<'a> {
     tie: Tie,
     /// The newest progress line not yet sent.
     note: Mutex<Option<String>>,
-    /// What the run has cost so far.
+    /// Cost of the run so far.
     spent: Mutex<Option<Micros>>,
     times: Mutex<Times>,
 }
@@ -80,7 +80,7 @@ impl<'a> Guard<'a> {
     pub(crate) fn note(&self, line: &str) {
         *self.note.lock().unwrap_or_else(PoisonError::into_inner) = Some(line.to_owned());
     }
-    /// Stores what the run has cost so far, for the next renewal.
+    /// Stores the cost of the run so far, for the next renewal.
     pub(crate) fn spent(&self, cost: Micros) {
         let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
         *spent = (*spent).max(Some(cost));

@@ -46,6 +46,7 @@ pub(crate) async fn leased(deps: Deps, task: LeasedTask) {
         message: task.message,
         context: task.context,
         cost_limit: task.cost_limit,
+        session: task.session,
     };
     let finish = match claimed {
         // After the machine slept, its lease may belong to another gateway, so nothing starts.
@@ -77,6 +78,7 @@ pub(crate) async fn leased(deps: Deps, task: LeasedTask) {
         text: finish.text.clone(),
         actual_cost: finish.actual_cost,
         usage: finish.usage.clone(),
+        session: finish.session.clone(),
     };
     guard.keep_while(report::result(&deps, &job.task, &request)).await;
     ticket.finish(&finish, deps.clock.now_ms());
@@ -194,7 +196,11 @@ async fn carry_out(
 /// has ended.
 async fn drive(deps: &Deps, job: &Job, guard: &Guard<'_>, ticket: &Ticket) -> Finish {
     let watch = pin!(guard.watch(ticket));
-    let tools = Tools { calls: deps.calls.clone(), programs: deps.programs.clone() };
+    let tools = Tools {
+        calls: deps.calls.clone(),
+        programs: deps.programs.clone(),
+        clock: deps.clock.clone(),
+    };
     // Starting is short and never cut off: a program half started could not be stopped.
     let mut run = deps.config.runner(&job.agent).start(&tools, job).await;
     let mut watch = watch;
@@ -221,7 +227,7 @@ async fn stop(run: &mut dyn Run, why: StopReason, job: &Job) -> Finish {
     tracing::info!(task = %job.task, agent = %job.agent, ?why, "a run is stopped");
     let stopped = run.stop().await;
     let finish = Finish::new(outcome_of(why), stop_text(why));
-    Finish { actual_cost: stopped.cost, usage: stopped.usage, ..finish }
+    Finish { actual_cost: stopped.cost, usage: stopped.usage, session: stopped.session, ..finish }
 }
 
 fn outcome_of(why: StopReason) -> Outcome {

@@ -4,9 +4,9 @@
 use crate::program::Program;
 use async_trait::async_trait;
 use contracts::approval::Outcome;
-use contracts::task::TaskContext;
+use contracts::task::{BackendSession, TaskContext};
 use contracts::{AgentId, Micros, TaskId};
-use platform::ports::{Calls, Programs};
+use platform::ports::{Calls, Clock, Programs};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -26,6 +26,8 @@ pub struct Job {
     pub context: TaskContext,
     /// The approved cost.
     pub cost_limit: Micros,
+    /// The backend's session of this conversation, where there is one.
+    pub session: Option<BackendSession>,
 }
 
 /// How a run ended.
@@ -37,12 +39,14 @@ pub struct Finish {
     /// None when the runner does not know.
     pub actual_cost: Option<Micros>,
     pub usage: Option<Value>,
+    /// The backend's own session, to be resumed by the next run of this conversation.
+    pub session: Option<BackendSession>,
 }
 
 impl Finish {
     /// An end without a known cost.
     pub fn new(outcome: Outcome, text: impl Into<String>) -> Self {
-        Self { outcome, text: text.into(), actual_cost: None, usage: None }
+        Self { outcome, text: text.into(), actual_cost: None, usage: None, session: None }
     }
     /// An end that certainly cost nothing.
     pub fn free(outcome: Outcome, text: impl Into<String>) -> Self {
@@ -59,7 +63,7 @@ impl Finish {
 pub enum RunEvent {
     /// A line about what it is doing.
     Progress(String),
-    /// What it has cost so far, all together; never less than before.
+    /// Its cost so far, all together; never less than before.
     Cost(Micros),
     Finished(Finish),
 }
@@ -67,11 +71,12 @@ pub enum RunEvent {
 /// A run that was stopped before its end.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Stopped {
-    /// What it cost until then; `None` when the runner does not know.
+    /// Its cost until then; `None` when the runner does not know.
     pub cost: Option<Micros>,
     pub usage: Option<Value>,
-    /// What it had said until then.
+    /// Its words until then.
     pub text: Option<String>,
+    pub session: Option<BackendSession>,
 }
 
 /// One run of an agent, started and not yet ended.
@@ -88,6 +93,7 @@ pub trait Run: Send {
 pub struct Tools {
     pub calls: Arc<dyn Calls>,
     pub programs: Arc<dyn Programs>,
+    pub clock: Arc<dyn Clock>,
 }
 
 /// The runner of one agent, with its keys read from the configuration.

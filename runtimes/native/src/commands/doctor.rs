@@ -323,7 +323,7 @@ mod tests {
 
     #[test]
     fn doctor_warns_of_a_made_up_runner_whose_program_sees_the_data() {
-        let entry = Entry { kind: WRITING, read: |_, program| Arc::new(MadeUp(program)) };
+        let entry = Entry { kind: WRITING, read: |_, _, program| Arc::new(MadeUp(program)) };
         let agent =
             |data: &str| json!({"runner": WRITING.name, "command": ["x"], "data_directory": data});
         let table = json!({ "agents": { "shown": agent("visible"), "kept": agent("hidden") } });

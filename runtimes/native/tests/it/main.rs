@@ -22,6 +22,7 @@ mod hardening;
 mod http;
 mod levers;
 mod recorder;
+mod runs;
 mod start;
 mod strangers;
 mod words;

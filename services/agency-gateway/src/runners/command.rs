@@ -1,33 +1,25 @@
 //! `runner = "command"`: the owner's own program, started directly and never through a shell.
 //!
 //! The message goes to standard input, or replaces the one argument `{message}`. The output is the
-//! answer, in the format that the key `output` names (`lines.rs`).
+//! answer, in the format that the key `output` names (`output.rs`).
 
-mod lines;
-
+use crate::output::Format;
 use crate::program::{MESSAGE, Program};
-use crate::runner::{
-    Ended, Finish, Job, PROGRESS_BYTES_MAX, Run, RunEvent, Runner, Stopped, TEXT_BYTES_MAX, Tools,
-};
-use crate::text::{clip, clip_front};
+use crate::program_run::{ProgramRun, Reading};
+use crate::runner::{Ended, Finish, Job, Run, Runner, Tools};
 use async_trait::async_trait;
-use contracts::Micros;
 use contracts::approval::Outcome;
-use lines::{Format, OutputRead};
+use contracts::{TokenPrices, Tokens};
+use platform::agents::Agent;
 use platform::config::Section;
-use platform::ports::{PortErrorKind, ProgramEvent, ProgramSpec, Running};
+use platform::ports::{PortErrorKind, ProgramSpec};
 use std::sync::Arc;
 
 /// Maximum bytes of a message passed as an argument; Linux allows 128 KiB.
 const ARGUMENT_BYTES_MAX: usize = 100 << 10;
-/// A program's report counts up to this amount, or up to a hundred times its hold where that is
-/// more: a wrong report cannot use up the budget of a year.
-const REPORTED_MAX: Micros = Micros(100_000_000);
-/// Maximum bytes of standard error shown to the sender.
-const STDERR_BYTES_MAX: usize = 600;
 
 /// Reads an agent that runs a command.
-pub(super) fn read(section: &mut Section<'_>, program: Program) -> Arc<dyn Runner> {
+pub(super) fn read(agent: &Agent, section: &mut Section<'_>, program: Program) -> Arc<dyn Runner> {
     if !section.has("command") {
         section.wrong(
             "command",
@@ -36,7 +28,7 @@ pub(super) fn read(section: &mut Section<'_>, program: Program) -> Arc<dyn Runne
         );
     }
     let output = Format::read(section, &program.command);
-    Arc::new(Command { program, output })
+    Arc::new(Command { program, output, prices: agent.price.of_tokens() })
 }
 
 /// Runs one agent's program.
@@ -44,6 +36,7 @@ pub(super) fn read(section: &mut Section<'_>, program: Program) -> Arc<dyn Runne
 struct Command {
     program: Program,
     output: Format,
+    prices: Option<TokenPrices>,
 }
 
 impl Command {
@@ -68,7 +61,11 @@ impl Command {
             env: self.program.env.clone(),
             task: job.task.to_string(),
             timeout_ms: self.program.timeout_ms,
-            output_bytes_max: self.program.output_bytes_max,
+            // Reports that pass do not count: the limit is the answer's.
+            output_bytes_max: match self.output {
+                Format::Text => self.program.output_bytes_max,
+                _ => usize::MAX,
+            },
         })
     }
 }
@@ -86,17 +83,18 @@ impl Runner for Command {
             }
         };
         let program = spec.program.clone();
-        let limit_s = spec.timeout_ms / 1000;
+        let reading = Reading {
+            agent: job.agent.to_string(),
+            format: self.output,
+            cost_limit: job.cost_limit,
+            prices: self.prices,
+            before: Tokens::default(),
+            sessions_of: None,
+            limit_s: spec.timeout_ms / 1000,
+            bytes_max: self.program.output_bytes_max,
+        };
         match tools.programs.start(spec).await {
-            Ok(running) => Box::new(Session {
-                agent: job.agent.to_string(),
-                cost_max: REPORTED_MAX.max(Micros(job.cost_limit.0.saturating_mul(100))),
-                running,
-                output: OutputRead::new(self.output),
-                end: None,
-                limit_s,
-                told: None,
-            }),
+            Ok(running) => Box::new(ProgramRun::new(running, tools.clock.clone(), reading)),
             Err(error) => {
                 tracing::warn!(error = %error, task = %job.task, "a program could not be started");
                 let why = if error.kind == PortErrorKind::Invalid {
@@ -113,106 +111,5 @@ impl Runner for Command {
     }
     fn program(&self) -> Option<&Program> {
         Some(&self.program)
-    }
-}
-
-struct Session {
-    agent: String,
-    /// The highest cost that a report may name.
-    cost_max: Micros,
-    running: Box<dyn Running>,
-    output: OutputRead,
-    end: Option<Finish>,
-    limit_s: u64,
-    /// The cost that was reported last.
-    told: Option<Micros>,
-}
-
-impl Session {
-    /// The reported cost, within its bound.
-    fn cost(&self) -> Option<Micros> {
-        let cost = self.output.cost?;
-        if cost > self.cost_max {
-            tracing::warn!(agent = self.agent, reported = %cost, counted = %self.cost_max, "a program reported an implausible cost");
-        }
-        Some(cost.min(self.cost_max))
-    }
-    fn finish(&self, event: ProgramEvent) -> Finish {
-        let agent = &self.agent;
-        let (outcome, text) = match event {
-            ProgramEvent::Exited { code: Some(0), .. } => self.output.answer(agent),
-            ProgramEvent::Exited { code, stderr } => (Outcome::Failed, self.failure(code, &stderr)),
-            ProgramEvent::TimedOut => (
-                Outcome::Timeout,
-                format!("{agent} was stopped at its time limit of {} s.", self.limit_s),
-            ),
-            ProgramEvent::TooMuchOutput => (
-                Outcome::Failed,
-                format!("{agent} was stopped: it printed more than its output limit."),
-            ),
-            ProgramEvent::Line(_) => (Outcome::Failed, format!("{agent} ended without an answer.")),
-        };
-        Finish {
-            outcome,
-            text: clip(&text, TEXT_BYTES_MAX),
-            actual_cost: self.cost(),
-            usage: self.output.usage.clone(),
-        }
-    }
-    /// The agent's own message about its failure, or the end of its standard error.
-    fn failure(&self, code: Option<i32>, stderr: &str) -> String {
-        let how = code.map_or_else(
-            || "was ended by a signal".to_owned(),
-            |code| format!("failed with exit code {code}"),
-        );
-        let tail = clip_front(stderr.trim(), STDERR_BYTES_MAX);
-        let why = self.output.said().filter(|text| !text.is_empty()).unwrap_or(tail);
-        if why.is_empty() {
-            format!("{} {how}.", self.agent)
-        } else {
-            format!("{} {how}: {why}", self.agent)
-        }
-    }
-}
-
-#[async_trait]
-impl Run for Session {
-    async fn next(&mut self) -> RunEvent {
-        if let Some(end) = &self.end {
-            return RunEvent::Finished(end.clone());
-        }
-        loop {
-            let cost = self.cost();
-            if cost > self.told {
-                self.told = cost;
-                return RunEvent::Cost(cost.unwrap_or_default());
-            }
-            match self.running.next().await {
-                ProgramEvent::Line(line) => {
-                    if let Some(progress) = self.output.take(line) {
-                        let first = progress
-                            .lines()
-                            .find(|line| !line.trim().is_empty())
-                            .unwrap_or_default();
-                        return RunEvent::Progress(clip(first.trim(), PROGRESS_BYTES_MAX));
-                    }
-                }
-                end => {
-                    let finish = self.finish(end);
-                    self.end = Some(finish.clone());
-                    return RunEvent::Finished(finish);
-                }
-            }
-        }
-    }
-    async fn stop(&mut self) -> Stopped {
-        if let Err(error) = self.running.stop().await {
-            tracing::error!(error = %error, agent = self.agent, "a program could not be stopped");
-        }
-        Stopped {
-            cost: self.cost(),
-            usage: self.output.usage.clone(),
-            text: self.output.said().filter(|text| !text.is_empty()),
-        }
     }
 }
