@@ -82,6 +82,9 @@ pub struct TaskContext {
 #[serde(rename_all = "camelCase")]
 pub struct Turn {
     pub speaker: crate::event::Speaker,
+    /// The agent that said it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentId>,
     pub text: String,
 }
 
@@ -185,6 +188,32 @@ impl GatewayRow {
             (false, _) => GatewayState::InService,
         }
     }
+}
+
+/// `GET /api/conversations/{id}/sessions`, the one used last first.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SessionList {
+    pub sessions: Vec<SessionView>,
+}
+
+/// A session that an agent's program keeps of a conversation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SessionView {
+    pub agent: AgentId,
+    pub runner: String,
+    /// The program's own name of it.
+    pub id: String,
+    /// The gateway that used it last.
+    pub gateway_id: Option<GatewayId>,
+    pub runs: u32,
+    pub started_at: String,
+    pub used_at: String,
+    /// The agent's next run here resumes it.
+    pub current: bool,
 }
 
 /// `POST /api/gateways/{id}/drain`.

@@ -22,6 +22,8 @@ pub struct ProgramSpec {
     pub reach: Reach,
     /// The name of the work directory.
     pub task: String,
+    /// A work directory of this name is kept for later runs and used in place of the task's own.
+    pub kept_folder: Option<String>,
     /// Time limit.
     pub timeout_ms: u64,
     /// Output limit.

@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn config_lists_all_problems_at_once() {
         let (_, problems) = read(json!({"gateway": {"capacity": 65, "speed": 1}, "agents": {
-            "a": {"runner": "claude-code"}, "b": {"runner": "shell"}, "c": {"runner": "command"},
+            "a": {"runner": "acp"}, "b": {"runner": "shell"}, "c": {"runner": "command"},
             "d": {"command": ["x"]}, "e": {"env": ["QUINTET_OPERATOR_TOKEN", "A=B"], "timeout_s": 0, "colour": "red"}}}));
         let paths: Vec<_> = problems.iter().map(|p| p.split(": ").next().unwrap()).collect();
         assert_eq!(
@@ -176,7 +176,7 @@ mod tests {
                 "agents.e.colour"
             ]
         );
-        assert!(problems.iter().any(|p| p.contains("\"claude-code\" is not in this version")));
+        assert!(problems.iter().any(|p| p.contains("\"acp\" is not in this version")));
     }
 
     #[test]

@@ -11,8 +11,10 @@
 //! * `runner.rs` says what a runner is, `runners.rs` has all of them, `config.rs` gives each agent
 //!   its own.
 
+mod backend;
 pub mod board;
 pub mod config;
+mod conversation;
 mod deps;
 mod guard;
 mod halt;

@@ -4,14 +4,16 @@
 //! ended, and the result counts whatever the exit code says.
 
 use crate::output::{Format, Output};
-use crate::runner::{Finish, PROGRESS_BYTES_MAX, Run, RunEvent, Stopped, TEXT_BYTES_MAX};
+use crate::runner::{
+    Ended, Finish, PROGRESS_BYTES_MAX, Run, RunEvent, Stopped, TEXT_BYTES_MAX, Tools,
+};
 use crate::text::{clean, clip, clip_front};
 use async_trait::async_trait;
 use contracts::approval::Outcome;
 use contracts::task::BackendSession;
 use contracts::{Micros, TokenPrices, Tokens};
 use futures_util::future::{Either, select};
-use platform::ports::{Clock, ProgramEvent, Running};
+use platform::ports::{Clock, PortErrorKind, ProgramEvent, ProgramSpec, Running};
 use std::sync::Arc;
 
 /// Time that a program gets to end after its result.
@@ -23,6 +25,7 @@ const REPORTED_MAX: Micros = Micros(100_000_000);
 const WORDS_BYTES_MAX: usize = 600;
 
 /// How a program's output is read.
+#[derive(Clone)]
 pub(crate) struct Reading {
     pub(crate) agent: String,
     pub(crate) format: Format,
@@ -37,6 +40,25 @@ pub(crate) struct Reading {
     pub(crate) limit_s: u64,
     /// Maximum bytes of the answer.
     pub(crate) bytes_max: usize,
+}
+
+/// Starts the program. Where it cannot be started, the run has ended as unavailable.
+pub(crate) async fn start(tools: &Tools, spec: ProgramSpec, reading: Reading) -> Box<dyn Run> {
+    let (program, task) = (spec.program.clone(), spec.task.clone());
+    match tools.programs.start(spec).await {
+        Ok(running) => Box::new(ProgramRun::new(running, tools.clock.clone(), reading)),
+        Err(error) => {
+            tracing::warn!(error = %error, task, "a program could not be started");
+            let why = if error.kind == PortErrorKind::Invalid {
+                "was not found or cannot be run"
+            } else {
+                "could not be started just now"
+            };
+            let agent = &reading.agent;
+            let text = format!("{agent} is not available: its program {program} {why}.");
+            Box::new(Ended(Finish::unavailable(text)))
+        }
+    }
 }
 
 /// A running program.

@@ -6,6 +6,8 @@
 //!
 //! [`Run`]: crate::runner::Run
 
+mod claude_code;
+mod codex;
 mod command;
 mod knowledge;
 

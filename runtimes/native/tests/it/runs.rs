@@ -8,7 +8,7 @@ use std::time::Duration;
 const PROGRAM: &str = include_str!("../agents/runs.py");
 /// Nothing is reported: its hold is posted.
 const HOLD: f64 = -1.0;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A case: what the answer has, what it lacks, the cost.
 struct Case {

@@ -1,18 +1,20 @@
 //! `runner = "command"`: the owner's own program, started directly and never through a shell.
 //!
-//! The message goes to standard input, or replaces the one argument `{message}`. The output is the
+//! The message, below the last turns of its conversation, goes to standard input, or replaces the one
+//! argument `{message}`. The output is the
 //! answer, in the format that the key `output` names (`output.rs`).
 
+use crate::conversation;
 use crate::output::Format;
 use crate::program::{MESSAGE, Program};
-use crate::program_run::{ProgramRun, Reading};
+use crate::program_run::{self, Reading};
 use crate::runner::{Ended, Finish, Job, Run, Runner, Tools};
 use async_trait::async_trait;
 use contracts::approval::Outcome;
 use contracts::{TokenPrices, Tokens};
 use platform::agents::Agent;
 use platform::config::Section;
-use platform::ports::{PortErrorKind, ProgramSpec};
+use platform::ports::ProgramSpec;
 use std::sync::Arc;
 
 /// Maximum bytes of a message passed as an argument; Linux allows 128 KiB.
@@ -28,7 +30,8 @@ pub(super) fn read(agent: &Agent, section: &mut Section<'_>, program: Program) -
         );
     }
     let output = Format::read(section, &program.command);
-    Arc::new(Command { program, output, prices: agent.price.of_tokens() })
+    let input = Input::read(section, &program);
+    Arc::new(Command { program, output, input, prices: agent.price.of_tokens() })
 }
 
 /// Runs one agent's program.
@@ -36,7 +39,42 @@ pub(super) fn read(agent: &Agent, section: &mut Section<'_>, program: Program) -
 struct Command {
     program: Program,
     output: Format,
+    input: Input,
     prices: Option<TokenPrices>,
+}
+
+/// The key `input`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Input {
+    /// The earlier turns above the message.
+    Text,
+    /// One line of JSON.
+    Json,
+}
+
+impl Input {
+    fn read(section: &mut Section<'_>, program: &Program) -> Self {
+        match section.text("input").as_deref() {
+            None | Some("text") => Self::Text,
+            Some("json") if program.command.iter().any(|arg| arg == MESSAGE) => {
+                section.wrong(
+                    "input",
+                    "is \"json\" beside a command with {message}.",
+                    "Remove {message}: the line of JSON goes to standard input.",
+                );
+                Self::Text
+            }
+            Some("json") => Self::Json,
+            Some(_) => {
+                section.wrong(
+                    "input",
+                    "is neither \"text\" nor \"json\".",
+                    "Write one of the two; text is the default.",
+                );
+                Self::Text
+            }
+        }
+    }
 }
 
 impl Command {
@@ -45,21 +83,27 @@ impl Command {
         let (program, args) =
             self.program.command.split_first().ok_or("No command is configured for it.")?;
         let as_argument = args.iter().any(|arg| arg == MESSAGE);
-        if as_argument && job.message.len() > ARGUMENT_BYTES_MAX {
+        let handed = match self.input {
+            Input::Text => conversation::text(job),
+            Input::Json => conversation::json(job),
+        };
+        if as_argument && handed.len() > ARGUMENT_BYTES_MAX {
             return Err("The message is too long to be handed over as an argument.");
         }
-        if as_argument && job.message.contains('\0') {
+        if as_argument && handed.contains('\0') {
             return Err("The message holds a NUL character, which no argument can.");
         }
-        let put = |arg: &String| if arg == MESSAGE { job.message.clone() } else { arg.clone() };
+        let put = |arg: &String| if arg == MESSAGE { handed.clone() } else { arg.clone() };
+        let args = args.iter().map(put).collect();
         Ok(ProgramSpec {
             program: program.clone(),
-            args: args.iter().map(put).collect(),
-            stdin: if as_argument { String::new() } else { job.message.clone() },
+            args,
+            stdin: if as_argument { String::new() } else { handed },
             data_visible: self.program.data_visible,
             reach: self.program.reach.clone(),
             env: self.program.env.clone(),
             task: job.task.to_string(),
+            kept_folder: None,
             timeout_ms: self.program.timeout_ms,
             // Reports that pass do not count: the limit is the answer's.
             output_bytes_max: match self.output {
@@ -82,7 +126,6 @@ impl Runner for Command {
                 )));
             }
         };
-        let program = spec.program.clone();
         let reading = Reading {
             agent: job.agent.to_string(),
             format: self.output,
@@ -93,21 +136,7 @@ impl Runner for Command {
             limit_s: spec.timeout_ms / 1000,
             bytes_max: self.program.output_bytes_max,
         };
-        match tools.programs.start(spec).await {
-            Ok(running) => Box::new(ProgramRun::new(running, tools.clock.clone(), reading)),
-            Err(error) => {
-                tracing::warn!(error = %error, task = %job.task, "a program could not be started");
-                let why = if error.kind == PortErrorKind::Invalid {
-                    "was not found or cannot be run"
-                } else {
-                    "could not be started just now"
-                };
-                Box::new(Ended(Finish::unavailable(format!(
-                    "{} is not available: its program {program} {why}.",
-                    job.agent
-                ))))
-            }
-        }
+        program_run::start(tools, spec, reading).await
     }
     fn program(&self) -> Option<&Program> {
         Some(&self.program)

@@ -12,4 +12,5 @@ mod http;
 mod knowledge;
 mod lease;
 mod runners;
+mod sessions;
 mod shutdown;

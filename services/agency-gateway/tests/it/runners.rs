@@ -81,10 +81,9 @@ async fn runner_never_lets_a_message_choose_the_program() {
         bed.programs.install("tool", saying(&["ok"]));
         end(&mut *start(&bed, entry.kind.name, &["tool"], &job()).await).await;
         for spec in bed.programs.started() {
-            assert_eq!(
-                (spec.program.as_str(), spec.args.len(), spec.stdin.as_str()),
-                ("tool", 0, "$(reboot); hello")
-            );
+            assert_eq!(spec.program, "tool");
+            assert!(!spec.args.iter().any(|arg| arg.contains("reboot")), "{:?}", spec.args);
+            assert!(spec.stdin.contains("$(reboot); hello"), "{}", spec.stdin);
         }
     }
 }
