@@ -41,6 +41,8 @@ pub struct Reach {
     pub readable: Vec<String>,
     /// The same to write, besides its work directory.
     pub writable: Vec<String>,
+    /// The same to write where they exist: the program's own state.
+    pub state: Vec<String>,
 }
 
 /// Whether a program runs in a sandbox.

@@ -56,10 +56,11 @@ impl Backend {
         if program.command.is_empty() {
             program.command = vec![self.program.to_owned()];
         }
+        // Where the owner says that it may only read, it only reads.
         let named = |path: &&&str| !program.reach.readable.iter().any(|known| known == **path);
         let state: Vec<_> =
             self.state.iter().filter(named).map(|path| (*path).to_owned()).collect();
-        program.reach.writable.extend(state);
+        program.reach.state = state;
         let model = section.text("model");
         if model.as_deref().is_some_and(|model| model.is_empty() || model.starts_with('-')) {
             section.wrong("model", "is no name of a model.", "Write the name, such as \"opus\".");

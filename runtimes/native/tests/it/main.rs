@@ -14,6 +14,7 @@
 mod agents;
 mod bed;
 mod configuration;
+mod conversations;
 mod copies;
 mod edge;
 mod gateways;

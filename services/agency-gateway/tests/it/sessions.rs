@@ -97,7 +97,7 @@ async fn claude_code_begins_with_the_turns_and_reports_its_session() {
     let args = "-p --input-format stream-json --output-format stream-json --verbose --model opus --max-turns 9";
     assert_eq!(spec.args.join(" "), args);
     assert_eq!(spec.kept_folder.as_deref(), Some("worker-telegram:main:7"));
-    assert!(spec.reach.writable.contains(&"~/.claude".to_owned()));
+    assert!(spec.reach.state.contains(&"~/.claude".to_owned()));
     let read: Value = serde_json::from_str(&spec.stdin).unwrap();
     let text = read["message"]["content"][0]["text"].as_str().unwrap();
     assert!(text.contains("> user: My word is kangaroo.") && text.ends_with("Which word?"));
