@@ -96,6 +96,7 @@ pub async fn up(
     };
     publish_default(&services).await?;
     let _ = published.send(true);
+    warn_of_unready(&services).await;
     let watcher = watched.map(|watched| {
         tokio::spawn(watch_graph::watch(services.loader.clone(), watched, stopped.clone()))
     });
@@ -135,6 +136,13 @@ async fn publish_default(services: &Services) -> Result<()> {
         .map_err(|e| anyhow::anyhow!("cannot publish the default graph: {e}"))?;
     }
     Ok(())
+}
+
+/// Agents of the configuration that cannot do what it says.
+async fn warn_of_unready(services: &Services) {
+    for unready in agency_gateway::unready(&services.gateway).await {
+        tracing::warn!(agent = unready.agent, fix = unready.fix, "{}", unready.why);
+    }
 }
 
 async fn greet(services: &Services, data: &DataDir, base: &str) {

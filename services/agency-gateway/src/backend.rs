@@ -5,7 +5,7 @@ use crate::conversation;
 use crate::output::Format;
 use crate::program::Program;
 use crate::program_run::{self, Reading};
-use crate::runner::{Finish, Job, Run, RunEvent, Runner, Stopped, Tools};
+use crate::runner::{Finish, Job, Run, RunEvent, Runner, SignIn, Stopped, Tools};
 use async_trait::async_trait;
 use contracts::approval::Outcome;
 use contracts::{Micros, TokenPrices, Tokens};
@@ -32,6 +32,7 @@ pub(crate) struct Backend {
     pub(crate) arguments: fn(&[String], &Settings, Option<&str>) -> Vec<String>,
     /// Standard input for this text.
     pub(crate) input: fn(&str) -> String,
+    pub(crate) sign_in: SignIn,
     /// Words of a failure that mean that it does not have the session; in lower case.
     pub(crate) lost: &'static [&'static str],
 }
@@ -143,6 +144,9 @@ impl Runner for Agentic {
     }
     fn program(&self) -> Option<&Program> {
         Some(&self.program)
+    }
+    fn sign_in(&self) -> Option<SignIn> {
+        Some(self.backend.sign_in)
     }
 }
 

@@ -3,7 +3,7 @@
 //! The gateway is the one service that reports the problems of `[agents]`.
 
 use crate::program::Program;
-use crate::runner::Runner;
+use crate::runner::{Runner, SignIn};
 use crate::runners::{self, Entry, REGISTRY};
 use contracts::AgentId;
 use platform::agents::{Agent, Agents, RunnerKind};
@@ -55,6 +55,14 @@ impl Config {
     /// The agents to lease for: the default runner serves every agent.
     pub fn leases(&self) -> Vec<String> {
         vec!["*".to_owned()]
+    }
+    /// The agents of the file, spelled as there.
+    pub fn agents(&self) -> impl Iterator<Item = &str> {
+        self.runners.values().map(|(agent, _)| agent.id.as_str())
+    }
+    /// The signs of an agent's sign-in, where its program has one.
+    pub fn sign_in(&self, id: &str) -> Option<SignIn> {
+        self.runner(&AgentId::from(id)).sign_in()
     }
     /// Agents whose runs start a program, with that program.
     pub fn programs(&self) -> impl Iterator<Item = (&str, &Program)> {

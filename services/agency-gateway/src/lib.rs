@@ -23,6 +23,7 @@ mod lease;
 mod output;
 mod program;
 mod program_run;
+mod readiness;
 mod report;
 mod run;
 mod run_task;
@@ -35,6 +36,7 @@ pub use board::Board;
 pub use config::Config;
 pub use deps::Deps;
 pub use program::Program;
+pub use readiness::{Unready, missing_programs, unknown_agents, unready};
 
 use axum::Router;
 use contracts::ServiceName;

@@ -106,6 +106,22 @@ pub trait Runner: std::fmt::Debug + Send + Sync {
     fn program(&self) -> Option<&Program> {
         None
     }
+    /// Where its program's sign-in can be seen, for a program that has one and can print its
+    /// version.
+    fn sign_in(&self) -> Option<SignIn> {
+        None
+    }
+}
+
+/// Signs that a program is signed in: one of them is enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignIn {
+    /// Files, which begin with `~/`.
+    pub files: &'static [&'static str],
+    /// Variables, which the agent's key `env` must name.
+    pub variables: &'static [&'static str],
+    /// The command that signs in.
+    pub how: &'static str,
 }
 
 /// A run that has ended.

@@ -6,7 +6,7 @@
 use crate::backend::{Backend, Settings};
 use crate::output::Format;
 use crate::program::Program;
-use crate::runner::Runner;
+use crate::runner::{Runner, SignIn};
 use platform::agents::Agent;
 use platform::config::Section;
 use serde_json::json;
@@ -20,6 +20,11 @@ const BACKEND: Backend = Backend {
     reports_total: false,
     arguments,
     input,
+    sign_in: SignIn {
+        files: &["~/.claude/.credentials.json"],
+        variables: &["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"],
+        how: "claude auth login",
+    },
     lost: &["no conversation found with session id", "--resume requires a valid session id"],
 };
 

@@ -5,7 +5,7 @@
 use crate::backend::{Backend, Settings};
 use crate::output::Format;
 use crate::program::Program;
-use crate::runner::Runner;
+use crate::runner::{Runner, SignIn};
 use platform::agents::Agent;
 use platform::config::Section;
 use std::sync::Arc;
@@ -18,6 +18,11 @@ const BACKEND: Backend = Backend {
     reports_total: true,
     arguments,
     input: str::to_owned,
+    sign_in: SignIn {
+        files: &["~/.codex/auth.json"],
+        variables: &["CODEX_API_KEY", "OPENAI_API_KEY"],
+        how: "codex login",
+    },
     lost: &[
         "no rollout found",
         "thread not found",

@@ -1,8 +1,8 @@
 //! `runner = "command"`: the owner's own program, started directly and never through a shell.
 //!
-//! The message, below the last turns of its conversation, goes to standard input, or replaces the one
-//! argument `{message}`. The output is the
-//! answer, in the format that the key `output` names (`output.rs`).
+//! The message, below the last turns of its conversation, goes to standard input, or replaces the
+//! one argument `{message}`. The output is the answer, in the format that the key `output` names
+//! (`output.rs`).
 
 use crate::conversation;
 use crate::output::Format;
