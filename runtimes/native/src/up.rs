@@ -94,9 +94,8 @@ pub async fn up(
         Some(opened) => Some(watch_graph::first(&services.loader, opened).await),
         None => None,
     };
-    publish_default(&services).await?;
+    ready_graph(&services).await?;
     let _ = published.send(true);
-    warn_of_unready(&services).await;
     let watcher = watched.map(|watched| {
         tokio::spawn(watch_graph::watch(services.loader.clone(), watched, stopped.clone()))
     });
@@ -123,8 +122,9 @@ fn leave(data: &DataDir) {
     data.remove_of_run();
 }
 
-/// Publishes the default graph at the first start, if there is no graph.
-async fn publish_default(services: &Services) -> Result<()> {
+/// Publishes the default graph at the first start, if there is no graph. Agents of the
+/// configuration are held against the graph.
+async fn ready_graph(services: &Services) -> Result<()> {
     if !skill_graph_loader::has_graph(&services.loader).await? {
         skill_graph_loader::publish_files(
             &services.loader,
@@ -135,6 +135,7 @@ async fn publish_default(services: &Services) -> Result<()> {
         .await
         .map_err(|e| anyhow::anyhow!("cannot publish the default graph: {e}"))?;
     }
+    warn_of_unready(services).await;
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Sessions that agents' programs keep of a conversation: listed, begun anew, taken up again.
 
-use crate::{Deps, messages};
+use crate::Deps;
 use axum::Json;
 use axum::extract::{Path, State};
 use contracts::task::{SessionList, SessionView};
@@ -14,7 +14,9 @@ pub(crate) async fn list(
     State(deps): State<Deps>,
     Path(id): Path<String>,
 ) -> ApiResult<Json<SessionList>> {
-    let (conversation, shard) = messages::conversation(&deps, id)
+    let (conversation, shard) = deps
+        .config
+        .conversation(id)
         .ok_or_else(|| ApiError::not_found("conversation of this id"))?;
     let kept = deps.inbox.ask(&shard, ListSessions { conversation }).await?;
     let view = |kept: KeptSession| SessionView {
