@@ -1,7 +1,7 @@
 //! Tasks: how a gateway leases, renews and reports work.
 
 use crate::approval::Outcome;
-use crate::{AgentId, ApprovalId, EventId, GatewayId, Micros, TaskId};
+use crate::{AgentId, ApprovalId, EventId, GatewayId, Micros, TaskId, Tokens};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -40,6 +40,23 @@ pub struct LeasedTask {
     pub approval_id: ApprovalId,
     pub digest: String,
     pub cost_limit: Micros,
+    /// The backend's session of this conversation and agent, from the run before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<BackendSession>,
+}
+
+/// A conversation that an agent's program keeps by itself, and can take up again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct BackendSession {
+    /// The runner whose program has it.
+    pub runner: String,
+    /// The program's own name of it.
+    pub id: String,
+    /// Tokens that the program has reported for it so far.
+    #[serde(default)]
+    pub spent: Tokens,
 }
 
 /// The message's origin, as far as the agent may know it.
@@ -65,6 +82,9 @@ pub struct TaskContext {
 #[serde(rename_all = "camelCase")]
 pub struct Turn {
     pub speaker: crate::event::Speaker,
+    /// The agent that said it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentId>,
     pub text: String,
 }
 
@@ -177,6 +197,9 @@ pub struct ResultRequest {
     /// Why a cancelled run was stopped; a halt when it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<StopCause>,
+    /// The backend's session, for the next run of this conversation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<BackendSession>,
 }
 
 /// Response of a result; a repeated result gets the same response.
@@ -240,6 +263,32 @@ impl GatewayRow {
             (false, _) => GatewayState::InService,
         }
     }
+}
+
+/// `GET /api/conversations/{id}/sessions`, the one used last first.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SessionList {
+    pub sessions: Vec<SessionView>,
+}
+
+/// A session that an agent's program keeps of a conversation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SessionView {
+    pub agent: AgentId,
+    pub runner: String,
+    /// The program's own name of it.
+    pub id: String,
+    /// The gateway that used it last.
+    pub gateway_id: Option<GatewayId>,
+    pub runs: u32,
+    pub started_at: String,
+    pub used_at: String,
+    /// The agent's next run here resumes it.
+    pub current: bool,
 }
 
 /// `POST /api/gateways/{id}/drain`.

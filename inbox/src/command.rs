@@ -4,10 +4,10 @@
 
 use super::{
     Accept, Accepted, Advance, Advanced, ClaimWork, Context, DrainGateway, Enqueue, EventParts,
-    FindAnswered, Finish, FinishRun, GetEvent, GetRun, GetTask, LeaseTasks, ListEvents,
-    ListGateways, NextDue, PrepareRun, Prepared, ReadStats, ReadTranscript, Record, RecordSent,
-    Recover, RenewLease, Replay, Replayed, SeenGateway, ShardStats, StoredEvent, TaskRow,
-    Transcript, Wake, Work,
+    FindAnswered, Finish, FinishRun, GetEvent, GetRun, GetTask, KeptSession, LeaseTasks,
+    ListEvents, ListGateways, ListSessions, NextDue, PickSession, PrepareRun, Prepared, ReadStats,
+    ReadTranscript, Record, RecordSent, Recover, RenewLease, Replay, Replayed, SeenGateway,
+    ShardStats, StartAfresh, StoredEvent, TaskRow, Transcript, Wake, Work,
 };
 use contracts::outbox::DeliveryStatus;
 use contracts::task::LeasedTask;
@@ -74,6 +74,8 @@ commands! {
         Enqueue => DeliveryStatus,
         RecordSent => (),
         Replay => Replayed,
+        StartAfresh => (),
+        PickSession => bool,
     }
     reads {
         NextDue => Option<i64>,
@@ -81,6 +83,7 @@ commands! {
         GetRun => Option<(TaskRow, StoredEvent)>,
         PrepareRun => Prepared,
         ListGateways => Vec<SeenGateway>,
+        ListSessions => Vec<KeptSession>,
         GetEvent => Option<EventParts>,
         ListEvents => Vec<StoredEvent>,
         FindAnswered => Option<StoredEvent>,

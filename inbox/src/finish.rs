@@ -1,8 +1,9 @@
 //! The end of a run, and the step that it means for its event.
 
-use super::{Context, Step, TaskState, advance, args, tasks};
+use super::{Context, Step, TaskState, advance, args, sessions, tasks};
 use contracts::TaskId;
 use contracts::approval::Outcome;
+use contracts::task::BackendSession;
 use platform::ports::PortResult;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,9 @@ pub struct FinishRun {
     pub epoch: u32,
     pub outcome: Outcome,
     pub text: String,
+    /// The backend's session, for the next run.
+    #[serde(default)]
+    pub session: Option<BackendSession>,
     pub event_version: u32,
     pub step: Step,
 }
@@ -53,6 +57,9 @@ impl FinishRun {
             "UPDATE task SET state = 'done', outcome = ?2, text = ?3 WHERE id = ?1",
             args![self.task.as_str(), self.outcome.as_str(), &self.text],
         )?;
+        if let Some(session) = &self.session {
+            sessions::keep(context, &row, session)?;
+        }
         Ok(Finish::First)
     }
 }

@@ -7,7 +7,8 @@
 //!
 //! Tables (`schema.rs`): `event` is the log and the dedup memory, `queue` the small hot set of
 //! events that still move, `task` what a gateway may lease, `place` and `drained` which one,
-//! `outbox` what is to be said, `said` the transcript, `rate` the limits.
+//! `outbox` what is to be said, `said` the transcript, `session` and `fresh` what a run takes up of
+//! it, `rate` the limits.
 
 mod accept;
 mod advance;
@@ -25,6 +26,7 @@ mod read;
 mod remembered;
 mod replay;
 mod schema;
+mod sessions;
 mod stored;
 #[cfg(feature = "suite")]
 pub mod suite;
@@ -47,6 +49,7 @@ pub use read::{EventParts, FindAnswered, GetEvent, ListEvents, ReadStats};
 pub use remembered::{Answered, Choice, EventData, EventOrigin, Press};
 pub use replay::{Replay, Replayed};
 pub use schema::SCHEMA;
+pub use sessions::{KeptSession, ListSessions, PickSession, StartAfresh};
 pub use stored::{
     Draft, Entry, NewEvent, NewSaid, OutboxRow, Part, SeenGateway, SentReport, ShardStats,
     StoredEvent, TaskRow, TaskState,

@@ -136,5 +136,21 @@ pub const SCHEMA: &[&str] = &[
         at_ms INTEGER NOT NULL
     )",
     "CREATE INDEX IF NOT EXISTS said_conversation ON said (conversation, seq)",
+    // Since when a conversation counts: its sender began anew.
+    "CREATE TABLE IF NOT EXISTS fresh (conversation TEXT PRIMARY KEY, after_seq INTEGER NOT NULL, since_ms INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS session (
+        conversation TEXT NOT NULL,
+        agent TEXT NOT NULL,
+        id TEXT NOT NULL,
+        runner TEXT NOT NULL,
+        gateway_id TEXT,
+        input INTEGER NOT NULL,
+        output INTEGER NOT NULL,
+        runs INTEGER NOT NULL,
+        begun_ms INTEGER NOT NULL,
+        used_ms INTEGER NOT NULL,
+        current INTEGER NOT NULL,
+        PRIMARY KEY (conversation, agent, id)
+    ) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS rate (key TEXT PRIMARY KEY, tat_ms INTEGER NOT NULL, told INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID",
 ];

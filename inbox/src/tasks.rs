@@ -2,7 +2,7 @@
 //! nothing.
 
 use super::{
-    Context, NewTask, ReadTranscript, SeenGateway, StoredEvent, TaskRow, args, json, read,
+    Context, NewTask, ReadTranscript, SeenGateway, StoredEvent, TaskRow, args, json, read, sessions,
 };
 use contracts::event::TranscriptLine;
 use contracts::task::LeasedTask;
@@ -156,7 +156,8 @@ impl GetRun {
 impl PrepareRun {
     pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Prepared> {
         let conversation = self.conversation.0;
-        let read = ReadTranscript { conversation, after: 0, limit: self.lines };
+        let after = sessions::begins_after(context, &conversation)?;
+        let read = ReadTranscript { conversation, after, limit: self.lines };
         let lines = read.carry_out(context)?.lines;
         Ok(Prepared { lines, gateways: ListGateways.carry_out(context)? })
     }
@@ -204,6 +205,7 @@ impl LeaseTasks {
                 args![row.event_id.as_str(), row.lease_until_ms + 1],
             )?;
             context.exec("DELETE FROM place WHERE task_id = ?1", args![row.id.as_str()])?;
+            let session = sessions::of_task(context, &row)?;
             leased.push(LeasedTask {
                 task_id: row.id,
                 epoch: row.epoch,
@@ -214,6 +216,7 @@ impl LeaseTasks {
                 approval_id: row.approval_id,
                 digest: row.digest,
                 cost_limit: row.cost_limit,
+                session,
             });
         }
         Ok(leased)

@@ -262,10 +262,10 @@ async fn a_lease_is_fenced_by_its_epoch_and_a_result_is_taken_once() {
     };
     let leased = bed.send(lease.clone()).await;
     assert_eq!((leased[0].epoch, leased[0].cost_limit.0), (1, 5));
-    let none = bed.send(lease).await;
-    assert!(none.is_empty());
+    assert!(bed.send(lease).await.is_empty());
     let version = bed.get(&claimed.id).await.0.version;
     let finish = |epoch| FinishRun {
+        session: None,
         task: task.id.clone(),
         epoch,
         outcome: Outcome::Success,

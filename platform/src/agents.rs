@@ -29,13 +29,30 @@ pub struct Agent {
     pub daily_budget: Option<Micros>,
     /// `max_cost`, dollars: no run of this agent goes above it, whatever the rules approve.
     pub max_cost: Option<Micros>,
+    /// `session = "conversation"`: its program's own session is resumed by the next message.
+    pub keeps_session: bool,
+    /// `history`: earlier turns of the conversation that a run is handed.
+    pub history: u32,
 }
+
+/// Default of `history`.
+const HISTORY: u32 = 10;
+/// Maximum of `history`.
+const HISTORY_MAX: i64 = 100;
 
 impl Agent {
     /// An agent without a table: [`DEFAULT`] runs it for nothing.
     pub fn unlisted(id: &str) -> Self {
         let price = DEFAULT.price(None, None);
-        Self { id: id.to_owned(), runner: Some(DEFAULT), price, daily_budget: None, max_cost: None }
+        Self {
+            id: id.to_owned(),
+            runner: Some(DEFAULT),
+            price,
+            daily_budget: None,
+            max_cost: None,
+            keeps_session: true,
+            history: HISTORY,
+        }
     }
     /// Whether a run may change something, so that a lost run is not repeated without the owner.
     pub fn may_have_effects(&self) -> bool {
@@ -56,12 +73,17 @@ impl Agent {
         let daily_budget = section.dollars("daily_budget");
         let unreadable = section.has("daily_budget").then_some(Micros::ZERO);
         let max_cost = max_cost(price, section);
+        let keeps_session = keeps_session(section);
+        let turns = section.whole("history", 0, HISTORY_MAX).and_then(|n| u32::try_from(n).ok());
         Self {
             id: id.to_owned(),
             runner,
             price,
             daily_budget: daily_budget.or(unreadable),
             max_cost,
+            keeps_session,
+            // Each message by itself, unless the owner says more.
+            history: turns.unwrap_or(if keeps_session { HISTORY } else { 0 }),
         }
     }
 }
@@ -131,6 +153,21 @@ fn runner(kinds: &[RunnerKind], section: &mut Section<'_>) -> Option<RunnerKind>
         refuse(&name, kinds, section);
     }
     known
+}
+
+fn keeps_session(section: &mut Section<'_>) -> bool {
+    match section.text("session").as_deref() {
+        None | Some("conversation") => true,
+        Some("none") => false,
+        Some(_) => {
+            section.wrong(
+                "session",
+                "is neither \"conversation\" nor \"none\".",
+                "Write one of the two; conversation is the default.",
+            );
+            false
+        }
+    }
 }
 
 fn refuse(name: &str, kinds: &[RunnerKind], section: &Section<'_>) {

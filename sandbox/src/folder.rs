@@ -5,7 +5,8 @@ use crate::plan::Identity;
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
-use nix::sys::stat::{FchmodatFlags, Mode, SFlag, fchmodat, fstatat, mkdirat};
+use nix::sys::stat::{FchmodatFlags, Mode, SFlag, fchmodat, fstatat, futimens, mkdirat};
+use nix::sys::time::TimeSpec;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
@@ -66,6 +67,19 @@ impl WorkRoot {
         mkdirat(self.descriptor.as_fd(), name, Mode::S_IRWXU)?;
         let made = openat(self.descriptor.as_fd(), name, FOLDER, Mode::empty())?;
         Ok(Identity::from(&std::fs::File::from(made).metadata()?))
+    }
+    /// The folder of this name, made where there is none yet, and marked as used just now.
+    ///
+    /// # Errors
+    /// When something else has the name, or the root's path leads to another folder by now.
+    pub fn keep(&self, name: &OsStr) -> std::io::Result<Identity> {
+        match self.make(name) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            made => return made,
+        }
+        let kept = openat(self.descriptor.as_fd(), name, FOLDER, Mode::empty())?;
+        futimens(kept.as_fd(), &TimeSpec::UTIME_NOW, &TimeSpec::UTIME_NOW)?;
+        Ok(Identity::from(&std::fs::File::from(kept).metadata()?))
     }
     /// Removes a folder with everything in it, however deep, with a bounded number of descriptors.
     /// Symbolic links are removed and never followed.
@@ -202,6 +216,18 @@ mod tests {
         assert!(place.path().join("run/file").exists());
         assert!(!place.path().join("moved/run").exists());
         assert!(root.make(OsStr::new("next")).is_err());
+    }
+
+    #[test]
+    fn work_folder_that_is_kept_has_its_files_at_the_next_run() {
+        let place = tempfile::tempdir().unwrap();
+        let root = WorkRoot::open(place.path()).unwrap();
+        let first = root.keep(OsStr::new("kept-a")).unwrap();
+        std::fs::write(place.path().join("kept-a/file"), "x").unwrap();
+        assert_eq!(root.keep(OsStr::new("kept-a")).unwrap(), first);
+        assert!(place.path().join("kept-a/file").exists());
+        std::os::unix::fs::symlink("/etc", place.path().join("kept-b")).unwrap();
+        assert!(root.keep(OsStr::new("kept-b")).is_err(), "a link leads nowhere");
     }
 
     #[test]

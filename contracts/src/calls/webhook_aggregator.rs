@@ -10,7 +10,7 @@ use crate::monitoring::{InboxStats, SinceQuery};
 use crate::outbox::{Approvers, OutboxAnswer, OutboxRequest};
 use crate::task::{
     DrainRequest, GatewayList, GatewayRow, LeaseRequest, LeasedTask, RenewAnswer, RenewRequest,
-    ResultAnswer, ResultRequest,
+    ResultAnswer, ResultRequest, SessionList,
 };
 use crate::{ConversationId, EventId, GatewayId, TaskId};
 
@@ -36,6 +36,13 @@ calls! { WebhookAggregator:
         params: ConversationId,
         request: MessageListQuery,
         reply: MessageList,
+    }
+    /// List the sessions that agents' programs keep of a conversation.
+    Get ListSessions "/api/conversations/{id}/sessions" {
+        access: OPERATOR,
+        refusals: [NotFound],
+        params: ConversationId,
+        reply: SessionList,
     }
     /// List events, the newest first.
     Get ListEvents "/api/events" {

@@ -46,6 +46,8 @@ macro_rules! for_each_runner {
         $then! {
             knowledge: RunnerKind { name: "knowledge", is_program: false, uses_model: false, may_have_effects: false },
             command: RunnerKind { name: "command", is_program: true, uses_model: true, may_have_effects: true },
+            claude_code: RunnerKind { name: "claude-code", is_program: true, uses_model: true, may_have_effects: true },
+            codex: RunnerKind { name: "codex", is_program: true, uses_model: true, may_have_effects: true },
         }
     };
 }
@@ -61,7 +63,7 @@ macro_rules! kinds {
 for_each_runner!(kinds);
 
 /// Names of runners that a later version has.
-pub const LATER: &[&str] = &["anthropic", "openai", "claude-code", "codex", "acp", "openclaw"];
+pub const LATER: &[&str] = &["anthropic", "openai", "acp", "openclaw"];
 
 #[cfg(test)]
 mod tests {

@@ -11,3 +11,13 @@ pub enum Price {
     /// A runner that may cost something, without `estimated_cost` or prices of tokens.
     Unknown,
 }
+
+impl Price {
+    /// The prices of tokens, where they decide.
+    pub const fn of_tokens(self) -> Option<TokenPrices> {
+        match self {
+            Self::Tokens(prices) => Some(prices),
+            Self::Known(_) | Self::Unknown => None,
+        }
+    }
+}

@@ -22,6 +22,7 @@ pub struct ScriptedProgram {
 #[derive(Default)]
 pub struct MemoryPrograms {
     scripts: Mutex<HashMap<String, ScriptedProgram>>,
+    first: Mutex<HashMap<String, ScriptedProgram>>,
     started: Mutex<Vec<ProgramSpec>>,
     stopped: Arc<Mutex<Vec<String>>>,
     rests: Arc<Mutex<Vec<bool>>>,
@@ -31,6 +32,10 @@ impl MemoryPrograms {
     /// Installs a program.
     pub fn install(&self, name: &str, script: ScriptedProgram) {
         self.scripts.lock().unwrap().insert(name.to_owned(), script);
+    }
+    /// Installs another behaviour for its next start alone.
+    pub fn install_once(&self, name: &str, script: ScriptedProgram) {
+        self.first.lock().unwrap().insert(name.to_owned(), script);
     }
     /// The started programs.
     pub fn started(&self) -> Vec<ProgramSpec> {
@@ -80,7 +85,8 @@ impl Running for ScriptedRun {
 #[async_trait]
 impl Programs for MemoryPrograms {
     async fn start(&self, spec: ProgramSpec) -> PortResult<Box<dyn Running>> {
-        let script = self.scripts.lock().unwrap().get(&spec.program).cloned();
+        let first = self.first.lock().unwrap().remove(&spec.program);
+        let script = first.or_else(|| self.scripts.lock().unwrap().get(&spec.program).cloned());
         let script = script.ok_or_else(|| {
             PortError::clean(PortErrorKind::Invalid, format!("{} was not found", spec.program))
         })?;

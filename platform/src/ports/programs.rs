@@ -24,6 +24,8 @@ pub struct ProgramSpec {
     pub reach: Reach,
     /// The name of the work directory.
     pub task: String,
+    /// A work directory of this name is kept for later runs and used in place of the task's own.
+    pub kept_folder: Option<String>,
     /// Time limit.
     pub timeout_ms: u64,
     /// Output limit.
@@ -57,6 +59,8 @@ pub struct Reach {
     pub readable: Vec<String>,
     /// The same to write, besides its work directory.
     pub writable: Vec<String>,
+    /// The same to write where they exist: the program's own state.
+    pub state: Vec<String>,
 }
 
 /// Whether a program runs in a sandbox.

@@ -112,7 +112,8 @@ impl NativePrograms {
             return Ok(root);
         }
         let root = WorkRoot::open(&self.work)?;
-        root.sweep(was_left)?;
+        let path = root.path().to_path_buf();
+        root.sweep(|name| was_left(name) || made::is_out_of_use(&path, name))?;
         Ok(self.root.get_or_init(|| root))
     }
     fn orders(&self, spec: &ProgramSpec, program: &Path, made: &Made) -> PortResult<Orders> {
@@ -198,7 +199,7 @@ impl Programs for NativePrograms {
             )
         };
         let program = self.find(&spec.program).ok_or_else(not_found)?;
-        let made = self.root().and_then(|root| Made::new(root, &spec.task)).map_err(|error| {
+        let made = self.root().and_then(|root| Made::new(root, &spec)).map_err(|error| {
             PortError::clean(PortErrorKind::Unavailable, format!("no work directory: {error}"))
         })?;
         let prepared = self.prepare(&spec, &program, &made);

@@ -98,7 +98,7 @@ pub async fn up(
         Some(opened) => Some(watch_graph::first(&services.loader, opened, &data).await),
         None => None,
     };
-    publish_default(&services).await?;
+    ready_graph(&services).await?;
     let _ = published.send(true);
     let watcher = watched.map(|watched| {
         tokio::spawn(watch_graph::watch(services.loader.clone(), watched, stopped.clone()))
@@ -143,8 +143,9 @@ fn leave(data: &DataDir, services: &Services) {
     data.remove_of_run();
 }
 
-/// Publishes the default graph at the first start, if there is no graph.
-async fn publish_default(services: &Services) -> Result<()> {
+/// Publishes the default graph at the first start, if there is no graph. Agents of the
+/// configuration are held against the graph.
+async fn ready_graph(services: &Services) -> Result<()> {
     if !skill_graph_loader::has_graph(&services.loader).await? {
         skill_graph_loader::publish_files(
             &services.loader,
@@ -155,7 +156,15 @@ async fn publish_default(services: &Services) -> Result<()> {
         .await
         .map_err(|e| anyhow::anyhow!("cannot publish the default graph: {e}"))?;
     }
+    warn_of_unready(services).await;
     Ok(())
+}
+
+/// Agents of the configuration that cannot do what it says.
+async fn warn_of_unready(services: &Services) {
+    for unready in agency_gateway::unready(&services.gateway).await {
+        tracing::warn!(agent = unready.agent, fix = unready.fix, "{}", unready.why);
+    }
 }
 
 async fn greet(services: &Services, data: &DataDir, base: &str) {

@@ -4,7 +4,7 @@
 //! The gateway is the one service that reports the problems of `[agents]`.
 
 use crate::program::Program;
-use crate::runner::Runner;
+use crate::runner::{Runner, SignIn};
 use crate::runners::{self, Entry, REGISTRY};
 use crate::secrets::Secrets;
 use contracts::AgentId;
@@ -60,6 +60,14 @@ impl Config {
     pub fn leases(&self) -> Vec<String> {
         vec!["*".to_owned()]
     }
+    /// The agents of the file, spelled as there.
+    pub fn agents(&self) -> impl Iterator<Item = &str> {
+        self.runners.values().map(|(agent, _)| agent.id.as_str())
+    }
+    /// The signs of an agent's sign-in, where its program has one.
+    pub fn sign_in(&self, id: &str) -> Option<SignIn> {
+        self.runner(&AgentId::from(id)).sign_in()
+    }
     /// Agents whose runs start a program, with that program.
     pub fn programs(&self) -> impl Iterator<Item = (&str, &Program)> {
         self.runners
@@ -96,7 +104,7 @@ fn read_runner(
     let mut program = Program::read(&mut section);
     program.secrets = secrets.of_agent(&mut section, &program.env);
     let runner = match registry.iter().find(|entry| Some(entry.kind) == agent.runner) {
-        Some(entry) => (entry.read)(&mut section, program),
+        Some(entry) => (entry.read)(agent, &mut section, program),
         None => runners::default(),
     };
     section.finish();
@@ -173,7 +181,7 @@ mod tests {
     #[test]
     fn config_lists_all_problems_at_once() {
         let (_, problems) = read(json!({"gateway": {"capacity": 65, "speed": 1}, "agents": {
-            "a": {"runner": "claude-code"}, "b": {"runner": "shell"}, "c": {"runner": "command"},
+            "a": {"runner": "acp"}, "b": {"runner": "shell"}, "c": {"runner": "command"},
             "d": {"command": ["x"]}, "e": {"env": ["QUINTET_OPERATOR_TOKEN", "A=B"], "timeout_s": 0, "colour": "red"}}}));
         let paths: Vec<_> = problems.iter().map(|p| p.split(": ").next().unwrap()).collect();
         assert_eq!(
@@ -191,7 +199,7 @@ mod tests {
                 "agents.e.colour"
             ]
         );
-        assert!(problems.iter().any(|p| p.contains("\"claude-code\" is not in this version")));
+        assert!(problems.iter().any(|p| p.contains("\"acp\" is not in this version")));
     }
 
     #[test]

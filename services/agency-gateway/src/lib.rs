@@ -11,15 +11,20 @@
 //! * `runner.rs` says what a runner is, `runners.rs` has all of them, `config.rs` gives each agent
 //!   its own.
 
+mod backend;
 pub mod board;
 pub mod config;
+mod conversation;
 mod deps;
 mod guard;
 mod halt;
 mod health;
 mod lease;
+mod output;
 mod program;
+mod program_run;
 mod purse;
+mod readiness;
 mod report;
 mod run;
 mod run_task;
@@ -33,6 +38,7 @@ pub use board::Board;
 pub use config::Config;
 pub use deps::Deps;
 pub use program::Program;
+pub use readiness::{Unready, missing_programs, unknown_agents, unready};
 
 use axum::Router;
 use contracts::ServiceName;

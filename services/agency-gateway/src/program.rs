@@ -128,6 +128,7 @@ fn reach(section: &mut Section<'_>) -> Reach {
         network,
         readable: paths(section, "readable"),
         writable: paths(section, "writable"),
+        state: Vec::new(),
     }
 }
 

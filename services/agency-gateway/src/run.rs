@@ -46,6 +46,7 @@ pub(crate) async fn leased(deps: Deps, task: LeasedTask) {
         message: task.message,
         context: task.context,
         cost_limit: task.cost_limit,
+        session: task.session,
     };
     let mut reason = None;
     let finish = match claimed {
@@ -82,6 +83,7 @@ pub(crate) async fn leased(deps: Deps, task: LeasedTask) {
         actual_cost: finish.actual_cost,
         usage: finish.usage.clone(),
         reason: reason.or_else(|| cause_of(&finish, &guard)),
+        session: finish.session.clone(),
     };
     guard.keep_while(report::result(&deps, &job.task, &request)).await;
     ticket.finish(&finish, deps.clock.now_ms());
@@ -222,7 +224,11 @@ async fn carry_out(
 /// has ended.
 async fn drive(deps: &Deps, job: &Job, guard: &Guard<'_>, ticket: &Ticket) -> Finish {
     let watch = pin!(guard.watch(ticket));
-    let tools = Tools { calls: deps.calls.clone(), programs: deps.programs.clone() };
+    let tools = Tools {
+        calls: deps.calls.clone(),
+        programs: deps.programs.clone(),
+        clock: deps.clock.clone(),
+    };
     // Starting is short and never cut off: a program half started could not be stopped.
     let mut run = deps.config.runner(&job.agent).start(&tools, job).await;
     let mut watch = watch;
@@ -295,7 +301,8 @@ async fn stop(
         }
         _ => stop_text(why).to_owned(),
     };
-    Finish { actual_cost: spent, usage: stopped.usage, ..Finish::new(outcome_of(why), text) }
+    let finish = Finish::new(outcome_of(why), text);
+    Finish { actual_cost: spent, usage: stopped.usage, session: stopped.session, ..finish }
 }
 
 /// The work of a run until its money ended, and why it ended.

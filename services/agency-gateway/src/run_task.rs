@@ -69,6 +69,7 @@ pub(crate) async fn run_task(
         message: request.message,
         context: request.context,
         cost_limit: claim.cost_limit,
+        session: None,
     };
     deps.background.spawn(run::direct(deps.clone(), job, claim, ticket).boxed());
     Ok((StatusCode::ACCEPTED, Json(view)).into_response())

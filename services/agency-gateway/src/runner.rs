@@ -4,9 +4,9 @@
 use crate::program::Program;
 use async_trait::async_trait;
 use contracts::approval::Outcome;
-use contracts::task::TaskContext;
+use contracts::task::{BackendSession, TaskContext};
 use contracts::{AgentId, Micros, TaskId};
-use platform::ports::{Calls, Programs};
+use platform::ports::{Calls, Clock, Programs};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -26,6 +26,8 @@ pub struct Job {
     pub context: TaskContext,
     /// The approved cost.
     pub cost_limit: Micros,
+    /// The backend's session of this conversation, where there is one.
+    pub session: Option<BackendSession>,
 }
 
 /// How a run ended.
@@ -37,12 +39,14 @@ pub struct Finish {
     /// None when the runner does not know.
     pub actual_cost: Option<Micros>,
     pub usage: Option<Value>,
+    /// The backend's own session, to be resumed by the next run of this conversation.
+    pub session: Option<BackendSession>,
 }
 
 impl Finish {
     /// An end without a known cost.
     pub fn new(outcome: Outcome, text: impl Into<String>) -> Self {
-        Self { outcome, text: text.into(), actual_cost: None, usage: None }
+        Self { outcome, text: text.into(), actual_cost: None, usage: None, session: None }
     }
     /// An end that certainly cost nothing.
     pub fn free(outcome: Outcome, text: impl Into<String>) -> Self {
@@ -72,6 +76,7 @@ pub struct Stopped {
     pub usage: Option<Value>,
     /// Its words until then.
     pub text: Option<String>,
+    pub session: Option<BackendSession>,
 }
 
 /// One run of an agent, started and not yet ended.
@@ -91,6 +96,7 @@ pub trait Run: Send {
 pub struct Tools {
     pub calls: Arc<dyn Calls>,
     pub programs: Arc<dyn Programs>,
+    pub clock: Arc<dyn Clock>,
 }
 
 /// The runner of one agent, with its keys read from the configuration.
@@ -103,6 +109,22 @@ pub trait Runner: std::fmt::Debug + Send + Sync {
     fn program(&self) -> Option<&Program> {
         None
     }
+    /// Where its program's sign-in can be seen, for a program that has one and can print its
+    /// version.
+    fn sign_in(&self) -> Option<SignIn> {
+        None
+    }
+}
+
+/// Signs that a program is signed in: one of them is enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignIn {
+    /// Files, which begin with `~/`.
+    pub files: &'static [&'static str],
+    /// Variables, which the agent's key `env` must name.
+    pub variables: &'static [&'static str],
+    /// The command that signs in.
+    pub how: &'static str,
 }
 
 /// A run that has ended.

@@ -6,12 +6,14 @@
 //!
 //! [`Run`]: crate::runner::Run
 
+mod claude_code;
+mod codex;
 mod command;
 mod knowledge;
 
 use crate::program::Program;
 use crate::runner::Runner;
-use platform::agents::RunnerKind;
+use platform::agents::{Agent, RunnerKind};
 use platform::config::Section;
 use std::sync::Arc;
 
@@ -20,7 +22,7 @@ use std::sync::Arc;
 pub struct Entry {
     pub kind: RunnerKind,
     /// Reads the keys of its own from an agent's table. The keys of a program have been read.
-    pub read: fn(&mut Section<'_>, Program) -> Arc<dyn Runner>,
+    pub read: fn(&Agent, &mut Section<'_>, Program) -> Arc<dyn Runner>,
 }
 
 macro_rules! registry {

@@ -132,6 +132,15 @@ impl Config {
         let channel = ChannelKind::parse(channel)?;
         self.endpoints.iter().find(|endpoint| endpoint.channel == channel && endpoint.name == name)
     }
+    /// A conversation (`<channel>:<endpoint>:…`) with its inbox; one of the web console also by the
+    /// name that its caller gave it.
+    pub fn conversation(&self, id: String) -> Option<(String, Shard)> {
+        let id = if id.contains(':') { id } else { format!("web:{WEB}:{id}") };
+        let mut parts = id.splitn(3, ':');
+        let endpoint = self.endpoint(parts.next()?, parts.next()?)?;
+        let shard = endpoint.shard();
+        Some((id, shard))
+    }
     /// Every inbox there is.
     pub fn shards(&self) -> Vec<Shard> {
         self.endpoints.iter().map(Endpoint::shard).collect()

@@ -13,6 +13,10 @@ pub enum ControlCommand {
     /// The answer to an agent's question.
     Answer(ApprovalId, String),
     Budget,
+    /// The conversation begins anew.
+    New,
+    /// Lists sessions; with a number takes one up again.
+    Sessions(Option<usize>),
     Help,
     /// A command without what it needs; the text says how it is written.
     Incomplete(&'static str),
@@ -22,7 +26,16 @@ pub enum ControlCommand {
 pub fn is_command(name: &str) -> bool {
     matches!(
         bare(name).as_str(),
-        "halt" | "resume" | "approve" | "reject" | "answer" | "budget" | "help" | "start"
+        "halt"
+            | "resume"
+            | "approve"
+            | "reject"
+            | "answer"
+            | "budget"
+            | "new"
+            | "sessions"
+            | "help"
+            | "start"
     ) && name.starts_with('/')
 }
 
@@ -31,8 +44,8 @@ fn bare(word: &str) -> String {
     word.trim_start_matches('/').split('@').next().unwrap_or_default().to_ascii_lowercase()
 }
 
-/// The command a text is, if it is one. `/start` and `/help` are answered to everybody; the rest is
-/// for approvers.
+/// The command a text is, if it is one. `/start`, `/help`, `/new` and `/sessions` are for every
+/// sender; the rest is for approvers.
 pub fn parse(text: &str) -> Option<ControlCommand> {
     let mut words = text.split_whitespace();
     let first = words.next()?;
@@ -65,6 +78,15 @@ pub fn parse(text: &str) -> Option<ControlCommand> {
             ControlCommand::Incomplete("Write `/answer ID` and your words after it.")
         }
         ("budget", _) => ControlCommand::Budget,
+        ("new", None) => ControlCommand::New,
+        ("new", Some(_)) => {
+            ControlCommand::Incomplete("Write `/new` alone, and then your message.")
+        }
+        ("sessions", None) => ControlCommand::Sessions(None),
+        ("sessions", Some(number)) => match number.parse() {
+            Ok(number) => ControlCommand::Sessions(Some(number)),
+            Err(_) => ControlCommand::Incomplete("Write `/sessions`, or `/sessions NUMBER`."),
+        },
         _ => ControlCommand::Help,
     })
 }
@@ -77,6 +99,7 @@ fn names_task(word: &str) -> bool {
 
 /// The text of `/start` and `/help`.
 pub const HELP: &str = "I am Quintet. Write what you need and the best agent will answer. To choose an agent yourself, start with its name, such as @codegen or /security.\n\n\
+    /new starts this conversation afresh, /sessions lists the sessions that agents keep of it.\n\n\
     For the approvers here:\n/halt – stop everything now\n/resume – lift your halt\n/approve ID, /reject ID – decide a pending approval\n/answer ID … – answer the question of an agent\n/budget – what the work from here has spent\n/help – show this text";
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ mod pump;
 mod replay;
 mod retry;
 mod send;
+mod sessions;
 pub mod split;
 mod stats;
 mod steps;
@@ -50,6 +51,7 @@ pub fn router(deps: Deps) -> Router {
         .document(include_str!("../../../docs/api/webhook-aggregator.json"))
         .call(calls::SendMessage, messages::send)
         .call(calls::ReadConversation, messages::read)
+        .call(calls::ListSessions, sessions::list)
         .call(calls::ListEvents, events::list)
         .call(calls::ReadEvent, events::one)
         .call(calls::ReplayEvent, replay::one)

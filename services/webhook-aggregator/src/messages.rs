@@ -112,9 +112,9 @@ pub(crate) async fn read(
     Path(id): Path<String>,
     Query(query): Query<MessageListQuery>,
 ) -> ApiResult<Json<MessageList>> {
-    // By the name that its caller gave it, too.
-    let id = if id.contains(':') { id } else { format!("web:{WEB}:{id}") };
-    let shard = shard_of(&deps, &id)
+    let (id, shard) = deps
+        .config
+        .conversation(id)
         .ok_or_else(|| platform::edge::ApiError::not_found("conversation of this id"))?;
     let deadline = deps.clock.now_ms() + i64::from(query.wait.min(WAIT_S_MAX)) * 1000;
     let key = format!("said:{id}");
@@ -128,11 +128,4 @@ pub(crate) async fn read(
         }
         waiting.await;
     }
-}
-
-/// `<channel>:<endpoint>:…` → the inbox of that endpoint.
-fn shard_of(deps: &Deps, conversation: &str) -> Option<Shard> {
-    let mut parts = conversation.splitn(3, ':');
-    let (channel, endpoint) = (parts.next()?, parts.next()?);
-    deps.config.endpoint(channel, endpoint).map(crate::config::Endpoint::shard)
 }

@@ -5,6 +5,7 @@ use crate::Deps;
 use crate::control::{self, ControlCommand};
 use crate::dispatch::choice;
 use crate::retry::RETRY;
+use crate::sessions;
 use crate::steps::say;
 use contracts::approval::{DecideRequest, Decision, PressRequest};
 use contracts::budget::BudgetTextRequest;
@@ -97,6 +98,10 @@ async fn commanded(deps: &Deps, event: &StoredEvent) -> Result<Step, CallError> 
     let command = control::parse(&event.text).unwrap_or(ControlCommand::Help);
     let text = match command {
         ControlCommand::Help => control::HELP.to_owned(),
+        ControlCommand::New if !event.origin.late => sessions::start_afresh(deps, event).await?,
+        ControlCommand::Sessions(number) if !event.origin.late => {
+            sessions::tell(deps, event, number).await?
+        }
         _ if !event.origin.approver => NOT_YOURS.to_owned(),
         ControlCommand::Incomplete(how) => how.to_owned(),
         // Stopping late is safe; everything else is not.
@@ -109,6 +114,7 @@ async fn commanded(deps: &Deps, event: &StoredEvent) -> Result<Step, CallError> 
             decide(deps, event, &id, Decision::Approve, Some(words)).await?
         }
         ControlCommand::Budget => budget(deps, event).await?,
+        ControlCommand::New | ControlCommand::Sessions(_) => TOO_OLD.to_owned(),
     };
     Ok(finish(Stage::Done, say(event, None, &text, true)))
 }

@@ -10,8 +10,8 @@ use contracts::calls::personal_assistant::{CheckHalts, ReportRenewed, ReportStop
 use contracts::halt::{HaltCheck, StoppedRequest};
 use contracts::routing::{OutcomeReport, PoolOutcome};
 use contracts::task::{
-    LEASE_MS, LeaseRequest, LeasedTask, RenewAnswer, RenewRequest, RenewedRequest, ResultAnswer,
-    ResultRequest, StopCause,
+    BackendSession, LEASE_MS, LeaseRequest, LeasedTask, RenewAnswer, RenewRequest, RenewedRequest,
+    ResultAnswer, ResultRequest, StopCause,
 };
 use contracts::{ErrorCode, Problem, TaskId, Tokens};
 use inbox::{
@@ -24,6 +24,7 @@ const WAIT_S_MAX: u32 = 25;
 const CAPACITY_MAX: u32 = 64;
 const AGENTS_MAX: usize = 1000;
 const TEXT_CHARS_MAX: usize = 200_000;
+const SESSION_BYTES_MAX: usize = 128;
 /// A result that meets an event which moves at the same moment is tried again this often.
 const RACES_MAX: usize = 8;
 
@@ -163,6 +164,7 @@ pub(crate) async fn result(
             epoch: request.epoch,
             outcome: request.outcome,
             text: request.text.clone(),
+            session: kept(&request),
             event_version: event.version,
             step,
         };
@@ -187,6 +189,16 @@ pub(crate) async fn result(
     ))
 }
 
+/// The session that a run reported, unless it is no name that a program could be handed again.
+fn kept(request: &ResultRequest) -> Option<BackendSession> {
+    let fits = |session: &&BackendSession| {
+        (1..=SESSION_BYTES_MAX).contains(&session.id.len())
+            && session.id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
+            && !session.id.starts_with('-')
+    };
+    request.session.as_ref().filter(fits).cloned()
+}
+
 /// Whether another gateway in service could do what this one could not.
 async fn elsewhere(
     deps: &Deps,
@@ -209,8 +221,10 @@ fn recorded(deps: &Deps, event: &StoredEvent, task: &TaskRow, request: &ResultRe
     pump::soon(deps, event.shard.clone());
     let outcome = match request.outcome {
         Outcome::Success => PoolOutcome::Succeeded,
-        Outcome::Cancelled => PoolOutcome::Cancelled,
-        Outcome::Failed | Outcome::Timeout | Outcome::Unavailable => PoolOutcome::Failed,
+        // Failed work says nothing about the machine: a stand-in would fare no better, and would
+        // have other rights and another price.
+        Outcome::Cancelled | Outcome::Failed | Outcome::Timeout => PoolOutcome::Cancelled,
+        Outcome::Unavailable => PoolOutcome::Failed,
     };
     report(
         deps,

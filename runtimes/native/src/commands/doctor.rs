@@ -1,5 +1,8 @@
 //! `quintet doctor`: problems of this installation, each with its fix.
 
+mod finding;
+mod readiness;
+
 use crate::config_file;
 use crate::data_dir::{DataDir, work_dir};
 use crate::exit::No;
@@ -13,33 +16,12 @@ use contracts::ChannelKind;
 use contracts::monitoring::Health;
 use platform::config::Report;
 use platform::ports::{Clock, Confinement, PortResult, ProgramEvent, ProgramSpec, Programs, Reach};
-use serde::Serialize;
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The result of one check.
-#[derive(Serialize)]
-struct Finding {
-    /// `ok`, `warning` or `error`.
-    verdict: &'static str,
-    what: String,
-    /// The fix, unless the check is `ok`.
-    fix: String,
-}
-
-fn ok(what: impl Into<String>) -> Finding {
-    Finding { verdict: "ok", what: what.into(), fix: String::new() }
-}
-
-fn warning(what: impl Into<String>, fix: impl Into<String>) -> Finding {
-    Finding { verdict: "warning", what: what.into(), fix: fix.into() }
-}
-
-fn error(what: impl Into<String>, fix: impl Into<String>) -> Finding {
-    Finding { verdict: "error", what: what.into(), fix: fix.into() }
-}
+use finding::{Finding, error, ok, warning};
 
 /// Runs all checks; exits 1 on an error.
 ///
@@ -225,6 +207,7 @@ async fn agents(data: &DataDir, config: Option<&Path>) -> Vec<Finding> {
             format!("set {key} where the server starts"),
         )
     }));
+    found.extend(readiness::check(data, &config).await);
     let strict = config.programs().any(|(_, program)| is_strict(program));
     let any_hidden = config.programs().any(|(_, program)| !program.data_visible);
     if any_hidden && data.path().exists() {
@@ -327,7 +310,7 @@ mod tests {
 
     #[test]
     fn doctor_warns_of_a_made_up_runner_whose_program_sees_the_data() {
-        let entry = Entry { kind: WRITING, read: |_, program| Arc::new(MadeUp(program)) };
+        let entry = Entry { kind: WRITING, read: |_, _, program| Arc::new(MadeUp(program)) };
         let agent =
             |data: &str| json!({"runner": WRITING.name, "command": ["x"], "data_directory": data});
         let table = json!({ "agents": { "shown": agent("visible"), "kept": agent("hidden") } });

@@ -137,6 +137,9 @@ pub async fn gateway(
         tokio::spawn(edge::serve(listener, app, limits, ended));
     }
     remark(&format!("The gateway leases work from {control}. Press Ctrl-C to stop it."));
+    for unready in agency_gateway::unready(&deps).await {
+        remark(&format!("warning: {}\n  fix: {}", unready.why, unready.fix));
+    }
     agency_gateway::serve(deps, stopped).await;
     let _ = end.send(true);
     Ok(())

@@ -82,6 +82,8 @@ pub(super) fn plan(spec: &ProgramSpec, place: &Location<'_>) -> Plan {
     };
     binds.extend(spec.reach.readable.iter().map(|path| named(path, Access::ReadOnly)));
     binds.extend(spec.reach.writable.iter().map(|path| named(path, Access::Writable)));
+    let state = spec.reach.state.iter().map(|path| named(path, Access::Writable));
+    binds.extend(state.map(|bind| Bind { required: false, ..bind }));
     let sockets = place.relay.into_iter().chain(place.secrets);
     binds.extend(sockets.map(|path| Bind { required: true, ..Bind::read_only(path) }));
     binds.push(Bind { identity: Some(place.identity), ..Bind::writable(place.directory) });

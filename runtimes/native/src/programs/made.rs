@@ -1,11 +1,24 @@
-//! The work folder of one run: made for it, removed after it.
+//! The work folder of a run: made for it and removed after it, or kept for the next one.
 
+use platform::ports::ProgramSpec;
 use sandbox::folder::WorkRoot;
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 static COUNTER: AtomicU64 = AtomicU64::new(1);
+/// Begins the names of folders that outlast a run.
+const KEPT: &str = "kept-";
+/// A kept folder that no run has used for this long is removed at the next start.
+const KEPT_FOR: Duration = Duration::from_hours(30 * 24);
+
+/// Whether this is a kept folder that no run has used for long.
+pub(super) fn is_out_of_use(root: &Path, name: &OsStr) -> bool {
+    let used = std::fs::symlink_metadata(root.join(name)).and_then(|found| found.modified());
+    let age = used.ok().and_then(|used| used.elapsed().ok()).unwrap_or_default();
+    name.to_string_lossy().starts_with(KEPT) && age > KEPT_FOR
+}
 
 /// A work folder of one run.
 pub(super) struct Made {
@@ -17,25 +30,40 @@ pub(super) struct Made {
     /// The same for the relay that puts keys into requests.
     pub(super) secrets: PathBuf,
     pub(super) identity: sandbox::Identity,
+    /// It stays for the next run.
+    kept: bool,
 }
 
 impl Made {
-    /// A new folder for one task, for its owner alone. The name is made of the task's harmless
-    /// characters, the process and a number.
-    pub(super) fn new(root: &WorkRoot, task: &str) -> std::io::Result<Self> {
+    /// The folder that the program is to work in: one that is kept, else a new one for this task,
+    /// for its owner alone. The name of a new one is made of the task's harmless characters, the
+    /// process and a number.
+    pub(super) fn new(root: &WorkRoot, spec: &ProgramSpec) -> std::io::Result<Self> {
         let harmless = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
-        let name: String = task.chars().map(harmless).take(80).collect();
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let name = OsString::from(format!("{name}.{}.{number}", std::process::id()));
-        let identity = root.make(&name)?;
+        let kept = spec.kept_folder.is_some();
+        let (name, identity) = if let Some(folder) = &spec.kept_folder {
+            let name: String = folder.chars().map(harmless).take(120).collect();
+            let name = OsString::from(format!("{KEPT}{name}"));
+            let identity = root.keep(&name)?;
+            (name, identity)
+        } else {
+            let name: String = spec.task.chars().map(harmless).take(80).collect();
+            let name = OsString::from(format!("{name}.{}.{number}", std::process::id()));
+            let identity = root.make(&name)?;
+            (name, identity)
+        };
         // Short: the address of a socket has 108 bytes.
         let socket = format!("{}.{number}.relay", std::process::id());
         let secrets = root.path().join(format!("{}.{number}.secrets", std::process::id()));
         let (path, relay) = (root.path().join(&name), root.path().join(socket));
-        Ok(Self { root: root.share()?, path, relay, secrets, name, identity })
+        Ok(Self { root: root.share()?, path, relay, secrets, name, identity, kept })
     }
 
     pub(super) async fn remove(self) {
+        if self.kept {
+            return;
+        }
         let removed = tokio::task::spawn_blocking(move || self.root.remove(&self.name)).await;
         if let Ok(Err(error)) = removed {
             tracing::warn!(error = %error, "a work directory could not be removed");

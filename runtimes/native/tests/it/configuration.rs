@@ -63,7 +63,7 @@ fn config_rejects_an_unknown_key_anywhere() {
 #[test]
 fn config_rejects_keys_of_later_versions_by_name() {
     let (_, done) = refused(
-        "[models.anthropic]\napi_key = \"sk-ant-hush\"\n[agents.codegen]\nrunner = \"claude-code\"\n",
+        "[models.anthropic]\napi_key = \"sk-ant-hush\"\n[agents.codegen]\nrunner = \"acp\"\n",
     );
     for part in ["models", "agents.codegen.runner", "not in this version"] {
         assert!(done.err.contains(part), "{part} in {}", done.err);
@@ -74,7 +74,7 @@ fn config_rejects_keys_of_later_versions_by_name() {
 #[test]
 fn config_lists_each_mistake_once() {
     let (_, done) = refused(
-        "[models.anthropic]\napi_key = \"x\"\n[agents.codegen]\nrunner = \"claude-code\"\n[budget]\ndaily = \"much\"\n",
+        "[models.anthropic]\napi_key = \"x\"\n[agents.codegen]\nrunner = \"acp\"\n[budget]\ndaily = \"much\"\n",
     );
     for path in ["models", "agents.codegen.runner", "budget.daily"] {
         let lines: Vec<_> =
@@ -124,4 +124,54 @@ fn config_variable_without_a_key_is_a_warning() {
     let server = home.spawn();
     let _server = server.ready(&home);
     assert!(home.log("err.log").contains("QUINTET_BUDGET__COLOUR"), "{}", home.log("err.log"));
+}
+
+/// A program with a version and a sign-in, one that is not there, and one for no agent.
+fn with_agents(home: &Home) {
+    let claude = home.script("claude", "echo '2.1.330 (Claude Code)'");
+    let config = format!(
+        "[agents.codegen]\nrunner = \"claude-code\"\ncommand = [\"{}\"]\nestimated_cost = 0.1\n\
+         [agents.secruity]\nrunner = \"command\"\ncommand = [\"/usr/bin/nonexistent-claude\"]\n",
+        claude.display()
+    );
+    std::fs::write(home.path("quintet.toml"), config).unwrap();
+}
+
+/// The text of doctor's findings about an agent, with their verdicts.
+fn about(home: &Home, agent: &str) -> Vec<String> {
+    let config = home.path("quintet.toml");
+    let done = home.run(&["doctor", "--json", "--config", config.to_str().unwrap()]);
+    let found = done.json().as_array().unwrap().clone();
+    let text = |f: &serde_json::Value| format!("{}: {} | {}", f["verdict"], f["what"], f["fix"]);
+    found.iter().map(text).filter(|text| text.contains(agent)).collect()
+}
+
+#[test]
+fn doctor_and_start_name_agents_that_cannot_do_what_their_table_says() {
+    let home = Home::with_config("");
+    with_agents(&home);
+    for is_up in [false, true] {
+        let server = is_up.then(|| home.up());
+        let wrong = about(&home, "secruity");
+        let has = |words: &str| {
+            wrong.iter().any(|text| text.starts_with("\"warning") && text.contains(words))
+        };
+        assert!(has("nonexistent-claude is not there"), "{wrong:?}");
+        assert!(has("the graph has no agent secruity") && has("[agents.security]"), "{wrong:?}");
+        let right = about(&home, "agent codegen");
+        let version = if is_up { ", version 2.1.330 (Claude Code)" } else { "" };
+        let expected = format!("is there{version}, and no sign-in");
+        assert!(right[0].contains(&expected), "{right:?}");
+        if server.is_some() {
+            let log = crate::bed::until("the warnings", || {
+                Some(home.log("err.log"))
+                    .filter(|log| log.contains("the graph has no agent secruity"))
+            });
+            assert!(log.contains("nonexistent-claude is not there"), "{log}");
+        }
+    }
+    std::fs::create_dir_all(home.path("home/.claude")).unwrap();
+    std::fs::write(home.path("home/.claude/.credentials.json"), "{}").unwrap();
+    let right = about(&home, "agent codegen");
+    assert!(right[0].starts_with("\"ok") && right[0].contains("signed in"), "{right:?}");
 }

@@ -14,6 +14,7 @@
 mod agents;
 mod bed;
 mod configuration;
+mod conversations;
 mod copies;
 mod edge;
 mod full_disk;
@@ -24,6 +25,7 @@ mod http;
 mod levers;
 mod recorder;
 mod requests;
+mod runs;
 mod secrets;
 mod start;
 mod strangers;

@@ -1,33 +1,27 @@
 //! `runner = "command"`: the owner's own program, started directly and never through a shell.
 //!
-//! The message goes to standard input, or replaces the one argument `{message}`. The output is the
-//! answer, in the format that the key `output` names (`lines.rs`).
+//! The message, below the last turns of its conversation, goes to standard input, or replaces the
+//! one argument `{message}`. The output is the answer, in the format that the key `output` names
+//! (`output.rs`).
 
-mod lines;
-
+use crate::conversation;
+use crate::output::Format;
 use crate::program::{MESSAGE, Program};
-use crate::runner::{
-    Ended, Finish, Job, PROGRESS_BYTES_MAX, Run, RunEvent, Runner, Stopped, TEXT_BYTES_MAX, Tools,
-};
-use crate::text::{clip, clip_front};
+use crate::program_run::{self, Reading};
+use crate::runner::{Ended, Finish, Job, Run, Runner, Tools};
 use async_trait::async_trait;
-use contracts::Micros;
 use contracts::approval::Outcome;
-use lines::{Format, OutputRead};
+use contracts::{TokenPrices, Tokens};
+use platform::agents::Agent;
 use platform::config::Section;
-use platform::ports::{PortErrorKind, ProgramEvent, ProgramSpec, Running};
+use platform::ports::ProgramSpec;
 use std::sync::Arc;
 
 /// Maximum bytes of a message passed as an argument; Linux allows 128 KiB.
 const ARGUMENT_BYTES_MAX: usize = 100 << 10;
-/// A program's report counts up to this amount, or up to a hundred times its hold where that is
-/// more: a wrong report cannot use up the budget of a year.
-const REPORTED_MAX: Micros = Micros(100_000_000);
-/// Maximum bytes of standard error shown to the sender.
-const STDERR_BYTES_MAX: usize = 600;
 
 /// Reads an agent that runs a command.
-pub(super) fn read(section: &mut Section<'_>, program: Program) -> Arc<dyn Runner> {
+pub(super) fn read(agent: &Agent, section: &mut Section<'_>, program: Program) -> Arc<dyn Runner> {
     if !section.has("command") {
         section.wrong(
             "command",
@@ -36,7 +30,8 @@ pub(super) fn read(section: &mut Section<'_>, program: Program) -> Arc<dyn Runne
         );
     }
     let output = Format::read(section, &program.command);
-    Arc::new(Command { program, output })
+    let input = Input::read(section, &program);
+    Arc::new(Command { program, output, input, prices: agent.price.of_tokens() })
 }
 
 /// Runs one agent's program.
@@ -44,6 +39,42 @@ pub(super) fn read(section: &mut Section<'_>, program: Program) -> Arc<dyn Runne
 struct Command {
     program: Program,
     output: Format,
+    input: Input,
+    prices: Option<TokenPrices>,
+}
+
+/// The key `input`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Input {
+    /// The earlier turns above the message.
+    Text,
+    /// One line of JSON.
+    Json,
+}
+
+impl Input {
+    fn read(section: &mut Section<'_>, program: &Program) -> Self {
+        match section.text("input").as_deref() {
+            None | Some("text") => Self::Text,
+            Some("json") if program.command.iter().any(|arg| arg == MESSAGE) => {
+                section.wrong(
+                    "input",
+                    "is \"json\" beside a command with {message}.",
+                    "Remove {message}: the line of JSON goes to standard input.",
+                );
+                Self::Text
+            }
+            Some("json") => Self::Json,
+            Some(_) => {
+                section.wrong(
+                    "input",
+                    "is neither \"text\" nor \"json\".",
+                    "Write one of the two; text is the default.",
+                );
+                Self::Text
+            }
+        }
+    }
 }
 
 impl Command {
@@ -52,24 +83,34 @@ impl Command {
         let (program, args) =
             self.program.command.split_first().ok_or("No command is configured for it.")?;
         let as_argument = args.iter().any(|arg| arg == MESSAGE);
-        if as_argument && job.message.len() > ARGUMENT_BYTES_MAX {
+        let handed = match self.input {
+            Input::Text => conversation::text(job),
+            Input::Json => conversation::json(job),
+        };
+        if as_argument && handed.len() > ARGUMENT_BYTES_MAX {
             return Err("The message is too long to be handed over as an argument.");
         }
-        if as_argument && job.message.contains('\0') {
+        if as_argument && handed.contains('\0') {
             return Err("The message holds a NUL character, which no argument can.");
         }
-        let put = |arg: &String| if arg == MESSAGE { job.message.clone() } else { arg.clone() };
+        let put = |arg: &String| if arg == MESSAGE { handed.clone() } else { arg.clone() };
+        let args = args.iter().map(put).collect();
         Ok(ProgramSpec {
             program: program.clone(),
-            args: args.iter().map(put).collect(),
-            stdin: if as_argument { String::new() } else { job.message.clone() },
+            args,
+            stdin: if as_argument { String::new() } else { handed },
             data_visible: self.program.data_visible,
             reach: self.program.reach.clone(),
             env: self.program.env.clone(),
             secrets: self.program.secrets.clone(),
             task: job.task.to_string(),
+            kept_folder: None,
             timeout_ms: self.program.timeout_ms,
-            output_bytes_max: self.program.output_bytes_max,
+            // Reports that pass do not count: the limit is the answer's.
+            output_bytes_max: match self.output {
+                Format::Text => self.program.output_bytes_max,
+                _ => usize::MAX,
+            },
         })
     }
 }
@@ -86,139 +127,19 @@ impl Runner for Command {
                 )));
             }
         };
-        let program = spec.program.clone();
-        let limit_s = spec.timeout_ms / 1000;
-        match tools.programs.start(spec).await {
-            Ok(running) => Box::new(Session {
-                agent: job.agent.to_string(),
-                cost_max: REPORTED_MAX.max(Micros(job.cost_limit.0.saturating_mul(100))),
-                running,
-                output: OutputRead::new(self.output),
-                end: None,
-                limit_s,
-                told: None,
-            }),
-            Err(error) => {
-                tracing::warn!(error = %error, task = %job.task, "a program could not be started");
-                let why = if error.kind == PortErrorKind::Invalid {
-                    "was not found or cannot be run"
-                } else {
-                    "could not be started just now"
-                };
-                Box::new(Ended(Finish::unavailable(format!(
-                    "{} is not available: its program {program} {why}.",
-                    job.agent
-                ))))
-            }
-        }
+        let reading = Reading {
+            agent: job.agent.to_string(),
+            format: self.output,
+            cost_limit: job.cost_limit,
+            prices: self.prices,
+            before: Tokens::default(),
+            sessions_of: None,
+            limit_s: spec.timeout_ms / 1000,
+            bytes_max: self.program.output_bytes_max,
+        };
+        program_run::start(tools, spec, reading).await
     }
     fn program(&self) -> Option<&Program> {
         Some(&self.program)
-    }
-}
-
-struct Session {
-    agent: String,
-    /// The highest cost that a report may name.
-    cost_max: Micros,
-    running: Box<dyn Running>,
-    output: OutputRead,
-    end: Option<Finish>,
-    limit_s: u64,
-    /// The cost that was reported last.
-    told: Option<Micros>,
-}
-
-impl Session {
-    /// The reported cost, within its bound.
-    fn cost(&self) -> Option<Micros> {
-        let cost = self.output.cost?;
-        if cost > self.cost_max {
-            tracing::warn!(agent = self.agent, reported = %cost, counted = %self.cost_max, "a program reported an implausible cost");
-        }
-        Some(cost.min(self.cost_max))
-    }
-    fn finish(&self, event: ProgramEvent) -> Finish {
-        let agent = &self.agent;
-        let (outcome, text) = match event {
-            ProgramEvent::Exited { code: Some(0), .. } => self.output.answer(agent),
-            ProgramEvent::Exited { code, stderr } => (Outcome::Failed, self.failure(code, &stderr)),
-            ProgramEvent::TimedOut => (
-                Outcome::Timeout,
-                format!("{agent} was stopped at its time limit of {} s.", self.limit_s),
-            ),
-            ProgramEvent::TooMuchOutput => (
-                Outcome::Failed,
-                format!("{agent} was stopped: it printed more than its output limit."),
-            ),
-            ProgramEvent::Line(_) => (Outcome::Failed, format!("{agent} ended without an answer.")),
-        };
-        Finish {
-            outcome,
-            text: clip(&text, TEXT_BYTES_MAX),
-            actual_cost: self.cost(),
-            usage: self.output.usage.clone(),
-        }
-    }
-    /// The agent's own message about its failure, or the end of its standard error.
-    fn failure(&self, code: Option<i32>, stderr: &str) -> String {
-        let how = code.map_or_else(
-            || "was ended by a signal".to_owned(),
-            |code| format!("failed with exit code {code}"),
-        );
-        let tail = clip_front(stderr.trim(), STDERR_BYTES_MAX);
-        let why = self.output.said().filter(|text| !text.is_empty()).unwrap_or(tail);
-        if why.is_empty() {
-            format!("{} {how}.", self.agent)
-        } else {
-            format!("{} {how}: {why}", self.agent)
-        }
-    }
-}
-
-#[async_trait]
-impl Run for Session {
-    async fn next(&mut self) -> RunEvent {
-        if let Some(end) = &self.end {
-            return RunEvent::Finished(end.clone());
-        }
-        loop {
-            let cost = self.cost();
-            if cost > self.told {
-                self.told = cost;
-                return RunEvent::Cost(cost.unwrap_or_default());
-            }
-            match self.running.next().await {
-                ProgramEvent::Line(line) => {
-                    if let Some(progress) = self.output.take(line) {
-                        let first = progress
-                            .lines()
-                            .find(|line| !line.trim().is_empty())
-                            .unwrap_or_default();
-                        return RunEvent::Progress(clip(first.trim(), PROGRESS_BYTES_MAX));
-                    }
-                }
-                end => {
-                    let finish = self.finish(end);
-                    self.end = Some(finish.clone());
-                    return RunEvent::Finished(finish);
-                }
-            }
-        }
-    }
-    async fn stop(&mut self) -> Stopped {
-        if let Err(error) = self.running.stop().await {
-            tracing::error!(error = %error, agent = self.agent, "a program could not be stopped");
-        }
-        Stopped {
-            cost: self.cost(),
-            usage: self.output.usage.clone(),
-            text: self.output.said().filter(|text| !text.is_empty()),
-        }
-    }
-    async fn rest(&mut self, rests: bool) {
-        if let Err(error) = self.running.rest(rests).await {
-            tracing::warn!(%error, agent = self.agent, rests, "a program could not be frozen or thawed");
-        }
     }
 }

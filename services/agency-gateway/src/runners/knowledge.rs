@@ -20,6 +20,7 @@ use contracts::graph::{SearchHit, SearchQuery, Skill, SkillKind, VersionQuery};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use material::Material;
+use platform::agents::Agent;
 use platform::config;
 use platform::ports::{CallError, Calls};
 use std::sync::Arc;
@@ -32,7 +33,7 @@ const HITS: usize = 6;
 const FILES: usize = 5;
 
 /// Reads an agent that answers from the graph: it has no keys of its own.
-pub(super) fn read(_: &mut config::Section<'_>, _: Program) -> Arc<dyn Runner> {
+pub(super) fn read(_: &Agent, _: &mut config::Section<'_>, _: Program) -> Arc<dyn Runner> {
     Arc::new(Knowledge)
 }
 

@@ -1,5 +1,6 @@
 //! A control plane that records calls and answers as a test orders, with a gateway.
 
+use agency_gateway::runner::Tools;
 use agency_gateway::{Board, Config, Deps, router, serve};
 use axum::body::Body;
 use contracts::approval::{Approval, ClaimAnswer, SettleAnswer};
@@ -194,6 +195,13 @@ impl Bed {
             Some(tokio::spawn(serve(bed.deps.clone(), async move { drop(stopped.await) })));
         bed
     }
+    pub fn tools(&self) -> Tools {
+        Tools {
+            calls: self.deps.calls.clone(),
+            programs: self.deps.programs.clone(),
+            clock: self.deps.clock.clone(),
+        }
+    }
     pub fn halts(&self) {
         *self.plane.cancel.lock().unwrap() = true;
         self.signal.notify("halts");
@@ -260,6 +268,7 @@ pub fn task(id: &str, epoch: u32, agent: &str, message: &str) -> LeasedTask {
         approval_id: ApprovalId::new(format!("apr_{id}")),
         digest: "digest".to_owned(),
         cost_limit: Micros(1_000_000),
+        session: None,
     }
 }
 

@@ -13,4 +13,5 @@ mod knowledge;
 mod lease;
 mod money;
 mod runners;
+mod sessions;
 mod shutdown;

@@ -1,6 +1,6 @@
 //! Rules for every runner in the registry.
 
-use crate::bed::{Bed, hanging, saying};
+use crate::bed::{Bed, breathe, hanging, saying};
 use agency_gateway::runner::{Ended, Finish, Job, Run, RunEvent, Runner, TEXT_BYTES_MAX, Tools};
 use agency_gateway::runners::{Entry, REGISTRY};
 use agency_gateway::{Config, Program};
@@ -9,6 +9,7 @@ use contracts::approval::Outcome;
 use contracts::task::TaskContext;
 use contracts::{AgentId, Micros, TaskId};
 use platform::config::Report;
+use platform::memory::ScriptedProgram;
 use platform::memory::runners::WRITING;
 use serde_json::json;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ fn job() -> Job {
         message: "$(reboot); hello".to_owned(),
         context: TaskContext::default(),
         cost_limit: Micros(0),
+        session: None,
     }
 }
 
@@ -29,7 +31,7 @@ async fn start(bed: &Bed, runner: &str, command: &[&str], job: &Job) -> Box<dyn 
     let report = Report::default();
     let config = Config::read(&json!({ "agents": { "a": agent } }), &report);
     assert_eq!(report.into_problems(), [], "{runner}");
-    let tools = Tools { calls: bed.deps.calls.clone(), programs: bed.deps.programs.clone() };
+    let tools = bed.tools();
     config.runner(&job.agent).start(&tools, job).await
 }
 
@@ -79,10 +81,9 @@ async fn runner_never_lets_a_message_choose_the_program() {
         bed.programs.install("tool", saying(&["ok"]));
         end(&mut *start(&bed, entry.kind.name, &["tool"], &job()).await).await;
         for spec in bed.programs.started() {
-            assert_eq!(
-                (spec.program.as_str(), spec.args.len(), spec.stdin.as_str()),
-                ("tool", 0, "$(reboot); hello")
-            );
+            assert_eq!(spec.program, "tool");
+            assert!(!spec.args.iter().any(|arg| arg.contains("reboot")), "{:?}", spec.args);
+            assert!(spec.stdin.contains("$(reboot); hello"), "{}", spec.stdin);
         }
     }
 }
@@ -117,7 +118,7 @@ impl Runner for MadeUp {
 
 const MADE_UP: Entry = Entry {
     kind: WRITING,
-    read: |section, program| {
+    read: |_, section, program| {
         let flavour = section.text("flavour").unwrap_or_default();
         Arc::new(MadeUp { flavour, program })
     },
@@ -134,7 +135,7 @@ async fn a_made_up_runner_reads_keys_of_its_own_and_runs() {
     assert_eq!(problems[0].fix, format!("The runners are: {}.", WRITING.name));
     assert_eq!(config.programs().map(|(id, _)| id).collect::<Vec<_>>(), ["A"]);
     let bed = Bed::idle(&json!({}));
-    let tools = Tools { calls: bed.deps.calls.clone(), programs: bed.deps.programs.clone() };
+    let tools = bed.tools();
     let finish = end(&mut *config.runner(&job().agent).start(&tools, &job()).await).await;
     assert_eq!(finish.text, "a tastes of lime");
 }
@@ -153,4 +154,24 @@ async fn command_runner_replaces_one_whole_argument_with_the_message() {
     let nul = Job { message: "a\0b".to_owned(), ..job() };
     let finish = end(&mut *start(&bed, "command", &command, &nul).await).await;
     assert_eq!((finish.outcome, finish.actual_cost), (Outcome::Failed, Some(Micros(0))));
+}
+
+#[tokio::test]
+async fn command_runner_ends_a_program_that_stays_after_its_result() {
+    let bed = Bed::idle(&json!({}));
+    let result = r#"{"type":"result","subtype":"success","result":"Done.","total_cost_usd":0.5}"#;
+    let lines = vec![result.to_owned()];
+    bed.programs.install("claude", ScriptedProgram { lines, hangs: true, ..saying(&[]) });
+    let command = ["claude", "--output-format", "stream-json"];
+    let mut run = start(&bed, "command", &command, &job()).await;
+    assert_eq!(run.next().await, RunEvent::Cost(Micros(500_000)));
+    let ending = tokio::spawn(async move { end(&mut *run).await });
+    breathe().await;
+    bed.clock.advance(4_999);
+    breathe().await;
+    assert!(bed.programs.stopped().is_empty() && !ending.is_finished(), "it has its grace");
+    bed.clock.advance(1);
+    let finish = ending.await.unwrap();
+    assert_eq!((finish.outcome, finish.text.as_str()), (Outcome::Success, "Done."));
+    assert_eq!(bed.programs.stopped(), ["t"]);
 }

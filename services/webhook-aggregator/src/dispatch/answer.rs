@@ -111,10 +111,11 @@ pub(crate) fn outcome_step(
                 AT_ONCE,
             )
         }
-        Outcome::Timeout => answered(
+        Outcome::Timeout if result.text.trim().is_empty() => answered(
             &format!("{} reached its time limit and was stopped.", task.agent),
             "time limit",
         ),
+        Outcome::Timeout => answered(result.text.trim(), "time limit"),
         Outcome::Failed | Outcome::Unavailable => answered(
             &format!("{} could not do this: {}", task.agent, result.text.trim()),
             "the agent failed",

@@ -2,7 +2,7 @@
 
 use super::{approve, place};
 use crate::steps::{Stop, message_of, port, say, to};
-use crate::{Deps, pool};
+use crate::{Deps, control, pool};
 use contracts::approval::{GivenUp, GivenUpAnswer};
 use contracts::event::{Speaker, Stage, TranscriptLine};
 use contracts::routing::{OutcomeReport, PoolOutcome};
@@ -19,7 +19,9 @@ const LOOK_AGAIN_MS: i64 = 60_000;
 const WAIT_MS: i64 = 24 * 3_600_000;
 /// When nobody has taken a task for this long, the person is told.
 const TELL_AFTER_MS: i64 = 45_000;
-const HISTORY_TURNS: u32 = 20;
+/// Maximum bytes of the earlier turns that a run is handed; maximum characters of one.
+const HISTORY_BYTES_MAX: usize = 16 << 10;
+const TURN_CHARS_MAX: usize = 4_000;
 /// A message is begun this often at most.
 pub(super) const RUNS_MAX: u32 = 4;
 /// A task that is leased and never begun is handed out this often at most.
@@ -32,7 +34,8 @@ pub(super) async fn approved(deps: &Deps, event: &StoredEvent) -> Result<Step, S
         return Err(Stop::Never("approved without an approval".to_owned()));
     };
     let conversation = event.conversation.clone();
-    let prepare = PrepareRun { conversation, lines: HISTORY_TURNS };
+    let turns = deps.config.agents.agent(&agent).history;
+    let prepare = PrepareRun { conversation, lines: turns.saturating_mul(4) };
     let prepared = port(deps.inbox.ask(&event.shard, prepare).await)?;
     let task = NewTask {
         id: event.current_task(),
@@ -46,7 +49,7 @@ pub(super) async fn approved(deps: &Deps, event: &StoredEvent) -> Result<Step, S
             event_id: Some(event.id.clone()),
             skill_files: event.data.skill_files.clone(),
             reason: event.data.reason.clone(),
-            history: history(event, prepared.lines),
+            history: history(event, prepared.lines, turns),
             ..TaskContext::default()
         },
         agent: agent.clone(),
@@ -85,12 +88,29 @@ fn without_address<'a>(text: &str, mut agents: impl Iterator<Item = &'a AgentId>
     if addressed { rest.to_owned() } else { text.to_owned() }
 }
 
-/// The turns before this event's own.
-fn history(event: &StoredEvent, lines: Vec<TranscriptLine>) -> Vec<Turn> {
-    let earlier = lines.into_iter().filter(|line| {
-        line.settled && line.speaker != Speaker::System && line.event_id.as_ref() != Some(&event.id)
-    });
-    earlier.map(|line| Turn { speaker: line.speaker, text: line.text }).collect()
+/// The last `turns` before this event's own that fit, oldest first. A message that came later waits
+/// for its own turn, and a command to Quintet is no part of the talk.
+fn history(event: &StoredEvent, lines: Vec<TranscriptLine>, turns: u32) -> Vec<Turn> {
+    let of_event = |line: &&TranscriptLine| line.event_id.as_ref() == Some(&event.id);
+    let own = lines.iter().filter(of_event).map(|line| line.seq).min().unwrap_or(i64::MAX);
+    let counts = |line: &TranscriptLine| match line.speaker {
+        Speaker::System => false,
+        Speaker::User => line.seq < own && control::parse(&line.text).is_none(),
+        Speaker::Agent => line.settled,
+    };
+    let earlier =
+        lines.iter().rev().filter(|line| line.event_id.as_ref() != Some(&event.id) && counts(line));
+    let mut room = HISTORY_BYTES_MAX;
+    let mut history: Vec<Turn> = earlier
+        .take(turns as usize)
+        .map_while(|line| {
+            let text = platform::text::short(&line.text, TURN_CHARS_MAX);
+            room = room.checked_sub(text.len())?;
+            Some(Turn { speaker: line.speaker, agent: line.agent.clone(), text })
+        })
+        .collect();
+    history.reverse();
+    history
 }
 
 /// One task.

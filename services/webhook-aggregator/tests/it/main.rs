@@ -11,6 +11,7 @@ mod failures;
 mod gateways;
 mod matrix;
 mod refusals;
+mod sessions;
 mod taking_back;
 mod transactions;
 mod vectors;

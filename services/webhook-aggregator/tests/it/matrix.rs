@@ -81,8 +81,11 @@ fn commands() -> Vec<String> {
         Some(ControlCommand::Incomplete(_)) => format!("{word} apr_1"),
         _ => word.to_owned(),
     });
-    let steers =
-        |text: &String| control::parse(text).is_some_and(|command| command != ControlCommand::Help);
+    // Every sender may ask for help and begin a conversation of his anew.
+    let for_all = |command: &ControlCommand| {
+        matches!(command, ControlCommand::Help | ControlCommand::New | ControlCommand::Sessions(_))
+    };
+    let steers = |text: &String| control::parse(text).is_some_and(|command| !for_all(&command));
     written.filter(steers).collect()
 }
 

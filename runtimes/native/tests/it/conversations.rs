@@ -1,0 +1,97 @@
+//! "My word is kangaroo", a restart, "which word?": by a program that is handed the last turns, and
+//! by one that keeps a session of its own.
+
+use crate::bed::Home;
+
+const CHANNELS: [&str; 3] = ["telegram", "slack", "discord"];
+
+/// Knows the word only from an earlier turn.
+const READS_TURNS: &str = r#"
+if grep '^> user: ' | grep -q kangaroo; then echo "Your word is kangaroo."; else echo "I do not know."; fi
+"#;
+
+/// Plays Claude Code: a session is a file in the folder that it works in.
+const KEEPS_SESSIONS: &str = r#"
+session=
+while [ $# -gt 0 ]; do
+  if [ "$1" = --resume ]; then session=$2; fi
+  shift
+done
+if [ -n "$session" ] && [ ! -f "session-$session" ]; then
+  echo '{"type":"result","subtype":"error_during_execution","is_error":true,"total_cost_usd":0,"errors":["No conversation found with session ID: '"$session"'"]}'
+  exit 1
+fi
+how=resumed
+[ -n "$session" ] || { how=new; session=$(cat /proc/sys/kernel/random/uuid); }
+cat >> "session-$session"; echo >> "session-$session"
+if grep -q kangaroo "session-$session"; then word=kangaroo; else word=none; fi
+echo '{"type":"system","subtype":"init","session_id":"'"$session"'"}'
+echo '{"type":"result","subtype":"success","result":"'"$how: $word"'","total_cost_usd":0.02,"session_id":"'"$session"'"}'
+"#;
+
+fn with_agents() -> Home {
+    let home = Home::with_config("");
+    let reads = home.script("reads.sh", READS_TURNS);
+    let keeps = home.script("keeps.sh", KEEPS_SESSIONS);
+    let config = format!(
+        "[agents.codegen]\nrunner = \"command\"\ncommand = [\"{}\"]\nestimated_cost = 0.0\n\
+         [agents.security]\nrunner = \"claude-code\"\ncommand = [\"{}\"]\nestimated_cost = 0.1\n",
+        reads.display(),
+        keeps.display()
+    );
+    std::fs::write(home.path("quintet.toml"), config).unwrap();
+    home
+}
+
+fn ask(home: &Home, channel: &str, text: &str) -> String {
+    let done = home.run(&["send", channel, text]);
+    assert_eq!(done.code, 0, "{done:?}");
+    done.out.trim().to_owned()
+}
+
+#[test]
+fn word_is_remembered_over_a_restart_in_every_channel() {
+    let home = with_agents();
+    let server = home.up();
+    for channel in CHANNELS {
+        let said = ask(&home, channel, "@codegen My word is kangaroo.");
+        assert_eq!(said, "I do not know.", "{channel}");
+        let said = ask(&home, channel, "@security My word is kangaroo.");
+        assert_eq!(said, "new: kangaroo", "{channel}");
+    }
+    assert_eq!(server.stop(), Some(0));
+    let _server = home.up();
+    for channel in CHANNELS {
+        let said = ask(&home, channel, "@codegen Which word?");
+        assert_eq!(said, "Your word is kangaroo.", "{channel}");
+        let said = ask(&home, channel, "@security Which word?");
+        assert_eq!(said, "resumed: kangaroo", "{channel}");
+    }
+    ask(&home, "telegram", "/new");
+    assert_eq!(ask(&home, "telegram", "@codegen Which word?"), "I do not know.");
+    assert_eq!(ask(&home, "telegram", "@security Which word?"), "new: none");
+}
+
+#[test]
+fn session_that_is_gone_is_told_and_begun_with_the_turns() {
+    let home = with_agents();
+    let server = home.up();
+    assert_eq!(ask(&home, "telegram", "@security My word is kangaroo."), "new: kangaroo");
+    let work = home.path("home/.cache/quintet-work");
+    for folder in std::fs::read_dir(work).unwrap() {
+        for file in std::fs::read_dir(folder.unwrap().path()).unwrap() {
+            std::fs::remove_file(file.unwrap().path()).unwrap();
+        }
+    }
+    let said = ask(&home, "telegram", "@security Which word?");
+    assert!(
+        said.contains("The earlier session is gone") && said.contains("new: kangaroo"),
+        "{said}"
+    );
+    let list = server.get("/webhook-aggregator/api/events?channel=telegram&limit=1");
+    let conversation = list["events"][0]["conversation"].as_str().unwrap();
+    let path = format!("/webhook-aggregator/api/conversations/{conversation}/sessions");
+    let sessions = server.get(&path)["sessions"].as_array().unwrap().clone();
+    let current: Vec<_> = sessions.iter().map(|session| session["current"] == true).collect();
+    assert_eq!(current, [true, false], "{sessions:?}");
+}

@@ -1,0 +1,225 @@
+//! Programs that keep sessions of their own: a run resumes the session of its conversation. Where
+//! the program does not have it any more, the run starts afresh with the last turns and says so.
+
+use crate::conversation;
+use crate::output::Format;
+use crate::program::Program;
+use crate::program_run::{self, Reading};
+use crate::runner::{Finish, Job, Run, RunEvent, Runner, SignIn, Stopped, Tools};
+use async_trait::async_trait;
+use contracts::approval::Outcome;
+use contracts::{Micros, TokenPrices, Tokens};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use platform::agents::Agent;
+use platform::config::Section;
+use platform::ports::ProgramSpec;
+use std::sync::Arc;
+
+/// A program that keeps sessions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Backend {
+    /// The runner.
+    pub(crate) name: &'static str,
+    /// The program, unless `command` names another.
+    pub(crate) program: &'static str,
+    pub(crate) format: Format,
+    /// Where it keeps its sessions and its sign-in; it may write there.
+    pub(crate) state: &'static [&'static str],
+    /// Whether its usage is the total of a session.
+    pub(crate) reports_total: bool,
+    /// Arguments after the owner's own, for these settings and this session.
+    pub(crate) arguments: fn(&[String], &Settings, Option<&str>) -> Vec<String>,
+    /// Standard input for this text.
+    pub(crate) input: fn(&str) -> String,
+    pub(crate) sign_in: SignIn,
+    /// Words of a failure that mean that it does not have the session; in lower case.
+    pub(crate) lost: &'static [&'static str],
+}
+
+/// Keys of the runners.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    /// `model`, handed to the program.
+    pub(crate) model: Option<String>,
+    /// `max_turns`.
+    pub(crate) max_turns: Option<i64>,
+}
+
+impl Backend {
+    /// Reads an agent with this backend.
+    pub(crate) fn read(
+        self,
+        agent: &Agent,
+        section: &mut Section<'_>,
+        mut program: Program,
+    ) -> Arc<dyn Runner> {
+        if program.command.is_empty() {
+            program.command = vec![self.program.to_owned()];
+        }
+        // Where the owner says that it may only read, it only reads.
+        let named = |path: &&&str| !program.reach.readable.iter().any(|known| known == **path);
+        let state: Vec<_> =
+            self.state.iter().filter(named).map(|path| (*path).to_owned()).collect();
+        program.reach.state = state;
+        let model = section.text("model");
+        if model.as_deref().is_some_and(|model| model.is_empty() || model.starts_with('-')) {
+            section.wrong("model", "is no name of a model.", "Write the name, such as \"opus\".");
+        }
+        let settings = Settings { model, max_turns: section.whole("max_turns", 1, 10_000) };
+        let prices = agent.price.of_tokens();
+        Arc::new(Agentic { backend: self, program, settings, prices, keeps: agent.keeps_session })
+    }
+}
+
+/// Runs one agent by a backend.
+#[derive(Debug)]
+struct Agentic {
+    backend: Backend,
+    program: Program,
+    settings: Settings,
+    prices: Option<TokenPrices>,
+    keeps: bool,
+}
+
+impl Agentic {
+    fn spec(&self, job: &Job, session: Option<&str>) -> ProgramSpec {
+        let own = self.program.command.get(1..).unwrap_or_default();
+        let text = match session {
+            Some(_) => job.message.clone(),
+            None => conversation::text(job),
+        };
+        ProgramSpec {
+            program: self.program.command.first().cloned().unwrap_or_default(),
+            args: (self.backend.arguments)(own, &self.settings, session),
+            stdin: (self.backend.input)(&text),
+            data_visible: self.program.data_visible,
+            reach: self.program.reach.clone(),
+            env: self.program.env.clone(),
+            secrets: self.program.secrets.clone(),
+            task: job.task.to_string(),
+            kept_folder: self.folder(job),
+            timeout_ms: self.program.timeout_ms,
+            output_bytes_max: usize::MAX,
+        }
+    }
+    /// Programs find a session again only from the folder that it was begun in.
+    fn folder(&self, job: &Job) -> Option<String> {
+        let conversation = job.context.conversation.as_ref().filter(|_| self.keeps)?;
+        Some(format!("{}-{conversation}", job.agent))
+    }
+    fn reading(&self, job: &Job, before: Tokens) -> Reading {
+        Reading {
+            agent: job.agent.to_string(),
+            format: self.backend.format,
+            cost_limit: job.cost_limit,
+            prices: self.prices,
+            before,
+            sessions_of: Some(self.backend.name).filter(|_| self.keeps),
+            limit_s: self.program.timeout_ms / 1000,
+            bytes_max: self.program.output_bytes_max,
+        }
+    }
+}
+
+#[async_trait]
+impl Runner for Agentic {
+    async fn start(&self, tools: &Tools, job: &Job) -> Box<dyn Run> {
+        let fits = |session: &&contracts::task::BackendSession| {
+            self.keeps && session.runner == self.backend.name && !session.id.starts_with('-')
+        };
+        let Some(session) = job.session.as_ref().filter(fits) else {
+            let reading = self.reading(job, Tokens::default());
+            return program_run::start(tools, self.spec(job, None), reading).await;
+        };
+        let before = if self.backend.reports_total { session.spent } else { Tokens::default() };
+        let reading = self.reading(job, before);
+        let run = program_run::start(tools, self.spec(job, Some(&session.id)), reading).await;
+        let afresh = Afresh {
+            tools: tools.clone(),
+            spec: self.spec(job, None),
+            reading: self.reading(job, Tokens::default()),
+            lost: self.backend.lost,
+        };
+        Box::new(Resumed { run, afresh: Some(afresh), starting: None, is_new: false, end: None })
+    }
+    fn program(&self) -> Option<&Program> {
+        Some(&self.program)
+    }
+    fn sign_in(&self) -> Option<SignIn> {
+        Some(self.backend.sign_in)
+    }
+}
+
+/// The run in place of one whose session is lost.
+struct Afresh {
+    tools: Tools,
+    spec: ProgramSpec,
+    reading: Reading,
+    lost: &'static [&'static str],
+}
+
+impl Afresh {
+    fn is_due(&self, finish: &Finish) -> bool {
+        let text = finish.text.to_lowercase();
+        // Nothing was done yet: a run that has cost something is never begun twice.
+        let is_free = finish.actual_cost.is_none_or(|cost| cost == Micros::ZERO);
+        finish.outcome == Outcome::Failed
+            && is_free
+            && self.lost.iter().any(|words| text.contains(words))
+    }
+}
+
+/// A run that resumes a session.
+struct Resumed {
+    run: Box<dyn Run>,
+    afresh: Option<Afresh>,
+    /// Kept here, so that a start is never cut off half way.
+    starting: Option<BoxFuture<'static, Box<dyn Run>>>,
+    is_new: bool,
+    end: Option<Finish>,
+}
+
+/// Above an answer without the session.
+const AFRESH: &str =
+    "(The earlier session is gone, so this starts afresh with the last turns of the conversation.)";
+
+impl Resumed {
+    async fn started(&mut self) {
+        if let Some(starting) = &mut self.starting {
+            self.run = starting.await;
+            self.starting = None;
+            self.is_new = true;
+        }
+    }
+}
+
+#[async_trait]
+impl Run for Resumed {
+    async fn next(&mut self) -> RunEvent {
+        if let Some(end) = &self.end {
+            return RunEvent::Finished(end.clone());
+        }
+        loop {
+            self.started().await;
+            let mut finish = match self.run.next().await {
+                RunEvent::Finished(finish) => finish,
+                event => return event,
+            };
+            if let Some(afresh) = self.afresh.take_if(|afresh| afresh.is_due(&finish)) {
+                let Afresh { tools, spec, reading, .. } = afresh;
+                let start = async move { program_run::start(&tools, spec, reading).await };
+                self.starting = Some(start.boxed());
+                continue;
+            }
+            if self.is_new {
+                finish.text = format!("{AFRESH}\n\n{}", finish.text);
+            }
+            return RunEvent::Finished(self.end.insert(finish).clone());
+        }
+    }
+    async fn stop(&mut self) -> Stopped {
+        self.started().await;
+        self.run.stop().await
+    }
+}

@@ -1,0 +1,174 @@
+//! The reports of a program, put together.
+
+use contracts::approval::Outcome;
+use contracts::{Micros, TokenPrices, Tokens};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Maximum refused tools and open questions that are kept.
+const DENIED_MAX: usize = 20;
+/// Maximum characters of a tool's input in a text.
+const INPUT_CHARS_MAX: usize = 120;
+
+/// Everything that a program has reported so far.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    /// The agent's last message: the answer when no result comes.
+    pub(super) message: Option<String>,
+    /// The last thing that it said about its work; never the answer.
+    pub(super) words: Option<String>,
+    pub(super) result: Option<String>,
+    /// Why it failed, perhaps without a word.
+    pub(super) failed: Option<String>,
+    /// A final report has come.
+    pub(super) ended: bool,
+    /// The cost that it reported.
+    pub(super) cost: Option<Micros>,
+    /// Tokens by message; a message is reported more than once.
+    pub(super) tokens: BTreeMap<String, Tokens>,
+    /// Usage as it was reported last.
+    pub(super) usage: Option<Value>,
+    /// The backend's name of the session.
+    pub(super) session: Option<String>,
+    /// Tools that it was refused.
+    pub(super) denied: Vec<String>,
+    /// A tool that it asked for; nobody answered.
+    pub(super) asks: Option<String>,
+}
+
+impl Told {
+    /// Only a plain, non-negative amount is a cost: better unknown than wrong. It never falls.
+    pub(super) fn cost_so_far(&mut self, reported: Option<&Value>) {
+        self.cost = self.cost.max(reported.and_then(Value::as_f64).and_then(Micros::from_dollars));
+    }
+    /// Tokens under a name. The same name again replaces them where they are more.
+    pub(super) fn spend(&mut self, name: &str, tokens: Tokens) {
+        let known = self.tokens.entry(name.to_owned()).or_default();
+        known.input = known.input.max(tokens.input);
+        known.output = known.output.max(tokens.output);
+    }
+    /// All tokens.
+    pub(crate) fn spent(&self) -> Tokens {
+        self.tokens.values().fold(Tokens::default(), |sum, tokens| sum.plus(*tokens))
+    }
+    /// The reported cost, else that of the tokens, without those that were paid before.
+    pub(crate) fn cost(&self, prices: Option<TokenPrices>, before: Tokens) -> Option<Micros> {
+        self.cost.or_else(|| {
+            let spent = self.spent();
+            let more = spent.input >= before.input && spent.output >= before.output;
+            let before = if more { before } else { Tokens::default() };
+            let tokens = Tokens {
+                input: spent.input.saturating_sub(before.input),
+                output: spent.output.saturating_sub(before.output),
+            };
+            prices.filter(|_| !self.tokens.is_empty()).map(|prices| prices.cost(tokens))
+        })
+    }
+    /// A message of the agent; returns it as progress.
+    pub(super) fn say(&mut self, text: String) -> String {
+        if !text.trim().is_empty() {
+            self.message = Some(text.clone());
+            self.words = Some(text.clone());
+        }
+        text
+    }
+    /// A line about its work; returns it as progress.
+    pub(super) fn work(&mut self, text: String) -> String {
+        if !text.trim().is_empty() {
+            self.words = Some(text.clone());
+        }
+        text
+    }
+    pub(super) fn succeed(&mut self, text: Option<String>) {
+        self.ended = true;
+        self.failed = None;
+        self.result = text;
+    }
+    pub(super) fn fail(&mut self, why: Option<&str>) {
+        self.failed = Some(why.unwrap_or_default().trim().to_owned());
+        self.result = None;
+    }
+    pub(super) fn deny(&mut self, tool: String) {
+        if self.denied.len() < DENIED_MAX && !self.denied.contains(&tool) {
+            self.denied.push(tool);
+        }
+    }
+    /// The agent's failure, result or last message, the first that says something.
+    pub(crate) fn said(&self) -> Option<&str> {
+        let said = [&self.failed, &self.result, &self.message];
+        said.into_iter().flatten().map(|text| text.trim()).find(|text| !text.is_empty())
+    }
+    /// Why it failed, in its own words, even where it never reported its end.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        self.failed.as_deref().filter(|why| !why.is_empty())
+    }
+    pub(crate) const fn usage(&self) -> Option<&Value> {
+        self.usage.as_ref()
+    }
+    pub(crate) fn session(&self) -> Option<&str> {
+        self.session.as_deref()
+    }
+    /// Whether the agent has said or done anything.
+    pub(crate) const fn has_begun(&self) -> bool {
+        self.words.is_some()
+    }
+    /// The end that was reported: an answer or a failure.
+    pub(crate) fn end(&self, agent: &str) -> Option<(Outcome, String)> {
+        if let Some(why) = &self.failed {
+            let text = if why.is_empty() {
+                format!("{agent} reported a failure without saying why.")
+            } else {
+                format!("{agent} reported a failure: {why}")
+            };
+            return Some((Outcome::Failed, self.with_last_words(text)));
+        }
+        self.ended.then(|| (Outcome::Success, self.said().unwrap_or_default().to_owned()))
+    }
+    /// With what the agent said last, unless the text has it.
+    pub(crate) fn with_last_words(&self, text: String) -> String {
+        let words = self.words.as_deref().unwrap_or_default().trim();
+        if words.is_empty() || text.contains(words) {
+            return text;
+        }
+        format!("{text}\n\nIts last words: {words}")
+    }
+    /// Sentences about tools that it was refused or got no answer about.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let denied =
+            (!self.denied.is_empty()).then(|| format!("Not allowed: {}.", self.denied.join("; ")));
+        let asks = self.asks.as_ref().map(|tool| {
+            format!(
+                "It asked to use a tool and got no answer, because its format has none: {tool}."
+            )
+        });
+        denied.into_iter().chain(asks).collect()
+    }
+}
+
+/// The text at a place.
+pub(super) fn text_at<'a>(object: &'a Value, pointer: &str) -> Option<&'a str> {
+    object.pointer(pointer)?.as_str()
+}
+
+/// The number at a place, else 0.
+pub(super) fn count_at(object: &Value, pointer: &str) -> u64 {
+    object.pointer(pointer).and_then(Value::as_u64).unwrap_or(0)
+}
+
+/// A tool with the part of its input that says most.
+pub(super) fn tool(name: &str, input: Option<&Value>) -> String {
+    const TELLING: [&str; 8] =
+        ["command", "file_path", "filePath", "path", "pattern", "query", "url", "description"];
+    let telling = TELLING.iter().find_map(|key| input?.get(key)?.as_str());
+    let shown = match (telling, input) {
+        (Some(text), _) => text.to_owned(),
+        (None, Some(Value::Object(fields))) if !fields.is_empty() => {
+            Value::Object(fields.clone()).to_string()
+        }
+        _ => return name.to_owned(),
+    };
+    let line = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+    let cut: String = line.chars().take(INPUT_CHARS_MAX).collect();
+    let dots = if cut.len() < line.len() { "…" } else { "" };
+    format!("{name}: {cut}{dots}")
+}
