@@ -10,6 +10,7 @@ mod control;
 mod failures;
 mod gateways;
 mod matrix;
+mod money;
 mod refusals;
 mod taking_back;
 mod transactions;
