@@ -19,7 +19,11 @@ pub enum Stage {
     /// The answer is known and being delivered.
     Answered,
     Done,
-    /// Rejected by policy, budget, halt or the owner.
+    /// Its run failed, and the person was told why.
+    Failed,
+    /// Its run was stopped by a halt.
+    Halted,
+    /// Not started: rejected by policy, budget, halt or the owner.
     Refused,
     /// No decision came in time, or every way to reply has closed.
     Expired,
@@ -33,7 +37,7 @@ pub enum Stage {
 
 impl Stage {
     /// All stages, in order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Received,
         Self::Routed,
         Self::Parked,
@@ -41,6 +45,8 @@ impl Stage {
         Self::Running,
         Self::Answered,
         Self::Done,
+        Self::Failed,
+        Self::Halted,
         Self::Refused,
         Self::Expired,
         Self::Dead,
@@ -57,6 +63,8 @@ impl Stage {
             Self::Running => "running",
             Self::Answered => "answered",
             Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Halted => "halted",
             Self::Refused => "refused",
             Self::Expired => "expired",
             Self::Dead => "dead",
@@ -73,6 +81,8 @@ impl Stage {
         matches!(
             self,
             Self::Done
+                | Self::Failed
+                | Self::Halted
                 | Self::Refused
                 | Self::Expired
                 | Self::Dead
@@ -99,7 +109,7 @@ pub struct EventRow {
     pub sender: Option<String>,
     pub text: String,
     pub state: Stage,
-    /// The reason for the end, for Ignored, Refused, Dead, Expired, Quarantined.
+    /// The reason for the end, for Ignored, Failed, Halted, Refused, Dead, Expired, Quarantined.
     pub reason: Option<String>,
     /// Failed attempts of the current stage.
     pub attempts: u32,

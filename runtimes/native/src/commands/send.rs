@@ -46,7 +46,7 @@ pub async fn send(
 fn verdict(detail: &EventDetail, as_json: bool) -> Result<()> {
     let answer = detail.replies.last().map(|reply| reply.text.clone()).unwrap_or_default();
     match detail.row.state {
-        Stage::Done | Stage::Answered => {
+        Stage::Done | Stage::Answered if detail.row.reason.is_none() => {
             if !as_json {
                 say(&answer);
             }
@@ -65,9 +65,10 @@ fn verdict(detail: &EventDetail, as_json: bool) -> Result<()> {
             };
             Err(No(waits).into())
         }
-        Stage::Refused | Stage::Expired | Stage::Dead | Stage::Ignored | Stage::Quarantined => {
+        state if state.is_final() || state == Stage::Answered => {
             let reason = detail.row.reason.clone().unwrap_or_default();
-            Err(No(format!("{}: {reason}. {answer}", detail.row.state.as_str())).into())
+            let state = if state == Stage::Answered { Stage::Failed } else { state };
+            Err(No(format!("{}: {reason}. {answer}", state.as_str())).into())
         }
         state => Err(No(format!(
             "no answer within the wait; its state is {} ({})",

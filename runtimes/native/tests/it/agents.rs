@@ -206,8 +206,8 @@ fn halt_stops_the_whole_process_tree_of_a_running_agent() {
     until("nothing of the tree is left", || alive(&home).is_empty().then_some(()));
     eprintln!("gone {:.1?} after the halt", start.elapsed());
     assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
-    let refused = server.event_in(&event, "refused");
-    assert_eq!(refused["reason"], "halted", "{refused}");
+    let halted = server.event_in(&event, "halted");
+    assert_eq!(halted["reason"], "halted", "{halted}");
     let halts = until("the halt is confirmed", || {
         Some(server.get("/personal-assistant/api/halts")).filter(|halts| halts["all"] == true)
     });
@@ -219,7 +219,7 @@ fn halt_of_one_task_leaves_the_others_running() {
     let (home, server, event) = running_tree();
     home.run(&["halt", &event]).ok();
     until("nothing of the tree is left", || alive(&home).is_empty().then_some(()));
-    server.event_in(&event, "refused");
+    server.event_in(&event, "halted");
     assert_eq!(
         home.run(&["send", "telegram", "@security is the login form open to injection?"]).code,
         0

@@ -72,8 +72,8 @@ pub const fn stage_mood(stage: Stage) -> Mood {
     match stage {
         Stage::Done | Stage::Answered => Mood::Good,
         Stage::Received | Stage::Routed | Stage::Approved | Stage::Running => Mood::Busy,
-        Stage::Parked | Stage::Expired | Stage::Quarantined => Mood::Warn,
-        Stage::Refused | Stage::Dead => Mood::Bad,
+        Stage::Parked | Stage::Halted | Stage::Expired | Stage::Quarantined => Mood::Warn,
+        Stage::Failed | Stage::Refused | Stage::Dead => Mood::Bad,
         Stage::Ignored => Mood::Quiet,
     }
 }

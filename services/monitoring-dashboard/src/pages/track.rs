@@ -19,6 +19,8 @@ const fn word(stage: Stage) -> &'static str {
         Stage::Running => "Working",
         Stage::Answered => "Answered",
         Stage::Done => "Delivered",
+        Stage::Failed => "Failed",
+        Stage::Halted => "Halted",
         Stage::Refused => "Refused",
         Stage::Expired => "Expired",
         Stage::Dead => "Given up",

@@ -1,4 +1,5 @@
-//! A run's end → Answered, Refused or another agent; Answered → Done once the chat has it.
+//! A run's end → Answered, Halted, Refused or another agent; Answered → Done, or Failed if the run
+//! failed, once the chat has it.
 
 use super::{place, run};
 use crate::Deps;
@@ -24,13 +25,15 @@ pub(crate) fn outcome_step(
 ) -> Step {
     let now = deps.clock.now_ms();
     let cost = Patch { cost_micros: result.actual_cost.map(|cost| cost.0), ..Patch::default() };
-    let answered = |text: &str, note: &str| {
+    let told = |text: &str, note: &str, failure: Option<&str>| {
         let said = say(event, Some(&task.agent), text, true);
         // Recording the delivery makes the event due; where there is none, it is due at once.
         let due_ms = if said.say.is_empty() { AT_ONCE } else { now + LOOK_AGAIN_MS };
-        let patch = Patch { say: said.say, said: said.said, ..cost.clone() };
+        let reason = failure.map(str::to_owned);
+        let patch = Patch { reason, say: said.say, said: said.said, ..cost.clone() };
         to(Stage::Answered, Some(note.to_owned()), patch, due_ms)
     };
+    let answered = |text: &str, note: &str| told(text, note, None);
     match result.outcome {
         Outcome::Success if result.text.trim().is_empty() => answered(
             &format!("{} finished without an answer.", task.agent),
@@ -59,7 +62,7 @@ pub(crate) fn outcome_step(
         Outcome::Cancelled => {
             let said = say(event, None, "Stopped by the owner.", true);
             to(
-                Stage::Refused,
+                Stage::Halted,
                 Some("stopped".to_owned()),
                 Patch { reason: Some("halted".to_owned()), say: said.say, said: said.said, ..cost },
                 0,
@@ -111,14 +114,16 @@ pub(crate) fn outcome_step(
                 AT_ONCE,
             )
         }
-        Outcome::Timeout if result.text.trim().is_empty() => answered(
+        Outcome::Timeout if result.text.trim().is_empty() => told(
             &format!("{} reached its time limit and was stopped.", task.agent),
             "time limit",
+            Some("time_limit"),
         ),
-        Outcome::Timeout => answered(result.text.trim(), "time limit"),
-        Outcome::Failed | Outcome::Unavailable => answered(
+        Outcome::Timeout => told(result.text.trim(), "time limit", Some("time_limit")),
+        Outcome::Failed | Outcome::Unavailable => told(
             &format!("{} could not do this: {}", task.agent, result.text.trim()),
             "the agent failed",
+            Some("agent_failed"),
         ),
     }
 }
@@ -173,6 +178,12 @@ pub(super) async fn answered(deps: &Deps, event: &StoredEvent) -> Result<Step, S
             let reason = format!("reply_failed: {}", row.error.clone().unwrap_or_default());
             to(Stage::Dead, None, Patch { reason: Some(reason), ..Patch::default() }, 0)
         }
-        None => to(Stage::Done, None, Patch::default(), 0),
+        // The reason of an answered event is the failure of its run.
+        None => match event.reason.clone() {
+            Some(failure) => {
+                to(Stage::Failed, None, Patch { reason: Some(failure), ..Patch::default() }, 0)
+            }
+            None => to(Stage::Done, None, Patch::default(), 0),
+        },
     })
 }

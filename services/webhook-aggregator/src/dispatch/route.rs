@@ -95,7 +95,7 @@ fn request(
     let endpoint = deps.config.endpoint(&event.channel, &event.endpoint);
     let origin = &event.origin;
     let answered = |earlier: &&StoredEvent| {
-        matches!(earlier.state, Stage::Answered | Stage::Done)
+        matches!(earlier.state, Stage::Answered | Stage::Done | Stage::Failed)
             && event.received_ms - earlier.received_ms < STICKY_MS
     };
     // Answers to our own questions are also Done, but carry no agent.

@@ -197,7 +197,7 @@ async fn lost(deps: &Deps, event: &StoredEvent, row: &TaskRow) -> Result<Step, S
             cost_micros,
             ..say(event, None, "Stopped by the owner.", true)
         };
-        return Ok(to(Stage::Refused, None, patch, 0));
+        return Ok(to(Stage::Halted, None, patch, 0));
     }
     if was == GivenUp::Open && row.epoch < LEASES_MAX {
         let note = "leased and never begun; it waits for a gateway again";

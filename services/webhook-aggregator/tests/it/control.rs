@@ -76,7 +76,7 @@ async fn a_halted_run_is_told_to_stop() {
     bed.world.set(|answers| answers.halted = true);
     assert_eq!(renew().await.1["cancel"], true);
     bed.finish(&task, "cancelled", "").await;
-    assert_eq!(bed.event("1").await["state"], "refused");
+    assert_eq!(bed.event("1").await["state"], "halted");
     assert_eq!(bed.fakes.count::<ReportStopped>(), 1);
     assert_eq!(renew().await.0, 409, "a lease that ended cannot be held on");
 }

@@ -302,7 +302,7 @@ async fn what_no_gateway_began_in_time_is_approved_anew_whatever_the_agent_and_w
     lost_at_the_office(&bed).await;
     assert_eq!(
         (&bed.event("1").await["state"], &bed.event("1").await["reason"]),
-        (&json!("refused"), &json!("halted"))
+        (&json!("halted"), &json!("halted"))
     );
 }
 

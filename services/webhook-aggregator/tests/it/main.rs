@@ -10,6 +10,7 @@ mod control;
 mod failures;
 mod gateways;
 mod matrix;
+mod money;
 mod refusals;
 mod sessions;
 mod taking_back;
