@@ -280,6 +280,9 @@ pub struct Published {
     pub agents: usize,
     pub skills: usize,
     pub findings: Vec<Finding>,
+    /// The rights that it gives and the one before did not: who became public, or the fallback.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rights: Vec<String>,
 }
 
 /// `POST /api/rollback`, with a version or its first characters (at least four). Default: the

@@ -15,7 +15,6 @@ use crate::terminal::remark;
 use anyhow::Result;
 use contracts::graph::{Finding, Severity, SourceFile};
 use skill_graph_loader::{Deps, Permits, PublishError};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::watch as flag;
@@ -27,8 +26,8 @@ const FINDINGS_SHOWN: usize = 5;
 /// Number of polls to skip after a publish that failed for a reason outside the folder.
 const PAUSE_LOOKS: u32 = 15;
 
-/// Names the folder that was watched last.
-const MARK: &str = "watched-folder";
+/// Lists the folders that were watched.
+const MARK: &str = "watched-folders";
 
 /// A folder with its fingerprint at the last publish; none before the first.
 pub struct Watched {
@@ -50,22 +49,31 @@ pub struct Opened {
 pub fn open(folder: &Path) -> Result<Opened> {
     // Fingerprint before reading, so that a change in between is noticed.
     let seen = graph_folder::fingerprint(folder);
-    Ok(Opened { folder: std::path::absolute(folder)?, seen, files: read_folder(folder)? })
+    Ok(Opened { folder: folder.canonicalize()?, seen, files: read_folder(folder)? })
 }
 
 /// Publishes the folder at the start. If that fails it prints the reason, and the previous graph
 /// stays current.
 pub async fn first(loader: &Deps, opened: Opened, data: &DataDir) -> Watched {
     // `--graph DIR` means its agents, whatever graph was current before.
-    let mark = data.join(MARK);
-    let name = opened.folder.as_os_str().as_bytes();
-    let is_same = std::fs::read(&mark).is_ok_and(|watched| watched == name);
-    let permits = Permits { removal: true, rights: !is_same };
+    let mut known = known_folders(data);
+    let is_known = known.contains(&opened.folder);
+    let permits = Permits { removal: true, rights: !is_known };
     let settled = publish(loader, &opened.folder, opened.files, permits).await;
-    if let Err(error) = write_private(&mark, name) {
-        tracing::warn!(%error, "the name of the watched folder was not written");
+    if !is_known {
+        known.push(opened.folder.clone());
+        let kept = serde_json::to_vec(&known).map_err(anyhow::Error::from);
+        if let Err(error) = kept.and_then(|list| write_private(&data.join(MARK), &list)) {
+            tracing::warn!(%error, "the name of the watched folder was not written");
+        }
     }
     Watched { folder: opened.folder, seen: settled.then_some(opened.seen) }
+}
+
+/// The folders that were watched before: their first publish gave them the rights they have.
+fn known_folders(data: &DataDir) -> Vec<PathBuf> {
+    let list = std::fs::read(data.join(MARK)).unwrap_or_default();
+    serde_json::from_slice(&list).unwrap_or_default()
 }
 
 /// Polls until it is stopped.

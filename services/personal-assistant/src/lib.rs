@@ -30,6 +30,7 @@ mod policy;
 mod posting;
 mod press;
 mod renew;
+mod request;
 mod settle;
 mod stake;
 mod stats;

@@ -5,8 +5,11 @@
 //! call that waits for the owner is answered as an event stream, kept open by comments or progress.
 
 mod owner;
+mod rpc;
 mod tools;
+mod values;
 
+use self::rpc::{INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR, RpcError};
 use crate::Deps;
 use axum::body::Body;
 use axum::extract::State;
@@ -24,25 +27,6 @@ use serde_json::{Value, json};
 const VERSIONS: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
 /// Time between two signs of life while the owner is asked.
 const SIGN_OF_LIFE_MS: i64 = 10_000;
-/// Codes of JSON-RPC 2.0.
-const PARSE_ERROR: i32 = -32_700;
-const INVALID_REQUEST: i32 = -32_600;
-const METHOD_NOT_FOUND: i32 = -32_601;
-const INVALID_PARAMS: i32 = -32_602;
-
-/// An error of the protocol, as opposed to a tool's result that says what went wrong.
-#[derive(Debug)]
-struct RpcError {
-    code: i32,
-    message: String,
-}
-
-impl RpcError {
-    fn new(code: i32, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
-    }
-}
-
 /// The handler of `POST`.
 pub async fn serve(
     State(deps): State<Deps>,

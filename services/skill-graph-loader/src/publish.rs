@@ -217,11 +217,12 @@ pub async fn publish_graph(
     for _ in 0..TRIES {
         let current = store::current(&*deps.sql).await?;
         if current.as_ref() == Some(&version) {
-            return Ok(published(version, false, &graph, findings));
+            return Ok(published(version, false, &graph, findings, Vec::new()));
         }
-        if let Some(current) = &current {
-            within_permits(deps, current, &graph, &findings, permits).await?;
-        }
+        let rights = match &current {
+            Some(current) => within_permits(deps, current, &graph, &findings, permits).await?,
+            None => Vec::new(),
+        };
         if made.is_none() {
             made = Some(make(deps, graph.clone(), &digest).await?);
         }
@@ -254,7 +255,7 @@ pub async fn publish_graph(
         load::put_copy(deps, &format!("graph:{version}"), &json, GRAPH_TTL_S).await;
         tracing::info!(graph.version = %version, agents = graph.agents.len(), skills = graph.skills.len(), "published");
         tell_the_router(deps).await;
-        return Ok(published(version, true, &graph, findings));
+        return Ok(published(version, true, &graph, findings, rights));
     }
     Err(PublishError::Raced)
 }
@@ -271,8 +272,10 @@ fn published(
     changed: bool,
     graph: &Graph,
     findings: Vec<Finding>,
+    rights: Vec<String>,
 ) -> Published {
-    Published { version, changed, agents: graph.agents.len(), skills: graph.skills.len(), findings }
+    let (agents, skills) = (graph.agents.len(), graph.skills.len());
+    Published { version, changed, agents, skills, findings, rights }
 }
 
 /// Whether a folder is within the limits.
@@ -314,20 +317,18 @@ pub fn acceptable(graph: &Graph, findings: &[Finding]) -> Result<(), PublishErro
     Ok(())
 }
 
+/// Returns the rights that the new graph gives.
 async fn within_permits(
     deps: &Deps,
     current: &GraphVersion,
     graph: &Graph,
     findings: &[Finding],
     permits: Permits,
-) -> Result<(), PublishError> {
-    if permits.removal && permits.rights {
-        return Ok(());
-    }
+) -> Result<Vec<String>, PublishError> {
     let old = match load::graph(deps, current).await {
         Ok(old) => old,
         // A damaged current version must not block its replacement.
-        Err(load::LoadError::Damaged(..) | load::LoadError::Unknown(_)) => return Ok(()),
+        Err(load::LoadError::Damaged(..) | load::LoadError::Unknown(_)) => return Ok(Vec::new()),
         Err(error) => return Err(error.into()),
     };
     let given = rights(&old.graph, graph);
@@ -342,7 +343,7 @@ async fn within_permits(
         .map(|agent| agent.id.to_string())
         .collect();
     if permits.removal || gone.is_empty() {
-        Ok(())
+        Ok(given)
     } else {
         Err(PublishError::Removal(gone, findings.to_vec()))
     }

@@ -48,6 +48,7 @@ pub async fn rollback(
         crate::publish::tell_the_router(&deps).await;
     }
     Ok(Json(Published {
+        rights: Vec::new(),
         version: target.version,
         changed,
         agents: target.agents,

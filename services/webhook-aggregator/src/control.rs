@@ -22,6 +22,9 @@ pub enum ControlCommand {
     Incomplete(&'static str),
 }
 
+/// A slash, and the full-width one that some keyboards write.
+const SLASHES: [char; 2] = ['/', '／'];
+
 /// Whether a slash command's name is one of ours.
 pub fn is_command(name: &str) -> bool {
     matches!(
@@ -36,12 +39,13 @@ pub fn is_command(name: &str) -> bool {
             | "sessions"
             | "help"
             | "start"
-    ) && name.starts_with('/')
+    ) && name.starts_with(SLASHES)
 }
 
-/// `/halt@name` → `halt`.
+/// `/halt@name` and `/halt!` → `halt`.
 fn bare(word: &str) -> String {
-    word.trim_start_matches('/').split('@').next().unwrap_or_default().to_ascii_lowercase()
+    let name = word.trim_start_matches(SLASHES);
+    name.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_ascii_lowercase()
 }
 
 /// The command a text is, if it is one. `/start`, `/help`, `/new` and `/sessions` are for every
@@ -91,10 +95,12 @@ pub fn parse(text: &str) -> Option<ControlCommand> {
     })
 }
 
-/// Whether the word after `/halt` can be a task's id. Ids have digits or separators; who writes
-/// `/halt now` wants everything to stop.
+/// Whether the one word after `/halt` can be a task's id. Ids have letters and digits; who writes
+/// `/halt now` or `/halt 2` wants everything to stop.
 fn names_task(word: &str) -> bool {
-    word.contains(|c: char| c.is_ascii_digit() || matches!(c, '_' | '~'))
+    word.contains(|c: char| c.is_ascii_digit())
+        && word.contains(char::is_alphabetic)
+        && !word.starts_with('@')
 }
 
 /// The text of `/start` and `/help`.
@@ -110,7 +116,20 @@ mod tests {
     fn only_our_own_commands_are_taken() {
         assert_eq!(parse("/halt"), Some(ControlCommand::Halt(None)));
         assert_eq!(parse("/halt@desk_bot all"), Some(ControlCommand::Halt(None)));
-        assert_eq!(parse("/halt now."), Some(ControlCommand::Halt(None)));
+        for text in [
+            "/halt!",
+            "/halt.",
+            "/halt,all",
+            "／halt",
+            "/halt now.",
+            "/halt 2",
+            "/halt @desk_bot",
+            "/halt 5 minutes please",
+            "/halt everything_now",
+            "/HALT",
+        ] {
+            assert_eq!(parse(text), Some(ControlCommand::Halt(None)), "{text}");
+        }
         assert_eq!(parse("/halt job-7"), Some(ControlCommand::Halt(Some(TaskId::new("job-7")))));
         assert_eq!(
             parse("/approve apr_1"),

@@ -55,6 +55,12 @@ pub async fn graph(
                 "{what}: version {}, {} agents, {} files",
                 published.version, published.agents, published.skills
             ));
+            if !published.rights.is_empty() {
+                remark(&format!(
+                    "this gives rights: {}. If you did not mean it, run quintet graph rollback.",
+                    published.rights.join(", ")
+                ));
+            }
             Ok(())
         }
         Graph::Versions => {

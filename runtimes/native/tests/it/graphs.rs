@@ -226,11 +226,13 @@ fn watched_folder_gives_no_rights_without_the_owner() {
     assert_eq!(is_public(&server), false);
     // Nor by a restart.
     assert_eq!(server.stop(), Some(0));
-    let server = home.up_with(&watched);
+    let with_slash = format!("{}/", folder.display());
+    let server = home.up_with(&["--graph", &with_slash]);
     refused(2);
     assert_eq!(is_public(&server), false);
 
-    home.run(&["graph", "publish", folder.to_str().unwrap()]).ok();
+    let done = home.run(&["graph", "publish", folder.to_str().unwrap()]);
+    assert!(done.err.contains("gives rights: gardener becomes public"), "{done:?}");
     assert_eq!(is_public(&server), true);
 }
 

@@ -5,11 +5,11 @@
 //! waits. An approval is spent by the answer that delivers it: the same call later is a new
 //! question.
 
-use super::tools::{structured, text};
+use super::values::{structured, text};
 use crate::approve::{self, record};
 use crate::policy::{QUESTION, TOOL_CALL};
 use crate::store::{self, ApprovalRow};
-use crate::{Deps, claim, settle, waiting};
+use crate::{Deps, claim, request, settle, waiting};
 use contracts::approval::{ApprovalState, ApproveRequest, Outcome, SettleRequest};
 use contracts::{AgentId, Micros, Problem, TaskId};
 use platform::edge::{ApiError, ApiResult, Principal};
@@ -178,7 +178,7 @@ async fn decided(
         .take(DIGEST_CHARS)
         .collect();
     work.task_id = free_task(deps, &format!("{}:{base}", work.kind), once).await?;
-    approve::validate(&work)?;
+    request::validate(&work)?;
     let (mut row, _) = record(deps, who, &work).await?;
     while row.state_at(deps.clock.now_ms())? == ApprovalState::Pending {
         row = waiting::until_decided(deps, row, ROUND_MS).await?;

@@ -1,15 +1,14 @@
 //! The tools: what each is for, and the call of one.
 
 use super::owner;
-use super::{INVALID_PARAMS, RpcError};
+use super::rpc::{INVALID_PARAMS, RpcError};
+use super::values::{refused, structured, text};
 use crate::{Deps, budget};
-use contracts::Problem;
 use contracts::calls::agency_router::Analyze;
 use contracts::calls::skill_graph_loader::Search;
 use contracts::graph::SearchQuery;
 use contracts::routing::RouteRequest;
 use platform::edge::{ApiError, Principal};
-use serde::Serialize;
 use serde_json::{Value, json};
 
 /// Passages of a search.
@@ -134,29 +133,6 @@ pub(super) async fn call(deps: &Deps, who: Principal, params: &Value) -> Result<
         Tool::SearchSkills => search(deps, arguments).await,
     };
     Ok(done.unwrap_or_else(|error| refused(&error)))
-}
-
-/// A text argument of the call.
-pub(super) fn text<'a>(arguments: &'a Value, name: &str) -> Result<&'a str, ApiError> {
-    arguments[name].as_str().map(str::trim).filter(|text| !text.is_empty()).ok_or_else(|| {
-        let detail = format!("The argument `{name}` is missing, empty or no text.");
-        Problem::field(name, detail, "Send it as a text.").into()
-    })
-}
-
-/// A result that is an object, with the same as text for older clients.
-pub(super) fn structured(value: &impl Serialize) -> Result<Value, ApiError> {
-    let value = serde_json::to_value(value)
-        .map_err(|_| ApiError::new(contracts::ErrorCode::Internal, "The result has no JSON."))?;
-    Ok(json!({
-        "content": [{ "type": "text", "text": value.to_string() }],
-        "structuredContent": value,
-    }))
-}
-
-fn refused(error: &ApiError) -> Value {
-    let text = format!("{} {}", error.0.detail, error.0.fix).trim().to_owned();
-    json!({ "content": [{ "type": "text", "text": text }], "isError": true })
 }
 
 async fn route(deps: &Deps, arguments: &Value) -> Result<Value, ApiError> {
