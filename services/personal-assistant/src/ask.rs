@@ -260,8 +260,8 @@ fn text(approval: &ApprovalRow, now_ms: i64) -> ApiResult<String> {
     let end = match approval.state_at(now_ms)? {
         ApprovalState::Pending => {
             return Ok(format!(
-                "Approval needed: {work}\n{shown}\n\nCost: up to {}\nWhy you are asked: {}\nUntil {} · {}",
-                approval.amount(),
+                "Approval needed: {work}\n{shown}\n\nCost: {}\nWhy you are asked: {}\nUntil {} · {}",
+                cost(approval)?,
                 approval.reason,
                 rfc3339(approval.expires_at),
                 approval.id
@@ -276,6 +276,15 @@ fn text(approval: &ApprovalRow, now_ms: i64) -> ApiResult<String> {
         | ApprovalState::Lapsed => format!("Approved by {by}"),
     };
     Ok(format!("{end}: {work}\n{shown}\n\n{} · up to {}", approval.id, approval.amount()))
+}
+
+/// The cost of a request, as far as it is known.
+fn cost(approval: &ApprovalRow) -> ApiResult<String> {
+    let most = approval.amount();
+    Ok(match approval.estimate()? {
+        Some(_) => format!("up to {most}"),
+        None => format!("unknown. Up to {most} is set aside, and counts if it reports no cost"),
+    })
 }
 
 /// The question whether a run may spend more, and its outcome.

@@ -78,7 +78,19 @@ pub struct Ruling {
     pub reason: String,
     /// The amount held and allowed.
     pub amount: Micros,
+    /// The amount stands for an unknown price.
+    is_flat: bool,
     pub monitoring: MonitoringLevel,
+}
+
+impl Ruling {
+    /// Lowers an amount that stands for an unknown price to what the budget leaves: a smaller hold
+    /// does, because the run is watched.
+    pub fn fit(&mut self, remaining: Micros) {
+        if self.is_flat && remaining > Micros::ZERO {
+            self.amount = self.amount.min(remaining);
+        }
+    }
 }
 
 /// Compares without case and nothing else, so that free text never matches.
@@ -121,7 +133,15 @@ fn wanted(ask: &Ask<'_>) -> Micros {
 pub fn rule(ask: &Ask<'_>, rules: &Rules) -> Ruling {
     let amount = amount(ask);
     let monitoring = monitoring(ask, amount, rules);
-    let make = |verdict, policies, reason| Ruling { verdict, policies, reason, amount, monitoring };
+    let is_flat = ask.price == Price::Unknown && ask.estimated == Micros::ZERO;
+    let make = |verdict, policies, reason| Ruling {
+        verdict,
+        policies,
+        reason,
+        amount,
+        is_flat,
+        monitoring,
+    };
     if let Some((policy, code, reason)) = forbidden(ask, rules) {
         return make(Verdict::Reject(code), vec![policy], reason);
     }
