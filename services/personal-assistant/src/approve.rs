@@ -123,7 +123,9 @@ pub async fn record(
             .into_iter()
             .map(platform::ports::sql::read_row)
             .collect::<Result<_, _>>()?;
-        if figures.iter().any(|figure| ruling.amount > figure.remaining()) {
+        let remaining = figures.iter().map(Amounts::remaining).min().unwrap_or_default();
+        ruling.fit(remaining);
+        if ruling.amount > remaining {
             ruling.verdict = Verdict::Reject(ErrorCode::BudgetExhausted.as_str());
             ruling.reason = format!("{} is more than the remaining budget.", ruling.amount);
             ruling.policies.push(id::BUDGET);

@@ -300,8 +300,8 @@ fn text(approval: &ApprovalRow, now_ms: i64) -> ApiResult<String> {
     let end = match state {
         ApprovalState::Pending => {
             return Ok(format!(
-                "Approval needed: {work}\n{shown}\n\nCost: up to {}\nWhy you are asked: {}\nUntil {} · {}",
-                approval.amount(),
+                "Approval needed: {work}\n{shown}\n\nCost: {}\nWhy you are asked: {}\nUntil {} · {}",
+                cost(approval)?,
                 approval.reason,
                 rfc3339(approval.expires_at),
                 approval.id
@@ -334,6 +334,15 @@ fn question(approval: &ApprovalRow, state: ApprovalState, shown: &str) -> String
         _ => "Answered",
     };
     format!("{end} ({by}):\n{shown}\n\n> {}", printable(&approval.reason))
+}
+
+/// The cost of a request, as far as it is known.
+fn cost(approval: &ApprovalRow) -> ApiResult<String> {
+    let most = approval.amount();
+    Ok(match approval.estimate()? {
+        Some(_) => format!("up to {most}"),
+        None => format!("unknown. Up to {most} is set aside, and counts if it reports no cost"),
+    })
 }
 
 /// The question whether a run may spend more, and its outcome.

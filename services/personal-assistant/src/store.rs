@@ -12,6 +12,7 @@
 //!
 //! Nothing of these has a lifetime: what ends, ends because a time in the row has passed.
 
+use crate::policy::id;
 use contracts::approval::{Approval, ApprovalState, MonitoringLevel};
 use contracts::{AgentId, ApprovalId, ErrorCode, EventId, Micros, TaskId};
 use platform::edge::{ApiError, ApiResult};
@@ -103,6 +104,14 @@ impl ApprovalRow {
     pub fn amount(&self) -> Micros {
         Micros(self.amount_u)
     }
+    /// The expected cost; none for an agent without a price.
+    pub fn estimate(&self) -> ApiResult<Option<Micros>> {
+        if self.estimated_u > 0 {
+            return Ok(Some(Micros(self.estimated_u)));
+        }
+        let unknown = self.policies()?.iter().any(|policy| policy == id::UNKNOWN_PRICE);
+        Ok((!unknown).then_some(self.amount()))
+    }
     /// The rules that determined it.
     pub fn policies(&self) -> ApiResult<Vec<String>> {
         serde_json::from_str(&self.policies).map_err(|_| unreadable("policies"))
@@ -134,7 +143,7 @@ impl ApprovalRow {
             operation: self.operation.clone(),
             description: self.description.clone(),
             arguments,
-            estimated_cost: Some(Micros(self.estimated_u)),
+            estimated_cost: self.estimate()?,
             cost_limit: self.amount(),
             digest: self.digest.clone(),
             reason: self.reason.clone(),

@@ -134,6 +134,23 @@ async fn a_made_up_runner_without_a_price_needs_the_owner_and_with_one_holds_it(
 }
 
 #[tokio::test]
+async fn unknown_price_is_shown_as_unknown_and_held_as_far_as_the_budget_goes() {
+    let table = json!({"agents": {"codegen": {"runner": "command"}}, "budget": {"daily": 12.0}});
+    let bed = Bed::with(table);
+    let first = bed.ask_in_chat("t1", 0.0).await;
+    assert_eq!((&first["state"], &first["costLimit"]), (&json!("pending"), &json!(10.0)));
+    let asked = bed.deliveries().pop().unwrap();
+    assert!(asked.text.contains("Cost: unknown. Up to $10.00 is set aside"), "{}", asked.text);
+    let shown = bed.get(OPERATOR, "/api/approvals").await["approvals"][0].clone();
+    assert_eq!(shown["estimatedCost"], Value::Null, "never $0.00");
+    assert_eq!(bed.decide(&first["approvalId"], "approve").await.0, 200);
+    let second = bed.ask("t2", 0.0).await;
+    assert_eq!((&second["state"], &second["costLimit"]), (&json!("pending"), &json!(2.0)));
+    assert_eq!(bed.decide(&second["approvalId"], "approve").await.0, 200);
+    assert_eq!(bed.ask("t3", 0.0).await["code"], "budget_exhausted", "nothing is left");
+}
+
+#[tokio::test]
 async fn wrong_fields_are_named() {
     let bed = Bed::new();
     let cases = [

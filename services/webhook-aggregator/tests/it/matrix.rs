@@ -77,9 +77,11 @@ fn user(kind: ChannelKind, role: Role) -> String {
 /// The commands that `/help` lists, each with an argument where it needs one.
 fn commands() -> Vec<String> {
     let words = control::HELP.split_whitespace().filter(|word| word.starts_with('/'));
-    let written = words.map(|word| match control::parse(word) {
-        Some(ControlCommand::Incomplete(_)) => format!("{word} apr_1"),
-        _ => word.to_owned(),
+    let written = words.map(|word| {
+        let longer = ["", " apr_1", " apr_1 yes"].map(|rest| format!("{word}{rest}"));
+        let is_whole =
+            |text: &String| !matches!(control::parse(text), Some(ControlCommand::Incomplete(_)));
+        longer.into_iter().find(is_whole).unwrap()
     });
     // Every sender may ask for help and begin a conversation of his anew.
     let for_all = |command: &ControlCommand| {
@@ -111,7 +113,9 @@ fn is_obeyed(cell: &Cell<'_>) -> bool {
 
 #[tokio::test]
 async fn command_is_obeyed_from_an_approver_of_the_endpoint_who_typed_it_just_now() {
-    assert_eq!(commands(), ["/halt", "/resume", "/approve apr_1", "/reject apr_1", "/budget"]);
+    let listed =
+        ["/halt", "/resume", "/approve apr_1", "/reject apr_1", "/answer apr_1 yes", "/budget"];
+    assert_eq!(commands(), listed);
     let mut number = 1_000;
     for (kind, _) in channels::all() {
         let platform = channels::local_platform(kind).unwrap();
