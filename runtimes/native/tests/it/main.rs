@@ -23,6 +23,7 @@ mod graphs;
 mod hardening;
 mod http;
 mod levers;
+mod mcp;
 mod recorder;
 mod requests;
 mod runs;
