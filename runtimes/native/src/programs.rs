@@ -17,7 +17,7 @@ use platform::ports::{
     Confinement, PortError, PortErrorKind, PortResult, ProgramEvent, ProgramNetwork, ProgramSpec,
     Programs, Running,
 };
-use relay::Relay;
+use relay::{Relay, Way};
 use sandbox::{Protected, folder::WorkRoot};
 use secrets::{Place, SecretsRelay};
 use session::{Session, Start};
@@ -288,7 +288,7 @@ fn relayed(spec: &ProgramSpec) -> bool {
 }
 
 fn begin_relay(spec: &ProgramSpec, made: &Made) -> std::io::Result<Option<Relay>> {
-    relayed(spec).then(|| Relay::listen(&made.relay, relay::is_public)).transpose()
+    relayed(spec).then(|| Relay::listen(&made.relay, Way::to_the_internet())).transpose()
 }
 
 /// In both spellings, since programs differ in which they read.

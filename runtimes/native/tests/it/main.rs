@@ -28,6 +28,7 @@ mod recorder;
 mod requests;
 mod runs;
 mod secrets;
+mod slow_names;
 mod start;
 mod strangers;
 mod tokens;
