@@ -2,6 +2,7 @@
 //! environment of named variables, no view of the data directory, and its limits; it stops with its
 //! whole process tree.
 
+mod addresses;
 mod confine;
 mod lines;
 mod lookup;

@@ -1,4 +1,4 @@
-//! Name servers that never answer, and an agent that asks for many names.
+//! Servers in a network of their own: name servers that never answer, addresses that look public.
 
 use crate::bed::{Home, Server, until, within};
 use std::process::Command;
@@ -23,6 +23,22 @@ exec bash -c 'for n in {1..140}; do
     exec {fd}<>/dev/tcp/127.0.0.1/3128; printf "CONNECT a$n.slow.example:443 HTTP/1.1\r\n\r\n" >&$fd
 done; sleep 600'"#;
 
+/// A machine with a public address, as rented ones have.
+const WITH_A_PUBLIC_ADDRESS: &str = r#"
+ip link set lo up && ip address add 198.51.101.7/32 dev lo || exit 9
+exec "$0" "$@"
+"#;
+
+/// Asks the proxy for the server by its public address.
+const CALLS_THE_SERVER: &str = r#"cat >/dev/null
+exec bash -c 'exec 3<>/dev/tcp/127.0.0.1/3128; printf "CONNECT 198.51.101.7:9 HTTP/1.1\r\n\r\n" >&3; head -1 <&3'"#;
+
+/// Starts the server in a network that this script sets up.
+fn up_in(home: &Home, script: &str) -> Server {
+    let own = ["unshare", "--user", "--map-root-user", "--mount", "--net", "sh", "-c"];
+    home.up_within(&own, script)
+}
+
 /// A command in the server's network.
 fn inside(home: &Home, server: &Server, args: &[&str]) -> Command {
     let plain = home.command(args);
@@ -43,10 +59,7 @@ fn halt_and_api_answer_while_an_agents_names_never_resolve() {
         script.display()
     );
     std::fs::write(home.path("quintet.toml"), agent).unwrap();
-    let server = home.up_within(
-        &["unshare", "--user", "--map-root-user", "--mount", "--net", "sh", "-c"],
-        WITH_A_SILENT_NAME_SERVER,
-    );
+    let server = up_in(&home, WITH_A_SILENT_NAME_SERVER);
     let run = |args: &[&str]| {
         let began = Instant::now();
         let done = inside(&home, &server, args).output().unwrap();
@@ -62,4 +75,19 @@ fn halt_and_api_answer_while_an_agents_names_never_resolve() {
     let (said, took) = run(&["halt"]);
     assert!(said.contains("halted") && took < Duration::from_secs(5), "{took:?}: {said}");
     within(Duration::from_secs(20), "the run has ended", || asking.try_wait().unwrap());
+}
+
+#[test]
+fn agent_with_internet_reaches_no_public_address_of_the_machine() {
+    let home = Home::with_config("");
+    let script = home.script("agent.sh", CALLS_THE_SERVER);
+    let agent = format!(
+        "[agents.codegen]\nrunner = \"command\"\nestimated_cost = 0.0\ncommand = [\"{}\"]\n",
+        script.display()
+    );
+    std::fs::write(home.path("quintet.toml"), agent).unwrap();
+    let server = up_in(&home, WITH_A_PUBLIC_ADDRESS);
+    let done = inside(&home, &server, &["send", "web", "@codegen call home"]).output().unwrap();
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(said.contains("HTTP/1.1 403"), "{said} {}", String::from_utf8_lossy(&done.stderr));
 }
