@@ -93,6 +93,10 @@ impl NativePrograms {
         self.files = files.into_iter().filter(outside).collect();
         self
     }
+    /// For a program in the sandbox: also the work folders and sockets of other runs.
+    fn protected_from(&self, root: &WorkRoot) -> Vec<Protected> {
+        self.protected().into_iter().chain([root.protected()]).collect()
+    }
     /// The data directory as it was at the start, and the files as they are.
     fn protected(&self) -> Vec<Protected> {
         let files = self.files.iter().filter_map(|file| Protected::at(file).ok());
@@ -124,7 +128,7 @@ impl NativePrograms {
                 "the data directory was not there when the server started, so it cannot be hidden; restart the server",
             ));
         }
-        let protected = self.protected();
+        let (protected, inside) = (self.protected(), self.protected_from(&made.root));
         let variable = |name: &str| self.environment.get(OsStr::new(name)).map(OsString::as_os_str);
         let plan = (spec.reach.confinement == Confinement::Strict).then(|| {
             confine::plan(
@@ -138,7 +142,7 @@ impl NativePrograms {
                         .then_some(made.secrets.as_path()),
                     path: variable("PATH"),
                     home: variable("HOME").map(Path::new),
-                    protected: &protected,
+                    protected: &inside,
                     data: &self.data,
                     led_to: &|path| self.led_to(path),
                 },
