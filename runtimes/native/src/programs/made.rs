@@ -6,8 +6,12 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 static COUNTER: AtomicU64 = AtomicU64::new(1);
+/// Removals at once. An agent may leave millions of files, and the threads of the runtime's pool
+/// are few.
+static REMOVALS: Semaphore = Semaphore::const_new(2);
 /// Begins the names of folders that outlast a run.
 const KEPT: &str = "kept-";
 /// A kept folder that no run has used for this long is removed at the next start.
@@ -64,6 +68,7 @@ impl Made {
         if self.kept {
             return;
         }
+        let _turn = REMOVALS.acquire().await;
         let removed = tokio::task::spawn_blocking(move || self.root.remove(&self.name)).await;
         if let Ok(Err(error)) = removed {
             tracing::warn!(error = %error, "a work directory could not be removed");

@@ -24,6 +24,7 @@ mod hardening;
 mod http;
 mod levers;
 mod mcp;
+mod own_network;
 mod recorder;
 mod requests;
 mod runs;
