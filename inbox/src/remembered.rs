@@ -99,6 +99,9 @@ pub struct EventData {
     pub choice: Option<Choice>,
     #[serde(deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub answered: Option<Answered>,
+    /// Of a stop: the messages whose runs it waits for.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub stops: Vec<EventId>,
 }
 
 /// A question that is open: which of two agents gets the message.
@@ -188,6 +191,7 @@ mod tests {
             told_offline: true,
             choice: None,
             answered: None,
+            stops: Vec::new(),
         };
         assert_eq!(routed, expected);
         let asked = data(json!({

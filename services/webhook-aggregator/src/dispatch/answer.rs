@@ -50,9 +50,21 @@ pub(crate) fn outcome_step(
                 &format!("answered by {}{on}", task.agent),
             )
         }
+        // A person stopped it before it did anything that costs, or where it could not start.
+        Outcome::Cancelled | Outcome::Unavailable
+            if task.stopped && result.actual_cost.is_none_or(|cost| cost <= Micros::ZERO) =>
+        {
+            let text = Some(result.text.trim()).filter(|text| !text.is_empty());
+            let said = say(event, None, text.unwrap_or("Stopped."), true);
+            let reason = Some("stopped".to_owned());
+            let patch = Patch { reason, say: said.say, said: said.said, ..cost };
+            to(Stage::Halted, Some("stopped by a person".to_owned()), patch, 0)
+        }
         Outcome::Cancelled if ended_by_money(result) => {
             if result.actual_cost.is_some_and(|cost| cost > Micros::ZERO) {
-                return answered(&result.text, "ended before its end: it may not spend more");
+                let why =
+                    if task.stopped { "stopped by a person" } else { "it may not spend more" };
+                return answered(&result.text, &format!("ended before its end: {why}"));
             }
             let said = say(event, None, &result.text, true);
             let reason = Some(ErrorCode::BudgetExhausted.as_str().to_owned());

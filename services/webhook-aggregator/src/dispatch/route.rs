@@ -151,24 +151,25 @@ async fn withdraw(
         if let Some(approval) =
             last.approval_id.as_ref().filter(|_| moved && !choice::is_open(last))
         {
-            reject(deps, event, approval).await;
+            let why = "The sender reassigned this to another agent.";
+            reject(deps, event, approval, why).await;
         }
     }
     Ok(())
 }
 
-/// Rejects the approval of a reassigned message. If the assistant cannot be reached, the approval
-/// expires; its event has ended in any case.
-async fn reject(deps: &Deps, event: &StoredEvent, approval: &ApprovalId) {
+/// Rejects the approval of a message that was reassigned or stopped. If the assistant cannot be
+/// reached, the approval expires; its event has ended in any case.
+pub(crate) async fn reject(deps: &Deps, by: &StoredEvent, approval: &ApprovalId, why: &str) {
     let request = DecideRequest {
         answer: None,
         decision: Decision::Reject,
-        reason: Some("The sender reassigned this to another agent.".to_owned()),
+        reason: Some(why.to_owned()),
         version: None,
-        actor: event.origin.actor.clone(),
+        actor: by.origin.actor.clone(),
     };
     if let Err(error) = deps.calls.tell::<Decide>(approval, &request).await {
-        tracing::warn!(%error, approval = %approval, "the approval of a reassigned message could not be rejected");
+        tracing::warn!(%error, approval = %approval, "an approval could not be rejected");
     }
 }
 
@@ -178,8 +179,8 @@ fn last_of<'a>(event: &StoredEvent, earlier: &'a [StoredEvent]) -> Option<&'a St
     earlier.iter().find(says_something).filter(|last| speaks_for(event, last))
 }
 
-/// The sender of `last`, or an approver, may reassign it.
-fn speaks_for(event: &StoredEvent, last: &StoredEvent) -> bool {
+/// The sender of `last`, or an approver, may reassign or stop it.
+pub(crate) fn speaks_for(event: &StoredEvent, last: &StoredEvent) -> bool {
     event.origin.approver || last.sender == event.sender
 }
 
