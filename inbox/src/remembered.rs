@@ -67,6 +67,9 @@ pub struct EventData {
     /// Agents that could not do it; another one stands in.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<AgentId>,
+    /// The reason that the last of them gave.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
+    pub why_not: Option<String>,
     /// Why this agent was chosen.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -179,6 +182,7 @@ mod tests {
         }));
         let expected = EventData {
             exclude: vec!["docs".into()],
+            why_not: None,
             reason: Some("words".into()),
             skill_files: vec!["agent-codegen".into()],
             fallback: true,
