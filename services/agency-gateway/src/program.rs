@@ -1,6 +1,7 @@
 //! The keys of `[agents.<id>]` about the program that a run starts: what it is, what it may see,
 //! how long it may take.
 
+use crate::tool_approvals::{self, ToolApprovals};
 use platform::config::Section;
 use platform::ports::{Confinement, ProgramNetwork, Reach, RelayedSecret};
 
@@ -26,6 +27,8 @@ pub struct Program {
     /// `data_directory = "visible"`: the program may see the data directory with the tokens. Unless
     /// set it cannot.
     pub data_visible: bool,
+    /// `tool_approvals`; none for a runner that has no say in them.
+    pub tool_approvals: Option<ToolApprovals>,
     /// `sandbox`, `network`, `readable`, `writable`.
     pub reach: Reach,
     /// `timeout_s` (1–86400, default 900).
@@ -41,6 +44,7 @@ impl Default for Program {
             env: Vec::new(),
             secrets: Vec::new(),
             data_visible: false,
+            tool_approvals: None,
             reach: Reach::default(),
             timeout_ms: whole(TIMEOUT_S) * 1000,
             output_bytes_max: bytes(OUTPUT_BYTES_MAX),
@@ -59,6 +63,7 @@ impl Program {
         check_env(section, &env);
         let data_visible = data_visible(section);
         let reach = reach(section);
+        let tool_approvals = tool_approvals::read(section, reach.confinement);
         let timeout_s = section.whole("timeout_s", 1, 86_400).unwrap_or(TIMEOUT_S);
         let output = section.whole("output_bytes_max", 1, OUTPUT_BYTES_CEILING);
         Self {
@@ -66,6 +71,7 @@ impl Program {
             env,
             secrets: Vec::new(),
             data_visible,
+            tool_approvals,
             reach,
             timeout_ms: whole(timeout_s) * 1000,
             output_bytes_max: bytes(output.unwrap_or(OUTPUT_BYTES_MAX)),
