@@ -39,7 +39,7 @@ pub const RELAY_PORT: u16 = 3128;
 pub const SECRETS_PORT: u16 = 3129;
 
 pub use error::{Error, Result};
-pub use plan::{Access, Bind, Identity, Limits, Network, Plan, Protected};
+pub use plan::{Access, Bind, Identity, LeavesOut, Limits, Network, Plan, Protected};
 
 /// Opens a protected file or folder without reading it.
 ///

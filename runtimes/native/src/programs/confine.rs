@@ -3,7 +3,7 @@
 //! secret of ours.
 
 use platform::ports::{ProgramNetwork, ProgramSpec};
-use sandbox::{Access, Bind, Identity, Limits, Network, Plan, Protected};
+use sandbox::{Access, Bind, Identity, LeavesOut, Limits, Network, Plan, Protected};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +24,8 @@ const SYSTEM: [&str; 14] = [
     "/var/lib/ca-certificates",
     "/sys/devices/system/cpu",
 ];
-/// Files of the system that name passwords or keys; root may read them even without capabilities.
+/// Files of the system that name passwords or keys, which no path that the owner names may show;
+/// root may read them even without capabilities.
 const SYSTEM_SECRETS: [&str; 7] = [
     "/etc/shadow",
     "/etc/shadow-",
@@ -67,7 +68,7 @@ pub(super) struct Location<'a> {
 
 /// The plan of one run.
 pub(super) fn plan(spec: &ProgramSpec, place: &Location<'_>) -> Plan {
-    let mut binds: Vec<Bind> = SYSTEM.iter().map(Bind::read_only).collect();
+    let mut binds: Vec<Bind> = SYSTEM.into_iter().map(of_system).collect();
     binds.extend(on_path(place.path).map(Bind::read_only));
     binds.extend(around(place.program).into_iter().map(Bind::read_only));
     if let Some(home) = place.home {
@@ -115,6 +116,12 @@ pub(super) fn plan(spec: &ProgramSpec, place: &Location<'_>) -> Plan {
         secrets: place.secrets.map(Path::to_path_buf),
         limits: Limits::default(),
     }
+}
+
+/// A configuration may lie in a folder of the system, and root may read every file of `/etc`.
+fn of_system(path: &str) -> Bind {
+    let leaves_out = if path == "/etc" { LeavesOut::Private } else { LeavesOut::Protected };
+    Bind { leaves_out, ..Bind::read_only(path) }
 }
 
 /// `~/` stands for the home.

@@ -252,13 +252,44 @@ async fn path_that_holds_a_secret_is_refused_or_covered() {
         assert_eq!(error.kind, PortErrorKind::Invalid);
         assert!(error.detail.contains("which an agent must not reach"), "{}", error.detail);
     }
-    let text = format!("cat {0}/quintet/quintet.toml; ls -A {0}; echo tried", home.text(".config"));
+    let text = format!("ls -A {0}/share/quintet; ls {0}; echo tried", home.text(".local"));
     let given = ProgramSpec {
-        reach: Reach { readable: vec![home.text(".config")], ..Reach::default() },
+        reach: Reach { readable: vec![home.text(".local")], ..Reach::default() },
         ..script(&text)
     };
-    let said = home.run(given).await;
-    assert!(said.ends_with("\nquintet\ntried\n") && !said.contains(TOKEN), "{said}");
+    assert_eq!(home.run(given).await, "share\ntried\n");
+}
+
+/// Covered alone, a file would come to light when an editor renames a new one over it.
+#[tokio::test]
+async fn path_that_holds_a_file_of_secrets_is_refused() {
+    let home = Home::new();
+    for path in [".config", ".config/quintet", ".config/quintet/quintet.toml"] {
+        let given = ProgramSpec {
+            reach: Reach { readable: vec![home.text(path)], ..Reach::default() },
+            ..script("true")
+        };
+        let error = home.programs.start(given).await.err().unwrap();
+        assert_eq!(error.kind, PortErrorKind::Invalid);
+        assert!(error.detail.contains("which an agent must not reach"), "{}", error.detail);
+    }
+}
+
+#[tokio::test]
+async fn agent_finds_only_files_of_etc_that_everyone_may_read() {
+    let home = Home::new();
+    let said = home
+        .said(
+            "find /etc ! -type l ! -perm -o=r; ls /etc/shadow /etc/sudoers; cat /etc/passwd | head -1
+             cat /etc/hosts /etc/resolv.conf >/dev/null && getent passwd root && touch /etc/x; ls /etc/ssl/certs | wc -l; echo tried",
+        )
+        .await;
+    let (missing, rest) = said.split_once("root:").unwrap();
+    assert!(missing.lines().all(|line| line.starts_with("ls: cannot access")), "{missing}");
+    assert!(
+        rest.contains("\nroot:") && rest.contains("Read-only") && rest.ends_with("tried\n"),
+        "{rest}"
+    );
 }
 
 #[tokio::test]
