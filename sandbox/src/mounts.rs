@@ -96,6 +96,7 @@ fn open_sources<'a>(plan: &'a Plan, lines: &[Line<'_>]) -> Result<Vec<Shown<'a>>
             Some(parts) => sources.extend(parts),
             None => {
                 lineage::check(bind, &opened, lines)?;
+                lineage::check_links(bind, &opened, &plan.guarded)?;
                 sources.push(shown(Source::Opened(opened)));
             }
         }

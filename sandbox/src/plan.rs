@@ -13,6 +13,9 @@ pub struct Plan {
     /// Files and folders that hold secrets. A bind that would reach one is refused, except for a
     /// folder below a read-only bind, which is covered by an empty one, and what a bind leaves out. Binds of the run itself are exempt.
     pub protected: Vec<Protected>,
+    /// Names, each in a folder without links, by which the server finds what it reads at its next
+    /// start. A writable bind that holds one is refused.
+    pub guarded: Vec<PathBuf>,
     /// Where the program starts; must lie below a bind.
     pub directory: PathBuf,
     pub network: Network,

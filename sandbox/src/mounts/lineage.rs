@@ -104,6 +104,26 @@ pub(super) fn check(bind: &Bind, opened: &Opened, lines: &[Line<'_>]) -> Result<
     Ok(())
 }
 
+/// Refuses a writable bind that holds one of these links: who may write it leads the server
+/// elsewhere at its next start.
+pub(super) fn check_links(bind: &Bind, opened: &Opened, links: &[PathBuf]) -> Result<()> {
+    let Some(own) = opened.identity().filter(|_| bind.access == Access::Writable && !bind.of_run)
+    else {
+        return Ok(());
+    };
+    for link in links {
+        let holds = || {
+            let folder = link.parent().unwrap_or(Path::new("/"));
+            Ok::<_, std::io::Error>(above(&open(folder)?, folder)?.contains(&own))
+        };
+        if holds().map_err(|_| Error::Moved(link.clone()))? {
+            let (path, protected) = (bind.path.clone(), link.clone());
+            return Err(Error::HoldsSecret { path, protected });
+        }
+    }
+    Ok(())
+}
+
 /// Opens a path without following any symbolic link.
 fn open(path: &Path) -> std::io::Result<OwnedFd> {
     let how = OpenHow::new()

@@ -4,6 +4,7 @@
 
 use platform::ports::{ProgramNetwork, ProgramSpec};
 use sandbox::{Access, Bind, Identity, LeavesOut, Limits, Network, Plan, Protected};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -62,8 +63,10 @@ pub(super) struct Location<'a> {
     /// The data directory, and every file with secrets elsewhere.
     pub(super) protected: &'a [Protected],
     pub(super) data: &'a Path,
-    /// Where a path that the owner named led at its first use.
-    pub(super) led_to: &'a dyn Fn(&Path) -> Option<PathBuf>,
+    /// Links that lead the server to its files.
+    pub(super) guarded: Vec<PathBuf>,
+    /// Where the paths that the owner named lead.
+    pub(super) named: &'a BTreeMap<PathBuf, PathBuf>,
 }
 
 /// The plan of one run.
@@ -78,7 +81,7 @@ pub(super) fn plan(spec: &ProgramSpec, place: &Location<'_>) -> Plan {
     binds.extend(std::fs::canonicalize("/etc/resolv.conf").ok().map(Bind::read_only));
     let named = |path: &String, access| {
         let path = in_home(path, place.home);
-        let leads_to = (place.led_to)(&path);
+        let leads_to = place.named.get(&path).cloned();
         Bind { access, leads_to, ..Bind::writable(path) }
     };
     binds.extend(spec.reach.readable.iter().map(|path| named(path, Access::ReadOnly)));
@@ -106,6 +109,7 @@ pub(super) fn plan(spec: &ProgramSpec, place: &Location<'_>) -> Plan {
         binds,
         home: place.home.filter(|home| home.parent().is_some()).map(Path::to_path_buf),
         protected,
+        guarded: place.guarded.clone(),
         directory: place.directory.to_path_buf(),
         network: match spec.reach.network {
             ProgramNetwork::None => Network::None,
@@ -125,7 +129,7 @@ fn of_system(path: &str) -> Bind {
 }
 
 /// `~/` stands for the home.
-fn in_home(path: &str, home: Option<&Path>) -> PathBuf {
+pub(super) fn in_home(path: &str, home: Option<&Path>) -> PathBuf {
     match (path.strip_prefix("~/"), home) {
         (Some(below), Some(home)) => home.join(below),
         _ => PathBuf::from(path),
