@@ -8,6 +8,7 @@ mod lines;
 mod lookup;
 mod made;
 mod named;
+mod places;
 mod relay;
 mod secrets;
 mod session;
@@ -140,7 +141,7 @@ impl NativePrograms {
         let variable = |name: &str| self.environment.get(OsStr::new(name)).map(OsString::as_os_str);
         let home = variable("HOME").map(Path::new);
         let invalid = |reason| PortError::clean(PortErrorKind::Invalid, reason);
-        let named = self.named.of(spec, home).map_err(invalid)?;
+        let ways = self.named.of(spec, home).map_err(invalid)?;
         let plan = (spec.reach.confinement == Confinement::Strict).then(|| {
             confine::plan(
                 spec,
@@ -156,7 +157,7 @@ impl NativePrograms {
                     protected: &inside,
                     data: &self.data,
                     guarded: self.guarded(),
-                    named: &named,
+                    ways: &ways,
                 },
             )
         });

@@ -2,9 +2,10 @@
 //! folder, and the paths that its owner names. Nothing else of the home, and nothing that holds a
 //! secret of ours.
 
+use super::named::{Ways, in_home};
+use super::places::{files_of, install_trees, on_path};
 use platform::ports::{ProgramNetwork, ProgramSpec};
 use sandbox::{Access, Bind, Identity, LeavesOut, Limits, Network, Plan, Protected};
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -65,23 +66,28 @@ pub(super) struct Location<'a> {
     pub(super) data: &'a Path,
     /// Links that lead the server to its files.
     pub(super) guarded: Vec<PathBuf>,
-    /// Where the paths that the owner named lead.
-    pub(super) named: &'a BTreeMap<PathBuf, PathBuf>,
+    /// Where paths lead.
+    pub(super) ways: &'a Ways,
 }
 
 /// The plan of one run.
 pub(super) fn plan(spec: &ProgramSpec, place: &Location<'_>) -> Plan {
     let mut binds: Vec<Bind> = SYSTEM.into_iter().map(of_system).collect();
     binds.extend(on_path(place.path).map(Bind::read_only));
-    binds.extend(around(place.program).into_iter().map(Bind::read_only));
+    binds.extend(install_trees(place.program).map(Bind::read_only));
     if let Some(home) = place.home {
         binds.extend(TOOL_CHAINS.iter().map(|name| Bind::read_only(home.join(name))));
     }
     // Often a link to a file below /run.
     binds.extend(std::fs::canonicalize("/etc/resolv.conf").ok().map(Bind::read_only));
+    // An agent may have put links to other folders in their places.
+    binds.retain_mut(|bind| {
+        bind.leads_to = place.ways.of(&bind.path);
+        is_system(&bind.path) || bind.leads_to.is_some()
+    });
     let named = |path: &String, access| {
         let path = in_home(path, place.home);
-        let leads_to = place.named.get(&path).cloned();
+        let leads_to = place.ways.named(&path);
         Bind { access, leads_to, ..Bind::writable(path) }
     };
     binds.extend(spec.reach.readable.iter().map(|path| named(path, Access::ReadOnly)));
@@ -99,12 +105,13 @@ pub(super) fn plan(spec: &ProgramSpec, place: &Location<'_>) -> Plan {
     }
     protected.extend(SYSTEM_SECRETS.iter().filter_map(|path| Protected::at(Path::new(path)).ok()));
     let in_system = |bind: &Bind| {
-        SYSTEM.iter().any(|path| bind.path != Path::new(path) && bind.path.starts_with(path))
+        !is_system(&bind.path) && SYSTEM.iter().any(|path| bind.path.starts_with(path))
     };
     // Below `/bin` and the like, which may be links, the system's own binds show it already.
     binds.retain(|bind| bind.required || !in_system(bind));
     keep_one_each(&mut binds);
     leave_out_secrets(&mut binds, &protected);
+    binds.extend(program_alone(place, &binds));
     Plan {
         binds,
         home: place.home.filter(|home| home.parent().is_some()).map(Path::to_path_buf),
@@ -128,14 +135,6 @@ fn of_system(path: &str) -> Bind {
     Bind { leaves_out, ..Bind::read_only(path) }
 }
 
-/// `~/` stands for the home.
-pub(super) fn in_home(path: &str, home: Option<&Path>) -> PathBuf {
-    match (path.strip_prefix("~/"), home) {
-        (Some(below), Some(home)) => home.join(below),
-        _ => PathBuf::from(path),
-    }
-}
-
 /// A later bind of the same path counts: the owner's word after our own.
 fn keep_one_each(binds: &mut Vec<Bind>) {
     let mut seen = std::collections::BTreeSet::new();
@@ -149,7 +148,7 @@ fn keep_one_each(binds: &mut Vec<Bind>) {
 fn leave_out_secrets(binds: &mut Vec<Bind>, protected: &[Protected]) {
     binds.retain(|bind| {
         bind.required
-            || SYSTEM.iter().any(|path| bind.path == Path::new(path))
+            || is_system(&bind.path)
             || !protected.iter().any(|secret| {
                 let path = bind.path.canonicalize().unwrap_or_else(|_| bind.path.clone());
                 secret.path.starts_with(&path) || path.starts_with(&secret.path)
@@ -157,36 +156,21 @@ fn leave_out_secrets(binds: &mut Vec<Bind>, protected: &[Protected]) {
     });
 }
 
-/// Folders of PATH, and beside a `bin` its libraries; never the home itself or a folder at the top.
-fn on_path(path: Option<&OsStr>) -> impl Iterator<Item = PathBuf> {
-    let folders: Vec<PathBuf> = path.map(std::env::split_paths).into_iter().flatten().collect();
-    folders.into_iter().filter(|folder| folder.is_absolute() && is_deep(folder)).flat_map(
-        |folder| {
-            let prefix = folder.parent().filter(|_| folder.ends_with("bin")).map(Path::to_path_buf);
-            let libraries = prefix
-                .into_iter()
-                .flat_map(|prefix| ["lib", "libexec"].map(|name| prefix.join(name)));
-            std::iter::once(folder.clone()).chain(libraries)
-        },
-    )
+fn is_system(path: &Path) -> bool {
+    SYSTEM.iter().any(|system| path == Path::new(system))
 }
 
-/// The folder of the program, and of the file that its links lead to.
-fn around(program: &Path) -> Vec<PathBuf> {
-    let real = program.canonicalize().ok();
-    let files = [Some(program.to_path_buf()), real];
+/// The files of the program that no folder shows already, without what lies beside them.
+fn program_alone(place: &Location<'_>, binds: &[Bind]) -> Vec<Bind> {
+    let is_shown = |file: &Path| {
+        let mut folders = binds.iter().map(|bind| bind.path.as_path());
+        folders.any(|folder| file.starts_with(folder) && folder.exists())
+    };
+    let files = files_of(place.program).into_iter().filter(|file| !is_shown(file));
     files
-        .into_iter()
-        .flatten()
-        .map(|file| match file.parent() {
-            Some(folder) if is_deep(folder) => folder.to_path_buf(),
-            // Beside it may lie anything: a program right in the home brings only itself.
-            _ => file,
+        .filter_map(|file| {
+            let leads_to = Some(place.ways.of(&file)?);
+            Some(Bind { leads_to, ..Bind::read_only(file) })
         })
         .collect()
-}
-
-/// Deep enough to be a place for programs: `/home/ines/bin`, not `/home/ines` or `/srv`.
-fn is_deep(folder: &Path) -> bool {
-    folder.components().count() > 3
 }

@@ -1,6 +1,5 @@
 //! Paths that the owner names for agents, and the links on their way.
 
-use super::confine::in_home;
 use platform::ports::ProgramSpec;
 use sandbox::{Identity, follow};
 use std::collections::BTreeMap;
@@ -23,11 +22,7 @@ impl Named {
     }
     /// Where each path of this run leads, without links; a path to nothing leads to itself. The
     /// error is a sentence with the fix.
-    pub(super) fn of(
-        &self,
-        spec: &ProgramSpec,
-        home: Option<&Path>,
-    ) -> Result<BTreeMap<PathBuf, PathBuf>, String> {
+    pub(super) fn of(&self, spec: &ProgramSpec, home: Option<&Path>) -> Result<Ways, String> {
         let reach = &spec.reach;
         let writable: Vec<Identity> = self
             .writable
@@ -37,10 +32,11 @@ impl Named {
             .filter_map(|path| Identity::of(&in_home(path, home)).ok())
             .collect();
         let named = reach.readable.iter().chain(&reach.writable).chain(&reach.state);
-        named
+        let named = named
             .map(|path| in_home(path, home))
             .map(|path| Ok((path.clone(), self.one(&path, &writable)?)))
-            .collect()
+            .collect::<Result<_, String>>()?;
+        Ok(Ways { named, writable })
     }
     fn one(&self, path: &Path, writable: &[Identity]) -> Result<PathBuf, String> {
         let way = match follow(path) {
@@ -59,6 +55,33 @@ impl Named {
         }
         let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(first.entry(path.to_path_buf()).or_insert(way.path).clone())
+    }
+}
+
+/// Where the paths of one run lead.
+pub(super) struct Ways {
+    named: BTreeMap<PathBuf, PathBuf>,
+    /// Folders that some agent may write.
+    writable: Vec<Identity>,
+}
+
+impl Ways {
+    /// Where a path that the owner named leads.
+    pub(super) fn named(&self, path: &Path) -> Option<PathBuf> {
+        self.named.get(path).cloned()
+    }
+    /// Where any other path leads; none when nothing is there, or by a link of an agent.
+    pub(super) fn of(&self, path: &Path) -> Option<PathBuf> {
+        let way = follow(path).ok()?;
+        (!way.links.iter().any(|link| is_below(link, &self.writable))).then_some(way.path)
+    }
+}
+
+/// `~/` stands for the home.
+pub(super) fn in_home(path: &str, home: Option<&Path>) -> PathBuf {
+    match (path.strip_prefix("~/"), home) {
+        (Some(below), Some(home)) => home.join(below),
+        _ => PathBuf::from(path),
     }
 }
 

@@ -393,6 +393,32 @@ async fn agent_with_internet_reaches_no_loopback_through_its_proxy() {
     assert!(said.contains("refused") && said.contains("HTTP/1.1 403"), "{said}");
 }
 
+#[tokio::test]
+async fn program_shows_nothing_that_lies_beside_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = Home::new();
+    std::fs::create_dir_all(home.path("Documents/old")).unwrap();
+    std::fs::write(home.path("Documents/tax.txt"), TOKEN).unwrap();
+    let text = "#!/bin/sh\ncd ${0%/*}; cat tax.txt old/* ../Documents/tax.txt; ls; echo tried\n";
+    std::fs::write(home.path("Documents/agent.sh"), text).unwrap();
+    std::fs::write(home.path("Documents/old/tax.txt"), TOKEN).unwrap();
+    let executable = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(home.path("Documents/agent.sh"), executable).unwrap();
+    std::os::unix::fs::symlink(home.path("Documents/agent.sh"), home.path("src/app/agent"))
+        .unwrap();
+    for (program, beside) in [("Documents/agent.sh", "agent.sh"), ("src/app/agent", "agent")] {
+        let spec = ProgramSpec { program: home.text(program), args: vec![], ..script("") };
+        assert_eq!(
+            home.run(spec)
+                .await
+                .lines()
+                .filter(|line| !line.contains("No such file"))
+                .collect::<Vec<_>>(),
+            [beside, "tried"]
+        );
+    }
+}
+
 /// The tools of this machine, in a folder that the agent may write.
 #[tokio::test]
 async fn git_node_and_cargo_work_in_the_sandbox() {

@@ -51,6 +51,20 @@ async fn link_that_an_agent_made_is_not_followed_after_a_restart() {
     }
 }
 
+/// Folders that every agent sees by itself, below one that an agent may write.
+#[tokio::test]
+async fn link_in_the_place_of_a_tool_chain_is_not_followed() {
+    let mut home = Home::new();
+    let folder = home.path("");
+    std::fs::create_dir_all(home.path(".nvm")).unwrap();
+    symlink(home.path(".ssh"), home.path(".nvm/versions")).unwrap();
+    let text = format!("cat {}/id_ed25519; echo tried", home.text(".nvm/versions"));
+    assert!(home.said(&text).await.contains("the-token"), "the owner's own link is followed");
+    home.programs = Home::start(&folder, &[".nvm"]);
+    let said = home.said(&text).await;
+    assert!(!said.contains("the-token") && said.ends_with("tried\n"), "{said}");
+}
+
 #[tokio::test]
 async fn link_of_the_owner_is_followed() {
     let home = Home::new();
