@@ -238,8 +238,7 @@ impl Programs for NativePrograms {
         )
         .await?;
         tokio::spawn(async move {
-            session.drive(events, stopped).await;
-            drop(relays);
+            session.drive(events, stopped, relays).await;
         });
         Ok(Box::new(NativeRun { events: receiver, stop: Some(stop), rest, end: None }))
     }

@@ -419,6 +419,42 @@ async fn program_shows_nothing_that_lies_beside_it() {
     }
 }
 
+/// It ignores SIGTERM and has five seconds until it is killed.
+#[tokio::test]
+async fn stopped_agent_reaches_no_network_while_it_has_its_time_to_end() {
+    let home = Home::new();
+    let folder = home.path("src/app");
+    let text = "trap '' TERM; for n in {1..100}; do
+        (exec 3<>/dev/tcp/127.0.0.1/3128 && printf 'x\\r\\n\\r\\n' >&3 && head -1 <&3 | grep -q HTTP) && echo open || echo closed
+        sleep 0.1; done >>$0/network & wait";
+    let args = ["-c", text, &folder.display().to_string()].map(str::to_owned).to_vec();
+    let reach = Reach { writable: vec![folder.display().to_string()], ..Reach::default() };
+    let mut running = home.programs.start(ProgramSpec { args, reach, ..script("") }).await.unwrap();
+    let said = || std::fs::read_to_string(folder.join("network")).unwrap_or_default();
+    while !said().contains("open") {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    running.stop().await.unwrap();
+    let said = said();
+    let (_, after) = said.split_at(said.find("closed").unwrap());
+    assert!(after.lines().count() > 10 && !after.contains("open"), "{said}");
+}
+
+#[tokio::test]
+async fn agent_makes_no_socket_that_passes_by_its_network() {
+    let home = Home::new();
+    // vsock, packet, bluetooth, alg.
+    let said = home
+        .said(
+            "for family in 40 17 31 38 1 2 10; do
+                 perl -e 'print \"$ARGV[0] \"; print socket(my $s, $ARGV[0], 1, 0) ? \"made\\n\" : \"$!\\n\"' $family
+             done",
+        )
+        .await;
+    assert_eq!(said.matches("Address family not supported").count(), 4, "{said}");
+    assert!(said.ends_with("1 made\n2 made\n10 made\n"), "{said}");
+}
+
 /// The tools of this machine, in a folder that the agent may write.
 #[tokio::test]
 async fn git_node_and_cargo_work_in_the_sandbox() {
