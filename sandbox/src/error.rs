@@ -6,8 +6,8 @@ pub enum Error {
     /// The kernel refused a step.
     #[error("{step}: {reason}")]
     Refused { step: String, reason: String },
-    /// A writable path holds a secret of the server, or lies in it.
-    #[error("{} holds {}, which an agent must not reach", path.display(), protected.display())]
+    /// A path holds a secret of the server, or lies in it.
+    #[error("{} holds {}, which an agent must not reach. Name narrower paths", path.display(), protected.display())]
     HoldsSecret { path: std::path::PathBuf, protected: std::path::PathBuf },
     /// A protected path is another file than when the server started.
     #[error(

@@ -19,6 +19,7 @@
 mod error;
 pub mod folder;
 mod plan;
+mod way;
 
 #[cfg(target_os = "linux")]
 pub mod inner;
@@ -39,7 +40,8 @@ pub const RELAY_PORT: u16 = 3128;
 pub const SECRETS_PORT: u16 = 3129;
 
 pub use error::{Error, Result};
-pub use plan::{Access, Bind, Identity, Limits, Network, Plan, Protected};
+pub use plan::{Access, Bind, Identity, LeavesOut, Limits, Network, Plan, Protected};
+pub use way::{Way, follow};
 
 /// Opens a protected file or folder without reading it.
 ///

@@ -3,12 +3,13 @@
 
 pub(crate) mod lineage;
 mod locked;
+mod parts;
 mod target;
 
 use crate::error::{Error, Result};
 use crate::loopback;
 use crate::plan::{Access, Bind, Network, Plan};
-use lineage::Opened;
+use lineage::{Line, Opened};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::Mode;
@@ -45,7 +46,8 @@ pub(crate) fn build(plan: &Plan) -> Result<()> {
     }
     mounted(None, Path::new("/"), None, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None)?;
     // Opened before the base is covered: a source may lie in /tmp.
-    let sources = open_sources(plan)?;
+    let lines = lineage::of_protected(&plan.protected)?;
+    let sources = open_sources(plan, &lines)?;
     let base = Path::new(BASE);
     memory_folder(base, "mode=0755,size=1m")?;
     let root = File::open(base).map_err(|error| Error::refused(BASE, error))?;
@@ -54,75 +56,85 @@ pub(crate) fn build(plan: &Plan) -> Result<()> {
         let target = target::directory(root.as_fd(), folder)?;
         memory_folder(&by_fd(target.as_fd()), &memory_options(plan, mode))?;
     }
-    let (of_run, others): (Vec<_>, Vec<_>) = sources.iter().partition(|(bind, _)| bind.of_run);
-    others.iter().try_for_each(|(bind, source)| show(root.as_fd(), bind, source))?;
-    cover(root.as_fd(), &others, plan)?;
+    let (of_run, others): (Vec<_>, Vec<_>) = sources.iter().partition(|shown| shown.bind.of_run);
+    others.iter().try_for_each(|shown| show(root.as_fd(), shown))?;
+    cover(root.as_fd(), &others, &lines)?;
     // Over the covers, which become read-only with the bind that they lie in.
-    of_run.iter().try_for_each(|(bind, source)| show(root.as_fd(), bind, source))?;
+    of_run.iter().try_for_each(|shown| show(root.as_fd(), shown))?;
     locked::restrict(base, &sources_of(&sources))?;
     devices(base, plan)?;
     processes(base, plan)?;
     pivot(base)
 }
 
+/// A path of the sandbox, and where it comes from.
+struct Shown<'a> {
+    bind: &'a Bind,
+    path: PathBuf,
+    source: Source,
+}
+
 /// The source of a bind.
 enum Source {
-    /// A symbolic link at the top, such as `/bin`: made again.
+    /// A symbolic link, such as `/bin`: made again.
     Link(PathBuf),
     Opened(Opened),
 }
 
 /// Opens what exists, parents before children, and refuses what would reach a secret.
-fn open_sources(plan: &Plan) -> Result<Vec<(&Bind, Source)>> {
-    let lines = lineage::of_protected(&plan.protected)?;
-    let mut binds: Vec<&Bind> = plan.binds.iter().collect();
-    binds.sort_by_key(|bind| bind.path.components().count());
+fn open_sources<'a>(plan: &'a Plan, lines: &[Line<'_>]) -> Result<Vec<Shown<'a>>> {
     let mut sources = Vec::new();
-    for bind in binds {
+    for bind in &plan.binds {
+        let shown = |source| Shown { bind, path: bind.path.clone(), source };
         let at_top = bind.path.parent() == Some(Path::new("/"));
         if let Some(to) = std::fs::read_link(&bind.path).ok().filter(|_| at_top) {
-            sources.push((bind, Source::Link(to)));
+            sources.push(shown(Source::Link(to)));
             continue;
         }
         let Some(opened) = Opened::of(bind)? else { continue };
-        lineage::check(bind, &opened, &lines)?;
-        sources.push((bind, Source::Opened(opened)));
+        match parts::of(bind, &opened, lines) {
+            Some(parts) => sources.extend(parts),
+            None => {
+                lineage::check(bind, &opened, lines)?;
+                lineage::check_links(bind, &opened, &plan.guarded)?;
+                sources.push(shown(Source::Opened(opened)));
+            }
+        }
     }
+    sources.sort_by_key(|shown| shown.path.components().count());
     Ok(sources)
 }
 
-fn sources_of<'a>(sources: &'a [(&'a Bind, Source)]) -> Vec<(&'a Path, Access)> {
-    sources.iter().map(|(bind, _)| (bind.path.as_path(), bind.access)).collect()
+fn sources_of<'a>(sources: &'a [Shown<'_>]) -> Vec<(&'a Path, Access)> {
+    sources.iter().map(|shown| (shown.path.as_path(), shown.bind.access)).collect()
 }
 
-fn show(root: BorrowedFd<'_>, bind: &Bind, source: &Source) -> Result<()> {
-    match source {
-        Source::Link(to) => target::link(root, &bind.path, to),
-        Source::Opened(opened) => bind_one(root, bind, opened),
+fn show(root: BorrowedFd<'_>, shown: &Shown<'_>) -> Result<()> {
+    match &shown.source {
+        Source::Link(to) => target::link(root, &shown.path, to),
+        Source::Opened(opened) => bind_one(root, &shown.path, opened),
     }
 }
 
-fn bind_one(root: BorrowedFd<'_>, bind: &Bind, opened: &Opened) -> Result<()> {
+fn bind_one(root: BorrowedFd<'_>, path: &Path, opened: &Opened) -> Result<()> {
     let target = if opened.is_directory {
-        target::directory(root, &bind.path)?
+        target::directory(root, path)?
     } else {
-        target::file(root, &bind.path)?
+        target::file(root, path)?
     };
     let from = by_fd(opened.descriptor.as_fd());
     let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
     mounted(Some(&from), &by_fd(target.as_fd()), None, flags, None)
-        .map_err(|error| Error::refused(format!("bind {}", bind.path.display()), error))
+        .map_err(|error| Error::refused(format!("bind {}", path.display()), error))
 }
 
-/// Puts something empty over each secret that lies below a bind.
-fn cover(root: BorrowedFd<'_>, sources: &[&(&Bind, Source)], plan: &Plan) -> Result<()> {
-    for secret in &plan.protected {
-        for (bind, source) in sources {
-            let Some(below) = opened_below(source, &secret.path) else { continue };
-            let path = bind.path.join(below);
-            let is_directory = secret.path.is_dir();
-            let target = target::existing(root, &path)?;
-            hide(&by_fd(target.as_fd()), is_directory)?;
+/// Puts an empty folder over each folder of secrets that lies below a bind. No file of secrets does.
+fn cover(root: BorrowedFd<'_>, sources: &[&Shown<'_>], lines: &[Line<'_>]) -> Result<()> {
+    for line in lines.iter().filter(|line| line.is_directory) {
+        for shown in sources {
+            let Some(below) = opened_below(&shown.source, &line.secret.path) else { continue };
+            let target = target::existing(root, &shown.path.join(below))?;
+            hide(&by_fd(target.as_fd()), true)?;
         }
     }
     Ok(())

@@ -10,9 +10,12 @@ pub struct Plan {
     pub binds: Vec<Bind>,
     /// The home directory: an empty folder in memory, below which binds may lie. None: no home.
     pub home: Option<PathBuf>,
-    /// Files and folders that hold secrets. A writable bind that would reach one is refused; below
-    /// a read-only bind it is covered by something empty. Binds of the run itself are exempt.
+    /// Files and folders that hold secrets. A bind that would reach one is refused, except for a
+    /// folder below a read-only bind, which is covered by an empty one, and what a bind leaves out. Binds of the run itself are exempt.
     pub protected: Vec<Protected>,
+    /// Names, each in a folder without links, by which the server finds what it reads at its next
+    /// start. A writable bind that holds one is refused.
+    pub guarded: Vec<PathBuf>,
     /// Where the program starts; must lie below a bind.
     pub directory: PathBuf,
     pub network: Network,
@@ -36,8 +39,24 @@ pub struct Bind {
     /// When set, the path must still lead here. An agent that may write a folder above it could
     /// have put a link in its place.
     pub leads_to: Option<PathBuf>,
+    pub leaves_out: LeavesOut,
     /// Made for this run alone. It may lie in a protected folder, over whose cover it is bound.
     pub of_run: bool,
+}
+
+/// What of a folder the program does not get. A file that is covered by a mount would come to light
+/// when its owner saves it: a new file takes its name, and the mount goes with the old one. So files
+/// are left out, and their folder is put together from the other entries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LeavesOut {
+    /// Nothing: a bind that holds a protected file is refused.
+    #[default]
+    Nothing,
+    /// What is protected.
+    Protected,
+    /// Also what not every user of the machine may read.
+    Private,
 }
 
 /// The program's rights on a bind.
@@ -57,6 +76,7 @@ impl Bind {
             required: false,
             identity: None,
             leads_to: None,
+            leaves_out: LeavesOut::Nothing,
             of_run: false,
         }
     }
@@ -68,6 +88,7 @@ impl Bind {
             required: true,
             identity: None,
             leads_to: None,
+            leaves_out: LeavesOut::Nothing,
             of_run: false,
         }
     }

@@ -74,6 +74,10 @@ const NAMESPACES: libc::c_int = libc::CLONE_NEWUSER
 /// Requests of `ioctl` that type into a terminal: TIOCSTI and TIOCLINUX.
 const TYPING: [u64; 2] = [0x5412, 0x541C];
 
+/// Families of sockets that programs need. All others, such as those between a virtual machine and
+/// its host (vsock), pass by the network namespace or have had holes of their own.
+const SOCKETS: [libc::c_int; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
+
 /// Filters the system calls of this thread and of all it starts.
 pub(crate) fn close() -> Result<()> {
     let mut refused: BTreeMap<i64, Vec<SeccompRule>> =
@@ -83,6 +87,8 @@ pub(crate) fn close() -> Result<()> {
     #[cfg(target_arch = "x86_64")]
     close_x32()?;
     apply(refused, libc::EPERM)?;
+    let other = [libc::SYS_socket, libc::SYS_socketpair].map(|call| Ok((call, other_sockets()?)));
+    apply(other.into_iter().collect::<Result<_>>()?, libc::EAFNOSUPPORT)?;
     apply(ABSENT.iter().map(|call| (*call, Vec::new())).collect(), libc::ENOSYS)
 }
 
@@ -118,6 +124,18 @@ fn namespaces() -> Result<Vec<SeccompRule>> {
     bits.filter(|bit| all & bit != 0)
         .map(|bit| rule(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(bit), bit))
         .collect()
+}
+
+/// One rule with all conditions: none of the families.
+fn other_sockets() -> Result<Vec<SeccompRule>> {
+    let refused = |error| Error::refused("seccomp", error);
+    let is_other = |family: libc::c_int| {
+        let value = u64::from(family.cast_unsigned());
+        SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, value)
+    };
+    let conditions = SOCKETS.into_iter().map(is_other).collect::<std::result::Result<_, _>>();
+    let rule = conditions.and_then(SeccompRule::new);
+    rule.map(|rule| vec![rule]).map_err(refused)
 }
 
 fn typing(request: u64) -> Result<SeccompRule> {

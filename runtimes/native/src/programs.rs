@@ -7,6 +7,8 @@ mod confine;
 mod lines;
 mod lookup;
 mod made;
+mod named;
+mod places;
 mod relay;
 mod secrets;
 mod session;
@@ -14,6 +16,7 @@ mod session;
 use super::supervise::orders::Orders;
 use async_trait::async_trait;
 use made::Made;
+use named::Named;
 use platform::ports::{
     Confinement, PortError, PortErrorKind, PortResult, ProgramEvent, ProgramNetwork, ProgramSpec,
     Programs, Running,
@@ -25,7 +28,7 @@ use session::{Session, Start};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Variables that every program gets, if the gateway has them.
@@ -48,8 +51,9 @@ pub struct NativePrograms {
     protected: Option<Protected>,
     /// Other files with secrets.
     files: Vec<PathBuf>,
-    /// The files that paths named by the owner led to at their first use.
-    named: Mutex<BTreeMap<PathBuf, PathBuf>>,
+    /// The paths by which the server finds its files, perhaps through links.
+    given: Vec<PathBuf>,
+    named: Named,
     environment: BTreeMap<OsString, OsString>,
 }
 
@@ -79,7 +83,8 @@ impl NativePrograms {
             root: OnceLock::new(),
             protected: Protected::at(&data).ok(),
             files: Vec::new(),
-            named: Mutex::default(),
+            named: Named::default(),
+            given: vec![data.clone()],
             data: data.canonicalize().unwrap_or(data),
             environment: environment.into_iter().collect(),
         }
@@ -90,7 +95,9 @@ impl NativePrograms {
     pub fn protecting(mut self, files: impl IntoIterator<Item = PathBuf>) -> Self {
         let outside =
             |file: &PathBuf| !file.canonicalize().is_ok_and(|file| file.starts_with(&self.data));
-        self.files = files.into_iter().filter(outside).collect();
+        let files: Vec<PathBuf> = files.into_iter().collect();
+        self.files = files.iter().filter(|file| outside(file)).cloned().collect();
+        self.given.extend(files);
         self
     }
     /// For a program in the sandbox: also the work folders and sockets of other runs.
@@ -102,15 +109,17 @@ impl NativePrograms {
         let files = self.files.iter().filter_map(|file| Protected::at(file).ok());
         self.protected.iter().cloned().chain(files).collect()
     }
-    /// Where this path led at its first use; none where nothing is there.
-    fn led_to(&self, path: &Path) -> Option<PathBuf> {
-        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(first) = named.get(path) {
-            return Some(first.clone());
-        }
-        let found = path.canonicalize().ok()?;
-        named.insert(path.to_path_buf(), found.clone());
-        Some(found)
+    /// The links on the way to what the server reads at its next start, and its own program.
+    fn guarded(&self) -> Vec<PathBuf> {
+        let given = self.given.iter().chain([&self.work]);
+        let links = given.filter_map(|path| sandbox::follow(path).ok()).flat_map(|way| way.links);
+        links.chain(std::env::current_exe().ok().filter(|path| path.exists())).collect()
+    }
+    /// Also remembers the folders that any agent may write: no link in them is followed to a path
+    /// that the owner named.
+    #[must_use]
+    pub fn agents_writing(self, folders: impl IntoIterator<Item = String>) -> Self {
+        Self { named: Named::with(folders), ..self }
     }
     fn root(&self) -> std::io::Result<&WorkRoot> {
         if let Some(root) = self.root.get() {
@@ -130,6 +139,9 @@ impl NativePrograms {
         }
         let (protected, inside) = (self.protected(), self.protected_from(&made.root));
         let variable = |name: &str| self.environment.get(OsStr::new(name)).map(OsString::as_os_str);
+        let home = variable("HOME").map(Path::new);
+        let invalid = |reason| PortError::clean(PortErrorKind::Invalid, reason);
+        let ways = self.named.of(spec, home).map_err(invalid)?;
         let plan = (spec.reach.confinement == Confinement::Strict).then(|| {
             confine::plan(
                 spec,
@@ -141,10 +153,11 @@ impl NativePrograms {
                     secrets: (has_own_network(spec) && !spec.secrets.is_empty())
                         .then_some(made.secrets.as_path()),
                     path: variable("PATH"),
-                    home: variable("HOME").map(Path::new),
+                    home,
                     protected: &inside,
                     data: &self.data,
-                    led_to: &|path| self.led_to(path),
+                    guarded: self.guarded(),
+                    ways: &ways,
                 },
             )
         });
@@ -225,8 +238,7 @@ impl Programs for NativePrograms {
         )
         .await?;
         tokio::spawn(async move {
-            session.drive(events, stopped).await;
-            drop(relays);
+            session.drive(events, stopped, relays).await;
         });
         Ok(Box::new(NativeRun { events: receiver, stop: Some(stop), rest, end: None }))
     }

@@ -153,7 +153,9 @@ pub fn build(
         auth: auth.clone(),
         config: Arc::new(configuration.dashboard),
     };
-    let programs = NativePrograms::new(work_dir(), data.path()).protecting(configuration.file);
+    let programs = NativePrograms::new(work_dir(), data.path())
+        .protecting(configuration.file)
+        .agents_writing(configuration.gateway.writable_paths());
     let gateway = agency_gateway::Deps {
         calls: Arc::new(LocalCalls::new(switchboard.clone(), gateway_secret)),
         clock,

@@ -42,12 +42,24 @@ impl Opened {
         let above = above(&descriptor, &path).map_err(refused)?;
         Ok(Some(Self { is_directory: found.is_dir(), descriptor, path, above }))
     }
+    /// A file or folder that was found below a bind; none when it is gone.
+    pub(super) fn below(path: PathBuf) -> Option<Self> {
+        let descriptor = open(&path).ok()?;
+        let is_directory = metadata(&descriptor).ok()?.is_dir();
+        Some(Self { descriptor, path, is_directory, above: Vec::new() })
+    }
+    /// Itself.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        self.above.first().copied()
+    }
 }
 
 /// A secret, and every folder above it.
 pub(super) struct Line<'a> {
-    secret: &'a Protected,
-    above: Vec<Identity>,
+    pub(super) secret: &'a Protected,
+    /// Itself and every folder above it.
+    pub(super) above: Vec<Identity>,
+    pub(super) is_directory: bool,
 }
 
 /// Looks at every secret; fails when one is not the file it was.
@@ -69,22 +81,44 @@ pub(crate) fn opened(secret: &Protected) -> Result<OwnedFd> {
 
 fn line(secret: &Protected) -> Result<Line<'_>> {
     let descriptor = opened(secret)?;
-    let above = above(&descriptor, &secret.path).map_err(|_| Error::Moved(secret.path.clone()))?;
-    Ok(Line { secret, above })
+    let moved = |_| Error::Moved(secret.path.clone());
+    let is_directory = metadata(&descriptor).map_err(moved)?.is_dir();
+    let above = above(&descriptor, &secret.path).map_err(moved)?;
+    Ok(Line { secret, above, is_directory })
 }
 
 /// Refuses a bind that lies in a secret, is writable and holds one, or holds one that cannot be
-/// covered by its path. What was made for the run is its own.
+/// covered: a file, or a folder of another path. What was made for the run is its own.
 pub(super) fn check(bind: &Bind, opened: &Opened, lines: &[Line<'_>]) -> Result<()> {
     for line in lines.iter().filter(|_| !bind.of_run) {
         let inside = opened.above.contains(&line.secret.identity);
         let holds = opened.above.first().is_some_and(|own| line.above.contains(own));
-        let coverable = line.secret.path.starts_with(&opened.path);
+        let coverable = line.is_directory && line.secret.path.starts_with(&opened.path);
         if inside || (holds && (bind.access == Access::Writable || !coverable)) {
             return Err(Error::HoldsSecret {
                 path: bind.path.clone(),
                 protected: line.secret.path.clone(),
             });
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a writable bind that holds one of these links: who may write it leads the server
+/// elsewhere at its next start.
+pub(super) fn check_links(bind: &Bind, opened: &Opened, links: &[PathBuf]) -> Result<()> {
+    let Some(own) = opened.identity().filter(|_| bind.access == Access::Writable && !bind.of_run)
+    else {
+        return Ok(());
+    };
+    for link in links {
+        let holds = || {
+            let folder = link.parent().unwrap_or(Path::new("/"));
+            Ok::<_, std::io::Error>(above(&open(folder)?, folder)?.contains(&own))
+        };
+        if holds().map_err(|_| Error::Moved(link.clone()))? {
+            let (path, protected) = (bind.path.clone(), link.clone());
+            return Err(Error::HoldsSecret { path, protected });
         }
     }
     Ok(())

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::{Mode, mkdirat};
+use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, mkdirat};
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path};
@@ -61,7 +61,10 @@ pub(super) fn link(root: BorrowedFd<'_>, path: &Path, to: &Path) -> Result<()> {
 fn step(folder: BorrowedFd<'_>, name: &OsStr) -> nix::Result<OwnedFd> {
     match openat(folder, name, FOLDER, Mode::empty()) {
         Err(Errno::ENOENT) => {
-            mkdirat(folder, name, Mode::from_bits_truncate(0o755))?;
+            let mode = Mode::from_bits_truncate(0o755);
+            mkdirat(folder, name, mode)?;
+            // Whatever the umask of the server.
+            fchmodat(folder, name, mode, FchmodatFlags::FollowSymlink)?;
             openat(folder, name, FOLDER, Mode::empty())
         }
         found => found,

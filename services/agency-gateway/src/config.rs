@@ -87,6 +87,11 @@ impl Config {
         let fits = |program: &Program| program.tool_approvals == Some(how);
         self.programs().filter(|(_, program)| fits(program)).map(|(id, _)| id).collect()
     }
+    /// Paths that the program of some agent may write, as the file and the runners name them.
+    pub fn writable_paths(&self) -> Vec<String> {
+        let reaches = self.programs().map(|(_, program)| &program.reach);
+        reaches.flat_map(|reach| reach.writable.iter().chain(&reach.state)).cloned().collect()
+    }
     /// Agents whose program runs outside the sandbox.
     pub fn unconfined(&self) -> Vec<&str> {
         let is_off = |program: &Program| program.reach.confinement == Confinement::Off;

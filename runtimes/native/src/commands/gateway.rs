@@ -108,13 +108,16 @@ pub async fn gateway(
         found = join(control, &token) => found?,
         () = stopped.as_mut() => return Ok(()),
     };
+    let programs = NativePrograms::new(work_dir(), data.path())
+        .protecting(tree.file)
+        .agents_writing(configuration.writable_paths());
     let auth = if listen.is_some() { Auth::new(data.tokens()?) } else { Auth::default() };
     let deps = agency_gateway::Deps {
         calls: Arc::new(RemoteCalls { outbound: ReqwestOutbound::new()?, addresses, token }),
         clock: Arc::new(SystemClock),
         signal: Arc::new(ProcessSignal::default()),
         background: Arc::new(TokioBackground),
-        programs: Arc::new(NativePrograms::new(work_dir(), data.path()).protecting(tree.file)),
+        programs: Arc::new(programs),
         auth,
         config: Arc::new(configuration),
         gateway_id: GatewayId::new(format!("gateway-{id}")),

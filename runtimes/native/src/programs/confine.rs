@@ -2,8 +2,10 @@
 //! folder, and the paths that its owner names. Nothing else of the home, and nothing that holds a
 //! secret of ours.
 
+use super::named::{Ways, in_home};
+use super::places::{files_of, install_trees, on_path};
 use platform::ports::{ProgramNetwork, ProgramSpec};
-use sandbox::{Access, Bind, Identity, Limits, Network, Plan, Protected};
+use sandbox::{Access, Bind, Identity, LeavesOut, Limits, Network, Plan, Protected};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +26,8 @@ const SYSTEM: [&str; 14] = [
     "/var/lib/ca-certificates",
     "/sys/devices/system/cpu",
 ];
-/// Files of the system that name passwords or keys; root may read them even without capabilities.
+/// Files of the system that name passwords or keys, which no path that the owner names may show;
+/// root may read them even without capabilities.
 const SYSTEM_SECRETS: [&str; 7] = [
     "/etc/shadow",
     "/etc/shadow-",
@@ -61,23 +64,30 @@ pub(super) struct Location<'a> {
     /// The data directory, and every file with secrets elsewhere.
     pub(super) protected: &'a [Protected],
     pub(super) data: &'a Path,
-    /// Where a path that the owner named led at its first use.
-    pub(super) led_to: &'a dyn Fn(&Path) -> Option<PathBuf>,
+    /// Links that lead the server to its files.
+    pub(super) guarded: Vec<PathBuf>,
+    /// Where paths lead.
+    pub(super) ways: &'a Ways,
 }
 
 /// The plan of one run.
 pub(super) fn plan(spec: &ProgramSpec, place: &Location<'_>) -> Plan {
-    let mut binds: Vec<Bind> = SYSTEM.iter().map(Bind::read_only).collect();
+    let mut binds: Vec<Bind> = SYSTEM.into_iter().map(of_system).collect();
     binds.extend(on_path(place.path).map(Bind::read_only));
-    binds.extend(around(place.program).into_iter().map(Bind::read_only));
+    binds.extend(install_trees(place.program).map(Bind::read_only));
     if let Some(home) = place.home {
         binds.extend(TOOL_CHAINS.iter().map(|name| Bind::read_only(home.join(name))));
     }
     // Often a link to a file below /run.
     binds.extend(std::fs::canonicalize("/etc/resolv.conf").ok().map(Bind::read_only));
+    // An agent may have put links to other folders in their places.
+    binds.retain_mut(|bind| {
+        bind.leads_to = place.ways.of(&bind.path);
+        is_system(&bind.path) || bind.leads_to.is_some()
+    });
     let named = |path: &String, access| {
         let path = in_home(path, place.home);
-        let leads_to = (place.led_to)(&path);
+        let leads_to = place.ways.named(&path);
         Bind { access, leads_to, ..Bind::writable(path) }
     };
     binds.extend(spec.reach.readable.iter().map(|path| named(path, Access::ReadOnly)));
@@ -95,16 +105,18 @@ pub(super) fn plan(spec: &ProgramSpec, place: &Location<'_>) -> Plan {
     }
     protected.extend(SYSTEM_SECRETS.iter().filter_map(|path| Protected::at(Path::new(path)).ok()));
     let in_system = |bind: &Bind| {
-        SYSTEM.iter().any(|path| bind.path != Path::new(path) && bind.path.starts_with(path))
+        !is_system(&bind.path) && SYSTEM.iter().any(|path| bind.path.starts_with(path))
     };
     // Below `/bin` and the like, which may be links, the system's own binds show it already.
     binds.retain(|bind| bind.required || !in_system(bind));
     keep_one_each(&mut binds);
     leave_out_secrets(&mut binds, &protected);
+    binds.extend(program_alone(place, &binds));
     Plan {
         binds,
         home: place.home.filter(|home| home.parent().is_some()).map(Path::to_path_buf),
         protected,
+        guarded: place.guarded.clone(),
         directory: place.directory.to_path_buf(),
         network: match spec.reach.network {
             ProgramNetwork::None => Network::None,
@@ -117,12 +129,10 @@ pub(super) fn plan(spec: &ProgramSpec, place: &Location<'_>) -> Plan {
     }
 }
 
-/// `~/` stands for the home.
-fn in_home(path: &str, home: Option<&Path>) -> PathBuf {
-    match (path.strip_prefix("~/"), home) {
-        (Some(below), Some(home)) => home.join(below),
-        _ => PathBuf::from(path),
-    }
+/// A configuration may lie in a folder of the system, and root may read every file of `/etc`.
+fn of_system(path: &str) -> Bind {
+    let leaves_out = if path == "/etc" { LeavesOut::Private } else { LeavesOut::Protected };
+    Bind { leaves_out, ..Bind::read_only(path) }
 }
 
 /// A later bind of the same path counts: the owner's word after our own.
@@ -138,7 +148,7 @@ fn keep_one_each(binds: &mut Vec<Bind>) {
 fn leave_out_secrets(binds: &mut Vec<Bind>, protected: &[Protected]) {
     binds.retain(|bind| {
         bind.required
-            || SYSTEM.iter().any(|path| bind.path == Path::new(path))
+            || is_system(&bind.path)
             || !protected.iter().any(|secret| {
                 let path = bind.path.canonicalize().unwrap_or_else(|_| bind.path.clone());
                 secret.path.starts_with(&path) || path.starts_with(&secret.path)
@@ -146,36 +156,21 @@ fn leave_out_secrets(binds: &mut Vec<Bind>, protected: &[Protected]) {
     });
 }
 
-/// Folders of PATH, and beside a `bin` its libraries; never the home itself or a folder at the top.
-fn on_path(path: Option<&OsStr>) -> impl Iterator<Item = PathBuf> {
-    let folders: Vec<PathBuf> = path.map(std::env::split_paths).into_iter().flatten().collect();
-    folders.into_iter().filter(|folder| folder.is_absolute() && is_deep(folder)).flat_map(
-        |folder| {
-            let prefix = folder.parent().filter(|_| folder.ends_with("bin")).map(Path::to_path_buf);
-            let libraries = prefix
-                .into_iter()
-                .flat_map(|prefix| ["lib", "libexec"].map(|name| prefix.join(name)));
-            std::iter::once(folder.clone()).chain(libraries)
-        },
-    )
+fn is_system(path: &Path) -> bool {
+    SYSTEM.iter().any(|system| path == Path::new(system))
 }
 
-/// The folder of the program, and of the file that its links lead to.
-fn around(program: &Path) -> Vec<PathBuf> {
-    let real = program.canonicalize().ok();
-    let files = [Some(program.to_path_buf()), real];
+/// The files of the program that no folder shows already, without what lies beside them.
+fn program_alone(place: &Location<'_>, binds: &[Bind]) -> Vec<Bind> {
+    let is_shown = |file: &Path| {
+        let mut folders = binds.iter().map(|bind| bind.path.as_path());
+        folders.any(|folder| file.starts_with(folder) && folder.exists())
+    };
+    let files = files_of(place.program).into_iter().filter(|file| !is_shown(file));
     files
-        .into_iter()
-        .flatten()
-        .map(|file| match file.parent() {
-            Some(folder) if is_deep(folder) => folder.to_path_buf(),
-            // Beside it may lie anything: a program right in the home brings only itself.
-            _ => file,
+        .filter_map(|file| {
+            let leads_to = Some(place.ways.of(&file)?);
+            Some(Bind { leads_to, ..Bind::read_only(file) })
         })
         .collect()
-}
-
-/// Deep enough to be a place for programs: `/home/ines/bin`, not `/home/ines` or `/srv`.
-fn is_deep(folder: &Path) -> bool {
-    folder.components().count() > 3
 }

@@ -147,11 +147,13 @@ impl Session {
         }
     }
     /// Runs the program to its end. Sends lines and the end to `events`; `stopped` resolves when it
-    /// should stop, also when dropped.
+    /// should stop, also when dropped. From then on it has no relay: it reaches nothing while it
+    /// has its time to end.
     pub(super) async fn drive(
         mut self,
         events: mpsc::Sender<ProgramEvent>,
         mut stopped: oneshot::Receiver<()>,
+        relays: impl Send,
     ) {
         let mut lines = Lines::new(self.output_bytes_max);
         let why = tokio::select! {
@@ -160,6 +162,7 @@ impl Session {
             () = used_up(self.time_limit, self.rests.clone()) => Why::TimedOut,
             why = read(&mut self.stdout, &mut self.supervisor, &mut lines, &events) => why,
         };
+        drop(relays);
         let code = self.finish().await;
         let stderr = timeout(LAST_OUTPUT_LIMIT, &mut self.stderr)
             .await

@@ -11,13 +11,13 @@ const TOKEN: &str = "the-token-of-the-operator";
 
 /// A home with the data directory where people have it, a configuration outside it, and a
 /// repository.
-struct Home {
+pub struct Home {
     folder: TempDir,
-    programs: NativePrograms,
+    pub programs: NativePrograms,
 }
 
 impl Home {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("home").tempdir_in("/var/tmp").unwrap();
         let home = folder.path();
         for (path, text) in [
@@ -29,29 +29,35 @@ impl Home {
             std::fs::create_dir_all(home.join(path).parent().unwrap()).unwrap();
             std::fs::write(home.join(path), text).unwrap();
         }
+        let programs = Self::start(home, &[]);
+        Self { folder, programs }
+    }
+    /// As a server that starts in this home; its agents may write these folders.
+    pub fn start(home: &Path, writable: &[&str]) -> NativePrograms {
         let environment =
             [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("HOME", home.to_str().unwrap())]
                 .map(|(name, value)| (OsString::from(name), OsString::from(value)));
-        let programs = NativePrograms::with(
+        let writable = writable.iter().map(|path| home.join(path).display().to_string());
+        NativePrograms::with(
             env!("CARGO_BIN_EXE_quintet"),
             home.join(".cache/quintet-work"),
             home.join(".local/share/quintet"),
             environment,
         )
-        .protecting([home.join(".config/quintet/quintet.toml")]);
-        Self { folder, programs }
+        .protecting([home.join(".config/quintet/quintet.toml")])
+        .agents_writing(writable)
     }
-    fn path(&self, below: &str) -> PathBuf {
+    pub fn path(&self, below: &str) -> PathBuf {
         self.folder.path().join(below)
     }
-    fn text(&self, below: &str) -> String {
+    pub fn text(&self, below: &str) -> String {
         self.path(below).display().to_string()
     }
     /// Everything the script printed.
-    async fn said(&self, text: &str) -> String {
+    pub async fn said(&self, text: &str) -> String {
         self.run(script(text)).await
     }
-    async fn run(&self, spec: ProgramSpec) -> String {
+    pub async fn run(&self, spec: ProgramSpec) -> String {
         let mut running = self.programs.start(spec).await.unwrap();
         let mut said = String::new();
         loop {
@@ -64,7 +70,7 @@ impl Home {
     }
 }
 
-fn script(text: &str) -> ProgramSpec {
+pub fn script(text: &str) -> ProgramSpec {
     ProgramSpec {
         program: "bash".to_owned(),
         args: vec!["-c".to_owned(), format!("exec 2>&1\n{text}")],
@@ -252,13 +258,44 @@ async fn path_that_holds_a_secret_is_refused_or_covered() {
         assert_eq!(error.kind, PortErrorKind::Invalid);
         assert!(error.detail.contains("which an agent must not reach"), "{}", error.detail);
     }
-    let text = format!("cat {0}/quintet/quintet.toml; ls -A {0}; echo tried", home.text(".config"));
+    let text = format!("ls -A {0}/share/quintet; ls {0}; echo tried", home.text(".local"));
     let given = ProgramSpec {
-        reach: Reach { readable: vec![home.text(".config")], ..Reach::default() },
+        reach: Reach { readable: vec![home.text(".local")], ..Reach::default() },
         ..script(&text)
     };
-    let said = home.run(given).await;
-    assert!(said.ends_with("\nquintet\ntried\n") && !said.contains(TOKEN), "{said}");
+    assert_eq!(home.run(given).await, "share\ntried\n");
+}
+
+/// Covered alone, a file would come to light when an editor renames a new one over it.
+#[tokio::test]
+async fn path_that_holds_a_file_of_secrets_is_refused() {
+    let home = Home::new();
+    for path in [".config", ".config/quintet", ".config/quintet/quintet.toml"] {
+        let given = ProgramSpec {
+            reach: Reach { readable: vec![home.text(path)], ..Reach::default() },
+            ..script("true")
+        };
+        let error = home.programs.start(given).await.err().unwrap();
+        assert_eq!(error.kind, PortErrorKind::Invalid);
+        assert!(error.detail.contains("which an agent must not reach"), "{}", error.detail);
+    }
+}
+
+#[tokio::test]
+async fn agent_finds_only_files_of_etc_that_everyone_may_read() {
+    let home = Home::new();
+    let said = home
+        .said(
+            "find /etc ! -type l ! -perm -o=r; ls /etc/shadow /etc/sudoers; cat /etc/passwd | head -1
+             cat /etc/hosts /etc/resolv.conf >/dev/null && getent passwd root && touch /etc/x; ls /etc/ssl/certs | wc -l; echo tried",
+        )
+        .await;
+    let (missing, rest) = said.split_once("root:").unwrap();
+    assert!(missing.lines().all(|line| line.starts_with("ls: cannot access")), "{missing}");
+    assert!(
+        rest.contains("\nroot:") && rest.contains("Read-only") && rest.ends_with("tried\n"),
+        "{rest}"
+    );
 }
 
 #[tokio::test]
@@ -356,6 +393,68 @@ async fn agent_with_internet_reaches_no_loopback_through_its_proxy() {
     assert!(said.contains("refused") && said.contains("HTTP/1.1 403"), "{said}");
 }
 
+#[tokio::test]
+async fn program_shows_nothing_that_lies_beside_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = Home::new();
+    std::fs::create_dir_all(home.path("Documents/old")).unwrap();
+    std::fs::write(home.path("Documents/tax.txt"), TOKEN).unwrap();
+    let text = "#!/bin/sh\ncd ${0%/*}; cat tax.txt old/* ../Documents/tax.txt; ls; echo tried\n";
+    std::fs::write(home.path("Documents/agent.sh"), text).unwrap();
+    std::fs::write(home.path("Documents/old/tax.txt"), TOKEN).unwrap();
+    let executable = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(home.path("Documents/agent.sh"), executable).unwrap();
+    std::os::unix::fs::symlink(home.path("Documents/agent.sh"), home.path("src/app/agent"))
+        .unwrap();
+    for (program, beside) in [("Documents/agent.sh", "agent.sh"), ("src/app/agent", "agent")] {
+        let spec = ProgramSpec { program: home.text(program), args: vec![], ..script("") };
+        assert_eq!(
+            home.run(spec)
+                .await
+                .lines()
+                .filter(|line| !line.contains("No such file"))
+                .collect::<Vec<_>>(),
+            [beside, "tried"]
+        );
+    }
+}
+
+/// It ignores SIGTERM and has five seconds until it is killed.
+#[tokio::test]
+async fn stopped_agent_reaches_no_network_while_it_has_its_time_to_end() {
+    let home = Home::new();
+    let folder = home.path("src/app");
+    let text = "trap '' TERM; for n in {1..100}; do
+        (exec 3<>/dev/tcp/127.0.0.1/3128 && printf 'x\\r\\n\\r\\n' >&3 && head -1 <&3 | grep -q HTTP) && echo open || echo closed
+        sleep 0.1; done >>$0/network & wait";
+    let args = ["-c", text, &folder.display().to_string()].map(str::to_owned).to_vec();
+    let reach = Reach { writable: vec![folder.display().to_string()], ..Reach::default() };
+    let mut running = home.programs.start(ProgramSpec { args, reach, ..script("") }).await.unwrap();
+    let said = || std::fs::read_to_string(folder.join("network")).unwrap_or_default();
+    while !said().contains("open") {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    running.stop().await.unwrap();
+    let said = said();
+    let (_, after) = said.split_at(said.find("closed").unwrap());
+    assert!(after.lines().count() > 10 && !after.contains("open"), "{said}");
+}
+
+#[tokio::test]
+async fn agent_makes_no_socket_that_passes_by_its_network() {
+    let home = Home::new();
+    // vsock, packet, bluetooth, alg.
+    let said = home
+        .said(
+            "for family in 40 17 31 38 1 2 10; do
+                 perl -e 'print \"$ARGV[0] \"; print socket(my $s, $ARGV[0], 1, 0) ? \"made\\n\" : \"$!\\n\"' $family
+             done",
+        )
+        .await;
+    assert_eq!(said.matches("Address family not supported").count(), 4, "{said}");
+    assert!(said.ends_with("1 made\n2 made\n10 made\n"), "{said}");
+}
+
 /// The tools of this machine, in a folder that the agent may write.
 #[tokio::test]
 async fn git_node_and_cargo_work_in_the_sandbox() {
@@ -389,22 +488,4 @@ async fn git_node_and_cargo_work_in_the_sandbox() {
         said.push(line);
     }
     assert_eq!(said, ["1", "42", "checked"]);
-}
-
-/// With `src` writable, the first run puts a link to the keys in the place of a readable folder.
-#[tokio::test]
-async fn link_in_the_place_of_a_named_path_starts_no_agent() {
-    let home = Home::new();
-    std::fs::create_dir(home.path("src/docs")).unwrap();
-    let reach = Reach {
-        readable: vec![home.text("src/docs")],
-        writable: vec![home.text("src/app")],
-        ..Reach::default()
-    };
-    let spec = ProgramSpec { reach, ..script("ls -A ~/.ssh; echo ran") };
-    assert!(home.run(spec.clone()).await.ends_with("ran\n"));
-    std::fs::remove_dir(home.path("src/docs")).unwrap();
-    std::os::unix::fs::symlink(home.path(".ssh"), home.path("src/docs")).unwrap();
-    let error = home.programs.start(spec).await.err().unwrap();
-    assert!(error.detail.contains("is not the file it was"), "{}", error.detail);
 }

@@ -22,5 +22,6 @@ mod native {
 mod attacks;
 mod bed;
 mod hiding;
+mod links;
 mod resting;
 mod running;

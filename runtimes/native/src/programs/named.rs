@@ -1,0 +1,92 @@
+//! Paths that the owner names for agents, and the links on their way.
+
+use platform::ports::ProgramSpec;
+use sandbox::{Identity, follow};
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// Where named paths lead.
+#[derive(Default)]
+pub(super) struct Named {
+    /// Folders that some agent may write, as the configuration names them.
+    writable: Vec<String>,
+    /// Where paths led at their first use.
+    first: Mutex<BTreeMap<PathBuf, PathBuf>>,
+}
+
+impl Named {
+    pub(super) fn with(writable: impl IntoIterator<Item = String>) -> Self {
+        Self { writable: writable.into_iter().collect(), first: Mutex::default() }
+    }
+    /// Where each path of this run leads, without links; a path to nothing leads to itself. The
+    /// error is a sentence with the fix.
+    pub(super) fn of(&self, spec: &ProgramSpec, home: Option<&Path>) -> Result<Ways, String> {
+        let reach = &spec.reach;
+        let writable: Vec<Identity> = self
+            .writable
+            .iter()
+            .chain(&reach.writable)
+            .chain(&reach.state)
+            .filter_map(|path| Identity::of(&in_home(path, home)).ok())
+            .collect();
+        let named = reach.readable.iter().chain(&reach.writable).chain(&reach.state);
+        let named = named
+            .map(|path| in_home(path, home))
+            .map(|path| Ok((path.clone(), self.one(&path, &writable)?)))
+            .collect::<Result<_, String>>()?;
+        Ok(Ways { named, writable })
+    }
+    fn one(&self, path: &Path, writable: &[Identity]) -> Result<PathBuf, String> {
+        let way = match follow(path) {
+            Ok(way) => way,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(path.to_path_buf()),
+            Err(error) => return Err(format!("{}: {error}", path.display())),
+        };
+        if let Some(link) = way.links.iter().find(|link| is_below(link, writable)) {
+            return Err(format!(
+                "{} goes through the symbolic link {}, which an agent may have made. Name {} in its place if you made \
+                 it yourself, else remove the link",
+                path.display(),
+                link.display(),
+                way.path.display()
+            ));
+        }
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(first.entry(path.to_path_buf()).or_insert(way.path).clone())
+    }
+}
+
+/// Where the paths of one run lead.
+pub(super) struct Ways {
+    named: BTreeMap<PathBuf, PathBuf>,
+    /// Folders that some agent may write.
+    writable: Vec<Identity>,
+}
+
+impl Ways {
+    /// Where a path that the owner named leads.
+    pub(super) fn named(&self, path: &Path) -> Option<PathBuf> {
+        self.named.get(path).cloned()
+    }
+    /// Where any other path leads; none when nothing is there, or by a link of an agent.
+    pub(super) fn of(&self, path: &Path) -> Option<PathBuf> {
+        let way = follow(path).ok()?;
+        (!way.links.iter().any(|link| is_below(link, &self.writable))).then_some(way.path)
+    }
+}
+
+/// `~/` stands for the home.
+pub(super) fn in_home(path: &str, home: Option<&Path>) -> PathBuf {
+    match (path.strip_prefix("~/"), home) {
+        (Some(below), Some(home)) => home.join(below),
+        _ => PathBuf::from(path),
+    }
+}
+
+/// Whether a link lies in or below one of these folders.
+fn is_below(link: &Path, folders: &[Identity]) -> bool {
+    let above = link.ancestors().skip(1);
+    above.filter_map(|folder| Identity::of(folder).ok()).any(|folder| folders.contains(&folder))
+}
