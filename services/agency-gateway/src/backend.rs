@@ -99,6 +99,7 @@ impl Agentic {
             secrets: self.program.secrets.clone(),
             task: job.task.to_string(),
             kept_folder: self.folder(job),
+            workspace: self.program.workspace(job),
             timeout_ms: self.program.timeout_ms,
             output_bytes_max: usize::MAX,
         }

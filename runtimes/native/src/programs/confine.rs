@@ -50,8 +50,13 @@ const TOOL_CHAINS: [&str; 9] = [
 /// Where a program runs.
 pub(super) struct Location<'a> {
     pub(super) program: &'a Path,
+    /// Its work folder.
+    pub(super) folder: &'a Path,
+    /// Where it starts.
     pub(super) directory: &'a Path,
     pub(super) identity: Identity,
+    /// Paths of its workspace.
+    pub(super) workspace: &'a [Bind],
     /// The socket of its relay, with `network = "internet"`.
     pub(super) relay: Option<&'a Path>,
     /// The socket of its keys, unless it has the network of the machine.
@@ -75,6 +80,8 @@ pub(super) fn plan(spec: &ProgramSpec, place: &Location<'_>) -> Plan {
     }
     // Often a link to a file below /run.
     binds.extend(std::fs::canonicalize("/etc/resolv.conf").ok().map(Bind::read_only));
+    // Before the owner's own paths, so that `writable` can open what is closed here.
+    binds.extend(place.workspace.iter().cloned());
     let named = |path: &String, access| {
         let path = in_home(path, place.home);
         let leads_to = (place.led_to)(&path);
@@ -86,7 +93,7 @@ pub(super) fn plan(spec: &ProgramSpec, place: &Location<'_>) -> Plan {
     binds.extend(state.map(|bind| Bind { required: false, ..bind }));
     let sockets = place.relay.into_iter().chain(place.secrets);
     binds.extend(sockets.map(|path| Bind { required: true, ..Bind::read_only(path) }));
-    binds.push(Bind { identity: Some(place.identity), ..Bind::writable(place.directory) });
+    binds.push(Bind { identity: Some(place.identity), ..Bind::writable(place.folder) });
     let mut protected: Vec<_> = place.protected.to_vec();
     if spec.data_visible {
         protected.retain(|secret| secret.path != place.data);
@@ -117,7 +124,7 @@ pub(super) fn plan(spec: &ProgramSpec, place: &Location<'_>) -> Plan {
 }
 
 /// `~/` stands for the home.
-fn in_home(path: &str, home: Option<&Path>) -> PathBuf {
+pub fn in_home(path: &str, home: Option<&Path>) -> PathBuf {
     match (path.strip_prefix("~/"), home) {
         (Some(below), Some(home)) => home.join(below),
         _ => PathBuf::from(path),

@@ -31,3 +31,4 @@ mod start;
 mod strangers;
 mod tokens;
 mod words;
+mod workspaces;

@@ -105,6 +105,7 @@ impl Command {
             secrets: self.program.secrets.clone(),
             task: job.task.to_string(),
             kept_folder: None,
+            workspace: self.program.workspace(job),
             timeout_ms: self.program.timeout_ms,
             // Reports that pass do not count: the limit is the answer's.
             output_bytes_max: match self.output {
