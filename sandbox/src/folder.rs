@@ -1,7 +1,7 @@
 //! Work folders, made and removed by descriptor: a name that an agent has put in the way leads
 //! nowhere.
 
-use crate::plan::Identity;
+use crate::plan::{Identity, Protected};
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
@@ -44,6 +44,10 @@ impl WorkRoot {
     /// Without symbolic links.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+    /// As a folder that no program reaches, except for its own part.
+    pub fn protected(&self) -> Protected {
+        Protected { path: self.path.clone(), identity: self.identity }
     }
     /// The same root by another descriptor.
     ///

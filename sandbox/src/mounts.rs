@@ -54,14 +54,12 @@ pub(crate) fn build(plan: &Plan) -> Result<()> {
         let target = target::directory(root.as_fd(), folder)?;
         memory_folder(&by_fd(target.as_fd()), &memory_options(plan, mode))?;
     }
-    for (bind, source) in &sources {
-        match source {
-            Source::Link(to) => target::link(root.as_fd(), &bind.path, to)?,
-            Source::Opened(opened) => bind_one(root.as_fd(), bind, opened)?,
-        }
-    }
+    let (of_run, others): (Vec<_>, Vec<_>) = sources.iter().partition(|(bind, _)| bind.of_run);
+    others.iter().try_for_each(|(bind, source)| show(root.as_fd(), bind, source))?;
+    cover(root.as_fd(), &others, plan)?;
+    // Over the covers, which become read-only with the bind that they lie in.
+    of_run.iter().try_for_each(|(bind, source)| show(root.as_fd(), bind, source))?;
     locked::restrict(base, &sources_of(&sources))?;
-    cover(root.as_fd(), &sources, plan)?;
     devices(base, plan)?;
     processes(base, plan)?;
     pivot(base)
@@ -97,6 +95,13 @@ fn sources_of<'a>(sources: &'a [(&'a Bind, Source)]) -> Vec<(&'a Path, Access)> 
     sources.iter().map(|(bind, _)| (bind.path.as_path(), bind.access)).collect()
 }
 
+fn show(root: BorrowedFd<'_>, bind: &Bind, source: &Source) -> Result<()> {
+    match source {
+        Source::Link(to) => target::link(root, &bind.path, to),
+        Source::Opened(opened) => bind_one(root, bind, opened),
+    }
+}
+
 fn bind_one(root: BorrowedFd<'_>, bind: &Bind, opened: &Opened) -> Result<()> {
     let target = if opened.is_directory {
         target::directory(root, &bind.path)?
@@ -110,7 +115,7 @@ fn bind_one(root: BorrowedFd<'_>, bind: &Bind, opened: &Opened) -> Result<()> {
 }
 
 /// Puts something empty over each secret that lies below a bind.
-fn cover(root: BorrowedFd<'_>, sources: &[(&Bind, Source)], plan: &Plan) -> Result<()> {
+fn cover(root: BorrowedFd<'_>, sources: &[&(&Bind, Source)], plan: &Plan) -> Result<()> {
     for secret in &plan.protected {
         for (bind, source) in sources {
             let Some(below) = opened_below(source, &secret.path) else { continue };
@@ -132,8 +137,7 @@ fn opened_below<'a>(source: &Source, secret: &'a Path) -> Option<&'a Path> {
 
 fn hide(target: &Path, is_directory: bool) -> Result<()> {
     if is_directory {
-        let flags =
-            MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
         return mounted(
             Some(Path::new("none")),
             target,

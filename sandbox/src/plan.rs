@@ -11,7 +11,7 @@ pub struct Plan {
     /// The home directory: an empty folder in memory, below which binds may lie. None: no home.
     pub home: Option<PathBuf>,
     /// Files and folders that hold secrets. A writable bind that would reach one is refused; below
-    /// a read-only bind it is covered by something empty.
+    /// a read-only bind it is covered by something empty. Binds of the run itself are exempt.
     pub protected: Vec<Protected>,
     /// Where the program starts; must lie below a bind.
     pub directory: PathBuf,
@@ -36,6 +36,8 @@ pub struct Bind {
     /// When set, the path must still lead here. An agent that may write a folder above it could
     /// have put a link in its place.
     pub leads_to: Option<PathBuf>,
+    /// Made for this run alone. It may lie in a protected folder, over whose cover it is bound.
+    pub of_run: bool,
 }
 
 /// The program's rights on a bind.
@@ -55,6 +57,7 @@ impl Bind {
             required: false,
             identity: None,
             leads_to: None,
+            of_run: false,
         }
     }
     /// A path to write, which must exist.
@@ -65,7 +68,13 @@ impl Bind {
             required: true,
             identity: None,
             leads_to: None,
+            of_run: false,
         }
+    }
+    /// The same for this run alone.
+    #[must_use]
+    pub fn of_run(self) -> Self {
+        Self { required: true, of_run: true, ..self }
     }
 }
 

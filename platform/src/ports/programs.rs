@@ -5,6 +5,11 @@
 use super::PortResult;
 use async_trait::async_trait;
 
+/// The variable in which a program that may ask finds the address of our MCP server.
+pub const MCP_URL: &str = "QUINTET_MCP_URL";
+/// The variable with its token for it, which is good for this run alone.
+pub const MCP_TOKEN: &str = "QUINTET_MCP_TOKEN";
+
 /// The program to run.
 #[derive(Clone, Debug, Default)]
 pub struct ProgramSpec {
@@ -18,6 +23,9 @@ pub struct ProgramSpec {
     pub env: Vec<String>,
     /// Keys from the gateway's own environment that it uses through a relay and never holds.
     pub secrets: Vec<RelayedSecret>,
+    /// The agent as which it may ask at our MCP server; the run is named by `task`. It finds the
+    /// address in [`MCP_URL`] and a token of its run in [`MCP_TOKEN`].
+    pub asks_as: Option<String>,
     /// Whether it may see the data directory with the tokens. If unset and the directory cannot be
     /// hidden, the program does not start.
     pub data_visible: bool,

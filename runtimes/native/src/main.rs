@@ -13,6 +13,7 @@ mod harden;
 mod identity;
 mod local_endpoints;
 mod local_platform;
+mod names;
 mod offline;
 mod ports;
 mod programs;

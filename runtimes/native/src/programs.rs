@@ -2,6 +2,7 @@
 //! environment of named variables, no view of the data directory, and its limits; it stops with its
 //! whole process tree.
 
+mod addresses;
 mod confine;
 pub mod git;
 mod lines;
@@ -21,7 +22,7 @@ use platform::ports::{
     Changes, Confinement, PortError, PortErrorKind, PortResult, ProgramEvent, ProgramNetwork,
     ProgramSpec, Programs, Running,
 };
-use relay::Relay;
+use relay::{Relay, Way};
 use sandbox::{Protected, folder::WorkRoot};
 use secrets::{Place, SecretsRelay};
 use session::{Session, Start};
@@ -96,6 +97,10 @@ impl NativePrograms {
         self.files = files.into_iter().filter(outside).collect();
         self
     }
+    /// For a program in the sandbox: also the work folders and sockets of other runs.
+    fn protected_from(&self, root: &WorkRoot) -> Vec<Protected> {
+        self.protected().into_iter().chain([root.protected()]).collect()
+    }
     /// The data directory as it was at the start, and the files as they are.
     fn protected(&self) -> Vec<Protected> {
         let files = self.files.iter().filter_map(|file| Protected::at(file).ok());
@@ -149,7 +154,7 @@ impl NativePrograms {
                 "the data directory was not there when the server started, so it cannot be hidden; restart the server",
             ));
         }
-        let protected = self.protected();
+        let (protected, inside) = (self.protected(), self.protected_from(&made.root));
         let variable = |name: &str| self.environment.get(OsStr::new(name)).map(OsString::as_os_str);
         let plan = (spec.reach.confinement == Confinement::Strict).then(|| {
             confine::plan(
@@ -165,7 +170,7 @@ impl NativePrograms {
                         .then_some(made.secrets.as_path()),
                     path: variable("PATH"),
                     home: variable("HOME").map(Path::new),
-                    protected: &protected,
+                    protected: &inside,
                     data: &self.data,
                     led_to: &|path| self.led_to(path),
                 },
@@ -321,7 +326,7 @@ fn relayed(spec: &ProgramSpec) -> bool {
 }
 
 fn begin_relay(spec: &ProgramSpec, made: &Made) -> std::io::Result<Option<Relay>> {
-    relayed(spec).then(|| Relay::listen(&made.relay, relay::is_public)).transpose()
+    relayed(spec).then(|| Relay::listen(&made.relay, Way::to_the_internet())).transpose()
 }
 
 /// In both spellings, since programs differ in which they read.

@@ -99,8 +99,7 @@ pub async fn up(
         Some(opened) => Some(watch_graph::first(&services.loader, opened, &data).await),
         None => None,
     };
-    ready_graph(&services).await?;
-    let _ = published.send(true);
+    ready_graph(&services, &published).await?;
     let watcher = watched.map(|watched| {
         tokio::spawn(watch_graph::watch(services.loader.clone(), watched, stopped.clone()))
     });
@@ -147,7 +146,7 @@ fn leave(data: &DataDir, services: &Services) {
 
 /// Publishes the default graph at the first start, if there is no graph. Agents of the
 /// configuration are held against the graph.
-async fn ready_graph(services: &Services) -> Result<()> {
+async fn ready_graph(services: &Services, published: &watch::Sender<bool>) -> Result<()> {
     if !skill_graph_loader::has_graph(&services.loader).await? {
         skill_graph_loader::publish_files(
             &services.loader,
@@ -158,6 +157,8 @@ async fn ready_graph(services: &Services) -> Result<()> {
         .await
         .map_err(|e| anyhow::anyhow!("cannot publish the default graph: {e}"))?;
     }
+    // Calls that need the graph wait for this.
+    let _ = published.send(true);
     warn_of_unready(services).await;
     Ok(())
 }

@@ -74,9 +74,9 @@ fn line(secret: &Protected) -> Result<Line<'_>> {
 }
 
 /// Refuses a bind that lies in a secret, is writable and holds one, or holds one that cannot be
-/// covered by its path.
+/// covered by its path. What was made for the run is its own.
 pub(super) fn check(bind: &Bind, opened: &Opened, lines: &[Line<'_>]) -> Result<()> {
-    for line in lines {
+    for line in lines.iter().filter(|_| !bind.of_run) {
         let inside = opened.above.contains(&line.secret.identity);
         let holds = opened.above.first().is_some_and(|own| line.above.contains(own));
         let coverable = line.secret.path.starts_with(&opened.path);

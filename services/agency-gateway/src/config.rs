@@ -7,6 +7,7 @@ use crate::program::{Program, check_paths};
 use crate::runner::{Runner, SignIn};
 use crate::runners::{self, Entry, REGISTRY};
 use crate::secrets::Secrets;
+use crate::tool_approvals::ToolApprovals;
 use contracts::AgentId;
 use platform::agents::{Agent, Agents, RunnerKind};
 use platform::config::{Report, Section};
@@ -88,6 +89,18 @@ impl Config {
         self.runners
             .values()
             .filter_map(|(agent, runner)| Some((agent.id.as_str(), runner.program()?)))
+    }
+    /// Agents whose program asks the owner through our MCP server.
+    pub fn asking(&self) -> Vec<&str> {
+        self.with_approvals(ToolApprovals::Ask)
+    }
+    /// Agents whose program may use every tool unasked.
+    pub fn trusted(&self) -> Vec<&str> {
+        self.with_approvals(ToolApprovals::Trust)
+    }
+    fn with_approvals(&self, how: ToolApprovals) -> Vec<&str> {
+        let fits = |program: &Program| program.tool_approvals == Some(how);
+        self.programs().filter(|(_, program)| fits(program)).map(|(id, _)| id).collect()
     }
     /// Agents whose program runs outside the sandbox.
     pub fn unconfined(&self) -> Vec<&str> {

@@ -34,6 +34,7 @@ pub mod runners;
 mod secrets;
 mod tasks;
 mod text;
+mod tool_approvals;
 
 pub use board::Board;
 pub use config::Config;

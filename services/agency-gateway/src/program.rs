@@ -2,6 +2,7 @@
 //! how long it may take.
 
 use crate::runner::Job;
+use crate::tool_approvals::{self, ToolApprovals};
 use platform::config::Section;
 use platform::ports::{Confinement, ProgramNetwork, Reach, RelayedSecret, Workspace, Worktree};
 
@@ -27,6 +28,8 @@ pub struct Program {
     /// `data_directory = "visible"`: the program may see the data directory with the tokens. Unless
     /// set it cannot.
     pub data_visible: bool,
+    /// `tool_approvals`; none for a runner that has no say in them.
+    pub tool_approvals: Option<ToolApprovals>,
     /// `sandbox`, `network`, `readable`, `writable`.
     pub reach: Reach,
     /// `workspace`: the owner's folder that it works in.
@@ -46,6 +49,7 @@ impl Default for Program {
             env: Vec::new(),
             secrets: Vec::new(),
             data_visible: false,
+            tool_approvals: None,
             reach: Reach::default(),
             workspace: None,
             has_worktrees: false,
@@ -69,6 +73,7 @@ impl Program {
         let workspace = section.text("workspace");
         check_paths(section, "workspace", workspace.as_slice());
         let has_worktrees = has_worktrees(section);
+        let tool_approvals = tool_approvals::read(section, reach.confinement);
         let timeout_s = section.whole("timeout_s", 1, 86_400).unwrap_or(TIMEOUT_S);
         let output = section.whole("output_bytes_max", 1, OUTPUT_BYTES_CEILING);
         Self {
@@ -76,6 +81,7 @@ impl Program {
             env,
             secrets: Vec::new(),
             data_visible,
+            tool_approvals,
             reach,
             workspace,
             has_worktrees,

@@ -10,6 +10,7 @@ mod tools;
 mod values;
 
 use self::rpc::{INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR, RpcError};
+use self::values::member;
 use crate::Deps;
 use axum::body::Body;
 use axum::extract::State;
@@ -38,7 +39,8 @@ pub async fn serve(
         let error = RpcError::new(PARSE_ERROR, "The body is not JSON.");
         return (StatusCode::BAD_REQUEST, Json(failure(&Value::Null, &error))).into_response();
     };
-    let Some(method) = message["method"].as_str().filter(|_| message["jsonrpc"] == "2.0") else {
+    let is_rpc = *member(&message, "jsonrpc") == "2.0";
+    let Some(method) = member(&message, "method").as_str().filter(|_| is_rpc) else {
         if message.get("result").or_else(|| message.get("error")).is_some() {
             return StatusCode::ACCEPTED.into_response();
         }
@@ -48,9 +50,9 @@ pub async fn serve(
     let Some(id) = message.get("id").filter(|id| id.is_string() || id.is_number()) else {
         return StatusCode::ACCEPTED.into_response();
     };
-    let (id, params) = (id.clone(), message["params"].clone());
+    let (id, params) = (id.clone(), member(&message, "params").clone());
     let is_patient = method == "tools/call" && tools::waits(&params);
-    let token = params["_meta"]["progressToken"].clone();
+    let token = member(member(&params, "_meta"), "progressToken").clone();
     let work = answer(deps.clone(), who, method.to_owned(), id, params).boxed();
     if is_patient && accepts_events(&headers) {
         return streamed(&deps, token, work);

@@ -1,5 +1,6 @@
 //! Outbound HTTP with reqwest: no redirects, no proxy for loopback, bounded responses.
 
+use crate::names::Names;
 use async_trait::async_trait;
 use bytes::BytesMut;
 use futures_util::StreamExt;
@@ -8,6 +9,7 @@ use platform::ports::outbound::ANSWER_BYTES_MAX;
 use platform::ports::{
     Outbound, OutboundRequest, OutboundResponse, PortError, PortErrorKind, PortResult,
 };
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Outbound requests.
@@ -20,6 +22,7 @@ pub struct ReqwestOutbound {
 /// A client with our defaults.
 fn builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
+        .dns_resolver(Arc::new(Names::of_client()))
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(Duration::from_secs(10))
         .pool_idle_timeout(Duration::from_mins(1))

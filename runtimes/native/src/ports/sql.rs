@@ -4,9 +4,14 @@ use async_trait::async_trait;
 use platform::ports::{PortError, PortErrorKind, PortResult, Row, Sql, Statement};
 use platform::sqlite::{port_error, run, run_batch};
 use rusqlite::Connection;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Maximum waiting statements; beyond that callers are refused.
+const QUEUE_MAX: usize = 4096;
 
 /// Migrations in order; each number is the schema version afterwards.
 const MIGRATIONS: &[(u32, &str)] = &[
@@ -20,9 +25,12 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (8, include_str!("../../../../migrations/0008_cost_ticks.sql")),
 ];
 
-/// SQLite in a file.
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// SQLite in a file, in a thread of its own: what fills the runtime's pool of threads holds up no
+/// halt.
 pub struct SqliteSql {
-    connection: Arc<Mutex<Connection>>,
+    jobs: SyncSender<Job>,
 }
 
 /// Opens a database file with our pragmas.
@@ -48,18 +56,38 @@ impl SqliteSql {
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let mut connection = open(path)?;
         migrate(&mut connection)?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)) })
+        let (jobs, queue) = sync_channel(QUEUE_MAX);
+        std::thread::Builder::new()
+            .name("database".to_owned())
+            .spawn(move || keep_working(connection, &queue))?;
+        Ok(Self { jobs })
     }
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> PortResult<T> + Send + 'static,
     ) -> PortResult<T> {
-        let connection = self.connection.clone();
-        tokio::task::spawn_blocking(move || {
-            work(&mut connection.lock().unwrap_or_else(PoisonError::into_inner))
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            let _ = answer.send(work(connection));
+        });
+        let full = |_| PortError::clean(PortErrorKind::Unavailable, "the database's queue is full");
+        self.jobs.try_send(job).map_err(full)?;
+        answered.await.unwrap_or_else(|_| {
+            Err(PortError::unknown(PortErrorKind::Unavailable, "the statement ended in a panic"))
         })
-        .await
-        .unwrap_or_else(|e| Err(PortError::unknown(PortErrorKind::Unavailable, e.to_string())))
+    }
+}
+
+/// Works until the last sender is gone. A panic ends one job, and its caller learns that the effect
+/// is unknown.
+fn keep_working(mut connection: Connection, queue: &Receiver<Job>) {
+    while let Ok(job) = queue.recv() {
+        if catch_unwind(AssertUnwindSafe(|| job(&mut connection))).is_err() {
+            tracing::error!("a statement panicked and is rolled back");
+            if !connection.is_autocommit() {
+                let _ = connection.execute_batch("ROLLBACK");
+            }
+        }
     }
 }
 
@@ -93,4 +121,52 @@ impl Sql for SqliteSql {
 /// SQLite's error as a port error.
 pub fn as_port_error(error: &rusqlite::Error) -> PortError {
     port_error(error)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+    use super::*;
+
+    fn opened() -> (tempfile::TempDir, SqliteSql) {
+        let place = tempfile::tempdir().unwrap();
+        let sql = SqliteSql::open(&place.path().join("quintet.db")).unwrap();
+        (place, sql)
+    }
+
+    #[test]
+    fn database_answers_while_the_pool_of_the_runtime_is_full() {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .max_blocking_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let (_place, sql) = opened();
+            tokio::task::spawn_blocking(|| {
+                loop {
+                    std::thread::park();
+                }
+            });
+            let asked = sql.query(Statement::new("SELECT 1 AS one"));
+            let rows = tokio::time::timeout(Duration::from_secs(5), asked).await.unwrap();
+            assert_eq!(rows.unwrap().len(), 1);
+        });
+        runtime.shutdown_background();
+    }
+
+    #[tokio::test]
+    async fn database_goes_on_after_a_panic() {
+        let (_place, sql) = opened();
+        let lost = sql
+            .blocking(|connection| -> PortResult<()> {
+                connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+                panic!("ordered by the test");
+            })
+            .await;
+        assert_eq!(lost.unwrap_err().effect, contracts::Effect::Unknown);
+        sql.query(Statement::new("SELECT 1 AS one")).await.unwrap();
+        sql.batch(vec![Statement::new("SELECT 1 AS one")]).await.unwrap();
+    }
 }

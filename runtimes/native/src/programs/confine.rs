@@ -92,8 +92,9 @@ pub(super) fn plan(spec: &ProgramSpec, place: &Location<'_>) -> Plan {
     let state = spec.reach.state.iter().map(|path| named(path, Access::Writable));
     binds.extend(state.map(|bind| Bind { required: false, ..bind }));
     let sockets = place.relay.into_iter().chain(place.secrets);
-    binds.extend(sockets.map(|path| Bind { required: true, ..Bind::read_only(path) }));
-    binds.push(Bind { identity: Some(place.identity), ..Bind::writable(place.folder) });
+    binds.extend(sockets.map(|path| Bind::read_only(path).of_run()));
+    let own = Bind { identity: Some(place.identity), ..Bind::writable(place.folder) };
+    binds.push(own.of_run());
     let mut protected: Vec<_> = place.protected.to_vec();
     if spec.data_visible {
         protected.retain(|secret| secret.path != place.data);

@@ -7,8 +7,12 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 static COUNTER: AtomicU64 = AtomicU64::new(1);
+/// Removals at once. An agent may leave millions of files, and the threads of the runtime's pool
+/// are few.
+static REMOVALS: Semaphore = Semaphore::const_new(2);
 /// Begins the names of folders that outlast a run.
 const KEPT: &str = "kept-";
 /// A kept folder that no run has used for this long is removed at the next start.
@@ -77,6 +81,7 @@ impl Made {
 
     /// Removes what ends with the run. What the run has changed in a git repository.
     pub(super) async fn remove(mut self) -> Option<Changes> {
+        let _turn = REMOVALS.acquire().await;
         let removed = tokio::task::spawn_blocking(move || {
             let changes = self.place.take().and_then(|place| place.end(&self.root));
             let removed = if self.kept { Ok(()) } else { self.root.remove(&self.name) };

@@ -2,15 +2,17 @@
 //! sandbox has.
 //!
 //! It takes `CONNECT host:port` and requests for `http://` addresses, looks the name up itself, and
-//! connects to public addresses alone: no loopback, no private network, no cloud metadata. The
-//! address that was checked is the address that is connected to, so that a name which changes in
+//! connects to public addresses alone: no loopback, no private network, no cloud metadata, nothing of
+//! this machine and its networks. The address that was checked is the address that is connected to, so that a name which changes in
 //! between gains nothing.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use super::super::names::Names;
+use super::addresses::is_on_the_internet;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
-use tokio::net::{TcpStream, UnixListener, UnixStream, lookup_host};
+use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
@@ -21,6 +23,21 @@ const CONNECTIONS_MAX: usize = 128;
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
 const CONNECT_LIMIT: Duration = Duration::from_secs(15);
 
+/// How a relay reaches the servers that a program asks for.
+#[derive(Clone)]
+pub(super) struct Way {
+    pub(super) names: Names,
+    /// The addresses it may connect to.
+    pub(super) may: fn(IpAddr) -> bool,
+}
+
+impl Way {
+    /// That of one run with `network = "internet"`.
+    pub(super) fn to_the_internet() -> Self {
+        Self { names: Names::of_run(), may: is_on_the_internet }
+    }
+}
+
 /// A relay of one run; it ends when dropped.
 pub(super) struct Relay {
     path: PathBuf,
@@ -29,9 +46,9 @@ pub(super) struct Relay {
 
 impl Relay {
     /// Listens at this path.
-    pub(super) fn listen(path: &Path, may: fn(IpAddr) -> bool) -> std::io::Result<Self> {
+    pub(super) fn listen(path: &Path, way: Way) -> std::io::Result<Self> {
         let listener = UnixListener::bind(path)?;
-        Ok(Self { path: path.to_path_buf(), serving: tokio::spawn(serve(listener, may)) })
+        Ok(Self { path: path.to_path_buf(), serving: tokio::spawn(serve(listener, way)) })
     }
 }
 
@@ -42,7 +59,7 @@ impl Drop for Relay {
     }
 }
 
-async fn serve(listener: UnixListener, may: fn(IpAddr) -> bool) {
+async fn serve(listener: UnixListener, way: Way) {
     let mut connections = JoinSet::new();
     loop {
         while connections.len() >= CONNECTIONS_MAX || connections.try_join_next().is_some() {
@@ -52,7 +69,7 @@ async fn serve(listener: UnixListener, may: fn(IpAddr) -> bool) {
         }
         match listener.accept().await {
             Ok((stream, _)) => {
-                connections.spawn(connection(stream, may));
+                connections.spawn(connection(stream, way.clone()));
             }
             // Out of descriptors: some come back.
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -60,9 +77,9 @@ async fn serve(listener: UnixListener, may: fn(IpAddr) -> bool) {
     }
 }
 
-async fn connection(mut program: UnixStream, may: fn(IpAddr) -> bool) {
+async fn connection(mut program: UnixStream, way: Way) {
     let answer = match timeout(HEAD_LIMIT, head(&mut program)).await {
-        Ok(Some(head)) => relay(&mut program, &head, may).await,
+        Ok(Some(head)) => relay(&mut program, &head, &way).await,
         _ => Err((400, "The request's head is missing, too long or too slow.")),
     };
     if let Err((status, why)) = answer {
@@ -98,13 +115,9 @@ async fn head(program: &mut UnixStream) -> Option<Head> {
 
 type Refusal = (u16, &'static str);
 
-async fn relay(
-    program: &mut UnixStream,
-    head: &Head,
-    may: fn(IpAddr) -> bool,
-) -> Result<(), Refusal> {
+async fn relay(program: &mut UnixStream, head: &Head, way: &Way) -> Result<(), Refusal> {
     let request = Request::of(&head.text).ok_or((400, "Only CONNECT and http:// are relayed."))?;
-    let mut server = timeout(CONNECT_LIMIT, connect(&request.authority, may))
+    let mut server = timeout(CONNECT_LIMIT, connect(&request.authority, way))
         .await
         .map_err(|_| (504, "The server did not answer."))??;
     let first = match &request.forwarded {
@@ -123,12 +136,18 @@ async fn relay(
     Ok(())
 }
 
-async fn connect(authority: &str, may: fn(IpAddr) -> bool) -> Result<TcpStream, Refusal> {
-    let found: Vec<SocketAddr> =
-        lookup_host(authority).await.map_err(|_| (502, "The name was not found."))?.collect();
-    let public: Vec<SocketAddr> = found.into_iter().filter(|address| may(address.ip())).collect();
+async fn connect(authority: &str, way: &Way) -> Result<TcpStream, Refusal> {
+    let not_found = (502, "The name was not found.");
+    let (host, port) = authority.rsplit_once(':').ok_or(not_found)?;
+    let port = port.parse().map_err(|_| not_found)?;
+    let found = way.names.look_up(host, port).await.map_err(|_| not_found)?;
+    let may = |address: &SocketAddr| (way.may)(address.ip());
+    let public: Vec<SocketAddr> = found.into_iter().filter(may).collect();
     if public.is_empty() {
-        return Err((403, "This agent reaches public addresses only (network = \"internet\")."));
+        return Err((
+            403,
+            "This agent reaches public addresses of other networks only (network = \"internet\").",
+        ));
     }
     TcpStream::connect(public.as_slice()).await.map_err(|_| (502, "The server is not reachable."))
 }
@@ -179,76 +198,10 @@ fn with_port(authority: &str) -> Option<String> {
     sound.then(|| authority.to_owned())
 }
 
-/// Whether an address belongs to the public internet.
-pub(super) fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => is_public_v4(address),
-        IpAddr::V6(address) => is_public_v6(address),
-    }
-}
-
-/// By the IANA registry of special-purpose IPv4 addresses.
-fn is_public_v4(address: Ipv4Addr) -> bool {
-    let [a, b, c, _] = address.octets();
-    let special = address.is_private()
-        || address.is_loopback()
-        || address.is_link_local()
-        || address.is_multicast()
-        || address.is_documentation()
-        || a == 0
-        || a >= 240
-        || (a == 100 && (64..128).contains(&b))
-        || (a == 192 && b == 0 && c == 0)
-        || (a == 198 && (b == 18 || b == 19));
-    !special
-}
-
-/// Global unicast alone, and none of the ranges that carry an IPv4 address inside.
-fn is_public_v6(address: Ipv6Addr) -> bool {
-    let [a, b, ..] = address.segments();
-    let global = a & 0xe000 == 0x2000;
-    let tunnel = a == 0x2002 || (a == 0x2001 && b < 0x0200);
-    global && !tunnel && !(a == 0x2001 && b == 0x0db8) && a != 0x3fff
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-
-    #[test]
-    fn relay_reaches_public_addresses_only() {
-        for public in ["1.1.1.1", "93.184.216.34", "2606:4700::1111", "100.128.0.1"] {
-            assert!(is_public(public.parse().unwrap()), "{public}");
-        }
-        for other in [
-            "127.0.0.1",
-            "127.9.9.9",
-            "10.0.0.1",
-            "172.16.0.1",
-            "192.168.1.1",
-            "169.254.169.254",
-            "100.64.0.1",
-            "0.0.0.0",
-            "0.1.2.3",
-            "224.0.0.1",
-            "255.255.255.255",
-            "198.18.0.1",
-            "192.0.0.8",
-            "::1",
-            "::",
-            "fe80::1",
-            "fd00::1",
-            "::ffff:127.0.0.1",
-            "64:ff9b::7f00:1",
-            "2002:7f00:1::",
-            "2001::1",
-            "2001:db8::1",
-            "ff02::1",
-        ] {
-            assert!(!is_public(other.parse().unwrap()), "{other}");
-        }
-    }
 
     #[test]
     fn relay_request_is_connect_or_http() {
@@ -274,8 +227,12 @@ mod tests {
     }
 
     async fn asked(may: fn(IpAddr) -> bool, request: &str) -> String {
+        asked_by(Way { names: Names::of_run(), may }, request).await
+    }
+
+    async fn asked_by(way: Way, request: &str) -> String {
         let place = tempfile::tempdir().unwrap();
-        let relay = Relay::listen(&place.path().join("s"), may).unwrap();
+        let relay = Relay::listen(&place.path().join("s"), way).unwrap();
         let mut stream = UnixStream::connect(&relay.path).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut said = String::new();
@@ -288,7 +245,7 @@ mod tests {
         let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = server.local_addr().unwrap().port();
         let request = format!("GET http://localhost:{port}/x HTTP/1.1\r\nhost: h\r\n\r\n");
-        assert!(asked(is_public, &request).await.starts_with("HTTP/1.1 403"));
+        assert!(asked(is_on_the_internet, &request).await.starts_with("HTTP/1.1 403"));
         let answering = tokio::spawn(async move {
             let (mut stream, _) = server.accept().await.unwrap();
             let mut head = [0_u8; 1024];
@@ -298,5 +255,39 @@ mod tests {
         });
         assert!(asked(|_| true, &request).await.ends_with("here"));
         assert!(answering.await.unwrap().starts_with("GET /x HTTP/1.1\r\nhost: h\r\n"));
+    }
+
+    /// The pool that SQLite once shared with the look-ups had eight threads. Here it has one.
+    #[test]
+    fn agent_whose_names_never_resolve_holds_up_nobody() {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .max_blocking_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let never = |_: &str, _: u16| loop {
+            std::thread::park();
+        };
+        runtime.block_on(async {
+            let place = tempfile::tempdir().unwrap();
+            let way = Way { names: Names::with(never, 4), may: is_on_the_internet };
+            let relay = Relay::listen(&place.path().join("s"), way).unwrap();
+            let mut held = Vec::new();
+            for number in 0..140 {
+                let mut stream = UnixStream::connect(&relay.path).await.unwrap();
+                let request = format!("CONNECT a{number}.slow.example:443 HTTP/1.1\r\n\r\n");
+                stream.write_all(request.as_bytes()).await.unwrap();
+                held.push(stream);
+            }
+            let soon = Duration::from_secs(5);
+            let others = timeout(soon, tokio::task::spawn_blocking(|| "here")).await;
+            assert_eq!(others.unwrap().unwrap(), "here");
+            // Another agent's names are found meanwhile.
+            let request = "CONNECT localhost:9 HTTP/1.1\r\n\r\n";
+            let answer = timeout(soon, asked(is_on_the_internet, request)).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+        });
+        runtime.shutdown_background();
     }
 }

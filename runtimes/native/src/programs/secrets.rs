@@ -4,6 +4,7 @@
 //! for its run. A request with that token goes on to the key's one host with the key in place of
 //! the token; every other request is refused. The relay ends with the run, and the tokens with it.
 
+use super::super::names::Names;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION};
 use http::{Method, Request, Response, StatusCode, Uri};
@@ -341,6 +342,7 @@ fn client_for(url: &Url) -> Option<&'static reqwest::Client> {
     static FAR: OnceLock<Option<reqwest::Client>> = OnceLock::new();
     let builder = || {
         reqwest::Client::builder()
+            .dns_resolver(Arc::new(Names::of_client()))
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_LIMIT)
     };

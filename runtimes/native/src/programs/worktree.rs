@@ -139,8 +139,8 @@ impl Tree {
         let own = |name: &str| read_only(self.git_dir.join(name));
         let shared = |name: &str| self.common.join(name);
         vec![
-            Bind::writable(&self.path),
-            read_only(self.path.join(".git")),
+            Bind::writable(&self.path).of_run(),
+            read_only(self.path.join(".git")).of_run(),
             read_only(self.common.clone()),
             Bind::writable(&self.git_dir),
             own("commondir"),

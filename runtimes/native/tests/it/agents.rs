@@ -100,6 +100,22 @@ echo done
 "#;
 
 #[test]
+fn agent_gets_no_descriptor_that_the_server_inherited() {
+    for sandbox in ["strict", "off"] {
+        let home = with_agent(
+            "cat >/dev/null; cat <&8; cat /proc/self/fd/9/quintet.toml; echo tried",
+            &format!("sandbox = \"{sandbox}\"\n"),
+        );
+        std::fs::write(home.path("key"), "a-private-key").unwrap();
+        let shell = ["/bin/sh", "-c"];
+        let _server = home.up_within(&shell, "exec 9<. 8<key; exec \"$0\" \"$@\"");
+        let done = home.run(&["send", "telegram", WORK]);
+        assert!(done.out.contains("tried"), "{done:?}");
+        assert!(!done.out.contains("a-private-key") && !done.out.contains("runner"), "{done:?}");
+    }
+}
+
+#[test]
 fn agent_finds_no_tokens_unless_the_data_directory_is_visible() {
     let home = with_agent(READS_TOKENS, "");
     let server = home.up();

@@ -117,6 +117,14 @@ impl Home {
     pub fn up(&self) -> Server {
         self.spawn().ready(self)
     }
+    /// Starts the server at this address again, and waits until it answers.
+    pub fn up_at(&self, address: &str) -> Server {
+        let mut command = self.command(&["up", "--listen", address]);
+        if self.config().exists() {
+            command.arg("--config").arg(self.config());
+        }
+        self.logged(command).ready(self)
+    }
     /// Starts the server with extra arguments and waits until it answers.
     pub fn up_with(&self, more: &[&str]) -> Server {
         self.spawn_with(more).ready(self)

@@ -23,6 +23,8 @@ mod graphs;
 mod hardening;
 mod http;
 mod levers;
+mod mcp;
+mod own_network;
 mod recorder;
 mod requests;
 mod runs;

@@ -142,6 +142,45 @@ async fn agents_do_not_see_each_others_work_folders() {
     first.stop().await.unwrap();
 }
 
+/// With the folder above all work folders in the configuration.
+#[tokio::test]
+async fn folder_above_the_work_folders_shows_no_other_run() {
+    let home = Home::new();
+    let mut first = home
+        .programs
+        .start(script("echo secret-of-A > a.txt; echo up; exec sleep 1000"))
+        .await
+        .unwrap();
+    first.next().await;
+    let cache = home.text(".cache");
+    let text = format!(
+        "cat {cache}/quintet-work/*/a.txt; ls {cache}/quintet-work | grep -c relay
+         echo mine > own.txt && cat own.txt; echo bad > {cache}/quintet-work/x; echo tried"
+    );
+    let reads = ProgramSpec {
+        reach: Reach { readable: vec![cache.clone()], ..Reach::default() },
+        ..script(&text)
+    };
+    let said = home.run(reads).await;
+    assert!(!said.contains("secret-of-A"), "{said}");
+    assert!(said.contains("\n1\nmine\n") && said.contains("Read-only"), "{said}");
+    assert!(said.ends_with("tried\n"), "{said}");
+    for (path, writes) in
+        [(".cache", true), (".cache/quintet-work", true), (".cache/quintet-work", false)]
+    {
+        let named = vec![home.text(path)];
+        let reach = if writes {
+            Reach { writable: named, ..Reach::default() }
+        } else {
+            Reach { readable: named, ..Reach::default() }
+        };
+        let error =
+            home.programs.start(ProgramSpec { reach, ..script("true") }).await.err().unwrap();
+        assert!(error.detail.contains("which an agent must not reach"), "{}", error.detail);
+    }
+    first.stop().await.unwrap();
+}
+
 #[tokio::test]
 async fn agent_has_no_terminal() {
     let home = Home::new();
@@ -218,7 +257,8 @@ async fn path_that_holds_a_secret_is_refused_or_covered() {
         reach: Reach { readable: vec![home.text(".config")], ..Reach::default() },
         ..script(&text)
     };
-    assert_eq!(home.run(given).await, "quintet\ntried\n");
+    let said = home.run(given).await;
+    assert!(said.ends_with("\nquintet\ntried\n") && !said.contains(TOKEN), "{said}");
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@
 #[path = "../../src"]
 #[allow(dead_code, reason = "what only the binary uses")]
 mod native {
+    pub mod names;
     pub mod programs;
     pub mod supervise;
 }

@@ -313,6 +313,28 @@ async fn program_inherits_no_descriptor_of_the_server() {
     assert!(ours >= 3, "{own:?}");
 }
 
+/// Descriptors without the flag that closes them, as a shell leaves them in the programs it starts.
+#[tokio::test]
+async fn program_inherits_nothing_that_a_shell_left_open() {
+    let bed = bed();
+    let data = bed.work.path().join("data");
+    let folder = std::fs::File::open(&data).unwrap();
+    let token = std::fs::File::open(data.join("tokens/operator")).unwrap();
+    for left in [&folder, &token] {
+        nix::fcntl::fcntl(left, nix::fcntl::F_SETFD(nix::fcntl::FdFlag::empty())).unwrap();
+    }
+    for confinement in BOTH {
+        let text = format!(
+            "for fd in /proc/self/fd/*; do readlink $fd; cat $fd/tokens/operator; done; cat <&{}; echo tried",
+            std::os::fd::AsRawFd::as_raw_fd(&token)
+        );
+        let (lines, _) = bed.run(ProgramSpec { reach: reach(confinement), ..script(&text) }).await;
+        let said = lines.join("\n");
+        assert!(!said.contains("the-token") && !said.contains("/data"), "{said}");
+        assert!(said.ends_with("tried"), "{said}");
+    }
+}
+
 #[tokio::test]
 async fn programs_run_in_parallel_without_interference() {
     let bed = bed();
