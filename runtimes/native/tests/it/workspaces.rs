@@ -178,17 +178,18 @@ try git update-ref refs/heads/main HEAD~0 --create-reflog
 try git branch other
 try sh -c "echo x > $common/HEAD"
 try sh -c "echo x > $common/objects/info/alternates"
-try sh -c "echo x > $common/../main.txt"
+echo x > $common/../main.txt
 echo tried
 "#;
 
 #[test]
 fn agent_in_a_worktree_changes_no_hook_no_configuration_and_no_other_branch() {
     let home = Home::new();
-    repository(&home);
+    let app = repository(&home);
     configure(&home, ATTACKS, "workspace = \"~/src/app\"\nisolation = \"worktree\"");
     let _server = home.up();
     assert_eq!(ask(&home, "telegram", "@codegen attack"), "tried");
+    assert_eq!(git(&home, &app, &["status", "--porcelain"]), "", "the owner's tree is untouched");
 }
 
 /// What counting the changes would run, if git read the agent's own attributes and repositories.
@@ -220,4 +221,43 @@ fn counting_the_changes_runs_no_program_that_the_agent_names() {
         );
         assert!(!trap.exists(), "{isolation}: a program was run");
     }
+}
+
+#[test]
+fn work_is_listed_shown_kept_and_discarded() {
+    let home = Home::new();
+    let app = repository(&home);
+    configure(&home, WORKS, "workspace = \"~/src/app\"\nisolation = \"worktree\"");
+    let server = home.up();
+    let said = ask(&home, "telegram", "@codegen alpha");
+    ask(&home, "slack", "@codegen beta");
+    drop(server);
+    let id = said.split("work diff ").nth(1).unwrap().split(' ').next().unwrap();
+    let list = home.run(&["work"]);
+    assert_eq!((list.code, list.out.lines().count()), (0, 3), "{list:?}");
+    assert!(list.out.contains(&format!("quintet/{id}")), "{list:?}");
+    let show = home.run(&["work", "show", id]);
+    assert!(show.out.contains("loose.txt") && show.out.contains("main.txt"), "{show:?}");
+    let diff = home.run(&["work", "diff", id]);
+    assert!(diff.out.contains("+alpha") && diff.out.contains("+later"), "{diff:?}");
+    assert_eq!(home.run(&["work", "show", "../etc"]).code, 1);
+
+    let branch = format!("quintet/{id}");
+    let kept = home.run(&["work", "keep", id]);
+    assert!(kept.code == 0 && kept.out.contains(&format!("merge {branch}")), "{kept:?}");
+    git(&home, &app, &["merge", "--quiet", &branch]);
+    assert_eq!(std::fs::read_to_string(app.join("loose.txt")).unwrap(), "later\n");
+    assert_eq!(home.run(&["work", "show", id]).code, 1, "its worktree is gone");
+
+    let list: serde_json::Value =
+        serde_json::from_str(&home.run(&["work", "list", "--json"]).out).unwrap();
+    let other = list["worktrees"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(list["worktrees"].as_array().unwrap().len(), 1);
+    let asked = home.run(&["work", "discard", &other]);
+    assert_eq!(asked.code, 2, "{asked:?}");
+    let gone = home.run(&["work", "discard", &other, "--yes"]);
+    assert_eq!(gone.code, 0, "{gone:?}");
+    let branches = git(&home, &app, &["branch", "--list", "--format=%(refname:short)"]);
+    assert_eq!(branches, format!("main\n{branch}"));
+    assert_eq!(git(&home, &app, &["worktree", "list"]).lines().count(), 1);
 }
