@@ -59,7 +59,7 @@ pub struct Worktree {
     pub conversation: String,
 }
 
-/// What a run has changed in a git repository.
+/// The changes of a run in a git repository.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     pub files: usize,
@@ -151,7 +151,7 @@ pub trait Running: Send {
     /// Stops it with everything it started, first with SIGTERM, then with SIGKILL; returns when all
     /// of them have ended.
     async fn stop(&mut self) -> PortResult<()>;
-    /// What it has changed in the git repository that it worked in. To be asked after its end.
+    /// Its changes in the git repository that it worked in. To be asked after its end.
     async fn changes(&mut self) -> Option<Changes> {
         None
     }

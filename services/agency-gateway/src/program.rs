@@ -1,7 +1,6 @@
 //! The keys of `[agents.<id>]` about the program that a run starts: what it is, what it may see,
 //! how long it may take.
 
-use crate::runner::Job;
 use crate::tool_approvals::{self, ToolApprovals};
 use platform::config::Section;
 use platform::ports::{Confinement, ProgramNetwork, Reach, RelayedSecret, Workspace, Worktree};
@@ -89,14 +88,12 @@ impl Program {
             output_bytes_max: bytes(output.unwrap_or(OUTPUT_BYTES_MAX)),
         }
     }
-    /// The workspace of this job.
-    pub(crate) fn workspace(&self, job: &Job) -> Option<Workspace> {
+    /// The workspace of this agent for a conversation, or for the task of a message without one.
+    pub(crate) fn workspace(&self, agent: &str, conversation: &str) -> Option<Workspace> {
         let folder = self.workspace.clone()?;
-        let conversation = job.context.conversation.as_ref().map(ToString::to_string);
-        let worktree = self.has_worktrees.then(|| Worktree {
-            agent: job.agent.to_string(),
-            conversation: conversation.unwrap_or_else(|| job.task.to_string()),
-        });
+        let worktree = self
+            .has_worktrees
+            .then(|| Worktree { agent: agent.to_owned(), conversation: conversation.to_owned() });
         Some(Workspace { folder, worktree })
     }
 }

@@ -73,7 +73,7 @@ pub(crate) struct ProgramRun {
     end: Option<Finish>,
     /// The cost that was reported last.
     ticked: Option<Micros>,
-    /// What it has changed in a repository.
+    /// Its changes in a repository.
     changed: Option<Changes>,
 }
 

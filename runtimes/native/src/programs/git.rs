@@ -298,7 +298,5 @@ fn lines(path: &Path) -> Option<u64> {
     if bytes.contains(&0) {
         return Some(0);
     }
-    let ends = bytes.iter().filter(|byte| **byte == b'\n').count();
-    let open = usize::from(bytes.last().is_some_and(|byte| *byte != b'\n'));
-    u64::try_from(ends + open).ok()
+    u64::try_from(String::from_utf8_lossy(&bytes).lines().count()).ok()
 }

@@ -79,7 +79,11 @@ impl Made {
         Ok(Self { root: root.share()?, path, relay, secrets, name, identity, kept, place })
     }
 
-    /// Removes what ends with the run. What the run has changed in a git repository.
+    /// The folder that the program starts in.
+    pub(super) fn directory(&self) -> &Path {
+        self.place.as_ref().map_or(&self.path, |place| &place.directory)
+    }
+    /// Removes everything that ends with the run. Its changes in a git repository.
     pub(super) async fn remove(mut self) -> Option<Changes> {
         let _turn = REMOVALS.acquire().await;
         let removed = tokio::task::spawn_blocking(move || {

@@ -1,7 +1,6 @@
 //! Where a run works: a folder of its own, a workspace of the owner, or a git worktree of it.
 
 use super::git::{Changed, Comparison, Repository};
-use super::made::Made;
 use super::worktree::Tree;
 use platform::ports::{Changes, ProgramSpec};
 use sandbox::{Bind, folder::WorkRoot};
@@ -24,7 +23,7 @@ pub(super) struct Place {
     count: Option<Count>,
 }
 
-/// What is needed to count the changes of a run.
+/// Everything needed to count the changes of a run.
 struct Count {
     comparison: Comparison,
     branch: Option<String>,
@@ -80,7 +79,7 @@ impl Place {
         let variables = locks.map(|(name, value)| (name.into(), value.into())).to_vec();
         Self { directory: folder.to_path_buf(), binds, variables, count }
     }
-    /// What the run has changed; everything in its way is removed.
+    /// The changes of the run; removes the folder for counting them.
     pub(super) fn end(self, root: &WorkRoot) -> Option<Changes> {
         let count = self.count?;
         let changes = count.changes();
@@ -149,11 +148,4 @@ fn settings(settings: &[(&str, String)]) -> Vec<(OsString, OsString)> {
         ]
     });
     std::iter::once(count).chain(each).map(|(k, v)| (k.into(), v.into())).collect()
-}
-
-impl Made {
-    /// The folder that the program starts in.
-    pub(super) fn directory(&self) -> &Path {
-        self.place.as_ref().map_or(&self.path, |place| &place.directory)
-    }
 }

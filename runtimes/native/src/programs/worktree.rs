@@ -53,7 +53,7 @@ impl Tree {
         // Git has no lock of its own for two of them at once.
         let _one = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
         let id = id_of(found, name);
-        if let Some(tree) = Self::named(root, &id).filter(|tree| tree.is_whole()) {
+        if let Some(tree) = Self::named(root, &id).filter(Self::is_whole) {
             return Ok(tree);
         }
         let path = root.path().join(format!("{TREE}{id}"));
@@ -133,8 +133,8 @@ impl Tree {
         all.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(all)
     }
-    /// What a program in it reaches of the repository: everything to read; to write its own part
-    /// without the files that lead elsewhere, new objects, and the branches of agents.
+    /// The reach of a program in the repository: everything to read; to write, its own part without
+    /// the files that lead elsewhere, new objects, and the branches of agents.
     pub fn binds(&self) -> Vec<Bind> {
         let own = |name: &str| read_only(self.git_dir.join(name));
         let shared = |name: &str| self.common.join(name);

@@ -192,7 +192,7 @@ fn agent_in_a_worktree_changes_no_hook_no_configuration_and_no_other_branch() {
     assert_eq!(git(&home, &app, &["status", "--porcelain"]), "", "the owner's tree is untouched");
 }
 
-/// What counting the changes would run, if git read the agent's own attributes and repositories.
+/// Programs that git would run if it read the agent's own attributes and repositories.
 const TRAPS: &str = r#"
 cat >/dev/null
 echo '*.txt filter=trap diff=trap' > .gitattributes
