@@ -16,6 +16,7 @@ mod send;
 mod setup;
 mod suggest;
 mod token;
+mod work;
 
 use crate::cli::{Cli, Command};
 use crate::client::Client;
@@ -83,6 +84,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         }
         Command::Mcp => mcp::mcp(Client::of(Scope::Agent, server, &data()?)?).await,
         Command::Answer { id, words } => decide::answer(&client()?, &id, &words, json).await,
+        Command::Work { command } => work::work(command, json),
         Command::Open => open::open(&client()?, json).await,
         Command::Parts { config } => parts::print(&config),
         Command::Setup { channel, endpoint, url, config } => {

@@ -4,22 +4,25 @@
 
 mod addresses;
 mod confine;
+pub mod git;
 mod lines;
 mod lookup;
 mod made;
-mod named;
+pub mod named;
+mod place;
 mod places;
 mod relay;
 mod secrets;
 mod session;
+pub mod worktree;
 
 use super::supervise::orders::Orders;
 use async_trait::async_trait;
 use made::Made;
 use named::Named;
 use platform::ports::{
-    Confinement, PortError, PortErrorKind, PortResult, ProgramEvent, ProgramNetwork, ProgramSpec,
-    Programs, Running,
+    Changes, Confinement, PortError, PortErrorKind, PortResult, ProgramEvent, ProgramNetwork,
+    ProgramSpec, Programs, Running,
 };
 use relay::{Relay, Way};
 use sandbox::{Protected, folder::WorkRoot};
@@ -130,6 +133,31 @@ impl NativePrograms {
         root.sweep(|name| was_left(name) || made::is_out_of_use(&path, name))?;
         Ok(self.root.get_or_init(|| root))
     }
+    /// The place of a run.
+    async fn make(&self, spec: &ProgramSpec) -> PortResult<Made> {
+        let failed = |error: std::io::Error| {
+            PortError::clean(PortErrorKind::Unavailable, format!("no work directory: {error}"))
+        };
+        let workspace = spec.workspace.as_ref().map(|workspace| self.workspace(&workspace.folder));
+        let workspace = workspace.transpose()?;
+        let root = self.root().and_then(WorkRoot::share).map_err(failed)?;
+        let spec = spec.clone();
+        // Git may take a while.
+        let made = move || Made::new(&root, &spec, workspace.as_deref());
+        let made = tokio::task::spawn_blocking(made).await;
+        made.map_err(std::io::Error::other).flatten().map_err(failed)
+    }
+    /// Where this workspace leads, the same as at its first use.
+    fn workspace(&self, folder: &str) -> PortResult<PathBuf> {
+        let home = self.environment.get(OsStr::new("HOME")).map(Path::new);
+        let invalid = |reason| PortError::clean(PortErrorKind::Invalid, reason);
+        let found = self.named.folder(folder, home).map_err(invalid)?;
+        if found.is_dir() {
+            return Ok(found);
+        }
+        let text = format!("the workspace {folder} is not there");
+        Err(PortError::clean(PortErrorKind::Unavailable, text))
+    }
     fn orders(&self, spec: &ProgramSpec, program: &Path, made: &Made) -> PortResult<Orders> {
         if self.protected.is_none() && !spec.data_visible {
             return Err(PortError::clean(
@@ -147,7 +175,9 @@ impl NativePrograms {
                 spec,
                 &confine::Location {
                     program,
-                    directory: &made.path,
+                    folder: &made.path,
+                    directory: made.directory(),
+                    workspace: made.place.as_ref().map_or(&[], |place| &place.binds),
                     identity: made.identity,
                     relay: relayed(spec).then_some(made.relay.as_path()),
                     secrets: (has_own_network(spec) && !spec.secrets.is_empty())
@@ -178,6 +208,8 @@ impl NativePrograms {
     fn prepare(&self, spec: &ProgramSpec, program: &Path, made: &Made) -> PortResult<Prepared> {
         let orders = self.orders(spec, program, made)?;
         let mut environment = self.environment_for(&spec.env);
+        let of_place = made.place.iter().flat_map(|place| place.variables.iter().cloned());
+        environment.extend(of_place);
         let relay = begin_relay(spec, made).map_err(|error| {
             PortError::clean(PortErrorKind::Unavailable, format!("no relay: {error}"))
         })?;
@@ -217,9 +249,7 @@ impl Programs for NativePrograms {
             )
         };
         let program = self.find(&spec.program).ok_or_else(not_found)?;
-        let made = self.root().and_then(|root| Made::new(root, &spec)).map_err(|error| {
-            PortError::clean(PortErrorKind::Unavailable, format!("no work directory: {error}"))
-        })?;
+        let made = self.make(&spec).await?;
         let prepared = self.prepare(&spec, &program, &made);
         let Prepared { orders, environment, relays } = match prepared {
             Ok(prepared) => prepared,
@@ -231,6 +261,7 @@ impl Programs for NativePrograms {
         let (events, receiver) = mpsc::channel(WAITING_LINES);
         let (stop, stopped) = oneshot::channel();
         let (rest, rests) = watch::channel(false);
+        let (counted, changes) = oneshot::channel();
         let session = Session::start(
             Start { binary: &self.binary, program: &program, environment, orders, made },
             spec,
@@ -238,9 +269,9 @@ impl Programs for NativePrograms {
         )
         .await?;
         tokio::spawn(async move {
-            session.drive(events, stopped, relays).await;
+            session.drive(events, stopped, relays, counted).await;
         });
-        Ok(Box::new(NativeRun { events: receiver, stop: Some(stop), rest, end: None }))
+        Ok(Box::new(NativeRun { events: receiver, stop: Some(stop), rest, end: None, changes }))
     }
     fn exists(&self, program: &str) -> bool {
         self.find(program).is_some()
@@ -253,6 +284,7 @@ struct NativeRun {
     stop: Option<oneshot::Sender<()>>,
     rest: watch::Sender<bool>,
     end: Option<ProgramEvent>,
+    changes: oneshot::Receiver<Option<Changes>>,
 }
 
 #[async_trait]
@@ -280,6 +312,9 @@ impl Running for NativeRun {
         }
         self.end.get_or_insert(ProgramEvent::Exited { code: None, stderr: String::new() });
         Ok(())
+    }
+    async fn changes(&mut self) -> Option<Changes> {
+        (&mut self.changes).await.ok().flatten()
     }
     async fn rest(&mut self, rests: bool) -> PortResult<()> {
         // An ended program has nobody left to hear it.

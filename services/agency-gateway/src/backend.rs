@@ -116,6 +116,7 @@ impl Agentic {
                 .then(|| job.agent.to_string()),
             task: job.task.to_string(),
             kept_folder: self.folder(job),
+            workspace: self.program.workspace(job.agent.as_str(), job.work()),
             timeout_ms: self.program.timeout_ms,
             output_bytes_max: usize::MAX,
         }

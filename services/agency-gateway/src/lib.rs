@@ -13,6 +13,7 @@
 
 mod backend;
 pub mod board;
+mod changed;
 pub mod config;
 mod conversation;
 mod deps;

@@ -13,6 +13,7 @@ use crate::ports::signal::ProcessSignal;
 use crate::programs::NativePrograms;
 use crate::stop::StopSignal;
 use crate::terminal::remark;
+use crate::workspaces;
 use anyhow::{Context, Result};
 use async_trait::async_trait;
 use axum::Router;
@@ -98,6 +99,7 @@ pub async fn gateway(
         remark(&format!("warning: {door}."));
     }
     config_file::require_keys(&configuration)?;
+    workspaces::require(&configuration, data, tree.file.as_deref())?;
     data.create()?;
     let _lock = data.lock()?;
     let stop = StopSignal::listen()?;

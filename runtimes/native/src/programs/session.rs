@@ -6,7 +6,7 @@ use super::super::supervise::orders::Orders;
 use super::super::supervise::{FREEZE, THAW};
 use super::lines::Lines;
 use super::made::Made;
-use platform::ports::{PortError, PortErrorKind, PortResult, ProgramEvent, ProgramSpec};
+use platform::ports::{Changes, PortError, PortErrorKind, PortResult, ProgramEvent, ProgramSpec};
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::Stdio;
@@ -73,7 +73,9 @@ impl Session {
         rests: watch::Receiver<bool>,
     ) -> PortResult<Self> {
         let Start { binary, program, environment, orders, made } = start;
-        match Self::begin((binary, program), environment, orders, spec, &made.path, rests).await {
+        match Self::begin((binary, program), environment, orders, spec, made.directory(), rests)
+            .await
+        {
             Ok(session) => Ok(Self { made: Some(made), ..session }),
             Err(error) => {
                 made.remove().await;
@@ -154,6 +156,7 @@ impl Session {
         events: mpsc::Sender<ProgramEvent>,
         mut stopped: oneshot::Receiver<()>,
         relays: impl Send,
+        changes: oneshot::Sender<Option<Changes>>,
     ) {
         let mut lines = Lines::new(self.output_bytes_max);
         let why = tokio::select! {
@@ -171,7 +174,8 @@ impl Session {
             .unwrap_or_default();
         self.stderr.abort();
         if let Some(made) = self.made.take() {
-            made.remove().await;
+            // Fails when the handle was dropped.
+            let _ = changes.send(made.remove().await);
         }
         let end = match why {
             Why::TimedOut => ProgramEvent::TimedOut,

@@ -33,3 +33,4 @@ mod start;
 mod strangers;
 mod tokens;
 mod words;
+mod workspaces;

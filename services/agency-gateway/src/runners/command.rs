@@ -112,6 +112,7 @@ impl Command {
             asks_as: None,
             task: job.task.to_string(),
             kept_folder: None,
+            workspace: self.program.workspace(job.agent.as_str(), job.work()),
             timeout_ms: self.program.timeout_ms,
             // Reports that pass do not count: the limit is the answer's.
             output_bytes_max: match self.output {
