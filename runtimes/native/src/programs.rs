@@ -2,6 +2,7 @@
 //! environment of named variables, no view of the data directory, and its limits; it stops with its
 //! whole process tree.
 
+mod asking;
 mod confine;
 mod lines;
 mod lookup;
@@ -11,6 +12,8 @@ mod secrets;
 mod session;
 
 use super::supervise::orders::Orders;
+use asking::Asker;
+pub use asking::ToolServer;
 use async_trait::async_trait;
 use made::Made;
 use platform::ports::{
@@ -20,7 +23,7 @@ use platform::ports::{
 use relay::Relay;
 use sandbox::{Protected, folder::WorkRoot};
 use secrets::{Place, SecretsRelay};
-use session::{Session, Start};
+use session::{Pauses, Session, Start};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -50,6 +53,8 @@ pub struct NativePrograms {
     /// The files that paths named by the owner led to at their first use.
     named: Mutex<BTreeMap<PathBuf, PathBuf>>,
     environment: BTreeMap<OsString, OsString>,
+    /// Where agents ask their owner.
+    tools: Option<ToolServer>,
 }
 
 impl NativePrograms {
@@ -81,6 +86,7 @@ impl NativePrograms {
             named: Mutex::default(),
             data: data.canonicalize().unwrap_or(data),
             environment: environment.into_iter().collect(),
+            tools: None,
         }
     }
     /// Also keeps these files with secrets from every program, such as a configuration outside the
@@ -90,6 +96,12 @@ impl NativePrograms {
         let outside =
             |file: &PathBuf| !file.canonicalize().is_ok_and(|file| file.starts_with(&self.data));
         self.files = files.into_iter().filter(outside).collect();
+        self
+    }
+    /// With this server for the agents that may ask their owner.
+    #[must_use]
+    pub fn asking(mut self, tools: Option<ToolServer>) -> Self {
+        self.tools = tools;
         self
     }
     /// The data directory as it was at the start, and the files as they are.
@@ -133,7 +145,7 @@ impl NativePrograms {
                     directory: &made.path,
                     identity: made.identity,
                     relay: relayed(spec).then_some(made.relay.as_path()),
-                    secrets: (has_own_network(spec) && !spec.secrets.is_empty())
+                    secrets: (has_own_network(spec) && needs_keys(spec))
                         .then_some(made.secrets.as_path()),
                     path: variable("PATH"),
                     home: variable("HOME").map(Path::new),
@@ -174,15 +186,19 @@ impl NativePrograms {
         Ok(Prepared { orders, environment, relays: (relay, keys) })
     }
     fn begin_secrets(&self, spec: &ProgramSpec, made: &Made) -> PortResult<Option<SecretsRelay>> {
-        if spec.secrets.is_empty() {
+        if !needs_keys(spec) {
             return Ok(None);
         }
+        let invalid = |reason| PortError::clean(PortErrorKind::Invalid, reason);
+        let asks = spec.asks_as.as_deref().map(|agent| {
+            let server = self.tools.as_ref().ok_or("there is no server to ask the owner at")?;
+            Ok::<_, String>((server, Asker::new(server, agent, spec)?))
+        });
+        let asks = asks.transpose().map_err(invalid)?;
         let place =
             if has_own_network(spec) { Place::Socket(&made.secrets) } else { Place::Loopback };
         let value = |name: &str| self.environment.get(OsStr::new(name)).map(OsString::as_os_str);
-        SecretsRelay::listen(&place, &spec.secrets, value)
-            .map(Some)
-            .map_err(|reason| PortError::clean(PortErrorKind::Invalid, reason))
+        SecretsRelay::listen(&place, &spec.secrets, asks, value).map(Some).map_err(invalid)
     }
     fn find(&self, program: &str) -> Option<PathBuf> {
         lookup::find(program, self.environment.get(OsStr::new("PATH")).map(OsString::as_os_str))
@@ -216,7 +232,7 @@ impl Programs for NativePrograms {
         let session = Session::start(
             Start { binary: &self.binary, program: &program, environment, orders, made },
             spec,
-            rests,
+            Pauses { rests, asks: relays.1.as_ref().and_then(|keys| keys.asks.clone()) },
         )
         .await?;
         tokio::spawn(async move {
@@ -281,6 +297,11 @@ struct Prepared {
 /// Whether the machine's loopback is another one than the program's.
 fn has_own_network(spec: &ProgramSpec) -> bool {
     spec.reach.confinement == Confinement::Strict && spec.reach.network != ProgramNetwork::All
+}
+
+/// Whether it has a relay that puts keys into its requests.
+fn needs_keys(spec: &ProgramSpec) -> bool {
+    !spec.secrets.is_empty() || spec.asks_as.is_some()
 }
 
 fn relayed(spec: &ProgramSpec) -> bool {
