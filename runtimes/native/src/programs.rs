@@ -3,6 +3,7 @@
 //! whole process tree.
 
 mod addresses;
+mod asking;
 mod confine;
 pub mod git;
 mod lines;
@@ -17,6 +18,8 @@ mod session;
 pub mod worktree;
 
 use super::supervise::orders::Orders;
+use asking::Asker;
+pub use asking::ToolServer;
 use async_trait::async_trait;
 use made::Made;
 use named::Named;
@@ -27,7 +30,7 @@ use platform::ports::{
 use relay::{Relay, Way};
 use sandbox::{Protected, folder::WorkRoot};
 use secrets::{Place, SecretsRelay};
-use session::{Session, Start};
+use session::{Pauses, Session, Start};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -58,6 +61,8 @@ pub struct NativePrograms {
     given: Vec<PathBuf>,
     named: Named,
     environment: BTreeMap<OsString, OsString>,
+    /// Where agents ask their owner.
+    tools: Option<ToolServer>,
 }
 
 impl NativePrograms {
@@ -90,6 +95,7 @@ impl NativePrograms {
             given: vec![data.clone()],
             data: data.canonicalize().unwrap_or(data),
             environment: environment.into_iter().collect(),
+            tools: None,
         }
     }
     /// Also keeps these files with secrets from every program, such as a configuration outside the
@@ -106,6 +112,12 @@ impl NativePrograms {
     /// For a program in the sandbox: also the work folders and sockets of other runs.
     fn protected_from(&self, root: &WorkRoot) -> Vec<Protected> {
         self.protected().into_iter().chain([root.protected()]).collect()
+    }
+    /// With this server for the agents that may ask their owner.
+    #[must_use]
+    pub fn asking(mut self, tools: Option<ToolServer>) -> Self {
+        self.tools = tools;
+        self
     }
     /// The data directory as it was at the start, and the files as they are.
     fn protected(&self) -> Vec<Protected> {
@@ -180,7 +192,7 @@ impl NativePrograms {
                     workspace: made.place.as_ref().map_or(&[], |place| &place.binds),
                     identity: made.identity,
                     relay: relayed(spec).then_some(made.relay.as_path()),
-                    secrets: (has_own_network(spec) && !spec.secrets.is_empty())
+                    secrets: (has_own_network(spec) && needs_keys(spec))
                         .then_some(made.secrets.as_path()),
                     path: variable("PATH"),
                     home,
@@ -224,15 +236,19 @@ impl NativePrograms {
         Ok(Prepared { orders, environment, relays: (relay, keys) })
     }
     fn begin_secrets(&self, spec: &ProgramSpec, made: &Made) -> PortResult<Option<SecretsRelay>> {
-        if spec.secrets.is_empty() {
+        if !needs_keys(spec) {
             return Ok(None);
         }
+        let invalid = |reason| PortError::clean(PortErrorKind::Invalid, reason);
+        let asks = spec.asks_as.as_deref().map(|agent| {
+            let server = self.tools.as_ref().ok_or("there is no server to ask the owner at")?;
+            Ok::<_, String>((server, Asker::new(server, agent, spec)?))
+        });
+        let asks = asks.transpose().map_err(invalid)?;
         let place =
             if has_own_network(spec) { Place::Socket(&made.secrets) } else { Place::Loopback };
         let value = |name: &str| self.environment.get(OsStr::new(name)).map(OsString::as_os_str);
-        SecretsRelay::listen(&place, &spec.secrets, value)
-            .map(Some)
-            .map_err(|reason| PortError::clean(PortErrorKind::Invalid, reason))
+        SecretsRelay::listen(&place, &spec.secrets, asks, value).map(Some).map_err(invalid)
     }
     fn find(&self, program: &str) -> Option<PathBuf> {
         lookup::find(program, self.environment.get(OsStr::new("PATH")).map(OsString::as_os_str))
@@ -265,7 +281,7 @@ impl Programs for NativePrograms {
         let session = Session::start(
             Start { binary: &self.binary, program: &program, environment, orders, made },
             spec,
-            rests,
+            Pauses { rests, asks: relays.1.as_ref().and_then(|keys| keys.asks.clone()) },
         )
         .await?;
         tokio::spawn(async move {
@@ -333,6 +349,11 @@ struct Prepared {
 /// Whether the machine's loopback is another one than the program's.
 fn has_own_network(spec: &ProgramSpec) -> bool {
     spec.reach.confinement == Confinement::Strict && spec.reach.network != ProgramNetwork::All
+}
+
+/// Whether it has a relay that puts keys into its requests.
+fn needs_keys(spec: &ProgramSpec) -> bool {
+    !spec.secrets.is_empty() || spec.asks_as.is_some()
 }
 
 fn relayed(spec: &ProgramSpec) -> bool {

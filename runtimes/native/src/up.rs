@@ -74,7 +74,7 @@ pub async fn up(
     accept(&configuration, &data)?;
     let folder = folder.as_deref().map(watch_graph::open).transpose()?;
     let (published, is_published) = watch::channel(false);
-    let services = services::build(&data, configuration, &is_published)?;
+    let services = services::build(&data, configuration, &is_published, address)?;
     storage::mark(&data)?;
     webhook_aggregator::recover(&services.aggregator, &services.gateway.gateway_id)
         .await

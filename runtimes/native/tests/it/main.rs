@@ -12,6 +12,7 @@
 )]
 
 mod agents;
+mod approvals;
 mod bed;
 mod configuration;
 mod conversations;

@@ -5,11 +5,6 @@ use platform::edge::ApiError;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// A member of an object; null if there is none.
-pub(super) fn member<'a>(value: &'a Value, name: &str) -> &'a Value {
-    value.get(name).unwrap_or(&Value::Null)
-}
-
 /// A text argument of the call.
 pub(super) fn text<'a>(arguments: &'a Value, name: &str) -> Result<&'a str, ApiError> {
     arguments[name].as_str().map(str::trim).filter(|text| !text.is_empty()).ok_or_else(|| {
