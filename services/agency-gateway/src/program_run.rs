@@ -232,7 +232,8 @@ impl Run for ProgramRun {
         }
         loop {
             let cost = self.cost();
-            if cost > self.ticked {
+            // The cost of a result is spent: the run ends with it, and asks for no more.
+            if cost > self.ticked && !self.output.has_ended() {
                 self.ticked = cost;
                 return RunEvent::Cost(cost.unwrap_or_default());
             }
