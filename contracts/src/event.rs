@@ -21,9 +21,9 @@ pub enum Stage {
     Done,
     /// Its run failed, and the person was told why.
     Failed,
-    /// Its run was stopped by a halt.
+    /// Its run was stopped by a halt, or by a person before it cost anything.
     Halted,
-    /// Not started: rejected by policy, budget, halt or the owner.
+    /// Not started: rejected by policy, budget, halt or the owner, or stopped by its sender.
     Refused,
     /// No decision came in time, or every way to reply has closed.
     Expired,

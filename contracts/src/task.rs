@@ -133,7 +133,7 @@ pub enum StopCause {
     Halted,
     /// Its cost does not fit the budget or its limit any more.
     Budget,
-    /// The owner declined more money, or stopped this run.
+    /// The owner declined more money, or a person stopped this run.
     Stopped,
 }
 

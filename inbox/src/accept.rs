@@ -3,7 +3,7 @@
 
 use super::limits::{Passed, count};
 use super::{
-    Context, Draft, NewEvent, NewSaid, StoredEvent, args, claim, json, outbox, transcript,
+    Context, Draft, NewEvent, NewSaid, StoredEvent, args, claim, json, outbox, stops, transcript,
 };
 use contracts::event::{Speaker, Stage};
 use contracts::{ChannelKind, EventId};
@@ -50,7 +50,9 @@ fn accept(context: &Context<'_>, mut event: NewEvent) -> PortResult<Accepted> {
         let (event, state) = (known.id, known.state);
         return Ok(Accepted { event, duplicate: true, state, claimed: None });
     }
-    if event.overheard && event.state == Stage::Received && !answered_in(context, &event)? {
+    let stops = event.is_stop_word && is_stop(context, &mut event)?;
+    if event.overheard && !stops && event.state == Stage::Received && !answered_in(context, &event)?
+    {
         event.state = Stage::Ignored;
         event.reason = Some("not_addressed".to_owned());
         event.semantic_key = None;
@@ -89,10 +91,54 @@ fn accept(context: &Context<'_>, mut event: NewEvent) -> PortResult<Accepted> {
             args![id.as_str(), lane, context.now_ms],
         )?;
     }
-    for line in event.said {
-        transcript::put(context, &line, Some(&id))?;
+    for line in &event.said {
+        transcript::put(context, line, Some(&id))?;
     }
+    put_waits_notice(context, &event, &id)?;
     Ok(Accepted { event: id, duplicate: false, state: event.state, claimed: None })
+}
+
+/// Whether a stop word counts as one here: something of its conversation is open. Then it waits for
+/// nothing, and an approver's stop gets through however much was said before. Overheard, it counts
+/// for what its sender may stop.
+fn is_stop(context: &Context<'_>, event: &mut NewEvent) -> PortResult<bool> {
+    let (sender, approver) = (event.sender.as_deref(), event.origin.approver);
+    let (open, own) = stops::open_here(context, event.conversation.as_str(), sender, approver)?;
+    let counts = event.state == Stage::Received && if event.overheard { own } else { open };
+    event.control |= counts;
+    if counts && approver {
+        event.limits.clear();
+        event.limit_notice = None;
+    }
+    Ok(counts)
+}
+
+/// Tells the sender of a message that it waits for a run.
+fn put_waits_notice(context: &Context<'_>, event: &NewEvent, id: &EventId) -> PortResult<()> {
+    let running =
+        "SELECT COUNT(*) FROM queue WHERE lane = ?1 AND control = 0 AND state = 'running'";
+    let Some(text) = event.waits_notice.clone().filter(|_| event.state == Stage::Received) else {
+        return Ok(());
+    };
+    if event.control || context.number(running, args![event.conversation.as_str()])? == 0 {
+        return Ok(());
+    }
+    let notice = Draft {
+        id: format!("re:{id}"),
+        // Every later word about the message has a higher revision.
+        revision: 1,
+        target: event.origin.target.clone(),
+        text,
+        buttons: None,
+        event_id: Some(id.clone()),
+        kind: "reply".to_owned(),
+        expires_ms: None,
+    };
+    if event.channel != ChannelKind::Web.as_str() {
+        outbox::put(context, &notice)?;
+    }
+    let line = NewSaid { settled: false, ..line_of(notice, event) };
+    transcript::put(context, &line, Some(id))
 }
 
 /// The answer for a message that leaves no row: nothing changed, as for a duplicate.

@@ -150,6 +150,9 @@ fn to(
             .exec(&format!("UPDATE queue SET state = ?3, due_ms = {DUE_AFTER_STEP}, lease_ms = 0 WHERE event_id = ?1"), args![id, due_ms, stage.as_str()])?;
     }
     tasks::close(context, event, patch.new_run, stage.is_final())?;
+    if stage.is_final() || stage == Stage::Answered {
+        tasks::tell_of_end(context, event)?;
+    }
     if patch.requeue {
         tasks::requeue(context, event)?;
     }

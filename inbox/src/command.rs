@@ -5,9 +5,10 @@
 use super::{
     Accept, Accepted, Advance, Advanced, ClaimWork, Context, DrainGateway, Enqueue, EventParts,
     FindAnswered, Finish, FinishRun, GetEvent, GetRun, GetTask, KeptSession, LeaseTasks,
-    ListEvents, ListGateways, ListSessions, NextDue, PickSession, PrepareRun, Prepared, ReadStats,
-    ReadTranscript, Record, RecordSent, Recover, RenewLease, Replay, Replayed, SeenGateway,
-    ShardStats, StartAfresh, StoredEvent, TaskRow, Transcript, Wake, Work,
+    ListEvents, ListGateways, ListOpen, ListSessions, NextDue, PickSession, PrepareRun, Prepared,
+    ReadStats, ReadTranscript, Record, RecordSent, Recover, RenewLease, Replay, Replayed,
+    SeenGateway, ShardStats, StartAfresh, StopEvent, Stopping, StoredEvent, TaskRow, Transcript,
+    Wake, Work,
 };
 use contracts::outbox::DeliveryStatus;
 use contracts::task::LeasedTask;
@@ -76,6 +77,7 @@ commands! {
         Replay => Replayed,
         StartAfresh => (),
         PickSession => bool,
+        StopEvent => Stopping,
     }
     reads {
         NextDue => Option<i64>,
@@ -84,6 +86,7 @@ commands! {
         PrepareRun => Prepared,
         ListGateways => Vec<SeenGateway>,
         ListSessions => Vec<KeptSession>,
+        ListOpen => Vec<StoredEvent>,
         GetEvent => Option<EventParts>,
         ListEvents => Vec<StoredEvent>,
         FindAnswered => Option<StoredEvent>,

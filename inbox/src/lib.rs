@@ -8,7 +8,7 @@
 //! Tables (`schema.rs`): `event` is the log and the dedup memory, `queue` the small hot set of
 //! events that still move, `task` what a gateway may lease, `place` and `drained` which one,
 //! `outbox` what is to be said, `said` the transcript, `session` and `fresh` what a run takes up of
-//! it, `rate` the limits.
+//! it, `stop` the runs that a person ended, `rate` the limits.
 
 mod accept;
 mod advance;
@@ -27,6 +27,7 @@ mod remembered;
 mod replay;
 mod schema;
 mod sessions;
+mod stops;
 mod stored;
 #[cfg(feature = "suite")]
 pub mod suite;
@@ -50,6 +51,7 @@ pub use remembered::{Answered, Choice, EventData, EventOrigin, Press};
 pub use replay::{Replay, Replayed};
 pub use schema::SCHEMA;
 pub use sessions::{KeptSession, ListSessions, PickSession, StartAfresh};
+pub use stops::{ListOpen, StopEvent, Stopping};
 pub use stored::{
     Draft, Entry, NewEvent, NewSaid, OutboxRow, Part, SeenGateway, SentReport, ShardStats,
     StoredEvent, TaskRow, TaskState,

@@ -67,6 +67,9 @@ pub struct EventData {
     /// Agents that could not do it; another one stands in.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<AgentId>,
+    /// The reason that the last of them gave.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
+    pub why_not: Option<String>,
     /// Why this agent was chosen.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -99,6 +102,9 @@ pub struct EventData {
     pub choice: Option<Choice>,
     #[serde(deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub answered: Option<Answered>,
+    /// Of a stop: the messages whose runs it waits for.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub stops: Vec<EventId>,
 }
 
 /// A question that is open: which of two agents gets the message.
@@ -176,6 +182,7 @@ mod tests {
         }));
         let expected = EventData {
             exclude: vec!["docs".into()],
+            why_not: None,
             reason: Some("words".into()),
             skill_files: vec!["agent-codegen".into()],
             fallback: true,
@@ -188,6 +195,7 @@ mod tests {
             told_offline: true,
             choice: None,
             answered: None,
+            stops: Vec::new(),
         };
         assert_eq!(routed, expected);
         let asked = data(json!({

@@ -98,6 +98,8 @@ pub const SCHEMA: &[&str] = &[
         until_ms INTEGER NOT NULL,
         PRIMARY KEY (task_id, gateway_id)
     ) WITHOUT ROWID",
+    // Runs that a person stopped, with the control input that asked for it.
+    "CREATE TABLE IF NOT EXISTS stop (task_id TEXT PRIMARY KEY, event_id TEXT NOT NULL, at_ms INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS drained (gateway_id TEXT PRIMARY KEY, since_ms INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS outbox (
         id TEXT PRIMARY KEY,

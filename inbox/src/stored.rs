@@ -43,6 +43,13 @@ pub struct NewEvent {
     /// Above its limits it leaves no row at all, whatever its state.
     #[serde(default)]
     pub unrecorded_over_limit: bool,
+    /// The text is one that stops: it is a control input while something of its conversation is
+    /// open, else a message.
+    #[serde(default)]
+    pub is_stop_word: bool,
+    /// Said when an earlier message of its conversation runs; its answer replaces it.
+    #[serde(default)]
+    pub waits_notice: Option<String>,
 }
 
 /// A line for the transcript.
@@ -159,6 +166,9 @@ pub struct TaskRow {
     pub progress: Option<String>,
     pub outcome: Option<String>,
     pub text: Option<String>,
+    /// A person stopped this run.
+    #[serde(deserialize_with = "flag")]
+    pub stopped: bool,
 }
 
 /// A gateway as an inbox knows it.

@@ -34,6 +34,8 @@ fn event(key: &str) -> NewEvent {
         limits: vec![],
         limit_notice: None,
         overheard: false,
+        is_stop_word: false,
+        waits_notice: None,
         unrecorded_over_limit: false,
         said: vec![],
     }

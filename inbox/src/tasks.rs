@@ -68,7 +68,7 @@ pub struct DrainGateway {
 use platform::ports::PortResult;
 
 const COLUMNS: &str = "id, event_id, agent, message, context, approval_id, digest, cost_limit, state, epoch, gateway_id, lease_until_ms, created_ms,
-    leased_ms, progress, outcome, text";
+    leased_ms, progress, outcome, text, EXISTS (SELECT 1 FROM stop WHERE stop.task_id = task.id) AS stopped";
 
 /// A gateway's presence is noted this often: it may ask each second, and a row written costs money
 /// on Workers.
@@ -127,6 +127,16 @@ pub(super) fn close(
         context
             .exec(&format!("DELETE FROM place WHERE task_id = {last}"), args![event.as_str()])?;
     }
+    Ok(())
+}
+
+/// Makes the stop of this event's run due, now that the run has ended.
+pub(super) fn tell_of_end(context: &Context<'_>, event: &EventId) -> PortResult<()> {
+    context.exec(
+        "UPDATE queue SET due_ms = MIN(due_ms, ?2) WHERE event_id IN (
+            SELECT s.event_id FROM stop s JOIN event e ON e.task_id = s.task_id WHERE e.id = ?1)",
+        args![event.as_str(), context.now_ms],
+    )?;
     Ok(())
 }
 

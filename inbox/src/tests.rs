@@ -63,6 +63,8 @@ fn event(key: &str, conversation: &str) -> NewEvent {
         limits: vec![],
         limit_notice: None,
         overheard: false,
+        is_stop_word: false,
+        waits_notice: None,
         unrecorded_over_limit: false,
         said: vec![],
     }
@@ -339,8 +341,7 @@ async fn an_ended_event_is_done_again_under_its_own_id() {
     bed.accept("1", "a").await;
     let claimed = bed.claim().await.remove(0);
     let replay = Replay { event: claimed.id.clone(), actor: "operator".into() };
-    let open = bed.send(replay.clone()).await;
-    assert_eq!(open, Replayed::StillOpen);
+    assert_eq!(bed.send(replay.clone()).await, Replayed::StillOpen);
     bed.to(&claimed, Stage::Dead, Patch { reason: Some("test".into()), ..Patch::default() }).await;
     let yes = bed.send(replay).await;
     assert_eq!(yes, Replayed::Yes);
@@ -369,9 +370,8 @@ async fn too_many_messages_are_ignored_and_the_sender_is_told_once() {
 async fn a_commit_that_fails_changes_nothing() {
     let bed = Bed::new();
     bed.inbox.faults.refuse_next(1, PortErrorKind::Full);
-    assert!(
-        bed.inbox.ask(&bed.shard, Accept { event: event("1", "a"), claim_ms: None }).await.is_err()
-    );
+    let accept = Accept { event: event("1", "a"), claim_ms: None };
+    assert!(bed.inbox.ask(&bed.shard, accept).await.is_err());
     assert!(!bed.accept("1", "a").await.1);
 }
 

@@ -22,7 +22,8 @@ pub use kv::Kv;
 pub use objects::Objects;
 pub use outbound::{Outbound, OutboundRequest, OutboundResponse};
 pub use programs::{
-    Confinement, ProgramEvent, ProgramNetwork, ProgramSpec, Programs, Reach, RelayedSecret, Running,
+    Changes, Confinement, MCP_TOKEN, MCP_URL, ProgramEvent, ProgramNetwork, ProgramSpec, Programs,
+    Reach, RelayedSecret, Running, Workspace, Worktree,
 };
 pub use signal::{Signal, begin_wait};
 pub use sql::{Row, Sql, SqlExt, SqlValue, Statement, SyncSql};

@@ -18,6 +18,7 @@ macro_rules! each_story {
             restart_in_the_middle => "09-restart-in-the-middle.md",
             telegram_has_a_bad_minute => "10-telegram-has-a-bad-minute.md",
             runs_that_cost_more_than_they_may => "11-runs-that-cost-more-than-they-may.md",
+            stop_from_the_chat => "12-stop-from-the-chat.md",
         }
     };
     ($play:path; $($name:ident => $file:literal,)+) => {

@@ -5,6 +5,11 @@
 use super::PortResult;
 use async_trait::async_trait;
 
+/// The variable in which a program that may ask finds the address of our MCP server.
+pub const MCP_URL: &str = "QUINTET_MCP_URL";
+/// The variable with its token for it, which is good for this run alone.
+pub const MCP_TOKEN: &str = "QUINTET_MCP_TOKEN";
+
 /// The program to run.
 #[derive(Clone, Debug, Default)]
 pub struct ProgramSpec {
@@ -18,6 +23,9 @@ pub struct ProgramSpec {
     pub env: Vec<String>,
     /// Keys from the gateway's own environment that it uses through a relay and never holds.
     pub secrets: Vec<RelayedSecret>,
+    /// The agent as which it may ask at our MCP server; the run is named by `task`. It finds the
+    /// address in [`MCP_URL`] and a token of its run in [`MCP_TOKEN`].
+    pub asks_as: Option<String>,
     /// Whether it may see the data directory with the tokens. If unset and the directory cannot be
     /// hidden, the program does not start.
     pub data_visible: bool,
@@ -26,10 +34,44 @@ pub struct ProgramSpec {
     pub task: String,
     /// A work directory of this name is kept for later runs and used in place of the task's own.
     pub kept_folder: Option<String>,
+    /// The owner's folder that it works in, in place of a work directory.
+    pub workspace: Option<Workspace>,
     /// Time limit.
     pub timeout_ms: u64,
     /// Output limit.
     pub output_bytes_max: usize,
+}
+
+/// A folder of the owner that a program works in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workspace {
+    /// An absolute path, or a path below the home that begins with `~/`.
+    pub folder: String,
+    /// When set, it works in a git worktree of the folder's repository instead.
+    pub worktree: Option<Worktree>,
+}
+
+/// The git worktree of a conversation, with a branch of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Worktree {
+    pub agent: String,
+    /// The conversation, or the task of a message without one.
+    pub conversation: String,
+}
+
+/// The changes of a run in a git repository.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    pub files: usize,
+    /// The first of them, without characters that could look like more than a name.
+    pub names: Vec<String>,
+    /// Lines.
+    pub added: u64,
+    /// Lines.
+    pub removed: u64,
+    pub branch: Option<String>,
+    /// The id of its worktree for `quintet work`.
+    pub worktree: Option<String>,
 }
 
 /// A key that a relay puts into a program's requests to one host. The program gets an address of
@@ -109,6 +151,10 @@ pub trait Running: Send {
     /// Stops it with everything it started, first with SIGTERM, then with SIGKILL; returns when all
     /// of them have ended.
     async fn stop(&mut self) -> PortResult<()>;
+    /// Its changes in the git repository that it worked in. To be asked after its end.
+    async fn changes(&mut self) -> Option<Changes> {
+        None
+    }
     /// Freezes it with everything it started (`true`), or lets all of it go on. Frozen time does
     /// not count for its time limit; a frozen program can be stopped.
     async fn rest(&mut self, rests: bool) -> PortResult<()>;

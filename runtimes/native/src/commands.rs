@@ -16,12 +16,14 @@ mod send;
 mod setup;
 mod suggest;
 mod token;
+mod work;
 
 use crate::cli::{Cli, Command};
 use crate::client::Client;
 use crate::data_dir::DataDir;
 use crate::up;
 use anyhow::Result;
+use contracts::approval::Decision;
 use platform::edge::Scope;
 
 /// Runs the command.
@@ -31,7 +33,8 @@ use platform::edge::Scope;
 pub async fn run(cli: Cli) -> Result<()> {
     let json = cli.global.json;
     let data = || DataDir::locate(cli.global.data.as_deref());
-    let client = || Client::new(cli.global.server.as_deref(), &data()?);
+    let server = cli.global.server.as_deref();
+    let client = || Client::new(server, &data()?);
     match cli.command {
         Command::Up { config, listen, graph } => {
             up::up(data()?, config.as_deref(), listen, graph).await
@@ -63,12 +66,10 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Graph(command) => graph::graph(command, client, json).await,
         Command::Approvals { state } => decide::approvals(&client()?, &state, json).await,
         Command::Approve { id, reason } => {
-            decide::decide(&client()?, &id, contracts::approval::Decision::Approve, reason, json)
-                .await
+            decide::decide(&client()?, &id, Decision::Approve, reason, json).await
         }
         Command::Reject { id, reason } => {
-            decide::decide(&client()?, &id, contracts::approval::Decision::Reject, reason, json)
-                .await
+            decide::decide(&client()?, &id, Decision::Reject, reason, json).await
         }
         Command::Halt { task, reason } => decide::halt(&client()?, task, reason, json).await,
         Command::Resume { task } => decide::resume(&client()?, task, json).await,
@@ -81,18 +82,15 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Gateways { drain, restore } => {
             gateways::gateways(&client()?, drain, restore, json).await
         }
-        Command::Mcp => {
-            mcp::mcp(Client::of(Scope::Agent, cli.global.server.as_deref(), &data()?)?).await
-        }
+        Command::Mcp => mcp::mcp(Client::of(Scope::Agent, server, &data()?)?).await,
         Command::Answer { id, words } => decide::answer(&client()?, &id, &words, json).await,
+        Command::Work { command } => work::work(command, json),
         Command::Open => open::open(&client()?, json).await,
         Command::Parts { config } => parts::print(&config),
         Command::Setup { channel, endpoint, url, config } => {
             setup::setup(&data()?, channel, endpoint, url, config.as_deref()).await
         }
-        Command::Token(command) => {
-            token::token(command, &data()?, cli.global.server.as_deref(), json).await
-        }
+        Command::Token(command) => token::token(command, &data()?, server, json).await,
         Command::Backup { file, encrypt, recipient } => {
             backup::backup(&data()?, &file, backup::lock_of(encrypt, &recipient)?, json)
         }

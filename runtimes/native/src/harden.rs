@@ -51,6 +51,13 @@ pub fn open_doors(agents: &agency_gateway::Config) -> Vec<String> {
             unconfined.join(", ")
         ));
     }
+    let trusted = agents.trusted();
+    if !trusted.is_empty() {
+        doors.push(format!(
+            "tool_approvals = \"trust\" lets these agents use every tool unasked: {}",
+            trusted.join(", ")
+        ));
+    }
     if nix::unistd::geteuid().is_root() && agents.programs().next().is_some() {
         doors.push("Quintet runs as root, and so do the programs of its agents".to_owned());
     }

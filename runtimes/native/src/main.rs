@@ -26,6 +26,7 @@ mod terminal;
 mod tokens;
 mod up;
 mod watch_graph;
+mod workspaces;
 
 use clap::Parser;
 use cli::Cli;

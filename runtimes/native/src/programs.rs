@@ -3,28 +3,34 @@
 //! whole process tree.
 
 mod addresses;
+mod asking;
 mod confine;
+pub mod git;
 mod lines;
 mod lookup;
 mod made;
-mod named;
+pub mod named;
+mod place;
 mod places;
 mod relay;
 mod secrets;
 mod session;
+pub mod worktree;
 
 use super::supervise::orders::Orders;
+use asking::Asker;
+pub use asking::ToolServer;
 use async_trait::async_trait;
 use made::Made;
 use named::Named;
 use platform::ports::{
-    Confinement, PortError, PortErrorKind, PortResult, ProgramEvent, ProgramNetwork, ProgramSpec,
-    Programs, Running,
+    Changes, Confinement, PortError, PortErrorKind, PortResult, ProgramEvent, ProgramNetwork,
+    ProgramSpec, Programs, Running,
 };
 use relay::{Relay, Way};
 use sandbox::{Protected, folder::WorkRoot};
 use secrets::{Place, SecretsRelay};
-use session::{Session, Start};
+use session::{Pauses, Session, Start};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -55,6 +61,8 @@ pub struct NativePrograms {
     given: Vec<PathBuf>,
     named: Named,
     environment: BTreeMap<OsString, OsString>,
+    /// Where agents ask their owner.
+    tools: Option<ToolServer>,
 }
 
 impl NativePrograms {
@@ -87,6 +95,7 @@ impl NativePrograms {
             given: vec![data.clone()],
             data: data.canonicalize().unwrap_or(data),
             environment: environment.into_iter().collect(),
+            tools: None,
         }
     }
     /// Also keeps these files with secrets from every program, such as a configuration outside the
@@ -103,6 +112,12 @@ impl NativePrograms {
     /// For a program in the sandbox: also the work folders and sockets of other runs.
     fn protected_from(&self, root: &WorkRoot) -> Vec<Protected> {
         self.protected().into_iter().chain([root.protected()]).collect()
+    }
+    /// With this server for the agents that may ask their owner.
+    #[must_use]
+    pub fn asking(mut self, tools: Option<ToolServer>) -> Self {
+        self.tools = tools;
+        self
     }
     /// The data directory as it was at the start, and the files as they are.
     fn protected(&self) -> Vec<Protected> {
@@ -130,6 +145,31 @@ impl NativePrograms {
         root.sweep(|name| was_left(name) || made::is_out_of_use(&path, name))?;
         Ok(self.root.get_or_init(|| root))
     }
+    /// The place of a run.
+    async fn make(&self, spec: &ProgramSpec) -> PortResult<Made> {
+        let failed = |error: std::io::Error| {
+            PortError::clean(PortErrorKind::Unavailable, format!("no work directory: {error}"))
+        };
+        let workspace = spec.workspace.as_ref().map(|workspace| self.workspace(&workspace.folder));
+        let workspace = workspace.transpose()?;
+        let root = self.root().and_then(WorkRoot::share).map_err(failed)?;
+        let spec = spec.clone();
+        // Git may take a while.
+        let made = move || Made::new(&root, &spec, workspace.as_deref());
+        let made = tokio::task::spawn_blocking(made).await;
+        made.map_err(std::io::Error::other).flatten().map_err(failed)
+    }
+    /// Where this workspace leads, the same as at its first use.
+    fn workspace(&self, folder: &str) -> PortResult<PathBuf> {
+        let home = self.environment.get(OsStr::new("HOME")).map(Path::new);
+        let invalid = |reason| PortError::clean(PortErrorKind::Invalid, reason);
+        let found = self.named.folder(folder, home).map_err(invalid)?;
+        if found.is_dir() {
+            return Ok(found);
+        }
+        let text = format!("the workspace {folder} is not there");
+        Err(PortError::clean(PortErrorKind::Unavailable, text))
+    }
     fn orders(&self, spec: &ProgramSpec, program: &Path, made: &Made) -> PortResult<Orders> {
         if self.protected.is_none() && !spec.data_visible {
             return Err(PortError::clean(
@@ -147,10 +187,12 @@ impl NativePrograms {
                 spec,
                 &confine::Location {
                     program,
-                    directory: &made.path,
+                    folder: &made.path,
+                    directory: made.directory(),
+                    workspace: made.place.as_ref().map_or(&[], |place| &place.binds),
                     identity: made.identity,
                     relay: relayed(spec).then_some(made.relay.as_path()),
-                    secrets: (has_own_network(spec) && !spec.secrets.is_empty())
+                    secrets: (has_own_network(spec) && needs_keys(spec))
                         .then_some(made.secrets.as_path()),
                     path: variable("PATH"),
                     home,
@@ -178,6 +220,8 @@ impl NativePrograms {
     fn prepare(&self, spec: &ProgramSpec, program: &Path, made: &Made) -> PortResult<Prepared> {
         let orders = self.orders(spec, program, made)?;
         let mut environment = self.environment_for(&spec.env);
+        let of_place = made.place.iter().flat_map(|place| place.variables.iter().cloned());
+        environment.extend(of_place);
         let relay = begin_relay(spec, made).map_err(|error| {
             PortError::clean(PortErrorKind::Unavailable, format!("no relay: {error}"))
         })?;
@@ -192,15 +236,19 @@ impl NativePrograms {
         Ok(Prepared { orders, environment, relays: (relay, keys) })
     }
     fn begin_secrets(&self, spec: &ProgramSpec, made: &Made) -> PortResult<Option<SecretsRelay>> {
-        if spec.secrets.is_empty() {
+        if !needs_keys(spec) {
             return Ok(None);
         }
+        let invalid = |reason| PortError::clean(PortErrorKind::Invalid, reason);
+        let asks = spec.asks_as.as_deref().map(|agent| {
+            let server = self.tools.as_ref().ok_or("there is no server to ask the owner at")?;
+            Ok::<_, String>((server, Asker::new(server, agent, spec)?))
+        });
+        let asks = asks.transpose().map_err(invalid)?;
         let place =
             if has_own_network(spec) { Place::Socket(&made.secrets) } else { Place::Loopback };
         let value = |name: &str| self.environment.get(OsStr::new(name)).map(OsString::as_os_str);
-        SecretsRelay::listen(&place, &spec.secrets, value)
-            .map(Some)
-            .map_err(|reason| PortError::clean(PortErrorKind::Invalid, reason))
+        SecretsRelay::listen(&place, &spec.secrets, asks, value).map(Some).map_err(invalid)
     }
     fn find(&self, program: &str) -> Option<PathBuf> {
         lookup::find(program, self.environment.get(OsStr::new("PATH")).map(OsString::as_os_str))
@@ -217,9 +265,7 @@ impl Programs for NativePrograms {
             )
         };
         let program = self.find(&spec.program).ok_or_else(not_found)?;
-        let made = self.root().and_then(|root| Made::new(root, &spec)).map_err(|error| {
-            PortError::clean(PortErrorKind::Unavailable, format!("no work directory: {error}"))
-        })?;
+        let made = self.make(&spec).await?;
         let prepared = self.prepare(&spec, &program, &made);
         let Prepared { orders, environment, relays } = match prepared {
             Ok(prepared) => prepared,
@@ -231,16 +277,17 @@ impl Programs for NativePrograms {
         let (events, receiver) = mpsc::channel(WAITING_LINES);
         let (stop, stopped) = oneshot::channel();
         let (rest, rests) = watch::channel(false);
+        let (counted, changes) = oneshot::channel();
         let session = Session::start(
             Start { binary: &self.binary, program: &program, environment, orders, made },
             spec,
-            rests,
+            Pauses { rests, asks: relays.1.as_ref().and_then(|keys| keys.asks.clone()) },
         )
         .await?;
         tokio::spawn(async move {
-            session.drive(events, stopped, relays).await;
+            session.drive(events, stopped, relays, counted).await;
         });
-        Ok(Box::new(NativeRun { events: receiver, stop: Some(stop), rest, end: None }))
+        Ok(Box::new(NativeRun { events: receiver, stop: Some(stop), rest, end: None, changes }))
     }
     fn exists(&self, program: &str) -> bool {
         self.find(program).is_some()
@@ -253,6 +300,7 @@ struct NativeRun {
     stop: Option<oneshot::Sender<()>>,
     rest: watch::Sender<bool>,
     end: Option<ProgramEvent>,
+    changes: oneshot::Receiver<Option<Changes>>,
 }
 
 #[async_trait]
@@ -281,6 +329,9 @@ impl Running for NativeRun {
         self.end.get_or_insert(ProgramEvent::Exited { code: None, stderr: String::new() });
         Ok(())
     }
+    async fn changes(&mut self) -> Option<Changes> {
+        (&mut self.changes).await.ok().flatten()
+    }
     async fn rest(&mut self, rests: bool) -> PortResult<()> {
         // An ended program has nobody left to hear it.
         let _ = self.rest.send(rests);
@@ -298,6 +349,11 @@ struct Prepared {
 /// Whether the machine's loopback is another one than the program's.
 fn has_own_network(spec: &ProgramSpec) -> bool {
     spec.reach.confinement == Confinement::Strict && spec.reach.network != ProgramNetwork::All
+}
+
+/// Whether it has a relay that puts keys into its requests.
+fn needs_keys(spec: &ProgramSpec) -> bool {
+    !spec.secrets.is_empty() || spec.asks_as.is_some()
 }
 
 fn relayed(spec: &ProgramSpec) -> bool {

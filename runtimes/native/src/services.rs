@@ -1,5 +1,6 @@
 //! Opens the ports, builds the six services and connects them.
 
+use crate::address::Addresses;
 use crate::config_file::Configuration;
 use crate::data_dir::{DataDir, work_dir};
 use crate::ports::background::TokioBackground;
@@ -13,7 +14,7 @@ use crate::ports::objects::FolderObjects;
 use crate::ports::outbound::ReqwestOutbound;
 use crate::ports::signal::ProcessSignal;
 use crate::ports::sql::SqliteSql;
-use crate::programs::NativePrograms;
+use crate::programs::{NativePrograms, ToolServer};
 use crate::storage;
 use crate::tokens::Keeper;
 use anyhow::Result;
@@ -26,6 +27,7 @@ use platform::edge::{Principal, Scope};
 use platform::ports::{Background, Calls, Cell, Clock, ClockExt, Objects, Outbound, Signal, Sql};
 use platform::secret::Secret;
 use std::collections::HashMap;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -69,13 +71,18 @@ pub fn build(
     data: &DataDir,
     configuration: Configuration,
     published: &watch::Receiver<bool>,
+    address: SocketAddr,
 ) -> Result<Services> {
     let switchboard = Switchboard::default();
     let secrets = Secrets::new();
     // The gateway of this process needs no token of the data directory, which may be replaced.
     let gateway_secret = Secret::new(SystemClock.random_hex(32));
     let own = (gateway_secret.clone(), Principal::Scope(Scope::Gateway));
-    let tokens = Arc::new(Keeper::open(data, secrets.principals().chain([own]))?);
+    // Nor do its agents, whose questions carry this one.
+    let agent_secret = Secret::new(SystemClock.random_hex(32));
+    let asking = (agent_secret.clone(), Principal::Scope(Scope::Agent));
+    let fixed = secrets.principals().chain([own, asking]);
+    let tokens = Arc::new(Keeper::open(data, fixed)?);
     let auth = tokens.auth().clone();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let signal: Arc<dyn Signal> = Arc::new(ProcessSignal::default());
@@ -155,7 +162,8 @@ pub fn build(
     };
     let programs = NativePrograms::new(work_dir(), data.path())
         .protecting(configuration.file)
-        .agents_writing(configuration.gateway.writable_paths());
+        .agents_writing(configuration.gateway.writable_paths())
+        .asking(Some(ToolServer { url: own_mcp(address), token: agent_secret }));
     let gateway = agency_gateway::Deps {
         calls: Arc::new(LocalCalls::new(switchboard.clone(), gateway_secret)),
         clock,
@@ -180,6 +188,16 @@ pub fn build(
     ]);
     switchboard.connect(routers.clone());
     Ok(Services { routers, aggregator, assistant, loader, dashboard, gateway, tokens })
+}
+
+/// Our own MCP server, as this machine reaches it.
+fn own_mcp(mut address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        let loopback =
+            if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+        address.set_ip(loopback);
+    }
+    Addresses::under(&format!("http://{address}")).url(ServiceName::PersonalAssistant, "/mcp")
 }
 
 /// At the very first start the server publishes the default graph while it already runs. Requests

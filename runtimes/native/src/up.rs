@@ -14,6 +14,7 @@ use crate::storage;
 use crate::terminal::remark;
 use crate::tokens;
 use crate::watch_graph;
+use crate::workspaces;
 use anyhow::{Context, Result};
 use axum::Router;
 use graph_folder::default_graph;
@@ -70,10 +71,10 @@ pub async fn up(
     for door in harden::open_doors(&configuration.gateway) {
         remark(&format!("warning: {door}."));
     }
-    accept(&configuration)?;
+    accept(&configuration, &data)?;
     let folder = folder.as_deref().map(watch_graph::open).transpose()?;
     let (published, is_published) = watch::channel(false);
-    let services = services::build(&data, configuration, &is_published)?;
+    let services = services::build(&data, configuration, &is_published, address)?;
     storage::mark(&data)?;
     webhook_aggregator::recover(&services.aggregator, &services.gateway.gateway_id)
         .await
@@ -118,11 +119,12 @@ pub async fn up(
 }
 
 /// Checks what the file itself cannot show, and logs its warnings.
-fn accept(configuration: &Configuration) -> Result<()> {
+fn accept(configuration: &Configuration, data: &DataDir) -> Result<()> {
     for warning in &configuration.warnings {
         tracing::warn!("{warning}");
     }
-    Ok(config_file::require_keys(&configuration.gateway)?)
+    config_file::require_keys(&configuration.gateway)?;
+    Ok(workspaces::require(&configuration.gateway, data, configuration.file.as_deref())?)
 }
 
 /// The paths for the commands of this machine.

@@ -6,6 +6,7 @@ use crate::output::Format;
 use crate::program::Program;
 use crate::program_run::{self, Reading};
 use crate::runner::{Finish, Job, Run, RunEvent, Runner, SignIn, Stopped, Tools};
+use crate::tool_approvals::{self, ToolApprovals};
 use async_trait::async_trait;
 use contracts::approval::Outcome;
 use contracts::{Micros, TokenPrices, Tokens};
@@ -33,6 +34,10 @@ pub(crate) struct Backend {
     /// Standard input for this text.
     pub(crate) input: fn(&str) -> String,
     pub(crate) sign_in: SignIn,
+    /// Whether it can be started as `tool_approvals` says.
+    pub(crate) has_approvals: bool,
+    /// Options of its own that decide the same as `tool_approvals`.
+    pub(crate) approves_by: &'static [&'static str],
     /// Words of a failure that mean that it does not have the session; in lower case.
     pub(crate) lost: &'static [&'static str],
 }
@@ -44,6 +49,7 @@ pub(crate) struct Settings {
     pub(crate) model: Option<String>,
     /// `max_turns`.
     pub(crate) max_turns: Option<i64>,
+    pub(crate) tool_approvals: Option<ToolApprovals>,
 }
 
 impl Backend {
@@ -66,7 +72,16 @@ impl Backend {
         if model.as_deref().is_some_and(|model| model.is_empty() || model.starts_with('-')) {
             section.wrong("model", "is no name of a model.", "Write the name, such as \"opus\".");
         }
-        let settings = Settings { model, max_turns: section.whole("max_turns", 1, 10_000) };
+        if self.has_approvals {
+            tool_approvals::settle(section, &mut program, self.approves_by);
+        } else {
+            tool_approvals::refuse(section, &mut program);
+        }
+        let settings = Settings {
+            model,
+            max_turns: section.whole("max_turns", 1, 10_000),
+            tool_approvals: program.tool_approvals,
+        };
         let prices = agent.price.of_tokens();
         Arc::new(Agentic { backend: self, program, settings, prices, keeps: agent.keeps_session })
     }
@@ -97,8 +112,11 @@ impl Agentic {
             reach: self.program.reach.clone(),
             env: self.program.env.clone(),
             secrets: self.program.secrets.clone(),
+            asks_as: (self.program.tool_approvals == Some(ToolApprovals::Ask))
+                .then(|| job.agent.to_string()),
             task: job.task.to_string(),
             kept_folder: self.folder(job),
+            workspace: self.program.workspace(job.agent.as_str(), job.work()),
             timeout_ms: self.program.timeout_ms,
             output_bytes_max: usize::MAX,
         }

@@ -3,10 +3,11 @@
 //!
 //! The gateway is the one service that reports the problems of `[agents]`.
 
-use crate::program::Program;
+use crate::program::{Program, check_paths};
 use crate::runner::{Runner, SignIn};
 use crate::runners::{self, Entry, REGISTRY};
 use crate::secrets::Secrets;
+use crate::tool_approvals::ToolApprovals;
 use contracts::AgentId;
 use platform::agents::{Agent, Agents, RunnerKind};
 use platform::config::{Report, Section};
@@ -23,6 +24,8 @@ const CAPACITY: u32 = 4;
 pub struct Config {
     /// `gateway.capacity` (1–64, default 4): tasks run side by side.
     pub capacity: u32,
+    /// `gateway.workspace_roots`: workspaces lie below one of these. Empty: below the home.
+    pub workspace_roots: Vec<String>,
     /// By the agent's id in lower case.
     runners: BTreeMap<String, (Agent, Arc<dyn Runner>)>,
     default: Arc<dyn Runner>,
@@ -30,7 +33,12 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { capacity: CAPACITY, runners: BTreeMap::new(), default: runners::default() }
+        Self {
+            capacity: CAPACITY,
+            workspace_roots: Vec::new(),
+            runners: BTreeMap::new(),
+            default: runners::default(),
+        }
     }
 }
 
@@ -42,7 +50,7 @@ impl Config {
     }
     /// The same with other runners than this version's.
     pub fn read_with(registry: &[Entry], root: &Value, report: &Report) -> Self {
-        let mut config = Self { capacity: capacity(root, report), ..Self::default() };
+        let mut config = Self::read_gateway(root, report);
         let secrets = Secrets::read(root, report);
         let kinds: Vec<RunnerKind> = registry.iter().map(|entry| entry.kind).collect();
         Agents::read_each(&kinds, root, report, |agent, section| {
@@ -50,6 +58,14 @@ impl Config {
             config.runners.insert(agent.id.to_lowercase(), (agent.clone(), runner));
         });
         config
+    }
+    fn read_gateway(root: &Value, report: &Report) -> Self {
+        let mut gateway = Section::new(root.get("gateway"), "gateway", report);
+        let capacity = gateway.whole("capacity", 1, 64).and_then(|n| u32::try_from(n).ok());
+        let workspace_roots = gateway.texts("workspace_roots").unwrap_or_default();
+        check_paths(&gateway, "workspace_roots", &workspace_roots);
+        gateway.finish();
+        Self { capacity: capacity.unwrap_or(CAPACITY), workspace_roots, ..Self::default() }
     }
     /// The runner of this agent.
     pub fn runner(&self, id: &AgentId) -> &dyn Runner {
@@ -74,23 +90,32 @@ impl Config {
             .values()
             .filter_map(|(agent, runner)| Some((agent.id.as_str(), runner.program()?)))
     }
+    /// Agents whose program asks the owner through our MCP server.
+    pub fn asking(&self) -> Vec<&str> {
+        self.with_approvals(ToolApprovals::Ask)
+    }
+    /// Agents whose program may use every tool unasked.
+    pub fn trusted(&self) -> Vec<&str> {
+        self.with_approvals(ToolApprovals::Trust)
+    }
+    fn with_approvals(&self, how: ToolApprovals) -> Vec<&str> {
+        let fits = |program: &Program| program.tool_approvals == Some(how);
+        self.programs().filter(|(_, program)| fits(program)).map(|(id, _)| id).collect()
+    }
     /// Paths that the program of some agent may write, as the file and the runners name them.
     pub fn writable_paths(&self) -> Vec<String> {
-        let reaches = self.programs().map(|(_, program)| &program.reach);
-        reaches.flat_map(|reach| reach.writable.iter().chain(&reach.state)).cloned().collect()
+        let of = |program: &Program| {
+            let reach = &program.reach;
+            let paths = reach.writable.iter().chain(&reach.state).chain(&program.workspace);
+            paths.cloned().collect::<Vec<_>>()
+        };
+        self.programs().flat_map(|(_, program)| of(program)).collect()
     }
     /// Agents whose program runs outside the sandbox.
     pub fn unconfined(&self) -> Vec<&str> {
         let is_off = |program: &Program| program.reach.confinement == Confinement::Off;
         self.programs().filter(|(_, program)| is_off(program)).map(|(id, _)| id).collect()
     }
-}
-
-fn capacity(root: &Value, report: &Report) -> u32 {
-    let mut gateway = Section::new(root.get("gateway"), "gateway", report);
-    let capacity = gateway.whole("capacity", 1, 64).and_then(|n| u32::try_from(n).ok());
-    gateway.finish();
-    capacity.unwrap_or(CAPACITY)
 }
 
 fn read_runner(

@@ -13,6 +13,7 @@
 
 mod backend;
 pub mod board;
+mod changed;
 pub mod config;
 mod conversation;
 mod deps;
@@ -33,6 +34,7 @@ pub mod runners;
 mod secrets;
 mod tasks;
 mod text;
+mod tool_approvals;
 
 pub use board::Board;
 pub use config::Config;

@@ -1,8 +1,9 @@
 //! The keys of `[agents.<id>]` about the program that a run starts: what it is, what it may see,
 //! how long it may take.
 
+use crate::tool_approvals::{self, ToolApprovals};
 use platform::config::Section;
-use platform::ports::{Confinement, ProgramNetwork, Reach, RelayedSecret};
+use platform::ports::{Confinement, ProgramNetwork, Reach, RelayedSecret, Workspace, Worktree};
 
 /// The argument of a command that the message takes the place of.
 pub const MESSAGE: &str = "{message}";
@@ -26,8 +27,14 @@ pub struct Program {
     /// `data_directory = "visible"`: the program may see the data directory with the tokens. Unless
     /// set it cannot.
     pub data_visible: bool,
+    /// `tool_approvals`; none for a runner that has no say in them.
+    pub tool_approvals: Option<ToolApprovals>,
     /// `sandbox`, `network`, `readable`, `writable`.
     pub reach: Reach,
+    /// `workspace`: the owner's folder that it works in.
+    pub workspace: Option<String>,
+    /// `isolation = "worktree"`: a git worktree of the workspace for each conversation.
+    pub has_worktrees: bool,
     /// `timeout_s` (1–86400, default 900).
     pub timeout_ms: u64,
     /// Maximum output; default 1 MiB.
@@ -41,7 +48,10 @@ impl Default for Program {
             env: Vec::new(),
             secrets: Vec::new(),
             data_visible: false,
+            tool_approvals: None,
             reach: Reach::default(),
+            workspace: None,
+            has_worktrees: false,
             timeout_ms: whole(TIMEOUT_S) * 1000,
             output_bytes_max: bytes(OUTPUT_BYTES_MAX),
         }
@@ -59,6 +69,10 @@ impl Program {
         check_env(section, &env);
         let data_visible = data_visible(section);
         let reach = reach(section);
+        let workspace = section.text("workspace");
+        check_paths(section, "workspace", workspace.as_slice());
+        let has_worktrees = has_worktrees(section);
+        let tool_approvals = tool_approvals::read(section, reach.confinement);
         let timeout_s = section.whole("timeout_s", 1, 86_400).unwrap_or(TIMEOUT_S);
         let output = section.whole("output_bytes_max", 1, OUTPUT_BYTES_CEILING);
         Self {
@@ -66,10 +80,21 @@ impl Program {
             env,
             secrets: Vec::new(),
             data_visible,
+            tool_approvals,
             reach,
+            workspace,
+            has_worktrees,
             timeout_ms: whole(timeout_s) * 1000,
             output_bytes_max: bytes(output.unwrap_or(OUTPUT_BYTES_MAX)),
         }
+    }
+    /// The workspace of this agent for a conversation, or for the task of a message without one.
+    pub(crate) fn workspace(&self, agent: &str, conversation: &str) -> Option<Workspace> {
+        let folder = self.workspace.clone()?;
+        let worktree = self
+            .has_worktrees
+            .then(|| Worktree { agent: agent.to_owned(), conversation: conversation.to_owned() });
+        Some(Workspace { folder, worktree })
     }
 }
 
@@ -94,6 +119,29 @@ fn data_visible(section: &mut Section<'_>) -> bool {
             false
         }
     }
+}
+
+fn has_worktrees(section: &mut Section<'_>) -> bool {
+    let wanted = match section.text("isolation").as_deref() {
+        None | Some("none") => false,
+        Some("worktree") => true,
+        Some(_) => {
+            section.wrong(
+                "isolation",
+                "is neither \"none\" nor \"worktree\".",
+                "Write one of the two; none is the default.",
+            );
+            false
+        }
+    };
+    if wanted && !section.has("workspace") {
+        section.wrong(
+            "isolation",
+            "is \"worktree\" without a workspace.",
+            "Write workspace = \"~/src/app\", the folder of a git repository, or remove the key.",
+        );
+    }
+    wanted
 }
 
 /// How far the program reaches.
@@ -135,7 +183,13 @@ fn reach(section: &mut Section<'_>) -> Reach {
 /// Absolute paths, or paths below the home.
 fn paths(section: &mut Section<'_>, key: &str) -> Vec<String> {
     let paths = section.texts(key).unwrap_or_default();
-    for path in &paths {
+    check_paths(section, key, &paths);
+    paths
+}
+
+/// Reports paths that are neither absolute nor below the home.
+pub(crate) fn check_paths(section: &Section<'_>, key: &str, paths: &[String]) {
+    for path in paths {
         let rooted = path.starts_with('/') || path.starts_with("~/");
         if !rooted || path.contains('\0') || path.split('/').any(|part| part == "..") {
             section.wrong(
@@ -145,7 +199,6 @@ fn paths(section: &mut Section<'_>, key: &str) -> Vec<String> {
             );
         }
     }
-    paths
 }
 
 /// The message may only ever be one whole argument, behind `--`, where no program takes it for an

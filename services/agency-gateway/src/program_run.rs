@@ -3,6 +3,7 @@
 //! A program that has reported its result gets [`GRACE_MS`] to end by itself. Then its tree is
 //! ended, and the result counts whatever the exit code says.
 
+use crate::changed;
 use crate::output::{Format, Output};
 use crate::runner::{
     Ended, Finish, PROGRESS_BYTES_MAX, Run, RunEvent, Stopped, TEXT_BYTES_MAX, Tools,
@@ -13,7 +14,7 @@ use contracts::approval::Outcome;
 use contracts::task::BackendSession;
 use contracts::{Micros, TokenPrices, Tokens};
 use futures_util::future::{Either, select};
-use platform::ports::{Clock, PortErrorKind, ProgramEvent, ProgramSpec, Running};
+use platform::ports::{Changes, Clock, PortErrorKind, ProgramEvent, ProgramSpec, Running};
 use std::sync::Arc;
 
 /// Time that a program gets to end after its result.
@@ -72,6 +73,8 @@ pub(crate) struct ProgramRun {
     end: Option<Finish>,
     /// The cost that was reported last.
     ticked: Option<Micros>,
+    /// Its changes in a repository.
+    changed: Option<Changes>,
 }
 
 enum Turn {
@@ -83,7 +86,16 @@ enum Turn {
 impl ProgramRun {
     pub(crate) fn new(running: Box<dyn Running>, clock: Arc<dyn Clock>, reading: Reading) -> Self {
         let output = Output::new(reading.format, reading.bytes_max);
-        Self { reading, clock, running, output, grace_until_ms: None, end: None, ticked: None }
+        Self {
+            reading,
+            clock,
+            running,
+            output,
+            grace_until_ms: None,
+            end: None,
+            ticked: None,
+            changed: None,
+        }
     }
     /// The cost so far, within its bound.
     fn cost(&self) -> Option<Micros> {
@@ -130,7 +142,7 @@ impl ProgramRun {
         let text = std::iter::once(text).chain(notes).collect::<Vec<_>>().join("\n\n");
         let finish = Finish {
             outcome,
-            text: clip(&clean(&text), TEXT_BYTES_MAX),
+            text: with_changes(text, self.changed.as_ref()),
             actual_cost: self.cost(),
             usage: self.output.told().usage().cloned(),
             session: self.session(),
@@ -205,6 +217,13 @@ impl ProgramRun {
     }
 }
 
+/// The text within its length, with our own last lines below it.
+fn with_changes(text: String, changes: Option<&Changes>) -> String {
+    let own = changes.and_then(changed::lines).unwrap_or_default();
+    let text = clip(&clean(&text), TEXT_BYTES_MAX.saturating_sub(own.len()));
+    format!("{text}{own}").trim_start_matches('\n').to_owned()
+}
+
 #[async_trait]
 impl Run for ProgramRun {
     async fn next(&mut self) -> RunEvent {
@@ -223,10 +242,14 @@ impl Run for ProgramRun {
                         return RunEvent::Progress(progress);
                     }
                 }
-                Turn::Event(end) => return RunEvent::Finished(self.conclude(Some(end))),
+                Turn::Event(end) => {
+                    self.changed = self.running.changes().await.or(self.changed.take());
+                    return RunEvent::Finished(self.conclude(Some(end)));
+                }
                 Turn::Over => {
                     // A second call after a dropped one stops it again, which changes nothing.
                     self.end_tree().await;
+                    self.changed = self.running.changes().await.or(self.changed.take());
                     return RunEvent::Finished(self.conclude(None));
                 }
             }
@@ -234,13 +257,14 @@ impl Run for ProgramRun {
     }
     async fn stop(&mut self) -> Stopped {
         self.end_tree().await;
+        let changed = self.running.changes().await;
         self.output.close();
         let told = self.output.told();
         let said = told.said().map_or_else(|| self.output.plain(), str::to_owned);
         Stopped {
             cost: self.cost(),
             usage: told.usage().cloned(),
-            text: Some(clip(&clean(&said), TEXT_BYTES_MAX)).filter(|text| !text.is_empty()),
+            text: Some(with_changes(said, changed.as_ref())).filter(|text| !text.is_empty()),
             session: self.session(),
         }
     }

@@ -30,6 +30,14 @@ pub struct Job {
     pub session: Option<BackendSession>,
 }
 
+impl Job {
+    /// The work that it belongs to: its conversation, else the task alone.
+    pub(crate) fn work(&self) -> &str {
+        let conversation = self.context.conversation.as_ref();
+        conversation.map_or(self.task.as_str(), |conversation| conversation.as_str())
+    }
+}
+
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finish {

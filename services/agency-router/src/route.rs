@@ -115,6 +115,8 @@ struct Chosen {
     out_of_scope: bool,
     /// Whether alternatives may make the sender choose.
     by_content: bool,
+    /// The sender or the configuration names it: no other agent stands in for it.
+    named: bool,
 }
 
 impl Chosen {
@@ -126,6 +128,7 @@ impl Chosen {
             step,
             out_of_scope: false,
             by_content: false,
+            named: true,
         }
     }
 }
@@ -192,6 +195,7 @@ fn by_conversation(
         step,
         out_of_scope: false,
         by_content: false,
+        named: false,
     };
     if follow_up::is_follow_up(&request.message) {
         return Some(chosen(
@@ -233,6 +237,7 @@ fn by_content(world: World<'_>, content: Option<&Content>, leanings: Leanings<'_
             confidence: 0.0,
             out_of_scope: true,
             by_content: false,
+            named: false,
         };
     };
     if content.out_of_scope {
@@ -244,7 +249,14 @@ fn by_content(world: World<'_>, content: Option<&Content>, leanings: Leanings<'_
              goes to {fallback}.",
             percent(content.in_scope)
         );
-        return Chosen { agent: fallback, confidence, step, out_of_scope: true, by_content: true };
+        return Chosen {
+            agent: fallback,
+            confidence,
+            step,
+            out_of_scope: true,
+            by_content: true,
+            named: false,
+        };
     }
     let (agent, confidence) =
         content.ranked.first().cloned().unwrap_or_else(|| (fallback.clone(), 0.0));
@@ -259,10 +271,11 @@ fn by_content(world: World<'_>, content: Option<&Content>, leanings: Leanings<'_
             step,
             out_of_scope: true,
             by_content: true,
+            named: false,
         };
     }
     let step = content_step(content, &agent, confidence, leanings);
-    Chosen { agent, confidence, step, out_of_scope: false, by_content: true }
+    Chosen { agent, confidence, step, out_of_scope: false, by_content: true, named: false }
 }
 
 /// “; that it is complex speaks for it”, or nothing if the agent states no preference.
@@ -319,15 +332,13 @@ fn into_decision(
 ) -> Decision {
     let obstacle = |agent: &Agent| obstacle(agent, request, world);
     let ranked = content.as_ref().map_or(&[][..], |content| &content.ranked);
-    let mut steps = vec![chosen.step];
+    let mut steps = vec![chosen.step.clone()];
     let found = world.graph.agent(&chosen.agent).and_then(obstacle);
     let (mut agent, mut confidence) = (chosen.agent.clone(), chosen.confidence);
     if let Some(why) = found {
-        agent = stand_in(world.graph, &chosen.agent, ranked, &obstacle);
-        let nobody = world.graph.agent(&agent).and_then(obstacle).is_some();
-        let ending =
-            if nobody { "and no other agent is free, so it goes to" } else { "so it goes to" };
-        steps.push(format!("But {} {}, {ending} {agent}.", chosen.agent, why.phrase()));
+        let (other, ending) = replace(&chosen, why, world.graph, ranked, &obstacle);
+        agent = other;
+        steps.push(format!("But {} {}, {ending}.", chosen.agent, why.phrase()));
         if agent != chosen.agent {
             confidence = content.as_ref().map_or(0.0, |content| content.probability(&agent));
         }
@@ -364,7 +375,7 @@ fn into_decision(
     Decision {
         skill_files: skill_files(world.graph, &agent, request.channel.as_deref()),
         matched_keywords: winner_terms.map(|term| term.text.clone()).collect(),
-        fallback: found.is_some_and(|why| why != Obstacle::TakenBack),
+        fallback: agent != chosen.agent && found.is_some_and(|why| why != Obstacle::TakenBack),
         out_of_scope: chosen.out_of_scope,
         agent,
         confidence,
@@ -376,6 +387,36 @@ fn into_decision(
         corrected_to: None,
         follows_up: request.previous.is_some() && follow_up::is_follow_up(&request.message),
         content,
+    }
+}
+
+/// The agent that gets a message whose chosen agent cannot take it, and the end of the sentence
+/// that says so.
+fn replace(
+    chosen: &Chosen,
+    why: Obstacle,
+    graph: &Graph,
+    ranked: &[(AgentId, f64)],
+    obstacle: &dyn Fn(&Agent) -> Option<Obstacle>,
+) -> (AgentId, String) {
+    if chosen.named && why.is_of_the_machine() {
+        let ending = "and the message is for it alone".to_owned();
+        return (chosen.agent.clone(), ending);
+    }
+    match stand_in(graph, &chosen.agent, why, ranked, obstacle) {
+        Some(agent) => {
+            let ending = format!("so it goes to {agent}");
+            (agent, ending)
+        }
+        None if why.is_of_the_machine() => {
+            let ending = "and no agent that the graph relates to it is free".to_owned();
+            (chosen.agent.clone(), ending)
+        }
+        None => {
+            let fallback = fallback_id(graph);
+            let ending = format!("and no other agent is free, so it goes to {fallback}");
+            (fallback, ending)
+        }
     }
 }
 

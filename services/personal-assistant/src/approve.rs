@@ -100,6 +100,17 @@ pub async fn record(
     who: Principal,
     request: &ApproveRequest,
 ) -> ApiResult<(ApprovalRow, Option<Shortfall>)> {
+    record_at(deps, who, request, &[]).await
+}
+
+/// The same, asked at these addresses, which come from our own books; at each approver's without
+/// any.
+pub async fn record_at(
+    deps: &Deps,
+    who: Principal,
+    request: &ApproveRequest,
+    places: &[Target],
+) -> ApiResult<(ApprovalRow, Option<Shortfall>)> {
     let owner = owner::read(deps).await?;
     let now_ms = deps.clock.now_ms();
     let mut ruling = ruling(deps, who, request, &owner);
@@ -131,7 +142,7 @@ pub async fn record(
             ruling.policies.push(id::BUDGET);
         }
     }
-    let asked = whom_to_ask(deps, who, request, &ruling).await;
+    let asked = whom_to_ask(deps, who, request, &ruling, places).await;
     let draft = Draft::new(deps, who, request, &ruling, &asked, now_ms)?;
     let mut batch = Vec::new();
     if ruling.verdict == Verdict::Approve {
@@ -177,6 +188,7 @@ async fn whom_to_ask(
     who: Principal,
     request: &ApproveRequest,
     ruling: &Ruling,
+    places: &[Target],
 ) -> Vec<Target> {
     if ruling.verdict != Verdict::AskOwner {
         return Vec::new();
@@ -187,6 +199,9 @@ async fn whom_to_ask(
             .as_ref()
             .map(|context| context.ask.clone())
             .unwrap_or_default();
+    }
+    if !places.is_empty() {
+        return places.to_vec();
     }
     let found = deps.calls.ask::<ListApprovers>(&(), &()).await;
     found.map_or_else(

@@ -6,6 +6,7 @@
 //! dashboard shows every pending approval anyway.
 
 use crate::Deps;
+use crate::mcp::UNNAMED;
 use crate::policy::{QUESTION, TOOL_CALL};
 use crate::store::{self, ApprovalRow};
 use base64::Engine;
@@ -323,8 +324,12 @@ fn question(approval: &ApprovalRow, state: ApprovalState, shown: &str) -> String
     let id = &approval.id;
     if state == ApprovalState::Pending {
         let until = rfc3339(approval.expires_at);
+        let asker = match approval.agent.as_str() {
+            UNNAMED => "An agent".to_owned(),
+            agent => printable(agent),
+        };
         return format!(
-            "An agent asks you:\n{shown}\n\nAnswer: /answer {id} your words\nUntil {until}"
+            "{asker} asks you:\n{shown}\n\nAnswer: /answer {id} your words\nUntil {until}"
         );
     }
     let by = approval.decided_by.as_deref().unwrap_or("nobody");

@@ -46,6 +46,7 @@ mod wrong;
 pub use backups::{back_up, back_up_daily};
 pub use config::Config;
 pub use deps::Deps;
+pub use mcp::{AGENT_HEADER, TASK_HEADER};
 pub use store::{CLAIM_WINDOW_MS, DECISION_WINDOW_MS, SKEW_MS};
 pub use unwritten::Unwritten;
 

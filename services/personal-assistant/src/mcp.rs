@@ -4,11 +4,15 @@
 //! Each request stands alone: there are no sessions, so a restart of either side loses nothing. A
 //! call that waits for the owner is answered as an event stream, kept open by comments or progress.
 
+mod asker;
 mod owner;
 mod rpc;
 mod tools;
 mod values;
 
+use self::asker::Asker;
+pub(crate) use self::asker::UNNAMED;
+pub use self::asker::{AGENT_HEADER, TASK_HEADER};
 use self::rpc::{INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR, RpcError};
 use crate::Deps;
 use axum::body::Body;
@@ -38,7 +42,7 @@ pub async fn serve(
         let error = RpcError::new(PARSE_ERROR, "The body is not JSON.");
         return (StatusCode::BAD_REQUEST, Json(failure(&Value::Null, &error))).into_response();
     };
-    let Some(method) = message["method"].as_str().filter(|_| message["jsonrpc"] == "2.0") else {
+    let Some(method) = method_of(&message) else {
         if message.get("result").or_else(|| message.get("error")).is_some() {
             return StatusCode::ACCEPTED.into_response();
         }
@@ -48,14 +52,21 @@ pub async fn serve(
     let Some(id) = message.get("id").filter(|id| id.is_string() || id.is_number()) else {
         return StatusCode::ACCEPTED.into_response();
     };
-    let (id, params) = (id.clone(), message["params"].clone());
+    let (id, params) = (id.clone(), message.get("params").cloned().unwrap_or_default());
     let is_patient = method == "tools/call" && tools::waits(&params);
-    let token = params["_meta"]["progressToken"].clone();
-    let work = answer(deps.clone(), who, method.to_owned(), id, params).boxed();
+    let token = params.pointer("/_meta/progressToken").cloned().unwrap_or_default();
+    let asker = Asker::new(who, &headers);
+    let work = answer(deps.clone(), asker, method.to_owned(), id, params).boxed();
     if is_patient && accepts_events(&headers) {
         return streamed(&deps, token, work);
     }
     Json(work.await).into_response()
+}
+
+/// The method of a message of JSON-RPC 2.0.
+fn method_of(message: &Value) -> Option<&str> {
+    let version = message.get("jsonrpc").and_then(Value::as_str);
+    message.get("method").and_then(Value::as_str).filter(|_| version == Some("2.0"))
 }
 
 /// The handler of `GET` and `DELETE`: we send nothing unasked and have no sessions.
@@ -71,12 +82,12 @@ fn accepts_events(headers: &HeaderMap) -> bool {
         .any(|accept| accept.contains("text/event-stream"))
 }
 
-async fn answer(deps: Deps, who: Principal, method: String, id: Value, params: Value) -> Value {
+async fn answer(deps: Deps, asker: Asker, method: String, id: Value, params: Value) -> Value {
     let result = match method.as_str() {
         "initialize" => Ok(initialize(&params)),
         "ping" => Ok(json!({})),
         "tools/list" => Ok(json!({ "tools": tools::list() })),
-        "tools/call" => tools::call(&deps, who, &params).await,
+        "tools/call" => tools::call(&deps, &asker, &params).await,
         _ => Err(RpcError::new(METHOD_NOT_FOUND, format!("There is no method {method}."))),
     };
     match result {

@@ -242,3 +242,56 @@ async fn mcp_tells_the_budget_and_asks_its_neighbours() {
     assert_eq!(call(&bed, "route", json!({"message": " "})).await["isError"], true);
     assert_eq!(bed.neighbours.count::<Analyze>(), 0);
 }
+
+/// A call of a run, as the gateway's relay names it.
+async fn asked_by(bed: &Bed, task: &str, agent: &str, tool: &str, arguments: Value) -> Value {
+    let params = json!({"name": tool, "arguments": arguments});
+    let body = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params});
+    let request = http::Request::post("/mcp")
+        .header("authorization", format!("Bearer {AGENT}"))
+        .header("content-type", "application/json")
+        .header("x-quintet-task", task)
+        .header("x-quintet-agent", agent)
+        .body(axum::body::Body::from(body.to_string()))
+        .unwrap();
+    let before = pending(bed).await.len();
+    let waits = tokio::spawn(tower::ServiceExt::oneshot(bed.router.clone(), request));
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+        let rows = pending(bed).await;
+        if rows.len() > before {
+            waits.abort();
+            return rows[0].clone();
+        }
+    }
+    panic!("nobody was asked");
+}
+
+#[tokio::test]
+async fn run_that_asks_is_named_and_asked_about_in_its_chat() {
+    let bed = Bed::new();
+    bed.approver("1");
+    bed.ask_in_chat(EVENT, 0.5).await;
+    let before = bed.deliveries().len();
+    let row = asked_by(&bed, EVENT, "codegen", "request_approval", bash()).await;
+    assert_eq!(row["agentType"], "codegen", "{row}");
+    bed.background().await;
+    let sent = bed.deliveries().split_off(before);
+    let chats: Vec<_> = sent.iter().map(|delivery| delivery.target.chat.as_str()).collect();
+    assert_eq!(chats, ["700100200"], "the run's own chat, not every approver's");
+    assert!(sent[0].text.starts_with("Approval needed: codegen \u{b7} Bash"), "{}", sent[0].text);
+    let question = json!({"question": "Which port?"});
+    asked_by(&bed, EVENT, "codegen", "ask_owner", question).await;
+    bed.background().await;
+    let text = bed.deliveries().pop().unwrap().text;
+    assert!(text.starts_with("codegen asks you:"), "{text}");
+}
+
+#[tokio::test]
+async fn answer_for_one_run_is_none_for_another() {
+    let bed = Bed::new();
+    let first = asked_by(&bed, "t-1", "codegen", "request_approval", bash()).await;
+    let second = asked_by(&bed, "t-2", "codegen", "request_approval", bash()).await;
+    assert_ne!(first["id"], second["id"]);
+    assert_eq!(pending(&bed).await.len(), 2);
+}

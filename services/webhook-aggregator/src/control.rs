@@ -13,6 +13,8 @@ pub enum ControlCommand {
     /// The answer to an agent's question.
     Answer(ApprovalId, String),
     Budget,
+    /// Ends what runs or waits in this conversation.
+    Stop,
     /// The conversation begins anew.
     New,
     /// Lists sessions; with a number takes one up again.
@@ -35,6 +37,8 @@ pub fn is_command(name: &str) -> bool {
             | "reject"
             | "answer"
             | "budget"
+            | "stop"
+            | "cancel"
             | "new"
             | "sessions"
             | "help"
@@ -48,8 +52,8 @@ fn bare(word: &str) -> String {
     name.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_ascii_lowercase()
 }
 
-/// The command a text is, if it is one. `/start`, `/help`, `/new` and `/sessions` are for every
-/// sender; the rest is for approvers.
+/// The command a text is, if it is one. `/start`, `/help`, `/stop`, `/new` and `/sessions` are for
+/// every sender; the rest is for approvers.
 pub fn parse(text: &str) -> Option<ControlCommand> {
     let mut words = text.split_whitespace();
     let first = words.next()?;
@@ -82,6 +86,7 @@ pub fn parse(text: &str) -> Option<ControlCommand> {
             ControlCommand::Incomplete("Write `/answer ID` and your words after it.")
         }
         ("budget", _) => ControlCommand::Budget,
+        ("stop" | "cancel", _) => ControlCommand::Stop,
         ("new", None) => ControlCommand::New,
         ("new", Some(_)) => {
             ControlCommand::Incomplete("Write `/new` alone, and then your message.")
@@ -95,6 +100,50 @@ pub fn parse(text: &str) -> Option<ControlCommand> {
     })
 }
 
+/// Messages that stop: English, German, French, Spanish. Without accents: those are removed before
+/// comparing, as many keyboards leave them out.
+const STOP_WORDS: [&str; 4] = [
+    "stop|stop it|stop that|stop this|cancel|cancel it|cancel that|cancel this|abort|abort it|halt",
+    "stopp|anhalten|abbrechen|abbruch|hor auf|aufhoren",
+    "arrete|arretez|annule|annuler",
+    "para|detente|detener|cancela|cancelar|basta",
+];
+/// Words that may stand before or after them.
+const POLITE: &str = "please|now|bitte|jetzt|sofort|s'il te plait|s'il vous plait|maintenant|\
+    por favor|ahora";
+
+/// Whether the whole message says to stop, and nothing else.
+pub fn is_stop_word(text: &str) -> bool {
+    // Longer texts are never one; most messages end here.
+    if text.len() > 60 {
+        return false;
+    }
+    let is_mark = |letter: &char| ('\u{300}'..='\u{36f}').contains(letter);
+    let letters = text.to_lowercase();
+    let folded: String =
+        letters.chars().filter(|letter| !is_mark(letter)).map(without_accent).collect();
+    let words = folded.split(|c: char| !c.is_alphanumeric() && c != '\'').filter(|w| !w.is_empty());
+    let mut said = words.collect::<Vec<_>>().join(" ");
+    while let Some(rest) = POLITE.split('|').find_map(|polite| {
+        let before = said.strip_prefix(polite).and_then(|rest| rest.strip_prefix(' '));
+        before.or_else(|| said.strip_suffix(polite).and_then(|rest| rest.strip_suffix(' ')))
+    }) {
+        said = rest.to_owned();
+    }
+    STOP_WORDS.iter().flat_map(|words| words.split('|')).any(|word| word == said)
+}
+
+fn without_accent(letter: char) -> char {
+    match letter {
+        'é' | 'è' | 'ê' => 'e',
+        'ö' | 'ó' => 'o',
+        'î' => 'i',
+        'á' => 'a',
+        '’' => '\'',
+        other => other,
+    }
+}
+
 /// Whether the one word after `/halt` can be a task's id. Ids have letters and digits; who writes
 /// `/halt now` or `/halt 2` wants everything to stop.
 fn names_task(word: &str) -> bool {
@@ -105,6 +154,7 @@ fn names_task(word: &str) -> bool {
 
 /// The text of `/start` and `/help`.
 pub const HELP: &str = "I am Quintet. Write what you need and the best agent will answer. To choose an agent yourself, start with its name, such as @codegen or /security.\n\n\
+    /stop ends what runs or waits in this conversation; “stop” alone does the same while something runs.\n\n\
     /new starts this conversation afresh, /sessions lists the sessions that agents keep of it.\n\n\
     For the approvers here:\n/halt – stop everything now\n/resume – lift your halt\n/approve ID, /reject ID – decide a pending approval\n/answer ID … – answer the question of an agent\n/budget – what the work from here has spent\n/help – show this text";
 
@@ -138,6 +188,51 @@ mod tests {
         assert!(matches!(parse("/approve"), Some(ControlCommand::Incomplete(_))));
         assert_eq!(parse("/start"), Some(ControlCommand::Help));
         assert_eq!(parse("halt the deployment"), None);
+        for text in ["/stop", "/STOP", "/stop@desk_bot now", "/cancel", "／stop"] {
+            assert_eq!(parse(text), Some(ControlCommand::Stop), "{text}");
+        }
         assert_eq!(parse("/security check this"), None);
+    }
+
+    #[test]
+    fn stop_word_is_the_whole_message() {
+        for text in [
+            "stop",
+            "Stop!",
+            "STOP.",
+            "please stop now",
+            "Please, stop!!",
+            "cancel",
+            "abort",
+            "stop it",
+            "Stopp",
+            "bitte abbrechen",
+            "Hör auf!",
+            "Arrête",
+            "arrêtez s’il vous plaît",
+            "annule",
+            "para",
+            "Arre\u{302}te",
+            "¡Para!",
+            "detente ahora",
+            "cancela por favor",
+        ] {
+            assert!(is_stop_word(text), "{text}");
+        }
+        for text in [
+            "",
+            "please",
+            "now",
+            "stop the server",
+            "how do I stop it",
+            "cancel my subscription",
+            "don't stop",
+            "para mi madre",
+            "stop codegen please",
+            "stop stop",
+            "non-stop",
+        ] {
+            assert!(!is_stop_word(text), "{text}");
+        }
     }
 }

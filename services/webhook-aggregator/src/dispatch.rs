@@ -9,6 +9,7 @@ mod route;
 mod run;
 
 pub(crate) use answer::outcome_step;
+pub(crate) use route::{reject, speaks_for};
 pub(crate) use run::{run_of, tell_of_loss};
 
 use crate::Deps;

@@ -24,6 +24,9 @@ const TEXT_CHARS_MAX: usize = 16_000;
 /// an update for a day, so nobody has just sent it. A shorter limit would have to trust the clocks
 /// of both sides.
 const COMMAND_AGE_MS_MAX: i64 = 365 * 24 * 3_600_000;
+/// Said at once of a message that came during a run; its answer replaces it.
+pub(crate) const WAITS: &str =
+    "I am still at your last message; this comes after it. Write “stop” to end that one.";
 /// Messages a minute that are recorded from one stranger, and from all strangers of an endpoint.
 /// A message above that is acknowledged and leaves no row.
 const STRANGER_PER_MINUTE: u32 = 5;
@@ -160,6 +163,8 @@ fn new_event(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8]) ->
         limits: Vec::new(),
         limit_notice: None,
         overheard: false,
+        is_stop_word: false,
+        waits_notice: None,
         said: Vec::new(),
         unrecorded_over_limit: false,
     };
@@ -258,6 +263,8 @@ fn content(deps: &Deps, endpoint: &Endpoint, event: &mut NewEvent, said: Said, s
     event.origin.public_only = standing == Standing::Public;
     // Only what the sender typed is a command.
     event.control = typed && control::parse(&event.text).is_some();
+    event.is_stop_word = typed && !event.control && control::is_stop_word(&event.text);
+    event.waits_notice = Some(WAITS.to_owned());
     let sender = event.sender.clone().unwrap_or_default();
     // An approver's halt must get through however much was said before it.
     if !(event.control && event.origin.approver) {

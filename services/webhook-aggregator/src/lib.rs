@@ -27,6 +27,7 @@ mod sessions;
 pub mod split;
 mod stats;
 mod steps;
+mod stop;
 mod tasks;
 
 pub use config::Config;

@@ -70,6 +70,7 @@ fn new_event(deps: &Deps, name: &str, text: String) -> NewEvent {
     let limit =
         Limit { key: format!("endpoint:web:{WEB}"), per_minute: deps.config.endpoint_per_minute };
     let limits = if control { Vec::new() } else { vec![limit] };
+    let is_stop_word = !control && control::is_stop_word(&text);
     let limit_notice =
         (!control).then(|| ingest::limit_notice(&conversation, &key, target.clone()));
     NewEvent {
@@ -101,6 +102,8 @@ fn new_event(deps: &Deps, name: &str, text: String) -> NewEvent {
         limits,
         limit_notice,
         overheard: false,
+        is_stop_word,
+        waits_notice: Some(ingest::WAITS.to_owned()),
         unrecorded_over_limit: false,
     }
 }

@@ -5,8 +5,8 @@ use crate::Deps;
 use crate::control::{self, ControlCommand};
 use crate::dispatch::choice;
 use crate::retry::RETRY;
-use crate::sessions;
 use crate::steps::say;
+use crate::{sessions, stop};
 use contracts::approval::{DecideRequest, Decision, PressRequest};
 use contracts::budget::BudgetTextRequest;
 use contracts::calls::personal_assistant as assistant;
@@ -95,8 +95,13 @@ fn answer_press(deps: &Deps, event: &StoredEvent, callback: Option<String>, text
 }
 
 async fn commanded(deps: &Deps, event: &StoredEvent) -> Result<Step, CallError> {
-    let command = control::parse(&event.text).unwrap_or(ControlCommand::Help);
+    let bare = || {
+        let stops = control::is_stop_word(&event.text);
+        if stops { ControlCommand::Stop } else { ControlCommand::Help }
+    };
+    let command = control::parse(&event.text).unwrap_or_else(bare);
     let text = match command {
+        ControlCommand::Stop => return Ok(stop::advance(deps, event).await?),
         ControlCommand::Help => control::HELP.to_owned(),
         ControlCommand::New if !event.origin.late => sessions::start_afresh(deps, event).await?,
         ControlCommand::Sessions(number) if !event.origin.late => {

@@ -119,6 +119,10 @@ pub(crate) async fn renew(
             "This lease has ended or was reassigned.",
         ));
     }
+    if row.is_some_and(|row| row.stopped) {
+        let detail = Some("It was stopped from the chat.".to_owned());
+        return Ok(Json(RenewAnswer { reason: Some(StopCause::Stopped), detail, ..halted }));
+    }
     // Not knowing whether it is halted is no reason to stop it, nor to let it hold its lease for
     // ever: the renewal itself is recorded, the caller sees the failure and asks again.
     if is_halted().await? {

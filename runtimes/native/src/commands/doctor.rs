@@ -11,6 +11,7 @@ use crate::ports::clock::SystemClock;
 use crate::ports::outbound::client_for;
 use crate::programs::NativePrograms;
 use crate::terminal::{say, say_json};
+use crate::workspaces;
 use anyhow::Result;
 use contracts::ChannelKind;
 use contracts::monitoring::Health;
@@ -192,9 +193,9 @@ async fn agents(data: &DataDir, config: Option<&Path>) -> Vec<Finding> {
             "set XDG_CACHE_HOME or --data to separate them",
         ));
     }
-    let tree = config_file::path(config, data)
-        .and_then(|file| config_file::read_tree(Some(&file)).ok())
-        .map_or(Value::Null, |tree| tree.value);
+    let file = config_file::path(config, data);
+    let tree = file.as_deref().and_then(|file| config_file::read_tree(Some(file)).ok());
+    let tree = tree.map_or(Value::Null, |tree| tree.value);
     // `configuration` says what is wrong with it.
     let config = agency_gateway::Config::read(&tree, &Report::default());
     found.extend(seeing_programs(&config, data.path()));
@@ -207,6 +208,8 @@ async fn agents(data: &DataDir, config: Option<&Path>) -> Vec<Finding> {
             format!("set {key} where the server starts"),
         )
     }));
+    let workspaces = workspaces::problems(&config, data, file.as_deref()).into_iter();
+    found.extend(workspaces.map(|p| error(format!("{}: {}", p.path, p.message), p.fix)));
     found.extend(readiness::check(data, &config).await);
     let strict = config.programs().any(|(_, program)| is_strict(program));
     let any_hidden = config.programs().any(|(_, program)| !program.data_visible);

@@ -2,7 +2,7 @@
 
 use crate::address::Addresses;
 use crate::config_file;
-use crate::data_dir::{DataDir, work_dir};
+use crate::data_dir::{self, DataDir, token_variable, work_dir};
 use crate::edge::{self, Limits};
 use crate::exit::{No, Unreachable, Wrong};
 use crate::harden;
@@ -10,9 +10,10 @@ use crate::ports::background::TokioBackground;
 use crate::ports::clock::SystemClock;
 use crate::ports::outbound::{ReqwestOutbound, client_for};
 use crate::ports::signal::ProcessSignal;
-use crate::programs::NativePrograms;
+use crate::programs::{NativePrograms, ToolServer};
 use crate::stop::StopSignal;
 use crate::terminal::remark;
+use crate::workspaces;
 use anyhow::{Context, Result};
 use async_trait::async_trait;
 use axum::Router;
@@ -20,7 +21,7 @@ use bytes::Bytes;
 use contracts::calls::Call;
 use contracts::calls::webhook_aggregator::RenewTask;
 use contracts::{GatewayId, ServiceName, TaskId};
-use platform::config::Report;
+use platform::config::{ConfigProblem, Report};
 use platform::edge::{Auth, Scope};
 use platform::ports::{Calls, Outbound, OutboundRequest, PortError, PortErrorKind, PortResult};
 use platform::secret::Secret;
@@ -98,6 +99,8 @@ pub async fn gateway(
         remark(&format!("warning: {door}."));
     }
     config_file::require_keys(&configuration)?;
+    workspaces::require(&configuration, data, tree.file.as_deref())?;
+    let agent_token = agent_token(&configuration)?;
     data.create()?;
     let _lock = data.lock()?;
     let stop = StopSignal::listen()?;
@@ -108,9 +111,11 @@ pub async fn gateway(
         found = join(control, &token) => found?,
         () = stopped.as_mut() => return Ok(()),
     };
+    let tools = tools(&addresses, agent_token).await?;
     let programs = NativePrograms::new(work_dir(), data.path())
         .protecting(tree.file)
-        .agents_writing(configuration.writable_paths());
+        .agents_writing(configuration.writable_paths())
+        .asking(tools);
     let auth = if listen.is_some() { Auth::new(data.tokens()?) } else { Auth::default() };
     let deps = agency_gateway::Deps {
         calls: Arc::new(RemoteCalls { outbound: ReqwestOutbound::new()?, addresses, token }),
@@ -146,6 +151,53 @@ pub async fn gateway(
     agency_gateway::serve(deps, stopped).await;
     let _ = end.send(true);
     Ok(())
+}
+
+/// The token with which agents ask their owner; none where no agent asks. A token of this machine's
+/// own server would be another one, so only the variable counts.
+///
+/// # Errors
+/// [`Wrong`] where an agent asks and it is missing.
+fn agent_token(configuration: &agency_gateway::Config) -> Result<Option<Secret>, Wrong> {
+    let name = token_variable(Scope::Agent);
+    let token = data_dir::variable(&name).map(Secret::new);
+    let missing = configuration.asking().into_iter().filter(|_| token.is_none());
+    let problems: Vec<ConfigProblem> = missing
+        .map(|agent| ConfigProblem {
+            path: format!("agents.{agent}.tool_approvals"),
+            message: format!("is \"ask\" (the default), and {name} is not set."),
+            fix: format!(
+                "Set {name} to the agent token of the server, or write tool_approvals = \"deny\"."
+            ),
+        })
+        .collect();
+    if !problems.is_empty() {
+        return Err(Wrong(problems));
+    }
+    Ok(token.filter(|_| !configuration.asking().is_empty()))
+}
+
+/// The server at which agents ask their owner, once it has taken the token.
+async fn tools(addresses: &Addresses, token: Option<Secret>) -> Result<Option<ToolServer>> {
+    let Some(token) = token else { return Ok(None) };
+    let url = addresses.url(ServiceName::PersonalAssistant, "/mcp");
+    let http = client_for(&url, Duration::from_secs(10))?;
+    let asked = http
+        .post(&url)
+        .bearer_auth(token.reveal())
+        .header("content-type", "application/json")
+        .body(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#)
+        .send()
+        .await;
+    // A server that does not answer just now is asked again by each run.
+    if asked.is_ok_and(|answer| matches!(answer.status().as_u16(), 401 | 403)) {
+        let name = token_variable(Scope::Agent);
+        return Err(No(format!(
+            "{url} refused the token of {name}. Set it to the agent token of that installation."
+        ))
+        .into());
+    }
+    Ok(Some(ToolServer { url, token }))
 }
 
 /// Finds the control plane, waiting until it is up, and checks the token. A wrong token would be

@@ -51,7 +51,8 @@ struct Relay {
 impl Relay {
     /// Sends a message until the server has answered it. A repeated call joins the one that waits.
     async fn pass_on(&self, message: String) -> Result<()> {
-        let id = serde_json::from_str::<Value>(&message).map_or(Value::Null, |m| m["id"].clone());
+        let parsed: Value = serde_json::from_str(&message).unwrap_or_default();
+        let id = parsed.get("id").cloned().unwrap_or_default();
         let mut last_seen = Instant::now();
         loop {
             let Err(error) = self.attempt(&message, &mut last_seen).await else { return Ok(()) };

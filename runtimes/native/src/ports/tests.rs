@@ -146,6 +146,8 @@ fn event(key: &str, spoken: bool) -> NewEvent {
         limits: vec![],
         limit_notice: None,
         overheard: false,
+        is_stop_word: false,
+        waits_notice: None,
         unrecorded_over_limit: false,
         said: if spoken { vec![line] } else { vec![] },
     }

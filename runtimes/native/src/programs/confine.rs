@@ -53,8 +53,13 @@ const TOOL_CHAINS: [&str; 9] = [
 /// Where a program runs.
 pub(super) struct Location<'a> {
     pub(super) program: &'a Path,
+    /// Its work folder.
+    pub(super) folder: &'a Path,
+    /// Where it starts.
     pub(super) directory: &'a Path,
     pub(super) identity: Identity,
+    /// Paths of its workspace.
+    pub(super) workspace: &'a [Bind],
     /// The socket of its relay, with `network = "internet"`.
     pub(super) relay: Option<&'a Path>,
     /// The socket of its keys, unless it has the network of the machine.
@@ -85,6 +90,8 @@ pub(super) fn plan(spec: &ProgramSpec, place: &Location<'_>) -> Plan {
         bind.leads_to = place.ways.of(&bind.path);
         is_system(&bind.path) || bind.leads_to.is_some()
     });
+    // Before the owner's own paths, so that `writable` can open what is closed here.
+    binds.extend(place.workspace.iter().cloned());
     let named = |path: &String, access| {
         let path = in_home(path, place.home);
         let leads_to = place.ways.named(&path);
@@ -96,7 +103,7 @@ pub(super) fn plan(spec: &ProgramSpec, place: &Location<'_>) -> Plan {
     binds.extend(state.map(|bind| Bind { required: false, ..bind }));
     let sockets = place.relay.into_iter().chain(place.secrets);
     binds.extend(sockets.map(|path| Bind::read_only(path).of_run()));
-    let own = Bind { identity: Some(place.identity), ..Bind::writable(place.directory) };
+    let own = Bind { identity: Some(place.identity), ..Bind::writable(place.folder) };
     binds.push(own.of_run());
     let mut protected: Vec<_> = place.protected.to_vec();
     if spec.data_visible {

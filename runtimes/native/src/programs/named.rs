@@ -38,6 +38,11 @@ impl Named {
             .collect::<Result<_, String>>()?;
         Ok(Ways { named, writable })
     }
+    /// Where a folder that an agent works in leads. The error is a sentence with the fix.
+    pub(super) fn folder(&self, path: &str, home: Option<&Path>) -> Result<PathBuf, String> {
+        let writable = self.writable.iter().map(|path| Identity::of(&in_home(path, home)));
+        self.one(&in_home(path, home), &writable.filter_map(Result::ok).collect::<Vec<_>>())
+    }
     fn one(&self, path: &Path, writable: &[Identity]) -> Result<PathBuf, String> {
         let way = match follow(path) {
             Ok(way) => way,
@@ -78,7 +83,7 @@ impl Ways {
 }
 
 /// `~/` stands for the home.
-pub(super) fn in_home(path: &str, home: Option<&Path>) -> PathBuf {
+pub fn in_home(path: &str, home: Option<&Path>) -> PathBuf {
     match (path.strip_prefix("~/"), home) {
         (Some(below), Some(home)) => home.join(below),
         _ => PathBuf::from(path),

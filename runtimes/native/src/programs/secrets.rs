@@ -5,6 +5,7 @@
 //! the token; every other request is refused. The relay ends with the run, and the tokens with it.
 
 use super::super::names::Names;
+use super::asking::{Asker, ToolServer};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION};
 use http::{Method, Request, Response, StatusCode, Uri};
@@ -15,7 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use platform::config::is_loopback;
-use platform::ports::RelayedSecret;
+use platform::ports::{MCP_TOKEN, MCP_URL, RelayedSecret};
 use platform::secret::Secret;
 use reqwest::Url;
 use std::convert::Infallible;
@@ -27,6 +28,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 /// Maximum bytes of a request's head.
@@ -66,8 +68,8 @@ const DROPPED: [&str; 13] = [
     "x-goog-api-key",
 ];
 
-type Failure = Box<dyn Error + Send + Sync>;
-type Answer = Response<UnsyncBoxBody<Bytes, Failure>>;
+pub(super) type Failure = Box<dyn Error + Send + Sync>;
+pub(super) type Answer = Response<UnsyncBoxBody<Bytes, Failure>>;
 
 /// Where the relay listens.
 pub(super) enum Place<'a> {
@@ -83,6 +85,8 @@ pub(super) struct SecretsRelay {
     serving: JoinHandle<()>,
     /// For the program: each token under its key's name, and the addresses.
     pub(super) variables: Vec<(OsString, OsString)>,
+    /// The number of its questions that are open, if it may ask.
+    pub(super) asks: Option<watch::Receiver<u32>>,
 }
 
 impl Drop for SecretsRelay {
@@ -97,9 +101,16 @@ impl Drop for SecretsRelay {
 /// A key, and the token that stands for it.
 struct Entry {
     token: Secret,
-    header: HeaderName,
-    key: HeaderValue,
     host: Url,
+    way: Way,
+}
+
+/// Where a request goes on to.
+enum Way {
+    /// The host, with the key in this header.
+    Key { header: HeaderName, key: HeaderValue },
+    /// Our own MCP server; exactly its address.
+    Ours(Asker),
 }
 
 impl SecretsRelay {
@@ -107,12 +118,17 @@ impl SecretsRelay {
     pub(super) fn listen<'v>(
         place: &Place<'_>,
         secrets: &[RelayedSecret],
+        asks: Option<(&ToolServer, Asker)>,
         value: impl Fn(&str) -> Option<&'v OsStr>,
     ) -> Result<Self, String> {
-        let entries: Vec<Entry> = secrets
-            .iter()
-            .map(|secret| Entry::new(secret, value(&secret.name)))
-            .collect::<Result<_, _>>()?;
+        let keys = secrets.iter().map(|secret| {
+            let entry = Entry::new(secret, value(&secret.name))?;
+            Ok((entry, secret.name.as_str(), secret.variable.as_str()))
+        });
+        let open = asks.as_ref().map(|(_, asker)| asker.open());
+        let ours =
+            asks.map(|(server, asker)| Ok((Entry::ours(server, asker)?, MCP_TOKEN, MCP_URL)));
+        let entries = keys.chain(ours).collect::<Result<Vec<_>, String>>()?;
         let failed = |error: std::io::Error| format!("no relay for keys: {error}");
         let (listener, port) = match place {
             Place::Socket(path) => {
@@ -127,17 +143,18 @@ impl SecretsRelay {
             }
         };
         let mut variables = Vec::new();
-        for (secret, entry) in secrets.iter().zip(&entries) {
+        for (entry, token, url) in &entries {
             let path = entry.host.path().trim_end_matches('/');
             let address = format!("http://127.0.0.1:{port}{path}");
-            variables.push((secret.name.clone().into(), entry.token.reveal().into()));
-            variables.push((secret.variable.clone().into(), address.into()));
+            variables.push((token.into(), entry.token.reveal().into()));
+            variables.push((url.into(), address.into()));
         }
+        let entries = entries.into_iter().map(|(entry, ..)| entry).collect();
         let socket = match place {
             Place::Socket(path) => Some(path.to_path_buf()),
             Place::Loopback => None,
         };
-        Ok(Self { socket, serving: tokio::spawn(serve(listener, entries.into())), variables })
+        Ok(Self { socket, serving: tokio::spawn(serve(listener, entries)), variables, asks: open })
     }
 }
 
@@ -158,15 +175,20 @@ impl Entry {
             .map_err(|_| format!("{} is no header", secret.header))?;
         let host =
             secret.host.parse::<Url>().map_err(|_| format!("{} is no address", secret.host))?;
-        let mut random = [0_u8; 32];
-        getrandom::fill(&mut random).map_err(|error| error.to_string())?;
-        let token = Secret::new(format!("sk-quintet-{}", hex::encode(random)));
-        Ok(Self { token, header, key, host })
+        Ok(Self { token: token()?, host, way: Way::Key { header, key } })
+    }
+    fn ours(server: &ToolServer, asker: Asker) -> Result<Self, String> {
+        let host = server.url.parse().map_err(|_| format!("{} is no address", server.url))?;
+        Ok(Self { token: token()?, host, way: Way::Ours(asker) })
     }
     /// Whether a request has the token, in this key's header or in one of the usual ones.
     fn is_asked_by(&self, headers: &HeaderMap) -> bool {
-        let names = [AUTHORIZATION.as_str(), "x-api-key", "x-goog-api-key", self.header.as_str()];
-        let values = names.into_iter().flat_map(|name| headers.get_all(name));
+        let names = [AUTHORIZATION.as_str(), "x-api-key", "x-goog-api-key"];
+        let own = match &self.way {
+            Way::Key { header, .. } => Some(header.as_str()),
+            Way::Ours(_) => None,
+        };
+        let values = names.into_iter().chain(own).flat_map(|name| headers.get_all(name));
         let bare = |text: &str| text.rsplit(' ').next().unwrap_or_default().to_owned();
         let mut sent = values.filter_map(|value| value.to_str().ok());
         sent.any(|text| self.token.matches(&bare(text)))
@@ -184,9 +206,19 @@ impl Entry {
         let below = url.path().strip_prefix(self.host.path().trim_end_matches('/'))?;
         let sound = url.origin() == self.host.origin()
             && url.username().is_empty()
-            && (below.is_empty() || below.starts_with('/'));
+            && match self.way {
+                Way::Key { .. } => below.is_empty() || below.starts_with('/'),
+                Way::Ours(_) => below.is_empty() && url.query().is_none(),
+            };
         sound.then_some(url)
     }
+}
+
+/// A new token of a run.
+fn token() -> Result<Secret, String> {
+    let mut random = [0_u8; 32];
+    getrandom::fill(&mut random).map_err(|error| error.to_string())?;
+    Ok(Secret::new(format!("sk-quintet-{}", hex::encode(random))))
 }
 
 enum Listener {
@@ -249,6 +281,10 @@ async fn answer(entries: &[Entry], request: Request<Incoming>) -> Answer {
     let Some(url) = entry.url(&parts.uri) else {
         return refuse(StatusCode::FORBIDDEN, "The key goes to its own host and path only.");
     };
+    let (header, key) = match &entry.way {
+        Way::Key { header, key } => (header, key),
+        Way::Ours(asker) => return asker.pass_on(url, (parts.method, &parts.headers), body).await,
+    };
     let max = u64::try_from(REQUEST_BYTES_MAX).unwrap_or(u64::MAX);
     if body.size_hint().lower() > max {
         return refuse(StatusCode::PAYLOAD_TOO_LARGE, "The request has more than 32 MiB.");
@@ -259,14 +295,14 @@ async fn answer(entries: &[Entry], request: Request<Incoming>) -> Answer {
     let mut headers = passed_on(parts.headers);
     headers.remove(AUTHORIZATION);
     headers.remove(PROXY_AUTHORIZATION);
-    headers.insert(entry.header.clone(), entry.key.clone());
+    headers.insert(header.clone(), key.clone());
     let has_body = !body.is_end_stream();
     let mut request = client.request(parts.method, url).headers(headers);
     if has_body {
         request = request.body(reqwest::Body::wrap(Limited::new(body, REQUEST_BYTES_MAX)));
     }
     match request.send().await {
-        Ok(response) => relayed(response, entry),
+        Ok(response) => relayed(response, key),
         Err(error) if is_too_long(&error) => {
             refuse(StatusCode::PAYLOAD_TOO_LARGE, "The request has more than 32 MiB.")
         }
@@ -278,14 +314,14 @@ async fn answer(entries: &[Entry], request: Request<Incoming>) -> Answer {
 }
 
 /// The response as it comes in, so that events arrive one by one.
-fn relayed(response: reqwest::Response, entry: &Entry) -> Answer {
+fn relayed(response: reqwest::Response, key: &HeaderValue) -> Answer {
     let (parts, body) = Response::from(response).into_parts();
     // A length may be that of a body to a HEAD, which has none.
     let length = parts.headers.get(http::header::CONTENT_LENGTH).cloned();
     let mut headers = passed_on(parts.headers);
     headers.extend(length.map(|length| (http::header::CONTENT_LENGTH, length)));
     // A host that repeats the request's headers gives no key away by its own.
-    let key = entry.key.as_bytes();
+    let key = key.as_bytes();
     let bare = key.rsplit(|byte| *byte == b' ').next().unwrap_or(key);
     let shows = |value: &HeaderValue| value.as_bytes().windows(bare.len()).any(|part| part == bare);
     let kept =
@@ -318,7 +354,7 @@ fn passed_on(mut headers: HeaderMap) -> HeaderMap {
     headers
 }
 
-fn refuse(status: StatusCode, why: &'static str) -> Answer {
+pub(super) fn refuse(status: StatusCode, why: &'static str) -> Answer {
     let body = Full::new(Bytes::from_static(why.as_bytes())).map_err(|never| match never {});
     let mut answer = Response::new(body.boxed_unsync());
     *answer.status_mut() = status;
@@ -337,7 +373,7 @@ fn is_too_long(error: &reqwest::Error) -> bool {
 }
 
 /// One client for all runs: loading the system's certificates takes longer than a run's start may.
-fn client_for(url: &Url) -> Option<&'static reqwest::Client> {
+pub(super) fn client_for(url: &Url) -> Option<&'static reqwest::Client> {
     static NEAR: OnceLock<Option<reqwest::Client>> = OnceLock::new();
     static FAR: OnceLock<Option<reqwest::Client>> = OnceLock::new();
     let builder = || {

@@ -6,7 +6,7 @@ use super::super::supervise::orders::Orders;
 use super::super::supervise::{FREEZE, THAW};
 use super::lines::Lines;
 use super::made::Made;
-use platform::ports::{PortError, PortErrorKind, PortResult, ProgramEvent, ProgramSpec};
+use platform::ports::{Changes, PortError, PortErrorKind, PortResult, ProgramEvent, ProgramSpec};
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::Stdio;
@@ -41,6 +41,15 @@ pub(super) struct Start<'a> {
     pub(super) made: Made,
 }
 
+/// Times that do not count for the time limit.
+#[derive(Clone)]
+pub(super) struct Pauses {
+    /// Whether it rests.
+    pub(super) rests: watch::Receiver<bool>,
+    /// Questions to the owner that are open.
+    pub(super) asks: Option<watch::Receiver<u32>>,
+}
+
 /// A program that has been started.
 pub(super) struct Session {
     supervisor: Child,
@@ -51,9 +60,8 @@ pub(super) struct Session {
     stderr: JoinHandle<String>,
     feeding: JoinHandle<OwnedWriteHalf>,
     made: Option<Made>,
-    /// The time that it may run, and whether it rests.
     time_limit: Duration,
-    rests: watch::Receiver<bool>,
+    pauses: Pauses,
     output_bytes_max: usize,
 }
 
@@ -70,10 +78,12 @@ impl Session {
     pub(super) async fn start(
         start: Start<'_>,
         spec: ProgramSpec,
-        rests: watch::Receiver<bool>,
+        pauses: Pauses,
     ) -> PortResult<Self> {
         let Start { binary, program, environment, orders, made } = start;
-        match Self::begin((binary, program), environment, orders, spec, &made.path, rests).await {
+        match Self::begin((binary, program), environment, orders, spec, made.directory(), pauses)
+            .await
+        {
             Ok(session) => Ok(Self { made: Some(made), ..session }),
             Err(error) => {
                 made.remove().await;
@@ -87,7 +97,7 @@ impl Session {
         orders: Orders,
         spec: ProgramSpec,
         directory: &Path,
-        rests: watch::Receiver<bool>,
+        pauses: Pauses,
     ) -> PortResult<Self> {
         let orders = serde_json::to_vec(&orders)
             .map_err(|error| PortError::clean(PortErrorKind::Invalid, error.to_string()))?;
@@ -118,10 +128,10 @@ impl Session {
             status: BufReader::new(status),
             stdout,
             stderr: tokio::spawn(tail(stderr)),
-            feeding: tokio::spawn(feed(control, orders, spec.stdin, rests.clone())),
+            feeding: tokio::spawn(feed(control, orders, spec.stdin, pauses.rests.clone())),
             made: None,
             time_limit: Duration::from_millis(spec.timeout_ms),
-            rests,
+            pauses,
             output_bytes_max: spec.output_bytes_max,
         };
         session.program = session.first_word().await?;
@@ -154,12 +164,13 @@ impl Session {
         events: mpsc::Sender<ProgramEvent>,
         mut stopped: oneshot::Receiver<()>,
         relays: impl Send,
+        changes: oneshot::Sender<Option<Changes>>,
     ) {
         let mut lines = Lines::new(self.output_bytes_max);
         let why = tokio::select! {
             biased;
             _ = &mut stopped => Why::Stopped,
-            () = used_up(self.time_limit, self.rests.clone()) => Why::TimedOut,
+            () = used_up(self.time_limit, self.pauses.clone()) => Why::TimedOut,
             why = read(&mut self.stdout, &mut self.supervisor, &mut lines, &events) => why,
         };
         drop(relays);
@@ -171,7 +182,8 @@ impl Session {
             .unwrap_or_default();
         self.stderr.abort();
         if let Some(made) = self.made.take() {
-            made.remove().await;
+            // Fails when the handle was dropped.
+            let _ = changes.send(made.remove().await);
         }
         let end = match why {
             Why::TimedOut => ProgramEvent::TimedOut,
@@ -233,20 +245,24 @@ async fn read(
     Why::Ended
 }
 
-/// Returns when the program has used up its time, without the time in which it rested.
-async fn used_up(limit: Duration, mut rests: watch::Receiver<bool>) {
+/// Returns when the program has used up its time, without that in which it rested or waited for the
+/// owner.
+async fn used_up(limit: Duration, Pauses { mut rests, asks }: Pauses) {
+    // Without questions: a channel that never changes.
+    let mut asks = asks.unwrap_or_else(|| watch::channel(0).1);
     let mut left = limit;
     loop {
         let since = Instant::now();
-        if *rests.borrow_and_update() {
-            if rests.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-            continue;
-        }
+        let (is_at_rest, open) = (*rests.borrow_and_update(), *asks.borrow_and_update());
+        let counts = !is_at_rest && open == 0;
         tokio::select! {
-            () = tokio::time::sleep(left) => return,
-            Ok(()) = rests.changed() => left = left.saturating_sub(since.elapsed()),
+            () = tokio::time::sleep(left), if counts => return,
+            Ok(()) = rests.changed() => {}
+            Ok(()) = asks.changed() => {}
+            else => std::future::pending().await,
+        }
+        if counts {
+            left = left.saturating_sub(since.elapsed());
         }
     }
 }

@@ -12,6 +12,7 @@
 )]
 
 mod agents;
+mod approvals;
 mod bed;
 mod configuration;
 mod conversations;
@@ -33,3 +34,4 @@ mod start;
 mod strangers;
 mod tokens;
 mod words;
+mod workspaces;

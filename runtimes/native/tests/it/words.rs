@@ -4,7 +4,7 @@ use crate::bed::Home;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-const COMMANDS: [&[&str]; 22] = [
+const COMMANDS: [&[&str]; 23] = [
     &["up"],
     &["open"],
     &["send"],
@@ -23,6 +23,7 @@ const COMMANDS: [&[&str]; 22] = [
     &["replay"],
     &["gateway"],
     &["gateways"],
+    &["work"],
     &["setup"],
     &["backup"],
     &["restore"],

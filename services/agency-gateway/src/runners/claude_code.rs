@@ -7,10 +7,15 @@ use crate::backend::{Backend, Settings};
 use crate::output::Format;
 use crate::program::Program;
 use crate::runner::{Runner, SignIn};
+use crate::tool_approvals::ToolApprovals;
 use platform::agents::Agent;
 use platform::config::Section;
+use platform::ports::{MCP_TOKEN, MCP_URL};
 use serde_json::json;
 use std::sync::Arc;
+
+/// Time that it waits for the owner's answer: longer than any question is open, milliseconds.
+const ANSWER_LIMIT_MS: u64 = 25 * 3_600_000;
 
 const BACKEND: Backend = Backend {
     name: "claude-code",
@@ -25,6 +30,12 @@ const BACKEND: Backend = Backend {
         variables: &["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"],
         how: "claude auth login",
     },
+    has_approvals: true,
+    approves_by: &[
+        "--permission-prompt-tool",
+        "--dangerously-skip-permissions",
+        "bypassPermissions",
+    ],
     lost: &["no conversation found with session id", "--resume requires a valid session id"],
 };
 
@@ -46,7 +57,39 @@ fn arguments(own: &[String], settings: &Settings, session: Option<&str>) -> Vec<
     for (option, value) in named {
         arguments.extend(value.into_iter().flat_map(|value| [option.to_owned(), value.to_owned()]));
     }
+    arguments.extend(approvals(settings.tool_approvals));
     arguments
+}
+
+/// Who answers when it wants to use a tool that its own settings do not allow.
+fn approvals(how: Option<ToolApprovals>) -> Vec<String> {
+    let mode = |mode: &str| vec!["--permission-mode".to_owned(), mode.to_owned()];
+    match how {
+        None => Vec::new(),
+        Some(ToolApprovals::Deny) => mode("dontAsk"),
+        Some(ToolApprovals::Trust) => mode("bypassPermissions"),
+        Some(ToolApprovals::Ask) => {
+            // Claude Code puts the variables in, so that the token of the run is no argument, which
+            // every process of the machine could read.
+            let server = json!({
+                "type": "http",
+                "url": format!("${{{MCP_URL}}}"),
+                "headers": { "Authorization": format!("Bearer ${{{MCP_TOKEN}}}") },
+                "timeout": ANSWER_LIMIT_MS,
+            });
+            let servers = json!({ "mcpServers": { "quintet": server } }).to_string();
+            // Each option may take several values, so none stands before the owner's own words.
+            let options = [
+                "--mcp-config",
+                &servers,
+                "--permission-prompt-tool",
+                "mcp__quintet__request_approval",
+                "--allowedTools",
+                "mcp__quintet__ask_owner",
+            ];
+            options.map(str::to_owned).to_vec()
+        }
+    }
 }
 
 fn input(text: &str) -> String {

@@ -23,6 +23,8 @@ const BACKEND: Backend = Backend {
         variables: &["CODEX_API_KEY", "OPENAI_API_KEY"],
         how: "codex login",
     },
+    has_approvals: false,
+    approves_by: &[],
     lost: &[
         "no rollout found",
         "thread not found",

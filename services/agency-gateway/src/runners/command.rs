@@ -9,6 +9,7 @@ use crate::output::Format;
 use crate::program::{MESSAGE, Program};
 use crate::program_run::{self, Reading};
 use crate::runner::{Ended, Finish, Job, Run, Runner, Tools};
+use crate::tool_approvals;
 use async_trait::async_trait;
 use contracts::approval::Outcome;
 use contracts::{TokenPrices, Tokens};
@@ -21,7 +22,12 @@ use std::sync::Arc;
 const ARGUMENT_BYTES_MAX: usize = 100 << 10;
 
 /// Reads an agent that runs a command.
-pub(super) fn read(agent: &Agent, section: &mut Section<'_>, program: Program) -> Arc<dyn Runner> {
+pub(super) fn read(
+    agent: &Agent,
+    section: &mut Section<'_>,
+    mut program: Program,
+) -> Arc<dyn Runner> {
+    tool_approvals::refuse(section, &mut program);
     if !section.has("command") {
         section.wrong(
             "command",
@@ -103,8 +109,10 @@ impl Command {
             reach: self.program.reach.clone(),
             env: self.program.env.clone(),
             secrets: self.program.secrets.clone(),
+            asks_as: None,
             task: job.task.to_string(),
             kept_folder: None,
+            workspace: self.program.workspace(job.agent.as_str(), job.work()),
             timeout_ms: self.program.timeout_ms,
             // Reports that pass do not count: the limit is the answer's.
             output_bytes_max: match self.output {

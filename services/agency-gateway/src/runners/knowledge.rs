@@ -33,7 +33,12 @@ const HITS: usize = 6;
 const FILES: usize = 5;
 
 /// Reads an agent that answers from the graph: it has no keys of its own.
-pub(super) fn read(_: &Agent, _: &mut config::Section<'_>, _: Program) -> Arc<dyn Runner> {
+pub(super) fn read(
+    _: &Agent,
+    section: &mut config::Section<'_>,
+    mut program: Program,
+) -> Arc<dyn Runner> {
+    crate::tool_approvals::refuse(section, &mut program);
     Arc::new(Knowledge)
 }
 

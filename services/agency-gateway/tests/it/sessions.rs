@@ -85,7 +85,8 @@ const CLAUDE: [&str; 3] = [
 
 #[tokio::test]
 async fn claude_code_begins_with_the_turns_and_reports_its_session() {
-    let table = json!({"runner": "claude-code", "model": "opus", "max_turns": 9});
+    let table =
+        json!({"runner": "claude-code", "model": "opus", "max_turns": 9, "tool_approvals": "deny"});
     let bed = Bed::start(&worker(table));
     bed.programs.install("claude", saying(&CLAUDE));
     bed.plane.push(second("Which word?"));
@@ -94,7 +95,7 @@ async fn claude_code_begins_with_the_turns_and_reports_its_session() {
     let kept = json!({"runner": "claude-code", "id": "s-2", "spent": {"input": 0, "output": 0}});
     assert_eq!(result["session"], kept);
     let spec = bed.programs.started().remove(0);
-    let args = "-p --input-format stream-json --output-format stream-json --verbose --model opus --max-turns 9";
+    let args = "-p --input-format stream-json --output-format stream-json --verbose --model opus --max-turns 9 --permission-mode dontAsk";
     assert_eq!(spec.args.join(" "), args);
     assert_eq!(spec.kept_folder.as_deref(), Some("worker-telegram:main:7"));
     assert!(spec.reach.state.contains(&"~/.claude".to_owned()));
@@ -115,7 +116,7 @@ async fn claude_code_resumes_its_session_with_the_message_alone() {
     reported(&bed).await;
     let spec = bed.programs.started().remove(0);
     assert_eq!(
-        (spec.args[0].as_str(), spec.args[6..].join(" ")),
+        (spec.args[0].as_str(), spec.args[6..9].join(" ")),
         ("--bare", "--verbose --resume s-1".to_owned())
     );
     assert!(!spec.stdin.contains("kangaroo"), "the session has the turns: {}", spec.stdin);
@@ -180,4 +181,55 @@ async fn codex_resumes_and_pays_only_for_its_new_tokens() {
     let spec = bed.programs.started().remove(0);
     let args = "--sandbox workspace-write exec --json --skip-git-repo-check resume th-1 -";
     assert_eq!((spec.args.join(" "), spec.stdin.as_str()), (args.to_owned(), "Which word?"));
+}
+
+#[tokio::test]
+async fn tool_approvals_choose_how_claude_code_is_started() {
+    for (how, words, asks) in [
+        ("ask", "--permission-prompt-tool mcp__quintet__request_approval", true),
+        ("deny", "--permission-mode dontAsk", false),
+        ("trust", "--permission-mode bypassPermissions", false),
+    ] {
+        let table = json!({"runner": "claude-code", "tool_approvals": how});
+        let bed = Bed::start(&worker(table));
+        bed.programs.install("claude", saying(&CLAUDE));
+        bed.plane.push(second("Which word?"));
+        reported(&bed).await;
+        let spec = bed.programs.started().remove(0);
+        let args = spec.args.join(" ");
+        assert!(args.contains(words), "{how}: {args}");
+        assert_eq!(args.contains("${QUINTET_MCP_URL}"), asks, "{how}: {args}");
+        assert_eq!(args.contains("Bearer ${QUINTET_MCP_TOKEN}"), asks, "{how}: {args}");
+        assert_eq!(spec.asks_as.as_deref(), asks.then_some("worker"), "{how}");
+    }
+}
+
+#[test]
+fn tool_approvals_that_would_not_hold_are_refused_with_the_fix() {
+    let problems = |table: Value| {
+        let report = platform::config::Report::default();
+        agency_gateway::Config::read(&worker(table), &report);
+        report.into_problems().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    let claude = |more: Value| {
+        let mut table = json!({"runner": "claude-code"});
+        table.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        problems(table)
+    };
+    assert_eq!(claude(json!({"tool_approvals": "ask", "sandbox": "off"})), "");
+    assert!(claude(json!({"tool_approvals": "yes"})).contains("Write one of the three"));
+    let open = claude(json!({"tool_approvals": "trust", "sandbox": "off"}));
+    assert!(open.contains("tool_approvals") && open.contains("Remove sandbox"), "{open}");
+    for own in ["--dangerously-skip-permissions", "--permission-mode=bypassPermissions"] {
+        let both = claude(json!({"command": ["claude", own]}));
+        assert!(both.contains(own) && both.contains("Remove it"), "{both}");
+    }
+    for runner in ["command", "codex", "knowledge"] {
+        let other = match runner {
+            "knowledge" => json!({"runner": runner, "tool_approvals": "ask"}),
+            _ => json!({"runner": runner, "command": ["x"], "tool_approvals": "ask"}),
+        };
+        let said = problems(other);
+        assert!(said.contains("runner = \"claude-code\" alone"), "{runner}: {said}");
+    }
 }

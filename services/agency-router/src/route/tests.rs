@@ -101,18 +101,39 @@ fn route_replaces_an_agent_that_is_down_with_a_related_one() {
         "{:?}",
         decision.steps
     );
-    let decision = decide_with(&ask("@codegen go"), &down(&["codegen", "security"]));
-    assert_eq!(decision.agent.as_str(), "assistant");
 }
 
 #[test]
-fn route_names_an_agent_even_when_all_are_down() {
-    let decision = decide_with(
-        &ask("fix the failing build in the parser"),
-        &down(&["codegen", "security", "pm", "assistant"]),
-    );
-    assert_eq!(decision.agent.as_str(), "assistant");
-    assert!(decision.steps[1].contains("no other agent is free"), "{:?}", decision.steps);
+fn route_replaces_an_agent_that_is_down_with_no_unrelated_one() {
+    for all in [&["codegen", "security"][..], &["codegen", "security", "pm", "assistant"]] {
+        let decision = decide_with(&ask("fix the failing build in the parser"), &down(all));
+        assert_eq!(decision.agent.as_str(), "codegen");
+        assert!(!decision.fallback);
+        assert!(
+            decision.steps[1].contains("no agent that the graph relates to it is free"),
+            "{:?}",
+            decision.steps
+        );
+    }
+}
+
+#[test]
+fn route_never_replaces_an_agent_that_was_named_or_bound() {
+    let named = ask("@codegen fix the failing build");
+    let bound = RouteRequest {
+        bound_agent: Some(AgentId::from("codegen")),
+        ..ask("fix the failing build")
+    };
+    let codegen = vec![AgentId::from("codegen")];
+    for request in [named, bound] {
+        let down = decide_with(&request, &down(&["codegen"]));
+        let failed = RouteRequest { exclude: codegen.clone(), ..request };
+        for decision in [down, route(&failed)] {
+            assert_eq!(decision.agent.as_str(), "codegen");
+            assert!(!decision.fallback && !decision.needs_choice);
+            assert!(decision.steps[1].contains("is for it alone"), "{:?}", decision.steps);
+        }
+    }
 }
 
 #[test]

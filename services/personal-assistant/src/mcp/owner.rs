@@ -5,14 +5,15 @@
 //! waits. An approval is spent by the answer that delivers it: the same call later is a new
 //! question.
 
+use super::asker::Asker;
 use super::values::{structured, text};
-use crate::approve::{self, record};
+use crate::approve::{self, record_at};
 use crate::policy::{QUESTION, TOOL_CALL};
 use crate::store::{self, ApprovalRow};
 use crate::{Deps, claim, request, settle, waiting};
 use contracts::approval::{ApprovalState, ApproveRequest, Outcome, SettleRequest};
-use contracts::{AgentId, Micros, Problem, TaskId};
-use platform::edge::{ApiError, ApiResult, Principal};
+use contracts::{Micros, Problem, TaskId};
+use platform::edge::{ApiError, ApiResult};
 use platform::ports::SqlExt;
 use platform::secret::digest_hex;
 use serde_json::{Value, json};
@@ -25,8 +26,6 @@ const REPEATS_MAX: u32 = 1_000;
 const REFUSAL_HOLDS_MS: i64 = 10 * 60_000;
 /// Characters of the digest in a task's id.
 const DIGEST_CHARS: usize = 32;
-/// Name of the asker where the caller gives none.
-const ASKER: &str = "agent";
 
 /// A tool call as the agent describes it.
 struct ToolCall<'a> {
@@ -95,7 +94,7 @@ impl<'a> ToolCall<'a> {
 /// `request_approval`.
 pub(super) async fn request_approval(
     deps: &Deps,
-    who: Principal,
+    asker: &Asker,
     given: &Value,
 ) -> ApiResult<Value> {
     let call = ToolCall::read(given)?;
@@ -104,14 +103,14 @@ pub(super) async fn request_approval(
         kind: TOOL_CALL.to_owned(),
         description: call.description(),
         estimated_cost: call.cost,
-        agent_type: AgentId::from(ASKER),
+        agent_type: asker.agent.clone(),
         channel_context: None,
         operation: Some(call.tool.to_owned()),
         arguments: Some(call.arguments.clone()),
         wait: None,
     };
     let named = json!([TOOL_CALL, call.tool, call.arguments, call.id]);
-    let row = decided(deps, who, work, &named, call.id.is_some()).await?;
+    let row = decided(deps, asker, work, &named, call.id.is_some()).await?;
     match begin(deps, &row).await? {
         Ok(()) => call.answer(&row, true, &row.reason),
         Err(reason) => call.answer(&row, false, &reason),
@@ -119,7 +118,7 @@ pub(super) async fn request_approval(
 }
 
 /// `ask_owner`.
-pub(super) async fn ask_owner(deps: &Deps, who: Principal, given: &Value) -> ApiResult<Value> {
+pub(super) async fn ask_owner(deps: &Deps, asker: &Asker, given: &Value) -> ApiResult<Value> {
     let question = text(given, "question")?;
     let options: Vec<&str> =
         given["options"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -131,13 +130,13 @@ pub(super) async fn ask_owner(deps: &Deps, who: Principal, given: &Value) -> Api
         kind: QUESTION.to_owned(),
         description: lines.join("\n"),
         estimated_cost: Micros::ZERO,
-        agent_type: AgentId::from(ASKER),
+        agent_type: asker.agent.clone(),
         channel_context: None,
         operation: None,
         arguments: Some(arguments.clone()),
         wait: None,
     };
-    let row = decided(deps, who, work, &json!([QUESTION, arguments]), false).await?;
+    let row = decided(deps, asker, work, &json!([QUESTION, arguments]), false).await?;
     let state = row.state_at(deps.clock.now_ms())?;
     let answer = match state {
         ApprovalState::Rejected if row.code.as_deref() != Some("rejected_by_owner") => None,
@@ -167,19 +166,22 @@ fn said(row: &ApprovalRow, option: &str) -> String {
 /// Asks, or joins the same question that waits, and waits for the decision.
 async fn decided(
     deps: &Deps,
-    who: Principal,
+    asker: &Asker,
     mut work: ApproveRequest,
     named: &Value,
     once: bool,
 ) -> ApiResult<ApprovalRow> {
     let canonical = approve::canonical_digest(named)?;
-    let base: String = digest_hex(format!("{}{canonical}", who.as_str()).as_bytes())
+    let run = asker.task.as_ref().map(TaskId::as_str).unwrap_or_default();
+    // A run is asked about by itself: an answer for one is none for another.
+    let base: String = digest_hex(format!("{}{run}{canonical}", asker.who.as_str()).as_bytes())
         .chars()
         .take(DIGEST_CHARS)
         .collect();
     work.task_id = free_task(deps, &format!("{}:{base}", work.kind), once).await?;
     request::validate(&work)?;
-    let (mut row, _) = record(deps, who, &work).await?;
+    let places = asker.places(deps).await?;
+    let (mut row, _) = record_at(deps, asker.who, &work, &places).await?;
     while row.state_at(deps.clock.now_ms())? == ApprovalState::Pending {
         row = waiting::until_decided(deps, row, ROUND_MS).await?;
     }

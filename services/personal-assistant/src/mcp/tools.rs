@@ -1,5 +1,6 @@
 //! The tools: what each is for, and the call of one.
 
+use super::asker::Asker;
 use super::owner;
 use super::rpc::{INVALID_PARAMS, RpcError};
 use super::values::{refused, structured, text};
@@ -8,7 +9,7 @@ use contracts::calls::agency_router::Analyze;
 use contracts::calls::skill_graph_loader::Search;
 use contracts::graph::SearchQuery;
 use contracts::routing::RouteRequest;
-use platform::edge::{ApiError, Principal};
+use platform::edge::ApiError;
 use serde_json::{Value, json};
 
 /// Passages of a search.
@@ -118,7 +119,7 @@ pub(super) fn waits(params: &Value) -> bool {
 }
 
 /// Calls the tool. What goes wrong within it is a result that says so, for the model to read.
-pub(super) async fn call(deps: &Deps, who: Principal, params: &Value) -> Result<Value, RpcError> {
+pub(super) async fn call(deps: &Deps, asker: &Asker, params: &Value) -> Result<Value, RpcError> {
     let Some(tool) = Tool::of(params) else {
         let names = Tool::ALL.map(Tool::name).join(", ");
         let message = format!("There is no tool {}; there are {names}.", params["name"]);
@@ -126,8 +127,8 @@ pub(super) async fn call(deps: &Deps, who: Principal, params: &Value) -> Result<
     };
     let arguments = &params["arguments"];
     let done = match tool {
-        Tool::RequestApproval => owner::request_approval(deps, who, arguments).await,
-        Tool::AskOwner => owner::ask_owner(deps, who, arguments).await,
+        Tool::RequestApproval => owner::request_approval(deps, asker, arguments).await,
+        Tool::AskOwner => owner::ask_owner(deps, asker, arguments).await,
         Tool::BudgetStatus => budget::answer(deps).await.and_then(|status| structured(&status)),
         Tool::Route => route(deps, arguments).await,
         Tool::SearchSkills => search(deps, arguments).await,

@@ -10,6 +10,7 @@ use contracts::outbox::DeliveryState;
 use contracts::task::{ResultRequest, StopCause};
 use contracts::{AgentId, ErrorCode, Micros};
 use inbox::{EventData, OutboxRow, Patch, Step, StoredEvent, TaskRow};
+use platform::agents::Price;
 
 /// Answered looks again at its deliveries this often; sending itself wakes it sooner.
 const LOOK_AGAIN_MS: i64 = 60_000;
@@ -46,13 +47,25 @@ pub(crate) fn outcome_step(
                 .map(|gateway| format!(" on {gateway}"))
                 .unwrap_or_default();
             answered(
-                &format!("{}{}", stand_in(event, &task.agent), result.text),
+                &format!("{}{}", stand_in(deps, event, &task.agent), result.text),
                 &format!("answered by {}{on}", task.agent),
             )
         }
+        // A person stopped it before it did anything that costs, or where it could not start.
+        Outcome::Cancelled | Outcome::Unavailable
+            if task.stopped && result.actual_cost.is_none_or(|cost| cost <= Micros::ZERO) =>
+        {
+            let text = Some(result.text.trim()).filter(|text| !text.is_empty());
+            let said = say(event, None, text.unwrap_or("Stopped."), true);
+            let reason = Some("stopped".to_owned());
+            let patch = Patch { reason, say: said.say, said: said.said, ..cost };
+            to(Stage::Halted, Some("stopped by a person".to_owned()), patch, 0)
+        }
         Outcome::Cancelled if ended_by_money(result) => {
             if result.actual_cost.is_some_and(|cost| cost > Micros::ZERO) {
-                return answered(&result.text, "ended before its end: it may not spend more");
+                let why =
+                    if task.stopped { "stopped by a person" } else { "it may not spend more" };
+                return answered(&result.text, &format!("ended before its end: {why}"));
             }
             let said = say(event, None, &result.text, true);
             let reason = Some(ErrorCode::BudgetExhausted.as_str().to_owned());
@@ -94,17 +107,14 @@ pub(crate) fn outcome_step(
                 AT_ONCE,
             )
         }
-        Outcome::Unavailable if event.runs < run::RUNS_MAX => {
-            // Another agent takes it, as a run of its own: it is approved anew, for that agent and
-            // its price.
+        Outcome::Unavailable if event.runs < run::RUNS_MAX && !was_chosen(event) => {
+            // The router says whether a related agent takes it, as a run of its own: it is approved
+            // anew, for that agent and its price.
             let mut data = event.data.clone();
             data.exclude.push(task.agent.clone());
-            let said = say(
-                event,
-                None,
-                &format!("{} is not available right now; trying another agent.", task.agent),
-                false,
-            );
+            data.why_not = Some(brief(&result.text));
+            let said =
+                say(event, None, &format!("{} is not available right now …", task.agent), false);
             let patch =
                 Patch { new_run: true, data: Some(data), say: said.say, said: said.said, ..cost };
             to(
@@ -120,7 +130,12 @@ pub(crate) fn outcome_step(
             Some("time_limit"),
         ),
         Outcome::Timeout => told(result.text.trim(), "time limit", Some("time_limit")),
-        Outcome::Failed | Outcome::Unavailable => told(
+        Outcome::Unavailable => told(
+            &not_available(&task.agent, &result.text),
+            "the agent is not available",
+            Some("agent_unavailable"),
+        ),
+        Outcome::Failed => told(
             &format!("{} could not do this: {}", task.agent, result.text.trim()),
             "the agent failed",
             Some("agent_failed"),
@@ -128,24 +143,45 @@ pub(crate) fn outcome_step(
     }
 }
 
+/// The end of a message whose agent cannot run, and which goes to no other.
+pub(super) fn not_available(agent: &AgentId, why: &str) -> String {
+    let why = Some(why.trim()).filter(|why| !why.is_empty());
+    format!(
+        "{agent} is not available right now: {}\n\nNo other agent was given this message. It is saved, and the owner can replay it.",
+        why.unwrap_or("its program could not start.")
+    )
+}
+
+/// Whether a person chose the agent when the router asked.
+fn was_chosen(event: &StoredEvent) -> bool {
+    event.data.answered.as_ref().is_some_and(|answered| answered.by.is_some())
+}
+
 /// Whether the run ended because it may not spend more, and not by a halt.
 fn ended_by_money(result: &ResultRequest) -> bool {
     matches!(result.reason, Some(StopCause::Budget | StopCause::Stopped))
 }
 
-/// An agent that answers in place of another says so.
-fn stand_in(event: &StoredEvent, agent: &AgentId) -> String {
+/// An agent that answers in place of another says so, with the program and price that are its own.
+fn stand_in(deps: &Deps, event: &StoredEvent, agent: &AgentId) -> String {
+    let own = deps.config.agents.agent(agent);
+    let runner = own.runner.filter(|kind| kind.is_program);
+    let price = match own.price {
+        Price::Known(cost) => format!(", {cost} a run"),
+        Price::Tokens(_) | Price::Unknown => String::new(),
+    };
+    let terms = runner.map(|kind| format!(" ({}{price})", kind.name)).unwrap_or_default();
     let missing: Vec<&str> = event.data.exclude.iter().map(AgentId::as_str).collect();
     if !missing.is_empty() {
         let are = if missing.len() == 1 { "is" } else { "are" };
         return format!(
-            "{} {are} not available right now; {agent} is answering instead.\n\n",
+            "{} {are} not available right now; {agent}{terms} is answering instead.\n\n",
             missing.join(" and ")
         );
     }
     if event.data.fallback {
         format!(
-            "The best agent for this is not available right now; {agent} is answering instead.\n\n"
+            "The best agent for this is not available right now; {agent}{terms} is answering instead.\n\n"
         )
     } else {
         String::new()

@@ -118,8 +118,7 @@ pub(super) async fn parked(deps: &Deps, event: &StoredEvent) -> Result<Step, Sto
             to(Stage::Approved, Some(format!("approved by {by}")), patch, now)
         }
         ApprovalState::Rejected => {
-            // Without a reason of a person's own the record says who rejected it, which is said
-            // here already.
+            // If the approver gave no reason, the record repeats who rejected it: leave that out.
             let says_more =
                 !approval.reason.is_empty() && !approval.reason.starts_with("Rejected by");
             let why = if says_more { format!(" {}", approval.reason) } else { String::new() };

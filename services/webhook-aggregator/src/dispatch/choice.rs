@@ -22,7 +22,7 @@ const WINDOW_MS: i64 = 600_000;
 const PREFIX: &str = "c1";
 
 /// Whether the event waits for a choice and not for an approval.
-pub(super) fn is_open(event: &StoredEvent) -> bool {
+pub(crate) fn is_open(event: &StoredEvent) -> bool {
     event.state == Stage::Parked && event.data.choice.is_some()
 }
 

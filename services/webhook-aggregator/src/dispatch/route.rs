@@ -1,5 +1,6 @@
 //! Received → Routed: who gets it.
 
+use super::answer::not_available;
 use super::choice;
 use crate::Deps;
 use crate::steps::{Stop, message_of, port, say, to};
@@ -7,7 +8,7 @@ use contracts::approval::{DecideRequest, Decision};
 use contracts::calls::agency_router::RouteEvent;
 use contracts::calls::personal_assistant::Decide;
 use contracts::event::Stage;
-use contracts::routing::{Previous, RouteRequest};
+use contracts::routing::{Previous, RouteAnswer, RouteRequest};
 use contracts::{AgentId, ApprovalId, EventId};
 use inbox::{Advance, EventData, FindAnswered, InboxExt, ListEvents, Patch, Step, StoredEvent};
 
@@ -37,6 +38,9 @@ pub(super) async fn received(deps: &Deps, event: &StoredEvent) -> Result<Step, S
             ..say(event, None, "No agent here accepts messages from you.", true)
         };
         return Ok(to(Stage::Refused, Some(answer.reason), patch, 0));
+    }
+    if exclude.contains(&answer.agent) {
+        return Ok(nobody_else(event, &answer));
     }
     let note = format!(
         "{} ({} %): {}",
@@ -84,6 +88,18 @@ pub(super) async fn received(deps: &Deps, event: &StoredEvent) -> Result<Step, S
     Ok(to(Stage::Routed, Some(note), patch, deps.clock.now_ms()))
 }
 
+/// The agent cannot run, and the router names no other: the sender named this one, or the graph
+/// relates no other to it.
+fn nobody_else(event: &StoredEvent, answer: &RouteAnswer) -> Step {
+    let text = not_available(&answer.agent, event.data.why_not.as_deref().unwrap_or_default());
+    let patch = Patch {
+        reason: Some("agent_unavailable".to_owned()),
+        agent: Some(answer.agent.clone()),
+        ..say(event, None, &text, true)
+    };
+    to(Stage::Failed, Some(answer.reason.clone()), patch, 0)
+}
+
 /// `replies`: the first of the earlier messages is the one whose answer this one replies to.
 fn request(
     deps: &Deps,
@@ -119,9 +135,7 @@ fn request(
         user_id: origin.actor.clone(),
         sticky_agent: sticky_agent.filter(|agent| !exclude.contains(agent)),
         is_reply: origin.reply,
-        bound_agent: endpoint
-            .and_then(|endpoint| endpoint.agent_of(&origin.target.chat))
-            .filter(|agent| !exclude.contains(agent)),
+        bound_agent: endpoint.and_then(|endpoint| endpoint.agent_of(&origin.target.chat)),
         previous,
         taken_back_from: event.data.taken_back_from.clone(),
         exclude: exclude.to_vec(),
@@ -151,24 +165,25 @@ async fn withdraw(
         if let Some(approval) =
             last.approval_id.as_ref().filter(|_| moved && !choice::is_open(last))
         {
-            reject(deps, event, approval).await;
+            let why = "The sender reassigned this to another agent.";
+            reject(deps, event, approval, why).await;
         }
     }
     Ok(())
 }
 
-/// Rejects the approval of a reassigned message. If the assistant cannot be reached, the approval
-/// expires; its event has ended in any case.
-async fn reject(deps: &Deps, event: &StoredEvent, approval: &ApprovalId) {
+/// Rejects the approval of a message that was reassigned or stopped. If the assistant cannot be
+/// reached, the approval expires; its event has ended in any case.
+pub(crate) async fn reject(deps: &Deps, by: &StoredEvent, approval: &ApprovalId, why: &str) {
     let request = DecideRequest {
         answer: None,
         decision: Decision::Reject,
-        reason: Some("The sender reassigned this to another agent.".to_owned()),
+        reason: Some(why.to_owned()),
         version: None,
-        actor: event.origin.actor.clone(),
+        actor: by.origin.actor.clone(),
     };
     if let Err(error) = deps.calls.tell::<Decide>(approval, &request).await {
-        tracing::warn!(%error, approval = %approval, "the approval of a reassigned message could not be rejected");
+        tracing::warn!(%error, approval = %approval, "an approval could not be rejected");
     }
 }
 
@@ -178,8 +193,8 @@ fn last_of<'a>(event: &StoredEvent, earlier: &'a [StoredEvent]) -> Option<&'a St
     earlier.iter().find(says_something).filter(|last| speaks_for(event, last))
 }
 
-/// The sender of `last`, or an approver, may reassign it.
-fn speaks_for(event: &StoredEvent, last: &StoredEvent) -> bool {
+/// The sender of `last`, or an approver, may reassign or stop it.
+pub(crate) fn speaks_for(event: &StoredEvent, last: &StoredEvent) -> bool {
     event.origin.approver || last.sender == event.sender
 }
 

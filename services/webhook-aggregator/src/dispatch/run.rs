@@ -95,7 +95,11 @@ fn history(event: &StoredEvent, lines: Vec<TranscriptLine>, turns: u32) -> Vec<T
     let own = lines.iter().filter(of_event).map(|line| line.seq).min().unwrap_or(i64::MAX);
     let counts = |line: &TranscriptLine| match line.speaker {
         Speaker::System => false,
-        Speaker::User => line.seq < own && control::parse(&line.text).is_none(),
+        Speaker::User => {
+            line.seq < own
+                && control::parse(&line.text).is_none()
+                && !control::is_stop_word(&line.text)
+        }
         Speaker::Agent => line.settled,
     };
     let earlier =
@@ -191,6 +195,12 @@ pub(crate) fn tell_of_loss(deps: &Deps, run: TaskRow, outcome: PoolOutcome) {
 async fn lost(deps: &Deps, event: &StoredEvent, row: &TaskRow) -> Result<Step, Stop> {
     let GivenUpAnswer { was, cost } = approve::given_up(deps, &row.approval_id, row.epoch).await?;
     let cost_micros = cost.map(|cost| cost.0);
+    if row.stopped {
+        let text = format!("{} was stopped.", row.agent);
+        let reason = Some("stopped".to_owned());
+        let patch = Patch { reason, cost_micros, ..say(event, None, &text, true) };
+        return Ok(to(Stage::Halted, None, patch, 0));
+    }
     if was == GivenUp::Ended {
         let patch = Patch {
             reason: Some("halted".to_owned()),

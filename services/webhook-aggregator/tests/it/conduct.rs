@@ -95,6 +95,7 @@ async fn an_agent_that_is_not_there_is_replaced() {
     let bed = bed();
     bed.telegram(1, "work").await;
     let task = bed.lease().await;
+    bed.world.set(|answers| answers.agent = Some("security".to_owned()));
     bed.finish(&task[0], "unavailable", "not found").await;
     let routed = bed.fakes.bodies::<RouteEvent>();
     assert_eq!(routed[1]["exclude"], json!(["codegen"]));

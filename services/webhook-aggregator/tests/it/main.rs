@@ -13,6 +13,8 @@ mod matrix;
 mod money;
 mod refusals;
 mod sessions;
+mod stand_ins;
+mod stops;
 mod taking_back;
 mod transactions;
 mod vectors;

@@ -83,9 +83,16 @@ fn commands() -> Vec<String> {
             |text: &String| !matches!(control::parse(text), Some(ControlCommand::Incomplete(_)));
         longer.into_iter().find(is_whole).unwrap()
     });
-    // Every sender may ask for help and begin a conversation of his anew.
+    // Every sender may ask for help, stop what he sent (`stops.rs`) and begin a conversation of his
+    // anew.
     let for_all = |command: &ControlCommand| {
-        matches!(command, ControlCommand::Help | ControlCommand::New | ControlCommand::Sessions(_))
+        matches!(
+            command,
+            ControlCommand::Help
+                | ControlCommand::Stop
+                | ControlCommand::New
+                | ControlCommand::Sessions(_)
+        )
     };
     let steers = |text: &String| control::parse(text).is_some_and(|command| !for_all(&command));
     written.filter(steers).collect()

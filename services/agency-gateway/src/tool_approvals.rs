@@ -1,0 +1,70 @@
+//! `tool_approvals` of `[agents.<id>]`: who decides when an agent's program wants to use a tool that
+//! its own settings do not allow.
+
+use crate::program::Program;
+use platform::config::Section;
+use platform::ports::Confinement;
+
+const KEY: &str = "tool_approvals";
+
+/// The answer to a program that wants to use a tool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToolApprovals {
+    /// The owner's, asked through our MCP server.
+    Ask,
+    /// Always no.
+    Deny,
+    /// Always yes, in the sandbox.
+    Trust,
+}
+
+/// The key as it is given.
+pub(crate) fn read(section: &mut Section<'_>, confinement: Confinement) -> Option<ToolApprovals> {
+    let given = section.text(KEY)?;
+    let found = match given.as_str() {
+        "ask" => ToolApprovals::Ask,
+        "deny" => ToolApprovals::Deny,
+        "trust" => ToolApprovals::Trust,
+        _ => {
+            section.wrong(
+                KEY,
+                "is neither \"ask\" nor \"deny\" nor \"trust\".",
+                "Write one of the three; ask is the default.",
+            );
+            ToolApprovals::Deny
+        }
+    };
+    if found == ToolApprovals::Trust && confinement == Confinement::Off {
+        section.wrong(
+            KEY,
+            "is \"trust\" beside sandbox = \"off\": every tool could do all that you can, unasked.",
+            "Remove sandbox = \"off\", or write tool_approvals = \"ask\".",
+        );
+    }
+    Some(found)
+}
+
+/// Sets the default for a program that can be told. `own` are options of its own that would decide
+/// beside the key.
+pub(crate) fn settle(section: &Section<'_>, program: &mut Program, own: &[&str]) {
+    program.tool_approvals.get_or_insert(ToolApprovals::Ask);
+    let decides = |argument: &&String| own.iter().any(|option| argument.contains(option));
+    if let Some(argument) = program.command.iter().skip(1).find(decides) {
+        section.wrong(
+            "command",
+            &format!("has {argument}, and {KEY} decides that."),
+            &format!("Remove it, and write {KEY} = \"ask\", \"deny\" or \"trust\"."),
+        );
+    }
+}
+
+/// Refuses the key for a runner that could not keep what it says.
+pub(crate) fn refuse(section: &Section<'_>, program: &mut Program) {
+    if program.tool_approvals.take().is_some() {
+        section.wrong(
+            KEY,
+            "is for runner = \"claude-code\" alone.",
+            "Remove it, and put the program's own options about approvals into command.",
+        );
+    }
+}

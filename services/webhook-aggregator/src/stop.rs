@@ -1,0 +1,163 @@
+//! A stop from the chat: ends what runs in this conversation, else what waits in it. Unlike a halt
+//! it forbids nothing that comes after it.
+
+use crate::Deps;
+use crate::dispatch::{choice, reject, speaks_for};
+use crate::steps::{say, to};
+use contracts::event::Stage;
+use contracts::{EventId, Micros};
+use inbox::{
+    EventData, GetTask, InboxExt, ListOpen, Patch, Step, StopEvent, Stopping, StoredEvent,
+};
+use platform::ports::PortResult;
+
+/// A message that moves while it is being stopped is read again this often.
+const RACES_MAX: usize = 8;
+/// A stop looks again at runs that have not ended; their end wakes it sooner.
+const LOOK_AGAIN_MS: i64 = 10_000;
+/// A running gateway listens to this signal and renews at once.
+const HALTS: &str = "halts";
+
+/// The next step of a stop: first it ends or marks, then it waits for the runs and tells their
+/// cost.
+pub(crate) async fn advance(deps: &Deps, stop: &StoredEvent) -> PortResult<Step> {
+    if !stop.data.stops.is_empty() {
+        return tell_end(deps, stop).await;
+    }
+    let mut ended = Vec::new();
+    for _ in 0..RACES_MAX {
+        let open = open_before(deps, stop).await?;
+        if open.is_empty() {
+            break;
+        }
+        let Some(targets) = targets(stop, &open) else {
+            let text = "Only its sender or an approver can stop this.";
+            return Ok(done(stop, text));
+        };
+        let mut marked = Vec::new();
+        let mut moved = false;
+        for target in targets {
+            match end(deps, stop, target).await? {
+                Stopping::Ended => ended.push(target.id.clone()),
+                Stopping::Marked => marked.push(target.clone()),
+                Stopping::Moved => moved = true,
+            }
+        }
+        if !marked.is_empty() {
+            deps.signal.notify(HALTS);
+            return Ok(wait_for(deps, stop, &marked));
+        }
+        if !moved {
+            break;
+        }
+    }
+    if ended.is_empty() {
+        return Ok(done(stop, "Nothing is running here."));
+    }
+    let (spent, _) = outcome(deps, &ended).await?;
+    let cost = if spent == Micros::ZERO {
+        "Stopped before it started; it cost nothing.".to_owned()
+    } else {
+        format!("Stopped. It had spent {spent}.")
+    };
+    Ok(done(stop, &with_rest(deps, stop, cost).await?))
+}
+
+fn done(stop: &StoredEvent, text: &str) -> Step {
+    to(Stage::Done, None, say(stop, None, text, true), 0)
+}
+
+/// The open messages of the conversation from before the stop.
+async fn open_before(deps: &Deps, stop: &StoredEvent) -> PortResult<Vec<StoredEvent>> {
+    let list = ListOpen { conversation: stop.conversation.0.clone() };
+    let mut open = deps.inbox.ask(&stop.shard, list).await?;
+    open.retain(|open| open.seq < stop.seq);
+    Ok(open)
+}
+
+/// The run, else everything that waits. `None`: nothing of it is this sender's to stop.
+fn targets<'a>(stop: &StoredEvent, open: &'a [StoredEvent]) -> Option<Vec<&'a StoredEvent>> {
+    let own: Vec<_> = open.iter().filter(|open| speaks_for(stop, open)).collect();
+    let runs: Vec<_> = own.iter().copied().filter(|own| own.state == Stage::Running).collect();
+    let targets = if runs.is_empty() { own } else { runs };
+    (!targets.is_empty()).then_some(targets)
+}
+
+async fn end(deps: &Deps, stop: &StoredEvent, target: &StoredEvent) -> PortResult<Stopping> {
+    let text = if target.sender == stop.sender {
+        "You stopped this before it started."
+    } else {
+        "An approver stopped this before it started."
+    };
+    let patch = Patch { reason: Some("stopped".to_owned()), ..say(target, None, text, true) };
+    let command = StopEvent {
+        event: target.id.clone(),
+        version: target.version,
+        by: stop.id.clone(),
+        ended: to(Stage::Refused, Some("stopped from the chat".to_owned()), patch, 0),
+    };
+    let stopping = deps.inbox.ask(&target.shard, command).await?;
+    if stopping == Stopping::Ended {
+        let asked = target.state == Stage::Parked && !choice::is_open(target);
+        if let Some(approval) = target.approval_id.as_ref().filter(|_| asked) {
+            reject(deps, stop, approval, "It was stopped from the chat.").await;
+        }
+        deps.notify_conversation(target.conversation.as_str());
+        deps.signal.notify(&format!("event:{}", target.id));
+    }
+    Ok(stopping)
+}
+
+/// The runs are told; the answer comes when they have ended.
+fn wait_for(deps: &Deps, stop: &StoredEvent, runs: &[StoredEvent]) -> Step {
+    let agents: Vec<_> = runs.iter().filter_map(|run| run.agent.as_ref()).collect();
+    let named = agents.first().map_or("it", |agent| agent.as_str());
+    let stops = runs.iter().map(|run| run.id.clone()).collect();
+    let patch = Patch {
+        data: Some(EventData { stops, ..stop.data.clone() }),
+        ..say(stop, None, &format!("Stopping {named} …"), false)
+    };
+    let note = Some("its gateway is told".to_owned());
+    to(Stage::Received, note, patch, deps.clock.now_ms() + LOOK_AGAIN_MS)
+}
+
+async fn tell_end(deps: &Deps, stop: &StoredEvent) -> PortResult<Step> {
+    for id in &stop.data.stops {
+        let runs = deps.event(id).await?.is_some_and(|(event, ..)| event.state == Stage::Running);
+        if runs {
+            return Ok(Step::Wait { due_ms: deps.clock.now_ms() + LOOK_AGAIN_MS });
+        }
+    }
+    let (spent, was_stopped) = outcome(deps, &stop.data.stops).await?;
+    let text = if was_stopped {
+        format!("Stopped. It had spent {spent}.")
+    } else {
+        format!("It ended before the stop reached it. It spent {spent}.")
+    };
+    Ok(done(stop, &with_rest(deps, stop, text).await?))
+}
+
+/// The cost of these messages, and whether their runs ended by the stop.
+async fn outcome(deps: &Deps, events: &[EventId]) -> PortResult<(Micros, bool)> {
+    let (mut spent, mut was_stopped) = (Micros::ZERO, true);
+    for id in events {
+        let Some((event, ..)) = deps.event(id).await? else { continue };
+        spent = spent.plus(Micros(event.cost_micros.unwrap_or(0)));
+        let task = event.task_id.clone().unwrap_or_else(|| event.current_task());
+        let row = deps.inbox.ask(&event.shard, GetTask { task }).await?;
+        let outcome = row.and_then(|row| row.outcome);
+        was_stopped &= outcome.is_none_or(|outcome| outcome == "cancelled");
+    }
+    Ok((spent, was_stopped))
+}
+
+/// Names what of the sender still waits.
+async fn with_rest(deps: &Deps, stop: &StoredEvent, text: String) -> PortResult<String> {
+    let open = open_before(deps, stop).await?;
+    let left = open.iter().filter(|open| speaks_for(stop, open)).count();
+    Ok(match left {
+        0 => text,
+        1 => format!("{text} The message after it comes next; write “stop” to end that one too."),
+        left => format!("{text} {left} messages after it come next; “stop” ends them too."),
+    })
+}

@@ -1,0 +1,76 @@
+//! Who answers for an agent whose program cannot start: nobody for one that was named, and a
+//! related one that says its program and price.
+
+use crate::bed::{Bed, bed, bed_with, config};
+use contracts::calls::agency_router::RouteEvent;
+use serde_json::json;
+
+/// The agent's program cannot start.
+async fn cannot_start(bed: &Bed) {
+    let task = bed.lease().await.remove(0);
+    bed.finish(&task, "unavailable", "The program claude is not there.").await;
+}
+
+#[tokio::test]
+async fn agent_without_a_stand_in_is_told_to_be_unavailable_and_why() {
+    let bed = bed();
+    bed.telegram(1, "@codegen fix it").await;
+    // The router names codegen again: the message is for it alone.
+    cannot_start(&bed).await;
+    let event = bed.event("1").await;
+    assert_eq!(
+        (&event["state"], &event["reason"], &event["agent"]),
+        (&json!("failed"), &json!("agent_unavailable"), &json!("codegen"))
+    );
+    let told = bed.sent("/editMessageText").pop().unwrap();
+    assert!(told.contains("codegen is not available right now"), "{told}");
+    assert!(told.contains("The program claude is not there."), "{told}");
+    assert!(bed.lease().await.is_empty(), "no other agent gets it");
+    assert_eq!(bed.fakes.count::<RouteEvent>(), 2);
+}
+
+#[tokio::test]
+async fn binding_holds_also_after_its_agent_could_not_start() {
+    let mut config = config();
+    config["endpoints"]["telegram"]["main"]["agent"] = "codegen".into();
+    let bed = bed_with(config);
+    bed.telegram(1, "fix it").await;
+    cannot_start(&bed).await;
+    let routed = bed.fakes.bodies::<RouteEvent>();
+    assert_eq!(
+        (&routed[1]["boundAgent"], &routed[1]["exclude"]),
+        (&json!("codegen"), &json!(["codegen"]))
+    );
+}
+
+#[tokio::test]
+async fn agent_that_a_person_chose_is_not_replaced() {
+    let bed = bed();
+    bed.world.set(|answers| answers.unsure_with = Some("security".to_owned()));
+    bed.telegram(1, "check it").await;
+    bed.telegram(2, "security").await;
+    bed.world.set(|answers| answers.unsure_with = None);
+    cannot_start(&bed).await;
+    let event = bed.event("1").await;
+    assert_eq!(
+        (&event["reason"], &event["agent"]),
+        (&json!("agent_unavailable"), &json!("security"))
+    );
+    assert!(bed.lease().await.is_empty());
+}
+
+#[tokio::test]
+async fn stand_in_names_its_program_and_price() {
+    let mut config = config();
+    config["agents"]["security"] =
+        json!({ "runner": "command", "command": ["/bin/scan"], "estimated_cost": 0.75 });
+    let bed = bed_with(config);
+    bed.telegram(1, "fix it").await;
+    bed.world.set(|answers| answers.agent = Some("security".to_owned()));
+    cannot_start(&bed).await;
+    let task = bed.lease().await.remove(0);
+    bed.finish(&task, "success", "Fixed.").await;
+    let told = bed.sent("/editMessageText").pop().unwrap();
+    let says = "codegen is not available right now; security (command, $0.75 a run) is answering";
+    assert!(told.contains(says) && told.contains("Fixed."), "{told}");
+}

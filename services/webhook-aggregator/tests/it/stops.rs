@@ -1,0 +1,216 @@
+//! A word from the chat stops what runs or waits in its conversation; a message during a run is
+//! acknowledged.
+
+use crate::bed::{Bed, GATEWAY, bed};
+use contracts::approval::{ApprovalState, GivenUp};
+use contracts::calls::agency_router::RouteEvent;
+use contracts::calls::personal_assistant::{Decide, Halt};
+use contracts::{Micros, Shard};
+use serde_json::{Value, json};
+
+const APPROVER: u64 = 700_100_200;
+const OTHER: u64 = 700_100_201;
+
+/// A message to the bot in a group that all of them are in.
+async fn group(bed: &Bed, id: u64, user: u64, text: &str) {
+    let mention = json!([{ "type": "mention", "offset": 0, "length": 9 }]);
+    let body = json!({ "update_id": id, "message": { "message_id": id, "from": { "id": user },
+        "chat": { "id": -1_001, "type": "supergroup" }, "date": 1_790_000_000, "text": format!("@desk_bot {text}"),
+        "entities": mention } });
+    bed.telegram_update(&body).await;
+}
+
+async fn renew(bed: &Bed, task: &Value) -> Value {
+    let path = format!("/api/tasks/{}/renew", task["taskId"].as_str().unwrap());
+    bed.post(&path, GATEWAY, &json!({ "epoch": task["epoch"] })).await.1
+}
+
+/// The gateway reports that the stopped run has ended, at this cost.
+async fn end(bed: &Bed, task: &Value, cost: f64) {
+    let path = format!("/api/tasks/{}/result", task["taskId"].as_str().unwrap());
+    let body = json!({ "epoch": task["epoch"], "outcome": "cancelled", "reason": "stopped",
+        "text": "codegen was stopped.", "actualCost": cost });
+    assert_eq!(bed.post(&path, GATEWAY, &body).await.0, 200);
+    bed.settle().await;
+}
+
+async fn said(bed: &Bed, key: &str) -> String {
+    let replies = bed.event(key).await["replies"].clone();
+    replies[0]["text"].as_str().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn stop_word_ends_the_run_of_its_conversation_and_tells_the_cost() {
+    for word in ["stop", "/stop", "cancel", "/cancel", "abort", "Please stop now!", "Arrête"] {
+        let bed = bed();
+        bed.telegram(1, "work").await;
+        let task = bed.lease().await.remove(0);
+        assert_eq!(renew(&bed, &task).await["cancel"], false);
+        bed.telegram(2, word).await;
+        assert!(said(&bed, "2").await.starts_with("Stopping codegen"), "{word}");
+        let answer = renew(&bed, &task).await;
+        assert_eq!(answer["cancel"], true, "{word}: {answer}");
+        assert_eq!(answer["reason"], "stopped");
+        end(&bed, &task, 0.2).await;
+        let (run, stop) = (bed.event("1").await, bed.event("2").await);
+        assert_eq!((&run["state"], &run["costMicros"]), (&json!("done"), &json!(200_000)));
+        assert_eq!((&stop["state"], &stop["agent"]), (&json!("done"), &Value::Null));
+        assert_eq!(said(&bed, "2").await, "Stopped. It had spent $0.20.");
+        assert_eq!(bed.fakes.count::<RouteEvent>(), 1, "{word} went to no agent");
+        assert_eq!(bed.fakes.count::<Halt>(), 0, "a stop is no halt");
+        // Nothing has to be resumed.
+        bed.telegram(3, "more work").await;
+        assert_eq!(bed.lease().await.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn stop_word_is_a_message_where_nothing_is_open_and_the_command_is_none() {
+    let bed = bed();
+    bed.telegram(1, "stop").await;
+    assert_eq!(bed.fakes.bodies::<RouteEvent>()[0]["message"], "stop");
+    let task = bed.lease().await.remove(0);
+    bed.finish(&task, "success", "Stop what?").await;
+    bed.telegram(2, "/stop").await;
+    assert_eq!(said(&bed, "2").await, "Nothing is running here.");
+    assert_eq!(bed.fakes.count::<RouteEvent>(), 1);
+}
+
+#[tokio::test]
+async fn stop_of_a_run_that_cost_nothing_is_halted_and_one_that_ended_by_itself_is_not() {
+    let bed = bed();
+    bed.telegram(1, "work").await;
+    let task = bed.lease().await.remove(0);
+    bed.telegram(2, "stop").await;
+    end(&bed, &task, 0.0).await;
+    let event = bed.event("1").await;
+    assert_eq!((&event["state"], &event["reason"]), (&json!("halted"), &json!("stopped")));
+    bed.telegram(3, "work").await;
+    let task = bed.lease().await.remove(0);
+    bed.telegram(4, "stop").await;
+    bed.finish(&task, "success", "All done.").await;
+    assert_eq!(bed.event("3").await["state"], "done");
+    assert!(said(&bed, "4").await.starts_with("It ended before the stop reached it."));
+}
+
+#[tokio::test]
+async fn stop_ends_what_waits_when_nothing_runs() {
+    let bed = bed();
+    bed.telegram(1, "work").await;
+    bed.telegram(2, "stop").await;
+    let event = bed.event("1").await;
+    assert_eq!((&event["state"], &event["reason"]), (&json!("refused"), &json!("stopped")));
+    assert!(bed.lease().await.is_empty(), "no gateway gets it any more");
+    assert_eq!(said(&bed, "2").await, "Stopped before it started; it cost nothing.");
+    // A parked message, with its approval.
+    bed.world.set(|answers| answers.approve = Some(fakes::approve_answer(ApprovalState::Pending)));
+    bed.telegram(3, "dangerous work").await;
+    assert_eq!(bed.event("3").await["state"], "parked");
+    bed.telegram(4, "cancel").await;
+    assert_eq!(bed.event("3").await["state"], "refused");
+    assert_eq!(bed.fakes.bodies::<Decide>()[0]["decision"], "reject");
+}
+
+#[tokio::test]
+async fn stop_leaves_the_message_after_the_run_and_says_so() {
+    let bed = bed();
+    bed.telegram(1, "first").await;
+    let task = bed.lease().await.remove(0);
+    bed.telegram(2, "second").await;
+    bed.telegram(3, "stop").await;
+    end(&bed, &task, 0.1).await;
+    assert!(said(&bed, "3").await.contains("The message after it comes next"));
+    assert_eq!(bed.lease().await[0]["message"], "second");
+}
+
+#[tokio::test]
+async fn stopped_run_whose_gateway_is_gone_ends_with_its_lease_and_is_not_repeated() {
+    let bed = bed();
+    bed.telegram(1, "work").await;
+    bed.lease().await;
+    bed.telegram(2, "stop").await;
+    bed.given_up(GivenUp::Open);
+    bed.clock.advance(30_001);
+    webhook_aggregator::pump(&bed.deps, &Shard::new("telegram.main")).await.unwrap();
+    bed.settle().await;
+    assert_eq!(bed.event("1").await["state"], "halted");
+    assert_eq!(said(&bed, "2").await, format!("Stopped. It had spent {}.", Micros::ZERO));
+    assert!(bed.lease().await.is_empty());
+}
+
+#[tokio::test]
+async fn sender_stops_his_own_message_and_an_approver_any_of_the_conversation() {
+    let config = || {
+        let mut config = crate::bed::config();
+        config["endpoints"]["telegram"]["main"]["senders"] =
+            json!([APPROVER.to_string(), OTHER.to_string()]);
+        crate::bed::bed_with(config)
+    };
+    let bed = config();
+    group(&bed, 1, APPROVER, "work").await;
+    let task = bed.lease().await.remove(0);
+    group(&bed, 2, OTHER, "stop").await;
+    assert_eq!(said(&bed, "2").await, "Only its sender or an approver can stop this.");
+    assert_eq!(renew(&bed, &task).await["cancel"], false);
+    // His own message waits, and he may stop that.
+    group(&bed, 3, OTHER, "my work").await;
+    group(&bed, 4, OTHER, "stop").await;
+    assert_eq!(bed.event("3").await["state"], "refused");
+    assert_eq!(renew(&bed, &task).await["cancel"], false);
+    let bed = config();
+    group(&bed, 1, OTHER, "work").await;
+    let task = bed.lease().await.remove(0);
+    group(&bed, 2, APPROVER, "stop").await;
+    assert_eq!(renew(&bed, &task).await["cancel"], true);
+}
+
+#[tokio::test]
+async fn stop_reaches_no_other_conversation() {
+    let bed = bed();
+    group(&bed, 1, APPROVER, "work").await;
+    let task = bed.lease().await.remove(0);
+    bed.telegram(2, "/stop").await;
+    assert_eq!(said(&bed, "2").await, "Nothing is running here.");
+    assert_eq!(renew(&bed, &task).await["cancel"], false);
+}
+
+#[tokio::test]
+async fn message_during_a_run_is_acknowledged_once_and_the_answer_replaces_that() {
+    let bed = bed();
+    bed.telegram(1, "first").await;
+    let task = bed.lease().await.remove(0);
+    let before = bed.sent("/sendMessage").len();
+    bed.telegram(2, "second").await;
+    let sent = bed.sent("/sendMessage");
+    assert_eq!(sent.len(), before + 1, "{sent:?}");
+    assert!(sent[before].contains("I am still at your last message"), "{sent:?}");
+    bed.finish(&task, "success", "One.").await;
+    let second = bed.lease().await.remove(0);
+    bed.finish(&second, "success", "Two.").await;
+    assert_eq!(bed.sent("/sendMessage").len(), before + 1, "the answer is an edit");
+    assert!(bed.sent("/editMessageText").last().unwrap().contains("Two."));
+    assert_eq!(bed.event("2").await["state"], "done");
+}
+
+#[tokio::test]
+async fn console_message_during_a_run_is_acknowledged_in_its_transcript() {
+    let bed = bed();
+    let say = async |text: &str| {
+        let body = json!({ "text": text, "conversation": "c1" });
+        assert_eq!(bed.post("/api/messages", crate::bed::OPERATOR, &body).await.0, 202);
+        bed.settle().await;
+    };
+    let lines = async || {
+        let list = bed.get("/api/conversations/web:console:c1/messages").await;
+        let lines = list["messages"].as_array().unwrap().clone();
+        lines.iter().map(|line| line["text"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    say("first").await;
+    let task = bed.lease().await.remove(0);
+    say("second").await;
+    assert!(lines().await.last().unwrap().starts_with("I am still at your last message"));
+    say("stop").await;
+    assert_eq!(renew(&bed, &task).await["reason"], "stopped");
+    end(&bed, &task, 0.5).await;
+    assert!(lines().await.iter().any(|line| line.starts_with("Stopped. It had spent $0.50.")));
+}
