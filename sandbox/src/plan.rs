@@ -44,9 +44,9 @@ pub struct Bind {
     pub of_run: bool,
 }
 
-/// What of a folder the program does not get. A file that is covered by a mount would come to light
-/// when its owner saves it: a new file takes its name, and the mount goes with the old one. So files
-/// are left out, and their folder is put together from the other entries.
+/// Parts of a folder that the program does not get. A file that is covered by a mount would come to
+/// light when its owner saves it: a new file takes its name, and the mount goes with the old one.
+/// So files are left out, and their folder is put together from the other entries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LeavesOut {
