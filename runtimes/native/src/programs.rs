@@ -4,6 +4,7 @@
 
 mod asking;
 mod confine;
+mod forward;
 mod lines;
 mod lookup;
 mod made;
