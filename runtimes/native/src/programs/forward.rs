@@ -1,4 +1,4 @@
-//! What both relays of a run's requests need: their answers, and the clients that send them on.
+//! Shared by both relays of a run: their answers, and the clients that send requests on.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
