@@ -5,6 +5,7 @@
 mod addresses;
 mod asking;
 mod confine;
+mod forward;
 pub mod git;
 mod lines;
 mod lookup;

@@ -73,9 +73,14 @@ impl Backend {
             section.wrong("model", "is no name of a model.", "Write the name, such as \"opus\".");
         }
         if self.has_approvals {
-            tool_approvals::settle(section, &mut program, self.approves_by);
+            tool_approvals::settle(
+                section,
+                &mut program.tool_approvals,
+                &program.command,
+                self.approves_by,
+            );
         } else {
-            tool_approvals::refuse(section, &mut program);
+            tool_approvals::refuse(section, &mut program.tool_approvals);
         }
         let settings = Settings {
             model,

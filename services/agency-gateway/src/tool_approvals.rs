@@ -1,7 +1,6 @@
-//! `tool_approvals` of `[agents.<id>]`: who decides when an agent's program wants to use a tool that
-//! its own settings do not allow.
+//! `tool_approvals` of `[agents.<id>]`: who decides about a tool that the settings of an agent's
+//! program do not allow.
 
-use crate::program::Program;
 use platform::config::Section;
 use platform::ports::Confinement;
 
@@ -46,10 +45,15 @@ pub(crate) fn read(section: &mut Section<'_>, confinement: Confinement) -> Optio
 
 /// Sets the default for a program that can be told. `own` are options of its own that would decide
 /// beside the key.
-pub(crate) fn settle(section: &Section<'_>, program: &mut Program, own: &[&str]) {
-    program.tool_approvals.get_or_insert(ToolApprovals::Ask);
+pub(crate) fn settle(
+    section: &Section<'_>,
+    given: &mut Option<ToolApprovals>,
+    command: &[String],
+    own: &[&str],
+) {
+    given.get_or_insert(ToolApprovals::Ask);
     let decides = |argument: &&String| own.iter().any(|option| argument.contains(option));
-    if let Some(argument) = program.command.iter().skip(1).find(decides) {
+    if let Some(argument) = command.iter().skip(1).find(decides) {
         section.wrong(
             "command",
             &format!("has {argument}, and {KEY} decides that."),
@@ -59,8 +63,8 @@ pub(crate) fn settle(section: &Section<'_>, program: &mut Program, own: &[&str])
 }
 
 /// Refuses the key for a runner that could not keep what it says.
-pub(crate) fn refuse(section: &Section<'_>, program: &mut Program) {
-    if program.tool_approvals.take().is_some() {
+pub(crate) fn refuse(section: &Section<'_>, given: &mut Option<ToolApprovals>) {
+    if given.take().is_some() {
         section.wrong(
             KEY,
             "is for runner = \"claude-code\" alone.",

@@ -5,7 +5,7 @@
 //! has a time limit, and a server that restarts in between is asked again, where the same question
 //! is still open.
 
-use super::secrets::{Answer, Failure, client_for, refuse};
+use super::forward::{Answer, Failure, client_for, refuse};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{HeaderName, Method, Response, StatusCode};

@@ -4,18 +4,15 @@
 //! for its run. A request with that token goes on to the key's one host with the key in place of
 //! the token; every other request is refused. The relay ends with the run, and the tokens with it.
 
-use super::super::names::Names;
 use super::asking::{Asker, ToolServer};
-use bytes::Bytes;
+use super::forward::{Answer, client_for, refuse};
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION};
 use http::{Method, Request, Response, StatusCode, Uri};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use platform::config::is_loopback;
 use platform::ports::{MCP_TOKEN, MCP_URL, RelayedSecret};
 use platform::secret::Secret;
 use reqwest::Url;
@@ -24,7 +21,7 @@ use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
@@ -40,7 +37,6 @@ const RESPONSE_BYTES_MAX: usize = 256 << 20;
 /// Maximum connections of one program at once; more wait.
 const CONNECTIONS_MAX: usize = 64;
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
-const CONNECT_LIMIT: Duration = Duration::from_secs(15);
 /// TRACE is missing: it would send the key back. So is CONNECT.
 const METHODS: [Method; 7] = [
     Method::GET,
@@ -67,9 +63,6 @@ const DROPPED: [&str; 13] = [
     "x-api-key",
     "x-goog-api-key",
 ];
-
-pub(super) type Failure = Box<dyn Error + Send + Sync>;
-pub(super) type Answer = Response<UnsyncBoxBody<Bytes, Failure>>;
 
 /// Where the relay listens.
 pub(super) enum Place<'a> {
@@ -354,13 +347,6 @@ fn passed_on(mut headers: HeaderMap) -> HeaderMap {
     headers
 }
 
-pub(super) fn refuse(status: StatusCode, why: &'static str) -> Answer {
-    let body = Full::new(Bytes::from_static(why.as_bytes())).map_err(|never| match never {});
-    let mut answer = Response::new(body.boxed_unsync());
-    *answer.status_mut() = status;
-    answer
-}
-
 fn is_too_long(error: &reqwest::Error) -> bool {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {
@@ -370,22 +356,4 @@ fn is_too_long(error: &reqwest::Error) -> bool {
         cause = error.source();
     }
     false
-}
-
-/// One client for all runs: loading the system's certificates takes longer than a run's start may.
-pub(super) fn client_for(url: &Url) -> Option<&'static reqwest::Client> {
-    static NEAR: OnceLock<Option<reqwest::Client>> = OnceLock::new();
-    static FAR: OnceLock<Option<reqwest::Client>> = OnceLock::new();
-    let builder = || {
-        reqwest::Client::builder()
-            .dns_resolver(Arc::new(Names::of_client()))
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_LIMIT)
-    };
-    // A proxy would resolve a name of this machine to another host.
-    if url.host_str().is_some_and(is_loopback) {
-        NEAR.get_or_init(|| builder().no_proxy().build().ok()).as_ref()
-    } else {
-        FAR.get_or_init(|| builder().build().ok()).as_ref()
-    }
 }

@@ -27,7 +27,7 @@ pub(super) fn read(
     section: &mut Section<'_>,
     mut program: Program,
 ) -> Arc<dyn Runner> {
-    tool_approvals::refuse(section, &mut program);
+    tool_approvals::refuse(section, &mut program.tool_approvals);
     if !section.has("command") {
         section.wrong(
             "command",

@@ -38,7 +38,7 @@ pub(super) fn read(
     section: &mut config::Section<'_>,
     mut program: Program,
 ) -> Arc<dyn Runner> {
-    crate::tool_approvals::refuse(section, &mut program);
+    crate::tool_approvals::refuse(section, &mut program.tool_approvals);
     Arc::new(Knowledge)
 }
 
