@@ -4,16 +4,18 @@
 pub(crate) mod lineage;
 mod locked;
 mod parts;
+mod shown;
 mod target;
 
 use crate::error::{Error, Result};
 use crate::loopback;
-use crate::plan::{Access, Bind, Network, Plan};
+use crate::plan::{Access, Network, Plan};
 use lineage::{Line, Opened};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::Mode;
 use nix::unistd::pivot_root;
+use shown::{Shown, Source};
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
@@ -67,20 +69,6 @@ pub(crate) fn build(plan: &Plan) -> Result<()> {
     pivot(base)
 }
 
-/// A path of the sandbox, and where it comes from.
-struct Shown<'a> {
-    bind: &'a Bind,
-    path: PathBuf,
-    source: Source,
-}
-
-/// The source of a bind.
-enum Source {
-    /// A symbolic link, such as `/bin`: made again.
-    Link(PathBuf),
-    Opened(Opened),
-}
-
 /// Opens what exists, parents before children, and refuses what would reach a secret.
 fn open_sources<'a>(plan: &'a Plan, lines: &[Line<'_>]) -> Result<Vec<Shown<'a>>> {
     let mut sources = Vec::new();
@@ -128,7 +116,7 @@ fn bind_one(root: BorrowedFd<'_>, path: &Path, opened: &Opened) -> Result<()> {
         .map_err(|error| Error::refused(format!("bind {}", path.display()), error))
 }
 
-/// Puts an empty folder over each folder of secrets that lies below a bind. No file of secrets does.
+/// Puts an empty folder over each folder of secrets below a bind. No file of secrets lies there.
 fn cover(root: BorrowedFd<'_>, sources: &[&Shown<'_>], lines: &[Line<'_>]) -> Result<()> {
     for line in lines.iter().filter(|line| line.is_directory) {
         for shown in sources {

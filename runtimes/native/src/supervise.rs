@@ -18,6 +18,7 @@
 //! The socket closes when the gateway's process ends for any reason. `PR_SET_PDEATHSIG` would not
 //! do: it fires when the starting *thread* ends, and threads of an async runtime come and go.
 
+pub mod descriptors;
 mod ending;
 mod hide;
 #[cfg(target_os = "linux")]
@@ -87,7 +88,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> i32 {
     }
     let mut command = Command::new(program);
     command.args(rest).stdin(Stdio::piped()).process_group(0);
-    keep_descriptors();
+    descriptors::keep();
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
@@ -116,12 +117,6 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> i32 {
     let end = supervise(pid, &signals);
     tell(&mut control, &end.line());
     end.code()
-}
-
-/// Keeps every descriptor from the programs that this process starts, also those that a shell or a
-/// service manager left open in it; only the standard three are handed on.
-pub fn keep_descriptors() {
-    close_fds::set_fds_cloexec(3, &[]);
 }
 
 /// Kills the program after an impossible error: nothing may run unsupervised.

@@ -1,7 +1,7 @@
 //! A folder put together from those of its entries that a program may have.
 
 use super::lineage::{Line, Opened};
-use super::{Shown, Source};
+use super::shown::{Shown, Source};
 use crate::plan::{Bind, Identity, LeavesOut};
 use std::fs::{DirEntry, Metadata};
 use std::os::unix::fs::PermissionsExt;

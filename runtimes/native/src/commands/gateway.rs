@@ -72,6 +72,12 @@ impl Calls for RemoteCalls {
     }
 }
 
+fn warn_of_open_doors(configuration: &agency_gateway::Config) {
+    for door in harden::open_doors(configuration) {
+        remark(&format!("warning: {door}."));
+    }
+}
+
 /// Runs until Ctrl-C or SIGTERM. With `listen` it serves its own API there.
 ///
 /// # Errors
@@ -95,9 +101,7 @@ pub async fn gateway(
     if !problems.is_empty() {
         return Err(Wrong(problems).into());
     }
-    for door in harden::open_doors(&configuration) {
-        remark(&format!("warning: {door}."));
-    }
+    warn_of_open_doors(&configuration);
     config_file::require_keys(&configuration)?;
     workspaces::require(&configuration, data, tree.file.as_deref())?;
     let agent_token = agent_token(&configuration)?;

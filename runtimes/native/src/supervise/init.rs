@@ -49,7 +49,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> i32 {
         return NOT_STARTED;
     }
     // An open folder of the machine would be a way round every mount.
-    super::keep_descriptors();
+    super::descriptors::keep();
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::piped()).process_group(0);
     match start(&mut command, &mut control) {

@@ -164,7 +164,6 @@ async fn command_runner_ends_a_program_that_stays_after_its_result() {
     bed.programs.install("claude", ScriptedProgram { lines, hangs: true, ..saying(&[]) });
     let command = ["claude", "--output-format", "stream-json"];
     let mut run = start(&bed, "command", &command, &job()).await;
-    assert_eq!(run.next().await, RunEvent::Cost(Micros(500_000)));
     let ending = tokio::spawn(async move { end(&mut *run).await });
     breathe().await;
     bed.clock.advance(4_999);
@@ -173,5 +172,6 @@ async fn command_runner_ends_a_program_that_stays_after_its_result() {
     bed.clock.advance(1);
     let finish = ending.await.unwrap();
     assert_eq!((finish.outcome, finish.text.as_str()), (Outcome::Success, "Done."));
+    assert_eq!(finish.actual_cost, Some(Micros(500_000)));
     assert_eq!(bed.programs.stopped(), ["t"]);
 }
