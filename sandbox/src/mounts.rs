@@ -128,7 +128,8 @@ fn bind_one(root: BorrowedFd<'_>, path: &Path, opened: &Opened) -> Result<()> {
         .map_err(|error| Error::refused(format!("bind {}", path.display()), error))
 }
 
-/// Puts an empty folder over each folder of secrets that lies below a bind. No file of secrets does.
+/// Puts an empty folder over each folder of secrets that lies below a bind. No file of secrets lies
+/// below one.
 fn cover(root: BorrowedFd<'_>, sources: &[&Shown<'_>], lines: &[Line<'_>]) -> Result<()> {
     for line in lines.iter().filter(|line| line.is_directory) {
         for shown in sources {

@@ -11,7 +11,8 @@ pub struct Plan {
     /// The home directory: an empty folder in memory, below which binds may lie. None: no home.
     pub home: Option<PathBuf>,
     /// Files and folders that hold secrets. A bind that would reach one is refused, except for a
-    /// folder below a read-only bind, which is covered by an empty one, and what a bind leaves out. Binds of the run itself are exempt.
+    /// folder below a read-only bind, which is covered by an empty one, and parts that a bind
+    /// leaves out. Binds of the run itself are exempt.
     pub protected: Vec<Protected>,
     /// Names, each in a folder without links, by which the server finds what it reads at its next
     /// start. A writable bind that holds one is refused.
@@ -53,9 +54,9 @@ pub enum LeavesOut {
     /// Nothing: a bind that holds a protected file is refused.
     #[default]
     Nothing,
-    /// What is protected.
+    /// Protected files and folders.
     Protected,
-    /// Also what not every user of the machine may read.
+    /// Also files and folders that not every user of the machine may read.
     Private,
 }
 

@@ -7,8 +7,9 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 /// Maximum descriptors to ask for; more would only cost the programs that close them one by one.
 const DESCRIPTORS_MAX: u64 = 8192;
 
-/// Prepares the process of a supervisor: new files are the owner's alone, and no memory is written
-/// to disk, and no program gets a descriptor that this process was given. Its memory stays readable, because it must map itself into namespaces.
+/// Prepares the process of a supervisor: new files are the owner's alone, no memory is written to
+/// disk, and no program gets a descriptor that this process was given. Its memory stays readable,
+/// because it must map itself into namespaces.
 pub fn supervisor() {
     supervise::keep_descriptors();
     // Databases, tokens, archives.

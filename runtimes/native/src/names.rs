@@ -1,9 +1,9 @@
 //! Looks up the addresses of host names with the system's resolver, in threads of its own.
 //!
-//! A look-up cannot be cancelled: where the name servers do not answer, its thread waits for minutes
-//! after the caller has given up. In a shared pool, names that an agent makes up would hold up
-//! everything else. So each user of names has a bound of its own, and a look-up counts against it
-//! until its thread has ended.
+//! A look-up cannot be cancelled: where the name servers do not answer, its thread waits for
+//! minutes after the caller has given up. In a shared pool, names that an agent makes up would hold
+//! up everything else. So each user of names has a bound of its own, and a look-up counts against
+//! it until its thread has ended.
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::io::{Error, Result};

@@ -2,9 +2,9 @@
 //! sandbox has.
 //!
 //! It takes `CONNECT host:port` and requests for `http://` addresses, looks the name up itself, and
-//! connects to public addresses alone: no loopback, no private network, no cloud metadata, nothing of
-//! this machine and its networks. The address that was checked is the address that is connected to, so that a name which changes in
-//! between gains nothing.
+//! connects to public addresses alone: no loopback, no private network, no cloud metadata, nothing
+//! of this machine and its networks. The address that was checked is the address that is connected
+//! to, so that a name which changes in between gains nothing.
 
 use super::super::names::Names;
 use super::addresses::is_on_the_internet;

@@ -73,7 +73,7 @@ async fn link_of_the_owner_is_followed() {
     assert!(home.run(reading(home.text("app"), &text)).await.contains("fn main"));
 }
 
-/// Whoever may replace such a link chooses the server's configuration at its next start.
+/// An agent that may replace such a link chooses the server's configuration at its next start.
 #[tokio::test]
 async fn folder_with_a_link_to_the_servers_files_is_never_writable() {
     for (path, to) in [
