@@ -56,7 +56,7 @@ pub enum LeavesOut {
     Nothing,
     /// The protected files and folders.
     Protected,
-    /// Also what not every user of the machine may read.
+    /// Also files and folders that not every user of the machine may read.
     Private,
 }
 

@@ -115,11 +115,10 @@ pub async fn gateway(
         found = join(control, &token) => found?,
         () = stopped.as_mut() => return Ok(()),
     };
-    let tools = tools(&addresses, agent_token).await?;
     let programs = NativePrograms::new(work_dir(), data.path())
         .protecting(tree.file)
         .agents_writing(configuration.writable_paths())
-        .asking(tools);
+        .asking(tools(&addresses, agent_token).await?);
     let auth = if listen.is_some() { Auth::new(data.tokens()?) } else { Auth::default() };
     let deps = agency_gateway::Deps {
         calls: Arc::new(RemoteCalls { outbound: ReqwestOutbound::new()?, addresses, token }),
