@@ -132,11 +132,20 @@ document.addEventListener('keydown', (key) => {
   if (next) { next.querySelector('button, a').focus(); next.scrollIntoView({ block: 'center' }); }
 });
 
+/** Scrolls the row of pages to the current one. Not by scrollIntoView: newer browsers then begin there with Tab, past the skip link. */
+function showCurrent() {
+  const current = document.querySelector('nav [aria-current]');
+  const row = current?.closest('nav');
+  if (!row) return;
+  const [own, whole] = [current.getBoundingClientRect(), row.getBoundingClientRect()];
+  row.scrollLeft += own.left + own.width / 2 - (whole.left + whole.width / 2);
+}
+
 for (const form of document.querySelectorAll('[data-autosend]')) form.addEventListener('change', () => form.requestSubmit());
 document.addEventListener('keydown', (key) => {
   if (key.key === 'Escape') document.querySelector('.lever')?.removeAttribute('open');
 });
-document.querySelector('nav [aria-current]')?.scrollIntoView({ inline: 'center', block: 'nearest' });
+showCurrent();
 localise(document);
 countDown();
 setInterval(countDown, 1000);
