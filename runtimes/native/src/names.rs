@@ -44,7 +44,7 @@ impl Names {
     pub fn with(find: Find, max: usize) -> Self {
         Self { find, own: Arc::new(Semaphore::new(max)), shared: None }
     }
-    /// The addresses of a host. Waits while this user has as many look-ups under way as it may.
+    /// Resolves a host name. Waits while this user is at its maximum of concurrent look-ups.
     ///
     /// # Errors
     /// When the name is not found, or no thread can be started.

@@ -103,7 +103,7 @@ fn tiles(deps: &Deps, live: &Live) -> Markup {
                 @if let Some(ledger) = ledger { span.quiet { (ledger.today) " · " (ledger.time_zone) } }
             }
             dl.tiles {
-                (tile("Requests", number(inbox.map(|i| i.requests)), html! { @if let Some(inbox) = inbox { (inbox.open) " under way" @if let Some(failed) = inbox.by_state.get(Stage::Failed.as_str()) { ", " a href=(deps.config.url("/dashboard/events?state=failed")) { (failed) " failed" } } @if inbox.dead > 0 { ", " (inbox.dead) " given up" } } }))
+                (tile("Requests", number(inbox.map(|i| i.requests)), html! { @if let Some(inbox) = inbox { (inbox.open) " in progress" @if let Some(failed) = inbox.by_state.get(Stage::Failed.as_str()) { ", " a href=(deps.config.url("/dashboard/events?state=failed")) { (failed) " failed" } } @if inbox.dead > 0 { ", " (inbox.dead) " dead" } } }))
                 (tile("Spent", ledger.map_or_else(|| "–".to_owned(), |l| stats::cents(l.cost_today)), html! { @if let Some(l) = ledger { "of " (stats::cents(l.limit)) @if l.held.0 > 0 { ", " (stats::cents(l.held)) " held" } } }))
                 (tile("Approval rate", signs::percent(ledger.and_then(stats::approval_rate)), html! { @if let Some(l) = ledger { (l.approved) " of " (l.approved + l.rejected + l.expired) " decided" } }))
                 (tile("Waiting for you", html! { a href=(deps.config.url("/dashboard/approvals")) { (number(ledger.map(|l| l.pending))) } }, html! { @if let Some(ms) = ledger.and_then(|l| l.median_decision_ms) { "usually decided in " (signs::duration(ms as i64)) } }))
