@@ -45,6 +45,9 @@ pub struct PrepareRun {
     pub conversation: ConversationId,
     /// Maximum lines.
     pub lines: u32,
+    /// See [`ReadTranscript::without_public`].
+    #[serde(default)]
+    pub without_public: bool,
 }
 
 /// The answer to [`PrepareRun`].
@@ -167,7 +170,8 @@ impl PrepareRun {
     pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Prepared> {
         let conversation = self.conversation.0;
         let after = sessions::begins_after(context, &conversation)?;
-        let read = ReadTranscript { conversation, after, limit: self.lines };
+        let without_public = self.without_public;
+        let read = ReadTranscript { conversation, after, limit: self.lines, without_public };
         let lines = read.carry_out(context)?.lines;
         Ok(Prepared { lines, gateways: ListGateways.carry_out(context)? })
     }

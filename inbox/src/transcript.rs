@@ -16,6 +16,9 @@ pub struct ReadTranscript {
     pub conversation: String,
     pub after: i64,
     pub limit: u32,
+    /// Leaves out messages of senders whom only `*` lets in, and the answers to them.
+    #[serde(default)]
+    pub without_public: bool,
 }
 
 /// Lines of a conversation.
@@ -77,8 +80,10 @@ struct Line {
 impl ReadTranscript {
     pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Transcript> {
         let mut lines: Vec<Line> = context.all(
-        "SELECT seq, id, speaker, agent, text, event_id, settled, at_ms FROM said WHERE conversation = ?1 AND seq > ?2 ORDER BY seq DESC LIMIT ?3",
-        args![&self.conversation, self.after, self.limit],
+        "SELECT seq, id, speaker, agent, text, event_id, settled, at_ms FROM said WHERE conversation = ?1 AND seq > ?2
+            AND NOT (?4 AND EXISTS (SELECT 1 FROM event WHERE event.id = said.event_id AND event.payload ->> 'publicOnly'))
+         ORDER BY seq DESC LIMIT ?3",
+        args![&self.conversation, self.after, self.limit, self.without_public],
     )?;
         lines.reverse();
         let last = context.number(

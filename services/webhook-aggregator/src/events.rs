@@ -128,8 +128,12 @@ pub(crate) async fn one(
 
 /// The console has no platform behind it: what was said back is in the transcript.
 async fn in_the_console(deps: &Deps, event: &StoredEvent) -> PortResult<Vec<SaidReply>> {
-    let read =
-        ReadTranscript { conversation: event.conversation.0.clone(), after: 0, limit: LIMIT_MAX };
+    let read = ReadTranscript {
+        conversation: event.conversation.0.clone(),
+        after: 0,
+        limit: LIMIT_MAX,
+        without_public: false,
+    };
     let lines = deps.inbox.ask(&event.shard, read).await?.lines;
     let own = lines
         .into_iter()

@@ -123,8 +123,12 @@ pub(crate) async fn read(
     let key = format!("said:{id}");
     loop {
         let waiting = begin_wait(deps.signal.as_ref(), &key, deadline).await;
-        let read =
-            ReadTranscript { conversation: id.clone(), after: query.after, limit: LINES_MAX };
+        let read = ReadTranscript {
+            conversation: id.clone(),
+            after: query.after,
+            limit: LINES_MAX,
+            without_public: false,
+        };
         let Transcript { lines: messages, last } = deps.inbox.ask(&shard, read).await?;
         if !messages.is_empty() || deps.clock.now_ms() >= deadline {
             return Ok(Json(MessageList { messages, last }));

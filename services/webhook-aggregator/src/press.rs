@@ -103,6 +103,10 @@ async fn commanded(deps: &Deps, event: &StoredEvent) -> Result<Step, CallError> 
     let text = match command {
         ControlCommand::Stop => return Ok(stop::advance(deps, event).await?),
         ControlCommand::Help => control::HELP.to_owned(),
+        // A conversation in a group is not for strangers to end.
+        ControlCommand::New | ControlCommand::Sessions(_) if event.origin.public_only => {
+            NOT_YOURS.to_owned()
+        }
         ControlCommand::New if !event.origin.late => sessions::start_afresh(deps, event).await?,
         ControlCommand::Sessions(number) if !event.origin.late => {
             sessions::tell(deps, event, number).await?

@@ -36,7 +36,7 @@ pub(crate) async fn list(
 pub(crate) async fn start_afresh(deps: &Deps, event: &StoredEvent) -> PortResult<String> {
     let conversation = event.conversation.0.clone();
     deps.inbox.ask(&event.shard, StartAfresh { conversation }).await?;
-    Ok("Started afresh. The agents here know nothing of what was said before.".to_owned())
+    Ok("New conversation. Agents no longer see the earlier messages here.".to_owned())
 }
 
 /// `/sessions`, or `/sessions 2` to take one up again.
@@ -57,8 +57,10 @@ pub(crate) async fn tell(
     };
     let agent = picked.agent.clone();
     let pick = PickSession { conversation, agent, id: picked.id.clone() };
-    deps.inbox.ask(&event.shard, pick).await?;
-    Ok(format!("{} goes on with session {number}.", picked.agent))
+    if !deps.inbox.ask(&event.shard, pick).await? {
+        return Ok(format!("Session {number} is gone.\n\n{}", table(&kept)));
+    }
+    Ok(format!("The next message to {} resumes session {number}.", picked.agent))
 }
 
 fn table(kept: &[KeptSession]) -> String {
@@ -66,9 +68,9 @@ fn table(kept: &[KeptSession]) -> String {
         let (number, used) = (at + 1, rfc3339(kept.used_ms));
         let used = used.get(..16).unwrap_or_default().replace('T', " ");
         let runs = if kept.runs == 1 { "1 run".to_owned() } else { format!("{} runs", kept.runs) };
-        let current = if kept.current == 0 { "" } else { ", goes on" };
+        let current = if kept.current == 0 { "" } else { ", current" };
         format!("{number}. {}: {runs}, last {used} UTC{current}", kept.agent)
     };
     let rows: Vec<_> = kept.iter().enumerate().map(row).collect();
-    format!("{}\n\n/sessions NUMBER takes one up again, /new starts afresh.", rows.join("\n"))
+    format!("{}\n\n/sessions NUMBER resumes one, /new starts afresh.", rows.join("\n"))
 }

@@ -35,7 +35,9 @@ pub(super) async fn approved(deps: &Deps, event: &StoredEvent) -> Result<Step, S
     };
     let conversation = event.conversation.clone();
     let turns = deps.config.agents.agent(&agent).history;
-    let prepare = PrepareRun { conversation, lines: turns.saturating_mul(4) };
+    // An agent that works for a known sender must not take the words of others for theirs.
+    let without_public = !event.origin.public_only;
+    let prepare = PrepareRun { conversation, lines: turns.saturating_mul(4), without_public };
     let prepared = port(deps.inbox.ask(&event.shard, prepare).await)?;
     let task = NewTask {
         id: event.current_task(),
