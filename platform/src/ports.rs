@@ -23,7 +23,7 @@ pub use objects::Objects;
 pub use outbound::{Outbound, OutboundRequest, OutboundResponse};
 pub use programs::{
     Changes, Confinement, MCP_TOKEN, MCP_URL, ProgramEvent, ProgramNetwork, ProgramSpec, Programs,
-    Reach, RelayedSecret, Running, Workspace, Worktree,
+    Reach, RelayedSecret, Running, StateFolder, Workspace, Worktree,
 };
 pub use signal::{Signal, begin_wait};
 pub use sql::{Row, Sql, SqlExt, SqlValue, Statement, SyncSql};

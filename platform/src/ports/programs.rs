@@ -101,8 +101,17 @@ pub struct Reach {
     pub readable: Vec<String>,
     /// The same to write, besides its work directory.
     pub writable: Vec<String>,
-    /// The same to write where they exist: the program's own state.
-    pub state: Vec<String>,
+    /// Its settings, sign-in and sessions: a folder of its own, made at the first run. It never
+    /// shares the owner's, whose settings start programs outside the sandbox.
+    pub state: Option<StateFolder>,
+}
+
+/// A folder that a program finds by a variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateFolder {
+    /// A path as in [`Reach::readable`].
+    pub folder: String,
+    pub variable: String,
 }
 
 /// Whether a program runs in a sandbox.

@@ -23,7 +23,7 @@ use asking::Asker;
 pub use asking::ToolServer;
 use async_trait::async_trait;
 use made::Made;
-use named::Named;
+use named::{Named, in_home};
 use platform::ports::{
     Changes, Confinement, PortError, PortErrorKind, PortResult, ProgramEvent, ProgramNetwork,
     ProgramSpec, Programs, Running,
@@ -34,6 +34,8 @@ use secrets::{Place, SecretsRelay};
 use session::{Pauses, Session, Start};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -217,10 +219,24 @@ impl NativePrograms {
             .map(|(k, v)| (k.clone(), v.clone()))
             .collect()
     }
+    /// Makes the folder of the program's own state, for its owner alone. Returns its variable.
+    fn make_state(&self, spec: &ProgramSpec) -> PortResult<Option<(OsString, OsString)>> {
+        let Some(state) = &spec.reach.state else { return Ok(None) };
+        let home = self.environment.get(OsStr::new("HOME")).map(Path::new);
+        let folder = in_home(&state.folder, home);
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+        made.map_err(|error| {
+            let text = format!("{} cannot be made: {error}", folder.display());
+            PortError::clean(PortErrorKind::Unavailable, text)
+        })?;
+        Ok(Some((state.variable.clone().into(), folder.into_os_string())))
+    }
     /// Everything of a run but the program: the supervisor's orders, its environment, its relays.
     fn prepare(&self, spec: &ProgramSpec, program: &Path, made: &Made) -> PortResult<Prepared> {
+        let state = self.make_state(spec)?;
         let orders = self.orders(spec, program, made)?;
         let mut environment = self.environment_for(&spec.env);
+        environment.extend(state);
         let of_place = made.place.iter().flat_map(|place| place.variables.iter().cloned());
         environment.extend(of_place);
         let relay = begin_relay(spec, made).map_err(|error| {

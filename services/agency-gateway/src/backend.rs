@@ -14,7 +14,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use platform::agents::Agent;
 use platform::config::Section;
-use platform::ports::ProgramSpec;
+use platform::ports::{ProgramSpec, StateFolder};
 use std::sync::Arc;
 
 /// A program that keeps sessions.
@@ -25,8 +25,8 @@ pub(crate) struct Backend {
     /// The program, unless `command` names another.
     pub(crate) program: &'static str,
     pub(crate) format: Format,
-    /// Where it keeps its sessions and its sign-in; it may write there.
-    pub(crate) state: &'static [&'static str],
+    /// The variable that names the folder of its settings, sign-in and sessions.
+    pub(crate) state: &'static str,
     /// Whether its usage is the total of a session.
     pub(crate) reports_total: bool,
     /// Arguments after the owner's own, for these settings and this session.
@@ -63,11 +63,10 @@ impl Backend {
         if program.command.is_empty() {
             program.command = vec![self.program.to_owned()];
         }
-        // Where the owner says that it may only read, it only reads.
-        let named = |path: &&&str| !program.reach.readable.iter().any(|known| known == **path);
-        let state: Vec<_> =
-            self.state.iter().filter(named).map(|path| (*path).to_owned()).collect();
-        program.reach.state = state;
+        program.reach.state = Some(StateFolder {
+            folder: state_folder(&agent.id, self.name),
+            variable: self.state.to_owned(),
+        });
         let model = section.text("model");
         if model.as_deref().is_some_and(|model| model.is_empty() || model.starts_with('-')) {
             section.wrong("model", "is no name of a model.", "Write the name, such as \"opus\".");
@@ -90,6 +89,13 @@ impl Backend {
         let prices = agent.price.of_tokens();
         Arc::new(Agentic { backend: self, program, settings, prices, keeps: agent.keeps_session })
     }
+}
+
+/// Where a backend keeps the state of an agent.
+fn state_folder(agent: &str, backend: &str) -> String {
+    let harmless = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_') { c } else { '_' };
+    let agent: String = agent.to_lowercase().chars().map(harmless).collect();
+    format!("~/.local/state/quintet/{agent}/{backend}")
 }
 
 /// Runs one agent by a backend.

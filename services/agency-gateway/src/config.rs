@@ -106,7 +106,8 @@ impl Config {
     pub fn writable_paths(&self) -> Vec<String> {
         let of = |program: &Program| {
             let reach = &program.reach;
-            let paths = reach.writable.iter().chain(&reach.state).chain(&program.workspace);
+            let state = reach.state.iter().map(|state| &state.folder);
+            let paths = reach.writable.iter().chain(state).chain(&program.workspace);
             paths.cloned().collect::<Vec<_>>()
         };
         self.programs().flat_map(|(_, program)| of(program)).collect()

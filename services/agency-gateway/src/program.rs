@@ -176,7 +176,7 @@ fn reach(section: &mut Section<'_>) -> Reach {
         network,
         readable: paths(section, "readable"),
         writable: paths(section, "writable"),
-        state: Vec::new(),
+        state: None,
     }
 }
 

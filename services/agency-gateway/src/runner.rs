@@ -127,7 +127,7 @@ pub trait Runner: std::fmt::Debug + Send + Sync {
 /// Signs that a program is signed in: one of them is enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SignIn {
-    /// Files, which begin with `~/`.
+    /// Files in its state folder.
     pub files: &'static [&'static str],
     /// Variables, which the agent's key `env` must name.
     pub variables: &'static [&'static str],

@@ -99,8 +99,7 @@ pub(super) fn plan(spec: &ProgramSpec, place: &Location<'_>) -> Plan {
     };
     binds.extend(spec.reach.readable.iter().map(|path| named(path, Access::ReadOnly)));
     binds.extend(spec.reach.writable.iter().map(|path| named(path, Access::Writable)));
-    let state = spec.reach.state.iter().map(|path| named(path, Access::Writable));
-    binds.extend(state.map(|bind| Bind { required: false, ..bind }));
+    binds.extend(spec.reach.state.iter().map(|state| named(&state.folder, Access::Writable)));
     let sockets = place.relay.into_iter().chain(place.secrets);
     binds.extend(sockets.map(|path| Bind::read_only(path).of_run()));
     let own = Bind { identity: Some(place.identity), ..Bind::writable(place.folder) };

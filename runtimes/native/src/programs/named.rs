@@ -28,10 +28,11 @@ impl Named {
             .writable
             .iter()
             .chain(&reach.writable)
-            .chain(&reach.state)
+            .chain(reach.state.iter().map(|state| &state.folder))
             .filter_map(|path| Identity::of(&in_home(path, home)).ok())
             .collect();
-        let named = reach.readable.iter().chain(&reach.writable).chain(&reach.state);
+        let state = reach.state.iter().map(|state| &state.folder);
+        let named = reach.readable.iter().chain(&reach.writable).chain(state);
         let named = named
             .map(|path| in_home(path, home))
             .map(|path| Ok((path.clone(), self.one(&path, &writable)?)))

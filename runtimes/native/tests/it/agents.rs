@@ -275,3 +275,32 @@ fn agent_outside_the_sandbox_is_named_at_the_start_and_by_doctor() {
     let doctor = home.run(&["doctor", "--config", config.to_str().unwrap()]);
     assert!(doctor.out.contains(warning), "{doctor:?}");
 }
+
+/// The owner's own Claude Code runs the hooks that its settings name, outside the sandbox.
+#[test]
+fn agent_plants_nothing_in_the_settings_of_the_owners_own_program() {
+    let home = Home::with_config("");
+    let script = home.script(
+        "claude",
+        r#"cat >/dev/null; mkdir -p ~/.claude; echo planted >~/.claude/settings.json; echo planted >~/.claude.json
+echo its own >"$CLAUDE_CONFIG_DIR/settings.json"
+echo '{"type":"result","subtype":"success","result":"tried","session_id":"s-1","total_cost_usd":0}'"#,
+    );
+    let config = format!(
+        "[agents.codegen]\nrunner = \"claude-code\"\nestimated_cost = 0.0\ncommand = [\"{}\"]\n",
+        script.display()
+    );
+    std::fs::write(home.path("quintet.toml"), config).unwrap();
+    let (settings, global) =
+        (home.path("home/.claude/settings.json"), home.path("home/.claude.json"));
+    std::fs::create_dir_all(home.path("home/.claude")).unwrap();
+    std::fs::write(&settings, "mine").unwrap();
+    std::fs::write(&global, "mine").unwrap();
+    let _server = home.up();
+    let done = home.run(&["send", "telegram", WORK]);
+    assert!(done.out.contains("tried"), "{done:?}");
+    assert_eq!(std::fs::read_to_string(settings).unwrap(), "mine");
+    assert_eq!(std::fs::read_to_string(global).unwrap(), "mine");
+    let state = home.path("home/.local/state/quintet/codegen/claude-code/settings.json");
+    assert_eq!(std::fs::read_to_string(state).unwrap(), "its own\n");
+}

@@ -170,8 +170,16 @@ fn doctor_and_start_name_agents_that_cannot_do_what_their_table_says() {
             assert!(log.contains("nonexistent-claude is not there"), "{log}");
         }
     }
+    // The owner's own sign-in is not the agent's.
     std::fs::create_dir_all(home.path("home/.claude")).unwrap();
     std::fs::write(home.path("home/.claude/.credentials.json"), "{}").unwrap();
+    let right = about(&home, "agent codegen");
+    let state = "~/.local/state/quintet/codegen/claude-code";
+    let fix = format!("CLAUDE_CONFIG_DIR={state} claude auth login");
+    assert!(right.iter().any(|text| text.contains(&fix)), "{right:?}");
+    let folder = home.path("home").join(state.trim_start_matches("~/"));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(".credentials.json"), "{}").unwrap();
     let right = about(&home, "agent codegen");
     assert!(right[0].starts_with("\"ok") && right[0].contains("signed in"), "{right:?}");
 }

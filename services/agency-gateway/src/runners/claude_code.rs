@@ -1,7 +1,7 @@
 //! `runner = "claude-code"`: Claude Code without a terminal, with JSON both ways.
 //!
-//! It finds a session again (`--resume`) only from the folder that it was begun in, below
-//! `~/.claude/projects`.
+//! It finds a session again (`--resume`) only from the folder that it was begun in, in
+//! the folder that `CLAUDE_CONFIG_DIR` names.
 
 use crate::backend::{Backend, Settings};
 use crate::output::Format;
@@ -21,12 +21,12 @@ const BACKEND: Backend = Backend {
     name: "claude-code",
     program: "claude",
     format: Format::Claude,
-    state: &["~/.claude", "~/.claude.json"],
+    state: "CLAUDE_CONFIG_DIR",
     reports_total: false,
     arguments,
     input,
     sign_in: SignIn {
-        files: &["~/.claude/.credentials.json"],
+        files: &[".credentials.json"],
         variables: &["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"],
         how: "claude auth login",
     },

@@ -98,7 +98,9 @@ async fn claude_code_begins_with_the_turns_and_reports_its_session() {
     let args = "-p --input-format stream-json --output-format stream-json --verbose --model opus --max-turns 9 --permission-mode dontAsk";
     assert_eq!(spec.args.join(" "), args);
     assert_eq!(spec.kept_folder.as_deref(), Some("worker-telegram:main:7"));
-    assert!(spec.reach.state.contains(&"~/.claude".to_owned()));
+    let state = spec.reach.state.as_ref().unwrap();
+    assert_eq!(state.variable, "CLAUDE_CONFIG_DIR");
+    assert_eq!(state.folder, "~/.local/state/quintet/worker/claude-code");
     let read: Value = serde_json::from_str(&spec.stdin).unwrap();
     let text = read["message"]["content"][0]["text"].as_str().unwrap();
     assert!(text.contains("> user: My word is kangaroo.") && text.ends_with("Which word?"));

@@ -5,6 +5,7 @@ use super::finding::{Finding, ok, warning};
 use crate::client::Client;
 use crate::data_dir::{DataDir, work_dir};
 use crate::programs::NativePrograms;
+use crate::programs::named::in_home;
 use agency_gateway::runner::SignIn;
 use agency_gateway::{Config, Program, Unready};
 use contracts::calls::skill_graph_loader::ListAgents;
@@ -68,7 +69,8 @@ async fn of_program(
         None => warning(
             format!("{there}, and no sign-in was found"),
             format!(
-                "run `{}`, or set one of {} and name it in agents.{id}.env",
+                "run `{}{}`, or set one of {} and name it in agents.{id}.secrets",
+                assignment(program),
                 sign_in.how,
                 sign_in.variables.join(", ")
             ),
@@ -101,15 +103,22 @@ async fn version(programs: &NativePrograms, name: &str, program: &Program) -> Op
     Some(platform::text::short(line.trim(), 60)).filter(|line| !line.is_empty())
 }
 
+/// `CLAUDE_CONFIG_DIR=~/… `: where a sign-in of this agent belongs.
+fn assignment(program: &Program) -> String {
+    let state = program.reach.state.as_ref();
+    state.map_or_else(String::new, |state| format!("{}={} ", state.variable, state.folder))
+}
+
 /// The first sign of a sign-in.
 fn seen(sign_in: &SignIn, program: &Program) -> Option<String> {
     let home = std::env::var_os("HOME").map(PathBuf::from)?;
-    let file = sign_in.files.iter().find(|file| {
-        let below = file.strip_prefix("~/").unwrap_or(file);
-        home.join(below).is_file()
-    });
+    let state = program.reach.state.as_ref().map(|state| in_home(&state.folder, Some(&home)));
+    let is_there = |file: &&&str| state.as_ref().is_some_and(|state| state.join(file).is_file());
+    let file = sign_in.files.iter().find(is_there);
     let handed = |name: &&&str| {
-        program.env.iter().any(|env| env == **name) && std::env::var_os(**name).is_some()
+        let secrets = program.secrets.iter().map(|secret| &secret.name);
+        program.env.iter().chain(secrets).any(|env| env == **name)
+            && std::env::var_os(**name).is_some()
     };
     let variable = sign_in.variables.iter().find(handed);
     file.or(variable).map(|sign| (*sign).to_owned())
