@@ -1,5 +1,6 @@
 //! Approvals: request, decision, claim, settlement.
 
+use crate::agent_run::AgentRun;
 use crate::{AgentId, ApprovalId, EventId, Micros, TaskId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -44,11 +45,21 @@ pub struct ChannelContext {
     pub event_id: Option<EventId>,
     /// `telegram:main:700100200`.
     pub sender: Option<String>,
+    /// Whether only `*` lets the sender in; trusted from the aggregator only.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub public: bool,
     /// Addresses to ask the owner at, best first; set by the aggregator.
     pub ask: Vec<crate::outbox::Target>,
+    /// The reason that no machine could start the agent now: then the owner is not asked, and the
+    /// request is refused as [`CANNOT_START`]. Trusted from the aggregator only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cannot_start: Option<String>,
     #[serde(flatten)]
     pub extra: serde_json::Map<String, Value>,
 }
+
+/// Code of a request whose agent could not start, and which the owner is not asked about.
+pub const CANNOT_START: &str = "agent_unavailable";
 
 /// The state of an approval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,10 +172,62 @@ pub struct Approval {
     pub decided_at: Option<String>,
     /// `policy`, `api`, `dashboard`, `telegram:main:700100200`, …
     pub decided_by: Option<String>,
+    /// The person's name, with the id behind it where it could be another's; absent where the
+    /// platform gave none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided_by_name: Option<String>,
     pub channel: Option<String>,
     pub event_id: Option<EventId>,
     /// The posted cost of the run.
     pub actual_cost: Option<Micros>,
+    /// The answers that it takes.
+    #[serde(default)]
+    pub choice: Choice,
+}
+
+/// The answers that an approval takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum Choice {
+    #[default]
+    ApproveOrReject,
+    /// Two other words than these, such as the options of a question: the first approves.
+    Two { labels: [String; 2] },
+    /// A yes may also hold for the task of the run, and always.
+    ToolCall,
+    /// Any other question, answered in words.
+    Words,
+}
+
+impl Approval {
+    /// Who decided, for people.
+    pub fn decider(&self) -> String {
+        let by = self.decided_by_name.as_ref().or(self.decided_by.as_ref());
+        by.map_or_else(|| "the rules".to_owned(), Clone::clone)
+    }
+}
+
+/// `POST /internal/approvals`: an approver in a chat asks.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ApprovalsTextRequest {
+    /// `telegram:main:700100200`; the aggregator has checked that it is an approver.
+    pub actor: String,
+}
+
+/// Response of `POST /internal/approvals`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ApprovalsText {
+    /// The requests that this person may decide, newest first.
+    pub message: String,
+    /// Their number.
+    pub pending: u32,
+    /// Whether everything is halted.
+    pub halted: bool,
 }
 
 /// The query of `GET /api/approvals`.
@@ -204,12 +267,69 @@ pub enum Decision {
     Reject,
 }
 
+/// How far a yes to a tool call reaches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Extent {
+    /// This one call.
+    #[default]
+    Once,
+    /// The same call for the rest of the run's task.
+    Task,
+    /// The same call of the same agent, until the owner removes the rule.
+    Always,
+}
+
+impl Extent {
+    /// Whether it is a yes to this one call.
+    pub fn is_once(&self) -> bool {
+        *self == Self::Once
+    }
+}
+
+/// A tool call that the owner allowed beforehand.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ToolRule {
+    pub id: String,
+    pub agent: AgentId,
+    /// The task whose runs it holds for; always without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<TaskId>,
+    pub tool: String,
+    /// The arguments that a call must have, all of them and no others. The `description` of a
+    /// `Bash` command may differ, and is not among them.
+    pub arguments: Value,
+    /// The highest cost of one call.
+    pub cost_limit: Micros,
+    /// `telegram.main`: it holds for runs of this endpoint only, whose approver made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// The question whose answer made it.
+    pub approval_id: ApprovalId,
+    pub made_by: String,
+    pub made_at: String,
+}
+
+/// `GET /api/tool-rules`, the newest first.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ToolRuleList {
+    pub rules: Vec<ToolRule>,
+}
+
 /// `POST /api/approvals/{id}/decide`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DecideRequest {
     pub decision: Decision,
+    /// For a tool call of a run: whether the yes also holds for later calls.
+    #[serde(default, skip_serializing_if = "Extent::is_once")]
+    pub extent: Extent,
     #[serde(default)]
     pub reason: Option<String>,
     /// The answer to a question, in the owner's words; refused for anything else.
@@ -221,6 +341,9 @@ pub struct DecideRequest {
     /// Who decides; trusted from the aggregator and the dashboard only.
     #[serde(default)]
     pub actor: Option<String>,
+    /// The name that the actor's platform shows. Used from the aggregator only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// A button press whose endpoint and approver the aggregator has checked: `POST /internal/press`.
@@ -228,7 +351,7 @@ pub struct DecideRequest {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PressRequest {
-    /// The button's data as received: `a1:<22 characters>:y|n`.
+    /// The button's data as received: `a1:<22 characters>:y|n|t|a`.
     pub token: String,
     pub channel: String,
     pub endpoint: String,
@@ -236,6 +359,9 @@ pub struct PressRequest {
     pub chat: String,
     /// `telegram:main:700100200`.
     pub actor: String,
+    /// The name that the platform shows for the presser.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// The response to a press.
@@ -259,6 +385,9 @@ pub struct ClaimRequest {
     /// Epoch of the lease that claims. A released lease can claim nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u32>,
+    /// The program that the gateway is about to start. Refused if a person decided on another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runs: Option<AgentRun>,
 }
 
 /// `POST /internal/given-up`: a lease ended without a report of its run.
@@ -359,6 +488,9 @@ pub struct SettleAnswer {
     pub posted: Micros,
     /// The run reported no cost, so the held amount was posted.
     pub unpriced: bool,
+    /// The agent has no price of a run either, so the posted amount is only what was set aside.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unknown: bool,
     /// Amount posted above the hold.
     pub overrun: Micros,
 }

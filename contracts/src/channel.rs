@@ -41,6 +41,8 @@ channels! {
     Slack = "slack", "Slack", [Webhook];
     /// An application with a bot on Discord.
     Discord = "discord", "Discord", [Webhook];
+    /// Any program that posts signed webhooks.
+    Hook = "hook", "Webhooks", [Webhook];
     /// The dashboard's console and the owner's own programs.
     Web = "web", "the web console", [Api];
 }
@@ -49,6 +51,15 @@ impl ChannelKind {
     /// The channel of this name.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|channel| channel.as_str() == text)
+    }
+    /// Whether persons write there, who may be senders and approvers. The posts of a program are
+    /// content and never commands.
+    pub const fn has_people(self) -> bool {
+        !matches!(self, Self::Hook)
+    }
+    /// Whether an answer can be sent there; else it is in the transcript alone.
+    pub const fn has_chats(self) -> bool {
+        !matches!(self, Self::Hook | Self::Web)
     }
     /// The channels whose platforms post webhooks.
     pub fn with_webhooks() -> impl Iterator<Item = Self> {

@@ -70,11 +70,13 @@ codes! {
     BudgetExhausted = "budget_exhausted", 402, false, None, "The budget does not cover it", "Raise the budget with PUT /api/budget or wait until it resets.";
     /// The request exceeds a size limit.
     TooLarge = "too_large", 413, false, None, "Too large", "Send less than the limit named in the detail.";
+    /// The body is compressed in a way that is not read here.
+    UnsupportedEncoding = "unsupported_encoding", 415, false, None, "The body is compressed", "Send the body without Content-Encoding.";
     /// The Host header names another host.
     Misdirected = "misdirected", 421, false, None, "Wrong host name", "Open the dashboard at the \
         address printed at start, or add the name to [server] hosts.";
     /// Too many requests.
-    RateLimited = "rate_limited", 429, true, None, "Too many requests", "Wait for the seconds in Retry-After.";
+    RateLimited = "rate_limited", 429, true, None, "Too many requests", "Follow the fix in the answer; with Retry-After, wait for its seconds.";
     /// A bug or a broken invariant on our side.
     Internal = "internal", 500, true, Unknown, "Something went wrong inside", "Search the log for \
         the request id; run `quintet doctor` to check the usual causes.";

@@ -1,6 +1,7 @@
 //! Events: received messages and their stages.
 
-use crate::{AgentId, ConversationId, DecisionId, EventId, TaskId};
+use crate::files::Attachment;
+use crate::{AgentId, ConversationId, DecisionId, ErrorCode, EventId, Micros, TaskId};
 use serde::{Deserialize, Serialize};
 
 /// The stage of an event. `Received → Routed → Approved | Parked → Running → Answered → Done`, or
@@ -21,7 +22,8 @@ pub enum Stage {
     Done,
     /// Its run failed, and the person was told why.
     Failed,
-    /// Its run was stopped by a halt, or by a person before it cost anything.
+    /// Its run was stopped by a halt, by a person before it cost anything, or by a person and then
+    /// lost.
     Halted,
     /// Not started: rejected by policy, budget, halt or the owner, or stopped by its sender.
     Refused,
@@ -76,6 +78,15 @@ impl Stage {
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|stage| stage.as_str().eq_ignore_ascii_case(text))
     }
+    /// Whether nothing happens by itself any more: it has ended, or waits for a person, be it for a
+    /// decision or for the end of a halt.
+    pub fn is_at_rest(self, reason: Option<&str>) -> bool {
+        self.is_final() || self == Self::Parked || self.is_held(reason)
+    }
+    /// Whether it is kept until a halt of everything ends. Only a kept message has a reason here.
+    pub fn is_held(self, reason: Option<&str>) -> bool {
+        self == Self::Routed && reason == Some(ErrorCode::Halted.as_str())
+    }
     /// Whether the event has ended; only a replay continues it.
     pub const fn is_final(self) -> bool {
         matches!(
@@ -110,6 +121,7 @@ pub struct EventRow {
     pub text: String,
     pub state: Stage,
     /// The reason for the end, for Ignored, Failed, Halted, Refused, Dead, Expired, Quarantined.
+    /// `halted` beside Routed: it is kept until the halt ends.
     pub reason: Option<String>,
     /// Failed attempts of the current stage.
     pub attempts: u32,
@@ -120,6 +132,32 @@ pub struct EventRow {
     pub task_id: Option<TaskId>,
     pub approval_id: Option<crate::ApprovalId>,
     pub cost_micros: Option<i64>,
+    /// `costMicros` is, at least in part, only what was set aside: a run reported no cost and its
+    /// agent has no price.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cost_unknown: bool,
+}
+
+/// The reason of a message whose sender no endpoint names.
+pub const UNKNOWN_SENDER: &str = "unknown_sender";
+/// Begins the reason of an event whose answer its chat did not take.
+pub const REPLY_FAILED: &str = "reply_failed";
+
+impl EventRow {
+    /// Whether its sender is unknown.
+    pub fn is_of_unknown_sender(&self) -> bool {
+        self.reason.as_deref() == Some(UNKNOWN_SENDER)
+    }
+    /// Whether it has a finished answer that its chat did not take.
+    pub fn keeps_an_answer(&self) -> bool {
+        self.state == Stage::Dead
+            && self.reason.as_deref().is_some_and(|why| why.starts_with(REPLY_FAILED))
+    }
+    /// The cost for people; none where there is none.
+    pub fn cost_text(&self) -> Option<String> {
+        let cost = Micros(self.cost_micros?);
+        Some(if self.cost_unknown { format!("unknown ({cost} counts)") } else { cost.to_string() })
+    }
 }
 
 /// The query of `GET /api/events`.
@@ -189,7 +227,28 @@ pub struct EventDetail {
     pub stages: Vec<StageEntry>,
     pub attempts_log: Vec<AttemptEntry>,
     pub replies: Vec<Reply>,
+    /// The newest lines of its run, oldest first; at most 40.
+    #[serde(default)]
+    pub progress: Vec<ProgressLine>,
     pub replays: u32,
+    /// Files of the message.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Attachment>,
+    /// Files of its answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answer_files: Vec<Attachment>,
+}
+
+/// A line that a run said while it worked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ProgressLine {
+    pub at: String,
+    pub text: String,
+    /// The cost so far.
+    #[serde(default)]
+    pub cost_micros: Option<i64>,
 }
 
 /// A message sent, or to be sent, to a chat.
@@ -298,6 +357,15 @@ pub struct ReplayFilter {
     pub limit: Option<u32>,
     #[serde(default)]
     pub dry_run: Option<bool>,
+}
+
+/// Response of `POST /api/events/{id}/deliver`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct DeliverAnswer {
+    /// The event; it is `answered` until the chat has its answer.
+    pub event_id: EventId,
 }
 
 /// Response of a replay.

@@ -196,6 +196,9 @@ pub struct PublishRequest {
     pub message: Option<String>,
     #[serde(default)]
     pub allow_removal: bool,
+    /// Each `SKILL.md` is an agent, also beside agents.
+    #[serde(default)]
+    pub skills_as_agents: bool,
 }
 
 /// The query of everything that is read by version.

@@ -12,6 +12,10 @@ pub struct HaltRequest {
     pub task_id: Option<TaskId>,
     #[serde(default)]
     pub all: bool,
+    /// Refuses a task that does not exist yet. Without it the task of another program may be halted
+    /// ahead of its request.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub must_exist: bool,
     #[serde(default)]
     pub reason: Option<String>,
     /// Who halts; trusted from the aggregator and the dashboard only.

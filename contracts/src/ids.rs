@@ -63,6 +63,9 @@ id! {
     GraphVersion,
     /// A gateway's name, generated at its first start.
     GatewayId,
+    /// The id of a message, followed by `-m` or `-a` and the place of the file in the message or
+    /// its answer.
+    FileId,
 }
 
 impl EventId {

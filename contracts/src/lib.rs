@@ -4,14 +4,17 @@
 //! One file per subject, with its requests and responses in camelCase JSON. No IO, no clock, no
 //! service code.
 
+pub mod agent_run;
 pub mod approval;
 pub mod backup;
 pub mod budget;
 pub mod calls;
 pub mod channel;
 pub mod chat;
+pub mod endpoint;
 pub mod error_code;
 pub mod event;
+pub mod files;
 pub mod graph;
 pub mod halt;
 pub mod ids;
@@ -34,3 +37,7 @@ pub use problem::Problem;
 pub use scope::Scope;
 pub use service::ServiceName;
 pub use tokens::{TokenPrices, Tokens};
+
+/// Before the hex digits of a token's SHA-256, where a runtime is given the digest in its place:
+/// enough to verify the token, of no use to sign in with.
+pub const DIGEST_PREFIX: &str = "sha256:";

@@ -28,6 +28,30 @@ pub struct Target {
     /// A Discord interaction that is still open for a reply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interaction: Option<Interaction>,
+    /// A Slack command that is still open for a reply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<CommandReply>,
+}
+
+impl Target {
+    /// Whether nothing can be sent there: the transcript is the message.
+    pub fn is_transcript(&self) -> bool {
+        crate::ChannelKind::parse(&self.channel).is_some_and(|kind| !kind.has_chats())
+    }
+}
+
+/// A Slack command's reply address, open for half an hour.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct CommandReply {
+    /// Path below Slack's own host for replies.
+    pub path: String,
+    /// Milliseconds since the epoch.
+    pub until_ms: i64,
+    /// The bot may not write to the channel itself.
+    #[serde(default)]
+    pub is_only_way: bool,
 }
 
 /// A Discord interaction's reply address, open for 15 minutes.
@@ -39,9 +63,13 @@ pub struct Interaction {
     pub token: String,
     /// Milliseconds since the epoch.
     pub until_ms: i64,
+    /// The message that was promised is deleted.
+    #[serde(default)]
+    pub is_original_gone: bool,
 }
 
-/// Two buttons, each with its press data (at most 64 bytes).
+/// Two buttons and more, each with its press data (at most 64 bytes). One without data is not
+/// shown.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -51,12 +79,60 @@ pub struct Buttons {
     /// Their labels, if not Approve and Reject.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<[String; 2]>,
+    /// Further buttons, after the two.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more: Vec<Button>,
+}
+
+/// A further button.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Button {
+    pub label: String,
+    /// Its press data, at most 64 bytes.
+    pub data: String,
+}
+
+/// The meaning of a button, for its colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    Approves,
+    Rejects,
+    Neutral,
+}
+
+/// A button as a channel shows it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ShownButton<'a> {
+    pub label: &'a str,
+    pub data: &'a str,
+    pub look: Look,
 }
 
 impl Buttons {
-    /// The labels of both buttons.
-    pub fn texts(&self) -> [&str; 2] {
-        self.labels.as_ref().map_or(["Approve", "Reject"], |[first, second]| [first, second])
+    /// One button.
+    pub fn one(label: &str, data: String) -> Self {
+        let labels = Some([String::new(), label.to_owned()]);
+        Self { approve: String::new(), reject: data, labels, more: Vec::new() }
+    }
+    /// The first two, as far as they are shown.
+    pub fn two(&self) -> Vec<ShownButton<'_>> {
+        let (labels, looks) = match &self.labels {
+            // Neither of two agents is the dangerous one.
+            Some([first, second]) => ([first.as_str(), second], [Look::Neutral; 2]),
+            None => (["Approve", "Reject"], [Look::Approves, Look::Rejects]),
+        };
+        let [first, second] = labels;
+        let [good, bad] = looks;
+        let two = [(first, &self.approve, good), (second, &self.reject, bad)];
+        let shown = two.into_iter().filter(|(_, data, _)| !data.is_empty());
+        shown.map(|(label, data, look)| ShownButton { label, data, look }).collect()
+    }
+    /// The further ones.
+    pub fn rest(&self) -> impl Iterator<Item = ShownButton<'_>> {
+        let look = Look::Neutral;
+        self.more.iter().map(move |Button { label, data }| ShownButton { label, data, look })
     }
 }
 

@@ -35,6 +35,16 @@ pub struct RouteRequest {
     /// Whether the message replies to the sticky agent. Internal callers only.
     #[serde(default)]
     pub is_reply: bool,
+    /// Whether the last answer of the sticky agent ended in a question. Internal callers only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asked: bool,
+    /// Other persons read the chat, so `@name` may be one of them. Internal callers only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_group: bool,
+    /// A program posted it: its words are content, which names no agent and corrects nothing.
+    /// Internal callers only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub posted: bool,
     /// The sender's previous message here, so that it can be reassigned. Internal callers only.
     #[serde(default)]
     pub previous: Option<Previous>,
@@ -99,6 +109,47 @@ pub struct RouteAnswer {
     /// For the dispatcher: the message only follows up on an earlier one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub follows_up: bool,
+    /// The message begins with `@name`, and no agent has this name: a chat refuses it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown_agent: Option<UnknownAgent>,
+}
+
+/// A name that no agent has.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct UnknownAgent {
+    /// As it was written, without its mark.
+    pub name: String,
+    /// Agents with a like name, the likest first.
+    pub nearest: Vec<AgentId>,
+    /// Some of the agents that the sender may address.
+    pub agents: Vec<AgentId>,
+}
+
+impl UnknownAgent {
+    /// The refusal, for people.
+    pub fn text(&self) -> String {
+        let list = |agents: &[AgentId], last: &str| {
+            let names: Vec<String> = agents.iter().map(|agent| format!("@{agent}")).collect();
+            match names.split_last() {
+                Some((end, rest)) if !rest.is_empty() => {
+                    format!("{} {last} {end}", rest.join(", "))
+                }
+                _ => names.concat(),
+            }
+        };
+        let known = if self.nearest.is_empty() {
+            format!("The agents are {}.", list(&self.agents, "and"))
+        } else {
+            format!("Did you mean {}?", list(&self.nearest, "or"))
+        };
+        format!(
+            "No agent is called “{}”. {known} Nothing was started. Send the message again with the \
+             right name, or without a name.",
+            self.name
+        )
+    }
 }
 
 /// Answer of `POST /api/analyze`: a route that nobody recorded, with the steps that led to it.

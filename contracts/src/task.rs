@@ -1,9 +1,12 @@
 //! Tasks: how a gateway leases, renews and reports work.
 
+use crate::agent_run::AgentRun;
 use crate::approval::Outcome;
+use crate::files::{AnswerFile, Attachment};
 use crate::{AgentId, ApprovalId, EventId, GatewayId, Micros, TaskId, Tokens};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Duration of a lease without renewal, milliseconds.
 pub const LEASE_MS: i64 = 30_000;
@@ -20,9 +23,29 @@ pub struct LeaseRequest {
     pub agents: Vec<String>,
     /// Free capacity in tasks.
     pub capacity: u32,
+    /// Agents among them that it could not run as it is, at most 100.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unready: Vec<UnreadyAgent>,
     /// Maximum seconds to wait for work (0–25).
     #[serde(default)]
     pub wait: Option<u32>,
+    /// The programs of its configuration, by the ids of their agents.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub runs: BTreeMap<String, AgentRun>,
+}
+
+/// An agent that a gateway offers and is not ready to run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct UnreadyAgent {
+    pub agent: AgentId,
+    /// The missing thing, to be read after “not ready: ”.
+    pub why: String,
+    pub fix: String,
+    /// It may run all the same, such as with a sign-in that is not seen from outside.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_start: bool,
 }
 
 /// One leased task.
@@ -57,6 +80,9 @@ pub struct BackendSession {
     /// Tokens that the program has reported for it so far.
     #[serde(default)]
     pub spent: Tokens,
+    /// The cost of the whole session so far, where the program reports that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Micros>,
 }
 
 /// The message's origin, as far as the agent may know it.
@@ -72,8 +98,55 @@ pub struct TaskContext {
     pub reason: Option<String>,
     /// The last turns of the conversation, oldest first.
     pub history: Vec<Turn>,
+    /// Files of the message. A program finds them in the folder `in` of its work folder.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Attachment>,
+    /// This installation as the sender may know it, for an answer to small talk: agents, chats,
+    /// budget, and the next step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
+    /// An order about the work of an earlier run, in place of a message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<WorkOrder>,
     #[serde(flatten)]
     pub extra: serde_json::Map<String, Value>,
+}
+
+/// Something to be done with a worktree on the gateway that has it. It needs no approval: it runs
+/// no agent and costs nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct WorkOrder {
+    /// Its id for `quintet work`.
+    pub worktree: String,
+    pub action: WorkAction,
+}
+
+/// An action on a worktree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum WorkAction {
+    /// All of its changes as text.
+    Diff,
+    /// Its changes are committed to its branch, and it is removed.
+    Keep,
+    /// It is removed with its branch.
+    Discard,
+}
+
+impl WorkAction {
+    /// All actions, in the order of their buttons.
+    pub const ALL: [Self; 3] = [Self::Diff, Self::Keep, Self::Discard];
+    /// The label of its button.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Diff => "Show diff",
+            Self::Keep => "Keep",
+            Self::Discard => "Discard",
+        }
+    }
 }
 
 /// One earlier turn.
@@ -133,8 +206,22 @@ pub enum StopCause {
     Halted,
     /// Its cost does not fit the budget or its limit any more.
     Budget,
-    /// The owner declined more money, or a person stopped this run.
+    /// A person stopped this run.
     Stopped,
+    /// It asked for more money, and an approver declined.
+    Declined,
+    /// Its lease ended without a renewal, so its last known cost is posted.
+    #[serde(rename = "cut_off")]
+    CutOff,
+    /// Its gateway was shut down.
+    Shutdown,
+}
+
+impl StopCause {
+    /// Whether the run ended without a halt or a fault: it is answered with what it did.
+    pub const fn is_early_end(self) -> bool {
+        matches!(self, Self::Budget | Self::Stopped | Self::Declined)
+    }
 }
 
 /// `POST /internal/renewed`: a gateway has renewed its lease of this task.
@@ -146,28 +233,6 @@ pub struct RenewedRequest {
     /// The cost of the run so far, micro-dollars.
     #[serde(default)]
     pub cost_micros: Option<i64>,
-}
-
-/// Answer of `POST /internal/renewed`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct RenewedAnswer {
-    pub task_id: TaskId,
-    /// Whether the claim continues: not if halted, settled or cut off.
-    pub renewed: bool,
-    /// How far the run may spend.
-    #[serde(default)]
-    pub cost_limit: Micros,
-    /// Why the run must stop.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<StopCause>,
-    /// The same for people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub detail: Option<String>,
-    /// The owner is asked for more money.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub pause: bool,
 }
 
 /// `POST /personal-assistant/api/tasks/{taskId}/renew`: a run without a lease, started by
@@ -192,6 +257,9 @@ pub struct ResultRequest {
     pub text: String,
     #[serde(default)]
     pub actual_cost: Option<Micros>,
+    /// `actualCost` is only what was set aside: nothing was reported, and no price is known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cost_unknown: bool,
     #[serde(default)]
     pub usage: Option<Value>,
     /// Why a cancelled run was stopped; a halt when it is left out.
@@ -200,6 +268,12 @@ pub struct ResultRequest {
     /// The backend's session, for the next run of this conversation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<BackendSession>,
+    /// Files for the chat, each stored by `PUT /api/tasks/{taskId}/files` before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<AnswerFile>,
+    /// The worktree with changes of the run, by its id for `quintet work`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<String>,
 }
 
 /// Response of a result; a repeated result gets the same response.
@@ -225,6 +299,9 @@ pub struct GatewayRow {
     /// Drained: it gets no new tasks.
     #[serde(default)]
     pub drained: bool,
+    /// Agents that it offers and is not ready to run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unready: Vec<UnreadyAgent>,
 }
 
 /// Milliseconds without a poll or a renewal after which a gateway counts as gone; it polls at least

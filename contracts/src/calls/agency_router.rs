@@ -43,7 +43,7 @@ calls! { AgencyRouter:
     /// List the agents with health, load and breaker.
     Get ReadPool "/api/agents" {
         access: READERS,
-        callers: [MonitoringDashboard],
+        callers: [WebhookAggregator, MonitoringDashboard],
         reply: PoolList,
     }
     /// List decisions, the newest first.

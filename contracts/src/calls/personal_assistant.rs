@@ -3,9 +3,9 @@
 use super::Access;
 use crate::Scope::{Agent, Gateway, Operator, Viewer};
 use crate::approval::{
-    Approval, ApprovalList, ApprovalsQuery, ApproveAnswer, ApproveRequest, ClaimAnswer,
-    ClaimRequest, DecideRequest, GivenUpAnswer, GivenUpRequest, PressAnswer, PressRequest,
-    SettleAnswer, SettleRequest, WaitQuery,
+    Approval, ApprovalList, ApprovalsQuery, ApprovalsText, ApprovalsTextRequest, ApproveAnswer,
+    ApproveRequest, ClaimAnswer, ClaimRequest, DecideRequest, GivenUpAnswer, GivenUpRequest,
+    PressAnswer, PressRequest, SettleAnswer, SettleRequest, ToolRuleList, WaitQuery,
 };
 use crate::backup::{Backup, BackupList, RestoreRequest, Restored};
 use crate::budget::{BudgetAnswer, BudgetText, BudgetTextRequest, BudgetUpdate};
@@ -16,7 +16,7 @@ use crate::halt::{
 };
 use crate::monitoring::{AssistantStatus, LedgerStats, SinceQuery};
 use crate::routing::{TieAnswer, TieRequest};
-use crate::task::{RenewAnswer, RenewClaimRequest, RenewedAnswer, RenewedRequest};
+use crate::task::{RenewAnswer, RenewClaimRequest, RenewedRequest};
 use crate::{ApprovalId, TaskId};
 
 const OWNER: Access = Access::Scopes(&[Operator]);
@@ -70,6 +70,18 @@ calls! { PersonalAssistant:
         request: DecideRequest,
         reply: Approval,
         example: r#"{"decision": "approve", "reason": "Looks right."}"#,
+    }
+    /// List the tool calls that the owner allowed for a task or always.
+    Get ListToolRules "/api/tool-rules" {
+        access: READERS,
+        reply: ToolRuleList,
+    }
+    /// Remove such a rule; the rest are answered.
+    Delete RemoveToolRule "/api/tool-rules/{id}" {
+        access: OWNER,
+        refusals: [NotFound],
+        params: String,
+        reply: ToolRuleList,
     }
     /// Begin approved work: the token that settles it comes once.
     Post Claim "/api/approvals/{id}/claim" {
@@ -187,6 +199,14 @@ calls! { PersonalAssistant:
         request: BudgetTextRequest,
         reply: BudgetText,
     }
+    /// Read in a few lines which requests a person may decide.
+    Post TellApprovals "/internal/approvals" {
+        access: Access::Internal,
+        callers: [WebhookAggregator],
+        idempotent: true,
+        request: ApprovalsTextRequest,
+        reply: ApprovalsText,
+    }
     /// Hand on a button press that the aggregator has checked.
     Post Press "/internal/press" {
         access: Access::Internal,
@@ -224,7 +244,7 @@ calls! { PersonalAssistant:
         callers: [WebhookAggregator],
         idempotent: true,
         request: RenewedRequest,
-        reply: RenewedAnswer,
+        reply: RenewAnswer,
     }
     /// Report that a lease ended without a result, and learn how far its run had come.
     Post ReportGivenUp "/internal/given-up" {

@@ -1,22 +1,25 @@
 //! The calls of webhook-aggregator. Webhooks are not among them: each platform defines its own.
 
-use super::Access;
+use super::{Access, Binary};
 use crate::Scope::{Gateway, Operator, Viewer};
+use crate::endpoint::EndpointList;
 use crate::event::{
-    EventDetail, EventList, EventQuery, EventsQuery, MessageAccepted, MessageList,
+    DeliverAnswer, EventDetail, EventList, EventQuery, EventsQuery, MessageAccepted, MessageList,
     MessageListQuery, MessageRequest, ReplayAnswer, ReplayFilter, Woken,
 };
+use crate::files::StoredFile;
 use crate::monitoring::{InboxStats, SinceQuery};
 use crate::outbox::{Approvers, OutboxAnswer, OutboxRequest};
 use crate::task::{
     DrainRequest, GatewayList, GatewayRow, LeaseRequest, LeasedTask, RenewAnswer, RenewRequest,
     ResultAnswer, ResultRequest, SessionList,
 };
-use crate::{ConversationId, EventId, GatewayId, TaskId};
+use crate::{ConversationId, EventId, FileId, GatewayId, TaskId};
 
 const READERS: Access = Access::Scopes(&[Operator, Viewer]);
 const OPERATOR: Access = Access::Scopes(&[Operator]);
 const GATEWAY: Access = Access::Scopes(&[Gateway]);
+const FILES: Access = Access::Scopes(&[Operator, Gateway]);
 
 calls! { WebhookAggregator:
     /// Send a message as the web console does.
@@ -44,6 +47,11 @@ calls! { WebhookAggregator:
         params: ConversationId,
         reply: SessionList,
     }
+    /// List the endpoints, and whether their messages arrive.
+    Get ListEndpoints "/api/endpoints" {
+        access: READERS,
+        reply: EndpointList,
+    }
     /// List events, the newest first.
     Get ListEvents "/api/events" {
         access: READERS,
@@ -55,11 +63,19 @@ calls! { WebhookAggregator:
     /// Read one event; with `wait`, once it is answered, parked or at its end.
     Get ReadEvent "/api/events/{id}" {
         access: READERS,
-        callers: [MonitoringDashboard],
+        callers: [PersonalAssistant, MonitoringDashboard],
         refusals: [NotFound, InvalidField],
         params: EventId,
         request: EventQuery,
         reply: EventDetail,
+    }
+    /// Read a file of a message or of its answer.
+    Get ReadFile "/api/files/{id}" {
+        access: FILES,
+        callers: [MonitoringDashboard],
+        refusals: [NotFound],
+        params: FileId,
+        reply: Binary,
     }
     /// Do one event again.
     Post ReplayEvent "/api/events/{id}/replay" {
@@ -68,6 +84,14 @@ calls! { WebhookAggregator:
         refusals: [NotFound, Conflict],
         params: EventId,
         reply: ReplayAnswer,
+    }
+    /// Send the kept answer of an ended event again, without running its agent again.
+    Post DeliverEvent "/api/events/{id}/deliver" {
+        access: OPERATOR,
+        callers: [MonitoringDashboard],
+        refusals: [NotFound, Conflict],
+        params: EventId,
+        reply: DeliverAnswer,
     }
     /// Do many events again; a dry run unless `dryRun` is false.
     Post Replay "/api/replay" {
@@ -109,6 +133,14 @@ calls! { WebhookAggregator:
         request: RenewRequest,
         reply: RenewAnswer,
         example: r#"{"epoch": 1, "progress": "half of the tests pass", "costMicros": 120000}"#,
+    }
+    /// Store a file of a running task for its result; the body is its content. The same again is
+    /// stored once.
+    Put StoreFile "/api/tasks/{id}/files" {
+        access: GATEWAY,
+        refusals: [NotFound, StaleEpoch, TooLarge, InvalidField],
+        params: TaskId,
+        reply: StoredFile,
     }
     /// Report the result of a run; the same again is answered the same.
     Post FinishTask "/api/tasks/{id}/result" {
