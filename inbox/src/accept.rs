@@ -2,10 +2,13 @@
 //! not an error.
 
 use super::limits::{Passed, count};
+use super::stops::stop_button;
 use super::{
-    Context, Draft, NewEvent, NewSaid, StoredEvent, args, claim, json, outbox, stops, transcript,
+    Context, Draft, NewEvent, NewSaid, StoredEvent, aliases, args, claim, edits, json, outbox,
+    reply_id, stops, transcript,
 };
 use contracts::event::{Speaker, Stage};
+use contracts::outbox::Buttons;
 use contracts::{ChannelKind, EventId};
 use platform::ports::PortResult;
 use serde::{Deserialize, Serialize};
@@ -50,6 +53,8 @@ fn accept(context: &Context<'_>, mut event: NewEvent) -> PortResult<Accepted> {
         let (event, state) = (known.id, known.state);
         return Ok(Accepted { event, duplicate: true, state, claimed: None });
     }
+    aliases::apply(context, &mut event)?;
+    edits::apply(context, &mut event)?;
     let stops = event.is_stop_word && is_stop(context, &mut event)?;
     if event.overheard && !stops && event.state == Stage::Received && !answered_in(context, &event)?
     {
@@ -59,6 +64,7 @@ fn accept(context: &Context<'_>, mut event: NewEvent) -> PortResult<Accepted> {
         event.said.clear();
         // Messages between other people are not kept.
         event.text.clear();
+        event.origin.attachments.clear();
     }
     let counts = event.state == Stage::Received || event.unrecorded_over_limit;
     if counts && let Passed::No { tell } = count(context, &event.limits)? {
@@ -67,6 +73,8 @@ fn accept(context: &Context<'_>, mut event: NewEvent) -> PortResult<Accepted> {
         }
         event.state = Stage::Ignored;
         event.reason = Some("rate_limited".to_owned());
+        // Its platform may send it again, and then it counts.
+        event.semantic_key = None;
         match event.limit_notice.take().filter(|_| tell) {
             // The console has no platform behind it: what is said there is the transcript.
             Some(notice) if event.channel == ChannelKind::Web.as_str() => {
@@ -115,23 +123,29 @@ fn is_stop(context: &Context<'_>, event: &mut NewEvent) -> PortResult<bool> {
 
 /// Tells the sender of a message that it waits for a run.
 fn put_waits_notice(context: &Context<'_>, event: &NewEvent, id: &EventId) -> PortResult<()> {
-    let running =
-        "SELECT COUNT(*) FROM queue WHERE lane = ?1 AND control = 0 AND state = 'running'";
+    let running = "SELECT event_id FROM queue
+        WHERE lane = ?1 AND control = 0 AND state = 'running' ORDER BY seq LIMIT 1";
     let Some(text) = event.waits_notice.clone().filter(|_| event.state == Stage::Received) else {
         return Ok(());
     };
-    if event.control || context.number(running, args![event.conversation.as_str()])? == 0 {
-        return Ok(());
+    #[derive(Deserialize)]
+    struct Running {
+        event_id: EventId,
     }
+    let found = context.one(running, args![event.conversation.as_str()])?;
+    let Some(Running { event_id }) = found.filter(|_| !event.control) else {
+        return Ok(());
+    };
     let notice = Draft {
-        id: format!("re:{id}"),
+        id: reply_id(id, 0),
         // Every later word about the message has a higher revision.
         revision: 1,
         target: event.origin.target.clone(),
         text,
-        buttons: None,
+        buttons: Some(Buttons::one("Stop and do this", stop_button(&event_id))),
         event_id: Some(id.clone()),
         kind: "reply".to_owned(),
+        file: None,
         expires_ms: None,
     };
     if event.channel != ChannelKind::Web.as_str() {

@@ -153,6 +153,9 @@ fn to(
     if stage.is_final() || stage == Stage::Answered {
         tasks::tell_of_end(context, event)?;
     }
+    if stage.is_final() {
+        tasks::forget_stop(context, event)?;
+    }
     if patch.requeue {
         tasks::requeue(context, event)?;
     }
@@ -193,6 +196,21 @@ fn update(context: &Context<'_>, id: &str, stage: Stage, patch: &Patch) -> PortR
             patch.new_run.into(),
             answered.into(),
         ],
+    )?;
+    Ok(())
+}
+
+/// Puts an ended event, whose state is set already, back into its lane, due at once, with a line of
+/// its history.
+pub(super) fn reopen(context: &Context<'_>, id: &str, note: &str) -> PortResult<()> {
+    context.exec(
+        "INSERT OR REPLACE INTO queue (event_id, seq, shard, lane, control, state, due_ms)
+         SELECT id, seq, shard, conversation, control, state, ?2 FROM event WHERE id = ?1",
+        args![id, context.now_ms],
+    )?;
+    context.exec(
+        "INSERT INTO stage (event_id, at_ms, stage, note) SELECT id, ?2, state, ?3 FROM event WHERE id = ?1",
+        args![id, context.now_ms, note],
     )?;
     Ok(())
 }

@@ -133,8 +133,8 @@ impl Wake {
 
 impl Recover {
     /// The process before has died: its steps and sendings are free at once, and the runs of its
-    /// own gateway are lost. Gateways elsewhere go on. What was being sent when it died may have
-    /// arrived, which the sender resolves by channel.
+    /// own gateway are lost. Gateways elsewhere go on. A message that was being sent when it
+    /// died may have arrived, which the sender resolves by channel.
     pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<()> {
         context.exec("UPDATE queue SET lease_ms = 0, due_ms = 0 WHERE lease_ms > 0", &[])?;
         context.exec(

@@ -4,11 +4,12 @@
 
 use super::{
     Accept, Accepted, Advance, Advanced, ClaimWork, Context, DrainGateway, Enqueue, EventParts,
-    FindAnswered, Finish, FinishRun, GetEvent, GetRun, GetTask, KeptSession, LeaseTasks,
-    ListEvents, ListGateways, ListOpen, ListSessions, NextDue, PickSession, PrepareRun, Prepared,
-    ReadStats, ReadTranscript, Record, RecordSent, Recover, RenewLease, Replay, Replayed,
-    SeenGateway, ShardStats, StartAfresh, StopEvent, Stopping, StoredEvent, TaskRow, Transcript,
-    Wake, Work,
+    FindAnswered, Finish, FinishRun, GetEvent, GetRun, GetTask, KeepSocket, KeptSession,
+    LeaseTasks, ListEvents, ListGateways, ListOpen, ListSessions, NextDue, NoteProgress,
+    PickSession, PrepareRun, Prepared, ProgressRow, ReadProgress, ReadSocket, ReadStats,
+    ReadTranscript, Record, RecordSent, Recover, Redeliver, Redelivered, RenewLease, Replay,
+    Replayed, SeenGateway, ShardStats, StartAfresh, StopEvent, Stopping, StoredEvent, TaskRow,
+    Transcript, Wake, Work,
 };
 use contracts::outbox::DeliveryStatus;
 use contracts::task::LeasedTask;
@@ -69,19 +70,24 @@ commands! {
         Recover => (),
         LeaseTasks => Vec<LeasedTask>,
         RenewLease => Option<TaskRow>,
+        NoteProgress => bool,
         FinishRun => Finish,
         DrainGateway => Vec<SeenGateway>,
         Record => (),
         Enqueue => DeliveryStatus,
         RecordSent => (),
         Replay => Replayed,
+        Redeliver => Redelivered,
         StartAfresh => (),
         PickSession => bool,
         StopEvent => Stopping,
+        KeepSocket => (),
     }
     reads {
         NextDue => Option<i64>,
         GetTask => Option<TaskRow>,
+        ReadSocket => Option<String>,
+        ReadProgress => Vec<ProgressRow>,
         GetRun => Option<(TaskRow, StoredEvent)>,
         PrepareRun => Prepared,
         ListGateways => Vec<SeenGateway>,

@@ -8,13 +8,15 @@
 //! Tables (`schema.rs`): `event` is the log and the dedup memory, `queue` the small hot set of
 //! events that still move, `task` what a gateway may lease, `place` and `drained` which one,
 //! `outbox` what is to be said, `said` the transcript, `session` and `fresh` what a run takes up of
-//! it, `stop` the runs that a person ended, `rate` the limits.
+//! it, `stop` the runs that a person ended, `socket` where a platform goes on, `rate` the limits.
 
 mod accept;
 mod advance;
+mod aliases;
 mod claim;
 mod command;
 mod context;
+mod edits;
 mod finish;
 mod limits;
 #[cfg(feature = "memory")]
@@ -22,11 +24,14 @@ pub mod memory;
 mod new_task;
 mod outbox;
 mod port;
+mod progress;
 mod read;
+mod redeliver;
 mod remembered;
 mod replay;
 mod schema;
 mod sessions;
+mod socket;
 mod stops;
 mod stored;
 #[cfg(feature = "suite")]
@@ -46,15 +51,20 @@ pub use limits::{Gcra, Limit};
 pub use new_task::{NewTask, Placement};
 pub use outbox::{Enqueue, RecordSent};
 pub use port::{Inbox, InboxExt};
+pub use progress::{NoteProgress, ProgressRow, ReadProgress};
 pub use read::{EventParts, FindAnswered, GetEvent, ListEvents, ReadStats};
-pub use remembered::{Answered, Choice, EventData, EventOrigin, Press};
+pub use redeliver::{Redeliver, Redelivered};
+pub use remembered::{
+    Answered, Choice, EventData, EventOrigin, KeptFile, KeptWork, OfferedFile, Press,
+};
 pub use replay::{Replay, Replayed};
 pub use schema::SCHEMA;
 pub use sessions::{KeptSession, ListSessions, PickSession, StartAfresh};
-pub use stops::{ListOpen, StopEvent, Stopping};
+pub use socket::{KeepSocket, ReadSocket};
+pub use stops::{ListOpen, StopEvent, Stopping, pressed_to_stop, stop_button};
 pub use stored::{
-    Draft, Entry, NewEvent, NewSaid, OutboxRow, Part, SeenGateway, SentReport, ShardStats,
-    StoredEvent, TaskRow, TaskState,
+    BEGINNING, Draft, Entry, NewEvent, NewSaid, OutboxRow, Part, SeenGateway, SentReport,
+    ShardStats, StoredEvent, TaskRow, TaskState, reply_id,
 };
 pub use tasks::{
     DrainGateway, GetRun, GetTask, LeaseTasks, ListGateways, PrepareRun, Prepared, RenewLease,

@@ -31,6 +31,20 @@ impl MemoryInbox {
         }
         Self { connection: Mutex::new(connection), clock, faults: Faults::default() }
     }
+    /// The number of rows of a table.
+    pub fn rows(&self, table: &str) -> i64 {
+        let sql = format!("SELECT COUNT(*) FROM {table}");
+        let connection = self.connection.lock().expect("no test panics while it reads");
+        connection.query_row(&sql, [], |row| row.get(0)).expect("a table of the schema")
+    }
+    /// The dedup keys of all events, in the order of their commits.
+    pub fn keys(&self) -> Vec<String> {
+        let connection = self.connection.lock().expect("no test panics while it reads");
+        let read = connection.prepare("SELECT dedupe_key FROM event ORDER BY seq");
+        let mut read = read.expect("the table of events");
+        let keys = read.query_map([], |row| row.get(0)).expect("the table of events");
+        keys.collect::<Result<_, _>>().expect("keys are texts")
+    }
 }
 
 #[async_trait]

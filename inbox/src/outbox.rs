@@ -1,7 +1,7 @@
 //! Messages to deliver. A row is one message in one chat at its newest revision: sent once, then
 //! edited.
 
-use super::{Context, Draft, OutboxRow, SentReport, args, json};
+use super::{Context, Draft, OutboxRow, SentReport, aliases, args, json};
 use contracts::outbox::{DeliveryState, DeliveryStatus, Target};
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,8 @@ pub struct Enqueue(pub Draft);
 pub struct RecordSent(pub Vec<SentReport>);
 use platform::ports::PortResult;
 
-const COLUMNS: &str = "id, event_id, target, text, buttons, kind, revision, sent_revision, parts, state, attempts, expires_ms, error, created_ms, updated_ms";
+const COLUMNS: &str = "id, event_id, target, text, buttons, kind, revision, sent_revision, parts, state, attempts, expires_ms, error, created_ms, updated_ms,
+    (SELECT file FROM outbox_file WHERE outbox_file.id = outbox.id) AS file";
 
 /// One message after the other goes to an address: the place and, for direct messages, the person.
 fn address(target: &Target) -> String {
@@ -29,13 +30,14 @@ fn quiet_key(address: &str) -> String {
 /// Puts a draft in; a revision that is not newer than the one kept changes nothing.
 pub(super) fn put(context: &Context<'_>, draft: &Draft) -> PortResult<()> {
     let buttons = draft.buttons.as_ref().map(json).transpose()?;
-    let address = address(&draft.target);
+    let target = aliases::resolved(context, &draft.target)?;
+    let address = address(&target);
     let quiet =
         context.number("SELECT tat_ms FROM rate WHERE key = ?1", args![quiet_key(&address)])?;
     context.exec(
         "INSERT INTO outbox (id, seq, shard, event_id, address, target, text, buttons, kind, revision, state, due_ms, expires_ms, created_ms, updated_ms)
          VALUES (?1, (SELECT COALESCE(MAX(seq), 0) + 1 FROM outbox), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'queued', ?12, ?11, ?10, ?10)
-         ON CONFLICT (id) DO UPDATE SET text = excluded.text, buttons = excluded.buttons, target = excluded.target, revision = excluded.revision,
+         ON CONFLICT (id) DO UPDATE SET text = excluded.text, buttons = excluded.buttons, kind = excluded.kind, target = excluded.target, revision = excluded.revision,
             expires_ms = excluded.expires_ms, due_ms = CASE WHEN outbox.state = 'queued' THEN MAX(outbox.due_ms, excluded.due_ms) ELSE excluded.due_ms END,
             attempts = 0, updated_ms = excluded.updated_ms, state = CASE WHEN outbox.state = 'sending' THEN 'sending' ELSE 'queued' END
          WHERE excluded.revision > outbox.revision",
@@ -44,7 +46,7 @@ pub(super) fn put(context: &Context<'_>, draft: &Draft) -> PortResult<()> {
             context.shard.as_str(),
             draft.event_id.as_ref().map(contracts::EventId::as_str),
             &address,
-            json(&draft.target)?,
+            json(&target)?,
             &draft.text,
             buttons,
             &draft.kind,
@@ -54,6 +56,12 @@ pub(super) fn put(context: &Context<'_>, draft: &Draft) -> PortResult<()> {
             context.now_ms.max(quiet),
         ],
     )?;
+    if let Some(file) = &draft.file {
+        context.exec(
+            "INSERT INTO outbox_file (id, file) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING",
+            args![&draft.id, json(file)?],
+        )?;
+    }
     Ok(())
 }
 
@@ -69,8 +77,8 @@ impl Enqueue {
     }
 }
 
-/// Claims what is due, oldest first, one at a time an address. A sending whose lease ran out is
-/// claimed again.
+/// Claims what is due, oldest first, one at a time an address; new texts of a revision that was
+/// sent go last. A sending whose lease ran out is claimed again.
 pub(super) fn claim(
     context: &Context<'_>,
     limit: u32,
@@ -85,7 +93,8 @@ pub(super) fn claim(
             "UPDATE outbox SET state = 'sending', lease_ms = ?3, attempts = attempts + 1
              WHERE id IN (SELECT o.id FROM outbox o WHERE o.shard = ?1 AND o.state = 'queued' AND o.due_ms <= ?2
                 AND NOT EXISTS (SELECT 1 FROM outbox b WHERE b.address = o.address AND b.state = 'sending')
-                AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.address = o.address AND e.state = 'queued' AND e.due_ms <= ?2 AND e.seq < o.seq)
+                AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.address = o.address AND e.state = 'queued' AND e.due_ms <= ?2
+                    AND (e.sent_revision >= e.revision, e.seq) < (o.sent_revision >= o.revision, o.seq))
                 ORDER BY o.due_ms, o.seq LIMIT ?4)
              RETURNING {COLUMNS}"
         ),
@@ -99,8 +108,30 @@ impl RecordSent {
     }
 }
 
+/// Notes that a platform moved the chat of a message, for this one and all that come.
+fn note_move(context: &Context<'_>, report: &SentReport) -> PortResult<()> {
+    #[derive(Deserialize)]
+    struct Stored {
+        target: String,
+    }
+    let sql = "SELECT target FROM outbox WHERE id = ?1";
+    let Some(stored) = context.one::<Stored>(sql, args![&report.id])? else { return Ok(()) };
+    let target: Target = serde_json::from_str(&stored.target).unwrap_or_default();
+    if report.chat.is_empty() || target.chat.is_empty() || target.chat == report.chat {
+        return Ok(());
+    }
+    aliases::put(context, &target.chat, &report.chat)?;
+    let target = aliases::resolved(context, &target)?;
+    context.exec(
+        "UPDATE outbox SET target = ?2, address = ?3 WHERE id = ?1",
+        args![&report.id, json(&target)?, address(&target)],
+    )?;
+    Ok(())
+}
+
 /// Writes down a try. When a newer revision came meanwhile, the row is due again at once.
 pub(super) fn record(context: &Context<'_>, report: &SentReport) -> PortResult<()> {
+    note_move(context, report)?;
     let done = report.state == DeliveryState::Sent;
     context.exec(
         "UPDATE outbox SET parts = ?2, error = ?3, updated_ms = ?4, lease_ms = 0,

@@ -1,7 +1,7 @@
 //! Reading: one event whole, lists, figures.
 
 use super::claim::EVENT_COLUMNS;
-use super::{Context, Entry, OutboxRow, ShardStats, StoredEvent, args, outbox};
+use super::{BEGINNING, Context, Entry, OutboxRow, ShardStats, StoredEvent, args, outbox};
 use contracts::EventId;
 use contracts::event::Stage;
 use platform::ports::{PortResult, SqlValue};
@@ -107,10 +107,10 @@ impl FindAnswered {
         context.one(
         &format!(
             "SELECT {EVENT_COLUMNS} FROM (SELECT * FROM event WHERE conversation = ?1 ORDER BY seq DESC LIMIT ?3) AS e
-             WHERE EXISTS (SELECT 1 FROM outbox o, json_each(o.parts) part WHERE o.event_id = e.id AND o.kind = 'reply' AND part.value ->> 'id' = ?2)
+             WHERE EXISTS (SELECT 1 FROM outbox o, json_each(o.parts) part WHERE o.event_id = e.id AND o.kind IN ('reply', ?4) AND part.value ->> 'id' = ?2)
              ORDER BY seq DESC LIMIT 1"
         ),
-        args![self.conversation, self.message, ANSWERED_BY_MAX],
+        args![self.conversation, self.message, ANSWERED_BY_MAX, BEGINNING],
     )
     }
 }

@@ -19,15 +19,37 @@ pub struct EventOrigin {
     /// `<channel>:<endpoint>:<user>`.
     #[serde(deserialize_with = "or_default")]
     pub actor: Option<String>,
+    /// An approver's name, as the platform shows it.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// The sender may decide on this endpoint.
     #[serde(deserialize_with = "or_default")]
     pub approver: bool,
+    /// A program posted it: no person answers or stops it where it came from.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "is_false")]
+    pub posted: bool,
     /// The message is a reply in its chat.
     #[serde(deserialize_with = "or_default")]
     pub reply: bool,
     /// The platform's id of the message that it replies to.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub replies_to: Option<String>,
+    /// Other persons read the chat.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "is_false")]
+    pub in_group: bool,
+    /// The message that it replies to, marked as the words of another. They reach the agent and its
+    /// approval, and choose no agent.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
+    /// The platform's id of the message itself.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Other ids of the same chat: those before it was moved, and after.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+    /// The earlier message that this one is the new text of.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
+    pub edits: Option<EventId>,
     /// Only public agents serve the sender.
     #[serde(deserialize_with = "unless_false")]
     pub public_only: bool,
@@ -36,6 +58,15 @@ pub struct EventOrigin {
     /// By the platform's date it was sent too long ago to be obeyed as a command.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "is_false")]
     pub late: bool,
+    /// Files that came with the message, as its platform names them.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<OfferedFile>,
+    /// The platform's id of the album that it is a part of.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
+    pub album: Option<String>,
+    /// The message has no words of its own: its text is our line about its files.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "is_false")]
+    pub wordless: bool,
     /// Length of a message whose text is not kept.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub withheld_chars: Option<u32>,
@@ -46,6 +77,44 @@ impl EventOrigin {
     fn unreadable() -> Self {
         Self { public_only: true, ..Self::default() }
     }
+}
+
+/// A file that a platform offers with a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct OfferedFile {
+    /// As the sender named it; empty where the platform has no name.
+    pub name: String,
+    /// The media type that the platform names.
+    pub kind: Option<String>,
+    /// The length that the platform names.
+    pub bytes: Option<u64>,
+    /// The platform's own reference: an id or an address.
+    pub source: String,
+}
+
+/// A file as it is kept, or the reason that it is not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct KeptFile {
+    /// Safe in any folder, and unique in its message.
+    pub name: String,
+    pub kind: String,
+    pub bytes: u64,
+    pub sha256: String,
+    /// The name of its content among the objects; empty if it is not kept.
+    pub object: String,
+    /// Why it is not kept, in words that go on from its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+}
+
+/// A worktree, and the gateway that has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptWork {
+    /// Its id for `quintet work`.
+    pub worktree: String,
+    pub gateway: GatewayId,
 }
 
 /// A button that was pressed.
@@ -88,6 +157,12 @@ pub struct EventData {
     /// It only pushes on what was said before, and says nothing by itself.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "is_false")]
     pub follows_up: bool,
+    /// The agent's answer ended in a question.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "is_false")]
+    pub asks: bool,
+    /// A run reported no cost, and its agent has no price: what was set aside counts.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "is_false")]
+    pub cost_unknown: bool,
     /// The earlier message that this one gives to another agent.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -97,11 +172,29 @@ pub struct EventData {
     /// The person was told that the agent is offline.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "is_false")]
     pub told_offline: bool,
+    /// It is kept until a halt of everything ends, and the person was told so.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "is_false")]
+    pub held: bool,
     /// The question that the event is parked with.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub choice: Option<Choice>,
     #[serde(deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub answered: Option<Answered>,
+    /// Files of the message, as far as they have been fetched. They outlast a replay.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<KeptFile>,
+    /// Messages of the same album, whose files are among `more`.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub album: Vec<EventId>,
+    /// Files that came with those.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub more: Vec<OfferedFile>,
+    /// Files of the answer.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub answer_files: Vec<KeptFile>,
+    /// The worktree with changes of its run.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
+    pub work: Option<KeptWork>,
     /// Of a stop: the messages whose runs it waits for.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub stops: Vec<EventId>,
@@ -190,11 +283,19 @@ mod tests {
             complexity: Some(Complexity::Simple),
             taken_back_from: vec!["docs".into()],
             follows_up: true,
+            asks: false,
+            cost_unknown: false,
             message: Some("fix it".into()),
             not_on: vec!["g1".into()],
             told_offline: true,
+            held: false,
             choice: None,
             answered: None,
+            files: Vec::new(),
+            album: Vec::new(),
+            more: Vec::new(),
+            work: None,
+            answer_files: Vec::new(),
             stops: Vec::new(),
         };
         assert_eq!(routed, expected);

@@ -1,7 +1,7 @@
 //! Replay: an ended event is done again under the same id, as a new run, and the history says who
 //! wanted it.
 
-use super::{Context, args};
+use super::{Context, advance, args};
 use contracts::EventId;
 use contracts::event::Stage;
 use platform::ports::PortResult;
@@ -49,18 +49,12 @@ impl Replay {
         }
         context.exec(
         "UPDATE event SET state = 'received', reason = NULL, attempts = 0, runs = runs + 1, replays = replays + 1, version = version + 1,
-            updated_ms = ?2, data = '{}' WHERE id = ?1",
+            updated_ms = ?2,
+            data = CASE WHEN data ->> '$.files' IS NULL THEN '{}' ELSE json_object('files', data -> '$.files') END
+         WHERE id = ?1",
         args![id, context.now_ms],
     )?;
-        context.exec(
-            "INSERT OR REPLACE INTO queue (event_id, seq, shard, lane, control, state, due_ms)
-         SELECT id, seq, shard, conversation, control, state, ?2 FROM event WHERE id = ?1",
-            args![id, context.now_ms],
-        )?;
-        context.exec(
-            "INSERT INTO stage (event_id, at_ms, stage, note) VALUES (?1, ?2, 'received', ?3)",
-            args![id, context.now_ms, format!("replayed by {actor}")],
-        )?;
+        advance::reopen(context, id, &format!("replayed by {actor}"))?;
         Ok(Replayed::Yes)
     }
 }

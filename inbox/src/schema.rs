@@ -90,6 +90,15 @@ pub const SCHEMA: &[&str] = &[
         seen_ms INTEGER NOT NULL,
         PRIMARY KEY (id, shard)
     ) WITHOUT ROWID",
+    // The agents of a gateway's configuration, with what a run of each starts.
+    "CREATE TABLE IF NOT EXISTS agent_run (
+        id TEXT NOT NULL,
+        shard TEXT NOT NULL,
+        runs TEXT NOT NULL,
+        PRIMARY KEY (id, shard)
+    ) WITHOUT ROWID",
+    // Agents that a gateway offers and is not ready to run, as JSON.
+    "CREATE TABLE IF NOT EXISTS unready (gateway_id TEXT PRIMARY KEY, agents TEXT NOT NULL) WITHOUT ROWID",
     // Only of tasks that are not for every gateway alike.
     "CREATE TABLE IF NOT EXISTS place (
         task_id TEXT NOT NULL,
@@ -97,6 +106,15 @@ pub const SCHEMA: &[&str] = &[
         wanted INTEGER NOT NULL,
         until_ms INTEGER NOT NULL,
         PRIMARY KEY (task_id, gateway_id)
+    ) WITHOUT ROWID",
+    // The newest lines of a run.
+    "CREATE TABLE IF NOT EXISTS progress (
+        task_id TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        at_ms INTEGER NOT NULL,
+        line TEXT NOT NULL,
+        cost_micros INTEGER,
+        PRIMARY KEY (task_id, seq)
     ) WITHOUT ROWID",
     // Runs that a person stopped, with the control input that asked for it.
     "CREATE TABLE IF NOT EXISTS stop (task_id TEXT PRIMARY KEY, event_id TEXT NOT NULL, at_ms INTEGER NOT NULL) WITHOUT ROWID",
@@ -126,6 +144,8 @@ pub const SCHEMA: &[&str] = &[
     "CREATE INDEX IF NOT EXISTS outbox_due ON outbox (shard, due_ms) WHERE state = 'queued'",
     "CREATE INDEX IF NOT EXISTS outbox_address ON outbox (address) WHERE state = 'sending'",
     "CREATE INDEX IF NOT EXISTS outbox_event ON outbox (event_id)",
+    // The file of a message that is one.
+    "CREATE TABLE IF NOT EXISTS outbox_file (id TEXT PRIMARY KEY, file TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS said (
         seq INTEGER PRIMARY KEY AUTOINCREMENT,
         id TEXT NOT NULL UNIQUE,
@@ -154,5 +174,16 @@ pub const SCHEMA: &[&str] = &[
         current INTEGER NOT NULL,
         PRIMARY KEY (conversation, agent, id)
     ) WITHOUT ROWID",
+    // The cost of a session, where its program reports that.
+    "CREATE TABLE IF NOT EXISTS session_cost (
+        conversation TEXT NOT NULL,
+        agent TEXT NOT NULL,
+        id TEXT NOT NULL,
+        cost_micros INTEGER NOT NULL,
+        PRIMARY KEY (conversation, agent, id)
+    ) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS socket (shard TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID",
+    // A chat that its platform gave another id.
+    "CREATE TABLE IF NOT EXISTS alias (shard TEXT NOT NULL, chat TEXT NOT NULL, moved_to TEXT NOT NULL, PRIMARY KEY (shard, chat)) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS rate (key TEXT PRIMARY KEY, tat_ms INTEGER NOT NULL, told INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID",
 ];

@@ -3,7 +3,7 @@
 
 use super::{Context, TaskRow, args};
 use contracts::task::BackendSession;
-use contracts::{AgentId, GatewayId, Tokens};
+use contracts::{AgentId, GatewayId, Micros, Tokens};
 use platform::ports::PortResult;
 use serde::{Deserialize, Serialize};
 
@@ -98,19 +98,23 @@ struct Current {
     id: String,
     input: u64,
     output: u64,
+    cost_micros: Option<i64>,
 }
 
 /// The session that a task's run resumes.
 pub(super) fn of_task(context: &Context<'_>, task: &TaskRow) -> PortResult<Option<BackendSession>> {
     let Some(conversation) = &task.context.conversation else { return Ok(None) };
     let current: Option<Current> = context.one(
-        "SELECT runner, id, input, output FROM session WHERE conversation = ?1 AND agent = ?2 AND current = 1",
+        "SELECT runner, id, input, output, cost_micros FROM session
+         LEFT JOIN session_cost USING (conversation, agent, id)
+         WHERE conversation = ?1 AND agent = ?2 AND current = 1",
         args![conversation, task.agent.as_str()],
     )?;
     Ok(current.map(|row| BackendSession {
         runner: row.runner,
         id: row.id,
         spent: Tokens { input: row.input, output: row.output },
+        cost: row.cost_micros.map(Micros),
     }))
 }
 
@@ -153,6 +157,19 @@ pub(super) fn keep(
         "DELETE FROM session WHERE conversation = ?1 AND current = 0 AND used_ms <
             (SELECT MIN(used_ms) FROM (SELECT used_ms FROM session WHERE conversation = ?1 ORDER BY used_ms DESC LIMIT ?2))",
         args![conversation, KEPT],
+    )?;
+    if let Some(cost) = session.cost {
+        context.exec(
+            "INSERT INTO session_cost (conversation, agent, id, cost_micros) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (conversation, agent, id) DO UPDATE SET cost_micros = excluded.cost_micros",
+            args![conversation, task.agent.as_str(), &session.id, cost.0],
+        )?;
+    }
+    context.exec(
+        "DELETE FROM session_cost WHERE conversation = ?1 AND NOT EXISTS
+            (SELECT 1 FROM session AS kept WHERE kept.conversation = session_cost.conversation
+             AND kept.agent = session_cost.agent AND kept.id = session_cost.id)",
+        args![conversation],
     )?;
     Ok(())
 }

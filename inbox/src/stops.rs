@@ -1,8 +1,8 @@
 //! Stops of single messages: what still moves in a conversation, and the mark that ends a run.
 
 use super::{Context, Step, StoredEvent, TaskState, advance, args, claim, read, tasks};
-use contracts::EventId;
 use contracts::event::Stage;
+use contracts::{EventId, Shard};
 use platform::ports::PortResult;
 use serde::{Deserialize, Serialize};
 
@@ -12,8 +12,8 @@ pub struct ListOpen {
     pub conversation: String,
 }
 
-/// Stops one message. What no gateway has ends at once; a run is marked, and its gateway learns of
-/// it with its next renewal.
+/// Stops one message. A message that no gateway has ends at once; a run is marked, and its
+/// gateway learns of it with its next renewal.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StopEvent {
     pub event: EventId,
@@ -34,6 +34,22 @@ pub enum Stopping {
     Marked,
     /// It moved meanwhile: read it again.
     Moved,
+}
+
+/// Begins the press data of a stop button.
+const BUTTON: &str = "s1";
+
+/// The press data of the button that stops this message: `s1:<ULID>`. It needs no secret: only the
+/// sender and approvers are obeyed, in the same chat.
+pub fn stop_button(event: &EventId) -> String {
+    let ulid = event.as_str().rsplit_once('.').map_or("", |(_, ulid)| ulid);
+    format!("{BUTTON}:{ulid}")
+}
+
+/// The message of this inbox that a press is to stop, if it is one on a stop button.
+pub fn pressed_to_stop(shard: &Shard, token: &str) -> Option<EventId> {
+    let (_, ulid) = token.split_once(':').filter(|(prefix, _)| *prefix == BUTTON)?;
+    Some(EventId::new(format!("{shard}.{ulid}")))
 }
 
 /// Messages of the lane `?1` that a stop can end. An answer that is known is delivered.
@@ -84,4 +100,30 @@ pub(super) fn open_here(
     );
     let own = open && (approver || context.number(&own, args![conversation, sender])? > 0);
     Ok((open, own))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::tests::{Bed, asks, task};
+    use crate::{Patch, Step, StopEvent, Stopping};
+    use contracts::event::Stage;
+
+    #[tokio::test]
+    async fn mark_of_a_stop_is_gone_when_its_message_has_ended() {
+        let bed = Bed::new();
+        bed.accept("1", "a").await;
+        let event = bed.claim().await.remove(0);
+        let patch = Patch { task: Some(task(&event)), ..Patch::default() };
+        bed.to(&event, Stage::Running, patch).await;
+        bed.send(asks("g", "*", 1)).await;
+        let (event, ..) = bed.get(&event.id).await;
+        let ended =
+            Step::To { stage: Stage::Refused, note: None, patch: Box::default(), due_ms: 0 };
+        let (by, version) = (event.id.clone(), event.version);
+        let stop = StopEvent { event: event.id.clone(), version, by, ended };
+        assert_eq!(bed.send(stop).await, Stopping::Marked);
+        assert_eq!(bed.inbox.rows("stop"), 1);
+        assert!(bed.to(&event, Stage::Done, Patch::default()).await);
+        assert_eq!(bed.inbox.rows("stop"), 0);
+    }
 }

@@ -1,9 +1,10 @@
 //! The rows of the tables as values.
 
-use super::remembered::{EventData, EventOrigin, column_or_default, origin};
+use super::remembered::{EventData, EventOrigin, KeptFile, column_or_default, origin};
+use contracts::agent_run::AgentRun;
 use contracts::event::{Speaker, Stage};
 use contracts::outbox::{Buttons, DeliveryState, Target};
-use contracts::task::TaskContext;
+use contracts::task::{TaskContext, UnreadyAgent};
 use contracts::{
     AgentId, ApprovalId, ConversationId, DecisionId, EventId, GatewayId, Micros, Shard, TaskId,
 };
@@ -50,6 +51,20 @@ pub struct NewEvent {
     /// Said when an earlier message of its conversation runs; its answer replaces it.
     #[serde(default)]
     pub waits_notice: Option<String>,
+    /// The platform says that a chat has another id now: the old one and the new one.
+    #[serde(default)]
+    pub moved: Option<(String, String)>,
+    /// The platform's id of the earlier message that this is the new text of.
+    #[serde(default)]
+    pub edits: Option<String>,
+}
+
+/// The id of the one reply to an event in this replay of it: placeholder, progress and answer.
+pub fn reply_id(event: &EventId, replays: u32) -> String {
+    match replays {
+        0 => format!("re:{event}"),
+        replays => format!("re:{event}~r{replays}"),
+    }
 }
 
 /// A line for the transcript.
@@ -73,8 +88,11 @@ pub struct Draft {
     pub text: String,
     pub buttons: Option<Buttons>,
     pub event_id: Option<EventId>,
-    /// `reply`, `ask` or `press_ack`: what the sender makes of it.
+    /// `reply`, `ask`, `press_ack` or `file`: what the sender makes of it.
     pub kind: String,
+    /// The file to upload; the text then names it.
+    #[serde(default)]
+    pub file: Option<KeptFile>,
     /// After this it is no use sending any more.
     pub expires_ms: Option<i64>,
 }
@@ -163,7 +181,6 @@ pub struct TaskRow {
     pub lease_until_ms: i64,
     pub created_ms: i64,
     pub leased_ms: Option<i64>,
-    pub progress: Option<String>,
     pub outcome: Option<String>,
     pub text: Option<String>,
     /// A person stopped this run.
@@ -178,6 +195,9 @@ pub struct SeenGateway {
     /// The agents it offered last; `*` stands for every agent.
     #[serde(deserialize_with = "inner_json")]
     pub agents: Vec<String>,
+    /// The programs of its configuration, by the ids of their agents.
+    #[serde(deserialize_with = "inner_json")]
+    pub runs: BTreeMap<String, AgentRun>,
     pub seen_ms: i64,
     /// Tasks that it has.
     pub running: u32,
@@ -186,6 +206,9 @@ pub struct SeenGateway {
     /// It gets no more tasks.
     #[serde(deserialize_with = "flag")]
     pub drained: bool,
+    /// Agents among them that it is not ready to run.
+    #[serde(deserialize_with = "inner_json")]
+    pub unready: Vec<UnreadyAgent>,
 }
 
 /// A part of a message that the platform has.
@@ -199,6 +222,10 @@ pub struct Part {
     pub shows: String,
 }
 
+/// Kind of a reply that shows the beginning of its text, and has the rest in the first file after
+/// it.
+pub const BEGINNING: &str = "beginning";
+
 /// Something to be said, as it is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OutboxRow {
@@ -210,6 +237,8 @@ pub struct OutboxRow {
     #[serde(deserialize_with = "inner_json_option")]
     pub buttons: Option<Buttons>,
     pub kind: String,
+    #[serde(default, deserialize_with = "inner_json_option")]
+    pub file: Option<KeptFile>,
     pub revision: u32,
     pub sent_revision: i64,
     #[serde(deserialize_with = "inner_json")]
@@ -220,6 +249,9 @@ pub struct OutboxRow {
     pub error: Option<String>,
     pub created_ms: i64,
     pub updated_ms: i64,
+    /// Its marks were refused, so that this try shows its words alone.
+    #[serde(default, skip)]
+    pub plain: bool,
 }
 
 /// Result of an attempt to send.
@@ -228,6 +260,9 @@ pub struct SentReport {
     pub id: String,
     /// The revision that was tried.
     pub revision: u32,
+    /// The chat it went to: another one than before if the platform moved it.
+    #[serde(default)]
+    pub chat: String,
     pub parts: Vec<Part>,
     pub state: DeliveryState,
     /// When to try again, for `Queued`.

@@ -9,8 +9,8 @@
 )]
 
 use crate::{
-    Accept, Advance, ClaimWork, DrainGateway, EventOrigin, GetEvent, Inbox, InboxExt, LeaseTasks,
-    NewEvent, NewTask, Patch, Placement, Step, StoredEvent,
+    Accept, Advance, ClaimWork, DrainGateway, EventOrigin, GetEvent, Inbox, InboxExt, KeepSocket,
+    LeaseTasks, NewEvent, NewTask, Patch, Placement, ReadSocket, Step, StoredEvent,
 };
 use contracts::event::Stage;
 use contracts::task::TaskContext;
@@ -36,6 +36,8 @@ fn event(key: &str) -> NewEvent {
         overheard: false,
         is_stop_word: false,
         waits_notice: None,
+        moved: None,
+        edits: None,
         unrecorded_over_limit: false,
         said: vec![],
     }
@@ -54,9 +56,19 @@ async fn claim(inbox: &dyn Inbox, shard: &Shard) -> Vec<StoredEvent> {
         .events
 }
 
+/// The state of a connection is read back, by its own inbox alone.
+async fn check_socket(inbox: &dyn Inbox, shard: &Shard, other: &Shard) {
+    for state in [Some("one".to_owned()), Some("two".to_owned()), None] {
+        inbox.ask(shard, KeepSocket { state: state.clone() }).await.unwrap();
+        assert_eq!(inbox.ask(shard, ReadSocket).await.unwrap(), state);
+        assert_eq!(inbox.ask(other, ReadSocket).await.unwrap(), None);
+    }
+}
+
 /// The whole check, on two fresh shards.
 pub async fn check(inbox: &dyn Inbox) {
     let (shard, other) = (Shard::new("telegram.suite"), Shard::new("telegram.other"));
+    check_socket(inbox, &shard, &other).await;
     // The same delivery from many sides at once is one event.
     let all = join_all((0..20).map(|_| accept(inbox, &shard, "same"))).await;
     assert_eq!(all.iter().filter(|(_, duplicate)| !duplicate).count(), 1);
@@ -86,10 +98,12 @@ pub async fn check(inbox: &dyn Inbox) {
 /// A task kept for one gateway, and a gateway out of service.
 async fn gateways(inbox: &dyn Inbox, shard: &Shard) {
     let lease = |gateway: &str| LeaseTasks {
+        unready: Vec::new(),
         gateway: gateway.into(),
         agents: vec!["codegen".into()],
         capacity: 4,
         lease_ms: 30_000,
+        runs: std::collections::BTreeMap::default(),
     };
     let leased = async |gateway: &str| inbox.ask(shard, lease(gateway)).await.unwrap().len();
     assert_eq!((leased("home").await, leased("office").await), (0, 0));

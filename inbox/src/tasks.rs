@@ -4,10 +4,12 @@
 use super::{
     Context, NewTask, ReadTranscript, SeenGateway, StoredEvent, TaskRow, args, json, read, sessions,
 };
+use contracts::agent_run::AgentRun;
 use contracts::event::TranscriptLine;
-use contracts::task::LeasedTask;
+use contracts::task::{LeasedTask, UnreadyAgent};
 use contracts::{ConversationId, EventId, GatewayId, TaskId};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A gateway asks for work.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -16,6 +18,11 @@ pub struct LeaseTasks {
     pub agents: Vec<String>,
     pub capacity: u32,
     pub lease_ms: i64,
+    #[serde(default)]
+    pub runs: BTreeMap<String, AgentRun>,
+    /// Agents among them that it is not ready to run.
+    #[serde(default)]
+    pub unready: Vec<UnreadyAgent>,
 }
 
 /// Renews a lease. `None`: the lease has ended or passed on.
@@ -23,7 +30,6 @@ pub struct LeaseTasks {
 pub struct RenewLease {
     pub task: TaskId,
     pub epoch: u32,
-    pub progress: Option<String>,
     pub lease_ms: i64,
 }
 
@@ -71,7 +77,7 @@ pub struct DrainGateway {
 use platform::ports::PortResult;
 
 const COLUMNS: &str = "id, event_id, agent, message, context, approval_id, digest, cost_limit, state, epoch, gateway_id, lease_until_ms, created_ms,
-    leased_ms, progress, outcome, text, EXISTS (SELECT 1 FROM stop WHERE stop.task_id = task.id) AS stopped";
+    leased_ms, outcome, text, EXISTS (SELECT 1 FROM stop WHERE stop.task_id = task.id) AS stopped";
 
 /// A gateway's presence is noted this often: it may ask each second, and a row written costs money
 /// on Workers.
@@ -143,6 +149,15 @@ pub(super) fn tell_of_end(context: &Context<'_>, event: &EventId) -> PortResult<
     Ok(())
 }
 
+/// Removes the marks of stops, now that their message has ended.
+pub(super) fn forget_stop(context: &Context<'_>, event: &EventId) -> PortResult<()> {
+    context.exec(
+        "DELETE FROM stop WHERE (SELECT t.event_id FROM task t WHERE t.id = task_id) = ?1",
+        args![event.as_str()],
+    )?;
+    Ok(())
+}
+
 /// Puts the task of an event up for lease again. Who had it and its epoch stay: the next lease is a
 /// newer one, and what the one before still says is stale from then on.
 pub(super) fn requeue(context: &Context<'_>, event: &EventId) -> PortResult<()> {
@@ -199,6 +214,12 @@ impl LeaseTasks {
                 SEEN_EVERY_MS
             ],
         )?;
+        context.exec(
+            "INSERT INTO agent_run (id, shard, runs) VALUES (?1, ?2, ?3)
+         ON CONFLICT (id, shard) DO UPDATE SET runs = excluded.runs WHERE runs <> excluded.runs",
+            args![gateway.as_str(), context.shard.as_str(), json(&self.runs)?],
+        )?;
+        note_unready(context, gateway, &self.unready)?;
         let rows: Vec<TaskRow> = context.all(
         &format!(
             "UPDATE task SET state = 'leased', epoch = epoch + 1, gateway_id = ?2, lease_until_ms = ?3, leased_ms = ?4
@@ -237,15 +258,30 @@ impl LeaseTasks {
     }
 }
 
+/// Writes only what has changed: a written row costs money on Workers.
+fn note_unready(
+    context: &Context<'_>,
+    gateway: &GatewayId,
+    unready: &[UnreadyAgent],
+) -> PortResult<()> {
+    context.exec(
+        "INSERT INTO unready (gateway_id, agents) SELECT ?1, ?2
+         WHERE ?2 <> COALESCE((SELECT u.agents FROM unready u WHERE u.gateway_id = ?1), '[]')
+         ON CONFLICT (gateway_id) DO UPDATE SET agents = excluded.agents",
+        args![gateway.as_str(), json(&unready)?],
+    )?;
+    Ok(())
+}
+
 impl RenewLease {
     pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Option<TaskRow>> {
         let until = context.now_ms + self.lease_ms;
         let row: Option<TaskRow> = context.one(
         &format!(
-            "UPDATE task SET lease_until_ms = ?3, progress = COALESCE(?4, progress)
-             WHERE id = ?1 AND epoch = ?2 AND state = 'leased' AND lease_until_ms >= ?5 RETURNING {COLUMNS}"
+            "UPDATE task SET lease_until_ms = ?3
+             WHERE id = ?1 AND epoch = ?2 AND state = 'leased' AND lease_until_ms >= ?4 RETURNING {COLUMNS}"
         ),
-        args![self.task.as_str(), self.epoch, until, self.progress, context.now_ms],
+        args![self.task.as_str(), self.epoch, until, context.now_ms],
     )?;
         if let Some(row) = &row {
             context.exec(
@@ -265,11 +301,13 @@ impl ListGateways {
     pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Vec<SeenGateway>> {
         context.all(
         "SELECT g.id, g.agents, g.seen_ms,
+            COALESCE((SELECT o.runs FROM agent_run o WHERE o.id = g.id AND o.shard = g.shard), '{}') AS runs,
             (SELECT COUNT(*) FROM task t WHERE t.shard = g.shard AND t.gateway_id = g.id AND t.state = 'leased'
                 AND t.lease_until_ms > ?2) AS running,
             (SELECT COUNT(*) FROM task t JOIN place p ON p.task_id = t.id WHERE t.shard = g.shard AND t.state = 'queued'
                 AND p.gateway_id = g.id AND p.wanted = 1 AND p.until_ms > ?2) AS kept,
-            EXISTS (SELECT 1 FROM drained d WHERE d.gateway_id = g.id) AS drained
+            EXISTS (SELECT 1 FROM drained d WHERE d.gateway_id = g.id) AS drained,
+            COALESCE((SELECT u.agents FROM unready u WHERE u.gateway_id = g.id), '[]') AS unready
          FROM gateway g WHERE g.shard = ?1",
         args![context.shard.as_str(), context.now_ms],
     )

@@ -12,36 +12,36 @@ use platform::memory::ManualClock;
 use platform::ports::{Clock, PortErrorKind};
 use std::sync::Arc;
 
-struct Bed {
-    clock: Arc<ManualClock>,
-    inbox: MemoryInbox,
+pub(crate) struct Bed {
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) inbox: MemoryInbox,
     shard: Shard,
 }
 
 impl Bed {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let clock = Arc::new(ManualClock::default());
         Self { inbox: MemoryInbox::new(clock.clone()), clock, shard: Shard::new("telegram.main") }
     }
-    async fn send<C: InboxCommand>(&self, command: C) -> C::Reply {
+    pub(crate) async fn send<C: InboxCommand>(&self, command: C) -> C::Reply {
         self.inbox.ask(&self.shard, command).await.unwrap()
     }
-    async fn accept(&self, key: &str, conversation: &str) -> (EventId, bool) {
+    pub(crate) async fn accept(&self, key: &str, conversation: &str) -> (EventId, bool) {
         let accepted = self.send(Accept { event: event(key, conversation), claim_ms: None }).await;
         (accepted.event, accepted.duplicate)
     }
-    async fn claim(&self) -> Vec<StoredEvent> {
+    pub(crate) async fn claim(&self) -> Vec<StoredEvent> {
         self.work(32, 0).await.events
     }
-    async fn to(&self, event: &StoredEvent, stage: Stage, patch: Patch) -> bool {
+    pub(crate) async fn to(&self, event: &StoredEvent, stage: Stage, patch: Patch) -> bool {
         let step = Step::To { stage, note: None, patch: Box::new(patch), due_ms: 0 };
         let (event, version) = (event.id.clone(), event.version);
         self.send(Advance { event, version, step, keep_ms: None }).await.moved
     }
-    async fn work(&self, events: u32, deliveries: u32) -> Work {
+    pub(crate) async fn work(&self, events: u32, deliveries: u32) -> Work {
         self.send(ClaimWork { sent: vec![], events, deliveries, lease_ms: 60_000 }).await
     }
-    async fn get(&self, id: &EventId) -> (StoredEvent, Vec<Entry>, Vec<OutboxRow>) {
+    pub(crate) async fn get(&self, id: &EventId) -> (StoredEvent, Vec<Entry>, Vec<OutboxRow>) {
         self.send(GetEvent { event: id.clone() }).await.unwrap()
     }
 }
@@ -65,12 +65,27 @@ fn event(key: &str, conversation: &str) -> NewEvent {
         overheard: false,
         is_stop_word: false,
         waits_notice: None,
+        moved: None,
+        edits: None,
         unrecorded_over_limit: false,
         said: vec![],
     }
 }
 
-fn draft(id: &str, revision: u32) -> Draft {
+fn report(id: &str, revision: u32, state: DeliveryState) -> SentReport {
+    SentReport {
+        id: id.into(),
+        revision,
+        chat: String::new(),
+        parts: vec![],
+        state,
+        due_ms: 0,
+        quiet_until_ms: None,
+        error: None,
+    }
+}
+
+pub(crate) fn draft(id: &str, revision: u32) -> Draft {
     Draft {
         id: id.into(),
         revision,
@@ -84,7 +99,22 @@ fn draft(id: &str, revision: u32) -> Draft {
         buttons: None,
         event_id: None,
         kind: "reply".into(),
+        file: None,
         expires_ms: None,
+    }
+}
+
+/// A run of this event.
+pub(crate) fn task(event: &StoredEvent) -> NewTask {
+    NewTask {
+        id: TaskId::new(event.id.as_str()),
+        agent: "codegen".into(),
+        message: "m".into(),
+        context: contracts::task::TaskContext::default(),
+        approval_id: "apr_1".into(),
+        digest: "d".into(),
+        cost_limit: 0,
+        place: Placement::default(),
     }
 }
 
@@ -204,16 +234,7 @@ async fn after_a_restart_only_the_runs_of_its_own_gateway_are_lost() {
     for (key, gateway) in [("1", "local"), ("2", "elsewhere")] {
         bed.accept(key, key).await;
         let claimed = bed.claim().await.remove(0);
-        let task = NewTask {
-            id: TaskId::new(claimed.id.as_str()),
-            agent: "codegen".into(),
-            message: "m".into(),
-            context: contracts::task::TaskContext::default(),
-            approval_id: "apr_1".into(),
-            digest: "d".into(),
-            cost_limit: 0,
-            place: Placement::default(),
-        };
+        let task = task(&claimed);
         let step = Step::To {
             stage: Stage::Running,
             note: None,
@@ -227,17 +248,23 @@ async fn after_a_restart_only_the_runs_of_its_own_gateway_are_lost() {
             keep_ms: None,
         })
         .await;
-        bed.send(LeaseTasks {
-            gateway: GatewayId::new(gateway),
-            agents: vec!["*".into()],
-            capacity: 1,
-            lease_ms: 30_000,
-        })
-        .await;
+        bed.send(asks(gateway, "*", 1)).await;
     }
     bed.send(Recover { gateway: GatewayId::new("local") }).await;
     let due: Vec<_> = bed.claim().await.into_iter().map(|event| event.dedupe_key).collect();
     assert_eq!(due, ["1"]);
+}
+
+/// A gateway asks for tasks of this agent (`*`: of every agent).
+pub(crate) fn asks(gateway: &str, agent: &str, capacity: u32) -> LeaseTasks {
+    LeaseTasks {
+        gateway: GatewayId::new(gateway),
+        agents: vec![agent.to_owned()],
+        capacity,
+        lease_ms: 30_000,
+        runs: std::collections::BTreeMap::default(),
+        unready: Vec::new(),
+    }
 }
 
 #[tokio::test]
@@ -245,23 +272,9 @@ async fn a_lease_is_fenced_by_its_epoch_and_a_result_is_taken_once() {
     let bed = Bed::new();
     bed.accept("1", "a").await;
     let claimed = bed.claim().await.remove(0);
-    let task = NewTask {
-        id: TaskId::new(claimed.id.as_str()),
-        agent: "codegen".into(),
-        message: "m".into(),
-        context: contracts::task::TaskContext::default(),
-        approval_id: "apr_1".into(),
-        digest: "d".into(),
-        cost_limit: 5,
-        place: Placement::default(),
-    };
+    let task = NewTask { cost_limit: 5, ..task(&claimed) };
     bed.to(&claimed, Stage::Running, Patch { task: Some(task.clone()), ..Patch::default() }).await;
-    let lease = LeaseTasks {
-        gateway: GatewayId::new("g"),
-        agents: vec!["codegen".into()],
-        capacity: 4,
-        lease_ms: 30_000,
-    };
+    let lease = asks("g", "codegen", 4);
     let leased = bed.send(lease.clone()).await;
     assert_eq!((leased[0].epoch, leased[0].cost_limit.0), (1, 5));
     assert!(bed.send(lease).await.is_empty());
@@ -291,17 +304,7 @@ async fn a_message_is_sent_once_a_revision_and_one_at_a_time_an_address() {
     assert_eq!(first.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["x"]);
     bed.send(Enqueue(draft("x", 2))).await;
     bed.send(Enqueue(draft("x", 1))).await;
-    let sent = |id: &str, revision| {
-        RecordSent(vec![SentReport {
-            id: id.into(),
-            revision,
-            parts: vec![],
-            state: DeliveryState::Sent,
-            due_ms: 0,
-            quiet_until_ms: None,
-            error: None,
-        }])
-    };
+    let sent = |id: &str, revision| RecordSent(vec![report(id, revision, DeliveryState::Sent)]);
     bed.send(sent("x", 1)).await;
     let second = bed.work(0, 8).await.deliveries;
     assert_eq!((second[0].id.as_str(), second[0].text.as_str()), ("x", "text 2"));
@@ -318,13 +321,9 @@ async fn a_place_that_wants_quiet_gets_it_for_every_message() {
     bed.work(0, 8).await;
     let until = bed.clock.now_ms() + 5_000;
     let report = SentReport {
-        id: "x".into(),
-        revision: 1,
-        parts: vec![],
-        state: DeliveryState::Queued,
         due_ms: until,
         quiet_until_ms: Some(until),
-        error: None,
+        ..report("x", 1, DeliveryState::Queued)
     };
     bed.send(RecordSent(vec![report])).await;
     bed.send(Enqueue(draft("later", 1))).await;
@@ -485,15 +484,7 @@ async fn inbox_records_what_was_sent_before_it_claims() {
     let answered = bed.send(Advance { event, version, step, keep_ms: None }).await;
     assert!(answered.more, "the reply is due");
     let row = bed.work(8, 8).await.deliveries.remove(0);
-    let report = SentReport {
-        id: row.id,
-        revision: row.revision,
-        parts: vec![],
-        state: DeliveryState::Sent,
-        due_ms: 0,
-        quiet_until_ms: None,
-        error: None,
-    };
+    let report = report(&row.id, row.revision, DeliveryState::Sent);
     let claim = ClaimWork { sent: vec![report], events: 8, deliveries: 8, lease_ms: 60_000 };
     let work = bed.send(claim).await;
     assert_eq!((work.events.len(), work.deliveries.len()), (1, 0));

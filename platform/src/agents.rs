@@ -73,7 +73,8 @@ impl Agent {
         let daily_budget = section.dollars("daily_budget");
         let unreadable = section.has("daily_budget").then_some(Micros::ZERO);
         let max_cost = max_cost(price, section);
-        let keeps_session = keeps_session(section);
+        let keeps_session =
+            section.one_of("session", &[("conversation", true), ("none", false)]).unwrap_or(true);
         let turns = section.whole("history", 0, HISTORY_MAX).and_then(|n| u32::try_from(n).ok());
         Self {
             id: id.to_owned(),
@@ -153,21 +154,6 @@ fn runner(kinds: &[RunnerKind], section: &mut Section<'_>) -> Option<RunnerKind>
         refuse(&name, kinds, section);
     }
     known
-}
-
-fn keeps_session(section: &mut Section<'_>) -> bool {
-    match section.text("session").as_deref() {
-        None | Some("conversation") => true,
-        Some("none") => false,
-        Some(_) => {
-            section.wrong(
-                "session",
-                "is neither \"conversation\" nor \"none\".",
-                "Write one of the two; conversation is the default.",
-            );
-            false
-        }
-    }
 }
 
 fn refuse(name: &str, kinds: &[RunnerKind], section: &Section<'_>) {
@@ -258,7 +244,9 @@ mod tests {
 
     #[test]
     fn an_unreadable_agent_is_read_strictly() {
-        for bad in [json!({"runner": "acp"}), json!({"runner": "shell"}), json!({"runner": true})] {
+        for bad in
+            [json!({"runner": "openai"}), json!({"runner": "shell"}), json!({"runner": true})]
+        {
             let (agents, problems) = read(&json!({ "a": bad }));
             let agent = agents.get("a").unwrap();
             assert_eq!((agent.price, agent.runner, problems.len()), (Price::Unknown, None, 1));

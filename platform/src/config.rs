@@ -106,6 +106,19 @@ impl<'a> Section<'a> {
             }
         }
     }
+    /// One of these words, the first of which is the default.
+    pub fn one_of<T: Copy>(&mut self, key: &str, choices: &[(&str, T)]) -> Option<T> {
+        let given = self.text(key)?;
+        let found = choices.iter().find(|(word, _)| *word == given).map(|(_, choice)| *choice);
+        if found.is_none() {
+            let words = choices.iter().map(|(word, _)| format!("\"{word}\""));
+            let words = words.collect::<Vec<_>>().join(" nor ");
+            let default = choices.first().map_or("", |(word, _)| word);
+            let fix = format!("Write one of them; {default} is the default.");
+            self.wrong(key, &format!("is neither {words}."), &fix);
+        }
+        found
+    }
     /// A secret text; it must not be empty.
     pub fn secret(&mut self, key: &str) -> Option<Secret> {
         let text = self.text(key)?;
@@ -234,6 +247,11 @@ pub fn is_safe_url(text: &str) -> bool {
     }
 }
 
+/// [`is_safe_url`] for WebSockets: `wss`, or `ws` to this machine.
+pub fn is_safe_socket_url(text: &str) -> bool {
+    text.starts_with("ws") && is_safe_url(&text.replacen("ws", "http", 1))
+}
+
 /// Whether a host name means this machine.
 pub fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -271,6 +289,14 @@ mod tests {
             "http://localhost.evil.example",
         ] {
             assert!(!is_safe_url(bad), "{bad}");
+        }
+        assert!(
+            is_safe_socket_url("ws://127.0.0.1:9/link") && is_safe_socket_url("wss://a.example")
+        );
+        for bad in
+            ["ws://10.0.0.1", "ws://a.example", "https://a.example", "wss://u@a.example", "wss:"]
+        {
+            assert!(!is_safe_socket_url(bad), "{bad}");
         }
     }
 }

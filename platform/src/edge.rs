@@ -13,4 +13,4 @@ pub use body::{JsonBody, Query, RawBody, parse_json, parse_query, read_body};
 pub use contracts::Scope;
 pub use health::{Checkup, Found};
 pub use request_id::RequestId;
-pub use routes::{FromLoopback, PageGate, Routes};
+pub use routes::{ClientNetwork, FromLoopback, PageGate, Routes};

@@ -5,6 +5,7 @@ pub mod background;
 pub mod calls;
 pub mod cell;
 pub mod clock;
+pub mod dial;
 pub mod emergency;
 pub mod kv;
 pub mod objects;
@@ -17,13 +18,15 @@ pub use background::Background;
 pub use calls::{CallError, Calls};
 pub use cell::Cell;
 pub use clock::{Clock, ClockExt};
+pub use dial::{Dial, Frame, Socket};
 pub use emergency::{Emergency, NoEmergency};
 pub use kv::Kv;
 pub use objects::Objects;
 pub use outbound::{Outbound, OutboundRequest, OutboundResponse};
 pub use programs::{
-    Changes, Confinement, MCP_TOKEN, MCP_URL, ProgramEvent, ProgramNetwork, ProgramSpec, Programs,
-    Reach, RelayedSecret, Running, StateFolder, Workspace, Worktree,
+    Bounds, Changes, Confinement, Exchange, InputFile, LeftFile, MCP_TOKEN, MCP_URL, ProgramEvent,
+    ProgramNetwork, ProgramSpec, Programs, Reach, RelayedSecret, RunLimit, Running, StateFolder,
+    Surroundings, ToolAnswer, ToolCall, ToolServerAccess, Workspace, Worktree,
 };
 pub use signal::{Signal, begin_wait};
 pub use sql::{Row, Sql, SqlExt, SqlValue, Statement, SyncSql};

@@ -12,6 +12,7 @@
 mod background;
 mod cell;
 mod clock;
+mod dial;
 mod kv;
 mod objects;
 mod outbound;
@@ -21,6 +22,7 @@ mod sql;
 pub use background::check as background;
 pub use cell::check as cell;
 pub use clock::check as clock;
+pub use dial::check as dial;
 pub use kv::check as kv;
 pub use objects::check as objects;
 pub use outbound::check as outbound;

@@ -1,5 +1,7 @@
 //! Text from outside, made fit to be shown.
 
+use icu_normalizer::ComposingNormalizerBorrowed;
+
 /// External text as one line of visible characters.
 pub fn printable(text: &str) -> String {
     let shown = |ch: char| if ch.is_control() { ' ' } else { visible(ch) };
@@ -30,6 +32,14 @@ pub fn short(text: &str, n: usize) -> String {
     } else {
         text.chars().take(n.saturating_sub(1)).chain(['…']).collect()
     }
+}
+
+/// The composed form (NFC) of a text: macOS writes file names decomposed, keyboards do not.
+pub fn composed(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_owned();
+    }
+    ComposingNormalizerBorrowed::new_nfc().normalize(text).into_owned()
 }
 
 #[cfg(test)]

@@ -48,6 +48,8 @@ macro_rules! for_each_runner {
             command: RunnerKind { name: "command", is_program: true, uses_model: true, may_have_effects: true },
             claude_code: RunnerKind { name: "claude-code", is_program: true, uses_model: true, may_have_effects: true },
             codex: RunnerKind { name: "codex", is_program: true, uses_model: true, may_have_effects: true },
+            acp: RunnerKind { name: "acp", is_program: true, uses_model: true, may_have_effects: true },
+            openclaw: RunnerKind { name: "openclaw", is_program: true, uses_model: true, may_have_effects: true },
         }
     };
 }
@@ -63,7 +65,7 @@ macro_rules! kinds {
 for_each_runner!(kinds);
 
 /// Names of runners that a later version has.
-pub const LATER: &[&str] = &["anthropic", "openai", "acp", "openclaw"];
+pub const LATER: &[&str] = &["anthropic", "openai"];
 
 #[cfg(test)]
 mod tests {

@@ -1,13 +1,20 @@
 //! The caller: a scope of a person or program, or another service with its own secret.
 
-use crate::secret::{Secret, digest};
-use contracts::{Scope, ServiceName};
+use crate::secret::{Secret, digest, digest_hex};
+use contracts::{DIGEST_PREFIX, Scope, ServiceName};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use subtle::ConstantTimeEq;
 
 /// Minimum characters of a token that a person chose; a shorter one could be guessed.
 pub const TOKEN_CHARS_MIN: usize = 12;
+
+/// The digest in a token that is given as [`DIGEST_PREFIX`] and its hex digits.
+fn given_digest(text: &str) -> Option<[u8; 32]> {
+    let mut found = [0; 32];
+    hex::decode_to_slice(text.strip_prefix(DIGEST_PREFIX)?, &mut found).ok()?;
+    Some(found)
+}
 
 /// The owner of a token; handlers take it as an extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,10 +74,12 @@ pub struct Auth {
 
 impl Auth {
     /// Stores these tokens for good. Empty ones are left out, so that an empty token never matches.
+    /// A token may be given as its digest (see [`DIGEST_PREFIX`]).
     pub fn new(tokens: impl IntoIterator<Item = (Secret, Principal)>) -> Self {
         let tokens = tokens.into_iter().filter(|(secret, _)| !secret.reveal().is_empty());
         let fixed = tokens.map(|(secret, who)| Token {
-            digest: digest(secret.reveal().as_bytes()),
+            digest: given_digest(secret.reveal())
+                .unwrap_or_else(|| digest(secret.reveal().as_bytes())),
             who,
             is_current: true,
             was_used: AtomicBool::new(false),
@@ -125,7 +134,7 @@ impl Auth {
         let issued = self.issued.read().unwrap_or_else(PoisonError::into_inner);
         let own = self.fixed.iter().chain(issued.iter());
         let own = own.filter(|token| token.who == who && token.is_current);
-        crate::secret::digest_hex(&own.flat_map(|token| token.digest).collect::<Vec<u8>>())
+        digest_hex(&own.flat_map(|token| token.digest).collect::<Vec<u8>>())
     }
     /// The owner of the token in the `Authorization: Bearer` header.
     pub fn bearer(&self, headers: &http::HeaderMap) -> Bearer {
@@ -180,5 +189,18 @@ mod tests {
         auth.issue([issued("second", true), issued("first", false)]);
         auth.who("first");
         assert_eq!(auth.take_used(), [], "that was the token before it");
+    }
+
+    #[test]
+    fn token_given_as_its_digest_is_accepted_and_the_digest_is_no_token() {
+        let given = format!("{DIGEST_PREFIX}{}", digest_hex(b"fixed"));
+        let viewer = Principal::Scope(Scope::Viewer);
+        let auth = Auth::new([(Secret::new(given.clone()), viewer)]);
+        assert_eq!(auth.who("fixed"), Some(viewer));
+        assert_eq!(auth.who(&given), None);
+        assert_eq!(auth.who(given.strip_prefix(DIGEST_PREFIX).unwrap()), None);
+        // Unreadable digits are a token like any other text.
+        let odd = "sha256:not a digest";
+        assert_eq!(Auth::new([(Secret::new(odd), viewer)]).who(odd), Some(viewer));
     }
 }

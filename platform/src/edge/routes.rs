@@ -12,6 +12,8 @@ use axum::routing::{MethodFilter, MethodRouter, any, get, on};
 use axum::{Router, response::IntoResponse};
 use contracts::calls::{self, Access, Call, Listed, Method};
 use contracts::{ErrorCode, ServiceName};
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 /// The check that a service puts before its pages.
@@ -23,6 +25,29 @@ pub trait PageGate<S> {
 /// Added to a request by a runtime if the caller is on this machine. Workers never add it.
 #[derive(Clone, Copy, Debug)]
 pub struct FromLoopback;
+
+/// Added to a request by a runtime: the network that the caller comes from, an address of IPv4 or
+/// the first 64 bits of one of IPv6. All callers behind a proxy of this machine share one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientNetwork(IpAddr);
+
+impl ClientNetwork {
+    /// The network of an address.
+    pub fn of(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
+            IpAddr::V6(address) => {
+                IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))
+            }
+            v4 @ IpAddr::V4(_) => v4,
+        })
+    }
+}
+
+impl fmt::Display for ClientNetwork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 #[derive(Clone)]
 struct Guard {

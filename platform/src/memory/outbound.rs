@@ -1,6 +1,8 @@
 //! A recorder for outbound requests with scripted responses.
 
-use crate::ports::{Outbound, OutboundRequest, OutboundResponse, PortResult};
+use crate::ports::{
+    Outbound, OutboundRequest, OutboundResponse, PortError, PortErrorKind, PortResult,
+};
 use async_trait::async_trait;
 use std::sync::{Arc, Mutex};
 
@@ -47,7 +49,11 @@ impl MemoryOutbound {
 
 #[async_trait]
 impl Outbound for MemoryOutbound {
-    async fn send(&self, request: OutboundRequest) -> PortResult<OutboundResponse> {
+    async fn send_within(
+        &self,
+        request: OutboundRequest,
+        bytes_max: usize,
+    ) -> PortResult<OutboundResponse> {
         let sent = Sent {
             method: request.method.to_string(),
             url: request.url,
@@ -60,6 +66,11 @@ impl Outbound for MemoryOutbound {
         };
         self.sent.lock().unwrap().push(sent.clone());
         let script = self.script.lock().unwrap().clone();
-        script(&sent)
+        let answer = script(&sent)?;
+        if answer.body.len() > bytes_max {
+            let text = "the response is too large";
+            return Err(PortError::unknown(PortErrorKind::Invalid, text));
+        }
+        Ok(answer)
     }
 }

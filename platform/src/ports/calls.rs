@@ -99,6 +99,24 @@ impl dyn Calls + '_ {
     }
 }
 
+impl dyn Calls + '_ {
+    /// Makes a call whose request is bytes as they are.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn give_bytes<C>(
+        &self,
+        params: &C::Params,
+        bytes: Bytes,
+    ) -> Result<C::Reply, CallError>
+    where
+        C: Call<Params: Sync, Request = (), Reply: DeserializeOwned>,
+    {
+        let prepared = Prepared { body: bytes, ..prepare::<C>(params, &())? };
+        read::<C>(&exchange(self, prepared, None).await?)
+    }
+}
+
 /// A request written down: all that sending it needs of a call, without the call's types.
 pub struct Prepared {
     pub callee: ServiceName,

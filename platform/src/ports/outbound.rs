@@ -17,7 +17,7 @@ pub struct OutboundRequest {
     pub timeout_ms: u64,
 }
 
-/// The whole response (at most 4 MiB of body).
+/// The whole response.
 #[derive(Clone, Debug)]
 pub struct OutboundResponse {
     pub status: u16,
@@ -32,13 +32,22 @@ impl OutboundResponse {
     }
 }
 
-/// Maximum bytes of a response body.
+/// Maximum bytes of a response body, unless the caller names another limit.
 pub const ANSWER_BYTES_MAX: usize = 4 << 20;
 
 /// Sends outbound requests.
 #[async_trait]
 pub trait Outbound: Send + Sync {
     /// Returns the response with any status. `PortError.effect` is `None` when certainly no byte
-    /// was received.
-    async fn send(&self, request: OutboundRequest) -> PortResult<OutboundResponse>;
+    /// was received. A longer body than `bytes_max` is `Invalid` with an unknown effect; no more of
+    /// it is read.
+    async fn send_within(
+        &self,
+        request: OutboundRequest,
+        bytes_max: usize,
+    ) -> PortResult<OutboundResponse>;
+    /// The same with at most [`ANSWER_BYTES_MAX`] bytes of body.
+    async fn send(&self, request: OutboundRequest) -> PortResult<OutboundResponse> {
+        self.send_within(request, ANSWER_BYTES_MAX).await
+    }
 }
