@@ -8,12 +8,11 @@
 //! learns only the threshold.
 
 use crate::arithmetic::{Random, exp, ln, sigmoid};
-use crate::features::{Feature, KnownWords, Tokens};
-use crate::train::{Line, Plan, fit};
-use crate::training_set::should_find;
+use crate::draft::Prepared;
+use crate::features::KnownWords;
+use crate::lexical::logit;
+use crate::train::{FOLDS, Line, Plan, fit};
 
-/// Number of line folds, and of class groups left out.
-const FOLDS: usize = 5;
 /// Held-out lines after which no further folds are trained.
 const HELD_OUT_ENOUGH: usize = 600;
 /// Maximum share of held-out in-scope lines that the gate may reject.
@@ -37,34 +36,12 @@ const ASK: [f32; 4] = [0.15, 0.2, 0.25, 0.3];
 const BELIEVED: f32 = 0.6;
 const HOPELESS: f32 = 0.3;
 const LINES_MIN: usize = 8;
+/// Held-out lines that count as much for the temperature as the lexical score alone.
+const FEW_HELD_OUT: f32 = 30.0;
+/// Maximum of `ask` relative to an equal share of the labels, with files beside the examples.
+const ASK_SHARE: f32 = 5.0;
 /// Number of the gate's inputs.
 pub const GATE_INPUTS: usize = 6;
-
-/// One prepared line of the training set.
-#[derive(Clone, Debug)]
-pub struct Prepared {
-    pub tokens: Tokens,
-    pub features: Vec<Feature>,
-    pub label: usize,
-    pub weight: f32,
-    pub against: bool,
-}
-
-impl Prepared {
-    /// Whether it is a message that should reach its label.
-    pub fn should_find(&self) -> bool {
-        should_find(self.weight, self.against)
-    }
-    /// The line for training.
-    pub fn line(&self) -> Line<'_> {
-        Line {
-            features: &self.features,
-            label: self.label,
-            weight: self.weight,
-            against: self.against,
-        }
-    }
-}
 
 /// P(in scope) = σ(coefficients · inputs + bias), assuming that half of all messages are in scope.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,6 +71,13 @@ impl Gate {
             .sum();
         sigmoid(sum + self.bias)
     }
+}
+
+/// Learnt logits before they were scaled by the belief in them: the gate asks whether a message
+/// resembles any example, however few there are.
+pub fn unshrunk(logits: &[f32], belief: &[f32]) -> Vec<f32> {
+    let of = |(logit, belief): (&f32, &f32)| if *belief > 0.0 { logit / belief } else { *logit };
+    logits.iter().zip(belief).map(of).collect()
 }
 
 /// The gate's inputs. `logits` has one number per label, followed by that of the out-of-scope class
@@ -153,19 +137,31 @@ pub struct HeldOutFigures {
     pub taken: Option<(usize, usize)>,
 }
 
-/// Calibrates a training set of `labels` classes (plus one if `plan.classes` says so).
-pub fn calibrate(lines: &[Prepared], labels: usize, plan: Plan) -> Calibrated {
+/// Calibrates a training set with the belief in each label's examples, see [`unshrunk`].
+pub fn calibrate(lines: &[Prepared], belief: &[f32], plan: Plan) -> Calibrated {
+    let labels = belief.len();
     let plan = Plan { runs: 1, ..plan };
     let folds = assign_folds(lines, plan);
     let mut rows = Vec::new();
-    let held_out = held_out_scores(lines, &folds, labels, plan, &mut rows);
-    let temperature = fit_temperature(&held_out);
-    let thresholds = thresholds(&held_out, temperature, labels);
+    let held_out = held_out_scores(lines, &folds, belief, plan, &mut rows);
+    let mut temperature = fit_temperature(&held_out);
+    let described = lines.iter().any(|line| !line.offsets.is_empty());
+    if described {
+        // The lexical logits are probabilities without any line, so few lines change little.
+        let count = held_out.len() as f32;
+        temperature = exp(ln(temperature) * count / (count + FEW_HELD_OUT));
+    }
+    let mut thresholds = thresholds(&held_out, temperature, labels);
+    if described {
+        // Many similar files share a probability that one of them deserves.
+        let most = ASK_SHARE / labels as f32;
+        thresholds.iter_mut().for_each(|of_label| of_label.ask = of_label.ask.min(most));
+    }
     let figures = figures(&held_out, labels);
     let (mut gate, mut bounds) = (Gate::given(labels), GIVEN_THRESHOLD);
     // Known out-of-scope lines are worth learning from, however few other lines there are.
-    if labels > 2 && (held_out.len() >= GATE_LINES_MIN || plan.classes > labels) {
-        leave_classes_out(lines, &folds, labels, plan, &mut rows);
+    if labels > 2 && (held_out.len() >= GATE_LINES_MIN || plan.with_other()) {
+        leave_classes_out(lines, &folds, belief, plan, &mut rows);
         if let Some(learnt) = fit_gate(&rows) {
             (gate, bounds) = (learnt, LEARNT_THRESHOLD);
         }
@@ -293,22 +289,21 @@ fn scores_of_the_rest(
     let dense = fit(&training, plan);
     let asked = numbered().filter(|(place, line)| ask(*place, line));
     asked
-        .map(|(place, line)| {
-            (place, dense.logits(&line.features), known.unknown_share(&line.tokens))
-        })
+        .map(|(place, line)| (place, line.logits(&dense), known.unknown_share(&line.tokens)))
         .collect()
 }
 
 fn held_out_scores(
     lines: &[Prepared],
     folds: &[Option<usize>],
-    labels: usize,
+    belief: &[f32],
     plan: Plan,
     rows: &mut Vec<GateRow>,
 ) -> Vec<HeldOut> {
+    let labels = belief.len();
     let mut held_out = Vec::new();
     let fold_of = |place: usize| folds.get(place).copied().flatten();
-    for fold in 0..FOLDS {
+    for fold in 0..plan.folds {
         let scored = scores_of_the_rest(
             lines,
             &|place, _| fold_of(place) != Some(fold),
@@ -317,12 +312,15 @@ fn held_out_scores(
         );
         for (place, mut logits, unknown) in scored {
             let Some(line) = lines.get(place) else { continue };
-            let inputs = gate_inputs(&logits, labels, unknown, line.tokens.words.len());
+            let words = line.tokens.words.len();
+            let seen = if line.offsets.is_empty() { None } else { Some(unshrunk(&logits, belief)) };
+            let inputs = gate_inputs(seen.as_ref().unwrap_or(&logits), labels, unknown, words);
             if line.label >= labels {
                 rows.push(GateRow { inputs, in_scope: false, stranger: true });
                 continue;
             }
             logits.truncate(labels);
+            logits.iter_mut().zip(&line.offsets).for_each(|(sum, offset)| *sum += logit(*offset));
             held_out.push(HeldOut {
                 logits,
                 inputs,
@@ -332,7 +330,7 @@ fn held_out_scores(
         }
         // Known out-of-scope lines are few and valuable, so they get more folds.
         if held_out.len() >= HELD_OUT_ENOUGH
-            && (plan.classes == labels || rows.len() >= STRANGERS_ENOUGH)
+            && (!plan.with_other() || rows.len() >= STRANGERS_ENOUGH)
         {
             break;
         }
@@ -343,13 +341,14 @@ fn held_out_scores(
 fn leave_classes_out(
     lines: &[Prepared],
     folds: &[Option<usize>],
-    labels: usize,
+    belief: &[f32],
     plan: Plan,
     rows: &mut Vec<GateRow>,
 ) {
+    let labels = belief.len();
     let groups = FOLDS.min(labels);
     let mut strangers = 0;
-    for group in 0..groups {
+    for group in 0..groups.min(plan.folds) {
         let left_out = |line: &Prepared| line.label < labels && line.label % groups == group;
         let held_out = |place: usize| folds.get(place).copied().flatten();
         let keep =
@@ -359,13 +358,16 @@ fn leave_classes_out(
         };
         for (place, mut logits, unknown) in scores_of_the_rest(lines, &keep, &ask, plan) {
             let Some(line) = lines.get(place) else { continue };
+            if !line.offsets.is_empty() {
+                logits = unshrunk(&logits, belief);
+            }
             let mut class = 0;
             // The left-out classes' columns were never trained, so they are no candidates.
             logits.retain(|_| {
                 class += 1;
                 class > labels || (class - 1) % groups != group
             });
-            let remaining = logits.len() - (plan.classes - labels);
+            let remaining = logits.len() - usize::from(plan.with_other());
             let inputs = gate_inputs(&logits, remaining, unknown, line.tokens.words.len());
             let in_scope = line.label < labels && !left_out(line);
             strangers += usize::from(!in_scope);

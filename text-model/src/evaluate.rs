@@ -84,7 +84,7 @@ pub fn cross_validate(graph: &Graph, around: &mut Surroundings<'_>) -> Option<Re
             .filter(|(_, of)| **of != Some(fold))
             .map(|(example, _)| example.clone())
             .collect();
-        let Some(other) = Model::train(&TrainingSet { examples: kept, ..set.clone() }) else {
+        let Some(other) = model.train_alike(&TrainingSet { examples: kept, ..set.clone() }) else {
             continue;
         };
         for (example, _) in numbered().filter(|(_, of)| **of == Some(fold)) {

@@ -7,6 +7,7 @@
 
 use crate::features::{Block, Rarity, Tokens, Weighted, pair_bucket, word_bucket};
 use crate::weights::Weights;
+use std::collections::HashMap;
 
 /// Maximum terms per side.
 const TERMS_MAX: usize = 6;
@@ -35,14 +36,17 @@ struct Say {
 }
 
 /// Explains the winner against the runner-up, or against nothing if there is only one class.
+/// `lexical` is what each word adds by the files alone.
 pub fn explain(
     (weights, rarity): (&Weights, &Rarity),
-    tokens: &Tokens,
-    weighted: &Weighted,
+    (tokens, weighted): (&Tokens, &Weighted),
+    lexical: &[(String, f32)],
     winner: usize,
     runner_up: Option<usize>,
 ) -> Explanation {
     let contrast = weights.contrast(winner, runner_up);
+    let of_files: HashMap<&str, f32> =
+        lexical.iter().rev().map(|(word, sum)| (word.as_str(), *sum)).collect();
     let say = |block: Block, bucket: u16| {
         let bucket = rarity.fit(bucket);
         weighted.value(rarity, block, bucket) * contrast(bucket)
@@ -56,7 +60,10 @@ pub fn explain(
             .iter()
             .map(|&bucket| weighted.value(rarity, Block::Letters, bucket) * contrast(bucket))
             .sum();
-        let own = say(Block::Words, word_bucket(word)) + of_letters;
+        let text = tokens.text(word);
+        // By its text, because the lexical score cuts "c++" otherwise.
+        let of_file = of_files.get(text.as_str()).copied().unwrap_or_default();
+        let own = say(Block::Words, word_bucket(word)) + of_letters + of_file;
         says.push(Say { first: place, words: 1, weight: own });
         if let Some(before) = before {
             says.push(Say {

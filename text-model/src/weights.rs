@@ -18,6 +18,9 @@ impl Weights {
     /// Quantises trained weights.
     pub fn round(dense: &Dense) -> Self {
         let classes = dense.classes;
+        if classes == 0 {
+            return Self { scales: Vec::new(), bias: Vec::new(), values: Vec::new() };
+        }
         let mut tops = vec![f32::MIN_POSITIVE; classes];
         for row in dense.weights.chunks_exact(dense.stride) {
             tops.iter_mut().zip(row).for_each(|(top, weight)| *top = top.max(weight.abs()));
@@ -58,7 +61,8 @@ impl Weights {
         let (scale_of_class, scale_of_other) = (scale(class), other.map_or(0.0, scale));
         let other = other.unwrap_or(class);
         move |bucket: u16| {
-            let row = self.values.get(usize::from(bucket) * classes..).unwrap_or_default();
+            let start = usize::from(bucket) * classes;
+            let row = self.values.get(start..start + classes).unwrap_or_default();
             let value = |class: usize| f32::from(row.get(class).copied().unwrap_or(0));
             value(class) * scale_of_class - value(other) * scale_of_other
         }

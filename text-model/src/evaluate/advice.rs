@@ -38,7 +38,7 @@ fn of(report: &Report, agent: &str) -> Option<Advice> {
     let Some(LabelFigures { lines, right, .. }) = figures else {
         let write = format!(
             "`## Examples` with {EXAMPLES_ENOUGH} messages that people would send to it: it has \
-             none, so only an @{agent} always reaches it"
+             none, so a message must share words with its file, or begin with @{agent}"
         );
         return Some(Advice { agent: agent.to_owned(), examples: 0, accuracy: None, write });
     };
