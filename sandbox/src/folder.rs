@@ -1,10 +1,11 @@
 //! Work folders, made and removed by descriptor: a name that an agent has put in the way leads
 //! nowhere.
 
+use crate::open::{FOLDER, open_file_in, open_folder_in};
 use crate::plan::{Identity, Protected};
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat, renameat};
+use nix::fcntl::{AtFlags, openat, renameat};
 use nix::sys::stat::{FchmodatFlags, Mode, SFlag, fchmodat, fstatat, futimens, mkdirat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{UnlinkatFlags, unlinkat};
@@ -15,10 +16,11 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-const FOLDER: OFlag =
-    OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 /// Begins the names of folders that wait to be emptied.
 const DOOMED: &str = ".removing-";
+
+/// Maximum depth of subfolders that are copied.
+const COPY_DEPTH_MAX: usize = 4;
 
 static NUMBER: AtomicU64 = AtomicU64::new(1);
 
@@ -38,7 +40,7 @@ impl WorkRoot {
         std::fs::DirBuilder::new().mode(0o700).recursive(true).create(path)?;
         let path = path.canonicalize()?;
         let descriptor = nix::fcntl::open(&path, FOLDER, Mode::empty())?;
-        let identity = Identity::from(&std::fs::File::from(descriptor.try_clone()?).metadata()?);
+        let identity = Identity::of_open(&descriptor)?;
         Ok(Self { descriptor, path, identity })
     }
     /// Without symbolic links.
@@ -103,6 +105,28 @@ impl WorkRoot {
             Err(error) => Err(error.into()),
         }
     }
+    /// Opens a folder below it; no link on the way is followed.
+    ///
+    /// # Errors
+    /// As [`crate::open::open_folder`].
+    pub fn open_below(&self, below: &Path) -> std::io::Result<OwnedFd> {
+        open_folder_in(&self.descriptor, below)
+    }
+    /// Removes a file or folder of this name from an open folder on the same file system.
+    ///
+    /// # Errors
+    /// As [`Self::remove`].
+    pub fn remove_from(&self, folder: &OwnedFd, name: &OsStr) -> std::io::Result<()> {
+        match unlinkat(folder.as_fd(), name, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => return Ok(()),
+            Err(Errno::EISDIR | Errno::EPERM) => {}
+            Err(error) => return Err(error.into()),
+        }
+        opened_up(folder.as_fd(), name)?;
+        let doomed = fresh();
+        renameat(folder.as_fd(), name, self.descriptor.as_fd(), doomed.as_os_str())?;
+        self.empty(doomed)
+    }
     /// Removes what earlier processes left here: everything whose name `is_left` says yes to.
     ///
     /// # Errors
@@ -152,6 +176,45 @@ impl WorkRoot {
     }
 }
 
+/// Copies the regular files of a folder and of its subfolders into a new folder. Everything else is
+/// left out, above all links, which could lead to files that a program was not given.
+///
+/// # Errors
+/// When a file cannot be copied, or all of them have more than `bytes_max` bytes.
+pub fn copy_files(from: &Path, to: &Path, bytes_max: u64) -> std::io::Result<()> {
+    let mut left = bytes_max;
+    let from = nix::fcntl::open(from, FOLDER, Mode::empty())?;
+    std::fs::DirBuilder::new().mode(0o700).create(to)?;
+    let mut waiting = vec![(from, to.to_path_buf(), 0)];
+    while let Some((folder, to, depth)) = waiting.pop() {
+        for name in names(&folder)? {
+            let (name, to) =
+                (OsStr::from_bytes(name.as_bytes()), to.join(OsStr::from_bytes(name.as_bytes())));
+            let kind = fstatat(folder.as_fd(), name, AtFlags::AT_SYMLINK_NOFOLLOW)?.st_mode;
+            match SFlag::from_bits_truncate(kind) & SFlag::S_IFMT {
+                SFlag::S_IFDIR if depth < COPY_DEPTH_MAX => {
+                    let below = openat(folder.as_fd(), name, FOLDER, Mode::empty())?;
+                    std::fs::DirBuilder::new().mode(0o700).create(&to)?;
+                    waiting.push((below, to, depth + 1));
+                }
+                SFlag::S_IFREG => left = left.saturating_sub(copy_file(&folder, name, &to, left)?),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+fn copy_file(folder: &OwnedFd, name: &OsStr, to: &Path, left: u64) -> std::io::Result<u64> {
+    use std::io::Read;
+    let Some(from) = open_file_in(folder, name)? else { return Ok(0) };
+    let copied = std::io::copy(&mut from.take(left + 1), &mut std::fs::File::create_new(to)?)?;
+    if copied > left {
+        return Err(std::io::Error::other("there is more to copy than allowed"));
+    }
+    Ok(copied)
+}
+
 /// Gives a folder back to its owner; anything else is left alone.
 fn opened_up(at: std::os::fd::BorrowedFd<'_>, name: &OsStr) -> std::io::Result<()> {
     let found = fstatat(at, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
@@ -167,10 +230,18 @@ fn fresh() -> OsString {
     OsString::from(format!("{DOOMED}{}-{number}", std::process::id()))
 }
 
-fn names(folder: &OwnedFd) -> std::io::Result<Vec<CString>> {
+pub(crate) fn names(folder: &OwnedFd) -> std::io::Result<Vec<CString>> {
+    names_up_to(folder, usize::MAX)
+}
+
+/// The first names of a folder, in no order.
+pub(crate) fn names_up_to(folder: &OwnedFd, max: usize) -> std::io::Result<Vec<CString>> {
     let mut listing = Dir::from_fd(openat(folder.as_fd(), ".", FOLDER, Mode::empty())?)?;
     let mut found = Vec::new();
     for entry in listing.iter() {
+        if found.len() >= max {
+            break;
+        }
         let name = entry?.file_name().to_owned();
         if !matches!(name.as_bytes(), b"." | b"..") {
             found.push(name);
@@ -232,6 +303,22 @@ mod tests {
         assert!(place.path().join("kept-a/file").exists());
         std::os::unix::fs::symlink("/etc", place.path().join("kept-b")).unwrap();
         assert!(root.keep(OsStr::new("kept-b")).is_err(), "a link leads nowhere");
+    }
+
+    #[test]
+    fn copy_leaves_out_links_and_pipes_and_has_a_bound() {
+        let place = tempfile::tempdir().unwrap();
+        let from = place.path().join("from");
+        std::fs::create_dir_all(from.join("below")).unwrap();
+        std::fs::write(from.join("below/file"), "four").unwrap();
+        std::os::unix::fs::symlink("/etc", from.join("folder")).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", from.join("below/link")).unwrap();
+        nix::unistd::mkfifo(&from.join("pipe"), Mode::S_IRWXU).unwrap();
+        copy_files(&from, &place.path().join("to"), 4).unwrap();
+        let listed = |name: &str| std::fs::read_dir(place.path().join(name)).unwrap().count();
+        assert_eq!((listed("to"), listed("to/below")), (1, 1));
+        assert_eq!(std::fs::read_to_string(place.path().join("to/below/file")).unwrap(), "four");
+        assert!(copy_files(&from, &place.path().join("short"), 3).is_err());
     }
 
     #[test]

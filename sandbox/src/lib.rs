@@ -17,9 +17,11 @@
 //! device and inode were compared, never by a path that another process may rename in between.
 
 mod error;
+pub mod exchange;
 pub mod folder;
+mod followed;
+pub mod open;
 mod plan;
-mod way;
 
 #[cfg(target_os = "linux")]
 pub mod inner;
@@ -40,8 +42,8 @@ pub const RELAY_PORT: u16 = 3128;
 pub const SECRETS_PORT: u16 = 3129;
 
 pub use error::{Error, Result};
+pub use followed::{Followed, follow};
 pub use plan::{Access, Bind, Identity, LeavesOut, Limits, Network, Plan, Protected};
-pub use way::{Way, follow};
 
 /// Opens a protected file or folder without reading it.
 ///

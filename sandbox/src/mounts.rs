@@ -63,6 +63,7 @@ pub(crate) fn build(plan: &Plan) -> Result<()> {
     cover(root.as_fd(), &others, &lines)?;
     // Over the covers, which become read-only with the bind that they lie in.
     of_run.iter().try_for_each(|shown| show(root.as_fd(), shown))?;
+    cover_empty(root.as_fd(), plan)?;
     locked::restrict(base, &sources_of(&sources))?;
     devices(base, plan)?;
     processes(base, plan)?;
@@ -124,6 +125,25 @@ fn cover(root: BorrowedFd<'_>, sources: &[&Shown<'_>], lines: &[Line<'_>]) -> Re
             let target = target::existing(root, &shown.path.join(below))?;
             hide(&by_fd(target.as_fd()), true)?;
         }
+    }
+    Ok(())
+}
+
+/// Puts an empty folder over each that the program is not to make anything in.
+fn cover_empty(root: BorrowedFd<'_>, plan: &Plan) -> Result<()> {
+    let is_bound = |path: &PathBuf| plan.binds.iter().any(|bind| bind.path == *path);
+    for path in plan.covered.iter().filter(|path| !is_bound(path)) {
+        let target = target::existing(root, path)?;
+        let target = by_fd(target.as_fd());
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+        let options = Some("size=4k,mode=0500");
+        mounted(
+            Some(Path::new("none")),
+            &target,
+            Some("tmpfs"),
+            flags | MsFlags::MS_RDONLY,
+            options,
+        )?;
     }
     Ok(())
 }

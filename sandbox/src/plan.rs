@@ -17,6 +17,9 @@ pub struct Plan {
     /// Names, each in a folder without links, by which the server finds what it reads at its next
     /// start. A writable bind that holds one is refused.
     pub guarded: Vec<PathBuf>,
+    /// Empty folders below writable binds that are covered by an empty one, so that the program
+    /// makes nothing in them. A path that is bound by itself is not covered.
+    pub covered: Vec<PathBuf>,
     /// Where the program starts; must lie below a bind.
     pub directory: PathBuf,
     pub network: Network,
@@ -114,6 +117,13 @@ impl Identity {
     /// When nothing is there, or it cannot be looked at.
     pub fn of(path: &Path) -> std::io::Result<Self> {
         std::fs::metadata(path).map(|found| Self::from(&found))
+    }
+    /// Of an open file or folder.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub fn of_open(open: &std::os::fd::OwnedFd) -> std::io::Result<Self> {
+        std::fs::File::from(open.try_clone()?).metadata().map(|found| Self::from(&found))
     }
 }
 

@@ -88,7 +88,7 @@ fn line(secret: &Protected) -> Result<Line<'_>> {
 }
 
 /// Refuses a bind that lies in a secret, is writable and holds one, or holds one that cannot be
-/// covered: a file, or a folder of another path. What was made for the run is its own.
+/// covered: a file, or a folder of another path. A folder that was made for the run is its own.
 pub(super) fn check(bind: &Bind, opened: &Opened, lines: &[Line<'_>]) -> Result<()> {
     for line in lines.iter().filter(|_| !bind.of_run) {
         let inside = opened.above.contains(&line.secret.identity);

@@ -1,4 +1,4 @@
-//! The way that a path takes through symbolic links.
+//! Follows a path through symbolic links.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -10,7 +10,7 @@ const LINKS_MAX: usize = 40;
 
 /// Where a path leads.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Way {
+pub struct Followed {
     /// Without symbolic links.
     pub path: PathBuf,
     /// The links that were followed, each below a folder without links. Who may write such a folder
@@ -22,7 +22,7 @@ pub struct Way {
 ///
 /// # Errors
 /// When nothing stands there, or a folder cannot be looked into.
-pub fn follow(path: &Path) -> Result<Way> {
+pub fn follow(path: &Path) -> Result<Followed> {
     let mut left: VecDeque<OsString> = names(&std::path::absolute(path)?);
     let (mut done, mut links) = (PathBuf::from("/"), Vec::new());
     while let Some(name) = left.pop_front() {
@@ -47,7 +47,7 @@ pub fn follow(path: &Path) -> Result<Way> {
             return Err(Error::new(ErrorKind::InvalidInput, "too many symbolic links"));
         }
     }
-    Ok(Way { path: done, links })
+    Ok(Followed { path: done, links })
 }
 
 fn names(path: &Path) -> VecDeque<OsString> {
@@ -66,17 +66,17 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn way_names_every_link_that_was_followed() {
+    fn followed_path_names_every_link_that_was_followed() {
         let place = tempfile::tempdir().unwrap();
         let root = place.path().canonicalize().unwrap();
         std::fs::create_dir_all(root.join("real/deep")).unwrap();
         symlink("real", root.join("a")).unwrap();
         symlink(root.join("a/deep"), root.join("b")).unwrap();
         symlink("../../b", root.join("real/deep/c")).unwrap();
-        let way = follow(&root.join("a/deep/../deep/c")).unwrap();
-        assert_eq!(way.path, root.join("real/deep"));
-        assert_eq!(way.links, ["a", "real/deep/c", "b", "a"].map(|name| root.join(name)));
-        assert_eq!(way.path, root.join("a/deep/../deep/c").canonicalize().unwrap());
+        let followed = follow(&root.join("a/deep/../deep/c")).unwrap();
+        assert_eq!(followed.path, root.join("real/deep"));
+        assert_eq!(followed.links, ["a", "real/deep/c", "b", "a"].map(|name| root.join(name)));
+        assert_eq!(followed.path, root.join("a/deep/../deep/c").canonicalize().unwrap());
         symlink("loop", root.join("loop")).unwrap();
         assert!(follow(&root.join("loop")).is_err());
         assert_eq!(follow(&root.join("none")).unwrap_err().kind(), ErrorKind::NotFound);
