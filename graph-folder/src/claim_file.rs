@@ -10,7 +10,7 @@ use contracts::AgentId;
 use contracts::graph::{Agent, Finding, Graph, Severity, SourceFile};
 use place::{Language, adds, claims, one_more, places};
 use platform::text::{printable, short};
-use skill_graph_loader::{Parsed, check_folder};
+use skill_graph_loader::{Parsed, Reading, check_folder};
 pub use spelling::plain;
 use std::collections::BTreeMap;
 pub use write::{Change, Changed, write_all};
@@ -40,6 +40,7 @@ pub enum NotWritten {
 /// A folder of claim files in memory, with the graph that the loader parses from it.
 pub struct ClaimFiles {
     files: Vec<SourceFile>,
+    reading: Reading,
     parsed: Parsed,
     /// Original texts of the changed files, by path.
     originals: BTreeMap<String, String>,
@@ -47,9 +48,9 @@ pub struct ClaimFiles {
 
 impl ClaimFiles {
     /// Reads the files of a whole folder, because the kind of a file can depend on the others.
-    pub fn new(files: Vec<SourceFile>) -> Self {
-        let parsed = check_folder(files.clone());
-        Self { files, parsed, originals: BTreeMap::new() }
+    pub fn new(files: Vec<SourceFile>, reading: Reading) -> Self {
+        let parsed = check_folder(files.clone(), reading);
+        Self { files, reading, parsed, originals: BTreeMap::new() }
     }
 
     /// The graph of the files in their current state.
@@ -103,7 +104,7 @@ impl ClaimFiles {
                     },
                 )
                 .collect();
-            let parsed = check_folder(files.clone());
+            let parsed = check_folder(files.clone(), self.reading);
             if !is_as_before(&self.parsed.graph, &parsed.graph, known, example) {
                 continue;
             }
@@ -182,15 +183,15 @@ mod tests {
     use super::*;
 
     fn folder(files: &[(&str, &str)]) -> ClaimFiles {
-        ClaimFiles::new(
-            files
-                .iter()
-                .map(|(path, text)| SourceFile {
-                    path: (*path).to_owned(),
-                    text: (*text).to_owned(),
-                })
-                .collect(),
-        )
+        folder_as(files, Reading::default())
+    }
+
+    fn folder_as(files: &[(&str, &str)], reading: Reading) -> ClaimFiles {
+        let file = |(path, text): &(&str, &str)| SourceFile {
+            path: (*path).to_owned(),
+            text: (*text).to_owned(),
+        };
+        ClaimFiles::new(files.iter().map(file).collect(), reading)
     }
 
     /// The text after adding an example, for a folder of this one file.
@@ -244,10 +245,13 @@ mod tests {
         );
         for text in ["say: \"no\" #1", "yes", "- a dash", "42", "[[x]]"] {
             let written = with_example(file, text);
-            let parsed = skill_graph_loader::check_folder(vec![contracts::graph::SourceFile {
-                path: "agents/a.md".to_owned(),
-                text: written.clone(),
-            }]);
+            let parsed = skill_graph_loader::check_folder(
+                vec![contracts::graph::SourceFile {
+                    path: "agents/a.md".to_owned(),
+                    text: written.clone(),
+                }],
+                Reading::default(),
+            );
             assert_eq!(
                 parsed.graph.agents[0].examples.last().map(String::as_str),
                 Some(text),
@@ -437,6 +441,18 @@ mod tests {
             Err(NotWritten::Known { path: "agents/a.md".into(), example: "ONE".into() })
         );
         assert_eq!(files.add(&"c".into(), "prune"), Err(NotWritten::NoAgent("c".into())));
+    }
+
+    #[test]
+    fn claim_file_of_a_skill_gets_examples_where_skills_are_agents() {
+        let skill = "---\nname: pdf\ndescription: Reads PDF files.\n---\n# PDF\n";
+        let files = [("agents/a.md", "# A\n"), ("pdf/SKILL.md", skill)];
+        let pdf = AgentId::from("pdf");
+        let mut knowledge = folder(&files);
+        assert_eq!(knowledge.add(&pdf, "read it"), Err(NotWritten::NoAgent(pdf.clone())));
+        let mut agents = folder_as(&files, Reading { skills_as_agents: true });
+        agents.add(&pdf, "read it").unwrap();
+        assert_eq!(agents.graph().agent(&pdf).unwrap().examples, ["read it"]);
     }
 
     #[test]

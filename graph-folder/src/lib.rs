@@ -1,10 +1,13 @@
 //! Skill graphs as folders: the default one in the binary, others on disk.
 
 pub mod claim_file;
+mod codex;
+pub mod import;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use contracts::graph::{Finding, Severity, SourceFile};
 use include_dir::{Dir, include_dir};
+use skill_graph_loader::parse::kind;
 use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -15,7 +18,6 @@ static DEFAULT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../routing-knowledge
 /// Maximum bytes of a file. The loader reads only the start of files far below this.
 const FILE_BYTES_MAX: u64 = 8 << 20;
 const FILES_MAX: usize = 20_000;
-const ENDINGS: [&str; 2] = ["md", "markdown"];
 
 /// The default graph, compiled into the binary.
 pub fn default_graph() -> Vec<SourceFile> {
@@ -36,12 +38,25 @@ fn collect(folder: &Dir<'_>, files: &mut Vec<SourceFile>) {
     folder.dirs().for_each(|inner| collect(inner, files));
 }
 
-/// Reads all Markdown below a folder, without hidden names. Links out of the folder, unreadable
+/// Reads all Markdown below a folder, without hidden names except those in which other programs
+/// keep agents. Links out of the folder, unreadable
 /// files and invalid UTF-8 become findings.
 ///
 /// # Errors
 /// When the folder cannot be read, has no Markdown, or too much of it.
 pub fn read(folder: &Path) -> Result<(Vec<SourceFile>, Vec<Finding>)> {
+    let (files, findings) = read_any(folder)?;
+    if files.is_empty() {
+        bail!("{} has no Markdown files", folder.display());
+    }
+    Ok((files, findings))
+}
+
+/// Reads a folder as [`read`] does, also one that has no Markdown yet.
+///
+/// # Errors
+/// When the folder cannot be read, or has too much Markdown.
+pub fn read_any(folder: &Path) -> Result<(Vec<SourceFile>, Vec<Finding>)> {
     let root = folder
         .canonicalize()
         .with_context(|| format!("cannot read the folder {}", folder.display()))?;
@@ -55,16 +70,19 @@ pub fn read(folder: &Path) -> Result<(Vec<SourceFile>, Vec<Finding>)> {
         findings.push(why.finding(what.strip_prefix(&root).unwrap_or(what)));
     };
     let found = walk(&root, &mut report);
-    if found.len() > FILES_MAX {
-        bail!(
+    let too_many = || {
+        anyhow!(
             "{} has more than {FILES_MAX} Markdown files. Name the folder with the agents.",
             folder.display()
-        );
+        )
+    };
+    if found.iter().filter(|file| !file.is_toml()).count() > FILES_MAX {
+        return Err(too_many());
     }
-    let mut files: Vec<SourceFile> =
-        found.iter().filter_map(|file| one(&root, file, &mut report)).collect();
-    if files.is_empty() {
-        bail!("{} has no Markdown files", folder.display());
+    let read = found.iter().filter_map(|file| one(&root, file, &mut report));
+    let mut files: Vec<SourceFile> = read.take(FILES_MAX + 1).collect();
+    if files.len() > FILES_MAX {
+        return Err(too_many());
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok((files, findings))
@@ -138,16 +156,24 @@ pub fn fingerprint(folder: &Path) -> u64 {
     hasher.finish()
 }
 
-/// A Markdown file on disk, by its real path.
+/// A Markdown file on disk, or TOML that can be an agent, by its real path.
 struct Found {
     path: PathBuf,
     bytes: u64,
     written: Option<SystemTime>,
 }
 
-/// Every Markdown file below a real folder, once each, however many links point to it.
+impl Found {
+    /// Whether it counts as Markdown only if it turns out to be an agent.
+    fn is_toml(&self) -> bool {
+        kind::without_toml(&self.path.to_string_lossy()).is_some()
+    }
+}
+
+/// Every Markdown and TOML file below a real folder, once each, however many links point to it.
 fn walk(root: &Path, report: &mut impl FnMut(&Path, Odd)) -> Vec<Found> {
-    let mut found = Vec::new();
+    let mut found: Vec<Found> = Vec::new();
+    let mut count = 0;
     let mut open = vec![root.to_owned()];
     let mut seen = HashSet::from([root.to_owned()]);
     while let Some(at) = open.pop() {
@@ -158,10 +184,11 @@ fn walk(root: &Path, report: &mut impl FnMut(&Path, Odd)) -> Vec<Found> {
                 continue;
             }
         };
-        for entry in
-            entries.flatten().filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'))
-        {
+        for entry in entries.flatten() {
             let path = entry.path();
+            if is_passed_over(path.strip_prefix(root).unwrap_or(&path)) {
+                continue;
+            }
             let Ok(real) = path.canonicalize() else {
                 report(&path, Odd::LeadsNowhere);
                 continue;
@@ -171,15 +198,16 @@ fn walk(root: &Path, report: &mut impl FnMut(&Path, Odd)) -> Vec<Found> {
                 continue;
             }
             let Ok(about) = real.metadata() else { continue };
-            let markdown = real.extension().is_some_and(|ending| {
-                ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))
-            });
-            if !(about.is_dir() || about.is_file() && markdown) || !seen.insert(real.clone()) {
+            let name = real.file_name().unwrap_or_default().to_string_lossy();
+            let markdown = kind::without_extension(&name).is_some();
+            let is_read = markdown || kind::without_toml(&name).is_some();
+            if !(about.is_dir() || about.is_file() && is_read) || !seen.insert(real.clone()) {
                 continue;
             }
             if about.is_dir() {
                 open.push(real);
             } else {
+                count += usize::from(markdown);
                 found.push(Found {
                     path: real,
                     bytes: about.len(),
@@ -187,15 +215,27 @@ fn walk(root: &Path, report: &mut impl FnMut(&Path, Odd)) -> Vec<Found> {
                 });
             }
         }
-        if found.len() > FILES_MAX {
+        if count > FILES_MAX {
             break;
         }
     }
     found
 }
 
+/// Whether a path below the root is hidden from the graph. Links can lead there all the same, and
+/// then the loader passes over their target.
+fn is_passed_over(path: &Path) -> bool {
+    let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
+    kind::is_passed_over(&parts.iter().map(AsRef::as_ref).collect::<Vec<_>>())
+}
+
 fn one(root: &Path, file: &Found, report: &mut impl FnMut(&Path, Odd)) -> Option<SourceFile> {
     let path = file.path.strip_prefix(root).ok()?.to_string_lossy().replace('\\', "/");
+    if file.is_toml() {
+        let small = file.bytes <= codex::BYTES_MAX;
+        let text = std::fs::read_to_string(&file.path).ok().filter(|_| small)?;
+        return codex::as_markdown(&text).map(|text| SourceFile { path, text });
+    }
     if file.bytes > FILE_BYTES_MAX {
         report(&file.path, Odd::TooLarge);
         return None;
@@ -234,7 +274,14 @@ mod tests {
         std::fs::write(at("agents/empty.md"), "").unwrap();
         std::fs::write(at("agents/latin.md"), b"# caf\xe9").unwrap();
         std::fs::write(at("agents/picture.png"), "no").unwrap();
+        std::fs::write(at("Cargo.toml"), "[package]\n").unwrap();
+        let codex = "name = \"api\"\ndescription = \"D\"\ndeveloper_instructions = \"I\"\n";
+        std::fs::write(at("api.TOML"), codex).unwrap();
         std::fs::write(at(".git/hidden.md"), "no").unwrap();
+        std::fs::create_dir_all(at(".claude/agents")).unwrap();
+        std::fs::create_dir_all(at(".claude/worktrees")).unwrap();
+        std::fs::write(at(".claude/agents/review.md"), "# Review").unwrap();
+        std::fs::write(at(".claude/worktrees/copy.md"), "no").unwrap();
         std::fs::write(at("large.md"), vec![b'a'; (FILE_BYTES_MAX + 1) as usize]).unwrap();
         symlink(outside.path(), at("out")).unwrap();
         symlink(outside.path().join("secret.md"), at("secret.md")).unwrap();
@@ -248,13 +295,18 @@ mod tests {
         assert_eq!(
             paths,
             [
+                ".claude/agents/review.md",
                 "agents/deep/Übersicht.MARKDOWN",
                 "agents/empty.md",
                 "agents/latin.md",
-                "agents/编码.md"
+                "agents/编码.md",
+                "api.TOML"
             ]
         );
-        assert_eq!(files[2].text, "# caf\u{fffd}");
+        let parsed =
+            skill_graph_loader::check_folder(files.clone(), skill_graph_loader::Reading::default());
+        assert!(parsed.graph.agents.iter().any(|agent| agent.id.as_str() == "api"));
+        assert_eq!(files[3].text, "# caf\u{fffd}");
         let mut found: Vec<(&str, &str)> =
             findings.iter().map(|finding| (finding.path.as_str(), finding.code.as_str())).collect();
         found.sort_unstable();
@@ -272,6 +324,21 @@ mod tests {
         let mut expected: Vec<_> = expected.collect();
         expected.sort_unstable();
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn graph_folder_counts_no_toml_that_is_no_agent() {
+        let folder = tempfile::tempdir().unwrap();
+        for number in 0..=FILES_MAX {
+            std::fs::write(folder.path().join(format!("{number}.toml")), "").unwrap();
+        }
+        std::fs::write(folder.path().join("a.md"), "# A").unwrap();
+        assert_eq!(read(folder.path()).unwrap().0.len(), 1);
+        for number in 0..FILES_MAX {
+            std::fs::write(folder.path().join(format!("{number}.md")), "").unwrap();
+        }
+        let refused = read(folder.path()).unwrap_err().to_string();
+        assert!(refused.contains("more than 20000 Markdown files"), "{refused}");
     }
 
     #[test]

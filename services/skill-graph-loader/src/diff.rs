@@ -131,7 +131,7 @@ mod tests {
             more.iter()
                 .map(|(path, text)| SourceFile { path: (*path).into(), text: (*text).into() }),
         );
-        check_folder(files).graph
+        check_folder(files, crate::Reading::default()).graph
     }
 
     #[test]

@@ -25,8 +25,9 @@ mod versions;
 
 pub use cache::Cache;
 pub use deps::{Deps, Limits};
+pub use finding::listed;
 pub use load::LoadError;
-pub use parse::Parsed;
+pub use parse::{Parsed, Reading};
 pub use publish::{Permits, PublishError, publish_files};
 pub use search::{Searcher, search_files};
 
@@ -63,8 +64,8 @@ fn routes(deps: &Deps) -> Routes<Deps> {
 }
 
 /// Reads a folder without a server: for `quintet graph check` and `quintet route --graph`.
-pub fn check_folder(files: Vec<SourceFile>) -> Parsed {
-    parse::parse(files)
+pub fn check_folder(files: Vec<SourceFile>, reading: Reading) -> Parsed {
+    parse::parse(files, reading)
 }
 
 /// Loads the current graph and its index into memory, so that the first reader does not wait.

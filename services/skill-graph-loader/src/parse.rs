@@ -2,16 +2,20 @@
 //! with a finding.
 
 pub mod document;
+pub mod example_tags;
 pub mod examples;
 pub mod front_matter;
+mod ids;
 pub mod kind;
 pub mod links;
 pub mod markdown;
+pub mod rights;
 pub mod yaml;
+mod yaml_lines;
 pub mod yaml_repair;
 
 use crate::check;
-use crate::finding::{DUPLICATE_AGENT, FINDINGS_A_FILE_MAX, finding};
+use crate::finding::{FINDINGS_A_FILE_MAX, finding, first_of};
 use contracts::AgentId;
 use contracts::graph::{
     Agent, Channel, Finding, Graph, Link, Severity, Skill, SkillKind, SourceFile,
@@ -20,7 +24,8 @@ use document::Document;
 use kind::PathVerdict;
 use links::{Names, Resolution};
 use markdown::RawLink;
-use std::collections::{BTreeSet, HashMap};
+use platform::text::composed;
+use std::collections::BTreeSet;
 
 /// A parsed folder: the graph (without a version) and findings for its author.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,26 +35,65 @@ pub struct Parsed {
     pub findings: Vec<Finding>,
 }
 
-/// Parses a folder. The order of the files does not matter.
-pub fn parse(files: Vec<SourceFile>) -> Parsed {
+/// How a folder is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Each `SKILL.md` is an agent, also beside agents.
+    pub skills_as_agents: bool,
+}
+
+/// Parses a folder in one of the ways to read it. The order of the files does not matter.
+pub fn parse(files: Vec<SourceFile>, reading: Reading) -> Parsed {
     let mut findings = Vec::new();
     let mut documents = read_all(files, &mut findings);
+    leave_skills_their_files(&mut documents);
     // In a folder of skills alone the skills are agents; beside agents they are knowledge.
-    if !documents.iter().any(|document| document.kind == SkillKind::Agent) {
+    if reading.skills_as_agents
+        || !documents.iter().any(|document| document.kind == SkillKind::Agent)
+    {
         documents
             .iter_mut()
-            .filter(|document| document.is_skill_file())
+            .filter(|document| document.is_skill_file() && !document.is_placeholder())
             .for_each(Document::become_agent);
     }
-    leave_out_repeated_ids(&mut documents, &mut findings);
-    let ids = skill_ids(&documents);
+    ids::name_agents(&mut documents, &mut findings);
+    ids::leave_out_repeated_ids(&mut documents, &mut findings);
+    let ids = ids::skill_ids(&documents);
     let names = Names::new(&documents);
     let edges = resolve_links(&documents, &names, &mut findings);
     let related = resolve_related(&documents, &names, &mut findings);
     let graph = assemble(&documents, &ids, &edges, &related);
     check::documents(&documents, &edges, &related, &mut findings);
+    check::gather_repairs(&mut findings);
     order(&mut findings);
     Parsed { graph, findings }
+}
+
+/// The files of a skill are its knowledge, also those in an `agents/` inside: prompts for helpers
+/// of its own. So are the files beside the `SOUL.md` of an agent. In a graph that is one skill, its
+/// agents are those with a name and a description.
+fn leave_skills_their_files(documents: &mut [Document]) {
+    let owns = |document: &Document| document.is_skill_file() || kind::is_soul_file(&document.path);
+    let folders: BTreeSet<String> = documents
+        .iter()
+        .filter(|document| owns(document))
+        .map(|document| document.path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned())
+        .collect();
+    if folders.is_empty() {
+        return;
+    }
+    for document in documents {
+        let mut above = document.path.as_str();
+        let mut owned = false;
+        while let Some((folder, _)) = above.rsplit_once('/') {
+            owned |= folders.contains(folder);
+            above = folder;
+        }
+        owned |= folders.contains("") && document.front.text("description").is_none();
+        if owned && !owns(document) && !document.is_explicit() {
+            document.become_guide();
+        }
+    }
 }
 
 /// Errors first, then by path and line.
@@ -60,6 +104,12 @@ pub fn order(findings: &mut [Finding]) {
     });
 }
 
+fn not_markdown(path: &str) -> Finding {
+    let message = "not a Markdown file, so it was skipped";
+    let fix = "Remove it, or rename it to .md.";
+    finding(Severity::Hint, "not_markdown", path, 0, message, fix)
+}
+
 fn read_all(mut files: Vec<SourceFile>, findings: &mut Vec<Finding>) -> Vec<Document> {
     files.sort_by(|a, b| a.path.cmp(&b.path));
     let mut seen = BTreeSet::new();
@@ -68,14 +118,12 @@ fn read_all(mut files: Vec<SourceFile>, findings: &mut Vec<Finding>) -> Vec<Docu
         let shown: String = file.path.chars().filter(|c| !c.is_control()).take(200).collect();
         match kind::judge_path(&file.path) {
             PathVerdict::Ignored => {}
-            PathVerdict::NotMarkdown => findings.push(finding(
-                Severity::Hint,
-                "not_markdown",
-                &shown,
-                0,
-                "not a Markdown file, so it was skipped",
-                "Remove it, or rename it to .md.",
-            )),
+            PathVerdict::Read(path)
+                if kind::without_toml(&path).is_some() && !file.text.starts_with("---") =>
+            {
+                findings.push(not_markdown(&shown));
+            }
+            PathVerdict::NotMarkdown => findings.push(not_markdown(&shown)),
             PathVerdict::Refused => {
                 let message = "the path leads out of the folder, so it was skipped";
                 findings.push(finding(
@@ -101,7 +149,7 @@ fn read_all(mut files: Vec<SourceFile>, findings: &mut Vec<Finding>) -> Vec<Docu
                     "Shorten the names of the file and its folders.",
                 ));
             }
-            PathVerdict::Read(path) if !seen.insert(path.to_lowercase()) => {
+            PathVerdict::Read(path) if !seen.insert(composed(&path).to_lowercase()) => {
                 findings.push(finding(
                     Severity::Error,
                     "duplicate_path",
@@ -119,66 +167,6 @@ fn read_all(mut files: Vec<SourceFile>, findings: &mut Vec<Finding>) -> Vec<Docu
         }
     }
     documents
-}
-
-/// Removes agents (or channels) with a repeated id; the first by path stays.
-fn leave_out_repeated_ids(documents: &mut Vec<Document>, findings: &mut Vec<Finding>) {
-    let mut first: HashMap<String, String> = HashMap::new();
-    documents.retain(|document| {
-        let (what, id) = match (&document.agent_id, &document.channel_id) {
-            (Some(id), _) => ("agent", id),
-            (None, Some(id)) => ("channel", id),
-            (None, None) => return true,
-        };
-        let key = format!("{what} {}", id.to_lowercase());
-        let Some(owner) = first.get(&key) else {
-            first.insert(key, document.path.clone());
-            return true;
-        };
-        let message = format!("the {what} id `{id}` is taken by {owner}");
-        let code = if what == "agent" { DUPLICATE_AGENT } else { "duplicate_channel" };
-        let line = document.front.line(if what == "agent" { "agentId" } else { "channelId" });
-        findings.push(finding(
-            Severity::Error,
-            code,
-            &document.path,
-            line,
-            message,
-            format!("Give one of the two files another {what}Id."),
-        ));
-        false
-    });
-}
-
-/// The shortest unique names of the files: the stem, with folders in front if stems collide.
-fn skill_ids(documents: &[Document]) -> Vec<String> {
-    let parts: Vec<Vec<&str>> =
-        documents.iter().map(|document| kind::id_parts(&document.path)).collect();
-    let tail = |parts: &[&str], length: usize| {
-        parts.get(parts.len().saturating_sub(length)..).unwrap_or_default().join("/")
-    };
-    let mut lengths = vec![1_usize; documents.len()];
-    let deepest = parts.iter().map(Vec::len).max().unwrap_or(1);
-    for _ in 0..deepest {
-        let mut count: HashMap<String, usize> = HashMap::new();
-        for (parts, length) in parts.iter().zip(&lengths) {
-            *count.entry(tail(parts, *length).to_lowercase()).or_default() += 1;
-        }
-        for (parts, length) in parts.iter().zip(&mut lengths) {
-            if count.get(&tail(parts, *length).to_lowercase()).is_some_and(|count| *count > 1) {
-                *length += 1;
-            }
-        }
-    }
-    let mut taken = BTreeSet::new();
-    let named = documents.iter().zip(parts.iter().zip(&lengths));
-    named
-        .map(|(document, (parts, length))| {
-            let id = tail(parts, *length);
-            // Only `a/SKILL.md` beside `a.md` gets here; the whole path is always unique.
-            if taken.insert(id.to_lowercase()) { id } else { document.path.clone() }
-        })
-        .collect()
 }
 
 /// The resolved links of all files, as pairs of indexes.
@@ -249,7 +237,10 @@ fn link_finding(
         Resolution::Broken => {
             let message = format!("no file is called `{target}`");
             let fix = "Correct the link, or add a file, title or alias of that name.";
-            Some(finding(Severity::Warning, "broken_link", &document.path, link.line, message, fix))
+            // Notes link to notes that are not written yet; an agent's file is complete.
+            let is_note = matches!(document.kind, SkillKind::Guide | SkillKind::Skill);
+            let severity = if is_note { Severity::Hint } else { Severity::Warning };
+            Some(finding(severity, "broken_link", &document.path, link.line, message, fix))
         }
         Resolution::Ambiguous(_, all) => {
             let paths: Vec<&str> = all
@@ -279,25 +270,24 @@ fn resolve_related(
 ) -> Vec<Vec<usize>> {
     let mut related = Vec::with_capacity(documents.len());
     for (from, document) in documents.iter().enumerate() {
-        let mut found = Vec::new();
+        let (mut found, mut unknown) = (Vec::new(), Vec::new());
         for name in document.front.list("relatedAgents") {
             match names.agent(documents, from, &name) {
                 Some(at) if at != from && !found.contains(&at) => found.push(at),
                 Some(_) => {}
-                None => {
-                    let line = document.front.line_of("relatedAgents", &name);
-                    let message = format!("relatedAgents names `{name}`, but no agent has that id");
-                    findings.push(finding(
-                        Severity::Warning,
-                        "unknown_agent",
-                        &document.path,
-                        line,
-                        message,
-                        "Correct the id, or add the agent's file.",
-                    ));
-                }
+                None => unknown.push(name),
             }
         }
+        first_of(&unknown, findings, |name| {
+            finding(
+                Severity::Warning,
+                "unknown_agent",
+                &document.path,
+                document.front.line_of("relatedAgents", name),
+                format!("relatedAgents names `{name}`, but no agent has that id"),
+                "Correct the id, or add the agent's file.",
+            )
+        });
         related.push(found);
     }
     related

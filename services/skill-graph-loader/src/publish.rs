@@ -15,7 +15,7 @@ use crate::load;
 use crate::parse::order;
 use crate::search::Searcher;
 use crate::store::{self, BACKUP, GRAPH_TTL_S, ObjectNames, Version};
-use crate::{Deps, Limits, Parsed, parse};
+use crate::{Deps, Limits, Parsed, Reading, parse};
 use axum::Json;
 use axum::extract::{Request, State};
 use base64::Engine;
@@ -89,8 +89,8 @@ impl From<PublishError> for ApiError {
         };
         match error {
             PublishError::NoAgent(findings) => {
-                let fix = "Add a file in agents/ (or with `agentId:`); the findings list the \
-                    skipped files and the reasons.";
+                let fix = "Add a file in agents/, or one with `name:` and `description:`; the \
+                    findings list the skipped files and the reasons.";
                 refusal(
                     "No agent is left in this graph, so the old one stays current.".to_owned(),
                     fix,
@@ -177,17 +177,19 @@ pub async fn publish(State(deps): State<Deps>, request: Request) -> ApiResult<Js
     drop(body);
     // Only the owner can send it.
     let permits = Permits { removal: request.allow_removal, rights: true };
-    Ok(Json(publish_files(&deps, request.files, request.message, permits).await?))
+    let reading = Reading { skills_as_agents: request.skills_as_agents };
+    Ok(Json(publish_files(&deps, request.files, reading, request.message, permits).await?))
 }
 
-/// Publishes a folder, for the endpoint and for the native runtime's first start with the default
-/// graph.
+/// Publishes a folder, for the endpoint, and natively for the default graph at the first start and
+/// for a watched folder.
 ///
 /// # Errors
 /// See [`PublishError`]; the previous version then stays current.
 pub async fn publish_files(
     deps: &Deps,
     files: Vec<SourceFile>,
+    reading: Reading,
     message: Option<String>,
     permits: Permits,
 ) -> Result<Published, PublishError> {
@@ -195,7 +197,7 @@ pub async fn publish_files(
     if message.as_ref().is_some_and(|message| message.chars().count() > MESSAGE_CHARS_MAX) {
         return Err(PublishError::LongMessage);
     }
-    let Parsed { graph, findings } = parse::parse(files);
+    let Parsed { graph, findings } = parse::parse(files, reading);
     publish_graph(deps, graph, findings, message, permits).await
 }
 

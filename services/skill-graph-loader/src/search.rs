@@ -90,7 +90,7 @@ impl Searcher {
 
 /// Searches a folder without a server.
 pub fn search_files(files: Vec<SourceFile>, query: &str, limit: usize) -> SearchAnswer {
-    let graph = Arc::new(crate::parse::parse(files).graph);
+    let graph = Arc::new(crate::parse::parse(files, crate::Reading::default()).graph);
     let results = Searcher::build(graph).search(query, limit);
     SearchAnswer { query: query.to_owned(), version: None, results }
 }
@@ -122,7 +122,7 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn sample() -> Graph {
-        crate::parse::parse(sample_files()).graph
+        crate::parse::parse(sample_files(), crate::Reading::default()).graph
     }
 
     fn ids(query: &str) -> Vec<String> {

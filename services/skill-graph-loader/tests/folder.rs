@@ -8,7 +8,7 @@
 )]
 
 use contracts::graph::{Finding, Severity, SkillKind, SourceFile};
-use skill_graph_loader::{Parsed, parse::parse};
+use skill_graph_loader::{Parsed, Reading, parse::parse};
 
 fn folder(files: &[(&str, &str)]) -> Parsed {
     parse(
@@ -16,6 +16,7 @@ fn folder(files: &[(&str, &str)]) -> Parsed {
             .iter()
             .map(|(path, text)| SourceFile { path: (*path).to_owned(), text: (*text).to_owned() })
             .collect(),
+        Reading::default(),
     )
 }
 
@@ -246,7 +247,7 @@ fn default_graph_has_no_errors_and_no_warnings() {
             }
         }
     }
-    let parsed = parse(files);
+    let parsed = parse(files, Reading::default());
     assert_eq!(codes(&parsed), []);
     assert!(parsed.graph.agents.len() >= 4 && parsed.graph.fallback_agent().is_some());
     assert!(parsed.graph.agents.iter().all(|agent| agent.examples.len() >= 60), "examples");
@@ -289,7 +290,7 @@ fn folder_parse_never_panics_on_noise() {
             path: format!("agents/{}{n}.md", ["", "x/", "skills/SKILL"][next(3)]),
             text: (0..next(40)).map(|_| pieces[next(pieces.len())]).collect(),
         });
-        let parsed = parse(files.collect());
+        let parsed = parse(files.collect(), Reading::default());
         let ids: std::collections::BTreeSet<_> =
             parsed.graph.skills.iter().map(|skill| &skill.id).collect();
         assert_eq!(ids.len(), parsed.graph.skills.len(), "round {round}");

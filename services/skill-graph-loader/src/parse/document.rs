@@ -1,16 +1,18 @@
 //! One parsed file: its keys, its outline, its kind and names, without knowledge of other files.
 
 use crate::finding::finding;
-use crate::parse::examples::{Claims, claims, split_negatives};
+use crate::parse::example_tags;
+use crate::parse::examples::{Claims, announces_examples, claims, split_negatives};
 use crate::parse::front_matter::{self, FrontMatter, unique};
-use crate::parse::kind::{self, is_skill_file};
+use crate::parse::kind::{self, Signs, is_skill_file};
 use crate::parse::markdown::{BlockKind, Outline, outline};
 use contracts::graph::{Complexity, Finding, Severity, SkillKind, SourceFile};
 
 /// Size above which only the title, headings and the first part of the text are indexed.
 pub const FILE_BYTES_MAX: usize = 256 * 1024;
 const DESCRIPTION_CHARS_MAX: usize = 300;
-const ID_CHARS_MAX: usize = 100;
+/// Maximum characters of an id.
+pub const ID_CHARS_MAX: usize = 100;
 
 /// Keys of every kind of file.
 const KEYS: &[&str] = &[
@@ -60,6 +62,19 @@ pub struct Document {
     pub complexity: Vec<Complexity>,
 }
 
+impl Signs {
+    fn of(body: &str, outline: &Outline) -> Self {
+        let has = |test: &dyn Fn(&str) -> bool| {
+            outline.headings.iter().any(|heading| test(&heading.text))
+        };
+        Self {
+            examples: has(&announces_examples),
+            prompt: has(&|text| text.eq_ignore_ascii_case("system prompt")),
+            arguments: body.contains("$ARGUMENTS"),
+        }
+    }
+}
+
 impl Document {
     /// Parses a file with a valid path. `None` when it must be left out; the findings give the
     /// reason.
@@ -102,7 +117,8 @@ impl Document {
             let (severity, code) = if trouble.fatal {
                 (Severity::Error, "bad_front_matter")
             } else {
-                (Severity::Warning, "repaired_front_matter")
+                // The text is read as its author meant it, so nothing has to change.
+                (Severity::Hint, "repaired_front_matter")
             };
             findings.push(finding(
                 severity,
@@ -146,7 +162,8 @@ impl Document {
 
     fn describe(path: &str, front: FrontMatter, body: &str, body_line: u32) -> Self {
         let outline = outline(body, body_line);
-        let kind = kind::kind_of(path, &front);
+        let signs = Signs::of(body, &outline);
+        let kind = kind::kind_of(path, &front, signs);
         let name = front.text("name");
         let first_heading = || {
             outline
@@ -155,13 +172,16 @@ impl Document {
                 .find(|heading| heading.level == 1 || name.is_none())
                 .map(|heading| heading.text.clone())
         };
+        // Below its front matter a subagent has its prompt, whose headings are no title.
+        let is_subagent = kind == SkillKind::Agent && !front.has("agentId");
         let title = front
             .text("title")
+            .or_else(|| name.clone().filter(|_| is_subagent))
             .or_else(|| first_heading().filter(|text| !text.is_empty()))
             .or_else(|| name.clone());
         let title = title
             .unwrap_or_else(|| kind::id_parts(path).last().copied().unwrap_or(path).to_owned());
-        let description = front.text("description").unwrap_or_else(|| first_paragraph(&outline));
+        let description = described(&front).unwrap_or_else(|| first_paragraph(&outline));
         let mut document = Self {
             path: path.to_owned(),
             kind,
@@ -188,7 +208,21 @@ impl Document {
     pub fn become_agent(&mut self) {
         self.kind = SkillKind::Agent;
         self.agent_id = Some(kind::agent_id(&self.path, &self.front));
-        self.claims = claims(&self.front, &self.outline);
+        self.claims = claims(&self.front, &self.outline, &self.body);
+    }
+    /// Turns it into knowledge: for the files of a skill.
+    pub fn become_guide(&mut self) {
+        self.kind = SkillKind::Guide;
+        (self.agent_id, self.channel_id, self.claims) = (None, None, Claims::default());
+    }
+    /// Whether its front matter says what it is, with an id or a type.
+    pub fn is_explicit(&self) -> bool {
+        ["agentId", "channelId", "type"].iter().any(|key| self.front.has(key))
+    }
+    /// Whether it is an empty form, such as the template of a collection.
+    pub fn is_placeholder(&self) -> bool {
+        let text = self.description.trim_start_matches(['[', '<', '{', ' ']).to_lowercase();
+        ["replace with", "todo"].iter().any(|start| text.starts_with(start))
     }
     /// Whether this is a skill folder's `SKILL.md`.
     pub fn is_skill_file(&self) -> bool {
@@ -212,6 +246,13 @@ impl Document {
         };
         self.front.extra(&[KEYS, own].concat())
     }
+}
+
+/// The description on one line, without its `<example>` blocks.
+fn described(front: &FrontMatter) -> Option<String> {
+    let text = example_tags::split(&front.raw_text("description")?).rest;
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    (!text.is_empty()).then_some(text)
 }
 
 /// The text without byte order mark and NUL, with `\n` line ends.

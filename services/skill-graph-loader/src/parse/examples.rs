@@ -1,6 +1,7 @@
 //! An agent file's statements about its messages: examples, "NOT for …" clauses, and other short
 //! statements.
 
+use crate::parse::example_tags::{self, Tagged};
 use crate::parse::front_matter::FrontMatter;
 use crate::parse::markdown::{Block, BlockKind, Outline};
 use std::collections::HashSet;
@@ -33,16 +34,20 @@ enum Mode {
 }
 
 /// Reads the claims of an agent file or a `SKILL.md`.
-pub fn claims(front: &FrontMatter, outline: &Outline) -> Claims {
+pub fn claims(front: &FrontMatter, outline: &Outline, body: &str) -> Claims {
     let mut claims = Claims::default();
     for key in ["examples", "triggers", "utterances"] {
         for (text, line) in front.sentences(key) {
             add_example(&mut claims, &unquoted(&text), line);
         }
     }
-    if let Some(description) = front.text("description") {
-        claims.negatives.extend(split_negatives(&description).1);
+    if let Some(description) = front.raw_text("description") {
+        let described = example_tags::split(&description);
+        let line = front.line("description");
+        add_tagged(&mut claims, &described, |text| front.line_of("description", text).max(line));
+        claims.negatives.extend(split_negatives(&one_line(&described.rest)).1);
     }
+    add_tagged(&mut claims, &example_tags::split(body), |_| 0);
     let modes = section_modes(outline);
     for block in &outline.blocks {
         let mode = block.section.and_then(|at| modes.get(at)).copied().unwrap_or(Mode::Statement);
@@ -53,6 +58,14 @@ pub fn claims(front: &FrontMatter, outline: &Outline) -> Claims {
     claims.negatives = crate::parse::front_matter::unique(std::mem::take(&mut claims.negatives));
     claims.bullets = crate::parse::front_matter::unique(std::mem::take(&mut claims.bullets));
     claims
+}
+
+fn add_tagged(claims: &mut Claims, tagged: &Tagged, line: impl Fn(&str) -> u32) {
+    for text in &tagged.messages {
+        add_example(claims, text, line(text));
+    }
+    let short = tagged.situations.iter().filter(|text| text.chars().count() <= BULLET_CHARS_MAX);
+    claims.bullets.extend(short.cloned());
 }
 
 fn read_block(claims: &mut Claims, block: &Block, mode: Mode) {
@@ -361,7 +374,7 @@ mod tests {
     use crate::parse::markdown::outline;
 
     fn examples(body: &str) -> Vec<String> {
-        claims(&FrontMatter::default(), &outline(body, 1))
+        claims(&FrontMatter::default(), &outline(body, 1), "")
             .examples
             .into_iter()
             .map(|(text, _)| text)
@@ -411,7 +424,7 @@ mod tests {
     #[test]
     fn claims_read_not_for_clauses_as_exclusions() {
         let body = "## Boundaries\n\nNOT for judging leaks, or audits: that is [[agent-security]].\nNOT for tickets: that is [[agent-pm]].\nThe rule is simple.\n\n## When not to use\n- small talk\n";
-        let claims = claims(&FrontMatter::default(), &outline(body, 1));
+        let claims = claims(&FrontMatter::default(), &outline(body, 1), "");
         assert_eq!(claims.negatives, ["judging leaks, or audits", "tickets", "small talk"]);
         assert!(claims.examples.is_empty() && claims.bullets.is_empty(), "{claims:?}");
     }

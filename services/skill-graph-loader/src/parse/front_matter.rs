@@ -1,12 +1,15 @@
 //! The YAML between two `---` lines at the top of a file, parsed leniently.
 
 use crate::parse::yaml::{Document, scalar_text};
-use crate::parse::yaml_repair::{self, Trouble, key_of};
+use crate::parse::yaml_lines;
+use crate::parse::yaml_repair::{self, Trouble, key_of, plain};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Maximum bytes of front matter.
 const YAML_BYTES_MAX: usize = 64 * 1024;
+/// Items of a list that are searched in the lines without success, at most.
+const MISSED_MAX: usize = 100;
 
 /// A file split into front matter and body. Lines count from 1 in the file.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -72,10 +75,6 @@ pub struct FrontMatter {
     first_line: u32,
 }
 
-fn plain(key: &str) -> String {
-    key.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect()
-}
-
 /// Parses the YAML. `None` when the text between the dashes is prose, not keys.
 pub fn read(yaml: &str, first_line: u32) -> (Option<FrontMatter>, Vec<Trouble>) {
     if yaml.len() > YAML_BYTES_MAX {
@@ -83,7 +82,11 @@ pub fn read(yaml: &str, first_line: u32) -> (Option<FrontMatter>, Vec<Trouble>) 
             format!("the front matter has {} bytes; the maximum is {YAML_BYTES_MAX}", yaml.len());
         return (None, vec![Trouble { line: first_line, message, fatal: true }]);
     }
-    let (value, mut troubles) = yaml_repair::parse(yaml, first_line);
+    let (value, mut troubles) = match yaml_repair::parse(yaml, first_line) {
+        (None, troubles) => yaml_lines::read(yaml, first_line)
+            .map_or((None, troubles), |(document, troubles)| (Some(document), troubles)),
+        read => read,
+    };
     let lines: Vec<String> = yaml.lines().map(str::to_owned).collect();
     match value {
         None => (None, troubles),
@@ -91,12 +94,17 @@ pub fn read(yaml: &str, first_line: u32) -> (Option<FrontMatter>, Vec<Trouble>) 
             (Some(FrontMatter { entries: Vec::new(), lines, first_line }), troubles)
         }
         Some(Document::Keys(keys)) => {
+            let mut line_of: HashMap<&str, u32> = HashMap::new();
+            for (line, text) in (first_line..).zip(&lines) {
+                if let Some(key) = key_of(text) {
+                    line_of.entry(key).or_insert(line);
+                }
+            }
             let entries = keys
                 .into_iter()
                 .map(|(key, value)| {
                     let key = scalar_text(&key).unwrap_or_default();
-                    let line = lines.iter().position(|line| key_of(line) == Some(key.as_str()));
-                    let line = first_line + line.and_then(|at| u32::try_from(at).ok()).unwrap_or(0);
+                    let line = line_of.get(key.as_str()).copied().unwrap_or(first_line);
                     Entry { plain: plain(&key), key, value, line }
                 })
                 .filter(|entry| !entry.key.is_empty())
@@ -135,10 +143,14 @@ impl FrontMatter {
     }
     /// One text: the first of a list, with line breaks as spaces.
     pub fn text(&self, key: &str) -> Option<String> {
+        let text = self.raw_text(key)?.split_whitespace().collect::<Vec<_>>().join(" ");
+        (!text.is_empty()).then_some(text)
+    }
+    /// One text with its line breaks.
+    pub fn raw_text(&self, key: &str) -> Option<String> {
         let mut found = Vec::new();
         flatten(&self.entry(key)?.value, &mut found);
-        let text = found.first()?.split_whitespace().collect::<Vec<_>>().join(" ");
-        (!text.is_empty()).then_some(text)
+        (!found.is_empty()).then(|| found.swap_remove(0))
     }
     /// A list of short texts. A single scalar is split at commas and line breaks.
     pub fn list(&self, key: &str) -> Vec<String> {
@@ -164,7 +176,29 @@ impl FrontMatter {
             ),
             None => flatten(&entry.value, &mut found),
         }
-        unique(found).into_iter().map(|text| (text.clone(), self.line_of(key, &text))).collect()
+        let (mut from, mut missed, key_line) = (0, 0, self.line(key));
+        let place = |text: String| {
+            // They stand in their order, so each search begins where the last one ended. Texts that
+            // are spelled otherwise in the file are not searched for ever.
+            let mut below = self.below(key).skip(from);
+            let at = if missed < MISSED_MAX {
+                below.position(|line| line.contains(&text))
+            } else {
+                None
+            };
+            missed += usize::from(at.is_none());
+            from += at.unwrap_or_default();
+            let line = at.map_or(key_line, |_| key_line + u32::try_from(from).unwrap_or(0));
+            (text, line)
+        };
+        unique(found).into_iter().map(place).collect()
+    }
+    /// The lines of a key's value, the one of the key first.
+    fn below(&self, key: &str) -> impl Iterator<Item = &String> {
+        let skip = self.line(key).saturating_sub(self.first_line);
+        let lines = self.lines.iter().skip(usize::try_from(skip).unwrap_or(0));
+        let mut first = true;
+        lines.take_while(move |line| std::mem::take(&mut first) || key_of(line).is_none())
     }
     /// True for `true`, `yes`, `on` and 1.
     pub fn flag(&self, key: &str) -> bool {
@@ -177,14 +211,8 @@ impl FrontMatter {
     }
     /// The line of an item below a key, or the key's line.
     pub fn line_of(&self, key: &str, item: &str) -> u32 {
-        let key_line = self.line(key);
-        let skip = usize::try_from(key_line.saturating_sub(self.first_line)).unwrap_or(0);
-        let found = self.lines.iter().skip(skip).take_while({
-            let mut first = true;
-            move |line| std::mem::take(&mut first) || key_of(line).is_none()
-        });
-        let at = found.into_iter().position(|line| line.contains(item));
-        key_line + at.and_then(|at| u32::try_from(at).ok()).unwrap_or(0)
+        let at = self.below(key).position(|line| line.contains(item));
+        self.line(key) + at.and_then(|at| u32::try_from(at).ok()).unwrap_or(0)
     }
     /// The raw lines with their numbers.
     pub fn raw_lines(&self) -> impl Iterator<Item = (u32, &str)> {

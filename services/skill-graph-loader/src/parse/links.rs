@@ -1,9 +1,10 @@
 //! Resolves the text of a link to its file.
 
 use crate::parse::document::Document;
-use crate::parse::kind::{id_parts, without_extension};
+use crate::parse::kind::{id_parts, is_passed_over, without_extension};
 use contracts::graph::SkillKind;
 use percent_encoding::percent_decode_str;
+use platform::text::composed;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -43,7 +44,7 @@ impl Names {
             paths: Vec::with_capacity(documents.len()),
         };
         for (at, document) in documents.iter().enumerate() {
-            let path = document.path.to_lowercase();
+            let path = key(&document.path);
             let path = without_extension(&path).unwrap_or(&path).to_owned();
             add(&mut names.by_stem, path.rsplit('/').next().unwrap_or_default(), at);
             add(
@@ -80,7 +81,7 @@ impl Names {
         }
         // `[[C# style]]`: the sign is part of the name if a name has it.
         for text in [name, target.trim()] {
-            if let Some(found) = self.by_name.get(&text.to_lowercase()) {
+            if let Some(found) = self.by_name.get(&key(text)) {
                 return one_of(found);
             }
         }
@@ -108,15 +109,20 @@ impl Names {
             .get(from)
             .and_then(|path| path.rsplit_once('/'))
             .map_or("", |(folder, _)| folder);
-        let Some(joined) = joined(folder, path) else { return Resolution::Broken };
-        match self.exact(&joined) {
+        // A file outside the graph, or one that is never read, cannot be checked.
+        let Some(joined) = joined(folder, path) else { return Resolution::NotOurs };
+        let found = match self.exact(&joined) {
             Some(found) => Resolution::To(found),
             None => self.by_path(from, path.trim_start_matches(['.', '/'])),
-        }
+        };
+        let parts: Vec<&str> = joined.split('/').collect();
+        // `LICENSE` and `Makefile` are files without an extension, `{name}.md` is a pattern.
+        let is_ours = name.contains('.') && !path.contains('{') && !is_passed_over(&parts);
+        if found == Resolution::Broken && !is_ours { Resolution::NotOurs } else { found }
     }
 
     fn exact(&self, path: &str) -> Option<usize> {
-        let path = path.to_lowercase();
+        let path = key(path);
         let path = without_extension(&path).unwrap_or(&path);
         let stem = path.rsplit('/').next().unwrap_or_default();
         self.by_stem
@@ -129,7 +135,7 @@ impl Names {
     /// The file whose path ends with this one: the exact path, then one in the same folder, then
     /// the only shortest.
     fn by_path(&self, from: usize, target: &str) -> Resolution {
-        let target = target.trim_matches('/').replace('\\', "/").to_lowercase();
+        let target = key(&target.trim_matches('/').replace('\\', "/"));
         let target = without_extension(&target).unwrap_or(&target);
         let stem = target.rsplit('/').next().unwrap_or_default();
         let suffix = format!("/{target}");
@@ -180,10 +186,10 @@ impl Names {
             documents
                 .get(*at)
                 .and_then(|document| document.agent_id.as_deref())
-                .is_some_and(|own| own.to_lowercase() == id)
+                .is_some_and(|own| key(own) == id)
         };
         let by_id = |id: &str| {
-            let id = id.to_lowercase();
+            let id = key(id);
             self.by_name.get(&id)?.iter().copied().find(|at| has_id(at, &id))
         };
         by_id(wanted).or_else(|| by_id(wanted.strip_prefix('@').unwrap_or(wanted))).or_else(|| {
@@ -196,8 +202,13 @@ impl Names {
     }
 }
 
+/// The form in which names are compared: case does not count, nor do the two ways to write `é`.
+fn key(name: &str) -> String {
+    composed(name).to_lowercase()
+}
+
 fn add(map: &mut HashMap<String, Vec<usize>>, name: &str, at: usize) {
-    let entry = map.entry(name.trim().to_lowercase()).or_default();
+    let entry = map.entry(key(name.trim())).or_default();
     if !entry.contains(&at) {
         entry.push(at);
     }
@@ -274,6 +285,16 @@ mod tests {
     }
 
     #[test]
+    fn link_finds_a_name_in_either_form_of_unicode() {
+        let docs = documents(&[("notes/Cafe\u{301}.md", ""), ("a.md", "")]);
+        let names = Names::new(&docs);
+        for target in ["Caf\u{e9}", "Cafe\u{301}", "notes/CAF\u{c9}"] {
+            assert_eq!(names.wiki(1, target), Resolution::To(0), "{target}");
+        }
+        assert_eq!(names.markdown(1, "notes/Caf%C3%A9.md"), Resolution::To(0));
+    }
+
+    #[test]
     fn link_is_ambiguous_for_two_files_of_equal_name_and_depth() {
         let docs = documents(&[("a/n.md", ""), ("b/n.md", ""), ("c.md", "")]);
         assert_eq!(Names::new(&docs).wiki(2, "n"), Resolution::Ambiguous(0, vec![0, 1]));
@@ -304,6 +325,10 @@ mod tests {
             "../src/main.rs",
             "//e.org/x",
             "sub/",
+            "../LICENSE",
+            "../../outside.md",
+            "../.github/x.md",
+            "{name}.md",
         ] {
             assert_eq!(names.markdown(0, other), Resolution::NotOurs, "{other}");
         }

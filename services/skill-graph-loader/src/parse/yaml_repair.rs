@@ -69,6 +69,11 @@ pub(crate) fn key_of(line: &str) -> Option<&str> {
     (is_key && (rest.is_empty() || rest.starts_with([' ', '\t']))).then_some(key)
 }
 
+/// A key without case, dashes, underscores and spaces: `agent_id` equals `agentId`.
+pub(crate) fn plain(key: &str) -> String {
+    key.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect()
+}
+
 /// Replaces tabs, which YAML forbids: two spaces each in the indentation, one elsewhere.
 fn untab(line: &str) -> String {
     let indent = line.len() - line.trim_start().len();

@@ -5,7 +5,7 @@ use crate::bed::{Bed, agent, file, request};
 use axum::body::Body;
 use platform::ports::{Kv, Objects, PortErrorKind};
 use serde_json::json;
-use skill_graph_loader::{Permits, publish_files};
+use skill_graph_loader::{Permits, Reading, publish_files};
 use std::io::Write;
 
 #[tokio::test]
@@ -341,6 +341,7 @@ async fn default_graph_is_published_at_first_start() {
     let published = publish_files(
         &bed.deps,
         vec![agent("a"), agent("b")],
+        Reading::default(),
         Some("default".to_owned()),
         Permits::default(),
     )

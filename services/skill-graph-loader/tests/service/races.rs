@@ -5,7 +5,7 @@ use contracts::GraphVersion;
 use platform::ports::PortErrorKind;
 use skill_graph_loader::publish::digest;
 use skill_graph_loader::store::{self, ObjectNames, Version};
-use skill_graph_loader::{Permits, check_folder};
+use skill_graph_loader::{Permits, Reading, check_folder};
 
 /// A version with only its row.
 pub fn row_of(digest: &str) -> Version {
@@ -56,13 +56,21 @@ async fn versions_list_a_republished_version_last() {
 async fn publish_succeeds_if_the_failed_commit_took_effect() {
     let bed = Bed::new();
     let files = vec![agent("a")];
-    let version = store::version_of(&digest(&check_folder(files.clone()).graph).unwrap());
+    let version =
+        store::version_of(&digest(&check_folder(files.clone(), Reading::default()).graph).unwrap());
     let faulty = bed.deps.clone();
     // Of the read, the batch and the read after it, only the batch fails.
     let sql = std::sync::Arc::new(BatchKeepsButFails(bed.sql.clone()));
     let deps = skill_graph_loader::Deps { sql, ..faulty };
-    let published =
-        skill_graph_loader::publish_files(&deps, files, None, Permits::default()).await.unwrap();
+    let published = skill_graph_loader::publish_files(
+        &deps,
+        files,
+        Reading::default(),
+        None,
+        Permits::default(),
+    )
+    .await
+    .unwrap();
     assert_eq!((published.version, published.changed), (version, true));
 }
 
