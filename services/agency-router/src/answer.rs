@@ -44,5 +44,6 @@ pub fn answer(
         closed: false,
         takes_back: decision.takes_back,
         follows_up: decision.follows_up,
+        unknown_agent: decision.unknown_agent.clone(),
     }
 }

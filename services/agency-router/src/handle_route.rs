@@ -44,6 +44,10 @@ pub async fn internal(
         return Ok(Json(closed(&deps, &request, earlier).await));
     }
     let (decision, answer, _) = route(&deps, &request).await;
+    if answer.unknown_agent.is_some() {
+        // The chat refuses the message, so nothing was decided about it.
+        return Ok(Json(answer));
+    }
     store::record(&*deps.sql, &asked(&request, &decision, &answer, who), &answer).await?;
     if let Some(previous) = request.previous.as_ref().filter(|_| decision.takes_back) {
         // The sender's feedback on the previous decision. If storing it fails, the message still
@@ -114,6 +118,9 @@ pub fn for_everybody(request: RouteRequest) -> ApiResult<RouteRequest> {
         public_only: false,
         bound_agent: None,
         is_reply: false,
+        asked: false,
+        in_group: false,
+        posted: false,
         previous: None,
         taken_back_from: Vec::new(),
         event_id: None,

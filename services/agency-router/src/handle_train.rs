@@ -9,7 +9,7 @@ use contracts::Problem;
 use contracts::graph::{Agent, Finding, Graph, Severity};
 use contracts::routing::{TrainAnswer, TrainRequest};
 use platform::edge::{ApiError, ApiResult, read_body};
-use text_model::{HeldOutFigures, Model, TrainingSet};
+use text_model::{HeldOutFigures, Model, TooManyAgents, TrainingSet};
 
 /// Maximum bytes of a graph as JSON, without the bodies of its files.
 const BYTES_MAX: usize = 48 << 20;
@@ -31,6 +31,9 @@ pub async fn train(State(deps): State<Deps>, request: Request) -> ApiResult<Json
         ))
     })?;
     drop(body);
+    if let Some(refused) = TooManyAgents::of(&request.graph) {
+        return Err(Problem::field("graph", refused.to_string(), refused.fix()).into());
+    }
     let start = (deps.stopwatch)();
     let trained = Model::train_and_try(&TrainingSet::from_graph(&request.graph));
     let train_ms = ((deps.stopwatch)() - start).max(0.0);

@@ -15,7 +15,8 @@ use crate::pool::Pool;
 use content::{Content, Leanings, weigh};
 use contracts::AgentId;
 use contracts::graph::{Agent, Complexity, Graph};
-use contracts::routing::{Alternative, RouteRequest};
+use contracts::routing::{Alternative, RouteRequest, UnknownAgent};
+use platform::names::nearest;
 use text_model::Model;
 
 /// Confidence that an agent named by the sender is right.
@@ -37,6 +38,8 @@ const TIE_SHARE: f64 = 0.7;
 /// Maximum alternatives listed, and their minimum probability.
 const ALTERNATIVES_MAX: usize = 3;
 const ALTERNATIVE_MIN: f64 = 0.01;
+/// Maximum agents listed for a name that none has.
+const AGENTS_LISTED_MAX: usize = 10;
 
 /// Prefix of the reason of a decision that corrects another.
 pub const TAKEN_BACK: &str = "You said that the message before was not for";
@@ -71,16 +74,41 @@ pub struct Decision {
     /// Whether the message only follows up on an earlier one.
     pub follows_up: bool,
     pub skill_files: Vec<String>,
+    /// The name that the message begins with, if no agent has it.
+    pub unknown_agent: Option<UnknownAgent>,
     /// The model's result, even if an earlier step decided.
     pub content: Option<Content>,
 }
 
 /// Decides. It uses the request's internal members, so drop them for external callers.
 pub fn decide(request: &RouteRequest, world: World<'_>) -> Decision {
+    if request.posted {
+        // Anyone may have written it, such as an issue: only the owner's binding chooses.
+        return decide_by(request, world, by_binding(request, world));
+    }
     if let Some(decision) = by_correction(request, world) {
         return decision;
     }
-    decide_by(request, world, by_name(request, world).or_else(|| by_binding(request, world)))
+    let said = by_name(request, world).or_else(|| by_binding(request, world));
+    let mut decision = decide_by(request, world, said);
+    decision.unknown_agent = unknown_agent(request, world.graph);
+    if let Some(unknown) = &decision.unknown_agent {
+        decision.steps.insert(0, unknown.text());
+    }
+    decision
+}
+
+/// The mistyped name of an agent that the message begins with.
+fn unknown_agent(request: &RouteRequest, graph: &Graph) -> Option<UnknownAgent> {
+    let open = |agent: &&Agent| !request.public_only || agent.public;
+    let agents: Vec<&Agent> = graph.agents.iter().filter(open).collect();
+    let name = mention::unknown(graph, &agents, &request.message, request.in_group)?;
+    let ids = || agents.iter().map(|agent| agent.id.as_str());
+    Some(UnknownAgent {
+        name: name.to_owned(),
+        nearest: nearest(name, ids()).into_iter().map(AgentId::from).collect(),
+        agents: ids().take(AGENTS_LISTED_MAX).map(AgentId::from).collect(),
+    })
 }
 
 /// Decides with an explicit agent, or without one.
@@ -153,6 +181,7 @@ fn by_correction(request: &RouteRequest, world: World<'_>) -> Option<Decision> {
         sticky_agent: None,
         bound_agent: None,
         is_reply: false,
+        asked: false,
         ..request.clone()
     };
     again.taken_back_from.clone_from(&previous.taken_back_from);
@@ -201,6 +230,12 @@ fn by_conversation(
         return Some(chosen(
             FOLLOW_UP,
             format!("The message follows up on the conversation with {}.", agent.id),
+        ));
+    }
+    if request.asked && follow_up::is_brief(&request.message) {
+        return Some(chosen(
+            FOLLOW_UP,
+            format!("The message is short and comes after a question of {}.", agent.id),
         ));
     }
     let sure_of_another = |content: &Content| {
@@ -386,6 +421,7 @@ fn into_decision(
         takes_back: false,
         corrected_to: None,
         follows_up: request.previous.is_some() && follow_up::is_follow_up(&request.message),
+        unknown_agent: None,
         content,
     }
 }

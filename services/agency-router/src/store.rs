@@ -103,6 +103,7 @@ impl Stored {
             cached: true,
             timestamp: rfc3339(self.at_ms),
             closed: false,
+            unknown_agent: None,
         }
     }
 }

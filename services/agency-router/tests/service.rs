@@ -320,6 +320,25 @@ async fn training_is_deterministic_and_for_the_loader_only() {
 }
 
 #[tokio::test]
+async fn more_agents_than_a_model_takes_are_refused() {
+    let world = World::with_graph();
+    let mut graph = serde_json::to_value(world::graph("v2")).unwrap();
+    let agent = graph["agents"][0].clone();
+    let many = (0..2_001).map(|number| {
+        let mut agent = agent.clone();
+        agent["id"] = format!("agent-{number}").into();
+        agent
+    });
+    graph["agents"] = many.collect();
+    let body = json!({ "graph": graph });
+    let (status, problem) =
+        world.call_as("skill-graph-loader", "POST", "/internal/train", body).await;
+    assert_eq!(status, 422);
+    assert_eq!(problem["field"], "graph", "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("2001 agents"), "{problem}");
+}
+
+#[tokio::test]
 async fn tokens_allow_exactly_their_scope() {
     let world = World::with_graph();
     let ask = json!({"message": "hello"});
@@ -388,4 +407,26 @@ async fn graph_source_on_workers_asks_every_two_seconds_and_after_a_publish() {
     world.publish("v3");
     assert_eq!(world.told("/internal/published").await, 204);
     assert_eq!(version(&world).await, "v3");
+}
+
+#[tokio::test]
+async fn address_of_no_agent_is_reported_to_the_dispatcher_and_not_decided() {
+    let world = World::with_graph();
+    let ask = |message: &str, in_group: bool| json!({"message": message, "eventId": "e1", "inGroup": in_group});
+    for repeat in 0..2 {
+        let answer = world.internal("/internal/route", ask("@codgen fix it", true)).await;
+        assert_eq!(answer["unknownAgent"]["name"], "codgen", "{repeat}");
+        assert_eq!(answer["unknownAgent"]["nearest"], json!(["codegen"]));
+    }
+    let list = world.ok("GET", "/api/decisions", Value::Null).await;
+    assert_eq!(list["decisions"], json!([]));
+    let thanks = ask("@ines thanks", true);
+    let answer = world.internal("/internal/route", thanks).await;
+    assert!(answer.get("unknownAgent").is_none(), "{answer}");
+    let analysis = world.ok("POST", "/api/route", json!({"message": "@blorf fix it"})).await;
+    let reason = analysis["reason"].as_str().unwrap();
+    assert!(
+        reason.starts_with("No agent is called “blorf”. The agents are @assistant,"),
+        "{reason}"
+    );
 }

@@ -3,11 +3,14 @@
 
 /// Maximum words of a message that is a follow-up by its shortness.
 pub const SHORT_WORDS_MAX: usize = 4;
+/// Maximum characters of an answer to an agent's question.
+const BRIEF_CHARS_MAX: usize = 40;
 
 /// Whole messages that answer or continue, without case and punctuation.
 const PHRASES: &[&str] = &[
     "again",
     "and",
+    "beide",
     "both",
     "cancel that",
     "carry on",
@@ -67,6 +70,12 @@ const PHRASES: &[&str] = &[
     "weiter",
     "mach das",
     "mach weiter",
+    "das erste",
+    "das zweite",
+    "die erste",
+    "die zweite",
+    "der erste",
+    "der zweite",
     "genau",
     "nochmal",
     "sí",
@@ -74,11 +83,21 @@ const PHRASES: &[&str] = &[
     "vale",
     "claro",
     "hazlo",
+    "la primera",
+    "la segunda",
+    "el primero",
+    "el segundo",
     "sigue",
     "oui",
     "non",
     "d accord",
     "vas y",
+    "le premier",
+    "la première",
+    "le deuxième",
+    "la deuxième",
+    "le second",
+    "la seconde",
     "continue stp",
     "sim",
     "não",
@@ -101,14 +120,41 @@ const PHRASES: &[&str] = &[
 ];
 
 /// Whether the message is one of the phrases.
+///
+/// So is the name of one option of several: “A”, “2”, “option b”.
 pub fn is_follow_up(message: &str) -> bool {
     let words = words(message);
-    words.len() <= SHORT_WORDS_MAX && PHRASES.contains(&words.join(" ").as_str())
+    match words.as_slice() {
+        [] => false,
+        [one] if is_option(one) => true,
+        [before, one] if BEFORE_OPTIONS.contains(&before.as_str()) && is_option(one) => true,
+        several => {
+            several.len() <= SHORT_WORDS_MAX && PHRASES.contains(&several.join(" ").as_str())
+        }
+    }
+}
+
+/// Words before the name of an option.
+const BEFORE_OPTIONS: &[&str] = &[
+    "answer", "choice", "choose", "n", "no", "nr", "number", "nummer", "opción", "option",
+    "variant",
+];
+
+/// One letter, or a number of two digits.
+fn is_option(word: &str) -> bool {
+    let mut letters = word.chars();
+    let is_letter = letters.next().is_some() && letters.next().is_none();
+    is_letter || word.len() == 2 && word.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Whether the message is so short that the conversation matters more than its words.
 pub fn is_short(message: &str) -> bool {
-    words(message).len() <= SHORT_WORDS_MAX && message.chars().count() <= 40
+    words(message).len() <= SHORT_WORDS_MAX && is_brief(message)
+}
+
+/// Whether the message is short enough to answer a question.
+pub fn is_brief(message: &str) -> bool {
+    message.trim().chars().count() <= BRIEF_CHARS_MAX
 }
 
 fn words(message: &str) -> Vec<String> {
@@ -123,13 +169,34 @@ mod tests {
 
     #[test]
     fn follow_up_matches_answers_but_not_requests() {
-        for message in ["yes", "Yes, please!", "do it.", "OK", "да", "好的", "the second one"] {
+        for message in [
+            "yes",
+            "Yes, please!",
+            "do it.",
+            "OK",
+            "да",
+            "好的",
+            "the second one",
+            "A",
+            "b)",
+            "2",
+            "12.",
+            "option B",
+            "Nr. 3",
+            "die zweite",
+            "beide",
+            "ja",
+            "1)",
+        ] {
             assert!(is_follow_up(message), "{message}");
         }
         for message in [
             "yes but scan the server first",
             "fix the build",
             "",
+            "404",
+            "option",
+            "C compiler",
             "👍 hello there my friend of old",
         ] {
             assert!(!is_follow_up(message), "{message}");

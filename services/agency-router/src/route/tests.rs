@@ -85,6 +85,28 @@ fn route_keeps_a_follow_up_with_the_conversations_agent() {
 }
 
 #[test]
+fn route_keeps_a_short_answer_with_the_agent_that_asked() {
+    let asked = |message: &str| RouteRequest {
+        sticky_agent: Some(AgentId::from("codegen")),
+        asked: true,
+        ..ask(message)
+    };
+    for message in ["A", "the staging server", "scan the server for vulnerabilities"] {
+        let decision = route(&asked(message));
+        assert_eq!(decision.agent.as_str(), "codegen", "{message}");
+        assert!(!decision.needs_choice);
+    }
+    for message in
+        ["@pm A", "/pm A", "scan the server for vulnerabilities and leaked keys, please, all of it"]
+    {
+        assert_ne!(route(&asked(message)).agent.as_str(), "codegen", "{message}");
+    }
+    let unasked = RouteRequest { asked: false, ..asked("scan the server for vulnerabilities") };
+    assert_eq!(route(&unasked).agent.as_str(), "security");
+    assert_eq!(route(&RouteRequest { asked: false, ..asked("B") }).agent.as_str(), "codegen");
+}
+
+#[test]
 fn route_sends_out_of_scope_messages_to_the_fallback_agent() {
     let decision = route(&ask("qwxz blorf zzyq"));
     assert_eq!(decision.agent.as_str(), "assistant");
