@@ -5,7 +5,7 @@ use crate::conversation;
 use crate::output::Format;
 use crate::program::Program;
 use crate::program_run::{self, Reading};
-use crate::runner::{Finish, Job, Run, RunEvent, Runner, SignIn, Stopped, Tools};
+use crate::runner::{Finish, Job, Run, RunEvent, Runner, SignIn, Stopped, Tools, UnknownModel};
 use crate::tool_approvals::{self, ToolApprovals};
 use async_trait::async_trait;
 use contracts::approval::Outcome;
@@ -15,6 +15,7 @@ use futures_util::future::BoxFuture;
 use platform::agents::Agent;
 use platform::config::Section;
 use platform::ports::{ProgramSpec, StateFolder};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// A program that keeps sessions.
@@ -29,8 +30,8 @@ pub(crate) struct Backend {
     pub(crate) state: &'static str,
     /// Whether its usage is the total of a session.
     pub(crate) reports_total: bool,
-    /// Arguments after the owner's own, for these settings and this session.
-    pub(crate) arguments: fn(&[String], &Settings, Option<&str>) -> Vec<String>,
+    /// Arguments after the owner's own.
+    pub(crate) arguments: fn(&[String], &Settings, &Start<'_>) -> Vec<String>,
     /// Standard input for this text.
     pub(crate) input: fn(&str) -> String,
     pub(crate) sign_in: SignIn,
@@ -38,8 +39,20 @@ pub(crate) struct Backend {
     pub(crate) has_approvals: bool,
     /// Options of its own that decide the same as `tool_approvals`.
     pub(crate) approves_by: &'static [&'static str],
+    /// Models that it is known to have; empty where that is not known.
+    pub(crate) models: &'static [&'static str],
     /// Words of a failure that mean that it does not have the session; in lower case.
     pub(crate) lost: &'static [&'static str],
+}
+
+/// A start of the program.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Start<'a> {
+    /// The session to resume.
+    pub(crate) session: Option<&'a str>,
+    /// The cost at which the program ends itself: where it reports its cost at the end only, the
+    /// ledger cannot.
+    pub(crate) cost_limit: Option<Micros>,
 }
 
 /// Keys of the runners.
@@ -91,8 +104,15 @@ impl Backend {
     }
 }
 
+/// `claude-opus-4-6-20260205` or `sonnet[1m]`, of the name before it.
+fn is_dated(model: &str, name: &str) -> bool {
+    let rest = model.strip_prefix(name).unwrap_or_default();
+    let is_date = |date: &str| date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit());
+    rest == "[1m]" || rest.strip_prefix('-').is_some_and(is_date)
+}
+
 /// Where a backend keeps the state of an agent.
-fn state_folder(agent: &str, backend: &str) -> String {
+pub(crate) fn state_folder(agent: &str, backend: &str) -> String {
     let harmless = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_') { c } else { '_' };
     let agent: String = agent.to_lowercase().chars().map(harmless).collect();
     format!("~/.local/state/quintet/{agent}/{backend}")
@@ -111,31 +131,18 @@ struct Agentic {
 impl Agentic {
     fn spec(&self, job: &Job, session: Option<&str>) -> ProgramSpec {
         let own = self.program.command.get(1..).unwrap_or_default();
+        let is_known = |limit: &Micros| self.prices.is_none() && *limit > Micros::ZERO;
+        let cost_limit = Some(job.cost_limit).filter(is_known);
         let text = match session {
             Some(_) => job.message.clone(),
             None => conversation::text(job),
         };
+        let args = (self.backend.arguments)(own, &self.settings, &Start { session, cost_limit });
         ProgramSpec {
-            program: self.program.command.first().cloned().unwrap_or_default(),
-            args: (self.backend.arguments)(own, &self.settings, session),
             stdin: (self.backend.input)(&text),
-            data_visible: self.program.data_visible,
-            reach: self.program.reach.clone(),
-            env: self.program.env.clone(),
-            secrets: self.program.secrets.clone(),
-            asks_as: (self.program.tool_approvals == Some(ToolApprovals::Ask))
-                .then(|| job.agent.to_string()),
-            task: job.task.to_string(),
-            kept_folder: self.folder(job),
-            workspace: self.program.workspace(job.agent.as_str(), job.work()),
-            timeout_ms: self.program.timeout_ms,
             output_bytes_max: usize::MAX,
+            ..job.spec(&self.program, args, self.keeps)
         }
-    }
-    /// Programs find a session again only from the folder that it was begun in.
-    fn folder(&self, job: &Job) -> Option<String> {
-        let conversation = job.context.conversation.as_ref().filter(|_| self.keeps)?;
-        Some(format!("{}-{conversation}", job.agent))
     }
     fn reading(&self, job: &Job, before: Tokens) -> Reading {
         Reading {
@@ -145,14 +152,19 @@ impl Agentic {
             prices: self.prices,
             before,
             sessions_of: Some(self.backend.name).filter(|_| self.keeps),
+            acp: None,
             limit_s: self.program.timeout_ms / 1000,
             bytes_max: self.program.output_bytes_max,
+            bounds: self.program.bounds,
         }
     }
 }
 
 #[async_trait]
 impl Runner for Agentic {
+    fn settings(&self) -> (Option<&str>, Option<i64>) {
+        (self.settings.model.as_deref(), self.settings.max_turns)
+    }
     async fn start(&self, tools: &Tools, job: &Job) -> Box<dyn Run> {
         let fits = |session: &&contracts::task::BackendSession| {
             self.keeps && session.runner == self.backend.name && !session.id.starts_with('-')
@@ -178,6 +190,14 @@ impl Runner for Agentic {
     fn sign_in(&self) -> Option<SignIn> {
         Some(self.backend.sign_in)
     }
+    fn unknown_model(&self) -> Option<UnknownModel<'_>> {
+        let (model, known) = (self.settings.model.as_deref()?, self.backend.models);
+        // Names of other providers, which the program translates.
+        let is_foreign = model.contains(['.', ':', '/', '@']);
+        let is_known = |name: &&str| model.eq_ignore_ascii_case(name) || is_dated(model, name);
+        let is_unknown = !known.is_empty() && !is_foreign && !known.iter().any(is_known);
+        is_unknown.then_some(UnknownModel { model, known })
+    }
 }
 
 /// The run in place of one whose session is lost.
@@ -192,10 +212,21 @@ impl Afresh {
     fn is_due(&self, finish: &Finish) -> bool {
         let text = finish.text.to_lowercase();
         // Nothing was done yet: a run that has cost something is never begun twice.
-        let is_free = finish.actual_cost.is_none_or(|cost| cost == Micros::ZERO);
+        let is_free = finish.actual_cost.is_none_or(|cost| cost == Micros::ZERO)
+            && finish.usage.as_ref().is_none_or(|usage| !has_counts(usage));
         finish.outcome == Outcome::Failed
             && is_free
             && self.lost.iter().any(|words| text.contains(words))
+    }
+}
+
+/// Whether a report of usage has a count above zero.
+fn has_counts(usage: &Value) -> bool {
+    match usage {
+        Value::Number(number) => number.as_f64().is_some_and(|count| count > 0.0),
+        Value::Array(items) => items.iter().any(has_counts),
+        Value::Object(fields) => fields.values().any(has_counts),
+        _ => false,
     }
 }
 
@@ -208,10 +239,6 @@ struct Resumed {
     is_new: bool,
     end: Option<Finish>,
 }
-
-/// Above an answer without the session.
-const AFRESH: &str =
-    "(The earlier session is gone, so this starts afresh with the last turns of the conversation.)";
 
 impl Resumed {
     async fn started(&mut self) {
@@ -242,7 +269,7 @@ impl Run for Resumed {
                 continue;
             }
             if self.is_new {
-                finish.text = format!("{AFRESH}\n\n{}", finish.text);
+                finish.text = format!("{}\n\n{}", conversation::AFRESH, finish.text);
             }
             return RunEvent::Finished(self.end.insert(finish).clone());
         }

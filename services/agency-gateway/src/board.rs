@@ -22,8 +22,12 @@ pub enum StopReason {
     Halted,
     /// Its cost does not fit the budget or its limit any more.
     Budget,
-    /// The owner declined more money for it, or stopped it.
+    /// A person stopped it.
+    Stopped,
+    /// It asked for more money, and an approver declined.
     Declined,
+    /// Its lease ended at the control plane, which has posted its cost.
+    CutOff,
     /// A newer lease of this task exists.
     Stale,
     /// Its lease expired without a renewal.

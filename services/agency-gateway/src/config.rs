@@ -4,13 +4,15 @@
 //! The gateway is the one service that reports the problems of `[agents]`.
 
 use crate::program::{Program, check_paths};
-use crate::runner::{Runner, SignIn};
+use crate::runner::{Runner, SignIn, UnknownModel};
 use crate::runners::{self, Entry, REGISTRY};
 use crate::secrets::Secrets;
 use crate::tool_approvals::ToolApprovals;
 use contracts::AgentId;
+use contracts::agent_run::AgentRun;
 use platform::agents::{Agent, Agents, RunnerKind};
 use platform::config::{Report, Section};
+use platform::files::FileLimits;
 use platform::ports::Confinement;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -26,6 +28,8 @@ pub struct Config {
     pub capacity: u32,
     /// `gateway.workspace_roots`: workspaces lie below one of these. Empty: below the home.
     pub workspace_roots: Vec<String>,
+    /// Limits of files. The aggregator reports the problems of their section.
+    pub files: FileLimits,
     /// By the agent's id in lower case.
     runners: BTreeMap<String, (Agent, Arc<dyn Runner>)>,
     default: Arc<dyn Runner>,
@@ -36,6 +40,7 @@ impl Default for Config {
         Self {
             capacity: CAPACITY,
             workspace_roots: Vec::new(),
+            files: FileLimits::default(),
             runners: BTreeMap::new(),
             default: runners::default(),
         }
@@ -65,7 +70,9 @@ impl Config {
         let workspace_roots = gateway.texts("workspace_roots").unwrap_or_default();
         check_paths(&gateway, "workspace_roots", &workspace_roots);
         gateway.finish();
-        Self { capacity: capacity.unwrap_or(CAPACITY), workspace_roots, ..Self::default() }
+        let files = FileLimits::read(root, &Report::default());
+        let capacity = capacity.unwrap_or(CAPACITY);
+        Self { capacity, workspace_roots, files, ..Self::default() }
     }
     /// The runner of this agent.
     pub fn runner(&self, id: &AgentId) -> &dyn Runner {
@@ -84,11 +91,27 @@ impl Config {
     pub fn sign_in(&self, id: &str) -> Option<SignIn> {
         self.runner(&AgentId::from(id)).sign_in()
     }
+    /// Agents with a model that their program is not known to have.
+    pub fn unknown_models(&self) -> impl Iterator<Item = (&str, UnknownModel<'_>)> {
+        let runners = self.runners.values();
+        runners.filter_map(|(agent, runner)| Some((agent.id.as_str(), runner.unknown_model()?)))
+    }
     /// Agents whose runs start a program, with that program.
     pub fn programs(&self) -> impl Iterator<Item = (&str, &Program)> {
         self.runners
             .values()
             .filter_map(|(agent, runner)| Some((agent.id.as_str(), runner.program()?)))
+    }
+    /// The programs of the agents of the file, by their ids.
+    pub fn all_runs(&self) -> BTreeMap<String, AgentRun> {
+        let runs = self.runners.values();
+        runs.filter_map(|(agent, runner)| Some((agent.id.clone(), run_of(agent, &**runner)?)))
+            .collect()
+    }
+    /// The program that a run of this agent starts, if it starts one.
+    pub fn runs(&self, id: &AgentId) -> Option<AgentRun> {
+        let (agent, runner) = self.runners.get(&id.as_str().to_lowercase())?;
+        run_of(agent, &**runner)
     }
     /// Agents whose program asks the owner through our MCP server.
     pub fn asking(&self) -> Vec<&str> {
@@ -119,6 +142,11 @@ impl Config {
     }
 }
 
+fn run_of(agent: &Agent, runner: &dyn Runner) -> Option<AgentRun> {
+    let name = agent.runner.map_or("", |kind| kind.name).to_owned();
+    Some(runner.program()?.as_run(name, runner.settings()))
+}
+
 fn read_runner(
     registry: &[Entry],
     secrets: &Secrets,
@@ -147,6 +175,7 @@ mod tests {
     use super::*;
     use contracts::{Micros, TokenPrices};
     use platform::agents::Price;
+    use platform::ports::Bounds;
     use serde_json::json;
 
     fn read(value: Value) -> (Config, Vec<String>) {
@@ -197,9 +226,11 @@ mod tests {
     fn a_command_is_read_whole() {
         let (config, problems) = read(json!({"gateway": {"capacity": 2}, "agents": {"codegen": {
             "runner": "command", "command": ["claude", "-p"], "estimated_cost": 0.5, "env": ["ANTHROPIC_API_KEY", "PATH"],
-            "daily_budget": 20, "timeout_s": 60, "output_bytes_max": 1000}}}));
+            "daily_budget": 20, "timeout_s": 60, "output_bytes_max": 1000, "work_bytes_max": 5_000_000_000_i64}}}));
         assert!(problems.is_empty(), "{problems:?}");
         let program = config.runner(&AgentId::from("CodeGen")).program().unwrap();
+        let bounds = Bounds { work_bytes: 5_000_000_000, memory_bytes: 8 << 30 };
+        assert_eq!(program.bounds, bounds);
         assert_eq!(
             (config.capacity, program.timeout_ms, program.output_bytes_max),
             (2, 60_000, 1000)
@@ -212,7 +243,7 @@ mod tests {
     #[test]
     fn config_lists_all_problems_at_once() {
         let (_, problems) = read(json!({"gateway": {"capacity": 65, "speed": 1}, "agents": {
-            "a": {"runner": "acp"}, "b": {"runner": "shell"}, "c": {"runner": "command"},
+            "a": {"runner": "openai"}, "b": {"runner": "shell"}, "c": {"runner": "command"},
             "d": {"command": ["x"]}, "e": {"env": ["QUINTET_OPERATOR_TOKEN", "A=B"], "timeout_s": 0, "colour": "red"}}}));
         let paths: Vec<_> = problems.iter().map(|p| p.split(": ").next().unwrap()).collect();
         assert_eq!(
@@ -230,7 +261,7 @@ mod tests {
                 "agents.e.colour"
             ]
         );
-        assert!(problems.iter().any(|p| p.contains("\"acp\" is not in this version")));
+        assert!(problems.iter().any(|p| p.contains("\"openai\" is not in this version")));
     }
 
     #[test]

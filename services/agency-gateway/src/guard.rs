@@ -12,6 +12,7 @@ use contracts::calls::personal_assistant::RenewClaim;
 use contracts::calls::webhook_aggregator::RenewTask;
 use contracts::task::{RENEW_EVERY_MS, RenewAnswer, RenewClaimRequest, RenewRequest, StopCause};
 use contracts::{Micros, TaskId};
+use event_listener::Event;
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use platform::backoff::Exponential;
@@ -21,6 +22,8 @@ use std::sync::{Mutex, PoisonError};
 
 /// Between attempts to renew a lease.
 const BACKOFF: Exponential = Exponential { first_ms: 500, max_ms: 3_000 };
+/// Least time between two renewals when the run has something to show.
+const NOTE_EVERY_MS: i64 = 3_000;
 /// Between renewals while the owner is asked for more money.
 const RENEW_PAUSED_MS: i64 = 2_000;
 /// The key that the control plane fires when something was halted.
@@ -45,6 +48,7 @@ pub(crate) struct Guard<'a> {
     tie: Tie,
     /// The newest progress line not yet sent.
     note: Mutex<Option<String>>,
+    noted: Event,
     /// Its money.
     pub(crate) purse: Purse,
     times: Mutex<Times>,
@@ -52,6 +56,8 @@ pub(crate) struct Guard<'a> {
 
 #[derive(Clone, Copy)]
 struct Times {
+    /// When the last renewal was sent.
+    sent_ms: i64,
     renew_ms: i64,
     /// End of the lease.
     until_ms: i64,
@@ -68,6 +74,7 @@ impl<'a> Guard<'a> {
         lease_ms: i64,
     ) -> Self {
         let times = Times {
+            sent_ms: since_ms,
             renew_ms: since_ms + RENEW_EVERY_MS,
             until_ms: since_ms + lease_ms,
             failures: 0,
@@ -77,13 +84,30 @@ impl<'a> Guard<'a> {
             task,
             tie,
             note: Mutex::default(),
+            noted: Event::new(),
             purse: Purse::default(),
             times: Mutex::new(times),
         }
     }
     /// Stores a progress line for the next renewal.
     pub(crate) fn note(&self, line: &str) {
+        // A run without a lease has no message to show it in.
+        if matches!(self.tie, Tie::Direct { .. }) {
+            return;
+        }
         *self.note.lock().unwrap_or_else(PoisonError::into_inner) = Some(line.to_owned());
+        self.noted.notify(usize::MAX);
+    }
+    /// Waits until a line is there and the last renewal was long enough ago to show it.
+    async fn has_news(&self) {
+        loop {
+            let noted = self.noted.listen();
+            if self.note.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+                self.deps.clock.sleep_until(self.times().sent_ms + NOTE_EVERY_MS).await;
+                return;
+            }
+            noted.await;
+        }
     }
     fn times(&self) -> Times {
         *self.times.lock().unwrap_or_else(PoisonError::into_inner)
@@ -117,7 +141,7 @@ impl<'a> Guard<'a> {
         let (signal, clock) = (&*self.deps.signal, &self.deps.clock);
         let mut wait = begin_wait(signal, HALTS, self.times().renew_ms).await;
         loop {
-            select(wait, pin!(self.purse.is_due())).await;
+            select(wait, select(pin!(self.purse.is_due()), pin!(self.has_news()))).await;
             // Started before the renewal, so that a halt during it is not missed but renews once
             // more.
             wait = begin_wait(signal, HALTS, clock.now_ms() + RENEW_EVERY_MS).await;
@@ -152,13 +176,17 @@ impl<'a> Guard<'a> {
                 self.purse.hear(spent, &answer);
                 let next_ms = if self.purse.is_paused() { RENEW_PAUSED_MS } else { RENEW_EVERY_MS };
                 self.set(Times {
+                    sent_ms,
                     renew_ms: sent_ms + next_ms,
                     until_ms: sent_ms + answer.lease_ms,
                     failures: 0,
                 });
                 answer.cancel.then_some(match answer.reason {
                     Some(StopCause::Budget) => StopReason::Budget,
-                    Some(StopCause::Stopped) => StopReason::Declined,
+                    Some(StopCause::Stopped) => StopReason::Stopped,
+                    Some(StopCause::Declined) => StopReason::Declined,
+                    Some(StopCause::CutOff) => StopReason::CutOff,
+                    Some(StopCause::Shutdown) => StopReason::Shutdown,
                     Some(StopCause::Halted) | None => StopReason::Halted,
                 })
             }
@@ -166,6 +194,7 @@ impl<'a> Guard<'a> {
             Err(error) => {
                 tracing::warn!(error = %error, task = %self.task, "a lease could not be renewed");
                 times.failures += 1;
+                times.sent_ms = sent_ms;
                 times.renew_ms = now + BACKOFF.wait_ms(times.failures, &*self.deps.clock);
                 self.set(times);
                 (now >= times.until_ms).then_some(StopReason::LeaseLost)
@@ -180,9 +209,9 @@ impl<'a> Guard<'a> {
     }
     async fn ask(&self, spent: Option<Micros>) -> Result<RenewAnswer, CallError> {
         let cost_micros = spent.map(|cost| cost.0);
+        let progress = self.note.lock().unwrap_or_else(PoisonError::into_inner).take();
         match &self.tie {
             Tie::Lease { epoch } => {
-                let progress = self.note.lock().unwrap_or_else(PoisonError::into_inner).take();
                 let request = RenewRequest { epoch: *epoch, progress, cost_micros };
                 self.deps.calls.ask::<RenewTask>(self.task, &request).await
             }

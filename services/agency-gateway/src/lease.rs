@@ -1,7 +1,7 @@
 //! The lease loop: one long poll at a time, tasks in parallel, and a clean shutdown.
 
 use crate::board::StopReason;
-use crate::{Deps, run};
+use crate::{Deps, readiness, run};
 use contracts::calls::webhook_aggregator::LeaseTasks;
 use contracts::task::{LeaseRequest, LeasedTask};
 use futures_util::FutureExt;
@@ -99,7 +99,9 @@ async fn ask(deps: &Deps, failures: u32) -> Leased {
         gateway_id: deps.gateway_id.clone(),
         agents: deps.config.leases(),
         capacity,
+        unready: readiness::of_programs(&deps.config, &*deps.programs),
         wait: Some(WAIT_S),
+        runs: deps.config.all_runs(),
     };
     let sent_ms = deps.clock.now_ms();
     let limit = deps.clock.sleep_until(sent_ms + i64::from(WAIT_S) * 1000 + SLACK_MS);

@@ -11,12 +11,14 @@
 //! * `runner.rs` says what a runner is, `runners.rs` has all of them, `config.rs` gives each agent
 //!   its own.
 
+mod acp;
 mod backend;
 pub mod board;
 mod changed;
 pub mod config;
 mod conversation;
 mod deps;
+mod files;
 mod guard;
 mod halt;
 mod health;
@@ -32,15 +34,20 @@ mod run_task;
 pub mod runner;
 pub mod runners;
 mod secrets;
+mod talk;
 mod tasks;
 mod text;
 mod tool_approvals;
+mod work;
 
 pub use board::Board;
 pub use config::Config;
 pub use deps::Deps;
 pub use program::Program;
-pub use readiness::{Unready, missing_programs, unknown_agents, unready};
+pub use readiness::{
+    Unready, assignment, how_to_sign_in, missing_programs, sign_of, unknown_agents, unknown_models,
+    unready,
+};
 
 use axum::Router;
 use contracts::ServiceName;

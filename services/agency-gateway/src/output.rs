@@ -13,7 +13,7 @@ mod json_lines;
 mod open_code;
 mod told;
 
-pub(crate) use told::Told;
+pub(crate) use told::{Told, text_at};
 
 use contracts::approval::Outcome;
 use platform::config::Section;
@@ -31,6 +31,8 @@ pub(crate) enum Format {
     Codex,
     Gemini,
     OpenCode,
+    /// A conversation, which is read elsewhere: a line that comes here is none of its messages.
+    Acp,
 }
 
 impl Format {
@@ -45,6 +47,7 @@ impl Format {
             Self::Codex => "codex",
             Self::Gemini => "gemini",
             Self::OpenCode => "opencode",
+            Self::Acp => "acp",
         }
     }
     /// Reads `output`. Without it the command's own options decide (`claude` and `gemini` with
@@ -86,7 +89,7 @@ impl Format {
     /// Reads a report: `None` when it is none of this format; empty when it is no progress.
     fn report(self, told: &mut Told, object: &Value) -> Option<String> {
         match self {
-            Self::Text => None,
+            Self::Text | Self::Acp => None,
             Self::JsonLines => json_lines::read(told, object),
             Self::Claude => claude::read(told, object),
             Self::Codex => codex::read(told, object),
@@ -109,6 +112,7 @@ pub(crate) struct Output {
     known: bool,
     /// Bytes that may still be kept.
     room: usize,
+    bytes_max: usize,
     overflowed: bool,
 }
 
@@ -122,23 +126,27 @@ impl Output {
             block: String::new(),
             known: false,
             room: bytes_max,
+            bytes_max,
             overflowed: false,
         }
     }
     pub(crate) const fn told(&self) -> &Told {
         &self.told
     }
+    pub(crate) const fn told_mut(&mut self) -> &mut Told {
+        &mut self.told
+    }
     /// Whether a final report has come.
     pub(crate) const fn has_ended(&self) -> bool {
         self.told.ended
     }
     /// Whether it printed more of an answer than is kept. Reports that pass do not count.
-    pub(crate) const fn overflowed(&self) -> bool {
-        self.overflowed
+    pub(crate) fn overflowed(&self) -> bool {
+        self.overflowed || self.told.message_bytes() > self.bytes_max
     }
     /// Adds a line; returns its text if it is progress.
     pub(crate) fn take(&mut self, line: String) -> Option<String> {
-        if self.format == Format::Text {
+        if matches!(self.format, Format::Text | Format::Acp) {
             self.keep(line, false);
             return None;
         }
@@ -237,8 +245,9 @@ impl Output {
     /// read than shown; its cost does not count, because the owner has not named the format.
     fn unreported(&self) -> String {
         let others = Format::ALL.into_iter().filter(|other| *other != self.format);
-        let mut read =
-            others.filter(|_| !self.known && self.format != Format::Text).filter_map(|other| {
+        let mut read = others
+            .filter(|_| !self.known && !matches!(self.format, Format::Text | Format::Acp))
+            .filter_map(|other| {
                 let mut told = Told::default();
                 let values = self.lines.iter().filter(|(_, is_json)| *is_json);
                 for (line, _) in values {

@@ -2,8 +2,11 @@
 //! how long it may take.
 
 use crate::tool_approvals::{self, ToolApprovals};
+use contracts::agent_run::AgentRun;
 use platform::config::Section;
-use platform::ports::{Confinement, ProgramNetwork, Reach, RelayedSecret, Workspace, Worktree};
+use platform::ports::{
+    Bounds, Confinement, ProgramNetwork, Reach, RelayedSecret, Workspace, Worktree,
+};
 
 /// The argument of a command that the message takes the place of.
 pub const MESSAGE: &str = "{message}";
@@ -13,6 +16,11 @@ const TIMEOUT_S: i64 = 900;
 const OUTPUT_BYTES_MAX: i64 = 1 << 20;
 /// Maximum of `output_bytes_max`: the text is kept in memory until the run ends.
 const OUTPUT_BYTES_CEILING: i64 = 64 << 20;
+
+/// Minimum of `work_bytes_max` and `memory_bytes_max`: with less no program does anything.
+const BOUND_BYTES_MIN: i64 = 1 << 20;
+/// Maximum of both, 1 PiB.
+const BOUND_BYTES_CEILING: i64 = 1 << 50;
 
 /// An agent's program.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +47,8 @@ pub struct Program {
     pub timeout_ms: u64,
     /// Maximum output; default 1 MiB.
     pub output_bytes_max: usize,
+    /// `work_bytes_max`, `memory_bytes_max`.
+    pub bounds: Bounds,
 }
 
 impl Default for Program {
@@ -54,6 +64,7 @@ impl Default for Program {
             has_worktrees: false,
             timeout_ms: whole(TIMEOUT_S) * 1000,
             output_bytes_max: bytes(OUTPUT_BYTES_MAX),
+            bounds: Bounds::default(),
         }
     }
 }
@@ -67,7 +78,9 @@ impl Program {
         }
         let env = section.texts("env").unwrap_or_default();
         check_env(section, &env);
-        let data_visible = data_visible(section);
+        let data_visible = section
+            .one_of("data_directory", &[("hidden", false), ("visible", true)])
+            .unwrap_or(false);
         let reach = reach(section);
         let workspace = section.text("workspace");
         check_paths(section, "workspace", workspace.as_slice());
@@ -75,6 +88,14 @@ impl Program {
         let tool_approvals = tool_approvals::read(section, reach.confinement);
         let timeout_s = section.whole("timeout_s", 1, 86_400).unwrap_or(TIMEOUT_S);
         let output = section.whole("output_bytes_max", 1, OUTPUT_BYTES_CEILING);
+        let mut bound = |key, default| {
+            section.whole(key, BOUND_BYTES_MIN, BOUND_BYTES_CEILING).map_or(default, whole)
+        };
+        let defaults = Bounds::default();
+        let bounds = Bounds {
+            work_bytes: bound("work_bytes_max", defaults.work_bytes),
+            memory_bytes: bound("memory_bytes_max", defaults.memory_bytes),
+        };
         Self {
             command: command.unwrap_or_default(),
             env,
@@ -86,6 +107,42 @@ impl Program {
             has_worktrees,
             timeout_ms: whole(timeout_s) * 1000,
             output_bytes_max: bytes(output.unwrap_or(OUTPUT_BYTES_MAX)),
+            bounds,
+        }
+    }
+    /// The program of a run as an approval shows it: names of variables and keys, and no values.
+    pub(crate) fn as_run(
+        &self,
+        runner: String,
+        (model, max_turns): (Option<&str>, Option<i64>),
+    ) -> AgentRun {
+        let confinement = match self.reach.confinement {
+            Confinement::Strict => "strict",
+            Confinement::Off => "off",
+        };
+        let network = match self.reach.network {
+            ProgramNetwork::None => "none",
+            ProgramNetwork::Internet => "internet",
+            ProgramNetwork::All => "all",
+        };
+        AgentRun {
+            runner,
+            program: self.command.clone(),
+            workspace: self.workspace.clone(),
+            worktree: self.has_worktrees,
+            model: model.map(str::to_owned),
+            max_turns,
+            sandbox: confinement.to_owned(),
+            network: network.to_owned(),
+            readable: self.reach.readable.clone(),
+            writable: self.reach.writable.clone(),
+            env: self.env.clone(),
+            secrets: self.secrets.iter().map(|secret| secret.name.clone()).collect(),
+            tool_approvals: self.tool_approvals.map(|how| how.as_str().to_owned()),
+            data_visible: self.data_visible,
+            timeout_s: self.timeout_ms / 1000,
+            memory_bytes_max: self.bounds.memory_bytes,
+            work_bytes_max: self.bounds.work_bytes,
         }
     }
     /// The workspace of this agent for a conversation, or for the task of a message without one.
@@ -106,34 +163,9 @@ fn bytes(number: i64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-fn data_visible(section: &mut Section<'_>) -> bool {
-    match section.text("data_directory").as_deref() {
-        None | Some("hidden") => false,
-        Some("visible") => true,
-        Some(_) => {
-            section.wrong(
-                "data_directory",
-                "is neither \"hidden\" nor \"visible\".",
-                "Write one of the two; hidden is the default.",
-            );
-            false
-        }
-    }
-}
-
 fn has_worktrees(section: &mut Section<'_>) -> bool {
-    let wanted = match section.text("isolation").as_deref() {
-        None | Some("none") => false,
-        Some("worktree") => true,
-        Some(_) => {
-            section.wrong(
-                "isolation",
-                "is neither \"none\" nor \"worktree\".",
-                "Write one of the two; none is the default.",
-            );
-            false
-        }
-    };
+    let choices = [("none", false), ("worktree", true)];
+    let wanted = section.one_of("isolation", &choices).unwrap_or(false);
     if wanted && !section.has("workspace") {
         section.wrong(
             "isolation",
@@ -146,31 +178,14 @@ fn has_worktrees(section: &mut Section<'_>) -> bool {
 
 /// How far the program reaches.
 fn reach(section: &mut Section<'_>) -> Reach {
-    let confinement = match section.text("sandbox").as_deref() {
-        None | Some("strict") => Confinement::Strict,
-        Some("off") => Confinement::Off,
-        Some(_) => {
-            section.wrong(
-                "sandbox",
-                "is neither \"strict\" nor \"off\".",
-                "Write one of the two; strict is the default.",
-            );
-            Confinement::Strict
-        }
-    };
-    let network = match section.text("network").as_deref() {
-        None | Some("internet") => ProgramNetwork::Internet,
-        Some("none") => ProgramNetwork::None,
-        Some("all") => ProgramNetwork::All,
-        Some(_) => {
-            section.wrong(
-                "network",
-                "is neither \"none\" nor \"internet\" nor \"all\".",
-                "Write one of the three; internet is the default.",
-            );
-            ProgramNetwork::None
-        }
-    };
+    let sandboxes = [("strict", Confinement::Strict), ("off", Confinement::Off)];
+    let networks = [
+        ("internet", ProgramNetwork::Internet),
+        ("none", ProgramNetwork::None),
+        ("all", ProgramNetwork::All),
+    ];
+    let confinement = section.one_of("sandbox", &sandboxes).unwrap_or(Confinement::Strict);
+    let network = section.one_of("network", &networks).unwrap_or(ProgramNetwork::Internet);
     Reach {
         confinement,
         network,

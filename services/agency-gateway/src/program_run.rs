@@ -1,24 +1,33 @@
 //! A run that is a program: its output is read as it comes, and its result ends it.
 //!
-//! A program that has reported its result gets [`GRACE_MS`] to end by itself. Then its tree is
+//! A program that has reported its result gets a few seconds to end by itself. Then its tree is
 //! ended, and the result counts whatever the exit code says.
 
+use crate::acp::Work;
 use crate::changed;
+use crate::conversation::AFRESH;
 use crate::output::{Format, Output};
 use crate::runner::{
     Ended, Finish, PROGRESS_BYTES_MAX, Run, RunEvent, Stopped, TEXT_BYTES_MAX, Tools,
 };
+use crate::talk::Talk;
 use crate::text::{clean, clip, clip_front};
 use async_trait::async_trait;
 use contracts::approval::Outcome;
 use contracts::task::BackendSession;
 use contracts::{Micros, TokenPrices, Tokens};
 use futures_util::future::{Either, select};
-use platform::ports::{Changes, Clock, PortErrorKind, ProgramEvent, ProgramSpec, Running};
+use platform::ports::{
+    Bounds, Changes, Clock, LeftFile, PortErrorKind, PortResult, ProgramEvent, ProgramSpec,
+    RunLimit, Running, ToolAnswer,
+};
+use std::pin::pin;
 use std::sync::Arc;
 
 /// Time that a program gets to end after its result.
 const GRACE_MS: i64 = 5_000;
+/// The same for a conversation: most such programs wait for more when their input is closed.
+const TALK_GRACE_MS: i64 = 1_000;
 /// A program's report counts up to this amount, or up to a hundred times its hold where that is
 /// more: a wrong report cannot use up the budget of a year.
 const REPORTED_MAX: Micros = Micros(100_000_000);
@@ -38,9 +47,12 @@ pub(crate) struct Reading {
     pub(crate) before: Tokens,
     /// The runner, where its sessions are kept.
     pub(crate) sessions_of: Option<&'static str>,
+    /// The conversation, for a program that speaks the Agent Client Protocol.
+    pub(crate) acp: Option<Work>,
     pub(crate) limit_s: u64,
     /// Maximum bytes of the answer.
     pub(crate) bytes_max: usize,
+    pub(crate) bounds: Bounds,
 }
 
 /// Starts the program. Where it cannot be started, the run has ended as unavailable.
@@ -68,6 +80,7 @@ pub(crate) struct ProgramRun {
     clock: Arc<dyn Clock>,
     running: Box<dyn Running>,
     output: Output,
+    talk: Option<Talk>,
     /// When the program is ended, after its result.
     grace_until_ms: Option<i64>,
     end: Option<Finish>,
@@ -79,18 +92,26 @@ pub(crate) struct ProgramRun {
 
 enum Turn {
     Event(ProgramEvent),
+    /// The owner has answered a question.
+    Answer((u64, PortResult<ToolAnswer>)),
     /// It has had its grace, or has printed too much.
     Over,
 }
 
 impl ProgramRun {
-    pub(crate) fn new(running: Box<dyn Running>, clock: Arc<dyn Clock>, reading: Reading) -> Self {
+    pub(crate) fn new(
+        running: Box<dyn Running>,
+        clock: Arc<dyn Clock>,
+        mut reading: Reading,
+    ) -> Self {
+        let talk = reading.acp.take().map(|work| Talk::new(work, &*running, &*clock));
         let output = Output::new(reading.format, reading.bytes_max);
         Self {
             reading,
             clock,
             running,
             output,
+            talk,
             grace_until_ms: None,
             end: None,
             ticked: None,
@@ -107,30 +128,66 @@ impl ProgramRun {
         }
         Some(cost.min(max))
     }
+    /// The cost at the end: nothing before an agent was handed its work.
+    fn last_cost(&self) -> Option<Micros> {
+        let is_free = self.talk.as_ref().is_some_and(|talk| talk.acp.is_free());
+        self.cost().or_else(|| is_free.then_some(Micros::ZERO))
+    }
     fn session(&self) -> Option<BackendSession> {
         let told = self.output.told();
         Some(BackendSession {
             runner: self.reading.sessions_of?.to_owned(),
             id: told.session()?.to_owned(),
             spent: told.spent(),
+            cost: self.talk.as_ref().and_then(|talk| talk.acp.session_cost()),
         })
     }
+    /// When it is ended unless something more comes.
+    fn end_at_ms(&self) -> Option<i64> {
+        self.grace_until_ms.or_else(|| self.talk.as_ref()?.start_by_ms())
+    }
     async fn turn(&mut self) -> Turn {
-        if self.output.overflowed() {
+        if let Some(talk) = &mut self.talk {
+            talk.send(&mut *self.running).await;
+            if self.output.has_ended() {
+                talk.close(&mut *self.running).await;
+            }
+        }
+        let is_broken = self.talk.as_ref().is_some_and(|talk| talk.acp.broken().is_some());
+        if self.output.overflowed() || is_broken {
             return Turn::Over;
         }
-        let Some(until_ms) = self.grace_until_ms else {
-            return Turn::Event(self.running.next().await);
+        let (until_ms, clock) = (self.end_at_ms(), &self.clock);
+        let over = async {
+            match until_ms {
+                Some(until_ms) => clock.sleep_until(until_ms).await,
+                None => std::future::pending().await,
+            }
         };
-        match select(self.running.next(), self.clock.sleep_until(until_ms)).await {
+        let talk = &mut self.talk;
+        let answer = async {
+            match talk {
+                Some(talk) => talk.answer().await,
+                None => std::future::pending().await,
+            }
+        };
+        match select(self.running.next(), select(pin!(answer), pin!(over))).await {
             Either::Left((event, _)) => Turn::Event(event),
-            Either::Right(_) => Turn::Over,
+            Either::Right((Either::Left((answer, _)), _)) => Turn::Answer(answer),
+            Either::Right((Either::Right(_), _)) => Turn::Over,
         }
     }
     fn take(&mut self, line: String) -> Option<String> {
-        let progress = self.output.take(line);
+        let progress = match &mut self.talk {
+            // Whatever the program prints before it speaks is noise.
+            Some(talk) if talk.acp.is_spoken() || line.trim_start().starts_with('{') => {
+                talk.acp.hear(self.output.told_mut(), &line)
+            }
+            _ => self.output.take(line),
+        };
         if self.output.has_ended() && self.grace_until_ms.is_none() {
-            self.grace_until_ms = Some(self.clock.now_ms() + GRACE_MS);
+            let grace_ms = if self.talk.is_some() { TALK_GRACE_MS } else { GRACE_MS };
+            self.grace_until_ms = Some(self.clock.now_ms() + grace_ms);
         }
         let first = progress?.lines().find(|line| !line.trim().is_empty())?.trim().to_owned();
         Some(clip(&clean(&first), PROGRESS_BYTES_MAX))
@@ -139,19 +196,55 @@ impl ProgramRun {
         self.output.close();
         let (outcome, text) = self.end_of(event);
         let notes = self.output.told().notes();
-        let text = std::iter::once(text).chain(notes).collect::<Vec<_>>().join("\n\n");
+        let is_afresh = |talk: &Talk| talk.acp.is_afresh() && talk.acp.has_begun();
+        let afresh = self.talk.as_ref().filter(|talk| is_afresh(talk)).map(|_| AFRESH.to_owned());
+        let texts: Vec<_> = afresh.into_iter().chain([text]).chain(notes).collect();
+        let text = texts.join("\n\n");
         let finish = Finish {
             outcome,
             text: with_changes(text, self.changed.as_ref()),
-            actual_cost: self.cost(),
+            actual_cost: self.last_cost(),
+            cost_unknown: false,
             usage: self.output.told().usage().cloned(),
             session: self.session(),
         };
         self.end.insert(finish).clone()
     }
+    /// The same for a conversation. An exit code after the answer says nothing, because its input
+    /// was closed.
+    fn end_of_talk(&self, talk: &Talk, event: Option<ProgramEvent>) -> (Outcome, String) {
+        let agent = &self.reading.agent;
+        if let Some(broken) = talk.acp.broken() {
+            return (broken.outcome, self.with_words(format!("{agent} {}", broken.why)));
+        }
+        if self.output.has_ended() {
+            return self.output.answer(agent);
+        }
+        match event {
+            Some(ProgramEvent::Exited { code, stderr }) => {
+                let how = if code == Some(0) {
+                    format!("{agent} ended by itself")
+                } else {
+                    self.failure(code, &stderr)
+                };
+                (Outcome::Failed, self.with_words(format!("{how}, before its answer.")))
+            }
+            None if !talk.acp.is_spoken() && !self.output.overflowed() => {
+                let text = format!(
+                    "{agent} was stopped: its program did not answer by the Agent Client Protocol. \
+                     Check the command: it must begin a server of this protocol on standard input."
+                );
+                (Outcome::Failed, self.with_words(text))
+            }
+            other => self.stopped(other.as_ref()),
+        }
+    }
     /// `None`: we ended it.
     fn end_of(&self, event: Option<ProgramEvent>) -> (Outcome, String) {
         let agent = &self.reading.agent;
+        if let Some(talk) = &self.talk {
+            return self.end_of_talk(talk, event);
+        }
         if self.output.has_ended() {
             let (outcome, text) = self.output.answer(agent);
             return match event {
@@ -168,16 +261,35 @@ impl ProgramRun {
             Some(ProgramEvent::Exited { code, stderr }) => {
                 (Outcome::Failed, self.with_words(self.failure(code, &stderr)))
             }
+            other => self.stopped(other.as_ref()),
+        }
+    }
+    /// The end at a limit.
+    fn stopped(&self, event: Option<&ProgramEvent>) -> (Outcome, String) {
+        let agent = &self.reading.agent;
+        match event {
             Some(ProgramEvent::TimedOut) => {
                 let text =
                     format!("{agent} was stopped at its time limit of {} s.", self.reading.limit_s);
                 (Outcome::Timeout, self.with_words(text))
             }
-            Some(ProgramEvent::TooMuchOutput | ProgramEvent::Line(_)) | None => {
+            Some(ProgramEvent::OverLimit(limit)) => {
+                (Outcome::Failed, self.with_words(self.over(*limit)))
+            }
+            _ => {
                 let text = format!("{agent} was stopped: it printed more than its output limit.");
                 (Outcome::Failed, self.with_words(text))
             }
         }
+    }
+    fn over(&self, limit: RunLimit) -> String {
+        let (agent, bounds) = (&self.reading.agent, self.reading.bounds);
+        let (what, bytes, key) = match limit {
+            RunLimit::WorkFolder => ("its work folder has", bounds.work_bytes, "work_bytes_max"),
+            RunLimit::Memory => ("its processes use", bounds.memory_bytes, "memory_bytes_max"),
+        };
+        let megabytes = bytes >> 20;
+        format!("{agent} was stopped: {what} more than its limit of {megabytes} MB ({key}).")
     }
     /// With the agent's last words, or else the last plain lines.
     fn with_words(&self, text: String) -> String {
@@ -243,6 +355,11 @@ impl Run for ProgramRun {
                         return RunEvent::Progress(progress);
                     }
                 }
+                Turn::Answer(answer) => {
+                    if let Some(talk) = &mut self.talk {
+                        talk.take_answer(self.output.told_mut(), answer);
+                    }
+                }
                 Turn::Event(end) => {
                     self.changed = self.running.changes().await.or(self.changed.take());
                     return RunEvent::Finished(self.conclude(Some(end)));
@@ -256,20 +373,45 @@ impl Run for ProgramRun {
             }
         }
     }
+    async fn cancel(&mut self) {
+        if let Some(talk) = &mut self.talk {
+            talk.cancel(&mut *self.running, self.output.told_mut(), &*self.clock).await;
+        }
+    }
     async fn stop(&mut self) -> Stopped {
+        if let Some(talk) = self.talk.as_mut().filter(|talk| talk.acp.is_at_work()) {
+            if talk.acp.works_elsewhere() {
+                talk.cancel(&mut *self.running, self.output.told_mut(), &*self.clock).await;
+            } else {
+                talk.acp.cancel();
+                talk.send(&mut *self.running).await;
+            }
+        }
         self.end_tree().await;
-        let changed = self.running.changes().await;
+        self.changed = self.running.changes().await.or(self.changed.take());
         self.output.close();
         let told = self.output.told();
         let said = told.said().map_or_else(|| self.output.plain(), str::to_owned);
         Stopped {
-            cost: self.cost(),
+            cost: self.last_cost(),
             usage: told.usage().cloned(),
-            text: Some(with_changes(said, changed.as_ref())).filter(|text| !text.is_empty()),
+            text: Some(with_changes(said, self.changed.as_ref())).filter(|text| !text.is_empty()),
             session: self.session(),
         }
     }
+    fn worktree(&self) -> Option<String> {
+        self.changed.as_ref().filter(|changes| changes.files > 0)?.worktree.clone()
+    }
+    async fn left(&mut self) -> Vec<LeftFile> {
+        self.running.left().await
+    }
+    async fn unsent(&mut self) -> Vec<String> {
+        self.running.unsent().await
+    }
     async fn rest(&mut self, rests: bool) {
+        if let Some(talk) = &mut self.talk {
+            talk.rests = rests;
+        }
         if let Err(error) = self.running.rest(rests).await {
             let agent = &self.reading.agent;
             tracing::warn!(%error, agent, rests, "a program could not be frozen or thawed");

@@ -1,12 +1,12 @@
 //! Calls that must be acknowledged: retried with back-off until the server answers yes or no.
 
 use crate::Deps;
-use contracts::approval::SettleRequest;
+use contracts::TaskId;
+use contracts::approval::{SettleAnswer, SettleRequest};
 use contracts::calls::Call;
 use contracts::calls::personal_assistant::Settle;
 use contracts::calls::webhook_aggregator::FinishTask;
 use contracts::task::ResultRequest;
-use contracts::{Micros, TaskId};
 use futures_util::future::{Either, select};
 use platform::backoff::Exponential;
 use platform::ports::CallError;
@@ -25,10 +25,14 @@ pub(crate) fn may_pass(error: &CallError) -> bool {
     }
 }
 
-/// Posts the cost of a run; returns the posted amount. A refusal is only logged, because the
+/// Posts the cost of a run; returns what was posted. A refusal is only logged, because the
 /// gateway cannot resolve it.
-pub(crate) async fn settle(deps: &Deps, task: &TaskId, request: &SettleRequest) -> Option<Micros> {
-    Some(until_answered::<Settle>(deps, task, request).await?.posted)
+pub(crate) async fn settle(
+    deps: &Deps,
+    task: &TaskId,
+    request: &SettleRequest,
+) -> Option<SettleAnswer> {
+    until_answered::<Settle>(deps, task, request).await
 }
 
 /// Reports a result. A stale epoch also counts as an answer: another lease reports instead.

@@ -9,20 +9,31 @@ use crate::board::{Begin, Entry, StopReason, Ticket};
 use crate::guard::{Guard, Tie};
 use crate::runner::{Finish, Job, PROGRESS_BYTES_MAX, Run, RunEvent, TEXT_BYTES_MAX, Tools};
 use crate::text::clip;
-use crate::{Deps, report};
+use crate::{Deps, files, report, work};
 use contracts::approval::{ApprovalState, ClaimAnswer, ClaimRequest, Outcome, SettleRequest};
 use contracts::calls::personal_assistant::Claim;
 use contracts::task::{LEASE_MS, LeasedTask, ResultRequest, StopCause};
-use contracts::{ApprovalId, ErrorCode, Micros, Problem};
+use contracts::{AgentId, ApprovalId, ErrorCode, Micros, Problem, TaskId};
 use futures_util::future::{Either, select};
 use platform::backoff::Exponential;
-use platform::ports::{CallError, PortError, PortErrorKind};
+use platform::ports::{CallError, LeftFile, PortError, PortErrorKind};
+use platform::secret::Secret;
 use std::pin::pin;
 
 /// Minimum rest of a lease to start a run; a later claim could not be renewed in time.
 const CLAIM_RESERVE_MS: i64 = 5_000;
 /// Between attempts to claim an approval.
 const CLAIM_BACKOFF: Exponential = Exponential { first_ms: 500, max_ms: 3_000 };
+
+/// The work of a run beside its words.
+#[derive(Default)]
+struct Leavings {
+    files: Vec<LeftFile>,
+    /// Lines about files that could not be handed over.
+    unsent: Vec<String>,
+    /// The worktree that it has changed.
+    worktree: Option<String>,
+}
 
 /// Runs a leased task, from claim to result.
 pub(crate) async fn leased(deps: Deps, task: LeasedTask) {
@@ -38,18 +49,24 @@ pub(crate) async fn leased(deps: Deps, task: LeasedTask) {
     let Begin::Go(ticket) = deps.board.begin(entry, since_ms) else { return };
     let guard =
         Guard::new(&deps, &task.task_id, Tie::Lease { epoch: task.epoch }, since_ms, task.lease_ms);
+    if let Some(order) = &task.context.order {
+        return work::carry_out(&deps, &task, order, &guard, &ticket).await;
+    }
     let until_ms = since_ms + task.lease_ms - CLAIM_RESERVE_MS;
     let claimed = claim_within(&deps, &task, until_ms).await;
-    let job = Job {
+    let mut job = Job {
         task: task.task_id.clone(),
         agent: task.agent,
         message: task.message,
         context: task.context,
         cost_limit: task.cost_limit,
         session: task.session,
+        claim: None,
+        exchange: None,
     };
     let mut reason = None;
-    let finish = match claimed {
+    let mut left = Leavings::default();
+    let mut finish = match claimed {
         // After the machine slept, its lease may belong to another gateway, so nothing starts.
         Ok(_) if deps.clock.now_ms() >= until_ms => {
             ticket.finish(
@@ -58,7 +75,11 @@ pub(crate) async fn leased(deps: Deps, task: LeasedTask) {
             );
             return;
         }
-        Ok(claim) => carry_out(&deps, &job, claim, &guard, &ticket).await,
+        Ok(claim) => {
+            let (finish, leavings) = with_files(&deps, &mut job, claim, &guard, &ticket).await;
+            left = leavings;
+            finish
+        }
         Err(CallError::Refused(problem)) if !comes_back(&problem) => {
             reason = refused_for(&problem);
             refused(&problem)
@@ -76,24 +97,72 @@ pub(crate) async fn leased(deps: Deps, task: LeasedTask) {
             return;
         }
     };
+    let reason = reason.or_else(|| cause_of(&finish, &guard, &ticket));
+    reported(&deps, &job.task, task.epoch, &mut finish, (left, reason), &guard).await;
+    ticket.finish(&finish, deps.clock.now_ms());
+}
+
+/// Reports the result, with the files that the run left.
+async fn reported(
+    deps: &Deps,
+    task: &TaskId,
+    epoch: u32,
+    finish: &mut Finish,
+    (left, reason): (Leavings, Option<StopCause>),
+    guard: &Guard<'_>,
+) {
+    // A halt ends what the run still wanted to say.
+    let files = if reason == Some(StopCause::Halted) { Vec::new() } else { left.files };
+    let (files, unsent) = guard.keep_while(files::store(deps, task, files)).await;
+    let unsent = left.unsent.into_iter().chain(unsent).collect::<Vec<_>>().join("\n");
+    if !unsent.is_empty() {
+        let said = clip(&finish.text, TEXT_BYTES_MAX.saturating_sub(unsent.len() + 2));
+        let between = if said.is_empty() { "" } else { "\n\n" };
+        finish.text = format!("{said}{between}{unsent}");
+    }
     let request = ResultRequest {
-        epoch: task.epoch,
+        epoch,
         outcome: finish.outcome,
         text: finish.text.clone(),
         actual_cost: finish.actual_cost,
+        cost_unknown: finish.cost_unknown,
         usage: finish.usage.clone(),
-        reason: reason.or_else(|| cause_of(&finish, &guard)),
+        reason,
         session: finish.session.clone(),
+        files,
+        worktree: left.worktree,
     };
-    guard.keep_while(report::result(&deps, &job.task, &request)).await;
-    ticket.finish(&finish, deps.clock.now_ms());
+    guard.keep_while(report::result(deps, task, &request)).await;
+}
+
+/// Runs a claimed task with the files of its message.
+async fn with_files(
+    deps: &Deps,
+    job: &mut Job,
+    claim: ClaimAnswer,
+    guard: &Guard<'_>,
+    ticket: &Ticket,
+) -> (Finish, Leavings) {
+    job.claim = Some(Secret::new(&claim.claim_token));
+    match guard.keep_while(files::fetch(deps, &job.context.attachments)).await {
+        Ok(exchange) => {
+            job.exchange = Some(exchange);
+            carry_out(deps, job, claim, guard, ticket).await
+        }
+        Err(why) => {
+            let text = format!("Not started: {why}. Send the message again.");
+            let finish = Finish::free(Outcome::Failed, text);
+            let finish = settled(deps, job, claim.claim_token, finish, guard).await;
+            (finish, Leavings::default())
+        }
+    }
 }
 
 /// Runs a task requested over HTTP with a claimed approval.
 pub(crate) async fn direct(deps: Deps, job: Job, claim: ClaimAnswer, ticket: Ticket) {
     let tie = Tie::Direct { claim_token: claim.claim_token.clone() };
     let guard = Guard::new(&deps, &job.task, tie, deps.clock.now_ms(), LEASE_MS);
-    let finish = carry_out(&deps, &job, claim, &guard, &ticket).await;
+    let (finish, _) = carry_out(&deps, &job, claim, &guard, &ticket).await;
     ticket.finish(&finish, deps.clock.now_ms());
 }
 
@@ -101,10 +170,12 @@ pub(crate) async fn direct(deps: Deps, job: Job, claim: ClaimAnswer, ticket: Tic
 pub(crate) async fn claim(
     deps: &Deps,
     approval: &ApprovalId,
+    agent: &AgentId,
     digest: &str,
     epoch: Option<u32>,
 ) -> Result<ClaimAnswer, CallError> {
-    let request = ClaimRequest { digest: digest.to_owned(), epoch };
+    let runs = deps.config.runs(agent);
+    let request = ClaimRequest { digest: digest.to_owned(), epoch, runs };
     deps.calls.ask::<Claim>(approval, &request).await
 }
 
@@ -119,7 +190,8 @@ async fn claim_within(
     let tries = async {
         let mut failures = 0;
         loop {
-            match claim(deps, &task.approval_id, &task.digest, Some(task.epoch)).await {
+            match claim(deps, &task.approval_id, &task.agent, &task.digest, Some(task.epoch)).await
+            {
                 Err(CallError::Refused(problem))
                     if failures > 0 && problem.code == ErrorCode::Conflict =>
                 {
@@ -168,7 +240,7 @@ fn refused(problem: &Problem) -> Finish {
             return Finish::free(Outcome::Cancelled, text.trim());
         }
         ErrorCode::NotApproved => {
-            format!("Not started: it is not approved (any more). {}", problem.detail)
+            format!("Not started: the approval is missing or has expired. {}", problem.detail)
         }
         ErrorCode::Conflict | ErrorCode::AlreadyDecided | ErrorCode::StaleEpoch => {
             format!("Not started: the approval does not fit this task any more. {}", problem.detail)
@@ -186,44 +258,60 @@ fn refused_for(problem: &Problem) -> Option<StopCause> {
     }
 }
 
-/// Why a run was cancelled, if the server ended it.
-fn cause_of(finish: &Finish, guard: &Guard<'_>) -> Option<StopCause> {
-    let cause = guard.purse.cause().filter(|_| finish.outcome == Outcome::Cancelled)?;
-    Some(cause.why)
+/// Why a run was cancelled, if the server or a shutdown ended it.
+fn cause_of(finish: &Finish, guard: &Guard<'_>, ticket: &Ticket) -> Option<StopCause> {
+    if finish.outcome != Outcome::Cancelled {
+        return None;
+    }
+    let is_shutdown = ticket.stop_reason() == Some(StopReason::Shutdown);
+    guard.purse.cause().map(|cause| cause.why).or(is_shutdown.then_some(StopCause::Shutdown))
 }
 
-/// Runs the agent and posts its cost.
+/// Runs the agent and posts its cost. Returns also the files that it left.
 async fn carry_out(
     deps: &Deps,
     job: &Job,
     claim: ClaimAnswer,
     guard: &Guard<'_>,
     ticket: &Ticket,
-) -> Finish {
+) -> (Finish, Leavings) {
     guard.purse.allow(claim.cost_limit);
-    let mut finish = match ticket.stop_reason() {
-        Some(why) => Finish::free(outcome_of(why), stop_text(why)),
+    let (mut finish, left) = match ticket.stop_reason() {
+        Some(why) => (Finish::free(outcome_of(why), stop_text(why)), Leavings::default()),
         None => drive(deps, job, guard, ticket).await,
     };
     // A run that ends without a total has cost what it reported on the way.
     finish.actual_cost = finish.actual_cost.or_else(|| guard.purse.spent());
     finish.text = clip(&finish.text, TEXT_BYTES_MAX);
+    (settled(deps, job, claim.claim_token, finish, guard).await, left)
+}
+
+/// Posts the cost of a run.
+async fn settled(
+    deps: &Deps,
+    job: &Job,
+    claim_token: String,
+    mut finish: Finish,
+    guard: &Guard<'_>,
+) -> Finish {
     let request = SettleRequest {
-        claim_token: claim.claim_token,
+        claim_token,
         actual_cost: finish.actual_cost,
         usage: finish.usage.clone(),
         outcome: finish.outcome,
     };
     let posted = guard.keep_while(report::settle(deps, &job.task, &request)).await;
     // Without a reported cost the ledger says what the run counts as.
-    finish.actual_cost = finish.actual_cost.or(posted);
+    if let Some(posted) = posted.filter(|_| finish.actual_cost.is_none()) {
+        finish.actual_cost = Some(posted.posted);
+        finish.cost_unknown = posted.unknown;
+    }
     finish
 }
 
 /// Runs the agent until it ends or must stop; after a stop it returns only when the process tree
-/// has ended.
-async fn drive(deps: &Deps, job: &Job, guard: &Guard<'_>, ticket: &Ticket) -> Finish {
-    let watch = pin!(guard.watch(ticket));
+/// has ended. Returns also the files that it left.
+async fn drive(deps: &Deps, job: &Job, guard: &Guard<'_>, ticket: &Ticket) -> (Finish, Leavings) {
     let tools = Tools {
         calls: deps.calls.clone(),
         programs: deps.programs.clone(),
@@ -231,11 +319,25 @@ async fn drive(deps: &Deps, job: &Job, guard: &Guard<'_>, ticket: &Ticket) -> Fi
     };
     // Starting is short and never cut off: a program half started could not be stopped.
     let mut run = deps.config.runner(&job.agent).start(&tools, job).await;
-    let mut watch = watch;
+    let finish = follow(&mut *run, job, guard, ticket, deps).await;
+    let (files, unsent) = (run.left().await, run.unsent().await);
+    let leavings = Leavings { files, unsent, worktree: run.worktree() };
+    (finish, leavings)
+}
+
+/// Reads what a run does until its end.
+async fn follow(
+    run: &mut dyn Run,
+    job: &Job,
+    guard: &Guard<'_>,
+    ticket: &Ticket,
+    deps: &Deps,
+) -> Finish {
+    let mut watch = pin!(guard.watch(ticket));
     let mut last = None;
     loop {
-        if let Err(why) = afford(&mut *run, &mut watch, guard).await {
-            return stop(&mut *run, why, job, guard, last).await;
+        if let Err(why) = afford(run, &mut watch, guard).await {
+            return stop(run, why, job, guard, last).await;
         }
         // The guard is polled first, so that a run with continuous output cannot starve it.
         let event = match select(&mut watch, run.next()).await {
@@ -251,7 +353,7 @@ async fn drive(deps: &Deps, job: &Job, guard: &Guard<'_>, ticket: &Ticket) -> Fi
             }
             Ok(RunEvent::Cost(cost)) => guard.purse.spend(cost),
             Ok(RunEvent::Finished(finish)) => return finish,
-            Err(why) => return stop(&mut *run, why, job, guard, last).await,
+            Err(why) => return stop(run, why, job, guard, last).await,
         }
     }
 }
@@ -291,10 +393,15 @@ async fn stop(
     last: Option<String>,
 ) -> Finish {
     tracing::info!(task = %job.task, agent = %job.agent, ?why, "a run is stopped");
+    let tells_it =
+        [StopReason::Halted, StopReason::Stopped, StopReason::Declined, StopReason::Shutdown];
+    if tells_it.contains(&why) {
+        run.cancel().await;
+    }
     let stopped = run.stop().await;
     let spent = stopped.cost.or_else(|| guard.purse.spent());
     let text = match why {
-        StopReason::Budget | StopReason::Declined => {
+        StopReason::Budget | StopReason::Stopped | StopReason::Declined | StopReason::CutOff => {
             let said = stopped.text.or_else(|| last.map(|line| format!("It was at: {line}")));
             let detail = guard.purse.cause().and_then(|cause| cause.detail);
             ended_early(job, spent, said, detail)
@@ -324,7 +431,9 @@ fn outcome_of(why: StopReason) -> Outcome {
     match why {
         StopReason::Halted
         | StopReason::Budget
+        | StopReason::Stopped
         | StopReason::Declined
+        | StopReason::CutOff
         | StopReason::Shutdown
         | StopReason::Stale => Outcome::Cancelled,
         StopReason::LeaseLost => Outcome::Failed,
@@ -334,7 +443,10 @@ fn outcome_of(why: StopReason) -> Outcome {
 fn stop_text(why: StopReason) -> &'static str {
     match why {
         StopReason::Halted => "Stopped by the owner.",
-        StopReason::Budget | StopReason::Declined => "Stopped: it may not spend more.",
+        StopReason::Budget => "Stopped: it may not spend more.",
+        StopReason::Stopped => "Stopped by a person.",
+        StopReason::Declined => "Stopped: more money was declined.",
+        StopReason::CutOff => "Stopped: the server lost contact with this machine.",
         StopReason::Shutdown => "Stopped because the gateway was shut down.",
         StopReason::Stale => "Stopped: another gateway has the task now.",
         StopReason::LeaseLost => "Stopped: the gateway could not reach the control plane in time.",

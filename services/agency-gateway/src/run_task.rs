@@ -15,6 +15,7 @@ use futures_util::FutureExt;
 use http::StatusCode;
 use platform::edge::{ApiError, ApiResult, RawBody, parse_json};
 use platform::ports::CallError;
+use platform::secret::Secret;
 use serde_json::Value;
 
 /// 202 with the task's view; 200 if this task already runs or ran here with the same approval; 403
@@ -54,7 +55,9 @@ pub(crate) async fn run_task(
             return Err(ApiError::new(ErrorCode::Unavailable, "This gateway is shutting down."));
         }
     };
-    let claim = match run::claim(&deps, &request.approval_id, &digest, None).await.map_err(refusal)
+    let claim = match run::claim(&deps, &request.approval_id, &request.agent, &digest, None)
+        .await
+        .map_err(refusal)
     {
         Ok(claim) => claim,
         Err(error) => {
@@ -70,6 +73,8 @@ pub(crate) async fn run_task(
         context: request.context,
         cost_limit: claim.cost_limit,
         session: None,
+        claim: Some(Secret::new(&claim.claim_token)),
+        exchange: None,
     };
     deps.background.spawn(run::direct(deps.clone(), job, claim, ticket).boxed());
     Ok((StatusCode::ACCEPTED, Json(view)).into_response())

@@ -2,11 +2,13 @@
 //! it has finished.
 
 use crate::program::Program;
+use crate::tool_approvals::ToolApprovals;
 use async_trait::async_trait;
 use contracts::approval::Outcome;
 use contracts::task::{BackendSession, TaskContext};
 use contracts::{AgentId, Micros, TaskId};
-use platform::ports::{Calls, Clock, Programs};
+use platform::ports::{Calls, Clock, Exchange, LeftFile, ProgramSpec, Programs};
+use platform::secret::Secret;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -28,6 +30,10 @@ pub struct Job {
     pub cost_limit: Micros,
     /// The backend's session of this conversation, where there is one.
     pub session: Option<BackendSession>,
+    /// The token of its claim, which proves the run to the control plane; none before the claim.
+    pub claim: Option<Secret>,
+    /// Files that the run is given and may leave.
+    pub exchange: Option<Exchange>,
 }
 
 impl Job {
@@ -35,6 +41,36 @@ impl Job {
     pub(crate) fn work(&self) -> &str {
         let conversation = self.context.conversation.as_ref();
         conversation.map_or(self.task.as_str(), |conversation| conversation.as_str())
+    }
+    /// A run of this program with these arguments and no input. `keeps`: its folder stays for the
+    /// conversation, because programs find a session again only from the folder that it was begun
+    /// in.
+    pub(crate) fn spec(&self, program: &Program, args: Vec<String>, keeps: bool) -> ProgramSpec {
+        let asks = program.tool_approvals == Some(ToolApprovals::Ask);
+        ProgramSpec {
+            program: program.command.first().cloned().unwrap_or_default(),
+            args,
+            stdin: String::new(),
+            input_stays_open: false,
+            data_visible: program.data_visible,
+            reach: program.reach.clone(),
+            env: program.env.clone(),
+            secrets: program.secrets.clone(),
+            asks_as: self.claim.clone().filter(|_| asks),
+            task: self.task.to_string(),
+            kept_folder: self.kept_folder().filter(|_| keeps),
+            workspace: program.workspace(self.agent.as_str(), self.work()),
+            timeout_ms: program.timeout_ms,
+            output_bytes_max: program.output_bytes_max,
+            bounds: program.bounds,
+            exchange: self.exchange.clone(),
+        }
+    }
+    /// The name of the folder that the agent keeps for its conversation.
+    pub(crate) fn kept_folder(&self) -> Option<String> {
+        let conversation = self.context.conversation.as_ref()?;
+        // NUL is in neither, so no two pairs are the same text.
+        Some(format!("{}\0{conversation}", self.agent))
     }
 }
 
@@ -46,6 +82,8 @@ pub struct Finish {
     pub text: String,
     /// None when the runner does not know.
     pub actual_cost: Option<Micros>,
+    /// `actual_cost` is only what was set aside: nothing was reported, and no price is known.
+    pub cost_unknown: bool,
     pub usage: Option<Value>,
     /// The backend's own session, to be resumed by the next run of this conversation.
     pub session: Option<BackendSession>,
@@ -54,7 +92,14 @@ pub struct Finish {
 impl Finish {
     /// An end without a known cost.
     pub fn new(outcome: Outcome, text: impl Into<String>) -> Self {
-        Self { outcome, text: text.into(), actual_cost: None, usage: None, session: None }
+        Self {
+            outcome,
+            text: text.into(),
+            actual_cost: None,
+            cost_unknown: false,
+            usage: None,
+            session: None,
+        }
     }
     /// An end that certainly cost nothing.
     pub fn free(outcome: Outcome, text: impl Into<String>) -> Self {
@@ -92,8 +137,23 @@ pub struct Stopped {
 pub trait Run: Send {
     /// The next event; after the end the same end again. Cancel-safe.
     async fn next(&mut self) -> RunEvent;
+    /// Asks it to end its work by itself, and waits a moment for that. [`Self::stop`] is due then,
+    /// and alone where it must not spend more.
+    async fn cancel(&mut self) {}
     /// Ends it and everything it started; returns when all of it is gone.
     async fn stop(&mut self) -> Stopped;
+    /// The worktree that it has changed, by its id for `quintet work`, once it has ended.
+    fn worktree(&self) -> Option<String> {
+        None
+    }
+    /// The files that it left for the chat, once it has ended.
+    async fn left(&mut self) -> Vec<LeftFile> {
+        Vec::new()
+    }
+    /// Lines for the person about files that could not be handed over, once it has ended.
+    async fn unsent(&mut self) -> Vec<String> {
+        Vec::new()
+    }
     /// Has everything of it rest, or go on. A runner that cannot does nothing; its output is not
     /// read meanwhile.
     async fn rest(&mut self, _rests: bool) {}
@@ -117,11 +177,26 @@ pub trait Runner: std::fmt::Debug + Send + Sync {
     fn program(&self) -> Option<&Program> {
         None
     }
+    /// The model and the maximum number of turns that it hands to its program.
+    fn settings(&self) -> (Option<&str>, Option<i64>) {
+        (None, None)
+    }
     /// Where its program's sign-in can be seen, for a program that has one and can print its
     /// version.
     fn sign_in(&self) -> Option<SignIn> {
         None
     }
+    /// The agent's model, if its program has a known list of them and that one is not in it.
+    fn unknown_model(&self) -> Option<UnknownModel<'_>> {
+        None
+    }
+}
+
+/// A model that is not in the list of its program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownModel<'a> {
+    pub model: &'a str,
+    pub known: &'static [&'static str],
 }
 
 /// Signs that a program is signed in: one of them is enough.

@@ -6,10 +6,12 @@
 //!
 //! [`Run`]: crate::runner::Run
 
+mod acp;
 mod claude_code;
 mod codex;
 mod command;
 mod knowledge;
+mod openclaw;
 
 use crate::program::Program;
 use crate::runner::Runner;

@@ -68,7 +68,7 @@ impl Secrets {
                 let all: Vec<&str> = self.0.keys().map(String::as_str).collect();
                 section.wrong(
                     "secrets",
-                    &format!("names {name}, and nothing says where that may go."),
+                    &format!("names {name}, which has no host."),
                     &format!(
                         "Add [secrets.{name}] with host, header and env. Known are {}.",
                         all.join(", ")
@@ -232,7 +232,7 @@ mod tests {
         };
         let given = |secrets: Value, env: Value| json!({"agents": agent(json!({ "secrets": secrets, "env": env }))});
         one(given(json!(["GITHUB_TOKEN"]), json!([])), "Add [secrets.GITHUB_TOKEN]");
-        one(given(json!(["QUINTET_OPERATOR_TOKEN"]), json!([])), "nothing says where");
+        one(given(json!(["QUINTET_OPERATOR_TOKEN"]), json!([])), "which has no host");
         let both = json!(["ANTHROPIC_API_KEY"]);
         one(given(both.clone(), both.clone()), "Remove ANTHROPIC_API_KEY from env");
         one(given(both, json!(["ANTHROPIC_BASE_URL"])), "Remove ANTHROPIC_BASE_URL from env");

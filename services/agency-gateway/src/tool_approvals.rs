@@ -17,22 +17,19 @@ pub enum ToolApprovals {
     Trust,
 }
 
+const CHOICES: [(&str, ToolApprovals); 3] =
+    [("ask", ToolApprovals::Ask), ("deny", ToolApprovals::Deny), ("trust", ToolApprovals::Trust)];
+
+impl ToolApprovals {
+    /// The value of the key.
+    pub(crate) fn as_str(self) -> &'static str {
+        CHOICES.iter().find(|(_, how)| *how == self).map_or("", |(name, _)| name)
+    }
+}
+
 /// The key as it is given.
 pub(crate) fn read(section: &mut Section<'_>, confinement: Confinement) -> Option<ToolApprovals> {
-    let given = section.text(KEY)?;
-    let found = match given.as_str() {
-        "ask" => ToolApprovals::Ask,
-        "deny" => ToolApprovals::Deny,
-        "trust" => ToolApprovals::Trust,
-        _ => {
-            section.wrong(
-                KEY,
-                "is neither \"ask\" nor \"deny\" nor \"trust\".",
-                "Write one of the three; ask is the default.",
-            );
-            ToolApprovals::Deny
-        }
-    };
+    let found = section.one_of(KEY, &CHOICES)?;
     if found == ToolApprovals::Trust && confinement == Confinement::Off {
         section.wrong(
             KEY,
@@ -67,7 +64,7 @@ pub(crate) fn refuse(section: &Section<'_>, given: &mut Option<ToolApprovals>) {
     if given.take().is_some() {
         section.wrong(
             KEY,
-            "is for runner = \"claude-code\" alone.",
+            "is for the runners claude-code, acp and openclaw alone.",
             "Remove it, and put the program's own options about approvals into command.",
         );
     }

@@ -82,7 +82,10 @@ fn result(told: &mut Told, object: &Value) {
         .get("errors")
         .and_then(Value::as_array)
         .map(|errors| errors.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; "));
-    let named = subtype.map(|subtype| subtype.replace('_', " "));
+    let named = subtype.map(|subtype| match subtype {
+        "error_max_budget_usd" => "the cost limit of this run is reached".to_owned(),
+        other => other.replace('_', " "),
+    });
     let why = [text, errors, named].into_iter().flatten().find(|why| !why.trim().is_empty());
     told.ended = true;
     told.fail(why.as_deref());

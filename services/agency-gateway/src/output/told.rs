@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 
 /// Maximum refused tools and open questions that are kept.
 const DENIED_MAX: usize = 20;
+/// Maximum bytes of a report of usage, and of the name of a session.
+const USAGE_BYTES_MAX: usize = 16 << 10;
+const SESSION_BYTES_MAX: usize = 128;
 /// Maximum characters of a tool's input in a text.
 const INPUT_CHARS_MAX: usize = 120;
 
@@ -64,6 +67,37 @@ impl Told {
             prices.filter(|_| !self.tokens.is_empty()).map(|prices| prices.cost(tokens))
         })
     }
+    /// The cost so far. It never falls.
+    pub(crate) fn costs(&mut self, cost: Micros) {
+        self.cost = self.cost.max(Some(cost));
+    }
+    /// All tokens of a run, with the usage that they are from.
+    pub(crate) fn spend_in_total(&mut self, tokens: Tokens, usage: &Value) {
+        self.spend("", tokens);
+        self.usage = Some(usage.clone());
+    }
+    pub(crate) fn in_session(&mut self, id: &str) {
+        self.session = Some(id.to_owned());
+    }
+    /// More of the agent's message, or the beginning of its next one.
+    pub(crate) fn say_more(&mut self, text: &str, is_new: bool) {
+        let message = self.message.get_or_insert_default();
+        if is_new {
+            message.clear();
+        }
+        message.push_str(text);
+        // The message itself is the last words.
+        self.words = None;
+    }
+    /// Bytes of the agent's message.
+    pub(crate) fn message_bytes(&self) -> usize {
+        self.message.as_ref().map_or(0, String::len)
+    }
+    /// Its end, which is a failure.
+    pub(crate) fn end_with_failure(&mut self, why: &str) {
+        self.ended = true;
+        self.fail(Some(why));
+    }
     /// A message of the agent; returns it as progress.
     pub(super) fn say(&mut self, text: String) -> String {
         if !text.trim().is_empty() {
@@ -73,13 +107,13 @@ impl Told {
         text
     }
     /// A line about its work; returns it as progress.
-    pub(super) fn work(&mut self, text: String) -> String {
+    pub(crate) fn work(&mut self, text: String) -> String {
         if !text.trim().is_empty() {
             self.words = Some(text.clone());
         }
         text
     }
-    pub(super) fn succeed(&mut self, text: Option<String>) {
+    pub(crate) fn succeed(&mut self, text: Option<String>) {
         self.ended = true;
         self.failed = None;
         self.result = text;
@@ -88,7 +122,7 @@ impl Told {
         self.failed = Some(why.unwrap_or_default().trim().to_owned());
         self.result = None;
     }
-    pub(super) fn deny(&mut self, tool: String) {
+    pub(crate) fn deny(&mut self, tool: String) {
         if self.denied.len() < DENIED_MAX && !self.denied.contains(&tool) {
             self.denied.push(tool);
         }
@@ -102,15 +136,17 @@ impl Told {
     pub(crate) fn failure(&self) -> Option<&str> {
         self.failed.as_deref().filter(|why| !why.is_empty())
     }
-    pub(crate) const fn usage(&self) -> Option<&Value> {
-        self.usage.as_ref()
+    /// Its usage, unless it is too large to be reported with the result.
+    pub(crate) fn usage(&self) -> Option<&Value> {
+        self.usage.as_ref().filter(|usage| usage.to_string().len() <= USAGE_BYTES_MAX)
     }
+    /// Its name of the session, unless it is none that could be handed to it again.
     pub(crate) fn session(&self) -> Option<&str> {
-        self.session.as_deref()
+        self.session.as_deref().filter(|id| id.len() <= SESSION_BYTES_MAX)
     }
     /// Whether the agent has said or done anything.
     pub(crate) const fn has_begun(&self) -> bool {
-        self.words.is_some()
+        self.words.is_some() || self.message.is_some()
     }
     /// The end that was reported: an answer or a failure.
     pub(crate) fn end(&self, agent: &str) -> Option<(Outcome, String)> {
@@ -126,7 +162,8 @@ impl Told {
     }
     /// With what the agent said last, unless the text has it.
     pub(crate) fn with_last_words(&self, text: String) -> String {
-        let words = self.words.as_deref().unwrap_or_default().trim();
+        let words = self.words.as_ref().or(self.message.as_ref());
+        let words = words.map_or("", |words| words.trim());
         if words.is_empty() || text.contains(words) {
             return text;
         }
@@ -146,7 +183,7 @@ impl Told {
 }
 
 /// The text at a place.
-pub(super) fn text_at<'a>(object: &'a Value, pointer: &str) -> Option<&'a str> {
+pub(crate) fn text_at<'a>(object: &'a Value, pointer: &str) -> Option<&'a str> {
     object.pointer(pointer)?.as_str()
 }
 

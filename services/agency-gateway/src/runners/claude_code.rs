@@ -3,7 +3,7 @@
 //! It finds a session again (`--resume`) only from the folder that it was begun in, in
 //! the folder that `CLAUDE_CONFIG_DIR` names.
 
-use crate::backend::{Backend, Settings};
+use crate::backend::{Backend, Settings, Start};
 use crate::output::Format;
 use crate::program::Program;
 use crate::runner::{Runner, SignIn};
@@ -16,6 +16,9 @@ use std::sync::Arc;
 
 /// Time that it waits for the owner's answer: longer than any question is open, milliseconds.
 const ANSWER_LIMIT_MS: u64 = 25 * 3_600_000;
+
+/// The dollars at which it ends itself (2.1.332).
+const COST_LIMIT: &str = "--max-budget-usd";
 
 const BACKEND: Backend = Backend {
     name: "claude-code",
@@ -36,6 +39,24 @@ const BACKEND: Backend = Backend {
         "--dangerously-skip-permissions",
         "bypassPermissions",
     ],
+    // Aliases, and the models of November 2026. Newer ones are handed on, with a warning.
+    models: &[
+        "default",
+        "best",
+        "sonnet",
+        "opus",
+        "haiku",
+        "fable",
+        "opusplan",
+        "claude-fable-5-2",
+        "claude-fable-5-1",
+        "claude-opus-5-5",
+        "claude-sonnet-5-5",
+        "claude-haiku-5-5",
+        "claude-opus-4-6",
+        "claude-sonnet-4-6",
+        "claude-haiku-4-5",
+    ],
     lost: &["no conversation found with session id", "--resume requires a valid session id"],
 };
 
@@ -43,16 +64,20 @@ pub(super) fn read(agent: &Agent, section: &mut Section<'_>, program: Program) -
     BACKEND.read(agent, section, program)
 }
 
-fn arguments(own: &[String], settings: &Settings, session: Option<&str>) -> Vec<String> {
+fn arguments(own: &[String], settings: &Settings, start: &Start<'_>) -> Vec<String> {
     let mut arguments = own.to_vec();
     let fixed =
         ["-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose"];
     arguments.extend(fixed.map(str::to_owned));
     let turns = settings.max_turns.map(|turns| turns.to_string());
+    let is_own = own.iter().any(|argument| argument.starts_with(COST_LIMIT));
+    let cost_limit = start.cost_limit.filter(|_| !is_own);
+    let cost_limit = cost_limit.map(|limit| limit.dollars().to_string());
     let named = [
         ("--model", settings.model.as_deref()),
         ("--max-turns", turns.as_deref()),
-        ("--resume", session),
+        ("--resume", start.session),
+        (COST_LIMIT, cost_limit.as_deref()),
     ];
     for (option, value) in named {
         arguments.extend(value.into_iter().flat_map(|value| [option.to_owned(), value.to_owned()]));

@@ -2,7 +2,7 @@
 //!
 //! Its usage is the total of the session, so the tokens of earlier runs are taken off.
 
-use crate::backend::{Backend, Settings};
+use crate::backend::{Backend, Settings, Start};
 use crate::output::Format;
 use crate::program::Program;
 use crate::runner::{Runner, SignIn};
@@ -25,6 +25,7 @@ const BACKEND: Backend = Backend {
     },
     has_approvals: false,
     approves_by: &[],
+    models: &[],
     lost: &[
         "no rollout found",
         "thread not found",
@@ -38,7 +39,7 @@ pub(super) fn read(agent: &Agent, section: &mut Section<'_>, program: Program) -
     BACKEND.read(agent, section, program)
 }
 
-fn arguments(own: &[String], settings: &Settings, session: Option<&str>) -> Vec<String> {
+fn arguments(own: &[String], settings: &Settings, start: &Start<'_>) -> Vec<String> {
     let mut arguments = own.to_vec();
     if !own.iter().any(|argument| argument == "exec") {
         arguments.push("exec".to_owned());
@@ -47,7 +48,7 @@ fn arguments(own: &[String], settings: &Settings, session: Option<&str>) -> Vec<
     if let Some(model) = &settings.model {
         arguments.extend(["--model".to_owned(), model.clone()]);
     }
-    if let Some(session) = session {
+    if let Some(session) = start.session {
         arguments.extend(["resume".to_owned(), session.to_owned()]);
     }
     // The message comes on standard input.

@@ -37,7 +37,13 @@ pub(super) fn read(
     }
     let output = Format::read(section, &program.command);
     let input = Input::read(section, &program);
-    Arc::new(Command { program, output, input, prices: agent.price.of_tokens() })
+    Arc::new(Command {
+        program,
+        output,
+        input,
+        prices: agent.price.of_tokens(),
+        keeps: agent.keeps_session,
+    })
 }
 
 /// Runs one agent's program.
@@ -47,6 +53,8 @@ struct Command {
     output: Format,
     input: Input,
     prices: Option<TokenPrices>,
+    /// Whether a conversation keeps its folder.
+    keeps: bool,
 }
 
 /// The key `input`.
@@ -60,33 +68,23 @@ enum Input {
 
 impl Input {
     fn read(section: &mut Section<'_>, program: &Program) -> Self {
-        match section.text("input").as_deref() {
-            None | Some("text") => Self::Text,
-            Some("json") if program.command.iter().any(|arg| arg == MESSAGE) => {
-                section.wrong(
-                    "input",
-                    "is \"json\" beside a command with {message}.",
-                    "Remove {message}: the line of JSON goes to standard input.",
-                );
-                Self::Text
-            }
-            Some("json") => Self::Json,
-            Some(_) => {
-                section.wrong(
-                    "input",
-                    "is neither \"text\" nor \"json\".",
-                    "Write one of the two; text is the default.",
-                );
-                Self::Text
-            }
+        let choices = [("text", Self::Text), ("json", Self::Json)];
+        let input = section.one_of("input", &choices).unwrap_or(Self::Text);
+        if input == Self::Json && program.command.iter().any(|arg| arg == MESSAGE) {
+            section.wrong(
+                "input",
+                "is \"json\" beside a command with {message}.",
+                "Remove {message}: the line of JSON goes to standard input.",
+            );
         }
+        input
     }
 }
 
 impl Command {
     /// Program, arguments and standard input for this message; the sentence says why not.
     fn spec(&self, job: &Job) -> Result<ProgramSpec, &'static str> {
-        let (program, args) =
+        let (_, args) =
             self.program.command.split_first().ok_or("No command is configured for it.")?;
         let as_argument = args.iter().any(|arg| arg == MESSAGE);
         let handed = match self.input {
@@ -102,23 +100,13 @@ impl Command {
         let put = |arg: &String| if arg == MESSAGE { handed.clone() } else { arg.clone() };
         let args = args.iter().map(put).collect();
         Ok(ProgramSpec {
-            program: program.clone(),
-            args,
             stdin: if as_argument { String::new() } else { handed },
-            data_visible: self.program.data_visible,
-            reach: self.program.reach.clone(),
-            env: self.program.env.clone(),
-            secrets: self.program.secrets.clone(),
-            asks_as: None,
-            task: job.task.to_string(),
-            kept_folder: None,
-            workspace: self.program.workspace(job.agent.as_str(), job.work()),
-            timeout_ms: self.program.timeout_ms,
             // Reports that pass do not count: the limit is the answer's.
             output_bytes_max: match self.output {
                 Format::Text => self.program.output_bytes_max,
                 _ => usize::MAX,
             },
+            ..job.spec(&self.program, args, self.keeps)
         })
     }
 }
@@ -142,8 +130,10 @@ impl Runner for Command {
             prices: self.prices,
             before: Tokens::default(),
             sessions_of: None,
+            acp: None,
             limit_s: spec.timeout_ms / 1000,
             bytes_max: self.program.output_bytes_max,
+            bounds: self.program.bounds,
         };
         program_run::start(tools, spec, reading).await
     }

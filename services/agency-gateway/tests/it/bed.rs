@@ -87,7 +87,7 @@ fn neighbours(switchboard: &Switchboard, plane: &Arc<Plane>) -> Neighbours {
     neighbours.on::<Settle>(|task_id, request| {
         let unpriced = request.actual_cost.is_none();
         let posted = request.actual_cost.unwrap_or(Micros(500_000));
-        Ok(SettleAnswer { task_id, posted, unpriced, overrun: Micros(0) })
+        Ok(SettleAnswer { task_id, posted, unpriced, unknown: false, overrun: Micros(0) })
     });
     neighbours
 }

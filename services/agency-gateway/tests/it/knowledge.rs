@@ -56,7 +56,7 @@ fn agent(id: &str, fallback: bool) -> Agent {
         related_channels: Vec::new(),
         model: None,
         fallback,
-        public: false,
+        public: id != "security",
     }
 }
 
@@ -77,7 +77,7 @@ fn hit(id: &str) -> SearchHit {
 async fn ask(who: &str, message: &str, decided: &[&str], found: &[&str]) -> Value {
     let bed = Bed::start(&json!({}));
     bed.knows(Knowledge {
-        agents: vec![agent("codegen", false), agent("assistant", true)],
+        agents: vec![agent("security", false), agent("codegen", false), agent("assistant", true)],
         files: FILES.iter().map(skill).collect(),
         hits: found.iter().map(|id| hit(id)).collect(),
     });
@@ -150,18 +150,33 @@ async fn knowledge_admits_when_nothing_matches_and_describes_the_agent() {
 }
 
 #[tokio::test]
-async fn knowledge_assistant_greets_and_lists_the_agents() {
-    let text = ask("assistant", "hello!", &[], &["agent-runners"]).await["text"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    assert!(
-        text.starts_with(
-            "Hello! I am assistant, answering from the skill graph (no model is configured)."
-        ),
-        "{text}"
-    );
-    assert!(text.contains("- codegen: Does what codegen does."), "{text}");
+async fn knowledge_assistant_greets_with_what_is_here_and_quotes_no_guide() {
+    let decided = ["writing-example-messages", "halting-and-resuming"];
+    for (message, opening) in [
+        ("hello!", "Hello! I am the assistant of this Quintet."),
+        ("hello, who are you?", "I am the assistant of this Quintet."),
+        ("¿Quién eres?", "I am the assistant of this Quintet."),
+    ] {
+        let answer = ask("assistant", message, &decided, &["agent-runners"]).await;
+        let text = answer["text"].as_str().unwrap();
+        assert!(text.starts_with(opening), "{message}: {text}");
+        assert!(!text.contains("security"), "not for anybody: {text}");
+        assert!(
+            text.ends_with(
+                "- codegen: Does what codegen does.\n- assistant: Does what assistant does."
+            ),
+            "{text}"
+        );
+    }
+    let thanks = ask("assistant", "thanks!", &decided, &["agent-runners"]).await;
+    assert_eq!(thanks["text"], "You're welcome.");
+    let unknown = ask("assistant", "bake sourdough bread", &[], &["agent-runners"]).await;
+    let text = unknown["text"].as_str().unwrap();
+    assert!(text.starts_with("I have no answer to that."), "{text}");
+}
+
+#[tokio::test]
+async fn knowledge_assistant_answers_about_questions_of_its_guides() {
     let text =
         ask("assistant", "what does halting a task promise?", &[], &["halting-and-resuming"]).await
             ["text"]

@@ -5,7 +5,16 @@ use contracts::calls::personal_assistant::{Claim, Settle};
 use contracts::calls::webhook_aggregator::{FinishTask, LeaseTasks, RenewTask};
 use contracts::{ErrorCode, Problem};
 use platform::memory::ScriptedProgram;
-use serde_json::json;
+use serde_json::{Value, json};
+
+/// The program of the worker as the control plane is told: names of variables, and no values.
+fn worker() -> Value {
+    json!({
+        "runner": "command", "program": ["tool", "--json"], "env": ["API_KEY"], "sandbox": "strict",
+        "network": "internet", "timeoutS": 60, "memoryBytesMax": 8_589_934_592_u64,
+        "workBytesMax": 10_737_418_240_u64,
+    })
+}
 
 #[tokio::test]
 async fn task_is_claimed_run_settled_and_reported_in_order() {
@@ -19,7 +28,10 @@ async fn task_is_claimed_run_settled_and_reported_in_order() {
         paths,
         ["/api/approvals/apr_t~1/claim", "/api/tasks/t~1/settle", "/api/tasks/t~1/result"]
     );
-    assert_eq!(bed.fakes.bodies::<Claim>(), [json!({"digest": "digest", "epoch": 3})]);
+    assert_eq!(
+        bed.fakes.bodies::<Claim>(),
+        [json!({"digest": "digest", "epoch": 3, "runs": worker()})]
+    );
     assert_eq!(
         bed.fakes.bodies::<Settle>(),
         [json!({"claimToken": "token", "actualCost": 0.25, "usage": null, "outcome": "success"})]
@@ -53,7 +65,11 @@ async fn lease_requests_every_agent_and_only_the_free_capacity() {
     assert_eq!(bed.deps.board.running(), 2);
     let leases = bed.fakes.bodies::<LeaseTasks>();
     assert_eq!(leases.iter().map(|l| l["capacity"].as_u64().unwrap()).max(), Some(2));
-    assert_eq!(leases[0], json!({"gatewayId": "gw", "agents": ["*"], "capacity": 2, "wait": 25}));
+    let runs = json!({"worker": worker()});
+    assert_eq!(
+        leases[0],
+        json!({"gatewayId": "gw", "agents": ["*"], "capacity": 2, "wait": 25, "runs": runs})
+    );
     bed.call("POST", "/api/halt", "operator", json!({"taskId": "a"})).await;
     until("the third runs", || bed.programs.started().len() == 3).await;
 }
@@ -62,7 +78,7 @@ async fn lease_requests_every_agent_and_only_the_free_capacity() {
 async fn refused_claim_runs_nothing_and_reports_the_reason() {
     let cases = [
         (ErrorCode::Halted, "cancelled", "halted"),
-        (ErrorCode::NotApproved, "failed", "not approved"),
+        (ErrorCode::NotApproved, "failed", "the approval is missing or has expired"),
         (ErrorCode::BudgetExhausted, "cancelled", "budget"),
         (ErrorCode::Conflict, "failed", "does not fit"),
         (ErrorCode::NotFound, "failed", "could not be claimed"),
@@ -292,6 +308,28 @@ async fn failing_program_reports_the_end_of_its_standard_error() {
             && text.len() < 700,
         "{text}"
     );
+}
+
+#[tokio::test]
+async fn line_of_progress_is_shown_after_three_seconds_and_not_at_the_next_renewal() {
+    let bed = Bed::start(&tool());
+    bed.programs.install("tool", hanging());
+    bed.plane.push(task("t", 1, "worker", "go"));
+    until("running", || bed.programs.started().len() == 1).await;
+    breathe().await;
+    bed.clock.advance(2_900);
+    breathe().await;
+    assert_eq!(bed.fakes.count::<RenewTask>(), 0);
+    bed.clock.advance(100);
+    until("renewed", || bed.fakes.count::<RenewTask>() == 1).await;
+    assert_eq!(bed.fakes.bodies::<RenewTask>()[0]["progress"], "thinking");
+    breathe().await;
+    // Nothing new to show: the next renewal keeps the lease.
+    bed.clock.advance(9_000);
+    breathe().await;
+    assert_eq!(bed.fakes.count::<RenewTask>(), 1);
+    bed.clock.advance(1_000);
+    until("renewed", || bed.fakes.count::<RenewTask>() == 2).await;
 }
 
 #[tokio::test]

@@ -7,7 +7,10 @@
     reason = "test equipment: whatever is odd must stop the test"
 )]
 
+mod acp;
+mod acp_agent;
 mod bed;
+mod files;
 mod http;
 mod knowledge;
 mod lease;

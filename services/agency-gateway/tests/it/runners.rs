@@ -1,5 +1,6 @@
 //! Rules for every runner in the registry.
 
+use crate::acp_agent::{answers, program};
 use crate::bed::{Bed, breathe, hanging, saying};
 use agency_gateway::runner::{Ended, Finish, Job, Run, RunEvent, Runner, TEXT_BYTES_MAX, Tools};
 use agency_gateway::runners::{Entry, REGISTRY};
@@ -22,6 +23,8 @@ fn job() -> Job {
         context: TaskContext::default(),
         cost_limit: Micros(0),
         session: None,
+        claim: None,
+        exchange: None,
     }
 }
 
@@ -78,12 +81,16 @@ async fn runner_can_be_stopped_twice() {
 async fn runner_never_lets_a_message_choose_the_program() {
     for entry in REGISTRY {
         let bed = Bed::idle(&json!({}));
-        bed.programs.install("tool", saying(&["ok"]));
+        let is_spoken_to = matches!(entry.kind.name, "acp" | "openclaw");
+        let plain = saying(&["ok"]);
+        bed.programs.install("tool", if is_spoken_to { program(answers) } else { plain });
         end(&mut *start(&bed, entry.kind.name, &["tool"], &job()).await).await;
+        let written = bed.programs.written().concat();
         for spec in bed.programs.started() {
             assert_eq!(spec.program, "tool");
             assert!(!spec.args.iter().any(|arg| arg.contains("reboot")), "{:?}", spec.args);
-            assert!(spec.stdin.contains("$(reboot); hello"), "{}", spec.stdin);
+            let handed = format!("{}{written}", spec.stdin);
+            assert!(handed.contains("$(reboot); hello"), "{handed}");
         }
     }
 }

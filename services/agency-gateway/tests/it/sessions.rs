@@ -26,7 +26,7 @@ fn second(message: &str) -> LeasedTask {
 
 fn session(runner: &str, id: &str, input: u64) -> BackendSession {
     let spent = Tokens { input, output: 0 };
-    BackendSession { runner: runner.to_owned(), id: id.to_owned(), spent }
+    BackendSession { runner: runner.to_owned(), id: id.to_owned(), spent, cost: None }
 }
 
 fn worker(table: Value) -> Value {
@@ -95,9 +95,9 @@ async fn claude_code_begins_with_the_turns_and_reports_its_session() {
     let kept = json!({"runner": "claude-code", "id": "s-2", "spent": {"input": 0, "output": 0}});
     assert_eq!(result["session"], kept);
     let spec = bed.programs.started().remove(0);
-    let args = "-p --input-format stream-json --output-format stream-json --verbose --model opus --max-turns 9 --permission-mode dontAsk";
+    let args = "-p --input-format stream-json --output-format stream-json --verbose --model opus --max-turns 9 --max-budget-usd 1 --permission-mode dontAsk";
     assert_eq!(spec.args.join(" "), args);
-    assert_eq!(spec.kept_folder.as_deref(), Some("worker-telegram:main:7"));
+    assert_eq!(spec.kept_folder.as_deref(), Some("worker\0telegram:main:7"));
     let state = spec.reach.state.as_ref().unwrap();
     assert_eq!(state.variable, "CLAUDE_CONFIG_DIR");
     assert_eq!(state.folder, "~/.local/state/quintet/worker/claude-code");
@@ -145,6 +145,20 @@ async fn session_that_is_gone_is_begun_afresh_with_the_turns() {
     assert_eq!(started.len(), 2);
     assert!(!started[1].args.contains(&"--resume".to_owned()));
     assert!(started[1].stdin.contains("> user: My word is kangaroo."));
+}
+
+#[tokio::test]
+async fn run_that_used_tokens_is_never_started_again() {
+    let gone = r#"{"type":"result","subtype":"error_during_execution","is_error":true,"usage":{"input_tokens":900,"output_tokens":40},"errors":["No conversation found with session ID: s-1"]}"#;
+    let bed = Bed::start(&worker(json!({"runner": "claude-code"})));
+    bed.programs.install_once("claude", ScriptedProgram { exit: Some(1), ..saying(&[gone]) });
+    bed.programs.install("claude", saying(&CLAUDE));
+    bed.plane.push(LeasedTask {
+        session: Some(session("claude-code", "s-1", 0)),
+        ..second("Which word?")
+    });
+    let result = reported(&bed).await;
+    assert_eq!((result["outcome"].as_str(), bed.programs.started().len()), (Some("failed"), 1));
 }
 
 #[tokio::test]
@@ -202,7 +216,8 @@ async fn tool_approvals_choose_how_claude_code_is_started() {
         assert!(args.contains(words), "{how}: {args}");
         assert_eq!(args.contains("${QUINTET_MCP_URL}"), asks, "{how}: {args}");
         assert_eq!(args.contains("Bearer ${QUINTET_MCP_TOKEN}"), asks, "{how}: {args}");
-        assert_eq!(spec.asks_as.as_deref(), asks.then_some("worker"), "{how}");
+        let proof = spec.asks_as.as_ref().map(platform::secret::Secret::reveal);
+        assert_eq!(proof, asks.then_some("token"), "{how}");
     }
 }
 
@@ -219,7 +234,9 @@ fn tool_approvals_that_would_not_hold_are_refused_with_the_fix() {
         problems(table)
     };
     assert_eq!(claude(json!({"tool_approvals": "ask", "sandbox": "off"})), "");
-    assert!(claude(json!({"tool_approvals": "yes"})).contains("Write one of the three"));
+    assert!(
+        claude(json!({"tool_approvals": "yes"})).contains("Write one of them; ask is the default.")
+    );
     let open = claude(json!({"tool_approvals": "trust", "sandbox": "off"}));
     assert!(open.contains("tool_approvals") && open.contains("Remove sandbox"), "{open}");
     for own in ["--dangerously-skip-permissions", "--permission-mode=bypassPermissions"] {
@@ -232,6 +249,61 @@ fn tool_approvals_that_would_not_hold_are_refused_with_the_fix() {
             _ => json!({"runner": runner, "command": ["x"], "tool_approvals": "ask"}),
         };
         let said = problems(other);
-        assert!(said.contains("runner = \"claude-code\" alone"), "{runner}: {said}");
+        assert!(said.contains("claude-code, acp and openclaw alone"), "{runner}: {said}");
     }
+}
+
+#[tokio::test]
+async fn claude_code_without_prices_ends_itself_at_the_cost_limit_of_its_run() {
+    let limit = |spec: &platform::ports::ProgramSpec| {
+        let at = spec.args.iter().position(|argument| argument == "--max-budget-usd")?;
+        spec.args.get(at + 1).cloned()
+    };
+    let own = json!(["claude", "--max-budget-usd", "3"]);
+    for (table, expected) in [
+        (json!({"runner": "claude-code"}), Some("1")),
+        (json!({"runner": "claude-code", "command": own}), Some("3")),
+        (json!({"runner": "claude-code", "input_price": 3, "output_price": 15}), None),
+    ] {
+        let bed = Bed::start(&worker(table));
+        let over = r#"{"type":"result","subtype":"error_max_budget_usd","is_error":true,"total_cost_usd":0.5}"#;
+        bed.programs.install("claude", saying(&[over]));
+        bed.plane.push(second("Which word?"));
+        let result = reported(&bed).await;
+        let spec = bed.programs.started().remove(0);
+        assert_eq!(limit(&spec).as_deref(), expected);
+        assert_eq!(
+            spec.args.iter().filter(|arg| *arg == "--max-budget-usd").count(),
+            usize::from(expected.is_some())
+        );
+        let text = result["text"].as_str().unwrap();
+        assert!(text.contains("the cost limit of this run is reached"), "{text}");
+        assert_eq!(result["actualCost"], 0.5);
+    }
+}
+
+#[tokio::test]
+async fn command_keeps_its_folder_for_the_conversation_unless_messages_stand_alone() {
+    for (table, folder) in [
+        (json!({"runner": "command", "command": ["tool"]}), Some("worker\0telegram:main:7")),
+        (json!({"runner": "command", "command": ["tool"], "session": "none"}), None),
+    ] {
+        let bed = Bed::start(&worker(table));
+        bed.programs.install("tool", saying(&["done"]));
+        bed.plane.push(second("Which word?"));
+        reported(&bed).await;
+        assert_eq!(bed.programs.started().remove(0).kept_folder.as_deref(), folder);
+    }
+}
+
+#[tokio::test]
+async fn usage_that_is_too_large_to_report_does_not_lose_the_result() {
+    let table = json!({"runner": "command", "command": ["tool"], "output": "claude"});
+    let bed = Bed::start(&worker(table));
+    let usage = json!({ "input_tokens": 5, "padding": "x".repeat(2 << 20) });
+    let line = json!({ "type": "result", "subtype": "success", "result": "Done.", "usage": usage });
+    bed.programs.install("tool", saying(&[&line.to_string()]));
+    bed.plane.push(second("Go."));
+    let result = reported(&bed).await;
+    assert_eq!((&result["text"], &result["usage"]), (&json!("Done."), &json!(null)));
 }

@@ -28,10 +28,9 @@ async fn shutdown_gives_runs_five_seconds_then_stops_and_reports_them() {
     bed.clock.advance(1_000);
     until("stopped", || !bed.is_serving()).await;
     assert_eq!(bed.programs.stopped(), ["t"]);
-    assert_eq!(
-        bed.fakes.bodies::<FinishTask>()[0]["text"],
-        "Stopped because the gateway was shut down."
-    );
+    let report = bed.fakes.bodies::<FinishTask>().remove(0);
+    assert_eq!(report["text"], "Stopped because the gateway was shut down.");
+    assert_eq!(report["reason"], "shutdown", "no halt of the owner");
     assert_eq!((bed.fakes.count::<Settle>(), bed.fakes.count::<Claim>()), (1, 1));
 }
 

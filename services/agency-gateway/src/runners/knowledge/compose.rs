@@ -6,6 +6,7 @@ use super::sections::{Scored, rank, words};
 use crate::runner::Job;
 use crate::text::clip;
 use contracts::graph::Agent;
+use platform::small_talk::{SmallTalk, small_talk};
 
 /// Maximum characters of an answer.
 const CHARS_MAX: usize = 3_000;
@@ -18,73 +19,18 @@ const QUOTED_BYTES: usize = 2_200;
 /// Minimum score of a section relative to the best one.
 const NEAR_THE_BEST: f64 = 0.45;
 
-/// Words of greetings and thanks; a short message of only these gets a greeting back.
-const SMALL_TALK: &[&str] = &[
-    "hi",
-    "hello",
-    "hey",
-    "hiya",
-    "howdy",
-    "yo",
-    "good",
-    "morning",
-    "evening",
-    "afternoon",
-    "night",
-    "day",
-    "there",
-    "everyone",
-    "all",
-    "bye",
-    "goodbye",
-    "how",
-    "are",
-    "you",
-    "is",
-    "it",
-    "going",
-    "up",
-    "whats",
-    "what",
-    "s",
-    "nice",
-    "to",
-    "meet",
-    "anyone",
-    "home",
-    "test",
-    "ping",
-    "hallo",
-    "moin",
-    "servus",
-];
-const THANKS: &[&str] = &["thanks", "thank", "thx", "cheers", "danke", "ta", "appreciated"];
-const HELP: &[&str] = &[
-    "help",
-    "what can you do",
-    "who are you",
-    "what do you do",
-    "what are you",
-    "how do you work",
-    "what can i ask",
-    "what can i do",
-    "commands",
-    "menu",
-    "start",
-];
-
 /// The answer to a job, at most 3,000 characters.
 pub(super) fn answer(job: &Job, material: &Material) -> String {
     let agent = material.agents.iter().find(|agent| agent.id == job.agent);
     let is_assistant =
         job.agent.as_str() == "assistant" || agent.is_some_and(|agent| agent.fallback);
     let text = match small_talk(&job.message).filter(|_| is_assistant) {
-        Some(opening) => welcome(job, material, opening),
+        Some(kind) => welcome(job, material, kind),
         None => {
             let ranked = rank(&job.message, &job.agent, &material.files, &material.hits);
             match (worth_quoting(&ranked, &job.message), is_assistant) {
                 (true, _) => quotations(job, &ranked),
-                (false, true) => welcome(job, material, "I found nothing in my guides about that."),
+                (false, true) => no_answer(job),
                 (false, false) => nothing_fits(job, agent),
             }
         }
@@ -98,22 +44,6 @@ pub(super) fn answer(job: &Job, material: &Material) -> String {
 
 fn head(job: &Job) -> String {
     format!("{}, answering from the skill graph (no model is configured).", job.agent)
-}
-
-/// The opening of the reply to a greeting, to thanks, or to a call for help; none for any other
-/// message.
-fn small_talk(message: &str) -> Option<&'static str> {
-    let plain: String =
-        message.to_lowercase().chars().map(|c| if c.is_alphanumeric() { c } else { ' ' }).collect();
-    let parts: Vec<&str> = plain.split_whitespace().collect();
-    let joined = parts.join(" ");
-    if HELP.contains(&joined.as_str()) || parts.is_empty() {
-        return Some("Here is what I can do.");
-    }
-    if parts.len() <= 6 && parts.iter().any(|part| THANKS.contains(part)) {
-        return Some("You're welcome.");
-    }
-    (parts.len() <= 5 && parts.iter().all(|part| SMALL_TALK.contains(part))).then_some("Hello!")
 }
 
 /// Whether the sections are worth quoting: one shared word in a long message is chance, in a short
@@ -207,37 +137,42 @@ fn nothing_fits(job: &Job, agent: Option<&Agent>) -> String {
     out
 }
 
-/// The assistant's reply: a greeting or an admission, then the agents and their tasks.
-fn welcome(job: &Job, material: &Material, opening: &str) -> String {
-    let mut out = format!("{opening} I am {}", head(job));
-    if !material.agents.is_empty() {
-        out.push_str("\n\nWrite what you need, and it goes to the right agent:");
-        for agent in material.agents.iter().take(10) {
-            out.push_str(&format!("\n- {}: {}", agent.id, clip(&agent.description, 200)));
+/// The assistant's reply to small talk: what this installation has.
+fn welcome(job: &Job, material: &Material, kind: SmallTalk) -> String {
+    let opening = match kind {
+        SmallTalk::Thanks => return "You're welcome.".to_owned(),
+        SmallTalk::Greeting => "Hello! I am",
+        SmallTalk::Help => "I am",
+    };
+    let mut out = format!(
+        "{opening} the assistant of this Quintet. Write what you need: it goes to the agent that \
+         fits, waits for a yes where the rules ask for one, and the answer comes back here."
+    );
+    match &job.context.about {
+        Some(about) => out.push_str(&format!("\n\n{about}")),
+        // Anybody may be asking: the agents that serve anybody.
+        None => {
+            for agent in material.agents.iter().filter(|agent| agent.public).take(10) {
+                out.push_str(&format!("\n- {}: {}", agent.id, clip(&agent.description, 200)));
+            }
         }
     }
-    let guides: Vec<_> =
-        material.files.iter().take(3).map(|file| format!("[{}] {}", file.id, file.title)).collect();
-    if !guides.is_empty() && opening != "You're welcome." {
-        out.push_str(&format!("\n\nPerhaps useful: {}.", guides.join(", ")));
-    }
-    out.push_str("\n\nAsk me about Quintet itself too: approvals, the budget, halting a task, or how to set up a channel.");
     out
+}
+
+/// The assistant's reply to a question that nothing in the graph answers.
+fn no_answer(job: &Job) -> String {
+    format!(
+        "I have no answer to that. I am {}, and without a model or a program I only quote the \
+         guides of the skill graph; none of them is about it.\n\nAddress an agent that has a program \
+         (`/agents` lists them), or give {} a runner that can think: [agent-runners].",
+        job.agent, job.agent
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn compose_distinguishes_greetings_from_questions() {
-        assert_eq!(small_talk("Hello!"), Some("Hello!"));
-        assert_eq!(small_talk("hey, how are you?"), Some("Hello!"));
-        assert_eq!(small_talk("thanks a lot"), Some("You're welcome."));
-        assert_eq!(small_talk("What can you do?"), Some("Here is what I can do."));
-        assert_eq!(small_talk("how much did I spend today"), None);
-        assert_eq!(small_talk("login page is broken"), None);
-    }
 
     #[test]
     fn compose_turns_links_into_citations() {
