@@ -1,7 +1,7 @@
 //! `GET /api/approvals` and `GET /api/approvals/{id}`: list, read, and wait for a decision.
 
 use crate::Deps;
-use crate::store::{self, ApprovalRow};
+use crate::store::{self, ApprovalRow, ROW};
 use crate::waiting::{WAIT_SECONDS_MAX, until_decided};
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
@@ -35,7 +35,7 @@ pub async fn list(
     // An agent's token sees only requests of its own scope; `?2` is null for everyone else.
     let own = (who == Principal::Scope(Scope::Agent)).then_some(Scope::Agent.as_str());
     let text = format!(
-        "SELECT * FROM approvals WHERE ({condition}) AND (?2 IS NULL OR requested_by = ?2) ORDER BY requested_at DESC, id DESC LIMIT ?3"
+        "SELECT {ROW} FROM approvals WHERE ({condition}) AND (?2 IS NULL OR requested_by = ?2) ORDER BY requested_at DESC, id DESC LIMIT ?3"
     );
     let rows: Vec<ApprovalRow> =
         deps.sql.all(Statement::new(text).bind(now_ms).bind(own).bind(limit)).await?;

@@ -4,7 +4,7 @@
 //! becomes approved only with that hold and without a halt. Repeating the request for a task
 //! returns its current state.
 
-use crate::ask::{self, Placed};
+use crate::ask::{self, Answer, Placed};
 use crate::ledger::{self, Amounts, Reserve, Shortfall};
 use crate::owner::Owner;
 use crate::policy::{self, Ask, Ruling, Verdict, id};
@@ -14,8 +14,10 @@ use crate::waiting;
 use crate::{Deps, owner, stake};
 use axum::extract::State;
 use axum::{Extension, Json};
-use contracts::approval::{ApprovalState, ApproveAnswer, ApproveRequest, ChannelContext};
-use contracts::calls::webhook_aggregator::ListApprovers;
+use contracts::agent_run::RUNS;
+use contracts::approval::{
+    ApprovalState, ApproveAnswer, ApproveRequest, CANNOT_START, ChannelContext,
+};
 use contracts::outbox::Target;
 use contracts::{ApprovalId, ErrorCode, Micros, Problem, ServiceName};
 use platform::agents::Price;
@@ -32,6 +34,9 @@ pub async fn approve(
     JsonBody(request): JsonBody<ApproveRequest>,
 ) -> ApiResult<Json<ApproveAnswer>> {
     request::validate(&request)?;
+    if !who.is_service(ServiceName::WebhookAggregator) {
+        request::refuse_reserved(&request)?;
+    }
     let (row, shortfall) = record(&deps, who, &request).await?;
     let wait_ms = i64::from(request.wait.unwrap_or(0)) * 1_000;
     let row = waiting::until_decided(&deps, row, wait_ms).await?;
@@ -61,12 +66,19 @@ fn digest(request: &ApproveRequest, amount: Micros) -> ApiResult<String> {
 /// The digest that identifies a repeated request: everything the caller states about the work,
 /// before any rule.
 fn fingerprint(request: &ApproveRequest) -> ApiResult<String> {
+    let mut arguments = request.arguments.clone();
+    let of_event = request.channel_context.as_ref().is_some_and(|from| from.event_id.is_some());
+    if let (Some(Value::Object(stated)), true) = (&mut arguments, of_event) {
+        // The same message is the same work, even if a gateway came meanwhile. The decision holds
+        // for the programs of the first request.
+        stated.remove(RUNS);
+    }
     canonical_digest(&json!([
         request.task_id,
         request.agent_type,
         request.kind,
         request.operation,
-        request.arguments,
+        arguments,
         request.description,
         request.estimated_cost.0,
     ]))
@@ -74,6 +86,17 @@ fn fingerprint(request: &ApproveRequest) -> ApiResult<String> {
 
 /// The decision of the owner's rules.
 pub fn ruling(deps: &Deps, who: Principal, request: &ApproveRequest, owner: &Owner) -> Ruling {
+    ruling_of(deps, who, request, owner, None)
+}
+
+/// The same for a tool call that the owner's rule of this id allows.
+fn ruling_of(
+    deps: &Deps,
+    who: Principal,
+    request: &ApproveRequest,
+    owner: &Owner,
+    allowed_by: Option<&str>,
+) -> Ruling {
     let agent = deps.config.agents.agent(&request.agent_type);
     let mut ask = Ask {
         agent: request.agent_type.as_str(),
@@ -84,13 +107,38 @@ pub fn ruling(deps: &Deps, who: Principal, request: &ApproveRequest, owner: &Own
         price: agent.price,
         flat: owner.rules.cost_threshold.min(owner.daily),
         max_cost: agent.max_cost,
+        is_allowed: allowed_by.is_some(),
     };
     if ask.is_for_the_owner() {
         // The run that asks has a price of its own; a tool call costs what the caller says.
         ask.price = Price::Known(Micros::ZERO);
         ask.max_cost = None;
     }
-    policy::rule(&ask, &owner.rules)
+    let mut ruling = policy::rule(&ask, &owner.rules);
+    if let (Some(rule), Verdict::Approve) = (allowed_by, ruling.verdict) {
+        ruling.policies.push(id::TOOL_RULE);
+        ruling.reason = format!("You allowed this call beforehand ({rule}).");
+    }
+    ruling
+}
+
+/// The origin of a question, and the rule that answers it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asking<'a> {
+    /// The approval of the run that asks, which is also where to ask.
+    pub run: Option<&'a ApprovalRow>,
+    /// For a tool call: see `tool_rules`.
+    pub pattern: Option<&'a str>,
+    /// The owner's rule that allows it.
+    pub allowed_by: Option<&'a str>,
+}
+
+impl Asking<'_> {
+    /// The answers by button.
+    fn answers(&self) -> &'static [Answer] {
+        let is_tool_call_of_run = self.run.is_some() && self.pattern.is_some();
+        if is_tool_call_of_run { Answer::TO_A_TOOL_CALL } else { Answer::YES_OR_NO }
+    }
 }
 
 /// Writes the outcome, or reads the existing one. Includes the shortfall if this request exceeded
@@ -100,20 +148,20 @@ pub async fn record(
     who: Principal,
     request: &ApproveRequest,
 ) -> ApiResult<(ApprovalRow, Option<Shortfall>)> {
-    record_at(deps, who, request, &[]).await
+    record_asking(deps, who, request, Asking::default()).await
 }
 
-/// The same, asked at these addresses, which come from our own books; at each approver's without
-/// any.
-pub async fn record_at(
+/// The same for a question of a run.
+pub async fn record_asking(
     deps: &Deps,
     who: Principal,
     request: &ApproveRequest,
-    places: &[Target],
+    asking: Asking<'_>,
 ) -> ApiResult<(ApprovalRow, Option<Shortfall>)> {
     let owner = owner::read(deps).await?;
     let now_ms = deps.clock.now_ms();
-    let mut ruling = ruling(deps, who, request, &owner);
+    let mut ruling = ruling_of(deps, who, request, &owner, asking.allowed_by);
+    refuse_what_cannot_start(who, request, &mut ruling);
     if ruling.verdict == Verdict::AskOwner {
         stake::may_ask(deps, who, &request.task_id.0, now_ms).await?;
     }
@@ -142,8 +190,8 @@ pub async fn record_at(
             ruling.policies.push(id::BUDGET);
         }
     }
-    let asked = whom_to_ask(deps, who, request, &ruling, places).await;
-    let draft = Draft::new(deps, who, request, &ruling, &asked, now_ms)?;
+    let asked = whom_to_ask(deps, who, request, &ruling, asking.run).await?;
+    let draft = Draft::new(deps, who, request, &ruling, (asking, &asked), now_ms)?;
     let mut batch = Vec::new();
     if ruling.verdict == Verdict::Approve {
         batch.extend(room);
@@ -162,7 +210,7 @@ pub async fn record_at(
     }
     let head = batch.len();
     batch.push(draft.insert());
-    batch.extend(ask::place(deps, &draft.id, &draft.placed));
+    batch.extend(ask::place(deps, &draft.id, &draft.placed, asking.answers()));
     let tail = batch.len() - head;
     batch.push(store::approval_by_task(&draft.task));
     batch.push(ledger::figures(&keys, now_ms));
@@ -180,6 +228,17 @@ pub async fn record_at(
     Ok((row, shortfall))
 }
 
+/// The owner is not asked about a run that could not start. The aggregator knows that.
+fn refuse_what_cannot_start(who: Principal, request: &ApproveRequest, ruling: &mut Ruling) {
+    let context = request.channel_context.as_ref();
+    let why = context.and_then(|context| context.cannot_start.as_ref());
+    let is_known = who.is_service(ServiceName::WebhookAggregator);
+    if let Some(why) = why.filter(|_| is_known && ruling.verdict == Verdict::AskOwner) {
+        ruling.verdict = Verdict::Reject(CANNOT_START);
+        ruling.reason = format!("{} could not start: {why}", request.agent_type);
+    }
+}
+
 /// The addresses to ask the owner at. They are trusted from the aggregator only, because no other
 /// caller may send messages to a chat. Work without a conversation is asked of each approver
 /// directly; if none is known, the dashboard and the command line still show it.
@@ -188,29 +247,16 @@ async fn whom_to_ask(
     who: Principal,
     request: &ApproveRequest,
     ruling: &Ruling,
-    places: &[Target],
-) -> Vec<Target> {
+    run: Option<&ApprovalRow>,
+) -> ApiResult<Vec<Target>> {
     if ruling.verdict != Verdict::AskOwner {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     if who.is_service(ServiceName::WebhookAggregator) {
-        return request
-            .channel_context
-            .as_ref()
-            .map(|context| context.ask.clone())
-            .unwrap_or_default();
+        let context = request.channel_context.as_ref();
+        return Ok(context.map(|context| context.ask.clone()).unwrap_or_default());
     }
-    if !places.is_empty() {
-        return places.to_vec();
-    }
-    let found = deps.calls.ask::<ListApprovers>(&(), &()).await;
-    found.map_or_else(
-        |error| {
-            tracing::warn!(%error, "the approvers are unknown; the dashboard shows the request");
-            Vec::new()
-        },
-        |approvers| approvers.targets,
-    )
+    ask::places_of(deps, run).await
 }
 
 fn repetition(request: &ApproveRequest, row: ApprovalRow) -> ApiResult<ApprovalRow> {
@@ -242,7 +288,7 @@ impl Draft {
         who: Principal,
         request: &ApproveRequest,
         ruling: &Ruling,
-        asked: &[Target],
+        (asking, asked): (Asking<'_>, &[Target]),
         now_ms: i64,
     ) -> ApiResult<Self> {
         let id = format!("apr_{}", deps.clock.ulid());
@@ -258,7 +304,7 @@ impl Draft {
             task: request.task_id.0.clone(),
             attempt: deps.clock.random_hex(16),
             outcomes: outcomes(ruling, now_ms),
-            columns: columns(deps, who, request, ruling, trusted.then_some(&context))?,
+            columns: columns(deps, who, request, ruling, (asking, trusted.then_some(&context)))?,
             wanted,
             now_ms,
             id,
@@ -270,19 +316,20 @@ impl Draft {
     fn insert(&self) -> Statement {
         let text = format!(
             "WITH turned AS (SELECT json_extract(?4, '$.' || CASE
-                 WHEN {halted} THEN 'halted'
+                 WHEN {halted} OR {run_halted} THEN 'halted'
                  WHEN ?3 = 'approved' AND NOT EXISTS (SELECT 1 FROM hold h WHERE h.task = ?1 AND h.attempt = ?6) THEN 'budget'
                  WHEN ?3 = 'pending' AND {too_many} THEN 'flooded'
                  ELSE 'ruled' END) AS o, ?5 AS c)
              INSERT INTO approvals (id, task, fingerprint, digest, state, version, kind, agent, operation, description, arguments, estimated_u,
                  amount_u, declared_free, reason, code, policies, monitoring, requested_at, requested_by, expires_at, decided_at, decided_by,
-                 valid_until, attempt, channel, event_id, ask)
+                 valid_until, attempt, channel, event_id, ask, run, pattern, public)
              SELECT ?2, ?1, c ->> 'fingerprint', c ->> 'digest', o ->> 'state', 1, c ->> 'kind', c ->> 'agent', c ->> 'operation',
                  c ->> 'description', c ->> 'arguments', c ->> 'estimated', c ->> 'amount', c ->> 'free', o ->> 'reason', o ->> 'code',
                  o ->> 'policies', c ->> 'monitoring', ?7, c ->> 'by', ?8, o ->> 'decidedAt', o ->> 'decidedBy', o ->> 'validUntil', ?6,
-                 c ->> 'channel', c ->> 'event', c ->> 'ask'
+                 c ->> 'channel', c ->> 'event', c ->> 'ask', c ->> 'run', c ->> 'pattern', c ->> 'public'
              FROM turned WHERE true ON CONFLICT (task) DO NOTHING",
             halted = store::HALTED,
+            run_halted = "EXISTS (SELECT 1 FROM halt t WHERE t.resumed_at IS NULL AND t.target = 'task:' || (?5 ->> 'run'))",
             too_many = stake::too_many("?5", "?7")
         );
         let now_ms = self.now_ms;
@@ -338,7 +385,7 @@ fn columns(
     who: Principal,
     request: &ApproveRequest,
     ruling: &Ruling,
-    trusted: Option<&ChannelContext>,
+    (asking, trusted): (Asking<'_>, Option<&ChannelContext>),
 ) -> ApiResult<Value> {
     let channel = request.channel_context.as_ref().and_then(|context| context.channel.as_deref());
     let free = deps.config.price(&request.agent_type) == Price::Known(Micros::ZERO);
@@ -358,6 +405,9 @@ fn columns(
         "channel": channel.filter(|name| name.len() <= NAME_CHARS_MAX),
         "event": trusted.and_then(|context| context.event_id.as_ref()),
         "ask": trusted.map(|context| json!(context.ask).to_string()),
+        "run": asking.run.map(|run| &run.task),
+        "pattern": asking.pattern,
+        "public": i32::from(trusted.is_some_and(|context| context.public)),
     }))
 }
 
@@ -382,7 +432,7 @@ fn answer(
         _ => row.code.clone(),
     };
     let reason = match now {
-        ApprovalState::Expired => "Nobody decided in time.".to_owned(),
+        ApprovalState::Expired => "No decision came in time.".to_owned(),
         ApprovalState::Lapsed => "It was approved but not started in time.".to_owned(),
         _ => row.reason.clone(),
     };

@@ -5,24 +5,24 @@
 //! retried until it has the newest revision. A lost call costs time, never a decision: the
 //! dashboard shows every pending approval anyway.
 
+mod text;
+
 use crate::Deps;
-use crate::mcp::UNNAMED;
-use crate::policy::{QUESTION, TOOL_CALL};
 use crate::store::{self, ApprovalRow};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use contracts::EventId;
-use contracts::approval::{ApprovalState, DESCRIPTION_CHARS_MAX, Decision};
-use contracts::calls::webhook_aggregator::{Deliver, WakeEvent};
-use contracts::outbox::{Buttons, Delivery, DeliveryState, DeliveryStatus, OutboxRequest, Target};
+use contracts::approval::{ApprovalState, Choice, Decision, Extent};
+use contracts::calls::webhook_aggregator::{Deliver, ListApprovers, WakeEvent};
+use contracts::outbox::{
+    Button, Buttons, Delivery, DeliveryState, DeliveryStatus, OutboxRequest, Target,
+};
 use hmac::{Hmac, KeyInit, Mac};
 use platform::backoff::Exponential;
 use platform::edge::{ApiError, ApiResult};
 use platform::ports::{ClockExt, SqlExt, Statement};
 use platform::secret::digest_hex;
 use platform::sql;
-use platform::text::{honest, printable};
-use platform::time::rfc3339;
 use serde::Deserialize;
 use serde_json::json;
 use sha2::Sha256;
@@ -31,13 +31,10 @@ use sha2::Sha256;
 const TARGETS_MAX: usize = 20;
 /// Maximum deliveries per flush.
 const FLUSH_MAX: u32 = 20;
+/// Between attempts to wake an event.
+const WAKE_BACKOFF: Exponential = Exponential { first_ms: 250, max_ms: 5_000 };
 /// Between attempts to hand a delivery to the outbox.
 const BACKOFF: Exponential = Exponential { first_ms: 2_000, max_ms: 60_000 };
-/// How much of a description a chat shows, characters: with the rest it fits in one message of
-/// every platform.
-const SHOWN_CHARS: usize = 1_200;
-/// Characters of a button's label.
-const LABEL_CHARS: usize = 40;
 /// How long chats are still updated after the end.
 const MIRROR_FOR_MS: i64 = 24 * 3_600_000;
 
@@ -45,6 +42,24 @@ const MIRROR_FOR_MS: i64 = 24 * 3_600_000;
 pub struct Placed {
     id: String,
     target: Target,
+}
+
+/// The addresses where the owner is asked about a run, or about work without one: those of the run
+/// itself, else each approver's.
+pub async fn places_of(deps: &Deps, run: Option<&ApprovalRow>) -> ApiResult<Vec<Target>> {
+    let own = run.and_then(|run| run.ask.as_deref()).map(serde_json::from_str::<Vec<Target>>);
+    let own = own.transpose().map_err(|_| store::unreadable("target"))?.unwrap_or_default();
+    if !own.is_empty() {
+        return Ok(own);
+    }
+    let found = deps.calls.ask::<ListApprovers>(&(), &()).await;
+    Ok(found.map_or_else(
+        |error| {
+            tracing::warn!(%error, "the approvers are unknown; the dashboard shows the request");
+            Vec::new()
+        },
+        |approvers| approvers.targets,
+    ))
 }
 
 /// Assigns each address a delivery id.
@@ -56,9 +71,39 @@ pub fn placed(deps: &Deps, targets: &[Target]) -> Vec<Placed> {
         .collect()
 }
 
+/// The answer of a button.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    Yes(Extent),
+    No,
+}
+
+impl Answer {
+    /// The answers to most questions.
+    pub const YES_OR_NO: &[Self] = &[Self::Yes(Extent::Once), Self::No];
+    /// Those to a tool call of a run.
+    pub const TO_A_TOOL_CALL: &[Self] =
+        &[Self::Yes(Extent::Once), Self::No, Self::Yes(Extent::Task), Self::Yes(Extent::Always)];
+
+    const fn letter(self) -> char {
+        match self {
+            Self::Yes(Extent::Once) => 'y',
+            Self::Yes(Extent::Task) => 't',
+            Self::Yes(Extent::Always) => 'a',
+            Self::No => 'n',
+        }
+    }
+    const fn decision(self) -> (Decision, Extent) {
+        match self {
+            Self::Yes(extent) => (Decision::Approve, extent),
+            Self::No => (Decision::Reject, Extent::Once),
+        }
+    }
+}
+
 /// The rows of the deliveries and their buttons, written only if the approval was written and is
 /// pending.
-pub fn place(deps: &Deps, approval: &str, placed: &[Placed]) -> Vec<Statement> {
+pub fn place(deps: &Deps, approval: &str, placed: &[Placed], answers: &[Answer]) -> Vec<Statement> {
     if placed.is_empty() {
         return Vec::new();
     }
@@ -68,9 +113,7 @@ pub fn place(deps: &Deps, approval: &str, placed: &[Placed]) -> Vec<Statement> {
         .collect();
     let buttons: Vec<_> = placed
         .iter()
-        .flat_map(|place| {
-            [Decision::Approve, Decision::Reject].map(|decision| button_row(deps, place, decision))
-        })
+        .flat_map(|place| answers.iter().map(|answer| button_row(deps, place, *answer)))
         .collect();
     let pending = "EXISTS (SELECT 1 FROM approvals a WHERE a.id = ?1 AND a.state = 'pending')";
     vec![
@@ -82,8 +125,8 @@ pub fn place(deps: &Deps, approval: &str, placed: &[Placed]) -> Vec<Statement> {
         .bind(json!(rows).to_string())
         .bind(deps.clock.now_ms()),
         Statement::new(format!(
-            "INSERT INTO button (token_hash, approval, version, decision, delivery, channel, endpoint, chat, direct)
-             SELECT value ->> 'hash', ?1, 1, value ->> 'decision', value ->> 'delivery', value ->> 'channel', value ->> 'endpoint',
+            "INSERT INTO button (token_hash, approval, version, decision, extent, delivery, channel, endpoint, chat, direct)
+             SELECT value ->> 'hash', ?1, 1, value ->> 'decision', value ->> 'extent', value ->> 'delivery', value ->> 'channel', value ->> 'endpoint',
                     value ->> 'chat', value ->> 'direct' FROM json_each(?2) WHERE {pending}"
         ))
         .bind(approval)
@@ -91,10 +134,12 @@ pub fn place(deps: &Deps, approval: &str, placed: &[Placed]) -> Vec<Statement> {
     ]
 }
 
-fn button_row(deps: &Deps, place: &Placed, decision: Decision) -> serde_json::Value {
+fn button_row(deps: &Deps, place: &Placed, answer: Answer) -> serde_json::Value {
+    let (decision, extent) = answer.decision();
     json!({
-        "hash": digest_hex(token(deps, &place.id, 1, decision).as_bytes()),
+        "hash": digest_hex(token(deps, &place.id, 1, answer).as_bytes()),
         "decision": decision,
+        "extent": extent,
         "delivery": place.id,
         "channel": place.target.channel,
         "endpoint": place.target.endpoint,
@@ -103,13 +148,10 @@ fn button_row(deps: &Deps, place: &Placed, decision: Decision) -> serde_json::Va
     })
 }
 
-/// A button's token: `a1:<22 characters>:y|n`, 27 bytes. Only the key can produce it. It can be
+/// A button's token: `a1:<22 characters>:y|n|t|a`, 27 bytes. Only the key can produce it. It can be
 /// derived again after a restart, so only its digest is stored.
-fn token(deps: &Deps, delivery: &str, version: u32, decision: Decision) -> String {
-    let answer = match decision {
-        Decision::Approve => 'y',
-        Decision::Reject => 'n',
-    };
+fn token(deps: &Deps, delivery: &str, version: u32, answer: Answer) -> String {
+    let answer = answer.letter();
     let reference = Hmac::<Sha256>::new_from_slice(deps.button_key.reveal().as_bytes())
         .map_or_else(
             |_| Vec::new(),
@@ -123,12 +165,18 @@ fn token(deps: &Deps, delivery: &str, version: u32, decision: Decision) -> Strin
 
 /// Updates every chat of an approval to its version. Belongs in the batch that decides it.
 pub fn mirror(approval: &str, now_ms: i64) -> Statement {
-    sql!(
-        "UPDATE delivery SET revision = (SELECT a.version FROM approvals a WHERE a.id = ?1), state = 'queued', error = NULL, attempts = 0, due_at = ?2
-         WHERE approval = ?1 AND revision < (SELECT a.version FROM approvals a WHERE a.id = ?1)",
-        approval,
-        now_ms
-    )
+    mirror_where("q.id = ?1", approval, now_ms)
+}
+
+/// The same for the approvals `q` that fit a condition on `?1`. A condition on the state begins
+/// with `+`: there are too many of one state for its index.
+pub fn mirror_where(condition: &str, subject: &str, now_ms: i64) -> Statement {
+    let version = "(SELECT a.version FROM approvals a WHERE a.id = delivery.approval)";
+    let text = format!(
+        "UPDATE delivery SET revision = {version}, state = 'queued', error = NULL, attempts = 0, due_at = ?2
+         WHERE approval IN (SELECT q.id FROM approvals q WHERE {condition}) AND revision < {version}"
+    );
+    Statement::new(text).bind(subject).bind(now_ms)
 }
 
 #[derive(Debug, Deserialize)]
@@ -204,12 +252,25 @@ fn delivery(
     let target: Target =
         serde_json::from_str(&row.target).map_err(|_| store::unreadable("target"))?;
     let is_pending = approval.state_at(now_ms)? == ApprovalState::Pending;
-    let choice = Choice::of(approval);
-    let buttons = (is_pending && choice != Choice::Words).then(|| Buttons {
-        approve: token(deps, &row.id, approval.version, Decision::Approve),
-        reject: token(deps, &row.id, approval.version, Decision::Reject),
+    let choice = approval.choice();
+    let has_buttons = is_pending && choice != Choice::Words && text::may_be_decided(approval);
+    let token = |answer| token(deps, &row.id, approval.version, answer);
+    let buttons = has_buttons.then(|| Buttons {
+        approve: token(Answer::Yes(Extent::Once)),
+        reject: token(Answer::No),
+        more: match choice {
+            Choice::ToolCall => {
+                let button = |label: &str, extent| Button {
+                    label: label.to_owned(),
+                    data: token(Answer::Yes(extent)),
+                };
+                vec![button("Yes, for this task", Extent::Task), button("Always", Extent::Always)]
+            }
+            _ => Vec::new(),
+        },
         labels: match choice {
-            Choice::Two(labels) => Some(labels),
+            Choice::Two { labels } => Some(labels),
+            Choice::ToolCall => Some(["Yes".to_owned(), "No".to_owned()]),
             Choice::ApproveOrReject | Choice::Words => None,
         },
     });
@@ -218,42 +279,10 @@ fn delivery(
         id: row.id.clone(),
         revision: row.revision,
         target,
-        text: text(approval, now_ms)?,
+        text: text::of(approval, now_ms)?,
         buttons,
         event_id,
     })
-}
-
-/// The answers that an approval takes by button.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Choice {
-    ApproveOrReject,
-    /// Two other words than these, such as the options of a question.
-    Two([String; 2]),
-    /// Any other question, answered in words.
-    Words,
-}
-
-impl Choice {
-    fn of(approval: &ApprovalRow) -> Self {
-        #[derive(Deserialize)]
-        struct Asked {
-            options: Vec<String>,
-        }
-        if approval.tops_up.is_some() {
-            return Self::Two([format!("{} more", approval.amount()), "Stop".to_owned()]);
-        }
-        if approval.kind != QUESTION {
-            return Self::ApproveOrReject;
-        }
-        let asked = approval.arguments.as_deref().map(serde_json::from_str::<Asked>);
-        let options = asked.and_then(Result::ok).map(|asked| asked.options).unwrap_or_default();
-        let label = |option: &String| platform::text::short(&printable(option), LABEL_CHARS);
-        match options.as_slice() {
-            [first, second] => Self::Two([label(first), label(second)]),
-            _ => Self::Words,
-        }
-    }
 }
 
 /// Records the outbox's response. While it is on its way there, we ask again; the revision in the
@@ -286,121 +315,6 @@ fn again(row: &DeliveryRow, approval: &ApprovalRow, now_ms: i64, retry_ms: i64) 
     )
 }
 
-fn text(approval: &ApprovalRow, now_ms: i64) -> ApiResult<String> {
-    if approval.tops_up.is_some() {
-        return more_money(approval, now_ms);
-    }
-    let what = approval.operation.as_ref().unwrap_or(&approval.kind);
-    let work = printable(&format!("{} · {what}", approval.agent));
-    let shown = quoted(approval);
-    let by = approval.decided_by.as_deref().unwrap_or("nobody");
-    let state = approval.state_at(now_ms)?;
-    if approval.kind == QUESTION {
-        return Ok(question(approval, state, &shown));
-    }
-    let end = match state {
-        ApprovalState::Pending => {
-            return Ok(format!(
-                "Approval needed: {work}\n{shown}\n\nCost: {}\nWhy you are asked: {}\nUntil {} · {}",
-                cost(approval)?,
-                approval.reason,
-                rfc3339(approval.expires_at),
-                approval.id
-            ));
-        }
-        ApprovalState::Rejected => format!("Rejected by {by}"),
-        ApprovalState::Expired => "Expired: nobody decided in time".to_owned(),
-        ApprovalState::Cancelled => format!("Cancelled: halted by {by}"),
-        ApprovalState::Approved
-        | ApprovalState::Claimed
-        | ApprovalState::Consumed
-        | ApprovalState::Lapsed => format!("Approved by {by}"),
-    };
-    Ok(format!("{end}: {work}\n{shown}\n\n{} · up to {}", approval.id, approval.amount()))
-}
-
-/// A question of an agent, as a chat shows it.
-fn question(approval: &ApprovalRow, state: ApprovalState, shown: &str) -> String {
-    let id = &approval.id;
-    if state == ApprovalState::Pending {
-        let until = rfc3339(approval.expires_at);
-        let asker = match approval.agent.as_str() {
-            UNNAMED => "An agent".to_owned(),
-            agent => printable(agent),
-        };
-        return format!(
-            "{asker} asks you:\n{shown}\n\nAnswer: /answer {id} your words\nUntil {until}"
-        );
-    }
-    let by = approval.decided_by.as_deref().unwrap_or("nobody");
-    let end = match state {
-        ApprovalState::Expired => "Not answered in time",
-        ApprovalState::Cancelled => "Cancelled",
-        _ => "Answered",
-    };
-    format!("{end} ({by}):\n{shown}\n\n> {}", printable(&approval.reason))
-}
-
-/// The cost of a request, as far as it is known.
-fn cost(approval: &ApprovalRow) -> ApiResult<String> {
-    let most = approval.amount();
-    Ok(match approval.estimate()? {
-        Some(_) => format!("up to {most}"),
-        None => format!("unknown. Up to {most} is set aside, and counts if it reports no cost"),
-    })
-}
-
-/// The question whether a run may spend more, and its outcome.
-fn more_money(approval: &ApprovalRow, now_ms: i64) -> ApiResult<String> {
-    let (agent, more) = (printable(&approval.agent), approval.amount());
-    let by = approval.decided_by.as_deref().unwrap_or("nobody");
-    let shown = quoted(approval);
-    let end = match approval.state_at(now_ms)? {
-        ApprovalState::Pending => {
-            return Ok(format!(
-                "{agent} needs more money, and waits\n{shown}\n\n{}\nGo on for {more} more?\nUntil {} · {}",
-                approval.reason,
-                rfc3339(approval.expires_at),
-                approval.id
-            ));
-        }
-        ApprovalState::Rejected => format!("{agent} was stopped by {by}"),
-        ApprovalState::Expired => format!("{agent} was stopped: nobody decided in time"),
-        ApprovalState::Cancelled => format!("{agent} has ended"),
-        ApprovalState::Approved
-        | ApprovalState::Claimed
-        | ApprovalState::Consumed
-        | ApprovalState::Lapsed => format!("{more} more for {agent}, by {by}"),
-    };
-    Ok(format!("{end}\n{shown}\n\n{}", approval.id))
-}
-
-/// The description as a quote, so that no line of it passes for one of ours. It says how much is
-/// left out, because the program gets all of it.
-fn quoted(approval: &ApprovalRow) -> String {
-    let text = honest(&approval.description);
-    let shown: String = text.chars().take(SHOWN_CHARS).collect();
-    let quote = shown.lines().map(|line| format!("> {line}")).collect::<Vec<_>>().join("\n");
-    let length = text.chars().count();
-    let mut hidden = Vec::new();
-    if length > SHOWN_CHARS {
-        // A message that fills the description may be longer than it.
-        let least = if length < DESCRIPTION_CHARS_MAX { "" } else { "At least " };
-        hidden.push(format!("{least}{} more characters are not shown here.", length - SHOWN_CHARS));
-    }
-    // The arguments of a chat's message are that message again; a tool call's are its description.
-    let is_described = matches!(approval.kind.as_str(), TOOL_CALL | QUESTION);
-    if let (None, Some(arguments), false) = (&approval.event_id, &approval.arguments, is_described)
-    {
-        hidden.push(format!("Its arguments ({} bytes) are not shown here.", arguments.len()));
-    }
-    if hidden.is_empty() {
-        return quote;
-    }
-    let cut = if length > SHOWN_CHARS { " …" } else { "" };
-    format!("{quote}{cut}\n\n{} The dashboard shows more.", hidden.join(" "))
-}
-
 /// Announces the decision to long polls, to the parked event and to the chats. Each may fail,
 /// because the event's timer and the tick check again.
 pub fn announce(deps: &Deps, approval: &ApprovalRow) {
@@ -409,17 +323,26 @@ pub fn announce(deps: &Deps, approval: &ApprovalRow) {
     wake(deps, approval.event_id.clone().into_iter().collect());
 }
 
+/// Tries to wake an event, in all.
+const WAKE_TRIES: u32 = 4;
+
 /// Wakes these events at the aggregator, in the background.
 pub fn wake(deps: &Deps, events: Vec<String>) {
     if events.is_empty() {
         return;
     }
-    let calls = deps.calls.clone();
+    let (calls, clock) = (deps.calls.clone(), deps.clock.clone());
     deps.background.spawn(Box::pin(async move {
         // A task of another program has no event at the aggregator.
         for event in events.into_iter().map(EventId::new).filter(|event| event.shard().is_some()) {
-            if let Err(error) = calls.tell::<WakeEvent>(&event, &()).await {
-                tracing::debug!(%error, %event, "waking an event failed; its own timer checks again");
+            let mut tried = 0;
+            while let Err(error) = calls.tell::<WakeEvent>(&event, &()).await {
+                tried += 1;
+                if tried == WAKE_TRIES {
+                    tracing::warn!(%error, %event, "waking an event failed; its own timer checks again");
+                    break;
+                }
+                clock.sleep_until(clock.now_ms() + WAKE_BACKOFF.wait_ms(tried, &*clock)).await;
             }
         }
     }));

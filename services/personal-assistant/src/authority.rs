@@ -41,6 +41,10 @@ impl Authority {
             _ => Self::Nobody,
         }
     }
+    /// Whether it is an approver's of an endpoint, whose platform names him.
+    pub fn is_of_endpoint(&self) -> bool {
+        matches!(self, Self::Endpoint(_))
+    }
     /// The column `halt.endpoint`: whose halt it is. `Nobody` halts nothing.
     pub fn halts_as(&self) -> &str {
         match self {
@@ -61,12 +65,13 @@ impl Authority {
     pub fn may_stop(&self, task: &TaskId) -> bool {
         self.reaches(task.event_id().shard().as_ref())
     }
-    /// Whether it may decide this approval: work of its endpoint, or work of another program that
-    /// was asked there.
+    /// Whether it may decide this approval: work of its endpoint, or work of a program that was
+    /// asked there.
     pub async fn may_decide(&self, deps: &Deps, approval: &ApprovalRow) -> ApiResult<bool> {
         let Self::Endpoint(own) = self else { return Ok(self.reaches(None)) };
-        if let Some(event) = &approval.event_id {
-            return Ok(self.reaches(EventId::new(event).shard().as_ref()));
+        let shard = approval.event_id.as_ref().map(|event| EventId::new(event).shard());
+        if let Some(shard) = shard.filter(|shard| !shard.as_ref().is_some_and(is_of_program)) {
+            return Ok(self.reaches(shard.as_ref()));
         }
         let asked_there = sql!(
             "SELECT 1 AS found FROM button WHERE approval = ?1 AND channel || '.' || endpoint = ?2 LIMIT 1",
@@ -75,6 +80,12 @@ impl Authority {
         );
         Ok(!deps.sql.query(asked_there).await?.is_empty())
     }
+}
+
+/// Whether an endpoint is one where a program posts, which has no approvers of its own.
+fn is_of_program(shard: &Shard) -> bool {
+    let kind = shard.as_str().split('.').next().and_then(ChannelKind::parse);
+    kind.is_some_and(|kind| !kind.has_people())
 }
 
 #[cfg(test)]

@@ -42,9 +42,11 @@ const TABLES: &[Table] = &[
     Table { changed: APPROVALS_CHANGED, ..Table::keeping("approvals", &["id"]) },
     Table::keeping("delivery", &["id"]),
     Table::keeping("button", &["token_hash"]),
+    Table::keeping("tool_rule", &["id"]),
     Table::keeping("claim", &["token_hash"]),
     Table::keeping("halt", &["id"]),
     Table::keeping("chat_message", &["id"]),
+    Table::keeping("person", &["actor"]),
     Table::keeping("hold", &["task", "scope"]),
     Table::keeping("posted", &["task", "seq"]),
     Table {
@@ -121,7 +123,11 @@ mod tests {
     /// A table added by a migration must be backed up too.
     #[test]
     fn backup_covers_every_table_of_the_migration() {
-        let migration = include_str!("../../../migrations/0001_personal_assistant.sql");
+        let migration = concat!(
+            include_str!("../../../migrations/0001_personal_assistant.sql"),
+            include_str!("../../../migrations/0010_tool_calls.sql"),
+            include_str!("../../../migrations/0011_person.sql")
+        );
         let mut created: Vec<&str> = migration
             .split("CREATE TABLE ")
             .skip(1)

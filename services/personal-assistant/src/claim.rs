@@ -7,19 +7,61 @@
 
 use crate::decide::over_budget;
 use crate::ledger::{self, Amounts, Shortfall};
-use crate::store::{self, Answers, ApprovalRow, HALTED, SKEW_MS};
+use crate::store::{self, Answers, ApprovalRow, HALTED, NEWEST_CLAIM, SKEW_MS};
 use crate::{Deps, cut_off, owner};
 use axum::Json;
 use axum::extract::{Path, State};
+use contracts::agent_run::AgentRun;
+use contracts::agent_run::RUNS;
 use contracts::approval::{
     ApprovalState, ClaimAnswer, ClaimRequest, GivenUp, GivenUpAnswer, GivenUpRequest,
 };
 use contracts::task::LEASE_MS;
 use contracts::{ErrorCode, Problem, TaskId};
 use platform::edge::{ApiError, ApiResult, JsonBody};
-use platform::ports::{ClockExt, PortError, Statement};
+use platform::ports::{ClockExt, PortError, SqlExt, Statement};
 use platform::secret::digest_hex;
 use platform::sql;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// A claim, as its token finds it.
+#[derive(Debug, Deserialize)]
+pub struct Claimed {
+    pub task: String,
+    pub seq: i64,
+    /// Reported while it ran.
+    pub cost_u: Option<i64>,
+    is_newest: i64,
+    is_cut_off: i64,
+    has_asked: i64,
+}
+
+impl Claimed {
+    /// Whether the task has no later claim, which would have the hold.
+    pub fn is_newest(&self) -> bool {
+        self.is_newest != 0
+    }
+    /// Whether its run was cut off and posted, so that a settlement corrects the amount.
+    pub fn is_cut_off(&self) -> bool {
+        self.is_cut_off != 0
+    }
+    /// Whether its run has asked the owner for anything.
+    pub fn has_asked(&self) -> bool {
+        self.has_asked != 0
+    }
+}
+
+/// Reads the claim with this token.
+pub async fn by_token(deps: &Deps, token: &str) -> ApiResult<Option<Claimed>> {
+    let text = format!(
+        "SELECT c.task, c.seq, c.cost_u, {NEWEST_CLAIM} AS is_newest,
+             EXISTS (SELECT 1 FROM posted p WHERE p.task = c.task AND p.seq = c.seq AND p.cut_off = 1) AS is_cut_off,
+             EXISTS (SELECT 1 FROM approvals q WHERE q.tops_up = c.task OR q.run = c.task) AS has_asked
+         FROM claim c WHERE c.token_hash = ?1"
+    );
+    Ok(deps.sql.one(Statement::new(text).bind(digest_hex(token.as_bytes()))).await?)
+}
 
 /// The reason that a claim is refused.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +70,8 @@ pub enum ClaimError {
     Halted,
     #[error("the digest differs")]
     OtherDigest,
+    #[error("something else would run")]
+    OtherRun,
     #[error("the lease was released")]
     GivenUp,
     #[error("another claim exists")]
@@ -57,6 +101,10 @@ impl From<ClaimError> for ApiError {
             ClaimError::OtherDigest => {
                 Self::new(ErrorCode::Conflict, "The digest does not match the approved content.")
             }
+            ClaimError::OtherRun => Self::new(
+                ErrorCode::Conflict,
+                "The agent's settings have changed since it was approved: send the message again.",
+            ),
             ClaimError::Claimed(state) => {
                 Self::new(ErrorCode::Conflict, format!("It is {} already.", state.as_str()))
             }
@@ -76,13 +124,46 @@ impl From<ClaimError> for ApiError {
     }
 }
 
+/// Whether a halt covers this approval, or the run that asks by it.
+pub async fn is_halted(deps: &Deps, row: &ApprovalRow) -> ApiResult<bool> {
+    if is_halted_in_memory(deps, row) {
+        return Ok(true);
+    }
+    Ok(Answers::of(&*deps.sql, vec![store::halted(&row.task)]).await?.halted()?)
+}
+
+fn is_halted_in_memory(deps: &Deps, row: &ApprovalRow) -> bool {
+    let tasks = [Some(row.task.as_str()), row.run.as_deref()];
+    tasks.into_iter().flatten().any(|task| deps.unwritten.covers(&TaskId::new(task)))
+}
+
 /// `POST /api/approvals/{id}/claim`.
 pub async fn claim(
     State(deps): State<Deps>,
     Path(id): Path<String>,
     JsonBody(request): JsonBody<ClaimRequest>,
 ) -> ApiResult<Json<ClaimAnswer>> {
+    if let Some(runs) = &request.runs {
+        let seen = store::approval(&*deps.sql, &id).await?;
+        if !is_as_decided(&seen, runs)? {
+            return Err(ClaimError::OtherRun.into());
+        }
+    }
     Ok(Json(take(&deps, &id, &request.digest, request.epoch).await?))
+}
+
+/// Whether a gateway is about to start what a person decided on. A decision of the rules holds for
+/// the agent, however it is configured.
+fn is_as_decided(seen: &ApprovalRow, about: &AgentRun) -> ApiResult<bool> {
+    let Some(arguments) = seen.arguments.as_ref().filter(|_| seen.is_decided_by_a_person()) else {
+        return Ok(true);
+    };
+    let arguments: Value =
+        serde_json::from_str(arguments).map_err(|_| store::unreadable("arguments"))?;
+    let Some(shown) = arguments.get(RUNS) else { return Ok(true) };
+    let shown: Vec<AgentRun> =
+        serde_json::from_value(shown.clone()).map_err(|_| store::unreadable("arguments"))?;
+    Ok(shown.contains(about))
 }
 
 /// Claims an approved task; returns the token that settles it.
@@ -93,7 +174,7 @@ pub async fn take(
     epoch: Option<u32>,
 ) -> Result<ClaimAnswer, ClaimError> {
     let seen = store::approval(&*deps.sql, id).await?;
-    if deps.unwritten.covers(&TaskId::new(&seen.task)) {
+    if is_halted_in_memory(deps, &seen) {
         return Err(ClaimError::Halted);
     }
     // The run before this claim may have cost something.

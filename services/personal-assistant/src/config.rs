@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_listed_at_once() {
         let report = Report::default();
-        let file = json!({"budget": {"daily": -1, "time_zone": "Mars/Olympus", "weekly": 5}, "models": {}, "agents": {"a": {"runner": "acp"}}});
+        let file = json!({"budget": {"daily": -1, "time_zone": "Mars/Olympus", "weekly": 5}, "models": {}, "agents": {"a": {"runner": "openai"}}});
         let config = Config::read(&file, &report);
         let paths: Vec<_> = report.into_problems().into_iter().map(|p| p.path).collect();
         // The gateway reports agents.a.runner.

@@ -3,7 +3,7 @@
 //! gateway reports after all, `settle` corrects the amount.
 
 use crate::posting::{self, Posting};
-use crate::store::Answers;
+use crate::store::{Answers, NEWEST_CLAIM};
 use crate::{Deps, ask, top_up};
 use contracts::Micros;
 use platform::edge::ApiResult;
@@ -31,21 +31,25 @@ impl Last {
     }
 }
 
-const LAST: &str =
-    "SELECT a.task, c.seq, c.cost_u, (SELECT MAX(COALESCE(h.limit_u, h.amt_u)) FROM hold h WHERE h.task = a.task) AS limit_u
-     FROM approvals a JOIN claim c ON c.task = a.task AND c.seq = (SELECT MAX(m.seq) FROM claim m WHERE m.task = a.task)";
+fn last() -> String {
+    format!(
+        "SELECT a.task, c.seq, c.cost_u, (SELECT MAX(COALESCE(h.limit_u, h.amt_u)) FROM hold h WHERE h.task = a.task) AS limit_u
+         FROM approvals a JOIN claim c ON c.task = a.task AND {NEWEST_CLAIM}"
+    )
+}
 
 /// Reads the last known cost of a task's newest run; no row if it never began.
 pub fn last_known(task: &str) -> Statement {
-    Statement::new(format!("{LAST} WHERE a.task = ?1")).bind(task)
+    Statement::new(format!("{} WHERE a.task = ?1", last())).bind(task)
 }
 
 /// Posts the runs whose lease ended without a report: all, or those of one task.
 pub async fn post_due(deps: &Deps, task: Option<&str>) -> ApiResult<()> {
     let now_ms = deps.clock.now_ms();
     let text = format!(
-        "{LAST} WHERE a.state = 'claimed' AND a.lease_until IS NOT NULL AND a.lease_until <= ?1 AND (?2 IS NULL OR a.task = ?2)
-         ORDER BY a.lease_until LIMIT ?3"
+        "{} WHERE a.state = 'claimed' AND a.lease_until IS NOT NULL AND a.lease_until <= ?1 AND (?2 IS NULL OR a.task = ?2)
+         ORDER BY a.lease_until LIMIT ?3",
+        last()
     );
     let due = Statement::new(text).bind(now_ms).bind(task.map(str::to_owned)).bind(AT_ONCE_MAX);
     let due: Vec<Last> = deps.sql.all(due).await?;

@@ -10,10 +10,10 @@ use crate::authority::Authority;
 use crate::ledger::{self, Amounts, Reserve, Shortfall};
 use crate::policy::QUESTION;
 use crate::store::{self, Answers, ApprovalRow, CLAIM_WINDOW_MS, HALTED, SKEW_MS};
-use crate::{Deps, ask, owner, stake};
+use crate::{Deps, ask, owner, person, stake, tool_rules, unknown};
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
-use contracts::approval::{Approval, ApprovalState, DecideRequest, Decision};
+use contracts::approval::{Approval, ApprovalState, Choice, DecideRequest, Decision, Extent};
 use contracts::{ErrorCode, Problem};
 use platform::edge::{ApiError, ApiResult, JsonBody, Principal};
 use platform::ports::{ClockExt, PortError, Statement};
@@ -29,8 +29,15 @@ pub async fn decide(
     check_text("reason", request.reason.as_deref())?;
     check_text("answer", request.answer.as_deref())?;
     check_text("actor", request.actor.as_deref())?;
+    check_text("name", request.name.as_deref())?;
     if request.answer.is_some() {
-        let asked = store::approval(&*deps.sql, &id).await?;
+        let asked = match store::approval(&*deps.sql, &id).await {
+            Ok(asked) => asked,
+            Err(error) => {
+                let authority = Authority::of(who, request.actor.as_deref());
+                return Err(unknown::or_listed(&deps, &authority, &id, error).await);
+            }
+        };
         if asked.kind != QUESTION || request.decision != Decision::Approve {
             let detail = "Only a question has an answer.";
             return Err(Problem::field("answer", detail, "Approve or reject without it.").into());
@@ -38,15 +45,22 @@ pub async fn decide(
     }
     let authority = Authority::of(who, request.actor.as_deref());
     let actor = actor(who, request.actor);
+    if authority.is_of_endpoint() {
+        person::note(&deps, &actor, request.name.as_deref()).await;
+    }
     let word = OwnerDecision {
         id: &id,
         decision: request.decision,
+        extent: request.extent,
         reason: request.answer.as_deref().or(request.reason.as_deref()),
         version: request.version,
         actor: &actor,
         authority: &authority,
     };
-    let row = take(&deps, word).await?;
+    let row = match take(&deps, word).await {
+        Ok(row) => row,
+        Err(error) => return Err(unknown::or_listed(&deps, &authority, &id, error.into()).await),
+    };
     row.wire(deps.clock.now_ms()).map(Json)
 }
 
@@ -55,6 +69,8 @@ pub async fn decide(
 pub struct OwnerDecision<'a> {
     pub id: &'a str,
     pub decision: Decision,
+    /// How far a yes to a tool call reaches.
+    pub extent: Extent,
     pub reason: Option<&'a str>,
     /// The version that was shown; any other version is refused.
     pub version: Option<u32>,
@@ -94,10 +110,11 @@ impl From<DecideError> for ApiError {
             DecideError::NotFound => store::no_approval(),
             DecideError::AlreadyDecided(row, state) => {
                 let by = row.decided_by.clone().unwrap_or_else(|| "expiry".to_owned());
+                let shown = row.decider().unwrap_or_else(|| by.clone());
                 let at = rfc3339(row.decided_at.unwrap_or(row.expires_at));
                 Problem::new(
                     ErrorCode::AlreadyDecided,
-                    format!("It is {} since {at}, by {by}.", state.as_str()),
+                    format!("It is {} since {at}, by {shown}.", state.as_str()),
                 )
                 .with("decidedBy", by)
                 .with("decidedAt", at)
@@ -144,6 +161,10 @@ pub async fn take(deps: &Deps, word: OwnerDecision<'_>) -> Result<ApprovalRow, D
         tracing::info!(approval = word.id, version, "a decision on another version");
         return Err(DecideError::OtherVersion(seen.version));
     }
+    let is_extended = word.extent != Extent::Once;
+    if is_extended && (word.decision == Decision::Reject || seen.choice() != Choice::ToolCall) {
+        return Err(tool_rules::refuse_extent().into());
+    }
     let attempt = deps.clock.random_hex(16);
     let owner = owner::read(deps).await?;
     let scopes = owner.scopes(deps, now_ms, &seen.agent)?;
@@ -169,6 +190,10 @@ pub async fn take(deps: &Deps, word: OwnerDecision<'_>) -> Result<ApprovalRow, D
     };
     let skipped = batch.len();
     batch.push(compare_and_set(&seen, word, &attempt, now_ms));
+    let by = (word.actor, word.authority);
+    let rule = tool_rules::write(deps, &seen, word.extent, by, &attempt);
+    let rules = usize::from(rule.is_some());
+    batch.extend(rule);
     batch.push(ask::mirror(&seen.id, now_ms));
     batch.push(store::approval_by_id(&seen.id));
     batch.push(store::halted(&seen.task));
@@ -176,7 +201,7 @@ pub async fn take(deps: &Deps, word: OwnerDecision<'_>) -> Result<ApprovalRow, D
     let mut answers = Answers::of(&*deps.sql, batch).await?;
     (0..skipped).for_each(|_| answers.skip());
     let won = answers.any();
-    answers.skip();
+    (0..=rules).for_each(|_| answers.skip());
     let row: ApprovalRow = answers.one()?.ok_or_else(|| store::unreadable("approval"))?;
     if won {
         tracing::info!(approval = %row.id, by = word.actor, decision = ?word.decision, "decided");
@@ -198,6 +223,15 @@ fn refuse_decided(row: &ApprovalRow, now_ms: i64) -> Result<(), DecideError> {
     }
 }
 
+/// The reason of a decision without one of its own.
+pub fn default_reason(decision: Decision, actor: &str) -> String {
+    let done = match decision {
+        Decision::Approve => "Approved",
+        Decision::Reject => "Rejected",
+    };
+    format!("{done} by {actor}.")
+}
+
 fn compare_and_set(
     seen: &ApprovalRow,
     word: OwnerDecision<'_>,
@@ -215,16 +249,8 @@ fn compare_and_set(
         ),
         Decision::Reject => "true".to_owned(),
     };
-    let reason = word.reason.map_or_else(
-        || {
-            format!(
-                "{} by {}.",
-                if state == "approved" { "Approved" } else { "Rejected" },
-                word.actor
-            )
-        },
-        str::to_owned,
-    );
+    let reason =
+        word.reason.map_or_else(|| default_reason(word.decision, word.actor), str::to_owned);
     Statement::new(format!(
         "UPDATE approvals SET state = ?6, version = version + 1, decided_at = ?4, decided_by = ?7, reason = ?8, code = ?9, valid_until = ?10, attempt = ?5
          WHERE id = ?2 AND state = 'pending' AND version = ?3 AND expires_at > ?4 AND {may} RETURNING id"

@@ -1,6 +1,7 @@
 //! The ports and settings that the service is built with.
 
 use crate::config::Config;
+use crate::open_calls::OpenCalls;
 use crate::unwritten::Unwritten;
 use platform::edge::Auth;
 use platform::ports::{Background, Calls, Clock, Emergency, Kv, Objects, Outbound, Signal, Sql};
@@ -28,4 +29,6 @@ pub struct Deps {
     pub emergency: Arc<dyn Emergency>,
     /// Halts that storage has not taken yet.
     pub unwritten: Unwritten,
+    /// Calls that wait for the owner's answer.
+    pub open_calls: OpenCalls,
 }

@@ -23,7 +23,7 @@ pub async fn expire_due(deps: &Deps) -> ApiResult<()> {
         deps.sql.all(sql!("SELECT id FROM approvals WHERE state = 'pending' AND expires_at <= ?1 ORDER BY expires_at LIMIT ?2", now_ms, AT_ONCE_MAX)).await?;
     for Due { id } in due {
         let end = sql!(
-            "UPDATE approvals SET state = 'expired', version = version + 1, decided_at = expires_at, decided_by = 'expiry', reason = 'Nobody decided in time.', code = 'expired'
+            "UPDATE approvals SET state = 'expired', version = version + 1, decided_at = expires_at, decided_by = 'expiry', reason = 'No decision came in time.', code = 'expired'
              WHERE id = ?1 AND state = 'pending' AND expires_at <= ?2 RETURNING id",
             &id,
             now_ms

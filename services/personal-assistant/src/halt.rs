@@ -1,14 +1,15 @@
 //! `POST /api/halt` and `/api/resume`, the list, and the aggregator's checks and reports.
 //!
 //! A halt is one row, durable before the response. Every statement that starts work checks it, so a
-//! halt takes effect without delay, even for a task that does not exist yet. What runs in this
-//! process is stopped before the row is written, and a halt that storage refuses is kept in memory.
+//! halt takes effect without delay, even for a task that does not exist yet. Runs of
+//! this process are stopped before the row is written, and a halt that storage refuses is kept in
+//! memory.
 
 use crate::actor::{actor, check_text};
 use crate::authority::Authority;
 use crate::store::{self, Answers, ApprovalRow};
 use crate::unwritten::{Order, target};
-use crate::{Deps, ask};
+use crate::{Deps, ask, unknown};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -83,6 +84,9 @@ pub async fn halt(
     };
     let task = request.task_id.as_ref();
     deps.emergency.stop(task);
+    if let Some(task) = task {
+        unknown::refuse_unknown_task(&deps, &authority, task, request.must_exist).await?;
+    }
     let (answer, status) = match write_halt(&deps, task, &order).await {
         Ok(answer) => answer,
         Err(error) => halt_unwritten(&deps, task, &order, error).await?,
@@ -219,18 +223,13 @@ async fn halt_task(
     let target = target(Some(&task));
     let cancel = sql!(
         "UPDATE approvals SET state = 'cancelled', version = version + 1, decided_at = ?2, decided_by = ?3, reason = ?4, code = 'cancelled'
-         WHERE task = ?1 AND state = 'pending' RETURNING id",
+         WHERE (task = ?1 OR run = ?1) AND state = 'pending' RETURNING id, task",
         task.as_str(),
         now_ms,
         &order.by,
         &order.reason
     );
-    let mirror = sql!(
-        "UPDATE delivery SET revision = revision + 1, state = 'queued', error = NULL, attempts = 0, due_at = ?2
-         WHERE approval IN (SELECT a.id FROM approvals a WHERE a.task = ?1 AND a.version > delivery.revision)",
-        task.as_str(),
-        now_ms
-    );
+    let mirror = ask::mirror_where("q.task = ?1 OR q.run = ?1", task.as_str(), now_ms);
     // A run that has ended or was refused is already stopped.
     let level = "CASE WHEN EXISTS (SELECT 1 FROM approvals a WHERE 'task:' || a.task = ?2 AND a.state IN ('consumed', 'rejected', 'expired', 'cancelled')) THEN 'stopped' ELSE 'accepted' END";
     let again = stopped_meanwhile(task.as_str(), &target, now_ms);
@@ -245,15 +244,19 @@ async fn halt_task(
     let mut answers = Answers::of(&*deps.sql, batch).await?;
     answers.skip();
     let new = answers.any();
-    let cancelled = answers.any();
+    let cancelled: Vec<Cancelled> = answers.all()?;
     answers.skip();
     let row: Stored = answers.one()?.ok_or_else(|| store::unreadable("halt"))?;
     deps.signal.notify(KEY);
+    for question in &cancelled {
+        deps.signal.notify(&crate::waiting::key(&question.id));
+    }
+    let was_pending = cancelled.iter().any(|question| question.task == task.as_str());
     match answers.one::<ApprovalRow>()? {
         Some(approval) => ask::announce(deps, &approval),
         None => ask::wake(deps, vec![task.event_id().0]),
     }
-    let message = match (row.level, cancelled) {
+    let message = match (row.level, was_pending) {
         (HaltLevel::Stopped, _) => format!("{task} is stopped; it will not start again."),
         (_, true) => format!("{task} is halted; it was pending and is now cancelled."),
         _ => format!(
@@ -272,6 +275,12 @@ async fn halt_task(
         },
         status(new && !ended, row.level),
     ))
+}
+
+#[derive(Deserialize)]
+struct Cancelled {
+    id: String,
+    task: String,
 }
 
 /// Whether a claimed task still runs: its lease is renewed as long as it does.
@@ -355,14 +364,36 @@ pub async fn resume(
         deps.unwritten.lift(request.task_id.as_ref(), authority.halts_as());
     let (lifted, remains) = (answers.any() || was_held, answers.any() || stays_held);
     deps.signal.notify(KEY);
-    let what =
-        request.task_id.as_ref().map_or_else(|| "Everything".to_owned(), ToString::to_string);
+    if lifted && !remains && request.task_id.is_none() {
+        wake_held(&deps).await;
+    }
     let message = match (lifted, remains) {
         (_, true) => "A halt that you cannot lift is in force. The owner lifts it with `quintet resume` or in the dashboard.".to_owned(),
-        (true, false) => format!("{what} may start again."),
-        (false, false) => format!("{what} was not halted."),
+        (lifted, false) => match &request.task_id {
+            Some(task) if lifted => unknown::after_resume(&deps, task).await?,
+            Some(task) => unknown::not_halted(&deps, &authority, task).await?,
+            None if lifted => "Everything may start again.".to_owned(),
+            None => "Nothing was halted.".to_owned(),
+        },
     };
     Ok(Json(ResumeAnswer { success: lifted && !remains, task_id: request.task_id, message }))
+}
+
+/// Wakes the messages that were kept during the halt. A failure costs them a minute, after which
+/// they look themselves.
+async fn wake_held(deps: &Deps) {
+    let held = sql!(
+        "SELECT DISTINCT event_id AS id FROM approvals
+         WHERE code = 'halted' AND event_id IS NOT NULL
+           AND decided_at >= (SELECT MIN(t.at) FROM halt t WHERE t.target = 'all' AND t.resumed_at = (
+             SELECT MAX(l.resumed_at) FROM halt l WHERE l.target = 'all'))
+         LIMIT ?1",
+        WAKE_MAX
+    );
+    match deps.sql.all::<Event>(held).await {
+        Ok(events) => ask::wake(deps, events.into_iter().map(|event| event.id).collect()),
+        Err(error) => tracing::warn!(%error, "the messages of the halt were not woken"),
+    }
 }
 
 /// Whether everything is halted.

@@ -25,7 +25,9 @@ mod ledger;
 mod limits;
 mod mcp;
 mod model;
+mod open_calls;
 mod owner;
+mod person;
 mod policy;
 mod posting;
 mod press;
@@ -36,8 +38,11 @@ mod stake;
 mod stats;
 mod status;
 mod store;
+mod tell_approvals;
 mod tie_break;
+mod tool_rules;
 mod top_up;
+mod unknown;
 mod unwritten;
 mod waiting;
 mod window;
@@ -46,7 +51,8 @@ mod wrong;
 pub use backups::{back_up, back_up_daily};
 pub use config::Config;
 pub use deps::Deps;
-pub use mcp::{AGENT_HEADER, TASK_HEADER};
+pub use mcp::RUN_HEADER;
+pub use open_calls::OpenCalls;
 pub use store::{CLAIM_WINDOW_MS, DECISION_WINDOW_MS, SKEW_MS};
 pub use unwritten::Unwritten;
 
@@ -69,6 +75,8 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .call(calls::ListApprovals, approvals::list)
         .call(calls::ReadApproval, approvals::one)
         .call(calls::Decide, decide::decide)
+        .call(calls::ListToolRules, tool_rules::list)
+        .call(calls::RemoveToolRule, tool_rules::remove)
         .call(calls::Claim, claim::claim)
         .call(calls::Settle, settle::settle)
         .call(calls::RenewClaim, renew::renew)
@@ -84,6 +92,7 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .call(calls::MakeBackup, backups::make)
         .call(calls::Restore, backups::restore)
         .call(calls::TellBudget, budget::tell)
+        .call(calls::TellApprovals, tell_approvals::tell)
         .call(calls::Press, press::press)
         .call(calls::BreakTie, tie_break::tie_break)
         .call(calls::CheckHalts, halt::check)

@@ -11,8 +11,7 @@ mod tools;
 mod values;
 
 use self::asker::Asker;
-pub(crate) use self::asker::UNNAMED;
-pub use self::asker::{AGENT_HEADER, TASK_HEADER};
+pub use self::asker::RUN_HEADER;
 use self::rpc::{INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR, RpcError};
 use crate::Deps;
 use axum::body::Body;
@@ -27,7 +26,7 @@ use http::{HeaderMap, StatusCode};
 use platform::edge::{ApiError, Principal, RawBody};
 use serde_json::{Value, json};
 
-/// Versions of the protocol, the newest first. What we use of it is the same in all of them.
+/// Versions of the protocol, the newest first. The parts that we use are the same in all of them.
 const VERSIONS: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
 /// Time between two signs of life while the owner is asked.
 const SIGN_OF_LIFE_MS: i64 = 10_000;
@@ -55,7 +54,10 @@ pub async fn serve(
     let (id, params) = (id.clone(), message.get("params").cloned().unwrap_or_default());
     let is_patient = method == "tools/call" && tools::waits(&params);
     let token = params.pointer("/_meta/progressToken").cloned().unwrap_or_default();
-    let asker = Asker::new(who, &headers);
+    let asker = match Asker::of(&deps, who, &headers).await {
+        Ok(asker) => asker,
+        Err(error) => return error.into_response(),
+    };
     let work = answer(deps.clone(), asker, method.to_owned(), id, params).boxed();
     if is_patient && accepts_events(&headers) {
         return streamed(&deps, token, work);

@@ -17,6 +17,10 @@ pub const COST_THRESHOLD_DEFAULT: Micros = Micros(10_000_000);
 pub const TOOL_CALL: &str = "tool-call";
 /// Type of a question to the owner.
 pub const QUESTION: &str = "question";
+/// Type of the approval that asks for more money.
+pub const MORE_MONEY: &str = "more-money";
+/// Name of an asker behind which no run stands.
+pub const UNNAMED: &str = "agent";
 /// A step of more money for a run that began with none: $0.50.
 const STEP_DEFAULT: Micros = Micros(500_000);
 
@@ -28,6 +32,7 @@ pub mod id {
     pub const BLOCKED_OPERATIONS: &str = "blockedOperations";
     pub const REQUIRES_HUMAN_APPROVAL: &str = "requiresHumanApproval";
     pub const TOOL_CALL: &str = "toolCall";
+    pub const TOOL_RULE: &str = "toolRule";
     pub const QUESTION: &str = "question";
     pub const UNKNOWN_PRICE: &str = "unknownPrice";
     pub const COST_THRESHOLD: &str = "costThreshold";
@@ -63,6 +68,8 @@ pub struct Ask<'a> {
     pub flat: Micros,
     /// The agent's own maximum, which no run exceeds.
     pub max_cost: Option<Micros>,
+    /// A tool call that the owner allowed beforehand: every rule but that one still counts.
+    pub is_allowed: bool,
 }
 
 impl Ask<'_> {
@@ -290,6 +297,7 @@ fn forbidden(ask: &Ask<'_>, rules: &Rules) -> Option<(&'static str, &'static str
 fn owner_wanted(ask: &Ask<'_>, amount: Micros, rules: &Rules) -> Vec<(&'static str, String)> {
     let mut found = Vec::new();
     match ask.kind {
+        TOOL_CALL if ask.is_allowed => {}
         TOOL_CALL => found.push((id::TOOL_CALL, "An agent asks before it uses a tool.".to_owned())),
         QUESTION => found.push((id::QUESTION, "An agent asks you.".to_owned())),
         _ => {}

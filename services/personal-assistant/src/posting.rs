@@ -45,6 +45,7 @@ pub fn post(posting: &Posting<'_>) -> Vec<Statement> {
         spend(posting),
         posting.bind(ended),
         posting.bind(consumed).bind(posting.amount),
+        close_rules(posting),
     ]
 }
 
@@ -64,6 +65,7 @@ pub fn post_cut_off(posting: &Posting<'_>) -> Vec<Statement> {
         spend(posting),
         posting.bind(ended),
         posting.bind(actual).bind(posting.amount),
+        close_rules(posting),
         sql!(
             "UPDATE approvals SET lease_until = NULL WHERE task = ?1 AND state = 'claimed' AND lease_until <= ?2",
             posting.task,
@@ -123,6 +125,14 @@ fn row(posting: &Posting<'_>, cut_off: i64, guard: &str) -> Statement {
         .bind(posting.usage.clone())
         .bind(posting.at_ms)
         .bind(posting.nonce)
+}
+
+/// “Yes, for this task” ends with the run of the task.
+fn close_rules(posting: &Posting<'_>) -> Statement {
+    let text = format!(
+        "UPDATE tool_rule SET removed_at = ?4, removed_by = 'the end of its task' WHERE task = ?1 AND removed_at IS NULL AND {MINE} AND {LAST}"
+    );
+    posting.bind(text).bind(posting.at_ms)
 }
 
 fn spend(posting: &Posting<'_>) -> Statement {

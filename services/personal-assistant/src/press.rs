@@ -3,11 +3,11 @@
 
 use crate::authority::Authority;
 use crate::decide::{self, DecideError, OwnerDecision};
-use crate::{Deps, actor};
+use crate::{Deps, actor, person};
 use axum::Json;
 use axum::extract::State;
 use contracts::ApprovalId;
-use contracts::approval::{ApprovalState, Decision, PressAnswer, PressRequest};
+use contracts::approval::{ApprovalState, Decision, Extent, PressAnswer, PressRequest};
 use platform::edge::{ApiError, ApiResult, JsonBody};
 use platform::ports::SqlExt;
 use platform::secret::digest_hex;
@@ -19,6 +19,7 @@ struct ButtonRow {
     approval: String,
     version: u32,
     decision: Decision,
+    extent: Extent,
     channel: String,
     endpoint: String,
     chat: String,
@@ -42,7 +43,7 @@ pub async fn press(
 ) -> ApiResult<Json<PressAnswer>> {
     actor::check_text("actor", Some(&press.actor))?;
     let find = sql!(
-        "SELECT approval, version, decision, channel, endpoint, chat, direct FROM button WHERE token_hash = ?1",
+        "SELECT approval, version, decision, extent, channel, endpoint, chat, direct FROM button WHERE token_hash = ?1",
         digest_hex(press.token.as_bytes())
     );
     let Some(button) =
@@ -55,9 +56,13 @@ pub async fn press(
         )));
     };
     let authority = Authority::of_person(&press.actor);
+    if authority.is_of_endpoint() {
+        person::note(&deps, &press.actor, press.name.as_deref()).await;
+    }
     let word = OwnerDecision {
         id: &button.approval,
         decision: button.decision,
+        extent: button.extent,
         reason: None,
         version: Some(button.version),
         actor: &press.actor,
@@ -66,7 +71,12 @@ pub async fn press(
     let id = Some(ApprovalId::new(&button.approval));
     match decide::take(&deps, word).await {
         Ok(row) => {
-            let done = if button.decision == Decision::Approve { "Approved" } else { "Rejected" };
+            let done = match (button.decision, button.extent) {
+                (Decision::Reject, _) => "Rejected",
+                (Decision::Approve, Extent::Once) => "Approved",
+                (Decision::Approve, Extent::Task) => "Approved for this task",
+                (Decision::Approve, Extent::Always) => "Always approved",
+            };
             Ok(Json(answer("decided", format!("{done}: {}.", row.agent), id)))
         }
         Err(error) => told(error).map(|(outcome, message)| Json(answer(outcome, message, id))),
@@ -82,7 +92,7 @@ fn answer(outcome: &str, message: String, approval_id: Option<ApprovalId>) -> Pr
 fn told(error: DecideError) -> Result<(&'static str, String), ApiError> {
     Ok(match error {
         DecideError::AlreadyDecided(_, ApprovalState::Expired) => {
-            ("no_longer_valid", "It has expired: nobody decided in time.".to_owned())
+            ("no_longer_valid", "It has expired: no decision came in time.".to_owned())
         }
         DecideError::AlreadyDecided(_, ApprovalState::Cancelled) => {
             ("no_longer_valid", "It was cancelled by a halt.".to_owned())
@@ -93,7 +103,7 @@ fn told(error: DecideError) -> Result<(&'static str, String), ApiError> {
                 "already_decided",
                 format!(
                     "Already {done} by {}.",
-                    row.decided_by.as_deref().unwrap_or("an unnamed approver")
+                    row.decider().unwrap_or_else(|| "an unnamed approver".to_owned())
                 ),
             )
         }
@@ -126,6 +136,7 @@ mod tests {
             approval: "a".to_owned(),
             version: 1,
             decision: Decision::Approve,
+            extent: Extent::Once,
             channel,
             endpoint,
             chat,
@@ -139,6 +150,7 @@ mod tests {
             endpoint: endpoint.to_owned(),
             chat: chat.to_owned(),
             actor: actor.to_owned(),
+            name: None,
         }
     }
 

@@ -3,47 +3,47 @@
 //! when it exceeds the limit, `top_up` finds out whether the run goes on.
 
 use crate::cut_off::{self, Last};
-use crate::store::{self, Answers, ApprovalRow, HALTED, SKEW_MS};
+use crate::store::{self, Answers, ApprovalRow, HALTED, NEWEST_CLAIM, SKEW_MS};
 use crate::top_up::{self, Word};
-use crate::{Deps, ledger};
+use crate::{Deps, claim, ledger};
 use axum::Json;
 use axum::extract::{Path, State};
-use contracts::task::{
-    LEASE_MS, RenewAnswer, RenewClaimRequest, RenewedAnswer, RenewedRequest, StopCause,
-};
+use contracts::task::{LEASE_MS, RenewAnswer, RenewClaimRequest, RenewedRequest, StopCause};
 use contracts::{ErrorCode, Micros};
 use platform::edge::{ApiError, ApiResult, JsonBody};
 use platform::ports::Statement;
-use platform::secret::digest_hex;
 use platform::sql;
 
 /// A reported cost above this is counted as this: no sum of exact amounts exceeds it.
 const COST_MAX: i64 = 1 << 50;
 
-/// The answer to a renewal.
+/// Whether a run goes on, and how far it may spend.
 struct Renewal {
-    /// Whether the claim continues.
-    renewed: bool,
     limit: Micros,
     word: Word,
+}
+
+impl Renewal {
+    fn answer(self) -> Json<RenewAnswer> {
+        let (reason, detail) = self.word.cause();
+        Json(RenewAnswer {
+            cancel: reason.is_some(),
+            lease_ms: LEASE_MS,
+            cost_limit: self.limit,
+            reason,
+            detail,
+            pause: self.word == Word::Pause,
+        })
+    }
 }
 
 /// `POST /internal/renewed`.
 pub async fn renewed(
     State(deps): State<Deps>,
     JsonBody(request): JsonBody<RenewedRequest>,
-) -> ApiResult<Json<RenewedAnswer>> {
-    let Renewal { renewed, limit, word } =
-        keep(&deps, request.task_id.as_str(), request.cost_micros).await?;
-    let (reason, detail) = word.cause();
-    Ok(Json(RenewedAnswer {
-        task_id: request.task_id,
-        renewed,
-        cost_limit: limit,
-        reason,
-        detail,
-        pause: word == Word::Pause,
-    }))
+) -> ApiResult<Json<RenewAnswer>> {
+    let renewal = keep(&deps, request.task_id.as_str(), request.cost_micros).await?;
+    Ok(renewal.answer())
 }
 
 /// `POST /api/tasks/{taskId}/renew`.
@@ -52,27 +52,14 @@ pub async fn renew(
     Path(task): Path<String>,
     JsonBody(request): JsonBody<RenewClaimRequest>,
 ) -> ApiResult<Json<RenewAnswer>> {
-    let newest = sql!(
-        "SELECT 1 AS one FROM claim WHERE token_hash = ?1 AND task = ?2 AND seq = (SELECT MAX(c.seq) FROM claim c WHERE c.task = ?2)",
-        digest_hex(request.claim_token.as_bytes()),
-        &task
-    );
-    if deps.sql.query(newest).await?.is_empty() {
+    let claim = claim::by_token(&deps, &request.claim_token).await?;
+    if !claim.is_some_and(|claim| claim.task == task && claim.is_newest()) {
         return Err(ApiError::new(
             ErrorCode::Forbidden,
             "The claimToken is not the one of this task's newest claim.",
         ));
     }
-    let Renewal { limit, word, .. } = keep(&deps, &task, request.cost_micros).await?;
-    let (reason, detail) = word.cause();
-    Ok(Json(RenewAnswer {
-        cancel: reason.is_some(),
-        lease_ms: LEASE_MS,
-        cost_limit: limit,
-        reason,
-        detail,
-        pause: word == Word::Pause,
-    }))
+    Ok(keep(&deps, &task, request.cost_micros).await?.answer())
 }
 
 async fn keep(deps: &Deps, task: &str, cost: Option<i64>) -> ApiResult<Renewal> {
@@ -96,31 +83,32 @@ async fn keep(deps: &Deps, task: &str, cost: Option<i64>) -> ApiResult<Renewal> 
     let halted = answers.halted()?;
     let last: Option<Last> = answers.one()?;
     let (Some(row), Some(last)) = (row, last) else {
-        return Ok(Renewal { renewed, limit: Micros::ZERO, word: Word::GoOn });
+        return Ok(Renewal { limit: Micros::ZERO, word: Word::GoOn });
     };
     let limit = Micros(last.limit_u);
     let stop = |cause, detail: Option<&str>| {
-        Ok(Renewal { renewed, limit, word: Word::Stop(cause, detail.map(str::to_owned)) })
+        Ok(Renewal { limit, word: Word::Stop(cause, detail.map(str::to_owned)) })
     };
     if halted {
         return stop(StopCause::Halted, None);
     }
     if row.was_cut_off() {
-        return stop(StopCause::Stopped, Some("Its lease ended without a renewal."));
+        return stop(StopCause::CutOff, Some("The server lost contact with its machine."));
     }
     let spent = Micros(last.cost_u.unwrap_or(0));
     if !renewed || spent <= limit {
-        return Ok(Renewal { renewed, limit, word: Word::GoOn });
+        return Ok(Renewal { limit, word: Word::GoOn });
     }
     let (word, limit) = top_up::seek(deps, &row, spent, limit).await?;
-    Ok(Renewal { renewed, limit, word })
+    Ok(Renewal { limit, word })
 }
 
 /// The highest cost that the newest run of a task has reported.
 fn report(task: &str, cost: Micros) -> Statement {
     sql!(
-        "UPDATE claim SET cost_u = MAX(COALESCE(cost_u, 0), ?2)
-         WHERE task = ?1 AND seq = (SELECT MAX(c.seq) FROM claim c WHERE c.task = ?1)",
+        format!(
+            "UPDATE claim AS c SET cost_u = MAX(COALESCE(cost_u, 0), ?2) WHERE c.task = ?1 AND {NEWEST_CLAIM}"
+        ),
         task,
         cost
     )

@@ -1,5 +1,6 @@
 //! The limits of a request for approval.
 
+use crate::policy::{MORE_MONEY, QUESTION, TOOL_CALL};
 use crate::waiting::WAIT_SECONDS_MAX;
 use contracts::Problem;
 use contracts::approval::{ApproveRequest, DESCRIPTION_CHARS_MAX};
@@ -39,8 +40,11 @@ pub(crate) fn validate(request: &ApproveRequest) -> ApiResult<()> {
             .into());
         }
     }
-    if request.description.chars().count() > DESCRIPTION_CHARS_MAX {
-        let detail = format!("The description has more than {DESCRIPTION_CHARS_MAX} characters.");
+    // That of a tool call is made of its arguments, which have a limit of their own.
+    let is_tool_call = request.kind == TOOL_CALL;
+    let most = if is_tool_call { 2 * ARGUMENTS_BYTES_MAX } else { DESCRIPTION_CHARS_MAX };
+    if request.description.chars().count() > most {
+        let detail = format!("The description has more than {most} characters.");
         return Err(Problem::field(
             "description",
             detail,
@@ -81,6 +85,32 @@ pub(crate) fn validate(request: &ApproveRequest) -> ApiResult<()> {
             )
             .into());
         }
+    }
+    Ok(())
+}
+
+/// Refuses the types, and the forms of task ids, of approvals that this service and the aggregator
+/// make: a request by hand must not pass for one of them.
+pub(crate) fn refuse_reserved(request: &ApproveRequest) -> ApiResult<()> {
+    let kinds = [TOOL_CALL, QUESTION, MORE_MONEY];
+    if kinds.contains(&request.kind.as_str()) {
+        let detail = format!("The type {} is for approvals that Quintet makes.", request.kind);
+        let fix = "Use another type; for tool calls and questions use the MCP server at \
+            /personal-assistant/mcp.";
+        return Err(Problem::field("type", detail, fix).into());
+    }
+    let id = request.task_id.as_str();
+    // `<task>~2` is a second run, `<task>~more1` a question for more money.
+    let is_counted = id.rsplit_once('~').is_some_and(|(_, end)| {
+        let digits = end.strip_prefix("more").unwrap_or(end);
+        digits.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    let has_kind = id.split_once(':').is_some_and(|(kind, _)| kinds.contains(&kind));
+    if is_counted || has_kind || id.contains("~more") {
+        let detail = format!("Task ids like {id} are for tasks that Quintet makes.");
+        let fix = "Choose another taskId: without `~more` or `~` and a number at its end, and not \
+            beginning with `tool-call:`, `question:` or `more-money:`.";
+        return Err(Problem::field("taskId", detail, fix).into());
     }
     Ok(())
 }

@@ -2,32 +2,19 @@
 
 use crate::posting::{self, Posting};
 use crate::store::{self, Answers, ApprovalRow};
-use crate::{Deps, ask, top_up};
+use crate::{Deps, ask, claim, top_up};
 use axum::Json;
 use axum::extract::{Path, State};
 use contracts::approval::{Outcome, SettleAnswer, SettleRequest};
-use contracts::{ErrorCode, Micros, TaskId};
+use contracts::{AgentId, ErrorCode, Micros, TaskId};
+use platform::agents::Price;
 use platform::edge::{ApiError, ApiResult, JsonBody};
 use platform::ports::{ClockExt, SqlExt};
-use platform::secret::digest_hex;
 use platform::sql;
 use serde::Deserialize;
 
 /// Maximum bytes of `usage`, which is stored for people only; larger ones are left out.
 const USAGE_BYTES_MAX: usize = 16 << 10;
-
-#[derive(Deserialize)]
-struct ClaimRow {
-    seq: i64,
-    /// Reported while it ran.
-    cost_u: Option<i64>,
-    /// 0 if the task has a later claim, which then has the hold.
-    is_last: i64,
-    /// 1 if its run was cut off and posted, so that this settlement corrects the amount.
-    is_cut_off: i64,
-    /// 1 if the owner was asked for more money.
-    has_asked: i64,
-}
 
 /// The hold of the task; no row means that there never was one.
 #[derive(Deserialize)]
@@ -58,15 +45,8 @@ pub async fn settle(
 
 /// Posts a task's cost once.
 pub async fn post(deps: &Deps, task: &str, request: &SettleRequest) -> ApiResult<SettleAnswer> {
-    let find = sql!(
-        "SELECT seq, cost_u, seq = (SELECT MAX(c.seq) FROM claim c WHERE c.task = ?2) AS is_last,
-             EXISTS (SELECT 1 FROM posted p WHERE p.task = ?2 AND p.seq = claim.seq AND p.cut_off = 1) AS is_cut_off,
-             EXISTS (SELECT 1 FROM approvals q WHERE q.tops_up = ?2) AS has_asked
-         FROM claim WHERE token_hash = ?1 AND task = ?2",
-        digest_hex(request.claim_token.as_bytes()),
-        task
-    );
-    let claim: ClaimRow = deps.sql.one(find).await?.ok_or_else(|| {
+    let claim = claim::by_token(deps, &request.claim_token).await?;
+    let claim = claim.filter(|claim| claim.task == task).ok_or_else(|| {
         ApiError::new(ErrorCode::Forbidden, "The claimToken does not belong to this task.")
     })?;
     let approval: ApprovalRow = deps
@@ -76,7 +56,7 @@ pub async fn post(deps: &Deps, task: &str, request: &SettleRequest) -> ApiResult
         .ok_or_else(|| store::unreadable("approval"))?;
     let hold: Option<HoldRow> = deps.sql.one(sql!("SELECT MAX(COALESCE(limit_u, amt_u)) AS limit_u, MIN(exp) AS exp FROM hold WHERE task = ?1 HAVING COUNT(*) > 0", task)).await?;
     let now_ms = deps.clock.now_ms();
-    let is_held = claim.is_last != 0 && hold.as_ref().is_some_and(|hold| hold.exp > now_ms);
+    let is_held = claim.is_newest() && hold.as_ref().is_some_and(|hold| hold.exp > now_ms);
     let amount = hold.map_or(approval.amount(), |hold| Micros(hold.limit_u));
     let reported = request.actual_cost.or(claim.cost_u.map(Micros));
     let cost = cost(reported, request.outcome, approval.declared_free != 0, amount, is_held);
@@ -97,11 +77,11 @@ pub async fn post(deps: &Deps, task: &str, request: &SettleRequest) -> ApiResult
         nonce: &deps.clock.random_hex(16),
     };
     let mut batch = Vec::new();
-    if claim.is_cut_off != 0 {
+    if claim.is_cut_off() {
         batch.extend(posting::correct(&posting));
     }
     batch.extend(posting::post(&posting));
-    if claim.has_asked != 0 {
+    if claim.has_asked() {
         batch.extend(top_up::withdraw(task, now_ms));
     }
     let steps = batch.len();
@@ -110,7 +90,7 @@ pub async fn post(deps: &Deps, task: &str, request: &SettleRequest) -> ApiResult
     (0..steps).for_each(|_| answers.skip());
     let row: PostedRow = answers.one()?.ok_or_else(|| store::unreadable("posting"))?;
     deps.signal.notify(&crate::waiting::key(&approval.id));
-    if claim.has_asked != 0 {
+    if claim.has_asked() {
         ask::flush_soon(deps);
     }
     if row.cut_off != 0 {
@@ -122,8 +102,14 @@ pub async fn post(deps: &Deps, task: &str, request: &SettleRequest) -> ApiResult
         task_id: TaskId::new(task),
         posted: Micros(row.amt_u),
         unpriced: row.unpriced != 0,
+        unknown: row.unpriced != 0 && !has_price(deps, &approval.agent),
         overrun: Micros(row.overrun_u),
     })
+}
+
+/// Whether a run of this agent has a price of its own, which then counts.
+fn has_price(deps: &Deps, agent: &str) -> bool {
+    matches!(deps.config.agents.agent(&AgentId::new(agent)).price, Price::Known(_))
 }
 
 /// Repeating a settlement with the same amounts returns the same response; other amounts are a

@@ -3,23 +3,29 @@
 //! | table | holds | written by |
 //! | --- | --- | --- |
 //! | `approvals` | one request for approval each, kept for ever | `approve`, `top_up`, `decide`, `claim`, `renew`, `settle`, `cut_off`, `halt`, `expire` |
+//! | `tool_rule` | tool calls that the owner allowed beforehand | `decide`, `tool_rules`, `posting` |
 //! | `delivery`, `button` | where the owner was asked, and what the buttons there mean | `approve`, `ask` |
 //! | `budget`, `budget_rule`, `hold`, `posted` | the ledger | `ledger`, `budget`, `settle`, `cut_off` |
 //! | `claim` | who claimed an approval, and the cost of that run so far | `claim`, `renew` |
 //! | `halt` | halts, in force while `resumed_at` is null | `halt` |
+//! | `person` | the names of approvers who decided | `person` |
 //! | `personal_context` | the owner's rules, one row each that was set | `context` |
 //! | `chat_message` | the owner's chat, append-only | `chat` |
 //!
 //! Nothing of these has a lifetime: what ends, ends because a time in the row has passed.
 
-use crate::policy::id;
-use contracts::approval::{Approval, ApprovalState, MonitoringLevel};
+use crate::person;
+use crate::policy::{QUESTION, TOOL_CALL, id};
+use contracts::approval::{Approval, ApprovalState, Choice, MonitoringLevel};
 use contracts::{AgentId, ApprovalId, ErrorCode, EventId, Micros, TaskId};
 use platform::edge::{ApiError, ApiResult};
 use platform::ports::{PortResult, Row, Sql, SqlExt, Statement, sql::read_row};
-use platform::sql;
+use platform::text::printable;
 use platform::time::rfc3339;
 use serde::Deserialize;
+
+/// Maximum characters of an answer that has a button.
+const LABEL_CHARS: usize = 40;
 
 /// How long the owner may decide.
 pub const DECISION_WINDOW_MS: i64 = 24 * 3_600_000;
@@ -28,8 +34,15 @@ pub const CLAIM_WINDOW_MS: i64 = 15 * 60_000;
 /// Extra validity of a hold for its holder's clock skew.
 pub const SKEW_MS: i64 = 5_000;
 
-/// True while everything or task `?1` is halted. Part of every statement that starts work.
-pub const HALTED: &str = "EXISTS (SELECT 1 FROM halt t WHERE t.resumed_at IS NULL AND t.target IN ('all', 'task:' || ?1))";
+/// True while everything, task `?1`, or the run that asks by it is halted. Part of every statement
+/// that starts work.
+pub const HALTED: &str = "EXISTS (SELECT 1 FROM halt t WHERE t.resumed_at IS NULL AND t.target IN ('all', 'task:' || ?1, 'task:' || (SELECT asks.run FROM approvals asks WHERE asks.task = ?1)))";
+
+/// The columns of an [`ApprovalRow`], with the decider's name.
+pub const ROW: &str = "approvals.*, (SELECT p.name FROM person p WHERE p.actor = approvals.decided_by) AS decided_name, (SELECT COUNT(*) FROM person) AS persons";
+
+/// Condition on a row `c` of `claim`: it is its task's newest.
+pub const NEWEST_CLAIM: &str = "c.seq = (SELECT MAX(m.seq) FROM claim m WHERE m.task = c.task)";
 
 /// A row of `approvals`. Times are milliseconds since the epoch, amounts micro-dollars.
 #[derive(Clone, Debug, Deserialize)]
@@ -68,12 +81,31 @@ pub struct ApprovalRow {
     pub ask: Option<String>,
     /// The task whose hold it adds to; none for an approval of work.
     pub tops_up: Option<String>,
+    /// The task of the run that asks; none for work.
+    pub run: Option<String>,
+    /// For a tool call: see `tool_rules`.
+    pub pattern: Option<String>,
+    /// 1 for work of a sender whom only `*` lets in.
+    pub public: i64,
+    /// The decider's name, where [`ROW`] was read and there is one.
+    #[serde(default)]
+    decided_name: Option<String>,
+    /// Names on record.
+    #[serde(default)]
+    persons: i64,
 }
+
+/// The `decided_by` of a decision of the rules.
+const BY_RULES: &str = "policy";
 
 impl ApprovalRow {
     /// Whether a lease with this epoch was released.
     pub fn given_up(&self, epoch: Option<u32>) -> bool {
         epoch.is_some_and(|epoch| i64::from(epoch) < self.epoch_min)
+    }
+    /// Whether a person decided, not the rules.
+    pub fn is_decided_by_a_person(&self) -> bool {
+        self.decided_by.as_deref().is_some_and(|by| by != BY_RULES)
     }
     /// Whether it was ever claimed.
     pub fn was_claimed(&self) -> bool {
@@ -100,6 +132,11 @@ impl ApprovalRow {
             state => state,
         })
     }
+    /// Who decided, for people.
+    pub fn decider(&self) -> Option<String> {
+        let by = self.decided_by.as_deref()?;
+        Some(person::shown(by, self.decided_name.as_deref(), self.persons))
+    }
     /// The amount held and allowed.
     pub fn amount(&self) -> Micros {
         Micros(self.amount_u)
@@ -124,6 +161,29 @@ impl ApprovalRow {
     /// Whether the caller with this name requested it.
     pub fn was_requested_by(&self, name: &str) -> bool {
         self.requested_by == name
+    }
+    /// The answers that it takes.
+    pub fn choice(&self) -> Choice {
+        #[derive(Deserialize)]
+        struct Asked {
+            options: Vec<String>,
+        }
+        if self.tops_up.is_some() {
+            return Choice::Two { labels: [format!("{} more", self.amount()), "Stop".to_owned()] };
+        }
+        if self.kind == TOOL_CALL && self.run.is_some() && self.pattern.is_some() {
+            return Choice::ToolCall;
+        }
+        if self.kind != QUESTION {
+            return Choice::ApproveOrReject;
+        }
+        let asked = self.arguments.as_deref().map(serde_json::from_str::<Asked>);
+        let options = asked.and_then(Result::ok).map(|asked| asked.options).unwrap_or_default();
+        let labels: Vec<String> = options.iter().map(|option| printable(option.trim())).collect();
+        match <[String; 2]>::try_from(labels) {
+            Ok(labels) if are_clear(&labels) => Choice::Two { labels },
+            _ => Choice::Words,
+        }
     }
     /// The approval on the wire.
     pub fn wire(&self, now_ms: i64) -> ApiResult<Approval> {
@@ -154,11 +214,21 @@ impl ApprovalRow {
             expires_at: rfc3339(self.expires_at),
             decided_at: self.decided_at.map(rfc3339),
             decided_by: self.decided_by.clone(),
+            decided_by_name: self.decided_name.is_some().then(|| self.decider()).flatten(),
             channel: self.channel.clone(),
             event_id: self.event_id.as_deref().map(EventId::new),
             actual_cost: self.actual_u.map(Micros),
+            choice: self.choice(),
         })
     }
+}
+
+/// Whether buttons show these answers whole, and as different ones.
+fn are_clear([first, second]: &[String; 2]) -> bool {
+    let is_shown = |label: &String| {
+        label.chars().count() <= LABEL_CHARS && label.chars().any(char::is_alphanumeric)
+    };
+    is_shown(first) && is_shown(second) && first.to_lowercase() != second.to_lowercase()
 }
 
 /// An unreadable row: refused, so that nothing is approved or spent on it.
@@ -169,12 +239,12 @@ pub fn unreadable(what: &str) -> ApiError {
 
 /// The approval with this id.
 pub fn approval_by_id(id: &str) -> Statement {
-    sql!("SELECT * FROM approvals WHERE id = ?1", id)
+    Statement::new(format!("SELECT {ROW} FROM approvals WHERE id = ?1")).bind(id)
 }
 
 /// The approval of this task.
 pub fn approval_by_task(task: &str) -> Statement {
-    sql!("SELECT * FROM approvals WHERE task = ?1", task)
+    Statement::new(format!("SELECT {ROW} FROM approvals WHERE task = ?1")).bind(task)
 }
 
 /// The refusal of an unknown approval.

@@ -2,14 +2,12 @@
 //! before the run grant it, ask the owner, or end the run. The question is an approval like any
 //! other, with its own hold; the hold passes over to the run when the owner says yes.
 
-use crate::ask::{self, Placed};
+use crate::ask::{self, Answer, Placed};
 use crate::ledger::{self, TopUp};
-use crate::policy::{self, Ask, MoreMoney};
-use crate::store::{self, Answers, ApprovalRow};
+use crate::policy::{self, Ask, MORE_MONEY, MoreMoney};
+use crate::store::{Answers, ApprovalRow, ROW};
 use crate::{Deps, approve, owner};
 use contracts::approval::ApprovalState;
-use contracts::calls::webhook_aggregator::ListApprovers;
-use contracts::outbox::Target;
 use contracts::task::StopCause;
 use contracts::{AgentId, Micros};
 use platform::edge::ApiResult;
@@ -18,8 +16,6 @@ use platform::sql;
 use serde::Deserialize;
 use serde_json::json;
 
-/// The type of the approval that asks for more money.
-pub const KIND: &str = "more-money";
 /// How long the owner may decide while the run rests.
 const WINDOW_MS: i64 = 3_600_000;
 
@@ -67,25 +63,27 @@ pub async fn seek(
     let run = Run { deps, approval, spent, limit, now_ms: deps.clock.now_ms() };
     let asked: Vec<ApprovalRow> = deps
         .sql
-        .all(sql!(
-            "SELECT * FROM approvals WHERE tops_up = ?1 ORDER BY requested_at DESC, id DESC",
-            &approval.task
-        ))
+        .all(
+            Statement::new(format!(
+                "SELECT {ROW} FROM approvals WHERE tops_up = ?1 ORDER BY requested_at DESC, id DESC"
+            ))
+            .bind(&approval.task),
+        )
         .await?;
     let state = asked.first().map(|row| row.state_at(run.now_ms)).transpose()?;
     match (asked.first(), state) {
         (Some(_), Some(ApprovalState::Pending)) => Ok((Word::Pause, limit)),
         (Some(row), Some(ApprovalState::Approved)) => run.take_over(row).await,
         (Some(row), Some(ApprovalState::Rejected)) => {
-            let by = row.decided_by.as_deref().unwrap_or("the owner");
+            let by = row.decider().unwrap_or_else(|| "the owner".to_owned());
             Ok((
-                Word::Stop(StopCause::Stopped, Some(format!("More money was declined by {by}."))),
+                Word::Stop(StopCause::Declined, Some(format!("More money was declined by {by}."))),
                 limit,
             ))
         }
         (_, None | Some(ApprovalState::Consumed)) => run.judge(asked.len()).await,
         _ => {
-            let why = "Nobody answered in time whether it may spend more.".to_owned();
+            let why = "The owner did not answer in time, so it may not spend more.".to_owned();
             Ok((Word::Stop(StopCause::Budget, Some(why)), limit))
         }
     }
@@ -105,6 +103,7 @@ impl Run<'_> {
             price: agent.price,
             flat: Micros::ZERO,
             max_cost: agent.max_cost,
+            is_allowed: false,
         };
         match policy::more_money(&ask, &owner.rules, self.spent, self.approval.amount()) {
             MoreMoney::Grant(to) => self.raise(to, None).await,
@@ -182,11 +181,11 @@ impl Run<'_> {
         let (deps, run) = (self.deps, self.approval);
         let id = format!("apr_{}", deps.clock.ulid());
         let task = format!("{}~more{}", run.task, earlier + 1);
-        let placed: Vec<Placed> = ask::placed(deps, &self.whom().await?);
+        let placed: Vec<Placed> = ask::placed(deps, &ask::places_of(deps, Some(run)).await?);
         let digest = approve::canonical_digest(&json!({
             "taskId": task,
             "agentType": run.agent,
-            "type": KIND,
+            "type": MORE_MONEY,
             "operation": null,
             "arguments": null,
             "description": run.description,
@@ -206,26 +205,18 @@ impl Run<'_> {
         .bind(&id)
         .bind(&task)
         .bind(digest)
-        .bind(KIND)
+        .bind(MORE_MONEY)
         .bind(more)
         .bind(reason)
         .bind(self.now_ms)
         .bind(self.now_ms + WINDOW_MS)
         .bind(deps.clock.random_hex(16));
         let mut batch = vec![insert];
-        batch.extend(ask::place(deps, &id, &placed));
+        batch.extend(ask::place(deps, &id, &placed, Answer::YES_OR_NO));
         Answers::of(&*deps.sql, batch).await?;
         tracing::info!(task = %run.task, spent = %self.spent, %more, "the owner is asked for more money");
         ask::flush_soon(deps);
         Ok(())
-    }
-
-    async fn whom(&self) -> ApiResult<Vec<Target>> {
-        if let Some(ask) = &self.approval.ask {
-            return serde_json::from_str(ask).map_err(|_| store::unreadable("target"));
-        }
-        let found = self.deps.calls.ask::<ListApprovers>(&(), &()).await;
-        Ok(found.map(|approvers| approvers.targets).unwrap_or_default())
     }
 }
 
@@ -234,16 +225,11 @@ pub fn withdraw(task: &str, now_ms: i64) -> Vec<Statement> {
     vec![
         sql!(
             "UPDATE approvals SET state = 'cancelled', version = version + 1, decided_at = ?2, decided_by = 'policy', reason = 'The run has ended.', code = 'cancelled'
-             WHERE tops_up = ?1 AND state = 'pending'",
+             WHERE (tops_up = ?1 OR run = ?1) AND state = 'pending'",
             task,
             now_ms
         ),
         sql!("UPDATE hold SET exp = 0 WHERE task IN (SELECT q.task FROM approvals q WHERE q.tops_up = ?1)", task),
-        sql!(
-            "UPDATE delivery SET revision = revision + 1, state = 'queued', error = NULL, attempts = 0, due_at = ?2
-             WHERE approval IN (SELECT q.id FROM approvals q WHERE q.tops_up = ?1 AND q.state = 'cancelled' AND q.version > delivery.revision)",
-            task,
-            now_ms
-        ),
+        ask::mirror_where("(q.tops_up = ?1 OR q.run = ?1) AND +q.state = 'cancelled'", task, now_ms),
     ]
 }

@@ -187,3 +187,122 @@ async fn question_says_that_arguments_are_not_shown() {
     let text = bed.deliveries()[0].text.clone();
     assert!(text.contains("Its arguments (31 bytes) are not shown here."), "{text}");
 }
+
+/// A press of the button that approves, by a person of this name.
+fn by(token: &str, user: &str, name: &str) -> Value {
+    let mut press = press(token, "700100200", "main");
+    press["actor"] = json!(format!("telegram:main:{user}"));
+    press["name"] = json!(name);
+    press
+}
+
+#[tokio::test]
+async fn decider_is_shown_by_name_and_kept_by_id() {
+    let bed = Bed::new();
+    for (task, user, name, shown) in [
+        ("t1", "700100200", "Ines\nMoreno", "Ines Moreno"),
+        ("t2", "8", "Ines Moreno", "Ines Moreno (telegram:main:8)"),
+        ("t3", "700100200", "Ines", "Ines (telegram:main:700100200)"),
+    ] {
+        let asked = bed.ask_in_chat(task, 5.0).await;
+        let buttons = bed.deliveries().last().unwrap().buttons.clone().unwrap();
+        let press = by(&buttons.approve, user, name);
+        assert_eq!(bed.post(AGGREGATOR, "/internal/press", press).await.1["outcome"], "decided");
+        bed.background().await;
+        let frozen = bed.deliveries().last().unwrap().text.clone();
+        assert!(frozen.starts_with(&format!("Approved by {shown}: ")), "{frozen}");
+        let path = format!("/api/approvals/{}", asked["approvalId"].as_str().unwrap());
+        let approval = bed.get(OPERATOR, &path).await;
+        assert_eq!(approval["decidedBy"], format!("telegram:main:{user}"));
+        assert_eq!(approval["decidedByName"], shown);
+        let late = by(&buttons.reject, "9", "Third");
+        let told = bed.post(AGGREGATOR, "/internal/press", late).await.1["message"].clone();
+        assert!(told.as_str().unwrap().contains("Ines"), "{told}");
+    }
+    let list = bed.get(OPERATOR, "/api/approvals").await;
+    let names: Vec<_> =
+        list["approvals"].as_array().unwrap().iter().map(|row| &row["decidedByName"]).collect();
+    assert!(names.contains(&&json!("Ines (telegram:main:700100200)")), "{names:?}");
+}
+
+#[tokio::test]
+async fn name_never_passes_for_one_of_ours() {
+    let bed = Bed::new();
+    let asked = bed.ask_in_chat("t1", 5.0).await;
+    let path = format!("/api/approvals/{}/decide", asked["approvalId"].as_str().unwrap());
+    let word = json!({"decision": "reject", "actor": "telegram:main:7", "name": "the owner"});
+    let decided = bed.post(AGGREGATOR, &path, word).await.1;
+    assert_eq!(decided["decidedByName"], "the owner (telegram:main:7)");
+    // A token of a program names nobody.
+    let other = bed.ask("t2", 5.0).await;
+    let path = format!("/api/approvals/{}/decide", other["approvalId"].as_str().unwrap());
+    let word = json!({"decision": "reject", "actor": "telegram:main:7", "name": "Ines"});
+    let decided = bed.post(OPERATOR, &path, word).await.1;
+    assert_eq!((&decided["decidedBy"], decided.get("decidedByName")), (&json!("api"), None));
+}
+
+#[tokio::test]
+async fn owner_is_not_asked_about_a_run_that_could_not_start() {
+    let bed = Bed::new();
+    let body = |task: &str, dollars: f64| {
+        let mut body = request(task, dollars);
+        let target = json!({"channel": "telegram", "endpoint": "main", "chat": "700100200"});
+        body["channelContext"] =
+            json!({"channel": "telegram", "ask": [target], "cannotStart": "its program is gone."});
+        body
+    };
+    let (_, answer) = bed.post(AGGREGATOR, "/api/approve", body("t1", 5.0)).await;
+    bed.background().await;
+    assert_eq!(
+        (&answer["state"], &answer["code"]),
+        (&json!("rejected"), &json!("agent_unavailable")),
+        "{answer}"
+    );
+    assert!(answer["reason"].as_str().unwrap().contains("its program is gone."), "{answer}");
+    assert_eq!((bed.deliveries().len(), &bed.day().await["held"]), (0, &json!(0.0)));
+    // The rules alone approve the second one, and the others speak for themselves.
+    assert_eq!(bed.post(AGGREGATOR, "/api/approve", body("t2", 0.1)).await.1["approved"], true);
+    assert_eq!(bed.post(OPERATOR, "/api/approve", body("t3", 5.0)).await.1["state"], "pending");
+}
+#[tokio::test]
+async fn approver_reads_the_requests_of_his_endpoint_only() {
+    let bed = Bed::new();
+    bed.ask_in_chat("t1", 5.0).await;
+    let of = async |actor: &str| {
+        bed.post(AGGREGATOR, "/internal/approvals", json!({ "actor": actor })).await
+    };
+    let (status, own) = of("telegram:main:700100200").await;
+    assert_eq!((status, &own["pending"], &own["halted"]), (200, &json!(1), &json!(false)), "{own}");
+    let text = own["message"].as_str().unwrap();
+    assert!(text.contains("“Fix the build”") && text.contains("/approve ID"), "{text}");
+    for (actor, pending) in [("telegram:other:700100200", 0), ("web:console:owner", 1)] {
+        assert_eq!(of(actor).await.1["pending"], pending, "{actor}");
+    }
+    assert_eq!(of("unknown").await.0, 403);
+    assert_eq!(
+        bed.post(OPERATOR, "/internal/approvals", json!({ "actor": "telegram:main:7" })).await.0,
+        404
+    );
+}
+
+/// The reported bugs of other programs whose approvals lied.
+#[tokio::test]
+async fn question_of_a_reported_case_shows_or_counts_every_word_and_cannot_be_forged() {
+    for case in
+        [include_str!("cases/approval-cut.json"), include_str!("cases/approval-forged.json")]
+    {
+        let case: Value = serde_json::from_str(case).unwrap();
+        let bed = Bed::new();
+        let mut body = request("t1", 20.0);
+        let target = json!({"channel": "telegram", "endpoint": "main", "chat": "700100200"});
+        body["channelContext"] = json!({"channel": "telegram", "eventId": EVENT, "ask": [target]});
+        body["description"] = case["inbound"]["text"].clone();
+        assert_eq!(bed.post(AGGREGATOR, "/api/approve", body).await.0, 200);
+        bed.background().await;
+        let text = bed.deliveries().last().unwrap().text.clone();
+        let is_whole = text.contains("DELETE EVERYTHING") || text.contains("not shown");
+        assert!(is_whole || case["name"] == "approval-forged", "{text}");
+        let costs: Vec<_> = text.lines().filter(|line| line.starts_with("Cost: ")).collect();
+        assert_eq!(costs, ["Cost: up to $20.00"], "{text}");
+    }
+}

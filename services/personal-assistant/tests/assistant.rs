@@ -20,6 +20,8 @@ mod halting;
 mod invariants;
 mod kit;
 mod mcp;
+mod mcp_attacks;
 mod ruling;
 mod settling;
 mod ticking;
+mod tool_rules;

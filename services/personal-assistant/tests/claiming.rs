@@ -159,7 +159,7 @@ async fn hold_lasts_as_long_as_the_task_is_renewed() {
         bed.clock.advance(10_000);
         let (status, answer) =
             bed.post(AGGREGATOR, "/internal/renewed", json!({"taskId": "t1"})).await;
-        assert_eq!((status, &answer["renewed"]), (200, &json!(true)));
+        assert_eq!((status, &answer["cancel"]), (200, &json!(false)));
     }
     assert_eq!(bed.day().await["held"], 1.0);
     assert_eq!(
@@ -174,10 +174,8 @@ async fn hold_lasts_as_long_as_the_task_is_renewed() {
     personal_assistant::tick(&bed.deps).await;
     let day = bed.day().await;
     assert_eq!((&day["spent"], &day["held"]), (&json!(1.0), &json!(0.0)));
-    assert_eq!(
-        bed.post(AGGREGATOR, "/internal/renewed", json!({"taskId": "unknown"})).await.1["renewed"],
-        false
-    );
+    let unknown = bed.post(AGGREGATOR, "/internal/renewed", json!({"taskId": "unknown"})).await.1;
+    assert_eq!(unknown["costLimit"], 0.0);
 }
 
 #[tokio::test]
@@ -194,4 +192,46 @@ async fn expired_hold_is_renewed_only_if_the_budget_covers_it() {
     bed.send(OPERATOR, "PUT", "/api/budget", json!({"daily": 2.5})).await;
     assert_eq!(bed.claim(&approval).await.0, 200);
     assert_eq!(bed.day().await["held"], 2.5);
+}
+
+#[tokio::test]
+async fn claim_starts_only_what_a_person_saw() {
+    let bed = Bed::new();
+    let runs = |program: &str| {
+        json!({"runner": "command", "program": [program], "sandbox": "strict", "network": "none",
+            "timeoutS": 900, "memoryBytesMax": 1 << 30, "workBytesMax": 1 << 30})
+    };
+    let mut body = request("t1", 5.0);
+    body["channelContext"] = json!({"channel": "telegram", "eventId": EVENT});
+    body["arguments"] = json!({"message": "fix it", "runs": [runs("/bin/one")]});
+    let asked = bed.post(AGGREGATOR, "/api/approve", body.clone()).await.1;
+    // The same message after a gateway came or changed is the same request.
+    body["arguments"]["runs"] = json!([runs("/bin/two")]);
+    let again = bed.post(AGGREGATOR, "/api/approve", body).await.1;
+    assert_eq!(again["approvalId"], asked["approvalId"], "{again}");
+    assert_eq!(bed.decide(&asked["approvalId"], "approve").await.0, 200);
+    let approval = bed.get(OPERATOR, "/api/approvals").await["approvals"][0].clone();
+    assert_eq!(approval["arguments"]["runs"], json!([runs("/bin/one")]));
+    let path = format!("/api/approvals/{}/claim", asked["approvalId"].as_str().unwrap());
+    let claim = |program: &str| {
+        bed.post(GATEWAY, &path, json!({"digest": asked["digest"], "runs": runs(program)}))
+    };
+    let (status, problem) = claim("/bin/two").await;
+    assert_eq!((status, &problem["code"]), (409, &json!("conflict")));
+    assert!(problem["detail"].as_str().unwrap().contains("settings have changed"), "{problem}");
+    assert_eq!(claim("/bin/one").await.0, 200);
+}
+
+#[tokio::test]
+async fn claim_of_what_the_rules_approved_follows_the_settings() {
+    let bed = Bed::new();
+    let mut body = request("t1", 1.0);
+    body["channelContext"] = json!({"channel": "telegram", "eventId": EVENT});
+    body["arguments"] = json!({"message": "fix it", "runs": []});
+    let approved = bed.post(AGGREGATOR, "/api/approve", body).await.1;
+    let path = format!("/api/approvals/{}/claim", approved["approvalId"].as_str().unwrap());
+    let runs = json!({"runner": "command", "program": ["/bin/new"], "sandbox": "strict", "network": "none",
+        "timeoutS": 900, "memoryBytesMax": 1, "workBytesMax": 1});
+    let claim = json!({"digest": approved["digest"], "runs": runs});
+    assert_eq!(bed.post(GATEWAY, &path, claim).await.0, 200);
 }

@@ -210,6 +210,34 @@ async fn decision_about_another_programs_work_is_for_those_who_were_asked() {
     assert_eq!(bed.post(AGGREGATOR, &path, word("telegram:main:1")).await.0, 200);
 }
 
+/// A program that posts has no approvers of its own: those of the chat where its answers go are
+/// asked, and nobody else's word counts.
+#[tokio::test]
+async fn decision_about_a_posted_message_is_for_those_who_were_asked() {
+    let bed = Bed::new();
+    bed.approver("1");
+    let (_, asked) = bed
+        .post(
+            AGGREGATOR,
+            "/api/approve",
+            json!({
+                "taskId": "hook.builds.01ARZ3NDEKTSV4RRFFQ69G5FAV", "type": "codegen",
+                "description": "the build failed", "agentType": "codegen", "estimatedCost": 5.0,
+                "channelContext": { "channel": "hook", "endpoint": "builds", "eventId": "hook.builds.01ARZ3NDEKTSV4RRFFQ69G5FAV",
+                    "ask": [{ "channel": "telegram", "endpoint": "main", "chat": "1", "direct": true }] },
+                "operation": "run", "arguments": { "message": "the build failed" },
+            }),
+        )
+        .await;
+    assert_eq!(asked["state"], "pending", "{asked}");
+    let path = decide_path(&asked["approvalId"]);
+    let word = |actor| json!({"decision": "approve", "actor": actor});
+    for actor in ["telegram:other:2", "hook:builds:builder", "hook:other:builder"] {
+        assert_eq!(bed.post(AGGREGATOR, &path, word(actor)).await.0, 404, "{actor}");
+    }
+    assert_eq!(bed.post(AGGREGATOR, &path, word("telegram:main:1")).await.0, 200);
+}
+
 #[tokio::test]
 async fn decision_by_the_web_console_and_the_dashboard_reaches_everything() {
     for (token, actor) in [(AGGREGATOR, "web:console:owner"), (DASHBOARD, "dashboard")] {
@@ -253,4 +281,25 @@ async fn budget_told_to_an_approver_holds_his_own_endpoint_only() {
     assert_eq!(told("unknown").await.0, 403);
     assert_eq!(bed.post(OPERATOR, "/internal/budget", json!({"actor": "x"})).await.0, 404);
     assert_eq!(bed.send(AGGREGATOR, "GET", "/api/budget", Value::Null).await.0, 403);
+}
+
+#[tokio::test]
+async fn decision_of_an_unknown_approval_names_those_that_wait_for_this_person() {
+    let bed = Bed::new();
+    let own = of_main(&bed).await;
+    let foreign = bed.ask("deploy-42", 5.0).await["approvalId"].clone();
+    let path = decide_path(&json!("apr_01ARZ3NDEKTSV4RRFFQ69G5FAV"));
+    for decision in ["approve", "reject"] {
+        let (status, problem) = bed.post(OPERATOR, &path, json!({"decision": decision})).await;
+        let detail = problem["detail"].as_str().unwrap();
+        assert_eq!(status, 404);
+        for id in [&own, &foreign] {
+            assert!(detail.contains(id.as_str().unwrap()), "{detail}");
+        }
+        let word = json!({"decision": decision, "actor": "telegram:main:1"});
+        let problem = bed.post(AGGREGATOR, &path, word).await.1;
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(own.as_str().unwrap()), "{detail}");
+        assert!(!detail.contains(foreign.as_str().unwrap()), "{detail}");
+    }
 }

@@ -1,6 +1,8 @@
 //! Halts: durable, immediate, also for work that has not started.
 
 use crate::kit::*;
+use contracts::calls::webhook_aggregator::ReadEvent;
+use platform::edge::ApiError;
 use platform::ports::PortErrorKind;
 use serde_json::{Value, json};
 
@@ -61,8 +63,8 @@ async fn halt_of_all_blocks_every_start_until_resume() {
     let (status, problem) = bed.claim(&approved).await;
     assert_eq!((status, &problem["code"]), (409, &json!("halted")));
     assert_eq!(
-        bed.post(AGGREGATOR, "/internal/renewed", json!({"taskId": "t3"})).await.1["renewed"],
-        false
+        bed.post(AGGREGATOR, "/internal/renewed", json!({"taskId": "t3"})).await.1["cancel"],
+        true
     );
     let check =
         bed.post(AGGREGATOR, "/internal/halts/check", json!({"tasks": ["t3", "t9"]})).await.1;
@@ -262,4 +264,70 @@ async fn unwritten_halt_of_the_owner_outlasts_the_resume_of_an_approver() {
     assert_eq!(answer.1["success"], true);
     personal_assistant::tick(&bed.deps).await;
     assert_eq!(bed.get(VIEWER, "/api/halts").await["all"], false);
+}
+
+#[tokio::test]
+async fn resume_wakes_the_messages_of_the_halt() {
+    let bed = Bed::new();
+    bed.post(OPERATOR, "/api/halt", json!({"all": true})).await;
+    assert_eq!(bed.ask_in_chat(EVENT, 0.5).await["code"], "halted");
+    assert!(bed.woken().is_empty());
+    bed.clock.advance(5_000);
+    bed.post(OPERATOR, "/api/resume", json!({"all": true})).await;
+    bed.background().await;
+    assert_eq!(bed.woken(), [EVENT]);
+    // Those of an earlier halt have gone on.
+    bed.clock.advance(5_000);
+    bed.post(OPERATOR, "/api/halt", json!({"all": true})).await;
+    bed.post(OPERATOR, "/api/resume", json!({"all": true})).await;
+    bed.background().await;
+    assert_eq!(bed.woken(), [EVENT]);
+}
+
+#[tokio::test]
+async fn halt_of_a_task_that_must_exist_is_refused_with_the_open_ones() {
+    let bed = Bed::new();
+    bed.ask("deploy-42", 5.0).await;
+    let order = json!({"taskId": "deploi-42", "mustExist": true, "reason": "typo"});
+    let (status, problem) = bed.post(OPERATOR, "/api/halt", order).await;
+    assert_eq!((status, &problem["code"]), (404, &json!("not_found")));
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.starts_with("There is no task deploi-42. Open: deploy-42 ("), "{detail}");
+    assert_eq!(bed.get(OPERATOR, "/api/halts").await["halts"], json!([]));
+    let order = json!({"taskId": "deploy-42", "mustExist": true, "reason": "no typo"});
+    assert_eq!(bed.post(OPERATOR, "/api/halt", order).await.0, 202);
+}
+
+#[tokio::test]
+async fn halt_of_a_message_that_does_not_exist_is_refused_unless_that_is_unknown() {
+    let bed = Bed::new();
+    let order = json!({"taskId": EVENT, "reason": "typo"});
+    bed.neighbours.on::<ReadEvent>(|_, _| Err(ApiError::not_found("event of this id")));
+    let (status, problem) = bed.post(OPERATOR, "/api/halt", order.clone()).await;
+    assert_eq!(status, 404, "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("No task is open."), "{problem}");
+    assert_eq!(bed.get(OPERATOR, "/api/halts").await["halts"], json!([]));
+    bed.neighbours
+        .on::<ReadEvent>(|_, _| Err(ApiError::new(contracts::ErrorCode::Unavailable, "away")));
+    assert_eq!(bed.post(OPERATOR, "/api/halt", order).await.0, 202);
+}
+
+#[tokio::test]
+async fn resume_names_what_is_halted_and_what_has_ended() {
+    let bed = Bed::new();
+    let resume =
+        async |task: &str| bed.post(OPERATOR, "/api/resume", json!({"taskId": task})).await.1;
+    let none = resume("t1").await;
+    assert_eq!(none["success"], false);
+    assert_eq!(none["message"], "t1 was not halted. No task is halted. Nothing was changed.");
+    halt(&bed, "t11").await;
+    let other = resume("t1").await["message"].as_str().unwrap().to_owned();
+    assert!(other.contains("Halted: t11."), "{other}");
+    let token = bed.claimed("t2", 1.0).await;
+    bed.settle("t2", &token, Some(0.1), "success").await;
+    halt(&bed, "t2").await;
+    let ended = resume("t2").await;
+    let message = ended["message"].as_str().unwrap();
+    assert!(message.contains("has ended and does not start again"), "{message}");
+    assert_eq!(resume("t11").await["message"], "t11 may start again.");
 }

@@ -27,6 +27,8 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0006_claim_epoch.sql"),
     include_str!("../../../migrations/0007_halt_endpoint.sql"),
     include_str!("../../../migrations/0008_cost_ticks.sql"),
+    include_str!("../../../migrations/0010_tool_calls.sql"),
+    include_str!("../../../migrations/0011_person.sql"),
 ];
 pub const OPERATOR: &str = "token-operator";
 pub const VIEWER: &str = "token-viewer";
@@ -95,6 +97,7 @@ impl Bed {
             button_key: Secret::new("button-key"),
             emergency: Arc::new(platform::ports::NoEmergency),
             unwritten: personal_assistant::Unwritten::default(),
+            open_calls: personal_assistant::OpenCalls::default(),
         };
         Self { router: router(deps.clone()), deps, clock, sql, calls, outbound, neighbours }
     }

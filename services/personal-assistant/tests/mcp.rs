@@ -12,12 +12,18 @@ async fn rpc(bed: &Bed, method: &str, params: Value) -> Value {
     answer
 }
 
-async fn call(bed: &Bed, tool: &str, arguments: Value) -> Value {
+pub async fn call(bed: &Bed, tool: &str, arguments: Value) -> Value {
     rpc(bed, "tools/call", json!({"name": tool, "arguments": arguments})).await["result"].clone()
 }
 
 /// A call in the background, once it waits for the owner: with its approval.
-async fn asked(bed: &Bed, tool: &str, arguments: Value) -> (tokio::task::JoinHandle<Value>, Value) {
+pub async fn asked(
+    bed: &Bed,
+    tool: &str,
+    arguments: Value,
+) -> (tokio::task::JoinHandle<Value>, Value) {
+    // The newest comes first.
+    bed.clock.advance(1);
     let before = pending(bed).await.len();
     let params = json!({"name": tool, "arguments": arguments});
     let body = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params});
@@ -35,14 +41,14 @@ async fn asked(bed: &Bed, tool: &str, arguments: Value) -> (tokio::task::JoinHan
     panic!("nobody was asked");
 }
 
-async fn pending(bed: &Bed) -> Vec<Value> {
+pub async fn pending(bed: &Bed) -> Vec<Value> {
     bed.get(OPERATOR, "/api/approvals?state=pending").await["approvals"].as_array().unwrap().clone()
 }
 
 const BASH: &str =
     r#"{"tool": "Bash", "arguments": {"command": "rm -rf build"}, "reason": "to start afresh"}"#;
 
-fn bash() -> Value {
+pub fn bash() -> Value {
     serde_json::from_str(BASH).unwrap()
 }
 
@@ -194,6 +200,27 @@ async fn question_is_answered_in_words_or_by_its_options() {
 }
 
 #[tokio::test]
+async fn options_that_buttons_would_not_tell_apart_have_none() {
+    let bed = Bed::new();
+    let long = |end: &str| format!("{} {end}", "the same beginning of both".repeat(2));
+    for (number, options) in [
+        json!(["staging", "production"]),
+        json!([long("keep"), long("delete")]),
+        json!(["Yes", "yes "]),
+        json!(["\u{200b}", ""]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let question = json!({"question": format!("Where, {number}?"), "options": options});
+        let (_, row) = asked(&bed, "ask_owner", question).await;
+        let kind = if number == 0 { "two" } else { "words" };
+        assert_eq!(row["choice"]["kind"], kind, "{row}");
+        bed.decide(&row["id"], "reject").await;
+    }
+}
+
+#[tokio::test]
 async fn answer_in_words_never_approves_a_tool_call() {
     let bed = Bed::new();
     let (_, row) = asked(&bed, "request_approval", bash()).await;
@@ -243,25 +270,54 @@ async fn mcp_tells_the_budget_and_asks_its_neighbours() {
     assert_eq!(bed.neighbours.count::<Analyze>(), 0);
 }
 
-/// A call of a run, as the gateway's relay names it.
-async fn asked_by(bed: &Bed, task: &str, agent: &str, tool: &str, arguments: Value) -> Value {
+/// A request of a run, as the gateway's relay sends it.
+pub fn of_run(
+    claim_token: &Value,
+    tool: &str,
+    arguments: &Value,
+) -> http::Request<axum::body::Body> {
     let params = json!({"name": tool, "arguments": arguments});
     let body = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params});
-    let request = http::Request::post("/mcp")
+    http::Request::post("/mcp")
         .header("authorization", format!("Bearer {AGENT}"))
         .header("content-type", "application/json")
-        .header("x-quintet-task", task)
-        .header("x-quintet-agent", agent)
+        .header("x-quintet-run", claim_token.as_str().unwrap())
         .body(axum::body::Body::from(body.to_string()))
-        .unwrap();
+        .unwrap()
+}
+
+/// A call of a run that is answered.
+pub async fn call_of_run(bed: &Bed, claim_token: &Value, tool: &str, arguments: &Value) -> Value {
+    use http_body_util::BodyExt;
+    let request = of_run(claim_token, tool, arguments);
+    let response = tower::ServiceExt::oneshot(bed.router.clone(), request).await.unwrap();
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    serde_json::from_slice::<Value>(&bytes).unwrap()["result"].clone()
+}
+
+/// A call of a run in the background, once the owner was asked: with the approval.
+pub async fn asked_by(
+    bed: &Bed,
+    claim_token: &Value,
+    tool: &str,
+    arguments: Value,
+) -> (tokio::task::JoinHandle<Value>, Value) {
+    use http_body_util::BodyExt;
+    let request = of_run(claim_token, tool, &arguments);
+    // The newest comes first.
+    bed.clock.advance(1);
     let before = pending(bed).await.len();
-    let waits = tokio::spawn(tower::ServiceExt::oneshot(bed.router.clone(), request));
+    let router = bed.router.clone();
+    let waits = tokio::spawn(async move {
+        let response = tower::ServiceExt::oneshot(router, request).await.unwrap();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        serde_json::from_slice::<Value>(&bytes).unwrap()["result"].clone()
+    });
     for _ in 0..1_000 {
         tokio::task::yield_now().await;
         let rows = pending(bed).await;
         if rows.len() > before {
-            waits.abort();
-            return rows[0].clone();
+            return (waits, rows[0].clone());
         }
     }
     panic!("nobody was asked");
@@ -271,9 +327,10 @@ async fn asked_by(bed: &Bed, task: &str, agent: &str, tool: &str, arguments: Val
 async fn run_that_asks_is_named_and_asked_about_in_its_chat() {
     let bed = Bed::new();
     bed.approver("1");
-    bed.ask_in_chat(EVENT, 0.5).await;
+    let approval = bed.ask_in_chat(EVENT, 0.5).await;
+    let token = bed.claim(&approval).await.1["claimToken"].clone();
     let before = bed.deliveries().len();
-    let row = asked_by(&bed, EVENT, "codegen", "request_approval", bash()).await;
+    let (_, row) = asked_by(&bed, &token, "request_approval", bash()).await;
     assert_eq!(row["agentType"], "codegen", "{row}");
     bed.background().await;
     let sent = bed.deliveries().split_off(before);
@@ -281,7 +338,7 @@ async fn run_that_asks_is_named_and_asked_about_in_its_chat() {
     assert_eq!(chats, ["700100200"], "the run's own chat, not every approver's");
     assert!(sent[0].text.starts_with("Approval needed: codegen \u{b7} Bash"), "{}", sent[0].text);
     let question = json!({"question": "Which port?"});
-    asked_by(&bed, EVENT, "codegen", "ask_owner", question).await;
+    asked_by(&bed, &token, "ask_owner", question).await;
     bed.background().await;
     let text = bed.deliveries().pop().unwrap().text;
     assert!(text.starts_with("codegen asks you:"), "{text}");
@@ -290,8 +347,9 @@ async fn run_that_asks_is_named_and_asked_about_in_its_chat() {
 #[tokio::test]
 async fn answer_for_one_run_is_none_for_another() {
     let bed = Bed::new();
-    let first = asked_by(&bed, "t-1", "codegen", "request_approval", bash()).await;
-    let second = asked_by(&bed, "t-2", "codegen", "request_approval", bash()).await;
+    let tokens = [bed.claimed("t-1", 0.5).await, bed.claimed("t-2", 0.5).await];
+    let (_, first) = asked_by(&bed, &tokens[0], "request_approval", bash()).await;
+    let (_, second) = asked_by(&bed, &tokens[1], "request_approval", bash()).await;
     assert_ne!(first["id"], second["id"]);
     assert_eq!(pending(&bed).await.len(), 2);
 }

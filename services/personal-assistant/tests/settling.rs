@@ -137,3 +137,25 @@ async fn settlement_posts_costs_during_a_halt() {
     assert_eq!(bed.settle("t1", &token, Some(0.5), "cancelled").await.0, 200);
     assert_eq!(bed.day().await["spent"], 0.5);
 }
+
+#[tokio::test]
+async fn settlement_without_a_cost_says_whether_the_agent_has_a_price() {
+    for (table, unknown) in [
+        (json!({"runner": "command"}), true),
+        (json!({"runner": "command", "input_price": 1, "output_price": 10}), true),
+        (json!({"runner": "command", "estimated_cost": 0.5}), false),
+    ] {
+        let bed = Bed::with(json!({"agents": {"codegen": table}}));
+        let asked = bed.ask("t1", 1.0).await;
+        if asked["state"] == "pending" {
+            assert_eq!(bed.decide(&asked["approvalId"], "approve").await.0, 200);
+        }
+        let claim = bed.claim(&asked).await;
+        let token = claim.1["claimToken"].clone();
+        for (cost, flag) in [(None, unknown), (None, unknown)] {
+            let (_, settled) = bed.settle("t1", &token, cost, "success").await;
+            assert_eq!(settled.get("unknown").is_some(), flag, "{settled}");
+            assert_eq!(settled["unpriced"], true);
+        }
+    }
+}

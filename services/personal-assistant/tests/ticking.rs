@@ -149,7 +149,7 @@ async fn run_ends_if_the_owner_declines_or_does_not_answer() {
     let (status, _) = bed.decide(&question(&bed).await["id"], "reject").await;
     assert_eq!(status, 200);
     let answer = bed.renew("t1", 5.0).await;
-    assert_eq!((&answer["reason"], &answer["pause"]), (&json!("stopped"), &Value::Null));
+    assert_eq!((&answer["reason"], &answer["pause"]), (&json!("declined"), &Value::Null));
     bed.claimed("t2", 0.5).await;
     bed.renew("t2", 5.0).await;
     // It renews while it waits; the question ends by itself.
@@ -160,7 +160,7 @@ async fn run_ends_if_the_owner_declines_or_does_not_answer() {
     }
     let answer = bed.renew("t2", 5.0).await;
     assert_eq!(answer["reason"], "budget");
-    assert!(answer["detail"].as_str().unwrap().starts_with("Nobody answered"));
+    assert!(answer["detail"].as_str().unwrap().starts_with("The owner did not answer in time"));
 }
 
 #[tokio::test]
@@ -198,7 +198,7 @@ async fn halted_run_is_told_so_and_its_cost_still_counts() {
     bed.claimed("t1", 0.5).await;
     bed.post(OPERATOR, "/api/halt", json!({"taskId": "t1"})).await;
     let answer = bed.renew("t1", 2.0).await;
-    assert_eq!((&answer["reason"], &answer["renewed"]), (&json!("halted"), &json!(false)));
+    assert_eq!((&answer["reason"], &answer["cancel"]), (&json!("halted"), &json!(true)));
     assert_eq!(bed.day().await["held"], 2.0);
 }
 
@@ -219,7 +219,7 @@ async fn cut_off_run_is_posted_at_its_last_cost_else_its_hold_and_a_late_report_
         assert_eq!((&day["spent"], &day["held"]), (&json!(0.7), &json!(0.0)));
     }
     let answer = bed.renew("told", 0.3).await;
-    assert_eq!((&answer["renewed"], &answer["reason"]), (&json!(false), &json!("stopped")));
+    assert_eq!((&answer["cancel"], &answer["reason"]), (&json!(true), &json!("cut_off")));
     let late = bed.settle("told", &told, Some(0.9), "failed").await;
     assert_eq!((late.0, &late.1["posted"]), (200, &json!(0.9)));
     assert_eq!(bed.settle("told", &told, Some(0.9), "failed").await, late, "once");

@@ -1,45 +1,59 @@
-//! Who asks: a program with a token, or a run, which the gateway's relay names in headers.
+//! Who asks: a program with a token, or a run, which its gateway's relay proves.
 
-use crate::Deps;
+use crate::policy::UNNAMED;
 use crate::store::{self, ApprovalRow};
-use contracts::outbox::Target;
-use contracts::{AgentId, TaskId};
+use crate::{Deps, claim};
+use contracts::approval::ApprovalState;
+use contracts::{AgentId, ErrorCode};
 use http::HeaderMap;
-use platform::edge::{ApiResult, Principal};
+use platform::edge::{ApiError, ApiResult, Principal};
 use platform::ports::SqlExt;
 
-/// Header with the task of the run that asks. The gateway's relay sets it, never the agent.
-pub const TASK_HEADER: &str = "x-quintet-task";
-/// Header with the agent of that run.
-pub const AGENT_HEADER: &str = "x-quintet-agent";
-/// Name of an asker that nobody names.
-pub(crate) const UNNAMED: &str = "agent";
+/// Header with the token of the claim under which the run that asks was begun. Only the gateway has
+/// it: its relay sets the header, and the agent never sees it.
+pub const RUN_HEADER: &str = "x-quintet-run";
 
 /// The asker of one request.
 #[derive(Clone, Debug)]
 pub(super) struct Asker {
     pub(super) who: Principal,
-    pub(super) agent: AgentId,
-    pub(super) task: Option<TaskId>,
+    /// The approval of the run; none for a program behind which no run stands.
+    pub(super) run: Option<ApprovalRow>,
 }
 
 impl Asker {
-    pub(super) fn new(who: Principal, headers: &HeaderMap) -> Self {
-        let text = |name: &str| {
-            let value = headers.get(name)?;
-            std::str::from_utf8(value.as_bytes()).ok().filter(|text| !text.is_empty())
-        };
-        Self {
-            who,
-            agent: AgentId::from(text(AGENT_HEADER).unwrap_or(UNNAMED)),
-            task: text(TASK_HEADER).map(TaskId::from),
-        }
+    /// The run that the header proves, or the holder of the token.
+    ///
+    /// # Errors
+    /// `forbidden` for a header that proves no run of now.
+    pub(super) async fn of(deps: &Deps, who: Principal, headers: &HeaderMap) -> ApiResult<Self> {
+        let Some(token) = headers.get(RUN_HEADER) else { return Ok(Self { who, run: None }) };
+        let token = token.to_str().unwrap_or_default();
+        let run = newest_run(deps, token).await?.ok_or_else(|| {
+            let detail = "This run has ended, or is not one of this server's.";
+            ApiError::new(ErrorCode::Forbidden, detail)
+        })?;
+        Ok(Self { who, run: Some(run) })
     }
-    /// The chats where the run itself was asked about; none where that is unknown.
-    pub(super) async fn places(&self, deps: &Deps) -> ApiResult<Vec<Target>> {
-        let Some(task) = &self.task else { return Ok(Vec::new()) };
-        let run: Option<ApprovalRow> = deps.sql.one(store::approval_by_task(task.as_str())).await?;
-        let ask = run.and_then(|run| run.ask);
-        Ok(ask.and_then(|ask| serde_json::from_str(&ask).ok()).unwrap_or_default())
+    pub(super) fn agent(&self) -> AgentId {
+        AgentId::new(self.run.as_ref().map_or(UNNAMED, |run| &run.agent))
     }
+    /// The task of the run.
+    pub(super) fn task(&self) -> Option<&str> {
+        self.run.as_ref().map(|run| run.task.as_str())
+    }
+}
+
+/// The approval of the run with this claim token, if no later claim and no end has followed.
+async fn newest_run(deps: &Deps, token: &str) -> ApiResult<Option<ApprovalRow>> {
+    let Some(claim) = claim::by_token(deps, token).await?.filter(claim::Claimed::is_newest) else {
+        return Ok(None);
+    };
+    let run: Option<ApprovalRow> = deps.sql.one(store::approval_by_task(&claim.task)).await?;
+    let now_ms = deps.clock.now_ms();
+    // A lease that has just ended may still be renewed, until its run is posted as cut off.
+    Ok(run.filter(|run| {
+        let is_claimed = run.was_claimed() && !run.was_cut_off();
+        is_claimed && run.state_at(now_ms).is_ok_and(|state| state != ApprovalState::Consumed)
+    }))
 }

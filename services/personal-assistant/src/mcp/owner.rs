@@ -7,21 +7,28 @@
 
 use super::asker::Asker;
 use super::values::{structured, text};
-use crate::approve::{self, record_at};
+use crate::approve::{self, Asking, record_asking};
+use crate::decide::default_reason;
+use crate::open_calls::Counted;
 use crate::policy::{QUESTION, TOOL_CALL};
-use crate::store::{self, ApprovalRow};
-use crate::{Deps, claim, request, settle, waiting};
-use contracts::approval::{ApprovalState, ApproveRequest, Outcome, SettleRequest};
-use contracts::{Micros, Problem, TaskId};
+use crate::store::{Answers, ApprovalRow};
+use crate::{Deps, claim, request, settle, tool_rules, waiting};
+use contracts::approval::{ApprovalState, ApproveRequest, Decision, Outcome, SettleRequest};
+use contracts::{ErrorCode, Micros, Problem, TaskId};
 use platform::edge::{ApiError, ApiResult};
 use platform::ports::SqlExt;
 use platform::secret::digest_hex;
+use platform::sql;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// One round of waiting; between two rounds the caller's connection is looked at.
 const ROUND_MS: i64 = 30_000;
-/// Repetitions of one call that are looked through for one that waits.
-const REPEATS_MAX: u32 = 1_000;
+/// Maximum questions about one and the same call.
+const REPEATS_MAX: u32 = 999;
+/// How long an answer that was delivered is repeated to the same call: its connection may have
+/// broken off.
+const REPEAT_MS: i64 = 60_000;
 /// How long a refusal answers the same call again, so that an agent cannot wear the owner down.
 const REFUSAL_HOLDS_MS: i64 = 10 * 60_000;
 /// Characters of the digest in a task's id.
@@ -98,23 +105,51 @@ pub(super) async fn request_approval(
     given: &Value,
 ) -> ApiResult<Value> {
     let call = ToolCall::read(given)?;
+    let pattern = tool_rules::pattern(call.tool, &call.arguments)?;
+    if let Some(refusal) = refusal(deps, asker, &pattern).await? {
+        return call.answer(&refusal, false, &refusal.reason);
+    }
+    let allowed_by = match &asker.run {
+        Some(run) => tool_rules::find(deps, run, &pattern, call.cost).await?,
+        None => None,
+    };
     let work = ApproveRequest {
         task_id: TaskId::new(""),
         kind: TOOL_CALL.to_owned(),
         description: call.description(),
         estimated_cost: call.cost,
-        agent_type: asker.agent.clone(),
+        agent_type: asker.agent(),
         channel_context: None,
         operation: Some(call.tool.to_owned()),
         arguments: Some(call.arguments.clone()),
         wait: None,
     };
     let named = json!([TOOL_CALL, call.tool, call.arguments, call.id]);
-    let row = decided(deps, asker, work, &named, call.id.is_some()).await?;
+    let asking = Asking {
+        run: asker.run.as_ref(),
+        pattern: Some(&pattern),
+        allowed_by: allowed_by.as_deref(),
+    };
+    let row = decided(deps, asker, work, asking, (&named, call.id.is_some())).await?;
     match begin(deps, &row).await? {
         Ok(()) => call.answer(&row, true, &row.reason),
         Err(reason) => call.answer(&row, false, &reason),
     }
+}
+
+/// The owner's refusal of the same call of this asker, while it holds. Neither another id nor other
+/// words of explanation get round it.
+async fn refusal(deps: &Deps, asker: &Asker, pattern: &str) -> ApiResult<Option<ApprovalRow>> {
+    let find = sql!(
+        "SELECT * FROM approvals WHERE pattern = ?1 AND decided_at > ?2 AND requested_by = ?3 AND run IS ?4
+           AND state = 'rejected' AND code = 'rejected_by_owner'
+         ORDER BY decided_at DESC LIMIT 1",
+        pattern,
+        deps.clock.now_ms() - REFUSAL_HOLDS_MS,
+        asker.who.as_str(),
+        asker.task().map(str::to_owned)
+    );
+    Ok(deps.sql.one(find).await?)
 }
 
 /// `ask_owner`.
@@ -130,19 +165,24 @@ pub(super) async fn ask_owner(deps: &Deps, asker: &Asker, given: &Value) -> ApiR
         kind: QUESTION.to_owned(),
         description: lines.join("\n"),
         estimated_cost: Micros::ZERO,
-        agent_type: asker.agent.clone(),
+        agent_type: asker.agent(),
         channel_context: None,
         operation: None,
         arguments: Some(arguments.clone()),
         wait: None,
     };
-    let row = decided(deps, asker, work, &json!([QUESTION, arguments]), false).await?;
+    let asking = Asking { run: asker.run.as_ref(), ..Asking::default() };
+    let row = decided(deps, asker, work, asking, (&json!([QUESTION, arguments]), false)).await?;
     let state = row.state_at(deps.clock.now_ms())?;
     let answer = match state {
         ApprovalState::Rejected if row.code.as_deref() != Some("rejected_by_owner") => None,
-        ApprovalState::Rejected => Some(said(&row, options.get(1).copied().unwrap_or("no"))),
+        ApprovalState::Rejected => {
+            Some(said(&row, Decision::Reject, options.get(1).copied().unwrap_or("no")))
+        }
         _ => match begin(deps, &row).await? {
-            Ok(()) => Some(said(&row, options.first().copied().unwrap_or("yes"))),
+            Ok(()) => {
+                Some(said(&row, Decision::Approve, options.first().copied().unwrap_or("yes")))
+            }
             Err(_) => None,
         },
     };
@@ -156,68 +196,114 @@ pub(super) async fn ask_owner(deps: &Deps, asker: &Asker, given: &Value) -> ApiR
 }
 
 /// The owner's own words, or the option of the button that was pressed.
-fn said(row: &ApprovalRow, option: &str) -> String {
+fn said(row: &ApprovalRow, decision: Decision, option: &str) -> String {
     let by = row.decided_by.as_deref().unwrap_or_default();
-    let is_button =
-        row.reason == format!("Approved by {by}.") || row.reason == format!("Rejected by {by}.");
+    let is_button = row.reason == default_reason(decision, by);
     if is_button { option.to_owned() } else { row.reason.clone() }
 }
 
-/// Asks, or joins the same question that waits, and waits for the decision.
+/// Asks, or joins the same question that waits, and waits for the decision. `named` is what tells
+/// two questions apart, and whether an id of the call is in it.
 async fn decided(
     deps: &Deps,
     asker: &Asker,
     mut work: ApproveRequest,
-    named: &Value,
-    once: bool,
+    asking: Asking<'_>,
+    (named, has_id): (&Value, bool),
 ) -> ApiResult<ApprovalRow> {
     let canonical = approve::canonical_digest(named)?;
-    let run = asker.task.as_ref().map(TaskId::as_str).unwrap_or_default();
+    let run = asker.task().unwrap_or_default();
     // A run is asked about by itself: an answer for one is none for another.
     let base: String = digest_hex(format!("{}{run}{canonical}", asker.who.as_str()).as_bytes())
         .chars()
         .take(DIGEST_CHARS)
         .collect();
-    work.task_id = free_task(deps, &format!("{}:{base}", work.kind), once).await?;
+    work.task_id = task_of(deps, &format!("{}:{base}", work.kind), has_id).await?;
     request::validate(&work)?;
-    let places = asker.places(deps).await?;
-    let (mut row, _) = record_at(deps, asker.who, &work, &places).await?;
+    let (mut row, _) = record_asking(deps, asker.who, &work, asking).await?;
+    if row.state_at(deps.clock.now_ms())? != ApprovalState::Pending {
+        return Ok(row);
+    }
+    let _open = deps
+        .open_calls
+        .enter(asker.who, asker.task(), &row.id)
+        .map_err(|full| too_many_wait(&full, &row.id))?;
     while row.state_at(deps.clock.now_ms())? == ApprovalState::Pending {
         row = waiting::until_decided(deps, row, ROUND_MS).await?;
     }
     Ok(row)
 }
 
+/// The refusal of a call that would wait. Its question stays open.
+fn too_many_wait(full: &Counted, id: &str) -> ApiError {
+    let detail = format!("{}. The question is open as {id}.", full.says());
+    let fix = format!(
+        "Call again later: the same call joins that question. Or poll GET \
+         /personal-assistant/api/approvals/{id}."
+    );
+    Problem::new(ErrorCode::RateLimited, detail).with_fix(fix).into()
+}
+
 /// The task of this question: the one that waits or whose answer was not delivered yet, else a new
 /// one.
-async fn free_task(deps: &Deps, base: &str, once: bool) -> ApiResult<TaskId> {
-    let now_ms = deps.clock.now_ms();
-    let mut task = base.to_owned();
-    for number in 2..=REPEATS_MAX {
-        let row: Option<ApprovalRow> = deps.sql.one(store::approval_by_task(&task)).await?;
-        let Some(row) = row else { break };
-        let is_answer = match row.state_at(now_ms)? {
-            ApprovalState::Pending | ApprovalState::Approved | ApprovalState::Claimed => true,
-            ApprovalState::Rejected => {
-                row.decided_at.is_some_and(|at| now_ms - at < REFUSAL_HOLDS_MS)
-                    && row.code.as_deref() == Some("rejected_by_owner")
-            }
-            _ => false,
-        };
-        if is_answer || once {
-            break;
-        }
-        task = format!("{base}~{number}");
+async fn task_of(deps: &Deps, base: &str, has_id: bool) -> ApiResult<TaskId> {
+    #[derive(Deserialize)]
+    struct Count {
+        n: u32,
     }
-    Ok(TaskId::new(task))
+    // `:` comes after the digits.
+    let same = "task = ?1 OR (task > ?1 || '~' AND task < ?1 || '~:')";
+    let newest = format!(
+        "SELECT * FROM approvals WHERE {same} ORDER BY LENGTH(task) DESC, task DESC LIMIT 1"
+    );
+    let count = format!("SELECT COUNT(*) AS n FROM approvals WHERE {same}");
+    let batch = vec![sql!(newest, base), sql!(count, base)];
+    let mut answers = Answers::of(&*deps.sql, batch).await?;
+    let Some(newest) = answers.one::<ApprovalRow>()? else { return Ok(TaskId::new(base)) };
+    let asked = answers.one::<Count>()?.map_or(u32::MAX, |count| count.n);
+    if is_answer(deps, &newest, has_id).await? {
+        return Ok(TaskId::new(newest.task));
+    }
+    if asked >= REPEATS_MAX {
+        let detail = format!("The owner was asked about this call {asked} times, the maximum.");
+        return Err(Problem::new(ErrorCode::RateLimited, detail)
+            .with_fix("Ask for something else; the owner is not asked this again.")
+            .into());
+    }
+    Ok(TaskId::new(format!("{base}~{}", asked + 1)))
+}
+
+/// Whether this answer, or the one that it will get, is that of the same question now.
+async fn is_answer(deps: &Deps, asked: &ApprovalRow, has_id: bool) -> ApiResult<bool> {
+    let now_ms = deps.clock.now_ms();
+    Ok(match asked.state_at(now_ms)? {
+        ApprovalState::Pending | ApprovalState::Approved | ApprovalState::Claimed => true,
+        ApprovalState::Rejected => {
+            asked.decided_at.is_some_and(|at| now_ms - at < REFUSAL_HOLDS_MS)
+                && asked.code.as_deref() == Some("rejected_by_owner")
+        }
+        ApprovalState::Consumed if has_id => was_just_delivered(deps, asked).await?,
+        _ => false,
+    })
+}
+
+/// Whether its answer was delivered so lately that the same call may be a repetition of it.
+async fn was_just_delivered(deps: &Deps, asked: &ApprovalRow) -> ApiResult<bool> {
+    #[derive(Deserialize)]
+    struct Delivered {
+        at: Option<i64>,
+    }
+    let read = sql!("SELECT MAX(at) AS at FROM posted WHERE task = ?1", &asked.task);
+    let at = deps.sql.one::<Delivered>(read).await?.and_then(|delivered| delivered.at);
+    Ok(at.is_some_and(|at| deps.clock.now_ms() - at < REPEAT_MS))
 }
 
 /// Spends the approval: claims it and settles its cost. Or the reason that the call may not happen.
 async fn begin(deps: &Deps, row: &ApprovalRow) -> ApiResult<Result<(), String>> {
     let state = row.state_at(deps.clock.now_ms())?;
     match state {
-        // Its answer was delivered before; the caller asks again under the same id.
-        ApprovalState::Consumed => return Ok(Ok(())),
+        // Its answer was just delivered; the caller asks again, perhaps because it was lost.
+        ApprovalState::Consumed => return again(deps, row).await,
         ApprovalState::Approved | ApprovalState::Claimed => {}
         _ => return Ok(Err(why_not(row, state))),
     }
@@ -235,6 +321,17 @@ async fn begin(deps: &Deps, row: &ApprovalRow) -> ApiResult<Result<(), String>> 
         outcome: Outcome::Success,
     };
     settle::post(deps, &row.task, &settled).await?;
+    Ok(Ok(()))
+}
+
+/// The answer to a repetition.
+async fn again(deps: &Deps, row: &ApprovalRow) -> ApiResult<Result<(), String>> {
+    if !was_just_delivered(deps, row).await? {
+        return Ok(Err("This approval is used up. Ask again.".to_owned()));
+    }
+    if claim::is_halted(deps, row).await? {
+        return Ok(Err("A halt is in force, so nothing may start.".to_owned()));
+    }
     Ok(Ok(()))
 }
 

@@ -118,7 +118,7 @@ pub(super) fn waits(params: &Value) -> bool {
     Tool::of(params).is_some_and(Tool::waits)
 }
 
-/// Calls the tool. What goes wrong within it is a result that says so, for the model to read.
+/// Calls the tool. A failure within it is a result that says so, for the model to read.
 pub(super) async fn call(deps: &Deps, asker: &Asker, params: &Value) -> Result<Value, RpcError> {
     let Some(tool) = Tool::of(params) else {
         let names = Tool::ALL.map(Tool::name).join(", ");

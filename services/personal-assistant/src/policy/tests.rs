@@ -16,6 +16,7 @@ fn ask(dollars: f64) -> Ask<'static> {
         price: Price::Known(Micros::ZERO),
         flat: Micros(10_000_000),
         max_cost: None,
+        is_allowed: false,
     }
 }
 fn verdict(ask: &Ask<'_>, rules: &Rules) -> Verdict {
