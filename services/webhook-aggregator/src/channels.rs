@@ -11,18 +11,32 @@
 
 mod connection;
 mod discord;
+pub mod enrol;
 mod form;
+mod hook;
+mod inbound;
+mod lenient;
+mod link;
 mod local;
+mod protocol;
 mod setup;
 mod slack;
 mod telegram;
+mod upload;
 
-pub use connection::{Ack, Aim, Attempt, Channel, Connection, Inbound, Incoming, Kind, SendResult};
+pub use connection::{
+    Aim, Attempt, Change, Channel, Connection, Fetch, Length, Mode, Poll, Polled, Program,
+    SendResult,
+};
+pub use inbound::{Ack, Inbound, Incoming, Kind};
+pub use link::Link;
 pub use local::{LocalMessage, LocalPlatform, Signed};
+pub use protocol::{Action, Input, Line, OPEN_MS, Protocol, Taking};
 pub use setup::Setup;
 
 use connection::{
-    NextPart, SEND_TIMEOUT_MS, body_key, by_status, header, next_part, secret, text_at,
+    NextPart, SEND_TIMEOUT_MS, body_key, by_status, header, length, name_of, next_part, secret,
+    text_at,
 };
 use contracts::ChannelKind;
 use local::first_approver;
@@ -33,6 +47,7 @@ pub const fn channel(kind: ChannelKind) -> Option<&'static dyn Channel> {
         ChannelKind::Telegram => Some(&telegram::Telegram),
         ChannelKind::Slack => Some(&slack::Slack),
         ChannelKind::Discord => Some(&discord::Discord),
+        ChannelKind::Hook => Some(&hook::Hook),
         ChannelKind::Web => None,
     }
 }
@@ -44,7 +59,19 @@ pub const fn local_platform(kind: ChannelKind) -> Option<&'static dyn LocalPlatf
         ChannelKind::Telegram => Some(&telegram::Telegram),
         ChannelKind::Slack => Some(&slack::Slack),
         ChannelKind::Discord => Some(&discord::Discord),
+        ChannelKind::Hook => Some(&hook::Hook),
         ChannelKind::Web => None,
+    }
+}
+
+/// How a channel's accounts are connected and checked. Apart from [`channel`], as above.
+pub const fn enrol(kind: ChannelKind) -> Option<&'static dyn enrol::Enrol> {
+    match kind {
+        ChannelKind::Telegram => Some(&telegram::Telegram),
+        ChannelKind::Slack => Some(&slack::Slack),
+        ChannelKind::Discord => Some(&discord::Discord),
+        // There is no account: a secret is all.
+        ChannelKind::Hook | ChannelKind::Web => None,
     }
 }
 

@@ -1,10 +1,11 @@
 //! Which endpoints there are, who may use them, and how fast.
 
-use crate::channels::{self, Channel, Connection};
+use crate::channels::{self, Channel, Connection, Mode};
 use contracts::outbox::Target;
 use contracts::{AgentId, ChannelKind, Shard};
 use platform::agents::Agents;
 use platform::config::{Report, Section};
+use platform::files::FileLimits;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ pub struct Config {
     pub sender_per_minute: u32,
     /// Messages a minute through one endpoint; 0 = no limit.
     pub endpoint_per_minute: u32,
+    /// Limits of files, in messages and in answers.
+    pub files: FileLimits,
     /// Which agents may have effects: their lost runs are not repeated without the owner.
     pub agents: Agents,
 }
@@ -66,13 +69,18 @@ impl Endpoint {
         };
         self.approvers.iter().map(direct).collect()
     }
-    /// The agent that this chat is bound to.
-    pub fn agent_of(&self, chat: &str) -> Option<AgentId> {
-        self.chats.get(chat).or(self.agent.as_ref()).cloned()
+    /// The agent that a chat is bound to, by any of its ids.
+    pub fn agent_of<'a>(&self, ids: impl IntoIterator<Item = &'a String>) -> Option<AgentId> {
+        let bound = ids.into_iter().find_map(|chat| self.chats.get(chat));
+        bound.or(self.agent.as_ref()).cloned()
     }
     /// Whether this user may decide.
     pub fn is_approver(&self, user: &str) -> bool {
         self.approvers.iter().any(|id| id == user)
+    }
+    /// Whether we fetch its messages, in place of a webhook.
+    pub fn is_fetched(&self) -> bool {
+        self.connection.as_ref().is_some_and(|connection| connection.mode() != Mode::Webhook)
     }
     /// How this user stands.
     pub fn standing(&self, user: &str) -> Standing {
@@ -95,12 +103,13 @@ fn listed_star(list: &[String]) -> bool {
 pub const WEB: &str = "console";
 
 impl Config {
-    /// Reads `[endpoints]`, `[limits]` and `[agents]` of the whole configuration.
+    /// Reads `[endpoints]`, `[limits]`, `[files]` and `[agents]` of the whole configuration.
     pub fn read(root: &Value, report: &Report) -> Self {
         let mut config = Self {
             endpoints: vec![web_console()],
             sender_per_minute: 30,
             endpoint_per_minute: 600,
+            files: FileLimits::read(root, report),
             agents: Agents::read(root),
         };
         let mut endpoints = Section::new(root.get("endpoints"), "endpoints", report);
@@ -116,6 +125,7 @@ impl Config {
             }
         }
         endpoints.finish();
+        config.check_reply_to(report);
         let mut limits = Section::new(root.get("limits"), "limits", report);
         let bound = |value: Option<i64>, default: u32| {
             value.and_then(|n| u32::try_from(n).ok()).unwrap_or(default)
@@ -126,6 +136,33 @@ impl Config {
             bound(limits.whole("endpoint_per_minute", 0, 1_000_000), config.endpoint_per_minute);
         limits.finish();
         config
+    }
+    /// Reports programs whose answers would go to an endpoint that there is not.
+    fn check_reply_to(&self, report: &Report) {
+        for endpoint in &self.endpoints {
+            let program = endpoint.connection.as_ref().and_then(|connection| connection.program());
+            let Some(target) = program.and_then(|program| program.reply_to) else { continue };
+            if self.endpoint(&target.channel, &target.endpoint).is_none() {
+                report.add(
+                    format!("endpoints.{}.{}.reply_to", endpoint.channel, endpoint.name),
+                    format!("names {}.{}, which is no endpoint.", target.channel, target.endpoint),
+                    "Write the name of an endpoint of this configuration.",
+                );
+            }
+        }
+    }
+    /// Reports endpoints whose messages are fetched, for a host whose process does not go on.
+    pub fn refuse_polling(&self, report: &Report) {
+        for endpoint in &self.endpoints {
+            let mode = endpoint.connection.as_ref().map(|platform| platform.mode());
+            if let Some(Mode::Fetched { name, webhook_fix }) = mode {
+                report.add(
+                    format!("endpoints.{}.{}.mode", endpoint.channel, endpoint.name),
+                    format!("is \"{name}\", which a Worker cannot do."),
+                    webhook_fix,
+                );
+            }
+        }
     }
     /// The endpoint of this channel and name.
     pub fn endpoint(&self, channel: &str, name: &str) -> Option<&Endpoint> {
@@ -172,19 +209,20 @@ fn endpoint(
     name: &str,
     mut section: Section<'_>,
 ) -> Option<Endpoint> {
-    let api_base = section.url("api_base").unwrap_or_else(|| channel.default_api_base().to_owned());
+    let default = channel.default_api_base();
+    let has_api = !default.is_empty();
+    let api_base = has_api.then(|| section.url("api_base")).flatten();
+    let api_base = api_base.unwrap_or_else(|| default.to_owned());
     let connection = channel.connect(name, &mut section, api_base);
-    let approvers = section.texts("approvers").unwrap_or_default();
-    let senders = section.texts("senders").unwrap_or_else(|| approvers.clone());
+    let program = connection.as_ref().and_then(|connection| connection.program());
+    let program = program.map(|program| vec![program.name.to_owned()]);
+    let listed = |section: &mut Section<'_>, key| kind.has_people().then(|| section.texts(key));
+    let approvers = listed(&mut section, "approvers").flatten().unwrap_or_default();
+    let senders = listed(&mut section, "senders").flatten().or(program);
+    let senders = senders.unwrap_or_else(|| approvers.clone());
     let local = section.flag("local").unwrap_or(false);
     let agent = section.text("agent").map(AgentId::from);
-    let mut bound = section.section("chats");
-    let chats = bound
-        .names()
-        .into_iter()
-        .filter_map(|chat| Some((chat.clone(), AgentId::from(bound.text(&chat)?))))
-        .collect();
-    bound.finish();
+    let chats = if kind.has_chats() { bound_chats(&mut section) } else { HashMap::new() };
     section.finish();
     Some(Endpoint {
         channel: kind,
@@ -196,6 +234,17 @@ fn endpoint(
         agent,
         chats,
     })
+}
+
+fn bound_chats(section: &mut Section<'_>) -> HashMap<String, AgentId> {
+    let mut bound = section.section("chats");
+    let chats = bound
+        .names()
+        .into_iter()
+        .filter_map(|chat| Some((chat.clone(), AgentId::from(bound.text(&chat)?))))
+        .collect();
+    bound.finish();
+    chats
 }
 
 #[cfg(test)]

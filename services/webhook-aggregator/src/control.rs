@@ -1,5 +1,7 @@
 //! Commands that the owner types to steer Quintet: recognised before any model sees them.
 
+pub mod registry;
+
 use contracts::{ApprovalId, TaskId};
 
 /// A command to Quintet.
@@ -7,12 +9,20 @@ use contracts::{ApprovalId, TaskId};
 pub enum ControlCommand {
     /// Without a task: everything.
     Halt(Option<TaskId>),
-    Resume,
+    /// Without a task: what this person has halted.
+    Resume(Option<TaskId>),
     Approve(ApprovalId),
     Reject(ApprovalId),
     /// The answer to an agent's question.
     Answer(ApprovalId, String),
-    Budget,
+    /// The amounts spent and held.
+    Spend,
+    /// The work that runs and waits in this conversation.
+    Status,
+    /// The agents of the graph.
+    Agents,
+    /// The pending approvals.
+    Approvals,
     /// Ends what runs or waits in this conversation.
     Stop,
     /// The conversation begins anew.
@@ -29,21 +39,18 @@ const SLASHES: [char; 2] = ['/', '／'];
 
 /// Whether a slash command's name is one of ours.
 pub fn is_command(name: &str) -> bool {
-    matches!(
-        bare(name).as_str(),
-        "halt"
-            | "resume"
-            | "approve"
-            | "reject"
-            | "answer"
-            | "budget"
-            | "stop"
-            | "cancel"
-            | "new"
-            | "sessions"
-            | "help"
-            | "start"
-    ) && name.starts_with(SLASHES)
+    name.starts_with(SLASHES) && registry::find(&bare(name)).is_some()
+}
+
+/// Whether words without a slash are one of our commands with all that it takes: `status` is,
+/// `status of the build?` is not.
+pub fn names_a_command(text: &str) -> bool {
+    let (name, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    let words = rest.split_whitespace().count();
+    registry::find(&name.to_ascii_lowercase()).is_some_and(|listed| match listed.argument {
+        "" => words == 0,
+        argument => words <= 1 || argument.contains('…'),
+    })
 }
 
 /// `/halt@name` and `/halt!` → `halt`.
@@ -52,8 +59,7 @@ fn bare(word: &str) -> String {
     name.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_ascii_lowercase()
 }
 
-/// The command a text is, if it is one. `/start`, `/help`, `/stop`, `/new` and `/sessions` are for
-/// every sender; the rest is for approvers.
+/// The command a text is, if it is one. The registry says who may use it.
 pub fn parse(text: &str) -> Option<ControlCommand> {
     let mut words = text.split_whitespace();
     let first = words.next()?;
@@ -65,7 +71,11 @@ pub fn parse(text: &str) -> Option<ControlCommand> {
         ("halt", what) => {
             ControlCommand::Halt(what.filter(|word| names_task(word)).map(TaskId::new))
         }
-        ("resume", _) => ControlCommand::Resume,
+        // Lifting everything by a mistyped id would be the dangerous direction.
+        ("resume", what) => {
+            let task = what.filter(|word| !word.starts_with('@') && !means_everything(word));
+            ControlCommand::Resume(task.map(TaskId::new))
+        }
         ("approve", Some(id)) => ControlCommand::Approve(ApprovalId::new(id)),
         ("reject", Some(id)) => ControlCommand::Reject(ApprovalId::new(id)),
         ("approve", None) => ControlCommand::Incomplete(
@@ -85,7 +95,10 @@ pub fn parse(text: &str) -> Option<ControlCommand> {
         ("answer", None) => {
             ControlCommand::Incomplete("Write `/answer ID` and your words after it.")
         }
-        ("budget", _) => ControlCommand::Budget,
+        ("spend" | "budget", _) => ControlCommand::Spend,
+        ("status", _) => ControlCommand::Status,
+        ("agents", _) => ControlCommand::Agents,
+        ("approvals", _) => ControlCommand::Approvals,
         ("stop" | "cancel", _) => ControlCommand::Stop,
         ("new", None) => ControlCommand::New,
         ("new", Some(_)) => {
@@ -152,11 +165,25 @@ fn names_task(word: &str) -> bool {
         && !word.starts_with('@')
 }
 
-/// The text of `/start` and `/help`.
-pub const HELP: &str = "I am Quintet. Write what you need and the best agent will answer. To choose an agent yourself, start with its name, such as @codegen or /security.\n\n\
-    /stop ends what runs or waits in this conversation; “stop” alone does the same while something runs.\n\n\
-    /new starts this conversation afresh, /sessions lists the sessions that agents keep of it.\n\n\
-    For the approvers here:\n/halt – stop everything now\n/resume – lift your halt\n/approve ID, /reject ID – decide a pending approval\n/answer ID … – answer the question of an agent\n/budget – what the work from here has spent\n/help – show this text";
+/// Whether the word after `/resume` adds nothing.
+fn means_everything(word: &str) -> bool {
+    let word = word.trim_end_matches(|letter: char| !letter.is_alphanumeric()).to_lowercase();
+    matches!(word.as_str(), "" | "all" | "everything" | "now" | "please")
+}
+
+/// The first word of a text that has the form of a command (`/name`, `/name@bot`), whether or not
+/// there is one of that name. A path (`/etc/hosts`) is none.
+pub fn command_word(text: &str) -> Option<&str> {
+    let word = text.split_whitespace().next()?;
+    let name = word.strip_prefix(SLASHES)?;
+    let (name, bot) = name.split_once('@').unwrap_or((name, ""));
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+    let sound = name.chars().next().is_some_and(char::is_alphabetic)
+        && name.chars().all(is_name)
+        && name.chars().count() <= 32
+        && bot.chars().all(is_name);
+    sound.then_some(word)
+}
 
 #[cfg(test)]
 mod tests {
@@ -185,6 +212,11 @@ mod tests {
             parse("/approve apr_1"),
             Some(ControlCommand::Approve(ApprovalId::new("apr_1")))
         );
+        for text in ["/resume", "/resume all", "/resume@desk_bot now!", "/resume @desk_bot"] {
+            assert_eq!(parse(text), Some(ControlCommand::Resume(None)), "{text}");
+        }
+        let task = Some(TaskId::new("job"));
+        assert_eq!(parse("/resume job"), Some(ControlCommand::Resume(task)));
         assert!(matches!(parse("/approve"), Some(ControlCommand::Incomplete(_))));
         assert_eq!(parse("/start"), Some(ControlCommand::Help));
         assert_eq!(parse("halt the deployment"), None);

@@ -1,12 +1,13 @@
 //! The ports and settings that the service is built with.
 
 use crate::config::Config;
+use crate::links::Links;
 use contracts::Shard;
 use contracts::calls::Call;
 use inbox::{EventParts, GetEvent, Inbox, InboxExt};
 use platform::edge::Auth;
 use platform::ports::calls::{Prepared, deliver, prepare};
-use platform::ports::{Background, Calls, Clock, Outbound, PortResult, Signal};
+use platform::ports::{Background, Calls, Clock, Objects, Outbound, PortResult, Signal};
 use std::sync::Arc;
 
 /// The service's ports and settings.
@@ -15,11 +16,15 @@ pub struct Deps {
     pub inbox: Arc<dyn Inbox>,
     pub calls: Arc<dyn Calls>,
     pub outbound: Arc<dyn Outbound>,
+    /// Files of messages and answers.
+    pub objects: Arc<dyn Objects>,
     pub clock: Arc<dyn Clock>,
     pub signal: Arc<dyn Signal>,
     pub background: Arc<dyn Background>,
     pub auth: Auth,
     pub config: Arc<Config>,
+    /// The state of the ways in, as this process knows it.
+    pub links: Links,
 }
 
 impl Deps {

@@ -5,12 +5,13 @@ mod answer;
 mod approve;
 pub(crate) mod choice;
 pub(crate) mod place;
+mod question;
 mod route;
 mod run;
 
 pub(crate) use answer::outcome_step;
 pub(crate) use route::{reject, speaks_for};
-pub(crate) use run::{run_of, tell_of_loss};
+pub(crate) use run::{placeholder_with, run_of, tell_of_loss};
 
 use crate::Deps;
 use crate::retry::RETRY;

@@ -1,16 +1,18 @@
 //! Reading events: lists over all inboxes, one event whole.
 
-use crate::Deps;
+use crate::{Deps, files};
 use axum::Json;
 use axum::extract::{Path, State};
 use contracts::event::{
-    AttemptEntry, EventDetail, EventList, EventQuery, EventRow, EventsQuery, Reply as SaidReply,
-    Speaker, Stage, StageEntry, TranscriptLine,
+    AttemptEntry, EventDetail, EventList, EventQuery, EventRow, EventsQuery, ProgressLine,
+    Reply as SaidReply, Speaker, Stage, StageEntry, TranscriptLine,
 };
 use contracts::outbox::DeliveryState;
-use contracts::{ChannelKind, EventId, Problem, Shard};
+use contracts::{EventId, Problem, Shard};
 use futures_util::future::join_all;
-use inbox::{EventParts, InboxExt, ListEvents, ReadTranscript, StoredEvent};
+use inbox::{
+    EventParts, InboxExt, ListEvents, ProgressRow, ReadProgress, ReadTranscript, StoredEvent,
+};
 use platform::edge::{ApiError, ApiResult, Query};
 use platform::ports::{PortResult, begin_wait};
 use platform::time::rfc3339;
@@ -113,14 +115,21 @@ pub(crate) async fn one(
         let waiting = begin_wait(deps.signal.as_ref(), &key, deadline).await;
         let found =
             deps.event(&id).await?.ok_or_else(|| ApiError::not_found("event of this id"))?;
-        let settled = found.0.state.is_final() || found.0.state == Stage::Parked;
+        let settled = found.0.state.is_at_rest(found.0.reason.as_deref());
         if settled || deps.clock.now_ms() >= deadline {
-            let spoken = if found.0.channel == ChannelKind::Web.as_str() {
+            let spoken = if found.0.origin.target.is_transcript() {
                 in_the_console(&deps, &found.0).await?
             } else {
                 Vec::new()
             };
-            return Ok(Json(detail(found, spoken)));
+            let progress = match found.0.task_id.clone() {
+                Some(task) => {
+                    let shard = found.0.shard.clone();
+                    deps.inbox.ask(&shard, ReadProgress { task }).await?
+                }
+                None => Vec::new(),
+            };
+            return Ok(Json(detail(found, spoken, progress)));
         }
         waiting.await;
     }
@@ -150,7 +159,16 @@ async fn in_the_console(deps: &Deps, event: &StoredEvent) -> PortResult<Vec<Said
     Ok(own.map(reply).collect())
 }
 
-fn detail((event, entries, replies): EventParts, spoken: Vec<SaidReply>) -> EventDetail {
+fn detail(
+    (event, entries, replies): EventParts,
+    spoken: Vec<SaidReply>,
+    progress: Vec<ProgressRow>,
+) -> EventDetail {
+    let progress = progress.into_iter().map(|row| ProgressLine {
+        at: rfc3339(row.at_ms),
+        text: row.line,
+        cost_micros: row.cost_micros,
+    });
     let (replays, received) = (event.replays, event.received_ms);
     let stages = entries.iter().filter(|entry| entry.error.is_none()).map(|entry| StageEntry {
         stage: entry.stage,
@@ -184,7 +202,10 @@ fn detail((event, entries, replies): EventParts, spoken: Vec<SaidReply>) -> Even
             })
             .chain(spoken)
             .collect(),
+        progress: progress.collect(),
         replays,
+        attachments: files::of_message(&event),
+        answer_files: files::of_answer(&event),
         row: row(event),
     }
 }
@@ -209,5 +230,6 @@ pub(crate) fn row(event: StoredEvent) -> EventRow {
         decision_id: event.decision_id,
         approval_id: event.approval_id,
         cost_micros: event.cost_micros,
+        cost_unknown: event.data.cost_unknown,
     }
 }

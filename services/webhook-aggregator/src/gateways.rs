@@ -48,7 +48,7 @@ where
     let mut found: Vec<GatewayRow> = Vec::new();
     for shard in deps.config.shards() {
         let seen = deps.inbox.ask(&shard, command.clone()).await?;
-        for SeenGateway { id, agents, seen_ms, running, drained, .. } in seen {
+        for SeenGateway { id, agents, seen_ms, running, drained, unready, .. } in seen {
             let row = GatewayRow {
                 gateway_id: id,
                 agents,
@@ -56,6 +56,7 @@ where
                 age_ms: now - seen_ms,
                 running,
                 drained,
+                unready,
             };
             match found.iter_mut().find(|kept| kept.gateway_id == row.gateway_id) {
                 None => found.push(row),

@@ -1,20 +1,22 @@
 //! A webhook comes in: limits, proof, reading, durable accept, and only then the channel's own
 //! acknowledgement.
 
-use crate::channels::{Ack, Inbound, Incoming, Kind};
+use crate::channels::{Ack, Connection, Inbound, Incoming, Kind};
 use crate::config::{Endpoint, Standing};
 use crate::control::ControlCommand;
-use crate::{Deps, control, press, pump};
+use crate::pointed::{Forwarded, marked};
+use crate::{Deps, control, files, pointed, press, pump, wordless};
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use contracts::calls::personal_assistant as assistant;
-use contracts::event::{Speaker, Stage};
+use contracts::event::{Speaker, Stage, UNKNOWN_SENDER};
 use contracts::halt::HaltRequest;
 use contracts::outbox::Target;
 use contracts::{ChannelKind, ConversationId, ErrorCode, Problem};
-use inbox::{Accepted, Draft, EventOrigin, InboxExt, Limit, NewEvent, NewSaid, Press};
+use inbox::{Accepted, Draft, EventOrigin, InboxExt, Limit, NewEvent, NewSaid, OfferedFile, Press};
 use platform::edge::{ApiError, ApiResult, FromLoopback, read_body};
 use platform::ports::PortError;
+use serde_json::json;
 
 /// Bodies above this are refused before they are read.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -26,11 +28,17 @@ const TEXT_CHARS_MAX: usize = 16_000;
 const COMMAND_AGE_MS_MAX: i64 = 365 * 24 * 3_600_000;
 /// Said at once of a message that came during a run; its answer replaces it.
 pub(crate) const WAITS: &str =
-    "I am still at your last message; this comes after it. Write “stop” to end that one.";
+    "I am still working on an earlier message here; yours is next. Write “stop” to end that run.";
 /// Messages a minute that are recorded from one stranger, and from all strangers of an endpoint.
 /// A message above that is acknowledged and leaves no row.
 const STRANGER_PER_MINUTE: u32 = 5;
 const STRANGERS_PER_MINUTE: u32 = 60;
+/// Maximum files of one message that are looked at, with those that are then refused.
+const FILES_MAX: usize = 32;
+/// Said to a sender over the rate limit.
+const LIMITED: &str = "You are sending messages too fast. Please wait a minute; messages sent until then are not processed.";
+/// Said at once to a person who is not heard, where the platform would show that we are thinking.
+const NOT_HEARD: &str = "This is not available to you. The owner decides who may use it.";
 /// Maximum bytes kept of an unreadable body.
 const RAW_BYTES_MAX: usize = 64 << 10;
 
@@ -51,6 +59,7 @@ pub(crate) async fn webhook(
         let detail = format!("There is no {kind} endpoint of this name.");
         ApiError::new(ErrorCode::NotFound, detail)
     })?;
+    refuse_compressed(request.headers())?;
     let (parts, body) = request.into_parts();
     let headers = parts.headers.clone();
     let body = read_body(Request::from_parts(parts, body), BODY_BYTES_MAX).await?;
@@ -61,21 +70,108 @@ pub(crate) async fn webhook(
             "The request is not signed with this endpoint's secret.",
         ));
     }
-    match connection.read(&headers, &body, now_ms) {
-        Incoming::Handshake(ack) => Ok(acknowledge(&ack)),
-        Incoming::Event(inbound) => {
-            let ack = inbound.ack.clone();
-            accept(&deps, endpoint, *inbound, &body).await?;
+    match receive(&deps, endpoint, &**connection, &headers, &body).await? {
+        Received::Handshake(ack) => Ok(acknowledge(&ack)),
+        Received::Stored(stored) => {
+            let ack = stored.ack.clone();
+            stored.begin(&deps);
             Ok(acknowledge(&ack))
         }
     }
 }
 
-async fn accept(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8]) -> ApiResult<()> {
+/// No platform compresses what it signs. Such a body would be acknowledged and never read.
+fn refuse_compressed(headers: &http::HeaderMap) -> ApiResult<()> {
+    let encoding = headers.get(http::header::CONTENT_ENCODING);
+    if encoding.is_none_or(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Ok(());
+    }
+    let detail = "Webhooks with a Content-Encoding are not read; nothing was stored.";
+    Err(ApiError::new(ErrorCode::UnsupportedEncoding, detail))
+}
+
+/// Asks the platform for our name where a message cannot be read without it. If that fails, the
+/// message is read without.
+async fn learn_name(deps: &Deps, connection: &dyn Connection, body: &[u8]) {
+    let Some(request) = connection.ask_name(body) else { return };
+    match deps.outbound.send(request).await {
+        Ok(answer) => connection.learn_name(&answer),
+        Err(error) => tracing::warn!(%error, "the platform did not tell our name"),
+    }
+}
+
+/// Accepts a message that its platform handed over when it was asked.
+pub(crate) async fn take(
+    deps: &Deps,
+    endpoint: &Endpoint,
+    connection: &dyn Connection,
+    body: &[u8],
+) -> ApiResult<()> {
+    let received = receive(deps, endpoint, connection, &http::HeaderMap::new(), body).await?;
+    if let Received::Stored(stored) = received {
+        stored.begin(deps);
+    }
+    Ok(())
+}
+
+/// An authentic body, read and stored.
+pub(crate) enum Received {
+    /// Nothing to store.
+    Handshake(Ack),
+    Stored(Box<Stored>),
+}
+
+/// Reads an authentic body and stores its message.
+pub(crate) async fn receive(
+    deps: &Deps,
+    endpoint: &Endpoint,
+    connection: &dyn Connection,
+    headers: &http::HeaderMap,
+    body: &[u8],
+) -> ApiResult<Received> {
+    learn_name(deps, connection, body).await;
+    match connection.read(headers, body, deps.clock.now_ms()) {
+        Incoming::Handshake(ack) => Ok(Received::Handshake(ack)),
+        Incoming::Event(inbound) => {
+            Ok(Received::Stored(Box::new(store(deps, endpoint, *inbound, body).await?)))
+        }
+    }
+}
+
+/// A stored message on which no work has begun.
+pub(crate) struct Stored {
+    /// The acknowledgement for the platform.
+    pub(crate) ack: Ack,
+    accepted: Accepted,
+    conversation: ConversationId,
+}
+
+impl Stored {
+    /// Begins the work on it, once it is acknowledged. The inbox's timer does so in any case.
+    pub(crate) fn begin(self, deps: &Deps) {
+        if !self.accepted.duplicate {
+            started(deps, &self.accepted, self.conversation.as_str());
+        }
+    }
+}
+
+/// Stores a message, in one transaction.
+pub(crate) async fn store(
+    deps: &Deps,
+    endpoint: &Endpoint,
+    inbound: Inbound,
+    body: &[u8],
+) -> ApiResult<Stored> {
+    let (ack, unheard) = (inbound.ack.clone(), inbound.unheard);
+    let came = inbound.attached.clone();
     let event = new_event(deps, endpoint, inbound, body);
+    // Where the acknowledgement itself says something, that is enough.
+    let notice = wordless::notice(&event, &came, deps.clock.now_ms());
+    let notice = notice.filter(|_| unheard.is_none());
     let conversation = event.conversation.clone();
     let shard = endpoint.shard();
     let order = halt_order(&event);
+    let is_known = event.state == Stage::Received;
     let mut accepted = deps.inbox.ask(&shard, pump::accept(event.clone())).await;
     if let (Err(error), Some(order)) = (&accepted, order) {
         // A halt must not wait for storage. It frees space, so the message may fit now.
@@ -87,10 +183,16 @@ async fn accept(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8])
         accepted = deps.inbox.ask(&shard, pump::accept(event)).await;
     }
     let accepted = accepted.map_err(cannot_store)?;
-    if !accepted.duplicate {
-        started(deps, &accepted, conversation.as_str());
+    if let Some(notice) = notice.filter(|_| !accepted.duplicate) {
+        wordless::tell(deps, &shard, notice).await;
     }
-    Ok(())
+    let is_heard = !matches!(accepted.state, Stage::Ignored | Stage::Quarantined);
+    let why = if is_known { LIMITED } else { NOT_HEARD };
+    let mut ack = unheard.filter(|_| !is_heard).map_or(ack, |says| says(why));
+    if ack.with_event {
+        ack.body = Some(json!({ "eventId": accepted.event }));
+    }
+    Ok(Stored { ack, accepted, conversation })
 }
 
 /// The halt that an approver typed, if the event is one.
@@ -121,11 +223,7 @@ pub(crate) fn cannot_store(error: PortError) -> ApiError {
 }
 
 fn new_event(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8]) -> NewEvent {
-    let target = Target {
-        channel: endpoint.channel.to_string(),
-        endpoint: endpoint.name.clone(),
-        ..inbound.target
-    };
+    let target = whole_target(endpoint, inbound.target);
     let parts = std::iter::once(endpoint.channel.as_str())
         .chain([endpoint.name.as_str()])
         .chain(inbound.conversation.iter().map(String::as_str));
@@ -155,6 +253,11 @@ fn new_event(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8]) ->
                 .sent_ms
                 .is_some_and(|sent| deps.clock.now_ms().saturating_sub(sent) > COMMAND_AGE_MS_MAX),
             replies_to: inbound.replies_to,
+            name: inbound.sender_name.filter(|_| approver),
+            in_group: inbound.in_group,
+            album: inbound.album.map(|album| album.chars().take(100).collect()),
+            message: inbound.message,
+            context: pointed::context(inbound.quoted.as_ref(), &inbound.attached),
             ..EventOrigin::default()
         },
         raw: None,
@@ -165,6 +268,8 @@ fn new_event(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8]) ->
         overheard: false,
         is_stop_word: false,
         waits_notice: None,
+        moved: inbound.moved,
+        edits: inbound.edits,
         said: Vec::new(),
         unrecorded_over_limit: false,
     };
@@ -173,13 +278,25 @@ fn new_event(deps: &Deps, endpoint: &Endpoint, inbound: Inbound, body: &[u8]) ->
     if standing == Standing::Stranger && is_readable {
         limit_stranger(endpoint, &mut event);
     }
-    let (kind, forwarded) = (inbound.kind, inbound.forwarded);
+    let kind = inbound.kind;
+    let by = inbound.forwarded_by;
+    let forwarded = inbound.forwarded.map(|words| Forwarded { words, by });
+    let attachments = inbound.attachments;
     if let Kind::Quarantined(_) = kind {
         let kept = body.get(..RAW_BYTES_MAX).unwrap_or(body);
         event.raw = Some(String::from_utf8_lossy(kept).into_owned());
     }
-    fill(deps, endpoint, &mut event, kind, forwarded, standing);
+    fill(deps, endpoint, &mut event, kind, (forwarded, attachments), standing);
     event
+}
+
+/// The address of the answer; it is in the endpoint itself unless it names another.
+fn whole_target(endpoint: &Endpoint, target: Target) -> Target {
+    if !target.channel.is_empty() {
+        return target;
+    }
+    let (channel, name) = (endpoint.channel.to_string(), endpoint.name.clone());
+    Target { channel, endpoint: name, ..target }
 }
 
 /// Adds what the person did.
@@ -188,7 +305,7 @@ fn fill(
     endpoint: &Endpoint,
     event: &mut NewEvent,
     kind: Kind,
-    forwarded: Option<String>,
+    (forwarded, attachments): (Option<Forwarded>, Vec<OfferedFile>),
     standing: Standing,
 ) {
     match kind {
@@ -200,10 +317,20 @@ fn fill(
             event.origin.press = Some(Press { token, callback });
         }
         Kind::Message { text } => {
-            content(deps, endpoint, event, Said { text, forwarded }, standing);
+            let typed = forwarded.is_none();
+            content(deps, endpoint, event, Said { text, typed, forwarded, attachments }, standing);
+        }
+        Kind::Posted { text } => {
+            event.origin.posted = true;
+            let said = Said { text, typed: false, forwarded: None, attachments };
+            content(deps, endpoint, event, said, standing);
+            // A program reads neither.
+            event.waits_notice = None;
+            event.limit_notice = None;
         }
         Kind::Overheard { text } => {
-            content(deps, endpoint, event, Said { text, forwarded }, standing);
+            let typed = forwarded.is_none();
+            content(deps, endpoint, event, Said { text, typed, forwarded, attachments }, standing);
             event.overheard = true;
             if event.state != Stage::Received {
                 event.text.clear();
@@ -230,38 +357,43 @@ fn limit_stranger(endpoint: &Endpoint, event: &mut NewEvent) {
     event.unrecorded_over_limit = true;
 }
 
-/// The words of a message: the sender's own, and those of others that he passed on.
+/// The words of a message: the sender's own, and those that he passes on.
 struct Said {
     text: String,
-    forwarded: Option<String>,
+    /// A person typed it here and now. Nothing else is a command.
+    typed: bool,
+    forwarded: Option<Forwarded>,
+    attachments: Vec<OfferedFile>,
 }
 
-impl Said {
-    /// One text, with the words of others marked as such, line by line.
-    fn marked(self) -> String {
-        let Some(forwarded) = self.forwarded else { return self.text };
-        let lines = forwarded.lines().map(|line| format!("> {line}"));
-        let marked: Vec<String> = std::iter::once(FORWARDED.to_owned()).chain(lines).collect();
-        let own = (!self.text.is_empty()).then_some(self.text);
-        own.into_iter().chain([marked.join("\n")]).collect::<Vec<_>>().join("\n\n")
-    }
+/// Limits the length of a file's name, type and address.
+fn bound(file: &mut OfferedFile) {
+    let cut = |text: &str, max| text.chars().take(max).collect();
+    file.name = cut(&file.name, 300);
+    file.kind = file.kind.as_ref().map(|kind| cut(kind, 100));
+    file.source = cut(&file.source, 2_000);
 }
-
-/// Stands above words that the sender passed on.
-const FORWARDED: &str = "[Forwarded: the sender did not write these lines]";
 
 fn content(deps: &Deps, endpoint: &Endpoint, event: &mut NewEvent, said: Said, standing: Standing) {
-    let typed = said.forwarded.is_none();
-    let text = said.marked();
+    let typed = said.typed;
+    let mut attachments = said.attachments;
+    let own = said.text.trim().to_owned();
+    // Only what the sender typed is a command.
+    let commands = typed && (control::parse(&own).is_some() || control::is_stop_word(&own));
+    let text = if commands { own } else { marked(&own, said.forwarded) };
     if standing == Standing::Stranger {
         // Of a stranger's message the length is kept, not the words.
         event.origin.withheld_chars = u32::try_from(text.chars().count()).ok();
-        ignore(event, Stage::Ignored, "unknown_sender");
+        ignore(event, Stage::Ignored, UNKNOWN_SENDER);
         return;
     }
-    event.text = shorten(text);
+    attachments.truncate(FILES_MAX);
+    attachments.iter_mut().for_each(bound);
+    event.origin.wordless = text.trim().is_empty() && !attachments.is_empty();
+    let named = event.origin.wordless.then(|| files::placeholder_text(&attachments));
+    event.text = shorten(named.unwrap_or(text));
+    event.origin.attachments = attachments;
     event.origin.public_only = standing == Standing::Public;
-    // Only what the sender typed is a command.
     event.control = typed && control::parse(&event.text).is_some();
     event.is_stop_word = typed && !event.control && control::is_stop_word(&event.text);
     event.waits_notice = Some(WAITS.to_owned());
@@ -299,10 +431,11 @@ pub(crate) fn limit_notice(conversation: &ConversationId, key: &str, target: Tar
         id: format!("limit:{conversation}:{key}"),
         revision: 1,
         target,
-        text: "You are sending messages too fast. Please wait a minute; messages sent until then are not processed.".to_owned(),
+        text: LIMITED.to_owned(),
         buttons: None,
         event_id: None,
         kind: "reply".to_owned(),
+        file: None,
         expires_ms: None,
     }
 }

@@ -1,38 +1,54 @@
 //! webhook-aggregator: takes every message in, once and for all; conducts it; sends the answers
 //! out.
 //!
-//! * in: [`ingest`] (webhooks), [`messages`] (the API) → the inbox's accept
+//! * in: [`ingest`] (webhooks), [`poll()`] (platforms that are asked), [`sockets()`]
+//!   (platforms that we connect to), [`messages`] (the API) → the
+//!   inbox's accept
 //! * on: [`dispatch`] (content, one stage a step), [`control`] and `press.rs` (buttons and
 //!   commands), [`tasks`] and [`gateways`]
 //! * out: [`send`] (the outbox), `channels/` (what each platform says and expects)
 
+mod about;
 pub mod channels;
+mod cockpit;
 pub mod config;
 pub mod control;
+mod deliver;
 mod deps;
 mod dispatch;
+mod endpoints;
 mod events;
+mod files;
 mod gateways;
 mod health;
 mod ingest;
+mod links;
 mod messages;
 mod outbox;
+pub mod pointed;
+mod poll;
 mod pool;
 mod press;
 mod pump;
+pub mod render;
 mod replay;
 mod retry;
 mod send;
 mod sessions;
-pub mod split;
+mod sockets;
 mod stats;
 mod steps;
 mod stop;
 mod tasks;
+mod wordless;
+mod work;
 
 pub use config::Config;
 pub use deps::Deps;
+pub use links::Links;
+pub use poll::poll;
 pub use pump::{next_due, pump, recover};
+pub use sockets::sockets;
 
 use axum::Router;
 use axum::routing::post;
@@ -46,21 +62,28 @@ pub fn router(deps: Deps) -> Router {
     ChannelKind::with_webhooks()
         .fold(routes, |routes, channel| {
             let receive = move |deps, name, request| ingest::webhook(channel, deps, name, request);
-            routes.open(&channel.webhook_path("{endpoint}"), post(receive))
+            // A slash at the end is no other path.
+            routes
+                .open(&channel.webhook_path("{endpoint}"), post(receive))
+                .open(&channel.webhook_path("{endpoint}/"), post(receive))
         })
         .health(deps.clock.clone(), health::health)
         .document(include_str!("../../../docs/api/webhook-aggregator.json"))
         .call(calls::SendMessage, messages::send)
         .call(calls::ReadConversation, messages::read)
         .call(calls::ListSessions, sessions::list)
+        .call(calls::ListEndpoints, endpoints::list)
         .call(calls::ListEvents, events::list)
         .call(calls::ReadEvent, events::one)
+        .call(calls::ReadFile, files::read)
         .call(calls::ReplayEvent, replay::one)
+        .call(calls::DeliverEvent, deliver::one)
         .call(calls::Replay, replay::many)
         .call(calls::ListGateways, gateways::list)
         .call(calls::DrainGateway, gateways::drain)
         .call(calls::LeaseTasks, tasks::lease)
         .call(calls::RenewTask, tasks::renew)
+        .call(calls::StoreFile, files::store)
         .call(calls::FinishTask, tasks::result)
         .call(calls::Deliver, outbox::enqueue)
         .call(calls::ListApprovers, outbox::approvers)

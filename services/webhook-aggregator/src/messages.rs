@@ -104,6 +104,8 @@ fn new_event(deps: &Deps, name: &str, text: String) -> NewEvent {
         overheard: false,
         is_stop_word,
         waits_notice: Some(ingest::WAITS.to_owned()),
+        moved: None,
+        edits: None,
         unrecorded_over_limit: false,
     }
 }

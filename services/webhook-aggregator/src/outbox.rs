@@ -58,6 +58,7 @@ async fn put(deps: &Deps, delivery: Delivery) -> PortResult<DeliveryStatus> {
         buttons: delivery.buttons,
         event_id: delivery.event_id,
         kind: "ask".to_owned(),
+        file: None,
         expires_ms: None,
     };
     let status = deps.inbox.ask(&shard, Enqueue(draft)).await?;

@@ -2,23 +2,21 @@
 //! behind content.
 
 use crate::Deps;
+use crate::cockpit;
 use crate::control::{self, ControlCommand};
 use crate::dispatch::choice;
 use crate::retry::RETRY;
-use crate::steps::say;
-use crate::{sessions, stop};
-use contracts::approval::{DecideRequest, Decision, PressRequest};
+use crate::steps::{answer_press, say};
+use crate::{sessions, stop, work};
+use contracts::approval::{DecideRequest, Decision, Extent, PressRequest};
 use contracts::budget::BudgetTextRequest;
 use contracts::calls::personal_assistant as assistant;
 use contracts::event::Stage;
 use contracts::halt::{HaltRequest, ResumeRequest};
-use contracts::outbox::Target;
 use contracts::{ApprovalId, TaskId};
-use inbox::{Draft, Patch, Press, Step, StoredEvent};
+use inbox::{Patch, Press, Step, StoredEvent, pressed_to_stop};
 use platform::ports::CallError;
 
-/// A Telegram press can be answered for 150 s; nowhere is a later answer of use.
-const PRESS_ANSWER_MS: i64 = 150_000;
 /// The answer to a command or a press that was held back on its way.
 const TOO_OLD: &str = "This is dated more than a year ago, so it was not done. Send it again.";
 const NOT_YOURS: &str = "Only an approver of this endpoint can do that.";
@@ -26,6 +24,7 @@ const NOT_YOURS: &str = "Only an approver of this endpoint can do that.";
 /// The one step a control input takes, to its end.
 pub(crate) async fn advance(deps: &Deps, event: &StoredEvent) -> Step {
     let done = match &event.origin.press {
+        Some(press) if work::is_of_work(&press.token) => work::advance(deps, event, press).await,
         Some(press) => pressed(deps, event, press).await,
         None => commanded(deps, event).await,
     };
@@ -58,6 +57,8 @@ async fn pressed(deps: &Deps, event: &StoredEvent, press: &Press) -> Result<Step
         TOO_OLD.to_owned()
     } else if choice::is_choice(token) {
         choice::pressed(deps, event, token).await?
+    } else if let Some(id) = pressed_to_stop(&event.shard, token) {
+        stop::pressed(deps, event, &id).await?
     } else if event.origin.approver {
         let request = PressRequest {
             token: token.to_owned(),
@@ -65,6 +66,7 @@ async fn pressed(deps: &Deps, event: &StoredEvent, press: &Press) -> Result<Step
             endpoint: event.endpoint.clone(),
             chat: event.origin.target.chat.clone(),
             actor: actor(event),
+            name: event.origin.name.clone(),
         };
         deps.calls.ask::<assistant::Press>(&(), &request).await?.message
     } else {
@@ -76,24 +78,6 @@ async fn pressed(deps: &Deps, event: &StoredEvent, press: &Press) -> Result<Step
     Ok(Step::To { stage: Stage::Done, note: Some(text), patch: Box::new(patch), due_ms: 0 })
 }
 
-/// The text that only the presser sees. Telegram names the press, the others who pressed.
-fn answer_press(deps: &Deps, event: &StoredEvent, callback: Option<String>, text: String) -> Draft {
-    Draft {
-        id: format!("press:{}", event.id),
-        revision: 1,
-        target: Target {
-            reply_to: callback,
-            mention: event.sender.clone(),
-            ..event.origin.target.clone()
-        },
-        text,
-        buttons: None,
-        event_id: None,
-        kind: "press_ack".to_owned(),
-        expires_ms: Some(deps.clock.now_ms() + PRESS_ANSWER_MS),
-    }
-}
-
 async fn commanded(deps: &Deps, event: &StoredEvent) -> Result<Step, CallError> {
     let bare = || {
         let stops = control::is_stop_word(&event.text);
@@ -102,27 +86,35 @@ async fn commanded(deps: &Deps, event: &StoredEvent) -> Result<Step, CallError> 
     let command = control::parse(&event.text).unwrap_or_else(bare);
     let text = match command {
         ControlCommand::Stop => return Ok(stop::advance(deps, event).await?),
-        ControlCommand::Help => control::HELP.to_owned(),
-        // A conversation in a group is not for strangers to end.
-        ControlCommand::New | ControlCommand::Sessions(_) if event.origin.public_only => {
+        ControlCommand::Help => control::registry::help(),
+        // A conversation in a group is not for strangers to end or to look into.
+        ControlCommand::New
+        | ControlCommand::Sessions(_)
+        | ControlCommand::Status
+        | ControlCommand::Agents
+            if event.origin.public_only =>
+        {
             NOT_YOURS.to_owned()
         }
+        ControlCommand::Status => or_refusal(cockpit::status(deps, event).await)?,
+        ControlCommand::Agents => or_refusal(cockpit::agents(deps).await)?,
         ControlCommand::New if !event.origin.late => sessions::start_afresh(deps, event).await?,
         ControlCommand::Sessions(number) if !event.origin.late => {
             sessions::tell(deps, event, number).await?
         }
-        _ if !event.origin.approver => NOT_YOURS.to_owned(),
         ControlCommand::Incomplete(how) => how.to_owned(),
+        _ if !event.origin.approver => NOT_YOURS.to_owned(),
         // Stopping late is safe; everything else is not.
         ControlCommand::Halt(task) => halt(deps, event, task).await?,
         _ if event.origin.late => TOO_OLD.to_owned(),
-        ControlCommand::Resume => resume(deps, event).await?,
+        ControlCommand::Resume(task) => resume(deps, event, task).await?,
         ControlCommand::Approve(id) => decide(deps, event, &id, Decision::Approve, None).await?,
         ControlCommand::Reject(id) => decide(deps, event, &id, Decision::Reject, None).await?,
         ControlCommand::Answer(id, words) => {
             decide(deps, event, &id, Decision::Approve, Some(words)).await?
         }
-        ControlCommand::Budget => budget(deps, event).await?,
+        ControlCommand::Approvals => or_refusal(cockpit::approvals(deps, event).await)?,
+        ControlCommand::Spend => budget(deps, event).await?,
         ControlCommand::New | ControlCommand::Sessions(_) => TOO_OLD.to_owned(),
     };
     Ok(finish(Stage::Done, say(event, None, &text, true)))
@@ -130,7 +122,13 @@ async fn commanded(deps: &Deps, event: &StoredEvent) -> Result<Step, CallError> 
 
 /// A halt of one task, or of everything, that this person typed.
 pub(crate) fn halt_request(task: Option<TaskId>, actor: Option<String>) -> HaltRequest {
-    HaltRequest { all: task.is_none(), task_id: task, reason: Some("by chat".to_owned()), actor }
+    HaltRequest {
+        all: task.is_none(),
+        must_exist: task.is_some(),
+        task_id: task,
+        reason: Some("by chat".to_owned()),
+        actor,
+    }
 }
 
 async fn halt(deps: &Deps, event: &StoredEvent, task: Option<TaskId>) -> Result<String, CallError> {
@@ -139,12 +137,24 @@ async fn halt(deps: &Deps, event: &StoredEvent, task: Option<TaskId>) -> Result<
     or_refusal(answer.map(|answer| answer.message))
 }
 
-async fn resume(deps: &Deps, event: &StoredEvent) -> Result<String, CallError> {
-    let request =
-        ResumeRequest { all: true, actor: Some(actor(event)), ..ResumeRequest::default() };
+async fn resume(
+    deps: &Deps,
+    event: &StoredEvent,
+    task: Option<TaskId>,
+) -> Result<String, CallError> {
+    let request = ResumeRequest {
+        all: task.is_none(),
+        task_id: task,
+        actor: Some(actor(event)),
+        ..ResumeRequest::default()
+    };
     let answer = deps.calls.ask::<assistant::Resume>(&(), &request).await;
     or_refusal(answer.map(|answer| {
-        if answer.success { "Resumed: new work can start.".to_owned() } else { answer.message }
+        if answer.success && answer.task_id.is_none() {
+            "Resumed: new work can start.".to_owned()
+        } else {
+            answer.message
+        }
     }))
 }
 
@@ -167,8 +177,15 @@ async fn decide(
         return Ok("That is not the id of an approval.".to_owned());
     }
     let is_answer = answer.is_some();
-    let request =
-        DecideRequest { decision, reason: None, answer, version: None, actor: Some(actor(event)) };
+    let request = DecideRequest {
+        decision,
+        extent: Extent::Once,
+        reason: None,
+        answer,
+        version: None,
+        actor: Some(actor(event)),
+        name: event.origin.name.clone(),
+    };
     let answer = deps.calls.ask::<assistant::Decide>(id, &request).await;
     or_refusal(answer.map(|approval| {
         if is_answer {

@@ -142,6 +142,7 @@ async fn step(deps: &Deps, event: &StoredEvent) -> PortResult<Advanced> {
     // A run that ends well ends with its result; whatever else takes an event away from its run, or
     // a task from its gateway, lost it.
     let lost = event.state == Stage::Running
+        && !event.control
         && matches!(&step, Step::To { stage, patch, .. } if *stage != Stage::Running || patch.requeue);
     // Read before: once it is up for lease again, it may be another gateway's.
     let run = if lost { dispatch::run_of(deps, event).await } else { None };

@@ -1,23 +1,40 @@
 //! The outbox: each message is brought to what it should show, one request after the other.
 
-use crate::Deps;
 use crate::channels::{Aim, Attempt, Connection, SendResult};
 use crate::retry::RETRY;
+use crate::{Deps, files};
 use contracts::outbox::DeliveryState;
 use contracts::{Effect, Shard};
+use futures_util::FutureExt;
 use futures_util::future::join_all;
-use inbox::{InboxExt, OutboxRow, Part, RecordSent, SentReport};
+use inbox::{BEGINNING, InboxExt, KeptFile, OutboxRow, Part, RecordSent, SentReport};
 use platform::ports::{PortError, PortResult};
+use std::panic::AssertUnwindSafe;
 
-/// More parts than this are not sent: the answer stays readable in the dashboard.
-const REQUESTS_MAX: usize = 24;
+/// Maximum requests of one try: every part of the longest message, and second ways for it.
+const REQUESTS_MAX: usize = 32;
+/// Requests of one upload, at most.
+const UPLOAD_REQUESTS_MAX: usize = 6;
 /// After this many tries of unknown effect a message is left as it is rather than repeated once
 /// more.
 const AMBIGUOUS_MAX: u32 = 3;
 
 /// Sends messages side by side; what became of each.
 pub(crate) async fn deliver_all(deps: &Deps, rows: Vec<OutboxRow>) -> Vec<SentReport> {
-    join_all(rows.into_iter().map(|row| deliver(deps, row))).await
+    join_all(rows.into_iter().map(|row| deliver_caught(deps, row))).await
+}
+
+/// A message that no code of ours can write is a dead letter: the panic ends neither the others of
+/// its batch nor the loop that sends them. (On Workers a panic ends the request, and is logged.)
+async fn deliver_caught(deps: &Deps, row: OutboxRow) -> SentReport {
+    let kept = row.clone();
+    match AssertUnwindSafe(deliver(deps, row)).catch_unwind().await {
+        Ok(report) => report,
+        Err(_) => {
+            tracing::error!(delivery = %kept.id, "a message could not be written for its chat");
+            end(kept, DeliveryState::Failed, "it could not be written for this chat")
+        }
+    }
 }
 
 /// Records what became of messages.
@@ -64,19 +81,72 @@ async fn deliver(deps: &Deps, mut row: OutboxRow) -> SentReport {
     if row.expires_ms.is_some_and(|at| at <= now) {
         return end(row, DeliveryState::Expired, "too late to be of use");
     }
+    if let Some(file) = row.file.clone() {
+        return deliver_file(deps, connection.as_ref(), row, &file).await;
+    }
     for _ in 0..REQUESTS_MAX {
         let Some(attempt) = connection.next(&row, deps.clock.now_ms()) else {
-            return end(row, DeliveryState::Sent, "");
+            return sent(connection.as_ref(), row);
         };
         if let Some(report) = one_request(deps, connection.as_ref(), &mut row, attempt).await {
             return report;
         }
     }
-    end(
-        row,
-        DeliveryState::Sent,
-        "the rest is too long for the chat; the dashboard shows all of it",
-    )
+    later(deps, &row, None, "it took too many requests".to_owned())
+}
+
+/// Everything shows that fits into the chat.
+fn sent(connection: &dyn Connection, row: OutboxRow) -> SentReport {
+    let error = match connection.length(&row).left_out {
+        _ if row.kind == BEGINNING => String::new(),
+        0 => String::new(),
+        more => {
+            format!("{more} more characters are too long for the chat; the dashboard shows them")
+        }
+    };
+    end(row, DeliveryState::Sent, &error)
+}
+
+/// Brings a file to the chat; where that fails for good, the person is told in its place.
+async fn deliver_file(
+    deps: &Deps,
+    connection: &dyn Connection,
+    row: OutboxRow,
+    file: &KeptFile,
+) -> SentReport {
+    let unsent = row.clone();
+    let report = upload(deps, connection, row, file).await;
+    if matches!(report.state, DeliveryState::Failed | DeliveryState::Unknown) {
+        let why = report.error.as_deref().unwrap_or("it was refused");
+        files::could_not_send(deps, &unsent, why).await;
+    }
+    report
+}
+
+async fn upload(
+    deps: &Deps,
+    connection: &dyn Connection,
+    mut row: OutboxRow,
+    file: &KeptFile,
+) -> SentReport {
+    let max = connection.file_bytes_max();
+    if file.bytes > max {
+        let why = format!("it takes files of up to {}", platform::files::size(max));
+        return end(row, DeliveryState::Failed, &why);
+    }
+    let content = match files::content(deps, file).await {
+        Ok(Some(content)) => content,
+        Ok(None) => return end(row, DeliveryState::Failed, "its content is gone"),
+        Err(error) => return later(deps, &row, None, format!("the file cannot be read: {error}")),
+    };
+    for _ in 0..UPLOAD_REQUESTS_MAX {
+        let next = connection.next_file(&row, file, &content, deps.clock.now_ms());
+        let Some(attempt) = next else { return end(row, DeliveryState::Sent, "") };
+        if let Some(report) = one_request(deps, connection, &mut row, attempt).await {
+            return report;
+        }
+    }
+    end(row, DeliveryState::Failed, "its platform did not take it")
 }
 
 /// Sends one request and notes what it showed; a report when this try is over.
@@ -98,14 +168,22 @@ async fn one_request(
             row.parts.push(Part { id: String::new(), chat, shows: String::new() });
         }
         SendResult::Shown { message, chat } => shown(row, &attempt.aim, message, chat),
-        SendResult::Gone => row.parts.clear(),
-        SendResult::Later { after_ms, error } => return Some(later(deps, row, after_ms, error)),
-        SendResult::Never { error } => {
-            tracing::warn!(delivery = %row.id, endpoint = %row.target.endpoint, error, "a message was refused");
-            return Some(end(row.clone(), DeliveryState::Failed, &error));
+        SendResult::Refused { changes, error } => {
+            let now_ms = deps.clock.now_ms();
+            if !changes.into_iter().any(|change| change.apply(row, now_ms)) {
+                return Some(refused(row, &error));
+            }
+            tracing::info!(delivery = %row.id, error, "refused; it goes another way");
         }
+        SendResult::Later { after_ms, error } => return Some(later(deps, row, after_ms, error)),
+        SendResult::Never { error } => return Some(refused(row, &error)),
     }
     None
+}
+
+fn refused(row: &OutboxRow, error: &str) -> SentReport {
+    tracing::warn!(delivery = %row.id, endpoint = %row.target.endpoint, error, "a message was refused");
+    end(row.clone(), DeliveryState::Failed, error)
 }
 
 fn shown(row: &mut OutboxRow, aim: &Aim, message: String, chat: String) {
@@ -120,6 +198,11 @@ fn shown(row: &mut OutboxRow, aim: &Aim, message: String, chat: String) {
                 part.shows.clone_from(shows);
             }
         }
+        Aim::Upload(step) => row.parts.push(Part { id: message, chat, shows: (*step).to_owned() }),
+        Aim::Say { index, shows } => match row.parts.get_mut(*index) {
+            Some(part) => part.shows.clone_from(shows),
+            None => row.parts.push(Part { id: message, chat, shows: shows.clone() }),
+        },
         Aim::AnswerPress | Aim::OpenDirect => {
             row.parts.push(Part { id: message, chat, shows: String::new() });
         }
@@ -159,6 +242,8 @@ fn end(row: OutboxRow, state: DeliveryState, error: &str) -> SentReport {
     SentReport {
         id: row.id,
         revision: row.revision,
+        // A direct message is no move of its chat.
+        chat: if row.target.direct { String::new() } else { row.target.chat },
         parts: row.parts,
         state,
         due_ms: 0,

@@ -1,4 +1,4 @@
-//! Sessions that agents' programs keep of a conversation: listed, begun anew, taken up again.
+//! Sessions that agents' programs keep of a conversation: listed, started afresh, resumed.
 
 use crate::Deps;
 use axum::Json;

@@ -1,10 +1,15 @@
 //! The parts of a step: where it goes, what it says, why it stops. Every stage builds its result of
 //! these.
 
+use crate::Deps;
+use contracts::AgentId;
 use contracts::event::{Speaker, Stage};
-use contracts::{AgentId, ChannelKind};
+use contracts::outbox::Target;
 use inbox::{Draft, NewSaid, Patch, Step, StoredEvent};
 use platform::ports::{CallError, PortResult};
+
+/// A Telegram press can be answered for 150 s; nowhere is a later answer of use.
+const PRESS_ANSWER_MS: i64 = 150_000;
 
 /// Reasons for a step to end without a result.
 pub(crate) enum Stop {
@@ -37,10 +42,23 @@ pub(crate) fn to(stage: Stage, note: Option<String>, patch: Patch, due_ms: i64) 
 /// The name of the event's one reply. A repeated run edits the same message; a replay opens a
 /// new one.
 pub(crate) fn reply_id(event: &StoredEvent) -> String {
-    if event.replays == 0 {
-        format!("re:{}", event.id)
-    } else {
-        format!("re:{}~r{}", event.id, event.replays)
+    inbox::reply_id(&event.id, event.replays)
+}
+
+/// The event's one reply, as a line of the transcript.
+pub(crate) fn line_of(
+    event: &StoredEvent,
+    agent: Option<&AgentId>,
+    text: &str,
+    settled: bool,
+) -> NewSaid {
+    NewSaid {
+        id: reply_id(event),
+        conversation: event.conversation.clone(),
+        speaker: if agent.is_some() { Speaker::Agent } else { Speaker::System },
+        agent: agent.cloned(),
+        text: text.to_owned(),
+        settled,
     }
 }
 
@@ -52,15 +70,8 @@ pub(crate) fn say(
     text: &str,
     settled: bool,
 ) -> Patch {
-    let id = reply_id(event);
-    let said = NewSaid {
-        id: id.clone(),
-        conversation: event.conversation.clone(),
-        speaker: if agent.is_some() { Speaker::Agent } else { Speaker::System },
-        agent: agent.cloned(),
-        text: text.to_owned(),
-        settled,
-    };
+    let said = line_of(event, agent, text, settled);
+    let id = said.id.clone();
     let draft = Draft {
         id,
         revision: event.version + 1,
@@ -69,16 +80,49 @@ pub(crate) fn say(
         buttons: None,
         event_id: Some(event.id.clone()),
         kind: "reply".to_owned(),
+        file: None,
         expires_ms: None,
     };
-    // The web console has no platform behind it: the transcript is the message.
-    let say = if event.channel == ChannelKind::Web.as_str() { Vec::new() } else { vec![draft] };
+    let say = if event.origin.target.is_transcript() { Vec::new() } else { vec![draft] };
     Patch { say, said: vec![said], ..Patch::default() }
 }
 
-/// The message to work on: the event's own text, or the earlier message that it reassigns.
+/// The text that only the presser sees. Telegram names the press, the others who pressed.
+pub(crate) fn answer_press(
+    deps: &Deps,
+    event: &StoredEvent,
+    callback: Option<String>,
+    text: String,
+) -> Draft {
+    Draft {
+        id: format!("press:{}", event.id),
+        revision: 1,
+        target: Target {
+            reply_to: callback,
+            mention: event.sender.clone(),
+            ..event.origin.target.clone()
+        },
+        text,
+        buttons: None,
+        event_id: None,
+        kind: "press_ack".to_owned(),
+        file: None,
+        expires_ms: Some(deps.clock.now_ms() + PRESS_ANSWER_MS),
+    }
+}
+
+/// The message to work on, by which its agent is chosen: the event's own text, or the earlier
+/// message that it reassigns.
 pub(crate) fn message_of(event: &StoredEvent) -> &str {
     event.data.message.as_deref().unwrap_or(&event.text)
+}
+
+/// The message as the agent gets it: with the one that its sender replies to.
+pub(crate) fn message_in_context(event: &StoredEvent) -> String {
+    match (&event.data.message, &event.origin.context) {
+        (None, Some(context)) => format!("{}\n\n{context}", event.text),
+        _ => message_of(event).to_owned(),
+    }
 }
 
 pub(crate) fn port<T>(result: PortResult<T>) -> Result<T, Stop> {

@@ -11,6 +11,7 @@ use inbox::{
 };
 use platform::ports::PortResult;
 
+const NOT_ALLOWED: &str = "Only its sender or an approver can stop this.";
 /// A message that moves while it is being stopped is read again this often.
 const RACES_MAX: usize = 8;
 /// A stop looks again at runs that have not ended; their end wakes it sooner.
@@ -31,8 +32,7 @@ pub(crate) async fn advance(deps: &Deps, stop: &StoredEvent) -> PortResult<Step>
             break;
         }
         let Some(targets) = targets(stop, &open) else {
-            let text = "Only its sender or an approver can stop this.";
-            return Ok(done(stop, text));
+            return Ok(done(stop, NOT_ALLOWED));
         };
         let mut marked = Vec::new();
         let mut moved = false;
@@ -54,13 +54,40 @@ pub(crate) async fn advance(deps: &Deps, stop: &StoredEvent) -> PortResult<Step>
     if ended.is_empty() {
         return Ok(done(stop, "Nothing is running here."));
     }
-    let (spent, _) = outcome(deps, &ended).await?;
+    let (spent, ..) = outcome(deps, &ended).await?;
     let cost = if spent == Micros::ZERO {
         "Stopped before it started; it cost nothing.".to_owned()
     } else {
         format!("Stopped. It had spent {spent}.")
     };
     Ok(done(stop, &with_rest(deps, stop, cost).await?))
+}
+
+/// A press on a stop button; the text for the presser. The run's own message tells its end.
+pub(crate) async fn pressed(deps: &Deps, press: &StoredEvent, id: &EventId) -> PortResult<String> {
+    for _ in 0..RACES_MAX {
+        let found = deps.event(id).await?.map(|(event, ..)| event);
+        let here = |event: &StoredEvent| event.origin.target.chat == press.origin.target.chat;
+        let Some(event) = found.filter(here) else {
+            return Ok("This button is no longer valid.".to_owned());
+        };
+        if !speaks_for(press, &event) {
+            return Ok(NOT_ALLOWED.to_owned());
+        }
+        if event.state.is_final() || event.state == Stage::Answered {
+            return Ok("It has ended already.".to_owned());
+        }
+        match end(deps, press, &event).await? {
+            Stopping::Ended => return Ok("Stopped before it started.".to_owned()),
+            Stopping::Marked => {
+                deps.signal.notify(HALTS);
+                let agent = event.agent.as_ref().map_or("it", |agent| agent.as_str());
+                return Ok(format!("Stopping {agent} …"));
+            }
+            Stopping::Moved => {}
+        }
+    }
+    Ok("Its state just changed. Press again.".to_owned())
 }
 
 fn done(stop: &StoredEvent, text: &str) -> Step {
@@ -128,27 +155,31 @@ async fn tell_end(deps: &Deps, stop: &StoredEvent) -> PortResult<Step> {
             return Ok(Step::Wait { due_ms: deps.clock.now_ms() + LOOK_AGAIN_MS });
         }
     }
-    let (spent, was_stopped) = outcome(deps, &stop.data.stops).await?;
-    let text = if was_stopped {
-        format!("Stopped. It had spent {spent}.")
-    } else {
-        format!("It ended before the stop reached it. It spent {spent}.")
+    let (spent, was_stopped, is_known) = outcome(deps, &stop.data.stops).await?;
+    let text = match (was_stopped, is_known) {
+        (true, true) => format!("Stopped. It had spent {spent}."),
+        (false, true) => format!("It ended before the stop reached it. It spent {spent}."),
+        (true, false) => format!("Stopped. Its cost is unknown; {spent} counts."),
+        (false, false) => {
+            format!("It ended before the stop reached it. Its cost is unknown; {spent} counts.")
+        }
     };
     Ok(done(stop, &with_rest(deps, stop, text).await?))
 }
 
-/// The cost of these messages, and whether their runs ended by the stop.
-async fn outcome(deps: &Deps, events: &[EventId]) -> PortResult<(Micros, bool)> {
-    let (mut spent, mut was_stopped) = (Micros::ZERO, true);
+/// The cost of these messages, whether their runs ended by the stop, and whether the cost is known.
+async fn outcome(deps: &Deps, events: &[EventId]) -> PortResult<(Micros, bool, bool)> {
+    let (mut spent, mut was_stopped, mut is_known) = (Micros::ZERO, true, true);
     for id in events {
         let Some((event, ..)) = deps.event(id).await? else { continue };
         spent = spent.plus(Micros(event.cost_micros.unwrap_or(0)));
+        is_known &= !event.data.cost_unknown;
         let task = event.task_id.clone().unwrap_or_else(|| event.current_task());
         let row = deps.inbox.ask(&event.shard, GetTask { task }).await?;
         let outcome = row.and_then(|row| row.outcome);
         was_stopped &= outcome.is_none_or(|outcome| outcome == "cancelled");
     }
-    Ok((spent, was_stopped))
+    Ok((spent, was_stopped, is_known))
 }
 
 /// Names what of the sender still waits.

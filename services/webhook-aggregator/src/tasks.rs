@@ -1,8 +1,9 @@
 //! Gateways: they take tasks by lease, hold them on, and bring results back.
 
-use crate::dispatch::{outcome_step, place};
+use crate::dispatch::{outcome_step, place, placeholder_with};
 use crate::pool::{WAITING, bare, report};
-use crate::{Deps, pump};
+use crate::steps::line_of;
+use crate::{Deps, files, pump, work};
 use axum::Json;
 use axum::extract::{Path, State};
 use contracts::approval::Outcome;
@@ -11,19 +12,24 @@ use contracts::halt::{HaltCheck, StoppedRequest};
 use contracts::routing::{OutcomeReport, PoolOutcome};
 use contracts::task::{
     BackendSession, LEASE_MS, LeaseRequest, LeasedTask, RenewAnswer, RenewRequest, RenewedRequest,
-    ResultAnswer, ResultRequest, StopCause,
+    ResultAnswer, ResultRequest, StopCause, UnreadyAgent,
 };
-use contracts::{ErrorCode, Problem, TaskId, Tokens};
+use contracts::{ErrorCode, Micros, Problem, Shard, TaskId, Tokens};
 use inbox::{
-    Finish, FinishRun, GetRun, InboxExt, LeaseTasks, ListGateways, RenewLease, StoredEvent, TaskRow,
+    Finish, FinishRun, GetRun, InboxExt, LeaseTasks, ListGateways, NoteProgress, RenewLease,
+    StoredEvent, TaskRow, TaskState,
 };
 use platform::edge::{ApiError, ApiResult, JsonBody};
-use platform::ports::begin_wait;
+use platform::ports::{PortError, begin_wait};
 
 const WAIT_S_MAX: u32 = 25;
 const CAPACITY_MAX: u32 = 64;
 const AGENTS_MAX: usize = 1000;
+const UNREADY_MAX: usize = 100;
+/// Of a reason and its fix together.
+const UNREADY_CHARS_MAX: usize = 1000;
 const TEXT_CHARS_MAX: usize = 200_000;
+const PROGRESS_CHARS_MAX: usize = 500;
 const SESSION_BYTES_MAX: usize = 128;
 /// A result that meets an event which moves at the same moment is tried again this often.
 const RACES_MAX: usize = 8;
@@ -45,6 +51,15 @@ pub(crate) async fn lease(
         let detail =
             format!("`capacity` must be from 1 to {CAPACITY_MAX}, `agents` at most {AGENTS_MAX}.");
         return Err(Problem::field("capacity", detail, "Ask for fewer at a time.").into());
+    }
+    let fits = |unready: &UnreadyAgent| {
+        unready.why.chars().count() + unready.fix.chars().count() <= UNREADY_CHARS_MAX
+    };
+    if request.unready.len() > UNREADY_MAX || !request.unready.iter().all(fits) {
+        let detail = format!(
+            "`unready` must have at most {UNREADY_MAX} agents, each with {UNREADY_CHARS_MAX} characters."
+        );
+        return Err(Problem::field("unready", detail, "Send fewer, or shorten them.").into());
     }
     let deadline =
         deps.clock.now_ms() + i64::from(request.wait.unwrap_or(0).min(WAIT_S_MAX)) * 1000;
@@ -68,10 +83,12 @@ async fn take(deps: &Deps, request: &LeaseRequest) -> ApiResult<Vec<LeasedTask>>
             agents: request.agents.clone(),
             capacity,
             lease_ms: LEASE_MS,
+            runs: request.runs.clone(),
+            unready: request.unready.clone(),
         };
         leased.extend(deps.inbox.ask(&shard, command).await?);
     }
-    for task in &leased {
+    for task in leased.iter().filter(|task| task.context.order.is_none()) {
         tracing::info!(task = %task.task_id, agent = %task.agent, epoch = task.epoch, gateway = %request.gateway_id, "leased");
         report(
             deps,
@@ -93,9 +110,9 @@ pub(crate) async fn renew(
     let task = TaskId::new(id);
     let shard =
         deps.shard_of(&task.event_id()).ok_or_else(|| ApiError::not_found("task of this id"))?;
-    let progress = request.progress.map(|text| text.chars().take(500).collect());
-    let command =
-        RenewLease { task: task.clone(), epoch: request.epoch, progress, lease_ms: LEASE_MS };
+    let progress: Option<String> =
+        request.progress.as_ref().map(|text| text.chars().take(PROGRESS_CHARS_MAX).collect());
+    let command = RenewLease { task: task.clone(), epoch: request.epoch, lease_ms: LEASE_MS };
     let check = HaltCheck { tasks: vec![task.clone()] };
     let is_halted = async || {
         let answer = deps.calls.ask::<CheckHalts>(&(), &check).await?;
@@ -113,13 +130,20 @@ pub(crate) async fn renew(
         Err(_) if is_halted().await? => return Ok(Json(halted)),
         Err(error) => return Err(error.into()),
     };
-    if row.is_none() {
+    let Some(row) = row else {
         return Err(ApiError::new(
             ErrorCode::StaleEpoch,
             "This lease has ended or was reassigned.",
         ));
+    };
+    if let Some(line) = progress.filter(|line| !line.trim().is_empty()) {
+        // Beside the renewal: a stop, a halt and the money are more urgent.
+        let (background, deps, shown) = (&deps.background, deps.clone(), row.clone());
+        let cost_micros = request.cost_micros;
+        let show = async move { show_progress(&deps, &shard, &shown, line, cost_micros).await };
+        background.spawn(Box::pin(show));
     }
-    if row.is_some_and(|row| row.stopped) {
+    if row.stopped {
         let detail = Some("It was stopped from the chat.".to_owned());
         return Ok(Json(RenewAnswer { reason: Some(StopCause::Stopped), detail, ..halted }));
     }
@@ -132,15 +156,36 @@ pub(crate) async fn renew(
     // that is no reason to let it spend on: the caller asks again, and stops at the end of its
     // lease.
     let renewed = RenewedRequest { task_id: task, cost_micros: request.cost_micros };
-    let money = deps.calls.ask::<ReportRenewed>(&(), &renewed).await?;
-    Ok(Json(RenewAnswer {
-        cancel: money.reason.is_some(),
-        lease_ms: LEASE_MS,
-        cost_limit: money.cost_limit,
-        reason: money.reason,
-        detail: money.detail,
-        pause: money.pause,
-    }))
+    Ok(Json(deps.calls.ask::<ReportRenewed>(&(), &renewed).await?))
+}
+
+/// Keeps the line and edits the placeholder. The run goes on without it where that fails.
+async fn show_progress(
+    deps: &Deps,
+    shard: &Shard,
+    row: &TaskRow,
+    line: String,
+    cost_micros: Option<i64>,
+) {
+    let shown = async {
+        let get = GetRun { task: row.id.clone() };
+        let Some((_, event)) = deps.inbox.ask(shard, get).await? else { return Ok(None) };
+        let now_ms = deps.clock.now_ms();
+        let text = placeholder_with(row, &line, cost_micros.map(Micros), now_ms);
+        let placeholder = line_of(&event, Some(&row.agent), &text, false);
+        let (task, epoch) = (row.id.clone(), row.epoch);
+        let note = NoteProgress { task, epoch, line, cost_micros, placeholder };
+        let kept = deps.inbox.ask(shard, note).await?;
+        Ok::<_, PortError>(Some(event).filter(|_| kept))
+    };
+    match shown.await {
+        Ok(Some(event)) => {
+            deps.notify_conversation(event.conversation.as_str());
+            pump::soon(deps, shard.clone());
+        }
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%error, task = %row.id, "progress is not shown"),
+    }
 }
 
 /// `POST /api/tasks/{taskId}/result`: recorded once; the same again is answered the same.
@@ -150,19 +195,26 @@ pub(crate) async fn result(
     JsonBody(mut request): JsonBody<ResultRequest>,
 ) -> ApiResult<Json<ResultAnswer>> {
     let task = TaskId::new(id);
-    request.text = request.text.chars().take(TEXT_CHARS_MAX).collect();
+    shorten(&mut request.text);
     let missing = || ApiError::not_found("task of this id");
     let shard = deps.shard_of(&task.event_id()).ok_or_else(missing)?;
+    let sent = files::fits(&deps, &task.event_id(), &mut request).await?;
     for _ in 0..RACES_MAX {
         let run = deps.inbox.ask(&shard, GetRun { task: task.clone() }).await?;
         let (row, event) = run.ok_or_else(missing)?;
-        let step = outcome_step(
-            &deps,
-            &event,
-            &row,
-            &request,
-            elsewhere(&deps, &event, &row, &request).await?,
-        );
+        let mut step = if row.context.order.is_some() {
+            work::outcome_step(&event, &request)
+        } else {
+            let elsewhere = elsewhere(&deps, &event, &row, &request).await?;
+            outcome_step(&deps, &event, &row, &request, elsewhere)
+        };
+        let mut sent = sent.clone();
+        // The answer of a lease that has ended is not recorded.
+        if row.state == TaskState::Leased && row.epoch == request.epoch {
+            files::put_whole(&deps, &event, &mut sent, &mut step).await;
+        }
+        files::attach(&event, &task, &sent, &mut step);
+        work::offer(&event, &row, &request, &mut step);
         let finish = FinishRun {
             task: task.clone(),
             epoch: request.epoch,
@@ -191,6 +243,15 @@ pub(crate) async fn result(
         ErrorCode::Unavailable,
         "The event changed at the same moment; nothing was recorded.",
     ))
+}
+
+/// Cuts an answer that is too long to keep, and says so.
+fn shorten(text: &mut String) {
+    let more = text.chars().count().saturating_sub(TEXT_CHARS_MAX);
+    if more > 0 {
+        *text = text.chars().take(TEXT_CHARS_MAX).collect();
+        text.push_str(&format!("\n\nCut here: {more} more characters were too long to keep."));
+    }
 }
 
 /// The session that a run reported, unless it is no name that a program could be handed again.
@@ -223,6 +284,9 @@ fn recorded(deps: &Deps, event: &StoredEvent, task: &TaskRow, request: &ResultRe
     tracing::info!(task = %task.id, outcome = request.outcome.as_str(), "result recorded");
     deps.notify_conversation(event.conversation.as_str());
     pump::soon(deps, event.shard.clone());
+    if task.context.order.is_some() {
+        return;
+    }
     let outcome = match request.outcome {
         Outcome::Success => PoolOutcome::Succeeded,
         // Failed work says nothing about the machine: a stand-in would fare no better, and would

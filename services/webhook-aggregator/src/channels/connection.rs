@@ -1,10 +1,13 @@
 //! The traits of a channel, which reads webhooks and brings messages to the chat, with the types
 //! and helpers that all channels share.
 
+use super::inbound::Incoming;
+use super::protocol::Protocol;
 use super::setup::Setup;
-use crate::split::{Limit, split};
+use crate::render::{MESSAGES_MAX, Rest, Rich, Room, of_markdown, of_question, parts};
+use bytes::Bytes;
 use contracts::outbox::{Buttons, Target};
-use inbox::{OutboxRow, Part};
+use inbox::{BEGINNING, KeptFile, OfferedFile, OutboxRow, Part};
 use platform::config::Section;
 use platform::ports::{OutboundRequest, OutboundResponse};
 use platform::secret::Secret;
@@ -13,7 +16,8 @@ use std::sync::Arc;
 
 /// One channel, before anything is configured.
 pub trait Channel: Send + Sync {
-    /// Address of the platform's API, unless the configuration has another.
+    /// Address of the platform's API, unless the configuration has another; empty where nothing is
+    /// sent to it.
     fn default_api_base(&self) -> &'static str;
     /// Reads the keys of `[endpoints.<channel>.<name>]` that no other channel has. `None` when one
     /// of them is missing or wrong, which the section has reported.
@@ -39,99 +43,128 @@ pub trait Connection: std::fmt::Debug + Send + Sync {
     fn verify(&self, headers: &http::HeaderMap, body: &[u8], now_ms: i64) -> bool;
     /// Reads an authentic webhook leniently; never fails, never panics.
     fn read(&self, headers: &http::HeaderMap, body: &[u8], now_ms: i64) -> Incoming;
+    /// The program that posts, where no person writes.
+    fn program(&self) -> Option<Program<'_>> {
+        None
+    }
+    /// Asks for our name on the platform, if reading this body takes it and it is not known.
+    fn ask_name(&self, _body: &[u8]) -> Option<OutboundRequest> {
+        None
+    }
+    /// Keeps the name of the response.
+    fn learn_name(&self, _answer: &OutboundResponse) {}
     /// The next request for a message, `None` when it shows what it should.
     fn next(&self, row: &OutboxRow, now_ms: i64) -> Option<Attempt>;
+    /// How much of the chat a message takes.
+    fn length(&self, row: &OutboxRow) -> Length;
     /// Reads the response to an attempt.
     fn judge(&self, aim: &Aim, answer: &OutboundResponse) -> SendResult;
+    /// How messages reach us; one way alone.
+    fn mode(&self) -> Mode {
+        Mode::Webhook
+    }
+    /// The next request on the way to a file of a message; `found` is the response to the one
+    /// before.
+    fn fetch(&self, file: &OfferedFile, found: Option<&OutboundResponse>) -> Fetch;
+    /// Why a successful download is not the file.
+    fn not_a_file(&self, _: &OfferedFile, _: &OutboundResponse) -> Option<String> {
+        None
+    }
+    /// Maximum bytes of a file that the platform takes from a bot.
+    fn file_bytes_max(&self) -> u64;
+    /// The next request that brings a file to the chat, `None` when it is there.
+    fn next_file(
+        &self,
+        row: &OutboxRow,
+        file: &KeptFile,
+        content: &Bytes,
+        now_ms: i64,
+    ) -> Option<Attempt>;
+    /// How the platform is asked for messages, where it does not send them.
+    fn poll(&self) -> Option<&dyn Poll> {
+        None
+    }
+    /// The protocol, where messages come over a connection that we open.
+    fn protocol(&self) -> Option<Box<dyn Protocol + '_>> {
+        None
+    }
     /// The requests that make the platform send to `path` of this server. `public` is the server's
     /// https address without a slash at its end, where it is known.
     fn set_up(&self, path: &str, public: Option<&str>) -> Setup;
 }
 
-/// The acknowledgement a platform expects once the message is stored.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Ack {
-    pub status: u16,
-    pub body: Option<Value>,
+/// Maximum messages of a reply whose rest is in a file.
+const BEGINNING_MESSAGES: usize = 2;
+
+/// How much of a chat a message takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Length {
+    pub messages: usize,
+    /// Characters at the end that are too many. The last part says so.
+    pub left_out: usize,
 }
 
-impl Ack {
-    /// 200 with this JSON.
-    pub fn json(body: Value) -> Self {
-        Self { status: 200, body: Some(body) }
-    }
-    /// An empty answer.
-    pub fn empty(status: u16) -> Self {
-        Self { status, body: None }
-    }
+/// A program that posts: the sender of every message of its endpoint.
+#[derive(Clone, Copy, Debug)]
+pub struct Program<'a> {
+    pub name: &'a str,
+    /// The chat of another endpoint that its answers go to.
+    pub reply_to: Option<&'a Target>,
 }
 
-/// The content of an authentic body.
-#[derive(Clone, Debug)]
-pub enum Incoming {
-    /// Nothing to store: the URL is being set up.
-    Handshake(Ack),
-    /// Something to store.
-    Event(Box<Inbound>),
+/// How messages of an endpoint reach us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The platform posts them.
+    Webhook,
+    /// We fetch them, which takes a process that keeps running: the word for it in the
+    /// configuration, and how to have a webhook instead.
+    Fetched { name: &'static str, webhook_fix: &'static str },
 }
 
-/// An authentic body, read.
-#[derive(Clone, Debug)]
-pub struct Inbound {
-    pub ack: Ack,
-    pub dedupe_key: String,
-    /// The message itself, where the platform delivers one message as two events.
-    pub semantic_key: Option<String>,
-    /// The platform's parts of the conversation key; empty where there is none.
-    pub conversation: Vec<String>,
-    /// Platform user id.
-    pub sender: Option<String>,
-    /// It replies to something that we said.
-    pub is_reply: bool,
-    /// The platform's id of what it replies to, where it names one message of ours.
-    pub replies_to: Option<String>,
-    pub kind: Kind,
-    /// Words of another person, which the sender passed on. A message with such words is never
-    /// a command.
-    pub forwarded: Option<String>,
-    /// When the person acted, by the platform's own date, where it gives one.
-    pub sent_ms: Option<i64>,
-    /// Where an answer goes. Channel and endpoint are filled in by `ingest.rs`.
-    pub target: Target,
-}
-
-impl Inbound {
-    /// A body of which nothing could be read yet.
-    pub(super) fn unreadable(ack: Ack, dedupe_key: String) -> Self {
-        Self {
-            ack,
-            dedupe_key,
-            semantic_key: None,
-            conversation: Vec::new(),
-            sender: None,
-            is_reply: false,
-            replies_to: None,
-            kind: Kind::Quarantined("unreadable"),
-            forwarded: None,
-            sent_ms: None,
-            target: Target::default(),
+impl Mode {
+    /// The word for it in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Fetched { name, .. } => name,
         }
     }
 }
 
-/// An action of a person.
+/// A request for a file of a message.
+#[derive(Clone, Debug)]
+pub enum Fetch {
+    /// A request whose response leads on.
+    Ask(OutboundRequest),
+    /// The request whose response is the file.
+    Download(OutboundRequest),
+    /// It cannot be had, in words that go on from its name.
+    Never(String),
+    /// The platform is not well.
+    Later(String),
+}
+
+/// A platform that is asked for its messages. Pure, as its connection is.
+pub trait Poll: Send + Sync {
+    /// Makes sure that the platform sends nothing by itself.
+    fn prepare(&self) -> OutboundRequest;
+    /// Asks for what is new. `after` confirms everything before it.
+    fn next(&self, after: Option<i64>) -> OutboundRequest;
+    /// Reads the response to either.
+    fn read(&self, answer: &OutboundResponse) -> Polled;
+}
+
+/// A platform's response to a request for messages.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Kind {
-    /// Said something to us.
-    Message { text: String },
-    /// Said something where we may have answered before, and not to us by name.
-    Overheard { text: String },
-    /// Pressed a button of ours. `callback` names the press where it has to be answered by a call.
-    Press { token: String, callback: Option<String> },
-    /// Not for us, with the reason.
-    Ignored(&'static str),
-    /// Authentic and unreadable, with the reason.
-    Quarantined(&'static str),
+pub enum Polled {
+    /// Messages in order, each with its number.
+    Updates(Vec<(i64, Bytes)>),
+    /// The token is refused, or a webhook or another program reads them. `prepare`: what
+    /// [`Poll::prepare`] does has to be done again.
+    Refused { why: String, prepare: bool },
+    /// Too many requests, or the platform is not well.
+    Later { after_ms: i64, why: String },
 }
 
 /// The next request that brings a message nearer to what it should show.
@@ -153,10 +186,14 @@ pub enum Aim {
     Send { shows: String, known_as: Option<&'static str> },
     /// An edit of the part at this index; what it shows.
     Edit { index: usize, shows: String },
+    /// A message that cannot be edited, in the place of the part at this index.
+    Say { index: usize, shows: String },
     /// A direct conversation with the person, to be written to next.
     OpenDirect,
     /// An answer to a press.
     AnswerPress,
+    /// A request of an upload, by its name.
+    Upload(&'static str),
 }
 
 /// The meaning of a platform's response.
@@ -166,12 +203,101 @@ pub enum SendResult {
     Shown { message: String, chat: String },
     /// The direct conversation's id.
     Opened { chat: String },
-    /// The message to edit is gone: send a new one.
-    Gone,
+    /// Refused as it is; each of these changes may make it acceptable. They are tried in order,
+    /// and what changes nothing is passed over.
+    Refused { changes: Vec<Change>, error: String },
     /// Try again after this many milliseconds, or by the usual back-off.
     Later { after_ms: Option<i64>, error: String },
     /// It will never work.
     Never { error: String },
+}
+
+/// A second way for a message that its platform refuses.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// The sent message is gone: send a new one.
+    NewMessage,
+    /// The message to reply to is gone.
+    WithoutReply,
+    /// The thread or topic is gone.
+    WithoutThread,
+    /// The chat has another id now.
+    MovedTo(String),
+    /// The promised answer to an interaction is gone: a further one.
+    FollowUp,
+    /// The interaction's token is dead: the bot writes to the channel.
+    WithoutInteraction,
+    /// The bot may not write to the channel: by the address of the command.
+    ByCommand,
+    /// The bot may not write to the channel: to the person who asked, directly. A question is for
+    /// the channel's approvers, and stays.
+    Direct,
+    /// Its marks are refused: the words without them.
+    WithoutMarks,
+}
+
+impl Change {
+    /// Changes the message; false when that makes no difference.
+    pub(crate) fn apply(self, row: &mut OutboxRow, now_ms: i64) -> bool {
+        let target = &mut row.target;
+        match self {
+            Self::NewMessage => {
+                let had = !row.parts.is_empty();
+                row.parts.clear();
+                had
+            }
+            Self::WithoutReply => target.reply_to.take().is_some(),
+            Self::WithoutThread => target.thread.take().is_some(),
+            Self::MovedTo(chat) if target.chat == chat => {
+                let stale = row.parts.iter().any(|part| part.chat != chat);
+                row.parts.retain(|part| part.chat == chat);
+                stale
+            }
+            Self::MovedTo(chat) => {
+                // Ids of messages and topics are those of the old chat.
+                *target = Target { chat, reply_to: None, thread: None, ..target.clone() };
+                row.parts.clear();
+                true
+            }
+            Self::FollowUp => match target.interaction.as_mut() {
+                Some(interaction)
+                    if interaction.until_ms > now_ms && !interaction.is_original_gone =>
+                {
+                    interaction.is_original_gone = true;
+                    row.parts.clear();
+                    true
+                }
+                _ => false,
+            },
+            Self::WithoutInteraction => match target.interaction.as_mut() {
+                Some(interaction) if interaction.until_ms > now_ms => {
+                    interaction.until_ms = 0;
+                    true
+                }
+                _ => false,
+            },
+            Self::ByCommand => match target.command.as_mut() {
+                Some(command) if command.until_ms > now_ms && !command.is_only_way => {
+                    command.is_only_way = true;
+                    true
+                }
+                _ => false,
+            },
+            Self::Direct => {
+                match target.mention.clone().filter(|_| !target.direct && row.kind != "ask") {
+                    Some(person) => {
+                        let there = Target { chat: person, direct: true, ..target.clone() };
+                        *target =
+                            Target { thread: None, reply_to: None, interaction: None, ..there };
+                        row.parts.clear();
+                        true
+                    }
+                    None => false,
+                }
+            }
+            Self::WithoutMarks => !std::mem::replace(&mut row.plain, true),
+        }
+    }
 }
 
 /// A key for bodies without an id of their own: the digest of the bytes.
@@ -180,14 +306,15 @@ pub(super) fn body_key(body: &[u8]) -> String {
 }
 
 /// A digest of a part's content.
-fn shows(text: &str, buttons: bool) -> String {
-    platform::secret::digest_hex(format!("{buttons}\n{text}").as_bytes()).chars().take(16).collect()
+fn shows(part: &Rich, buttons: bool) -> String {
+    let content = format!("{buttons}\n{}", part.fingerprint());
+    platform::secret::digest_hex(content.as_bytes()).chars().take(16).collect()
 }
 
 /// The part of a message that is to be sent, or edited, next.
 pub(super) struct NextPart<'a> {
     pub(super) index: usize,
-    pub(super) text: String,
+    pub(super) content: Rich,
     pub(super) shows: String,
     /// A message that exists and shows something else.
     pub(super) edited: Option<&'a Part>,
@@ -195,27 +322,66 @@ pub(super) struct NextPart<'a> {
     pub(super) buttons: Option<&'a Buttons>,
 }
 
+/// The text of a message as it is to be read.
+fn content(row: &OutboxRow) -> Rich {
+    if row.kind == "ask" { of_question(&row.text) } else { of_markdown(&row.text) }
+}
+
 /// The first part that is missing or shows something else than it should; `None` when everything
 /// shows.
 pub(super) fn next_part<'a>(
     row: &'a OutboxRow,
-    parts: &'a [Part],
-    limit: Limit,
+    sent: &'a [Part],
+    room: Room<'_>,
 ) -> Option<NextPart<'a>> {
-    let texts = split(&row.text, limit);
-    let last = texts.len().saturating_sub(1);
-    texts.into_iter().enumerate().find_map(|(index, text)| {
+    let messages = parts(&content(row), room, messages_max(row), rest_of(row)).messages;
+    let last = messages.len().saturating_sub(1);
+    messages.into_iter().enumerate().find_map(|(index, content)| {
         let buttons = row.buttons.as_ref().filter(|_| index == last);
-        let shows = shows(&text, buttons.is_some());
-        let edited = parts.get(index);
+        let shows = shows(&content, buttons.is_some());
+        let edited = sent.get(index);
         let is_due = edited.is_none_or(|part| part.shows != shows);
-        is_due.then_some(NextPart { index, text, shows, edited, buttons })
+        is_due.then_some(NextPart { index, content, shows, edited, buttons })
     })
+}
+
+/// How much of the chat a message takes.
+pub(super) fn length(row: &OutboxRow, room: Room<'_>) -> Length {
+    let laid = parts(&content(row), room, messages_max(row), rest_of(row));
+    Length { messages: laid.messages.len(), left_out: laid.left_out }
+}
+
+/// The address of a command takes five messages, one of which is left for a later word.
+fn messages_max(row: &OutboxRow) -> usize {
+    let by_command = row.target.command.as_ref().is_some_and(|reply| reply.is_only_way);
+    match rest_of(row) {
+        _ if by_command => 4,
+        Rest::InFile => BEGINNING_MESSAGES,
+        Rest::OnDashboard => MESSAGES_MAX,
+    }
+}
+
+/// Where a person finds what a chat is not shown.
+fn rest_of(row: &OutboxRow) -> Rest {
+    if row.kind == BEGINNING { Rest::InFile } else { Rest::OnDashboard }
 }
 
 /// A member that is text and not empty.
 pub(super) fn text_at<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
     value.get(key)?.as_str().filter(|text| !text.is_empty())
+}
+
+/// Maximum characters of a person's name.
+const NAME_CHARS_MAX: usize = 60;
+
+/// The first of these names that says something, as one visible line.
+pub(super) fn name_of<'a>(names: impl IntoIterator<Item = Option<&'a str>>) -> Option<String> {
+    let line = |name: &str| {
+        let name = platform::text::printable(name);
+        let words = name.split_whitespace().collect::<Vec<_>>().join(" ");
+        platform::text::short(&words, NAME_CHARS_MAX)
+    };
+    names.into_iter().flatten().map(line).find(|name| !name.is_empty())
 }
 
 /// A secret that has to be there.

@@ -32,6 +32,8 @@ pub trait LocalPlatform: Send + Sync {
     }
     /// A message of the approver, signed with the credentials; `None` when they lack a key.
     fn sample(&self, credentials: &Value, said: &LocalMessage<'_>) -> Option<Signed>;
+    /// Whether a request to `path` of the API may have a file in it.
+    fn takes_file(&self, path: &str) -> bool;
     /// The answer to one of our requests to `path` of the API. `unique` names a message it makes.
     fn answer(&self, path: &str, body: &str, unique: u64) -> Value;
 }

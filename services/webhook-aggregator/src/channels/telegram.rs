@@ -1,22 +1,36 @@
 //! Telegram: Bot API updates in, `sendMessage` and edits out.
 
 mod bot;
+mod enrol;
 mod entities;
+mod files;
 mod incoming;
 mod outgoing;
+mod polling;
 mod sample;
 mod setup;
+mod words;
 
-use super::{Aim, Attempt, Channel, Connection, Incoming, SendResult, Setup, secret};
+use super::{
+    Aim, Attempt, Channel, Connection, Fetch, Incoming, Length, Mode, Poll, SendResult, Setup,
+    lenient, secret,
+};
 use bot::{Bot, text_of};
+use bytes::Bytes;
 use http::HeaderMap;
-use inbox::OutboxRow;
+use inbox::{KeptFile, OfferedFile, OutboxRow};
 use platform::config::Section;
-use platform::ports::OutboundResponse;
+use platform::ports::{OutboundRequest, OutboundResponse};
+use serde_json::json;
 use std::sync::Arc;
 
 /// The channel.
 pub struct Telegram;
+
+const POLLING: Mode = Mode::Fetched {
+    name: "polling",
+    webhook_fix: "Write mode = \"webhook\", and a secret_token of 1-256 characters of A-Z a-z 0-9 _ -.",
+};
 
 impl Channel for Telegram {
     fn default_api_base(&self) -> &'static str {
@@ -29,11 +43,20 @@ impl Channel for Telegram {
         section: &mut Section<'_>,
         api_base: String,
     ) -> Option<Arc<dyn Connection>> {
-        let secret_token = secret(
-            section,
-            "secret_token",
-            "Choose 1-256 characters of A-Z a-z 0-9 _ - and hand them to setWebhook (`quintet setup telegram`).",
-        );
+        let has_secret = section.has("secret_token");
+        let choices = [("polling", true), ("webhook", false)];
+        let polls = section.one_of("mode", &choices).unwrap_or(!has_secret);
+        let secret_token = (has_secret || !polls).then(|| {
+            secret(
+                section,
+                "secret_token",
+                "Choose 1-256 characters of A-Z a-z 0-9 _ - and hand them to setWebhook (`quintet setup telegram`), or write mode = \"polling\".",
+            )
+        });
+        let secret_token = match secret_token {
+            Some(secret) => Some(secret?),
+            None => None,
+        };
         if secret_token.as_ref().is_some_and(|secret| !is_secret_token(secret.reveal())) {
             section.wrong(
                 "secret_token",
@@ -46,9 +69,10 @@ impl Channel for Telegram {
             section.text("bot_username").map(|name| name.trim_start_matches('@').to_owned());
         Some(Arc::new(Bot {
             api_base,
-            secret_token: secret_token?,
+            secret_token: secret_token.filter(|_| !polls),
             bot_token: bot_token?,
             bot_username,
+            learnt_name: std::sync::OnceLock::new(),
         }))
     }
 
@@ -68,11 +92,42 @@ impl Connection for Bot {
     fn read(&self, _: &HeaderMap, body: &[u8], _: i64) -> Incoming {
         Incoming::Event(Box::new(incoming::read(self, body)))
     }
+    fn ask_name(&self, body: &[u8]) -> Option<OutboundRequest> {
+        incoming::needs_name(self, body).then(|| outgoing::call(self, "getMe", &json!({})))
+    }
+    fn learn_name(&self, answer: &OutboundResponse) {
+        let body = lenient::json(&answer.body);
+        self.learn(body["result"]["username"].as_str().unwrap_or_default());
+    }
     fn next(&self, row: &OutboxRow, _: i64) -> Option<Attempt> {
         outgoing::next(self, row)
     }
+    fn length(&self, row: &OutboxRow) -> Length {
+        outgoing::length_of(row)
+    }
     fn judge(&self, aim: &Aim, answer: &OutboundResponse) -> SendResult {
         outgoing::judge(aim, answer)
+    }
+    fn mode(&self) -> Mode {
+        if self.secret_token.is_some() { Mode::Webhook } else { POLLING }
+    }
+    fn fetch(&self, file: &OfferedFile, found: Option<&OutboundResponse>) -> Fetch {
+        files::fetch(self, file, found)
+    }
+    fn file_bytes_max(&self) -> u64 {
+        files::BYTES_MAX
+    }
+    fn next_file(
+        &self,
+        row: &OutboxRow,
+        file: &KeptFile,
+        content: &Bytes,
+        _: i64,
+    ) -> Option<Attempt> {
+        row.parts.is_empty().then(|| files::send(self, row, file, content))
+    }
+    fn poll(&self) -> Option<&dyn Poll> {
+        self.secret_token.is_none().then_some(self)
     }
     fn set_up(&self, path: &str, public: Option<&str>) -> Setup {
         setup::set_up(self, path, public)

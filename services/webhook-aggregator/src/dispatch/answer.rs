@@ -1,15 +1,16 @@
 //! A run's end → Answered, Halted, Refused or another agent; Answered → Done, or Failed if the run
 //! failed, once the chat has it.
 
+use super::question::ends_in_question;
 use super::{place, run};
 use crate::Deps;
 use crate::steps::{AT_ONCE, Stop, port, reply_id, say, to};
 use contracts::approval::Outcome;
-use contracts::event::Stage;
-use contracts::outbox::DeliveryState;
+use contracts::event::{REPLY_FAILED, Stage};
+use contracts::outbox::{DeliveryState, Target};
 use contracts::task::{ResultRequest, StopCause};
 use contracts::{AgentId, ErrorCode, Micros};
-use inbox::{EventData, OutboxRow, Patch, Step, StoredEvent, TaskRow};
+use inbox::{BEGINNING, Draft, EventData, OutboxRow, Patch, Step, StoredEvent, TaskRow};
 use platform::agents::Price;
 
 /// Answered looks again at its deliveries this often; sending itself wakes it sooner.
@@ -25,9 +26,14 @@ pub(crate) fn outcome_step(
     elsewhere: bool,
 ) -> Step {
     let now = deps.clock.now_ms();
-    let cost = Patch { cost_micros: result.actual_cost.map(|cost| cost.0), ..Patch::default() };
+    let asks = result.outcome == Outcome::Success && ends_in_question(&result.text);
+    let cost_unknown = event.data.cost_unknown || result.cost_unknown;
+    let learnt = asks || cost_unknown;
+    let data = learnt.then(|| EventData { asks, cost_unknown, ..event.data.clone() });
+    let cost_micros = result.actual_cost.map(|cost| cost.0);
+    let cost = Patch { cost_micros, data, ..Patch::default() };
     let told = |text: &str, note: &str, failure: Option<&str>| {
-        let said = say(event, Some(&task.agent), text, true);
+        let said = say(event, Some(&task.agent), &with_cost(text, result), true);
         // Recording the delivery makes the event due; where there is none, it is due at once.
         let due_ms = if said.say.is_empty() { AT_ONCE } else { now + LOOK_AGAIN_MS };
         let reason = failure.map(str::to_owned);
@@ -61,10 +67,21 @@ pub(crate) fn outcome_step(
             let patch = Patch { reason, say: said.say, said: said.said, ..cost };
             to(Stage::Halted, Some("stopped by a person".to_owned()), patch, 0)
         }
-        Outcome::Cancelled if ended_by_money(result) => {
+        Outcome::Cancelled if result.reason == Some(StopCause::Shutdown) => told(
+            &format!("{} Send the message again to restart it.", result.text.trim()),
+            "the gateway was shut down",
+            Some("shut_down"),
+        ),
+        Outcome::Cancelled if result.reason == Some(StopCause::CutOff) => {
+            told(result.text.trim(), "its lease ended without a renewal", Some("cut_off"))
+        }
+        Outcome::Cancelled if ended_early(result) => {
             if result.actual_cost.is_some_and(|cost| cost > Micros::ZERO) {
-                let why =
-                    if task.stopped { "stopped by a person" } else { "it may not spend more" };
+                let why = match result.reason {
+                    _ if task.stopped => "stopped by a person",
+                    Some(StopCause::Declined) => "more money was declined",
+                    _ => "it may not spend more",
+                };
                 return answered(&result.text, &format!("ended before its end: {why}"));
             }
             let said = say(event, None, &result.text, true);
@@ -73,7 +90,7 @@ pub(crate) fn outcome_step(
             to(Stage::Refused, Some("over budget".to_owned()), patch, 0)
         }
         Outcome::Cancelled => {
-            let said = say(event, None, "Stopped by the owner.", true);
+            let said = say(event, None, &with_cost("Stopped by the owner.", result), true);
             to(
                 Stage::Halted,
                 Some("stopped".to_owned()),
@@ -143,6 +160,21 @@ pub(crate) fn outcome_step(
     }
 }
 
+/// The text, and below it that the cost of the run is not known.
+fn with_cost(text: &str, result: &ResultRequest) -> String {
+    let Some(cost) = result.actual_cost.filter(|_| result.cost_unknown) else {
+        return text.to_owned();
+    };
+    let counts = if cost > Micros::ZERO {
+        format!("; the {cost} set aside for it counts")
+    } else {
+        String::new()
+    };
+    format!("{text}\n\nCost unknown: {UNREPORTED}{counts}.")
+}
+
+const UNREPORTED: &str = "the program reported none and the agent has no price";
+
 /// The end of a message whose agent cannot run, and which goes to no other.
 pub(super) fn not_available(agent: &AgentId, why: &str) -> String {
     let why = Some(why.trim()).filter(|why| !why.is_empty());
@@ -153,13 +185,13 @@ pub(super) fn not_available(agent: &AgentId, why: &str) -> String {
 }
 
 /// Whether a person chose the agent when the router asked.
-fn was_chosen(event: &StoredEvent) -> bool {
+pub(super) fn was_chosen(event: &StoredEvent) -> bool {
     event.data.answered.as_ref().is_some_and(|answered| answered.by.is_some())
 }
 
-/// Whether the run ended because it may not spend more, and not by a halt.
-fn ended_by_money(result: &ResultRequest) -> bool {
-    matches!(result.reason, Some(StopCause::Budget | StopCause::Stopped))
+/// Whether a person or the budget ended the run, and no halt did.
+fn ended_early(result: &ResultRequest) -> bool {
+    result.reason.is_some_and(StopCause::is_early_end)
 }
 
 /// An agent that answers in place of another says so, with the program and price that are its own.
@@ -188,6 +220,29 @@ fn stand_in(deps: &Deps, event: &StoredEvent, agent: &AgentId) -> String {
     }
 }
 
+/// Tells the approvers of the endpoint where an answer is that its chat did not take.
+fn undelivered(deps: &Deps, event: &StoredEvent, row: &OutboxRow, error: &str) -> Vec<Draft> {
+    let Some(endpoint) = deps.config.endpoint(&event.channel, &event.endpoint) else {
+        return Vec::new();
+    };
+    let text = format!(
+        "An answer is finished and could not be delivered ({error}). It is kept: the dashboard shows it under event `{0}`, and `quintet deliver {0}` sends it again without running the agent again.",
+        event.id
+    );
+    let draft = |(number, target): (usize, Target)| Draft {
+        id: format!("lost:{}:{}:{number}", row.id, row.revision),
+        revision: 1,
+        target,
+        text: text.clone(),
+        buttons: None,
+        event_id: None,
+        kind: "reply".to_owned(),
+        file: None,
+        expires_ms: None,
+    };
+    endpoint.approver_targets().into_iter().enumerate().map(draft).collect()
+}
+
 fn brief(text: &str) -> String {
     text.chars().take(200).collect()
 }
@@ -197,7 +252,7 @@ fn brief(text: &str) -> String {
 pub(super) async fn answered(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
     let found = port(deps.event(&event.id).await)?;
     let replies = found.map(|(_, _, replies)| replies).unwrap_or_default();
-    let own = |row: &&OutboxRow| row.kind == "reply";
+    let own = |row: &&OutboxRow| matches!(row.kind.as_str(), "reply" | BEGINNING | "file");
     if replies
         .iter()
         .filter(own)
@@ -211,8 +266,10 @@ pub(super) async fn answered(deps: &Deps, event: &StoredEvent) -> Result<Step, S
     });
     Ok(match failed {
         Some(row) => {
-            let reason = format!("reply_failed: {}", row.error.clone().unwrap_or_default());
-            to(Stage::Dead, None, Patch { reason: Some(reason), ..Patch::default() }, 0)
+            let error = row.error.clone().unwrap_or_default();
+            let reason = Some(format!("{REPLY_FAILED}: {error}"));
+            let say = undelivered(deps, event, row, &error);
+            to(Stage::Dead, None, Patch { reason, say, ..Patch::default() }, 0)
         }
         // The reason of an answered event is the failure of its run.
         None => match event.reason.clone() {

@@ -1,17 +1,20 @@
 //! Routed → Approved, Parked or Refused; Parked → what was decided.
 
-use crate::Deps;
+use super::answer::{not_available, was_chosen};
+use super::{place, run};
 use crate::config::Endpoint;
-use crate::steps::{Stop, message_of, say, to};
-use contracts::approval::{
-    ApprovalState, ApproveRequest, ChannelContext, GivenUpAnswer, GivenUpRequest, WaitQuery,
-};
-use contracts::calls::personal_assistant::{Approve, ReadApproval, ReportGivenUp};
+use crate::steps::{AT_ONCE, Stop, message_in_context, port, say, to};
+use crate::{Deps, files};
+use contracts::agent_run::AgentRun;
+use contracts::agent_run::RUNS;
+use contracts::approval::{ApprovalState, ApproveRequest, CANNOT_START, ChannelContext, WaitQuery};
+use contracts::calls::personal_assistant::{Approve, CheckHalts, ReadApproval};
 use contracts::event::Stage;
+use contracts::halt::HaltCheck;
 use contracts::outbox::Target;
-use contracts::{AgentId, ApprovalId};
-use inbox::{Patch, Step, StoredEvent};
-use serde_json::json;
+use contracts::{AgentId, ErrorCode};
+use inbox::{EventData, InboxExt, ListGateways, Patch, SeenGateway, Step, StoredEvent};
+use serde_json::{Map, Value, json};
 
 /// A parked event looks again this often by itself: a lost wake costs time, never a decision.
 const LOOK_AGAIN_MS: i64 = 60_000;
@@ -20,8 +23,34 @@ const DESCRIPTION_CHARS: usize = contracts::approval::DESCRIPTION_CHARS_MAX;
 
 pub(super) async fn routed(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
     let agent = event.agent.clone().ok_or_else(|| Stop::Never("routed to nobody".to_owned()))?;
-    let request = request(deps, event, &agent);
+    // An answer from the graph starts nothing.
+    let (runs, cannot_start) = if deps.config.agents.agent(&agent).is_program() {
+        let seen = port(deps.inbox.ask(&event.shard, ListGateways).await)?;
+        (place::runs(deps, seen.clone(), &agent), cannot_start(deps, seen, &agent))
+    } else {
+        (Vec::new(), None)
+    };
+    let mut request = request(deps, event, &agent, &runs);
+    let now = deps.clock.now_ms();
+    let halts = HaltCheck { tasks: vec![request.task_id.clone()] };
+    // Asking for approval during a halt would be refused, and recorded, each time.
+    if event.data.held && deps.calls.ask::<CheckHalts>(&(), &halts).await?.all {
+        return Ok(Step::Wait { due_ms: now + LOOK_AGAIN_MS });
+    }
+    if let Some(context) = request.channel_context.as_mut() {
+        context.cannot_start.clone_from(&cannot_start);
+    }
     let answer = deps.calls.ask::<Approve>(&(), &request).await?;
+    if answer.code.as_deref() == Some(CANNOT_START) {
+        return Ok(not_ready(event, &agent, &cannot_start.unwrap_or_default()));
+    }
+    if answer.code.as_deref() == Some(ErrorCode::Halted.as_str()) {
+        let halted = deps.calls.ask::<CheckHalts>(&(), &halts).await?;
+        // A halt of this task ends it. One of everything keeps it, even if it has just been lifted.
+        if halted.all || halted.halted.is_empty() {
+            return Ok(held(event, now + if halted.all { LOOK_AGAIN_MS } else { 0 }));
+        }
+    }
     let mut patch = Patch {
         task_id: Some(request.task_id),
         approval_id: Some(answer.approval_id.clone()),
@@ -29,7 +58,6 @@ pub(super) async fn routed(deps: &Deps, event: &StoredEvent) -> Result<Step, Sto
         cost_limit: Some(answer.cost_limit.unwrap_or_default().0),
         ..Patch::default()
     };
-    let now = deps.clock.now_ms();
     Ok(match answer.state {
         state if answer.approved && state.was_approved() => {
             to(Stage::Approved, Some(answer.reason), patch, now)
@@ -51,13 +79,61 @@ pub(super) async fn routed(deps: &Deps, event: &StoredEvent) -> Result<Step, Sto
     })
 }
 
-fn request(deps: &Deps, event: &StoredEvent, agent: &AgentId) -> ApproveRequest {
+/// The reason that no gateway in service could start the agent, with the fix.
+fn cannot_start(deps: &Deps, seen: Vec<SeenGateway>, agent: &AgentId) -> Option<String> {
+    let unready = place::unready(deps, seen, agent)?;
+    Some(format!("{}. To fix it, {}.", unready.why, unready.fix))
+}
+
+/// The agent could not start anywhere: a related one gets the message if the router says so.
+fn not_ready(event: &StoredEvent, agent: &AgentId, why: &str) -> Step {
+    let note = Some(format!("{agent} is not ready: {why}"));
+    if event.runs >= run::RUNS_MAX || was_chosen(event) {
+        let patch = Patch {
+            reason: Some("agent_unavailable".to_owned()),
+            ..say(event, None, &not_available(agent, why), true)
+        };
+        return to(Stage::Failed, note, patch, 0);
+    }
+    let mut data = event.data.clone();
+    data.exclude.push(agent.clone());
+    data.why_not = Some(why.to_owned());
+    let text = format!("{agent} is not available right now …");
+    let said = say(event, None, &text, false);
+    let patch = Patch { new_run: true, data: Some(data), ..said };
+    to(Stage::Received, note, patch, AT_ONCE)
+}
+
+/// Keeps a message during a halt of everything: the resume wakes it. The refused approval stays as
+/// it is, so the message goes on as a run of its own.
+fn held(event: &StoredEvent, due_ms: i64) -> Step {
+    let text = "Everything is halted. Your message is saved and will start after the resume.";
+    let patch = Patch {
+        new_run: true,
+        reason: Some(ErrorCode::Halted.as_str().to_owned()),
+        data: Some(EventData { held: true, ..event.data.clone() }),
+        ..say(event, None, text, false)
+    };
+    to(Stage::Routed, Some("kept until the halt ends".to_owned()), patch, due_ms)
+}
+
+fn request(deps: &Deps, event: &StoredEvent, agent: &AgentId, runs: &[AgentRun]) -> ApproveRequest {
     let origin = &event.origin;
-    let endpoint = deps.config.endpoint(&event.channel, &event.endpoint);
+    // The approvers are those of the chat that the answer goes to.
+    let endpoint = deps.config.endpoint(&origin.target.channel, &origin.target.endpoint);
+    let message = files::with_files(&message_in_context(event), event);
+    let digests: Vec<_> = event.data.files.iter().map(|file| &file.sha256).collect();
+    let mut arguments = Map::from_iter([("message".to_owned(), json!(message))]);
+    if !digests.is_empty() {
+        arguments.insert("files".to_owned(), json!(digests));
+    }
+    if !runs.is_empty() {
+        arguments.insert(RUNS.to_owned(), json!(runs));
+    }
     ApproveRequest {
         task_id: event.current_task(),
         kind: agent.0.clone(),
-        description: message_of(event).chars().take(DESCRIPTION_CHARS).collect(),
+        description: message.chars().take(DESCRIPTION_CHARS).collect(),
         estimated_cost: event.data.estimated_cost.unwrap_or_default(),
         agent_type: agent.clone(),
         channel_context: Some(ChannelContext {
@@ -66,13 +142,14 @@ fn request(deps: &Deps, event: &StoredEvent, agent: &AgentId) -> ApproveRequest 
             conversation: Some(event.conversation.0.clone()),
             event_id: Some(event.id.clone()),
             sender: origin.actor.clone(),
+            public: origin.public_only,
             ask: endpoint
                 .map(|endpoint| where_to_ask(endpoint, &origin.target, origin.approver))
                 .unwrap_or_default(),
             ..ChannelContext::default()
         }),
         operation: Some("run".to_owned()),
-        arguments: Some(json!({ "message": message_of(event) })),
+        arguments: Some(Value::Object(arguments)),
         wait: None,
     }
 }
@@ -87,17 +164,6 @@ fn where_to_ask(endpoint: &Endpoint, target: &Target, approver: bool) -> Vec<Tar
     endpoint.approver_targets()
 }
 
-/// The run begun under an approval by the time its lease of this epoch ended. After that the lease
-/// begins nothing.
-pub(super) async fn given_up(
-    deps: &Deps,
-    id: &ApprovalId,
-    epoch: u32,
-) -> Result<GivenUpAnswer, Stop> {
-    let request = GivenUpRequest { approval_id: id.clone(), epoch };
-    Ok(deps.calls.ask::<ReportGivenUp>(&(), &request).await?)
-}
-
 pub(super) async fn parked(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
     let id = event
         .approval_id
@@ -105,7 +171,7 @@ pub(super) async fn parked(deps: &Deps, event: &StoredEvent) -> Result<Step, Sto
         .ok_or_else(|| Stop::Never("parked without an approval".to_owned()))?;
     let approval = deps.calls.ask::<ReadApproval>(&id, &WaitQuery::default()).await?;
     let now = deps.clock.now_ms();
-    let by = approval.decided_by.clone().unwrap_or_else(|| "the rules".to_owned());
+    let by = approval.decider();
     Ok(match approval.state {
         ApprovalState::Pending => Step::Wait { due_ms: now + LOOK_AGAIN_MS },
         state if state.was_approved() => {

@@ -4,6 +4,7 @@
 //! any case.
 
 use crate::Deps;
+use crate::pointed::own_words;
 use crate::steps::{AT_ONCE, Stop, message_of, say, to};
 use contracts::calls::agency_router::GiveFeedback;
 use contracts::calls::personal_assistant::BreakTie;
@@ -26,14 +27,16 @@ pub(crate) fn is_open(event: &StoredEvent) -> bool {
     event.state == Stage::Parked && event.data.choice.is_some()
 }
 
-/// Parks the event with the question; `patch` is what routing found for the likelier agent.
+/// Parks the event with the question; `patch` is what routing found for the likelier agent. `None`
+/// where there is nobody to ask.
 pub(super) fn put(
     deps: &Deps,
     event: &StoredEvent,
     answer: &RouteAnswer,
     mut patch: Patch,
 ) -> Option<Step> {
-    let other = answer.alternatives.first()?;
+    // Nobody could press or answer where a program posts: the likelier agent takes it.
+    let other = answer.alternatives.first().filter(|_| !event.origin.posted)?;
     let nonce = deps.clock.random_hex(12);
     let choice = Choice {
         agents: [answer.agent.clone(), other.agent.clone()],
@@ -55,8 +58,12 @@ pub(super) fn put(
     let token = |place: u8| format!("{PREFIX}:{ulid}:{nonce}:{place}");
     let labels = Some([answer.agent.to_string(), other.agent.to_string()]);
     patch.say.iter_mut().for_each(|draft| {
-        draft.buttons =
-            Some(Buttons { approve: token(0), reject: token(1), labels: labels.clone() });
+        draft.buttons = Some(Buttons {
+            approve: token(0),
+            reject: token(1),
+            labels: labels.clone(),
+            more: Vec::new(),
+        });
     });
     let until_ms = choice.until_ms;
     if let Some(data) = patch.data.as_mut() {
@@ -176,7 +183,9 @@ pub(crate) async fn pressed(deps: &Deps, press: &StoredEvent, token: &str) -> Po
     let Some(choice) = event.data.choice.as_ref().filter(|_| is_open(&event)) else {
         return gone();
     };
-    let same_place = event.origin.target.chat == press.origin.target.chat;
+    let (asked, pressed) = (&event.origin, &press.origin);
+    let same_place =
+        asked.target.chat == pressed.target.chat || pressed.aliases.contains(&asked.target.chat);
     if !same_place || !Secret::new(choice.token_hash.clone()).matches(&digest_hex(nonce.as_bytes()))
     {
         return gone();
@@ -237,8 +246,10 @@ pub(super) async fn by_name(
     event: &StoredEvent,
     earlier: &[StoredEvent],
 ) -> PortResult<Option<Step>> {
-    let said = event
-        .text
+    if event.origin.posted {
+        return Ok(None);
+    }
+    let said = own_words(&event.text)
         .trim()
         .trim_start_matches(['@', '/'])
         .trim_end_matches(['.', '!'])

@@ -2,8 +2,10 @@
 //! keeps the task for that one for a moment; then any gateway may lease it.
 
 use crate::Deps;
+use contracts::agent_run::AgentRun;
 use contracts::calls::agency_router::ChooseInstance;
 use contracts::routing::{Candidate, InstanceRequest};
+use contracts::task::UnreadyAgent;
 use contracts::{AgentId, GatewayId};
 use inbox::{Placement, SeenGateway, StoredEvent};
 
@@ -45,21 +47,65 @@ pub(crate) fn others(
     agent: &AgentId,
     not: &[GatewayId],
 ) -> Vec<Candidate> {
-    let now_ms = deps.clock.now_ms();
-    let runs_it = |gateway: &SeenGateway| {
-        gateway.agents.iter().any(|offer| offer == "*" || offer == agent.as_str())
-    };
-    let fit = |gateway: &SeenGateway| {
-        now_ms - gateway.seen_ms <= LIVE_MS
-            && !gateway.drained
-            && runs_it(gateway)
-            && !not.contains(&gateway.id)
-    };
     let candidate = |gateway: SeenGateway| Candidate {
         in_hand: gateway.running + gateway.kept,
         gateway: gateway.id,
     };
-    seen.into_iter().filter(fit).map(candidate).collect()
+    let is_ready = |gateway: &SeenGateway| unready_on(gateway, agent).is_none();
+    let fit = in_service(deps, seen, agent)
+        .filter(|gateway| is_ready(gateway) && !not.contains(&gateway.id));
+    fit.map(candidate).collect()
+}
+
+fn in_service(
+    deps: &Deps,
+    seen: Vec<SeenGateway>,
+    agent: &AgentId,
+) -> impl Iterator<Item = SeenGateway> {
+    let now_ms = deps.clock.now_ms();
+    seen.into_iter().filter(move |gateway| {
+        let runs_it = |offer: &String| offer == "*" || offer == agent.as_str();
+        now_ms - gateway.seen_ms <= LIVE_MS
+            && !gateway.drained
+            && gateway.agents.iter().any(runs_it)
+    })
+}
+
+/// The reason that this gateway could not start the agent.
+fn unready_on<'a>(gateway: &'a SeenGateway, agent: &AgentId) -> Option<&'a UnreadyAgent> {
+    let is_this = |said: &&UnreadyAgent| {
+        !said.may_start && said.agent.as_str().eq_ignore_ascii_case(agent.as_str())
+    };
+    gateway.unready.iter().find(is_this)
+}
+
+/// The reason that no gateway in service could start this agent, if each of them says so.
+pub(super) fn unready(
+    deps: &Deps,
+    seen: Vec<SeenGateway>,
+    agent: &AgentId,
+) -> Option<UnreadyAgent> {
+    let mut why = None;
+    for gateway in in_service(deps, seen, agent) {
+        let said = unready_on(&gateway, agent)?.clone();
+        why.get_or_insert(said);
+    }
+    why
+}
+
+/// The programs that a run of this agent may start: one for each way that the gateways in service
+/// have configured. None where no gateway has asked for work, or the agent needs no program.
+pub(super) fn runs(deps: &Deps, seen: Vec<SeenGateway>, agent: &AgentId) -> Vec<AgentRun> {
+    let is_this = |id: &str| id.eq_ignore_ascii_case(agent.as_str());
+    let offered = in_service(deps, seen, agent)
+        .flat_map(|gateway| gateway.runs.into_iter().filter(|(id, _)| is_this(id)));
+    let mut runs: Vec<AgentRun> = Vec::new();
+    for (_, run) in offered {
+        if !runs.contains(&run) {
+            runs.push(run);
+        }
+    }
+    runs
 }
 
 /// The router's choice; if the router does not answer, the gateway with the fewest tasks.

@@ -2,13 +2,15 @@
 
 use super::answer::not_available;
 use super::choice;
-use crate::Deps;
-use crate::steps::{Stop, message_of, port, say, to};
-use contracts::approval::{DecideRequest, Decision};
+use crate::control::{command_word, registry};
+use crate::pointed::own_words;
+use crate::steps::{Stop, message_in_context, message_of, port, say, to};
+use crate::{Deps, files};
+use contracts::approval::{DecideRequest, Decision, Extent};
 use contracts::calls::agency_router::RouteEvent;
 use contracts::calls::personal_assistant::Decide;
 use contracts::event::Stage;
-use contracts::routing::{Previous, RouteAnswer, RouteRequest};
+use contracts::routing::{Previous, RouteAnswer, RouteRequest, UnknownAgent};
 use contracts::{AgentId, ApprovalId, EventId};
 use inbox::{Advance, EventData, FindAnswered, InboxExt, ListEvents, Patch, Step, StoredEvent};
 
@@ -19,6 +21,10 @@ const RECENT: u32 = 8;
 const STICKY_MS: i64 = 24 * 3_600_000;
 
 pub(super) async fn received(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
+    port(withdraw_edited(deps, event).await)?;
+    if let Some(step) = files::next(deps, event).await? {
+        return Ok(step);
+    }
     let recent = port(earlier(deps, event, event).await)?;
     if let Some(step) = port(choice::by_name(deps, event, &recent).await)? {
         return Ok(step);
@@ -32,12 +38,8 @@ pub(super) async fn received(deps: &Deps, event: &StoredEvent) -> Result<Step, S
     let exclude = &event.data.exclude;
     let request = request(deps, event, &earlier, replied.is_some(), exclude);
     let answer = deps.calls.ask::<RouteEvent>(&(), &request).await?;
-    if answer.closed {
-        let patch = Patch {
-            reason: Some("not_public".to_owned()),
-            ..say(event, None, "No agent here accepts messages from you.", true)
-        };
-        return Ok(to(Stage::Refused, Some(answer.reason), patch, 0));
+    if let Some(step) = refused(event, &answer) {
+        return Ok(step);
     }
     if exclude.contains(&answer.agent) {
         return Ok(nobody_else(event, &answer));
@@ -52,13 +54,13 @@ pub(super) async fn received(deps: &Deps, event: &StoredEvent) -> Result<Step, S
     if let Some(last) = taken_back {
         // The follow-up that pushed it on may wait as well.
         for since in earlier.iter().take_while(|since| since.seq != last.seq).chain([last]) {
-            port(withdraw(deps, event, since).await)?;
+            port(withdraw(deps, event, since, &REASSIGNED).await)?;
         }
     }
     let mut not_for = taken_back.unwrap_or(event).data.taken_back_from.clone();
     not_for.extend(taken_back.and_then(|last| last.agent.clone()));
     not_for.retain(|agent| *agent != answer.agent);
-    let message = taken_back.map(|last| message_of(last).to_owned());
+    let message = taken_back.map(message_in_context);
     let data = EventData {
         exclude: exclude.clone(),
         reason: Some(answer.reason.clone()),
@@ -69,6 +71,7 @@ pub(super) async fn received(deps: &Deps, event: &StoredEvent) -> Result<Step, S
         taken_back_from: not_for,
         follows_up: answer.follows_up,
         message: message.or_else(|| event.data.message.clone()),
+        files: taken_back.unwrap_or(event).data.files.clone(),
         ..EventData::default()
     };
     let patch = Patch {
@@ -86,6 +89,34 @@ pub(super) async fn received(deps: &Deps, event: &StoredEvent) -> Result<Step, S
         return Ok(step);
     }
     Ok(to(Stage::Routed, Some(note), patch, deps.clock.now_ms()))
+}
+
+/// No agent may take the message, or it is for one that does not exist.
+fn refused(event: &StoredEvent, answer: &RouteAnswer) -> Option<Step> {
+    if answer.closed {
+        let patch = Patch {
+            reason: Some("not_public".to_owned()),
+            ..say(event, None, "No agent here accepts messages from you.", true)
+        };
+        return Some(to(Stage::Refused, Some(answer.reason.clone()), patch, 0));
+    }
+    answer.unknown_agent.as_ref().map(|unknown| addressed_to_none(event, unknown))
+}
+
+/// The message begins with a name that no agent has, or with a command that is none.
+fn addressed_to_none(event: &StoredEvent, unknown: &UnknownAgent) -> Step {
+    let command = command_word(message_of(event));
+    if command.is_some() && event.origin.in_group && !event.origin.reply {
+        // In a group it may be another bot's.
+        let patch = Patch { reason: Some("not_addressed".to_owned()), ..Patch::default() };
+        return to(Stage::Ignored, Some("a command that is none of ours".to_owned()), patch, 0);
+    }
+    let (reason, text) = match command.filter(|_| unknown.nearest.is_empty()) {
+        Some(word) => ("unknown_command", registry::unknown(word)),
+        None => ("unknown_agent", unknown.text()),
+    };
+    let patch = Patch { reason: Some(reason.to_owned()), ..say(event, None, &text, true) };
+    to(Stage::Refused, Some(format!("no agent is called {}", unknown.name)), patch, 0)
 }
 
 /// The agent cannot run, and the router names no other: the sender named this one, or the graph
@@ -115,27 +146,33 @@ fn request(
             && event.received_ms - earlier.received_ms < STICKY_MS
     };
     // Answers to our own questions are also Done, but carry no agent.
-    let lately = || earlier.iter().filter(answered).find_map(|earlier| earlier.agent.clone());
+    let lately = || earlier.iter().filter(answered).find(|earlier| earlier.agent.is_some());
     // Who replies means that one, however long ago and whatever became of it.
-    let replied = earlier.first().filter(|_| replies).and_then(|replied| replied.agent.clone());
-    let sticky_agent = replied.or_else(lately);
+    let replied = earlier.first().filter(|replied| replies && replied.agent.is_some());
+    let last = replied.or_else(lately);
+    let sticky_agent = last.and_then(|last| last.agent.clone());
     let said_before = |last: &StoredEvent| {
         let (decision_id, agent) = (last.decision_id.clone()?, last.agent.clone()?);
         Some(Previous {
             decision_id,
             agent,
-            message: message_of(last).to_owned(),
+            message: own_words(message_of(last)).to_owned(),
             taken_back_from: last.data.taken_back_from.clone(),
         })
     };
     let previous = last_of(event, earlier).and_then(said_before);
     RouteRequest {
-        message: message_of(event).to_owned(),
+        message: own_words(message_of(event)).to_owned(),
         channel: Some(event.channel.clone()),
         user_id: origin.actor.clone(),
         sticky_agent: sticky_agent.filter(|agent| !exclude.contains(agent)),
         is_reply: origin.reply,
-        bound_agent: endpoint.and_then(|endpoint| endpoint.agent_of(&origin.target.chat)),
+        in_group: origin.in_group,
+        posted: origin.posted,
+        asked: last.is_some_and(|last| last.data.asks),
+        bound_agent: endpoint.and_then(|endpoint| {
+            endpoint.agent_of(std::iter::once(&origin.target.chat).chain(&origin.aliases))
+        }),
         previous,
         taken_back_from: event.data.taken_back_from.clone(),
         exclude: exclude.to_vec(),
@@ -146,27 +183,56 @@ fn request(
     }
 }
 
+/// Why a parked message is closed.
+struct Withdrawal {
+    reason: &'static str,
+    note: &'static str,
+    told: &'static str,
+    to_the_approver: &'static str,
+}
+
+const REASSIGNED: Withdrawal = Withdrawal {
+    reason: "taken_back",
+    note: "reassigned by its sender",
+    told: "You reassigned this to another agent.",
+    to_the_approver: "The sender reassigned this to another agent.",
+};
+const EDITED: Withdrawal = Withdrawal {
+    reason: "edited",
+    note: "edited by its sender",
+    told: "You edited this message; the new text counts.",
+    to_the_approver: "The sender edited the message.",
+};
+
+/// If the sender edits a parked message, closes it: the owner was asked about the old text, and the
+/// new text would run.
+async fn withdraw_edited(deps: &Deps, event: &StoredEvent) -> platform::ports::PortResult<()> {
+    let Some(edited) = &event.origin.edits else { return Ok(()) };
+    match deps.event(edited).await? {
+        Some((edited, ..)) => withdraw(deps, event, &edited, &EDITED).await,
+        None => Ok(()),
+    }
+}
+
 /// If the sender reassigns a parked message, closes it: the reassigning message carries the work,
 /// so a late approval cannot start it twice.
 async fn withdraw(
     deps: &Deps,
     event: &StoredEvent,
     last: &StoredEvent,
+    why: &Withdrawal,
 ) -> platform::ports::PortResult<()> {
     if last.state == Stage::Parked && speaks_for(event, last) {
-        let patch = Patch {
-            reason: Some("taken_back".to_owned()),
-            ..say(last, None, "You reassigned this to another agent.", true)
-        };
-        let step = to(Stage::Refused, Some("taken back by its sender".to_owned()), patch, 0);
+        let patch =
+            Patch { reason: Some(why.reason.to_owned()), ..say(last, None, why.told, true) };
+        let step = to(Stage::Refused, Some(why.note.to_owned()), patch, 0);
         let command =
             Advance { event: last.id.clone(), version: last.version, step, keep_ms: None };
         let moved = deps.inbox.ask(&last.shard, command).await?.moved;
         if let Some(approval) =
             last.approval_id.as_ref().filter(|_| moved && !choice::is_open(last))
         {
-            let why = "The sender reassigned this to another agent.";
-            reject(deps, event, approval, why).await;
+            reject(deps, event, approval, why.to_the_approver).await;
         }
     }
     Ok(())
@@ -176,11 +242,13 @@ async fn withdraw(
 /// reached, the approval expires; its event has ended in any case.
 pub(crate) async fn reject(deps: &Deps, by: &StoredEvent, approval: &ApprovalId, why: &str) {
     let request = DecideRequest {
+        extent: Extent::Once,
         answer: None,
         decision: Decision::Reject,
         reason: Some(why.to_owned()),
         version: None,
         actor: by.origin.actor.clone(),
+        name: by.origin.name.clone(),
     };
     if let Err(error) = deps.calls.tell::<Decide>(approval, &request).await {
         tracing::warn!(%error, approval = %approval, "an approval could not be rejected");

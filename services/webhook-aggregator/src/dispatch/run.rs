@@ -1,15 +1,18 @@
 //! Approved → Running: the task is put up for lease; Running: looks after leases that ran out.
 
-use super::{approve, place};
-use crate::steps::{Stop, message_of, port, say, to};
-use crate::{Deps, control, pool};
-use contracts::approval::{GivenUp, GivenUpAnswer};
+use super::place;
+use crate::steps::{Stop, message_in_context, port, say, to};
+use crate::{Deps, about, control, files, pool};
+use contracts::approval::{GivenUp, GivenUpAnswer, GivenUpRequest};
+use contracts::calls::personal_assistant::ReportGivenUp;
 use contracts::event::{Speaker, Stage, TranscriptLine};
+use contracts::outbox::Buttons;
 use contracts::routing::{OutcomeReport, PoolOutcome};
 use contracts::task::{TaskContext, Turn};
-use contracts::{AgentId, Micros, Shard, TaskId};
+use contracts::{AgentId, ApprovalId, Micros, Shard, TaskId};
 use inbox::{
-    EventData, GetTask, InboxExt, NewTask, Patch, PrepareRun, Step, StoredEvent, TaskRow, TaskState,
+    EventData, GetTask, InboxExt, NewTask, Patch, PrepareRun, Step, StoredEvent, TaskRow,
+    TaskState, stop_button,
 };
 use platform::ports::PortResult;
 
@@ -39,12 +42,12 @@ pub(super) async fn approved(deps: &Deps, event: &StoredEvent) -> Result<Step, S
     let without_public = !event.origin.public_only;
     let prepare = PrepareRun { conversation, lines: turns.saturating_mul(4), without_public };
     let prepared = port(deps.inbox.ask(&event.shard, prepare).await)?;
+    let addressed = event.data.taken_back_from.iter().chain([&agent]);
+    let message = without_address(&message_in_context(event), addressed);
+    let about = about::of_installation(deps, event, &agent, &message).await;
     let task = NewTask {
         id: event.current_task(),
-        message: without_address(
-            message_of(event),
-            event.data.taken_back_from.iter().chain([&agent]),
-        ),
+        message: files::with_files(&message, event),
         context: TaskContext {
             channel: Some(event.channel.clone()),
             conversation: Some(event.conversation.0.clone()),
@@ -52,6 +55,8 @@ pub(super) async fn approved(deps: &Deps, event: &StoredEvent) -> Result<Step, S
             skill_files: event.data.skill_files.clone(),
             reason: event.data.reason.clone(),
             history: history(event, prepared.lines, turns),
+            attachments: files::of_message(event),
+            about,
             ..TaskContext::default()
         },
         agent: agent.clone(),
@@ -66,16 +71,44 @@ pub(super) async fn approved(deps: &Deps, event: &StoredEvent) -> Result<Step, S
     } else {
         deps.clock.now_ms() + TELL_AFTER_MS
     };
-    let placeholder = match task.cost_limit {
-        0 => format!("Working on it ({agent}) …"),
-        limit => format!("Working on it ({agent}, about {}) …", Micros(limit)),
-    };
-    let patch = Patch {
+    let placeholder = placeholder(&agent, Micros(task.cost_limit));
+    let mut patch = Patch {
         task_id: Some(task.id.clone()),
         task: Some(task),
         ..say(event, Some(&agent), &placeholder, false)
     };
+    // A press is looked up in the inbox of the endpoint that it comes from.
+    if !event.origin.posted {
+        let stops = Buttons::one("Stop", stop_button(&event.id));
+        patch.say.iter_mut().for_each(|draft| draft.buttons = Some(stops.clone()));
+    }
     Ok(to(Stage::Running, None, patch, due_ms))
+}
+
+/// The message in place of the answer while the run goes on.
+fn placeholder(agent: &AgentId, cost_limit: Micros) -> String {
+    match cost_limit {
+        Micros::ZERO => format!("Working on it ({agent}) …"),
+        limit => format!("Working on it ({agent}, about {limit}) …"),
+    }
+}
+
+/// The placeholder of a run that said this: the line, its time so far, and its cost so far.
+pub(crate) fn placeholder_with(
+    row: &TaskRow,
+    line: &str,
+    cost: Option<Micros>,
+    now_ms: i64,
+) -> String {
+    let first = placeholder(&row.agent, row.cost_limit);
+    let seconds = (now_ms - row.leased_ms.unwrap_or(now_ms)).max(0) / 1000;
+    let time = match (seconds / 60, seconds % 60) {
+        (0, seconds) => format!("{seconds} s"),
+        (minutes, seconds) => format!("{minutes} min {seconds} s"),
+    };
+    let cost = cost.filter(|cost| *cost > Micros::ZERO);
+    let cost = cost.map(|cost| format!(" · {cost} so far")).unwrap_or_default();
+    format!("{first}\n\n{line}\n\n{time}{cost}")
 }
 
 /// `@codegen fix it` and `/codegen fix it` reach codegen as `fix it`, and so does the agent it is
@@ -191,11 +224,18 @@ pub(crate) fn tell_of_loss(deps: &Deps, run: TaskRow, outcome: PoolOutcome) {
     }
 }
 
+/// The run begun under an approval by the time its lease of this epoch ended. After that the lease
+/// begins nothing.
+async fn given_up(deps: &Deps, id: &ApprovalId, epoch: u32) -> Result<GivenUpAnswer, Stop> {
+    let request = GivenUpRequest { approval_id: id.clone(), epoch };
+    Ok(deps.calls.ask::<ReportGivenUp>(&(), &request).await?)
+}
+
 /// The gateway vanished. A run that it never began is requeued under the same approval, or under a
 /// new one if that has expired. A run that it began is repeated with a new approval if the agent
 /// has no effects; otherwise the owner decides.
 async fn lost(deps: &Deps, event: &StoredEvent, row: &TaskRow) -> Result<Step, Stop> {
-    let GivenUpAnswer { was, cost } = approve::given_up(deps, &row.approval_id, row.epoch).await?;
+    let GivenUpAnswer { was, cost } = given_up(deps, &row.approval_id, row.epoch).await?;
     let cost_micros = cost.map(|cost| cost.0);
     if row.stopped {
         let text = format!("{} was stopped.", row.agent);

@@ -9,7 +9,7 @@ use platform::ports::Clock;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-async fn slack(bed: &Bed, kind: &str, body: String) -> u16 {
+pub async fn slack(bed: &Bed, kind: &str, body: String) -> u16 {
     let secret =
         vectors()[&ChannelKind::Slack]["endpoint"]["keys"]["signing_secret"].as_str().unwrap();
     let at = (bed.clock.now_ms() / 1000).to_string();

@@ -4,27 +4,31 @@
 use axum::Router;
 use bytes::Bytes;
 use contracts::approval::{
-    Approval, ApprovalState, ApproveAnswer, GivenUp, GivenUpAnswer, PressAnswer,
+    Approval, ApprovalState, ApprovalsText, ApproveAnswer, GivenUp, GivenUpAnswer, PressAnswer,
 };
 use contracts::budget::BudgetText;
-use contracts::calls::agency_router::{ChooseInstance, GiveFeedback, ReportOutcome, RouteEvent};
+use contracts::calls::agency_router::{
+    ChooseInstance, GiveFeedback, ReadPool, ReportOutcome, RouteEvent,
+};
 use contracts::calls::personal_assistant::{
     Approve, BreakTie, CheckHalts, Decide, Halt, Press, ReadApproval, ReportGivenUp, ReportRenewed,
-    ReportStopped, Resume, TellBudget,
+    ReportStopped, Resume, TellApprovals, TellBudget,
 };
 use contracts::graph::Complexity;
 use contracts::halt::{HaltAnswer, HaltCheckAnswer, HaltLevel, ResumeAnswer};
 use contracts::routing::{
-    Alternative, DecisionRow, Feedback, InstanceAnswer, OutcomeRecorded, RouteAnswer, TieAnswer,
+    Alternative, Breaker, DecisionRow, Feedback, InstanceAnswer, OutcomeRecorded, PoolList,
+    PoolMember, RouteAnswer, TieAnswer, UnknownAgent,
 };
-use contracts::task::RenewedAnswer;
+use contracts::task::{LEASE_MS, RenewAnswer};
 use contracts::{ChannelKind, ErrorCode, Micros, ServiceName};
 use fakes::Neighbours;
 use http_body_util::BodyExt;
 use inbox::memory::MemoryInbox;
 use platform::edge::{ApiError, Auth, FromLoopback, Principal, Scope};
 use platform::memory::{
-    ManualClock, MemoryCalls, MemoryOutbound, MemorySignal, Switchboard, TokioBackground,
+    ManualClock, MemoryCalls, MemoryObjects, MemoryOutbound, MemorySignal, Switchboard,
+    TokioBackground,
 };
 use platform::ports::Clock;
 use platform::secret::Secret;
@@ -38,6 +42,7 @@ pub struct Bed {
     pub clock: Arc<ManualClock>,
     pub inbox: Arc<MemoryInbox>,
     pub outbound: Arc<MemoryOutbound>,
+    pub objects: Arc<MemoryObjects>,
     pub deps: Deps,
     pub app: Router,
     pub world: World,
@@ -62,6 +67,7 @@ pub struct Answers {
     pub unsure_with: Option<String>,
     pub takes_back: bool,
     pub follows_up: bool,
+    pub unknown_agent: Option<UnknownAgent>,
     /// Whom a model chooses where the router is not sure.
     pub tie_breaker: Option<String>,
     /// The gateway that the pool chooses.
@@ -95,8 +101,9 @@ fn vectors_of(channel: ChannelKind) -> Value {
 pub fn config() -> Value {
     let endpoints = vectors().iter().map(|(kind, file)| {
         let endpoint = &file["endpoint"];
-        let named = json!({ endpoint["name"].as_str().unwrap(): endpoint["keys"] });
-        (kind.to_string(), named)
+        let mut named = file["others"].as_object().cloned().unwrap_or_default();
+        named.insert(endpoint["name"].as_str().unwrap().to_owned(), endpoint["keys"].clone());
+        (kind.to_string(), Value::Object(named))
     });
     json!({ "endpoints": endpoints.collect::<serde_json::Map<_, _>>() })
 }
@@ -122,18 +129,21 @@ pub fn bed_with(config: Value) -> Bed {
     assert_eq!(report.into_problems(), []);
     let inbox = Arc::new(MemoryInbox::new(clock.clone()));
     let outbound = Arc::new(MemoryOutbound::new(|sent| Ok(platform_says(sent))));
+    let objects = Arc::new(MemoryObjects::default());
     let deps = Deps {
         inbox: inbox.clone(),
         calls: Arc::new(MemoryCalls::new(Secret::new(SECRET), switchboard)),
         outbound: outbound.clone(),
+        objects: objects.clone(),
         clock: clock.clone(),
         signal: Arc::new(MemorySignal::new(clock.clone())),
         background: Arc::new(TokioBackground),
         auth,
         config: Arc::new(config),
+        links: webhook_aggregator::Links::default(),
     };
     let app = webhook_aggregator::router(deps.clone());
-    let bed = Bed { clock, inbox, outbound, deps, app, world, fakes };
+    let bed = Bed { clock, inbox, outbound, objects, deps, app, world, fakes };
     // Unless a test says otherwise, the gateway that leased the task has claimed its approval.
     bed.given_up(GivenUp::Begun);
     bed
@@ -150,7 +160,7 @@ pub fn platform_says(sent: &platform::memory::Sent) -> platform::ports::Outbound
         if let Some(path) = sent.url.strip_prefix(&format!("{}/", local_api(*kind))) {
             return Some(channels::local_platform(*kind)?.answer(path, &sent.body, 43));
         }
-        let api_base = file["endpoint"]["keys"]["api_base"].as_str().unwrap();
+        let api_base = file["endpoint"]["keys"]["api_base"].as_str()?;
         sent.url.starts_with(api_base).then(|| file["api_answer"].clone())
     });
     MemoryOutbound::json(200, &answer.unwrap_or_else(|| panic!("no platform has {}", sent.url)))
@@ -180,6 +190,7 @@ fn router_fake(fakes: &Neighbours, world: &World) {
     });
     fakes.on::<GiveFeedback>(|(), request| Ok(decision(request)));
     fakes.on::<ReportOutcome>(|(), _| Ok(OutcomeRecorded { recorded: true }));
+    fakes.on::<ReadPool>(|(), ()| Ok(pool()));
     let answers = world.clone();
     fakes.on::<ChooseInstance>(move |(), _| {
         let instance = answers.0.lock().unwrap().instance.clone();
@@ -209,7 +220,24 @@ fn route_answer(answers: &Answers) -> RouteAnswer {
         closed: answers.closed,
         takes_back: answers.takes_back,
         follows_up: answers.follows_up,
+        unknown_agent: answers.unknown_agent.clone(),
     }
+}
+
+fn pool() -> PoolList {
+    let member = |agent: &str, title: &str, available| PoolMember {
+        agent: agent.into(),
+        title: title.to_owned(),
+        available,
+        breaker: Breaker::Closed,
+        in_flight: 0,
+        latency_ms: None,
+        failures: 0,
+        retry_at: None,
+        instances: Vec::new(),
+    };
+    let agents = vec![member("codegen", "Writes code", true), member("pm", "PM", false)];
+    PoolList { agents }
 }
 
 /// The decision that this feedback is about.
@@ -283,15 +311,13 @@ fn halts_fake(fakes: &Neighbours, world: &World) {
     fakes.on::<TellBudget>(|(), request| {
         Ok(BudgetText { message: format!("The budget of {}.", request.actor) })
     });
-    fakes.on::<ReportRenewed>(|(), request| {
-        Ok(RenewedAnswer {
-            task_id: request.task_id,
-            renewed: true,
-            cost_limit: Micros(500_000),
-            reason: None,
-            detail: None,
-            pause: false,
-        })
+    fakes.on::<TellApprovals>(|(), request| {
+        let message = format!("The requests for {}.", request.actor);
+        Ok(ApprovalsText { message, pending: 2, halted: false })
+    });
+    fakes.on::<ReportRenewed>(|(), _| {
+        let cost_limit = Micros(500_000);
+        Ok(RenewAnswer { lease_ms: LEASE_MS, cost_limit, ..RenewAnswer::default() })
     });
 }
 

@@ -1,12 +1,14 @@
 //! Presses and commands steer, from approvers alone, and wait behind nothing.
 
 use crate::bed::{Bed, bed, vectors};
-use contracts::ErrorCode;
+use contracts::approval::{ApprovalState, ApproveAnswer};
 use contracts::calls::agency_router::RouteEvent;
 use contracts::calls::personal_assistant::{
-    Decide, Halt, Press, ReportStopped, Resume, TellBudget,
+    Approve, Decide, Halt, Press, ReportStopped, Resume, TellBudget,
 };
+use contracts::{ErrorCode, Shard};
 use platform::edge::ApiError;
+use platform::ports::Clock;
 use serde_json::{Value, json};
 
 async fn press(bed: &Bed, id: u64, user: u64) {
@@ -82,6 +84,44 @@ async fn a_halted_run_is_told_to_stop() {
 }
 
 #[tokio::test]
+async fn message_during_a_halt_is_kept_and_goes_on_after_the_resume() {
+    let bed = bed();
+    let halted = ApproveAnswer {
+        approved: false,
+        reason: "A halt is in force.".to_owned(),
+        code: Some("halted".to_owned()),
+        ..fakes::approve_answer(ApprovalState::Rejected)
+    };
+    bed.world.set(|answers| {
+        answers.halted = true;
+        answers.approve = Some(halted);
+    });
+    bed.telegram(1, "work").await;
+    for _ in 0..3 {
+        let event = bed.event("1").await;
+        assert_eq!((&event["state"], &event["reason"]), (&json!("routed"), &json!("halted")));
+        bed.clock.advance(61_000);
+        webhook_aggregator::pump(&bed.deps, &Shard::new("telegram.main")).await.unwrap();
+        bed.settle().await;
+    }
+    assert_eq!(bed.fakes.count::<Approve>(), 1, "asked once, however long it is kept");
+    assert!(bed.sent("/sendMessage").concat().contains("Your message is saved"));
+    bed.world.set(|answers| {
+        answers.halted = false;
+        answers.approve = None;
+    });
+    let id = bed.event("1").await["id"].as_str().unwrap().to_owned();
+    let wake = format!("/internal/events/{id}/wake");
+    assert_eq!(bed.post(&wake, "secret-personal-assistant", &json!({})).await.0, 200);
+    bed.settle().await;
+    let tasks: Vec<_> = bed.fakes.bodies::<Approve>();
+    assert_eq!(tasks[1]["taskId"], format!("{id}~2"), "a run of its own");
+    let task = bed.lease().await.remove(0);
+    bed.finish(&task, "success", "done").await;
+    assert_eq!(bed.event("1").await["state"], "done");
+}
+
+#[tokio::test]
 async fn the_approvers_of_every_endpoint_can_be_asked_directly() {
     let bed = bed();
     let (status, body) =
@@ -96,6 +136,7 @@ async fn the_approvers_of_every_endpoint_can_be_asked_directly() {
     assert_eq!(status, 200);
     let approvers: Vec<_> = vectors()
         .iter()
+        .filter(|(channel, _)| channel.has_people())
         .map(|(channel, file)| (channel.as_str(), &file["endpoint"]["keys"]["approvers"][0]))
         .collect();
     assert_eq!(targets, approvers);
@@ -118,6 +159,26 @@ async fn every_command_names_the_person_and_the_endpoint_that_it_comes_from() {
     for asked in bodies {
         assert_eq!(asked[0]["actor"], "telegram:main:700100200", "{asked:?}");
     }
+}
+
+#[tokio::test]
+async fn halt_and_resume_of_a_task_name_it_and_it_must_exist() {
+    let bed = bed();
+    bed.telegram(1, "/halt job-7").await;
+    bed.telegram(2, "/resume job-7").await;
+    bed.telegram(3, "/resume nosuch").await;
+    let halt = &bed.fakes.bodies::<Halt>()[0];
+    assert_eq!((&halt["taskId"], &halt["mustExist"]), (&json!("job-7"), &json!(true)));
+    let resumed = bed.fakes.bodies::<Resume>();
+    let named: Vec<_> = resumed.iter().map(|body| (&body["taskId"], &body["all"])).collect();
+    let (job, other, not_all) = (json!("job-7"), json!("nosuch"), json!(false));
+    assert_eq!(named, [(&job, &not_all), (&other, &not_all)]);
+    let refusal = "There is no task job-7. No task is open. Nothing was halted.";
+    bed.fakes.on::<Halt>(move |(), _| {
+        Err(platform::edge::ApiError::new(contracts::ErrorCode::NotFound, refusal))
+    });
+    bed.telegram(4, "/halt job-7").await;
+    assert!(bed.sent("/sendMessage").pop().unwrap().contains(refusal));
 }
 
 #[tokio::test]
@@ -147,4 +208,31 @@ async fn a_resume_that_lifts_nothing_says_so() {
     });
     bed.telegram(1, "/resume").await;
     assert!(bed.sent("/sendMessage")[0].contains("A halt that you cannot lift is in force."));
+}
+
+#[tokio::test]
+async fn name_of_an_approver_goes_with_the_decision() {
+    let bed = bed();
+    let from = json!({ "id": 700_100_200, "first_name": " Ines ", "last_name": "Moreno\u{202e}", "username": "ines" });
+    let chat = json!({ "id": 700_100_200, "type": "private" });
+    let press = json!({ "update_id": 1, "callback_query": { "id": "77", "from": from,
+        "data": "a1:abcdefghijklmnopqrstuv:y", "message": { "message_id": 2, "chat": chat } } });
+    bed.telegram_update(&press).await;
+    assert_eq!(bed.fakes.bodies::<Press>()[0]["name"], "Ines Moreno\u{fffd}");
+    let message = json!({ "update_id": 2, "message": { "message_id": 3, "from": { "id": 700_100_200, "username": "ines" },
+        "chat": chat, "date": bed.clock.now_ms() / 1000, "text": "/approve apr_1" } });
+    bed.telegram_update(&message).await;
+    assert_eq!(bed.fakes.bodies::<Decide>()[0]["name"], "ines");
+}
+
+/// A person who may use a command is told how it is written, not that it is for others.
+#[tokio::test]
+async fn heard_person_is_told_how_a_command_is_written() {
+    let mut config = crate::bed::config();
+    config["endpoints"]["telegram"]["main"]["senders"] = json!(["700100200", "700100201"]);
+    let bed = crate::bed::bed_with(config);
+    bed.telegram_from(1, 700_100_201, "/new hello").await;
+    let replies = bed.event("1").await["replies"].clone();
+    let text = replies[0]["text"].as_str().unwrap();
+    assert_eq!(text, "Write `/new` alone, and then your message.");
 }

@@ -21,6 +21,7 @@ fn draft(id: &str, chat: &str) -> Draft {
         buttons: None,
         event_id: None,
         kind: "reply".into(),
+        file: None,
         expires_ms: None,
     }
 }

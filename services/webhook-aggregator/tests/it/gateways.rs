@@ -3,7 +3,7 @@
 
 use crate::bed::{Bed, GATEWAY, OPERATOR, bed, bed_with, config};
 use contracts::Shard;
-use contracts::approval::GivenUp;
+use contracts::approval::{ApprovalState, GivenUp};
 use contracts::calls::agency_router::{ChooseInstance, ReportOutcome, RouteEvent};
 use contracts::calls::personal_assistant::{Approve, ReportGivenUp, ReportStopped};
 use serde_json::{Value, json};
@@ -396,4 +396,94 @@ async fn when_no_gateway_can_begin_the_last_run_is_another_agent_s() {
         }
     }
     assert_eq!(bed.fakes.bodies::<RouteEvent>().pop().unwrap()["exclude"], json!(["codegen"]));
+}
+
+#[tokio::test]
+async fn approval_is_asked_for_exactly_what_the_gateways_would_start() {
+    let mut config = config();
+    config["agents"] = json!({ "codegen": { "runner": "command", "command": ["x"] } });
+    let people: Vec<u64> = (700_100_200..700_100_204).collect();
+    config["endpoints"]["telegram"]["main"]["senders"] =
+        json!(people.iter().map(u64::to_string).collect::<Vec<_>>());
+    let bed = bed_with(config);
+    let runs = |program: &str| {
+        json!({ "runner": "command", "program": [program, "-p"], "workspace": "~/src/app", "worktree": true,
+            "model": "opus", "sandbox": "strict", "network": "internet", "env": ["LANG"], "timeoutS": 900,
+            "memoryBytesMax": 1 << 30, "workBytesMax": 1 << 30 })
+    };
+    let offered = async |gateway: &str, program: &str| {
+        let all = json!({ "Codegen": runs(program), "other": runs("no") });
+        let ask = json!({ "gatewayId": gateway, "agents": ["*"], "capacity": 1, "runs": all });
+        assert_eq!(bed.post("/api/tasks/lease", GATEWAY, &ask).await.0, 200);
+    };
+    let arguments = || bed.fakes.bodies::<Approve>().pop().unwrap()["arguments"].clone();
+    bed.telegram_from(1, people[0], "work").await;
+    assert_eq!(arguments(), json!({ "message": "work" }), "nobody has said what it starts");
+    offered(HOME, "claude").await;
+    offered(OFFICE, "claude").await;
+    bed.telegram_from(2, people[1], "work").await;
+    assert_eq!(arguments(), json!({ "message": "work", "runs": [runs("claude")] }));
+    offered(OFFICE, "/opt/claude").await;
+    bed.telegram_from(3, people[2], "work").await;
+    let both = json!([runs("claude"), runs("/opt/claude")]);
+    assert_eq!(arguments(), json!({ "message": "work", "runs": both }));
+    assert_eq!(drain(&bed, HOME, true).await.0, 200);
+    bed.telegram_from(4, people[3], "work").await;
+    assert_eq!(arguments()["runs"], json!([runs("/opt/claude")]));
+}
+
+fn unready(gateway: &str, agents: &Value) -> Value {
+    json!({ "gatewayId": gateway, "agents": ["*"], "capacity": 8, "unready": agents })
+}
+
+#[tokio::test]
+async fn agent_that_is_ready_nowhere_is_told_without_asking_the_owner() {
+    let mut config = config();
+    config["agents"] = json!({ "codegen": { "runner": "command", "command": ["x"] } });
+    let bed = bed_with(config);
+    let missing =
+        json!([{ "agent": "codegen", "why": "its program x is not there", "fix": "install x" }]);
+    assert_eq!(bed.post("/api/tasks/lease", GATEWAY, &unready(HOME, &missing)).await.0, 200);
+    let row = bed.get("/api/gateways").await["gateways"][0].clone();
+    assert_eq!(row["unready"], missing);
+    let mut refused = fakes::approve_answer(ApprovalState::Rejected);
+    refused.code = Some("agent_unavailable".to_owned());
+    bed.world.set(|world| world.approve = Some(refused));
+    bed.telegram(1, "fix it").await;
+    let asked = &bed.fakes.bodies::<Approve>()[0]["channelContext"];
+    assert_eq!(asked["cannotStart"], "its program x is not there. To fix it, install x.");
+    let event = bed.event("1").await;
+    assert_eq!(
+        (&event["state"], &event["reason"]),
+        (&json!("failed"), &json!("agent_unavailable")),
+        "{event}"
+    );
+    let told = event["replies"][0]["text"].as_str().unwrap();
+    assert!(
+        told.contains("codegen is not available right now: its program x is not there"),
+        "{told}"
+    );
+    assert_eq!(bed.fakes.bodies::<RouteEvent>()[1]["exclude"], json!(["codegen"]));
+
+    // Another machine has it.
+    bed.world.set(|world| world.approve = None);
+    assert_eq!(bed.post("/api/tasks/lease", GATEWAY, &unready(OFFICE, &json!([]))).await.0, 200);
+    bed.telegram(2, "fix it").await;
+    let asked = bed.fakes.bodies::<Approve>().pop().unwrap();
+    assert!(asked["channelContext"].get("cannotStart").is_none(), "{asked}");
+    assert_eq!(bed.post("/api/tasks/lease", GATEWAY, &unready(HOME, &json!([]))).await.0, 200);
+    let rows = bed.get("/api/gateways").await;
+    assert!(rows["gateways"].as_array().unwrap().iter().all(|row| row.get("unready").is_none()));
+}
+
+#[tokio::test]
+async fn list_of_unready_agents_is_bounded() {
+    let bed = bed();
+    let agent = |why: &str| json!({ "agent": "codegen", "why": why, "fix": "" });
+    for list in [vec![agent("x"); 101], vec![agent(&"x".repeat(1_001))]] {
+        let (status, problem) =
+            bed.post("/api/tasks/lease", GATEWAY, &unready(HOME, &json!(list))).await;
+        assert_eq!((status, &problem["field"]), (422, &json!("unready")), "{problem}");
+    }
+    assert_eq!(bed.get("/api/gateways").await["gateways"], json!([]));
 }

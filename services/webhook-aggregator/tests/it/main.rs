@@ -2,20 +2,37 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may stop")]
 
+mod addresses;
+mod addressing;
 mod attacks;
 mod bed;
+mod cases;
 mod channels;
+mod cockpit;
 mod conduct;
 mod control;
+mod discord_gateway;
+mod enrolling;
 mod failures;
+mod files;
 mod gateways;
+mod hooks;
+mod long_answers;
 mod matrix;
 mod money;
+mod pointed_at;
+mod polling;
+mod progress;
 mod refusals;
+mod rendering;
+mod second_ways;
 mod sessions;
+mod small_talk;
+mod socket_mode;
 mod stand_ins;
 mod stops;
 mod taking_back;
 mod transactions;
 mod vectors;
 mod wire;
+mod work;

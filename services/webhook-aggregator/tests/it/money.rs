@@ -3,7 +3,7 @@
 use crate::bed::{Bed, GATEWAY, bed};
 use contracts::approval::GivenUp;
 use contracts::calls::personal_assistant::ReportRenewed;
-use contracts::task::{RenewedAnswer, StopCause};
+use contracts::task::{LEASE_MS, RenewAnswer, StopCause};
 use contracts::{Micros, Shard};
 use serde_json::{Value, json};
 
@@ -27,9 +27,9 @@ async fn renewal_brings_the_cost_to_the_ledger_and_its_word_back() {
     let task = running(&bed).await;
     bed.fakes.on::<ReportRenewed>(|(), request| {
         assert_eq!(request.cost_micros, Some(700_000));
-        Ok(RenewedAnswer {
-            task_id: request.task_id,
-            renewed: true,
+        Ok(RenewAnswer {
+            cancel: true,
+            lease_ms: LEASE_MS,
             cost_limit: Micros(500_000),
             reason: Some(StopCause::Budget),
             detail: Some("The budget does not cover more.".to_owned()),
@@ -55,6 +55,8 @@ async fn run_that_ended_for_money_is_done_with_what_it_did_or_refused_if_it_did_
         ("stopped", 30.0, "done", Value::Null),
         ("budget", 0.0, "refused", json!("budget_exhausted")),
         ("halted", 0.2, "halted", json!("halted")),
+        ("shutdown", 0.2, "failed", json!("shut_down")),
+        ("cut_off", 0.2, "failed", json!("cut_off")),
     ] {
         let bed = bed();
         let task = running(&bed).await;
@@ -93,4 +95,28 @@ async fn run_that_was_cut_off_keeps_its_last_known_cost() {
     bed.settle().await;
     let event = bed.event("1").await;
     assert_eq!(event["costMicros"], 500_000, "{event}");
+}
+
+#[tokio::test]
+async fn unknown_cost_is_told_with_the_answer_and_in_the_list() {
+    let bed = bed();
+    for (id, outcome) in [(1, "success"), (2, "failed")] {
+        bed.telegram(id, "fix it").await;
+        let task = bed.lease().await.remove(0);
+        let path = format!("/api/tasks/{}/result", task["taskId"].as_str().unwrap());
+        let body = json!({ "epoch": task["epoch"], "outcome": outcome, "text": "Shall I go on?",
+            "actualCost": 2.5, "costUnknown": true });
+        assert_eq!(bed.post(&path, GATEWAY, &body).await.0, 200);
+        bed.settle().await;
+        let event = bed.event(&id.to_string()).await;
+        let text = event["replies"][0]["text"].as_str().unwrap();
+        let told = "Cost unknown: the program reported none and the agent has no price; the $2.50 set aside for it counts.";
+        assert!(text.ends_with(told), "{text}");
+        assert_eq!(
+            (&event["costMicros"], &event["costUnknown"]),
+            (&json!(2_500_000), &json!(true))
+        );
+    }
+    let list = bed.get("/api/events").await;
+    assert!(list["events"].as_array().unwrap().iter().all(|event| event["costUnknown"] == true));
 }

@@ -54,6 +54,32 @@ async fn session_of_a_run_is_handed_to_the_next_one() {
 }
 
 #[tokio::test]
+async fn cost_of_a_session_is_handed_to_the_next_run_until_a_newer_one_is_reported() {
+    let bed = bed();
+    for (id, reported, handed) in [
+        (1, json!(0.25), None),
+        (2, Value::Null, Some(0.25)),
+        (3, json!(0.75), Some(0.25)),
+        (4, Value::Null, Some(0.75)),
+    ] {
+        let task = ask(&bed, id, "more").await;
+        let cost = task.pointer("/session/cost").and_then(Value::as_f64);
+        assert_eq!(cost, handed, "{id}");
+        let path = format!("/api/tasks/{}/result", task["taskId"].as_str().unwrap());
+        let mut session = json!({"runner": "acp", "id": "s-1", "spent": {"input": 0, "output": 0}});
+        if !reported.is_null() {
+            session["cost"] = reported;
+        }
+        let body = json!({
+            "epoch": task["epoch"], "outcome": "success", "text": "ok", "actualCost": 0.0,
+            "session": session,
+        });
+        assert_eq!(bed.post(&path, GATEWAY, &body).await.0, 200);
+        bed.settle().await;
+    }
+}
+
+#[tokio::test]
 async fn session_name_that_no_program_could_be_handed_is_not_kept() {
     for bad in ["--dangerous", "a b", "", "../x/y", "ü"] {
         let bed = bed();

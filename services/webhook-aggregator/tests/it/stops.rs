@@ -183,7 +183,8 @@ async fn message_during_a_run_is_acknowledged_once_and_the_answer_replaces_that(
     bed.telegram(2, "second").await;
     let sent = bed.sent("/sendMessage");
     assert_eq!(sent.len(), before + 1, "{sent:?}");
-    assert!(sent[before].contains("I am still at your last message"), "{sent:?}");
+    assert!(sent[before].contains("I am still working on an earlier message"), "{sent:?}");
+    assert!(sent[before].contains("Stop and do this"), "{sent:?}");
     bed.finish(&task, "success", "One.").await;
     let second = bed.lease().await.remove(0);
     bed.finish(&second, "success", "Two.").await;
@@ -208,9 +209,76 @@ async fn console_message_during_a_run_is_acknowledged_in_its_transcript() {
     say("first").await;
     let task = bed.lease().await.remove(0);
     say("second").await;
-    assert!(lines().await.last().unwrap().starts_with("I am still at your last message"));
+    assert!(lines().await.last().unwrap().starts_with("I am still working on an earlier message"));
     say("stop").await;
     assert_eq!(renew(&bed, &task).await["reason"], "stopped");
     end(&bed, &task, 0.5).await;
     assert!(lines().await.iter().any(|line| line.starts_with("Stopped. It had spent $0.50.")));
+}
+
+/// A press of a button in a chat.
+async fn press(bed: &Bed, id: u64, user: u64, chat: i64, token: &str) {
+    let message = json!({ "message_id": 43, "chat": { "id": chat, "type": "supergroup" } });
+    bed.telegram_update(&json!({ "update_id": id, "callback_query": { "id": format!("q{id}"),
+        "from": { "id": user }, "data": token, "message": message } }))
+        .await;
+}
+
+#[tokio::test]
+async fn placeholder_has_a_button_that_stops_its_run() {
+    let mut config = crate::bed::config();
+    let both = json!([APPROVER.to_string(), OTHER.to_string()]);
+    config["endpoints"]["telegram"]["main"]["senders"] = both;
+    let bed = crate::bed::bed_with(config);
+    group(&bed, 1, APPROVER, "work").await;
+    let sent: Value = serde_json::from_str(&bed.sent("/sendMessage")[0]).unwrap();
+    let keyboard = sent["reply_markup"]["inline_keyboard"].clone();
+    assert_eq!(
+        (keyboard[0].as_array().unwrap().len(), &keyboard[0][0]["text"]),
+        (1, &json!("Stop"))
+    );
+    let token = keyboard[0][0]["callback_data"].as_str().unwrap().to_owned();
+    assert!(token.len() <= 64, "{token}");
+    let task = bed.lease().await.remove(0);
+    let answers = async |id: u64, user: u64, chat: i64| {
+        press(&bed, id, user, chat, &token).await;
+        bed.sent("/answerCallbackQuery").last().unwrap().clone()
+    };
+    // Another person, another chat.
+    assert!(answers(2, OTHER, -1_001).await.contains("Only its sender or an approver"));
+    assert!(answers(3, APPROVER, -1_002).await.contains("no longer valid"));
+    assert_eq!(renew(&bed, &task).await["cancel"], false);
+    assert!(answers(4, APPROVER, -1_001).await.contains("Stopping codegen"));
+    assert_eq!(renew(&bed, &task).await["reason"], "stopped");
+    end(&bed, &task, 0.2).await;
+    assert_eq!(bed.event("1").await["costMicros"], 200_000);
+    let edit: Value = serde_json::from_str(bed.sent("/editMessageText").last().unwrap()).unwrap();
+    assert_eq!(edit["reply_markup"]["inline_keyboard"], json!([]), "the answer has no button");
+    assert!(answers(5, APPROVER, -1_001).await.contains("It has ended already"));
+}
+
+#[tokio::test]
+async fn button_of_a_message_that_waits_stops_the_run_and_goes_on_with_the_message() {
+    let bed = bed();
+    group(&bed, 1, APPROVER, "work").await;
+    let task = bed.lease().await.remove(0);
+    group(&bed, 2, APPROVER, "do that instead").await;
+    let sent: Value = serde_json::from_str(bed.sent("/sendMessage").last().unwrap()).unwrap();
+    let token = sent["reply_markup"]["inline_keyboard"][0][0]["callback_data"].as_str().unwrap();
+    press(&bed, 3, APPROVER, -1_001, token).await;
+    assert_eq!(renew(&bed, &task).await["reason"], "stopped");
+    end(&bed, &task, 0.2).await;
+    let next = bed.lease().await.remove(0);
+    assert_eq!(next["message"], "do that instead");
+}
+
+#[tokio::test]
+async fn button_stops_a_message_that_no_machine_has_begun() {
+    let bed = bed();
+    group(&bed, 1, APPROVER, "work").await;
+    let sent: Value = serde_json::from_str(&bed.sent("/sendMessage")[0]).unwrap();
+    let token = sent["reply_markup"]["inline_keyboard"][0][0]["callback_data"].as_str().unwrap();
+    press(&bed, 2, APPROVER, -1_001, token).await;
+    assert_eq!(bed.event("1").await["state"], "refused");
+    assert!(bed.lease().await.is_empty());
 }

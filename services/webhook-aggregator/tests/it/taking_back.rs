@@ -60,6 +60,23 @@ async fn what_pushed_on_and_waits_is_taken_back_along_with_it() {
 }
 
 #[tokio::test]
+async fn question_of_an_agent_is_told_to_the_router_with_the_next_message() {
+    let bed = bed();
+    for (update, answer, asks) in [
+        (1, "A or B?", false),
+        (2, "Which one?\n\n- A: patch it\n- B: rewrite it", true),
+        (3, "Done with B.", true),
+        (4, "Anything.", false),
+    ] {
+        bed.telegram(update, "go on").await;
+        let asked = bed.fakes.bodies::<RouteEvent>().pop().unwrap();
+        assert_eq!(asked.get("asked").is_some(), asks, "{update}: {asked}");
+        let task = bed.lease().await.remove(0);
+        bed.finish(&task, "success", answer).await;
+    }
+}
+
+#[tokio::test]
 async fn reassigned_message_reaches_the_new_agent_without_the_old_name() {
     let bed = bed();
     done(&bed, 1, "@codegen fix the build", "codegen", 501).await;

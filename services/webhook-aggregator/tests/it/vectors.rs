@@ -29,6 +29,7 @@ async fn check(channel: &str, file: &Value) {
         let bed = bed();
         let now = case["now"].as_i64().or(file["now_default"].as_i64()).unwrap();
         bed.clock.set(now * 1000);
+        let endpoint = case["endpoint"].as_str().unwrap_or(endpoint);
         one(&bed, channel, endpoint, case).await;
         // A repetition is answered the same and stored once.
         let before = bed.get("/api/events?limit=500").await;
@@ -74,6 +75,11 @@ async fn one(bed: &Bed, channel: &str, endpoint: &str, case: &Value) {
     }
     if let Some(key) = case["dedupe_key"].as_str() {
         assert_eq!(events[0]["dedupeKey"], key, "{name}");
+    }
+    for key in ["state", "text"].into_iter().filter(|key| case.get(*key).is_some()) {
+        bed.settle().await;
+        let now = bed.get("/api/events?limit=500").await;
+        assert_eq!(now["events"][0][key], case[key], "{name}: {key}");
     }
     if let Some(parts) = case["conversation"].as_array() {
         let parts: Vec<&str> = parts.iter().map(|part| part.as_str().unwrap()).collect();

@@ -68,6 +68,97 @@ async fn telegram_buttons_and_their_end() {
     );
 }
 
+/// A command between backticks is run; without them it is only printed.
+#[tokio::test]
+async fn telegram_question_shows_the_words_of_others_with_every_mark() {
+    let bed = bed();
+    let quote = "> echo `rm -rf build` **now**\n> ```\n> end";
+    let target = json!({ "channel": "telegram", "endpoint": "main", "chat": "1" });
+    let text = format!("Approval **needed**\n{quote}\n\nCost: $0");
+    let delivery = json!({ "id": "ask-1", "revision": 1, "target": target, "text": text });
+    let deliveries = json!({ "deliveries": [delivery] });
+    bed.post("/internal/outbox", "secret-personal-assistant", &deliveries).await;
+    bed.settle().await;
+    let sent: Value = serde_json::from_str(&bed.sent("/sendMessage")[0]).unwrap();
+    assert_eq!(sent["text"], format!("Approval needed\n{quote}\n\nCost: $0"));
+    assert_eq!(sent["entities"], json!([{ "type": "bold", "offset": 9, "length": 6 }]));
+}
+
+#[tokio::test]
+async fn slack_question_shows_the_words_of_others_as_text_without_marks() {
+    let bed = bed();
+    let target = json!({ "channel": "slack", "endpoint": "T0AAAA111", "chat": "C0CHAN001" });
+    let text = "Approval **needed**\n> rm a**b `x` <!channel>\n> > ```\n\nCost: $0";
+    let buttons = json!({ "approve": "a1:y", "reject": "a1:n" });
+    let delivery =
+        json!({ "id": "ask-1", "revision": 1, "target": target, "text": text, "buttons": buttons });
+    let deliveries = json!({ "deliveries": [delivery] });
+    bed.post("/internal/outbox", "secret-personal-assistant", &deliveries).await;
+    bed.settle().await;
+    let body = bed.sent("/chat.postMessage").remove(0);
+    let sent: std::collections::HashMap<_, _> =
+        form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+    let blocks: Value = serde_json::from_str(&sent["blocks"]).unwrap();
+    let kinds: Vec<_> = blocks.as_array().unwrap().iter().map(|block| &block["type"]).collect();
+    assert_eq!(kinds, ["section", "rich_text", "section", "actions"]);
+    assert_eq!(blocks[0]["text"]["text"], "Approval *needed*");
+    let words = &blocks[1]["elements"][0]["elements"];
+    assert_eq!(words, &json!([{ "type": "text", "text": "rm a**b `x` <!channel>\n> ```" }]));
+    assert!(sent["text"].contains("&gt; rm a**b `x` &lt;!channel&gt;"), "{}", sent["text"]);
+}
+
+#[tokio::test]
+async fn discord_question_escapes_the_marks_in_the_words_of_others() {
+    let bed = bed();
+    let target = json!({ "channel": "discord", "endpoint": "820000000000000001", "chat": "830000000000000001" });
+    let text = "Approval **needed**\n> echo `rm` **now**\n\nCost: $0";
+    let delivery = json!({ "id": "ask-1", "revision": 1, "target": target, "text": text });
+    let deliveries = json!({ "deliveries": [delivery] });
+    bed.post("/internal/outbox", "secret-personal-assistant", &deliveries).await;
+    bed.settle().await;
+    let sent: Value = serde_json::from_str(&bed.sent("/messages")[0]).unwrap();
+    let expected = "Approval **needed**\n> echo \\`rm\\` \\*\\*now\\*\\*\n\nCost: $0";
+    assert_eq!(sent["content"], expected);
+}
+
+/// Further buttons stand beside or below the two, under the last part of a text that is longer than
+/// a message of the platform.
+#[tokio::test]
+async fn long_question_is_sent_in_parts_with_all_its_buttons_under_the_last() {
+    for (target, path) in [
+        (json!({ "channel": "telegram", "endpoint": "main", "chat": "1" }), "/sendMessage"),
+        (
+            json!({ "channel": "slack", "endpoint": "T0AAAA111", "chat": "C0CHAN001" }),
+            "/chat.postMessage",
+        ),
+        (
+            json!({ "channel": "discord", "endpoint": "820000000000000001", "chat": "830000000000000001" }),
+            "/messages",
+        ),
+    ] {
+        let bed = bed();
+        let text: Vec<String> =
+            (0..400).map(|n| format!("> line{n:03} of the arguments")).collect();
+        let more = json!([{"label": "Yes, for this task", "data": "a1:01J9Z5:t"}, {"label": "Always", "data": "a1:01J9Z5:a"}]);
+        let buttons = json!({ "approve": "a1:01J9Z5:y", "reject": "a1:01J9Z5:n", "labels": ["Yes", "No"], "more": more });
+        let delivery = json!({ "id": "ask-1", "revision": 1, "target": target, "text": text.join("\n"), "buttons": buttons });
+        let deliveries = json!({ "deliveries": [delivery] });
+        bed.post("/internal/outbox", "secret-personal-assistant", &deliveries).await;
+        bed.settle().await;
+        let parts = bed.sent(path);
+        assert!(parts.len() > 2, "{path}: {}", parts.len());
+        let (last, others) = parts.split_last().unwrap();
+        assert!(others.iter().all(|part| !part.contains("01J9Z5")), "{path}");
+        for letter in ["y", "n", "t", "a"] {
+            let has =
+                |separator: &str| last.contains(&format!("a1{separator}01J9Z5{separator}{letter}"));
+            assert!(has(":") || has("%3A"), "{path} {letter}: {last}");
+        }
+        let all = parts.concat();
+        assert!((0..400).all(|n| all.contains(&format!("line{n:03}"))), "{path}: all of it");
+    }
+}
+
 #[tokio::test]
 async fn slack_form_and_blocks() {
     let bed = bed();

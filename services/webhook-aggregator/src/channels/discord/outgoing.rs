@@ -1,18 +1,22 @@
 //! Messages to Discord: the deferred answer is edited while its token lives; afterwards the bot
 //! writes to the channel and mentions who asked.
 
-use super::Application;
-use crate::channels::{Aim, Attempt, NextPart, SEND_TIMEOUT_MS, SendResult, by_status, next_part};
-use crate::split::Limit;
+use super::{Application, markdown};
+use crate::channels::{
+    Aim, Attempt, Change, Length, NextPart, SEND_TIMEOUT_MS, SendResult, by_status, length,
+    lenient, next_part,
+};
+use crate::render::Room;
 use bytes::Bytes;
-use contracts::outbox::{Buttons, Interaction};
+use contracts::outbox::{Buttons, Interaction, Look, ShownButton};
 use inbox::{OutboxRow, Part};
 use platform::ports::{OutboundRequest, OutboundResponse};
 use serde_json::{Value, json};
 
-const TEXT: Limit = Limit { units: 2000, utf16: false };
 /// Room for the mention that a late answer starts with.
 const MENTION_ROOM: usize = 32;
+/// A message takes 2000 characters.
+const ROOM: Room<'_> = Room { units: 2000 - MENTION_ROOM, size: &markdown::size };
 /// Only the presser sees the message.
 const EPHEMERAL: u32 = 1 << 6;
 /// An embed would have Discord fetch an address that an agent wrote.
@@ -40,12 +44,12 @@ pub(super) fn next(application: &Application, row: &OutboxRow, now_ms: i64) -> O
         return Some(Attempt { request, aim: Aim::OpenDirect, idempotent: true, restart });
     }
     // The part that only remembers where a direct conversation is stands before the real ones.
-    let opened = parts.first().filter(|part| row.target.direct && part.id.is_empty());
+    // It stays when the next text of the message is meant for the channel again.
+    let opened = parts.first().filter(|part| part.id.is_empty());
     let shift = usize::from(opened.is_some());
-    let limit = Limit { units: TEXT.units - MENTION_ROOM, ..TEXT };
-    let NextPart { index, text, shows, edited, buttons } =
-        next_part(row, parts.get(shift..).unwrap_or_default(), limit)?;
-    let body = message(&text, buttons, edited.is_some());
+    let NextPart { index, content, shows, edited, buttons } =
+        next_part(row, parts.get(shift..).unwrap_or_default(), ROOM)?;
+    let body = message(&markdown::of(&content), buttons, edited.is_some());
     if let Some(part) = edited {
         let request = edit(application, token, part, &body);
         return Some(Attempt {
@@ -56,7 +60,7 @@ pub(super) fn next(application: &Application, row: &OutboxRow, now_ms: i64) -> O
         });
     }
     if let Some(interaction) = token {
-        let first = index == 0;
+        let first = index == 0 && !interaction.is_original_gone;
         let (method, path) = if first {
             (http::Method::PATCH, "/messages/@original")
         } else {
@@ -80,15 +84,27 @@ pub(super) fn next(application: &Application, row: &OutboxRow, now_ms: i64) -> O
     })
 }
 
+/// How much of the chat a message takes.
+pub(super) fn length_of(row: &OutboxRow) -> Length {
+    length(row, ROOM)
+}
+
 fn message(text: &str, buttons: Option<&Buttons>, edit: bool) -> Value {
     let mut body =
         json!({ "content": text, "flags": SUPPRESS_EMBEDS, "allowed_mentions": { "parse": [] } });
     if let Some(buttons) = buttons {
         // Labels have 80 characters at most; style 3 is green, 4 red, 2 neither.
-        let button = |style: u8, label: &str, id: &str| json!({ "type": 2, "style": style, "label": label.chars().take(80).collect::<String>(), "custom_id": id });
-        let [first, second] = buttons.texts();
-        let [good, bad] = if buttons.labels.is_some() { [2, 2] } else { [3, 4] };
-        body["components"] = json!([{ "type": 1, "components": [button(good, first, &buttons.approve), button(bad, second, &buttons.reject)] }]);
+        let button = |shown: ShownButton<'_>| {
+            let style = match shown.look {
+                Look::Approves => 3,
+                Look::Rejects => 4,
+                Look::Neutral => 2,
+            };
+            let label: String = shown.label.chars().take(80).collect();
+            json!({ "type": 2, "style": style, "label": label, "custom_id": shown.data })
+        };
+        let all: Vec<Value> = buttons.two().into_iter().chain(buttons.rest()).map(button).collect();
+        body["components"] = json!([{ "type": 1, "components": all }]);
     } else if edit {
         body["components"] = json!([]);
     }
@@ -110,13 +126,15 @@ fn post(
             format!("<@{who}> {}", body["content"].as_str().unwrap_or_default()).into();
         body["allowed_mentions"] = json!({ "parse": [], "users": [who] });
     }
-    let nonce: String = platform::secret::digest_hex(format!("{}#{index}", row.id).as_bytes())
-        .chars()
-        .take(24)
-        .collect();
-    body["nonce"] = nonce.into();
+    body["nonce"] = nonce(&row.id, index).into();
     body["enforce_nonce"] = true.into();
     by_bot(application, http::Method::POST, &format!("/channels/{chat}/messages"), &body)
+}
+
+/// The name by which Discord knows a repetition of this part of a message.
+pub(super) fn nonce(id: &str, index: usize) -> String {
+    let digest = platform::secret::digest_hex(format!("{id}#{index}").as_bytes());
+    digest.chars().take(24).collect()
 }
 
 /// Messages sent with the interaction's token are edited with it while it lives, all others by the
@@ -144,7 +162,7 @@ fn edit(
     }
 }
 
-fn by_token(
+pub(super) fn by_token(
     application: &Application,
     interaction: &Interaction,
     method: http::Method,
@@ -158,7 +176,7 @@ fn by_token(
     request(method, url, Vec::new(), body)
 }
 
-fn by_bot(
+pub(super) fn by_bot(
     application: &Application,
     method: http::Method,
     path: &str,
@@ -196,7 +214,7 @@ fn request(
 /// Reads Discord's response.
 /// <https://discord.com/developers/docs/topics/opcodes-and-status-codes#json>
 pub(super) fn judge(aim: &Aim, answer: &OutboundResponse) -> SendResult {
-    let body: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
+    let body = lenient::json(&answer.body);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     if answer.status < 300 {
         return match aim {
@@ -219,9 +237,25 @@ pub(super) fn judge(aim: &Aim, answer: &OutboundResponse) -> SendResult {
             error,
         };
     }
-    match (aim, code) {
-        // Unknown message, or a webhook token that died early: start again with a new message.
-        (Aim::Edit { .. }, 10008 | 10015 | 50027) => SendResult::Gone,
-        _ => by_status(answer, error),
+    let second = SECOND_WAYS.iter().find(|(refusal, _)| *refusal == code);
+    match second {
+        Some((_, changes)) => SendResult::Refused { changes: changes.to_vec(), error },
+        None => by_status(answer, error),
     }
 }
+
+/// Refusals by Discord's codes, and what to change.
+const SECOND_WAYS: [(i64, &[Change]); 8] = [
+    // Unknown message: the promised answer, or a later one, was deleted.
+    (10_008, &[Change::FollowUp, Change::NewMessage, Change::WithoutInteraction]),
+    // Unknown webhook, unknown interaction, invalid webhook token: it died early.
+    (10_015, &[Change::WithoutInteraction, Change::NewMessage]),
+    (10_062, &[Change::WithoutInteraction, Change::NewMessage]),
+    (50_027, &[Change::WithoutInteraction, Change::NewMessage]),
+    // Cannot edit a message of another user.
+    (50_005, &[Change::NewMessage]),
+    // Unknown channel, missing access, missing permissions.
+    (10_003, &[Change::Direct]),
+    (50_001, &[Change::Direct]),
+    (50_013, &[Change::Direct]),
+];

@@ -43,6 +43,9 @@ impl LocalPlatform for Discord {
         Some(Signed { dedupe_key, headers, body })
     }
 
+    fn takes_file(&self, path: &str) -> bool {
+        path.starts_with("channels/") && path.ends_with("/messages")
+    }
     fn answer(&self, path: &str, _: &str, unique: u64) -> Value {
         let id = unique.to_string();
         if path.ends_with("/channels") {

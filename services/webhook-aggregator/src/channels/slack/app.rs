@@ -8,10 +8,40 @@ use sha2::Sha256;
 #[derive(Debug)]
 pub(super) struct App {
     pub(super) api_base: String,
-    pub(super) signing_secret: Secret,
+    pub(super) way: Way,
     pub(super) bot_token: Secret,
     /// The workspace; no other is heard. `None` where the configuration names none.
     pub(super) team: Option<String>,
+}
+
+/// How its messages reach us, with the secret for it.
+#[derive(Debug)]
+pub(super) enum Way {
+    /// Slack signs its webhooks with this.
+    Webhook(Secret),
+    /// The app-level token, which opens connections.
+    Socket(Secret),
+}
+
+impl App {
+    /// Host of Slack's addresses for replies to commands. It follows from the configured address of
+    /// the API alone: of an address in a payload only the path counts.
+    pub(super) fn reply_host(&self) -> String {
+        let (scheme, rest) = self.api_base.split_once("://").unwrap_or(("https", &self.api_base));
+        let host = rest.split('/').next().unwrap_or_default();
+        let is_slack = host.starts_with("slack.") || host.starts_with("slack-gov.");
+        format!("{scheme}://{}{host}", if is_slack { "hooks." } else { "" })
+    }
+}
+
+/// The path of an address for replies to a command.
+pub(super) fn reply_path(address: &str) -> Option<&str> {
+    let (_, rest) = address.split_once("://")?;
+    let path = rest.get(rest.find('/')?..)?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/_-".contains(&byte);
+    let is_reply = ["/commands/", "/actions/", "/app/"].iter().any(|at| path.starts_with(at));
+    let fits = is_reply && path.len() <= 300 && path.bytes().all(is_plain);
+    fits.then_some(path)
 }
 
 /// `v0=` and the lower-case hex HMAC-SHA256 of `v0:<time>:<body>`.

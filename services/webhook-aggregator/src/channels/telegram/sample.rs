@@ -27,6 +27,9 @@ impl LocalPlatform for Telegram {
     }
 
     /// `bot<token>/<method>`.
+    fn takes_file(&self, path: &str) -> bool {
+        path.ends_with("/sendDocument")
+    }
     fn answer(&self, path: &str, body: &str, unique: u64) -> Value {
         let body: Value = serde_json::from_str(body).unwrap_or(Value::Null);
         match path.rsplit('/').next() {

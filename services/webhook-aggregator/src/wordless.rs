@@ -1,0 +1,45 @@
+//! A message without words, such as a sticker or a bare mention: its sender is told instead of
+//! waiting for an answer.
+
+use crate::Deps;
+use contracts::Shard;
+use inbox::{Draft, Enqueue, InboxExt, NewEvent};
+
+/// At most one notice per conversation in this time, milliseconds.
+const EVERY_MS: i64 = 60_000;
+
+/// The notice for such a message of a person who is heard and meant us. `came` names what it has
+/// instead of words.
+pub(crate) fn notice(event: &NewEvent, came: &[String], now_ms: i64) -> Option<Draft> {
+    let is_heard = event.sender.is_some() && !event.unrecorded_over_limit;
+    if !is_heard || event.edits.is_some() || event.reason.as_deref() != Some("no_text") {
+        return None;
+    }
+    let came = came.join(" and ");
+    let mut letters = came.chars();
+    let text = match letters.next() {
+        Some(first) => {
+            let what = format!("{}{}", first.to_uppercase(), letters.as_str());
+            format!("{what} came without words; write what you need.")
+        }
+        None => "Your message came without words; write what you need.".to_owned(),
+    };
+    Some(Draft {
+        id: format!("wordless:{}:{}", event.conversation, now_ms.div_euclid(EVERY_MS)),
+        revision: 1,
+        target: event.origin.target.clone(),
+        text,
+        buttons: None,
+        event_id: None,
+        kind: "notice".to_owned(),
+        file: None,
+        expires_ms: Some(now_ms + EVERY_MS),
+    })
+}
+
+/// Queues it. The message itself is stored: a notice that cannot be is left out.
+pub(crate) async fn tell(deps: &Deps, shard: &Shard, notice: Draft) {
+    if let Err(error) = deps.inbox.ask(shard, Enqueue(notice)).await {
+        tracing::warn!(%error, "the sender of a message without words could not be told");
+    }
+}
