@@ -30,6 +30,12 @@ const SCRIPT: Asset = Asset {
     content_type: "text/javascript; charset=utf-8",
     text: include_str!("assets/dashboard.js"),
 };
+const DOOR: Asset = Asset {
+    stem: "door",
+    extension: "js",
+    content_type: "text/javascript; charset=utf-8",
+    text: include_str!("assets/door.js"),
+};
 const ICON: Asset = Asset {
     stem: "icon",
     extension: "svg",
@@ -39,6 +45,7 @@ const ICON: Asset = Asset {
 
 static STYLE_NAME: LazyLock<String> = LazyLock::new(|| STYLE.name());
 static SCRIPT_NAME: LazyLock<String> = LazyLock::new(|| SCRIPT.name());
+static DOOR_NAME: LazyLock<String> = LazyLock::new(|| DOOR.name());
 static ICON_NAME: LazyLock<String> = LazyLock::new(|| ICON.name());
 
 impl Asset {
@@ -53,6 +60,11 @@ pub fn style(config: &Config) -> String {
     config.url(&format!("/assets/{}", *STYLE_NAME))
 }
 
+/// URL of the script that fetches a page with the key.
+pub fn door(config: &Config) -> String {
+    config.url(&format!("/assets/{}", *DOOR_NAME))
+}
+
 /// URL of the script.
 pub fn script(config: &Config) -> String {
     config.url(&format!("/assets/{}", *SCRIPT_NAME))
@@ -65,7 +77,8 @@ pub fn icon(config: &Config) -> String {
 
 /// `GET /assets/{file}`.
 pub async fn show(Path(file): Path<String>) -> Response {
-    let known = [(&*STYLE_NAME, STYLE), (&*SCRIPT_NAME, SCRIPT), (&*ICON_NAME, ICON)];
+    let known =
+        [(&*STYLE_NAME, STYLE), (&*SCRIPT_NAME, SCRIPT), (&*DOOR_NAME, DOOR), (&*ICON_NAME, ICON)];
     let Some((_, asset)) = known.into_iter().find(|(name, _)| **name == file) else {
         return Friendly::new(ErrorCode::NotFound, "There is no such file.").into_response();
     };

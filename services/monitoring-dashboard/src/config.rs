@@ -70,6 +70,12 @@ impl Config {
     pub fn cookie_path(&self) -> &str {
         if self.base_path.is_empty() { "/" } else { &self.base_path }
     }
+    /// Whether the browser uses https, directly or to a proxy in front. A client that claims it by
+    /// itself gets a stricter cookie, and nothing more.
+    pub fn is_https(&self, headers: &http::HeaderMap) -> bool {
+        self.secure_cookies
+            || headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https")
+    }
     /// Whether a `Host` header is allowed: a listen address, loopback with the same port,
     /// `localhost`, or a configured name.
     pub fn answers_to(&self, host: &str) -> bool {

@@ -1,5 +1,6 @@
 //! The ports and settings that the dashboard is built with.
 
+use crate::chats::Chats;
 use crate::config::Config;
 use platform::edge::Auth;
 use platform::ports::{Background, Calls, Cell, Clock, Kv, Objects, Signal, Sql};
@@ -20,4 +21,6 @@ pub struct Deps {
     pub background: Arc<dyn Background>,
     pub auth: Auth,
     pub config: Arc<Config>,
+    /// Connects chats; none where this program cannot write its configuration.
+    pub chats: Option<Arc<dyn Chats>>,
 }

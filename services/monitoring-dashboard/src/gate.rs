@@ -2,8 +2,9 @@
 //! [`Owner`](crate::session::Owner).
 
 use crate::answer::wants_json;
-use crate::pages::sign_in;
-use crate::refusal::Turn;
+use crate::pages::{door, sign_in};
+use crate::refusal::{Friendly, Turn};
+use crate::session::Shown;
 use crate::{Deps, guard, session};
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
@@ -26,9 +27,22 @@ async fn check(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Turn> {
-    let Some(owner) = session::find(&deps, request.headers()).await? else {
+    let Some(mut owner) = session::find(&deps, request.headers()).await? else {
         return Err(turn_away(&deps, &request));
     };
+    let reads = !guard::changes(request.method());
+    match owner.look(request.headers()) {
+        Shown::Enough => {}
+        Shown::Nothing if reads && !wants_json(request.headers()) => {
+            return Ok(door::page(&deps.config));
+        }
+        // The handler looks for the key in the form.
+        Shown::Nothing if !reads => {}
+        Shown::Nothing | Shown::Wrong => {
+            let refusal = Friendly::new(ErrorCode::Unauthenticated, session::NO_KEY);
+            return Err(Turn::Friendly(refusal.fix(session::SIGN_IN_AGAIN)));
+        }
+    }
     request.extensions_mut().insert(owner);
     Ok(next.run(request).await)
 }

@@ -19,6 +19,7 @@ const POLICY: &str = "default-src 'self'; object-src 'none'; base-uri 'none'; fr
 pub async fn layer(State(deps): State<Deps>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     let is_page = !is_for_programs(&path);
+    let is_https = deps.config.is_https(request.headers());
     let refusal = if matches!(path.as_str(), HEALTH | DOCUMENT) {
         None
     } else {
@@ -29,7 +30,7 @@ pub async fn layer(State(deps): State<Deps>, request: Request, next: Next) -> Re
         Some(friendly) => ApiError::new(friendly.code, friendly.detail).into_response(),
         None => next.run(request).await,
     };
-    if is_page { dress(&deps.config, response) } else { response }
+    if is_page { dress(&deps.config, response, is_https) } else { response }
 }
 
 fn is_for_programs(path: &str) -> bool {
@@ -44,8 +45,7 @@ fn refusal(config: &Config, request: &Request, is_page: bool) -> Option<Friendly
             format!("This dashboard does not serve the host name “{host}”."),
         ));
     }
-    let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if is_page && changes && !is_same_origin(request.headers(), host) {
+    if is_page && changes(request.method()) && !is_same_origin(request.headers(), host) {
         let detail = "The request came from another site, so nothing was changed.";
         return Some(
             Friendly::new(ErrorCode::Forbidden, detail)
@@ -53,6 +53,11 @@ fn refusal(config: &Config, request: &Request, is_page: bool) -> Option<Friendly
         );
     }
     None
+}
+
+/// Whether requests with this method change something.
+pub fn changes(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
 /// The requested host; HTTP/2 has it in the URI.
@@ -81,8 +86,13 @@ pub fn is_from_elsewhere(headers: &HeaderMap) -> bool {
     headers.get(SEC_FETCH_SITE).is_some_and(|site| site == "cross-site" || site == "same-site")
 }
 
+/// Whether a browser opens a page with this request.
+pub fn is_navigation(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate")
+}
+
 /// Renders refusals as pages and adds the headers.
-fn dress(config: &Config, mut response: Response) -> Response {
+fn dress(config: &Config, mut response: Response, is_https: bool) -> Response {
     if let Some(friendly) = response.extensions_mut().remove::<Friendly>() {
         let html = pages::refusal::page(&friendly, config).into_string();
         response
@@ -101,6 +111,12 @@ fn dress(config: &Config, mut response: Response) -> Response {
         HeaderName::from_static("cross-origin-opener-policy"),
         HeaderValue::from_static("same-origin"),
     );
+    if is_https {
+        headers.insert(
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=31536000"),
+        );
+    }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }

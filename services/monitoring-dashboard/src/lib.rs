@@ -7,6 +7,7 @@ mod answer;
 mod archive;
 mod assets;
 mod attempts;
+pub mod chats;
 pub mod config;
 mod day;
 mod deps;
@@ -54,8 +55,8 @@ pub fn route_map(deps: &Deps) -> Vec<(String, bool)> {
 /// The whole URL map. The gate stands before every page; only signing in itself is open.
 fn routes(deps: &Deps) -> Routes<Deps> {
     use pages::{
-        agents, api, approvals, budget, console, dashboard, event, events, graph, halt, health,
-        menu, sign_in,
+        agents, api, approvals, budget, chats, console, dashboard, event, events, files, graph,
+        halt, health, menu, sign_in,
     };
     let gate = gate::Gate(deps.clone());
     const READERS: Access = Access::Scopes(&[Scope::Viewer, Scope::Operator]);
@@ -80,6 +81,7 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .open("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         // It checks the form's token itself, and a session that has ended is signed out already.
         .open("/sign-out", post(sign_in::sign_out))
+        .page(&gate, "/dashboard/session-key", post(sign_in::bind_key))
         .page(&gate, menu::OVERVIEW.path, get(dashboard::show))
         .page(&gate, "/dashboard/live", get(dashboard::live))
         .page(&gate, "/dashboard/console", post(console::say))
@@ -89,7 +91,9 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .page(&gate, menu::EVENTS.path, get(events::show))
         .page(&gate, "/dashboard/events/{id}", get(event::show))
         .page(&gate, "/dashboard/events/{id}/replay", post(event::replay))
+        .page(&gate, "/dashboard/events/{id}/deliver", post(event::deliver))
         .page(&gate, "/dashboard/events/{id}/feedback", post(event::feedback))
+        .page(&gate, "/dashboard/files/{id}", post(files::download))
         .page(&gate, menu::GRAPH.path, get(graph::show))
         .page(&gate, "/dashboard/graph/rollback", post(graph::rollback))
         .page(&gate, menu::APPROVALS.path, get(approvals::show))
@@ -99,6 +103,10 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .page(&gate, "/dashboard/gateways/drain", post(agents::drain))
         .page(&gate, menu::HEALTH.path, get(health::show))
         .page(&gate, menu::BUDGET.path, get(budget::show))
+        .page(&gate, menu::CHATS.path, get(chats::show).post(chats::attempt))
+        .page(&gate, "/dashboard/chats/finish", post(chats::finish))
+        .page(&gate, "/dashboard/chats/decline", post(chats::decline))
+        .page(&gate, "/dashboard/chats/register", post(chats::register))
         .page(&gate, menu::API.path, get(api::show))
         .page(&gate, "/dashboard/{*rest}", get(pages::refusal::no_such_page))
 }

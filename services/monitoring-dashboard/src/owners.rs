@@ -1,6 +1,7 @@
 //! All calls to other services, and how long a page waits for them.
 
 use crate::Deps;
+use bytes::Bytes;
 use contracts::approval::{Approval, ApprovalsQuery, DecideRequest, WaitQuery};
 use contracts::budget::BudgetAnswer;
 use contracts::calls::agency_router::{GiveFeedback, ReadPool, ReadRoutingStats};
@@ -11,12 +12,12 @@ use contracts::calls::skill_graph_loader::{
     ListVersions, ReadDiff, ReadMap, ReadReport, Rollback, Search,
 };
 use contracts::calls::webhook_aggregator::{
-    DrainGateway, ListEvents, ListGateways, ReadConversation, ReadEvent, ReadInboxStats,
-    ReplayEvent, SendMessage,
+    DeliverEvent, DrainGateway, ListEvents, ListGateways, ReadConversation, ReadEvent, ReadFile,
+    ReadInboxStats, ReplayEvent, SendMessage,
 };
 use contracts::calls::{Call, Method};
 use contracts::event::{
-    EventDetail, EventList, EventQuery, EventsQuery, MessageAccepted, MessageList,
+    DeliverAnswer, EventDetail, EventList, EventQuery, EventsQuery, MessageAccepted, MessageList,
     MessageListQuery, MessageRequest, ReplayAnswer,
 };
 use contracts::graph::{
@@ -27,7 +28,9 @@ use contracts::halt::{HaltAnswer, HaltList, HaltRequest, ResumeAnswer, ResumeReq
 use contracts::monitoring::{InboxStats, LedgerStats, SinceQuery};
 use contracts::routing::{DecisionRow, Feedback, PoolMember, RoutingStats};
 use contracts::task::{DrainRequest, GatewayList, GatewayRow};
-use contracts::{ApprovalId, ConversationId, EventId, GatewayId, GraphVersion, ServiceName};
+use contracts::{
+    ApprovalId, ConversationId, EventId, FileId, GatewayId, GraphVersion, ServiceName,
+};
 use futures_util::future::{Either, select};
 use platform::percent::encode;
 use platform::ports::{CallError, PortError, PortErrorKind};
@@ -164,6 +167,15 @@ pub async fn events(deps: &Deps, filter: &EventFilter, limit: u32) -> Asked<Even
 
 pub async fn event(deps: &Deps, id: &str) -> Asked<EventDetail> {
     ask::<ReadEvent>(deps, &EventId::from(id), &EventQuery::default()).await
+}
+
+pub async fn file(deps: &Deps, id: &str) -> Asked<Bytes> {
+    deps.calls.ask_bytes::<ReadFile>(&FileId::from(id), &()).await
+}
+
+/// Sends the kept answer of an event again.
+pub async fn deliver(deps: &Deps, id: &str) -> Asked<DeliverAnswer> {
+    deps.calls.ask::<DeliverEvent>(&EventId::from(id), &()).await
 }
 
 pub async fn replay(deps: &Deps, id: &str) -> Asked<ReplayAnswer> {

@@ -247,6 +247,7 @@ mod tests {
     #[test]
     fn probe_rates_a_gateway_by_the_age_of_its_last_lease() {
         let row = |age_ms, drained| GatewayRow {
+            unready: Vec::new(),
             gateway_id: "home".into(),
             agents: vec!["*".into()],
             last_seen: String::new(),

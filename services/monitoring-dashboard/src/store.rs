@@ -32,16 +32,24 @@ pub async fn use_link(store: &dyn Sql, code_hash: &str, now: i64) -> PortResult<
     Ok(!store.query(sql!(text, code_hash, now)).await?.is_empty())
 }
 
+/// Whether an unexpired link of this digest is unused.
+pub async fn is_link(store: &dyn Sql, code_hash: &str, now: i64) -> PortResult<bool> {
+    let text =
+        "SELECT code_hash FROM dashboard_sign_in_link WHERE code_hash = ?1 AND expires_at > ?2";
+    Ok(!store.query(sql!(text, code_hash, now)).await?.is_empty())
+}
+
 /// Opens a session.
 pub async fn open_session(
     store: &dyn Sql,
     id_hash: &str,
+    key_hash: Option<String>,
     now: i64,
     expires_at: i64,
 ) -> PortResult<()> {
-    let text =
-        "INSERT INTO dashboard_session (id_hash, created_at, expires_at) VALUES (?1, ?2, ?3)";
-    store.query(sql!(text, id_hash, now, expires_at)).await?;
+    let text = "INSERT INTO dashboard_session (id_hash, key_hash, created_at, expires_at)
+        VALUES (?1, ?2, ?3, ?4)";
+    store.query(sql!(text, id_hash, key_hash, now, expires_at)).await?;
     Ok(())
 }
 
@@ -49,17 +57,30 @@ pub async fn open_session(
 #[derive(Clone, Debug, Deserialize)]
 pub struct SessionRow {
     pub conversation: Option<String>,
+    pub key_hash: Option<String>,
 }
 
 /// The unexpired session of this digest.
 pub async fn session(store: &dyn Sql, id_hash: &str, now: i64) -> PortResult<Option<SessionRow>> {
     store
         .one(sql!(
-            "SELECT conversation FROM dashboard_session WHERE id_hash = ?1 AND expires_at > ?2",
+            "SELECT conversation, key_hash FROM dashboard_session WHERE id_hash = ?1 AND expires_at > ?2",
             id_hash,
             now
         ))
         .await
+}
+
+/// Binds a session to the key of its pages. The first key stays; true if it is this one.
+pub async fn bind_session(store: &dyn Sql, id_hash: &str, key_hash: &str) -> PortResult<bool> {
+    let text = "UPDATE dashboard_session SET key_hash = COALESCE(key_hash, ?2) \
+        WHERE id_hash = ?1 RETURNING key_hash = ?2 AS bound";
+    #[derive(Deserialize)]
+    struct Row {
+        bound: i64,
+    }
+    let row: Option<Row> = store.one(sql!(text, id_hash, key_hash)).await?;
+    Ok(row.is_some_and(|row| row.bound == 1))
 }
 
 /// Deletes a session.

@@ -1,9 +1,36 @@
-// Quintet's dashboard: local times, countdowns, live parts, the console. All pages also work without it.
+// Quintet's dashboard: local times, countdowns, live parts, the console, the key of a session. All pages also work without it.
 // The server renders and escapes inserted fragments with the pages' own templates.
 'use strict';
 const $ = (id) => document.getElementById(id);
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
-const json = { headers: { Accept: 'application/json' } };
+
+// The key of this browser: the server binds the session to it, because a cookie alone reaches every port of the host.
+let key = '';
+try { key = localStorage.getItem('quintet-key') || ''; } catch { /* blocked: the session has no key */ }
+try {
+  if (!/^[0-9a-f]{64}$/.test(key)) {
+    const made = [...crypto.getRandomValues(new Uint8Array(32))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+    localStorage.setItem('quintet-key', made);
+    // Another tab may have written its own at the same moment: the one that stays counts.
+    key = localStorage.getItem('quintet-key') || '';
+  }
+} catch { key = ''; }
+// A session that was opened without scripts.
+function bindKey({ bind, token }) {
+  fetch(bind, { method: 'POST', body: new URLSearchParams({ key, token }), keepalive: true }).then((answer) => {
+    if (answer.status !== 403 || sessionStorage.getItem('quintet-refused')) return;
+    // Once: behind a proxy that changes the host every change is refused.
+    sessionStorage.setItem('quintet-refused', '1');
+    location.reload();
+  }).catch(() => {});
+}
+if (key && document.body.dataset.bind) bindKey(document.body.dataset);
+document.addEventListener('submit', ({ target }) => {
+  if (!key || target.method !== 'post') return;
+  const field = target.elements.namedItem('key') || target.appendChild(document.createElement('input'));
+  Object.assign(field, { type: 'hidden', name: 'key', value: key });
+}, true);
+const json = { headers: { Accept: 'application/json', ...(key && { 'X-Quintet-Key': key }) } };
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
 const day = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
@@ -27,18 +54,20 @@ const awake = () => document.hidden
   ? new Promise((done) => document.addEventListener('visibilitychange', done, { once: true }))
   : undefined;
 
-// Updates the overview's metrics, services, banner and events every 15 seconds while the page is visible.
+// Updates the parts of a page that change by themselves, every 15 seconds if the page says nothing else, while it is visible.
 let hurry = () => {};
-async function keepLive(address) {
+async function keepLive(address, every) {
   const shown = new Map();
   for (;;) {
-    await Promise.race([pause(15000), new Promise((done) => { hurry = done; })]);
+    await Promise.race([pause(every), new Promise((done) => { hurry = done; })]);
     await awake();
     try {
       const answer = await fetch(address, json);
       if (answer.status === 401) return location.reload();
       if (!answer.ok) continue;
       const parts = new DOMParser().parseFromString(await answer.text(), 'text/html');
+      // The event has ended: all of its page is different now.
+      if ($('live').dataset.every && !parts.getElementById('live')?.dataset.live) return location.reload();
       for (const part of parts.querySelectorAll('[id^=live-]')) {
         const here = $(part.id);
         if (!here || shown.get(part.id) === part.innerHTML || here.contains(document.activeElement)) continue;
@@ -141,13 +170,17 @@ function showCurrent() {
   row.scrollLeft += own.left + own.width / 2 - (whole.left + whole.width / 2);
 }
 
+for (const form of document.querySelectorAll('[data-send=now]')) form.requestSubmit();
 for (const form of document.querySelectorAll('[data-autosend]')) form.addEventListener('change', () => form.requestSubmit());
 document.addEventListener('keydown', (key) => {
   if (key.key === 'Escape') document.querySelector('.lever')?.removeAttribute('open');
 });
+// A page that waits for a message looks again.
+const again = document.querySelector('[data-again]');
+if (again) setTimeout(() => location.reload(), +again.dataset.again);
 showCurrent();
 localise(document);
 countDown();
 setInterval(countDown, 1000);
 if ($('said')) startConsole($('said'));
-if ($('live')) keepLive($('live').dataset.live);
+if ($('live')?.dataset.live) keepLive($('live').dataset.live, +$('live').dataset.every || 15000);

@@ -146,19 +146,35 @@ fn places(instances: &[PoolInstance], standing: &[GatewayRow]) -> Markup {
     }
 }
 
-/// Whether a gateway in service offers this agent.
+/// Whether a gateway is in service and offers this agent.
+fn offers(row: &GatewayRow, agent: &PoolMember) -> bool {
+    row.state() == GatewayState::InService
+        && row.agents.iter().any(|offer| offer == "*" || offer == agent.agent.as_str())
+}
+
 fn has_a_machine(agent: &PoolMember, standing: &[GatewayRow]) -> bool {
-    let offers = |row: &GatewayRow| {
-        row.agents.iter().any(|offer| offer == "*" || offer == agent.agent.as_str())
-    };
-    standing.iter().any(|row| row.state() == GatewayState::InService && offers(row))
+    standing.iter().any(|row| offers(row, agent))
+}
+
+/// The reason that the agent is not ready on any machine in service; with `true` it may run all the
+/// same. Ids are compared without case, as the gateways do.
+fn unready<'a>(agent: &PoolMember, standing: &'a [GatewayRow]) -> Option<(&'a str, bool)> {
+    let id = agent.agent.as_str();
+    let mut found = None;
+    for row in standing.iter().filter(|row| offers(row, agent)) {
+        let said = row.unready.iter().find(|said| said.agent.as_str().eq_ignore_ascii_case(id))?;
+        found.get_or_insert((said.why.as_str(), said.may_start));
+    }
+    found
 }
 
 fn line(agent: &PoolMember, standing: Option<&[GatewayRow]>, today: u64) -> Markup {
+    let missing = unready(agent, standing.unwrap_or_default());
     let (mood, word) = match (agent.available, agent.breaker) {
         _ if standing.is_some_and(|standing| !has_a_machine(agent, standing)) => {
             (Mood::Bad, "no machine")
         }
+        _ if missing.is_some_and(|(_, may_start)| !may_start) => (Mood::Bad, "not ready"),
         (true, Breaker::Closed) => (Mood::Good, "ready"),
         (_, Breaker::HalfOpen) => (Mood::Warn, "being tried"),
         (_, Breaker::Open) => (Mood::Bad, "resting"),
@@ -167,7 +183,7 @@ fn line(agent: &PoolMember, standing: Option<&[GatewayRow]>, today: u64) -> Mark
     html! {
         tr {
             td { (signs::sign(mood, word)) @if let Some(at) = &agent.retry_at { span.quiet.detail { "tried again " (signs::time(at)) } } }
-            td.wide { strong { (agent.title) } span.quiet.detail { (agent.agent) } (places(&agent.instances, standing.unwrap_or_default())) }
+            td.wide { strong { (agent.title) } span.quiet.detail { (agent.agent) } @if let Some((why, _)) = missing { span.quiet.detail { "not ready: " (why) } } (places(&agent.instances, standing.unwrap_or_default())) }
             (signs::cell("today", &today.to_string()))
             (signs::cell("running", &agent.in_flight.to_string()))
             (signs::cell("run time", &signs::latency(agent.latency_ms)))

@@ -11,7 +11,7 @@ use crate::refusal::{Friendly, PageResult};
 use crate::session::Owner;
 use crate::{Config, Deps, Form};
 use axum::extract::{Path, Query, State};
-use contracts::approval::{Approval, ApprovalState, DecideRequest, Decision};
+use contracts::approval::{Approval, ApprovalState, DecideRequest, Decision, Extent};
 use contracts::monitoring::LedgerStats;
 use contracts::{ErrorCode, Micros};
 use futures_util::future::{join, join4};
@@ -80,6 +80,16 @@ fn nothing_waits() -> Markup {
     }
 }
 
+/// The name, with the id for the record.
+fn decider(approval: &Approval) -> Markup {
+    html! {
+        @match &approval.decided_by {
+            Some(id) => td title=(id) { (approval.decider()) },
+            None => td.nil { "–" },
+        }
+    }
+}
+
 fn decided(config: &Config, all: &[Approval]) -> Markup {
     let decided: Vec<_> = all
         .iter()
@@ -98,7 +108,7 @@ fn decided(config: &Config, all: &[Approval]) -> Markup {
                             td.wide { a href=(approval_card::address(config, approval)) { (signs::excerpt(&approval.description, 100)) } span.quiet.detail { (signs::excerpt(&approval.reason, 120)) } }
                             td { (approval.agent_type) }
                             (signs::cell("", &signs::money(approval.actual_cost.or(approval.estimated_cost))))
-                            td.nil[approval.decided_by.is_none()] { (approval.decided_by.as_deref().unwrap_or("–")) }
+                            (decider(approval))
                             td { (signs::time(approval.decided_at.as_ref().unwrap_or(&approval.requested_at))) }
                         }
                     } }
@@ -153,14 +163,25 @@ pub async fn decide(
             return Err(Friendly::new(ErrorCode::Malformed, "The form has no decision.").into());
         }
     };
-    owner.require(&form, &change(&id, form.field("version"), decision))?;
+    let extents = [Extent::Task, Extent::Always];
+    let extent = match form.field("extent") {
+        "" => Extent::Once,
+        word => {
+            *extents.iter().find(|extent| approval_card::extent_word(**extent) == word).ok_or_else(
+                || Friendly::new(ErrorCode::Malformed, "The form has an unknown extent."),
+            )?
+        }
+    };
+    owner.require(&form, &change(&id, form.field("version"), decision, extent))?;
     let version = form.field("version").parse().ok();
     let request = DecideRequest {
-        answer: None,
+        extent,
+        answer: form.filled("answer"),
         decision,
         reason: form.filled("reason"),
         version,
         actor: Some(super::halt::ACTOR.to_owned()),
+        name: None,
     };
     match owners::decide(&deps, &id, &request).await {
         Ok(_) => Ok(see(&deps.config.url(&format!("/dashboard/approvals?note={note}")))),

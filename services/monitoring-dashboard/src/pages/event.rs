@@ -1,6 +1,7 @@
 //! One event: its stages with timings, failed attempts, replies, and the replay button.
 
 use super::dashboard::Noted;
+use super::files;
 use super::layout::Frame;
 use super::menu;
 use super::prose::prose;
@@ -31,22 +32,27 @@ pub async fn show(
     .await;
     let agents = agents.unwrap_or_default();
     let detail = detail?;
+    let runs = !detail.row.state.is_final();
     let body = html! {
         p.crumb { a href=(deps.config.url("/dashboard/events")) { "Events" } }
         div.title {
             h1 { (signs::excerpt(&detail.row.text, 80)) }
             p { (signs::stage(detail.row.state)) @if let Some(reason) = &detail.row.reason { " " span.quiet { (reason) } } }
         }
-        div.two {
+        // The script fetches this page again while the run goes on.
+        div.two #live data-live=[runs.then(|| deps.config.url(&format!("/dashboard/events/{}", platform::percent::encode(&id))))] data-every="3000" {
             div {
                 section.panel { h2 { "Message" } div.prose { (prose(&detail.row.text)) } (track::steps(&detail)) }
+                div #live-progress aria-live="polite" { (progress(&detail)) }
                 (replies(&detail))
+                (files::of_event(&deps.config, &owner, &detail))
                 (attempts(&detail))
             }
             div {
                 (facts(&deps.config, &detail.row))
                 (feedback_form(&deps.config, &owner, &detail.row, &agents))
                 (stages(&detail))
+                (deliver_form(&deps.config, &owner, &detail))
                 (replay_form(&deps.config, &owner, &detail))
             }
         }
@@ -63,7 +69,7 @@ fn facts(config: &Config, row: &EventRow) -> Markup {
                 dt { "Channel" } dd { (row.channel) " · " (row.endpoint) }
                 dt { "Sender" } dd { (row.sender.as_deref().unwrap_or("–")) }
                 dt { "Agent" } dd { (row.agent.as_ref().map_or("–", |agent| agent.as_str())) }
-                dt { "Cost" } dd { (signs::money(row.cost_micros.map(Micros))) }
+                dt { "Cost" } dd { (row.cost_text().unwrap_or_else(|| "–".to_owned())) }
                 @if let Some(id) = &row.approval_id { dt { "Approval" } dd { a href=(config.url(&format!("/dashboard/approvals/{}", platform::percent::encode(id.as_str())))) { code { (id) } } } }
                 @if let Some(id) = &row.decision_id { dt { "Decision" } dd { code { (id) } } }
                 dt { "Conversation" } dd { code { (row.conversation) } }
@@ -103,6 +109,23 @@ fn replies(detail: &EventDetail) -> Markup {
                     p.who { (signs::sign(mood(&reply.state), &reply.state)) " " (signs::time(&reply.updated_at)) @if reply.attempts > 1 { span.quiet { " · " (reply.attempts) " tries" } } }
                     @if let Some(error) = &reply.error { p.note.bad { (error) } }
                     div.prose { (prose(&reply.text)) }
+                }
+            }
+        }
+    }
+}
+
+/// The newest lines of the run.
+fn progress(detail: &EventDetail) -> Markup {
+    html! {
+        @if !detail.progress.is_empty() {
+            section.panel {
+                h2 { "Progress" }
+                table {
+                    thead { tr { th scope="col" { "When" } th scope="col" { "Doing" } th.figure scope="col" { "Cost so far" } } }
+                    tbody { @for line in detail.progress.iter().rev() {
+                        tr { td { (signs::time(&line.at)) } td.wide { (line.text) } td.figure { (signs::money(line.cost_micros.map(Micros))) } }
+                    } }
                 }
             }
         }
@@ -171,6 +194,41 @@ pub async fn feedback(
 
 fn change(id: &str) -> String {
     format!("replay:{id}")
+}
+
+fn delivery(id: &str) -> String {
+    format!("deliver:{id}")
+}
+
+/// A finished answer that its chat did not get can be sent again without a run.
+fn deliver_form(config: &Config, owner: &Owner, detail: &EventDetail) -> Markup {
+    let id = detail.row.id.as_str();
+    html! {
+        @if detail.row.keeps_an_answer() {
+            section.panel {
+                h2 { "Send the answer again" }
+                p.quiet { "The agent has finished, and the chat did not take its answer. It is kept; sending it again runs nothing and costs nothing." }
+                form method="post" action=(config.url(&format!("/dashboard/events/{}/deliver", platform::percent::encode(id)))) {
+                    input type="hidden" name="token" value=(owner.token(&delivery(id)));
+                    button { "Send the answer again" }
+                }
+            }
+        }
+    }
+}
+
+/// `POST /dashboard/events/{id}/deliver`.
+pub async fn deliver(
+    State(deps): State<Deps>,
+    owner: Owner,
+    Path(id): Path<String>,
+    form: Form,
+) -> PageResult {
+    owner.require(&form, &delivery(&id))?;
+    owners::deliver(&deps, &id).await?;
+    Ok(see(&deps
+        .config
+        .url(&format!("/dashboard/events/{}?note=delivered", platform::percent::encode(&id)))))
 }
 
 fn replay_form(config: &Config, owner: &Owner, detail: &EventDetail) -> Markup {

@@ -8,8 +8,8 @@ use crate::refusal::PageResult;
 use crate::session::Owner;
 use crate::{Config, Deps};
 use axum::extract::{Query, State};
+use contracts::ChannelKind;
 use contracts::event::{EventList, EventRow, Stage};
-use contracts::{ChannelKind, Micros};
 use futures_util::future::join;
 use maud::{Markup, html};
 
@@ -110,7 +110,7 @@ fn line(config: &Config, row: &EventRow) -> Markup {
             }
             td.nil[row.agent.is_none()] { (row.agent.as_ref().map_or("–", |agent| agent.as_str())) }
             td { (row.channel) }
-            (signs::cell("", &signs::money(row.cost_micros.map(Micros))))
+            (signs::cell("", &row.cost_text().unwrap_or_else(|| "–".to_owned())))
             td { (signs::time(&row.received_at)) }
         }
     }

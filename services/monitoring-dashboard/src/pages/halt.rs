@@ -59,7 +59,7 @@ pub async fn halt(State(deps): State<Deps>, owner: Owner, form: Form) -> PageRes
     let reason = form.filled("reason").or_else(|| Some("stopped by hand".to_owned()));
     owners::halt(
         &deps,
-        &HaltRequest { all: true, reason, actor: Some(ACTOR.to_owned()), task_id: None },
+        &HaltRequest { all: true, reason, actor: Some(ACTOR.to_owned()), ..HaltRequest::default() },
     )
     .await?;
     Ok(see(&deps.config.url("/dashboard")))

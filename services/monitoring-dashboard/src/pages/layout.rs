@@ -3,7 +3,7 @@
 use super::halt;
 use super::menu::{self, Entry};
 use crate::answer::html as answer;
-use crate::session::Owner;
+use crate::session::{BIND, Owner};
 use crate::{Config, Deps, assets, owners};
 use axum::response::Response;
 use contracts::halt::HaltList;
@@ -49,7 +49,7 @@ impl<'a> Frame<'a> {
         let config = &self.deps.config;
         let markup = html! {
             (head(config, title))
-            body {
+            body data-bind=[self.bind()] data-token=[self.bind().map(|_| self.owner.token(BIND))] {
                 a.skip href="#main" { "Skip to the content" }
                 (self.top(here))
                 main #main {
@@ -61,6 +61,10 @@ impl<'a> Frame<'a> {
             }
         };
         answer(StatusCode::OK, document(markup))
+    }
+    /// Where the script binds the session to its key, if it is not bound yet.
+    fn bind(&self) -> Option<String> {
+        (!self.owner.is_bound()).then(|| self.deps.config.url("/dashboard/session-key"))
     }
     fn top(&self, here: &Entry) -> Markup {
         let config = &self.deps.config;
@@ -108,6 +112,7 @@ fn notice(name: &str) -> Option<&'static str> {
         "feedback" => "Noted. Run `quintet suggest` to turn it into an example.",
         "drained" => "It gets no new tasks and finishes its own.",
         "restored" => "It gets tasks again.",
+        "delivered" => "Sent again. The agent does not run again.",
         "replayed" => "Replayed. The event goes through all stages again.",
         _ => return None,
     })

@@ -27,5 +27,6 @@ menu! {
     GRAPH: "Graph", "/dashboard/graph", "Skill graph";
     HEALTH: "Health", "/dashboard/health", "Health";
     BUDGET: "Budget", "/dashboard/budget", "Budget";
+    CHATS: "Chats", "/dashboard/chats", "Chats";
     API: "API", "/dashboard/api", "API";
 }

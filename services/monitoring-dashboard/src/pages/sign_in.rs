@@ -2,10 +2,12 @@
 
 use super::layout;
 use crate::answer::{html as answer, see};
+use crate::attempts::Caller;
 use crate::refusal::{Friendly, PageResult};
+use crate::session::Owner;
 use crate::{Config, Deps, Form, attempts, guard, owners, session};
 use axum::extract::{Query, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use contracts::ErrorCode;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use maud::html;
@@ -89,9 +91,15 @@ pub async fn show(
     headers: HeaderMap,
     Query(asked): Query<Asked>,
 ) -> PageResult {
-    let signed_in = session::find(&deps, &headers).await?.is_some();
+    let owner = session::find(&deps, &headers).await?;
+    // A session with a key leads to its pages only where the key is.
+    let signed_in = owner.is_some_and(|owner| !owner.is_bound());
     // A preview that sends HEAD must not use up the link.
     if !asked.code.is_empty() && method == Method::GET {
+        // The script of a browser sends the code on, with the key of its pages.
+        if guard::is_navigation(&headers) && session::is_code(&deps, &asked.code).await? {
+            return Ok(handing_on(&deps.config, &asked));
+        }
         if session::use_code(&deps, &asked.code).await? {
             return welcome(&deps, &headers, &asked.next).await;
         }
@@ -107,10 +115,23 @@ pub async fn show(
     Ok(page(&deps.config, StatusCode::OK, &asked.next, None))
 }
 
+/// The page of a link: its script posts the code at once, without scripts a button does.
+fn handing_on(config: &Config, asked: &Asked) -> Response {
+    let body = html! {
+        h1 { "Sign in" }
+        form method="post" action=(config.url("/sign-in")) data-send="now" {
+            input type="hidden" name="code" value=(asked.code);
+            input type="hidden" name="next" value=(asked.next);
+            button.primary { "Sign in" }
+        }
+    };
+    answer(StatusCode::OK, layout::bare(config, "Sign in", body))
+}
+
 /// Opens the session and forwards. Coming from another program or site, the strict cookie would not
 /// follow a redirect.
 async fn welcome(deps: &Deps, headers: &HeaderMap, next: &str) -> PageResult {
-    let cookie = session::open(deps).await?;
+    let cookie = session::open(deps, &Form::default(), headers).await?;
     let next = next_page(&deps.config, next);
     let response = if guard::is_from_elsewhere(headers) {
         let body = html! { h1 { "Signed in" } p { a.button href=(next) { "Continue" } } };
@@ -122,17 +143,36 @@ async fn welcome(deps: &Deps, headers: &HeaderMap, next: &str) -> PageResult {
 }
 
 /// `POST /sign-in` with the operator token.
-pub async fn sign_in(State(deps): State<Deps>, form: Form) -> PageResult {
+pub async fn sign_in(
+    State(deps): State<Deps>,
+    caller: Caller,
+    headers: HeaderMap,
+    form: Form,
+) -> PageResult {
     let next = form.field("next");
-    if !attempts::take(&deps).await? {
+    let code = form.field("code");
+    if !code.is_empty() {
+        if !session::use_code(&deps, code).await? {
+            return Ok(page(&deps.config, StatusCode::UNAUTHORIZED, next, Some(SPENT)));
+        }
+        let cookie = session::open(&deps, &form, &headers).await?;
+        return Ok(with_cookie(see(&next_page(&deps.config, next)), &cookie));
+    }
+    if !attempts::take(&deps, &caller).await? {
         return Ok(page(&deps.config, StatusCode::TOO_MANY_REQUESTS, next, Some(TOO_MANY)));
     }
     if deps.auth.who(form.field("token").trim()) != Some(Principal::Scope(Scope::Operator)) {
         return Ok(page(&deps.config, StatusCode::UNAUTHORIZED, next, Some(WRONG)));
     }
-    attempts::give_back(&deps).await?;
-    let cookie = session::open(&deps).await?;
+    attempts::give_back(&deps, &caller).await?;
+    let cookie = session::open(&deps, &form, &headers).await?;
     Ok(with_cookie(see(&next_page(&deps.config, next)), &cookie))
+}
+
+/// `POST /dashboard/session-key`: the first page of a session binds it to its key.
+pub async fn bind_key(State(deps): State<Deps>, owner: Owner, form: Form) -> PageResult {
+    session::bind(&deps, &owner, &form).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// `POST /sign-out`.
@@ -143,7 +183,7 @@ pub async fn sign_out(State(deps): State<Deps>, headers: HeaderMap, form: Form) 
     owner.require(&form, "sign-out").map_err(|_| {
         Friendly::new(ErrorCode::Forbidden, "This form belongs to another session.")
     })?;
-    let cookie = session::close(&deps, &owner).await?;
+    let cookie = session::close(&deps, &owner, &headers).await?;
     Ok(with_cookie(see(&deps.config.url("/sign-in")), &cookie))
 }
 

@@ -6,8 +6,9 @@ use axum::body::Body;
 use fakes::Neighbours;
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
+use monitoring_dashboard::chats::Chats;
 use monitoring_dashboard::{Config, Deps, HostSettings};
-use platform::edge::{Auth, Principal, Scope};
+use platform::edge::{Auth, ClientNetwork, Principal, Scope};
 use platform::memory::{
     ManualClock, MemoryCalls, MemoryCell, MemoryKv, MemoryObjects, MemorySignal, MemorySql,
     Switchboard, TokioBackground,
@@ -19,7 +20,10 @@ use tower::ServiceExt;
 pub const BASE: &str = "/monitoring-dashboard";
 pub const OPERATOR: &str = "operator-token";
 const HOST: &str = "127.0.0.1:8787";
-const MIGRATION: &str = include_str!("../../../../migrations/0004_monitoring_dashboard.sql");
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../../../migrations/0004_monitoring_dashboard.sql"),
+    include_str!("../../../../migrations/0009_page_key.sql"),
+];
 
 pub struct Bed {
     pub deps: Deps,
@@ -85,6 +89,10 @@ fn tokens_with(operator: &str) -> Auth {
 
 impl Bed {
     pub fn new() -> Self {
+        Self::with_chats(None)
+    }
+    /// The same where chats can be connected.
+    pub fn with_chats(chats: Option<Arc<dyn Chats>>) -> Self {
         let clock = Arc::new(ManualClock::default());
         let world = World::at(clock.clone());
         let switchboard = Switchboard::default();
@@ -95,7 +103,7 @@ impl Bed {
             listen: vec![HOST.into()],
             ..HostSettings::default()
         };
-        let sql = Arc::new(MemorySql::with_migrations(&[MIGRATION]));
+        let sql = Arc::new(MemorySql::with_migrations(&MIGRATIONS));
         let cell = Arc::new(MemoryCell::default());
         let deps = Deps {
             sql: sql.clone(),
@@ -108,6 +116,7 @@ impl Bed {
             background: Arc::new(TokioBackground),
             auth,
             config: Arc::new(Config::at(place)),
+            chats,
         };
         let router = Router::new().nest(BASE, monitoring_dashboard::router(deps.clone()));
         Self { deps, clock, world, fakes, sql, cell, router }
@@ -145,12 +154,13 @@ impl Bed {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = self
-            .router
-            .clone()
-            .oneshot(request.body(Body::from(body.to_owned())).unwrap())
-            .await
-            .unwrap();
+        let mut request = request.body(Body::from(body.to_owned())).unwrap();
+        // The address that a runtime would find.
+        let from = headers.iter().find(|(name, _)| *name == "from-address");
+        if let Some((_, address)) = from {
+            request.extensions_mut().insert(ClientNetwork::of(address.parse().unwrap()));
+        }
+        let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
         Page { status: parts.status, headers: parts.headers, text }

@@ -2,7 +2,7 @@
 
 use super::world::World;
 use contracts::Micros;
-use contracts::approval::{Approval, ApprovalState, MonitoringLevel};
+use contracts::approval::{Approval, ApprovalState, Choice, MonitoringLevel};
 use contracts::budget::{BudgetAnswer, BudgetScope};
 use contracts::event::{AttemptEntry, EventDetail, EventRow, Reply, Stage, StageEntry};
 use contracts::monitoring::{InboxStats, LedgerStats};
@@ -154,9 +154,11 @@ pub fn approvals(now: i64) -> Vec<Approval> {
         expires_at: rfc3339(now + 700_000),
         decided_at: None,
         decided_by: None,
+        decided_by_name: None,
         channel: Some("telegram".into()),
         event_id: Some("telegram.main.01J8AAAAAAAAAAAAAAAAAAAAA2".into()),
         actual_cost: None,
+        choice: Choice::default(),
     };
     let decided = |id: &str, state, description: &str, by: &str, minutes: i64| Approval {
         decided_by: Some(by.into()),
@@ -235,6 +237,7 @@ pub fn event(
         task_id: None,
         approval_id: None,
         cost_micros: None,
+        cost_unknown: false,
     };
     let stages = stages
         .iter()
@@ -245,7 +248,21 @@ pub fn event(
             note: None,
         })
         .collect();
-    EventDetail { row, stages, attempts_log: vec![], replies: vec![], replays: 0 }
+    let progress = vec![contracts::event::ProgressLine {
+        at: "2026-01-01T00:00:00Z".into(),
+        text: "running <b>cargo test</b>".into(),
+        cost_micros: Some(120_000),
+    }];
+    EventDetail {
+        row,
+        stages,
+        attempts_log: vec![],
+        replies: vec![],
+        progress,
+        replays: 0,
+        attachments: vec![],
+        answer_files: vec![],
+    }
 }
 
 #[expect(clippy::too_many_lines, reason = "a list of samples")]

@@ -6,9 +6,12 @@
     reason = "test equipment: a broken bed must stop the test"
 )]
 
+mod approvals;
 mod bed;
+mod chats;
 mod day;
 mod figures;
+mod page_key;
 mod pages;
 mod sign_in;
 mod world;

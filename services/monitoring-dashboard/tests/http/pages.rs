@@ -1,65 +1,10 @@
 //! Content of the pages, and the changes they allow.
 
-use super::bed::{BASE, Bed, Page};
+use super::bed::{BASE, Bed};
 use contracts::ServiceName;
 use contracts::event::{Speaker, Stage};
+use contracts::task::UnreadyAgent;
 use serde_json::json;
-
-const DECIDE: &str = "/dashboard/approvals/apr_01J8B1/decide";
-const REJECT: &str = "value=\"reject\"";
-const APPROVE: &str = "value=\"approve\"";
-
-async fn approvals(bed: &Bed, cookie: &str) -> Page {
-    bed.get("/dashboard/approvals", cookie).await
-}
-
-fn decision<'a>(token: &'a str, word: &'a str, version: &'a str) -> [(&'a str, &'a str); 3] {
-    [("token", token), ("decision", word), ("version", version)]
-}
-
-#[tokio::test]
-async fn approval_page_approves_exactly_what_it_showed() {
-    let bed = Bed::new();
-    let cookie = bed.sign_in().await;
-    let token = approvals(&bed, &cookie).await.token(DECIDE, APPROVE);
-    let answer = bed.post(DECIDE, &cookie, &decision(&token, "approve", "3")).await;
-    assert_eq!(answer.location(), "/monitoring-dashboard/dashboard/approvals?note=approved");
-    let body = json!({ "decision": "approve", "reason": null, "version": 3, "actor": "dashboard" });
-    assert_eq!(bed.changed(), [("/api/approvals/apr_01J8B1/decide".to_owned(), body)]);
-}
-
-#[tokio::test]
-async fn form_token_of_another_session_approval_version_or_decision_is_refused() {
-    let bed = Bed::new();
-    let (cookie, other) = (bed.sign_in().await, bed.sign_in().await);
-    let page = approvals(&bed, &cookie).await;
-    let reject = page.token(DECIDE, REJECT);
-    let of_another = page.token("/dashboard/approvals/apr_01J8B2/decide", APPROVE);
-    let approve = page.token(DECIDE, APPROVE);
-    for (session, fields) in [
-        (&other, decision(&approve, "approve", "3")),
-        (&cookie, decision(&of_another, "approve", "3")),
-        (&cookie, decision(&approve, "approve", "4")),
-        (&cookie, decision(&reject, "approve", "3")),
-        (&cookie, decision("", "approve", "3")),
-    ] {
-        let answer = bed.post(DECIDE, session, &fields).await;
-        assert_eq!(answer.status, 403, "{fields:?}");
-        assert!(answer.text.contains("nothing was changed"));
-    }
-    assert!(bed.changed().is_empty());
-}
-
-#[tokio::test]
-async fn approval_page_shows_the_first_decision_to_the_second() {
-    let bed = Bed::new();
-    let cookie = bed.sign_in().await;
-    let token = approvals(&bed, &cookie).await.token(DECIDE, REJECT);
-    bed.world.approvals.lock().unwrap()[0].state = contracts::approval::ApprovalState::Approved;
-    let answer = bed.post(DECIDE, &cookie, &decision(&token, "reject", "3")).await;
-    let page = bed.get(answer.location().strip_prefix(BASE).unwrap(), &cookie).await;
-    assert!(page.text.contains("that decision stands"));
-}
 
 #[tokio::test]
 async fn cross_site_post_changes_nothing() {
@@ -333,6 +278,16 @@ async fn halt_page_stops_and_resumes_everything() {
 }
 
 #[tokio::test]
+async fn event_page_shows_what_its_run_says_as_text() {
+    let bed = Bed::new();
+    let cookie = bed.sign_in().await;
+    let path = "/dashboard/events/telegram.main.01J8AAAAAAAAAAAAAAAAAAAAA6";
+    let page = bed.get(path, &cookie).await.text;
+    assert!(page.contains("running &lt;b&gt;cargo test&lt;/b&gt;") && page.contains("$0.12"));
+    assert!(!page.contains("<b>cargo"), "{page}");
+}
+
+#[tokio::test]
 async fn event_page_replays_the_event() {
     let bed = Bed::new();
     let cookie = bed.sign_in().await;
@@ -347,6 +302,24 @@ async fn event_page_replays_the_event() {
             .ends_with("?note=replayed")
     );
     assert_eq!(bed.changed().len(), 1);
+}
+
+/// An answer that its chat did not take is offered without another run, beside the replay.
+#[tokio::test]
+async fn event_page_sends_a_kept_answer_again() {
+    let bed = Bed::new();
+    let cookie = bed.sign_in().await;
+    let path = "/dashboard/events/telegram.main.01J8AAAAAAAAAAAAAAAAAAAAA6";
+    assert!(!bed.get(path, &cookie).await.text.contains("Send the answer again"));
+    for event in bed.world.events.lock().unwrap().iter_mut() {
+        event.row.state = Stage::Dead;
+        event.row.reason = Some("reply_failed: Telegram 403".to_owned());
+    }
+    let page = bed.get(path, &cookie).await;
+    assert!(page.text.contains("Replay this event"));
+    let token = page.token(&format!("{path}/deliver"), "Send the answer again");
+    let answer = bed.post(&format!("{path}/deliver"), &cookie, &[("token", &token)]).await;
+    assert!(answer.location().ends_with("?note=delivered"));
 }
 
 #[tokio::test]
@@ -442,4 +415,25 @@ async fn the_openapi_document_is_open_under_any_host_name() {
     assert_eq!(document.header("content-type"), "application/json");
     let document: serde_json::Value = serde_json::from_str(&document.text).unwrap();
     assert_eq!(document["info"]["title"], "monitoring-dashboard");
+}
+
+#[tokio::test]
+async fn agents_page_says_which_agent_is_not_ready_and_why() {
+    let bed = Bed::new();
+    let cookie = bed.sign_in().await;
+    let missing = |may_start| UnreadyAgent {
+        agent: "codegen".into(),
+        why: "its program x is not there".to_owned(),
+        fix: "install x".to_owned(),
+        may_start,
+    };
+    for (may_start, is_red) in [(false, true), (true, false)] {
+        *bed.world.unready.lock().unwrap() = vec![missing(may_start)];
+        let page = bed.get("/dashboard/agents", &cookie).await.text;
+        assert!(page.contains("not ready: its program x is not there"), "{page}");
+        assert_eq!(page.contains(">not ready<"), is_red, "{page}");
+    }
+    // Another machine in service has it.
+    *bed.world.unready.lock().unwrap() = Vec::new();
+    assert!(!bed.get("/dashboard/agents", &cookie).await.text.contains("not ready"));
 }

@@ -87,6 +87,30 @@ async fn sign_in_is_blocked_after_five_failures_a_minute() {
 }
 
 #[tokio::test]
+async fn failed_sign_ins_of_others_do_not_lock_the_owner_out() {
+    let bed = Bed::new();
+    let from = async |address: &str, token: &str| {
+        let fields = [("token", token)];
+        let page = bed.post_with("/sign-in", "", &fields, &[("from-address", address)]).await;
+        page.status.as_u16()
+    };
+    for _ in 0..5 {
+        assert_eq!(from("192.0.2.7", "nonsense").await, 401);
+    }
+    assert_eq!(from("192.0.2.7", OPERATOR).await, 429);
+    assert_eq!(from("198.51.100.1", OPERATOR).await, 303);
+    // Addresses of one network count together, and networks of one guesser up to a limit.
+    for last in 0..5 {
+        assert_eq!(from(&format!("2001:db8::{last}"), "nonsense").await, 401);
+    }
+    assert_eq!(from("2001:db8::ff", "nonsense").await, 429);
+    for last in 0..50 {
+        assert_eq!(from(&format!("203.0.113.{last}"), "nonsense").await, 401);
+    }
+    assert_eq!(from("203.0.113.99", "nonsense").await, 429);
+}
+
+#[tokio::test]
 async fn links_of_other_sites_never_lock_the_owner_out() {
     let bed = Bed::new();
     for _ in 0..20 {
@@ -187,4 +211,17 @@ async fn cross_site_link_opens_through_a_forwarding_page() {
         bed.get("/sign-in?next=%2Fdashboard%2Fapprovals", &cookie).await.location(),
         "/monitoring-dashboard/dashboard/approvals"
     );
+}
+
+#[tokio::test]
+async fn behind_a_proxy_with_tls_the_cookie_and_the_pages_are_for_https_only() {
+    let bed = Bed::new();
+    let fields = [("token", OPERATOR)];
+    let https = [("x-forwarded-proto", "https")];
+    let page = bed.post_with("/sign-in", "", &fields, &https).await;
+    assert!(page.header("set-cookie").ends_with("; Secure"), "{}", page.header("set-cookie"));
+    assert_eq!(page.header("strict-transport-security"), "max-age=31536000");
+    let plain = bed.post("/sign-in", "", &fields).await;
+    assert!(!plain.header("set-cookie").contains("Secure"));
+    assert!(plain.headers.get("strict-transport-security").is_none());
 }

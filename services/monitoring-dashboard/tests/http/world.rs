@@ -8,12 +8,12 @@ use contracts::calls::personal_assistant::{
     Decide, Halt, ListApprovals, ListHalts, ReadApproval, ReadBudget, ReadLedgerStats, Resume,
 };
 use contracts::calls::webhook_aggregator::{
-    DrainGateway, ListEvents, ListGateways, ReadConversation, ReadEvent, ReadInboxStats,
-    ReplayEvent, SendMessage,
+    DeliverEvent, DrainGateway, ListEvents, ListGateways, ReadConversation, ReadEvent,
+    ReadInboxStats, ReplayEvent, SendMessage,
 };
 use contracts::event::{
-    EventDetail, EventList, EventRow, EventsQuery, MessageAccepted, MessageList, MessageListQuery,
-    MessageRequest, ReplayAnswer, Speaker, Stage, TranscriptLine,
+    DeliverAnswer, EventDetail, EventList, EventRow, EventsQuery, MessageAccepted, MessageList,
+    MessageListQuery, MessageRequest, ReplayAnswer, Speaker, Stage, TranscriptLine,
 };
 use contracts::halt::{HaltAnswer, HaltLevel, HaltList, HaltRequest, HaltRow, ResumeAnswer};
 use contracts::routing::PoolList;
@@ -37,6 +37,8 @@ pub struct World {
     pub gateway_age_ms: Mutex<i64>,
     /// Whether there is a second gateway, offering codegen only.
     pub office: Mutex<bool>,
+    /// The agents that the gateways are not ready to run.
+    pub unready: Mutex<Vec<contracts::task::UnreadyAgent>>,
 }
 
 impl World {
@@ -50,6 +52,7 @@ impl World {
             halts: Mutex::default(),
             gateway_age_ms: Mutex::new(4_000),
             office: Mutex::default(),
+            unready: Mutex::default(),
         })
     }
     pub fn say(&self, speaker: Speaker, agent: Option<&str>, text: &str, event: Option<&str>) {
@@ -140,6 +143,7 @@ fn gateways_fake(world: &Arc<World>, fakes: &Neighbours) {
     fakes.on::<ListGateways>(move |(), ()| Ok(w.gateways()));
     fakes.on::<DrainGateway>(|gateway_id, request| {
         Ok(GatewayRow {
+            unready: Vec::new(),
             gateway_id,
             agents: vec![],
             last_seen: String::new(),
@@ -159,6 +163,7 @@ fn events_fake(world: &Arc<World>, fakes: &Neighbours) {
         let found = w.events.lock().unwrap().iter().find(|e| e.row.id == id).cloned();
         found.ok_or_else(|| ApiError::not_found("such event"))
     });
+    fakes.on::<DeliverEvent>(|event_id, ()| Ok(DeliverAnswer { event_id }));
     fakes.on::<ReplayEvent>(|id, ()| {
         Ok(ReplayAnswer { dry_run: false, matched: vec![id.clone()], replayed: vec![id] })
     });
@@ -215,6 +220,7 @@ impl World {
         let age_ms = *self.gateway_age_ms.lock().unwrap();
         let last_seen = rfc3339(self.clock.now_ms() - age_ms);
         let row = |id: &str, agents: &[&str], age_ms| GatewayRow {
+            unready: self.unready.lock().unwrap().clone(),
             gateway_id: id.into(),
             agents: agents.iter().map(|agent| (*agent).to_owned()).collect(),
             last_seen: last_seen.clone(),
