@@ -1,7 +1,7 @@
 //! Approvals as personal-assistant gives them.
 
 use contracts::Micros;
-use contracts::approval::{Approval, ApprovalState, ApproveAnswer, MonitoringLevel};
+use contracts::approval::{Approval, ApprovalState, ApproveAnswer, Choice, MonitoringLevel};
 
 /// An approval of a run of codegen for a dollar, in this state.
 pub fn approval(state: ApprovalState) -> Approval {
@@ -26,9 +26,11 @@ pub fn approval(state: ApprovalState) -> Approval {
         expires_at: "2026-09-21T14:13:22Z".to_owned(),
         decided_at: None,
         decided_by: None,
+        decided_by_name: None,
         channel: None,
         event_id: None,
         actual_cost: None,
+        choice: Choice::default(),
     }
 }
 

@@ -20,8 +20,9 @@ pub fn check(data: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(data) else { return false };
     let Some(path) = PATHS.get(data.len() % PATHS.len()) else { return false };
     let files = folder(path, text);
-    let parsed = check_folder(files.clone());
-    let backwards = check_folder(files.iter().rev().cloned().collect());
+    let parsed = check_folder(files.clone(), skill_graph_loader::Reading::default());
+    let backwards =
+        check_folder(files.iter().rev().cloned().collect(), skill_graph_loader::Reading::default());
     assert_eq!(parsed, backwards, "the order of the files makes a difference");
     check_findings(&files, &parsed.findings);
     check_graph(&parsed);

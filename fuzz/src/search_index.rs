@@ -15,7 +15,7 @@ static GRAPH: LazyLock<Arc<contracts::graph::Graph>> = LazyLock::new(|| {
         ),
         file("guides/deploy.md", "# Deployment\nDeploy to Kubernetes. Привет мир, 東京.\n"),
     ];
-    Arc::new(check_folder(files).graph)
+    Arc::new(check_folder(files, skill_graph_loader::Reading::default()).graph)
 });
 
 /// Checks the bytes between the version and the checksum. Accepted: they are an index.

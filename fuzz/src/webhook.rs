@@ -25,6 +25,7 @@ static CONFIG: LazyLock<Config> = LazyLock::new(|| {
         "slack": { ENDPOINT: { "signing_secret": SECRET, "bot_token": "xoxb-test", "approvers": ["U0HUMAN01"] } },
         "discord": { ENDPOINT: {
             "public_key": public_key, "application_id": APPLICATION, "bot_token": "token", "approvers": ["81"] } },
+        "hook": { ENDPOINT: { "scheme": "github", "secret": SECRET } },
     }});
     let report = Report::default();
     let config = Config::read(&root, &report);
@@ -36,8 +37,8 @@ static CONFIG: LazyLock<Config> = LazyLock::new(|| {
     config
 });
 
-/// Checks a letter (`t`elegram, `s`lack, slack's `f`orms, `d`iscord) and the body behind it.
-/// Accepted: a message or a press.
+/// Checks a letter (`t`elegram, `s`lack, slack's `f`orms, `d`iscord, `h`ook) and the body behind
+/// it. Accepted: a message or a press.
 pub fn check(data: &[u8]) -> bool {
     let Some((letter, body)) = data.split_first() else { return false };
     let (name, headers) = match letter {
@@ -45,6 +46,7 @@ pub fn check(data: &[u8]) -> bool {
         b's' => ("slack", slack_headers(body, "application/json")),
         b'f' => ("slack", slack_headers(body, "application/x-www-form-urlencoded")),
         b'd' => ("discord", discord_headers(body)),
+        b'h' => ("hook", hook_headers(body)),
         _ => return false,
     };
     let endpoint = CONFIG.endpoint(name, ENDPOINT);
@@ -58,8 +60,16 @@ pub fn check(data: &[u8]) -> bool {
 /// The right signature is accepted, unless the body is for another application of Discord; none, or
 /// that of another body, is refused.
 fn check_proof(connection: &dyn Connection, headers: &HeaderMap, body: &[u8], letter: u8) {
-    let is_ours = letter != b'd' || application(body).is_none_or(|id| id == APPLICATION);
-    assert_eq!(connection.verify(headers, body, NOW_MS), is_ours, "the right signature");
+    let is_accepted = connection.verify(headers, body, NOW_MS);
+    match parsed(body) {
+        _ if letter != b'd' => assert!(is_accepted, "the right signature"),
+        Some(input) => {
+            let is_ours = input.get("application_id").is_none_or(|id| id == APPLICATION);
+            assert_eq!(is_accepted, is_ours, "the right signature");
+        }
+        // The reader also mends half an emoji, and may find another application behind it.
+        None => assert!(is_accepted || body.windows(2).any(|two| two == b"\\u"), "no JSON"),
+    }
     assert!(!connection.verify(&HeaderMap::new(), body, NOW_MS), "no signature was accepted");
     if letter != b't' {
         let other = [body, b" "].concat();
@@ -67,8 +77,9 @@ fn check_proof(connection: &dyn Connection, headers: &HeaderMap, body: &[u8], le
     }
 }
 
-fn application(body: &[u8]) -> Option<Value> {
-    serde_json::from_slice::<Value>(body).ok()?.get("application_id").cloned()
+/// The JSON of a body, with bad bytes replaced.
+fn parsed(body: &[u8]) -> Option<Value> {
+    serde_json::from_str(&String::from_utf8_lossy(body)).ok()
 }
 
 fn check_reading(connection: &dyn Connection, headers: &HeaderMap, body: &[u8]) -> bool {
@@ -84,14 +95,16 @@ fn check_reading(connection: &dyn Connection, headers: &HeaderMap, body: &[u8]) 
     }
 }
 
-/// Every stored event has a key and an acknowledgement; a message has a text.
+/// Every stored event has a key and an acknowledgement; a message has words of its sender or of
+/// others, or files.
 fn check_inbound(inbound: &Inbound) -> bool {
     assert!((200..300).contains(&inbound.ack.status), "{inbound:?}");
     assert!(!inbound.dedupe_key.is_empty(), "{inbound:?}");
     assert!(inbound.sender.as_ref().is_none_or(|sender| !sender.is_empty()), "{inbound:?}");
     match &inbound.kind {
-        Kind::Message { text } | Kind::Overheard { text } => {
-            assert!(!text.trim().is_empty(), "{inbound:?}");
+        Kind::Message { text } | Kind::Posted { text } | Kind::Overheard { text } => {
+            let has_words = !text.trim().is_empty() || inbound.forwarded.is_some();
+            assert!(has_words || !inbound.attachments.is_empty(), "{inbound:?}");
             true
         }
         Kind::Press { .. } => true,
@@ -104,6 +117,17 @@ fn check_inbound(inbound: &Inbound) -> bool {
 
 fn telegram_headers() -> HeaderMap {
     [header("x-telegram-bot-api-secret-token", SECRET)].into_iter().collect()
+}
+
+fn hook_headers(body: &[u8]) -> HeaderMap {
+    let mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).map(|mac| mac.chain_update(body));
+    let signature = mac.map(|mac| hex::encode(mac.finalize().into_bytes())).unwrap_or_default();
+    [
+        header("x-github-delivery", "72d3162e-cc78-11e3-81ab-4c9367dc0958"),
+        header("x-hub-signature-256", &format!("sha256={signature}")),
+    ]
+    .into_iter()
+    .collect()
 }
 
 fn slack_headers(body: &[u8], kind: &'static str) -> HeaderMap {

@@ -24,6 +24,8 @@ pub struct Agent {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum End {
     Answers(String),
+    /// It answers with all that it was given.
+    ReadsBack,
     Fails(String),
     /// It never ends by itself.
     Hangs,
@@ -50,6 +52,7 @@ pub const FORMS: &[Form<Trait>] = &[
     },
     Form { text: "costs DOLLARS", read: |v| Ok(Trait::Costs(dollars(&v[0])?)) },
     Form { text: "answers \"TEXT\"", read: |v| Ok(Trait::Ends(End::Answers(v[0].clone()))) },
+    Form { text: "reads back", read: |_| Ok(Trait::Ends(End::ReadsBack)) },
     Form { text: "fails \"TEXT\"", read: |v| Ok(Trait::Ends(End::Fails(v[0].clone()))) },
     Form { text: "hangs", read: |_| Ok(Trait::Ends(End::Hangs)) },
     Form { text: "is missing", read: |_| Ok(Trait::Ends(End::Missing)) },
@@ -98,6 +101,7 @@ impl Agent {
         match &self.end {
             End::Missing => None,
             End::Answers(_) => Some(plain),
+            End::ReadsBack => Some(ScriptedProgram { reads: Some(read_back), ..plain }),
             End::Hangs => Some(ScriptedProgram { hangs: true, ..plain }),
             End::Fails(text) => {
                 Some(ScriptedProgram { exit: Some(1), stderr: text.clone(), ..plain })
@@ -107,7 +111,7 @@ impl Agent {
     /// The program as a shell script that logs each start; `None` when it is missing.
     pub fn shell(&self, starts: &std::path::Path) -> Option<String> {
         let mut script = format!(
-            "#!/bin/sh\necho start >> {}\ncat > /dev/null\n",
+            "#!/bin/sh\necho start >> {}\ninput=$(cat)\n",
             in_shell(&starts.to_string_lossy())
         );
         for line in self.lines() {
@@ -118,11 +122,21 @@ impl Agent {
         script += &match &self.end {
             End::Missing => return None,
             End::Answers(_) => String::new(),
+            End::ReadsBack => READ_BACK.to_owned(),
             End::Hangs => "exec sleep 3600\n".to_owned(),
             End::Fails(text) => format!("printf '%s\\n' {} >&2\nexit 1\n", in_shell(text)),
         };
         Some(script)
     }
+}
+
+/// The input as a JSON text: escapes of backslashes, quotes and ends of lines.
+const READ_BACK: &str = r#"text=$(printf '%s' "$input" | sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' | awk '{printf "%s\\n", $0}')
+printf '{"type":"result","text":"%s"}\n' "$text"
+"#;
+
+fn read_back(input: &str) -> Vec<String> {
+    vec![json!({ "type": "result", "text": input }).to_string()]
 }
 
 fn in_shell(text: &str) -> String {

@@ -19,6 +19,7 @@ macro_rules! each_story {
             telegram_has_a_bad_minute => "10-telegram-has-a-bad-minute.md",
             runs_that_cost_more_than_they_may => "11-runs-that-cost-more-than-they-may.md",
             stop_from_the_chat => "12-stop-from-the-chat.md",
+            a_conversation => "13-a-conversation.md",
         }
     };
     ($play:path; $($name:ident => $file:literal,)+) => {

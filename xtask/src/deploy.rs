@@ -323,7 +323,7 @@ fn write_secrets(
          publish routing-knowledge"
     );
     println!(
-        "  run agents        QUINTET_GATEWAY_TOKEN=… quintet gateway --control https://<your \
+        "  run agents        QUINTET_GATEWAY_TOKEN=… QUINTET_AGENT_TOKEN=… quintet gateway --control https://<your \
          domain>"
     );
     Ok(())

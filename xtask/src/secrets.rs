@@ -1,8 +1,9 @@
 //! The secrets of a deployment: tokens, the button key, and a key per pair of calling services.
 //! Generated once and stored in a file that only its owner can read.
 
-use contracts::{ServiceName, calls};
+use contracts::{DIGEST_PREFIX, ServiceName, calls};
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
@@ -19,6 +20,11 @@ fn random() -> Result<Value, String> {
     let mut bytes = [0_u8; RANDOM_BYTES];
     getrandom::fill(&mut bytes).map_err(|e| format!("no random numbers: {e}"))?;
     Ok(hex::encode(bytes).into())
+}
+
+/// The form of a token that a Worker only verifies.
+fn digest_form(token: &str) -> String {
+    format!("{DIGEST_PREFIX}{}", hex::encode(Sha256::digest(token)))
 }
 
 fn pair(caller: ServiceName, callee: ServiceName) -> String {
@@ -58,7 +64,8 @@ impl Secrets {
     pub fn token(&self, scope: &str) -> String {
         self.text(scope)
     }
-    /// A Worker's secrets, including its part of the configuration.
+    /// A Worker's secrets, including its part of the configuration. Keys that it only verifies are
+    /// digests, so that one Worker's secrets open no other.
     pub fn of(&self, service: ServiceName, config: &Value) -> Map<String, Value> {
         let (mut out, mut incoming) = (Map::new(), Map::new());
         for (caller, call) in calls::allowed() {
@@ -67,7 +74,8 @@ impl Secrets {
                 out.insert(call.callee.to_string(), key());
             }
             if call.callee == service {
-                incoming.insert(caller.to_string(), key());
+                let key = self.text(&pair(caller, call.callee));
+                incoming.insert(caller.to_string(), digest_form(&key).into());
             }
         }
         let mut all = Map::from_iter([
@@ -80,7 +88,7 @@ impl Secrets {
         for scope in SCOPES {
             all.insert(
                 format!("QUINTET_{}_TOKEN", scope.to_ascii_uppercase()),
-                self.token(scope).into(),
+                digest_form(&self.token(scope)).into(),
             );
         }
         if service == ServiceName::PersonalAssistant {
@@ -112,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_generated_once_and_each_service_gets_only_its_own_pairs() {
+    fn secrets_are_generated_once_and_each_worker_gets_only_what_it_sends() {
         let path =
             std::env::temp_dir().join(format!("quintet-secrets-{}.json", std::process::id()));
         let secrets = Secrets::keep(&path).unwrap();
@@ -124,9 +132,14 @@ mod tests {
         let between =
             secrets.text(&pair(ServiceName::WebhookAggregator, ServiceName::AgencyRouter));
         for service in ServiceName::ALL {
-            let knows =
-                matches!(service, ServiceName::WebhookAggregator | ServiceName::AgencyRouter);
-            assert_eq!(keys(service).contains(&between), knows, "{service}");
+            let sends = service == ServiceName::WebhookAggregator;
+            assert_eq!(keys(service).contains(&between), sends, "{service}");
+            let verifies = service == ServiceName::AgencyRouter;
+            assert_eq!(keys(service).contains(&digest_form(&between)), verifies, "{service}");
+            let all = Value::Object(secrets.of(service, &Value::Null)).to_string();
+            for scope in SCOPES {
+                assert!(!all.contains(&secrets.token(scope)), "{service} holds {scope}");
+            }
         }
     }
 }

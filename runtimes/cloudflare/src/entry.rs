@@ -5,7 +5,7 @@ use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::response::IntoResponse;
 use contracts::ErrorCode;
-use platform::edge::ApiError;
+use platform::edge::{ApiError, ClientNetwork};
 use std::cell::OnceCell;
 use std::rc::Rc;
 use tower::ServiceExt;
@@ -58,7 +58,12 @@ impl<T> Default for Kept<T> {
 ///
 /// # Errors
 /// When the response cannot be passed to the runtime.
-pub async fn answer(router: Option<Router>, request: HttpRequest) -> Result<Response> {
+pub async fn answer(router: Option<Router>, mut request: HttpRequest) -> Result<Response> {
+    // Cloudflare sets this header itself.
+    let address = request.headers().get("cf-connecting-ip").and_then(|text| text.to_str().ok());
+    if let Some(address) = address.and_then(|text| text.parse().ok()) {
+        request.extensions_mut().insert(ClientNetwork::of(address));
+    }
     let response = match router {
         Some(router) => {
             router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {})

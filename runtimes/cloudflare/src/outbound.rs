@@ -8,7 +8,6 @@ use bytes::BytesMut;
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use platform::config::is_safe_url;
-use platform::ports::outbound::ANSWER_BYTES_MAX;
 use platform::ports::{
     Outbound, OutboundRequest, OutboundResponse, PortError, PortErrorKind, PortResult,
 };
@@ -21,7 +20,11 @@ pub struct FetchOutbound;
 
 #[async_trait]
 impl Outbound for FetchOutbound {
-    async fn send(&self, request: OutboundRequest) -> PortResult<OutboundResponse> {
+    async fn send_within(
+        &self,
+        request: OutboundRequest,
+        bytes_max: usize,
+    ) -> PortResult<OutboundResponse> {
         if !is_safe_url(&request.url) {
             return Err(PortError::clean(
                 PortErrorKind::Invalid,
@@ -32,7 +35,7 @@ impl Outbound for FetchOutbound {
             let abort = AbortController::default();
             let limit = i64::try_from(request.timeout_ms).unwrap_or(i64::MAX);
             let signal = abort.signal();
-            let answer = pin!(fetch(request, &signal));
+            let answer = pin!(fetch(request, bytes_max, &signal));
             match select(answer, pin!(pause(limit))).await {
                 Either::Left((answer, _)) => answer,
                 Either::Right(_) => {
@@ -47,6 +50,7 @@ impl Outbound for FetchOutbound {
 
 async fn fetch(
     request: OutboundRequest,
+    bytes_max: usize,
     signal: &worker::AbortSignal,
 ) -> PortResult<OutboundResponse> {
     let headers = Headers::new();
@@ -71,7 +75,7 @@ async fn fetch(
     if let Ok(mut stream) = response.stream() {
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(gone)?;
-            if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+            if body.len() + chunk.len() > bytes_max {
                 return Err(PortError::unknown(
                     PortErrorKind::Invalid,
                     "the response is too large",

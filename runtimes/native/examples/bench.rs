@@ -20,10 +20,10 @@ const ROUNDS: usize = 300;
 
 fn main() {
     let data = std::env::temp_dir().join(format!("quintet-bench-{}", std::process::id()));
-    let (first_ms, server) = start(&data);
+    let (first_ms, server) = start(&data, None);
     drop(server);
-    let warm: Vec<f64> = (0..5).map(|_| start(&data).0).collect();
-    let (_, server) = start(&data);
+    let warm: Vec<f64> = (0..5).map(|_| start(&data, None).0).collect();
+    let (_, server) = start(&data, None);
     std::thread::sleep(Duration::from_secs(2));
     println!(
         "start to ready      first {first_ms:.0} ms, later {:.0} ms (median of 5)",
@@ -53,6 +53,29 @@ fn main() {
     println!("resident memory     {:.1} MB after {} messages", server.rss_mb(), ROUNDS + 20);
     drop(server);
     let _ = std::fs::remove_dir_all(&data);
+    let [strict, off] = ["strict", "off"].map(program_ms);
+    println!(
+        "program to answer   {strict:.0} ms in the sandbox, {off:.0} ms outside: {:.0} ms for it ({:.1} ×, median of 25)",
+        strict - off,
+        strict / off
+    );
+}
+
+/// Milliseconds from the webhook to the answer of `/bin/true`, run as the agent.
+fn program_ms(sandbox: &str) -> f64 {
+    let data = std::env::temp_dir().join(format!("quintet-bench-{sandbox}-{}", std::process::id()));
+    std::fs::create_dir_all(&data).unwrap();
+    let config = data.with_extension("toml");
+    let agent = format!(
+        "[agents.codegen]\nrunner = \"command\"\nprogram = [\"/bin/true\"]\nsandbox = \"{sandbox}\"\nestimated_cost = 0.0\n"
+    );
+    std::fs::write(&config, agent).unwrap();
+    let server = start(&data, Some(&config)).1;
+    let times = (0..26).map(|_| server.answer_ms()).skip(1).collect();
+    drop(server);
+    let _ = std::fs::remove_dir_all(&data);
+    let _ = std::fs::remove_file(&config);
+    median(times)
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -79,13 +102,14 @@ fn binary() -> PathBuf {
     here.parent().and_then(Path::parent).unwrap().join("quintet")
 }
 
-fn start(data: &Path) -> (f64, Server) {
+fn start(data: &Path, config: Option<&Path>) -> (f64, Server) {
     let _ = std::fs::remove_file(data.join("server.json"));
     let begun = Instant::now();
     let mut command = Command::new(binary());
     let child = command
         .args(["up", "--listen", "127.0.0.1:0", "--data"])
         .arg(data)
+        .args(config.into_iter().flat_map(|path| [Path::new("--config"), path]))
         .env("QUINTET_LIMITS__SENDER_PER_MINUTE", "0")
         .env("QUINTET_LIMITS__ENDPOINT_PER_MINUTE", "0");
     let child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();

@@ -2,12 +2,19 @@
 
 #![allow(clippy::doc_markdown, reason = "the comments are the help texts of a terminal")]
 
+mod graph;
+mod values;
+
+pub use graph::{Eval, Graph, Import, Reading};
+
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use contracts::approval::Extent;
 use contracts::{ChannelKind, Scope};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+use values::{grace, token_name};
 use webhook_aggregator::channels;
 
 /// The control plane between your chat channels and your AI agents.
@@ -55,6 +62,8 @@ pub enum Command {
         /// the graph is valid
         #[arg(long, value_name = "DIR")]
         graph: Option<PathBuf>,
+        #[command(flatten)]
+        reading: Reading,
     },
     /// Serve the Model Context Protocol on standard input, for agents that ask for approval
     #[command(
@@ -95,6 +104,8 @@ pub enum Command {
         /// Folder of Markdown to use instead of the default graph
         #[arg(long, value_name = "DIR")]
         graph: Option<PathBuf>,
+        #[command(flatten)]
+        reading: Reading,
         /// Route as if the message came from this channel, such as `telegram`
         #[arg(long, value_name = "CHANNEL")]
         channel: Option<String>,
@@ -103,28 +114,7 @@ pub enum Command {
     #[command(
         after_help = "Example:\n  quintet eval messages.jsonl --train examples.jsonl --json\n  quintet eval"
     )]
-    Eval {
-        /// JSON lines with `text` and `label`; without it the graph is cross-validated
-        test: Option<PathBuf>,
-        /// Train on these lines
-        #[arg(long, value_name = "FILE", conflicts_with = "graph")]
-        train: Option<PathBuf>,
-        /// Train on this folder instead of the default graph
-        #[arg(long, value_name = "DIR")]
-        graph: Option<PathBuf>,
-        /// JSON field with the label
-        #[arg(long, default_value = "label", value_name = "FIELD")]
-        label_field: String,
-        /// Train N times with different seeds and report the mean
-        #[arg(long, default_value_t = 1, value_name = "N", requires = "train", value_parser = clap::value_parser!(u32).range(1..=100))]
-        seeds: u32,
-        /// Train on N random lines per label, drawn again for each seed
-        #[arg(long, value_name = "N", requires = "train", value_parser = clap::value_parser!(u32).range(1..))]
-        per_label: Option<u32>,
-        /// Exclude lines labelled `oos` from the training
-        #[arg(long, requires = "train")]
-        without_oos: bool,
-    },
+    Eval(Eval),
     /// List messages that would make good examples, and confirm them one by one
     #[command(
         after_help = "Example:\n  quintet suggest\n  quintet suggest --graph routing-knowledge --accept 1 --accept 3=security"
@@ -133,24 +123,36 @@ pub enum Command {
         /// Folder to write confirmed examples to
         #[arg(long, value_name = "DIR")]
         graph: Option<PathBuf>,
+        #[command(flatten)]
+        reading: Reading,
         /// Accept a suggestion by number, or assign it to another agent: 3=security
         #[arg(long, value_name = "NUMBER[=AGENT]", requires = "graph")]
         accept: Vec<String>,
     },
-    /// Check, publish, compare, roll back or search a skill graph
+    /// Check, import, publish, compare, roll back or search a skill graph
     #[command(subcommand, after_help = "Example:\n  quintet graph check routing-knowledge")]
     Graph(Graph),
     /// List approvals; by default the pending ones
-    #[command(after_help = "Example:\n  quintet approvals --state pending")]
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "Example:\n  quintet approvals --state pending\n  quintet approvals rules"
+    )]
     Approvals {
-        /// Only approvals in this state
+        /// Only approvals in this state, or `all`
         #[arg(long, default_value = "pending")]
         state: String,
+        #[command(subcommand)]
+        command: Option<Approvals>,
     },
     /// Approve a request
-    #[command(after_help = "Example:\n  quintet approve apr_01J9Z5K2M8Q4R6T8V0X2Z4B6D8")]
+    #[command(
+        after_help = "Example:\n  quintet approve apr_01J9Z5K2M8Q4R6T8V0X2Z4B6D8\n  quintet approve apr_01J9Z5K2M8Q4R6T8V0X2Z4B6D8 --for task"
+    )]
     Approve {
         id: String,
+        /// For a tool call of a run: allow the same call again, for its task or always
+        #[arg(long = "for", value_name = "EXTENT", default_value = "once", value_parser = extents())]
+        extent: Extent,
         /// Reason, for the record and the sender
         #[arg(long)]
         reason: Option<String>,
@@ -169,12 +171,7 @@ pub enum Command {
     #[command(
         after_help = "Example:\n  quintet halt\n  quintet halt web.console.01J9Z5K2M8Q4R6T8V0X2Z4B6D8"
     )]
-    Halt {
-        task: Option<String>,
-        /// Reason, for the record
-        #[arg(long, default_value = "from the command line")]
-        reason: String,
-    },
+    Halt(HaltArgs),
     /// Resume a halted task, or everything
     #[command(after_help = "Example:\n  quintet resume")]
     Resume { task: Option<String> },
@@ -183,15 +180,14 @@ pub enum Command {
     Budget,
     /// List events and their states
     #[command(after_help = "Example:\n  quintet events --state dead")]
-    Events {
-        /// Only events in this state, such as `dead`
-        #[arg(long)]
-        state: Option<String>,
-        /// Maximum number of events, newest first
-        #[arg(long, default_value_t = 20)]
-        limit: u32,
+    Events(EventsArgs),
+    /// Send kept answers again, without running their agents again
+    #[command(after_help = "Example:\n  quintet deliver telegram.main.01J9Z5K2M8Q4R6T8V0X2Z4B6D8")]
+    Deliver {
+        #[arg(required = true)]
+        ids: Vec<String>,
     },
-    /// Run finished events again
+    /// Run finished events again; on a terminal it asks first where a kept answer could be sent
     #[command(after_help = "Example:\n  quintet replay telegram.main.01J9Z5K2M8Q4R6T8V0X2Z4B6D8")]
     Replay {
         #[arg(required = true)]
@@ -199,7 +195,7 @@ pub enum Command {
     },
     /// Run only the agency gateway, for a control plane elsewhere
     #[command(
-        after_help = "Example:\n  QUINTET_GATEWAY_TOKEN=… quintet gateway --control https://quintet.example.org"
+        after_help = "Example:\n  QUINTET_GATEWAY_TOKEN=… quintet gateway --control https://quintet.example.org\n\nAgents with tool_approvals = \"ask\" (the default of claude-code, acp and openclaw) also need QUINTET_AGENT_TOKEN."
     )]
     Gateway {
         /// Address of the control plane: that of `quintet up`, or the domain of the Workers
@@ -231,29 +227,20 @@ pub enum Command {
         #[arg(long, value_name = "GATEWAY")]
         restore: Option<String>,
     },
+    /// List the endpoints: how their messages come in, and whether they arrive
+    #[command(after_help = "Example:\n  quintet endpoints")]
+    Endpoints,
     /// Print the configuration of each Worker, for `cargo xtask`
     #[command(name = "__parts", hide = true)]
     Parts {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
-    /// Register a webhook with its platform, or print the steps
-    #[command(after_help = "Example:\n  quintet setup telegram --url https://quintet.example.org")]
-    Setup {
-        /// Channel to set up
-        #[arg(value_parser = one_of(channels::all().map(|(channel, _)| channel)))]
-        channel: ChannelKind,
-        /// Endpoint name in the configuration
-        #[arg(long)]
-        endpoint: Option<String>,
-        /// Public https address of this server
-        #[arg(long)]
-        url: Option<String>,
-        /// Configuration file with the endpoint [default: quintet.toml in the data directory, if it
-        /// exists]
-        #[arg(long, value_name = "FILE")]
-        config: Option<PathBuf>,
-    },
+    /// Connect a chat: try its token, register commands, learn who you are, write it down, start
+    #[command(
+        after_help = "Example:\n  quintet setup telegram\n  quintet setup slack --token-stdin"
+    )]
+    Setup(SetupArgs),
     /// List the tokens of this installation, or replace one
     #[command(subcommand, after_help = "Example:\n  quintet token list")]
     Token(Token),
@@ -268,10 +255,11 @@ pub enum Command {
         #[arg(long)]
         encrypt: bool,
         /// Encrypt it for this public key (age1…) instead; may be repeated
-        #[arg(long, value_name = "KEY")]
+        #[arg(long, value_name = "KEY", conflicts_with = "encrypt")]
         recipient: Vec<String>,
     },
-    /// Restore a backup into an empty data directory
+    /// Restore a backup into an empty data directory; a passphrase comes from
+    /// QUINTET_BACKUP_PASSPHRASE, or is asked for
     #[command(
         after_help = "Example:\n  quintet restore quintet-2026-11-23.tar.gz --data /srv/quintet"
     )]
@@ -281,8 +269,8 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         identity: Option<PathBuf>,
     },
-    /// Check configuration, secrets, connectivity, clock, disk space, and which files agents can
-    /// read
+    /// Check the configuration, the data directory, the disk, the clock, the server, and each
+    /// agent's program, version and sign-in
     #[command(after_help = "Example:\n  quintet doctor")]
     Doctor {
         /// Configuration file [default: quintet.toml in the data directory, if it exists]
@@ -291,48 +279,62 @@ pub enum Command {
     },
 }
 
-/// Subcommands for skill graphs.
+/// Options of `setup`.
+#[derive(clap::Args)]
+pub struct SetupArgs {
+    /// Channel to set up [default: asked]
+    #[arg(value_parser = one_of(channels::all().map(|(channel, _)| channel)))]
+    pub channel: Option<ChannelKind>,
+    /// Endpoint name [default: the one of this account, or a new one]
+    #[arg(long, value_name = "NAME")]
+    pub endpoint: Option<String>,
+    /// Bot token; visible to others while the command runs, so rather leave it out and be asked
+    #[arg(long, value_name = "TOKEN", conflicts_with = "token_stdin")]
+    pub token: Option<String>,
+    /// Read the bot token from standard input (or QUINTET_SETUP_TOKEN); Slack's second one below it
+    #[arg(long)]
+    pub token_stdin: bool,
+    /// Slack's app-level token (xapp-…), or QUINTET_SETUP_APP_TOKEN
+    #[arg(long, value_name = "TOKEN")]
+    pub app_token: Option<String>,
+    /// Ask nothing: the approver is the one who sends the word that is shown
+    #[arg(long)]
+    pub yes: bool,
+    /// User id of the approver; no first message is awaited
+    #[arg(long, value_name = "ID")]
+    pub approver: Option<String>,
+    /// Maximum seconds to wait for your first message
+    #[arg(long, default_value_t = 300, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub wait: u64,
+    /// Do not start the server when none is running
+    #[arg(long)]
+    pub no_start: bool,
+    /// Address and port of the server that is started
+    #[arg(long, default_value = "127.0.0.1:8787", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+    /// Public https address of this server: register the webhook of a configured endpoint
+    #[arg(long, conflicts_with_all = ["token", "token_stdin", "yes", "approver"])]
+    pub url: Option<String>,
+    /// Address of the platform's API [default: the platform's own]
+    #[arg(long, value_name = "URL", hide = true)]
+    pub api_base: Option<String>,
+    /// Configuration file [default: the running server's, else that of the data directory]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Subcommands for approvals.
 #[derive(Subcommand)]
-pub enum Graph {
-    /// Check a folder and print advice; exits 1 on any error or warning, or if a publish would be
-    /// refused
-    #[command(after_help = "Example:\n  quintet graph check routing-knowledge")]
-    Check { folder: PathBuf },
-    /// Publish a folder to the server
-    #[command(after_help = "Example:\n  quintet graph publish my-agents --message \"new agent\"")]
-    Publish {
-        folder: PathBuf,
-        /// Description of the change, for the list of versions
-        #[arg(long)]
-        message: Option<String>,
-        /// Allow agents of the current graph to disappear
-        #[arg(long)]
-        allow_removal: bool,
-    },
-    /// List published versions, newest first
-    #[command(after_help = "Example:\n  quintet graph versions")]
-    Versions,
-    /// Show the changes between two versions
+pub enum Approvals {
+    /// List the tool calls that you allowed for a task or always; `--remove` deletes such a rule
     #[command(
-        after_help = "Example:\n  quintet graph diff 0f3c\n  quintet graph diff   (changes of the last publish)"
+        after_help = "Example:\n  quintet approvals rules\n  quintet approvals rules --remove rul_01J9Z5K2M8Q4R6T8V0X2Z4B6D8"
     )]
-    Diff {
-        /// Version, or its first characters [default: the version served before the current one was
-        /// published]
-        from: Option<String>,
-        /// Version, or its first characters [default: the current one]
-        to: Option<String>,
+    Rules {
+        /// Ask again about this call from now on
+        #[arg(long, value_name = "ID")]
+        remove: Option<String>,
     },
-    /// Serve an earlier version again
-    #[command(after_help = "Example:\n  quintet graph rollback\n  quintet graph rollback 0f3c")]
-    Rollback {
-        /// Version, or its first characters [default: the version served before the current one was
-        /// published]
-        version: Option<String>,
-    },
-    /// Search the published graph
-    #[command(after_help = "Example:\n  quintet graph search \"session token\"")]
-    Search { query: String },
 }
 
 /// Subcommands for worktrees.
@@ -383,26 +385,19 @@ pub enum Token {
     },
 }
 
-/// Maximum grace of an old token.
-const GRACE_MAX: Duration = Duration::from_hours(30 * 24);
-
-fn grace(text: &str) -> Result<Duration, String> {
-    let given = text.parse::<jiff::SignedDuration>().ok();
-    let given = given.and_then(|given| Duration::try_from(given).ok());
-    given
-        .filter(|given| !given.is_zero() && *given <= GRACE_MAX)
-        .ok_or_else(|| "write it as 30s, 10m, 2h or 720h; 720h is the maximum".to_owned())
-}
-
-fn token_name(text: &str) -> Result<String, String> {
-    let sound = (1..=40).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-    if sound { Ok(text.to_owned()) } else { Err("a name has 1 to 40 characters".to_owned()) }
-}
-
 fn scope() -> impl TypedValueParser<Value = Scope> {
     PossibleValuesParser::new(Scope::ALL.map(Scope::as_str)).try_map(|name| {
         let found = Scope::ALL.into_iter().find(|scope| scope.as_str() == name);
         found.ok_or("there is no such scope")
+    })
+}
+
+/// Reads the extent of an approval; the help lists them.
+fn extents() -> impl TypedValueParser<Value = Extent> {
+    let names = [("once", Extent::Once), ("task", Extent::Task), ("always", Extent::Always)];
+    PossibleValuesParser::new(names.map(|(name, _)| name)).try_map(move |given| {
+        let found = names.into_iter().find(|(name, _)| *name == given);
+        found.map(|(_, extent)| extent).ok_or("there is no such extent")
     })
 }
 
@@ -412,4 +407,30 @@ fn one_of(
 ) -> impl TypedValueParser<Value = ChannelKind> {
     PossibleValuesParser::new(channels.map(ChannelKind::as_str))
         .try_map(|name| ChannelKind::parse(&name).ok_or("there is no such channel"))
+}
+
+/// Arguments of `quintet halt`.
+#[derive(Args, Debug)]
+pub struct HaltArgs {
+    pub task: Option<String>,
+    /// Halt the task of another program before it has asked for an approval
+    #[arg(long, requires = "task")]
+    pub ahead: bool,
+    /// Reason, for the record
+    #[arg(long, default_value = "from the command line")]
+    pub reason: String,
+}
+
+/// Which events `quintet events` shows.
+#[derive(Debug, clap::Args)]
+pub struct EventsArgs {
+    /// Only events in this state, such as `dead`
+    #[arg(long)]
+    pub state: Option<String>,
+    /// Maximum number of events, newest first
+    #[arg(long, default_value_t = 20)]
+    pub limit: u32,
+    /// Show the stages and the progress of one event until it ends
+    #[arg(long, value_name = "ID", conflicts_with_all = ["state", "limit"])]
+    pub follow: Option<String>,
 }

@@ -2,11 +2,13 @@
 //! refusal.
 
 use crate::address::Addresses;
+use crate::away::is_away;
 use crate::data_dir::{DataDir, token_variable, variable};
 use crate::exit::{No, Unreachable};
+use crate::http_client::is_near;
 use crate::identity;
 use crate::ports::clock::SystemClock;
-use crate::ports::outbound::{client_for, is_near};
+use crate::ports::outbound::client_for;
 use anyhow::{Context, Result};
 use contracts::calls::Call;
 use contracts::{Problem, ServiceName};
@@ -178,7 +180,7 @@ impl Client {
         match answer.status().as_u16() {
             // A protocol error has a body of its own.
             200..=299 | 400 => Ok(answer),
-            status @ (502 | 503) => {
+            status if is_away(answer.status()) => {
                 Err(Unreachable(format!("{} answers {status}", self.base)).into())
             }
             status => {
@@ -216,7 +218,7 @@ impl Client {
                 .context("this version cannot read the server's response");
         }
         match serde_json::from_slice::<Problem>(&bytes) {
-            Ok(problem) if matches!(problem.status, 502 | 503) => {
+            Ok(problem) if is_away(status) => {
                 Err(Unreachable(format!("{}\n{}", problem.detail, problem.fix)).into())
             }
             Ok(problem) => {

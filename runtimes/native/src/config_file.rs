@@ -10,10 +10,11 @@
 use crate::data_dir::{self, DataDir};
 use crate::exit::Wrong;
 use crate::local_endpoints;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use contracts::ChannelKind;
 use platform::config::{ConfigProblem, Report, Section, UNKNOWN_KEY};
 use serde_json::{Value, json};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use webhook_aggregator::channels::{Channel, channel};
 
@@ -58,8 +59,8 @@ pub fn read_tree(file: Option<&Path>) -> Result<Tree> {
         Some(file) => {
             let text = std::fs::read_to_string(file)
                 .with_context(|| format!("cannot read the configuration {}", file.display()))?;
-            let table: toml::Table =
-                text.parse().with_context(|| format!("{} is not valid TOML", file.display()))?;
+            let table = parse(&text)
+                .map_err(|error| anyhow!("{} is not valid TOML: {error}", file.display()))?;
             serde_json::to_value(table)?
         }
         None => json!({}),
@@ -75,7 +76,49 @@ pub fn read_tree(file: Option<&Path>) -> Result<Tree> {
     })
 }
 
+/// A mistake in a file: where it is, and which. The line itself is never shown, because it may hold
+/// a secret.
+pub fn mistake(text: &str, at: Option<Range<usize>>, message: &str) -> String {
+    let before = at.and_then(|at| text.get(..at.start.min(text.len())));
+    let Some(before) = before else { return message.to_owned() };
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+    format!("line {line}, column {column}: {message}")
+}
+
+fn parse(text: &str) -> Result<toml::Table, String> {
+    text.parse().map_err(|error: toml::de::Error| mistake(text, error.span(), error.message()))
+}
+
+/// Checks a configuration that is not written yet, as `quintet up` would: with the variables.
+///
+/// # Errors
+/// When it is not valid TOML; [`Wrong`], with all problems.
+pub fn check_text(text: &str) -> Result<()> {
+    let table = parse(text).map_err(|error| anyhow!("it is not valid TOML: {error}"))?;
+    let mut value = serde_json::to_value(table)?;
+    let (from_variables, warnings) = apply_variables(&mut value, std::env::vars());
+    let tree = Tree { file: None, value, holds_secrets: false, from_variables, warnings };
+    let place = monitoring_dashboard::HostSettings {
+        base_path: "/monitoring-dashboard".to_owned(),
+        ..monitoring_dashboard::HostSettings::default()
+    };
+    read(&tree, &Value::Null, place, |_| Vec::new())?;
+    Ok(())
+}
+
 impl Tree {
+    /// The same file with these tables.
+    #[must_use]
+    pub fn with_value(&self, value: Value) -> Self {
+        Self {
+            file: self.file.clone(),
+            value,
+            holds_secrets: self.holds_secrets,
+            from_variables: self.from_variables.clone(),
+            warnings: self.warnings.clone(),
+        }
+    }
     /// Takes a file with secrets away from others who could read it.
     ///
     /// # Errors
@@ -102,10 +145,12 @@ fn has_secrets(tree: &Value) -> bool {
 }
 
 /// Allowed top-level tables; a variable for another one is a warning.
-const TABLES: [&str; 8] =
-    ["endpoints", "models", "budget", "limits", "agents", "secrets", "gateway", "server"];
+pub const TABLES: [&str; 9] =
+    ["endpoints", "models", "budget", "limits", "files", "agents", "secrets", "gateway", "server"];
 /// Variables outside the configuration.
-const NOT_CONFIG: [&str; 7] = [
+const NOT_CONFIG: [&str; 9] = [
+    "QUINTET_SETUP_TOKEN",
+    "QUINTET_SETUP_APP_TOKEN",
     "QUINTET_BACKUP_PASSPHRASE",
     "QUINTET_DATA",
     "QUINTET_LOG",
@@ -187,7 +232,8 @@ fn channel_named_by(words: &[String]) -> Option<&'static dyn Channel> {
     }
 }
 
-/// Reads every service's part, including the local endpoints.
+/// Reads every service's part, including the local endpoints. `machine` holds the agents against
+/// this machine; its problems are listed with the others.
 ///
 /// # Errors
 /// [`Wrong`], with all problems.
@@ -195,6 +241,7 @@ pub fn read(
     tree: &Tree,
     local: &Value,
     place: monitoring_dashboard::HostSettings,
+    machine: impl FnOnce(&agency_gateway::Config) -> Vec<ConfigProblem>,
 ) -> Result<Configuration, Wrong> {
     let report = Report::default();
     let Tree { file, value: tree, from_variables, warnings, .. } = tree;
@@ -218,6 +265,7 @@ pub fn read(
         file: file.clone(),
         warnings: warnings.clone(),
     };
+    add(&mut found, machine(&configuration.gateway));
     // A variable without a key is only a warning: it may belong to another program.
     let setter = |problem: &ConfigProblem| {
         from_variables
@@ -239,28 +287,25 @@ pub fn read(
 fn part<T>(found: &mut Vec<ConfigProblem>, read: impl FnOnce(&Report) -> T) -> T {
     let report = Report::default();
     let value = read(&report);
-    let news: Vec<_> = report
-        .into_problems()
-        .into_iter()
-        .filter(|problem| found.iter().all(|known| known.path != problem.path))
-        .collect();
-    found.extend(news);
+    add(found, report.into_problems());
     value
 }
 
-/// Refuses agents whose keys are not set where the server starts.
-///
-/// # Errors
-/// [`Wrong`], with all problems.
-pub fn require_keys(gateway: &agency_gateway::Config) -> Result<(), Wrong> {
-    let missing: Vec<ConfigProblem> = missing_keys(gateway)
+fn add(found: &mut Vec<ConfigProblem>, problems: Vec<ConfigProblem>) {
+    let is_news = |problem: &ConfigProblem| found.iter().all(|known| known.path != problem.path);
+    let news: Vec<_> = problems.into_iter().filter(is_news).collect();
+    found.extend(news);
+}
+
+/// Agents whose keys are not set where the server starts.
+pub fn key_problems(gateway: &agency_gateway::Config) -> Vec<ConfigProblem> {
+    missing_keys(gateway)
         .map(|(agent, key)| ConfigProblem {
             path: format!("agents.{agent}.secrets"),
             message: format!("names {key}, which is not set in the environment."),
             fix: format!("Set {key} where you start this, or remove it from the list."),
         })
-        .collect();
-    if missing.is_empty() { Ok(()) } else { Err(Wrong(missing)) }
+        .collect()
 }
 
 /// Agents with a key of theirs that is not set in this environment.
@@ -312,13 +357,51 @@ mod tests {
     }
 
     #[test]
+    fn mistake_names_its_place_and_never_the_line() {
+        const TOKEN: &str = "8123456789:AAE-SECRET_of-a-bot";
+        for line in [
+            format!("bot_token = \"{TOKEN}"),
+            format!("bot_token = {TOKEN}"),
+            format!("bot_token = \"{TOKEN}\" \"x\""),
+            format!("bot_token \"{TOKEN}\""),
+            format!("bot_token = \"{TOKEN}\"\nbot_token = \"{TOKEN}\""),
+            format!("\"{TOKEN}\""),
+            format!("= \"{TOKEN}\""),
+            format!("bot_token = \"\\q{TOKEN}\""),
+            format!("bot_token = [\"{TOKEN}\""),
+            TOKEN.to_owned(),
+        ] {
+            let directory = tempfile::tempdir().unwrap();
+            let file = directory.path().join("quintet.toml");
+            let text = format!("[endpoints.telegram.main]\n{line}\n");
+            std::fs::write(&file, &text).unwrap();
+            let changed = crate::endpoint_file::Change::make(
+                &file,
+                ChannelKind::Telegram,
+                "main",
+                &crate::endpoint_file::Keys::default(),
+            );
+            let errors = [
+                read_tree(Some(&file)).err().unwrap(),
+                check_text(&text).unwrap_err(),
+                changed.err().unwrap(),
+            ];
+            for error in errors {
+                let shown = format!("{error:?} {error:#}");
+                assert!(!shown.contains("SECRET"), "{line}: {shown}");
+                assert!(shown.contains(": line ") && shown.contains(", column "), "{shown}");
+            }
+        }
+    }
+
+    #[test]
     fn config_reference_lists_every_key() {
         let nope = json!({ "nope": 1 });
         let channels: Vec<_> = channels::all().collect();
         let endpoints = channels.iter().map(|(kind, _)| (kind.to_string(), json!({ "x": nope })));
         let tree = json!({
             "endpoints": endpoints.collect::<serde_json::Map<_, _>>(),
-            "budget": nope, "limits": nope, "agents": { "x": nope }, "gateway": nope, "server": nope,
+            "budget": nope, "limits": nope, "files": nope, "agents": { "x": nope }, "gateway": nope, "server": nope,
             "secrets": { "X": nope },
         });
         let tree = Tree {
@@ -329,10 +412,14 @@ mod tests {
             warnings: Vec::new(),
         };
         let wrong =
-            read(&tree, &Value::Null, monitoring_dashboard::HostSettings::default()).err().unwrap();
+            read(&tree, &Value::Null, monitoring_dashboard::HostSettings::default(), |_| {
+                Vec::new()
+            })
+            .err()
+            .unwrap();
         let listed: Vec<&ConfigProblem> =
             wrong.0.iter().filter(|problem| problem.path.ends_with(".nope")).collect();
-        assert_eq!(listed.len(), channels.len() + 6, "{wrong}");
+        assert_eq!(listed.len(), channels.len() + 7, "{wrong}");
         let reference = include_str!("../../../docs/config.md");
         for problem in listed {
             let (_, keys) = problem.fix.split_once("the keys here are: ").unwrap();

@@ -14,8 +14,10 @@ use crate::exit::Usage;
 use crate::ports::clock::SystemClock;
 
 /// Files of a directory whose first start was cut off, or that the owner prepared.
-const OF_A_START: [&str; 7] = [
+const OF_A_START: [&str; 8] = [
     "quintet.toml",
+    // Made by `quintet graph import`.
+    GRAPH,
     "lock",
     "tokens",
     "local.json",
@@ -24,6 +26,8 @@ const OF_A_START: [&str; 7] = [
     "lost+found",
     ".DS_Store",
 ];
+/// The owner's graph, where imports go.
+pub const GRAPH: &str = "graph";
 /// The address of the running server.
 const SERVER: &str = "server.json";
 /// The sign-in link of the last start, where it was not printed.

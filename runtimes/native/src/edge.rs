@@ -127,8 +127,10 @@ async fn keep(
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     tokio::select! {
-        _ = connection.as_mut() => return,
+        // First, so that no request begins on a connection whose place is another's.
+        biased;
         () = slot.evicted() => return,
+        _ = connection.as_mut() => return,
         () = until(stopped) => {}
     }
     // Without a request in progress there is nothing to wait for.

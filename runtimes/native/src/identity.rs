@@ -6,10 +6,12 @@
 //! from passing on the proof of the real server as its own.
 
 use axum::Router;
+use axum::http::HeaderMap;
 use axum::routing::get;
 use contracts::ErrorCode;
 use hmac::{Hmac, KeyInit, Mac};
-use platform::edge::{ApiError, ApiResult, Query};
+use platform::edge::auth::Bearer;
+use platform::edge::{ApiError, ApiResult, Auth, Principal, Query, Scope};
 use platform::secret::Secret;
 use serde::Deserialize;
 use sha2::Sha256;
@@ -47,6 +49,21 @@ pub fn router(key: Secret, address: String) -> Router {
         std::future::ready(answer)
     };
     Router::new().route(PATH, get(answer))
+}
+
+/// Lets through only who holds the operator's token, on the paths for the commands of this machine.
+///
+/// # Errors
+/// Unauthenticated without a known token, forbidden with another scope.
+pub fn require_operator(auth: &Auth, headers: &HeaderMap) -> Result<(), ApiError> {
+    let (code, detail) = match auth.bearer(headers) {
+        Bearer::Known(Principal::Scope(Scope::Operator)) => return Ok(()),
+        Bearer::Known(_) => (ErrorCode::Forbidden, "This needs the scope operator."),
+        Bearer::None | Bearer::Unknown => {
+            (ErrorCode::Unauthenticated, "This needs the operator's token.")
+        }
+    };
+    Err(ApiError::new(code, detail))
 }
 
 #[cfg(test)]

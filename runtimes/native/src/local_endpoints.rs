@@ -34,8 +34,10 @@ pub fn configuration(data: &DataDir, address: &str) -> Result<Value> {
     let endpoints = platforms().filter_map(|(kind, platform)| {
         let mut endpoint = all.get(kind.as_str())?.as_object()?.clone();
         platform.signing_keys().iter().for_each(|key| drop(endpoint.remove(*key)));
-        let api_base = format!("{address}{}", local_platform::path(kind));
-        endpoint.insert("api_base".to_owned(), api_base.into());
+        if channels::channel(kind).is_some_and(|channel| !channel.default_api_base().is_empty()) {
+            let api_base = format!("{address}{}", local_platform::path(kind));
+            endpoint.insert("api_base".to_owned(), api_base.into());
+        }
         endpoint.insert("local".to_owned(), true.into());
         Some((kind.to_string(), Value::Object(endpoint)))
     });

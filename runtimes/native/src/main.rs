@@ -1,16 +1,22 @@
 //! `quintet`: the control plane between your chat channels and your AI agents, on one machine.
 
 mod address;
+mod away;
+mod chats;
 mod cli;
 mod client;
 mod commands;
 mod config_file;
+mod connect;
 mod data_dir;
 mod edge;
+mod endpoint_file;
 mod exit;
 mod finding;
 mod harden;
+mod http_client;
 mod identity;
+mod live;
 mod local_endpoints;
 mod local_platform;
 mod names;
@@ -30,6 +36,7 @@ mod workspaces;
 
 use clap::Parser;
 use cli::Cli;
+use commands::graph_import::bounds;
 
 fn main() {
     let mut args = std::env::args_os();
@@ -39,6 +46,9 @@ fn main() {
     if word.as_ref().is_some_and(|word| word == supervise::SUBCOMMAND) {
         harden::supervisor();
         std::process::exit(supervise::main(args));
+    }
+    if word.as_ref().is_some_and(|word| word == bounds::SUBCOMMAND) {
+        std::process::exit(bounds::main(args));
     }
     #[cfg(target_os = "linux")]
     if word.is_some_and(|word| word == supervise::init::SUBCOMMAND) {

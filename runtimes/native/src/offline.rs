@@ -28,6 +28,7 @@ use std::sync::Arc;
 /// When the folder has no agent; lists its problems.
 pub async fn route(
     files: Vec<SourceFile>,
+    reading: skill_graph_loader::Reading,
     config: &Value,
     request: &RouteRequest,
 ) -> Result<(RouteAnswer, Option<Tokens>)> {
@@ -71,6 +72,7 @@ pub async fn route(
     skill_graph_loader::publish_files(
         &loader,
         files,
+        reading,
         None,
         skill_graph_loader::Permits { removal: true, rights: true },
     )

@@ -4,6 +4,7 @@ pub mod background;
 pub mod calls;
 pub mod cell;
 pub mod clock;
+pub mod dial;
 pub mod emergency;
 pub mod inbox;
 pub mod kv;

@@ -3,42 +3,55 @@
 //! whole process tree.
 
 mod addresses;
+mod agent_git;
 mod asking;
+pub mod comparison;
 mod confine;
+mod digest;
+mod exchange;
 mod forward;
 pub mod git;
+mod git_entries;
+mod installed;
 mod lines;
 mod lookup;
 mod made;
 pub mod named;
-mod place;
-mod places;
+mod order;
 mod relay;
+mod running;
 mod secrets;
 mod session;
+pub mod tree_lock;
+mod usage;
+mod work_folder;
 pub mod worktree;
 
 use super::supervise::orders::Orders;
 use asking::Asker;
 pub use asking::ToolServer;
 use async_trait::async_trait;
-use made::Made;
+use contracts::task::WorkOrder;
+use git::Repository;
+use made::{Ended, Made};
 use named::{Named, in_home};
 use platform::ports::{
-    Changes, Confinement, PortError, PortErrorKind, PortResult, ProgramEvent, ProgramNetwork,
-    ProgramSpec, Programs, Running,
+    Confinement, PortError, PortErrorKind, PortResult, ProgramNetwork, ProgramSpec, Programs,
+    Running, Surroundings,
 };
-use relay::{Relay, Way};
+use relay::{Dialer, Relay};
+use running::NativeRun;
 use sandbox::{Protected, folder::WorkRoot};
-use secrets::{Place, SecretsRelay};
+use secrets::{ListenAt, SecretsRelay};
 use session::{Pauses, Session, Start};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::{mpsc, oneshot, watch};
+use work_folder::{KnownWorkspace, WorkFolder};
 
 /// Variables that every program gets, if the gateway has them.
 const ALWAYS: [&str; 4] = ["PATH", "HOME", "LANG", "TERM"];
@@ -63,6 +76,8 @@ pub struct NativePrograms {
     /// The paths by which the server finds its files, perhaps through links.
     given: Vec<PathBuf>,
     named: Named,
+    /// The workspaces of agents by their names in the configuration, as they were at the start.
+    workspaces: BTreeMap<String, Result<KnownWorkspace, String>>,
     environment: BTreeMap<OsString, OsString>,
     /// Where agents ask their owner.
     tools: Option<ToolServer>,
@@ -95,6 +110,7 @@ impl NativePrograms {
             protected: Protected::at(&data).ok(),
             files: Vec::new(),
             named: Named::default(),
+            workspaces: BTreeMap::new(),
             given: vec![data.clone()],
             data: data.canonicalize().unwrap_or(data),
             environment: environment.into_iter().collect(),
@@ -130,7 +146,8 @@ impl NativePrograms {
     /// The links on the way to what the server reads at its next start, and its own program.
     fn guarded(&self) -> Vec<PathBuf> {
         let given = self.given.iter().chain([&self.work]);
-        let links = given.filter_map(|path| sandbox::follow(path).ok()).flat_map(|way| way.links);
+        let links =
+            given.filter_map(|path| sandbox::follow(path).ok()).flat_map(|followed| followed.links);
         links.chain(std::env::current_exe().ok().filter(|path| path.exists())).collect()
     }
     /// Also remembers the folders that any agent may write: no link in them is followed to a path
@@ -138,6 +155,20 @@ impl NativePrograms {
     #[must_use]
     pub fn agents_writing(self, folders: impl IntoIterator<Item = String>) -> Self {
         Self { named: Named::with(folders), ..self }
+    }
+    /// Also finds these workspaces and their git repositories, once and for all: an agent may put
+    /// links and a `.git` of its own into its workspace later. After [`Self::agents_writing`].
+    #[must_use]
+    pub fn agents_working(mut self, folders: impl IntoIterator<Item = String>) -> Self {
+        let home = self.environment.get(OsStr::new("HOME")).map(Path::new);
+        let known = |folder: &String| {
+            let folder = self.named.folder(folder, home)?;
+            let repository = Repository::of(&folder);
+            Ok(KnownWorkspace { folder, repository })
+        };
+        let known = folders.into_iter().map(|folder| (folder.clone(), known(&folder)));
+        self.workspaces = known.collect();
+        self
     }
     fn root(&self) -> std::io::Result<&WorkRoot> {
         if let Some(root) = self.root.get() {
@@ -158,19 +189,21 @@ impl NativePrograms {
         let root = self.root().and_then(WorkRoot::share).map_err(failed)?;
         let spec = spec.clone();
         // Git may take a while.
-        let made = move || Made::new(&root, &spec, workspace.as_deref());
+        let made = move || Made::new(&root, &spec, workspace.as_ref());
         let made = tokio::task::spawn_blocking(made).await;
         made.map_err(std::io::Error::other).flatten().map_err(failed)
     }
-    /// Where this workspace leads, the same as at its first use.
-    fn workspace(&self, folder: &str) -> PortResult<PathBuf> {
-        let home = self.environment.get(OsStr::new("HOME")).map(Path::new);
+    /// The workspace as it was when the server started.
+    fn workspace(&self, folder: &str) -> PortResult<KnownWorkspace> {
         let invalid = |reason| PortError::clean(PortErrorKind::Invalid, reason);
-        let found = self.named.folder(folder, home).map_err(invalid)?;
-        if found.is_dir() {
-            return Ok(found);
+        let known = self.workspaces.get(folder).cloned().unwrap_or_else(|| {
+            Err(format!("the workspace {folder} was not configured when the server started"))
+        });
+        let known = known.map_err(invalid)?;
+        if known.folder.is_dir() {
+            return Ok(known);
         }
-        let text = format!("the workspace {folder} is not there");
+        let text = format!("the workspace {folder} does not exist");
         Err(PortError::clean(PortErrorKind::Unavailable, text))
     }
     fn orders(&self, spec: &ProgramSpec, program: &Path, made: &Made) -> PortResult<Orders> {
@@ -184,7 +217,7 @@ impl NativePrograms {
         let variable = |name: &str| self.environment.get(OsStr::new(name)).map(OsString::as_os_str);
         let home = variable("HOME").map(Path::new);
         let invalid = |reason| PortError::clean(PortErrorKind::Invalid, reason);
-        let ways = self.named.of(spec, home).map_err(invalid)?;
+        let resolved = self.named.of(spec, home).map_err(invalid)?;
         let plan = (spec.reach.confinement == Confinement::Strict).then(|| {
             confine::plan(
                 spec,
@@ -192,7 +225,7 @@ impl NativePrograms {
                     program,
                     folder: &made.path,
                     directory: made.directory(),
-                    workspace: made.place.as_ref().map_or(&[], |place| &place.binds),
+                    workspace: made.workspace.as_ref().map_or(&[], |workspace| &workspace.binds),
                     identity: made.identity,
                     relay: relayed(spec).then_some(made.relay.as_path()),
                     secrets: (has_own_network(spec) && needs_keys(spec))
@@ -202,13 +235,16 @@ impl NativePrograms {
                     protected: &inside,
                     data: &self.data,
                     guarded: self.guarded(),
-                    ways: &ways,
+                    resolved: &resolved,
+                    covered: made.workspace.as_ref().map_or_else(Vec::new, WorkFolder::covered),
+                    memory_bytes: spec.bounds.memory_bytes,
                 },
             )
         });
         let hidden =
             protected.iter().filter(|secret| !spec.data_visible || secret.path != self.data);
-        Ok(Orders { plan, hidden: hidden.cloned().collect() })
+        let input_stays_open = spec.input_stays_open;
+        Ok(Orders { plan, hidden: hidden.cloned().collect(), input_stays_open })
     }
     /// The variables a program may see: the four, and the named ones that are not Quintet's.
     fn environment_for(&self, named: &[String]) -> Vec<(OsString, OsString)> {
@@ -232,13 +268,15 @@ impl NativePrograms {
         Ok(Some((state.variable.clone().into(), folder.into_os_string())))
     }
     /// Everything of a run but the program: the supervisor's orders, its environment, its relays.
-    fn prepare(&self, spec: &ProgramSpec, program: &Path, made: &Made) -> PortResult<Prepared> {
+    fn prepare(&self, spec: &ProgramSpec, program: &Path, made: &mut Made) -> PortResult<Prepared> {
         let state = self.make_state(spec)?;
+        made.state = state.as_ref().map(|(_, folder)| PathBuf::from(folder));
         let orders = self.orders(spec, program, made)?;
         let mut environment = self.environment_for(&spec.env);
         environment.extend(state);
-        let of_place = made.place.iter().flat_map(|place| place.variables.iter().cloned());
-        environment.extend(of_place);
+        let of_workspace =
+            made.workspace.iter().flat_map(|workspace| workspace.variables.iter().cloned());
+        environment.extend(of_workspace);
         let relay = begin_relay(spec, made).map_err(|error| {
             PortError::clean(PortErrorKind::Unavailable, format!("no relay: {error}"))
         })?;
@@ -257,15 +295,18 @@ impl NativePrograms {
             return Ok(None);
         }
         let invalid = |reason| PortError::clean(PortErrorKind::Invalid, reason);
-        let asks = spec.asks_as.as_deref().map(|agent| {
+        let asks = spec.asks_as.as_ref().map(|claim| {
             let server = self.tools.as_ref().ok_or("there is no server to ask the owner at")?;
-            Ok::<_, String>((server, Asker::new(server, agent, spec)?))
+            Asker::new(server, claim).map(Arc::new)
         });
         let asks = asks.transpose().map_err(invalid)?;
-        let place =
-            if has_own_network(spec) { Place::Socket(&made.secrets) } else { Place::Loopback };
+        let at = if has_own_network(spec) {
+            ListenAt::Socket(&made.secrets)
+        } else {
+            ListenAt::Loopback
+        };
         let value = |name: &str| self.environment.get(OsStr::new(name)).map(OsString::as_os_str);
-        SecretsRelay::listen(&place, &spec.secrets, asks, value).map(Some).map_err(invalid)
+        SecretsRelay::listen(&at, &spec.secrets, asks, value).map(Some).map_err(invalid)
     }
     fn find(&self, program: &str) -> Option<PathBuf> {
         lookup::find(program, self.environment.get(OsStr::new("PATH")).map(OsString::as_os_str))
@@ -282,8 +323,8 @@ impl Programs for NativePrograms {
             )
         };
         let program = self.find(&spec.program).ok_or_else(not_found)?;
-        let made = self.make(&spec).await?;
-        let prepared = self.prepare(&spec, &program, &made);
+        let mut made = self.make(&spec).await?;
+        let prepared = self.prepare(&spec, &program, &mut made);
         let Prepared { orders, environment, relays } = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
@@ -294,65 +335,46 @@ impl Programs for NativePrograms {
         let (events, receiver) = mpsc::channel(WAITING_LINES);
         let (stop, stopped) = oneshot::channel();
         let (rest, rests) = watch::channel(false);
-        let (counted, changes) = oneshot::channel();
+        let (counted, ended) = oneshot::channel();
+        let (writes, input) = mpsc::unbounded_channel();
+        let asks = relays.1.as_ref().and_then(|keys| keys.asks.clone());
+        let open_questions = relays.1.as_ref().and_then(SecretsRelay::open_questions);
+        let (asker, tool_server) = asks.unzip();
+        let directory = made.directory().to_string_lossy().into_owned();
         let session = Session::start(
             Start { binary: &self.binary, program: &program, environment, orders, made },
             spec,
-            Pauses { rests, asks: relays.1.as_ref().and_then(|keys| keys.asks.clone()) },
+            Pauses { rests, asks: open_questions },
+            input,
         )
         .await?;
         tokio::spawn(async move {
             session.drive(events, stopped, relays, counted).await;
         });
-        Ok(Box::new(NativeRun { events: receiver, stop: Some(stop), rest, end: None, changes }))
+        Ok(Box::new(NativeRun {
+            events: receiver,
+            stop: Some(stop),
+            rest,
+            end: None,
+            ended: Some(ended),
+            work: Ended::default(),
+            writes,
+            asker,
+            surroundings: Surroundings { directory, tool_server },
+        }))
+    }
+    async fn work(&self, order: WorkOrder) -> PortResult<String> {
+        let failed =
+            |error: std::io::Error| PortError::clean(PortErrorKind::Unavailable, error.to_string());
+        let root = self.root().and_then(WorkRoot::share).map_err(failed)?;
+        let done = tokio::task::spawn_blocking(move || order::carry_out(&root, &order)).await;
+        done.map_err(std::io::Error::other).flatten().map_err(failed)
     }
     fn exists(&self, program: &str) -> bool {
         self.find(program).is_some()
     }
-}
-
-/// A running program. Its session runs in its own task; dropping this drops `stop`, which stops it.
-struct NativeRun {
-    events: mpsc::Receiver<ProgramEvent>,
-    stop: Option<oneshot::Sender<()>>,
-    rest: watch::Sender<bool>,
-    end: Option<ProgramEvent>,
-    changes: oneshot::Receiver<Option<Changes>>,
-}
-
-#[async_trait]
-impl Running for NativeRun {
-    async fn next(&mut self) -> ProgramEvent {
-        if let Some(end) = &self.end {
-            return end.clone();
-        }
-        match self.events.recv().await {
-            Some(line @ ProgramEvent::Line(_)) => line,
-            Some(end) => self.end.insert(end).clone(),
-            // The session's task ended with its runtime.
-            None => {
-                self.end.insert(ProgramEvent::Exited { code: None, stderr: String::new() }).clone()
-            }
-        }
-    }
-    async fn stop(&mut self) -> PortResult<()> {
-        drop(self.stop.take());
-        // The session sends the end after the whole tree is gone.
-        while let Some(event) = self.events.recv().await {
-            if !matches!(event, ProgramEvent::Line(_)) {
-                self.end = Some(event);
-            }
-        }
-        self.end.get_or_insert(ProgramEvent::Exited { code: None, stderr: String::new() });
-        Ok(())
-    }
-    async fn changes(&mut self) -> Option<Changes> {
-        (&mut self.changes).await.ok().flatten()
-    }
-    async fn rest(&mut self, rests: bool) -> PortResult<()> {
-        // An ended program has nobody left to hear it.
-        let _ = self.rest.send(rests);
-        Ok(())
+    fn sign_of(&self, folder: &str, files: &[&str], variables: &[&str]) -> Option<String> {
+        named::sign_of(folder, files, variables)
     }
 }
 
@@ -378,7 +400,7 @@ fn relayed(spec: &ProgramSpec) -> bool {
 }
 
 fn begin_relay(spec: &ProgramSpec, made: &Made) -> std::io::Result<Option<Relay>> {
-    relayed(spec).then(|| Relay::listen(&made.relay, Way::to_the_internet())).transpose()
+    relayed(spec).then(|| Relay::listen(&made.relay, Dialer::to_the_internet())).transpose()
 }
 
 /// In both spellings, since programs differ in which they read.

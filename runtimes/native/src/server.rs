@@ -9,7 +9,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use contracts::{ChannelKind, ErrorCode, ServiceName};
-use platform::edge::{ApiError, FromLoopback};
+use platform::edge::{ApiError, ClientNetwork, FromLoopback};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -28,7 +28,7 @@ pub fn app(services: &Services, local: Router, stopped: &watch::Receiver<bool>) 
         .merge(local)
         .fallback(move |request: Request| elsewhere(aggregator.clone(), request))
         .layer(from_fn_with_state(stopped.clone(), give_way))
-        .layer(from_fn(note_loopback))
+        .layer(from_fn(note_caller))
 }
 
 /// Serves webhooks at the root, as platforms are configured; every other path is unknown.
@@ -63,13 +63,14 @@ async fn give_way(
     }
 }
 
-/// Tells the services whether the caller is on this machine; removes the client's own claim.
-async fn note_loopback(
+/// Tells the services where the caller is; removes the client's own claim.
+async fn note_caller(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     mut request: Request,
     next: Next,
 ) -> Response {
     request.extensions_mut().remove::<FromLoopback>();
+    request.extensions_mut().insert(ClientNetwork::of(peer.ip()));
     // Behind a local proxy every request comes from loopback, so a forwarded request does not count
     // as local.
     let forwarded = ["x-forwarded-for", "forwarded", "x-real-ip", "cf-connecting-ip"]

@@ -1,12 +1,15 @@
 //! Opens the ports, builds the six services and connects them.
 
 use crate::address::Addresses;
+use crate::chats::NativeChats;
 use crate::config_file::Configuration;
-use crate::data_dir::{DataDir, work_dir};
+use crate::data_dir::DataDir;
+use crate::live::Slot;
 use crate::ports::background::TokioBackground;
 use crate::ports::calls::{LocalCalls, Switchboard};
 use crate::ports::cell::ProcessCell;
 use crate::ports::clock::SystemClock;
+use crate::ports::dial::TungsteniteDial;
 use crate::ports::emergency::HostEmergency;
 use crate::ports::inbox::SqliteInbox;
 use crate::ports::kv::ProcessKv;
@@ -24,7 +27,9 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use contracts::{GatewayId, ServiceName};
 use platform::edge::{Principal, Scope};
-use platform::ports::{Background, Calls, Cell, Clock, ClockExt, Objects, Outbound, Signal, Sql};
+use platform::ports::{
+    Background, Calls, Cell, Clock, ClockExt, Dial, Objects, Outbound, Signal, Sql,
+};
 use platform::secret::Secret;
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -35,11 +40,16 @@ use tokio::sync::watch;
 pub struct Services {
     pub routers: HashMap<ServiceName, Router>,
     pub aggregator: webhook_aggregator::Deps,
+    /// For the platforms that the aggregator connects to.
+    pub dial: Arc<dyn Dial>,
     pub assistant: personal_assistant::Deps,
     pub loader: skill_graph_loader::Deps,
     pub dashboard: monitoring_dashboard::Deps,
     pub gateway: agency_gateway::Deps,
     pub tokens: Arc<Keeper>,
+    /// The aggregator's router, which a change of its configuration replaces.
+    pub slot: Slot,
+    pub chats: Arc<NativeChats>,
 }
 
 /// Secrets between services: generated at each start, never written to disk.
@@ -97,6 +107,7 @@ pub fn build(
     };
 
     let outbound: Arc<dyn Outbound> = Arc::new(ReqwestOutbound::new()?);
+    let objects: Arc<dyn Objects> = Arc::new(FolderObjects::new(data.join("objects")));
     let aggregator = webhook_aggregator::Deps {
         inbox: Arc::new({
             let path = data.join("inbox.db");
@@ -104,14 +115,15 @@ pub fn build(
         }),
         calls: calls(ServiceName::WebhookAggregator),
         outbound: outbound.clone(),
+        objects: objects.clone(),
         clock: clock.clone(),
         signal: signal.clone(),
         background: background.clone(),
         auth: auth.clone(),
         config: Arc::new(configuration.aggregator),
+        links: webhook_aggregator::Links::default(),
     };
     let board = agency_gateway::Board::default();
-    let objects: Arc<dyn Objects> = Arc::new(FolderObjects::new(data.join("objects")));
     let assistant = personal_assistant::Deps {
         sql: sql.clone(),
         kv: Arc::new(ProcessKv::default()),
@@ -126,6 +138,7 @@ pub fn build(
         button_key: data.secret("button-key")?,
         emergency: Arc::new(HostEmergency::new(data.join("reserve"), board.clone())),
         unwritten: personal_assistant::Unwritten::default(),
+        open_calls: personal_assistant::OpenCalls::default(),
     };
     let router = agency_router::Deps {
         sql: sql.clone(),
@@ -148,6 +161,7 @@ pub fn build(
         limits: skill_graph_loader::Limits::NATIVE,
         cache: skill_graph_loader::Cache::default(),
     };
+    let chats = Arc::new(NativeChats::new(outbound.clone()));
     let dashboard = monitoring_dashboard::Deps {
         sql,
         kv: Arc::new(ProcessKv::default()),
@@ -159,10 +173,9 @@ pub fn build(
         background: background.clone(),
         auth: auth.clone(),
         config: Arc::new(configuration.dashboard),
+        chats: Some(chats.clone()),
     };
-    let programs = NativePrograms::new(work_dir(), data.path())
-        .protecting(configuration.file)
-        .agents_writing(configuration.gateway.writable_paths())
+    let programs = NativePrograms::of(data, configuration.file, &configuration.gateway)
         .asking(Some(ToolServer { url: own_mcp(address), token: agent_secret }));
     let gateway = agency_gateway::Deps {
         calls: Arc::new(LocalCalls::new(switchboard.clone(), gateway_secret)),
@@ -175,6 +188,7 @@ pub fn build(
         gateway_id: GatewayId::new("local"),
         board,
     };
+    let slot = Slot::new(webhook_aggregator::router(aggregator.clone()));
     let routers = HashMap::from([
         (ServiceName::PersonalAssistant, personal_assistant::router(assistant.clone())),
         (ServiceName::AgencyRouter, held(agency_router::router(router), published)),
@@ -183,21 +197,39 @@ pub fn build(
             held(skill_graph_loader::router(loader.clone()), published),
         ),
         (ServiceName::MonitoringDashboard, monitoring_dashboard::router(dashboard.clone())),
-        (ServiceName::WebhookAggregator, webhook_aggregator::router(aggregator.clone())),
+        (ServiceName::WebhookAggregator, slot.router()),
         (ServiceName::AgencyGateway, agency_gateway::router(gateway.clone())),
     ]);
     switchboard.connect(routers.clone());
-    Ok(Services { routers, aggregator, assistant, loader, dashboard, gateway, tokens })
+    let dial = Arc::new(TungsteniteDial::new()?);
+    Ok(Services {
+        routers,
+        aggregator,
+        dial,
+        assistant,
+        loader,
+        dashboard,
+        gateway,
+        tokens,
+        slot,
+        chats,
+    })
 }
 
 /// Our own MCP server, as this machine reaches it.
-fn own_mcp(mut address: SocketAddr) -> String {
+fn own_mcp(address: SocketAddr) -> String {
+    let address = on_this_machine(address);
+    Addresses::under(&format!("http://{address}")).url(ServiceName::PersonalAssistant, "/mcp")
+}
+
+/// The address by which this machine reaches a server that listens on all of its addresses.
+pub fn on_this_machine(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         let loopback =
             if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
         address.set_ip(loopback);
     }
-    Addresses::under(&format!("http://{address}")).url(ServiceName::PersonalAssistant, "/mcp")
+    address
 }
 
 /// At the very first start the server publishes the default graph while it already runs. Requests

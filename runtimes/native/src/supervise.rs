@@ -12,7 +12,7 @@
 //!
 //! | descriptor | is |
 //! | --- | --- |
-//! | 0 | a socket to the gateway: in come the orders and the program's standard input (`orders.rs`), then a byte for each freeze and thaw; its end means stop. Out go `started PID`, `failed REASON`, `exited code N` or `exited signal N`, one a line |
+//! | 0 | a socket to the gateway: in come the orders and the program's standard input (`orders.rs`), then a word for each freeze, thaw and further input (`ending.rs`); its end means stop. Out go `started PID`, `failed REASON`, `exited code N` or `exited signal N`, one a line |
 //! | 1, 2 | the program's own, handed on |
 //!
 //! The socket closes when the gateway's process ends for any reason. `PR_SET_PDEATHSIG` would not
@@ -20,10 +20,12 @@
 
 pub mod descriptors;
 mod ending;
+mod feed;
 mod hide;
 #[cfg(target_os = "linux")]
 pub mod init;
 pub mod orders;
+pub mod processes;
 #[cfg(target_os = "linux")]
 mod relay;
 #[cfg(target_os = "linux")]
@@ -32,16 +34,16 @@ mod warden;
 use ending::{
     End, GRACE_MS, LEFTOVER_GRACE_MS, LOOK_EVERY_MS, NOT_STARTED, stop_at_end, stop_signals,
 };
+use feed::Feed;
 use orders::{own_control, tell};
 
-pub use ending::{FREEZE, THAW};
+pub use ending::{END_OF_INPUT, FREEZE, INPUT, THAW};
 
 use nix::sys::signal::{SigSet, Signal, kill, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -104,14 +106,11 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> i32 {
     }
     let Ok(pid) = i32::try_from(child.id()).map(Pid::from_raw) else { return abandon(&mut child) };
     tell(&mut control, &format!("started {pid}"));
-    if let Some(mut stdin) = child.stdin.take() {
-        // A program that does not read blocks only this thread.
-        std::thread::spawn(move || stdin.write_all(&input));
-    }
+    let feed = Feed::begin(child.stdin.take(), input, orders.input_stays_open);
     match control.try_clone() {
-        Ok(watched) => {
-            std::thread::spawn(move || stop_at_end(watched, |rests| freeze_or_thaw(pid, rests)))
-        }
+        Ok(watched) => std::thread::spawn(move || {
+            stop_at_end(watched, feed, |rests| freeze_or_thaw(pid, rests));
+        }),
         Err(_) => return abandon(&mut child),
     };
     let end = supervise(pid, &signals);
@@ -221,46 +220,8 @@ fn freeze_or_thaw(program: Pid, rests: bool) {
 /// Every process below this one. Without `/proc` only the program is known; its group is killed
 /// with it.
 fn below_us(program: Pid, ended: bool) -> BTreeSet<Pid> {
-    let Some(parents) = parents() else {
+    let Some(parents) = processes::parents() else {
         return if ended { BTreeSet::new() } else { BTreeSet::from([program]) };
     };
-    let mut below = BTreeSet::new();
-    let mut above = vec![Pid::this()];
-    while let Some(parent) = above.pop() {
-        for (pid, _) in parents.iter().filter(|(_, its_parent)| *its_parent == parent) {
-            if below.insert(*pid) {
-                above.push(*pid);
-            }
-        }
-    }
-    below
-}
-
-/// Process and parent ids from `/proc`; none without it.
-fn parents() -> Option<Vec<(Pid, Pid)>> {
-    let entries = std::fs::read_dir("/proc").ok().filter(|_| cfg!(target_os = "linux"))?;
-    let pids =
-        entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    Some(pids.filter_map(|pid| Some((Pid::from_raw(pid), parent_of(pid)?))).collect())
-}
-
-fn parent_of(pid: i32) -> Option<Pid> {
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let stat = String::from_utf8_lossy(&stat);
-    // The name in parentheses may contain parentheses; the state and the parent follow the last
-    // one.
-    let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_whitespace().nth(1)?.parse().ok().map(Pid::from_raw)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn supervisor_reads_the_parent_from_proc() {
-        assert_eq!(parent_of(Pid::this().as_raw()), Some(nix::unistd::getppid()));
-        assert_eq!(parent_of(-1), None);
-    }
+    processes::below_in(&parents, Pid::this())
 }

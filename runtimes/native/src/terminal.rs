@@ -1,8 +1,14 @@
 //! The only module that writes to the terminal: answers to stdout, everything else to stderr.
 
+use indicatif::{ProgressBar, ProgressStyle};
 use nix::sys::stat::SFlag;
 use platform::text::printable;
 use std::io::{IsTerminal, Write};
+
+/// A number of things, in the singular for one.
+pub fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
 
 /// Prints an answer to stdout. A closed pipe is not an error.
 pub fn say(text: &str) {
@@ -24,12 +30,25 @@ pub fn remark(text: &str) {
 /// # Errors
 /// When standard input cannot be read.
 pub fn ask(question: &str) -> std::io::Result<String> {
+    Ok(ask_or_end(question)?.unwrap_or_default())
+}
+
+/// Asks a question and returns the line typed; `None` at the end of standard input.
+///
+/// # Errors
+/// When standard input cannot be read.
+pub fn ask_or_end(question: &str) -> std::io::Result<Option<String>> {
     let mut err = std::io::stderr().lock();
     let _ = err.write_all(question.as_bytes());
     let _ = err.flush();
     let mut line = String::new();
-    std::io::stdin().read_line(&mut line)?;
-    Ok(line.trim().to_owned())
+    let read = std::io::stdin().read_line(&mut line)?;
+    Ok((read > 0).then(|| line.trim().to_owned()))
+}
+
+/// Whether a person types what is read.
+pub fn is_typed() -> bool {
+    std::io::stdin().is_terminal()
 }
 
 /// Prints an answer as JSON, alone on stdout.
@@ -53,6 +72,16 @@ pub fn is_read_live() -> bool {
 /// Whether stderr is a terminal; progress is drawn only then.
 pub fn watched() -> bool {
     std::io::stderr().is_terminal()
+}
+
+/// A progress bar on stderr, hidden unless it is a terminal.
+pub fn progress() -> ProgressBar {
+    let bar = if watched() { ProgressBar::new(1) } else { ProgressBar::hidden() };
+    bar.set_style(
+        ProgressStyle::with_template("{bar:32} {pos}/{len} {elapsed}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    bar
 }
 
 /// A table with columns as wide as their widest cell. Control characters never reach the terminal.

@@ -1,10 +1,11 @@
 //! `quintet up`: everything on one port, until it stops.
 
-use crate::config_file::{self, Configuration};
+use crate::config_file;
 use crate::data_dir::{DataDir, ServerFile};
 use crate::edge::{self, Limits};
 use crate::harden;
 use crate::identity;
+use crate::live::{self, Live};
 use crate::local_endpoints;
 use crate::ports::clock::SystemClock;
 use crate::server;
@@ -17,11 +18,17 @@ use crate::watch_graph;
 use crate::workspaces;
 use anyhow::{Context, Result};
 use axum::Router;
+use futures_util::FutureExt;
+use futures_util::future::join;
 use graph_folder::default_graph;
-use platform::ports::Clock;
+use platform::ports::{Clock, Dial};
+use skill_graph_loader::Reading;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 /// Maximum time for open requests after a stop.
@@ -44,19 +51,14 @@ pub async fn up(
     data: DataDir,
     config: Option<&Path>,
     listen: SocketAddr,
-    folder: Option<PathBuf>,
+    folder: Option<(PathBuf, Reading)>,
 ) -> Result<()> {
     data.create()?;
     let _lock = data.lock()?;
     storage::check(&data)?;
-    let listener = edge::listen(listen).with_context(|| {
-        format!(
-            "cannot listen on {listen}; another program may use the port. Choose another address \
-             with --listen."
-        )
-    })?;
+    let listener = listen_on(listen)?;
     let address = listener.local_addr()?;
-    let base = format!("http://{address}");
+    let base = format!("http://{}", services::on_this_machine(address));
     let file = config_file::path(config, &data);
     let tree = config_file::read_tree(file.as_deref())?;
     tree.close()?;
@@ -67,12 +69,10 @@ pub async fn up(
         probe_interval_ms: i64::try_from(PROBE_EVERY.as_millis()).unwrap_or(15_000),
     };
     let local = local_endpoints::configuration(&data, &base)?;
-    let configuration = config_file::read(&tree, &local, place)?;
-    for door in harden::open_doors(&configuration.gateway) {
-        remark(&format!("warning: {door}."));
-    }
-    accept(&configuration, &data)?;
-    let folder = folder.as_deref().map(watch_graph::open).transpose()?;
+    let machine = |gateway: &_| workspaces::of_machine(gateway, &data, file.as_deref());
+    let configuration = config_file::read(&tree, &local, place.clone(), machine)?;
+    warn(&configuration, address);
+    let folder = folder.map(|(folder, reading)| watch_graph::open(&folder, reading)).transpose()?;
     let (published, is_published) = watch::channel(false);
     let services = services::build(&data, configuration, &is_published, address)?;
     storage::mark(&data)?;
@@ -81,10 +81,19 @@ pub async fn up(
         .map_err(|error| storage::explain(&data.join("inbox.db"), error.into()))?;
     // From here on a signal stops cleanly, because a client that knows the address may send one.
     let stop_signal = StopSignal::listen()?;
-    let local = local_paths(&data, &services, &base)?;
+    let place = live::Place {
+        data: data.clone(),
+        config: config.map(std::path::absolute).transpose()?,
+        base: base.clone(),
+        host: place,
+    };
+    let live = Live::new(place, tree.value, services.aggregator.clone(), services.slot.clone());
+    let live = Arc::new(live);
+    services.chats.open(live.clone());
+    let local = local_paths(&data, &services, &base)?.merge(live::router(live.clone()));
     data.write_server(&ServerFile { address: base.clone(), pid: std::process::id() })?;
     let (stop, stopped) = watch::channel(false);
-    let loops = start_loops(&services, &stopped, &is_published);
+    let loops = start_loops(&services, &live, &stopped, &is_published);
     let gateway =
         tokio::spawn(agency_gateway::serve(services.gateway.clone(), until(stopped.clone())));
     let limits = Limits::default().within(harden::raise_descriptors());
@@ -105,26 +114,25 @@ pub async fn up(
     });
     stop_signal.wait().await;
     tracing::info!("stopping: running work finishes or is released");
+    services.chats.close().await;
     let _ = stop.send(true);
     let _ = tokio::time::timeout(GATEWAY_DRAIN, gateway).await;
     let _ = tokio::time::timeout(DRAIN, serving).await;
     // The loops end between two pieces of work.
-    let _ = tokio::time::timeout(
-        DRAIN,
-        futures_util::future::join_all(loops.into_iter().chain(watcher)),
-    )
-    .await;
+    let loops = futures_util::future::join_all(loops.into_iter().chain(watcher));
+    let _ = tokio::time::timeout(DRAIN, loops).await;
     leave(&data, &services);
     Ok(())
 }
 
-/// Checks what the file itself cannot show, and logs its warnings.
-fn accept(configuration: &Configuration, data: &DataDir) -> Result<()> {
-    for warning in &configuration.warnings {
-        tracing::warn!("{warning}");
-    }
-    config_file::require_keys(&configuration.gateway)?;
-    Ok(workspaces::require(&configuration.gateway, data, configuration.file.as_deref())?)
+/// Listens, or says how to.
+fn listen_on(listen: SocketAddr) -> Result<TcpListener> {
+    edge::listen(listen).with_context(|| {
+        format!(
+            "cannot listen on {listen}; another program may use the port. Choose another address \
+             with --listen."
+        )
+    })
 }
 
 /// The paths for the commands of this machine.
@@ -151,6 +159,7 @@ async fn ready_graph(services: &Services, published: &watch::Sender<bool>) -> Re
         skill_graph_loader::publish_files(
             &services.loader,
             default_graph(),
+            skill_graph_loader::Reading::default(),
             Some("default graph".to_owned()),
             skill_graph_loader::Permits::default(),
         )
@@ -195,15 +204,32 @@ async fn greet(services: &Services, data: &DataDir, base: &str) {
     crate::terminal::say(&out);
 }
 
+/// Names what others could reach.
+fn warn(configuration: &config_file::Configuration, address: SocketAddr) {
+    for warning in &configuration.warnings {
+        tracing::warn!("{warning}");
+    }
+    for door in harden::open_doors(&configuration.gateway) {
+        remark(&format!("warning: {door}."));
+    }
+    if !address.ip().is_loopback() {
+        remark(&format!(
+            "warning: {address} is open to other machines, without encryption. Put a proxy with TLS \
+             in front, and name its host in [server] hosts."
+        ));
+    }
+}
+
 fn start_loops(
     services: &Services,
+    live: &Live,
     stopped: &watch::Receiver<bool>,
     published: &watch::Receiver<bool>,
 ) -> Vec<tokio::task::JoinHandle<()>> {
-    let (aggregator, assistant, dashboard) =
-        (services.aggregator.clone(), services.assistant.clone(), services.dashboard.clone());
+    let (assistant, dashboard) = (services.assistant.clone(), services.dashboard.clone());
     let loader = services.loader.clone();
-    let pump = tokio::spawn(pump_loop(aggregator, stopped.clone()));
+    let fetch = tokio::spawn(fetch_loop(live.deps(), services.dial.clone(), stopped.clone()));
+    let pump = tokio::spawn(pump_loop(live.deps(), stopped.clone()));
     let sweep = tokio::spawn(every(Duration::from_secs(1), stopped.clone(), move || {
         let assistant = assistant.clone();
         async move { personal_assistant::tick(&assistant).await }
@@ -238,7 +264,7 @@ fn start_loops(
             }
         }
     }));
-    vec![pump, sweep, probe, daily, warm, tokens]
+    vec![fetch, pump, sweep, probe, daily, warm, tokens]
 }
 
 /// Daily work, also soon after a start more than a day after the last: backups of the assistant's
@@ -277,16 +303,50 @@ async fn every<F: Future<Output = ()>>(
     }
 }
 
+/// Asks the platforms for messages and keeps up the connections to those that send them over one;
+/// after a change of the configuration, as it says then. A message that is taken while the old
+/// round is dropped comes again, and is known by its key.
+async fn fetch_loop(
+    mut live: watch::Receiver<webhook_aggregator::Deps>,
+    dial: Arc<dyn Dial>,
+    stopped: watch::Receiver<bool>,
+) {
+    loop {
+        let deps = live.borrow_and_update().clone();
+        let fetching = async {
+            let polled = webhook_aggregator::poll(&deps);
+            join(polled, webhook_aggregator::sockets(&deps, &*dial)).await;
+            // No endpoint is fetched from.
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = fetching => {}
+            changed = live.changed() => if changed.is_err() { return },
+            () = until(stopped.clone()) => return,
+        }
+    }
+}
+
 /// The inbox's timer: pumps when something is due, at least once a second. New messages do not wait
 /// for it.
-async fn pump_loop(deps: webhook_aggregator::Deps, stopped: watch::Receiver<bool>) {
+async fn pump_loop(
+    live: watch::Receiver<webhook_aggregator::Deps>,
+    stopped: watch::Receiver<bool>,
+) {
     while !*stopped.borrow() {
+        let deps = live.borrow().clone();
         let mut next = SystemClock.now_ms() + IDLE_MS;
         for shard in deps.config.shards() {
             match webhook_aggregator::next_due(&deps, &shard).await {
                 Ok(Some(due)) if due <= SystemClock.now_ms() => {
-                    if let Err(error) = webhook_aggregator::pump(&deps, &shard).await {
-                        tracing::error!(%shard, %error, "pumping the inbox failed and will be retried");
+                    let pumped = AssertUnwindSafe(webhook_aggregator::pump(&deps, &shard));
+                    match pumped.catch_unwind().await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => {
+                            tracing::error!(%shard, %error, "pumping the inbox failed and will be retried");
+                        }
+                        // The other inboxes must not wait for a restart.
+                        Err(_) => tracing::error!(%shard, "pumping the inbox panicked"),
                     }
                 }
                 Ok(due) => next = next.min(due.unwrap_or(i64::MAX)),

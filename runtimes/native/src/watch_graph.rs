@@ -14,7 +14,7 @@ use crate::stop::until;
 use crate::terminal::remark;
 use anyhow::Result;
 use contracts::graph::{Finding, Severity, SourceFile};
-use skill_graph_loader::{Deps, Permits, PublishError};
+use skill_graph_loader::{Deps, Permits, PublishError, Reading};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::watch as flag;
@@ -32,12 +32,14 @@ const MARK: &str = "watched-folders";
 /// A folder with its fingerprint at the last publish; none before the first.
 pub struct Watched {
     folder: PathBuf,
+    reading: Reading,
     seen: Option<u64>,
 }
 
 /// A folder that was read but not yet published.
 pub struct Opened {
     folder: PathBuf,
+    reading: Reading,
     seen: u64,
     files: Vec<SourceFile>,
 }
@@ -46,10 +48,10 @@ pub struct Opened {
 ///
 /// # Errors
 /// When it cannot be read, such as for a wrong name.
-pub fn open(folder: &Path) -> Result<Opened> {
+pub fn open(folder: &Path, reading: Reading) -> Result<Opened> {
     // Fingerprint before reading, so that a change in between is noticed.
     let seen = graph_folder::fingerprint(folder);
-    Ok(Opened { folder: folder.canonicalize()?, seen, files: read_folder(folder)? })
+    Ok(Opened { folder: folder.canonicalize()?, reading, seen, files: read_folder(folder)? })
 }
 
 /// Publishes the folder at the start. If that fails it prints the reason, and the previous graph
@@ -59,7 +61,8 @@ pub async fn first(loader: &Deps, opened: Opened, data: &DataDir) -> Watched {
     let mut known = known_folders(data);
     let is_known = known.contains(&opened.folder);
     let permits = Permits { removal: true, rights: !is_known };
-    let settled = publish(loader, &opened.folder, opened.files, permits).await;
+    let place = Place { folder: &opened.folder, reading: opened.reading };
+    let settled = publish(loader, place, opened.files, permits).await;
     if !is_known {
         known.push(opened.folder.clone());
         let kept = serde_json::to_vec(&known).map_err(anyhow::Error::from);
@@ -67,7 +70,8 @@ pub async fn first(loader: &Deps, opened: Opened, data: &DataDir) -> Watched {
             tracing::warn!(%error, "the name of the watched folder was not written");
         }
     }
-    Watched { folder: opened.folder, seen: settled.then_some(opened.seen) }
+    let Opened { folder, reading, .. } = opened;
+    Watched { folder, reading, seen: settled.then_some(opened.seen) }
 }
 
 /// The folders that were watched before: their first publish gave them the rights they have.
@@ -94,7 +98,7 @@ pub async fn watch(loader: Deps, mut watched: Watched, stopped: flag::Receiver<b
         if pause > 0 {
             pause -= 1;
         } else if rests && watched.seen != Some(now) {
-            if again(&loader, &watched.folder).await {
+            if again(&loader, Place { folder: &watched.folder, reading: watched.reading }).await {
                 watched.seen = Some(now);
             } else {
                 pause = PAUSE_LOOKS;
@@ -103,11 +107,18 @@ pub async fn watch(loader: Deps, mut watched: Watched, stopped: flag::Receiver<b
     }
 }
 
-async fn again(loader: &Deps, folder: &Path) -> bool {
-    let path = folder.to_owned();
+/// A folder and the way it is read.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    folder: &'a Path,
+    reading: Reading,
+}
+
+async fn again(loader: &Deps, place: Place<'_>) -> bool {
+    let path = place.folder.to_owned();
     let read = tokio::task::spawn_blocking(move || read_folder(&path)).await;
     match read.map_err(anyhow::Error::from).and_then(|read| read) {
-        Ok(files) => publish(loader, folder, files, Permits::default()).await,
+        Ok(files) => publish(loader, place, files, Permits::default()).await,
         // Missing, or without Markdown: a repair changes the fingerprint.
         Err(error) => {
             remark(&format!("graph: {error:#}; the previous graph stays current"));
@@ -117,9 +128,15 @@ async fn again(loader: &Deps, folder: &Path) -> bool {
 }
 
 /// Whether this state of the folder is settled: published, or refused for its content.
-async fn publish(loader: &Deps, folder: &Path, files: Vec<SourceFile>, permits: Permits) -> bool {
+async fn publish(
+    loader: &Deps,
+    place: Place<'_>,
+    files: Vec<SourceFile>,
+    permits: Permits,
+) -> bool {
+    let Place { folder, reading } = place;
     let source = Some(format!("from {}", folder.display()));
-    match skill_graph_loader::publish_files(loader, files, source, permits).await {
+    match skill_graph_loader::publish_files(loader, files, reading, source, permits).await {
         Ok(published) => {
             if published.changed {
                 remark(&format!(

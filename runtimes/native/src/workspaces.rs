@@ -1,26 +1,37 @@
 //! The folders that agents work in, held against this machine before anything starts.
 
+use crate::config_file;
 use crate::data_dir::{self, DataDir};
-use crate::exit::Wrong;
+use crate::programs::NativePrograms;
 use crate::programs::named::in_home;
 use platform::config::ConfigProblem;
 use std::path::{Path, PathBuf};
 
-/// Refuses workspaces that are missing, lie outside the roots, or would show an agent our own
-/// files: the data directory, the work directory, the configuration file.
-///
-/// # Errors
-/// [`Wrong`], with all problems.
-pub fn require(
+impl NativePrograms {
+    /// Starts the programs of these agents: in the work directory of this machine, without a view
+    /// of the data directory and of this configuration file.
+    pub fn of(data: &DataDir, file: Option<PathBuf>, config: &agency_gateway::Config) -> Self {
+        let workspaces = config.programs().filter_map(|(_, program)| program.workspace.clone());
+        Self::new(data_dir::work_dir(), data.path())
+            .protecting(file)
+            .agents_writing(config.writable_paths())
+            .agents_working(workspaces)
+    }
+}
+
+/// Everything about the agents that does not fit this machine: keys that are not set, and
+/// workspaces.
+pub fn of_machine(
     gateway: &agency_gateway::Config,
     data: &DataDir,
     file: Option<&Path>,
-) -> Result<(), Wrong> {
-    let problems = problems(gateway, data, file);
-    if problems.is_empty() { Ok(()) } else { Err(Wrong(problems)) }
+) -> Vec<ConfigProblem> {
+    let keys = config_file::key_problems(gateway).into_iter();
+    keys.chain(problems(gateway, data, file)).collect()
 }
 
-/// All problems of the workspaces.
+/// Workspaces that are missing, lie outside the roots, or would show an agent our own files: the
+/// data directory, the work directory, the configuration file.
 pub fn problems(
     gateway: &agency_gateway::Config,
     data: &DataDir,
@@ -126,13 +137,18 @@ fn apart(folder: &Path, own: &[PathBuf]) -> Result<(), Refusal> {
 
 /// `isolation = "worktree"` needs a commit to begin from.
 fn in_repository(folder: &Path) -> Result<(), Refusal> {
-    crate::programs::git::Repository::of(folder).map(|_| ()).map_err(|why| {
-        (
-            "isolation",
-            format!("cannot have worktrees: {why}."),
-            format!("Run `git init` and commit once in {}, or remove isolation.", folder.display()),
-        )
-    })
+    crate::programs::git::Repository::of(folder).and_then(|found| found.head()).map(|_| ()).map_err(
+        |why| {
+            (
+                "isolation",
+                format!("cannot have worktrees: {why}."),
+                format!(
+                    "Run `git init` and commit once in {}, or remove isolation.",
+                    folder.display()
+                ),
+            )
+        },
+    )
 }
 
 /// Without symbolic links as far as it exists.

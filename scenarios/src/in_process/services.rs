@@ -70,6 +70,7 @@ impl Services {
             skill_graph_loader::publish_files(
                 &parts.loader,
                 default_graph(),
+                skill_graph_loader::Reading::default(),
                 None,
                 skill_graph_loader::Permits::default(),
             )
@@ -136,11 +137,13 @@ impl Shared<'_> {
             inbox: self.world.inbox.clone(),
             calls: self.calls(secret(ServiceName::WebhookAggregator)),
             outbound: self.world.outbound.clone(),
+            objects: self.world.objects.clone(),
             clock: self.clock.clone(),
             signal: self.signal.clone(),
             background: self.background.clone(),
             auth: self.auth.clone(),
             config: Arc::new(webhook_aggregator::Config::read(self.tree, &self.report)),
+            links: webhook_aggregator::Links::default(),
         }
     }
     fn assistant(&self) -> personal_assistant::Deps {
@@ -158,6 +161,7 @@ impl Shared<'_> {
             button_key: Secret::new("the button key of the stories"),
             emergency: Arc::new(platform::ports::NoEmergency),
             unwritten: personal_assistant::Unwritten::default(),
+            open_calls: personal_assistant::OpenCalls::default(),
         }
     }
     fn router(&self) -> agency_router::Deps {
@@ -201,6 +205,7 @@ impl Shared<'_> {
             background: self.background.clone(),
             auth: self.auth.clone(),
             config: Arc::new(monitoring_dashboard::Config::read(self.tree, place, &self.report)),
+            chats: None,
         }
     }
     fn gateway(&self) -> agency_gateway::Deps {

@@ -36,6 +36,8 @@ fn make(env: &Env) -> std::result::Result<(Router, Deps), Vec<String>> {
         background: Arc::new(WaitUntil),
         auth: settings.auth,
         config: Arc::new(config),
+        // A Worker cannot write its own configuration.
+        chats: None,
     };
     Ok((monitoring_dashboard::router(deps.clone()), deps))
 }

@@ -34,6 +34,7 @@ fn make(env: &Env) -> std::result::Result<(Router, personal_assistant::Deps), Ve
         button_key: Secret::new(settings::required(env, "QUINTET_BUTTON_KEY")?),
         emergency: Arc::new(platform::ports::NoEmergency),
         unwritten: personal_assistant::Unwritten::default(),
+        open_calls: personal_assistant::OpenCalls::default(),
     };
     Ok((personal_assistant::router(deps.clone()), deps))
 }

@@ -3,7 +3,7 @@
 
 use cloudflare::{
     background::WaitUntil, calls::BindingCalls, clock::WorkerClock, inbox::ObjectInbox,
-    outbound::FetchOutbound, signal::PollingSignal,
+    objects::R2Objects, outbound::FetchOutbound, signal::PollingSignal,
 };
 use cloudflare::{entry, inbox_object::InboxObject, settings};
 use std::sync::Arc;
@@ -20,16 +20,19 @@ thread_local! {
 fn make(env: &Env) -> std::result::Result<(axum::Router, Deps), Vec<String>> {
     let (settings, report) = (settings::Settings::read(env)?, platform::config::Report::default());
     let config = Config::read(&settings.config, &report);
+    config.refuse_polling(&report);
     settings::sound(report)?;
     let deps = Deps {
         inbox: Arc::new(ObjectInbox(env.clone())),
         calls: Arc::new(BindingCalls::new(env.clone(), settings.keys)),
         outbound: Arc::new(FetchOutbound),
+        objects: Arc::new(R2Objects::new(settings::binding(env.bucket("OBJECTS"))?)),
         clock: Arc::new(WorkerClock),
         signal: Arc::new(PollingSignal),
         background: Arc::new(WaitUntil),
         auth: settings.auth,
         config: Arc::new(config),
+        links: webhook_aggregator::Links::default(),
     };
     Ok((webhook_aggregator::router(deps.clone()), deps))
 }

@@ -1,19 +1,66 @@
 //! Rule for the documents that name tests as proofs: each test and each Rust file exists.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Minimum underscores of a name that counts as a test, so that short identifiers stay free.
 const TEST_UNDERSCORES_MIN: usize = 3;
 
 /// The documents.
-const DOCUMENTS: [&str; 3] = ["ARCHITECTURE.md", "attacks/README.md", "docs/security.md"];
+const DOCUMENTS: [&str; 3] = ["ARCHITECTURE.md", ATTACKS, MODEL];
+const ATTACKS: &str = "attacks/README.md";
+const MODEL: &str = "docs/security.md";
 
 /// Adds the tests and files that a document names and the tree lacks.
 pub(super) fn rules(root: &Path, files: &[(String, String)], found: &mut Vec<String>) {
     for path in DOCUMENTS {
-        let document = std::fs::read_to_string(root.join(path)).unwrap_or_default();
-        check(path, &document, files, found);
+        match std::fs::read_to_string(root.join(path)) {
+            Ok(document) => check(path, &document, files, found),
+            Err(error) => found.push(format!("{path}: {error}")),
+        }
     }
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap_or_default();
+    unlisted(&read(MODEL), &read(ATTACKS), found);
+    attacks(&read(ATTACKS), files, found);
+}
+
+/// Folders whose code runs natively only; everything else is compiled for both runtimes.
+const NATIVE: [&str; 4] =
+    ["runtimes/native/", "services/agency-gateway/", "sandbox/", "scenarios/"];
+
+/// Checks the list of attacks: the column that says where a row's tests run, and the count.
+fn attacks(document: &str, files: &[(String, String)], found: &mut Vec<String>) {
+    let is_row = |line: &&str| line.starts_with("| ") && !line.starts_with("| ---");
+    let rows = document.lines().filter(is_row).filter(|line| !line.starts_with("| attack"));
+    let mut count = 0;
+    let mut names = BTreeSet::new();
+    for row in rows {
+        count += 1;
+        let tests: Vec<&str> = quoted(row).filter(|name| is_test(name)).collect();
+        let column =
+            if tests.iter().any(|name| is_shared(name, files)) { "both" } else { "native" };
+        if !row.ends_with(&format!("| {column} |")) {
+            found.push(format!("{ATTACKS}: end this row with “| {column} |”: {row}"));
+        }
+        names.extend(tests);
+    }
+    let counted = format!("{count} attacks, {} tests", names.len());
+    if !document.contains(&counted) {
+        found.push(format!("{ATTACKS}: its count is “{counted}”"));
+    }
+}
+
+fn is_shared(test: &str, files: &[(String, String)]) -> bool {
+    let head = format!("fn {test}(");
+    let native = |path: &str| NATIVE.iter().any(|folder| path.starts_with(folder));
+    files.iter().any(|(path, text)| !native(path) && text.contains(&head))
+}
+
+/// Adds the tests of the threat model that the list of attacks leaves out.
+fn unlisted(model: &str, attacks: &str, found: &mut Vec<String>) {
+    let rows = model.lines().filter(|line| line.starts_with('|')).collect::<Vec<_>>().join("\n");
+    let missing = quoted(&rows).filter(|name| is_test(name) && !attacks.contains(*name));
+    found.extend(missing.map(|name| format!("{ATTACKS}: add `{name}`, which {MODEL} names")));
 }
 
 fn check(path: &str, document: &str, files: &[(String, String)], found: &mut Vec<String>) {

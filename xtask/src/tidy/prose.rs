@@ -12,6 +12,7 @@ const BANNED_WORDS: &[(&str, &str)] = &[
     ("as it stands", "say unchanged"),
     ("begun again", "say restarted or retried"),
     ("told apart", "say distinguished"),
+    ("under way", "say started, running or pending"),
     ("is told of", "say who learns it: the sender gets, the caller sees"),
 ];
 
@@ -26,9 +27,9 @@ pub(super) fn rules(name: &str, text: &str, found: &mut Vec<String>) {
                 found.push(format!("{place}: “{banned}” is not plain English; {instead}"));
             }
         }
-        if comment.starts_with("What ") {
+        if comment.starts_with("What ") || comment.contains(". What ") {
             found.push(format!(
-                "{place}: a comment begins with “What”; begin with the noun, such as “The reason”"
+                "{place}: a sentence begins with “What”; begin with the noun, such as “The reason”"
             ));
         }
         let breakable = !comment.starts_with('|') && comment.contains(' ');
@@ -65,6 +66,7 @@ mod tests {
         assert!(found("/// Whoever asks, gets it.")[0].contains("name the actor"));
         assert!(found("    // So the owner is not asked in vain.")[0].starts_with("platform/"));
         assert!(found("//! What a model learns from.")[0].contains("begin with the noun"));
+        assert!(found("/// It ends. What is left is kept.")[0].contains("begin with the noun"));
         assert_eq!(found("let x = \"somebody\"; // code lines are not checked").len(), 0);
         assert_eq!(found("/// Whatever the somebodyish word.").len(), 0);
     }

@@ -1,21 +1,30 @@
 //! The owner's commands: approvals, halt and resume, the budget.
 
+use super::rules;
+use crate::cli::{Approvals, HaltArgs};
 use crate::client::Client;
-use crate::exit::{Unreachable, Usage};
+use crate::exit::{No, Usage};
 use crate::terminal::{say, say_json, table};
 use anyhow::Result;
-use contracts::approval::{ApprovalState, ApprovalsQuery, DecideRequest, Decision};
-use contracts::calls::agency_gateway;
+use contracts::approval::{ApprovalState, ApprovalsQuery, DecideRequest, Decision, Extent};
 use contracts::calls::personal_assistant::{Decide, Halt, ListApprovals, ReadBudget, Resume};
 use contracts::halt::{HaltRequest, ResumeRequest};
 use contracts::{ApprovalId, TaskId};
 use platform::text::short;
 
-/// `quintet approvals`.
+/// `quintet approvals`, and its subcommand.
 ///
 /// # Errors
 /// When the server refuses.
-pub async fn approvals(client: &Client, state: &str, as_json: bool) -> Result<()> {
+pub async fn approvals(
+    client: &Client,
+    command: Option<Approvals>,
+    state: &str,
+    as_json: bool,
+) -> Result<()> {
+    if let Some(Approvals::Rules { remove }) = command {
+        return rules::rules(client, remove, as_json).await;
+    }
     if state != "all" && ApprovalState::parse(state).is_none() {
         let known = ApprovalState::ALL.map(ApprovalState::as_str).join(", ");
         return Err(Usage(format!("there is no state {state}. Use {known} or all.")).into());
@@ -35,44 +44,70 @@ pub async fn approvals(client: &Client, state: &str, as_json: bool) -> Result<()
         .approvals
         .iter()
         .map(|row| {
+            let by = row.decided_by.as_ref().map_or_else(|| "-".to_owned(), |_| row.decider());
             vec![
                 row.id.to_string(),
                 row.state.as_str().to_owned(),
                 row.agent_type.to_string(),
                 row.cost_limit.to_string(),
+                by,
                 short(&row.description, 60),
             ]
         })
         .collect();
-    say(&table(&["ID", "STATE", "AGENT", "UP TO", "WHAT"], &rows));
+    say(&table(&["ID", "STATE", "AGENT", "UP TO", "DECIDED BY", "WHAT"], &rows));
     Ok(())
 }
 
-/// `quintet approve` and `quintet reject`.
-///
-/// # Errors
-/// When the server refuses: the first decision, or the budget's shortfall.
-pub async fn decide(
-    client: &Client,
-    id: &str,
+/// A decision.
+pub struct How {
     decision: Decision,
+    extent: Extent,
     reason: Option<String>,
-    as_json: bool,
-) -> Result<()> {
-    if !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-        return Err(Usage(format!(
-            "{id} is not the id of an approval. `quintet approvals` lists them."
-        ))
-        .into());
+}
+
+impl How {
+    /// A yes that reaches so far.
+    pub fn approve(extent: Extent, reason: Option<String>) -> Self {
+        Self { decision: Decision::Approve, extent, reason }
     }
-    let request = DecideRequest { decision, reason, answer: None, version: None, actor: None };
-    let answer = client.ask::<Decide>(&ApprovalId::from(id), &request).await?;
-    if as_json {
-        say_json(&answer);
-    } else {
-        say(&format!("{id} is {}", answer.state.as_str()));
+    /// A no.
+    pub fn reject(reason: Option<String>) -> Self {
+        Self { decision: Decision::Reject, extent: Extent::Once, reason }
     }
-    Ok(())
+    /// `quintet approve` and `quintet reject`.
+    ///
+    /// # Errors
+    /// When the server refuses: the first decision, or the budget's shortfall.
+    pub async fn tell(self, client: &Client, id: &str, as_json: bool) -> Result<()> {
+        let id = approval_id(id)?;
+        let Self { decision, extent, reason } = self;
+        let request = DecideRequest {
+            decision,
+            extent,
+            reason,
+            answer: None,
+            version: None,
+            actor: None,
+            name: None,
+        };
+        let answer = client.ask::<Decide>(&id, &request).await?;
+        if as_json {
+            say_json(&answer);
+        } else {
+            say(&format!("{id} is {}", answer.state.as_str()));
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a text that cannot be an approval's id.
+fn approval_id(text: &str) -> Result<ApprovalId> {
+    if text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        return Ok(ApprovalId::from(text));
+    }
+    let why = format!("{text} is not the id of an approval. `quintet approvals` lists them.");
+    Err(Usage(why).into())
 }
 
 /// `quintet answer`.
@@ -80,18 +115,21 @@ pub async fn decide(
 /// # Errors
 /// When the server refuses, such as for an approval that is no question.
 pub async fn answer(client: &Client, id: &str, words: &[String], as_json: bool) -> Result<()> {
+    let id = approval_id(id)?;
     let request = DecideRequest {
         decision: Decision::Approve,
+        extent: Extent::Once,
         reason: None,
         answer: Some(words.join(" ")),
         version: None,
         actor: None,
+        name: None,
     };
-    let answer = client.ask::<Decide>(&ApprovalId::from(id), &request).await?;
+    let answer = client.ask::<Decide>(&id, &request).await?;
     if as_json {
         say_json(&answer);
     } else {
-        say("the agent has your answer");
+        say(&format!("{id} is answered"));
     }
     Ok(())
 }
@@ -100,34 +138,16 @@ pub async fn answer(client: &Client, id: &str, words: &[String], as_json: bool) 
 ///
 /// # Errors
 /// When the server refuses.
-pub async fn halt(
-    client: &Client,
-    task: Option<String>,
-    reason: String,
-    as_json: bool,
-) -> Result<()> {
+pub async fn halt(client: &Client, halt: HaltArgs, as_json: bool) -> Result<()> {
+    let HaltArgs { task, ahead, reason } = halt;
     let request = HaltRequest {
         all: task.is_none(),
+        must_exist: task.is_some() && !ahead,
         task_id: task.map(TaskId::new),
         reason: Some(reason),
         actor: None,
     };
-    // The gateway stops from memory, also when the disk is full and the halt cannot be written.
-    let (stopped, written) = tokio::join!(
-        client.ask::<agency_gateway::Halt>(&(), &request),
-        client.ask::<Halt>(&(), &request)
-    );
-    let answer = match (stopped, written) {
-        (Ok(_), Err(error)) if error.is::<Unreachable>() => {
-            return Err(Unreachable(format!(
-                "{error:#}\nThe gateway on this machine is stopping what it runs, but the halt is \
-                 not written down, so later work may start. Free some disk space, then run \
-                 `quintet halt` again."
-            ))
-            .into());
-        }
-        (_, written) => written?,
-    };
+    let answer = client.ask::<Halt>(&(), &request).await?;
     if as_json {
         say_json(&answer);
     } else {
@@ -145,8 +165,11 @@ pub async fn resume(client: &Client, task: Option<String>, as_json: bool) -> Res
     let answer = client.ask::<Resume>(&(), &request).await?;
     if as_json {
         say_json(&answer);
-    } else {
+    } else if answer.success || answer.task_id.is_none() {
         say(&answer.message);
+    }
+    if !answer.success && answer.task_id.is_some() {
+        return Err(No(answer.message).into());
     }
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! `quintet doctor`: problems of this installation, each with its fix.
 
+mod endpoints;
 mod finding;
+mod links;
 mod readiness;
 
 use crate::config_file;
@@ -13,7 +15,6 @@ use crate::programs::NativePrograms;
 use crate::terminal::{say, say_json};
 use crate::workspaces;
 use anyhow::Result;
-use contracts::ChannelKind;
 use contracts::monitoring::Health;
 use platform::config::Report;
 use platform::ports::{Clock, Confinement, PortResult, ProgramEvent, ProgramSpec, Programs, Reach};
@@ -34,7 +35,9 @@ pub async fn doctor(data: &DataDir, config: Option<&Path>, as_json: bool) -> Res
     findings.push(disk(data));
     findings.push(clock());
     findings.extend(agents(data, config).await);
+    findings.extend(endpoints::check(data, config).await);
     findings.push(server(data).await);
+    findings.extend(links::check(data).await);
     let errors = findings.iter().filter(|finding| finding.verdict == "error").count();
     if as_json {
         say_json(&findings);
@@ -68,12 +71,14 @@ fn configuration(data: &DataDir, config: Option<&Path>) -> Vec<Finding> {
         base_path: "/monitoring-dashboard".to_owned(),
         ..monitoring_dashboard::HostSettings::default()
     };
-    let mut findings = match config_file::read(&tree, &Value::Null, place) {
+    let mut findings = match config_file::read(&tree, &Value::Null, place, |_| Vec::new()) {
         Ok(read) => {
             let mut found = vec![ok(named)];
-            for endpoint in read.aggregator.endpoints.iter().filter(|endpoint| {
-                endpoint.channel != ChannelKind::Web && endpoint.approvers.is_empty()
-            }) {
+            for endpoint in
+                read.aggregator.endpoints.iter().filter(|endpoint| {
+                    endpoint.channel.has_chats() && endpoint.approvers.is_empty()
+                })
+            {
                 let what = format!(
                     "endpoint {}.{} has no approvers: it accepts no messages and no decisions",
                     endpoint.channel, endpoint.name
@@ -210,11 +215,12 @@ async fn agents(data: &DataDir, config: Option<&Path>) -> Vec<Finding> {
     }));
     let workspaces = workspaces::problems(&config, data, file.as_deref()).into_iter();
     found.extend(workspaces.map(|p| error(format!("{}: {}", p.path, p.message), p.fix)));
-    found.extend(readiness::check(data, &config).await);
+    let programs = NativePrograms::of(data, file, &config);
+    found.extend(readiness::check(data, &config, &programs).await);
     let strict = config.programs().any(|(_, program)| is_strict(program));
     let any_hidden = config.programs().any(|(_, program)| !program.data_visible);
     if any_hidden && data.path().exists() {
-        found.push(match start_hidden(data, strict).await {
+        found.push(match start_hidden(&programs, strict).await {
             Ok(()) => ok("agents' programs cannot see the data directory"),
             Err(e) => error(
                 format!("no agent's program can start: {}", e.detail),
@@ -242,7 +248,7 @@ fn is_strict(program: &agency_gateway::Program) -> bool {
 }
 
 /// Starts this very program the way an agent's is.
-async fn start_hidden(data: &DataDir, strict: bool) -> PortResult<()> {
+async fn start_hidden(programs: &NativePrograms, strict: bool) -> PortResult<()> {
     let confinement = if strict { Confinement::Strict } else { Confinement::Off };
     let program = std::env::current_exe().unwrap_or_default().display().to_string();
     let spec = ProgramSpec {
@@ -254,7 +260,7 @@ async fn start_hidden(data: &DataDir, strict: bool) -> PortResult<()> {
         output_bytes_max: 4 << 10,
         ..ProgramSpec::default()
     };
-    let mut running = NativePrograms::new(work_dir(), data.path()).start(spec).await?;
+    let mut running = programs.start(spec).await?;
     while let ProgramEvent::Line(_) = running.next().await {}
     Ok(())
 }

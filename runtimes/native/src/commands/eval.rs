@@ -1,10 +1,11 @@
 //! `quintet eval`: routing accuracy.
 
-use crate::finding::read_folder;
-use crate::terminal::{say, say_json, table, watched};
+use crate::cli::Eval;
+use crate::finding::read_or_default;
+use crate::terminal::{progress, say, say_json, table};
 use anyhow::{Context, Result, anyhow};
 use contracts::graph::Graph;
-use indicatif::{ProgressBar, ProgressStyle};
+use skill_graph_loader::Reading;
 use std::path::Path;
 use text_model::evaluate::{self, Case, Report, Surroundings, Trials};
 
@@ -12,27 +13,18 @@ use text_model::evaluate::{self, Case, Report, Surroundings, Trials};
 ///
 /// # Errors
 /// When a file cannot be read, or the training set is empty.
-pub fn eval(
-    test: Option<&Path>,
-    train: Option<&Path>,
-    folder: Option<&Path>,
-    label_field: &str,
-    plan: Trials,
-    as_json: bool,
-) -> Result<()> {
-    let bar = if watched() { ProgressBar::new(1) } else { ProgressBar::hidden() };
-    bar.set_style(
-        ProgressStyle::with_template("{bar:32} {pos}/{len} {elapsed}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar()),
-    );
-    let mut progress = |done: usize, all: usize| {
+pub fn eval(asked: &Eval, as_json: bool) -> Result<()> {
+    let folder = asked.reading.of(asked.graph.as_deref());
+    let label_field = asked.label_field.as_str();
+    let bar = progress();
+    let mut advance = |done: usize, all: usize| {
         bar.set_length(all as u64);
         bar.set_position(done as u64);
     };
     let clock = crate::services::stopwatch();
     let seconds = || clock() / 1000.0;
-    let mut around = Surroundings { seconds: &seconds, progress: &mut progress };
-    let report = match (test, train) {
+    let mut around = Surroundings { seconds: &seconds, progress: &mut advance };
+    let report = match (asked.test.as_deref(), asked.train.as_deref()) {
         (None, Some(_)) => {
             return Err(crate::exit::Usage(
                 "--train FILE needs a TEST file. Run quintet eval TEST --train FILE.".to_owned(),
@@ -43,7 +35,11 @@ pub fn eval(
         (Some(test), Some(train)) => evaluate::trials(
             &cases(train, label_field)?,
             &cases(test, label_field)?,
-            plan,
+            Trials {
+                seeds: asked.seeds,
+                per_label: asked.per_label.map(|count| count as usize),
+                without_oos: asked.without_oos,
+            },
             &mut around,
         ),
         (Some(test), None) => {
@@ -69,9 +65,9 @@ pub fn eval(
     Ok(())
 }
 
-fn graph(folder: Option<&Path>) -> Result<Graph> {
-    let files = folder.map_or_else(|| Ok(graph_folder::default_graph()), read_folder)?;
-    Ok(skill_graph_loader::check_folder(files).graph)
+fn graph(folder: Option<(&Path, Reading)>) -> Result<Graph> {
+    let (files, reading) = read_or_default(folder)?;
+    Ok(skill_graph_loader::check_folder(files, reading).graph)
 }
 
 fn cases(path: &Path, label_field: &str) -> Result<Vec<Case>> {

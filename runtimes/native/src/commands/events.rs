@@ -1,24 +1,31 @@
-//! `quintet events` and `quintet replay`.
+//! `quintet events`, `quintet deliver` and `quintet replay`.
 
+use crate::cli::EventsArgs;
 use crate::client::Client;
 use crate::exit::{No, Usage};
-use crate::terminal::{say, say_json, table};
+use crate::terminal::{ask, remark, say, say_json, table, watched};
 use anyhow::Result;
-use contracts::EventId;
-use contracts::calls::webhook_aggregator::{ListEvents, ReplayEvent};
-use contracts::event::{EventsQuery, ReplayAnswer, Stage};
+use contracts::calls::webhook_aggregator::{DeliverEvent, ListEvents, ReadEvent, ReplayEvent};
+use contracts::event::{EventDetail, EventQuery, EventsQuery, ProgressLine, ReplayAnswer, Stage};
+use contracts::{EventId, Micros};
 use platform::text::short;
+use serde::Serialize;
+use serde_json::json;
+use std::io::IsTerminal;
+use std::time::Duration;
 
-/// Lists the newest events.
+/// Between two looks at an event that is followed.
+const LOOK_EVERY: Duration = Duration::from_millis(700);
+
+/// Lists the newest events, or follows one.
 ///
 /// # Errors
-/// When the server refuses.
-pub async fn events(
-    client: &Client,
-    state: Option<String>,
-    limit: u32,
-    as_json: bool,
-) -> Result<()> {
+/// When the server refuses, and those of [`follow`].
+pub async fn events(client: &Client, asked: EventsArgs, as_json: bool) -> Result<()> {
+    let EventsArgs { state, limit, follow: followed } = asked;
+    if let Some(id) = followed {
+        return follow(client, &id, as_json).await;
+    }
     let stage = match &state {
         Some(text) => {
             let known = || Stage::ALL.map(Stage::as_str).join(", ");
@@ -43,16 +50,162 @@ pub async fn events(
         .events
         .into_iter()
         .map(|row| {
+            let cost = row.cost_text().unwrap_or_default();
+            let is_unknown = row.is_of_unknown_sender();
             let agent = row.agent.map(|agent| agent.0).unwrap_or_default();
+            // The id that the owner writes into `approvers` or `senders`.
+            let unknown = row.sender.filter(|_| is_unknown);
+            let unknown = unknown.map(|id| format!(" {id}")).unwrap_or_default();
             let state = row.reason.map_or_else(
                 || row.state.as_str().to_owned(),
-                |reason| format!("{} ({})", row.state.as_str(), short(&reason, 40)),
+                |reason| format!("{} ({}{unknown})", row.state.as_str(), short(&reason, 40)),
             );
-            vec![row.id.0, row.received_at, state, agent, short(&row.text, 50)]
+            vec![row.id.0, row.received_at, state, agent, cost, short(&row.text, 50)]
         })
         .collect();
-    say(&table(&["ID", "RECEIVED", "STATE", "AGENT", "TEXT"], &rows));
+    say(&table(&["ID", "RECEIVED", "STATE", "AGENT", "COST", "TEXT"], &rows));
     Ok(())
+}
+
+/// Prints the stages and the progress of one event as they come, and its answer at the end.
+///
+/// # Errors
+/// [`No`] when the event ends without an answer, [`Usage`] for what is no id of an event.
+async fn follow(client: &Client, id: &str, as_json: bool) -> Result<()> {
+    let id = event_id(id)?;
+    let mut seen = Seen::default();
+    loop {
+        let query = EventQuery::default();
+        let detail = client.ask::<ReadEvent>(&id, &query).await?;
+        seen.tell(&detail, as_json);
+        if detail.row.state.is_final() {
+            return match detail.row.state {
+                Stage::Done => Ok(()),
+                state => {
+                    let why = detail.row.reason.map(|why| format!(" ({why})")).unwrap_or_default();
+                    Err(No(format!("{id} ended {}{why}", state.as_str())).into())
+                }
+            };
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// The part of an event that was printed.
+#[derive(Default)]
+struct Seen {
+    stages: usize,
+    /// The time and the text of the newest line of progress.
+    newest: Option<(String, String)>,
+}
+
+impl Seen {
+    fn tell(&mut self, detail: &EventDetail, as_json: bool) {
+        let stages = detail.stages.iter().skip(self.stages).map(|stage| {
+            let note = stage.note.as_deref().map(|note| format!("  {note}")).unwrap_or_default();
+            let seconds = stage.after_ms as f64 / 1000.0;
+            let line = format!("{seconds:>8.1} s  {}{note}", stage.stage.as_str());
+            (&stage.at, line, json!(stage))
+        });
+        let known = |line: &ProgressLine| Some((line.at.clone(), line.text.clone())) == self.newest;
+        let after = detail.progress.iter().rposition(known).map_or(0, |place| place + 1);
+        let progress = detail.progress.iter().skip(after).map(|line| {
+            let cost = line.cost_micros.filter(|cost| *cost > 0).map(Micros);
+            let cost = cost.map(|cost| format!("  ({cost} so far)")).unwrap_or_default();
+            (&line.at, format!("            {}{cost}", line.text), json!(line))
+        });
+        let mut news: Vec<_> = stages.chain(progress).collect();
+        news.sort_by_key(|(at, ..)| *at);
+        for (_, line, value) in news {
+            print(as_json, &line, &value);
+        }
+        self.stages = detail.stages.len();
+        if let Some(line) = detail.progress.last() {
+            self.newest = Some((line.at.clone(), line.text.clone()));
+        }
+        if detail.row.state.is_final() {
+            for reply in detail.replies.iter().filter(|reply| !reply.text.is_empty()) {
+                print(as_json, &format!("\n{}", reply.text), reply);
+            }
+        }
+    }
+}
+
+fn print(as_json: bool, line: &str, value: &impl Serialize) {
+    if as_json {
+        say_json(value);
+    } else {
+        say(line);
+    }
+}
+
+/// Refuses a text that cannot be an event's id.
+fn event_id(text: &str) -> Result<EventId> {
+    if text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) {
+        return Ok(EventId::from(text));
+    }
+    let why = format!("{text} is not the id of an event. `quintet events` lists them.");
+    Err(Usage(why).into())
+}
+
+/// Sends the kept answer of each event again. Reports the refusals at the end.
+///
+/// # Errors
+/// [`No`] when one could not be sent.
+pub async fn deliver(client: &Client, ids: &[String], as_json: bool) -> Result<()> {
+    let mut delivered = Vec::new();
+    let mut refused = Vec::new();
+    for id in ids {
+        match client.ask::<DeliverEvent>(&event_id(id)?, &()).await {
+            Ok(answer) => {
+                delivered.push(answer.event_id);
+                if !as_json {
+                    say(&format!("the answer of {id} is sent again; its agent does not run again"));
+                }
+            }
+            Err(error) if error.is::<No>() => refused.push(format!("{id}: {error}")),
+            Err(error) => return Err(error),
+        }
+    }
+    if as_json {
+        say_json(&json!({ "delivered": delivered }));
+    }
+    if refused.is_empty() { Ok(()) } else { Err(No(refused.join("\n")).into()) }
+}
+
+/// Whether the event has an answer that its chat did not get.
+async fn keeps_an_answer(client: &Client, id: &EventId) -> Result<bool> {
+    let found = client.ask::<ReadEvent>(id, &EventQuery::default()).await;
+    match found {
+        Ok(detail) => Ok(detail.row.keeps_an_answer()),
+        // The replay says what is wrong.
+        Err(error) if error.is::<No>() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Asks which of the two is meant; without a terminal it runs again, and says what else there is.
+async fn means_delivery(client: &Client, id: &EventId, as_json: bool) -> Result<bool> {
+    if !keeps_an_answer(client, id).await? {
+        return Ok(false);
+    }
+    let can_ask = watched() && std::io::stdin().is_terminal();
+    if as_json || !can_ask {
+        remark(&format!(
+            "{id} has a finished answer; `quintet deliver {id}` sends it without another run"
+        ));
+        return Ok(false);
+    }
+    let question = format!(
+        "{id} has a finished answer that was not delivered. Send it again (s), or run the agent again, at its cost (r)? "
+    );
+    loop {
+        match ask(&question)?.trim().to_lowercase().as_str() {
+            "s" | "send" => return Ok(true),
+            "r" | "run" => return Ok(false),
+            _ => {}
+        }
+    }
 }
 
 /// Replays each id. Reports the first refusal at the end, after trying all others.
@@ -63,13 +216,11 @@ pub async fn replay(client: &Client, ids: &[String], as_json: bool) -> Result<()
     let mut done = ReplayAnswer::default();
     let mut refused = Vec::new();
     for id in ids {
-        if !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) {
-            return Err(Usage(format!(
-                "{id} is not the id of an event. `quintet events` lists them."
-            ))
-            .into());
+        if means_delivery(client, &event_id(id)?, as_json).await? {
+            deliver(client, std::slice::from_ref(id), as_json).await?;
+            continue;
         }
-        match client.ask::<ReplayEvent>(&EventId::from(id.as_str()), &()).await {
+        match client.ask::<ReplayEvent>(&event_id(id)?, &()).await {
             Ok(answer) => {
                 done.matched.extend(answer.matched);
                 done.replayed.extend(answer.replayed);

@@ -2,7 +2,7 @@
 
 use crate::address::Addresses;
 use crate::config_file;
-use crate::data_dir::{self, DataDir, token_variable, work_dir};
+use crate::data_dir::{self, DataDir, token_variable};
 use crate::edge::{self, Limits};
 use crate::exit::{No, Unreachable, Wrong};
 use crate::harden;
@@ -20,6 +20,7 @@ use axum::Router;
 use bytes::Bytes;
 use contracts::calls::Call;
 use contracts::calls::webhook_aggregator::RenewTask;
+use contracts::files::FILE_BYTES_CEILING;
 use contracts::{GatewayId, ServiceName, TaskId};
 use platform::config::{ConfigProblem, Report};
 use platform::edge::{Auth, Scope};
@@ -33,6 +34,8 @@ use tokio::sync::watch;
 
 /// Request timeout, above the longest poll.
 const TIMEOUT_MS: u64 = 40_000;
+/// Maximum bytes of a response: a file of a message, at most.
+const ANSWER_BYTES_MAX: usize = FILE_BYTES_CEILING as usize;
 /// Pause between two attempts to reach the control plane.
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
 
@@ -52,19 +55,17 @@ impl Calls for RemoteCalls {
     ) -> PortResult<http::Response<Bytes>> {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-        let answer = self
-            .outbound
-            .send(OutboundRequest {
-                method: parts.method,
-                url: self.addresses.url(callee, path),
-                headers: vec![
-                    ("authorization", format!("Bearer {}", self.token.reveal())),
-                    ("content-type", "application/json".to_owned()),
-                ],
-                body,
-                timeout_ms: TIMEOUT_MS,
-            })
-            .await?;
+        let request = OutboundRequest {
+            method: parts.method,
+            url: self.addresses.url(callee, path),
+            headers: vec![
+                ("authorization", format!("Bearer {}", self.token.reveal())),
+                ("content-type", "application/json".to_owned()),
+            ],
+            body,
+            timeout_ms: TIMEOUT_MS,
+        };
+        let answer = self.outbound.send_within(request, ANSWER_BYTES_MAX).await?;
         http::Response::builder()
             .status(answer.status)
             .body(answer.body)
@@ -97,14 +98,14 @@ pub async fn gateway(
     tree.close()?;
     let report = Report::default();
     let configuration = agency_gateway::Config::read(&tree.value, &report);
-    let problems = report.into_problems();
+    let (agent_token, unasked) = agent_token(&configuration);
+    let of_machine = workspaces::of_machine(&configuration, data, tree.file.as_deref());
+    let problems: Vec<ConfigProblem> =
+        report.into_problems().into_iter().chain(of_machine).chain(unasked).collect();
     if !problems.is_empty() {
         return Err(Wrong(problems).into());
     }
     warn_of_open_doors(&configuration);
-    config_file::require_keys(&configuration)?;
-    workspaces::require(&configuration, data, tree.file.as_deref())?;
-    let agent_token = agent_token(&configuration)?;
     data.create()?;
     let _lock = data.lock()?;
     let stop = StopSignal::listen()?;
@@ -115,9 +116,7 @@ pub async fn gateway(
         found = join(control, &token) => found?,
         () = stopped.as_mut() => return Ok(()),
     };
-    let programs = NativePrograms::new(work_dir(), data.path())
-        .protecting(tree.file)
-        .agents_writing(configuration.writable_paths())
+    let programs = NativePrograms::of(data, tree.file, &configuration)
         .asking(tools(&addresses, agent_token).await?);
     let auth = if listen.is_some() { Auth::new(data.tokens()?) } else { Auth::default() };
     let deps = agency_gateway::Deps {
@@ -157,11 +156,9 @@ pub async fn gateway(
 }
 
 /// The token with which agents ask their owner; none where no agent asks. A token of this machine's
-/// own server would be another one, so only the variable counts.
-///
-/// # Errors
-/// [`Wrong`] where an agent asks and it is missing.
-fn agent_token(configuration: &agency_gateway::Config) -> Result<Option<Secret>, Wrong> {
+/// own server would be another one, so only the variable counts. With the agents that ask without
+/// it.
+fn agent_token(configuration: &agency_gateway::Config) -> (Option<Secret>, Vec<ConfigProblem>) {
     let name = token_variable(Scope::Agent);
     let token = data_dir::variable(&name).map(Secret::new);
     let missing = configuration.asking().into_iter().filter(|_| token.is_none());
@@ -174,10 +171,7 @@ fn agent_token(configuration: &agency_gateway::Config) -> Result<Option<Secret>,
             ),
         })
         .collect();
-    if !problems.is_empty() {
-        return Err(Wrong(problems));
-    }
-    Ok(token.filter(|_| !configuration.asking().is_empty()))
+    (token.filter(|_| !configuration.asking().is_empty()), problems)
 }
 
 /// The server at which agents ask their owner, once it has taken the token.

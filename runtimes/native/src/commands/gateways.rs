@@ -49,6 +49,12 @@ async fn list(client: &Client, as_json: bool) -> Result<()> {
         &["GATEWAY", "STATE", "RUNNING", "LAST SEEN", "AGENTS"],
         &list.gateways.iter().map(row).collect::<Vec<_>>(),
     ));
+    for row in &list.gateways {
+        for unready in &row.unready {
+            let (agent, why, fix) = (&unready.agent, &unready.why, &unready.fix);
+            say(&format!("{}: {agent} is not ready: {why}\n  fix: {fix}", row.gateway_id));
+        }
+    }
     Ok(())
 }
 

@@ -1,10 +1,12 @@
-//! `quintet graph check|publish|versions|diff|rollback|search`.
+//! `quintet graph check|import|publish|versions|diff|rollback|search`.
 
 use crate::cli::Graph;
 use crate::client::Client;
+use crate::commands::graph_import;
+use crate::data_dir::DataDir;
 use crate::exit::No;
-use crate::finding::{line, read_folder};
-use crate::terminal::{remark, say, say_json, table};
+use crate::finding::{line, read_folder, say_all};
+use crate::terminal::{counted, remark, say, say_json, table};
 use anyhow::Result;
 use contracts::GraphVersion;
 use contracts::calls::skill_graph_loader::{ListVersions, Publish, ReadDiff, Rollback, Search};
@@ -15,12 +17,12 @@ use contracts::graph::{
 use platform::edge::ApiError;
 use platform::text::{printable, short};
 use serde_json::json;
-use skill_graph_loader::Limits;
 use skill_graph_loader::parse::order;
 use skill_graph_loader::publish::{acceptable, within_limits};
+use skill_graph_loader::{Limits, Reading};
 use std::path::Path;
-use text_model::TrainingSet;
 use text_model::evaluate::{self, Advice, Surroundings};
+use text_model::{TooManyAgents, TrainingSet};
 
 /// Maximum examples to cross-validate in a check; more would take too long.
 const TRIED_EXAMPLES_MAX: usize = 4_000;
@@ -34,12 +36,19 @@ const TRIED_EXAMPLES_MAX: usize = 4_000;
 pub async fn graph(
     command: Graph,
     client: impl Fn() -> Result<Client>,
+    data: impl Fn() -> Result<DataDir>,
     as_json: bool,
 ) -> Result<()> {
     match command {
-        Graph::Check { folder } => check(&folder, as_json),
-        Graph::Publish { folder, message, allow_removal } => {
-            let request = PublishRequest { files: read_folder(&folder)?, message, allow_removal };
+        Graph::Check { folder, reading } => check(&folder, reading.into(), as_json),
+        Graph::Import(asked) => graph_import::import(&asked, &data()?, as_json),
+        Graph::Publish { folder, message, allow_removal, reading } => {
+            let request = PublishRequest {
+                files: read_folder(&folder)?,
+                message,
+                allow_removal,
+                skills_as_agents: reading.skills_as_agents,
+            };
             let published = client()?.ask::<Publish>(&(), &request).await?;
             if as_json {
                 say_json(&published);
@@ -118,10 +127,10 @@ pub async fn graph(
     }
 }
 
-fn check(folder: &Path, as_json: bool) -> Result<()> {
+fn check(folder: &Path, reading: Reading, as_json: bool) -> Result<()> {
     let (files, odd) = graph_folder::read(folder)?;
     let small_enough = within_limits(&Limits::NATIVE, &files);
-    let mut parsed = skill_graph_loader::check_folder(files);
+    let mut parsed = skill_graph_loader::check_folder(files, reading);
     parsed.findings.extend(odd);
     order(&mut parsed.findings);
     let bad = parsed.findings.iter().filter(|finding| finding.severity != Severity::Hint).count();
@@ -129,7 +138,8 @@ fn check(folder: &Path, as_json: bool) -> Result<()> {
     let refused = small_enough.and_then(|()| acceptable(&parsed.graph, &parsed.findings)).err();
     let refused = refused
         .map(|error| (error.to_string(), ApiError::from(error).0.fix))
-        .or_else(|| teaches_nothing(&parsed.graph));
+        .or_else(|| teaches_nothing(&parsed.graph))
+        .or_else(|| too_many_agents(&parsed.graph));
     if as_json {
         let (agents, files) = (parsed.graph.agents.len(), parsed.graph.skills.len());
         let why = refused.as_ref().map(|(why, _)| why);
@@ -137,7 +147,7 @@ fn check(folder: &Path, as_json: bool) -> Result<()> {
             &json!({ "agents": agents, "files": files, "findings": parsed.findings, "accuracy": accuracy, "advice": advice, "refused": why }),
         );
     } else {
-        parsed.findings.iter().for_each(|finding| say(&line(finding)));
+        say_all(&parsed.findings);
         let (files, agents, findings) =
             (parsed.graph.skills.len(), parsed.graph.agents.len(), parsed.findings.len());
         say(&format!(
@@ -167,17 +177,18 @@ fn check(folder: &Path, as_json: bool) -> Result<()> {
     }
 }
 
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
 /// Reason and fix if the router cannot train on this graph.
 fn teaches_nothing(graph: &SkillGraph) -> Option<(String, String)> {
     let why = "no agent has examples, keywords or a description to learn from";
     TrainingSet::from_graph(graph)
-        .examples
         .is_empty()
         .then(|| (why.to_owned(), "Add example messages to at least one agent.".to_owned()))
+}
+
+/// As the router refuses to learn it.
+fn too_many_agents(graph: &SkillGraph) -> Option<(String, String)> {
+    let refused = TooManyAgents::of(graph)?;
+    Some((refused.to_string(), refused.fix().to_owned()))
 }
 
 /// Cross-validated accuracy and advice. Empty for graphs that would take minutes: `quintet eval`
@@ -188,8 +199,14 @@ fn tried(graph: &SkillGraph) -> (Option<f64>, Vec<Advice>) {
     {
         return (None, Vec::new());
     }
-    let mut around = Surroundings { seconds: &|| 0.0, progress: &mut |_, _| {} };
+    let bar = crate::terminal::progress();
+    let mut progress = |done: usize, all: usize| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+    };
+    let mut around = Surroundings { seconds: &|| 0.0, progress: &mut progress };
     let report = evaluate::cross_validate(graph, &mut around).unwrap_or_default();
+    bar.finish_and_clear();
     let ids: Vec<String> = graph.agents.iter().map(|agent| agent.id.to_string()).collect();
     (report.accuracy, evaluate::advice(&report, &ids))
 }

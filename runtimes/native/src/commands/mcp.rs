@@ -1,6 +1,7 @@
 //! `quintet mcp`: a server of the Model Context Protocol on standard input and output, for programs
 //! that start their servers themselves. It passes each message on to the running server.
 
+use crate::away::{AGAIN_AFTER, AWAY_MAX};
 use crate::client::Client;
 use crate::exit::Unreachable;
 use anyhow::Result;
@@ -15,9 +16,6 @@ use tokio::time::Instant;
 
 /// Longer than any question waits for the owner.
 const PATIENCE: Duration = Duration::from_hours(25);
-/// A server that is away this long is not restarting.
-const AWAY_MAX: Duration = Duration::from_mins(10);
-const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// JSON-RPC error of a server that cannot be reached or refuses the token.
 const SERVER_ERROR: i32 = -32_000;
 

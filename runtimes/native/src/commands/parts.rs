@@ -1,10 +1,12 @@
 //! `quintet __parts`: prints each service's part of the configuration as JSON, for `cargo xtask`.
 
 use crate::config_file;
+use crate::exit::Wrong;
 use crate::local_endpoints;
 use crate::terminal::say;
 use anyhow::Result;
 use contracts::ServiceName;
+use platform::config::Report;
 use serde_json::{Map, Value};
 use std::path::Path;
 
@@ -16,7 +18,7 @@ const fn tables(service: ServiceName) -> &'static [&'static str] {
         ServiceName::AgencyRouter => &["agents", "budget"],
         ServiceName::SkillGraphLoader => &[],
         ServiceName::MonitoringDashboard => &["server"],
-        ServiceName::WebhookAggregator => &["endpoints", "limits", "agents"],
+        ServiceName::WebhookAggregator => &["endpoints", "limits", "files", "agents"],
         ServiceName::AgencyGateway => &["gateway", "secrets", "agents"],
     }
 }
@@ -49,7 +51,14 @@ fn parts(tree: &Value) -> Map<String, Value> {
 /// When the file cannot be read or is invalid; lists all problems.
 pub fn print(config: &Path) -> Result<()> {
     let tree = config_file::read_tree(Some(config))?;
-    config_file::read(&tree, &Value::Null, monitoring_dashboard::HostSettings::default())?;
+    let place = monitoring_dashboard::HostSettings::default();
+    let read = config_file::read(&tree, &Value::Null, place, |_| Vec::new())?;
+    let report = Report::default();
+    read.aggregator.refuse_polling(&report);
+    let problems = report.into_problems();
+    if !problems.is_empty() {
+        return Err(Wrong(problems).into());
+    }
     say(&Value::Object(parts(&tree.value)).to_string());
     Ok(())
 }

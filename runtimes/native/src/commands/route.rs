@@ -2,12 +2,13 @@
 
 use crate::config_file;
 use crate::data_dir::DataDir;
-use crate::finding::read_folder;
+use crate::finding::read_or_default;
 use crate::offline;
 use crate::terminal::{say, say_json};
 use anyhow::Result;
 use contracts::Tokens;
 use contracts::routing::{RouteAnswer, RouteRequest};
+use skill_graph_loader::Reading;
 use std::path::Path;
 
 /// Routes one message with the prices of the configuration that `quintet up` would read; exits 0
@@ -17,22 +18,23 @@ use std::path::Path;
 /// When the folder cannot be read or has no agent, or the configuration is not valid TOML.
 pub async fn route(
     text: String,
-    folder: Option<&Path>,
+    folder: Option<(&Path, Reading)>,
     channel: Option<String>,
     data: &DataDir,
     as_json: bool,
 ) -> Result<()> {
-    let files = folder.map_or_else(|| Ok(graph_folder::default_graph()), read_folder)?;
+    let (files, reading) = read_or_default(folder)?;
     let request = RouteRequest { message: text, channel, ..RouteRequest::default() };
     let config = config_file::read_tree(config_file::path(None, data).as_deref())?.value;
-    let (answer, tokens) = offline::route(files, &config, &request).await.map_err(|error| {
-        match error.downcast_ref::<platform::ports::CallError>() {
-            Some(platform::ports::CallError::Refused(problem)) => {
-                crate::exit::Usage(format!("{} {}", problem.detail, problem.fix)).into()
+    let (answer, tokens) =
+        offline::route(files, reading, &config, &request).await.map_err(|error| {
+            match error.downcast_ref::<platform::ports::CallError>() {
+                Some(platform::ports::CallError::Refused(problem)) => {
+                    crate::exit::Usage(format!("{} {}", problem.detail, problem.fix)).into()
+                }
+                _ => error,
             }
-            _ => error,
-        }
-    })?;
+        })?;
     if as_json {
         say_json(&answer);
     } else {

@@ -15,7 +15,8 @@ use serde_json::Value;
 use std::time::Duration;
 use webhook_aggregator::channels::{LocalMessage, LocalPlatform, Signed, local_platform};
 
-/// Posts the message, waits, prints the answer. Exits 1 if the message is refused or parked.
+/// Posts the message, waits, prints the answer. Exits 1 if the message is refused, parked, or kept
+/// during a halt.
 ///
 /// # Errors
 /// As above, and when the server does not answer.
@@ -65,6 +66,11 @@ fn verdict(detail: &EventDetail, as_json: bool) -> Result<()> {
             };
             Err(No(waits).into())
         }
+        state if state.is_held(detail.row.reason.as_deref()) => {
+            let why =
+                "everything is halted. The message is saved and will start after `quintet resume`";
+            Err(No(why.to_owned()).into())
+        }
         state if state.is_final() || state == Stage::Answered => {
             let reason = detail.row.reason.clone().unwrap_or_default();
             let state = if state == Stage::Answered { Stage::Failed } else { state };
@@ -84,7 +90,7 @@ async fn wait_for(client: &Client, id: &EventId, deadline: i64) -> Result<EventD
         let left_s = ((deadline - SystemClock.now_ms()) / 1000).clamp(0, 20);
         let query = EventQuery { wait: u32::try_from(left_s).unwrap_or(0) };
         let detail = client.ask::<ReadEvent>(id, &query).await?;
-        let settled = detail.row.state.is_final() || detail.row.state == Stage::Parked;
+        let settled = detail.row.state.is_at_rest(detail.row.reason.as_deref());
         if settled || SystemClock.now_ms() >= deadline {
             return Ok(detail);
         }

@@ -21,6 +21,7 @@ use contracts::routing::{DecisionRow, DecisionsQuery};
 use graph_folder::claim_file::{ClaimFiles, plain, write_all};
 use platform::text::{printable, short};
 use serde::Serialize;
+use skill_graph_loader::Reading;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -56,11 +57,14 @@ pub struct Suggestion {
 /// cannot be written so that it reads back unchanged.
 pub async fn suggest(
     client: &Client,
-    folder: Option<&Path>,
+    folder: Option<(&Path, Reading)>,
     accept: &[String],
     as_json: bool,
 ) -> Result<()> {
-    let mut files = folder.map(read_folder).transpose()?.map(ClaimFiles::new);
+    let mut files = match folder {
+        Some((folder, reading)) => Some(ClaimFiles::new(read_folder(folder)?, reading)),
+        None => None,
+    };
     let graph = match &files {
         Some(files) => files.graph().clone(),
         None => client.ask::<ReadGraph>(&(), &VersionQuery::default()).await?,
@@ -81,7 +85,7 @@ pub async fn suggest(
         files.as_mut().map_or(Ok(()), |files| add_all(files, &confirmed))?;
         confirmed.len()
     };
-    let (Some(folder), Some(files)) = (folder, files) else { return Ok(()) };
+    let (Some((folder, _)), Some(files)) = (folder, files) else { return Ok(()) };
     if confirmed > 0 {
         write_all(folder, files.changes())?;
         say(&format!(
@@ -332,7 +336,9 @@ mod tests {
 
     #[test]
     fn suggest_skips_words_about_another_message() {
-        let graph = skill_graph_loader::check_folder(graph_folder::default_graph()).graph;
+        let graph =
+            skill_graph_loader::check_folder(graph_folder::default_graph(), Reading::default())
+                .graph;
         let corrected = |message: &str| row(message, 0.4, Some(false), Some("security"));
         let taken_back = DecisionRow {
             reason: format!("{TAKEN_BACK} codegen. You said that it is for pm."),
@@ -361,7 +367,9 @@ mod tests {
 
     #[test]
     fn suggest_lists_corrections_first_and_known_examples_never() {
-        let graph = skill_graph_loader::check_folder(graph_folder::default_graph()).graph;
+        let graph =
+            skill_graph_loader::check_folder(graph_folder::default_graph(), Reading::default())
+                .graph;
         let known = graph.agents[0].examples.iter().find(|text| text.len() > 10).cloned().unwrap();
         let rows = vec![
             row("who can open the vault", 0.4, None, None),
@@ -426,10 +434,11 @@ mod tests {
                 row("NOT for roses: that is pm stuff really", 0.4, Some(false), Some("pm")),
                 row("say it *again* to me", 0.4, Some(false), Some("pm")),
             ],
-            &skill_graph_loader::check_folder(graph_folder::default_graph()).graph,
+            &skill_graph_loader::check_folder(graph_folder::default_graph(), Reading::default())
+                .graph,
         );
         let add = |accept: &[&str]| {
-            let mut files = ClaimFiles::new(graph_folder::default_graph());
+            let mut files = ClaimFiles::new(graph_folder::default_graph(), Reading::default());
             let accept: Vec<String> = accept.iter().map(|text| (*text).to_owned()).collect();
             let confirmed = accepted(&found, &accept, files.graph()).unwrap();
             add_all(&mut files, &confirmed).map(|()| files)

@@ -59,7 +59,7 @@ async fn list(data: &DataDir, server: Option<&str>, as_json: bool) -> Result<()>
             row.scope.as_str().to_owned(),
             row.name.clone(),
             or(&row.created, "set by a variable"),
-            or(&row.last_used, "never"),
+            or(&row.last_used, unused(row.scope)),
             or(&row.previous_until, "-"),
         ]
     };
@@ -68,6 +68,15 @@ async fn list(data: &DataDir, server: Option<&str>, as_json: bool) -> Result<()>
         &rows.iter().map(cells).collect::<Vec<_>>(),
     ));
     Ok(())
+}
+
+/// A token that no request has carried. The built-in gateway is part of the server and carries
+/// none.
+const fn unused(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Gateway => "built-in gateway only",
+        Scope::Operator | Scope::Viewer | Scope::Agent => "never",
+    }
 }
 
 fn require_tokens(data: &DataDir) -> Result<()> {
@@ -123,7 +132,7 @@ async fn replace_of_server(
 ) -> Result<Secret> {
     if data.server().is_none() {
         return Err(Unreachable(format!(
-            "another process uses {} and takes up no new token, so nothing was changed. Stop it, \
+            "another process uses {} and does not read new tokens, so nothing was changed. Stop it, \
              run this again, and start it.",
             data.path().display()
         ))

@@ -3,12 +3,15 @@
 use crate::cli::Work;
 use crate::data_dir::work_dir;
 use crate::exit::{No, Usage};
-use crate::programs::worktree::Tree;
+use crate::programs::{tree_lock::TreeLock, worktree::Tree};
 use crate::terminal::{ask, say, say_json, table};
 use anyhow::{Context, Result};
 use platform::text::printable;
 use sandbox::folder::WorkRoot;
 use serde_json::json;
+
+/// Maximum bytes of a diff.
+const DIFF_BYTES_MAX: usize = 1 << 30;
 
 /// Runs the subcommand; lists without one.
 ///
@@ -22,8 +25,8 @@ pub fn work(command: Option<Work>, as_json: bool) -> Result<()> {
         Work::List => list(&root, as_json),
         Work::Show { id } => show(&root, &named(&root, &id)?, as_json),
         Work::Diff { id } => {
-            let text =
-                named(&root, &id)?.comparison(&root).text().context("git did not compare")?;
+            let text = named(&root, &id)?.comparison(&root).text(DIFF_BYTES_MAX);
+            let text = text.context("git did not compare")?;
             let text = String::from_utf8_lossy(&text).into_owned();
             let lines: Vec<String> = text.lines().map(printable).collect();
             if as_json {
@@ -107,6 +110,7 @@ fn show(root: &WorkRoot, tree: &Tree, as_json: bool) -> Result<()> {
 }
 
 fn keep(root: &WorkRoot, tree: &Tree, as_json: bool) -> Result<()> {
+    let _used = TreeLock::of_order(root, &tree.id).context("nothing was removed")?;
     tree.keep(root).context("nothing was removed")?;
     if as_json {
         say_json(&json!({ "kept": tree.branch, "repository": tree.repository }));
@@ -128,6 +132,7 @@ fn discard(root: &WorkRoot, tree: &Tree, yes: bool, as_json: bool) -> Result<()>
             return Err(Usage("nothing was discarded. Add --yes to discard it.".to_owned()).into());
         }
     }
+    let _used = TreeLock::of_order(root, &tree.id).context("nothing was discarded")?;
     tree.discard(root).context("not everything was removed")?;
     if as_json {
         say_json(&json!({ "discarded": tree.branch }));

@@ -109,8 +109,8 @@ impl Connections {
     pub(super) fn admit(&self, address: IpAddr) -> Result<Slot, Refusal> {
         let origin = Origin::of(address);
         let mut table = self.lock();
-        let of_address = table.open.values().filter(|entry| entry.origin == origin).count();
-        if origin != Origin::Local && of_address >= table.limits.per_address {
+        let of_address = || table.open.values().filter(|entry| entry.origin == origin).count();
+        if origin != Origin::Local && of_address() >= table.limits.per_address {
             let (most, made) = (table.limits.per_address, table.make_room(Some(origin)));
             self.0.address.tell(|| {
                 format!("{address} has {most} connections, so its slowest are closed or its newest refused")
@@ -197,13 +197,16 @@ impl Slot {
     pub(super) async fn evicted(&self) {
         self.evict.notified().await;
     }
-    /// Records the phase of the connection.
-    pub(super) fn enter(&self, phase: Phase) {
+    /// Records the phase of the connection. False when it has been evicted.
+    pub(super) fn enter(&self, phase: Phase) -> bool {
         let mut table = self.connections.lock();
         let turn = table.turn();
-        if let Some(entry) = table.open.get_mut(&self.id) {
+        let entry = table.open.get_mut(&self.id);
+        let is_kept = entry.is_some();
+        if let Some(entry) = entry {
             (entry.phase, entry.turn, entry.since) = (phase, turn, Instant::now());
         }
+        is_kept
     }
     /// Whether no request is in progress.
     pub(super) fn is_waiting(&self) -> bool {

@@ -33,7 +33,11 @@ pub(super) async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
     let refusal = refusal(&slot, &request);
-    slot.enter(if request.body().is_end_stream() { Phase::Busy } else { Phase::Body });
+    let phase = if request.body().is_end_stream() { Phase::Busy } else { Phase::Body };
+    if !slot.enter(phase) {
+        // Its response would be cut off in the middle.
+        return Ok(full());
+    }
     let late = Arc::new(AtomicBool::new(false));
     let mut response = if let Some(refusal) = refusal {
         refusal
@@ -66,9 +70,13 @@ fn refusal(slot: &Slot, request: &Request<Incoming>) -> Option<Response> {
         return Some(closing(ApiError::new(ErrorCode::Malformed, detail)));
     }
     if !slot.has_room(is_halt(request.uri().path())) {
-        return Some(closing(ApiError::new(ErrorCode::Unavailable, Refusal::Full.detail())));
+        return Some(full());
     }
     None
+}
+
+fn full() -> Response {
+    closing(ApiError::new(ErrorCode::Unavailable, Refusal::Full.detail()))
 }
 
 /// Whether this is the owner's way to stop everything, or the proof that goes before it.

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
-/// Maximum refusals under way; above that a connection is closed without a response.
+/// Maximum refusals being written; above that a connection is closed without a response.
 const AT_ONCE: usize = 32;
 /// Maximum time for one refusal.
 const LIMIT: Duration = Duration::from_secs(1);

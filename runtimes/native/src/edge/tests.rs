@@ -237,7 +237,11 @@ mod places {
     #[test]
     fn address_elsewhere_has_a_limit_of_its_own() {
         let connections = Connections::new(Limits { per_address: 2, ..LIMITS });
-        let busy = |address| connections.admit(ip(address)).inspect(|slot| slot.enter(Phase::Busy));
+        let busy = |address| {
+            let slot = connections.admit(ip(address))?;
+            slot.enter(Phase::Busy);
+            Ok::<_, Refusal>(slot)
+        };
         let kept = [busy("2001:db8::1"), busy("2001:db8::2")];
         assert_eq!(kept.iter().filter(|slot| slot.is_ok()).count(), 2);
         assert_eq!(busy("2001:db8::3").err(), Some(Refusal::Address), "the same network");

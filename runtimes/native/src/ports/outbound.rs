@@ -1,15 +1,13 @@
 //! Outbound HTTP with reqwest: no redirects, no proxy for loopback, bounded responses.
 
-use crate::names::Names;
+use crate::http_client::{self, is_near};
 use async_trait::async_trait;
 use bytes::BytesMut;
 use futures_util::StreamExt;
-use platform::config::{is_loopback, is_safe_url};
-use platform::ports::outbound::ANSWER_BYTES_MAX;
+use platform::config::is_safe_url;
 use platform::ports::{
     Outbound, OutboundRequest, OutboundResponse, PortError, PortErrorKind, PortResult,
 };
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Outbound requests.
@@ -19,14 +17,9 @@ pub struct ReqwestOutbound {
     near: reqwest::Client,
 }
 
-/// A client with our defaults.
-fn builder() -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
-        .dns_resolver(Arc::new(Names::of_client()))
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(Duration::from_secs(10))
-        .pool_idle_timeout(Duration::from_mins(1))
-        .user_agent(concat!("quintet/", env!("CARGO_PKG_VERSION")))
+/// With our name.
+fn builder(is_near: bool) -> reqwest::ClientBuilder {
+    http_client::builder(is_near).user_agent(concat!("quintet/", env!("CARGO_PKG_VERSION")))
 }
 
 /// A client for an address; loopback never uses a proxy.
@@ -34,13 +27,7 @@ fn builder() -> reqwest::ClientBuilder {
 /// # Errors
 /// When the system's certificates cannot be loaded.
 pub fn client_for(url: &str, timeout: Duration) -> Result<reqwest::Client, reqwest::Error> {
-    let builder = builder().timeout(timeout);
-    if is_near(url) { builder.no_proxy().build() } else { builder.build() }
-}
-
-/// Whether the URL names this machine.
-pub fn is_near(url: &str) -> bool {
-    url.parse::<http::Uri>().ok().and_then(|uri| uri.host().map(is_loopback)).unwrap_or(false)
+    builder(is_near(url)).timeout(timeout).build()
 }
 
 impl ReqwestOutbound {
@@ -49,7 +36,7 @@ impl ReqwestOutbound {
     /// # Errors
     /// When the system's certificates cannot be loaded.
     pub fn new() -> Result<Self, reqwest::Error> {
-        Ok(Self { client: builder().build()?, near: builder().no_proxy().build()? })
+        Ok(Self { client: builder(false).build()?, near: builder(true).build()? })
     }
 }
 
@@ -68,7 +55,11 @@ fn failed(error: &reqwest::Error) -> PortError {
 
 #[async_trait]
 impl Outbound for ReqwestOutbound {
-    async fn send(&self, request: OutboundRequest) -> PortResult<OutboundResponse> {
+    async fn send_within(
+        &self,
+        request: OutboundRequest,
+        bytes_max: usize,
+    ) -> PortResult<OutboundResponse> {
         if !is_safe_url(&request.url) {
             return Err(PortError::clean(
                 PortErrorKind::Invalid,
@@ -90,7 +81,7 @@ impl Outbound for ReqwestOutbound {
         let mut stream = answer.bytes_stream();
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(|e| failed(&e.without_url()))?;
-            if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+            if body.len() + chunk.len() > bytes_max {
                 return Err(PortError::unknown(
                     PortErrorKind::Invalid,
                     "the response is too large",

@@ -23,6 +23,9 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (6, include_str!("../../../../migrations/0006_claim_epoch.sql")),
     (7, include_str!("../../../../migrations/0007_halt_endpoint.sql")),
     (8, include_str!("../../../../migrations/0008_cost_ticks.sql")),
+    (9, include_str!("../../../../migrations/0009_page_key.sql")),
+    (10, include_str!("../../../../migrations/0010_tool_calls.sql")),
+    (11, include_str!("../../../../migrations/0011_person.sql")),
 ];
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;

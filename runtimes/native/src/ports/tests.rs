@@ -3,6 +3,7 @@
 use super::background::TokioBackground;
 use super::cell::ProcessCell;
 use super::clock::SystemClock;
+use super::dial::TungsteniteDial;
 use super::inbox::SqliteInbox;
 use super::kv::ProcessKv;
 use super::objects::FolderObjects;
@@ -28,6 +29,7 @@ async fn native_adapters_pass_the_port_suite() {
     suite::background(&TokioBackground, std::sync::Arc::new(SystemClock)).await;
     let echo = echo().await;
     suite::outbound(&ReqwestOutbound::new().unwrap(), &echo).await;
+    suite::dial(&TungsteniteDial::new().unwrap(), &sockets().await).await;
 }
 
 /// The server for the suite's `outbound` checks.
@@ -53,6 +55,60 @@ async fn echo() -> String {
     let base = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(axum::serve(listener, app).into_future());
     base
+}
+
+/// The server for the suite's `dial` checks.
+async fn sockets() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("ws://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(socket(stream));
+        }
+    });
+    base
+}
+
+async fn socket(stream: tokio::net::TcpStream) {
+    use futures_util::{SinkExt, StreamExt};
+    use platform::ports::dial::MESSAGE_BYTES_MAX;
+    use tokio_tungstenite::tungstenite::Message;
+    use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+    use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+    let mut head = [0; 64];
+    let read = stream.peek(&mut head).await.unwrap_or(0);
+    if head[..read].starts_with(b"GET /silent") {
+        return std::future::pending().await;
+    }
+    let mut path = String::new();
+    #[expect(clippy::result_large_err, reason = "the callback of the library")]
+    let look = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
+        request.uri().path().clone_into(&mut path);
+        if path == "/page" {
+            Err(ErrorResponse::new(Some("a page".to_owned())))
+        } else {
+            Ok(response)
+        }
+    };
+    let Ok(mut socket) = tokio_tungstenite::accept_hdr_async(stream, look).await else { return };
+    let _ = match path.as_str() {
+        "/large" => socket.send(Message::text("a".repeat(MESSAGE_BYTES_MAX + 1))).await,
+        "/ends" => {
+            let _ = socket.send(Message::text("last")).await;
+            socket.close(Some(CloseFrame { code: 4004.into(), reason: "no".into() })).await
+        }
+        _ => {
+            let _ = socket.send(Message::text("hello")).await;
+            let _ = socket.send(Message::Ping(axum::body::Bytes::new())).await;
+            while let Some(Ok(message)) = socket.next().await {
+                if message.is_text() {
+                    let _ = socket.send(message).await;
+                }
+            }
+            Ok(())
+        }
+    };
+    while let Some(Ok(_)) = socket.next().await {}
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,12 +137,14 @@ async fn sql_migration_keeps_the_graph_versions_of_an_old_database() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("quintet.db");
     let before = super::sql::open(&path).unwrap();
-    before
-        .execute_batch(include_str!("../../../../migrations/0001_personal_assistant.sql"))
-        .unwrap();
-    before
-        .execute_batch(include_str!("../../../../migrations/0003_skill_graph_loader.sql"))
-        .unwrap();
+    for migration in [
+        include_str!("../../../../migrations/0001_personal_assistant.sql"),
+        include_str!("../../../../migrations/0002_agency_router.sql"),
+        include_str!("../../../../migrations/0003_skill_graph_loader.sql"),
+        include_str!("../../../../migrations/0004_monitoring_dashboard.sql"),
+    ] {
+        before.execute_batch(migration).unwrap();
+    }
     for (seq, version) in ["aaaa", "bbbb"].iter().enumerate() {
         let row = format!(
             "('{version}', '{version}', 'ready', {seq}, 0, NULL, 1, 1, 0, '{{\"graph\":\"g\",\"model\":\"m\",\"index\":\"i\"}}')"
@@ -148,6 +206,8 @@ fn event(key: &str, spoken: bool) -> NewEvent {
         overheard: false,
         is_stop_word: false,
         waits_notice: None,
+        moved: None,
+        edits: None,
         unrecorded_over_limit: false,
         said: if spoken { vec![line] } else { vec![] },
     }

@@ -2,8 +2,8 @@
 //! folder, and the paths that its owner names. Nothing else of the home, and nothing that holds a
 //! secret of ours.
 
-use super::named::{Ways, in_home};
-use super::places::{files_of, install_trees, on_path};
+use super::installed::{files_of, install_trees, on_path};
+use super::named::{Resolved, in_home};
 use platform::ports::{ProgramNetwork, ProgramSpec};
 use sandbox::{Access, Bind, Identity, LeavesOut, Limits, Network, Plan, Protected};
 use std::ffi::OsStr;
@@ -72,7 +72,11 @@ pub(super) struct Location<'a> {
     /// Links that lead the server to its files.
     pub(super) guarded: Vec<PathBuf>,
     /// Where paths lead.
-    pub(super) ways: &'a Ways,
+    pub(super) resolved: &'a Resolved,
+    /// Empty folders of its workspace to cover.
+    pub(super) covered: Vec<PathBuf>,
+    /// Maximum private memory of one process, bytes.
+    pub(super) memory_bytes: u64,
 }
 
 /// The plan of one run.
@@ -87,14 +91,14 @@ pub(super) fn plan(spec: &ProgramSpec, place: &Location<'_>) -> Plan {
     binds.extend(std::fs::canonicalize("/etc/resolv.conf").ok().map(Bind::read_only));
     // An agent may have put links to other folders in their places.
     binds.retain_mut(|bind| {
-        bind.leads_to = place.ways.of(&bind.path);
+        bind.leads_to = place.resolved.of(&bind.path);
         is_system(&bind.path) || bind.leads_to.is_some()
     });
     // Before the owner's own paths, so that `writable` can open what is closed here.
     binds.extend(place.workspace.iter().cloned());
     let named = |path: &String, access| {
         let path = in_home(path, place.home);
-        let leads_to = place.ways.named(&path);
+        let leads_to = place.resolved.named(&path);
         Bind { access, leads_to, ..Bind::writable(path) }
     };
     binds.extend(spec.reach.readable.iter().map(|path| named(path, Access::ReadOnly)));
@@ -123,6 +127,7 @@ pub(super) fn plan(spec: &ProgramSpec, place: &Location<'_>) -> Plan {
         home: place.home.filter(|home| home.parent().is_some()).map(Path::to_path_buf),
         protected,
         guarded: place.guarded.clone(),
+        covered: place.covered.clone(),
         directory: place.directory.to_path_buf(),
         network: match spec.reach.network {
             ProgramNetwork::None => Network::None,
@@ -131,7 +136,7 @@ pub(super) fn plan(spec: &ProgramSpec, place: &Location<'_>) -> Plan {
         },
         relay: place.relay.map(Path::to_path_buf),
         secrets: place.secrets.map(Path::to_path_buf),
-        limits: Limits::default(),
+        limits: Limits { memory_bytes: place.memory_bytes, ..Limits::default() },
     }
 }
 
@@ -175,7 +180,7 @@ fn program_alone(place: &Location<'_>, binds: &[Bind]) -> Vec<Bind> {
     let files = files_of(place.program).into_iter().filter(|file| !is_shown(file));
     files
         .filter_map(|file| {
-            let leads_to = Some(place.ways.of(&file)?);
+            let leads_to = Some(place.resolved.of(&file)?);
             Some(Bind { leads_to, ..Bind::read_only(file) })
         })
         .collect()

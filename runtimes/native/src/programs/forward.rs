@@ -1,17 +1,14 @@
-//! Shared by both relays of a run: their answers, and the clients that send requests on.
+//! The two clients by which the relay for keys and our MCP server's relay send a program's requests
+//! on, and the answer for requests that they refuse.
 
-use super::super::names::Names;
+use super::super::http_client;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
-use platform::config::is_loopback;
 use reqwest::Url;
 use std::error::Error;
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
-
-const CONNECT_LIMIT: Duration = Duration::from_secs(15);
+use std::sync::OnceLock;
 
 pub(super) type Failure = Box<dyn Error + Send + Sync>;
 pub(super) type Answer = Response<UnsyncBoxBody<Bytes, Failure>>;
@@ -27,16 +24,7 @@ pub(super) fn refuse(status: StatusCode, why: &'static str) -> Answer {
 pub(super) fn client_for(url: &Url) -> Option<&'static reqwest::Client> {
     static NEAR: OnceLock<Option<reqwest::Client>> = OnceLock::new();
     static FAR: OnceLock<Option<reqwest::Client>> = OnceLock::new();
-    let builder = || {
-        reqwest::Client::builder()
-            .dns_resolver(Arc::new(Names::of_client()))
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_LIMIT)
-    };
-    // A proxy would resolve a name of this machine to another host.
-    if url.host_str().is_some_and(is_loopback) {
-        NEAR.get_or_init(|| builder().no_proxy().build().ok()).as_ref()
-    } else {
-        FAR.get_or_init(|| builder().build().ok()).as_ref()
-    }
+    let is_near = http_client::is_near(url.as_str());
+    let client = if is_near { &NEAR } else { &FAR };
+    client.get_or_init(|| http_client::builder(is_near).build().ok()).as_ref()
 }

@@ -1,6 +1,8 @@
 //! The work folder of a run: made for it and removed after it, or kept for the next one.
 
-use super::place::Place;
+use super::digest::digest;
+use super::exchange::{Handover, Leavings, Owner};
+use super::work_folder::{KnownWorkspace, WorkFolder};
 use platform::ports::{Changes, ProgramSpec};
 use sandbox::folder::WorkRoot;
 use std::ffi::{OsStr, OsString};
@@ -35,10 +37,23 @@ pub(super) struct Made {
     /// The same for the relay that puts keys into requests.
     pub(super) secrets: PathBuf,
     pub(super) identity: sandbox::Identity,
+    /// The folder of the program's own state, which lies elsewhere and stays.
+    pub(super) state: Option<PathBuf>,
     /// It stays for the next run.
     kept: bool,
     /// The workspace, in place of the folder.
-    pub(super) place: Option<Place>,
+    pub(super) workspace: Option<WorkFolder>,
+    /// Files of the run, in and out.
+    handover: Option<Handover>,
+}
+
+/// The work of a run that has ended.
+#[derive(Default)]
+pub(super) struct Ended {
+    /// In a git repository.
+    pub(super) changes: Option<Changes>,
+    /// For the chat.
+    pub(super) left: Leavings,
 }
 
 impl Made {
@@ -46,24 +61,24 @@ impl Made {
     /// for its owner alone. The name of a new one is made of the task's harmless characters, the
     /// process and a number.
     ///
-    /// `workspace` is where the specification's workspace led at its first use.
+    /// `known` is what the specification's workspace was when the server started.
     pub(super) fn new(
         root: &WorkRoot,
         spec: &ProgramSpec,
-        workspace: Option<&Path>,
+        known: Option<&KnownWorkspace>,
     ) -> std::io::Result<Self> {
         let harmless = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         let process = std::process::id();
         let counts = OsString::from(format!("counts.{process}.{number}"));
-        let place = match workspace {
-            Some(folder) => Place::of(root, spec, folder, &counts)?,
+        let workspace = match known {
+            Some(known) => WorkFolder::of(root, spec, known, &counts)?,
             None => None,
         };
-        let kept = spec.kept_folder.is_some() && place.is_none();
+        let kept = spec.kept_folder.is_some() && workspace.is_none();
         let (name, identity) = if let Some(folder) = spec.kept_folder.as_ref().filter(|_| kept) {
-            let name: String = folder.chars().map(harmless).take(120).collect();
-            let name = OsString::from(format!("{KEPT}{name}"));
+            let name: String = folder.chars().map(harmless).take(100).collect();
+            let name = OsString::from(format!("{KEPT}{name}-{}", digest(&[folder.as_bytes()])));
             let identity = root.keep(&name)?;
             (name, identity)
         } else {
@@ -76,25 +91,69 @@ impl Made {
         let socket = format!("{process}.{number}.relay");
         let secrets = root.path().join(format!("{process}.{number}.secrets"));
         let (path, relay) = (root.path().join(&name), root.path().join(socket));
-        Ok(Self { root: root.share()?, path, relay, secrets, name, identity, kept, place })
+        let root = root.share()?;
+        let state = None;
+        let mut made = Self {
+            root,
+            path,
+            relay,
+            secrets,
+            name,
+            identity,
+            state,
+            kept,
+            workspace,
+            handover: None,
+        };
+        match made.begin_exchange(spec) {
+            Ok(()) => Ok(made),
+            Err(error) => {
+                made.end();
+                Err(error)
+            }
+        }
+    }
+    fn begin_exchange(&mut self, spec: &ProgramSpec) -> std::io::Result<()> {
+        let Some(exchange) = &spec.exchange else { return Ok(()) };
+        let workspace = self.workspace.as_ref();
+        let owner = match workspace {
+            Some(workspace) if workspace.is_owners => Owner::Person,
+            Some(_) => Owner::Worktree,
+            None if self.kept => Owner::Kept,
+            None => Owner::Passing,
+        };
+        let is_tracked = |name: &str| workspace.is_some_and(|workspace| workspace.tracks(name));
+        let begun = Handover::begin(&self.root, self.directory(), owner, exchange, is_tracked)?;
+        self.handover = Some(begun);
+        Ok(())
     }
 
     /// The folder that the program starts in.
     pub(super) fn directory(&self) -> &Path {
-        self.place.as_ref().map_or(&self.path, |place| &place.directory)
+        self.workspace.as_ref().map_or(&self.path, |workspace| &workspace.directory)
     }
-    /// Removes everything that ends with the run. Its changes in a git repository.
-    pub(super) async fn remove(mut self) -> Option<Changes> {
+    /// Folders whose size counts for the limit of the run, and whether those of the owner are among
+    /// them, which had files before. The program's own state counts too.
+    pub(super) fn measured(&self) -> (Vec<PathBuf>, bool) {
+        let of_workspace = self.workspace.iter().flat_map(|workspace| &workspace.measured);
+        let is_owners = self.workspace.as_ref().is_some_and(|workspace| workspace.is_owners);
+        let own = [&self.path].into_iter().chain(&self.state);
+        (of_workspace.chain(own).cloned().collect(), is_owners)
+    }
+    /// Removes everything that ends with the run. Its changes in a git repository, and the files
+    /// that it left.
+    pub(super) async fn remove(self) -> Ended {
         let _turn = REMOVALS.acquire().await;
-        let removed = tokio::task::spawn_blocking(move || {
-            let changes = self.place.take().and_then(|place| place.end(&self.root));
-            let removed = if self.kept { Ok(()) } else { self.root.remove(&self.name) };
-            (changes, removed)
-        });
-        let (changes, removed) = removed.await.ok()?;
+        tokio::task::spawn_blocking(move || self.end()).await.unwrap_or_default()
+    }
+    fn end(mut self) -> Ended {
+        // First: these files are no changes in the repository.
+        let left = self.handover.take().map(Handover::end).unwrap_or_default();
+        let changes = self.workspace.take().and_then(|workspace| workspace.end(&self.root));
+        let removed = if self.kept { Ok(()) } else { self.root.remove(&self.name) };
         if let Err(error) = removed {
             tracing::warn!(error = %error, "a work directory could not be removed");
         }
-        changes
+        Ended { changes, left }
     }
 }

@@ -1,4 +1,4 @@
-//! Paths that the owner names for agents, and the links on their way.
+//! Paths that the owner names for agents, and the links that they go through.
 
 use platform::ports::ProgramSpec;
 use sandbox::{Identity, follow};
@@ -22,7 +22,7 @@ impl Named {
     }
     /// Where each path of this run leads, without links; a path to nothing leads to itself. The
     /// error is a sentence with the fix.
-    pub(super) fn of(&self, spec: &ProgramSpec, home: Option<&Path>) -> Result<Ways, String> {
+    pub(super) fn of(&self, spec: &ProgramSpec, home: Option<&Path>) -> Result<Resolved, String> {
         let reach = &spec.reach;
         let writable: Vec<Identity> = self
             .writable
@@ -37,7 +37,7 @@ impl Named {
             .map(|path| in_home(path, home))
             .map(|path| Ok((path.clone(), self.one(&path, &writable)?)))
             .collect::<Result<_, String>>()?;
-        Ok(Ways { named, writable })
+        Ok(Resolved { named, writable })
     }
     /// Where a folder that an agent works in leads. The error is a sentence with the fix.
     pub(super) fn folder(&self, path: &str, home: Option<&Path>) -> Result<PathBuf, String> {
@@ -45,41 +45,41 @@ impl Named {
         self.one(&in_home(path, home), &writable.filter_map(Result::ok).collect::<Vec<_>>())
     }
     fn one(&self, path: &Path, writable: &[Identity]) -> Result<PathBuf, String> {
-        let way = match follow(path) {
-            Ok(way) => way,
+        let followed = match follow(path) {
+            Ok(followed) => followed,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(path.to_path_buf()),
             Err(error) => return Err(format!("{}: {error}", path.display())),
         };
-        if let Some(link) = way.links.iter().find(|link| is_below(link, writable)) {
+        if let Some(link) = followed.links.iter().find(|link| is_below(link, writable)) {
             return Err(format!(
                 "{} goes through the symbolic link {}, which an agent may have made. Name {} in its place if you made \
                  it yourself, else remove the link",
                 path.display(),
                 link.display(),
-                way.path.display()
+                followed.path.display()
             ));
         }
         let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(first.entry(path.to_path_buf()).or_insert(way.path).clone())
+        Ok(first.entry(path.to_path_buf()).or_insert(followed.path).clone())
     }
 }
 
 /// Where the paths of one run lead.
-pub(super) struct Ways {
+pub(super) struct Resolved {
     named: BTreeMap<PathBuf, PathBuf>,
     /// Folders that some agent may write.
     writable: Vec<Identity>,
 }
 
-impl Ways {
+impl Resolved {
     /// Where a path that the owner named leads.
     pub(super) fn named(&self, path: &Path) -> Option<PathBuf> {
         self.named.get(path).cloned()
     }
     /// Where any other path leads; none when nothing is there, or by a link of an agent.
     pub(super) fn of(&self, path: &Path) -> Option<PathBuf> {
-        let way = follow(path).ok()?;
-        (!way.links.iter().any(|link| is_below(link, &self.writable))).then_some(way.path)
+        let followed = follow(path).ok()?;
+        (!followed.links.iter().any(|link| is_below(link, &self.writable))).then_some(followed.path)
     }
 }
 
@@ -89,6 +89,15 @@ pub fn in_home(path: &str, home: Option<&Path>) -> PathBuf {
         (Some(below), Some(home)) => home.join(below),
         _ => PathBuf::from(path),
     }
+}
+
+/// The first of the files that is in the folder, else the first of the variables that is set.
+pub(super) fn sign_of(folder: &str, files: &[&str], variables: &[&str]) -> Option<String> {
+    let home = std::env::var_os("HOME").map(PathBuf::from)?;
+    let folder = in_home(folder, Some(&home));
+    let file = files.iter().find(|file| folder.join(file).is_file());
+    let variable = variables.iter().find(|name| std::env::var_os(name).is_some());
+    file.or(variable).map(|sign| (*sign).to_owned())
 }
 
 /// Whether a link lies in or below one of these folders.

@@ -23,15 +23,15 @@ const CONNECTIONS_MAX: usize = 128;
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
 const CONNECT_LIMIT: Duration = Duration::from_secs(15);
 
-/// How a relay reaches the servers that a program asks for.
+/// Connects a relay to the servers that a program asks for.
 #[derive(Clone)]
-pub(super) struct Way {
+pub(super) struct Dialer {
     pub(super) names: Names,
     /// The addresses it may connect to.
     pub(super) may: fn(IpAddr) -> bool,
 }
 
-impl Way {
+impl Dialer {
     /// That of one run with `network = "internet"`.
     pub(super) fn to_the_internet() -> Self {
         Self { names: Names::of_run(), may: is_on_the_internet }
@@ -46,9 +46,9 @@ pub(super) struct Relay {
 
 impl Relay {
     /// Listens at this path.
-    pub(super) fn listen(path: &Path, way: Way) -> std::io::Result<Self> {
+    pub(super) fn listen(path: &Path, dialer: Dialer) -> std::io::Result<Self> {
         let listener = UnixListener::bind(path)?;
-        Ok(Self { path: path.to_path_buf(), serving: tokio::spawn(serve(listener, way)) })
+        Ok(Self { path: path.to_path_buf(), serving: tokio::spawn(serve(listener, dialer)) })
     }
 }
 
@@ -59,7 +59,7 @@ impl Drop for Relay {
     }
 }
 
-async fn serve(listener: UnixListener, way: Way) {
+async fn serve(listener: UnixListener, dialer: Dialer) {
     let mut connections = JoinSet::new();
     loop {
         while connections.len() >= CONNECTIONS_MAX || connections.try_join_next().is_some() {
@@ -69,7 +69,7 @@ async fn serve(listener: UnixListener, way: Way) {
         }
         match listener.accept().await {
             Ok((stream, _)) => {
-                connections.spawn(connection(stream, way.clone()));
+                connections.spawn(connection(stream, dialer.clone()));
             }
             // Out of descriptors: some come back.
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -77,9 +77,9 @@ async fn serve(listener: UnixListener, way: Way) {
     }
 }
 
-async fn connection(mut program: UnixStream, way: Way) {
+async fn connection(mut program: UnixStream, dialer: Dialer) {
     let answer = match timeout(HEAD_LIMIT, head(&mut program)).await {
-        Ok(Some(head)) => relay(&mut program, &head, &way).await,
+        Ok(Some(head)) => relay(&mut program, &head, &dialer).await,
         _ => Err((400, "The request's head is missing, too long or too slow.")),
     };
     if let Err((status, why)) = answer {
@@ -115,9 +115,9 @@ async fn head(program: &mut UnixStream) -> Option<Head> {
 
 type Refusal = (u16, &'static str);
 
-async fn relay(program: &mut UnixStream, head: &Head, way: &Way) -> Result<(), Refusal> {
+async fn relay(program: &mut UnixStream, head: &Head, dialer: &Dialer) -> Result<(), Refusal> {
     let request = Request::of(&head.text).ok_or((400, "Only CONNECT and http:// are relayed."))?;
-    let mut server = timeout(CONNECT_LIMIT, connect(&request.authority, way))
+    let mut server = timeout(CONNECT_LIMIT, connect(&request.authority, dialer))
         .await
         .map_err(|_| (504, "The server did not answer."))??;
     let first = match &request.forwarded {
@@ -136,12 +136,12 @@ async fn relay(program: &mut UnixStream, head: &Head, way: &Way) -> Result<(), R
     Ok(())
 }
 
-async fn connect(authority: &str, way: &Way) -> Result<TcpStream, Refusal> {
+async fn connect(authority: &str, dialer: &Dialer) -> Result<TcpStream, Refusal> {
     let not_found = (502, "The name was not found.");
     let (host, port) = authority.rsplit_once(':').ok_or(not_found)?;
     let port = port.parse().map_err(|_| not_found)?;
-    let found = way.names.look_up(host, port).await.map_err(|_| not_found)?;
-    let may = |address: &SocketAddr| (way.may)(address.ip());
+    let found = dialer.names.look_up(host, port).await.map_err(|_| not_found)?;
+    let may = |address: &SocketAddr| (dialer.may)(address.ip());
     let public: Vec<SocketAddr> = found.into_iter().filter(may).collect();
     if public.is_empty() {
         return Err((
@@ -227,12 +227,12 @@ mod tests {
     }
 
     async fn asked(may: fn(IpAddr) -> bool, request: &str) -> String {
-        asked_by(Way { names: Names::of_run(), may }, request).await
+        asked_by(Dialer { names: Names::of_run(), may }, request).await
     }
 
-    async fn asked_by(way: Way, request: &str) -> String {
+    async fn asked_by(dialer: Dialer, request: &str) -> String {
         let place = tempfile::tempdir().unwrap();
-        let relay = Relay::listen(&place.path().join("s"), way).unwrap();
+        let relay = Relay::listen(&place.path().join("s"), dialer).unwrap();
         let mut stream = UnixStream::connect(&relay.path).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut said = String::new();
@@ -271,8 +271,8 @@ mod tests {
         };
         runtime.block_on(async {
             let place = tempfile::tempdir().unwrap();
-            let way = Way { names: Names::with(never, 4), may: is_on_the_internet };
-            let relay = Relay::listen(&place.path().join("s"), way).unwrap();
+            let dialer = Dialer { names: Names::with(never, 4), may: is_on_the_internet };
+            let relay = Relay::listen(&place.path().join("s"), dialer).unwrap();
             let mut held = Vec::new();
             for number in 0..140 {
                 let mut stream = UnixStream::connect(&relay.path).await.unwrap();

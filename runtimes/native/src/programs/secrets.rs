@@ -4,7 +4,7 @@
 //! for its run. A request with that token goes on to the key's one host with the key in place of
 //! the token; every other request is refused. The relay ends with the run, and the tokens with it.
 
-use super::asking::{Asker, ToolServer};
+use super::asking::Asker;
 use super::forward::{Answer, client_for, refuse};
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION};
 use http::{Method, Request, Response, StatusCode, Uri};
@@ -13,7 +13,7 @@ use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use platform::ports::{MCP_TOKEN, MCP_URL, RelayedSecret};
+use platform::ports::{MCP_TOKEN, MCP_URL, RelayedSecret, ToolServerAccess};
 use platform::secret::Secret;
 use reqwest::Url;
 use std::convert::Infallible;
@@ -65,7 +65,7 @@ const DROPPED: [&str; 13] = [
 ];
 
 /// Where the relay listens.
-pub(super) enum Place<'a> {
+pub(super) enum ListenAt<'a> {
     /// At a socket that the sandbox alone has, and which is a port inside.
     Socket(&'a Path),
     /// At a port of this machine, for a program that shares its network.
@@ -78,8 +78,15 @@ pub(super) struct SecretsRelay {
     serving: JoinHandle<()>,
     /// For the program: each token under its key's name, and the addresses.
     pub(super) variables: Vec<(OsString, OsString)>,
+    /// The run that asks, if it may ask, with its way to our MCP server.
+    pub(super) asks: Option<(Arc<Asker>, ToolServerAccess)>,
+}
+
+impl SecretsRelay {
     /// The number of its questions that are open, if it may ask.
-    pub(super) asks: Option<watch::Receiver<u32>>,
+    pub(super) fn open_questions(&self) -> Option<watch::Receiver<u32>> {
+        self.asks.as_ref().map(|(asker, _)| asker.open())
+    }
 }
 
 impl Drop for SecretsRelay {
@@ -95,39 +102,37 @@ impl Drop for SecretsRelay {
 struct Entry {
     token: Secret,
     host: Url,
-    way: Way,
+    target: Target,
 }
 
 /// Where a request goes on to.
-enum Way {
+enum Target {
     /// The host, with the key in this header.
     Key { header: HeaderName, key: HeaderValue },
     /// Our own MCP server; exactly its address.
-    Ours(Asker),
+    Ours(Arc<Asker>),
 }
 
 impl SecretsRelay {
     /// Listens for these secrets; `value` looks a key up. The error is a sentence with the fix.
     pub(super) fn listen<'v>(
-        place: &Place<'_>,
+        at: &ListenAt<'_>,
         secrets: &[RelayedSecret],
-        asks: Option<(&ToolServer, Asker)>,
+        asks: Option<Arc<Asker>>,
         value: impl Fn(&str) -> Option<&'v OsStr>,
     ) -> Result<Self, String> {
         let keys = secrets.iter().map(|secret| {
             let entry = Entry::new(secret, value(&secret.name))?;
             Ok((entry, secret.name.as_str(), secret.variable.as_str()))
         });
-        let open = asks.as_ref().map(|(_, asker)| asker.open());
-        let ours =
-            asks.map(|(server, asker)| Ok((Entry::ours(server, asker)?, MCP_TOKEN, MCP_URL)));
+        let ours = asks.clone().map(|asker| Ok((Entry::ours(asker)?, MCP_TOKEN, MCP_URL)));
         let entries = keys.chain(ours).collect::<Result<Vec<_>, String>>()?;
         let failed = |error: std::io::Error| format!("no relay for keys: {error}");
-        let (listener, port) = match place {
-            Place::Socket(path) => {
+        let (listener, port) = match at {
+            ListenAt::Socket(path) => {
                 (Listener::Socket(UnixListener::bind(path).map_err(failed)?), sandbox::SECRETS_PORT)
             }
-            Place::Loopback => {
+            ListenAt::Loopback => {
                 let bound = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
                 let listener = bound.map_err(failed)?;
                 listener.set_nonblocking(true).map_err(failed)?;
@@ -136,18 +141,24 @@ impl SecretsRelay {
             }
         };
         let mut variables = Vec::new();
+        let mut access = None;
         for (entry, token, url) in &entries {
             let path = entry.host.path().trim_end_matches('/');
             let address = format!("http://127.0.0.1:{port}{path}");
+            if matches!(entry.target, Target::Ours(_)) {
+                access =
+                    Some(ToolServerAccess { url: address.clone(), token: entry.token.clone() });
+            }
             variables.push((token.into(), entry.token.reveal().into()));
             variables.push((url.into(), address.into()));
         }
         let entries = entries.into_iter().map(|(entry, ..)| entry).collect();
-        let socket = match place {
-            Place::Socket(path) => Some(path.to_path_buf()),
-            Place::Loopback => None,
+        let socket = match at {
+            ListenAt::Socket(path) => Some(path.to_path_buf()),
+            ListenAt::Loopback => None,
         };
-        Ok(Self { socket, serving: tokio::spawn(serve(listener, entries)), variables, asks: open })
+        let serving = tokio::spawn(serve(listener, entries));
+        Ok(Self { socket, serving, variables, asks: asks.zip(access) })
     }
 }
 
@@ -168,18 +179,17 @@ impl Entry {
             .map_err(|_| format!("{} is no header", secret.header))?;
         let host =
             secret.host.parse::<Url>().map_err(|_| format!("{} is no address", secret.host))?;
-        Ok(Self { token: token()?, host, way: Way::Key { header, key } })
+        Ok(Self { token: token()?, host, target: Target::Key { header, key } })
     }
-    fn ours(server: &ToolServer, asker: Asker) -> Result<Self, String> {
-        let host = server.url.parse().map_err(|_| format!("{} is no address", server.url))?;
-        Ok(Self { token: token()?, host, way: Way::Ours(asker) })
+    fn ours(asker: Arc<Asker>) -> Result<Self, String> {
+        Ok(Self { token: token()?, host: asker.url().clone(), target: Target::Ours(asker) })
     }
     /// Whether a request has the token, in this key's header or in one of the usual ones.
     fn is_asked_by(&self, headers: &HeaderMap) -> bool {
         let names = [AUTHORIZATION.as_str(), "x-api-key", "x-goog-api-key"];
-        let own = match &self.way {
-            Way::Key { header, .. } => Some(header.as_str()),
-            Way::Ours(_) => None,
+        let own = match &self.target {
+            Target::Key { header, .. } => Some(header.as_str()),
+            Target::Ours(_) => None,
         };
         let values = names.into_iter().chain(own).flat_map(|name| headers.get_all(name));
         let bare = |text: &str| text.rsplit(' ').next().unwrap_or_default().to_owned();
@@ -199,9 +209,9 @@ impl Entry {
         let below = url.path().strip_prefix(self.host.path().trim_end_matches('/'))?;
         let sound = url.origin() == self.host.origin()
             && url.username().is_empty()
-            && match self.way {
-                Way::Key { .. } => below.is_empty() || below.starts_with('/'),
-                Way::Ours(_) => below.is_empty() && url.query().is_none(),
+            && match self.target {
+                Target::Key { .. } => below.is_empty() || below.starts_with('/'),
+                Target::Ours(_) => below.is_empty() && url.query().is_none(),
             };
         sound.then_some(url)
     }
@@ -272,11 +282,16 @@ async fn answer(entries: &[Entry], request: Request<Incoming>) -> Answer {
         return refuse(StatusCode::METHOD_NOT_ALLOWED, "This method is not passed on.");
     }
     let Some(url) = entry.url(&parts.uri) else {
-        return refuse(StatusCode::FORBIDDEN, "The key goes to its own host and path only.");
+        return refuse(
+            StatusCode::FORBIDDEN,
+            "This token is valid for its own host and path only.",
+        );
     };
-    let (header, key) = match &entry.way {
-        Way::Key { header, key } => (header, key),
-        Way::Ours(asker) => return asker.pass_on(url, (parts.method, &parts.headers), body).await,
+    let (header, key) = match &entry.target {
+        Target::Key { header, key } => (header, key),
+        Target::Ours(asker) => {
+            return asker.pass_on(url, (parts.method, &parts.headers), body).await;
+        }
     };
     let max = u64::try_from(REQUEST_BYTES_MAX).unwrap_or(u64::MAX);
     if body.size_hint().lower() > max {

@@ -3,10 +3,13 @@
 
 use super::super::supervise::SUBCOMMAND;
 use super::super::supervise::orders::Orders;
-use super::super::supervise::{FREEZE, THAW};
+use super::super::supervise::{END_OF_INPUT, FREEZE, INPUT, THAW};
 use super::lines::Lines;
-use super::made::Made;
-use platform::ports::{Changes, PortError, PortErrorKind, PortResult, ProgramEvent, ProgramSpec};
+use super::made::{Ended, Made};
+use super::usage::Usage;
+use platform::ports::{
+    Bounds, PortError, PortErrorKind, PortResult, ProgramEvent, ProgramSpec, RunLimit,
+};
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::Stdio;
@@ -41,6 +44,12 @@ pub(super) struct Start<'a> {
     pub(super) made: Made,
 }
 
+/// Something for the input of a running program.
+pub(super) enum Input {
+    Text(String),
+    End,
+}
+
 /// Times that do not count for the time limit.
 #[derive(Clone)]
 pub(super) struct Pauses {
@@ -63,6 +72,7 @@ pub(super) struct Session {
     time_limit: Duration,
     pauses: Pauses,
     output_bytes_max: usize,
+    bounds: Bounds,
 }
 
 /// The reason that reading ended.
@@ -71,6 +81,7 @@ enum Why {
     TimedOut,
     TooMuch,
     Stopped,
+    Over(RunLimit),
 }
 
 impl Session {
@@ -79,11 +90,11 @@ impl Session {
         start: Start<'_>,
         spec: ProgramSpec,
         pauses: Pauses,
+        input: mpsc::UnboundedReceiver<Input>,
     ) -> PortResult<Self> {
         let Start { binary, program, environment, orders, made } = start;
-        match Self::begin((binary, program), environment, orders, spec, made.directory(), pauses)
-            .await
-        {
+        let paths = (binary, program, made.directory());
+        match Self::begin(paths, environment, orders, spec, (pauses, input)).await {
             Ok(session) => Ok(Self { made: Some(made), ..session }),
             Err(error) => {
                 made.remove().await;
@@ -92,12 +103,11 @@ impl Session {
         }
     }
     async fn begin(
-        (binary, program): (&Path, &Path),
+        (binary, program, directory): (&Path, &Path, &Path),
         environment: Vec<(OsString, OsString)>,
         orders: Orders,
         spec: ProgramSpec,
-        directory: &Path,
-        pauses: Pauses,
+        (pauses, input): (Pauses, mpsc::UnboundedReceiver<Input>),
     ) -> PortResult<Self> {
         let orders = serde_json::to_vec(&orders)
             .map_err(|error| PortError::clean(PortErrorKind::Invalid, error.to_string()))?;
@@ -128,11 +138,17 @@ impl Session {
             status: BufReader::new(status),
             stdout,
             stderr: tokio::spawn(tail(stderr)),
-            feeding: tokio::spawn(feed(control, orders, spec.stdin, pauses.rests.clone())),
+            feeding: tokio::spawn(feed(
+                control,
+                [orders, spec.stdin.into_bytes()],
+                pauses.rests.clone(),
+                input,
+            )),
             made: None,
             time_limit: Duration::from_millis(spec.timeout_ms),
             pauses,
             output_bytes_max: spec.output_bytes_max,
+            bounds: spec.bounds,
         };
         session.program = session.first_word().await?;
         Ok(session)
@@ -164,17 +180,21 @@ impl Session {
         events: mpsc::Sender<ProgramEvent>,
         mut stopped: oneshot::Receiver<()>,
         relays: impl Send,
-        changes: oneshot::Sender<Option<Changes>>,
+        ended: oneshot::Sender<Ended>,
     ) {
         let mut lines = Lines::new(self.output_bytes_max);
         let why = tokio::select! {
             biased;
             _ = &mut stopped => Why::Stopped,
             () = used_up(self.time_limit, self.pauses.clone()) => Why::TimedOut,
+            limit = self.usage().exceeded() => Why::Over(limit),
             why = read(&mut self.stdout, &mut self.supervisor, &mut lines, &events) => why,
         };
         drop(relays);
         let code = self.finish().await;
+        if matches!(why, Why::TimedOut | Why::Over(_)) {
+            last_lines(&mut self.stdout, &mut lines, &events).await;
+        }
         let stderr = timeout(LAST_OUTPUT_LIMIT, &mut self.stderr)
             .await
             .ok()
@@ -183,16 +203,23 @@ impl Session {
         self.stderr.abort();
         if let Some(made) = self.made.take() {
             // Fails when the handle was dropped.
-            let _ = changes.send(made.remove().await);
+            let _ = ended.send(made.remove().await);
         }
         let end = match why {
             Why::TimedOut => ProgramEvent::TimedOut,
+            Why::Over(limit) => ProgramEvent::OverLimit(limit),
             Why::TooMuch => ProgramEvent::TooMuchOutput,
             Why::Ended => ProgramEvent::Exited { code, stderr },
             Why::Stopped => ProgramEvent::Exited { code: None, stderr },
         };
         // Fails when the handle was dropped, and then no receiver is left.
         let _ = events.send(end).await;
+    }
+    fn usage(&self) -> Usage {
+        let (folders, is_owners) = self.made.as_ref().map(Made::measured).unwrap_or_default();
+        let supervisor = self.supervisor.id().and_then(|pid| i32::try_from(pid).ok());
+        let supervisor = supervisor.map(nix::unistd::Pid::from_raw);
+        Usage { bounds: self.bounds, folders, is_owners, supervisor }
     }
     /// Has the supervisor stop the tree if it still runs, waits, and returns the program's exit
     /// code.
@@ -245,6 +272,31 @@ async fn read(
     Why::Ended
 }
 
+/// Sends the lines that a program had printed when it was stopped.
+async fn last_lines(
+    stdout: &mut ChildStdout,
+    lines: &mut Lines,
+    events: &mpsc::Sender<ProgramEvent>,
+) {
+    let mut buffer = vec![0; 16 << 10];
+    loop {
+        let chunk = timeout(LAST_OUTPUT_LIMIT, stdout.read(&mut buffer)).await;
+        let chunk = chunk.ok().and_then(Result::ok).unwrap_or(0);
+        let fresh = buffer.get(..chunk).unwrap_or_default();
+        if !lines.take(fresh) {
+            return;
+        }
+        while let Some(line) = lines.next(fresh.is_empty()) {
+            if events.send(ProgramEvent::Line(line)).await.is_err() {
+                return;
+            }
+        }
+        if fresh.is_empty() {
+            return;
+        }
+    }
+}
+
 /// Returns when the program has used up its time, without that in which it rested or waited for the
 /// owner.
 async fn used_up(limit: Duration, Pauses { mut rests, asks }: Pauses) {
@@ -267,29 +319,44 @@ async fn used_up(limit: Duration, Pauses { mut rests, asks }: Pauses) {
     }
 }
 
-/// Hands over the orders and the program's input, then has it rest and go on; aborted, it closes
-/// the socket.
+/// Hands over the orders and the program's first input, then has it rest and go on, and hands over
+/// more input; aborted, it closes the socket.
 async fn feed(
     mut control: OwnedWriteHalf,
-    orders: Vec<u8>,
-    input: String,
+    begin: [Vec<u8>; 2],
     mut rests: watch::Receiver<bool>,
+    mut input: mpsc::UnboundedReceiver<Input>,
 ) -> OwnedWriteHalf {
-    for part in [orders, input.into_bytes()] {
-        let length = u64::try_from(part.len()).unwrap_or(0).to_le_bytes();
-        let fed = async {
-            control.write_all(&length).await?;
-            control.write_all(&part).await
-        };
-        // The supervisor's exit shows if it is gone.
-        let _ = fed.await;
+    // The supervisor's exit shows if it is gone.
+    for part in begin {
+        let _ = write_part(&mut control, part).await;
     }
-    while rests.changed().await.is_ok() {
-        let word = if *rests.borrow_and_update() { FREEZE } else { THAW };
-        let _ = control.write_all(&[word]).await;
+    loop {
+        let sent = tokio::select! {
+            biased;
+            Ok(()) = rests.changed() => {
+                let word = if *rests.borrow_and_update() { FREEZE } else { THAW };
+                control.write_all(&[word]).await
+            }
+            Some(input) = input.recv() => match input {
+                Input::Text(text) => match control.write_all(&[INPUT]).await {
+                    Ok(()) => write_part(&mut control, text.into_bytes()).await,
+                    gone => gone,
+                },
+                Input::End => control.write_all(&[END_OF_INPUT]).await,
+            },
+            else => break,
+        };
+        let _ = sent;
     }
     std::future::pending::<()>().await;
     control
+}
+
+async fn write_part(control: &mut OwnedWriteHalf, part: Vec<u8>) -> std::io::Result<()> {
+    let length = u64::try_from(part.len()).unwrap_or(0).to_le_bytes();
+    control.write_all(&length).await?;
+    control.write_all(&part).await
 }
 
 /// The last bytes of a stream as text, after its end.

@@ -1,5 +1,7 @@
 //! The end of a program: how it ended, how long it may take, and what asks for it.
 
+use super::feed::Feed;
+use super::orders::read_part;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 use std::fs::File;
@@ -43,18 +45,27 @@ pub(super) fn stop_signals() -> SigSet {
     [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD].into_iter().collect()
 }
 
-/// The gateway's word after the input, one byte each: everything of the program rests, or goes on.
+/// The gateway's words after the first input, one byte each: everything of the program rests, or
+/// goes on; more input comes as a part; the input ends.
 pub const FREEZE: u8 = b'f';
 pub const THAW: u8 = b't';
+pub const INPUT: u8 = b'i';
+pub const END_OF_INPUT: u8 = b'e';
 
 /// Reads the gateway's words, and has `rest` freeze (true) or thaw everything of the program. Sends
-/// SIGTERM to the main thread when the gateway closes its end.
-pub(super) fn stop_at_end(mut control: File, rest: impl Fn(bool)) {
+/// SIGTERM to the main thread when the gateway closes its end, or when the program leaves too much
+/// of its input unread.
+pub(super) fn stop_at_end(mut control: File, mut feed: Feed, rest: impl Fn(bool)) {
     let mut word = [0_u8; 1];
     while matches!(control.read(&mut word), Ok(n) if n > 0) {
         match word {
             [FREEZE] => rest(true),
             [THAW] => rest(false),
+            [INPUT] => match read_part(&mut control).map(|part| feed.give(part)) {
+                Some(true) => {}
+                Some(false) | None => break,
+            },
+            [END_OF_INPUT] => feed.end(),
             _ => {}
         }
     }

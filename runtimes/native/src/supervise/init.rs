@@ -7,6 +7,7 @@
 use super::ending::{
     End, GRACE_MS, LEFTOVER_GRACE_MS, LOOK_EVERY_MS, NOT_STARTED, stop_at_end, stop_signals,
 };
+use super::feed::Feed;
 use super::orders::{own_control, read, tell};
 use super::relay;
 use nix::sys::signal::{SigSet, Signal, kill};
@@ -14,7 +15,6 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Gid, Pid, Uid};
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -53,7 +53,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> i32 {
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::piped()).process_group(0);
     match start(&mut command, &mut control) {
-        Ok((child, signals)) => watch(child, control, input, &signals),
+        Ok((mut child, signals)) => {
+            let feed = Feed::begin(child.stdin.take(), input, orders.input_stays_open);
+            watch(&child, control, feed, &signals)
+        }
         Err(reason) => {
             tell(&mut control, &format!("failed {reason}"));
             NOT_STARTED
@@ -78,14 +81,10 @@ fn start(command: &mut Command, control: &mut File) -> Result<(Child, SigSet), S
     Ok((child, signals))
 }
 
-fn watch(mut child: Child, control: File, input: Vec<u8>, signals: &SigSet) -> i32 {
+fn watch(child: &Child, control: File, feed: Feed, signals: &SigSet) -> i32 {
     let Ok(program) = i32::try_from(child.id()).map(Pid::from_raw) else { return NOT_STARTED };
-    if let Some(mut stdin) = child.stdin.take() {
-        // A program that does not read holds up this thread alone.
-        std::thread::spawn(move || stdin.write_all(&input));
-    }
     let Ok(watched) = control.try_clone() else { return NOT_STARTED };
-    std::thread::spawn(move || stop_at_end(watched, rest));
+    std::thread::spawn(move || stop_at_end(watched, feed, rest));
     let mut world = World { program, end: None };
     world.wait(signals);
     let end = world.end.unwrap_or(End::Signal(Signal::SIGKILL as i32));

@@ -14,6 +14,8 @@ pub struct Orders {
     pub plan: Option<Plan>,
     /// Folders to cover for a program without a sandbox.
     pub hidden: Vec<Protected>,
+    /// The program's standard input stays open for more.
+    pub input_stays_open: bool,
 }
 
 /// Reads one part; none when the other side is gone.

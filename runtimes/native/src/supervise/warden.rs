@@ -97,7 +97,7 @@ impl Watch {
 
     /// Hands the gateway's words on to init; false at their end.
     fn hand_on(&mut self, control: &mut File) -> bool {
-        let mut words = [0_u8; 64];
+        let mut words = [0_u8; 4 << 10];
         let read = control.read(&mut words).unwrap_or(0);
         // An init that is gone is noticed by its exit.
         let _ = self.line.write_all(words.get(..read).unwrap_or_default());

@@ -3,6 +3,7 @@
 
 use super::{Held, Row, Uses, read};
 use crate::data_dir::DataDir;
+use crate::identity;
 use crate::ports::clock::SystemClock;
 use anyhow::Result;
 use axum::Router;
@@ -11,8 +12,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use contracts::ErrorCode;
-use platform::edge::auth::Bearer;
-use platform::edge::{ApiError, Auth, Principal, Scope};
+use platform::edge::{ApiError, Auth, Principal};
 use platform::ports::Clock;
 use platform::secret::Secret;
 use platform::time::rfc3339;
@@ -135,16 +135,8 @@ pub fn router(keeper: Arc<Keeper>) -> Router {
 }
 
 fn answer(keeper: &Keeper, headers: &HeaderMap, act: impl FnOnce() -> Result<()>) -> Response {
-    match keeper.auth.bearer(headers) {
-        Bearer::Known(Principal::Scope(Scope::Operator)) => {}
-        Bearer::Known(_) => {
-            return ApiError::new(ErrorCode::Forbidden, "This needs the scope operator.")
-                .into_response();
-        }
-        Bearer::None | Bearer::Unknown => {
-            return ApiError::new(ErrorCode::Unauthenticated, "This needs the operator's token.")
-                .into_response();
-        }
+    if let Err(refusal) = identity::require_operator(&keeper.auth, headers) {
+        return refusal.into_response();
     }
     match act() {
         Ok(()) => axum::Json(&keeper.note_uses(SystemClock.now_ms()).rows).into_response(),

@@ -43,7 +43,7 @@ true
 
 #[test]
 fn agent_sees_named_variables_and_nothing_of_the_installation() {
-    let home = with_agent(LOOK_AROUND, "env = [\"API_KEY\"]\n")
+    let home = with_agent(LOOK_AROUND, "env = [\"API_KEY\"]\nsession = \"none\"\n")
         .and("API_KEY", "k-123")
         .and("OTHER", "hidden")
         .and("TERM", "dumb");
@@ -73,8 +73,8 @@ fn agent_sees_named_variables_and_nothing_of_the_installation() {
     let cwd = Path::new(part(said, "cwd")[0]);
     assert!(cwd.starts_with(home.path("home/.cache/quintet-work")), "{}", cwd.display());
     assert!(!cwd.starts_with(home.data()) && !home.data().starts_with(cwd));
-    assert_eq!(part(said, "cwd")[1..], [".", ".."], "the work directory is empty");
-    assert!(!cwd.exists(), "and gone afterwards");
+    assert_eq!(part(said, "cwd")[1..], [".", "..", "out"], "only the empty folder for its files");
+    assert!(!cwd.exists(), "and gone afterwards, as no message follows it");
 
     assert!(!said.contains("QUINTET_"), "{said}");
     assert!(!said.contains("hidden"), "{said}");

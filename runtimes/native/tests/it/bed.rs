@@ -12,6 +12,9 @@ use tempfile::TempDir;
 /// Enough for a debug start on a busy machine.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
+/// Lines of a server's log that a failed test prints.
+const LOG_LINES_SHOWN: usize = 60;
+
 /// Polls until `look` returns something; panics at the deadline.
 pub fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     within(PATIENCE, what, look)
@@ -193,6 +196,7 @@ impl Starting {
             child: self.0,
             token: std::fs::read_to_string(home.data().join("tokens/operator")).unwrap_or_default(),
             address,
+            log: home.path("err.log"),
         }
     }
 }
@@ -210,12 +214,20 @@ pub struct Server {
     child: Child,
     token: String,
     pub address: String,
+    log: PathBuf,
 }
 
 impl Drop for Server {
+    #[expect(clippy::print_stderr, reason = "the log of a failed test goes to its output")]
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            let last = &lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..];
+            eprintln!("the server's last words:\n{}", last.join("\n"));
+        }
     }
 }
 
@@ -261,11 +273,18 @@ impl Server {
     pub fn event(&self, id: &str) -> Value {
         self.get(&format!("/webhook-aggregator/api/events/{id}"))
     }
-    /// Waits until the event has this state.
+    /// Waits until the event has this state; otherwise panics with the event as it is.
     pub fn event_in(&self, id: &str, state: &str) -> Value {
-        until(&format!("{id} is {state}"), || {
-            Some(self.event(id)).filter(|event| event["state"] == state)
-        })
+        let start = Instant::now();
+        loop {
+            let event = self.event(id);
+            if event["state"] == state {
+                return event;
+            }
+            let waited = start.elapsed();
+            assert!(waited < PATIENCE, "{id} is not {state} within {PATIENCE:?}: {event}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 

@@ -63,7 +63,7 @@ fn config_rejects_an_unknown_key_anywhere() {
 #[test]
 fn config_rejects_keys_of_later_versions_by_name() {
     let (_, done) = refused(
-        "[models.anthropic]\napi_key = \"sk-ant-hush\"\n[agents.codegen]\nrunner = \"acp\"\n",
+        "[models.anthropic]\napi_key = \"sk-ant-hush\"\n[agents.codegen]\nrunner = \"openai\"\n",
     );
     for part in ["models", "agents.codegen.runner", "not in this version"] {
         assert!(done.err.contains(part), "{part} in {}", done.err);
@@ -74,7 +74,7 @@ fn config_rejects_keys_of_later_versions_by_name() {
 #[test]
 fn config_lists_each_mistake_once() {
     let (_, done) = refused(
-        "[models.anthropic]\napi_key = \"x\"\n[agents.codegen]\nrunner = \"acp\"\n[budget]\ndaily = \"much\"\n",
+        "[models.anthropic]\napi_key = \"x\"\n[agents.codegen]\nrunner = \"openai\"\n[budget]\ndaily = \"much\"\n",
     );
     for path in ["models", "agents.codegen.runner", "budget.daily"] {
         let lines: Vec<_> =
@@ -182,4 +182,59 @@ fn doctor_and_start_name_agents_that_cannot_do_what_their_table_says() {
     std::fs::write(folder.join(".credentials.json"), "{}").unwrap();
     let right = about(&home, "agent codegen");
     assert!(right[0].starts_with("\"ok") && right[0].contains("signed in"), "{right:?}");
+}
+
+#[test]
+fn model_that_its_program_is_not_known_to_have_is_warned_about() {
+    let home = Home::with_config("");
+    let claude = home.script("claude", "echo '2.1.330 (Claude Code)'");
+    let agent = |id: &str, model: &str| {
+        format!(
+            "[agents.{id}]\nrunner = \"claude-code\"\ncommand = [\"{}\"]\nmodel = \"{model}\"\nestimated_cost = 0.1\n",
+            claude.display()
+        )
+    };
+    let config = agent("codegen", "claude-sonet-5-5") + &agent("security", "opus");
+    std::fs::write(home.path("quintet.toml"), config).unwrap();
+    let _server = home.up();
+    let names =
+        |text: &str| text.contains("claude-sonet-5-5") && text.contains("claude-sonnet-5-5");
+    crate::bed::until("the warning", || Some(()).filter(|()| names(&home.log("err.log"))));
+    let found = about(&home, "claude-sonet-5-5");
+    assert!(found[0].starts_with("\"warning") && names(&found[0]), "{found:?}");
+    assert!(!about(&home, "agent security").iter().any(|text| text.contains("its model")));
+}
+
+#[test]
+fn wrong_workspace_is_listed_with_the_other_problems() {
+    let home = Home::with_config(
+        "[budget]\ndaily = \"much\"\n[agents.codegen]\nrunner = \"command\"\ncommand = [\"cat\"]\nworkspace = \"~/none\"\nsecrets = [\"NO_SUCH_KEY\"]\n",
+    );
+    let done = home.run(&["up", "--config", home.path("quintet.toml").to_str().unwrap()]);
+    assert_eq!(done.code, 2, "{done:?}");
+    for path in ["budget.daily", "agents.codegen.workspace", "agents.codegen.secrets"] {
+        assert!(done.err.contains(path), "{path}: {}", done.err);
+    }
+}
+
+#[test]
+fn agent_without_its_program_is_told_at_once_and_nobody_is_asked() {
+    let home = Home::with_config(
+        "[agents.codegen]\nrunner = \"command\"\ncommand = [\"/usr/bin/nonexistent-agent\"]\n",
+    );
+    let server = home.up();
+    crate::bed::until("the gateway's word", || {
+        let rows = home.run(&["gateways", "--json"]).json();
+        Some(()).filter(|()| rows["gateways"][0]["unready"][0]["agent"] == "codegen")
+    });
+    let refused = home.run(&["send", "telegram", "@codegen fix the build"]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    let told = format!("{}{}", refused.out, refused.err);
+    assert!(told.contains("nonexistent-agent is not there"), "{told}");
+    let pending = home.run(&["approvals", "--json"]).json();
+    assert_eq!(pending["approvals"], serde_json::json!([]));
+    let event = &server.get("/webhook-aggregator/api/events?limit=1")["events"][0];
+    assert_eq!(event["reason"], "agent_unavailable", "{event}");
+    let shown = home.run(&["gateways"]).ok();
+    assert!(shown.contains("codegen is not ready: its program"), "{shown}");
 }

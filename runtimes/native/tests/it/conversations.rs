@@ -95,3 +95,59 @@ fn session_that_is_gone_is_told_and_begun_with_the_turns() {
     let current: Vec<_> = sessions.iter().map(|session| session["current"] == true).collect();
     assert_eq!(current, [true, false], "{sessions:?}");
 }
+
+#[test]
+fn command_finds_the_files_of_its_conversation_again_and_no_others() {
+    let home = Home::with_config("");
+    let script =
+        home.script("notes.sh", "cat notes 2>/dev/null; cat >> notes; echo >> notes; echo kept");
+    let config = format!(
+        "[agents.codegen]\nrunner = \"command\"\ncommand = [\"{}\"]\nestimated_cost = 0.0\nhistory = 0\n",
+        script.display()
+    );
+    std::fs::write(home.path("quintet.toml"), config).unwrap();
+    let server = home.up();
+    assert_eq!(ask(&home, "telegram", "@codegen milk"), "kept");
+    assert_eq!(server.stop(), Some(0));
+    let _server = home.up();
+    assert_eq!(ask(&home, "telegram", "@codegen bread"), "milk\nkept");
+    assert_eq!(ask(&home, "slack", "@codegen salt"), "kept", "another conversation");
+}
+
+/// Asks once in a session, and says in which session it was answered.
+const ASKS_FIRST: &str = r#"
+session=
+while [ $# -gt 0 ]; do
+  if [ "$1" = --resume ]; then session=$2; fi
+  shift
+done
+if [ -n "$session" ]; then
+  said="Session $session has your answer."
+else
+  session=s-1; said="Which way?\n\n- A: patch it\n- B: rewrite it"
+fi
+printf '%s\n' '{"type":"system","subtype":"init","session_id":"'"$session"'"}'
+printf '%s\n' '{"type":"result","subtype":"success","result":"'"$said"'","total_cost_usd":0.02,"session_id":"'"$session"'"}'
+"#;
+
+#[test]
+fn short_answer_reaches_the_session_of_the_agent_that_asked() {
+    let home = Home::with_config("");
+    let asks = home.script("asks.sh", ASKS_FIRST);
+    let config = format!(
+        "[agents.security]\nrunner = \"claude-code\"\ncommand = [\"{}\"]\nestimated_cost = 0.1\n",
+        asks.display()
+    );
+    std::fs::write(home.path("quintet.toml"), config).unwrap();
+    let server = home.up();
+    for (channel, answer) in [("telegram", "A"), ("slack", "fix the failing build")] {
+        let said = ask(&home, channel, "@security go");
+        assert!(said.starts_with("Which way?"), "{channel}: {said}");
+        let said = ask(&home, channel, answer);
+        assert_eq!(said, "Session s-1 has your answer.", "{channel}: {answer}");
+    }
+    ask(&home, "discord", "@security go");
+    let other = ask(&home, "discord", "@codegen fix it");
+    assert!(!other.contains("Session"), "{other}");
+    assert_eq!(server.stop(), Some(0));
+}

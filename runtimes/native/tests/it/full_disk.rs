@@ -7,8 +7,8 @@ use std::time::Duration;
 
 const OWNER: u64 = 700_100_200;
 
-/// Mounts the disk, then becomes the server. What the test needs to know is copied out; the files
-/// `fill` and `free` beside the home fill the disk and free it.
+/// Mounts the disk, then becomes the server. The results are copied out; the
+/// files `fill` and `free` beside the home fill the disk and free it.
 const ON_A_SMALL_DISK: &str = r#"
 out=$PWD disk=$PWD/disk
 mkdir "$disk" && mount -t tmpfs -o size=24m none "$disk" || exit 9

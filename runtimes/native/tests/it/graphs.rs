@@ -306,6 +306,15 @@ fn suggest_writes_a_correction_only_after_its_confirmation() {
     );
     let mine = folder.to_str().unwrap();
     assert_eq!(home.run(&["suggest", "--graph", mine, "--accept", "7"]).code, 2);
+    let skill = "---\nname: pdf\ndescription: Reads PDF.\n---\n# PDF\n";
+    let mixed = home.path("mixed");
+    std::fs::create_dir_all(mixed.join("pdf")).unwrap();
+    std::fs::write(mixed.join("one.md"), gardener()).unwrap();
+    std::fs::write(mixed.join("pdf/SKILL.md"), skill).unwrap();
+    let to_skill = ["suggest", "--graph", mixed.to_str().unwrap(), "--accept", "1=pdf"];
+    assert_eq!(home.run(&to_skill).code, 2, "a skill beside agents is knowledge");
+    home.run(&[&to_skill[..], &["--skills-as-agents"]].concat()).ok();
+    assert!(std::fs::read_to_string(mixed.join("pdf/SKILL.md")).unwrap().contains(message));
     let file = folder.join("agents/agent-pm.md");
     assert!(!std::fs::read_to_string(&file).unwrap().contains(message));
     home.run(&["suggest", "--graph", mine, "--accept", "1"]).ok();

@@ -153,3 +153,30 @@ fn weak_and_repeated_tokens_are_refused() {
     assert_eq!(done.code, 2, "{done:?}");
     assert!(!done.err.contains(same) && done.err.contains("same"), "{}", done.err);
 }
+
+#[test]
+fn server_that_listens_on_all_addresses_warns_and_answers_this_machine() {
+    let home = Home::new();
+    let server = home.up_at("0.0.0.0:0");
+    assert!(server.address.starts_with("127.0.0.1:"), "{}", server.address);
+    assert!(home.log("err.log").contains("is open to other machines"), "{}", home.log("err.log"));
+    let done = home.run(&["send", "telegram", "Fix the TypeError in the login flow"]);
+    assert_eq!(done.code, 0, "{done:?}");
+}
+
+#[test]
+fn words_of_a_request_make_no_line_of_the_log() {
+    let home = Home::new();
+    let server = home.up();
+    let forged = "x%0A{\"level\":\"ERROR\",\"forged\":1}";
+    server.ask("GET", &format!("/webhook-aggregator/api/events/{forged}"), &[], "");
+    server.ask("GET", "/health", &[("user-agent", "a\tb{\"forged\":1}")], "");
+    home.run(&["send", "telegram", "one\n{\"level\":\"ERROR\",\"forged\":1}"]);
+    assert_eq!(server.stop(), Some(0));
+    let log = home.log("err.log");
+    let lines = log.lines().filter(|line| line.starts_with('{'));
+    for line in lines {
+        let read: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(read.get("forged").is_none(), "{line}");
+    }
+}

@@ -3,10 +3,11 @@
 use crate::bed::{Done, Home, Server};
 use serde_json::Value;
 
-/// codegen is a program that echoes the message and has no price.
+/// codegen is a program that echoes the message and has no price. Its command, which the approval
+/// shows, is written otherwise than its output: only a run says "done by hand".
 fn unpriced() -> (Home, Server) {
     let home = Home::with_config(
-        "[agents.codegen]\nrunner = \"command\"\ncommand = [\"/bin/sh\", \"-c\", \"echo done by hand: $(cat)\"]\n",
+        "[agents.codegen]\nrunner = \"command\"\ncommand = [\"/bin/sh\", \"-c\", \"echo done by 'hand': $(cat)\"]\n",
     );
     let server = home.up();
     (home, server)
@@ -68,7 +69,10 @@ fn run_of_unknown_price_starts_after_its_approval() {
         .iter()
         .find(|reply| reply["id"] == format!("re:{}", done["id"].as_str().unwrap()))
         .unwrap();
-    assert_eq!(answer["text"], format!("done by hand: {WORK}"), "{done}");
+    let unknown = "Cost unknown: the program reported none and the agent has no price; the $10.00 set aside for it counts.";
+    assert_eq!(answer["text"], format!("done by hand: {WORK}\n\n{unknown}"), "{done}");
+    assert_eq!((&done["costMicros"], &done["costUnknown"]), (&10_000_000.into(), &true.into()));
+    assert!(home.run(&["events"]).ok().contains("unknown ($10.00 counts)"));
     let row = approval(&home, &id);
     assert_eq!(
         (row["state"].as_str(), row["decidedBy"].as_str()),
@@ -184,4 +188,39 @@ fn events_command_lists_and_replay_runs_again() {
     server.event_in(&event, "done");
     let json = home.run(&["replay", &event, "--json"]).json();
     assert_eq!(json["replayed"][0], event.as_str(), "{json}");
+}
+
+#[test]
+fn names_that_do_not_exist_are_refused_with_those_that_do() {
+    let (home, server) = unpriced();
+    let id = parked(&home, "telegram");
+    let event = first_event(&home);
+    let task = event["taskId"].as_str().unwrap();
+    for args in [&["halt", "notask"][..], &["halt", &format!("{task}X")]] {
+        let refused = home.run(args);
+        assert_eq!((refused.code, refused.out.as_str()), (1, ""), "{refused:?}");
+        assert!(refused.err.contains(task) && refused.err.contains("codegen"), "{refused:?}");
+    }
+    assert_eq!(home.run(&["resume", "notask"]).code, 1);
+    assert_eq!(server.get("/personal-assistant/api/halts")["halts"], Value::Array(Vec::new()));
+    for lever in ["approve", "reject"] {
+        let refused = home.run(&[lever, "apr_nosuch"]);
+        assert_eq!(refused.code, 1, "{refused:?}");
+        assert!(refused.err.contains(&id), "{refused:?}");
+    }
+    assert_eq!(approval(&home, &id)["state"], "pending");
+    assert_eq!(home.run(&["halt", "job-of-tomorrow", "--ahead"]).code, 0);
+    home.run(&["approve", &id]).ok();
+    server.event_in(event["id"].as_str().unwrap(), "done");
+    home.run(&["halt", task]).ok();
+    let resumed = home.run(&["resume", task]).ok();
+    let how = format!("quintet replay {}", event["id"].as_str().unwrap());
+    assert!(resumed.contains("has ended") && resumed.contains(&how), "{resumed}");
+
+    let refused = home.run(&["send", "telegram", "@codgen fix the build"]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(format!("{}{}", refused.out, refused.err).contains("@codegen"), "{refused:?}");
+    let event = first_event(&home);
+    assert_eq!(event["reason"], "unknown_agent", "{event}");
+    assert!(event["taskId"].is_null(), "{event}");
 }

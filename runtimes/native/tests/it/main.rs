@@ -11,25 +11,35 @@
     reason = "test equipment: whatever is odd must stop the test"
 )]
 
+mod acp;
 mod agents;
 mod approvals;
 mod bed;
 mod configuration;
+mod connecting;
 mod conversations;
 mod copies;
 mod edge;
+mod fake;
+mod files;
 mod full_disk;
 mod gateways;
 mod graphs;
 mod hardening;
 mod http;
+mod imports;
 mod levers;
 mod mcp;
 mod own_network;
+mod platforms;
+mod polling;
 mod recorder;
+mod repositories;
 mod requests;
 mod runs;
 mod secrets;
+mod setup;
+mod sockets;
 mod start;
 mod strangers;
 mod tokens;

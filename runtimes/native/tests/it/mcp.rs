@@ -2,7 +2,8 @@
 
 use crate::bed::{Home, until};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, ChildStdin, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -93,4 +94,50 @@ fn mcp_without_a_server_says_so() {
     let done = home.run(&["mcp"]);
     assert_eq!((done.code, done.out.as_str()), (3, ""), "{done:?}");
     assert!(done.err.contains("no server is running"), "{done:?}");
+}
+
+#[test]
+fn questions_that_wait_leave_the_server_its_connections() {
+    let home = Home::new();
+    let server = home.up();
+    let call = json!({ "name": "ask_owner", "arguments": { "question": "Which?" } });
+    let body = request(1, "tools/call", &call).to_string();
+    let head = format!(
+        "POST /personal-assistant/mcp HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\n\
+         content-type: application/json\r\naccept: application/json, text/event-stream\r\n\
+         content-length: {}\r\nconnection: close\r\n\r\n",
+        server.address,
+        home.token("agent"),
+        body.len()
+    );
+    // More than the server takes at once in all, yet never so many that it is full of new ones.
+    let mut open: Vec<(TcpStream, Vec<u8>)> = Vec::new();
+    let mut refused = Vec::new();
+    for _ in 0..10 {
+        open.extend((0..52).map(|_| {
+            let mut stream = TcpStream::connect(&server.address).unwrap();
+            stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+            stream.set_nonblocking(true).unwrap();
+            (stream, Vec::new())
+        }));
+        // One question, and two calls that wait for its answer.
+        until("all others have an answer", || {
+            open.retain_mut(|(stream, answer)| {
+                let waits = stream
+                    .read_to_end(answer)
+                    .is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
+                if !waits {
+                    refused.push(String::from_utf8_lossy(answer).into_owned());
+                }
+                waits
+            });
+            (open.len() <= 2).then_some(())
+        });
+    }
+    let told = "/personal-assistant/api/approvals/apr_";
+    let untold: Vec<_> = refused.iter().filter(|answer| !answer.contains(told)).collect();
+    assert!(untold.is_empty(), "{untold:?}");
+    let asked = home.run(&["approvals", "--json"]).json()["approvals"].clone();
+    assert_eq!(asked.as_array().unwrap().len(), 1, "{asked}");
+    home.run(&["approve", asked[0]["id"].as_str().unwrap()]).ok();
 }

@@ -1,8 +1,9 @@
 //! A fake Telegram: accepts every call as Telegram does and records what its users see.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+use crate::fake::request;
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
@@ -23,6 +24,12 @@ struct Seen {
     messages: Vec<Shown>,
     changes: usize,
     other: Vec<String>,
+    /// Updates until an `offset` confirms them.
+    updates: Vec<Value>,
+    /// Files by their id, which is their path too.
+    files: Vec<(String, Vec<u8>)>,
+    /// Bodies of uploads, as text.
+    uploads: Vec<String>,
 }
 
 /// The fake platform; it listens until the test ends.
@@ -61,6 +68,27 @@ impl Recorder {
             .filter(|message| message.answers == Some(answers))
             .any(|message| message.texts.last().is_some_and(|text| fits(text)))
     }
+    /// Hands this update over when it is asked for updates.
+    pub fn hands_over(&self, update: &str) {
+        self.seen.lock().unwrap().updates.push(serde_json::from_str(update).unwrap());
+    }
+    /// Has a file of this id.
+    pub fn keeps(&self, id: &str, content: &[u8]) {
+        self.seen.lock().unwrap().files.push((id.to_owned(), content.to_vec()));
+    }
+    /// Bodies of uploads, as text.
+    pub fn uploads(&self) -> Vec<String> {
+        self.seen.lock().unwrap().uploads.clone()
+    }
+    fn file(&self, path: &str) -> Vec<u8> {
+        let seen = self.seen.lock().unwrap();
+        let found = seen.files.iter().find(|(id, _)| path.ends_with(id.as_str()));
+        found.map(|(_, content)| content.clone()).unwrap_or_default()
+    }
+    /// Updates that were not confirmed.
+    pub fn unconfirmed(&self) -> usize {
+        self.seen.lock().unwrap().updates.len()
+    }
     /// Methods called other than `sendMessage` and `editMessageText`.
     pub fn other(&self) -> Vec<String> {
         self.seen.lock().unwrap().other.clone()
@@ -70,7 +98,20 @@ impl Recorder {
         let mut write = stream.try_clone().ok()?;
         let mut read = BufReader::new(stream);
         loop {
-            let (method, body) = request(&mut read)?;
+            let (call, body) = request(&mut read)?;
+            let path = call.split_once(' ')?.1;
+            if path.starts_with("/file/") {
+                let file = self.file(path);
+                write!(write, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", file.len()).ok()?;
+                write.write_all(&file).ok()?;
+                continue;
+            }
+            let method = path.rsplit('/').next()?.to_owned();
+            if method == "sendDocument" {
+                let upload = String::from_utf8_lossy(&body).into_owned();
+                self.seen.lock().unwrap().uploads.push(upload);
+            }
+            let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
             let answer = self.take(&method, &body);
             let (status, text) = (
                 if answer["ok"] == true { "200 OK" } else { "400 Bad Request" },
@@ -111,6 +152,26 @@ impl Recorder {
                     }
                 }
             }
+            "getUpdates" => {
+                if let Some(offset) = body["offset"].as_i64() {
+                    let is_new = |update: &Value| {
+                        update["update_id"].as_i64().is_some_and(|id| id >= offset)
+                    };
+                    seen.updates.retain(is_new);
+                }
+                // As many as the platform hands over at once.
+                let batch: Vec<_> = seen.updates.iter().take(100).collect();
+                json!({ "ok": true, "result": batch })
+            }
+            "getFile" => {
+                json!({ "ok": true, "result": { "file_path": body["file_id"] } })
+            }
+            "getMe" => {
+                json!({ "ok": true, "result": { "id": 5_550_001, "is_bot": true, "first_name": "Desk", "username": "desk_bot", "can_join_groups": true, "can_read_all_group_messages": false } })
+            }
+            "getWebhookInfo" => {
+                json!({ "ok": true, "result": { "url": "", "pending_update_count": seen.updates.len() } })
+            }
             other => {
                 seen.other.push(other.to_owned());
                 json!({ "ok": true, "result": true })
@@ -128,27 +189,4 @@ fn id_of(index: usize) -> u64 {
 
 fn index_of(id: u64) -> Option<usize> {
     usize::try_from(id.checked_sub(FIRST_ID)?).ok()
-}
-
-/// The Bot API method and the body.
-fn request(read: &mut impl BufRead) -> Option<(String, Value)> {
-    let mut first = String::new();
-    read.read_line(&mut first).ok().filter(|bytes| *bytes > 0)?;
-    let method = first.split_whitespace().nth(1)?.rsplit('/').next()?.to_owned();
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        read.read_line(&mut line).ok().filter(|bytes| *bytes > 0)?;
-        if line.trim().is_empty() {
-            break;
-        }
-        if let Some((name, value)) = line.split_once(':')
-            && name.eq_ignore_ascii_case("content-length")
-        {
-            length = value.trim().parse().ok()?;
-        }
-    }
-    let mut body = vec![0; length];
-    read.read_exact(&mut body).ok()?;
-    Some((method, serde_json::from_slice(&body).ok()?))
 }

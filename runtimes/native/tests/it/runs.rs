@@ -188,3 +188,52 @@ fn a_run_ends_with_what_was_meant_and_its_cost() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// Says what it does, and ends when the file `go` is in its workspace.
+const SAYS_AND_WAITS: &str = r#"
+echo '{"type":"progress","text":"running cargo test","costUsd":0.12}'
+while [ ! -e go ]; do sleep 0.05; done
+echo '{"type":"result","text":"All tests pass.","costUsd":0.2}'
+"#;
+
+#[test]
+fn followed_event_shows_its_stages_its_progress_and_its_answer() {
+    let home = Home::with_config("");
+    let script = home.script("waits.sh", SAYS_AND_WAITS);
+    let workspace = home.path("home/work");
+    std::fs::create_dir_all(&workspace).unwrap();
+    let config = format!(
+        "[agents.codegen]\nrunner = \"command\"\ncommand = [\"{}\"]\noutput = \"json-lines\"\nestimated_cost = 0.5\nworkspace = \"{}\"\n",
+        script.display(),
+        workspace.display()
+    );
+    std::fs::write(home.path("quintet.toml"), config).unwrap();
+    let server = home.up();
+    let id = server.say("@codegen test it");
+    let follow = home
+        .command(&["events", "--follow", &id])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    within(PATIENCE, "its progress is known", || {
+        let event = server.event(&id);
+        let lines = event["progress"].as_array()?;
+        (lines.first()?["text"] == "running cargo test").then_some(())
+    });
+    let placeholder = answer_of(&server.event(&id));
+    assert!(placeholder.contains("Working on it (codegen") && placeholder.contains("$0.12 so far"));
+    std::fs::write(workspace.join("go"), "").unwrap();
+    let done = follow.wait_with_output().unwrap();
+    let out = String::from_utf8(done.stdout).unwrap();
+    assert!(done.status.success(), "{out}");
+    let places: Vec<_> =
+        ["received", "running", "cargo test  ($0.12 so far)", "done", "All tests pass."]
+            .map(|part| out.find(part).unwrap_or_else(|| panic!("{part} is missing in {out}")))
+            .into();
+    assert!(places.is_sorted(), "{out}");
+
+    let unknown = home.run(&["events", "--follow", "telegram.main.01J9Z5K2M8Q4R6T8V0X2Z4B6D8"]);
+    assert_ne!(unknown.code, 0);
+    assert_eq!(home.run(&["events", "--follow", "no id"]).code, 2);
+}

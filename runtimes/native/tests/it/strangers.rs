@@ -3,6 +3,9 @@
 use crate::bed::{Home, Server, TELEGRAM_SECRET, telegram_config, telegram_update, until};
 use crate::recorder::Recorder;
 use serde_json::Value;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
 
 const OWNER: u64 = 700_100_200;
 const STRANGER: u64 = 666_000_666;
@@ -264,6 +267,40 @@ fn local_endpoints_accept_this_machine_only() {
             .status,
         200
     );
+    let large = "x".repeat((1 << 20) + 1);
+    for (path, status) in [("sendMessage", 413), ("sendDocument", 200)] {
+        let answer = server.ask("POST", &format!("/local/telegram/bot1/{path}"), &[], &large);
+        assert_eq!(answer.status, status, "{path}: {answer:?}");
+    }
+    // Without a token, so only a few large bodies are held at a time.
+    let upload = "/local/telegram/bot1/sendDocument";
+    let held: Vec<TcpStream> = std::iter::repeat_with(|| {
+        let mut stream = TcpStream::connect(&server.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        write!(
+            stream,
+            "POST {upload} HTTP/1.1\r\nHost: {}\r\nContent-Length: 50000000\r\n\r\nx",
+            server.address
+        )
+        .unwrap();
+        stream
+    })
+    .take(3)
+    .collect();
+    let refused = until("the third upload is refused", || {
+        held.iter().find_map(|mut stream| {
+            let mut answer = [0; 64];
+            let bytes = stream.read(&mut answer).ok()?;
+            Some(String::from_utf8_lossy(&answer[..bytes]).into_owned())
+        })
+    });
+    assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+    let small = server.ask("POST", "/local/telegram/bot1/sendMessage", &[], "{}");
+    assert_eq!(small.status, 200, "{small:?}");
+    drop(held);
+    until("uploads are taken again", || {
+        (server.ask("POST", upload, &[], &large).status == 200).then_some(())
+    });
     // The local platform answers the server's own calls only, so a host name that resolves here is
     // not enough.
     assert_eq!(

@@ -106,6 +106,8 @@ fn token_list_shows_names_ages_and_uses_but_no_token() {
     for scope in ["operator", "viewer", "agent", "gateway"] {
         assert!(shown.contains(scope) && !shown.contains(&home.token(scope)), "{shown}");
     }
+    let gateway = shown.lines().find(|line| line.contains("gateway-1")).unwrap();
+    assert!(gateway.contains("built-in gateway only") && !gateway.contains("never"), "{shown}");
     let last = home.token("agent");
     let next = printed(home.run(&["token", "rotate", "agent"]));
     assert_ne!(last, next);

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Git as the owner runs it.
-fn git(home: &Home, folder: &Path, args: &[&str]) -> String {
+pub fn git(home: &Home, folder: &Path, args: &[&str]) -> String {
     let mut git = Command::new("git");
     git.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", home.path("home"));
     let output = git.current_dir(folder).args(args).output().unwrap();
@@ -16,7 +16,7 @@ fn git(home: &Home, folder: &Path, args: &[&str]) -> String {
 }
 
 /// A repository with one commit in the home's `src/app`.
-fn repository(home: &Home) -> std::path::PathBuf {
+pub fn repository(home: &Home) -> std::path::PathBuf {
     let app = home.path("home/src/app");
     std::fs::create_dir_all(&app).unwrap();
     git(home, &app, &["init", "--quiet", "--initial-branch=main"]);
@@ -30,7 +30,7 @@ fn repository(home: &Home) -> std::path::PathBuf {
     app
 }
 
-fn configure(home: &Home, script: &str, keys: &str) {
+pub fn configure(home: &Home, script: &str, keys: &str) {
     let path = home.script("agent.sh", script);
     let config = format!(
         "[agents.codegen]\nrunner = \"command\"\nestimated_cost = 0.0\ncommand = [\"{}\"]\n{keys}\n",
@@ -39,7 +39,7 @@ fn configure(home: &Home, script: &str, keys: &str) {
     std::fs::write(home.path("quintet.toml"), config).unwrap();
 }
 
-fn ask(home: &Home, channel: &str, text: &str) -> String {
+pub fn ask(home: &Home, channel: &str, text: &str) -> String {
     let done = home.run(&["send", channel, text]);
     assert_eq!(done.code, 0, "{done:?}");
     done.out.trim().to_owned()
@@ -161,24 +161,26 @@ fn conversations_in_worktrees_never_meet() {
 const ATTACKS: &str = r#"
 exec 2>/dev/null
 cat >/dev/null
-common=$(git rev-parse --git-common-dir)
 own=$(git rev-parse --git-dir)
 try() { if "$@"; then echo "possible: $*"; fi; }
-try sh -c "echo evil > $common/hooks/post-checkout"
+try sh -c "echo evil > $own/hooks/post-checkout"
+try sh -c "echo evil > $own/config"
+try sh -c "echo evil > $own/info/attributes"
+try sh -c "echo x > $own/objects/info/alternates"
+try mv "$own/hooks" "$own/other"
+try mv "$own/config" "$own/other"
 try git config core.fsmonitor evil
-try sh -c "echo evil > $common/config"
 try sh -c "echo evil > $own/commondir"
-try sh -c "echo evil > $own/config.worktree"
-try sh -c "echo evil > $own/gitdir"
 try mv "$own/commondir" "$own/other"
-try rm -f "$own/config.worktree"
 try sh -c "echo evil > .git"
 try mv .git .other
-try git update-ref refs/heads/main HEAD~0 --create-reflog
-try git branch other
-try sh -c "echo x > $common/HEAD"
-try sh -c "echo x > $common/objects/info/alternates"
-echo x > $common/../main.txt
+mkdir -p APP/.git/hooks APP/.git/refs/heads/quintet APP/.git/worktrees/x
+for name in hooks/post-checkout config HEAD refs/heads/main refs/heads/quintet/x worktrees/x/HEAD; do
+echo evil > APP/.git/$name
+done
+git update-ref refs/heads/main $(git commit-tree -m x HEAD^{tree})
+git branch other
+echo x > APP/main.txt
 echo tried
 "#;
 
@@ -186,10 +188,21 @@ echo tried
 fn agent_in_a_worktree_changes_no_hook_no_configuration_and_no_other_branch() {
     let home = Home::new();
     let app = repository(&home);
-    configure(&home, ATTACKS, "workspace = \"~/src/app\"\nisolation = \"worktree\"");
+    let before = git(&home, &app, &["rev-parse", "main"]);
+    let config = std::fs::read(app.join(".git/config")).unwrap();
+    let attacks = ATTACKS.replace("APP", &app.display().to_string());
+    configure(&home, &attacks, "workspace = \"~/src/app\"\nisolation = \"worktree\"");
     let _server = home.up();
     assert_eq!(ask(&home, "telegram", "@codegen attack"), "tried");
     assert_eq!(git(&home, &app, &["status", "--porcelain"]), "", "the owner's tree is untouched");
+    assert_eq!(git(&home, &app, &["rev-parse", "main"]), before);
+    let branches = git(&home, &app, &["branch", "--format=%(refname:short)"]);
+    assert_eq!(branches.lines().count(), 2, "{branches}");
+    assert!(branches.starts_with("main\nquintet/codegen-"), "{branches}");
+    assert_eq!(std::fs::read(app.join(".git/config")).unwrap(), config);
+    for name in ["hooks/post-checkout", "worktrees", "refs/heads/quintet/x"] {
+        assert!(!app.join(".git").join(name).exists(), "{name}");
+    }
 }
 
 /// Programs that git would run if it read the agent's own attributes and repositories.

@@ -18,6 +18,8 @@
 
 #[path = "../it/bed.rs"]
 mod bed;
+#[path = "../it/fake.rs"]
+mod fake;
 #[path = "../it/http.rs"]
 #[allow(dead_code, reason = "what only the other tests use")]
 mod http;

@@ -45,7 +45,8 @@ pub fn chats() -> Vec<u64> {
 
 /// Whether a text is a placeholder before the answer.
 pub fn is_placeholder(text: &str) -> bool {
-    text.starts_with("Working on it (") || text.starts_with("I am still at your last message")
+    text.starts_with("Working on it (")
+        || text.starts_with("I am still working on an earlier message")
 }
 
 pub struct Posters {

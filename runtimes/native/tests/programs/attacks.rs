@@ -328,12 +328,11 @@ async fn agent_gains_nothing_by_setuid_and_leaves_no_core() {
     let said = home
         .said(
             "grep NoNewPrivs /proc/self/status; cp $(command -v id) own; chmod 6755 own; ./own -u | grep -vx $(id -u)
-             (ulimit -c unlimited; sh -c 'kill -SEGV $$') >/dev/null; ls -A; echo tried",
+             { (ulimit -c unlimited; sh -c 'kill -SEGV $$'); } >/dev/null 2>&1; ls -A; echo tried",
         )
         .await;
-    assert!(said.starts_with("NoNewPrivs:\t1\n"), "{said}");
-    assert!(!said.contains("core.") && !said.contains("\ncore\n"), "{said}");
-    assert!(said.ends_with("own\ntried\n"), "{said}");
+    // No core file is among the names of the folder.
+    assert_eq!(said, "NoNewPrivs:\t1\nown\ntried\n");
 }
 
 #[tokio::test]

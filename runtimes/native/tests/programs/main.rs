@@ -14,6 +14,8 @@
 #[path = "../../src"]
 #[allow(dead_code, reason = "what only the binary uses")]
 mod native {
+    pub mod away;
+    pub mod http_client;
     pub mod names;
     pub mod programs;
     pub mod supervise;
@@ -21,7 +23,10 @@ mod native {
 
 mod attacks;
 mod bed;
+mod exchange;
+mod handover;
 mod hiding;
+mod input;
 mod links;
 mod resting;
 mod running;

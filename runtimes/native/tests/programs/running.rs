@@ -2,7 +2,8 @@
 
 use crate::bed::{BOTH, Bed, alive, bed, line, mark, reach, script, to_end, waits, well};
 use platform::ports::{
-    Confinement, PortErrorKind, ProgramEvent, ProgramNetwork, ProgramSpec, Programs, Reach,
+    Bounds, Confinement, PortErrorKind, ProgramEvent, ProgramNetwork, ProgramSpec, Programs, Reach,
+    RunLimit,
 };
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -352,5 +353,54 @@ impl Bed {
             (lines, end),
             (vec![n.to_string()], ProgramEvent::Exited { code: Some(5), stderr: String::new() })
         );
+    }
+}
+
+#[tokio::test]
+async fn kept_folders_of_different_conversations_never_meet() {
+    let bed = bed();
+    let kept =
+        |name: &str, text: &str| ProgramSpec { kept_folder: Some(name.to_owned()), ..script(text) };
+    let long = "x".repeat(200);
+    let (one, other) = (format!("{long}1"), format!("{long}2"));
+    for (first, second) in [("a\0b c", "a\0b_c"), ("a-b\0c", "a\0b-c"), (&*one, &*other)] {
+        let mut running = bed.start(kept(first, "cat >/dev/null; touch mine; ls")).await;
+        assert_eq!(to_end(&mut *running).await.0, ["mine"]);
+        let mut running = bed.start(kept(second, "cat >/dev/null; ls")).await;
+        assert_eq!(to_end(&mut *running).await.0, Vec::<String>::new(), "{second:?}");
+        let mut running = bed.start(kept(first, "cat >/dev/null; ls")).await;
+        assert_eq!(to_end(&mut *running).await.0, ["mine"], "{first:?}");
+    }
+}
+
+#[tokio::test]
+async fn program_stops_when_its_work_folder_is_too_big() {
+    let bounds = Bounds { work_bytes: 4 << 20, ..Bounds::default() };
+    for fills in [
+        "for n in 1 2 3 4 5 6 7 8; do head -c 1M /dev/zero > file$n; done",
+        "exec 9> file; rm file; head -c 8M /dev/zero >&9",
+    ] {
+        let bed = bed();
+        let script = script(&format!("cat >/dev/null; echo begun; {fills}; sleep 1000"));
+        let spec = ProgramSpec { bounds, ..script };
+        let end = ProgramEvent::OverLimit(RunLimit::WorkFolder);
+        assert_eq!(bed.run(spec).await, (vec!["begun".to_owned()], end), "{fills}");
+    }
+}
+
+#[tokio::test]
+async fn program_stops_when_its_processes_together_use_too_much_memory() {
+    for confinement in BOTH {
+        let bed = bed();
+        let mark = mark();
+        // Each is far below the limit.
+        let one = r#"x=$(head -c 30M /dev/zero | tr "\0" a); sleep 1000; echo over"#;
+        let text =
+            format!("cat >/dev/null; for n in $(seq 10); do bash -c '{one}' {mark} & done; wait");
+        let bounds = Bounds { memory_bytes: 200 << 20, ..Bounds::default() };
+        let spec = ProgramSpec { bounds, reach: reach(confinement), ..script(&text) };
+        let (_, end) = bed.run(spec).await;
+        assert_eq!(end, ProgramEvent::OverLimit(RunLimit::Memory), "{confinement:?}");
+        assert_eq!(alive(&mark), 0);
     }
 }

@@ -90,7 +90,7 @@ impl Speech {
 
 /// The graph of the folder.
 pub fn graph(numbers: &Numbers) -> Graph {
-    skill_graph_loader::check_folder(folder(numbers)).graph
+    skill_graph_loader::check_folder(folder(numbers), skill_graph_loader::Reading::default()).graph
 }
 
 /// `agents` with `lines` examples each, and `files` notes of `bytes`; another `seed` gives another

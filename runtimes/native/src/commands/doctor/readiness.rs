@@ -3,28 +3,30 @@
 
 use super::finding::{Finding, ok, warning};
 use crate::client::Client;
-use crate::data_dir::{DataDir, work_dir};
+use crate::data_dir::DataDir;
 use crate::programs::NativePrograms;
-use crate::programs::named::in_home;
 use agency_gateway::runner::SignIn;
 use agency_gateway::{Config, Program, Unready};
 use contracts::calls::skill_graph_loader::ListAgents;
 use contracts::graph::VersionQuery;
 use platform::ports::{ProgramEvent, ProgramSpec, Programs};
-use std::path::PathBuf;
 
 /// Maximum time for a program to print its version.
 const VERSION_MS: u64 = 10_000;
 
 /// All agents of the configuration.
-pub(super) async fn check(data: &DataDir, config: &Config) -> Vec<Finding> {
+pub(super) async fn check(
+    data: &DataDir,
+    config: &Config,
+    programs: &NativePrograms,
+) -> Vec<Finding> {
     if config.agents().next().is_none() {
         return Vec::new();
     }
-    let programs = NativePrograms::new(work_dir(), data.path());
     let tell = |unready: &Unready| warning(&unready.why, &unready.fix);
-    let missing = agency_gateway::missing_programs(config, &programs);
+    let missing = agency_gateway::missing_programs(config, programs);
     let mut found: Vec<Finding> = missing.iter().map(tell).collect();
+    found.extend(agency_gateway::unknown_models(config).iter().map(tell));
     match graph(data).await {
         Some(names) => {
             found.extend(agency_gateway::unknown_agents(config, &names).iter().map(tell));
@@ -33,7 +35,7 @@ pub(super) async fn check(data: &DataDir, config: &Config) -> Vec<Finding> {
     }
     let there = |id: &str| !missing.iter().any(|unready| unready.agent == id);
     for (id, program) in config.programs().filter(|(id, _)| there(id)) {
-        found.push(of_program(&programs, id, program, config.sign_in(id)).await);
+        found.push(of_program(programs, id, program, config.sign_in(id)).await);
     }
     found
 }
@@ -41,7 +43,10 @@ pub(super) async fn check(data: &DataDir, config: &Config) -> Vec<Finding> {
 /// The agents of the running server's graph; of the default graph where nothing was ever started.
 async fn graph(data: &DataDir) -> Option<Vec<String>> {
     if !data.join("quintet.db").exists() {
-        let parsed = skill_graph_loader::parse::parse(graph_folder::default_graph());
+        let parsed = skill_graph_loader::parse::parse(
+            graph_folder::default_graph(),
+            skill_graph_loader::Reading::default(),
+        );
         return Some(parsed.graph.agents.into_iter().map(|agent| agent.id.0).collect());
     }
     let client = Client::new(None, data).ok()?;
@@ -56,24 +61,24 @@ async fn of_program(
     sign_in: Option<SignIn>,
 ) -> Finding {
     let name = program.command.first().map_or("", String::as_str);
-    let Some(sign_in) = sign_in else {
+    // A program of the owner's own may do anything when it is asked for its version.
+    if program.reach.state.is_none() {
         return ok(format!("agent {id}: its program {name} is there"));
-    };
+    }
     // No program starts before there is a data directory to keep from it.
     let there = match version(programs, name, program).await {
         Some(version) => format!("agent {id}: its program {name} is there, version {version}"),
         None => format!("agent {id}: its program {name} is there"),
     };
-    match seen(&sign_in, program) {
+    let Some(sign_in) = sign_in else {
+        let first = format!("{}{name}", agency_gateway::assignment(program));
+        return ok(format!("{there}; whether it is signed in shows at its first run (`{first}`)"));
+    };
+    match agency_gateway::sign_of(programs, program, &sign_in) {
         Some(sign) => ok(format!("{there}, signed in ({sign})")),
         None => warning(
             format!("{there}, and no sign-in was found"),
-            format!(
-                "run `{}{}`, or set one of {} and name it in agents.{id}.secrets",
-                assignment(program),
-                sign_in.how,
-                sign_in.variables.join(", ")
-            ),
+            agency_gateway::how_to_sign_in(id, program, &sign_in),
         ),
     }
 }
@@ -101,25 +106,4 @@ async fn version(programs: &NativePrograms, name: &str, program: &Program) -> Op
     }
     let line = platform::text::printable(&first?);
     Some(platform::text::short(line.trim(), 60)).filter(|line| !line.is_empty())
-}
-
-/// `CLAUDE_CONFIG_DIR=~/… `: where a sign-in of this agent belongs.
-fn assignment(program: &Program) -> String {
-    let state = program.reach.state.as_ref();
-    state.map_or_else(String::new, |state| format!("{}={} ", state.variable, state.folder))
-}
-
-/// The first sign of a sign-in.
-fn seen(sign_in: &SignIn, program: &Program) -> Option<String> {
-    let home = std::env::var_os("HOME").map(PathBuf::from)?;
-    let state = program.reach.state.as_ref().map(|state| in_home(&state.folder, Some(&home)));
-    let is_there = |file: &&&str| state.as_ref().is_some_and(|state| state.join(file).is_file());
-    let file = sign_in.files.iter().find(is_there);
-    let handed = |name: &&&str| {
-        let secrets = program.secrets.iter().map(|secret| &secret.name);
-        program.env.iter().chain(secrets).any(|env| env == **name)
-            && std::env::var_os(**name).is_some()
-    };
-    let variable = sign_in.variables.iter().find(handed);
-    file.or(variable).map(|sign| (*sign).to_owned())
 }

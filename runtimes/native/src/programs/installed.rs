@@ -1,4 +1,4 @@
-//! Places of programs: the folders of PATH, and where a program is installed.
+//! Where programs are installed: the folders of PATH, and the folder of one program.
 
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
@@ -34,7 +34,7 @@ pub(super) fn install_trees(program: &Path) -> impl Iterator<Item = PathBuf> {
 pub(super) fn files_of(program: &Path) -> Vec<PathBuf> {
     let next = |file: &PathBuf| {
         let to = std::fs::read_link(file).ok()?;
-        sandbox::follow(file.parent()?).ok().map(|way| way.path.join(to))
+        sandbox::follow(file.parent()?).ok().map(|followed| followed.path.join(to))
     };
     let mut files: Vec<PathBuf> =
         std::iter::successors(Some(program.to_path_buf()), next).take(LINKS_MAX).collect();

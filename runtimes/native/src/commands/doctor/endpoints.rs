@@ -1,0 +1,72 @@
+//! For each endpoint of the configuration: whether its platform takes its credentials, and what
+//! keeps messages from arriving.
+
+use super::finding::{Finding, error, ok, warning};
+use crate::config_file;
+use crate::data_dir::DataDir;
+use crate::ports::outbound::ReqwestOutbound;
+use futures_util::future::join_all;
+use platform::config::Report;
+use platform::secret::Secret;
+use serde_json::Value;
+use std::path::Path;
+use webhook_aggregator::Config;
+use webhook_aggregator::channels::{
+    self, Mode, enrol::Account, enrol::Checked, enrol::Note, enrol::Weight,
+};
+use webhook_aggregator::config::Endpoint;
+
+/// Keys that the platforms know as well.
+const KNOWN_THERE: [&str; 5] = ["bot_username", "team", "application_id", "public_key", "messages"];
+
+/// All endpoints, side by side.
+pub(super) async fn check(data: &DataDir, config: Option<&Path>) -> Vec<Finding> {
+    let file = config_file::path(config, data);
+    // `configuration` says what is wrong with the file.
+    let Ok(tree) = config_file::read_tree(file.as_deref()) else { return Vec::new() };
+    let outbound = match ReqwestOutbound::new() {
+        Ok(outbound) => outbound,
+        Err(e) => {
+            let what = format!("no endpoint was tried: {e}");
+            return vec![warning(what, "install the system's certificates")];
+        }
+    };
+    let read = Config::read(&tree.value, &Report::default());
+    let checks = read.endpoints.iter().map(|endpoint| one(endpoint, &tree.value, &outbound));
+    join_all(checks).await.into_iter().flatten().collect()
+}
+
+async fn one(endpoint: &Endpoint, tree: &Value, outbound: &ReqwestOutbound) -> Vec<Finding> {
+    let Endpoint { channel, name, .. } = endpoint;
+    let table = tree.pointer(&format!("/endpoints/{channel}/{name}"));
+    let text = |key: &str| table?.get(key)?.as_str().filter(|text| !text.is_empty());
+    let (Some(connection), Some(enrol), Some(token)) =
+        (endpoint.connection.as_ref(), channels::enrol(*channel), text("bot_token"))
+    else {
+        return Vec::new();
+    };
+    let default = channels::channel(*channel).map_or("", |channel| channel.default_api_base());
+    let account = Account {
+        outbound,
+        api_base: text("api_base").unwrap_or(default).trim_end_matches('/').to_owned(),
+        bot_token: Secret::new(token),
+        app_token: text("app_token").map(Secret::new),
+    };
+    let own = KNOWN_THERE.iter().filter_map(|key| Some((*key, text(key)?.to_owned())));
+    let checked = Checked {
+        name: name.clone(),
+        without_address: connection.mode() != Mode::Webhook,
+        keys: own.collect(),
+    };
+    let notes = enrol.examine(&account, &checked).await;
+    notes.into_iter().map(|note| finding(&format!("endpoint {channel}.{name}"), note)).collect()
+}
+
+fn finding(place: &str, note: Note) -> Finding {
+    let what = format!("{place}: {}", note.what);
+    match note.weight {
+        Weight::Fine => ok(what),
+        Weight::Warning => warning(what, note.fix),
+        Weight::Error => error(what, note.fix),
+    }
+}
