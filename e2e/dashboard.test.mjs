@@ -1,6 +1,7 @@
 // The dashboard in a real browser: sign-in, console, events, approvals, without scripts, by
 // keyboard, on a phone.
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
 import { assertSound, open, photograph, startBrowser } from './bed/browser.mjs';
 import { startQuintet, until } from './bed/quintet.mjs';
@@ -52,6 +53,37 @@ test('the printed link signs in once; the second time it says so in words', asyn
   assert.match(await stranger.page.getByRole('alert').innerText(), /was used before/);
   await photograph(stranger.page, 'sign-in', { asItIs: true });
   await stranger.context.close();
+});
+
+test('a server on another port gets the cookie, and nothing by it', async () => {
+  // The first page has bound the session to its key.
+  await until('the session is bound', async () => {
+    await visit('/dashboard');
+    return !(await owner.page.locator('body').getAttribute('data-bind'));
+  });
+  const seen = [];
+  const preview = createServer((request, response) => {
+    seen.push(request.headers.cookie);
+    response.end('a preview');
+  });
+  await new Promise((ready) => preview.listen(0, '127.0.0.1', ready));
+  const host = new URL(quintet.base).hostname;
+  const page = await owner.context.newPage();
+  await page.goto(`http://${host}:${preview.address().port}${ROOT}/x`);
+  await page.close();
+  preview.close();
+  const stolen = seen.find(Boolean);
+  assert.match(stolen ?? '', /quintet_session=/, 'browsers send a cookie to every port of its host');
+
+  const thief = (path, more = {}) => fetch(quintet.base + ROOT + path, { redirect: 'manual', ...more, headers: { cookie: stolen, ...more.headers } });
+  for (const path of ['/dashboard', '/dashboard/approvals', '/dashboard/events']) {
+    const text = await (await thief(path)).text();
+    assert.doesNotMatch(text, /<form|name="token"/, path);
+    assert.equal((await thief(path, { headers: { 'x-quintet-key': '0'.repeat(64) } })).status, 401);
+  }
+  const token = await owner.page.locator('form[action$="/dashboard/halt"] input[name=token]').first().getAttribute('value');
+  const halt = await thief('/dashboard/halt', { method: 'POST', body: new URLSearchParams({ token, reason: 'x' }) });
+  assert.equal(halt.status, 403, 'even with the token of the form');
 });
 
 test('codegen answers in the console within a second', async (t) => {

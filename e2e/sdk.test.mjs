@@ -151,14 +151,20 @@ describe('slack', () => {
     await same(placeholder, () => client.chat.postMessage({ ...place, text: placeholder.body.text, metadata: metadataOf(placeholder) }));
 
     const ask = await recorder.awaited('question', sent('chat.postMessage', (body) => body.blocks));
-    const { block_id, elements } = ask.body.blocks[1];
+    const { block_id, elements } = ask.body.blocks.at(-1);
     assert.ok(elements.every((button) => BUTTON.test(button.value)));
     assert.equal(block_id, `appr_${ask.body.metadata.event_payload.id}`);
+    const section = (text) => ({ type: 'section', text: { type: 'mrkdwn', text } });
+    const quote = (text) => ({ type: 'rich_text', elements: [{ type: 'rich_text_quote', elements: [{ type: 'text', text }] }] });
     const button = (action_id, label, style, value) => ({ type: 'button', action_id, style, text: { type: 'plain_text', text: label }, value });
+    const [ours, , after] = ask.body.blocks;
     const blocks = [
-      { type: 'section', text: { type: 'mrkdwn', text: ask.body.text } },
+      section(ours.text.text),
+      quote('@security audit the login form'),
+      section(after.text.text),
       { type: 'actions', block_id, elements: [button('approve', 'Approve', 'primary', elements[0].value), button('reject', 'Reject', 'danger', elements[1].value)] },
     ];
+    assert.deepEqual(ask.body.blocks, blocks, 'the words of the sender are a quotation without marks');
     await same(ask, () => client.chat.postMessage({ ...place, text: ask.body.text, blocks, metadata: metadataOf(ask) }));
 
     const ts = ask.answer.ts;
@@ -168,7 +174,10 @@ describe('slack', () => {
       same(pressed, () => client.chat.postEphemeral({ ...place, user: slack.user, text: 'Approved: security.' })));
     const frozen = await recorder.awaited('end of the question', sent('chat.update', (body) => body.ts === ts));
     assert.match(frozen.body.text, /^Approved by /);
-    await same(frozen, () => client.chat.update({ channel: slack.channel, ts, ...silent, text: frozen.body.text, blocks: [] }));
+    const [end, , rest] = frozen.body.blocks;
+    const shown = [section(end.text.text), quote('@security audit the login form'), section(rest.text.text)];
+    assert.deepEqual(frozen.body.blocks, shown, 'without buttons, and still a quotation');
+    await same(frozen, () => client.chat.update({ channel: slack.channel, ts, ...silent, text: frozen.body.text, blocks: shown }));
 
     const answer = await recorder.awaited('answer', sent('chat.update', (body) => body.text.includes('*Audited* the `login` form.')));
     assert.equal(answer.body.ts, placeholder.answer.ts, 'the placeholder becomes the answer');

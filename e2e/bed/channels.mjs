@@ -8,5 +8,7 @@ const { webhooks } = read('workers/channels.json');
 export const vectors = Object.fromEntries(webhooks.map((channel) => [channel, read(`services/webhook-aggregator/tests/vectors/${channel}.json`)]));
 
 /** `[endpoints]` of a configuration: every channel's endpoint, with the recorder as its platform. */
-export const endpoints = (recorder) => Object.fromEntries(Object.entries(vectors).map(([channel, { endpoint: { name, keys } }]) =>
-  [channel, { [name]: { ...keys, api_base: `${recorder}/ours${new URL(keys.api_base).pathname}` } }]));
+export const endpoints = (recorder) => Object.fromEntries(Object.entries(vectors).map(([channel, { endpoint: { name, keys }, others }]) => {
+  const api = keys.api_base && { api_base: `${recorder}/ours${new URL(keys.api_base).pathname}` };
+  return [channel, { ...others, [name]: { ...keys, ...api } }];
+}));

@@ -23,7 +23,7 @@ export async function startRecorder() {
       const refusal = request.side === 'ours' ? refusals.findIndex((entry) => entry.fits(request)) : -1;
       const { status = 200, headers = {}, body } = refusal < 0 ? { body: answerOf(request) } : refusals.splice(refusal, 1)[0];
       Object.assign(request, { status, answer: body });
-      outgoing.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
+      outgoing.writeHead(status, { 'content-type': 'application/json', ...headers }).end(Buffer.isBuffer(body) ? body : JSON.stringify(body));
     });
   });
   await new Promise((done) => server.listen(0, '127.0.0.1', done));
