@@ -342,7 +342,7 @@ fn endless_lists_of_one_file_get_fifty_findings_of_a_kind() {
         "---\nname: a\ndescription: Does it.\nrelatedAgents:\n{names}complexity:\n{names}---\n<example>\n{}",
         "<example>\n".repeat(900)
     );
-    let parsed = check_folder(files(&[("a.md", &file)]));
+    let parsed = check_folder(files(&[("a.md", &file)]), Reading::default());
     for code in ["unknown_agent", "unknown_complexity"] {
         let found: Vec<_> = parsed.findings.iter().filter(|finding| finding.code == code).collect();
         assert_eq!(found.len(), 50, "{code}");
