@@ -3,6 +3,7 @@
 pub mod claim_file;
 mod codex;
 pub mod import;
+mod plain;
 
 use anyhow::{Context, Result, anyhow, bail};
 use contracts::graph::{Finding, Severity, SourceFile};
@@ -230,17 +231,17 @@ fn is_passed_over(path: &Path) -> bool {
 }
 
 fn one(root: &Path, file: &Found, report: &mut impl FnMut(&Path, Odd)) -> Option<SourceFile> {
-    let path = file.path.strip_prefix(root).ok()?.to_string_lossy().replace('\\', "/");
+    let below = file.path.strip_prefix(root).ok()?;
+    let path = below.to_string_lossy().replace('\\', "/");
     if file.is_toml() {
-        let small = file.bytes <= codex::BYTES_MAX;
-        let text = std::fs::read_to_string(&file.path).ok().filter(|_| small)?;
+        let text = String::from_utf8(plain::read(root, below, codex::BYTES_MAX).ok()?).ok()?;
         return codex::as_markdown(&text).map(|text| SourceFile { path, text });
     }
     if file.bytes > FILE_BYTES_MAX {
         report(&file.path, Odd::TooLarge);
         return None;
     }
-    match std::fs::read(&file.path) {
+    match plain::read(root, below, FILE_BYTES_MAX) {
         Ok(bytes) => {
             let text = String::from_utf8(bytes).unwrap_or_else(|error| {
                 report(&file.path, Odd::NotUtf8);

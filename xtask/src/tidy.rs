@@ -84,7 +84,7 @@ fn allowed(package: &str, services: &[&str]) -> Option<Vec<String>> {
         "platform" => list(&["contracts"]),
         "inbox" => list(&["contracts", "platform"]),
         "text-model" => list(&["contracts"]),
-        "graph-folder" => list(&["contracts", "platform", "skill-graph-loader"]),
+        "graph-folder" => list(&["contracts", "platform", "sandbox", "skill-graph-loader"]),
         "fakes" => list(&["contracts", "platform"]),
         "xtask" => list(&["contracts"]),
         "quintet" => Some(

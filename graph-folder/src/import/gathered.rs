@@ -1,10 +1,10 @@
 //! The Markdown files of a source, and what was left there with its reason. The same limits hold
 //! for a folder and for the files of a repository.
 
-use crate::codex;
+use crate::{codex, plain};
 use anyhow::{Context, Result, bail};
 use contracts::graph::SourceFile;
-use platform::text::composed;
+use platform::text::{composed, short};
 use skill_graph_loader::parse::kind::{self, PathVerdict};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,9 @@ const TOTAL_BYTES_MAX: u64 = 64 << 20;
 /// Maximum entries looked at.
 const ENTRIES_MAX: usize = 500_000;
 
+/// Maximum characters of the path of a skipped file.
+const PATH_CHARS_SHOWN: usize = 200;
+
 /// A file that is not imported.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Skipped {
@@ -25,7 +28,7 @@ pub struct Skipped {
 
 impl Skipped {
     pub(super) fn new(path: &str, reason: &str) -> Self {
-        Self { path: path.to_owned(), reason: reason.to_owned() }
+        Self { path: short(path, PATH_CHARS_SHOWN), reason: reason.to_owned() }
     }
 }
 
@@ -139,8 +142,11 @@ impl Gathered {
     /// # Errors
     /// When the folder cannot be read, or has too much in it.
     pub fn from_folder(root: &Path) -> Result<Self> {
+        let root = &root
+            .canonicalize()
+            .with_context(|| format!("cannot read the folder {}", root.display()))?;
         let mut gathered = Self::default();
-        let mut open: Vec<PathBuf> = vec![root.to_owned()];
+        let mut open: Vec<PathBuf> = vec![root.clone()];
         let mut entries = 0;
         while let Some(folder) = open.pop() {
             let listed = std::fs::read_dir(&folder)
@@ -169,7 +175,7 @@ impl Gathered {
                 } else {
                     Entry::Other
                 };
-                gathered.offer(&name, kind, || std::fs::read(&path))?;
+                gathered.offer(&name, kind, || plain::read(root, below, about.len()))?;
             }
         }
         Ok(gathered.finish())

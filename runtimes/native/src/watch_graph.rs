@@ -38,6 +38,8 @@ pub struct Watched {
 
 /// A folder that was read but not yet published.
 pub struct Opened {
+    /// As it was named, and without links.
+    named: PathBuf,
     folder: PathBuf,
     reading: Reading,
     seen: u64,
@@ -51,7 +53,8 @@ pub struct Opened {
 pub fn open(folder: &Path, reading: Reading) -> Result<Opened> {
     // Fingerprint before reading, so that a change in between is noticed.
     let seen = graph_folder::fingerprint(folder);
-    Ok(Opened { folder: folder.canonicalize()?, reading, seen, files: read_folder(folder)? })
+    let (named, real) = (std::path::absolute(folder)?, folder.canonicalize()?);
+    Ok(Opened { named, folder: real, reading, seen, files: read_folder(folder)? })
 }
 
 /// Publishes the folder at the start. If that fails it prints the reason, and the previous graph
@@ -59,12 +62,17 @@ pub fn open(folder: &Path, reading: Reading) -> Result<Opened> {
 pub async fn first(loader: &Deps, opened: Opened, data: &DataDir) -> Watched {
     // `--graph DIR` means its agents, whatever graph was current before.
     let mut known = known_folders(data);
-    let is_known = known.contains(&opened.folder);
+    // By both its names: an agent that may rename it or lead a link elsewhere gets no new rights.
+    let names = [&opened.named, &opened.folder];
+    let new: Vec<PathBuf> =
+        names.into_iter().filter(|name| !known.contains(name)).cloned().collect();
+    let is_known = new.len() < names.len();
     let permits = Permits { removal: true, rights: !is_known };
     let place = Place { folder: &opened.folder, reading: opened.reading };
     let settled = publish(loader, place, opened.files, permits).await;
-    if !is_known {
-        known.push(opened.folder.clone());
+    if !new.is_empty() {
+        known.extend(new);
+        known.dedup();
         let kept = serde_json::to_vec(&known).map_err(anyhow::Error::from);
         if let Err(error) = kept.and_then(|list| write_private(&data.join(MARK), &list)) {
             tracing::warn!(%error, "the name of the watched folder was not written");

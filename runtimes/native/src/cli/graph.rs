@@ -38,6 +38,10 @@ pub struct Import {
     /// Replace what was imported under this name
     #[arg(long)]
     pub replace: bool,
+    /// Configuration file whose agents keep their ids [default: quintet.toml in the data directory,
+    /// if it exists]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     #[command(flatten)]
     pub reading: Reading,
 }

@@ -46,7 +46,7 @@ pub fn import(asked: &Asked, data: &DataDir, as_json: bool) -> Result<()> {
     }
     let target = Target {
         files: files_of(&into)?,
-        configured: configured(data)?,
+        configured: configured(asked.config.as_deref(), data)?,
         reading: asked.reading.into(),
         name,
     };
@@ -141,8 +141,15 @@ fn files_of(into: &Path) -> Result<Vec<SourceFile>> {
 
 /// The ids of the agents in the configuration: a new agent of such an id would run what its owner
 /// wrote there.
-fn configured(data: &DataDir) -> Result<BTreeSet<String>> {
-    let tree = config_file::read_tree(config_file::path(None, data).as_deref())?.value;
+fn configured(given: Option<&Path>, data: &DataDir) -> Result<BTreeSet<String>> {
+    let file = config_file::path(given, data);
+    if file.is_none() {
+        remark(
+            "there is no quintet.toml in the data directory, so no agent's settings are looked at; \
+             if yours is elsewhere, name it with --config FILE",
+        );
+    }
+    let tree = config_file::read_tree(file.as_deref())?.value;
     let agents = tree.get("agents").and_then(serde_json::Value::as_object);
     Ok(agents.into_iter().flatten().map(|(id, _)| id.clone()).collect())
 }

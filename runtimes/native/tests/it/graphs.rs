@@ -230,6 +230,14 @@ fn watched_folder_gives_no_rights_without_the_owner() {
     let server = home.up_with(&["--graph", &with_slash]);
     refused(2);
     assert_eq!(is_public(&server), false);
+    // Nor by a link in its place.
+    assert_eq!(server.stop(), Some(0));
+    let moved = home.path("moved");
+    std::fs::rename(&folder, &moved).unwrap();
+    std::os::unix::fs::symlink(&moved, &folder).unwrap();
+    let server = home.up_with(&watched);
+    refused(3);
+    assert_eq!(is_public(&server), false);
 
     let done = home.run(&["graph", "publish", folder.to_str().unwrap()]);
     assert!(done.err.contains("gives rights: gardener becomes public"), "{done:?}");

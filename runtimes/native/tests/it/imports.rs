@@ -283,29 +283,31 @@ fn import_takes_no_id_settings_or_messages_of_the_owners_agents() {
     let theirs = home.path("theirs");
     let thief = "---\nagentId: coder\ndescription: Steals.\n---\n";
     write(&theirs, &[("thief.md", thief)]);
-    let import = || {
-        home.run(&[
-            "graph",
-            "import",
-            theirs.to_str().unwrap(),
-            "--into",
-            mine.to_str().unwrap(),
-            "--json",
-        ])
+    let import = |more: &[&str]| {
+        let (from, into) = (theirs.to_str().unwrap(), mine.to_str().unwrap());
+        home.run(&[&["graph", "import", from, "--into", into, "--json"], more].concat())
     };
-    let done = import();
+    let done = import(&[]);
     assert_eq!(done.code, 1, "{done:?}");
     assert!(done.err.contains("because of theirs/thief.md"), "{done:?}");
+    assert!(done.err.contains("name it with --config FILE"), "{done:?}");
     assert!(!mine.join("theirs").exists());
     std::fs::remove_file(theirs.join("thief.md")).unwrap();
     std::fs::create_dir(home.data()).unwrap();
-    std::fs::write(home.data().join("quintet.toml"), "[agents.Security]\nrunner = \"command\"\n")
-        .unwrap();
+    let elsewhere = home.path("elsewhere.toml");
+    let here = home.data().join("quintet.toml");
+    for config in [&elsewhere, &here] {
+        std::fs::write(config, "[agents.Security]\nrunner = \"command\"\n").unwrap();
+    }
     let named = |name: &str| format!("---\nname: {name}\ndescription: Does it.\n---\n");
     for name in ["security", "assistant", "reviewer"] {
         write(&theirs, &[(&format!("{name}.md"), &named(name))]);
     }
-    let done = import();
+    let done = import(&[]);
+    assert_eq!(done.json()["agents"], serde_json::json!(["reviewer"]), "{done:?}");
+    assert!(!done.err.contains("--config"), "{done:?}");
+    std::fs::remove_file(here).unwrap();
+    let done = import(&["--replace", "--config", elsewhere.to_str().unwrap()]);
     assert_eq!(done.json()["agents"], serde_json::json!(["reviewer"]), "{done:?}");
     let reasons = reasons(&done);
     let why = |path: &str| reasons.iter().find(|(at, _)| at == path).map(|(_, why)| why.as_str());

@@ -23,7 +23,7 @@ use std::os::unix::process::CommandExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread::JoinHandle;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// Maximum time of a clone, and of reading it.
@@ -35,6 +35,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const ENTRIES_MAX: usize = 500_000;
 /// Maximum bytes of the errors of git that are kept.
 const ERROR_BYTES_MAX: u64 = 64 << 10;
+/// Maximum wait for them once git has ended.
+const ERRORS_WITHIN: Duration = Duration::from_secs(2);
 /// Maximum characters of an error that are shown.
 const ERROR_CHARS_SHOWN: usize = 300;
 /// Variables of the owner that a connection may need.
@@ -76,7 +78,7 @@ const SETTINGS: [&str; 13] = [
 /// When git is missing or fails, or the repository is too large.
 pub fn of_address(url: &str) -> Result<Gathered> {
     remark(&format!("fetching {}", printable(url)));
-    gather(url, "protocol.https.allow=always")
+    gather(url, "https")
 }
 
 /// The files of a git directory on this machine, as of its newest commit.
@@ -84,7 +86,7 @@ pub fn of_address(url: &str) -> Result<Gathered> {
 /// # Errors
 /// Those of [`of_address`].
 pub fn of_this_machine(folder: &Path) -> Result<Gathered> {
-    gather(&format!("file://{}", folder.display()), "protocol.file.allow=always")
+    gather(&format!("file://{}", folder.display()), "file")
 }
 
 fn gather(address: &str, transport: &str) -> Result<Gathered> {
@@ -157,32 +159,35 @@ fn command(home: &Path, transport: &str) -> Command {
         .env("GIT_ATTR_NOSYSTEM", "1")
         .env("GIT_TERMINAL_PROMPT", "0")
         .env("GIT_NO_LAZY_FETCH", "1")
+        .env("GIT_ALLOW_PROTOCOL", transport)
         .current_dir(home)
         .stdin(Stdio::null())
         .stderr(Stdio::piped())
         .process_group(0);
-    for setting in SETTINGS.into_iter().chain([transport]) {
+    for setting in SETTINGS {
         git.args(["-c", setting]);
     }
+    git.arg("-c").arg(format!("protocol.{transport}.allow=always"));
     git
 }
 
 /// A command that runs, and the reader of its errors: a full pipe would stop the command.
 struct Running {
     child: Child,
-    errors: Option<JoinHandle<String>>,
+    errors: Receiver<String>,
 }
 
 fn start(git: &mut Command) -> Result<Running> {
     let mut child = git.spawn().context("cannot start git")?;
-    let errors = child.stderr.take().map(|mut out| {
+    let (give, errors) = std::sync::mpsc::channel();
+    if let Some(mut out) = child.stderr.take() {
         std::thread::spawn(move || {
             let mut bytes = Vec::new();
             let _ = out.by_ref().take(ERROR_BYTES_MAX).read_to_end(&mut bytes);
+            let _ = give.send(String::from_utf8_lossy(&bytes).into_owned());
             let _ = std::io::copy(&mut out, &mut std::io::sink());
-            String::from_utf8_lossy(&bytes).into_owned()
-        })
-    });
+        });
+    }
     Ok(Running { child, errors })
 }
 
@@ -214,7 +219,8 @@ fn finish(running: Running, deadline: i64, too_large: &dyn Fn() -> bool) -> Resu
             its folder.";
         return Err(Unreachable(why.to_owned()).into());
     }
-    let said = errors.and_then(|thread| thread.join().ok()).unwrap_or_default();
+    // A helper that outlives it keeps the pipe open.
+    let said = errors.recv_timeout(ERRORS_WITHIN).unwrap_or_default();
     let said = short(&printable(said.trim()), ERROR_CHARS_SHOWN);
     Err(Unreachable(format!("git failed: {said}. Check the address and whether it is public."))
         .into())
