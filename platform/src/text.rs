@@ -34,6 +34,13 @@ pub fn short(text: &str, n: usize) -> String {
     }
 }
 
+/// Words of others within a Markdown text of ours: as code on one line, so that nothing in them is
+/// a mark or a link. At most `n` of their characters.
+pub fn as_code(words: &str, n: usize) -> String {
+    let line: String = printable(words).split_whitespace().collect::<Vec<_>>().join(" ");
+    format!("`{}`", short(&line, n).replace('`', "'"))
+}
+
 /// The composed form (NFC) of a text: macOS writes file names decomposed, keyboards do not.
 pub fn composed(text: &str) -> String {
     if text.is_ascii() {

@@ -10,7 +10,7 @@ use contracts::{ErrorCode, Micros};
 use platform::edge::{ApiError, ApiResult, JsonBody};
 use platform::ports::SqlExt;
 use platform::sql;
-use platform::text::{printable, short};
+use platform::text::as_code;
 
 /// Maximum pending requests that are looked at, and that are listed.
 const ROWS_MAX: u32 = 200;
@@ -56,8 +56,8 @@ pub async fn tell(
     }))
 }
 
-/// The text of others is one line of visible characters in quotes.
+/// The text of others is one line of code.
 fn line(row: &ApprovalRow) -> String {
-    let words = short(&printable(&row.description), SHOWN_CHARS);
-    format!("{} {}, up to {}: “{words}”", row.id, row.agent, Micros(row.amount_u))
+    let words = as_code(&row.description, SHOWN_CHARS);
+    format!("{} {}, up to {}: {words}", row.id, row.agent, Micros(row.amount_u))
 }

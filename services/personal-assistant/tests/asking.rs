@@ -274,7 +274,7 @@ async fn approver_reads_the_requests_of_his_endpoint_only() {
     let (status, own) = of("telegram:main:700100200").await;
     assert_eq!((status, &own["pending"], &own["halted"]), (200, &json!(1), &json!(false)), "{own}");
     let text = own["message"].as_str().unwrap();
-    assert!(text.contains("“Fix the build”") && text.contains("/approve ID"), "{text}");
+    assert!(text.contains("`Fix the build`") && text.contains("/approve ID"), "{text}");
     for (actor, pending) in [("telegram:other:700100200", 0), ("web:console:owner", 1)] {
         assert_eq!(of(actor).await.1["pending"], pending, "{actor}");
     }

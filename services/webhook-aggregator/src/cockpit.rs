@@ -9,7 +9,7 @@ use contracts::event::Stage;
 use contracts::routing::PoolMember;
 use inbox::{InboxExt, ListOpen, StoredEvent};
 use platform::ports::CallError;
-use platform::text::{printable, short};
+use platform::text::{as_code, printable, short};
 
 /// Maximum lines of a list, and characters shown of a message.
 const LINES_MAX: usize = 20;
@@ -46,14 +46,14 @@ pub(crate) async fn status(deps: &Deps, event: &StoredEvent) -> Result<String, C
 }
 
 fn line(open: &StoredEvent, now_ms: i64) -> String {
-    let words = short(&printable(&open.text), SHOWN_CHARS);
+    let words = as_code(&open.text, SHOWN_CHARS);
     let minutes = now_ms.saturating_sub(open.received_ms).max(0) / 60_000;
     let since = if minutes == 0 { "just now".to_owned() } else { format!("{minutes} min") };
     let agent = open.agent.as_ref().map_or("An agent", |agent| agent.as_str());
     match open.state {
-        Stage::Running => format!("{agent} works on “{words}” ({since})"),
-        Stage::Parked => format!("“{words}” waits for a decision ({since})"),
-        _ => format!("“{words}” waits ({since})"),
+        Stage::Running => format!("{agent} works on {words} ({since})"),
+        Stage::Parked => format!("{words} waits for a decision ({since})"),
+        _ => format!("{words} waits ({since})"),
     }
 }
 

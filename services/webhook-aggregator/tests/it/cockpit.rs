@@ -24,11 +24,11 @@ async fn status_names_what_runs_and_what_waits_here() {
     bed.telegram(2, "long work").await;
     assert_eq!(bed.lease().await.len(), 1);
     bed.clock.advance(180_000);
-    bed.telegram(3, "more work").await;
+    bed.telegram(3, "more *work*").await;
     bed.telegram(4, "/status@desk_bot").await;
     let text = answer(&bed.sent("/sendMessage"));
-    assert!(text.contains("codegen works on “long work” (3 min)"), "{text}");
-    assert!(text.contains("“more work” waits (just now)"), "{text}");
+    assert!(text.contains("codegen works on long work (3 min)"), "{text}");
+    assert!(text.contains("more *work* waits (just now)"), "{text}");
 }
 
 #[tokio::test]
