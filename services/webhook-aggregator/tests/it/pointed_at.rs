@@ -173,7 +173,9 @@ async fn telegram_edit_counts_while_the_message_waits_and_follows_it_afterwards(
 async fn slack_edit_counts_while_the_message_waits() {
     let bed = bed_with(config(None));
     let dm = |ts: &str, text: &str| json!({ "channel": "D1", "channel_type": "im", "text": text, "ts": ts });
-    post(&bed, "slack", &dm("1790000000.000001", "first"), 1).await;
+    let mut first = dm("1790000000.000001", "first");
+    first["subtype"] = json!("me_message");
+    post(&bed, "slack", &first, 1).await;
     post(&bed, "slack", &dm("1790000000.000002", "second"), 2).await;
     let edit = json!({ "channel": "D1", "channel_type": "im", "subtype": "message_changed", "hidden": true, "ts": "1790000001.000001",
         "message": { "type": "message", "user": "U0HUMAN01", "text": "second &amp; more", "ts": "1790000000.000002", "edited": {} },

@@ -12,6 +12,8 @@ use subtle::ConstantTimeEq;
 /// The command of the manifest that reaches each of ours, also those whose names Slack has itself:
 /// `/quintet status`.
 pub(super) const OURS: &str = "/quintet";
+/// Subtypes of messages that people write; `/me` makes the second.
+const SPOKEN: [&str; 3] = ["file_share", "me_message", "thread_broadcast"];
 /// Slack takes replies to a command for half an hour; a minute is left as a margin.
 const REPLY_MS: i64 = 29 * 60_000;
 /// A signature is good for this long, before and after its time.
@@ -229,8 +231,7 @@ fn read_text(envelope: &Value, event: &Value, direct: bool, has_more: bool) -> K
     } else if matches!(text_at(event, "subtype"), Some("message_changed" | "message_deleted")) {
         Kind::Ignored("edit")
     } else if !matches!(kind, "message" | "app_mention")
-        || text_at(event, "subtype")
-            .is_some_and(|subtype| subtype != "file_share" && subtype != "thread_broadcast")
+        || text_at(event, "subtype").is_some_and(|subtype| !SPOKEN.contains(&subtype))
     {
         Kind::Ignored("not_a_message")
     } else if kind == "message" && !direct && !mentioned && !in_own_thread(event, own) {
