@@ -42,6 +42,17 @@ pub struct StoredFile {
     pub sha256: String,
 }
 
+/// The words of a recording.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Transcription {
+    /// None if there are none.
+    pub text: Option<String>,
+    /// Why there are none. Without a reason the owner has configured no transcription.
+    pub why: Option<String>,
+}
+
 /// Which file of a message a [`FileId`] names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileOf {

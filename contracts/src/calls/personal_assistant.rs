@@ -10,6 +10,7 @@ use crate::approval::{
 use crate::backup::{Backup, BackupList, RestoreRequest, Restored};
 use crate::budget::{BudgetAnswer, BudgetText, BudgetTextRequest, BudgetUpdate};
 use crate::chat::{ChatAnswer, ChatRequest, OwnerContext, OwnerContextUpdate};
+use crate::files::Transcription;
 use crate::halt::{
     HaltAnswer, HaltCheck, HaltCheckAnswer, HaltList, HaltRequest, ResumeAnswer, ResumeRequest,
     StoppedRequest,
@@ -17,7 +18,7 @@ use crate::halt::{
 use crate::monitoring::{AssistantStatus, LedgerStats, SinceQuery};
 use crate::routing::{TieAnswer, TieRequest};
 use crate::task::{RenewAnswer, RenewClaimRequest, RenewedRequest};
-use crate::{ApprovalId, TaskId};
+use crate::{ApprovalId, FileId, TaskId};
 
 const OWNER: Access = Access::Scopes(&[Operator]);
 const READERS: Access = Access::Scopes(&[Operator, Viewer]);
@@ -221,6 +222,14 @@ calls! { PersonalAssistant:
         callers: [WebhookAggregator],
         request: TieRequest,
         reply: TieAnswer,
+    }
+    /// Have a recording transcribed; the body is its content.
+    Post Transcribe "/internal/transcriptions/{id}" {
+        access: Access::Internal,
+        callers: [WebhookAggregator],
+        refusals: [TooLarge],
+        params: FileId,
+        reply: Transcription,
     }
     /// Ask which of these tasks must stop.
     Post CheckHalts "/internal/halts/check" {

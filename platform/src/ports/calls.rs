@@ -108,12 +108,13 @@ impl dyn Calls + '_ {
         &self,
         params: &C::Params,
         bytes: Bytes,
+        patience: Option<Patience>,
     ) -> Result<C::Reply, CallError>
     where
         C: Call<Params: Sync, Request = (), Reply: DeserializeOwned>,
     {
         let prepared = Prepared { body: bytes, ..prepare::<C>(params, &())? };
-        read::<C>(&exchange(self, prepared, None).await?)
+        read::<C>(&exchange(self, prepared, patience).await?)
     }
 }
 

@@ -145,8 +145,19 @@ fn has_secrets(tree: &Value) -> bool {
 }
 
 /// Allowed top-level tables; a variable for another one is a warning.
-pub const TABLES: [&str; 9] =
-    ["endpoints", "models", "budget", "limits", "files", "agents", "secrets", "gateway", "server"];
+pub const TABLES: [&str; 11] = [
+    "endpoints",
+    "models",
+    "budget",
+    "limits",
+    "files",
+    "transcription",
+    "digest",
+    "agents",
+    "secrets",
+    "gateway",
+    "server",
+];
 /// Variables outside the configuration.
 const NOT_CONFIG: [&str; 9] = [
     "QUINTET_SETUP_TOKEN",
@@ -401,7 +412,7 @@ mod tests {
         let endpoints = channels.iter().map(|(kind, _)| (kind.to_string(), json!({ "x": nope })));
         let tree = json!({
             "endpoints": endpoints.collect::<serde_json::Map<_, _>>(),
-            "budget": nope, "limits": nope, "files": nope, "agents": { "x": nope }, "gateway": nope, "server": nope,
+            "budget": nope, "limits": nope, "files": nope, "transcription": nope, "digest": nope, "agents": { "x": nope }, "gateway": nope, "server": nope,
             "secrets": { "X": nope },
         });
         let tree = Tree {
@@ -419,7 +430,7 @@ mod tests {
             .unwrap();
         let listed: Vec<&ConfigProblem> =
             wrong.0.iter().filter(|problem| problem.path.ends_with(".nope")).collect();
-        assert_eq!(listed.len(), channels.len() + 7, "{wrong}");
+        assert_eq!(listed.len(), channels.len() + 9, "{wrong}");
         let reference = include_str!("../../../docs/config.md");
         for problem in listed {
             let (_, keys) = problem.fix.split_once("the keys here are: ").unwrap();

@@ -28,7 +28,7 @@ use axum::response::Response;
 use contracts::{GatewayId, ServiceName};
 use platform::edge::{Principal, Scope};
 use platform::ports::{
-    Background, Calls, Cell, Clock, ClockExt, Dial, Objects, Outbound, Signal, Sql,
+    Background, Calls, Cell, Clock, ClockExt, Dial, Objects, Outbound, Programs, Signal, Sql,
 };
 use platform::secret::Secret;
 use std::collections::HashMap;
@@ -124,12 +124,17 @@ pub fn build(
         links: webhook_aggregator::Links::default(),
     };
     let board = agency_gateway::Board::default();
+    let programs: Arc<dyn Programs> = Arc::new(
+        NativePrograms::of(data, configuration.file, &configuration.gateway)
+            .asking(Some(ToolServer { url: own_mcp(address), token: agent_secret })),
+    );
     let assistant = personal_assistant::Deps {
         sql: sql.clone(),
         kv: Arc::new(ProcessKv::default()),
         objects: objects.clone(),
         calls: calls(ServiceName::PersonalAssistant),
         outbound: outbound.clone(),
+        programs: Some(programs.clone()),
         clock: clock.clone(),
         signal: signal.clone(),
         background: background.clone(),
@@ -139,6 +144,7 @@ pub fn build(
         emergency: Arc::new(HostEmergency::new(data.join("reserve"), board.clone())),
         unwritten: personal_assistant::Unwritten::default(),
         open_calls: personal_assistant::OpenCalls::default(),
+        next_digest: personal_assistant::NextLook::default(),
     };
     let router = agency_router::Deps {
         sql: sql.clone(),
@@ -175,14 +181,12 @@ pub fn build(
         config: Arc::new(configuration.dashboard),
         chats: Some(chats.clone()),
     };
-    let programs = NativePrograms::of(data, configuration.file, &configuration.gateway)
-        .asking(Some(ToolServer { url: own_mcp(address), token: agent_secret }));
     let gateway = agency_gateway::Deps {
         calls: Arc::new(LocalCalls::new(switchboard.clone(), gateway_secret)),
         clock,
         signal,
         background,
-        programs: Arc::new(programs),
+        programs,
         auth,
         config: Arc::new(configuration.gateway),
         gateway_id: GatewayId::new("local"),

@@ -153,6 +153,7 @@ impl Shared<'_> {
             objects: self.world.objects.clone(),
             calls: self.calls(secret(ServiceName::PersonalAssistant)),
             outbound: self.world.outbound.clone(),
+            programs: None,
             clock: self.clock.clone(),
             signal: self.signal.clone(),
             background: self.background.clone(),
@@ -162,6 +163,7 @@ impl Shared<'_> {
             emergency: Arc::new(platform::ports::NoEmergency),
             unwritten: personal_assistant::Unwritten::default(),
             open_calls: personal_assistant::OpenCalls::default(),
+            next_digest: personal_assistant::NextLook::default(),
         }
     }
     fn router(&self) -> agency_router::Deps {

@@ -109,7 +109,7 @@ impl Unsent {
 async fn stored(deps: &Deps, task: &TaskId, content: bytes::Bytes) -> Result<String, CallError> {
     let mut failures = 0;
     loop {
-        match deps.calls.give_bytes::<StoreFile>(task, content.clone()).await {
+        match deps.calls.give_bytes::<StoreFile>(task, content.clone(), None).await {
             Ok(stored) => return Ok(stored.sha256),
             Err(error) if may_pass(&error) && failures + 1 < TRIES_MAX => {
                 failures += 1;

@@ -2,7 +2,8 @@
 //! and budget of each agent.
 
 use crate::model::Model;
-use crate::window;
+use crate::transcription::Transcriber;
+use crate::{digest_time, window};
 use contracts::{AgentId, Micros};
 use platform::agents::{Agents, Price};
 use platform::config::{Report, Section};
@@ -23,6 +24,10 @@ pub struct Config {
     pub agents: Agents,
     /// The model that may choose between two agents.
     tie_breaker: Option<Model>,
+    /// The way in which recordings become words.
+    transcriber: Option<Transcriber>,
+    /// Minutes of the local day at which the digest is due.
+    digest_at: Option<i64>,
 }
 
 impl Default for Config {
@@ -33,6 +38,8 @@ impl Default for Config {
             time_zone: "UTC".to_owned(),
             agents: Agents::default(),
             tie_breaker: None,
+            transcriber: None,
+            digest_at: None,
         }
     }
 }
@@ -44,6 +51,12 @@ impl Config {
         let mut config = Self::default();
         let mut top = Section::new((!whole.is_null()).then_some(whole), "", report);
         config.tie_breaker = tie_breaker(&mut top);
+        if top.has("transcription") {
+            config.transcriber = Transcriber::read(top.section("transcription"));
+        }
+        if top.has("digest") {
+            config.digest_at = digest_time::read(top.section("digest"));
+        }
         let mut budget = top.section("budget");
         config.daily = budget.dollars("daily");
         config.monthly = budget.dollars("monthly");
@@ -65,6 +78,14 @@ impl Config {
     /// The model that may choose between two agents, where the owner allows one.
     pub fn tie_breaker(&self) -> Option<&Model> {
         self.tie_breaker.as_ref()
+    }
+    /// The way in which recordings become words, where the owner has configured one.
+    pub fn transcriber(&self) -> Option<&Transcriber> {
+        self.transcriber.as_ref()
+    }
+    /// Minutes of the local day at which the owner wants the digest.
+    pub fn digest_at(&self) -> Option<i64> {
+        self.digest_at
     }
     /// The price of a run of this agent.
     pub fn price(&self, agent: &AgentId) -> Price {

@@ -1,10 +1,13 @@
 //! The ports and settings that the service is built with.
 
 use crate::config::Config;
+use crate::digest_time::NextLook;
 use crate::open_calls::OpenCalls;
 use crate::unwritten::Unwritten;
 use platform::edge::Auth;
-use platform::ports::{Background, Calls, Clock, Emergency, Kv, Objects, Outbound, Signal, Sql};
+use platform::ports::{
+    Background, Calls, Clock, Emergency, Kv, Objects, Outbound, Programs, Signal, Sql,
+};
 use platform::secret::Secret;
 use std::sync::Arc;
 
@@ -19,6 +22,8 @@ pub struct Deps {
     pub calls: Arc<dyn Calls>,
     /// Requests to the configured models only.
     pub outbound: Arc<dyn Outbound>,
+    /// Programs of this machine; none on Workers.
+    pub programs: Option<Arc<dyn Programs>>,
     pub clock: Arc<dyn Clock>,
     pub signal: Arc<dyn Signal>,
     pub background: Arc<dyn Background>,
@@ -31,4 +36,6 @@ pub struct Deps {
     pub unwritten: Unwritten,
     /// Calls that wait for the owner's answer.
     pub open_calls: OpenCalls,
+    /// When to look for the daily digest.
+    pub next_digest: NextLook,
 }

@@ -19,6 +19,8 @@ mod context;
 mod cut_off;
 mod decide;
 mod deps;
+mod digest;
+mod digest_time;
 mod expire;
 mod halt;
 mod ledger;
@@ -42,6 +44,8 @@ mod tell_approvals;
 mod tie_break;
 mod tool_rules;
 mod top_up;
+mod transcribe;
+mod transcription;
 mod unknown;
 mod unwritten;
 mod waiting;
@@ -51,6 +55,7 @@ mod wrong;
 pub use backups::{back_up, back_up_daily};
 pub use config::Config;
 pub use deps::Deps;
+pub use digest_time::NextLook;
 pub use mcp::RUN_HEADER;
 pub use open_calls::OpenCalls;
 pub use store::{CLAIM_WINDOW_MS, DECISION_WINDOW_MS, SKEW_MS};
@@ -95,6 +100,7 @@ fn routes(deps: &Deps) -> Routes<Deps> {
         .call(calls::TellApprovals, tell_approvals::tell)
         .call(calls::Press, press::press)
         .call(calls::BreakTie, tie_break::tie_break)
+        .call(calls::Transcribe, transcribe::transcribe)
         .call(calls::CheckHalts, halt::check)
         .call(calls::ReportStopped, halt::stopped)
         .call(calls::ReportRenewed, renew::renewed)
@@ -126,6 +132,9 @@ pub async fn tick(deps: &Deps) {
     }
     if let Err(error) = halt::confirm_all(deps).await {
         tracing::warn!(problem = ?error.0, "the halt could not be confirmed; the next tick tries again");
+    }
+    if let Err(error) = digest::send_due(deps).await {
+        tracing::warn!(problem = ?error.0, "the daily digest was not sent; it is tried again");
     }
     if let Err(error) = ask::flush_due(deps).await {
         tracing::warn!(problem = ?error.0, "delivering to the chats failed; the next tick tries again");

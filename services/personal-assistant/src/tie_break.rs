@@ -99,11 +99,11 @@ async fn chosen(
     })
 }
 
-/// Settles, with retries if needed: the answer is paid for and useful even if the ledger is briefly
-/// unavailable.
-async fn post(deps: &Deps, task: TaskId, settled: SettleRequest) {
+/// Settles a call of a model, with retries if needed: the answer is paid for and useful even if the
+/// ledger is briefly unavailable.
+pub(crate) async fn post(deps: &Deps, task: TaskId, settled: SettleRequest) {
     let Err(error) = settle::post(deps, task.as_str(), &settled).await else { return };
-    tracing::warn!(?error, "settling the tie-break failed; retrying");
+    tracing::warn!(?error, "settling the call of a model failed; retrying");
     let (background, deps) = (deps.background.clone(), deps.clone());
     background.spawn(Box::pin(async move {
         for pause_ms in SETTLE_AGAIN_MS {
@@ -112,7 +112,7 @@ async fn post(deps: &Deps, task: TaskId, settled: SettleRequest) {
                 return;
             }
         }
-        tracing::error!(%task, "the tie-break is not settled");
+        tracing::error!(%task, "the call of a model is not settled");
     }));
 }
 

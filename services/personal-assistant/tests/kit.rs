@@ -6,15 +6,15 @@ use contracts::calls::skill_graph_loader::{ListAgents, Search};
 use contracts::calls::webhook_aggregator::{Deliver, ListApprovers, ListEvents, WakeEvent};
 use contracts::event::{EventList, Woken};
 use contracts::graph::{AgentList, SearchAnswer, SearchHit, SkillKind};
-use contracts::outbox::{Approvers, Delivery, DeliveryState, DeliveryStatus, OutboxAnswer};
+use contracts::outbox::{Approvers, Delivery, DeliveryState, DeliveryStatus, OutboxAnswer, Target};
 use fakes::Neighbours;
 use http_body_util::BodyExt;
 use personal_assistant::{Config, Deps, router};
 use platform::config::Report;
 use platform::edge::{Auth, Principal, Scope};
 use platform::memory::{
-    ManualClock, MemoryCalls, MemoryKv, MemoryObjects, MemoryOutbound, MemorySignal, MemorySql,
-    Switchboard, TokioBackground,
+    ManualClock, MemoryCalls, MemoryKv, MemoryObjects, MemoryOutbound, MemoryPrograms,
+    MemorySignal, MemorySql, Switchboard, TokioBackground,
 };
 use platform::ports::{Row, Sql, Statement};
 use platform::secret::Secret;
@@ -46,6 +46,7 @@ pub struct Bed {
     pub sql: Arc<MemorySql>,
     pub calls: Arc<MemoryCalls>,
     pub outbound: Arc<MemoryOutbound>,
+    pub programs: Arc<MemoryPrograms>,
     pub neighbours: Neighbours,
 }
 
@@ -83,12 +84,14 @@ impl Bed {
         let neighbours = neighbours(&switchboard);
         let calls = Arc::new(MemoryCalls::new(Secret::new(ASSISTANT), switchboard));
         let outbound = Arc::new(MemoryOutbound::new(|_| Ok(MemoryOutbound::json(500, &json!({})))));
+        let programs = Arc::new(MemoryPrograms::default());
         let deps = Deps {
             sql: store,
             kv: Arc::new(MemoryKv::new(clock.clone())),
             objects: Arc::new(MemoryObjects::default()),
             calls: calls.clone(),
             outbound: outbound.clone(),
+            programs: Some(programs.clone()),
             clock: clock.clone(),
             signal: Arc::new(MemorySignal::new(clock.clone())),
             background: Arc::new(TokioBackground),
@@ -98,8 +101,18 @@ impl Bed {
             emergency: Arc::new(platform::ports::NoEmergency),
             unwritten: personal_assistant::Unwritten::default(),
             open_calls: personal_assistant::OpenCalls::default(),
+            next_digest: personal_assistant::NextLook::default(),
         };
-        Self { router: router(deps.clone()), deps, clock, sql, calls, outbound, neighbours }
+        Self {
+            router: router(deps.clone()),
+            deps,
+            clock,
+            sql,
+            calls,
+            outbound,
+            programs,
+            neighbours,
+        }
     }
     pub async fn send(&self, token: &str, method: &str, path: &str, body: Value) -> (u16, Value) {
         send(&self.router, token, method, path, body).await
@@ -132,7 +145,9 @@ impl Bed {
     pub fn approver(&self, user: &str) {
         let target =
             json!({"channel": "telegram", "endpoint": "main", "chat": user, "direct": true});
-        let targets = serde_json::from_value(json!([target])).unwrap();
+        self.approvers_are(serde_json::from_value(json!([target])).unwrap());
+    }
+    pub fn approvers_are(&self, targets: Vec<Target>) {
         let approvers = Approvers { targets };
         self.neighbours.on::<ListApprovers>(move |(), ()| Ok(approvers.clone()));
     }
@@ -227,6 +242,25 @@ pub async fn send_text(
         .header("accept", accept)
         .body(axum::body::Body::from(content))
         .unwrap();
+    answered(router, request).await
+}
+
+/// Posts bytes.
+pub async fn send_bytes(
+    router: &Router,
+    token: &str,
+    path: &str,
+    content: &'static [u8],
+) -> (u16, Value) {
+    let request = http::Request::post(path)
+        .header("authorization", format!("Bearer {token}"))
+        .body(axum::body::Body::from(content))
+        .unwrap();
+    let (status, text) = answered(router, request).await;
+    (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+}
+
+async fn answered(router: &Router, request: http::Request<axum::body::Body>) -> (u16, String) {
     let response = router.clone().oneshot(request).await.unwrap();
     let status = response.status().as_u16();
     let bytes = response.into_body().collect().await.unwrap().to_bytes();

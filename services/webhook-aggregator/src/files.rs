@@ -6,6 +6,7 @@ mod answer;
 mod fetch;
 mod serve;
 mod whole;
+mod words;
 
 pub(crate) use answer::{attach, could_not_send, fits};
 pub(crate) use fetch::{next, placeholder_text};
@@ -63,7 +64,11 @@ pub(crate) fn with_files(text: &str, event: &StoredEvent) -> String {
         return text.to_owned();
     }
     let line = |file: &KeptFile| match &file.refused {
-        None => format!("{FOLDER_IN}/{} ({}, {})", file.name, file.kind, size(file.bytes)),
+        None => {
+            let words =
+                if file.transcribed { "; the words above were transcribed from it" } else { "" };
+            format!("{FOLDER_IN}/{} ({}, {}{words})", file.name, file.kind, size(file.bytes))
+        }
         Some(why) => format!("not taken: {}, {why}", file.name),
     };
     let lines: Vec<String> = files.iter().map(line).collect();

@@ -119,8 +119,11 @@ pub(crate) fn message_of(event: &StoredEvent) -> &str {
 
 /// The message as the agent gets it: with the one that its sender replies to.
 pub(crate) fn message_in_context(event: &StoredEvent) -> String {
-    match (&event.data.message, &event.origin.context) {
-        (None, Some(context)) => format!("{}\n\n{context}", event.text),
+    // A message that it reassigns has a context of its own.
+    let is_own =
+        event.data.message.is_none() || event.data.files.iter().any(|file| file.transcribed);
+    match &event.origin.context {
+        Some(context) if is_own => format!("{}\n\n{context}", message_of(event)),
         _ => message_of(event).to_owned(),
     }
 }

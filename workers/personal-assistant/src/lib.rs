@@ -26,6 +26,7 @@ fn make(env: &Env) -> std::result::Result<(Router, personal_assistant::Deps), Ve
         objects: Arc::new(R2Objects::new(settings::binding(env.bucket("OBJECTS"))?)),
         calls: Arc::new(BindingCalls::new(env.clone(), settings.keys)),
         outbound: Arc::new(FetchOutbound),
+        programs: None,
         clock: Arc::new(WorkerClock),
         signal: Arc::new(PollingSignal),
         background: Arc::new(WaitUntil),
@@ -35,6 +36,7 @@ fn make(env: &Env) -> std::result::Result<(Router, personal_assistant::Deps), Ve
         emergency: Arc::new(platform::ports::NoEmergency),
         unwritten: personal_assistant::Unwritten::default(),
         open_calls: personal_assistant::OpenCalls::default(),
+        next_digest: personal_assistant::NextLook::default(),
     };
     Ok((personal_assistant::router(deps.clone()), deps))
 }

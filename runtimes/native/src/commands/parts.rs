@@ -11,10 +11,10 @@ use serde_json::{Map, Value};
 use std::path::Path;
 
 /// Top-level tables that a service's configuration reads. Only the aggregator gets platform
-/// secrets.
+/// secrets, and only the assistant the key of a transcription.
 const fn tables(service: ServiceName) -> &'static [&'static str] {
     match service {
-        ServiceName::PersonalAssistant => &["budget", "agents"],
+        ServiceName::PersonalAssistant => &["budget", "agents", "transcription", "digest"],
         ServiceName::AgencyRouter => &["agents", "budget"],
         ServiceName::SkillGraphLoader => &[],
         ServiceName::MonitoringDashboard => &["server"],

@@ -68,3 +68,36 @@ fn files_of_telegram_reach_the_agent_and_its_file_comes_back_once() {
     assert_eq!(names("attachments"), ["photo.jpg", "note.pdf", "voice.ogg"]);
     assert_eq!(names("answerFiles"), ["copy.pdf"]);
 }
+
+#[test]
+fn voice_message_is_transcribed_by_a_program_in_the_sandbox() {
+    let recorder = Recorder::start();
+    let home = Home::with_config("");
+    let agent = home.script("agent.sh", "cat > message; cat message");
+    let ears = home.script("ears.sh", "echo @codegen deploy; wc -c < \"$1\"");
+    let config = format!(
+        "[endpoints.telegram.main]\nbot_token = \"5550001:TEST\"\napi_base = \"{}\"\napprovers = [\"{OWNER}\"]\n\
+         [transcription]\ncommand = [\"{}\", \"{{file}}\"]\n\
+         [agents.codegen]\nrunner = \"command\"\nestimated_cost = 0.0\nhistory = 0\ncommand = [\"{}\"]\n",
+        recorder.api_base,
+        ears.display(),
+        agent.display()
+    );
+    std::fs::write(home.path("quintet.toml"), config).unwrap();
+    recorder.keeps("voice-1", b"OggS a voice");
+    let mut update: Value = serde_json::from_str(&telegram_update(1, OWNER, "")).unwrap();
+    let message = update["message"].as_object_mut().unwrap();
+    message.remove("text");
+    let voice = json!({ "file_id": "voice-1", "mime_type": "audio/ogg" });
+    message.insert("voice".to_owned(), voice);
+    recorder.hands_over(&update.to_string());
+    let _server = home.up();
+    within(PATIENCE, "the words reach the agent", || {
+        let answered =
+            |text: &str| text.contains("deploy\n12\n\n[Files of this message]\nin/voice.ogg");
+        recorder.shows(1, answered).then_some(())
+    });
+    let told = recorder.messages();
+    let quoted = told.iter().filter(|shown| shown.texts[0] == "I heard: @codegen deploy 12");
+    assert_eq!(quoted.count(), 1, "{told:?}");
+}

@@ -46,7 +46,7 @@ pub(crate) async fn fits(
             bytes: content.len() as u64,
             sha256: sha256.clone(),
             object,
-            refused: None,
+            ..KeptFile::default()
         });
     }
     Ok(files)

@@ -1,18 +1,22 @@
 //! Fetches the files of a message from its platform: one a step, so that a restart goes on with the
 //! next one.
 
+use super::words::{self, Heard};
 use super::{album, in_place_of_words, is_console, not_taken, object};
 use crate::Deps;
 use crate::channels::{Connection, Fetch};
 use crate::steps::{AT_ONCE, Stop, reply_id, say, to};
 use contracts::event::Stage;
-use inbox::{Draft, KeptFile, OfferedFile, Patch, Step, StoredEvent};
+use inbox::{Draft, EventData, KeptFile, OfferedFile, Patch, Step, StoredEvent};
 use platform::files::{safe_name, size, true_type, unique};
 use platform::ports::{OutboundResponse, PortErrorKind};
 use platform::secret::digest_hex;
+use platform::text::as_code;
 
 /// A file is given up after this many failed tries, about a minute and a half.
 const TRIES_MAX: u32 = 5;
+/// Maximum characters of the quoted words of a recording.
+const HEARD_CHARS_SHOWN: usize = 300;
 /// Requests for one file: the address, then the content.
 const REQUESTS_MAX: usize = 3;
 
@@ -26,6 +30,7 @@ pub(crate) async fn next(deps: &Deps, event: &StoredEvent) -> Result<Option<Step
     let taken = event.data.files.iter().map(|file| file.name.as_str());
     let name = unique(&name_of(offered), taken);
     let limits = &deps.config.files;
+    let mut heard = Heard::Nothing;
     let file = if event.origin.public_only {
         // Anyone may write to this endpoint, and files are kept before anybody decides.
         refused(name, offered, "files are taken from known senders only".to_owned())
@@ -34,7 +39,11 @@ pub(crate) async fn next(deps: &Deps, event: &StoredEvent) -> Result<Option<Step
         refused(name, offered, why)
     } else {
         match fetched(deps, event, offered).await {
-            Ok(bytes) => kept(deps, event, offered, name, bytes).await?,
+            Ok(bytes) => {
+                let file = kept(deps, event, offered, name, bytes.clone()).await?;
+                heard = words::of(deps, event, (place, &file), bytes).await;
+                file
+            }
             Err(Missed::Never(why)) => refused(name, offered, why),
             Err(Missed::Later(why)) if event.attempts + 1 >= TRIES_MAX => {
                 refused(name, offered, format!("it could not be fetched ({why})"))
@@ -42,7 +51,7 @@ pub(crate) async fn next(deps: &Deps, event: &StoredEvent) -> Result<Option<Step
             Err(Missed::Later(why)) => return Err(Stop::Again(why)),
         }
     };
-    Ok(Some(step(event, file)))
+    Ok(Some(step(event, file, heard)))
 }
 
 /// The files that came with the message, then those of its album.
@@ -51,15 +60,25 @@ fn offered(event: &StoredEvent) -> impl Iterator<Item = &OfferedFile> {
 }
 
 /// On to the next file, or after the last one on with the message.
-fn step(event: &StoredEvent, file: KeptFile) -> Step {
-    let note = match &file.refused {
+fn step(event: &StoredEvent, mut file: KeptFile, heard: Heard) -> Step {
+    let mut note = match &file.refused {
         None => format!("fetched {} ({}, {})", file.name, file.kind, size(file.bytes)),
         Some(why) => format!("not taken: {}, {why}", file.name),
     };
     let mut data = event.data.clone();
+    match heard {
+        Heard::Nothing => {}
+        Heard::Words(text) => {
+            note += "; transcribed";
+            file.transcribed = true;
+            data.message = Some(text);
+        }
+        Heard::Missed(why) => note += &format!("; not transcribed: {why}"),
+    }
     data.files.push(file);
     let is_last = data.files.len() >= offered(event).count();
-    let told = not_taken(&data.files).filter(|_| is_last);
+    let told = not_taken(&data.files).into_iter().chain(heard_as(&data)).collect::<Vec<_>>();
+    let told = Some(told.join("\n")).filter(|text| is_last && !text.is_empty());
     let is_empty = event.origin.wordless
         && data.message.is_none()
         && data.files.iter().all(|file| file.refused.is_some());
@@ -71,6 +90,13 @@ fn step(event: &StoredEvent, file: KeptFile) -> Step {
     let say = told.filter(|_| !is_console(event)).map(|text| notice(event, text));
     let patch = Patch { say: say.into_iter().collect(), data: Some(data), ..Patch::default() };
     to(Stage::Received, Some(note), patch, AT_ONCE)
+}
+
+/// The line that quotes what a recording was heard as, so that a mistake is noticed.
+fn heard_as(data: &EventData) -> Option<String> {
+    let is_heard = data.files.iter().any(|file| file.transcribed);
+    let words = data.message.as_deref().filter(|_| is_heard)?;
+    Some(format!("I heard: {}", as_code(words, HEARD_CHARS_SHOWN)))
 }
 
 /// Beside the reply, which the answer replaces. Its name is that of the message: said once.
@@ -231,5 +257,5 @@ async fn kept(
         }
         return Ok(refused(name, offered, "it could not be stored".to_owned()));
     }
-    Ok(KeptFile { name, kind, bytes: length, sha256, object, refused: None })
+    Ok(KeptFile { name, kind, bytes: length, sha256, object, ..KeptFile::default() })
 }

@@ -42,7 +42,7 @@ pub(crate) async fn put_whole(
     }
     let name = unique(NAME, files.iter().map(|file| file.name.as_str()));
     let kind = KIND.to_owned();
-    files.insert(0, KeptFile { name, kind, bytes, sha256, object, refused: None });
+    files.insert(0, KeptFile { name, kind, bytes, sha256, object, ..KeptFile::default() });
     BEGINNING.clone_into(&mut reply.kind);
 }
 

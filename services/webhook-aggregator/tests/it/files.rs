@@ -62,7 +62,7 @@ pub fn bed_of_files(section: &Value) -> Bed {
 }
 
 /// A message of the approver with these members.
-async fn telegram(bed: &Bed, id: u64, with: Value) {
+pub async fn telegram(bed: &Bed, id: u64, with: Value) {
     let from = json!({ "id": 700_100_200 });
     let chat = json!({ "id": 700_100_200, "type": "private" });
     let mut message =

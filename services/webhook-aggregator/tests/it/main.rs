@@ -34,5 +34,6 @@ mod stops;
 mod taking_back;
 mod transactions;
 mod vectors;
+mod voices;
 mod wire;
 mod work;

@@ -1,0 +1,105 @@
+//! `POST /internal/transcriptions/{id}`: the words of a recording, if the owner has configured
+//! transcription.
+//!
+//! It is work like any other: the rules must approve it, the money is held before the request, and
+//! the cost is settled. On any failure there are no words, and the message goes on with its file.
+
+use crate::approve::{record, ruling};
+use crate::policy::Verdict;
+use crate::tie_break::post;
+use crate::transcription::{Recording, Transcriber};
+use crate::{Deps, claim, owner};
+use axum::extract::{Path, Request, State};
+use axum::{Extension, Json};
+use contracts::approval::{ApproveRequest, Outcome, SettleRequest};
+use contracts::files::{FILE_BYTES_CEILING, Transcription};
+use contracts::{AgentId, Micros, TaskId};
+use platform::edge::{ApiResult, Principal, read_body};
+use platform::files::size;
+use platform::ports::ClockExt;
+use platform::text::{printable, short};
+
+/// The type of its approval, also in lists of rules.
+const KIND: &str = "transcription";
+/// Maximum characters of the words, as of a message.
+const TEXT_CHARS_MAX: usize = 16_000;
+/// Maximum characters of a reason.
+const WHY_CHARS_MAX: usize = 200;
+
+/// The handler. Always 200 for a sound request: "no words" is an answer.
+pub async fn transcribe(
+    State(deps): State<Deps>,
+    Extension(who): Extension<Principal>,
+    Path(id): Path<String>,
+    request: Request,
+) -> ApiResult<Json<Transcription>> {
+    let Some(transcriber) = deps.config.transcriber() else {
+        return Ok(Json(Transcription::default()));
+    };
+    let bytes_max = usize::try_from(FILE_BYTES_CEILING).unwrap_or(usize::MAX);
+    let content = read_body(request, bytes_max).await?;
+    let said = match Recording::of(content) {
+        Some(recording) => words(&deps, who, transcriber, &id, recording).await?,
+        None => Err("its content is no recording".to_owned()),
+    };
+    Ok(Json(match said {
+        Ok(text) => Transcription { text: Some(short(&text, TEXT_CHARS_MAX)), why: None },
+        Err(why) => Transcription { text: None, why: Some(short(&printable(&why), WHY_CHARS_MAX)) },
+    }))
+}
+
+/// The words, or the reason that there are none.
+async fn words(
+    deps: &Deps,
+    who: Principal,
+    transcriber: &Transcriber,
+    id: &str,
+    recording: Recording,
+) -> ApiResult<Result<String, String>> {
+    let length = recording.content.len();
+    let work = ApproveRequest {
+        task_id: TaskId::new(format!("{KIND}:{id}")),
+        kind: KIND.to_owned(),
+        description: format!("Transcribe a recording of {}", size(length as u64)),
+        estimated_cost: transcriber.most(length),
+        agent_type: AgentId::from(KIND),
+        channel_context: None,
+        operation: Some(KIND.to_owned()),
+        arguments: None,
+        wait: None,
+    };
+    // The owner is not asked for a recording: the file goes on without words.
+    if ruling(deps, who, &work, &owner::read(deps).await?).verdict != Verdict::Approve {
+        return Ok(Err(format!(
+            "it may cost {}, which your rules do not approve by themselves",
+            work.estimated_cost
+        )));
+    }
+    let (row, _) = record(deps, who, &work).await?;
+    let Ok(claim) = claim::take(deps, &row.id, &row.digest, None).await else {
+        return Ok(Err("there was no money for it, or it was tried before".to_owned()));
+    };
+    let (task, boundary) = (format!("{KIND}-{id}"), deps.clock.random_hex(16));
+    let programs = deps.programs.as_deref();
+    let said = transcriber.words(&*deps.outbound, programs, (&task, &boundary), recording).await;
+    let settled = SettleRequest {
+        claim_token: claim.claim_token,
+        actual_cost: match &said {
+            Ok(words) => transcriber.cost(words),
+            Err(error) if error.is_without_effect() => Some(Micros::ZERO),
+            // It may have been transcribed all the same.
+            Err(_) => Some(work.estimated_cost),
+        },
+        usage: None,
+        outcome: if said.is_ok() { Outcome::Success } else { Outcome::Failed },
+    };
+    post(deps, work.task_id, settled).await;
+    Ok(match said {
+        Ok(words) if words.text.is_empty() => Err("it has no words".to_owned()),
+        Ok(words) => Ok(words.text),
+        Err(error) => {
+            tracing::warn!(%error, file = id, "a recording was not transcribed");
+            Err(error.to_string())
+        }
+    })
+}
