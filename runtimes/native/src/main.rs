@@ -16,6 +16,7 @@ mod finding;
 mod harden;
 mod http_client;
 mod identity;
+mod kept_model;
 mod live;
 mod local_endpoints;
 mod local_platform;

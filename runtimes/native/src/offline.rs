@@ -1,6 +1,7 @@
 //! Routing without a server: the same loader and router over an in-memory database, so the answer
 //! equals a server's.
 
+use crate::kept_model::Place;
 use crate::ports::calls::{LocalCalls, Switchboard};
 use crate::ports::cell::ProcessCell;
 use crate::ports::clock::SystemClock;
@@ -16,17 +17,37 @@ use contracts::{ServiceName, Tokens};
 use platform::edge::{Auth, Principal};
 use platform::ports::{Calls, Clock, ClockExt, Sql};
 use platform::secret::Secret;
+use platform::sql;
 use serde_json::Value;
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 
 /// Routes one message with a folder and the prices of a configuration. Also returns the estimated
-/// tokens if the agent may use a model.
+/// tokens if the agent may use a model. A folder that was routed with before is not learnt again.
 ///
 /// # Errors
 /// When the folder has no agent; lists its problems.
 pub async fn route(
+    files: Vec<SourceFile>,
+    reading: skill_graph_loader::Reading,
+    config: &Value,
+    request: &RouteRequest,
+) -> Result<(RouteAnswer, Option<Tokens>)> {
+    let place = Place::of(&files, reading);
+    if !place.is_kept() {
+        return route_at(&place, files, reading, config, request).await;
+    }
+    match route_at(&place, files.clone(), reading, config, request).await {
+        Ok(found) => Ok(found),
+        Err(_) => {
+            place.discard();
+            route_at(&Place::temporary(), files, reading, config, request).await
+        }
+    }
+}
+
+async fn route_at(
+    place: &Place,
     files: Vec<SourceFile>,
     reading: skill_graph_loader::Reading,
     config: &Value,
@@ -42,18 +63,18 @@ pub async fn route(
     );
     let auth = Auth::new([router_secret.clone(), loader_secret.clone(), operator.clone()]);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let sql: Arc<dyn Sql> = Arc::new(SqliteSql::open(Path::new(":memory:"))?);
-    let folder = Scratch::new();
+    let sql: Arc<dyn Sql> = Arc::new(SqliteSql::open(&place.database())?);
     let loader = skill_graph_loader::Deps {
         sql: sql.clone(),
         kv: Arc::new(ProcessKv::default()),
-        objects: Arc::new(FolderObjects::new(folder.0.clone())),
+        objects: Arc::new(FolderObjects::new(place.objects())),
         calls: Arc::new(LocalCalls::new(switchboard.clone(), loader_secret.0)),
         clock: clock.clone(),
         auth: auth.clone(),
         limits: skill_graph_loader::Limits::NATIVE,
         cache: skill_graph_loader::Cache::default(),
     };
+    let database = sql.clone();
     let router = agency_router::Deps {
         sql,
         kv: Arc::new(ProcessKv::default()),
@@ -82,20 +103,8 @@ pub async fn route(
     // The first decision loads the model; the measured one is warm.
     let caller: &dyn Calls = &caller;
     let tokens = caller.ask::<Analyze>(&(), request).await?.estimated_tokens;
-    Ok((caller.ask::<Route>(&(), request).await?, tokens))
-}
-
-/// A temporary folder, removed on drop.
-struct Scratch(std::path::PathBuf);
-
-impl Scratch {
-    fn new() -> Self {
-        Self(std::env::temp_dir().join(format!("quintet-route-{}", SystemClock.random_hex(8))))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+    let answer = caller.ask::<Route>(&(), request).await?;
+    // What is kept is the graph, and no message.
+    database.query(sql!("DELETE FROM routing_decisions")).await?;
+    Ok((answer, tokens))
 }

@@ -131,6 +131,72 @@ fn published_agent_is_found_routed_to_and_answers() {
     );
 }
 
+/// The files below a folder, with their inodes: a file that is written anew has another.
+fn inodes(folder: &Path) -> Vec<(std::path::PathBuf, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_path_buf()];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let about = entry.metadata().unwrap();
+            if about.is_dir() {
+                open.push(entry.path());
+            } else {
+                found.push((entry.path(), about.ino()));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn folder_that_was_routed_with_before_is_not_learnt_again() {
+    let home = Home::new();
+    let folder = home.path("mine");
+    copy(Path::new(DEFAULT), &folder);
+    let cache = home.path("home/.cache/quintet/route");
+    let route = || {
+        let done = home.run(&[
+            "route",
+            "fix the failing test",
+            "--graph",
+            folder.to_str().unwrap(),
+            "--json",
+        ]);
+        done.json()["agent"].clone()
+    };
+    let kept = || std::fs::read_dir(&cache).into_iter().flatten().flatten().count();
+    let models = || {
+        let mut all = inodes(&cache);
+        all.retain(|(path, _)| path.to_string_lossy().contains("/objects/"));
+        all
+    };
+    assert_eq!(route(), "codegen");
+    let learnt = models();
+    assert!(!learnt.is_empty());
+    assert_eq!((route(), models()), ("codegen".into(), learnt.clone()));
+    let text = |path: &Path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
+    assert!(
+        !inodes(&cache)
+            .iter()
+            .any(|(path, _)| text(path).contains("fix the failing test")
+                && path.ends_with("graph.db"))
+    );
+    // Another content is another model, and a damaged one is made again.
+    std::fs::write(folder.join("agents/agent-gardener.md"), gardener()).unwrap();
+    assert_eq!((route(), kept()), ("codegen".into(), 2));
+    for (path, _) in inodes(&cache) {
+        std::fs::write(path, "damaged").unwrap();
+    }
+    assert_eq!(route(), "codegen");
+    for number in 0..9 {
+        std::fs::write(folder.join("note.md"), format!("# Note {number}\n")).unwrap();
+        route();
+    }
+    assert_eq!(kept(), 8);
+}
+
 #[test]
 fn graph_publish_refuses_to_remove_agents_by_accident() {
     let home = Home::new();
