@@ -89,6 +89,10 @@ pub struct LedgerStats {
     /// Cost of the last 14 full days, oldest first; days before the first record are absent.
     pub daily_costs: Vec<Micros>,
     pub halted: bool,
+    /// Whether the owner has set the limit of a day.
+    pub own_limit: bool,
+    /// Whether anything was ever halted.
+    pub halt_tried: bool,
 }
 
 /// `GET /internal/inbox-stats?since=` of webhook-aggregator.
@@ -111,6 +115,10 @@ pub struct InboxStats {
     pub p90_latency_ms: Option<f64>,
     pub p99_latency_ms: Option<f64>,
     pub answered: u64,
+    /// Chats that are connected.
+    pub chats: u64,
+    /// Agents with a program or a model, in the configuration.
+    pub working_agents: u64,
 }
 
 /// `GET /api/stats`.

@@ -13,6 +13,7 @@ pub mod door;
 pub mod event;
 pub mod events;
 pub mod files;
+mod first_steps;
 pub mod graph;
 mod graph_drawing;
 pub mod halt;

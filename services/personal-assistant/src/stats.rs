@@ -75,6 +75,7 @@ pub async fn ledger_stats(
         sql!("SELECT SUM(unpriced) AS unpriced, SUM(overrun_u) AS overrun FROM posted WHERE at >= ?1", since),
         sql!("SELECT scope, spent_u FROM budget WHERE scope GLOB 'day:*|all' ORDER BY scope"),
         ledger::figures(&ledger::keys(&scopes), now_ms),
+        sql!("SELECT EXISTS (SELECT 1 FROM halt) AS n"),
     ];
     let mut answers = Answers::of(&*deps.sql, batch).await?;
     let counts: Counts = answers.one()?.unwrap_or_default();
@@ -84,6 +85,7 @@ pub async fn ledger_stats(
     let posted: Posted = answers.one()?.unwrap_or_default();
     let costs: Vec<DayCost> = answers.all()?;
     let figures: Vec<ledger::Amounts> = answers.all()?;
+    let (limit, source) = limits::Limits::read(&deps).await?.daily();
     let day_key = format!("day:{}|all", today.label);
     let figure = figures.iter().find(|row| row.scope == day_key);
     Ok(Json(LedgerStats {
@@ -98,11 +100,13 @@ pub async fn ledger_stats(
         median_decision_ms,
         cost_today: Micros(figure.map_or(0, |row| row.spent_u)),
         held: Micros(figure.map_or(0, |row| row.held_u)),
-        limit: limits::Limits::read(&deps).await?.daily().0,
+        limit,
         unpriced_count: posted.unpriced.unwrap_or(0),
         overrun: Micros(posted.overrun.unwrap_or(0)),
         daily_costs: daily_costs(&days, &costs),
         halted: halt::all_halted(&deps).await?,
+        own_limit: source != "default",
+        halt_tried: answers.one::<Number>()?.is_some_and(|number| number.n > 0),
     }))
 }
 

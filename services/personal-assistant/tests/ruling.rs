@@ -153,6 +153,12 @@ async fn ledger_stats_come_from_the_ledger() {
         (&stats["medianDecisionMs"], &stats["held"], &stats["limit"], &stats["halted"]),
         (&json!(4000.0), &json!(1.0), &json!(50.0), &json!(false))
     );
+    let first_steps = |stats: &Value| (stats["ownLimit"].clone(), stats["haltTried"].clone());
+    assert_eq!(first_steps(&stats), (json!(false), json!(false)));
+    bed.send(OPERATOR, "PUT", "/api/budget", json!({"daily": 20.0})).await;
+    bed.post(OPERATOR, "/api/halt", json!({"taskId": "t3"})).await;
+    let after = bed.get(DASHBOARD, "/internal/ledger-stats").await;
+    assert_eq!(first_steps(&after), (json!(true), json!(true)));
     assert_eq!((&stats["today"], &stats["dailyCosts"]), (&json!("2026-09-21"), &json!([])));
     assert_eq!(bed.send(OPERATOR, "GET", "/internal/ledger-stats", Value::Null).await.0, 404);
 }

@@ -74,7 +74,8 @@ fn chats(deps: &Deps) -> String {
     format!("Chats: the web console, {}.", names.join(", "))
 }
 
-fn connected(deps: &Deps) -> impl Iterator<Item = String> {
+/// The endpoints of chats that the owner has connected.
+pub(crate) fn connected(deps: &Deps) -> impl Iterator<Item = String> {
     let own = deps.config.endpoints.iter().filter(|own| own.connection.is_some() && !own.local);
     own.map(|endpoint| endpoint.shard().to_string())
 }

@@ -1,6 +1,6 @@
 //! Statistics for the dashboard, over all inboxes.
 
-use crate::Deps;
+use crate::{Deps, about};
 use axum::Json;
 use axum::extract::State;
 use contracts::monitoring::{InboxStats, SinceQuery};
@@ -23,7 +23,13 @@ pub(crate) async fn inbox_stats(
         PortResult::Ok((endpoint.channel.to_string(), stats))
     }))
     .await;
-    Ok(Json(merge(asked.into_iter().collect::<PortResult<Vec<_>>>()?)))
+    let stats = merge(asked.into_iter().collect::<PortResult<Vec<_>>>()?);
+    let works = |agent: &&platform::agents::Agent| agent.is_program() || agent.uses_model();
+    Ok(Json(InboxStats {
+        chats: about::connected(&deps).count() as u64,
+        working_agents: deps.config.agents.iter().filter(works).count() as u64,
+        ..stats
+    }))
 }
 
 fn merge(shards: Vec<(String, ShardStats)>) -> InboxStats {

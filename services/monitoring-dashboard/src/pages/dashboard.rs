@@ -2,6 +2,7 @@
 //! events.
 
 use super::console::Console;
+use super::first_steps;
 use super::layout::{Frame, gap};
 use super::menu;
 use super::{events, signs};
@@ -70,7 +71,7 @@ pub async fn show(
         h1.unseen { "Overview" }
         div.overview #live data-live=(deps.config.url("/dashboard/live")) {
             (console.panel(&deps.config, &owner))
-            div.side { (tiles(&deps, &live)) (services(&deps, &live.figures)) }
+            div.side { (first_steps::panel(&deps, &live.figures)) (tiles(&deps, &live)) (services(&deps, &live.figures)) }
         }
         (last_events(&deps, &live))
     };
@@ -81,7 +82,7 @@ pub async fn show(
 pub async fn live(State(deps): State<Deps>, owner: Owner) -> PageResult {
     let live = Live::load(&deps).await;
     let frame = live.frame(&deps, &owner, "");
-    let parts = html! { (frame.banner()) (frame.pending_count()) (tiles(&deps, &live)) (services(&deps, &live.figures)) (last_events(&deps, &live)) };
+    let parts = html! { (frame.banner()) (frame.pending_count()) (first_steps::panel(&deps, &live.figures)) (tiles(&deps, &live)) (services(&deps, &live.figures)) (last_events(&deps, &live)) };
     Ok(answer(StatusCode::OK, parts))
 }
 

@@ -32,6 +32,8 @@ pub fn ledger(w: &World) -> LedgerStats {
         overrun: Micros(0),
         daily_costs: days.iter().filter_map(|d| Micros::from_dollars(*d)).collect(),
         halted: w.halts.lock().unwrap().all,
+        own_limit: true,
+        halt_tried: true,
     }
 }
 
@@ -64,6 +66,8 @@ pub fn inbox() -> InboxStats {
         p90_latency_ms: Some(8_300.0),
         p99_latency_ms: Some(31_000.0),
         answered: 71,
+        chats: 2,
+        working_agents: 3,
         ..InboxStats::default()
     }
 }

@@ -11,6 +11,7 @@ mod bed;
 mod chats;
 mod day;
 mod figures;
+mod first_steps;
 mod page_key;
 mod pages;
 mod sign_in;
