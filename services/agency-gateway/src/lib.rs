@@ -6,6 +6,7 @@
 //!
 //! * `lease.rs` takes work, `run.rs` carries one task out, `guard.rs` keeps its lease and hears of
 //!   halts, `purse.rs` knows its money, `report.rs` repeats what must be acknowledged.
+//! * `ending.rs` words the answer of a run that was stopped.
 //! * `board.rs` knows what runs here; the endpoints `run_task.rs`, `tasks.rs`, `halt.rs`,
 //!   `health.rs` read it.
 //! * `runner.rs` says what a runner is, `runners.rs` has all of them, `config.rs` gives each agent
@@ -18,6 +19,7 @@ mod changed;
 pub mod config;
 mod conversation;
 mod deps;
+mod ending;
 mod files;
 mod guard;
 mod halt;

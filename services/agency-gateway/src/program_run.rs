@@ -6,6 +6,7 @@
 use crate::acp::Work;
 use crate::changed;
 use crate::conversation::AFRESH;
+use crate::ending::unfinished;
 use crate::output::{Format, Output};
 use crate::runner::{
     Ended, Finish, PROGRESS_BYTES_MAX, Run, RunEvent, Stopped, TEXT_BYTES_MAX, Tools,
@@ -269,9 +270,22 @@ impl ProgramRun {
         let agent = &self.reading.agent;
         match event {
             Some(ProgramEvent::TimedOut) => {
-                let text =
-                    format!("{agent} was stopped at its time limit of {} s.", self.reading.limit_s);
-                (Outcome::Timeout, self.with_words(text))
+                let spent = self.last_cost().filter(|cost| *cost > Micros::ZERO);
+                let after = spent.map(|cost| format!(" after spending {cost}")).unwrap_or_default();
+                let limit_s = self.reading.limit_s;
+                let text = format!("{agent} was stopped at its time limit of {limit_s} s{after}.");
+                let said = if self.output.told().has_begun() {
+                    String::new()
+                } else {
+                    unfinished(&self.output.plain())
+                };
+                // Plain output is the answer as far as it got.
+                let text = if said.is_empty() {
+                    self.with_words(text)
+                } else {
+                    format!("{text}\n\n{said}")
+                };
+                (Outcome::Timeout, text)
             }
             Some(ProgramEvent::OverLimit(limit)) => {
                 (Outcome::Failed, self.with_words(self.over(*limit)))
@@ -392,6 +406,7 @@ impl Run for ProgramRun {
         self.output.close();
         let told = self.output.told();
         let said = told.said().map_or_else(|| self.output.plain(), str::to_owned);
+        let said = if self.output.has_ended() { said } else { unfinished(&said) };
         Stopped {
             cost: self.last_cost(),
             usage: told.usage().cloned(),

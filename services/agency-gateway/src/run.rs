@@ -6,6 +6,7 @@
 //! 3. Settle the cost, then report the result; retry both until they are answered.
 
 use crate::board::{Begin, Entry, StopReason, Ticket};
+use crate::ending::{Ending, outcome_of, stop_text};
 use crate::guard::{Guard, Tie};
 use crate::runner::{Finish, Job, PROGRESS_BYTES_MAX, Run, RunEvent, TEXT_BYTES_MAX, Tools};
 use crate::text::clip;
@@ -13,7 +14,7 @@ use crate::{Deps, files, report, work};
 use contracts::approval::{ApprovalState, ClaimAnswer, ClaimRequest, Outcome, SettleRequest};
 use contracts::calls::personal_assistant::Claim;
 use contracts::task::{LEASE_MS, LeasedTask, ResultRequest, StopCause};
-use contracts::{AgentId, ApprovalId, ErrorCode, Micros, Problem, TaskId};
+use contracts::{AgentId, ApprovalId, ErrorCode, Problem, TaskId};
 use futures_util::future::{Either, select};
 use platform::backoff::Exponential;
 use platform::ports::{CallError, LeftFile, PortError, PortErrorKind};
@@ -33,6 +34,8 @@ struct Leavings {
     unsent: Vec<String>,
     /// The worktree that it has changed.
     worktree: Option<String>,
+    /// It was stopped before its end.
+    ending: Option<Ending>,
 }
 
 /// Runs a leased task, from claim to result.
@@ -283,7 +286,12 @@ async fn carry_out(
     // A run that ends without a total has cost what it reported on the way.
     finish.actual_cost = finish.actual_cost.or_else(|| guard.purse.spent());
     finish.text = clip(&finish.text, TEXT_BYTES_MAX);
-    (settled(deps, job, claim.claim_token, finish, guard).await, left)
+    let mut finish = settled(deps, job, claim.claim_token, finish, guard).await;
+    if let Some(ending) = &left.ending {
+        let spent = finish.actual_cost.filter(|_| !finish.cost_unknown);
+        finish.text = ending.tell(&job.agent, &finish.text, spent);
+    }
+    (finish, left)
 }
 
 /// Posts the cost of a run.
@@ -319,9 +327,9 @@ async fn drive(deps: &Deps, job: &Job, guard: &Guard<'_>, ticket: &Ticket) -> (F
     };
     // Starting is short and never cut off: a program half started could not be stopped.
     let mut run = deps.config.runner(&job.agent).start(&tools, job).await;
-    let finish = follow(&mut *run, job, guard, ticket, deps).await;
+    let (finish, ending) = follow(&mut *run, job, guard, ticket, deps).await;
     let (files, unsent) = (run.left().await, run.unsent().await);
-    let leavings = Leavings { files, unsent, worktree: run.worktree() };
+    let leavings = Leavings { files, unsent, worktree: run.worktree(), ending };
     (finish, leavings)
 }
 
@@ -332,7 +340,7 @@ async fn follow(
     guard: &Guard<'_>,
     ticket: &Ticket,
     deps: &Deps,
-) -> Finish {
+) -> (Finish, Option<Ending>) {
     let mut watch = pin!(guard.watch(ticket));
     let mut last = None;
     loop {
@@ -352,7 +360,7 @@ async fn follow(
                 last = Some(line);
             }
             Ok(RunEvent::Cost(cost)) => guard.purse.spend(cost),
-            Ok(RunEvent::Finished(finish)) => return finish,
+            Ok(RunEvent::Finished(finish)) => return (finish, None),
             Err(why) => return stop(run, why, job, guard, last).await,
         }
     }
@@ -385,13 +393,15 @@ async fn afford(
     Ok(())
 }
 
+/// Stops the run. Its text is what it had said and done until then; the ending is told once its
+/// cost is posted.
 async fn stop(
     run: &mut dyn Run,
     why: StopReason,
     job: &Job,
     guard: &Guard<'_>,
     last: Option<String>,
-) -> Finish {
+) -> (Finish, Option<Ending>) {
     tracing::info!(task = %job.task, agent = %job.agent, ?why, "a run is stopped");
     let tells_it =
         [StopReason::Halted, StopReason::Stopped, StopReason::Declined, StopReason::Shutdown];
@@ -399,56 +409,11 @@ async fn stop(
         run.cancel().await;
     }
     let stopped = run.stop().await;
-    let spent = stopped.cost.or_else(|| guard.purse.spent());
-    let text = match why {
-        StopReason::Budget | StopReason::Stopped | StopReason::Declined | StopReason::CutOff => {
-            let said = stopped.text.or_else(|| last.map(|line| format!("It was at: {line}")));
-            let detail = guard.purse.cause().and_then(|cause| cause.detail);
-            ended_early(job, spent, said, detail)
-        }
-        _ => stop_text(why).to_owned(),
-    };
-    let finish = Finish::new(outcome_of(why), text);
-    Finish { actual_cost: spent, usage: stopped.usage, session: stopped.session, ..finish }
-}
-
-/// The work of a run until its money ended, and why it ended.
-fn ended_early(
-    job: &Job,
-    spent: Option<Micros>,
-    said: Option<String>,
-    detail: Option<String>,
-) -> String {
-    let after = spent.map(|spent| format!(" after spending {spent}")).unwrap_or_default();
-    let why = detail.map(|detail| format!(" {detail}")).unwrap_or_default();
-    let end = format!("{} was stopped{after}.{why}", job.agent);
-    // The end must survive the clipping of a long text.
-    let said = said.map(|said| clip(&said, TEXT_BYTES_MAX - end.len() - 2));
-    said.map_or_else(|| end.clone(), |said| format!("{said}\n\n{end}"))
-}
-
-fn outcome_of(why: StopReason) -> Outcome {
-    match why {
-        StopReason::Halted
-        | StopReason::Budget
-        | StopReason::Stopped
-        | StopReason::Declined
-        | StopReason::CutOff
-        | StopReason::Shutdown
-        | StopReason::Stale => Outcome::Cancelled,
-        StopReason::LeaseLost => Outcome::Failed,
-    }
-}
-
-fn stop_text(why: StopReason) -> &'static str {
-    match why {
-        StopReason::Halted => "Stopped by the owner.",
-        StopReason::Budget => "Stopped: it may not spend more.",
-        StopReason::Stopped => "Stopped by a person.",
-        StopReason::Declined => "Stopped: more money was declined.",
-        StopReason::CutOff => "Stopped: the server lost contact with this machine.",
-        StopReason::Shutdown => "Stopped because the gateway was shut down.",
-        StopReason::Stale => "Stopped: another gateway has the task now.",
-        StopReason::LeaseLost => "Stopped: the gateway could not reach the control plane in time.",
-    }
+    let said = stopped.text.or_else(|| last.map(|line| format!("It was at: {line}")));
+    let finish = Finish::new(outcome_of(why), said.unwrap_or_default());
+    let actual_cost = stopped.cost.or_else(|| guard.purse.spent());
+    let detail = guard.purse.cause().and_then(|cause| cause.detail);
+    let finish =
+        Finish { actual_cost, usage: stopped.usage, session: stopped.session, ..finish };
+    (finish, Some(Ending { why, detail }))
 }

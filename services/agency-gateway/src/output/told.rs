@@ -1,5 +1,6 @@
 //! The reports of a program, put together.
 
+use crate::ending::unfinished;
 use contracts::approval::Outcome;
 use contracts::{Micros, TokenPrices, Tokens};
 use serde_json::Value;
@@ -167,7 +168,13 @@ impl Told {
         if words.is_empty() || text.contains(words) {
             return text;
         }
-        format!("{text}\n\nIts last words: {words}")
+        let text = format!("{text}\n\nIts last words: {words}");
+        // It did something else after its message, which is as far as its answer got.
+        let message = self.message.as_deref().map_or("", str::trim);
+        if message.is_empty() || text.contains(message) {
+            return text;
+        }
+        format!("{text}\n\n{}", unfinished(message))
     }
     /// Sentences about tools that it was refused or got no answer about.
     pub(crate) fn notes(&self) -> Vec<String> {

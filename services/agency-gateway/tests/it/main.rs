@@ -10,6 +10,7 @@
 mod acp;
 mod acp_agent;
 mod bed;
+mod endings;
 mod files;
 mod http;
 mod knowledge;

@@ -29,7 +29,8 @@ async fn shutdown_gives_runs_five_seconds_then_stops_and_reports_them() {
     until("stopped", || !bed.is_serving()).await;
     assert_eq!(bed.programs.stopped(), ["t"]);
     let report = bed.fakes.bodies::<FinishTask>().remove(0);
-    assert_eq!(report["text"], "Stopped because the gateway was shut down.");
+    let end = "Stopped because the gateway was shut down. It had spent $0.50.";
+    assert_eq!(report["text"], format!("It was at: thinking\n\n{end}"));
     assert_eq!(report["reason"], "shutdown", "no halt of the owner");
     assert_eq!((bed.fakes.count::<Settle>(), bed.fakes.count::<Claim>()), (1, 1));
 }
