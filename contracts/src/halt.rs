@@ -123,4 +123,19 @@ pub struct HaltCheck {
 pub struct HaltCheckAnswer {
     pub all: bool,
     pub halted: Vec<TaskId>,
+    /// Who ordered the oldest of these halts, where a halt is in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<HaltedBy>,
+}
+
+/// Who ordered a halt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct HaltedBy {
+    /// A person (`telegram:main:700100200`), or `api` and `dashboard` for the owner's programs.
+    pub actor: String,
+    /// The person's name, as the platform gives it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }

@@ -186,6 +186,9 @@ pub struct TaskRow {
     /// A person stopped this run.
     #[serde(deserialize_with = "flag")]
     pub stopped: bool,
+    /// The control input that stopped it.
+    #[serde(default)]
+    pub stopped_by: Option<EventId>,
 }
 
 /// A gateway as an inbox knows it.

@@ -77,7 +77,8 @@ pub struct DrainGateway {
 use platform::ports::PortResult;
 
 const COLUMNS: &str = "id, event_id, agent, message, context, approval_id, digest, cost_limit, state, epoch, gateway_id, lease_until_ms, created_ms,
-    leased_ms, outcome, text, EXISTS (SELECT 1 FROM stop WHERE stop.task_id = task.id) AS stopped";
+    leased_ms, outcome, text, EXISTS (SELECT 1 FROM stop WHERE stop.task_id = task.id) AS stopped,
+    (SELECT s.event_id FROM stop s WHERE s.task_id = task.id) AS stopped_by";
 
 /// A gateway's presence is noted this often: it may ask each second, and a row written costs money
 /// on Workers.

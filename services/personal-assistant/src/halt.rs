@@ -14,7 +14,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use contracts::halt::{
-    HaltAnswer, HaltCheck, HaltCheckAnswer, HaltLevel, HaltList, HaltRequest, HaltRow,
+    HaltAnswer, HaltCheck, HaltCheckAnswer, HaltLevel, HaltList, HaltRequest, HaltRow, HaltedBy,
     ResumeAnswer, ResumeRequest, StoppedRequest,
 };
 use contracts::{ErrorCode, Problem, TaskId};
@@ -436,14 +436,18 @@ pub async fn check(
     #[derive(Deserialize)]
     struct Target {
         target: String,
+        actor: String,
+        name: Option<String>,
     }
     // Answered without storage, which may be what fails.
     if deps.unwritten.halts_all() {
-        return Ok(Json(HaltCheckAnswer { all: true, halted: request.tasks }));
+        return Ok(Json(HaltCheckAnswer { all: true, halted: request.tasks, by: None }));
     }
     let tasks = serde_json::to_string(&request.tasks).map_err(|_| store::unreadable("request"))?;
     let find = sql!(
-        "SELECT target FROM halt WHERE resumed_at IS NULL AND (target = 'all' OR target IN (SELECT 'task:' || value FROM json_each(?1)))",
+        "SELECT target, halted_by AS actor, (SELECT name FROM person WHERE person.actor = halted_by) AS name
+         FROM halt WHERE resumed_at IS NULL AND (target = 'all' OR target IN (SELECT 'task:' || value FROM json_each(?1)))
+         ORDER BY at",
         tasks
     );
     let rows: Vec<Target> = deps.sql.all(find).await?;
@@ -453,7 +457,9 @@ pub async fn check(
             || rows.iter().any(|row| row.target == target(Some(task)))
     };
     let halted = request.tasks.into_iter().filter(is_halted).collect();
-    Ok(Json(HaltCheckAnswer { all, halted }))
+    let first = rows.into_iter().next();
+    let by = first.map(|row| HaltedBy { actor: row.actor, name: row.name });
+    Ok(Json(HaltCheckAnswer { all, halted, by }))
 }
 
 /// `POST /internal/stopped`: raises the level of the task's halt.

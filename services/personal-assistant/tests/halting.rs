@@ -68,7 +68,7 @@ async fn halt_of_all_blocks_every_start_until_resume() {
     );
     let check =
         bed.post(AGGREGATOR, "/internal/halts/check", json!({"tasks": ["t3", "t9"]})).await.1;
-    assert_eq!(check, json!({"all": true, "halted": ["t3", "t9"]}));
+    assert_eq!(check, json!({"all": true, "halted": ["t3", "t9"], "by": {"actor": "api"}}));
     assert_eq!(bed.get(OPERATOR, "/api/halts").await["all"], true);
     assert_eq!(bed.post(OPERATOR, "/api/resume", json!({})).await.1["success"], true);
     assert_eq!(bed.claim(&approved).await.0, 200);
@@ -103,12 +103,29 @@ async fn halt_of_a_task_cancels_its_questions_in_every_chat() {
 }
 
 #[tokio::test]
+async fn halt_check_names_who_halted() {
+    let bed = Bed::new();
+    let asked = bed.ask_in_chat("t1", 5.0).await;
+    let approval = asked["approvalId"].as_str().unwrap().to_owned();
+    let actor = "telegram:main:700100200";
+    let decide = json!({"decision": "approve", "actor": actor, "name": "Ana"});
+    let path = format!("/api/approvals/{approval}/decide");
+    assert_eq!(bed.post(AGGREGATOR, &path, decide).await.0, 200);
+    let halt = json!({"all": true, "actor": actor});
+    assert_eq!(bed.post(AGGREGATOR, "/api/halt", halt).await.0, 202);
+    bed.clock.advance(1_000);
+    bed.post(OPERATOR, "/api/halt", json!({"all": true})).await;
+    let check = bed.post(AGGREGATOR, "/internal/halts/check", json!({"tasks": ["t1"]})).await.1;
+    assert_eq!(check["by"], json!({"actor": actor, "name": "Ana"}), "the oldest halt counts");
+}
+
+#[tokio::test]
 async fn halt_check_returns_only_halted_tasks() {
     let bed = Bed::new();
     halt(&bed, "t1").await;
     let check =
         bed.post(AGGREGATOR, "/internal/halts/check", json!({"tasks": ["t1", "t2"]})).await.1;
-    assert_eq!(check, json!({"all": false, "halted": ["t1"]}));
+    assert_eq!(check, json!({"all": false, "halted": ["t1"], "by": {"actor": "api"}}));
     bed.post(OPERATOR, "/api/resume", json!({"taskId": "t1"})).await;
     let check = bed.post(AGGREGATOR, "/internal/halts/check", json!({"tasks": ["t1"]})).await.1;
     assert_eq!(check, json!({"all": false, "halted": []}));

@@ -16,6 +16,7 @@ pub mod control;
 mod deliver;
 mod deps;
 mod dispatch;
+mod ended_by;
 mod endpoints;
 mod events;
 mod files;

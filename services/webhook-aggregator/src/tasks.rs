@@ -3,7 +3,7 @@
 use crate::dispatch::{outcome_step, place, placeholder_with};
 use crate::pool::{WAITING, bare, report};
 use crate::steps::line_of;
-use crate::{Deps, files, pump, work};
+use crate::{Deps, ended_by, files, pump, work};
 use axum::Json;
 use axum::extract::{Path, State};
 use contracts::approval::Outcome;
@@ -114,9 +114,11 @@ pub(crate) async fn renew(
         request.progress.as_ref().map(|text| text.chars().take(PROGRESS_CHARS_MAX).collect());
     let command = RenewLease { task: task.clone(), epoch: request.epoch, lease_ms: LEASE_MS };
     let check = HaltCheck { tasks: vec![task.clone()] };
-    let is_halted = async || {
+    // Who halted it, if somebody did.
+    let halt = async || {
         let answer = deps.calls.ask::<CheckHalts>(&(), &check).await?;
-        Ok::<_, ApiError>(answer.all || answer.halted.contains(&task))
+        let is_halted = answer.all || answer.halted.contains(&task);
+        Ok::<_, ApiError>(is_halted.then_some(answer.by))
     };
     let halted = RenewAnswer {
         cancel: true,
@@ -127,7 +129,7 @@ pub(crate) async fn renew(
     let row = match deps.inbox.ask(&shard, command).await {
         Ok(row) => row,
         // A full disk must not keep a halt from the run.
-        Err(_) if is_halted().await? => return Ok(Json(halted)),
+        Err(_) if halt().await?.is_some() => return Ok(Json(halted)),
         Err(error) => return Err(error.into()),
     };
     let Some(row) = row else {
@@ -139,18 +141,19 @@ pub(crate) async fn renew(
     if let Some(line) = progress.filter(|line| !line.trim().is_empty()) {
         // Beside the renewal: a stop, a halt and the money are more urgent.
         let (background, deps, shown) = (&deps.background, deps.clone(), row.clone());
-        let cost_micros = request.cost_micros;
+        let (cost_micros, shard) = (request.cost_micros, shard.clone());
         let show = async move { show_progress(&deps, &shard, &shown, line, cost_micros).await };
         background.spawn(Box::pin(show));
     }
     if row.stopped {
-        let detail = Some("It was stopped from the chat.".to_owned());
+        let detail = Some(ended_by::stopped(&deps, &shard, &row).await);
         return Ok(Json(RenewAnswer { reason: Some(StopCause::Stopped), detail, ..halted }));
     }
     // Not knowing whether it is halted is no reason to stop it, nor to let it hold its lease for
     // ever: the renewal itself is recorded, the caller sees the failure and asks again.
-    if is_halted().await? {
-        return Ok(Json(halted));
+    if let Some(by) = halt().await? {
+        let detail = ended_by::halted(&deps, &shard, &row, by).await;
+        return Ok(Json(RenewAnswer { detail, ..halted }));
     }
     // The claim lives as long as the run, and the ledger says whether its cost fits. Not knowing
     // that is no reason to let it spend on: the caller asks again, and stops at the end of its

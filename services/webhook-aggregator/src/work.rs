@@ -54,7 +54,7 @@ fn read(press: &StoredEvent, token: &str) -> Option<(EventId, WorkAction)> {
 /// Adds the buttons to an answer whose run has changed a worktree.
 pub(crate) fn offer(event: &StoredEvent, row: &TaskRow, request: &ResultRequest, step: &mut Step) {
     let (Some(worktree), Some(gateway)) = (&request.worktree, &row.gateway_id) else { return };
-    let Step::To { patch, stage: Stage::Answered, .. } = step else { return };
+    let Step::To { patch, stage: Stage::Answered | Stage::Halted, .. } = step else { return };
     let Some((_, ulid)) = event.id.as_str().rsplit_once('.') else { return };
     let button = |action: WorkAction| Button {
         label: action.label().to_owned(),

@@ -13,6 +13,8 @@ use contracts::{AgentId, ErrorCode, Micros};
 use inbox::{BEGINNING, Draft, EventData, OutboxRow, Patch, Step, StoredEvent, TaskRow};
 use platform::agents::Price;
 
+/// The end of a run that was halted.
+pub(super) const HALTED: &str = "Stopped by the owner.";
 /// Answered looks again at its deliveries this often; sending itself wakes it sooner.
 const LOOK_AGAIN_MS: i64 = 60_000;
 
@@ -62,7 +64,9 @@ pub(crate) fn outcome_step(
             if task.stopped && result.actual_cost.is_none_or(|cost| cost <= Micros::ZERO) =>
         {
             let text = Some(result.text.trim()).filter(|text| !text.is_empty());
-            let said = say(event, None, text.unwrap_or("Stopped."), true);
+            // Its words are a turn of the conversation.
+            let speaker = text.map(|_| &task.agent);
+            let said = say(event, speaker, text.unwrap_or("Stopped."), true);
             let reason = Some("stopped".to_owned());
             let patch = Patch { reason, say: said.say, said: said.said, ..cost };
             to(Stage::Halted, Some("stopped by a person".to_owned()), patch, 0)
@@ -90,7 +94,8 @@ pub(crate) fn outcome_step(
             to(Stage::Refused, Some("over budget".to_owned()), patch, 0)
         }
         Outcome::Cancelled => {
-            let said = say(event, None, &with_cost("Stopped by the owner.", result), true);
+            let (text, agent) = (halted(&result.text), Some(&task.agent));
+            let said = say(event, agent, &with_cost(&text, result), true);
             to(
                 Stage::Halted,
                 Some("stopped".to_owned()),
@@ -157,6 +162,17 @@ pub(crate) fn outcome_step(
             "the agent failed",
             Some("agent_failed"),
         ),
+    }
+}
+
+/// The text of a run that was halted, with its end where the gateway has not named it.
+fn halted(text: &str) -> String {
+    let text = text.trim();
+    let names_it = ["stopped", "halted"].iter().any(|word| text.to_lowercase().contains(word));
+    match text {
+        "" => HALTED.to_owned(),
+        _ if names_it => text.to_owned(),
+        _ => format!("{text}\n\n{HALTED}"),
     }
 }
 

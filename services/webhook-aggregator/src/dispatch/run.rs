@@ -1,8 +1,9 @@
 //! Approved → Running: the task is put up for lease; Running: looks after leases that ran out.
 
+use super::answer::HALTED;
 use super::place;
 use crate::steps::{Stop, message_in_context, port, say, to};
-use crate::{Deps, about, control, files, pool};
+use crate::{Deps, about, control, ended_by, files, pool};
 use contracts::approval::{GivenUp, GivenUpAnswer, GivenUpRequest};
 use contracts::calls::personal_assistant::ReportGivenUp;
 use contracts::event::{Speaker, Stage, TranscriptLine};
@@ -11,7 +12,7 @@ use contracts::routing::{OutcomeReport, PoolOutcome};
 use contracts::task::{TaskContext, Turn};
 use contracts::{AgentId, ApprovalId, Micros, Shard, TaskId};
 use inbox::{
-    EventData, GetTask, InboxExt, NewTask, Patch, PrepareRun, Step, StoredEvent, TaskRow,
+    EventData, GetTask, InboxExt, NewTask, Patch, PrepareRun, ReadProgress, Step, StoredEvent, TaskRow,
     TaskState, stop_button,
 };
 use platform::ports::PortResult;
@@ -231,24 +232,33 @@ async fn given_up(deps: &Deps, id: &ApprovalId, epoch: u32) -> Result<GivenUpAns
     Ok(deps.calls.ask::<ReportGivenUp>(&(), &request).await?)
 }
 
+/// The last line of a run whose gateway is gone, for the beginning of its answer.
+async fn was_at(deps: &Deps, event: &StoredEvent, row: &TaskRow) -> String {
+    let lines = deps.inbox.ask(&event.shard, ReadProgress { task: row.id.clone() }).await;
+    let last = lines.unwrap_or_default().pop();
+    last.map(|last| format!("It was at: {}\n\n", last.line)).unwrap_or_default()
+}
+
 /// The gateway vanished. A run that it never began is requeued under the same approval, or under a
 /// new one if that has expired. A run that it began is repeated with a new approval if the agent
 /// has no effects; otherwise the owner decides.
 async fn lost(deps: &Deps, event: &StoredEvent, row: &TaskRow) -> Result<Step, Stop> {
     let GivenUpAnswer { was, cost } = given_up(deps, &row.approval_id, row.epoch).await?;
     let cost_micros = cost.map(|cost| cost.0);
-    if row.stopped {
-        let text = format!("{} was stopped.", row.agent);
-        let reason = Some("stopped".to_owned());
-        let patch = Patch { reason, cost_micros, ..say(event, None, &text, true) };
-        return Ok(to(Stage::Halted, None, patch, 0));
-    }
-    if was == GivenUp::Ended {
-        let patch = Patch {
-            reason: Some("halted".to_owned()),
-            cost_micros,
-            ..say(event, None, "Stopped by the owner.", true)
+    let counts = cost.filter(|cost| *cost > Micros::ZERO);
+    let counts = counts.map_or_else(String::new, |cost| {
+        format!(" It counts as {cost}, unless its machine reports otherwise.")
+    });
+    if row.stopped || was == GivenUp::Ended {
+        let (end, reason) = if row.stopped {
+            let who = ended_by::stopped(deps, &event.shard, row).await;
+            (format!("{} was stopped. {who}", row.agent), "stopped")
+        } else {
+            (HALTED.to_owned(), "halted")
         };
+        let text = format!("{}{end}{counts}", was_at(deps, event, row).await);
+        let reason = Some(reason.to_owned());
+        let patch = Patch { reason, cost_micros, ..say(event, Some(&row.agent), &text, true) };
         return Ok(to(Stage::Halted, None, patch, 0));
     }
     if was == GivenUp::Open && row.epoch < LEASES_MAX {
@@ -266,13 +276,9 @@ async fn lost(deps: &Deps, event: &StoredEvent, row: &TaskRow) -> Result<Step, S
     if careful || event.runs >= RUNS_MAX {
         let text = if begun {
             format!(
-                "{} was interrupted while working on this. It was not restarted, because it may already have changed something.{}",
+                "{}{} was interrupted while working on this. It was not restarted, because it may already have changed something.{counts}",
+                was_at(deps, event, row).await,
                 row.agent,
-                cost.filter(|cost| *cost > Micros::ZERO)
-                    .map(|cost| format!(
-                        " It counts as {cost}, unless its machine reports otherwise."
-                    ))
-                    .unwrap_or_default()
             )
         } else {
             "No machine could start this after many attempts, so nothing was done. The message is saved, and the owner can replay it.".to_owned()

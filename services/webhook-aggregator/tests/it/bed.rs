@@ -291,7 +291,7 @@ fn approvals_fake(fakes: &Neighbours, world: &World) {
 fn halts_fake(fakes: &Neighbours, world: &World) {
     let answers = world.clone();
     fakes.on::<CheckHalts>(move |(), _| {
-        Ok(HaltCheckAnswer { all: answers.0.lock().unwrap().halted, halted: Vec::new() })
+        Ok(HaltCheckAnswer { all: answers.0.lock().unwrap().halted, ..HaltCheckAnswer::default() })
     });
     let halt = |task_id, message: &str, level| HaltAnswer {
         success: true,

@@ -12,6 +12,7 @@ mod cockpit;
 mod conduct;
 mod control;
 mod discord_gateway;
+mod endings;
 mod enrolling;
 mod failures;
 mod files;

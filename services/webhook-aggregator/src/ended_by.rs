@@ -1,0 +1,67 @@
+//! Who ended a run before its end, in a sentence for its answer.
+
+use crate::Deps;
+use contracts::halt::HaltedBy;
+use contracts::{EventId, Shard};
+use inbox::{GetRun, InboxExt, StoredEvent, TaskRow};
+use platform::ports::PortResult;
+use platform::text::{printable, short};
+
+/// Maximum characters of a name.
+const NAME_CHARS_MAX: usize = 60;
+
+/// Who stopped this run from the chat. A stop does not depend on it.
+pub(crate) async fn stopped(deps: &Deps, shard: &Shard, row: &TaskRow) -> String {
+    let told = match &row.stopped_by {
+        Some(by) => stopped_by(deps, shard, row, by).await,
+        None => Ok(None),
+    };
+    let told = told.unwrap_or_else(|error| {
+        tracing::warn!(%error, task = %row.id, "who stopped a run could not be read");
+        None
+    });
+    told.unwrap_or_else(|| "It was stopped from the chat.".to_owned())
+}
+
+async fn stopped_by(
+    deps: &Deps,
+    shard: &Shard,
+    row: &TaskRow,
+    by: &EventId,
+) -> PortResult<Option<String>> {
+    let run = deps.inbox.ask(shard, GetRun { task: row.id.clone() }).await?;
+    let stop = deps.event(by).await?;
+    Ok(run.zip(stop).and_then(|((_, run), (stop, ..))| {
+        let name = stop.origin.name.as_deref();
+        person(&run, stop.origin.actor.as_deref()?, name, "stopped")
+    }))
+}
+
+/// Who halted this run; the gateway knows the owner's own halts without a name.
+pub(crate) async fn halted(
+    deps: &Deps,
+    shard: &Shard,
+    row: &TaskRow,
+    by: Option<HaltedBy>,
+) -> Option<String> {
+    let by = by?;
+    let run = deps.inbox.ask(shard, GetRun { task: row.id.clone() }).await;
+    let (_, run) = run.ok()??;
+    person(&run, &by.actor, by.name.as_deref(), "halted")
+}
+
+/// A name proves nothing, so that the id stands behind it. None for programs: those are the
+/// owner's.
+fn person(run: &StoredEvent, actor: &str, name: Option<&str>, did: &str) -> Option<String> {
+    if run.origin.actor.as_deref() == Some(actor) {
+        return Some(format!("You {did} it."));
+    }
+    if !actor.contains(':') {
+        return None;
+    }
+    let name = name.map(|name| short(printable(name).trim(), NAME_CHARS_MAX));
+    Some(match name.filter(|name| !name.is_empty()) {
+        Some(name) => format!("{name} ({actor}) {did} it."),
+        None => format!("{actor} {did} it."),
+    })
+}
