@@ -2,13 +2,12 @@
 //! not an error.
 
 use super::limits::{Passed, count};
-use super::stops::stop_button;
+use super::stops::{Waiting, waiting_buttons};
 use super::{
     Context, Draft, NewEvent, NewSaid, StoredEvent, aliases, args, claim, edits, json, outbox,
     reply_id, stops, transcript,
 };
 use contracts::event::{Speaker, Stage};
-use contracts::outbox::Buttons;
 use contracts::{ChannelKind, EventId};
 use platform::ports::PortResult;
 use serde::{Deserialize, Serialize};
@@ -123,26 +122,28 @@ fn is_stop(context: &Context<'_>, event: &mut NewEvent) -> PortResult<bool> {
 
 /// Tells the sender of a message that it waits for a run.
 fn put_waits_notice(context: &Context<'_>, event: &NewEvent, id: &EventId) -> PortResult<()> {
-    let running = "SELECT event_id FROM queue
-        WHERE lane = ?1 AND control = 0 AND state = 'running' ORDER BY seq LIMIT 1";
+    let running = "SELECT q.event_id, e.runs FROM queue q JOIN event e ON e.id = q.event_id
+        WHERE q.lane = ?1 AND q.control = 0 AND q.state = 'running' ORDER BY q.seq LIMIT 1";
     let Some(text) = event.waits_notice.clone().filter(|_| event.state == Stage::Received) else {
         return Ok(());
     };
     #[derive(Deserialize)]
     struct Running {
         event_id: EventId,
+        runs: u32,
     }
     let found = context.one(running, args![event.conversation.as_str()])?;
-    let Some(Running { event_id }) = found.filter(|_| !event.control) else {
+    let Some(Running { event_id, runs }) = found.filter(|_| !event.control) else {
         return Ok(());
     };
+    let waiting = Waiting { run: event_id, number: runs, message: id.clone() };
     let notice = Draft {
         id: reply_id(id, 0),
         // Every later word about the message has a higher revision.
         revision: 1,
         target: event.origin.target.clone(),
         text,
-        buttons: Some(Buttons::one("Stop and do this", stop_button(&event_id))),
+        buttons: Some(waiting_buttons(&waiting)),
         event_id: Some(id.clone()),
         kind: "reply".to_owned(),
         file: None,

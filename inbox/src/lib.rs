@@ -61,7 +61,9 @@ pub use replay::{Replay, Replayed};
 pub use schema::SCHEMA;
 pub use sessions::{KeptSession, ListSessions, PickSession, StartAfresh};
 pub use socket::{KeepSocket, ReadSocket};
-pub use stops::{ListOpen, StopEvent, Stopping, pressed_to_stop, stop_button};
+pub use stops::{
+    ListOpen, StopEvent, StopPress, Stopping, Waiting, only_stops, pressed_to_stop, stop_button,
+};
 pub use stored::{
     BEGINNING, Draft, Entry, NewEvent, NewSaid, OutboxRow, Part, SeenGateway, SentReport,
     ShardStats, StoredEvent, TaskRow, TaskState, reply_id,

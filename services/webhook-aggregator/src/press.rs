@@ -57,8 +57,8 @@ async fn pressed(deps: &Deps, event: &StoredEvent, press: &Press) -> Result<Step
         TOO_OLD.to_owned()
     } else if choice::is_choice(token) {
         choice::pressed(deps, event, token).await?
-    } else if let Some(id) = pressed_to_stop(&event.shard, token) {
-        stop::pressed(deps, event, &id).await?
+    } else if let Some(asked) = pressed_to_stop(&event.shard, token) {
+        stop::pressed(deps, event, &asked).await?
     } else if event.origin.approver {
         let request = PressRequest {
             token: token.to_owned(),

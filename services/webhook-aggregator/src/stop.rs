@@ -7,10 +7,13 @@ use crate::steps::{say, to};
 use contracts::event::Stage;
 use contracts::{EventId, Micros};
 use inbox::{
-    EventData, GetTask, InboxExt, ListOpen, Patch, Step, StopEvent, Stopping, StoredEvent,
+    EventData, GetTask, InboxExt, ListOpen, Patch, Step, StopEvent, StopPress, Stopping,
+    StoredEvent, Waiting,
 };
 use platform::ports::PortResult;
 
+const INVALID: &str = "This button is no longer valid.";
+const MOVES: &str = "Its state just changed. Press again.";
 const NOT_ALLOWED: &str = "Only its sender or an approver can stop this.";
 /// A message that moves while it is being stopped is read again this often.
 const RACES_MAX: usize = 8;
@@ -37,7 +40,7 @@ pub(crate) async fn advance(deps: &Deps, stop: &StoredEvent) -> PortResult<Step>
         let mut marked = Vec::new();
         let mut moved = false;
         for target in targets {
-            match end(deps, stop, target).await? {
+            match end(deps, stop, target, None).await? {
                 Stopping::Ended => ended.push(target.id.clone()),
                 Stopping::Marked => marked.push(target.clone()),
                 Stopping::Moved => moved = true,
@@ -63,13 +66,85 @@ pub(crate) async fn advance(deps: &Deps, stop: &StoredEvent) -> PortResult<Step>
     Ok(done(stop, &with_rest(deps, stop, cost).await?))
 }
 
-/// A press on a stop button; the text for the presser. The run's own message tells its end.
-pub(crate) async fn pressed(deps: &Deps, press: &StoredEvent, id: &EventId) -> PortResult<String> {
+/// A press on a button of a stop; the text for the presser. The run's own message tells its end.
+pub(crate) async fn pressed(
+    deps: &Deps,
+    press: &StoredEvent,
+    asked: &StopPress,
+) -> PortResult<String> {
+    match asked {
+        StopPress::Stop(id) => pressed_stop(deps, press, id).await,
+        StopPress::Instead(waiting) => pressed_instead(deps, press, waiting).await,
+        StopPress::After(waiting) => Ok(match waits(deps, press, waiting).await? {
+            Ok(_) => "It comes after this.".to_owned(),
+            Err(why) => why.to_owned(),
+        }),
+    }
+}
+
+/// An event of the chat in which this was pressed.
+async fn here(
+    deps: &Deps,
+    press: &StoredEvent,
+    id: &EventId,
+) -> PortResult<Option<StoredEvent>> {
+    let found = deps.event(id).await?.map(|(event, ..)| event);
+    Ok(found.filter(|event| event.origin.target.chat == press.origin.target.chat))
+}
+
+/// The run that a message waits for, or why a press on its buttons does nothing.
+async fn waits(
+    deps: &Deps,
+    press: &StoredEvent,
+    Waiting { run, number, message }: &Waiting,
+) -> PortResult<Result<StoredEvent, &'static str>> {
+    let (run, message) = (here(deps, press, run).await?, here(deps, press, message).await?);
+    let Some((run, message)) = run.zip(message) else { return Ok(Err(INVALID)) };
+    if run.conversation != message.conversation {
+        return Ok(Err(INVALID));
+    }
+    if !matches!(message.state, Stage::Received | Stage::Routed | Stage::Approved) {
+        return Ok(Err("This message does not wait any more."));
+    }
+    if run.state != Stage::Running || run.runs != *number {
+        return Ok(Err("That run has ended already, so nothing was stopped."));
+    }
+    Ok(Ok(run))
+}
+
+async fn pressed_instead(
+    deps: &Deps,
+    press: &StoredEvent,
+    waiting: &Waiting,
+) -> PortResult<String> {
     for _ in 0..RACES_MAX {
-        let found = deps.event(id).await?.map(|(event, ..)| event);
-        let here = |event: &StoredEvent| event.origin.target.chat == press.origin.target.chat;
-        let Some(event) = found.filter(here) else {
-            return Ok("This button is no longer valid.".to_owned());
+        let run = match waits(deps, press, waiting).await? {
+            Ok(run) => run,
+            Err(why) => return Ok(why.to_owned()),
+        };
+        if !speaks_for(press, &run) {
+            return Ok(NOT_ALLOWED.to_owned());
+        }
+        match end(deps, press, &run, Some(&waiting.message)).await? {
+            Stopping::Ended => return Ok("Stopped before it started; this comes next.".to_owned()),
+            Stopping::Marked => {
+                deps.signal.notify(HALTS);
+                return Ok(format!("Stopping {}; this comes next …", named(&run)));
+            }
+            Stopping::Moved => {}
+        }
+    }
+    Ok(MOVES.to_owned())
+}
+
+fn named(run: &StoredEvent) -> &str {
+    run.agent.as_ref().map_or("it", |agent| agent.as_str())
+}
+
+async fn pressed_stop(deps: &Deps, press: &StoredEvent, id: &EventId) -> PortResult<String> {
+    for _ in 0..RACES_MAX {
+        let Some(event) = here(deps, press, id).await? else {
+            return Ok(INVALID.to_owned());
         };
         if !speaks_for(press, &event) {
             return Ok(NOT_ALLOWED.to_owned());
@@ -77,17 +152,16 @@ pub(crate) async fn pressed(deps: &Deps, press: &StoredEvent, id: &EventId) -> P
         if event.state.is_final() || event.state == Stage::Answered {
             return Ok("It has ended already.".to_owned());
         }
-        match end(deps, press, &event).await? {
+        match end(deps, press, &event, None).await? {
             Stopping::Ended => return Ok("Stopped before it started.".to_owned()),
             Stopping::Marked => {
                 deps.signal.notify(HALTS);
-                let agent = event.agent.as_ref().map_or("it", |agent| agent.as_str());
-                return Ok(format!("Stopping {agent} …"));
+                return Ok(format!("Stopping {} …", named(&event)));
             }
             Stopping::Moved => {}
         }
     }
-    Ok("Its state just changed. Press again.".to_owned())
+    Ok(MOVES.to_owned())
 }
 
 fn done(stop: &StoredEvent, text: &str) -> Step {
@@ -110,7 +184,13 @@ fn targets<'a>(stop: &StoredEvent, open: &'a [StoredEvent]) -> Option<Vec<&'a St
     (!targets.is_empty()).then_some(targets)
 }
 
-async fn end(deps: &Deps, stop: &StoredEvent, target: &StoredEvent) -> PortResult<Stopping> {
+/// `then`: the waiting message that goes on first.
+async fn end(
+    deps: &Deps,
+    stop: &StoredEvent,
+    target: &StoredEvent,
+    then: Option<&EventId>,
+) -> PortResult<Stopping> {
     let text = if target.sender == stop.sender {
         "You stopped this before it started."
     } else {
@@ -122,6 +202,7 @@ async fn end(deps: &Deps, stop: &StoredEvent, target: &StoredEvent) -> PortResul
         version: target.version,
         by: stop.id.clone(),
         ended: to(Stage::Refused, Some("stopped from the chat".to_owned()), patch, 0),
+        then: then.cloned(),
     };
     let stopping = deps.inbox.ask(&target.shard, command).await?;
     if stopping == Stopping::Ended {
@@ -138,11 +219,11 @@ async fn end(deps: &Deps, stop: &StoredEvent, target: &StoredEvent) -> PortResul
 /// The runs are told; the answer comes when they have ended.
 fn wait_for(deps: &Deps, stop: &StoredEvent, runs: &[StoredEvent]) -> Step {
     let agents: Vec<_> = runs.iter().filter_map(|run| run.agent.as_ref()).collect();
-    let named = agents.first().map_or("it", |agent| agent.as_str());
+    let first = agents.first().map_or("it", |agent| agent.as_str());
     let stops = runs.iter().map(|run| run.id.clone()).collect();
     let patch = Patch {
         data: Some(EventData { stops, ..stop.data.clone() }),
-        ..say(stop, None, &format!("Stopping {named} …"), false)
+        ..say(stop, None, &format!("Stopping {first} …"), false)
     };
     let note = Some("its gateway is told".to_owned());
     to(Stage::Received, note, patch, deps.clock.now_ms() + LOOK_AGAIN_MS)

@@ -257,19 +257,104 @@ async fn placeholder_has_a_button_that_stops_its_run() {
     assert!(answers(5, APPROVER, -1_001).await.contains("It has ended already"));
 }
 
+/// The press data of the buttons under the message sent last.
+fn buttons(bed: &Bed) -> Vec<(String, String)> {
+    let sent: Value = serde_json::from_str(bed.sent("/sendMessage").last().unwrap()).unwrap();
+    let row = sent["reply_markup"]["inline_keyboard"][0].as_array().unwrap().clone();
+    let text = |button: &Value, name: &str| button[name].as_str().unwrap().to_owned();
+    row.iter().map(|button| (text(button, "text"), text(button, "callback_data"))).collect()
+}
+
+/// The tokens of “After this” and “Stop and do this” under the message sent last.
+fn choices(bed: &Bed) -> (String, String) {
+    let buttons = buttons(bed);
+    let labels: Vec<_> = buttons.iter().map(|(label, _)| label.as_str()).collect();
+    assert_eq!(labels, ["After this", "Stop and do this"]);
+    assert!(buttons.iter().all(|(_, token)| token.len() <= 64), "{buttons:?}");
+    (buttons[0].1.clone(), buttons[1].1.clone())
+}
+
+fn told(bed: &Bed) -> String {
+    bed.sent("/answerCallbackQuery").last().unwrap().clone()
+}
+
 #[tokio::test]
 async fn button_of_a_message_that_waits_stops_the_run_and_goes_on_with_the_message() {
     let bed = bed();
     group(&bed, 1, APPROVER, "work").await;
     let task = bed.lease().await.remove(0);
-    group(&bed, 2, APPROVER, "do that instead").await;
-    let sent: Value = serde_json::from_str(bed.sent("/sendMessage").last().unwrap()).unwrap();
-    let token = sent["reply_markup"]["inline_keyboard"][0][0]["callback_data"].as_str().unwrap();
-    press(&bed, 3, APPROVER, -1_001, token).await;
-    assert_eq!(renew(&bed, &task).await["reason"], "stopped");
+    group(&bed, 2, APPROVER, "write the changelog").await;
+    group(&bed, 3, APPROVER, "do that instead").await;
+    let (after, instead) = choices(&bed);
+    // The default changes nothing.
+    press(&bed, 4, APPROVER, -1_001, &after).await;
+    assert!(told(&bed).contains("It comes after this."));
+    assert_eq!(renew(&bed, &task).await["cancel"], false);
+    press(&bed, 5, APPROVER, -1_001, &instead).await;
+    assert!(told(&bed).contains("Stopping codegen; this comes next"));
+    let answer = renew(&bed, &task).await;
+    assert_eq!((&answer["reason"], &answer["detail"]), (&json!("stopped"), &json!("You stopped it.")));
+    assert!(bed.lease().await.is_empty(), "the run has not ended yet");
     end(&bed, &task, 0.2).await;
     let next = bed.lease().await.remove(0);
-    assert_eq!(next["message"], "do that instead");
+    assert_eq!(next["message"], "do that instead", "before the message between");
+    let history = next["context"]["history"].to_string();
+    assert!(history.contains("codegen was stopped."), "with what the run had said: {history}");
+    bed.finish(&next, "success", "Done.").await;
+    assert_eq!(bed.lease().await[0]["message"], "write the changelog");
+}
+
+#[tokio::test]
+async fn button_of_a_message_that_waits_is_bound_to_its_run_and_its_message() {
+    let bed = bed();
+    group(&bed, 1, APPROVER, "work").await;
+    let task = bed.lease().await.remove(0);
+    group(&bed, 2, APPROVER, "second").await;
+    let (after, instead) = choices(&bed);
+    // Another chat, and a message that nobody sent.
+    press(&bed, 3, APPROVER, -1_002, &instead).await;
+    assert!(told(&bed).contains("no longer valid"));
+    let made_up = format!("{}{}", &instead[..instead.len() - 1], "Z");
+    press(&bed, 4, APPROVER, -1_001, &made_up).await;
+    assert!(told(&bed).contains("no longer valid"));
+    assert_eq!(renew(&bed, &task).await["cancel"], false);
+    // Its run has ended, and the message runs itself.
+    bed.finish(&task, "success", "One.").await;
+    let second = bed.lease().await.remove(0);
+    for token in [&after, &instead] {
+        press(&bed, if token == &after { 5 } else { 6 }, APPROVER, -1_001, token).await;
+        assert!(told(&bed).contains("This message does not wait any more."), "{}", told(&bed));
+    }
+    assert_eq!(renew(&bed, &second).await["cancel"], false);
+    // A message that waits for the next run cannot stop that with a button of the run before.
+    group(&bed, 7, APPROVER, "third").await;
+    let (_, of_third) = choices(&bed);
+    let parts: Vec<_> = of_third.split(':').collect();
+    let old = instead.split(':').nth(1).unwrap();
+    let other_run = format!("s2:{old}:{}:{}", parts[2], parts[3]);
+    press(&bed, 8, APPROVER, -1_001, &other_run).await;
+    assert!(told(&bed).contains("That run has ended already"), "{}", told(&bed));
+    let other_number = format!("s2:{}:2:{}", parts[1], parts[3]);
+    press(&bed, 9, APPROVER, -1_001, &other_number).await;
+    assert!(told(&bed).contains("That run has ended already"), "{}", told(&bed));
+    assert_eq!(renew(&bed, &second).await["cancel"], false);
+}
+
+#[tokio::test]
+async fn button_of_a_message_that_waits_has_the_authority_of_a_stop() {
+    let mut config = crate::bed::config();
+    config["endpoints"]["telegram"]["main"]["senders"] =
+        json!([APPROVER.to_string(), OTHER.to_string()]);
+    let bed = crate::bed::bed_with(config);
+    group(&bed, 1, APPROVER, "work").await;
+    let task = bed.lease().await.remove(0);
+    group(&bed, 2, OTHER, "do mine").await;
+    let (_, instead) = choices(&bed);
+    press(&bed, 3, OTHER, -1_001, &instead).await;
+    assert!(told(&bed).contains("Only its sender or an approver"));
+    assert_eq!(renew(&bed, &task).await["cancel"], false);
+    press(&bed, 4, APPROVER, -1_001, &instead).await;
+    assert_eq!(renew(&bed, &task).await["reason"], "stopped");
 }
 
 #[tokio::test]

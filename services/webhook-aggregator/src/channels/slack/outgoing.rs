@@ -8,7 +8,7 @@ use crate::channels::{
 use crate::render::{Mark, Rich, Room};
 use bytes::Bytes;
 use contracts::outbox::{Buttons, Look, ShownButton};
-use inbox::OutboxRow;
+use inbox::{OutboxRow, only_stops};
 use platform::ports::{OutboundRequest, OutboundResponse};
 use serde_json::{Value, json};
 
@@ -75,8 +75,6 @@ fn by_command(
     text: &str,
     blocks: Option<Value>,
 ) -> Option<Attempt> {
-    let only_stops =
-        |buttons: &Buttons| buttons.two().len() == 1 && buttons.rest().next().is_none();
     if row.buttons.as_ref().is_some_and(only_stops) {
         return None;
     }
