@@ -9,9 +9,10 @@ use crate::ledger::{self, Amounts, Reserve, Shortfall};
 use crate::owner::Owner;
 use crate::policy::{self, Ask, Ruling, Verdict, id};
 use crate::request::{self, NAME_CHARS_MAX};
+use crate::spend::{self, Fresh};
 use crate::store::{self, Answers, ApprovalRow, CLAIM_WINDOW_MS, DECISION_WINDOW_MS, SKEW_MS};
 use crate::waiting;
-use crate::{Deps, owner, stake};
+use crate::{Deps, claim, owner, stake};
 use axum::extract::State;
 use axum::{Extension, Json};
 use contracts::agent_run::RUNS;
@@ -131,6 +132,17 @@ pub struct Asking<'a> {
     pub pattern: Option<&'a str>,
     /// The owner's rule that allows it.
     pub allowed_by: Option<&'a str>,
+    /// The owner's rules, where they were just read.
+    pub owner: Option<&'a Owner>,
+}
+
+/// A request on record.
+pub struct Recorded {
+    pub row: ApprovalRow,
+    /// Set if this request exceeded the budget.
+    pub shortfall: Option<Shortfall>,
+    /// It was also claimed and posted: nothing more is to do for it.
+    pub is_spent: bool,
 }
 
 impl Asking<'_> {
@@ -148,17 +160,21 @@ pub async fn record(
     who: Principal,
     request: &ApproveRequest,
 ) -> ApiResult<(ApprovalRow, Option<Shortfall>)> {
-    record_asking(deps, who, request, Asking::default()).await
+    let recorded = record_asking(deps, who, request, Asking::default()).await?;
+    Ok((recorded.row, recorded.shortfall))
 }
 
-/// The same for a question of a run.
+/// The same for a question of a run. A tool call that the rules allow is spent by the same batch.
 pub async fn record_asking(
     deps: &Deps,
     who: Principal,
     request: &ApproveRequest,
     asking: Asking<'_>,
-) -> ApiResult<(ApprovalRow, Option<Shortfall>)> {
-    let owner = owner::read(deps).await?;
+) -> ApiResult<Recorded> {
+    let owner = match asking.owner {
+        Some(owner) => owner.clone(),
+        None => owner::read(deps).await?,
+    };
     let now_ms = deps.clock.now_ms();
     let mut ruling = ruling_of(deps, who, request, &owner, asking.allowed_by);
     refuse_what_cannot_start(who, request, &mut ruling);
@@ -211,6 +227,9 @@ pub async fn record_asking(
     let head = batch.len();
     batch.push(draft.insert());
     batch.extend(ask::place(deps, &draft.id, &draft.placed, asking.answers()));
+    if ruling.verdict == Verdict::Approve && asking.pattern.is_some() {
+        batch.extend(draft.spend(deps, ruling.amount, asking.run));
+    }
     let tail = batch.len() - head;
     batch.push(store::approval_by_task(&draft.task));
     batch.push(ledger::figures(&keys, now_ms));
@@ -218,6 +237,9 @@ pub async fn record_asking(
     (0..head + tail).for_each(|_| answers.skip());
     let row: ApprovalRow = answers.one()?.ok_or_else(|| store::unreadable("approval"))?;
     let figures: Vec<Amounts> = answers.all()?;
+    // This batch wrote the row, and only its own claim can have ended it.
+    let is_spent =
+        row.id == draft.id && row.state_at(now_ms)? == ApprovalState::Consumed;
     let row = if row.id == draft.id { row } else { repetition(request, row)? };
     let is_pending = row.state_at(now_ms)? == ApprovalState::Pending;
     if is_pending && !draft.placed.is_empty() {
@@ -225,7 +247,7 @@ pub async fn record_asking(
     }
     let short = row.code.as_deref() == Some(ErrorCode::BudgetExhausted.as_str());
     let shortfall = short.then(|| ledger::shortfall(&scopes, &figures, row.amount()));
-    Ok((row, shortfall))
+    Ok(Recorded { row, shortfall, is_spent })
 }
 
 /// The owner is not asked about a run that could not start. The aggregator knows that.
@@ -309,6 +331,16 @@ impl Draft {
             now_ms,
             id,
         })
+    }
+
+    /// Spends the approval as it is made; not during a halt that only the memory has.
+    fn spend(&self, deps: &Deps, amount: Micros, run: Option<&ApprovalRow>) -> Vec<Statement> {
+        let digest = self.columns.get("digest").and_then(Value::as_str).unwrap_or_default();
+        let (id, task, now_ms) = (self.id.as_str(), self.task.as_str(), self.now_ms);
+        if claim::covers_in_memory(deps, task, run.map(|run| run.task.as_str())) {
+            return Vec::new();
+        }
+        spend::at_once(deps, Fresh { id, task, digest, amount, now_ms })
     }
 
     /// Inserts the row unless the task has one. A halt or an insufficient budget overrides the

@@ -7,7 +7,7 @@
 
 use crate::decide::over_budget;
 use crate::ledger::{self, Amounts, Shortfall};
-use crate::store::{self, Answers, ApprovalRow, HALTED, NEWEST_CLAIM, SKEW_MS};
+use crate::store::{self, Answers, ApprovalRow, HALTED, NEWEST_CLAIM, ROW, SKEW_MS};
 use crate::{Deps, cut_off, owner};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -17,7 +17,7 @@ use contracts::approval::{
     ApprovalState, ClaimAnswer, ClaimRequest, GivenUp, GivenUpAnswer, GivenUpRequest,
 };
 use contracts::task::LEASE_MS;
-use contracts::{ErrorCode, Problem, TaskId};
+use contracts::{ErrorCode, Micros, Problem, TaskId};
 use platform::edge::{ApiError, ApiResult, JsonBody};
 use platform::ports::{ClockExt, PortError, SqlExt, Statement};
 use platform::secret::digest_hex;
@@ -54,13 +54,24 @@ impl Claimed {
 
 /// Reads the claim with this token.
 pub async fn by_token(deps: &Deps, token: &str) -> ApiResult<Option<Claimed>> {
+    Ok(deps.sql.one(with_token(token)).await?)
+}
+
+/// Reads the claim with this token, a [`Claimed`].
+pub fn with_token(token: &str) -> Statement {
     let text = format!(
         "SELECT c.task, c.seq, c.cost_u, {NEWEST_CLAIM} AS is_newest,
              EXISTS (SELECT 1 FROM posted p WHERE p.task = c.task AND p.seq = c.seq AND p.cut_off = 1) AS is_cut_off,
              EXISTS (SELECT 1 FROM approvals q WHERE q.tops_up = c.task OR q.run = c.task) AS has_asked
          FROM claim c WHERE c.token_hash = ?1"
     );
-    Ok(deps.sql.one(Statement::new(text).bind(digest_hex(token.as_bytes()))).await?)
+    Statement::new(text).bind(digest_hex(token.as_bytes()))
+}
+
+/// Reads the approval of the run with this token.
+pub fn approval_with_token(token: &str) -> Statement {
+    let of = "WHERE task = (SELECT c.task FROM claim c WHERE c.token_hash = ?1)";
+    Statement::new(format!("SELECT {ROW} FROM approvals {of}")).bind(digest_hex(token.as_bytes()))
 }
 
 /// The reason that a claim is refused.
@@ -133,8 +144,13 @@ pub async fn is_halted(deps: &Deps, row: &ApprovalRow) -> ApiResult<bool> {
 }
 
 fn is_halted_in_memory(deps: &Deps, row: &ApprovalRow) -> bool {
-    let tasks = [Some(row.task.as_str()), row.run.as_deref()];
-    tasks.into_iter().flatten().any(|task| deps.unwritten.covers(&TaskId::new(task)))
+    covers_in_memory(deps, &row.task, row.run.as_deref())
+}
+
+/// Whether a halt that storage has refused covers this task, or the run that asks by it.
+pub fn covers_in_memory(deps: &Deps, task: &str, run: Option<&str>) -> bool {
+    let mut tasks = [Some(task), run].into_iter().flatten();
+    tasks.any(|task| deps.unwritten.covers(&TaskId::new(task)))
 }
 
 /// `POST /api/approvals/{id}/claim`.
@@ -185,22 +201,23 @@ pub async fn take(
     let scopes = owner.scopes(deps, now_ms, &seen.agent)?;
     let token = deps.clock.random_hex(32);
     let hash = digest_hex(token.as_bytes());
-    let bind = |statement: Statement| statement.bind(id).bind(digest);
-    let batch = vec![
-        ledger::ensure(&scopes),
-        bind(ledger::begin(
-            &seen.task,
-            seen.amount(),
-            now_ms,
-            &format!("EXISTS (SELECT 1 FROM approvals a WHERE {})", claimable("?4", "?5", epoch)),
-        )),
-        bind(Statement::new(insert_claim(epoch)).bind(&seen.task).bind(&hash).bind(now_ms)),
-        bind(Statement::new(take_over(epoch)).bind(&seen.task).bind(&hash).bind(now_ms))
-            .bind(until_ms),
+    let order = Claiming {
+        id,
+        task: &seen.task,
+        digest,
+        amount: seen.amount(),
+        epoch,
+        hash: &hash,
+        now_ms,
+        until_ms,
+    };
+    let mut batch = vec![ledger::ensure(&scopes)];
+    batch.extend(claiming(order));
+    batch.extend([
         store::approval_by_id(id),
         store::halted(&seen.task),
         ledger::figures(&ledger::keys(&scopes), now_ms),
-    ];
+    ]);
     let mut answers = Answers::of(&*deps.sql, batch).await?;
     (0..3).for_each(|_| answers.skip());
     if answers.any() {
@@ -212,6 +229,35 @@ pub async fn take(
     let figures: Vec<Amounts> = answers.all()?;
     why_not(&row, digest, epoch, halted, now_ms)?;
     Err(ClaimError::OverBudget(ledger::shortfall(&scopes, &figures, row.amount())))
+}
+
+/// A claim to record.
+#[derive(Clone, Copy, Debug)]
+pub struct Claiming<'a> {
+    pub id: &'a str,
+    pub task: &'a str,
+    pub digest: &'a str,
+    pub amount: Micros,
+    pub epoch: Option<u32>,
+    /// Hash of its token.
+    pub hash: &'a str,
+    pub now_ms: i64,
+    /// End of its lease.
+    pub until_ms: i64,
+}
+
+/// Begins the hold, writes the claim, and changes the approval's state; the last one returns a row
+/// if all of it happened. Each checks the conditions of a claim.
+pub fn claiming(order: Claiming<'_>) -> [Statement; 3] {
+    let Claiming { id, task, digest, amount, epoch, hash, now_ms, until_ms } = order;
+    let bind = |statement: Statement| statement.bind(id).bind(digest);
+    let claimable = claimable("?4", "?5", epoch);
+    let guard = format!("EXISTS (SELECT 1 FROM approvals a WHERE {claimable})");
+    [
+        bind(ledger::begin(task, amount, now_ms, &guard)),
+        bind(Statement::new(insert_claim(epoch)).bind(task).bind(hash).bind(now_ms)),
+        bind(Statement::new(take_over(epoch)).bind(task).bind(hash).bind(now_ms)).bind(until_ms),
+    ]
 }
 
 /// The first reason, in order of importance for people.

@@ -2,7 +2,7 @@
 //!
 //! `approve` applies the rules and sets money aside; `ask` asks the owner; `decide` and `press`
 //! take the owner's word; `claim` lets a gateway begin, `renew` and `top_up` watch what it costs,
-//! `settle` ends it, `cut_off` ends what never reports; `halt` stops; `backups`
+//! `settle` ends it, `spend` does all of that at once where a rule allows a tool call, `cut_off` ends what never reports; `halt` stops; `backups`
 //! keeps copies of the tables. Nothing here approves or spends on an error.
 
 mod actor;
@@ -36,6 +36,7 @@ mod press;
 mod renew;
 mod request;
 mod settle;
+mod spend;
 mod stake;
 mod stats;
 mod status;

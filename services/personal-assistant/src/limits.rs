@@ -3,9 +3,10 @@
 use crate::Deps;
 use crate::config::DAILY_DEFAULT;
 use crate::ledger::Scope;
+use crate::store::Answers;
 use contracts::Micros;
 use platform::edge::ApiResult;
-use platform::ports::{SqlExt, Statement};
+use platform::ports::{PortResult, Statement};
 use platform::sql;
 use serde::Deserialize;
 
@@ -25,7 +26,16 @@ pub struct Limits {
 impl Limits {
     /// Reads what was put; the rest comes from the file.
     pub async fn read(deps: &Deps) -> ApiResult<Self> {
-        let rules = deps.sql.all(sql!("SELECT rule, limit_u FROM budget_rule")).await?;
+        let mut answers = Answers::of(&*deps.sql, vec![Self::statement()]).await?;
+        Ok(Self::found(deps, &mut answers)?)
+    }
+    /// Reads what was put.
+    pub fn statement() -> Statement {
+        sql!("SELECT rule, limit_u FROM budget_rule")
+    }
+    /// The rows of [`Self::statement`].
+    pub fn found(deps: &Deps, answers: &mut Answers) -> PortResult<Self> {
+        let rules = answers.all()?;
         Ok(Self { rules, daily: deps.config.daily, monthly: deps.config.monthly })
     }
     fn put(&self, rule: &str) -> Option<(Micros, &'static str)> {

@@ -5,6 +5,7 @@
 //! call that waits for the owner is answered as an event stream, kept open by comments or progress.
 
 mod asker;
+mod known;
 mod owner;
 mod rpc;
 mod tools;

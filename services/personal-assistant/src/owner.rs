@@ -3,11 +3,12 @@
 use crate::ledger::{self, Scope};
 use crate::limits::Limits;
 use crate::policy::{COST_THRESHOLD_DEFAULT, Rules};
+use crate::store::Answers;
 use crate::{Deps, store, window};
 use contracts::Micros;
 use contracts::chat::RiskTolerance;
 use platform::edge::ApiResult;
-use platform::ports::SqlExt;
+use platform::ports::Statement;
 use platform::sql;
 use serde::{Deserialize, de::DeserializeOwned};
 use std::collections::HashMap;
@@ -38,7 +39,17 @@ impl Owner {
 
 /// Reads the owner's rules.
 pub async fn read(deps: &Deps) -> ApiResult<Owner> {
-    let rows: Vec<Setting> = deps.sql.all(sql!("SELECT name, value FROM personal_context")).await?;
+    of(deps, &mut Answers::of(&*deps.sql, statements().to_vec()).await?)
+}
+
+/// Reads the owner's rules.
+pub fn statements() -> [Statement; 2] {
+    [sql!("SELECT name, value FROM personal_context"), Limits::statement()]
+}
+
+/// The rows of [`statements`].
+pub fn of(deps: &Deps, answers: &mut Answers) -> ApiResult<Owner> {
+    let rows: Vec<Setting> = answers.all()?;
     let kept: HashMap<String, String> = rows.into_iter().map(|row| (row.name, row.value)).collect();
     let rules = Rules {
         cost_threshold: Micros(
@@ -50,7 +61,7 @@ pub async fn read(deps: &Deps) -> ApiResult<Owner> {
         requires_human_approval: kept_as(&kept, "requiresHumanApproval")?.unwrap_or_default(),
     };
     let time_zone = kept_as(&kept, "timeZone")?.unwrap_or_else(|| deps.config.time_zone.clone());
-    Ok(Owner { rules, time_zone, daily: Limits::read(deps).await?.daily().0 })
+    Ok(Owner { rules, time_zone, daily: Limits::found(deps, answers)?.daily().0 })
 }
 
 fn kept_as<T: DeserializeOwned>(

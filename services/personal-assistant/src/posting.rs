@@ -36,12 +36,24 @@ const LAST: &str = "?2 = (SELECT MAX(c.seq) FROM claim c WHERE c.task = ?1)";
 /// end of the approval. The later statements act only for the batch whose nonce is in the row. A
 /// cost is recorded even above the hold or after its expiry: refusing would only hide it.
 pub fn post(posting: &Posting<'_>) -> Vec<Statement> {
+    post_row(posting, row(posting, 0, "true"))
+}
+
+/// The same if the claim with this hash of its token has taken the approval over.
+pub fn post_for_claim(posting: &Posting<'_>, hash: &str) -> Vec<Statement> {
+    let taken = "EXISTS (SELECT 1 FROM claim c JOIN approvals a ON a.task = c.task
+        WHERE c.task = ?1 AND c.seq = ?2 AND c.token_hash = ?11 AND a.state = 'claimed')";
+    post_row(posting, row(posting, 0, taken).bind(hash))
+}
+
+/// With the statement that writes the ledger's row.
+fn post_row(posting: &Posting<'_>, row: Statement) -> Vec<Statement> {
     let ended = format!("UPDATE hold SET exp = 0 WHERE task = ?1 AND {MINE} AND {LAST}");
     let consumed = format!(
         "UPDATE approvals SET actual_u = COALESCE(actual_u, 0) + ?4, state = CASE WHEN {LAST} THEN 'consumed' ELSE state END WHERE task = ?1 AND {MINE}"
     );
     vec![
-        row(posting, 0, "true"),
+        row,
         spend(posting),
         posting.bind(ended),
         posting.bind(consumed).bind(posting.amount),

@@ -1,15 +1,16 @@
 //! `POST /api/tasks/{taskId}/settle`: posts the cost of a finished run once, even during a halt.
 
+use crate::claim::{self, Claimed};
 use crate::posting::{self, Posting};
 use crate::store::{self, Answers, ApprovalRow};
-use crate::{Deps, ask, claim, top_up};
+use crate::{Deps, ask, top_up};
 use axum::Json;
 use axum::extract::{Path, State};
 use contracts::approval::{Outcome, SettleAnswer, SettleRequest};
 use contracts::{AgentId, ErrorCode, Micros, TaskId};
 use platform::agents::Price;
 use platform::edge::{ApiError, ApiResult, JsonBody};
-use platform::ports::{ClockExt, SqlExt};
+use platform::ports::ClockExt;
 use platform::sql;
 use serde::Deserialize;
 
@@ -45,16 +46,20 @@ pub async fn settle(
 
 /// Posts a task's cost once.
 pub async fn post(deps: &Deps, task: &str, request: &SettleRequest) -> ApiResult<SettleAnswer> {
-    let claim = claim::by_token(deps, &request.claim_token).await?;
-    let claim = claim.filter(|claim| claim.task == task).ok_or_else(|| {
+    let look = vec![
+        claim::with_token(&request.claim_token),
+        store::approval_by_task(task),
+        sql!(
+            "SELECT MAX(COALESCE(limit_u, amt_u)) AS limit_u, MIN(exp) AS exp FROM hold WHERE task = ?1 HAVING COUNT(*) > 0",
+            task
+        ),
+    ];
+    let mut answers = Answers::of(&*deps.sql, look).await?;
+    let claim = answers.one::<Claimed>()?.filter(|claim| claim.task == task).ok_or_else(|| {
         ApiError::new(ErrorCode::Forbidden, "The claimToken does not belong to this task.")
     })?;
-    let approval: ApprovalRow = deps
-        .sql
-        .one(store::approval_by_task(task))
-        .await?
-        .ok_or_else(|| store::unreadable("approval"))?;
-    let hold: Option<HoldRow> = deps.sql.one(sql!("SELECT MAX(COALESCE(limit_u, amt_u)) AS limit_u, MIN(exp) AS exp FROM hold WHERE task = ?1 HAVING COUNT(*) > 0", task)).await?;
+    let approval: ApprovalRow = answers.one()?.ok_or_else(|| store::unreadable("approval"))?;
+    let hold: Option<HoldRow> = answers.one()?;
     let now_ms = deps.clock.now_ms();
     let is_held = claim.is_newest() && hold.as_ref().is_some_and(|hold| hold.exp > now_ms);
     let amount = hold.map_or(approval.amount(), |hold| Micros(hold.limit_u));

@@ -41,20 +41,17 @@ pub fn pattern(tool: &str, arguments: &Value) -> ApiResult<String> {
     approve::canonical_digest(&json!([tool, compared(tool, arguments)]))
 }
 
-/// The rule that allows this call of a run; none without one. A lasting rule does not hold for runs
-/// of senders whom only `*` lets in.
-pub async fn find(
-    deps: &Deps,
-    run: &ApprovalRow,
-    pattern: &str,
-    cost: Micros,
-) -> ApiResult<Option<String>> {
-    #[derive(Deserialize)]
-    struct Found {
-        id: String,
-    }
+/// A rule that allows a call.
+#[derive(Debug, Deserialize)]
+pub struct Found {
+    pub id: String,
+}
+
+/// Reads the rule that allows this call of a run, a [`Found`]; no row without one. A lasting rule
+/// does not hold for runs of senders whom only `*` lets in.
+pub fn find(run: &ApprovalRow, pattern: &str, cost: Micros) -> Statement {
     let shard = run.event_id.as_deref().and_then(|event| EventId::new(event).shard());
-    let find = sql!(
+    sql!(
         "SELECT r.id FROM tool_rule r
          WHERE r.pattern = ?1 AND r.agent = ?2 AND r.removed_at IS NULL AND r.most_u >= ?3
            AND r.endpoint IN ('', ?4) AND (?6 = 0 OR r.task IS NOT NULL)
@@ -67,8 +64,7 @@ pub async fn find(
         shard.as_ref().map_or("", |shard| shard.as_str()),
         &run.task,
         run.public
-    );
-    Ok(deps.sql.one::<Found>(find).await?.map(|found| found.id))
+    )
 }
 
 /// Writes the rule of a decision; belongs in its batch, and takes effect only if the decision does.

@@ -1,13 +1,12 @@
 //! Who asks: a program with a token, or a run, which its gateway's relay proves.
 
 use crate::policy::UNNAMED;
-use crate::store::{self, ApprovalRow};
+use crate::store::{Answers, ApprovalRow};
 use crate::{Deps, claim};
 use contracts::approval::ApprovalState;
 use contracts::{AgentId, ErrorCode};
 use http::HeaderMap;
 use platform::edge::{ApiError, ApiResult, Principal};
-use platform::ports::SqlExt;
 
 /// Header with the token of the claim under which the run that asks was begun. Only the gateway has
 /// it: its relay sets the header, and the agent never sees it.
@@ -46,10 +45,12 @@ impl Asker {
 
 /// The approval of the run with this claim token, if no later claim and no end has followed.
 async fn newest_run(deps: &Deps, token: &str) -> ApiResult<Option<ApprovalRow>> {
-    let Some(claim) = claim::by_token(deps, token).await?.filter(claim::Claimed::is_newest) else {
+    let look = vec![claim::with_token(token), claim::approval_with_token(token)];
+    let mut answers = Answers::of(&*deps.sql, look).await?;
+    if !answers.one::<claim::Claimed>()?.is_some_and(|claim| claim.is_newest()) {
         return Ok(None);
-    };
-    let run: Option<ApprovalRow> = deps.sql.one(store::approval_by_task(&claim.task)).await?;
+    }
+    let run: Option<ApprovalRow> = answers.one()?;
     let now_ms = deps.clock.now_ms();
     // A lease that has just ended may still be renewed, until its run is posted as cut off.
     Ok(run.filter(|run| {

@@ -6,13 +6,14 @@
 //! question.
 
 use super::asker::Asker;
+use super::known::{Earlier, Known, Wanted};
 use super::values::{structured, text};
-use crate::approve::{self, Asking, record_asking};
+use crate::approve::{self, Asking, Recorded, record_asking};
 use crate::decide::default_reason;
 use crate::open_calls::Counted;
 use crate::policy::{QUESTION, TOOL_CALL};
 use crate::store::{Answers, ApprovalRow};
-use crate::{Deps, claim, request, settle, tool_rules, waiting};
+use crate::{Deps, claim, owner, request, settle, tool_rules, waiting};
 use contracts::approval::{ApprovalState, ApproveRequest, Decision, Outcome, SettleRequest};
 use contracts::{ErrorCode, Micros, Problem, TaskId};
 use platform::edge::{ApiError, ApiResult};
@@ -30,7 +31,7 @@ const REPEATS_MAX: u32 = 999;
 /// broken off.
 const REPEAT_MS: i64 = 60_000;
 /// How long a refusal answers the same call again, so that an agent cannot wear the owner down.
-const REFUSAL_HOLDS_MS: i64 = 10 * 60_000;
+pub(super) const REFUSAL_HOLDS_MS: i64 = 10 * 60_000;
 /// Characters of the digest in a task's id.
 const DIGEST_CHARS: usize = 32;
 
@@ -106,15 +107,15 @@ pub(super) async fn request_approval(
 ) -> ApiResult<Value> {
     let call = ToolCall::read(given)?;
     let pattern = tool_rules::pattern(call.tool, &call.arguments)?;
-    if let Some(refusal) = refusal(deps, asker, &pattern).await? {
+    let named = json!([TOOL_CALL, call.tool, call.arguments, call.id]);
+    let base = base_of(asker, TOOL_CALL, &named)?;
+    let wanted = Wanted { pattern: &pattern, cost: call.cost, base: &base };
+    let known = Known::read(deps, asker, wanted).await?;
+    if let Some(refusal) = known.refusal {
         return call.answer(&refusal, false, &refusal.reason);
     }
-    let allowed_by = match &asker.run {
-        Some(run) => tool_rules::find(deps, run, &pattern, call.cost).await?,
-        None => None,
-    };
     let work = ApproveRequest {
-        task_id: TaskId::new(""),
+        task_id: task_of(deps, &base, known.earlier, call.id.is_some())?,
         kind: TOOL_CALL.to_owned(),
         description: call.description(),
         estimated_cost: call.cost,
@@ -124,32 +125,18 @@ pub(super) async fn request_approval(
         arguments: Some(call.arguments.clone()),
         wait: None,
     };
-    let named = json!([TOOL_CALL, call.tool, call.arguments, call.id]);
     let asking = Asking {
         run: asker.run.as_ref(),
         pattern: Some(&pattern),
-        allowed_by: allowed_by.as_deref(),
+        allowed_by: known.rule.as_deref(),
+        owner: Some(&known.owner),
     };
-    let row = decided(deps, asker, work, asking, (&named, call.id.is_some())).await?;
-    match begin(deps, &row).await? {
+    let Recorded { row, is_spent, .. } = decided(deps, asker, work, asking).await?;
+    let begun = if is_spent { Ok(()) } else { begin(deps, &row).await? };
+    match begun {
         Ok(()) => call.answer(&row, true, &row.reason),
         Err(reason) => call.answer(&row, false, &reason),
     }
-}
-
-/// The owner's refusal of the same call of this asker, while it holds. Neither another id nor other
-/// words of explanation get round it.
-async fn refusal(deps: &Deps, asker: &Asker, pattern: &str) -> ApiResult<Option<ApprovalRow>> {
-    let find = sql!(
-        "SELECT * FROM approvals WHERE pattern = ?1 AND decided_at > ?2 AND requested_by = ?3 AND run IS ?4
-           AND state = 'rejected' AND code = 'rejected_by_owner'
-         ORDER BY decided_at DESC LIMIT 1",
-        pattern,
-        deps.clock.now_ms() - REFUSAL_HOLDS_MS,
-        asker.who.as_str(),
-        asker.task().map(str::to_owned)
-    );
-    Ok(deps.sql.one(find).await?)
 }
 
 /// `ask_owner`.
@@ -160,19 +147,25 @@ pub(super) async fn ask_owner(deps: &Deps, asker: &Asker, given: &Value) -> ApiR
     let list = options.iter().map(|option| format!("- {option}"));
     let lines: Vec<String> = std::iter::once(question.to_owned()).chain(list).collect();
     let arguments = json!({ "question": question, "options": options });
+    let base = base_of(asker, QUESTION, &json!([QUESTION, arguments]))?;
+    let mut look = Earlier::statements(&base).to_vec();
+    look.extend(owner::statements());
+    let mut found = Answers::of(&*deps.sql, look).await?;
+    let (earlier, owner) = (Earlier::of(&mut found)?, owner::of(deps, &mut found)?);
     let work = ApproveRequest {
-        task_id: TaskId::new(""),
+        task_id: task_of(deps, &base, earlier, false)?,
         kind: QUESTION.to_owned(),
         description: lines.join("\n"),
         estimated_cost: Micros::ZERO,
         agent_type: asker.agent(),
         channel_context: None,
         operation: None,
-        arguments: Some(arguments.clone()),
+        arguments: Some(arguments),
         wait: None,
     };
-    let asking = Asking { run: asker.run.as_ref(), ..Asking::default() };
-    let row = decided(deps, asker, work, asking, (&json!([QUESTION, arguments]), false)).await?;
+    let asking =
+        Asking { run: asker.run.as_ref(), owner: Some(&owner), ..Asking::default() };
+    let row = decided(deps, asker, work, asking).await?.row;
     let state = row.state_at(deps.clock.now_ms())?;
     let answer = match state {
         ApprovalState::Rejected if row.code.as_deref() != Some("rejected_by_owner") => None,
@@ -202,36 +195,35 @@ fn said(row: &ApprovalRow, decision: Decision, option: &str) -> String {
     if is_button { option.to_owned() } else { row.reason.clone() }
 }
 
-/// Asks, or joins the same question that waits, and waits for the decision. `named` is what tells
-/// two questions apart, and whether an id of the call is in it.
-async fn decided(
-    deps: &Deps,
-    asker: &Asker,
-    mut work: ApproveRequest,
-    asking: Asking<'_>,
-    (named, has_id): (&Value, bool),
-) -> ApiResult<ApprovalRow> {
+/// The task of the first question of this name; the name is what tells two questions apart.
+fn base_of(asker: &Asker, kind: &str, named: &Value) -> ApiResult<String> {
     let canonical = approve::canonical_digest(named)?;
     let run = asker.task().unwrap_or_default();
     // A run is asked about by itself: an answer for one is none for another.
-    let base: String = digest_hex(format!("{}{run}{canonical}", asker.who.as_str()).as_bytes())
-        .chars()
-        .take(DIGEST_CHARS)
-        .collect();
-    work.task_id = task_of(deps, &format!("{}:{base}", work.kind), has_id).await?;
+    let digest = digest_hex(format!("{}{run}{canonical}", asker.who.as_str()).as_bytes());
+    Ok(format!("{kind}:{}", digest.get(..DIGEST_CHARS).unwrap_or_default()))
+}
+
+/// Asks, or joins the same question that waits, and waits for the decision.
+async fn decided(
+    deps: &Deps,
+    asker: &Asker,
+    work: ApproveRequest,
+    asking: Asking<'_>,
+) -> ApiResult<Recorded> {
     request::validate(&work)?;
-    let (mut row, _) = record_asking(deps, asker.who, &work, asking).await?;
-    if row.state_at(deps.clock.now_ms())? != ApprovalState::Pending {
-        return Ok(row);
+    let mut recorded = record_asking(deps, asker.who, &work, asking).await?;
+    if recorded.row.state_at(deps.clock.now_ms())? != ApprovalState::Pending {
+        return Ok(recorded);
     }
     let _open = deps
         .open_calls
-        .enter(asker.who, asker.task(), &row.id)
-        .map_err(|full| too_many_wait(&full, &row.id))?;
-    while row.state_at(deps.clock.now_ms())? == ApprovalState::Pending {
-        row = waiting::until_decided(deps, row, ROUND_MS).await?;
+        .enter(asker.who, asker.task(), &recorded.row.id)
+        .map_err(|full| too_many_wait(&full, &recorded.row.id))?;
+    while recorded.row.state_at(deps.clock.now_ms())? == ApprovalState::Pending {
+        recorded.row = waiting::until_decided(deps, recorded.row, ROUND_MS).await?;
     }
-    Ok(row)
+    Ok(recorded)
 }
 
 /// The refusal of a call that would wait. Its question stays open.
@@ -246,22 +238,11 @@ fn too_many_wait(full: &Counted, id: &str) -> ApiError {
 
 /// The task of this question: the one that waits or whose answer was not delivered yet, else a new
 /// one.
-async fn task_of(deps: &Deps, base: &str, has_id: bool) -> ApiResult<TaskId> {
-    #[derive(Deserialize)]
-    struct Count {
-        n: u32,
-    }
-    // `:` comes after the digits.
-    let same = "task = ?1 OR (task > ?1 || '~' AND task < ?1 || '~:')";
-    let newest = format!(
-        "SELECT * FROM approvals WHERE {same} ORDER BY LENGTH(task) DESC, task DESC LIMIT 1"
-    );
-    let count = format!("SELECT COUNT(*) AS n FROM approvals WHERE {same}");
-    let batch = vec![sql!(newest, base), sql!(count, base)];
-    let mut answers = Answers::of(&*deps.sql, batch).await?;
-    let Some(newest) = answers.one::<ApprovalRow>()? else { return Ok(TaskId::new(base)) };
-    let asked = answers.one::<Count>()?.map_or(u32::MAX, |count| count.n);
-    if is_answer(deps, &newest, has_id).await? {
+fn task_of(deps: &Deps, base: &str, earlier: Earlier, has_id: bool) -> ApiResult<TaskId> {
+    let Earlier { newest, count: asked, delivered_at } = earlier;
+    let Some(newest) = newest else { return Ok(TaskId::new(base)) };
+    let was_just_delivered = delivered_at.is_some_and(|at| is_recent(deps, at));
+    if is_answer(deps, &newest, has_id && was_just_delivered)? {
         return Ok(TaskId::new(newest.task));
     }
     if asked >= REPEATS_MAX {
@@ -273,8 +254,9 @@ async fn task_of(deps: &Deps, base: &str, has_id: bool) -> ApiResult<TaskId> {
     Ok(TaskId::new(format!("{base}~{}", asked + 1)))
 }
 
-/// Whether this answer, or the one that it will get, is that of the same question now.
-async fn is_answer(deps: &Deps, asked: &ApprovalRow, has_id: bool) -> ApiResult<bool> {
+/// Whether this answer, or the one that it will get, is that of the same question now. One that was
+/// delivered may be repeated if the call is the same by its id.
+fn is_answer(deps: &Deps, asked: &ApprovalRow, may_repeat: bool) -> ApiResult<bool> {
     let now_ms = deps.clock.now_ms();
     Ok(match asked.state_at(now_ms)? {
         ApprovalState::Pending | ApprovalState::Approved | ApprovalState::Claimed => true,
@@ -282,7 +264,7 @@ async fn is_answer(deps: &Deps, asked: &ApprovalRow, has_id: bool) -> ApiResult<
             asked.decided_at.is_some_and(|at| now_ms - at < REFUSAL_HOLDS_MS)
                 && asked.code.as_deref() == Some("rejected_by_owner")
         }
-        ApprovalState::Consumed if has_id => was_just_delivered(deps, asked).await?,
+        ApprovalState::Consumed => may_repeat,
         _ => false,
     })
 }
@@ -295,7 +277,11 @@ async fn was_just_delivered(deps: &Deps, asked: &ApprovalRow) -> ApiResult<bool>
     }
     let read = sql!("SELECT MAX(at) AS at FROM posted WHERE task = ?1", &asked.task);
     let at = deps.sql.one::<Delivered>(read).await?.and_then(|delivered| delivered.at);
-    Ok(at.is_some_and(|at| deps.clock.now_ms() - at < REPEAT_MS))
+    Ok(at.is_some_and(|at| is_recent(deps, at)))
+}
+
+fn is_recent(deps: &Deps, delivered_at: i64) -> bool {
+    deps.clock.now_ms() - delivered_at < REPEAT_MS
 }
 
 /// Spends the approval: claims it and settles its cost. Or the reason that the call may not happen.
