@@ -93,7 +93,7 @@ pub fn only_stops(buttons: &Buttons) -> bool {
     buttons.two().iter().all(|shown| is_stop(shown.data)) && buttons.rest().next().is_none()
 }
 
-/// What a press asks for in this inbox, if it is one on a button of this file.
+/// The meaning of a press in this inbox, if it is one on a button of this file.
 pub fn pressed_to_stop(shard: &Shard, token: &str) -> Option<StopPress> {
     let id = |ulid: &str| EventId::new(format!("{shard}.{ulid}"));
     let parts: Vec<_> = token.split(':').collect();

@@ -413,7 +413,6 @@ async fn stop(
     let finish = Finish::new(outcome_of(why), said.unwrap_or_default());
     let actual_cost = stopped.cost.or_else(|| guard.purse.spent());
     let detail = guard.purse.cause().and_then(|cause| cause.detail);
-    let finish =
-        Finish { actual_cost, usage: stopped.usage, session: stopped.session, ..finish };
+    let finish = Finish { actual_cost, usage: stopped.usage, session: stopped.session, ..finish };
     (finish, Some(Ending { why, detail }))
 }

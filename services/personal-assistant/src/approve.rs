@@ -5,6 +5,7 @@
 //! returns its current state.
 
 use crate::ask::{self, Answer, Placed};
+use crate::digests::{digest, fingerprint};
 use crate::ledger::{self, Amounts, Reserve, Shortfall};
 use crate::owner::Owner;
 use crate::policy::{self, Ask, Ruling, Verdict, id};
@@ -12,19 +13,17 @@ use crate::request::{self, NAME_CHARS_MAX};
 use crate::spend::{self, Fresh};
 use crate::store::{self, Answers, ApprovalRow, CLAIM_WINDOW_MS, DECISION_WINDOW_MS, SKEW_MS};
 use crate::waiting;
-use crate::{Deps, claim, owner, stake};
+use crate::{Deps, owner, stake};
 use axum::extract::State;
 use axum::{Extension, Json};
-use contracts::agent_run::RUNS;
 use contracts::approval::{
     ApprovalState, ApproveAnswer, ApproveRequest, CANNOT_START, ChannelContext,
 };
 use contracts::outbox::Target;
 use contracts::{ApprovalId, ErrorCode, Micros, Problem, ServiceName};
 use platform::agents::Price;
-use platform::edge::{ApiError, ApiResult, JsonBody, Principal};
+use platform::edge::{ApiResult, JsonBody, Principal};
 use platform::ports::{ClockExt, Statement};
-use platform::secret::digest_hex;
 use platform::time::rfc3339;
 use serde_json::{Value, json};
 
@@ -42,47 +41,6 @@ pub async fn approve(
     let wait_ms = i64::from(request.wait.unwrap_or(0)) * 1_000;
     let row = waiting::until_decided(&deps, row, wait_ms).await?;
     answer(&row, deps.clock.now_ms(), shortfall).map(Json)
-}
-
-/// Lower-case hex SHA-256 of the RFC 8785 form.
-pub(crate) fn canonical_digest(value: &Value) -> ApiResult<String> {
-    let bytes = serde_json_canonicalizer::to_vec(value)
-        .map_err(|_| ApiError::new(ErrorCode::Internal, "The request has no canonical form."))?;
-    Ok(digest_hex(&bytes))
-}
-
-/// The digest that binds a decision to the work. Absent operation or arguments count as null.
-fn digest(request: &ApproveRequest, amount: Micros) -> ApiResult<String> {
-    canonical_digest(&json!({
-        "taskId": request.task_id,
-        "agentType": request.agent_type,
-        "type": request.kind,
-        "operation": request.operation,
-        "arguments": request.arguments,
-        "description": request.description,
-        "costLimitMicros": amount.0,
-    }))
-}
-
-/// The digest that identifies a repeated request: everything the caller states about the work,
-/// before any rule.
-fn fingerprint(request: &ApproveRequest) -> ApiResult<String> {
-    let mut arguments = request.arguments.clone();
-    let of_event = request.channel_context.as_ref().is_some_and(|from| from.event_id.is_some());
-    if let (Some(Value::Object(stated)), true) = (&mut arguments, of_event) {
-        // The same message is the same work, even if a gateway came meanwhile. The decision holds
-        // for the programs of the first request.
-        stated.remove(RUNS);
-    }
-    canonical_digest(&json!([
-        request.task_id,
-        request.agent_type,
-        request.kind,
-        request.operation,
-        arguments,
-        request.description,
-        request.estimated_cost.0,
-    ]))
 }
 
 /// The decision of the owner's rules.
@@ -238,8 +196,7 @@ pub async fn record_asking(
     let row: ApprovalRow = answers.one()?.ok_or_else(|| store::unreadable("approval"))?;
     let figures: Vec<Amounts> = answers.all()?;
     // This batch wrote the row, and only its own claim can have ended it.
-    let is_spent =
-        row.id == draft.id && row.state_at(now_ms)? == ApprovalState::Consumed;
+    let is_spent = row.id == draft.id && row.state_at(now_ms)? == ApprovalState::Consumed;
     let row = if row.id == draft.id { row } else { repetition(request, row)? };
     let is_pending = row.state_at(now_ms)? == ApprovalState::Pending;
     if is_pending && !draft.placed.is_empty() {
@@ -337,7 +294,7 @@ impl Draft {
     fn spend(&self, deps: &Deps, amount: Micros, run: Option<&ApprovalRow>) -> Vec<Statement> {
         let digest = self.columns.get("digest").and_then(Value::as_str).unwrap_or_default();
         let (id, task, now_ms) = (self.id.as_str(), self.task.as_str(), self.now_ms);
-        if claim::covers_in_memory(deps, task, run.map(|run| run.task.as_str())) {
+        if deps.unwritten.covers_any(task, run.map(|run| run.task.as_str())) {
             return Vec::new();
         }
         spend::at_once(deps, Fresh { id, task, digest, amount, now_ms })
@@ -485,19 +442,4 @@ fn answer(
         remaining: shortfall.as_ref().map(|short| short.remaining),
         resets_at: shortfall.map(|short| short.resets_at),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn approval_digest_matches_the_contract() {
-        let request: ApproveRequest = serde_json::from_value(json!({
-            "taskId": "t-1", "type": "codegen", "description": "Fix it", "estimatedCost": 1.25, "agentType": "codegen", "operation": "run",
-        }))
-        .unwrap();
-        let text = r#"{"agentType":"codegen","arguments":null,"costLimitMicros":1250000,"description":"Fix it","operation":"run","taskId":"t-1","type":"codegen"}"#;
-        assert_eq!(digest(&request, Micros(1_250_000)).unwrap(), digest_hex(text.as_bytes()));
-    }
 }

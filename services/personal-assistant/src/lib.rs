@@ -2,8 +2,9 @@
 //!
 //! `approve` applies the rules and sets money aside; `ask` asks the owner; `decide` and `press`
 //! take the owner's word; `claim` lets a gateway begin, `renew` and `top_up` watch what it costs,
-//! `settle` ends it, `spend` does all of that at once where a rule allows a tool call, `cut_off` ends what never reports; `halt` stops; `backups`
-//! keeps copies of the tables. Nothing here approves or spends on an error.
+//! `settle` ends it, `spend` does all of that at once for an allowed tool call, `cut_off` ends what
+//! never reports; `halt` stops; `backups` keeps copies of the tables. Nothing here approves or
+//! spends on an error.
 
 mod actor;
 mod approvals;
@@ -14,6 +15,7 @@ mod backups;
 mod budget;
 mod chat;
 mod claim;
+mod claiming;
 pub mod config;
 mod context;
 mod cut_off;
@@ -21,6 +23,7 @@ mod decide;
 mod deps;
 mod digest;
 mod digest_time;
+mod digests;
 mod expire;
 mod halt;
 mod ledger;

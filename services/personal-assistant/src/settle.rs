@@ -1,6 +1,6 @@
 //! `POST /api/tasks/{taskId}/settle`: posts the cost of a finished run once, even during a halt.
 
-use crate::claim::{self, Claimed};
+use crate::claiming::{self, Claimed};
 use crate::posting::{self, Posting};
 use crate::store::{self, Answers, ApprovalRow};
 use crate::{Deps, ask, top_up};
@@ -47,7 +47,7 @@ pub async fn settle(
 /// Posts a task's cost once.
 pub async fn post(deps: &Deps, task: &str, request: &SettleRequest) -> ApiResult<SettleAnswer> {
     let look = vec![
-        claim::with_token(&request.claim_token),
+        claiming::with_token(&request.claim_token),
         store::approval_by_task(task),
         sql!(
             "SELECT MAX(COALESCE(limit_u, amt_u)) AS limit_u, MIN(exp) AS exp FROM hold WHERE task = ?1 HAVING COUNT(*) > 0",

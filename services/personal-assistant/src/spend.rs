@@ -5,10 +5,10 @@
 //! digest, still valid, no other claim, and the money held. Where one of them fails nothing is
 //! spent, and the approval stays as it is.
 
-use crate::claim::{self, Claiming};
+use crate::Deps;
+use crate::claiming::{self, Claiming};
 use crate::posting::{self, Posting};
 use crate::store::SKEW_MS;
-use crate::Deps;
 use contracts::Micros;
 use contracts::approval::Outcome;
 use contracts::task::LEASE_MS;
@@ -53,7 +53,7 @@ pub fn at_once(deps: &Deps, fresh: Fresh<'_>) -> Vec<Statement> {
         at_ms: fresh.now_ms,
         nonce: &deps.clock.random_hex(16),
     };
-    let mut batch = claim::claiming(claiming).to_vec();
+    let mut batch = claiming::claiming(claiming).to_vec();
     batch.extend(posting::post_for_claim(&posting, &hash));
     batch
 }

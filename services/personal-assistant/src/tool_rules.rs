@@ -8,7 +8,7 @@
 
 use crate::authority::Authority;
 use crate::store::{self, ApprovalRow};
-use crate::{Deps, actor, approve};
+use crate::{Deps, actor, digests};
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use contracts::approval::{Extent, ToolRule, ToolRuleList};
@@ -38,7 +38,7 @@ fn compared(tool: &str, arguments: &Value) -> Value {
 
 /// The digest of a tool and of the arguments that are compared.
 pub fn pattern(tool: &str, arguments: &Value) -> ApiResult<String> {
-    approve::canonical_digest(&json!([tool, compared(tool, arguments)]))
+    digests::canonical_digest(&json!([tool, compared(tool, arguments)]))
 }
 
 /// A rule that allows a call.

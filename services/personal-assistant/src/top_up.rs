@@ -6,7 +6,7 @@ use crate::ask::{self, Answer, Placed};
 use crate::ledger::{self, TopUp};
 use crate::policy::{self, Ask, MORE_MONEY, MoreMoney};
 use crate::store::{Answers, ApprovalRow, ROW};
-use crate::{Deps, approve, owner};
+use crate::{Deps, digests, owner};
 use contracts::approval::ApprovalState;
 use contracts::task::StopCause;
 use contracts::{AgentId, Micros};
@@ -182,7 +182,7 @@ impl Run<'_> {
         let id = format!("apr_{}", deps.clock.ulid());
         let task = format!("{}~more{}", run.task, earlier + 1);
         let placed: Vec<Placed> = ask::placed(deps, &ask::places_of(deps, Some(run)).await?);
-        let digest = approve::canonical_digest(&json!({
+        let digest = digests::canonical_digest(&json!({
             "taskId": task,
             "agentType": run.agent,
             "type": MORE_MONEY,

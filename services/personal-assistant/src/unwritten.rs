@@ -62,6 +62,11 @@ impl Unwritten {
     pub(crate) fn covers(&self, task: &TaskId) -> bool {
         self.lock().iter().any(|halt| halt.task.as_ref().is_none_or(|halted| halted == task))
     }
+    /// Whether this task, the run that asks by it, or everything is halted.
+    pub(crate) fn covers_any(&self, task: &str, run: Option<&str>) -> bool {
+        let mut tasks = [Some(task), run].into_iter().flatten();
+        tasks.any(|task| self.covers(&TaskId::new(task)))
+    }
     /// Ends the halts of this target: all for the owner, who has no `endpoint`, else those of the
     /// endpoint. Returns whether there was one, and whether another stays.
     pub(crate) fn lift(&self, task: Option<&TaskId>, endpoint: &str) -> (bool, bool) {

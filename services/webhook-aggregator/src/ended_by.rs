@@ -7,6 +7,8 @@ use inbox::{GetRun, InboxExt, StoredEvent, TaskRow};
 use platform::ports::PortResult;
 use platform::text::{printable, short};
 
+/// The end of a run that was halted.
+pub(crate) const HALTED: &str = "Stopped by the owner.";
 /// Maximum characters of a name.
 const NAME_CHARS_MAX: usize = 60;
 

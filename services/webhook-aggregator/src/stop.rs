@@ -83,11 +83,7 @@ pub(crate) async fn pressed(
 }
 
 /// An event of the chat in which this was pressed.
-async fn here(
-    deps: &Deps,
-    press: &StoredEvent,
-    id: &EventId,
-) -> PortResult<Option<StoredEvent>> {
+async fn here(deps: &Deps, press: &StoredEvent, id: &EventId) -> PortResult<Option<StoredEvent>> {
     let found = deps.event(id).await?.map(|(event, ..)| event);
     Ok(found.filter(|event| event.origin.target.chat == press.origin.target.chat))
 }

@@ -114,7 +114,7 @@ pub(crate) async fn renew(
         request.progress.as_ref().map(|text| text.chars().take(PROGRESS_CHARS_MAX).collect());
     let command = RenewLease { task: task.clone(), epoch: request.epoch, lease_ms: LEASE_MS };
     let check = HaltCheck { tasks: vec![task.clone()] };
-    // Who halted it, if somebody did.
+    // Who halted it, where a halt is in force.
     let halt = async || {
         let answer = deps.calls.ask::<CheckHalts>(&(), &check).await?;
         let is_halted = answer.all || answer.halted.contains(&task);

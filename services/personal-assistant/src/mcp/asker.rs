@@ -2,7 +2,7 @@
 
 use crate::policy::UNNAMED;
 use crate::store::{Answers, ApprovalRow};
-use crate::{Deps, claim};
+use crate::{Deps, claiming};
 use contracts::approval::ApprovalState;
 use contracts::{AgentId, ErrorCode};
 use http::HeaderMap;
@@ -45,9 +45,9 @@ impl Asker {
 
 /// The approval of the run with this claim token, if no later claim and no end has followed.
 async fn newest_run(deps: &Deps, token: &str) -> ApiResult<Option<ApprovalRow>> {
-    let look = vec![claim::with_token(token), claim::approval_with_token(token)];
+    let look = vec![claiming::with_token(token), claiming::approval_with_token(token)];
     let mut answers = Answers::of(&*deps.sql, look).await?;
-    if !answers.one::<claim::Claimed>()?.is_some_and(|claim| claim.is_newest()) {
+    if !answers.one::<claiming::Claimed>()?.is_some_and(|claim| claim.is_newest()) {
         return Ok(None);
     }
     let run: Option<ApprovalRow> = answers.one()?;

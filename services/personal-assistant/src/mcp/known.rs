@@ -1,7 +1,6 @@
 //! Everything that is known of a tool call before it is asked about, in one round trip.
 
 use super::asker::Asker;
-use super::owner::REFUSAL_HOLDS_MS;
 use crate::owner::{self, Owner};
 use crate::store::{Answers, ApprovalRow};
 use crate::{Deps, tool_rules};
@@ -10,6 +9,9 @@ use platform::edge::ApiResult;
 use platform::ports::{PortResult, Statement};
 use platform::sql;
 use serde::Deserialize;
+
+/// How long a refusal answers the same call again, so that an agent cannot wear the owner down.
+pub(super) const REFUSAL_HOLDS_MS: i64 = 10 * 60_000;
 
 /// A tool call as the statements find it.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +22,7 @@ pub(super) struct Wanted<'a> {
     pub(super) base: &'a str,
 }
 
-/// What is known of a tool call.
+/// Everything that is known of a tool call.
 pub(super) struct Known {
     /// The owner's refusal of the same call of this asker, while it holds. Neither another id nor
     /// other words of explanation get round it.
@@ -73,7 +75,9 @@ impl Earlier {
         // `:` comes after the digits.
         let same = "task = ?1 OR (task > ?1 || '~' AND task < ?1 || '~:')";
         let newest = |column: &str| {
-            format!("SELECT {column} FROM approvals WHERE {same} ORDER BY LENGTH(task) DESC, task DESC LIMIT 1")
+            format!(
+                "SELECT {column} FROM approvals WHERE {same} ORDER BY LENGTH(task) DESC, task DESC LIMIT 1"
+            )
         };
         let delivered =
             format!("SELECT MAX(at) AS at FROM posted WHERE task = ({})", newest("task"));

@@ -6,14 +6,14 @@
 //! question.
 
 use super::asker::Asker;
-use super::known::{Earlier, Known, Wanted};
+use super::known::{Earlier, Known, REFUSAL_HOLDS_MS, Wanted};
 use super::values::{structured, text};
-use crate::approve::{self, Asking, Recorded, record_asking};
+use crate::approve::{Asking, Recorded, record_asking};
 use crate::decide::default_reason;
 use crate::open_calls::Counted;
 use crate::policy::{QUESTION, TOOL_CALL};
 use crate::store::{Answers, ApprovalRow};
-use crate::{Deps, claim, owner, request, settle, tool_rules, waiting};
+use crate::{Deps, claim, digests, owner, request, settle, tool_rules, waiting};
 use contracts::approval::{ApprovalState, ApproveRequest, Decision, Outcome, SettleRequest};
 use contracts::{ErrorCode, Micros, Problem, TaskId};
 use platform::edge::{ApiError, ApiResult};
@@ -30,8 +30,6 @@ const REPEATS_MAX: u32 = 999;
 /// How long an answer that was delivered is repeated to the same call: its connection may have
 /// broken off.
 const REPEAT_MS: i64 = 60_000;
-/// How long a refusal answers the same call again, so that an agent cannot wear the owner down.
-pub(super) const REFUSAL_HOLDS_MS: i64 = 10 * 60_000;
 /// Characters of the digest in a task's id.
 const DIGEST_CHARS: usize = 32;
 
@@ -163,8 +161,7 @@ pub(super) async fn ask_owner(deps: &Deps, asker: &Asker, given: &Value) -> ApiR
         arguments: Some(arguments),
         wait: None,
     };
-    let asking =
-        Asking { run: asker.run.as_ref(), owner: Some(&owner), ..Asking::default() };
+    let asking = Asking { run: asker.run.as_ref(), owner: Some(&owner), ..Asking::default() };
     let row = decided(deps, asker, work, asking).await?.row;
     let state = row.state_at(deps.clock.now_ms())?;
     let answer = match state {
@@ -197,7 +194,7 @@ fn said(row: &ApprovalRow, decision: Decision, option: &str) -> String {
 
 /// The task of the first question of this name; the name is what tells two questions apart.
 fn base_of(asker: &Asker, kind: &str, named: &Value) -> ApiResult<String> {
-    let canonical = approve::canonical_digest(named)?;
+    let canonical = digests::canonical_digest(named)?;
     let run = asker.task().unwrap_or_default();
     // A run is asked about by itself: an answer for one is none for another.
     let digest = digest_hex(format!("{}{run}{canonical}", asker.who.as_str()).as_bytes());

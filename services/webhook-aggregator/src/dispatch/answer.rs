@@ -4,6 +4,7 @@
 use super::question::ends_in_question;
 use super::{place, run};
 use crate::Deps;
+use crate::ended_by::HALTED;
 use crate::steps::{AT_ONCE, Stop, port, reply_id, say, to};
 use contracts::approval::Outcome;
 use contracts::event::{REPLY_FAILED, Stage};
@@ -13,8 +14,6 @@ use contracts::{AgentId, ErrorCode, Micros};
 use inbox::{BEGINNING, Draft, EventData, OutboxRow, Patch, Step, StoredEvent, TaskRow};
 use platform::agents::Price;
 
-/// The end of a run that was halted.
-pub(super) const HALTED: &str = "Stopped by the owner.";
 /// Answered looks again at its deliveries this often; sending itself wakes it sooner.
 const LOOK_AGAIN_MS: i64 = 60_000;
 

@@ -1,9 +1,9 @@
 //! Approved → Running: the task is put up for lease; Running: looks after leases that ran out.
 
-use super::answer::HALTED;
 use super::place;
+use crate::ended_by::{self, HALTED};
 use crate::steps::{Stop, message_in_context, port, say, to};
-use crate::{Deps, about, control, ended_by, files, pool};
+use crate::{Deps, about, control, files, pool};
 use contracts::approval::{GivenUp, GivenUpAnswer, GivenUpRequest};
 use contracts::calls::personal_assistant::ReportGivenUp;
 use contracts::event::{Speaker, Stage, TranscriptLine};
@@ -12,8 +12,8 @@ use contracts::routing::{OutcomeReport, PoolOutcome};
 use contracts::task::{TaskContext, Turn};
 use contracts::{AgentId, ApprovalId, Micros, Shard, TaskId};
 use inbox::{
-    EventData, GetTask, InboxExt, NewTask, Patch, PrepareRun, ReadProgress, Step, StoredEvent, TaskRow,
-    TaskState, stop_button,
+    EventData, GetTask, InboxExt, NewTask, Patch, PrepareRun, ReadProgress, Step, StoredEvent,
+    TaskRow, TaskState, stop_button,
 };
 use platform::ports::PortResult;
 

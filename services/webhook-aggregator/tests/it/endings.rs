@@ -105,7 +105,8 @@ async fn halted_run_offers_its_changes() {
     bed.telegram(1, "work").await;
     let task = bed.lease().await.remove(0);
     let text = "Unfinished:\n\nI renamed two files.";
-    end(&bed, &task, &json!({ "reason": "halted", "text": text, "worktree": "codegen-1a2b" })).await;
+    end(&bed, &task, &json!({ "reason": "halted", "text": text, "worktree": "codegen-1a2b" }))
+        .await;
     let edits = bed.sent("/editMessageText");
     let last = edits.last().unwrap();
     // A gateway that names no end leaves none out.

@@ -293,7 +293,10 @@ async fn button_of_a_message_that_waits_stops_the_run_and_goes_on_with_the_messa
     press(&bed, 5, APPROVER, -1_001, &instead).await;
     assert!(told(&bed).contains("Stopping codegen; this comes next"));
     let answer = renew(&bed, &task).await;
-    assert_eq!((&answer["reason"], &answer["detail"]), (&json!("stopped"), &json!("You stopped it.")));
+    assert_eq!(
+        (&answer["reason"], &answer["detail"]),
+        (&json!("stopped"), &json!("You stopped it."))
+    );
     assert!(bed.lease().await.is_empty(), "the run has not ended yet");
     end(&bed, &task, 0.2).await;
     let next = bed.lease().await.remove(0);
