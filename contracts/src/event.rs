@@ -183,6 +183,9 @@ pub struct EventQuery {
     /// Seconds to wait for the event to be answered or parked, or to end; at most 25 count.
     #[serde(default)]
     pub wait: u32,
+    /// The `cursor` of an earlier answer: waits for any change after it instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
 }
 
 /// `GET /api/events`.
@@ -231,6 +234,9 @@ pub struct EventDetail {
     #[serde(default)]
     pub progress: Vec<ProgressLine>,
     pub replays: u32,
+    /// Names this state of the event, for `after`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
     /// Files of the message.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<Attachment>,

@@ -6,10 +6,10 @@ use super::{
     Accept, Accepted, Advance, Advanced, ClaimWork, Context, DrainGateway, Enqueue, EventParts,
     FindAnswered, Finish, FinishRun, GetEvent, GetRun, GetTask, KeepSocket, KeptSession,
     LeaseTasks, ListEvents, ListGateways, ListOpen, ListSessions, NextDue, NoteProgress,
-    PickSession, PrepareRun, Prepared, ProgressRow, ReadProgress, ReadSocket, ReadStats,
-    ReadTranscript, Record, RecordSent, Recover, Redeliver, Redelivered, RenewLease, Replay,
-    Replayed, SeenGateway, ShardStats, StartAfresh, StopEvent, Stopping, StoredEvent, TaskRow,
-    Transcript, Wake, Work,
+    PickSession, PrepareRun, Prepared, ProgressRow, ReadCursor, ReadProgress, ReadSocket,
+    ReadStats, ReadTranscript, Record, RecordSent, Recover, Redeliver, Redelivered, RenewLease,
+    Replay, Replayed, SeenGateway, ShardStats, StartAfresh, StopEvent, Stopping, StoredEvent,
+    TaskRow, Transcript, Wake, Work,
 };
 use contracts::outbox::DeliveryStatus;
 use contracts::task::LeasedTask;
@@ -94,6 +94,7 @@ commands! {
         ListSessions => Vec<KeptSession>,
         ListOpen => Vec<StoredEvent>,
         GetEvent => Option<EventParts>,
+        ReadCursor => Option<String>,
         ListEvents => Vec<StoredEvent>,
         FindAnswered => Option<StoredEvent>,
         ReadTranscript => Transcript,

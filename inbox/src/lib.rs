@@ -52,7 +52,7 @@ pub use new_task::{NewTask, Placement};
 pub use outbox::{Enqueue, RecordSent};
 pub use port::{Inbox, InboxExt};
 pub use progress::{NoteProgress, ProgressRow, ReadProgress};
-pub use read::{EventParts, FindAnswered, GetEvent, ListEvents, ReadStats};
+pub use read::{EventParts, FindAnswered, GetEvent, ListEvents, ReadCursor, ReadStats};
 pub use redeliver::{Redeliver, Redelivered};
 pub use remembered::{
     Answered, Choice, EventData, EventOrigin, KeptFile, KeptWork, OfferedFile, Press,

@@ -13,8 +13,15 @@ pub struct GetEvent {
     pub event: EventId,
 }
 
-/// An event, its history oldest first, its replies oldest first.
-pub type EventParts = (StoredEvent, Vec<Entry>, Vec<OutboxRow>);
+/// An event, its history oldest first, its replies oldest first, and the cursor of all of it.
+pub type EventParts = (StoredEvent, Vec<Entry>, Vec<OutboxRow>, String);
+
+/// The cursor of an event, which names its state: it differs after every change of the event, its
+/// history, its progress or its replies.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReadCursor {
+    pub event: EventId,
+}
 
 /// Events, newest first, before a ULID.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -49,7 +56,28 @@ impl GetEvent {
         "SELECT at_ms, stage, note, error, retry_ms FROM stage WHERE event_id = ?1 ORDER BY rowid",
         args![id],
     )?;
-        Ok(Some((row, entries, outbox::of_event(context, id)?)))
+        let replies = outbox::of_event(context, id)?;
+        let cursor = ReadCursor { event: self.event.clone() }.carry_out(context)?;
+        Ok(Some((row, entries, replies, cursor.unwrap_or_default())))
+    }
+}
+
+impl ReadCursor {
+    pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Option<String>> {
+        #[derive(Deserialize)]
+        struct Row {
+            cursor: String,
+        }
+        let row: Option<Row> = context.one(
+            "SELECT e.version || '.' || e.attempts
+                || '.' || (SELECT COUNT(*) FROM stage s WHERE s.event_id = e.id)
+                || '.' || (SELECT COALESCE(MAX(p.seq), 0) FROM progress p WHERE p.task_id = e.task_id)
+                || '.' || (SELECT COALESCE(SUM(o.revision), 0) || '.' || COALESCE(SUM(o.state = 'sent'), 0) || '.' || COALESCE(MAX(o.updated_ms), 0)
+                    FROM outbox o WHERE o.event_id = e.id) AS cursor
+             FROM event e WHERE e.id = ?1",
+            args![self.event.as_str()],
+        )?;
+        Ok(row.map(|row| row.cursor))
     }
 }
 

@@ -42,7 +42,8 @@ impl Bed {
         self.send(ClaimWork { sent: vec![], events, deliveries, lease_ms: 60_000 }).await
     }
     pub(crate) async fn get(&self, id: &EventId) -> (StoredEvent, Vec<Entry>, Vec<OutboxRow>) {
-        self.send(GetEvent { event: id.clone() }).await.unwrap()
+        let (event, entries, replies, _) = self.send(GetEvent { event: id.clone() }).await.unwrap();
+        (event, entries, replies)
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) async fn one(
     let command = Redeliver { event: event_id.clone(), actor: who.as_str().to_owned() };
     match deps.inbox.ask(&shard, command).await? {
         Redelivered::Yes => {
+            deps.notify_event(&event_id);
             pump::soon(&deps, shard);
             Ok(Json(DeliverAnswer { event_id }))
         }

@@ -57,8 +57,17 @@ impl Deps {
             }
         }));
     }
+    /// Wakes those who follow an event.
+    pub(crate) fn notify_event(&self, id: &contracts::EventId) {
+        self.signal.notify(&event_key(id));
+    }
     /// Wakes who waits for a conversation to go on.
     pub(crate) fn notify_conversation(&self, conversation: &str) {
         self.signal.notify(&format!("said:{conversation}"));
     }
+}
+
+/// The signal's key for those who follow an event.
+pub(crate) fn event_key(id: &contracts::EventId) -> String {
+    format!("event:{id}")
 }

@@ -1,5 +1,6 @@
 //! Reading events: lists over all inboxes, one event whole.
 
+use crate::deps::event_key;
 use crate::{Deps, files};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -11,7 +12,8 @@ use contracts::outbox::DeliveryState;
 use contracts::{EventId, Problem, Shard};
 use futures_util::future::join_all;
 use inbox::{
-    EventParts, InboxExt, ListEvents, ProgressRow, ReadProgress, ReadTranscript, StoredEvent,
+    EventParts, InboxExt, ListEvents, ProgressRow, ReadCursor, ReadProgress, ReadTranscript,
+    StoredEvent,
 };
 use platform::edge::{ApiError, ApiResult, Query};
 use platform::ports::{PortResult, begin_wait};
@@ -20,6 +22,7 @@ use platform::time::rfc3339;
 const LIMIT_DEFAULT: u32 = 50;
 const LIMIT_MAX: u32 = 500;
 const WAIT_S_MAX: u32 = 25;
+const CURSOR_BYTES_MAX: usize = 200;
 
 /// `GET /api/events?state=&channel=&limit=&cursor=`, newest first.
 pub(crate) async fn list(
@@ -102,7 +105,7 @@ fn ulid_of(id: &EventId) -> &str {
 }
 
 /// `GET /api/events/{id}`; with `wait` it answers when the event has ended, been answered or
-/// parked, or the time is up.
+/// parked, or the time is up. With `after` it answers when the event differs from that cursor.
 pub(crate) async fn one(
     State(deps): State<Deps>,
     Path(id): Path<String>,
@@ -110,13 +113,20 @@ pub(crate) async fn one(
 ) -> ApiResult<Json<EventDetail>> {
     let id = EventId::new(id);
     let deadline = deps.clock.now_ms() + i64::from(query.wait.min(WAIT_S_MAX)) * 1000;
-    let key = format!("event:{id}");
+    check_after(query.after.as_deref())?;
+    let key = event_key(&id);
     loop {
         let waiting = begin_wait(deps.signal.as_ref(), &key, deadline).await;
+        let is_over = deps.clock.now_ms() >= deadline;
+        // A look costs one request to the inbox, which counts on Workers.
+        if query.after.is_some() && !is_over && cursor(&deps, &id).await? == query.after {
+            waiting.await;
+            continue;
+        }
         let found =
             deps.event(&id).await?.ok_or_else(|| ApiError::not_found("event of this id"))?;
         let settled = found.0.state.is_at_rest(found.0.reason.as_deref());
-        if settled || deps.clock.now_ms() >= deadline {
+        if settled || is_over || query.after.is_some() {
             let spoken = if found.0.origin.target.is_transcript() {
                 in_the_console(&deps, &found.0).await?
             } else {
@@ -133,6 +143,26 @@ pub(crate) async fn one(
         }
         waiting.await;
     }
+}
+
+/// The cursor of an event.
+async fn cursor(deps: &Deps, id: &EventId) -> ApiResult<Option<String>> {
+    let missing = || ApiError::not_found("event of this id");
+    let shard = deps.shard_of(id).ok_or_else(missing)?;
+    let cursor = deps.inbox.ask(&shard, ReadCursor { event: id.clone() }).await?;
+    cursor.ok_or_else(missing).map(Some)
+}
+
+/// Refuses what is no cursor.
+fn check_after(after: Option<&str>) -> ApiResult<()> {
+    let is_sane = |after: &str| {
+        after.len() <= CURSOR_BYTES_MAX && after.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+    };
+    if after.is_none_or(is_sane) {
+        return Ok(());
+    }
+    let fix = "Take it from the previous answer, or leave it out.";
+    Err(Problem::field("after", "`after` is none of our cursors.", fix).into())
 }
 
 /// The console has no platform behind it: what was said back is in the transcript.
@@ -160,7 +190,7 @@ async fn in_the_console(deps: &Deps, event: &StoredEvent) -> PortResult<Vec<Said
 }
 
 fn detail(
-    (event, entries, replies): EventParts,
+    (event, entries, replies, cursor): EventParts,
     spoken: Vec<SaidReply>,
     progress: Vec<ProgressRow>,
 ) -> EventDetail {
@@ -204,6 +234,7 @@ fn detail(
             .collect(),
         progress: progress.collect(),
         replays,
+        cursor: Some(cursor),
         attachments: files::of_message(&event),
         answer_files: files::of_answer(&event),
         row: row(event),

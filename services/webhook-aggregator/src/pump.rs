@@ -163,7 +163,7 @@ async fn step(deps: &Deps, event: &StoredEvent) -> PortResult<Advanced> {
         deps.signal.notify(pool::WAITING);
     }
     deps.notify_conversation(event.conversation.as_str());
-    deps.signal.notify(&format!("event:{}", event.id));
+    deps.notify_event(&event.id);
     Ok(advanced)
 }
 

@@ -42,6 +42,7 @@ async fn replay(deps: &Deps, id: &EventId, who: Principal) -> ApiResult<Replayed
     let command = Replay { event: id.clone(), actor: who.as_str().to_owned() };
     let replayed = deps.inbox.ask(&shard, command).await?;
     if replayed == Replayed::Yes {
+        deps.notify_event(id);
         pump::soon(deps, shard);
     }
     Ok(replayed)

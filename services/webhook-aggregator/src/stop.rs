@@ -207,7 +207,7 @@ async fn end(
             reject(deps, stop, approval, "It was stopped from the chat.").await;
         }
         deps.notify_conversation(target.conversation.as_str());
-        deps.signal.notify(&format!("event:{}", target.id));
+        deps.notify_event(&target.id);
     }
     Ok(stopping)
 }

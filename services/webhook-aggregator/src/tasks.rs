@@ -184,6 +184,7 @@ async fn show_progress(
     match shown.await {
         Ok(Some(event)) => {
             deps.notify_conversation(event.conversation.as_str());
+            deps.notify_event(&event.id);
             pump::soon(deps, shard.clone());
         }
         Ok(None) => {}
@@ -286,6 +287,7 @@ async fn elsewhere(
 fn recorded(deps: &Deps, event: &StoredEvent, task: &TaskRow, request: &ResultRequest) {
     tracing::info!(task = %task.id, outcome = request.outcome.as_str(), "result recorded");
     deps.notify_conversation(event.conversation.as_str());
+    deps.notify_event(&event.id);
     pump::soon(deps, event.shard.clone());
     if task.context.order.is_some() {
         return;

@@ -13,9 +13,12 @@ use serde::Serialize;
 use serde_json::json;
 use std::io::IsTerminal;
 use std::time::Duration;
+use tokio::time::Instant;
 
-/// Between two looks at an event that is followed.
+/// Between two looks at an event that is followed, where the server does not wait.
 const LOOK_EVERY: Duration = Duration::from_millis(700);
+/// Seconds that the server waits for a change.
+const WAIT_S: u32 = 25;
 
 /// Lists the newest events, or follows one.
 ///
@@ -74,8 +77,9 @@ pub async fn events(client: &Client, asked: EventsArgs, as_json: bool) -> Result
 async fn follow(client: &Client, id: &str, as_json: bool) -> Result<()> {
     let id = event_id(id)?;
     let mut seen = Seen::default();
+    let mut query = EventQuery::default();
     loop {
-        let query = EventQuery::default();
+        let asked = Instant::now();
         let detail = client.ask::<ReadEvent>(&id, &query).await?;
         seen.tell(&detail, as_json);
         if detail.row.state.is_final() {
@@ -87,7 +91,14 @@ async fn follow(client: &Client, id: &str, as_json: bool) -> Result<()> {
                 }
             };
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        // A server that knows no cursor is asked without a wait, which it would take for another
+        // one. No server is asked in a loop without a pause.
+        let has_waited = detail.cursor != query.after || asked.elapsed() >= LOOK_EVERY;
+        if detail.cursor.is_none() || !has_waited {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        let wait = if detail.cursor.is_some() { WAIT_S } else { 0 };
+        query = EventQuery { wait, after: detail.cursor };
     }
 }
 

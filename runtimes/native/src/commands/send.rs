@@ -88,7 +88,7 @@ fn verdict(detail: &EventDetail, as_json: bool) -> Result<()> {
 async fn wait_for(client: &Client, id: &EventId, deadline: i64) -> Result<EventDetail> {
     loop {
         let left_s = ((deadline - SystemClock.now_ms()) / 1000).clamp(0, 20);
-        let query = EventQuery { wait: u32::try_from(left_s).unwrap_or(0) };
+        let query = EventQuery { wait: u32::try_from(left_s).unwrap_or(0), after: None };
         let detail = client.ask::<ReadEvent>(id, &query).await?;
         let settled = detail.row.state.is_at_rest(detail.row.reason.as_deref());
         if settled || SystemClock.now_ms() >= deadline {

@@ -264,6 +264,7 @@ pub fn event(
         replies: vec![],
         progress,
         replays: 0,
+        cursor: None,
         attachments: vec![],
         answer_files: vec![],
     }

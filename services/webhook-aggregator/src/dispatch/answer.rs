@@ -266,7 +266,7 @@ fn brief(text: &str) -> String {
 /// with its reason.
 pub(super) async fn answered(deps: &Deps, event: &StoredEvent) -> Result<Step, Stop> {
     let found = port(deps.event(&event.id).await)?;
-    let replies = found.map(|(_, _, replies)| replies).unwrap_or_default();
+    let replies = found.map(|(_, _, replies, _)| replies).unwrap_or_default();
     let own = |row: &&OutboxRow| matches!(row.kind.as_str(), "reply" | BEGINNING | "file");
     if replies
         .iter()

@@ -223,6 +223,7 @@ async fn choose(
     let command = Advance { event: event.id.clone(), version: event.version, step, keep_ms: None };
     let moved = deps.inbox.ask(&event.shard, command).await?.moved;
     if moved {
+        deps.notify_event(&event.id);
         tell_the_router(deps, event, agent);
         tracing::info!("event.id" = %event.id, agent = %agent, by = by.sender, "chosen");
     }

@@ -229,6 +229,7 @@ async fn withdraw(
         let command =
             Advance { event: last.id.clone(), version: last.version, step, keep_ms: None };
         let moved = deps.inbox.ask(&last.shard, command).await?.moved;
+        deps.notify_event(&last.id);
         if let Some(approval) =
             last.approval_id.as_ref().filter(|_| moved && !choice::is_open(last))
         {

@@ -1,6 +1,7 @@
 //! The progress of a run: in the chat, and on the event.
 
 use crate::bed::{Bed, GATEWAY, bed};
+use platform::ports::Clock;
 use serde_json::{Value, json};
 
 async fn renew(bed: &Bed, task: &Value, progress: &str, cost_micros: i64) {
@@ -60,4 +61,61 @@ async fn progress_shows_in_the_console_and_is_no_turn_of_the_conversation() {
     let next = bed.lease().await.remove(0);
     let history = next["context"]["history"].to_string();
     assert!(history.contains("One.") && !history.contains("reading"), "{history}");
+}
+
+/// An event, at a state that the cursor names or after it.
+async fn after(bed: &Bed, id: &str, cursor: &Value) -> Value {
+    bed.get(&format!("/api/events/{id}?wait=25&after={}", cursor.as_str().unwrap())).await
+}
+
+#[tokio::test]
+async fn followed_event_is_answered_at_each_change_without_a_look_in_between() {
+    let bed = bed();
+    bed.telegram(1, "work").await;
+    let task = bed.lease().await.remove(0);
+    bed.settle().await;
+    let first = bed.event("1").await;
+    let id = first["id"].as_str().unwrap().to_owned();
+    // A cursor of before is answered at once.
+    let again = after(&bed, &id, &json!("1.0")).await;
+    assert_eq!(again["cursor"], first["cursor"]);
+    // A line of progress, while the clock stands still.
+    let (seen, ()) = tokio::join!(after(&bed, &id, &first["cursor"]), async {
+        bed.settle().await;
+        renew(&bed, &task, "running cargo test", 0).await;
+    });
+    assert_eq!(seen["progress"][0]["text"], "running cargo test");
+    assert_ne!(seen["cursor"], first["cursor"]);
+    bed.settle().await;
+    let now = bed.event("1").await["cursor"].clone();
+    // The end of the run.
+    let (seen, ()) = tokio::join!(after(&bed, &id, &now), async {
+        bed.settle().await;
+        bed.finish(&task, "success", "Done.").await;
+    });
+    assert!(["answered", "done"].contains(&seen["state"].as_str().unwrap()), "{seen}");
+}
+
+#[tokio::test]
+async fn followed_event_that_does_not_change_is_answered_after_the_wait_with_the_same_cursor() {
+    let bed = bed();
+    bed.telegram(1, "work").await;
+    bed.lease().await;
+    bed.settle().await;
+    let first = bed.event("1").await;
+    let id = first["id"].as_str().unwrap().to_owned();
+    let begun = bed.clock.now_ms();
+    let (seen, waited) = tokio::join!(after(&bed, &id, &first["cursor"]), async {
+        bed.settle().await;
+        bed.clock.advance(24_999);
+        bed.settle().await;
+        bed.clock.advance(1);
+        bed.clock.now_ms() - begun
+    });
+    assert_eq!((&seen["cursor"], waited), (&first["cursor"], 25_000));
+    for wrong in ["x", "%00", &"1".repeat(300)] {
+        let (code, _) =
+            bed.ask("GET", &format!("/api/events/{id}?after={wrong}"), crate::bed::OPERATOR, &[], "").await;
+        assert_eq!(code, 422, "{wrong}");
+    }
 }
