@@ -91,15 +91,26 @@ async fn follow(client: &Client, id: &str, as_json: bool) -> Result<()> {
                 }
             };
         }
-        // A server that knows no cursor is asked without a wait, which it would take for another
-        // one. No server is asked in a loop without a pause.
-        let has_waited = detail.cursor != query.after || asked.elapsed() >= LOOK_EVERY;
-        if detail.cursor.is_none() || !has_waited {
-            tokio::time::sleep(LOOK_EVERY).await;
+        let (pause, next) = next_look(&query, detail.cursor, asked.elapsed());
+        if let Some(pause) = pause {
+            tokio::time::sleep(pause).await;
         }
-        let wait = if detail.cursor.is_some() { WAIT_S } else { 0 };
-        query = EventQuery { wait, after: detail.cursor };
+        query = next;
     }
+}
+
+/// The next look at an event after one that took this long, and the pause before it. A server that
+/// gives no cursor would take a wait for another one, so it is asked as before. Nor is a server that
+/// does not wait asked without a pause.
+fn next_look(
+    last: &EventQuery,
+    cursor: Option<String>,
+    took: Duration,
+) -> (Option<Duration>, EventQuery) {
+    let Some(cursor) = cursor else { return (Some(LOOK_EVERY), EventQuery::default()) };
+    let is_same = last.after.as_ref() == Some(&cursor);
+    let pause = (is_same && took < LOOK_EVERY).then_some(LOOK_EVERY);
+    (pause, EventQuery { wait: WAIT_S, after: Some(cursor) })
 }
 
 /// The part of an event that was printed.
@@ -247,4 +258,27 @@ pub async fn replay(client: &Client, ids: &[String], as_json: bool) -> Result<()
         say_json(&done);
     }
     if refused.is_empty() { Ok(()) } else { Err(No(refused.join("\n")).into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn follow_waits_at_the_server_and_falls_back_where_that_knows_no_cursor() {
+        let at = |after: &str| EventQuery { wait: WAIT_S, after: Some(after.to_owned()) };
+        let look = |last: &EventQuery, cursor: Option<&str>, took_ms| {
+            let took = Duration::from_millis(took_ms);
+            let (pause, next) = next_look(last, cursor.map(str::to_owned), took);
+            (pause.is_some(), next.wait, next.after)
+        };
+        let next = |cursor: &str| Some(cursor.to_owned());
+        let first = EventQuery::default();
+        assert_eq!(look(&first, Some("1"), 3), (false, 25, next("1")));
+        assert_eq!(look(&at("1"), Some("2"), 3), (false, 25, next("2")), "a change");
+        assert_eq!(look(&at("1"), Some("1"), 25_000), (false, 25, next("1")), "nothing new");
+        assert_eq!(look(&at("1"), Some("1"), 3), (true, 25, next("1")), "it does not wait");
+        assert_eq!(look(&first, None, 3), (true, 0, None), "an older server");
+        assert_eq!(look(&at("1"), None, 25_000), (true, 0, None));
+    }
 }
