@@ -173,6 +173,15 @@ pub async fn file(deps: &Deps, id: &str) -> Asked<Bytes> {
     deps.calls.ask_bytes::<ReadFile>(&FileId::from(id), &()).await
 }
 
+/// Seconds that an event is waited for.
+const WAIT_S: u32 = 25;
+
+/// An event once it differs from this cursor, or after a while.
+pub async fn event_after(deps: &Deps, id: &str, after: Option<String>) -> Asked<EventDetail> {
+    let wait = if after.is_some() { WAIT_S } else { 0 };
+    ask::<ReadEvent>(deps, &EventId::from(id), &EventQuery { wait, after }).await
+}
+
 /// Sends the kept answer of an event again.
 pub async fn deliver(deps: &Deps, id: &str) -> Asked<DeliverAnswer> {
     deps.calls.ask::<DeliverEvent>(&EventId::from(id), &()).await

@@ -54,20 +54,25 @@ const awake = () => document.hidden
   ? new Promise((done) => document.addEventListener('visibilitychange', done, { once: true }))
   : undefined;
 
-// Updates the parts of a page that change by themselves, every 15 seconds if the page says nothing else, while it is visible.
+// Updates the parts of a page that change by themselves, while it is visible: every 15 seconds if the page says nothing else. Where it has a
+// cursor, the server answers at the next change.
 let hurry = () => {};
-async function keepLive(address, every) {
+async function keepLive({ live: address, every, cursor }) {
   const shown = new Map();
-  for (;;) {
-    await Promise.race([pause(every), new Promise((done) => { hurry = done; })]);
+  for (let failed = false; ;) {
+    await Promise.race([pause(cursor && !failed ? 300 : +every || 15000), new Promise((done) => { hurry = done; })]);
     await awake();
+    failed = true;
     try {
-      const answer = await fetch(address, json);
+      const answer = await fetch(cursor ? `${address}?after=${encodeURIComponent(cursor)}` : address, json);
       if (answer.status === 401) return location.reload();
       if (!answer.ok) continue;
       const parts = new DOMParser().parseFromString(await answer.text(), 'text/html');
       // The event has ended: all of its page is different now.
-      if ($('live').dataset.every && !parts.getElementById('live')?.dataset.live) return location.reload();
+      const next = parts.getElementById('live')?.dataset;
+      if ($('live').dataset.every && !next?.live) return location.reload();
+      failed = false;
+      cursor = next?.cursor;
       for (const part of parts.querySelectorAll('[id^=live-]')) {
         const here = $(part.id);
         if (!here || shown.get(part.id) === part.innerHTML || here.contains(document.activeElement)) continue;
@@ -183,4 +188,4 @@ localise(document);
 countDown();
 setInterval(countDown, 1000);
 if ($('said')) startConsole($('said'));
-if ($('live')?.dataset.live) keepLive($('live').dataset.live, +$('live').dataset.every || 15000);
+if ($('live')?.dataset.live) keepLive($('live').dataset);

@@ -16,17 +16,27 @@ use contracts::routing::{Feedback, PoolMember};
 use contracts::{AgentId, DecisionId, Micros};
 use futures_util::future::join3;
 use maud::{Markup, html};
+use serde::Deserialize;
 
-/// `GET /dashboard/events/{id}`.
+/// `?after=`: the cursor of the event that the page shows.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Followed {
+    pub after: String,
+}
+
+/// `GET /dashboard/events/{id}`; with `after` once the event has changed.
 pub async fn show(
     State(deps): State<Deps>,
     owner: Owner,
     Path(id): Path<String>,
     Query(noted): Query<Noted>,
+    Query(followed): Query<Followed>,
 ) -> PageResult {
+    let after = Some(followed.after).filter(|after| !after.is_empty());
     let (frame, detail, agents) = join3(
         Frame::load(&deps, &owner, &noted.note),
-        owners::event(&deps, &id),
+        owners::event_after(&deps, &id, after),
         owners::agents(&deps),
     )
     .await;
@@ -39,8 +49,9 @@ pub async fn show(
             h1 { (signs::excerpt(&detail.row.text, 80)) }
             p { (signs::stage(detail.row.state)) @if let Some(reason) = &detail.row.reason { " " span.quiet { (reason) } } }
         }
-        // The script fetches this page again while the run goes on.
-        div.two #live data-live=[runs.then(|| deps.config.url(&format!("/dashboard/events/{}", platform::percent::encode(&id))))] data-every="3000" {
+        // The script fetches this page again while the run goes on: after each change where the
+        // server names its state, else every three seconds.
+        div.two #live data-live=[runs.then(|| deps.config.url(&format!("/dashboard/events/{}", platform::percent::encode(&id))))] data-every="3000" data-cursor=[detail.cursor.as_deref().filter(|_| runs)] {
             div {
                 section.panel { h2 { "Message" } div.prose { (prose(&detail.row.text)) } (track::steps(&detail)) }
                 div #live-progress aria-live="polite" { (progress(&detail)) }

@@ -264,7 +264,7 @@ pub fn event(
         replies: vec![],
         progress,
         replays: 0,
-        cursor: None,
+        cursor: Some("7.0.1".to_owned()),
         attachments: vec![],
         answer_files: vec![],
     }

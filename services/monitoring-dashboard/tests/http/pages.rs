@@ -288,6 +288,25 @@ async fn event_page_shows_what_its_run_says_as_text() {
 }
 
 #[tokio::test]
+async fn event_page_follows_a_run_by_its_cursor_and_an_ended_event_not_at_all() {
+    use contracts::calls::webhook_aggregator::ReadEvent;
+    let bed = Bed::new();
+    let cookie = bed.sign_in().await;
+    let events = bed.world.events.lock().unwrap().clone();
+    let path = |is_final: bool| {
+        let found = events.iter().find(|event| event.row.state.is_final() == is_final).unwrap();
+        format!("/dashboard/events/{}", found.row.id)
+    };
+    let page = bed.get(&path(false), &cookie).await.text;
+    assert!(page.contains("data-cursor=\"7.0.1\""), "{page}");
+    assert!(!bed.get(&path(true), &cookie).await.text.contains("data-cursor"));
+    bed.get(&format!("{}?after=7.0.1", path(false)), &cookie).await;
+    let asked = bed.fakes.asked::<ReadEvent>();
+    let waits: Vec<_> = asked.iter().map(|query| (query.wait, query.after.as_deref())).collect();
+    assert_eq!(waits, [(0, None), (0, None), (25, Some("7.0.1"))]);
+}
+
+#[tokio::test]
 async fn event_page_replays_the_event() {
     let bed = Bed::new();
     let cookie = bed.sign_in().await;
