@@ -60,7 +60,7 @@ calls! { WebhookAggregator:
         request: EventsQuery,
         reply: EventList,
     }
-    /// Read one event; with `wait`, once it is answered, parked or at its end; with `after`, once it has changed.
+    /// Read one event; with `wait`, once it is settled; with `after`, once it has changed.
     Get ReadEvent "/api/events/{id}" {
         access: READERS,
         callers: [PersonalAssistant, MonitoringDashboard],

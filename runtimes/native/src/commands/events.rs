@@ -99,9 +99,9 @@ async fn follow(client: &Client, id: &str, as_json: bool) -> Result<()> {
     }
 }
 
-/// The next look at an event after one that took this long, and the pause before it. A server that
-/// gives no cursor would take a wait for another one, so it is asked as before. Nor is a server that
-/// does not wait asked without a pause.
+/// The next look at an event, after one that took this long, and the pause before it. A server
+/// that gives no cursor would wait for the end of the run, so it is asked without a wait. A server
+/// that does not wait is not asked without a pause either.
 fn next_look(
     last: &EventQuery,
     cursor: Option<String>,
