@@ -41,6 +41,8 @@ channels! {
     Slack = "slack", "Slack", [Webhook];
     /// An application with a bot on Discord.
     Discord = "discord", "Discord", [Webhook];
+    /// An account, or an application service, of a Matrix homeserver.
+    Matrix = "matrix", "Matrix", [Webhook];
     /// Any program that posts signed webhooks.
     Hook = "hook", "Webhooks", [Webhook];
     /// The dashboard's console and the owner's own programs.
@@ -68,6 +70,13 @@ impl ChannelKind {
     /// Path of an endpoint's webhook. A route puts `{endpoint}` in the endpoint's place.
     pub fn webhook_path(self, endpoint: &str) -> String {
         format!("/{self}/{endpoint}")
+    }
+    /// Paths that a platform itself puts behind [`webhook_path`](Self::webhook_path).
+    pub const fn below_webhook(self) -> &'static [&'static str] {
+        match self {
+            Self::Matrix => &["/_matrix/app/v1/transactions/{transaction}", "/_matrix/app/v1/ping"],
+            _ => &[],
+        }
     }
 }
 

@@ -4,12 +4,12 @@
 
 use super::{
     Accept, Accepted, Advance, Advanced, ClaimWork, Context, DrainGateway, Enqueue, EventParts,
-    FindAnswered, Finish, FinishRun, GetEvent, GetRun, GetTask, KeepSocket, KeptSession,
-    LeaseTasks, ListEvents, ListGateways, ListOpen, ListSessions, NextDue, NoteProgress,
-    PickSession, PrepareRun, Prepared, ProgressRow, ReadCursor, ReadProgress, ReadSocket,
-    ReadStats, ReadTranscript, Record, RecordSent, Recover, Redeliver, Redelivered, RenewLease,
-    Replay, Replayed, SeenGateway, ShardStats, StartAfresh, StopEvent, Stopping, StoredEvent,
-    TaskRow, Transcript, Wake, Work,
+    FindAnswered, FindButtons, Finish, FinishRun, GetEvent, GetRun, GetTask, KeepSocket,
+    KeptSession, LeaseTasks, ListEvents, ListGateways, ListOpen, ListSessions, NextDue,
+    NoteProgress, OutboxRow, PickSession, PrepareRun, Prepared, ProgressRow, ReadCursor,
+    ReadProgress, ReadSocket, ReadStats, ReadTranscript, Record, RecordSent, Recover, Redeliver,
+    Redelivered, RenewLease, Replay, Replayed, SeenGateway, ShardStats, StartAfresh, StopEvent,
+    Stopping, StoredEvent, TaskRow, Transcript, Wake, Work,
 };
 use contracts::outbox::DeliveryStatus;
 use contracts::task::LeasedTask;
@@ -97,6 +97,7 @@ commands! {
         ReadCursor => Option<String>,
         ListEvents => Vec<StoredEvent>,
         FindAnswered => Option<StoredEvent>,
+        FindButtons => Option<OutboxRow>,
         ReadTranscript => Transcript,
         ReadStats => ShardStats,
     }

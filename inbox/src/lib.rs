@@ -49,7 +49,7 @@ pub use context::Context;
 pub use finish::{Finish, FinishRun};
 pub use limits::{Gcra, Limit};
 pub use new_task::{NewTask, Placement};
-pub use outbox::{Enqueue, RecordSent};
+pub use outbox::{Enqueue, FindButtons, RecordSent};
 pub use port::{Inbox, InboxExt};
 pub use progress::{NoteProgress, ProgressRow, ReadProgress};
 pub use read::{EventParts, FindAnswered, GetEvent, ListEvents, ReadCursor, ReadStats};

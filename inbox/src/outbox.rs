@@ -9,6 +9,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Enqueue(pub Draft);
 
+/// The message with buttons that the platform knows by this id, when it is among the newest ones.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FindButtons {
+    pub chat: String,
+    pub message: String,
+}
+
 /// Records what became of tries to send, all of them or none.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RecordSent(pub Vec<SentReport>);
@@ -74,6 +81,21 @@ impl Enqueue {
             Some(row) => DeliveryStatus { id: row.id, state: row.state, error: row.error },
             None => DeliveryStatus { id: self.0.id, state: DeliveryState::Failed, error: None },
         })
+    }
+}
+
+/// Messages with buttons that are looked at.
+const BUTTONS_MAX: u32 = 500;
+
+impl FindButtons {
+    pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Option<OutboxRow>> {
+        context.one(
+            &format!(
+                "SELECT {COLUMNS} FROM (SELECT * FROM outbox WHERE shard = ?1 AND buttons IS NOT NULL ORDER BY seq DESC LIMIT ?4) AS outbox
+                 WHERE EXISTS (SELECT 1 FROM json_each(outbox.parts) part WHERE part.value ->> 'id' = ?2 AND (part.value ->> 'chat' = ?3 OR outbox.target ->> 'direct' = 1)) LIMIT 1"
+            ),
+            args![context.shard.as_str(), self.message, self.chat, BUTTONS_MAX],
+        )
     }
 }
 

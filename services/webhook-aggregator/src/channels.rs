@@ -18,6 +18,7 @@ mod inbound;
 mod lenient;
 mod link;
 mod local;
+mod matrix;
 mod protocol;
 mod setup;
 mod slack;
@@ -25,10 +26,10 @@ mod telegram;
 mod upload;
 
 pub use connection::{
-    Aim, Attempt, Change, Channel, Connection, Fetch, Length, Mode, Poll, Polled, Program,
+    Aim, Attempt, Change, Channel, Connection, Fetch, Length, LookUp, Mode, Poll, Polled, Program,
     SendResult,
 };
-pub use inbound::{Ack, Inbound, Incoming, Kind};
+pub use inbound::{Ack, ENCRYPTED, Inbound, Incoming, Kind};
 pub use link::Link;
 pub use local::{LocalMessage, LocalPlatform, Signed};
 pub use protocol::{Action, Input, Line, OPEN_MS, Protocol, Taking};
@@ -47,6 +48,7 @@ pub const fn channel(kind: ChannelKind) -> Option<&'static dyn Channel> {
         ChannelKind::Telegram => Some(&telegram::Telegram),
         ChannelKind::Slack => Some(&slack::Slack),
         ChannelKind::Discord => Some(&discord::Discord),
+        ChannelKind::Matrix => Some(&matrix::Matrix),
         ChannelKind::Hook => Some(&hook::Hook),
         ChannelKind::Web => None,
     }
@@ -59,6 +61,7 @@ pub const fn local_platform(kind: ChannelKind) -> Option<&'static dyn LocalPlatf
         ChannelKind::Telegram => Some(&telegram::Telegram),
         ChannelKind::Slack => Some(&slack::Slack),
         ChannelKind::Discord => Some(&discord::Discord),
+        ChannelKind::Matrix => Some(&matrix::Matrix),
         ChannelKind::Hook => Some(&hook::Hook),
         ChannelKind::Web => None,
     }
@@ -70,6 +73,7 @@ pub const fn enrol(kind: ChannelKind) -> Option<&'static dyn enrol::Enrol> {
         ChannelKind::Telegram => Some(&telegram::Telegram),
         ChannelKind::Slack => Some(&slack::Slack),
         ChannelKind::Discord => Some(&discord::Discord),
+        ChannelKind::Matrix => Some(&matrix::Matrix),
         // There is no account: a secret is all.
         ChannelKind::Hook | ChannelKind::Web => None,
     }

@@ -209,10 +209,8 @@ fn endpoint(
     name: &str,
     mut section: Section<'_>,
 ) -> Option<Endpoint> {
-    let default = channel.default_api_base();
-    let has_api = !default.is_empty();
-    let api_base = has_api.then(|| section.url("api_base")).flatten();
-    let api_base = api_base.unwrap_or_else(|| default.to_owned());
+    let api_base = channel.has_api().then(|| section.url("api_base")).flatten();
+    let api_base = api_base.unwrap_or_else(|| channel.default_api_base().to_owned());
     let connection = channel.connect(name, &mut section, api_base);
     let program = connection.as_ref().and_then(|connection| connection.program());
     let program = program.map(|program| vec![program.name.to_owned()]);

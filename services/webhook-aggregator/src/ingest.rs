@@ -5,7 +5,7 @@ use crate::channels::{Ack, Connection, Inbound, Incoming, Kind};
 use crate::config::{Endpoint, Standing};
 use crate::control::ControlCommand;
 use crate::pointed::{Forwarded, marked};
-use crate::{Deps, control, files, pointed, press, pump, wordless};
+use crate::{Deps, control, files, look_up, pointed, press, pump, reaction, wordless};
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use contracts::calls::personal_assistant as assistant;
@@ -17,9 +17,8 @@ use inbox::{Accepted, Draft, EventOrigin, InboxExt, Limit, NewEvent, NewSaid, Of
 use platform::edge::{ApiError, ApiResult, FromLoopback, read_body};
 use platform::ports::PortError;
 use serde_json::json;
+use std::collections::HashMap;
 
-/// Bodies above this are refused before they are read.
-const BODY_BYTES_MAX: usize = 1 << 20;
 /// A message is kept up to this many characters; what is longer ends with an ellipsis.
 const TEXT_CHARS_MAX: usize = 16_000;
 /// A command or a press that its platform dates more than a year back is not obeyed. Platforms keep
@@ -62,7 +61,8 @@ pub(crate) async fn webhook(
     refuse_compressed(request.headers())?;
     let (parts, body) = request.into_parts();
     let headers = parts.headers.clone();
-    let body = read_body(Request::from_parts(parts, body), BODY_BYTES_MAX).await?;
+    let bytes_max = connection.body_bytes_max(&headers);
+    let body = read_body(Request::from_parts(parts, body), bytes_max).await?;
     let now_ms = deps.clock.now_ms();
     if !connection.verify(&headers, &body, now_ms) {
         return Err(ApiError::new(
@@ -70,14 +70,21 @@ pub(crate) async fn webhook(
             "The request is not signed with this endpoint's secret.",
         ));
     }
-    match receive(&deps, endpoint, &**connection, &headers, &body).await? {
-        Received::Handshake(ack) => Ok(acknowledge(&ack)),
-        Received::Stored(stored) => {
-            let ack = stored.ack.clone();
-            stored.begin(&deps);
-            Ok(acknowledge(&ack))
-        }
-    }
+    let received = receive(&deps, endpoint, &**connection, &headers, &body).await?;
+    let ack = received.ack.clone();
+    received.begin(&deps);
+    Ok(acknowledge(&ack))
+}
+
+/// The same at a path that the platform itself puts behind the webhook's.
+pub(crate) async fn webhook_below(
+    kind: ChannelKind,
+    state: State<Deps>,
+    Path(parts): Path<HashMap<String, String>>,
+    request: Request,
+) -> ApiResult<Response> {
+    let name = parts.get("endpoint").cloned().unwrap_or_default();
+    webhook(kind, state, Path(name), request).await
 }
 
 /// No platform compresses what it signs. Such a body would be acknowledged and never read.
@@ -90,16 +97,6 @@ fn refuse_compressed(headers: &http::HeaderMap) -> ApiResult<()> {
     Err(ApiError::new(ErrorCode::UnsupportedEncoding, detail))
 }
 
-/// Asks the platform for our name where a message cannot be read without it. If that fails, the
-/// message is read without.
-async fn learn_name(deps: &Deps, connection: &dyn Connection, body: &[u8]) {
-    let Some(request) = connection.ask_name(body) else { return };
-    match deps.outbound.send(request).await {
-        Ok(answer) => connection.learn_name(&answer),
-        Err(error) => tracing::warn!(%error, "the platform did not tell our name"),
-    }
-}
-
 /// Accepts a message that its platform handed over when it was asked.
 pub(crate) async fn take(
     deps: &Deps,
@@ -107,21 +104,31 @@ pub(crate) async fn take(
     connection: &dyn Connection,
     body: &[u8],
 ) -> ApiResult<()> {
-    let received = receive(deps, endpoint, connection, &http::HeaderMap::new(), body).await?;
-    if let Received::Stored(stored) = received {
-        stored.begin(deps);
-    }
+    receive(deps, endpoint, connection, &http::HeaderMap::new(), body).await?.begin(deps);
     Ok(())
 }
 
 /// An authentic body, read and stored.
-pub(crate) enum Received {
-    /// Nothing to store.
-    Handshake(Ack),
-    Stored(Box<Stored>),
+pub(crate) struct Received {
+    /// The acknowledgement for the platform.
+    pub(crate) ack: Ack,
+    /// Its messages; none where there was nothing to store.
+    stored: Vec<Stored>,
 }
 
-/// Reads an authentic body and stores its message.
+impl Received {
+    /// Nothing to store.
+    pub(crate) const fn nothing(ack: Ack) -> Self {
+        Self { ack, stored: Vec::new() }
+    }
+    /// Begins the work on it, once it is acknowledged. The inbox's timer does so in any case.
+    pub(crate) fn begin(self, deps: &Deps) {
+        self.stored.into_iter().for_each(|stored| stored.begin(deps));
+    }
+}
+
+/// Reads an authentic body and stores its messages. If one of several cannot be stored, none is
+/// acknowledged: those that are stored already are known by their keys when it comes again.
 pub(crate) async fn receive(
     deps: &Deps,
     endpoint: &Endpoint,
@@ -129,26 +136,28 @@ pub(crate) async fn receive(
     headers: &http::HeaderMap,
     body: &[u8],
 ) -> ApiResult<Received> {
-    learn_name(deps, connection, body).await;
+    look_up::look_up(deps, connection, body).await?;
     match connection.read(headers, body, deps.clock.now_ms()) {
-        Incoming::Handshake(ack) => Ok(Received::Handshake(ack)),
-        Incoming::Event(inbound) => {
-            Ok(Received::Stored(Box::new(store(deps, endpoint, *inbound, body).await?)))
+        Incoming::Handshake(ack) => Ok(Received::nothing(ack)),
+        Incoming::Event(inbound) => store(deps, endpoint, *inbound, body).await,
+        Incoming::Events(ack, inbounds) => {
+            let mut stored = Vec::with_capacity(inbounds.len());
+            for (inbound, piece) in inbounds {
+                stored.extend(store(deps, endpoint, inbound, &piece).await?.stored);
+            }
+            Ok(Received { ack, stored })
         }
     }
 }
 
 /// A stored message on which no work has begun.
-pub(crate) struct Stored {
-    /// The acknowledgement for the platform.
-    pub(crate) ack: Ack,
+struct Stored {
     accepted: Accepted,
     conversation: ConversationId,
 }
 
 impl Stored {
-    /// Begins the work on it, once it is acknowledged. The inbox's timer does so in any case.
-    pub(crate) fn begin(self, deps: &Deps) {
+    fn begin(self, deps: &Deps) {
         if !self.accepted.duplicate {
             started(deps, &self.accepted, self.conversation.as_str());
         }
@@ -161,7 +170,8 @@ pub(crate) async fn store(
     endpoint: &Endpoint,
     inbound: Inbound,
     body: &[u8],
-) -> ApiResult<Stored> {
+) -> ApiResult<Received> {
+    let inbound = reaction::resolved(deps, endpoint, inbound).await.map_err(cannot_store)?;
     let (ack, unheard) = (inbound.ack.clone(), inbound.unheard);
     let came = inbound.attached.clone();
     let event = new_event(deps, endpoint, inbound, body);
@@ -192,7 +202,7 @@ pub(crate) async fn store(
     if ack.with_event {
         ack.body = Some(json!({ "eventId": accepted.event }));
     }
-    Ok(Stored { ack, accepted, conversation })
+    Ok(Received { ack, stored: vec![Stored { accepted, conversation }] })
 }
 
 /// The halt that an approver typed, if the event is one.
@@ -310,6 +320,8 @@ fn fill(
 ) {
     match kind {
         Kind::Ignored(reason) => ignore(event, Stage::Ignored, reason),
+        // Resolved before, where it is a press.
+        Kind::Reaction { .. } => ignore(event, Stage::Ignored, reaction::NO_BUTTON),
         Kind::Quarantined(reason) => ignore(event, Stage::Quarantined, reason),
         Kind::Press { token, callback } => {
             event.control = true;

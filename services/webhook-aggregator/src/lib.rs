@@ -24,6 +24,7 @@ mod gateways;
 mod health;
 mod ingest;
 mod links;
+mod look_up;
 mod messages;
 mod outbox;
 pub mod pointed;
@@ -31,6 +32,7 @@ mod poll;
 mod pool;
 mod press;
 mod pump;
+mod reaction;
 pub mod render;
 mod replay;
 mod retry;
@@ -64,9 +66,16 @@ pub fn router(deps: Deps) -> Router {
         .fold(routes, |routes, channel| {
             let receive = move |deps, name, request| ingest::webhook(channel, deps, name, request);
             // A slash at the end is no other path.
-            routes
+            let routes = routes
                 .open(&channel.webhook_path("{endpoint}"), post(receive))
-                .open(&channel.webhook_path("{endpoint}/"), post(receive))
+                .open(&channel.webhook_path("{endpoint}/"), post(receive));
+            channel.below_webhook().iter().fold(routes, |routes, rest| {
+                let path = format!("{}{rest}", channel.webhook_path("{endpoint}"));
+                let below = move |deps, parts, request| {
+                    ingest::webhook_below(channel, deps, parts, request)
+                };
+                routes.open(&path, post(below).put(below))
+            })
         })
         .health(deps.clock.clone(), health::health)
         .document(include_str!("../../../docs/api/webhook-aggregator.json"))

@@ -6,7 +6,7 @@
 use crate::Deps;
 use crate::channels::{Ack, Action, Input, Line, OPEN_MS, Protocol, Taking};
 use crate::config::Endpoint;
-use crate::ingest::{self, Received, Stored};
+use crate::ingest::{self, Received};
 use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, Either, join_all, pending, select, select_all};
 use futures_util::stream::FuturesUnordered;
@@ -40,7 +40,7 @@ struct Driver<'a> {
     waits: FuturesUnordered<BoxFuture<'a, Option<Happened>>>,
     inputs: VecDeque<Input>,
     /// The message that was stored last, until it is acknowledged.
-    stored: Option<Stored>,
+    stored: Option<Received>,
 }
 
 /// The result of something that took time.
@@ -185,17 +185,20 @@ impl<'a> Driver<'a> {
                 let headers = http::HeaderMap::new();
                 ingest::receive(deps, endpoint, connection, &headers, &body).await
             }
-            (Taking::Plain(inbound, body), _) => ingest::store(deps, endpoint, *inbound, &body)
-                .await
-                .map(|stored| Received::Stored(Box::new(stored))),
+            (Taking::Plain(inbound, body), _) => {
+                ingest::store(deps, endpoint, *inbound, &body).await
+            }
             // Only an endpoint with a platform has a protocol.
-            (Taking::Webhook(_), None) => Ok(Received::Handshake(Ack::empty(200))),
+            (Taking::Webhook(_), None) => Ok(Received::nothing(Ack::empty(200))),
         };
+        // To take the next one is to acknowledge the one before.
+        if let Some(earlier) = self.stored.take() {
+            earlier.begin(deps);
+        }
         let input = match received {
-            Ok(Received::Handshake(ack)) => Input::Taken(line, ack),
-            Ok(Received::Stored(stored)) => {
-                let ack = stored.ack.clone();
-                self.stored = Some(*stored);
+            Ok(received) => {
+                let ack = received.ack.clone();
+                self.stored = Some(received);
                 Input::Taken(line, ack)
             }
             Err(_) => Input::NotTaken(line),

@@ -2,18 +2,43 @@
 //! waiting for an answer.
 
 use crate::Deps;
+use crate::channels::ENCRYPTED;
 use contracts::Shard;
+use contracts::outbox::Target;
 use inbox::{Draft, Enqueue, InboxExt, NewEvent};
 
 /// At most one notice per conversation in this time, milliseconds.
 const EVERY_MS: i64 = 60_000;
 
+const CANNOT_READ: &str = "This room is encrypted, and I cannot read encrypted messages. Make a room without encryption (in Element: New room, switch off “Enable end-to-end encryption”, which cannot be done later) and invite me there.";
+
+/// Said once per chat: the outbox has a message of one name once.
+fn encrypted(event: &NewEvent) -> Draft {
+    let target = event.origin.target.clone();
+    Draft {
+        id: format!("encrypted:{}:{}:{}", target.channel, target.endpoint, target.chat),
+        revision: 1,
+        target: Target { reply_to: None, thread: None, ..target },
+        text: CANNOT_READ.to_owned(),
+        buttons: None,
+        event_id: None,
+        kind: "notice".to_owned(),
+        file: None,
+        expires_ms: None,
+    }
+}
+
 /// The notice for such a message of a person who is heard and meant us. `came` names what it has
 /// instead of words.
 pub(crate) fn notice(event: &NewEvent, came: &[String], now_ms: i64) -> Option<Draft> {
     let is_heard = event.sender.is_some() && !event.unrecorded_over_limit;
-    if !is_heard || event.edits.is_some() || event.reason.as_deref() != Some("no_text") {
+    if !is_heard || event.edits.is_some() {
         return None;
+    }
+    match event.reason.as_deref() {
+        Some("no_text") => {}
+        Some(ENCRYPTED) => return Some(encrypted(event)),
+        _ => return None,
     }
     let came = came.join(" and ");
     let mut letters = came.chars();

@@ -17,8 +17,12 @@ use std::sync::Arc;
 /// One channel, before anything is configured.
 pub trait Channel: Send + Sync {
     /// Address of the platform's API, unless the configuration has another; empty where nothing is
-    /// sent to it.
+    /// sent to it, or where every endpoint has a server of its own.
     fn default_api_base(&self) -> &'static str;
+    /// Whether requests go to an API of the platform, so that there is the key `api_base`.
+    fn has_api(&self) -> bool {
+        !self.default_api_base().is_empty()
+    }
     /// Reads the keys of `[endpoints.<channel>.<name>]` that no other channel has. `None` when one
     /// of them is missing or wrong, which the section has reported.
     fn connect(
@@ -47,12 +51,21 @@ pub trait Connection: std::fmt::Debug + Send + Sync {
     fn program(&self) -> Option<Program<'_>> {
         None
     }
-    /// Asks for our name on the platform, if reading this body takes it and it is not known.
-    fn ask_name(&self, _body: &[u8]) -> Option<OutboundRequest> {
+    /// Maximum bytes of a webhook with these headers, which are all that is known before it is
+    /// read.
+    fn body_bytes_max(&self, _headers: &http::HeaderMap) -> usize {
+        BODY_BYTES_MAX
+    }
+    /// The next thing to learn before this body can be read, such as our own name.
+    fn look_up(&self, _body: &[u8]) -> Option<LookUp> {
         None
     }
-    /// Keeps the name of the response.
-    fn learn_name(&self, _answer: &OutboundResponse) {}
+    /// Keeps the response to a look-up, by its name.
+    fn learn(&self, _about: &str, _answer: &OutboundResponse) {}
+    /// The press data of the button that this reaction to a message of ours stands for.
+    fn press_of(&self, _row: &OutboxRow, _reaction: &str) -> Option<String> {
+        None
+    }
     /// The next request for a message, `None` when it shows what it should.
     fn next(&self, row: &OutboxRow, now_ms: i64) -> Option<Attempt>;
     /// How much of the chat a message takes.
@@ -91,6 +104,19 @@ pub trait Connection: std::fmt::Debug + Send + Sync {
     /// The requests that make the platform send to `path` of this server. `public` is the server's
     /// https address without a slash at its end, where it is known.
     fn set_up(&self, path: &str, public: Option<&str>) -> Setup;
+}
+
+/// Bodies above this are refused before they are read, unless a platform sends longer ones.
+const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// A request without whose response a body is read in part only.
+#[derive(Clone, Debug)]
+pub struct LookUp {
+    /// Its name, which differs for each thing that is asked for.
+    pub about: String,
+    pub request: OutboundRequest,
+    /// While the platform is not well, the body is refused, so that it is sent again.
+    pub is_needed: bool,
 }
 
 /// Maximum messages of a reply whose rest is in a file.

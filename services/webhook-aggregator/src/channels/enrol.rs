@@ -181,6 +181,10 @@ pub trait Enrol: Send + Sync {
     fn mode(&self) -> &'static str;
     /// The secrets to ask for; the first is the bot's token.
     fn secrets(&self) -> &'static [Asked];
+    /// The question for the address of the platform, where everybody has another one.
+    fn asks_address(&self) -> Option<&'static str> {
+        None
+    }
     /// Tries the credentials.
     ///
     /// # Errors

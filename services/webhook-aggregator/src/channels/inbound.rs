@@ -36,6 +36,8 @@ pub enum Incoming {
     Handshake(Ack),
     /// Something to store.
     Event(Box<Inbound>),
+    /// Several things to store, each with its own piece of the body; acknowledged together.
+    Events(Ack, Vec<(Inbound, bytes::Bytes)>),
 }
 
 /// An authentic body, read.
@@ -117,6 +119,10 @@ impl Inbound {
     }
 }
 
+/// The reason of a message that only the devices of its chat's members can read. Its sender is told
+/// once per chat how to be heard.
+pub const ENCRYPTED: &str = "encrypted";
+
 /// An action of a person.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
@@ -126,6 +132,8 @@ pub enum Kind {
     Posted { text: String },
     /// Said something where we may have answered before, and not to us by name.
     Overheard { text: String },
+    /// Reacted to a message, named by the platform's id, where a reaction may stand for a button.
+    Reaction { message: String, key: String },
     /// Pressed a button of ours. `callback` names the press where it has to be answered by a call.
     Press { token: String, callback: Option<String> },
     /// Not for us, with the reason.

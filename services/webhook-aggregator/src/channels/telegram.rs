@@ -12,15 +12,15 @@ mod setup;
 mod words;
 
 use super::{
-    Aim, Attempt, Channel, Connection, Fetch, Incoming, Length, Mode, Poll, SendResult, Setup,
-    lenient, secret,
+    Aim, Attempt, Channel, Connection, Fetch, Incoming, Length, LookUp, Mode, Poll, SendResult,
+    Setup, lenient, secret,
 };
 use bot::{Bot, text_of};
 use bytes::Bytes;
 use http::HeaderMap;
 use inbox::{KeptFile, OfferedFile, OutboxRow};
 use platform::config::Section;
-use platform::ports::{OutboundRequest, OutboundResponse};
+use platform::ports::OutboundResponse;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -92,10 +92,14 @@ impl Connection for Bot {
     fn read(&self, _: &HeaderMap, body: &[u8], _: i64) -> Incoming {
         Incoming::Event(Box::new(incoming::read(self, body)))
     }
-    fn ask_name(&self, body: &[u8]) -> Option<OutboundRequest> {
-        incoming::needs_name(self, body).then(|| outgoing::call(self, "getMe", &json!({})))
+    fn look_up(&self, body: &[u8]) -> Option<LookUp> {
+        incoming::needs_name(self, body).then(|| LookUp {
+            about: "name".to_owned(),
+            request: outgoing::call(self, "getMe", &json!({})),
+            is_needed: false,
+        })
     }
-    fn learn_name(&self, answer: &OutboundResponse) {
+    fn learn(&self, _: &str, answer: &OutboundResponse) {
         let body = lenient::json(&answer.body);
         self.learn(body["result"]["username"].as_str().unwrap_or_default());
     }

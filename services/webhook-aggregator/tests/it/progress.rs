@@ -114,8 +114,9 @@ async fn followed_event_that_does_not_change_is_answered_after_the_wait_with_the
     });
     assert_eq!((&seen["cursor"], waited), (&first["cursor"], 25_000));
     for wrong in ["x", "%00", &"1".repeat(300)] {
-        let (code, _) =
-            bed.ask("GET", &format!("/api/events/{id}?after={wrong}"), crate::bed::OPERATOR, &[], "").await;
+        let (code, _) = bed
+            .ask("GET", &format!("/api/events/{id}?after={wrong}"), crate::bed::OPERATOR, &[], "")
+            .await;
         assert_eq!(code, 422, "{wrong}");
     }
 }

@@ -1,0 +1,118 @@
+//! What the homeserver told about rooms and messages, kept while the process runs. Each list is
+//! bounded, and everything in it can be asked for again.
+
+use crate::channels::text_at;
+use serde_json::Value;
+use std::collections::{HashMap, VecDeque};
+
+const ROOMS_MAX: usize = 500;
+const MESSAGES_MAX: usize = 500;
+const HANDLED_MAX: usize = 2_000;
+/// Names are kept of rooms with at most this many members.
+const NAMED_MAX: usize = 100;
+
+/// What is known.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    rooms: HashMap<String, Room>,
+    /// By room and id.
+    messages: HashMap<(String, String), Said>,
+    /// Memberships and invitations that were looked at, oldest first.
+    handled: VecDeque<String>,
+}
+
+/// The members of a room.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Room {
+    /// `None` where the homeserver does not tell.
+    members: Option<usize>,
+    names: HashMap<String, String>,
+}
+
+impl Room {
+    /// Reads the response to `joined_members`; what is none is a room of which nothing is known.
+    pub(super) fn read(answer: &Value) -> Self {
+        let Some(joined) = answer["joined"].as_object() else { return Self::default() };
+        let named = joined.iter().filter(|_| joined.len() <= NAMED_MAX);
+        let names = named.filter_map(|(user, profile)| {
+            Some((user.clone(), text_at(profile, "display_name")?.to_owned()))
+        });
+        Self { members: Some(joined.len()), names: names.collect() }
+    }
+    /// Whether one person is alone with us there. In doubt it is a group, where we answer only if
+    /// we are named.
+    pub(super) fn is_direct(&self) -> bool {
+        self.members.is_some_and(|members| members <= 2)
+    }
+    /// A member's name, which its owner may change.
+    pub(super) fn name(&self, user: &str) -> Option<&str> {
+        self.names.get(user).map(String::as_str)
+    }
+}
+
+/// A message that another one is about.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Said {
+    pub(super) sender: String,
+    pub(super) words: String,
+    /// The first message of its thread.
+    pub(super) thread: Option<String>,
+}
+
+impl Said {
+    /// Reads an event; the newest text counts, where the homeserver bundles it.
+    pub(super) fn read(event: &Value) -> Self {
+        let content = &event["content"];
+        let relation = &content["m.relates_to"];
+        let is_thread = relation["rel_type"] == "m.thread";
+        let newest = &event["unsigned"]["m.relations"]["m.replace"];
+        let newest = if newest["sender"] == event["sender"] {
+            text_at(&newest["content"]["m.new_content"], "body")
+        } else {
+            None
+        };
+        let words = newest.or_else(|| text_at(content, "body"));
+        Self {
+            sender: text_at(event, "sender").unwrap_or_default().to_owned(),
+            words: words.unwrap_or_default().to_owned(),
+            thread: text_at(relation, "event_id").filter(|_| is_thread).map(str::to_owned),
+        }
+    }
+}
+
+impl Known {
+    pub(super) fn room(&self, room: &str) -> Option<&Room> {
+        self.rooms.get(room)
+    }
+    pub(super) fn keep_room(&mut self, id: &str, room: Room) {
+        if self.rooms.len() >= ROOMS_MAX {
+            self.rooms.clear();
+        }
+        self.rooms.insert(id.to_owned(), room);
+    }
+    /// Somebody came or went.
+    pub(super) fn forget_room(&mut self, room: &str) {
+        self.rooms.remove(room);
+    }
+    pub(super) fn said(&self, room: &str, message: &str) -> Option<&Said> {
+        self.messages.get(&(room.to_owned(), message.to_owned()))
+    }
+    pub(super) fn keep_said(&mut self, room: &str, message: &str, said: Said) {
+        if self.messages.len() >= MESSAGES_MAX {
+            self.messages.clear();
+        }
+        self.messages.insert((room.to_owned(), message.to_owned()), said);
+    }
+    pub(super) fn is_handled(&self, id: &str) -> bool {
+        self.handled.iter().any(|known| known == id)
+    }
+    pub(super) fn handled(&mut self, id: &str) {
+        if self.is_handled(id) {
+            return;
+        }
+        if self.handled.len() >= HANDLED_MAX {
+            self.handled.pop_front();
+        }
+        self.handled.push_back(id.to_owned());
+    }
+}

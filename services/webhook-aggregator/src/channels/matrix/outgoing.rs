@@ -1,0 +1,184 @@
+//! Messages to Matrix: `m.room.message` with plain text and HTML, edits of sent messages, and rooms
+//! for direct messages.
+
+use super::bot::{Bot, segment, server_of};
+use super::{buttons, html};
+use crate::channels::{
+    Aim, Attempt, Change, Length, NextPart, SendResult, by_status, length, lenient, next_part,
+    text_at,
+};
+use crate::render::{Rich, Room};
+use contracts::outbox::Target;
+use http::Method;
+use inbox::{OutboxRow, Part};
+use platform::ports::{OutboundRequest, OutboundResponse};
+use platform::secret::digest_hex;
+use serde_json::{Value, json};
+
+/// An event has 65,536 bytes at most, on every server that it passes; an edit has its text two
+/// times and its HTML once. What a person reads at once is far less.
+const ROOM: Room<'_> = Room { units: 24_000, size: &size };
+/// The signs that JSON writes with more bytes than the text has.
+fn json_bytes(text: &str) -> usize {
+    let wide = |byte: &u8| *byte == b'"' || *byte == b'\\' || *byte == b'\n';
+    text.len() + text.bytes().filter(wide).count()
+}
+
+/// Size as sent, bytes.
+fn size(rich: &Rich) -> usize {
+    2 * json_bytes(&rich.text) + html::of(rich).map_or(0, |html| json_bytes(&html))
+}
+
+/// The next request for a message.
+pub(super) fn next(bot: &Bot, row: &OutboxRow) -> Option<Attempt> {
+    let opened = row.parts.iter().take_while(|part| part.id.is_empty()).count();
+    let chat = match row.parts.get(..opened).and_then(<[Part]>::last) {
+        Some(part) if part.chat.is_empty() => return Some(create_direct(bot, row)),
+        Some(part) => part.chat.as_str(),
+        None if row.target.direct => return Some(find_direct(bot, row)),
+        None => row.target.chat.as_str(),
+    };
+    if row.kind == "press_ack" {
+        return row.parts.get(opened).is_none().then(|| answer_press(bot, row, chat));
+    }
+    let sent = row.parts.get(opened..).unwrap_or_default();
+    let NextPart { index, mut content, shows, edited, buttons } = next_part(row, sent, ROOM)?;
+    if let Some(buttons) = buttons {
+        content.push("\n\n");
+        content.push(&buttons::line(buttons));
+    }
+    let mut message = message(&content, row.plain);
+    let (step, aim) = if let Some(part) = edited {
+        let fallback = format!("* {}", content.text);
+        message = json!({
+            "msgtype": "m.text", "body": fallback, "m.mentions": {}, "m.new_content": message,
+            "m.relates_to": { "rel_type": "m.replace", "event_id": part.id },
+        });
+        // A text that comes back is a further edit.
+        let step = format!("edit {index} {} {shows}", row.revision);
+        (step, Aim::Edit { index: index + opened, shows })
+    } else {
+        if let Some(relation) = relation(&row.target, index) {
+            message["m.relates_to"] = relation;
+        }
+        (format!("send {index} {shows}"), Aim::Send { shows, known_as: None })
+    };
+    let request = send(bot, chat, &transaction(&row.id, &step), &message);
+    Some(Attempt { request, aim, idempotent: true, restart: false })
+}
+
+/// How much of the chat a message takes.
+pub(super) fn length_of(row: &OutboxRow) -> Length {
+    length(row, ROOM)
+}
+
+/// The content of a message. Nobody is mentioned by the words of an agent.
+fn message(content: &Rich, is_plain: bool) -> Value {
+    let mut message = json!({ "msgtype": "m.text", "body": content.text, "m.mentions": {} });
+    if let Some(html) = html::of(content).filter(|_| !is_plain) {
+        message["format"] = "org.matrix.custom.html".into();
+        message["formatted_body"] = html.into();
+    }
+    message
+}
+
+/// The thread, and the message that is answered: by the first part alone.
+pub(super) fn relation(target: &Target, index: usize) -> Option<Value> {
+    let answered = target.reply_to.as_ref().filter(|_| index == 0);
+    let Some(root) = &target.thread else {
+        return answered.map(|id| json!({ "m.in_reply_to": { "event_id": id } }));
+    };
+    Some(json!({
+        "rel_type": "m.thread", "event_id": root, "is_falling_back": true,
+        "m.in_reply_to": { "event_id": target.reply_to.as_ref().unwrap_or(root) },
+    }))
+}
+
+/// The name of a request. The homeserver answers a second one of the same name as it did the first,
+/// and sends nothing.
+pub(super) fn transaction(id: &str, step: &str) -> String {
+    digest_hex(format!("{id}\n{step}").as_bytes()).chars().take(32).collect()
+}
+
+/// The request that sends a message to a room.
+pub(super) fn send(bot: &Bot, room: &str, transaction: &str, content: &Value) -> OutboundRequest {
+    let path = format!("rooms/{}/send/m.room.message/{transaction}", segment(room));
+    bot.call(Method::PUT, &path, Some(content))
+}
+
+/// A word about a reaction.
+fn answer_press(bot: &Bot, row: &OutboxRow, chat: &str) -> Attempt {
+    let mut content = json!({ "msgtype": "m.notice", "body": row.text, "m.mentions": {} });
+    if let Some(relation) = relation(&row.target, 0) {
+        content["m.relates_to"] = relation;
+    }
+    let request = send(bot, chat, &transaction(&row.id, "press"), &content);
+    Attempt { request, aim: Aim::AnswerPress, idempotent: true, restart: false }
+}
+
+/// Name of the room for direct messages to a person: the same for ever, so that there is one.
+fn direct_name(bot: &Bot, person: &str) -> String {
+    let digest = digest_hex(format!("{}\n{person}", bot.user).as_bytes());
+    format!("quintet-{}", digest.chars().take(20).collect::<String>())
+}
+
+/// Looks for the room for direct messages.
+fn find_direct(bot: &Bot, row: &OutboxRow) -> Attempt {
+    let name = direct_name(bot, &row.target.chat);
+    let alias = format!("#{name}:{}", server_of(&bot.user));
+    let path = format!("directory/room/{}", segment(&alias));
+    let request = bot.call(Method::GET, &path, None);
+    Attempt { request, aim: Aim::OpenDirect, idempotent: true, restart: false }
+}
+
+/// Makes it, without encryption, and invites the person.
+fn create_direct(bot: &Bot, row: &OutboxRow) -> Attempt {
+    let room = json!({
+        "room_alias_name": direct_name(bot, &row.target.chat), "preset": "private_chat",
+        "is_direct": true, "invite": [row.target.chat], "name": "Quintet",
+    });
+    let request = bot.call(Method::POST, "createRoom", Some(&room));
+    Attempt { request, aim: Aim::OpenDirect, idempotent: true, restart: false }
+}
+
+/// Reads the homeserver's response.
+/// <https://spec.matrix.org/latest/client-server-api/#standard-error-response>
+pub(super) fn judge(aim: &Aim, answer: &OutboundResponse) -> SendResult {
+    let body = lenient::json(&answer.body);
+    let text = |key: &str| text_at(&body, key).unwrap_or_default().to_owned();
+    let code = text("errcode");
+    if answer.status == 200 {
+        return match aim {
+            Aim::OpenDirect => SendResult::Opened { chat: text("room_id") },
+            Aim::Upload(_) if body.get("content_uri").is_some() => {
+                SendResult::Shown { message: text("content_uri"), chat: String::new() }
+            }
+            _ => SendResult::Shown { message: text("event_id"), chat: String::new() },
+        };
+    }
+    if *aim == Aim::OpenDirect && code == "M_NOT_FOUND" {
+        // There is no such room yet.
+        return SendResult::Opened { chat: String::new() };
+    }
+    let error = format!("Matrix {}: {code} {}", answer.status, text("error"));
+    match code.as_str() {
+        "M_LIMIT_EXCEEDED" => SendResult::Later { after_ms: wait_ms(answer, &body), error },
+        // Another request makes it just now.
+        "M_ROOM_IN_USE" => SendResult::Later { after_ms: None, error },
+        "M_TOO_LARGE" => SendResult::Refused { changes: vec![Change::WithoutMarks], error },
+        // What is replied to may be no message that a thread can begin with.
+        "M_UNKNOWN" | "M_BAD_JSON" | "M_INVALID_PARAM" if answer.status == 400 => {
+            let changes = vec![Change::WithoutThread, Change::WithoutReply, Change::WithoutMarks];
+            SendResult::Refused { changes, error }
+        }
+        _ => by_status(answer, error),
+    }
+}
+
+/// The wait that the homeserver asks for, milliseconds: by a header, or as it was told before.
+fn wait_ms(answer: &OutboundResponse, body: &Value) -> Option<i64> {
+    let header: Option<i64> =
+        answer.header("retry-after").and_then(|text| text.trim().parse().ok());
+    let header = header.map(|seconds| seconds.saturating_mul(1_000));
+    header.or(body["retry_after_ms"].as_i64()).map(|wait| wait.clamp(100, 3_600_000))
+}

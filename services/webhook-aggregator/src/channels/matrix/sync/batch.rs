@@ -1,0 +1,93 @@
+//! A response of `/sync`, taken apart: events in the form of transactions, invitations, and rooms
+//! of which it has the newest messages only.
+
+use super::super::bot::Bot;
+use crate::channels::text_at;
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+/// The content of a response.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// The place behind it.
+    pub(super) next: String,
+    pub(super) rooms: Vec<Room>,
+    pub(super) invitations: Vec<Bytes>,
+}
+
+/// The messages of one room.
+#[derive(Debug)]
+pub(super) struct Room {
+    pub(super) id: String,
+    /// Oldest first.
+    pub(super) events: Vec<Value>,
+    /// Messages before them are left out: the place from which they are asked for.
+    pub(super) gap: Option<String>,
+}
+
+impl Batch {
+    /// Reads a response; `None` for none. Without a place to go on from, everything in it is history
+    /// but the invitations.
+    pub(super) fn read(bot: &Bot, answer: &Value, is_first: bool) -> Option<Self> {
+        let next = text_at(answer, "next_batch")?.to_owned();
+        let rooms = |kind: &str| answer["rooms"][kind].as_object().into_iter().flatten();
+        let joined = rooms("join").filter(|_| !is_first);
+        let invited = rooms("invite");
+        Some(Self {
+            rooms: joined.map(|(id, room)| read_room(bot, id, room)).collect(),
+            invitations: invited
+                .filter_map(|(id, room)| invitation(bot, id, room, &next))
+                .collect(),
+            next,
+        })
+    }
+}
+
+fn read_room(bot: &Bot, id: &str, room: &Value) -> Room {
+    let timeline = &room["timeline"];
+    let mut events = timeline["events"].as_array().cloned().unwrap_or_default();
+    let mut state = room["state"]["events"].as_array().into_iter().flatten();
+    let is_new = state.any(|event| membership(bot, event).is_some())
+        || events.iter().any(|event| membership(bot, event).is_some());
+    if let Some(begin) = beginning(bot, &events) {
+        events.drain(..begin);
+    }
+    let gap = text_at(timeline, "prev_batch").filter(|_| timeline["limited"] == true && !is_new);
+    Room { id: id.to_owned(), gap: gap.map(str::to_owned), events }
+}
+
+/// Our own membership, if an event is about that.
+fn membership<'a>(bot: &Bot, event: &'a Value) -> Option<&'a str> {
+    let is_ours = event["type"] == "m.room.member" && event["state_key"] == bot.user;
+    text_at(&event["content"], "membership").filter(|_| is_ours)
+}
+
+/// What was said before we were invited is history; what was said since is meant for us too.
+fn beginning(bot: &Bot, events: &[Value]) -> Option<usize> {
+    let last = |wanted: &str, until: usize| {
+        let earlier = events.get(..until).unwrap_or_default();
+        earlier.iter().rposition(|event| membership(bot, event) == Some(wanted))
+    };
+    let joined = last("join", events.len())?;
+    Some(last("invite", joined).unwrap_or(joined))
+}
+
+/// One event in the form of a transaction.
+pub(super) fn body(room: &str, event: &Value) -> Bytes {
+    let mut event = event.clone();
+    if event.is_object() {
+        event["room_id"] = room.into();
+    }
+    Bytes::from(json!({ "events": [event] }).to_string())
+}
+
+/// An invitation in that form; each response makes it a new one.
+fn invitation(bot: &Bot, room: &str, invited: &Value, place: &str) -> Option<Bytes> {
+    let mut events = invited["invite_state"]["events"].as_array()?.iter();
+    let own = events.find(|event| membership(bot, event) == Some("invite"))?;
+    let event = json!({
+        "type": "m.room.member", "state_key": bot.user, "sender": own["sender"],
+        "content": { "membership": "invite" }, "event_id": format!("invitation {place}"),
+    });
+    Some(body(room, &event))
+}

@@ -1,0 +1,49 @@
+//! What a platform is asked before a message can be read: our own name, the members of a room.
+
+use crate::Deps;
+use crate::channels::{Connection, LookUp};
+use contracts::{ErrorCode, Problem};
+use platform::edge::{ApiError, ApiResult};
+
+/// Maximum look-ups for one body: a transaction has up to a hundred messages.
+const LOOK_UPS_MAX: usize = 250;
+
+/// Asks the platform for what a body cannot be read without, such as our own name. What is not
+/// needed and cannot be learnt is done without.
+pub(crate) async fn look_up(
+    deps: &Deps,
+    connection: &dyn Connection,
+    body: &[u8],
+) -> ApiResult<()> {
+    let mut last = String::new();
+    for _ in 0..LOOK_UPS_MAX {
+        let next = connection.look_up(body).filter(|next| next.about != last);
+        let Some(LookUp { about, request, is_needed }) = next else { break };
+        let is_away = |status| matches!(status, 408 | 429 | 500..=599);
+        match deps.outbound.send(request).await {
+            Ok(answer) if is_needed && is_away(answer.status) => {
+                return Err(cannot_read(&format!("it answered {}", answer.status)));
+            }
+            Ok(answer) => connection.learn(&about, &answer),
+            Err(error) if is_needed => return Err(cannot_read(&error.detail)),
+            Err(error) => {
+                tracing::warn!(%error, about, "the platform did not answer a look-up");
+                break;
+            }
+        }
+        last = about;
+    }
+    Ok(())
+}
+
+/// A message is not taken that would be read in another way than its sender meant it.
+fn cannot_read(why: &str) -> ApiError {
+    tracing::warn!(why, "the platform did not answer what a message needs to be read");
+    Problem::new(
+        ErrorCode::Unavailable,
+        "The platform did not answer a look-up for this message; it was not accepted.",
+    )
+    .with("retryAfter", 5)
+    .with_fix("Send it again after Retry-After; check that the platform's API answers this server.")
+    .into()
+}
