@@ -26,6 +26,9 @@ static CONFIG: LazyLock<Config> = LazyLock::new(|| {
         "discord": { ENDPOINT: {
             "public_key": public_key, "application_id": APPLICATION, "bot_token": "token", "approvers": ["81"] } },
         "hook": { ENDPOINT: { "scheme": "github", "secret": SECRET } },
+        "matrix": { ENDPOINT: {
+            "api_base": "https://matrix.example.org", "user": "@desk:example.org", "bot_token": "syt_test",
+            "hs_token": SECRET, "approvers": ["@ines:example.org"] } },
     }});
     let report = Report::default();
     let config = Config::read(&root, &report);
@@ -37,8 +40,8 @@ static CONFIG: LazyLock<Config> = LazyLock::new(|| {
     config
 });
 
-/// Checks a letter (`t`elegram, `s`lack, slack's `f`orms, `d`iscord, `h`ook) and the body behind
-/// it. Accepted: a message or a press.
+/// Checks a letter (`t`elegram, `s`lack, slack's `f`orms, `d`iscord, `h`ook, `m`atrix) and the body
+/// behind it. Accepted: a message or a press.
 pub fn check(data: &[u8]) -> bool {
     let Some((letter, body)) = data.split_first() else { return false };
     let (name, headers) = match letter {
@@ -47,6 +50,7 @@ pub fn check(data: &[u8]) -> bool {
         b'f' => ("slack", slack_headers(body, "application/x-www-form-urlencoded")),
         b'd' => ("discord", discord_headers(body)),
         b'h' => ("hook", hook_headers(body)),
+        b'm' => ("matrix", matrix_headers()),
         _ => return false,
     };
     let endpoint = CONFIG.endpoint(name, ENDPOINT);
@@ -71,7 +75,7 @@ fn check_proof(connection: &dyn Connection, headers: &HeaderMap, body: &[u8], le
         None => assert!(is_accepted || body.windows(2).any(|two| two == b"\\u"), "no JSON"),
     }
     assert!(!connection.verify(&HeaderMap::new(), body, NOW_MS), "no signature was accepted");
-    if letter != b't' {
+    if !b"tm".contains(&letter) {
         let other = [body, b" "].concat();
         assert!(!connection.verify(headers, &other, NOW_MS), "another body was accepted");
     }
@@ -92,6 +96,10 @@ fn check_reading(connection: &dyn Connection, headers: &HeaderMap, body: &[u8]) 
             false
         }
         Incoming::Event(inbound) => check_inbound(&inbound),
+        Incoming::Events(ack, inbounds) => {
+            assert_eq!(ack.status, 200);
+            inbounds.iter().filter(|(inbound, _)| check_inbound(inbound)).count() > 0
+        }
     }
 }
 
@@ -108,6 +116,7 @@ fn check_inbound(inbound: &Inbound) -> bool {
             true
         }
         Kind::Press { .. } => true,
+        Kind::Reaction { message, key } => !message.is_empty() && !key.is_empty(),
         Kind::Ignored(reason) | Kind::Quarantined(reason) => {
             assert!(!reason.is_empty());
             false
@@ -117,6 +126,10 @@ fn check_inbound(inbound: &Inbound) -> bool {
 
 fn telegram_headers() -> HeaderMap {
     [header("x-telegram-bot-api-secret-token", SECRET)].into_iter().collect()
+}
+
+fn matrix_headers() -> HeaderMap {
+    [header("authorization", &format!("Bearer {SECRET}"))].into_iter().collect()
 }
 
 fn hook_headers(body: &[u8]) -> HeaderMap {

@@ -55,14 +55,19 @@ impl NativeChats {
             fix: "Try again in a moment.".to_owned(),
         })
     }
-    async fn begin(&self, channel: ChannelKind, secrets: Vec<Secret>) -> anyhow::Result<Pending> {
+    async fn begin(
+        &self,
+        channel: ChannelKind,
+        api_base: Option<String>,
+        secrets: Vec<Secret>,
+    ) -> anyhow::Result<Pending> {
         let live = self.live().map_err(|refused| Usage(refused.what))?;
         let asked = connect::enrol(channel)?.secrets();
         for (one, secret) in asked.iter().zip(&secrets) {
             (one.sound)(secret.reveal()).map_err(|why| Usage(why.to_owned()))?;
         }
         let secrets = asked.iter().map(|one| one.key).zip(secrets).collect();
-        let given = Given { secrets, ..Given::default() };
+        let given = Given { secrets, api_base, ..Given::default() };
         let in_force = live.in_force();
         let connected =
             Connected::attempt(channel, given, &in_force.file, self.outbound.clone()).await?;
@@ -237,6 +242,7 @@ impl Chats for NativeChats {
         let offered = all.map(|(channel, enrol)| Offered {
             channel,
             guide: enrol.guide(None),
+            address: enrol.asks_address(),
             secrets: enrol
                 .secrets()
                 .iter()
@@ -248,10 +254,16 @@ impl Chats for NativeChats {
     fn endpoints(&self) -> Vec<String> {
         self.live.get().map(|live| live.in_force().endpoints).unwrap_or_default()
     }
-    async fn attempt(&self, channel: ChannelKind, secrets: Vec<Secret>) -> Result<String, Refused> {
+    async fn attempt(
+        &self,
+        channel: ChannelKind,
+        address: Option<String>,
+        secrets: Vec<Secret>,
+    ) -> Result<String, Refused> {
         self.give_up().await;
         let live = self.live()?;
-        let pending = self.begin(channel, secrets).await.map_err(|error| refused(&error))?;
+        let pending =
+            self.begin(channel, address, secrets).await.map_err(|error| refused(&error))?;
         let id = pending.shown.id.clone();
         self.expire(live.clone(), id.clone(), pending.since_ms);
         // Another one that began meanwhile is replaced as well.

@@ -315,8 +315,8 @@ pub struct SetupArgs {
     /// Public https address of this server: register the webhook of a configured endpoint
     #[arg(long, conflicts_with_all = ["token", "token_stdin", "yes", "approver"])]
     pub url: Option<String>,
-    /// Address of the platform's API [default: the platform's own]
-    #[arg(long, value_name = "URL", hide = true)]
+    /// Address of your Matrix homeserver, or of another platform's API [default: its own]
+    #[arg(long = "homeserver", alias = "api-base", value_name = "URL")]
     pub api_base: Option<String>,
     /// Configuration file [default: the running server's, else that of the data directory]
     #[arg(long, value_name = "FILE")]

@@ -153,8 +153,17 @@ fn account<'a>(given: &Given, api_base: &str, outbound: &'a dyn Outbound) -> Res
     })
 }
 
+/// Whether a set-up has to ask for the platform's address: nothing names one.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn needs_address(channel: ChannelKind, given: &Given, file: &Path) -> Result<bool> {
+    let tree = config_file::read_tree(Some(file).filter(|file| file.exists()))?.value;
+    Ok(given.api_base.is_none() && find_address(channel, given, &tree).is_empty())
+}
+
 /// The platform's address: given, or of the endpoint, or the channel's own.
-fn api_base(channel: ChannelKind, given: &Given, tree: &Value) -> Result<String> {
+fn find_address(channel: ChannelKind, given: &Given, tree: &Value) -> String {
     let of = |name: &str| {
         endpoints(tree, channel)
             .find(|(known, _)| *known == name)
@@ -167,9 +176,22 @@ fn api_base(channel: ChannelKind, given: &Given, tree: &Value) -> Result<String>
     let own = channels::channel(channel).map_or("", |channel| channel.default_api_base());
     let base = given.api_base.as_deref();
     let base = base.or_else(|| of(given.endpoint.as_deref().unwrap_or("main"))).or_else(only);
-    let base = base.unwrap_or(own).trim_end_matches('/');
+    base.unwrap_or(own).trim_end_matches('/').to_owned()
+}
+
+/// The platform's address, of which it is known that it may be called.
+fn api_base(channel: ChannelKind, given: &Given, tree: &Value) -> Result<String> {
+    let base = find_address(channel, given, tree);
+    let base = base.as_str();
     if is_safe_url(base) {
         return Ok(base.to_owned());
+    }
+    if base.is_empty() {
+        return Err(Usage(format!(
+            "{} has many servers, and yours is not named. Give its address: --homeserver https://…",
+            channel.title()
+        ))
+        .into());
     }
     Err(Usage(format!(
         "`api_base` is {base}, which is not an https address. Plain http is for this machine only."

@@ -34,7 +34,7 @@ pub fn configuration(data: &DataDir, address: &str) -> Result<Value> {
     let endpoints = platforms().filter_map(|(kind, platform)| {
         let mut endpoint = all.get(kind.as_str())?.as_object()?.clone();
         platform.signing_keys().iter().for_each(|key| drop(endpoint.remove(*key)));
-        if channels::channel(kind).is_some_and(|channel| !channel.default_api_base().is_empty()) {
+        if channels::channel(kind).is_some_and(webhook_aggregator::channels::Channel::has_api) {
             let api_base = format!("{address}{}", local_platform::path(kind));
             endpoint.insert("api_base".to_owned(), api_base.into());
         }

@@ -11,6 +11,8 @@ pub struct Offered {
     pub channel: ChannelKind,
     /// How a person comes by the secrets, in lines.
     pub guide: String,
+    /// What is asked for the address of the platform, where everybody has another one.
+    pub address: Option<&'static str>,
     /// The secrets to fill in, in order.
     pub secrets: Vec<Field>,
 }
@@ -63,7 +65,12 @@ pub trait Chats: Send + Sync {
     ///
     /// # Errors
     /// When the platform refuses, or does not answer.
-    async fn attempt(&self, channel: ChannelKind, secrets: Vec<Secret>) -> Result<String, Refused>;
+    async fn attempt(
+        &self,
+        channel: ChannelKind,
+        address: Option<String>,
+        secrets: Vec<Secret>,
+    ) -> Result<String, Refused>;
     /// The trial with who wrote so far; waits some seconds for a message. `None`: there is none.
     async fn look(&self, trial: &str) -> Option<Trial>;
     /// None of the people shown is the owner: they are left out from now on, others are awaited.

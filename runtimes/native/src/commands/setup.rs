@@ -101,11 +101,15 @@ impl Setup {
             ))
             .into());
         }
-        let given = Given {
-            endpoint: args.endpoint.clone(),
-            api_base: args.api_base.clone(),
-            secrets: secrets::read(&args, channel)?,
-        };
+        let secrets = secrets::read(&args, channel)?;
+        let (endpoint, api_base) = (args.endpoint.clone(), args.api_base.clone());
+        let mut given = Given { endpoint, api_base, secrets };
+        if let Some(question) = connect::enrol(channel)?.asks_address()
+            && is_typed()
+            && connect::needs_address(channel, &given, &file)?
+        {
+            given.api_base = ask_or_end(&format!("{question}: "))?;
+        }
         remark(&format!("Trying it at {} …", channel.title()));
         let outbound = Arc::new(ReqwestOutbound::new()?);
         let connected = Connected::attempt(channel, given, &file, outbound).await?;

@@ -56,7 +56,7 @@ pub async fn show(
 ) -> PageResult {
     let frame = Frame::load(&deps, &owner, "").await;
     let config = &deps.config;
-    let about = "Connect Telegram, Slack or Discord, without a public address.";
+    let about = "Connect Telegram, Slack, Discord or Matrix, without a public address.";
     let body = match &deps.chats {
         None => html! {
             (title(menu::CHATS.title, "On Workers a chat is connected from your own machine."))
@@ -136,6 +136,11 @@ fn card(config: &Config, owner: &Owner, offered: &Offered) -> Markup {
             form.stack method="post" action=(config.url(ACTION)) {
                 input type="hidden" name="token" value=(owner.token(&change(channel)));
                 input type="hidden" name="channel" value=(channel);
+                @if let Some(asked) = offered.address {
+                    label { (asked)
+                        input type="url" name="address" autocomplete="off" spellcheck="false" required;
+                    }
+                }
                 @for (at, field) in offered.secrets.iter().enumerate() {
                     label { "The " (field.title) ", from: " (field.place)
                         input type="password" name={ "secret" (at) } autocomplete="off" spellcheck="false" required;
@@ -232,7 +237,9 @@ pub async fn attempt(State(deps): State<Deps>, owner: Owner, form: Form) -> Page
     owner.require(&form, &change(offered.channel))?;
     let secrets =
         (0..offered.secrets.len()).map(|at| Secret::new(form.field(&format!("secret{at}")).trim()));
-    let trial = chats.attempt(offered.channel, secrets.collect()).await.map_err(Friendly::from)?;
+    let address = form.filled("address").filter(|_| offered.address.is_some());
+    let trial = chats.attempt(offered.channel, address, secrets.collect()).await;
+    let trial = trial.map_err(Friendly::from)?;
     Ok(see(&deps.config.url(&format!("{ACTION}?trial={trial}"))))
 }
 

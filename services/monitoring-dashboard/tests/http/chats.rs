@@ -18,12 +18,17 @@ impl Chats for Fake {
     fn offered(&self) -> Vec<Offered> {
         let secrets = vec![Field { title: "bot token", place: "@BotFather" }];
         let guide = "Write /newbot.\nhttps://example.org/new?a=1".to_owned();
-        vec![Offered { channel: ChannelKind::Telegram, guide, secrets }]
+        vec![Offered { channel: ChannelKind::Telegram, guide, address: None, secrets }]
     }
     fn endpoints(&self) -> Vec<String> {
         vec!["slack.T0AAAA111".to_owned()]
     }
-    async fn attempt(&self, _: ChannelKind, secrets: Vec<Secret>) -> Result<String, Refused> {
+    async fn attempt(
+        &self,
+        _: ChannelKind,
+        _: Option<String>,
+        secrets: Vec<Secret>,
+    ) -> Result<String, Refused> {
         if secrets[0].reveal() == "7:good" {
             return Ok("t1".to_owned());
         }

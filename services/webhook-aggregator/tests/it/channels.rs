@@ -140,7 +140,7 @@ async fn sample_with_another_signature_is_refused_on_every_channel() {
 fn local_config(kind: ChannelKind, platform: &dyn LocalPlatform, credentials: &Value) -> Value {
     let mut endpoint = credentials.as_object().unwrap().clone();
     platform.signing_keys().iter().for_each(|key| drop(endpoint.remove(*key).unwrap()));
-    if !channels::channel(kind).unwrap().default_api_base().is_empty() {
+    if channels::channel(kind).unwrap().has_api() {
         endpoint.insert("api_base".to_owned(), local_api(kind).into());
     }
     endpoint.insert("local".to_owned(), true.into());

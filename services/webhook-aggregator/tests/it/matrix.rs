@@ -73,7 +73,11 @@ const ROLES: [Role; 4] = [Role::Approver, Role::ApproverOfAnother, Role::Sender,
 /// A platform's id of the person with this role.
 fn user(kind: ChannelKind, role: Role) -> String {
     let number = 700 + role as u32;
-    if kind == ChannelKind::Slack { format!("U0PERSON{number}") } else { number.to_string() }
+    match kind {
+        ChannelKind::Slack => format!("U0PERSON{number}"),
+        ChannelKind::Matrix => format!("@person{number}:example.org"),
+        _ => number.to_string(),
+    }
 }
 
 /// The commands that `/help` lists, each with an argument where it needs one.
@@ -186,6 +190,7 @@ async fn play(bed: &Bed, cell: &Cell<'_>) -> Option<usize> {
         ChannelKind::Telegram => telegram(cell)?,
         ChannelKind::Slack => slack(cell)?,
         ChannelKind::Discord => discord(cell)?,
+        ChannelKind::Matrix => matrix_event(cell)?,
         ChannelKind::Hook | ChannelKind::Web => panic!("no person writes on a platform"),
     };
     let before = orders(bed);
@@ -244,6 +249,32 @@ fn telegram(cell: &Cell<'_>) -> Option<Signed> {
     let secret = cell.keys["secret_token"].as_str().unwrap().to_owned();
     let body = json!({ "update_id": cell.number, member: message }).to_string();
     Some((vec![("x-telegram-bot-api-secret-token", secret)], body))
+}
+
+fn matrix_event(cell: &Cell<'_>) -> Option<Signed> {
+    let sender = user(cell.kind, cell.role);
+    let mut content = json!({ "msgtype": "m.text", "body": cell.text, "m.mentions": {} });
+    let mut time = NOW_S;
+    match cell.way {
+        Way::Typed => {}
+        Way::Old => time = TWO_YEARS_AGO_S,
+        Way::Quoted => {
+            content["body"] = format!("> <@other:example.org> {}\n", cell.text).into();
+            content["m.relates_to"] = json!({ "m.in_reply_to": { "event_id": "$other" } });
+        }
+        Way::Edited => {
+            content["m.new_content"] = content.clone();
+            content["m.relates_to"] = json!({ "rel_type": "m.replace", "event_id": "$other" });
+        }
+        Way::Bot => content["msgtype"] = "m.notice".into(),
+        _ => return None,
+    }
+    let event = json!({
+        "type": "m.room.message", "event_id": format!("${}", cell.number), "room_id": "!room:example.org",
+        "sender": sender, "origin_server_ts": time * 1000, "content": content,
+    });
+    let token = format!("Bearer {}", cell.keys["hs_token"].as_str().unwrap());
+    Some((vec![("authorization", token)], json!({ "events": [event] }).to_string()))
 }
 
 fn slack(cell: &Cell<'_>) -> Option<Signed> {

@@ -17,7 +17,8 @@ use webhook_aggregator::channels::{
 use webhook_aggregator::config::Endpoint;
 
 /// Keys that the platforms know as well.
-const KNOWN_THERE: [&str; 5] = ["bot_username", "team", "application_id", "public_key", "messages"];
+const KNOWN_THERE: [&str; 6] =
+    ["bot_username", "team", "application_id", "public_key", "messages", "user"];
 
 /// All endpoints, side by side.
 pub(super) async fn check(data: &DataDir, config: Option<&Path>) -> Vec<Finding> {
