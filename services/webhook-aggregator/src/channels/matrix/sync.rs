@@ -71,6 +71,8 @@ pub(super) struct Sync<'a> {
     waiting: VecDeque<Bytes>,
     /// The last request, when it was sent.
     asked_ms: i64,
+    /// Not before this time is it asked again what is new.
+    rest_ms: i64,
     failures: u32,
     /// Time of the next attempt.
     again_ms: Option<i64>,
@@ -88,6 +90,7 @@ impl<'a> Sync<'a> {
             gaps: VecDeque::new(),
             waiting: VecDeque::new(),
             asked_ms: 0,
+            rest_ms: 0,
             failures: 0,
             again_ms: None,
         }
@@ -110,6 +113,10 @@ impl<'a> Sync<'a> {
         let mut actions = Vec::new();
         if let Some(next) = self.next.take() {
             actions.extend(self.reach(next, clock));
+        }
+        if clock.now_ms() < self.rest_ms {
+            self.again_ms = Some(self.rest_ms);
+            return actions;
         }
         let request = self.newest();
         actions.extend(self.ask(Asked::Sync, request, clock));
@@ -211,6 +218,8 @@ impl<'a> Sync<'a> {
         self.failures = 0;
         self.next = Some(next);
         self.waiting.extend(invitations);
+        let is_empty = rooms.is_empty() && !is_first;
+        self.rest_ms = if is_empty { self.asked_ms + EMPTY_MS } else { 0 };
         for room in rooms {
             match &room.gap {
                 Some(from) => {
@@ -222,13 +231,7 @@ impl<'a> Sync<'a> {
             }
         }
         let mut actions = vec![Action::Report(Link::connected())];
-        let is_empty = self.waiting.is_empty() && self.gaps.is_empty() && !is_first;
-        let rest_ms = EMPTY_MS - (clock.now_ms() - self.asked_ms);
-        if is_empty && rest_ms > 0 {
-            self.again_ms = Some(clock.now_ms() + rest_ms);
-        } else {
-            actions.extend(self.go_on(clock));
-        }
+        actions.extend(self.go_on(clock));
         actions
     }
 
