@@ -21,6 +21,8 @@ mod homeserver;
 mod hooks;
 mod long_answers;
 mod matrix;
+mod matrix_out;
+mod matrix_rooms;
 mod matrix_sync;
 mod money;
 mod pointed_at;
