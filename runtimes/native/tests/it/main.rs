@@ -29,6 +29,7 @@ mod hardening;
 mod http;
 mod imports;
 mod levers;
+mod matrix;
 mod mcp;
 mod own_network;
 mod platforms;
