@@ -72,8 +72,14 @@ export const discord = {
   press: (id, custom_id) => discord.interaction(3, id, { component_type: 2, custom_id }),
 };
 
+/** A homeserver: one room with the owner alone. */
+export const matrix = {
+  api: 'mx',
+  answer: (_, number) => ({ event_id: `$${number}`, room_id: '!ops:example.org', joined: { '@desk:example.org': {}, '@ines:example.org': {} } }),
+};
+
 /** The platform whose API has this first path segment. */
-export const platformOf = (api) => [telegram, slack, discord].find((platform) => platform.api === api);
+export const platformOf = (api) => [telegram, slack, discord, matrix].find((platform) => platform.api === api);
 
 /** A configuration with the recorder as all three platforms and one paid agent. */
 export const config = (recorder) => `
