@@ -3,7 +3,7 @@
 
 use crate::model::Model;
 use crate::transcription::Transcriber;
-use crate::{digest_time, window};
+use crate::{daily_time, window};
 use contracts::{AgentId, Micros};
 use platform::agents::{Agents, Price};
 use platform::config::{Report, Section};
@@ -55,7 +55,7 @@ impl Config {
             config.transcriber = Transcriber::read(top.section("transcription"));
         }
         if top.has("digest") {
-            config.digest_at = digest_time::read(top.section("digest"));
+            config.digest_at = daily_time::read(top.section("digest"));
         }
         let mut budget = top.section("budget");
         config.daily = budget.dollars("daily");

@@ -1,7 +1,7 @@
 //! The ports and settings that the service is built with.
 
 use crate::config::Config;
-use crate::digest_time::NextLook;
+use crate::daily_time::NextLook;
 use crate::open_calls::OpenCalls;
 use crate::unwritten::Unwritten;
 use platform::edge::Auth;

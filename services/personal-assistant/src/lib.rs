@@ -19,10 +19,10 @@ mod claiming;
 pub mod config;
 mod context;
 mod cut_off;
+mod daily;
+mod daily_time;
 mod decide;
 mod deps;
-mod digest;
-mod digest_time;
 mod digests;
 mod expire;
 mod halt;
@@ -58,8 +58,8 @@ mod wrong;
 
 pub use backups::{back_up, back_up_daily};
 pub use config::Config;
+pub use daily_time::NextLook;
 pub use deps::Deps;
-pub use digest_time::NextLook;
 pub use mcp::RUN_HEADER;
 pub use open_calls::OpenCalls;
 pub use store::{CLAIM_WINDOW_MS, DECISION_WINDOW_MS, SKEW_MS};
@@ -137,7 +137,7 @@ pub async fn tick(deps: &Deps) {
     if let Err(error) = halt::confirm_all(deps).await {
         tracing::warn!(problem = ?error.0, "the halt could not be confirmed; the next tick tries again");
     }
-    if let Err(error) = digest::send_due(deps).await {
+    if let Err(error) = daily::send_due(deps).await {
         tracing::warn!(problem = ?error.0, "the daily digest was not sent; it is tried again");
     }
     if let Err(error) = ask::flush_due(deps).await {
