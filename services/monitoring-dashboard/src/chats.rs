@@ -11,7 +11,7 @@ pub struct Offered {
     pub channel: ChannelKind,
     /// How a person comes by the secrets, in lines.
     pub guide: String,
-    /// What is asked for the address of the platform, where everybody has another one.
+    /// The question for the address of the platform, where there are many servers.
     pub address: Option<&'static str>,
     /// The secrets to fill in, in order.
     pub secrets: Vec<Field>,

@@ -1,4 +1,4 @@
-//! What a platform is asked before a message can be read: our own name, the members of a room.
+//! Requests to a platform before a message can be read: for our own name, or the members of a room.
 
 use crate::Deps;
 use crate::channels::{Connection, LookUp};
@@ -8,8 +8,8 @@ use platform::edge::{ApiError, ApiResult};
 /// Maximum look-ups for one body: a transaction has up to a hundred messages.
 const LOOK_UPS_MAX: usize = 250;
 
-/// Asks the platform for what a body cannot be read without, such as our own name. What is not
-/// needed and cannot be learnt is done without.
+/// Asks the platform for everything that a body cannot be read without, such as our own name. An
+/// answer that is useful and not needed may be missing.
 pub(crate) async fn look_up(
     deps: &Deps,
     connection: &dyn Connection,

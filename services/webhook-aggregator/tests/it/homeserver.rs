@@ -72,7 +72,7 @@ impl Homeserver {
         bed.outbound.answer(move |sent| homeserver.answer(sent));
         bed
     }
-    /// Somebody says something. Returns the event.
+    /// A person says something. Returns the event.
     pub fn says(&self, room: &str, sender: &str, id: &str, content: Value) -> Value {
         self.happens(room, &json!({
             "type": "m.room.message", "event_id": id, "sender": sender, "origin_server_ts": NOW_MS,
@@ -86,7 +86,7 @@ impl Homeserver {
         event["room_id"] = room.into();
         event
     }
-    /// Somebody comes.
+    /// A person comes.
     pub fn joins(&self, room: &str, user: &str, id: &str) -> Value {
         self.0.lock().unwrap().rooms.entry(room.to_owned()).or_default().push(user.to_owned());
         self.membership(room, user, user, id, "join")
@@ -109,7 +109,7 @@ impl Homeserver {
     pub fn is_in(&self, room: &str) -> bool {
         self.0.lock().unwrap().rooms.get(room).is_some_and(|all| all.iter().any(|who| who == BOT))
     }
-    /// What the bot has sent to rooms: path and content, each transaction once.
+    /// The messages of the bot: path and content, each transaction once.
     pub fn sent(&self) -> Vec<(String, Value)> {
         self.0.lock().unwrap().sent.clone()
     }

@@ -189,7 +189,7 @@ async fn thread_is_a_conversation_of_its_own_and_is_answered_in_it() {
         sent["m.relates_to"],
         json!({ "rel_type": "m.thread", "event_id": "$root", "is_falling_back": true, "m.in_reply_to": { "event_id": "$1" } })
     );
-    // What follows there need not name us; an edit belongs to the thread too.
+    // Messages that follow there need not name us; an edit belongs to the thread too.
     let mut more = threaded("and now?");
     more["m.mentions"] = json!({});
     let event = homeserver.says(GROUP, INES, "$2", more);

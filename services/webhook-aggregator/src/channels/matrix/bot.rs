@@ -24,7 +24,7 @@ pub(super) struct Bot {
     pub(super) way: Way,
     /// Approvers and senders of the endpoint: whose messages and invitations count.
     pub(super) heard: Vec<String>,
-    /// What the homeserver told about rooms and messages.
+    /// Rooms and messages, as the homeserver told about them.
     pub(super) known: Mutex<Known>,
 }
 
@@ -38,7 +38,7 @@ pub(super) enum Way {
 }
 
 impl Bot {
-    /// What is known of rooms and messages.
+    /// The known rooms and messages.
     pub(super) fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -104,7 +104,7 @@ fn reaction(relation: &Relation<'_>) -> Kind {
     }
 }
 
-/// What a person wrote or sent.
+/// Reads the words and the file of a person.
 fn read_message(
     bot: &Bot,
     content: &Value,

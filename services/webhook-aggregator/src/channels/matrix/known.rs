@@ -1,4 +1,4 @@
-//! What the homeserver told about rooms and messages, kept while the process runs. Each list is
+//! Rooms and messages as the homeserver told about them, kept while the process runs. Each list is
 //! bounded, and everything in it can be asked for again.
 
 use crate::channels::text_at;
@@ -11,7 +11,7 @@ const HANDLED_MAX: usize = 2_000;
 /// Names are kept of rooms with at most this many members.
 const NAMED_MAX: usize = 100;
 
-/// What is known.
+/// The known rooms and messages.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     rooms: HashMap<String, Room>,
@@ -90,7 +90,7 @@ impl Known {
         }
         self.rooms.insert(id.to_owned(), room);
     }
-    /// Somebody came or went.
+    /// A member came or went.
     pub(super) fn forget_room(&mut self, room: &str) {
         self.rooms.remove(room);
     }

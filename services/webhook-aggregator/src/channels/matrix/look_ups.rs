@@ -1,5 +1,5 @@
-//! What is learnt before a transaction is read: who is in a room, and what a reply or an edit is
-//! about. An invitation by a person who counts is accepted on this way.
+//! Requests before a transaction is read: for the members of a room, and for the message that a
+//! reply or an edit is about. An invitation by a person who counts is accepted on this way.
 
 use super::bot::{Bot, segment};
 use super::known::{Room, Said};
@@ -50,7 +50,7 @@ pub(super) fn learn(bot: &Bot, about: &str, answer: &OutboundResponse) {
     }
 }
 
-/// Forgets the members of rooms in which somebody came or went.
+/// Forgets the members of rooms in which a member came or went.
 fn note_members(bot: &Bot, events: &[Value]) {
     let mut known = bot.known();
     for event in events.iter().filter(|event| event["type"] == "m.room.member") {
@@ -97,8 +97,8 @@ fn other(bot: &Bot, event: &Value) -> Option<LookUp> {
     })
 }
 
-/// Joins a room to which somebody invites us who counts. Other invitations are left alone: to
-/// refuse one would tell that somebody is there.
+/// Joins a room to which an approver or a sender invites us. Other invitations are left alone: to
+/// refuse one would tell that the account is in use.
 fn invitation(bot: &Bot, event: &Value) -> Option<LookUp> {
     let is_ours = event["type"] == "m.room.member" && event["state_key"] == bot.user;
     let is_invitation = is_ours && event["content"]["membership"] == "invite";

@@ -16,7 +16,7 @@ use platform::secret::digest_hex;
 use serde_json::{Value, json};
 
 /// An event has 65,536 bytes at most, on every server that it passes; an edit has its text two
-/// times and its HTML once. What a person reads at once is far less.
+/// times and its HTML once. Nobody reads as much at once.
 const ROOM: Room<'_> = Room { units: 24_000, size: &size };
 /// The signs that JSON writes with more bytes than the text has.
 fn json_bytes(text: &str) -> usize {
@@ -166,7 +166,7 @@ pub(super) fn judge(aim: &Aim, answer: &OutboundResponse) -> SendResult {
         // Another request makes it just now.
         "M_ROOM_IN_USE" => SendResult::Later { after_ms: None, error },
         "M_TOO_LARGE" => SendResult::Refused { changes: vec![Change::WithoutMarks], error },
-        // What is replied to may be no message that a thread can begin with.
+        // The message that is replied to may be one that no thread can begin with.
         "M_UNKNOWN" | "M_BAD_JSON" | "M_INVALID_PARAM" if answer.status == 400 => {
             let changes = vec![Change::WithoutThread, Change::WithoutReply, Change::WithoutMarks];
             SendResult::Refused { changes, error }

@@ -26,8 +26,8 @@ const WAIT_MS: u64 = 25_000;
 const TIMEOUT_MS: u64 = 40_000;
 /// Least time between two requests that bring nothing, for a homeserver that does not wait.
 const EMPTY_MS: i64 = 1_000;
-/// Messages of a room at a time. An answer above the limit of outbound requests would come again for
-/// ever, so after a failure it is fewer; the others are then asked for room by room.
+/// Messages of a room at a time. An answer above the limit of outbound requests would come again
+/// for ever, so after a failure it is fewer; the others are then asked for room by room.
 const MESSAGES_MAX: usize = 20;
 /// Requests for the messages of a room that one answer left out.
 const PAGES_MAX: usize = 50;
@@ -43,9 +43,9 @@ enum Asked {
     Nothing,
     /// Whose token it is.
     Who,
-    /// What is new.
+    /// The newest messages.
     Sync,
-    /// What an answer left out.
+    /// Messages that an answer left out.
     Gap,
 }
 
@@ -223,7 +223,7 @@ impl<'a> Sync<'a> {
         for room in rooms {
             match &room.gap {
                 Some(from) => {
-                    // Whoever came or went meanwhile is in the part that is missing.
+                    // Members who came or went meanwhile are in the part that is missing.
                     self.bot.known().forget_room(&room.id);
                     self.gaps.push_back(Gap { from: from.clone(), pages: 0, room });
                 }

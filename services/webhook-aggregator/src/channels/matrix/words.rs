@@ -4,7 +4,7 @@ use super::bot::{Bot, segment};
 use crate::control;
 use serde_json::Value;
 
-/// What a message may carry besides words and files.
+/// Things that a message may carry besides words and files.
 const CARRIED: [(&str, &str); 1] = [("m.location", "a location")];
 
 /// The text of a message, or the caption of a file.

@@ -26,8 +26,8 @@ pub(super) struct Room {
 }
 
 impl Batch {
-    /// Reads a response; `None` for none. Without a place to go on from, everything in it is history
-    /// but the invitations.
+    /// Reads a response; `None` for none. Without a place to go on from, all of it is history but
+    /// the invitations.
     pub(super) fn read(bot: &Bot, answer: &Value, is_first: bool) -> Option<Self> {
         let next = text_at(answer, "next_batch")?.to_owned();
         let rooms = |kind: &str| answer["rooms"][kind].as_object().into_iter().flatten();
@@ -62,7 +62,7 @@ fn membership<'a>(bot: &Bot, event: &'a Value) -> Option<&'a str> {
     text_at(&event["content"], "membership").filter(|_| is_ours)
 }
 
-/// What was said before we were invited is history; what was said since is meant for us too.
+/// Messages from before we were invited are history; those since then are meant for us too.
 fn beginning(bot: &Bot, events: &[Value]) -> Option<usize> {
     let last = |wanted: &str, until: usize| {
         let earlier = events.get(..until).unwrap_or_default();
