@@ -146,23 +146,7 @@ pub async fn record_asking(
         room.push(stake::give_way(&request.task_id.0, ruling.amount, &keys, now_ms));
     }
     if ruling.verdict == Verdict::AskOwner {
-        // Nobody could approve more than the remaining budget, so do not ask.
-        let look = room.iter().cloned().chain([ledger::figures(&keys, now_ms)]);
-        let rows = deps.sql.batch(look.collect()).await?;
-        let figures: Vec<Amounts> = rows
-            .into_iter()
-            .next_back()
-            .unwrap_or_default()
-            .into_iter()
-            .map(platform::ports::sql::read_row)
-            .collect::<Result<_, _>>()?;
-        let remaining = figures.iter().map(Amounts::remaining).min().unwrap_or_default();
-        ruling.fit(remaining);
-        if ruling.amount > remaining {
-            ruling.verdict = Verdict::Reject(ErrorCode::BudgetExhausted.as_str());
-            ruling.reason = format!("{} is more than the remaining budget.", ruling.amount);
-            ruling.policies.push(id::BUDGET);
-        }
+        fit_to_budget(deps, &mut ruling, &room, &keys, now_ms).await?;
     }
     let asked = whom_to_ask(deps, who, request, &ruling, asking.run).await?;
     let draft = Draft::new(deps, who, request, &ruling, (asking, &asked), now_ms)?;
@@ -205,6 +189,29 @@ pub async fn record_asking(
     let short = row.code.as_deref() == Some(ErrorCode::BudgetExhausted.as_str());
     let shortfall = short.then(|| ledger::shortfall(&scopes, &figures, row.amount()));
     Ok(Recorded { row, shortfall, is_spent })
+}
+
+/// Nobody could approve more than the remaining budget, so such a request is refused, not asked
+/// about.
+async fn fit_to_budget(
+    deps: &Deps,
+    ruling: &mut Ruling,
+    room: &[Statement],
+    keys: &str,
+    now_ms: i64,
+) -> ApiResult<()> {
+    let look = room.iter().cloned().chain([ledger::figures(keys, now_ms)]);
+    let mut answers = Answers::of(&*deps.sql, look.collect()).await?;
+    room.iter().for_each(|_| answers.skip());
+    let figures: Vec<Amounts> = answers.all()?;
+    let remaining = figures.iter().map(Amounts::remaining).min().unwrap_or_default();
+    ruling.fit(remaining);
+    if ruling.amount > remaining {
+        ruling.verdict = Verdict::Reject(ErrorCode::BudgetExhausted.as_str());
+        ruling.reason = format!("{} is more than the remaining budget.", ruling.amount);
+        ruling.policies.push(id::BUDGET);
+    }
+    Ok(())
 }
 
 /// The owner is not asked about a run that could not start. The aggregator knows that.
