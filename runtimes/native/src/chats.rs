@@ -67,7 +67,7 @@ impl NativeChats {
             (one.sound)(secret.reveal()).map_err(|why| Usage(why.to_owned()))?;
         }
         let secrets = asked.iter().map(|one| one.key).zip(secrets).collect();
-        let given = Given { secrets, api_base, ..Given::default() };
+        let given = Given { api_base, secrets, ..Given::default() };
         let in_force = live.in_force();
         let connected =
             Connected::attempt(channel, given, &in_force.file, self.outbound.clone()).await?;

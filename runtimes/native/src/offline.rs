@@ -104,7 +104,7 @@ async fn route_at(
     let caller: &dyn Calls = &caller;
     let tokens = caller.ask::<Analyze>(&(), request).await?.estimated_tokens;
     let answer = caller.ask::<Route>(&(), request).await?;
-    // What is kept is the graph, and no message.
+    // The graph is kept, and no message.
     database.query(sql!("DELETE FROM routing_decisions")).await?;
     Ok((answer, tokens))
 }

@@ -176,7 +176,7 @@ fn matrix_is_set_up_by_a_token_an_invitation_and_a_yes_and_answered_once_over_ki
     answered("$1");
     server.kill();
     (2..=6).for_each(|number| {
-        homeserver.says(&format!("${number}"), &format!("@codegen fix {number}"))
+        homeserver.says(&format!("${number}"), &format!("@codegen fix {number}"));
     });
     let server = home.up();
     within(PATIENCE, "one more is stored", || {

@@ -38,7 +38,7 @@ impl Place {
         token: String,
         has_news: bool,
         clock: &dyn Clock,
-    ) -> Option<Option<String>> {
+    ) -> Option<String> {
         self.at_ms = clock.now_ms();
         let is_first = self.token.replace(token).is_none();
         if !is_first && !has_news && self.at_ms - self.kept_ms < KEEP_EVERY_MS {
@@ -46,7 +46,7 @@ impl Place {
         }
         self.kept_ms = self.at_ms;
         let state = json!({ "user": user, "since": self.token, "at_ms": self.at_ms });
-        Some(Some(state.to_string()))
+        Some(state.to_string())
     }
     /// Whether an event that an answer left out may have come since this place was reached.
     pub(super) fn is_behind(&self, event: &Value) -> bool {
