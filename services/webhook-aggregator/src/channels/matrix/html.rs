@@ -230,7 +230,8 @@ mod tests {
                 && link.contains("<a href=\"https://a.example\">y</a>"),
             "{link}"
         );
-        assert_eq!(html("```a\"onx=\ny\n```"), "<pre><code>y</code></pre>");
+        let code = html("```a\"onx=\ny\n```");
+        assert_eq!(code, "<pre><code>a&quot;onx=\ny</code></pre>", "no attribute");
     }
 
     /// Every tag that is opened is closed, in order.

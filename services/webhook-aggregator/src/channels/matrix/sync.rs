@@ -125,9 +125,8 @@ impl<'a> Sync<'a> {
 
     fn reach(&mut self, next: String, clock: &dyn Clock) -> Option<Action> {
         let has_news = std::mem::take(&mut self.has_news);
-        self.place
-            .reach(&self.bot.user, next, has_news, clock)
-            .map(|state| Action::Keep(Some(state)))
+        let state = self.place.reach(&self.bot.user, next, has_news, clock)?;
+        Some(Action::Keep(Some(state)))
     }
 
     fn ask(&mut self, asked: Asked, request: OutboundRequest, clock: &dyn Clock) -> Vec<Action> {
