@@ -269,6 +269,11 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         identity: Option<PathBuf>,
     },
+    /// Show on one screen whether all is well: server, services, agents, chats, budget, halt
+    #[command(
+        after_help = "Example:\n  quintet status\n  quintet status --json\n\nExit code: 0 all is well, 1 something needs you, 2 usage, 3 no server runs or answers."
+    )]
+    Status,
     /// Check the configuration, the data directory, the disk, the clock, the server, and each
     /// agent's program, version and sign-in
     #[command(after_help = "Example:\n  quintet doctor")]

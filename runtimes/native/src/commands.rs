@@ -17,6 +17,7 @@ mod route;
 mod rules;
 mod send;
 mod setup;
+mod status;
 mod suggest;
 mod token;
 mod work;
@@ -86,6 +87,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Restore { file, identity } => {
             backup::restore(&data()?, &file, identity.as_deref(), json)
         }
+        Command::Status => status::status(&data()?, server, json).await,
         Command::Doctor { config } => doctor::doctor(&data()?, config.as_deref(), json).await,
     }
 }

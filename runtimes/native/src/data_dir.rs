@@ -2,8 +2,9 @@
 
 use anyhow::{Context, Result};
 use platform::edge::{Principal, Scope, TOKEN_CHARS_MIN};
-use platform::ports::ClockExt;
+use platform::ports::{Clock, ClockExt};
 use platform::secret::Secret;
+use platform::time::rfc3339;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
@@ -42,6 +43,17 @@ pub struct DataDir(PathBuf);
 pub struct ServerFile {
     pub address: String,
     pub pid: u32,
+    /// RFC 3339; a server of an earlier version wrote none.
+    #[serde(default)]
+    pub started_at: Option<String>,
+}
+
+impl ServerFile {
+    /// The file of this process, which listens at the address from now on.
+    pub fn of_this_process(address: String) -> Self {
+        let started_at = Some(rfc3339(SystemClock.now_ms()));
+        Self { address, pid: std::process::id(), started_at }
+    }
 }
 
 /// Reads an environment variable, in the one place allowed to.
@@ -139,6 +151,10 @@ impl DataDir {
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error).context("cannot lock the data directory"),
         }
+    }
+    /// Whether a server runs on the directory, as the lock shows.
+    pub fn is_in_use(&self) -> bool {
+        self.join("lock").exists() && matches!(self.try_lock(), Ok(None))
     }
     /// The server's recorded address.
     pub fn server(&self) -> Option<ServerFile> {

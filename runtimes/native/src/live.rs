@@ -37,10 +37,47 @@ const READ_AGAIN: [&str; 2] = ["endpoints", "limits"];
 pub struct InForce {
     /// The file that is read, or would be.
     pub file: PathBuf,
+    /// The server's process.
+    #[serde(default)]
+    pub pid: u32,
     /// `<channel>.<name>`, without those of this machine.
     pub endpoints: Vec<String>,
     /// Tables of the file that differ from those in force, which a restart takes up.
     pub needs_restart: Vec<String>,
+    /// Tables of the file that differ from those in force, which reading it again takes up.
+    #[serde(default)]
+    pub needs_reload: Vec<String>,
+    /// Why the file cannot be taken up as it is now.
+    #[serde(default)]
+    pub mistakes: Option<String>,
+}
+
+impl InForce {
+    /// The changes of the file that the server has not taken up, and how it does.
+    pub fn pending(&self) -> Option<(String, String)> {
+        let file = self.file.display();
+        if let Some(mistakes) = &self.mistakes {
+            let what = format!("the server goes on with an older configuration: {mistakes}");
+            return Some((what, format!("correct {file}")));
+        }
+        let listed = |tables: &[String]| {
+            let names: Vec<String> = tables.iter().map(|table| format!("[{table}]")).collect();
+            names.join(", ")
+        };
+        let (reload, restart) = (listed(&self.needs_reload), listed(&self.needs_restart));
+        match (self.needs_reload.is_empty(), self.needs_restart.is_empty()) {
+            (true, true) => None,
+            (false, true) => Some((
+                format!("{reload} of {file} changed, and the server has not read it again"),
+                format!("run `kill -HUP {}`", self.pid),
+            )),
+            (_, false) => {
+                let both = if reload.is_empty() { restart } else { format!("{restart}, {reload}") };
+                let what = format!("{both} of {file} changed, and the server has not taken it up");
+                Some((what, "restart the server".to_owned()))
+            }
+        }
+    }
 }
 
 /// The aggregator's router, which changes with its configuration.
@@ -111,9 +148,23 @@ impl Live {
             .collect();
         InForce {
             file: file.unwrap_or_else(|| self.place.data.join("quintet.toml")),
+            pid: std::process::id(),
             endpoints,
             needs_restart: Vec::new(),
+            needs_reload: Vec::new(),
+            mistakes: None,
         }
+    }
+    /// The same, and how the file differs from it now.
+    pub fn compared(&self) -> InForce {
+        let here = self.in_force();
+        let (tree, _) = match self.read() {
+            Ok(read) => read,
+            Err(error) => return InForce { mistakes: Some(told(&error)), ..here },
+        };
+        let in_force = self.tree.lock().unwrap_or_else(PoisonError::into_inner);
+        let (needs_reload, needs_restart) = differing(&in_force, &tree.value);
+        InForce { needs_restart, needs_reload, ..here }
     }
     /// The unknown senders who wrote to an endpoint since this time, the first one first.
     ///
@@ -145,23 +196,13 @@ impl Live {
     /// # Errors
     /// [`Wrong`] with all problems; when the file cannot be read.
     pub fn reload(&self) -> Result<InForce> {
-        let place = &self.place;
-        let file = config_file::path(place.config.as_deref(), &place.data);
-        let tree = config_file::read_tree(file.as_deref())?;
+        let (tree, local) = self.read()?;
         tree.close()?;
-        let local = local_endpoints::configuration(&place.data, &place.base)?;
-        let machine = |gateway: &_| workspaces::of_machine(gateway, &place.data, file.as_deref());
-        config_file::read(&tree, &local, place.host.clone(), machine)?;
+        let host = self.place.host.clone();
         let mut in_force = self.tree.lock().unwrap_or_else(PoisonError::into_inner);
         let next = tree.with_value(taken_up(&in_force, &tree.value));
-        let read = config_file::read(&next, &local, place.host.clone(), |_| Vec::new())?;
-        let needs_restart = config_file::TABLES
-            .into_iter()
-            .filter(|table| {
-                !READ_AGAIN.contains(table) && in_force.get(table) != tree.value.get(table)
-            })
-            .map(str::to_owned)
-            .collect();
+        let read = config_file::read(&next, &local, host, |_| Vec::new())?;
+        let (_, needs_restart) = differing(&in_force, &tree.value);
         *in_force = next.value;
         let deps = Deps { config: Arc::new(read.aggregator), ..self.deps.borrow().clone() };
         self.slot.put(webhook_aggregator::router(deps.clone()));
@@ -170,6 +211,32 @@ impl Live {
         drop(in_force);
         Ok(InForce { needs_restart, ..self.in_force() })
     }
+    /// The file as it is now, checked, with the endpoints of this machine.
+    fn read(&self) -> Result<(config_file::Tree, Value)> {
+        let place = &self.place;
+        let file = config_file::path(place.config.as_deref(), &place.data);
+        let tree = config_file::read_tree(file.as_deref())?;
+        let local = local_endpoints::configuration(&place.data, &place.base)?;
+        let machine = |gateway: &_| workspaces::of_machine(gateway, &place.data, file.as_deref());
+        config_file::read(&tree, &local, place.host.clone(), machine)?;
+        Ok((tree, local))
+    }
+}
+
+/// The tables that differ: those that are read again, and those that take a restart.
+fn differing(in_force: &Value, new: &Value) -> (Vec<String>, Vec<String>) {
+    let changed =
+        config_file::TABLES.into_iter().filter(|table| in_force.get(table) != new.get(table));
+    let (again, restart): (Vec<&str>, Vec<&str>) =
+        changed.partition(|table| READ_AGAIN.contains(table));
+    let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
+    (owned(again), owned(restart))
+}
+
+/// Why a configuration was not taken up, for people.
+pub fn told(error: &anyhow::Error) -> String {
+    let list = error.downcast_ref::<Wrong>().map(ToString::to_string);
+    list.unwrap_or_else(|| format!("{error:#}"))
 }
 
 /// The tables in force with those that are read again: what a restart takes up stays as it was.
@@ -187,7 +254,7 @@ fn taken_up(in_force: &Value, new: &Value) -> Value {
 /// The path for the commands; it is the operator's alone.
 pub fn router(live: Arc<Live>) -> Router {
     let show = async |State(live): State<Arc<Live>>, headers: HeaderMap| {
-        answer(&live, &headers, || Ok(live.in_force()))
+        answer(&live, &headers, || Ok(live.compared()))
     };
     let reload = async |State(live): State<Arc<Live>>, headers: HeaderMap| {
         answer(&live, &headers, || live.reload())
@@ -202,8 +269,7 @@ fn answer(live: &Live, headers: &HeaderMap, act: impl FnOnce() -> Result<InForce
     match act() {
         Ok(in_force) => axum::Json(in_force).into_response(),
         Err(error) => {
-            let list = error.downcast_ref::<Wrong>().map(ToString::to_string);
-            let detail = list.unwrap_or_else(|| format!("{error:#}"));
+            let detail = told(&error);
             tracing::warn!(error = detail, "the configuration was not read again");
             let problem = Problem::new(ErrorCode::InvalidField, detail)
                 .with_fix("Correct the file. The server goes on with the configuration it has.");

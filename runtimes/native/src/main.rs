@@ -24,6 +24,7 @@ mod names;
 mod offline;
 mod ports;
 mod programs;
+mod reload;
 mod server;
 mod services;
 mod stop;

@@ -69,6 +69,13 @@ pub fn is_read_live() -> bool {
         })
 }
 
+/// Whether any of the standard streams is a terminal; false once that terminal has closed.
+pub fn has_terminal() -> bool {
+    std::io::stdin().is_terminal()
+        || std::io::stdout().is_terminal()
+        || std::io::stderr().is_terminal()
+}
+
 /// Whether stderr is a terminal; progress is drawn only then.
 pub fn watched() -> bool {
     std::io::stderr().is_terminal()

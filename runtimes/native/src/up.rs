@@ -8,9 +8,10 @@ use crate::identity;
 use crate::live::{self, Live};
 use crate::local_endpoints;
 use crate::ports::clock::SystemClock;
+use crate::reload::Signals;
 use crate::server;
 use crate::services::{self, Services};
-use crate::stop::{StopSignal, until};
+use crate::stop::until;
 use crate::storage;
 use crate::terminal::remark;
 use crate::tokens;
@@ -43,7 +44,7 @@ const PROBE_EVERY: Duration = Duration::from_secs(15);
 /// Interval between checks for daily work.
 const DAILY_LOOK: Duration = Duration::from_mins(10);
 
-/// Runs until Ctrl-C or SIGTERM.
+/// Runs until Ctrl-C or SIGTERM; SIGHUP reads the configuration again.
 ///
 /// # Errors
 /// When the directory is in use, the configuration invalid, or the address in use.
@@ -79,8 +80,8 @@ pub async fn up(
     webhook_aggregator::recover(&services.aggregator, &services.gateway.gateway_id)
         .await
         .map_err(|error| storage::explain(&data.join("inbox.db"), error.into()))?;
-    // From here on a signal stops cleanly, because a client that knows the address may send one.
-    let stop_signal = StopSignal::listen()?;
+    // From here on signals are handled, because a client that knows the address may send one.
+    let signals = Signals::listen()?;
     let place = live::Place {
         data: data.clone(),
         config: config.map(std::path::absolute).transpose()?,
@@ -91,7 +92,7 @@ pub async fn up(
     let live = Arc::new(live);
     services.chats.open(live.clone());
     let local = local_paths(&data, &services, &base)?.merge(live::router(live.clone()));
-    data.write_server(&ServerFile { address: base.clone(), pid: std::process::id() })?;
+    data.write_server(&ServerFile::of_this_process(base.clone()))?;
     let (stop, stopped) = watch::channel(false);
     let loops = start_loops(&services, &live, &stopped, &is_published);
     let gateway =
@@ -112,7 +113,7 @@ pub async fn up(
     let watcher = watched.map(|watched| {
         tokio::spawn(watch_graph::watch(services.loader.clone(), watched, stopped.clone()))
     });
-    stop_signal.wait().await;
+    signals.wait(&live).await;
     tracing::info!("stopping: running work finishes or is released");
     services.chats.close().await;
     let _ = stop.send(true);

@@ -3,6 +3,7 @@
 mod endpoints;
 mod finding;
 mod links;
+mod pending;
 mod readiness;
 
 use crate::config_file;
@@ -37,6 +38,7 @@ pub async fn doctor(data: &DataDir, config: Option<&Path>, as_json: bool) -> Res
     findings.extend(agents(data, config).await);
     findings.extend(endpoints::check(data, config).await);
     findings.push(server(data).await);
+    findings.extend(pending::check(data).await);
     findings.extend(links::check(data).await);
     let errors = findings.iter().filter(|finding| finding.verdict == "error").count();
     if as_json {

@@ -33,7 +33,7 @@ impl Running {
     /// # Errors
     /// When one runs that cannot be asked: it would not take up what is written.
     pub(super) async fn find(data: &DataDir) -> Result<Option<Self>> {
-        if !data.join("lock").exists() || data.try_lock()?.is_some() {
+        if !data.is_in_use() {
             return Ok(None);
         }
         let client = Client::new(None, data)?;

@@ -1,0 +1,94 @@
+//! The things that are not as they should be, each with its fix.
+
+use super::state::{Need, Running, Service, Status};
+use contracts::endpoint::{EndpointView, LinkState};
+use contracts::task::GatewayRow;
+
+/// All of them. Work that waits for the owner's decision is not one: it is how Quintet works.
+pub(super) fn of(status: &Status) -> Vec<Need> {
+    let mut found = Vec::new();
+    match status.server.running {
+        Running::Yes => {}
+        Running::No => found.push(need("no server is running", "start it: quintet up")),
+        Running::Silent => found.push(need(
+            "a server uses the data directory and does not answer",
+            "look at its log; end its process and start it again with `quintet up`",
+        )),
+        Running::Unreachable => {
+            found.push(need("the server does not answer", "start it, or correct the address"));
+        }
+    }
+    if let Some(pending) = &status.configuration.pending {
+        found.push(need(pending, &status.configuration.fix));
+    }
+    if status.server.running != Running::Yes {
+        return found;
+    }
+    found.extend(unknown(status));
+    found.extend(status.services.iter().filter_map(service));
+    found.extend(status.gateways.iter().flatten().flat_map(gateway));
+    found.extend(status.endpoints.iter().flatten().filter_map(endpoint));
+    if status.halt.as_ref().is_some_and(|halt| halt.all) {
+        found.push(need("everything is halted", "quintet resume, when it is safe"));
+    }
+    if let Some(dead) = status.waiting.dead_letters.filter(|dead| *dead > 0) {
+        let what = format!("{dead} message(s) failed after all retries");
+        found.push(need(&what, "quintet events --state dead, then quintet replay ID"));
+    }
+    found
+}
+
+/// The parts that could not be learnt: an unknown part is not well.
+fn unknown(status: &Status) -> Option<Need> {
+    // Of a server elsewhere the configuration stays there.
+    let is_here = status.data_directory.is_some();
+    let parts = [
+        ("the configuration in force", is_here && status.configuration.file.is_none()),
+        ("the agents", status.agents.is_none() || status.gateways.is_none()),
+        ("the chats", status.endpoints.is_none()),
+        ("the budget", status.budget.is_none()),
+        ("the approvals", status.waiting.approvals.is_none()),
+        ("the dead letters", status.waiting.dead_letters.is_none()),
+        ("the halts", status.halt.is_none()),
+    ];
+    let names: Vec<&str> =
+        parts.iter().filter(|(_, is_unknown)| *is_unknown).map(|(name, _)| *name).collect();
+    let what = format!("these are unknown: {}", names.join(", "));
+    (!names.is_empty()).then(|| need(&what, "check the operator token, then run this again"))
+}
+
+fn need(what: &str, fix: &str) -> Need {
+    Need { what: what.to_owned(), fix: fix.to_owned() }
+}
+
+fn service(service: &Service) -> Option<Need> {
+    match service.health.as_str() {
+        "ok" => None,
+        "unknown" => {
+            Some(need(&format!("the health of {} is unknown", service.name), "run this again"))
+        }
+        state => {
+            let what = format!("{} is {state}: {}", service.name, service.problems.join(" "));
+            Some(need(what.trim_end_matches([' ', ':']), "quintet doctor names the usual causes"))
+        }
+    }
+}
+
+fn gateway(row: &GatewayRow) -> Vec<Need> {
+    let tell = |unready: &contracts::task::UnreadyAgent| {
+        let what =
+            format!("agent {} is not ready on {}: {}", unready.agent, row.gateway_id, unready.why);
+        need(&what, &unready.fix)
+    };
+    // An agent that may start all the same shows at its run whether it is ready.
+    row.unready.iter().filter(|unready| !unready.may_start).map(tell).collect()
+}
+
+fn endpoint(view: &EndpointView) -> Option<Need> {
+    let is_broken = matches!(view.state, LinkState::Refused | LinkState::Reconnecting);
+    is_broken.then(|| {
+        let why = view.why.as_deref().unwrap_or("no reason is known yet");
+        let what = format!("{}.{} is {}: {why}", view.channel, view.name, view.state.as_str());
+        need(&what, view.fix.as_deref().unwrap_or("none needed if it lasts a minute"))
+    })
+}
