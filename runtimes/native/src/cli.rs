@@ -3,9 +3,11 @@
 #![allow(clippy::doc_markdown, reason = "the comments are the help texts of a terminal")]
 
 mod graph;
+mod service;
 mod values;
 
 pub use graph::{Eval, Graph, Import, Reading};
+pub use service::{Install, Kind, Service};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
@@ -274,6 +276,9 @@ pub enum Command {
         after_help = "Example:\n  quintet status\n  quintet status --json\n\nExit code: 0 all is well, 1 something needs you, 2 usage, 3 no server runs or answers."
     )]
     Status,
+    /// Run Quintet as a service: install, look at, remove
+    #[command(subcommand, after_help = "Example:\n  quintet service install")]
+    Service(Service),
     /// Check the configuration, the data directory, the disk, the clock, the server, and each
     /// agent's program, version and sign-in
     #[command(after_help = "Example:\n  quintet doctor")]

@@ -16,6 +16,7 @@ mod parts;
 mod route;
 mod rules;
 mod send;
+mod service;
 mod setup;
 mod status;
 mod suggest;
@@ -88,6 +89,7 @@ pub async fn run(cli: Cli) -> Result<()> {
             backup::restore(&data()?, &file, identity.as_deref(), json)
         }
         Command::Status => status::status(&data()?, server, json).await,
+        Command::Service(command) => service::service(command, &data()?, json),
         Command::Doctor { config } => doctor::doctor(&data()?, config.as_deref(), json).await,
     }
 }

@@ -15,8 +15,11 @@ use crate::exit::Usage;
 use crate::ports::clock::SystemClock;
 
 /// Files of a directory whose first start was cut off, or that the owner prepared.
-const OF_A_START: [&str; 8] = [
+const OF_A_START: [&str; 10] = [
     "quintet.toml",
+    // The variables and the log of a service.
+    "service.env",
+    "service.log",
     // Made by `quintet graph import`.
     GRAPH,
     "lock",

@@ -26,6 +26,7 @@ mod ports;
 mod programs;
 mod reload;
 mod server;
+mod service;
 mod services;
 mod stop;
 mod storage;

@@ -6,6 +6,7 @@ mod sealed;
 use crate::data_dir::DataDir;
 use crate::exit::{No, Unreachable};
 use crate::ports::clock::SystemClock;
+use crate::service::VARIABLES;
 use crate::storage::{self, DATABASES};
 use crate::terminal::{say, say_json};
 use anyhow::{Context, Result};
@@ -21,7 +22,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-const FILES: [&str; 2] = ["local.json", "quintet.toml"];
+const FILES: [&str; 3] = ["local.json", "quintet.toml", VARIABLES];
 const FOLDERS: [&str; 2] = ["objects", "tokens"];
 
 /// Writes everything to one file with mode 0600 (it contains tokens). A server may keep running.

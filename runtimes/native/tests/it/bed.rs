@@ -15,6 +15,12 @@ pub const PATIENCE: Duration = Duration::from_mins(1);
 /// Lines of a server's log that a failed test prints.
 const LOG_LINES_SHOWN: usize = 60;
 
+/// Says that a check was left out; the test still passes.
+#[expect(clippy::print_stdout, reason = "for those who read the test's output")]
+pub fn skipped(why: &str) {
+    println!("skipped: {why}");
+}
+
 /// Polls until `look` returns something; panics at the deadline.
 pub fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     within(PATIENCE, what, look)

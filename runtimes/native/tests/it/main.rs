@@ -40,6 +40,7 @@ mod repositories;
 mod requests;
 mod runs;
 mod secrets;
+mod service;
 mod setup;
 mod sockets;
 mod start;

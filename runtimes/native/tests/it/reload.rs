@@ -1,6 +1,6 @@
 //! SIGHUP: the running server reads its configuration again; changes that wait are shown.
 
-use crate::bed::{Home, until};
+use crate::bed::{Home, skipped, until};
 use crate::status::signal;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -73,7 +73,7 @@ fn sighup_with_a_mistake_in_the_file_changes_nothing() {
 #[test]
 fn server_ends_cleanly_with_its_terminal() {
     if Command::new("script").arg("--version").output().is_err() {
-        println!("skipped: the program script is not here");
+        skipped("the program script is not here");
         return;
     }
     let home = Home::new();

@@ -1,6 +1,7 @@
 //! The things that are not as they should be, each with its fix.
 
 use super::state::{Need, Running, Service, Status};
+use crate::service::systemd;
 use contracts::endpoint::{EndpointView, LinkState};
 use contracts::task::GatewayRow;
 
@@ -9,7 +10,8 @@ pub(super) fn of(status: &Status) -> Vec<Need> {
     let mut found = Vec::new();
     match status.server.running {
         Running::Yes => {}
-        Running::No => found.push(need("no server is running", "start it: quintet up")),
+        Running::No => found
+            .push(need("no server is running", &format!("start it: {}", systemd::start_command()))),
         Running::Silent => found.push(need(
             "a server uses the data directory and does not answer",
             "look at its log; end its process and start it again with `quintet up`",

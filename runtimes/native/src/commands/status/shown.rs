@@ -1,6 +1,7 @@
 //! The state as one screen of text. A thing that could not be learnt is shown as unknown.
 
 use super::state::{Configuration, Running, Server, Status, Waiting};
+use crate::service::systemd;
 use contracts::budget::BudgetScope;
 use contracts::endpoint::EndpointView;
 use contracts::task::GatewayRow;
@@ -62,7 +63,7 @@ fn server(server: &Server) -> String {
             let since = server.since.as_deref().unwrap_or(UNKNOWN);
             format!("running at {address}, process {pid}, since {since}")
         }
-        Running::No => "not running; `quintet up` starts it".to_owned(),
+        Running::No => format!("not running; `{}` starts it", systemd::start_command()),
         Running::Silent => format!("process {pid} does not answer at {address}"),
         Running::Unreachable => format!("does not answer at {address}"),
     }
