@@ -15,3 +15,6 @@ pub mod sql;
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod migrations;

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 const QUEUE_MAX: usize = 4096;
 
 /// Migrations in order; each number is the schema version afterwards.
-const MIGRATIONS: &[(u32, &str)] = &[
+pub(super) const MIGRATIONS: &[(u32, &str)] = &[
     (1, include_str!("../../../../migrations/0001_personal_assistant.sql")),
     (2, include_str!("../../../../migrations/0002_agency_router.sql")),
     (3, include_str!("../../../../migrations/0003_skill_graph_loader.sql")),
