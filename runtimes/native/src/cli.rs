@@ -7,7 +7,7 @@ mod service;
 mod values;
 
 pub use graph::{Eval, Graph, Import, Reading};
-pub use service::{Install, Kind, Service};
+pub use service::{Install, Kind, Service, Upgrade};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
@@ -276,6 +276,17 @@ pub enum Command {
         after_help = "Example:\n  quintet status\n  quintet status --json\n\nExit code: 0 all is well, 1 something needs you, 2 usage, 3 no server runs or answers."
     )]
     Status,
+    /// Replace this program by a newer one: try it on a backup, keep the old one beside it
+    #[command(
+        after_help = "Example:\n  quintet upgrade --from ~/Downloads/quintet\n  quintet upgrade --from ~/Downloads/quintet --restart-service\n  quintet upgrade --back"
+    )]
+    Upgrade(Upgrade),
+    /// Try this program on a copy of the data, for `quintet upgrade`
+    #[command(name = "__check", hide = true)]
+    Check {
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
     /// Run Quintet as a service: install, look at, remove
     #[command(subcommand, after_help = "Example:\n  quintet service install")]
     Service(Service),

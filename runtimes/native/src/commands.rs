@@ -1,6 +1,7 @@
 //! The commands. To add one: a variant in `cli.rs` with an example, a file here, a line below.
 
 mod backup;
+mod check;
 mod decide;
 mod doctor;
 mod endpoints;
@@ -21,6 +22,7 @@ mod setup;
 mod status;
 mod suggest;
 mod token;
+mod upgrade;
 mod work;
 
 use self::decide::How;
@@ -90,6 +92,8 @@ pub async fn run(cli: Cli) -> Result<()> {
         }
         Command::Status => status::status(&data()?, server, json).await,
         Command::Service(command) => service::service(command, &data()?, json),
+        Command::Upgrade(asked) => upgrade::upgrade(&asked, &data()?, json).await,
+        Command::Check { config } => check::check(&data()?, config.as_deref()),
         Command::Doctor { config } => doctor::doctor(&data()?, config.as_deref(), json).await,
     }
 }

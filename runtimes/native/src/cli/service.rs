@@ -59,6 +59,24 @@ pub struct Install {
     pub print: Option<Format>,
 }
 
+/// Options of `upgrade`.
+#[derive(Args)]
+pub struct Upgrade {
+    /// The new program, a file on this machine
+    #[arg(long, value_name = "FILE", required_unless_present = "back")]
+    pub from: Option<PathBuf>,
+    /// Put the program from before the last upgrade back
+    #[arg(long, conflicts_with_all = ["from", "config"])]
+    pub back: bool,
+    /// Stop the service of systemd that runs, and start it again afterwards
+    #[arg(long)]
+    pub restart_service: bool,
+    /// Configuration file that the new program must accept [default: the running server's, else
+    /// that of the data directory]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
 /// Which service.
 #[derive(Args, Clone, Copy)]
 pub struct Kind {

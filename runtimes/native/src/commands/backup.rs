@@ -38,22 +38,7 @@ pub fn backup(data: &DataDir, file: &Path, lock: Option<Lock>, as_json: bool) ->
         .into());
     }
     let encrypted = lock.is_some();
-    let out = OpenOptions::new().create_new(true).write(true).mode(0o600).open(file);
-    let out = out.with_context(|| {
-        format!("cannot write {}. Choose a file name that does not exist yet.", file.display())
-    })?;
-    let written = match lock {
-        Some(lock) => {
-            lock.close(out).and_then(|out| pack(data, out)).and_then(|out| Ok(out.finish()?))
-        }
-        None => pack(data, out),
-    };
-    let written = written.and_then(|out| Ok(out.sync_all()?));
-    if written.is_err() {
-        let _ = std::fs::remove_file(file);
-    }
-    written?;
-    let bytes = std::fs::metadata(file)?.len();
+    let bytes = write(data, file, lock)?;
     if as_json {
         let file = file.display().to_string();
         say_json(&json!({ "file": file, "bytes": bytes, "encrypted": encrypted }));
@@ -71,6 +56,29 @@ pub fn backup(data: &DataDir, file: &Path, lock: Option<Lock>, as_json: bool) ->
         ));
     }
     Ok(())
+}
+
+/// Writes a backup to a file that does not exist yet; returns its size in bytes.
+///
+/// # Errors
+/// Those of the file system and of SQLite; then no file is left.
+pub fn write(data: &DataDir, file: &Path, lock: Option<Lock>) -> Result<u64> {
+    let out = OpenOptions::new().create_new(true).write(true).mode(0o600).open(file);
+    let out = out.with_context(|| {
+        format!("cannot write {}. Choose a file name that does not exist yet.", file.display())
+    })?;
+    let written = match lock {
+        Some(lock) => {
+            lock.close(out).and_then(|out| pack(data, out)).and_then(|out| Ok(out.finish()?))
+        }
+        None => pack(data, out),
+    };
+    let written = written.and_then(|out| Ok(out.sync_all()?));
+    if written.is_err() {
+        let _ = std::fs::remove_file(file);
+    }
+    written?;
+    Ok(std::fs::metadata(file)?.len())
 }
 
 /// The key that the options name; none: the backup stays open.

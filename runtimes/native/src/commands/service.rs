@@ -1,7 +1,7 @@
 //! `quintet service`: the service of systemd. On other systems the file is printed.
 
 mod install;
-mod systemctl;
+pub mod systemctl;
 
 use crate::cli::{Kind, Service};
 use crate::data_dir::DataDir;

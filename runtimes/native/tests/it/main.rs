@@ -47,5 +47,6 @@ mod start;
 mod status;
 mod strangers;
 mod tokens;
+mod upgrade;
 mod words;
 mod workspaces;

@@ -313,3 +313,15 @@ fn files_for_macos_and_windows_are_printed_with_their_commands() {
     let done = print(&home, &["windows", "--data", "/100%PATH%"]);
     assert_eq!((done.code, done.out.as_str()), (2, ""), "{done:?}");
 }
+
+#[test]
+fn backup_holds_the_variables_of_the_service() {
+    let home = Home::new();
+    home.up().stop();
+    std::fs::write(home.data().join("service.env"), "ANTHROPIC_API_KEY=hush\n").unwrap();
+    home.run(&["backup", "all.tar.gz"]).ok();
+    home.run(&["restore", "all.tar.gz", "--data", "other"]).ok();
+    let file = home.path("other/service.env");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "ANTHROPIC_API_KEY=hush\n");
+    assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o077, 0);
+}

@@ -12,10 +12,10 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 /// One of the two managers, and the place of our unit.
-pub(super) struct Systemctl {
+pub struct Systemctl {
     kind: Kind,
-    pub(super) path: PathBuf,
-    pub(super) as_json: bool,
+    pub path: PathBuf,
+    pub as_json: bool,
     /// Everything that was done, for `--json`.
     done: RefCell<Vec<String>>,
 }
@@ -25,7 +25,7 @@ impl Systemctl {
     ///
     /// # Errors
     /// When the user has no home.
-    pub(super) fn of(kind: Kind, as_json: bool) -> Result<Self> {
+    pub fn of(kind: Kind, as_json: bool) -> Result<Self> {
         let path = systemd::place(kind.system).context("no folder for the unit. Set HOME.")?;
         Ok(Self { kind, path, as_json, done: RefCell::default() })
     }
@@ -33,7 +33,7 @@ impl Systemctl {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub(super) fn written(&self) -> Result<Option<String>> {
+    pub fn written(&self) -> Result<Option<String>> {
         match std::fs::read_to_string(&self.path) {
             Ok(text) => Ok(Some(text)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -43,15 +43,15 @@ impl Systemctl {
         }
     }
     /// Whether the manager answers.
-    pub(super) fn is_reachable(&self) -> bool {
+    pub fn is_reachable(&self) -> bool {
         self.ask(&["show", "--property=Version"]).is_some_and(|output| output.status.success())
     }
     /// The words for a manager that does not answer.
-    pub(super) fn unreachable(&self) -> String {
+    pub fn unreachable(&self) -> String {
         format!("systemd does not answer here ({})", self.command(&["show"]))
     }
     /// Properties of our unit; none where the manager does not answer.
-    pub(super) fn show(&self, names: &[&str]) -> Option<BTreeMap<String, String>> {
+    pub fn show(&self, names: &[&str]) -> Option<BTreeMap<String, String>> {
         let wanted = format!("--property={}", names.join(","));
         let output = self.ask(&["show", UNIT, &wanted]).filter(|output| output.status.success())?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -59,15 +59,20 @@ impl Systemctl {
         Some(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
     /// Whether our unit runs.
-    pub(super) fn is_active(&self) -> bool {
+    pub fn is_active(&self) -> bool {
         let shown = self.show(&["ActiveState"]);
         shown.is_some_and(|shown| shown.get("ActiveState").is_some_and(|state| state == "active"))
+    }
+    /// The process of our unit, while it runs.
+    pub fn main_pid(&self) -> Option<u32> {
+        let shown = self.show(&["MainPID"])?;
+        shown.get("MainPID")?.parse().ok().filter(|pid| *pid != 0)
     }
     /// Runs a command and says so.
     ///
     /// # Errors
     /// [`No`] when it fails, with its own words.
-    pub(super) fn run(&self, words: &[&str]) -> Result<()> {
+    pub fn run(&self, words: &[&str]) -> Result<()> {
         let command = self.command(words);
         let output = self.ask(words).with_context(|| format!("cannot run {command}"))?;
         if !output.status.success() {
@@ -78,7 +83,7 @@ impl Systemctl {
         Ok(())
     }
     /// Says what was done, or keeps it for the JSON at the end.
-    pub(super) fn tell(&self, text: String) {
+    pub fn tell(&self, text: String) {
         if self.as_json {
             self.done.borrow_mut().push(text);
         } else {
@@ -86,17 +91,17 @@ impl Systemctl {
         }
     }
     /// The end of a command.
-    pub(super) fn finish(&self) {
+    pub fn finish(&self) {
         if self.as_json {
             say_json(&json!({ "unit": self.path, "done": *self.done.borrow() }));
         }
     }
     /// The command as a person types it.
-    pub(super) fn command(&self, words: &[&str]) -> String {
+    pub fn command(&self, words: &[&str]) -> String {
         [&["systemctl"], self.scope(), words].concat().join(" ")
     }
     /// The commands that remove the service.
-    pub(super) fn removal(&self) -> Vec<String> {
+    pub fn removal(&self) -> Vec<String> {
         vec![
             self.command(&["disable", "--now", UNIT]),
             format!("rm {}", self.path.display()),
@@ -107,7 +112,7 @@ impl Systemctl {
     ///
     /// # Errors
     /// [`Usage`], with the command.
-    pub(super) fn require_root(&self, what: &str) -> Result<()> {
+    pub fn require_root(&self, what: &str) -> Result<()> {
         if !self.kind.system || nix::unistd::geteuid().is_root() {
             return Ok(());
         }
