@@ -12,7 +12,7 @@ use crate::data_dir::DataDir;
 use crate::exit::{No, Unreachable};
 use crate::ports::clock::SystemClock;
 use crate::terminal::{say, say_json};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use platform::ports::{Clock, ClockExt};
 use platform::time::rfc3339;
 use program::{Place, TRIAL_TIME};
@@ -75,8 +75,8 @@ async fn forward(
     let backup = match installed {
         Ok(backup) => backup,
         Err(error) => {
-            server.start(data).await.context("the old program is in its place")?;
-            return Err(error);
+            let Err(lost) = server.start(data).await else { return Err(error) };
+            return Err(error.context(format!("the old program is in its place, but {lost:#}")));
         }
     };
     let started = server.start(data).await;

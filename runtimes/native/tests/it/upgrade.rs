@@ -175,35 +175,67 @@ fn check_of_an_upgrade_migrates_no_data_directory() {
     assert_eq!((done.code, done.out.as_str()), (2, ""), "{done:?}");
 }
 
-#[test]
-fn upgrade_restarts_the_service_with_the_new_program() {
+/// With a script in the place of `systemctl` that stops and starts the process of the file `pid`.
+fn with_service() -> Home {
     let home = with_programs();
-    let pid = home.path("pid");
-    let own_program = own(&home);
     home.script(
         "bin/systemctl",
         &format!(
-            "echo \"$*\" >> \"$HOME/ran\"\ncase \"$*\" in\n*--property=MainPID*) echo MainPID=$(cat {pid});;\n\
-             *stop*) kill $(cat {pid}); while [ -e \"$QUINTET_DATA/server.json\" ]; do sleep 0.05; done; sleep 0.2;;\n\
+            "echo \"$*\" >> \"$HOME/ran\"\npid=$(cat {pid})\ncase \"$*\" in\n\
+             *--property=MainPID*) echo MainPID=$pid;;\n\
+             *stop*) kill $pid\nwhile grep -qs '^State:.[^Z]' /proc/$pid/status; do sleep 0.05; done;;\n\
              *start*) {own} up --listen 127.0.0.1:0 </dev/null >/dev/null 2>&1 & echo $! > {pid};;\nesac",
-            pid = pid.display(),
-            own = own_program.display(),
+            pid = home.path("pid").display(),
+            own = own(&home).display(),
         ),
     );
     let path = format!("{}:/usr/bin:/bin", home.path("bin").display());
-    let home = home.and("PATH", &path);
-    let server = home.up();
-    std::fs::write(&pid, server.pid().to_string()).unwrap();
-    let out = upgrade(&home, &["--restart-service"]).ok();
-    assert!(is_newer(&own(&home)), "{out}");
+    home.and("PATH", &path)
+}
+
+/// The commands that the service manager got, but for questions.
+fn ran(home: &Home) -> Vec<String> {
     let ran = std::fs::read_to_string(home.path("home/ran")).unwrap();
-    let ran: Vec<&str> = ran.lines().filter(|line| !line.contains("show")).collect();
-    assert_eq!(ran, ["--user stop quintet.service", "--user start quintet.service"]);
-    let state = home.run(&["status", "--json"]).json();
-    assert_eq!(state["server"]["running"], "yes", "{state}");
-    let started = u32::try_from(state["server"]["pid"].as_u64().unwrap()).unwrap();
-    assert_eq!(started.to_string(), std::fs::read_to_string(&pid).unwrap().trim());
-    signal(started, Signal::SIGTERM);
+    ran.lines().filter(|line| !line.contains("show")).map(str::to_owned).collect()
+}
+
+/// Stops the service that was started last, which must answer.
+fn end_service(home: &Home) {
+    let state = until("the service answers", || {
+        let state = home.run(&["status", "--json"]).json();
+        (state["server"]["running"] == "yes").then_some(state)
+    });
+    let pid = u32::try_from(state["server"]["pid"].as_u64().unwrap()).unwrap();
+    assert_eq!(pid.to_string(), std::fs::read_to_string(home.path("pid")).unwrap().trim());
+    signal(pid, Signal::SIGTERM);
     let file = home.data().join("server.json");
     until("the service has ended", || (!file.exists()).then_some(()));
+}
+
+#[test]
+fn upgrade_restarts_the_service_with_the_new_program() {
+    let home = with_service();
+    let server = home.up();
+    std::fs::write(home.path("pid"), server.pid().to_string()).unwrap();
+    let out = upgrade(&home, &["--restart-service"]).ok();
+    assert!(is_newer(&own(&home)), "{out}");
+    assert_eq!(ran(&home), ["--user stop quintet.service", "--user start quintet.service"]);
+    end_service(&home);
+}
+
+#[test]
+fn service_goes_on_with_the_old_program_when_the_new_one_is_refused() {
+    let home = with_service();
+    let real = format!("*) exec {REAL} \"$@\";; esac");
+    home.script(
+        "newer",
+        &format!("case \"$1\" in --version) echo quintet 99.0.0;; __check) exit 1;; {real}"),
+    );
+    let server = home.up();
+    std::fs::write(home.path("pid"), server.pid().to_string()).unwrap();
+    let done = upgrade(&home, &["--restart-service"]);
+    assert_eq!(done.code, 1, "{done:?}");
+    assert_eq!(run(&home, &["--version"]).ok(), home.run(&["--version"]).ok());
+    assert_eq!(ran(&home), ["--user stop quintet.service", "--user start quintet.service"]);
+    end_service(&home);
 }

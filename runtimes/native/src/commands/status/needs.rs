@@ -3,7 +3,7 @@
 use super::state::{Need, Running, Service, Status};
 use crate::service::systemd;
 use contracts::endpoint::{EndpointView, LinkState};
-use contracts::task::GatewayRow;
+use contracts::task::{GatewayRow, GatewayState};
 
 /// All of them. Work that waits for the owner's decision is not one: it is how Quintet works.
 pub(super) fn of(status: &Status) -> Vec<Need> {
@@ -28,6 +28,7 @@ pub(super) fn of(status: &Status) -> Vec<Need> {
     }
     found.extend(unknown(status));
     found.extend(status.services.iter().filter_map(service));
+    found.extend(status.gateways.as_deref().and_then(in_service));
     found.extend(status.gateways.iter().flatten().flat_map(gateway));
     found.extend(status.endpoints.iter().flatten().filter_map(endpoint));
     if status.halt.as_ref().is_some_and(|halt| halt.all) {
@@ -76,6 +77,12 @@ fn service(service: &Service) -> Option<Need> {
     }
 }
 
+/// Without a gateway no agent runs.
+fn in_service(rows: &[GatewayRow]) -> Option<Need> {
+    let is_any = rows.iter().any(|row| row.state() == GatewayState::InService);
+    (!is_any).then(|| need("no gateway is in service, so no agent runs", "quintet gateways"))
+}
+
 fn gateway(row: &GatewayRow) -> Vec<Need> {
     let tell = |unready: &contracts::task::UnreadyAgent| {
         let what =
@@ -93,4 +100,24 @@ fn endpoint(view: &EndpointView) -> Option<Need> {
         let what = format!("{}.{} is {}: {why}", view.channel, view.name, view.state.as_str());
         need(&what, view.fix.as_deref().unwrap_or("none needed if it lasts a minute"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn gateways_of_which_none_is_in_service_are_to_look_at() {
+        let row = |drained: bool, age_ms: i64| -> GatewayRow {
+            serde_json::from_value(json!({
+                "gatewayId": "home", "agents": [], "lastSeen": "", "ageMs": age_ms, "running": 0,
+                "drained": drained,
+            }))
+            .unwrap()
+        };
+        assert!(in_service(&[]).is_some());
+        assert!(in_service(&[row(true, 0), row(false, 3_600_000)]).is_some());
+        assert!(in_service(&[row(true, 0), row(false, 0)]).is_none());
+    }
 }
