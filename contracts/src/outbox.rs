@@ -34,6 +34,11 @@ pub struct Target {
 }
 
 impl Target {
+    /// Whether it stands for a whole channel with all its threads: Slack does not name the thread
+    /// that a command is typed in.
+    pub fn spans_threads(&self) -> bool {
+        self.command.is_some() && self.thread.is_none()
+    }
     /// Whether nothing can be sent there: the transcript is the message.
     pub fn is_transcript(&self) -> bool {
         crate::ChannelKind::parse(&self.channel).is_some_and(|kind| !kind.has_chats())

@@ -110,7 +110,12 @@ fn accept(context: &Context<'_>, mut event: NewEvent) -> PortResult<Accepted> {
 /// for what its sender may stop.
 fn is_stop(context: &Context<'_>, event: &mut NewEvent) -> PortResult<bool> {
     let (sender, approver) = (event.sender.as_deref(), event.origin.approver);
-    let (open, own) = stops::open_here(context, event.conversation.as_str(), sender, approver)?;
+    let (open, own) = stops::open_here(
+        context,
+        event.conversation.as_str(),
+        event.origin.target.spans_threads(),
+        (sender, approver),
+    )?;
     let counts = event.state == Stage::Received && if event.overheard { own } else { open };
     event.control |= counts;
     if counts && approver {

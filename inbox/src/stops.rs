@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ListOpen {
     pub conversation: String,
+    /// Also those of its threads, which are conversations below its name.
+    pub with_threads: bool,
 }
 
 /// Stops one message. A message that no gateway has ends at once; a run is marked, and its
@@ -109,14 +111,25 @@ pub fn pressed_to_stop(shard: &Shard, token: &str) -> Option<StopPress> {
     }
 }
 
-/// Messages of the lane `?1` that a stop can end. An answer that is known is delivered.
-const OPEN: &str = "FROM queue q WHERE q.lane = ?1 AND q.control = 0 AND q.state <> 'answered'";
+/// The lane `?1`, or also those below it.
+const fn lanes(with_threads: bool) -> &'static str {
+    if with_threads {
+        "(q.lane = ?1 OR substr(q.lane, 1, length(?1) + 1) = ?1 || ':')"
+    } else {
+        "q.lane = ?1"
+    }
+}
+
+/// Messages that a stop can end. An answer that is known is delivered.
+const OPEN: &str = "q.control = 0 AND q.state <> 'answered'";
 
 impl ListOpen {
     pub(super) fn carry_out(self, context: &Context<'_>) -> PortResult<Vec<StoredEvent>> {
         let columns = claim::EVENT_COLUMNS;
+        let lanes = lanes(self.with_threads);
         let sql = format!(
-            "SELECT {columns} FROM event WHERE id IN (SELECT q.event_id {OPEN}) ORDER BY seq"
+            "SELECT {columns} FROM event
+             WHERE id IN (SELECT q.event_id FROM queue q WHERE {lanes} AND {OPEN}) ORDER BY seq"
         );
         context.all(&sql, args![self.conversation])
     }
@@ -175,19 +188,21 @@ fn put_first(context: &Context<'_>, run: &EventId, message: &EventId) -> PortRes
     Ok(())
 }
 
-/// Whether something of a conversation is open, and whether it is this sender's to stop.
+/// Whether something of a conversation, or also of its threads, is open, and whether it is this
+/// sender's to stop.
 pub(super) fn open_here(
     context: &Context<'_>,
     conversation: &str,
-    sender: Option<&str>,
-    approver: bool,
+    with_threads: bool,
+    (sender, approver): (Option<&str>, bool),
 ) -> PortResult<(bool, bool)> {
-    let open = context.number(&format!("SELECT COUNT(*) {OPEN}"), args![conversation])? > 0;
+    let open = format!("FROM queue q WHERE {} AND {OPEN}", lanes(with_threads));
+    let any = context.number(&format!("SELECT COUNT(*) {open}"), args![conversation])? > 0;
     let own = format!(
-        "SELECT COUNT(*) {OPEN} AND EXISTS (SELECT 1 FROM event e WHERE e.id = q.event_id AND e.sender = ?2)"
+        "SELECT COUNT(*) {open} AND EXISTS (SELECT 1 FROM event e WHERE e.id = q.event_id AND e.sender = ?2)"
     );
-    let own = open && (approver || context.number(&own, args![conversation, sender])? > 0);
-    Ok((open, own))
+    let own = any && (approver || context.number(&own, args![conversation, sender])? > 0);
+    Ok((any, own))
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! The commands that only look: what runs and waits here, which agents there are, what waits for a
 //! decision. They cost nothing.
 
-use crate::Deps;
+use crate::{Deps, stop};
 use contracts::approval::{ApprovalsText, ApprovalsTextRequest};
 use contracts::calls::agency_router::ReadPool;
 use contracts::calls::personal_assistant::TellApprovals;
 use contracts::event::Stage;
 use contracts::routing::PoolMember;
-use inbox::{InboxExt, ListOpen, StoredEvent};
+use inbox::{InboxExt, StoredEvent};
 use platform::ports::CallError;
 use platform::text::{as_code, printable, short};
 
@@ -19,8 +19,7 @@ const MARKS: [char; 9] = ['[', ']', '<', '>', '`', '*', '~', '|', '\\'];
 
 /// `/status`: the open messages of this conversation; for an approver also what waits for him.
 pub(crate) async fn status(deps: &Deps, event: &StoredEvent) -> Result<String, CallError> {
-    let list = ListOpen { conversation: event.conversation.0.clone() };
-    let open: Vec<StoredEvent> = deps.inbox.ask(&event.shard, list).await?;
+    let open: Vec<StoredEvent> = deps.inbox.ask(&event.shard, stop::open_where(event)).await?;
     let now_ms = deps.clock.now_ms();
     let mut lines: Vec<String> = open
         .iter()

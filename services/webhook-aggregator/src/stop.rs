@@ -164,10 +164,17 @@ fn done(stop: &StoredEvent, text: &str) -> Step {
     to(Stage::Done, None, say(stop, None, text, true), 0)
 }
 
+/// The messages that a command is about.
+pub(crate) fn open_where(command: &StoredEvent) -> ListOpen {
+    ListOpen {
+        conversation: command.conversation.0.clone(),
+        with_threads: command.origin.target.spans_threads(),
+    }
+}
+
 /// The open messages of the conversation from before the stop.
 async fn open_before(deps: &Deps, stop: &StoredEvent) -> PortResult<Vec<StoredEvent>> {
-    let list = ListOpen { conversation: stop.conversation.0.clone() };
-    let mut open = deps.inbox.ask(&stop.shard, list).await?;
+    let mut open = deps.inbox.ask(&stop.shard, open_where(stop)).await?;
     open.retain(|open| open.seq < stop.seq);
     Ok(open)
 }

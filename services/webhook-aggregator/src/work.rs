@@ -106,7 +106,7 @@ async fn pressed(deps: &Deps, event: &StoredEvent, press: &Press) -> Result<Step
     {
         return Ok(done("Everything is halted. Press again after the resume."));
     }
-    let list = ListOpen { conversation: of.conversation.0.clone() };
+    let list = ListOpen { conversation: of.conversation.0.clone(), with_threads: false };
     let open = deps.inbox.ask(&of.shard, list).await?;
     if open.iter().any(|open| !open.control && open.state == Stage::Running) {
         return Ok(done("The agent is at work here. Press again after its answer."));

@@ -21,7 +21,7 @@ pub(super) async fn gather(deps: &Deps, event: &StoredEvent) -> Result<Option<St
         close(deps, event).await?;
         return Ok(None);
     }
-    let list = ListOpen { conversation: event.conversation.0.clone() };
+    let list = ListOpen { conversation: event.conversation.0.clone(), with_threads: false };
     let mut others = port(deps.inbox.ask(&event.shard, list).await)?;
     others.retain(|other| {
         other.seq > event.seq

@@ -1,7 +1,8 @@
 //! A word from the chat stops what runs or waits in its conversation; a message during a run is
 //! acknowledged.
 
-use crate::bed::{Bed, GATEWAY, bed};
+use crate::bed::{Bed, GATEWAY, bed, bed_with};
+use crate::cases;
 use contracts::approval::{ApprovalState, GivenUp};
 use contracts::calls::agency_router::RouteEvent;
 use contracts::calls::personal_assistant::{Decide, Halt};
@@ -369,4 +370,27 @@ async fn button_stops_a_message_that_no_machine_has_begun() {
     press(&bed, 2, APPROVER, -1_001, token).await;
     assert_eq!(bed.event("1").await["state"], "refused");
     assert!(bed.lease().await.is_empty());
+}
+
+/// Slack does not name the thread that a command is typed in.
+#[tokio::test]
+async fn slack_command_sees_and_stops_the_runs_in_the_threads_of_its_channel() {
+    let bed = bed_with(cases::config(None));
+    let asked = json!({ "type": "app_mention", "channel": "C1", "text": "<@U0BOT> fix it", "ts": "1790000000.000001" });
+    assert_eq!(cases::post(&bed, "slack", &asked, 1).await.0, 200);
+    let task = bed.lease().await.remove(0);
+    let command = async |channel: &str, text: &str, n: u64| {
+        let form = json!({ "command": "/quintet", "text": text, "user_id": "U0HUMAN01", "team_id": "T0AAAA111",
+            "channel_id": channel, "trigger_id": format!("t{n}"), "response_url": "https://hooks.slack.com/commands/T0/1/x" });
+        assert_eq!(cases::post(&bed, "slack-form", &form, n).await.0, 200);
+    };
+    let answers = || bed.outbound.sent().iter().map(|sent| sent.body.clone()).collect::<String>();
+    command("C12", "status", 2).await;
+    assert!(answers().contains("Nothing runs or waits here."), "{}", answers());
+    command("C1", "status", 3).await;
+    assert!(answers().contains("codegen works on `fix it`"), "{}", answers());
+    command("C12", "stop", 4).await;
+    assert_eq!(renew(&bed, &task).await["cancel"], false);
+    command("C1", "stop", 5).await;
+    assert_eq!(renew(&bed, &task).await["cancel"], true);
 }
