@@ -84,7 +84,7 @@ impl ReadProgress {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "memory"))]
 mod tests {
     use super::*;
     use crate::tests::{Bed, asks, draft, task};

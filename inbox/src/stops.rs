@@ -205,7 +205,7 @@ pub(super) fn open_here(
     Ok((any, own))
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "memory"))]
 mod tests {
     use super::*;
     use crate::Patch;
