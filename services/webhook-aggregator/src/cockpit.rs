@@ -1,7 +1,8 @@
 //! The commands that only look: what runs and waits here, which agents there are, what waits for a
 //! decision. They cost nothing.
 
-use crate::{Deps, stop};
+use crate::Deps;
+use crate::steps::open_where;
 use contracts::approval::{ApprovalsText, ApprovalsTextRequest};
 use contracts::calls::agency_router::ReadPool;
 use contracts::calls::personal_assistant::TellApprovals;
@@ -19,7 +20,7 @@ const MARKS: [char; 9] = ['[', ']', '<', '>', '`', '*', '~', '|', '\\'];
 
 /// `/status`: the open messages of this conversation; for an approver also what waits for him.
 pub(crate) async fn status(deps: &Deps, event: &StoredEvent) -> Result<String, CallError> {
-    let open: Vec<StoredEvent> = deps.inbox.ask(&event.shard, stop::open_where(event)).await?;
+    let open: Vec<StoredEvent> = deps.inbox.ask(&event.shard, open_where(event)).await?;
     let now_ms = deps.clock.now_ms();
     let mut lines: Vec<String> = open
         .iter()

@@ -5,7 +5,7 @@ use crate::Deps;
 use contracts::AgentId;
 use contracts::event::{Speaker, Stage};
 use contracts::outbox::Target;
-use inbox::{Draft, NewSaid, Patch, Step, StoredEvent};
+use inbox::{Draft, ListOpen, NewSaid, Patch, Step, StoredEvent};
 use platform::ports::{CallError, PortResult};
 
 /// A Telegram press can be answered for 150 s; nowhere is a later answer of use.
@@ -108,6 +108,14 @@ pub(crate) fn answer_press(
         kind: "press_ack".to_owned(),
         file: None,
         expires_ms: Some(deps.clock.now_ms() + PRESS_ANSWER_MS),
+    }
+}
+
+/// The messages that a command is about.
+pub(crate) fn open_where(command: &StoredEvent) -> ListOpen {
+    ListOpen {
+        conversation: command.conversation.0.clone(),
+        with_threads: command.origin.target.spans_threads(),
     }
 }
 

@@ -3,12 +3,11 @@
 
 use crate::Deps;
 use crate::dispatch::{choice, reject, speaks_for};
-use crate::steps::{say, to};
+use crate::steps::{open_where, say, to};
 use contracts::event::Stage;
 use contracts::{EventId, Micros};
 use inbox::{
-    EventData, GetTask, InboxExt, ListOpen, Patch, Step, StopEvent, StopPress, Stopping,
-    StoredEvent, Waiting,
+    EventData, GetTask, InboxExt, Patch, Step, StopEvent, StopPress, Stopping, StoredEvent, Waiting,
 };
 use platform::ports::PortResult;
 
@@ -162,14 +161,6 @@ async fn pressed_stop(deps: &Deps, press: &StoredEvent, id: &EventId) -> PortRes
 
 fn done(stop: &StoredEvent, text: &str) -> Step {
     to(Stage::Done, None, say(stop, None, text, true), 0)
-}
-
-/// The messages that a command is about.
-pub(crate) fn open_where(command: &StoredEvent) -> ListOpen {
-    ListOpen {
-        conversation: command.conversation.0.clone(),
-        with_threads: command.origin.target.spans_threads(),
-    }
 }
 
 /// The open messages of the conversation from before the stop.
