@@ -107,6 +107,9 @@ pub struct KeptFile {
     /// Why it is not kept, in words that go on from its name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
+    /// Whether its transcription was asked for.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub heard: bool,
     /// Whether it is a recording whose words are the message.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub transcribed: bool,

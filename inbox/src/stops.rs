@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct ListOpen {
     pub conversation: String,
     /// Also those of its threads, which are conversations below its name.
+    #[serde(default)]
     pub with_threads: bool,
 }
 

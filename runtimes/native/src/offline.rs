@@ -17,9 +17,9 @@ use contracts::{ServiceName, Tokens};
 use platform::edge::{Auth, Principal};
 use platform::ports::{Calls, Clock, ClockExt, Sql};
 use platform::secret::Secret;
-use platform::sql;
 use serde_json::Value;
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Routes one message with a folder and the prices of a configuration. Also returns the estimated
@@ -63,9 +63,11 @@ async fn route_at(
     );
     let auth = Auth::new([router_secret.clone(), loader_secret.clone(), operator.clone()]);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let sql: Arc<dyn Sql> = Arc::new(SqliteSql::open(&place.database())?);
+    let graph: Arc<dyn Sql> = Arc::new(SqliteSql::open(&place.database())?);
+    // Decisions hold the message, and are never written to a file.
+    let decisions: Arc<dyn Sql> = Arc::new(SqliteSql::open(Path::new(":memory:"))?);
     let loader = skill_graph_loader::Deps {
-        sql: sql.clone(),
+        sql: graph,
         kv: Arc::new(ProcessKv::default()),
         objects: Arc::new(FolderObjects::new(place.objects())),
         calls: Arc::new(LocalCalls::new(switchboard.clone(), loader_secret.0)),
@@ -74,9 +76,8 @@ async fn route_at(
         limits: skill_graph_loader::Limits::NATIVE,
         cache: skill_graph_loader::Cache::default(),
     };
-    let database = sql.clone();
     let router = agency_router::Deps {
-        sql,
+        sql: decisions,
         kv: Arc::new(ProcessKv::default()),
         calls: Arc::new(LocalCalls::new(switchboard.clone(), router_secret.0)),
         cell: Arc::new(ProcessCell::default()),
@@ -103,8 +104,5 @@ async fn route_at(
     // The first decision loads the model; the measured one is warm.
     let caller: &dyn Calls = &caller;
     let tokens = caller.ask::<Analyze>(&(), request).await?.estimated_tokens;
-    let answer = caller.ask::<Route>(&(), request).await?;
-    // The graph is kept, and no message.
-    database.query(sql!("DELETE FROM routing_decisions")).await?;
-    Ok((answer, tokens))
+    Ok((caller.ask::<Route>(&(), request).await?, tokens))
 }

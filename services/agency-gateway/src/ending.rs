@@ -29,7 +29,7 @@ impl Ending {
             }
             why => {
                 let cost = spent.map(|spent| format!(" after spending {spent}"));
-                let halted = || (why == StopReason::Halted).then(|| "The owner halted it.".into());
+                let halted = || (why == StopReason::Halted).then(|| "It was halted.".into());
                 let detail = self.detail.clone().or_else(halted);
                 let detail = detail.map(|detail| format!(" {detail}")).unwrap_or_default();
                 format!("{agent} was stopped{}.{detail}", cost.unwrap_or_default())

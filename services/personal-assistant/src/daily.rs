@@ -112,14 +112,26 @@ async fn text_for(deps: &Deps, target: &Target, day: &window::Window) -> ApiResu
     Ok(text)
 }
 
+/// The event that an approval belongs to: its own, that of the run that asks, or the one that a
+/// model was asked about.
+fn event_of(row: &str) -> String {
+    format!(
+        "COALESCE({row}.event_id, (SELECT r.event_id FROM approvals r WHERE r.task = {row}.run),
+         CASE WHEN {row}.kind IN ('transcription', 'tie-break') THEN substr({row}.task, length({row}.kind) + 2) END, '')"
+    )
+}
+
 /// Settled runs by agent, of one endpoint where `own` names it.
 fn runs(day: &window::Window, own: &str) -> Statement {
+    let event = event_of("a");
     sql!(
-        "SELECT a.agent AS agent, COUNT(*) AS runs, SUM(p.outcome <> 'success') AS failed,
-                SUM(p.amt_u) AS spent_u, SUM(p.unpriced) AS unpriced
-         FROM posted p JOIN approvals a ON a.task = p.task
-         WHERE p.at >= ?1 AND p.at < ?2 AND substr(COALESCE(a.event_id, ''), 1, length(?3)) = ?3
-         GROUP BY a.agent ORDER BY spent_u DESC, runs DESC, a.agent",
+        format!(
+            "SELECT a.agent AS agent, COUNT(*) AS runs, SUM(p.outcome <> 'success') AS failed,
+                    SUM(p.amt_u) AS spent_u, SUM(p.unpriced) AS unpriced
+             FROM posted p JOIN approvals a ON a.task = p.task
+             WHERE p.at >= ?1 AND p.at < ?2 AND substr({event}, 1, length(?3)) = ?3
+             GROUP BY a.agent ORDER BY spent_u DESC, runs DESC, a.agent"
+        ),
         day.start_ms,
         day.end_ms,
         own
@@ -127,13 +139,23 @@ fn runs(day: &window::Window, own: &str) -> Statement {
 }
 
 fn asked(day: &window::Window, own: &str, now_ms: i64) -> Statement {
+    // Asked there: work of a program, which no event of the endpoint stands behind.
+    let of = |row: &str| {
+        format!(
+            "(substr({}, 1, length(?3)) = ?3 OR EXISTS (SELECT 1 FROM button b
+              WHERE b.approval = {row}.id AND b.channel || '.' || b.endpoint || '.' = ?3))",
+            event_of(row)
+        )
+    };
     sql!(
-        "SELECT SUM(state IN ('approved', 'claimed', 'consumed')) AS approved, SUM(state = 'rejected') AS rejected,
-                (SELECT COUNT(*) FROM approvals w WHERE w.state = 'pending' AND w.expires_at > ?4
-                 AND substr(COALESCE(w.event_id, ''), 1, length(?3)) = ?3) AS waiting
-         FROM approvals
-         WHERE decided_at >= ?1 AND decided_at < ?2 AND decided_by NOT IN ('policy', 'expiry')
-               AND substr(COALESCE(event_id, ''), 1, length(?3)) = ?3",
+        format!(
+            "SELECT SUM(a.state IN ('approved', 'claimed', 'consumed')) AS approved, SUM(a.state = 'rejected') AS rejected,
+                    (SELECT COUNT(*) FROM approvals w WHERE w.state = 'pending' AND w.expires_at > ?4 AND {}) AS waiting
+             FROM approvals a
+             WHERE a.decided_at >= ?1 AND a.decided_at < ?2 AND a.decided_by NOT IN ('policy', 'expiry') AND {}",
+            of("w"),
+            of("a")
+        ),
         day.start_ms,
         day.end_ms,
         own,

@@ -440,8 +440,10 @@ pub async fn check(
         name: Option<String>,
     }
     // Answered without storage, which may be what fails.
+    let unwritten = deps.unwritten.actor(&request.tasks);
+    let unwritten = unwritten.map(|actor| HaltedBy { actor, name: None });
     if deps.unwritten.halts_all() {
-        return Ok(Json(HaltCheckAnswer { all: true, halted: request.tasks, by: None }));
+        return Ok(Json(HaltCheckAnswer { all: true, halted: request.tasks, by: unwritten }));
     }
     let tasks = serde_json::to_string(&request.tasks).map_err(|_| store::unreadable("request"))?;
     let find = sql!(
@@ -458,7 +460,7 @@ pub async fn check(
     };
     let halted = request.tasks.into_iter().filter(is_halted).collect();
     let first = rows.into_iter().next();
-    let by = first.map(|row| HaltedBy { actor: row.actor, name: row.name });
+    let by = first.map(|row| HaltedBy { actor: row.actor, name: row.name }).or(unwritten);
     Ok(Json(HaltCheckAnswer { all, halted, by }))
 }
 

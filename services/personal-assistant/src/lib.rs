@@ -36,6 +36,7 @@ mod person;
 mod policy;
 mod posting;
 mod press;
+mod recording;
 mod renew;
 mod request;
 mod settle;

@@ -6,23 +6,28 @@
 
 use crate::approve::{record, ruling};
 use crate::policy::Verdict;
+use crate::recording::Recording;
 use crate::tie_break::post;
-use crate::transcription::{Recording, Transcriber};
-use crate::{Deps, claim, owner};
+use crate::transcription::{Transcriber, TranscriptionError, Words};
+use crate::{Deps, claim, halt, owner};
 use axum::extract::{Path, Request, State};
 use axum::{Extension, Json};
 use contracts::approval::{ApproveRequest, Outcome, SettleRequest};
 use contracts::files::{FILE_BYTES_CEILING, Transcription};
 use contracts::{AgentId, Micros, TaskId};
+use futures_util::future::{Either, select};
 use platform::edge::{ApiResult, Principal, read_body};
 use platform::files::size;
-use platform::ports::ClockExt;
+use platform::ports::{ClockExt, begin_wait};
 use platform::text::{printable, short};
+use std::pin::pin;
 
 /// The type of its approval, also in lists of rules.
 const KIND: &str = "transcription";
 /// Maximum characters of the words, as of a message.
 const TEXT_CHARS_MAX: usize = 16_000;
+/// Between looks for a halt; a halt of this process wakes it at once.
+const LOOK_EVERY_MS: i64 = 1_000;
 /// Maximum characters of a reason.
 const WHY_CHARS_MAX: usize = 200;
 
@@ -57,11 +62,16 @@ async fn words(
     recording: Recording,
 ) -> ApiResult<Result<String, String>> {
     let length = recording.content.len();
+    let Some(most) = transcriber.most(&recording) else {
+        let why =
+            "its length cannot be told, so that its cost has no bound; send Ogg Opus, MP3 or WAV";
+        return Ok(Err(why.to_owned()));
+    };
     let work = ApproveRequest {
         task_id: TaskId::new(format!("{KIND}:{id}")),
         kind: KIND.to_owned(),
         description: format!("Transcribe a recording of {}", size(length as u64)),
-        estimated_cost: transcriber.most(length),
+        estimated_cost: most,
         agent_type: AgentId::from(KIND),
         channel_context: None,
         operation: Some(KIND.to_owned()),
@@ -76,8 +86,10 @@ async fn words(
         )));
     }
     let (row, _) = record(deps, who, &work).await?;
-    let Ok(claim) = claim::take(deps, &row.id, &row.digest, None).await else {
-        return Ok(Err("there was no money for it, or it was tried before".to_owned()));
+    let claim = match claim::take(deps, &row.id, &row.digest, None).await {
+        Ok(claim) => claim,
+        Err(claim::ClaimError::Claimed(_)) => return Ok(Err("it was tried before".to_owned())),
+        Err(refusal) => return Ok(Err(refusal.to_string())),
     };
     let (task, boundary) = (format!("{KIND}-{id}"), deps.clock.random_hex(16));
     let programs = deps.programs.as_deref();
@@ -102,4 +114,25 @@ async fn words(
             Err(error.to_string())
         }
     })
+}
+
+/// The words, unless everything is halted before they are there. Dropping the work stops a program
+/// and ends a request.
+async fn unless_halted(
+    deps: &Deps,
+    said: impl Future<Output = Result<Words, TranscriptionError>>,
+) -> Result<Words, TranscriptionError> {
+    let mut said = pin!(said);
+    loop {
+        let until_ms = deps.clock.now_ms() + LOOK_EVERY_MS;
+        let wait = begin_wait(&*deps.signal, halt::KEY, until_ms).await;
+        // A state that cannot be read is no reason to go on.
+        if halt::all_halted(deps).await.unwrap_or(true) {
+            return Err(TranscriptionError::Halted);
+        }
+        match select(said, wait).await {
+            Either::Left((said, _)) => return said,
+            Either::Right(((), unfinished)) => said = unfinished,
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! `[transcription]`: how recordings become words, by a server or by a program of the owner.
 
+use crate::recording::Recording;
 use contracts::{Effect, Micros};
 use platform::config::Section;
 use platform::files::FOLDER_IN;
@@ -16,9 +17,6 @@ pub const TIMEOUT_MS: u64 = 45_000;
 const OUTPUT_BYTES_MAX: usize = 256 << 10;
 /// Stands for the recording's path in the arguments of a program.
 const FILE: &str = "{file}";
-/// The least bits of a second of speech in common codecs: a recording of this many bytes is not
-/// longer.
-const BITS_OF_A_SECOND: u64 = 6_000;
 
 /// `[transcription]`.
 #[derive(Clone, Debug)]
@@ -64,6 +62,8 @@ pub enum TranscriptionError {
     Odd,
     #[error("{0}")]
     Program(String),
+    #[error("everything is halted")]
+    Halted,
 }
 
 impl TranscriptionError {
@@ -72,34 +72,8 @@ impl TranscriptionError {
         match self {
             Self::Port(error) => error.effect == Effect::None,
             Self::Status(status) => *status < 500,
-            Self::Odd | Self::Program(_) => false,
+            Self::Odd | Self::Program(_) | Self::Halted => false,
         }
-    }
-}
-
-/// A recording.
-#[derive(Clone, Debug)]
-pub struct Recording {
-    /// With the ending of its type, by which servers and programs know it.
-    pub name: &'static str,
-    pub kind: &'static str,
-    pub content: bytes::Bytes,
-}
-
-impl Recording {
-    /// By the content; none for anything that is no recording.
-    pub fn of(content: bytes::Bytes) -> Option<Self> {
-        let kind = platform::files::content_type(&content)?;
-        let name = match kind {
-            "audio/ogg" => "voice.ogg",
-            "audio/mpeg" => "voice.mp3",
-            "audio/flac" => "voice.flac",
-            "audio/wav" => "voice.wav",
-            "audio/mp4" | "video/mp4" => "voice.m4a",
-            "video/webm" => "voice.webm",
-            _ => return None,
-        };
-        Some(Self { name, kind, content })
     }
 }
 
@@ -123,14 +97,14 @@ impl Transcriber {
             _ => None,
         }
     }
-    /// The most that this recording can cost.
-    pub fn most(&self, bytes: usize) -> Micros {
+    /// The most that this recording can cost; none where that cannot be told.
+    pub fn most(&self, recording: &Recording) -> Option<Micros> {
         match self {
+            Self::Server(server) if server.price == Micros::ZERO => Some(Micros::ZERO),
             Self::Server(server) => {
-                let seconds = (bytes as u64).saturating_mul(8) / BITS_OF_A_SECOND + 1;
-                server.of_seconds(seconds)
+                recording.seconds_max().map(|seconds| server.of_seconds(seconds))
             }
-            Self::Program(_) => Micros::ZERO,
+            Self::Program(_) => Some(Micros::ZERO),
         }
     }
     /// The cost of words; none if their length is not known.

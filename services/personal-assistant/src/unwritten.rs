@@ -62,6 +62,12 @@ impl Unwritten {
     pub(crate) fn covers(&self, task: &TaskId) -> bool {
         self.lock().iter().any(|halt| halt.task.as_ref().is_none_or(|halted| halted == task))
     }
+    /// Who halted one of these tasks, or everything.
+    pub(crate) fn actor(&self, tasks: &[TaskId]) -> Option<String> {
+        let held = self.lock();
+        let is_meant = |halt: &&Held| halt.task.as_ref().is_none_or(|task| tasks.contains(task));
+        held.iter().find(is_meant).map(|halt| halt.order.by.clone())
+    }
     /// Whether this task, the run that asks by it, or everything is halted.
     pub(crate) fn covers_any(&self, task: &str, run: Option<&str>) -> bool {
         let mut tasks = [Some(task), run].into_iter().flatten();

@@ -94,13 +94,15 @@ async fn digest_names_what_waits_and_the_halt() {
     at(&bed, "2026-11-30T06:55:00Z");
     bed.send(OPERATOR, "PUT", "/api/context", json!({"requiresHumanApproval": ["codegen"]})).await;
     bed.ask_in_chat("waits", 0.1).await;
+    // The work of a program, which is asked about in the same chats.
+    bed.ask("of-a-program", 0.1).await;
     assert_eq!(bed.post(OPERATOR, "/api/halt", json!({"all": true})).await.0, 202);
     let before = texts(&bed).len();
     at(&bed, "2026-11-30T07:00:00Z");
     tick(&bed.deps).await;
     let sent = texts(&bed).split_off(before);
-    let text = "**2026-11-29**: nothing ran.\nWaiting for you now: 1. /approvals lists them.\nEverything is halted.";
+    let text = "**2026-11-29**: nothing ran.\nWaiting for you now: 2. /approvals lists them.\nEverything is halted.";
     assert!(sent.contains(&("telegram".to_owned(), text.to_owned())), "{sent:?}");
-    let text = "**2026-11-29**: nothing ran.\nEverything is halted.";
+    let text = "**2026-11-29**: nothing ran.\nWaiting for you now: 1. /approvals lists them.\nEverything is halted.";
     assert!(sent.contains(&("slack".to_owned(), text.to_owned())), "{sent:?}");
 }

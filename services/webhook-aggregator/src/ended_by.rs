@@ -35,7 +35,7 @@ async fn stopped_by(
     let stop = deps.event(by).await?;
     Ok(run.zip(stop).and_then(|((_, run), (stop, ..))| {
         let name = stop.origin.name.as_deref();
-        person(&run, stop.origin.actor.as_deref()?, name, "stopped")
+        Some(person(&run, stop.origin.actor.as_deref()?, name, "stopped"))
     }))
 }
 
@@ -49,21 +49,25 @@ pub(crate) async fn halted(
     let by = by?;
     let run = deps.inbox.ask(shard, GetRun { task: row.id.clone() }).await;
     let (_, run) = run.ok()??;
-    person(&run, &by.actor, by.name.as_deref(), "halted")
+    Some(person(&run, &by.actor, by.name.as_deref(), "halted"))
 }
 
-/// A name proves nothing, so that the id stands behind it. None for programs: those are the
+/// A name proves nothing, so that the id stands behind it. A token and the dashboard are the
 /// owner's.
-fn person(run: &StoredEvent, actor: &str, name: Option<&str>, did: &str) -> Option<String> {
+fn person(run: &StoredEvent, actor: &str, name: Option<&str>, did: &str) -> String {
     if run.origin.actor.as_deref() == Some(actor) {
-        return Some(format!("You {did} it."));
+        return format!("You {did} it.");
     }
     if !actor.contains(':') {
-        return None;
+        return format!("The owner {did} it.");
+    }
+    // An approver of another endpoint is nobody that this chat knows.
+    if !actor.starts_with(&format!("{}:{}:", run.channel, run.endpoint)) {
+        return format!("An approver of another chat {did} it.");
     }
     let name = name.map(|name| short(printable(name).trim(), NAME_CHARS_MAX));
-    Some(match name.filter(|name| !name.is_empty()) {
+    match name.filter(|name| !name.is_empty()) {
         Some(name) => format!("{name} ({actor}) {did} it."),
         None => format!("{actor} {did} it."),
-    })
+    }
 }

@@ -1,6 +1,7 @@
 //! Reading events: lists over all inboxes, one event whole.
 
 use crate::deps::event_key;
+use crate::steps::words_of;
 use crate::{Deps, files};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -243,6 +244,7 @@ fn detail(
 
 /// An event as the contract shows it.
 pub(crate) fn row(event: StoredEvent) -> EventRow {
+    let text = words_of(&event).to_owned();
     EventRow {
         task_id: event.task_id,
         id: event.id,
@@ -251,7 +253,7 @@ pub(crate) fn row(event: StoredEvent) -> EventRow {
         dedupe_key: event.dedupe_key,
         conversation: event.conversation,
         sender: event.sender,
-        text: event.text,
+        text,
         state: event.state,
         reason: event.reason,
         attempts: event.attempts,

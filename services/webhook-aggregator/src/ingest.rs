@@ -5,6 +5,7 @@ use crate::channels::{Ack, Connection, Inbound, Incoming, Kind};
 use crate::config::{Endpoint, Standing};
 use crate::control::ControlCommand;
 use crate::pointed::{Forwarded, marked};
+use crate::steps::line_id;
 use crate::{Deps, control, files, look_up, pointed, press, pump, reaction, wordless};
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
@@ -428,7 +429,7 @@ fn content(deps: &Deps, endpoint: &Endpoint, event: &mut NewEvent, said: Said, s
         event.limit_notice = Some(limit_notice(&event.conversation, &event.dedupe_key, target));
     }
     event.said = vec![NewSaid {
-        id: format!("in:{}:{}:{}", endpoint.channel, endpoint.name, event.dedupe_key),
+        id: line_id(endpoint.channel.as_str(), &endpoint.name, &event.dedupe_key),
         conversation: event.conversation.clone(),
         speaker: Speaker::User,
         agent: None,

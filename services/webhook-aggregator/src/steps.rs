@@ -119,6 +119,20 @@ pub(crate) fn open_where(command: &StoredEvent) -> ListOpen {
     }
 }
 
+/// The words of the message itself: typed, or spoken and transcribed.
+pub(crate) fn words_of(event: &StoredEvent) -> &str {
+    if event.data.files.iter().any(|file| file.transcribed) {
+        message_of(event)
+    } else {
+        &event.text
+    }
+}
+
+/// The id of the transcript's line with what a person said.
+pub(crate) fn line_id(channel: &str, endpoint: &str, dedupe_key: &str) -> String {
+    format!("in:{channel}:{endpoint}:{dedupe_key}")
+}
+
 /// The message to work on, by which its agent is chosen: the event's own text, or the earlier
 /// message that it reassigns.
 pub(crate) fn message_of(event: &StoredEvent) -> &str {

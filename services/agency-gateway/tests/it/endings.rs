@@ -61,7 +61,7 @@ async fn run_that_is_halted_or_stopped_hands_on_its_words_who_ended_it_and_its_c
 async fn run_that_said_nothing_ends_with_who_ended_it_alone() {
     let word = RenewAnswer { reason: Some(StopCause::Halted), ..RenewAnswer::default() };
     let result = cancelled(Vec::new(), word).await;
-    assert_eq!(result["text"], "worker was stopped after spending $0.50. The owner halted it.");
+    assert_eq!(result["text"], "worker was stopped after spending $0.50. It was halted.");
 }
 
 #[tokio::test]

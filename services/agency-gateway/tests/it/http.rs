@@ -153,7 +153,7 @@ async fn gateway_halt_stops_the_run() {
     assert_eq!(bed.programs.stopped(), ["t"]);
     assert_eq!(
         bed.call("GET", "/api/tasks/t", "operator", json!(null)).await.1["text"],
-        "It was at: thinking\n\nworker was stopped after spending $0.50. The owner halted it."
+        "It was at: thinking\n\nworker was stopped after spending $0.50. It was halted."
     );
     let (status, answer) = bed.call("POST", "/api/halt", "operator", json!({"taskId": "t"})).await;
     assert_eq!((status, answer["level"].as_str()), (200, Some("stopped")));

@@ -14,7 +14,7 @@ use axum::extract::{Path, Query, State};
 use contracts::event::{EventDetail, EventRow};
 use contracts::routing::{Feedback, PoolMember};
 use contracts::{AgentId, DecisionId, Micros};
-use futures_util::future::join3;
+use futures_util::future::join;
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -34,12 +34,10 @@ pub async fn show(
     Query(followed): Query<Followed>,
 ) -> PageResult {
     let after = Some(followed.after).filter(|after| !after.is_empty());
-    let (frame, detail, agents) = join3(
-        Frame::load(&deps, &owner, &noted.note),
-        owners::event_after(&deps, &id, after),
-        owners::agents(&deps),
-    )
-    .await;
+    let (detail, agents) =
+        join(owners::event_after(&deps, &id, after), owners::agents(&deps)).await;
+    // After the wait, so that the banner of a halt is not an old one.
+    let frame = Frame::load(&deps, &owner, &noted.note).await;
     let agents = agents.unwrap_or_default();
     let detail = detail?;
     let runs = !detail.row.state.is_final();

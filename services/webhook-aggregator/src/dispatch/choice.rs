@@ -5,7 +5,7 @@
 
 use crate::Deps;
 use crate::pointed::own_words;
-use crate::steps::{AT_ONCE, Stop, message_of, say, to};
+use crate::steps::{AT_ONCE, Stop, message_of, say, to, words_of};
 use contracts::calls::agency_router::GiveFeedback;
 use contracts::calls::personal_assistant::BreakTie;
 use contracts::event::Stage;
@@ -250,7 +250,7 @@ pub(super) async fn by_name(
     if event.origin.posted {
         return Ok(None);
     }
-    let said = own_words(&event.text)
+    let said = own_words(words_of(event))
         .trim()
         .trim_start_matches(['@', '/'])
         .trim_end_matches(['.', '!'])

@@ -1,7 +1,7 @@
 //! Fetches the files of a message from its platform: one a step, so that a restart goes on with the
 //! next one.
 
-use super::words::{self, Heard};
+use super::words;
 use super::{album, in_place_of_words, is_console, not_taken, object};
 use crate::Deps;
 use crate::channels::{Connection, Fetch};
@@ -26,11 +26,13 @@ pub(crate) async fn next(deps: &Deps, event: &StoredEvent) -> Result<Option<Step
         return Ok(Some(step));
     }
     let place = event.data.files.len();
+    if let Some(heard) = words::of_last(deps, event).await? {
+        return Ok(Some(step(event, heard.data, heard.note)));
+    }
     let Some(offered) = offered(event).nth(place) else { return Ok(None) };
     let taken = event.data.files.iter().map(|file| file.name.as_str());
     let name = unique(&name_of(offered), taken);
     let limits = &deps.config.files;
-    let mut heard = Heard::Nothing;
     let file = if event.origin.public_only {
         // Anyone may write to this endpoint, and files are kept before anybody decides.
         refused(name, offered, "files are taken from known senders only".to_owned())
@@ -39,11 +41,7 @@ pub(crate) async fn next(deps: &Deps, event: &StoredEvent) -> Result<Option<Step
         refused(name, offered, why)
     } else {
         match fetched(deps, event, offered).await {
-            Ok(bytes) => {
-                let file = kept(deps, event, offered, name, bytes.clone()).await?;
-                heard = words::of(deps, event, (place, &file), bytes).await;
-                file
-            }
+            Ok(bytes) => kept(deps, event, offered, name, bytes).await?,
             Err(Missed::Never(why)) => refused(name, offered, why),
             Err(Missed::Later(why)) if event.attempts + 1 >= TRIES_MAX => {
                 refused(name, offered, format!("it could not be fetched ({why})"))
@@ -51,7 +49,13 @@ pub(crate) async fn next(deps: &Deps, event: &StoredEvent) -> Result<Option<Step
             Err(Missed::Later(why)) => return Err(Stop::Again(why)),
         }
     };
-    Ok(Some(step(event, file, heard)))
+    let note = match &file.refused {
+        None => format!("fetched {} ({}, {})", file.name, file.kind, size(file.bytes)),
+        Some(why) => format!("not taken: {}, {why}", file.name),
+    };
+    let mut data = event.data.clone();
+    data.files.push(file);
+    Ok(Some(step(event, data, note)))
 }
 
 /// The files that came with the message, then those of its album.
@@ -60,23 +64,9 @@ fn offered(event: &StoredEvent) -> impl Iterator<Item = &OfferedFile> {
 }
 
 /// On to the next file, or after the last one on with the message.
-fn step(event: &StoredEvent, mut file: KeptFile, heard: Heard) -> Step {
-    let mut note = match &file.refused {
-        None => format!("fetched {} ({}, {})", file.name, file.kind, size(file.bytes)),
-        Some(why) => format!("not taken: {}, {why}", file.name),
-    };
-    let mut data = event.data.clone();
-    match heard {
-        Heard::Nothing => {}
-        Heard::Words(text) => {
-            note += "; transcribed";
-            file.transcribed = true;
-            data.message = Some(text);
-        }
-        Heard::Missed(why) => note += &format!("; not transcribed: {why}"),
-    }
-    data.files.push(file);
-    let is_last = data.files.len() >= offered(event).count();
+fn step(event: &StoredEvent, data: EventData, note: String) -> Step {
+    let is_last =
+        data.files.len() >= offered(event).count() && !words::waits_for_its_words(event, &data);
     let told = not_taken(&data.files).into_iter().chain(heard_as(&data)).collect::<Vec<_>>();
     let told = Some(told.join("\n")).filter(|text| is_last && !text.is_empty());
     let is_empty = event.origin.wordless
@@ -88,7 +78,13 @@ fn step(event: &StoredEvent, mut file: KeptFile, heard: Heard) -> Step {
         return to(Stage::Refused, Some(note), patch, 0);
     }
     let say = told.filter(|_| !is_console(event)).map(|text| notice(event, text));
-    let patch = Patch { say: say.into_iter().collect(), data: Some(data), ..Patch::default() };
+    let said = words::spoken(event, &data);
+    let patch = Patch {
+        say: say.into_iter().collect(),
+        said: said.into_iter().collect(),
+        data: Some(data),
+        ..Patch::default()
+    };
     to(Stage::Received, Some(note), patch, AT_ONCE)
 }
 

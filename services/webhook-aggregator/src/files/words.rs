@@ -1,47 +1,79 @@
 //! The words of recordings: a message that is only a recording becomes what it says, if the owner
-//! has configured transcription.
+//! has configured transcription. It is a step of its own, after the file is kept.
 
+use super::content;
 use crate::Deps;
-use bytes::Bytes;
+use crate::steps::{Stop, line_id, port};
 use contracts::FileId;
 use contracts::calls::personal_assistant::Transcribe;
-use contracts::files::FileOf;
-use inbox::{KeptFile, StoredEvent};
+use contracts::event::Speaker;
+use contracts::files::{FileOf, Transcription};
+use inbox::{EventData, NewSaid, StoredEvent};
 use platform::ports::calls::Patience;
 
 /// Maximum wait for the words, below the lease of the step.
 const PATIENCE: Patience = Patience(50_000);
 
-/// The outcome for a recording.
-pub(super) enum Heard {
-    /// It is none, its message has words, or no transcription is configured.
-    Nothing,
-    Words(String),
-    /// The reason that there are no words.
-    Missed(String),
+/// The message after its last file was listened to.
+pub(super) struct Heard {
+    pub data: EventData,
+    pub note: String,
 }
 
-/// Has a recording transcribed. It is the file at this place of its message.
-pub(super) async fn of(
-    deps: &Deps,
-    event: &StoredEvent,
-    (place, file): (usize, &KeptFile),
-    content: Bytes,
-) -> Heard {
-    let is_recording = file.refused.is_none() && file.kind.starts_with("audio/");
-    if !is_recording || !event.origin.wordless || event.data.message.is_some() {
-        return Heard::Nothing;
+/// Whether the last file is a recording of a message without words, and was not listened to yet.
+pub(super) fn waits_for_its_words(event: &StoredEvent, data: &EventData) -> bool {
+    let last = data.files.last();
+    event.origin.wordless
+        && data.message.is_none()
+        && last.is_some_and(|file| {
+            file.refused.is_none() && !file.heard && file.kind.starts_with("audio/")
+        })
+}
+
+/// Has the last file transcribed, if it waits for that.
+pub(super) async fn of_last(deps: &Deps, event: &StoredEvent) -> Result<Option<Heard>, Stop> {
+    if !waits_for_its_words(event, &event.data) {
+        return Ok(None);
     }
-    let id = FileId::of(&event.id, FileOf::Message(place));
-    match deps.calls.give_bytes::<Transcribe>(&id, content, Some(PATIENCE)).await {
-        Ok(said) => match (said.text, said.why) {
-            (Some(text), _) if !text.trim().is_empty() => Heard::Words(text),
-            (_, Some(why)) => Heard::Missed(why),
-            _ => Heard::Nothing,
-        },
-        Err(error) => {
-            tracing::warn!("event.id" = %event.id, %error, "a recording was not transcribed");
-            Heard::Missed("the assistant did not answer".to_owned())
+    let mut data = event.data.clone();
+    let place = data.files.len().saturating_sub(1);
+    let Some(file) = data.files.last_mut() else { return Ok(None) };
+    file.heard = true;
+    let said = match port(content(deps, file).await)? {
+        Some(content) => {
+            let id = FileId::of(&event.id, FileOf::Message(place));
+            deps.calls.give_bytes::<Transcribe>(&id, content, Some(PATIENCE)).await
         }
-    }
+        None => Ok(Transcription::default()),
+    };
+    let said = said.unwrap_or_else(|error| {
+        tracing::warn!("event.id" = %event.id, %error, "a recording was not transcribed");
+        let why = "the assistant did not answer".to_owned();
+        Transcription { text: None, why: Some(why) }
+    });
+    let note = match (said.text.filter(|text| !text.trim().is_empty()), said.why) {
+        (Some(text), _) => {
+            file.transcribed = true;
+            let note = format!("transcribed {}", file.name);
+            data.message = Some(text);
+            note
+        }
+        (None, Some(why)) => format!("{} is not transcribed: {why}", file.name),
+        (None, None) => format!("{} stays a file", file.name),
+    };
+    Ok(Some(Heard { data, note }))
+}
+
+/// The line of the transcript with the spoken words, in place of the file's name.
+pub(super) fn spoken(event: &StoredEvent, data: &EventData) -> Option<NewSaid> {
+    let is_spoken = data.files.last().is_some_and(|file| file.transcribed);
+    let text = data.message.clone().filter(|_| is_spoken)?;
+    Some(NewSaid {
+        id: line_id(event.channel.as_str(), &event.endpoint, &event.dedupe_key),
+        conversation: event.conversation.clone(),
+        speaker: Speaker::User,
+        agent: None,
+        text,
+        settled: true,
+    })
 }

@@ -384,7 +384,10 @@ async fn slack_command_sees_and_stops_the_runs_in_the_threads_of_its_channel() {
             "channel_id": channel, "trigger_id": format!("t{n}"), "response_url": "https://hooks.slack.com/commands/T0/1/x" });
         assert_eq!(cases::post(&bed, "slack-form", &form, n).await.0, 200);
     };
-    let answers = || bed.outbound.sent().iter().map(|sent| sent.body.clone()).collect::<String>();
+    let answers = || {
+        let sent = bed.outbound.sent().into_iter().map(|sent| sent.body).collect::<String>();
+        percent_encoding::percent_decode_str(&sent).decode_utf8_lossy().into_owned()
+    };
     command("C12", "status", 2).await;
     assert!(answers().contains("Nothing runs or waits here."), "{}", answers());
     command("C1", "status", 3).await;

@@ -25,6 +25,13 @@ async fn voice_becomes_the_message_if_it_is_transcribed() {
     let told = bed.sent("/sendMessage");
     assert!(told.iter().any(|sent| sent.contains("I heard: deploy *version* '42'")), "{told:?}");
 
+    // Also where the message is shown, and for what comes after it.
+    assert_eq!(bed.event("1").await["text"], "deploy *version* `42`");
+    bed.finish(&task, "success", "ok").await;
+    telegram(&bed, 2, json!({ "text": "and again" })).await;
+    let next = bed.lease().await.remove(0);
+    assert_eq!(next["context"]["history"][0]["text"], "deploy *version* `42`", "{next}");
+
     // Words of its own go before, and a failure leaves the file.
     let captioned = json!({ "caption": "play this", "voice": voice["voice"] });
     for (bed, with, begins) in [
