@@ -4,6 +4,7 @@ use crate::Deps;
 use crate::channels::{Connection, LookUp};
 use contracts::{ErrorCode, Problem};
 use platform::edge::{ApiError, ApiResult};
+use platform::ports::PortErrorKind;
 
 /// Maximum look-ups for one body: a transaction has up to a hundred messages.
 const LOOK_UPS_MAX: usize = 250;
@@ -17,18 +18,23 @@ pub(crate) async fn look_up(
 ) -> ApiResult<()> {
     let mut last = String::new();
     for _ in 0..LOOK_UPS_MAX {
-        let next = connection.look_up(body).filter(|next| next.about != last);
+        let next = connection.look_up(body, deps.clock.now_ms());
+        let next = next.filter(|next| next.about != last);
         let Some(LookUp { about, request, is_needed }) = next else { break };
-        let is_away = |status| matches!(status, 408 | 429 | 500..=599);
         match deps.outbound.send(request).await {
-            Ok(answer) if is_needed && is_away(answer.status) => {
-                return Err(cannot_read(&format!("it answered {}", answer.status)));
+            Ok(answer) if !is_needed || connection.tells(&about, &answer) => {
+                connection.learn(&about, &answer);
             }
-            Ok(answer) => connection.learn(&about, &answer),
-            Err(error) if is_needed => return Err(cannot_read(&error.detail)),
+            Ok(answer) if connection.does_without(&about, Some(&answer), false) => {}
+            Ok(answer) => return Err(cannot_read(&format!("it answered {}", answer.status))),
+            Err(error) if is_needed => {
+                let is_final = error.kind == PortErrorKind::Invalid;
+                if !connection.does_without(&about, None, is_final) {
+                    return Err(cannot_read(&error.detail));
+                }
+            }
             Err(error) => {
                 tracing::warn!(%error, about, "the platform did not answer a look-up");
-                break;
             }
         }
         last = about;

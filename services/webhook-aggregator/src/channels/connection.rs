@@ -57,11 +57,20 @@ pub trait Connection: std::fmt::Debug + Send + Sync {
         BODY_BYTES_MAX
     }
     /// The next thing to learn before this body can be read, such as our own name.
-    fn look_up(&self, _body: &[u8]) -> Option<LookUp> {
+    fn look_up(&self, _body: &[u8], _now_ms: i64) -> Option<LookUp> {
         None
+    }
+    /// Whether a response tells what was asked for; only of look-ups that are needed.
+    fn tells(&self, _about: &str, answer: &OutboundResponse) -> bool {
+        !matches!(answer.status, 408 | 429 | 500..=599)
     }
     /// Keeps the response to a look-up, by its name.
     fn learn(&self, _about: &str, _answer: &OutboundResponse) {}
+    /// A look-up that is needed told nothing; `answer` is the response, if there was one.
+    /// `is_final`: no such request can be sent. True if the body is to be read without it.
+    fn does_without(&self, _about: &str, _: Option<&OutboundResponse>, _is_final: bool) -> bool {
+        false
+    }
     /// The press data of the button that this reaction to a message of ours stands for.
     fn press_of(&self, _row: &OutboxRow, _reaction: &str) -> Option<String> {
         None
@@ -115,7 +124,7 @@ pub struct LookUp {
     /// Its name, which differs for each thing that is asked for.
     pub about: String,
     pub request: OutboundRequest,
-    /// While the platform is not well, the body is refused, so that it is sent again.
+    /// Until it is told, or done without, the body is refused, so that it is sent again.
     pub is_needed: bool,
 }
 

@@ -119,11 +119,17 @@ impl Connection for Bot {
     fn body_bytes_max(&self, headers: &HeaderMap) -> usize {
         if incoming::verify(self, headers) { TRANSACTION_BYTES_MAX } else { REQUEST_BYTES_MAX }
     }
-    fn look_up(&self, body: &[u8]) -> Option<LookUp> {
-        look_ups::next(self, body)
+    fn look_up(&self, body: &[u8], now_ms: i64) -> Option<LookUp> {
+        look_ups::next(self, body, now_ms)
+    }
+    fn tells(&self, about: &str, answer: &OutboundResponse) -> bool {
+        look_ups::tells(about, answer)
     }
     fn learn(&self, about: &str, answer: &OutboundResponse) {
         look_ups::learn(self, about, answer);
+    }
+    fn does_without(&self, about: &str, told: Option<&OutboundResponse>, is_final: bool) -> bool {
+        look_ups::does_without(self, about, told, is_final)
     }
     fn press_of(&self, row: &OutboxRow, reaction: &str) -> Option<String> {
         buttons::pressed(row.buttons.as_ref()?, reaction)

@@ -92,7 +92,7 @@ impl Connection for Bot {
     fn read(&self, _: &HeaderMap, body: &[u8], _: i64) -> Incoming {
         Incoming::Event(Box::new(incoming::read(self, body)))
     }
-    fn look_up(&self, body: &[u8]) -> Option<LookUp> {
+    fn look_up(&self, body: &[u8], _: i64) -> Option<LookUp> {
         incoming::needs_name(self, body).then(|| LookUp {
             about: "name".to_owned(),
             request: outgoing::call(self, "getMe", &json!({})),

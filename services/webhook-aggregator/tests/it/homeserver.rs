@@ -2,8 +2,8 @@
 //! that are sent once per transaction; and the faults that a homeserver has.
 
 use crate::bed::{Bed, bed_with, config};
-use platform::memory::{MemoryDial, MemoryOutbound, Sent};
-use platform::ports::{OutboundResponse, PortError, PortErrorKind, PortResult};
+use platform::memory::{ManualClock, MemoryDial, MemoryOutbound, Sent};
+use platform::ports::{Clock, OutboundResponse, PortError, PortErrorKind, PortResult};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -22,16 +22,28 @@ struct State {
     rooms: BTreeMap<String, Vec<String>>,
     /// Everything that was said, in order: the place of an event is its index plus one.
     stream: Vec<(String, Value)>,
-    /// Invitations by room: who sent it.
-    invitations: BTreeMap<String, String>,
+    /// Invitations by room: who sent it, and at which place of the stream.
+    invitations: BTreeMap<String, (String, usize)>,
     /// Messages of the bot by the paths of their requests.
     sent: Vec<(String, Value)>,
+    /// Their dates, by the homeserver's clock.
+    sent_ms: Vec<i64>,
+    /// The clock of this machine, and how far the homeserver's is ahead of it.
+    clock: Option<Arc<ManualClock>>,
+    ahead_ms: i64,
     /// The next answers to `/sync`, and to everything else, in place of the right ones.
     sync_faults: Vec<PortResult<OutboundResponse>>,
     other_faults: Vec<PortResult<OutboundResponse>>,
+    /// The answers to requests whose path ends with this, and for how many of them.
+    faults_at: Vec<(String, PortResult<OutboundResponse>, usize)>,
     /// Rooms by alias.
     aliases: BTreeMap<String, String>,
+    /// People whom the bot invited, by room.
+    guests: BTreeMap<String, Vec<String>>,
 }
+
+/// The longest address that `http::Uri` takes.
+const URL_BYTES_MAX: usize = 65_534;
 
 /// The homeserver.
 #[derive(Clone, Default)]
@@ -64,6 +76,7 @@ impl Homeserver {
         let bed = bed_with(config);
         bed.clock.set(NOW_MS);
         let mut state = self.0.lock().unwrap();
+        state.clock = Some(bed.clock.clone());
         let people = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         state.rooms.insert(ROOM.to_owned(), people(&[BOT, INES]));
         state.rooms.insert(GROUP.to_owned(), people(&[BOT, INES, BOB]));
@@ -103,7 +116,9 @@ impl Homeserver {
     /// The bot is invited.
     pub fn invites(&self, room: &str, sender: &str) {
         let mut state = self.0.lock().unwrap();
-        state.invitations.insert(room.to_owned(), sender.to_owned());
+        let place = state.stream.len();
+        state.stream.push((String::new(), Value::Null));
+        state.invitations.insert(room.to_owned(), (sender.to_owned(), place));
         state.rooms.insert(room.to_owned(), vec![sender.to_owned()]);
     }
     pub fn is_in(&self, room: &str) -> bool {
@@ -144,6 +159,34 @@ impl Homeserver {
         let error = PortError::unknown(PortErrorKind::Unavailable, "connection reset");
         self.0.lock().unwrap().other_faults.push(Err(error));
     }
+    /// The next answers to requests whose path ends with this.
+    pub fn answers_at(&self, path: &str, status: u16, body: &Value, times: usize) {
+        let answer = Ok(MemoryOutbound::json(status, body));
+        self.0.lock().unwrap().faults_at.push((path.to_owned(), answer, times));
+    }
+    /// The answer to the next one is lost.
+    pub fn loses_answer_at(&self, path: &str) {
+        let error = PortError::unknown(PortErrorKind::Unavailable, "connection reset");
+        self.0.lock().unwrap().faults_at.push((path.to_owned(), Err(error), 1));
+    }
+    /// Its clock differs from that of this machine.
+    pub fn is_ahead(&self, ms: i64) {
+        self.0.lock().unwrap().ahead_ms = ms;
+    }
+    /// A room of other people under an alias.
+    pub fn has_room(&self, alias: &str, room: &str, people: &[&str]) {
+        let mut state = self.0.lock().unwrap();
+        let people = people.iter().map(|name| (*name).to_owned()).collect();
+        state.aliases.insert(alias.to_owned(), room.to_owned());
+        state.rooms.insert(room.to_owned(), people);
+    }
+    pub fn leaves(&self, room: &str, user: &str) {
+        let mut state = self.0.lock().unwrap();
+        state.rooms.get_mut(room).unwrap().retain(|known| known != user);
+        if let Some(guests) = state.guests.get_mut(room) {
+            guests.retain(|known| known != user);
+        }
+    }
     /// Asks the homeserver, until the test aborts it.
     pub fn connect(bed: &Bed) -> JoinHandle<()> {
         let deps = bed.deps.clone();
@@ -166,7 +209,17 @@ impl Homeserver {
         };
         let token = sent.headers.iter().find(|(name, _)| name == "authorization");
         assert_eq!(token.unwrap().1, "Bearer as_T0ken", "{path}");
+        if sent.url.len() > URL_BYTES_MAX {
+            return Err(PortError::clean(PortErrorKind::Invalid, "builder error"));
+        }
         let mut state = self.0.lock().unwrap();
+        if let Some(fault) = state.fault_at(path) {
+            // As below, a lost answer is that of a request which was carried out.
+            if fault.is_err() {
+                state.carry_out(&sent.method, path, query, &sent.body);
+            }
+            return fault;
+        }
         let faults =
             if path.ends_with("/sync") { &mut state.sync_faults } else { &mut state.other_faults };
         let fault = (!faults.is_empty()).then(|| faults.remove(0));
@@ -190,6 +243,19 @@ fn missing() -> (u16, Value) {
 }
 
 impl State {
+    fn fault_at(&mut self, path: &str) -> Option<PortResult<OutboundResponse>> {
+        let index = self.faults_at.iter().position(|(part, ..)| path.ends_with(part.as_str()))?;
+        let (_, answer, times) = &mut self.faults_at[index];
+        *times -= 1;
+        let (answer, is_over) = (answer.clone(), *times == 0);
+        if is_over {
+            let _ = self.faults_at.remove(index);
+        }
+        Some(answer)
+    }
+    fn now_ms(&self) -> i64 {
+        self.clock.as_ref().unwrap().now_ms() + self.ahead_ms
+    }
     fn carry_out(&mut self, method: &str, path: &str, query: &str, body: &str) -> (u16, Value) {
         let parts: Vec<String> = path.split('/').map(decoded).collect();
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
@@ -217,6 +283,7 @@ impl State {
             ("PUT", ["client", "v3", "rooms", _, "send", "m.room.message", _]) => {
                 let known = self.sent.iter().position(|(known, _)| known == path);
                 let index = known.unwrap_or_else(|| {
+                    self.sent_ms.push(self.now_ms());
                     self.sent.push((path.to_owned(), body));
                     self.sent.len() - 1
                 });
@@ -227,10 +294,12 @@ impl State {
                 Some(room) => (200, json!({ "room_id": room, "servers": [] })),
                 None => missing(),
             },
-            ("POST", ["client", "v3", "createRoom"]) => {
-                let alias = format!("#{}:example.org", body["room_alias_name"].as_str().unwrap());
-                self.aliases.insert(alias, "!opened:example.org".to_owned());
-                (200, json!({ "room_id": "!opened:example.org" }))
+            ("POST", ["client", "v3", "createRoom"]) => self.create(&body),
+            ("GET", ["client", "v3", "rooms", room, "members"]) => self.members(room),
+            ("POST", ["client", "v3", "rooms", room, "invite"]) => {
+                let guest = body["user_id"].as_str().unwrap().to_owned();
+                self.guests.entry((*room).to_owned()).or_default().push(guest);
+                (200, json!({}))
             }
             ("POST", ["media", "v3", "upload"]) => {
                 (200, json!({ "content_uri": "mxc://example.org/up" }))
@@ -238,12 +307,36 @@ impl State {
             _ => panic!("no homeserver has {method} {path}"),
         }
     }
+    fn create(&mut self, body: &Value) -> (u16, Value) {
+        let alias = format!("#{}:example.org", body["room_alias_name"].as_str().unwrap());
+        if self.aliases.contains_key(&alias) {
+            return (400, json!({ "errcode": "M_ROOM_IN_USE", "error": "Alias is taken" }));
+        }
+        let room = "!opened:example.org".to_owned();
+        self.aliases.insert(alias, room.clone());
+        self.rooms.insert(room.clone(), vec![BOT.to_owned()]);
+        let guests = body["invite"].as_array().unwrap().iter();
+        let guests = guests.map(|guest| guest.as_str().unwrap().to_owned()).collect();
+        self.guests.insert(room.clone(), guests);
+        (200, json!({ "room_id": room }))
+    }
+    fn members(&self, room: &str) -> (u16, Value) {
+        let Some(joined) = self.rooms.get(room) else { return missing() };
+        let guests = self.guests.get(room).into_iter().flatten();
+        let guests = guests.filter(|guest| !joined.contains(guest)).map(|guest| (guest, "invite"));
+        let all = joined.iter().map(|user| (user, "join")).chain(guests);
+        let events = all.map(|(user, is)| {
+            json!({ "type": "m.room.member", "state_key": user, "content": { "membership": is } })
+        });
+        (200, json!({ "chunk": events.collect::<Vec<_>>() }))
+    }
     fn event(&self, room: &str, id: &str) -> (u16, Value) {
-        if let Some(index) = id.strip_prefix("$sent") {
-            let content = &self.sent[index.parse::<usize>().unwrap()].1;
+        if let Some(index) = id.strip_prefix("$sent").and_then(|index| index.parse::<usize>().ok())
+        {
+            let (content, at_ms) = (&self.sent[index].1, self.sent_ms[index]);
             return (
                 200,
-                json!({ "event_id": id, "sender": BOT, "room_id": room, "content": content }),
+                json!({ "event_id": id, "sender": BOT, "room_id": room, "content": content, "origin_server_ts": at_ms }),
             );
         }
         let found =
@@ -271,9 +364,20 @@ impl State {
             }
             let shown: Vec<&Value> = news[left_out..].iter().map(|(_, event)| *event).collect();
             let timeline = json!({ "events": shown, "limited": left_out > 0, "prev_batch": format!("s{}", news[left_out].0) });
-            joined.insert(room.clone(), json!({ "timeline": timeline, "state": { "events": [] } }));
+            // Lazily, the members of those who speak in it, whatever a filter says.
+            let spoke = shown.iter().any(|event| event["sender"] == BOT);
+            let own = json!({ "type": "m.room.member", "event_id": "$mine", "sender": BOT, "state_key": BOT,
+                "origin_server_ts": NOW_MS - 864_000_000, "content": { "membership": "join" },
+                "unsigned": { "prev_content": { "membership": "invite" } } });
+            let state = if spoke { json!([own]) } else { json!([]) };
+            joined.insert(
+                room.clone(),
+                json!({ "timeline": timeline, "state": { "events": state } }),
+            );
         }
-        let invited = self.invitations.iter().map(|(room, sender)| {
+        // Each is told once.
+        let invited = self.invitations.iter().filter(|(_, (_, place))| *place >= from);
+        let invited = invited.map(|(room, (sender, _))| {
             let own = json!({ "type": "m.room.member", "state_key": BOT, "sender": sender, "content": { "membership": "invite" } });
             (room.clone(), json!({ "invite_state": { "events": [own] } }))
         });

@@ -6,10 +6,10 @@ use crate::homeserver::{BOB, BOT, GROUP, Homeserver, INES, NOW_MS, ROOM, text, t
 use contracts::calls::personal_assistant::{Halt, Press};
 use serde_json::{Value, json};
 
-const TOKEN: (&str, &str) = ("authorization", "Bearer hs_S3cret-Token_0123456789");
+pub const TOKEN: (&str, &str) = ("authorization", "Bearer hs_S3cret-Token_0123456789");
 
 /// The homeserver sends these events, as it does by its own path.
-async fn transaction(bed: &Bed, id: &str, events: &[Value]) -> u16 {
+pub async fn transaction(bed: &Bed, id: &str, events: &[Value]) -> u16 {
     let path = format!("/matrix/main/_matrix/app/v1/transactions/{id}");
     let body = json!({ "events": events }).to_string();
     let (status, answer) = bed.ask("PUT", &path, "", &[TOKEN], body).await;
@@ -18,12 +18,12 @@ async fn transaction(bed: &Bed, id: &str, events: &[Value]) -> u16 {
     status
 }
 
-fn reaction(to: &str, key: &str, at_ms: i64, sender: &str, id: &str) -> Value {
+pub fn reaction(to: &str, key: &str, at_ms: i64, sender: &str, id: &str) -> Value {
     json!({ "type": "m.reaction", "event_id": id, "room_id": ROOM, "sender": sender, "origin_server_ts": at_ms,
         "content": { "m.relates_to": { "rel_type": "m.annotation", "event_id": to, "key": key } } })
 }
 
-async fn reason(bed: &Bed, id: &str) -> String {
+pub async fn reason(bed: &Bed, id: &str) -> String {
     bed.event(id).await["reason"].as_str().unwrap_or_default().to_owned()
 }
 

@@ -7,7 +7,7 @@ use inbox::{InboxExt, ReadSocket};
 use platform::ports::PortErrorKind;
 use serde_json::{Value, json};
 
-async fn texts(bed: &Bed) -> Vec<String> {
+pub async fn texts(bed: &Bed) -> Vec<String> {
     let list = bed.get("/api/events?channel=matrix&limit=500").await;
     let heard = list["events"].as_array().unwrap().iter();
     let heard = heard.filter(|event| event["state"] != "ignored");
@@ -18,13 +18,13 @@ async fn texts(bed: &Bed) -> Vec<String> {
     texts
 }
 
-async fn place(bed: &Bed) -> Value {
+pub async fn place(bed: &Bed) -> Value {
     let shard = contracts::Shard::of("matrix", "main");
     let kept: Option<String> = bed.deps.inbox.ask(&shard, ReadSocket).await.unwrap();
     serde_json::from_str::<Value>(&kept.unwrap_or_default()).unwrap_or(Value::Null)["since"].clone()
 }
 
-async fn state(bed: &Bed) -> (String, String) {
+pub async fn state(bed: &Bed) -> (String, String) {
     let list = bed.get("/api/endpoints").await;
     let views = list["endpoints"].as_array().unwrap();
     let view = views.iter().find(|view| view["channel"] == "matrix").unwrap();

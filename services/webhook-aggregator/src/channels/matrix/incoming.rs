@@ -35,7 +35,9 @@ pub(super) fn read(bot: &Bot, body: &[u8]) -> Incoming {
                 let raw = if is_kept { Bytes::from(event.to_string()) } else { Bytes::new() };
                 Some((inbound, raw))
             };
-            Incoming::Events(ack(), events.iter().filter_map(read).collect())
+            let read = events.iter().filter_map(read).collect();
+            bot.known().forget_unknown_rooms();
+            Incoming::Events(ack(), read)
         }
         None if text_at(&value, "transaction_id").is_some() => Incoming::Handshake(ack()),
         None => Incoming::Event(Box::new(Inbound::unreadable(ack(), body_key(body)))),

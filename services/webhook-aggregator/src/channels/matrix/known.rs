@@ -8,6 +8,14 @@ use std::collections::{HashMap, VecDeque};
 const ROOMS_MAX: usize = 500;
 const MESSAGES_MAX: usize = 500;
 const HANDLED_MAX: usize = 2_000;
+const INVITATIONS_MAX: usize = 50;
+const TRIES_MAX: usize = 500;
+/// Tries to accept an invitation, about eight hours in all.
+const JOINS_MAX: u32 = 12;
+const FIRST_WAIT_MS: i64 = 15_000;
+/// Least time between further tries to join any room: each may take as long as a request, and
+/// messages wait meanwhile.
+const JOIN_EVERY_MS: i64 = 60_000;
 /// Names are kept of rooms with at most this many members.
 const NAMED_MAX: usize = 100;
 
@@ -19,6 +27,31 @@ pub(super) struct Known {
     messages: HashMap<(String, String), Said>,
     /// Memberships and invitations that were looked at, oldest first.
     handled: VecDeque<String>,
+    /// Invitations that are to be accepted, oldest first.
+    invitations: VecDeque<Invitation>,
+    /// Not before this time is one of them tried again.
+    again_ms: i64,
+    /// Look-ups that told nothing, and how often.
+    tries: HashMap<String, u32>,
+}
+
+/// A room to which a person who counts invited us.
+#[derive(Debug)]
+pub(super) struct Invitation {
+    room: String,
+    /// Tries to join it so far.
+    tries: u32,
+    /// Time of the next one.
+    due_ms: i64,
+}
+
+impl Invitation {
+    pub(super) fn new(room: &str) -> Self {
+        Self { room: room.to_owned(), tries: 0, due_ms: 0 }
+    }
+    fn is_due(&self, now_ms: i64, may_again: bool) -> bool {
+        self.due_ms <= now_ms && (self.tries == 0 || may_again)
+    }
 }
 
 /// The members of a room.
@@ -90,6 +123,10 @@ impl Known {
         }
         self.rooms.insert(id.to_owned(), room);
     }
+    /// A room of which nothing is known is asked for again by the next body.
+    pub(super) fn forget_unknown_rooms(&mut self) {
+        self.rooms.retain(|_, room| room.members.is_some());
+    }
     /// A member came or went.
     pub(super) fn forget_room(&mut self, room: &str) {
         self.rooms.remove(room);
@@ -114,5 +151,53 @@ impl Known {
             self.handled.pop_front();
         }
         self.handled.push_back(id.to_owned());
+    }
+    /// A look-up told nothing once more. Returns how often it did.
+    pub(super) fn tried(&mut self, about: &str) -> u32 {
+        if self.tries.len() >= TRIES_MAX && !self.tries.contains_key(about) {
+            self.tries.clear();
+        }
+        let tries = self.tries.entry(about.to_owned()).or_default();
+        *tries = tries.saturating_add(1);
+        *tries
+    }
+    /// A look-up has its answer.
+    pub(super) fn told(&mut self, about: &str) {
+        self.tries.remove(about);
+    }
+    /// Notes an invitation; the newest one to a room counts.
+    pub(super) fn invited(&mut self, invitation: Invitation) {
+        self.answered_invitation(&invitation.room);
+        if self.invitations.len() >= INVITATIONS_MAX {
+            self.invitations.pop_front();
+        }
+        self.invitations.push_back(invitation);
+    }
+    /// The room to join next, if one is due; the next try waits twice as long.
+    pub(super) fn next_invitation(&mut self, now_ms: i64) -> Option<String> {
+        self.invitations.retain(|invitation| {
+            let is_over = invitation.tries >= JOINS_MAX && invitation.due_ms <= now_ms;
+            if is_over {
+                tracing::warn!(room = invitation.room, "an invitation is given up; invite again");
+            }
+            !is_over
+        });
+        let may_again = self.again_ms <= now_ms;
+        let due = self.invitations.iter_mut().find(|known| known.is_due(now_ms, may_again))?;
+        if due.tries > 0 {
+            self.again_ms = now_ms.saturating_add(JOIN_EVERY_MS);
+        }
+        due.due_ms = now_ms.saturating_add(FIRST_WAIT_MS << due.tries.min(JOINS_MAX));
+        due.tries += 1;
+        Some(due.room.clone())
+    }
+    /// Whether a room waits to be joined.
+    pub(super) fn has_invitation(&self, now_ms: i64) -> bool {
+        let may_again = self.again_ms <= now_ms;
+        self.invitations.iter().any(|known| known.is_due(now_ms, may_again))
+    }
+    /// An invitation was accepted, or never will be.
+    pub(super) fn answered_invitation(&mut self, room: &str) {
+        self.invitations.retain(|invitation| invitation.room != room);
     }
 }

@@ -2,7 +2,7 @@
 //! reply or an edit is about. An invitation by a person who counts is accepted on this way.
 
 use super::bot::{Bot, segment};
-use super::known::{Room, Said};
+use super::known::{Invitation, Room, Said};
 use super::relation::Relation;
 use crate::channels::{LookUp, lenient, text_at};
 use http::Method;
@@ -11,41 +11,76 @@ use serde_json::{Value, json};
 
 /// Ids have no line ends.
 const SEPARATOR: char = '\n';
+/// Tries after which a message is read without the one that it is about: minutes.
+const MESSAGE_TRIES_MAX: u32 = 8;
+/// Tries after which a room of which the homeserver tells nothing is a group: half an hour. A
+/// direct message that is read so is passed over, so this is for a room that stays refused.
+const ROOM_TRIES_MAX: u32 = 30;
 
 /// The next look-up for the events of a body.
-pub(super) fn next(bot: &Bot, body: &[u8]) -> Option<LookUp> {
+pub(super) fn next(bot: &Bot, body: &[u8], now_ms: i64) -> Option<LookUp> {
     let value = lenient::json(body);
     let events = value["events"].as_array()?;
     note_members(bot, events);
+    events.iter().for_each(|event| note_invitation(bot, event));
     let said = || events.iter().filter(|event| is_for_us(bot, event));
     let rooms = || said().find_map(|event| room(bot, event));
     let others = || said().find_map(|event| other(bot, event));
-    let invitations = || events.iter().find_map(|event| invitation(bot, event));
-    rooms().or_else(others).or_else(invitations)
+    rooms().or_else(others).or_else(|| invitation(bot, now_ms))
+}
+
+/// Whether a response is the homeserver's word on what was asked for, and no proxy's.
+pub(super) fn tells(about: &str, answer: &OutboundResponse) -> bool {
+    let body = lenient::json(&answer.body);
+    match answer.status {
+        200 if is_of_room(about) => body["joined"].is_object(),
+        200 => body.is_object(),
+        _ => body["errcode"] == "M_FORBIDDEN" || body["errcode"] == "M_NOT_FOUND",
+    }
 }
 
 /// Keeps the response to a look-up.
 pub(super) fn learn(bot: &Bot, about: &str, answer: &OutboundResponse) {
-    let mut parts = about.split(SEPARATOR);
-    let (kind, room, id) = (parts.next(), parts.next(), parts.next());
     let body = if answer.status == 200 { lenient::json(&answer.body) } else { Value::Null };
-    match (kind, room, id) {
-        (Some("room"), Some(room), _) => bot.known().keep_room(room, Room::read(&body)),
-        (Some("event"), Some(room), Some(id)) => {
-            bot.known().keep_said(room, id, Said::read(&body));
-        }
-        (Some("join"), Some(room), _) => {
-            let mut known = bot.known();
-            known.handled(about);
-            known.forget_room(room);
-            drop(known);
-            if answer.status == 200 {
-                tracing::info!(room, "an invitation was accepted");
-            } else {
-                let status = answer.status;
-                tracing::warn!(room, status, "an invitation could not be accepted; invite again");
-            }
-        }
+    bot.known().told(about);
+    keep(bot, about, &body);
+    if let Some((_, room)) = about.split_once(SEPARATOR).filter(|(kind, _)| *kind == "join") {
+        joined(bot, room, answer.status);
+    }
+}
+
+/// Reads a body without what it is about, after many tries or where it cannot be asked for: one
+/// message must not hold up all that follow it.
+pub(super) fn does_without(
+    bot: &Bot,
+    about: &str,
+    told: Option<&OutboundResponse>,
+    is_final: bool,
+) -> bool {
+    let is_room = is_of_room(about);
+    // A homeserver that is away as a whole, or refuses the token, is waited for.
+    let is_away = told.is_none_or(|told| matches!(told.status, 401 | 408 | 429 | 502..=504));
+    if is_room && is_away && !is_final {
+        return false;
+    }
+    let tries_max = if is_room { ROOM_TRIES_MAX } else { MESSAGE_TRIES_MAX };
+    if !is_final && bot.known().tried(about) < tries_max {
+        return false;
+    }
+    tracing::error!(about, is_final, "a look-up is given up; a message is read without it");
+    keep(bot, about, &Value::Null);
+    true
+}
+
+fn is_of_room(about: &str) -> bool {
+    about.starts_with("room")
+}
+
+fn keep(bot: &Bot, about: &str, body: &Value) {
+    let mut parts = about.split(SEPARATOR);
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some("room"), Some(room), _) => bot.known().keep_room(room, Room::read(body)),
+        (Some("event"), Some(room), Some(id)) => bot.known().keep_said(room, id, Said::read(body)),
         _ => {}
     }
 }
@@ -97,19 +132,45 @@ fn other(bot: &Bot, event: &Value) -> Option<LookUp> {
     })
 }
 
-/// Joins a room to which an approver or a sender invites us. Other invitations are left alone: to
+/// Notes a room to which an approver or a sender invites us. Other invitations are left alone: to
 /// refuse one would tell that the account is in use.
-fn invitation(bot: &Bot, event: &Value) -> Option<LookUp> {
+fn note_invitation(bot: &Bot, event: &Value) {
     let is_ours = event["type"] == "m.room.member" && event["state_key"] == bot.user;
     let is_invitation = is_ours && event["content"]["membership"] == "invite";
-    let sender = text_at(event, "sender").filter(|sender| is_invitation && bot.hears(sender))?;
-    let room = text_at(event, "room_id")?;
+    let sender = text_at(event, "sender").filter(|sender| is_invitation && bot.hears(sender));
+    let Some((room, sender)) = text_at(event, "room_id").zip(sender) else { return };
     let id = text_at(event, "event_id").unwrap_or(sender);
-    let about = format!("join{SEPARATOR}{room}{SEPARATOR}{id}");
-    if bot.known().is_handled(&about) {
-        return None;
+    let name = format!("join{SEPARATOR}{room}{SEPARATOR}{id}");
+    let mut known = bot.known();
+    if !known.is_handled(&name) {
+        known.handled(&name);
+        known.invited(Invitation::new(room));
     }
-    let path = format!("rooms/{}/join", segment(room));
+}
+
+/// Joins a room. The invitation is kept until the homeserver has said yes or no: it sends none a
+/// second time.
+fn invitation(bot: &Bot, now_ms: i64) -> Option<LookUp> {
+    let room = bot.known().next_invitation(now_ms)?;
+    let path = format!("rooms/{}/join", segment(&room));
     let request = bot.call(Method::POST, &path, Some(&json!({})));
-    Some(LookUp { about, request, is_needed: false })
+    Some(LookUp { about: format!("join{SEPARATOR}{room}"), request, is_needed: false })
+}
+
+fn joined(bot: &Bot, room: &str, status: u16) {
+    let mut known = bot.known();
+    match status {
+        200 => {
+            known.answered_invitation(room);
+            known.forget_room(room);
+            tracing::info!(room, "an invitation was accepted");
+        }
+        401 | 408 | 429 | 500..=599 => {
+            tracing::warn!(room, status, "an invitation could not be accepted now");
+        }
+        _ => {
+            known.answered_invitation(room);
+            tracing::warn!(room, status, "an invitation could not be accepted; invite again");
+        }
+    }
 }

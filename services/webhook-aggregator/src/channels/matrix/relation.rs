@@ -20,11 +20,11 @@ impl<'a> Relation<'a> {
     /// Reads `m.relates_to`.
     pub(super) fn of(content: &'a Value) -> Self {
         let relation = &content["m.relates_to"];
-        let other = text_at(relation, "event_id");
+        let other = id(relation);
         let is = |kind: &str| relation["rel_type"] == kind;
         // Within a thread, for clients that know none, each message replies to the last one.
         let is_fallback = is("m.thread") && relation["is_falling_back"] == true;
-        let reply = text_at(&relation["m.in_reply_to"], "event_id");
+        let reply = id(&relation["m.in_reply_to"]);
         Self {
             replaces: other.filter(|_| is("m.replace")),
             thread: other.filter(|_| is("m.thread")),
@@ -32,6 +32,15 @@ impl<'a> Relation<'a> {
             reaction: other.zip(text_at(relation, "key")).filter(|_| is("m.annotation")),
         }
     }
+}
+
+/// Maximum bytes of an id. Nobody checks those of relations before us, and of a longer one the
+/// homeserver cannot be asked.
+const ID_BYTES_MAX: usize = 255;
+
+/// An id that may be one of a message.
+fn id(relation: &Value) -> Option<&str> {
+    text_at(relation, "event_id").filter(|id| id.len() <= ID_BYTES_MAX)
 }
 
 #[cfg(test)]
@@ -52,5 +61,10 @@ mod tests {
         assert_eq!(Relation::of(&content).replies_to, Some("$last"));
         let content = json!({ "m.relates_to": { "event_id": "$x", "rel_type": 7 } });
         assert_eq!(Relation::of(&content), Relation::default());
+        for (bytes, is_one) in [(255, true), (256, false)] {
+            let id = "x".repeat(bytes);
+            let content = json!({ "m.relates_to": { "m.in_reply_to": { "event_id": id } } });
+            assert_eq!(Relation::of(&content).replies_to.is_some(), is_one);
+        }
     }
 }
