@@ -203,7 +203,7 @@ fn shown(row: &mut OutboxRow, aim: &Aim, message: String, chat: String) {
             Some(part) => part.shows.clone_from(shows),
             None => row.parts.push(Part { id: message, chat, shows: shows.clone() }),
         },
-        Aim::AnswerPress | Aim::OpenDirect => {
+        Aim::AnswerPress | Aim::OpenDirect | Aim::LookInto { .. } | Aim::Invite { .. } => {
             row.parts.push(Part { id: message, chat, shows: String::new() });
         }
     }

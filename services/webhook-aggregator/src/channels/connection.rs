@@ -225,6 +225,10 @@ pub enum Aim {
     Say { index: usize, shows: String },
     /// A direct conversation with the person, to be written to next.
     OpenDirect,
+    /// The members of a direct conversation that was found, which are to be the person alone.
+    LookInto { room: String, person: String },
+    /// The person, into a direct conversation that he has left.
+    Invite { room: String },
     /// An answer to a press.
     AnswerPress,
     /// A request of an upload, by its name.

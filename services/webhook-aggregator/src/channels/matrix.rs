@@ -2,6 +2,7 @@
 
 mod bot;
 mod buttons;
+mod direct;
 mod enrol;
 mod files;
 mod html;
@@ -141,7 +142,7 @@ impl Connection for Bot {
         outgoing::length_of(row)
     }
     fn judge(&self, aim: &Aim, answer: &OutboundResponse) -> SendResult {
-        outgoing::judge(aim, answer)
+        outgoing::judge(self, aim, answer)
     }
     fn mode(&self) -> Mode {
         if matches!(self.way, Way::Sync) { SYNC } else { Mode::Webhook }

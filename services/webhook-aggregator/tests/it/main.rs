@@ -21,6 +21,7 @@ mod homeserver;
 mod hooks;
 mod long_answers;
 mod matrix;
+mod matrix_direct;
 mod matrix_faults;
 mod matrix_out;
 mod matrix_rooms;

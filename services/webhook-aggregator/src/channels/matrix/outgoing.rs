@@ -1,7 +1,7 @@
-//! Messages to Matrix: `m.room.message` with plain text and HTML, edits of sent messages, and rooms
-//! for direct messages.
+//! Messages to Matrix: `m.room.message` with plain text and HTML, and edits of sent messages.
 
-use super::bot::{Bot, segment, server_of};
+use super::bot::{Bot, segment};
+use super::direct::{self, Way};
 use super::{buttons, html};
 use crate::channels::{
     Aim, Attempt, Change, Length, NextPart, SendResult, by_status, length, lenient, next_part,
@@ -10,7 +10,7 @@ use crate::channels::{
 use crate::render::{Rich, Room};
 use contracts::outbox::Target;
 use http::Method;
-use inbox::{OutboxRow, Part};
+use inbox::OutboxRow;
 use platform::ports::{OutboundRequest, OutboundResponse};
 use platform::secret::digest_hex;
 use serde_json::{Value, json};
@@ -31,12 +31,11 @@ fn size(rich: &Rich) -> usize {
 
 /// The next request for a message.
 pub(super) fn next(bot: &Bot, row: &OutboxRow) -> Option<Attempt> {
-    let opened = row.parts.iter().take_while(|part| part.id.is_empty()).count();
-    let chat = match row.parts.get(..opened).and_then(<[Part]>::last) {
-        Some(part) if part.chat.is_empty() => return Some(create_direct(bot, row)),
-        Some(part) => part.chat.as_str(),
-        None if row.target.direct => return Some(find_direct(bot, row)),
-        None => row.target.chat.as_str(),
+    let way = row.target.direct.then(|| direct::way(bot, row));
+    let (chat, opened) = match way {
+        Some(Way::Ask(attempt)) => return Some(*attempt),
+        Some(Way::There { room, parts }) => (room, parts),
+        None => (row.target.chat.as_str(), 0),
     };
     if row.kind == "press_ack" {
         return row.parts.get(opened).is_none().then(|| answer_press(bot, row, chat));
@@ -116,40 +115,17 @@ fn answer_press(bot: &Bot, row: &OutboxRow, chat: &str) -> Attempt {
     Attempt { request, aim: Aim::AnswerPress, idempotent: true, restart: false }
 }
 
-/// Name of the room for direct messages to a person: the same for ever, so that there is one.
-fn direct_name(bot: &Bot, person: &str) -> String {
-    let digest = digest_hex(format!("{}\n{person}", bot.user).as_bytes());
-    format!("quintet-{}", digest.chars().take(20).collect::<String>())
-}
-
-/// Looks for the room for direct messages.
-fn find_direct(bot: &Bot, row: &OutboxRow) -> Attempt {
-    let name = direct_name(bot, &row.target.chat);
-    let alias = format!("#{name}:{}", server_of(&bot.user));
-    let path = format!("directory/room/{}", segment(&alias));
-    let request = bot.call(Method::GET, &path, None);
-    Attempt { request, aim: Aim::OpenDirect, idempotent: true, restart: false }
-}
-
-/// Makes it, without encryption, and invites the person.
-fn create_direct(bot: &Bot, row: &OutboxRow) -> Attempt {
-    let room = json!({
-        "room_alias_name": direct_name(bot, &row.target.chat), "preset": "private_chat",
-        "is_direct": true, "invite": [row.target.chat], "name": "Quintet",
-    });
-    let request = bot.call(Method::POST, "createRoom", Some(&room));
-    Attempt { request, aim: Aim::OpenDirect, idempotent: true, restart: false }
-}
-
 /// Reads the homeserver's response.
 /// <https://spec.matrix.org/latest/client-server-api/#standard-error-response>
-pub(super) fn judge(aim: &Aim, answer: &OutboundResponse) -> SendResult {
+pub(super) fn judge(bot: &Bot, aim: &Aim, answer: &OutboundResponse) -> SendResult {
     let body = lenient::json(&answer.body);
     let text = |key: &str| text_at(&body, key).unwrap_or_default().to_owned();
     let code = text("errcode");
     if answer.status == 200 {
         return match aim {
             Aim::OpenDirect => SendResult::Opened { chat: text("room_id") },
+            Aim::LookInto { room, person } => direct::looked_into(bot, room, person, &body),
+            Aim::Invite { room } => SendResult::Opened { chat: room.clone() },
             Aim::Upload(_) if body.get("content_uri").is_some() => {
                 SendResult::Shown { message: text("content_uri"), chat: String::new() }
             }
@@ -163,8 +139,8 @@ pub(super) fn judge(aim: &Aim, answer: &OutboundResponse) -> SendResult {
     let error = format!("Matrix {}: {code} {}", answer.status, text("error"));
     match code.as_str() {
         "M_LIMIT_EXCEEDED" => SendResult::Later { after_ms: wait_ms(answer, &body), error },
-        // Another request makes it just now.
-        "M_ROOM_IN_USE" => SendResult::Later { after_ms: None, error },
+        // It was made by a request whose answer was lost: it is looked for again.
+        "M_ROOM_IN_USE" => SendResult::Refused { changes: vec![Change::NewMessage], error },
         "M_TOO_LARGE" => SendResult::Refused { changes: vec![Change::WithoutMarks], error },
         // The message that is replied to may be one that no thread can begin with.
         "M_UNKNOWN" | "M_BAD_JSON" | "M_INVALID_PARAM" if answer.status == 400 => {
