@@ -23,6 +23,7 @@ mod long_answers;
 mod matrix;
 mod matrix_direct;
 mod matrix_faults;
+mod matrix_gaps;
 mod matrix_out;
 mod matrix_rooms;
 mod matrix_sync;

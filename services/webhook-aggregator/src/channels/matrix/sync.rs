@@ -8,7 +8,7 @@ mod place;
 use super::bot::{Bot, segment};
 use crate::channels::protocol::{Action, Input, Line, Protocol, Taking, retry_after_ms};
 use crate::channels::{Link, lenient, text_at};
-use batch::{Batch, Room, body};
+use batch::{Batch, Room};
 use bytes::Bytes;
 use http::Method;
 use place::Place;
@@ -54,6 +54,8 @@ struct Gap {
     room: Room,
     from: String,
     pages: usize,
+    /// The oldest of the messages so far that are all dated before the last place.
+    old: usize,
 }
 
 /// The machine of one account.
@@ -149,10 +151,9 @@ impl<'a> Sync<'a> {
         let nothing = json!({ "types": [], "not_types": ["*"] });
         let mut messages = kinds();
         messages["limit"] = self.limit().into();
-        let members = json!({ "types": ["m.room.member"], "lazy_load_members": true });
         let filter = json!({
             "presence": nothing, "account_data": nothing,
-            "room": { "timeline": messages, "state": members, "ephemeral": nothing, "account_data": nothing },
+            "room": { "timeline": messages, "state": nothing, "ephemeral": nothing, "account_data": nothing },
         });
         let since = self.place.token();
         // The first answer is history, for which nobody waits.
@@ -190,7 +191,7 @@ impl<'a> Sync<'a> {
                         status = answer.status,
                         "messages of a room were left out and are not to be had"
                     );
-                    self.wait_for(gap.room);
+                    self.wait_for(&gap.room);
                 }
                 self.go_on(clock)
             }
@@ -233,9 +234,9 @@ impl<'a> Sync<'a> {
                 Some(from) => {
                     // Members who came or went meanwhile are in the part that is missing.
                     self.bot.known().forget_room(&room.id);
-                    self.gaps.push_back(Gap { from: from.clone(), pages: 0, room });
+                    self.gaps.push_back(Gap { from: from.clone(), pages: 0, old: 0, room });
                 }
-                None => self.wait_for(room),
+                None => self.wait_for(&room),
             }
         }
         let mut actions = vec![Action::Report(Link::connected())];
@@ -243,8 +244,8 @@ impl<'a> Sync<'a> {
         actions
     }
 
-    fn wait_for(&mut self, room: Room) {
-        self.waiting.extend(room.events.iter().map(|event| body(&room.id, event)));
+    fn wait_for(&mut self, room: &Room) {
+        self.waiting.extend(room.bodies(self.bot));
     }
 
     /// Older messages of a room, newest first.
@@ -252,24 +253,37 @@ impl<'a> Sync<'a> {
         self.failures = 0;
         let Some(mut gap) = self.gaps.pop_front() else { return self.go_on(clock) };
         let found = answer["chunk"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let (news, old): (Vec<_>, Vec<_>) =
-            found.iter().partition(|event| self.place.is_behind(event));
+        let is_new = |event: &&Value| self.place.is_behind(event);
+        let (news, old): (Vec<_>, Vec<_>) = found.iter().partition(is_new);
+        if !old.is_empty() {
+            tracing::warn!(
+                room = gap.room.id,
+                events = old.len(),
+                "events that were left out are dated before the last place; they are not read"
+            );
+        }
+        gap.old = match found.iter().rposition(|event| is_new(&event)) {
+            Some(last) => found.len() - 1 - last,
+            None => gap.old + found.len(),
+        };
         gap.room.events.splice(0..0, news.into_iter().rev().cloned());
         gap.pages += 1;
-        // A homeserver that does not stop at our place would hand over all that was ever said.
-        match text_at(answer, "end").filter(|end| old.is_empty() && *end != gap.from) {
+        // A homeserver that does not stop at our place would hand over all that was ever said. One
+        // event alone may have a wrong date.
+        let is_over = gap.old >= MESSAGES_MAX || gap.room.has_invitation(self.bot);
+        match text_at(answer, "end").filter(|end| !is_over && *end != gap.from) {
             Some(_) if gap.pages >= PAGES_MAX => {
                 tracing::warn!(
                     room = gap.room.id,
                     "more messages were left out than are asked for; the oldest are not read"
                 );
-                self.wait_for(gap.room);
+                self.wait_for(&gap.room);
             }
             Some(end) => {
                 end.clone_into(&mut gap.from);
                 self.gaps.push_front(gap);
             }
-            None => self.wait_for(gap.room),
+            None => self.wait_for(&gap.room),
         }
         self.go_on(clock)
     }

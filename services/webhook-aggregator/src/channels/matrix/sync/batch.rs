@@ -45,15 +45,24 @@ impl Batch {
 
 fn read_room(bot: &Bot, id: &str, room: &Value) -> Room {
     let timeline = &room["timeline"];
-    let mut events = timeline["events"].as_array().cloned().unwrap_or_default();
-    let mut state = room["state"]["events"].as_array().into_iter().flatten();
-    let is_new = state.any(|event| membership(bot, event).is_some())
-        || events.iter().any(|event| membership(bot, event).is_some());
-    if let Some(begin) = beginning(bot, &events) {
-        events.drain(..begin);
+    let events = timeline["events"].as_array().cloned().unwrap_or_default();
+    let mut room = Room { id: id.to_owned(), events, gap: None };
+    let is_limited = timeline["limited"] == true && !room.has_invitation(bot);
+    room.gap = text_at(timeline, "prev_batch").filter(|_| is_limited).map(str::to_owned);
+    room
+}
+
+impl Room {
+    /// Whether the invitation is here that we have accepted since: nothing older is meant for us.
+    pub(super) fn has_invitation(&self, bot: &Bot) -> bool {
+        let first = beginning(bot, &self.events).and_then(|begin| self.events.get(begin));
+        first.is_some_and(|event| membership(bot, event) == Some("invite"))
     }
-    let gap = text_at(timeline, "prev_batch").filter(|_| timeline["limited"] == true && !is_new);
-    Room { id: id.to_owned(), gap: gap.map(str::to_owned), events }
+    /// The events that are meant for us, in the form of transactions.
+    pub(super) fn bodies(&self, bot: &Bot) -> impl Iterator<Item = Bytes> {
+        let begin = beginning(bot, &self.events).unwrap_or(0);
+        self.events.iter().skip(begin).map(|event| body(&self.id, event))
+    }
 }
 
 /// Our own membership, if an event is about that.
@@ -62,18 +71,26 @@ fn membership<'a>(bot: &Bot, event: &'a Value) -> Option<&'a str> {
     text_at(&event["content"], "membership").filter(|_| is_ours)
 }
 
+/// Whether we came by this event. A new name or picture of a member is written as a `join` too, and
+/// lists of members, which have those who came long ago, are not looked at for this.
+fn has_come(bot: &Bot, event: &Value) -> bool {
+    let earlier = match &event["unsigned"]["prev_content"] {
+        Value::Null => &event["prev_content"],
+        earlier => earlier,
+    };
+    membership(bot, event) == Some("join") && earlier["membership"] != "join"
+}
+
 /// Messages from before we were invited are history; those since then are meant for us too.
 fn beginning(bot: &Bot, events: &[Value]) -> Option<usize> {
-    let last = |wanted: &str, until: usize| {
-        let earlier = events.get(..until).unwrap_or_default();
-        earlier.iter().rposition(|event| membership(bot, event) == Some(wanted))
-    };
-    let joined = last("join", events.len())?;
-    Some(last("invite", joined).unwrap_or(joined))
+    let joined = events.iter().rposition(|event| has_come(bot, event))?;
+    let earlier = events.get(..joined).unwrap_or_default();
+    let invited = earlier.iter().rposition(|event| membership(bot, event) == Some("invite"));
+    Some(invited.unwrap_or(joined))
 }
 
 /// One event in the form of a transaction.
-pub(super) fn body(room: &str, event: &Value) -> Bytes {
+fn body(room: &str, event: &Value) -> Bytes {
     let mut event = event.clone();
     if event.is_object() {
         event["room_id"] = room.into();
