@@ -4,7 +4,7 @@
 use crate::bed::Bed;
 use crate::homeserver::{BOT, GROUP, Homeserver, INES, ROOM, text, to_the_bot};
 use crate::matrix_rooms::{reason, transaction};
-use crate::matrix_sync::{place, texts};
+use crate::matrix_sync::{place, state, texts};
 use contracts::calls::personal_assistant::Halt;
 use serde_json::{Value, json};
 
@@ -165,4 +165,36 @@ async fn invitation_to_a_room_that_is_gone_is_given_up() {
     homeserver.says(ROOM, INES, "$1", text("one"));
     Homeserver::ask(&bed).await;
     assert_eq!(texts(&bed).await, ["one"]);
+}
+
+/// A proxy has a bad minute, or the homeserver minds something else about the request.
+#[tokio::test]
+async fn place_is_given_up_only_when_the_homeserver_refuses_it_twice() {
+    let homeserver = Homeserver::default();
+    let bed = homeserver.bed();
+    Homeserver::ask(&bed).await;
+    homeserver.says(ROOM, INES, "$1", text("one"));
+    for (status, body) in [
+        (400, json!({})),
+        (400, json!({ "errcode": "M_BAD_JSON" })),
+        (400, json!({})),
+        (400, json!({ "errcode": "M_UNKNOWN" })),
+        (502, json!({})),
+        (400, json!({ "errcode": "M_UNKNOWN" })),
+    ] {
+        homeserver.fails(status, &body);
+    }
+    ask_for(&bed, 8).await;
+    assert_eq!(texts(&bed).await, ["one"]);
+    homeserver.fails(400, &json!({ "errcode": "M_UNKNOWN_POS" }));
+    homeserver.fails(400, &json!({ "errcode": "M_UNKNOWN_POS" }));
+    let asking = Homeserver::connect(&bed);
+    bed.settle().await;
+    bed.clock.advance(60_000);
+    bed.settle().await;
+    let (word, why) = state(&bed).await;
+    assert!(word == "reconnecting" && why.contains("are not read"), "{word}: {why}");
+    asking.abort();
+    let _ = asking.await;
+    assert_eq!(place(&bed).await, Value::Null);
 }

@@ -31,6 +31,10 @@ const EMPTY_MS: i64 = 1_000;
 const MESSAGES_MAX: usize = 20;
 /// Requests for the messages of a room that one answer left out.
 const PAGES_MAX: usize = 50;
+/// Refusals of a place after which it is given up.
+const REFUSALS_MAX: u32 = 2;
+const PLACE_LOST: &str =
+    "The homeserver does not know the last place any more; messages since then are not read.";
 /// There is one stream of messages.
 const LINE: Line = Line(0);
 const TOKEN_FIX: &str =
@@ -76,6 +80,8 @@ pub(super) struct Sync<'a> {
     /// Not before this time is it asked again what is new.
     rest_ms: i64,
     failures: u32,
+    /// Refusals of the place, in a row.
+    refusals: u32,
     /// Time of the next attempt.
     again_ms: Option<i64>,
 }
@@ -94,6 +100,7 @@ impl<'a> Sync<'a> {
             asked_ms: 0,
             rest_ms: 0,
             failures: 0,
+            refusals: 0,
             again_ms: None,
         }
     }
@@ -179,6 +186,9 @@ impl<'a> Sync<'a> {
     fn answered(&mut self, answer: &OutboundResponse, clock: &dyn Clock) -> Vec<Action> {
         let asked = std::mem::replace(&mut self.asked, Asked::Nothing);
         let body = lenient::json(&answer.body);
+        if asked == Asked::Sync && answer.status != 400 {
+            self.refusals = 0;
+        }
         match (asked, answer.status) {
             (Asked::Nothing, _) => Vec::new(),
             (Asked::Who, 200) => self.known_as(&body, clock),
@@ -195,17 +205,28 @@ impl<'a> Sync<'a> {
                 }
                 self.go_on(clock)
             }
-            (Asked::Sync, 400) if self.place.token().is_some() => {
-                tracing::warn!(
-                    "the homeserver does not know the last place any more; messages since then are not read"
-                );
-                self.place = Place::default();
-                let mut actions = vec![Action::Keep(None)];
-                actions.extend(self.failed("The homeserver does not know the last place.", clock));
-                actions
-            }
+            (Asked::Sync, 400) if self.refuses_place(&body) => self.begin_anew(clock),
             _ => self.refused(answer, &body, clock),
         }
+    }
+
+    /// Whether the homeserver has refused the place, and nothing else of the request, twice in a
+    /// row. A proxy answers 400 too.
+    fn refuses_place(&mut self, body: &Value) -> bool {
+        let code = text_at(body, "errcode").unwrap_or_default();
+        let is_refusal = ["M_UNKNOWN_POS", "M_INVALID_PARAM", "M_UNKNOWN"].contains(&code);
+        let counts = is_refusal && self.place.token().is_some();
+        self.refusals = if counts { self.refusals + 1 } else { 0 };
+        self.refusals >= REFUSALS_MAX
+    }
+
+    /// Goes on from now. A homeserver that lost its data would refuse the place for ever.
+    fn begin_anew(&mut self, clock: &dyn Clock) -> Vec<Action> {
+        tracing::error!("{PLACE_LOST}");
+        (self.place, self.refusals) = (Place::default(), 0);
+        let mut actions = vec![Action::Keep(None)];
+        actions.extend(self.failed(PLACE_LOST, clock));
+        actions
     }
 
     /// The token is of an account: ours, or answers to our own messages would never end.
