@@ -63,6 +63,7 @@ pub use sessions::{KeptSession, ListSessions, PickSession, StartAfresh};
 pub use socket::{KeepSocket, ReadSocket};
 pub use stops::{
     ListOpen, StopEvent, StopPress, Stopping, Waiting, only_stops, pressed_to_stop, stop_button,
+    stops_alone,
 };
 pub use stored::{
     BEGINNING, Draft, Entry, NewEvent, NewSaid, OutboxRow, Part, SeenGateway, SentReport,

@@ -96,6 +96,11 @@ pub fn only_stops(buttons: &Buttons) -> bool {
     buttons.two().iter().all(|shown| is_stop(shown.data)) && buttons.rest().next().is_none()
 }
 
+/// Whether there is one button alone, and it stops something: safe at any time.
+pub fn stops_alone(buttons: &Buttons) -> bool {
+    only_stops(buttons) && buttons.two().len() == 1
+}
+
 /// The meaning of a press in this inbox, if it is one on a button of this file.
 pub fn pressed_to_stop(shard: &Shard, token: &str) -> Option<StopPress> {
     let id = |ulid: &str| EventId::new(format!("{shard}.{ulid}"));
@@ -245,6 +250,9 @@ mod tests {
         assert_eq!(read(&stop_button(&id('A'))), Some(StopPress::Stop(id('A'))));
         assert!(only_stops(&buttons) && only_stops(&Buttons::one("Stop", stop_button(&id('A')))));
         assert!(!only_stops(&Buttons::one("Choose", "c1:x".to_owned())));
+        assert!(
+            !stops_alone(&buttons) && stops_alone(&Buttons::one("Stop", stop_button(&id('A'))))
+        );
         for data in ["s2:a:b", "s2:a:-1:b", "s2:a:1:b:c", "s1:a:b", "w1:a", "s4:a:1:b", ""] {
             assert_eq!(read(data), None, "{data}");
         }

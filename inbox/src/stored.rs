@@ -223,6 +223,20 @@ pub struct Part {
     pub chat: String,
     /// Digest of its content, so that an unchanged part is not edited.
     pub shows: String,
+    /// The platform's id of its newest edit, where that is a message of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edit: Option<String>,
+    /// Since when it has shown this, by the platform's clock, in milliseconds since the epoch;
+    /// where the channel asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown_ms: Option<i64>,
+}
+
+impl Part {
+    /// A part that has not been edited.
+    pub fn new(id: impl Into<String>, chat: String, shows: impl Into<String>) -> Self {
+        Self { id: id.into(), chat, shows: shows.into(), edit: None, shown_ms: None }
+    }
 }
 
 /// Kind of a reply that shows the beginning of its text, and has the rest in the first file after

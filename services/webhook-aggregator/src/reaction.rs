@@ -3,21 +3,29 @@
 use crate::Deps;
 use crate::channels::{Inbound, Kind};
 use crate::config::{Endpoint, Standing};
-use contracts::outbox::DeliveryState;
-use inbox::{FindButtons, InboxExt, OutboxRow};
+use contracts::outbox::{DeliveryState, Target};
+use inbox::{FindButtons, InboxExt, OutboxRow, stops_alone};
 use platform::ports::PortResult;
 
 /// The reason why a reaction is recorded and nothing more.
 pub(crate) const NO_BUTTON: &str = "reaction";
+/// The same where it stands for a button of a message that has changed since. Its sender is told.
+pub(crate) const TOO_EARLY: &str = "reaction_too_early";
 
-/// Whether the person has seen the message as it is now: a question may have changed since. Where
-/// there is one button alone, it stops something, which is safe at any time.
+/// Whether the person has seen the message as it is now: a question may have changed since. What
+/// only stops something is safe at any time.
 fn is_meant(row: &OutboxRow, sent_ms: Option<i64>) -> bool {
-    let buttons = row.buttons.as_ref();
-    let is_alone = buttons.is_some_and(|all| all.two().len() + all.rest().count() == 1);
-    let is_shown =
-        row.state == DeliveryState::Sent && sent_ms.is_some_and(|at| at >= row.updated_ms);
-    is_alone || is_shown
+    let is_shown = row.state == DeliveryState::Sent;
+    row.buttons.as_ref().is_some_and(stops_alone)
+        || is_shown && sent_ms.is_some_and(|at| at >= shown_ms(row))
+}
+
+/// Since when a message is shown as it is: by its platform's clock, as the reaction is, where the
+/// channel has asked for it.
+fn shown_ms(row: &OutboxRow) -> i64 {
+    let shown = row.parts.iter().filter(|part| !part.id.is_empty());
+    let dates: Option<Vec<i64>> = shown.map(|part| part.shown_ms).collect();
+    dates.and_then(|dates| dates.into_iter().max()).unwrap_or(row.updated_ms)
 }
 
 /// The same message; a reaction that stands for a button is its press. A stranger's is not looked
@@ -30,18 +38,24 @@ pub(crate) async fn resolved(
     let Kind::Reaction { message, key } = &inbound.kind else { return Ok(inbound) };
     let standing = inbound.sender.as_deref().map_or(Standing::Stranger, |id| endpoint.standing(id));
     let connection = endpoint.connection.as_ref().filter(|_| standing != Standing::Stranger);
-    let kind = match connection {
+    let Some(connection) = connection else {
+        return Ok(Inbound { kind: Kind::Ignored(NO_BUTTON), ..inbound });
+    };
+    let chat = inbound.target.chat.clone();
+    let find = FindButtons { chat, message: message.clone() };
+    let row = deps.inbox.ask(&endpoint.shard(), find).await?;
+    let found = row.and_then(|row| Some((connection.press_of(&row, key)?, row)));
+    let mut target = inbound.target.clone();
+    let kind = match found {
         None => Kind::Ignored(NO_BUTTON),
-        Some(connection) => {
-            let chat = inbound.target.chat.clone();
-            let find = FindButtons { chat, message: message.clone() };
-            let found = deps.inbox.ask(&endpoint.shard(), find).await?;
-            let found = found.filter(|row| is_meant(row, inbound.sent_ms));
-            match found.and_then(|row| connection.press_of(&row, key)) {
-                Some(token) => Kind::Press { token, callback: Some(message.clone()) },
-                None => Kind::Ignored(NO_BUTTON),
-            }
+        Some((token, row)) if is_meant(&row, inbound.sent_ms) => {
+            Kind::Press { token, callback: Some(message.clone()) }
+        }
+        Some((_, row)) => {
+            let (thread, reply_to) = (row.target.thread, Some(message.clone()));
+            target = Target { thread, reply_to, ..target };
+            Kind::Ignored(TOO_EARLY)
         }
     };
-    Ok(Inbound { kind, ..inbound })
+    Ok(Inbound { kind, target, ..inbound })
 }

@@ -165,9 +165,15 @@ async fn one_request(
     }
     match connection.judge(&attempt.aim, &answer) {
         SendResult::Opened { chat } => {
-            row.parts.push(Part { id: String::new(), chat, shows: String::new() });
+            row.parts.push(Part::new("", chat, ""));
         }
         SendResult::Shown { message, chat } => shown(row, &attempt.aim, message, chat),
+        SendResult::Dated { index, at_ms } => {
+            if let Some(part) = row.parts.get_mut(index) {
+                // It is shown by now.
+                part.shown_ms = Some(at_ms.unwrap_or_else(|| deps.clock.now_ms()));
+            }
+        }
         SendResult::Refused { changes, error } => {
             let now_ms = deps.clock.now_ms();
             if !changes.into_iter().any(|change| change.apply(row, now_ms)) {
@@ -191,20 +197,26 @@ fn shown(row: &mut OutboxRow, aim: &Aim, message: String, chat: String) {
     match aim {
         Aim::Send { shows, known_as } => {
             let id = known_as.map_or(message, str::to_owned);
-            row.parts.push(Part { id, chat, shows: shows.clone() });
+            row.parts.push(Part::new(id, chat, shows));
         }
         Aim::Edit { index, shows } => {
             if let Some(part) = row.parts.get_mut(*index) {
                 part.shows.clone_from(shows);
+                part.edit = Some(message).filter(|id| !id.is_empty() && *id != part.id);
+                part.shown_ms = None;
             }
         }
-        Aim::Upload(step) => row.parts.push(Part { id: message, chat, shows: (*step).to_owned() }),
+        Aim::Upload(step) => row.parts.push(Part::new(message, chat, *step)),
         Aim::Say { index, shows } => match row.parts.get_mut(*index) {
             Some(part) => part.shows.clone_from(shows),
-            None => row.parts.push(Part { id: message, chat, shows: shows.clone() }),
+            None => row.parts.push(Part::new(message, chat, shows)),
         },
-        Aim::AnswerPress | Aim::OpenDirect | Aim::LookInto { .. } | Aim::Invite { .. } => {
-            row.parts.push(Part { id: message, chat, shows: String::new() });
+        Aim::AnswerPress
+        | Aim::OpenDirect
+        | Aim::LookInto { .. }
+        | Aim::Invite { .. }
+        | Aim::Date { .. } => {
+            row.parts.push(Part::new(message, chat, ""));
         }
     }
 }

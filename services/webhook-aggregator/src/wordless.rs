@@ -1,8 +1,9 @@
-//! A message without words, such as a sticker or a bare mention: its sender is told instead of
-//! waiting for an answer.
+//! A message without words, such as a sticker or a bare mention, and a reaction that came too early:
+//! its sender is told instead of waiting for an answer.
 
 use crate::Deps;
 use crate::channels::ENCRYPTED;
+use crate::reaction::TOO_EARLY;
 use contracts::Shard;
 use contracts::outbox::Target;
 use inbox::{Draft, Enqueue, InboxExt, NewEvent};
@@ -11,6 +12,8 @@ use inbox::{Draft, Enqueue, InboxExt, NewEvent};
 const EVERY_MS: i64 = 60_000;
 
 const CANNOT_READ: &str = "This room is encrypted, and I cannot read encrypted messages. Make a room without encryption (in Element: New room, switch off “Enable end-to-end encryption”, which cannot be done later) and invite me there.";
+
+const REACT_AGAIN: &str = "The question has changed since. Read it, and react again.";
 
 /// Said once per chat: the outbox has a message of one name once.
 fn encrypted(event: &NewEvent) -> Draft {
@@ -38,6 +41,7 @@ pub(crate) fn notice(event: &NewEvent, came: &[String], now_ms: i64) -> Option<D
     match event.reason.as_deref() {
         Some("no_text") => {}
         Some(ENCRYPTED) => return Some(encrypted(event)),
+        Some(TOO_EARLY) => return Some(said(event, "early", REACT_AGAIN.to_owned(), now_ms)),
         _ => return None,
     }
     let came = came.join(" and ");
@@ -49,8 +53,12 @@ pub(crate) fn notice(event: &NewEvent, came: &[String], now_ms: i64) -> Option<D
         }
         None => "Your message came without words; write what you need.".to_owned(),
     };
-    Some(Draft {
-        id: format!("wordless:{}:{}", event.conversation, now_ms.div_euclid(EVERY_MS)),
+    Some(said(event, "wordless", text, now_ms))
+}
+
+fn said(event: &NewEvent, kind: &str, text: String, now_ms: i64) -> Draft {
+    Draft {
+        id: format!("{kind}:{}:{}", event.conversation, now_ms.div_euclid(EVERY_MS)),
         revision: 1,
         target: event.origin.target.clone(),
         text,
@@ -59,12 +67,12 @@ pub(crate) fn notice(event: &NewEvent, came: &[String], now_ms: i64) -> Option<D
         kind: "notice".to_owned(),
         file: None,
         expires_ms: Some(now_ms + EVERY_MS),
-    })
+    }
 }
 
 /// Queues it. The message itself is stored: a notice that cannot be is left out.
 pub(crate) async fn tell(deps: &Deps, shard: &Shard, notice: Draft) {
     if let Err(error) = deps.inbox.ask(shard, Enqueue(notice)).await {
-        tracing::warn!(%error, "the sender of a message without words could not be told");
+        tracing::warn!(%error, "the sender of a message that is not taken could not be told");
     }
 }

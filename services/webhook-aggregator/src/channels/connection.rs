@@ -229,6 +229,8 @@ pub enum Aim {
     LookInto { room: String, person: String },
     /// The person, into a direct conversation that he has left.
     Invite { room: String },
+    /// The platform's date of what the part at this index shows.
+    Date { index: usize },
     /// An answer to a press.
     AnswerPress,
     /// A request of an upload, by its name.
@@ -242,6 +244,8 @@ pub enum SendResult {
     Shown { message: String, chat: String },
     /// The direct conversation's id.
     Opened { chat: String },
+    /// The date of the part at this index, milliseconds since the epoch, if the platform has one.
+    Dated { index: usize, at_ms: Option<i64> },
     /// Refused as it is; each of these changes may make it acceptable. They are tried in order,
     /// and what changes nothing is passed over.
     Refused { changes: Vec<Change>, error: String },

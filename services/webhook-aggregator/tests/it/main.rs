@@ -25,6 +25,7 @@ mod matrix_direct;
 mod matrix_faults;
 mod matrix_gaps;
 mod matrix_out;
+mod matrix_reactions;
 mod matrix_rooms;
 mod matrix_sync;
 mod money;

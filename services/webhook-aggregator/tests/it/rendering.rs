@@ -54,7 +54,8 @@ fn sent(connection: &dyn Connection, text: &str) -> Vec<Value> {
                 .into()
         }));
         let Aim::Send { shows, .. } = attempt.aim else { panic!("no new message") };
-        row.parts.push(Part { id: row.parts.len().to_string(), chat: "1".to_owned(), shows });
+        let id = row.parts.len().to_string();
+        row.parts.push(Part::new(id, "1".to_owned(), shows));
         assert!(bodies.len() <= 20);
     }
     bodies

@@ -2,8 +2,9 @@
 //! which reaction stands for what.
 
 use contracts::outbox::{Buttons, Look, ShownButton};
+use inbox::stops_alone;
 
-/// Where there is one thing to do, it is to stop something.
+/// For the one thing to do, where that is to stop something.
 const ONLY: &str = "🛑";
 const APPROVES: &str = "👍";
 const REJECTS: &str = "👎";
@@ -15,13 +16,13 @@ const LABEL_CHARS_MAX: usize = 80;
 /// Each button with its reaction, in order.
 fn reactions(buttons: &Buttons) -> Vec<(&'static str, ShownButton<'_>)> {
     let all: Vec<ShownButton<'_>> = buttons.two().into_iter().chain(buttons.rest()).collect();
-    let is_alone = all.len() == 1;
+    let is_stop = stops_alone(buttons);
     let mut neutral = NEUTRAL.into_iter();
     let sign =
         |button: &ShownButton<'_>, neutral: &mut dyn Iterator<Item = &'static str>| match button
             .look
         {
-            _ if is_alone => Some(ONLY),
+            _ if is_stop => Some(ONLY),
             Look::Approves => Some(APPROVES),
             Look::Rejects => Some(REJECTS),
             Look::Neutral => neutral.next(),
@@ -85,5 +86,8 @@ mod tests {
             (line(&stop).as_str(), pressed(&stop, "🛑").as_deref()),
             ("React to answer: 🛑 Stop", Some("s1:x"))
         );
+        let more = Buttons::one("$2.00 more", "a1:x".into());
+        assert_eq!(line(&more), "React to answer: 1️⃣ $2.00 more");
+        assert_eq!(pressed(&more, "🛑"), None);
     }
 }

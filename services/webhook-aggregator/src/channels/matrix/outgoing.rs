@@ -10,7 +10,7 @@ use crate::channels::{
 use crate::render::{Rich, Room};
 use contracts::outbox::Target;
 use http::Method;
-use inbox::OutboxRow;
+use inbox::{OutboxRow, Part, stops_alone};
 use platform::ports::{OutboundRequest, OutboundResponse};
 use platform::secret::digest_hex;
 use serde_json::{Value, json};
@@ -41,7 +41,10 @@ pub(super) fn next(bot: &Bot, row: &OutboxRow) -> Option<Attempt> {
         return row.parts.get(opened).is_none().then(|| answer_press(bot, row, chat));
     }
     let sent = row.parts.get(opened..).unwrap_or_default();
-    let NextPart { index, mut content, shows, edited, buttons } = next_part(row, sent, ROOM)?;
+    let Some(next) = next_part(row, sent, ROOM) else {
+        return undated(bot, row, chat);
+    };
+    let NextPart { index, mut content, shows, edited, buttons } = next;
     if let Some(buttons) = buttons {
         content.push("\n\n");
         content.push(&buttons::line(buttons));
@@ -64,6 +67,18 @@ pub(super) fn next(bot: &Bot, row: &OutboxRow) -> Option<Attempt> {
     };
     let request = send(bot, chat, &transaction(&row.id, &step), &message);
     Some(Attempt { request, aim, idempotent: true, restart: false })
+}
+
+/// Asks when a question was shown. A reaction to it has a date of the homeserver, which no date of
+/// this machine can be compared with.
+fn undated(bot: &Bot, row: &OutboxRow, chat: &str) -> Option<Attempt> {
+    row.buttons.as_ref().filter(|buttons| !stops_alone(buttons))?;
+    let is_undated = |part: &Part| !part.id.is_empty() && part.shown_ms.is_none();
+    let (index, part) = row.parts.iter().enumerate().find(|(_, part)| is_undated(part))?;
+    let id = part.edit.as_ref().unwrap_or(&part.id);
+    let path = format!("rooms/{}/event/{}", segment(chat), segment(id));
+    let request = bot.call(Method::GET, &path, None);
+    Some(Attempt { request, aim: Aim::Date { index }, idempotent: true, restart: false })
 }
 
 /// How much of the chat a message takes.
@@ -121,6 +136,12 @@ pub(super) fn judge(bot: &Bot, aim: &Aim, answer: &OutboundResponse) -> SendResu
     let body = lenient::json(&answer.body);
     let text = |key: &str| text_at(&body, key).unwrap_or_default().to_owned();
     let code = text("errcode");
+    if let Aim::Date { index } = aim
+        && answer.status != 429
+    {
+        // A question that cannot be dated is shown all the same.
+        return SendResult::Dated { index: *index, at_ms: body["origin_server_ts"].as_i64() };
+    }
     if answer.status == 200 {
         return match aim {
             Aim::OpenDirect => SendResult::Opened { chat: text("room_id") },
