@@ -1,5 +1,5 @@
-//! A message without words, such as a sticker or a bare mention, and a reaction that came too early:
-//! its sender is told instead of waiting for an answer.
+//! A message without words, such as a sticker or a bare mention, and a reaction that came too
+//! early: its sender is told instead of waiting for an answer.
 
 use crate::Deps;
 use crate::channels::ENCRYPTED;

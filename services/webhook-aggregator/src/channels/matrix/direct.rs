@@ -75,7 +75,7 @@ fn invite(bot: &Bot, room: &str, person: &str) -> OutboundRequest {
     bot.call(Method::POST, &path, Some(&json!({ "user_id": person })))
 }
 
-/// Reads who is in the room, or is invited to it. With somebody else there, nothing is said.
+/// Reads who is in the room, or is invited to it. With another person there, nothing is said.
 pub(super) fn looked_into(bot: &Bot, room: &str, person: &str, answer: &Value) -> SendResult {
     let Some(events) = answer["chunk"].as_array() else {
         let error = format!("the homeserver does not tell who is in {room}");
