@@ -85,6 +85,16 @@ impl Homeserver {
         bed.outbound.answer(move |sent| homeserver.answer(sent));
         bed
     }
+    /// The process of such an endpoint ends, and another one begins.
+    pub fn restarts(bed: &mut Bed) {
+        let mut config = config();
+        let keys = config["endpoints"]["matrix"]["main"].as_object_mut().unwrap();
+        keys.remove("hs_token");
+        keys.insert("senders".to_owned(), json!([INES, BOB]));
+        let report = platform::config::Report::default();
+        bed.deps.config = Arc::new(webhook_aggregator::Config::read(&config, &report));
+        assert_eq!(report.into_problems(), []);
+    }
     /// A person says something. Returns the event.
     pub fn says(&self, room: &str, sender: &str, id: &str, content: Value) -> Value {
         self.happens(room, &json!({

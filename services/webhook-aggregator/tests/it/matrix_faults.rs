@@ -154,6 +154,23 @@ async fn invitation_that_meets_a_fault_is_accepted_later() {
 }
 
 #[tokio::test]
+async fn invitation_that_waits_is_known_after_a_restart() {
+    let homeserver = Homeserver::default();
+    let mut bed = homeserver.bed();
+    homeserver.invites("!new:example.org", INES);
+    homeserver.answers_at("/join", 500, &json!({}), 1);
+    Homeserver::ask(&bed).await;
+    assert!(!homeserver.is_in("!new:example.org"));
+    Homeserver::restarts(&mut bed);
+    ask_for(&bed, 1).await;
+    assert!(homeserver.is_in("!new:example.org"));
+    let joins = bed.sent("/join").len();
+    Homeserver::restarts(&mut bed);
+    ask_for(&bed, 2).await;
+    assert_eq!(bed.sent("/join").len(), joins, "it is accepted");
+}
+
+#[tokio::test]
 async fn invitation_to_a_room_that_is_gone_is_given_up() {
     let homeserver = Homeserver::default();
     let bed = homeserver.bed();

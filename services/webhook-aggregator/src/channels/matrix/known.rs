@@ -191,6 +191,10 @@ impl Known {
         due.tries += 1;
         Some(due.room.clone())
     }
+    /// The rooms of all invitations that wait.
+    pub(super) fn invitations(&self) -> Vec<String> {
+        self.invitations.iter().map(|invitation| invitation.room.clone()).collect()
+    }
     /// Whether a room waits to be joined.
     pub(super) fn has_invitation(&self, now_ms: i64) -> bool {
         let may_again = self.again_ms <= now_ms;

@@ -6,6 +6,7 @@ mod batch;
 mod place;
 
 use super::bot::{Bot, segment};
+use super::known::Invitation;
 use crate::channels::protocol::{Action, Input, Line, Protocol, Taking, retry_after_ms};
 use crate::channels::{Link, lenient, text_at};
 use batch::{Batch, Room};
@@ -141,7 +142,8 @@ impl<'a> Sync<'a> {
 
     fn reach(&mut self, next: String, clock: &dyn Clock) -> Option<Action> {
         let has_news = std::mem::take(&mut self.has_news);
-        let state = self.place.reach(&self.bot.user, next, has_news, clock)?;
+        let invited = self.bot.known().invitations();
+        let state = self.place.reach(&self.bot.user, &invited, next, has_news, clock)?;
         Some(Action::Keep(Some(state)))
     }
 
@@ -360,6 +362,10 @@ impl Protocol for Sync<'_> {
         match input {
             Input::Started(kept) => {
                 self.place = Place::read(kept.as_deref(), &self.bot.user);
+                if self.place.token().is_some() {
+                    let rooms = place::invited(kept.as_deref());
+                    rooms.iter().for_each(|room| self.bot.known().invited(Invitation::new(room)));
+                }
                 self.go_on(clock)
             }
             Input::Due if self.again_ms.is_some_and(|at| at <= clock.now_ms()) => self.go_on(clock),

@@ -9,6 +9,13 @@ const KEEP_EVERY_MS: i64 = 300_000;
 /// By how much the clocks of homeservers may differ.
 const CLOCKS_DIFFER_MS: i64 = 3_600_000;
 
+/// The rooms of invitations that waited when a state was kept.
+pub(super) fn invited(kept: Option<&str>) -> Vec<String> {
+    let kept = lenient::json(kept.unwrap_or_default().as_bytes());
+    let rooms = kept["invited"].as_array().into_iter().flatten();
+    rooms.filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
 /// A place; at first none.
 #[derive(Debug, Default)]
 pub(super) struct Place {
@@ -31,10 +38,12 @@ impl Place {
         self.token.as_deref()
     }
     /// Goes on to a later place. The state to keep, where it is time for that: an older one makes
-    /// the homeserver repeat what is known here by its ids.
+    /// the homeserver repeat what is known here by its ids. `invited`: the rooms of invitations
+    /// that wait, which it does not repeat.
     pub(super) fn reach(
         &mut self,
         user: &str,
+        invited: &[String],
         token: String,
         has_news: bool,
         clock: &dyn Clock,
@@ -45,7 +54,10 @@ impl Place {
             return None;
         }
         self.kept_ms = self.at_ms;
-        let state = json!({ "user": user, "since": self.token, "at_ms": self.at_ms });
+        let mut state = json!({ "user": user, "since": self.token, "at_ms": self.at_ms });
+        if !invited.is_empty() {
+            state["invited"] = invited.into();
+        }
         Some(state.to_string())
     }
     /// Whether an event that an answer left out may have come since this place was reached.
