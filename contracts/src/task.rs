@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+/// The end of an answer of a halted run where the gateway does not know who halted it. The
+/// aggregator puts the name in its place.
+pub const HALTED_BY_SOMEONE: &str = "It was halted.";
+
 /// Duration of a lease without renewal, milliseconds.
 pub const LEASE_MS: i64 = 30_000;
 /// Interval between renewals, milliseconds.

@@ -4,6 +4,7 @@ use crate::board::StopReason;
 use crate::runner::TEXT_BYTES_MAX;
 use crate::text::clip;
 use contracts::approval::Outcome;
+use contracts::task::HALTED_BY_SOMEONE;
 use contracts::{AgentId, Micros};
 
 /// Marks words that the agent had not finished.
@@ -29,7 +30,7 @@ impl Ending {
             }
             why => {
                 let cost = spent.map(|spent| format!(" after spending {spent}"));
-                let halted = || (why == StopReason::Halted).then(|| "It was halted.".into());
+                let halted = || (why == StopReason::Halted).then(|| HALTED_BY_SOMEONE.to_owned());
                 let detail = self.detail.clone().or_else(halted);
                 let detail = detail.map(|detail| format!(" {detail}")).unwrap_or_default();
                 format!("{agent} was stopped{}.{detail}", cost.unwrap_or_default())

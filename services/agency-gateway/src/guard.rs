@@ -28,8 +28,6 @@ const NOTE_EVERY_MS: i64 = 3_000;
 const RENEW_PAUSED_MS: i64 = 2_000;
 /// The key that the control plane fires when something was halted.
 const HALTS: &str = "halts";
-/// Maximum wait for the name of who halted a run.
-const WHO_WITHIN_MS: i64 = 2_000;
 
 /// How a run is tied to the control plane.
 #[derive(Clone, Debug)]
@@ -136,13 +134,6 @@ impl<'a> Guard<'a> {
         match select(pin!(reporting), pin!(keeping)).await {
             Either::Left((answer, _)) => answer,
             Either::Right((never, _)) => never,
-        }
-    }
-    /// Asks the server who halted the run, where this machine was told of the halt before it.
-    pub(crate) async fn ask_who_halted(&self) {
-        if self.purse.cause().is_none() {
-            let late = self.deps.clock.sleep_until(self.deps.clock.now_ms() + WHO_WITHIN_MS);
-            select(pin!(self.renew()), late).await;
         }
     }
     /// Renews in time until told to stop, or until renewals fail for too long.

@@ -412,9 +412,6 @@ async fn stop(
     let said = stopped.text.or_else(|| last.map(|line| format!("It was at: {line}")));
     let finish = Finish::new(outcome_of(why), said.unwrap_or_default());
     let actual_cost = stopped.cost.or_else(|| guard.purse.spent());
-    if why == StopReason::Halted {
-        guard.ask_who_halted().await;
-    }
     let detail = guard.purse.cause().and_then(|cause| cause.detail);
     let finish = Finish { actual_cost, usage: stopped.usage, session: stopped.session, ..finish };
     (finish, Some(Ending { why, detail }))

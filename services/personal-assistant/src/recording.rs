@@ -36,8 +36,8 @@ impl Recording {
     }
 }
 
-/// Opus in Ogg (RFC 3533 and 7845), one stream: a packet lasts at most 120 ms, and the last position
-/// is in samples of 48 kHz.
+/// Opus in Ogg (RFC 3533 and 7845), one stream: a packet lasts at most 120 ms, and the last
+/// position is in samples of 48 kHz.
 fn opus_seconds(content: &[u8]) -> Option<u64> {
     let (mut at, mut packets, mut position, mut stream) = (0, 0_u64, 0_u64, None);
     while at < content.len() {

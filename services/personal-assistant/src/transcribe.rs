@@ -93,7 +93,8 @@ async fn words(
     };
     let (task, boundary) = (format!("{KIND}-{id}"), deps.clock.random_hex(16));
     let programs = deps.programs.as_deref();
-    let said = transcriber.words(&*deps.outbound, programs, (&task, &boundary), recording).await;
+    let said = transcriber.words(&*deps.outbound, programs, (&task, &boundary), recording);
+    let said = unless_halted(deps, said).await;
     let settled = SettleRequest {
         claim_token: claim.claim_token,
         actual_cost: match &said {

@@ -255,7 +255,8 @@ async fn halt_is_in_force_while_storage_is_full_and_written_afterwards() {
     assert_eq!((status, &answer["unwritten"]), (202, &json!(true)), "{answer}");
     assert_eq!(bed.claim(&approved).await.1["code"], "halted");
     let check = bed.post(AGGREGATOR, "/internal/halts/check", json!({"tasks": ["t1"]})).await;
-    assert_eq!(check, (200, json!({"all": true, "halted": ["t1"]})));
+    let by = json!({"actor": "api"});
+    assert_eq!(check, (200, json!({"all": true, "halted": ["t1"], "by": by})));
     let halts = bed.get(VIEWER, "/api/halts").await;
     assert_eq!((&halts["all"], halts["halts"].as_array().unwrap().len()), (&json!(true), 1));
     assert!(bed.rows("SELECT id FROM halt").await.is_empty());

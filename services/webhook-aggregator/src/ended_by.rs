@@ -1,8 +1,10 @@
 //! Who ended a run before its end, in a sentence for its answer.
 
 use crate::Deps;
-use contracts::halt::HaltedBy;
-use contracts::{EventId, Shard};
+use contracts::calls::personal_assistant::CheckHalts;
+use contracts::halt::{HaltCheck, HaltCheckAnswer, HaltedBy};
+use contracts::task::HALTED_BY_SOMEONE;
+use contracts::{EventId, Shard, TaskId};
 use inbox::{GetRun, InboxExt, StoredEvent, TaskRow};
 use platform::ports::PortResult;
 use platform::text::{printable, short};
@@ -50,6 +52,21 @@ pub(crate) async fn halted(
     let run = deps.inbox.ask(shard, GetRun { task: row.id.clone() }).await;
     let (_, run) = run.ok()??;
     Some(person(&run, &by.actor, by.name.as_deref(), "halted"))
+}
+
+/// Puts who halted a run in the place of the gateway's sentence: a gateway on the server's own
+/// machine learns of a halt before the halt has a name.
+pub(crate) async fn name_the_halt(deps: &Deps, shard: &Shard, task: &TaskId, text: &mut String) {
+    let Some(before) = text.strip_suffix(HALTED_BY_SOMEONE) else { return };
+    let check = HaltCheck { tasks: vec![task.clone()] };
+    let Ok(HaltCheckAnswer { by: Some(by), .. }) = deps.calls.ask::<CheckHalts>(&(), &check).await
+    else {
+        return;
+    };
+    if let Ok(Some((_, run))) = deps.inbox.ask(shard, GetRun { task: task.clone() }).await {
+        let named = person(&run, &by.actor, by.name.as_deref(), "halted");
+        *text = format!("{before}{named}");
+    }
 }
 
 /// A name proves nothing, so that the id stands behind it. A token and the dashboard are the

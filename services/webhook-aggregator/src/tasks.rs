@@ -202,6 +202,9 @@ pub(crate) async fn result(
     shorten(&mut request.text);
     let missing = || ApiError::not_found("task of this id");
     let shard = deps.shard_of(&task.event_id()).ok_or_else(missing)?;
+    if request.reason == Some(StopCause::Halted) {
+        ended_by::name_the_halt(&deps, &shard, &task, &mut request.text).await;
+    }
     let sent = files::fits(&deps, &task.event_id(), &mut request).await?;
     for _ in 0..RACES_MAX {
         let run = deps.inbox.ask(&shard, GetRun { task: task.clone() }).await?;
