@@ -6,6 +6,7 @@ pub mod documents;
 pub mod fuzz;
 pub mod node;
 pub mod openapi;
+pub mod package;
 pub mod rooms;
 pub mod secrets;
 pub mod tidy;

@@ -5,7 +5,7 @@ use clap::{Args, Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
-use xtask::{deploy, dev, documents, fuzz, node, rooms, tidy, workers};
+use xtask::{deploy, dev, documents, fuzz, node, package, rooms, tidy, workers};
 
 #[derive(Parser)]
 #[command(
@@ -64,6 +64,18 @@ enum Chore {
         /// Store the sizes
         #[arg(long)]
         write: bool,
+    },
+    /// Make all packages of a built binary: tar.gz, deb, npm, wheel, and the folder of a container
+    Package {
+        /// The built binary
+        #[arg(long, value_name = "PATH")]
+        binary: PathBuf,
+        /// The target that it was built for, such as x86_64-unknown-linux-musl
+        #[arg(long, value_name = "TRIPLE")]
+        target: String,
+        /// Folder of the packages
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
     },
     /// Generate docs/errors.md and the router's complexity model
     Gen,
@@ -142,6 +154,7 @@ fn main() -> ExitCode {
         Chore::Dev(Config { config }) => dev::run(&root, config.as_deref()),
         Chore::Deploy { config, dry_run } => deploy::run(&root, config.config.as_deref(), dry_run),
         Chore::Sizes { write } => workers::sizes(&root, write),
+        Chore::Package { binary, target, out } => package::run(&root, &binary, &target, &out),
         Chore::Gen => generate(),
         Chore::Tidy => tidy_all(),
         Chore::Fuzz { target, seconds, keep } => {
@@ -326,6 +339,7 @@ mod tests {
             "deploy --dry-run --config quintet.toml",
             "deploy",
             "sizes --write",
+            "package --binary quintet --target x86_64-unknown-linux-musl --out dist",
             "test --quick",
             "test --allow-missing",
             "e2e --allow-missing",
@@ -343,6 +357,7 @@ mod tests {
             "deploy --config",
             "deploy dry-run",
             "sizes --wriet",
+            "package --binary quintet",
             "test --quikc",
             "test --quick --allow-missing",
             "bench worker",
