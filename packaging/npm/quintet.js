@@ -19,12 +19,14 @@ function binary() {
   }
 }
 
-const child = spawn(binary(), process.argv.slice(2), { stdio: 'inherit' });
+const file = binary();
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'];
 // The binary decides about each signal; this process only waits for its end. A terminal sends
-// Ctrl-C to both, so the binary gets it twice, and stops once.
+// Ctrl-C to both, so the binary gets it twice, and stops once. Caught before the start: a signal
+// just after it would end this process alone.
 const handlers = signals.map((signal) => [signal, () => child.kill(signal)]);
 for (const [signal, handler] of handlers) process.on(signal, handler);
+const child = spawn(file, process.argv.slice(2), { stdio: 'inherit' });
 
 child.on('error', (error) => {
   console.error(`quintet: cannot run the binary of ${name}: ${error.message}`);

@@ -65,7 +65,7 @@ enum Chore {
         #[arg(long)]
         write: bool,
     },
-    /// Make all packages of a built binary: tar.gz, deb, npm, wheel, and the folder of a container
+    /// Make all packages of a built binary: archive, deb, npm, wheel
     Package {
         /// The built binary
         #[arg(long, value_name = "PATH")]

@@ -6,7 +6,6 @@
 
 mod archive;
 mod binary;
-mod container;
 mod deb;
 mod npm;
 mod target;
@@ -63,12 +62,17 @@ impl Build {
             .collect()
     }
 
-    /// The binary, the licences and the README in one folder.
+    /// The binary, the licences and the README in one folder; beside a static binary the recipe of
+    /// an image with it.
     fn tarball(&self) -> Result<(String, Vec<u8>), String> {
         let folder = format!("{}/", self.name());
         let mut entries = self.licences(&folder)?;
         entries.push(Entry::file(format!("{folder}README.md"), self.file("README.md")?));
         entries.push(Entry::program(format!("{folder}quintet"), self.binary.clone()));
+        if self.target.is_static() {
+            let recipe = self.file("packaging/Containerfile")?;
+            entries.push(Entry::file(format!("{folder}Containerfile"), recipe));
+        }
         Ok((format!("{}.tar.gz", self.name()), archive::tar_gz(entries)?))
     }
 }
@@ -89,9 +93,6 @@ pub fn run(root: &Path, binary: &Path, triple: &str, out: &Path) -> Result<(), S
         let sum = format!("{}  {name}\n", hex::encode(Sha256::digest(bytes)));
         write(&out.join(format!("{name}.sha256")), sum.as_bytes())?;
         println!("{:>9} KB  {name}", bytes.len().div_ceil(1000));
-    }
-    if build.target.is_static() {
-        container::context(&build, &out.join(format!("{}-container", build.name())))?;
     }
     Ok(())
 }

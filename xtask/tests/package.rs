@@ -11,6 +11,7 @@ mod release;
 
 use bench::{elf, remark, root, run};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use xtask::package::{self, TARGETS};
@@ -55,11 +56,25 @@ fn checksum_beside_each_package_is_its_own() {
     let out = folder.path().join("out");
     package::run(&root(), &binary, TARGETS[0].triple, &out).unwrap();
     run(Command::new("sh").args(["-ec", "sha256sum --check *.sha256"]).current_dir(&out));
-    let context =
-        out.join(format!("quintet-{}-{}-container", env!("CARGO_PKG_VERSION"), TARGETS[0].triple));
-    for name in ["Containerfile", "quintet", "data"] {
-        assert!(context.join(name).exists(), "{name}");
-    }
+}
+
+#[test]
+fn archive_has_the_binary_to_execute_and_the_licences() {
+    let folder = tempfile::tempdir().unwrap();
+    let binary = folder.path().join("quintet");
+    fs::write(&binary, elf(&TARGETS[0])).unwrap();
+    package::run(&root(), &binary, TARGETS[0].triple, folder.path()).unwrap();
+    let name = format!("quintet-{}-{}", env!("CARGO_PKG_VERSION"), TARGETS[0].triple);
+    let file = folder.path().join(format!("{name}.tar.gz"));
+    let listing = run(Command::new("tar").arg("-tzf").arg(&file));
+    let expected = ["Containerfile", "LICENSE-APACHE", "LICENSE-MIT", "README.md", "quintet"]
+        .map(|file| format!("{name}/{file}"));
+    assert_eq!(listing.lines().collect::<Vec<_>>(), expected);
+    run(Command::new("tar").arg("-xzf").arg(&file).current_dir(folder.path()));
+    let mode = |file: &str| {
+        folder.path().join(&name).join(file).metadata().unwrap().permissions().mode() & 0o111
+    };
+    assert_eq!((mode("quintet"), mode("README.md")), (0o111, 0));
 }
 
 #[test]
