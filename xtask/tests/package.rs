@@ -1,5 +1,13 @@
 //! The packages of the binary: `docs/install.md` as written, and what each package promises.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests panic; the functions that they share do, too"
+)]
+
 #[path = "package/bench.rs"]
 mod bench;
 #[path = "package/guide.rs"]

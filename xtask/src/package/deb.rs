@@ -1,7 +1,7 @@
 //! The Debian package, made by Debian's own `dpkg-deb`.
 
 use super::archive::MTIME;
-use super::{Build, SUMMARY, make_folder, read, write};
+use super::build::{Build, File, SUMMARY, make_folder, read, write};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -20,7 +20,7 @@ pub fn has_tool() -> bool {
 ///
 /// # Errors
 /// When the target has no Debian package, or `dpkg-deb` fails.
-pub fn make(build: &Build) -> Result<(String, Vec<u8>), String> {
+pub fn make(build: &Build) -> Result<File, String> {
     let architecture = build.target.deb.ok_or("Debian does not have this target")?;
     let folder = tempfile::tempdir().map_err(|e| format!("no temporary folder: {e}"))?;
     let tree = folder.path().join("tree");

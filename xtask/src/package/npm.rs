@@ -4,8 +4,8 @@
 //! downloaded by a script of ours.
 
 use super::archive::{self, Entry};
-use super::target::TARGETS;
-use super::{Build, SUMMARY, Target};
+use super::build::{Build, File, SUMMARY};
+use super::target::{TARGETS, Target};
 use serde_json::{Map, Value, json};
 
 /// Name of the launcher, and prefix of the platform packages.
@@ -15,7 +15,7 @@ const NAME: &str = "quintet";
 ///
 /// # Errors
 /// When a file of the repository is missing.
-pub fn launcher(build: &Build) -> Result<(String, Vec<u8>), String> {
+pub fn launcher(build: &Build) -> Result<File, String> {
     let version = build.version.to_string();
     let platforms: Map<String, Value> = TARGETS
         .iter()
@@ -40,7 +40,7 @@ pub fn launcher(build: &Build) -> Result<(String, Vec<u8>), String> {
 ///
 /// # Errors
 /// When a file of the repository is missing.
-pub fn platform(build: &Build) -> Result<(String, Vec<u8>), String> {
+pub fn platform(build: &Build) -> Result<File, String> {
     let (os, cpu) = build.target.node;
     let name = name(build.target);
     let mut manifest = json!({
@@ -53,8 +53,8 @@ pub fn platform(build: &Build) -> Result<(String, Vec<u8>), String> {
         "os": [os],
         "cpu": [cpu],
     });
-    if build.target.needs_glibc() {
-        manifest["libc"] = json!(["glibc"]);
+    if let Some(fields) = manifest.as_object_mut().filter(|_| build.target.needs_glibc()) {
+        fields.insert("libc".to_owned(), json!(["glibc"]));
     }
     pack(build, &name, &manifest, Entry::program("package/bin/quintet", build.binary.clone()))
 }
@@ -64,12 +64,7 @@ fn name(target: &Target) -> String {
     format!("{NAME}-{}-{}", target.node.0, target.node.1)
 }
 
-fn pack(
-    build: &Build,
-    name: &str,
-    manifest: &Value,
-    program: Entry,
-) -> Result<(String, Vec<u8>), String> {
+fn pack(build: &Build, name: &str, manifest: &Value, program: Entry) -> Result<File, String> {
     let mut entries = build.licences("package/")?;
     entries.push(Entry::file("package/package.json", format!("{manifest:#}\n")));
     entries.push(Entry::file("package/README.md", build.file("packaging/README.md")?));

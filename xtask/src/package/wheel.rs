@@ -1,7 +1,7 @@
 //! The Python wheel: the binary as a script, so that `pip`, `pipx` and `uvx` put it on PATH.
 
 use super::archive::{self, Entry};
-use super::{Build, SUMMARY};
+use super::build::{Build, File, SUMMARY};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cargo_metadata::semver::Version;
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 ///
 /// # Errors
 /// When the version has no form in Python.
-pub fn make(build: &Build) -> Result<(String, Vec<u8>), String> {
+pub fn make(build: &Build) -> Result<File, String> {
     let version = version(&build.version)?;
     let platform = build.target.wheel(build.glibc);
     let info = format!("quintet-{version}.dist-info");

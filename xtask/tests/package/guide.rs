@@ -101,14 +101,14 @@ impl Place {
 
     fn sh(&self, script: &str) -> String {
         let of = |name: &str| self.folder.join(name);
-        let path = std::env::var("PATH").unwrap_or_default();
+        let path = std::env::var_os("PATH").unwrap_or_default();
         let first = ["home/.local/bin", "root/usr/bin", "prefix/bin", "replaced"];
         let first: String = first.iter().map(|name| format!("{}:", of(name).display())).collect();
         let privileged = run(Command::new("id").arg("-u")).trim() == "0";
         run(Command::new("sh")
             .args(["-euc", script])
             .current_dir(of("work"))
-            .env("PATH", first + &path)
+            .env("PATH", first + &path.to_string_lossy())
             .env("HOME", of("home"))
             .env("ROOT", of("root"))
             .env("FAKEROOT", if privileged { "" } else { "fakeroot" })
