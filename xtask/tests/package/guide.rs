@@ -1,4 +1,4 @@
-//! `docs/install.md`: every block is run as written, or says that it needs the release or a build.
+//! `docs/install.md`: every block is run as written, or marked: it needs the release or a build.
 
 use crate::bench::{has, remark, root, run};
 use std::fs;
