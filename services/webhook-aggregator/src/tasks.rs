@@ -202,7 +202,7 @@ pub(crate) async fn result(
     shorten(&mut request.text);
     let missing = || ApiError::not_found("task of this id");
     let shard = deps.shard_of(&task.event_id()).ok_or_else(missing)?;
-    if request.reason == Some(StopCause::Halted) {
+    if is_halted(&request) {
         ended_by::name_the_halt(&deps, &shard, &task, &mut request.text).await;
     }
     let sent = files::fits(&deps, &task.event_id(), &mut request).await?;
@@ -286,6 +286,13 @@ async fn elsewhere(
     Ok(!place::others(deps, seen, &task.agent, &not).is_empty())
 }
 
+/// Whether a halt ended the run. A gateway that is told of a halt by its own machine gives no
+/// reason.
+fn is_halted(request: &ResultRequest) -> bool {
+    request.outcome == Outcome::Cancelled
+        && request.reason.is_none_or(|reason| reason == StopCause::Halted)
+}
+
 /// After the commit: the conversation goes on, the router learns, a halt is confirmed.
 fn recorded(deps: &Deps, event: &StoredEvent, task: &TaskRow, request: &ResultRequest) {
     tracing::info!(task = %task.id, outcome = request.outcome.as_str(), "result recorded");
@@ -312,9 +319,7 @@ fn recorded(deps: &Deps, event: &StoredEvent, task: &TaskRow, request: &ResultRe
             ..bare(task.agent.clone(), outcome)
         },
     );
-    if request.outcome == Outcome::Cancelled
-        && request.reason.is_none_or(|reason| reason == StopCause::Halted)
-    {
+    if is_halted(request) {
         // The halt is confirmed.
         deps.tell::<ReportStopped>(&StoppedRequest { task_id: task.id.clone() });
     }

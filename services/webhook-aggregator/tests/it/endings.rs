@@ -63,8 +63,8 @@ async fn gateway_is_told_who_stopped_or_halted_the_run() {
     assert_eq!(stopped_by(APPROVER).await, other);
     for (actor, detail) in [
         ("telegram:main:700100200", json!("You halted it.")),
-        ("slack:team:U1", json!("slack:team:U1 halted it.")),
-        ("api", Value::Null),
+        ("slack:team:U1", json!("An approver of another chat halted it.")),
+        ("api", json!("The owner halted it.")),
     ] {
         let bed = bed();
         bed.telegram(1, "work").await;

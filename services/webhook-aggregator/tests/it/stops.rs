@@ -391,7 +391,7 @@ async fn slack_command_sees_and_stops_the_runs_in_the_threads_of_its_channel() {
     command("C12", "status", 2).await;
     assert!(answers().contains("Nothing runs or waits here."), "{}", answers());
     command("C1", "status", 3).await;
-    assert!(answers().contains("codegen works on `fix it`"), "{}", answers());
+    assert!(answers().contains("codegen works on `@U0BOT fix it`"), "{}", answers());
     command("C12", "stop", 4).await;
     assert_eq!(renew(&bed, &task).await["cancel"], false);
     command("C1", "stop", 5).await;
