@@ -286,8 +286,7 @@ async fn elsewhere(
     Ok(!place::others(deps, seen, &task.agent, &not).is_empty())
 }
 
-/// Whether a halt ended the run. A gateway that is told of a halt by its own machine gives no
-/// reason.
+/// Whether a halt ended the run. A gateway on the server's own machine gives no reason for it.
 fn is_halted(request: &ResultRequest) -> bool {
     request.outcome == Outcome::Cancelled
         && request.reason.is_none_or(|reason| reason == StopCause::Halted)
