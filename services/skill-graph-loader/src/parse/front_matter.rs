@@ -82,6 +82,8 @@ pub fn read(yaml: &str, first_line: u32) -> (Option<FrontMatter>, Vec<Trouble>) 
             format!("the front matter has {} bytes; the maximum is {YAML_BYTES_MAX}", yaml.len());
         return (None, vec![Trouble { line: first_line, message, fatal: true }]);
     }
+    // A byte order mark inside marks where two files were joined.
+    let yaml = &*yaml.replace('\u{feff}', "");
     let (value, mut troubles) = match yaml_repair::parse(yaml, first_line) {
         (None, troubles) => yaml_lines::read(yaml, first_line)
             .map_or((None, troubles), |(document, troubles)| (Some(document), troubles)),
