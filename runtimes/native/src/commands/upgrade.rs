@@ -163,8 +163,8 @@ async fn attempt(place: &Place, backup: &Path, copy: &Path, config: Option<&Path
 async fn back(asked: &Upgrade, place: &Place, data: &DataDir, as_json: bool) -> Result<()> {
     if !place.previous.exists() {
         return Err(Unreachable(format!(
-            "there is no {}, so nothing was changed: no upgrade replaced this program, or it was \
-             taken back already",
+            "there is no {}, so nothing was changed: no upgrade replaced this program, or you \
+             went back already",
             place.previous.display()
         ))
         .into());

@@ -60,7 +60,7 @@ fn value(table: &str, column: &Column, row: i64) -> Value {
         return Value::Text((*word).to_owned());
     }
     match (column.kind.as_str(), column.name.as_str()) {
-        // A lease that ended long ago is taken back by a migration on purpose; these have not.
+        // A migration ends leases that are long over. These are not.
         ("INTEGER", "lease_until") => Value::Integer(4_102_444_800_000 + row),
         ("INTEGER", _) => Value::Integer(1_000 + row),
         ("REAL", _) => Value::Real(0.25 * f64::from(i32::try_from(row).unwrap() + 1)),
