@@ -112,11 +112,7 @@ fn debian_package_is_owned_by_root_and_has_no_scripts() {
         assert!(line.contains(" root/root "), "{line}");
         assert!(!line.starts_with("-rwxrwx"), "{line}");
     }
-    for path in [
-        "./usr/bin/quintet",
-        "./usr/lib/systemd/user/quintet.service",
-        "./usr/share/doc/quintet/copyright",
-    ] {
+    for path in ["./usr/bin/quintet", "./usr/share/doc/quintet/copyright"] {
         assert!(listing.lines().any(|line| line.ends_with(path)), "{path} in\n{listing}");
     }
     let control = folder.path().join("control");

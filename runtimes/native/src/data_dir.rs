@@ -297,11 +297,16 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// The user's folder for what may be lost: `$XDG_CACHE_HOME`, else `~/.cache`. Always absolute, so
+/// that it does not depend on where a command starts.
+pub fn cache_dir() -> Option<PathBuf> {
+    let home = || variable("HOME").map(|home| Path::new(&home).join(".cache"));
+    let named = variable("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    named.or_else(home).filter(|path| path.is_absolute())
+}
+
 /// Work directory of agents' programs. It is outside the data directory, because programs may read
 /// the files beside them.
 pub fn work_dir() -> PathBuf {
-    let base = variable("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| variable("HOME").map(|home| Path::new(&home).join(".cache")));
-    base.unwrap_or_else(std::env::temp_dir).join("quintet-work")
+    cache_dir().unwrap_or_else(std::env::temp_dir).join("quintet-work")
 }

@@ -1,7 +1,7 @@
 //! Where `quintet route` keeps what it learnt from a folder: a published graph per content, in the
 //! cache of the user. Losing it costs time alone.
 
-use crate::data_dir::variable;
+use crate::data_dir::cache_dir;
 use crate::ports::clock::SystemClock;
 use contracts::graph::SourceFile;
 use platform::ports::ClockExt;
@@ -24,7 +24,8 @@ pub struct Place {
 impl Place {
     /// The place of this content; a temporary one if the user has no cache.
     pub fn of(files: &[SourceFile], reading: Reading) -> Self {
-        let kept = cache().and_then(|cache| {
+        let kept = cache_dir().and_then(|cache| {
+            let cache = cache.join(FOLDER);
             let folder = cache.join(key(files, reading));
             DirBuilder::new().recursive(true).mode(0o700).create(&folder).ok()?;
             let about = folder.symlink_metadata().ok()?;
@@ -63,13 +64,6 @@ impl Drop for Place {
             let _ = std::fs::remove_dir_all(&self.folder);
         }
     }
-}
-
-fn cache() -> Option<PathBuf> {
-    let base = variable("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| variable("HOME").map(|home| Path::new(&home).join(".cache")))?;
-    base.is_absolute().then(|| base.join(FOLDER))
 }
 
 /// Nobody else may have written there.

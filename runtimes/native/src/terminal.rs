@@ -10,6 +10,11 @@ pub fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
+/// The text as one word of a shell.
+pub fn shell_word(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
 /// Prints an answer to stdout. A closed pipe is not an error.
 pub fn say(text: &str) {
     let mut out = std::io::stdout().lock();

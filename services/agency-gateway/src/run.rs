@@ -261,13 +261,17 @@ fn refused_for(problem: &Problem) -> Option<StopCause> {
     }
 }
 
-/// Why a run was cancelled, if the server or a shutdown ended it.
+/// Why a run was cancelled, if the server, a halt on this machine or a shutdown ended it.
 fn cause_of(finish: &Finish, guard: &Guard<'_>, ticket: &Ticket) -> Option<StopCause> {
     if finish.outcome != Outcome::Cancelled {
         return None;
     }
-    let is_shutdown = ticket.stop_reason() == Some(StopReason::Shutdown);
-    guard.purse.cause().map(|cause| cause.why).or(is_shutdown.then_some(StopCause::Shutdown))
+    let here = match ticket.stop_reason() {
+        Some(StopReason::Shutdown) => Some(StopCause::Shutdown),
+        Some(StopReason::Halted) => Some(StopCause::Halted),
+        _ => None,
+    };
+    guard.purse.cause().map(|cause| cause.why).or(here)
 }
 
 /// Runs the agent and posts its cost. Returns also the files that it left.

@@ -3,6 +3,7 @@
 //! The outbox sends an id once, so a digest is sent once although several machines may look.
 
 use crate::authority::Authority;
+use crate::own_work::KINDS;
 use crate::store::{self, Answers};
 use crate::{Deps, halt, owner, window};
 use contracts::Micros;
@@ -115,9 +116,10 @@ async fn text_for(deps: &Deps, target: &Target, day: &window::Window) -> ApiResu
 /// The event that an approval belongs to: its own, that of the run that asks, or the one that a
 /// model was asked about.
 fn event_of(row: &str) -> String {
+    let own = KINDS.map(|kind| format!("'{kind}'")).join(", ");
     format!(
         "COALESCE({row}.event_id, (SELECT r.event_id FROM approvals r WHERE r.task = {row}.run),
-         CASE WHEN {row}.kind IN ('transcription', 'tie-break') THEN substr({row}.task, length({row}.kind) + 2) END, '')"
+         CASE WHEN {row}.kind IN ({own}) THEN substr({row}.task, length({row}.kind) + 2) END, '')"
     )
 }
 

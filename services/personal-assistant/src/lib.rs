@@ -31,6 +31,7 @@ mod limits;
 mod mcp;
 mod model;
 mod open_calls;
+mod own_work;
 mod owner;
 mod person;
 mod policy;

@@ -7,25 +7,21 @@
 
 use crate::approve::{record, ruling};
 use crate::model::{Completion, Model};
+use crate::own_work::{self, TIE_BREAK};
 use crate::policy::Verdict;
-use crate::{Deps, claim, owner, settle};
+use crate::{Deps, claim, owner};
 use axum::extract::State;
 use axum::{Extension, Json};
-use contracts::approval::{ApproveRequest, Outcome, SettleRequest};
 use contracts::calls::skill_graph_loader::ListAgents;
 use contracts::graph::VersionQuery;
 use contracts::routing::{TieAnswer, TieRequest};
-use contracts::{AgentId, Micros, TaskId, Tokens};
+use contracts::{AgentId, Micros, Tokens};
 use platform::edge::{ApiResult, JsonBody, Principal};
 
-/// The type of its approval, also in lists of rules.
-const KIND: &str = "tie-break";
 /// Maximum characters of the message shown to the model.
 const MESSAGE_CHARS: usize = 4_000;
 /// Maximum characters of each agent's description shown to it.
 const DESCRIPTION_CHARS: usize = 600;
-/// Pauses before the retries of a failed settlement.
-const SETTLE_AGAIN_MS: [i64; 4] = [500, 2_000, 5_000, 15_000];
 /// Maximum output tokens: enough for a name.
 const WRITTEN_MAX: u64 = 32;
 
@@ -53,23 +49,11 @@ async fn chosen(
     let message: String = request.message.chars().take(MESSAGE_CHARS).collect();
     let expected =
         Tokens { input: Tokens::of_text(&system) + Tokens::of_text(&message), output: WRITTEN_MAX };
-    let work = ApproveRequest {
-        task_id: TaskId::new(format!("{KIND}:{}", request.event_id)),
-        kind: KIND.to_owned(),
-        description: format!(
-            "Ask a model whether {} or {} should get a message",
-            request.agents[0], request.agents[1]
-        ),
-        // A quarter more than expected, because tokens are only estimated.
-        estimated_cost: model
-            .prices
-            .cost(Tokens { input: expected.input + expected.input / 4, ..expected }),
-        agent_type: AgentId::from(KIND),
-        channel_context: None,
-        operation: Some(KIND.to_owned()),
-        arguments: None,
-        wait: None,
-    };
+    let (one, other) = (&request.agents[0], &request.agents[1]);
+    let what = format!("Ask a model whether {one} or {other} should get a message");
+    // A quarter more than expected, because tokens are only estimated.
+    let most = model.prices.cost(Tokens { input: expected.input + expected.input / 4, ..expected });
+    let work = own_work::request(TIE_BREAK, request.event_id.as_str(), what, most);
     // The owner is not asked whether a model may be asked: then the person is asked at once.
     if ruling(deps, who, &work, &owner::read(deps).await?).verdict != Verdict::Approve {
         return Ok(None);
@@ -78,18 +62,14 @@ async fn chosen(
     // Refused for money or a halt, or this question was already asked and its answer is lost.
     let Ok(claim) = claim::take(deps, &row.id, &row.digest, None).await else { return Ok(None) };
     let said = model.ask(&*deps.outbound, &system, &message, WRITTEN_MAX).await;
-    let settled = SettleRequest {
-        claim_token: claim.claim_token,
-        actual_cost: match &said {
-            Ok(said) => said.tokens.map(|tokens| model.prices.cost(tokens)),
-            Err(error) if error.is_without_effect() => Some(Micros::ZERO),
-            // It may have processed the request all the same.
-            Err(_) => Some(work.estimated_cost),
-        },
-        usage: None,
-        outcome: if said.is_ok() { Outcome::Success } else { Outcome::Failed },
+    let cost = match &said {
+        Ok(said) => said.tokens.map(|tokens| model.prices.cost(tokens)),
+        Err(error) if error.is_without_effect() => Some(Micros::ZERO),
+        // It may have processed the request all the same.
+        Err(_) => Some(work.estimated_cost),
     };
-    post(deps, work.task_id, settled).await;
+    let settled = own_work::settlement(claim.claim_token, cost, said.is_ok());
+    own_work::settle(deps, work.task_id, settled).await;
     Ok(match said {
         Ok(said) => named(&said, &request.agents),
         Err(error) => {
@@ -97,23 +77,6 @@ async fn chosen(
             None
         }
     })
-}
-
-/// Settles a call of a model, with retries if needed: the answer is paid for and useful even if the
-/// ledger is briefly unavailable.
-pub(crate) async fn post(deps: &Deps, task: TaskId, settled: SettleRequest) {
-    let Err(error) = settle::post(deps, task.as_str(), &settled).await else { return };
-    tracing::warn!(?error, "settling the call of a model failed; retrying");
-    let (background, deps) = (deps.background.clone(), deps.clone());
-    background.spawn(Box::pin(async move {
-        for pause_ms in SETTLE_AGAIN_MS {
-            deps.clock.sleep_until(deps.clock.now_ms() + pause_ms).await;
-            if settle::post(&deps, task.as_str(), &settled).await.is_ok() {
-                return;
-            }
-        }
-        tracing::error!(%task, "the call of a model is not settled");
-    }));
 }
 
 /// Names and descriptions from the owner's graph.

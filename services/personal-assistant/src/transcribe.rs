@@ -5,16 +5,15 @@
 //! the cost is settled. On any failure there are no words, and the message goes on with its file.
 
 use crate::approve::{record, ruling};
+use crate::own_work::{self, TRANSCRIPTION};
 use crate::policy::Verdict;
 use crate::recording::Recording;
-use crate::tie_break::post;
 use crate::transcription::{Transcriber, TranscriptionError, Words};
 use crate::{Deps, claim, halt, owner};
 use axum::extract::{Path, Request, State};
 use axum::{Extension, Json};
-use contracts::approval::{ApproveRequest, Outcome, SettleRequest};
+use contracts::Micros;
 use contracts::files::{FILE_BYTES_CEILING, Transcription};
-use contracts::{AgentId, Micros, TaskId};
 use futures_util::future::{Either, select};
 use platform::edge::{ApiResult, Principal, read_body};
 use platform::files::size;
@@ -22,8 +21,6 @@ use platform::ports::{ClockExt, begin_wait};
 use platform::text::{printable, short};
 use std::pin::pin;
 
-/// The type of its approval, also in lists of rules.
-const KIND: &str = "transcription";
 /// Maximum characters of the words, as of a message.
 const TEXT_CHARS_MAX: usize = 16_000;
 /// Between looks for a halt; a halt of this process wakes it at once.
@@ -67,17 +64,8 @@ async fn words(
             "its length cannot be told, so that its cost has no bound; send Ogg Opus, MP3 or WAV";
         return Ok(Err(why.to_owned()));
     };
-    let work = ApproveRequest {
-        task_id: TaskId::new(format!("{KIND}:{id}")),
-        kind: KIND.to_owned(),
-        description: format!("Transcribe a recording of {}", size(length as u64)),
-        estimated_cost: most,
-        agent_type: AgentId::from(KIND),
-        channel_context: None,
-        operation: Some(KIND.to_owned()),
-        arguments: None,
-        wait: None,
-    };
+    let what = format!("Transcribe a recording of {}", size(length as u64));
+    let work = own_work::request(TRANSCRIPTION, id, what, most);
     // The owner is not asked for a recording: the file goes on without words.
     if ruling(deps, who, &work, &owner::read(deps).await?).verdict != Verdict::Approve {
         return Ok(Err(format!(
@@ -91,22 +79,18 @@ async fn words(
         Err(claim::ClaimError::Claimed(_)) => return Ok(Err("it was tried before".to_owned())),
         Err(refusal) => return Ok(Err(refusal.to_string())),
     };
-    let (task, boundary) = (format!("{KIND}-{id}"), deps.clock.random_hex(16));
+    let (task, boundary) = (format!("{TRANSCRIPTION}-{id}"), deps.clock.random_hex(16));
     let programs = deps.programs.as_deref();
     let said = transcriber.words(&*deps.outbound, programs, (&task, &boundary), recording);
     let said = unless_halted(deps, said).await;
-    let settled = SettleRequest {
-        claim_token: claim.claim_token,
-        actual_cost: match &said {
-            Ok(words) => transcriber.cost(words),
-            Err(error) if error.is_without_effect() => Some(Micros::ZERO),
-            // It may have been transcribed all the same.
-            Err(_) => Some(work.estimated_cost),
-        },
-        usage: None,
-        outcome: if said.is_ok() { Outcome::Success } else { Outcome::Failed },
+    let cost = match &said {
+        Ok(words) => transcriber.cost(words),
+        Err(error) if error.is_without_effect() => Some(Micros::ZERO),
+        // It may have been transcribed all the same.
+        Err(_) => Some(work.estimated_cost),
     };
-    post(deps, work.task_id, settled).await;
+    let settled = own_work::settlement(claim.claim_token, cost, said.is_ok());
+    own_work::settle(deps, work.task_id, settled).await;
     Ok(match said {
         Ok(words) if words.text.is_empty() => Err("it has no words".to_owned()),
         Ok(words) => Ok(words.text),

@@ -2,7 +2,7 @@
 //! decision. They cost nothing.
 
 use crate::Deps;
-use crate::steps::open_where;
+use crate::steps::{open_where, words_of};
 use contracts::approval::{ApprovalsText, ApprovalsTextRequest};
 use contracts::calls::agency_router::ReadPool;
 use contracts::calls::personal_assistant::TellApprovals;
@@ -46,7 +46,7 @@ pub(crate) async fn status(deps: &Deps, event: &StoredEvent) -> Result<String, C
 }
 
 fn line(open: &StoredEvent, now_ms: i64) -> String {
-    let words = as_code(&open.text, SHOWN_CHARS);
+    let words = as_code(words_of(open), SHOWN_CHARS);
     let minutes = now_ms.saturating_sub(open.received_ms).max(0) / 60_000;
     let since = if minutes == 0 { "just now".to_owned() } else { format!("{minutes} min") };
     let agent = open.agent.as_ref().map_or("An agent", |agent| agent.as_str());

@@ -286,7 +286,7 @@ async fn elsewhere(
     Ok(!place::others(deps, seen, &task.agent, &not).is_empty())
 }
 
-/// Whether a halt ended the run. A gateway on the server's own machine gives no reason for it.
+/// Whether a halt ended the run. Gateways of earlier versions give no reason for some halts.
 fn is_halted(request: &ResultRequest) -> bool {
     request.outcome == Outcome::Cancelled
         && request.reason.is_none_or(|reason| reason == StopCause::Halted)

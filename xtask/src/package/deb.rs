@@ -43,11 +43,9 @@ pub fn make(build: &Build) -> Result<File, String> {
     Ok((name, read(&file)?))
 }
 
-/// The files of the package. The unit belongs to a user's systemd; no script starts or enables it.
+/// The files of the package. `quintet service install` writes the unit, with the paths of its owner.
 fn fill(build: &Build, tree: &Path) -> Result<(), String> {
     place(tree, "usr/bin/quintet", &build.binary, 0o755)?;
-    let unit = build.file("packaging/debian/quintet.service")?;
-    place(tree, "usr/lib/systemd/user/quintet.service", &unit, 0o644)?;
     let mut copyright = build.file("packaging/debian/copyright")?;
     for line in String::from_utf8_lossy(&build.file("LICENSE-MIT")?).lines().skip(2) {
         let line = if line.is_empty() { "." } else { line };

@@ -11,7 +11,7 @@ use crate::cli::Upgrade;
 use crate::data_dir::DataDir;
 use crate::exit::{No, Unreachable};
 use crate::ports::clock::SystemClock;
-use crate::terminal::{say, say_json};
+use crate::terminal::{say, say_json, shell_word};
 use anyhow::Result;
 use platform::ports::{Clock, ClockExt};
 use platform::time::rfc3339;
@@ -221,8 +221,12 @@ fn restore_commands(data: &DataDir, record: &Record) -> Vec<String> {
     let name = record.backup.strip_prefix(data.path()).unwrap_or(&record.backup);
     let backup = Path::new(&away).join(name);
     vec![
-        format!("mv '{here}' '{away}'"),
-        format!("quintet restore '{}' --data '{here}'", backup.display()),
+        format!("mv {} {}", shell_word(&here), shell_word(&away)),
+        format!(
+            "quintet restore {} --data {}",
+            shell_word(&backup.display().to_string()),
+            shell_word(&here)
+        ),
     ]
 }
 

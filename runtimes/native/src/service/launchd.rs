@@ -1,6 +1,7 @@
 //! The property list of launchd.
 
 use super::{LOG, Plan, xml};
+use crate::terminal::shell_word;
 
 /// Name of the job.
 pub const LABEL: &str = "quintet";
@@ -46,11 +47,7 @@ pub fn commands(plan: &Plan) -> Vec<String> {
     };
     vec![
         format!("save the file as {folder}/{LABEL}.plist"),
-        format!("mkdir -m 700 -p {}", shell(&plan.data)),
+        format!("mkdir -m 700 -p {}", shell_word(&plan.data)),
         format!("launchctl bootstrap {domain} {folder}/{LABEL}.plist"),
     ]
-}
-
-fn shell(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "'\\''"))
 }

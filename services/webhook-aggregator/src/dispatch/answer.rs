@@ -167,7 +167,9 @@ pub(crate) fn outcome_step(
 /// The text of a run that was halted, with its end where the gateway has not named it.
 fn halted(text: &str) -> String {
     let text = text.trim();
-    let names_it = ["stopped", "halted"].iter().any(|word| text.to_lowercase().contains(word));
+    // The end is the last paragraph; above it are the agent's own words.
+    let end = text.rsplit("\n\n").next().unwrap_or_default().to_lowercase();
+    let names_it = ["stopped", "halted"].iter().any(|word| end.contains(word));
     match text {
         "" => HALTED.to_owned(),
         _ if names_it => text.to_owned(),

@@ -3,7 +3,7 @@
 use crate::cli::Kind;
 use crate::exit::{No, Usage};
 use crate::service::systemd::{self, UNIT};
-use crate::terminal::{say, say_json};
+use crate::terminal::{say, say_json, shell_word};
 use anyhow::{Context, Result};
 use serde_json::json;
 use std::cell::RefCell;
@@ -104,7 +104,7 @@ impl Systemctl {
     pub fn removal(&self) -> Vec<String> {
         vec![
             self.command(&["disable", "--now", UNIT]),
-            format!("rm {}", self.path.display()),
+            format!("rm {}", shell_word(&self.path.display().to_string())),
             self.command(&["daemon-reload"]),
         ]
     }

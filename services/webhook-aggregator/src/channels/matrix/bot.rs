@@ -2,16 +2,15 @@
 
 use super::known::Known;
 use crate::channels::SEND_TIMEOUT_MS;
+use crate::channels::protocol::retry_after_ms;
 use bytes::Bytes;
 use http::Method;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use platform::ports::OutboundRequest;
+/// An id as one segment of a path, or as a value of a query.
+pub(super) use platform::percent::encode as segment;
+use platform::ports::{OutboundRequest, OutboundResponse};
 use platform::secret::Secret;
 use serde_json::Value;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// Everything in an id is escaped but what a path may have anyway.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// One account.
 #[derive(Debug)]
@@ -69,11 +68,6 @@ impl Bot {
     }
 }
 
-/// An id as one segment of a path, or as a value of a query.
-pub(super) fn segment(id: &str) -> String {
-    utf8_percent_encode(id, SEGMENT).to_string()
-}
-
 /// The server's name in an id, which follows its first colon.
 pub(super) fn server_of(id: &str) -> &str {
     id.split_once(':').map_or("", |(_, server)| server)
@@ -86,4 +80,11 @@ pub(super) fn is_user(id: &str) -> bool {
         && id.strip_prefix('@').and_then(|rest| rest.split_once(':')).is_some_and(
             |(name, server)| !name.is_empty() && !server.is_empty() && !server.contains('/'),
         )
+}
+
+/// The wait that the homeserver asks for, milliseconds: by a header, or in the body as earlier
+/// versions did.
+pub(super) fn wait_ms(answer: &OutboundResponse, body: &Value) -> Option<i64> {
+    let of_body = || body["retry_after_ms"].as_i64().map(|wait| wait.clamp(100, 3_600_000));
+    retry_after_ms(answer).or_else(of_body)
 }

@@ -1,6 +1,6 @@
 //! Messages to Matrix: `m.room.message` with plain text and HTML, and edits of sent messages.
 
-use super::bot::{Bot, segment};
+use super::bot::{Bot, segment, wait_ms};
 use super::direct::{self, Way};
 use super::{buttons, html};
 use crate::channels::{
@@ -170,12 +170,4 @@ pub(super) fn judge(bot: &Bot, aim: &Aim, answer: &OutboundResponse) -> SendResu
         }
         _ => by_status(answer, error),
     }
-}
-
-/// The wait that the homeserver asks for, milliseconds: by a header, or as it was told before.
-fn wait_ms(answer: &OutboundResponse, body: &Value) -> Option<i64> {
-    let header: Option<i64> =
-        answer.header("retry-after").and_then(|text| text.trim().parse().ok());
-    let header = header.map(|seconds| seconds.saturating_mul(1_000));
-    header.or(body["retry_after_ms"].as_i64()).map(|wait| wait.clamp(100, 3_600_000))
 }

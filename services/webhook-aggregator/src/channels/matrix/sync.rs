@@ -5,9 +5,9 @@
 mod batch;
 mod place;
 
-use super::bot::{Bot, segment};
+use super::bot::{Bot, segment, wait_ms};
 use super::known::Invitation;
-use crate::channels::protocol::{Action, Input, Line, Protocol, Taking, retry_after_ms};
+use crate::channels::protocol::{Action, Input, Line, Protocol, Taking};
 use crate::channels::{Link, lenient, text_at};
 use batch::{Batch, Room};
 use bytes::Bytes;
@@ -329,10 +329,9 @@ impl<'a> Sync<'a> {
                 self.later(REFUSED_MS, Link::refused(why, None), clock)
             }
             429 => {
-                let named = body["retry_after_ms"].as_i64();
-                let wait_ms = retry_after_ms(answer).or(named).unwrap_or(BACKOFF.max_ms);
+                let wait_ms = wait_ms(answer, body).unwrap_or(BACKOFF.max_ms);
                 let why = "The homeserver asks for fewer requests.";
-                self.later(wait_ms.clamp(1_000, 3_600_000), Link::reconnecting(why), clock)
+                self.later(wait_ms.max(1_000), Link::reconnecting(why), clock)
             }
             status => self.failed(&format!("The homeserver answered {status} ({code})."), clock),
         }

@@ -1,6 +1,7 @@
 //! Messages to Slack: form-encoded as the official SDK does it, blocks as a JSON string.
 
 use super::{App, mrkdwn};
+use crate::channels::protocol::retry_after_ms;
 use crate::channels::{
     Aim, Attempt, Change, Length, NextPart, SEND_TIMEOUT_MS, SendResult, by_status, form, length,
     lenient, next_part,
@@ -205,10 +206,7 @@ pub(super) fn judge(aim: &Aim, answer: &OutboundResponse) -> SendResult {
     }
     let word = body["error"].as_str().unwrap_or("no answer");
     let error = format!("Slack {}: {word}", answer.status);
-    let after_ms = answer
-        .header("retry-after")
-        .and_then(|seconds| seconds.parse::<i64>().ok())
-        .map(|seconds| seconds.clamp(1, 3600) * 1000);
+    let after_ms = retry_after_ms(answer);
     if answer.status == 429 || word == "ratelimited" || word == "rate_limited" {
         return SendResult::Later { after_ms, error };
     }
